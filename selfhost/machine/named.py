@@ -337,6 +337,7 @@ def _by_its_parts(ram: StatedRam, typed_whole: str) -> NamedProfile:
         _by_names(text)
         or _by_names(without_kind(text))
         or _by_kind_and_name(text)
+        or _by_name_and_system(text)
         or _described_or_by_texts(ram, typed_whole)
     )
     if isinstance(matches, Described):
@@ -348,6 +349,18 @@ def _by_its_parts(ram: StatedRam, typed_whole: str) -> NamedProfile:
     if is_several:
         raise _several(text, [profile.name for profile in matches])
     return _smallest_of(text, matches)
+
+
+def _by_name_and_system(text: str) -> list[Profile]:
+    """As `_by_names`, of a text that tells a system or a clock beside the name: the profiles that
+    have that system.
+    """
+    stated = typed(text)
+    if not without_sizes(stated.names).strip():
+        return []
+    size = "" if stated.ram_gib is None else f" {stated.ram_gib:g}gb"
+    profiles = _by_names(f"{stated.names}{size}")
+    return [each for each in profiles if stated.system in (None, each.machine.system)]
 
 
 def _instead_of(text: str, matches: Sequence[Profile], *, is_several: bool) -> Described | None:

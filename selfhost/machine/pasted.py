@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from itertools import takewhile
+from math import ceil, floor, log2
 
 from ..core.caching import lru_cache
 from ..core.records import pattern
@@ -22,6 +23,31 @@ if TYPE_CHECKING:
 _DECIMAL_COMMA = pattern(
     r"(?i)(?<![\w.,])(\d{1,4}),(?=0{1,2}\s*[gt](?:i?b|o)\b|\d{1,2}\s+[gt](?:i?b|o)\b|\d{1,2}\s*ghz\b)"
 )
+# `GPU 1: …`, `Processor\t…`; lspci's lines begin with a number
+_LINE = pattern(r"\s*(?P<label>[^\W\d][^:\t]{1,40}?)\s*\d?\s*[:\t]\s*(?P<value>\S.*)")
+# the first line of neofetch and the one under it, and what lspci lists beside GPUs
+_OF_NO_PART = pattern(
+    r"(?i)\s*(?:[^\s@]+@[^\s@]+|\W*|[0-9a-f:]{5,}\.\d\s+(?!vga|3d|display)\w.*)\s*"
+)
+_FEWEST_LINES = 2
+# `MacBookPro18,3`, `Mac14,2`
+_MODEL_OF_MAC = pattern(r"\b(?P<line>MacBook(?:Pro|Air)?|Macmini|iMac(?:Pro)?|MacPro|Mac)\d+,\d+\b")
+# `Raspberry Pi 4 Model B Rev 1.4`, as the board tells it
+_MODEL_OF_BOARD = pattern(
+    r"(?i)(?P<board>\braspberry pi (?:[a-z ]+)?\d(?!\d))\s*(?:model\s+[ab]\b(?:\s*(?:plus\b|\+))?)?"
+    r"\s*(?:rev\s+\d(?:\.\d)?)?"
+)
+# `my mbp m1`
+_OF_THEIRS = pattern(r"(?i)\A\s*(?:my|an?|the|this|our)\s+(?=\S)")
+_BOARD = pattern(r"(?i)\braspberry pi\b")
+# the words of `MacBookPro`
+_IN_WORDS = pattern(r"(?<=[a-z])(?=Pro|Air|mini)")
+_OF_APPLE = pattern(r"(?i)\b(?:apple|i?mac|macbook|mac\s?(?:mini|studio|pro)|m[1-9])\b")
+# `16,192 MB` of systeminfo, `16.192 MB` of one in German; `16318412 kB` of /proc/meminfo
+_THOUSANDS = pattern(r"(?i)(?<![\w.,])(\d{1,3})[.,](\d{3})(?=\s*mi?b\b)")
+_IN_KIB = pattern(r"(?i)(?<![\w.,])(\d{6,9})\s*ki?b\b")
+# `64-bit operating system, x64-based processor`: none but Windows says so
+_OF_WINDOWS = pattern(r"(?i)\bwindows\b|\bx64-based\b|\barm-based\b")
 # `32.0 GB (31.7 GB usable)`: Windows tells apart what its GPU took
 _USABLE = pattern(r"\(\s*\d+(?:[.,]\d+)?\s*[^\W\d]{2}\s+(?P<word>[^\W\d]+)\s*\)")
 # `Ryzen 5 5600X (12) @ 4.65 GHz`: threads, no count of what stands behind
@@ -30,7 +56,8 @@ _THREADS = pattern(r"\(\s*\d{1,3}\s*\)\s*(?=@)")
 _MARKS = pattern(r"(?i)\((?:r|tm)\)")
 # `Memory: 8.00 GiB / 31.27 GiB (26%)`, `Memory: 15931MiB`
 _MEMORY = pattern(
-    r"(?i)\bmemory:\s*(?:\d+(?:\.\d+)?\s*[gm]i?b\s*/\s*)?(?P<size>\d+(?:\.\d+)?\s*[gm]i?b)\b"
+    r"(?i)\b(?:(?:total )?(?:physical )?memory|memtotal):\s*(?:\d+(?:\.\d+)?\s*[gm]i?b\s*/\s*)?"
+    r"(?P<size>\d+(?:\.\d+)?\s*[gm]i?b)\b"
     r"(?:\s*\(\d+%\))?"
 )
 # lscpu: `CPU(s): 56 Thread(s) per core: 2 Core(s) per socket: 14 Socket(s): 2`
@@ -67,20 +94,86 @@ _KIND_OF_GPU = pattern(
 
 def as_typed(text: str) -> str:
     """The text as somebody would type it; any other as it is."""
-    plain = _MARKS.sub(" ", _processors_as_typed(text))
+    text = _OF_THEIRS.sub("", _of_one_maker(_without_idle_lines(text)))
+    plain = _MARKS.sub(" ", _processors_as_typed(_sizes_in_mib(text)))
     plain = _DECIMAL_COMMA.sub(r"\1.", cards_as_typed(plain))
     plain = _MEMORY.sub(r"ram: \g<size>", _THREADS.sub("", _without_usable(plain)))
     return _labels().sub(" ", plain).strip()
+
+
+def _without_idle_lines(text: str) -> str:
+    """The parts of what a program prints line by line, and its system; any other text as it is."""
+    lines = text.splitlines()
+    if len(lines) < _FEWEST_LINES:
+        return text
+    parts = list(dict.fromkeys(filter(None, map(_part_of_line, lines))))
+    return " ".join(" ".join(parts).split())
+
+
+def _part_of_line(line: str) -> str:
+    """What a line tells of the machine; empty where that is nothing."""
+    labels, told = shipped_table("products")["lines"], _LINE.fullmatch(line)
+    if told is None:
+        is_idle = line.strip().lower().startswith(tuple(labels["idle"]))
+        return "" if is_idle or _OF_NO_PART.fullmatch(line) else line
+    label, value = " ".join(told["label"].lower().split()), told["value"]
+    if label in labels["memory"]:
+        return f"Memory: {value}"
+    if label in labels["sockets"]:
+        return line
+    if label in labels["system"]:
+        return _system_of(value)
+    return value if label in labels["parts"] else ""
+
+
+def _system_of(value: str) -> str:
+    """The word for the system that a line tells; empty where it is one that no machine needs."""
+    if _OF_WINDOWS.search(value):
+        return "windows"
+    systems = shipped_table("products")["systems"]
+    return next((word for word in value.lower().split() if word in systems), "")
+
+
+def _of_one_maker(text: str) -> str:
+    """The text of a Mac or a Raspberry Pi without what all of them have, its system and its board,
+    and with the memory that it is sold with; any other text as it is.
+    """
+    board = _MODEL_OF_BOARD.sub(r"\g<board> ", text).rstrip()
+    if board != text or _BOARD.search(text):
+        return _MEMORY.sub(_as_it_is_sold, board)
+    mac = _MODEL_OF_MAC.sub(_line_of_mac, _macos().sub(" ", text))
+    return _MEMORY.sub(_as_it_is_sold, mac) if _OF_APPLE.search(mac) else text
+
+
+def _line_of_mac(model: re.Match[str]) -> str:
+    """`MacBook Pro` for `MacBookPro18,3`; nothing for `Mac14,2`, which may be any."""
+    return "" if model["line"] == "Mac" else _IN_WORDS.sub(" ", model["line"])
+
+
+def _as_it_is_sold(memory: re.Match[str]) -> str:
+    """` 8GB` for `Memory: 8052MiB`: the system keeps some of what is there."""
+    size = memory["size"].lower()
+    gib = float(size.rstrip("gmib \t")) / (1024 if "m" in size else 1)
+    step = 2 ** max(0, floor(log2(max(gib, 1))) - 2)
+    return f" {ceil(gib / step) * step:g}GB"
+
+
+def _sizes_in_mib(text: str) -> str:
+    """The text with sizes in MB as they are typed."""
+    in_mib = _IN_KIB.sub(lambda size: f"{int(size[1]) // 1024} MB", text)
+    return _THOUSANDS.sub(r"\1\2", in_mib)
 
 
 def _processors_as_typed(text: str) -> str:
     """The text of lscpu with the number of its processors before their name."""
     sockets = _SOCKETS.search(text)
     if sockets is None:
-        return text
+        return _COUNTS.sub(" ", text)
     words = {number: word for word, number in shipped_table("products")["counts"].items()}
     word = words.get(int(sockets["count"]), "")
-    return _labels().sub(f" {word} ", _COUNTS.sub(" ", text), count=1)
+    counted = _COUNTS.sub(" ", text)
+    named = _labels().sub(f" {word} ", counted, count=1)
+    return named if named != counted else f"{word} {counted}"
 
 
 def cards_as_typed(text: str) -> str:

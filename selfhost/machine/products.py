@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ..core import units
 from ..core.records import Record
 from ..core.saying import differently, option
-from ..core.spelling import words_of
+from ..core.spelling import nearest, words_of
 from ..core.tables import shipped_table
 from . import cpus
 from .changes import planned
@@ -107,9 +107,16 @@ class _Named(Record):
 
 
 def with_whole_words(text: str) -> str:
-    """A machine's name with the words that others use for short ones: `rpi 5`, `mbp m1`."""
-    same = _table()["same"]
-    return " ".join(same.get(word.lower(), word) for word in text.split())
+    """A machine's name with the words that others use for short ones: `rpi 5`, `mbp m1`. A slip of
+    the word that a short one begins with stands for it: `rasberry pi5`.
+    """
+    same, words = _table()["same"], list[str]()
+    for word in text.split():
+        whole = same.get(word.lower(), word)
+        first = whole.split()[0]
+        is_said_before = whole != word and words and nearest(words[-1].lower(), [first]) == first
+        words = [*(words[:-1] if is_said_before else words), whole]
+    return " ".join(words)
 
 
 def without_unused(text: str) -> tuple[str, tuple[str, ...]]:

@@ -65,7 +65,10 @@ _ASIDE = re.compile(
     r"|\d+ watts?|psu|power supply)(?!\w)",
     _ANY_CASE,
 )
-_VERSION = r"(?:\s+\d{1,2}(?:\.\d+)?(?!\w|\s*x\b))?(?:\s+(?:pro|home|lts))?"
+_VERSION = (
+    r"(?:\s+\d{1,2}(?:\.\d+){0,2}(?!\w|\s*x\b))?(?:\s+(?:pro|home|lts))?"
+    r"(?:\s+(?:x86[_ ]64|amd64)(?!\w))?"
+)
 
 
 class Typed(Record):

@@ -189,3 +189,94 @@ def test_ram_that_a_system_keeps_some_of_is_told_in_gib() -> None:
     whole = profile_named("i7-8700 16GB").note
     assert whole is not None
     assert "16 GB of RAM" in whole
+
+
+@pytest.mark.parametrize(
+    ("lines", "like"),
+    [
+        # what the kernel tells of the board, alone and in neofetch
+        ("Raspberry Pi 4 Model B Rev 1.4 4GB", "raspberry pi 4 4gb"),
+        ("Raspberry Pi 3 Model B Plus Rev 1.3", "raspberry pi 3"),
+        (
+            "pi@raspberrypi\n--------------\nOS: Debian GNU/Linux 12 (bookworm) aarch64\nHost: Raspberry Pi 5 Model B Rev 1.0\nKernel: 6.6.20\nCPU: (4) @ 2.400GHz\nMemory: 812MiB / 8052MiB",
+            "raspberry pi 5 8gb",
+        ),
+        # About This Mac, system_profiler, neofetch
+        ("Chip Apple M4\nMemory 16 GB\nSerial number C02\nmacOS Sequoia 15.1", "apple m4 16gb"),
+        ("macbook air m4 16gb macos", "macbook air m4 16gb"),
+        (
+            "Model Name: MacBook Air\nModel Identifier: Mac14,2\nChip: Apple M2\nTotal Number of Cores: 8 (4 performance and 4 efficiency)\nMemory: 8 GB",
+            "macbook air m2 8gb",
+        ),
+        (
+            "me@mac.local\n------------\nOS: macOS 15.1 24B83 arm64\nHost: MacBookPro18,3\nKernel: 24.1.0\nCPU: Apple M1 Pro\nGPU: Apple M1 Pro\nMemory: 9120MiB / 16384MiB",
+            "macbook pro m1 pro 16gb",
+        ),
+        # lspci
+        (
+            "01:00.0 VGA compatible controller: NVIDIA Corporation GA104 [GeForce RTX 3070] (rev a1)\n01:00.1 Audio device: NVIDIA Corporation GA104 High Definition Audio Controller (rev a1)",
+            "rtx 3070",
+        ),
+    ],
+)
+def test_what_programs_print_line_by_line_is_the_machine_that_it_is(lines: str, like: str) -> None:
+    pasted, typed = machine_named(lines), machine_named(like)
+    assert pasted.name == typed.name
+    assert pasted.memory_total_bytes == typed.memory_total_bytes
+    assert pasted.accelerators == typed.accelerators
+
+
+@pytest.mark.parametrize(
+    ("lines", "processor", "system", "mib"),
+    [
+        (
+            "OS Name: Microsoft Windows 11 Home\nProcessor(s): AMD Ryzen 5 5600U\nTotal Physical Memory: 16,192 MB",
+            "AMD Ryzen 5 5600U",
+            "windows",
+            16192,
+        ),
+        (
+            "Device name\tDESKTOP-4F2\nProcessor\t12th Gen Intel(R) Core(TM) i5-1235U   1.30 GHz\nInstalled RAM\t16.0 GB (15.7 GB usable)\nSystem type\t64-bit operating system, x64-based processor",
+            "i5-1235U",
+            "windows",
+            16384,
+        ),
+        ("model name : Intel(R) Core(TM) i5-8250U CPU @ 1.60GHz\nMemTotal: 7884340 kB", "i5-8250U", "linux", 7699),
+        (
+            "joe@t480\n--------\nOS: Ubuntu 22.04.3 LTS x86_64\nKernel: 6.2.0-39-generic\nPackages: 1900 (dpkg)\nResolution: 1920x1080\nCPU: Intel i5-8350U (8) @ 3.600GHz\nMemory: 4821MiB / 15831MiB",
+            "i5-8350U",
+            "linux",
+            15831,
+        ),
+    ],
+)  # fmt: skip
+def test_other_lines_tell_nothing_of_the_machine(
+    lines: str, processor: str, system: str, mib: int
+) -> None:
+    machine = machine_named(lines)
+    assert machine.cpu_model is not None
+    assert processor in machine.cpu_model
+    assert ":" not in machine.cpu_model
+    assert machine.system == system
+    assert machine.memory_total_bytes is not None
+    assert machine.memory_total_bytes / 2**20 == pytest.approx(mib, abs=1)
+
+
+@pytest.mark.parametrize("version", ["22.04", "22.04.3", "24.04.2 LTS", "22.04.3 LTS x86_64"])
+def test_the_version_of_a_system_is_no_gpu(version: str) -> None:
+    """`.3` was a Radeon Vega 3."""
+    machine = machine_named(f"Ubuntu {version} i5-8350U 16GB")
+    assert machine.accelerators == ()
+    assert machine.cpu_model == "i5-8350U"
+
+
+def test_lscpu_without_sockets_counts_the_cores_of_its_processor() -> None:
+    """`Thread(s) per core: 2` were two cores."""
+    lines = "Architecture: x86_64\nCPU(s): 16\nModel name: AMD Ryzen 7 5800H with Radeon Graphics\nThread(s) per core: 2\nCore(s) per socket: 8\nL3 cache: 16 MiB"
+    assert machine_named(lines).cpu_cores_physical == 8
+    assert machine_named(" ".join(lines.splitlines()[2:5])).cpu_cores_physical == 8
+
+
+@pytest.mark.parametrize("text", ["rasberry pi5 16gb", "raspbery pi 5 16gb", "raspberry pi 5 16gb debian 12"])  # fmt: skip
+def test_a_slip_or_a_system_beside_a_boards_name_is_the_board(text: str) -> None:
+    assert machine_named(text).name == "raspberry-pi-5-16gb"
