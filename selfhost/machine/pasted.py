@@ -158,6 +158,17 @@ def _as_it_is_sold(memory: re.Match[str]) -> str:
     return f" {ceil(gib / step) * step:g}GB"
 
 
+@lru_cache(1)
+def _macos() -> re.Pattern[str]:
+    """What finds the system of a Mac with its version, `macOS Sequoia 15.1 24B83 arm64`."""
+    versions = "|".join(shipped_table("products")["macos"])
+    return re.compile(
+        rf"\b(?:mac ?os|os x)\b(?: x\b)?(?:\s+(?:{versions})\b)?(?:\s+\d+(?:\.\d+)*)?"
+        r"(?:\s+\(?\d{2}[a-z]\d{2,4}[a-z]?\)?)?(?:\s+(?:arm64|x86_64)\b)?",
+        re.IGNORECASE,
+    )
+
+
 def _sizes_in_mib(text: str) -> str:
     """The text with sizes in MB as they are typed."""
     in_mib = _IN_KIB.sub(lambda size: f"{int(size[1]) // 1024} MB", text)
