@@ -340,7 +340,7 @@ def _other_models(
         if fit is None or _likely_short(fit):
             continue
         on_machine = worth * share_on(fit[1])
-        place = (for_other_work, is_slow_picture(fit[1]), -on_machine)
+        place = (for_other_work, is_slow_picture(fit[1]) or _is_unmeasured(fit[1]), -on_machine)
         proposals.append((place, fit, cost))
         proposals.sort(key=lambda proposal: proposal[0])
     return tuple(
@@ -349,6 +349,11 @@ def _other_models(
         )
         for _, fit, cost in proposals[:most]
     )
+
+
+def _is_unmeasured(judged: Judged) -> bool:
+    """What it takes of a recording as long as this is not known."""
+    return any(finding.code == "context-unmeasured" for finding in judged.findings)
 
 
 def _with_longer_context(

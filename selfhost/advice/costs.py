@@ -293,12 +293,13 @@ def _at_work(
     work: _Work, machine: Machine, needs: Needs, speed: Speed | None, ratings: Mapping[str, Any]
 ) -> LocalCost:
     """Hours and energy, without what the computer cost."""
-    decode = speed.decode if speed else None
+    prompt, decode = _paces(work, speed)
     if decode is None or round(decode.low, 3) <= 0:
-        why = speed.how if speed else "how fast it reads is not estimated for this kind of model"
+        why = "how fast it reads is not estimated for this kind of model"
+        if speed is not None and speed.work is None:
+            why = speed.how
         entry = Unread(fact="hours_per_day", reason=why, remedy=_how_to_time(machine, needs, speed))
         return LocalCost(unknown=(entry,))
-    prompt = speed.prompt if speed else None
     hours: dict[str, float] = {}
     lines: dict[str, str] = {}
     for end in _ENDS:
@@ -323,6 +324,14 @@ def _at_work(
     if isinstance(power, Unread):
         return pace.replace(unknown=(power,))
     return _with_energy(pace, work.load, hours, *power)
+
+
+def _paces(work: _Work, speed: Speed | None) -> tuple[PaceRange | None, PaceRange | None]:
+    """How fast it reads and writes; what only reads has no other pace."""
+    if speed is None:
+        return None, None
+    writes = speed.decode
+    return speed.prompt, (speed.prompt if writes is None and not work.written else writes)
 
 
 def _turned(end: str) -> str:

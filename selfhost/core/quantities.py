@@ -27,7 +27,16 @@ _BITS = {
     "mibit": MIB,
     "gibit": GIB,
 }
-_SECONDS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
+_SECONDS = {
+    "": 1, "s": 1, "sec": 1, "second": 1, "seconds": 1,
+    "m": 60, "min": 60, "mins": 60, "minute": 60, "minutes": 60,
+    "h": 3600, "hour": 3600, "hours": 3600,
+}  # fmt: skip
+# `1:30:00` and `4:05`, as players show them; `1h30m`
+_CLOCK = pattern(r"(?:(?P<h>[0-9]{1,4}):(?=[0-5][0-9]:))?(?P<m>[0-9]{1,2}):(?P<s>[0-5][0-9])")
+_OF_UNITS = pattern(
+    r"(?:(?P<h>[0-9]{1,4}) ?h ?)?(?:(?P<m>[0-9]{1,4}) ?m(?:in)? ?)?(?:(?P<s>[0-9]{1,4}) ?s)?"
+)
 
 
 def _ungrouped(text: str) -> str:
@@ -188,6 +197,14 @@ def parse_count(text: str) -> int:
     factor = {"k": 10**3, "m": 10**6, "b": 10**9}.get(cleaned[-1:], 1)
     whole, dot, fraction = (cleaned[:-1] if factor > 1 else cleaned).partition(".")
     digits = whole + fraction
+    mantissa, exponent, power = cleaned.partition("e")
+    if (
+        exponent
+        and _is_digits(mantissa)
+        and _is_digits(power)
+        and len(mantissa) + int(power[:3]) < 16
+    ):
+        raise ValueError(f"{text!r} is no plain number: write {int(mantissa) * 10 ** int(power)}")
     if not (whole and digits.isdecimal() and digits.isascii() and (fraction or not dot)):
         raise ValueError(f"{text!r} is not a number: write for example 200k or 1.5M")
     most = 10**15
@@ -203,8 +220,16 @@ def parse_count(text: str) -> int:
 
 
 def parse_seconds(text: str) -> int:
-    """`90`, `30s`, `10m`, `1.5h` -> whole seconds. `ValueError` says what is wrong."""
+    """`90`, `30s`, `10m`, `1.5h`, `1h30m`, `1:30:00` -> whole seconds. `ValueError` says what is
+    wrong.
+    """
     cleaned = _ungrouped(text).lower()
+    several = _CLOCK.fullmatch(cleaned) or (cleaned and _OF_UNITS.fullmatch(cleaned))
+    if several:
+        parts = (
+            int(several[name] or 0) * size for name, size in (("h", 3600), ("m", 60), ("s", 1))
+        )
+        return sum(parts)
     digits = cleaned.rstrip("abcdefghijklmnopqrstuvwxyz ")
     unit = cleaned[len(digits) :].strip()
     whole, dot, fraction = digits.partition(".")

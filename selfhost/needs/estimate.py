@@ -714,7 +714,8 @@ def _of_class(
     terms = model_classes.terms(spec, model_class, runtime, wanted)
     if isinstance(terms, Unread):
         return _stated_with_size(spec, cpu, None, None, [terms])
-    return _stated_with_size(spec, cpu, MemoryNeed(terms=terms), None, [])
+    longer = _of_longer_recording(stated, workload, _source_of_needs(spec))
+    return _stated_with_size(spec, cpu, MemoryNeed(terms=(*terms, *longer)), None, [])
 
 
 def _stated(
@@ -753,8 +754,8 @@ def _stated(
 
 
 def _of_longer_recording(stated: StatedNeeds, workload: Workload, source: str) -> tuple[Term, ...]:
-    """What a recording takes beyond the length that the memory is stated for; () where it is no
-    longer, or how that grows is not known.
+    """What a recording takes beyond the length that the memory is stated for, or was measured for
+    the class of the model; () where it is no longer, or how that grows is not known.
     """
     seconds = workload.audio_seconds or 0
     usual = stated.heard_seconds or HEARD_SECONDS

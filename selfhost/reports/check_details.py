@@ -119,7 +119,8 @@ def _basis_of(speed: Speed, workload: Workload) -> str:
         alone = " of one sequence alone" if workload.parallel > 1 else ""
         words.append(f"likely {units.pace(full, full)}{alone} with all {context} of context in use")
     if reads is not None:
-        words.append(f"a prompt is read at {units.speed(reads.low, reads.high)}")
+        what = "a prompt" if speed.decode is not None else "text"
+        words.append(f"{what} is read at {units.speed(reads.low, reads.high)}")
     return "; ".join(words)
 
 

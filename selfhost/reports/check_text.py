@@ -359,7 +359,7 @@ def _comparison(blocks: list[Block], verdict: Verdict, *, measured: bool) -> Non
     for finding in ordered(verdict):
         amount = _amount(finding, verdict) if _has_a_row(finding, verdict) else ""
         if amount:
-            name = _NAMES.get(finding.check, finding.check)
+            name = _NAMES.get(finding.code) or _NAMES.get(finding.check, finding.check)
             note = _note(finding, verdict, measured=measured)
             rows.append(_row(name, amount, note, finding.outcome))
     license = verdict.model.license
@@ -389,7 +389,17 @@ def _around_the_cards(verdict: Verdict) -> str:
     return "--machine instead of --gpu judges a whole machine that is built around these GPUs."
 
 
-_NAMES = {"accelerator": "GPU"}
+# of a finding by its code, else by its check
+_NAMES = {
+    "accelerator": "GPU",
+    "context-recording-too-long": "recording",
+    "context-unmeasured": "recording",
+}
+# how long a recording may be, behind its length
+_MOST_OF_RECORDINGS = {
+    "context-recording-too-long": "{most} at once",
+    "context-unmeasured": "memory known up to {most}",
+}
 # of the RAM: what takes less, beside a GPU that holds the model, decides nothing
 _LITTLE = 0.25
 
@@ -435,6 +445,8 @@ def _amount(finding: Finding, verdict: Verdict) -> str:
     if finding.code == "accelerator-tight" and (memory := _on_accelerators(verdict)):
         return _of(units.binary_range(memory[0], memory[2]), _quantity(finding.has, finding))
     needs, has = _quantity(finding.needs, finding), _quantity(finding.has, finding)
+    if finding.code in _MOST_OF_RECORDINGS:
+        return f"{needs}, {_MOST_OF_RECORDINGS[finding.code].format(most=has)}"
     if limits := _shared_range(finding, verdict):
         return _of(needs, units.binary_range(*limits))
     if needs == has and finding.short:

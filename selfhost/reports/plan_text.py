@@ -126,7 +126,7 @@ def _count(plan: Plan) -> str:
     slow = sum(map(_is_slow_work, plan.fitting))
     perhaps = len(plan.fitting) - sure - slow
     if not sure and perhaps:
-        return f"may run on {perhaps} {of}, on none for sure as fast as wanted"
+        return f"likely fast enough on {perhaps} {of}, surely on none"
     if not sure:
         return f"runs on {slow} {of}, slowly on each"
     more = (f"may on {perhaps} more" if perhaps else "", f"slowly on {slow} more" if slow else "")

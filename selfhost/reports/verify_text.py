@@ -157,9 +157,9 @@ def _table(figures: Sequence[_Figure]) -> Table:
         Column(wrap=True),
         Column(title="seen", right=True),
         Column(title="likely", right=True),
-        Column(title="range", right=True, drop=2),
+        Column(title="range", right=True, drop=1),
         Column(title="width", right=True, drop=3),
-        Column(title="difference", right=True, drop=1),
+        Column(title="difference", right=True, drop=2),
         Column(),
     )
     return Table(columns=columns, rows=tuple(_row(each.title, each.row) for each in figures))
@@ -170,7 +170,7 @@ def _row(title: str, row: Difference) -> tuple[Span, ...]:
     cells = (
         title,
         "–" if row.seen is None else _figure(row, row.seen),
-        "–" if row.likely is None else _figure(row, row.likely),
+        "–" if row.likely is None else _likely(row, row.likely),
         _range(row),
         _width(row) if row.is_wide else "",
         # of figures of unlike things it says nothing
@@ -216,6 +216,12 @@ def _figure(row: Difference, value: float) -> str:
     if row.unit == "bytes":
         return units.binary(int(value))
     return units.speed(value, value)
+
+
+def _likely(row: Difference, value: float) -> str:
+    """As `_figure`; a pace without its unit, which stands beside what was seen."""
+    is_told = row.unit == "bytes" or row.seen is None
+    return _figure(row, value) if is_told else units.pace(value, value)
 
 
 def _range(row: Difference) -> str:

@@ -75,11 +75,14 @@ def pace_of_documents(
     )
     if power.device is not None:
         how += f"; {_basis(power.device.name, runtime)}"
-    return Speed(
-        work=documents_a_second(power, operations, shares, launched),
-        unit=UNIT,
-        how=how,
-    )
+    work = documents_a_second(power, operations, shares, launched)
+    return Speed(work=work, prompt=_read_in(work, tokens), unit=UNIT, how=how)
+
+
+def _read_in(documents: PaceRange, tokens: int) -> PaceRange:
+    """Tokens read a second, of documents of so many."""
+    low, likely, high = (tokens * each for each in documents.ends)
+    return PaceRange(low=low, likely=likely, high=high)
 
 
 def _basis(name: str, runtime: RuntimeSpec | None) -> str:
@@ -117,8 +120,10 @@ def _of_unknown_shape(
         slow, likely, fast = product(layers, pace.layer_seconds)
         seconds = added(seconds, (fast, likely, slow))
     low, likely, high = inverse(seconds)
+    work = PaceRange(low=low, likely=likely, high=high)
     return Speed(
-        work=PaceRange(low=low, likely=likely, high=high),
+        work=work,
+        prompt=_read_in(work, DOCUMENT_TOKENS) if unit == UNIT else None,
         unit=unit,
         how=f"on {power.how}; {operations / 1e9:,.0f} × 10^9 operations for {what}",
     )

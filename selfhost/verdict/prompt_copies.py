@@ -82,12 +82,17 @@ def copies_of(
     )  # fmt: skip
 
 
+def per_batch(tokens: int) -> str:
+    """How often the weights cross that lie in RAM, in batches of so many."""
+    return f"for each {units.tokens(tokens)} of a prompt"
+
+
 def how_copied(weights_bytes: int, rates: tuple[float, float, float], *, has_experts: bool) -> str:
     """What the pace of a prompt rests on, as a clause."""
     slow, _, fast = (units.decimal(int(rate)) for rate in rates)
     as_if = ", as if every expert were chosen" if has_experts else ""
     return (
-        f"; for each {units.tokens(BATCH_TOKENS)} of a prompt {units.decimal(weights_bytes)} of"
+        f"; {per_batch(BATCH_TOKENS)} {units.decimal(weights_bytes)} of"
         f" weights cross to the GPU, at {slow}/s to {fast}/s{as_if}"
     )
 

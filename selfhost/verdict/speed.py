@@ -168,7 +168,8 @@ class PromptCopies(Record):
 class Speed(Record):
     """Expected pace; `how` says what it rests on, in a sentence a person understands.
 
-    `decode` and `prompt` are of text, in tokens per second. `work` is the pace of other work in
+    `decode` and `prompt` are of text, in tokens per second; what turns documents into vectors has a
+    `prompt` alone: the tokens that it reads. `work` is the pace of other work in
     `unit`; None for text, and where nothing tells it.
 
     `first_token_seconds` is the time to the answer's first token, for the prompt that was

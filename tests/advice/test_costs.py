@@ -773,3 +773,23 @@ def test_a_life_without_a_price_is_refused() -> None:
     """Nothing would be spread over it."""
     with pytest.raises(WorkloadError, match="hardware_life_years"):
         Load.parse("1M:1M", hardware_life_years=3)
+
+
+@pytest.mark.parametrize("machine", ["ryzen 9 7950x 128gb rtx 4090", "i5-12400 2x16gb ddr4-3200"])
+def test_a_load_that_is_only_read_takes_what_its_documents_take(machine: str) -> None:
+    """`~257 documents/s` stood above hours that "cannot be told"."""
+    load = Load.parse("10M:0")
+    verdict = check("bge-m3", Workload(load=load), machine=machine)
+    assert verdict.speed is not None
+    assert verdict.speed.work is not None
+    assert verdict.monthly_cost is not None
+    here = verdict.monthly_cost.here
+    assert here is not None
+    documents = 10_000_000 / 512
+    for hours, pace in (
+        (here.hours_per_day_low, verdict.speed.work.high),
+        (here.hours_per_day_likely, verdict.speed.work.likely),
+        (here.hours_per_day_high, verdict.speed.work.low),
+    ):
+        assert hours == pytest.approx(documents / pace / 3600, rel=0.01)
+    assert not here.hours_are_bounds

@@ -210,14 +210,43 @@ def test_what_is_no_number_of_tokens_is_refused(typed: str) -> None:
 
 @pytest.mark.parametrize(
     ("typed", "seconds"),
-    [("90", 90), ("30s", 30), ("10 min", 600), ("10m", 600), ("1.5h", 5400), ("1,200", 1200)],
+    [
+        ("90", 90),
+        ("30s", 30),
+        ("10 min", 600),
+        ("10m", 600),
+        ("1.5h", 5400),
+        ("1,200", 1200),
+        ("1h30m", 5400),
+        ("2 hours", 7200),
+        # as players show them
+        ("1:30:00", 5400),
+        ("4:05", 245),
+        ("90:00", 5400),
+    ],
 )
 def test_lengths_of_time_as_people_type_them(typed: str, seconds: int) -> None:
     """A bare number is in seconds; an m is a minute."""
     assert quantities.parse_seconds(typed) == seconds
 
 
-@pytest.mark.parametrize("typed", ["", "s", "-1s", "1.s", "ten minutes", "3d", "1.0001s", "9" * 13])
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "",
+        "s",
+        "-1s",
+        "1.s",
+        "ten minutes",
+        "3d",
+        "1.0001s",
+        "9" * 13,
+        "1:75",
+        "1:2",
+        "12:61:00",
+        ":30",
+    ],
+)
 def test_what_is_no_length_of_time_is_refused(typed: str) -> None:
     """Seconds are whole and not negative, and a recording is no longer than a human life."""
     with pytest.raises(ValueError, match=r"time|seconds|recording"):

@@ -988,3 +988,20 @@ def test_a_reader_of_unknown_layers_has_a_guess_by_its_size(model: str) -> None:
     assert speed.decode is not None
     assert speed.decode.high > 4 * speed.decode.low
     assert 10 < speed.decode.likely < 500
+
+
+@pytest.mark.parametrize(
+    "name", ["parakeet-tdt-0.6b-v2", "parakeet-tdt-0.6b-v3", "parakeet-tdt-1.1b", "parakeet-rnnt-1.1b", "parakeet-ctc-1.1b"]
+)  # fmt: skip
+def test_full_attention_holds_scores_of_every_pair_of_frames(name: str) -> None:
+    """One of the tensors of an hour, 45,000 frames of 12.5 a second, 8 heads and 4 bytes, is 65 GB; those of 1.1 x 10^9
+    parameters "ran" with 22.6 GiB, and five hours with 94.
+    """
+    needs = check(name, Workload(audio_seconds=3600), machine="ryzen 9 7950x 128gb").needs
+    assert needs is not None
+    assert needs.memory is not None
+    assert needs.memory.high_bytes > 8 * 45_000**2 * 4
+    short = check(name, Workload(audio_seconds=30), machine="ryzen 9 7950x 128gb").needs
+    assert short is not None
+    assert short.memory is not None
+    assert short.memory.high_bytes < 8e9

@@ -16,6 +16,7 @@ from ...machine.record import Machine, was_glanced
 from ...needs.records import MemoryNeed, Term
 from ...verdict.pacing import how_to_measure
 from ...verdict.processor import threads_of
+from ...verdict.prompt_copies import per_batch
 from ...verdict.record import Route, Verdict, exit_code
 from ...verdict.speed import PaceRange, Speed
 from .impossible import why_impossible
@@ -257,7 +258,7 @@ def compare(
             *_unseen(run, verdict),
             *_run_otherwise(run, verdict, rows, layout),
             *_causes(rows, fast_prompts),
-            *_basis(rows, verdict, basis),
+            *_basis(rows, verdict, basis, batch),
             *_of_a_glance(rows, verdict),
         ),
     )
@@ -729,7 +730,9 @@ def _of_a_glance(rows: Sequence[Difference], verdict: Verdict) -> list[str]:
     return [f"The prediction rests on a glance at the memory. To be sure, run with {MEASURE}."]
 
 
-def _basis(rows: Sequence[Difference], verdict: Verdict, speed: Speed | None) -> list[str]:
+def _basis(
+    rows: Sequence[Difference], verdict: Verdict, speed: Speed | None, batch_tokens: int | None
+) -> list[str]:
     """What a wide range of that pace rests on, and how to narrow it."""
     is_wide = any(
         row.term != "prompt" and row.subject == "pace" and row.is_wide
@@ -740,4 +743,7 @@ def _basis(rows: Sequence[Difference], verdict: Verdict, speed: Speed | None) ->
         return []
     remedy = how_to_measure(verdict.machine)
     narrower = f" For a narrower range, {remedy}." if remedy else ""
-    return [f"Basis of the predicted pace: {speed.how}.{narrower}"]
+    how = speed.how
+    if batch_tokens is not None and speed.prompt_copies is not None:
+        how = how.replace(per_batch(speed.prompt_copies.batch_tokens), per_batch(batch_tokens))
+    return [f"Basis of the predicted pace: {how}.{narrower}"]

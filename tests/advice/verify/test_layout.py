@@ -62,7 +62,7 @@ def test_published_runs_with_experts_in_ram_lie_inside(
     assert main(arguments) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert f"with the experts of {experts} of 48 layers in RAM, as the run had them" in shown
-    likely = float(re.search(r"decoding \(128 tokens\) \S+ tokens/s (\S+) tokens/s", shown)[1])  # type: ignore[index]
+    likely = float(re.search(r"decoding \(128 tokens\) \S+ tokens/s (\S+) ", shown)[1])  # type: ignore[index]
     assert likely == pytest.approx(pace, rel=0.25)
 
 
@@ -216,6 +216,24 @@ def test_weights_cross_for_each_batch_of_the_run(
         (row,) = json.loads(capsys.readouterr().out)["differences"]
         likely[batch] = row["predicted"]["likely"]
     assert 3 < likely[2048] / likely[512] <= 4
+
+
+def test_what_the_pace_rests_on_names_the_batch_of_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`for each 512 tokens` stood beside a pace that no such batch reaches."""
+    table = _TABLE.format(
+        model="gpt-oss 120B MXFP4 MoE |  59.02 GiB |   116.83 B", layers=99, experts=28, pace=33.0
+    )
+    table = table.replace("| fa |", "| n_ubatch | fa |").replace("| -: |", "| -: | -: |")
+    log = tmp_path / "bench.md"
+    log.write_text(table.replace("| 28 | 1 |", "| 28 | 2048 | 1 |"), encoding="utf-8")
+    main(
+        ["verify", str(log), "--model", "gpt-oss-120b", "--machine", "ryzen 9 7950x 128gb rtx 4090"]
+    )
+    told = " ".join(capsys.readouterr().out.split())
+    assert "for each 2,048 tokens of a prompt" in told
+    assert "for each 512 tokens" not in told
 
 
 def test_options_of_a_process_tell_the_experts() -> None:
