@@ -253,7 +253,7 @@ def _read_as(plain: str, text: str) -> NamedProfile:
     capitals and spaces.
     """
     is_alike = plain.lower().replace(" ", "") == text.lower().replace(" ", "")
-    reading = "" if is_alike else f'"{text}" is read as "{plain}"'
+    reading = "" if is_alike else f'"{_shortened(text)}" is read as "{plain}"'
     try:
         named = profile_named(plain)
     except UnknownMachineError as error:
@@ -262,6 +262,16 @@ def _read_as(plain: str, text: str) -> NamedProfile:
     if not reading or named.note is None:
         return named
     return named.replace(note=f"{reading}. {named.note}")
+
+
+# of a text that a program printed, what tells its reader which it is
+_MOST_LETTERS_QUOTED = 100
+
+
+def _shortened(text: str) -> str:
+    """The text as it is quoted, on one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= _MOST_LETTERS_QUOTED else f"{line[: _MOST_LETTERS_QUOTED - 1]}…"
 
 
 def _with_spaces(text: str) -> str:
@@ -352,15 +362,28 @@ def _by_its_parts(ram: StatedRam, typed_whole: str) -> NamedProfile:
 
 
 def _by_name_and_system(text: str) -> list[Profile]:
-    """As `_by_names`, of a text that tells a system or a clock beside the name: the profiles that
-    have that system.
+    """As `_by_names`, of a text that tells a system, a clock or the RAM beside the name: the
+    profiles that have that system and that RAM.
     """
-    stated = typed(text)
-    if not without_sizes(stated.names).strip():
+    stated, between = typed(text), shipped_table("products")["counted"]["joined"]
+    name = " ".join(word for word in stated.names.split() if word.lower() not in between)
+    if not without_sizes(name).strip():
         return []
-    size = "" if stated.ram_gib is None else f" {stated.ram_gib:g}gb"
-    profiles = _by_names(f"{stated.names}{size}")
+    size = f" {stated.ram_gib:g}gb" if stated.ram_gib else ""
+    whole = called(f"{name}{size}")
+    profiles = [whole.profile] if whole is not None else _by_names(f"{name}{size}")
+    if not profiles and size:
+        # a name that one size alone has
+        alone = called(name)
+        has_size = alone is not None and _has_gib(alone.profile.machine, stated.ram_gib)
+        profiles = [alone.profile] if alone is not None and has_size else []
     return [each for each in profiles if stated.system in (None, each.machine.system)]
+
+
+def _has_gib(machine: Machine, gib: float | None) -> bool:
+    """It has that RAM, and no card that could be put into another computer."""
+    has_card = any(not card.unified for card in machine.accelerators or ())
+    return machine.memory_total_bytes == (gib or 0) * units.GIB and not has_card
 
 
 def _instead_of(text: str, matches: Sequence[Profile], *, is_several: bool) -> Described | None:

@@ -27,9 +27,23 @@ _DECIMAL_COMMA = pattern(
 _LINE = pattern(r"\s*(?P<label>[^\W\d][^:\t]{1,40}?)\s*\d?\s*[:\t]\s*(?P<value>\S.*)")
 # the first line of neofetch and the one under it, and what lspci lists beside GPUs
 _OF_NO_PART = pattern(
-    r"(?i)\s*(?:[^\s@]+@[^\s@]+|\W*|[0-9a-f:]{5,}\.\d\s+(?!vga|3d|display)\w.*)\s*"
+    r"(?i)\s*(?:[^\s@]+@[^\s@]+|\W*|[^\W\d][^:]*:|[0-9a-f:]{5,}\.\d\s+(?!vga|3d|display)\w.*)\s*"
 )
 _FEWEST_LINES = 2
+_LABELS_OF_CARDS = frozenset(("gpu", "gpus", "graphics card"))
+# the slot of lspci, and what Intel's processors have there: `[UHD Graphics]`, but `[Arc A770]`
+_OF_SLOT = pattern(r"(?i)\s*(?:[0-9a-f]{4}:)?[0-9a-f]{2}:[0-9a-f]{2}\.\d\s")
+_OF_PROCESSOR = pattern(r"(?i)\bintel corporation\b(?!.*\[arc\b)")
+# `GPU 0: NVIDIA GeForce RTX 3090 (UUID: GPU-1f2a…)`
+_UUID = pattern(r"(?i)\(uuid:[^)]*\)")
+# the clock of a processor: `i7-13700H, 2400 Mhz, 14 Core(s)`, `speed 2200/2200/4208 MHz`
+_CLOCK = pattern(
+    r"(?i)(?:\b(?:cpu\s+)?(?:max|min)\s+mhz\s*:?\s*[\d.]+"
+    r"|\b(?:speed|clock|max|min|avg)\b\s*:?\s*(?:[\d.]+\s*/\s*)*[\d.]+\s*mhz\b"
+    r"|,?\s*\b\d{3,4}\s*mhz\s*,(?=\s*\d+ core\b))"
+)
+# `14 Core(s), 20 Logical Processor(s)`
+_CORES_OF_WINDOWS = pattern(r"(?i)\b(\d{1,3}) core\(s\),?(?:\s*(\d{1,3}) logical processor\(s\))?")
 # `MacBookPro18,3`, `Mac14,2`
 _MODEL_OF_MAC = pattern(r"\b(?P<line>MacBook(?:Pro|Air)?|Macmini|iMac(?:Pro)?|MacPro|Mac)\d+,\d+\b")
 # `Raspberry Pi 4 Model B Rev 1.4`, as the board tells it
@@ -68,7 +82,7 @@ _COUNTS = pattern(
 _SOCKETS = pattern(r"(?i)\bsocket\(s\):\s*(?P<count>\d+)")
 # `NVIDIA Corporation GA102 [GeForce RTX 3090] (rev a1)`: the name of the chip before the card's
 _BEFORE_CARD = (
-    r"(?i)(?:\b[0-9a-f]{2}:[0-9a-f]{2}\.\d\s+)?"
+    r"(?i)(?:\b(?:[0-9a-f]{4}:)?[0-9a-f]{2}:[0-9a-f]{2}\.\d\s+)?"
     r"(?:(?:vga compatible|3d|display) controller:\s*)?"
     r"(?:\bnvidia corporation|\badvanced micro devices, inc\. \[amd/ati\]|\[amd/ati\])"
     r"[^\[\]]*"
@@ -94,7 +108,8 @@ _KIND_OF_GPU = pattern(
 
 def as_typed(text: str) -> str:
     """The text as somebody would type it; any other as it is."""
-    text = _OF_THEIRS.sub("", _of_one_maker(_without_idle_lines(text)))
+    text = _CLOCK.sub(" ", _without_idle_lines(text))
+    text = _OF_THEIRS.sub("", _of_one_maker(_CORES_OF_WINDOWS.sub(r"\1 cores", text)))
     plain = _MARKS.sub(" ", _processors_as_typed(_sizes_in_mib(text)))
     plain = _DECIMAL_COMMA.sub(r"\1.", cards_as_typed(plain))
     plain = _MEMORY.sub(r"ram: \g<size>", _THREADS.sub("", _without_usable(plain)))
@@ -106,24 +121,40 @@ def _without_idle_lines(text: str) -> str:
     lines = text.splitlines()
     if len(lines) < _FEWEST_LINES:
         return text
-    parts = list(dict.fromkeys(filter(None, map(_part_of_line, lines))))
-    return " ".join(" ".join(parts).split())
+    parts = dict[str, str]()
+    cards = list[str]()
+    for line in lines:
+        label, part = _part_of_line(line)
+        if not part or parts.get(part, label) != label:
+            # a chip is its own processor and GPU
+            continue
+        if label in _LABELS_OF_CARDS:
+            cards.append(part)
+        else:
+            parts[part] = label
+    return " ".join(" ".join((*parts, " and ".join(cards))).split()) or text
 
 
-def _part_of_line(line: str) -> str:
-    """What a line tells of the machine; empty where that is nothing."""
+def _part_of_line(line: str) -> tuple[str, str]:
+    """The label of a line, `gpu` of one by lspci, and what it tells of the machine; empty where
+    that is nothing.
+    """
     labels, told = shipped_table("products")["lines"], _LINE.fullmatch(line)
     if told is None:
         is_idle = line.strip().lower().startswith(tuple(labels["idle"]))
-        return "" if is_idle or _OF_NO_PART.fullmatch(line) else line
+        of_slot = _OF_SLOT.match(line)
+        is_inside = of_slot is not None and _OF_PROCESSOR.search(line)
+        if is_idle or is_inside or _OF_NO_PART.fullmatch(line):
+            return "", ""
+        return ("gpu" if of_slot else ""), line
     label, value = " ".join(told["label"].lower().split()), told["value"]
     if label in labels["memory"]:
-        return f"Memory: {value}"
+        return label, f"Memory: {value}"
     if label in labels["sockets"]:
-        return line
+        return label, line
     if label in labels["system"]:
-        return _system_of(value)
-    return value if label in labels["parts"] else ""
+        return label, _system_of(value)
+    return label, (_UUID.sub("", value) if label in labels["parts"] else "")
 
 
 def _system_of(value: str) -> str:

@@ -658,7 +658,9 @@ def _what_narrows(verdict: Verdict, *, measured: bool) -> str:
         return fact
     if was_measured:
         return "state the bandwidth of its RAM (--set bandwidth=…GB/s)"
-    return "run with --measure" if machine.is_this_one else "run `selfhost check --measure` on it"
+    if machine.is_this_one:
+        return "run with --measure"
+    return f"run `selfhost check {verdict.model.id} --measure` on it"
 
 
 def _what_disturbed(verdict: Verdict) -> tuple[str, str]:

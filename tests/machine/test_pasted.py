@@ -277,6 +277,74 @@ def test_lscpu_without_sockets_counts_the_cores_of_its_processor() -> None:
     assert machine_named(" ".join(lines.splitlines()[2:5])).cpu_cores_physical == 8
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("raspberry pi 5 with 8gb", "raspberry-pi-5-8gb"),
+        ("raspberry pi 5 8 gb ram", "raspberry-pi-5-8gb"),
+        ("raspberry pi 5 8gb 256gb ssd", "raspberry-pi-5-8gb"),
+        ("jetson orin nano 8gb ram", "jetson-orin-nano-8gb"),
+        ("framework desktop 128 gb ram", "strix-halo-128gb"),
+        ("macbook air m2 16gb with 512gb ssd", "macbook-air-m2-16gb"),
+    ],
+)
+def test_words_around_the_memory_leave_a_name_what_it_is(text: str, name: str) -> None:
+    """Of each but the name and its size some made it any ARM board, or no machine."""
+    assert machine_named(text).name == name
+
+
+@pytest.mark.parametrize(
+    ("lines", "names"),
+    [
+        # nvidia-smi -L
+        (
+            "GPU 0: NVIDIA GeForce RTX 3090 (UUID: GPU-1f2a)\nGPU 1: NVIDIA GeForce RTX 3090 (UUID: GPU-2f2a)",
+            ["NVIDIA GeForce RTX 3090"] * 2,
+        ),
+        # lspci: what the processor has is no card, and servers tell the domain of a slot
+        (
+            "00:02.0 VGA compatible controller: Intel Corporation Raptor Lake-P [UHD Graphics] (rev 04)\n01:00.0 VGA compatible controller: NVIDIA Corporation AD107M [GeForce RTX 4060 Max-Q / Mobile] (rev a1)",
+            ["NVIDIA GeForce RTX 4060 Laptop GPU"],
+        ),
+        (
+            "0000:65:00.0 3D controller: NVIDIA Corporation GA100 [A100 PCIe 80GB] (rev a1)",
+            ["NVIDIA A100 80GB PCIe"],
+        ),
+        (
+            "CPU: AMD Ryzen 9 7950X (32) @ 5.88 GHz\nGPU 1: NVIDIA GeForce RTX 4090 [Discrete]\nGPU 2: NVIDIA GeForce RTX 3090 [Discrete]\nMemory: 12.10 GiB / 62.01 GiB",
+            ["NVIDIA GeForce RTX 4090", "NVIDIA GeForce RTX 3090"],
+        ),
+    ],
+)
+def test_each_card_that_is_listed_counts(lines: str, names: list[str]) -> None:
+    assert [card.name for card in machine_named(lines).accelerators or ()] == names
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "13th Gen Intel(R) Core(TM) i7-13700H, 2400 Mhz, 14 Core(s), 20 Logical Processor(s) 16gb",
+        "i7-13700h 16gb CPU max MHz: 5000.0",
+    ],
+)
+def test_the_clock_of_a_processor_is_no_rate_of_the_ram(text: str) -> None:
+    """2,400 MHz made it DDR4-2400, which no such laptop has."""
+    assert machine_named(text).memory_bandwidth_bytes_per_second is None
+    stated = machine_named("i7-13700h 2x8gb 4800mhz").memory_bandwidth_bytes_per_second
+    assert stated == 2 * 8 * 4_800_000_000
+
+
+def test_a_long_text_is_quoted_in_part() -> None:
+    """lspci and lscpu print pages; what they are read as is told whole."""
+    lines = "\n".join(
+        ["Model name: Intel(R) Core(TM) i5-8250U CPU @ 1.60GHz", *["Flags: fpu vme"] * 100]
+    )
+    note = profile_named(lines).note
+    assert note is not None
+    assert len(note) < 700
+    assert 'is read as "Intel Core i5-8250U CPU @ 1.60GHz"' in note
+
+
 @pytest.mark.parametrize("text", ["rasberry pi5 16gb", "raspbery pi 5 16gb", "raspberry pi 5 16gb debian 12"])  # fmt: skip
 def test_a_slip_or_a_system_beside_a_boards_name_is_the_board(text: str) -> None:
     assert machine_named(text).name == "raspberry-pi-5-16gb"

@@ -171,7 +171,7 @@ def test_nobody_is_told_to_state_a_rate_that_narrows_nothing(name: str) -> None:
         # a Core i7-1260P takes DDR4, DDR5 and LPDDR5
         ("thinkpad x1 carbon gen 10", "the rate of its RAM (--machine '… "),
         # the memory is in the package of its Core Ultra 7 258V, in one rate: only to measure helps
-        ("thinkpad x1 carbon gen 13", "run `selfhost check --measure` on it"),
+        ("thinkpad x1 carbon gen 13", "--measure` on it"),
     ],
 )
 def test_no_owner_of_a_laptop_is_told_to_type_a_bandwidth(

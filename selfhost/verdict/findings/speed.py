@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 WIDE_PACE = 2
 _FASTER = "choose a smaller model"
 _MEASURE_THERE = differently(
-    "run `selfhost check --measure` on that machine",
+    "run the same on that machine, with --measure",
     "measure there: Machine.read(measure=True)",
     "record it there with `selfhost machine --measure --format json`",
 )
