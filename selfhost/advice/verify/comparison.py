@@ -187,11 +187,34 @@ def workload_of(run: Run) -> Workload:
     )
 
 
+# GPUs that a backend of llama.cpp computes on, by their maker (its docs/build.md); Metal is that of
+# macOS, whatever the GPU
+_MAKERS = {"CUDA": "nvidia", "ROCm": "amd", "HIP": "amd", "SYCL": "intel"}
+_EXAMPLES = {"nvidia": "RTX 4090", "amd": "RX 7900 XTX", "intel": "Arc B580"}
+
+
+def _refuse_other_makers(run: Run, machine: Machine) -> None:
+    """Raises `SelfhostError` where the build of the run computes on no GPU of the machine."""
+    makers = {_MAKERS[name] for name in run.backends if name in _MAKERS}
+    cards = machine.accelerators or ()
+    is_other = makers and cards and makers.isdisjoint(card.vendor for card in cards)
+    of_macos = any(name in ("Metal", "MTL") for name in run.backends)
+    if is_other or (of_macos and machine.system != "macos"):
+        names = ", ".join(run.backends)
+        example = run.gpu or next((_EXAMPLES[maker] for maker in makers), "m4 max 64gb")
+        raise SelfhostError(
+            f"the run computed with {names}, which {machine.called} does not have",
+            remedy=f"name the machine of the run: {option('machine', example)}",
+        )
+
+
 def machine_of(run: Run, machine: Machine) -> tuple[Machine, tuple[str, ...]]:
     """The machine with no more of it than the run used, and sentences on what was left out.
     `SelfhostError` where the run used an accelerator that the machine does not have.
     """
     notes = []
+    if not run.on_processor:
+        _refuse_other_makers(run, machine)
     on_card = any(seen.where != "host" for seen in run.memory)
     if (on_card or run.on_processor is False) and machine.accelerators == ():
         raise SelfhostError(

@@ -268,3 +268,26 @@ def test_the_headline_says_which_figures_held(
     assert main(["verify", str(log), *arguments]) == 0
     first = " ".join(capsys.readouterr().out.split("\n\n")[0].split())
     assert "decoding (128 tokens) is as predicted" in first
+
+
+@pytest.mark.parametrize(
+    ("backend", "machine", "named"),
+    [
+        ("Metal,BLAS", "rtx 4090", "m4 max 64gb"),
+        ("Metal,BLAS", "ryzen 7 5800x 32gb", "m4 max 64gb"),
+        ("CUDA", "m4 max 64gb", "RTX 4090"),
+        ("CUDA", "rx 7900 xtx", "RTX 4090"),
+        ("ROCm", "rtx 4090", "RX 7900 XTX"),
+    ],
+)
+def test_a_run_on_another_makers_gpu_is_not_compared(
+    backend: str, machine: str, named: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A table of Metal beside an RTX 4090 was 95 % below, and other programs were to blame."""
+    log = tmp_path / "bench.md"
+    table = _TABLE.format(model=_DENSE, layers=99, experts=0, pace=50.0)
+    log.write_text(table.replace("| CUDA ", f"| {backend} "), encoding="utf-8")
+    assert main(["verify", str(log), "--model", "llama-3.1-8b", "--machine", machine]) == 2
+    error = capsys.readouterr().err
+    assert backend.split(",")[0] in error
+    assert named in error

@@ -136,6 +136,7 @@ def _of_rows(rows: Sequence[_Row]) -> Run | None:
         flash_attention=attends_flash(first.get("flash_attn", "")),
         processor=first.get("cpu_info") or None,
         gpu=first.get("gpu_info") or None,
+        backends=_backends(first.get("backends", "")),
         paces=tuple(pace for row in same for pace in _paces(row)),
         notes=_left_out(len(rows) - len(same)),
     )
@@ -170,9 +171,14 @@ def _cache_type(row: _Row) -> str | None:
     return key if key == value else None
 
 
+def _backends(text: str) -> tuple[str, ...]:
+    """`("Metal", "BLAS")` of `Metal,BLAS`."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
 def _on_processor(backends: str, layers: str) -> bool | None:
     """True for a build without accelerators, or with no layer on one."""
-    names = [name.strip() for name in backends.split(",") if name.strip()]
+    names = _backends(backends)
     if layers.strip() == "0":
         return True
     return all(name in ("CPU", "BLAS") for name in names) if names else None
@@ -264,6 +270,7 @@ def _of_tests(tests: Sequence[_Row], version: str | None) -> Run:
         experts_in_ram=_experts_in_ram(first),
         batch_tokens=_batch_tokens(first),
         flash_attention=attends_flash(first.get("fa", "")),
+        backends=_backends(first.get("backend", "")),
         paces=tuple(pace for row in same for pace in _pace_of_test(row)),
         notes=_left_out(len(tests) - len(same)),
     )
