@@ -138,10 +138,19 @@ def _memory_lines(machine: Machine) -> list[str]:
     return lines
 
 
+def _usable_words(machine: Machine) -> str:
+    """`8 cores with 16 threads`, `4 cores usable`; empty where that was not read."""
+    usable, physical = machine.cpu_cores_usable, machine.cpu_cores_physical
+    if usable is None:
+        return ""
+    if physical is not None and usable > physical and machine.scope == "host":
+        return f"{units.cores(physical)} with {usable:g} threads"
+    return f"{units.cores(usable)} usable"
+
+
 def _processor_lines(machine: Machine) -> list[str]:
     """Its name, how many cores there are to use, and what it can that decides the pace."""
-    cores = machine.cpu_cores_usable
-    usable = f"{units.cores(cores)} usable" if cores is not None else ""
+    usable = _usable_words(machine)
     emulated = f"emulated on {machine.emulated_on}" if machine.emulated_on else ""
     named = ", ".join(part for part in (machine.cpu_model or "", usable, emulated) if part)
     sets = machine.instruction_sets

@@ -1541,3 +1541,20 @@ def test_what_runs_instead_tells_the_pace_that_its_own_answer_tells() -> None:
         likely = other.judged_tokens_per_second.likely
         assert f"~{units.speed(likely, likely)}" in row
         assert " each " in row
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        # AMD: 8 cores, 16 threads; Intel: 6 + 8 cores, 20 threads
+        ("ryzen 7 5800x 32gb", "8 cores with 16 threads"),
+        ("i7-12700h 16gb", "14 cores with 20 threads"),
+        ("raspberry pi 5 8gb", "4 cores usable"),
+        ("aws m7i.xlarge", "4 cores usable"),
+    ],
+)
+def test_threads_are_not_called_cores(
+    name: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["machine", "--machine", name]) == 0
+    assert told in capsys.readouterr().out
