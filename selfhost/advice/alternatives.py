@@ -320,27 +320,34 @@ def _other_models(
 ) -> tuple[Alternative, ...]:
     """The best `most` other models that run here as fast as is wanted.
 
-    Those for the same work come before the others. Models are judged in the order of their worth,
-    until none that is left can be worth as much here as those that were seen.
+    Those for the same work come before the others, then those that run in the program that was
+    asked for. Models are judged in the order of their worth, until none that is left can be worth
+    as much here as those that were seen.
     """
     spec, catalogue = question.spec, asker.catalogue
     named = _named(spec, catalogue)
     plain = _of_any_model(asked_workload)
+    in_its_program = plain.replace(runtime=asked_workload.runtime)
     standings = Standings.of_catalogue(catalogue, asker.standings(plain))
-    proposals: list[tuple[tuple[bool, bool, float], _Fit, str]] = []
+    proposals: list[tuple[tuple[bool, bool, bool, float], _Fit, str]] = []
     for for_other_work, worth, other in (
         _candidates(spec, plain, _most_times(judged), asker, standings) if most else ()
     ):
-        if len(proposals) >= most and (for_other_work, False, -worth) > proposals[most - 1][0]:
+        best = (for_other_work, False, False, -worth)
+        if len(proposals) >= most and best > proposals[most - 1][0]:
             break
-        fit, cost = _fits(other, plain, asker), ""
+        in_program = _fits(other, in_its_program, asker)
+        fit, cost = in_program, ""
+        if fit is None and in_its_program != plain:
+            fit = _fits(other, plain, asker)
         if fit is None and other.id in named:
             # what the spec names is proposed as asking for it would propose it
             fit, cost = _fits_less(other, plain, asker) or (None, "")
         if fit is None or _likely_short(fit):
             continue
         on_machine = worth * share_on(fit[1])
-        place = (for_other_work, is_slow_picture(fit[1]) or _is_unmeasured(fit[1]), -on_machine)
+        is_doubtful = is_slow_picture(fit[1]) or _is_unmeasured(fit[1])
+        place = (for_other_work, is_doubtful, in_program is None, -on_machine)
         proposals.append((place, fit, cost))
         proposals.sort(key=lambda proposal: proposal[0])
     return tuple(

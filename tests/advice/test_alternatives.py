@@ -414,3 +414,21 @@ def test_alternatives_leave_out_a_cache_type_that_their_program_lacks() -> None:
     assert own.runtime == "llama.cpp"
     assert "--kv-cache" not in (own.command or "")
     assert "KV cache in the model's type" in own.why
+
+
+@pytest.mark.parametrize(
+    ("model", "machine", "workload"),
+    [
+        ("qwen3-32b", "l40s", Workload(runtime="vllm", parallel=64, prompt_tokens=2048, min_tokens_per_second=20)),
+        ("llama-3.3-70b", "rtx 4090 64gb", Workload(runtime="ollama", min_tokens_per_second=20)),
+        ("deepseek-r1", "2x rtx 3090", Workload(runtime="sglang")),
+    ],
+)  # fmt: skip
+def test_what_runs_in_the_program_that_was_asked_for_comes_first(
+    model: str, machine: str, workload: Workload
+) -> None:
+    """A server of vLLM was answered with models for llama.cpp, whose total is a fifth."""
+    verdict = check(model, workload, machine=machine)
+    assert len(verdict.alternatives) > 1
+    assert {other.runtime for other in verdict.alternatives} == {workload.runtime}
+    assert all(f"--runtime {workload.runtime}" in other.command for other in verdict.alternatives)
