@@ -662,7 +662,8 @@ def of_parallel() -> Iterator[Run]:
             quantization=row["quantization"],
             runtime=row["program"],
             parallel=row["sequences"],
-            context_tokens=max(512, each),
+            context_tokens=max(512, each + 1),
+            prompt_tokens=row["prompt_tokens"],
         )
         try:
             verdict = check(row["spec"], asked, machine=row["device"])
@@ -692,7 +693,8 @@ def of_tensor_parallel() -> Iterator[Run]:
             quantization=row["quantization"],
             runtime=program,
             parallel=row["sequences"],
-            context_tokens=max(512, each),
+            context_tokens=max(512, each + 1),
+            prompt_tokens=row["prompt_tokens"],
         )
         verdict = check(row["spec"], asked, machine=row["device"])
         total = verdict.speed.parallel_total if verdict.speed is not None else None
