@@ -115,7 +115,8 @@ def _single(
     for text in (
         _work_words(verdict)
         if pace is None
-        else pace_words(
+        else _whose_pace(verdict)
+        + pace_words(
             pace,
             narrows=_what_narrows(verdict, measured="--measure" in carry.split()),
             why=why,
@@ -155,6 +156,11 @@ def _single(
         from .check_details import details
 
         details(blocks, verdict)
+
+
+def _whose_pace(verdict: Verdict) -> str:
+    """That a pace is of one sequence, where several were asked for."""
+    return "one sequence alone: " if verdict.workload.parallel > 1 else ""
 
 
 def _room_words(verdict: Verdict) -> str:
@@ -441,7 +447,7 @@ def _row(
 def _amount(finding: Finding, verdict: Verdict) -> str:
     """`4.74 of 23.0 GiB`, `~2.8 tokens/s`; empty where there are no figures."""
     if finding.check == "speed":
-        return "" if verdict.speed is None else _pace(verdict.speed, finding.unit)
+        return "" if verdict.speed is None else _pace(verdict, verdict.speed, finding.unit)
     if finding.code == "accelerator-tight" and (memory := _on_accelerators(verdict)):
         return _of(units.binary_range(memory[0], memory[2]), _quantity(finding.has, finding))
     needs, has = _quantity(finding.needs, finding), _quantity(finding.has, finding)
@@ -460,13 +466,13 @@ def _amount(finding: Finding, verdict: Verdict) -> str:
     return _of(needs, has) if needs and has else needs
 
 
-def _pace(speed: Speed, unit: str | None) -> str:
+def _pace(verdict: Verdict, speed: Speed, unit: str | None) -> str:
     if speed.work is not None:
         cell = units.work_cell(speed.work.likely, speed.unit, speed.audio_seconds)
         return cell if speed.clip is None else f"{cell} of {speed.clip[0]} frames"
     if speed.decode is None or unit != "tokens_per_second":
         return ""
-    if speed.judged is None:
+    if speed.judged is None or verdict.workload.parallel > speed.each_of:
         return f"~{units.speed(speed.decode.likely, speed.decode.likely)} alone"
     return f"~{units.speed(speed.judged.likely, speed.judged.likely)}{each_words(speed)}"
 

@@ -1558,3 +1558,18 @@ def test_threads_are_not_called_cores(
 ) -> None:
     assert main(["machine", "--machine", name]) == 0
     assert told in capsys.readouterr().out
+
+
+def test_the_pace_of_one_of_several_sequences_is_called_so() -> None:
+    """`about 8.1 tokens/s, about as fast as you read` stood above 16 at once that get 2.0 each."""
+    one, several = (
+        plain(
+            check_text.check_document(
+                [check("llama-3.1-8b", Workload(parallel=number), machine="i5-12400 32gb")]
+            )
+        )
+        for number in (1, 16)
+    )
+    assert "one sequence alone: about " in several
+    assert " tokens/s alone" in several
+    assert "alone" not in one
