@@ -177,6 +177,8 @@ def profile_named(text: str) -> NamedProfile:
     differ only in memory the smallest is taken. Raises `UnknownMachineError` where none is left or
     several are, and `MachineFileError` for a profile's faulty file.
     """
+    if any(len(word) > _MOST_LETTERS_OF_A_WORD for word in text.split()):
+        raise UnknownMachineError(f"{_shortened(text)!r} is no name of a machine", remedy=REMEDY)
     below_one = size_below_one(text)
     if below_one is not None:
         raise UnknownMachineError(
@@ -264,6 +266,8 @@ def _read_as(plain: str, text: str) -> NamedProfile:
     return named.replace(note=f"{reading}. {named.note}")
 
 
+# no name, and no line that a program prints of a machine, has a longer one
+_MOST_LETTERS_OF_A_WORD = 400
 # of a text that a program printed, what tells its reader which it is
 _MOST_LETTERS_QUOTED = 100
 

@@ -33,13 +33,13 @@ _FEWEST_LINES = 2
 _LABELS_OF_CARDS = frozenset(("gpu", "gpus", "graphics card"))
 # the slot of lspci, and what Intel's processors have there: `[UHD Graphics]`, but `[Arc A770]`
 _OF_SLOT = pattern(r"(?i)\s*(?:[0-9a-f]{4}:)?[0-9a-f]{2}:[0-9a-f]{2}\.\d\s")
-_OF_PROCESSOR = pattern(r"(?i)\bintel corporation\b(?!.*\[arc\b)")
+_OF_PROCESSOR = pattern(r"(?i)\bintel corporation\b(?!.{0,80}\[arc\b)")
 # `GPU 0: NVIDIA GeForce RTX 3090 (UUID: GPU-1f2a…)`
 _UUID = pattern(r"(?i)\(uuid:[^)]*\)")
 # the clock of a processor: `i7-13700H, 2400 Mhz, 14 Core(s)`, `speed 2200/2200/4208 MHz`
 _CLOCK = pattern(
     r"(?i)(?:\b(?:cpu\s+)?(?:max|min)\s+mhz\s*:?\s*[\d.]+"
-    r"|\b(?:speed|clock|max|min|avg)\b\s*:?\s*(?:[\d.]+\s*/\s*)*[\d.]+\s*mhz\b"
+    r"|\b(?:speed|clock|max|min|avg)\b\s*:?\s*(?:[\d.]{1,9}\s*/\s*){0,9}[\d.]{1,9}\s*mhz\b"
     r"|,?\s*\b\d{3,4}\s*mhz\s*,(?=\s*\d+ core\b))"
 )
 # `14 Core(s), 20 Logical Processor(s)`
@@ -48,8 +48,8 @@ _CORES_OF_WINDOWS = pattern(r"(?i)\b(\d{1,3}) core\(s\),?(?:\s*(\d{1,3}) logical
 _MODEL_OF_MAC = pattern(r"\b(?P<line>MacBook(?:Pro|Air)?|Macmini|iMac(?:Pro)?|MacPro|Mac)\d+,\d+\b")
 # `Raspberry Pi 4 Model B Rev 1.4`, as the board tells it
 _MODEL_OF_BOARD = pattern(
-    r"(?i)(?P<board>\braspberry pi (?:[a-z ]+)?\d(?!\d))\s*(?:model\s+[ab]\b(?:\s*(?:plus\b|\+))?)?"
-    r"\s*(?:rev\s+\d(?:\.\d)?)?"
+    r"(?i)(?P<board>\braspberry pi (?:[a-z ]{1,20})?\d(?!\d))"
+    r"\s*(?:model\s+[ab]\b(?:\s*(?:plus\b|\+))?)?\s*(?:rev\s+\d(?:\.\d)?)?"
 )
 # `my mbp m1`
 _OF_THEIRS = pattern(r"(?i)\A\s*(?:my|an?|the|this|our)\s+(?=\S)")
@@ -95,7 +95,9 @@ _CARD_OF_CHIP = pattern(
 # `Navi 31 [Radeon RX 7900 XT/7900 XTX/7900 GRE/7900M]`: every card that has the chip
 _CARDS_OF_CHIP = pattern(rf"{_BEFORE_CARD}\[(?P<cards>[^\[\]]+/[^\[\]]+)\]{_REVISION}")
 # the same as neofetch has it: `AMD ATI Radeon RX 6800/6800 XT / 6900 XT`
-_NUMBER_OF_CARD = r"(?:(?:radeon|rx|pro|vega)\s+)*\w*\d\w*(?:\s+(?:xtx?|gre|oem)\b)*"
+_NUMBER_OF_CARD = (
+    r"(?:(?:radeon|rx|pro|vega)\s+){0,3}\w{0,6}\d\w{0,6}(?:\s+(?:xtx?|gre|oem)\b){0,2}"
+)
 _CARDS_WITHOUT_CHIP = pattern(
     rf"(?i)(?:\bamd\s+)?(?:\bati\s+)?(?P<cards>\bradeon\s+{_NUMBER_OF_CARD}(?:\s*/\s*{_NUMBER_OF_CARD})+)"
 )

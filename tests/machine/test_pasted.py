@@ -6,6 +6,7 @@ from selfhost.core.tables import shipped_table
 from selfhost.machine.gpu_names import UnknownGpuError, cards_named
 from selfhost.machine.named import NotOneMachineError, machine_named, profile_named
 from selfhost.machine.pasted import as_typed
+from selfhost.machine.profiles import UnknownMachineError
 
 GIB = 2**30
 
@@ -348,3 +349,13 @@ def test_a_long_text_is_quoted_in_part() -> None:
 @pytest.mark.parametrize("text", ["rasberry pi5 16gb", "raspbery pi 5 16gb", "raspberry pi 5 16gb debian 12"])  # fmt: skip
 def test_a_slip_or_a_system_beside_a_boards_name_is_the_board(text: str) -> None:
     assert machine_named(text).name == "raspberry-pi-5-16gb"
+
+
+@pytest.mark.parametrize(
+    "text", ["radeon " + "1" * 50_000, "speed " + "1" * 50_000 + " x", "x" * 500]
+)
+def test_a_word_without_end_is_no_machine(text: str) -> None:
+    """Minutes went by over the first."""
+    with pytest.raises(UnknownMachineError, match="is no name of a machine") as caught:
+        machine_named(text)
+    assert len(str(caught.value)) < 200
