@@ -11,7 +11,7 @@ from ..core.quantities import parse_bytes, parse_number
 from ..core.records import Unread
 from ..core.saying import differently, option
 from . import cpus
-from .gpu_names import MOST_CARDS, NamedCards, UnknownGpuError, cards_named, spelled
+from .gpu_names import MOST_CARDS, NamedCards, UnknownGpuError, cards_named, shown, spelled
 from .gpus import vendor_of
 from .record import (
     MAX_CORES,
@@ -148,7 +148,7 @@ def _values(settings: Sequence[str], problems: list[Problem]) -> dict[str, list[
             problems.append(
                 Problem(
                     file="--set",
-                    key=_shown(key) or None,
+                    key=shown(key) or None,
                     message=fault.message,
                     remedy=fault.remedy,
                 )
@@ -516,11 +516,6 @@ def _unknown(key: str, is_set: bool) -> _Fault:
     return _Fault("cannot be set", hint)
 
 
-def _shown(text: str) -> str:
-    clean = "".join(letter if letter.isprintable() else "?" for letter in text)
-    return clean if len(clean) <= 40 else clean[:39] + "…"
-
-
 def _size(key: str, most: int) -> Callable[[str], int]:
     def read(text: str) -> int:
         example = f"write for example {_EXAMPLES[key]}"
@@ -544,7 +539,7 @@ def _bandwidth(text: str) -> tuple[int, bool]:
     rate, colon, how = text.partition(":")
     if colon and how.strip().lower() != "measured":
         raise _Fault(
-            f"{_shown(how.strip())!r} says nothing of it",
+            f"{shown(how.strip())!r} says nothing of it",
             "write for example bandwidth=80GB/s or bandwidth=80GB/s:measured",
         )
     return _rate(rate), bool(colon)
@@ -556,7 +551,7 @@ def _rate(text: str) -> int:
     size = text.strip()[: len(lower) - len(ending)]
     if re.search(r"[kmgt]b$", size, re.IGNORECASE) and size.endswith("b"):
         raise _Fault(
-            f"{_shown(text)!r} may mean bits: write the bandwidth of memory in bytes",
+            f"{shown(text)!r} may mean bits: write the bandwidth of memory in bytes",
             f"write for example {_EXAMPLES['bandwidth']}",
         )
     return _size("bandwidth", MAX_MEMORY_BYTES)(size)
@@ -600,7 +595,8 @@ def _gpu(text: str) -> tuple[Accelerator, ...] | None:
             raise _Fault(error.problems[0].message, error.problems[0].remedy) from None
     if ":" not in text and _is_gpus_name(text):
         raise _Fault(
-            f"{_shown(text)!r} is a GPU's name", f"name it by {option('gpu', text.strip())}"
+            f"{shown(text)!r} is a GPU's name",
+            f"name it by {option('gpu', text.strip())}",
         )
     memory = _size("gpu", MAX_MEMORY_BYTES)(size)
     name = spelled(name) or f"GPU with {units.binary(memory)}"
@@ -639,7 +635,7 @@ def _choice(normal: Callable[[str], str], choices: Sequence[str]) -> Callable[[s
 
             guess = nearest(name, choices)
             raise _Fault(
-                f"{_shown(text)!r} is not one of {', '.join(choices)}",
+                f"{shown(text)!r} is not one of {', '.join(choices)}",
                 f"did you mean {guess}?" if guess else None,
             )
         return name
@@ -654,7 +650,7 @@ def _sets(text: str) -> tuple[str, ...]:
     wrong = [name for name in names if not re.fullmatch(r"[a-z0-9_]{1,40}", name, re.ASCII)]
     if wrong:
         raise _Fault(
-            f"{_shown(wrong[0])!r} is not an instruction set",
+            f"{shown(wrong[0])!r} is not an instruction set",
             "write them as Linux does: instruction_sets=avx2,fma,f16c",
         )
     return names

@@ -120,7 +120,7 @@ def cards_named(text: str, *, listed_only: bool = False, explains: bool = True) 
     accelerators = [card for typed, each in meant for card in each.accelerators * typed.count]
     if len(accelerators) > MOST_CARDS:
         raise TooManyGpusError(
-            f"{_shown(text)!r} are {len(accelerators)} GPUs, and at most {MOST_CARDS} are judged",
+            f"{shown(text)!r} are {len(accelerators)} GPUs, and at most {MOST_CARDS} are judged",
             remedy="write for example 8x H100",
         )
     labels = [
@@ -182,9 +182,9 @@ def _vgpu(typed: _Typed, vgpu: virtual_gpus.TypedVgpu) -> NamedCards:
     if virtual is None or row is None:
         why = "of a board that is not listed" if row is None else f"of a card with {row[1]} GB"
         raise UnknownGpuError(
-            f"{_shown(typed.text)!r} would be a vGPU {why}",
+            f"{shown(typed.text)!r} would be a vGPU {why}",
             remedy=differently(
-                f"state its memory: --set gpu=8GiB:'{_shown(vgpu.board)}'",
+                f"state its memory: --set gpu=8GiB:'{shown(vgpu.board)}'",
                 'name the whole card: machine="RTX 4090"',
             ),
         )
@@ -212,7 +212,7 @@ def _instance(
     if not wholes:
         label = matches[0].label
         raise UnknownGpuError(
-            f"{_shown(typed.text)!r}: MIG does not divide the {label}",
+            f"{shown(typed.text)!r}: MIG does not divide the {label}",
             remedy=f"name the whole card, {option('gpu', label)}, or one that it divides:"
             f" {option('gpu', 'A100 40GB MIG 3g.20gb')}",
         )
@@ -225,7 +225,7 @@ def _instance(
         names = virtual_gpus.instances_of(wholes[0].card, _whole_gib(wholes[0]))
         label = _telling(wholes[0])
         raise UnknownGpuError(
-            f"{_shown(typed.text)!r}: {label} has no instance {instance.name},"
+            f"{shown(typed.text)!r}: {label} has no instance {instance.name},"
             f" but {', '.join(names)}",
             remedy=option("gpu", f"{label} MIG {_nearest_instance(instance, names)}"),
         )
@@ -279,7 +279,7 @@ def _of_which_card(typed_text: str, instance: virtual_gpus.Instance) -> UnknownG
     near = tuple(dict.fromkeys(labels))[:_SUGGESTED]
     examples = near or ("A100 40GB MIG 3g.20gb",)
     return UnknownGpuError(
-        f"{_shown(typed_text)!r} is an instance of MIG, but not of which GPU",
+        f"{shown(typed_text)!r} is an instance of MIG, but not of which GPU",
         nearest=near,
         remedy=f"name the GPU before it: {', '.join(option('gpu', each) for each in examples)}",
     )
@@ -373,9 +373,7 @@ def _parts(text: str) -> Iterator[_Typed]:
 
 def several_of_a_chip(text: str, cards: Sequence[str]) -> str:
     """What to say of a line of lspci that names the chip of several cards."""
-    return (
-        f"{_shown(text)!r} tells a chip that {len(cards)} cards have, and not which of them it is"
-    )
+    return f"{shown(text)!r} tells a chip that {len(cards)} cards have, and not which of them it is"
 
 
 def is_listed(name: str) -> bool:
@@ -543,7 +541,7 @@ def _of_class(typed: _Typed) -> NamedCards | None:
     if any(typed.memory_gib in card.memory_gib for card in alike):
         raise _with_strange_words(typed, strange, near)
     name = " ".join(spelled(_SIZE.sub(" ", _name_and_count(typed.text)[0])).split())
-    note = f'No GPU called "{_shown(name)}" is listed: its speed is a wide guess by its class.'
+    note = f'No GPU called "{shown(name)}" is listed: its speed is a wide guess by its class.'
     if near:
         note += f" Or did you mean {' or '.join(near)}?"
     card = Accelerator(
@@ -658,9 +656,11 @@ def _telling(choice: _Choice) -> str:
 # ------------------------------------------------------------------ errors
 
 
-def _shown(text: str) -> str:
-    clean = "".join(letter if letter.isprintable() else "?" for letter in text)
-    return clean if len(clean) <= 60 else clean[:59] + "…"
+def shown(text: str, most_letters: int = 60) -> str:
+    """What was typed as it is quoted: on one line, and in part where it is long."""
+    plain = " ".join(text.split())
+    clean = "".join(letter if letter.isprintable() else "?" for letter in plain)
+    return clean if len(clean) <= most_letters else f"{clean[: most_letters - 1]}…"
 
 
 def _unknown(typed: _Typed, explains: bool) -> UnknownGpuError:
@@ -668,18 +668,18 @@ def _unknown(typed: _Typed, explains: bool) -> UnknownGpuError:
         return _part_of_machine(chip)
     if explains and (clause := gpus.why_unserved(typed.text)):
         return UnknownGpuError(
-            f"{_shown(typed.text)!r} is {clause}",
+            f"{shown(typed.text)!r} is {clause}",
             remedy=f"name another GPU: {option('gpu', 'RTX 4060 Ti 16GB')}",
         )
     near = _nearest(typed) if explains else ()
     other = differently(
-        f"state its memory and bandwidth: --set gpu=24GiB:'{_shown(typed.text)}':900GB/s, or"
+        f"state its memory and bandwidth: --set gpu=24GiB:'{shown(typed.text)}':900GB/s, or"
         " give a name with its maker, such as --gpu 'Radeon RX 7600'",
         'give a name with its maker: machine="Radeon RX 7600"',
     )
     meant = f"did you mean {', '.join(near)}? Else " if near else ""
     return UnknownGpuError(
-        f"no GPU is called {_shown(typed.text)!r}",
+        f"no GPU is called {shown(typed.text)!r}",
         nearest=near,
         remedy=f"{meant}{other}",
     )
@@ -687,7 +687,7 @@ def _unknown(typed: _Typed, explains: bool) -> UnknownGpuError:
 
 def _no_name(text: str) -> UnknownGpuError:
     return UnknownGpuError(
-        f"{_shown(text)!r} is not a GPU's name",
+        f"{shown(text)!r} is not a GPU's name",
         remedy=_EXAMPLES,
     )
 
@@ -696,9 +696,9 @@ def _without_memory(typed: _Typed, near: Sequence[str]) -> UnknownGpuError:
     """What is a slip, or a card that is not listed."""
     meant = f"did you mean {', '.join(near)}? Else state" if near else "state"
     return UnknownGpuError(
-        f"no GPU is called {_shown(typed.text)!r}",
+        f"no GPU is called {shown(typed.text)!r}",
         nearest=near,
-        remedy=f"{meant} its memory, as for 24 GB: {option('gpu', f'{_shown(typed.text)} 24GB')}",
+        remedy=f"{meant} its memory, as for 24 GB: {option('gpu', f'{shown(typed.text)} 24GB')}",
     )
 
 
@@ -711,9 +711,9 @@ def _with_strange_words(
     slips = [card.label for card in gpus.cards() if _is_slip_of(typed, strange, card)]
     meant = f"did you mean {' or '.join(slips)}? Else " if slips else ""
     return UnknownGpuError(
-        f"{_shown(typed.text)!r}: nothing is known by {' '.join(sorted(strange))!r}",
+        f"{shown(typed.text)!r}: nothing is known by {' '.join(sorted(strange))!r}",
         nearest=tuple(slips) or near,
-        remedy=f"{meant}leave it out: {option('gpu', _shown(' '.join(kept)))}",
+        remedy=f"{meant}leave it out: {option('gpu', shown(' '.join(kept)))}",
     )
 
 

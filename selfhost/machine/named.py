@@ -29,6 +29,7 @@ from .gpu_names import (
     cards_named,
     is_listed,
     several_of_a_chip,
+    shown,
     spelled,
     written_out,
 )
@@ -178,7 +179,7 @@ def profile_named(text: str) -> NamedProfile:
     several are, and `MachineFileError` for a profile's faulty file.
     """
     if any(len(word) > _MOST_LETTERS_OF_A_WORD for word in text.split()):
-        raise UnknownMachineError(f"{_shortened(text)!r} is no name of a machine", remedy=REMEDY)
+        raise UnknownMachineError(f"{shown(text)!r} is no name of a machine", remedy=REMEDY)
     below_one = size_below_one(text)
     if below_one is not None:
         raise UnknownMachineError(
@@ -224,8 +225,8 @@ def _as_typed(text: str) -> NamedProfile:
     if len(cards) > 1:
         remedy = f"name yours: {option('machine', *cards)}"
         raise NotOneMachineError(several_of_a_chip(text, cards), nearest=cards, remedy=remedy)
-    typed = cards[0] if cards else text
-    plain = " ".join(as_sold(in_english(pasted.as_typed(typed))).split())
+    of_one_card = cards[0] if cards else text
+    plain = " ".join(as_sold(in_english(pasted.as_typed(of_one_card))).split())
     if plain and plain != " ".join(text.split()):
         return _read_as(plain, text.strip())
     plain, unused = without_unused(text)
@@ -255,7 +256,7 @@ def _read_as(plain: str, text: str) -> NamedProfile:
     capitals and spaces.
     """
     is_alike = plain.lower().replace(" ", "") == text.lower().replace(" ", "")
-    reading = "" if is_alike else f'"{_shortened(text)}" is read as "{plain}"'
+    reading = "" if is_alike else f'"{shown(text, _MOST_LETTERS_QUOTED)}" is read as "{plain}"'
     try:
         named = profile_named(plain)
     except UnknownMachineError as error:
@@ -270,12 +271,6 @@ def _read_as(plain: str, text: str) -> NamedProfile:
 _MOST_LETTERS_OF_A_WORD = 400
 # of a text that a program printed, what tells its reader which it is
 _MOST_LETTERS_QUOTED = 100
-
-
-def _shortened(text: str) -> str:
-    """The text as it is quoted, on one line."""
-    line = " ".join(text.split())
-    return line if len(line) <= _MOST_LETTERS_QUOTED else f"{line[: _MOST_LETTERS_QUOTED - 1]}…"
 
 
 def _with_spaces(text: str) -> str:

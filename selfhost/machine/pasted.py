@@ -43,7 +43,7 @@ _CLOCK = pattern(
     r"|,?\s*\b\d{3,4}\s*mhz\s*,(?=\s*\d+ core\b))"
 )
 # `14 Core(s), 20 Logical Processor(s)`
-_CORES_OF_WINDOWS = pattern(r"(?i)\b(\d{1,3}) core\(s\),?(?:\s*(\d{1,3}) logical processor\(s\))?")
+_CORES_OF_WINDOWS = pattern(r"(?i)\b(\d{1,3}) core\(s\),?(?:\s*\d{1,3} logical processor\(s\))?")
 # `MacBookPro18,3`, `Mac14,2`
 _MODEL_OF_MAC = pattern(r"\b(?P<line>MacBook(?:Pro|Air)?|Macmini|iMac(?:Pro)?|MacPro|Mac)\d+,\d+\b")
 # `Raspberry Pi 4 Model B Rev 1.4`, as the board tells it
@@ -141,15 +141,15 @@ def _part_of_line(line: str) -> tuple[str, str]:
     """The label of a line, `gpu` of one by lspci, and what it tells of the machine; empty where
     that is nothing.
     """
-    labels, told = shipped_table("products")["lines"], _LINE.fullmatch(line)
-    if told is None:
+    labels, labelled = shipped_table("products")["lines"], _LINE.fullmatch(line)
+    if labelled is None:
         is_idle = line.strip().lower().startswith(tuple(labels["idle"]))
         of_slot = _OF_SLOT.match(line)
         is_inside = of_slot is not None and _OF_PROCESSOR.search(line)
         if is_idle or is_inside or _OF_NO_PART.fullmatch(line):
             return "", ""
         return ("gpu" if of_slot else ""), line
-    label, value = " ".join(told["label"].lower().split()), told["value"]
+    label, value = " ".join(labelled["label"].lower().split()), labelled["value"]
     if label in labels["memory"]:
         return label, f"Memory: {value}"
     if label in labels["sockets"]:
