@@ -4,7 +4,6 @@ checked and given their defaults. The real machine is read only where none is gi
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Mapping, Sequence
 
@@ -29,7 +28,6 @@ from .verdict.record import Route, Verdict
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import ParamSpec, TypeVar
 
     from .advice.plan import Plan
@@ -42,25 +40,6 @@ if TYPE_CHECKING:
 PathLike = str | os.PathLike[str]
 
 
-def _for_programs(function: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
-    """The function, whose answers and errors name its arguments where the commands' name
-    options.
-    """
-
-    @functools.wraps(function)
-    def called(*arguments: Arguments.args, **named: Arguments.kwargs) -> Answer:
-        from .answers.python_words import answer_in_python, error_in_python
-
-        try:
-            return answer_in_python(function(*arguments, **named))
-        except SelfhostError as error:
-            error_in_python(error)
-            raise
-
-    return called
-
-
-@_for_programs
 def check(
     model: str | os.PathLike[str] | ModelSpec,
     workload: Workload | None = None,
@@ -89,7 +68,6 @@ def check(
     return _with_notes(verdict, notes)
 
 
-@_for_programs
 def check_together(
     models: Sequence[str | os.PathLike[str] | ModelSpec],
     workloads: Workload | Sequence[Workload] | None = None,
@@ -130,7 +108,6 @@ def check_together(
     return _with_notes(verdict, notes)
 
 
-@_for_programs
 def can_run(
     model: str | os.PathLike[str] | ModelSpec,
     workload: Workload | None = None,
@@ -149,7 +126,6 @@ def can_run(
     )
 
 
-@_for_programs
 def rank(
     workload: Workload | None = None,
     *,
@@ -184,7 +160,6 @@ def rank(
     return ranking(listing.answers, machine, listing).replace(notes=notes)
 
 
-@_for_programs
 def plan(
     model: str | os.PathLike[str] | ModelSpec,
     workload: Workload | None = None,
@@ -202,7 +177,6 @@ def plan(
     return plan_with(catalogue, model, workload)
 
 
-@_for_programs
 def compare(
     models: Sequence[str | os.PathLike[str] | ModelSpec],
     workload: Workload | None = None,
@@ -337,7 +311,6 @@ def _machine_and_notes(text: str) -> tuple[Machine, tuple[str, ...]]:
     return noted_machine(named), () if named.note is None else (named.note,)
 
 
-@_for_programs
 def size(
     model: str | os.PathLike[str] | ModelSpec,
     workload: Workload | None = None,

@@ -20,8 +20,8 @@ from selfhost.catalogue.openness import DEFINITION_SOURCES
 from selfhost.cli import COMMANDS as SUBCOMMANDS
 from selfhost.cli import main as cli
 from selfhost.cli import size
-from selfhost.core.saying import FLAGS
 from selfhost.core.tomlfile import Document
+from selfhost.core.workload import FLAGS
 from selfhost.reports.audit_formats import FORMATS
 from selfhost.verdict.findings import CHECKS
 

@@ -10,7 +10,6 @@ from ..catalogue.quality import quality_of
 from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..core.errors import SelfhostError, SpecError, WorkloadError
-from ..core.saying import option
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.records import Needs
@@ -294,9 +293,9 @@ def on_cards_instead(
     pace = held.speed.decode if held.speed is not None else None
     if held.needs is None or held.needs.placement != "accelerator" or pace is None:
         return None
-    typed = option("quantization", smaller_question.workload.quantization or "")
+    typed = f"--quant {smaller_question.workload.quantization}"
     if asked_workload.runtime is None:
-        typed = f"{option('runtime', runtime.id)} {typed}"
+        typed = f"--runtime {runtime.id} {typed}"
     likely = units.likely_pace(pace.low, pace.likely, pace.high, " tokens/s")
     return f"The GPU holds all of it with `{typed}`: {likely}."
 

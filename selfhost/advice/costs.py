@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from ..catalogue.offers import Offer
 from ..core import units
 from ..core.records import Record, Unread
-from ..core.saying import MEASURE, differently
 from ..core.workload import Load
 from ..machine import gpus
 from ..machine.record import Machine
@@ -52,14 +51,8 @@ ASSUMED_LIFE_YEARS = 3.0
 # kinds of model that are used by the token; the others are paid by the minute of audio or by the
 # image
 BY_TOKEN = ("text", "vision", "embedding")
-_METER = (
-    f"{differently('--watts W', 'watts of the Load')} takes what the computer draws at work, as a"
-    " meter at the socket shows it"
-)
-_TARIFF = (
-    f"{differently('--electricity PRICE', 'electricity_per_kwh of the Load')} takes what a kWh"
-    " costs you"
-)
+_METER = "--watts W takes what the computer draws at work, as a meter at the socket shows it"
+_TARIFF = "--electricity PRICE takes what a kWh costs you"
 _TIME_IT = "time a part of the load itself"
 # the ends of a speed, with what their lines are called
 _ENDS = {"high": "slow end", "likely": "likely", "low": "fast end"}
@@ -344,7 +337,7 @@ def _how_to_time(machine: Machine, needs: Needs, speed: Speed | None) -> str:
     unread = machine.memory_bandwidth_bytes_per_second is None
     if speed is None or needs.placement == "accelerator" or not unread:
         return _TIME_IT
-    where = MEASURE if machine.is_this_one else "`selfhost machine --measure` there"
+    where = "--measure" if machine.is_this_one else "`selfhost machine --measure` there"
     return f"{where} measures the memory; or {_TIME_IT}"
 
 

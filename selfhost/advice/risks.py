@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from ..catalogue.offers import Offer
 from ..catalogue.quality import Quality
 from ..catalogue.spec import ModelSpec
-from ..core.saying import option
 
 
 def risks(
@@ -36,7 +35,7 @@ def risks(
     if context_tokens is not None and context_tokens < longest:
         sentences.append(
             f"It is costed with {context_tokens:,} tokens of context, and the API takes"
-            f" {longest:,}: {option('context_tokens')} judges more."
+            f" {longest:,}: --context judges more."
         )
     return tuple(sentences)
 

@@ -18,7 +18,6 @@ from ..catalogue.spec import GENERATING, ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.errors import SelfhostError
 from ..core.records import Record, pattern
-from ..core.saying import option
 from ..core.workload import Workload
 from ..machine.changes import ASSUMED_SETS
 from ..machine.record import (
@@ -346,14 +345,14 @@ def on_node(size: ContainerSize, stated: Machine) -> ContainerSize:
         needed, given = units.binary_at_least(size.request_bytes), units.binary(memory)
         raise SelfhostError(
             f"{name} does not fit on a node of {given}: it requests {needed} of memory",
-            remedy=f"name a smaller quantization with {option('quantization')}, or fewer users",
+            remedy="name a smaller quantization with --quant, or fewer users",
         )
     least, _ = ends_to_store(size.needs, None)
     if free is not None and least is not None and least > free:
         needed, given = units.decimal(least), units.decimal(free)
         raise SelfhostError(
             f"{name} does not fit on a node with {given} of disk: its files take {needed}",
-            remedy=f"name a smaller quantization with {option('quantization')}",
+            remedy="name a smaller quantization with --quant",
         )
     notes = []
     if free is not None and size.disk_bytes is not None and size.disk_bytes > free:

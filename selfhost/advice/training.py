@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ..catalogue.spec import RuntimeSpec
 from ..core.errors import WorkloadError
-from ..core.saying import option
-from ..core.workload import DEFAULT_LORA_RANK, Workload
+from ..core.workload import DEFAULT_LORA_RANK, FLAGS, Workload
 from ..machine.record import Accelerator, Machine
 from ..needs.records import GATHERED
 from ..needs.torch.activations import LOGIT_LOW_BYTES
@@ -170,7 +169,7 @@ def _first_on_cards(
         changed = judge(question_changed, asker.machine)
         if changed.fits and changed.needs is not None and changed.needs.placement == "accelerator":
             ((name, value),) = change.items()
-            return option(name, value)
+            return f"{FLAGS[name]} {value}"
     return ""
 
 

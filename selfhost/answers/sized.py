@@ -8,7 +8,6 @@ from ..catalogue.index import Catalogue
 from ..catalogue.quantization_names import CHECKPOINTS
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..core.errors import SelfhostError
-from ..core.saying import differently
 from ..core.units import counted
 from ..core.workload import Workload
 from ..machine.reader import Machine
@@ -52,10 +51,7 @@ def plan_with(
     )
 
 
-_SMALLEST = (
-    "The smallest that needs no GPU; for a node's best,"
-    f" {differently('--set memory=SIZE or --gpu', 'name a machine or a GPU by machine')}."
-)
+_SMALLEST = "The smallest that needs no GPU; for a node's best, --set memory=SIZE or --gpu."
 
 
 def size_with(

@@ -13,7 +13,6 @@ from ..catalogue.published import PublishedFiles
 from ..catalogue.spec import SIZE_OF, ModelSpec
 from ..core.errors import SelfhostError, SpecError, UnknownModelError, WorkloadError
 from ..core.records import Record
-from ..core.saying import differently, option
 from ..core.workload import Workload
 from ..machine.reader import Machine
 from ..verdict.defaults import ask_for_machine, in_usual_type, takes_first_of_list
@@ -87,7 +86,7 @@ def _why_not_built(catalogue: Catalogue, understood: Understood, machine: Machin
     return (
         f"{understood.asked} is a name of files for {runtime.name}, which is not judged for"
         f" {machine.system or 'this system'}. This answer is for other files of the model:"
-        f" {option('runtime', runtime.id)} judges those."
+        f" --runtime {runtime.id} judges those."
     )
 
 
@@ -159,7 +158,7 @@ def _as_named(
     from shlex import quote
 
     path = f"./{typed}"
-    command = differently(f"selfhost check {quote(path)}", f'check(Path("{path}"))')
+    command = f"selfhost check {quote(path)}"
     raise UnknownModelError(
         f"{unknown.message}; a folder here has that name",
         nearest=lambda: unknown.nearest,
@@ -193,7 +192,7 @@ def _by_name_of(path: str, catalogue: Catalogue) -> str | None:
         resolve(name, catalogue)
     except SelfhostError:
         return None
-    line = differently(f"selfhost check {quote(name)}", f'check("{name}")')
+    line = f"selfhost check {quote(name)}"
     return f"the model by the name of the file: {line}"
 
 

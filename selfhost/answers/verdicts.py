@@ -27,8 +27,7 @@ from ..catalogue.quality import quality_for
 from ..catalogue.spec import GENERATING, ONE_AT_A_TIME, ModelSpec
 from ..core import dates, units
 from ..core.caching import partial
-from ..core.saying import option
-from ..core.workload import Workload
+from ..core.workload import FLAGS, Workload
 from ..machine.reader import Machine
 from ..verdict.devices import lies_beside_cards
 from ..verdict.findings import reads_context
@@ -327,7 +326,7 @@ def _notes(
     if asked.tokens_with_prompt == taken and taken is not None and spec.modality in GENERATING:
         yield (
             f"The context is {units.tokens(taken)}, for the prompt and an answer:"
-            f" {option('context_tokens')} states another."
+            f" --context states another."
         )
     if question.workload.draft and question.companions is not None:
         yield DRAFT_NOTE
@@ -351,7 +350,7 @@ def _larger_than_model(catalogue: Catalogue, question: Question) -> Iterator[str
         yield (
             f"Adapters of rank {rank:,} have {units.count(trained)} parameters, more than the"
             f" model's {units.count(spec.parameters_total)}:"
-            f" {option('finetune_method', 'full')} trains fewer."
+            f" --method full trains fewer."
         )
 
 
@@ -368,7 +367,7 @@ def _without_effect(question: Question, stated: Workload) -> Iterator[str]:
         and question.runtime is not None
     ):
         yield (
-            f"{option('kv_cache_type', cache_type)} has no effect: {spec.name} keeps no KV cache in"
+            f"--kv-cache {cache_type} has no effect: {spec.name} keeps no KV cache in"
             f" {question.runtime.name}."
         )
 
@@ -384,7 +383,7 @@ def _for_experts_alone(question: Question) -> str | None:
     return (
         f"{quantization} is no smaller than {rest} here: llama-quantize stores experts alone in it,"
         f" of which {question.spec.name} has none, and all else in {rest}. For 4 bits a weight:"
-        f" {option('quantization', 'Q4_K_M')}."
+        f" --quant Q4_K_M."
     )
 
 
@@ -404,7 +403,7 @@ def without_tokens(stated: Workload, spec: ModelSpec) -> Iterator[str]:
             " writes no tokens."
         )
     if stated.context_tokens is not None and not reads_context(spec):
-        yield (f"{option('context_tokens')} has no effect: {spec.name} takes no context of tokens.")
+        yield (f"--context has no effect: {spec.name} takes no context of tokens.")
 
 
 def _aside(asked: Workload, spec: ModelSpec) -> list[str]:
@@ -413,7 +412,7 @@ def _aside(asked: Workload, spec: ModelSpec) -> list[str]:
         return []
     usual = Workload()
     return [
-        option(key)
+        FLAGS[key]
         for key in _OF_TOKENS
         if getattr(asked, key) != getattr(usual, key)
         and (key != "parallel" or spec.modality in ONE_AT_A_TIME)
@@ -426,9 +425,7 @@ def _notes_of_asking(
     """Sentences on options of weights for a closed model, and on training."""
     spec, workload = question.spec, question.workload
     if spec.closed:
-        aside = [
-            option(key) for key in _OF_WEIGHTS if getattr(understood.workload, key) is not None
-        ]
+        aside = [FLAGS[key] for key in _OF_WEIGHTS if getattr(understood.workload, key) is not None]
         if aside:
             yield (
                 f"{' and '.join(aside)} {'has' if len(aside) == 1 else 'have'} no effect: the"

@@ -13,7 +13,6 @@ from ..core.errors import (
     UnknownModelError,
     WorkloadError,
 )
-from ..core.saying import in_policy
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..verdict.record import Verdict
@@ -102,7 +101,7 @@ def asked_to_no_effect(groups: Iterable[MachineGroup]) -> tuple[str, ...]:
     from ..answers.verdicts import without_tokens
 
     sentences = {
-        in_policy(sentence): None
+        sentence: None
         for row in sorted(rows.values(), key=lambda row: row.wanted.index)
         if row.verdict is not None
         for sentence in without_tokens(row.wanted.asked, row.verdict.model)
@@ -150,12 +149,11 @@ def _refusals(refused: Iterable[tuple[Wanted, SelfhostError]]) -> Iterator[Fault
             # to find near names takes far longer than all else: only for what will be listed
             if place < MAX_PROBLEMS and isinstance(error, UnknownModelError) and error.nearest:
                 remedy = f'did you mean "{error.nearest[0]}"?'
-            yield wanted.index, "name", in_policy(error.message), remedy and in_policy(remedy)
+            yield wanted.index, "name", error.message, remedy
 
 
 def _of_workload(wanted: Wanted, problem: Problem) -> Fault:
-    remedy = problem.remedy and in_policy(problem.remedy)
-    return wanted.index, problem.key or "name", in_policy(problem.message), remedy
+    return wanted.index, problem.key or "name", problem.message, problem.remedy
 
 
 _NAME_A_FILE = "name a file by its path from the folder in which the audit runs"

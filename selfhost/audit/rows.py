@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..core.saying import in_policy
 from ..machine.record import Machine
 from ..verdict.findings import Finding, Mark, Outcome
 from ..verdict.record import Route, Verdict
@@ -149,8 +148,8 @@ def _reasons(findings: Sequence[Finding], decided: Sequence[str]) -> tuple[Reaso
     return tuple(
         Reason(
             check=check,
-            text=in_policy(each.reason),
-            remedy=each.remedy and in_policy(each.remedy),
+            text=each.reason,
+            remedy=each.remedy,
             short=each.short,
         )
         for check in decided

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ..core.errors import SelfhostError
 from ..core.records import Record
-from ..core.saying import option
 from .offers import Offer, OtherPrice, sources
 
 TYPE_CHECKING = False
@@ -72,7 +71,7 @@ def refreshed(offers: Sequence[Offer], path: str, *, today: str) -> Refreshed:
     except (ImportError, AttributeError, TypeError, ValueError, LookupError) as error:
         raise SelfhostError(
             f"genai-prices {installed} is not read: {type(error).__name__}: {error}",
-            remedy=f"leave {option('prices')} out, or install another version",
+            remedy="leave --prices out, or install another version",
         ) from None
     as_of = max(newest, day)
     fresh = tuple(

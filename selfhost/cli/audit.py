@@ -7,10 +7,10 @@ import os
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from ..core.errors import InputError, PolicyError, Problem, SelfhostError, WorkloadError
+from ..core.errors import InputError, PolicyError, Problem, SelfhostError
 from ..reports.audit_formats import FORMATS, MONITORING, in_pieces
 from .arguments import Parser, add_output, add_specs, parse
-from .errors import UsageError, complain, in_flags, to_standard_error
+from .errors import UsageError, complain, to_standard_error
 from .inputs import check_targets, check_targets_of_policy
 from .output import deliver, present, tell_left_aside, write, write_file
 
@@ -102,7 +102,9 @@ def _monitored(words: list[str]) -> int:
     except MemoryError:
         message = "there is too little memory to answer"
     except SelfhostError as error:
-        shown = in_flags(error) if isinstance(error, WorkloadError) else error
+        from ..core.workload import as_typed
+
+        shown = as_typed(error)
         message = str(shown.problems[0]) if isinstance(shown, InputError) else shown.message
         complain(shown, State.UNKNOWN, wants_json=False)
     from ..reports.audit_nagios import unknown
@@ -358,10 +360,10 @@ def _machines(
     without a path this machine.
     """
     from ..audit.machines import load_machines
-    from ..machine.reader import read_slotted
+    from ..machine.reader import read
 
     if not paths:
-        return (read_slotted(),), (), ()
+        return (read(),), (), ()
     fleet = load_machines(*paths, progress=progress)
     return fleet.machines, fleet.problems, fleet.notes
 

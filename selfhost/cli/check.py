@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ..core.errors import UnknownModelError
-from ..core.saying import in_shell
 from ..verdict.route import exit_code
 from .arguments import Parser, add_cost, add_machine, add_output, add_specs, add_workload, parse
 from .errors import complain, together
@@ -109,7 +108,7 @@ def _as_asked(error: SelfhostError, options: argparse.Namespace) -> SelfhostErro
     """The error of a name that was not understood; where it proposes to ask about the one model
     that is nearest, with the options of this call.
     """
-    remedy = in_shell(error.remedy or "")
+    remedy = error.remedy or ""
     _, _, proposed = remedy.rpartition("selfhost check ")
     if type(error) is not UnknownModelError or not proposed or len(error.nearest) != 1:
         return error

@@ -12,7 +12,6 @@ from ..core.errors import (
     InputError,
     Problem,
     SelfhostError,
-    WorkloadError,
 )
 
 TYPE_CHECKING = False
@@ -27,6 +26,9 @@ class UsageError(SelfhostError):
 
 def complain(error: SelfhostError, code: int, wants_json: bool, *, no_color: bool = False) -> None:
     """What went wrong, as a person or a program reads it. `no_color`: that was asked for."""
+    from ..core.workload import as_typed
+
+    error = as_typed(error)
     if wants_json:
         from ..reports import json
 
@@ -132,26 +134,6 @@ def bug(error: BaseException) -> SelfhostError:
     return SelfhostError(
         f"a bug in selfhost: {type(error).__name__}: {error}{where}",
         remedy="report it with the command you typed; SELFHOST_DEBUG=1 shows the traceback",
-    )
-
-
-def in_flags(error: WorkloadError) -> WorkloadError:
-    """The same faults under the names that somebody typed; once they bear those, nothing
-    changes.
-    """
-    from ..core.saying import FLAGS, LOAD_FLAGS
-
-    flags = {**FLAGS, **LOAD_FLAGS}
-    return WorkloadError(
-        (
-            problem.replace(
-                file="command line",
-                key=flags.get(problem.key or "", problem.key),
-            )
-            if problem.file == "workload"
-            else problem
-        )
-        for problem in error.problems
     )
 
 

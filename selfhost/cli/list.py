@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..catalogue.spec_values import MODALITIES, OPENNESS, USES
-from ..core.errors import SpecError, in_one_line
+from ..core.errors import InputError, SpecError, in_one_line
 from ..verdict.route import Route
 from .arguments import (
     Parser,
@@ -244,12 +244,14 @@ _MOST_NAMED = 3
 
 def _not_as_asked(refused: Mapping[str, WorkloadError]) -> str:
     """Which of the models looked for cannot be judged as asked, and why the first cannot."""
-    from .errors import in_flags
+    from ..core.workload import as_typed
 
     first, *others = refused
     listed = ", ".join((first, *others[: _MOST_NAMED - 1]))
     more = f" and {len(refused) - _MOST_NAMED:,} more" if len(refused) > _MOST_NAMED else ""
-    problem = in_flags(refused[first]).problems[0]
+    shown = as_typed(refused[first])
+    assert isinstance(shown, InputError)
+    problem = shown.problems[0]
     remedy = f" ({in_one_line(problem.remedy)})" if problem.remedy else ""
     reason = f"{problem.key}: {problem.message}{remedy}"
     whose = f"{first}: " if others else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..core.saying import option
 from .arguments import Parser, add_choice_of_machine, add_output, parse
 from .errors import UsageError
 from .output import deliver, note, present
@@ -70,7 +69,7 @@ def run(words: list[str]) -> int:
         text = " ".join(options.words)
         raise UsageError(
             f"unexpected {text}",
-            remedy=f"to see what is known of a machine: selfhost machine {option('machine', text)}",
+            remedy=f"to see what is known of a machine: selfhost machine --machine '{text}'",
         )
     from ..machine.record import checked_name
 
@@ -120,7 +119,7 @@ def _described(options: argparse.Namespace) -> Machine:
 
 def _read(options: argparse.Namespace) -> Machine:
     """This machine, or that of a recorded tree; with --record what was read is saved, too."""
-    from ..machine.reader import read_slotted
+    from ..machine.reader import read
 
     if options.measure and (options.root is not None or options.record is not None):
         remedy = (
@@ -131,7 +130,7 @@ def _read(options: argparse.Namespace) -> Machine:
             "--measure measures this machine now, and a tree keeps what was read", remedy=remedy
         )
     is_public = public_models() if options.record is not None else None
-    machine = read_slotted(
+    machine = read(
         measure=options.measure, root=options.root, record=options.record, known=is_public
     )
     if options.record is not None:

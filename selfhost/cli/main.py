@@ -8,10 +8,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from ..core.errors import SelfhostError, WorkloadError
+from ..core.errors import SelfhostError
 from ..verdict.route import exit_code
 from . import COMMANDS
-from .errors import UsageError, bug, complain, in_flags, to_standard_error
+from .errors import UsageError, bug, complain, to_standard_error
 from .output import flush, write
 
 TYPE_CHECKING = False
@@ -54,8 +54,7 @@ def _run(words: list[str]) -> int:
         return exit_code([], interrupted=True)
     except SelfhostError as error:
         code = exit_code([], no_answer=True)
-        fault = in_flags(error) if isinstance(error, WorkloadError) else error
-        complain(fault, code, wants_json, no_color="--no-color" in words)
+        complain(error, code, wants_json, no_color="--no-color" in words)
     except MemoryError:
         raise
     except Exception as error:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from ..core.errors import MachineFileError, SelfhostError, WorkloadError
-from .errors import UsageError, in_flags
+from ..core.errors import MachineFileError, SelfhostError
+from .errors import UsageError
 
 TYPE_CHECKING = False
 
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
 
 def workload_of(options: argparse.Namespace) -> Workload:
-    from ..core.saying import FLAGS
-    from ..core.workload import Workload
+    from ..core.workload import FLAGS, Workload
 
     fields = {
         field: getattr(options, flag.removeprefix("--").replace("-", "_"))
@@ -32,12 +31,11 @@ def workload_of(options: argparse.Namespace) -> Workload:
     fields["memory_basis"] = options.memory or "default"
     fields["checkpointing"] = False if options.no_checkpointing else None
     fields["load"] = load_of(options)
-    return Workload.stated(fields)
+    return Workload(**fields)
 
 
 def load_of(options: argparse.Namespace) -> Load | None:
-    from ..core.saying import LOAD_FLAGS
-    from ..core.workload import Load
+    from ..core.workload import LOAD_FLAGS, Load
 
     beside = {
         field: getattr(options, flag.removeprefix("--").replace("-", "_"), None)
@@ -59,7 +57,7 @@ def machines_of(options: argparse.Namespace) -> tuple[Machine, ...]:
     """The machine to judge, or each record of a folder, as --machine, --gpu, --measure and --set
     say. What else a name can mean is put into `options.notes`.
     """
-    from ..machine.reader import read_slotted
+    from ..machine.reader import read
 
     if options.measure and options.no_measure:
         raise UsageError(
@@ -68,7 +66,7 @@ def machines_of(options: argparse.Namespace) -> tuple[Machine, ...]:
     named: str | None = options.machine
     notes: list[str] = []
     if named is None:
-        machines: tuple[Machine, ...] = (read_slotted(measure=options.measure),)
+        machines: tuple[Machine, ...] = (read(measure=options.measure),)
     elif options.measure:
         raise UsageError(
             "--measure measures this machine, and --machine judges another",
@@ -212,7 +210,7 @@ def judge_each(
                 )
                 judged.append(verdict)
             except SelfhostError as error:
-                errors[name] = _in_options(error)
+                errors[name] = error
         return judged
 
     by_machine: list[list[Verdict]] = []
@@ -250,13 +248,8 @@ def _is_one_vague(
             if judged is None or _is_wide(judged):
                 return True
         except SelfhostError as error:
-            errors[name] = _in_options(error)
+            errors[name] = error
     return False
-
-
-def _in_options(error: SelfhostError) -> SelfhostError:
-    """An error about the workload as the command line says it; any other as it is."""
-    return in_flags(error) if isinstance(error, WorkloadError) else error
 
 
 def begun_glance(options: argparse.Namespace, machines: Sequence[Machine]) -> Glancing | None:

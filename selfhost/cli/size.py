@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from ..core.errors import SelfhostError, WorkloadError
-from ..core.saying import in_shell
+from ..core.errors import SelfhostError
 from ..verdict.record import Route, exit_code
 from .arguments import Parser, add_output, add_specs, kind, parse, rate, size_bytes, tokens, whole
-from .errors import UsageError, complain, in_flags, together
+from .errors import UsageError, complain, together
 from .options import workload_of
 from .output import deliver, flush, present
 
@@ -30,8 +29,7 @@ BLOCKS = {
 
 def parser() -> Parser:
     """The positional names, what is asked of the models, and where they will live."""
-    from ..core.saying import FLAGS, LOAD_FLAGS
-    from ..core.workload import KV_CACHE_TYPES, cache_type
+    from ..core.workload import FLAGS, KV_CACHE_TYPES, LOAD_FLAGS, cache_type
 
     parser = Parser("size")
     # what no container depends on
@@ -46,6 +44,7 @@ def parser() -> Parser:
     add("models", nargs="+", metavar="MODEL", help="each gets a container of its own")
     add(
         "--users",
+        "--parallel",
         dest="parallel",
         type=kind(whole),
         default=1,
@@ -131,10 +130,7 @@ def run(words: list[str]) -> int:
 
 def _sizes(options: argparse.Namespace) -> tuple[list[ContainerSize], dict[str, SelfhostError]]:
     """Each model's container, and by the name that was typed why one has none."""
-    try:
-        workload = workload_of(options)
-    except WorkloadError as error:
-        raise _in_own_flags(error) from error
+    workload = workload_of(options)
     from ..advice.sizes import on_node
     from ..answers.sized import size_with
     from ..catalogue.opened import open_catalogue
@@ -149,7 +145,7 @@ def _sizes(options: argparse.Namespace) -> tuple[list[ContainerSize], dict[str, 
             )
             sizes.append(on_node(size, machine))
         except SelfhostError as error:
-            errors[name] = _in_own_flags(error) if isinstance(error, WorkloadError) else error
+            errors[name] = error
     return sizes, errors
 
 
@@ -160,19 +156,6 @@ def _is_sized(model: str, runtime: str, options: argparse.Namespace) -> bool:
     other = copy(options)
     other.models, other.runtime = [model], runtime
     return bool(_sizes(other)[0])
-
-
-def _in_own_flags(error: WorkloadError) -> WorkloadError:
-    """The same faults under the options of this command, where users are what others call parallel
-    sequences.
-    """
-    return WorkloadError(
-        problem.replace(
-            key="--users" if problem.key == "--parallel" else problem.key,
-            remedy=problem.remedy and in_shell(problem.remedy).replace("--parallel", "--users"),
-        )
-        for problem in in_flags(error).problems
-    )
 
 
 def _machine(options: argparse.Namespace) -> Machine:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..core.errors import MachineFileError, WorkloadError
+from ..core.errors import MachineFileError
 from ..core.spelling import canonical
-from .errors import UsageError, in_flags
+from .errors import UsageError
 from .options import workload_of
 from .output import deliver, present
 
@@ -32,10 +32,7 @@ def run_spread(options: argparse.Namespace) -> int:
     if fleet.problems:
         raise MachineFileError(fleet.problems)
     (model,) = options.models
-    try:
-        answer = spread(catalogue, model, workload_of(options), fleet.machines, engine)
-    except WorkloadError as error:
-        raise in_flags(error) from None
+    answer = spread(catalogue, model, workload_of(options), fleet.machines, engine)
     if options.format == "json":
         from ..reports import json, spread_json
 

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from . import units
-from .errors import Problem, WorkloadError, WrongTypeError, expect_type
+from .errors import (
+    InputError,
+    Problem,
+    SelfhostError,
+    WorkloadError,
+    WrongTypeError,
+    expect_type,
+)
 from .records import Record
-from .saying import FLAGS, LOAD_FLAGS, in_python, option
 
 TYPE_CHECKING = False
 
@@ -35,6 +41,43 @@ ANSWER_TOKENS = 360
 # of a load whose split is not stated: tokens read for one that is written, the blend of
 # artificialanalysis.ai/methodology
 INPUT_PER_OUTPUT_TOKEN = 3
+# what each field of a Workload is called on the command line, and of its Load
+FLAGS = {
+    "task": "--task",
+    "runtime": "--runtime",
+    "quantization": "--quant",
+    "context_tokens": "--context",
+    "parallel": "--parallel",
+    "kv_cache_type": "--kv-cache",
+    "prompt_tokens": "--prompt",
+    "audio_seconds": "--audio",
+    "draft": "--draft",
+    "adapter": "--adapter",
+    "min_tokens_per_second": "--min-speed",
+    "memory_basis": "--memory",
+    "reserve_bytes": "--reserve",
+    "download_bytes_per_second": "--download-speed",
+    "private": "--private",
+    "commercial": "--commercial",
+    "modify": "--modify",
+    "auditable": "--auditable",
+    "license": "--license",
+    "finetune_method": "--method",
+    "lora_rank": "--lora-rank",
+    "optimizer": "--optimizer",
+    "checkpointing": "--no-checkpointing",
+    "dataset_tokens": "--dataset-tokens",
+    "load": "--tokens-per-day",
+}
+LOAD_FLAGS = {
+    "input_tokens_per_day": "--tokens-per-day",
+    "output_tokens_per_day": "--tokens-per-day",
+    "watts": "--watts",
+    "electricity_per_kwh": "--electricity",
+    "hardware_price": "--hardware-price",
+    "hardware_life_years": "--hardware-life",
+    "currency_per_usd": "--dollar-price",
+}
 
 
 # the number of each, from the least to the most that it may be
@@ -260,20 +303,9 @@ class Workload(Record):
             checkpointing=True if self.checkpointing is None else self.checkpointing,
         )
 
-    @classmethod
-    def stated(cls, fields: dict[str, Any]) -> Workload:
-        """As `Workload(**fields)`, for a face that fills the slots of the faults itself."""
-        workload = cls.partly(_with_own_names(fields))
-        if problems := _problems(workload):
-            raise WorkloadError(problems)
-        return workload
-
     def _check(self) -> None:
         if problems := _problems(self):
-            raise WorkloadError(
-                problem.replace(remedy=problem.remedy and in_python(problem.remedy))
-                for problem in problems
-            )
+            raise WorkloadError(problems)
 
 
 def cache_type(text: str) -> str:
@@ -429,7 +461,7 @@ def _faults_of_flags(workload: Workload) -> Iterator[_Fault]:
 def _faults_outside_finetuning(workload: Workload) -> Iterator[_Fault]:
     for key in ("finetune_method", "lora_rank", "optimizer", "checkpointing", "dataset_tokens"):
         if getattr(workload, key) is not None:
-            remedy = f"add {option('task', 'finetune')}, or leave it out"
+            remedy = "add --task finetune, or leave it out"
             yield key, "applies only to the task finetune", remedy
 
 
@@ -453,3 +485,17 @@ def _faults_of_names(workload: Workload) -> Iterator[_Fault]:
         value = getattr(workload, key)
         if value is not None and (not isinstance(value, str) or not value.strip()):
             yield key, f"must be a name, not {_shown(value)}", None
+
+
+def as_typed(error: SelfhostError) -> SelfhostError:
+    """The error with the faults of a workload under the names of the options that were typed."""
+    problems = error.problems if isinstance(error, InputError) else ()
+    if not any(problem.file == "workload" for problem in problems):
+        return error
+    flags = {**FLAGS, **LOAD_FLAGS}
+    return WorkloadError(
+        problem.replace(file="command line", key=flags.get(problem.key or "", problem.key))
+        if problem.file == "workload"
+        else problem
+        for problem in problems
+    )

@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 
 from ..core.errors import expect_type
-from ..core.saying import in_python
 from .record import MAX_TEXT, UNNAMED, UNPRINTABLE, Machine
 
 TYPE_CHECKING = False
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from .probes.glance import Glancing as Glancing
     from .process import Process
 
-__all__ = ["Machine", "begin_glance", "glance_at", "in_memory", "process", "read", "read_slotted"]
+__all__ = ["Machine", "begin_glance", "glance_at", "in_memory", "process", "read"]
 
 
 def read(
@@ -39,25 +38,6 @@ def read(
     was read is written to a new or empty folder as such a tree, without names and addresses; of
     models those stay that `known` says are public. `MachineFileError` where either folder cannot be
     used.
-    """
-    machine = read_slotted(measure=measure, root=root, record=record, known=known)
-    unread = [entry.replace(remedy=_in_python(entry.remedy)) for entry in machine.unread]
-    return machine.replace(unread=tuple(unread))
-
-
-def _in_python(remedy: str | None) -> str | None:
-    return None if remedy is None else in_python(remedy)
-
-
-def read_slotted(
-    *,
-    measure: bool = False,
-    root: str | os.PathLike[str] | None = None,
-    record: str | os.PathLike[str] | None = None,
-    known: Callable[[str], bool] | None = None,
-) -> Machine:
-    """As `read`, but its remedies hold slots, which each face fills in its own words
-    (`core/saying.py`).
     """
     from .probes import read_machine
 

@@ -6,7 +6,6 @@ import os
 
 from ..catalogue.spec import QUANTIZATIONS, ModelSpec, Quantized
 from ..core.records import Record
-from ..core.saying import option
 
 TYPE_CHECKING = False
 
@@ -74,6 +73,6 @@ def stored_notes(spec: ModelSpec) -> tuple[str, ...]:
     if narrow is None or not narrow.startswith("float8"):
         return ()
     return (
-        f"Its weights are stored as {narrow}: {option('runtime', 'vllm')} judges them as they are;"
+        f"Its weights are stored as {narrow}: --runtime vllm judges them as they are;"
         " for llama.cpp the figures are those of a converted GGUF file.",
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..core.saying import option
 from .keys import LAYERS, NESTS, WIDTH
 from .naming import clean, listed
 from .source import fail
@@ -97,7 +96,7 @@ def _refuse_own_records(path: str, values: Mapping[str, Any]) -> None:
         fail(
             path,
             "is a machine record of selfhost, not a model",
-            f"give it with {option('machine')}, and name a model",
+            "give it with --machine, and name a model",
         )
     fail(path, f"is an answer of selfhost ({clean(schema)}), not a model", _REMEDY)
 

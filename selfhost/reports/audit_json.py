@@ -12,7 +12,6 @@ from ..audit.policy import Policy, Wanted
 from ..audit.record import Audit, ExemptionUse, MachineGroup, Result, Row, Since, Use
 from ..core.errors import Problem
 from ..core.records import remembered
-from ..core.saying import in_policy
 from ..verdict.findings import Finding
 from .audit_words import exception_remedy
 from .json import Recurring, fault_record, finding_record
@@ -227,11 +226,7 @@ def _verdict(group: MachineGroup, row: Row) -> dict[str, Any]:
 # entries and machines that differ in one figure share the other findings
 @remembered(4_096)
 def _finding(finding: Finding) -> Recurring:
-    record = finding_record(finding)
-    # sentences name what a policy states, as those of the reasons do
-    for key in ("reason", "remedy"):
-        record[key] = record[key] and in_policy(record[key])
-    return Recurring(record)
+    return Recurring(finding_record(finding))
 
 
 def _exception(use: ExemptionUse) -> dict[str, Any]:

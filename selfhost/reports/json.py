@@ -14,8 +14,7 @@ from ..catalogue.offers import Offer
 from ..catalogue.spec import ModelSpec
 from ..core.errors import MAX_PROBLEMS, InputError, NotAModelError, Problem, SelfhostError
 from ..core.records import FrozenDict
-from ..core.saying import in_shell
-from ..core.workload import Workload
+from ..core.workload import Workload, as_typed
 from ..machine.record import Machine
 from ..needs.records import MemoryNeed, Needs, Term
 from ..verdict.findings import Finding
@@ -80,7 +79,7 @@ def _indented() -> Callable[[Any, str], str]:
     def indented(value: Any, line: str) -> str:
         kind = type(value)
         if kind is str:
-            return quote(value if value.isascii() else in_shell(value))
+            return quote(value)
         if value is None:
             return "null"
         if kind is int:
@@ -601,6 +600,7 @@ def error(problem: BaseException, code: int) -> dict[str, Any]:
 
 def _error(problem: BaseException) -> dict[str, Any]:
     """What is wrong, as the error's own object and the list beside verdicts have it."""
+    problem = as_typed(problem) if isinstance(problem, SelfhostError) else problem
     problems = problem.all_problems if isinstance(problem, InputError) else ()
     return {
         "error": type(problem).__name__,

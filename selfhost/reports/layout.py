@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 
 from ..core.records import Record, pattern
-from ..core.saying import in_shell
 
 # what a pipe or terminal may not be able to encode, and what says the same in ASCII
 _ASCII = {
@@ -150,7 +149,7 @@ def clean(text: str, encoding: str | None = None) -> str:
     by their escapes.
     """
     if not text.isprintable():
-        text = "".join(_visible(letter) for letter in in_shell(text))
+        text = "".join(_visible(letter) for letter in text)
     if "::" in text or "##" in text:
         text = _CI_COMMAND.sub(lambda match: f"\\x{ord(match[0][0]):02x}{match[0][1:]}", text)
     if encoding is None or text.isascii():

@@ -9,7 +9,6 @@ from ..catalogue.index import Catalogue
 from ..catalogue.spec import GENERATING, ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.errors import WorkloadError
-from ..core.saying import option
 from ..core.workload import Workload
 from ..needs.records import SizedWeights
 from .refused import takes, that_take
@@ -129,7 +128,7 @@ def _refuse_larger(draft: ModelSpec, model: ModelSpec) -> None:
 def _refuse_without_text(model: ModelSpec) -> None:
     if model.modality not in GENERATING:
         message = f"{model.name} writes no text, so nothing can be drafted"
-        raise WorkloadError.of("draft", message, f"leave {option('draft')} out")
+        raise WorkloadError.of("draft", message, "leave --draft out")
 
 
 def _adapter(

@@ -16,7 +16,6 @@ from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.quantization_names import PACKED
 from ..catalogue.spec import ModelSpec, RuntimeSpec
-from ..core.saying import option
 from ..core.workload import Workload
 from ..machine.record import Machine
 from .judging import judge
@@ -115,12 +114,12 @@ def first_in_turn(
     first, usual = question.workload.quantization or "", question.in_turn[-1]
     if (judged or judge(question, machine)).fits:
         why = f"{first} rather than {usual}: the nearest type of which files are published."
-        other = option("quantization", usual)
+        other = f"--quant {usual}"
         return question.replace(chosen=f"{why} `{other}` judges the usual one.")
     way = question
     for way in ways_in_turn(question, workload, catalogue, machine, at_hand):
         if judge(way, machine).fits:
-            taken, other = way.workload.quantization, option("quantization", first)
+            taken, other = way.workload.quantization, f"--quant {first}"
             why = f"{taken} rather than {first}, of which files are published, but which does not"
             return way.replace(chosen=f"{why} run here. `{other}` judges that.")
     return way

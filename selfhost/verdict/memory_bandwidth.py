@@ -10,7 +10,6 @@ from math import exp, hypot, inf, log
 
 from ..core import units
 from ..core.caching import lru_cache
-from ..core.saying import MEASURE
 from ..machine.record import (
     AT_LEAST,
     AT_MOST,
@@ -137,10 +136,10 @@ def _at_least(machine: Machine, bytes_per_second: int) -> Bandwidth:
     """
     low, high = _glance_ends(machine)
     least, most = bytes_per_second * low, bytes_per_second * high
-    how = f"at least {rate(bytes_per_second)}, seen by some of its cores: {MEASURE} narrows it"
+    how = f"at least {rate(bytes_per_second)}, seen by some of its cores: --measure narrows it"
     if was_busy(machine.sources.get(_BANDWIDTH, "")):
         how = (
-            f"at least {rate(bytes_per_second)}, seen while the machine was busy: {MEASURE}"
+            f"at least {rate(bytes_per_second)}, seen while the machine was busy: --measure"
             " narrows it when it is idle"
         )
     unmeasured = assumed(machine)
@@ -185,7 +184,7 @@ def _at_most(machine: Machine, bytes_per_second: int) -> Bandwidth:
         measured=False,
         how=(
             f"at most {rate(bytes_per_second)}, seen at a glance that the caches may have"
-            f" answered: {MEASURE} narrows it"
+            f" answered: --measure narrows it"
         ),
     )
 

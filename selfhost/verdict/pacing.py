@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 
 from ..catalogue.spec import Architecture, RuntimeSpec
 from ..core.records import Record, remembered
-from ..core.saying import MEASURE, MEASURED_RECORD
 from ..core.workload import Workload
 from ..machine.record import Accelerator, Machine
 from ..needs.records import Needs
@@ -523,8 +522,8 @@ def how_to_measure(machine: Machine) -> str | None:
     if not can_be_measured(machine):
         return None
     if machine.is_this_one:
-        return f"run with {MEASURE} (about a second)"
-    return f"record it there with {MEASURED_RECORD}"
+        return "run with --measure (about a second)"
+    return "record it there with `selfhost machine --measure --format json`"
 
 
 def can_be_measured(machine: Machine) -> bool:

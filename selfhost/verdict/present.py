@@ -11,7 +11,6 @@ from ..catalogue.names import id_of
 from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.records import Record, Unread
-from ..core.saying import option
 from ..core.workload import Workload
 from ..machine.record import FILES_BY_PATH, LM_STUDIO, Machine, PresentModel
 from ..needs.records import How, Needs
@@ -128,8 +127,8 @@ def elsewhere(
             continue
         options = " ".join(
             [
-                option("runtime", runtime),
-                *([option("quantization", quantization)] if quantization else []),
+                f"--runtime {runtime}",
+                *([f"--quant {quantization}"] if quantization else []),
             ]
         )
         what = f"in {quantization}" if quantization else "as published"

@@ -11,7 +11,6 @@ from ..catalogue.index import Catalogue
 from ..catalogue.spec import DTYPES, GENERATING, INCOMPLETE, PACKED, ModelSpec, RuntimeSpec
 from ..core.errors import Problem, WorkloadError
 from ..core.records import remembered
-from ..core.saying import option
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
 from ..needs.records import Needs, SizedWeights
@@ -125,7 +124,7 @@ def _ask(
             raise WorkloadError.of(
                 "quantization",
                 f"the spec of {spec.name} lists no quantizations",
-                f"leave out {option('quantization')}",
+                "leave out --quant",
             )
     else:
         loads, remedy = _refusal(spec, workload, runtime, quantization, formats)
@@ -170,8 +169,7 @@ def _refuse_longer_prompt(spec: ModelSpec, workload: Workload) -> None:
     raise WorkloadError.of(
         "prompt_tokens",
         f"a prompt of {prompt:,} tokens leaves no room for an answer in a context of {context:,}",
-        f"{option('context_tokens', least or 0)} holds it and an answer; without"
-        f" {option('context_tokens')} as much is taken",
+        f"--context {least} holds it and an answer; without --context as much is taken",
     )
 
 
@@ -710,7 +708,7 @@ def _too_many_sequences(
     others = that_load(
         spec, catalogue, PACKED_RUNTIMES, lambda other: (other.most_sequences or wanted) >= wanted
     )
-    remedy = f"use {option('parallel', most)}" + (f", or {others}" if others else "")
+    remedy = f"use --parallel {most}" + (f", or {others}" if others else "")
     return Problem(file="workload", key="parallel", message=message, remedy=remedy)
 
 

@@ -11,7 +11,6 @@ from ..catalogue.index import Catalogue
 from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core.errors import WorkloadError
 from ..core.records import Unread
-from ..core.saying import option
 from ..needs.records import SizedWeights
 from .making import makes
 
@@ -42,7 +41,7 @@ def unknown_runtime(typed: str, modality: str, catalogue: Catalogue) -> Workload
         if inside := texts_in(facts.get("runs_with")):
             message = f'"{typed}" is not judged by itself: {what}'
             return WorkloadError.of(
-                "runtime", message, f"use {option('runtime', *inside)} in its place"
+                "runtime", message, f"use --runtime {' or '.join(inside)} in its place"
             )
         others = [each for each in ids if modality in catalogue.runtime(each).modalities]
         return WorkloadError.of(
@@ -80,12 +79,10 @@ def _no_quantization(typed: str, spec: ModelSpec) -> tuple[str, str | None]:
         if whole is not None:
             return (
                 f'"{typed}" is short for a mix of Unsloth',
-                f"use {option('quantization', whole)}",
+                f"use --quant {whole}",
             )
         base = need.canonical_quantization(own[1]) or need.canonical_quantization(f"{own[1]}_M")
-        like = (
-            f", or use llama.cpp's nearest recipe: {option('quantization', base)}" if base else ""
-        )
+        like = f", or use llama.cpp's nearest recipe: --quant {base}" if base else ""
         return (
             f'"{typed}" is a publisher\'s own mix: its size follows no rule and is not listed here',
             (
@@ -138,12 +135,12 @@ def not_had_in(
             message += f": {size.reason}"
     others = [other.id for other in other_runtimes if _had_with(spec, other, quantization, rows)]
     listed = need.quantizations_of(spec, runtime, rows)
-    elsewhere = f"use {option('runtime', *others)}" if others else ""
+    elsewhere = f"use --runtime {' or '.join(others)}" if others else ""
     guess = _of_bits(quantization, listed)
     if guess is not None:
         remedy = f"did you mean {guess}?" + (f" Else {elsewhere}" if others else "")
         return WorkloadError.of("quantization", message, remedy)
-    remedy = f"available: {', '.join(listed)}" if listed else f"leave out {option('quantization')}"
+    remedy = f"available: {', '.join(listed)}" if listed else "leave out --quant"
     if others:
         remedy = f"{elsewhere}; with {runtime.name}, {remedy}"
     return WorkloadError.of("quantization", message, remedy)
@@ -176,7 +173,7 @@ def that_load(
         for name in names
         if does(other := catalogue.runtime(name)) and need.why_not_loaded(spec, other) is None
     ]
-    return f"use {option('runtime', *fitting)}" if fitting else ""
+    return f"use --runtime {' or '.join(fitting)}" if fitting else ""
 
 
 def takes(spec: ModelSpec, catalogue: Catalogue, kind: str) -> str:

@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from ..catalogue.spec import Architecture
 from ..core import units
 from ..core.records import FrozenDict, Record
-from ..core.saying import option
 from ..machine.record import RATE_ASSUMED, Accelerator, Machine, was_read_by_cores
 from ..needs.records import Needs
 from .devices import is_built_for, reaches
@@ -579,7 +578,7 @@ def advice(
         times = _times_as_long(machine, architecture, read_bytes, context_tokens, runtime)
         if times is not None and times > 2:
             lines.append(
-                f"a shorter {option('context_tokens')} keeps it fast: with all"
+                f"a shorter --context keeps it fast: with all"
                 f" {units.tokens(context_tokens)} in use, decoding takes {times:.1f} times as"
                 " long as with few"
             )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from ..core import units
 from ..core.records import Record
-from ..core.saying import MEASURE
 from ..machine import cpus
 from ..machine.record import FILLED_ASSUMED, RATE_ASSUMED, Machine
 from .processor import (
@@ -288,7 +287,7 @@ def _what_narrows(machine: Machine) -> str:
         fact = what_to_state(machine)
         if fact is not None:
             return f"{fact} for a narrower range"
-    return f"{MEASURE} narrows it"
+    return "--measure narrows it"
 
 
 def _computer_of(machine: Machine) -> Computer | None:

@@ -14,7 +14,6 @@ from ..catalogue.spec import GENERATING, RuntimeSpec
 from ..core.caching import cached_property
 from ..core.errors import WorkloadError
 from ..core.records import Record, Unread
-from ..core.saying import option
 from ..core.units import counted
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
@@ -185,7 +184,7 @@ def in_program_of_packed(variants: Variants, machine: Machine, judged: Judged | 
     return other.replace(
         chosen=(
             f"{runtime.name} rather than {usual.name}: it has kernels for {type}, and the GPU"
-            f" holds all of it. `{option('runtime', usual.id)}` judges {usual.name}."
+            f" holds all of it. `--runtime {usual.id}` judges {usual.name}."
         )
     )
 
@@ -257,13 +256,13 @@ class Search:
         own, taken = self._question.workload, way.question.workload
         before, options = (
             _METHODS[own.finetune_method or ""],
-            option("finetune_method", own.finetune_method or ""),
+            f"--method {own.finetune_method}",
         )
         after = _METHODS[taken.finetune_method or ""]
         if taken.context_tokens != own.context_tokens:
             before += f" with {own.context_tokens:,} tokens"
             after += f" with {taken.context_tokens:,} tokens"
-            options += f" {option('context_tokens', own.context_tokens or 0)}"
+            options += f" --context {own.context_tokens}"
         why = f"{before}, which is tried first, {self._why_not(way)}"
         if way.place == _NOWHERE:
             why = _LACKS_LEAST
@@ -292,7 +291,7 @@ class Search:
             return question
         taken = way.question.workload.quantization
         if way.place == _NOWHERE:
-            usual = f"{option('runtime', runtime.id)} {option('quantization', own or '')}"
+            usual = f"--runtime {runtime.id} --quant {own}"
             return way.question.replace(
                 chosen=f"{taken} in {way.question.runtime.name}: {_LACKS_LEAST}. `{usual}` judges"
                 " its usual type."
@@ -303,7 +302,7 @@ class Search:
             return way.question.replace(
                 chosen=(
                     f"{taken} in {way.question.runtime.name}: it {fits} {where} better than"
-                    f" {runtime.name} does. `{option('runtime', runtime.id)}` judges that."
+                    f" {runtime.name} does. `--runtime {runtime.id}` judges that."
                 )
             )
         if taken == own:
@@ -311,10 +310,7 @@ class Search:
         listed = self._listed(runtime)
         rank = f"the first of {', '.join(listed)} that {fits}" if len(listed) > 1 else f"it {fits}"
         return way.question.replace(
-            chosen=(
-                f"{taken}: {rank} {where}. `{option('quantization', own or '')}` judges its usual"
-                " type."
-            )
+            chosen=(f"{taken}: {rank} {where}. `--quant {own}` judges its usual type.")
         )
 
     def picture_way(self, runtime: RuntimeSpec) -> Way | None:
@@ -412,7 +408,7 @@ class Search:
                     chosen=(
                         f"{library.name}: its library has {spec.name} in {quantization}, and"
                         " no other GGUF file of that type is known."
-                        f" `{option('runtime', workload.runtime or '')}` judges the usual program."
+                        f" `--runtime {workload.runtime}` judges the usual program."
                     )
                 )
         return None
@@ -461,7 +457,7 @@ class Search:
             f"{runtime.name} rather than {usual.name if usual else 'the usual'}:"
             f" {self._where(way)} of the {number} GPUs here holds it in"
             f" {type}, and {runtime.name} serves many requests at once."
-            f" `{option('runtime', own.question.workload.runtime or '')}` judges the usual program."
+            f" `--runtime {own.question.workload.runtime}` judges the usual program."
         )
 
     def _in_more_bits(self, own: Way) -> Question | None:
@@ -490,7 +486,7 @@ class Search:
                 return way.question.replace(
                     chosen=(
                         f"{taken} rather than {usual}: {self._where(way)} holds all of it, at"
-                        f" reading speed or faster. `{option('quantization', usual or '')}` judges"
+                        f" reading speed or faster. `--quant {usual}` judges"
                         " the smaller file."
                     )
                 )

@@ -230,7 +230,7 @@ def test_energy_is_counted_only_where_a_power_is_known() -> None:
     assert unknown.here.kwh_per_month_high is None
     (entry,) = unknown.here.unknown
     assert entry.fact == "watts"
-    assert "watts of the Load" in (entry.remedy or "")
+    assert "--watts" in (entry.remedy or "")
     assert rated is not None
     assert rated.here is not None
     # Processor Base Power of a Core i9-13900K: 125 W (Intel)
@@ -741,11 +741,11 @@ def test_what_is_missing_for_the_comparison_is_named_with_what_to_type() -> None
     no_tariff = check("mistral-7b", Workload(load=load), machine=CARD).monthly_cost
     assert no_tariff is not None
     assert no_tariff.meets_unknown is not None
-    assert "electricity_per_kwh" in (no_tariff.meets_unknown.remedy or "")
+    assert "--electricity" in (no_tariff.meets_unknown.remedy or "")
     no_power = check("mistral-7b", Workload(load=load), machine=RECORD).monthly_cost
     assert no_power is not None
     assert no_power.meets_unknown is not None
-    assert "watts of the Load" in (no_power.meets_unknown.remedy or "")
+    assert "--watts" in (no_power.meets_unknown.remedy or "")
     blind = RECORD.replace(
         memory_bandwidth_bytes_per_second=None,
         cpu_cores_usable=None,
@@ -758,7 +758,7 @@ def test_what_is_missing_for_the_comparison_is_named_with_what_to_type() -> None
     assert verdict.monthly_cost.here.hours_per_day_high is None
     text = plain(check_document([verdict]))
     assert "cannot be told" in text
-    assert "Machine.read(measure=True)" in text.partition("A month")[2]
+    assert "--measure" in text.partition("A month")[2]
 
 
 @pytest.mark.parametrize(("text", "life"), [("3y", 3.0), ("2.5y", 2.5), ("18mo", 1.5), ("4", 4.0)])

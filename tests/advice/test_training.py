@@ -102,7 +102,7 @@ def test_what_all_cards_have_is_told_and_what_helps_was_judged() -> None:
     assert "8 × " in finding.reason
     assert "together they have 629 GiB" in finding.reason
     assert answer_cell(verdict, here=False).text != "✓ RUNS"
-    assert finding.remedy == 'use finetune_method="lora"'
+    assert finding.remedy == "use --method lora"
     lora = check("llama-3.3-70b", FULL.replace(finetune_method="lora"), machine="server-8x-h100")
     assert lora.can_run
     assert lora.needs is not None
@@ -136,7 +136,7 @@ def test_a_processor_that_trains_beside_a_gpu_is_no_plain_yes(
     assert answer_cell(verdict, here=False).text != "✓ RUNS"
     # Unsloth, which most people would take for adapters on such a card, is named and not judged
     assert ("Unsloth" in (finding.remedy or "")) is (asked["finetune_method"] == "lora")
-    proposed = re.findall(r"context_tokens=(\d+)", finding.remedy or "")
+    proposed = re.findall(r"--context (\d+)", finding.remedy or "")
     assert bool(proposed) is is_shortened
     for tokens in proposed:
         shorter = check(model, workload.replace(context_tokens=int(tokens)), machine=machine)

@@ -40,7 +40,6 @@ from selfhost.core.errors import (
     UnknownModelError,
     WorkloadError,
 )
-from selfhost.core.saying import SET_DISK, in_shell
 from selfhost.core.tomlfile import Document
 from selfhost.core.workload import Workload
 from selfhost.machine.record import Machine
@@ -1118,7 +1117,7 @@ def test_an_audit_says_what_was_judged_and_what_a_policy_asks_to_no_effect(
         assert "Q4_K_M in llama.cpp" in out
         assert "in whisper.cpp" in out
         # what it writes is no stream of tokens, so the pace that is wanted holds nothing of it
-        assert "min_tokens_per_second has no effect: Whisper tiny writes no tokens." in out
+        assert "--min-speed has no effect: Whisper tiny writes no tokens." in out
 
 
 def test_what_a_policy_asks_to_no_effect_is_told_where_a_class_is_not_known() -> None:
@@ -1132,26 +1131,5 @@ def test_what_a_policy_asks_to_no_effect_is_told_where_a_class_is_not_known() ->
     policy = read_policy(Document.parse("p.toml", text.encode()))
     audit = run_audit(policy, [unread, known], judge_with(open_catalogue(), TODAY), today=TODAY)
     assert [row.verdict is None for row in audit.rows] == [True, False]
-    (note,) = [note for note in audit.notes if "min_tokens_per_second" in note]
+    (note,) = [note for note in audit.notes if "--min-speed" in note]
     assert note.endswith("Whisper tiny writes no tokens.")
-
-
-def test_an_audit_names_nothing_that_it_has_no_option_for(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A reader of a fleet's report edits its policy or records; `--set` and `--reserve` are of `check`."""
-    policy = tmp_path / "p.toml"
-    policy.write_text("schema = 1\n" + ONE + '[[model]]\nname = "llama-3.3-70b"\n')
-    record = json.loads((RECORDS / "vm-24gib.json").read_text())
-    unread = {"fact": "disks", "reason": "not seen", "remedy": in_shell(SET_DISK)}
-    record = {**record, "disks": None, "unread": [unread]}
-    (tmp_path / "m.json").write_text(json.dumps(record))
-    for form in ("text", "json", "markdown", "junit", "github"):
-        cli.main(
-            ["audit", str(policy), "--machines", str(tmp_path / "m.json"), "-v", "--format", form]
-        )
-        out = capsys.readouterr().out
-        assert "--set" not in out
-        assert "--reserve" not in out
-        if form != "github":
-            assert "of a [[class]]" in html.unescape(out)

@@ -73,8 +73,8 @@ def test_a_size_that_no_model_has_brings_those_of_the_version_and_the_kind() -> 
 @pytest.mark.parametrize(
     ("typed", "hint", "to_type"),
     [
-        ("mistral-7b@latest", "mistral-7b-instruct-v0.3", 'check("mistral-7b")'),
-        ("qwen3@8b", "qwen3-8b", 'check("qwen3:8b")'),
+        ("mistral-7b@latest", "mistral-7b-instruct-v0.3", "selfhost check mistral-7b"),
+        ("qwen3@8b", "qwen3-8b", "selfhost check qwen3:8b"),
     ],
 )
 def test_what_follows_an_at_sign_is_told_apart_from_the_name(

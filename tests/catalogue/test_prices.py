@@ -17,7 +17,6 @@ from helpers.paths import COMMON, RECORDS
 from selfhost import SelfhostError, check
 from selfhost.catalogue.offers import Offer, OtherPrice, offers_of, sources
 from selfhost.catalogue.prices import refreshed
-from selfhost.core.saying import in_shell
 from selfhost.machine.record import Machine
 
 SHIPPED = str(COMMON / "offers.jsonl")
@@ -225,7 +224,7 @@ def test_another_shape_of_the_package_is_an_error_with_a_way_out(package: Any) -
     package("9.0", "openai", types.SimpleNamespace(id="gpt-4o"))
     with pytest.raises(SelfhostError, match=r"9\.0") as caught:
         refreshed([offer()], SHIPPED, today=TODAY)
-    assert "--prices" in in_shell(caught.value.remedy or "")
+    assert "--prices" in (caught.value.remedy or "")
 
 
 def test_not_installed_says_how_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

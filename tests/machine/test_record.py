@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from helpers.each import each
-from helpers.paths import MACHINES, SCHEMAS
+from helpers.paths import SCHEMAS
 from helpers.schemas import validate
 from selfhost.core.errors import MachineFileError, Problem, SelfhostError
 from selfhost.core.records import Unread
@@ -747,11 +747,3 @@ def test_file_systems_are_told_apart() -> None:
         assert not plain.in_memory
         assert not plain.on_network
         assert plain.max_file_bytes is None
-
-
-def test_a_program_is_told_in_its_own_words_what_to_do_about_an_unread_fact() -> None:
-    """`Machine.read` names functions where the command line names its options."""
-    machine = Machine.read(root=MACHINES / "linux-vm-no-limit" / "root")
-    remedies = {entry.fact: entry.remedy or "" for entry in machine.unread}
-    assert "Machine.read(measure=True)" in remedies["memory_bandwidth_bytes_per_second"]
-    assert not [remedy for remedy in remedies.values() if "--" in remedy or not remedy.isascii()]

@@ -97,7 +97,7 @@ def test_an_mlx_model_is_judged_for_mlx(named: str, tmp_path: Path) -> None:
     (why,) = (finding for finding in answer.findings if finding.check == "runtime")
     assert (why.outcome, why.code) == ("fail", "runtime-no-build")
     assert "mlx[cpu]" in why.reason
-    assert 'runtime="llama.cpp"' in (why.remedy or "")
+    assert "--runtime llama.cpp" in (why.remedy or "")
     assert (
         check(
             str(tmp_path / named), Workload(runtime="llama.cpp"), machine=mac
@@ -116,7 +116,7 @@ def test_float8_weights_are_told_where_a_gguf_file_is_judged(tmp_path: Path) -> 
     for path in (file, made):
         answer = check(str(path))
         assert answer.workload.runtime == "llama.cpp"
-        assert any('float8_e4m3_128x128: runtime="vllm"' in note for note in answer.understood_as)
+        assert any("float8_e4m3_128x128: --runtime vllm" in note for note in answer.understood_as)
         assert (
             check(str(path), Workload(runtime="vllm")).workload.quantization
             == "float8_e4m3_128x128"

@@ -361,13 +361,13 @@ def test_nvfp4_of_others_lies_in_the_range(id: str, gigabytes: float) -> None:
     [
         ("UD-IQ4_NL_XL", ("own mix", "IQ4_NL")),
         ("Q3_K_XXL", ("own mix", "Q3_K_M")),
-        ("Q4_K_XL", ("Unsloth", 'quantization="UD-Q4_K_XL"')),
+        ("Q4_K_XL", ("Unsloth", "--quant UD-Q4_K_XL")),
         ("Q4_0_4_4", ("no longer loads", "Q4_0")),
         ("Q4_0_8_8", ("no longer loads", "Q4_0")),
         ("exl2", ("is not a quantization", "Q4_K_M", "selfhost show")),
-        ("4bit", ("did you mean Q4_K_M?", 'runtime="transformers" or "vllm" or "mlx"')),
-        ("8bit", ("did you mean Q8_0?", 'runtime="transformers" or "vllm" or "mlx"')),
-        ("int8", ("did you mean Q8_0?", 'runtime="transformers" or "vllm" or "mlx"')),
+        ("4bit", ("did you mean Q4_K_M?", "--runtime transformers or vllm or mlx")),
+        ("8bit", ("did you mean Q8_0?", "--runtime transformers or vllm or mlx")),
+        ("int8", ("did you mean Q8_0?", "--runtime transformers or vllm or mlx")),
         ("int4", ("did you mean Q4_K_M?",)),
     ],
 )
@@ -389,7 +389,7 @@ def test_a_type_of_experts_is_told_of_a_model_without() -> None:
     for spelling in ("mxfp4", "MXFP4_MOE"):
         told = notes("llama-3.1-8b-instruct", spelling)
         assert "no smaller than Q8_0" in told
-        assert 'quantization="Q4_K_M"' in told
+        assert "--quant Q4_K_M" in told
     assert "no smaller" not in notes("gpt-oss-20b", "MXFP4")
     assert "no smaller" not in notes("qwen3-30b-a3b", "MXFP4")
     assert "no smaller" not in notes("llama-3.1-8b-instruct", "Q4_K_M")

@@ -561,7 +561,7 @@ def test_a_minimum_that_nothing_tells_of_each_is_open_and_says_whose_pace_stands
     assert finding is not None
     assert finding.code == "speed-no-basis"
     assert finding.remedy is not None
-    assert "parallel=1" in finding.remedy
+    assert "--parallel 1" in finding.remedy
     assert verdict.to_json()["speed"]["judged"] is None
     shown = plain(check_text.check_document([verdict]))
     assert "tokens/s alone" in shown
@@ -1484,7 +1484,7 @@ def test_a_machine_of_names_is_told_which_fact_narrows_its_pace() -> None:
     finding = verdict.finding("speed")
     assert finding is not None
     assert finding.code == "speed-assumed"
-    assert finding.remedy == 'state the rate of its RAM (machine="… ddr5-5200")'
+    assert finding.remedy == "state the rate of its RAM (--machine '… ddr5-5200')"
     verbose = plain(check_text.check_document([verdict], verbose=True))
     assert "measure=True" not in verbose
 

@@ -73,7 +73,7 @@ def test_it_is_the_way_out_where_it_alone_makes_the_context_fit(gpu: str, is_tol
     asked = Workload(runtime="vllm", context_tokens=81_920)
     finding = check("llama-3.1-8b", asked, machine=gpu).finding("accelerator")
     assert finding is not None
-    assert ('kv_cache_type="fp8"' in str(finding.remedy)) is is_told
+    assert ("--kv-cache fp8" in str(finding.remedy)) is is_told
     narrow = check("llama-3.1-8b", asked.replace(kv_cache_type="fp8"), machine=gpu)
     assert (narrow.route is Route.LOCAL) is is_told
 

@@ -845,7 +845,7 @@ def test_what_is_made_for_processors_is_quick_on_one(model: str) -> None:
         # the only program that is known for it
         ("orpheus-3b-0.1-ft", {"runtime": "orpheus-speech"}, "use a machine with a GPU"),
         ("llama-3.1-8b-instruct", {"runtime": "vllm"},
-         "leave out runtime to use one that runs on a CPU"),
+         "leave out --runtime to use one that runs on a CPU"),
     ],
 )  # fmt: skip
 def test_leaving_out_the_runtime_is_advised_where_it_helps(

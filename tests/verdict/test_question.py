@@ -111,12 +111,12 @@ def test_an_encoder_is_asked_for_no_pace() -> None:
         (
             "llamafile",
             "not judged by itself: a program that is llama.cpp",
-            'runtime="llama.cpp" in',
+            "--runtime llama.cpp in",
         ),
-        ("KoboldCpp", "not judged by itself", 'runtime="llama.cpp" in'),
-        ("jan", "not judged by itself", 'runtime="llama.cpp" in'),
-        ("lmstudio", "not judged by itself", 'runtime="llama.cpp" or "mlx" in'),
-        ("LM Studio", "not judged by itself", 'runtime="llama.cpp" or "mlx" in'),
+        ("KoboldCpp", "not judged by itself", "--runtime llama.cpp in"),
+        ("jan", "not judged by itself", "--runtime llama.cpp in"),
+        ("lmstudio", "not judged by itself", "--runtime llama.cpp or mlx in"),
+        ("LM Studio", "not judged by itself", "--runtime llama.cpp or mlx in"),
         # formats of its own: nothing that is judged reads them
         ("exllamav2", "is not judged: a library that runs EXL2", ", llama.cpp, "),
         ("llama-server", "is not one of", "did you mean llama.cpp?"),

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from ...core import units
 from ...core.errors import SelfhostError
 from ...core.records import Record
-from ...core.saying import MEASURE, differently, option
 from ...core.workload import KV_CACHE_TYPES, Workload
 from ...machine.gpus import are_alike
 from ...machine.record import Machine, was_glanced
@@ -204,7 +203,7 @@ def _refuse_other_makers(run: Run, machine: Machine) -> None:
         example = run.gpu or next((_EXAMPLES[maker] for maker in makers), "m4 max 64gb")
         raise SelfhostError(
             f"the run computed with {names}, which {machine.called} does not have",
-            remedy=f"name the machine of the run: {option('machine', example)}",
+            remedy=f"name the machine of the run: --machine '{example}'",
         )
 
 
@@ -220,8 +219,8 @@ def machine_of(run: Run, machine: Machine) -> tuple[Machine, tuple[str, ...]]:
         raise SelfhostError(
             f"the run used a GPU, and {machine.called} has none",
             remedy=(
-                f"name the GPU of the run: {option('gpu', run.gpu or 'RTX 4090')}, or its machine: "
-                + differently("--machine FILE", "machine=Machine.from_file(FILE)")
+                f"name the GPU of the run: --gpu '{run.gpu or 'RTX 4090'}', or its machine: "
+                + "--machine FILE"
             ),
         )
     if run.on_processor and machine.accelerators:
@@ -350,7 +349,7 @@ def _on_other_hardware(run: Run, verdict: Verdict) -> list[str]:
         and here
         and not _are_one_processor(run.processor, here)
     ):
-        others.append((run.processor, here, option("machine")))
+        others.append((run.processor, here, "--machine"))
     return [
         f"The run was on {theirs}, and the prediction is for {ours}: name the run's with {options}."
         for theirs, ours, options in others
@@ -719,10 +718,10 @@ _BUSY = (
     "A run is slower than predicted while other programs use the cores or the memory: try again on"
     " a quiet machine."
 )
-_OF_MACHINE_OR_GPU = differently("--machine or --gpu", "machine")
+_OF_MACHINE_OR_GPU = "--machine or --gpu"
 _FOREIGN = (
     "A pace so far off is most often that of another machine or model: name those of the run with "
-    + differently("--machine, --gpu and --model.", "machine and model.")
+    + "--machine, --gpu and --model."
 )
 _PROMPT_CACHE = "A server's prompt cache (--cache-ram) grows with its requests and is in no range."
 
@@ -750,7 +749,7 @@ def _of_a_glance(rows: Sequence[Difference], verdict: Verdict) -> list[str]:
     )
     if not is_outside or not was_glanced(source):
         return []
-    return [f"The prediction rests on a glance at the memory. To be sure, run with {MEASURE}."]
+    return ["The prediction rests on a glance at the memory. To be sure, run with --measure."]
 
 
 def _basis(

@@ -14,7 +14,6 @@ from ...catalogue.spec_values import GENERATING
 from ...core import units
 from ...core.errors import SelfhostError, UnknownModelError
 from ...core.records import Record, pattern
-from ...core.saying import option
 from ..ranking import Standing, Standings
 from .run import Run
 
@@ -73,12 +72,12 @@ def identify(run: Run, catalogue: Catalogue, typed: str | None) -> Identity:
             by="shape",
             note=(
                 "The run does not name its model. This is the best known one of its architecture"
-                f" and number of parameters: name yours with {option('model')} to be sure."
+                " and number of parameters: name yours with --model to be sure."
             ),
         )
     raise UnknownModelError(
         "the run does not tell which model it loaded, or no model that is known",
-        remedy=f"name it: add {option('model', 'NAME')}, or {option('model', './model.gguf')}",
+        remedy="name it: add --model NAME, or --model ./model.gguf",
     )
 
 
@@ -108,7 +107,7 @@ def assumed_quantization(
         return ()
     return (
         f"The run does not tell its quantization, and {predicted} is predicted: name another with"
-        f" the model, as in {option('model', 'NAME-Q8_0')}.",
+        f" the model, as in --model NAME-Q8_0.",
     )
 
 
@@ -123,7 +122,7 @@ def _of_another_size(run: Run, catalogue: Catalogue, name: str) -> str | None:
         return None
     return (
         f"The run's file holds {units.count(counts[0])} parameters, and the model that it is called"
-        f" by {units.count(counts[1])}: give the file itself with {option('model')}."
+        f" by {units.count(counts[1])}: give the file itself with --model."
     )
 
 
@@ -167,15 +166,15 @@ def _of_another_model(run: Run, catalogue: Catalogue, typed: str) -> str | None:
             f"the run loaded another model than {outline.id}: it had {units.count(counts[0])}"
             f" parameters, and that has {units.count(counts[1])}",
             remedy=(
-                f"name the one that it loaded, {option('model', other_id)}, or give its file:"
-                f" {option('model', './model.gguf')}"
+                f"name the one that it loaded, --model {other_id}, or give its file:"
+                f" --model ./model.gguf"
             ),
         )
     if not is_named_otherwise:
         return None
     return (
         "The run names another model than you do. If it loaded what it names, type"
-        f" {option('model', other_id)}."
+        f" --model {other_id}."
     )
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from ...catalogue.spec import RuntimeSpec
 from ...core import units
 from ...core.records import Record, remembered
-from ...core.saying import differently, option
 from ...core.units import GIB, MIB, binary, binary_range
+from ...core.workload import FLAGS
 from ...machine.gpus import capability_by_name
 from ...machine.record import Accelerator, Machine
 from ...machine.virtual_gpus import virtual_gpu
@@ -37,11 +37,7 @@ if TYPE_CHECKING:
     from .record import Words
 
 # how a GPU is given by its full name
-_GPU_NAMED = differently(
-    "`--set gpu=24GiB:NAME`",
-    'as in machine="RTX 4090"',
-    'facts = { gpu = "RTX 4090", override = ["gpu"] } of a [[class]]',
-)
+_GPU_NAMED = "`--set gpu=24GiB:NAME`"
 
 
 class Training(Record):
@@ -249,7 +245,7 @@ def _missing(
             Outcome.FAIL,
             "accelerator-missing",
             f"{runtime.name} needs a GPU for {rules[0].subject}, and no GPU was detected.",
-            f"leave out {option('quantization')} to use a quantization that runs on a CPU",
+            "leave out --quant to use a quantization that runs on a CPU",
         )
     what = (
         "no GPU was detected"
@@ -262,7 +258,7 @@ def _missing(
         f"{runtime.name} is judged on GPUs only, and {what}. {runtime.on_cpu}"
         if runtime.on_cpu
         else f"The program {runtime.name} needs a GPU, and {what}.",
-        f"leave out {option('runtime')} to use one that runs on a CPU"
+        "leave out --runtime to use one that runs on a CPU"
         if has_other
         else "use a machine with a GPU",
     )
@@ -807,11 +803,8 @@ def _what_fits_whole(needs: Needs, room_bytes: int, smaller_caches: Mapping[str,
     if weights + beside <= room_bytes:
         left_bytes = room_bytes - weights - beside
         held = [name for name, share in smaller_caches.items() if share * cache <= left_bytes]
-        smaller = f"`{option('kv_cache_type', held[0])}`, " if held else ""
-        return (
-            f"{smaller}a shorter {option('context_tokens')} or a smaller {option('quantization')}"
-            " may fit completely"
-        )
+        smaller = f"`--kv-cache {held[0]}`, " if held else ""
+        return f"{smaller}a shorter --context or a smaller --quant may fit completely"
     most = room_bytes - beside - cache
     if most <= 0:
         return "only a smaller model fits completely"
@@ -893,7 +886,7 @@ def _without_vendor(runtime: RuntimeSpec, rule: KernelRule, device: Accelerator)
                 f"{runtime.name} runs {rule.subject} only on GPUs by"
                 f" {' and '.join(rule.vendors)}, and the maker of {device.name} is not known."
             ),
-            f"give the GPU's full name ({_GPU_NAMED}), or choose another {option(rule.asked_by)}",
+            f"give the GPU's full name ({_GPU_NAMED}), or choose another {FLAGS[rule.asked_by]}",
         )
     return _worded_when_read(
         Outcome.FAIL,
@@ -921,9 +914,7 @@ def _too_old(runtime: RuntimeSpec, device: Accelerator) -> Finding | None:
 
 
 def _other_gpu(runtime: RuntimeSpec, source: str) -> str:
-    other = (
-        f"leave out {option('runtime')} to use one that runs on it, or " if runtime.gpu_only else ""
-    )
+    other = "leave out --runtime to use one that runs on it, or " if runtime.gpu_only else ""
     return f"{other}choose another GPU ({source})"
 
 
@@ -993,7 +984,7 @@ def _against_least(device: Accelerator, least: str, needs: str, remedy: str) -> 
 
 def _choose_another(rule: KernelRule) -> str:
     other = "leave out" if rule.has_plain_default else "choose another"
-    return f"{other} {option(rule.asked_by)}, or choose another GPU ({rule.source})"
+    return f"{other} {FLAGS[rule.asked_by]}, or choose another GPU ({rule.source})"
 
 
 def _counted(

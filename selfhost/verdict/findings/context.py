@@ -5,7 +5,6 @@ from __future__ import annotations
 from ...catalogue.spec import HEARD_SECONDS, ModelSpec
 from ...core import units
 from ...core.caching import lru_cache
-from ...core.saying import option
 from ...core.workload import Workload
 from .record import Finding, Outcome
 
@@ -71,8 +70,7 @@ def _of_recording(spec: ModelSpec, seconds: int | None) -> Finding | None:
             seconds,
             longest,
             f"{words} of audio exceeds the {piece} that the model hears at once.",
-            f"split the recording into pieces of {piece} or less:"
-            f" {option('audio_seconds', longest)}",
+            f"split the recording into pieces of {piece} or less: --audio {longest}s",
         ).replace(unit="seconds")
     heard = stated.heard_seconds or HEARD_SECONDS
     grows = stated.model_class or stated.second_bytes or stated.squared_second_bytes
@@ -100,14 +98,11 @@ def _of_rewriter(wanted: int, each: int, *, bounded: bool) -> Finding:
         outcome, code, remedy = Outcome.PASS, "context-trained", None
         reason = f"{both} is within the {limit} it was trained for: {stacks}."
     elif bounded:
-        outcome, code, remedy = Outcome.FAIL, "context-too-long", option("context_tokens", most)
+        outcome, code, remedy = Outcome.FAIL, "context-too-long", f"--context {most}"
         reason = f"{both} exceeds the {limit} the model can use: {stacks}."
     else:
         outcome, code = Outcome.WARN, "context-untrained"
-        remedy = (
-            f"use {option('context_tokens', most)} or less: beyond its training, answers may get"
-            " worse"
-        )
+        remedy = f"use --context {most} or less: beyond its training, answers may get worse"
         reason = (
             f"{both} exceeds the {limit} it was trained for: {stacks}. The model itself sets no"
             " limit."
@@ -156,7 +151,7 @@ def _of_decoder(
     elif most is not None:
         outcome, code = Outcome.FAIL, "context-too-long"
         reason = f"{units.tokens(wanted)} exceeds the {units.tokens(most)} the model can use."
-        remedy = option("context_tokens", most)
+        remedy = f"--context {most}"
         if called := _called(wanted, most):
             remedy = f"{remedy}, which it calls {called}: k is 1,024 tokens here"
         if prompt_tokens is not None and prompt_tokens >= most:
@@ -169,9 +164,7 @@ def _of_decoder(
             f"Whether the model can use {units.tokens(wanted)} is not known: no source states the"
             " context it was trained for."
         )
-        remedy = (
-            f"leave out {option('context_tokens')}, or state context_tokens in a spec of the model"
-        )
+        remedy = "leave out --context, or state context_tokens in a spec of the model"
     else:
         outcome, code = Outcome.PASS, "context-trained"
         reason = (

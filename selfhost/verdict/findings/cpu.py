@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ...catalogue.spec import RuntimeSpec
 from ...core.caching import lru_cache
-from ...core.saying import option
 from ...machine.record import Machine
 from ...needs.records import CpuNeed
 from .record import Finding, Outcome
@@ -95,7 +94,7 @@ def _no_build(
             f"selfhost covers {builder} only on {' and '.join(needs.architectures)}; this"
             f" processor is {own}."
         )
-        remedy = f"choose another {option('runtime')}"
+        remedy = "choose another --runtime"
     return _finding(needs, machine, Outcome.FAIL, "cpu-no-build", reason, remedy)
 
 

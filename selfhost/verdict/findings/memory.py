@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from ...core.caching import cached_property
 from ...core.records import Unread
-from ...core.saying import differently, option
 from ...core.units import GB, GIB, MIB, binary, binary_range, decimal
 from ...core.workload import Workload
 from ...machine.record import Machine
@@ -350,7 +349,7 @@ def _too_small(sums: _Sums) -> Finding | None:
             text += (
                 f" It {would} fit without the reserve of {binary(sums.reserve)},"
                 f" {reserve_of(sums.machine, sums.workload)[1]}:"
-                f" {differently('`--reserve SIZE`', 'reserve_bytes', 'facts.reserve')} changes it."
+                f" `--reserve SIZE` changes it."
             )
         return text
 
@@ -391,14 +390,7 @@ def _on_assumed_ram(sums: _Sums, has: int) -> Finding:
             f"{sums.takes}{sums.beside}; {sums.giver} can give {binary(has)}, but its RAM is"
             f" assumed: {binary(total)}, and it may have more."
         ),
-        lambda: (
-            "state the RAM that it has, such as "
-            + differently(
-                f"`--set memory={enough_gib}GiB`",
-                f"{enough_gib}GB in the name of the machine",
-                f'facts = {{ memory = "{enough_gib}GiB" }} of a [[class]]',
-            )
-        ),
+        lambda: f"state the RAM that it has, such as `--set memory={enough_gib}GiB`",
     )
 
 
@@ -617,7 +609,7 @@ def desktop_bytes(machine: Machine) -> int:
 def reserve_of(machine: Machine, workload: Workload) -> tuple[int, str]:
     """Bytes kept for the system itself, and where the figure comes from."""
     if workload.reserve_bytes is not None:
-        return workload.reserve_bytes, f"set by {option('reserve_bytes')}"
+        return workload.reserve_bytes, "set by --reserve"
     total, limit = machine.memory_total_bytes, machine.memory_limit_bytes
     if total is None and limit is not None:
         # a budget such as Dask's and Ray's is what was left when the system had its share
@@ -658,7 +650,7 @@ def what_is_smaller(
     """
     if any(term.name == "gradients" for term in terms):
         # of the weights that are trained the method alone tells the type
-        return f"use a shorter {option('context_tokens')}, or train a smaller model"
+        return "use a shorter --context, or train a smaller model"
     caches = [term for term in terms if term.name == "kv_cache"]
     if not caches:
         return "use a smaller quantization or a smaller model"
@@ -667,7 +659,7 @@ def what_is_smaller(
     beside = sum(term.bytes for term in terms) - kept
     for type, share in (smaller_caches or {}).items():
         if has_bytes is not None and beside + share * kept <= has_bytes:
-            smaller = option("kv_cache_type", type)
+            smaller = f"--kv-cache {type}"
             return f"use {smaller}, a smaller quantization, a shorter context or a smaller model"
     if has_bytes is None or rest <= has_bytes:
         return "use a smaller quantization, a shorter context or a smaller model"

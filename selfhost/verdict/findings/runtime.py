@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ...catalogue.spec import RuntimeSpec
 from ...core.caching import lru_cache
-from ...core.saying import option
 from ...machine.record import Machine
 from .record import Finding, Outcome
 
@@ -58,7 +57,7 @@ def _loading(
             Outcome.FAIL,
             "runtime-cannot-load",
             loads,
-            remedy or f"leave out {option('runtime')} to use one that loads it",
+            remedy or "leave out --runtime to use one that loads it",
         )
     return (
         _no_build(machine, runtime)
@@ -97,11 +96,11 @@ def other_runtime(runtime: RuntimeSpec | None, machine: Machine) -> str:
     if runtime is not None and wide in runtime.systems:
         return (
             f"install a 64-bit system if the processor supports one ({wide} has a build), or choose"
-            f" another {option('runtime')}"
+            f" another --runtime"
         )
     if runtime is not None and "gguf" not in runtime.formats and "text" in runtime.modalities:
-        return f"use a GGUF file of the same model: {option('runtime', 'llama.cpp')}"
-    return f"choose another {option('runtime')}"
+        return "use a GGUF file of the same model: --runtime llama.cpp"
+    return "choose another --runtime"
 
 
 def _platform(machine: Machine) -> str:

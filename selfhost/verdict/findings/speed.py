@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from ...core import units
-from ...core.saying import differently, option
 from ...core.workload import (
     ANSWER_TOKENS,
     DEFAULT_MIN_TOKENS_PER_SECOND,
@@ -24,13 +23,9 @@ if TYPE_CHECKING:
 # where the fast end is more than this times the slow one, a measurement narrows the range
 WIDE_PACE = 2
 _FASTER = "choose a smaller model"
-_MEASURE_THERE = differently(
-    "run the same on that machine, with --measure",
-    "measure there: Machine.read(measure=True)",
-    "record it there with `selfhost machine --measure --format json`",
-)
-_UNSTATED = f"leave out {option('min_tokens_per_second')}: a stated minimum must likely be reached"
-_ANY_SPEED = f"accept any speed with {option('min_tokens_per_second', 0)}"
+_MEASURE_THERE = "run the same on that machine, with --measure"
+_UNSTATED = "leave out --min-speed: a stated minimum must likely be reached"
+_ANY_SPEED = "accept any speed with --min-speed 0"
 
 
 def speed_check(
@@ -310,9 +305,9 @@ def _without_pace(wanted: float, how: str, *, stated: bool, each_of: int) -> Fin
         return _finding(wanted, None, Outcome.PASS, "speed-any", lambda: (reason, None))
     if stated:
         reason = f"Whether it reaches {units.stated(wanted)} tokens/s is not known: {how}."
-        remedy = f"leave out {option('min_tokens_per_second')}, or {_ANY_SPEED}"
+        remedy = f"leave out --min-speed, or {_ANY_SPEED}"
         if each_of > 1:
-            remedy = f"judge one sequence alone with {option('parallel', 1)}, {remedy}"
+            remedy = f"judge one sequence alone with --parallel 1, {remedy}"
         return _finding(wanted, None, Outcome.UNKNOWN, "speed-no-basis", lambda: (reason, remedy))
     return _finding(wanted, None, Outcome.UNKNOWN, "speed-not-known", lambda: (reason, None))
 

@@ -10,7 +10,6 @@ from selfhost.advice.verify.model import identify
 from selfhost.advice.verify.run import Run, SeenPace
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.errors import SelfhostError, UnknownModelError
-from selfhost.core.saying import in_shell
 
 
 @pytest.mark.parametrize(
@@ -88,7 +87,7 @@ def test_a_shape_stands_for_a_name() -> None:
     assert identity.by == "shape"
     spec = open_catalogue().spec(identity.model)
     assert spec.parameters.total == pytest.approx(7_248_023_552, rel=0.003)
-    assert "--model" in in_shell(identity.note or "")
+    assert "--model" in (identity.note or "")
 
 
 @pytest.mark.parametrize(
@@ -135,7 +134,7 @@ def test_a_run_that_tells_nothing_asks_for_a_name(run: Run) -> None:
     """The remedy is the option."""
     with pytest.raises(UnknownModelError) as caught:
         identify(run, open_catalogue(), None)
-    assert "--model" in in_shell(caught.value.remedy or "")
+    assert "--model" in (caught.value.remedy or "")
 
 
 @pytest.mark.parametrize(
@@ -153,7 +152,7 @@ def test_a_run_that_names_another_model_than_the_typed_one_is_said(
     """A comparison with the wrong model says nothing of the prediction, however well it holds."""
     note = identify(Run(tool="x", name=name), open_catalogue(), typed).note
     assert (note is None) == (told is None)
-    assert told is None or told in in_shell(note or "")
+    assert told is None or told in (note or "")
 
 
 @pytest.mark.parametrize(

@@ -310,7 +310,7 @@ def test_a_size_that_is_not_told_is_not_zero(build: Build, tmp_path: Path, kind:
         assert "tells no size" in (reason(machine, "free_bytes") or "")
         told = finding(machine, "disk")
         assert (told.code, told.outcome) == ("disk-unread", Outcome.UNKNOWN)
-        assert "Machine.from_json" in (told.remedy or "")
+        assert "--set disk=100GB" in (told.remedy or "")
         # RAM bounds what is stored there all the same; where a FUSE program keeps its files is its own matter
         bounded = finding(apply(machine, ["memory=64GiB", "gpu=none"]), "memory").reason
         word = "may" if kind == "fuse.acme" else "would"

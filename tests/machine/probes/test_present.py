@@ -227,7 +227,7 @@ def test_another_quantization_that_is_here_is_told_and_not_taken(tmp_path: Path)
     Hub(tmp_path, MISTRAL).add(MISTRAL_FILE, MISTRAL_BYTES)
     verdict = judged(tmp_path, "mistral-7b", quantization="Q8_0")
     assert disk(verdict) == "disk-fits"
-    assert any('quantization="Q4_K_M"' in note for note in verdict.notes)
+    assert any("--quant Q4_K_M" in note for note in verdict.notes)
 
 
 def test_sharded_safetensors_are_one_model(tmp_path: Path) -> None:

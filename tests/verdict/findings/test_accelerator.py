@@ -398,7 +398,7 @@ def test_a_smaller_cache_is_named_where_it_brings_all_onto_the_cards(
     assert finding is not None
     assert part.needs is not None
     assert part.needs.placement == "split"
-    assert '`kv_cache_type="q8_0"`' in str(finding.remedy)
+    assert "`--kv-cache q8_0`" in str(finding.remedy)
     whole = check(model, asked.replace(kv_cache_type="q8_0"), machine=machine)
     assert whole.needs is not None
     assert whole.needs.placement == "accelerator"

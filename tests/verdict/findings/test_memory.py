@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from helpers.each import each
 from helpers.paths import RECORDS
 from selfhost import Workload, check
-from selfhost.core.saying import in_shell
 from selfhost.machine.changes import apply
 from selfhost.machine.named import machine_named
 from selfhost.machine.record import Machine
@@ -92,7 +91,7 @@ def test_ram_that_a_name_does_not_tell_rules_nothing_out_that_more_would_hold(
     assert (finding.code, finding.outcome) == (code, outcome)
     if code == "memory-assumed":
         assert "its RAM is assumed" in finding.reason
-        enough_gb = re.search(r"such as (\d+)GB in the name", finding.remedy or "")
+        enough_gb = re.search(r"--set memory=(\d+)GiB", finding.remedy or "")
         assert enough_gb is not None
         enough = apply(machine_named(machine), [f"memory={enough_gb[1]}GiB"])
         stated = check(model, Workload(quantization="Q4_K_M"), machine=enough)
@@ -205,14 +204,14 @@ def test_where_an_assumed_reserve_alone_decides_it_is_named() -> None:
     assert finding.code == "memory-too-small"
     assert (
         "It might fit without the reserve of 1.00 GiB, assumed for linux itself: `--reserve SIZE` changes it."
-        in in_shell(finding.reason)
+        in finding.reason
     )
     small = MACHINE.replace(
         memory_total_bytes=3 * GIB, memory_limit_bytes=3 * GIB, memory_available_bytes=2 * GIB
     )
     assert found("memory", machine=small).code == "memory-too-small"
-    assert "--reserve" not in in_shell(found("memory", machine=small).reason)
-    assert "--reserve SIZE" not in in_shell(found("memory", work(reserve_bytes=GIB), tight).reason)
+    assert "--reserve" not in found("memory", machine=small).reason
+    assert "--reserve SIZE" not in found("memory", work(reserve_bytes=GIB), tight).reason
 
 
 def kept_bytes(system: str, size: int) -> int:
@@ -257,7 +256,7 @@ def test_a_reserve_that_was_asked_for_stays_free_also_where_it_is_free_now(
     finding = found("memory", asked)
     assert finding.code == code
     assert finding.has == min(12 * GIB if basis != "total" else 16 * GIB, 16 * GIB - kept)
-    assert "set by --reserve" in in_shell(finding.reason)
+    assert "set by --reserve" in finding.reason
 
 
 @pytest.mark.parametrize(
