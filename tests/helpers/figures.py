@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import ast
+import json
+import re
+import subprocess
+import sys
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
@@ -10,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from helpers.paths import ROOT
+from helpers.paths import ROOT, TESTS
 
 PACKAGE = ROOT / "selfhost"
 # names that say nothing of what they hold
@@ -151,3 +155,66 @@ def architecture_names() -> int:
     names = set(rows) | {row.get("gguf") for row in rows.values()}
     names = {name for name in names if name and len(name) > 3} - _AMBIGUOUS
     return sum(module.strings[name] for module in modules().values() for name in names)
+
+
+def size() -> dict[str, float]:
+    """What the package and its tests measure: lines, files, functions, classes, and the share of
+    functions, in percent, that have fewer than six lines or that one place mentions."""
+    texts = {path: path.read_text(encoding="utf-8") for path in sorted(PACKAGE.rglob("*.py"))}
+    nodes = [node for text in texts.values() for node in ast.walk(ast.parse(text))]
+    defined = [node for node in nodes if isinstance(node, ast.FunctionDef)]
+    short = [node for node in defined if (node.end_lineno or 0) - node.body[0].lineno < 5]
+    words = Counter(word for text in texts.values() for word in re.findall(r"\w+", text))
+    once = [node for node in defined if words[node.name] == 2 and not node.name.startswith("__")]
+    tests = [path.read_text(encoding="utf-8") for path in TESTS.rglob("*.py")]
+    return {
+        "lines": sum(text.count("\n") for text in texts.values()),
+        "files": len(texts),
+        "functions": len(defined),
+        "short functions, percent": 100 * len(short) / len(defined),
+        "functions mentioned once, percent": 100 * len(once) / len(defined),
+        "classes": sum(isinstance(node, ast.ClassDef) for node in nodes),
+        "lines of tests": sum(text.count("\n") for text in tests),
+    }
+
+
+_ONE_CHECK = """
+import json, os, sys
+from selfhost.cli.main import main
+
+root, folder = sys.argv[1:]
+package = os.path.dirname(os.path.abspath(sys.modules["selfhost"].__file__))
+functions, judgements = set(), 0
+
+
+def count(frame, event, _):
+    global judgements
+    code = frame.f_code
+    if event == "call" and code.co_filename.startswith(package) and code.co_name[0] != "<":
+        functions.add((code.co_filename, code.co_qualname))
+        judgements += code.co_qualname == "judge"
+
+
+machine = os.path.join(folder, "machine.json")
+sys.setprofile(count)
+main(["machine", "--root", root, "--format", "json", "--output", machine])
+main(["check", "mistral-7b", "--machine", machine, "--output", os.devnull])
+sys.setprofile(None)
+files = {file for file, _ in functions}
+print(json.dumps({"functions": len(functions), "files": len(files), "judgements": judgements}))
+"""
+
+
+def one_check(folder: Path) -> dict[str, int]:
+    """How many functions, files and judgements it takes to read a recorded machine and to check one
+    model on it. `folder` receives the record."""
+    tree = TESTS / "machines" / "linux-vm-no-limit" / "root"
+    done = subprocess.run(
+        [sys.executable, "-c", _ONE_CHECK, str(tree), str(folder)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
+    counts: dict[str, int] = json.loads(done.stdout)
+    return counts
