@@ -1,8 +1,7 @@
 """How large the container or service of a model must be: what it cannot give back, what it grows
 to, the page cache it wants for its pace, and the option that bounds each growth.
 
-The rule was held against llama-server in control groups: `benchmarks/measure_size.py`,
-`tests/truth/llamacpp_groups.json`.
+The rule was compared with llama-server in control groups: `tests/truth/llamacpp_groups.json`.
 """
 
 from __future__ import annotations

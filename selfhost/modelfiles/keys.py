@@ -145,7 +145,7 @@ def classes() -> Mapping[str, Any]:
     `defaults`: the value of a key that a file leaves out, missing where it is derived from others;
     `matter`: the keys that change weights or cache; `cache`: those of them that change what is kept
     of a context; `idle`: keys that change neither, although their names elsewhere do; `names`:
-    other names of keys. benchmarks/config_classes.py made the file: it built every class and
+    other names of keys. A script in the project's history made the file: it built every class and
     changed one key at a time.
     """
     file = os.path.join(os.path.dirname(__file__), "classes.json")

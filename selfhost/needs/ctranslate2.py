@@ -1,7 +1,7 @@
 """Whisper in CTranslate2 files, and faster-whisper that loaded it.
 
 Measured with faster-whisper 1.2.1 and ctranslate2 4.8.5 on Linux x86_64, one to four threads and
-glibc; `tests/truth/whisper.json` has the figures, `benchmarks/measure_whisper.py` makes them.
+glibc; `tests/truth/whisper.json` has the figures.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ def _measured(machine: Machine, bytes_per_second: int) -> Bandwidth:
 # what a C program read over what a glance had told, 0.9 to 1.2 in nine of ten: 87 glances of two
 # virtual processors (EPYC) whose memory gave 35 to 69 GB/s, most of them beside other programs,
 # ahead of which they ran. Of 19 pairs on Granite Rapids 1.00 to 1.10
-# (`benchmarks/glance_ratios.py`)
+# (`glance_ratios.py` (in the project's history))
 _GLANCE_ENDS = (0.9, 1.2)
 
 

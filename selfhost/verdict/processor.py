@@ -52,7 +52,7 @@ FASTEST_CORES = _ZEN.cores
 _AVX512 = ProcessorKind(memory=(0.7, 1.0, 1.2), cores=(0.35, 0.7, 1.2))
 # Of a bandwidth that was measured in a guest decoding used 0.69, 0.79, 0.93 and 1.06 of what the
 # rule says (four hosts, the second and third with AVX2 alone). Types of clouds agree, with the
-# figure of lmbench in its place (`benchmarks/guest_residuals.py`)
+# figure of lmbench in its place (`guest_residuals.py` (in the project's history))
 _OF_A_GUEST = (0.64, 0.88, 1.15)
 # The processors of a guest on Intel's are mostly threads that share a core with a neighbour's: a
 # guess by two hosts, 0.29 to 0.31 of what a processor of Zen 5 does, in seven types (Emerald

@@ -111,7 +111,7 @@ def test_a_gpu_that_holds_no_published_weights_has_a_way(model: str, gpu: str, r
 
 
 def _reserved() -> dict[str, dict[str, int]]:
-    """What the program's allocator reserved, by model and size, of benchmarks/sdcpp_probe.cpp."""
+    """What the program's allocator reserved, by model and size, of sdcpp_probe.cpp (in the project's history)."""
     runs = json.loads((TRUTH / "sdcpp.json").read_text(encoding="utf-8"))["reserved"]
     return {run["name"]: run for run in runs}
 

@@ -2,9 +2,9 @@
 answers.
 
 Measured with torch 2.13.0, transformers 5.23.0 and safetensors 0.8.0 on Linux with glibc, and read
-in their sources; `tests/truth/transformers.json` has the figures,
-`benchmarks/measure_transformers.py` makes them. Sizes are in bytes, `tokens` are those of one
-sequence, `width` is the bytes of one number in the type that the model runs in (2 or 4).
+in their sources; `tests/truth/transformers.json` has the figures. Sizes are in bytes,
+`tokens` are those of one sequence, `width` is the bytes of one number in the type that the model
+runs in (2 or 4).
 """
 
 from __future__ import annotations
