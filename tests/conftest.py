@@ -14,7 +14,6 @@ from typing import IO, Any, NoReturn
 import pytest
 from hypothesis import settings
 
-import helpers.kept  # noqa: F401 - before all that keeps anything
 from helpers.goldens import Golden
 from helpers.packed import pack
 from selfhost.catalogue import index

@@ -125,13 +125,13 @@ def files_imported(path: Path) -> Iterator[Path]:
 
 # the size of the house: lower a bound with each step that makes it smaller, and never raise one
 SIZE = {
-    "lines": 122_790,
-    "files": 451,
-    "functions": 7_241,
+    "lines": 122_138,
+    "files": 448,
+    "functions": 7_193,
     "short functions, percent": 38,
     "functions mentioned once, percent": 26,
-    "classes": 572,
-    "lines of tests": 74_200,
+    "classes": 563,
+    "lines of tests": 73_676,
 }
 ONE_CHECK = {"functions": 1_690, "files": 130, "judgements": 7}
 
@@ -409,7 +409,7 @@ def test_a_check_loads_what_it_needs() -> None:
     everything = loaded(
         "import os, sys, selfhost.__main__\n"
         "sys.argv[1:] = ['check', 'mistral-7b', '--machine', 'desktop-i3-8gb-no-gpu', '--output', os.devnull]\n"
-        "selfhost.__main__.main()"
+        "selfhost.__main__.start()"
     )
     # together a twentieth of a check; some environments load them with Python itself
     of_python = {"collections", "functools", "operator", "types", "re", "enum"} - loaded("")

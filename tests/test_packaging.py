@@ -227,29 +227,6 @@ def test_an_installed_wheel_starts_without_parsers(installed: Path, words: list[
     assert int(said.splitlines()[-2]) <= 8
 
 
-def test_what_judges_and_tells_loads_no_enum(installed: Path) -> None:
-    """`enum` and the patterns that load it take a twentieth of a check; what reads a machine may need patterns on some. What a list asks of prices and types does without too."""
-    code = (
-        "import sys; sys.path.insert(0, sys.argv.pop(1))\n"
-        "import selfhost.answers.verdicts, selfhost.needs.estimate, selfhost.reports.check_text\n"
-        "from selfhost.answers.verdicts import check_with\n"
-        "from selfhost.catalogue.offers import providers_by_model\n"
-        "from selfhost.catalogue.opened import open_catalogue\n"
-        "from selfhost.catalogue.quantization_names import mlx_scheme, scheme_of\n"
-        "from selfhost.core.workload import Workload\n"
-        "from selfhost.machine.record import Machine\n"
-        "machine = Machine(system='linux', architecture='x86_64', memory_limit_bytes=16 << 30,\n"
-        "    memory_available_bytes=15 << 30, cpu_model='Intel(R) Xeon(R)', cpu_cores_usable=2.0)\n"
-        "catalogue = open_catalogue()\n"
-        "for name in ('mistral-7b', 'gpt-4o'):\n"
-        "    check_with(catalogue, name, Workload(), machine)\n"
-        "providers_by_model(catalogue.offers_path), scheme_of('Q4_K_M'), mlx_scheme('mxfp4')\n"
-        "print(sorted({'enum', 're'} & set(sys.modules)))"
-    )
-    said = run(sys.executable, "-I", "-S", "-c", code, str(installed), cwd=installed.parent)
-    assert said.split() == ["[]"]
-
-
 def test_an_installed_wheel_brings_both_commands_and_the_pytest_marker(installed: Path) -> None:
     """`selfhost-check` starts what `selfhost` starts: `uvx selfhost-check` and a machine where another `selfhost` is installed need it."""
     (metadata,) = installed.glob("selfhost_check-*.dist-info")

@@ -5,11 +5,11 @@ stand-in.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, MutableMapping, Sequence
+from functools import partial
 
 from ..catalogue.index import Catalogue
 from ..catalogue.offers import Offer, offers_of, snapshot_day
 from ..catalogue.spec import Architecture, ModelSpec
-from ..core.caching import partial
 from ..core.errors import SelfhostError
 from ..core.workload import Workload
 from ..verdict.findings import Finding, Outcome, license_check, openness_check

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
 
 from ..catalogue.index import Catalogue
 from ..catalogue.licenses import canonical_expression
@@ -37,7 +38,6 @@ from ..catalogue.spec import (
     TensorGroup,
     Upkeep,
 )
-from ..core.caching import cached_property, partial
 from ..core.installed import contents_of, sizes_if_as_installed
 from ..core.parts import PACKAGE_FOLDER, UNREADABLE, Parts, value_of
 from ..core.records import FrozenDict, Record, Unread

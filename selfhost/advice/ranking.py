@@ -9,11 +9,11 @@ a part in it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 
 from ..catalogue.index import Catalogue
 from ..catalogue.offers import day_by_header, providers_by_model
 from ..catalogue.spec import MODALITIES
-from ..core.caching import cached_property
 from ..core.records import Record
 from ..core.workload import READING_TOKENS_PER_SECOND
 from ..verdict.findings.speed import is_slow, is_too_slow

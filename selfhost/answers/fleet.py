@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from math import inf
 
 from ..advice.api_route import longest_served, meets, offers_for
 from ..catalogue.index import Catalogue
 from ..catalogue.paths import is_path
-from ..core.caching import cached_property
 from ..core.errors import SelfhostError, UnknownModelError
 from ..core.workload import Workload
 from ..machine.reader import Machine

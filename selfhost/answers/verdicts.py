@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from .. import needs as need
 from ..advice.api_route import offers_for
@@ -26,7 +27,6 @@ from ..catalogue.opened import left_aside
 from ..catalogue.quality import quality_for
 from ..catalogue.spec import GENERATING, ONE_AT_A_TIME, ModelSpec
 from ..core import dates, units
-from ..core.caching import partial
 from ..core.workload import FLAGS, Workload
 from ..machine.reader import Machine
 from ..verdict.devices import lies_beside_cards

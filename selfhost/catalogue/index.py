@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 
-from ..core.caching import cached_property
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
 from ..core.parts import PACKAGE_FOLDER, UNREADABLE, Parts, Tables, joined, shipped_folder
 from ..core.reading import Unreadable, read_file

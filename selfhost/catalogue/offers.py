@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
-from ..core.caching import lru_cache
 from ..core.errors import Problem, SpecError
 from ..core.parts import UNREADABLE, Parts, joined
 from ..core.records import Record

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import islice
 
-from ..core.caching import lru_cache
 from ..core.errors import MAX_PROBLEMS
 from .index import Catalogue
 

@@ -6,7 +6,8 @@ What a layout takes in bytes is in `needs/packed.py`.
 
 from __future__ import annotations
 
-from ..core.caching import lru_cache
+from functools import lru_cache
+
 from ..core.records import Record
 
 TYPE_CHECKING = False

@@ -344,7 +344,7 @@ def _baseline(path: str | None) -> Baseline | None:
 
 def _progress(words: list[str]) -> Progress | None:
     """For a person; a program that wants JSON finds nothing else on standard error."""
-    from ..core.lastwords import wants_json
+    from ..core.out_of_memory import wants_json
 
     if wants_json(words):
         return None

@@ -32,16 +32,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         if os.environ.get("SELFHOST_DEBUG"):
             raise
     # said here, where what was being made is let go
-    from ..core.lastwords import no_memory
+    from ..core.out_of_memory import complain_of_memory
 
     code = exit_code([], no_answer=True)
-    no_memory(words, code)
+    complain_of_memory(words, code)
     return code
 
 
 def _run(words: list[str]) -> int:
-    from ..core.lastwords import is_lack_of_memory
-    from ..core.lastwords import wants_json as is_json_wanted
+    from ..core.out_of_memory import is_lack_of_memory
+    from ..core.out_of_memory import wants_json as is_json_wanted
 
     wants_json = is_json_wanted(words)
     try:

@@ -4,7 +4,7 @@ slip most likely meant.
 
 from __future__ import annotations
 
-from .caching import lru_cache
+from functools import lru_cache
 
 TYPE_CHECKING = False
 

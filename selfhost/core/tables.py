@@ -7,8 +7,8 @@ beside it, and a process reads each once. A file that was edited since it was co
 from __future__ import annotations
 
 import os
+from functools import cache
 
-from .caching import cache
 from .errors import SpecError
 from .parts import UNREADABLE, Parts, Tables, joined, shipped_folder
 from .tomlfile import Document

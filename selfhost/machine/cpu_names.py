@@ -8,9 +8,9 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from ..core import units
-from ..core.caching import lru_cache
 from ..core.records import Record
 from ..core.saying import differently, option
 from ..core.spelling import words_of

@@ -6,11 +6,11 @@ Each file is read when a processor, or its cores, are looked up, once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from math import exp, hypot, inf, log, prod
 
 from ..core import units
-from ..core.caching import lru_cache
 from ..core.records import Record
 from ..core.spelling import words_of
 from ..core.tables import shipped_table

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from ..core import units
-from ..core.caching import lru_cache
 from ..core.errors import SelfhostError
 from ..core.records import Record
 from ..core.saying import differently, option

@@ -6,9 +6,9 @@ The file is read when a GPU is looked up, once. A machine without one does not p
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from ..core import units
-from ..core.caching import lru_cache
 from ..core.records import Record, pattern
 from ..core.spelling import words_of
 from ..core.tables import shipped_table

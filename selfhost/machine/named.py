@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from ..core import units
-from ..core.caching import lru_cache
 from ..core.saying import differently, option
 from ..core.spelling import canonical, is_slip, words_of
 from ..core.tables import shipped_table

@@ -7,10 +7,10 @@ lspci, lscpu.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import takewhile
 from math import ceil, floor, log2
 
-from ..core.caching import lru_cache
 from ..core.records import pattern
 from ..core.tables import shipped_table
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import os
 import re
+from functools import cache, lru_cache
 
 from ..core import units
-from ..core.caching import cache, lru_cache
 from ..core.errors import MachineFileError, SelfhostError
 from ..core.parts import shipped_folder
 from ..core.records import Record, Unread

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from ..core import units
-from ..core.caching import lru_cache
 from ..core.records import Record, pattern
 from ..core.spelling import words_of
 from ..core.tables import shipped_table

@@ -92,7 +92,6 @@ def _from_tree(
         name = UNPRINTABLE.sub("?", os.path.basename(os.path.abspath(os.fsdecode(root))))[:MAX_TEXT]
     if record is None:
         return read_machine(host).replace(name=name, is_this_one=is_this_one)
-    from ..core.writing import unwind_at_signals
     from .probes.recorder import Recorder, empty_folder, remove_folders
 
     folder = os.fsdecode(record)
@@ -108,7 +107,7 @@ def _from_tree(
             raise
         return machine
 
-    return unwind_at_signals(recorded)
+    return recorded()
 
 
 def in_memory(path: str) -> bool | None:

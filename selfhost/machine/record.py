@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 
-from ..core.caching import lru_cache
 from ..core.errors import MachineFileError, Problem, expect_type
 from ..core.records import Record, Unread
 from .fields import (

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
-from ..core.caching import lru_cache
 from ..core.records import Record
 from ..core.tables import shipped_table
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property, lru_cache
 
-from ..core.caching import cached_property, lru_cache
 from ..core.records import Record
 from ..core.tables import shipped_table
 

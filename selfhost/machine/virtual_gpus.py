@@ -6,9 +6,9 @@ type for them and for instances of MIG, `A100 MIG 3g.20gb`. `vgpu` and `mig_memo
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from ..core import units
-from ..core.caching import lru_cache
 from ..core.records import Record, pattern
 from ..core.tables import shipped_table
 

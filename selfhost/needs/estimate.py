@@ -5,6 +5,7 @@ them takes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from ..catalogue.quantization_names import MLX_QUANTIZATIONS, canonical_packed, mlx_scheme
 from ..catalogue.spec import (
@@ -16,7 +17,6 @@ from ..catalogue.spec import (
     StatedNeeds,
 )
 from ..core import units
-from ..core.caching import lru_cache
 from ..core.records import Unread, remembered
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
 from .cache import why_not_known

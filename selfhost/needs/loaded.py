@@ -5,6 +5,7 @@ the program's own part.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from math import prod
 
 from ..catalogue.quantization_names import scheme_of
@@ -17,7 +18,6 @@ from ..catalogue.spec import (
     RuntimeSpec,
     TensorGroup,
 )
-from ..core.caching import lru_cache
 from .cache import CacheGroup
 from .packed import DTYPES, is_bitsandbytes, is_linear, left_by_class, linear_bytes
 from .parts import Asked, is_cast, term, times

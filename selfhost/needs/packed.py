@@ -15,11 +15,11 @@ scale and bias per group; a scale of 8 bits in its modes mxfp4, mxfp8 and nvfp4.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from math import prod
 
 from ..catalogue.quantization_names import MLX_MODES, Scheme, mlx_scheme, scheme_of
 from ..catalogue.spec import Architecture, TensorGroup
-from ..core.caching import lru_cache
 from ..core.records import Record, Unread
 from ..core.saying import option
 from .parts import Subject

@@ -8,10 +8,10 @@ role, its layer and its row length. The rules below were read from `src/llama-qu
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from math import prod
 
 from ..catalogue.spec import Architecture, FileTensors, TensorGroup
-from ..core.caching import lru_cache
 from .tensors import ArchitectureRow, gguf_tensors, predicts_more
 
 # elements and bytes of one block, ggml.h and ggml-common.h

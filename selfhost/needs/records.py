@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
+from functools import cached_property
 from math import ceil
 
-from ..core.caching import cached_property
 from ..core.records import Record, Unread
-from ..core.words import Word
 
 TYPE_CHECKING = False
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class How(Word):
+class How(StrEnum):
     """How a figure is known, from the surest to a guess."""
 
     EXACT = "exact"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from math import prod
 
 from ..catalogue.spec import Architecture, Attention, FeedForward, Recurrent, TensorGroup
-from ..core.caching import lru_cache
 from ..core.records import read_by
 from .llamacpp.style import ClosedForm, Row, Style
 

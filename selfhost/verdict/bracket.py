@@ -8,9 +8,9 @@ are not judged. What judges is `record`; a test holds every answer against it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 
 from ..catalogue.spec import ModelSpec, RuntimeSpec
-from ..core.caching import cached_property
 from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.record import Machine

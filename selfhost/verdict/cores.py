@@ -5,7 +5,8 @@ The figures are the rows of `core` in specs/common/cpus.toml.
 
 from __future__ import annotations
 
-from ..core.caching import lru_cache
+from functools import lru_cache
+
 from ..machine.record import Machine
 from .processor import core_of, named_processor, sockets_of, threads_range
 from .ranges import Range, product

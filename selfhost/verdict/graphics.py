@@ -7,8 +7,9 @@ constants are rows of `specs/common/gpus.toml` (`pace`), fitted on published run
 
 from __future__ import annotations
 
+from functools import cached_property, lru_cache
+
 from ..core import units
-from ..core.caching import cached_property, lru_cache
 from ..core.records import Record
 from ..machine import gpus
 from ..machine.chips import AppleChip

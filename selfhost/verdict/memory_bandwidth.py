@@ -6,10 +6,10 @@ here, else as `told_bandwidth` has it.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import exp, hypot, inf, log
 
 from ..core import units
-from ..core.caching import lru_cache
 from ..machine.record import (
     AT_LEAST,
     AT_MOST,

@@ -6,8 +6,9 @@ that its instruction sets make it, its sockets, and the threads that a program s
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from ..core import units
-from ..core.caching import lru_cache
 from ..core.records import Record
 from ..core.spelling import words_of
 from ..machine import cpus

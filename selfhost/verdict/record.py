@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 
 from ..catalogue.offers import Offer
 from ..catalogue.quality import Quality
 from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core import units
-from ..core.caching import cached_property
 from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.record import Machine

@@ -4,7 +4,7 @@ verdict before it knows what is asked.
 
 from __future__ import annotations
 
-from ..core.words import Word
+from enum import StrEnum
 
 TYPE_CHECKING = False
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-class Route(Word):
+class Route(StrEnum):
     """The answer: run it here, use an API, neither, or it cannot be told."""
 
     LOCAL = "local"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
-from ..core.caching import partial
 from ..machine.chips import metal_share
 from ..machine.record import Accelerator, Machine, rising
 from ..needs.records import Needs, Term

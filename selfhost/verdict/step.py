@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 
 from ..catalogue.spec import Architecture
-from ..core.caching import cached_property
 from ..core.records import Record
 from ..core.workload import NARROW_CACHE_TYPES
 

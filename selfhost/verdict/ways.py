@@ -6,12 +6,12 @@ is room.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.quantization_names import program_of_packed
 from ..catalogue.spec import GENERATING, RuntimeSpec
-from ..core.caching import cached_property
 from ..core.errors import WorkloadError
 from ..core.records import Record, Unread
 from ..core.units import counted

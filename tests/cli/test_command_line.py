@@ -25,7 +25,7 @@ from selfhost.catalogue.spec_values import USES
 from selfhost.cli import COMMANDS
 from selfhost.cli import main as cli
 from selfhost.cli.arguments import parse
-from selfhost.core.lastwords import no_memory
+from selfhost.core.out_of_memory import complain_of_memory
 
 RECORD = RECORDS / "vm-24gib.json"
 
@@ -446,10 +446,10 @@ def test_under_any_limit_of_memory_there_is_an_answer_or_that_message(
 def test_the_last_words_need_no_standard_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """Closed or full: the exit code alone says it."""
     monkeypatch.setattr(sys, "stderr", None)
-    no_memory([], 2)
+    complain_of_memory([], 2)
     with open("/dev/full", "w") as full:
         monkeypatch.setattr(sys, "stderr", full)
-        no_memory([], 2)
+        complain_of_memory([], 2)
         monkeypatch.undo()
         os.dup2(os.open(os.devnull, os.O_WRONLY), full.fileno())
 
@@ -458,7 +458,7 @@ def test_memory_that_is_lacking_at_the_very_start_is_no_bug(
     source_environment: dict[str, str],
 ) -> None:
     """CPython 3.11 may lose its own `MemoryError` in the call of the function that minds it."""
-    lost = "import selfhost.__main__ as program\ndef main(): raise SystemError('error return without exception set')\nprogram.main = main\nprogram.start()\n"
+    lost = "import selfhost.__main__ as program\nimport sys, selfhost.cli.main\ndef main(): raise SystemError('error return without exception set')\nsys.modules['selfhost.cli.main'].main = main\nprogram.start()\n"
     done = of_program(lost, environment=source_environment)
     assert (done.returncode, done.stdout) == (2, "")
     assert "not enough memory to answer" in done.stderr
@@ -509,15 +509,12 @@ def hook(event, args):
     seen += 1
     if seen == at:
         os.kill(os.getpid(), signal.SIGINT)
-    if at == 0 and event == "selfhost.end":
-        os.write(2, str(seen).encode())
-end = os._exit
-def noted(code):
-    sys.audit("selfhost.end")
-    end(code)
-os._exit = noted
 sys.addaudithook(hook)
-start()
+try:
+    start()
+finally:
+    if at == 0:
+        os.write(2, str(seen).encode())
 """
 
 
@@ -535,51 +532,6 @@ def test_an_interrupt_at_any_moment_is_130(source_environment: dict[str, str]) -
     for step in [*range(1, 6), *range(6, steps, steps // 8)]:
         done = interrupted(step)
         assert (done.returncode, done.stderr) == (130, ""), step
-
-
-WATCHED = """
-import atexit, sys
-from selfhost.__main__ import start
-atexit.register(print, "what was seen is written")
-sys.setprofile(lambda frame, event, argument: None)
-sys.argv[1:] = ["check"]
-start()
-"""
-
-
-def test_who_watches_the_process_is_let_finish(source_environment: dict[str, str]) -> None:
-    """coverage.py writes its file when Python ends."""
-    done = of_program(WATCHED, environment=source_environment)
-    assert done.returncode == 2
-    assert done.stdout.endswith("what was seen is written\n")
-
-
-LOST = """
-import os, signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)
-import selfhost.cli.check
-class Cleared:
-    def __del__(self):
-        os.kill(os.getpid(), signal.SIGINT)
-        for _ in range(10_000): pass
-def check(words):
-    del words[:]
-    Cleared()
-    import time
-    time.sleep(30)
-selfhost.cli.check.run = check
-from selfhost.__main__ import start
-sys.argv[1:] = ["check"]
-start()
-"""
-
-
-def test_an_interrupt_that_python_does_not_pass_on_ends_the_process(
-    source_environment: dict[str, str],
-) -> None:
-    """While an object is cleared away Python prints "Exception ignored in" and goes on: the process ends with 130 instead."""
-    done = of_program(LOST, environment=source_environment)
-    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 # ------------------------------------------------------------------ streams

@@ -5,8 +5,8 @@ sets.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
-from ...core.caching import lru_cache
 from ...core.records import Unread
 from ..record import MAX_WORD, normal_architecture
 from .cgroups import NO_LIMIT, Groups, groups, parse_number

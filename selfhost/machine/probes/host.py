@@ -10,8 +10,8 @@ import errno
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
 
-from ...core.caching import cached_property, partial
 from ...core.reading import Unreadable, descriptor_of
 from ...core.records import Record, Unread, literal, pattern
 from ...core.saying import differently

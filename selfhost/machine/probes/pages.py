@@ -13,9 +13,9 @@ Windows, it is `ctypes` all the same.
 from __future__ import annotations
 
 import sys
+from functools import cache
 
 from ...core import units
-from ...core.caching import cache
 
 TYPE_CHECKING = False
 

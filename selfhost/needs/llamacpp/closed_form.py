@@ -5,9 +5,9 @@ moments.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from ...catalogue.spec import Architecture
-from ...core.caching import lru_cache
 from ..cache import CacheGroup, cache_groups, keeps_compressed, states
 from ..quantization import row_bytes
 from ..tensors import ArchitectureRow

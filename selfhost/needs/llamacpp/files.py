@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from ...catalogue.spec import Architecture, ModelSpec, PublishedFiles
-from ...core.caching import lru_cache
 from ...core.records import Unread
 from ...core.saying import option
 from ..parts import Subject, published, stated_size, unread_size

@@ -8,9 +8,9 @@ architecture is right to the byte (tests/truth).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from ...catalogue.spec import Architecture
-from ...core.caching import lru_cache
 from ..tensors import ArchitectureRow
 from .allocator import Peak, Program
 from .buffers import MICRO_BATCH_TOKENS, Cells, Compute, padded, window_of

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from ...catalogue.spec import RuntimeSpec
 from ...core import units
-from ...core.caching import lru_cache
 from ...core.records import Unread
 from ..parts import ENCODER_REMEDY, Asked, Parts, Subject, Use, unread_cache, why_no_encoders
 from ..quantization import canonical_gguf

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from ...catalogue.spec import SIZE_OF, Architecture, ModelSpec
-from ...core.caching import lru_cache
 from ...core.records import Record
 from ..parts import Subject, term
 from ..quantization import BITS_PER_WEIGHT, BLOCKS, Stored, typed_earlier

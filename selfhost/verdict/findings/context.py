@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from ...catalogue.spec import HEARD_SECONDS, ModelSpec
 from ...core import units
-from ...core.caching import lru_cache
 from ...core.workload import Workload
 from .record import Finding, Outcome
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import cached_property
 
-from ...core.caching import cached_property
 from ...core.records import Unread
 from ...core.units import GB, GIB, MIB, binary, binary_range, decimal
 from ...core.workload import Workload

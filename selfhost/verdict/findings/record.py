@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 
 from ...core.records import Record
-from ...core.words import Word
 from ...machine.record import Machine
 
 TYPE_CHECKING = False
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Words = Callable[[], tuple[str, str | None]]
 
 
-class Outcome(Word):
+class Outcome(StrEnum):
     """Of one finding, from best to worst for the answer."""
 
     PASS = "pass"

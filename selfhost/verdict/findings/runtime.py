@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from ...catalogue.spec import RuntimeSpec
-from ...core.caching import lru_cache
 from ...machine.record import Machine
 from .record import Finding, Outcome
 

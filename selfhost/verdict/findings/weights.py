@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from ...catalogue.spec import ModelSpec
-from ...core.caching import lru_cache
 from ..present import Here
 from .record import Finding, Outcome
 

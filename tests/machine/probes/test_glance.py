@@ -874,7 +874,7 @@ def test_check_glances_once_unless_told_not_to(
         "begin_glance",
         lambda machine: StandIn(glance_threads.Filling(machine, Host(), unread)),
     )
-    monkeypatch.setattr(reader, "read_slotted", read)
+    monkeypatch.setattr(reader, "read", read)
     cli.main(["check", model, "--format", "json", *options])
     assert len(calls) == glances
     assert ("glanced at" in capsys.readouterr().out) == bool(glances)
@@ -922,7 +922,7 @@ def test_a_wide_range_says_what_kept_it_wide(
         memory_limit_bytes=16 * 2**30,
         memory_available_bytes=15 * 2**30,
     )
-    monkeypatch.setattr(reader, "read_slotted", lambda **_: unknown)
+    monkeypatch.setattr(reader, "read", lambda **_: unknown)
     cli.main(["check", "mistral-7b"])
     assert words in " ".join(capsys.readouterr().out.split())
 
@@ -951,7 +951,7 @@ def test_a_pace_in_a_virtual_machine_is_that_of_the_moment(
             Disk(purpose=purpose, path="~", free_bytes=2**40, writable=True) for purpose in PURPOSES
         ),
     )
-    monkeypatch.setattr(reader, "read_slotted", lambda **_: here)
+    monkeypatch.setattr(reader, "read", lambda **_: here)
     cli.main(["check", "mistral-7b"])
     said = capsys.readouterr().out
     assert "tokens/s" in said
