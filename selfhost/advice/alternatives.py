@@ -14,13 +14,19 @@ from ..core.saying import option
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.records import Needs
-from ..verdict.defaults import Asker, ask_for_machine, suit, tagged_runtime
+from ..verdict.defaults import (
+    Asker,
+    ask_for_machine,
+    follows_a_list,
+    suit,
+    tagged_runtime,
+)
 from ..verdict.devices import lies_beside_cards
 from ..verdict.findings import Outcome, host_high, on_cards, openness_check
 from ..verdict.findings.speed import is_slow_picture, is_too_slow
 from ..verdict.judging import judge
 from ..verdict.making import can_be_made
-from ..verdict.question import architectures
+from ..verdict.question import architectures, ask
 from ..verdict.record import Alternative, Judged, OpenAlternative, Question
 from .ranking import (
     NAMED,
@@ -328,7 +334,7 @@ def _other_models(
     named = _named(spec, catalogue)
     plain = _of_any_model(asked_workload)
     in_its_program = plain.replace(runtime=asked_workload.runtime)
-    standings = Standings.of_catalogue(catalogue, asker.standings(plain))
+    standings = Standings.of_catalogue(catalogue)
     proposals: list[tuple[tuple[bool, bool, bool, float], _Fit, str]] = []
     for for_other_work, worth, other in (
         _candidates(spec, plain, _most_times(judged), asker, standings) if most else ()
@@ -378,7 +384,9 @@ def _with_longer_context(
         is_alike = (outline.family, outline.uses) == (spec.family, spec.uses)
         if not is_alike or total is None or abs(total - own) > SAME_PARAMETERS * own:
             continue
-        fit = _fits(asker.spec(outline.id, plain), plain, asker) if outline.id != spec.id else None
+        fit = (
+            _fits(asker.catalogue.spec(outline.id), plain, asker) if outline.id != spec.id else None
+        )
         if fit is not None and not _likely_short(fit):
             return (_alternative(_as_its_command(fit, asker), asker.catalogue, LONGER_CONTEXT),)
     return ()
@@ -454,7 +462,7 @@ def open_alternatives(
         else ()
     ):
         try:
-            other = asker.spec(name, plain)
+            other = asker.catalogue.spec(name)
             judged = judge(asker.ask(other, plain), asker.machine)
         except SelfhostError:
             continue
@@ -544,7 +552,7 @@ def _as_open_as_asked(
     in_part = []
     for for_other_work, worth, id in sorted(ordered):
         try:
-            other = asker.spec(id, asked_workload)
+            other = asker.catalogue.spec(id)
         except SpecError:
             continue
         opened = openness_check(other, asked_workload)
@@ -616,6 +624,9 @@ def _as_its_command(fit: _Fit, asker: Asker) -> _Fit:
     """With the defaults that suit the machine best, as its command judges it."""
     question, judged, workload = fit
     machine, catalogue = asker.machine, asker.catalogue
+    if follows_a_list(question.spec, workload):
+        # the list begins anew, with the model's own default
+        question = ask(catalogue.spec(question.spec.id), workload, catalogue, machine)
     suited, judged = suit(question, judged, workload, catalogue, machine)
     if suited is question and tagged_runtime(question, catalogue, machine) is not None:
         # nobody's repository has the file, and Ollama's library does

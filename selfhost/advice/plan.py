@@ -19,7 +19,13 @@ from ..machine.record import MAX_MEMORY_BYTES, PURPOSES, Accelerator, Disk, Mach
 from ..needs import quantizations_of, why_not_loaded
 from ..needs.records import MemoryNeed, Needs
 from ..needs.repack import kind_of
-from ..verdict.defaults import first_of_list, follows_a_list, from_a_list, smallest_of_list
+from ..verdict.defaults import (
+    Asker,
+    first_of_list,
+    follows_a_list,
+    from_a_list,
+    smallest_of_list,
+)
 from ..verdict.devices import DEVICE_MARGIN_BYTES
 from ..verdict.findings import Finding, Outcome, disk_margin_bytes, ends_to_store, reserve_beside
 from ..verdict.findings.speed import is_slow
@@ -31,7 +37,6 @@ from ..verdict.record import Judged, Question, Route, exit_code
 from ..verdict.speed import PaceRange, Speed, instruction_sets_for_layout, uses_shared_gpu
 from .alternatives import alternatives
 from .api_route import offers_for
-from .compiled import ReadyAsker
 from .ranking import TIGHT_CODES
 
 TYPE_CHECKING = False
@@ -492,7 +497,7 @@ def _instead(
         machine = outcome.profile.machine
         question = ask(spec, workload, catalogue, machine)
         judged = judge(question, machine)
-        others = alternatives(question, workload, judged, ReadyAsker(catalogue, machine))
+        others = alternatives(question, workload, judged, Asker(catalogue, machine))
         other = next((each for each in others if each.id != spec.id), None)
         if other is not None:
             why = f": {other.why}" if other.why else ""

@@ -298,10 +298,6 @@ def _others(
     from ..verdict.defaults import Asker
 
     asker = Asker(catalogue, machine)
-    if not judged.fits:
-        from ..advice.compiled import ReadyAsker
-
-        asker = ReadyAsker(catalogue, machine)
     others = alternatives(question, asked, judged, asker)
     return others, open_alternatives(question.spec, asked, asker)
 
