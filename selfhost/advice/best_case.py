@@ -21,8 +21,10 @@ from ..verdict.speed import shared_gpu_of
 from ..verdict.told_bandwidth import BANDWIDTH_SHARE
 
 # The smallest type that a program takes unasked is MXFP4, 4.25 bits a parameter, or bitsandbytes'
-# NF4, 4 bits before its scales. Ternary weights are smaller, but their tables of words are not
+# NF4, 4 bits before its scales. Ternary weights are smaller, but their tables of words are not. For
+# pictures each type down to Q2_K is tried
 LEAST_DEFAULT_BITS = 4.0
+LEAST_PICTURE_BITS = 8 * BLOCKS["Q2_K"][1] / BLOCKS["Q2_K"][0]
 # Of the active parameters a token reads at least so many: of a small model nearly half are the
 # table of words, of which a token looks up one row, and of one that sees some more are the encoder
 # of pictures, which decoding leaves alone
@@ -32,26 +34,33 @@ LEAST_SHARE_READ = 0.4
 _TEXT_BYTES, _OTHER_BYTES = 0.6, 2.0
 _BESIDE_TEXT_BYTES, _BESIDE_OTHERS_BYTES = 0.6 * units.GIB, 1.2 * units.GIB
 
-_OF_TEXT = ("text", "vision")
+_OF_TEXT, _OF_PICTURES = ("text", "vision"), ("image", "video")
 
 
 class BestCase(Record):
     """The most that a machine gives a model: `room_bytes` of memory, `disk_bytes`, and
     `bytes_per_second` read while it answers, beside `cached_bytes` that its processor keeps from
-    one token to the next. Infinite where that is not known. `bits` is the least that a parameter
-    takes under what was asked.
+    one token to the next. Infinite where that is not known. `bits_stated` is the least that a
+    parameter takes where a type was asked for.
     """
 
     room_bytes: float
     disk_bytes: float
     bytes_per_second: float
     cached_bytes: float
-    bits: float
+    bits_stated: float | None
     wanted_tokens_per_second: float
 
     def has_room(self, outline: Outline) -> bool:
         """Whether all memory together may hold the model."""
-        return (outline.parameters_total or 0) * self.bits / 8 <= self.room_bytes
+        parameters = outline.parameters_total or 0
+        return parameters * self._least_bits(outline.modality) / 8 <= self.room_bytes
+
+    def _least_bits(self, modality: str) -> float:
+        """What a parameter takes at least."""
+        if self.bits_stated is not None:
+            return self.bits_stated
+        return LEAST_PICTURE_BITS if modality in _OF_PICTURES else LEAST_DEFAULT_BITS
 
     def has_likely_room(self, outline: Outline) -> bool:
         """Whether memory and disk likely hold the model: an estimate, and no bound."""
@@ -65,7 +74,7 @@ class BestCase(Record):
         parameters = outline.parameters_active or outline.parameters_total
         if parameters is None or outline.modality not in _OF_TEXT:
             return inf
-        read_bytes = parameters * LEAST_SHARE_READ * self.bits / 8
+        read_bytes = parameters * LEAST_SHARE_READ * self._least_bits(outline.modality) / 8
         uncached_bytes = read_bytes - self.cached_bytes
         return self.bytes_per_second / uncached_bytes if uncached_bytes > 0 else inf
 
@@ -80,9 +89,7 @@ class BestCase(Record):
 
 def best_case(machine: Machine, workload: Workload) -> BestCase:
     """The bounds for that machine, from the tables that the judge uses."""
-    bits = LEAST_DEFAULT_BITS
-    if workload.quantization is not None:
-        bits = min(8 * size / count for count, size in BLOCKS.values())
+    smallest = min(8 * size / count for count, size in BLOCKS.values())
     # training has another pace, and a draft multiplies the pace of what reads the weights
     is_bounded = workload.task == "generate" and workload.draft is None
     rates, cached_bytes = _read_rates(machine)
@@ -92,7 +99,7 @@ def best_case(machine: Machine, workload: Workload) -> BestCase:
         disk_bytes=_disk_bytes(machine),
         bytes_per_second=max(rates, default=inf) if is_bounded else inf,
         cached_bytes=cached_bytes,
-        bits=bits,
+        bits_stated=None if workload.quantization is None else smallest,
         wanted_tokens_per_second=DEFAULT_MIN_TOKENS_PER_SECOND if wanted is None else wanted,
     )
 

@@ -144,9 +144,11 @@ class Lister:
         if processes < 2 or len(ids) < _LEAST_TO_SHARE:
             return {id: self._judged(id) for id in ids}
         from concurrent.futures import ProcessPoolExecutor
+        from multiprocessing import get_context
 
-        size = -(-len(ids) // (4 * processes))
-        with ProcessPoolExecutor(processes, initializer=_listers.append, initargs=(self,)) as pool:
+        # copies of this process have the catalogue open, which cannot be sent to another
+        fork, size = get_context("fork"), -(-len(ids) // (4 * processes))
+        with ProcessPoolExecutor(processes, fork, _listers.append, (self,)) as pool:
             return dict(zip(ids, pool.map(_judged_here, ids, chunksize=size), strict=True))
 
     def _ruled_out(self) -> set[str]:
