@@ -20,7 +20,6 @@ from ..needs import quantizations_of, why_not_loaded
 from ..needs.records import MemoryNeed, Needs
 from ..needs.repack import kind_of
 from ..verdict.defaults import (
-    Asker,
     first_of_list,
     follows_a_list,
     from_a_list,
@@ -497,7 +496,7 @@ def _instead(
         machine = outcome.profile.machine
         question = ask(spec, workload, catalogue, machine)
         judged = judge(question, machine)
-        others = alternatives(question, workload, judged, Asker(catalogue, machine))
+        others = alternatives(question, workload, judged, catalogue, machine)
         other = next((each for each in others if each.id != spec.id), None)
         if other is not None:
             why = f": {other.why}" if other.why else ""

@@ -24,7 +24,6 @@ from .speed import MEASURED, PROMPT_SHARES
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-
     from ..catalogue.spec import RuntimeSpec
 
 # operations for each byte a second of the memory, of GPUs whose name tells nothing: from 24 (Radeon

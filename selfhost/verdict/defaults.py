@@ -24,11 +24,6 @@ from .present import NO_FILES, NamedFiles
 from .question import architectures, ask, loads_by_tag
 from .record import Judged, Question
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
-
 # what is made by several models that come one after the other, each a component
 _OF_PARTS = ("image", "video")
 
@@ -205,6 +200,14 @@ def _memory_bytes(question: Question) -> float:
     return float("inf") if memory is None else memory.high_bytes
 
 
+def ask_as_listed(
+    spec: ModelSpec, workload: Workload, catalogue: Catalogue, machine: Machine
+) -> Question:
+    """As `ask`, with `from_a_list`: the route is that of `check`. Raises as `ask`."""
+    question = ask(spec, workload, catalogue, machine)
+    return from_a_list(question, workload, catalogue, machine)
+
+
 def from_a_list(
     question: Question, workload: Workload, catalogue: Catalogue, machine: Machine
 ) -> Question:
@@ -242,21 +245,6 @@ def suit(
         return question, judged
     suited = _suited(question, workload, catalogue, machine, NO_FILES, judged)
     return suited, judged if suited is question else judge(suited, machine)
-
-
-class Asker:
-    """Asks of the models of one catalogue on one machine: the route is that of `check`."""
-
-    def __init__(self, catalogue: Catalogue, machine: Machine) -> None:
-        self.catalogue = catalogue
-        self.machine = machine
-        # what others worked out of a model under a workload, to be worked out once
-        self.derived: dict[tuple[str, Workload], Any] = {}
-
-    def ask(self, spec: ModelSpec, workload: Workload) -> Question:
-        """As `ask`, with `from_a_list`."""
-        question = ask(spec, workload, self.catalogue, self.machine)
-        return from_a_list(question, workload, self.catalogue, self.machine)
 
 
 def tagged_runtime(
