@@ -30,7 +30,7 @@ _SAYING = {
     "Machine": ("sources", "unread"),
     "MonthlyCost": ("here", "instead", "meets_unknown", "reason"),
     "Needs": ("unknown",),
-    "Plan": ("needs", "reasons", "known", "notes"),
+    "Plan": ("needs", "reasons", "machines", "notes"),
     "ProposedCost": ("here", "risks"),
     "Ranked": ("why",),
     "Ranking": ("machine", "models", "notes"),
