@@ -160,7 +160,9 @@ def open_alternatives(
             less = fitting.smaller(question, plain, worth_having=True)
         if less is not None:
             failed, judged = (), less.judged
-        fits = True if judged.fits or less is not None else False if failed else None
+        fits = None if not failed else False
+        if judged.fits:
+            fits = True
         others.append(
             OpenAlternative(
                 id=other.id,

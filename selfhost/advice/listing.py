@@ -144,11 +144,9 @@ class Lister:
         if processes < 2 or len(ids) < _LEAST_TO_SHARE:
             return {id: self._judged(id) for id in ids}
         from concurrent.futures import ProcessPoolExecutor
-        from multiprocessing import get_context
 
-        # copies of this process have the catalogue open, which cannot be sent to another
-        fork, size = get_context("fork"), -(-len(ids) // (4 * processes))
-        with ProcessPoolExecutor(processes, fork, _listers.append, (self,)) as pool:
+        size = -(-len(ids) // (4 * processes))
+        with ProcessPoolExecutor(processes, initializer=_begin, initargs=(self,)) as pool:
             return dict(zip(ids, pool.map(_judged_here, ids, chunksize=size), strict=True))
 
     def _ruled_out(self) -> set[str]:
@@ -196,8 +194,12 @@ class Lister:
 _listers: list[Lister] = []
 
 
+def _begin(lister: Lister) -> None:
+    _listers[:] = [lister]
+
+
 def _judged_here(id: str) -> Judged:
-    return _listers[-1]._judged(id)
+    return _listers[0]._judged(id)
 
 
 def count_rows(answers: Sequence[Answer]) -> Counts:

@@ -474,12 +474,6 @@ def _least_in(
     judged = judge(question, machine)
     if _is_ruled_out_anywhere(judged):
         return question, judged, None
-    sure_bytes = smallest_device_bytes(needs.memory) if gpu_only else on_card
-    parts = None
-    if gpu_only:
-        parts = _shared_by(needs, needs.memory)
-    else:
-        parts = _spread_over(spec, question, catalogue, machine, on_card)
     least = Least(
         machine=machine,
         memory_bytes=memory,
@@ -497,13 +491,33 @@ def _least_in(
             required=gpu_only,
             memory_bytes=on_card,
             memory_beside_bytes=beside + reserve_beside(beside, vast, workload) if beside else None,
-            sure_bytes=sure_bytes,
-            lean_option=runtime.lean_option if runtime and on_card < sure_bytes else "",
-            parts=parts,
+            **_of_several(spec, question, catalogue, machine, on_card, gpu_only=gpu_only),
         ),
         is_slow=not question.workload.min_tokens_per_second and is_slow(judged, None),
     )
     return question, judged, least
+
+
+def _of_several(
+    spec: ModelSpec,
+    question: Question,
+    catalogue: Catalogue,
+    machine: Machine,
+    on_card: int,
+    *,
+    gpu_only: bool,
+) -> dict[str, Any]:
+    """The last fields of `LeastAccelerator`, where one card takes `on_card` bytes."""
+    needs, runtime = question.needs, question.runtime
+    if not gpu_only or needs is None or needs.memory is None:
+        parts = _spread_over(spec, question, catalogue, machine, on_card)
+        return {"sure_bytes": on_card, "parts": parts}
+    sure_bytes = smallest_device_bytes(needs.memory)
+    return {
+        "sure_bytes": sure_bytes,
+        "lean_option": runtime.lean_option if runtime and on_card < sure_bytes else "",
+        "parts": _shared_by(needs, needs.memory),
+    }
 
 
 def _disk_to_store(needs: Needs) -> int | None:

@@ -172,10 +172,11 @@ _FEW = 60
 
 
 def _processors() -> int:
-    """How many processes judge; one where the system cannot copy this one."""
+    """How many processes judge: as many as may run at once, up to eight."""
     import os
 
-    return min(8, len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else 1
+    has_affinity = hasattr(os, "sched_getaffinity")
+    return min(8, len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1)
 
 
 def _present(
