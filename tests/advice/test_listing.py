@@ -106,7 +106,7 @@ def test_the_first_rows_are_those_of_the_whole_list(few: Catalogue, machine: Mac
         assert every.answers == whole.answers
 
 
-def test_several_processes_find_the_same(few: Catalogue) -> None:
+def test_several_processes_find_the_same() -> None:
     """The answers cross from one process to another whole."""
     catalogue = open_catalogue()
     ids = catalogue.ids()[::20]
