@@ -9,7 +9,6 @@ from setuptools.command.build_py import build_py
 
 COMPILED_FILES = (
     "index.bin",
-    "questions.bin",
     "common/offers.bin",
     *(
         f"common/{name}.bin"
@@ -29,7 +28,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class BuildWithIndex(build_py):
-    """Writes the index and the questions into the build folder only: a checkout or an editable install reads the TOML files themselves."""  # noqa: E501
+    """Writes the index into the build folder only: a checkout or an editable install reads the TOML files themselves."""  # noqa: E501
 
     def run(self) -> None:
         folder = os.path.join(self.build_lib, "selfhost", "specs")
@@ -56,8 +55,6 @@ class BuildWithIndex(build_py):
 def _write_compiled(folder: str) -> None:
     sys.path.insert(0, HERE)
     try:
-        from selfhost.advice.compiled import QUESTIONS_FILE
-        from selfhost.advice.compiling import compile_questions
         from selfhost.catalogue.index import INDEX_FILE, compile_index
         from selfhost.catalogue.offers import compile_offers
         from selfhost.core.tables import COMPILED, compile_table, compiled_path
@@ -67,7 +64,6 @@ def _write_compiled(folder: str) -> None:
     offers = os.path.join(common, "offers.jsonl")
     contents = {
         os.path.join(folder, INDEX_FILE): compile_index(folder),
-        os.path.join(folder, QUESTIONS_FILE): compile_questions(folder),
         compiled_path(offers): compile_offers(offers),
     }
     for name in COMPILED:

@@ -147,7 +147,7 @@ def rank(
         _one_of("modality", modality, MODALITIES)
     machine, notes = _understood(machine)
     catalogue, workload, machine = _surroundings(workload, machine, specs)
-    from .advice.listing import judge_all
+    from .advice.listing import Lister
     from .answers.several import ranking
 
     outlines = filter(None, map(catalogue.outline, catalogue.ids()))
@@ -156,7 +156,7 @@ def rank(
         for outline in outlines
         if (use is None or use in (outline.uses or ())) and modality in (None, outline.modality)
     ]
-    listing = judge_all(catalogue, workload, machine, use=use, ids=ids)
+    listing = Lister(catalogue, workload, machine, use=use).all(ids)
     return ranking(listing.answers, machine, listing).replace(notes=notes)
 
 

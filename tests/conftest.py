@@ -86,7 +86,7 @@ for _name in ("spec", "runtime", "values", "names", "spellings", "outlines"):
 
 
 # what takes longest comes first: begun last, one process would work and the others wait
-_LONGEST = ("test_quality.py", "test_packaging.py", "test_compiled.py")
+_LONGEST = ("test_quality.py", "test_packaging.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -39,7 +39,7 @@ from selfhost import (
     rank,
     size,
 )
-from selfhost.advice.listing import judge_all
+from selfhost.advice.listing import Lister
 from selfhost.advice.ranking import Standings
 from selfhost.answers.shown import describe
 from selfhost.catalogue.opened import open_catalogue
@@ -841,7 +841,7 @@ def test_what_is_open_comes_before_what_is_open_in_part(wanted: Workload) -> Non
     """Of one route, kind and purpose: open in all that was asked comes first, however large the others are, and what is closed is not listed."""
     standings = Standings(open_catalogue())
     outcomes: dict[tuple[object, ...], list[str]] = {}
-    for answer in judge_all(open_catalogue(), wanted, VM, today="2026-06-01").answers:
+    for answer in Lister(open_catalogue(), wanted, VM, today="2026-06-01").all().answers:
         finding, standing = answer.finding("openness"), standings.of(answer.model.id)
         assert finding is not None
         assert finding.outcome != "fail"

@@ -17,8 +17,6 @@ from typing import Any
 import pytest
 
 from helpers.paths import ROOT
-from selfhost.advice.compiled import QUESTIONS_FILE
-from selfhost.advice.compiling import compile_questions
 from selfhost.catalogue.index import INDEX_FILE, compile_index
 from selfhost.catalogue.offers import compile_offers
 from selfhost.core.tables import COMPILED, compile_table, compiled_path
@@ -159,7 +157,6 @@ def test_the_wheel_holds_the_specs_of_the_checkout(
     expected = {
         **source_tree(specs),
         INDEX_FILE: compile_index(str(specs)),
-        QUESTIONS_FILE: compile_questions(str(specs)),
         compiled_path("common/offers.jsonl"): compile_offers(str(specs / "common/offers.jsonl")),
         **{compiled_path(table): compile_table(str(specs / table)) for table in tables},
     }
@@ -236,21 +233,6 @@ def test_an_installed_wheel_brings_both_commands_and_the_pytest_marker(installed
     assert scripts == dict.fromkeys(("selfhost", "selfhost-check"), "selfhost.__main__:start")
     assert dict(entries["pytest11"]) == {"selfhost.pytest_plugin": "selfhost.pytest_plugin"}
     assert (installed / "selfhost" / "pytest_plugin.py").exists()
-
-
-def test_an_installed_wheel_knows_its_questions(installed: Path) -> None:
-    """What the build worked out is of the very files and the very program that were installed, so that `list` uses it."""
-    code = (
-        "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from selfhost import Machine, Workload\n"
-        "from selfhost.catalogue.index import Catalogue\n"
-        "from selfhost.advice.compiled import Questions\n"
-        "print(Questions.open(Catalogue.open(), Workload(), Machine()) is not None)"
-    )
-    assert (
-        run(sys.executable, "-I", "-S", "-c", code, str(installed), cwd=installed.parent)
-        == "True\n"
-    )
 
 
 def test_installed_specs_may_be_edited(installed: Path, tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
-"""What would fit where the question does not."""
+"""What would fit where the question does not: each candidate is judged, the best are kept."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -10,16 +10,24 @@ from ..catalogue.quality import quality_of
 from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..core.errors import SelfhostError, SpecError, WorkloadError
+from ..core.records import Record
+from ..core.saying import option
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.records import Needs
-from ..verdict.defaults import Asker, ask_for_machine, suit, tagged_runtime
+from ..verdict.defaults import (
+    ask_as_listed,
+    ask_for_machine,
+    follows_a_list,
+    suit,
+    tagged_runtime,
+)
 from ..verdict.devices import lies_beside_cards
 from ..verdict.findings import Outcome, host_high, on_cards, openness_check
 from ..verdict.findings.speed import is_slow_picture, is_too_slow
 from ..verdict.judging import judge
 from ..verdict.making import can_be_made
-from ..verdict.question import architectures
+from ..verdict.question import architectures, ask
 from ..verdict.record import Alternative, Judged, OpenAlternative, Question
 from .ranking import (
     NAMED,
@@ -53,251 +61,201 @@ WORTH_SMALLER_WEIGHTS = 1.5
 # where it is not the machine that rules a model out, one up to this many times as large is alike
 # (assumed: 7 and 8 B are one class)
 ALIKE_IN_SIZE = 1.25
+# other factors of a position's encoding are a few thousand parameters
+SAME_PARAMETERS = 0.001
 # a model that sees answers text too
 _AS_GOOD_AS = {"text": ("text", "vision")}
 _OF_THE_MODEL = ("weights", "license", "openness", "runtime")
 # no default quantization stores less than 4 bits a parameter, so a model above this cannot fit
 LEAST_BYTES_BY_DEFAULT = 0.5
+OWN_CACHE = "KV cache in the model's type"
+LONGER_CONTEXT = "the same model, trained for a longer context"
+
+
+class Fit(Record):
+    """A question that fits, its judgement, and the workload as asked; `cost` is what a smaller
+    quantization costs, "" of any other.
+    """
+
+    question: Question
+    judged: Judged
+    workload: Workload
+    cost: str = ""
+
+    @property
+    def likely_too_slow(self) -> bool:
+        """The likely pace is below the wanted one, though its range reaches it."""
+        return is_too_slow(self.judged, self.question.workload.min_tokens_per_second)
 
 
 def alternatives(
-    question: Question, workload: Workload, judged: Judged, asker: Asker
+    question: Question, workload: Workload, judged: Judged, catalogue: Catalogue, machine: Machine
 ) -> tuple[Alternative, ...]:
     """What would get the route `local`: the same model as it was trained for a longer context,
     then smaller or with a shorter one, then other models, best first.
 
     Nothing is proposed where the route is local already. `workload` is the workload before defaults
-    were filled in; what it demands is demanded of the alternatives too. `asker` is asked about the
-    other models.
+    were filled in; what it demands is demanded of the alternatives too.
     """
     if judged.fits:
         return ()
-    machine, catalogue = asker.machine, asker.catalogue
-    own = _without_repeats(_of_itself(question, workload, machine, catalogue))
-    longer = _with_longer_context(question, workload, judged, asker)
+    fitting = _Fitting(catalogue, machine)
+    own = _without_repeats(_same_model(question, workload, fitting))
+    longer = _with_longer_context(question, workload, judged, fitting)
     most = MOST_ALTERNATIVES - min(len(own), 1) - len(longer)
-    others = _other_models(question, workload, judged, asker, most)
-    others = tuple(other for other in others if other.id not in {each.id for each in longer})
+    others = _other_models(question, workload, judged, fitting, most)
+    others = [other for other in others if other.id not in {each.id for each in longer}]
     if not own and not others:
-        own = list(_smaller(question, workload, machine, catalogue, worth_having=False))
+        smaller = fitting.smaller(question, workload, worth_having=False)
+        own = [_smaller_alternative(smaller, catalogue)] if smaller is not None else []
     return (*longer, *own[:MOST_ALTERNATIVES], *others)
 
 
-def _without_repeats(alternatives: Iterable[Alternative]) -> list[Alternative]:
-    """The first of those that are the same weights in the same program: a smaller quantization may
-    be what the program takes by itself.
-    """
-    by_weights: dict[tuple[object, ...], Alternative] = {}
-    for each in alternatives:
-        weights = each.runtime, each.quantization, each.context_tokens, each.finetune_method
-        by_weights.setdefault(weights, each)
-    return list(by_weights.values())
-
-
-def _of_itself(
-    question: Question, asked_workload: Workload, machine: Machine, catalogue: Catalogue
-) -> Iterator[Alternative]:
-    if question.spec.closed:
-        return
-    yield from _with_qlora(question, asked_workload, machine, catalogue)
-    # with the program that was asked for, before another one
-    smaller = [*_smaller(question, asked_workload, machine, catalogue, worth_having=True)]
-    yield from smaller
-    yield from _with_its_own_cache(question.spec, asked_workload, machine, catalogue)
-    if asked_workload.runtime is not None:
-        yield from _in_another_program(question.spec, asked_workload, machine, catalogue)
-    yield from _with_a_shorter_context(
-        question, asked_workload, machine, catalogue, has_smaller=bool(smaller)
-    )
-
-
-def _with_qlora(
-    question: Question, asked_workload: Workload, machine: Machine, catalogue: Catalogue
-) -> Iterator[Alternative]:
-    """Of fine-tuning with another method."""
-    workload = question.workload
-    is_needed = question.runtime is not None and question.needs is not None
-    if is_needed and workload.task == "finetune" and workload.finetune_method != "qlora":
-        with_qlora = asked_workload.replace(finetune_method="qlora")
-        fit = _fits(question.spec, with_qlora, Asker(catalogue, machine))
-        if fit:
-            yield _alternative(fit, catalogue, "same model, tuned with QLoRA")
-
-
-def _with_its_own_cache(
-    spec: ModelSpec, asked_workload: Workload, machine: Machine, catalogue: Catalogue
-) -> Iterator[Alternative]:
-    """Without the type of KV cache that was asked for, which not every GPU computes in."""
-    if asked_workload.kv_cache_type is not None:
-        plain = asked_workload.replace(kv_cache_type=None)
-        fit = _fits(spec, plain, Asker(catalogue, machine))
-        if fit:
-            yield _alternative(fit, catalogue, f"same files, {OWN_CACHE}")
-
-
-def _in_another_program(
-    spec: ModelSpec, asked_workload: Workload, machine: Machine, catalogue: Catalogue
-) -> Iterator[Alternative]:
-    """With the program that the model would have by itself."""
-    any_program = asked_workload.replace(runtime=None, format=None, quantization=None)
-    fit = _fits(spec, any_program, Asker(catalogue, machine))
-    fit = fit and _as_its_command(fit, Asker(catalogue, machine))
-    if fit and fit[0].runtime:
-        why = f"same model with {fit[0].runtime.name}"
-        yield _alternative(fit, catalogue, ", ".join((why, *_own_cache(asked_workload, fit))))
-
-
-def _with_a_shorter_context(
-    question: Question,
-    asked_workload: Workload,
-    machine: Machine,
-    catalogue: Catalogue,
-    *,
-    has_smaller: bool,
-) -> Iterator[Alternative]:
-    """In the same files, or in the smallest where these leave far more of a context."""
-    spec, workload = question.spec, question.workload
-    if question.runtime is None or question.needs is None:
-        return
-    longest, kind, why = (
-        longest_context(question, None, machine, catalogue),
-        workload.quantization,
-        "same files, shorter context",
-    )
-    lightest = None if has_smaller else _lightest(question, asked_workload, catalogue, machine)
-    if lightest is not None:
-        longer = longest_context(lightest, None, machine, catalogue)
-        if longer is not None and longer >= WORTH_SMALLER_WEIGHTS * (longest or 0):
-            longest, kind = longer, lightest.workload.quantization
-            why = "same model, smaller, shorter context"
-    if longest is not None and shortest_context(workload) <= longest < (
-        workload.context_tokens or 0
-    ):
-        shorter = asked_workload.replace(
-            runtime=question.runtime.id, quantization=kind, context_tokens=longest
-        )
-        fit = _fits(spec, shorter, Asker(catalogue, machine))
-        if fit:
-            yield _alternative(fit, catalogue, why)
-
-
-def _lightest(
-    question: Question, asked_workload: Workload, catalogue: Catalogue, machine: Machine
-) -> Question | None:
-    """The question in the smallest type that is worth having, in a program that takes the model's
-    own 16 bits where nothing is stated; None of other programs, and where a type is stated.
-    """
-    spec, runtime = question.spec, question.runtime
-    if runtime is None or not runtime.gpu_only or asked_workload.quantization is not None:
-        return None
-    types = need.quantizations_of(spec, runtime, architectures(catalogue))
-    format = question.workload.format or ""
-    # files that are published before what bitsandbytes makes while loading, which is slower
-    lightest_first = types[::-1]
-    for kind in sorted(lightest_first, key=lambda kind: spec.repository_of(format, kind) is None):
-        if _can_be_had(question, kind) and quality_of(kind, catalogue, spec).worth_having:
-            try:
-                return Asker(catalogue, machine).ask(
-                    spec, asked_workload.replace(quantization=kind)
-                )
-            except WorkloadError:
-                continue
-    return None
-
-
-def _smaller(
-    question: Question,
-    asked_workload: Workload,
-    machine: Machine,
-    catalogue: Catalogue,
-    *,
-    worth_having: bool,
-) -> Iterator[Alternative]:
-    fit_and_cost = _fits_smaller(
-        question, asked_workload, machine, catalogue, worth_having=worth_having
-    )
-    if fit_and_cost is not None:
-        yield _alternative(
-            fit_and_cost[0],
-            catalogue,
-            f"same model, smaller: {fit_and_cost[1]}",
-        )
-
-
-def _fits_smaller(
-    question: Question,
-    asked_workload: Workload,
-    machine: Machine,
-    catalogue: Catalogue,
-    *,
-    worth_having: bool,
-) -> tuple[_Fit, str] | None:
-    """The best quantization below the one judged that fits, and what it costs: of those worth
-    having, or of the others. One that accelerators hold comes before one that the RAM holds beside
-    them. Files that the catalogue names, and what the runtime makes while loading, come before what
-    the reader makes; what nobody is known to publish and no printed line makes is not among them.
-    """
-    in_ram = None
-    for fit, cost in _fits_of_smaller(
-        question, asked_workload, machine, catalogue, worth_having=worth_having
-    ):
-        if not lies_beside_cards(fit[1].needs, machine):
-            return fit, cost
-        in_ram = in_ram or (fit, cost)
-    return in_ram
-
-
-def _fits_of_smaller(
-    question: Question,
-    asked_workload: Workload,
-    machine: Machine,
-    catalogue: Catalogue,
-    *,
-    worth_having: bool,
-) -> Iterator[tuple[_Fit, str]]:
-    """Those that `_fits_smaller` chooses from, the best first."""
-    spec, workload, runtime = question.spec, question.workload, question.runtime
-    if spec.closed or runtime is None or question.needs is None or workload.task == "finetune":
-        return
-    order = need.quantizations_of(spec, runtime, architectures(catalogue))
-    if workload.quantization not in order or is_beyond_any_quantization(question, machine):
-        return
-    smaller = order[order.index(workload.quantization) + 1 :]
-    published = [name for name in smaller if _can_be_had(question, name)]
-    makeable = [name for name in smaller if name not in published and _can_be_made(question, name)]
-    for quantization in (*published, *makeable):
-        quality = quality_of(quantization, catalogue, spec)
-        if quality.worth_having is not worth_having:
-            continue
-        if is_surely_beyond(question, quantization, machine):
-            continue
-        smaller_workload = asked_workload.replace(runtime=runtime.id, quantization=quantization)
-        fit = _fits(spec, smaller_workload, Asker(catalogue, machine))
-        if fit:
-            yield fit, quality.text
-
-
 def on_cards_instead(
-    question: Question, asked_workload: Workload, judged: Judged, asker: Asker
+    question: Question, workload: Workload, judged: Judged, catalogue: Catalogue, machine: Machine
 ) -> str | None:
     """Of a model that runs in RAM beside accelerators a sentence on the best smaller quantization
     worth having that these hold completely, with its pace; None where there is none.
     """
-    machine, runtime = asker.machine, question.runtime
+    runtime = question.runtime
     if runtime is None or not judged.fits or not lies_beside_cards(judged.needs, machine):
         return None
-    smaller = _fits_smaller(question, asked_workload, machine, asker.catalogue, worth_having=True)
-    if smaller is None:
+    smaller = _Fitting(catalogue, machine).smaller(question, workload, worth_having=True)
+    needs = smaller.judged.needs if smaller is not None else None
+    speed = smaller.judged.speed if smaller is not None else None
+    pace = speed.decode if speed is not None else None
+    if smaller is None or needs is None or needs.placement != "accelerator" or pace is None:
         return None
-    smaller_question, held, _ = smaller[0]
-    pace = held.speed.decode if held.speed is not None else None
-    if held.needs is None or held.needs.placement != "accelerator" or pace is None:
-        return None
-    typed = f"--quant {smaller_question.workload.quantization}"
-    if asked_workload.runtime is None:
-        typed = f"--runtime {runtime.id} {typed}"
+    typed = option("quantization", smaller.question.workload.quantization or "")
+    if workload.runtime is None:
+        typed = f"{option('runtime', runtime.id)} {typed}"
     likely = units.likely_pace(pace.low, pace.likely, pace.high, " tokens/s")
     return f"The GPU holds all of it with `{typed}`: {likely}."
+
+
+def open_alternatives(
+    spec: ModelSpec, workload: Workload, catalogue: Catalogue, machine: Machine
+) -> tuple[OpenAlternative, ...]:
+    """The open-weight models that a closed one's spec names, and what supersedes them, judged under
+    what was asked.
+
+    What meets what was asked of the model itself comes before what does not, then what is current
+    before what is superseded, and in each the nearest first, as the spec has them. One that fits in
+    a smaller quantization alone runs here, in that.
+    """
+    if spec.availability is None:
+        return ()
+    plain, fitting = _for_any_model(workload), _Fitting(catalogue, machine)
+    others = []
+    for name in catalogue.current_first(spec.availability.open_alternatives):
+        try:
+            other = catalogue.spec(name)
+            question = fitting.ask(other, plain)
+        except SelfhostError:
+            continue
+        judged = judge(question, machine)
+        failed = tuple(each.code for each in judged.findings if each.outcome is Outcome.FAIL)
+        less = None
+        if not judged.fits:
+            less = fitting.smaller(question, plain, worth_having=True)
+        if less is not None:
+            failed, judged = (), less.judged
+        fits = None if not failed else False
+        if judged.fits:
+            fits = True
+        others.append(
+            OpenAlternative(
+                id=other.id,
+                name=other.name,
+                license=other.license.id if other.license else None,
+                fits=fits,
+                failed=failed,
+                quantization=less.question.workload.quantization if less is not None else None,
+                practical=fits and is_practical(judged, plain.min_tokens_per_second),
+            )
+        )
+    conditions = ("license-", "openness-")
+    others.sort(key=lambda each: any(code.startswith(conditions) for code in each.failed))
+    return tuple(others)
+
+
+class _Fitting:
+    """Judges candidates on one machine."""
+
+    def __init__(self, catalogue: Catalogue, machine: Machine) -> None:
+        self.catalogue, self.machine = catalogue, machine
+
+    def ask(self, spec: ModelSpec, workload: Workload) -> Question:
+        """As `ask_as_listed`."""
+        return ask_as_listed(spec, workload, self.catalogue, self.machine)
+
+    def fit(self, spec: ModelSpec, workload: Workload) -> Fit | None:
+        """The model, if the route would be local. The type of the KV cache is left out where the
+        model's program does not keep one in it.
+        """
+        try:
+            question = self.ask(spec, workload)
+        except WorkloadError:
+            if workload.kv_cache_type is None:
+                return None
+            return self.fit(spec, workload.replace(kv_cache_type=None))
+        judged = judge(question, self.machine)
+        return Fit(question=question, judged=judged, workload=workload) if judged.fits else None
+
+    def smaller(self, question: Question, workload: Workload, *, worth_having: bool) -> Fit | None:
+        """The best quantization below the one judged that fits: of those worth having, or of the
+        others. One that accelerators hold comes before one that the RAM holds beside them.
+        """
+        in_ram = None
+        for fit in self._smaller(question, workload, worth_having=worth_having):
+            if not lies_beside_cards(fit.judged.needs, self.machine):
+                return fit
+            in_ram = in_ram or fit
+        return in_ram
+
+    def _smaller(
+        self, question: Question, workload: Workload, *, worth_having: bool
+    ) -> Iterator[Fit]:
+        """Files that the catalogue names, and what the runtime makes while loading, come before
+        what the reader makes; what nobody is known to publish and no printed line makes is not
+        among them.
+        """
+        spec, judged_in, runtime = question.spec, question.workload, question.runtime
+        is_trained = judged_in.task == "finetune"
+        if spec.closed or runtime is None or question.needs is None or is_trained:
+            return
+        order = need.quantizations_of(spec, runtime, architectures(self.catalogue))
+        if judged_in.quantization not in order:
+            return
+        if is_beyond_any_quantization(question, self.machine):
+            return
+        smaller = order[order.index(judged_in.quantization) + 1 :]
+        published = [name for name in smaller if _can_be_had(question, name)]
+        makeable = [name for name in smaller if name not in published]
+        makeable = [name for name in makeable if _can_be_made(question, name)]
+        for quantization in (*published, *makeable):
+            quality = quality_of(quantization, self.catalogue, spec)
+            if quality.worth_having is not worth_having:
+                continue
+            if is_surely_beyond(question, quantization, self.machine):
+                continue
+            fit = self.fit(spec, workload.replace(runtime=runtime.id, quantization=quantization))
+            if fit is not None:
+                yield fit.replace(cost=quality.text)
+
+    def as_checked(self, fit: Fit) -> Fit:
+        """With the defaults that suit the machine best, as its command judges it."""
+        catalogue, machine, workload = self.catalogue, self.machine, fit.workload
+        question = fit.question
+        if follows_a_list(question.spec, workload):
+            # the list begins anew, with the model's own default
+            question = ask(catalogue.spec(question.spec.id), workload, catalogue, machine)
+        suited, judged = suit(question, fit.judged, workload, catalogue, machine)
+        if suited is question and tagged_runtime(question, catalogue, machine) is not None:
+            # nobody's repository has the file, and Ollama's library does
+            suited = ask_for_machine(question.spec, workload, catalogue, machine)
+            judged = judge(suited, machine)
+        return fit.replace(question=suited, judged=judged)
 
 
 def _can_be_had(question: Question, quantization: str) -> bool:
@@ -314,78 +272,164 @@ def _can_be_made(question: Question, quantization: str) -> bool:
     return question.local_files or can_be_made(question.spec, question.runtime, workload)
 
 
-def _other_models(
-    question: Question, asked_workload: Workload, judged: Judged, asker: Asker, most: int
+def _without_repeats(fits: Iterator[Alternative]) -> list[Alternative]:
+    """The first of those that are the same weights in the same program: a smaller quantization may
+    be what the program takes by itself.
+    """
+    by_weights: dict[tuple[object, ...], Alternative] = {}
+    for each in fits:
+        weights = each.runtime, each.quantization, each.context_tokens, each.finetune_method
+        by_weights.setdefault(weights, each)
+    return list(by_weights.values())
+
+
+def _same_model(question: Question, workload: Workload, fitting: _Fitting) -> Iterator[Alternative]:
+    """The model itself: tuned with less, smaller, with its own cache, in another program, with a
+    shorter context.
+    """
+    spec, judged_in, catalogue = question.spec, question.workload, fitting.catalogue
+    if spec.closed:
+        return
+    is_loaded = question.runtime is not None and question.needs is not None
+    if is_loaded and judged_in.task == "finetune" and judged_in.finetune_method != "qlora":
+        fit = fitting.fit(spec, workload.replace(finetune_method="qlora"))
+        if fit is not None:
+            yield _alternative(fit, catalogue, "same model, tuned with QLoRA")
+    # with the program that was asked for, before another one
+    smaller = fitting.smaller(question, workload, worth_having=True)
+    if smaller is not None:
+        yield _smaller_alternative(smaller, catalogue)
+    if workload.kv_cache_type is not None:
+        fit = fitting.fit(spec, workload.replace(kv_cache_type=None))
+        if fit is not None:
+            yield _alternative(fit, catalogue, f"same files, {OWN_CACHE}")
+    if workload.runtime is not None:
+        fit = fitting.fit(spec, workload.replace(runtime=None, format=None, quantization=None))
+        fit = fitting.as_checked(fit) if fit is not None else None
+        if fit is not None and fit.question.runtime is not None:
+            why = f"same model with {fit.question.runtime.name}"
+            yield _alternative(fit, catalogue, ", ".join((why, *_own_cache(workload, fit))))
+    shorter = _with_a_shorter_context(question, workload, fitting, has_smaller=smaller is not None)
+    if shorter is not None:
+        yield shorter
+
+
+def _smaller_alternative(fit: Fit, catalogue: Catalogue) -> Alternative:
+    return _alternative(fit, catalogue, f"same model, smaller: {fit.cost}")
+
+
+def _with_a_shorter_context(
+    question: Question, workload: Workload, fitting: _Fitting, *, has_smaller: bool
+) -> Alternative | None:
+    """In the same files, or in the smallest where these leave far more of a context."""
+    runtime, judged_in = question.runtime, question.workload
+    if runtime is None or question.needs is None:
+        return None
+    catalogue, machine = fitting.catalogue, fitting.machine
+    longest = longest_context(question, None, machine, catalogue)
+    kind, why = judged_in.quantization, "same files, shorter context"
+    lightest = None if has_smaller else _lightest(question, workload, fitting)
+    if lightest is not None:
+        longer = longest_context(lightest, None, machine, catalogue)
+        if longer is not None and longer >= WORTH_SMALLER_WEIGHTS * (longest or 0):
+            longest, kind = longer, lightest.workload.quantization
+            why = "same model, smaller, shorter context"
+    most = judged_in.context_tokens or 0
+    if longest is None or not shortest_context(judged_in) <= longest < most:
+        return None
+    shorter = workload.replace(runtime=runtime.id, quantization=kind, context_tokens=longest)
+    fit = fitting.fit(question.spec, shorter)
+    return _alternative(fit, catalogue, why) if fit is not None else None
+
+
+def _lightest(question: Question, workload: Workload, fitting: _Fitting) -> Question | None:
+    """The question in the smallest type that is worth having, in a program that takes the model's
+    own 16 bits where nothing is stated; None of other programs, and where a type is stated.
+    """
+    spec, runtime, catalogue = question.spec, question.runtime, fitting.catalogue
+    if runtime is None or not runtime.gpu_only or workload.quantization is not None:
+        return None
+    format = question.workload.format or ""
+    types = need.quantizations_of(spec, runtime, architectures(catalogue))[::-1]
+    # files that are published before what bitsandbytes makes while loading, which is slower
+    for kind in sorted(types, key=lambda kind: spec.repository_of(format, kind) is None):
+        if _can_be_had(question, kind) and quality_of(kind, catalogue, spec).worth_having:
+            try:
+                return fitting.ask(spec, workload.replace(quantization=kind))
+            except WorkloadError:
+                continue
+    return None
+
+
+def _with_longer_context(
+    question: Question, workload: Workload, judged: Judged, fitting: _Fitting
 ) -> tuple[Alternative, ...]:
+    """The model of the same family, work and number of parameters that takes a context too long
+    for this one, where it runs: publishers train one for several, as Phi-3 mini for 4k and 128k.
+    """
+    spec, size, catalogue = question.spec, question.spec.parameters.total, fitting.catalogue
+    if size is None or all(finding.code != "context-too-long" for finding in judged.findings):
+        return ()
+    for outline in catalogue.outlines():
+        total = outline.parameters_total
+        is_alike = (outline.family, outline.uses) == (spec.family, spec.uses)
+        if outline.id == spec.id or not is_alike or total is None:
+            continue
+        if abs(total - size) > SAME_PARAMETERS * size:
+            continue
+        fit = fitting.fit(catalogue.spec(outline.id), _for_any_model(workload))
+        if fit is not None and not fit.likely_too_slow:
+            return (_alternative(fitting.as_checked(fit), catalogue, LONGER_CONTEXT),)
+    return ()
+
+
+def _other_models(
+    question: Question, workload: Workload, judged: Judged, fitting: _Fitting, most: int
+) -> list[Alternative]:
     """The best `most` other models that run here as fast as is wanted.
 
     Those for the same work come before the others, then those that run in the program that was
     asked for. Models are judged in the order of their worth, until none that is left can be worth
     as much here as those that were seen.
     """
-    spec, catalogue = question.spec, asker.catalogue
+    spec, catalogue = question.spec, fitting.catalogue
+    standings = Standings.of_catalogue(catalogue)
     named = _named(spec, catalogue)
-    plain = _of_any_model(asked_workload)
-    in_its_program = plain.replace(runtime=asked_workload.runtime)
-    standings = Standings.of_catalogue(catalogue, asker.standings(plain))
-    proposals: list[tuple[tuple[bool, bool, bool, float], _Fit, str]] = []
+    plain = _for_any_model(workload)
+    in_its_program = plain.replace(runtime=workload.runtime)
+    proposals: list[tuple[tuple[bool, bool, bool, float], Fit]] = []
     for for_other_work, worth, other in (
-        _candidates(spec, plain, _most_times(judged), asker, standings) if most else ()
+        _candidates(spec, plain, _most_times(judged), fitting, standings) if most else ()
     ):
         best = (for_other_work, False, False, -worth)
         if len(proposals) >= most and best > proposals[most - 1][0]:
             break
-        in_program = _fits(other, in_its_program, asker)
-        fit, cost = in_program, ""
+        in_program = fit = fitting.fit(other, in_its_program)
         if fit is None and in_its_program != plain:
-            fit = _fits(other, plain, asker)
+            fit = fitting.fit(other, plain)
         if fit is None and other.id in named:
             # what the spec names is proposed as asking for it would propose it
-            fit, cost = _fits_less(other, plain, asker) or (None, "")
-        if fit is None or _likely_short(fit):
+            fit = _fit_smaller(other, plain, fitting)
+        if fit is None or fit.likely_too_slow:
             continue
-        on_machine = worth * share_on(fit[1])
-        is_doubtful = is_slow_picture(fit[1]) or _is_unmeasured(fit[1])
-        place = (for_other_work, is_doubtful, in_program is None, -on_machine)
-        proposals.append((place, fit, cost))
+        is_unmeasured = any(each.code == "context-unmeasured" for each in fit.judged.findings)
+        is_doubtful = is_slow_picture(fit.judged) or is_unmeasured
+        place = (for_other_work, is_doubtful, in_program is None, -worth * share_on(fit.judged))
+        proposals.append((place, fit))
         proposals.sort(key=lambda proposal: proposal[0])
-    return tuple(
-        _other_model(
-            question, asked_workload, catalogue, _as_its_command(fit, asker), cost, standings
-        )
-        for _, fit, cost in proposals[:most]
-    )
+    return [
+        _other_model(spec, workload, fitting.as_checked(fit), catalogue)
+        for _, fit in proposals[:most]
+    ]
 
 
-def _is_unmeasured(judged: Judged) -> bool:
-    """What it takes of a recording as long as this is not known."""
-    return any(finding.code == "context-unmeasured" for finding in judged.findings)
-
-
-def _with_longer_context(
-    question: Question, asked_workload: Workload, judged: Judged, asker: Asker
-) -> tuple[Alternative, ...]:
-    """The model of the same family, work and number of parameters that takes a context too long
-    for this one, where it runs: publishers train one for several, as Phi-3 mini for 4k and 128k.
-    """
-    spec, own = question.spec, question.spec.parameters.total
-    if own is None or all(finding.code != "context-too-long" for finding in judged.findings):
-        return ()
-    plain = _of_any_model(asked_workload)
-    for outline in asker.catalogue.outlines():
-        total = outline.parameters_total
-        is_alike = (outline.family, outline.uses) == (spec.family, spec.uses)
-        if not is_alike or total is None or abs(total - own) > SAME_PARAMETERS * own:
-            continue
-        fit = _fits(asker.spec(outline.id, plain), plain, asker) if outline.id != spec.id else None
-        if fit is not None and not _likely_short(fit):
-            return (_alternative(_as_its_command(fit, asker), asker.catalogue, LONGER_CONTEXT),)
-    return ()
-
-
-def _likely_short(fit: _Fit) -> bool:
-    """Its likely pace is below the wanted one, though its range reaches it."""
-    return is_too_slow(fit[1], fit[0].workload.min_tokens_per_second)
+def _fit_smaller(spec: ModelSpec, workload: Workload, fitting: _Fitting) -> Fit | None:
+    """The model in the best smaller quantization worth having."""
+    try:
+        question = fitting.ask(spec, workload)
+    except WorkloadError:
+        return None
+    return fitting.smaller(question, workload, worth_having=True)
 
 
 def _most_times(judged: Judged) -> float:
@@ -400,112 +444,44 @@ def _most_times(judged: Judged) -> float:
 
 
 def _other_model(
-    question: Question,
-    asked_workload: Workload,
-    catalogue: Catalogue,
-    fit: _Fit,
-    cost: str,
-    standings: Standings,
+    spec: ModelSpec, workload: Workload, fit: Fit, catalogue: Catalogue
 ) -> Alternative:
-    spec, other, runtime = question.spec, fit[0].spec, fit[0].runtime
-    parts = [reasons(fit[1], standings.of(other.id)), cost]
+    other, runtime = fit.question.spec, fit.question.runtime
+    standing = Standings.of_catalogue(catalogue).of(other.id)
+    parts = [reasons(fit.judged, standing), fit.cost]
     if other.id in _named(spec, catalogue):
         parts.insert(0, "closest match")
     elif other.family == spec.family:
         parts.insert(0, "same family")
-    wanted = asked_workload.runtime
+    wanted = workload.runtime
     if wanted is not None and runtime is not None and runtime.id != wanted:
         parts.append(f"with {runtime.name}")
-    parts += _own_cache(asked_workload, fit)
+    parts += _own_cache(workload, fit)
     return _alternative(fit, catalogue, ", ".join(part for part in parts if part))
 
 
-def _own_cache(asked_workload: Workload, fit: _Fit) -> tuple[str, ...]:
+def _own_cache(workload: Workload, fit: Fit) -> tuple[str, ...]:
     """What a reason adds where the type that was asked for had to be left out."""
-    memory = None if fit[0].needs is None else fit[0].needs.memory
+    memory = None if fit.question.needs is None else fit.question.needs.memory
     keeps_one = memory is not None and any(term.name == "kv_cache" for term in memory.terms)
-    is_left_out = keeps_one and fit[2].kv_cache_type != asked_workload.kv_cache_type
+    is_left_out = keeps_one and fit.workload.kv_cache_type != workload.kv_cache_type
     return (OWN_CACHE,) if is_left_out else ()
 
 
-def _of_any_model(asked_workload: Workload) -> Workload:
+def _for_any_model(workload: Workload) -> Workload:
     """The workload without what only one model comes in."""
-    return asked_workload.replace(
-        runtime=None, format=None, quantization=None, draft=None, adapter=None
-    )
-
-
-def open_alternatives(
-    spec: ModelSpec, asked_workload: Workload, asker: Asker
-) -> tuple[OpenAlternative, ...]:
-    """The open-weight models that a closed one's spec names, and what supersedes them, judged under
-    what was asked.
-
-    What meets what was asked of the model itself comes before what does not, then what is current
-    before what is superseded, and in each the nearest first, as the spec has them. One that fits in
-    a smaller quantization alone runs here, in that.
-    """
-    others = []
-    plain = _of_any_model(asked_workload)
-    for name in (
-        asker.catalogue.current_first(spec.availability.open_alternatives)
-        if spec.availability
-        else ()
-    ):
-        try:
-            other = asker.spec(name, plain)
-            judged = judge(asker.ask(other, plain), asker.machine)
-        except SelfhostError:
-            continue
-        failed = tuple(
-            finding.code for finding in judged.findings if finding.outcome is Outcome.FAIL
-        )
-        license_id = other.license.id if other.license else None
-        fits = False if failed else None
-        less = None
-        if judged.fits:
-            fits = True
-        else:
-            less = _fits_less(other, plain, asker)
-        if less is not None:
-            fits, failed = True, ()
-            judged = less[0][1]
-        quantization = less[0][0].workload.quantization if less else None
-        others.append(
-            OpenAlternative(
-                id=other.id,
-                name=other.name,
-                license=license_id,
-                fits=fits,
-                failed=failed,
-                quantization=quantization,
-                practical=fits and is_practical(judged, plain.min_tokens_per_second),
-            )
-        )
-    return tuple(
-        sorted(
-            others,
-            key=lambda other: any(
-                code.startswith(("license-", "openness-")) for code in other.failed
-            ),
-        )
-    )
+    return workload.replace(runtime=None, format=None, quantization=None, draft=None, adapter=None)
 
 
 def _named(spec: ModelSpec, catalogue: Catalogue) -> tuple[str, ...]:
     """What the spec itself names in its place, what is current first."""
     named = spec.availability.open_alternatives if spec.availability else ()
-    return catalogue.current_first(
-        (*named, spec.upkeep.superseded_by) if spec.upkeep.superseded_by else named
-    )
+    after = spec.upkeep.superseded_by
+    return catalogue.current_first((*named, after) if after else named)
 
 
 def _candidates(
-    spec: ModelSpec,
-    asked_workload: Workload,
-    at_most: float,
-    asker: Asker,
-    standings: Standings,
+    spec: ModelSpec, workload: Workload, at_most: float, fitting: _Fitting, standings: Standings
 ) -> Iterator[tuple[bool, float, ModelSpec]]:
     """Models that may take its place: whether each is for other work, its worth, and its spec, the
     best first.
@@ -515,38 +491,39 @@ def _candidates(
     for, what is open in part comes last, and what is not open does not come. Only specs that come
     into question are read.
     """
-    catalogue = asker.catalogue
+    catalogue = fitting.catalogue
     named = _named(spec, catalogue)
-    most_parameters = parameters_that_may_fit(asker.machine, LEAST_BYTES_BY_DEFAULT)
+    most_parameters = parameters_that_may_fit(fitting.machine, LEAST_BYTES_BY_DEFAULT)
     is_general = standings.is_general(spec.uses)
     main_use = spec.uses[:1] if spec.uses else None
     ordered: list[tuple[bool, float, str]] = []
     for outline in catalogue.outlines():
-        if not _comes_into_question(outline, spec, named, at_most, most_parameters):
-            continue
         standing, is_named = standings.of(outline.id), outline.id in named
-        if standing is None:
+        if standing is None or not _is_alike(outline, spec):
             continue
-        if not is_named and not _does_its_work(spec.uses, outline.uses, standings):
-            continue
+        if not is_named:
+            if not _is_no_larger(outline, spec, at_most, most_parameters):
+                continue
+            if not _does_its_work(spec.uses, outline.uses, standings):
+                continue
         same_work = (standing.is_general and is_general) or standing.uses[:1] == main_use
         # of those that the spec names the nearest comes first
         weight = NAMED * (1 - 1e-6 * named.index(outline.id)) if is_named else 1.0
         ordered.append((not (same_work or is_named), -standing.worth * weight, outline.id))
-    yield from _as_open_as_asked(ordered, asked_workload, asker)
+    yield from _as_open_as_asked(sorted(ordered), workload, catalogue)
 
 
 def _as_open_as_asked(
-    ordered: Sequence[tuple[bool, float, str]], asked_workload: Workload, asker: Asker
+    ordered: Sequence[tuple[bool, float, str]], workload: Workload, catalogue: Catalogue
 ) -> Iterator[tuple[bool, float, ModelSpec]]:
     """Those that are open as was asked, then those that are in part, as if for other work."""
     in_part = []
-    for for_other_work, worth, id in sorted(ordered):
+    for for_other_work, worth, id in ordered:
         try:
-            other = asker.spec(id, asked_workload)
+            other = catalogue.spec(id)
         except SpecError:
             continue
-        opened = openness_check(other, asked_workload)
+        opened = openness_check(other, workload)
         if opened is None or opened.outcome is Outcome.PASS:
             yield for_other_work, -worth, other
         elif opened.outcome is Outcome.WARN:
@@ -554,88 +531,33 @@ def _as_open_as_asked(
     yield from in_part
 
 
-def _does_its_work(
-    own: tuple[str, ...] | None, other: tuple[str, ...] | None, standings: Standings
+def _is_alike(outline: Outline, spec: ModelSpec) -> bool:
+    """Another open model of that modality, whose size is known."""
+    modalities = _AS_GOOD_AS.get(spec.modality, (spec.modality,))
+    is_open = not outline.closed and outline.parameters_total is not None
+    return outline.id != spec.id and is_open and outline.modality in modalities
+
+
+def _is_no_larger(
+    outline: Outline, spec: ModelSpec, at_most: float, most_parameters: float | None
 ) -> bool:
-    """Whether a model with the uses `other` can do what one with the uses `own` is for.
+    """Whether the model is current, may fit, and is not much larger."""
+    total, size = outline.parameters_total or 0, spec.parameters.total
+    may_fit = most_parameters is None or total <= most_parameters
+    return may_fit and outline.superseded_by is None and (size is None or total < size * at_most)
+
+
+def _does_its_work(
+    uses: tuple[str, ...] | None, others: tuple[str, ...] | None, standings: Standings
+) -> bool:
+    """Whether a model with the uses `others` can do what one with `uses` is for.
 
     What answers in words is replaced by what answers in words, on whatever subject; all else, such
     as a recognizer of speech or a reranker, by what has the same main use among its uses.
     """
-    if standings.answers(own):
-        return standings.answers(other)
-    return own is not None and own[0] in (other or ())
-
-
-def _comes_into_question(
-    outline: Outline,
-    spec: ModelSpec,
-    named: Sequence[str],
-    at_most: float,
-    most_parameters: float | None,
-) -> bool:
-    total, own = outline.parameters_total, spec.parameters.total
-    if (
-        outline.id == spec.id
-        or outline.closed
-        or outline.modality not in _AS_GOOD_AS.get(spec.modality, (spec.modality,))
-        or total is None
-    ):
-        return False
-    if outline.id in named:
-        return True
-    if most_parameters is not None and total > most_parameters:
-        return False
-    return outline.superseded_by is None and (own is None or total < own * at_most)
-
-
-OWN_CACHE = "KV cache in the model's type"
-LONGER_CONTEXT = "the same model, trained for a longer context"
-# other factors of a position's encoding are a few thousand parameters
-SAME_PARAMETERS = 0.001
-
-_Fit = tuple[Question, Judged, Workload]
-
-
-def _fits(spec: ModelSpec, workload: Workload, asker: Asker) -> _Fit | None:
-    """The question, its judgement and the workload as asked, if the route would be local. The
-    type of the KV cache is left out where the model's program does not keep one in it.
-    """
-    try:
-        question = asker.ask(spec, workload)
-    except WorkloadError:
-        if workload.kv_cache_type is None:
-            return None
-        return _fits(spec, workload.replace(kv_cache_type=None), asker)
-    judged = judge(question, asker.machine)
-    return (question, judged, workload) if judged.fits else None
-
-
-def _as_its_command(fit: _Fit, asker: Asker) -> _Fit:
-    """With the defaults that suit the machine best, as its command judges it."""
-    question, judged, workload = fit
-    machine, catalogue = asker.machine, asker.catalogue
-    suited, judged = suit(question, judged, workload, catalogue, machine)
-    if suited is question and tagged_runtime(question, catalogue, machine) is not None:
-        # nobody's repository has the file, and Ollama's library does
-        suited = ask_for_machine(question.spec, workload, catalogue, machine)
-        judged = judge(suited, machine)
-    return suited, judged, workload
-
-
-def _fits_less(spec: ModelSpec, workload: Workload, asker: Asker) -> tuple[_Fit, str] | None:
-    """The same in the best smaller quantization worth having, and what that costs."""
-    key = spec.id, workload
-    if key not in asker.derived:
-        try:
-            question = asker.ask(spec, workload)
-        except WorkloadError:
-            return None
-        asker.derived[key] = _fits_smaller(
-            question, workload, asker.machine, asker.catalogue, worth_having=True
-        )
-    fit: tuple[_Fit, str] | None = asker.derived[key]
-    return fit
+    if standings.answers(uses):
+        return standings.answers(others)
+    return uses is not None and uses[0] in (others or ())
 
 
 def _typed(spec: ModelSpec, catalogue: Catalogue) -> str:
@@ -669,24 +591,23 @@ def _memory(needs: Needs | None, *, is_tight: bool) -> dict[str, Any]:
     }
 
 
-def _alternative(fit: _Fit, catalogue: Catalogue, why: str) -> Alternative:
-    question, judged, _ = fit
+def _alternative(fit: Fit, catalogue: Catalogue, why: str) -> Alternative:
+    spec, workload, judged = fit.question.spec, fit.question.workload, fit.judged
     needs, speed = judged.needs, judged.speed
-    is_tight = exceeds_accelerator(judged.findings)
     # `reasons` says so of other models
     is_said = TIGHT in why.split(", ")
     return Alternative(
-        id=question.spec.id,
-        name=question.spec.name,
-        quantization=question.workload.quantization,
-        context_tokens=question.workload.context_tokens,
-        runtime=question.workload.runtime,
-        finetune_method=question.workload.finetune_method,
-        license=question.spec.license.id if question.spec.license else None,
-        **_memory(needs, is_tight=is_tight),
+        id=spec.id,
+        name=spec.name,
+        quantization=workload.quantization,
+        context_tokens=workload.context_tokens,
+        runtime=workload.runtime,
+        finetune_method=workload.finetune_method,
+        license=spec.license.id if spec.license else None,
+        **_memory(needs, is_tight=exceeds_accelerator(judged.findings)),
         download_bytes=needs.download_bytes if needs is not None else None,
         decode_tokens_per_second=speed.decode if speed is not None else None,
         judged_tokens_per_second=speed.judged if speed is not None else None,
         why=f"{why}, {TIGHT}" if leaves_little(judged) and not is_said else why,
-        command=f"selfhost check {_typed(question.spec, catalogue)}{fit[2].options()}",
+        command=f"selfhost check {_typed(spec, catalogue)}{fit.workload.options()}",
     )

@@ -4,6 +4,7 @@ machines do.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
@@ -19,7 +20,12 @@ from ..machine.record import MAX_MEMORY_BYTES, PURPOSES, Accelerator, Disk, Mach
 from ..needs import quantizations_of, why_not_loaded
 from ..needs.records import MemoryNeed, Needs
 from ..needs.repack import kind_of
-from ..verdict.defaults import first_of_list, follows_a_list, from_a_list, smallest_of_list
+from ..verdict.defaults import (
+    first_of_list,
+    follows_a_list,
+    from_a_list,
+    smallest_of_list,
+)
 from ..verdict.devices import DEVICE_MARGIN_BYTES
 from ..verdict.findings import Finding, Outcome, disk_margin_bytes, ends_to_store, reserve_beside
 from ..verdict.findings.speed import is_slow
@@ -31,7 +37,6 @@ from ..verdict.record import Judged, Question, Route, exit_code
 from ..verdict.speed import PaceRange, Speed, instruction_sets_for_layout, uses_shared_gpu
 from .alternatives import alternatives
 from .api_route import offers_for
-from .compiled import ReadyAsker
 from .ranking import TIGHT_CODES
 
 TYPE_CHECKING = False
@@ -62,7 +67,9 @@ CHECK_YOURS = "check your configuration"
 
 
 class LeastCpu(Record):
-    """What the processor of the least machine must be; `cores` as in `Least`."""
+    """What the processor of the least machine must be. `cores` go with the bandwidth of `Least`,
+    None where it has none.
+    """
 
     architectures: tuple[str, ...]
     instruction_sets: tuple[str, ...]
@@ -71,13 +78,19 @@ class LeastCpu(Record):
 
 
 class LeastAccelerator(Record):
-    """Memory of one accelerator that holds all of it, and of the RAM beside it; `required` by
-    the runtime.
+    """Memory of one accelerator that `check` takes to hold all of it, started with `lean_option`
+    where that is not "", and of the RAM beside it, None where a need that is stated as one figure
+    does not say; `required` by the runtime. `sure_bytes` surely does without the option. `parts`
+    are a number of accelerators that may share it and the memory of each, None where it cannot be
+    shared or one card for desktops holds it.
     """
 
     required: bool
     memory_bytes: int
     memory_beside_bytes: int | None
+    sure_bytes: int
+    lean_option: str = ""
+    parts: tuple[int, int] | None = None
 
 
 class Least(Record):
@@ -86,14 +99,7 @@ class Least(Record):
     `memory_bytes` is RAM in all, `reserve_bytes` of it kept for the system. `disk_bytes` must be
     free, a margin included; None: the size of the files is not known. `bandwidth_bytes_per_second`
     of RAM, measured, reaches the wanted speed for sure, and `bandwidth_perhaps_bytes_per_second`
-    perhaps; `cores` is the number that goes with them. The three are None where no speed is wanted,
-    it cannot be told, or no RAM is that fast. `accelerator_bytes` is the memory of one accelerator
-    that `check` takes to hold all of it, started with `lean_option` where that is not "";
-    `accelerator_sure_bytes` surely does without. `accelerator_parts` are a number of accelerators
-    that may share it and the memory of each, None where it cannot be shared or one card for
-    desktops holds it.
-    `memory_beside_accelerator_bytes` is the RAM that is then enough, None where a need that is
-    stated as one figure does not say.
+    perhaps. Both are None where no speed is wanted, it cannot be told, or no RAM is that fast.
     `machine` has all that, and no more; `is_slow`: it does other work than text in minutes to days.
     """
 
@@ -101,153 +107,93 @@ class Least(Record):
     memory_bytes: int
     reserve_bytes: int
     disk_bytes: int | None
-    architectures: tuple[str, ...]
-    instruction_sets: tuple[str, ...]
-    recommended_instruction_sets: tuple[str, ...]
-    cores: float | None
+    cpu: LeastCpu
     bandwidth_bytes_per_second: int | None
     bandwidth_perhaps_bytes_per_second: int | None
-    accelerator_bytes: int
-    memory_beside_accelerator_bytes: int | None
-    accelerator_required: bool
-    accelerator_sure_bytes: int
-    lean_option: str = ""
-    accelerator_parts: tuple[int, int] | None = None
+    accelerator: LeastAccelerator
     is_slow: bool = False
-
-    @property
-    def cpu(self) -> LeastCpu:
-        """The processor."""
-        return LeastCpu(
-            architectures=self.architectures,
-            instruction_sets=self.instruction_sets,
-            recommended_instruction_sets=self.recommended_instruction_sets,
-            cores=self.cores,
-        )
-
-    @property
-    def accelerator(self) -> LeastAccelerator:
-        """The accelerator."""
-        return LeastAccelerator(
-            required=self.accelerator_required,
-            memory_bytes=self.accelerator_bytes,
-            memory_beside_bytes=self.memory_beside_accelerator_bytes,
-        )
 
 
 class Known(Record):
     """A profile that was judged under `workload`, which `check` takes there: of pictures and
-    training it may be another than that of the plan. `placement` is host, accelerator or split;
-    `speed` is None where it cannot be told.
+    training it may be another than that of the plan. `advice` is what to do about figures of the
+    profile that are not sure. `placement` is host, accelerator or split; `speed` is None where it
+    cannot be told. `codes` are those of the findings that do not pass.
 
+    `is_tight`: it runs there only once other programs are closed, or leaves them next to nothing.
     `is_slow`: text is likely slower than wanted, or other work takes minutes to days.
     `by_shared_gpu`: a GPU that shares the RAM computes it.
     """
 
     profile: Profile
+    name: str
+    short: str
+    title: str
+    kind: str
+    confidence: str | None
+    advice: str | None
     route: Route
-    findings: tuple[Finding, ...]
+    runtime: str | None
+    quantization: str | None
+    context_tokens: int | None
+    finetune_method: str | None
     placement: str | None
+    memory_limit_bytes: int | None
+    accelerator_memory_bytes: int
+    decode_tokens_per_second: PaceRange | None
+    judged_tokens_per_second: PaceRange | None
+    codes: tuple[str, ...]
+    findings: tuple[Finding, ...]
     speed: Speed | None
     workload: Workload
-    is_slow: bool = False
-    by_shared_gpu: bool = False
-
-    @property
-    def name(self) -> str:
-        """The profile's name, as `machine=` takes it."""
-        return self.profile.name
-
-    @property
-    def short(self) -> str:
-        """The name without its first word."""
-        return self.profile.short
-
-    @property
-    def title(self) -> str:
-        """What people call the machine."""
-        return self.profile.title
-
-    @property
-    def kind(self) -> str:
-        """One of `machine.profiles.KINDS`."""
-        return self.profile.kind
-
-    @property
-    def runtime(self) -> str | None:
-        """Of `workload`, as are the next three."""
-        return self.workload.runtime
-
-    @property
-    def quantization(self) -> str | None:
-        return self.workload.quantization
-
-    @property
-    def context_tokens(self) -> int | None:
-        return self.workload.context_tokens
-
-    @property
-    def finetune_method(self) -> str | None:
-        return self.workload.finetune_method
-
-    @property
-    def confidence(self) -> str | None:
-        """How sure the profile's figures are."""
-        return self.profile.machine.confidence
-
-    @property
-    def advice(self) -> str | None:
-        """What to do about figures that are not sure, None where they are."""
-        return None if self.confidence == "high" else CHECK_YOURS
-
-    @property
-    def memory_limit_bytes(self) -> int | None:
-        """The RAM that programs may have."""
-        return self.profile.machine.memory_limit_bytes
-
-    @property
-    def accelerator_memory_bytes(self) -> int:
-        """The memory of all accelerators that have their own."""
-        cards = self.profile.machine.accelerators or ()
-        return sum(card.memory_total_bytes or 0 for card in cards if not card.unified)
-
-    @property
-    def is_tight(self) -> bool:
-        """It runs there only once other programs are closed, or leaves them next to nothing."""
-        return any(finding.code in TIGHT_CODES for finding in self.findings)
-
-    @property
-    def pace(self) -> PaceRange | None:
-        """The pace of text, None where it cannot be told and for other work."""
-        return self.speed.decode if self.speed is not None else None
-
-    @property
-    def decode_tokens_per_second(self) -> PaceRange | None:
-        """The pace, by its name in JSON."""
-        return self.pace
-
-    @property
-    def judged_tokens_per_second(self) -> PaceRange | None:
-        """The pace that the wanted one is held against: `Speed.judged`."""
-        return self.speed.judged if self.speed is not None else None
-
-    @property
-    def codes(self) -> tuple[str, ...]:
-        """The reason codes of the findings that do not pass."""
-        return tuple(
-            finding.code for finding in self.findings if finding.outcome is not Outcome.PASS
-        )
+    is_tight: bool
+    is_slow: bool
+    by_shared_gpu: bool
 
     def __repr__(self) -> str:
         return f"<Known {self.name}: {self.route}>"
+
+
+def _known(profile: Profile, question: Question, judged: Judged, route: Route) -> Known:
+    """The question judged on that profile."""
+    machine, workload, speed = profile.machine, question.workload, judged.speed
+    cards = [card for card in machine.accelerators or () if not card.unified]
+    placement = judged.needs.placement if judged.needs else None
+    findings = judged.findings
+    return Known(
+        profile=profile,
+        name=profile.name,
+        short=profile.short,
+        title=profile.title,
+        kind=profile.kind,
+        confidence=machine.confidence,
+        advice=None if machine.confidence == "high" else CHECK_YOURS,
+        route=route,
+        runtime=workload.runtime,
+        quantization=workload.quantization,
+        context_tokens=workload.context_tokens,
+        finetune_method=workload.finetune_method,
+        placement=placement,
+        memory_limit_bytes=machine.memory_limit_bytes,
+        accelerator_memory_bytes=sum(card.memory_total_bytes or 0 for card in cards),
+        decode_tokens_per_second=speed.decode if speed is not None else None,
+        judged_tokens_per_second=speed.judged if speed is not None else None,
+        codes=tuple(each.code for each in findings if each.outcome is not Outcome.PASS),
+        findings=findings,
+        speed=speed,
+        workload=workload,
+        is_tight=any(each.code in TIGHT_CODES for each in findings),
+        is_slow=is_slow(judged, workload.min_tokens_per_second),
+        by_shared_gpu=placement == "host" and uses_shared_gpu(machine, question.runtime),
+    )
 
 
 class Plan(Record):
     """The answer. `least` is None where nothing of any size would do or it cannot be told;
     `reasons` say why.
 
-    `known` are all profiles, those that do it first, from the smallest. `options` ask `check` for
-    what they were judged with, as a command line's end.
+    `machines` are all profiles, those that do it first, from the smallest. `options` ask `check`
+    for what they were judged with, as a command line's end.
     """
 
     asked: str
@@ -256,14 +202,9 @@ class Plan(Record):
     needs: Needs | None
     least: Least | None
     reasons: tuple[Finding, ...]
-    known: tuple[Known, ...]
+    machines: tuple[Known, ...]
     notes: tuple[str, ...] = ()
     options: str = ""
-
-    @property
-    def machines(self) -> tuple[Known, ...]:
-        """All profiles: `known` by its name in JSON."""
-        return self.known
 
     @property
     def download_seconds(self) -> float | None:
@@ -277,7 +218,7 @@ class Plan(Record):
         memory = f"{units.binary(self.least.memory_bytes)} of RAM" if self.least else "none"
         return (
             f"<Plan {self.model.id}: least machine {memory};"
-            f" {len(self.fitting)} of {len(self.known)} known machines run it>"
+            f" {len(self.fitting)} of {len(self.machines)} known machines run it>"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -298,14 +239,14 @@ class Plan(Record):
     @property
     def fitting(self) -> tuple[Known, ...]:
         """The profiles that run it, smallest first."""
-        return tuple(machine for machine in self.known if machine.route is Route.LOCAL)
+        return tuple(machine for machine in self.machines if machine.route is Route.LOCAL)
 
     def fast_enough(self, machine: Known) -> bool:
         """The slow end of its pace reaches the wanted speed too; where it does not, or is not
         told, a profile that fits only may do. Of other work: it does not take minutes to days.
         """
         wanted = self.workload.min_tokens_per_second
-        if machine.pace is None and machine.is_slow:
+        if machine.decode_tokens_per_second is None and machine.is_slow:
             return False
         pace = machine.judged_tokens_per_second
         return not wanted or (pace is not None and pace.low >= wanted)
@@ -316,12 +257,13 @@ class Plan(Record):
         """
         if machine.is_tight or not self.fast_enough(machine):
             return False
-        return machine.pace is None or machine.pace.likely >= READING_TOKENS_PER_SECOND
+        pace = machine.decode_tokens_per_second
+        return pace is None or pace.likely >= READING_TOKENS_PER_SECOND
 
     @property
     def exit_code(self) -> int:
         """0 a known machine does it, 1 none does, 3 none does for sure but one may."""
-        routes = {machine.route for machine in self.known}
+        routes = {machine.route for machine in self.machines}
         best = next(
             (route for route in (Route.LOCAL, Route.UNKNOWN) if route in routes), Route.NEITHER
         )
@@ -358,7 +300,7 @@ def make_plan(
                 plan = instead.replace(notes=(*notes, why, *instead.notes[len(notes) :]))
                 planned_for = other
                 break
-    others = _instead(spec, planned_for, catalogue, plan.known)
+    others = _instead(spec, planned_for, catalogue, plan.machines)
     return plan.replace(notes=(*plan.notes, *others))
 
 
@@ -406,20 +348,7 @@ def _planned(
             # what is offered depends on the model and on what is asked of it, on no machine
             offered = bool(offers_for(catalogue, here, judged_here, utc_today()))
         route = judged_here.route(offered=bool(offered))
-        placement = judged_here.needs.placement if judged_here.needs else None
-        shared = placement == "host" and uses_shared_gpu(profile.machine, here.runtime)
-        outcomes.append(
-            Known(
-                profile=profile,
-                route=route,
-                findings=judged_here.findings,
-                placement=placement,
-                speed=judged_here.speed,
-                workload=here.workload,
-                is_slow=is_slow(judged_here, here.workload.min_tokens_per_second),
-                by_shared_gpu=shared,
-            )
-        )
+        outcomes.append(_known(profile, here, judged_here, route))
     order = (Route.LOCAL, Route.UNKNOWN, Route.NEITHER, Route.API)
     outcomes.sort(
         key=lambda machine: (
@@ -444,7 +373,7 @@ def _planned(
             for finding in judged.findings
             if finding.outcome in stopping and finding.check != "speed"
         ),
-        known=tuple(outcomes),
+        machines=tuple(outcomes),
         notes=(*notes, *_in_other_types(question, spec, workload, catalogue)),
         options=workload.replace(quantization=workload.quantization or quantization).options(),
     )
@@ -466,10 +395,10 @@ def _in_other_types(
             continue
         seen.add(question.workload)
         takes = []
-        if not least.accelerator_required:
+        if not least.accelerator.required:
             takes.append(f"{units.binary_at_least(least.memory_bytes)} of RAM")
-        if least.accelerator_bytes is not None:
-            takes.append(f"a GPU of {units.binary_at_least(least.accelerator_bytes)}")
+        if least.accelerator.memory_bytes is not None:
+            takes.append(f"a GPU of {units.binary_at_least(least.accelerator.memory_bytes)}")
         named = question.workload
         yield f"{named.quantization} in {named.runtime} takes {' or '.join(takes)}."
 
@@ -492,7 +421,7 @@ def _instead(
         machine = outcome.profile.machine
         question = ask(spec, workload, catalogue, machine)
         judged = judge(question, machine)
-        others = alternatives(question, workload, judged, ReadyAsker(catalogue, machine))
+        others = alternatives(question, workload, judged, catalogue, machine)
         other = next((each for each in others if each.id != spec.id), None)
         if other is not None:
             why = f": {other.why}" if other.why else ""
@@ -545,41 +474,61 @@ def _least_in(
     judged = judge(question, machine)
     if _is_ruled_out_anywhere(judged):
         return question, judged, None
-    sure_bytes = smallest_device_bytes(needs.memory) if gpu_only else on_card
     least = Least(
         machine=machine,
         memory_bytes=memory,
         reserve_bytes=reserve,
         disk_bytes=disk,
-        architectures=needs.cpu.architectures,
-        instruction_sets=needs.cpu.instruction_sets.get(architecture, ()),
-        recommended_instruction_sets=needs.cpu.recommended.get(architecture, ()),
-        cores=cores,
+        cpu=LeastCpu(
+            architectures=needs.cpu.architectures,
+            instruction_sets=needs.cpu.instruction_sets.get(architecture, ()),
+            recommended_instruction_sets=needs.cpu.recommended.get(architecture, ()),
+            cores=cores,
+        ),
         bandwidth_bytes_per_second=sure,
         bandwidth_perhaps_bytes_per_second=perhaps,
-        accelerator_bytes=on_card,
-        memory_beside_accelerator_bytes=(
-            beside + reserve_beside(beside, vast, workload) if beside else None
-        ),
-        accelerator_required=gpu_only,
-        accelerator_sure_bytes=sure_bytes,
-        lean_option=_lean_option(runtime, on_card, sure_bytes),
-        accelerator_parts=(
-            _shared_by(needs, needs.memory)
-            if gpu_only
-            else _spread_over(spec, question, catalogue, machine, on_card)
+        accelerator=LeastAccelerator(
+            required=gpu_only,
+            memory_bytes=on_card,
+            memory_beside_bytes=beside + reserve_beside(beside, vast, workload) if beside else None,
+            **_of_several(spec, question, catalogue, machine, on_card, gpu_only=gpu_only),
         ),
         is_slow=not question.workload.min_tokens_per_second and is_slow(judged, None),
     )
     return question, judged, least
 
 
+def _of_several(
+    spec: ModelSpec,
+    question: Question,
+    catalogue: Catalogue,
+    machine: Machine,
+    on_card: int,
+    *,
+    gpu_only: bool,
+) -> dict[str, Any]:
+    """The last fields of `LeastAccelerator`, where one card takes `on_card` bytes."""
+    needs, runtime = question.needs, question.runtime
+    if not gpu_only or needs is None or needs.memory is None:
+        parts = _spread_over(spec, question, catalogue, machine, on_card)
+        return {"sure_bytes": on_card, "parts": parts}
+    sure_bytes = smallest_device_bytes(needs.memory)
+    return {
+        "sure_bytes": sure_bytes,
+        "lean_option": runtime.lean_option if runtime and on_card < sure_bytes else "",
+        "parts": _shared_by(needs, needs.memory),
+    }
+
+
 def _disk_to_store(needs: Needs) -> int | None:
-    """Bytes of the least disk that stores the most that the files may take; None where that is not
-    known.
+    """The least free space that stores the most that the files may take, and leaves the margin of a
+    disk of that size; None where their size is not known.
     """
-    _, most_stored = ends_to_store(needs, None)
-    return None if most_stored is None else _least_disk(most_stored)
+    _, stored = ends_to_store(needs, None)
+    if stored is None:
+        return None
+    sizes = range(stored, stored + disk_margin_bytes(None))
+    return _least_of(sizes, lambda free: free >= stored + disk_margin_bytes(free))
 
 
 def _is_ruled_out_anywhere(judged: Judged) -> bool:
@@ -588,11 +537,6 @@ def _is_ruled_out_anywhere(judged: Judged) -> bool:
         finding.outcome is Outcome.FAIL and finding.check in _OF_THE_MODEL
         for finding in judged.findings
     )
-
-
-def _lean_option(runtime: RuntimeSpec | None, least_bytes: int, sure_bytes: int) -> str:
-    """The option with which a card of the least size is enough; empty where none is needed."""
-    return runtime.lean_option if runtime is not None and least_bytes < sure_bytes else ""
 
 
 def _on_its_platform(
@@ -679,11 +623,7 @@ def _spread_over(
 
 def _least_of(numbers: range, fits: Callable[[int], bool]) -> int:
     """The least of these numbers that fits; `numbers.stop` where none below it does."""
-    low, high = numbers.start, numbers.stop
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if fits(middle) else (middle + 1, high)
-    return low
+    return numbers.start + bisect_left(numbers, True, key=fits)
 
 
 def _its_cards(
@@ -744,17 +684,6 @@ def _machine(
         accelerators=cards,
         planning=True,
     )
-
-
-def _least_disk(size: int) -> int:
-    """The least free space that holds `size` and leaves the margin of a disk of that size."""
-    low, high = size, size + disk_margin_bytes(None)
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (
-            (low, middle) if middle >= size + disk_margin_bytes(middle) else (middle + 1, high)
-        )
-    return low
 
 
 def _paced(

@@ -8,11 +8,11 @@ a part in it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 
 from ..catalogue.index import Catalogue
-from ..catalogue.offers import day_by_header, providers_by_model
+from ..catalogue.offers import providers_by_model
 from ..catalogue.spec import MODALITIES
 from ..core.records import Record
 from ..core.workload import READING_TOKENS_PER_SECOND
@@ -22,10 +22,9 @@ from ..verdict.record import Answer, Judged, Outcome, Route
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from ..catalogue.outlines import Outline
     from ..verdict.speed import Speed
+    from .best_case import BestCase
 
 # so many providers by API are a sign that a model is used
 ADOPTED_PROVIDERS = 3
@@ -82,6 +81,8 @@ _ROUTES = (Route.LOCAL, Route.UNKNOWN, Route.API, Route.NEITHER)
 _KINDS = {modality: place for place, modality in enumerate(MODALITIES)} | {"vision": 0, "text": 0}
 
 Key = tuple[int | bool | float | str, ...]
+# of a `Key` what stands between the route and the id, where the catalogue lacks the model
+_UNPLACED = len(_KINDS), False, LAST, False, 0.0
 
 
 class Standing(Record):
@@ -129,23 +130,17 @@ class Standing(Record):
 class Standings:
     """The standing of every model of a catalogue, made when it is first asked for."""
 
-    def __init__(
-        self, catalogue: Catalogue, ready: Mapping[str, Sequence[Any]] | None = None
-    ) -> None:
-        """`ready`: by id the fields of a standing, of models that were looked at before."""
+    def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self._ready = ready or {}
         self._by_uses: dict[tuple[str, ...] | None, list[Mapping[str, object]]] = {}
-        self._of: dict[str, Standing] = {}
+        self._by_id: dict[str, Standing] = {}
 
     @classmethod
-    def of_catalogue(
-        cls, catalogue: Catalogue, ready: Mapping[str, Sequence[Any]] | None = None
-    ) -> Standings:
+    def of_catalogue(cls, catalogue: Catalogue) -> Standings:
         """Those of a catalogue, which are made once, however many answers are ranked."""
         standings: Standings | None = catalogue.derived.get("standings")
         if standings is None:
-            standings = catalogue.derived["standings"] = cls(catalogue, ready)
+            standings = catalogue.derived["standings"] = cls(catalogue)
         return standings
 
     @cached_property
@@ -164,17 +159,12 @@ class Standings:
 
     def of(self, id: str) -> Standing | None:
         """None for a model that the catalogue does not have."""
-        if id not in self._of:
-            fields = self._ready.get(id)
-            if fields is not None:
-                named = dict(zip(Standing._fields, fields, strict=True))
-                self._of[id] = Standing.partly(named)
-                return self._of[id]
+        if id not in self._by_id:
             outline = self._catalogue.outline(id)
             if outline is None:
                 return None
-            self._of[id] = self._standing(outline)
-        return self._of[id]
+            self._by_id[id] = self._standing(outline)
+        return self._by_id[id]
 
     def _standing(self, outline: Outline) -> Standing:
         uses = outline.uses or ()
@@ -246,15 +236,6 @@ def _months(day: str | None) -> int | None:
     return int(day[:4]) * 12 + (int(month) if month.isdecimal() else 1)
 
 
-def day_of(catalogue: Catalogue, released: Iterable[str | None]) -> str | None:
-    """The day of a catalogue, `YYYY-MM-DD`: that of its prices, or the last on which one of these
-    models came out. None where it has neither.
-    """
-    # a month or a year alone says no day
-    days = [day for day in released if day is not None and len(day) == 10]
-    return max((*days, day_by_header(catalogue.offers_path) or ""), default="") or None
-
-
 def is_whole_on_accelerator(judged: Answer | Judged) -> bool:
     """All of its memory that can lie on accelerators does."""
     return judged.needs is not None and judged.needs.placement == "accelerator"
@@ -269,24 +250,25 @@ def share_of_pace(tokens_per_second: float) -> float:
 
 def _share_by_pace(paces: float) -> float:
     """Which share counts at so many times the pace at which half does."""
-    return paces**2 / (1 + paces**2)
+    # both forms are the same; each is finite at its end
+    return paces**2 / (1 + paces**2) if paces < 1 else 1 / (1 + paces**-2)
 
 
-def share_on(judged: Answer | Judged) -> float:
+def share_on(judged: Answer | Judged, most: float = 1.0) -> float:
     """Which share of its worth a model has on that machine, at most 1: by its pace, half where none
     is known; less where a part of it lies beside the accelerator, and where other programs must or
-    should be closed first; of a picture or a document by the time that it takes.
+    should be closed first; of a picture or a document by the time that it takes. `most` is what
+    the memory allows, for text of which no pace is known.
     """
     share = _share_of_speed(judged.speed)
-    codes = [finding.code for finding in judged.findings]
-    if share is None and ("speed-picture" in codes or "speed-hours" in codes):
+    codes = {finding.code for finding in judged.findings}
+    if share is None and codes & {"speed-picture", "speed-hours"}:
         share = PICTURE_SHARES[judged.needs.offload if judged.needs is not None else None]
     if share is None:
-        share = share_of_pace(HALF_WORTH_TOKENS_PER_SECOND)
-    is_crowded = any(code in _CROWDED_CODES for code in codes)
+        share = min(share_of_pace(HALF_WORTH_TOKENS_PER_SECOND), most)
     share *= _share_by_copying(judged)
-    share *= UNLICENSED if {"license-not-known", "license-unconfirmed"} & {*codes} else 1
-    return share * (CROWDED if is_crowded else 1)
+    share *= UNLICENSED if codes & {"license-not-known", "license-unconfirmed"} else 1
+    return share * (CROWDED if codes & {*_CROWDED_CODES} else 1)
 
 
 def _share_by_copying(judged: Answer | Judged) -> float:
@@ -328,66 +310,77 @@ def _share_of_speed(speed: Speed | None) -> float | None:
     return None
 
 
-def list_key(
-    answer: Answer, standings: Standings, *, use: str | None = None, modality: str | None = None
-) -> Key:
-    """The place of one model in the list of all, or of those for that use or of that modality;
-    smaller is better.
+class Order:
+    """The order of a list of one machine's models, or of those for a use or of a modality."""
 
-    The route, the kind of model, whether it is too slow, what it is for, whether it is as open as
-    was asked, then its worth on that machine; where it does not run, its worth alone.
-    """
-    standing = standings.of(answer.model.id)
-    if standing is None:
-        return _ROUTES.index(answer.route), len(_KINDS), False, LAST, False, 0.0, answer.model.id
-    opened = answer.finding("openness")
-    runs = answer.can_run
-    return (
-        _ROUTES.index(answer.route),
-        _MADE_FOR_IT if answer.model.modality == modality else standing.kind,
-        runs and is_slow(answer, answer.workload.min_tokens_per_second),
-        standing.section_for(use),
-        opened is not None and opened.outcome is not Outcome.PASS,
-        -standing.worth * (share_on(answer) if runs else 1),
-        answer.model.id,
-    )
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        bounds: BestCase,
+        *,
+        use: str | None = None,
+        modality: str | None = None,
+    ) -> None:
+        self._catalogue, self._bounds = catalogue, bounds
+        self._standings = Standings.of_catalogue(catalogue)
+        self._use, self._modality = use, modality
 
+    def best_key(self, outline: Outline) -> Key:
+        """The best place that `key` can give a model, whatever the judge finds."""
+        bounds = self._bounds_of(outline)
+        has_room = bounds.has_room(outline)
+        # of what is too large the memory may still be unknown, and closed weights run nowhere
+        otherwise = Route.API if outline.closed else Route.UNKNOWN
+        can_run = has_room and not outline.closed
+        return self._key(
+            Route.LOCAL if can_run else otherwise,
+            outline,
+            is_slow=can_run and bounds.is_slow(outline),
+            is_less_open=False,
+            share=share_of_pace(bounds.tokens_per_second(outline)) if can_run else 1.0,
+        )
 
-def best_key(
-    standing: Standing | None, id: str, *, is_slow: bool, pace: Speed | None = None
-) -> Key:
-    """The best place that `list_key` may give a model that runs, where nothing was asked of its
-    openness; `is_slow`: it is too slow for sure; `pace`: its pace, where that is known already.
-    """
-    if standing is None:
-        return _ROUTES.index(Route.LOCAL), len(_KINDS), False, LAST, False, 0.0, id
-    share = _share_of_speed(pace)
-    return (
-        _ROUTES.index(Route.LOCAL), standing.kind, is_slow, standing.section, False,
-        -standing.worth * (1 if share is None else share), id,
-    )  # fmt: skip
+    def key(self, answer: Answer) -> Key:
+        """The place of one model in the list; smaller is better.
 
+        The route, the kind of model, whether it is too slow, what it is for, whether it is as open
+        as was asked, then its worth on that machine; where it does not run, its worth alone. Text
+        of which no pace is known is as fast as the memory allows, at most half as good.
+        """
+        outline = self._catalogue.outline(answer.model.id)
+        if outline is None:
+            return _ROUTES.index(answer.route), *_UNPLACED, answer.model.id
+        bounds, opened = self._bounds_of(outline), answer.finding("openness")
+        slow = is_slow(answer, answer.workload.min_tokens_per_second)
+        if answer.speed is None or answer.speed.judged is None:
+            slow = slow or bounds.is_slow(outline)
+        most = share_of_pace(bounds.tokens_per_second(outline))
+        return self._key(
+            answer.route,
+            outline,
+            is_slow=answer.can_run and slow,
+            is_less_open=opened is not None and opened.outcome is not Outcome.PASS,
+            share=share_on(answer, most) if answer.can_run else 1.0,
+        )
 
-class Counts(Record):
-    """Of the models of a list: how many there are, how many run, how many of those give text likely
-    too slowly, and of how many that is not known.
-    """
+    def likely_runs(self, outline: Outline) -> bool:
+        """Whether memory and disk likely have room for the model."""
+        return not outline.closed and self._bounds.has_likely_room(outline)
 
-    models: int
-    running: int
-    slow: int
-    unknown: int
+    def _bounds_of(self, outline: Outline) -> BestCase:
+        """Those of the machine; none of a user's model, which no test holds to them."""
+        return self._bounds if self._catalogue.is_shipped(outline.id) else self._bounds.without()
 
-
-def count_rows(answers: Sequence[Answer]) -> Counts:
-    """Those of these models."""
-    running = [answer for answer in answers if answer.can_run]
-    return Counts(
-        models=len(answers),
-        running=len(running),
-        slow=sum(is_too_slow(row, row.workload.min_tokens_per_second) for row in running),
-        unknown=sum(answer.route is Route.UNKNOWN for answer in answers),
-    )
+    def _key(
+        self, route: Route, outline: Outline, *, is_slow: bool, is_less_open: bool, share: float
+    ) -> Key:
+        standing = self._standings.of(outline.id)
+        if standing is None:
+            return _ROUTES.index(route), *_UNPLACED, outline.id
+        kind = _MADE_FOR_IT if outline.modality == self._modality else standing.kind
+        section = standing.section_for(self._use)
+        worth = standing.worth * share
+        return _ROUTES.index(route), kind, is_slow, section, is_less_open, -worth, outline.id
 
 
 def reasons(judged: Answer | Judged, standing: Standing | None) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from ..catalogue.index import Catalogue
 from ..catalogue.spec import RuntimeSpec
 from ..core.errors import WorkloadError
 from ..core.workload import DEFAULT_LORA_RANK, FLAGS, Workload
 from ..machine.record import Accelerator, Machine
 from ..needs.records import GATHERED
 from ..needs.torch.activations import LOGIT_LOW_BYTES
-from ..verdict.defaults import Asker
+from ..verdict.defaults import ask_as_listed
 from ..verdict.devices import free_bytes, lies_beside_cards
 from ..verdict.findings.accelerator_share import with_remedy
 from ..verdict.judging import judge
@@ -95,18 +96,20 @@ _TRAINER_OF_LESS = "train with Unsloth, which takes less than is counted here"
 _SHORTEST_EXAMPLE_TOKENS = 256
 
 
-def with_ways_to_cards(question: Question, asked: Workload, judged: Judged, asker: Asker) -> Judged:
+def with_ways_to_cards(
+    question: Question, asked: Workload, judged: Judged, catalogue: Catalogue, machine: Machine
+) -> Judged:
     """A training that is judged in RAM because accelerators do not hold it, with what makes these
     hold it for a remedy: only ways that were judged. `asked` is the workload before defaults.
     """
     finding = next((each for each in judged.findings if each.check == "accelerator"), None)
     if finding is None or finding.remedy is not None:
         return judged
-    if not lies_beside_cards(judged.needs, asker.machine):
+    if not lies_beside_cards(judged.needs, machine):
         return judged
-    options = (_first_on_cards(question, asked, way, asker) for way in _ways(question))
+    options = (_first_on_cards(question, asked, way, catalogue, machine) for way in _ways(question))
     ways = [f"use {words}" for words in options if words]
-    remedy = ", or ".join((*ways, *_trainers_of_less(question, judged, asker.machine)))
+    remedy = ", or ".join((*ways, *_trainers_of_less(question, judged, machine)))
     if not remedy:
         return judged
     helped = with_remedy(finding, remedy)
@@ -156,17 +159,22 @@ def _fits_without_logits(question: Question, judged: Judged, machine: Machine) -
 
 
 def _first_on_cards(
-    question: Question, asked: Workload, changes: Sequence[Mapping[str, Any]], asker: Asker
+    question: Question,
+    asked: Workload,
+    changes: Sequence[Mapping[str, Any]],
+    catalogue: Catalogue,
+    machine: Machine,
 ) -> str:
     """The option of the first change with which accelerators hold the training; "" where none
     does.
     """
     for change in changes:
         try:
-            question_changed = asker.ask(question.spec, asked.replace(**change))
+            workload = asked.replace(**change)
+            question_changed = ask_as_listed(question.spec, workload, catalogue, machine)
         except WorkloadError:
             continue
-        changed = judge(question_changed, asker.machine)
+        changed = judge(question_changed, machine)
         if changed.fits and changed.needs is not None and changed.needs.placement == "accelerator":
             ((name, value),) = change.items()
             return f"{FLAGS[name]} {value}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from math import inf
 
 from ..advice.api_route import longest_served, meets, offers_for
@@ -27,9 +26,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..advice.compiled import Questions
-    from ..catalogue.spec import ModelSpec
-
 
 def _wishes(workload: Workload) -> object:
     """What is asked of who may serve a model, and of its license and openness."""
@@ -37,9 +33,6 @@ def _wishes(workload: Workload) -> object:
         workload.private, workload.license, workload.commercial, workload.modify,
         workload.auditable,
     )  # fmt: skip
-
-
-_NO_WISHES = _wishes(Workload())
 
 
 # names without a model that are explained, of a policy: as many as its faults are listed for a
@@ -62,52 +55,6 @@ class _Asked:
         self.machine, self.question, self.judged, self.route = machine, question, judged, route
 
 
-class _Compiled:
-    """The questions that were compiled with the catalogue, where there are any."""
-
-    def __init__(self, catalogue: Catalogue, today: str) -> None:
-        self._catalogue, self._today = catalogue, today
-
-    @cached_property
-    def _questions(self) -> Questions | None:
-        """Opened when the first is asked for."""
-        from ..advice.compiled import Questions
-
-        return Questions.open(self._catalogue, Workload(), Machine())
-
-    def question(self, understood: Understood, kind: str) -> Question | None:
-        """That of a shipped model as it is named, on machines without its files whose processors
-        lay weights out so; None where it is not at hand.
-        """
-        from ..advice.compiled import leaves_needs
-
-        spec, workload = understood.spec, understood.workload
-        if not leaves_needs(workload) or self._questions is None or not self._ships(spec):
-            return None
-        question = self._questions.question(spec.id, workload, kind)
-        if question is None or question.needs is None:
-            return None
-        if question.in_turn and understood.is_one_file:
-            return None
-        return question.replace(spec=spec)
-
-    def takes_alike(self, id: str, kind: str, other: str) -> bool:
-        """Whether a model whose question is at hand takes the same on two kinds of processor."""
-        return self._questions is not None and self._questions.takes_alike(id, kind, other)
-
-    def is_offered(self, spec: ModelSpec) -> bool | None:
-        """Whether an API offers a model that a machine rules out, with nothing asked of license and
-        context; None where that is not at hand.
-        """
-        if self._questions is None or spec.origin != self._catalogue.spec(spec.id).origin:
-            return None
-        return self._questions.offered(spec, True, {}, Workload(), self._today)
-
-    def _ships(self, spec: ModelSpec) -> bool:
-        """Whether it is a model of the catalogue, with no file that a name tells."""
-        return spec.id in self._catalogue and spec is self._catalogue.spec(spec.id)
-
-
 class _Distinct:
     """What is asked of one model, the same object where the same is asked."""
 
@@ -115,16 +62,10 @@ class _Distinct:
         self,
         ask: Callable[[Machine], Question],
         catalogue: Catalogue,
-        understood: Understood,
-        compiled: _Compiled | None,
     ) -> None:
-        """`compiled` may have them at hand; None where it has none that is asked so."""
         self.ask, self._catalogue = ask, catalogue
-        self._understood, self._compiled = understood, compiled
         self._questions: list[Question] = []
         self._of_kind: dict[str, Question] = {}
-        # those of them that were compiled
-        self._at_hand: dict[str, Question] = {}
 
     def shared(self, question: Question) -> Question:
         """The same one that was asked before, where there is one."""
@@ -147,21 +88,8 @@ class _Distinct:
         if self._questions:
             kind = kind_for(self._questions[0].workload.format, kind)
         if kind not in self._of_kind:
-            self._of_kind[kind] = self._compiled_for(kind) or self._laid_out_by(kind)
+            self._of_kind[kind] = self._laid_out_by(kind)
         return self._of_kind[kind]
-
-    def _compiled_for(self, kind: str) -> Question | None:
-        """None where it is not at hand."""
-        if self._compiled is None:
-            return None
-        for other, question in self._at_hand.items():
-            if self._compiled.takes_alike(self._understood.spec.id, other, kind):
-                return question
-        compiled = self._compiled.question(self._understood, kind)
-        if compiled is not None:
-            self._at_hand[kind] = compiled
-            self._questions.append(compiled)
-        return compiled
 
     def _laid_out_by(self, kind: str) -> Question:
         machine = Machine(instruction_sets=KINDS[kind], accelerators=(), models_present=())
@@ -196,7 +124,6 @@ class FleetJudge:
         self._asked: dict[object, _Asked] = {}
         # what is asked of a model, by the workload and whether its program is required
         self._distinct: dict[object, _Distinct] = {}
-        self._compiled = _Compiled(catalogue, today)
 
     def verdict(self, model: Beside, machine: Machine) -> Verdict:
         """What `check_with` finds of one model on one machine, and its route: without offers,
@@ -329,8 +256,7 @@ class FleetJudge:
         if distinct is None:
             if len(self._distinct) >= _MOST_DISTINCT:
                 self._distinct.clear()
-            compiled = None if requires_runtime else self._compiled
-            distinct = _Distinct(ask, self._catalogue, understood, compiled)
+            distinct = _Distinct(ask, self._catalogue)
             self._distinct[key] = distinct
         return distinct
 
@@ -393,10 +319,6 @@ class FleetJudge:
         """
         spec, workload, wishes = question.spec, question.workload, _wishes(asked)
         tokens = workload.context_tokens if question.context_asked else None
-        if tokens is None and is_met and (workload.task, wishes) == ("generate", _NO_WISHES):
-            is_offered = self._compiled.is_offered(spec)
-            if is_offered is not None:
-                return is_offered
         context = -1 if tokens is None else tokens
         key = spec.id, spec.origin, wishes, workload.task, is_met
         longest, too_long = self._served.get(key, (-2, inf))

@@ -180,9 +180,8 @@ def _judged(
     if not (instead and question.workload.task == "finetune" and machine.accelerators):
         return judged
     from ..advice.training import with_ways_to_cards
-    from ..verdict.defaults import Asker
 
-    return with_ways_to_cards(question, asked, judged, Asker(catalogue, machine))
+    return with_ways_to_cards(question, asked, judged, catalogue, machine)
 
 
 def _beside(
@@ -234,9 +233,8 @@ def _on_cards_instead(
     if not is_text or not judged.fits or not lies_beside_cards(judged.needs, machine):
         return None
     from ..advice.alternatives import on_cards_instead
-    from ..verdict.defaults import Asker
 
-    return on_cards_instead(question, asked, judged, Asker(catalogue, machine))
+    return on_cards_instead(question, asked, judged, catalogue, machine)
 
 
 # the fields of `_with_what_else`
@@ -294,15 +292,9 @@ def _others(
     if judged.fits and question.spec.availability is None:
         return (), ()
     from ..advice.alternatives import alternatives, open_alternatives
-    from ..verdict.defaults import Asker
 
-    asker = Asker(catalogue, machine)
-    if not judged.fits:
-        from ..advice.compiled import ReadyAsker
-
-        asker = ReadyAsker(catalogue, machine)
-    others = alternatives(question, asked, judged, asker)
-    return others, open_alternatives(question.spec, asked, asker)
+    others = alternatives(question, asked, judged, catalogue, machine)
+    return others, open_alternatives(question.spec, asked, catalogue, machine)
 
 
 def _notes(

@@ -49,6 +49,10 @@ _TYPED = {
 }
 
 
+def _reopened(extra: Sequence[str], shipped: str) -> Catalogue:
+    return Catalogue.open(extra, shipped=shipped)
+
+
 class Catalogue:
     """The specs of one shipped folder and of a user's folders; made by `open`. Reads files,
     never writes one.
@@ -85,6 +89,10 @@ class Catalogue:
         )
         catalogue._read_own()
         return catalogue
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # what is open cannot be sent to another process, which opens it anew
+        return _reopened, ([folder.path for folder in self._folders[-2::-1]], self.folder)
 
     def _read_own(self) -> None:
         problems: list[Problem] = []

@@ -177,20 +177,6 @@ def _of_long_prompts(offer: Offer, limit: int) -> Offer:
     )
 
 
-def end_days(path: str) -> tuple[str, ...]:
-    """The days on which some offer of the file at `path` ends, sorted. Raises `SpecError` for a
-    damaged line.
-    """
-    lines = _parsed(path, *_state(path))[0].split(b"\n")
-    days = {
-        offer.get("ends")
-        for number, line in enumerate(lines[1:], 2)
-        if line
-        for offer in _object(path, number, line).get("offers", ())
-    }
-    return tuple(sorted(day for day in days if day))
-
-
 def _offer(
     path: str, number: int, model_id: str, days: Mapping[str, str], today: str, item: object
 ) -> Offer | None:

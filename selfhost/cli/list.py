@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..catalogue.spec_values import MODALITIES, OPENNESS, USES
-from ..core.errors import InputError, SpecError, in_one_line
+from ..core.errors import SpecError
 from ..verdict.route import Route
 from .arguments import (
     Parser,
@@ -24,17 +24,12 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Sequence
 
-    from ..advice.compiled import Questions
     from ..advice.listing import Listing
-    from ..advice.ranking import Counts
     from ..catalogue.index import Catalogue
-    from ..catalogue.outlines import Outline
-    from ..core.errors import WorkloadError
     from ..core.workload import Workload
     from ..machine.record import Machine
-    from ..reports.layout import Document
     from ..verdict.record import Answer
 
 
@@ -114,188 +109,112 @@ def run(words: list[str]) -> int:
     workload = workload_of(options)
     machine = one_machine(options)
     glancing = begun_glance(options, [machine])
-    from ..advice.compiled import Questions
-    from ..advice.listing import refusals
-    from ..advice.ranking import count_rows
+    from ..answers.list_notes import list_notes
     from ..catalogue.opened import open_catalogue
 
     catalogue = open_catalogue(options.specs)
     if options.family is not None:
-        _known_family(options.family, catalogue)
-
-    # neither what is compiled nor which of it counts here depends on the memory's bandwidth
-    ready = Questions.open(catalogue, workload, machine)
+        _check_family(options.family, catalogue)
     if glancing is not None:
         machine = glancing.seen()
-    listing, ids = _judged(options, catalogue, workload, machine, ready)
-    rows, counts = list(listing.answers), listing.counts
-    refused: Mapping[str, WorkloadError] = {}
-    if ids is not None:
-        absent = {*ids}.difference(row.model.id for row in rows)
-        refused = refusals(catalogue, sorted(absent), workload, machine)
-    if not _is_plain(options):
-        rows = _sorted([row for row in rows if _matches(row, options)], options.sort)
-        counts = count_rows(rows)
-    notes = *options.notes, *_on_options(workload, machine, catalogue, rows, refused)
+    ids = _chosen(options, catalogue)
+    listing = _listed(options, catalogue, workload, machine, ids)
+    notes = (
+        *options.notes,
+        *list_notes(listing, workload, machine, catalogue, named=ids is not None),
+    )
     # the document has them already
     options.notes = ()
     if options.format == "json":
         from ..reports import json
 
-        deliver(options, json.dumps(json.listing(rows, machine, listing, notes=notes)))
+        document = json.listing(listing.answers, machine, listing, notes=notes)
+        deliver(options, json.dumps(document))
     elif options.format == "html":
-        deliver(options, _page(rows, machine, catalogue, workload, listing.ruled_out, notes))
+        deliver(options, _page(listing, machine, catalogue, workload, notes))
     else:
-        near = () if counts.models or refused else _near(options.words, catalogue)
-        present(options, _document(options, rows, machine, listing, counts, near=near, notes=notes))
+        _present(options, listing, machine, catalogue, workload, notes)
     tell_left_aside(catalogue)
     return 0
 
 
-def _judged(
+def _listed(
     options: argparse.Namespace,
     catalogue: Catalogue,
     workload: Workload,
     machine: Machine,
-    ready: Questions | None,
-) -> tuple[Listing, list[str] | None]:
-    """The models judged, and the ids of those looked for; None where all are."""
-    from ..advice.listing import first_rows, judge_all
+    ids: Sequence[str] | None,
+) -> Listing:
+    """The models to show, in their order, with counts of all that pass the filters."""
+    from ..advice.listing import Lister, count_rows
     from ..reports.list_text import TOP
 
-    if _is_plain(options):
-        return first_rows(catalogue, workload, machine, options.top or TOP, ready), None
-    ids = _chosen(options, catalogue, ready) if _asks(options, _OF_MODELS) else None
     use, modality = _kinds_in(options.words, catalogue)
-    use = options.use or use
-    listing = judge_all(
-        catalogue, workload, machine, ready=ready, use=use, modality=modality, ids=ids
-    )
-    return listing, ids
+    lister = Lister(catalogue, workload, machine, use=options.use or use, modality=modality)
+    is_whole = options.all or options.format != "text" or options.sort != "best"
+    if not (is_whole or options.route or options.max_size or (ids and len(ids) <= _FEW)):
+        only_running = not options.words
+        first = lister.first(options.top or TOP, ids, only_running=only_running)
+        if first.answers:
+            return first
+    # where nothing runs, how each fails tells what to change
+    listing = lister.all(ids, _processors())
+    rows = [row for row in listing.answers if _matches(row, options)]
+    if options.sort != "best":
+        rows.sort(key=lambda row: _place(row, options.sort))
+    return listing.replace(answers=tuple(rows), counts=count_rows(rows))
 
 
-def _on_options(
-    workload: Workload,
+# so many models are all judged as soon as the first rows of them
+_FEW = 60
+
+
+def _processors() -> int:
+    """How many processes judge: as many as may run at once, up to eight."""
+    import os
+
+    has_affinity = hasattr(os, "sched_getaffinity")
+    return min(8, len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1)
+
+
+def _present(
+    options: argparse.Namespace,
+    listing: Listing,
     machine: Machine,
     catalogue: Catalogue,
-    rows: Sequence[Answer],
-    refused: Mapping[str, WorkloadError],
-) -> Iterator[str]:
-    """What the options say nothing of, or keep from being judged, and what to type instead."""
-    yield from _in_fewer_bits(workload, machine, catalogue)
-    yield from _without_cache_type(workload, rows, catalogue)
-    yield from _without_context(workload, rows)
-    if refused:
-        yield _not_as_asked(refused)
-
-
-def _in_fewer_bits(workload: Workload, machine: Machine, catalogue: Catalogue) -> Iterator[str]:
-    """How to list what fits accelerators in 4 bits, with a program that takes each model's own type
-    unless told. `check` answers for that type, so the list does.
-    """
-    if workload.runtime is None or workload.quantization is not None or not machine.accelerators:
-        return
-    runtime = catalogue.runtime(workload.runtime)
-    name = next((name for name, rule in runtime.quantizations.items() if "4bit" in rule.also), None)
-    if name is not None and "text" in runtime.modalities and workload.task == "generate":
-        yield (
-            f"{runtime.name} is judged with each model's own type: --quant {name} lists what fits"
-            " in 4 bits."
-        )
-
-
-def _without_cache_type(
-    workload: Workload, rows: Sequence[Answer], catalogue: Catalogue
-) -> Iterator[str]:
-    """Why nothing runs with a type of KV cache that the programs lack, and which have it. Nothing
-    where a model was judged with it, whatever became of that.
-    """
-    cache_type = workload.kv_cache_type
-    if cache_type in (None, "f16") or not rows or any(row.needs is not None for row in rows):
-        return
-    having = [
-        name
-        for name in catalogue.runtime_ids()
-        if cache_type in catalogue.runtime(name).kv_cache_types
-    ]
-    if workload.runtime not in having:
-        named = " or ".join(f"--runtime {name}" for name in having)
-        yield (
-            f"Nothing runs with a KV cache in {cache_type} because the programs judged lack it:"
-            f" {named} lists those that have it."
-        )
-
-
-def _without_context(workload: Workload, rows: Sequence[Answer]) -> Iterator[str]:
-    """That the context says nothing of some of these models."""
-    from ..verdict.findings import reads_context
-
-    if workload.context_tokens is None:
-        return
-    kinds = {row.model.modality for row in rows if not reads_context(row.model)}
-    if kinds:
-        named = ", ".join(sorted(kinds))
-        yield f"--context has no effect on models without a context of tokens ({named})."
-
-
-# names of models that a note lists
-_MOST_NAMED = 3
-
-
-def _not_as_asked(refused: Mapping[str, WorkloadError]) -> str:
-    """Which of the models looked for cannot be judged as asked, and why the first cannot."""
-    from ..core.workload import as_typed
-
-    first, *others = refused
-    listed = ", ".join((first, *others[: _MOST_NAMED - 1]))
-    more = f" and {len(refused) - _MOST_NAMED:,} more" if len(refused) > _MOST_NAMED else ""
-    shown = as_typed(refused[first])
-    assert isinstance(shown, InputError)
-    problem = shown.problems[0]
-    remedy = f" ({in_one_line(problem.remedy)})" if problem.remedy else ""
-    reason = f"{problem.key}: {problem.message}{remedy}"
-    whose = f"{first}: " if others else ""
-    return f"Cannot be judged as asked: {listed}{more}. {whose}{reason}"
-
-
-def _document(
-    options: argparse.Namespace,
-    rows: Sequence[Answer],
-    machine: Machine,
-    listing: Listing,
-    counts: Counts,
-    *,
-    near: Sequence[str],
+    workload: Workload,
     notes: Sequence[str],
-) -> Document:
+) -> None:
     """The list as text, as much of it as the terminal shows where nothing else was asked."""
+    from ..catalogue.searching import meant, words_typed
     from ..core.dates import utc_today
     from ..reports.list_text import TOP, list_document
 
+    near: tuple[str, ...] = ()
+    if not (listing.counts.models or listing.refused):
+        guesses = meant(words_typed(options.words, catalogue), catalogue)
+        near = tuple(f"`selfhost list {guess}`" for guess in guesses)
     to_terminal = options.output is None and options.top is None and not options.all
-    return list_document(
-        rows,
+    document = list_document(
+        listing,
         machine,
-        counts=counts,
-        ruled_out=listing.ruled_out,
-        why=listing.why,
+        workload,
         top=None if options.all else options.top or TOP,
         wide=options.wide,
         only_running=not (options.all or options.words or options.route),
         screen=screen() if to_terminal else None,
         near=near,
-        as_of=listing.as_of,
         today=utc_today(),
         notes=notes,
     )
+    present(options, document)
 
 
 def _page(
-    rows: Sequence[Answer],
+    listing: Listing,
     machine: Machine,
     catalogue: Catalogue,
     workload: Workload,
-    ruled_out: int,
     notes: Sequence[str],
 ) -> str:
     """The list as a web page."""
@@ -303,32 +222,15 @@ def _page(
     from ..core.dates import utc_today
     from ..reports.html import catalogue_page
 
-    today = utc_today()
+    rows, today = listing.answers, utc_today()
     offers = {
         row.model.id: offers_of(catalogue.offers_path, row.model.id, today=today) for row in rows
     }
     prices = {model_id: listed[0] for model_id, listed in offers.items() if listed}
-    beside_defaults = workload.options()
+    asked = workload.options()
     return catalogue_page(
-        rows, machine, prices, asked=beside_defaults, ruled_out=ruled_out, notes=notes
+        rows, machine, prices, asked=asked, ruled_out=listing.ruled_out, notes=notes
     )
-
-
-# filters of models, whatever the machine, and of answers
-_OF_MODELS = ("words", "family", "modality", "use", "openness")
-_OF_ANSWERS = ("route", "max_size")
-
-
-def _asks(options: argparse.Namespace, filters: Sequence[str]) -> bool:
-    """Whether one of these filters was given."""
-    return any(getattr(options, name) for name in filters)
-
-
-def _is_plain(options: argparse.Namespace) -> bool:
-    """Whether the text shows only the first of those that run, in the order of their ranking."""
-    is_filtered = _asks(options, (*_OF_MODELS, *_OF_ANSWERS))
-    is_text = options.format == "text" and not options.all
-    return is_text and options.sort == "best" and not is_filtered
 
 
 def _kinds_in(words: Sequence[str], catalogue: Catalogue) -> tuple[str | None, str | None]:
@@ -343,15 +245,21 @@ def _kinds_in(words: Sequence[str], catalogue: Catalogue) -> tuple[str | None, s
     return use_in(typed), modality_in(typed)
 
 
-def _chosen(
-    options: argparse.Namespace, catalogue: Catalogue, ready: Questions | None
-) -> list[str]:
-    """The ids of the models that pass every filter of models. One whose spec is faulty passes
-    none.
+def _chosen(options: argparse.Namespace, catalogue: Catalogue) -> list[str] | None:
+    """The ids of the models that pass every filter of models, None without a filter. One whose spec
+    is faulty passes none.
     """
+    if not any((options.words, options.family, options.modality, options.use, options.openness)):
+        return None
     outlines = filter(None, map(catalogue.outline, catalogue.ids()))
-    ids = [outline.id for outline in outlines if _passes(outline, options)]
-    if not _asks(options, ("words", "openness")):
+    ids = [
+        outline.id
+        for outline in outlines
+        if (options.family is None or _is_family(outline.family, options.family))
+        and options.modality in (None, outline.modality)
+        and (options.use is None or options.use in (outline.uses or ()))
+    ]
+    if not (options.words or options.openness):
         return ids
     from ..catalogue.searching import holds_words, words_typed
 
@@ -359,52 +267,24 @@ def _chosen(
     chosen = []
     for id in ids:
         try:
-            spec = (None if ready is None else ready.spec(id)) or catalogue.spec(id)
+            spec = catalogue.spec(id)
         except SpecError:
             continue
-        is_open = options.openness is None or spec.openness.weights == options.openness
+        is_open = options.openness in (None, spec.openness.weights)
         if is_open and (not words or holds_words(spec, words)):
             chosen.append(id)
     return chosen
 
 
-def _passes(outline: Outline, options: argparse.Namespace) -> bool:
-    """Whether the model passes the filters for which its outline is enough."""
-    return (
-        (options.family is None or _same(outline.family, options.family))
-        and (options.modality is None or outline.modality == options.modality)
-        and (options.use is None or options.use in (outline.uses or ()))
-    )
-
-
 def _matches(answer: Answer, options: argparse.Namespace) -> bool:
     """Whether the answer passes every filter of answers."""
-    return (options.route is None or answer.route == options.route) and (
-        options.max_size is None or _within(answer, options.max_size)
-    )
+    size = answer.needs.download_bytes if answer.needs is not None else None
+    is_small = options.max_size is None or (size is not None and size <= options.max_size)
+    return options.route in (None, answer.route) and is_small
 
 
-def _near(words: Sequence[str], catalogue: Catalogue) -> tuple[str, ...]:
-    """Commands for what the words most likely meant."""
-    from ..catalogue.searching import meant, words_typed
-
-    guesses = meant(words_typed(words, catalogue), catalogue)
-    return tuple(f"`selfhost list {guess}`" for guess in guesses)
-
-
-def _sorted(rows: list[Answer], order: str) -> list[Answer]:
-    """The rows by one column, the best first; `best` leaves the order of the ranking."""
-    if order == "best":
-        return rows
-
-    def place(row: Answer) -> tuple[bool, float | str]:
-        value = _of_column(row, order)
-        return value is None, 0 if value is None else value
-
-    return sorted(rows, key=place)
-
-
-def _of_column(row: Answer, order: str) -> float | str | None:
+def _place(row: Answer, column: str) -> tuple[bool, float | str]:
+    """The place of a row in the order of one column; what is not known comes last."""
     needs, pace = row.needs, row.speed.decode if row.speed is not None else None
     released = (row.model.released or "").replace("-", "").ljust(8, "0")
     values: dict[str, float | str | None] = {
@@ -412,40 +292,31 @@ def _of_column(row: Answer, order: str) -> float | str | None:
         "memory": needs.memory.high_bytes if needs is not None and needs.memory else None,
         "download": needs.download_bytes if needs is not None else None,
         "parameters": -(row.model.parameters.total or 0) or None,
-        "released": -int(released) if row.model.released else None,
+        "released": -int(released) or None,
         "name": row.model.id,
     }
-    return values[order]
+    value = values[column]
+    return value is None, 0 if value is None else value
 
 
-def _within(verdict: Answer, most: int) -> bool:
-    size = verdict.needs.download_bytes if verdict.needs else None
-    return size is not None and size <= most
-
-
-def _known_family(wanted: str, catalogue: Catalogue) -> None:
-    """`UsageError` with the nearest for a family that no model is of."""
+def _check_family(wanted: str, catalogue: Catalogue) -> None:
+    """Raises `UsageError` with the nearest for a family that no model is of."""
     from ..core.spelling import nearest
 
-    families = sorted(
-        {outline.family for outline in catalogue.outlines() if outline.family is not None}
+    families = sorted({outline.family for outline in catalogue.outlines() if outline.family})
+    if any(_is_family(family, wanted) for family in families):
+        return
+    guess = nearest(wanted, families)
+    remedy = "leave it out: `selfhost list` shows every model"
+    raise UsageError(
+        f"--family {wanted!r}: no model is of that family",
+        remedy=f"did you mean --family {guess}?" if guess else remedy,
+        nearest=(guess,) if guess else (),
     )
-    if not any(_same(family, wanted) for family in families):
-        guess = nearest(wanted, families)
-        remedy = (
-            f"did you mean --family {guess}?"
-            if guess
-            else "leave it out: `selfhost list` shows every model"
-        )
-        raise UsageError(
-            f"--family {wanted!r}: no model is of that family",
-            remedy=remedy,
-            nearest=(guess,) if guess else (),
-        )
 
 
-def _same(family: str | None, wanted: str) -> bool:
+def _is_family(family: str | None, wanted: str) -> bool:
     from ..core.spelling import canonical
 
-    own, typed = canonical(family or ""), canonical(wanted)
-    return own == typed or own.startswith(typed + "-")
+    name, typed = canonical(family or ""), canonical(wanted)
+    return name == typed or name.startswith(typed + "-")

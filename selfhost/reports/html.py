@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from .. import __version__
-from ..advice.ranking import count_rows
+from ..advice.listing import count_rows
 from ..catalogue.offers import Offer, provider_name
 from ..catalogue.spec import MODALITIES, ModelSpec
 from ..core import units

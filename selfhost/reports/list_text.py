@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ..advice.ranking import Counts, count_rows
+from ..advice.listing import Counts, Listing
 from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..core.workload import Workload
@@ -33,50 +33,44 @@ _SIGNS = {Route.LOCAL: "✓", Route.UNKNOWN: "?", Route.API: "✗", Route.NEITHE
 
 
 def list_document(
-    rows: Sequence[Answer],
+    listing: Listing,
     machine: Machine,
+    workload: Workload | None = None,
     *,
-    counts: Counts | None = None,
-    ruled_out: int = 0,
-    why: Mapping[str, str] | None = None,
     top: int | None = TOP,
     wide: bool = False,
     only_running: bool = True,
     screen: tuple[int, int] | None = None,
     near: Sequence[str] = (),
-    as_of: str | None = None,
     today: str | None = None,
     notes: Sequence[str] = (),
 ) -> Document:
     """How many run, then the first `top` of them in the order given, one line each.
 
-    `counts` is of all models, where `rows` are but the first of them. `top` None shows all.
-    `only_running` leaves out what does not run here. `wide` adds columns.
-    `ruled_out` models did not meet the conditions that were stated. `screen`, columns and lines of
-    a terminal: the empty lines are left out, then rows, until all can be seen at once; None for no
-    such limit. `near` are names like the words that no model has. `as_of` is the day of the
-    catalogue; where it is more than half a year before `today`, the last line says so. `notes` are
-    about how the machine's name was understood.
+    `top` None shows all. `only_running` leaves out what does not run here. `wide` adds columns.
+    `screen`, columns and lines of a terminal: the empty lines are left out, then rows, until all
+    can be seen at once; None for no such limit. `near` are names like the words that no model has.
+    Where the catalogue is more than half a year older than `today`, the last line says so. `notes`
+    are about how the machine's name was understood.
     """
-    aged = aged_words(as_of, today)
-    counts = counts or count_rows(rows)
+    aged = aged_words(listing.as_of, today)
+    counts, ruled_out = listing.counts, listing.ruled_out
     if not counts.models:
         return Document(blocks=(*_no_match(ruled_out, near, notes), *aged))
-    candidates, listed = list(rows), counts.models
-    if only_running:
-        candidates, listed = [row for row in rows if row.can_run], counts.running
-    workload = rows[0].workload if rows else Workload()
-    head: list[Block] = [say(summary(counts, machine, workload, ruled_out=ruled_out), hang=2)]
+    rows = [row for row in listing.answers if row.can_run or not only_running]
+    head: list[Block] = [
+        say(summary(counts, machine, workload or Workload(), ruled_out=ruled_out), hang=2)
+    ]
     if planned := planned_words(machine):
         head.append(say(planned))
     head += [say(note, hang=2) for note in notes]
 
     def document(shown: Sequence[Answer], gap: Sequence[Block]) -> Document:
-        table = [_table(shown, why or {}, wide=wide)] if shown else []
-        foot = _foot(shown, listed, counts.models, wide=wide, only=only_running)
+        table = [_table(shown, listing.why, wide=wide)] if shown else []
+        foot = _foot(len(shown), counts, wide=wide, only_running=only_running)
         return Document(blocks=(*head, *gap, *table, *gap, *foot, *aged))
 
-    shown = candidates if top is None else candidates[:top]
+    shown = rows if top is None else rows[:top]
     loose = document(shown, [BLANK])
     if screen is None or not shown or _lines_over(loose, screen) <= 0:
         return loose
@@ -103,19 +97,15 @@ def _no_match(ruled_out: int, near: Sequence[str], notes: Sequence[str]) -> Iter
     yield from (say(note, hang=2) for note in notes)
 
 
-def _foot(
-    shown: Sequence[Answer],
-    candidates: int,
-    all_rows: int,
-    *,
-    wide: bool,
-    only: bool,
-) -> list[Block]:
-    """How many of the `candidates` are shown, and how to see the others; nothing where none is."""
+def _foot(shown: int, counts: Counts, *, wide: bool, only_running: bool) -> list[Block]:
+    """How many of the candidates are shown, and how to see the others; nothing where none is."""
     if not shown:
         return []
-    hints = [f"{len(shown)} of {candidates:,}"]
-    if len(shown) < candidates or (only and candidates < all_rows):
+    candidates = counts.running if only_running else counts.models
+    # what was not judged is not counted: fewer may have room than run
+    is_about = only_running and counts.is_estimate
+    hints = [f"{shown} of {'about ' * is_about}{max(shown, candidates):,}"]
+    if shown < candidates or (only_running and candidates < counts.models):
         hints.append("all: --all")
     if not wide:
         hints.append("columns: --wide")
@@ -204,13 +194,19 @@ def _shares_of(row: Answer) -> str:
 
 
 def summary(counts: Counts, machine: Machine, workload: Workload, *, ruled_out: int = 0) -> str:
-    """How many run, how many of them slowly, and how many do not or are ruled out."""
+    """How many run, how many of them slowly, and how many do not or are ruled out; where not all
+    were judged, about how many have room.
+    """
     unit = "model" if counts.models == 1 else "models"
     room = f" ({memory})" if (memory := _room(machine, workload)) else ""
-    are = "runs" if counts.running == 1 else "run"
+    verb = "run" + "s" * (counts.running == 1)
+    if counts.is_estimate:
+        verb = "has room" if counts.running == 1 else "have room"
+    running = (
+        f"{'About ' * counts.is_estimate}{counts.running:,} of {counts.models:,} {unit} {verb}"
+    )
     parts = [
-        f"{counts.running:,} of {counts.models:,} {unit} {are}"
-        f" {on_machine(machine, short=True)}{room}"
+        f"{running} {on_machine(machine, short=True)}{room}"
         + (f", {counts.slow:,} likely too slow" if counts.slow else ""),
         f"{counts.unknown:,} unknown" if counts.unknown else "",
         f"{ruled_out:,} ruled out by your conditions" if ruled_out else "",

@@ -78,7 +78,7 @@ def of_plan(plan: Plan) -> str:
     """The least machine, and the smallest known ones that run the model."""
     rows = []
     if (least := plan.least) is not None:
-        card = _size(least.accelerator_bytes) if least.accelerator_required else ""
+        card = _size(least.accelerator.memory_bytes) if least.accelerator.required else ""
         rows.append(("the least", _size(least.memory_bytes), card, ""))
     rows += [
         (
@@ -91,7 +91,7 @@ def of_plan(plan: Plan) -> str:
     ]
     rows += [("not possible", finding.reason, finding.remedy or "", "") for finding in plan.reasons]
     title = (
-        f"{plan.model.name}: {len(plan.fitting)} of {len(plan.known)} known machines run it"
+        f"{plan.model.name}: {len(plan.fitting)} of {len(plan.machines)} known machines run it"
         f"{_shown_of(len(plan.fitting), _MOST_MACHINES)}"
     )
     return _table(title, ("machine", "RAM", "GPU", "tokens/s"), rows)

@@ -59,7 +59,9 @@ def plan_document(plan: Plan, *, verbose: bool = False, carry: str = "") -> Docu
         section(blocks, "Why not" if fails else "Not known, whatever the machine")
         for finding in plan.reasons:
             reason_blocks(blocks, finding.check, finding.reason, finding.remedy)
-    if plan.least is None and all(candidate.route is not Route.UNKNOWN for candidate in plan.known):
+    if plan.least is None and all(
+        candidate.route is not Route.UNKNOWN for candidate in plan.machines
+    ):
         command = f"selfhost check {plan.model.id}{plan.options}{carry}"
         blocks += [BLANK, say("An API that has it, or what runs instead:"), command_line(command)]
     if plan.fitting:
@@ -78,12 +80,12 @@ def _headline(plan: Plan) -> Paragraph:
     name = Span(text=plan.model.name, style="strong")
     least = plan.least
     if least is None:
-        is_open = any(candidate.route is Route.UNKNOWN for candidate in plan.known)
+        is_open = any(candidate.route is Route.UNKNOWN for candidate in plan.machines)
         sign, route = ("?", Route.UNKNOWN) if is_open else ("✗", Route.NEITHER)
         text = "CANNOT TELL" if is_open else "NO MACHINE"
         rest = " on which machine it runs" if is_open else " runs on no machine, however large"
         return line(Span(text=f"{sign} {text}", style=route), "  ", name, rest)
-    gpu = units.binary_at_least(least.accelerator_bytes)
+    gpu = units.binary_at_least(least.accelerator.memory_bytes)
     ram = units.binary_at_least(least.memory_bytes)
     where = f"on {ram} of RAM, or a GPU of {gpu}"
     if _needs_card(least):
@@ -104,21 +106,21 @@ def _headline(plan: Plan) -> Paragraph:
 
 def _is_open_in_ram(plan: Plan, least: Least) -> bool:
     """No bandwidth of RAM is known that reaches the wanted speed."""
-    is_known = least.bandwidth_bytes_per_second is not None and least.cores is not None
+    is_known = least.bandwidth_bytes_per_second is not None and least.cpu.cores is not None
     return bool(plan.workload.min_tokens_per_second) and not is_known and not _needs_card(least)
 
 
 def _needs_card(least: Least) -> bool:
     """A GPU with memory of its own is required."""
     unified = any(card.unified for card in least.machine.accelerators or ())
-    return least.accelerator_required and not unified
+    return least.accelerator.required and not unified
 
 
 def _count(plan: Plan) -> str:
     """How many known machines run it."""
-    of = f"of {len(plan.known)} known machines"
+    of = f"of {len(plan.machines)} known machines"
     if not plan.fitting:
-        is_open = any(candidate.route is Route.UNKNOWN for candidate in plan.known)
+        is_open = any(candidate.route is Route.UNKNOWN for candidate in plan.machines)
         if plan.least is None and not is_open:
             return ""
         return "no known machine runs it for sure" if is_open else f"none {of} runs it"
@@ -135,7 +137,7 @@ def _count(plan: Plan) -> str:
 
 def _is_slow_work(candidate: Known) -> bool:
     """It takes minutes to days for work that is no text."""
-    return candidate.pace is None and candidate.is_slow
+    return candidate.decode_tokens_per_second is None and candidate.is_slow
 
 
 def _is_told_slow(candidate: Known) -> bool:
@@ -155,7 +157,7 @@ def _asked(plan: Plan) -> str:
         method = f" by {workload.finetune_method}" if workload.finetune_method else ""
         parts.append(f"to {workload.task}{method}")
     if workload.min_tokens_per_second:
-        paces = [machine.speed for machine in plan.known if machine.speed is not None]
+        paces = [machine.speed for machine in plan.machines if machine.speed is not None]
         each = " each" if any(pace.each_of > 1 for pace in paces) else ""
         parts.append(f"at least {units.stated(workload.min_tokens_per_second)} tokens/s{each}")
     seconds = workload.seconds_to_download(plan.needs.download_bytes if plan.needs else None)
@@ -168,7 +170,7 @@ def _asked(plan: Plan) -> str:
 def _least(blocks: list[Block], plan: Plan, least: Least, *, verbose: bool) -> None:
     """The least machine, one line for each thing that has a price."""
     rows = [*_memory_rows(least), _disk_row(plan, least), *_pace(plan, least, verbose=verbose)]
-    if verbose or len(least.architectures) <= _FEW_ARCHITECTURES:
+    if verbose or len(least.cpu.architectures) <= _FEW_ARCHITECTURES:
         rows.append(_processor_row(least))
     cells = tuple(
         (Span(text=label), Span(text=figure, style="strong"), Span(text=why))
@@ -180,10 +182,10 @@ def _least(blocks: list[Block], plan: Plan, least: Least, *, verbose: bool) -> N
 
 def _memory_rows(least: Least) -> list[_Row]:
     system = _SYSTEM_NAMES.get(least.machine.system or "", "the system")
-    beside = least.memory_beside_accelerator_bytes
+    beside = least.accelerator.memory_beside_bytes
     ram_beside = "unknown RAM" if beside is None else f"{units.binary_at_least(beside)} of RAM"
     kept = f"{units.binary(least.reserve_bytes)} of it for {system} itself"
-    gpu = units.binary_at_least(least.accelerator_bytes)
+    gpu = units.binary_at_least(least.accelerator.memory_bytes)
     ram = units.binary_at_least(least.memory_bytes)
     if _needs_card(least):
         return [("GPU memory", gpu, _on_which_gpus(least)), ("RAM", ram, kept)]
@@ -194,17 +196,17 @@ def _memory_rows(least: Least) -> list[_Row]:
 def _on_which_gpus(least: Least) -> str:
     """How the runtime takes that little of a GPU, and what it takes of each of several."""
     how = "which the runtime needs"
-    if least.lean_option:
-        sure = units.binary_at_least(least.accelerator_sure_bytes)
-        how = f"likely with `{least.lean_option}`, {sure} for sure"
+    if least.accelerator.lean_option:
+        sure = units.binary_at_least(least.accelerator.sure_bytes)
+        how = f"likely with `{least.accelerator.lean_option}`, {sure} for sure"
     return f"on one GPU, {how}{_on_each(least)}"
 
 
 def _on_each(least: Least) -> str:
     """What each of several takes; "" where they cannot share it, or need not."""
-    if least.accelerator_parts is None:
+    if least.accelerator.parts is None:
         return ""
-    number, each = least.accelerator_parts
+    number, each = least.accelerator.parts
     return f"; or {units.binary_at_least(each)} on each of {number}"
 
 
@@ -218,14 +220,14 @@ def _disk_row(plan: Plan, least: Least) -> _Row:
 
 
 def _processor_row(least: Least) -> _Row:
-    sets = f"with {', '.join(least.instruction_sets)}" if least.instruction_sets else ""
+    sets = f"with {', '.join(least.cpu.instruction_sets)}" if least.cpu.instruction_sets else ""
     faster = (
-        f"well with {', '.join(least.recommended_instruction_sets)}"
-        if least.recommended_instruction_sets
+        f"well with {', '.join(least.cpu.recommended_instruction_sets)}"
+        if least.cpu.recommended_instruction_sets
         else ""
     )
     why = "; ".join(part for part in (sets, faster) if part)
-    names = " or ".join(least.architectures) or "any"
+    names = " or ".join(least.cpu.architectures) or "any"
     return "processor", names, f"{why} ({least.machine.architecture})" if why else ""
 
 
@@ -234,8 +236,8 @@ def _pace(plan: Plan, least: Least, *, verbose: bool) -> Iterable[_Row]:
     wanted = plan.workload.min_tokens_per_second
     if not wanted:
         return
-    if least.bandwidth_bytes_per_second is None or least.cores is None:
-        if not least.accelerator_required:
+    if least.bandwidth_bytes_per_second is None or least.cpu.cores is None:
+        if not least.accelerator.required:
             yield "bandwidth", "not known", f"of RAM that reaches {units.stated(wanted)} tokens/s"
         return
     sure, perhaps = least.bandwidth_bytes_per_second, least.bandwidth_perhaps_bytes_per_second
@@ -247,7 +249,7 @@ def _pace(plan: Plan, least: Least, *, verbose: bool) -> Iterable[_Row]:
     rate = f"{units.decimal_at_least(sure)}/s"
     how = f"; --set bandwidth={rate.replace(' ', '')}:measured" if verbose else ""
     yield "bandwidth", rate, f"of RAM, for {units.stated(wanted)} tokens/s without a GPU{less}{how}"
-    yield "cores", f"{least.cores:g}", "enough that memory bandwidth is the bottleneck"
+    yield "cores", f"{least.cpu.cores:g}", "enough that memory bandwidth is the bottleneck"
 
 
 def _known(blocks: list[Block], plan: Plan, verbose: bool) -> None:

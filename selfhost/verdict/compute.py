@@ -24,8 +24,6 @@ from .speed import MEASURED, PROMPT_SHARES
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from ..catalogue.spec import RuntimeSpec
 
 # operations for each byte a second of the memory, of GPUs whose name tells nothing: from 24 (Radeon
@@ -65,15 +63,6 @@ FLOAT32_LONGER = (1.0, 2.5, 8.0)
 # and in bfloat16 on a GPU or a processor without instructions for it: a guess
 WITHOUT_BFLOAT16 = (1.0, 2.0, 6.0)
 _LEAST_WITH_BFLOAT16 = (8, 0)
-
-
-def asked_of_cores(runtime: RuntimeSpec | None, quantization: str) -> tuple[Any, ...]:
-    """All of a program that its pace on a processor follows from, beside the machine and the work:
-    what is asked alike takes as long.
-    """
-    if runtime is None:
-        return (quantization,)
-    return quantization, runtime.default_threads, runtime.multiplies_rows, _computes_alike(runtime)
 
 
 def _computes_alike(runtime: RuntimeSpec) -> bool:

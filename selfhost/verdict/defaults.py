@@ -10,7 +10,7 @@ is data of the runtimes (`on_accelerators`, `preferred_from_accelerators`, `fine
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -22,15 +22,6 @@ from .judging import judge
 from .present import NO_FILES, NamedFiles
 from .question import architectures, ask, loads_by_tag
 from .record import Judged, Question
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
-
-    # by the id of a model and a type of its files the question, None where it is not at hand
-    AtHand = Callable[[str, str], Question | None]
 
 # what is made by several models that come one after the other, each a component
 _OF_PARTS = ("image", "video")
@@ -103,11 +94,10 @@ def first_in_turn(
     catalogue: Catalogue,
     machine: Machine,
     judged: Judged | None = None,
-    at_hand: AtHand | None = None,
 ) -> Question:
     """The question that `ask` gave for that workload, in the first of the types that are tried one
     after the other which runs on the machine; in the usual one, which comes last, where none does.
-    `judged` is it judged on the machine, where that was done; `at_hand` may have the others.
+    `judged` is it judged on the machine, where that was done.
     """
     if question.here is not None or not question.in_turn:
         return question
@@ -117,7 +107,7 @@ def first_in_turn(
         other = f"--quant {usual}"
         return question.replace(chosen=f"{why} `{other}` judges the usual one.")
     way = question
-    for way in ways_in_turn(question, workload, catalogue, machine, at_hand):
+    for way in ways_in_turn(question, workload, catalogue, machine):
         if judge(way, machine).fits:
             taken, other = way.workload.quantization, f"--quant {first}"
             why = f"{taken} rather than {first}, of which files are published, but which does not"
@@ -126,19 +116,13 @@ def first_in_turn(
 
 
 def ways_in_turn(
-    question: Question,
-    workload: Workload,
-    catalogue: Catalogue,
-    machine: Machine,
-    at_hand: AtHand | None = None,
+    question: Question, workload: Workload, catalogue: Catalogue, machine: Machine
 ) -> Iterator[Question]:
     """The question that `ask` gave for that workload, in each type that is tried after its own; the
     usual one comes last.
     """
     for name in question.in_turn:
-        way = at_hand(question.spec.id, name) if at_hand is not None else None
-        if way is None:
-            way = ask(question.spec, workload.replace(quantization=name), catalogue, machine)
+        way = ask(question.spec, workload.replace(quantization=name), catalogue, machine)
         yield way.replace(requires_runtime=question.requires_runtime)
 
 
@@ -215,47 +199,42 @@ def _memory_bytes(question: Question) -> float:
     return float("inf") if memory is None else memory.high_bytes
 
 
+def ask_as_listed(
+    spec: ModelSpec, workload: Workload, catalogue: Catalogue, machine: Machine
+) -> Question:
+    """As `ask`, with `from_a_list`: the route is that of `check`. Raises as `ask`."""
+    question = ask(spec, workload, catalogue, machine)
+    return from_a_list(question, workload, catalogue, machine)
+
+
 def from_a_list(
-    question: Question,
-    workload: Workload,
-    catalogue: Catalogue,
-    machine: Machine,
-    at_hand: AtHand | None = None,
+    question: Question, workload: Workload, catalogue: Catalogue, machine: Machine
 ) -> Question:
     """The question that `ask` gave for that workload; with the defaults that suit the machine best
-    where the route depends on them. `at_hand` may have the types that are tried one after another.
+    where the route depends on them.
     """
     if question.in_turn:
-        return first_in_turn(question, workload, catalogue, machine, at_hand=at_hand)
+        return first_in_turn(question, workload, catalogue, machine)
     if not follows_a_list(question.spec, workload):
         return question
     return _suited(question, workload, catalogue, machine, NO_FILES)
 
 
 def judge_for_machine(
-    question: Question,
-    workload: Workload,
-    catalogue: Catalogue,
-    machine: Machine,
-    at_hand: AtHand | None = None,
+    question: Question, workload: Workload, catalogue: Catalogue, machine: Machine
 ) -> tuple[Question, Judged]:
     """The question that `ask` gave for that workload with the defaults that suit the accelerators
-    best, as `ask_for_machine` gives it, judged. `at_hand`: as of `from_a_list`.
+    best, as `ask_for_machine` gives it, judged.
     """
-    return suit(question, judge(question, machine), workload, catalogue, machine, at_hand)
+    return suit(question, judge(question, machine), workload, catalogue, machine)
 
 
 def suit(
-    question: Question,
-    judged: Judged,
-    workload: Workload,
-    catalogue: Catalogue,
-    machine: Machine,
-    at_hand: AtHand | None = None,
+    question: Question, judged: Judged, workload: Workload, catalogue: Catalogue, machine: Machine
 ) -> tuple[Question, Judged]:
     """As `judge_for_machine`, of what was `judged` already."""
     if question.in_turn and not judged.fits:
-        question = first_in_turn(question, workload, catalogue, machine, judged, at_hand)
+        question = first_in_turn(question, workload, catalogue, machine, judged)
         judged = judge(question, machine)
     by_list = follows_a_list(question.spec, workload)
     if not (judged.fits or by_list):
@@ -263,38 +242,8 @@ def suit(
     # without accelerators nothing else that counts follows the machine, and specs are not read
     if not machine.accelerators and (judged.fits or not by_list):
         return question, judged
-    if by_list:
-        # what is compiled lacks what other ways take
-        question = ask(catalogue.spec(question.spec.id), workload, catalogue, machine)
     suited = _suited(question, workload, catalogue, machine, NO_FILES, judged)
     return suited, judged if suited is question else judge(suited, machine)
-
-
-class Asker:
-    """Asks of the models of one catalogue on one machine: the route is that of `check`.
-    `compiled.ReadyAsker` has most of the answers at hand.
-    """
-
-    def __init__(self, catalogue: Catalogue, machine: Machine) -> None:
-        self.catalogue = catalogue
-        self.machine = machine
-        # what others worked out of a model under a workload, to be worked out once
-        self.derived: dict[tuple[str, Workload], Any] = {}
-
-    def spec(self, id: str, workload: Workload) -> ModelSpec:
-        """The spec of that id, to be asked about under that workload. Raises as
-        `Catalogue.spec`.
-        """
-        return self.catalogue.spec(id)
-
-    def standings(self, workload: Workload) -> Mapping[str, Sequence[Any]]:
-        """By id the fields of `ranking.Standing`, of models for which they are at hand."""
-        return {}
-
-    def ask(self, spec: ModelSpec, workload: Workload) -> Question:
-        """As `ask`, of a spec that `spec` gave, with `from_a_list`."""
-        question = ask(spec, workload, self.catalogue, self.machine)
-        return from_a_list(question, workload, self.catalogue, self.machine)
 
 
 def tagged_runtime(

@@ -79,16 +79,6 @@ def here(
     )
 
 
-def may_be_here(runtime: RuntimeSpec, workload: Workload, machine: Machine) -> bool:
-    """Whether the machine holds files of any model of that format and quantization where that
-    runtime finds them.
-    """
-    return any(
-        _reached(model, runtime, machine) and _of_format(model, workload)
-        for model in machine.models_present or ()
-    )
-
-
 def unseen(machine: Machine, purpose: str) -> Unread | None:
     """Why models that lie where that runtime looks may have been missed; None where all were
     looked at.

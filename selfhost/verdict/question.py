@@ -489,7 +489,7 @@ class _Problems(list[Problem]):
         return isinstance(error, WorkloadError)
 
 
-def _with_canonical_license(workload: Workload, catalogue: Catalogue) -> Workload:
+def with_canonical_license(workload: Workload, catalogue: Catalogue) -> Workload:
     if workload.license is None:
         return workload
     from ..catalogue.licenses import canonical_expression
@@ -507,7 +507,7 @@ def _understood(
     runtime: RuntimeSpec | None = None
     quantization: str | None = None
     with problems:
-        workload = _with_canonical_license(workload, catalogue)
+        workload = with_canonical_license(workload, catalogue)
     with problems:
         runtime = _runtime(spec, workload, catalogue, formats)
     with problems:

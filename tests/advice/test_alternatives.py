@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 
+from helpers import report_samples as samples
 from helpers.machines import GIB, VM
 from selfhost import (
     Machine,
@@ -379,7 +380,7 @@ def test_with_a_stated_program_a_smaller_type_of_known_files_comes_first(
     assert finding is not None
     assert isinstance(finding.has, int)
     assert (first.memory_high_bytes or 0) - (first.host_bytes or 0) <= finding.has
-    row = plain(list_document([again], again.machine)).splitlines()[-3]
+    row = plain(list_document(samples.listed([again]), again.machine)).splitlines()[-3]
     text = plain(check_document([again]))
     # of what only likely fits the list has the likely figure, which `check` names
     likely = re.search(r"likely ([\d.]+ GiB): may not fit", text)

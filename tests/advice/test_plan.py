@@ -154,9 +154,9 @@ def test_the_least_gpu_is_what_check_accepts_and_one_byte_less_is_not(case: str)
     model, workload = CASES[case]
     least = least_of(model, workload)
     (card,) = least.machine.accelerators or ()
-    parts = [(1, least.accelerator_bytes)]
-    if least.accelerator_parts is not None:
-        parts.append(least.accelerator_parts)
+    parts = [(1, least.accelerator.memory_bytes)]
+    if least.accelerator.parts is not None:
+        parts.append(least.accelerator.parts)
     for number, size in parts:
         for missing in (0, 1):
             cards = (card.replace(memory_total_bytes=size - missing),) * number
@@ -202,7 +202,7 @@ def test_the_accelerator_holds_all_of_it_and_a_smaller_one_does_not(case: str) -
     """One with that much memory takes the whole model, beside the RAM that is named; with a byte less it does not."""
     model, workload = CASES[case]
     least = least_of(model, workload)
-    ram = least.memory_beside_accelerator_bytes
+    ram = least.accelerator.memory_beside_bytes
 
     def placed(size: int) -> Verdict:
         card = Accelerator(
@@ -216,12 +216,12 @@ def test_the_accelerator_holds_all_of_it_and_a_smaller_one_does_not(case: str) -
             ),
         )
 
-    whole = placed(least.accelerator_bytes)
+    whole = placed(least.accelerator.memory_bytes)
     assert whole.route is Route.LOCAL
     assert whole.needs is not None
     assert whole.needs.placement == "accelerator"
     # one byte less holds it only where the program is started to take less
-    fewer = placed(least.accelerator_bytes - 1)
+    fewer = placed(least.accelerator.memory_bytes - 1)
     finding = fewer.finding("accelerator")
     assert finding is not None
     assert fewer.route is not Route.LOCAL or finding.code == "accelerator-lean"
@@ -259,7 +259,7 @@ def test_a_speed_that_no_ram_reaches_has_no_bandwidth() -> None:
     """What cannot be had is not given a figure."""
     least = least_of("deepseek-v3", Workload(min_tokens_per_second=500))
     assert (
-        least.cores,
+        least.cpu.cores,
         least.bandwidth_bytes_per_second,
         least.bandwidth_perhaps_bytes_per_second,
     ) == (None, None, None)
@@ -272,16 +272,16 @@ def test_known_machines_fare_as_check_says(case: str) -> None:
     """Every profile's route is that of `check --machine`; those that run it come first, the smaller before the larger."""
     model, workload = CASES[case]
     plan = plan_of(model, workload)
-    assert {candidate.profile.name for candidate in plan.known} == {
+    assert {candidate.profile.name for candidate in plan.machines} == {
         profile.name for profile in all_profiles()
     }
     # every fifteenth of them is asked
-    for candidate in plan.known[::15]:
+    for candidate in plan.machines[::15]:
         route = check(model, workload, machine=candidate.profile.machine).route
         assert candidate.route is route
     fitting = plan.fitting
     assert fitting
-    assert plan.known[: len(fitting)] == fitting
+    assert plan.machines[: len(fitting)] == fitting
     sizes = [
         (candidate.profile.machine.memory_limit_bytes or 0)
         + sum(
@@ -374,7 +374,7 @@ def test_somebodys_own_needs_are_planned_for(tmp_path: Path) -> None:
     plan = make_plan(catalogue.spec("own"), Workload(), catalogue, all_profiles())
     assert plan.least is not None
     assert plan.least.memory_bytes - plan.least.reserve_bytes == 8 * GIB
-    assert (plan.exit_code, plan.least.architectures) == (0, ())
+    assert (plan.exit_code, plan.least.cpu.architectures) == (0, ())
 
 
 # ------------------------------------------------------------------ reports and the command line
@@ -464,10 +464,10 @@ def test_the_proposed_command_gives_the_pace_of_the_table(
     for candidate in plan(model).fitting[::20]:
         answer = run(capsys, *command, "--machine", candidate.name, "--format", "json")[1]
         speed = json.loads(answer)["speed"]
-        assert candidate.pace is not None
-        assert speed["decode"]["likely"] == pytest.approx(candidate.pace.likely, rel=0.01), (
-            candidate.name
-        )
+        assert candidate.decode_tokens_per_second is not None
+        assert speed["decode"]["likely"] == pytest.approx(
+            candidate.decode_tokens_per_second.likely, rel=0.01
+        ), candidate.name
 
 
 def test_a_quantization_in_the_name_is_planned_for(capsys: pytest.CaptureFixture[str]) -> None:
@@ -554,12 +554,15 @@ def test_no_machine_below_reading_speed_is_named_where_its_kind_has_a_faster_one
     read = {
         candidate.kind
         for candidate in planned.fitting
-        if candidate.pace is not None and candidate.pace.low >= 5
+        if candidate.decode_tokens_per_second is not None
+        and candidate.decode_tokens_per_second.low >= 5
     }
     assert {"cloud", "desktop"} <= read
     for candidate in shown:
-        assert candidate.pace is not None
-        assert candidate.pace.likely >= 5 or candidate.kind not in read, candidate.name
+        assert candidate.decode_tokens_per_second is not None
+        assert candidate.decode_tokens_per_second.likely >= 5 or candidate.kind not in read, (
+            candidate.name
+        )
 
 
 @pytest.mark.parametrize("model", ["mistral-7b", "qwen3-14b", "gpt2"])
@@ -607,12 +610,13 @@ def test_a_plan_counts_apart_what_runs_and_what_may() -> None:
     sure = [
         candidate
         for candidate in plan.fitting
-        if candidate.pace is not None and candidate.pace.low >= 10
+        if candidate.decode_tokens_per_second is not None
+        and candidate.decode_tokens_per_second.low >= 10
     ]
     shown = plain(plan_document(plan))
     assert 0 < len(sure) < len(plan.fitting)
     assert (
-        f"runs on {len(sure)} of {len(plan.known)} known machines, and may on {len(plan.fitting) - len(sure)} more"
+        f"runs on {len(sure)} of {len(plan.machines)} known machines, and may on {len(plan.fitting) - len(sure)} more"
         in shown
     )
     assert shown.rstrip().endswith(f"--machine {sure[0].profile.name}")
@@ -657,7 +661,7 @@ def test_what_only_servers_run_comes_with_what_runs_at_home() -> None:
             r"^No known (\w+) runs it(?: for sure)?\. On one of middle size, (\S+), (\S+) runs instead",
             note,
         )[0]
-        of_kind = [candidate for candidate in planned.known if candidate.kind == kind.lower()]
+        of_kind = [candidate for candidate in planned.machines if candidate.kind == kind.lower()]
         assert machine in {candidate.name for candidate in of_kind}
         assert not any(candidate.route is Route.LOCAL for candidate in of_kind)
         verdict = check(model, machine=machine)
@@ -679,8 +683,8 @@ def test_what_one_card_for_desktops_does_not_hold_is_planned_for_several() -> No
     model, workload = "llama-3.3-70b", Workload()
     planned = plan_of(model, workload)
     assert planned.least is not None
-    assert planned.least.accelerator_parts is not None
-    number, each_bytes = planned.least.accelerator_parts
+    assert planned.least.accelerator.parts is not None
+    number, each_bytes = planned.least.accelerator.parts
     assert number == 2
     assert 42.5e9 / 2 < each_bytes <= 24 * units.GIB
     for missing_bytes, place in ((0, "accelerator"), (units.GIB // 8, "split")):
@@ -697,7 +701,7 @@ def test_what_one_card_for_desktops_does_not_hold_is_planned_for_several() -> No
     shown = plain(plan_document(planned))
     assert f"{units.binary_at_least(each_bytes)} on each of 2" in " ".join(shown.split())
     assert "2 x 24.0 GiB" in rows_of(shown)["desktop-2x-rtx3090"]
-    assert plan_of("mistral-7b", Workload()).least.accelerator_parts is None  # type: ignore[union-attr]
+    assert plan_of("mistral-7b", Workload()).least.accelerator.parts is None  # type: ignore[union-attr]
 
 
 def test_cards_that_a_plan_names_for_training_hold_it_whoever_trains() -> None:
@@ -705,8 +709,8 @@ def test_cards_that_a_plan_names_for_training_hold_it_whoever_trains() -> None:
     workload = Workload(task="finetune", finetune_method="full")
     planned = plan_of("llama-3.1-8b", workload)
     assert planned.least is not None
-    assert planned.least.accelerator_parts is not None
-    number, each_bytes = planned.least.accelerator_parts
+    assert planned.least.accelerator.parts is not None
+    number, each_bytes = planned.least.accelerator.parts
     assert number * each_bytes > 16 * 8.03e9
     card = Accelerator(vendor="nvidia", name="A card", memory_total_bytes=each_bytes, unified=False)
     there = planned.least.machine.replace(
@@ -761,7 +765,7 @@ def test_pictures_are_planned_in_the_smallest_type_that_check_takes() -> None:
     # types that need a GPU do not hide that the model runs in RAM
     in_ram = plan("sd3.5-large")
     assert in_ram.least is not None
-    assert not in_ram.least.accelerator_required
+    assert not in_ram.least.accelerator.required
     assert any(note.startswith("nf4 in diffusers takes a GPU of") for note in in_ram.notes)
     assert plan("sdxl", Workload(quantization="float32")).workload.quantization == "float32"
 
@@ -794,14 +798,14 @@ def test_the_machine_that_is_proposed_has_a_pace_where_any_has(model: str) -> No
     planned = plan_of(model, Workload())
     shown = plain(plan_document(planned))
     proposed = shown.rpartition("--machine ")[2].strip()
-    candidate = {candidate.name: candidate.speed for candidate in planned.known}
+    candidate = {candidate.name: candidate.speed for candidate in planned.machines}
     assert candidate[proposed] is not None
     assert candidate[proposed].work is not None  # type: ignore[union-attr]
     assert next(iter(rows_of(shown))) == proposed
     shown_names = set(rows_of(shown))
     has_dash = any(
         each.speed is None or each.speed.work is None
-        for each in planned.known
+        for each in planned.machines
         if each.name in shown_names
     )
     assert ("how fast it is there is not known" in shown) == has_dash
@@ -822,5 +826,5 @@ def test_a_wanted_pace_changes_no_memory_of_cards(capsys: pytest.CaptureFixture[
 
 def test_a_need_stated_as_one_figure_does_not_say_what_ram_lies_beside_a_gpu() -> None:
     """Inkling's is its publisher's figure of the whole: no RAM beside the GPU would be a false fact."""
-    assert least_of("inkling", Workload()).memory_beside_accelerator_bytes is None
-    assert least_of("mistral-7b", Workload()).memory_beside_accelerator_bytes is not None
+    assert least_of("inkling", Workload()).accelerator.memory_beside_bytes is None
+    assert least_of("mistral-7b", Workload()).accelerator.memory_beside_bytes is not None

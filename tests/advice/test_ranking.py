@@ -11,8 +11,9 @@ import pytest
 from helpers.machines import USUAL
 from helpers.paths import RECORDS
 from selfhost import Machine, Workload, check, rank
-from selfhost.advice.listing import Listing, first_rows
-from selfhost.advice.ranking import Key, Standing, Standings, list_key, share_on
+from selfhost.advice.best_case import best_case
+from selfhost.advice.listing import Lister, Listing
+from selfhost.advice.ranking import Key, Order, Standing, Standings, share_on
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.cli.main import main
@@ -151,7 +152,7 @@ def test_what_people_buy_a_machine_for_stands_near_the_top(machine: str, packed:
     places = WELL_LIKED[machine]
     is_slow_for_large = machine in ("rtx 3060 12gb 32gb", "ryzen ai max 395 128gb")
     rows = 60 if is_slow_for_large else max(places.values())
-    listing = first_rows(catalogue, Workload(), machine_named(machine), rows)
+    listing = Lister(catalogue, Workload(), machine_named(machine)).first(rows)
     ids = [answer.model.id for answer in listing.answers]
     assert {model for model, place in places.items() if model not in ids[:place]} == set()
     if is_slow_for_large:
@@ -246,7 +247,7 @@ def test_no_model_that_leaves_nothing_free_is_proposed_first(packed: Path) -> No
     assert first.memory_high_bytes is not None
     assert first.memory_high_bytes <= 21 * GIB
     assert others
-    (best,) = first_rows(Catalogue.open(shipped=str(packed)), Workload(), machine, 1).answers
+    (best,) = Lister(Catalogue.open(shipped=str(packed)), Workload(), machine).first(1).answers
     assert best.needs is not None
     assert best.needs.memory is not None
     assert best.needs.memory.high_bytes <= 21 * GIB
@@ -257,7 +258,7 @@ def test_the_first_models_of_the_list_are_worth_an_evening(profile: str, packed:
     """The first five answer a chat, are not superseded, were made in the last two years, and are as fast as the least that is useful."""
     catalogue = Catalogue.open(shipped=str(packed))
     machine = load(profile).machine
-    listing = first_rows(catalogue, Workload(), machine, 5)
+    listing = Lister(catalogue, Workload(), machine).first(5)
     standings = Standings(catalogue)
     assert len(listing.answers) == 5
     for answer in listing.answers:
@@ -361,10 +362,10 @@ def test_an_auditable_model_in_place_of_gpt_4_follows_instructions() -> None:
 def test_of_embedders_one_of_half_a_minute_a_document_comes_after_one_of_a_second() -> None:
     """On a laptop without a GPU, where 1.5 billion parameters take ten seconds a document and more."""
     machine = load("laptop-ddr4-8gb").machine
-    standings = Standings.of_catalogue(open_catalogue())
+    order = Order(open_catalogue(), best_case(machine, Workload()))
 
     def place(model: str) -> Key:
-        return list_key(check(model, machine=machine), standings)
+        return order.key(check(model, machine=machine))
 
     assert place("embeddinggemma-300m") < place("jina-code-embeddings-1.5b")
     assert place("embeddinggemma-300m") < place("qwen3-vl-embedding-2b")

@@ -14,7 +14,6 @@ import pytest
 from helpers.machines import USUAL
 from helpers.paths import TESTS
 from selfhost import Machine, Verdict, Workload, check
-from selfhost.advice.compiled import Questions
 from selfhost.advice.steps import Steps, steps
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.opened import open_catalogue
@@ -37,12 +36,8 @@ def machine(name: str) -> Machine:
 def all_steps(name: str, folder: Path) -> dict[str, Steps]:
     """Of every sixth model, where it runs on that machine: each model is that of one machine."""
     catalogue, lines = Catalogue.open(shipped=str(folder)), {}
-    ready = Questions.open(catalogue, Workload(), machine(name))
-    assert ready is not None
     for spec_id in list(catalogue.ids())[USUAL.index(name) % 6 :: 6]:
-        question = ready.question(spec_id, Workload()) or ask(
-            catalogue.spec(spec_id), Workload(), catalogue, machine(name)
-        )
+        question = ask(catalogue.spec(spec_id), Workload(), catalogue, machine(name))
         judged = judge(question, machine(name))
         if judged.fits:
             lines[spec_id] = steps(question, judged, catalogue, machine(name))

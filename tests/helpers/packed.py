@@ -8,8 +8,6 @@ import shutil
 from pathlib import Path
 
 from helpers.paths import ROOT
-from selfhost.advice.compiled import QUESTIONS_FILE
-from selfhost.advice.compiling import compile_questions
 from selfhost.catalogue.index import INDEX_FILE, compile_index
 from selfhost.catalogue.offers import compile_offers
 from selfhost.core.parts import shipped_folder
@@ -37,7 +35,6 @@ def _compile(specs: Path) -> None:
     # of the checkout, of which the copy is: what is read of it is kept for the tests of this process
     checkout = shipped_folder()
     (specs / INDEX_FILE).write_bytes(compile_index(checkout))
-    (specs / QUESTIONS_FILE).write_bytes(compile_questions(checkout))
     offers = str(specs / "common" / "offers.jsonl")
     Path(compiled_path(offers)).write_bytes(compile_offers(offers))
     for name in COMPILED:

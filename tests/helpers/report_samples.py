@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from selfhost.advice.listing import Listing, count_rows
 from selfhost.catalogue.offers import Offer
 from selfhost.catalogue.quality import Quality
 from selfhost.catalogue.spec import (
@@ -677,3 +679,8 @@ def speech() -> Verdict:
 def every() -> tuple[Verdict, ...]:
     """One of each route, and the odd ones."""
     return local(), api(), closed(), neither(), unknown(), speech()
+
+
+def listed(verdicts: Sequence[Verdict], **fields: Any) -> Listing:
+    """A list of these, all of which were judged."""
+    return Listing(answers=tuple(verdicts), counts=count_rows(verdicts), **fields)

@@ -11,7 +11,7 @@ from pathlib import Path
 from helpers import report_samples as samples
 from helpers.goldens import Golden
 from selfhost import Machine, Workload
-from selfhost.advice.listing import judge_all
+from selfhost.advice.listing import Lister
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.offers import Offer, cheapest_first
 from selfhost.catalogue.spec import License
@@ -83,7 +83,7 @@ def test_every_model_has_a_row_of_its_own(packed: Path) -> None:
     """All of the catalogue is in the file itself, in the order given, with a heading for each column and each row."""
     machine = load("desktop-rtx4060-8gb").machine
     shipped = Catalogue.open(shipped=str(packed))
-    rows = judge_all(shipped, Workload(), machine, today="2026-06-01").answers
+    rows = Lister(shipped, Workload(), machine, today="2026-06-01").all().answers
     text = catalogue_page(rows, machine, {})
     made = Page(text)
     assert len(rows) > 350

@@ -61,7 +61,7 @@ def _documents() -> dict[str, Document]:
     }
     made["several"] = check_text.check_document(samples.every())
     made["several-verbose"] = check_text.check_document(samples.every(), verbose=True)
-    made["list"] = list_text.list_document(samples.every(), samples.LAPTOP)
+    made["list"] = list_text.list_document(samples.listed(samples.every()), samples.LAPTOP)
     made["show"] = show_text.show_document(
         samples.MISTRAL, samples.MISTRAL_SIZES, samples.offers(), samples.local()
     )
@@ -381,7 +381,7 @@ def test_a_conversion_without_a_known_repository_says_where_some_are() -> None:
 def test_a_list_counts_memory_as_check_does() -> None:
     """Of a planned 4 GiB the system keeps 1: the list says what is left for models, the figure that check holds them against."""
     machine = apply(samples.LAPTOP, ["memory=4GiB"])
-    shown = plain(list_text.list_document(samples.every(), machine))
+    shown = plain(list_text.list_document(samples.listed(samples.every()), machine))
     assert "3.00 GiB for models" in _words(shown)
     assert "4.00 GiB" not in shown
 
@@ -395,7 +395,7 @@ def test_a_list_is_headed_by_the_memory_that_its_ticks_rest_on() -> None:
         memory_limit_bytes=16 * gib,
         memory_available_bytes=9 * gib,
     )
-    told = _words(plain(list_text.list_document(samples.every(), machine)))
+    told = _words(plain(list_text.list_document(samples.listed(samples.every()), machine)))
     assert "15.0 GiB for models, 9.00 GiB free now" in told
 
 
@@ -719,7 +719,9 @@ def test_a_step_common_to_all_is_said_once() -> None:
 @pytest.mark.parametrize("width", [None, *WIDTHS])
 def test_a_list_keeps_model_and_route(width: int | None) -> None:
     """However narrow, every model that is listed has its id and the sign of its route."""
-    document = list_text.list_document(samples.every(), samples.LAPTOP, only_running=False)
+    document = list_text.list_document(
+        samples.listed(samples.every()), samples.LAPTOP, only_running=False
+    )
     shown = _words(plain(document, width))
     for verdict in samples.every():
         sign = {Route.LOCAL: "✓", Route.UNKNOWN: r"\?"}.get(verdict.route, "✗")
@@ -729,21 +731,26 @@ def test_a_list_keeps_model_and_route(width: int | None) -> None:
 def test_a_list_of_none_ends_with_how_many_run() -> None:
     """What --all shows is no help where nothing runs: the count is the answer."""
     rows = [row for row in samples.every() if not row.can_run]
-    shown = plain(list_text.list_document(rows, samples.LAPTOP))
+    shown = plain(list_text.list_document(samples.listed(rows), samples.LAPTOP))
     assert "0 of 0" not in shown
     assert "--wide" not in shown
 
 
 def test_a_list_has_what_runs_in_the_order_given() -> None:
     """The first screen is for choosing: models that run, the best first; how many do not is counted, and --all shows them."""
-    shown = plain(list_text.list_document(samples.every(), samples.LAPTOP), 80)
+    shown = plain(list_text.list_document(samples.listed(samples.every()), samples.LAPTOP), 80)
     listed = re.findall(r"^([✓✗?]) +(\S+)", shown, re.MULTILINE)
     assert listed == [("✓", verdict.model.id) for verdict in samples.every() if verdict.can_run]
     for part in ("2 of 6 models run here", "1 unknown", "--all"):
         assert part in _words(shown)
     many = (samples.local(),) * 30
-    assert plain(list_text.list_document(many, samples.LAPTOP), 80).count("✓") == 20
-    assert plain(list_text.list_document(many, samples.LAPTOP, top=None), 80).count("✓") == 30
+    assert plain(list_text.list_document(samples.listed(many), samples.LAPTOP), 80).count("✓") == 20
+    assert (
+        plain(list_text.list_document(samples.listed(many), samples.LAPTOP, top=None), 80).count(
+            "✓"
+        )
+        == 30
+    )
 
 
 @pytest.mark.parametrize(
@@ -756,10 +763,14 @@ def test_a_catalogue_older_than_half_a_year_says_so_in_the_last_line(
 ) -> None:
     """Half a year are 183 days; while it is young, nothing is printed, and one line when it is not."""
     day = "2026-11-21"
-    young = plain(list_text.list_document(samples.every(), samples.LAPTOP))
+    young = plain(list_text.list_document(samples.listed(samples.every()), samples.LAPTOP))
     documents = {
-        "list": list_text.list_document(samples.every(), samples.LAPTOP, as_of=day, today=today),
-        "no match": list_text.list_document((), samples.LAPTOP, as_of=day, today=today),
+        "list": list_text.list_document(
+            samples.listed(samples.every(), as_of=day), samples.LAPTOP, today=today
+        ),
+        "no match": list_text.list_document(
+            samples.listed((), as_of=day), samples.LAPTOP, today=today
+        ),
         "show": show_text.show_document(samples.local().model, as_of=day, today=today),
     }
     for document in documents.values():
@@ -772,23 +783,34 @@ def test_a_catalogue_older_than_half_a_year_says_so_in_the_last_line(
 
 def test_a_list_at_80_columns_has_what_decides() -> None:
     """Memory, speed, download and license fit at 80 columns, a line each model; columns leave rather than fold."""
-    shown = plain(list_text.list_document(samples.every(), samples.LAPTOP, only_running=False), 80)
+    shown = plain(
+        list_text.list_document(
+            samples.listed(samples.every()), samples.LAPTOP, only_running=False
+        ),
+        80,
+    )
     (row,) = (line for line in shown.splitlines() if line.startswith("✓  mistral-7b"))
     for part in ("4.93 GiB", "~8.5", "4.37 GB", "Apache-2.0"):
         assert part in row
     assert "closed" in shown
-    wide = plain(list_text.list_document(samples.every(), samples.LAPTOP, wide=True))
+    wide = plain(
+        list_text.list_document(samples.listed(samples.every()), samples.LAPTOP, wide=True)
+    )
     for part in ("7.25 B", "Q4_K_M", "7.0-10", "2024-05-22"):
         assert part in wide
     long = samples.local().replace(
         model=samples.MISTRAL.replace(license=License(id="LicenseRef-Of-Uncommon-Length" * 2))
     )
     for width in (80, 60):
-        narrow = plain(list_text.list_document((long, long), samples.LAPTOP), width).splitlines()
+        narrow = plain(
+            list_text.list_document(samples.listed((long, long)), samples.LAPTOP), width
+        ).splitlines()
         numbers = [number for number, line in enumerate(narrow) if line.startswith("✓")]
         assert numbers == [numbers[0], numbers[0] + 1]
-    assert "Of-Uncommon-Length" in plain(list_text.list_document((long,), samples.LAPTOP), 120)
-    assert "No model matches" in plain(list_text.list_document((), samples.LAPTOP))
+    assert "Of-Uncommon-Length" in plain(
+        list_text.list_document(samples.listed((long,)), samples.LAPTOP), 120
+    )
+    assert "No model matches" in plain(list_text.list_document(samples.listed(()), samples.LAPTOP))
 
 
 def test_show_tells_what_is_known_and_what_is_not() -> None:
@@ -892,7 +914,7 @@ def test_hostile_names_cannot_touch_the_terminal(name: str, width: int | None) -
     for document in (
         check_text.check_document([verdict], verbose=True),
         check_text.check_document([verdict, verdict]),
-        list_text.list_document([verdict], machine),
+        list_text.list_document(samples.listed([verdict]), machine),
         show_text.show_document(
             model,
             (samples.sized(name, 1, name, None, family=name, runtime=name, source=name),),
@@ -1166,7 +1188,7 @@ def test_what_a_ci_service_obeys_is_shown(text: str, shown: str) -> None:
 def test_a_list_fits_a_low_terminal(width: int, height: int) -> None:
     """Summary, rows, what is left out and the prompt are seen at once; the number of rows is told."""
     many = (samples.local(),) * 30
-    document = list_text.list_document(many, samples.LAPTOP, screen=(width, height))
+    document = list_text.list_document(samples.listed(many), samples.LAPTOP, screen=(width, height))
     shown = plain(document, width)
     assert len(shown.splitlines()) < height
     assert f"{shown.count('✓')} of 30" in shown
@@ -1191,7 +1213,9 @@ def test_list_tells_what_lies_on_the_gpu_and_what_in_ram() -> None:
     machine = load("desktop-rtx3060-12gb").machine
     names = ("qwen3-8b", "qwen3.6-35b-a3b", "ovis2-8b")
     rows = {name: check(name, machine=machine) for name in names}
-    shown = plain(list_text.list_document(list(rows.values()), machine, only_running=False))
+    shown = plain(
+        list_text.list_document(samples.listed(list(rows.values())), machine, only_running=False)
+    )
     cells = {
         line.split()[1]: line for line in shown.splitlines() if line.startswith(("✓", "?", "✗"))
     }
@@ -1233,7 +1257,7 @@ def test_a_list_of_one_other_kind_of_work_tells_its_pace() -> None:
 
     training = Workload(task="finetune")
     told = [check(id, training, machine="RTX 4090") for id in ("llama-3.2-1b", "qwen3-4b")]
-    shown = plain(list_text.list_document(told, machine_named("RTX 4090")))
+    shown = plain(list_text.list_document(samples.listed(told), machine_named("RTX 4090")))
     assert "trained tokens/s" in shown
     for line in shown.splitlines():
         if line.startswith("✓"):
@@ -1421,7 +1445,7 @@ def test_figures_of_several_kinds_of_work_each_say_their_unit() -> None:
     several = [check(model, machine="rtx 3060 12gb") for model in ("qwen3-8b", "bge-m3")]
     for shown in (
         plain(check_text.check_document(several)),
-        plain(list_text.list_document(several, several[0].machine)),
+        plain(list_text.list_document(samples.listed(several), several[0].machine)),
     ):
         (embedder,) = (row for row in shown.splitlines() if row.startswith("✓") and "bge-m3" in row)
         assert re.search(r"\d documents/s", embedder)

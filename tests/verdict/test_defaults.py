@@ -15,7 +15,7 @@ from selfhost.core.errors import SelfhostError
 from selfhost.machine.named import machine_named as named_machine
 from selfhost.machine.profiles import all_profiles, load
 from selfhost.machine.record import Disk, Machine, PresentModel
-from selfhost.verdict.defaults import Asker, ask_for_machine, follows_a_list
+from selfhost.verdict.defaults import ask_as_listed, ask_for_machine, follows_a_list
 from selfhost.verdict.judging import judge
 from selfhost.verdict.question import ask
 
@@ -346,12 +346,12 @@ def test_the_route_is_never_worse_than_that_of_the_models_own_default(part: int)
 def test_other_questions_of_the_same_model_have_the_route_of_check(
     machine: str, workload: Workload
 ) -> None:
-    """`list`, `plan` and what runs instead ask an Asker."""
+    """Other models that run instead are asked about with the first of their list that fits."""
     where = profile(machine)
-    asker = Asker(CATALOGUE, where)
     for id in ("sdxl-base-1.0", "flux.1-dev", "mistral-7b-instruct-v0.3", "qwen2.5-14b-instruct"):
         try:
-            listed = judge(asker.ask(asker.spec(id, workload), workload), where)
+            question = ask_as_listed(CATALOGUE.spec(id), workload, CATALOGUE, where)
+            listed = judge(question, where)
         except SelfhostError:
             continue
         best = route(workload, where, id, follows_machine=True)
