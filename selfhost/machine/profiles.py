@@ -10,7 +10,7 @@ import re
 from ..core import units
 from ..core.caching import cache, lru_cache
 from ..core.errors import MachineFileError, SelfhostError
-from ..core.parts import shipped_folder
+from ..core.tables import shipped_folder
 from ..core.records import Record, Unread
 from ..core.saying import differently, option
 from ..core.spelling import canonical

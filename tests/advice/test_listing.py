@@ -8,11 +8,9 @@ from pathlib import Path
 import pytest
 
 from selfhost import Machine, Workload
-from selfhost.advice.compiled import QUESTIONS_FILE
-from selfhost.advice.compiling import compile_questions
 from selfhost.advice.listing import Listing, first_rows, judge_all
 from selfhost.catalogue.index import Catalogue
-from selfhost.core.parts import shipped_folder
+from selfhost.core.tables import shipped_folder
 from selfhost.machine.record import Accelerator, Disk, PresentModel
 
 GIB = 2**30
@@ -49,7 +47,6 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
         shutil.copytree(Path(shipped_folder()) / sub, folder / sub)
     for name in MODELS:
         shutil.copy(Path(shipped_folder()) / f"{name}.toml", folder)
-    (folder / QUESTIONS_FILE).write_bytes(compile_questions(str(folder)))
     return Catalogue.open(shipped=str(folder))
 
 
