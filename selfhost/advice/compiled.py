@@ -6,6 +6,7 @@ from ..catalogue.index import Catalogue
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..verdict.defaults import Asker
+from ..verdict.record import Question
 
 TYPE_CHECKING = False
 
@@ -20,6 +21,16 @@ class Questions:
 
     @classmethod
     def open(cls, catalogue: Catalogue, workload: Workload, machine: Machine) -> Questions | None:
+        """None."""
+        return None
+
+    as_of: str | None
+
+    def question(self, id: str, workload: Workload, kind: str) -> Question | None:
+        """None."""
+        return None
+
+    def offered(self, *asked: Any) -> bool | None:
         """None."""
         return None
 

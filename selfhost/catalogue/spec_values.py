@@ -159,8 +159,7 @@ def size_in_bytes(table: Table, key: str) -> int | None:
 
 def texts(table: Table, key: str) -> dict[str, str]:
     """A table with free keys: sources and reasons."""
-    inner = table.table(key)
-    return {} if inner is None else inner.text_by_key()
+    return table.mapping(key, of=Table.text)
 
 
 def string_lists(table: Table, key: str) -> dict[str, tuple[str, ...]]:
