@@ -238,7 +238,7 @@ def read_architecture(table: Table, *, attention_untold: bool) -> Architecture:
 
 def _layer_parts(
     table: Table, blocks: Blocks, heads: int | None, width: int | None
-) -> dict[str, tuple[Any, ...]]:
+) -> dict[str, Any]:
     """What the layers have, by the key of the list that says so; a wrong line is left out."""
     attention, recurrent = table.tables("attention"), table.tables("recurrent")
     feed_forward = table.tables("feed_forward")

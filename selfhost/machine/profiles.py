@@ -10,10 +10,10 @@ import re
 from ..core import units
 from ..core.caching import cache, lru_cache
 from ..core.errors import MachineFileError, SelfhostError
-from ..core.tables import shipped_folder
 from ..core.records import Record, Unread
 from ..core.saying import differently, option
 from ..core.spelling import canonical
+from ..core.tables import shipped_folder
 from ..core.tomlfile import Document, Table
 from . import gpus
 from .changes import ARCHITECTURES, SYSTEMS, planned
