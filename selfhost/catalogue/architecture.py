@@ -74,30 +74,30 @@ class TensorGroup(Record):
     shape: tuple[int, ...]
 
 
+def _stated_layers(table: Table) -> int | None:
+    """The number of layers; None where it is missing or wrong."""
+    layers = table.values.get("layers")
+    return layers if isinstance(layers, int) and 1 <= layers <= MAX_LAYERS else None
+
+
 def _some_layers(table: Table, key: str) -> int | None:
     """A number of the model's layers, at most all of them."""
-    layers = table.values.get("layers")
-    most = layers if _is_depth(layers) else MAX_LAYERS
-    return table.integer(key, minimum=1, maximum=most)
+    return table.integer(key, minimum=1, maximum=_stated_layers(table) or MAX_LAYERS)
 
 
 def _layer_pattern(table: Table, key: str) -> str | None:
     """One letter for each layer."""
-    pattern, layers = table.string(key), table.values.get("layers")
+    pattern, layers = table.string(key), _stated_layers(table)
     if pattern is None:
         return None
     if any(letter.isdecimal() or letter in ": " for letter in pattern):
         message = "must have one letter for each layer, and no digit, colon or space"
         table.problem(key, message)
         return None
-    if _is_depth(layers) and len(pattern) != layers:
+    if layers is not None and len(pattern) != layers:
         table.problem(key, f"has {len(pattern):,} letters for {layers:,} layers")
         return None
     return pattern
-
-
-def _is_depth(layers: object) -> bool:
-    return type(layers) is int and 1 <= layers <= MAX_LAYERS
 
 
 class Architecture(Record):
