@@ -409,7 +409,7 @@ def package_files(source: str) -> dict[str, bytes]:
         for name, values in _Folder(os.path.join(source, sub)).values:
             contents[f"{sub}/{name}{STORED}"] = stored(values)
     offers = os.path.join(source, "common", "offers.jsonl")
-    contents[f"common/offers{STORED}"] = stored(stored_offers(offers))
+    contents[f"common/offers{STORED}"] = stored_offers(offers)
     return contents
 
 

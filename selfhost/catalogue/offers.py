@@ -8,12 +8,12 @@ offers of the sources are not taken over, and why. Only the line of the model as
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..core.caching import lru_cache
 from ..core.errors import Problem, SpecError
 from ..core.records import Record
-from ..core.tables import STORED, is_stored, read_stored, shipped_table
+from ..core.tables import STORED, is_stored, read_stored, shipped_table, stored, value_of
 from ..core.workload import INPUT_PER_OUTPUT_TOKEN
 
 TYPE_CHECKING = False
@@ -87,11 +87,10 @@ def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
 @lru_cache(maxsize=4096)
 def _offers_of(path: str, changed: int, size: int, model_id: str, today: str) -> tuple[Offer, ...]:
     days, rows = _snapshot(path, changed, size)
-    line, row = rows.get(model_id, (0, None))
-    if row is None:
+    if model_id not in rows:
         return ()
-    if isinstance(row, bytes):
-        row = _object(path, line, row)
+    line, content = rows[model_id]
+    row = _object(path, line, content)
     items = row.get("offers")
     if row.get("model") != model_id or not isinstance(items, list):
         raise _damaged(path, line, 'is not {"model": …, "offers": […]}')
@@ -248,8 +247,8 @@ def providers_by_model(path: str) -> Mapping[str, int]:
 @lru_cache(maxsize=2)
 def _counted_providers(path: str, changed: int, size: int) -> Mapping[str, int]:
     counts = {}
-    for model_id, (line, row) in _snapshot(path, changed, size)[1].items():
-        items = (_object(path, line, row) if isinstance(row, bytes) else row)["offers"]
+    for model_id, (line, content) in _snapshot(path, changed, size)[1].items():
+        items = _object(path, line, content)["offers"]
         counts[model_id] = len({item["provider"] for item in items} - {""})
     return counts
 
@@ -280,38 +279,44 @@ def _state(path: str) -> tuple[int, int]:
     return status.st_mtime_ns, status.st_size
 
 
-# the number of a model's line with its content, parsed or not, by the id
-_Rows = Mapping[str, "tuple[int, bytes | dict[str, Any]]"]
+# a line of a model by its id: its number, 0 in a package, and its content
+_Rows = Mapping[str, "tuple[int, bytes]"]
 
 
 @lru_cache(maxsize=2)
 def _snapshot(path: str, _changed: int, _size: int) -> tuple[Mapping[str, str], _Rows]:
-    """The days of the sources, and the lines. Only the line of a model asked for is parsed, but for
-    a package, where all are.
-    """
-    stored = path.removesuffix(".jsonl")
-    if is_stored(stored):
-        header, *values = read_stored(stored + STORED)
-        return _days(path, header), {row["model"]: (0, row) for row in values}
+    """The days of the sources, and the lines: only that of a model asked for is parsed."""
+    if is_stored(path.removesuffix(".jsonl")):
+        header, rows = read_stored(path.removesuffix(".jsonl") + STORED)
+        return _days(path, header), rows
     from ..core.reading import Unreadable, read_file
 
     try:
         lines = read_file(path, MAX_BYTES).split(b"\n")
     except Unreadable as error:
         raise _damaged(path, None, f"the price snapshot {error.reason}") from None
-    rows: dict[str, tuple[int, bytes | dict[str, Any]]] = {}
-    for number, line in enumerate(lines[1:], 2):
+    return _days(path, _object(path, 1, lines[0])), _by_model(lines[1:])
+
+
+def _by_model(lines: Sequence[bytes]) -> dict[str, tuple[int, bytes]]:
+    rows: dict[str, tuple[int, bytes]] = {}
+    for number, line in enumerate(lines, 2):
         model, quote, _ = line.removeprefix(b'{"model": "').partition(b'"')
         if quote:
             # of two lines of one model the first counts
             rows.setdefault(model.decode(errors="replace"), (number, line))
-    return _days(path, _object(path, 1, lines[0])), rows
+    return rows
 
 
-def stored_offers(path: str) -> list[dict[str, Any]]:
-    """The lines of the snapshot at `path`, as a package has them. Raises `SpecError`."""
+def stored_offers(path: str) -> bytes:
+    """The snapshot at `path` as a package has it. Raises `SpecError` for a damaged line."""
     with open(path, "rb") as file:
-        return [_object(path, number, line) for number, line in enumerate(file, 1) if line.strip()]
+        header, *lines = file.read().split(b"\n")
+    rows = {
+        model_id: (0, stored(_object(path, number, line)))
+        for model_id, (number, line) in _by_model(lines).items()
+    }
+    return stored((_object(path, 1, header), rows))
 
 
 def _days(path: str, header: Mapping[str, Any]) -> Mapping[str, str]:
@@ -341,6 +346,9 @@ def _is_date(value: object) -> bool:
 
 
 def _object(path: str, number: int, line: bytes) -> dict[str, Any]:
+    """What a line says, as JSON or, of number 0, as a package has it."""
+    if not number:
+        return dict(value_of(line))
     import json
 
     def constant(name: str) -> float:

@@ -65,15 +65,20 @@ def is_stored(path: str) -> bool:
 
 def read_stored(path: str, start: int = 0, size: int = -1) -> Any:
     """The value in a file that the build wrote, or at one place of it. Raises `SpecError`."""
-    from marshal import loads
-
     try:
         with open(path, "rb") as file:
             file.seek(start)
-            return loads(file.read(size))
+            return value_of(file.read(size))
     except (OSError, EOFError, ValueError, TypeError) as error:
         message, remedy = "cannot be read", "install selfhost-check again"
         raise SpecError([Problem(file=path, message=message, remedy=remedy)]) from error
+
+
+def value_of(content: bytes) -> Any:
+    """The value that `stored` wrote so."""
+    from marshal import loads
+
+    return loads(content)
 
 
 def stored(value: Any) -> bytes:
