@@ -195,19 +195,7 @@ class Architecture(Record):
 def read_architecture(table: Table, *, attention_untold: bool) -> Architecture:
     """`[architecture]`. `attention_untold`: the file says why it states no attention."""
     gguf, transformers = table.string("gguf"), table.string("transformers")
-    if "gguf" not in table and "transformers" not in table:
-        table.problem(
-            "gguf",
-            "is missing",
-            "write general.architecture of the GGUF file, or transformers = the model_type where no"
-            " GGUF exists",
-        )
-    elif "gguf" in table and "transformers" in table:
-        table.problem(
-            "transformers",
-            "stands beside gguf",
-            "keep gguf; transformers is for models that no GGUF file exists of",
-        )
+    _check_row(table)
     values = table.fields(Architecture)
     layers, mtp_layers = values["layers"], values["mtp_layers"]
     blocks = Blocks(layers=layers, pattern=values["layer_pattern"])
@@ -234,6 +222,22 @@ def read_architecture(table: Table, *, attention_untold: bool) -> Architecture:
             "leave it out where the publisher documents no longer context",
         )
     return architecture
+
+
+def _check_row(table: Table) -> None:
+    if "gguf" not in table and "transformers" not in table:
+        table.problem(
+            "gguf",
+            "is missing",
+            "write general.architecture of the GGUF file, or transformers = the model_type where no"
+            " GGUF exists",
+        )
+    elif "gguf" in table and "transformers" in table:
+        table.problem(
+            "transformers",
+            "stands beside gguf",
+            "keep gguf; transformers is for models that no GGUF file exists of",
+        )
 
 
 def _layer_parts(

@@ -245,25 +245,37 @@ def places(lists: Sequence[Sequence[Table]], blocks: Blocks) -> list[Places]:
     named = [_named_places(lines, blocks) for lines in lists]
     taken = {number for numbers in named for at in numbers for number in at or ()}
     rest = tuple(number for number in range(blocks.layers or 0) if number not in taken)
-    pairs = [pair for each in zip(lists, named, strict=True) for pair in zip(*each, strict=True)]
-    is_certain = blocks.layers is not None and all(at or "at" not in line for line, at in pairs)
+    is_certain = blocks.layers is not None and all(map(_are_right, lists, named))
     for lines, numbers in zip(lists, named, strict=True):
-        without = [index for index, line in enumerate(lines) if "at" not in line]
-        for index in without:
-            numbers[index] = rest
-            if index != without[0]:
-                lines[index].problem(
-                    None,
-                    "has no `at`, and neither has an earlier line",
-                    "only one line of a list takes the layers that are left",
-                )
-            elif is_certain and not rest and len(without) == 1:
-                lines[index].problem(
-                    None,
-                    "has no `at`, and no layer is left for it",
-                    "remove the line, or name its layers with at = …",
-                )
+        _give_rest(lines, numbers, rest, is_certain)
     return named
+
+
+def _are_right(lines: Sequence[Table], numbers: Places) -> bool:
+    return all(at or "at" not in line for line, at in zip(lines, numbers, strict=True))
+
+
+def _give_rest(
+    lines: Sequence[Table], numbers: Places, rest: tuple[int, ...], is_certain: bool
+) -> None:
+    """Put `rest` where a line has no `at`. That none is left is a fault where no other was
+    noted.
+    """
+    without = [index for index, line in enumerate(lines) if "at" not in line]
+    for index in without:
+        numbers[index] = rest
+    for index in without[1:]:
+        lines[index].problem(
+            None,
+            "has no `at`, and neither has an earlier line",
+            "only one line of a list takes the layers that are left",
+        )
+    if len(without) == 1 and is_certain and not rest:
+        lines[without[0]].problem(
+            None,
+            "has no `at`, and no layer is left for it",
+            "remove the line, or name its layers with at = …",
+        )
 
 
 def _named_places(lines: Sequence[Table], blocks: Blocks) -> Places:
@@ -295,47 +307,58 @@ def _named_places(lines: Sequence[Table], blocks: Blocks) -> Places:
 
 
 def _layers(line: Table, at: object, blocks: Blocks) -> tuple[int, ...] | None:
-    """`at` as layer numbers: `[3, 7]`, a slice `"3::4"` as Python slices the layers, or a letter of
-    the pattern. None where it is wrong.
-    """
-    layers = blocks.layers or 0
-    limit = layers + blocks.beyond
+    """`at` as layer numbers; None where it is wrong."""
     if isinstance(at, list):
-        wrong = [number for number in at if type(number) is not int or not 0 <= number < limit]
-        if at and not wrong and len(set(at)) == len(at):
-            return tuple(sorted(at))
-        what = f", not {kind_of(wrong[0])}" if wrong else ", each once"
-        line.problem("at", f"must list layer numbers from 0 to {limit - 1}{what}")
-        return None
-    parts = at.split(":") if isinstance(at, str) else []
-    if 2 <= len(parts) <= 3 and all(not part or _is_number(part) for part in parts):
-        start, stop, step = (int(part) if part else None for part in (*parts, "")[:3])
-        stop = layers if stop is None else stop
-        numbers = tuple(range(start or 0, stop, step or 1)) if step != 0 and stop <= limit else ()
-        if numbers:
-            return numbers
-        is_beyond = stop > limit or (start or 0) >= limit
-        line.problem(
-            "at",
-            f'"{at}" '
-            + (f"goes beyond the last layer, {limit - 1}" if is_beyond else "names no layer"),
-            "layers count from 0, and the stop of start:stop:step is not part of the slice",
-        )
-        return None
-    if isinstance(at, str) and len(at) == 1 and not (at.isdecimal() and not blocks.pattern):
+        return _listed(line, at, (blocks.layers or 0) + blocks.beyond)
+    if isinstance(at, str) and _is_slice(at):
+        return _slice(line, at, blocks)
+    if isinstance(at, str) and len(at) == 1 and (blocks.pattern or not at.isdecimal()):
         return _lettered(line, at, blocks.pattern)
-    is_layer = (type(at) is int and 0 <= at < limit) or (isinstance(at, str) and _is_number(at))
+    is_number = _is_number(str(at))
     line.problem(
         "at",
         'must be a slice such as ":3" or "3::4", a list of numbers or a letter of'
         f" layer_pattern, not {kind_of(at)}",
-        f"write at = [{at}]" if is_layer else None,
+        f"write at = [{at}]" if is_number else None,
+    )
+    return None
+
+
+def _listed(line: Table, at: list[Any], limit: int) -> tuple[int, ...] | None:
+    """`[3, 7]`: the numbers themselves."""
+    wrong = [number for number in at if type(number) is not int or not 0 <= number < limit]
+    if at and not wrong and len(set(at)) == len(at):
+        return tuple(sorted(at))
+    what = f", not {kind_of(wrong[0])}" if wrong else ", each once"
+    line.problem("at", f"must list layer numbers from 0 to {limit - 1}{what}")
+    return None
+
+
+def _slice(line: Table, at: str, blocks: Blocks) -> tuple[int, ...] | None:
+    """`":3"` or `"3::4"`: as Python slices the layers."""
+    layers = blocks.layers or 0
+    limit = layers + blocks.beyond
+    start_text, stop_text, step_text = (*at.split(":"), "")[:3]
+    start, stop, step = int(start_text or 0), int(stop_text or layers), int(step_text or 1)
+    is_beyond = start >= limit or stop > limit
+    if not is_beyond and start < stop and step:
+        return tuple(range(start, stop, step))
+    fault = f"goes beyond the last layer, {limit - 1}" if is_beyond else "names no layer"
+    line.problem(
+        "at",
+        f'"{at}" {fault}',
+        "layers count from 0, and the stop of start:stop:step is not part of the slice",
     )
     return None
 
 
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) <= 9
+
+
+def _is_slice(text: str) -> bool:
+    parts = text.split(":")
+    return len(parts) in (2, 3) and all(not part or _is_number(part) for part in parts)
 
 
 def _lettered(line: Table, letter: str, pattern: str | None) -> tuple[int, ...] | None:
