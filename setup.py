@@ -8,8 +8,6 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-# the packages whose TOML files, and prices, do not travel
-COMPILED = ("selfhost.specs", "selfhost.specs.common", "selfhost.specs.runtimes")
 
 
 class BuildWithIndex(build_py):
@@ -19,9 +17,8 @@ class BuildWithIndex(build_py):
 
     def find_data_files(self, package: str, src_dir: str) -> list[str]:
         files: list[str] = super().find_data_files(package, src_dir)
-        if self.editable_mode or package not in COMPILED:
-            return files
-        return [name for name in files if not name.endswith((".toml", ".jsonl"))]
+        is_left_out = package.startswith("selfhost.specs") and not self.editable_mode
+        return [name for name in files if not (is_left_out and name.endswith((".toml", ".jsonl")))]
 
     def run(self) -> None:
         if self.editable_mode:

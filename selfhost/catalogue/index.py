@@ -408,6 +408,7 @@ def package_files(source: str) -> dict[str, bytes]:
     for sub in ("common", "runtimes"):
         for name, values in _Folder(os.path.join(source, sub)).values:
             contents[f"{sub}/{name}{STORED}"] = stored(values)
+    contents[f"machines{STORED}"] = stored(dict(_Folder(os.path.join(source, "machines")).values))
     offers = os.path.join(source, "common", "offers.jsonl")
     contents[f"common/offers{STORED}"] = stored_offers(offers)
     return contents

@@ -51,6 +51,7 @@ def folder(tmp_path: Path) -> Path:
     shipped = tmp_path / "shipped"
     (shipped / "common").mkdir(parents=True)
     (shipped / "runtimes").mkdir()
+    (shipped / "machines").mkdir()
     (shipped / "common" / "offers.jsonl").write_text('{"schema": 1, "as_of": "2026-01-31"}\n')
     (shipped / "alpha-7b.toml").write_text(
         spec("alpha-7b", 'aliases = ["alpha"]', 'repository = "Maker/Alpha-7B"')

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 from pathlib import Path
 
 from helpers.paths import ROOT
@@ -32,7 +31,5 @@ def write_specs(checkout: Path, target: Path) -> None:
     """The specs of a checkout as `setup.py` packs them."""
     for sub in ("common", "runtimes"):
         (target / sub).mkdir(parents=True)
-    if (checkout / "machines").is_dir():
-        shutil.copytree(checkout / "machines", target / "machines")
     for name, content in package_files(str(checkout)).items():
         (target / name).write_bytes(content)
