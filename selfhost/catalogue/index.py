@@ -13,7 +13,16 @@ from ..core.caching import cached_property
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
 from ..core.reading import shown
 from ..core.spelling import canonical
-from ..core.tables import STORED, plain, read_stored, shipped_folder, stored, table_at
+from ..core.tables import (
+    STORED,
+    packed,
+    plain,
+    read_packed,
+    read_stored,
+    shipped_folder,
+    stored,
+    table_at,
+)
 from ..core.tomlfile import Document, shortened
 from .outlines import Outline, aliases_of, name_map, outline_of
 from .spec import ModelSpec, RuntimeSpec
@@ -357,7 +366,7 @@ class _Package(_Folder):
 
     def _document(self, id: str) -> Document:
         return Document(
-            self.file(id), read_stored(os.path.join(self.path, MODELS_FILE), *self.ids[id])
+            self.file(id), read_packed(os.path.join(self.path, MODELS_FILE), *self.ids[id])
         )
 
     @property
@@ -396,7 +405,7 @@ def package_files(source: str) -> dict[str, bytes]:
     folder = _Folder(source)
     models, places = bytearray(), {}
     for spec_id, values in folder.values:
-        content = stored(values)
+        content = packed(values)
         places[spec_id] = (len(models), len(content))
         models += content
     outlines = [[getattr(each, name) for name in Outline._fields] for each in folder.outlines]

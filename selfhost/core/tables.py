@@ -63,15 +63,30 @@ def is_stored(path: str) -> bool:
     return os.path.exists(path + STORED)
 
 
-def read_stored(path: str, start: int = 0, size: int = -1) -> Any:
-    """The value in a file that the build wrote, or at one place of it. Raises `SpecError`."""
+def read_stored(path: str) -> Any:
+    """The value in a file that the build wrote. Raises `SpecError`."""
+    try:
+        with open(path, "rb") as file:
+            return value_of(file.read())
+    except (OSError, EOFError, ValueError, TypeError) as error:
+        raise _damaged(path) from error
+
+
+def read_packed(path: str, start: int, size: int) -> Any:
+    """The value at one place of a file of `packed` ones. Raises `SpecError`."""
+    import zlib
+
     try:
         with open(path, "rb") as file:
             file.seek(start)
-            return value_of(file.read(size))
-    except (OSError, EOFError, ValueError, TypeError) as error:
-        message, remedy = "cannot be read", "install selfhost-check again"
-        raise SpecError([Problem(file=path, message=message, remedy=remedy)]) from error
+            return value_of(zlib.decompress(file.read(size)))
+    except (OSError, EOFError, ValueError, TypeError, zlib.error) as error:
+        raise _damaged(path) from error
+
+
+def _damaged(path: str) -> SpecError:
+    message, remedy = "cannot be read", "install selfhost-check again"
+    return SpecError([Problem(file=path, message=message, remedy=remedy)])
 
 
 def value_of(content: bytes) -> Any:
@@ -87,6 +102,13 @@ def stored(value: Any) -> bytes:
 
     # later versions of the format write down which objects are shared, which differs between builds
     return dumps(value, 2)
+
+
+def packed(value: Any) -> bytes:
+    """The value in a third of the space, for what is read one at a time."""
+    import zlib
+
+    return zlib.compress(stored(value), 9)
 
 
 def plain(value: Any) -> Any:
