@@ -449,8 +449,14 @@ class Table:
         """
         values: dict[str, Any] = {}
         for field, stated in kind._keys.items():
-            value = stated.read(self, stated.name or field, **stated.limits)
-            values[field] = stated.default if value is None else value
+            key = stated.name or field
+            if key in self.values or stated.is_required or stated.limits.get("required"):
+                value = stated.read(self, key, **stated.limits)
+                values[field] = stated.default if value is None else value
+            else:
+                # as are most of the 140 of a runtime
+                self._known[key] = None
+                values[field] = stated.default
         return values
 
     def record(
