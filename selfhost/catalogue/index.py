@@ -45,6 +45,10 @@ INDEX_FILE, MODELS_FILE, OUTLINES_FILE = (
 Names = Mapping[str, Mapping[str, str]]
 
 
+def _reopened(extra: Sequence[str], shipped: str) -> Catalogue:
+    return Catalogue.open(extra, shipped=shipped)
+
+
 class Catalogue:
     """The specs of one shipped folder and of a user's folders; made by `open`. Reads files,
     never writes one.
@@ -74,6 +78,10 @@ class Catalogue:
         return cls(
             _shipped(shipped or shipped_folder()), [_Folder(os.fspath(path)) for path in extra]
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # another process opens it anew
+        return _reopened, (self.own_folders, self.folder)
 
     def ids(self) -> tuple[str, ...]:
         """Every model's id, sorted."""
@@ -195,6 +203,11 @@ class Catalogue:
     def has_own(self) -> bool:
         """Whether there are folders of the user's beside the shipped one."""
         return len(self._folders) > 1
+
+    @property
+    def own_folders(self) -> tuple[str, ...]:
+        """The user's folders, as `open` takes them."""
+        return tuple(folder.path for folder in reversed(self._folders[:-1]))
 
     @property
     def own_faults(self) -> tuple[Problem, ...]:
