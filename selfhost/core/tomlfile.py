@@ -246,9 +246,10 @@ class Table:
         return None
 
     def _text_fault(
-        self, value: object, choices: Sequence[str] | None, remedy: str | None = None
+        self, key: str | None, value: object, choices: Sequence[str] | None = None
     ) -> Fault | None:
         if not isinstance(value, str):
+            remedy = None if key is None else f'write {key_name((key,))} = "…"'
             return f"must be a string, not {kind_of(value)}", remedy
         if choices is not None and value not in choices:
             guess = self.document.guess(value, choices)
@@ -283,16 +284,17 @@ class Table:
             remedy = f'write {key} = "{example or "…"}"' if required else without
             self.problem(key, "is empty", remedy)
             return None
-        fault = self._text_fault(value, choices, f'write {key_name((key,))} = "…"')
-        text: str | None = self._right(key, value, fault)
+        text: str | None = self._right(key, value, self._text_fault(key, value, choices))
         return text
 
     def text(self, key: str, *, required: bool = False) -> str | None:
         """A sentence for people: line breaks and runs of blanks become one blank."""
-        if isinstance(self.values.get(key), str):
-            words = {**self.values, key: " ".join(self.values[key].split())}
+        value = self.values.get(key)
+        if isinstance(value, str) and value.strip():
             self._known[key] = None
-            return Table(self.document, self.path, words).string(key)
+            words = " ".join(value.split())
+            text: str | None = self._right(key, words, self._text_fault(key, words))
+            return text
         return self.string(key, required=required)
 
     def integer(
@@ -398,7 +400,7 @@ class Table:
         def fault_of(value: object) -> Fault | None:
             if isinstance(value, str) and not value.strip():
                 return "is empty", None
-            return self._text_fault(value, choices)
+            return self._text_fault(None, value, choices)
 
         return tuple(self._each(key, values, fault_of))
 
