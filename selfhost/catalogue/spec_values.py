@@ -164,8 +164,7 @@ def texts(table: Table, key: str) -> dict[str, str]:
 
 def string_lists(table: Table, key: str) -> dict[str, tuple[str, ...]]:
     """A table with free keys, each with a list of strings."""
-    inner = table.table(key)
-    return {} if inner is None else {word: inner.strings(word) for word in inner.values}
+    return table.mapping(key, of=Table.strings)
 
 
 def types_apart(parent: Table, key: str, *, types: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
