@@ -7,9 +7,9 @@ import gc
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, NoReturn
 
 import pytest
 from hypothesis import settings
@@ -18,7 +18,7 @@ from helpers.goldens import Golden
 from helpers.packed import pack
 from selfhost.catalogue import index
 from selfhost.core import dates
-from selfhost.core.parts import shipped_folder
+from selfhost.core.tables import shipped_folder
 
 # a slow machine is no fault of the code; each run draws other examples, and most laws that say how
 # many they need take 40 to 80
@@ -31,58 +31,17 @@ for _finder in sys.meta_path:
     getattr(_finder, "_must_rewrite", set()).discard("selfhost")
 
 _SHIPPED = shipped_folder()
+_read_folder = index._shipped
 
 
-def _copied(value: Any) -> Any:
-    """With containers of its own, so that no test finds what another has changed; `deepcopy` takes
-    several times as long.
-    """
-    if isinstance(value, dict):
-        return {key: _copied(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)([_copied(part) for part in value])
-    return value
+@cache
+def _checkout() -> index._Folder:
+    return _read_folder(_SHIPPED)
 
 
-def _once(name: str) -> None:
-    """Read each of the checkout's own specs, runtimes and common files once a process.
-
-    A wheel has an index for that; a checkout has none, and each test would parse them again. No test
-    changes these files; the folders that tests make are read as ever.
-    """
-    read = getattr(index._Folder, name)
-    answers: dict[tuple[str, ...], Any] = {}
-
-    def answer(folder: index._Folder, *key: str) -> Any:
-        if folder.path != _SHIPPED:
-            return read(folder, *key)
-        if key not in answers:
-            answers[key] = read(folder, *key)
-        return _copied(answers[key]) if name == "values" else answers[key]
-
-    setattr(index._Folder, name, answer)
-
-
-def _list_once() -> None:
-    """List the checkout's own specs once a process: tests open the catalogue thousands of times."""
-    read = index._listed
-    answers: dict[tuple[str, ...], dict[str, tuple[str, ...]]] = {}
-
-    def answer(path: str, subfolders: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        if path != _SHIPPED:
-            return read(path, subfolders)
-        key = tuple(subfolders)
-        if key not in answers:
-            answers[key] = read(path, subfolders)
-        return dict(answers[key])
-
-    index._listed = answer
-
-
-_list_once()
-# before tests are collected, for some are made from the catalogue
-for _name in ("spec", "runtime", "values", "names", "spellings", "outlines"):
-    _once(_name)
+# Read the checkout's own specs once a process: each test would parse them again. No test changes
+# these files; the folders that tests make are read as ever.
+index._shipped = lambda path: _checkout() if path == _SHIPPED else _read_folder(path)
 
 
 # what takes longest comes first: begun last, one process would work and the others wait
@@ -167,7 +126,7 @@ def golden(request: pytest.FixtureRequest) -> Golden:
 
 @pytest.fixture(scope="session")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder to start the program from, with all that a package compiles."""
+    """The folder to start the program from, as a package has it."""
     return pack(tmp_path_factory.getbasetemp())
 
 
@@ -188,9 +147,8 @@ def few_listed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def source_environment(installation: Path) -> dict[str, str]:
-    """Environment for child processes: this checkout's modules beside compiled specs, as users have
-    them; without these each reads all specs, three quarters of the time of a short command. What they
-    import is compiled once.
+    """Environment for child processes: this checkout's modules beside packed specs, as users have
+    them. What they import is compiled once.
     """
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     # not those of the folder they start in, the checkout itself

@@ -426,7 +426,6 @@ def test_a_check_loads_what_it_needs() -> None:
         "verdict.speech",
         "verdict.pictures",
         "cli.full_parser",
-        "core.installed",
         "needs.llamacpp.mixes",
         # of accelerators, of experts, of architectures without a graph
         "verdict.placement",

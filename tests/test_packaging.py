@@ -17,9 +17,7 @@ from typing import Any
 import pytest
 
 from helpers.paths import ROOT
-from selfhost.catalogue.index import INDEX_FILE, compile_index
-from selfhost.catalogue.offers import compile_offers
-from selfhost.core.tables import COMPILED, compile_table, compiled_path
+from selfhost.catalogue.index import INDEX_FILE, package_files
 
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
 
@@ -95,7 +93,7 @@ def source_tree(folder: Path) -> dict[str, bytes]:
 
 
 # asked for by name below; of the other models every sixtieth is enough, for no file is packed by
-# its name, and what is compiled of all of them `test_compiled.py` and `test_index.py` hold
+# its name, and what is packed of all of them `test_index.py` holds
 ASKED = {"mistral-7b-instruct-v0.3.toml", "opt-125m.toml", "gpt-4o.toml"}
 
 
@@ -144,7 +142,7 @@ def installed(built: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
 def test_the_wheel_holds_the_specs_of_the_checkout(
     built: tuple[Path, Path], checkout: Path
 ) -> None:
-    """Every file below specs/ is in the wheel unchanged; none is added but the compiled ones, which are those of these files."""
+    """All tables are in the wheel as a package has them, the page about them as it is."""
     with zipfile.ZipFile(built[0]) as wheel:
         held = {
             name.removeprefix("selfhost/specs/"): wheel.read(name)
@@ -153,12 +151,9 @@ def test_the_wheel_holds_the_specs_of_the_checkout(
         }
         others = [name for name in wheel.namelist() if not name.startswith("selfhost/specs/")]
     specs = checkout / "specs"
-    tables = [f"common/{name}.toml" for name in COMPILED]
     expected = {
-        **source_tree(specs),
-        INDEX_FILE: compile_index(str(specs)),
-        compiled_path("common/offers.jsonl"): compile_offers(str(specs / "common/offers.jsonl")),
-        **{compiled_path(table): compile_table(str(specs / table)) for table in tables},
+        "README.md": (specs / "README.md").read_bytes(),
+        **package_files(str(specs)),
     }
     assert held.keys() == expected.keys()
     assert [name for name, content in held.items() if content != expected[name]] == []
@@ -191,11 +186,11 @@ def test_the_sdist_builds_by_itself(built: tuple[Path, Path], checkout: Path) ->
         names = {name.partition("/")[2] for name in sdist.getnames()}
     assert {f"specs/{name}" for name in source_tree(checkout / "specs")} <= names
     assert {"setup.py", "pyproject.toml", "LICENSE", "README.md"} <= names
-    assert not [name for name in names if name.startswith("specs/") and name.endswith(".bin")]
+    assert not [name for name in names if name.startswith("specs/") and name.endswith(".marshal")]
 
 
 def test_an_installed_wheel_answers_without_parsing_toml(installed: Path, checkout: Path) -> None:
-    """One model is read through the index, from the installed files; the ids are those of the checkout."""
+    """One model is read from the installed files; the ids are those of the checkout."""
     answer = ask(installed, "mistral-7b")
     assert Path(answer["folder"]) == installed / "selfhost" / "specs"
     assert answer["tomllib"] is False
@@ -215,7 +210,7 @@ def test_an_installed_wheel_starts_without_parsers(installed: Path, words: list[
         "from selfhost.cli.main import main\n"
         f"main({[*words, '--no-measure'] if words != ['machine'] else words})\n"
         "unwanted = {'argparse', 'json', 'tomllib', 'typing', 'rich', 'selfhost.needs.llamacpp.mixes'}\n"
-        "unwanted |= {f'selfhost.core.{name}' for name in ('json_text', 'quantities', 'toml_lines')}\n"
+        "unwanted |= {f'selfhost.core.{name}' for name in ('json_text', 'quantities')}\n"
         "import re; print(len(re._cache)); print(sorted(unwanted & set(sys.modules)))"
     )
     said = run(sys.executable, "-I", "-S", "-c", code, str(installed), cwd=installed.parent)
@@ -233,27 +228,6 @@ def test_an_installed_wheel_brings_both_commands_and_the_pytest_marker(installed
     assert scripts == dict.fromkeys(("selfhost", "selfhost-check"), "selfhost.__main__:start")
     assert dict(entries["pytest11"]) == {"selfhost.pytest_plugin": "selfhost.pytest_plugin"}
     assert (installed / "selfhost" / "pytest_plugin.py").exists()
-
-
-def test_installed_specs_may_be_edited(installed: Path, tmp_path: Path) -> None:
-    """In an installed copy an edited, an added and a removed spec count at once, though the index knows nothing of them."""
-    target = tmp_path / "site"
-    shutil.copytree(installed, target)
-    specs = target / "selfhost" / "specs"
-    mistral = specs / "mistral-7b-instruct-v0.3.toml"
-    text = mistral.read_text(encoding="utf-8")
-    assert text.count("7_248_023_552") == 2
-    mistral.write_text(
-        text.replace("7_248_023_552", "7_248_023_553"), encoding="utf-8", newline="\n"
-    )
-    assert ask(target, "mistral-7b")["asked"] == [["mistral-7b-instruct-v0.3", 7_248_023_553]]
-    (specs / "own-1b.toml").write_text(
-        'schema = 1\nid = "own-1b"\nname = "Own"\naliases = ["mine"]\n[needs]\nmemory_bytes = 1\ndisk_bytes = 1\nsource = "x"\n'
-    )
-    (specs / "opt-125m.toml").unlink()
-    answer = ask(target, "mine", "mistral:7b")
-    assert answer["asked"] == [["own-1b", None], ["mistral-7b-instruct-v0.3", 7_248_023_553]]
-    assert "opt-125m" not in answer["ids"]
 
 
 def test_an_install_from_the_checkout_is_the_same(

@@ -23,7 +23,7 @@ from .spec_values import note_meaningless, types_apart
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from typing import Any
 
 MAX_BEAMS = 100
@@ -74,11 +74,30 @@ class TensorGroup(Record):
     shape: tuple[int, ...]
 
 
+def _stated_layers(table: Table) -> int | None:
+    """The number of layers; None where it is missing or wrong."""
+    layers = table.values.get("layers")
+    return layers if isinstance(layers, int) and 1 <= layers <= MAX_LAYERS else None
+
+
 def _some_layers(table: Table, key: str) -> int | None:
     """A number of the model's layers, at most all of them."""
-    layers = table.values.get("layers")
-    most = layers if type(layers) is int and 1 <= layers <= MAX_LAYERS else MAX_LAYERS
-    return table.integer(key, minimum=1, maximum=most)
+    return table.integer(key, minimum=1, maximum=_stated_layers(table) or MAX_LAYERS)
+
+
+def _layer_pattern(table: Table, key: str) -> str | None:
+    """One letter for each layer."""
+    pattern, layers = table.string(key), _stated_layers(table)
+    if pattern is None:
+        return None
+    if any(letter.isdecimal() or letter in ": " for letter in pattern):
+        message = "must have one letter for each layer, and no digit, colon or space"
+        table.problem(key, message)
+        return None
+    if layers is not None and len(pattern) != layers:
+        table.problem(key, f"has {len(pattern):,} letters for {layers:,} layers")
+        return None
+    return pattern
 
 
 class Architecture(Record):
@@ -105,10 +124,10 @@ class Architecture(Record):
     apart: tuple[tuple[str, str], ...] = read_by(types_apart, types=_STORED_TYPES, default=())
     cache_dtype: str | None = read_by(Table.string, choices=CACHE_DTYPES, default=None)
     quantizer: str | None = read_by(Table.string, choices=QUANTIZERS, default=None)
-    layers: int
+    layers: int = read_by(Table.integer, required=True, minimum=1, maximum=MAX_LAYERS)
     encoder_layers: int | None = read_by(Table.integer, minimum=1, maximum=MAX_LAYERS, default=None)
-    embedding_length: int
-    heads: int | None = None
+    embedding_length: int = read_by(Table.integer, required=True, minimum=1)
+    heads: int | None = read_by(Table.integer, minimum=1, default=None)
     beams: int | None = read_by(Table.integer, minimum=1, maximum=MAX_BEAMS, default=None)
     vocabulary: int | None = read_by(Table.integer, minimum=1, default=None)
     vocabulary_gguf: int | None = read_by(Table.integer, minimum=1, default=None)
@@ -136,8 +155,8 @@ class Architecture(Record):
     per_layer_embedding_length: int | None = read_by(Table.integer, minimum=1, default=None)
     altup_inputs: int | None = read_by(Table.integer, minimum=1, default=None)
     deepstack_layers: int | None = read_by(_some_layers, default=None)
-    mtp_layers: int | None = None
-    layer_pattern: str | None = None
+    mtp_layers: int | None = read_by(Table.integer, minimum=1, maximum=MAX_LAYERS, default=None)
+    layer_pattern: str | None = read_by(_layer_pattern, default=None)
     audio: Audio | None = read_by(Table.record, kind=Audio, default=None)
     tensors: tuple[TensorGroup, ...] = ()
 
@@ -175,34 +194,23 @@ class Architecture(Record):
 
 def read_architecture(table: Table, *, attention_untold: bool) -> Architecture:
     """`[architecture]`. `attention_untold`: the file says why it states no attention."""
-    gguf = table.string("gguf")
-    transformers = table.string("transformers")
+    gguf, transformers = table.string("gguf"), table.string("transformers")
     _check_row(table)
-    layers = table.integer("layers", required=True, minimum=1, maximum=MAX_LAYERS)
-    embedding_length = table.integer("embedding_length", required=True, minimum=1)
-    heads = table.integer("heads", minimum=1)
-    pattern = _layer_pattern(table, layers)
-    mtp_layers = table.integer("mtp_layers", minimum=1, maximum=MAX_LAYERS)
-    blocks = Blocks(layers=layers, pattern=pattern)
-    parts = _layer_parts(table, blocks, heads, embedding_length)
+    values = table.fields(Architecture)
+    layers, mtp_layers = values["layers"], values["mtp_layers"]
+    blocks = Blocks(layers=layers, pattern=values["layer_pattern"])
+    parts = _layer_parts(table, blocks, values["heads"], values["embedding_length"])
     if not attention_untold and "attention" not in table and "recurrent" not in table:
         table.problem(
             "attention", "is missing", "write attention = [{ … }], recurrent = [{ … }] or both"
         )
-    values = table.fields(Architecture)
-    architecture = Architecture(
-        row=gguf or transformers or "",
-        runs_in_gguf=gguf is not None,
-        layers=layers or 0,
-        embedding_length=embedding_length or 0,
-        heads=heads,
-        mtp_layers=mtp_layers,
-        layer_pattern=pattern,
-        tensors=_tensors(table.table("tensors"), blocks.replace(beyond=mtp_layers or 0)),
-        **parts,
-        **values,
-    )
+    tensors = _tensors(table.table("tensors"), blocks.replace(beyond=mtp_layers or 0))
     table.close()
+    values["layers"], values["embedding_length"] = layers or 0, values["embedding_length"] or 0
+    row = gguf or transformers or ""
+    architecture = Architecture(
+        row=row, runs_in_gguf=gguf is not None, tensors=tensors, **parts, **values
+    )
     # a part that is wrong itself is left out, and not missed
     for name, message, remedy in architecture.misfits() if table.document.ok else ():
         table.problem(name, message, remedy)
@@ -233,55 +241,37 @@ def _check_row(table: Table) -> None:
 
 
 def _layer_parts(
-    table: Table, blocks: Blocks, heads: int | None, embedding_length: int | None
+    table: Table, blocks: Blocks, heads: int | None, width: int | None
 ) -> dict[str, Any]:
     """What the layers have, by the key of the list that says so; a wrong line is left out."""
-    attention = table.tables("attention")
-    recurrent = table.tables("recurrent")
+    attention, recurrent = table.tables("attention"), table.tables("recurrent")
     feed_forward = table.tables("feed_forward")
     # a layer either attends or keeps a state; its feed-forward is beside that
     attention_at, recurrent_at = places((attention, recurrent), blocks)
+    (feed_forward_at,) = places((feed_forward,), blocks)
     parts: dict[str, list[Any]] = {
         "attention": [
-            read_attention(line, at, heads, embedding_length)
+            read_attention(line, at, heads, width)
             for line, at in zip(attention, attention_at, strict=True)
         ],
         "recurrent": [
-            read_recurrent(line, at, embedding_length)
+            read_recurrent(line, at, width)
             for line, at in zip(recurrent, recurrent_at, strict=True)
         ],
+        "feed_forward": [
+            read_feed_forward(line, at)
+            for line, at in zip(feed_forward, feed_forward_at, strict=True)
+        ],
     }
-    feed_forward_at = places((feed_forward,), blocks)[0]
-    parts["feed_forward"] = [
-        read_feed_forward(line, at) for line, at in zip(feed_forward, feed_forward_at, strict=True)
-    ]
     return {name: tuple(filter(None, lines)) for name, lines in parts.items()}
-
-
-def _layer_pattern(table: Table, layers: int | None) -> str | None:
-    pattern = table.string("layer_pattern")
-    if pattern is None:
-        return None
-    if any(letter.isdecimal() or letter in ": " for letter in pattern):
-        table.problem(
-            "layer_pattern", "must have one letter for each layer, and no digit, colon or space"
-        )
-        return None
-    if layers is not None and len(pattern) != layers:
-        table.problem("layer_pattern", f"has {len(pattern):,} letters for {layers:,} layers")
-        return None
-    return pattern
 
 
 def _tensors(table: Table | None, blocks: Blocks) -> tuple[TensorGroup, ...]:
     if table is None:
         return ()
     if len(table.values) > MAX_TENSOR_NAMES:
-        table.problem(
-            None,
-            f"has {len(table.values):,} names",
-            f"at most {MAX_TENSOR_NAMES:,}: write * for the number of the block",
-        )
+        remedy = f"at most {MAX_TENSOR_NAMES:,}: write * for the number of the block"
+        table.problem(None, f"has {len(table.values):,} names", remedy)
         return ()
     groups: list[TensorGroup] = []
     for name in table.values:
@@ -291,25 +281,18 @@ def _tensors(table: Table | None, blocks: Blocks) -> tuple[TensorGroup, ...]:
         if name.count("*") > 1:
             table.problem(name, "has more than one *", "the * stands for the number of the block")
             continue
-        if "*" in name:
-            numbers = places((lines,), blocks)[0]
-        else:
-            _check_outside_blocks(lines)
-            numbers = [() for _ in lines]
-        for line, at in zip(lines, numbers, strict=True):
+        numbers = places((lines,), blocks)[0] if "*" in name else [() for _ in lines]
+        for index, (line, at) in enumerate(zip(lines, numbers, strict=True)):
+            if "*" not in name:
+                line.value("at")
+                note_meaningless(line, ("at",), False, "a * in the tensor's name")
+                if index == 1:
+                    message = "is a second line of one tensor"
+                    line.problem(None, message, "only a name with a * has several")
             shape = _shape(line)
             if at is not None:
                 groups.append(TensorGroup(name=name, layers=at, shape=shape))
     return tuple(groups)
-
-
-def _check_outside_blocks(lines: Sequence[Table]) -> None:
-    """A tensor outside the blocks is one line, without `at`."""
-    for line in lines:
-        line.value("at")
-        note_meaningless(line, ("at",), False, "a * in the tensor's name")
-    if len(lines) > 1:
-        lines[1].problem(None, "is a second line of one tensor", "only a name with a * has several")
 
 
 def _shape(line: Table) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ readers of their tables in a spec file, which name layers by `at`.
 
 from __future__ import annotations
 
-from ..core.records import Record
+from ..core.records import Record, read_by
 from ..core.tomlfile import Table, kind_of
 from .fitting import MAX_EXPERTS, Misfit, undivided, unsized
 from .spec_values import note_meaningless
@@ -19,47 +19,36 @@ if TYPE_CHECKING:
 
 # more than any published model has (126); bounds what a hostile file can ask for
 MAX_LAYERS = 1000
-ATTENTION_KINDS = ("full", "sliding", "latent", "cross", "compressed")
-RECURRENT_KINDS = (
-    "mamba",
-    "mamba2",
-    "delta",
-    "kda",
-    "lightning",
-    "convolution",
-    "rglru",
-    "rwkv6",
-    "rwkv7",
-    "qrwkv6",
-    "qrwkv7",
-)
-QUERY_KEY_NORMS = ("head", "per_head", "full", "none")
-_INDEXER_KEYS = ("indexer_heads", "indexer_length")
-_COMPRESSED_KEYS = ("compression", "indexer_rows", "output_groups", "output_latent_length")
-# in the order of reading, those that every kind has first
-_ATTENTION_SIZES = (
-    "heads", "kv_heads", "key_length", "value_length", "window_tokens", "latent_length",
-    "query_latent_length", "rope_length", *_INDEXER_KEYS, "indexer_rows", "compression",
-    "output_groups", "output_latent_length",
-)  # fmt: skip
-# what each kind must state beside key_length
-_ATTENTION_KEYS_REQUIRED: Mapping[str, tuple[str, ...]] = {
-    "full": ("kv_heads",),
-    "sliding": ("kv_heads", "window_tokens"),
-    "cross": ("kv_heads",),
-    "latent": ("latent_length", "rope_length"),
+# what each kind of attention must state
+_ATTENTION_KEYS: Mapping[str, tuple[str, ...]] = {
+    "full": ("key_length", "kv_heads"),
+    "sliding": ("key_length", "kv_heads", "window_tokens"),
+    "latent": ("key_length", "latent_length", "rope_length"),
+    "cross": ("key_length", "kv_heads"),
     "compressed": (
-        "kv_heads", "window_tokens", "query_latent_length", "output_groups", "output_latent_length",
+        "key_length",
+        "kv_heads",
+        "window_tokens",
+        "query_latent_length",
+        "output_groups",
+        "output_latent_length",
     ),
-}  # fmt: skip
+}
+ATTENTION_KINDS = tuple(_ATTENTION_KEYS)
 # keys that say something with these kinds alone
 _ATTENTION_KEYS_OF_KINDS = (
     (("window_tokens",), ("sliding", "latent", "compressed")),
     (("latent_length", "rope_length"), ("full", "latent")),
-    (("query_latent_length", *_INDEXER_KEYS), ("full", "latent", "compressed")),
-    (_COMPRESSED_KEYS, ("compressed",)),
+    (
+        ("query_latent_length", "indexer_heads", "indexer_length"),
+        ("full", "latent", "compressed"),
+    ),
+    (
+        ("compression", "indexer_rows", "output_groups", "output_latent_length"),
+        ("compressed",),
+    ),
 )
-# what each kind must state; what it may state is in `_RECURRENT_KEYS_OPTIONAL`
+# what each kind of recurrent layer must state, and may state
 _RECURRENT_KEYS: Mapping[str, tuple[str, ...]] = {
     "mamba": ("inner_length", "state_length", "time_step_rank", "convolution"),
     "mamba2": ("inner_length", "state_length", "heads", "groups", "convolution"),
@@ -73,21 +62,23 @@ _RECURRENT_KEYS: Mapping[str, tuple[str, ...]] = {
     "qrwkv6": ("key_heads", "key_length", "ranks"),
     "qrwkv7": ("key_length", "ranks"),
 }
-_RECURRENT_KEYS_OPTIONAL: Mapping[str, tuple[str, ...]] = {
+_RECURRENT_KEYS_ALLOWED: Mapping[str, tuple[str, ...]] = {
     "kda": ("value_length",),
     "mamba": ("heads",),
     "mamba2": ("norm",),
 }
+RECURRENT_KINDS = tuple(_RECURRENT_KEYS)
+QUERY_KEY_NORMS = ("head", "per_head", "full", "none")
 # what the ranks of RWKV are of
 _RANKS: Mapping[str, tuple[str, ...]] = {
-    "rwkv6": ("mixing", "decay"), "qrwkv6": ("mixing", "decay"),
-    "rwkv7": ("decay", "rate", "first values", "gate"), "qrwkv7": ("decay", "rate", "first values",
-    "gate"),
-}  # fmt: skip
-_RECURRENT_SIZES = (
-    "inner_length", "state_length", "time_step_rank", "convolution", "heads", "key_heads",
-    "key_length", "value_length", "groups",
-)  # fmt: skip
+    **dict.fromkeys(("rwkv6", "qrwkv6"), ("mixing", "decay")),
+    **dict.fromkeys(("rwkv7", "qrwkv7"), ("decay", "rate", "first values", "gate")),
+}
+
+
+def _size(maximum: int = 10**18, **limits: Any) -> Any:
+    """A field of a part of a layer: a whole number above zero, None where it is not stated."""
+    return read_by(Table.integer, **{"minimum": 1, "maximum": maximum, "default": None, **limits})
 
 
 class LayerPart(Record):
@@ -107,24 +98,24 @@ class Attention(LayerPart):
     cached unpacked; `key_length` is whole.
     """
 
-    kind: str = "full"
+    kind: str = read_by(Table.string, choices=ATTENTION_KINDS, default="full")
     layers: tuple[int, ...]
-    heads: int
-    kv_heads: int
-    key_length: int
-    value_length: int
-    window_tokens: int | None = None
-    values_from_keys: bool = False
-    latent_length: int | None = None
-    query_latent_length: int | None = None
-    rope_length: int | None = None
-    indexer_heads: int | None = None
-    indexer_length: int | None = None
-    indexer_rows: int | None = None
-    query_key_norm: str | None = None
-    compression: int | None = None
-    output_groups: int | None = None
-    output_latent_length: int | None = None
+    heads: int = _size()
+    kv_heads: int = _size()
+    key_length: int = _size()
+    value_length: int = _size()
+    window_tokens: int | None = _size()
+    values_from_keys: bool = read_by(Table.boolean, default=False)
+    latent_length: int | None = _size()
+    query_latent_length: int | None = _size()
+    rope_length: int | None = _size()
+    indexer_heads: int | None = _size()
+    indexer_length: int | None = _size()
+    indexer_rows: int | None = _size()
+    query_key_norm: str | None = read_by(Table.string, choices=QUERY_KEY_NORMS, default=None)
+    compression: int | None = _size()
+    output_groups: int | None = _size()
+    output_latent_length: int | None = _size()
 
     def misfits(self, width: int | None) -> Iterator[Misfit]:
         """Every head shares the keys and values of as many others, and of compressed attention
@@ -137,22 +128,26 @@ class Attention(LayerPart):
         yield from undivided("output_groups", self.output_groups, self.heads, heads)
 
 
+def _ranks(table: Table, key: str) -> tuple[int, ...] | None:
+    return table.integers(key) or None
+
+
 class Recurrent(LayerPart):
     """Layers that keep a state of fixed size instead of a cache, or beside it."""
 
-    kind: str
+    kind: str = read_by(Table.string, required=True, choices=RECURRENT_KINDS)
     layers: tuple[int, ...]
-    inner_length: int | None = None
-    state_length: int | None = None
-    time_step_rank: int | None = None
-    convolution: int | None = None
-    heads: int | None = None
-    key_heads: int | None = None
-    key_length: int | None = None
-    value_length: int | None = None
-    groups: int | None = None
-    norm: bool | None = None
-    ranks: tuple[int, ...] | None = None
+    inner_length: int | None = _size()
+    state_length: int | None = _size()
+    time_step_rank: int | None = _size()
+    convolution: int | None = _size()
+    heads: int | None = _size()
+    key_heads: int | None = _size()
+    key_length: int | None = _size()
+    value_length: int | None = _size()
+    groups: int | None = _size()
+    norm: bool | None = read_by(Table.boolean, default=None)
+    ranks: tuple[int, ...] | None = read_by(_ranks, default=None)
 
     def misfits(self, width: int | None) -> Iterator[Misfit]:
         """Heads divide the inner width, and groups or heads of keys those heads; of RWKV the
@@ -193,16 +188,16 @@ class FeedForward(LayerPart):
     """
 
     layers: tuple[int, ...]
-    length: int
-    experts: int | None = None
-    used: int | None = None
-    shared_length: int | None = None
-    latent_length: int | None = None
-    router_bias: bool = False
-    beside_dense: int | None = None
-    groups: int | None = None
-    groups_used: int | None = None
-    padded_length: int | None = None
+    length: int = read_by(Table.integer, required=True, minimum=1)
+    experts: int | None = _size(MAX_EXPERTS)
+    used: int | None = _size(MAX_EXPERTS)
+    shared_length: int | None = _size()
+    latent_length: int | None = _size()
+    router_bias: bool = read_by(Table.boolean, default=False)
+    beside_dense: int | None = _size()
+    groups: int | None = _size(MAX_EXPERTS, minimum=2)
+    groups_used: int | None = _size(MAX_EXPERTS)
+    padded_length: int | None = _size()
 
     def misfits(self, width: int | None) -> Iterator[Misfit]:
         """Groups share the experts out evenly, two or more in each, for a group is ranked by
@@ -240,171 +235,137 @@ class Blocks(Record):
     beyond: int = 0
 
 
-def places(lists: Sequence[Sequence[Table]], blocks: Blocks) -> list[list[tuple[int, ...] | None]]:
+Places = list[tuple[int, ...] | None]
+
+
+def places(lists: Sequence[Sequence[Table]], blocks: Blocks) -> list[Places]:
     """The layer numbers of every line of `lists`, which share what is left over; None where a fault
     was noted.
     """
-    named: list[list[tuple[int, ...] | None]] = []
-    taken: set[int] = set()
-    is_sure = blocks.layers is not None
-    for lines in lists:
-        if blocks.layers is not None and len(lines) > blocks.layers + blocks.beyond:
-            lines[-1].problem(
-                None,
-                f"is line {len(lines):,} of a list for {blocks.layers:,} layers",
-                "write one line for each kind of layer",
-            )
-            blocks, is_sure = blocks.replace(layers=None), False
-        numbers, is_right = _places_of_list(lines, blocks)
-        is_sure = is_sure and is_right
-        for at in numbers:
-            taken.update(at or ())
-        named.append(numbers)
+    named = [_named_places(lines, blocks) for lines in lists]
+    taken = {number for numbers in named for at in numbers for number in at or ()}
     rest = tuple(number for number in range(blocks.layers or 0) if number not in taken)
+    is_certain = blocks.layers is not None and all(map(_are_right, lists, named))
     for lines, numbers in zip(lists, named, strict=True):
-        _give_rest(lines, numbers, rest, is_sure)
+        _give_rest(lines, numbers, rest, is_certain)
     return named
 
 
-def _places_of_list(
-    lines: Sequence[Table], blocks: Blocks
-) -> tuple[list[tuple[int, ...] | None], bool]:
-    """The layer numbers of lines that have an `at`, and whether no fault was noted."""
-    is_right = True
-    taken: set[int] = set()
-    numbers: list[tuple[int, ...] | None] = []
-    for line in lines:
-        at = _at(line, blocks)
-        if at is None:
-            is_right = is_right and "at" not in line
-        elif not taken.isdisjoint(at):
-            _note_named_twice(line, sorted(taken.intersection(at)))
-            is_right = False
-        taken.update(at or ())
-        numbers.append(at)
-    without = [line for line in lines if "at" not in line]
-    for line in without[1:]:
-        line.problem(
+def _are_right(lines: Sequence[Table], numbers: Places) -> bool:
+    return all(at or "at" not in line for line, at in zip(lines, numbers, strict=True))
+
+
+def _give_rest(
+    lines: Sequence[Table], numbers: Places, rest: tuple[int, ...], is_certain: bool
+) -> None:
+    """Put `rest` where a line has no `at`. That none is left is a fault where no other was
+    noted.
+    """
+    without = [index for index, line in enumerate(lines) if "at" not in line]
+    for index in without:
+        numbers[index] = rest
+    for index in without[1:]:
+        lines[index].problem(
             None,
             "has no `at`, and neither has an earlier line",
             "only one line of a list takes the layers that are left",
         )
-        is_right = False
-    return numbers, is_right
+    if len(without) == 1 and is_certain and not rest:
+        lines[without[0]].problem(
+            None,
+            "has no `at`, and no layer is left for it",
+            "remove the line, or name its layers with at = …",
+        )
 
 
-def _note_named_twice(line: Table, twice: Sequence[int]) -> None:
-    shown = ", ".join(map(str, twice[:5])) + (", …" if len(twice) > 5 else "")
-    line.problem(
-        "at",
-        f"names layer{'s' if len(twice) > 1 else ''} {shown}, which an earlier line of"
-        " the list names",
-        "name each layer once",
-    )
-
-
-def _give_rest(
-    lines: Sequence[Table],
-    numbers: list[tuple[int, ...] | None],
-    rest: tuple[int, ...],
-    is_sure: bool,
-) -> None:
-    """Put `rest` where a line has no `at`; a fault where nothing is left for it, which is certain
-    only where no other was noted.
-    """
-    for index, line in enumerate(lines):
-        if "at" in line:
-            continue
-        if is_sure and not rest:
+def _named_places(lines: Sequence[Table], blocks: Blocks) -> Places:
+    """The layer numbers of the lines with an `at`, each layer in one line alone."""
+    if blocks.layers is not None and len(lines) > blocks.layers + blocks.beyond:
+        lines[-1].problem(
+            None,
+            f"is line {len(lines):,} of a list for {blocks.layers:,} layers",
+            "write one line for each kind of layer",
+        )
+        blocks = blocks.replace(layers=None)
+    taken: set[int] = set()
+    numbers: Places = []
+    for line in lines:
+        at = line.value("at")
+        layers = None if at is None or blocks.layers is None else _layers(line, at, blocks)
+        twice = sorted(taken.intersection(layers or ()))
+        if twice:
+            shown = ", ".join(map(str, twice[:5])) + (", …" if len(twice) > 5 else "")
             line.problem(
-                None,
-                "has no `at`, and no layer is left for it",
-                "remove the line, or name its layers with at = …",
+                "at",
+                f"names layer{'s' if len(twice) > 1 else ''} {shown}, which an earlier line of"
+                " the list names",
+                "name each layer once",
             )
-        numbers[index] = rest
+        taken.update(layers or ())
+        numbers.append(layers)
+    return numbers
 
 
-def _at(line: Table, blocks: Blocks) -> tuple[int, ...] | None:
-    """`at` as layer numbers; None where it is missing or wrong."""
-    at = line.value("at")
-    if at is None or blocks.layers is None:
-        return None
-    limit = blocks.layers + blocks.beyond
+def _layers(line: Table, at: object, blocks: Blocks) -> tuple[int, ...] | None:
+    """`at` as layer numbers; None where it is wrong."""
     if isinstance(at, list):
-        return _listed(line, at, limit)
-    if not isinstance(at, str):
-        _refuse_kind(line, at, limit)
-        return None
-    parts = at.split(":")
-    if 2 <= len(parts) <= 3 and all(not part or _is_number(part) for part in parts):
-        return _slice(line, at, blocks.layers, limit)
-    if len(at) == 1 and (at in (blocks.pattern or "") or not at.isdecimal()):
+        return _listed(line, at, (blocks.layers or 0) + blocks.beyond)
+    if isinstance(at, str) and _is_slice(at):
+        return _slice(line, at, blocks)
+    if isinstance(at, str) and len(at) == 1 and (blocks.pattern or not at.isdecimal()):
         return _lettered(line, at, blocks.pattern)
-    remedy = f"write at = [{at}]" if _is_number(at) else 'write for example ":3", "3::4" or [3, 7]'
-    line.problem("at", f"{kind_of(at)} is no slice start:stop:step", remedy)
-    return None
-
-
-def _refuse_kind(line: Table, at: object, limit: int) -> None:
-    """Tell that `at` is no text and no list. `limit`: the number of layers."""
-    is_layer = isinstance(at, int) and not isinstance(at, bool) and 0 <= at < limit
+    is_number = _is_number(str(at))
     line.problem(
         "at",
         'must be a slice such as ":3" or "3::4", a list of numbers or a letter of'
         f" layer_pattern, not {kind_of(at)}",
-        f"write at = [{at}]" if is_layer else None,
+        f"write at = [{at}]" if is_number else None,
     )
+    return None
+
+
+def _listed(line: Table, at: list[Any], limit: int) -> tuple[int, ...] | None:
+    """`[3, 7]`: the numbers themselves."""
+    wrong = [number for number in at if type(number) is not int or not 0 <= number < limit]
+    if at and not wrong and len(set(at)) == len(at):
+        return tuple(sorted(at))
+    what = f", not {kind_of(wrong[0])}" if wrong else ", each once"
+    line.problem("at", f"must list layer numbers from 0 to {limit - 1}{what}")
+    return None
+
+
+def _slice(line: Table, at: str, blocks: Blocks) -> tuple[int, ...] | None:
+    """`":3"` or `"3::4"`: as Python slices the layers."""
+    layers = blocks.layers or 0
+    limit = layers + blocks.beyond
+    start_text, stop_text, step_text = (*at.split(":"), "")[:3]
+    start, stop, step = int(start_text or 0), int(stop_text or layers), int(step_text or 1)
+    is_beyond = start >= limit or stop > limit
+    if not is_beyond and start < stop and step:
+        return tuple(range(start, stop, step))
+    fault = f"goes beyond the last layer, {limit - 1}" if is_beyond else "names no layer"
+    line.problem(
+        "at",
+        f'"{at}" {fault}',
+        "layers count from 0, and the stop of start:stop:step is not part of the slice",
+    )
+    return None
 
 
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) <= 9
 
 
-def _listed(line: Table, at: list[Any], limit: int) -> tuple[int, ...] | None:
-    """`[3, 7]`: the numbers themselves."""
-    wrong = [
-        number
-        for number in at
-        if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < limit
-    ]
-    if wrong or not at:
-        line.problem(
-            "at",
-            f"must list layer numbers from 0 to {limit - 1}"
-            + (f", not {kind_of(wrong[0])}" if wrong else ""),
-        )
-        return None
-    if len(set(at)) < len(at):
-        line.problem("at", "names a layer twice")
-        return None
-    return tuple(sorted(at))
-
-
-def _slice(line: Table, at: str, layers: int, limit: int) -> tuple[int, ...] | None:
-    """`":3"` or `"3::4"`: as Python slices the layers."""
-    start_text, stop_text, step_text = (*at.split(":"), "")[:3]
-    start, stop, step = int(start_text or 0), int(stop_text or layers), int(step_text or 1)
-    if start >= limit or stop > limit:
-        line.problem(
-            "at",
-            f'"{at}" goes beyond the last layer, {limit - 1}',
-            "layers count from 0, and the stop is not part of the slice",
-        )
-        return None
-    if start >= stop or step < 1:
-        line.problem(
-            "at",
-            f'"{at}" names no layer',
-            "write start:stop:step; layers count from 0, and the stop is not part of the slice",
-        )
-        return None
-    return tuple(range(start, stop, step))
+def _is_slice(text: str) -> bool:
+    parts = text.split(":")
+    return len(parts) in (2, 3) and all(not part or _is_number(part) for part in parts)
 
 
 def _lettered(line: Table, letter: str, pattern: str | None) -> tuple[int, ...] | None:
     """The layers that have this letter in `layer_pattern`."""
-    if pattern is not None and letter in pattern:
-        return tuple(number for number, own in enumerate(pattern) if own == letter)
+    numbers = tuple(number for number, own in enumerate(pattern or "") if own == letter)
+    if numbers:
+        return numbers
     if pattern is not None:
         line.problem("at", f"{kind_of(letter)} is not a letter of layer_pattern")
     elif "layer_pattern" not in line.document.values["architecture"]:
@@ -417,55 +378,52 @@ def _lettered(line: Table, letter: str, pattern: str | None) -> tuple[int, ...] 
     return None
 
 
+def _required(line: Table, keys: Sequence[str]) -> None:
+    for key in keys:
+        if key not in line:
+            line.problem(key, "is missing")
+
+
 def read_attention(
     line: Table, at: tuple[int, ...] | None, model_heads: int | None, width: int | None
 ) -> Attention | None:
     """A line of `attention`; None where a size that every kind has is missing or wrong.
     `model_heads` stands for `heads` where the line has none; `width`: embedding_length.
     """
-    kind = line.string("kind", choices=ATTENTION_KINDS)
-    if kind is None and "kind" not in line:
-        kind = "full"
-    required = _attention_keys_required(line, kind)
-    sizes: dict[str, Any] = {
-        key: line.integer(key, required=key in required, minimum=1) for key in _ATTENTION_SIZES
-    }
-    values_from_keys = line.boolean("values_from_keys")
-    query_key_norm = line.string("query_key_norm", choices=QUERY_KEY_NORMS)
+    values = line.fields(Attention)
     line.close()
-    sizes["heads"] = sizes["heads"] or model_heads
-    # every head of latent attention has its own key once it is unpacked
-    if kind == "latent" and sizes["kv_heads"] is None:
-        sizes["kv_heads"] = sizes["heads"]
-    sizes["value_length"] = sizes["value_length"] or sizes["key_length"]
-    if kind is not None:
+    kind = values["kind"]
+    if line.values.get("kind", kind) == kind:
+        _required(line, _attention_keys_required(line, kind))
         for keys, kinds in _ATTENTION_KEYS_OF_KINDS:
             note_meaningless(line, keys, kind in kinds, f"kind = {_either(kinds)}")
-    _check_attention(line, kind, sizes)
-    if at is None or kind is None or any(sizes[key] is None for key in _ATTENTION_SIZES[:4]):
+    else:
+        # the kind itself is wrong
+        kind = None
+        _required(line, ("key_length",))
+    values["heads"] = values["heads"] or model_heads
+    # every head of latent attention has its own key once it is unpacked
+    if kind == "latent" and values["kv_heads"] is None:
+        values["kv_heads"] = values["heads"]
+    values["value_length"] = values["value_length"] or values["key_length"]
+    _check_attention(line, kind, values)
+    sizes = ("heads", "kv_heads", "key_length", "value_length")
+    if at is None or kind is None or any(values[key] is None for key in sizes):
         return None
-    part = Attention(
-        kind=kind,
-        layers=at,
-        values_from_keys=bool(values_from_keys),
-        query_key_norm=query_key_norm,
-        **sizes,
-    )
-    return _fitting(line, part, width)
+    return _fitting(line, Attention(layers=at, **values), width)
 
 
-def _attention_keys_required(line: Table, kind: str | None) -> set[str]:
+def _attention_keys_required(line: Table, kind: str) -> Sequence[str]:
     """The keys that the kind must have, and those that others of the line call for."""
-    required = {"key_length", *_ATTENTION_KEYS_REQUIRED.get(kind or "", ())}
-    if "latent_length" in line:
-        required.add("rope_length")
-    if "indexer_length" in line:
-        required.add("indexer_heads")
-    if "indexer_heads" in line:
-        required.add("indexer_length")
-        if kind == "compressed":
-            required.add("indexer_rows")
-    return required
+    needs_length = "latent_length" in line and kind != "latent"
+    needs_rows = "indexer_heads" in line and kind == "compressed"
+    return (
+        *_ATTENTION_KEYS[kind],
+        *(("rope_length",) if needs_length else ()),
+        *(("indexer_heads",) if "indexer_length" in line else ()),
+        *(("indexer_length",) if "indexer_heads" in line else ()),
+        *(("indexer_rows",) if needs_rows else ()),
+    )
 
 
 def _either(words: Sequence[str]) -> str:
@@ -474,7 +432,7 @@ def _either(words: Sequence[str]) -> str:
     return " or ".join([", ".join(quoted[:-1]), quoted[-1]] if len(quoted) > 1 else quoted)
 
 
-def _check_attention(line: Table, kind: str | None, sizes: Mapping[str, int | None]) -> None:
+def _check_attention(line: Table, kind: str | None, sizes: Mapping[str, Any]) -> None:
     """Note the sizes that contradict each other, and heads that nothing states."""
     heads, kv_heads = sizes["heads"], sizes["kv_heads"]
     rope_length, key_length = sizes["rope_length"], sizes["key_length"]
@@ -489,51 +447,28 @@ def _check_attention(line: Table, kind: str | None, sizes: Mapping[str, int | No
 
 def read_recurrent(line: Table, at: tuple[int, ...] | None, width: int | None) -> Recurrent | None:
     """A line of `recurrent`; None where its kind or place is wrong. `width`: embedding_length."""
-    kind = line.string("kind", required=True, choices=RECURRENT_KINDS)
-    required = _RECURRENT_KEYS.get(kind or "", ())
-    sizes: dict[str, Any] = {
-        key: line.integer(key, required=key in required, minimum=1) for key in _RECURRENT_SIZES
-    }
-    norm = line.boolean("norm")
-    ranks = line.integers("ranks", required="ranks" in required) or None
+    values = line.fields(Recurrent)
     line.close()
-    if kind is not None:
-        optional = _RECURRENT_KEYS_OPTIONAL.get(kind, ())
-        for key in (*_RECURRENT_SIZES, "norm", "ranks"):
-            if key in line and key not in required and key not in optional:
-                line.problem(
-                    key,
-                    f'means nothing with kind = "{kind}"',
-                    f"{kind} has {', '.join((*required, *optional))}",
-                )
-    if at is None or kind is None:
+    kind = values["kind"]
+    if kind is None:
         return None
-    part = Recurrent(
-        kind=kind,
-        layers=at,
-        norm=norm,
-        ranks=ranks,
-        **sizes,
-    )
-    return _fitting(line, part, width)
+    required = _RECURRENT_KEYS[kind]
+    allowed = (*required, *_RECURRENT_KEYS_ALLOWED.get(kind, ()))
+    _required(line, required)
+    for key in Recurrent._keys:
+        if key in line and key not in allowed and key != "kind":
+            remedy = f"{kind} has {', '.join(allowed)}"
+            line.problem(key, f'means nothing with kind = "{kind}"', remedy)
+    return None if at is None else _fitting(line, Recurrent(layers=at, **values), width)
 
 
 def read_feed_forward(line: Table, at: tuple[int, ...] | None) -> FeedForward | None:
     """A line of `feed_forward`; None where its length or place is wrong."""
-    length = line.integer("length", required=True, minimum=1)
-    experts = line.integer("experts", required="used" in line, minimum=1, maximum=MAX_EXPERTS)
-    used = line.integer("used", required="experts" in line, minimum=1, maximum=MAX_EXPERTS)
-    shared_length = line.integer("shared_length", minimum=1)
-    latent_length = line.integer("latent_length", minimum=1)
-    router_bias = line.boolean("router_bias")
-    beside_dense = line.integer("beside_dense", minimum=1)
-    padded_length = line.integer("padded_length", minimum=1)
-    groups = line.integer("groups", required="groups_used" in line, minimum=2, maximum=MAX_EXPERTS)
-    groups_used = line.integer(
-        "groups_used", required="groups" in line, minimum=1, maximum=MAX_EXPERTS
-    )
+    values = line.fields(FeedForward)
     line.close()
-    only = (
+    for key, other in (("experts", "used"), ("groups", "groups_used")):
+        _required(line, [each for each in (key, other) if key in line or other in line])
+    of_experts = (
         "shared_length",
         "latent_length",
         "router_bias",
@@ -541,27 +476,16 @@ def read_feed_forward(line: Table, at: tuple[int, ...] | None) -> FeedForward | 
         "groups",
         "groups_used",
     )
-    note_meaningless(line, only, "experts" in line or "used" in line, "experts")
+    note_meaningless(line, of_experts, "experts" in line or "used" in line, "experts")
+    experts, used = values["experts"], values["used"]
+    length, padded_length = values["length"], values["padded_length"]
     if experts is not None and used is not None and used > experts:
         line.problem("used", f"is {used:,}, more than the {experts:,} experts")
     if padded_length is not None and length is not None and padded_length <= length:
         line.problem("padded_length", f"is {padded_length:,}, not above the length, {length:,}")
     if at is None or length is None:
         return None
-    part = FeedForward(
-        layers=at,
-        length=length,
-        experts=experts,
-        used=used,
-        shared_length=shared_length,
-        latent_length=latent_length,
-        router_bias=bool(router_bias),
-        beside_dense=beside_dense,
-        groups=groups,
-        groups_used=groups_used,
-        padded_length=padded_length,
-    )
-    return _fitting(line, part, None)
+    return _fitting(line, FeedForward(layers=at, **values), None)
 
 
 def _fitting(line: Table, part: _Part, width: int | None) -> _Part:

@@ -45,14 +45,7 @@ def resolve(typed: str, catalogue: Catalogue, *, explains: bool = True) -> Resol
     Raises `NotAModelError` for a tool or service, `UnknownModelError` for anything else, with the
     nearest names; without `explains` that only says that it is not in the catalogue.
     """
-    try:
-        resolution = _resolve(typed, catalogue, explains=explains)
-    except UnknownModelError:
-        if catalogue.refresh():
-            return _resolve(typed, catalogue, explains=explains)
-        raise
-    if catalogue.refresh(resolution.spec_id):
-        resolution = _resolve(typed, catalogue)
+    resolution = _resolve(typed, catalogue, explains=explains)
     resolution = _as_file_is_called(typed, resolution, catalogue)
     resolution = _as_its_account_names(typed, resolution, catalogue)
     return resolution.replace(names_file=_names_file(typed, resolution))

@@ -2,20 +2,18 @@
 
 The file has a header, `{"schema": 1, "as_of": …, "sources": {NAME: {"as_of": …, "what": …}},
 "left_out": […]}`, then one line per model, `{"model": ID, "offers": […]}`. `left_out` says which
-offers of the sources are not taken over, and why. Only the line of the model asked for is read, in
-a package from a compiled copy.
+offers of the sources are not taken over, and why. Only the line of the model asked for is read.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from ..core.errors import Problem, SpecError
-from ..core.parts import UNREADABLE, Parts, joined
 from ..core.records import Record
-from ..core.tables import compiled_path, shipped_table
+from ..core.tables import STORED, is_stored, read_stored, shipped_table, stored, value_of
 from ..core.workload import INPUT_PER_OUTPUT_TOKEN
 
 TYPE_CHECKING = False
@@ -24,10 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 SCHEMA = 1
-_COPY_VERSION = 2
 MAX_BYTES = 16 << 20
-# a header has a few thousand bytes; a first line longer than this is none
-_MAX_HEADER_BYTES = 1 << 16
 _REMEDY = "install selfhost again, or put back specs/common/offers.jsonl"
 
 
@@ -91,56 +86,34 @@ def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
 # a list with needs asks for the same stand-ins again and again
 @lru_cache(maxsize=4096)
 def _offers_of(path: str, changed: int, size: int, model_id: str, today: str) -> tuple[Offer, ...]:
-    content, days = _parsed(path, changed, size)
-    # of two lines of one model the first counts
-    place = content.find(b'\n{"model": "%s",' % model_id.encode("utf-8", "replace")) + 1
-    if not place:
+    days, rows = _snapshot(path, changed, size)
+    if model_id not in rows:
         return ()
-    end = content.find(b"\n", place)
-    line = content[place : end if end > 0 else None]
-    try:
-        return _in_line(path, 0, line, model_id, days, today)
-    except SpecError:
-        # to count lines takes longer than to read one: only where a message names it
-        number = content.count(b"\n", 0, place) + 1
-        return _in_line(path, number, line, model_id, days, today)
-
-
-def _in_line(
-    path: str, number: int, line: bytes, model_id: str, days: Mapping[str, str], today: str
-) -> tuple[Offer, ...]:
-    """The offers of one model in its line, which has that number."""
-    row = _object(path, number, line)
+    line, content = rows[model_id]
+    row = _object(path, line, content)
     items = row.get("offers")
     if row.get("model") != model_id or not isinstance(items, list):
-        raise _damaged(path, number, 'is not {"model": …, "offers": […]}')
-    offers = [
-        offer for entry in items if (offer := _offer(path, number, model_id, days, today, entry))
-    ]
-    return cheapest_first(offers)
+        raise _damaged(path, line, 'is not {"model": …, "offers": […]}')
+    offers = [_offer(_Item(path, line, item), model_id, days) for item in items]
+    return cheapest_first(offer for offer in offers if offer.ends is None or offer.ends > today)
 
 
 def snapshot_day(path: str) -> str:
     """The day of the snapshot as a whole. Raises `SpecError`."""
-    return _parsed(path, *_state(path))[1][""]
+    return _snapshot(path, *_state(path))[0][""]
 
 
 def day_by_header(path: str) -> str | None:
-    """The same by the first line alone, for who reads no offer; None where that is damaged, which
-    whoever reads an offer is told.
-    """
+    """The same; None where the snapshot is damaged, which whoever reads an offer is told."""
     try:
-        with open(path, "rb") as file:
-            line = file.readline(_MAX_HEADER_BYTES)
-        day = _object(path, 1, line.removesuffix(b"\n")).get("as_of")
-    except (OSError, ValueError, SpecError):
+        return snapshot_day(path)
+    except SpecError:
         return None
-    return str(day) if _is_date(day) else None
 
 
 def sources(path: str) -> Mapping[str, str]:
     """The sources of the snapshot and the day of each. Raises `SpecError`."""
-    return {name: day for name, day in _parsed(path, *_state(path))[1].items() if name}
+    return {name: day for name, day in _snapshot(path, *_state(path))[0].items() if name}
 
 
 def cheapest_first(offers: Iterable[Offer]) -> tuple[Offer, ...]:
@@ -177,80 +150,83 @@ def _of_long_prompts(offer: Offer, limit: int) -> Offer:
     )
 
 
-def _offer(
-    path: str, number: int, model_id: str, days: Mapping[str, str], today: str, item: object
-) -> Offer | None:
-    """None for an offer that has ended."""
-    if not isinstance(item, dict):
-        raise _damaged(path, number, "holds an offer that is no object")
-    values = _OfferValues(path, number, item)
-    others = item.get("other_prices", [])
-    if not isinstance(others, list) or not all(isinstance(other, dict) for other in others):
-        raise _damaged(path, number, "must be a list of prices", "other_prices")
-    ends = item.get("ends")
-    if ends is not None and not _is_date(ends):
-        raise _damaged(path, number, "must be a date, YYYY-MM-DD", "ends")
-    source = values.text("source")
-    offer = Offer(
-        provider=values.text("provider"),
-        model=values.text("provider_model"),
-        model_id=model_id,
-        context_tokens=values.tokens("context_tokens"),
-        input_usd_per_million_tokens=values.price("input_usd_per_million_tokens"),
-        output_usd_per_million_tokens=values.price("output_usd_per_million_tokens"),
-        usd_per_audio_minute=values.price("usd_per_audio_minute"),
-        usd_per_image=values.price("usd_per_image"),
-        price_is_for=values.text("price_is_for") if "price_is_for" in item else None,
-        price_holds_to_tokens=values.tokens("price_holds_to_tokens"),
-        long_input_usd_per_million_tokens=values.price("long_input_usd_per_million_tokens"),
-        long_output_usd_per_million_tokens=values.price("long_output_usd_per_million_tokens"),
-        other_prices=tuple(_other_price(_OfferValues(path, number, other)) for other in others),
-        as_of=days.get(source, days[""]),
-        ends=ends,
-        source=source,
-    )
-    return None if ends is not None and ends <= today else offer
+class _Item:
+    """One object on a line of the file; each getter raises where its value is wrong."""
 
-
-def _other_price(values: _OfferValues) -> OtherPrice:
-    return OtherPrice(
-        input_usd_per_million_tokens=values.price("input_usd_per_million_tokens"),
-        output_usd_per_million_tokens=values.price("output_usd_per_million_tokens"),
-        usd_per_image=values.price("usd_per_image"),
-        when=values.text("when") if "when" in values.item else None,
-        source=values.text("source"),
-    )
-
-
-class _OfferValues:
-    """The values of one object on a line of the file; each getter raises where its value is
-    wrong.
-    """
-
-    def __init__(self, path: str, number: int, item: Mapping[str, Any]) -> None:
-        self.path, self.number, self.item = path, number, item
+    def __init__(self, path: str, line: int, values: object) -> None:
+        self.path, self.line = path, line
+        if not isinstance(values, dict):
+            raise _damaged(path, line, "holds an offer that is no object")
+        self.values: Mapping[str, Any] = values
 
     def text(self, key: str) -> str:
-        value = self.item.get(key)
+        value = self.values.get(key)
         if not isinstance(value, str) or not value:
-            raise _damaged(self.path, self.number, f"holds an offer without {key}", key)
+            raise _damaged(self.path, self.line, f"holds an offer without {key}", key)
         return value
 
-    def price(self, key: str) -> float | None:
-        value = self.item.get(key)
-        if value is None:
-            return None
-        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 1e9:
-            raise _damaged(self.path, self.number, "must be a price in US dollars", key)
-        return float(value)
+    def optional_text(self, key: str) -> str | None:
+        return self.text(key) if key in self.values else None
 
-    def tokens(self, key: str) -> int | None:
-        value = self.item.get(key)
+    def number(self, key: str) -> Any:
+        """A price as a float, tokens as an int; None where it is missing."""
+        value = self.values.get(key)
         if value is None:
             return None
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise _damaged(self.path, self.number, "must be a whole number of tokens", key)
+        is_price = "usd" in key
+        least, kinds = (0, (int, float)) if is_price else (1, (int,))
+        if type(value) not in kinds or not least <= value < 1e9:
+            what = "a price in US dollars" if is_price else "a whole number of tokens"
+            raise _damaged(self.path, self.line, f"must be {what}", key)
+        return float(value) if is_price else value
+
+    def day(self, key: str) -> str | None:
+        value = self.values.get(key)
+        if value is not None and not _is_date(value):
+            raise _damaged(self.path, self.line, "must be a date, YYYY-MM-DD", key)
         return value
+
+    def others(self) -> tuple[OtherPrice, ...]:
+        items = self.values.get("other_prices", [])
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            raise _damaged(self.path, self.line, "must be a list of prices", "other_prices")
+        return tuple([_other_price(_Item(self.path, self.line, item)) for item in items])
+
+
+_NUMBERS = (
+    "context_tokens",
+    "input_usd_per_million_tokens",
+    "output_usd_per_million_tokens",
+    "usd_per_audio_minute",
+    "usd_per_image",
+    "price_holds_to_tokens",
+    "long_input_usd_per_million_tokens",
+    "long_output_usd_per_million_tokens",
+)
+_OTHER_NUMBERS = ("input_usd_per_million_tokens", "output_usd_per_million_tokens", "usd_per_image")
+
+
+def _offer(item: _Item, model_id: str, days: Mapping[str, str]) -> Offer:
+    source = item.text("source")
+    return Offer(
+        provider=item.text("provider"),
+        model=item.text("provider_model"),
+        model_id=model_id,
+        price_is_for=item.optional_text("price_is_for"),
+        other_prices=item.others(),
+        as_of=days.get(source, days[""]),
+        ends=item.day("ends"),
+        source=source,
+        **{key: item.number(key) for key in _NUMBERS},
+    )
+
+
+def _other_price(item: _Item) -> OtherPrice:
+    return OtherPrice(
+        when=item.optional_text("when"),
+        source=item.text("source"),
+        **{key: item.number(key) for key in _OTHER_NUMBERS},
+    )
 
 
 def _price(offer: Offer) -> tuple[float, float, float, str, str]:
@@ -264,24 +240,17 @@ def _price(offer: Offer) -> tuple[float, float, float, str, str]:
 
 
 def providers_by_model(path: str) -> Mapping[str, int]:
-    """How many providers sell each model, by its id, in the file at `path`; read without parsing
-    the offers, for a list needs the numbers of all.
-    """
+    """How many providers sell each model, by its id, in the file at `path`."""
     return _counted_providers(path, *_state(path))
 
 
 @lru_cache(maxsize=2)
 def _counted_providers(path: str, changed: int, size: int) -> Mapping[str, int]:
-    content, _ = _parsed(path, changed, size)
-    start, key = b'{"model": "', b'"provider": "'
-    return {
-        # a pattern would do it too, and takes longer to load than the whole file to read
-        _beginning(line)[len(start) : -1].decode(): len(
-            {rest.partition(b'"')[0] for rest in line.split(key)[1:]} - {b""}
-        )
-        for line in reversed(content.split(b"\n")[1:])
-        if line.startswith(start)
-    }
+    counts = {}
+    for model_id, (line, content) in _snapshot(path, changed, size)[1].items():
+        items = _object(path, line, content)["offers"]
+        counts[model_id] = len({item["provider"] for item in items} - {""})
+    return counts
 
 
 def provider_name(id: str) -> str:
@@ -301,24 +270,70 @@ def _provider_names() -> Mapping[str, str]:
     return names
 
 
-def _days(path: str, line: bytes) -> Mapping[str, str]:
+def _state(path: str) -> tuple[int, int]:
+    """Time and size of the file: what was read of it is kept until they change."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return 0, 0
+    return status.st_mtime_ns, status.st_size
+
+
+# a line of a model by its id: its number, 0 in a package, and its content
+_Rows = Mapping[str, "tuple[int, bytes]"]
+
+
+@lru_cache(maxsize=2)
+def _snapshot(path: str, _changed: int, _size: int) -> tuple[Mapping[str, str], _Rows]:
+    """The days of the sources, and the lines: only that of a model asked for is parsed."""
+    if is_stored(path.removesuffix(".jsonl")):
+        header, rows = read_stored(path.removesuffix(".jsonl") + STORED)
+        return _days(path, header), rows
+    from ..core.reading import Unreadable, read_file
+
+    try:
+        lines = read_file(path, MAX_BYTES).split(b"\n")
+    except Unreadable as error:
+        raise _damaged(path, None, f"the price snapshot {error.reason}") from None
+    return _days(path, _object(path, 1, lines[0])), _by_model(lines[1:])
+
+
+def _by_model(lines: Sequence[bytes]) -> dict[str, tuple[int, bytes]]:
+    rows: dict[str, tuple[int, bytes]] = {}
+    for number, line in enumerate(lines, 2):
+        model, quote, _ = line.removeprefix(b'{"model": "').partition(b'"')
+        if quote:
+            # of two lines of one model the first counts
+            rows.setdefault(model.decode(errors="replace"), (number, line))
+    return rows
+
+
+def stored_offers(path: str) -> bytes:
+    """The snapshot at `path` as a package has it. Raises `SpecError` for a damaged line."""
+    with open(path, "rb") as file:
+        header, *lines = file.read().split(b"\n")
+    rows = {
+        model_id: (0, stored(_object(path, number, line)))
+        for model_id, (number, line) in _by_model(lines).items()
+    }
+    return stored((_object(path, 1, header), rows))
+
+
+def _days(path: str, header: Mapping[str, Any]) -> Mapping[str, str]:
     """The day of each source, and that of the snapshot under the empty name."""
-    header = _object(path, 1, line)
     if header.get("schema") != SCHEMA:
         raise _damaged(path, 1, f"must be {SCHEMA}", "schema")
     sources = header.get("sources", {})
-    if not isinstance(sources, dict) or not all(
-        isinstance(source, dict) for source in sources.values()
-    ):
-        raise _damaged(path, 1, 'must be {NAME: {"as_of": …, "what": …}}', "sources")
-    days = {name: source.get("as_of") for name, source in sources.items()}
-    days[""] = header.get("as_of")
-    for name, day in days.items():
-        if not _is_date(day):
-            raise _damaged(
-                path, 1, "must be a date, YYYY-MM-DD", f"sources.{name}.as_of" if name else "as_of"
-            )
-    return days
+    if not isinstance(sources, dict) or not all(map(_is_source, sources.values())):
+        message = 'must be {NAME: {"as_of": YYYY-MM-DD, "what": …}}'
+        raise _damaged(path, 1, message, "sources")
+    if not _is_date(header.get("as_of")):
+        raise _damaged(path, 1, "must be a date, YYYY-MM-DD", "as_of")
+    return {"": header["as_of"], **{name: source["as_of"] for name, source in sources.items()}}
+
+
+def _is_source(value: object) -> bool:
+    return isinstance(value, dict) and _is_date(value.get("as_of"))
 
 
 def _is_date(value: object) -> bool:
@@ -330,86 +345,10 @@ def _is_date(value: object) -> bool:
     )
 
 
-def _state(path: str) -> tuple[int, int]:
-    """Time and size of the file: what was read of it is kept until they change."""
-    try:
-        status = os.stat(path)
-    except (OSError, ValueError):
-        return 0, 0
-    return status.st_mtime_ns, status.st_size
-
-
-@lru_cache(maxsize=2)
-def _parsed(path: str, _changed: int, _size: int) -> tuple[bytes, Mapping[str, str]]:
-    """The content, and the days of the sources."""
-    content = _read(path)
-    return content, _days(path, content.partition(b"\n")[0])
-
-
-def _read(path: str) -> bytes:
-    from ..core.reading import Unreadable, read_file
-
-    try:
-        return read_file(path, MAX_BYTES)
-    except Unreadable as error:
-        raise _damaged(path, None, f"the price snapshot {error.reason}") from None
-
-
-def compile_offers(path: str) -> bytes:
-    """The compiled copy of the snapshot, a file of `core.parts` that lies where `compiled_path`
-    says: what each line holds, by how it begins, beside the line's size and checksum.
-
-    The same snapshot always gives the same. Raises `SpecError` for a damaged line.
-    """
-    lines = _read(path).split(b"\n")
-    parts = {
-        _beginning(line).decode(): [*_mark(line), _parsed_object(path, number, line)]
-        for number, line in enumerate(lines, start=1)
-        if line
-    }
-    return joined(_COPY_VERSION, {}, parts, frozen=False)
-
-
-def _beginning(line: bytes) -> bytes:
-    """What tells a line from the others: of a model's, its id."""
-    return line.partition(b",")[0]
-
-
-def _mark(line: bytes) -> list[int]:
-    from binascii import crc32
-
-    return [len(line), crc32(line)]
-
-
-@lru_cache(maxsize=2)
-def _copy_of(path: str) -> Parts | None:
-    """The compiled copy, of which each line is compared with the snapshot's; None without one."""
-    try:
-        return Parts(compiled_path(path), _COPY_VERSION)
-    except UNREADABLE:
-        return None
-
-
-def _object(path: str, number: int, line: bytes) -> Mapping[str, Any]:
-    # without a copy the parser is loaded, which takes a millisecond
-    copied = _copied(path, line)
-    return _parsed_object(path, number, line) if copied is None else copied
-
-
-def _copied(path: str, line: bytes) -> Mapping[str, Any] | None:
-    """What the compiled copy has for the line; None without one, or where it is of another."""
-    copy = _copy_of(path)
-    if copy is None:
-        return None
-    try:
-        size, checksum, values = copy[_beginning(line).decode()]
-    except UNREADABLE:
-        return None
-    is_same = [size, checksum] == _mark(line) and isinstance(values, dict)
-    return values if is_same else None
-
-
-def _parsed_object(path: str, number: int, line: bytes) -> Mapping[str, Any]:
+def _object(path: str, number: int, line: bytes) -> dict[str, Any]:
+    """What a line says, as JSON or, of number 0, as a package has it."""
+    if not number:
+        return dict(value_of(line))
     import json
 
     def constant(name: str) -> float:
@@ -418,7 +357,7 @@ def _parsed_object(path: str, number: int, line: bytes) -> Mapping[str, Any]:
     try:
         value = json.loads(line, parse_constant=constant)
     except (ValueError, RecursionError):
-        raise _damaged(path, number, "is not a JSON object") from None
+        value = None
     if not isinstance(value, dict):
         raise _damaged(path, number, "is not a JSON object")
     return value

@@ -1,10 +1,10 @@
 """What a spec tells of its model before it is read as a whole: the names that the model answers to,
-and its outline. An index holds both.
+and its outline. A package has both at hand for all models.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 from ..core.records import Record, pattern
 from ..core.spelling import canonical
@@ -13,6 +13,9 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
+
+# what a name may be, from the most to the least certain
+KINDS = ("ids", "aliases", "titles", "repositories")
 
 # accounts of Hugging Face that were renamed; the old names still lead there
 _OLD_ACCOUNTS = {"coherelabs": "CohereForAI", "zai-org": "THUDM"}
@@ -69,54 +72,13 @@ _PURPOSES = {
 }
 
 
-# long texts and indented tables: the start of a line does not tell what it is
-_UNEVEN = rb'"""|\'\'\'|^[ \t]+\['
-# tables that names and outlines are made of, and of a table of which only some lines count how they
-# begin
-_OUTLINED: Mapping[bytes, tuple[bytes, ...]] = {
-    b"parameters": (b"total", b"active"),
-    b"upkeep": (b"superseded_by",),
-    b"availability": (),
-    b"openness": (b"weights",),
-    b"files": (b"format", b"repository"),
-    b"sources": (b"upkeep", b"availability"),
-}
-
-
-def outlined_lines(content: bytes) -> bytes | None:
-    """The lines of a spec that names and outlines are made of; None where only a parser tells. A
-    list over several lines may be cut.
+def name_map(models: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, dict[str, str]]:
+    """All names of some specs by KINDS, as `canonical` writes them, each with the ids of its specs
+    joined by `/`. Takes values of any type: the specs may be faulty.
     """
-    import re
-
-    if re.search(_UNEVEN, content, re.MULTILINE):
-        return None
-    kept: list[bytes] = []
-    is_kept = True
-    only: tuple[bytes, ...] = ()
-    for line in content.splitlines(keepends=True):
-        if line.startswith(b"["):
-            table = line.partition(b"#")[0].strip(b"[] \t\r\n")
-            is_kept, only = table in _OUTLINED, _OUTLINED.get(table, ())
-            if is_kept:
-                kept.append(line)
-        elif is_kept and (not only or line.startswith(only)):
-            kept.append(line)
-    return b"".join(kept)
-
-
-def name_map(
-    models: Iterable[tuple[str, Mapping[str, Any]]], kinds: Sequence[str]
-) -> tuple[dict[str, dict[str, str]], tuple[str, ...]]:
-    """All names of some specs, by each of the `kinds`, and the ids and aliases as written. Takes
-    values of any type: the specs may be faulty.
-    """
-    names: dict[str, dict[str, str]] = {kind: {} for kind in kinds}
-    spellings: set[str] = set()
+    names: dict[str, dict[str, str]] = {kind: {} for kind in KINDS}
     for spec_id, values in models:
-        aliases = [alias for alias in _items(values.get("aliases")) if isinstance(alias, str)]
-        spellings.update((spec_id, *aliases))
-        for kind, name in _names_of(spec_id, values, aliases):
+        for kind, name in _names_of(spec_id, values):
             key = canonical(name) if isinstance(name, str) else ""
             if not key:
                 continue
@@ -125,15 +87,18 @@ def name_map(
                 names[kind][key] = spec_id
             elif spec_id not in ids.split("/"):
                 names[kind][key] = f"{ids}/{spec_id}"
-    return names, tuple(sorted(spellings))
+    return names
 
 
-def _names_of(
-    spec_id: str, values: Mapping[str, Any], aliases: Iterable[str]
-) -> Iterator[tuple[str, object]]:
+def aliases_of(values: Mapping[str, Any]) -> list[str]:
+    """The aliases of a spec that may be faulty."""
+    return [alias for alias in _items(values.get("aliases")) if isinstance(alias, str)]
+
+
+def _names_of(spec_id: str, values: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
     """The names of one spec, each with its kind."""
     yield "ids", spec_id
-    for alias in aliases:
+    for alias in aliases_of(values):
         yield "aliases", alias
     yield "titles", values.get("name")
     for repository in _repository_names(values.get("repository")):
@@ -210,18 +175,4 @@ def _repository_names(repository: object) -> list[str]:
         names.append(f"{owner}/Meta-{name}")
     if owner.lower() in _OLD_ACCOUNTS:
         names += [f"{_OLD_ACCOUNTS[owner.lower()]}/{listed.partition('/')[2]}" for listed in names]
-    return names
-
-
-def keys_of(table: object) -> dict[str, str]:
-    """The names in a table of tables and their `aliases`, as `canonical` writes them, each with
-    the name that it stands for.
-    """
-    names: dict[str, str] = {}
-    for name, entry in table.items() if isinstance(table, dict) else ():
-        if not isinstance(entry, dict):
-            continue
-        for spelling in (name, *_items(entry.get("aliases"))):
-            if isinstance(spelling, str):
-                names.setdefault(canonical(spelling), name)
     return names

@@ -4,15 +4,16 @@ readers.
 
 from __future__ import annotations
 
-from ..core.records import Record
-from ..core.tomlfile import Table
+from ..core.records import Record, read_by
+from ..core.tomlfile import Path, Table, shortened
 from .quantization_names import APART, FORMATS, QUANTIZATIONS
 from .spec_values import repository, size_in_bytes, types_apart
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
 # what follows the name of an architecture in the table where a model's own file does not tell all
 # its tensors
@@ -32,13 +33,13 @@ class PublishedFiles(Record):
     Ollama's tag of it, so that it is published, wherever that is.
     """
 
-    format: str
-    source: str
-    repository: str | None = None
-    bytes: Mapping[str, int] = {}
-    unsized: tuple[str, ...] = ()
-    names: Mapping[str, str] = {}
-    listed: bool = True
+    format: str = read_by(Table.string, required=True, choices=FORMATS)
+    source: str = read_by(Table.text, required=True)
+    repository: str | None = read_by(repository, default=None)
+    bytes: Mapping[str, int] = read_by(Table.mapping, of=size_in_bytes, default={})
+    unsized: tuple[str, ...] = read_by(Table.strings, default=())
+    names: Mapping[str, str] = read_by(Table.mapping, of=Table.string, default={})
+    listed: bool = read_by(Table.boolean, default=True)
     named: bool = False
 
     @property
@@ -56,9 +57,9 @@ class Quantized(Record):
     (`blk.*` for all blocks that have one).
     """
 
-    format: str
-    quantization: str | None = None
-    apart: tuple[tuple[str, str], ...] = ()
+    format: str = read_by(Table.string, required=True, choices=("safetensors", "mlx"))
+    quantization: str | None = read_by(Table.string, default=None)
+    apart: tuple[tuple[str, str], ...] = read_by(types_apart, types=APART, default=())
 
 
 class FileTensors(Record):
@@ -76,109 +77,56 @@ class FileTensors(Record):
     extra: bool = False
 
 
-def published_files(table: Table) -> PublishedFiles | None:
-    """One `[[files]]`; None where its format or source is missing or wrong."""
-    stored_as = table.string("format", required=True, choices=FORMATS)
-    source = table.text("source", required=True)
-    owner_and_name = repository(table, "repository")
-    unsized = table.strings("unsized")
-    _check_unsized(table, stored_as, unsized)
-    sizes = _sizes(table, stored_as)
-    names = _names(table, (*sizes, *unsized))
-    listed = table.boolean("listed")
-    table.close()
-    if stored_as is None or source is None:
-        return None
-    return PublishedFiles(
-        format=stored_as,
-        source=source,
-        repository=owner_and_name,
-        bytes=sizes,
-        unsized=unsized,
-        names=names,
-        listed=listed is not False,
-    )
-
-
-def _names(table: Table, quantizations: tuple[str, ...]) -> dict[str, str]:
-    """`names`: file names by quantization."""
-    names_table = table.table("names")
-    if names_table is None:
-        return {}
-    names: dict[str, str] = {}
-    for quantization in names_table.values:
-        names[quantization] = names_table.string(quantization) or ""
-        if quantization not in quantizations:
-            guess = table.document.guess(quantization, quantizations)
-            listed = f"one of {', '.join(quantizations)}" if quantizations else None
-            names_table.problem(
-                quantization,
-                "is not among the files",
-                f"did you mean {guess}?" if guess else listed,
-            )
-    names_table.close()
-    return names
-
-
-def _check_unsized(table: Table, stored_as: str | None, unsized: tuple[str, ...]) -> None:
-    if "bytes" not in table and not unsized:
-        table.problem("bytes", "is missing", "write for example bytes.Q4_K_M = 4_372_812_000")
-    choices = QUANTIZATIONS.get(stored_as or "")
-    for index, name in enumerate(unsized):
-        if choices is not None and name not in choices:
-            guess = table.document.guess(name, choices)
-            table.document.add(
-                (*table.path, "unsized", index),
-                f'"{name}" is not a quantization of {stored_as}',
-                f'did you mean "{guess}"?' if guess else None,
-            )
+def check_files(table: Table, values: Mapping[str, Any]) -> None:
+    """Note what the keys of one `[[files]]` cannot tell alone."""
+    sizes, unsized = table.values.get("bytes"), values["unsized"]
+    example = "write for example bytes.Q4_K_M = 4_372_812_000"
+    if sizes is None and not unsized:
+        table.problem("bytes", "is missing", example)
+    elif sizes == {}:
+        table.problem("bytes", "is empty", example)
     if unsized and "repository" not in table:
         table.problem(
             "unsized",
             "names files that lie in no repository",
             "write repository, or bytes with their sizes",
         )
+    names = list(sizes) if isinstance(sizes, dict) else []
+    for path in (
+        *(("bytes", name) for name in names),
+        *(("unsized", n) for n in range(len(unsized))),
+    ):
+        name = unsized[path[1]] if isinstance(path[1], int) else path[1]
+        _check_quantization(table, path, name, values["format"])
+    for name in values["names"]:
+        if name not in (*names, *unsized):
+            remedy = _likely(table, name, (*names, *unsized), "one of ")
+            table.document.add((*table.path, "names", name), "is not among the files", remedy)
 
 
-def _sizes(table: Table, stored_as: str | None) -> dict[str, int]:
-    """`bytes`: sizes by quantization."""
-    sizes_table = table.table("bytes")
-    if sizes_table is None:
-        return {}
-    if not sizes_table.values:
-        table.problem("bytes", "is empty", "write for example bytes.Q4_K_M = 4_372_812_000")
-    sizes: dict[str, int] = {}
-    for name in sizes_table.values:
-        sizes[name] = size_in_bytes(sizes_table, name) or 0
-        choices = QUANTIZATIONS.get(stored_as or "", (name,))
-        if name not in choices:
-            guess = table.document.guess(name, choices)
-            # without the groups and bits, which are variants
-            plain = ", ".join(choice for choice in choices if "-" not in choice)
-            sizes_table.problem(
-                name,
-                f"is not a quantization of {stored_as}",
-                f"did you mean {guess}?" if guess else f"known: {plain}",
-            )
-    return sizes
-
-
-def quantized(root: Table, key: str) -> Quantized | None:
-    """`[quantized]`; None where it is missing or its format is wrong."""
-    table = root.table(key)
-    if table is None:
-        return None
-    format = table.string("format", required=True, choices=("safetensors", "mlx"))
-    name = table.string("quantization")
-    choices = QUANTIZATIONS.get(format or "", ())
-    if name is not None and choices and name not in choices:
-        guess = table.document.guess(name, choices)
-        remedy = f"did you mean {guess}?" if guess else f"known: {', '.join(choices)}"
-        table.problem("quantization", f'"{name}" is not a quantization of {format}', remedy)
-    if format == "safetensors" and "apart" in table:
+def check_quantized(table: Table, values: Mapping[str, Any]) -> None:
+    """The same of `[quantized]`."""
+    if values["quantization"] is not None:
+        _check_quantization(table, ("quantization",), values["quantization"], values["format"])
+    if values["format"] == "safetensors" and "apart" in table:
         table.problem("apart", "is of MLX's files alone", "write it under [architecture.apart]")
-    apart = types_apart(table, "apart", types=APART)
-    table.close()
-    if format is None:
-        return None
-    return Quantized(format=format, quantization=name, apart=apart)
+
+
+def _check_quantization(table: Table, path: Path, name: str, format: str | None) -> None:
+    choices = QUANTIZATIONS.get(format or "", (name,))
+    if name not in choices:
+        # without the groups and bits, which are variants
+        plain = [choice for choice in choices if "-" not in choice] or choices
+        message = f'"{shortened(name)}" is not a quantization of {format}'
+        remedy = _likely(table, name, choices, "known: ", plain)
+        table.document.add((*table.path, *path), message, remedy)
+
+
+def _likely(
+    table: Table, name: str, choices: Sequence[str], before: str, listed: Sequence[str] = ()
+) -> str | None:
+    """The choice that was probably meant, else all of them."""
+    guess = table.document.guess(name, choices)
+    if guess:
+        return f"did you mean {guess}?"
+    return before + ", ".join(listed or choices) if choices else None

@@ -127,41 +127,15 @@ KernelRule = QuantizationRule | CacheRule
 _WITH_HEADS = ("full", "sliding")
 
 
+def _check_cache_rule(table: Table, values: Mapping[str, Any]) -> None:
+    _check_capability(table, values)
+    _check_capability(table, values, "by_heads_capability")
+
+
 def _cache_rules(root: Table, key: str) -> dict[str, CacheRule]:
     """A table of rules by the type of the cache."""
-    table = root.table(key)
-    if table is None:
-        return {}
-    rules: dict[str, CacheRule] = {}
-    for type in table.values:
-        line = table.table(type)
-        if line is None:
-            continue
-        values = line.fields(CacheRule)
-        line.close()
-        for name in ("compute_capability", "by_heads_capability"):
-            _check_capability(line, values, name)
-        rules[type] = CacheRule(**{**values, "type": type})
-    table.close()
-    return rules
-
-
-def _quantization_rules(root: Table, key: str) -> dict[str, QuantizationRule]:
-    """A table of rules by the name of the quantization."""
-    table = root.table(key)
-    if table is None:
-        return {}
-    rules: dict[str, QuantizationRule] = {}
-    for name in table.values:
-        line = table.table(name)
-        if line is None:
-            continue
-        values = line.fields(QuantizationRule)
-        line.close()
-        _check_capability(line, values)
-        rules[name] = QuantizationRule(**values)
-    table.close()
-    return rules
+    rules = root.mapping(key, of=Table.record, kind=CacheRule, check=_check_cache_rule)
+    return {type: rule.replace(type=type) for type, rule in rules.items()}
 
 
 def _check_capability(
@@ -169,11 +143,7 @@ def _check_capability(
 ) -> None:
     major, _, minor = (values[key] or "1.0").partition(".")
     if not (major.isdecimal() and minor.isdecimal() and len(minor) == 1):
-        table.problem(
-            key,
-            "must be a number as NVIDIA writes it",
-            'write for example "8.0"',
-        )
+        table.problem(key, "must be a number as NVIDIA writes it", 'write for example "8.0"')
 
 
 class Conversion(Record):
@@ -209,35 +179,9 @@ def _workload_texts(root: Table, key: str) -> dict[str, str]:
     table = root.table(key)
     if table is None:
         return {}
-    texts_by_key = {
-        word: text for word in ASKED_OF_RUNTIME if (text := table.string(word)) is not None
-    }
+    by_word = {word: table.string(word) for word in ASKED_OF_RUNTIME}
     table.close()
-    return texts_by_key
-
-
-def _shares(root: Table, key: str) -> dict[str, float]:
-    """A share, above 0 and at most 1, by the name of a quantization, in the order of the file."""
-    table = root.table(key)
-    if table is None:
-        return {}
-    shares = {
-        name: share
-        for name in table.values
-        if (share := table.number(name, minimum=0.01, maximum=1.0)) is not None
-    }
-    table.close()
-    return shares
-
-
-def _listed_sizes(root: Table, key: str) -> dict[str, int]:
-    """A table of bytes by type."""
-    sizes_table = root.table(key)
-    if sizes_table is None:
-        return {}
-    sizes = {name: size_in_bytes(sizes_table, name) or 0 for name in sizes_table.values}
-    sizes_table.close()
-    return sizes
+    return {word: text for word, text in by_word.items() if text is not None}
 
 
 class ComponentFile(Record):
@@ -252,7 +196,7 @@ class ComponentFile(Record):
     repository: str = read_by(Table.string, required=True)
     file: str = read_by(Table.string, required=True)
     type: str = read_by(Table.string, default="")
-    bytes: Mapping[str, int] = read_by(_listed_sizes, default={})
+    bytes: Mapping[str, int] = read_by(Table.mapping, of=size_in_bytes, default={})
 
     def named(self, quantization: str) -> str:
         """The file in its repository, in that quantization."""
@@ -275,22 +219,12 @@ class ModelParts(Record):
     decode_bytes: int = read_by(Table.integer, required=True)
     buffers_like: str = read_by(Table.string, default="")
     denoising: Denoising | None = read_by(Table.record, kind=Denoising, default=None)
-    files: tuple[ComponentFile, ...] = ()
+    files: tuple[ComponentFile, ...] = read_by(Table.records, kind=ComponentFile, required=True)
 
 
-def _model_parts(root: Table, key: str) -> tuple[ModelParts, ...]:
-    """The tables of that name, one a model."""
-    kept = []
-    for table in root.tables(key):
-        files = []
-        for line in table.tables("files", required=True):
-            file_values = line.fields(ComponentFile)
-            line.close()
-            files.append(ComponentFile(**file_values))
-        values = table.fields(ModelParts)
-        table.close()
-        kept.append(ModelParts(**{**values, "files": tuple(files)}))
-    return tuple(kept)
+def _shares() -> Any:
+    """A field with a share, above 0 and at most 1, by the name of a quantization."""
+    return read_by(Table.mapping, of=Table.number, minimum=0.01, maximum=1.0, default={})
 
 
 class OwnContext(Record):
@@ -303,14 +237,9 @@ class OwnContext(Record):
 
 
 def _own_contexts(root: Table, key: str) -> tuple[OwnContext, ...]:
-    """The tables of that name, the one that wants most memory first; a wrong one is left out."""
-    contexts = []
-    for table in root.tables(key):
-        values = table.fields(OwnContext)
-        table.close()
-        if None not in values.values():
-            contexts.append(OwnContext(**values))
-    return tuple(sorted(contexts, key=lambda context: -context.gpu_bytes))
+    """The tables of that name, the one that wants most memory first."""
+    contexts = root.records(key, kind=OwnContext)
+    return tuple(sorted(contexts, key=lambda context: -(context.gpu_bytes or 0)))
 
 
 class Service(Record):
@@ -397,12 +326,17 @@ class RuntimeSpec(Record):
     seeing_command: str = read_by(Table.string, default="")
     # models that it loads from several files, each with what it is in; where there are any, it
     # loads no others. They fill `{parts}`
-    parts: tuple[ModelParts, ...] = read_by(_model_parts, default=())
+    parts: tuple[ModelParts, ...] = read_by(Table.records, kind=ModelParts, default=())
     # how other programs use the same files
     parts_elsewhere: str = read_by(Table.string, default="")
     # beside a model's own stored type, by name
     quantizations: Mapping[str, QuantizationRule] = read_by(
-        _quantization_rules, name="quantization", default={}
+        Table.mapping,
+        name="quantization",
+        of=Table.record,
+        kind=QuantizationRule,
+        check=_check_capability,
+        default={},
     )
     # types that it loads files in float32 in, if told by `cast_option`, which fills `{cast}`
     casts: tuple[str, ...] = read_by(Table.strings, choices=PLAIN_DTYPES, default=())
@@ -648,7 +582,7 @@ class RuntimeSpec(Record):
     # layers with a sliding window cache the whole context all the same
     whole_windows: bool = read_by(Table.boolean, default=False)
     # by architecture row: layers with a sliding window cache that share of what the others do
-    window_shares: Mapping[str, float] = read_by(_shares, default={})
+    window_shares: Mapping[str, float] = _shares()
     # states of recurrent layers get so many times as much as keys and values; 0: what they need
     state_share: float = read_by(Table.number, minimum=0.0, maximum=10.0, default=0.0)
     # how often it copies what a cache cannot be rolled back to (states, sliding windows) while it
@@ -660,7 +594,7 @@ class RuntimeSpec(Record):
 
     # quantizations that are tried where accelerators hold all of a model, best first, each with the
     # share of their memory that it takes at most
-    on_accelerators: Mapping[str, float] = read_by(_shares, default={})
+    on_accelerators: Mapping[str, float] = _shares()
     # from how many accelerators on it is taken before the usual one of the modality; 0: never
     preferred_from_accelerators: int = read_by(Table.integer, minimum=1, default=0)
     # what trains in it, where what that takes is not counted

@@ -27,8 +27,8 @@ from .published import (
     FileTensors,
     PublishedFiles,
     Quantized,
-    published_files,
-    quantized,
+    check_files,
+    check_quantized,
 )
 from .quantization_names import (
     APART,
@@ -143,13 +143,13 @@ class License(Record):
     None where not known.
     """
 
-    id: str | None = None
-    url: str | None = None
-    commercial_use: str | None = None
-    modification: str | None = None
-    redistribution: str | None = None
-    conditions: tuple[str, ...] = ()
-    duties: tuple[str, ...] = ()
+    id: str | None = read_by(Table.string, default=None)
+    url: str | None = read_by(Table.string, default=None)
+    commercial_use: str | None = read_by(Table.string, choices=ANSWERS, default=None)
+    modification: str | None = read_by(Table.string, choices=ANSWERS, default=None)
+    redistribution: str | None = read_by(Table.string, choices=ANSWERS, default=None)
+    conditions: tuple[str, ...] = read_by(Table.texts, default=())
+    duties: tuple[str, ...] = read_by(Table.texts, default=())
 
 
 class Openness(Record):
@@ -200,6 +200,12 @@ class StatedWay(Record):
     source: str = read_by(Table.text, required=True)
 
 
+def _check_order(table: Table, values: Mapping[str, Any]) -> None:
+    low, high = values["low_bytes"], values["high_bytes"]
+    if low is not None and high is not None and low > high:
+        table.problem("low_bytes", f"is {low:,}, more than high_bytes, {high:,}")
+
+
 class StatedNeeds(Record):
     """What somebody states a model takes, where its tensors are not described. Memory is a range;
     equal ends where one figure was given.
@@ -214,18 +220,20 @@ class StatedNeeds(Record):
     once, None where no source says.
     """
 
-    low_bytes: int | None = None
-    high_bytes: int | None = None
-    model_class: str | None = None
-    dtype: str | None = None
-    disk_bytes: int | None = None
-    instruction_sets: tuple[str, ...] = ()
-    source: str | None = None
-    ways: tuple[StatedWay, ...] = ()
-    heard_seconds: int | None = None
-    second_bytes: int | None = None
-    squared_second_bytes: int | None = None
-    longest_seconds: int | None = None
+    low_bytes: int | None = read_by(size_in_bytes, default=None)
+    high_bytes: int | None = read_by(size_in_bytes, default=None)
+    model_class: str | None = read_by(Table.string, default=None)
+    dtype: str | None = read_by(Table.string, choices=PLAIN_DTYPES, default=None)
+    disk_bytes: int | None = read_by(size_in_bytes, default=None)
+    instruction_sets: tuple[str, ...] = read_by(Table.strings, default=())
+    source: str | None = read_by(Table.text, default=None)
+    ways: tuple[StatedWay, ...] = read_by(
+        Table.records, kind=StatedWay, check=_check_order, default=()
+    )
+    heard_seconds: int | None = read_by(Table.integer, minimum=1, default=None)
+    second_bytes: int | None = read_by(Table.integer, minimum=1, default=None)
+    squared_second_bytes: int | None = read_by(Table.integer, minimum=1, default=None)
+    longest_seconds: int | None = read_by(Table.integer, minimum=1, default=None)
 
 
 class Upkeep(Record):
@@ -334,44 +342,27 @@ def is_license_expression(text: str) -> bool:
     return ids > 0 and not depth and before in _ENDS
 
 
-def _license(root: Table, key: str) -> License | None:
-    table = root.table(key)
-    if table is None:
-        return None
-    answers: dict[str, Any] = {
-        key: table.string(key, choices=ANSWERS)
-        for key in ("commercial_use", "modification", "redistribution")
-    }
-    terms = License(
-        **answers,
-        id=table.string("id"),
-        url=table.string("url"),
-        conditions=table.texts("conditions"),
-        duties=table.texts("duties"),
-    )
-    table.close()
-    if terms.id is not None and not is_license_expression(terms.id):
+def _check_license(table: Table, values: Mapping[str, Any]) -> None:
+    id = values["id"]
+    if id is not None and not is_license_expression(id):
         from .licenses import remedy_of_id
 
-        remedy = remedy_of_id(terms.id)
-        table.problem("id", f'"{shortened(terms.id)}" is no SPDX license expression', remedy)
-    if "conditional" in answers.values() and "conditions" not in table:
+        table.problem("id", f'"{shortened(id)}" is no SPDX license expression', remedy_of_id(id))
+    answers = [values[key] for key in ("commercial_use", "modification", "redistribution")]
+    if "conditional" in answers and "conditions" not in table:
         table.problem(
             "conditions",
             "is missing, though the license is conditional",
             'write conditions = ["one short line each"]',
         )
-    return terms
 
 
-def _parameters(root: Table, key: str) -> Parameters | None:
-    parameters: Parameters | None = root.record(key, kind=Parameters)
-    if parameters is None or parameters.total is None:
-        return parameters
-    for part, count in (("active", parameters.active), ("encoders", parameters.encoders)):
-        if count is not None and count > parameters.total:
-            root.document.add((key, part), f"is {count:,}, more than total, {parameters.total:,}")
-    return parameters
+def _check_parameters(table: Table, values: Mapping[str, Any]) -> None:
+    total = values["total"]
+    for part in ("active", "encoders"):
+        count = values[part]
+        if total is not None and count is not None and count > total:
+            table.problem(part, f"is {count:,}, more than total, {total:,}")
 
 
 def _architecture(root: Table, key: str) -> Architecture | None:
@@ -389,26 +380,19 @@ def _is_unknown(root: Table, path: str) -> bool:
 
 
 def _counts(root: Table, key: str) -> dict[str, int]:
-    table = root.table(key)
-    if table is None:
-        return {}
-    counts = {part: table.integer(part, minimum=1) or 0 for part in table.values}
-    if not counts:
-        table.problem(None, "is empty", "write one count per part, for example unet = 859_520_964")
+    counts = root.mapping(key, of=Table.integer, minimum=1)
+    if root.values.get(key) == {}:
+        root.problem(key, "is empty", "write one count per part, for example unet = 859_520_964")
     return counts
 
 
+class _Embedding(Record):
+    length: int | None = read_by(Table.integer, required=True, minimum=1)
+
+
 def _embedding(root: Table, key: str) -> int | None:
-    table = root.table(key)
-    if table is None:
-        return None
-    length = table.integer("length", required=True, minimum=1)
-    table.close()
-    return length
-
-
-def _files(root: Table, key: str) -> tuple[PublishedFiles, ...]:
-    return tuple(filter(None, map(published_files, root.tables(key))))
+    embedding: _Embedding | None = root.record(key, kind=_Embedding)
+    return None if embedding is None else embedding.length
 
 
 # the recording that needs were measured with where a spec names none (tests/truth/kinds.json)
@@ -420,52 +404,25 @@ def _needs(root: Table, key: str) -> StatedNeeds | None:
     if table is None:
         return None
     memory = size_in_bytes(table, "memory_bytes")
-    low = size_in_bytes(table, "low_bytes")
-    high = size_in_bytes(table, "high_bytes")
-    disk = size_in_bytes(table, "disk_bytes")
-    model_class, dtype = table.string("model_class"), table.string("dtype", choices=PLAIN_DTYPES)
-    instruction_sets = table.strings("instruction_sets")
-    source, ways = table.text("source"), tuple(map(_way, table.tables("ways")))
-    heard_seconds = table.integer("heard_seconds", minimum=1)
-    second_bytes = table.integer("second_bytes", minimum=1)
-    squared_second_bytes = table.integer("squared_second_bytes", minimum=1)
-    longest_seconds = table.integer("longest_seconds", minimum=1)
-    table.close()
-    if model_class is None:
-        _check_range(table)
-    else:
-        _check_class(table)
-    if low is not None and high is not None and low > high:
-        table.problem("low_bytes", f"is {low:,}, more than high_bytes, {high:,}")
+    needs: StatedNeeds = table.as_record(StatedNeeds, _check_needs)
     if not ("disk_bytes" in table or "files" in root or _is_unknown(root, "needs.disk_bytes")):
         table.problem(
             "disk_bytes",
             "is missing",
             'write it, or why it is not known: [unknown] "needs.disk_bytes" = "…"',
         )
-    return StatedNeeds(
-        low_bytes=memory if low is None else low,
-        high_bytes=memory if high is None else high,
-        model_class=model_class,
-        dtype=dtype,
-        disk_bytes=disk,
-        instruction_sets=instruction_sets,
-        source=source,
-        ways=ways,
-        heard_seconds=heard_seconds,
-        second_bytes=second_bytes,
-        squared_second_bytes=squared_second_bytes,
-        longest_seconds=longest_seconds,
+    low = memory if needs.low_bytes is None else needs.low_bytes
+    return needs.replace(
+        low_bytes=low, high_bytes=memory if needs.high_bytes is None else needs.high_bytes
     )
 
 
-def _way(table: Table) -> StatedWay:
-    values = table.fields(StatedWay)
-    table.close()
-    low, high = values["low_bytes"], values["high_bytes"]
-    if low is not None and high is not None and low > high:
-        table.problem("low_bytes", f"is {low:,}, more than high_bytes, {high:,}")
-    return StatedWay(**values)
+def _check_needs(table: Table, values: Mapping[str, Any]) -> None:
+    if values["model_class"] is None:
+        _check_range(table)
+    else:
+        _check_class(table)
+    _check_order(table, values)
 
 
 def _check_range(table: Table) -> None:
@@ -529,9 +486,13 @@ class ModelSpec(Record):
     repository: str | None = read_by(repository, default=None)
     gated: bool | None = read_by(Table.boolean, default=None)
     tokenizer: bool | None = read_by(Table.boolean, default=None)
-    license: License | None = read_by(_license, default=None)
+    license: License | None = read_by(
+        Table.record, kind=License, check=_check_license, default=None
+    )
     openness: Openness = read_by(Table.record, kind=Openness, default=Openness())
-    parameters: Parameters = read_by(_parameters, default=Parameters())
+    parameters: Parameters = read_by(
+        Table.record, kind=Parameters, check=_check_parameters, default=Parameters()
+    )
     architecture: Architecture | None = read_by(_architecture, default=None)
     components: Mapping[str, int] = read_by(_counts, default={})
     components_dtype: str | None = read_by(Table.string, choices=PLAIN_DTYPES, default=None)
@@ -541,8 +502,12 @@ class ModelSpec(Record):
     sound: Sound | None = read_by(Table.record, kind=Sound, default=None)
     embedding_length: int | None = read_by(_embedding, name="embedding", default=None)
     picture_operations: int | None = read_by(Table.integer, minimum=1, default=None)
-    files: tuple[PublishedFiles, ...] = read_by(_files, default=())
-    quantized: Quantized | None = read_by(quantized, default=None)
+    files: tuple[PublishedFiles, ...] = read_by(
+        Table.records, kind=PublishedFiles, check=check_files, default=()
+    )
+    quantized: Quantized | None = read_by(
+        Table.record, kind=Quantized, check=check_quantized, default=None
+    )
     sources: Mapping[str, str] = read_by(texts, default={})
     unknown: Mapping[str, str] = read_by(texts, default={})
     needs: StatedNeeds | None = read_by(_needs, default=None)

@@ -159,14 +159,12 @@ def size_in_bytes(table: Table, key: str) -> int | None:
 
 def texts(table: Table, key: str) -> dict[str, str]:
     """A table with free keys: sources and reasons."""
-    inner = table.table(key)
-    return {} if inner is None else inner.text_by_key()
+    return table.mapping(key, of=Table.text)
 
 
 def string_lists(table: Table, key: str) -> dict[str, tuple[str, ...]]:
     """A table with free keys, each with a list of strings."""
-    inner = table.table(key)
-    return {} if inner is None else {word: inner.strings(word) for word in inner.values}
+    return table.mapping(key, of=Table.strings)
 
 
 def types_apart(parent: Table, key: str, *, types: tuple[str, ...]) -> tuple[tuple[str, str], ...]:

@@ -1,192 +1,169 @@
-"""Where the statements of a TOML text stand, and what each of them states."""
+"""Where keys and values of a TOML text stand. Loaded where a fault is shown, after `tomllib` has
+parsed the text or said what is wrong with it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator
 
 from .records import Record
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from .tomlfile import Path
 
-# a statement longer than this gets no line: finding its end would cost more than it helps
-MAX_STATEMENT_LINES = 300
-# what finding lines may parse again, in characters: about a second's worth
-MAX_PARSED_AGAIN = 2_000_000
-
-
-class Parser:
-    """`tomllib` for parts of a text, until they add up to MAX_PARSED_AGAIN characters."""
-
-    def __init__(self) -> None:
-        self.left = MAX_PARSED_AGAIN
-
-    def __call__(self, part: str) -> dict[str, Any] | None:
-        """None where `part` is no TOML, or nothing more may be parsed."""
-        import tomllib
-
-        self.left -= len(part) + 20
-        if self.left < 0:
-            return None
-        try:
-            return tomllib.loads(part)
-        except (ValueError, RecursionError):
-            return None
+_TOKEN = re.compile(
+    r"""
+    \#[^\n]*
+    | \"{3} (?:\\.|[^\\])*? (?:\"{3,5}|\Z) | '{3} .*? (?:'{3,5}|\Z)
+    | "(?:\\.|[^"\\\n])*" | '[^'\n]*'
+    | [\n\[\]{}=,.]
+    | [^\s\[\]{}=,.\#"']+ | ["']
+    """,
+    re.DOTALL | re.VERBOSE,
+)
 
 
 class Statement(Record):
-    """`key = value` or a header, from line `first` to `last`, counted from 1, with its dotted
-    `keys` as written.
-
-    `keys` is None where the text ends before the statement does. `parsed` is the statement as a
-    file of its own.
+    """`key = value` or a header: its first line, counted from 1, its dotted keys, and whether it
+    ends before the text does.
     """
 
-    first: int
-    last: int
-    keys: tuple[str, ...] | None
+    line: int
+    keys: tuple[str, ...]
     is_header: bool
-    parsed: Mapping[str, Any]
-
-
-def statements(text: str, loads: Parser) -> Iterator[Statement]:
-    """The statements in order, up to the first one whose end was not found."""
-    lines = text.split("\n")
-    start = 0
-    while start < len(lines):
-        line = lines[start].strip()
-        if not line or line.startswith("#"):
-            start += 1
-            continue
-        parsed: dict[str, Any] | None = None
-        end = start
-        while parsed is None and end < min(len(lines), start + MAX_STATEMENT_LINES):
-            end += 1
-            parsed = loads("\n".join(lines[start:end]))
-        is_header = line.startswith("[")
-        keys = None
-        if parsed is not None:
-            keys = _chain(parsed) if is_header else _keys_before(lines[start], loads)
-        if loads.left < 0 or (keys is None and (parsed is not None or end < len(lines))):
-            return
-        yield Statement(
-            first=start + 1, last=end, keys=keys, is_header=is_header, parsed=parsed or {}
-        )
-        start = end
-
-
-def _keys_before(line: str, loads: Parser) -> tuple[str, ...] | None:
-    """The dotted keys of `a."b=c".d = …`: what stands before the first `=` that makes a
-    statement with any value.
-    """
-    at = line.find("=")
-    while at >= 0 and loads.left >= 0:
-        parsed = loads(line[: at + 1] + "0")
-        if parsed is not None:
-            return _chain(parsed)
-        at = line.find("=", at + 1)
-    return None
-
-
-def _chain(parsed: Mapping[str, Any]) -> tuple[str, ...]:
-    """`{"a": {"b": 0}}` -> `("a", "b")`."""
-    keys: list[str] = []
-    inner: Any = parsed
-    while isinstance(inner, dict) and inner:
-        key, inner = next(iter(inner.items()))
-        keys.append(key)
-    return tuple(keys)
+    is_complete: bool = True
 
 
 class Lines:
-    """Where each table, key and element of a list stands, as far as that is certain."""
+    """The line of each table, key and list element, counted from 1, and the statements."""
 
-    def __init__(self, text: str, values: Mapping[str, Any]) -> None:
+    def __init__(self, text: str) -> None:
+        self.statements: list[Statement] = []
         self._at: dict[Path, int] = {}
-        # what stands on one line as a whole: all that is inside is there too
-        self._whole: set[Path] = set()
-        loads = Parser()
-        lines = text.split("\n")
-        counters: dict[Path, int] = {}
-        table: Path = ()
-        for statement in statements(text, loads):
-            if statement.keys is None:
-                return
-            if statement.is_header:
-                table = self._header(statement.keys, statement.parsed, values, counters)
-                self._at[table] = statement.first
-                self._imply(table, 0, statement.first)
-            else:
-                path = (*table, *statement.keys)
-                self._at[path] = statement.first
-                self._imply(path, len(table), statement.first)
-                if statement.first == statement.last:
-                    self._whole.add(path)
-                else:
-                    self._elements(path, statement, lines, loads)
+        self._line = 1
+        self._elements: dict[Path, int] = {}
+        self._tokens = self._numbered(text)
+        self._table: Path = ()
+        for token in self._tokens:
+            if token == "[":
+                self._header()
+            elif token != "\n":
+                self._statement(token)
 
     def of(self, path: Path) -> int | None:
-        """The line of what stands at `path`, None where it is not certain."""
-        line = self._at.get(path)
-        while line is None and path:
-            path = path[:-1]
-            if path in self._at:
-                return self._at[path] if path in self._whole else None
-        return line
+        """The line of what stands at `path`; None for the whole file and for what is not there."""
+        return self._at.get(path)
 
-    def _imply(self, path: Path, start: int, line: int) -> None:
-        """`a.b.c` makes `a` and `a.b` too, unless they were there."""
-        for size in range(start + 1, len(path)):
+    def _numbered(self, text: str) -> Iterator[str]:
+        """The tokens without comments. `_line` is the line on which the last of them begins."""
+        end = 0
+        for match in _TOKEN.finditer(text):
+            self._line += text.count("\n", end, match.start())
+            end = match.start()
+            if not match[0].startswith("#"):
+                yield match[0]
+
+    def _keys(self, token: str, ends: str) -> tuple[str, ...]:
+        """The dotted keys from `token` on, up to a token of `ends`."""
+        keys = []
+        while token not in ends:
+            if token not in ".[":
+                keys.append(_unquoted(token))
+            token = next(self._tokens, "\n")
+        return tuple(keys)
+
+    def _note(self, path: Path, table: Path, line: int) -> None:
+        """`a.b.c` stands there, and so do `a` and `a.b` unless they were there before."""
+        self._at[path] = line
+        for size in range(len(table) + 1, len(path)):
             self._at.setdefault(path[:size], line)
 
-    @staticmethod
-    def _header(
-        keys: tuple[str, ...],
-        parsed: Mapping[str, Any],
-        values: Mapping[str, Any],
-        counters: dict[Path, int],
-    ) -> Path:
-        """`[a.b]` or `[[a.b]]` as a path into the whole file: lists get the index they have
-        reached.
-        """
+    def _header(self) -> None:
+        line, first = self._line, next(self._tokens, "\n")
+        keys = self._keys(first, "]\n")
+        self.statements.append(Statement(line=line, keys=keys, is_header=True))
+        if first == "[":
+            next(self._tokens, "")
         path: Path = ()
-        at: Any = values
-        inner: Any = parsed
-        for key in keys:
+        for place, key in enumerate(keys, 1):
             path = (*path, key)
-            at = at.get(key) if isinstance(at, dict) else None
-            inner = inner[key]
-            if isinstance(inner, list):
-                counters[path] = counters.get(path, -1) + 1
-            if isinstance(at, list) and path in counters:
-                index = counters[path]
-                path = (*path, index)
-                at = at[index] if index < len(at) else None
+            if first == "[" and place == len(keys):
+                self._elements[path] = self._elements.get(path, -1) + 1
+            if path in self._elements:
+                path = (*path, self._elements[path])
+        self._table = path
+        self._note(path, (), line)
+
+    def _statement(self, token: str) -> None:
+        line = self._line
+        keys = self._keys(token, "=\n")
+        path = (*self._table, *keys)
+        self._note(path, self._table, line)
+        is_complete = self._value(path)
+        self.statements.append(
+            Statement(line=line, keys=keys, is_header=False, is_complete=is_complete)
+        )
+
+    def _value(self, path: Path) -> bool:
+        """Note what is inside lists and inline tables up to the end of the statement; False where
+        the text ends before that.
+        """
+        # the list or table that is open, and how many elements of a list went before
+        open_paths: list[tuple[Path, int | None]] = []
+        token = ""
+        has_lone_quote = False
+        for token in self._tokens:
+            has_lone_quote = has_lone_quote or token in ("'", '"')
+            if token == "\n":
+                if not open_paths:
+                    return not has_lone_quote
+                continue
+            if token in "]}":
+                if open_paths:
+                    open_paths.pop()
+                continue
+            if open_paths and token == ",":
+                path, count = open_paths[-1]
+                open_paths[-1] = path, None if count is None else count + 1
+                continue
+            path = self._inner(token, path, open_paths)
+            if token in "[{":
+                open_paths.append((path, 0 if token == "[" else None))
+        return not open_paths and not _is_open(token)
+
+    def _inner(self, token: str, path: Path, open_paths: list[tuple[Path, int | None]]) -> Path:
+        """The path of the value that begins with this token, noted with its line."""
+        if not open_paths:
+            return path
+        container, count = open_paths[-1]
+        if count is not None:
+            self._at.setdefault((*container, count), self._line)
+            return (*container, count)
+        if len(path) > len(container):
+            # a value of the table, whose key was noted
+            return path
+        line = self._line
+        path = (*container, *self._keys(token, "=\n"))
+        self._note(path, container, line)
         return path
 
-    def _elements(self, path: Path, statement: Statement, lines: list[str], loads: Parser) -> None:
-        """Lines of the elements of `key = [` … `]` over several lines: closing the list early
-        shows how many are complete.
-        """
-        assert statement.keys is not None
 
-        def count(part: Any) -> int | None:
-            for key in statement.keys or ():
-                part = part.get(key) if isinstance(part, dict) else None
-            return len(part) if isinstance(part, list) else None
+def _is_open(token: str) -> bool:
+    """Whether a text of several lines has no end."""
+    return token[:3] in ('"""', "'''") and (len(token) < 6 or token[-3:] != token[:3])
 
-        if count(statement.parsed) is None:
-            return
-        complete: int | None = 0
-        for line in range(statement.first, statement.last + 1):
-            text = "\n".join(lines[statement.first - 1 : line])
-            now = count(loads(text if line == statement.last else text + "\n]"))
-            if now is not None and complete is not None:
-                for index in range(complete, now):
-                    self._at[(*path, index)] = line
-                    self._whole.add((*path, index))
-            complete = now
+
+def _unquoted(key: str) -> str:
+    if key[0] not in "\"'":
+        return key
+    if "\\" not in key or key[0] == "'":
+        return key[1:-1]
+    import tomllib
+
+    try:
+        return next(iter(tomllib.loads(f"{key} = 0")))
+    except ValueError:
+        return key

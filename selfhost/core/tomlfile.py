@@ -1,15 +1,13 @@
 """One TOML file, read key by key: every fault becomes a `Problem` with its line, and reading goes
 on.
 
-`tomllib` gives a position for syntax errors only. For a wrong value the line is found afterwards,
-and only if there is a fault to print, by letting `tomllib` itself say where each statement ends: no
-grammar of our own, so no wrong line. Where a line is not certain it is left out. Time and memory
-are bounded for any content: see the limits below.
+`tomllib` parses the file and gives a position for syntax errors only. The line of a wrong value is
+looked for where there is a fault to print.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from .errors import MAX_PROBLEMS, Problem
 from .records import Record
@@ -20,9 +18,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .toml_lines import Lines, Statement
+    from .toml_lines import Lines
 
 Path = tuple[str | int, ...]
+# what is wrong with a value, and what to write instead
+Fault = tuple[str, str | None]
 
 MAX_FILE_BYTES = 1 << 20
 # `a.a.a.…`: tomllib's time grows with the square of the parts (7 s for 20,000)
@@ -38,13 +38,9 @@ def key_name(path: Path) -> str:
     for part in path:
         if isinstance(part, int):
             text += f"[{part}]"
-        else:
-            shown = (
-                part
-                if part and _BARE.issuperset(part) and len(part) <= 60
-                else f'"{shortened(part)}"'
-            )
-            text += f".{shown}" if text else shown
+            continue
+        is_bare = part and _BARE.issuperset(part) and len(part) <= 60
+        text += "." * bool(text) + (part if is_bare else f'"{shortened(part)}"')
     return text
 
 
@@ -52,15 +48,14 @@ class Document:
     """A parsed file and the problems found in it so far.
 
     `values` is empty when the text is no TOML; the syntax error is then the only problem. `text` is
-    None for values that were compiled earlier: their problems have no line, and their dates are
-    strings.
+    None for values of an installed package: their problems have no line, their dates are strings.
     """
 
     def __init__(self, file: str, values: Mapping[str, Any], text: str | None = None) -> None:
         self.file = file
         self.values = values
         self.text = text
-        self._found: list[tuple[Path, bool, str, str | None]] = []
+        self._faults: list[tuple[Path, bool, str, str | None]] = []
         self._more = 0
         self._syntax: Problem | None = None
         self._lines: Lines | None = None
@@ -85,11 +80,9 @@ class Document:
         try:
             content = read_file(path, max_bytes)
         except Unreadable as error:
-            return (
-                cls._too_large(file, max_bytes)
-                if error.kind == LARGE
-                else cls.unusable(file, error.reason, error.remedy)
-            )
+            if error.kind == LARGE:
+                return cls._too_large(file, max_bytes)
+            return cls.unusable(file, error.reason, error.remedy)
         return cls.parse(file, content, max_bytes=max_bytes)
 
     @classmethod
@@ -151,27 +144,27 @@ class Document:
         """Note a fault of the value at `path`; `absent`: the key is missing, so its table's
         line is the one to show.
         """
-        if len(self._found) < _MOST_KEPT:
-            self._found.append((path, absent, message, remedy))
+        if len(self._faults) < _MOST_KEPT:
+            self._faults.append((path, absent, message, remedy))
         else:
             self._more += 1
 
     @property
     def ok(self) -> bool:
         """True while no fault was found."""
-        return not self._found and self._syntax is None
+        return not self._faults and self._syntax is None
 
     def has_faults(self, *tables: str) -> bool:
         """Whether a fault was found in one of these tables, or the file is no TOML."""
         return self._syntax is not None or any(
-            path[:1] and path[0] in tables for path, *_ in self._found
+            path[:1] and path[0] in tables for path, *_ in self._faults
         )
 
     def guess(self, word: str, choices: Sequence[str]) -> str | None:
         """`nearest`, while there is room for its answer: a file with a hundred thousand faults
         must not take minutes.
         """
-        return nearest(word, choices) if len(self._found) < _MOST_KEPT else None
+        return nearest(word, choices) if len(self._faults) < _MOST_KEPT else None
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -196,45 +189,21 @@ class Document:
                 message=message,
                 remedy=remedy,
             )
-            for path, absent, message, remedy in self._found
+            for path, absent, message, remedy in self._faults
         ]
         problems.sort(key=lambda problem: problem.line or 0)
         more = self._more + len(problems) - len(problems[:most])
         return (*problems[:most], *([Problem.of_unlisted(self.file, more)] if more else ()))
 
     def line(self, path: Path) -> int | None:
-        """Where the value at `path` stands, counted from 1; None where that is not certain."""
+        """Where the value at `path` stands, counted from 1; None where nothing does."""
         if self.text is None:
             return None
         if self._lines is None:
             from .toml_lines import Lines
 
-            self._lines = Lines(self.text, self.values)
+            self._lines = Lines(self.text)
         return self._lines.of(path)
-
-
-def _is_in_one_line(text: str) -> bool:
-    return _is_printed(text) and text.strip() == text
-
-
-def _is_printed(text: str) -> bool:
-    # what is printable has no blank but the plain one
-    return text.isprintable() and "  " not in text
-
-
-def _in_one_line(text: str) -> str:
-    return text if _is_in_one_line(text) else " ".join(text.split())
-
-
-def _are_in_one_line(values: Iterable[Any]) -> bool:
-    """Every value is a text that `_is_in_one_line`, and none is empty; False also where that is in
-    doubt. Together they are looked at in a tenth of the time.
-    """
-    try:
-        # a blank at an end of one makes two; so does one that is empty
-        return _is_printed(" ".join(("", *values, "")))
-    except TypeError:
-        return False
 
 
 class Table:
@@ -257,20 +226,41 @@ class Table:
 
     def problem(self, key: str | None, message: str, remedy: str | None = None) -> None:
         """Note a fault of `key`, or of the whole table."""
-        self.document.add(
-            (*self.path, key) if key else self.path,
-            message,
-            remedy,
-            absent=bool(key) and key not in self.values,
-        )
+        absent = bool(key) and key not in self.values
+        path = (*self.path, key) if key else self.path
+        self.document.add(path, message, remedy, absent=absent)
 
-    def _get(self, key: str, required: bool, example: str | None = None) -> Any:
+    def value(self, key: str, required: bool = False, remedy: str | None = None) -> Any:
+        """The raw value, None where the key is missing, with `remedy` what to write then. The
+        caller checks it.
+        """
         self._known[key] = None
-        if key not in self.values:
-            if required:
-                self.problem(key, "is missing", example and f"write {key} = {example}")
-            return None
-        return self.values[key]
+        if key not in self.values and required:
+            self.problem(key, "is missing", remedy)
+        return self.values.get(key)
+
+    def _right(self, key: str, value: Any, fault: Fault | None) -> Any:
+        if fault is None:
+            return value
+        self.problem(key, *fault)
+        return None
+
+    def _text_fault(
+        self, key: str | None, value: object, choices: Sequence[str] | None = None
+    ) -> Fault | None:
+        if not isinstance(value, str):
+            remedy = None if key is None else f'write {key_name((key,))} = "…"'
+            return f"must be a string, not {kind_of(value)}", remedy
+        if choices is not None and value not in choices:
+            guess = self.document.guess(value, choices)
+            return (
+                f'"{shortened(value)}" is not one of {", ".join(choices)}',
+                f'did you mean "{guess}"?' if guess else None,
+            )
+        if not value.isprintable():
+            message = f'"{shortened(value)}" has a line break or a control character'
+            return message, "write it on one line"
+        return None
 
     def string(
         self,
@@ -284,45 +274,28 @@ class Table:
         """A string on one line, one of `choices` if given, not blank unless `empty`. `example` is
         what to write where it is missing.
         """
-        if required and choices is not None and key not in self.values:
-            self._known[key] = None
-            self.problem(key, "is missing", f"one of {', '.join(choices)}")
-            return None
-        value = self._get(key, required, example and f'"{example}"')
-        if required and not empty and isinstance(value, str) and not value.strip():
-            self.problem(key, "is empty", f'write {key} = "{example or "…"}"')
-            return None
-        return self._string(key, value, choices, empty)
-
-    def _string(
-        self, key: str, value: Any, choices: Sequence[str] | None = None, empty: bool = False
-    ) -> str | None:
+        remedy = example and f'write {key} = "{example}"'
+        value = self.value(key, required, f"one of {', '.join(choices)}" if choices else remedy)
         if value is None:
             return None
-        if not isinstance(value, str):
-            self.problem(
-                key, f"must be a string, not {kind_of(value)}", f'write {key_name((key,))} = "…"'
-            )
+        is_blank = isinstance(value, str) and not value.strip() and not choices
+        if is_blank and not empty:
+            without = "leave the key out where the value is not known"
+            remedy = f'write {key} = "{example or "…"}"' if required else without
+            self.problem(key, "is empty", remedy)
             return None
-        if choices is not None and value not in choices:
-            guess = self.document.guess(value, choices)
-            self.problem(
-                key,
-                f'"{shortened(value)}" is not one of {", ".join(choices)}',
-                f'did you mean "{guess}"?' if guess else None,
-            )
-            return None
-        if not value.strip() and not empty:
-            self.problem(key, "is empty", "leave the key out where the value is not known")
-            return None
-        if not value.isprintable():
-            self.problem(
-                key,
-                f'"{shortened(value)}" has a line break or a control character',
-                "write it on one line",
-            )
-            return None
-        return value
+        text: str | None = self._right(key, value, self._text_fault(key, value, choices))
+        return text
+
+    def text(self, key: str, *, required: bool = False) -> str | None:
+        """A sentence for people: line breaks and runs of blanks become one blank."""
+        value = self.values.get(key)
+        if isinstance(value, str) and value.strip():
+            self._known[key] = None
+            words = " ".join(value.split())
+            text: str | None = self._right(key, words, self._text_fault(key, words))
+            return text
+        return self.string(key, required=required)
 
     def integer(
         self,
@@ -336,26 +309,20 @@ class Table:
         """A whole number within the bounds. True and 1.0 are none. `example` is what to write where
         it is missing.
         """
-        value = self._get(key, required, None if example is None else str(example))
+        value = self.value(key, required, f"write {key} = {example}" if example else None)
         if value is None:
             return None
-        if not isinstance(value, int) or isinstance(value, bool):
-            self.problem(key, f"must be a whole number, not {kind_of(value)}", _meant(key, value))
-            return None
-        if not minimum <= value <= maximum:
-            bound = f"at least {minimum:,}" if value < minimum else f"at most {maximum:,}"
-            self.problem(key, f"must be {bound}, not {_digits(value)}")
-            return None
-        return value
+        number: int | None = self._right(key, value, _integer_fault(key, value, minimum, maximum))
+        return number
 
     def number(
         self, key: str, *, required: bool = False, minimum: float = 0.0, maximum: float = 1e18
     ) -> float | None:
         """A number, whole or not, within the bounds; never nan."""
-        value = self._get(key, required)
+        value = self.value(key, required)
         if value is None:
             return None
-        if not isinstance(value, int | float) or isinstance(value, bool):
+        if type(value) not in (int, float):
             self.problem(key, f"must be a number, not {kind_of(value)}")
             return None
         if not minimum <= value <= maximum:
@@ -365,17 +332,17 @@ class Table:
 
     def boolean(self, key: str, *, required: bool = False) -> bool | None:
         """true or false."""
-        value = self._get(key, required)
+        value = self.value(key, required)
         if value is None or isinstance(value, bool):
             return value
-        meant = _BOOLEANS.get(value.strip().lower()) if isinstance(value, str) else None
-        remedy = f"write {key_name((key,))} = {meant}" if meant else None
+        likely = _BOOLEANS.get(value.strip().lower()) if isinstance(value, str) else None
+        remedy = f"write {key_name((key,))} = {likely}" if likely else None
         self.problem(key, f"must be true or false, not {kind_of(value)}", remedy)
         return None
 
     def date(self, key: str, *, required: bool = False, partial: bool = False) -> str | None:
         """A TOML date -> `YYYY-MM-DD`; with `partial` also the strings `"2024"` and `"2024-05"`."""
-        value = self._get(key, required, "YYYY-MM-DD, without quotes")
+        value = self.value(key, required, f"write {key} = YYYY-MM-DD, without quotes")
         if value is None:
             return None
         is_day, has_time = hasattr(value, "year"), hasattr(value, "hour")
@@ -383,7 +350,7 @@ class Table:
             return str(value)
         if isinstance(value, str) and _is_date(value):
             is_day = value.count("-") == 2
-            # in compiled files every date is a string
+            # a package has every date as a string
             if self.document.text is None or (partial and not is_day):
                 return value
         less = ', or "2024" where only the year is known' if partial else ""
@@ -392,31 +359,27 @@ class Table:
         self.problem(key, f"must be a date, not {kind_of(value)}", f"write {key} = {day}, {how}")
         return None
 
-    def text(self, key: str, *, required: bool = False) -> str | None:
-        """A sentence for people: line breaks and runs of blanks become one blank."""
-        value = self.values.get(key)
-        if type(value) is str and value and _is_in_one_line(value):
-            # as nearly all of thousands are
-            self._known[key] = None
-            return value
-        value = self._get(key, required)
-        if isinstance(value, str):
-            value = _in_one_line(value)
-        return self._string(key, value)
-
-    def text_by_key(self) -> dict[str, str]:
-        """The `text` of each key, "" where that is wrong, for tables whose keys are free."""
-        if _are_in_one_line(self.values.values()):
-            self._known.update(dict.fromkeys(self.values))
-            return dict(self.values)
-        return {key: self.text(key) or "" for key in self.values}
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        """A list of sentences."""
-        values = self._list(key, False)
-        return self._strings(
-            key, [_in_one_line(value) if isinstance(value, str) else value for value in values]
+    def _list(self, key: str, required: bool = False) -> list[Any]:
+        value = self.value(key, required)
+        if value is None or isinstance(value, list):
+            return value or []
+        self.problem(
+            key, f"must be a list, not {kind_of(value)}", f"write {key_name((key,))} = [ … ]"
         )
+        return []
+
+    def _each(
+        self, key: str, values: Sequence[Any], fault_of: Callable[[Any], Fault | None]
+    ) -> list[Any]:
+        """The elements of a list without a fault; the others are noted."""
+        right = []
+        for index, value in enumerate(values):
+            fault = fault_of(value)
+            if fault is None:
+                right.append(value)
+            else:
+                self.document.add((*self.path, key, index), *fault)
+        return right
 
     def strings(
         self, key: str, *, required: bool = False, choices: Sequence[str] | None = None
@@ -424,84 +387,62 @@ class Table:
         """A list of strings, each on one line; a wrong element is noted and left out."""
         return self._strings(key, self._list(key, required), choices)
 
+    def texts(self, key: str) -> tuple[str, ...]:
+        """A list of sentences."""
+        values = self._list(key)
+        return self._strings(
+            key, [" ".join(each.split()) if isinstance(each, str) else each for each in values]
+        )
+
     def _strings(
-        self, key: str, values: list[Any], choices: Sequence[str] | None = None
+        self, key: str, values: Sequence[Any], choices: Sequence[str] | None = None
     ) -> tuple[str, ...]:
-        if choices is None and _are_in_one_line(values):
-            # as nearly all are
-            return tuple(values)
-        kept: list[str] = []
-        for index, value in enumerate(values):
-            path = (*self.path, key, index)
-            if not isinstance(value, str):
-                self.document.add(path, f"must be a string, not {kind_of(value)}")
-            elif not value.strip():
-                self.document.add(path, "is empty")
-            elif choices is not None and value not in choices:
-                guess = self.document.guess(value, choices)
-                self.document.add(
-                    path,
-                    f'"{shortened(value)}" is not one of {", ".join(choices)}',
-                    f'did you mean "{guess}"?' if guess else None,
-                )
-            elif not value.isprintable():
-                self.document.add(
-                    path,
-                    f'"{shortened(value)}" has a line break or a control character',
-                    "write it on one line",
-                )
-            else:
-                kept.append(value)
-        return tuple(kept)
+        def fault_of(value: object) -> Fault | None:
+            if isinstance(value, str) and not value.strip():
+                return "is empty", None
+            return self._text_fault(None, value, choices)
+
+        return tuple(self._each(key, values, fault_of))
 
     def integers(
         self, key: str, *, required: bool = False, minimum: int = 0, maximum: int = 10**18
     ) -> tuple[int, ...]:
         """A list of whole numbers within the bounds; a wrong element is noted and left out."""
-        kept: list[int] = []
-        for index, value in enumerate(self._list(key, required)):
-            if (
-                not isinstance(value, int)
-                or isinstance(value, bool)
-                or not minimum <= value <= maximum
-            ):
-                self.document.add(
-                    (*self.path, key, index),
-                    f"must be a whole number from {minimum:,} to {maximum:,}, not {kind_of(value)}",
-                )
-            else:
-                kept.append(value)
-        return tuple(kept)
-
-    def value(self, key: str) -> Any:
-        """The raw value, for keys that may have several types; the caller checks it."""
-        return self._get(key, False)
+        values = self._list(key, required)
+        return tuple(
+            self._each(key, values, lambda value: _integer_fault(None, value, minimum, maximum))
+        )
 
     def table(self, key: str, *, required: bool = False) -> Table | None:
         """A table, None where it is missing or no table."""
-        value = self._get(key, required)
-        if value is None:
-            return None
-        if not isinstance(value, dict):
-            in_list = any(isinstance(part, int) for part in self.path)
-            header = (
-                key_name((key,)) + " = { … }" if in_list else f"[{key_name((*self.path, key))}]"
-            )
-            self.problem(key, f"must be a table, not {kind_of(value)}", f"write {header}")
-            return None
-        return Table(self.document, (*self.path, key), value)
+        value = self.value(key, required)
+        if value is None or isinstance(value, dict):
+            return None if value is None else Table(self.document, (*self.path, key), value)
+        in_list = any(isinstance(part, int) for part in self.path)
+        header = key_name((key,)) + " = { … }" if in_list else f"[{key_name((*self.path, key))}]"
+        self.problem(key, f"must be a table, not {kind_of(value)}", f"write {header}")
+        return None
 
     def tables(self, key: str, *, required: bool = False) -> tuple[Table, ...]:
         """An array of tables, `[[key]]` or `key = [{…}]`; a wrong element is noted and left out."""
-        kept: list[Table] = []
+        tables: list[Table] = []
         for index, value in enumerate(self._list(key, required)):
-            if not isinstance(value, dict):
-                self.document.add(
-                    (*self.path, key, index), f"must be a table, not {kind_of(value)}"
-                )
+            path = (*self.path, key, index)
+            if isinstance(value, dict):
+                tables.append(Table(self.document, path, value))
             else:
-                kept.append(Table(self.document, (*self.path, key, index), value))
-        return tuple(kept)
+                self.document.add(path, f"must be a table, not {kind_of(value)}")
+        return tuple(tables)
+
+    def mapping(
+        self, key: str, *, of: Callable[..., Any], required: bool = False, **limits: Any
+    ) -> dict[str, Any]:
+        """A table with free keys, each read by a getter with its limits; wrong ones are noted and
+        left out.
+        """
+        table = self.table(key, required=required)
+        values = {} if table is None else {name: of(table, name, **limits) for name in table.values}
+        return {name: value for name, value in values.items() if value is not None}
 
     def fields(self, kind: type[Record]) -> dict[str, Any]:
         """The values of the fields whose class says by `read_by()` how a file states them, in the
@@ -511,24 +452,41 @@ class Table:
         values: dict[str, Any] = {}
         for field, stated in kind._keys.items():
             key = stated.name or field
-            if key not in self.values and stated.read in _ONE_VALUE and not stated.is_required:
-                # as are most
+            if key in self.values or stated.is_required or stated.limits.get("required"):
+                value = stated.read(self, key, **stated.limits)
+                values[field] = stated.default if value is None else value
+            else:
+                # as are most of the 140 of a runtime
                 self._known[key] = None
                 values[field] = stated.default
-                continue
-            value = stated.read(self, key, **stated.limits)
-            values[field] = stated.default if value is None else value
         return values
 
-    def record(self, key: str, *, kind: type[Record]) -> Any:
+    def record(
+        self, key: str, *, kind: type[Record], check: Callable[..., None] | None = None
+    ) -> Any:
         """A table that states the fields of `kind` and nothing else, None where it is missing or
-        no table.
+        no table. `check` gets the table and the values, and notes what no field can tell alone.
         """
         table = self.table(key)
-        if table is None:
-            return None
-        values = table.fields(kind)
-        table.close()
+        return None if table is None else table.as_record(kind, check)
+
+    def records(
+        self,
+        key: str,
+        *,
+        kind: type[Record],
+        check: Callable[..., None] | None = None,
+        required: bool = False,
+    ) -> tuple[Any, ...]:
+        """An array of such tables."""
+        return tuple([each.as_record(kind, check) for each in self.tables(key, required=required)])
+
+    def as_record(self, kind: type[Record], check: Callable[..., None] | None = None) -> Any:
+        """The table as a record; see `record`."""
+        values = self.fields(kind)
+        self.close()
+        if check is not None:
+            check(self, values)
         return kind(**values)
 
     def keys(self) -> Iterator[str]:
@@ -539,10 +497,9 @@ class Table:
         """Note every key that no getter asked for, with the one that was probably meant. True
         if there was none. `elsewhere`: by the keys of other tables what to do about them.
         """
-        remedies = elsewhere or {}
         unknown = [key for key in self.values if key not in self._known]
         for key in unknown:
-            remedy = remedies.get(key)
+            remedy = (elsewhere or {}).get(key)
             if remedy is None:
                 guess = self.document.guess(key, tuple(self._known))
                 listed = f"known here: {', '.join(self._known)}"
@@ -550,26 +507,22 @@ class Table:
             self.problem(key, "is not a known key", remedy)
         return not unknown
 
-    def _list(self, key: str, required: bool) -> list[Any]:
-        value = self._get(key, required)
-        if value is None:
-            return []
-        if not isinstance(value, list):
-            self.problem(
-                key, f"must be a list, not {kind_of(value)}", f"write {key_name((key,))} = [ … ]"
-            )
-            return []
-        return value
-
-
-# what gives None for a key that is missing
-_ONE_VALUE = frozenset((Table.boolean, Table.integer, Table.number, Table.string, Table.record))
 
 _BOOLEANS = {"true": "true", "yes": "true", "false": "false", "no": "false"}
 _THOUSANDS = {"m": 10**6, "b": 10**9}
 
 
-def _meant(key: str, value: object) -> str | None:
+def _integer_fault(key: str | None, value: object, minimum: int, maximum: int) -> Fault | None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        return f"must be a whole number, not {kind_of(value)}", key and _likely_integer(key, value)
+    if value < minimum:
+        return f"must be at least {minimum:,}, not {_digits(value)}", None
+    if value > maximum:
+        return f"must be at most {maximum:,}, not {_digits(value)}", None
+    return None
+
+
+def _likely_integer(key: str, value: object) -> str | None:
     """How to write the whole number that stands there as text or with a point: `"7B"`, `7e9`."""
     number: float | None = value if isinstance(value, float) else None
     if isinstance(value, str):
@@ -642,58 +595,31 @@ def _syntax_fault(message: str, text: str) -> tuple[int | None, str, str | None]
     head, separator, tail = message.rpartition(" (at ")
     if not separator:
         return None, message, None
-    from .toml_lines import Parser, statements
+    from .toml_lines import Lines
 
-    of_text = list(statements(text, Parser()))
-    if tail.startswith("end of document"):
-        return _fault_at_end(head, text, of_text)
-    digits = tail.removeprefix("line ").split(",")[0]
-    line = int(digits) if digits.isdecimal() else None
+    statements = Lines(text).statements
+    digits = tail.removeprefix("line ").split(",")[0].rstrip(")")
+    if not digits.isdecimal():
+        first = next((each.line for each in statements if not each.is_complete), None)
+        if first is None:
+            return None, f"{head} at the end of the file", None
+        if text.rstrip("\n").count("\n") < first:
+            return first, head, None
+        remedy = "close it with the bracket or quote it began with"
+        return first, "what begins here does not end", remedy
+    line = int(digits)
     if head.startswith(("Cannot overwrite", "Cannot declare")):
         # tomllib points at the end of the value, and names the key as Python would
-        for statement in of_text:
-            if (
-                statement.keys is not None
-                and line is not None
-                and statement.first <= line <= statement.last
-            ):
-                name = key_name(statement.keys)
-                return (
-                    statement.first,
-                    f"{f'[{name}]' if statement.is_header else name} is there already",
-                    "write it once",
-                )
+        statement = [each for each in statements if each.line <= line][-1]
+        name = key_name(statement.keys)
+        name = f"[{name}]" if statement.is_header else name
+        return statement.line, f"{name} is there already", "write it once"
     import re
 
-    written = text.split("\n")[line - 1] if line is not None else ""
-    if re.search(r"=\s*\d{4}-\d{1,2}-\d{1,2}\s*(#|$)", written):
+    if re.search(r"=\s*\d{4}-\d{1,2}-\d{1,2}\s*(#|$)", text.split("\n")[line - 1]):
         return line, "no such date", "write YYYY-MM-DD, for example 2023-05-13"
     if head.endswith("'\\n'"):
         return line, "a string does not end on its line", "close it with the quote it began with"
-    return (
-        line,
-        head,
-        (
-            "text stands in quotes; numbers, dates, true and false do not"
-            if head == "Invalid value"
-            else None
-        ),
-    )
-
-
-def _fault_at_end(
-    head: str, text: str, statements: Sequence[Statement]
-) -> tuple[int | None, str, str | None]:
-    """As `_syntax_fault`, of a text that ends too early: a person looks for where the statement
-    begins that nothing ends.
-    """
-    if not statements or statements[-1].keys is not None:
-        return None, f"{head} at the end of the file", None
-    first = statements[-1].first
-    if text.rstrip("\n").count("\n") < first:
-        return first, head, None
-    return (
-        first,
-        "what begins here does not end",
-        "close it with the bracket or quote it began with",
-    )
+    is_value = head == "Invalid value"
+    remedy = "text stands in quotes; numbers, dates, true and false do not"
+    return line, head, remedy if is_value else None

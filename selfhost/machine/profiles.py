@@ -10,10 +10,10 @@ from functools import cache, lru_cache
 
 from ..core import units
 from ..core.errors import MachineFileError, SelfhostError
-from ..core.parts import shipped_folder
 from ..core.records import Record, Unread
 from ..core.saying import differently, option
 from ..core.spelling import canonical
+from ..core.tables import STORED, is_stored, read_stored, shipped_folder, table_at
 from ..core.tomlfile import Document, Table
 from . import gpus
 from .changes import ARCHITECTURES, SYSTEMS, planned
@@ -22,7 +22,7 @@ from .record import CONFIDENCES, PURPOSES, Accelerator, Disk, Machine
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
 KINDS = ("laptop", "desktop", "mini-pc", "mac", "board", "ci", "cloud", "server", "virtual")
@@ -82,6 +82,9 @@ def names() -> tuple[str, ...]:
 @lru_cache(1)
 def _names() -> dict[str, str]:
     """A name as `catalogue.canonical` writes it -> the name."""
+    stored = _stored()
+    if stored is not None:
+        return {canonical(name): name for name in stored}
     name_of_key = {}
     try:
         with os.scandir(_folder()) as entries:
@@ -95,6 +98,15 @@ def _names() -> dict[str, str]:
     except OSError:
         return {}
     return name_of_key
+
+
+@lru_cache(1)
+def _stored() -> Mapping[str, Any] | None:
+    """What an installed package has of all profiles, by name; None in a checkout."""
+    stored: Mapping[str, Any] | None = None
+    if is_stored(_folder()):
+        stored = read_stored(_folder() + STORED)
+    return stored
 
 
 def _folder() -> str:
@@ -133,7 +145,7 @@ def _labels() -> dict[str, Label]:
 @lru_cache(1)
 def _label_table() -> tuple[dict[str, Label], frozenset[str]]:
     """`specs/common/runner_labels.toml`: labels, and words that a name must have."""
-    document = Document.read(os.path.join(shipped_folder(), "common", "runner_labels.toml"))
+    document = table_at(os.path.join(shipped_folder(), "common", "runner_labels"))
     root = document.root
     root.integer("schema", required=True, minimum=1, maximum=1)
     needed = frozenset(root.strings("needed"))
@@ -267,7 +279,10 @@ def called(text: str) -> NamedProfile | None:
 
 @cache
 def _profile(name: str) -> Profile:
-    return read_profile(os.path.join(_folder(), f"{name}.toml"), name)
+    stored, path = _stored(), os.path.join(_folder(), f"{name}.toml")
+    return read_profile(
+        Document.read(path) if stored is None else Document(path, stored[name]), name
+    )
 
 
 def all_profiles() -> tuple[Profile, ...]:
@@ -299,7 +314,7 @@ def size_of(machine: Machine) -> tuple[int, float]:
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
 
 
-def read_profile(path: str, name: str) -> Profile:
+def read_profile(document: Document, name: str) -> Profile:
     """The profile in one file. Raises `MachineFileError` with every fault.
 
     Keys: title, kind, portable (true of a laptop of another kind), system, architecture, memory_gib
@@ -311,7 +326,6 @@ def read_profile(path: str, name: str) -> Profile:
     source, medium where a part is arithmetic or general knowledge, low where nothing was read. What
     is left out is assumed or unread.
     """
-    document = Document.read(path)
     root = document.root
     kind = root.string("kind", required=True, choices=KINDS)
     title, source = root.text("title", required=True), root.text("source", required=True)

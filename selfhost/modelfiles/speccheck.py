@@ -24,8 +24,8 @@ from ..catalogue.spec import (
 )
 from ..catalogue.spec_values import SCRATCH
 from ..core.errors import Problem
-from ..core.parts import PACKAGE_FOLDER
 from ..core.spelling import canonical, nearest
+from ..core.tables import PACKAGE_FOLDER
 from ..core.tomlfile import Document, Path
 from ..core.tomlfile import shortened as _short
 from ..needs.packed import DTYPES

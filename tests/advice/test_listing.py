@@ -13,7 +13,7 @@ from selfhost.advice.listing import Lister, Listing, count_rows
 from selfhost.advice.ranking import Order
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.opened import open_catalogue
-from selfhost.core.parts import shipped_folder
+from selfhost.core.tables import shipped_folder
 from selfhost.machine.profiles import load
 from selfhost.machine.record import Accelerator, Disk, PresentModel
 

@@ -1,22 +1,18 @@
-"""Which specs exist, from which folder, and whether the index may be trusted."""
+"""Which specs exist, and from which folder."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import sys
-import time
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from selfhost import __version__
-from selfhost.catalogue.index import INDEX_FILE, Catalogue, _Folder, compile_index
+from helpers.packed import write_specs
+from selfhost.catalogue.index import Catalogue, package_files
 from selfhost.catalogue.names import resolve
 from selfhost.core.errors import SpecError, UnknownModelError, WorkloadError
-from selfhost.core.parts import shipped_folder
+from selfhost.core.tables import shipped_folder
 
 RUNTIME = """schema = 1
 id = "llama.cpp"
@@ -55,6 +51,8 @@ def folder(tmp_path: Path) -> Path:
     shipped = tmp_path / "shipped"
     (shipped / "common").mkdir(parents=True)
     (shipped / "runtimes").mkdir()
+    (shipped / "machines").mkdir()
+    (shipped / "common" / "offers.jsonl").write_text('{"schema": 1, "as_of": "2026-01-31"}\n')
     (shipped / "alpha-7b.toml").write_text(
         spec("alpha-7b", 'aliases = ["alpha"]', 'repository = "Maker/Alpha-7B"')
     )
@@ -70,8 +68,11 @@ def folder(tmp_path: Path) -> Path:
     return shipped
 
 
-def build_index(folder: Path) -> None:
-    (folder / INDEX_FILE).write_bytes(compile_index(str(folder)))
+def packed(folder: Path) -> Path:
+    """The folder as an installed package has it."""
+    target = folder.with_name("packed")
+    write_specs(folder, target)
+    return target
 
 
 def open_folder(folder: Path, *extra: Path) -> Catalogue:
@@ -85,100 +86,46 @@ def needs_of(catalogue: Catalogue, spec_id: str) -> int:
     return needs.high_bytes
 
 
-def test_the_index_changes_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every third shipped model, every runtime and common file reads the same with and without the index; with it, no TOML is parsed."""
+def test_a_package_answers_as_its_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every third shipped model, every runtime and common file reads the same from a package, where no TOML is parsed; only the file that is named differs."""
     folder = tmp_path / "specs"
     shutil.copytree(shipped_folder(), folder)
     for number, path in enumerate(sorted(folder.glob("*.toml"))):
         if number % 3:
             path.unlink()
     plain = open_folder(folder)
-    specs, runtimes = list(plain.specs()), [plain.runtime(name) for name in plain.runtime_ids()]
+    specs = [spec.replace(origin="") for spec in plain.specs()]
+    runtimes = [plain.runtime(name).replace(origin="") for name in plain.runtime_ids()]
     assert [spec.id for spec in specs] == list(plain.ids())
-    spellings, names = plain.spellings(), plain.names()
     common = [plain.common(name) for name in ("architectures", "families", "things")]
-    build_index(folder)
+    names = plain.names(), plain.spellings(), plain.outlines()
+    package = open_folder(packed(folder))
     monkeypatch.setattr("selfhost.core.tomlfile.Document.parse", None)
-    indexed = open_folder(folder)
-    assert not indexed.refresh()
-    assert indexed.ids() == plain.ids()
-    assert (indexed.names(), indexed.spellings()) == (names, spellings)
-    assert list(indexed.specs()) == specs
-    assert [indexed.runtime(name) for name in indexed.runtime_ids()] == runtimes
-    assert [indexed.common(name) for name in ("architectures", "families", "things")] == common
+    assert package.ids() == plain.ids()
+    assert (package.names(), package.spellings(), package.outlines()) == names
+    assert [spec.replace(origin="") for spec in package.specs()] == specs
+    assert [package.runtime(name).replace(origin="") for name in package.runtime_ids()] == runtimes
+    assert [package.common(name) for name in ("architectures", "families", "things")] == common
 
 
-def test_the_same_files_make_the_same_index(folder: Path) -> None:
+def test_the_same_files_make_the_same_package(folder: Path) -> None:
     """Two builds of one source are alike, byte for byte."""
-    assert compile_index(str(folder)) == compile_index(str(folder))
+    assert package_files(str(folder)) == package_files(str(folder))
 
 
-def _installed(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder with its index, as an installer leaves it."""
-    package = tmp_path / "site" / "selfhost"
-    folder = shutil.copytree(folder, package / "specs")
-    build_index(folder)
-    for module in ("selfhost.catalogue.index", "selfhost.core.installed"):
-        monkeypatch.setattr(f"{module}.PACKAGE_FOLDER", str(package))
-    record = package.parent / f"selfhost_check-{__version__}.dist-info" / "RECORD"
-    record.parent.mkdir()
-    # a file system counts time in steps
-    time.sleep(0.02)
-    record.write_text("")
-    time.sleep(0.02)
-    return folder
+def test_a_damaged_package_is_an_error(folder: Path) -> None:
+    """What was cut short is told with its file and what to do."""
+    package = packed(folder)
+    for path in package.glob("*.marshal"):
+        path.write_bytes(b"")
+    with pytest.raises(SpecError, match="install selfhost-check again"):
+        open_folder(package)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="a file's last change is not told there")
-def test_installed_specs_are_not_compared_until_one_changes(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An unknown name asks when the files changed last, and opens none of a thousand."""
-    folder = _installed(folder, tmp_path, monkeypatch)
-    with monkeypatch.context() as patched:
-        patched.setattr("selfhost.catalogue.index._Folder._content", None)
-        assert not open_folder(folder).refresh()
-    path = folder / "alpha-7b.toml"
-    path.write_text(path.read_text().replace("4_000_000_000", "5_000_000_000"))
-    assert open_folder(folder).refresh()
-
-
-@pytest.mark.parametrize("folder_of_more", ["", "common"])
-def test_a_file_more_in_an_installed_folder_counts(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder_of_more: str
-) -> None:
-    """The index tells what an installed folder holds until a file comes or goes there."""
-    folder = _installed(folder, tmp_path, monkeypatch)
-    with monkeypatch.context() as patched:
-        patched.setattr("selfhost.catalogue.index.os.listdir", None)
-        ids = set(open_folder(folder).ids()) if sys.platform != "win32" else {"alpha-7b"}
-    assert "alpha-7b" in ids
-    more = folder / folder_of_more / "gamma-7b.toml"
-    more.parent.mkdir(exist_ok=True)
-    more.write_text((folder / "alpha-7b.toml").read_text().replace("alpha-7b", "gamma-7b"))
-    assert ("gamma-7b" in open_folder(folder)) is (not folder_of_more)
-    assert f"{folder_of_more}/gamma-7b.toml".lstrip("/") in open_folder(folder).shipped_files()
-
-
-@pytest.mark.parametrize("new", ["5_000_000_000", "5_000_000_000_000"])
-def test_an_edited_spec_is_read_anew(folder: Path, new: str) -> None:
-    """The facts are those of the TOML file, even when an edit left its size unchanged."""
-    build_index(folder)
-    path = folder / "alpha-7b.toml"
-    path.write_text(path.read_text().replace("4_000_000_000", new))
-    assert needs_of(open_folder(folder), "alpha-7b") == int(new)
-
-
-def test_an_edited_alias_is_found(folder: Path) -> None:
-    """Names follow the files: a new alias resolves, a removed one does not."""
-    path = folder / "alpha-7b.toml"
-    path.write_text(spec("alpha-7b", 'aliases = ["psi"]'))
-    build_index(folder)
-    assert resolve("psi", open_folder(folder)).spec_id == "alpha-7b"
-    path.write_text(spec("alpha-7b", 'aliases = ["omega"]'))
-    assert resolve("omega", open_folder(folder)).spec_id == "alpha-7b"
-    with pytest.raises(UnknownModelError):
-        resolve("psi", open_folder(folder))
+def test_dates_are_text_in_a_package_too(folder: Path) -> None:
+    """A common file's dates are `YYYY-MM-DD` whichever way it was read."""
+    for path in (folder, packed(folder)):
+        assert open_folder(path).common("families")["as_of"] == "2026-01-31"
 
 
 @pytest.mark.parametrize(
@@ -197,55 +144,6 @@ def test_a_name_is_known_however_the_file_is_laid_out(folder: Path, table: str) 
     assert resolve("omega", open_folder(folder)).spec_id == "alpha-7b"
 
 
-def test_added_and_removed_specs_count(folder: Path) -> None:
-    """A file put beside an index is a model, one taken away is none."""
-    build_index(folder)
-    (folder / "gamma-3b.toml").write_text(spec("gamma-3b"))
-    (folder / "beta-1.5b.toml").unlink()
-    catalogue = open_folder(folder)
-    assert catalogue.ids() == ("alpha-7b", "gamma-3b")
-    assert resolve("Gamma 3B", catalogue).spec_id == "gamma-3b"
-    assert needs_of(catalogue, "gamma-3b") == 4_000_000_000
-    with pytest.raises(UnknownModelError):
-        resolve("beta-1.5b", catalogue)
-
-
-def test_an_edited_common_file_is_read_anew(folder: Path) -> None:
-    """Families follow their file, not the index."""
-    build_index(folder)
-    (folder / "common" / "families.toml").write_text(
-        'as_of = 2026-01-31\n[family.greek]\nmodel = "beta-1.5b"\n'
-    )
-    assert resolve("greek", open_folder(folder)).spec_id == "beta-1.5b"
-
-
-def test_dates_are_text_with_and_without_an_index(folder: Path) -> None:
-    """A common file's dates are `YYYY-MM-DD` whichever way it was read."""
-    assert open_folder(folder).common("families")["as_of"] == "2026-01-31"
-    build_index(folder)
-    assert open_folder(folder).common("families")["as_of"] == "2026-01-31"
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
-@given(data=st.data())
-def test_a_damaged_index_never_gives_a_wrong_answer(folder: Path, data: st.DataObject) -> None:
-    """An index cut short, emptied or changed in one byte is left aside; the answers stay those of the TOML files."""
-    content = bytearray(compile_index(str(folder)))
-    place = data.draw(st.integers(0, len(content) - 1))
-    if data.draw(st.booleans()):
-        del content[place:]
-    else:
-        content[place] ^= data.draw(st.integers(1, 255))
-    (folder / INDEX_FILE).write_bytes(content)
-    catalogue = open_folder(folder)
-    assert catalogue.ids() == ("alpha-7b", "beta-1.5b")
-    assert needs_of(catalogue, resolve("alpha", catalogue).spec_id) == 4_000_000_000
-    assert catalogue.spec("beta-1.5b").name == "Beta-1.5B"
-    assert catalogue.runtime("llama.cpp").formats == ("gguf",)
-    assert set(catalogue.spellings()) == {"alpha", "alpha-7b", "beta-1.5b"}
-
-
-@pytest.mark.parametrize("indexed", [False, True])
 @pytest.mark.parametrize(
     ("content", "line"),
     [
@@ -256,12 +154,10 @@ def test_a_damaged_index_never_gives_a_wrong_answer(folder: Path, data: st.DataO
     ],
 )
 def test_a_broken_shipped_spec_spoils_no_other(
-    folder: Path, content: str, line: int | None, indexed: bool
+    folder: Path, content: str, line: int | None
 ) -> None:
     """The others are listed, resolved and read; the broken one tells its faults, with its line, when it is asked for by its file's name."""
     (folder / "broken.toml").write_text(content)
-    if indexed:
-        build_index(folder)
     catalogue = open_folder(folder)
     assert resolve("alpha", catalogue).spec_id == "alpha-7b"
     assert [known.id for known in catalogue.specs()] == ["alpha-7b", "beta-1.5b"]
@@ -273,12 +169,9 @@ def test_a_broken_shipped_spec_spoils_no_other(
         assert line in [problem.line for problem in caught.value.problems]
 
 
-@pytest.mark.parametrize("indexed", [False, True])
-def test_a_spec_is_named_after_its_id(folder: Path, indexed: bool) -> None:
+def test_a_spec_is_named_after_its_id(folder: Path) -> None:
     """A file whose id is another's is refused, with the line of the id: it would answer for a model that it is not."""
     (folder / "gamma-3b.toml").write_text(spec("alpha-7b"))
-    if indexed:
-        build_index(folder)
     catalogue = open_folder(folder)
     with pytest.raises(SpecError) as caught:
         catalogue.spec("gamma-3b")
@@ -293,7 +186,6 @@ def test_a_users_spec_overrides_and_says_so(folder: Path, tmp_path: Path) -> Non
     (mine / "alpha-7b.toml").write_text(spec("alpha-7b", memory="1_000_000_000"))
     (mine / "own-2b.toml").write_text(spec("own-2b", 'aliases = ["own"]'))
     (mine / "notes.txt").write_text("no spec")
-    build_index(folder)
     catalogue = open_folder(folder, mine)
     assert catalogue.spec("alpha-7b").overrides == str(folder / "alpha-7b.toml")
     assert catalogue.spec("alpha-7b").origin == str(mine / "alpha-7b.toml")
@@ -359,29 +251,6 @@ def test_of_many_wrong_files_a_few_are_named_in_one_sentence(folder: Path, tmp_p
     with pytest.raises(UnknownModelError, match="and 95 more") as caught:
         resolve("gamma", open_folder(folder, tmp_path / "mine"))
     assert caught.value.message.count(".toml") == 5
-
-
-def test_thousands_of_unknown_names_compare_the_index_once(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A name that is not known may be in a spec that changed since the index was made: the files are read again for the first alone."""
-    build_index(folder)
-    catalogue = open_folder(folder)
-    read: list[str] = []
-    content = _Folder._content
-
-    def counted(own: _Folder, relative: str) -> bytes:
-        read.append(relative)
-        return content(own, relative)
-
-    monkeypatch.setattr(_Folder, "_content", counted)
-    for number in range(50):
-        with pytest.raises(UnknownModelError):
-            resolve(f"gamma-{number}", catalogue)
-        if not number:
-            assert set(read) >= {"alpha-7b.toml", "beta-1.5b.toml"}
-            read.clear()
-    assert not read
 
 
 def test_a_broken_spec_of_the_users_does_not_give_way_to_the_shipped_one(

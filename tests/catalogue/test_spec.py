@@ -156,12 +156,6 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[str, ...] | None]:
         return fields(self, kind)
 
     monkeypatch.setattr(Table, "fields", recording_fields)
-    # each key by its own getter
-    monkeypatch.setattr(
-        Table,
-        "text_by_key",
-        lambda table: {key: table.text(key) or "" for key in table.values},
-    )
     for path in GOOD:
         _read(path)
     return found

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 from pathlib import Path
 
 from helpers.paths import ROOT
-from selfhost.catalogue.index import INDEX_FILE, compile_index
-from selfhost.catalogue.offers import compile_offers
-from selfhost.core.parts import shipped_folder
-from selfhost.core.tables import COMPILED, compile_table, compiled_path
+from selfhost.catalogue.index import package_files
+from selfhost.core.tables import shipped_folder
 
 
 def pack(base: Path) -> Path:
-    """A folder with this checkout's `selfhost`, and its specs with what a build compiles of them;
+    """A folder with this checkout's `selfhost`, and its specs as a package has them;
     `base` is the folder of this process for what tests write. Nobody may change it.
     """
     # beside other processes of one run the base is a folder of their common one
@@ -25,18 +22,14 @@ def pack(base: Path) -> Path:
         # which the system takes back from a process that ends: the others wait, and compile nothing
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
-            shutil.copytree(shipped_folder(), folder / "specs")
+            write_specs(Path(shipped_folder()), folder / "specs")
             os.symlink(ROOT / "selfhost", folder / "selfhost")
-            _compile(folder / "specs")
     return folder
 
 
-def _compile(specs: Path) -> None:
-    # of the checkout, of which the copy is: what is read of it is kept for the tests of this process
-    checkout = shipped_folder()
-    (specs / INDEX_FILE).write_bytes(compile_index(checkout))
-    offers = str(specs / "common" / "offers.jsonl")
-    Path(compiled_path(offers)).write_bytes(compile_offers(offers))
-    for name in COMPILED:
-        table = str(specs / "common" / f"{name}.toml")
-        Path(compiled_path(table)).write_bytes(compile_table(table))
+def write_specs(checkout: Path, target: Path) -> None:
+    """The specs of a checkout as `setup.py` packs them."""
+    for sub in ("common", "runtimes"):
+        (target / sub).mkdir(parents=True)
+    for name, content in package_files(str(checkout)).items():
+        (target / name).write_bytes(content)

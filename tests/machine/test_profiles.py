@@ -13,6 +13,7 @@ from helpers.schemas import validate
 from selfhost import check
 from selfhost.cli import main as cli
 from selfhost.core.errors import MachineFileError
+from selfhost.core.tomlfile import Document
 from selfhost.machine import profiles
 from selfhost.machine.gpus import peak_gb_per_s
 from selfhost.machine.named import profile_named
@@ -309,16 +310,16 @@ def test_a_wrong_profile_is_told_whole(tmp_path: Path) -> None:
     """Every fault of a file with its line, a misspelt key included."""
     file = tmp_path / "x.toml"
     file.write_text(GOOD, encoding="utf-8")
-    assert read_profile(str(file), "x").machine.memory_total_bytes == 16 * GIB
+    assert read_profile(Document.read(str(file)), "x").machine.memory_total_bytes == 16 * GIB
     bad = GOOD.replace("16", '"16"').replace('"high"', '"sure"').replace("cores", "coers")
     file.write_text(bad + '[[accelerators]]\nvendor = "nvidia"\nname = "T4"\n', encoding="utf-8")
     with pytest.raises(MachineFileError) as caught:
-        read_profile(str(file), "x")
+        read_profile(Document.read(str(file)), "x")
     faults = {(problem.key, problem.line) for problem in caught.value.problems}
     assert {("memory_gib", 5), ("coers", 6), ("confidence", 7)} <= faults
     assert any(problem.key == "accelerators[0].memory_gib" for problem in caught.value.problems)
     with pytest.raises(MachineFileError):
-        read_profile(str(tmp_path / "none.toml"), "none")
+        read_profile(Document.read(str(tmp_path / "none.toml")), "none")
 
 
 # ------------------------------------------------------------------ the command line
