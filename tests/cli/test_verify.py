@@ -103,7 +103,7 @@ def test_the_gpu_of_the_log_is_the_one_to_name(
 
 def test_a_run_that_names_no_model(capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 2, and the option to add."""
-    code, out, err = answered(capsys, str(LOGS / "ollama_verbose-answers.txt"), *MACHINE)
+    code, out, err = answered(capsys, str(LOGS / "answers_printed-ollama.txt"), *MACHINE)
     assert (code, out) == (2, "")
     assert "--model" in err
 
@@ -297,7 +297,7 @@ def test_a_quantization_that_nobody_told_is_said_to_be_assumed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """`ollama run --verbose` names none; a name may."""
-    log = str(LOGS / "ollama_verbose-answers.txt")
+    log = str(LOGS / "answers_printed-ollama.txt")
     _, out, _ = answered(capsys, log, *MACHINE, "--model", "llama3.2:3b")
     assert "Q4_K_M is predicted" in " ".join(out.split())
     _, out, _ = answered(capsys, log, *MACHINE, "--model", "Llama-3.2-3B-Instruct-Q8_0.gguf")

@@ -1,0 +1,48 @@
+"""Answers that were timed one by one, and the pace that they come to together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...core.records import Record
+from .run import LEAST_TOKENS, SeenPace
+
+
+class Timed(Record):
+    """A prompt or an answer: `kind` is prompt or decode, `seconds` None where its time is no
+    number. `depth_tokens` stood in the context before the prompt, or on average while it decoded;
+    None where nothing tells.
+    """
+
+    kind: str
+    tokens: int
+    seconds: float | None
+    depth_tokens: int | None = None
+
+
+def paces_of(timed: Sequence[Timed], *, drafted: bool = False) -> tuple[SeenPace, ...]:
+    """All tokens of each kind over all their time, of those with enough tokens where some have; and
+    that a kind has no number, where none of it has a time.
+    """
+    paces = []
+    for kind in ("prompt", "decode"):
+        of_kind = [each for each in timed if each.kind == kind]
+        with_time = [each for each in of_kind if each.seconds and each.tokens]
+        enough = [each for each in with_time if each.tokens >= LEAST_TOKENS[kind]] or with_time
+        tokens = sum(each.tokens for each in enough)
+        if enough:
+            deep = [each for each in enough if each.depth_tokens is not None]
+            weight = sum(each.tokens for each in deep)
+            depths = sum((each.depth_tokens or 0) * each.tokens for each in deep)
+            paces.append(
+                SeenPace(
+                    kind=kind,
+                    tokens_per_second=tokens / sum(each.seconds or 0 for each in enough),
+                    tokens=tokens // len(enough),
+                    depth_tokens=round(depths / weight) if weight else None,
+                    drafted=drafted and kind == "decode",
+                )
+            )
+        if without := sum(each.tokens for each in of_kind if not each.seconds):
+            paces.append(SeenPace(kind=kind, tokens_per_second=None, tokens=without))
+    return tuple(paces)
