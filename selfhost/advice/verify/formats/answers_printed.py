@@ -162,7 +162,7 @@ def _timed(answers: list[dict[str, str]], program: _Program) -> Iterator[Timed]:
         read_tokens, read_seconds = _time(fields, "prompt", "prompt_rate", "prompt_seconds")
         tokens, seconds = _time(fields, "tokens", "rate", "seconds")
         prompt_tokens = whole(fields.get("prompt", "")) or prompt_tokens
-        before = read_tokens or prompt_tokens
+        before: int | None = read_tokens or prompt_tokens
         if "held" in fields:
             before = max(0, int(fields["held"]) - tokens)
         is_first = not number or not program.counts_first_prompt
