@@ -198,12 +198,12 @@ def _holds(
         return False
     if stored and not _is_storable(question, workload, needs, machine, catalogue):
         return False
+    if runs is None:
+        return not exceeds_accelerator(held)
     is_split = any(finding.code == "accelerator-partly" for finding in held)
-    if runs is not None and is_split and _wants_another_limit(needs, runs, machine):
+    if is_split and _wants_another_limit(needs, runs, machine):
         return False
-    return not exceeds_accelerator(held) or (
-        runs is not None and exceeds_accelerator(runs.findings)
-    )
+    return exceeds_accelerator(runs.findings) or not exceeds_accelerator(held)
 
 
 def _wants_another_limit(needs: Needs, runs: Judged, machine: Machine) -> bool:

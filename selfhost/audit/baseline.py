@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from ..core.errors import MAX_PROBLEMS, Faults, InputError, Problem
+from ..core.errors import Faults, InputError, Problem
 from ..core.json_text import Decoder
 from ..core.reading import Unreadable, read_file, text_of
 from ..core.records import Record
@@ -28,6 +28,12 @@ _BAD = (Result.FAIL, Result.UNKNOWN)
 # a name in it is as long as a person gives one
 _MAX_NAME = 10_000
 _WRITE_IT = "write it by `selfhost audit --format jsonl=FILE`"
+_ANONYMOUS = (
+    "is a report of --anonymize: its hashed names are those of one run, and tell no machine to"
+    " another",
+    "keep a report with the names as the baseline, written without --anonymize; with --baseline,"
+    " --anonymize hides them in this report",
+)
 
 # the result of a row, and the names of the findings that failed
 Earlier = tuple[Result, frozenset[str]]
@@ -53,63 +59,57 @@ class Baseline(Record):
 
 
 def read_baseline(path: str) -> Baseline:
-    """The earlier audit in a file. `InputError` has file, line and key."""
-    faults, rows, problems = Faults(path), dict[str, dict[str, Earlier]](), 0
-    lines: Sequence[str] = ()
+    """The earlier audit in a file. `InputError` has file and line."""
     try:
         lines = text_of(read_file(path, MAX_BASELINE_BYTES, input_allowed=True)).splitlines()
     except Unreadable as error:
-        faults.append(Problem(file=path, message=error.reason, remedy=error.remedy or _WRITE_IT))
-    decoder = Decoder()
+        raise InputError([_problem(path, error)]) from None
+    faults, rows, problems = Faults(path), dict[str, dict[str, Earlier]](), 0
     for number, line in enumerate(lines, 1):
-        key = None
         try:
-            row = decoder.parse(line) if line.strip() else {"exception": line}
-            if not isinstance(row, dict) or "schema" in row:
-                raise Unreadable("is no row of an audit: JSON Lines have one object a line")
+            row = _parsed(line)
             if row.get("problem") is not None:
                 problems += 1
             elif row.get("exception") is None:
-                for key in ("machine", "label", "result", "failed"):
-                    _check(key, row.get(key))
-                earlier = _RESULTS[row["result"]], frozenset(row["failed"])
-                rows.setdefault(row["machine"], {})[row["label"]] = earlier
+                machine, label, earlier = _row(row)
+                rows.setdefault(machine, {})[label] = earlier
         except Unreadable as error:
-            remedy = error.remedy or _WRITE_IT
-            faults.append(
-                Problem(file=path, line=number, key=key, message=error.reason, remedy=remedy)
-            )
-            if faults.count >= MAX_PROBLEMS:
+            faults.append(_problem(path, error, number))
+            if faults.full:
                 break
     if not faults and not rows and not problems:
-        faults.append(Problem(file=path, message="holds no row of an audit", remedy=_WRITE_IT))
+        faults.append(_problem(path, Unreadable("holds no row of an audit")))
     if rows and all(map(is_pseudonym, rows)):
-        reason = (
-            "is a report of --anonymize: its hashed names are those of one run, and tell no machine"
-            " to another"
-        )
-        remedy = (
-            "keep a report with the names as the baseline, written without --anonymize; with"
-            " --baseline, --anonymize hides them in this report"
-        )
-        faults.append(Problem(file=path, message=reason, remedy=remedy))
+        faults.append(_problem(path, Unreadable(*_ANONYMOUS)))
     if faults:
         raise InputError(faults.problems)
     return Baseline(file=path, rows=rows, problems=problems)
 
 
-def _check(key: str, value: Any) -> None:
-    """Raise `Unreadable` where a row's value is none of its kind."""
-    if value is None:
-        raise Unreadable("is missing")
-    if key == "result":
-        if not isinstance(value, str) or value not in _RESULTS:
-            raise Unreadable(f"is none of {', '.join(_RESULTS)}")
-    elif key == "failed":
-        if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
-            raise Unreadable("must be a list of names")
-    elif not isinstance(value, str) or not 0 < len(value) <= _MAX_NAME:
-        raise Unreadable("must be a name")
+def _problem(path: str, error: Unreadable, line: int | None = None) -> Problem:
+    remedy = error.remedy or _WRITE_IT
+    return Problem(file=path, line=line, message=error.reason, remedy=remedy)
+
+
+def _parsed(line: str) -> Mapping[str, Any]:
+    row = Decoder().parse(line)
+    if not isinstance(row, dict) or "schema" in row:
+        raise Unreadable("is no row of an audit: JSON Lines have one object a line")
+    return row
+
+
+def _row(row: Mapping[str, Any]) -> tuple[str, str, Earlier]:
+    """Machine, label and result of a row. Raises `Unreadable`, which begins with the key."""
+    for key in ("machine", "label"):
+        name = row.get(key)
+        if not isinstance(name, str) or not 0 < len(name) <= _MAX_NAME:
+            raise Unreadable(f"{key}: {'is missing' if name is None else 'must be a name'}")
+    result, failed = row.get("result"), row.get("failed")
+    if not isinstance(result, str) or result not in _RESULTS:
+        raise Unreadable(f"result: is none of {', '.join(_RESULTS)}")
+    if not isinstance(failed, list) or not all(isinstance(name, str) for name in failed):
+        raise Unreadable("failed: must be a list of names")
+    return row["machine"], row["label"], (_RESULTS[result], frozenset(failed))
 
 
 # ------------------------------------------------------------------ what changed

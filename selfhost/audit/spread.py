@@ -282,16 +282,24 @@ class _Search:
             given = f"{lacking}; its memory would give {units.binary(room.bytes)}"
             self._leave_out(machine.name, given)
             return
-        is_unread = {
-            _FREE_DISK: free_bytes is None and size is not None,
-            "the processor": processor.outcome is Outcome.UNKNOWN,
-            "the compute capability": self._engine.memory == "accelerators"
-            and Outcome.UNKNOWN in map(self._unsuited, machine.accelerators or ()),
-        }
-        unread = () if machine.planning else tuple(fact for fact in _FACTS if is_unread[fact])
+        unread = tuple(self._unread_of(machine, free_bytes, processor.outcome))
         self.taking_part.append(
             _Machine(machine=machine, room=room, unread=unread, short_of_disk=short)
         )
+
+    def _unread_of(
+        self, machine: Machine, free_bytes: int | None, processor: Outcome
+    ) -> Iterator[str]:
+        """Facts that could still rule the machine out."""
+        if machine.planning:
+            return
+        if free_bytes is None and self._needs.disk_bytes is not None:
+            yield _FREE_DISK
+        if processor is Outcome.UNKNOWN:
+            yield "the processor"
+        cards = machine.accelerators or ()
+        if self._engine.memory == "accelerators" and Outcome.UNKNOWN in map(self._unsuited, cards):
+            yield "the compute capability"
 
     def _count_hosts_once(self) -> None:
         """Of nodes that share a host, whose memory is one, only the largest takes part."""
@@ -310,36 +318,38 @@ class _Search:
         ram, accelerators = self._ram(machine), machine.accelerators or ()
         cards = [card for card in accelerators if not card.unified]
         if self._engine.memory == "accelerators":
-            if machine.accelerators is None:
-                why = "its accelerators were not read"
-                return LeftOut(machine=machine.name, reason=why, unread=True)
-            if not cards:
-                return LeftOut(machine=machine.name, reason="it has no GPU with memory of its own")
-            suited = [card for card in cards if self._unsuited(card) is not Outcome.FAIL]
-            finding = without_kernels(self._runtime, self._rules, cards)
-            if not suited and finding is not None:
-                return LeftOut(machine=machine.name, reason=finding.reason.rstrip("."))
-            sizes = [room_of(card, gpu_only=True) for card in self._in_one_process(suited)]
-            if None in sizes:
-                why = "the memory of its accelerators was not read"
-                return LeftOut(machine=machine.name, reason=why, unread=True)
-        elif self._engine.memory == "devices":
+            return self._room_on_cards(machine, cards, ram)
+        if self._engine.memory == "devices" and cards:
             sizes = [free_bytes(card) for card in self._in_one_process(cards)]
-        else:
-            sizes = []
-        devices = tuple(size for size in sizes if size is not None)
-        if devices:
-            return Room(name=machine.name, devices=devices, in_ram=False, ram_bytes=ram)
+            if devices := tuple(size for size in sizes if size is not None):
+                return Room(name=machine.name, devices=devices, in_ram=False, ram_bytes=ram)
         if ram is None:
             why = "its memory was not read"
             return LeftOut(machine=machine.name, reason=why, unread=True)
         shared = next((card for card in accelerators if card.unified), None)
-        if shared is not None and shared.vendor == "apple":
-            limits = shared_limits(shared, machine)
-            size = min(ram, limits[0]) if limits else ram
-        else:
-            size = ram
+        limits = shared_limits(shared, machine) if shared and shared.vendor == "apple" else None
+        size = min(ram, limits[0]) if limits else ram
         return Room(name=machine.name, devices=(max(0, size),), in_ram=True, ram_bytes=ram)
+
+    def _room_on_cards(
+        self, machine: Machine, cards: list[Accelerator], ram: int | None
+    ) -> Room | LeftOut:
+        """What its accelerators alone can give."""
+        if machine.accelerators is None:
+            why = "its accelerators were not read"
+            return LeftOut(machine=machine.name, reason=why, unread=True)
+        if not cards:
+            return LeftOut(machine=machine.name, reason="it has no GPU with memory of its own")
+        suited = [card for card in cards if self._unsuited(card) is not Outcome.FAIL]
+        finding = without_kernels(self._runtime, self._rules, cards)
+        if not suited and finding is not None:
+            return LeftOut(machine=machine.name, reason=finding.reason.rstrip("."))
+        sizes = [room_of(card, gpu_only=True) for card in self._in_one_process(suited)]
+        devices = tuple(size for size in sizes if size is not None)
+        if len(devices) < len(sizes):
+            why = "the memory of its accelerators was not read"
+            return LeftOut(machine=machine.name, reason=why, unread=True)
+        return Room(name=machine.name, devices=devices, in_ram=False, ram_bytes=ram)
 
     def _in_one_process(self, cards: list[Accelerator]) -> list[Accelerator]:
         """The accelerators that a program of a machine uses together, as `check` judges it: one
@@ -454,15 +464,8 @@ class _Search:
         uneven = _UNEVEN if len(rooms) > 1 and self._engine.share != "slices" else 0.0
         others = [term for term in there if term.name not in _BY_LAYER and not term.is_program]
         once = sum(term.high_bytes for term in others if term.name.startswith(_ONCE))
-        # what every device has of the routers that choose experts
-        routed = sum((kind.experts or 0) * len(kind.layers) for kind in architecture.feed_forward)
-        routers = routed * architecture.embedding_length * (self._engine.router_bytes or 0)
-        offload = next((term.offload for term in there if term.offload is not None), None)
-        output, table = (0, 0) if offload is None else (offload.output_bytes, offload.table_bytes)
-        if self._engine.block_bytes and architecture.vocabulary:
-            values = architecture.vocabulary * architecture.embedding_length
-            output = values * self._engine.block_bytes // _BLOCK_VALUES
-            table = values * (self._engine.table_bytes or 0)
+        routers = self._router_bytes(architecture)
+        output, table = self._output_and_table(architecture, there)
         return Sizes(
             layers=architecture.layers,
             layer_bytes=ceil(shared * (1 + uneven) / architecture.layers),
@@ -471,6 +474,22 @@ class _Search:
             output_bytes=output + once,
             table_bytes=table,
         )
+
+    def _router_bytes(self, architecture: Architecture) -> int:
+        """What every device has of the routers that choose experts."""
+        routed = sum((kind.experts or 0) * len(kind.layers) for kind in architecture.feed_forward)
+        return routed * architecture.embedding_length * (self._engine.router_bytes or 0)
+
+    def _output_and_table(
+        self, architecture: Architecture, terms: Sequence[Term]
+    ) -> tuple[int, int]:
+        """Bytes of the output and of the token table, in the types that the program has them in."""
+        if self._engine.block_bytes and architecture.vocabulary:
+            values = architecture.vocabulary * architecture.embedding_length
+            output = values * self._engine.block_bytes // _BLOCK_VALUES
+            return output, values * (self._engine.table_bytes or 0)
+        offload = next((term.offload for term in terms if term.offload is not None), None)
+        return (0, 0) if offload is None else (offload.output_bytes, offload.table_bytes)
 
     def _layer_part(self, term: Term) -> int:
         """The most that the layers take of a term."""
@@ -487,14 +506,9 @@ class _Search:
         devices = len(rooms[0].devices)
         if devices > 1 and devices not in self._needs.tensor_parallel:
             return None
-        # whether one of the cards that the program would take is one of a data center
-        has_large = any(
-            is_large(card)
-            for room in rooms
-            for card in self._machines[room.name].accelerators or ()
-            if self._unsuited(card) is not Outcome.FAIL and not (card.is_part and devices > 1)
-        )
-        terms = [term.on_large or term if has_large else term for term in memory.terms]
+        terms = memory.terms
+        if self._has_large_card(rooms, devices):
+            terms = tuple(term.on_large or term for term in terms)
         parts = [term.on_one_of(devices) for term in terms]
         values = (architecture.vocabulary or 0) * architecture.embedding_length
         table = ceil(values * _HALF_BYTES / devices)
@@ -508,6 +522,15 @@ class _Search:
             program_bytes=sum(term.beside.high_bytes for term in terms if term.beside),
             output_bytes=0 if architecture.tied_embeddings and len(rooms) == 1 else table,
             table_bytes=table,
+        )
+
+    def _has_large_card(self, rooms: Sequence[Room], devices: int) -> bool:
+        """Whether one of the cards that the program would take is one of a data center."""
+        return any(
+            is_large(card)
+            for room in rooms
+            for card in self._machines[room.name].accelerators or ()
+            if self._unsuited(card) is not Outcome.FAIL and not (card.is_part and devices > 1)
         )
 
     # -------------------------------------------------------------- in words

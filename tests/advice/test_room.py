@@ -11,7 +11,6 @@ from selfhost import (
     Workload,
     check,
 )
-from selfhost.core.search import largest
 from selfhost.machine.changes import apply
 from selfhost.machine.record import Accelerator
 from selfhost.reports.check_text import check_document
@@ -168,20 +167,6 @@ def test_what_also_fits_runs_with_the_setting_that_is_printed(tokens: int) -> No
     assert settings(asked.replace(context_tokens=longest)) == printed
     assert settings(asked.replace(parallel=room.most_parallel or 1)) == printed
     assert longest == 131_072 or settings(asked.replace(context_tokens=longest + 256)) != printed
-
-
-def test_the_largest_number_is_found_whatever_it_is() -> None:
-    """The last that fits, None where not even the first does; large numbers are tried rarely."""
-    for limit in range(70):
-        tried: list[int] = []
-
-        def fits(number: int, limit: int = limit, tried: list[int] = tried) -> bool:
-            tried.append(number)
-            return number <= limit
-
-        assert largest(1, 64, fits) == (min(limit, 64) or None)
-        assert max(tried) <= max(2 * limit + 1, 1)
-    assert largest(5, 4, lambda _: True) is None
 
 
 def test_the_room_is_told_in_one_sentence() -> None:

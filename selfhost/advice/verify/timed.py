@@ -22,27 +22,29 @@ class Timed(Record):
 
 def paces_of(timed: Sequence[Timed], *, drafted: bool = False) -> tuple[SeenPace, ...]:
     """All tokens of each kind over all their time, of those with enough tokens where some have; and
-    that a kind has no number, where none of it has a time.
+    that there is no number, of those without a time.
     """
     paces = []
     for kind in ("prompt", "decode"):
-        of_kind = [each for each in timed if each.kind == kind]
-        with_time = [each for each in of_kind if each.seconds and each.tokens]
+        of_kind = [each for each in timed if each.kind == kind and each.tokens]
+        with_time = [each for each in of_kind if each.seconds]
         enough = [each for each in with_time if each.tokens >= LEAST_TOKENS[kind]] or with_time
-        tokens = sum(each.tokens for each in enough)
         if enough:
-            deep = [each for each in enough if each.depth_tokens is not None]
-            weight = sum(each.tokens for each in deep)
-            depths = sum((each.depth_tokens or 0) * each.tokens for each in deep)
-            paces.append(
-                SeenPace(
-                    kind=kind,
-                    tokens_per_second=tokens / sum(each.seconds or 0 for each in enough),
-                    tokens=tokens // len(enough),
-                    depth_tokens=round(depths / weight) if weight else None,
-                    drafted=drafted and kind == "decode",
-                )
-            )
+            paces.append(_pace(kind, enough, drafted=drafted and kind == "decode"))
         if without := sum(each.tokens for each in of_kind if not each.seconds):
             paces.append(SeenPace(kind=kind, tokens_per_second=None, tokens=without))
     return tuple(paces)
+
+
+def _pace(kind: str, timed: Sequence[Timed], *, drafted: bool) -> SeenPace:
+    """The depth is that of the average token."""
+    tokens = sum(each.tokens for each in timed)
+    deep = [(each.depth_tokens, each.tokens) for each in timed if each.depth_tokens is not None]
+    weight = sum(share for _, share in deep)
+    return SeenPace(
+        kind=kind,
+        tokens_per_second=tokens / sum(each.seconds or 0 for each in timed),
+        tokens=tokens // len(timed),
+        depth_tokens=round(sum(depth * share for depth, share in deep) / weight) if deep else None,
+        drafted=drafted,
+    )

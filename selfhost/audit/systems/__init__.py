@@ -58,6 +58,7 @@ MAX_VALUES = 4_000_000
 _IN_PARTS = "give it in parts, such as one file for each pool of machines"
 _BLANKS = re.compile(r"[ \t\r\n]*")
 _OTHER_THINGS = "is a list of other things than machines"
+_NO_ANSWER = "is no machine record, and no answer of a system that is read"
 _NEITHER = "is neither JSON nor a text of a system that is read"
 _READ_ALWAYS = (".json", ".jsonl", ".prom")
 # what a file's name may end in beside the name of its machine
@@ -291,15 +292,19 @@ class Reader:
                 entry.place = ".".join(filter(None, (place, entry.place))) or None
                 yield entry
             return
+        yield self._own(document, line, place, doubled)
+
+    def _own(
+        self, document: Mapping[str, Any], line: int | None, place: str, doubled: tuple[str, ...]
+    ) -> Entry:
+        """A record of our own; the fault of any other document."""
         if "schema" in document or any(fact in document for fact in FACTS):
-            own = Entry(document, line=line, place=place or None)
-            own.doubled = doubled
-            yield own
-        else:
-            is_list = any(isinstance(value, list) and value for value in document.values())
-            reason = "is no machine record, and no answer of a system that is read"
-            fault = Unreadable(self._not_read(_OTHER_THINGS if is_list else reason), _name_one())
-            yield Entry(fault=fault, line=line, place=place or None)
+            record = Entry(document, line=line, place=place or None)
+            record.doubled = doubled
+            return record
+        is_list = any(isinstance(value, list) and value for value in document.values())
+        reason = self._not_read(_OTHER_THINGS if is_list else _NO_ANSWER)
+        return Entry(fault=Unreadable(reason, _name_one()), line=line, place=place or None)
 
     def _not_read(self, reason: str) -> str:
         """Why nobody reads it: it is not of the system that was named, or of none."""

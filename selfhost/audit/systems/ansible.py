@@ -147,8 +147,7 @@ def _record(answer: Mapping[str, Any], file: str) -> dict[str, Any]:
     if facts.get("os_family") == "Windows":
         # told by its family alone where its platform was not gathered in time
         word = (plain(facts.get("architecture"), 60) or "").replace(" ", "").lower()
-        facts |= {"system": "windows"}
-        facts |= {"architecture": _WINDOWS[word]} if word in _WINDOWS else {}
+        facts |= {"system": "windows", "architecture": _WINDOWS.get(word, word)}
     machine = Facts(why_not, remedy)
     _put_scope(machine, facts, remedy)
     machine.read_all(facts, _ROWS)
@@ -158,6 +157,14 @@ def _record(answer: Mapping[str, Any], file: str) -> dict[str, Any]:
     if isinstance(free, int) and free > 0:
         machine.read("memory_available_bytes", free, _NO_FREE, units.MIB)
     _put_processor(machine, facts)
+    _put_disks(machine, facts, remedy)
+    machine.lack_all(_LACKS)
+    keys = ("distribution", "distribution_version")
+    kept = {"groups": facts.get("group_names"), **{key: facts.get(key) for key in keys}}
+    return machine.record(name, labels("ansible", kept))
+
+
+def _put_disks(machine: Facts, facts: Mapping[str, Any], remedy: str) -> None:
     columns = ("mount", "size_available", "size_total", "fstype")
     volumes = [tuple(map(row.get, columns)) for row in rows_of(facts, "mounts")]
     home = plain(facts.get("user_dir"), 1000)
@@ -166,10 +173,6 @@ def _record(answer: Mapping[str, Any], file: str) -> dict[str, Any]:
         whose = "of the account that Ansible uses" if home else f"for which {SOME_HOME} is assumed"
         source = f"ansible_mounts, size_available on {volume[0]}: the home folder {whose} is there"
         put_disks(machine, volume, source, remedy)
-    machine.lack_all(_LACKS)
-    keys = ("distribution", "distribution_version")
-    kept = {"groups": facts.get("group_names"), **{key: facts.get(key) for key in keys}}
-    return machine.record(name, labels("ansible", kept))
 
 
 def _put_scope(machine: Facts, facts: Mapping[str, Any], remedy: str) -> None:

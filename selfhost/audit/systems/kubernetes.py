@@ -100,7 +100,7 @@ class KubernetesAnswers(Answers):
             entries = [self._node(node, None, file)]
         else:
             return None
-        return [found for found in entries if found is not None]
+        return [machine for machine in entries if machine is not None]
 
     def rest(self) -> Iterator[tuple[str, Entry]]:
         devices: dict[str | None, list[Kind]] = {}
@@ -302,7 +302,11 @@ def _put_labelled_accelerators(machine: Facts, all_labels: Mapping[str, Any], st
             "see `kubectl describe node NAME` and the log of the device plugin",
         )
         return
-    capacity = entry(status, "capacity")
+    _put_unlabelled(machine, all_labels, entry(status, "capacity"))
+
+
+def _put_unlabelled(machine: Facts, all_labels: Mapping[str, Any], capacity: Any) -> None:
+    """No card, where neither a resource nor a PCI device could be one."""
     seen = {match[1] for key in all_labels if (match := _PCI.fullmatch(key))}
     if seen:
         makers = " and ".join(sorted(_PCI_MAKERS[maker] for maker in seen))

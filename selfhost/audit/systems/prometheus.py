@@ -302,7 +302,16 @@ def _take(host: _Host, metric: str, series: Mapping[str, Any], value: Any) -> No
             row[_DISKS[metric]] = value
     elif metric in _CARD_SIZES:
         _take_card(host, _CARD_SIZES[metric], series, value)
-    elif metric == "node_cpu_flag_info":
+    else:
+        _take_processor(host, metric, series, value)
+    if metric == "node_cpu_info":
+        core, package = plain(series.get("core"), 20), plain(series.get("package"), 20)
+        if core and package:
+            host.cores.add((package, core))
+
+
+def _take_processor(host: _Host, metric: str, series: Mapping[str, Any], value: Any) -> None:
+    if metric == "node_cpu_flag_info":
         flag = plain(series.get("flag"), 60)
         if flag and " " not in flag and len(host.flags) < MAX_FLAGS:
             host.flags.add(flag)
@@ -310,10 +319,6 @@ def _take(host: _Host, metric: str, series: Mapping[str, Any], value: Any) -> No
         host.cpus.add(plain(series.get("cpu"), 20) or "")
     elif "node_cpu_seconds_total" in metric and metric.lstrip().startswith("count"):
         host.stated["node_cpu_seconds_total"] = value
-    if metric == "node_cpu_info":
-        core, package = plain(series.get("core"), 20), plain(series.get("package"), 20)
-        if core and package:
-            host.cores.add((package, core))
 
 
 def _take_card(host: _Host, what: str, series: Mapping[str, Any], value: Any) -> None:

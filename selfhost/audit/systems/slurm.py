@@ -106,11 +106,11 @@ class SlurmAnswers(Answers):
             items = items if isinstance(items, list) else []
             is_told = [entry(item, *path) is not None for item in items]
             if any(is_told) or (items and is_named):
-                found = (
+                machines = (
                     self._item(item, f"{key}[{number}]", is_told[number], file)
                     for number, item in enumerate(items)
                 )
-                return [machine for machine in found if machine is not None]
+                return [machine for machine in machines if machine is not None]
         return [] if is_named else None
 
     def read_text(self, text: str, file: str) -> list[Entry] | None:

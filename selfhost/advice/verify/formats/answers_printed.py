@@ -114,30 +114,30 @@ MARKS = tuple(program.mark for program in _PROGRAMS)
 def read(text: str) -> Run | None:
     """The answers of the first program whose lines the text holds, together."""
     for program in _PROGRAMS:
-        if program.mark not in text:
-            continue
-        answers = list(_answers(text, program.line))
-        if not any("rate" in answer or "prompt_rate" in answer for answer in answers):
-            continue
-        timed = list(_timed(answers, program))
-        drafted = program.drafts is not None and program.drafts.search(text) is not None
-        paces = paces_of(timed, drafted=drafted)
-        if not paces:
-            return None
-        loaded = llama_log.read(text) if program.is_llama_cpp else None
-        model = program.model.search(text) if program.model is not None else None
-        notes = [note for sign, note in program.notes if sign in text]
-        if program.is_llama_cpp and (loaded is None or not loaded.memory):
-            notes.append("The log shows no buffers.")
-        run = loaded or Run(tool="", runtime=program.runtime)
-        return run.replace(
-            tool=program.tool,
-            name=model[1] if model is not None else run.name,
-            context_tokens=run.context_tokens or whole(answers[-1].get("context", "")),
-            paces=paces,
-            notes=tuple(notes),
-        )
+        answers = list(_answers(text, program.line)) if program.mark in text else []
+        if any("rate" in answer or "prompt_rate" in answer for answer in answers):
+            return _run(text, program, answers)
     return None
+
+
+def _run(text: str, program: _Program, answers: list[dict[str, str]]) -> Run | None:
+    drafted = program.drafts is not None and program.drafts.search(text) is not None
+    paces = paces_of(list(_timed(answers, program)), drafted=drafted)
+    if not paces:
+        return None
+    run = Run(tool="", runtime=program.runtime)
+    notes = [note for sign, note in program.notes if sign in text]
+    if program.is_llama_cpp:
+        run = llama_log.read(text) or run
+        notes += [] if run.memory else ["The log shows no buffers."]
+    model = program.model.search(text) if program.model is not None else None
+    return run.replace(
+        tool=program.tool,
+        name=model[1] if model is not None else run.name,
+        context_tokens=run.context_tokens or whole(answers[-1].get("context", "")),
+        paces=paces,
+        notes=tuple(notes),
+    )
 
 
 def _answers(text: str, line: Pattern[str]) -> Iterator[dict[str, str]]:
@@ -146,29 +146,27 @@ def _answers(text: str, line: Pattern[str]) -> Iterator[dict[str, str]]:
     count = 0
     for each in text.splitlines():
         match = line.search(each[:1000])
-        found = {} if match is None else match.groupdict()
-        found = {key: value for key, value in found.items() if value is not None}
-        if fields.keys() & found.keys() and count < _MOST_ANSWERS:
+        groups = {} if match is None else match.groupdict()
+        groups = {key: value for key, value in groups.items() if value is not None}
+        if fields.keys() & groups.keys() and count < _MOST_ANSWERS:
             yield fields
             fields, count = {}, count + 1
-        fields |= found
+        fields |= groups
     if fields:
         yield fields
 
 
 def _timed(answers: list[dict[str, str]], program: _Program) -> Iterator[Timed]:
-    prompt_tokens = None
+    prompt_tokens: int | None = None
     for number, fields in enumerate(answers):
         read_tokens, read_seconds = _time(fields, "prompt", "prompt_rate", "prompt_seconds")
         tokens, seconds = _time(fields, "tokens", "rate", "seconds")
-        prompt_tokens = whole(fields.get("prompt", "")) or prompt_tokens
-        before: int | None = read_tokens or prompt_tokens
-        if "held" in fields:
-            before = max(0, int(fields["held"]) - tokens)
+        prompt_tokens = read_tokens or prompt_tokens
+        before = max(0, int(fields["held"]) - tokens) if "held" in fields else prompt_tokens
         is_first = not number or not program.counts_first_prompt
         if read_tokens and is_first and "prompt_rate" in fields:
-            depth = max(0, (before or 0) - read_tokens)
-            yield Timed(kind="prompt", tokens=read_tokens, seconds=read_seconds, depth_tokens=depth)
+            at = max(0, (before or 0) - read_tokens)
+            yield Timed(kind="prompt", tokens=read_tokens, seconds=read_seconds, depth_tokens=at)
         if tokens:
             depth = None if before is None else before + tokens // 2
             yield Timed(kind="decode", tokens=tokens, seconds=seconds, depth_tokens=depth)

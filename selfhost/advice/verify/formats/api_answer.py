@@ -69,13 +69,7 @@ def _of_lm_studio(answers: Sequence[_Fields]) -> Run | None:
     name, info = _first(_NAMES, answers[-1]), _inner(answers[-1], "model_info")
     same = [answer for answer in answers if _first(_NAMES, answer) == name]
     stats = [_inner(answer, "stats") for answer in same]
-    timed = []
-    for row, usage in zip(stats, (_inner(answer, "usage") for answer in same), strict=True):
-        # the time to the first token is no pace of a prompt: a queue and a cache are in it
-        before, tokens = (whole(str(_first(keys, row, usage))) for keys in (_PROMPT, _WRITTEN))
-        rate, tokens = _rate(row) or 1, tokens or 1
-        depth = None if before is None else before + tokens // 2
-        timed.append(Timed(kind="decode", tokens=tokens, seconds=tokens / rate, depth_tokens=depth))
+    timed = [_timed_of_lm_studio(answer) for answer in same]
     runtime, type = _RUNTIMES.get(str(info.get("format"))), str(info.get("quant"))
     notes = []
     if len(answers) > len(same):
@@ -94,6 +88,16 @@ def _of_lm_studio(answers: Sequence[_Fields]) -> Run | None:
         paces=paces_of(timed, drafted=any(_first(_DRAFTED, row) for row in stats)),
         notes=tuple(notes),
     )
+
+
+def _timed_of_lm_studio(answer: _Fields) -> Timed:
+    """The time to the first token is no pace of a prompt: a queue and a cache are in it."""
+    stats, usage = _inner(answer, "stats"), _inner(answer, "usage")
+    before = whole(str(_first(_PROMPT, stats, usage)))
+    tokens = whole(str(_first(_WRITTEN, stats, usage))) or 1
+    depth = None if before is None else before + tokens // 2
+    seconds = tokens / (_rate(stats) or 1)
+    return Timed(kind="decode", tokens=tokens, seconds=seconds, depth_tokens=depth)
 
 
 def _answers(text: str) -> Iterator[_Fields]:

@@ -91,16 +91,14 @@ def read(text: str) -> Run | None:
     # one request alone is what the predicted pace is of
     at_once = 1 if 1 in windows or not windows else max(windows, key=lambda n: len(windows[n]))
     on_processor = "device_config=cpu" in text
-    model, context, version = (each.search(text) for each in (_MODEL, _CONTEXT, _VERSION))
-    cached = None if model is None else _CACHED.search(model[1])
-    name = None if model is None else model[1]
+    context, version = _CONTEXT.search(text), _VERSION.search(text)
     left_out = sum(map(len, windows.values())) - len(windows.get(at_once, ()))
     note = f"Windows of other numbers of requests at once are left out: {left_out:,}."
     return Run(
         tool=server.tool,
         runtime=server.runtime,
-        version=version[1] if version is not None else None,
-        name=name if cached is None else f"{cached[1]}/{cached[2]}",
+        version=version and version[1],
+        name=_name(text),
         context_tokens=whole(context[1]) if context is not None else None,
         parallel=at_once,
         on_processor=on_processor if server.runtime == "vllm" else None,
@@ -108,6 +106,13 @@ def read(text: str) -> Run | None:
         memory=_memory(loaded[1], on_processor) if loaded is not None and devices == 1 else (),
         notes=(note,) if left_out else (),
     )
+
+
+def _name(text: str) -> str | None:
+    """The model, by its repository where the path of a cache tells it."""
+    model = _MODEL.search(text)
+    cached = None if model is None else _CACHED.search(model[1])
+    return f"{cached[1]}/{cached[2]}" if cached is not None else model and model[1]
 
 
 def _windows(text: str, server: _Server) -> dict[int, list[_Window]]:
