@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     # bytes of one unit of a size, or what reads another value: None for what is none
     Unit = int | Callable[[Any], Any]
-    # a machine's fact, where an answer states it (keys with slashes between), the source as the
-    # record names it, and the unit
+    # a machine's fact, where an answer states it (keys with slashes between), what its source says
+    # beside that, and the unit
     Rows = tuple[tuple[str, str, str, Unit], ...]
     # facts that a system lacks, separated by blanks, the reason and the remedy
     Lacks = tuple[tuple[str, str, str | None], ...]
@@ -107,9 +107,10 @@ class Facts:
             self.lacks(fact, f"{key} is {_cited(stated)}, which is no {noun}", _CORRECT)
         self.put(fact, value, source)
 
-    def read_all(self, answer: Any, rows: Rows) -> None:
-        """State the facts of a system's table."""
-        for fact, path, source, unit in rows:
+    def read_all(self, answer: Any, rows: Rows, prefix: str) -> None:
+        """State the facts of a system's table; sources begin with the prefix."""
+        for fact, path, note, unit in rows:
+            source = f"{prefix}{path.replace('/', '.')}{note}"
             self.read(fact, entry(answer, *path.split("/")), source, unit)
 
     def lack_all(self, rows: Lacks) -> None:

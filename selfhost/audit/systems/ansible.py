@@ -51,18 +51,13 @@ _FACT_FAILS = (
 _ALL_FACTS = "gather all facts: `ansible all -m setup --tree DIR`"
 _NO_FREE = "ansible_memory_mb.nocache.free: what is free without the page cache"
 _ROWS: Rows = (
-    ("system", "system", "ansible_system", system_name),
-    ("architecture", "architecture", "ansible_architecture", architecture_name),
-    ("memory_total_bytes", "memtotal_mb", "ansible_memtotal_mb, MiB rounded down", units.MIB),
-    ("swap_free_bytes", "swapfree_mb", "ansible_swapfree_mb, MiB", units.MIB),
-    ("cpu_cores_usable", "processor_nproc", "ansible_processor_nproc", cores),
-    ("cpu_cores_usable", "processor_vcpus", "ansible_processor_vcpus", cores),
-    (
-        "read_at",
-        "date_time/iso8601",
-        "ansible_date_time.iso8601, the host's own clock",
-        moment,
-    ),
+    ("system", "system", "", system_name),
+    ("architecture", "architecture", "", architecture_name),
+    ("memory_total_bytes", "memtotal_mb", ", MiB rounded down", units.MIB),
+    ("swap_free_bytes", "swapfree_mb", ", MiB", units.MIB),
+    ("cpu_cores_usable", "processor_nproc", "", cores),
+    ("cpu_cores_usable", "processor_vcpus", "", cores),
+    ("read_at", "date_time/iso8601", ", the host's own clock", moment),
 )
 _LACKS: Lacks = (
     (
@@ -150,7 +145,7 @@ def _record(answer: Mapping[str, Any], file: str) -> dict[str, Any]:
         facts |= {"system": "windows", "architecture": _WINDOWS.get(word, word)}
     machine = Facts(why_not, remedy)
     _put_scope(machine, facts, remedy)
-    machine.read_all(facts, _ROWS)
+    machine.read_all(facts, _ROWS, _PREFIX)
     machine.limit_to_total()
     # ansible_memfree_mb counts the cache as used; on a Mac less than nothing is free
     free = entry(facts, "memory_mb", "nocache", "free")

@@ -29,11 +29,10 @@ KEPT_OF_MEMORY = 925
 # the architecture that is judged, where a type has several
 _ARCHITECTURES = ("x86_64", "arm64", "arm64_mac", "x86_64_mac", "i386")
 _START_IT = "start one, and record it: `selfhost machine --format json`"
-_SOLD = "aws, MemoryInfo.SizeInMiB: what is sold"
 _ROWS: Rows = (
-    ("memory_total_bytes", "MemoryInfo/SizeInMiB", _SOLD, units.MIB),
-    ("cpu_cores_usable", "VCpuInfo/DefaultVCpus", "aws, DefaultVCpus", cores),
-    ("cpu_cores_physical", "VCpuInfo/DefaultCores", "aws, DefaultCores", count),
+    ("memory_total_bytes", "MemoryInfo/SizeInMiB", ": what is sold", units.MIB),
+    ("cpu_cores_usable", "VCpuInfo/DefaultVCpus", "", cores),
+    ("cpu_cores_physical", "VCpuInfo/DefaultCores", "", count),
 )
 
 
@@ -76,7 +75,7 @@ def _record(kind: Mapping[str, Any]) -> dict[str, Any]:
         # of Apple's chips AWS halves the cores
         reason = "AWS states two threads a core of a processor that has one"
         machine.lacks("cpu_cores_physical", reason, _START_IT)
-    machine.read_all(kind, _ROWS)
+    machine.read_all(kind, _ROWS, "aws, ")
     machine.limit_to_total()
     sold = machine.values.get("memory_total_bytes")
     source = (

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from ._facts import Lacks, Rows
 
-_HOST = "kubernetes.io/hostname"
+_HOST, _ARCH, _OS = (f"kubernetes.io/{key}" for key in ("hostname", "arch", "os"))
 _KINDS = ("List", "NodeList", "ResourceSliceList")
 _POD = "run `selfhost machine --format json` in a pod on the node"
 _DISCOVERY = "install Node Feature Discovery, which labels nodes with the processor's features"
@@ -47,10 +47,9 @@ _GPU_DISCOVERY = (
     "install the maker's GPU discovery, or read dynamic resource allocation too:"
     " `kubectl get nodes,resourceslices -o json`"
 )
-_PLATFORM = "node, status.nodeInfo or label kubernetes.io/…"
 _ROWS: Rows = (
-    ("architecture", "status/nodeInfo/architecture", _PLATFORM, architecture_name),
-    ("system", "status/nodeInfo/operatingSystem", _PLATFORM, system_name),
+    ("architecture", "status/nodeInfo/architecture", "", architecture_name),
+    ("system", "status/nodeInfo/operatingSystem", "", system_name),
 )
 _LACKS: Lacks = (
     ("accelerators", "neither labels nor resources tell of them", _GPU_DISCOVERY),
@@ -95,7 +94,7 @@ class KubernetesAnswers(Answers):
             entries = [self._item(item, f"items[{i}]", file) for i, item in enumerate(items)]
         elif _is_told(document):
             entries = [self._item(document, None, file)]
-        elif any(isinstance(document.get(key), str) for key in (_HOST, "kubernetes.io/arch")):
+        elif any(isinstance(document.get(key), str) for key in (_HOST, _ARCH)):
             node = {"metadata": {"labels": document, "name": document.get(_HOST)}}
             entries = [self._node(node, None, file)]
         else:
@@ -183,9 +182,9 @@ def _is_told(item: Any) -> bool:
 def _machine_of(node: Mapping[str, Any], all_labels: Mapping[str, Any]) -> Facts:
     """What a node states of itself, its accelerators as labels and resources tell them."""
     machine = Facts("the node does not state it", _POD)
-    machine.read_all(node, _ROWS)
-    machine.read("architecture", all_labels.get("kubernetes.io/arch"), _PLATFORM, architecture_name)
-    machine.read("system", all_labels.get("kubernetes.io/os"), _PLATFORM, system_name)
+    machine.read_all(node, _ROWS, "node, ")
+    machine.read("architecture", all_labels.get(_ARCH), f"node, label {_ARCH}", architecture_name)
+    machine.read("system", all_labels.get(_OS), f"node, label {_OS}", system_name)
     capacity, allocatable = entry(node, "status", "capacity"), entry(node, "status", "allocatable")
     _put_memory(machine, capacity, allocatable)
     budget = "node, status.allocatable.cpu: a budget of all pods together"

@@ -59,11 +59,11 @@ _CONTAINERS = frozenset((
 
 _SALT_REMEDY = "record the minions: `salt '*' cmd.run 'selfhost machine --format json' --out json`"
 _SALT: Rows = (
-    ("system", "kernel", "salt, kernel and cpuarch", system_name),
-    ("architecture", "cpuarch", "salt, kernel and cpuarch", architecture_name),
-    ("memory_total_bytes", "mem_total", "salt, mem_total, MiB rounded down", units.MIB),
-    ("cpu_cores_usable", "num_cpus", "salt, num_cpus: its threads", cores),
-    ("cpu_model", "cpu_model", "salt, cpu_model", plain),
+    ("system", "kernel", "", system_name),
+    ("architecture", "cpuarch", "", architecture_name),
+    ("memory_total_bytes", "mem_total", ", MiB rounded down", units.MIB),
+    ("cpu_cores_usable", "num_cpus", ": its threads", cores),
+    ("cpu_model", "cpu_model", "", plain),
 )
 _SALT_LACKS: Lacks = (
     (
@@ -105,7 +105,7 @@ def _are_grains(value: Any) -> bool:
 
 def _minion(grains: Mapping[str, Any], name: str | None) -> dict[str, Any]:
     machine = Facts("grains do not hold it", _SALT_REMEDY)
-    machine.read_all(grains, _SALT)
+    machine.read_all(grains, _SALT, "salt, ")
     virtual, kind = plain(grains.get("virtual"), 60), plain(grains.get("virtual_subtype"), 60)
     scope = {None: None, "physical": "host"}.get(virtual, "vm")
     if virtual in _CONTAINERS or (kind or "").lower() in _CONTAINERS:
@@ -134,15 +134,14 @@ def _minion(grains: Mapping[str, Any], name: str | None) -> dict[str, Any]:
 
 # ------------------------------------------------------------------ Puppet
 
-_FREE = "memory/system/available_bytes"
 _PUPPET: Rows = (
-    ("system", "kernel", "facter, kernel and os.hardware", system_name),
-    ("architecture", "os/hardware", "facter, kernel and os.hardware", architecture_name),
-    ("memory_total_bytes", "memory/system/total_bytes", "facter, memory.system.total_bytes", 1),
-    ("memory_available_bytes", _FREE, "facter, memory.system.available_bytes", 1),
-    ("swap_free_bytes", "memory/swap/available_bytes", "facter, memory.swap.available_bytes", 1),
-    ("cpu_cores_usable", "processors/count", "facter, processors.count", cores),
-    ("cpu_model", "processors/models/0", "facter, processors.models", plain),
+    ("system", "kernel", "", system_name),
+    ("architecture", "os/hardware", "", architecture_name),
+    ("memory_total_bytes", "memory/system/total_bytes", "", 1),
+    ("memory_available_bytes", "memory/system/available_bytes", "", 1),
+    ("swap_free_bytes", "memory/swap/available_bytes", "", 1),
+    ("cpu_cores_usable", "processors/count", "", cores),
+    ("cpu_model", "processors/models/0", "", plain),
 )
 
 
@@ -172,7 +171,7 @@ def _facts_of_host(facts: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str
         machine.put("scope", "container", "facter, virtual")
     elif facts.get("is_virtual") in (True, False):
         machine.put("scope", "vm" if facts["is_virtual"] else "host", "facter, is_virtual")
-    machine.read_all(facts, _PUPPET)
+    machine.read_all(facts, _PUPPET, "facter, ")
     machine.limit_to_total()
     processors = facts.get("processors")
     machine.put(
@@ -203,11 +202,11 @@ _UNITS = {
     "GB": units.GB,
 }  # fmt: skip
 _NOMAD: Rows = (
-    ("system", "kernel.name", "nomad, kernel.name, cpu.arch", system_name),
-    ("architecture", "cpu.arch", "nomad, kernel.name, cpu.arch", architecture_name),
-    ("memory_total_bytes", "memory.totalbytes", "nomad, memory.totalbytes", 1),
-    ("cpu_cores_usable", "cpu.numcores", "nomad, cpu.numcores: threads", cores),
-    ("cpu_model", "cpu.modelname", "nomad, cpu.modelname", plain),
+    ("system", "kernel.name", "", system_name),
+    ("architecture", "cpu.arch", "", architecture_name),
+    ("memory_total_bytes", "memory.totalbytes", "", 1),
+    ("cpu_cores_usable", "cpu.numcores", ": threads", cores),
+    ("cpu_model", "cpu.modelname", "", plain),
 )
 _NOMAD_LACKS: Lacks = (
     (
@@ -244,7 +243,7 @@ class NomadAnswers(Answers):
 
 def _node(node: Mapping[str, Any], attributes: Mapping[str, Any]) -> dict[str, Any]:
     machine = Facts("Nomad does not state it")
-    machine.read_all(attributes, _NOMAD)
+    machine.read_all(attributes, _NOMAD, "nomad, ")
     machine.limit_to_budget(
         entry(node, "ReservedResources", "Memory", "MemoryMB"),
         "nomad, memory.totalbytes less ReservedResources: a budget of all allocations",
@@ -289,13 +288,14 @@ def _device(device: Mapping[str, Any]) -> Kind:
 
 # ------------------------------------------------------------------ Ray and Dask
 
-_RAY_BUDGET = (
-    "ray, Resources.memory: a budget, what Ray keeps for tasks of all that was available when it"
-    " started"
-)
 _RAY: Rows = (
-    ("memory_limit_bytes", "memory", _RAY_BUDGET, 1),
-    ("cpu_cores_usable", "CPU", "ray, Resources.CPU: a budget, perhaps set", cores),
+    (
+        "memory_limit_bytes",
+        "memory",
+        ": a budget, what Ray keeps for tasks of all that was available when it started",
+        1,
+    ),
+    ("cpu_cores_usable", "CPU", ": a budget, perhaps set", cores),
 )
 _TYPE = "accelerator_type:"
 
@@ -325,7 +325,7 @@ class RayAnswers(Answers):
             "Ray keeps budgets of nodes, and not this",
             "run `selfhost machine --format json` as a Ray task on each node",
         )
-        machine.read_all(resources, _RAY)
+        machine.read_all(resources, _RAY, "ray, Resources.")
         number = number_of(resources.get("GPU"))
         words = [key[len(_TYPE) :][:60] for key in resources if key.startswith(_TYPE)]
         kind = by_word(words[0], number) if words else Kind(vendor="unknown", name="GPU")
@@ -339,8 +339,8 @@ class RayAnswers(Answers):
 
 
 _DASK: Rows = (
-    ("memory_limit_bytes", "memory_limit", "dask, memory_limit: a budget, of this worker alone", 1),
-    ("cpu_cores_usable", "nthreads", "dask, nthreads: a budget", cores),
+    ("memory_limit_bytes", "memory_limit", ": a budget, of this worker alone", 1),
+    ("cpu_cores_usable", "nthreads", ": a budget", cores),
 )
 
 
@@ -377,7 +377,7 @@ class DaskAnswers(Answers):
         if worker.get("memory_limit") == 0:
             reason = "memory_limit is 0, which sets the worker no limit"
             machine.lacks("memory_limit_bytes", reason)
-        machine.read_all(worker, _DASK)
+        machine.read_all(worker, _DASK, "dask, ")
         if name := plain(entry(worker, "gpu", "name"), 120):
             total = memory(entry(worker, "gpu", "memory-total"))
             used = whole(entry(worker, "metrics", "gpu", "memory-used"))

@@ -61,59 +61,24 @@ def _windows_architecture(value: Any) -> str | None:
 # each fact by its metric, and where a label of it states the fact, the label. MemFree is never
 # available memory, for it counts the page cache as used
 _ROWS: Rows = (
-    ("system", "node_uname_info/sysname", "node_uname_info", system_name),
-    ("architecture", "node_uname_info/machine", "node_uname_info", architecture_name),
-    ("memory_total_bytes", "node_memory_MemTotal_bytes", "node_memory_MemTotal_bytes", 1),
-    (
-        "memory_available_bytes",
-        "node_memory_MemAvailable_bytes",
-        "node_memory_MemAvailable_bytes",
-        1,
-    ),
-    ("swap_free_bytes", "node_memory_SwapFree_bytes", "node_memory_SwapFree_bytes", 1),
-    (
-        "cpu_cores_usable",
-        "node_cpu_seconds_total",
-        "node_cpu_seconds_total, how many CPUs it counts",
-        cores,
-    ),
-    ("cpu_cores_physical", "node_cpu_cores", "node_cpu_info, its cores", count),
-    ("cpu_model", "node_cpu_info/model_name", "node_cpu_info, model_name", plain),
+    ("system", "node_uname_info/sysname", "", system_name),
+    ("architecture", "node_uname_info/machine", "", architecture_name),
+    ("memory_total_bytes", "node_memory_MemTotal_bytes", "", 1),
+    ("memory_available_bytes", "node_memory_MemAvailable_bytes", "", 1),
+    ("swap_free_bytes", "node_memory_SwapFree_bytes", "", 1),
+    ("cpu_cores_usable", "node_cpu_seconds_total", ", how many CPUs it counts", cores),
+    ("cpu_cores_physical", "node_cpu_cores", ": cores of node_cpu_info", count),
+    ("cpu_model", "node_cpu_info/model_name", "", plain),
 )
 # the names `windows_cs_…` until windows_exporter 0.30
 _WINDOWS_ROWS: Rows = (
-    ("architecture", "windows_cpu_info/architecture", "windows_cpu_info", _windows_architecture),
-    (
-        "memory_total_bytes",
-        "windows_cs_physical_memory_bytes",
-        "windows_cs_physical_memory_bytes",
-        1,
-    ),
-    (
-        "memory_total_bytes",
-        "windows_memory_physical_total_bytes",
-        "windows_memory_physical_total_bytes",
-        1,
-    ),
-    (
-        "memory_available_bytes",
-        "windows_memory_available_bytes",
-        "windows_memory_available_bytes",
-        1,
-    ),
-    (
-        "cpu_cores_usable",
-        "windows_cs_logical_processors",
-        "windows_cs_logical_processors",
-        cores,
-    ),
-    (
-        "cpu_cores_usable",
-        "windows_cpu_logical_processor",
-        "windows_cpu_logical_processor",
-        cores,
-    ),
-    ("cpu_model", "windows_cpu_info/name", "windows_cpu_info, name", plain),
+    ("architecture", "windows_cpu_info/architecture", "", _windows_architecture),
+    ("memory_total_bytes", "windows_cs_physical_memory_bytes", "", 1),
+    ("memory_total_bytes", "windows_memory_physical_total_bytes", "", 1),
+    ("memory_available_bytes", "windows_memory_available_bytes", "", 1),
+    ("cpu_cores_usable", "windows_cs_logical_processors", "", cores),
+    ("cpu_cores_usable", "windows_cpu_logical_processor", "", cores),
+    ("cpu_model", "windows_cpu_info/name", "", plain),
 )
 _LACKS: Lacks = (
     (
@@ -361,7 +326,7 @@ def _record(host: _Host, name: str | None) -> dict[str, Any]:
     if is_windows:
         machine.put("system", "windows", "windows_exporter's metrics")
     stated = {"node_cpu_seconds_total": len(host.cpus) or None, **host.stated}
-    machine.read_all(stated | {"node_cpu_cores": len(host.cores) or None}, rows)
+    machine.read_all(stated | {"node_cpu_cores": len(host.cores) or None}, rows, "")
     machine.limit_to_total()
     if host.flags:
         machine.put_instruction_sets(host.flags, "node_cpu_flag_info, and what they bring")

@@ -36,16 +36,11 @@ if TYPE_CHECKING:
 
 _RECORD = "record the nodes: `srun -N <n> --ntasks-per-node=1 selfhost machine --format json`"
 _ROWS: Rows = (
-    ("system", "operating_system", "slurm, operating_system", system_name),
-    ("architecture", "architecture", "slurm, architecture", architecture_name),
-    (
-        "memory_total_bytes",
-        "real_memory",
-        "slurm, real_memory, MiB: as the site configured it",
-        units.MIB,
-    ),
-    ("cpu_cores_usable", "effective_cpus", "slurm, effective_cpus: as configured", cores),
-    ("cpu_cores_usable", "cpus", "slurm, cpus: as configured", cores),
+    ("system", "operating_system", "", system_name),
+    ("architecture", "architecture", "", architecture_name),
+    ("memory_total_bytes", "real_memory", ", MiB: as the site configured it", units.MIB),
+    ("cpu_cores_usable", "effective_cpus", ": as configured", cores),
+    ("cpu_cores_usable", "cpus", ": as configured", cores),
 )
 _LACKS: Lacks = (
     (
@@ -205,7 +200,7 @@ def _judged(
         return not_judged(name, f"Slurm calls it {down}", line=line, place=place)
     machine = Facts("Slurm does not hold it", _RECORD)
     system = (plain(node.get("operating_system")) or "").partition(" ")[0]
-    machine.read_all(node | {"operating_system": system or None}, _ROWS)
+    machine.read_all(node | {"operating_system": system or None}, _ROWS, "slurm, ")
     _put_memory(machine, node)
     physical = product(node.get("sockets"), node.get("cores"))
     source = "slurm, sockets times cores, which are one socket's"
