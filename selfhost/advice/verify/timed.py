@@ -30,14 +30,14 @@ def paces_of(timed: Sequence[Timed], *, drafted: bool = False) -> tuple[SeenPace
         with_time = [each for each in of_kind if each.seconds]
         enough = [each for each in with_time if each.tokens >= LEAST_TOKENS[kind]] or with_time
         if enough:
-            paces.append(_pace(kind, enough, drafted=drafted and kind == "decode"))
+            paces.append(pace_of(kind, enough, drafted=drafted and kind == "decode"))
         if without := sum(each.tokens for each in of_kind if not each.seconds):
             paces.append(SeenPace(kind=kind, tokens_per_second=None, tokens=without))
     return tuple(paces)
 
 
-def _pace(kind: str, timed: Sequence[Timed], *, drafted: bool) -> SeenPace:
-    """The depth is that of the average token."""
+def pace_of(kind: str, timed: Sequence[Timed], *, drafted: bool) -> SeenPace:
+    """All tokens of one kind over all their time; the depth is that of the average token."""
     tokens = sum(each.tokens for each in timed)
     deep = [(each.depth_tokens, each.tokens) for each in timed if each.depth_tokens is not None]
     weight = sum(share for _, share in deep)

@@ -110,14 +110,21 @@ def _of_csv(text: str) -> list[_Row]:
     return rows
 
 
-def _of_rows(rows: Sequence[_Row], text: str) -> Run:
+def _tests_of(rows: Sequence[_Row]) -> list[_Row]:
+    """The tests of one model with the same options: those of the first row, but with flash
+    attention where it was tried with and without (`-fa 0,1`), for predicted is with it.
+    """
     alike = [row for row in rows if all(row.get(key) == rows[0].get(key) for key in _APART)]
-    # `-fa 0,1` is a common test, and predicted is with flash attention
     first = next((row for row in alike if attends_flash(row.get("flash_attn", ""))), rows[0])
     alike = [row for row in alike if row.get("flash_attn") == first.get("flash_attn")]
     # a test that stands there twice is of another run, as with another GPU
     tests = {tuple(map(row.get, _TESTED)): row for row in reversed(alike)}
-    same = list(tests.values())[::-1]
+    return list(tests.values())[::-1]
+
+
+def _of_rows(rows: Sequence[_Row], text: str) -> Run:
+    same = _tests_of(rows)
+    first = same[0]
     described, layers = first.get("model_type", ""), first.get("n_gpu_layers", "")
     words, build = described.lower().split(), _BUILD.search(text)
     parameters = first.get("model_n_params", "")
