@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ...core.reading import Unreadable
 
@@ -95,6 +95,14 @@ def not_judged(
     """
     fault = Unreadable(f"{name or 'a machine'}{NOT_JUDGED}{why}", remedy)
     return Entry(fault=fault, line=line, place=place)
+
+
+def blocks(text: str, starts: Sequence[int]) -> Iterator[tuple[int, str]]:
+    """The pieces of a text that begin there, each with its line."""
+    line, counted = 1, 0
+    for start, end in zip(starts, [*starts[1:], len(text)], strict=False):
+        line, counted = line + text.count("\n", counted, start), start
+        yield line, text[start:end]
 
 
 def kind_of(value: Any) -> str:

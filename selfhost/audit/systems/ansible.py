@@ -30,7 +30,7 @@ from ._facts import (
     system_name,
     volume_of,
 )
-from ._system import Answers, Entry, not_judged
+from ._system import Answers, Entry, blocks, not_judged
 
 TYPE_CHECKING = False
 
@@ -96,15 +96,16 @@ class AnsibleAnswers(Answers):
 
     def read_text(self, text: str, file: str) -> list[Entry] | None:
         """`ansible all -m setup` prints a host's name and its answer, warnings between them."""
-        hosts = list(_HOST_LINE.finditer(text))
-        return [self._host(match, text, file) for match in hosts] or None
+        starts = [match.start() for match in _HOST_LINE.finditer(text)]
+        return [self._host(block, line, file) for line, block in blocks(text, starts)] or None
 
-    def _host(self, match: re.Match[str], text: str, file: str) -> Entry:
+    def _host(self, block: str, line: int, file: str) -> Entry:
         import json
 
-        name, line = machine_name(match[1]), text.count("\n", 0, match.start()) + 1
+        head, _, answer_text = block.partition(" => ")
+        name = machine_name(head.partition(" | ")[0])
         try:
-            answer, _ = json.JSONDecoder().raw_decode(text, match.end())
+            answer, _ = json.JSONDecoder().raw_decode(answer_text)
         except (ValueError, RecursionError):
             reason = f"the answer of {name or 'a host'} is cut off, or no JSON"
             return Entry(fault=Unreadable(reason, f"ask again: `{self.command}`"), line=line)

@@ -253,7 +253,7 @@ def _node(node: Mapping[str, Any], attributes: Mapping[str, Any]) -> dict[str, A
         attributes.get(f"unique.storage.{key}") for key in ("bytesfree", "bytestotal", "volume")
     )
     # the kind tells only that the folder lies in memory
-    volume = "/", free, total, kind if kind in MEMORY_FILESYSTEMS else None
+    volume = "/", free, total, kind if plain(kind) in MEMORY_FILESYSTEMS else None
     source = "nomad, unique.storage.bytesfree: the volume of the allocation directory"
     put_disks(machine, volume, source, folder="the allocation directory")
     devices = rows_of(node, "NodeResources", "Devices")

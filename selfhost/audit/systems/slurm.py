@@ -25,7 +25,7 @@ from ._facts import (
     system_name,
     whole,
 )
-from ._system import Answers, Entry, not_judged
+from ._system import Answers, Entry, blocks, not_judged
 
 TYPE_CHECKING = False
 
@@ -139,9 +139,8 @@ class SlurmAnswers(Answers):
     def _nodes(self, text: str) -> Iterator[Entry]:
         starts = [match.end() for match in _NODE.finditer(text)] or [0]
         expected: list[str] = ["real_memory"]
-        for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
-            fields = _fields(text[start:end])
-            line = text.count("\n", 0, start) + 1
+        for line, block in blocks(text, starts):
+            fields = _fields(block)
             missing = [key for key in expected if key not in fields]
             if "name" not in fields:
                 if fields:
