@@ -828,7 +828,7 @@ def _spare(verdict: Verdict) -> str:
     placement = verdict.needs.placement if verdict.needs is not None else None
     where = "the GPU" if placement == "accelerator" else "memory"
     listed = " or ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
-    return f"With other programs closed {where} also holds: {listed}."
+    return f"With other programs closed, {where} also holds: {listed}."
 
 
 def _instead(blocks: list[Block], verdict: Verdict, carry: str, *, verbose: bool) -> None:
