@@ -78,7 +78,9 @@ def test_the_head_says_how_far_off_and_how_wide(capsys: pytest.CaptureFixture[st
     says by how much. The figures are the table's own.
     """
     bandwidth = ("--set", "bandwidth=20GB/s")
-    _, out, _ = answered(capsys, str(LOGS / "llama_bench-table.txt"), *MACHINE, *bandwidth, "--json")
+    _, out, _ = answered(
+        capsys, str(LOGS / "llama_bench-table.txt"), *MACHINE, *bandwidth, "--json"
+    )
     rows = json.loads(out)["differences"]
     _, out, _ = answered(capsys, str(LOGS / "llama_bench-table.txt"), *MACHINE, *bandwidth)
     head = " ".join(out.split("\n  ")[0].split())
