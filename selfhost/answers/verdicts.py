@@ -47,12 +47,10 @@ def check_with(
     prices: str = "snapshot",
     follows_machine: bool = True,
     requires_runtime: bool = False,
-    useful_room: bool = False,
 ) -> Verdict:
     """`check` with everything given. Without `instead` the verdict names only what decides: no
     alternatives, no room. Without `follows_machine` the defaults are the model's own, the same on
-    every machine. `requires_runtime`: the runtime must be installed already. `useful_room`: of the
-    room left, what a person is told (`useful_alone` of `room`).
+    every machine. `requires_runtime`: the runtime must be installed already.
     """
     understood = understand(catalogue, model, workload, machine if follows_machine else None)
     question = question_of(catalogue, understood, machine, follows_machine=follows_machine)
@@ -66,7 +64,6 @@ def check_with(
         instead=instead,
         today=today,
         prices=prices,
-        useful_room=useful_room,
     )
 
 
@@ -118,7 +115,6 @@ def answer(
     instead: bool,
     today: str | None = None,
     prices: str = "snapshot",
-    useful_room: bool = False,
 ) -> Verdict:
     """The verdict on a question that is understood. The arguments are those of `check_with`."""
     judged = _judged(catalogue, question, understood.workload, machine, instead=instead)
@@ -164,7 +160,6 @@ def answer(
             understood.workload,
             judged,
             lambda *of: priced(*of)[0],
-            useful_room=useful_room,
         )
 
     # what else there is takes most of a check, and a program often asks for the route alone
@@ -263,8 +258,6 @@ def _with_what_else(
     asked: Workload,
     judged: Judged,
     offers_of: Callable[[Question, Judged], tuple[Offer, ...]],
-    *,
-    useful_room: bool,
 ) -> Verdict:
     """With the room left, other placements, other models, and what a month costs."""
     machine = verdict.machine
@@ -277,7 +270,7 @@ def _with_what_else(
         cost = month(costed, catalogue, judged, others, offers_of)
     return verdict.replace(
         placements=considered(question, judged, machine),
-        room=room(question, judged, machine, catalogue, useful_alone=useful_room),
+        room=room(question, judged, machine, catalogue),
         alternatives=others,
         open_alternatives=named,
         monthly_cost=cost,

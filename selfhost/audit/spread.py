@@ -4,25 +4,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import combinations, islice
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations
 from math import ceil
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.index import Catalogue
-from ..catalogue.spec import ModelSpec, RuntimeSpec
+from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..core.errors import Problem, SelfhostError, WorkloadError
 from ..core.records import Record
 from ..core.spelling import canonical
 from ..core.workload import Workload
 from ..machine.record import Accelerator, Machine
-from ..needs.records import MemoryNeed, Needs, Offload, Term
+from ..needs.records import MemoryNeed, Term
 from ..verdict.devices import free_bytes, is_large, room_of
 from ..verdict.findings import Outcome, cpu_check, reserve_of
 from ..verdict.findings.accelerator_share import without_kernels
 from ..verdict.question import ask
-from ..verdict.record import Route, exit_code
+from ..verdict.record import Question, Route, exit_code
 from ..verdict.shared_memory import shared_limits
 from .shares import (
     Room,
@@ -62,6 +62,10 @@ _FACTS = {
     "the compute capability": ("accelerators",),
 }
 _BLOCK_VALUES = 32
+_MIG = (
+    "A program uses one instance of MIG, and no other GPU beside it (NVIDIA's MIG user guide): of"
+    " each machine with some, the largest counts."
+)
 _RULES: dict[str, Callable[[Sizes, Sequence[Room]], tuple[Share, ...] | None]] = {
     "layers": whole_layers,
     "rounded-layers": rounded_layers,
@@ -175,25 +179,24 @@ def spread(
         taken = named.workload.replace(quantization=type)
         question = ask(named.model, taken, catalogue, anywhere)
         _refuse(engine, named.model, question.loads)
-        needs = question.needs
-        search = _Search(engine, named.model, taken, needs, machines, question.runtime)
-        shares = search.fewest()
-        if search.route(shares) is Route.LOCAL:
+        search = _Search(engine, question, machines)
+        if search.route is Route.LOCAL:
             break
+    memory = question.needs.memory if question.needs else None
     return Spread(
         engine=engine,
         asked=model,
         model=named.model,
         workload=taken,
         machines=len(machines),
-        route=search.route(shares),
-        reason=search.reason(shares),
-        remedy=search.remedy(shares),
-        shares=shares,
-        needs_bytes=needs.memory.high_bytes if needs and needs.memory else None,
-        free_bytes=sum(room.bytes for room in search.rooms),
+        route=search.route,
+        reason=search.reason(),
+        remedy=search.remedy(),
+        shares=search.shares,
+        needs_bytes=None if memory is None else memory.high_bytes,
+        free_bytes=sum(each.room.bytes for each in search.taking_part),
         left_out=tuple(search.left_out),
-        notes=search.notes(),
+        notes=tuple(search.notes()),
     )
 
 
@@ -212,38 +215,49 @@ def _refuse(engine: Engine, model: ModelSpec, why_not: str | None) -> None:
         raise WorkloadError([Problem(file="--spread", message=message, remedy=remedy)])
 
 
-def _room_on_gpu(card: Accelerator) -> int | None:
-    return room_of(card, gpu_only=True)
+class _Machine(Record):
+    """A machine that can take part. `unread` are facts that could still rule it out,
+    `short_of_disk` says why the files do not fit there.
+    """
+
+    machine: Machine
+    room: Room
+    unread: tuple[str, ...]
+    short_of_disk: str | None
 
 
 class _Search:
-    """Which machines can take part, and the fewest that hold the model."""
+    """Which machines can take part, and the fewest that hold the model: `shares`, () where none do,
+    with the `doubts` about their machines.
+    """
 
-    def __init__(
-        self,
-        engine: Engine,
-        model: ModelSpec,
-        workload: Workload,
-        needs: Needs | None,
-        machines: Sequence[Machine],
-        runtime: RuntimeSpec | None,
-    ) -> None:
-        self._runtime = runtime
-        # of machines that take part: what was not read, and why their disk does not do
-        self._unread: dict[str, tuple[str, ...]] = {}
-        # of the shares that were chosen
-        self._doubts: list[str] = []
-        self._engine, self._model, self._workload, self._needs = engine, model, workload, needs
+    def __init__(self, engine: Engine, question: Question, machines: Sequence[Machine]) -> None:
+        self._engine, self._question, self._total = engine, question, len(machines)
+        needs, workload, runtime = question.needs, question.workload, question.runtime
+        assert needs is not None
+        self._needs, self._memory, self._runtime = needs, needs.memory, runtime
+        self._rules: tuple[KernelRule, ...] = ()
+        if runtime is not None:
+            sees = question.spec.modality == "vision"
+            architecture = question.spec.architecture
+            cache = runtime.cache_rule(workload.kv_cache_type, architecture, sees=sees)
+            rules = runtime.rule_of(workload.quantization), cache
+            self._rules = tuple(rule for rule in rules if rule is not None)
         self._machines = {machine.name: machine for machine in machines}
         self._without_free: list[str] = []
-        self._has_unused_parts = False
-        self._without_disk: dict[str, str] = {}
+        self._notes: dict[str, None] = {}
         self.left_out: list[LeftOut] = []
-        self.rooms: list[Room] = []
+        self.taking_part: list[_Machine] = []
         for machine in machines:
             self._take(machine)
+        self.taking_part.sort(key=lambda each: each.room.bytes, reverse=True)
         self._count_hosts_once()
-        self.rooms.sort(key=lambda room: room.bytes, reverse=True)
+        self.shares, self._doubts = self._fewest()
+
+    # -------------------------------------------------------------- who takes part
+
+    def _leave_out(self, name: str, reason: str, *, unread: bool = False) -> None:
+        self.left_out.append(LeftOut(machine=name, reason=reason, unread=unread))
 
     def _take(self, machine: Machine) -> None:
         """Count the machine in, or say why it is left out."""
@@ -251,138 +265,103 @@ class _Search:
         if isinstance(room, LeftOut):
             self.left_out.append(room)
             return
-        short = self._short_of_disk(machine)
-        lacking = self._lacking_instructions(machine)
-        if lacking is None and self._engine.files == "each":
+        disk = machine.disk_for(self._engine.runtime) or machine.disk_for("huggingface")
+        free_bytes, size = disk.free_bytes if disk else None, self._needs.disk_bytes
+        short = lacking = None
+        if size is not None and free_bytes is not None and size > free_bytes:
+            short = (
+                f"the files take {units.decimal(size)} of disk, and {units.decimal(free_bytes)} are"
+                f" free; free {units.decimal(size - free_bytes)} more"
+            )
+        processor = cpu_check(self._needs.cpu, machine, self._runtime)
+        if processor.code == "cpu-lacks-instructions" and processor.outcome is Outcome.FAIL:
+            lacking = processor.reason.rstrip(".")
+        elif self._engine.files == "each":
             lacking = short
         if lacking is not None:
             given = f"{lacking}; its memory would give {units.binary(room.bytes)}"
-            self.left_out.append(LeftOut(machine=machine.name, reason=given))
+            self._leave_out(machine.name, given)
             return
-        if short is not None:
-            self._without_disk[machine.name] = short
-        self._unread[machine.name] = tuple(self._unread_of(machine))
-        self.rooms.append(room)
+        unread = tuple(self._unread_of(machine, free_bytes, processor.outcome))
+        self.taking_part.append(
+            _Machine(machine=machine, room=room, unread=unread, short_of_disk=short)
+        )
+
+    def _unread_of(
+        self, machine: Machine, free_bytes: int | None, processor: Outcome
+    ) -> Iterator[str]:
+        """Facts that could still rule the machine out."""
+        if machine.planning:
+            return
+        if free_bytes is None and self._needs.disk_bytes is not None:
+            yield _FREE_DISK
+        if processor is Outcome.UNKNOWN:
+            yield "the processor"
+        cards = machine.accelerators or ()
+        if self._engine.memory == "accelerators" and Outcome.UNKNOWN in map(self._unsuited, cards):
+            yield "the compute capability"
 
     def _count_hosts_once(self) -> None:
         """Of nodes that share a host, whose memory is one, only the largest takes part."""
-        largest: dict[str, Room] = {}
-        for room in sorted(self.rooms, key=lambda room: room.bytes, reverse=True):
-            machine = self._machines[room.name]
-            host = next((f"{key}={machine.labels[key]}" for key in HOSTS & set(machine.labels)), "")
-            if host and host in largest:
-                self.rooms.remove(room)
-                reason = f"it is on the same host as {largest[host].name}, which is counted once"
-                unread = machine.memory_total_bytes is None
-                self.left_out.append(LeftOut(machine=room.name, reason=reason, unread=unread))
-            elif host:
-                largest[host] = room
-
-    def _short_of_disk(self, machine: Machine) -> str | None:
-        """Why the files do not fit on its disk; None where they do, or it was not read."""
-        free_bytes = self._free_on_disk(machine)
-        size = self._needs.disk_bytes if self._needs else None
-        if size is None or free_bytes is None or size <= free_bytes:
-            return None
-        short = units.decimal(size - free_bytes)
-        free = units.decimal(free_bytes)
-        return (
-            f"the files take {units.decimal(size)} of disk, and {free} are free; free {short} more"
-        )
-
-    def _free_on_disk(self, machine: Machine) -> int | None:
-        disk = machine.disk_for(self._engine.runtime) or machine.disk_for("huggingface")
-        return None if disk is None else disk.free_bytes
-
-    def _lacking_instructions(self, machine: Machine) -> str | None:
-        """Why its processor cannot run the program; None where it can, or it was not read."""
-        if self._needs is None:
-            return None
-        finding = cpu_check(self._needs.cpu, machine, self._runtime)
-        is_lacking = finding.code == "cpu-lacks-instructions" and finding.outcome is Outcome.FAIL
-        return finding.reason.rstrip(".") if is_lacking else None
-
-    def _unread_of(self, machine: Machine) -> Iterator[str]:
-        """Facts that could still rule the machine out."""
-        if self._needs is None or machine.planning:
-            return
-        if self._free_on_disk(machine) is None and self._needs.disk_bytes is not None:
-            yield _FREE_DISK
-        if cpu_check(self._needs.cpu, machine, self._runtime).outcome is Outcome.UNKNOWN:
-            yield "the processor"
-        if self._engine.memory == "accelerators" and any(
-            self._unsuited(card) is Outcome.UNKNOWN for card in machine.accelerators or ()
-        ):
-            yield "the compute capability"
-
-    def _doubts_of(self, name: str, *, is_first: bool) -> tuple[str, ...]:
-        """What was not read of the machine of that name, in that place."""
-        keeps_files = is_first or self._engine.files == "each"
-        return tuple(fact for fact in self._unread[name] if keeps_files or fact != _FREE_DISK)
+        largest: dict[str, str] = {}
+        for each in tuple(self.taking_part):
+            labels, name = each.machine.labels, each.room.name
+            host = next((f"{key}={labels[key]}" for key in HOSTS & set(labels)), None)
+            if host is not None and largest.setdefault(host, name) != name:
+                self.taking_part.remove(each)
+                reason = f"it is on the same host as {largest[host]}, which is counted once"
+                unread = each.machine.memory_total_bytes is None
+                self._leave_out(name, reason, unread=unread)
 
     def _room(self, machine: Machine) -> Room | LeftOut:
-        ram = self._ram(machine)
-        cards = [card for card in machine.accelerators or () if not card.unified]
+        """What the machine can give to the program."""
+        ram, accelerators = self._ram(machine), machine.accelerators or ()
+        cards = [card for card in accelerators if not card.unified]
         if self._engine.memory == "accelerators":
-            return self._room_on_cards(machine, ram)
-        shared = next((card for card in machine.accelerators or () if card.unified), None)
+            return self._room_on_cards(machine, cards, ram)
         if self._engine.memory == "devices" and cards:
-            used = self._in_one_process(cards, free_bytes)
-            sizes = tuple(size for card in used if (size := free_bytes(card)) is not None)
-            if sizes:
-                return Room(name=machine.name, devices=sizes, in_ram=False, ram_bytes=ram)
+            sizes = [free_bytes(card) for card in self._in_one_process(cards)]
+            if devices := tuple(size for size in sizes if size is not None):
+                return Room(name=machine.name, devices=devices, in_ram=False, ram_bytes=ram)
         if ram is None:
             why = "its memory was not read"
             return LeftOut(machine=machine.name, reason=why, unread=True)
+        shared = next((card for card in accelerators if card.unified), None)
         limits = shared_limits(shared, machine) if shared and shared.vendor == "apple" else None
         size = min(ram, limits[0]) if limits else ram
         return Room(name=machine.name, devices=(max(0, size),), in_ram=True, ram_bytes=ram)
 
-    def _room_on_cards(self, machine: Machine, ram: int | None) -> Room | LeftOut:
+    def _room_on_cards(
+        self, machine: Machine, cards: list[Accelerator], ram: int | None
+    ) -> Room | LeftOut:
+        """What its accelerators alone can give."""
         if machine.accelerators is None:
             why = "its accelerators were not read"
             return LeftOut(machine=machine.name, reason=why, unread=True)
-        cards = [card for card in machine.accelerators if not card.unified]
         if not cards:
             return LeftOut(machine=machine.name, reason="it has no GPU with memory of its own")
         suited = [card for card in cards if self._unsuited(card) is not Outcome.FAIL]
-        if not suited:
-            finding = without_kernels(self._runtime, self._rules, cards)
-            assert finding is not None
+        finding = without_kernels(self._runtime, self._rules, cards)
+        if not suited and finding is not None:
             return LeftOut(machine=machine.name, reason=finding.reason.rstrip("."))
-        suited = self._in_one_process(suited, _room_on_gpu)
-        sizes = [_room_on_gpu(card) for card in suited]
-        if None in sizes:
+        sizes = [room_of(card, gpu_only=True) for card in self._in_one_process(suited)]
+        devices = tuple(size for size in sizes if size is not None)
+        if len(devices) < len(sizes):
             why = "the memory of its accelerators was not read"
             return LeftOut(machine=machine.name, reason=why, unread=True)
-        devices = tuple(size for size in sizes if size is not None)
         return Room(name=machine.name, devices=devices, in_ram=False, ram_bytes=ram)
 
-    def _in_one_process(
-        self, cards: list[Accelerator], size_of: Callable[[Accelerator], int | None]
-    ) -> list[Accelerator]:
+    def _in_one_process(self, cards: list[Accelerator]) -> list[Accelerator]:
         """The accelerators that a program of a machine uses together, as `check` judges it: one
         instance of MIG, where that is the largest, and no other beside it.
         """
         if not any(card.is_part for card in cards):
             return cards
-        largest = max(cards, key=lambda card: size_of(card) or 0)
+        largest = max(cards, key=lambda card: free_bytes(card) or 0)
         used = [largest] if largest.is_part else [card for card in cards if not card.is_part]
-        self._has_unused_parts = self._has_unused_parts or len(used) < len(cards)
+        if len(used) < len(cards):
+            self._notes[_MIG] = None
         return used
-
-    @property
-    def _rules(self) -> tuple[KernelRule, ...]:
-        if self._runtime is None:
-            return ()
-        workload, model = self._workload, self._model
-        rules = (
-            self._runtime.rule_of(workload.quantization),
-            self._runtime.cache_rule(
-                workload.kv_cache_type, model.architecture, sees=model.modality == "vision"
-            ),
-        )
-        return tuple(rule for rule in rules if rule is not None)
 
     def _unsuited(self, card: Accelerator) -> Outcome | None:
         """Whether the program does not run that quantization on it; None where it does."""
@@ -391,96 +370,78 @@ class _Search:
 
     def _ram(self, machine: Machine) -> int | None:
         """What the RAM can give: what is free now, or all but the reserve where planning."""
-        basis = self._workload.memory_basis
-        if basis != "total" and not machine.planning:
-            if machine.memory_available_bytes is not None:
-                return machine.memory_available_bytes
-            if basis == "available":
-                return None
+        workload = self._question.workload
+        counts_free = workload.memory_basis != "total" and not machine.planning
+        if counts_free and machine.memory_available_bytes is not None:
+            return machine.memory_available_bytes
         limit = machine.memory_limit_bytes
-        if limit is None:
-            limit = machine.memory_total_bytes
-        if limit is None:
+        limit = machine.memory_total_bytes if limit is None else limit
+        if limit is None or (counts_free and workload.memory_basis == "available"):
             return None
-        if basis != "total" and not machine.planning:
+        if counts_free:
             self._without_free.append(machine.name)
-        return max(0, limit - reserve_of(machine, self._workload)[0])
+        return max(0, limit - reserve_of(machine, workload)[0])
 
-    def fewest(self) -> tuple[Share, ...]:
-        """The shares of the fewest machines that hold it; () where none do or nothing is known."""
-        if self._needs is None or self._needs.memory is None:
-            return ()
-        doubtful: tuple[tuple[Share, ...], list[str]] | None = None
-        certain = [room for room in self.rooms if not self._doubts_of(room.name, is_first=False)]
-        for rooms in (certain, self.rooms) if len(certain) < len(self.rooms) else (self.rooms,):
-            for shares, doubts in self._holding(rooms):
-                if not doubts:
-                    return shares
-                doubtful = doubtful or (shares, doubts)
-        if doubtful is None:
-            return ()
-        shares, self._doubts = doubtful
-        return shares
+    # -------------------------------------------------------------- the fewest that hold it
 
-    def _holding(self, rooms: list[Room]) -> Iterator[tuple[tuple[Share, ...], list[str]]]:
-        """The fewest of the machines that hold it, with each in turn as the first that can be, and
-        what was not read of them; then more, of which all that matters was read.
-        """
-        assert self._needs is not None
-        is_held = False
-        for chosen in self._sets(rooms):
-            sizes = self._sizes(self._needs, chosen)
-            orders = self._orders(chosen) if sizes is not None else iter(())
-            if is_held:
-                sure = (order for order in orders if not self._doubts_about(order))
-                orders = islice(sure, 1)
-            for order in orders:
-                shares = _RULES[self._engine.share](sizes, order) if sizes else None
-                if shares is not None:
-                    is_held = True
-                    yield shares, self._doubts_about(order)
+    def _fewest(self) -> tuple[tuple[Share, ...], list[str]]:
+        """The shares of the fewest machines that hold it, those first of which all was read."""
+        doubtful: tuple[tuple[Share, ...], list[str]] = ((), [])
+        certain = [each for each in self.taking_part if not self._unread(each, is_first=False)]
+        for machines in (certain, self.taking_part) if self._memory is not None else ():
+            for chosen in self._sets(machines):
+                sizes = self._sizes([each.room for each in chosen])
+                for index, first in enumerate(chosen):
+                    order = (first, *chosen[:index], *chosen[index + 1 :])
+                    doubts = self._doubts_about(order)
+                    if sizes is None or first.short_of_disk or (doubts and doubtful[0]):
+                        continue
+                    shares = _RULES[self._engine.share](sizes, [each.room for each in order])
+                    if shares is not None and not doubts:
+                        return shares, []
+                    if shares is not None:
+                        doubtful = shares, doubts
+        return doubtful
 
-    def _doubts_about(self, order: tuple[Room, ...]) -> list[str]:
+    def _unread(self, each: _Machine, *, is_first: bool) -> tuple[str, ...]:
+        """What was not read of the machine and matters in that place."""
+        keeps_files = is_first or self._engine.files == "each"
+        return tuple(fact for fact in each.unread if keeps_files or fact != _FREE_DISK)
+
+    def _doubts_about(self, order: Sequence[_Machine]) -> list[str]:
         """A sentence's part for each machine of which something was not read."""
-        doubts = []
-        for index, room in enumerate(order):
-            facts = self._doubts_of(room.name, is_first=index == 0)
-            if facts:
-                doubts.append(f"{' and '.join(facts)} of {room.name}")
-        return doubts
+        unread = [self._unread(each, is_first=not index) for index, each in enumerate(order)]
+        return [
+            f"{' and '.join(facts)} of {each.room.name}"
+            for each, facts in zip(order, unread, strict=True)
+            if facts
+        ]
 
-    def _sets(self, all_rooms: list[Room]) -> Iterator[tuple[Room, ...]]:
+    def _sets(self, machines: list[_Machine]) -> Iterator[tuple[_Machine, ...]]:
         """Sets of machines to try, the smallest first and of those the largest memory first; one of
         each number has a machine that can surely be the first.
         """
-        first = next((room for room in all_rooms if self._is_surely_first(room)), None)
-        most = min(len(all_rooms), self._most())
-        for count in range(1, most + 1):
+        sure = (
+            each
+            for each in machines
+            if not each.short_of_disk and not self._unread(each, is_first=True)
+        )
+        first = next(sure, None)
+        for count in range(1, min(len(machines), self._most()) + 1):
             if self._engine.counts == "powers-of-two" and count & (count - 1):
                 continue
-            if self._engine.share == "rounded-layers" and len(all_rooms) <= _FEW:
-                yield from combinations(all_rooms, count)
+            if self._engine.share == "rounded-layers" and len(machines) <= _FEW:
+                yield from combinations(machines, count)
             elif self._engine.share == "stages":
-                yield from self._alike(all_rooms, count)
+                yield from _alike(machines, count)
             else:
-                yield tuple(all_rooms[:count])
-                if first is not None and first not in all_rooms[:count]:
-                    yield (*all_rooms[: count - 1], first)
-
-    def _is_surely_first(self, room: Room) -> bool:
-        """Whether the files fit on its disk, and nothing that matters was left unread."""
-        return room.name not in self._without_disk and not self._doubts_of(room.name, is_first=True)
-
-    def _alike(self, all_rooms: list[Room], count: int) -> Iterator[tuple[Room, ...]]:
-        """Machines with the same number of devices, those with the largest of them."""
-        for devices in sorted({len(room.devices) for room in all_rooms}):
-            rooms = [room for room in all_rooms if len(room.devices) == devices]
-            rooms.sort(key=lambda room: min(room.devices), reverse=True)
-            if len(rooms) >= count:
-                yield tuple(rooms[:count])
+                yield tuple(machines[:count])
+                if first is not None and first not in machines[:count]:
+                    yield (*machines[: count - 1], first)
 
     def _most(self) -> int:
-        architecture = self._model.architecture
+        """How many machines the program cuts this model over."""
+        architecture = self._question.spec.architecture
         if architecture is None:
             return 0
         if architecture.row in self._engine.alone:
@@ -489,51 +450,46 @@ class _Search:
             return min((layer.kv_heads for layer in architecture.attention), default=1)
         return architecture.layers
 
-    def _orders(self, rooms: tuple[Room, ...]) -> Iterator[tuple[Room, ...]]:
-        """The same machines with each in turn as the first, if the files fit on its disk."""
-        for index, room in enumerate(rooms):
-            if room.name not in self._without_disk:
-                yield (room, *rooms[:index], *rooms[index + 1 :])
+    # -------------------------------------------------------------- sizes
 
-    def _sizes(self, needs: Needs, rooms: Sequence[Room]) -> Sizes | None:
+    def _sizes(self, rooms: Sequence[Room]) -> Sizes | None:
         """What is shared out; None where the program cannot cut it so."""
-        if self._engine.share == "stages":
-            return self._sizes_of_stages(needs, rooms)
-        architecture, memory = self._model.architecture, needs.memory
+        architecture, memory = self._question.spec.architecture, self._memory
         if architecture is None or memory is None:
             return None
+        if self._engine.share == "stages":
+            return self._sizes_of_stages(architecture, memory, rooms)
         there = [term.on_device or term for term in memory.terms]
-        offload = next((term.offload for term in there if term.offload is not None), None)
         shared = sum(self._layer_part(term) for term in there if term.name in _BY_LAYER)
-        output, table = self._output_and_table(architecture, offload)
         uneven = _UNEVEN if len(rooms) > 1 and self._engine.share != "slices" else 0.0
-        program = sum(term.high_bytes for term in there if term.is_program)
         others = [term for term in there if term.name not in _BY_LAYER and not term.is_program]
         once = sum(term.high_bytes for term in others if term.name.startswith(_ONCE))
-        whole = sum(term.high_bytes for term in others) - once
+        routers = self._router_bytes(architecture)
+        output, table = self._output_and_table(architecture, there)
         return Sizes(
             layers=architecture.layers,
             layer_bytes=ceil(shared * (1 + uneven) / architecture.layers),
-            device_bytes=whole + self._router_bytes(architecture),
-            program_bytes=program,
+            device_bytes=sum(term.high_bytes for term in others) - once + routers,
+            program_bytes=sum(term.high_bytes for term in there if term.is_program),
             output_bytes=output + once,
             table_bytes=table,
         )
 
+    def _router_bytes(self, architecture: Architecture) -> int:
+        """What every device has of the routers that choose experts."""
+        routed = sum((kind.experts or 0) * len(kind.layers) for kind in architecture.feed_forward)
+        return routed * architecture.embedding_length * (self._engine.router_bytes or 0)
+
     def _output_and_table(
-        self, architecture: Architecture, offload: Offload | None
+        self, architecture: Architecture, terms: Sequence[Term]
     ) -> tuple[int, int]:
         """Bytes of the output and of the token table, in the types that the program has them in."""
         if self._engine.block_bytes and architecture.vocabulary:
             values = architecture.vocabulary * architecture.embedding_length
             output = values * self._engine.block_bytes // _BLOCK_VALUES
             return output, values * (self._engine.table_bytes or 0)
+        offload = next((term.offload for term in terms if term.offload is not None), None)
         return (0, 0) if offload is None else (offload.output_bytes, offload.table_bytes)
-
-    def _router_bytes(self, architecture: Architecture) -> int:
-        """What every device has of the routers that choose experts."""
-        routed = sum((kind.experts or 0) * len(kind.layers) for kind in architecture.feed_forward)
-        return routed * architecture.embedding_length * (self._engine.router_bytes or 0)
 
     def _layer_part(self, term: Term) -> int:
         """The most that the layers take of a term."""
@@ -543,19 +499,19 @@ class _Search:
             return term.high_bytes * self._engine.cache_bytes // _HALF_BYTES
         return term.high_bytes
 
-    def _sizes_of_stages(self, needs: Needs, rooms: Sequence[Room]) -> Sizes | None:
+    def _sizes_of_stages(
+        self, architecture: Architecture, memory: MemoryNeed, rooms: Sequence[Room]
+    ) -> Sizes | None:
         """Of one device; None where the weights do not come in so many parts."""
         devices = len(rooms[0].devices)
-        architecture, memory = self._model.architecture, needs.memory
-        if architecture is None or memory is None:
+        if devices > 1 and devices not in self._needs.tensor_parallel:
             return None
-        if devices > 1 and devices not in needs.tensor_parallel:
-            return None
-        terms = self._terms_of_stages(memory, rooms, devices)
+        terms = memory.terms
+        if self._has_large_card(rooms, devices):
+            terms = tuple(term.on_large or term for term in terms)
         parts = [term.on_one_of(devices) for term in terms]
         values = (architecture.vocabulary or 0) * architecture.embedding_length
         table = ceil(values * _HALF_BYTES / devices)
-        output = 0 if architecture.tied_embeddings and len(rooms) == 1 else table
         stored = table if architecture.tied_embeddings else 2 * table
         shared = sum(term.high_bytes for term in parts if term.name in _BY_LAYER) - stored
         uneven = _UNEVEN if len(rooms) > 1 else 0.0
@@ -564,19 +520,11 @@ class _Search:
             layer_bytes=ceil(max(0, shared) * (1 + uneven) / architecture.layers),
             device_bytes=sum(term.high_bytes for term in parts if term.name not in _BY_LAYER),
             program_bytes=sum(term.beside.high_bytes for term in terms if term.beside),
-            output_bytes=output,
+            output_bytes=0 if architecture.tied_embeddings and len(rooms) == 1 else table,
             table_bytes=table,
         )
 
-    def _terms_of_stages(
-        self, memory: MemoryNeed, rooms: Sequence[Room], devices: int
-    ) -> tuple[Term, ...]:
-        """The terms as they are on the cards that the program would take."""
-        if not self._has_a_large_card(rooms, devices):
-            return memory.terms
-        return tuple(term.on_large or term for term in memory.terms)
-
-    def _has_a_large_card(self, rooms: Sequence[Room], devices: int) -> bool:
+    def _has_large_card(self, rooms: Sequence[Room], devices: int) -> bool:
         """Whether one of the cards that the program would take is one of a data center."""
         return any(
             is_large(card)
@@ -585,101 +533,101 @@ class _Search:
             if self._unsuited(card) is not Outcome.FAIL and not (card.is_part and devices > 1)
         )
 
-    def route(self, shares: tuple[Share, ...]) -> Route:
-        """`unknown` only where what was not read could still decide."""
-        if shares:
-            return Route.UNKNOWN if self._doubts else Route.LOCAL
-        unread = any(machine.unread for machine in self.left_out)
-        if self._needs is None or self._needs.memory is None or unread:
-            return Route.UNKNOWN
-        return Route.NEITHER
+    # -------------------------------------------------------------- in words
 
-    def reason(self, shares: tuple[Share, ...]) -> str:
+    @property
+    def route(self) -> Route:
+        """`unknown` only where what was not read could still decide."""
+        if self.shares:
+            return Route.UNKNOWN if self._doubts else Route.LOCAL
+        is_open = self._memory is None or any(each.unread for each in self.left_out)
+        return Route.UNKNOWN if is_open else Route.NEITHER
+
+    def reason(self) -> str:
         """Why, in a sentence."""
-        title, total = self._engine.title, len(self._machines)
+        title, used, total = self._engine.title, len(self.shares), self._total
         if self._doubts:
             first, more = self._doubts[0], len(self._doubts) - 1
             named = f"{first} and something of {more} more" if more else first
             return (
-                f"the memory of {len(shares)} of {total} machines is enough with {title}, but"
-                f" {named} {'were' if more or ' and ' in first else 'was'} not read"
+                f"the memory of {used} of {total} machines is enough with {title}, but {named}"
+                f" {'were' if more or ' and ' in first else 'was'} not read"
             )
-        if len(shares) == 1:
-            return f"one machine holds it alone, {shares[0].machine}: it need not be spread"
-        if shares:
-            machines = "machine" if total == 1 else "machines together"
-            return f"fits on {len(shares)} of {total} {machines} with {title}"
-        if self._needs is None or self._needs.memory is None:
-            unknown = self._needs.unknown if self._needs else ()
+        if used == 1:
+            return f"one machine holds it alone, {self.shares[0].machine}: it need not be spread"
+        if used:
+            return f"fits on {used} of {total} machines together with {title}"
+        if self._memory is None:
+            unknown = self._needs.unknown
             why = unknown[0].reason if unknown else "its size is not known"
             return f"the memory that the model needs is not known: {why}"
-        return self._why_not(self._needs.memory.high_bytes)
+        return self._why_not(self._memory.high_bytes)
 
-    def remedy(self, shares: tuple[Share, ...]) -> str | None:
+    def _why_not(self, needed_bytes: int) -> str:
+        """Why no set of the machines holds a model that takes so much on one machine."""
+        unread = sum(each.unread for each in self.left_out)
+        machines = "the machine" if self._total == 1 else f"the {self._total} machines together"
+        where = f"{machines} with {self._engine.title}"
+        if self.left_out and not self.taking_part and not unread:
+            out = self.left_out[0]
+            return f"does not fit on {where}: none can take part ({out.machine}: {out.reason})"
+        given_bytes = sum(each.room.bytes for each in self.taking_part)
+        short = [each.short_of_disk for each in self.taking_part if each.short_of_disk]
+        if short and len(short) == len(self.taking_part):
+            return (
+                f"does not fit on {where}: the first machine keeps the whole file, and none has"
+                f" room for it ({short[0]})"
+            )
+        needed = f"the model needs {units.binary_at_least(needed_bytes)} on one machine"
+        if unread:
+            return (
+                f"whether it fits on {where} cannot be told: {needed}, those that were read have"
+                f" {units.binary(given_bytes)} to give, and of {unread} too little was read"
+            )
+        text = (
+            f"does not fit on {where}: {needed}, and they have {units.binary(given_bytes)} to give"
+        )
+        if self._most() == 1:
+            text += "; it runs this model on one machine only"
+        elif needed_bytes <= given_bytes:
+            text += "; the sum is enough, but each must hold a whole part"
+        return text
+
+    def remedy(self) -> str | None:
         """How to read what could decide, of the first machine that lacks it."""
-        if self.route(shares) is not Route.UNKNOWN:
+        if self.route is not Route.UNKNOWN:
             return None
-        for index, share in enumerate(shares):
-            for fact in self._doubts_of(share.machine, is_first=index == 0):
+        unread = {each.room.name: each for each in self.taking_part}
+        for index, share in enumerate(self.shares):
+            for fact in self._unread(unread[share.machine], is_first=not index):
                 return self._how_to_read(share.machine, _FACTS[fact])
         lacking = next((each.machine for each in self.left_out if each.unread), None)
         cards = ("accelerators",) if self._engine.memory == "accelerators" else ()
         return None if lacking is None else self._how_to_read(lacking, (*cards, "memory_"))
 
-    def _how_to_read(self, name: str, facts: Iterable[str]) -> str | None:
-        machine = self._machines[name]
-        entry = next((entry for fact in facts if (entry := machine.unread_about(fact))), None)
-        return None if entry is None or entry.remedy is None else f"{entry.remedy} ({name})"
+    def _how_to_read(self, name: str, facts: Sequence[str]) -> str | None:
+        rows = filter(None, map(self._machines[name].unread_about, facts))
+        row = next(rows, None)
+        return None if row is None or row.remedy is None else f"{row.remedy} ({name})"
 
-    def _why_not(self, needed_bytes: int) -> str:
-        """Why no set of the machines holds a model that takes so much on one machine."""
-        title, total = self._engine.title, len(self._machines)
-        if self.left_out and not self.rooms and not any(each.unread for each in self.left_out):
-            out = self.left_out[0]
-            return (
-                f"does not fit on {'the machine' if total == 1 else f'the {total} machines'} with"
-                f" {title}: none can take part ({out.machine}: {out.reason})"
-            )
-        free = units.binary(sum(room.bytes for room in self.rooms))
-        unread = sum(machine.unread for machine in self.left_out)
-        machines = "the machine" if total == 1 else f"the {total} machines together"
-        if self.rooms and len(self._without_disk) == len(self.rooms):
-            reason = next(iter(self._without_disk.values()))
-            return (
-                f"does not fit on {machines} with {title}: the first machine keeps the whole file,"
-                f" and none has room for it ({reason})"
-            )
-        needed = f"the model needs {units.binary_at_least(needed_bytes)} on one machine"
-        if unread:
-            where = f"{machines} with {title}"
-            return (
-                f"whether it fits on {where} cannot be told: {needed}, those that were read have"
-                f" {free} to give, and of {unread} too little was read"
-            )
-        text = f"does not fit on {machines} with {title}: {needed}, and they have {free} to give"
-        if self._most() == 1:
-            text += "; it runs this model on one machine only"
-        elif needed_bytes <= sum(room.bytes for room in self.rooms):
-            text += "; the sum is enough, but each must hold a whole part"
-        return text
-
-    def notes(self) -> tuple[str, ...]:
+    def notes(self) -> Iterator[str]:
         """What was assumed."""
-        lines = []
-        if self._has_unused_parts:
-            lines.append(
-                "A program uses one instance of MIG, and no other GPU beside it (NVIDIA's MIG user"
-                " guide): of each machine with some, the largest counts."
-            )
+        yield from self._notes
         if self._engine.share != "slices":
-            margin = units.percent(_UNEVEN)
-            lines.append(
-                f"Some layers are larger than others: each is counted as {margin} larger than the"
-                " average."
+            yield (
+                f"Some layers are larger than others: each is counted as {units.percent(_UNEVEN)}"
+                " larger than the average."
             )
         if self._without_free:
-            first = ", ".join(self._without_free[:3])
             more = len(self._without_free) - 3
-            named = f"{first} and {more} more" if more > 0 else first
-            lines.append(f"Free memory was not read of {named}: counted is all but the reserve.")
-        return tuple(lines)
+            named = ", ".join(self._without_free[:3]) + (f" and {more} more" if more > 0 else "")
+            yield f"Free memory was not read of {named}: counted is all but the reserve."
+
+
+def _alike(machines: list[_Machine], count: int) -> Iterator[tuple[_Machine, ...]]:
+    """Machines with the same number of devices, those with the largest of them."""
+    for devices in sorted({len(each.room.devices) for each in machines}):
+        alike = [each for each in machines if len(each.room.devices) == devices]
+        alike.sort(key=lambda each: min(each.room.devices), reverse=True)
+        if len(alike) >= count:
+            yield tuple(alike[:count])

@@ -19,7 +19,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
-    from ..audit.baseline import Baseline
     from ..audit.progress import Progress
     from ..audit.record import Audit
     from ..audit.verdicts import Extent
@@ -68,7 +67,7 @@ def parser() -> Parser:
     parser.add_argument(
         "--baseline",
         metavar="FILE",
-        help="an earlier audit (JSON or JSON Lines): report, and fail for, only what changed",
+        help="an earlier audit (JSON Lines): report, and fail for, only what changed",
     )
     add_specs(parser)
     add_output(parser, "audit")
@@ -127,12 +126,7 @@ def _run(words: list[str]) -> int:
     if options.init:
         return _init(_starter_path(options))
     if options.validate is not None:
-        if options.format or options.output:
-            raise UsageError(
-                "--validate writes no report: --format and --output do not go with it",
-                remedy="leave them out: the exit code is 0 for valid policies",
-            )
-        return _validate(options.validate or [options.policy], options.specs)
+        return _validate(options)
     outputs = _outputs(options)
     targets = _targets(options, outputs)
     check_targets(
@@ -142,19 +136,19 @@ def _run(words: list[str]) -> int:
     )
     from ..audit.policy import MAX_POLICY_BYTES, read_policy
     from ..audit.run import run_audit
-    from ..core.dates import utc_now, utc_today
+    from ..core.dates import utc_now
     from ..core.tomlfile import Document
 
-    today = utc_today() if options.today is None else options.today
-    if not _is_date(today):
-        raise UsageError(f"--today {today!r} is no date", remedy="write YYYY-MM-DD")
+    today = _day(options)
     document = Document.read(options.policy, max_bytes=MAX_POLICY_BYTES)
     try:
         policy = read_policy(document)
     except PolicyError as error:
         return _faulty(options, outputs, error, document, today)
     check_targets_of_policy(targets, policy)
-    baseline = _baseline(options.baseline)
+    from ..audit.baseline import read_baseline, since
+
+    baseline = None if options.baseline is None else read_baseline(options.baseline)
     from ..answers.fleet import FleetJudge
     from ..audit.fleet import names_of
     from ..audit.judging import judge_with
@@ -165,6 +159,14 @@ def _run(words: list[str]) -> int:
     judge = judge_with(catalogue, today, at_once)
     progress = _progress(words)
     machines, problems, notes = _machines(options.machines, progress)
+    if options.anonymize:
+        from ..audit.anonymize import Pseudonyms
+
+        names, paths = Pseudonyms(names_of(machines)), options.machines
+        policy, baseline = names.policy(policy), baseline and baseline.renamed(names)
+        machines = tuple(map(names.machine, machines))
+        problems = tuple(names.problem(problem, *paths) for problem in problems)
+        notes = tuple(names.text(note, *paths) for note in notes)
     audit = _unsearched(
         lambda: run_audit(
             policy,
@@ -180,17 +182,20 @@ def _run(words: list[str]) -> int:
         )
     )
     if baseline is not None:
-        from ..audit.baseline import since
-
         audit = since(audit, baseline, names_of(machines))
-    if options.anonymize:
-        from ..audit.anonymize import Pseudonyms, anonymous
-
-        names = Pseudonyms(names_of(machines))
-        audit = anonymous(audit, names, *options.machines)
     code = _answer(options, outputs, audit)
     tell_left_aside(catalogue)
     return code
+
+
+def _day(options: argparse.Namespace) -> str:
+    """The day on which exceptions are held to expire."""
+    from ..core.dates import utc_today
+
+    today: str = utc_today() if options.today is None else options.today
+    if not _is_date(today):
+        raise UsageError(f"--today {today!r} is no date", remedy="write YYYY-MM-DD")
+    return today
 
 
 def _unsearched(judge: Callable[[], Audit]) -> Audit:
@@ -262,14 +267,20 @@ def _init(path: str) -> int:
     return 0
 
 
-def _validate(paths: list[str], specs: list[str]) -> int:
+def _validate(options: argparse.Namespace) -> int:
     """Say of each policy that it is valid. `InputError` with the faults of all that are not."""
+    if options.format or options.output:
+        raise UsageError(
+            "--validate writes no report: --format and --output do not go with it",
+            remedy="leave them out: the exit code is 0 for valid policies",
+        )
+    paths = options.validate or [options.policy]
     from ..audit.validate import problems_of
     from ..catalogue.opened import open_catalogue
     from ..core.errors import Faults
     from ..reports.layout import clean
 
-    catalogue = open_catalogue(specs)
+    catalogue = open_catalogue(options.specs)
     problems: list[Problem] = []
     valid: list[str] = []
     for path in dict.fromkeys(paths):
@@ -303,8 +314,6 @@ def _outputs(options: argparse.Namespace) -> list[Output]:
 
 def _in_full(options: argparse.Namespace, outputs: list[Output]) -> Extent:
     """Of which rows the reports tell figures and reasons, the most that one of them does."""
-    if options.anonymize:
-        return "all"
     extents: set[Extent] = {"failing"} if options.verbose else set()
     for name, path in outputs:
         # a terminal gets the first rows, a file all
@@ -332,14 +341,6 @@ def _targets(options: argparse.Namespace, outputs: list[Output]) -> list[str]:
     """The files that the reports go to."""
     files = [path for _, path in outputs if path is not None]
     return [*files, *([options.output] if options.output else [])]
-
-
-def _baseline(path: str | None) -> Baseline | None:
-    if path is None:
-        return None
-    from ..audit.baseline import read_baseline
-
-    return read_baseline(path)
 
 
 def _progress(words: list[str]) -> Progress | None:

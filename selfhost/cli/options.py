@@ -196,8 +196,6 @@ def judge_each(
     catalogue = open_catalogue(options.specs)
     errors: dict[str, SelfhostError] = {}
     prices = getattr(options, "prices", "snapshot")
-    # JSON holds all that fits, a text what of it is useful
-    is_read = options.format != "json"
 
     def judge(machine: Machine) -> list[Verdict]:
         judged: list[Verdict] = []
@@ -205,9 +203,7 @@ def judge_each(
             if name in errors:
                 continue
             try:
-                verdict = check_with(
-                    catalogue, name, workload, machine, prices=prices, useful_room=is_read
-                )
+                verdict = check_with(catalogue, name, workload, machine, prices=prices)
                 judged.append(verdict)
             except SelfhostError as error:
                 errors[name] = error

@@ -12,7 +12,7 @@ from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECON
 from ..machine.record import LATE, was_busy, was_held_up
 from ..verdict.findings import HOURS_SECONDS, WIDE_PACE
 from ..verdict.findings.memory import host_low
-from ..verdict.record import Alternative, Finding, OpenAlternative, Outcome, Room, Route, Verdict
+from ..verdict.record import Alternative, Finding, OpenAlternative, Outcome, Route, Verdict
 from .layout import Bar, Block, Column, Document, Span, Table
 from .prices import price_words
 from .words import (
@@ -806,57 +806,29 @@ def _more(blocks: list[Block], verdict: Verdict, *, verbose: bool) -> None:
     blocks.append(say(f"Every figure with its source{others}: -v"))
 
 
-_PLACES = {"host": "", "split": "", "accelerator": " the GPU"}
-_CLOSED = "other programs closed"
-
-
 def _spare(verdict: Verdict) -> str:
     """How far one could go here, each alone; what would be no more than was asked is left out."""
-    room = verdict.room
+    room, judged, architecture = verdict.room, verdict.workload, verdict.model.architecture
     if room is None:
         return ""
-    parts = [
-        _once_closed(words) if name in room.not_now else words
-        for name, words in _spare_parts(verdict, room).items()
-        if name not in room.too_slow
-    ]
-    if not parts:
-        return ""
-    placement = (verdict.needs.placement if verdict.needs is not None else None) or "host"
-    listed = " or ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
-    longer = room.longer_with_cache_type
-    more = f" `--kv-cache {longer}` makes room for a longer context." if longer else ""
-    return f"Also fits{_PLACES[placement]}: {listed}.{more}"
-
-
-def _once_closed(words: str) -> str:
-    """In one pair of brackets that it takes other programs to be closed."""
-    if words.endswith(")"):
-        return f"{words[:-1]}, {_CLOSED})"
-    return f"{words} ({_CLOSED})"
-
-
-def _spare_parts(verdict: Verdict, room: Room) -> dict[str, str]:
-    """Each limit beyond what was judged, in words, by its field."""
-    judged, architecture = verdict.workload, verdict.model.architecture
-    longest, parallel = room.longest_context_tokens, room.parallel_at_pace
-    parts: dict[str, str] = {}
+    parts: list[str] = []
+    longest, parallel = room.longest_context_tokens, room.most_parallel
     if longest is not None and longest > (judged.context_tokens or 0):
         limit_words = {
             verdict.trained_tokens: "full ",
             architecture.scaled_context_tokens if architecture else None: "documented scaled ",
         }
-        whose = limit_words.get(longest, "")
-        parts["longest_context_tokens"] = f"{whose}context ({units.tokens(longest)})"
+        parts.append(f"{limit_words.get(longest, '')}context ({units.tokens(longest)})")
     if parallel is not None and parallel > judged.parallel:
-        useful = room.useful_tokens_per_second
-        ends_at_pace = ""
-        if parallel != room.most_parallel and useful is not None:
-            ends_at_pace = f" (more bring each below {units.stated(useful)} tokens/s)"
-        parts["parallel_at_pace"] = f"{parallel:,} sequences{ends_at_pace}"
+        parts.append(f"{parallel:,} sequences")
     if room.best_quantization not in (None, judged.quantization):
-        parts["best_quantization"] = f"{room.best_quantization} weights"
-    return parts
+        parts.append(f"{room.best_quantization} weights")
+    if not parts:
+        return ""
+    placement = verdict.needs.placement if verdict.needs is not None else None
+    where = "the GPU" if placement == "accelerator" else "memory"
+    listed = " or ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
+    return f"With other programs closed, {where} also holds: {listed}."
 
 
 def _instead(blocks: list[Block], verdict: Verdict, carry: str, *, verbose: bool) -> None:

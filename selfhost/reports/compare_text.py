@@ -198,13 +198,6 @@ def _context(verdict: Verdict) -> str:
     return f"{judged:,}, trained for {trained:,}"
 
 
-def _closed_programs(verdict: Verdict) -> str:
-    """Where other programs would have to be closed for the longest context."""
-    if verdict.room is None or "longest_context_tokens" not in verdict.room.not_now:
-        return ""
-    return "with other programs closed"
-
-
 def _own_offer(verdict: Verdict) -> Offer | None:
     return next((offer for offer in verdict.api_offers if not offer.stands_in), None)
 
@@ -257,7 +250,6 @@ def _rows_in_full(today: str | None) -> dict[str, Words]:
         "download": download_of,
         "context": _context,
         "context up to": _longest,
-        "that long": _closed_programs,
         "parameters": _parameters_used,
         "released": lambda verdict: verdict.model.released or "",
         "by API": lambda verdict: _price_in_full(verdict, today),

@@ -102,27 +102,15 @@ class Room(Record):
     makes no sense or nothing fits.
 
     Where it runs, none of that moves it off the accelerators: what it takes there must fit there.
-    `longest_context_tokens` is per sequence and at most what the model was trained for (what
-    its publisher documents with scaling, where more than that was asked): one token more does
-    not fit or is beyond that. `best_quantization` is the one that keeps most quality, of those
-    without noticeable loss the smallest; `most_parallel` the number of sequences at once.
-    `not_now` are those of these fields that take more than is free now: other programs would
-    have to be closed; `too_slow` those with which it is likely slower than was stated, or where
-    nothing was, than one reads; a longer context, than the default minimum. `parallel_at_pace` are
-    the most sequences at that pace, None where it is only those judged or none; it is less than
-    `most_parallel` where more are too slow. `longer_with_cache_type`: the type of cache that
-    lengthens a context which memory ends, None where none does. `useful_tokens_per_second`: the
-    pace below which more sequences make each too slow, None where that is not looked for.
+    Memory that other programs use now counts. `longest_context_tokens` is per sequence and at most
+    what the model was trained for (what its publisher documents with scaling, where more than that
+    was asked). `best_quantization` is the one that keeps most quality, of those without noticeable
+    loss the smallest; `most_parallel` the number of sequences at once.
     """
 
     longest_context_tokens: int | None = None
     best_quantization: str | None = None
     most_parallel: int | None = None
-    parallel_at_pace: int | None = None
-    not_now: tuple[str, ...] = ()
-    too_slow: tuple[str, ...] = ()
-    longer_with_cache_type: str | None = None
-    useful_tokens_per_second: float | None = None
 
 
 class Placement(Record):

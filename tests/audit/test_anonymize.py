@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from helpers.paths import DATA
-from selfhost.audit.anonymize import Pseudonyms, anonymous
+from selfhost.audit.anonymize import Pseudonyms
+from selfhost.audit.policy import read_policy
 from selfhost.cli.main import main
 from selfhost.core.errors import Problem
+from selfhost.core.tomlfile import Document
+from selfhost.machine.record import Machine
 
 NODES = DATA / "fleet" / "kubernetes" / "nodes_list_4.json"
 
@@ -23,68 +26,47 @@ def test_one_run_calls_a_machine_the_same_and_another_run_does_not() -> None:
     assert first.of("web-1") != second.of("web-1")
 
 
-def test_names_are_replaced_within_texts_and_words_are_not() -> None:
-    """A name stands between quotes, before a full stop, behind a colon or in a path; `n1` is not in `n10`."""
-    names = Pseudonyms(["n1", "vm/92d9bd2f", "my laptop"], key=b"k")
-    hashed = names.of("n1")
-    text = 'n1: "n1" is in host:n1 and dir/n1.json, not in n10 or in1. See n1.'
-    assert names.in_text(text) == text.replace("n1:", f"{hashed}:", 1).replace(
-        '"n1"', f'"{hashed}"'
-    ).replace("host:n1", f"host:{hashed}").replace("See n1.", f"See {hashed}.")
-    assert "laptop" not in names.in_text("my laptop has too little")
-    assert "92d9" not in names.in_text("vm/92d9bd2f: too small")
-
-
-def test_a_problem_names_no_file_that_is_called_as_a_host() -> None:
-    """`ansible --tree` writes one file a host."""
-    problem = Problem(file="facts/web-1.example.org", message="is not text")
-    shown = anonymous(problem, Pseudonyms([]), "facts").file
-    assert shown.startswith("facts/file-")
-    assert "web-1" not in shown
-
-
-def test_files_of_several_folders_are_hidden() -> None:
-    """The folders of a repeated --machines; one may lie in another."""
-    problem = Problem(file="here/in/web-1.json", message='is also "x" of there/web-2.json:3')
-    shown = anonymous(problem, Pseudonyms([]), "here", "there/", "here/in")
-    assert shown.file.startswith("here/in/file-")
-    assert "there/file-" in shown.message
-    assert "web" not in f"{shown.file} {shown.message}"
-
-
-def test_a_file_named_within_a_message_is_hidden() -> None:
-    """A duplicate names the file of the other machine, which may be called as its host."""
-    names = Pseudonyms(["vm"], key=b"k")
-    problem = Problem(
-        file="facts/b", message='"vm" is also the name of the machine in facts/fin dc1-host01:37'
-    )
-    message = anonymous(problem, names, "facts").message
-    assert "dc1" not in message
-    other = names.in_file("facts/fin dc1-host01", "facts")
-    assert message.endswith(f"in {other}:37"), message
-
-
-def test_a_machine_that_was_not_judged_is_hidden() -> None:
-    """It is no machine of the audit, but its name is in the fault."""
-    problem = Problem(file="nodes.json", message="web-1 is not judged: Slurm calls it DOWN")
-    message = anonymous(problem, Pseudonyms([]), "nodes.json").message
-    assert "web-1" not in message
-    assert message.endswith(" is not judged: Slurm calls it DOWN")
-
-
-def test_a_machine_called_as_a_word_does_not_garble_sentences() -> None:
-    """Sentences and commands stay whole, so that nobody reads the name off what was replaced."""
-    names = Pseudonyms(["memory", "GiB", "salt", "llama.cpp", "8"], key=b"k")
-    sentence = "It needs 8 GiB of memory; run `salt '*' x`, or llama.cpp."
-    assert names.in_text(sentence) == sentence
-    for text, name in {
-        "It needs 8 GiB of memory; memory can give 7 GiB.": "memory",
-        "It needs 8 GiB; GiB (limited to 7 GiB of 8 GiB) can give 7 GiB.": "GiB",
-        "llama.cpp was not found on salt.": "salt",
-        '"memory" is also the name of another machine': "memory",
+def test_selectors_take_the_same_machines() -> None:
+    """A name, a glob and a label select by what the machine is really called."""
+    text = 'schema = 1\n[[model]]\nname = "gpt2"\nmachines = [{}]\n'
+    machines = [Machine(name=name, labels={"slurm.host": "vm"}) for name in ("web-1", "db-1")]
+    for selectors, taken in {
+        '"host:web-1"': [True, False],
+        '"host:web-*"': [True, False],
+        '"host:*-1"': [True, True],
+        '"label:slurm.host=v*"': [False, False],
+        '"host:mail-*"': [False, False],
     }.items():
-        assert names.of(name) in names.in_text(text), text
-        assert names.in_text(text).count("machine-") == 1, text
+        names = Pseudonyms(["web-1", "db-1"])
+        document = Document.parse("audit.toml", text.format(selectors).encode())
+        policy = names.policy(read_policy(document))
+        selected = [
+            policy.selects(policy.models[0].machines, names.machine(machine))
+            for machine in machines
+        ]
+        # the name of a host in a label is hidden, too
+        assert selected == taken, selectors
+        assert "web" not in str(names.machine(machines[0]))
+        assert "vm" not in str(names.machine(machines[0]))
+
+
+@pytest.mark.parametrize(
+    ("problem", "hidden"),
+    [
+        # `ansible --tree` writes one file a host
+        (Problem(file="facts/web-1.example.org", message="is not text"), "web-1"),
+        (Problem(file="here/in/web-1.json", message="is of there/web-2.json:3"), "web"),
+        (Problem(file="f", message="web-1 is not judged: Slurm calls it DOWN"), "web-1"),
+        (Problem(file="f", message='"web-1" is also the name of another machine'), "web-1"),
+        (Problem(file="facts/b", message="the machine in facts/fin dc1-host01:37"), "dc1"),
+    ],
+)
+def test_a_problem_names_no_machine(problem: Problem, hidden: str) -> None:
+    """Neither a file that is called as a host, nor a machine that was not judged."""
+    names = Pseudonyms(["web-1"])
+    shown = names.problem(problem, "facts", "here", "there/", "here/in")
+    assert hidden not in f"{shown.file} {shown.message}"
+    assert shown.file.rpartition("/")[0] == problem.file.rpartition("/")[0]
 
 
 @pytest.mark.parametrize("form", ["text", "json", "jsonl", "junit"])

@@ -78,9 +78,11 @@ def test_the_head_says_how_far_off_and_how_wide(capsys: pytest.CaptureFixture[st
     says by how much. The figures are the table's own.
     """
     bandwidth = ("--set", "bandwidth=20GB/s")
-    _, out, _ = answered(capsys, str(LOGS / "llama_bench-sql.txt"), *MACHINE, *bandwidth, "--json")
+    _, out, _ = answered(
+        capsys, str(LOGS / "llama_bench-table.txt"), *MACHINE, *bandwidth, "--json"
+    )
     rows = json.loads(out)["differences"]
-    _, out, _ = answered(capsys, str(LOGS / "llama_bench-sql.txt"), *MACHINE, *bandwidth)
+    _, out, _ = answered(capsys, str(LOGS / "llama_bench-table.txt"), *MACHINE, *bandwidth)
     head = " ".join(out.split("\n  ")[0].split())
     farthest = min(rows, key=lambda row: row["difference"])
     assert f"{round(-100 * farthest['difference'])} % below the likely figure" in head
@@ -103,7 +105,7 @@ def test_the_gpu_of_the_log_is_the_one_to_name(
 
 def test_a_run_that_names_no_model(capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 2, and the option to add."""
-    code, out, err = answered(capsys, str(LOGS / "ollama_verbose-answers.txt"), *MACHINE)
+    code, out, err = answered(capsys, str(LOGS / "answers_printed-ollama.txt"), *MACHINE)
     assert (code, out) == (2, "")
     assert "--model" in err
 
@@ -297,7 +299,7 @@ def test_a_quantization_that_nobody_told_is_said_to_be_assumed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """`ollama run --verbose` names none; a name may."""
-    log = str(LOGS / "ollama_verbose-answers.txt")
+    log = str(LOGS / "answers_printed-ollama.txt")
     _, out, _ = answered(capsys, log, *MACHINE, "--model", "llama3.2:3b")
     assert "Q4_K_M is predicted" in " ".join(out.split())
     _, out, _ = answered(capsys, log, *MACHINE, "--model", "Llama-3.2-3B-Instruct-Q8_0.gguf")

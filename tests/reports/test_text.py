@@ -1464,7 +1464,7 @@ def test_all_that_is_told_of_a_machine_s_room_stands_in_verbose_too() -> None:
     """`check -v` left the line of what else fits out."""
     verdict = check("mistral-7b", machine="rtx 4090")
     shown = _words(plain(check_text.check_document([verdict])))
-    (also_fits,) = re.findall(r"Also fits.*? sequences\.", shown)
+    (also_fits,) = re.findall(r"With other programs closed.*? sequences\.", shown)
     verbose = plain(check_text.check_document([verdict], verbose=True))
     assert also_fits in _words(verbose)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from ...core.records import pattern
 from .formats.words import positive
 from .run import LEAST_TOKENS, SeenPace
+from .timed import Timed, pace_of
 
 # slot      release: id  0 | task 65 | stop processing: n_tokens = 7007, truncated = 0
 _SLOT = pattern(
@@ -183,23 +184,14 @@ def _comparable(kind: str, requests: Sequence[_Request]) -> Sequence[_Request]:
 
 
 def _pace(kind: str, requests: Sequence[_Request], *, drafted: bool) -> SeenPace:
-    """All tokens over all their time, the depth as that of the average token."""
-    timed = [
-        (request.timed[kind], request)
-        for request in _comparable(kind, [each for each in requests if kind in each.timed])
-    ]
-    milliseconds = sum(each[0] for each, _ in timed)
-    counted = sum(each[1] for each, _ in timed)
-    tokens = sum(each[2] for each, _ in timed)
-    depths = [
-        (depth, each[2]) for each, request in timed if (depth := request.depth(kind)) is not None
-    ]
-    weight = sum(share for _, share in depths)
-    return SeenPace(
-        kind=kind,
-        tokens_per_second=1000 * counted / milliseconds,
-        tokens=round(tokens / len(timed)),
-        depth_tokens=sum(depth * share for depth, share in depths) // weight if weight else None,
-        drafted=drafted,
-        shared=all(request.shared for _, request in timed),
-    )
+    """All tokens over all their time."""
+    compared = _comparable(kind, [each for each in requests if kind in each.timed])
+    timed = []
+    for request in compared:
+        milliseconds, counted, tokens = request.timed[kind]
+        # as if all tokens had taken as long as those that were timed
+        seconds = milliseconds / 1000 * tokens / max(counted, 1)
+        depth = request.depth(kind)
+        timed.append(Timed(kind=kind, tokens=tokens, seconds=seconds, depth_tokens=depth))
+    shared = all(request.shared for request in compared)
+    return pace_of(kind, timed, drafted=drafted).replace(shared=shared)

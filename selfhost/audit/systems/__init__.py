@@ -1,34 +1,31 @@
 """Records that other systems hold already: the answers of Ansible, Kubernetes, Slurm and others
 become `selfhost.machine/1` objects.
 
-Every module here whose name has no underscore is one system; `modules` finds them. An answer is
-recognized by its content, or named before the file: `kubernetes:nodes.json`, `slurm:-`. It is read
-part by part, so that memory is that of one machine's part, whatever the length of the text. Parts
-of our own records pass through unchanged, so that a file or a folder may mix systems.
+A module names the systems that it reads in `READERS`. An answer is recognized by its content, or
+named before the file: `kubernetes:nodes.json`, `slurm:-`. A text is parsed at once, so it has a
+limit. Our own records pass through unchanged, so that a file or a folder may mix systems.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+import re
+from collections.abc import Iterator, Mapping
 
 from ...core.errors import InputError
-from ...core.json_items import ITEM, Part, Text, parts_of, read_parts
-from ...core.json_text import MAX_STREAM_BYTES
-from ...core.reading import LARGE, Unreadable, encoding_of, open_file, read_some, shown
+from ...core.json_text import Decoder, signs_in, too_many
+from ...core.reading import Unreadable, encoding_of, open_file, read_some, shown, text_of, too_large
 from ...core.spelling import nearest
-from ...machine.record import FACTS, MAX_FILE_BYTES
+from ...machine.record import FACTS
 from ._facts import is_address as is_address
 from ._system import NOT_JUDGED as NOT_JUDGED
-from ._system import Answers, RecordOrFault, kind_of, opens
+from ._system import Answers, kind_of
+from ._system import Entry as Entry
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import IO, Any, cast
-
-    from ._system import Path
 else:
 
     def cast(_, value):
@@ -54,6 +51,18 @@ _PACKED = {
 # by which an answer is recognized
 _START = 1 << 16
 _OWN_SIGN = '"selfhost.machine/'
+# of one text and its values: some 5,000 nodes of Kubernetes with all they state. Python takes up to
+# 125 bytes a value
+MAX_TEXT_BYTES = 128 << 20
+MAX_VALUES = 4_000_000
+_IN_PARTS = "give it in parts, such as one file for each pool of machines"
+_BLANKS = re.compile(r"[ \t\r\n]*")
+_OTHER_THINGS = "is a list of other things than machines"
+_NO_ANSWER = "is no machine record, and no answer of a system that is read"
+_NEITHER = "is neither JSON nor a text of a system that is read"
+_READ_ALWAYS = (".json", ".jsonl", ".prom")
+# what a file's name may end in beside the name of its machine
+EXTENSIONS = (*_READ_ALWAYS, ".txt")
 
 
 def resting(labels: Mapping[str, str]) -> str | None:
@@ -66,38 +75,24 @@ def resting(labels: Mapping[str, str]) -> str | None:
     return None
 
 
-class Entry:
-    """One machine of a stream: its `selfhost.machine/1` object, or the `fault` why there is none.
-
-    `line` is where it begins, None where the text has only one or where several lines tell of it.
-    `place` is where it stands in lists of the text, as `items[1]`, None outside of lists.
-    `doubled` are keys that stand twice in one object, `more_doubled` counts those not listed.
-    """
-
-    __slots__ = ("doubled", "fault", "line", "more_doubled", "place", "value")
-    # nobody has read it before, and no line states it alone: see `core.reading.Entry`
-    text: str | None = None
-    is_known = False
-
-    def __init__(
-        self,
-        line: int | None,
-        value: Any,
-        fault: Unreadable | None = None,
-        doubled: Sequence[str] = (),
-        more_doubled: int = 0,
-        place: str | None = None,
-    ) -> None:
-        self.line, self.value, self.fault, self.place = line, value, fault, place
-        self.doubled, self.more_doubled = doubled, more_doubled
+# the module of each system here
+_MODULES = {
+    "ansible": "ansible",
+    "aws": "aws",
+    "dask": "others",
+    "kubernetes": "kubernetes",
+    "nomad": "others",
+    "prometheus": "prometheus",
+    "puppet": "others",
+    "ray": "others",
+    "salt": "others",
+    "slurm": "slurm",
+}
 
 
-@lru_cache(1)
 def names() -> tuple[str, ...]:
     """The systems that can be named, sorted: `ansible`, `aws`, …"""
-    import pkgutil
-
-    return tuple(sorted(name for _, name, _ in pkgutil.iter_modules(__path__) if name[0] != "_"))
+    return tuple(_MODULES)
 
 
 def readers(system: str | None = None) -> list[Answers]:
@@ -105,7 +100,7 @@ def readers(system: str | None = None) -> list[Answers]:
     from importlib import import_module
 
     wanted = names() if system is None else (system,)
-    return [import_module(f".{name}", __name__).READER() for name in wanted]
+    return [import_module(f".{_MODULES[name]}", __name__).READERS[name]() for name in wanted]
 
 
 class UnknownSystemError(InputError, LookupError):
@@ -184,13 +179,6 @@ def other_things() -> Unreadable:
     return Unreadable(_OTHER_THINGS, _name_one())
 
 
-_OTHER_THINGS = "is a list of other things than machines"
-_NEITHER = "is neither JSON nor a text of a system that is read"
-_READ_ALWAYS = (".json", ".jsonl", ".prom")
-# what a file's name may end in beside the name of its machine
-EXTENSIONS = (*_READ_ALWAYS, ".txt")
-
-
 def is_packed(name: str) -> bool:
     """Whether a file of a folder holds an answer that must be unpacked first."""
     stem, extension = os.path.splitext(name)
@@ -231,55 +219,34 @@ class Reader:
         # those of the systems are loaded when the first answer is read
         self._readers: list[Answers] = []
 
-    def _load(self) -> None:
-        if not self._readers:
-            self._readers = readers(self.system)
-            self._opens = opens([path for reader in self._readers for path in reader.opened])
-
     def of_value(self, value: Any, line: int | None, file: str) -> Iterator[Entry] | None:
         """The machines of a document that was parsed; None for one of our own records."""
         if not isinstance(value, Mapping) or "schema" in value or any(map(value.get, FACTS)):
             return None
-        self._load()
-        return self._of_parts(parts_of(value, self._opens, line or 1), file)
+        return self._document(value, file, line, "", ())
 
     def entries(self, stream: IO[bytes], file: str) -> Iterator[Entry]:
-        """The machines of one stream. Raises `Unreadable` for the whole, also after entries."""
-        try:
-            yield from self._entries(stream, file)
-        except Unreadable:
-            # what nobody vouches for whole tells of no machine
-            for reader in self._readers:
-                reader.forget(file)
-            raise
-
-    def _entries(self, stream: IO[bytes], file: str) -> Iterator[Entry]:
-        text = Text(stream, max_bytes=MAX_STREAM_BYTES, max_part_bytes=MAX_FILE_BYTES)
-        sign = text.sign()
-        if not sign:
-            raise Unreadable("is empty")
-        self._load()
-        if sign not in "[{":
-            yield from self._of_lines(text, file)
-        else:
-            yield from self._of_parts(read_parts(text, self._opens), file)
-
-    def _of_parts(self, parts: Iterable[Part], file: str) -> Iterator[Entry]:
-        is_named = self.system is not None
-        document = _Document(self._readers, file, is_named=is_named)
-        # of the document, where the text is a list of them
-        index: int | None = None
-        for part in parts:
-            if part.path is None:
-                yield from document.end()
-                index = None if index is None else index + 1
-                document = _Document(self._readers, file, is_named=is_named, index=index)
-            elif part.path == () and document.is_begun:
-                index = 0
-                document = _Document(self._readers, file, is_named=is_named, index=index)
-                yield from document.part(part)
+        """The machines of one stream. Raises `Unreadable` for the whole, before any entry."""
+        text = _text_of(stream)
+        start = _blanks_end(text, 0)
+        if text[start : start + 1] not in ("[", "{"):
+            yield from self._lines(text, file)
+            return
+        if (values := signs_in(text)) > MAX_VALUES:
+            raise too_many(values, MAX_VALUES)
+        documents: list[tuple[Any, int, tuple[str, ...]]] = []
+        decoder, line, counted = Decoder(note_doubled=True), 1, 0
+        while start < len(text):
+            line, counted = line + text.count("\n", counted, start), start
+            value, end = decoder.parse_at(text, start)
+            documents.append((value, line, tuple(decoder.doubled)))
+            start = _blanks_end(text, end)
+        for value, line, doubled in documents:
+            if isinstance(value, list):
+                for index, item in enumerate(value):
+                    yield from self._document(item, file, None, f"[{index}]", doubled)
             else:
-                yield from document.part(part)
+                yield from self._document(value, file, line, "", doubled)
 
     def awaits(self, file: str) -> bool:
         """Whether `rest` will give machines that this file tells of."""
@@ -287,188 +254,84 @@ class Reader:
 
     def rest(self) -> Iterator[tuple[str, Entry]]:
         """Each machine that all streams together tell of, with the file of its first answer."""
+        # of a system whose answers no stream held there is nothing
         for reader in self._readers:
-            # of a system whose answers no stream held there is nothing
-            for file, machine in reader.rest():
-                yield file, _entry(None, machine)
+            yield from reader.rest()
 
-    def _of_lines(self, text: Text, file: str) -> Iterator[Entry]:
-        start = text.start(_START)
-        reader = next((reader for reader in self._readers if reader.claims_text(start)), None)
-        if reader is None:
-            raise Unreadable(_nobodys(self._readers), line=text.line)
-        number = text.line
-        while (line := text.line_text()) is not None:
-            for machine in reader.line(line.rstrip("\r"), file, number):
-                yield _entry(number, machine)
-            number += 1
-        for machine in reader.text_end(file):
-            yield _entry(number, machine)
+    def _load(self) -> list[Answers]:
+        self._readers = self._readers or readers(self.system)
+        return self._readers
 
+    def _lines(self, text: str, file: str) -> Iterator[Entry]:
+        """The machines of a text that is no JSON."""
+        text = text.replace("\r\n", "\n")
+        for reader in self._load():
+            entries = reader.read_text(text, file)
+            if entries is not None:
+                yield from entries
+                return
+        raise Unreadable(self._not_read(_NEITHER), _name_one())
 
-class _Document:
-    """One document while it is read: whose answer it is, and its members until that is known."""
-
-    def __init__(
-        self, all_readers: list[Answers], file: str, *, is_named: bool, index: int | None = None
-    ) -> None:
-        self._readers, self._file, self._is_named = all_readers, file, is_named
-        self._place = "" if index is None else f"[{index}]"
-        # how many items of each list or object that was opened have passed
-        self._passed: dict[Path, int] = {}
-        # parts that no reader claims, until one claims the document: with their lines and places
-        self._unclaimed: list[tuple[Path, Any, int, str]] = []
-        self._reader: Answers | None = None
-        self._members: dict[str, Any] = {}
-        self._line: int | None = None
-        self._from = 0
-        self._doubled: list[str] = []
-        self._more_doubled = 0
-        self._items = 0
-        self._whole: Part | None = None
-
-    @property
-    def is_begun(self) -> bool:
-        """Whether a part of it was seen."""
-        return self._line is not None
-
-    def part(self, part: Part) -> Iterator[Entry]:
-        """The machines that one part tells of."""
-        path = part.path
-        assert path is not None
-        if self._line is None:
-            self._line, self._from = part.line, part.place
-        if part.is_opened:
-            if len(path) == 1 and path[0] != ITEM:
-                self._members[path[0]] = None
-            return
-        self._check_doubled(part)
-        if not path:
-            self._whole = part
-            return
-        self._items += path[-1] == ITEM
-        place = self._place_of(path)
-        if self._reader is None:
-            claiming = (reader for reader in self._readers if reader.claims(path, part.value))
-            self._reader = next(claiming, None)
-            if self._reader is not None:
-                yield from self._earlier(self._reader)
-            elif len(self._unclaimed) < _MAX_UNCLAIMED:
-                self._unclaimed.append((path, _outline(part.value), part.line, place))
-        if self._reader is not None:
-            self._reader.at = part.line, place
-            machines = self._reader.part(path, part.value, self._file)
-            yield from self._entries_of(machines, part.line, place)
-        self._keep(path, part.value, part.place)
-
-    def _place_of(self, path: Path) -> str:
-        """`items[1]`, and behind the document's own place where it is one of a list."""
-        if len(path) == 1:
-            return self._place
-        above = path[:-1]
-        number = self._passed.get(above, 0)
-        self._passed[above] = number + 1
-        dot = "." if self._place else ""
-        return f"{self._place}{dot}{shown('.'.join(above[-2:])[:60])}[{number}]"
-
-    def _earlier(self, reader: Answers) -> Iterator[Entry]:
-        """The faults of parts that came before the first that showed whose the document is."""
-        earlier, self._unclaimed = self._unclaimed, []
-        for path, value, line, place in earlier:
-            yield from self._entries_of(reader.part(path, value, self._file), line, place)
-
-    def end(self) -> Iterator[Entry]:
-        """The machines that the document tells of as a whole."""
-        if self._line is None:
-            return
-        if self._whole is not None:
-            fault = Unreadable(f"holds {kind_of(self._whole.value)}, not an object", _name_one())
-            yield Entry(self._whole.line, None, fault, place=self._place or None)
-            return
-        members = self._members
-        reader = self._reader
-        if reader is None and not self._items:
-            claiming = (reader for reader in self._readers if reader.claims_whole(members))
-            reader = next(claiming, None)
-        if reader is not None:
-            yield from self._earlier(reader)
-            yield from self._entries_of(reader.whole(members, self._file), self._line, self._place)
-        elif "schema" in members or any(fact in members for fact in FACTS):
-            yield Entry(
-                self._line, members, None, self._doubled, self._more_doubled, self._place or None
-            )
-        else:
-            fault = Unreadable(self._not_read(), _name_one())
-            yield Entry(self._line, None, fault, place=self._place or None)
-
-    def _keep(self, path: tuple[str, ...], value: Any, place: int) -> None:
-        """Remember a member of the document; of one whose reader is known only what is short."""
-        if len(path) != 1:
-            return
-        if self._reader is None:
-            if place - self._from > MAX_FILE_BYTES:
-                raise Unreadable(
-                    f"has a record of more than {MAX_FILE_BYTES:,} bytes",
-                    line=self._line,
-                    kind=LARGE,
-                )
-            self._members[path[0]] = value
-        elif isinstance(value, str | int | float | bool):
-            self._members[path[0]] = value
-
-    def _check_doubled(self, part: Part) -> None:
-        if not part.doubled:
-            return
-        if self._reader is None and len(part.path or ()) == 1:
-            self._doubled += part.doubled
-            self._more_doubled += part.more_doubled
-        if self._reader is not None or len(part.path or ()) > 1:
-            raise _doubled(part.doubled[0], part.line)
-
-    def _entries_of(
-        self, machines: Iterable[RecordOrFault], line: int, place: str
+    def _document(
+        self, document: Any, file: str, line: int | None, place: str, doubled: tuple[str, ...]
     ) -> Iterator[Entry]:
-        if self._doubled:
-            raise _doubled(self._doubled[0], self._line)
-        for machine in machines:
-            yield _entry(line, machine, place)
+        """The machines of one JSON document, which stands at that place of a list."""
+        if not isinstance(document, Mapping):
+            fault = Unreadable(f"holds {kind_of(document)}, not an object", _name_one())
+            yield Entry(fault=fault, line=line, place=place or None)
+            return
+        if doubled and "schema" not in document:
+            key = shown(doubled[0][:60])
+            raise Unreadable(f'has "{key}" twice in one object', "keep one", line=line)
+        for reader in self._load():
+            entries = reader.read(document, file)
+            if entries is None:
+                continue
+            for entry in entries:
+                entry.line = line if entry.place is None else None
+                entry.place = ".".join(filter(None, (place, entry.place))) or None
+                yield entry
+            return
+        yield self._own(document, line, place, doubled)
 
-    def _not_read(self) -> str:
-        if self._is_named:
-            return (
-                f"is no answer of {self._readers[0].title}: `{self._readers[0].command}` gives one"
-            )
-        if self._items:
-            return _OTHER_THINGS
-        return "is no machine record, and no answer of a system that is read"
+    def _own(
+        self, document: Mapping[str, Any], line: int | None, place: str, doubled: tuple[str, ...]
+    ) -> Entry:
+        """A record of our own; the fault of any other document."""
+        if "schema" in document or any(fact in document for fact in FACTS):
+            record = Entry(document, line=line, place=place or None)
+            record.doubled = doubled
+            return record
+        is_list = any(isinstance(value, list) and value for value in document.values())
+        reason = self._not_read(_OTHER_THINGS if is_list else _NO_ANSWER)
+        return Entry(fault=Unreadable(reason, _name_one()), line=line, place=place or None)
+
+    def _not_read(self, reason: str) -> str:
+        """Why nobody reads it: it is not of the system that was named, or of none."""
+        if self.system is None:
+            return reason
+        reader = self._load()[0]
+        return f"is no answer of {reader.title}: `{reader.command}` gives one"
 
 
-def _doubled(key: str, line: int | None) -> Unreadable:
-    return Unreadable(f'has "{shown(key[:60])}" twice in one object', "keep one", line=line)
+def _text_of(stream: IO[bytes]) -> str:
+    content = read_some(stream, MAX_TEXT_BYTES + 1)
+    if len(content) > MAX_TEXT_BYTES:
+        error = too_large(MAX_TEXT_BYTES)
+        error.remedy = _IN_PARTS
+        raise error
+    try:
+        return text_of(content)
+    except Unreadable as error:
+        if error.reason == "is not text":
+            error.remedy = "write it as UTF-8: `iconv -f LATIN1 -t UTF-8 FILE`"
+        raise
 
 
-def _entry(line: int | None, answer: RecordOrFault, place: str = "") -> Entry:
-    line, place = answer.line or line, answer.place or place
-    if answer.fault is None:
-        return Entry(line, answer.record, place=place or None)
-    return Entry(line, None, Unreadable(answer.fault, answer.remedy), place=place or None)
-
-
-# of one document; more than machines.MAX_FAULTY, beyond which its file is refused whole
-_MAX_UNCLAIMED = 10_001
-
-
-def _outline(value: Any) -> Any:
-    """What tells a broken item from one of another kind, without the rest of it."""
-    if isinstance(value, Mapping):
-        return {key: value[key] for key in ("kind", "name") if isinstance(value.get(key), str)}
-    return [] if isinstance(value, list) else value
-
-
-def _nobodys(all_readers: list[Answers]) -> str:
-    if len(all_readers) == 1:
-        return f"is no answer of {all_readers[0].title}: `{all_readers[0].command}` gives one"
-    return _NEITHER
+def _blanks_end(text: str, start: int) -> int:
+    """Where the blanks that begin there end."""
+    blanks = _BLANKS.match(text, start)
+    return blanks.end() if blanks else start
 
 
 def _name_one() -> str:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 
 from ...core import units
 from ...core.records import Record
 from ...core.spelling import words_of
 from ...machine import gpu_names, gpus
-from ...machine.record import Accelerator
-from ._facts import Facts, count, plain
+from ._facts import RECORD_IT, Facts, count, plain
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
 
+    from ...machine.record import Accelerator
+
 # as of a profile; a machine with more is a mistake of its answer
 MAX_CARDS = gpu_names.MOST_CARDS
 TABLE = "specs/common/gpus.toml"
+_MAKERS = {"nvidia": "NVIDIA", "amd": "AMD", "intel": "Intel"}
 
 
 class Kind(Record):
@@ -39,53 +41,35 @@ class Kind(Record):
     is_part: bool = False
 
 
-class _LookedUp(Record):
-    """What the table of GPUs tells of a name: None where it has no row."""
-
-    name: str
-    unified: bool | None
-    bytes_per_second: int | None
-    capability: str | None
-
-
-def put_accelerators(facts: Facts, kinds: list[Kind], source: str, remedy: str) -> None:
-    """Every card of these kinds; with no kind the machine has none. What is not known of them is
-    unread.
+def put_accelerators(
+    facts: Facts, kinds: Iterable[Kind], source: str, remedy: str = RECORD_IT
+) -> None:
+    """State every card of these kinds; with no kind the machine has none. What is not known of a
+    card is unread.
     """
     cards: list[dict[str, Any]] = []
-    looked_up = set()
+    states_capability = False
     for kind in kinds:
-        card = _card(kind)
-        cards += [card] * min(kind.number, MAX_CARDS - len(cards))
-        if card["memory_bandwidth_bytes_per_second"]:
-            looked_up.add("memory_bandwidth_bytes_per_second")
-        if card["compute_capability"] and not kind.compute_capability:
-            looked_up.add("compute_capability")
+        cards += [_card(kind)] * min(kind.number, MAX_CARDS - len(cards))
+        states_capability |= kind.compute_capability is not None
     facts.put("accelerators", cards, source)
-    if not cards:
-        return
-    for part in sorted(looked_up, reverse=True):
-        facts.note(f"accelerators.{part}", f"looked up by name in {TABLE}")
-    _put_lacking(facts, cards, remedy)
-
-
-def _put_lacking(facts: Facts, cards: Sequence[Mapping[str, Any]], remedy: str) -> None:
-    """What is not known of some card, with the reason."""
-    lacking = {part for card in cards for part, value in card.items() if value is None}
-    if "memory_total_bytes" in lacking:
-        facts.lacks("accelerators.memory_total_bytes", "the system does not state it", remedy)
-    if "memory_free_bytes" in lacking:
+    bandwidth, capability = "memory_bandwidth_bytes_per_second", "compute_capability"
+    if any(card[bandwidth] for card in cards):
+        facts.sources[f"accelerators.{bandwidth}"] = f"looked up by name in {TABLE}"
+    if any(card[capability] for card in cards) and not states_capability:
+        facts.sources[f"accelerators.{capability}"] = f"looked up by name in {TABLE}"
+    for part, reason in (
+        ("memory_total_bytes", "the system does not state it"),
+        ("memory_free_bytes", "the system does not say how much is free on each card now"),
+    ):
+        if any(card[part] is None for card in cards):
+            facts.lacks(f"accelerators.{part}", reason, remedy)
+    unclear = [card["name"] for card in cards if card["unified"] is None]
+    if unclear:
+        why = None if None in map(gpus.why_unserved, unclear) else gpus.why_unserved(unclear[0])
+        reason = f"no row of {TABLE} has that name, so it may share the machine's RAM"
         facts.lacks(
-            "accelerators.memory_free_bytes",
-            "the system does not say how much is free on each card now",
-            remedy,
-        )
-    if "unified" in lacking:
-        clauses = [gpus.why_unserved(card["name"]) for card in cards if card["unified"] is None]
-        clause = None if None in clauses else clauses[0]
-        why = f"no row of {TABLE} has that name, so it may share the machine's RAM"
-        facts.lacks(
-            "accelerators.unified", f"it is {clause}" if clause else why, None if clause else remedy
+            "accelerators.unified", f"it is {why}" if why else reason, None if why else remedy
         )
 
 
@@ -100,12 +84,9 @@ def by_word(word: str, number: int) -> Kind:
     except (gpu_names.UnknownGpuError, IndexError):
         return Kind(vendor=gpus.vendor_of(name), name=f"GPU {name}".strip(), number=number)
     shown = name.upper() if name.islower() else name
-    maker = {"nvidia": "NVIDIA", "amd": "AMD", "intel": "Intel"}.get(vendor, "")
-    return Kind(
-        vendor=vendor,
-        name=shown if maker.lower() in shown.lower() else f"{maker} {shown}",
-        number=number,
-    )
+    maker = _MAKERS.get(vendor, "")
+    is_named = maker.lower() in shown.lower()
+    return Kind(vendor=vendor, name=shown if is_named else f"{maker} {shown}", number=number)
 
 
 def number_of(value: Any) -> int:
@@ -114,43 +95,46 @@ def number_of(value: Any) -> int:
 
 
 def _card(kind: Kind) -> dict[str, Any]:
-    chip = _look_up(kind.name, kind.memory_total_bytes, kind.is_part)
+    name, unified, bandwidth, capability = _look_up(
+        kind.name, kind.memory_total_bytes, kind.is_part
+    )
     free, total = kind.memory_free_bytes, kind.memory_total_bytes
     return {
         "vendor": kind.vendor,
-        "name": chip.name,
+        "name": name,
         "memory_total_bytes": total,
         "memory_free_bytes": free if free is None or total is None else min(free, total),
-        "unified": chip.unified,
+        "unified": unified,
         "driver": plain(kind.driver, 60),
-        "compute_capability": plain(kind.compute_capability, 20) or chip.capability,
-        "memory_bandwidth_bytes_per_second": chip.bytes_per_second,
+        "compute_capability": plain(kind.compute_capability, 20) or capability,
+        "memory_bandwidth_bytes_per_second": bandwidth,
     }
 
 
 @lru_cache(512)
-def _look_up(name: str, memory_bytes: int | None, is_part: bool) -> _LookedUp:
+def _look_up(
+    name: str, memory_bytes: int | None, is_part: bool
+) -> tuple[str, bool | None, int | None, str | None]:
+    """The driver's spelling, whether memory is unified, bytes a second and compute capability, as
+    the table of GPUs has them: None where it has no row.
+    """
     spelled = _as_its_driver_writes(name)
-    unified: bool | None = None
-    gb_per_s = None if is_part else gpus.peak_gb_per_s(spelled, memory_bytes)
-    try:
-        named = _cards(spelled.split(" MIG ")[0])
-    except gpu_names.PartOfMachineError:
-        named, unified = (), True
-    if named:
-        unified = False
-    if named and gb_per_s is None and not is_part:
-        slowest = min(card.memory_bandwidth_bytes_per_second or 0 for card in named)
-        gb_per_s = slowest / units.GB
+    capability = gpus.capability_by_name(spelled)
     if is_part:
-        # only a card with memory of its own can be divided
+        # only a card with memory of its own can be divided; a slice has no bandwidth of the whole
+        return spelled, False, None, capability
+    gb_per_second = gpus.peak_gb_per_s(spelled, memory_bytes)
+    unified: bool | None = None
+    try:
+        cards = _cards(spelled)
+    except gpu_names.PartOfMachineError:
+        cards, unified = (), True
+    if cards:
         unified = False
-    return _LookedUp(
-        name=spelled,
-        unified=unified,
-        bytes_per_second=round(gb_per_s * units.GB) if gb_per_s else None,
-        capability=gpus.capability_by_name(spelled),
-    )
+    bandwidth = round(gb_per_second * units.GB) if gb_per_second else None
+    if bandwidth is None and cards:
+        bandwidth = min(card.memory_bandwidth_bytes_per_second or 0 for card in cards) or None
+    return spelled, unified, bandwidth, capability
 
 
 def _cards(name: str) -> tuple[Accelerator, ...]:

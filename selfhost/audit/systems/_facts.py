@@ -2,14 +2,14 @@
 they fill.
 
 A reader states a fact with its source, or that the system lacks it, with a reason and how to get
-it. Texts of the system reach the record through `plain` alone, labels through `labels` alone, and
+it. Texts of a system reach the record through `plain` alone, labels through `labels` alone, and
 names through `machine_name` alone: addresses and serial numbers get no further.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from ...core import units
 from ...machine.changes import with_implied
@@ -28,10 +28,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    # bytes of one unit of a size, or what reads another value: None for what is none
+    Unit = int | Callable[[Any], Any]
+    # a machine's fact, where an answer states it (keys with slashes between), what its source says
+    # beside that, and the unit
+    Rows = tuple[tuple[str, str, str, Unit], ...]
+    # facts that a system lacks, separated by blanks, the reason and the remedy
+    Lacks = tuple[tuple[str, str, str | None], ...]
+
 MAX_LABELS = 32
 MAX_LABEL = 200
 MAX_NAME = 253
 RECORD_IT = "record the machine itself: `selfhost machine --format json`"
+_CORRECT = "correct the value where it is from, or record the machine itself"
 
 # what tells who or where a machine is, and is never copied out: addresses of networks and mail,
 # and the numbers by which makers and systems tell one machine from another
@@ -45,8 +54,6 @@ _PRIVATE = re.compile(
     r"|://",
     re.IGNORECASE,
 )
-
-
 # a name that is nothing but an address, perhaps with a port
 _ADDRESS = re.compile(
     r"\[?(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7})\]?(?::\d{1,5})?",
@@ -55,129 +62,119 @@ _ADDRESS = re.compile(
 
 
 class Facts:
-    """The record of one machine while a system's answer is read."""
+    """The record of one machine while a system's answer is read.
 
-    __slots__ = ("_lacks", "sources", "values")
+    `reason` and `remedy` are those of every fact that the answer neither states nor is known to
+    lack for another reason.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_lacks", "_otherwise", "sources", "values")
+
+    def __init__(self, reason: str, remedy: str = RECORD_IT) -> None:
         self.values: dict[str, Any] = {}
         self.sources: dict[str, str] = {}
         self._lacks: dict[str, tuple[str, str | None]] = {}
+        self._otherwise = reason, remedy
 
     def put(self, fact: str, value: Any, source: str) -> None:
-        """The fact has this value; None, which the answer does not hold, changes nothing."""
+        """State a fact; None, which the answer does not hold, changes nothing."""
         if value is not None:
             self.values[fact] = value
             self.sources[fact] = source
 
-    def note(self, fact: str, source: str) -> None:
-        """Where a part of a fact is from: `accelerators.memory_total_bytes`."""
-        self.sources[fact] = source
-
-    def lacks(
-        self, facts: str | Iterable[str], reason: str, remedy: str | None = RECORD_IT
-    ) -> None:
-        """Why these facts are not known, where they are not, and how to get them."""
-        for fact in (facts,) if isinstance(facts, str) else facts:
+    def lacks(self, facts: str, reason: str, remedy: str | None = RECORD_IT) -> None:
+        """Say why these facts, separated by blanks, are not known, and how to get them."""
+        for fact in facts.split():
             self._lacks.setdefault(fact, (reason, remedy))
 
-    def put_platform(self, system: Any, architecture: Any, source: str) -> None:
-        """System and architecture, by any of their names."""
-        if name := plain(system):
-            self.put("system", normal_system(name), source)
-        if name := plain(architecture):
-            self.put("architecture", normal_architecture(name), source)
+    def read(self, fact: str, stated: Any, source: str, unit: Unit = 1) -> None:
+        """State a fact as the first of several statements has it.
+
+        What is stated and is no such value leaves the fact unread for that reason: no other
+        statement takes its place.
+        """
+        if stated is None or fact in self.values or fact in self._lacks:
+            return
+        if isinstance(unit, int):
+            least = 1 if fact == "memory_total_bytes" else 0
+            value = whole(stated, unit, least=least, most=MAX_MEMORY_BYTES)
+            noun = "size of memory"
+        else:
+            value = unit(stated)
+            noun = "number of cores" if fact == "cpu_cores_usable" else ""
+        if value is None and noun:
+            key = source.partition(":")[0]
+            self.lacks(fact, f"{key} is {_cited(stated)}, which is no {noun}", _CORRECT)
+        self.put(fact, value, source)
+
+    def read_all(self, answer: Any, rows: Rows, prefix: str) -> None:
+        """State the facts of a system's table; sources begin with the prefix."""
+        for fact, path, note, unit in rows:
+            source = f"{prefix}{path.replace('/', '.')}{note}"
+            self.read(fact, entry(answer, *path.split("/")), source, unit)
+
+    def lack_all(self, rows: Lacks) -> None:
+        """Say what a system lacks by its table."""
+        for facts, reason, remedy in rows:
+            self.lacks(facts, reason, remedy)
+
+    def lack_in_container(self, program: str, kind: str | None, remedy: str = RECORD_IT) -> None:
+        """Say that a program in a container gave the memory of the host, not the limit."""
+        self.lacks(
+            "memory_limit_bytes memory_available_bytes",
+            f"{program} ran in a container ({kind}), where it gives the memory of the host and not"
+            " the container's limit",
+            remedy,
+        )
+
+    def limit_to_total(self) -> None:
+        """Take the machine's memory as its limit, where a system of hosts states none."""
+        fact, limit = "memory_total_bytes", "memory_limit_bytes"
+        if limit in self._lacks:
+            return
+        if fact in self.values:
+            source = f"{self.sources[fact]}: no lower limit is stated"
+            self.put(limit, self.values[fact], source)
+        elif fact in self._lacks:
+            self.lacks(limit, *self._lacks[fact])
+
+    def limit_to_budget(self, kept: Any, source: str, unit: int) -> None:
+        """Take as the limit the memory less what is kept from jobs; None is nothing."""
+        total, limit = self.values.get("memory_total_bytes"), "memory_limit_bytes"
+        if total is None:
+            self.limit_to_total()
+            return
+        self.read(limit, 0 if kept is None else kept, source, unit)
+        if limit in self.values:
+            self.put(limit, max(total - self.values[limit], 0), source)
 
     def put_instruction_sets(self, names: Iterable[str], source: str) -> None:
-        """Those that were named, by Linux kernel names, and those that they bring."""
+        """State those that were named, by Linux kernel names, and those that they bring."""
         sets = with_implied(tuple(names), self.values.get("architecture"))
         self.put("instruction_sets", sorted(sets), source)
 
-    def put_size(
-        self, fact: str, stated: Any, source: str, unit: int = 1, *, least: int = 1
-    ) -> int | None:
-        """A size of memory, stated in so many bytes, and the bytes. What is stated and is no size
-        leaves the fact unread for that reason: no other statement takes its place.
-        """
-        size = whole(stated, unit, least=least, most=MAX_MEMORY_BYTES)
-        if size is None and stated is not None:
-            self.lacks(fact, _no_size(source, stated), _CORRECT)
-        self.put(fact, size, source)
-        return size
-
-    def put_memory(self, stated: Any, source: str, unit: int = 1) -> None:
-        """The machine's memory, which is also its limit where a system of hosts states none."""
-        total = self.put_size("memory_total_bytes", stated, source, unit)
-        if total is None and stated is not None:
-            self.lacks("memory_limit_bytes", _no_size(source, stated), _CORRECT)
-        self.put("memory_limit_bytes", total, f"{source}: no lower limit is stated")
-
-    def put_budget(self, total: int, stated: Any, source: str, unit: int = 1) -> None:
-        """The limit: the memory less what is kept from jobs; None is nothing."""
-        kept = 0 if stated is None else whole(stated, unit)
-        if kept is None:
-            self.lacks("memory_limit_bytes", _no_size(source, stated), _CORRECT)
-        else:
-            self.put("memory_limit_bytes", max(total - kept, 0), source)
-
-    def put_cores(self, stated: Any, source: str) -> None:
-        """Cores, perhaps a fraction, as the first of several statements has them."""
-        fact = "cpu_cores_usable"
-        if stated is None or fact in self.values or fact in self._lacks:
-            return
-        usable = cores(stated)
-        if usable is None:
-            reason = f"{_key(source)} is {_cited(stated)}, which is no number of cores"
-            self.lacks(fact, reason, _CORRECT)
-        self.put(fact, usable, source)
-
-    def put_available(self, stated: Any, source: str) -> None:
-        """What is available now, at most what there is: systems round down to MiB."""
-        available = whole(stated)
-        if available is None and stated is not None:
-            self.lacks("memory_available_bytes", _no_size(source, stated), _CORRECT)
-        limits = [self.values.get("memory_limit_bytes"), self.values.get("memory_total_bytes")]
-        limit = min((size for size in limits if size is not None), default=None)
-        if available is not None and limit is not None:
-            available = min(available, limit)
-        self.put("memory_available_bytes", available, source)
-
-    def share(self, shared: dict[object, Any]) -> None:
-        """Keep what machines have in common once, in `shared`: of a fleet that is most of it."""
-        self.sources = _known(shared, ("sources", *self.sources.items()), self.sources)
-        self._lacks = _known(shared, ("lacks", *self._lacks.items()), self._lacks)
-        for fact in ("instruction_sets", "accelerators"):
-            value = self.values.get(fact)
-            if value:
-                self.values[fact] = _known(shared, (fact, repr(value)), value)
-
-    def unshare(self) -> None:
-        """Have everything for itself again, to change it."""
-        self.sources, self._lacks = dict(self.sources), dict(self._lacks)
-
-    def record(self, name: str | None, labels: Mapping[str, str]) -> dict[str, Any]:
+    def record(self, name: str | None, kept_labels: Mapping[str, str]) -> dict[str, Any]:
         """The `selfhost.machine/1` object."""
+        values = self.values
+        available = values.get("memory_available_bytes")
+        if available is not None:
+            # at most what there is: systems round down to MiB
+            sizes = (values.get(f"memory_{what}_bytes", available) for what in ("limit", "total"))
+            values["memory_available_bytes"] = min(available, *sizes)
+        lacks = self._lacks | {fact: self._otherwise for fact in FACTS if fact not in self._lacks}
         unread = [
             {"fact": fact, "reason": reason, "remedy": remedy}
-            for fact, (reason, remedy) in self._lacks.items()
-            if self.values.get(fact) is None
-        ]
-        unread += [
-            {"fact": fact, "reason": "the answer does not hold it", "remedy": RECORD_IT}
-            for fact in FACTS
-            if self.values.get(fact) is None and fact not in self._lacks
+            for fact, (reason, remedy) in lacks.items()
+            if fact not in values
         ]
         return {
             "schema": SCHEMA,
             "name": name,
-            "labels": dict(labels),
-            **self.values,
+            "labels": dict(kept_labels),
+            **values,
             "sources": self.sources,
             "unread": unread,
         }
-
-
-_CORRECT = "correct the value where it is from, or record the machine itself"
 
 
 def _cited(stated: Any) -> str:
@@ -185,18 +182,7 @@ def _cited(stated: Any) -> str:
     if isinstance(stated, str):
         text = plain(stated, 40)
         return f'"{text}"' if text and not is_private(text) else "another text"
-    if isinstance(stated, int | float | bool):
-        return repr(stated)[:40]
-    return "no number"
-
-
-def _no_size(source: str, stated: Any) -> str:
-    return f"{_key(source)} is {_cited(stated)}, which is no size of memory"
-
-
-def _key(source: str) -> str:
-    """Where a value stands, without what it means."""
-    return source.partition(":")[0]
+    return repr(stated)[:40] if isinstance(stated, int | float) else "no number"
 
 
 class Hosts:
@@ -206,39 +192,27 @@ class Hosts:
     """
 
     def __init__(self) -> None:
-        self._of: dict[str, str] = {}
-        self._taken: set[str] = set()
+        self._names: dict[str, str] = {}
 
     def name(self, address: Any, name: Any = None) -> str | None:
         """The host's; None where nothing tells which it is."""
         key = plain(address, MAX_NAME) or plain(name, MAX_NAME)
-        if key is None:
-            return None
-        if key not in self._of:
-            own = machine_name(name) or (machine_name(address) if name is None else None)
-            number = len(self._of) + 1
-            chosen = own or f"host-{number}"
-            self._of[key] = chosen if chosen not in self._taken else f"{chosen}#{number}"
-            self._taken.add(self._of[key])
-        return self._of[key]
+        if key is not None and key not in self._names:
+            number = len(self._names) + 1
+            chosen = machine_name(address if name is None else name) or f"host-{number}"
+            is_taken = chosen in self._names.values()
+            self._names[key] = f"{chosen}#{number}" if is_taken else chosen
+        return None if key is None else self._names[key]
 
 
-# beyond this many no machine has much in common with another
-_MAX_KNOWN = 10_000
-
-
-def _known(shared: dict[object, Any], key: object, value: Any) -> Any:
-    if key not in shared and len(shared) < _MAX_KNOWN:
-        shared[key] = value
-    return shared.get(key, value)
+# ------------------------------------------------------------------ texts
 
 
 def plain(value: Any, length: int = MAX_LABEL) -> str | None:
     """A text of an answer, cut, with nothing that controls a terminal; None for what is none."""
     if not isinstance(value, str):
         return None
-    text = UNPRINTABLE.sub("?", value[: 4 * length]).strip()
-    return text[:length] or None
+    return UNPRINTABLE.sub("?", value[: 4 * length]).strip()[:length] or None
 
 
 def is_private(text: str) -> bool:
@@ -268,7 +242,7 @@ def labels(prefix: str, pairs: Mapping[str, Any]) -> dict[str, str]:
     kept: dict[str, str] = {}
     for key, value in pairs.items():
         if isinstance(value, list | tuple):
-            value = ",".join(text for entry in value[:MAX_LABELS] if (text := plain(entry)))
+            value = ",".join(text for item in value[:MAX_LABELS] if (text := plain(item)))
         name, text = plain(key), plain(value)
         if len(kept) < MAX_LABELS and name and text and not is_private(f"{name} {text}"):
             kept[f"{prefix}.{name}"] = text
@@ -284,37 +258,41 @@ _CLASS_KEYS = frozenset((
 ))  # fmt: skip
 
 
-def of_classes(pairs: Any) -> dict[str, Any]:
+def class_labels(pairs: Any) -> dict[str, Any]:
     """Of free labels those that make classes of machines."""
-    if not isinstance(pairs, Mapping):
-        return {}
+    pairs = pairs if isinstance(pairs, Mapping) else {}
     return {key: value for key, value in pairs.items() if key in _CLASS_KEYS}
 
 
+# ------------------------------------------------------------------ values
+
+
 def entry(value: Any, *keys: str) -> Any:
-    """What lies below these keys; None where one of them is not there."""
+    """What lies below these keys, of a list the first at `0`; None where one is not there."""
     for key in keys:
-        if not isinstance(value, Mapping):
+        if key == "0" and isinstance(value, list):
+            value = value[0] if value else None
+        elif isinstance(value, Mapping):
+            value = value.get(key)
+        else:
             return None
-        value = value.get(key)
     return value
+
+
+def rows_of(value: Any, *keys: str) -> list[Mapping[str, Any]]:
+    """The objects of a list below these keys, at most a thousand."""
+    rows = entry(value, *keys)
+    return [row for row in rows[:1000] if isinstance(row, Mapping)] if type(rows) is list else []
 
 
 def whole(value: Any, unit: int = 1, *, least: int = 0, most: int = MAX_DISK_BYTES) -> int | None:
     """A whole number of units, as a number or as text; None for what is none, or beyond reason."""
-    if isinstance(value, bool):
-        return None
     if isinstance(value, str):
         value = _number(value)
-    if isinstance(value, float):
-        if not abs(value) <= most:
-            return None
-        value = int(value * unit)
-    elif isinstance(value, int):
-        value = value * unit if abs(value) <= most else None
-    else:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= most:
         return None
-    return value if value is not None and least <= value <= most else None
+    size = int(value * unit)
+    return size if least <= size <= most else None
 
 
 def memory(value: Any, unit: int = 1) -> int | None:
@@ -327,6 +305,12 @@ def count(value: Any) -> int | None:
     return whole(value, least=1, most=1_000_000)
 
 
+def product(*factors: Any) -> int | None:
+    """Packages times cores of each; None where one is not stated."""
+    first, second = map(count, factors)
+    return first * second if first and second else None
+
+
 def cores(value: Any) -> float | None:
     """A number of cores, perhaps a fraction."""
     if isinstance(value, str):
@@ -334,6 +318,18 @@ def cores(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if 0.001 <= value <= 1_000_000 else None
+
+
+def system_name(value: Any) -> str | None:
+    """The system by any of its names."""
+    name = plain(value)
+    return normal_system(name) if name else None
+
+
+def architecture_name(value: Any) -> str | None:
+    """The architecture by any of its names."""
+    name = plain(value)
+    return normal_architecture(name) if name else None
 
 
 _DECIMAL = re.compile(r"[+-]?(?:\d{1,24}(?:\.\d{0,24})?|\.\d{1,24})(?:[eE][+-]?\d{1,3})?", re.ASCII)
@@ -359,9 +355,7 @@ def quantity(value: Any) -> int | float | None:
 
     https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
     """
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int | float):
+    if isinstance(value, int | float) and not isinstance(value, bool):
         return value
     match = _QUANTITY.fullmatch(value.strip()[:64]) if isinstance(value, str) else None
     number = None if match is None else _number(match[1])
@@ -398,83 +392,52 @@ _STORES = {
     "ollama": "~/.ollama/models",
     "whisper.cpp": ".",
 }
-
-
-class Volume:
-    """One mounted file system: what is free on it and its size in bytes, None where not stated."""
-
-    __slots__ = ("filesystem", "free_bytes", "mount", "total_bytes")
-
-    def __init__(
-        self, mount: str, free_bytes: int | None, total_bytes: int | None, filesystem: str | None
-    ) -> None:
-        self.mount, self.free_bytes, self.total_bytes = mount, free_bytes, total_bytes
-        self.filesystem = filesystem
-
-
-def volume_of(volumes: Iterable[Volume], folder: str) -> Volume | None:
-    """The one with the longest mount point above the folder."""
-    above = [
-        volume
-        for volume in volumes
-        if f"{folder.rstrip('/')}/".startswith(f"{volume.mount.rstrip('/')}/")
-    ]
-    return max(above, key=lambda volume: len(volume.mount), default=None)
-
-
-def put_disks(
-    facts: Facts,
-    volume: Volume | None,
-    source: str,
-    writable_remedy: str,
-    folder: str | None = None,
-) -> None:
-    """The places where runtimes store models, all on that volume; None: the fact stays unread.
-
-    `folder` is one where all of them would store models, None for their own in the home folder.
-    """
-    if volume is None or (volume.free_bytes is None and volume.total_bytes is None):
-        return
-    free = volume.free_bytes
-    total = volume.total_bytes
-    facts.put(
-        "disks",
-        [
-            {
-                "purpose": purpose,
-                "path": folder or path,
-                "free_bytes": free,
-                "total_bytes": None if total is None else max(total, free or 0),
-                "filesystem": volume.filesystem,
-                "writable": None,
-            }
-            for purpose, path in _STORES.items()
-        ],
-        source,
-    )
-    facts.lacks(
-        [f"disks.{purpose}.writable" for purpose in _STORES],
-        "the system does not say which account would store the model",
-        writable_remedy,
-    )
-
-
+# a home folder where nobody says which: it lies on /home where that is a volume, else on /
+SOME_HOME = "/home/user"
 # kinds of volumes that hold no home folder
 _NO_STORE = frozenset((
     "proc", "sysfs", "devpts", "cgroup", "cgroup2", "overlayfs-lower", "squashfs", "iso9660",
     "efivarfs", "autofs",
 ))  # fmt: skip
 
-
-def usable_volume(
-    mount: Any, free: Any, total: Any, filesystem: Any, unit: int = 1
-) -> Volume | None:
-    """A volume of an answer; None for one that cannot hold files or is not described."""
-    place, kind = plain(mount, 1000), plain(filesystem, 60)
-    if place is None or not place.startswith("/") or kind in _NO_STORE:
-        return None
-    return Volume(place, whole(free, unit), whole(total, unit), kind)
+if TYPE_CHECKING:
+    # mount point, free and whole bytes, kind of file system
+    Volume = tuple[str, Any, Any, Any]
 
 
-# a home folder where nobody says which: it lies on /home where that is a volume, else on /
-SOME_HOME = "/home/user"
+def volume_of(volumes: Iterable[tuple[Any, Any, Any, Any]], folder: str) -> Volume | None:
+    """The volume with the longest mount point above the folder, of those that hold files."""
+    above = [
+        volume
+        for volume in volumes
+        if (mount := plain(volume[0], 1000)) is not None
+        and mount.startswith("/")
+        and f"{folder.rstrip('/')}/".startswith(f"{mount.rstrip('/')}/")
+        and plain(volume[3], 60) not in _NO_STORE
+    ]
+    return max(above, key=lambda volume: len(volume[0]), default=None)
+
+
+def put_disks(
+    facts: Facts, volume: Volume, source: str, remedy: str = RECORD_IT, folder: str | None = None
+) -> None:
+    """State the places where runtimes store models, all on that volume.
+
+    `folder` is one where all of them would store models, None for their own in the home folder.
+    """
+    free, total = whole(volume[1]), whole(volume[2])
+    if free is None and total is None:
+        return
+    place = {
+        "free_bytes": free,
+        "total_bytes": None if total is None else max(total, free or 0),
+        "filesystem": plain(volume[3], 60),
+        "writable": None,
+    }
+    disks = [{"purpose": key, "path": folder or path, **place} for key, path in _STORES.items()]
+    facts.put("disks", disks, source)
+    facts.lacks(
+        " ".join(f"disks.{purpose}.writable" for purpose in _STORES),
+        "the system does not say which account would store the model",
+        remedy,
+    )

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import chain
 
 from ...core import units
 from ...machine import gpus
 from ._accelerators import MAX_CARDS, Kind, by_word, number_of, put_accelerators
 from ._facts import (
     Facts,
+    architecture_name,
+    cores,
     count,
     entry,
     labels,
@@ -23,120 +26,125 @@ from ._facts import (
     moment,
     plain,
     quantity,
+    rows_of,
+    system_name,
     whole,
 )
-from ._system import Answers, RecordOrFault
+from ._system import Answers, Entry, not_judged
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from ._system import Path
+    from ._facts import Lacks, Rows
 
-_ITEM: Path = ("items", "[]")
-_HOST = "kubernetes.io/hostname"
+_HOST, _ARCH, _OS = (f"kubernetes.io/{key}" for key in ("hostname", "arch", "os"))
+_KINDS = ("List", "NodeList", "ResourceSliceList")
 _POD = "run `selfhost machine --format json` in a pod on the node"
 _DISCOVERY = "install Node Feature Discovery, which labels nodes with the processor's features"
 _GPU_DISCOVERY = (
     "install the maker's GPU discovery, or read dynamic resource allocation too:"
     " `kubectl get nodes,resourceslices -o json`"
 )
+_ROWS: Rows = (
+    ("architecture", "status/nodeInfo/architecture", "", architecture_name),
+    ("system", "status/nodeInfo/operatingSystem", "", system_name),
+)
+_LACKS: Lacks = (
+    ("accelerators", "neither labels nor resources tell of them", _GPU_DISCOVERY),
+    (
+        "memory_available_bytes swap_free_bytes",
+        "a node states what pods may have in all, not what is free now",
+        _POD,
+    ),
+    (
+        "disks",
+        "ephemeral-storage is a budget of all pods, not what is free where models are stored",
+        _POD,
+    ),
+)
+_ONLY_DEVICES = (
+    "system architecture memory_total_bytes memory_limit_bytes memory_available_bytes"
+    " cpu_cores_usable instruction_sets disks"
+)
 
 
 class KubernetesAnswers(Answers):
     """Nodes and ResourceSlices of all answers, joined by the node's name."""
 
-    system = "kubernetes"
     title = "Kubernetes"
     command = "kubectl get nodes -o json"
-    marks = (
-        '"apiVersion"',
-        '"kubernetes.io/',
-    )
-    opened = (("items",),)
+    marks = ('"apiVersion"', '"kubernetes.io/')
 
     def __init__(self) -> None:
         super().__init__()
-        self._nodes: list[tuple[str, str | None, Facts, dict[str, str], tuple[int, str]]] = []
+        # file, place, name, labels and facts of each node
+        self._nodes: list[tuple[str, str | None, str | None, dict[str, str], Facts]] = []
         # generation and devices of each pool of a driver, by its node, and the file of each node
         self._pools: dict[tuple[str, str, str], tuple[int, list[Kind]]] = {}
         self._file_of_slices: dict[str, str] = {}
-        self._known: dict[object, Any] = {}
-        self._not_ready: set[str] = set()
+        self._not_ready: set[str | None] = set()
 
-    def claims(self, path: Path, value: Any) -> bool:
-        return path == _ITEM and (_is_node(value) or entry(value, "kind") == "ResourceSlice")
+    def read(self, document: Mapping[str, Any], file: str) -> list[Entry] | None:
+        items, kind = document.get("items"), document.get("kind")
+        if isinstance(items, list) and (
+            any(map(_is_told, items)) or (kind in _KINDS and not items)
+        ):
+            entries = [self._item(item, f"items[{i}]", file) for i, item in enumerate(items)]
+        elif _is_told(document):
+            entries = [self._item(document, None, file)]
+        elif any(isinstance(document.get(key), str) for key in (_HOST, _ARCH)):
+            node = {"metadata": {"labels": document, "name": document.get(_HOST)}}
+            entries = [self._node(node, None, file)]
+        else:
+            return None
+        return [machine for machine in entries if machine is not None]
 
-    def claims_whole(self, members: Mapping[str, Any]) -> bool:
-        return (
-            _is_node(members)
-            or members.get("kind") in ("NodeList", "ResourceSlice", "ResourceSliceList")
-            or _is_empty_list(members)
-            or _are_labels(members)
-        )
-
-    def part(self, path: Path, value: Any, file: str) -> tuple[RecordOrFault, ...]:
-        if path != _ITEM:
-            return ()
-        if entry(value, "kind") == "ResourceSlice":
-            self._add_slice(value, file)
-        elif _is_node(value):
-            return self._add_node(value, file)
-        elif not isinstance(entry(value, "kind"), str):
-            # a List may hold other kinds, which tell of no machine
-            return (self.broken(value),)
-        return ()
-
-    def whole(self, members: Mapping[str, Any], file: str) -> tuple[RecordOrFault, ...]:
-        if members.get("kind") == "ResourceSlice":
-            self._add_slice(members, file)
-        elif _is_node(members):
-            return self._add_node(members, file)
-        elif _are_labels(members):
-            self._add_node({"metadata": {"labels": members, "name": members.get(_HOST)}}, file)
-        return ()
-
-    def forget(self, file: str) -> None:
-        super().forget(file)
-        self._nodes = [node for node in self._nodes if node[0] != file]
-        kept = {node for node, own in self._file_of_slices.items() if own != file}
-        self._pools = {key: pool for key, pool in self._pools.items() if key[0] in kept}
-
-    def rest(self) -> Iterator[tuple[str, RecordOrFault]]:
-        devices = self._devices()
-        self._nodes.reverse()
-        while self._nodes:
-            file, name, machine, kept, (line, place) = self._nodes.pop()
-            own = devices.pop(name or "", None)
-            if own is not None:
-                machine.unshare()
-                _put_devices(machine, own)
-            yield file, RecordOrFault(machine.record(name, kept), line=line, place=place)
+    def rest(self) -> Iterator[tuple[str, Entry]]:
+        devices: dict[str | None, list[Kind]] = {}
+        for (node, _, _), (_, kinds) in self._pools.items():
+            if kinds:
+                devices.setdefault(node, []).extend(kinds)
+        nodes, self._nodes = self._nodes, []
+        for file, place, name, kept, machine in nodes:
+            if name in devices:
+                _put_devices(machine, devices.pop(name))
+            yield file, Entry(machine.record(name, kept), place=place)
         for name, kinds in devices.items():
-            if name in self._not_ready:
+            if name is None or name in self._not_ready:
                 continue
-            machine = Facts()
+            machine = Facts("the node does not state it", _POD)
             _put_devices(machine, kinds)
             machine.lacks(
-                _OF_NODES,
+                _ONLY_DEVICES,
                 "a ResourceSlice tells of devices, not of their node",
                 "read the nodes too: `kubectl get nodes,resourceslices -o json`",
             )
-            yield self._file_of_slices[name], RecordOrFault(machine.record(machine_name(name), {}))
+            yield self._file_of_slices[name], Entry(machine.record(machine_name(name), {}))
 
-    def _add_node(self, node: Mapping[str, Any], file: str) -> tuple[RecordOrFault, ...]:
-        all_labels = _labels_of(node)
+    def _item(self, item: Any, place: str | None, file: str) -> Entry | None:
+        """Keep a node or the devices of a slice; the fault of a broken item."""
+        if entry(item, "kind") == "ResourceSlice":
+            self._add_slice(item, file)
+        elif _is_told(item):
+            return self._node(item, place, file)
+        elif not isinstance(entry(item, "kind"), str):
+            # a List may hold other kinds, which tell of no machine
+            return self.broken(item, place or "")
+        return None
+
+    def _node(self, node: Mapping[str, Any], place: str | None, file: str) -> Entry | None:
+        all_labels = entry(node, "metadata", "labels")
+        all_labels = all_labels if isinstance(all_labels, Mapping) else {}
         name = machine_name(entry(node, "metadata", "name"), all_labels.get(_HOST))
-        if _readiness(node) not in (None, "True"):
-            self._not_ready.add(name or "")
-            return (self.not_judged(name, "Kubernetes calls it NotReady"),)
-        machine = _machine_of(node, all_labels)
-        _lack_accelerators(machine)
-        machine.share(self._known)
+        if _ready(node, "status") not in (None, "True"):
+            self._not_ready.add(name)
+            return not_judged(name, "Kubernetes calls it NotReady", place=place)
         self.files.add(file)
-        self._nodes.append((file, name, machine, _kept_labels(node, all_labels), self.at))
-        return ()
+        kept = _kept_labels(node, all_labels)
+        self._nodes.append((file, place, name, kept, _machine_of(node, all_labels)))
+        return None
 
     def _add_slice(self, resource_slice: Mapping[str, Any], file: str) -> None:
         """Keep the devices of the pool's newest generation: a driver that changes a pool counts up
@@ -148,7 +156,7 @@ class KubernetesAnswers(Answers):
             return
         key = (node, driver, plain(entry(spec, "pool", "name"), 253) or "")
         generation = whole(entry(spec, "pool", "generation")) or 0
-        kinds = _kinds_of(driver, entry(spec, "devices"))
+        kinds = _kinds_of(driver, spec)
         before, others = self._pools.get(key, (generation, []))
         if generation == before:
             self._pools[key] = (generation, [*others, *kinds][:MAX_CARDS])
@@ -157,93 +165,51 @@ class KubernetesAnswers(Answers):
         self.files.add(file)
         self._file_of_slices.setdefault(node, file)
 
-    def _devices(self) -> dict[str, list[Kind]]:
-        """The devices of each node that has any."""
-        devices: dict[str, list[Kind]] = {}
-        for (node, _, _), (_, kinds) in self._pools.items():
-            if kinds:
-                devices.setdefault(node, []).extend(kinds)
-        return devices
+
+READERS = {"kubernetes": KubernetesAnswers}
 
 
-READER = KubernetesAnswers
-
-
-def _is_node(value: Any) -> bool:
-    kind = entry(value, "kind")
-    return kind == "Node" or (kind is None and entry(value, "status", "capacity") is not None)
-
-
-def _is_empty_list(members: Mapping[str, Any]) -> bool:
-    return members.get("kind") == "List" and "items" in members
-
-
-def _are_labels(members: Mapping[str, Any]) -> bool:
-    return any(isinstance(members.get(key), str) for key in (_HOST, "kubernetes.io/arch"))
-
-
-def _labels_of(node: Mapping[str, Any]) -> Mapping[str, Any]:
-    labels = entry(node, "metadata", "labels")
-    return labels if isinstance(labels, Mapping) else {}
+def _is_told(item: Any) -> bool:
+    """Whether it is a node or a slice."""
+    kind = entry(item, "kind")
+    has_capacity = entry(item, "status", "capacity") is not None
+    return kind in ("Node", "ResourceSlice") or (kind is None and has_capacity)
 
 
 # ------------------------------------------------------------------ a node
 
-_OF_NODES = (
-    "system", "architecture", "memory_total_bytes", "memory_limit_bytes",
-    "memory_available_bytes", "cpu_cores_usable", "instruction_sets", "disks",
-)  # fmt: skip
-
 
 def _machine_of(node: Mapping[str, Any], all_labels: Mapping[str, Any]) -> Facts:
     """What a node states of itself, its accelerators as labels and resources tell them."""
-    machine = Facts()
-    node_info = entry(node, "status", "nodeInfo")
-    architecture = entry(node_info, "architecture") or all_labels.get("kubernetes.io/arch")
-    system = entry(node_info, "operatingSystem") or all_labels.get("kubernetes.io/os")
-    machine.put_platform(system, architecture, "node, status.nodeInfo or label kubernetes.io/…")
-    capacity = entry(node, "status", "capacity")
-    allocatable = entry(node, "status", "allocatable")
+    machine = Facts("the node does not state it", _POD)
+    machine.read_all(node, _ROWS, "node, ")
+    machine.read("architecture", all_labels.get(_ARCH), f"node, label {_ARCH}", architecture_name)
+    machine.read("system", all_labels.get(_OS), f"node, label {_OS}", system_name)
+    capacity, allocatable = entry(node, "status", "capacity"), entry(node, "status", "allocatable")
     _put_memory(machine, capacity, allocatable)
-    machine.put_cores(
-        _stated(allocatable, "cpu"), "node, status.allocatable.cpu: a budget of all pods together"
-    )
-    machine.put_cores(_stated(capacity, "cpu"), "node, status.capacity.cpu")
+    budget = "node, status.allocatable.cpu: a budget of all pods together"
+    machine.read("cpu_cores_usable", _stated(allocatable, "cpu"), budget, cores)
+    machine.read("cpu_cores_usable", _stated(capacity, "cpu"), "node, status.capacity.cpu", cores)
     _put_features(machine, all_labels, entry(capacity, "cpu"))
     _put_labelled_accelerators(machine, all_labels, entry(node, "status"))
-    machine.lacks(
-        ("memory_available_bytes", "swap_free_bytes"),
-        "a node states what pods may have in all, not what is free now",
-        _POD,
-    )
-    machine.lacks(
-        "disks",
-        "ephemeral-storage is a budget of all pods, not what is free where models are stored",
-        _POD,
-    )
-    machine.put("read_at", _heartbeat(node), "node, condition Ready, lastHeartbeatTime")
-    machine.lacks(_OF_NODES, "the node does not state it", _POD)
-    machine.lacks(
-        ("scope", "cpu_model", "cpu_cores_physical", "cpu_cores_performance", "models_present",
-         "memory_bandwidth_bytes_per_second", "runtimes", "read_at"),
-        "a node does not state it",
-        _POD,
-    )  # fmt: skip
+    heartbeat = moment(_ready(node, "lastHeartbeatTime"))
+    machine.put("read_at", heartbeat, "node, condition Ready, lastHeartbeatTime")
+    machine.lack_all(_LACKS)
     return machine
 
 
 def _put_memory(machine: Facts, capacity: Any, allocatable: Any) -> None:
-    stated = _stated(capacity, "memory")
-    total = machine.put_size("memory_total_bytes", stated, "node, status.capacity.memory")
+    total, limit = "memory_total_bytes", "memory_limit_bytes"
+    machine.read(total, _stated(capacity, "memory"), "node, status.capacity.memory")
     budget = _stated(allocatable, "memory")
     if budget is None:
         source = "node, status.capacity.memory: no budget is stated"
-        machine.put("memory_limit_bytes", total, source)
+        machine.put(limit, machine.values.get(total), source)
         return
     source = "node, status.allocatable.memory: a budget, what all pods together may have"
-    limit = machine.put_size("memory_limit_bytes", budget, source, least=0)
-    if limit is not None and total is not None:
-        machine.put("memory_limit_bytes", min(limit, total), source)
+    machine.read(limit, budget, source)
+    if limit in machine.values and total in machine.values:
+        machine.values[limit] = min(machine.values[limit], machine.values[total])
 
 
 def _stated(resources: Any, name: str) -> Any:
@@ -285,7 +251,7 @@ def _put_features(machine: Facts, all_labels: Mapping[str, Any], threads: Any) -
         )
         labelled = machine.values["instruction_sets"]
         machine.lacks(
-            [f"instruction_sets.{name}" for name in _HIDDEN_SETS if name not in labelled],
+            " ".join(f"instruction_sets.{name}" for name in _HIDDEN_SETS if name not in labelled),
             "Node Feature Discovery does not label it by default",
             "take it off attributeBlacklist in the configuration of nfd-worker",
         )
@@ -307,18 +273,14 @@ _MIG = re.compile(r"nvidia\.com/(mig-[0-9a-z.+-]{1,40})\.count", re.ASCII)
 # of PCI's makers, those whose presence means an accelerator
 _PCI = re.compile(r"feature\.node\.kubernetes\.io/pci-(?:03[0-9a-f]{2}_)?(10de|1002)\.present")
 _PCI_MAKERS = {"10de": "NVIDIA", "1002": "AMD"}
-_RESOURCES = ("nvidia.com/gpu", "amd.com/gpu", "gpu.intel.com/i915", "gpu.intel.com/xe")
 
 
 def _put_labelled_accelerators(machine: Facts, all_labels: Mapping[str, Any], status: Any) -> None:
     """Cards by labels; by the node's resources alone where there are none; none where it has no
     such resource and no PCI device that could be one. Only those that pods may get count.
     """
-    labelled = [
-        *_nvidia(all_labels, status),
-        *_amd(all_labels, status),
-        *_intel(all_labels, status),
-    ]
+    discoveries = (_nvidia, _amd, _intel)
+    labelled = list(chain.from_iterable(read(all_labels, status) for read in discoveries))
     kinds = [
         kind.replace(number=number)
         for resource, kind in labelled
@@ -339,7 +301,11 @@ def _put_labelled_accelerators(machine: Facts, all_labels: Mapping[str, Any], st
             "see `kubectl describe node NAME` and the log of the device plugin",
         )
         return
-    capacity = entry(status, "capacity")
+    _put_unlabelled(machine, all_labels, entry(status, "capacity"))
+
+
+def _put_unlabelled(machine: Facts, all_labels: Mapping[str, Any], capacity: Any) -> None:
+    """No card, where neither a resource nor a PCI device could be one."""
     seen = {match[1] for key in all_labels if (match := _PCI.fullmatch(key))}
     if seen:
         makers = " and ".join(sorted(_PCI_MAKERS[maker] for maker in seen))
@@ -379,10 +345,6 @@ def _accelerator_source(all_labels: Mapping[str, Any]) -> str:
     if strategy == "time-slicing" or replicas > 1:
         return f"{source}; shared by time: up to {replicas} pods use the memory of one card"
     return source
-
-
-def _lack_accelerators(machine: Facts) -> None:
-    machine.lacks("accelerators", "neither labels nor resources tell of them", _GPU_DISCOVERY)
 
 
 def _nvidia(all_labels: Mapping[str, Any], status: Any) -> Iterator[tuple[str, Kind]]:
@@ -527,15 +489,14 @@ def _intel(all_labels: Mapping[str, Any], status: Any) -> Iterator[tuple[str, Ki
 # ------------------------------------------------------------------ dynamic resource allocation
 
 
-def _kinds_of(driver: str, devices: Any) -> list[Kind]:
+def _kinds_of(driver: str, spec: Any) -> list[Kind]:
     """The accelerators of a slice. Where a whole card and its parts are alternatives, which draw
     on the same counters, only whole cards count.
     """
-    rows = [row for row in devices[:1000] if isinstance(row, Mapping)] if _listed(devices) else []
     whole_cards: list[Kind] = []
     parts: list[Kind] = []
     are_alternatives = False
-    for row in rows:
+    for row in rows_of(spec, "devices"):
         device = row.get("basic") if isinstance(row.get("basic"), Mapping) else row
         kind = _kind_of(driver, device)
         if kind is not None:
@@ -545,10 +506,6 @@ def _kinds_of(driver: str, devices: Any) -> list[Kind]:
     return kinds[:MAX_CARDS]
 
 
-def _listed(value: Any) -> bool:
-    return isinstance(value, list)
-
-
 def _kind_of(driver: str, device: Any) -> Kind | None:
     """One device; None where it is no accelerator: it has no memory, as a network card has none."""
     capacity = entry(device, "capacity", "memory")
@@ -556,25 +513,19 @@ def _kind_of(driver: str, device: Any) -> Kind | None:
     vendor = gpus.vendor_of(driver)
     if size is None or vendor == "unknown":
         return None
-    name = next(
-        (
-            text
-            for key in ("productName", "model", "deviceModel")
-            if (text := _attribute(device, key))
-        ),
-        None,
-    )
-    profile = _attribute(device, "profile")
-    is_part = _attribute(device, "type") == "mig"
-    name = name or f"{vendor.upper() if vendor == 'amd' else vendor.title()} GPU"
+    named = [_attribute(device, key) for key in ("productName", "model", "deviceModel")]
+    name = next(filter(None, named), f"{vendor.upper() if vendor == 'amd' else vendor.title()} GPU")
     if vendor == "nvidia":
         name = name.replace("Nvidia", "NVIDIA")
+    is_part = _attribute(device, "type") == "mig"
+    # `8.0.0`, as semantic versions are written, is NVIDIA's 8.0
+    capability = _attribute(device, "cudaComputeCapability")
     return Kind(
         vendor=vendor,
-        name=f"{name}-MIG-{profile or ''}" if is_part else name,
+        name=f"{name}-MIG-{_attribute(device, 'profile') or ''}" if is_part else name,
         memory_total_bytes=size,
         driver=_attribute(device, "driverVersion"),
-        compute_capability=_capability(_attribute(device, "cudaComputeCapability")),
+        compute_capability=capability and ".".join(capability.split(".")[:2]),
         is_part=is_part,
     )
 
@@ -582,11 +533,6 @@ def _kind_of(driver: str, device: Any) -> Kind | None:
 def _attribute(device: Any, key: str) -> str | None:
     value = entry(device, "attributes", key)
     return plain(entry(value, "string"), 120) or plain(entry(value, "version"), 60)
-
-
-def _capability(version: str | None) -> str | None:
-    """`8.0.0`, as semantic versions are written, is NVIDIA's 8.0."""
-    return None if version is None else ".".join(version.split(".")[:2])
 
 
 def _put_devices(machine: Facts, kinds: list[Kind]) -> None:
@@ -608,19 +554,29 @@ _POOLS = (
 _ROLE = "node-role.kubernetes.io/"
 
 
+# of taints that Kubernetes itself sets, for a node's conditions and for cordoning
+# (https://kubernetes.io/docs/reference/labels-annotations-taints/)
+_CONDITION = "node.kubernetes.io/"
+
+
 def _kept_labels(node: Mapping[str, Any], all_labels: Mapping[str, Any]) -> dict[str, str]:
     """Those that make classes of machines; none of the others, which anybody may write."""
     roles = sorted(
         role for key in all_labels if key.startswith(_ROLE) and (role := key.removeprefix(_ROLE))
     )
-    taints = list(_taints(node))
+    # key and effect of what keeps pods away
+    taints = [
+        (key, effect)
+        for taint in rows_of(node, "spec", "taints")
+        if (key := plain(taint.get("key"), 120))
+        and (effect := taint.get("effect")) in ("NoSchedule", "NoExecute")
+    ]
     states = [key.removeprefix(_CONDITION) for key, _ in taints if key.startswith(_CONDITION)]
     states = [state for state in states if state != "unschedulable"]
     if entry(node, "spec", "unschedulable") is True:
         states.insert(0, "cordoned")
-    if not states and _readiness(node) is not None:
+    if not states and _ready(node, "status") is not None:
         states = ["ready"]
-    own = [f"{key}:{effect}" for key, effect in taints if not key.startswith(_CONDITION)]
     return labels(
         "kubernetes",
         {
@@ -628,39 +584,16 @@ def _kept_labels(node: Mapping[str, Any], all_labels: Mapping[str, Any]) -> dict
             "zone": all_labels.get("topology.kubernetes.io/zone"),
             "region": all_labels.get("topology.kubernetes.io/region"),
             "pool": next((all_labels[key] for key in _POOLS if key in all_labels), None),
-            "role": roles or None,
-            "state": states or None,
-            "taints": own or None,
+            "role": roles,
+            "state": states,
+            "taints": [f"{key}:{eff}" for key, eff in taints if not key.startswith(_CONDITION)],
         },
     )
 
 
-# of taints that Kubernetes itself sets, for a node's conditions and for cordoning
-# (https://kubernetes.io/docs/reference/labels-annotations-taints/)
-_CONDITION = "node.kubernetes.io/"
-
-
-def _taints(node: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Key and effect of what keeps pods away."""
-    taints = entry(node, "spec", "taints")
-    for taint in taints if isinstance(taints, list) else ():
-        key, effect = plain(entry(taint, "key"), 120), plain(entry(taint, "effect"), 20)
-        if key and effect in ("NoSchedule", "NoExecute"):
-            yield key, effect
-
-
-def _readiness(node: Mapping[str, Any]) -> str | None:
-    """`True`, `False` or `Unknown`, of a node that no longer answers; None where none is stated."""
-    return plain(entry(_ready(node), "status"), 20)
-
-
-def _heartbeat(node: Mapping[str, Any]) -> str | None:
-    """When the node last told its state."""
-    return moment(entry(_ready(node), "lastHeartbeatTime"))
-
-
-def _ready(node: Mapping[str, Any]) -> Any:
-    """The condition of that name; None where there is none."""
-    conditions = entry(node, "status", "conditions")
-    rows = conditions if isinstance(conditions, list) else ()
-    return next((row for row in rows if entry(row, "type") == "Ready"), None)
+def _ready(node: Mapping[str, Any], key: str) -> str | None:
+    """Of the condition Ready its `status`, which is `Unknown` of a node that no longer answers, or
+    its `lastHeartbeatTime`; None where none is stated.
+    """
+    conditions = rows_of(node, "status", "conditions")
+    return next((plain(row.get(key), 64) for row in conditions if row.get("type") == "Ready"), None)

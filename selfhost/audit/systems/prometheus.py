@@ -10,60 +10,39 @@ all answers together; GPUs join it by dcgm-exporter's label `Hostname`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from ...core import units
+from ...core.reading import Unreadable
 from ._accelerators import MAX_CARDS, Kind, put_accelerators
 from ._facts import (
+    RECORD_IT,
     SOME_HOME,
     Facts,
+    architecture_name,
+    class_labels,
     cores,
     count,
     entry,
     labels,
     machine_name,
-    of_classes,
     plain,
     put_disks,
-    usable_volume,
+    system_name,
     volume_of,
     whole,
 )
-from ._system import Answers, RecordOrFault
+from ._system import Answers, Entry
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from ._system import Path
+    from ._facts import Lacks, Rows
 
-_RESULT: Path = ("data", "result", "[]")
-# a key that is a query: it names a metric
+# a text or a key of an answer that names a metric
 _QUERY = re.compile(r"(?s).{0,200}\b(?:node_[a-zA-Z]|windows_[a-z]|DCGM_).*")
-_SIZES = {
-    "node_memory_MemTotal_bytes": "total",
-    "node_memory_MemAvailable_bytes": "available",
-    "node_memory_SwapFree_bytes": "swap_free",
-    # the first until windows_exporter 0.30
-    "windows_cs_physical_memory_bytes": "total",
-    "windows_memory_physical_total_bytes": "total",
-    "windows_memory_available_bytes": "available",
-}
-# how many processors Windows counts, the first until windows_exporter 0.30
-_WINDOWS_THREADS = ("windows_cs_logical_processors", "windows_cpu_logical_processor")
-_WINDOWS_DISKS = {
-    "windows_logical_disk_free_bytes": "free",
-    "windows_logical_disk_size_bytes": "total",
-}
-# Win32_Processor.Architecture
-_WINDOWS_ARCHITECTURES = {"0": "i686", "9": "x86_64", "12": "aarch64"}
-_CARD_SIZES = {
-    "DCGM_FI_DEV_FB_FREE": "free",
-    "DCGM_FI_DEV_FB_USED": "used",
-    "DCGM_FI_DEV_FB_TOTAL": "total",
-    "DCGM_FI_DEV_FB_RESERVED": "reserved",
-}
 _SAMPLE = re.compile(
     r"([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(?:\{(.*)\})?\s+([^\s{}]+)(?:\s+-?\d+)?\s*(?:#.*)?"
 )
@@ -74,202 +53,237 @@ MAX_FLAGS = 1000
 _DCGM = "install dcgm-exporter, and query DCGM_FI_DEV_FB_FREE, _USED and _RESERVED too"
 
 
+def _windows_architecture(value: Any) -> str | None:
+    """Win32_Processor.Architecture."""
+    return {"0": "i686", "9": "x86_64", "12": "aarch64"}.get(plain(value, 20) or "")
+
+
+# each fact by its metric, and where a label of it states the fact, the label. MemFree is never
+# available memory, for it counts the page cache as used
+_ROWS: Rows = (
+    ("system", "node_uname_info/sysname", "", system_name),
+    ("architecture", "node_uname_info/machine", "", architecture_name),
+    ("memory_total_bytes", "node_memory_MemTotal_bytes", "", 1),
+    ("memory_available_bytes", "node_memory_MemAvailable_bytes", "", 1),
+    ("swap_free_bytes", "node_memory_SwapFree_bytes", "", 1),
+    ("cpu_cores_usable", "node_cpu_seconds_total", ", how many CPUs it counts", cores),
+    ("cpu_cores_physical", "node_cpu_cores", ": cores of node_cpu_info", count),
+    ("cpu_model", "node_cpu_info/model_name", "", plain),
+)
+# the names `windows_cs_…` until windows_exporter 0.30
+_WINDOWS_ROWS: Rows = (
+    ("architecture", "windows_cpu_info/architecture", "", _windows_architecture),
+    ("memory_total_bytes", "windows_cs_physical_memory_bytes", "", 1),
+    ("memory_total_bytes", "windows_memory_physical_total_bytes", "", 1),
+    ("memory_available_bytes", "windows_memory_available_bytes", "", 1),
+    ("cpu_cores_usable", "windows_cs_logical_processors", "", cores),
+    ("cpu_cores_usable", "windows_cpu_logical_processor", "", cores),
+    ("cpu_model", "windows_cpu_info/name", "", plain),
+)
+_LACKS: Lacks = (
+    (
+        "instruction_sets",
+        "node_exporter gives no flags by default",
+        "start node_exporter with --collector.cpu.info --collector.cpu.info.flags-include='.*'",
+    ),
+    (
+        "disks",
+        "node_filesystem_avail_bytes of / or /home is not in the answer",
+        "query node_filesystem_avail_bytes and node_filesystem_size_bytes too",
+    ),
+    ("memory_limit_bytes", "the memory is not in the answer", "query its total too"),
+    ("accelerators", "no metric of dcgm-exporter is in the answer", _DCGM),
+    ("read_at", "no sample of memory is in the answer", RECORD_IT),
+)
+# collectors cpu_info and memory may be off
+_WINDOWS_LACKS: Lacks = (
+    ("instruction_sets cpu_cores_physical", "windows_exporter does not tell it", RECORD_IT),
+    (
+        "disks",
+        "windows_logical_disk_free_bytes of C: is not in the answer",
+        "start windows_exporter with --collectors.enabled=[defaults],cpu_info,memory",
+    ),
+)
+# metrics of one value a machine, and those whose labels state facts
+_VALUES = {path for _, path, _, _ in (*_ROWS, *_WINDOWS_ROWS) if "/" not in path}
+_VALUES -= {"node_cpu_seconds_total"}
+_INFOS = frozenset((
+    "node_uname_info", "node_cpu_info", "windows_cpu_info", "windows_os_hostname",
+    "windows_cs_hostname",
+))  # fmt: skip
+_DISKS = {
+    "node_filesystem_avail_bytes": "free",
+    "node_filesystem_size_bytes": "total",
+    "windows_logical_disk_free_bytes": "free",
+    "windows_logical_disk_size_bytes": "total",
+}
+_CARD_SIZES = {
+    "DCGM_FI_DEV_FB_FREE": "free",
+    "DCGM_FI_DEV_FB_USED": "used",
+    "DCGM_FI_DEV_FB_TOTAL": "total",
+    "DCGM_FI_DEV_FB_RESERVED": "reserved",
+}
+# which runtimes ask for, and a pattern of flags may leave out
+_ASKED_SETS = (
+    "avx", "avx2", "avx512f", "bmi1", "bmi2", "f16c", "fma", "popcnt", "sse4_2", "ssse3", "asimddp",
+)  # fmt: skip
+
+
 class _Host:
     """What the series of one instance tell."""
 
-    __slots__ = (
-        "cards", "cores", "cpus", "file", "filesystems", "flags", "labels", "metrics", "model",
-        "read_at", "sizes", "threads", "uname",
-    )  # fmt: skip
+    __slots__ = ("cards", "cores", "cpus", "disks", "file", "flags", "labels", "read_at", "stated")
 
     def __init__(self, file: str) -> None:
         self.file = file
-        # as the samples have them
-        self.sizes: dict[str, Any] = {}
-        # and by which metric
-        self.metrics: dict[str, str] = {}
-        self.threads: int | None = None
+        # values and the labels of infos, by metric
+        self.stated: dict[str, Any] = {}
         self.cpus: set[str] = set()
         self.cores: set[tuple[str, str]] = set()
-        self.model: str | None = None
         self.flags: set[str] = set()
-        # free and whole bytes, and the kind, by mount point
-        self.filesystems: dict[str, dict[str, Any]] = {}
-        self.uname: dict[str, str | None] = {}
+        # by mount point `free`, `total` and `kind`; by number and part of a card its labels and
+        # sizes in bytes
+        self.disks: dict[str, dict[str, Any]] = {}
+        self.cards: dict[tuple[str, str], dict[str, Any]] = {}
         self.labels: dict[str, str] = {}
-        self.cards: dict[tuple[str, str], _Card] = {}
         self.read_at: float | None = None
 
+    @property
+    def has_memory(self) -> bool:
+        return any("_memory_" in metric for metric in self.stated)
 
-class _Card:
-    """What the series of one GPU tell, sizes in bytes; of a divided one of one instance."""
-
-    __slots__ = ("driver", "name", "part", "sizes")
-
-    def __init__(self, series: Mapping[str, Any]) -> None:
-        self.name = plain(series.get("modelName"), 120) or "NVIDIA GPU"
-        self.part = plain(series.get("GPU_I_PROFILE"), 40)
-        self.driver = plain(series.get("DCGM_FI_DRIVER_VERSION"), 60)
-        self.sizes: dict[str, int] = {}
+    @property
+    def names(self) -> list[str]:
+        """The names that it calls itself by."""
+        places = (
+            ("node_uname_info", "nodename"),
+            ("windows_os_hostname", "hostname"),
+            ("windows_cs_hostname", "hostname"),
+            ("dcgm", "Hostname"),
+        )
+        stated = (plain(entry(self.stated, *place), 253) for place in places)
+        return [name for name in stated if name]
 
 
 class PrometheusAnswers(Answers):
     """Answers as the HTTP API gives them, alone or as an object by query; or an exporter's text."""
 
-    system = "prometheus"
     title = "Prometheus"
     command = "curl 'http://HOST:9090/api/v1/query?query={__name__=~\"node_memory_.*|node_uname_info|…\"}'"
     marks = ('"resultType"', '"errorType"', "# HELP ", "# TYPE ", "node_", "windows_", "DCGM_")
-    opened = (
-        ("data",),
-        ("data", "result"),
-        (_QUERY,),
-        (_QUERY, "data"),
-        (_QUERY, "data", "result"),
-    )
 
     def __init__(self) -> None:
         super().__init__()
         self._hosts: dict[str, _Host] = {}
 
-    def claims(self, path: Path, value: Any) -> bool:
-        return path[-3:] == _RESULT and isinstance(entry(value, "metric"), Mapping)
+    def read(self, document: Mapping[str, Any], file: str) -> list[Entry] | None:
+        if "errorType" in document:
+            fault = Unreadable("is an error of Prometheus, not an answer", self.command)
+            return [Entry(fault=fault)]
+        answers = {query: answer for query, answer in document.items() if _QUERY.fullmatch(query)}
+        if "data" in document and document.get("status") == "success":
+            answers[""] = document
+        if not answers:
+            return None
+        return [
+            fault
+            for query, answer in answers.items()
+            for fault in self._series(answer, query, file)
+        ]
 
-    def claims_whole(self, members: Mapping[str, Any]) -> bool:
-        is_answer = "data" in members and members.get("status") == "success"
-        return is_answer or "errorType" in members or any(map(_QUERY.fullmatch, members))
+    def read_text(self, text: str, file: str) -> list[Entry] | None:
+        """An exporter's text is of one machine, that of its file."""
+        if not re.match(r"(?:# (?:HELP|TYPE) |node_|windows_|DCGM_)", text.lstrip()):
+            return None
+        host = _Host(file)
+        faults = []
+        for number, line in enumerate(text.splitlines(), 1):
+            if line.startswith("#") or not line.strip():
+                continue
+            match = _SAMPLE.fullmatch(line.strip()[:100_000])
+            if match is None:
+                fault = Unreadable("is no line of Prometheus' text format")
+                faults.append(Entry(fault=fault, line=number))
+                continue
+            series = {
+                key: re.sub(r'\\[n"\\]', lambda escape: _ESCAPES[escape[0]], value)
+                for key, value in _LABEL.findall(match[2] or "")
+            }
+            _take(host, match[1], series, match[3])
+        return [*faults, Entry(_record(host, machine_name(*host.names)))]
 
-    def part(self, path: Path, value: Any, file: str) -> tuple[RecordOrFault, ...]:
-        series = entry(value, "metric")
-        if path[-3:] == _RESULT and not isinstance(series, Mapping):
-            return (self.broken(value),)
-        if path[-3:] == _RESULT:
-            sample = value.get("value")
-            if sample is None and isinstance(value.get("values"), list) and value["values"]:
-                sample = value["values"][-1]
-            if isinstance(sample, list) and len(sample) == 2:
-                query = path[0] if len(path) > len(_RESULT) else ""
-                instance = plain(series.get("instance"), 253) or ""
-                if instance:
-                    self._add(file, instance, series, sample[1], query, sample[0])
-        return ()
-
-    def whole(self, members: Mapping[str, Any], file: str) -> Iterator[RecordOrFault]:
-        if "errorType" in members:
-            yield RecordOrFault(
-                fault="is an error of Prometheus, not an answer", remedy=self.command
-            )
-
-    def claims_text(self, start: str) -> bool:
-        return re.match(r"(?:# (?:HELP|TYPE) |node_|windows_|DCGM_)", start.lstrip()) is not None
-
-    def line(self, text: str, file: str, number: int) -> tuple[RecordOrFault, ...]:
-        if text.startswith("#") or not text.strip():
-            return ()
-        match = _SAMPLE.fullmatch(text.strip()[:100_000])
-        if match is None:
-            return (RecordOrFault(fault="is no line of Prometheus' text format"),)
-        series = {
-            key: re.sub(r'\\[n"\\]', lambda escape: _ESCAPES[escape[0]], value)
-            for key, value in _LABEL.findall(match[2] or "")
-        }
-        self._add(file, "", {**series, "__name__": match[1]}, match[3], "", None)
-        return ()
-
-    def text_end(self, file: str) -> Iterator[RecordOrFault]:
-        # an exporter's text is of one machine, that of its file
-        for instance in [key for key in self._hosts if key == f"{file}\n"]:
-            host = self._hosts.pop(instance)
-            yield RecordOrFault(_record(host, _name(host, "")))
-
-    def forget(self, file: str) -> None:
-        super().forget(file)
-        self._hosts = {key: host for key, host in self._hosts.items() if host.file != file}
-
-    def rest(self) -> Iterator[tuple[str, RecordOrFault]]:
+    def rest(self) -> Iterator[tuple[str, Entry]]:
         hosts, self._hosts = self._hosts, {}
         _join_cards(hosts)
         names: dict[str, int] = {}
         for instance, host in hosts.items():
-            name = _name(host, instance)
+            # the instance's name, where it is no address
+            name = machine_name(_without_port(instance), *host.names)
             if name is not None:
                 names[name] = names.get(name, 0) + 1
                 name = name if names[name] == 1 else f"{name}#{names[name]}"
-            yield host.file, RecordOrFault(_record(host, name))
+            yield host.file, Entry(_record(host, name))
 
-    def _add(
-        self, file: str, instance: str, series: Mapping[str, Any], value: Any, query: str, at: Any
-    ) -> None:
-        name = series.get("__name__")
-        metric = name if isinstance(name, str) else query
-        if not _QUERY.fullmatch(metric):
-            return
-        key = instance or f"{file}\n"
-        host = self._hosts.get(key)
-        if host is None:
-            host = self._hosts[key] = _Host(file)
-        if instance:
-            self.files.add(file)
-        _take(host, metric, series, value)
-        if isinstance(at, int | float) and metric in _SIZES:
-            host.read_at = at
+    def _series(self, answer: Any, query: str, file: str) -> Iterator[Entry]:
+        """Keep the series of an answer to a query, the last sample of each; faults of others."""
+        key = f"{query}.data.result" if query else "data.result"
+        result = entry(answer, "data", "result")
+        for number, row in enumerate(result if isinstance(result, list) else ()):
+            series = entry(row, "metric")
+            if not isinstance(series, Mapping):
+                yield self.broken(row, f"{key[-60:]}[{number}]")
+                continue
+            samples = row.get("values")
+            last = samples[-1] if isinstance(samples, list) and samples else None
+            sample = row.get("value") or last
+            instance, name = plain(series.get("instance"), 253), series.get("__name__")
+            metric = name if isinstance(name, str) else query
+            if not isinstance(sample, list) or len(sample) != 2 or not instance:
+                continue
+            if _QUERY.fullmatch(metric):
+                self.files.add(file)
+                host = self._hosts.setdefault(instance, _Host(file))
+                _take(host, metric, series, sample[1])
+                if "_memory_" in metric and isinstance(sample[0], int | float):
+                    host.read_at = sample[0]
 
 
-READER = PrometheusAnswers
+READERS = {"prometheus": PrometheusAnswers}
 
 
 def _take(host: _Host, metric: str, series: Mapping[str, Any], value: Any) -> None:
     """Keep what one sample tells."""
-    if metric in _SIZES:
-        host.sizes[_SIZES[metric]] = value
-        host.metrics[_SIZES[metric]] = metric
-        host.labels = host.labels or labels("prometheus", of_classes(series))
+    if metric in _VALUES:
+        host.stated[metric] = value
+        host.labels = host.labels or labels("prometheus", class_labels(series))
+    elif metric in _INFOS:
+        host.stated.setdefault(metric, series)
+    elif metric in _DISKS:
+        # on Windows the folders of people lie on C:
+        volume = "/" if series.get("volume") == "C:" else None
+        mount = volume or plain(series.get("mountpoint"), 1000)
+        if mount and len(host.disks) < MAX_FILESYSTEMS:
+            row = host.disks.setdefault(mount, {"kind": series.get("fstype")})
+            row[_DISKS[metric]] = value
     elif metric in _CARD_SIZES:
         _take_card(host, _CARD_SIZES[metric], series, value)
-    elif metric in ("node_filesystem_avail_bytes", "node_filesystem_size_bytes"):
-        mount = plain(series.get("mountpoint"), 1000)
-        if mount and len(host.filesystems) < MAX_FILESYSTEMS:
-            row = host.filesystems.setdefault(mount, {"kind": series.get("fstype")})
-            row["free" if "avail" in metric else "total"] = value
-    elif metric == "node_uname_info":
-        host.uname = {
-            key: plain(series.get(key), 253) for key in ("nodename", "machine", "sysname")
-        }
-    elif metric.startswith("windows_"):
-        _take_of_windows(host, metric, series, value)
     else:
         _take_processor(host, metric, series, value)
-
-
-def _take_of_windows(host: _Host, metric: str, series: Mapping[str, Any], value: Any) -> None:
-    host.uname.setdefault("sysname", "windows")
-    if metric in _WINDOWS_THREADS:
-        host.threads = count(value)
-    elif metric in ("windows_os_hostname", "windows_cs_hostname"):
-        host.uname["nodename"] = plain(series.get("hostname"), 253)
-    elif metric == "windows_cpu_info":
-        host.model = host.model or plain(series.get("name"))
-        number = plain(series.get("architecture"), 20) or ""
-        host.uname["machine"] = _WINDOWS_ARCHITECTURES.get(number)
-    elif metric in _WINDOWS_DISKS and series.get("volume") == "C:":
-        # where the folders of people lie
-        host.filesystems.setdefault("/", {"kind": None})[_WINDOWS_DISKS[metric]] = value
-
-
-def _take_processor(host: _Host, metric: str, series: Mapping[str, Any], value: Any) -> None:
     if metric == "node_cpu_info":
         core, package = plain(series.get("core"), 20), plain(series.get("package"), 20)
         if core and package:
             host.cores.add((package, core))
-        host.model = host.model or plain(series.get("model_name"))
-    elif metric == "node_cpu_flag_info":
+
+
+def _take_processor(host: _Host, metric: str, series: Mapping[str, Any], value: Any) -> None:
+    if metric == "node_cpu_flag_info":
         flag = plain(series.get("flag"), 60)
         if flag and " " not in flag and len(host.flags) < MAX_FLAGS:
             host.flags.add(flag)
     elif metric == "node_cpu_seconds_total":
         host.cpus.add(plain(series.get("cpu"), 20) or "")
     elif "node_cpu_seconds_total" in metric and metric.lstrip().startswith("count"):
-        host.threads = count(value)
+        host.stated["node_cpu_seconds_total"] = value
 
 
 def _take_card(host: _Host, what: str, series: Mapping[str, Any], value: Any) -> None:
@@ -278,196 +292,94 @@ def _take_card(host: _Host, what: str, series: Mapping[str, Any], value: Any) ->
     if size is None or number is None:
         return
     key = (number, plain(series.get("GPU_I_ID"), 20) or "")
-    if key not in host.cards and len(host.cards) >= MAX_CARDS:
-        return
-    host.cards.setdefault(key, _Card(series)).sizes[what] = size
-    host.uname.setdefault("Hostname", plain(series.get("Hostname"), 253))
+    if key in host.cards or len(host.cards) < MAX_CARDS:
+        host.cards.setdefault(key, {"labels": series})[what] = size
+        host.stated.setdefault("dcgm", series)
 
 
 def _join_cards(hosts: dict[str, _Host]) -> None:
     """Move GPUs to the host that they are in: by its name, else by the address before the port."""
-    by_name: dict[str, _Host] = {}
+    homes: dict[str, _Host] = {}
     for instance, host in hosts.items():
-        if host.sizes:
-            by_name.setdefault(_host_of(instance), host)
-            if host.uname.get("nodename"):
-                by_name.setdefault(host.uname["nodename"] or "", host)
+        for name in (_without_port(instance), *host.names) if host.has_memory else ():
+            homes.setdefault(name, host)
     for instance, host in list(hosts.items()):
-        if host.sizes or not host.cards:
+        if host.has_memory or not host.cards:
             continue
-        home = by_name.get(host.uname.get("Hostname") or "") or by_name.get(_host_of(instance))
+        names = (*host.names, _without_port(instance))
+        home = next((homes[name] for name in names if name in homes), None)
         if home is not None:
             home.cards.update(host.cards)
             del hosts[instance]
 
 
-def _host_of(instance: str) -> str:
-    """Without the port: `node-1:9100` -> `node-1`, `[::1]:9100` -> `[::1]`."""
+def _without_port(instance: str) -> str:
+    """`node-1:9100` -> `node-1`, `[::1]:9100` -> `[::1]`."""
     host, colon, port = instance.rpartition(":")
     return host if colon and port.isdecimal() else instance
 
 
-def _name(host: _Host, instance: str) -> str | None:
-    """The instance's, where it is no address; else the host's own."""
-    of_instance = _host_of(instance) if "\n" not in instance else None
-    return machine_name(of_instance, host.uname.get("nodename"), host.uname.get("Hostname"))
-
-
 def _record(host: _Host, name: str | None) -> dict[str, Any]:
-    machine = Facts()
-    is_windows = host.uname.get("sysname") == "windows"
-    platform = "windows_cpu_info" if is_windows else "node_uname_info"
-    machine.put_platform(host.uname.get("sysname"), host.uname.get("machine"), platform)
-    of = host.metrics.get
-    machine.put_memory(host.sizes.get("total"), of("total", "node_memory_MemTotal_bytes"))
-    available = of("available", "node_memory_MemAvailable_bytes")
-    machine.put_available(host.sizes.get("available"), available)
-    machine.put("swap_free_bytes", whole(host.sizes.get("swap_free")), "node_memory_SwapFree_bytes")
-    _put_processor(machine, host)
-    volumes = [
-        volume
-        for mount, row in host.filesystems.items()
-        if (volume := usable_volume(mount, row.get("free"), row.get("total"), row["kind"]))
-    ]
-    volume = volume_of(volumes, SOME_HOME)
-    if volume is not None and volume.free_bytes is not None:
-        source = f"node_filesystem_avail_bytes of {volume.mount}: the home folder is taken to be"
-        put_disks(
-            machine,
-            volume,
-            "windows_logical_disk_free_bytes of C:, where the home folder is taken to be"
-            if is_windows
-            else f"{source} {SOME_HOME}",
-            "record the machine itself: `selfhost machine --format json`",
-        )
-    if host.cards:
-        put_accelerators(machine, list(_kinds(host.cards)), "DCGM_FI_DEV_FB_…, per GPU", _DCGM)
-        machine.note("accelerators.memory_free_bytes", "DCGM_FI_DEV_FB_FREE, MiB, when queried")
-    if host.read_at is not None:
-        machine.put("read_at", _time(host.read_at), "the time of Prometheus' sample")
+    machine = Facts("no exporter states it")
+    is_windows = any(metric.startswith("windows_") for metric in host.stated)
+    rows = _WINDOWS_ROWS if is_windows else _ROWS
     if is_windows:
-        _lack_on_windows(machine)
-    _lack(machine)
-    return machine.record(name, host.labels)
-
-
-def _put_processor(machine: Facts, host: _Host) -> None:
-    threads = host.threads or len(host.cpus) or None
-    is_windows = host.uname.get("sysname") == "windows"
-    counted, named = "node_cpu_seconds_total, how many CPUs it counts", "node_cpu_info, model_name"
-    if is_windows:
-        counted, named = " or ".join(_WINDOWS_THREADS), "windows_cpu_info, name"
-    machine.put("cpu_cores_usable", cores(threads), counted)
-    machine.put("cpu_cores_physical", count(len(host.cores)), "node_cpu_info, its cores")
-    machine.put("cpu_model", host.model, named)
+        machine.put("system", "windows", "windows_exporter's metrics")
+    stated = {"node_cpu_seconds_total": len(host.cpus) or None, **host.stated}
+    machine.read_all(stated | {"node_cpu_cores": len(host.cores) or None}, rows, "")
+    machine.limit_to_total()
     if host.flags:
         machine.put_instruction_sets(host.flags, "node_cpu_flag_info, and what they bring")
         flagged = machine.values["instruction_sets"]
         machine.lacks(
-            [f"instruction_sets.{name}" for name in _ASKED_SETS if name not in flagged],
+            " ".join(f"instruction_sets.{name}" for name in _ASKED_SETS if name not in flagged),
             "no series has it, and a pattern of node_exporter decides which flags have one",
             "start node_exporter with --collector.cpu.info.flags-include='.*'",
         )
-
-
-# which runtimes ask for, and a pattern of flags may leave out
-_ASKED_SETS = (
-    "avx", "avx2", "avx512f", "bmi1", "bmi2", "f16c", "fma", "popcnt", "sse4_2", "ssse3", "asimddp",
-)  # fmt: skip
-
-
-# node_exporter's, of facts that one metric tells
-_METRICS = {
-    "system": "node_uname_info",
-    "architecture": "node_uname_info",
-    "memory_total_bytes": "node_memory_MemTotal_bytes",
-    "memory_limit_bytes": "node_memory_MemTotal_bytes",
-    "cpu_cores_usable": "node_cpu_seconds_total",
-    "cpu_cores_physical": "node_cpu_info",
-    "cpu_model": "node_cpu_info",
-    "swap_free_bytes": "node_memory_SwapFree_bytes",
-}
-
-
-# windows_exporter's, of facts that one metric tells
-_WINDOWS_METRICS = {
-    "architecture": "windows_cpu_info",
-    "memory_total_bytes": "windows_memory_physical_total_bytes",
-    "memory_limit_bytes": "windows_memory_physical_total_bytes",
-    "memory_available_bytes": "windows_memory_available_bytes",
-    "cpu_cores_usable": "windows_cpu_logical_processor",
-    "cpu_model": "windows_cpu_info",
-    "disks": "windows_logical_disk_free_bytes of C:",
-}
-
-
-def _lack_on_windows(machine: Facts) -> None:
-    """What windows_exporter does not tell; its collectors cpu_info and memory may be off."""
-    for fact, metric in _WINDOWS_METRICS.items():
-        machine.lacks(
-            fact,
-            f"{metric} is not in the answer",
-            "start windows_exporter with --collectors.enabled=[defaults],cpu_info,memory",
-        )
-    machine.lacks(
-        ("instruction_sets", "cpu_cores_physical", "swap_free_bytes"),
-        "windows_exporter does not tell it",
-    )
-
-
-def _lack(machine: Facts) -> None:
-    machine.lacks(
-        "memory_available_bytes",
-        "node_memory_MemAvailable_bytes is not in the answer; MemFree is not used, for it counts"
-        " the page cache as used",
-        "query node_memory_MemAvailable_bytes too",
-    )
-    machine.lacks(
-        "instruction_sets",
-        "node_exporter gives no flags by default",
-        "start node_exporter with --collector.cpu.info"
-        " --collector.cpu.info.flags-include='.*'",
-    )  # fmt: skip
-    machine.lacks("accelerators", "no metric of dcgm-exporter is in the answer", _DCGM)
-    machine.lacks(
-        "disks",
-        "node_filesystem_avail_bytes of / or /home is not in the answer",
-        "query node_filesystem_avail_bytes and node_filesystem_size_bytes too",
-    )
-    for fact, metric in _METRICS.items():
+    disks = host.disks.items()
+    volumes = [(mount, row.get("free"), row.get("total"), row["kind"]) for mount, row in disks]
+    volume = volume_of(volumes, SOME_HOME)
+    if volume is not None and whole(volume[1]) is not None:
+        source = f"node_filesystem_avail_bytes of {volume[0]}: the home folder is taken to be"
+        windows = "windows_logical_disk_free_bytes of C:, where the home folder is taken to be"
+        put_disks(machine, volume, windows if is_windows else f"{source} {SOME_HOME}")
+    if host.cards:
+        put_accelerators(machine, _kinds(host.cards), "DCGM_FI_DEV_FB_…, per GPU", _DCGM)
+        source = "DCGM_FI_DEV_FB_FREE, MiB, when queried"
+        machine.sources["accelerators.memory_free_bytes"] = source
+    machine.put("read_at", _time(host.read_at), "the time of Prometheus' sample")
+    machine.lack_all(_WINDOWS_LACKS if is_windows else ())
+    for fact, path, _, _ in rows:
+        metric = path.partition("/")[0].replace("node_cpu_cores", "node_cpu_info")
         machine.lacks(fact, f"{metric} is not in the answer", f"query {metric} too")
-    machine.lacks("read_at", "no sample of memory is in the answer")
-    machine.lacks(
-        ("scope", "cpu_cores_performance", "memory_bandwidth_bytes_per_second",
-         "models_present", "runtimes"),
-        "no exporter states it",
-    )  # fmt: skip
+    machine.lack_all(_LACKS)
+    return machine.record(name, host.labels)
 
 
-def _kinds(cards: Mapping[tuple[str, str], _Card]) -> Iterable[Kind]:
+def _kinds(cards: Mapping[tuple[str, str], Mapping[str, Any]]) -> Iterator[Kind]:
     """One for each card, and for each instance of a divided one, which itself is left out."""
     divided = {number for number, part in cards if part}
     for (number, part), card in cards.items():
         if not part and number in divided:
             continue
-        free, used = card.sizes.get("free"), card.sizes.get("used")
-        total = card.sizes.get("total")
+        free, used, total = card.get("free"), card.get("used"), card.get("total")
         if total is None and free is not None and used is not None:
-            total = free + used + card.sizes.get("reserved", 0)
-        is_part = bool(part or card.part)
+            total = free + used + card.get("reserved", 0)
+        name = plain(card["labels"].get("modelName"), 120) or "NVIDIA GPU"
+        profile = plain(card["labels"].get("GPU_I_PROFILE"), 40) or part
         yield Kind(
             vendor="nvidia",
-            name=f"{card.name}-MIG-{card.part or part}" if is_part else card.name,
+            name=f"{name}-MIG-{profile}" if profile else name,
             memory_total_bytes=total or None,
             memory_free_bytes=free,
-            driver=card.driver,
-            is_part=is_part,
+            driver=plain(card["labels"].get("DCGM_FI_DRIVER_VERSION"), 60),
+            is_part=bool(profile),
         )
 
 
-def _time(seconds: float) -> str | None:
+def _time(seconds: float | None) -> str | None:
     from datetime import UTC, datetime
 
-    if not 0 < seconds < 1 << 36:
+    if seconds is None or not 0 < seconds < 1 << 36:
         return None
     return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,25 +1,35 @@
-"""Answers over HTTP: Ollama's /api/generate and /api/chat, and llama-server's, whole or as streams,
-as `curl` prints them or a program saved them.
+"""Answers over HTTP, whole or as streams, as `curl` prints them or a program saved them: Ollama's
+/api/generate and /api/chat (its docs/api.md), llama-server's (tools/server/README.md, `timings`)
+and LM Studio's /api/v0 and /api/v1 (lmstudio-ai/docs@c6854fba: 1_developer/2_rest).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from ....catalogue.quantization_names import MLX_QUANTIZATIONS
 from ....core.json_text import Decoder
 from ....core.reading import Unreadable
-from ..run import LEAST_TOKENS, Run, SeenPace
-from .words import as_json, whole
+from ..run import Run
+from ..timed import Timed, paces_of
+from .words import as_json, quantization, whole
 
-MARKS = ('"eval_duration"', '"timings"')
-# ollama/ollama: docs/api.md; durations are in nanoseconds
+MARKS = ('"eval_duration"', '"timings"', '"tokens_per_second"', '"tokensPerSecond"')
+# of tokens and time; and how many units of time are a second
 _OLLAMA = {
     "prompt": ("prompt_eval_count", "prompt_eval_duration", 1e9),
     "decode": ("eval_count", "eval_duration", 1e9),
 }
-# ggml-org/llama.cpp: tools/server/README.md, `timings`; in milliseconds
 _SERVER = {"prompt": ("prompt_n", "prompt_ms", 1e3), "decode": ("predicted_n", "predicted_ms", 1e3)}
-# tokens of the prompt that its cache held back; builds of 2025 and before do not tell
+# what LM Studio calls each over HTTP, and in the SDK
+_RATE = ("tokens_per_second", "tokensPerSecond")
+_PROMPT = ("input_tokens", "prompt_tokens", "promptTokensCount")
+_WRITTEN = ("total_output_tokens", "completion_tokens", "predictedTokensCount")
+_DRAFTED = ("draft_model", "total_draft_tokens_count", "usedDraftModelKey", "totalDraftTokensCount")
+_NAMES = ("model", "model_instance_id", "modelIdentifier")
+# `model_info.format` of LM Studio, and the runtime that loads it
+_RUNTIMES = {"gguf": "llama.cpp", "mlx": "mlx", "safetensors": "mlx"}
+# tokens of the prompt that llama-server's cache held back; builds of 2025 and before do not tell
 _HELD = "cache_n"
 # what llama-server called any model before it told which
 _NO_NAME = "gpt-3.5-turbo"
@@ -27,107 +37,135 @@ _NO_NAME = "gpt-3.5-turbo"
 _MOST_ANSWERS = 10_000
 # ten days
 _MOST_SECONDS = 864_000
-_Answer = Mapping[str, object]
+_MOST_PACE = 1e12
+_Fields = Mapping[str, object]
 
 
 def read(text: str) -> Run | None:
-    """The answers together: all their tokens over all their time. Of Ollama's the prompt of the
-    first, for it counts those of the later ones with what its cache held back of them
-    (ollama/ollama#10860).
-    """
+    """The answers together: all their tokens over all their time; None where there is none."""
     answers = list(_answers(text))
-    by_ollama = [answer for answer in answers if "eval_duration" in answer]
-    if by_ollama:
-        paces = _paces(by_ollama[:1], {"prompt": _OLLAMA["prompt"]}, drafted=False)
-        paces += _paces(by_ollama, {"decode": _OLLAMA["decode"]}, drafted=False)
-        return Run(tool="Ollama API", runtime="ollama", name=_name(by_ollama), paces=paces)
-    served = [answer for answer in answers if isinstance(answer.get("timings"), dict)]
-    timings = [timing for answer in served if isinstance(timing := answer["timings"], dict)]
-    if not timings:
+    if by_ollama := [answer for answer in answers if "eval_duration" in answer]:
+        # Ollama counts later prompts with what its cache held back of them (ollama/ollama#10860)
+        timed = [*_timed(by_ollama[0], _OLLAMA, "prompt")]
+        timed += [each for answer in by_ollama for each in _timed(answer, _OLLAMA, "decode")]
+        name = _name(by_ollama)
+        return Run(tool="Ollama API", runtime="ollama", name=name, paces=paces_of(timed))
+    if served := [answer for answer in answers if isinstance(answer.get("timings"), dict)]:
+        timings = [_inner(answer, "timings") for answer in served]
+        timed = [each for kind in _SERVER for row in timings for each in _timed(row, _SERVER, kind)]
+        paces = paces_of(timed, drafted=any(row.get("draft_n") for row in timings))
+        name = _name(served)
+        # without another name the server says which file it loaded
+        is_path = name is not None and name.lower().endswith(".gguf")
+        return Run(tool="llama-server API", file=name if is_path else None, name=name, paces=paces)
+    return _of_lm_studio([answer for answer in answers if isinstance(answer.get("stats"), dict)])
+
+
+def _of_lm_studio(answers: Sequence[_Fields]) -> Run | None:
+    """The answers of the model that answered last."""
+    answers = [answer for answer in answers if _rate(_inner(answer, "stats")) is not None]
+    if not answers:
         return None
-    drafted = any(timing.get("draft_n") for timing in timings)
-    paces = _paces(timings, _SERVER, drafted=drafted)
-    name = _name(served)
-    # without another name the server says which file it loaded
-    is_path = name is not None and name.lower().endswith(".gguf")
-    return Run(tool="llama-server API", file=name if is_path else None, name=name, paces=paces)
+    name, info = _first(_NAMES, answers[-1]), _inner(answers[-1], "model_info")
+    same = [answer for answer in answers if _first(_NAMES, answer) == name]
+    stats = [_inner(answer, "stats") for answer in same]
+    timed = [_timed_of_lm_studio(answer) for answer in same]
+    runtime, type = _RUNTIMES.get(str(info.get("format"))), str(info.get("quant"))
+    notes = []
+    if len(answers) > len(same):
+        notes.append(f"Answers of other models are left out: {len(answers) - len(same):,}.")
+    if runtime is None:
+        notes.append(
+            "The run does not tell which engine of LM Studio answered: predicted is llama.cpp."
+        )
+    architecture = info.get("arch")
+    return Run(
+        tool="LM Studio",
+        runtime=runtime or "llama.cpp",
+        name=name if isinstance(name, str) else None,
+        architecture=architecture if isinstance(architecture, str) else None,
+        quantization=type if type in MLX_QUANTIZATIONS else quantization(type),
+        paces=paces_of(timed, drafted=any(_first(_DRAFTED, row) for row in stats)),
+        notes=tuple(notes),
+    )
 
 
-def _answers(text: str) -> Iterator[_Answer]:
+def _timed_of_lm_studio(answer: _Fields) -> Timed:
+    """The time to the first token is no pace of a prompt: a queue and a cache are in it."""
+    stats, usage = _inner(answer, "stats"), _inner(answer, "usage")
+    before = whole(str(_first(_PROMPT, stats, usage)))
+    tokens = whole(str(_first(_WRITTEN, stats, usage))) or 1
+    depth = None if before is None else before + tokens // 2
+    seconds = tokens / (_rate(stats) or 1)
+    return Timed(kind="decode", tokens=tokens, seconds=seconds, depth_tokens=depth)
+
+
+def _answers(text: str) -> Iterator[_Fields]:
     """The objects of one JSON text, or of its lines; `data:` stands before those of a stream."""
     decoder = Decoder()
     try:
         parsed = decoder.parse(as_json(text))
     except Unreadable:
         parsed = None
-    if parsed is not None:
-        entries = parsed if isinstance(parsed, list) else [parsed]
-        if isinstance(parsed, dict) and isinstance(parsed.get("messages"), list):
-            # a chat that was saved in llama-server's own page
-            entries = parsed["messages"]
-        yield from (entry for entry in entries[:_MOST_ANSWERS] if isinstance(entry, dict))
-        return
-    count = 0
-    for line in text.splitlines():
-        line = line.strip().removeprefix("data:").strip()
+    if parsed is None:
+        lines = (line.strip().removeprefix("data:").strip() for line in text.splitlines())
         # the other objects of a stream hold a word each
-        is_last = '"eval_duration"' in line or '"timings"' in line
-        if not is_last or not line.startswith("{") or count == _MOST_ANSWERS:
-            continue
-        try:
-            answer = decoder.parse(as_json(line))
-        except Unreadable:
-            continue
+        timed = (line for line in lines if line[:1] == "{" and any(map(line.__contains__, MARKS)))
+        parsed = []
+        for line in timed:
+            try:
+                parsed.append(decoder.parse(as_json(line)))
+            except Unreadable:
+                continue
+    if isinstance(parsed, dict):
+        # a chat that was saved in llama-server's own page
+        chat = parsed.get("messages")
+        parsed = chat if isinstance(chat, list) else [parsed]
+    for answer in parsed[:_MOST_ANSWERS] if isinstance(parsed, list) else ():
         if isinstance(answer, dict):
-            count += 1
-            yield answer
+            # the last event of a stream, and an event of a log
+            yield _inner(answer, "result") or _inner(answer, "data") or answer
 
 
-def _paces(
-    answers: Sequence[_Answer], keys: Mapping[str, tuple[str, str, float]], *, drafted: bool
-) -> tuple[SeenPace, ...]:
-    paces = []
-    for kind, (counted, timed, scale) in keys.items():
-        pairs = [
-            (tokens, taken / scale)
-            for answer in answers
-            if (tokens := whole(str(answer.get(counted)))) is not None
-            and isinstance(taken := answer.get(timed), int | float)
-            and 0 < taken < _MOST_SECONDS * scale
-        ]
-        pairs = [pair for pair in pairs if pair[0] >= LEAST_TOKENS[kind]] or pairs
-        tokens_in_all = sum(tokens for tokens, _ in pairs)
-        if tokens_in_all:
-            paces.append(
-                SeenPace(
-                    kind=kind,
-                    tokens_per_second=tokens_in_all / sum(seconds for _, seconds in pairs),
-                    tokens=tokens_in_all // len(pairs),
-                    depth_tokens=_depth(answers, kind, counted),
-                    drafted=drafted and kind == "decode",
-                )
-            )
-    return tuple(paces)
+def _timed(
+    answer: _Fields, keys: Mapping[str, tuple[str, str, float]], kind: str
+) -> Iterator[Timed]:
+    counted, timed, scale = keys[kind]
+    tokens, taken = whole(str(answer.get(counted))), answer.get(timed)
+    if tokens is None or not isinstance(taken, int | float):
+        return
+    if not 0 < taken < _MOST_SECONDS * scale:
+        return
+    held = whole(str(answer.get(_HELD)))
+    depth = held or 0
+    prompt = whole(str(answer.get(keys["prompt"][0])))
+    if kind == "decode":
+        depth += (prompt or 0) + tokens // 2
+    is_told = kind == "prompt" or (prompt is not None and (held is not None or keys is _OLLAMA))
+    yield Timed(
+        kind=kind,
+        tokens=tokens,
+        seconds=taken / scale,
+        depth_tokens=depth if is_told else None,
+    )
 
 
-def _depth(answers: Sequence[_Answer], kind: str, counted: str) -> int | None:
-    """Tokens in the context before the prompt, or on average while it decoded."""
-    held = [whole(str(answer.get(_HELD))) for answer in answers]
-    if kind == "prompt":
-        return sum(count or 0 for count in held) // len(answers)
-    of_ollama = counted == _OLLAMA["decode"][0]
-    prompt = (_OLLAMA if of_ollama else _SERVER)["prompt"][0]
-    depths = [
-        (before or 0) + read + written // 2
-        for answer, before in zip(answers, held, strict=True)
-        if (of_ollama or before is not None)
-        and (read := whole(str(answer.get(prompt)))) is not None
-        and (written := whole(str(answer.get(counted)))) is not None
-    ]
-    return sum(depths) // len(depths) if depths else None
+def _rate(stats: _Fields) -> float | None:
+    rate = _first(_RATE, stats)
+    is_number = isinstance(rate, int | float) and not isinstance(rate, bool)
+    return float(rate) if is_number and 0 < rate < _MOST_PACE else None  # type: ignore[arg-type,operator]
 
 
-def _name(answers: Sequence[_Answer]) -> str | None:
+def _inner(table: _Fields, key: str) -> _Fields:
+    value = table.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _first(keys: Sequence[str], *tables: _Fields) -> object:
+    return next((table[key] for table in tables for key in keys if table.get(key)), None)
+
+
+def _name(answers: Sequence[_Fields]) -> str | None:
     """The model, where all answers are of one."""
     names = {str(answer.get("model") or "") for answer in answers}
     name = names.pop() if len(names) == 1 else ""

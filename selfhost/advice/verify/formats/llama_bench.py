@@ -1,4 +1,4 @@
-"""llama-bench of llama.cpp: its default table, and `-o json`, `jsonl`, `csv` and `sql`."""
+"""llama-bench of llama.cpp: its default table, and `-o json`, `jsonl` and `csv`."""
 
 from __future__ import annotations
 
@@ -19,20 +19,33 @@ from .words import (
     whole,
 )
 
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    import re
+
 MARKS = ("t/s", "avg_ts")
 # of a record, whichever output it is from
 _KEYS = ("model_filename", "n_prompt", "n_gen", "avg_ts")
 # what one run has of a record; another value is another test
-_APART = ("model_filename", "n_threads", "n_gpu_layers", "type_k", "backends")
+_APART = ("model_filename", "n_threads", "n_gpu_layers", "type_k", "backends", "columns")
+_TESTED = ("n_prompt", "n_gen", "n_depth")
+# what the table calls a key of a record
+_COLUMNS = {
+    "model": "model_type",
+    "params": "model_n_params",
+    "backend": "backends",
+    "ngl": "n_gpu_layers",
+    "threads": "n_threads",
+    "fa": "flash_attn",
+    "ncmoe": "n_cpu_moe",
+}
 # more rows than any benchmark has
 _MOST_ROWS = 10_000
 # pp512, tg128, pp512+tg128, each with @ d4096
 # builds of 2023 and 2024 write pp 512
 _TEST = pattern(r"(pp|tg) ?(\d{1,9})(?: @ d(\d{1,9}))?")
 _BUILD = pattern(r"^build: ([0-9a-f]{4,40}) \(\d+\)", 8)
-# INSERT INTO llama_bench (build_commit, …) VALUES ('0c1e570', …); nothing in a value is escaped
-_INSERTED = pattern(r"^INSERT INTO \w{1,80} \(([\w, ]{1,4000})\) VALUES \((.{1,40000})\);$")
-_VALUE = pattern(r"'([^']*)'")
 # what stands for an architecture in `qwen2 1B Q4_K - Medium` where it is not known
 _NOT_AN_ARCHITECTURE = ("?", "unknown")
 _Row = Mapping[str, str]
@@ -40,8 +53,8 @@ _Row = Mapping[str, str]
 
 def read(text: str) -> Run | None:
     """Its tests of one model; of several models those of the first."""
-    rows = _records(text) or _of_csv(text) or _of_sql(text)
-    return _of_rows(rows) if rows else _of_table(text)
+    rows = _records(text) or _of_csv(text) or _of_table(text)
+    return _of_rows(rows, text) if rows else None
 
 
 def _records(text: str) -> list[_Row]:
@@ -97,57 +110,45 @@ def _of_csv(text: str) -> list[_Row]:
     return rows
 
 
-def _of_sql(text: str) -> list[_Row]:
-    rows: list[_Row] = []
-    for line in text.splitlines():
-        match = _INSERTED.match(line) if line.startswith("INSERT INTO ") else None
-        if match is None or len(rows) >= _MOST_ROWS:
-            continue
-        names, values = match[1].split(", "), _VALUE.findall(match[2])
-        if len(names) == len(values):
-            row = dict(zip(names, values, strict=True))
-            rows += [row] if all(row.get(key) for key in _KEYS) else []
-    return rows
+def _tests_of(rows: Sequence[_Row]) -> list[_Row]:
+    """The tests of one model with the same options: those of the first row, but with flash
+    attention where it was tried with and without (`-fa 0,1`), for predicted is with it.
+    """
+    alike = [row for row in rows if all(row.get(key) == rows[0].get(key) for key in _APART)]
+    first = next((row for row in alike if attends_flash(row.get("flash_attn", ""))), rows[0])
+    alike = [row for row in alike if row.get("flash_attn") == first.get("flash_attn")]
+    # a test that stands there twice is of another run, as with another GPU
+    tests = {tuple(map(row.get, _TESTED)): row for row in reversed(alike)}
+    return list(tests.values())[::-1]
 
 
-def _of_rows(rows: Sequence[_Row]) -> Run | None:
-    first = _with_flash(rows, "flash_attn", _APART)
-    same = [
-        row
-        for row in rows
-        if all(row.get(key) == first.get(key) for key in (*_APART, "flash_attn"))
-    ]
-    described = first.get("model_type", "")
-    words = described.split()
-    layers = first.get("n_gpu_layers", "")
+def _of_rows(rows: Sequence[_Row], text: str) -> Run:
+    same = _tests_of(rows)
+    first = same[0]
+    described, layers = first.get("model_type", ""), first.get("n_gpu_layers", "")
+    words, build = described.lower().split(), _BUILD.search(text)
+    parameters = first.get("model_n_params", "")
     return Run(
         tool="llama-bench",
-        version=_hexadecimal(first.get("build_commit", "")),
-        file=first["model_filename"] or None,
+        version=_hexadecimal(first.get("build_commit", build[1] if build else "")),
+        file=first.get("model_filename") or None,
         architecture=words[0] if words and words[0] not in _NOT_AN_ARCHITECTURE else None,
         quantization=quantization(described),
-        parameters=whole(first.get("model_n_params", "")) or None,
+        parameters=whole(parameters) or count_of(parameters),
+        file_bytes=bytes_of(first.get("size", "")),
         kv_cache_type=_cache_type(first),
         threads=whole(first.get("n_threads", "")) or None,
         on_processor=_on_processor(first.get("backends", ""), layers),
         gpu_layers=whole(layers),
-        experts_in_ram=_experts_in_ram(first),
-        batch_tokens=_batch_tokens(first),
+        experts_in_ram=whole(first.get("n_cpu_moe", "")) or None,
+        batch_tokens=whole(first.get("n_ubatch", "")) or None,
         flash_attention=attends_flash(first.get("flash_attn", "")),
         processor=first.get("cpu_info") or None,
-        gpu=first.get("gpu_info") or None,
+        gpu=first.get("gpu_info") or gpu_of(text),
         backends=_backends(first.get("backends", "")),
         paces=tuple(pace for row in same for pace in _paces(row)),
         notes=_left_out(len(rows) - len(same)),
     )
-
-
-def _with_flash(rows: Sequence[_Row], flash: str, apart: Sequence[str]) -> _Row:
-    """The first row, or the first that differs from it in flash attention alone, which is on: `-fa
-    0,1` is a common test, and predicted is with it.
-    """
-    alike = [row for row in rows if all(row.get(key) == rows[0].get(key) for key in apart)]
-    return next((row for row in alike if attends_flash(row.get(flash, ""))), rows[0])
 
 
 def _left_out(count: int) -> tuple[str, ...]:
@@ -204,10 +205,10 @@ def _deviation(average: str, deviation: str) -> float | None:
     return None if mean is None or away is None else away / mean
 
 
-def _of_table(text: str) -> Run | None:
-    """The default output, a table in Markdown."""
+def _of_table(text: str) -> list[_Row]:
+    """The rows of the default output, a table in Markdown, as records."""
     head: list[str] = []
-    rows: list[dict[str, str]] = []
+    rows: list[_Row] = []
     for line in text.splitlines():
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
         if not line.lstrip().startswith("|"):
@@ -215,13 +216,10 @@ def _of_table(text: str) -> Run | None:
         if "test" in cells and "t/s" in cells and "model" in cells:
             head = cells
         elif len(cells) >= len(head) > 0 and len(rows) < _MOST_ROWS:
-            rows.append(_row(head, cells))
-    tests = [row for row in rows if _TEST.fullmatch(row["test"])]
-    if not tests:
-        return None
-    build = _BUILD.search(text)
-    run = _of_tests(tests, None if build is None else build[1])
-    return run.replace(gpu=gpu_of(text))
+            row = _row(head, cells)
+            match = _TEST.fullmatch(row.pop("test"))
+            rows += [] if match is None else [_as_record(row, match)]
+    return rows
 
 
 def _row(head: list[str], cells: list[str]) -> dict[str, str]:
@@ -235,59 +233,20 @@ def _row(head: list[str], cells: list[str]) -> dict[str, str]:
     return dict(zip(head, cells, strict=True))
 
 
-def _batch_tokens(row: _Row) -> int | None:
-    """How many tokens of a prompt it computed at once; None where it prints no column of it, which
-    is the default.
-    """
-    return whole(row.get("n_ubatch", "")) or None
-
-
-def _experts_in_ram(row: _Row) -> int | None:
-    """Of how many layers."""
-    return whole(row.get("n_cpu_moe", row.get("ncmoe", ""))) or None
-
-
-def _of_tests(tests: Sequence[_Row], version: str | None) -> Run:
-    apart = [key for key in tests[0] if key not in ("test", "t/s")]
-    first = _with_flash(tests, "fa", [key for key in apart if key != "fa"])
-    alike = [row for row in tests if all(row.get(key) == first[key] for key in apart)]
-    # a test that stands there twice is of another run, as with another GPU
-    same = list({row["test"]: row for row in reversed(alike)}.values())[::-1]
-    words = first["model"].lower().split()
-    layers = first.get("ngl", first.get("n_gpu_layers", ""))
-    cache_type = first.get("type_k", "f16")
-    return Run(
-        tool="llama-bench",
-        version=version,
-        architecture=words[0] if words and words[0] not in _NOT_AN_ARCHITECTURE else None,
-        quantization=quantization(first["model"]),
-        parameters=count_of(first.get("params", "")),
-        file_bytes=bytes_of(first.get("size", "")),
-        kv_cache_type=cache_type if cache_type == first.get("type_v", "f16") else None,
-        threads=whole(first.get("threads", "")) or None,
-        on_processor=_on_processor(first.get("backend", ""), layers),
-        gpu_layers=whole(layers),
-        experts_in_ram=_experts_in_ram(first),
-        batch_tokens=_batch_tokens(first),
-        flash_attention=attends_flash(first.get("fa", "")),
-        backends=_backends(first.get("backend", "")),
-        paces=tuple(pace for row in same for pace in _pace_of_test(row)),
-        notes=_left_out(len(tests) - len(same)),
-    )
-
-
-def _pace_of_test(row: _Row) -> Iterable[SeenPace]:
-    match = _TEST.fullmatch(row["test"])
-    if match is None:
-        return
-    writes, tokens = match[1] == "tg", int(match[2])
+def _as_record(row: dict[str, str], test: re.Match[str]) -> _Row:
+    """What a row of the table says, by the keys of a record."""
     # `5.04 ± 0.26`, however the sign was decoded
-    average, *beside = row["t/s"].split() or [""]
-    deviation = beside[-1] if beside else ""
-    yield SeenPace(
-        kind="decode" if writes else "prompt",
-        tokens_per_second=positive(average),
-        deviation=_deviation(average, deviation),
-        tokens=tokens,
-        depth_tokens=int(match[3] or 0) + (tokens // 2 if writes else 0),
-    )
+    average, *deviation = row.pop("t/s").split() or [""]
+    record = {_COLUMNS.get(key, key): cell for key, cell in row.items()}
+    columns = [cell for key, cell in record.items() if key != "flash_attn"]
+    return {
+        "type_k": "f16",
+        "type_v": "f16",
+        **record,
+        "columns": "|".join(columns),
+        "n_prompt": test[2] if test[1] == "pp" else "0",
+        "n_gen": test[2] if test[1] == "tg" else "0",
+        "n_depth": test[3] or "0",
+        "avg_ts": average,
+        "stddev_ts": deviation[-1] if deviation else "",
+    }

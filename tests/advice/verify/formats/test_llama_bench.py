@@ -31,18 +31,6 @@ def test_records_tell_model_options_and_paces(name: str) -> None:
     ]
 
 
-def test_sql_tells_the_same_as_a_record() -> None:
-    """`-o sql` writes an INSERT with the columns of the other outputs: `64.501339` of pp64 and `11.831293` of tg8."""
-    run = llama_bench.read(sample("sql"))
-    assert run is not None
-    assert (run.architecture, run.quantization, run.parameters) == ("qwen2", "Q4_K_M", 494_032_768)
-    assert (run.threads, run.on_processor, run.version) == (1, True, "0c1e570")
-    assert [(pace.kind, pace.tokens_per_second, pace.tokens) for pace in run.paces] == [
-        ("prompt", 64.501339, 64),
-        ("decode", 11.831293, 8),
-    ]
-
-
 def test_the_table_tells_paces_and_shape() -> None:
     """`27.09 ± …` of pp128 and `5.04 ± …` of tg16; the model by 494.03 M parameters of qwen2."""
     run = llama_bench.read(sample("table"))
@@ -90,7 +78,6 @@ def test_tests_of_another_model_are_left_out() -> None:
         "build_commit,\n" + '"' * 200_000,
         "| model | test | t/s |\n| a | tg128 | nan |\n",
         sample("json")[:900],
-        sample("sql")[:1500],
         "INSERT INTO a (" + "b, " * 100_000 + "c) VALUES (" + "'" * 100_000 + ");",
         sample("csv")[:300],
     ],
@@ -119,7 +106,7 @@ def test_a_test_without_a_number_stays_a_test(cell: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["json", "jsonl", "csv", "sql"])
+@pytest.mark.parametrize("name", ["json", "jsonl", "csv"])
 def test_a_record_without_a_number_stays_a_test(name: str) -> None:
     """C prints inf for tokens in no time, which no reader of JSON takes."""
     text = sample(name)

@@ -36,16 +36,6 @@ def test_without_a_limit_nobody_knows_how_many_ran_at_once() -> None:
     assert read(served(20, None)) is None
 
 
-def test_a_throughput_counts_for_one_request_alone() -> None:
-    """128 output tokens at 64 a second are 2 seconds: half a request a second."""
-    counts = "Total num prompt tokens:  256\nTotal num output tokens:  {}\n"
-    line = "Throughput: 0.50 requests/s, 192.00 total tokens/s, 64.00 output tokens/s\n"
-    run = read(line + counts.format(128))
-    assert run is not None
-    assert run.paces[0].tokens_per_second == 64
-    assert read(line.replace("0.50", "5.00") + counts.format(1280)) is None
-
-
 def test_the_copy_of_sglang_tells_how_many_ran() -> None:
     """sgl-project/sglang#17216 (2026): 103.47 at once on average, of at most 256."""
     run = read(
@@ -61,15 +51,3 @@ def test_the_copy_of_sglang_tells_how_many_ran() -> None:
     assert run is not None
     assert (run.tool, run.runtime, run.parallel) == ("sglang bench serve", "sglang", 103)
     assert run.paces[0].tokens_per_second == 103 * 4
-
-
-def test_a_batch_of_the_latency_benchmark_is_its_sum() -> None:
-    """8 answers of 128 tokens in 2 s; nothing is told without the arguments."""
-    times = "Avg latency: 2.000000 seconds\n10% percentile latency: 1.99 seconds\n"
-    run = read(
-        "Namespace(model='facebook/opt-125m', input_len=32, output_len=128, batch_size=8)\n" + times
-    )
-    assert run is not None
-    (pace,) = run.paces
-    assert (pace.tokens_per_second, pace.sequences, pace.depth_tokens) == (512.0, 8, 96)
-    assert read(times) is None

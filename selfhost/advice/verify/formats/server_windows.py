@@ -1,0 +1,172 @@
+"""The logs of servers that tell every few seconds how fast they decoded since the line before: vLLM
+(`vllm serve`), which also tells what it loaded, and SGLang
+(sgl-project/sglang: python/sglang/srt/managers, `Decode batch`).
+"""
+
+from __future__ import annotations
+
+from statistics import median
+
+from ....core.records import Record, pattern
+from ..run import Run, SeenMemory, SeenPace
+from .words import positive, whole
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from re import Pattern
+
+_GIB = 1 << 30
+# a window in which a prompt is read tells nothing of it before the prompt ends; its pace is below
+# this share of the fastest
+_LEAST_SHARE = 0.5
+_LOADED = pattern(r"[Mm]odel (?:loading|weights) took (\d{1,6}\.\d{1,4}) (?:GiB|GB)")
+_MODEL = pattern(r"\bmodel(?:_path)?(?:'?: ?|=)'([^'\n]{1,400})'")
+_CONTEXT = pattern(r"\b(?:max_(?:seq|model)_len|context_length|context_len)(?:'?: ?|=)(\d{1,9})\b")
+_SPREAD = pattern(r"\b(?:tensor|pipeline)_parallel_size(?:'?: ?|=)(\d{1,4})")
+_VERSION = pattern(r"\+g([0-9a-f]{7,40})\b")
+# a file of Hugging Face's cache lies in a folder that is called as its repository
+_CACHED = pattern(r"models--([\w.-]{1,100})--([\w.-]{1,200})(?:/|$)")
+# one of several copies of the model, each with requests of its own
+_OTHER_COPY = pattern(r"^\[[^\]]{0,60}\bDP(?!0\b)\d{1,4}\b")
+
+
+class _Server(Record):
+    """A server: `window` has named groups `running` requests and `pace`, and may have `prompt`, the
+    pace of reading, and `held` tokens in the context. `reads` stands in the line of a prompt that
+    is read.
+    """
+
+    tool: str
+    runtime: str
+    mark: str
+    window: Pattern[str]
+    drafts: str
+    reads: str | None = None
+
+
+_SERVERS = (
+    # Engine 000: Avg prompt throughput: 0.0 tokens/s, Avg generation throughput: 213.0 tokens/s,
+    # Running: 1 reqs, Waiting: 0 reqs
+    _Server(
+        tool="vLLM log",
+        runtime="vllm",
+        mark="Avg generation throughput",
+        window=pattern(
+            r"Avg prompt throughput: (?P<prompt>\d{1,9}\.\d) tokens/s, Avg generation throughput:"
+            r" (?P<pace>\d{1,9}\.\d) tokens/s, Running: (?P<running>\d{1,6}) reqs,(?P<held>)"
+        ),
+        drafts="SpecDecoding metrics:",
+    ),
+    # [2026-08-02 00:02:38 TP0] Decode batch, #running-req: 1, #full token: 210, token usage: 0.00,
+    # accept len: 2.52, cuda graph: True, gen throughput (token/s): 19.53, #queue-req: 0
+    _Server(
+        tool="SGLang log",
+        runtime="sglang",
+        mark="gen throughput (token/s): ",
+        window=pattern(
+            r"Decode batch[.,] #running-req: (?P<running>\d{1,6}), #(?:full )?token:"
+            r" (?P<held>\d{1,9}),(?P<prompt>).{0,400}?gen throughput \(token/s\):"
+            r" (?P<pace>\d{1,9}\.\d{1,3})"
+        ),
+        drafts="accept len: ",
+        reads="Prefill batch",
+    ),
+)
+MARKS = (*(server.mark for server in _SERVERS), "odel loading took", "odel weights took")
+# the pace of a window, and the tokens in the context then
+_Window = tuple[float, int | None]
+
+
+def read(text: str) -> Run | None:
+    """The windows with as many requests as most had; None where the log shows neither a whole
+    window nor what the model took.
+    """
+    server = next((each for each in _SERVERS if each.mark in text), _SERVERS[0])
+    windows = _windows(text, server)
+    loaded = _LOADED.search(text)
+    devices = max((int(size) for size in _SPREAD.findall(text)), default=1)
+    if not windows and (loaded is None or devices > 1):
+        return None
+    # one request alone is what the predicted pace is of
+    at_once = 1 if 1 in windows or not windows else max(windows, key=lambda n: len(windows[n]))
+    on_processor = "device_config=cpu" in text
+    context, version = _CONTEXT.search(text), _VERSION.search(text)
+    left_out = sum(map(len, windows.values())) - len(windows.get(at_once, ()))
+    note = f"Windows of other numbers of requests at once are left out: {left_out:,}."
+    return Run(
+        tool=server.tool,
+        runtime=server.runtime,
+        version=version and version[1],
+        name=_name(text),
+        context_tokens=whole(context[1]) if context is not None else None,
+        parallel=at_once,
+        on_processor=on_processor if server.runtime == "vllm" else None,
+        paces=_paces(windows.get(at_once, []), at_once, drafted=server.drafts in text),
+        memory=_memory(loaded[1], on_processor) if loaded is not None and devices == 1 else (),
+        notes=(note,) if left_out else (),
+    )
+
+
+def _name(text: str) -> str | None:
+    """The model, by its repository where the path of a cache tells it."""
+    model = _MODEL.search(text)
+    cached = None if model is None else _CACHED.search(model[1])
+    return f"{cached[1]}/{cached[2]}" if cached is not None else model and model[1]
+
+
+def _windows(text: str, server: _Server) -> dict[int, list[_Window]]:
+    """The whole windows, by how many requests ran at once."""
+    windows: dict[int, list[_Window]] = {}
+    # of the windows that are no whole ones the fastest, by the most requests that were in them
+    parts: dict[int, float] = {}
+    before = 0
+    for line in text.splitlines():
+        if server.reads is not None and server.reads in line:
+            before = 0
+        window = server.window.search(line[:8192]) if server.mark in line else None
+        if window is None or _OTHER_COPY.match(line[:200]) is not None:
+            continue
+        running, pace = int(window["running"]), positive(window["pace"])
+        # a window in which a request began or a prompt was read holds less than its time
+        is_whole = running and running == before and not float(window["prompt"] or 0)
+        if pace is not None and is_whole:
+            windows.setdefault(running, []).append((pace, whole(window["held"])))
+        else:
+            most = max(running, before)
+            parts[most] = max(parts.get(most, 0.0), pace or 0.0)
+        before = running
+    return {count: fast for count in windows if (fast := _fast(count, windows[count], parts))}
+
+
+def _fast(count: int, windows: list[_Window], parts: dict[int, float]) -> list[_Window]:
+    """The windows that are as fast as decoding alone is: no part of a window can be faster than a
+    whole one of as many requests.
+    """
+    others = [pace for most, pace in parts.items() if most <= count]
+    fastest = max([*others, *(pace for pace, _ in windows)])
+    return [window for window in windows if window[0] >= _LEAST_SHARE * fastest]
+
+
+def _paces(windows: list[_Window], at_once: int, *, drafted: bool) -> tuple[SeenPace, ...]:
+    if not windows:
+        return ()
+    held = [tokens for _, tokens in windows if tokens is not None]
+    pace = SeenPace(
+        kind="decode",
+        tokens_per_second=median(pace for pace, _ in windows),
+        depth_tokens=int(median(held)) // at_once if held else None,
+        sequences=at_once,
+        drafted=drafted,
+    )
+    return (pace,)
+
+
+def _memory(gib: str, on_processor: bool) -> tuple[SeenMemory, ...]:
+    weights = SeenMemory(
+        term="weights",
+        bytes=round(float(gib) * _GIB),
+        where="host" if on_processor else "accelerator:0",
+        rounded_bytes=_GIB // 10 ** len(gib.partition(".")[2]) // 2,
+    )
+    return (weights,)
