@@ -9,10 +9,10 @@ from itertools import pairwise
 
 from ..core.errors import InputError, PolicyError, Problem, SelfhostError
 from ..reports.audit_formats import FORMATS, MONITORING, in_pieces
-from .arguments import Parser, add_output, add_specs, parse
 from .errors import UsageError, complain, to_standard_error
 from .inputs import check_targets, check_targets_of_policy
 from .output import deliver, present, tell_left_aside, write, write_file
+from .parser import parse
 
 TYPE_CHECKING = False
 
@@ -27,51 +27,6 @@ if TYPE_CHECKING:
 
 # the policy where none is named
 _POLICY = "audit.toml"
-
-
-def parser() -> Parser:
-    """The policy, the machines and the day."""
-    parser = Parser("audit")
-    parser.add_argument(
-        "policy",
-        nargs="?",
-        default=_POLICY,
-        metavar="POLICY",
-        help=f"the policy file (default: ./{_POLICY})",
-    )
-    parser.add_argument(
-        "--machines",
-        action="append",
-        default=[],
-        metavar="FILE|DIR|-",
-        help="machines to judge instead of this one (repeatable): records, or what another"
-        " system knows of them (kubernetes:nodes.json)",
-    )
-    parser.add_argument(
-        "--anonymize", action="store_true", help="hash the machines' names in every report"
-    )
-    parser.add_argument(
-        "--init", action="store_true", help="write a policy to start from, and stop"
-    )
-    parser.add_argument(
-        "--validate",
-        nargs="*",
-        metavar="FILE",
-        help="say whether these policies are valid, judge no machine, and stop",
-    )
-    parser.add_argument(
-        "--today",
-        metavar="YYYY-MM-DD",
-        help="the day (UTC) on which exceptions are held to expire",
-    )
-    parser.add_argument(
-        "--baseline",
-        metavar="FILE",
-        help="an earlier audit (JSON Lines): report, and fail for, only what changed",
-    )
-    add_specs(parser)
-    add_output(parser, "audit")
-    return parser
 
 
 # the name of a format, and the file for it; None is --output or standard output
@@ -113,7 +68,7 @@ def _monitored(words: list[str]) -> int:
 
 
 def _options(words: list[str]) -> argparse.Namespace:
-    options = parse(parser(), words)
+    options = parse("audit", words)
     if not options.policy:
         raise UsageError(
             "POLICY is an empty name", remedy=f"leave it out for ./{_POLICY}, or name a file"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ..core.errors import UnknownModelError
 from ..verdict.route import exit_code
-from .arguments import Parser, add_cost, add_machine, add_output, add_specs, add_workload, parse
 from .errors import complain, together
 from .options import judge_each, machines_of, options_to_repeat, with_notes, workload_of
 from .output import deliver, flush, present
+from .parser import parse
 
 TYPE_CHECKING = False
 
@@ -15,35 +15,6 @@ if TYPE_CHECKING:
     import argparse
 
     from ..core.errors import SelfhostError
-
-
-def parser() -> Parser:
-    """The positional names, what is shared with other commands, and a month's cost."""
-    parser = Parser("check")
-    parser.add_argument(
-        "models",
-        nargs="+",
-        metavar="MODEL",
-        help="as mistral-7b, llama3.1:8b or a Hugging Face id",
-    )
-    add_workload(parser)
-    add_machine(parser, "check")
-    parser.add_argument(
-        "--machines",
-        action="append",
-        default=[],
-        metavar="FILE|DIR",
-        help="recorded machines, for --spread",
-    )
-    parser.add_argument(
-        "--spread",
-        metavar="ENGINE",
-        help="do they hold it together? llama.cpp-rpc, exo, vllm, …",
-    )
-    add_cost(parser)
-    add_specs(parser)
-    add_output(parser, "check")
-    return parser
 
 
 def _in_one_command(words: list[str]) -> list[str]:
@@ -57,9 +28,11 @@ def _in_one_command(words: list[str]) -> list[str]:
 
 
 def run(words: list[str]) -> int:
-    options = parse(parser(), words)
+    options = parse("check", words)
     if options.spread is not None or options.machines:
-        return _spread(options)
+        from .spread import run_spread
+
+        return run_spread(options)
     names = list(dict.fromkeys(_in_one_command(options.models)))
     by_machine, errors = judge_each(options, names, machines_of(options))
     if len(errors) == 1:
@@ -120,10 +93,3 @@ def _as_asked(error: SelfhostError, options: argparse.Namespace) -> SelfhostErro
         workload = workload.replace(quantization=None)
     again = f"{remedy}{workload.options()}{options_to_repeat(options)}"
     return UnknownModelError(error.message, nearest=error.nearest, remedy=again)
-
-
-def _spread(options: argparse.Namespace) -> int:
-    """One model over several machines."""
-    from .spread import run_spread
-
-    return run_spread(options)

@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from ..catalogue.spec_values import MODALITIES, OPENNESS, USES
 from ..core.errors import SpecError
-from ..verdict.route import Route
-from .arguments import (
-    Parser,
-    add_machine,
-    add_output,
-    add_specs,
-    add_workload,
-    kind,
-    parse,
-    size_bytes,
-    whole,
-)
 from .errors import UsageError
-from .options import begun_glance, one_machine, workload_of
+from .options import measured_where_unknown, one_machine, workload_of
 from .output import deliver, present, screen, tell_left_aside
+from .parser import parse
 
 TYPE_CHECKING = False
 
@@ -33,90 +21,18 @@ if TYPE_CHECKING:
     from ..verdict.record import Answer
 
 
-def parser() -> Parser:
-    """What is shared with other commands, and the filters."""
-    parser = Parser("list")
-    parser.add_argument(
-        "words",
-        nargs="*",
-        metavar="WORD",
-        help="only models whose names, maker or kind hold every word",
-    )
-    add_workload(parser)
-    add_machine(parser, "list")
-    parser.set_defaults(tokens_per_day=None, watts=None, electricity=None)
-    _add_view(parser)
-    parser.add_argument("--family", metavar="NAME", help="only this family")
-    parser.add_argument(
-        "--modality", choices=MODALITIES, metavar="KIND", help=", ".join(MODALITIES)
-    )
-    parser.add_argument(
-        "--use", choices=USES, metavar="USE", help="only models made for this, as chat or code"
-    )
-    parser.add_argument(
-        "--openness",
-        choices=OPENNESS,
-        metavar="HOW",
-        help=f"of the weights: {', '.join(OPENNESS)}",
-    )
-    parser.add_argument(
-        "--route",
-        choices=tuple(route.value for route in Route),
-        metavar="ANSWER",
-        help="only local, api, neither or unknown",
-    )
-    parser.add_argument(
-        "--max-size",
-        type=kind(size_bytes),
-        metavar="SIZE",
-        help="only downloads up to this size, as 8GB",
-    )
-    add_specs(parser)
-    add_output(parser, "list")
-    return parser
-
-
-# what `--sort` orders by, smaller first; what is not known comes last
-_SORTS = ("best", "speed", "memory", "download", "parameters", "released", "name")
-
-
-def _add_view(parser: Parser) -> None:
-    parser.add_argument(
-        "--top", type=kind(_row_count), metavar="N", help="how many models to show (default: 20)"
-    )
-    parser.add_argument("--all", action="store_true", help="with those that do not run here")
-    parser.add_argument("-v", "--wide", action="store_true", help="more columns")
-    parser.add_argument(
-        "--sort",
-        choices=_SORTS,
-        default="best",
-        metavar="COLUMN",
-        help=f"{', '.join(_SORTS[:4])} ... (default: best)",
-    )
-
-
-def _row_count(text: str) -> int:
-    rows = whole(text)
-    if rows < 1:
-        raise ValueError(f"must be at least 1, not {rows}")
-    return rows
-
-
 def run(words: list[str]) -> int:
-    options = parse(parser(), words)
+    options = parse("list", words)
     if options.all and options.top is not None:
         raise UsageError("--all and --top exclude each other", remedy="leave one of them out")
     workload = workload_of(options)
-    machine = one_machine(options)
-    glancing = begun_glance(options, [machine])
+    machine = measured_where_unknown(options, one_machine(options))
     from ..answers.list_notes import list_notes
     from ..catalogue.opened import open_catalogue
 
     catalogue = open_catalogue(options.specs)
     if options.family is not None:
         _check_family(options.family, catalogue)
-    if glancing is not None:
-        machine = glancing.seen()
     ids = _chosen(options, catalogue)
     listing = _listed(options, catalogue, workload, machine, ids)
     notes = (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .arguments import Parser, add_choice_of_machine, add_output, parse
 from .errors import UsageError
 from .output import deliver, note, present
+from .parser import parse
 
 TYPE_CHECKING = False
 
@@ -16,53 +16,8 @@ if TYPE_CHECKING:
     from ..machine.record import Machine
 
 
-def parser() -> Parser:
-    """What to read, and what to put into the record beside it."""
-    parser = Parser("machine")
-    parser.add_argument(
-        "words",
-        nargs="*",
-        metavar="WORD",
-        help="with --profiles, only machines whose name, title, GPU or processor hold every word",
-    )
-    add_choice_of_machine(parser)
-    parser.set_defaults(no_measure=True)
-    parser.add_argument(
-        "--profiles",
-        action="store_true",
-        help="list the machines that --machine NAME knows, instead of reading this one",
-    )
-    parser.add_argument(
-        "--measure",
-        action="store_true",
-        help="measure the memory bandwidth too, about a second",
-    )
-    parser.add_argument(
-        "--root",
-        metavar="DIR",
-        help="read DIR/proc, DIR/sys, ... of a recorded tree instead of this machine",
-    )
-    parser.add_argument(
-        "--record",
-        metavar="DIR",
-        help="also save the raw files read, anonymized, to DIR (for bug reports)",
-    )
-    parser.add_argument(
-        "--name", metavar="NAME", help="a name for the record (none is read from the machine)"
-    )
-    parser.add_argument(
-        "--label",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="a label for policies to match (repeatable)",
-    )
-    add_output(parser, "machine")
-    return parser
-
-
 def run(words: list[str]) -> int:
-    options = parse(parser(), words)
+    options = parse("machine", words)
     if options.profiles:
         return _profiles(options)
     if options.words:

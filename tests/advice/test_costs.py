@@ -14,7 +14,7 @@ from helpers.paths import COMMON, RECORDS
 from selfhost import Load, Machine, Workload, WorkloadError, check
 from selfhost.advice.costs import monthly_cost, tokens_of
 from selfhost.catalogue.offers import Offer
-from selfhost.cli.arguments import years
+from selfhost.cli.declared import parse_years
 from selfhost.core import units
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
@@ -764,8 +764,8 @@ def test_what_is_missing_for_the_comparison_is_named_with_what_to_type() -> None
 @pytest.mark.parametrize(("text", "life"), [("3y", 3.0), ("2.5y", 2.5), ("18mo", 1.5), ("4", 4.0)])
 def test_a_life_is_written_in_years_or_months(text: str, life: float) -> None:
     """As people say it; and the options that ask again state the same."""
-    assert years(text) == life
-    load = Load.parse("1M:1M", hardware_price=10, hardware_life_years=years(text))
+    assert parse_years(text) == life
+    load = Load.parse("1M:1M", hardware_price=10, hardware_life_years=parse_years(text))
     assert f"--hardware-life {life:g}y" in load.options()
 
 
