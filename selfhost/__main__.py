@@ -21,10 +21,6 @@ def main() -> int:
         # short-lived, and nearly all that is made is needed to the end: looking for garbage took a
         # fifth of the time of `list`
         gc.set_threshold(200_000)
-        # a glance's threads need Python for moments only, for each of which they waited up to 5 ms:
-        # its memory was filled after 35 ms, and is after 22. Of 0.5 ms instead a quarter of 60
-        # glances filled a quarter less
-        sys.setswitchinterval(0.0002)
         from .core.importing import speed_up_imports
 
         speed_up_imports()

@@ -17,7 +17,7 @@ from .arguments import (
     whole,
 )
 from .errors import UsageError
-from .options import begun_glance, one_machine, workload_of
+from .options import measured_where_unknown, one_machine, workload_of
 from .output import deliver, present, screen, tell_left_aside
 
 TYPE_CHECKING = False
@@ -112,8 +112,7 @@ def run(words: list[str]) -> int:
     if options.all and options.top is not None:
         raise UsageError("--all and --top exclude each other", remedy="leave one of them out")
     workload = workload_of(options)
-    machine = one_machine(options)
-    glancing = begun_glance(options, [machine])
+    machine = measured_where_unknown(options, one_machine(options))
     from ..advice.compiled import Questions
     from ..advice.listing import refusals
     from ..advice.ranking import count_rows
@@ -123,10 +122,7 @@ def run(words: list[str]) -> int:
     if options.family is not None:
         _known_family(options.family, catalogue)
 
-    # neither what is compiled nor which of it counts here depends on the memory's bandwidth
     ready = Questions.open(catalogue, workload, machine)
-    if glancing is not None:
-        machine = glancing.seen()
     listing, ids = _judged(options, catalogue, workload, machine, ready)
     rows, counts = list(listing.answers), listing.counts
     refused: Mapping[str, WorkloadError] = {}

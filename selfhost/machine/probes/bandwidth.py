@@ -1,410 +1,271 @@
 """Memory bandwidth, measured: how fast the usable cores together read memory that no cache holds.
-Only `--measure` asks for it.
 
-Each thread runs over its own part of a buffer with the C library's memchr, a vectorised read that
-lets other threads run. The figure is that of the chunks that all threads read at once (`traces`).
-With glibc it is that of a C probe within 20 % on AMD's Zen 4 and 5 (1.0 to 1.2 times a sum over the
-same memory, gcc -O3), and 0.7 of it on Granite Rapids. There llama.cpp got what memchr tells, so a
-reader that keeps more loads in flight, as memcmp does, would tell too much.
+Each thread runs over its part of a buffer with the C library's memchr, a vectorised read that lets
+other threads run; where there is none it copies. With glibc the figure is that of a C probe within
+20 % on AMD's Zen 4 and 5, and 0.7 of it on Granite Rapids, where llama.cpp got what memchr tells.
 """
 
 from __future__ import annotations
 
+import mmap
 import os
 import sys
 from collections.abc import Callable, Sequence
 
 from ...core import units
 from ...core.records import Record, Unread
-from ..record import AT_LEAST, BUSY, MAX_MEMORY_BYTES, Machine
-from .activity import disturbances, read_activity
-from .host import Host
-from .pages import Filler, private_memory
-from .plan import (
-    FACT,
-    LEAST_CPU_SHARE,
-    Plan,
-    cache_bytes,
-    doubts_of,
-    plan_for,
-    unread,
-)
-from .traces import Trace, best_of_one, rate
+from ..record import AT_LEAST, AT_PRESENT, BUSY, MAX_MEMORY_BYTES, Machine
+from .cpu import one_cpu_per_core
+from .host import NATIVE, Host, reason_of
+from .procfs import whole
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    import threading
-    from typing import Any
-
-CHUNK_BYTES = units.MIB
-# what every core's own caches hold
-NEAR_BYTES = 512 * units.KIB
-ALONE_SECONDS, READ_SECONDS, COPY_SECONDS, NEAR_SECONDS = 0.08, 0.18, 0.1, 0.01
-# two threads fill 2 GiB in 0.12 s; a virtual machine took 3 s to which its host had to give the
-# memory first, and has it the next time. For what the figure needs it waits longer (assumed)
-FILL_SECONDS, LONGEST_FILL_SECONDS, DEADLINE_SECONDS = 0.3, 1.5, 10.0
-# between two undisturbed attempts; neighbours of a virtual machine made it 36 and 65 GB/s within
-# seconds (measured, Zen 4, 2 vCPUs). The pace allows for 0.75 to 1.3 times a figure, so the middle
-# of two that are farther apart than that stands for neither
-MOST_CHANGE, CHANGE_TOLD = 1.2, 1.7
-# memchr without vector instructions (musl) is slower than memory: a copy then moves more, and what
-# lies in the core's own caches is searched no faster
-COPY_WINS, NEAR_WINS = 1.25, 1.5
-AGAIN = "run it again when the machine is idle"
+FACT = "memory_bandwidth_bytes_per_second"
+_CHUNK_BYTES = 2 * units.MIB
+# more threads add nothing on a desktop and some seconds of start-up on a server
+_MAX_THREADS = 16
+# beyond the caches for sure: where what is read again has left them
+_LEAST_BYTES, _MOST_BYTES, _CACHES = 64 * units.MIB, 4 * units.GIB, 4
+_MOMENT_SECONDS = 0.0005
+# of its processor, what an undisturbed thread gets
+_LEAST_CPU_SHARE = 0.95
+_AGAIN = "run it again when the machine is idle"
 
 
-class Measured(Record):
-    """Bytes read per second by `threads` together and by one alone. With `confidence` "low" the
-    notes say what disturbed it; `is_least`: more may be there.
+class Pace(Record):
+    """How long to fill and to read, in seconds. `name` begins the source of what is measured."""
+
+    name: str
+    fill_seconds: float
+    read_seconds: float
+
+
+CAREFUL = Pace(name="measured", fill_seconds=2.0, read_seconds=0.4)
+# together with starting the threads within 60 ms
+BRIEF = Pace(name=AT_PRESENT, fill_seconds=0.028, read_seconds=0.012)
+
+
+class Trace(Record):
+    """What one thread read: when it began and when it was done with each chunk, in seconds; which
+    part of a processor it had meanwhile; and the bytes it read of.
     """
 
-    bytes_per_second: int
-    single_thread_bytes_per_second: int
-    threads: int
+    done: tuple[float, ...]
+    chunk_bytes: int
+    cpu_share: float
     buffer_bytes: int
-    confidence: str
-    notes: tuple[str, ...] = ()
-    is_least: bool = False
-
-    @property
-    def source(self) -> str:
-        """How it is known, as it stands in a machine's `sources`."""
-        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
-        text = (
-            f"measured: {threads} reading {units.binary(self.buffer_bytes)}, {self.confidence}"
-            " confidence"
-        )
-        least = (f"{BUSY}, {AT_LEAST}",) if self.is_least else ()
-        return "; ".join((text, *self.notes, *least))
 
 
-def with_measured(machine: Machine, host: Host | None = None) -> Machine:
-    """`machine`, which must be this computer, with its bandwidth measured; takes about a
-    second, most of it to fill memory beyond the caches.
-
-    A figure of a busy machine is the least that it has. One of low confidence for another reason is
-    not taken: it stands in the reason why the fact is unread.
+def with_measured(machine: Machine, pace: Pace = CAREFUL, host: Host | None = None) -> Machine:
+    """`machine`, which must be this computer, with its bandwidth measured, or with why it is
+    unread. A figure of a busy machine is the least that it has.
     """
-    return apply(machine, measure(machine, host))
-
-
-def apply(machine: Machine, reading: Measured | Unread) -> Machine:
-    """`machine` with the result in it: the figure and its source, or why there is none."""
-    others = tuple(entry for entry in machine.unread if entry.fact != FACT)
+    others = [entry for entry in machine.unread if entry.fact != FACT]
     sources = {fact: source for fact, source in machine.sources.items() if fact != FACT}
-    if isinstance(reading, Measured) and (reading.confidence == "high" or reading.is_least):
-        figure, sources[FACT] = reading.bytes_per_second, reading.source
-        return machine.replace(
-            memory_bandwidth_bytes_per_second=figure, sources=sources, unread=others
-        )
-    if isinstance(reading, Measured):
-        rate = f"{units.decimal(reading.bytes_per_second)}/s"
-        reading = Unread(
-            fact=FACT,
-            reason=f"measured {rate} with low confidence, not used: {'; '.join(reading.notes)}",
-            remedy=AGAIN,
-        )
-    unread = tuple(sorted((*others, reading), key=lambda entry: entry.fact))
-    return machine.replace(
-        memory_bandwidth_bytes_per_second=None,
-        measured_in_vain=True,
-        sources=sources,
-        unread=unread,
-    )
-
-
-def measure(machine: Machine, host: Host | None = None) -> Measured | Unread:
-    """The read bandwidth of this computer, which `machine` describes (cores and free memory are
-    taken from it).
-
-    Low confidence where other programs may have had a part of the memory meanwhile, the threads
-    never ran at once, or the buffer is small next to the cache. Unread where a measurement could
-    only mislead: less than one CPU, too little free memory, a recorded tree.
-    """
-    host = host or Host()
-    plan = plan_for(machine, host)
-    if isinstance(plan, Unread):
-        return plan
-    before = read_activity(host)
     try:
-        alone, reads, copy, near, filled_bytes = _run(plan)
+        figure, sources[FACT] = measure(machine, host or Host(), pace)
+    except _UnreadError as error:
+        others.append(Unread(fact=FACT, reason=error.reason, remedy=error.remedy))
+        return machine.replace(
+            measured_in_vain=pace is CAREFUL,
+            unread=tuple(sorted(others, key=lambda entry: entry.fact)),
+        )
+    return machine.replace(
+        memory_bandwidth_bytes_per_second=figure, sources=sources, unread=tuple(others)
+    )
+
+
+class _UnreadError(Exception):
+    """Why the bandwidth is not known, and what to do about it."""
+
+    def __init__(self, reason: str, remedy: str = "give it in a machine file") -> None:
+        super().__init__(reason)
+        self.reason, self.remedy = reason, remedy
+
+
+def measure(machine: Machine, host: Host, pace: Pace) -> tuple[int, str]:
+    """Bytes per second, and how they were measured. `_UnreadError` where that could only mislead:
+    less than one CPU, too little memory, caches of unknown size or as large as what was filled.
+    """
+    if not host.live:
+        raise _UnreadError("a recorded machine cannot be measured")
+    if machine.emulated_on is not None:
+        raise _UnreadError("memory bandwidth does not limit an emulated processor", NATIVE)
+    usable, free = machine.cpu_cores_usable, machine.memory_available_bytes
+    if usable is None or free is None:
+        raise _UnreadError("how many processors may be used, or how much memory, was not read")
+    if usable < 1:
+        reason = f"a quota of {units.cores(usable)} interrupts every measurement"
+        raise _UnreadError(reason, "measure outside the quota")
+    cores = one_cpu_per_core(host, host.affinity() or frozenset()) or {}
+    count = min(int(usable), len(cores) or machine.cpu_cores_physical or 1, _MAX_THREADS)
+    beyond = max(_LEAST_BYTES, _CACHES * (cache_bytes(host) or 64 * units.MIB))
+    wanted = min(beyond, free // 8, _MOST_BYTES)
+    others = _others_running(host)
+    if pace is BRIEF and others >= usable:
+        raise _UnreadError("other programs keep the processors busy", _AGAIN)
+    try:
+        traces = _run(list(cores)[:count] or [None] * count, wanted // count, pace)
     except (OSError, MemoryError, RuntimeError, ValueError, AttributeError) as error:
-        return unread(
-            "the measurement failed:"
-            f" {getattr(error, 'strerror', None) or error or type(error).__name__}"
-        )
-    plan = plan.replace(busy=disturbances(before, read_activity(host)))
-    if filled_bytes < plan.buffer_bytes:
-        doubts = doubts_of(filled_bytes, cache_bytes(host), plan.buffer_bytes)
-        plan = plan.replace(buffer_bytes=filled_bytes, doubts=doubts)
-    return judged(plan, alone, reads, copy, near)
+        raise _UnreadError(f"the measurement failed: {reason_of(error)}") from None
+    filled = sum(trace.buffer_bytes for trace in traces)
+    if filled < beyond // 2:
+        reason = f"{units.binary(filled)} could be filled, which the caches may hold"
+        raise _UnreadError(reason, "close other programs, or run with --measure")
+    figure = median_rate(traces)
+    if figure is None or not 0 < figure < MAX_MEMORY_BYTES:
+        raise _UnreadError("the threads did not run at the same time", _AGAIN)
+    threads = "1 thread" if count == 1 else f"{count} threads"
+    source = f"{pace.name}: {threads} reading {units.binary(filled)}"
+    if max(others, _others_running(host)) or any(t.cpu_share < _LEAST_CPU_SHARE for t in traces):
+        source += f"; {BUSY}, {AT_LEAST}"
+    return int(figure), source
 
 
-def judged(
-    plan: Plan,
-    alone: Trace,
-    reads: Sequence[Sequence[Trace]],
-    copy: Sequence[Trace],
-    near: Trace | None = None,
-) -> Measured | Unread:
-    """The figure that the traces support. `reads` are attempts of all threads; the one
-    disturbed least counts. `near`: one thread on what its core's caches hold.
+def _others_running(host: Host) -> int:
+    """Programs that run beside this one now; 0 where the system does not say."""
+    try:
+        with open("/proc/loadavg", encoding="ascii") as stream:
+            word = stream.read(64).split()[3].partition("/")[0]
+    except (OSError, ValueError, IndexError):
+        return 0
+    return max(0, (whole(word) or 1) - 1)
+
+
+def cache_bytes(host: Host) -> int | None:
+    """The last-level caches of the CPUs this process may use, added up; None where the system
+    does not say.
     """
-    single = rate([alone])
-    attempts = [
-        (_disturbances(plan, attempt, together, single), together)
-        for attempt in reads
-        if (together := rate(attempt)) is not None
-    ]
-    if single is None or not attempts:
-        return _of_one(plan, single, reads)
-    busy, figure = min(attempts, key=lambda attempt: (len(attempt[0]), -attempt[1]))
-    undisturbed = [together for disturbances, together in attempts if not disturbances]
-    doubts, is_least = (*plan.doubts, *busy), bool(busy)
-    if undisturbed and max(undisturbed) > MOST_CHANGE * min(undisturbed):
-        figure, is_least = _changing(undisturbed)
-        doubts = (*doubts, _change_words(undisturbed))
-    notes = (*doubts, *plan.notes)
-    moved = rate(copy)
-    if moved is not None and moved > COPY_WINS * figure and _searches_slowly(near, single):
-        single, figure, notes = (
-            single * moved / figure,
-            moved,
-            (*notes, "by copying: searching is slow here"),
-        )
-    if not 0 < figure < MAX_MEMORY_BYTES:
-        return unread("the clock of this system is too coarse")
-    return Measured(
-        bytes_per_second=int(figure),
-        single_thread_bytes_per_second=int(single),
-        threads=plan.threads,
-        buffer_bytes=plan.buffer_bytes,
-        confidence="low" if plan.doubts or is_least else "high",
-        notes=notes,
-        is_least=is_least and not plan.doubts,
-    )
+    if host.system == "macos":
+        names = ("hw.l3cachesize", "hw.perflevel0.l2cachesize", "hw.l2cachesize")
+        return next(filter(None, (whole(host.sysctl(name) or "") for name in names)), None)
+    sizes: dict[str, int] = {}
+    for cpu in host.affinity() or ():
+        folder = f"/sys/devices/system/cpu/cpu{cpu}/cache"
+        for index in (3, 2):
+            size = (host.read_text(f"{folder}/index{index}/size") or "").strip()
+            shared = (host.read_text(f"{folder}/index{index}/shared_cpu_list") or str(cpu)).strip()
+            number = whole(size[:-1], 9)
+            if number and size[-1] in "KM":
+                sizes[shared] = number * (units.KIB if size[-1] == "K" else units.MIB)
+                break
+    return sum(sizes.values()) or None
 
 
-def _changing(figures: Sequence[float]) -> tuple[float, bool]:
-    """What stands for figures that differ, and whether more may be there: their middle, or the
-    least of them where they are too far apart.
+def median_rate(traces: Sequence[Trace]) -> float | None:
+    """Bytes per second of all threads together, at the median of the moments in which none of them
+    was held up; None where there is none.
     """
-    low, high = min(figures), max(figures)
-    return ((low * high) ** 0.5, False) if high <= CHANGE_TOLD * low else (low, True)
+    from itertools import pairwise
+
+    if any(len(trace.done) < 3 for trace in traces):
+        return None
+    start = max(trace.done[0] for trace in traces)
+    end = min(trace.done[-1] for trace in traces)
+    count = int((end - start) / _MOMENT_SECONDS)
+    edges = [start + _MOMENT_SECONDS * number for number in range(count + 1)]
+    # of each thread, what it read in each moment, and whether that is about what it reads usually
+    sums, are_whole = [0.0] * count, [True] * count
+    for trace in traces:
+        done = trace.done
+        usual = trace.chunk_bytes / _median([b - a for a, b in pairwise(done)]) * _MOMENT_SECONDS
+        amounts = [b - a for a, b in pairwise([_read_by(trace, edge) for edge in edges])]
+        for number, amount in enumerate(amounts):
+            sums[number] += amount
+            are_whole[number] = are_whole[number] and amount > usual / 2
+    rates = [amount for amount, is_whole in zip(sums, are_whole, strict=True) if is_whole]
+    return _median(rates) / _MOMENT_SECONDS if rates else None
 
 
-def _change_words(figures: Sequence[float]) -> str:
-    low, high = (units.decimal(int(value)) for value in (min(figures), max(figures)))
-    return f"it changes, {low}/s and {high}/s within a second: others may share this memory"
+def _median(numbers: Sequence[float]) -> float:
+    return sorted(numbers)[len(numbers) // 2]
 
 
-def _searches_slowly(near: Trace | None, single: float) -> bool:
-    """The search, not the memory, decided what it took."""
-    in_caches = None if near is None else rate([near])
-    return in_caches is None or in_caches < NEAR_WINS * single
+def _read_by(trace: Trace, moment: float) -> float:
+    """Bytes that a thread had read by then; of the chunk at hand its part."""
+    from bisect import bisect_right
+
+    done = trace.done
+    at = min(bisect_right(done, moment), len(done) - 1)
+    part = (moment - done[at - 1]) / (done[at] - done[at - 1])
+    return (at - 1 + part) * trace.chunk_bytes
 
 
-def _of_one(
-    plan: Plan, single: float | None, reads: Sequence[Sequence[Trace]]
-) -> Measured | Unread:
-    """Of threads that never ran at once: what one of them read, and all have."""
-    best = max((best_of_one(attempt) or 0 for attempt in reads), default=0)
-    figure = max(best, single or 0)
-    if not 0 < figure < MAX_MEMORY_BYTES:
-        return unread(
-            "the threads did not run at the same time, so the result cannot be used", AGAIN
-        )
-    return Measured(
-        bytes_per_second=int(figure),
-        single_thread_bytes_per_second=int(figure),
-        threads=1,
-        buffer_bytes=plan.buffer_bytes,
-        confidence="low",
-        notes=(*plan.doubts, *plan.busy, "the threads never ran at the same time", *plan.notes),
-        is_least=not plan.doubts,
-    )
-
-
-def _disturbances(
-    plan: Plan, attempt: Sequence[Trace], together: float, single: float | None
-) -> tuple[str, ...]:
-    """What speaks against the rate of one attempt: others that may have had a part of the memory
-    while all threads ran. `single` is the rate of one thread alone.
-    """
-    # threads on every CPU are no proof: caches and memory are still full of the others' work
-    doubts = [*plan.busy]
-    share = min(trace.cpu_share for trace in attempt)
-    if share < LEAST_CPU_SHARE:
-        doubts.append(f"a thread had only {units.percent(share)} of a processor to itself")
-    if single is not None and together < 0.9 * single:
-        doubts.append(f"{len(attempt)} threads together read less than one alone")
-    return tuple(doubts)
-
-
-# ------------------------------------------------------------------ the threads
-
-
-def _run(plan: Plan) -> tuple[Trace, list[list[Trace]], list[Trace], Trace, int]:
-    """One thread alone, two attempts of all together with a copy between them, the one thread on
-    what its core's caches hold, and how many bytes could be filled in time.
-    """
-    search, copy = _tools()
-
-    def near(address: int, size: int, step: int) -> int:
-        return (search or copy)(address, min(size, NEAR_BYTES), 0)
-
-    phases = (
-        (near, NEAR_SECONDS, True),
-        (search or copy, ALONE_SECONDS, True),
-        (search or copy, READ_SECONDS, False),
-        (copy, COPY_SECONDS, False),
-        (search or copy, READ_SECONDS, False),
-    )
-    filled_bytes, traces_of = _traces(plan, phases)
-    if any(len(traces) < len(phases) - 2 for traces in traces_of):
-        raise RuntimeError("a thread did not finish")
-    first, copies, second = zip(*(traces[-3:] for traces in traces_of), strict=True)
-    near_trace, alone = traces_of[0][:2]
-    return alone, [list(first), list(second)], list(copies), near_trace, filled_bytes
-
-
-def _traces(
-    plan: Plan, phases: Sequence[tuple[_Pass, float, bool]]
-) -> tuple[int, list[list[Trace]]]:
-    """The bytes that all threads together filled, and each one's traces of all phases. Raises
-    what the first thread raised.
+def _run(cpus: Sequence[int | None], part_bytes: int, pace: Pace) -> list[Trace]:
+    """One trace of each thread, which is pinned to its CPU where that is known. Raises what the
+    first thread raised.
     """
     import threading
 
-    gate = threading.Barrier(plan.threads, timeout=DEADLINE_SECONDS)
-    traces_of: list[list[Trace]] = [[] for _ in range(plan.threads)]
-    filled_bytes = [0] * plan.threads
-    failed: list[BaseException] = []
+    gate = threading.Barrier(len(cpus), timeout=10)
+    traces: list[Trace] = []
+    failures: list[BaseException] = []
 
-    def work(number: int) -> None:
+    def work(cpu: int | None) -> None:
         try:
-            if plan.cpus:
+            if cpu is not None and sys.platform == "linux":
                 # of the calling thread alone
-                os.sched_setaffinity(0, {plan.cpus[number]})
-            filled_bytes[number], traces_of[number] = _thread(number, plan, gate, phases)
+                os.sched_setaffinity(0, {cpu})
+            traces.append(_read(part_bytes, pace, gate.wait))
         except BaseException as error:
-            failed.append(error)
+            failures.append(error)
             gate.abort()
 
-    threads = [
-        threading.Thread(target=work, args=(number,), daemon=True) for number in range(plan.threads)
-    ]
-    _run_together(threads, gate)
-    if failed and isinstance(failed[0], Exception):
-        # the first one broke the gate for the others
-        raise failed[0]
-    if failed:
-        raise RuntimeError("a thread did not finish")
-    return sum(filled_bytes), traces_of
+    threads = [threading.Thread(target=work, args=(cpu,), daemon=True) for cpu in cpus]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    if failures or len(traces) < len(cpus):
+        raise next(
+            (e for e in failures if isinstance(e, Exception)), RuntimeError("no thread ended")
+        )
+    return traces
 
 
-def _run_together(threads: Sequence[threading.Thread], gate: threading.Barrier) -> None:
-    """Start all and wait for those that did start; a thread that cannot start ends the others."""
-    try:
-        for thread in threads:
-            thread.start()
-    except BaseException:
-        gate.abort()
-        raise
-    finally:
-        for thread in threads:
-            if thread.ident is not None:
-                thread.join(2 * DEADLINE_SECONDS)
-
-
-_Pass = Callable[[int, int, int], int]
-
-
-def _thread(
-    number: int, plan: Plan, gate: Any, phases: Sequence[tuple[_Pass, float, bool]]
-) -> tuple[int, list[Trace]]:
-    """How much of its part of the buffer could be filled in time, and what was read of it."""
+def _read(part_bytes: int, pace: Pace, wait: Callable[[], object]) -> Trace:
+    """Fills memory until the time is up, waits for the others, and reads it over and over."""
     import ctypes
     from time import perf_counter, thread_time
 
-    traces = []
-    size = plan.buffer_bytes // plan.threads
-    with private_memory(size) as area:
-        view = (ctypes.c_char * size).from_buffer(area)
+    with mmap.mmap(-1, max(part_bytes, 2 * _CHUNK_BYTES)) as area:
+        if hasattr(mmap, "MADV_HUGEPAGE"):
+            area.madvise(mmap.MADV_HUGEPAGE)
+        view = (ctypes.c_char * len(area)).from_buffer(area)
         try:
-            address = ctypes.addressof(view)
-            size = _filled(address, size, plan.enough_bytes // plan.threads)
-            if size < 2 * CHUNK_BYTES:
-                raise RuntimeError("too little memory could be filled in time")
-            for step, seconds, alone in phases:
-                gate.wait()
-                if alone and number:
-                    continue
-                offset, chunk, done = 0, 0, []
-                began = now = perf_counter()
-                used = thread_time()
-                while now < began + seconds:
-                    chunk = step(address, size, offset)
-                    offset += 1
-                    now = perf_counter()
-                    done.append(now)
-                share = (thread_time() - used) / (now - began)
-                traces.append(
-                    Trace(
-                        began=began,
-                        done=tuple(done),
-                        chunk_bytes=chunk,
-                        cpu_share=min(1.0, share),
-                        memory_bytes=size,
-                    )
-                )
+            address, filled, until = ctypes.addressof(view), 0, perf_counter() + pace.fill_seconds
+            while filled + _CHUNK_BYTES <= len(area) and (filled == 0 or perf_counter() < until):
+                ctypes.memset(address + filled, 1, _CHUNK_BYTES)
+                filled += _CHUNK_BYTES
+            step, step_bytes = _step(address, filled)
+            wait()
+            used, done = thread_time(), [perf_counter()]
+            while done[-1] < done[0] + pace.read_seconds:
+                step(len(done))
+                done.append(perf_counter())
+            share = (thread_time() - used) / (done[-1] - done[0])
         finally:
             # the area cannot be closed while something points into it
             del view
-    return size, traces
+    return Trace(
+        done=tuple(done), chunk_bytes=step_bytes, cpu_share=min(1.0, share), buffer_bytes=filled
+    )
 
 
-def _filled(address: int, size: int, enough: int) -> int:
-    """How much of `size` bytes memory stands behind; for `enough` of them it waits longer."""
-    from time import perf_counter
-
-    filler, began = Filler(), perf_counter()
-    filled = filler.fill(address, size, began + FILL_SECONDS, perf_counter)
-    if filled < enough:
-        left = enough - filled
-        filled += filler.fill(address + filled, left, began + LONGEST_FILL_SECONDS, perf_counter)
-    return filled
-
-
-def _tools() -> tuple[_Pass | None, _Pass]:
-    """Two ways over a buffer, each (address, size, number of the step) -> bytes moved: a
-    search, None without memchr, and a copy.
+def _step(address: int, size: int) -> tuple[Callable[[int], object], int]:
+    """What moves over the next chunk, and the bytes it moves: a search, or where the C library has
+    none a copy.
     """
     import ctypes
 
-    def copy(address: int, size: int, step: int) -> int:
-        half = size // 2
-        chunk = min(CHUNK_BYTES, half)
-        at = step % max(1, half // chunk) * chunk
-        ctypes.memmove(address + at, address + half + at, chunk)
-        # read once, written once
-        return 2 * chunk
-
+    chunks = size // _CHUNK_BYTES
     try:
         # the C library; on Windows its old name, which every version has
-        library = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None)
-        memchr = library.memchr
+        memchr = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None).memchr
     except (OSError, AttributeError, TypeError):
-        return None, copy
+        half = _CHUNK_BYTES // 2
+        return lambda n: ctypes.memmove(
+            address + n % chunks * _CHUNK_BYTES, address + n % chunks * _CHUNK_BYTES + half, half
+        ), _CHUNK_BYTES
     memchr.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t)
     memchr.restype = ctypes.c_void_p
-
-    def search(address: int, size: int, step: int) -> int:
-        chunk = min(CHUNK_BYTES, size)
-        at = step % max(1, size // chunk) * chunk
-        if memchr(address + at, 2, chunk) is not None:
-            raise ValueError("the C library found a byte that is not there")
-        return chunk
-
-    return search, copy
+    return lambda n: memchr(address + n % chunks * _CHUNK_BYTES, 2, _CHUNK_BYTES), _CHUNK_BYTES
