@@ -141,52 +141,6 @@ def test_a_signal_leaves_the_old_report(
     assert names(place) == ["a.json", "p.toml", "report.txt"]
 
 
-RECORDING = """
-import os, sys, time
-import selfhost.machine.probes.recorder as recorder
-from selfhost.machine.probes import host
-def wait(*_):
-    print("half", flush=True)
-    while True:
-        time.sleep(0.05)
-if sys.argv[1] == "reading":
-    recorder.Recorder.write = wait
-else:
-    import io
-    class Slow(io.FileIO):
-        write = wait
-    recorder.open = Slow
-from selfhost.__main__ import start
-sys.argv[1:] = ["machine", "--record", "new/tree"]
-start()
-"""
-
-
-@pytest.mark.parametrize("at", ["reading", "writing"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_leaves_no_part_of_a_recorded_tree(
-    number: signal.Signals, at: str, place: Path, source_environment: dict[str, str]
-) -> None:
-    """Ended before or in the midst of writing: neither files nor the folders that were made."""
-    # whoever starts the tests may have told their children to ignore a signal, as nohup does
-    handled = (
-        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "signal.signal(signal.SIGTERM, signal.SIG_DFL); signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", handled + RECORDING, at],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=source_environment,
-    ) as child:
-        assert child.stdout is not None
-        assert child.stdout.readline() == b"half\n"
-        child.send_signal(number)
-        _, err = child.communicate(timeout=30)
-    assert (child.returncode, err) == (130 if number is signal.SIGINT else -number, b"")
-    assert names(place) == ["a.json", "p.toml"]
-
-
 ABANDONED = """
 import sys
 import selfhost.cli.check
@@ -237,26 +191,6 @@ def test_no_report_is_renamed_before_all_are_made(
     )
     assert code == 70
     assert ((place / "r.json").read_text(), (place / "r.xml").read_text()) == (OLD, OLD)
-
-
-def test_a_recorded_tree_is_whole_or_not_there(
-    place: Path, source_environment: dict[str, str]
-) -> None:
-    """`machine --record` on a full disk leaves the folder as it was."""
-
-    def small() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))
-
-    (place / "empty").mkdir()
-    for folder in ("empty", "new/tree"):
-        done = subprocess.run(
-            [sys.executable, "-m", "selfhost", "machine", "--record", folder],
-            capture_output=True, text=True, env={**source_environment, **UNCOMPILED}, check=False, preexec_fn=small,
-        )  # fmt: skip
-        assert done.returncode == 2
-        assert "could not be written" in done.stderr
-        assert names(place / "empty") == []
-        assert not (place / "new" / "tree").exists() or names(place / "new" / "tree") == []
 
 
 # ------------------------------------------------------------------ never over an input, never two to one file
@@ -341,7 +275,6 @@ def inputs_and_targets() -> dict[str, tuple[Sequence[str], str]]:
             ),
             "folder/adapter_config.json",
         ),
-        "recorded tree itself": (("machine", "--record", "fresh", "--output", "fresh"), "a.json"),
         "new in the folder of the fleet": (
             ("audit", "p.toml", "--machines", "folder", "--format", "json=folder/new.json"),
             "folder/b.json",
@@ -357,10 +290,6 @@ def inputs_and_targets() -> dict[str, tuple[Sequence[str], str]]:
         "new in a recorded tree": (
             ("machine", "--root", "tree", "--output", "tree/new.json"),
             "tree/facts.json",
-        ),
-        "new in a tree to record": (
-            ("machine", "--record", "fresh", "--output", "fresh/facts.json"),
-            "a.json",
         ),
     }
 
