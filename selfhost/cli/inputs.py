@@ -25,8 +25,8 @@ def check_targets(
     from ..core.writing import check_targets
 
     root = getattr(options, "root", None)
-    for target in targets if root is not None else ():
-        if _lies_in(target, root):
+    for target in targets:
+        if root is not None and _lies_in(target, root):
             raise UsageError(
                 f"{target} lies in {root}, the recorded tree",
                 remedy="name a file outside it for the report",

@@ -64,9 +64,9 @@ def measured_at_present(machine: Machine) -> Machine:
     """`machine`, which must be this computer, with its memory bandwidth as measured within 60 ms,
     or with why it could not be.
     """
-    from .probes.bandwidth import BRIEF, with_measured
+    from .probes.bandwidth import with_measured
 
-    return with_measured(machine, BRIEF)
+    return with_measured(machine, brief=True)
 
 
 def in_memory(path: str) -> bool | None:

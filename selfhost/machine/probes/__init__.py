@@ -57,7 +57,7 @@ def read_machine(host: Host | None = None) -> Machine:
     host = host or Host()
     facts = Facts()
     facts.put("system", host.system, "sys.platform")
-    if read_at := host.read_at():
+    if read_at := host.ask("read_at"):
         facts.put("read_at", read_at, "the system's clock")
     else:
         facts.miss("read_at", "the recorded tree does not say when it was read")

@@ -333,7 +333,7 @@ def _read_windows(host: Host, facts: Facts) -> None:
     """
     nvidia = read_nvidia(host, ()) if driver_present(host) else None
     is_told = nvidia is not None and any(card.memory_total_bytes for card in nvidia.cards)
-    adapters = host.display_adapters()
+    adapters = host.ask("display_adapters")
     why = "the registry's list of display adapters could not be read" if adapters is None else None
     listed = [card for card in map(_windows_card, adapters or ()) if card is not None]
     if is_told or "CUDA_VISIBLE_DEVICES" in host.env:

@@ -8,127 +8,91 @@ other threads run; where there is none it copies. With glibc the figure is that 
 from __future__ import annotations
 
 import mmap
-import os
 import sys
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from itertools import pairwise
+from statistics import median
+from time import perf_counter, thread_time
 
 from ...core import units
-from ...core.records import Record, Unread
-from ..record import AT_LEAST, AT_PRESENT, BUSY, MAX_MEMORY_BYTES, Machine
-from .cpu import one_cpu_per_core
-from .host import NATIVE, Host, reason_of
+from ...core.records import Unread
+from ..record import AT_LEAST, AT_PRESENT, BUSY, Machine
+from .host import Host, reason_of
 from .procfs import whole
 
 FACT = "memory_bandwidth_bytes_per_second"
 _CHUNK_BYTES = 2 * units.MIB
 # more threads add nothing on a desktop and some seconds of start-up on a server
 _MAX_THREADS = 16
-# beyond the caches for sure: where what is read again has left them
-_LEAST_BYTES, _MOST_BYTES, _CACHES = 64 * units.MIB, 4 * units.GIB, 4
-_MOMENT_SECONDS = 0.0005
+# four times the caches of which the system tells, or 64 MiB of them
+_LEAST_BYTES, _MOST_BYTES, _CACHES, _USUAL_CACHE_BYTES = 64 << 20, 4 << 30, 4, 64 << 20
+# what filling and reading may take, with care and within 60 ms
+_CAREFUL_SECONDS, _BRIEF_SECONDS = (2.0, 0.4), (0.028, 0.012)
+_MOMENT_SECONDS = 0.002
 # of its processor, what an undisturbed thread gets
 _LEAST_CPU_SHARE = 0.95
-_AGAIN = "run it again when the machine is idle"
+# when a thread was done with each chunk, its part of a processor, and the bytes it read of
+Trace = tuple[list[float], float, int]
 
 
-class Pace(Record):
-    """How long to fill and to read, in seconds. `name` begins the source of what is measured."""
-
-    name: str
-    fill_seconds: float
-    read_seconds: float
-
-
-CAREFUL = Pace(name="measured", fill_seconds=2.0, read_seconds=0.4)
-# together with starting the threads within 60 ms
-BRIEF = Pace(name=AT_PRESENT, fill_seconds=0.028, read_seconds=0.012)
-
-
-class Trace(Record):
-    """What one thread read: when it began and when it was done with each chunk, in seconds; which
-    part of a processor it had meanwhile; and the bytes it read of.
-    """
-
-    done: tuple[float, ...]
-    chunk_bytes: int
-    cpu_share: float
-    buffer_bytes: int
-
-
-def with_measured(machine: Machine, pace: Pace = CAREFUL, host: Host | None = None) -> Machine:
+def with_measured(machine: Machine, *, brief: bool = False, host: Host | None = None) -> Machine:
     """`machine`, which must be this computer, with its bandwidth measured, or with why it is
-    unread. A figure of a busy machine is the least that it has.
+    unread. A figure of a busy machine is the least that it has. `brief`: within 60 ms.
     """
-    others = [entry for entry in machine.unread if entry.fact != FACT]
+    unread = [entry for entry in machine.unread if entry.fact != FACT]
     sources = {fact: source for fact, source in machine.sources.items() if fact != FACT}
+    figure: int | None = None
     try:
-        figure, sources[FACT] = measure(machine, host or Host(), pace)
-    except _UnreadError as error:
-        others.append(Unread(fact=FACT, reason=error.reason, remedy=error.remedy))
-        return machine.replace(
-            measured_in_vain=pace is CAREFUL,
-            unread=tuple(sorted(others, key=lambda entry: entry.fact)),
-        )
+        figure, sources[FACT] = measure(machine, host or Host(), brief=brief)
+    except (OSError, MemoryError, RuntimeError, ValueError, AttributeError) as error:
+        remedy = "run with --measure when the machine is idle, or give it in a machine file"
+        unread.append(Unread(fact=FACT, reason=f"not measured: {reason_of(error)}", remedy=remedy))
     return machine.replace(
-        memory_bandwidth_bytes_per_second=figure, sources=sources, unread=tuple(others)
+        memory_bandwidth_bytes_per_second=figure,
+        measured_in_vain=figure is None and not brief,
+        sources=sources,
+        unread=tuple(sorted(unread, key=lambda entry: entry.fact)),
     )
 
 
-class _UnreadError(Exception):
-    """Why the bandwidth is not known, and what to do about it."""
-
-    def __init__(self, reason: str, remedy: str = "give it in a machine file") -> None:
-        super().__init__(reason)
-        self.reason, self.remedy = reason, remedy
-
-
-def measure(machine: Machine, host: Host, pace: Pace) -> tuple[int, str]:
-    """Bytes per second, and how they were measured. `_UnreadError` where that could only mislead:
-    less than one CPU, too little memory, caches of unknown size or as large as what was filled.
-    """
-    if not host.live:
-        raise _UnreadError("a recorded machine cannot be measured")
-    if machine.emulated_on is not None:
-        raise _UnreadError("memory bandwidth does not limit an emulated processor", NATIVE)
+def measure(machine: Machine, host: Host, *, brief: bool) -> tuple[int, str]:
+    """Bytes per second, and how they were measured. `ValueError` where that could only mislead."""
     usable, free = machine.cpu_cores_usable, machine.memory_available_bytes
-    if usable is None or free is None:
-        raise _UnreadError("how many processors may be used, or how much memory, was not read")
+    if not host.live:
+        raise ValueError("the machine is a recorded one")
+    if machine.emulated_on is not None or usable is None or free is None:
+        raise ValueError("its processor is emulated, or processors or free memory were not read")
     if usable < 1:
-        reason = f"a quota of {units.cores(usable)} interrupts every measurement"
-        raise _UnreadError(reason, "measure outside the quota")
-    cores = one_cpu_per_core(host, host.affinity() or frozenset()) or {}
-    count = min(int(usable), len(cores) or machine.cpu_cores_physical or 1, _MAX_THREADS)
-    beyond = max(_LEAST_BYTES, _CACHES * (cache_bytes(host) or 64 * units.MIB))
-    wanted = min(beyond, free // 8, _MOST_BYTES)
-    others = _others_running(host)
-    if pace is BRIEF and others >= usable:
-        raise _UnreadError("other programs keep the processors busy", _AGAIN)
-    try:
-        traces = _run(list(cores)[:count] or [None] * count, wanted // count, pace)
-    except (OSError, MemoryError, RuntimeError, ValueError, AttributeError) as error:
-        raise _UnreadError(f"the measurement failed: {reason_of(error)}") from None
-    filled = sum(trace.buffer_bytes for trace in traces)
+        raise ValueError(f"a quota of {units.cores(usable)} interrupts every measurement")
+    count = min(int(usable), machine.cpu_cores_physical or 1, _MAX_THREADS)
+    beyond = max(_LEAST_BYTES, _CACHES * (cache_bytes(host) or _USUAL_CACHE_BYTES))
+    part_bytes = min(beyond, free // 8, _MOST_BYTES) // count
+    others = _others_running()
+    if brief and others >= usable:
+        raise ValueError("other programs keep the processors busy")
+    seconds = _BRIEF_SECONDS if brief else _CAREFUL_SECONDS
+    traces = _run(count, part_bytes, *seconds)
+    filled = sum(trace[2] for trace in traces)
     if filled < beyond // 2:
-        reason = f"{units.binary(filled)} could be filled, which the caches may hold"
-        raise _UnreadError(reason, "close other programs, or run with --measure")
+        raise ValueError(f"of {units.binary(filled)}, which was had, caches may hold too much")
     figure = median_rate(traces)
-    if figure is None or not 0 < figure < MAX_MEMORY_BYTES:
-        raise _UnreadError("the threads did not run at the same time", _AGAIN)
+    if figure is None:
+        raise ValueError("the threads did not run at the same time")
     threads = "1 thread" if count == 1 else f"{count} threads"
-    source = f"{pace.name}: {threads} reading {units.binary(filled)}"
-    if max(others, _others_running(host)) or any(t.cpu_share < _LEAST_CPU_SHARE for t in traces):
+    source = f"{AT_PRESENT if brief else 'measured'}: {threads} reading {units.binary(filled)}"
+    if others or _others_running() or min(trace[1] for trace in traces) < _LEAST_CPU_SHARE:
         source += f"; {BUSY}, {AT_LEAST}"
     return int(figure), source
 
 
-def _others_running(host: Host) -> int:
+def _others_running() -> int:
     """Programs that run beside this one now; 0 where the system does not say."""
     try:
         with open("/proc/loadavg", encoding="ascii") as stream:
-            word = stream.read(64).split()[3].partition("/")[0]
+            return max(0, int(stream.read(64).split()[3].partition("/")[0]) - 1)
     except (OSError, ValueError, IndexError):
         return 0
-    return max(0, (whole(word) or 1) - 1)
 
 
 def cache_bytes(host: Host) -> int | None:
@@ -139,14 +103,14 @@ def cache_bytes(host: Host) -> int | None:
         names = ("hw.l3cachesize", "hw.perflevel0.l2cachesize", "hw.l2cachesize")
         return next(filter(None, (whole(host.sysctl(name) or "") for name in names)), None)
     sizes: dict[str, int] = {}
-    for cpu in host.affinity() or ():
-        folder = f"/sys/devices/system/cpu/cpu{cpu}/cache"
+    for cpu in host.ask("affinity") or ():
         for index in (3, 2):
-            size = (host.read_text(f"{folder}/index{index}/size") or "").strip()
-            shared = (host.read_text(f"{folder}/index{index}/shared_cpu_list") or str(cpu)).strip()
+            folder = f"/sys/devices/system/cpu/cpu{cpu}/cache/index{index}"
+            size = (host.read_text(f"{folder}/size") or "").strip()
             number = whole(size[:-1], 9)
             if number and size[-1] in "KM":
-                sizes[shared] = number * (units.KIB if size[-1] == "K" else units.MIB)
+                shared = host.read_text(f"{folder}/shared_cpu_list") or str(cpu)
+                sizes[shared] = number << (10 if size[-1] == "K" else 20)
                 break
     return sum(sizes.values()) or None
 
@@ -155,117 +119,79 @@ def median_rate(traces: Sequence[Trace]) -> float | None:
     """Bytes per second of all threads together, at the median of the moments in which none of them
     was held up; None where there is none.
     """
-    from itertools import pairwise
-
-    if any(len(trace.done) < 3 for trace in traces):
-        return None
-    start = max(trace.done[0] for trace in traces)
-    end = min(trace.done[-1] for trace in traces)
-    count = int((end - start) / _MOMENT_SECONDS)
+    start, end = max(trace[0][0] for trace in traces), min(trace[0][-1] for trace in traces)
+    count = max(0, int((end - start) / _MOMENT_SECONDS))
     edges = [start + _MOMENT_SECONDS * number for number in range(count + 1)]
-    # of each thread, what it read in each moment, and whether that is about what it reads usually
-    sums, are_whole = [0.0] * count, [True] * count
-    for trace in traces:
-        done = trace.done
-        usual = trace.chunk_bytes / _median([b - a for a, b in pairwise(done)]) * _MOMENT_SECONDS
-        amounts = [b - a for a, b in pairwise([_read_by(trace, edge) for edge in edges])]
-        for number, amount in enumerate(amounts):
-            sums[number] += amount
-            are_whole[number] = are_whole[number] and amount > usual / 2
-    rates = [amount for amount, is_whole in zip(sums, are_whole, strict=True) if is_whole]
-    return _median(rates) / _MOMENT_SECONDS if rates else None
+    sums, are_whole = [0] * count, [True] * count
+    for done, _, _ in traces:
+        usual = _MOMENT_SECONDS / median(after - before for before, after in pairwise(done))
+        for number, (before, after) in enumerate(pairwise(edges)):
+            chunks = bisect_right(done, after) - bisect_right(done, before)
+            sums[number] += chunks
+            are_whole[number] = are_whole[number] and chunks > usual / 2
+    rates = [chunks for chunks, is_whole in zip(sums, are_whole, strict=True) if is_whole]
+    return median(rates) * _CHUNK_BYTES / _MOMENT_SECONDS if rates else None
 
 
-def _median(numbers: Sequence[float]) -> float:
-    return sorted(numbers)[len(numbers) // 2]
-
-
-def _read_by(trace: Trace, moment: float) -> float:
-    """Bytes that a thread had read by then; of the chunk at hand its part."""
-    from bisect import bisect_right
-
-    done = trace.done
-    at = min(bisect_right(done, moment), len(done) - 1)
-    part = (moment - done[at - 1]) / (done[at] - done[at - 1])
-    return (at - 1 + part) * trace.chunk_bytes
-
-
-def _run(cpus: Sequence[int | None], part_bytes: int, pace: Pace) -> list[Trace]:
-    """One trace of each thread, which is pinned to its CPU where that is known. Raises what the
-    first thread raised.
-    """
+def _run(count: int, part_bytes: int, fill: float, read: float) -> list[Trace]:
+    """One trace of each thread. Raises what the first one raised."""
     import threading
 
-    gate = threading.Barrier(len(cpus), timeout=10)
-    traces: list[Trace] = []
-    failures: list[BaseException] = []
+    gate, traces, failures = threading.Barrier(count, timeout=10), list[Trace](), list[Exception]()
 
-    def work(cpu: int | None) -> None:
+    def work() -> None:
         try:
-            if cpu is not None and sys.platform == "linux":
-                # of the calling thread alone
-                os.sched_setaffinity(0, {cpu})
-            traces.append(_read(part_bytes, pace, gate.wait))
-        except BaseException as error:
+            traces.append(_read(part_bytes, fill, read, gate.wait))
+        except Exception as error:
             failures.append(error)
             gate.abort()
 
-    threads = [threading.Thread(target=work, args=(cpu,), daemon=True) for cpu in cpus]
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(count)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(20)
-    if failures or len(traces) < len(cpus):
-        raise next(
-            (e for e in failures if isinstance(e, Exception)), RuntimeError("no thread ended")
-        )
+    if failures or len(traces) < count:
+        raise failures[0] if failures else RuntimeError("a thread did not end")
     return traces
 
 
-def _read(part_bytes: int, pace: Pace, wait: Callable[[], object]) -> Trace:
+def _read(part_bytes: int, fill: float, read: float, wait: Callable[[], object]) -> Trace:
     """Fills memory until the time is up, waits for the others, and reads it over and over."""
     import ctypes
-    from time import perf_counter, thread_time
 
     with mmap.mmap(-1, max(part_bytes, 2 * _CHUNK_BYTES)) as area:
         if hasattr(mmap, "MADV_HUGEPAGE"):
             area.madvise(mmap.MADV_HUGEPAGE)
         view = (ctypes.c_char * len(area)).from_buffer(area)
-        try:
-            address, filled, until = ctypes.addressof(view), 0, perf_counter() + pace.fill_seconds
-            while filled + _CHUNK_BYTES <= len(area) and (filled == 0 or perf_counter() < until):
-                ctypes.memset(address + filled, 1, _CHUNK_BYTES)
-                filled += _CHUNK_BYTES
-            step, step_bytes = _step(address, filled)
-            wait()
-            used, done = thread_time(), [perf_counter()]
-            while done[-1] < done[0] + pace.read_seconds:
-                step(len(done))
-                done.append(perf_counter())
-            share = (thread_time() - used) / (done[-1] - done[0])
-        finally:
-            # the area cannot be closed while something points into it
-            del view
-    return Trace(
-        done=tuple(done), chunk_bytes=step_bytes, cpu_share=min(1.0, share), buffer_bytes=filled
-    )
+        address, filled, until = ctypes.addressof(view), 0, perf_counter() + fill
+        # the area cannot be closed while something points into it
+        del view
+        while filled + _CHUNK_BYTES <= len(area) and (filled == 0 or perf_counter() < until):
+            ctypes.memset(address + filled, 1, _CHUNK_BYTES)
+            filled += _CHUNK_BYTES
+        step = _search() or (lambda at: ctypes.memmove(at, at + half, half))
+        half = _CHUNK_BYTES // 2
+        wait()
+        used, done = thread_time(), [perf_counter()]
+        while done[-1] < done[0] + read or len(done) < 4:
+            step(address + len(done) * _CHUNK_BYTES % filled)
+            done.append(perf_counter())
+        return done, (thread_time() - used) / (done[-1] - done[0]), filled
 
 
-def _step(address: int, size: int) -> tuple[Callable[[int], object], int]:
-    """What moves over the next chunk, and the bytes it moves: a search, or where the C library has
-    none a copy.
+def _search() -> Callable[[int], object] | None:
+    """A search of the chunk at an address for a byte that is not there; None where the C library,
+    on Windows by its old name, has none.
     """
     import ctypes
 
-    chunks = size // _CHUNK_BYTES
     try:
-        # the C library; on Windows its old name, which every version has
         memchr = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None).memchr
     except (OSError, AttributeError, TypeError):
-        half = _CHUNK_BYTES // 2
-        return lambda n: ctypes.memmove(
-            address + n % chunks * _CHUNK_BYTES, address + n % chunks * _CHUNK_BYTES + half, half
-        ), _CHUNK_BYTES
-    memchr.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t)
-    memchr.restype = ctypes.c_void_p
-    return lambda n: memchr(address + n % chunks * _CHUNK_BYTES, 2, _CHUNK_BYTES), _CHUNK_BYTES
+        return None
+    memchr.argtypes, memchr.restype = (
+        (ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t),
+        ctypes.c_void_p,
+    )
+    return lambda address: memchr(address, 2, _CHUNK_BYTES)

@@ -88,7 +88,7 @@ def read_architecture(host: Host, facts: Facts) -> None:
         facts.miss(fact, "the system did not say what processor it has")
         return
     name = normal_architecture(word)
-    bits = host.pointer_bits() if host.system == "linux" else None
+    bits = host.ask("pointer_bits") if host.system == "linux" else None
     if bits == 32 and name in _NARROW:
         facts.put(fact, _NARROW[name], f"uname, {name}; this Python is a 32-bit one")
     elif bits == 64 and name in _WIDE:
@@ -219,7 +219,8 @@ def _mac_instruction_sets(host: Host, facts: Facts) -> None:
 def _windows_instruction_sets(host: Host, facts: Facts) -> None:
     is_arm = normal_architecture(host.machine() or "") == "aarch64"
     table = _WINDOWS_ARM if is_arm else _WINDOWS_X86
-    names = sorted(name for number, name in table.items() if host.processor_feature(number))
+    there = host.ask("processor_features") or ()
+    names = sorted(name for number, name in table.items() if number in there)
     if not names:
         facts.miss(SETS, "Windows did not say what the processor can do")
         return
@@ -245,9 +246,9 @@ def parse_cpu_max(text: str) -> float | None:
 
 def allowed_cpus(host: Host) -> tuple[frozenset[int], str] | None:
     """The CPUs this process may run on, and where that was read."""
-    allowed = host.affinity()
+    allowed = host.ask("affinity")
     if allowed:
-        return allowed, "sched_getaffinity"
+        return frozenset(allowed), "sched_getaffinity"
     # the kernel's mask may name CPUs that are not there
     online = parse_list(host.read_text(ONLINE) or "")
     status = parse_pairs(host.read_text("/proc/self/status") or "")
@@ -273,7 +274,7 @@ def read_usable(host: Host, facts: Facts) -> None:
 
 def _count(host: Host, facts: Facts, fact: str, kind: str, name: str, reason: str) -> None:
     """A number of cores where there is no /proc: of psutil's `kind`, or of macOS' sysctl `name`."""
-    count = (host.other_cores() or {}).get(kind) or whole(host.sysctl(name) or "", 9)
+    count = (host.ask("cores") or {}).get(kind) or whole(host.sysctl(name) or "", 9)
     source = f"sysctl {name}" if host.system == "macos" else f"psutil, {kind} CPUs"
     if count:
         facts.put(fact, float(count) if fact == USABLE else count, source)
@@ -454,8 +455,7 @@ def _mac_performance(host: Host, facts: Facts) -> None:
 
 
 def _windows_performance(host: Host, facts: Facts) -> None:
-    raw = host.processor_information() if host.system == "windows" else None
-    kinds = parse_efficiency_classes(raw or b"")
+    kinds = parse_efficiency_classes(bytes.fromhex(host.ask("processor_information") or ""))
     if kinds:
         source = "GetLogicalProcessorInformationEx, EfficiencyClass"
         facts.put(PERFORMANCE, kinds.count(max(kinds)), source)

@@ -17,7 +17,6 @@ from ..record import MAX_DISK_BYTES, NETWORK_FILESYSTEMS, normal_system
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from types import ModuleType
     from typing import Any, TypeVar
 
     T = TypeVar("T")
@@ -257,7 +256,9 @@ class Host:
         if self.system == "linux":
             return parse_mountinfo(self.read_text("/proc/self/mountinfo") or "")
         try:
-            parts = self.psutil().disk_partitions(all=self.system != "windows")
+            import psutil
+
+            parts = psutil.disk_partitions(all=self.system != "windows")
         except (ImportError, OSError, RuntimeError):
             return ()
         return tuple(
@@ -326,7 +327,9 @@ class Host:
         from the system.
         """
         if not hasattr(os, "statvfs"):
-            usage = self.psutil().disk_usage(path)
+            import psutil
+
+            usage = psutil.disk_usage(path)
             return Space(free_bytes=usage.free, total_bytes=usage.total, read_only=False)
         volume = os.statvfs(path)
         # f_bavail, not f_bfree: the blocks reserved for root are no use to an ordinary account
@@ -348,34 +351,25 @@ class Host:
 
     # the running system
 
+    def ask(self, name: str) -> Any:
+        """What `system.py` has of the running system under that name; None where it has none."""
+        from .system import answer
+
+        return answer(self.system, name)
+
     def machine(self) -> str | None:
         """The kernel's or interpreter's word for the processor: x86_64, arm64, AMD64, …"""
-        if self.system != "windows":
-            return os.uname().machine
-        # what the registry says is the computer's, also for an emulated or 32-bit Python
+        # what Windows' registry says is the computer's, also for an emulated or 32-bit Python
         key = r"SYSTEM\CurrentControlSet\Control\Session Manager\Environment"
-        name = self.registry(key, "PROCESSOR_ARCHITECTURE")
-        return name or self.env.get("PROCESSOR_ARCHITECTURE")
-
-    def release(self) -> str:
-        """The kernel's version text; empty where it is not known."""
-        return "" if self.system == "windows" else os.uname().release
-
-    def pointer_bits(self) -> int | None:
-        """32 or 64, of this interpreter."""
-        return 64 if sys.maxsize > 2**32 else 32
-
-    def affinity(self) -> frozenset[int] | None:
-        """The numbers of the CPUs this process may use; None where the system does not say."""
-        ask = getattr(os, "sched_getaffinity", None)
-        return frozenset(ask(0)) if ask is not None else None
+        return self.ask("machine") or self.registry(key, "PROCESSOR_ARCHITECTURE")
 
     def cwd(self) -> str:
         """The current folder."""
-        try:
-            return os.getcwd()
-        except OSError:
-            return "/"
+        return str(self.ask("cwd") or "/")
+
+    def release(self) -> str:
+        """The kernel's version text; empty where it is not known."""
+        return str(self.ask("release") or "")
 
     def home(self) -> str | None:
         """The home folder of this account; a relative one names no folder for good."""
@@ -383,129 +377,20 @@ class Host:
             return self.env.get("USERPROFILE") or None
         home = self.env.get("HOME", "")
         if self.live and not home.startswith("/"):
-            try:
-                from pwd import getpwuid
-
-                home = getpwuid(os.getuid()).pw_dir
-            except (ImportError, KeyError, AttributeError):
-                return None
+            home = self.ask("home") or ""
         return home if home.startswith("/") else None
-
-    def hostname(self) -> str:
-        """What this computer calls itself; used only to keep it out of what is shown."""
-        return os.uname().nodename if hasattr(os, "uname") else self.env.get("COMPUTERNAME", "")
-
-    def python_path(self) -> list[str] | None:
-        """The folders this interpreter imports from; None of a tree in which nobody looked for
-        packages.
-        """
-        return [folder for folder in sys.path if folder]
-
-    def read_at(self) -> str | None:
-        """Now, in UTC, to the second."""
-        import time
-
-        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-
-    # libraries of systems without /proc
-
-    def psutil(self) -> ModuleType:
-        """psutil, imported on first use."""
-        import psutil
-
-        return psutil  # type: ignore[no-any-return,unused-ignore]
-
-    def other_memory(self) -> Mapping[str, int] | None:
-        """`total` and `available` bytes; on Windows also `commit`, what it still promises to this
-        process.
-        """
-        memory = self.psutil().virtual_memory()
-        sizes = {"total": int(memory.total), "available": int(memory.available)}
-        if self.system == "windows":
-            from .windows import commit_bytes
-
-            commit = commit_bytes()
-            return sizes if commit is None else {**sizes, "commit": commit}
-        return sizes
-
-    def other_swap_free(self) -> int | None:
-        """Free swap; apart from `other_memory`, for it fails on its own."""
-        return int(self.psutil().swap_memory().free)
-
-    def other_cores(self) -> Mapping[str, int | None] | None:
-        """`physical` and `usable` cores."""
-        tool = self.psutil()
-        usable = tool.cpu_count(logical=True)
-        if self.system == "windows":
-            usable = len(tool.Process().cpu_affinity())
-        return {"physical": tool.cpu_count(logical=False), "usable": usable}
 
     def sysctl(self, name: str) -> str | None:
         """A kernel value of macOS as text; None where there is none of that name."""
-        if self.system != "macos":
-            return None
-        import ctypes
+        from .system import sysctl
 
-        ask = ctypes.CDLL(None).sysctlbyname
-        size = ctypes.c_size_t(0)
-        failed = ask(name.encode(), None, ctypes.byref(size), None, ctypes.c_size_t(0))
-        if failed or not 0 < size.value <= 65536:
-            return None
-        buffer = ctypes.create_string_buffer(size.value)
-        if ask(name.encode(), buffer, ctypes.byref(size), None, ctypes.c_size_t(0)):
-            return None
-        raw = buffer.raw[: size.value]
-        # whole numbers come as 4 or 8 bytes, text ends in a zero byte and holds no other
-        text = raw[:-1]
-        if raw[-1:] == b"\0" and text and all(32 <= byte < 127 for byte in text):
-            return text.decode("ascii")
-        return str(int.from_bytes(raw, sys.byteorder)) if len(raw) in (4, 8) else ""
+        return sysctl(name) if self.system == "macos" else None
 
     def registry(self, key: str, value: str) -> str | None:
-        """A text value under HKEY_LOCAL_MACHINE; None where there is none."""
-        if self.system != "windows":
-            return None
+        """A text value under Windows' HKEY_LOCAL_MACHINE; None where there is none."""
         from .windows import registry_value
 
-        return registry_value(key, value)
-
-    def display_adapters(self) -> list[Mapping[str, Any]] | None:
-        """Windows' display adapters in use: `id` (PCI), `name`, `memory` bytes, each None where it
-        is not stated; None where unread.
-        """
-        from .windows import display_adapters
-
-        return display_adapters()
-
-    def processor_feature(self, number: int) -> bool | None:
-        """Windows' IsProcessorFeaturePresent; None where it cannot be asked."""
-        from .windows import processor_feature
-
-        return processor_feature(number)
-
-    def processor_information(self) -> bytes | None:
-        """Windows' GetLogicalProcessorInformationEx of RelationProcessorCore; None where it
-        cannot be asked.
-        """
-        from .windows import processor_information
-
-        return processor_information()
-
-    def job_limits(self) -> bytes | None:
-        """Windows' JOBOBJECT_EXTENDED_LIMIT_INFORMATION of this process; empty without a job,
-        None where it cannot be asked.
-        """
-        from .windows import job_limits
-
-        return job_limits()
-
-    def nvml(self) -> Mapping[str, Any] | None:
-        """What NVIDIA's library says, as `nvml.py` prints it in a child process, or `why` it says
-        nothing; None of a recorded tree.
-        """
-        from .child import ask_nvml
-
-        return ask_nvml()
+        return registry_value(key, value) if self.system == "windows" else None
 
 
 def reason_of(error: Exception) -> str:

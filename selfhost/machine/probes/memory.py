@@ -231,7 +231,7 @@ def parse_job_limits(raw: bytes) -> int | None:
 
 def _read_other(host: Host, facts: Facts) -> None:
     """Of a system without /proc: by psutil, and macOS' size by its sysctl where that fails."""
-    memory = host.other_memory() or {}
+    memory = host.ask("memory") or {}
     total = memory.get("total") or whole(host.sysctl("hw.memsize") or "")
     if not total:
         for fact in (TOTAL, LIMIT):
@@ -252,7 +252,7 @@ def _read_other(host: Host, facts: Facts) -> None:
         facts.put(AVAILABLE, min(left, ceiling), source)
     else:
         facts.miss(AVAILABLE, "the system did not say how much memory is free", SET_MEMORY)
-    swap_free = host.other_swap_free()
+    swap_free = host.ask("swap_free")
     if swap_free is None:
         facts.miss(SWAP, "the system did not say how much swap is free")
     else:
@@ -260,8 +260,8 @@ def _read_other(host: Host, facts: Facts) -> None:
 
 
 def _read_other_limit(host: Host, facts: Facts, total: int) -> None:
-    raw = host.job_limits() if host.system == "windows" else b""
-    ceiling = parse_job_limits(raw or b"")
+    raw = host.ask("job_limits")
+    ceiling = parse_job_limits(bytes.fromhex(raw or ""))
     if host.system == "macos":
         facts.put(LIMIT, total, "the hardware's: macOS has no control groups")
     elif host.system != "windows":

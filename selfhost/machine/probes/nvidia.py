@@ -111,7 +111,7 @@ def read_nvidia(host: Host, slots: Sequence[str]) -> Read | None:
         remedy = "install its driver; start a container with `--gpus all`"
         cards = _cards_in_files(host, slots, len(slots))
         return Read(cards=cards, source=PCI, reason=reason, remedy=remedy)
-    answer = host.nvml() or {}
+    answer = host.ask("nvml") or {}
     if answer.get("error") is None and isinstance(answer.get("devices"), list):
         return _visible(host, answer)
     nodes = _nodes(host)

@@ -175,41 +175,11 @@ class RecordedHost(Host):
         writable: bool | None = self._of_folder("writable", path)
         return writable
 
-    def machine(self) -> str | None:
-        return self._facts.get("machine")
+    def ask(self, name: str) -> Any:
+        return self._facts.get(name)
 
     def release(self) -> str:
-        text = self._facts.get("release") or self.read_text("/proc/sys/kernel/osrelease") or ""
-        return str(text).strip()
-
-    def pointer_bits(self) -> int | None:
-        return self._facts.get("pointer_bits")
-
-    def affinity(self) -> frozenset[int] | None:
-        processors = self._facts.get("affinity")
-        return None if processors is None else frozenset(processors)
-
-    def cwd(self) -> str:
-        return str(self._facts.get("cwd") or "/")
-
-    def hostname(self) -> str:
-        return ""
-
-    def python_path(self) -> list[str] | None:
-        folders = self._facts.get("python_path")
-        return None if folders is None else list(folders)
-
-    def read_at(self) -> str | None:
-        return self._facts.get("read_at")
-
-    def other_memory(self) -> Mapping[str, int] | None:
-        return self._facts.get("memory")
-
-    def other_swap_free(self) -> int | None:
-        return self._facts.get("swap_free")
-
-    def other_cores(self) -> Mapping[str, int | None] | None:
-        return self._facts.get("cores")
+        return (super().release() or self.read_text("/proc/sys/kernel/osrelease") or "").strip()
 
     def sysctl(self, name: str) -> str | None:
         return self._sysctl.get(name)
@@ -217,26 +187,6 @@ class RecordedHost(Host):
     def registry(self, key: str, value: str) -> str | None:
         content: str | None = self._at("registry").get(f"{key}\\{value}")
         return content
-
-    def display_adapters(self) -> list[Mapping[str, Any]] | None:
-        return self._facts.get("display_adapters")
-
-    def nvml(self) -> Mapping[str, Any] | None:
-        return self._facts.get("nvml")
-
-    def processor_feature(self, number: int) -> bool | None:
-        features = self._facts.get("processor_features")
-        return None if features is None else number in features
-
-    def processor_information(self) -> bytes | None:
-        return self._bytes("processor_information")
-
-    def job_limits(self) -> bytes | None:
-        return self._bytes("job_limits")
-
-    def _bytes(self, key: str) -> bytes | None:
-        digits = self._facts.get(key)
-        return None if digits is None else bytes.fromhex(digits)
 
 
 def _suits(key: str, value: Any, kind: Any) -> bool:

@@ -32,7 +32,8 @@ def redactor(host: Host) -> Callable[[str], str]:
     env_names = (host.env.get(key, "") for key in ("USER", "LOGNAME", "USERNAME", "SUDO_USER"))
     home = host.home() or ""
     accounts = {*host.accounts, *env_names, host.paths.basename(home)}
-    computers = {host.hostname(), host.hostname().partition(".")[0]}
+    computer = host.ask("hostname") or host.env.get("COMPUTERNAME", "")
+    computers = {computer, computer.partition(".")[0]}
     masks: list[tuple[re.Pattern[str], str]] = []
     if len(home) > 1:
         masks.append((re.compile(rf"(?<![\w.~-]){re.escape(home)}(?![\w.-])", ignore_case), "~"))

@@ -78,7 +78,7 @@ def _look(host: Host) -> tuple[dict[str, PresentRuntime], bool]:
             if runtime not in runtimes and host.runnable(path):
                 version = _version_of(host, runtime, path)
                 runtimes[runtime] = PresentRuntime(id=runtime, version=version, path=path)
-    own = host.python_path()
+    own = host.ask("python_path")
     others = [folder for prefix in _environments(host) for folder in _packages_of(host, prefix)]
     for folder in (*(own or ()), *others):
         for runtime, version, path in _distributions(host, folder):

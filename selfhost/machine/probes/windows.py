@@ -72,37 +72,40 @@ def display_adapters() -> list[Mapping[str, Any]] | None:
     return list(adapters.values()) or None
 
 
-def commit_bytes() -> int | None:
-    """What Windows still promises to this process, by GlobalMemoryStatusEx."""
+def commit_bytes() -> dict[str, int]:
+    """What Windows still promises to this process as `commit`, by GlobalMemoryStatusEx."""
     import ctypes
 
     # MEMORYSTATUSEX (sysinfoapi.h): dwLength, dwMemoryLoad, then seven 64-bit sizes, the fourth
     # ullAvailPageFile
     buffer = ctypes.create_string_buffer((64).to_bytes(4, "little"), 64)
     if not _kernel().GlobalMemoryStatusEx(buffer):
-        return None
-    return int.from_bytes(buffer.raw[32:40], "little")
+        return {}
+    return {"commit": int.from_bytes(buffer.raw[32:40], "little")}
 
 
-def processor_feature(number: int) -> bool:
-    """IsProcessorFeaturePresent."""
-    return bool(_kernel().IsProcessorFeaturePresent(number))
+def processor_features() -> list[int]:
+    """The numbers of the features (winnt.h, PF_…_AVAILABLE) that are there."""
+    ask = _kernel().IsProcessorFeaturePresent
+    return [number for number in range(64) if ask(number)]
 
 
-def processor_information() -> bytes | None:
-    """GetLogicalProcessorInformationEx of RelationProcessorCore; None where it fails."""
+def processor_information() -> str | None:
+    """GetLogicalProcessorInformationEx of RelationProcessorCore in hexadecimal; None where it
+    fails.
+    """
     import ctypes
 
     ask = _kernel().GetLogicalProcessorInformationEx
     size = ctypes.c_ulong(0)
     ask(0, None, ctypes.byref(size))
     buffer = ctypes.create_string_buffer(min(size.value, _MAX_BYTES) or 1)
-    return buffer.raw if ask(0, buffer, ctypes.byref(size)) else None
+    return buffer.raw.hex() if ask(0, buffer, ctypes.byref(size)) else None
 
 
-def job_limits() -> bytes | None:
-    """JOBOBJECT_EXTENDED_LIMIT_INFORMATION of this process; empty without a job, None where it
-    cannot be asked.
+def job_limits() -> str | None:
+    """JOBOBJECT_EXTENDED_LIMIT_INFORMATION of this process in hexadecimal; empty without a job,
+    None where it cannot be asked.
     """
     if sys.maxsize <= 2**32:
         return None
@@ -115,6 +118,7 @@ def job_limits() -> bytes | None:
     if not kernel.IsProcessInJob(process, None, ctypes.byref(is_inside)):
         return None
     if not is_inside.value:
-        return b""
+        return ""
     buffer = ctypes.create_string_buffer(144)
-    return buffer.raw if kernel.QueryInformationJobObject(None, 9, buffer, 144, None) else None
+    is_told = kernel.QueryInformationJobObject(None, 9, buffer, 144, None)
+    return buffer.raw.hex() if is_told else None
