@@ -351,29 +351,19 @@ def _has_controller(host: Host, chain: Groups, folder: str) -> bool:
     )
 
 
-def one_cpu_per_core(host: Host, cpus: frozenset[int]) -> dict[int, frozenset[int]] | None:
-    """The first CPU of each core among `cpus`, with all hardware threads of that core; None where
-    the kernel does not state them.
-    """
-    left, cores = set(cpus), {}
+def _cores(host: Host, cpus: frozenset[int]) -> list[frozenset[int]]:
+    """The hardware threads of each core among `cpus`; none where the kernel does not state them."""
+    left, cores = set(cpus), []
     while left:
-        first = min(left)
-        folder = f"/sys/devices/system/cpu/cpu{first}/topology"
-        names = ("thread_siblings_list", "core_cpus_list")
-        text = next(filter(None, (host.read_text(f"{folder}/{name}") for name in names)), "")
+        folder = f"/sys/devices/system/cpu/cpu{min(left)}/topology"
+        text = host.read_text(f"{folder}/thread_siblings_list") or ""
         # a list that does not end its line was cut off
         siblings = parse_list(text) if text.endswith("\n") else None
-        if siblings is None or first not in siblings:
-            break
+        if siblings is None or min(left) not in siblings:
+            return []
         left -= siblings
-        cores[first] = siblings
-    if not left:
-        return cores
-    pairs = parse_core_ids(cpuinfo(host))
-    if not cpus <= pairs.keys():
-        return None
-    threads = {pairs[cpu]: frozenset(c for c in pairs if pairs[c] == pairs[cpu]) for cpu in cpus}
-    return {min(core & cpus): core for core in threads.values()}
+        cores.append(siblings)
+    return cores
 
 
 def read_cores(host: Host, facts: Facts) -> None:
@@ -386,8 +376,8 @@ def read_cores(host: Host, facts: Facts) -> None:
         (_mac_performance if host.system == "macos" else _windows_performance)(host, facts)
         return
     allowed = allowed_cpus(host)
-    cores = one_cpu_per_core(host, allowed[0]) if allowed else None
-    if not cores or not allowed:
+    cores = _cores(host, allowed[0]) if allowed else []
+    if not allowed or not cores:
         for fact in (PHYSICAL, PERFORMANCE):
             facts.miss(fact, _NO_CORES if allowed else _UNALLOWED)
         return
@@ -397,14 +387,13 @@ def read_cores(host: Host, facts: Facts) -> None:
     facts.put(PHYSICAL, len(cores), source + (narrowed if cpus < online else ""))
     try:
         fastest, source = _fastest(host, cpus, cores)
-        count = len(one_cpu_per_core(host, fastest or cpus) or cores)
-        facts.put(PERFORMANCE, count, source)
+        facts.put(PERFORMANCE, len(_cores(host, fastest or cpus)), source)
     except ValueError as error:
         facts.miss(PERFORMANCE, str(error))
 
 
 def _fastest(
-    host: Host, cpus: frozenset[int], cores: Mapping[int, frozenset[int]]
+    host: Host, cpus: frozenset[int], cores: Sequence[frozenset[int]]
 ) -> tuple[frozenset[int], str]:
     """The CPUs of the fastest kind and where that was read. `ValueError` where it is not known."""
     # Intel's two kinds: both files, or neither
@@ -419,8 +408,8 @@ def _fastest(
         return _fastest_part(host, cpus, parts)
     # a kernel that does not name the kinds shows them by their threads: Intel's small cores have
     # one where the large have two
-    most = max(map(len, cores.values()))
-    large = frozenset().union(*(core for core in cores.values() if len(core) == most))
+    most = max(map(len, cores))
+    large = frozenset().union(*(core for core in cores if len(core) == most))
     return large & cpus, "/sys/devices/system/cpu, cores by their threads"
 
 
@@ -478,23 +467,14 @@ def parse_efficiency_classes(raw: bytes) -> tuple[int, ...]:
     return tuple(classes)
 
 
-def parse_core_ids(text: str) -> dict[int, tuple[str, str]]:
-    """/proc/cpuinfo of x86: CPU number to (package, core); CPUs without both are left out."""
-    return _by_cpu(text, "physical id", "core id")
-
-
 def parse_parts(text: str) -> dict[int, tuple[str, str]]:
     """/proc/cpuinfo of Arm: CPU number to (implementer, part), which is the kind of core; CPUs
     without both are left out.
     """
-    return _by_cpu(text, "CPU implementer", "CPU part")
-
-
-def _by_cpu(text: str, first: str, second: str) -> dict[int, tuple[str, str]]:
     pair_of_cpu = {}
     for block in text.split("\n\n"):
         values = parse_pairs(block)
         number = whole(values.get("processor", ""), 6)
-        if number is not None and first in values and second in values:
-            pair_of_cpu[number] = (values[first], values[second])
+        if number is not None and {"CPU implementer", "CPU part"} <= values.keys():
+            pair_of_cpu[number] = values["CPU implementer"], values["CPU part"]
     return pair_of_cpu

@@ -451,7 +451,7 @@ def test_no_text_breaks_a_parser(content: bytes) -> None:
     for parse in (
         parse_mountinfo, cgroups.parse_cgroup, cgroups.parse_number, cgroups.parse_stat, procfs.parse_meminfo, procfs.parse_pairs,
         procfs.parse_list, memory.parse_swaps, cpu.parse_cpuinfo, cpu.parse_model,
-        cpu.parse_instruction_sets, cpu.parse_cpu_max, cpu.parse_core_ids, stores.parse_unit, software.parse_distribution,
+        cpu.parse_instruction_sets, cpu.parse_cpu_max, stores.parse_unit, software.parse_distribution,
         nvidia.parse_driver, nvidia.parse_information, accelerators.parse_properties,
     ):  # fmt: skip
         parse(text)
