@@ -195,23 +195,19 @@ class Host:
 
     def exists(self, path: str) -> bool:
         """Whether a file or folder is there, as far as this account can see."""
-        try:
-            return os.path.exists(self.real(path))
-        except (OSError, ValueError):
-            return False
+        return self._is(os.path.exists, path)
 
     def is_folder(self, path: str) -> bool:
         """Whether it is a folder that is there."""
-        try:
-            return os.path.isdir(self.real(path))
-        except (OSError, ValueError):
-            return False
+        return self._is(os.path.isdir, path)
 
     def runnable(self, path: str) -> bool:
         """Whether a file is there that this account may execute."""
+        return self._is(lambda real: os.access(real, os.X_OK) and os.path.isfile(real), path)
+
+    def _is(self, test: Callable[[str], bool], path: str) -> bool:
         try:
-            real = self.real(path)
-            return os.access(real, os.X_OK) and os.path.isfile(real)
+            return test(self.real(path))
         except (OSError, ValueError):
             return False
 

@@ -36,22 +36,21 @@ _VIRTUAL_MACHINES = (
 
 
 class Ulimit(Record):
-    """A limit of the shell and what the process already takes of it (None: not readable)."""
+    """A limit of the shell and what the process already takes of it (None: not readable). Of one
+    `is_of_memory` model files that are mapped count too, so that nothing larger loads at all.
+    """
 
-    fact: str
     name: str
     limit_bytes: int
     used_bytes: int | None
+    is_of_memory: bool
     lift: str = ""
 
     @property
-    def is_of_memory(self) -> bool:
-        """Model files that are mapped count too, so that nothing larger loads at all."""
-        return self.fact == "address_space_bytes"
-
-    @property
-    def left_bytes(self) -> int:
-        return max(0, self.limit_bytes - (self.used_bytes or 0))
+    def left(self) -> Size:
+        """What it leaves, and where that was read."""
+        left_bytes = max(0, self.limit_bytes - (self.used_bytes or 0))
+        return left_bytes, f"{self.name} less what is in use{self.lift}"
 
 
 def read_memory(host: Host, facts: Facts) -> None:
@@ -139,7 +138,7 @@ def _left(
         if limit.used_bytes is None:
             raise ValueError(f"{limit.name} is set, and {STATUS} does not say what is in use")
         if limit.is_of_memory:
-            yield limit.left_bytes, f"{limit.name} less what is in use{limit.lift}"
+            yield limit.left
     if "MemAvailable" not in meminfo:
         raise ValueError(f"{MEMINFO} has no MemAvailable (kernel before 3.14)")
     yield meminfo["MemAvailable"], f"{MEMINFO}, MemAvailable"
@@ -158,15 +157,15 @@ def _read_ulimits(host: Host, facts: Facts) -> tuple[list[Ulimit], str | None]:
             why = host.why(LIMITS) if text is None else f"{LIMITS} does not state {line!r}"
         elif soft[0] >= 0:
             limit = Ulimit(
-                fact=fact,
                 name=f"ulimit -{letter}",
                 limit_bytes=soft[0],
                 used_bytes=used.get(taken),
+                is_of_memory=fact == "address_space_bytes",
                 lift=_lift(letter, soft[1]),
             )
             ulimits.append(limit)
             if limit.used_bytes is not None and limit.limit_bytes <= MAX_MEMORY_BYTES:
-                facts.put(fact, limit.left_bytes, f"{limit.name} less what is in use{limit.lift}")
+                facts.put(fact, *limit.left)
     largest = parse_limit(text or "", "Max file size")
     if largest is not None and 0 <= largest[0] <= MAX_MEMORY_BYTES:
         source = f"ulimit -f (RLIMIT_FSIZE){_lift('f', largest[1])}"

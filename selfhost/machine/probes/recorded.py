@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from ...core.errors import MachineFileError, Problem
 from ..record import normal_system
-from .host import DEADLINE_SECONDS, Host, Mount, Space
+from .host import Host, Mount, Space
 
 TYPE_CHECKING = False
 
@@ -28,10 +28,9 @@ _KINDS = {
     **dict.fromkeys(("system", "machine", "release", "cwd", "read_at", "job_limits"), str),
     **dict.fromkeys(("pointer_bits", "swap_free"), int),
     **dict.fromkeys(("affinity", "processor_features", "python_path", "display_adapters"), list),
-    **dict.fromkeys(("space", "writable", "memory", "cores", "nvml", "sizes", "links"), dict),
-    **dict.fromkeys(("errors", "registry", "mounts"), dict),
+    **dict.fromkeys(("space", "writable", "memory", "cores", "nvml", "sizes"), dict),
+    **dict.fromkeys(("registry", "mounts"), dict),
     "processor_information": str,
-    "runnable": list,
 }
 
 
@@ -55,8 +54,7 @@ class RecordedHost(Host):
     numbers), `cwd`, `python_path`, `read_at`, `memory`, `swap_free` and `cores` (as psutil gives
     them), `job_limits` and `processor_information` (hexadecimal), `space` and `writable` (by
     folder), `sizes` (by folder: bytes by name, null for a folder in it), `mounts` (folder to file
-    system), `links` (path to what it leads to), `runnable` (paths), `errors` (path to the name of
-    the error, such as EACCES), `processor_features` (numbers), `registry` (`key\\value` to text),
+    system), `processor_features` (numbers), `registry` (`key\\value` to text),
     `display_adapters` (Windows' list), `nvml` (what `nvml.py` prints).
     """
 
@@ -93,15 +91,6 @@ class RecordedHost(Host):
     def _at(self, kind: str) -> Mapping[str, Any]:
         return self._facts.get(kind) or {}
 
-    def _fail(self, path: str) -> None:
-        """Raises what the computer raised for `path`."""
-        name = self._at("errors").get(path)
-        if name == "ETIMEDOUT":
-            raise TimeoutError(f"no answer within {DEADLINE_SECONDS:g} seconds")
-        if name is not None:
-            number = getattr(errno, name, errno.EIO)
-            raise OSError(number, os.strerror(number), path)
-
     def real(self, path: str) -> str:
         """Where `path` lies in the tree. `FileNotFoundError` for a link that leads out of it."""
         plain = os.path.join(self.folder, path.replace("\\", "/").lstrip("/"))
@@ -112,16 +101,11 @@ class RecordedHost(Host):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         return place
 
-    def read_bytes(self, path: str, limit: int) -> bytes:
-        self._fail(path)
-        return super().read_bytes(path, limit)
-
     def listdir(self, path: str) -> list[str] | None:
-        names = None if path in self._at("errors") else super().listdir(path)
+        names = super().listdir(path)
         return None if names is None else sorted(map(_listed, names))
 
     def sizes(self, path: str) -> dict[str, int | None]:
-        self._fail(path)
         recorded_sizes = self._at("sizes").get(path, {})
         if recorded_sizes is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
@@ -133,21 +117,13 @@ class RecordedHost(Host):
         return os.path.realpath(place).startswith(self.folder + os.sep)
 
     def exists(self, path: str) -> bool:
-        if self._at("errors").get(path) == "ETIMEDOUT":
-            self._fail(path)
         return path in self._at("space") or super().exists(path)
 
     def is_folder(self, path: str) -> bool:
         return path in self._at("space") or super().is_folder(path)
 
-    def runnable(self, path: str) -> bool:
-        return path in (self._facts.get("runnable") or ()) or super().runnable(path)
-
     def resolve(self, path: str) -> str:
-        whole = str(self.paths.normpath(self.paths.join(self.cwd(), path)))
-        if self._at("errors").get(whole) in ("ENOLINK", "ELOOP", "ENAMETOOLONG", "ETIMEDOUT"):
-            self._fail(whole)
-        return str(self._at("links").get(whole, whole))
+        return str(self.paths.normpath(self.paths.join(self.cwd(), path)))
 
     def _read_mounts(self) -> tuple[Mount, ...]:
         if self.system == "linux":
@@ -157,7 +133,6 @@ class RecordedHost(Host):
 
     def _of_folder(self, kind: str, path: str) -> Any:
         """What the record says of the nearest folder upwards that it names."""
-        self._fail(path)
         values = self._at(kind)
         while path not in values and self.paths.dirname(path) != path:
             path = self.paths.dirname(path)

@@ -69,13 +69,11 @@ def _read_linux(host: Host, facts: Facts) -> None:
     flags = parse_instruction_sets(cpuinfo(host)) or ()
     tree = (host.read_text(f"{_TREE}/compatible") or "").strip("\0\n ")
     # the first domain of Xen drives the hardware itself
-    is_xen_guest = host.exists("/sys/hypervisor/type") and "control_d" not in (
-        host.read_text("/proc/xen/capabilities") or ""
-    )
+    is_xen_host = "control_d" in (host.read_text("/proc/xen/capabilities") or "")
     signs = (
         (f"kernel release: {title}", title is not None),
         (f"{CPUINFO}, flag hypervisor", "hypervisor" in flags),
-        ("/sys/hypervisor", is_xen_guest),
+        ("/sys/hypervisor", host.exists("/sys/hypervisor/type") and not is_xen_host),
         (f"{_TREE}/hypervisor", host.exists(f"{_TREE}/hypervisor")),
         (f"{_TREE}/compatible", tree in _VIRTUAL_TREES),
     )
