@@ -16,19 +16,19 @@ from collections.abc import Sequence
 
 from selfhost import needs as need
 from selfhost.catalogue.index import Catalogue
-from selfhost.core.records import Unread
-from selfhost.machine.probes import bandwidth
+from selfhost.machine.probes.bandwidth import FACT
 from selfhost.machine.reader import Machine
 from selfhost.verdict import pacing, speed
 
 DECODE_TOKENS, PROMPT_TOKENS = 24, 128
 
 
-def measured(machine: Machine, probe: bandwidth.Measured | Unread) -> Machine:
-    """The figure even where it is doubtful: here one wants to see what comes of it."""
-    if isinstance(probe, Unread):
-        raise SystemExit(f"the bandwidth cannot be measured: {probe.reason}")
-    return bandwidth.apply(machine, probe.replace(confidence="high", is_least=False))
+def measured() -> Machine:
+    """This machine with its bandwidth, also where it is doubtful: here one wants to see what comes of it."""
+    machine = Machine.read(measure=True)
+    if machine.memory_bandwidth_bytes_per_second is None:
+        raise SystemExit(machine.why_unread(FACT).reason)
+    return machine
 
 
 def bench(program: str, file: str, threads: int, kind: str, depth: int) -> float:
@@ -75,20 +75,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         architecture = shelf.spec(model).architecture
         weights = need.decode_bytes_by_type(shelf.spec(model), None, "gguf", quantization, rows)
         for kind in ("decode", "prompt"):
-            before = bandwidth.measure(machine := Machine.read())
+            before = measured()
             pace = bench(
                 options.llama_bench,
                 file,
-                machine.cpu_cores_physical or 1,
+                before.cpu_cores_physical or 1,
                 kind,
                 options.depth if kind == "decode" else 0,
             )
-            after = bandwidth.measure(Machine.read())
+            after = measured()
             depth = options.depth + DECODE_TOKENS // 2
             ranges = []
-            for probe in (before, after):
+            for machine in (before, after):
                 answer = pacing.predict(
-                    measured(machine, probe),
+                    machine,
                     architecture,
                     weights,
                     speed.LaidOut(context_tokens=2 * depth),
@@ -99,14 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     ranges.append(found)
             likely = statistics.mean(found.likely for found in ranges)
             low, high = min(found.low for found in ranges), max(found.high for found in ranges)
-            doubts = sorted(
-                {
-                    note
-                    for probe in (before, after)
-                    if isinstance(probe, bandwidth.Measured)
-                    for note in probe.notes
-                }
-            )
+            doubts = sorted({each.sources[FACT] for each in (before, after)})
             verdict = (
                 f"{likely / pace - 1:+.0%}"
                 + ("" if low <= pace <= high else ", OUTSIDE")
