@@ -273,14 +273,8 @@ def _read_intel(
     ]
     if not handed:
         return _not_handed("an Intel", cards, PCI, f"--device {_RENDER_NODES}")
-    mask, source, chosen = host.env.get("ZE_AFFINITY_MASK"), PCI, tuple(cards)
-    if mask and sum(vendor == INTEL for _, vendor in devices) == len(cards):
-        # a part of a card counts as the card; beside a processor's own graphics the numbers do not
-        # tell which is which
-        chosen = masked(cards, ",".join(word.partition(".")[0] for word in mask.split(",")))
-        source = f"{PCI}, as ZE_AFFINITY_MASK selects"
     reason = "an Intel GPU's driver does not tell its memory in files"
-    return Read(cards=chosen, source=source, reason=reason, remedy=FILL_IN)
+    return Read(cards=tuple(cards), source=PCI, reason=reason, remedy=FILL_IN)
 
 
 def _intel_memory(host: Host, folder: str) -> int | None:

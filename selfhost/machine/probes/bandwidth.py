@@ -76,7 +76,7 @@ def measure(machine: Machine, host: Host, *, brief: bool) -> tuple[int, str]:
     filled = sum(trace[2] for trace in traces)
     if filled < beyond // 2:
         raise ValueError(f"of {units.binary(filled)}, which was had, caches may hold too much")
-    figure = median_rate(traces)
+    figure = joint_rate(traces)
     if figure is None:
         raise ValueError("the threads did not run at the same time")
     threads = "1 thread" if count == 1 else f"{count} threads"
@@ -115,22 +115,23 @@ def cache_bytes(host: Host) -> int | None:
     return sum(sizes.values()) or None
 
 
-def median_rate(traces: Sequence[Trace]) -> float | None:
+def joint_rate(traces: Sequence[Trace]) -> float | None:
     """Bytes per second of all threads together, at the median of the moments in which none of them
     was held up; None where there is none.
     """
     start, end = max(trace[0][0] for trace in traces), min(trace[0][-1] for trace in traces)
     count = max(0, int((end - start) / _MOMENT_SECONDS))
     edges = [start + _MOMENT_SECONDS * number for number in range(count + 1)]
-    sums, are_whole = [0] * count, [True] * count
+    rates, are_whole = [0.0] * count, [True] * count
     for done, _, _ in traces:
-        usual = _MOMENT_SECONDS / median(after - before for before, after in pairwise(done))
+        usual = 1 / median(after - before for before, after in pairwise(done))
         for number, (before, after) in enumerate(pairwise(edges)):
-            chunks = bisect_right(done, after) - bisect_right(done, before)
-            sums[number] += chunks
-            are_whole[number] = are_whole[number] and chunks > usual / 2
-    rates = [chunks for chunks, is_whole in zip(sums, are_whole, strict=True) if is_whole]
-    return median(rates) * _CHUNK_BYTES / _MOMENT_SECONDS if rates else None
+            first, last = bisect_right(done, before) - 1, bisect_right(done, after) - 1
+            rate = (last - first) / (done[last] - done[first]) if last > first >= 0 else 0.0
+            rates[number] += rate
+            are_whole[number] = are_whole[number] and rate > usual / 2
+    whole_rates = [rate for rate, is_whole in zip(rates, are_whole, strict=True) if is_whole]
+    return median(whole_rates) * _CHUNK_BYTES if whole_rates else None
 
 
 def _run(count: int, part_bytes: int, fill: float, read: float) -> list[Trace]:

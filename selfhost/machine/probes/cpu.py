@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ...core.caching import lru_cache
+from ...core.tables import shipped_table
 from ..record import MAX_WORD, normal_architecture
 from .cgroups import NO_LIMIT, Groups, groups, parse_number
 from .facts import Facts
@@ -33,28 +34,6 @@ _WIDE = {narrow: wide for wide, narrow in _NARROW.items()}
 _FAMILIES = {"x86_64": "x86", "i686": "x86", "aarch64": "arm", "armv7l": "arm"}
 _UNALLOWED = "which CPUs this process may use is not known"
 _NO_CORES = "the kernel does not tell cores from threads"
-
-# macOS's names -> the Linux kernel's (arch/x86/include/asm/cpufeatures.h,
-# arch/arm64/kernel/cpuinfo.c)
-_MAC_X86 = {
-    "avx1.0": "avx", "sse3": "pni", "sse4.1": "sse4_1", "sse4.2": "sse4_2",
-    "avx512vnni": "avx512_vnni",
-}  # fmt: skip
-_MAC_ARM = {
-    "hw.optional.arm.AdvSIMD": "asimd", "hw.optional.neon": "asimd",
-    "hw.optional.neon_fp16": "asimdhp", "hw.optional.arm.FEAT_FP16": "asimdhp",
-    "hw.optional.arm.FEAT_DotProd": "asimddp", "hw.optional.arm.FEAT_FHM": "asimdfhm",
-    "hw.optional.arm.FEAT_I8MM": "i8mm", "hw.optional.arm.FEAT_BF16": "bf16",
-    "hw.optional.arm.FEAT_LSE": "atomics", "hw.optional.armv8_1_atomics": "atomics",
-    "hw.optional.armv8_crc32": "crc32", "hw.optional.armv8_2_fhm": "asimdfhm",
-    "hw.optional.arm.FEAT_SME": "sme", "hw.optional.arm.FEAT_SME2": "sme2",
-}  # fmt: skip
-# winnt.h, PF_…_AVAILABLE
-_WINDOWS_X86 = {
-    6: "sse", 10: "sse2", 13: "pni", 36: "ssse3", 37: "sse4_1", 38: "sse4_2", 39: "avx",
-    40: "avx2", 41: "avx512f",
-}  # fmt: skip
-_WINDOWS_ARM = {19: "asimd", 30: "aes", 31: "crc32", 34: "atomics", 43: "asimddp"}
 
 
 def cpuinfo(host: Host) -> str:
@@ -133,9 +112,7 @@ def parse_model(text: str) -> str | None:
     """What the processor is called; the parts by name where an Arm kernel gives only numbers."""
     lines = parse_cpuinfo(text)
     if "CPU part" in lines:
-        from ...core.tables import shipped_table
-
-        table = shipped_table("firmware_names")
+        table = shipped_table("firmware_names")["arm_parts"]
         names = dict.fromkeys(
             name
             for maker in lines.get("CPU implementer", ())
@@ -198,7 +175,8 @@ def _mac_instruction_sets(host: Host, facts: Facts) -> None:
         for name in ("features", "leaf7_features", "extfeatures")
     }
     if not any(lists.values()):
-        arm = {linux for name, linux in _MAC_ARM.items() if host.sysctl(name) == "1"}
+        table = shipped_table("firmware_names")["mac_arm"]
+        arm = {linux for name, linux in table.items() if host.sysctl(f"hw.optional.{name}") == "1"}
         if arm:
             facts.put(SETS, tuple(sorted(arm)), "sysctl hw.optional")
         else:
@@ -212,15 +190,16 @@ def _mac_instruction_sets(host: Host, facts: Facts) -> None:
         if sign not in lists[name]:
             facts.miss(SETS, f"sysctl machdep.cpu.{name} is not there or names no {sign}")
             return
-    words = {_MAC_X86.get(word, word) for words in lists.values() for word in words}
+    names = shipped_table("firmware_names")["mac_x86"]
+    words = {names.get(word, word) for words in lists.values() for word in words}
     facts.put(SETS, tuple(sorted(words)), "sysctl machdep.cpu.features, leaf7_features")
 
 
 def _windows_instruction_sets(host: Host, facts: Facts) -> None:
     is_arm = normal_architecture(host.machine() or "") == "aarch64"
-    table = _WINDOWS_ARM if is_arm else _WINDOWS_X86
+    table = shipped_table("firmware_names")["windows_arm" if is_arm else "windows_x86"]
     there = host.ask("processor_features") or ()
-    names = sorted(name for number, name in table.items() if number in there)
+    names = sorted(name for number, name in table.items() if int(number) in there)
     if not names:
         facts.miss(SETS, "Windows did not say what the processor can do")
         return

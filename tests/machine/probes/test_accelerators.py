@@ -602,7 +602,6 @@ def children() -> list[str]:
 @pytest.mark.parametrize(
     ("program", "said", "seconds"),
     [
-        ("import sys\nwhile True: sys.stdout.write('x' * 65536)", "longer than", 30),
         ("import os, time\nos.close(1)\ntime.sleep(60)", "within", 1),
         ("import os\nos.kill(os.getpid(), 9)", "signal 9", 30),
         ("raise SystemExit(2)", "status 2", 30),
@@ -613,7 +612,7 @@ def test_a_child_is_bounded(tmp_path: Path, program: str, said: str, seconds: fl
     file = tmp_path / "program.py"
     file.write_text(program)
     with pytest.raises(child.ChildError, match=said):
-        child.ask(str(file), seconds=seconds, limit_bytes=1000)
+        child.ask(str(file), seconds=seconds)
 
 
 def test_a_child_is_isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -625,7 +624,7 @@ def test_a_child_is_isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    assert child.ask(str(tmp_path / "program.py"), seconds=60, limit_bytes=1000).split() == [
+    assert child.ask(str(tmp_path / "program.py"), seconds=60).split() == [
         b"1",
         b"1",
         b"True",
@@ -636,7 +635,7 @@ def test_without_an_interpreter_there_is_a_reason(monkeypatch: pytest.MonkeyPatc
     """A program frozen into one file has no interpreter to start."""
     monkeypatch.setattr(sys, "executable", "")
     with pytest.raises(child.ChildError, match="without a Python interpreter"):
-        child.ask(__file__, seconds=1, limit_bytes=1)
+        child.ask(__file__, seconds=1)
 
 
 # ------------------------------------------------------------------ AMD, Intel, Apple, Windows
@@ -833,20 +832,6 @@ def test_intel_cards(build: Callable[..., RecordedHost]) -> None:
         )
     # a processor's own graphics
     assert cards(read_machine(build(intel("0000:00:02.0")))) == ()
-
-
-def test_visible_intel_devices(build: Callable[..., RecordedHost]) -> None:
-    """By number where all are cards; a part of a card counts as the card."""
-    two = intel("0000:03:00.0", **{"drm/card0/lmem_total_bytes": str(8 * GIB)}) | intel(
-        "0000:09:00.0", "0x56a0"
-    )
-    assert [card.name for card in cards(read_machine(build(two, {"ZE_AFFINITY_MASK": "1"})))] == [
-        "Intel GPU"
-    ]
-    assert len(cards(read_machine(build(two, {"ZE_AFFINITY_MASK": "0.0,1.1"})))) == 2
-    assert (
-        len(cards(read_machine(build(two | intel("0000:00:02.0"), {"ZE_AFFINITY_MASK": "0"})))) == 2
-    )
 
 
 def test_apple_metal_limit(build: Callable[..., RecordedHost], tmp_path: Path) -> None:

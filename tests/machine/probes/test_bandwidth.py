@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfhost.machine.probes import bandwidth
-from selfhost.machine.probes.bandwidth import FACT, Trace, median_rate
+from selfhost.machine.probes.bandwidth import FACT, Trace, joint_rate
 from selfhost.machine.probes.host import Host
 from selfhost.machine.probes.recorded import RecordedHost
 from selfhost.machine.reader import Machine, measured_at_present
@@ -33,7 +33,7 @@ HERE = Machine(
 
 def trace(rate: float, *, began: float = 0.0, seconds: float = 0.1, gap: float = 0.0) -> Trace:
     """One thread that reads so many bytes a second; after half of the time it is held up for `gap` seconds."""
-    step = MIB / rate
+    step = bandwidth._CHUNK_BYTES / rate
     done = [began]
     while done[-1] < began + seconds + gap:
         pause = gap if done[-1] < began + seconds / 2 <= done[-1] + step else 0
@@ -44,18 +44,18 @@ def trace(rate: float, *, began: float = 0.0, seconds: float = 0.1, gap: float =
 @given(st.floats(5e9, 60e9), st.floats(5e9, 60e9))
 def test_threads_that_run_together_add_up(one: float, other: float) -> None:
     """Whatever each reads, the figure is the sum."""
-    assert median_rate([trace(one), trace(other)]) == pytest.approx(one + other, rel=0.02)
+    assert joint_rate([trace(one), trace(other)]) == pytest.approx(one + other, rel=0.02)
 
 
 def test_a_pause_does_not_lower_the_figure() -> None:
     """Another program has the processor for a third of the time: what was read at once counts."""
-    figure = median_rate([trace(20e9), trace(20e9, gap=0.05)])
+    figure = joint_rate([trace(20e9), trace(20e9, gap=0.05)])
     assert figure == pytest.approx(40e9, rel=0.02)
 
 
 def test_threads_one_after_the_other_give_no_figure() -> None:
     """On one processor in turn the sum of both would be twice what memory gives."""
-    assert median_rate([trace(20e9), trace(20e9, began=0.2)]) is None
+    assert joint_rate([trace(20e9), trace(20e9, began=0.2)]) is None
 
 
 @pytest.mark.parametrize(
