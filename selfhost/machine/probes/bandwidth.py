@@ -12,14 +12,13 @@ import sys
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from statistics import median
 from time import perf_counter, thread_time
 
 from ...core import units
 from ...core.records import Unread
 from ..record import AT_LEAST, AT_PRESENT, BUSY, Machine
+from .cpu import cache_bytes
 from .host import Host, reason_of
-from .procfs import whole
 
 FACT = "memory_bandwidth_bytes_per_second"
 _CHUNK_BYTES = 2 * units.MIB
@@ -81,7 +80,7 @@ def measure(machine: Machine, host: Host, *, brief: bool) -> tuple[int, str]:
         raise ValueError("the threads did not run at the same time")
     threads = "1 thread" if count == 1 else f"{count} threads"
     source = f"{AT_PRESENT if brief else 'measured'}: {threads} reading {units.binary(filled)}"
-    if others or _others_running() or min(trace[1] for trace in traces) < _LEAST_CPU_SHARE:
+    if others or min(trace[1] for trace in traces) < _LEAST_CPU_SHARE:
         source += f"; {BUSY}, {AT_LEAST}"
     return int(figure), source
 
@@ -95,26 +94,6 @@ def _others_running() -> int:
         return 0
 
 
-def cache_bytes(host: Host) -> int | None:
-    """The last-level caches of the CPUs this process may use, added up; None where the system
-    does not say.
-    """
-    if host.system == "macos":
-        names = ("hw.l3cachesize", "hw.perflevel0.l2cachesize", "hw.l2cachesize")
-        return next(filter(None, (whole(host.sysctl(name) or "") for name in names)), None)
-    sizes: dict[str, int] = {}
-    for cpu in host.ask("affinity") or ():
-        for index in (3, 2):
-            folder = f"/sys/devices/system/cpu/cpu{cpu}/cache/index{index}"
-            size = (host.read_text(f"{folder}/size") or "").strip()
-            number = whole(size[:-1], 9)
-            if number and size[-1] in "KM":
-                shared = host.read_text(f"{folder}/shared_cpu_list") or str(cpu)
-                sizes[shared] = number << (10 if size[-1] == "K" else 20)
-                break
-    return sum(sizes.values()) or None
-
-
 def joint_rate(traces: Sequence[Trace]) -> float | None:
     """Bytes per second of all threads together, at the median of the moments in which none of them
     was held up; None where there is none.
@@ -124,14 +103,18 @@ def joint_rate(traces: Sequence[Trace]) -> float | None:
     edges = [start + _MOMENT_SECONDS * number for number in range(count + 1)]
     rates, are_whole = [0.0] * count, [True] * count
     for done, _, _ in traces:
-        usual = 1 / median(after - before for before, after in pairwise(done))
+        usual = 1 / _median([after - before for before, after in pairwise(done)])
         for number, (before, after) in enumerate(pairwise(edges)):
             first, last = bisect_right(done, before) - 1, bisect_right(done, after) - 1
             rate = (last - first) / (done[last] - done[first]) if last > first >= 0 else 0.0
             rates[number] += rate
             are_whole[number] = are_whole[number] and rate > usual / 2
     whole_rates = [rate for rate, is_whole in zip(rates, are_whole, strict=True) if is_whole]
-    return median(whole_rates) * _CHUNK_BYTES if whole_rates else None
+    return _median(whole_rates) * _CHUNK_BYTES if whole_rates else None
+
+
+def _median(numbers: Sequence[float]) -> float:
+    return sorted(numbers)[len(numbers) // 2]
 
 
 def _run(count: int, part_bytes: int, fill: float, read: float) -> list[Trace]:
@@ -171,8 +154,9 @@ def _read(part_bytes: int, fill: float, read: float, wait: Callable[[], object])
         while filled + _CHUNK_BYTES <= len(area) and (filled == 0 or perf_counter() < until):
             ctypes.memset(address + filled, 1, _CHUNK_BYTES)
             filled += _CHUNK_BYTES
-        step = _search() or (lambda at: ctypes.memmove(at, at + half, half))
-        half = _CHUNK_BYTES // 2
+        half, step = _CHUNK_BYTES // 2, _search()
+        if step is None:
+            step = lambda at: ctypes.memmove(at, at + half, half)  # noqa: E731
         wait()
         used, done = thread_time(), [perf_counter()]
         while done[-1] < done[0] + read or len(done) < 4:

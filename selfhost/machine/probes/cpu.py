@@ -345,6 +345,26 @@ def _cores(host: Host, cpus: frozenset[int]) -> list[frozenset[int]]:
     return cores
 
 
+def cache_bytes(host: Host) -> int | None:
+    """The last-level caches of the CPUs this process may use, added up; None where the system
+    does not say.
+    """
+    if host.system == "macos":
+        names = ("hw.l3cachesize", "hw.perflevel0.l2cachesize", "hw.l2cachesize")
+        return next(filter(None, (whole(host.sysctl(name) or "") for name in names)), None)
+    sizes: dict[str, int] = {}
+    for cpu in host.ask("affinity") or ():
+        for index in (3, 2):
+            folder = f"/sys/devices/system/cpu/cpu{cpu}/cache/index{index}"
+            size = (host.read_text(f"{folder}/size") or "").strip()
+            number = whole(size[:-1], 9)
+            if number and size[-1] in "KM":
+                shared = host.read_text(f"{folder}/shared_cpu_list") or str(cpu)
+                sizes[shared] = number << (10 if size[-1] == "K" else 20)
+                break
+    return sum(sizes.values()) or None
+
+
 def read_cores(host: Host, facts: Facts) -> None:
     """Distinct cores among the CPUs this process may use, and those of the fastest kind; all of
     them where they are alike.

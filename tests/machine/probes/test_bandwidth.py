@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfhost.machine.probes import bandwidth
+from selfhost.machine.probes import bandwidth, cpu
 from selfhost.machine.probes.bandwidth import FACT, Trace, joint_rate
 from selfhost.machine.probes.host import Host
 from selfhost.machine.probes.recorded import RecordedHost
@@ -122,14 +122,14 @@ def test_nothing_is_measured_in_a_moment_while_every_processor_is_busy(
 def test_caches_add_up_once(build: Callable[..., RecordedHost]) -> None:
     """Of a cache that several processors share one counts; the third level goes before the second."""
     files = {}
-    for cpu, shared in enumerate(("0-1", "0-1", "2-3", "2-3")):
-        folder = f"/sys/devices/system/cpu/cpu{cpu}/cache"
+    for number, shared in enumerate(("0-1", "0-1", "2-3", "2-3")):
+        folder = f"/sys/devices/system/cpu/cpu{number}/cache"
         files |= {f"{folder}/index2/size": "512K\n", f"{folder}/index3/size": "32768K\n"}
         files[f"{folder}/index3/shared_cpu_list"] = f"{shared}\n"
-    assert bandwidth.cache_bytes(build(files)) == 64 * MIB
+    assert cpu.cache_bytes(build(files)) == 64 * MIB
     small = {path: text for path, text in files.items() if "index3" not in path}
-    assert bandwidth.cache_bytes(build(small)) == 4 * 512 * 1024
-    assert bandwidth.cache_bytes(build({})) is None
+    assert cpu.cache_bytes(build(small)) == 4 * 512 * 1024
+    assert cpu.cache_bytes(build({})) is None
 
 
 def test_this_machine_is_measured_or_says_why_not() -> None:
