@@ -81,12 +81,13 @@ def _read_linux(host: Host, facts: Facts) -> None:
     if sign is not None:
         facts.put("scope", "vm", sign)
         return
+    if "sse2" in flags:
+        # x86 kernels always show the flag to a guest
+        facts.put("scope", "host", f"{CPUINFO}, no flag hypervisor")
+        return
     words = (host.read_text(f"{_DMI}/{name}") for name in ("sys_vendor", "product_name"))
     if firmware := " ".join(filter(None, words)):
         _by_firmware(facts, firmware, f"{_DMI}/sys_vendor and product_name")
-    elif "sse2" in flags:
-        # x86 kernels always show the flag to a guest
-        facts.put("scope", "host", f"{CPUINFO}, no flag hypervisor")
     else:
         _by_firmware(facts, host.read_text(f"{_TREE}/model") or "", f"{_TREE}/model")
 
