@@ -7,20 +7,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from ...core.records import Record
+from ...core.records import Record, pattern
 from ...core.saying import FILL_IN, differently
 from ..record import Accelerator
 from .facts import Facts
 from .host import Host
-from .nvidia import WSL_DEVICE, driver_present, read_nvidia
 from .pci import (
     AMD,
     INTEL,
     MAX_NAMES_BYTES,
     NVIDIA,
     PCI,
+    WSL_DEVICE,
     Read,
     display_devices,
+    driver_present,
     masked,
     name_on_bus,
 )
@@ -59,7 +60,7 @@ def _read_linux(host: Host, facts: Facts) -> None:
         names = host.listdir(_RENDER_NODES) or ()
         nodes = frozenset(name for name in names if name.startswith("renderD"))
     parts = [
-        read_nvidia(host, [slot for slot, vendor in devices if vendor == NVIDIA]),
+        _read_nvidia(host, [slot for slot, vendor in devices if vendor == NVIDIA]),
         _read_amd(host, facts, sum(vendor == AMD for _, vendor in devices), nodes),
         _read_intel(host, devices, nodes),
     ]
@@ -70,6 +71,16 @@ def _read_linux(host: Host, facts: Facts) -> None:
         _put(facts, parts, why, f"{PCI}: no GPU of NVIDIA, AMD or Intel")
 
 
+def _read_nvidia(host: Host, slots: Sequence[str]) -> Read | None:
+    """None where no file shows one: most computers have none."""
+    is_jetson = host.system == "linux" and host.exists("/proc/device-tree/model")
+    if not slots and not is_jetson and not driver_present(host):
+        return None
+    from .nvidia import read_nvidia
+
+    return read_nvidia(host, slots)
+
+
 def _put(facts: Facts, parts: Sequence[Read | None], why: str | None, none: str) -> None:
     read = [part for part in parts if part is not None]
     cards = tuple(card for part in read for card in part.cards)
@@ -77,6 +88,13 @@ def _put(facts: Facts, parts: Sequence[Read | None], why: str | None, none: str)
         facts.miss(ACCELERATORS, why, FILL_IN)
         return
     facts.put(ACCELERATORS, cards, "; ".join(part.source for part in read) or none)
+    _miss_memory(facts, read)
+    if any(card.unified is None for card in cards):
+        reason = "neither name nor driver tell whether the GPU shares the machine's RAM"
+        facts.miss(f"{ACCELERATORS}.unified", reason, FILL_IN)
+
+
+def _miss_memory(facts: Facts, read: Sequence[Read]) -> None:
     blank = [
         part
         for part in read
@@ -86,9 +104,6 @@ def _put(facts: Facts, parts: Sequence[Read | None], why: str | None, none: str)
         remedies = dict.fromkeys(part.remedy for part in blank if part.remedy)
         reasons = "; ".join(part.reason or "" for part in blank)
         facts.miss(MEMORY, reasons, "; ".join(remedies) or None)
-    if any(card.unified is None for card in cards):
-        reason = "neither name nor driver tell whether the GPU shares the machine's RAM"
-        facts.miss(f"{ACCELERATORS}.unified", reason, FILL_IN)
 
 
 def _is_handed(host: Host, folder: str, nodes: frozenset[str] | None) -> bool:
@@ -257,8 +272,9 @@ def _read_intel(
 ) -> Read | None:
     # bus 00 is the processor's own graphics, which shares RAM and speeds nothing up here; recorded
     # trees may leave colons out
-    on_bus_00 = re.compile(r"[0-9a-f]{4}:?00:?[0-9a-f]{2}\.")
-    slots = [slot for slot, vendor in devices if vendor == INTEL and not on_bus_00.match(slot)]
+    slots = [
+        slot for slot, vendor in devices if vendor == INTEL and slot.replace(":", "")[4:6] != "00"
+    ]
     if not slots:
         return None
     handed = [slot for slot in slots if _is_handed(host, f"{PCI}/{slot}", nodes)]
@@ -309,14 +325,14 @@ def _read_apple(host: Host, facts: Facts) -> None:
 
 
 # AMD's own cards; other names of its are graphics of a processor
-_AMD_CARD = re.compile(
+_AMD_CARD = pattern(
     r"(?i)\bRX\b|\bPro\s+(W|V|VII|R\d)|\bVII\b|\bInstinct\b|\bVega (56|64|Frontier)\b|\bFirePro\b"
 )
-_INTEL_CARD = re.compile(r"(?i)\bArc\b.*\b[AB]\d{2,3}M?\b|\bData Center GPU\b")
+_INTEL_CARD = pattern(r"(?i)\bArc\b.*\b[AB]\d{2,3}M?\b|\bData Center GPU\b")
 _WINDOWS: tuple[tuple[str, str, Callable[[str], object]], ...] = (
     ("ven_10de", "nvidia", lambda _name: True),
-    ("ven_1002", "amd", _AMD_CARD.search),
-    ("ven_8086", "intel", _INTEL_CARD.search),
+    ("ven_1002", "amd", lambda name: _AMD_CARD.search(name)),
+    ("ven_8086", "intel", lambda name: _INTEL_CARD.search(name)),
 )
 
 
@@ -325,7 +341,7 @@ def _read_windows(host: Host, facts: Facts) -> None:
     the driver does not answer. Graphics of processors share the RAM: AMD's are named, Intel's speed
     nothing up.
     """
-    nvidia = read_nvidia(host, ()) if driver_present(host) else None
+    nvidia = _read_nvidia(host, ())
     is_told = nvidia is not None and any(card.memory_total_bytes for card in nvidia.cards)
     adapters = host.ask("display_adapters")
     why = "the registry's list of display adapters could not be read" if adapters is None else None

@@ -12,7 +12,7 @@ from ...core.units import binary
 from ..record import MAX_MEMORY_BYTES
 from .facts import Facts, Size
 from .host import Host
-from .memory_groups import GroupLimits, read_group_limits
+from .memory_limits import GroupLimits, read_group_limits
 from .procfs import LIMITS, MEMINFO, STATUS, parse_limit, parse_meminfo, whole
 
 TOTAL, LIMIT, AVAILABLE, SWAP = (

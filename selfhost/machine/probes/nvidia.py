@@ -7,23 +7,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from ...core.records import Record
+from ...core.records import Record, pattern
 from ...core.saying import FILL_IN
 from ..record import MAX_MEMORY_BYTES, Accelerator, normal_architecture
 from .host import Host
-from .pci import PCI, Read, name_on_bus
+from .pci import PCI, VERSION, Read, driver_nodes, driver_present, name_on_bus
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
 
-VERSION = "/proc/driver/nvidia/version"
-WSL_DEVICE, _WSL_LIBRARY = "/dev/dxg", "/usr/lib/wsl/lib/libnvidia-ml.so.1"
 _UNNAMED = "NVIDIA GPU"
 # the chips that have no memory of their own: Grace Blackwell of the DGX Spark, and Jetson boards
 # (Thor's Blackwell too)
-_UNIFIED_CHIP = re.compile(r"(?i)\b(GB10|Orin|Xavier|Thor|Tegra|Jetson)\b")
+_UNIFIED_CHIP = pattern(r"(?i)\b(GB10|Orin|Xavier|Thor|Tegra|Jetson)\b")
 _SHARES = "the GPU shares the machine's RAM and has none of its own"
 _NOT_SUPPORTED = 3
 _LOOK = "see whether `nvidia-smi` answers, and restart the machine if it does not"
@@ -74,19 +72,6 @@ def parse_information(text: str) -> str | None:
     return match[1] if match else None
 
 
-def _nodes(host: Host) -> list[str]:
-    return [name for name in host.listdir("/dev") or () if re.fullmatch(r"nvidia\d+", name)]
-
-
-def driver_present(host: Host) -> bool:
-    """Whether files show a driver that could answer."""
-    if host.system == "windows":
-        folder = host.env.get("SystemRoot") or r"C:\Windows"
-        return host.exists(folder + r"\System32\nvml.dll")
-    in_wsl = host.exists(WSL_DEVICE) and host.exists(_WSL_LIBRARY)
-    return bool(_nodes(host)) or host.exists(VERSION) or in_wsl
-
-
 def read_nvidia(host: Host, slots: Sequence[str]) -> Read | None:
     """The NVIDIA GPUs that a program here may use. `slots`: those on the PCI bus. None where
     there are none.
@@ -114,7 +99,7 @@ def read_nvidia(host: Host, slots: Sequence[str]) -> Read | None:
     answer = host.ask("nvml") or {}
     if answer.get("error") is None and isinstance(answer.get("devices"), list):
         return _visible(host, answer)
-    nodes = _nodes(host)
+    nodes = driver_nodes(host)
     source = next(
         (place for place, is_it in (("/dev/nvidia*", nodes), (PCI, slots)) if is_it), VERSION
     )

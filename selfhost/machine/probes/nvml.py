@@ -8,7 +8,6 @@ It runs isolated: Python's standard library and the driver's own library alone.
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import sys
 
@@ -131,6 +130,8 @@ def _device(nvml: Library, handle: ctypes.c_void_p) -> dict[str, Any]:
 
 def main() -> None:
     """Prints the answer, or `error`, the number that NVML gave instead."""
+    import json
+
     # what the driver's library itself writes goes nowhere
     answer = os.dup(1)
     nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -14,6 +14,8 @@ NVIDIA, AMD, INTEL = "0x10de", "0x1002", "0x8086"
 # of the packages hwdata and pciutils
 _LISTS = ("/usr/share/hwdata/pci.ids", "/usr/share/misc/pci.ids")
 MAX_NAMES_BYTES = 4 * 2**20
+VERSION = "/proc/driver/nvidia/version"
+WSL_DEVICE, _WSL_LIBRARY = "/dev/dxg", "/usr/lib/wsl/lib/libnvidia-ml.so.1"
 
 
 class Read(Record):
@@ -80,3 +82,17 @@ def masked(
             break
         chosen.append(index)
     return tuple(cards[index] for index in chosen)
+
+
+def driver_nodes(host: Host) -> list[str]:
+    """The devices of NVIDIA GPUs, as `nvidia0`."""
+    return [name for name in host.listdir("/dev") or () if re.fullmatch(r"nvidia\d+", name)]
+
+
+def driver_present(host: Host) -> bool:
+    """Whether files show a driver that could answer."""
+    if host.system == "windows":
+        folder = host.env.get("SystemRoot") or r"C:\Windows"
+        return host.exists(folder + r"\System32\nvml.dll")
+    in_wsl = host.exists(WSL_DEVICE) and host.exists(_WSL_LIBRARY)
+    return bool(driver_nodes(host)) or host.exists(VERSION) or in_wsl

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from time import monotonic
 
-from ...core.records import Record
+from ...core.records import Record, pattern
 from ..record import LM_STUDIO, MAX_ENTRIES, PresentModel
 from .facts import Facts
 from .host import Host, reason_of
@@ -35,8 +35,8 @@ _MAX_SNAPSHOTS = 20
 _MAX_SHARDS = 10_000
 # folders of a snapshot that hold weights: `transformer/`, `UD-Q4_K_XL/`
 _MAX_DEPTH = 2
-_SHARD = re.compile(r"(?is)(.*)-(\d{5})-of-(\d{5})(\.[a-z]+)")
-_QUANTIZATION = re.compile(
+_SHARD = pattern(r"(?is)(.*)-(\d{5})-of-(\d{5})(\.[a-z]+)")
+_QUANTIZATION = pattern(
     r"(?i)(?:^|[-_.])((?:UD-)?(?:I?Q\d(?:[-_][A-Z0-9]+)*|TQ\d_\d|MXFP4(?:_MOE)?|BF16|F16|FP16|F32))"
     r"\.gguf$"
 )

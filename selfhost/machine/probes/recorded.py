@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 
 from ...core.errors import MachineFileError, Problem
+from ...core.records import pattern
 from ..record import normal_system
 from .host import Host, Mount, Space
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 FACTS_FILE, ENV_FILE, SYSCTL_FILE = "facts.json", "env.json", "sysctl.txt"
 _MAX_FILE_BYTES = 4 * 2**20
 # what Windows allows in no file name
-_AWKWARD = re.compile(r'[<>:"|?*%\x00-\x1f]')
+_AWKWARD = pattern(r'[<>:"|?*%\x00-\x1f]')
 _REMEDY = "a tree is a folder with copies of the files in /proc and /sys"
 # the keys of facts.json and the type of each
 _KINDS = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from ...core.records import pattern
 from ..record import UNPRINTABLE
 from .host import Host
 
@@ -14,15 +15,14 @@ _COMMON = frozenset((
     "runner", "vagrant", "localhost", "node", "core", "app", "dev", "data", "work", "test", "local",
     "models", "linux", "nobody", "guest",
 ))  # fmt: skip
-# whose folder it is: the next name after these
-_PEOPLE = re.compile(r"((?:/home|/Users|/run/media|/media|\\Users)[/\\])([^/\\\s:;,]+)")
-# the server of a share, as Windows names it; no address of the web
-_SERVER = re.compile(r"(?<![\w:/\\])(//|\\\\)\w[\w.-]*(?=[/\\]|$)")
-# a container's id begins with its host name, a pod's is a serial number; mail and IP addresses
-_ID = re.compile(r"(?:(?<![0-9a-zA-Z])|(?<=pod))[0-9a-f]{8}[0-9a-f_-]{4,}(?![0-9a-zA-Z])")
-_LXC = re.compile(r"(lxc[/.]|lxc\.payload[/.]|/machine-)[^/\s:]+")
-_ADDRESS = re.compile(
-    r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w.-])|[\w.+-]+@[\w-]+\.(?:com|org|net)\b"
+# whose folder it is; the server of a share, as Windows names it, and no address of the web; a
+# container's name; its id, which begins with its host name, or a pod's serial number; addresses
+_OTHERS = pattern(
+    r"(?P<folder>(?:/home|/Users|/run/media|/media|\\Users)[/\\])(?P<person>[^/\\\s:;,]+)"
+    r"|(?<![\w:/\\])(?P<share>//|\\\\)\w[\w.-]*(?=[/\\]|$)"
+    r"|(?P<lxc>lxc[/.]|lxc\.payload[/.]|/machine-)[^/\s:]+"
+    r"|(?P<id>(?:(?<![0-9a-zA-Z])|(?<=pod))[0-9a-f]{8}[0-9a-f_-]{4,}(?![0-9a-zA-Z]))"
+    r"|(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w.-])|[\w.+-]+@[\w-]+\.(?:com|org|net)\b"
 )
 
 
@@ -31,26 +31,38 @@ def redactor(host: Host) -> Callable[[str], str]:
     ignore_case = re.IGNORECASE if host.system == "windows" else 0
     env_names = (host.env.get(key, "") for key in ("USER", "LOGNAME", "USERNAME", "SUDO_USER"))
     home = host.home() or ""
-    accounts = {*host.accounts, *env_names, host.paths.basename(home)}
     computer = host.ask("hostname") or host.env.get("COMPUTERNAME", "")
-    computers = {computer, computer.partition(".")[0]}
     masks: list[tuple[re.Pattern[str], str]] = []
     if len(home) > 1:
         masks.append((re.compile(rf"(?<![\w.~-]){re.escape(home)}(?![\w.-])", ignore_case), "~"))
-    for names, word in ((accounts, "USER"), (computers, "HOST")):
-        for name in sorted(names, key=len, reverse=True):
-            if len(name) > 2 and name.lower() not in _COMMON:
-                # systemd writes `-` as `\x2d`
-                written = re.escape(name).replace(r"\-", r"(?:-|\\x2d)")
-                masks.append(
-                    (re.compile(rf"(?:^|(?<=[/\\@=:~-])){written}(?![^\W_])", ignore_case), word)
-                )
+    for names, word in (
+        ({*host.accounts, *env_names, host.paths.basename(home)}, "USER"),
+        ({computer, computer.partition(".")[0]}, "HOST"),
+    ):
+        written = "|".join(
+            # systemd writes `-` as `\x2d`
+            re.escape(name).replace(r"\-", r"(?:-|\\x2d)")
+            for name in sorted(names, key=len, reverse=True)
+            if len(name) > 2 and name.lower() not in _COMMON
+        )
+        if written:
+            either = rf"(?:^|(?<=[/\\@=:~-]))(?:{written})(?![^\W_])"
+            masks.append((re.compile(either, ignore_case), word))
 
     def redact(text: str) -> str:
-        for pattern, word in masks:
-            text = pattern.sub(word, text)
-        text = _PEOPLE.sub(lambda at: at[0] if at[2].lower() in _COMMON else f"{at[1]}USER", text)
-        text = _LXC.sub(r"\1ID", _ID.sub("ID", _SERVER.sub(r"\1HOST", text)))
-        return UNPRINTABLE.sub("?", _ADDRESS.sub("ADDRESS", text))[:1000]
+        for mask, word in masks:
+            text = mask.sub(word, text)
+        return UNPRINTABLE.sub("?", _OTHERS.sub(_stand_in, text))[:1000]
 
     return redact
+
+
+def _stand_in(match: re.Match[str]) -> str:
+    if match["folder"]:
+        is_common = match["person"].lower() in _COMMON
+        return match[0] if is_common else f"{match['folder']}USER"
+    if match["share"]:
+        return f"{match['share']}HOST"
+    if match["lxc"]:
+        return f"{match['lxc']}ID"
+    return "ID" if match["id"] else "ADDRESS"

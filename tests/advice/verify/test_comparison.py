@@ -267,7 +267,9 @@ def test_a_pace_outside_what_a_moment_predicts_is_no_last_word(
         sources={**MACHINE.sources, "memory_bandwidth_bytes_per_second": source},
     )
     told = held(run, "qwen2.5-0.5b-instruct", machine, speed).notes
-    assert any("--measure" in in_shell(note) and "at one moment" in note for note in told) is is_told
+    assert (
+        any("--measure" in in_shell(note) and "at one moment" in note for note in told) is is_told
+    )
 
 
 @pytest.mark.parametrize(

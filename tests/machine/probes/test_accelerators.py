@@ -519,7 +519,7 @@ def asking(
         pytest.skip("no compiler to make a stand-in of the driver's library with")
     (folder / "nvml.c").write_text(FAKE_LIBRARY)
     library = folder / "libnvidia-ml.so.1"
-    words = ["gcc", "-shared", "-fPIC", "-w", "-o", library, folder / "nvml.c"]
+    words = ["gcc", "-shared", "-fPIC", "-w", "-o", str(library), str(folder / "nvml.c")]
     subprocess.run(words, check=True)
     monkeypatch.setenv("LD_LIBRARY_PATH", str(folder))
 

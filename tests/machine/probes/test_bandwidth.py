@@ -121,7 +121,7 @@ def test_nothing_is_measured_in_a_moment_while_every_processor_is_busy(
 
 def test_caches_add_up_once(build: Callable[..., RecordedHost]) -> None:
     """Of a cache that several processors share one counts; the third level goes before the second."""
-    files = {}
+    files: dict[str, str] = {}
     for number, shared in enumerate(("0-1", "0-1", "2-3", "2-3")):
         folder = f"/sys/devices/system/cpu/cpu{number}/cache"
         files |= {f"{folder}/index2/size": "512K\n", f"{folder}/index3/size": "32768K\n"}
