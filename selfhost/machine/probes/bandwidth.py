@@ -57,13 +57,7 @@ def with_measured(machine: Machine, *, brief: bool = False, host: Host | None = 
 
 def measure(machine: Machine, host: Host, *, brief: bool) -> tuple[int, str]:
     """Bytes per second, and how they were measured. `ValueError` where that could only mislead."""
-    usable, free = machine.cpu_cores_usable, machine.memory_available_bytes
-    if not host.live:
-        raise ValueError("the machine is a recorded one")
-    if machine.emulated_on is not None or usable is None or free is None:
-        raise ValueError("its processor is emulated, or processors or free memory were not read")
-    if usable < 1:
-        raise ValueError(f"a quota of {units.cores(usable)} interrupts every measurement")
+    usable, free = _means(machine, host)
     count = min(int(usable), machine.cpu_cores_physical or 1, _MAX_THREADS)
     beyond = max(_LEAST_BYTES, _CACHES * (cache_bytes(host) or _USUAL_CACHE_BYTES))
     part_bytes = min(beyond, free // 8, _MOST_BYTES) // count
@@ -83,6 +77,17 @@ def measure(machine: Machine, host: Host, *, brief: bool) -> tuple[int, str]:
     if others or min(trace[1] for trace in traces) < _LEAST_CPU_SHARE:
         source += f"; {BUSY}, {AT_LEAST}"
     return int(figure), source
+
+
+def _means(machine: Machine, host: Host) -> tuple[float, int]:
+    usable, free = machine.cpu_cores_usable, machine.memory_available_bytes
+    if not host.live:
+        raise ValueError("the machine is a recorded one")
+    if machine.emulated_on is not None or usable is None or free is None:
+        raise ValueError("its processor is emulated, or processors or free memory were not read")
+    if usable < 1:
+        raise ValueError(f"a quota of {units.cores(usable)} interrupts every measurement")
+    return usable, free
 
 
 def _others_running() -> int:

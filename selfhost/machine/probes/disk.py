@@ -53,18 +53,11 @@ def read_disks(host: Host, facts: Facts) -> None:
 def _read_disk(host: Host, facts: Facts, purpose: str, place: Place) -> Disk:
     fact = f"disks.{purpose}"
     volume = _volume(host, place)
-    folder, space, writable = volume.folder, volume.space, volume.writable
+    folder, space = volume.folder, volume.space
     shown = folder if len(folder) <= _MAX_SHOWN else folder[: _MAX_SHOWN - 1] + "…"
     # of a folder that could not be looked up, the mount that its name states
     mount = host.mount_of(folder) if host.paths.isabs(folder) else None
-    # macOS mounts / read-only and yet stores under it
-    if space is not None and (
-        space.read_only or (host.system == "linux" and mount is not None and mount.read_only)
-    ):
-        writable = False
-    elif place.account is not None and space is not None:
-        # its service stores them: judged by space and mount alone
-        writable = True
+    writable = _is_writable(host, place, volume, mount)
     if writable is None:
         reason = f"whether this account may write to {shown} is not known"
         facts.miss(f"{fact}.writable", f"{reason}: {volume.failure}", SET_DISK)
@@ -73,32 +66,42 @@ def _read_disk(host: Host, facts: Facts, purpose: str, place: Place) -> Disk:
         space, volume = None, volume.replace(failure="its file system tells no size")
     if space is None:
         facts.miss(f"{fact}.free_bytes", f"free space of {shown}: {volume.failure}", SET_DISK)
-    words = [
-        place.why,
-        f"{'GetDiskFreeSpaceEx' if host.system == 'windows' else 'statvfs'} of {folder}",
-    ]
     backing, guess = None, ""
     if host.system == "linux":
         backing, guess = _backing(host, facts, fact, mount, space)
     if mount is not None:
-        kind = ", a network volume" if mount.filesystem in NETWORK_FILESYSTEMS else ""
-        is_ram = backing or mount.filesystem in MEMORY_FILESYSTEMS
-        ram = ", which is RAM" if is_ram else ""
-        words.append(f"{mount.filesystem} on {mount.point}{kind}{ram}{guess}")
         _miss_quota(host, facts, fact, mount)
-    if place.account is not None:
-        words.append("a service's account stores them: judged by space and mount alone")
-    facts.note(fact, "; ".join(words))
+    facts.note(fact, f"{place.why}; {_read_from(host, folder, mount, backing)}{guess}")
     return Disk(
         purpose=purpose,
         path=place.path,
         free_bytes=space.free_bytes if space else None,
         total_bytes=space.total_bytes if space else None,
-        filesystem=mount.filesystem if mount and mount.filesystem else None,
+        filesystem=(mount.filesystem or None) if mount else None,
         writable=writable,
         backing=backing,
         free_files=free_files,
     )
+
+
+def _is_writable(host: Host, place: Place, volume: _Volume, mount: Mount | None) -> bool | None:
+    if volume.space is None:
+        return volume.writable
+    # macOS mounts / read-only and yet stores under it
+    is_mount_closed = host.system == "linux" and mount is not None and mount.read_only
+    if volume.space.read_only or is_mount_closed:
+        return False
+    # what a service's own account stores is judged by space and mount alone
+    return True if place.account is not None else volume.writable
+
+
+def _read_from(host: Host, folder: str, mount: Mount | None, backing: str | None) -> str:
+    call = "GetDiskFreeSpaceEx" if host.system == "windows" else "statvfs"
+    if mount is None:
+        return f"{call} of {folder}"
+    network = ", a network volume" if mount.filesystem in NETWORK_FILESYSTEMS else ""
+    ram = ", which is RAM" if backing or mount.filesystem in MEMORY_FILESYSTEMS else ""
+    return f"{call} of {folder}; {mount.filesystem} on {mount.point}{network}{ram}"
 
 
 def _volume(host: Host, place: Place) -> _Volume:

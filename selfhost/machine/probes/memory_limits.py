@@ -151,36 +151,39 @@ def _version_1(host: Host, chain: Groups, limits: GroupLimits) -> None:
         if limit is None and is_here and not is_inherited:
             why = _why_no_number(host, f"{folder}/memory.limit_in_bytes")
         if limit is not None and limit < NO_LIMIT:
-            current = _number(host, f"{folder}/memory.usage_in_bytes")
-            limits.levels.append(
-                Level(
-                    limit_bytes=limit,
-                    group=name,
-                    file="memory.limit_in_bytes",
-                    used_bytes=in_use(current, stat, "total_"),
-                    dirty_bytes=stat.get("total_dirty", 0) + stat.get("total_writeback", 0),
-                )
-            )
+            limits.levels.append(_level_1(host, folder, name, limit, stat))
             _swap_1(host, folder, limit, limits)
-        lowest = min((NO_LIMIT, *(level.limit_bytes for level in limits.levels)))
-        if stat.get(_INHERITED, NO_LIMIT) < lowest:
-            level = Level(
-                limit_bytes=stat[_INHERITED],
-                group=f"above {name}",
-                file=_INHERITED,
-                used_bytes=None,
-            )
-            limits.levels.append(level)
-    # an ancestor that was read itself says more than the same limit seen from below
-    readable = {level.limit_bytes for level in limits.levels if level.file != _INHERITED}
-    limits.levels = [
-        level
-        for level in limits.levels
-        if level.file != _INHERITED or level.limit_bytes not in readable
-    ]
+        limits.levels += _inherited_1(stat, name, limits.levels)
+    limits.levels = _without_repeated(limits.levels)
     if not is_read and not is_inherited:
         why = why or "no memory control group could be read"
     limits.why = why
+
+
+def _level_1(host: Host, folder: str, name: str, limit: int, stat: Mapping[str, int]) -> Level:
+    current = _number(host, f"{folder}/memory.usage_in_bytes")
+    return Level(
+        limit_bytes=limit,
+        group=name,
+        file="memory.limit_in_bytes",
+        used_bytes=in_use(current, stat, "total_"),
+        dirty_bytes=stat.get("total_dirty", 0) + stat.get("total_writeback", 0),
+    )
+
+
+def _inherited_1(stat: Mapping[str, int], name: str, levels: list[Level]) -> list[Level]:
+    inherited = stat.get(_INHERITED, NO_LIMIT)
+    if inherited >= min((NO_LIMIT, *(level.limit_bytes for level in levels))):
+        return []
+    return [Level(limit_bytes=inherited, group=f"above {name}", file=_INHERITED, used_bytes=None)]
+
+
+def _without_repeated(levels: list[Level]) -> list[Level]:
+    # an ancestor that was read itself says more than the same limit seen from below
+    readable = {level.limit_bytes for level in levels if level.file != _INHERITED}
+    return [
+        level for level in levels if level.file != _INHERITED or level.limit_bytes not in readable
+    ]
 
 
 def _swap_1(host: Host, folder: str, limit: int, limits: GroupLimits) -> None:

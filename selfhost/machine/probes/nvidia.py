@@ -12,6 +12,7 @@ from ...core.saying import FILL_IN
 from ..record import MAX_MEMORY_BYTES, Accelerator, normal_architecture
 from .host import Host
 from .pci import PCI, VERSION, Read, driver_nodes, driver_present, name_on_bus
+from .procfs import whole
 
 TYPE_CHECKING = False
 
@@ -76,14 +77,8 @@ def read_nvidia(host: Host, slots: Sequence[str]) -> Read | None:
     """The NVIDIA GPUs that a program here may use. `slots`: those on the PCI bus. None where
     there are none.
     """
-    board = (host.read_text("/proc/device-tree/model") or "").strip(" \n\0")
-    try:
-        # on carriers of other makers the board's name need not tell (Linux, arm/tegra.yaml)
-        is_jetson = b"nvidia,tegra" in host.read_bytes("/proc/device-tree/compatible", 4096)
-    except (OSError, ValueError):
-        is_jetson = False
-    if is_jetson or "jetson" in board.lower():
-        board = board if _UNIFIED_CHIP.search(board) else f"NVIDIA Jetson ({board})"
+    board = _jetson_board(host)
+    if board is not None:
         driver = parse_driver(host.read_text(VERSION) or "")
         card = Accelerator(vendor="nvidia", name=board, unified=True, driver=driver)
         return Read(cards=(card,), source="/proc/device-tree/model", reason=_SHARES)
@@ -106,6 +101,19 @@ def read_nvidia(host: Host, slots: Sequence[str]) -> Read | None:
     reason, remedy = _why_silent(answer)
     cards = _cards_in_files(host, slots, len(nodes) or len(slots) or 1)
     return Read(cards=cards, source=source, reason=reason, remedy=remedy)
+
+
+def _jetson_board(host: Host) -> str | None:
+    """What a Jetson's firmware calls its board; None of another computer."""
+    board = (host.read_text("/proc/device-tree/model") or "").strip(" \n\0")
+    try:
+        # on carriers of other makers the board's name need not tell (Linux, arm/tegra.yaml)
+        is_jetson = b"nvidia,tegra" in host.read_bytes("/proc/device-tree/compatible", 4096)
+    except (OSError, ValueError):
+        is_jetson = False
+    if not is_jetson and "jetson" not in board.lower():
+        return None
+    return board if _UNIFIED_CHIP.search(board) else f"NVIDIA Jetson ({board})"
 
 
 def _why_silent(answer: Mapping[str, Any]) -> tuple[str, str]:
@@ -203,10 +211,7 @@ def _gpu(
         name += " MIG"
     total = _whole(part.get("memory_total_bytes"), 1, MAX_MEMORY_BYTES)
     free = _whole(part.get("memory_free_bytes"), 0, MAX_MEMORY_BYTES)
-    refusals = part.get("refused")
-    refused = None
-    if isinstance(refusals, Mapping):
-        refused = _whole(refusals.get("memory", refusals.get("handle")), 0, 10**6)
+    refused = _refused(part.get("refused"))
     # an Arm chip that says it has no frame buffer shares the RAM; the name identifies most of them
     is_arm = normal_architecture(host.machine() or "") == "aarch64"
     unified = bool(_UNIFIED_CHIP.search(name)) or (
@@ -227,6 +232,13 @@ def _gpu(
     uuids = (each.get("uuid") for each in (part, device))
     own, parent = (uuid if isinstance(uuid, str) else None for uuid in uuids)
     return _Gpu(card=card, uuid=own, parent=number, parent_uuid=parent, refused=refused)
+
+
+def _refused(refusals: object) -> int | None:
+    """The number of the error that hides a card or its memory."""
+    if not isinstance(refusals, Mapping):
+        return None
+    return _whole(refusals.get("memory", refusals.get("handle")), 0, 10**6)
 
 
 def _capability(pair: object) -> str | None:
@@ -262,29 +274,33 @@ def select(gpus: Sequence[_Gpu], count: int, mask: str, *, by_bus: bool) -> list
     need no order.
     """
     kinds = {(gpu.card.name, gpu.card.memory_total_bytes) for gpu in gpus}
-    is_order_known = by_bus or count == 1 or len(kinds) <= 1
-    words = list(map(str.strip, mask.split(",")))
-    if not is_order_known and {*words[:count]} == {str(number) for number in range(count)}:
-        return list(gpus)
+    words = [word.strip() for word in mask.split(",")]
+    numbers = [whole(word, 5) for word in words]
+    if not by_bus and count > 1 and len(kinds) > 1:
+        if {*numbers[:count]} == set(range(count)):
+            return list(gpus)
+        if not set(range(count)).isdisjoint(numbers):
+            return None
     chosen: list[_Gpu] = []
-    for word in words:
-        meant = []
-        if word.isdecimal() and word.isascii() and len(word) < 6:
-            if int(word) < count and not is_order_known:
-                return None
-            meant = [gpu for gpu in gpus if gpu.parent == int(word)]
-            if int(word) < count and not meant:
-                continue
-        elif word.startswith(("GPU-", "MIG-")):
-            meant = _by_uuid(gpus, word)
-        if not meant or any(gpu in chosen for gpu in meant):
+    for word, number in zip(words, numbers, strict=True):
+        meant = _by_uuid(gpus, word) if number is None else _by_number(gpus, number)
+        # a GPU in MIG mode without instances is one that nothing can use
+        is_empty = not meant and number in range(count)
+        if not is_empty and not set(map(id, meant)).difference(map(id, chosen)):
             break
         chosen += meant
     return chosen
 
 
+def _by_number(gpus: Sequence[_Gpu], number: int) -> list[_Gpu]:
+    """The GPU, or the instances of it, that has this number."""
+    return [gpu for gpu in gpus if gpu.parent == number]
+
+
 def _by_uuid(gpus: Sequence[_Gpu], word: str) -> list[_Gpu]:
     """The GPUs or instances whose UUID begins with `word`; none where it is not one UUID alone."""
+    if not word.startswith(("GPU-", "MIG-")):
+        return []
     uuids = [gpu.parent_uuid if word.startswith("GPU-") else gpu.uuid for gpu in gpus]
     named = {uuid for uuid in uuids if (uuid or "").lower().startswith(word.lower())}
     return [gpu for gpu, uuid in zip(gpus, uuids, strict=True) if len(named) == 1 and uuid in named]

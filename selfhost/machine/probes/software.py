@@ -4,7 +4,7 @@ imported: names of files and folders say it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ...core.saying import FILL_IN
 from ..record import LM_STUDIO, PresentRuntime
@@ -73,11 +73,7 @@ def _look(host: Host) -> tuple[dict[str, PresentRuntime], bool]:
     suffix = ".exe" if host.system == "windows" else ""
     folders = command_folders(host)
     for folder in folders:
-        for command, runtime in COMMANDS.items():
-            path = str(host.paths.join(folder, f"{command}{suffix}"))
-            if runtime not in runtimes and host.runnable(path):
-                version = _version_of(host, runtime, path)
-                runtimes[runtime] = PresentRuntime(id=runtime, version=version, path=path)
+        runtimes.update(_commands(host, folder, suffix, runtimes))
     own = host.ask("python_path")
     others = [folder for prefix in _environments(host) for folder in _packages_of(host, prefix)]
     for folder in (*(own or ()), *others):
@@ -91,6 +87,19 @@ def _look(host: Host) -> tuple[dict[str, PresentRuntime], bool]:
         if path and host.exists(path):
             runtimes[LM_STUDIO] = PresentRuntime(id=LM_STUDIO, path=path)
     return runtimes, own is not None or any(map(host.exists, folders))
+
+
+def _commands(
+    host: Host, folder: str, suffix: str, known: Mapping[str, PresentRuntime]
+) -> dict[str, PresentRuntime]:
+    """The runtimes that are not known and whose commands lie in a folder; the first named wins."""
+    there: dict[str, PresentRuntime] = {}
+    for command, runtime in COMMANDS.items():
+        path = str(host.paths.join(folder, f"{command}{suffix}"))
+        if runtime not in known and runtime not in there and host.runnable(path):
+            version = _version_of(host, runtime, path)
+            there[runtime] = PresentRuntime(id=runtime, version=version, path=path)
+    return there
 
 
 def _at_home(host: Host, path: str) -> str:

@@ -99,19 +99,8 @@ def ollama(host: Host) -> Place | None:
     """
     for folder in UNITS if host.system == "linux" else ():
         text = host.read_text(f"{folder}/ollama.service")
-        if text is None:
-            continue
-        for name in host.listdir(f"{folder}/ollama.service.d") or ():
-            if name.endswith(".conf"):
-                text += "\n" + (host.read_text(f"{folder}/ollama.service.d/{name}") or "")
-        unit = parse_unit(text)
-        account = unit.get("User", "root")
-        host.accounts.add(account)
-        path, why = unit.get("$OLLAMA_MODELS"), f"OLLAMA_MODELS in {folder}/ollama.service"
-        home = unit.get("$HOME") or _home_of(host, account)
-        if not path and home:
-            path, why = _join(host, home, ".ollama", "models"), f"home of {folder}/ollama.service"
-        return Place(path=path, why=why, account=account) if path else None
+        if text is not None:
+            return _of_service(host, folder, text)
     if host.system == "linux" and host.exists("/snap/ollama/current"):
         why = "the snap's own folder, unless `snap get ollama models` says another"
         return Place(path="/var/snap/ollama/common/models", why=why, account="root")
@@ -119,6 +108,20 @@ def ollama(host: Host) -> Place | None:
         return Place(path=host.env["OLLAMA_MODELS"], why="OLLAMA_MODELS")
     own = host.home()
     return Place(path=_join(host, own, ".ollama", "models"), why="default") if own else None
+
+
+def _of_service(host: Host, folder: str, text: str) -> Place | None:
+    for name in host.listdir(f"{folder}/ollama.service.d") or ():
+        if name.endswith(".conf"):
+            text += "\n" + (host.read_text(f"{folder}/ollama.service.d/{name}") or "")
+    unit = parse_unit(text)
+    account = unit.get("User", "root")
+    host.accounts.add(account)
+    path, why = unit.get("$OLLAMA_MODELS"), f"OLLAMA_MODELS in {folder}/ollama.service"
+    home = unit.get("$HOME") or _home_of(host, account)
+    if not path and home:
+        path, why = _join(host, home, ".ollama", "models"), f"home of {folder}/ollama.service"
+    return Place(path=path, why=why, account=account) if path else None
 
 
 def whisper_cpp(host: Host) -> Place | None:
