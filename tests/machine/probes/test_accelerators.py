@@ -22,9 +22,9 @@ from selfhost.machine.probes import (
     accelerators,
     child,
     nvidia,
+    pci,
     read_machine,
 )
-from selfhost.machine.probes.pci import Read
 from selfhost.machine.probes.recorded import RecordedHost, file_name
 from selfhost.machine.record import Accelerator, Machine
 
@@ -418,7 +418,7 @@ def test_no_answer_is_too_strange(given_answer: Any) -> None:
             super().__init__({"CUDA_VISIBLE_DEVICES": "0,GPU-"}, "linux")
 
         def exists(self, path: str) -> bool:
-            return path == nvidia.VERSION
+            return path == pci.VERSION
 
         def ask(self, name: str) -> Any:
             if name != "nvml":
@@ -430,7 +430,7 @@ def test_no_answer_is_too_strange(given_answer: Any) -> None:
             )
 
     machine = Machine(
-        accelerators=(nvidia.read_nvidia(Strange(), ()) or Read(cards=(), source="")).cards
+        accelerators=(nvidia.read_nvidia(Strange(), ()) or pci.Read(cards=(), source="")).cards
     )
     assert all(
         card.memory_total_bytes is None or card.memory_total_bytes > 0
