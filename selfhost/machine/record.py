@@ -12,16 +12,12 @@ from ..core.errors import MachineFileError, Problem, expect_type
 from ..core.records import Record, Unread
 from .fields import (
     AT_LEAST,
-    AT_MOST,
+    AT_PRESENT,
     BUSY,
     CONFIDENCES,
     FIELDS,
     FILES_BY_PATH,
     FILLED_ASSUMED,
-    GLANCED,
-    HELD_UP,
-    IN_PART,
-    LATE,
     LM_STUDIO,
     MAX_CORES,
     MAX_DISK_BYTES,
@@ -33,7 +29,6 @@ from .fields import (
     MEMORY_FILESYSTEMS,
     MIN_CORES,
     NETWORK_FILESYSTEMS,
-    OF_CACHE,
     PURPOSES,
     RATE_ASSUMED,
     RECORDED,
@@ -53,10 +48,8 @@ from .fields import (
     kind_in_json,
     normal_architecture,
     normal_system,
-    of_one_core,
+    was_at_present,
     was_busy,
-    was_glanced,
-    was_held_up,
     was_read_by_cores,
 )
 
@@ -69,8 +62,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AT_LEAST",
-    "GLANCED",
-    "AT_MOST",
+    "AT_PRESENT",
     "Accelerator",
     "BUSY",
     "CONFIDENCES",
@@ -78,9 +70,6 @@ __all__ = [
     "FACTS",
     "FILES_BY_PATH",
     "FILLED_ASSUMED",
-    "HELD_UP",
-    "IN_PART",
-    "LATE",
     "LM_STUDIO",
     "MAX_CORES",
     "MAX_DISK_BYTES",
@@ -93,7 +82,6 @@ __all__ = [
     "MIN_CORES",
     "Machine",
     "NETWORK_FILESYSTEMS",
-    "OF_CACHE",
     "RATE_ASSUMED",
     "PURPOSES",
     "PresentModel",
@@ -110,11 +98,9 @@ __all__ = [
     "machine_of",
     "normal_architecture",
     "normal_system",
-    "of_one_core",
     "rising",
+    "was_at_present",
     "was_busy",
-    "was_glanced",
-    "was_held_up",
     "was_read_by_cores",
 ]
 
@@ -243,8 +229,6 @@ class Machine(Record):
             *,
             measure: bool = False,
             root: str | os.PathLike[str] | None = None,
-            record: str | os.PathLike[str] | None = None,
-            known: Callable[[str], bool] | None = None,
         ) -> Machine:
             """See `reader.read`, which is bound to this name where `selfhost.Machine` is first
             used.
