@@ -264,7 +264,7 @@ def since(audit: Audit, baseline: Baseline, names: Iterable[str]) -> Audit:
         kept.append(row.replace(change=change, exit_code=row.exit_code if is_new else 0))
     return audit.replace(
         rows=tuple(kept),
-        groups=grouped(_by_machine(kept)),
+        groups=grouped(_by_machine(kept), audit.judge_again),
         tallied=None,
         since=Since(
             file=baseline.file,

@@ -253,7 +253,8 @@ class Place:
         self._holds: dict[str, bool | None] = {}
 
     @cached_property
-    def _memory_basis(self) -> str:
+    def memory_basis(self) -> str:
+        """That of the first class that states one and to which the machine belongs."""
         stated = (
             each.memory
             for each in self._policy.classes
@@ -264,9 +265,9 @@ class Place:
     def workload(self, wanted: Wanted) -> Workload:
         """As `Policy.workload`."""
         workload = wanted.asked
-        if workload.memory_basis == self._memory_basis:
+        if workload.memory_basis == self.memory_basis:
             return workload
-        return workload.replace(memory_basis=self._memory_basis)
+        return workload.replace(memory_basis=self.memory_basis)
 
     def selects(self, selectors: Sequence[Selector]) -> bool | None:
         """As `Policy.selects`."""

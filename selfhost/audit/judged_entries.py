@@ -19,7 +19,7 @@ from ..machine.record import Machine
 from ..verdict.record import Verdict
 from .groups import NAMES_SHOWN
 from .policy import Fault, Policy, Wanted
-from .record import MachineGroup, Row
+from .record import MachineGroup
 
 # gives the verdict of one entry, under the workload that holds there, on one machine
 Judge = Callable[[Wanted, Workload, Machine], Verdict]
@@ -28,13 +28,13 @@ Judge = Callable[[Wanted, Workload, Machine], Verdict]
 def entry_problems(
     policy: Policy,
     machines: int,
-    refused_by_index: Mapping[int, tuple[Wanted, SelfhostError]],
+    refused_by_index: Mapping[int, SelfhostError],
     placed: Container[int],
 ) -> Iterator[Problem]:
     """What is wrong with the entries of a policy that so many machines were held against: those
     that were refused, and those that are for no machine, which are not among `placed`.
     """
-    refused = refused_by_index.values()
+    refused = [(policy.models[index], error) for index, error in refused_by_index.items()]
     yield from Faults(policy.file, _of_other_files(refused)).problems
     others = {wanted.index for wanted in entries_of_others(policy, machines, placed)}
     unplaced = [
@@ -78,43 +78,19 @@ def asked_to_no_effect(groups: Iterable[MachineGroup]) -> tuple[str, ...]:
     """Sentences on what entries ask of tokens, of models that write none: a pace in tokens per
     second holds nothing of them.
     """
-    usual_parallel = Workload().parallel
-    # a sentence names the keys that are stated, whatever their amounts
-    rows: dict[object, Row] = {}
-    is_cut = False
-    for group in groups:
-        for row in group.rows:
-            workload = row.wanted.asked
-            stated = (
-                workload.min_tokens_per_second is not None,
-                workload.context_tokens is not None,
-                workload.parallel != usual_parallel,
-            )
-            key = row.wanted.name, stated
-            if not any(stated) or row.wanted.members or key in rows:
-                continue
-            if len(rows) == _MOST_JUDGED:
-                is_cut = True
-            elif row.verdict is not None:
-                rows[key] = row
-    if not rows:
-        return ()
     from ..answers.verdicts import without_tokens
 
-    sentences = {
-        in_policy(sentence): None
-        for row in sorted(rows.values(), key=lambda row: row.wanted.index)
-        if row.verdict is not None
-        for sentence in without_tokens(row.wanted.asked, row.verdict.model)
-    }
+    rows = [row for group in groups for row in group.rows if row.verdict is not None]
+    # of an entry one row tells its model
+    by_index = {row.wanted.index: row for row in rows if not row.wanted.members}
+    sentences: dict[str, None] = {}
+    for _, row in sorted(by_index.items()):
+        if row.verdict is not None:
+            said = without_tokens(row.wanted.asked, row.verdict.model)
+            sentences.update(dict.fromkeys(map(in_policy, said)))
     listed = [*sentences][:NAMES_SHOWN]
     others = len(sentences) - len(listed)
-    at_least = "at least " if is_cut else ""
-    return (*listed, f"the same of {at_least}{others:,} more") if others else tuple(listed)
-
-
-# a row of a large fleet is judged before it tells its model: so many at most
-_MOST_JUDGED = 24
+    return (*listed, f"the same of {others:,} more") if others else tuple(listed)
 
 
 def _of_other_files(refused: Iterable[tuple[Wanted, SelfhostError]]) -> list[Problem]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
-from ..core.errors import (
-    Problem,
-    SelfhostError,
-)
+from ..core.errors import Problem, SelfhostError
 from ..machine.record import Machine
+from ..verdict.record import Verdict
+from .alike import Alike, Entry, Report
+from .entries import Place, Policy
 from .exceptions import Exceptions
 from .fleet import Machines
-from .groups import grouped
+from .groups import shortfall, signature
 from .judged_entries import (
     Judge,
     asked_to_no_effect,
@@ -20,24 +20,21 @@ from .judged_entries import (
     not_asked_here,
 )
 from .machines import RECORD_IT
-from .policy import Place, Policy, Wanted
+from .progress import Progress
 from .record import Audit, Result, Row
 from .refit import refit
 from .rows import row_of, unplaced_row
-from .verdicts import verdicts_on
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from .brackets import Asked
-    from .bulk import FleetJudge
-    from .progress import Progress
-    from .verdicts import Extent, Marked
+    from .kinds import ByKind
 
-# fewer verdicts are given one by one
-LEAST_AT_ONCE = 500
-# on fewer, what is alike takes longer to find than to judge twice
-LEAST_MACHINES = 3
+# up to so many verdicts each is given by itself; beyond, machines that differ in a few numbers are
+# taken together
+MOST_ALONE = 5_000
+# fewer machines have nothing to be taken together
+LEAST_TOGETHER = 3
 
 
 def run_audit(
@@ -49,66 +46,61 @@ def run_audit(
     problems: Iterable[Problem] = (),
     notes: Iterable[str] = (),
     progress: Progress | None = None,
-    at_once: FleetJudge | None = None,
     now: str | None = None,
-    in_full: Extent = "all",
 ) -> Audit:
     """Judge each model on each machine that the policy names for it: machines in the order given,
     models in the policy's.
 
     `judge` takes the policy's entry, the workload and the machine; a `SelfhostError` of it (an
-    unknown model, a quantization nobody makes) becomes a problem at the policy's line. `today` is
+    unknown model, a quantization nobody makes) becomes a problem at the policy's line. Of many
+    machines it may be called in other processes, and must be one that can be pickled. `today` is
     `YYYY-MM-DD` in UTC, else `ValueError`. `problems` are those of records left out of `machines`,
-    `notes` sentences about what was read.
-    Machines have different names. `progress` is told how far it is. `at_once` gives the same
-    verdicts for many machines at once; where it is given, `machines` of a fleet are judged by it.
-    `now` is the time (UTC, `YYYY-MM-DDThh:mm:ssZ`) that the age of records is told at; None: the
-    end of that day. `in_full` says which rows' findings are worked out now, as `verdicts_on` does;
-    those of the others are when somebody reads them.
+    `notes` sentences about what was read. Machines have different names. `progress` is told how
+    far it is; raises `TooLongError` as it does. `now` is the time (UTC, `YYYY-MM-DDThh:mm:ssZ`)
+    that the age of records is told at; None: the end of that day.
     """
     from datetime import date
 
     today = date.fromisoformat(today).isoformat()
     fitted = refit(policy, machines, now or f"{today}T23:59:59Z")
-    machines, of_records = fitted.machines, (*problems, *fitted.problems)
-    is_large = len(machines) * len(policy.models) >= LEAST_AT_ONCE
-    is_large = is_large and len(machines) >= LEAST_MACHINES
-    if at_once is not None and is_large and type(machines) is Machines:
-        from .large import large_audit
-
-        audit = large_audit(policy, machines, judge, at_once, today, of_records, progress, in_full)
-        all_notes = (*notes, *fitted.notes, *asked_to_no_effect(audit.groups))
-        return _with_blindness(audit.replace(notes=all_notes) if all_notes else audit)
+    fleet = fitted.machines
+    of_records = (*problems, *fitted.problems)
     exceptions = Exceptions(policy.exceptions, today)
-    if len(machines) > 1 and in_full == "few":
-        # of machines that fare alike the one that lacks most is told of
-        in_full = "failing"
-    judging = _Judging(policy, judge, exceptions, len(machines), progress, in_full=in_full)
-    by_machine = [judging.rows_on(number, machine) for number, machine in enumerate(machines)]
-    own_problems = [*judging.problems(len(machines))]
-    if not machines and not of_records:
-        nothing = Problem(
-            file=policy.file, message="there is no machine to judge", remedy=RECORD_IT
-        )
+    progress = progress or Progress(lambda _line: None)
+    is_small = len(fleet) * len(policy.models) <= MOST_ALONE or len(fleet) < LEAST_TOGETHER
+    judging: _Alone | ByKind
+    if is_small:
+        judging = _Alone(policy, fleet, judge, exceptions, progress)
+    else:
+        from .kinds import ByKind
+
+        judging = ByKind(policy, fleet, judge, exceptions, progress)
+    judging.run()
+    report = Report(policy, fleet, judging.entries, judging.hardest)
+    groups = report.groups(is_small=is_small)
+    own_problems = [*entry_problems(policy, len(fleet), judging.refused, judging.placed)]
+    if not len(fleet) and not of_records:
+        message = "there is no machine to judge"
+        nothing = Problem(file=policy.file, message=message, remedy=RECORD_IT)
         own_problems.insert(0, nothing)
-    groups = grouped(by_machine)
-    return _with_blindness(
-        Audit(
-            policy=policy,
-            today=today,
-            machines=len(machines),
-            rows=tuple(row for rows in by_machine for row in rows),
-            groups=groups,
-            exceptions=exceptions.uses(),
-            problems=(*of_records, *own_problems),
-            notes=(
-                *notes,
-                *fitted.notes,
-                *judging.notes(len(machines)),
-                *asked_to_no_effect(groups),
-            ),
-        )
+    audit = Audit(
+        policy=policy,
+        today=today,
+        machines=len(fleet),
+        rows=judging.rows,
+        groups=groups,
+        exceptions=exceptions.uses(),
+        problems=(*of_records, *own_problems),
+        notes=(
+            *notes,
+            *fitted.notes,
+            *not_asked_here(entries_of_others(policy, len(fleet), judging.placed)),
+            *asked_to_no_effect(groups),
+        ),
+        tallied=report.tally(),
+        judge_again=judging.judge_again,
     )
+    return _with_blindness(audit)
 
 
 # a row is judged where one of them was held against the machine
@@ -132,80 +124,81 @@ def _with_blindness(audit: Audit) -> Audit:
     return audit.replace(problems=(nothing,))
 
 
-class _Judging:
-    """Judges machine after machine, and keeps which entries of the policy selected none of them
-    or were refused.
-    """
+class _Alone:
+    """Judges every entry on every machine by itself."""
 
     def __init__(
         self,
         policy: Policy,
+        machines: Machines,
         judge: Judge,
         exceptions: Exceptions,
-        machines: int,
-        progress: Progress | None,
-        *,
-        in_full: Extent,
+        progress: Progress,
     ) -> None:
-        self._policy = policy
-        self._in_full = in_full
-        self._judge = judge
-        self._exceptions = exceptions
-        self._machines = machines
-        self._progress = progress
-        self._refused: dict[int, tuple[Wanted, SelfhostError]] = {}
-        self._placed: set[int] = set()
+        self._policy, self._machines, self._judge = policy, machines, judge
+        self._exceptions, self._progress = exceptions, progress
+        self.entries = [Entry(wanted, len(machines)) for wanted in policy.models]
+        # entries that cannot be judged, and those that are for one of the machines
+        self.refused: dict[int, SelfhostError] = {}
+        self.placed: set[int] = set()
+        self._rows: dict[tuple[int, int], Row] = {}
 
-    def rows_on(self, number: int, machine: Machine) -> tuple[Row, ...]:
-        """The rows of one machine, in the order of the policy's models; `number` counts from 0."""
+    def judge_again(self, row: Row) -> Row:
+        """Every row has the figures of its own machine."""
+        return row
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """Machine after machine."""
+        return tuple(self._rows.values())
+
+    def run(self) -> None:
+        """Judge all."""
+        for number, machine in enumerate(self._machines):
+            self._judge_on(number, machine)
+        for entry in self.entries:
+            entry.settle()
+            for alike in entry.classes:
+                alike.row = self.hardest(entry, alike, alike.machines)
+
+    def hardest(self, entry: Entry, alike: Alike, machines: Sequence[int]) -> Row:
+        """The row of the machine that lacks most, of several the first."""
+        rows = [self._rows[number, entry.wanted.index] for number in machines]
+        return max(rows, key=shortfall)
+
+    def _judge_on(self, number: int, machine: Machine) -> None:
         place = Place(self._policy, machine)
-        entries: list[tuple[Wanted, object]] = []
         # entries may differ in severity or in machines alone
-        questions: dict[object, Asked] = {}
-        for wanted in self._policy.models:
+        verdicts: dict[object, Verdict] = {}
+        for entry in self.entries:
+            wanted = entry.wanted
+            if len(self._machines) > 1:
+                self._progress.judge(number, len(self._machines), "machines")
+            else:
+                self._progress.judge(wanted.index, len(self.entries), "models")
             selected = place.selects(wanted.machines)
-            if selected is not False:
-                self._placed.add(wanted.index)
-            if selected is False or wanted.index in self._refused:
+            if selected is False:
                 continue
-            key: object = None
-            if selected:
+            self.placed.add(wanted.index)
+            if wanted.index in self.refused:
+                continue
+            if selected is None:
+                row = unplaced_row(self._policy, wanted, machine)
+            else:
                 workload = place.workload(wanted)
                 key = wanted.name, wanted.members, wanted.require_runtime, workload
-                questions.setdefault(key, (wanted, workload))
-            entries.append((wanted, key))
-        verdicts = self._verdicts(number, machine, questions)
-        rows: list[Row] = []
-        exceptions = self._exceptions.at(machine, place)
-        for wanted, key in entries:
-            answer = verdicts.get(key)
-            if answer is None:
-                rows.append(unplaced_row(self._policy, wanted, machine))
-            elif isinstance(answer, SelfhostError):
-                self._refused[wanted.index] = (wanted, answer)
-            else:
-                rows.append(row_of(self._policy, wanted, machine, *answer, exceptions))
-        exceptions.count()
-        return tuple(rows)
+                try:
+                    if key not in verdicts:
+                        verdicts[key] = self._judge(wanted, workload, machine)
+                except SelfhostError as error:
+                    self.refused[wanted.index] = error
+                    continue
+                row = self._row(entry, machine, place, verdicts[key])
+            self._rows[number, wanted.index] = row
+            entry.alike(signature(row)).machines.append(number)
 
-    def _verdicts(
-        self, number: int, machine: Machine, questions: Mapping[object, Asked]
-    ) -> dict[object, Marked | SelfhostError]:
-        """By the keys of the questions."""
-
-        def tell(place: int) -> None:
-            if self._progress is not None:
-                self._progress.judge(number, self._machines, place, len(questions))
-
-        judged = verdicts_on(
-            machine, list(questions.values()), self._judge, tell, in_full=self._in_full
-        )
-        return dict(zip(questions, judged, strict=True))
-
-    def problems(self, machines: int) -> Iterator[Problem]:
-        """What is wrong with the entries; `machines` is how many were judged."""
-        return entry_problems(self._policy, machines, self._refused, self._placed)
-
-    def notes(self, machines: int) -> tuple[str, ...]:
-        """Which entries are for other machines, where one was judged."""
-        return not_asked_here(entries_of_others(self._policy, machines, self._placed))
+    def _row(self, entry: Entry, machine: Machine, place: Place, verdict: Verdict) -> Row:
+        numbers = self._exceptions.concerning(entry.wanted.name, machine, place)
+        checks = [each.check for each in verdict.findings if each.decides]
+        covers = self._exceptions.cover(numbers, checks, 1)
+        return row_of(self._policy, entry.wanted, machine.name, verdict, covers)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..answers.fleet import FleetJudge
 from ..core.dates import utc_today
 from ..core.errors import Faults, PolicyError, Problem, SelfhostError, UnknownModelError
 from ..core.tomlfile import Document
-from ..machine.record import Machine
 from .judged_entries import entry_problems
-from .judging import asked_by
+from .judging import PolicyJudge
 from .policy import MAX_POLICY_BYTES, Policy, Wanted, read_policy, what_is_read
 
 TYPE_CHECKING = False
@@ -34,7 +32,7 @@ def problems_of(path: str, catalogue: Catalogue) -> tuple[Problem, ...]:
         policy = read_policy(document)
     except PolicyError as error:
         return with_refused(error, document, catalogue).problems
-    refused = dict(_refused(policy, FleetJudge(catalogue, utc_today())))
+    refused = dict(_refused(policy, PolicyJudge(catalogue, utc_today())))
     return tuple(entry_problems(policy, 0, refused, ()))
 
 
@@ -50,9 +48,9 @@ def with_refused(error: PolicyError, document: Document, catalogue: Catalogue) -
     keys = [each.key.split(".") for each in error.all_problems if each.key is not None]
     faulty = {key[0] for key in keys if not key[-1].startswith(("machines", "severity"))}
     refused = {
-        index: (wanted, why)
-        for index, (wanted, why) in _refused(policy, FleetJudge(catalogue, utc_today()))
-        if isinstance(why, UnknownModelError) or f"model[{wanted.index}]" not in faulty
+        index: why
+        for index, why in _refused(policy, PolicyJudge(catalogue, utc_today()))
+        if isinstance(why, UnknownModelError) or f"model[{index}]" not in faulty
     }
     more = tuple(entry_problems(policy, 0, refused, ()))
     if not more:
@@ -61,13 +59,10 @@ def with_refused(error: PolicyError, document: Document, catalogue: Catalogue) -
     return PolicyError(Faults(document.file, problems).problems, all_problems=problems)
 
 
-def _refused(
-    policy: Policy, judge: FleetJudge
-) -> Iterator[tuple[int, tuple[Wanted, SelfhostError]]]:
+def _refused(policy: Policy, judge: PolicyJudge) -> Iterator[tuple[int, SelfhostError]]:
     """The entries that cannot be judged, in the policy's order, and why: each is put to a machine
     of which nothing was read, whatever its selectors say.
     """
-    machine = Machine()
     by_kind: dict[object, list[Wanted]] = {}
     for wanted in policy.models:
         # that an entry names no model is told by whoever read it
@@ -77,7 +72,7 @@ def _refused(
 
     def put(wanted: Wanted) -> None:
         try:
-            judge.questions(asked_by(wanted, wanted.asked), [machine])
+            judge.ask(wanted)
         except SelfhostError as error:
             refused[wanted.index] = error
 
@@ -90,8 +85,7 @@ def _refused(
             for wanted in alike:
                 if wanted.index not in refused:
                     put(wanted)
-    for index, error in sorted(refused.items()):
-        yield index, (policy.models[index], error)
+    yield from sorted(refused.items())
 
 
 def _kind(wanted: Wanted) -> object:

@@ -86,6 +86,11 @@ class Catalogue:
         catalogue._read_own()
         return catalogue
 
+    @property
+    def own_folders(self) -> tuple[str, ...]:
+        """The user's folders, as `open` takes them."""
+        return tuple(folder.path for folder in reversed(self._folders[:-1]))
+
     def _read_own(self) -> None:
         problems: list[Problem] = []
         for folder in self._folders[:-1]:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from ..audit.baseline import Baseline
     from ..audit.progress import Progress
     from ..audit.record import Audit
-    from ..audit.verdicts import Extent
     from ..core.tomlfile import Document
     from ..machine.record import Machine
 
@@ -69,6 +68,9 @@ def parser() -> Parser:
         "--baseline",
         metavar="FILE",
         help="an earlier audit (JSON or JSON Lines): report, and fail for, only what changed",
+    )
+    parser.add_argument(
+        "--yes", action="store_true", help="judge even where that takes longer than 15 minutes"
     )
     add_specs(parser)
     add_output(parser, "audit")
@@ -153,15 +155,12 @@ def _run(words: list[str]) -> int:
         return _faulty(options, outputs, error, document, today)
     check_targets_of_policy(targets, policy)
     baseline = _baseline(options.baseline)
-    from ..answers.fleet import FleetJudge
-    from ..audit.fleet import names_of
-    from ..audit.judging import judge_with
+    from ..audit.judging import PolicyJudge
     from ..catalogue.opened import open_catalogue
 
     catalogue = open_catalogue(options.specs)
-    at_once = FleetJudge(catalogue, today)
-    judge = judge_with(catalogue, today, at_once)
-    progress = _progress(words)
+    judge = PolicyJudge(catalogue, today)
+    progress = _progress(words, is_bounded=not options.yes)
     machines, problems, notes = _machines(options.machines, progress)
     audit = _unsearched(
         lambda: run_audit(
@@ -172,20 +171,18 @@ def _run(words: list[str]) -> int:
             problems=problems,
             notes=notes,
             progress=progress,
-            at_once=at_once,
             now=utc_now() if options.today is None else None,
-            in_full=_in_full(options, outputs),
         )
     )
+    names = [machine.name for machine in machines]
     if baseline is not None:
         from ..audit.baseline import since
 
-        audit = since(audit, baseline, names_of(machines))
+        audit = since(audit, baseline, names)
     if options.anonymize:
         from ..audit.anonymize import Pseudonyms, anonymous
 
-        names = Pseudonyms(names_of(machines))
-        audit = anonymous(audit, names, *options.machines)
+        audit = anonymous(audit, Pseudonyms(names), *options.machines)
     code = _answer(options, outputs, audit)
     tell_left_aside(catalogue)
     return code
@@ -299,18 +296,6 @@ def _outputs(options: argparse.Namespace) -> list[Output]:
     return outputs
 
 
-def _in_full(options: argparse.Namespace, outputs: list[Output]) -> Extent:
-    """Of which rows the reports tell figures and reasons, the most that one of them does."""
-    if options.anonymize:
-        return "all"
-    extents: set[Extent] = {"failing"} if options.verbose else set()
-    for name, path in outputs:
-        # a terminal gets the first rows, a file all
-        is_first_screen = name == "text" and path is None and options.output is None
-        extents.add("few" if is_first_screen else FORMATS[name].in_full)
-    return next(each for each in ("all", "failing", "few") if each in extents)
-
-
 def _check_binary(outputs: list[Output], output: str | None) -> None:
     """What is no text goes to a file, and its library is looked for before hours are spent."""
     for name, path in outputs:
@@ -340,19 +325,19 @@ def _baseline(path: str | None) -> Baseline | None:
     return read_baseline(path)
 
 
-def _progress(words: list[str]) -> Progress | None:
+def _progress(words: list[str], *, is_bounded: bool) -> Progress:
     """For a person; a program that wants JSON finds nothing else on standard error."""
+    from ..audit.progress import Progress
     from ..core.lastwords import wants_json
 
-    if wants_json(words):
-        return None
-    from ..audit.progress import Progress
-
-    return Progress(lambda line: to_standard_error(f"{line}\n"))
+    is_silent = wants_json(words)
+    return Progress(
+        lambda line: None if is_silent else to_standard_error(f"{line}\n"), is_bounded=is_bounded
+    )
 
 
 def _machines(
-    paths: Sequence[str], progress: Progress | None
+    paths: Sequence[str], progress: Progress
 ) -> tuple[Sequence[Machine], tuple[Problem, ...], tuple[str, ...]]:
     """The machines to judge, what is wrong with other records, and sentences about what was read;
     without a path this machine.

@@ -75,9 +75,6 @@ class Entry:
     """
 
     __slots__ = ("doubled", "fault", "line", "more_doubled", "place", "value")
-    # nobody has read it before, and no line states it alone: see `core.reading.Entry`
-    text: str | None = None
-    is_known = False
 
     def __init__(
         self,
