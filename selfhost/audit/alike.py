@@ -112,7 +112,9 @@ class Report:
                 row = alike.row
                 assert row is not None
                 excepted = tuple([(check, each.index) for check, each in row.excepted])
-                unplaced = () if row.verdict else tuple([each.text for each in row.reasons])
+                unplaced = (
+                    () if row.verdict is not None else tuple([each.text for each in row.reasons])
+                )
                 key = row.result, row.failed, row.undecided, excepted, unplaced
                 merged.setdefault(key, []).append(alike)
             groups = []

@@ -34,7 +34,9 @@ def _hardest_hit(rows: Sequence[Row], judge_again: Callable[[Row], Row]) -> Row:
     if not rows[0].reasons:
         return judge_again(rows[0])
     # that of a large fleet lacks most of all that fare alike
-    judged = [row for row in rows if row.verdict and row.verdict.machine.name == row.machine]
+    judged = [
+        row for row in rows if row.verdict is not None and row.verdict.machine.name == row.machine
+    ]
     return max(judged or map(judge_again, rows), key=shortfall)
 
 
