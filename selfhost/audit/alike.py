@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 
-from .entries import Policy, Wanted
+from .entries import Wanted
 from .fleet import Machines
 from .groups import NAMES_SHOWN, shortfall
 from .record import MachineGroup, Row, Tally
@@ -19,12 +19,14 @@ MOST_TOGETHER = 24
 
 class Alike:
     """Machines with the same result for the same reasons, as numbers in the fleet. `bounds`: by
-    kind the most that one of its machines may lack. `row` is that of the machine that lacks most.
+    kind the most that one of its machines may lack, nothing where each was judged by itself.
+    `exceptions` are for what decides there. `row` is that of the machine that lacks most.
     """
 
     def __init__(self) -> None:
         self.machines = array("l")
         self.bounds: dict[int, float] = {}
+        self.exceptions: tuple[int, ...] = ()
         self.row: Row | None = None
 
 
@@ -40,10 +42,6 @@ class Entry:
     def alike(self, key: object) -> Alike:
         """The machines with that key so far."""
         return self._by_key.setdefault(key, Alike())
-
-    def items(self) -> list[tuple[object, Alike]]:
-        """All of them, with their keys."""
-        return list(self._by_key.items())
 
     def settle(self, *, keeps: bool = True) -> None:
         """All machines are there: put them in order, or forget them where it `keeps` none."""
@@ -67,11 +65,8 @@ Hardest = Callable[[Entry, Alike, Sequence[int]], Row]
 class Report:
     """Groups, rows and counts of what all entries come to."""
 
-    def __init__(
-        self, policy: Policy, machines: Machines, entries: Sequence[Entry], hardest: Hardest
-    ) -> None:
-        self._policy, self._machines = policy, machines
-        self._entries, self._hardest = entries, hardest
+    def __init__(self, machines: Machines, entries: Sequence[Entry], hardest: Hardest) -> None:
+        self._machines, self._entries, self._hardest = machines, entries, hardest
 
     def tally(self) -> Tally:
         """What all rows come to."""

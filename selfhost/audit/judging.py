@@ -44,7 +44,7 @@ class PolicyJudge:
         self._met: dict[object, dict[str, bool]] = {}
         self._offered: dict[object, bool] = {}
 
-    def __reduce__(self) -> object:
+    def __reduce__(self) -> tuple[object, ...]:
         # another process opens the same folders
         return _opened, (self._catalogue.own_folders, self._today)
 

@@ -1,4 +1,6 @@
-"""The audit of a large fleet: machines that differ in a few numbers are judged together."""
+"""Every entry of a policy on every machine: few are judged one by one, of many the machines of one
+kind together.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +8,15 @@ from collections.abc import Iterator, Sequence
 
 from ..core.errors import SelfhostError
 from ..core.workload import Workload
+from ..machine.record import Machine
+from ..verdict.findings import CHECKS
 from ..verdict.record import Verdict
 from .alike import Alike, Entry, LightRows
 from .corners import parts_of, work_of
 from .entries import Place, Policy, Wanted
 from .exceptions import Exceptions
 from .fleet import Machines
-from .groups import shortfall
+from .groups import shortfall, signature
 from .judged_entries import Judge
 from .pool import Task, judged
 from .progress import Progress
@@ -44,10 +48,8 @@ class _Batch:
         self.members[place].append(machine)
 
 
-class ByKind:
-    """Judges entries on kinds of machine; each machine's row is known by what decides, and of those
-    alike the one that lacks most is judged by itself.
-    """
+class Judging:
+    """Judges the entries of a policy on machines, and keeps what each comes to."""
 
     def __init__(
         self,
@@ -60,19 +62,58 @@ class ByKind:
         self._policy, self._machines, self._judge = policy, machines, judge
         self._exceptions, self._progress = exceptions, progress
         self.entries = [Entry(wanted, len(machines)) for wanted in policy.models]
+        # entries that cannot be judged, and those that are for one of the machines
         self.refused: dict[int, SelfhostError] = {}
         self.placed: set[int] = set()
-        self.rows = LightRows(machines, self.entries)
         # of each machine its batch, by kind and basis
         self._batches: dict[tuple[int, str], _Batch] = {}
         self._batch_of: list[tuple[int, str]] = []
-        # by entry: 1 for each machine that it is for, and the exceptions that concern it there
+        # by entry: 1 for each machine that it is for, the rows of machines of which that is not
+        # known, and the exceptions that concern a machine
         self._is_asked = [bytearray(len(machines)) for _ in self.entries]
+        self._unplaced: list[dict[int, Row]] = [{} for _ in self.entries]
         self._concerning: list[dict[int, tuple[int, ...]]] = [{} for _ in self.entries]
         self._rows: dict[tuple[int, int], Row] = {}
+        # those of the last machine: entries may differ in severity or in machines alone
+        self._verdicts: dict[object, Verdict] = {}
+        self._last: tuple[int, Machine] | None = None
 
-    def run(self) -> None:
-        """Judge all."""
+    def by_machine(self) -> tuple[Row, ...]:
+        """Judge each machine by itself; its rows follow each other."""
+        for number in range(len(self._machines)):
+            self._place(number)
+            for entry in self.entries:
+                self._tell_place(number, entry.wanted.index)
+                row = self._row_alone(entry.wanted, number)
+                if row is not None:
+                    self._rows[number, entry.wanted.index] = row
+                    alike = entry.alike(signature(row))
+                    alike.machines.append(number)
+                    alike.row = max(alike.row or row, row, key=shortfall)
+        for entry in self.entries:
+            entry.settle()
+        return tuple(self._rows.values())
+
+    def _tell_place(self, number: int, index: int) -> None:
+        if len(self._machines) > 1:
+            self._progress.judge(number, len(self._machines), "machines")
+        else:
+            self._progress.judge(index, len(self.entries), "models")
+
+    def _row_alone(self, wanted: Wanted, number: int) -> Row | None:
+        """None where the entry is not for that machine, or cannot be judged."""
+        if number in self._unplaced[wanted.index]:
+            return self._unplaced[wanted.index][number]
+        if not self._is_asked[wanted.index][number] or wanted.index in self.refused:
+            return None
+        try:
+            return self._judged(wanted, number, 1)
+        except SelfhostError as error:
+            self.refused[wanted.index] = error
+            return None
+
+    def by_kind(self) -> LightRows:
+        """Judge kinds of machine; of machines alike the one that lacks most by itself."""
         for number in range(len(self._machines)):
             self._place(number)
         for entry in self.entries:
@@ -88,6 +129,7 @@ class ByKind:
             self._tell(done / whole)
         for entry in self.entries:
             self._settle(entry)
+        return LightRows(self._machines, self.entries)
 
     def _tell(self, part: float) -> None:
         verdicts = len(self._machines) * len(self.entries)
@@ -106,10 +148,7 @@ class ByKind:
                 continue
             self.placed.add(wanted.index)
             if selected is None:
-                row = unplaced_row(self._policy, wanted, machine)
-                alike = entry.alike(tuple(reason.text for reason in row.reasons))
-                alike.row = alike.row or row
-                alike.machines.append(number)
+                self._unplaced[wanted.index][number] = unplaced_row(self._policy, wanted, machine)
                 continue
             self._is_asked[wanted.index][number] = 1
             if wanted.name in self._exceptions.models:
@@ -198,6 +237,7 @@ class ByKind:
                     by_exceptions.setdefault(own, []).append(number)
             for own, numbers in by_exceptions.items():
                 alike = entry.alike((key, own))
+                alike.exceptions = own
                 alike.machines.extend(numbers)
                 alike.bounds[kind] = max(alike.bounds.get(kind, 0.0), most)
 
@@ -212,23 +252,24 @@ class ByKind:
 
     def _settle(self, entry: Entry) -> None:
         """Everything of one entry was judged."""
+        for number, row in self._unplaced[entry.wanted.index].items():
+            self._rows[number, entry.wanted.index] = row
+            entry.alike(signature(row)).machines.append(number)
         entry.settle(keeps=entry.wanted.index not in self.refused)
-        for key, alike in entry.items():
+        for alike in entry.classes:
             if alike.row is None:
-                (decided, numbers) = key
-                checks = [check for check, _, _ in decided[-1]]
-                self._exceptions.cover(numbers, checks, len(alike.machines))
+                self._exceptions.cover(alike.exceptions, CHECKS, len(alike.machines))
                 alike.row = self.hardest(entry, alike, alike.machines)
 
     def hardest(self, entry: Entry, alike: Alike, machines: Sequence[int]) -> Row:
         """The row of the machine that lacks most, of several the first. Within a kind that is one
         of those with the least of some number.
         """
-        if alike.row is not None:
-            if alike.row.verdict is None or not alike.row.reasons:
-                return alike.row.replace(machine=self._machines.names[machines[0]])
-            if len(machines) == len(alike.machines):
-                return alike.row
+        if not alike.bounds:
+            rows = [self._rows[number, entry.wanted.index] for number in machines]
+            return max(rows, key=shortfall)
+        if alike.row is not None and len(machines) == len(alike.machines):
+            return alike.row
         if not any(alike.bounds.values()):
             return self._row(entry, machines[0])
         by_kind: dict[int, list[int]] = {}
@@ -254,19 +295,28 @@ class ByKind:
         return sorted(least) or [machines[0]]
 
     def _verdict(self, wanted: Wanted, number: int) -> Verdict:
-        _, basis = self._batch_of[number]
-        return self._judge(wanted, self._workload(wanted, basis), self._machines[number])
+        workload = self._workload(wanted, self._batch_of[number][1])
+        key = wanted.name, wanted.members, wanted.require_runtime, workload
+        if self._last is None or self._last[0] != number:
+            self._last = number, self._machines[number]
+            self._verdicts.clear()
+        if key not in self._verdicts:
+            self._verdicts[key] = self._judge(wanted, workload, self._last[1])
+        return self._verdicts[key]
+
+    def _judged(self, wanted: Wanted, number: int, rows: int) -> Row:
+        """The row of a machine, which counts so many rows for the exceptions that cover it."""
+        verdict = self._verdict(wanted, number)
+        checks = [each.check for each in verdict.findings if each.decides]
+        numbers = self._concerning[wanted.index].get(number, ())
+        covers = self._exceptions.cover(numbers, checks, rows)
+        return row_of(self._policy, wanted, self._machines.names[number], verdict, covers)
 
     def _row(self, entry: Entry, number: int) -> Row:
         """The row of a machine that was sorted, judged by itself."""
         key = number, entry.wanted.index
         if key not in self._rows:
-            verdict = self._verdict(entry.wanted, number)
-            checks = [each.check for each in verdict.findings if each.decides]
-            numbers = self._concerning[entry.wanted.index].get(number, ())
-            covers = self._exceptions.cover(numbers, checks, 0)
-            name = self._machines.names[number]
-            self._rows[key] = row_of(self._policy, entry.wanted, name, verdict, covers)
+            self._rows[key] = self._judged(entry.wanted, number, 0)
         return self._rows[key]
 
     def judge_again(self, row: Row) -> Row:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ..core.errors import Problem, SelfhostError
+from ..core.errors import Problem
 from ..machine.record import Machine
-from ..verdict.record import Verdict
-from .alike import Alike, Entry, Report
-from .entries import Place, Policy
+from .alike import Report
+from .entries import Policy
 from .exceptions import Exceptions
-from .fleet import Machines
-from .groups import shortfall, signature
 from .judged_entries import (
     Judge,
     asked_to_no_effect,
@@ -19,16 +16,11 @@ from .judged_entries import (
     entry_problems,
     not_asked_here,
 )
+from .kinds import Judging
 from .machines import RECORD_IT
 from .progress import Progress
-from .record import Audit, Result, Row
+from .record import Audit, Result
 from .refit import refit
-from .rows import row_of, unplaced_row
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from .kinds import ByKind
 
 # up to so many verdicts each is given by itself; beyond, machines that differ in a few numbers are
 # taken together
@@ -68,15 +60,9 @@ def run_audit(
     exceptions = Exceptions(policy.exceptions, today)
     progress = progress or Progress(lambda _line: None)
     is_small = len(fleet) * len(policy.models) <= MOST_ALONE or len(fleet) < LEAST_TOGETHER
-    judging: _Alone | ByKind
-    if is_small:
-        judging = _Alone(policy, fleet, judge, exceptions, progress)
-    else:
-        from .kinds import ByKind
-
-        judging = ByKind(policy, fleet, judge, exceptions, progress)
-    judging.run()
-    report = Report(policy, fleet, judging.entries, judging.hardest)
+    judging = Judging(policy, fleet, judge, exceptions, progress)
+    rows = judging.by_machine() if is_small else judging.by_kind()
+    report = Report(fleet, judging.entries, judging.hardest)
     groups = report.groups(is_small=is_small)
     own_problems = [*entry_problems(policy, len(fleet), judging.refused, judging.placed)]
     if not len(fleet) and not of_records:
@@ -87,7 +73,7 @@ def run_audit(
         policy=policy,
         today=today,
         machines=len(fleet),
-        rows=judging.rows,
+        rows=rows,
         groups=groups,
         exceptions=exceptions.uses(),
         problems=(*of_records, *own_problems),
@@ -122,83 +108,3 @@ def _with_blindness(audit: Audit) -> Audit:
         remedy=RECORD_IT,
     )
     return audit.replace(problems=(nothing,))
-
-
-class _Alone:
-    """Judges every entry on every machine by itself."""
-
-    def __init__(
-        self,
-        policy: Policy,
-        machines: Machines,
-        judge: Judge,
-        exceptions: Exceptions,
-        progress: Progress,
-    ) -> None:
-        self._policy, self._machines, self._judge = policy, machines, judge
-        self._exceptions, self._progress = exceptions, progress
-        self.entries = [Entry(wanted, len(machines)) for wanted in policy.models]
-        # entries that cannot be judged, and those that are for one of the machines
-        self.refused: dict[int, SelfhostError] = {}
-        self.placed: set[int] = set()
-        self._rows: dict[tuple[int, int], Row] = {}
-
-    def judge_again(self, row: Row) -> Row:
-        """Every row has the figures of its own machine."""
-        return row
-
-    @property
-    def rows(self) -> tuple[Row, ...]:
-        """Machine after machine."""
-        return tuple(self._rows.values())
-
-    def run(self) -> None:
-        """Judge all."""
-        for number, machine in enumerate(self._machines):
-            self._judge_on(number, machine)
-        for entry in self.entries:
-            entry.settle()
-            for alike in entry.classes:
-                alike.row = self.hardest(entry, alike, alike.machines)
-
-    def hardest(self, entry: Entry, alike: Alike, machines: Sequence[int]) -> Row:
-        """The row of the machine that lacks most, of several the first."""
-        rows = [self._rows[number, entry.wanted.index] for number in machines]
-        return max(rows, key=shortfall)
-
-    def _judge_on(self, number: int, machine: Machine) -> None:
-        place = Place(self._policy, machine)
-        # entries may differ in severity or in machines alone
-        verdicts: dict[object, Verdict] = {}
-        for entry in self.entries:
-            wanted = entry.wanted
-            if len(self._machines) > 1:
-                self._progress.judge(number, len(self._machines), "machines")
-            else:
-                self._progress.judge(wanted.index, len(self.entries), "models")
-            selected = place.selects(wanted.machines)
-            if selected is False:
-                continue
-            self.placed.add(wanted.index)
-            if wanted.index in self.refused:
-                continue
-            if selected is None:
-                row = unplaced_row(self._policy, wanted, machine)
-            else:
-                workload = place.workload(wanted)
-                key = wanted.name, wanted.members, wanted.require_runtime, workload
-                try:
-                    if key not in verdicts:
-                        verdicts[key] = self._judge(wanted, workload, machine)
-                except SelfhostError as error:
-                    self.refused[wanted.index] = error
-                    continue
-                row = self._row(entry, machine, place, verdicts[key])
-            self._rows[number, wanted.index] = row
-            entry.alike(signature(row)).machines.append(number)
-
-    def _row(self, entry: Entry, machine: Machine, place: Place, verdict: Verdict) -> Row:
-        numbers = self._exceptions.concerning(entry.wanted.name, machine, place)
-        checks = [each.check for each in verdict.findings if each.decides]
-        covers = self._exceptions.cover(numbers, checks, 1)
-        return row_of(self._policy, entry.wanted, machine.name, verdict, covers)
