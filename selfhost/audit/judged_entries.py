@@ -17,8 +17,8 @@ from ..core.saying import in_policy
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..verdict.record import Verdict
+from .entries import Fault, Policy, Wanted
 from .groups import NAMES_SHOWN
-from .policy import Fault, Policy, Wanted
 from .record import MachineGroup
 
 # gives the verdict of one entry, under the workload that holds there, on one machine
@@ -26,31 +26,35 @@ Judge = Callable[[Wanted, Workload, Machine], Verdict]
 
 
 def entry_problems(
-    policy: Policy,
-    machines: int,
-    refused_by_index: Mapping[int, SelfhostError],
-    placed: Container[int],
+    policy: Policy, machines: int, refused: Mapping[int, SelfhostError], placed: Container[int]
 ) -> Iterator[Problem]:
     """What is wrong with the entries of a policy that so many machines were held against: those
     that were refused, and those that are for no machine, which are not among `placed`.
     """
-    refused = [(policy.models[index], error) for index, error in refused_by_index.items()]
-    yield from Faults(policy.file, _of_other_files(refused)).problems
-    others = {wanted.index for wanted in entries_of_others(policy, machines, placed)}
-    unplaced = [
-        wanted
-        for wanted in policy.models
-        if machines and wanted.index not in placed and wanted.index not in others
+    files = [
+        problem
+        for error in refused.values()
+        if isinstance(error, InputError) and not isinstance(error, WorkloadError)
+        for problem in error.problems
+        if not _is_of_whole(problem)
     ]
-    if faults := [*_refusals(refused), *_selecting_none(unplaced, machines)]:
+    yield from Faults(policy.file, dict.fromkeys(files)).problems
+    faults = [*_refusals(policy, refused)]
+    if machines:
+        others = {wanted.index for wanted in entries_of_others(policy, machines, placed)}
+        faults += [
+            _selecting_none(wanted, machines)
+            for wanted in policy.models
+            if wanted.index not in placed and wanted.index not in others
+        ]
+    if faults:
         yield from policy.problems(faults)
 
 
 def entries_of_others(policy: Policy, machines: int, placed: Container[int]) -> list[Wanted]:
     """The entries for classes to which the one machine that is judged does not belong: where a
     fleet's policy is held against one of its machines they are no fault, as long as another entry
-    is judged there. That a class exists was seen when the policy was read, so that none is a
-    misspelt name, as that of a host may be.
+    is judged there. That a class exists was seen when the policy was read.
     """
     if machines != 1 or not any(wanted.index in placed for wanted in policy.models):
         return []
@@ -80,33 +84,20 @@ def asked_to_no_effect(groups: Iterable[MachineGroup]) -> tuple[str, ...]:
     """
     from ..answers.verdicts import without_tokens
 
-    rows = [row for group in groups for row in group.rows if row.verdict is not None]
     # of an entry one row tells its model
-    by_index = {row.wanted.index: row for row in rows if not row.wanted.members}
-    sentences: dict[str, None] = {}
-    for _, row in sorted(by_index.items()):
-        if row.verdict is not None:
-            said = without_tokens(row.wanted.asked, row.verdict.model)
-            sentences.update(dict.fromkeys(map(in_policy, said)))
-    listed = [*sentences][:NAMES_SHOWN]
-    others = len(sentences) - len(listed)
-    return (*listed, f"the same of {others:,} more") if others else tuple(listed)
-
-
-def _of_other_files(refused: Iterable[tuple[Wanted, SelfhostError]]) -> list[Problem]:
-    """Faults at a place of other files than the policy, such as a spec that one of its models
-    names; each once.
-    """
-    others = (
-        error.problems
-        for _, error in refused
-        if isinstance(error, InputError) and not isinstance(error, WorkloadError)
+    by_index = {
+        row.wanted.index: (row.wanted.asked, row.verdict.model)
+        for group in groups
+        for row in group.rows
+        if row.verdict is not None and not row.wanted.members
+    }
+    said = (
+        without_tokens(*asked) for _, asked in sorted(by_index.items(), key=lambda each: each[0])
     )
-    return list(
-        dict.fromkeys(
-            problem for problems in others for problem in problems if not _is_of_whole(problem)
-        )
-    )
+    sentences = [*dict.fromkeys(in_policy(sentence) for own in said for sentence in own)]
+    others = len(sentences) - NAMES_SHOWN
+    more = (f"the same of {others:,} more",) if others > 0 else ()
+    return (*sentences[:NAMES_SHOWN], *more)
 
 
 def _is_of_whole(problem: Problem) -> bool:
@@ -114,35 +105,30 @@ def _is_of_whole(problem: Problem) -> bool:
     return problem.line is None and problem.key is None
 
 
-def _refusals(refused: Iterable[tuple[Wanted, SelfhostError]]) -> Iterator[Fault]:
+def _refusals(policy: Policy, refused: Mapping[int, SelfhostError]) -> Iterator[Fault]:
     """Why no verdict can be given for an entry, on any machine."""
-    for place, (wanted, error) in enumerate(refused):
-        if isinstance(error, WorkloadError) and error.problems:
-            yield from (_of_workload(wanted, each) for each in error.problems)
-        elif isinstance(error, InputError) and error.problems:
-            yield from (_of_file(wanted, each) for each in error.problems if _is_of_whole(each))
-        else:
+    for place, (index, error) in enumerate(refused.items()):
+        if not isinstance(error, InputError) or not error.problems:
             remedy = error.remedy
             # to find near names takes far longer than all else: only for what will be listed
             if place < MAX_PROBLEMS and isinstance(error, UnknownModelError) and error.nearest:
                 remedy = f'did you mean "{error.nearest[0]}"?'
-            yield wanted.index, "name", in_policy(error.message), remedy and in_policy(remedy)
-
-
-def _of_workload(wanted: Wanted, problem: Problem) -> Fault:
-    remedy = problem.remedy and in_policy(problem.remedy)
-    return wanted.index, problem.key or "name", in_policy(problem.message), remedy
+            yield index, "name", in_policy(error.message), remedy and in_policy(remedy)
+            continue
+        for problem in error.problems:
+            if isinstance(error, WorkloadError):
+                remedy = problem.remedy and in_policy(problem.remedy)
+                yield index, problem.key or "name", in_policy(problem.message), remedy
+            elif _is_of_whole(problem):
+                key = "adapter" if problem.file == policy.models[index].asked.adapter else "name"
+                remedy = problem.remedy or _NAME_A_FILE
+                yield index, key, f"{problem.file} {problem.message}", remedy
 
 
 _NAME_A_FILE = "name a file by its path from the folder in which the audit runs"
 
 
-def _of_file(wanted: Wanted, problem: Problem) -> Fault:
-    key = "adapter" if problem.file == wanted.asked.adapter else "name"
-    return wanted.index, key, f"{problem.file} {problem.message}", problem.remedy or _NAME_A_FILE
-
-
-def _selecting_none(unplaced: Iterable[Wanted], machines: int) -> Iterator[Fault]:
+def _selecting_none(wanted: Wanted, machines: int) -> Fault:
     message = (
         f"selects none of the {machines:,} machines"
         if machines > 1
@@ -151,4 +137,4 @@ def _selecting_none(unplaced: Iterable[Wanted], machines: int) -> Iterator[Fault
     remedy = (
         "widen the selectors, add labels or a name to the machine's record, or remove the entry"
     )
-    return ((wanted.index, "machines", message, remedy) for wanted in unplaced)
+    return wanted.index, "machines", message, remedy

@@ -10,7 +10,7 @@ from ..core.errors import Problem
 from ..core.records import Record
 from ..verdict.findings import Finding
 from ..verdict.record import Route, Verdict, exit_code
-from .policy import Exemption, Policy, Wanted
+from .entries import Exemption, Policy, Wanted
 
 
 class Result(StrEnum):

@@ -140,7 +140,8 @@ def _run(words: list[str]) -> int:
         targets,
         with_standard_output=options.output is None and len(targets) < len(outputs),
     )
-    from ..audit.policy import MAX_POLICY_BYTES, read_policy
+    from ..audit.entries import MAX_POLICY_BYTES
+    from ..audit.policy import read_policy
     from ..audit.run import run_audit
     from ..core.dates import utc_now, utc_today
     from ..core.tomlfile import Document

@@ -91,7 +91,7 @@ def render_problems(
 
 def without_answer(problems: Iterable[Problem], *, policy: str, today: str) -> Audit:
     """An audit that judged nothing: its exit code is 2."""
-    from ..audit.policy import Policy
+    from ..audit.entries import Policy
     from ..audit.record import Audit
 
     return Audit(

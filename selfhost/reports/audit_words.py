@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ..audit.policy import Exemption
+from ..audit.entries import Exemption
 from ..audit.record import Audit, ExemptionUse, Result, Row, Use
 from ..verdict.findings import Outcome
 from ..verdict.findings.record import CODES

@@ -23,10 +23,11 @@ from helpers.audits import verdict_of
 from helpers.paths import DATA, EXAMPLES, RECORDS
 from helpers.schemas import validate
 from selfhost import __version__
+from selfhost.audit.entries import MachineClass, Wanted
 from selfhost.audit.judged_entries import Judge
 from selfhost.audit.judging import PolicyJudge
 from selfhost.audit.machines import load_machines
-from selfhost.audit.policy import MachineClass, Wanted, read_policy
+from selfhost.audit.policy import read_policy
 from selfhost.audit.progress import Progress
 from selfhost.audit.record import Audit, Result, Use
 from selfhost.audit.run import run_audit

@@ -16,11 +16,12 @@ from selfhost.answers.verdicts import check_with
 from selfhost.audit import alike as alike_module
 from selfhost.audit import pool, run
 from selfhost.audit.baseline import read_baseline, since
+from selfhost.audit.entries import Policy, Wanted
 from selfhost.audit.fleet import Machines
 from selfhost.audit.groups import shortfall
 from selfhost.audit.judging import PolicyJudge
 from selfhost.audit.machines import load_machines
-from selfhost.audit.policy import Policy, Wanted, read_policy
+from selfhost.audit.policy import read_policy
 from selfhost.audit.progress import Progress, TooLongError
 from selfhost.audit.record import Audit, Row
 from selfhost.audit.run import run_audit

@@ -11,7 +11,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from helpers.paths import SCHEMAS
-from selfhost.audit.policy import Policy, read_policy
+from selfhost.audit.entries import Policy
+from selfhost.audit.policy import read_policy
 from selfhost.audit.refit import Refit, refit
 from selfhost.audit.starter import starter_policy
 from selfhost.cli import main as cli

@@ -14,8 +14,9 @@ from selfhost import Machine, UnknownModelError, Workload, check_together
 from selfhost.answers.together import Beside, check_together_with
 from selfhost.answers.verdicts import check_with
 from selfhost.api import machine_named
+from selfhost.audit.entries import Severity, Wanted
 from selfhost.audit.judging import PolicyJudge
-from selfhost.audit.policy import Severity, Wanted, read_policy
+from selfhost.audit.policy import read_policy
 from selfhost.audit.record import Audit, Result
 from selfhost.audit.run import run_audit
 from selfhost.catalogue.opened import open_catalogue

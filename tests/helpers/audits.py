@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 
 from helpers import report_samples as samples
-from selfhost.audit.policy import Wanted, read_policy
+from selfhost.audit.entries import Wanted
+from selfhost.audit.policy import read_policy
 from selfhost.audit.record import Audit
 from selfhost.audit.run import run_audit
 from selfhost.catalogue.spec import ModelSpec
