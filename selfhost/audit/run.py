@@ -27,6 +27,8 @@ from .refit import refit
 MOST_ALONE = 5_000
 # fewer machines have nothing to be taken together
 LEAST_TOGETHER = 3
+# of fewer verdicts a report by class shows all models of a machine together, however many
+LEAST_BY_MODEL = 500
 
 
 def run_audit(
@@ -59,11 +61,11 @@ def run_audit(
     of_records = (*problems, *fitted.problems)
     exceptions = Exceptions(policy.exceptions, today)
     progress = progress or Progress(lambda _line: None)
-    is_small = len(fleet) * len(policy.models) <= MOST_ALONE or len(fleet) < LEAST_TOGETHER
+    verdicts, are_few = len(fleet) * len(policy.models), len(fleet) < LEAST_TOGETHER
     judging = Judging(policy, fleet, judge, exceptions, progress)
-    rows = judging.by_machine() if is_small else judging.by_kind()
+    rows = judging.by_machine() if are_few or verdicts <= MOST_ALONE else judging.by_kind()
     report = Report(fleet, judging.entries, judging.hardest)
-    groups = report.groups(is_small=is_small)
+    groups = report.groups(is_small=are_few or verdicts < LEAST_BY_MODEL)
     own_problems = [*entry_problems(policy, len(fleet), judging.refused, judging.placed)]
     if not len(fleet) and not of_records:
         message = "there is no machine to judge"

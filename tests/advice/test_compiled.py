@@ -13,13 +13,9 @@ from helpers.paths import RECORDS
 from selfhost import Route, Workload
 from selfhost.advice import compiled as questions
 from selfhost.advice import listing
-from selfhost.advice.api_route import offers_for
 from selfhost.advice.compiled import QUESTIONS_FILE, Questions
 from selfhost.advice.compiling import compile_questions
 from selfhost.advice.listing import Listing, first_rows, judge_all
-from selfhost.answers import fleet
-from selfhost.answers.fleet import FleetJudge
-from selfhost.answers.together import Beside
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import SelfhostError
@@ -315,33 +311,6 @@ def test_a_question_is_whole(shipped: Catalogue, kind: str) -> None:
     for id in shipped.ids()[[*KINDS].index(kind) :: len(KINDS)]:
         spec = shipped.spec(id)
         assert ready.question(id, Workload()) == ask(spec, Workload(), shipped, machine)
-
-
-@pytest.mark.parametrize("workload", [Workload(), Workload(memory_basis="total", private=True)])
-def test_an_audit_works_out_nothing_anew(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, workload: Workload
-) -> None:
-    """A fleet is asked what is at hand, on every kind of processor; who offers a model is told too."""
-    catalogue = Catalogue.open(shipped=str(folder))
-    of_fleet = FleetJudge(catalogue, DAY)
-    machines = [
-        Machine(instruction_sets=sets, accelerators=(), models_present=())
-        for sets in KINDS.values()
-    ]
-    open_models = [id for id in catalogue.ids() if not catalogue.spec(id).closed]
-    wanted = {
-        id: [ask(catalogue.spec(id), workload, catalogue, machine) for machine in machines]
-        for id in open_models
-    }
-    monkeypatch.delattr(fleet, "needs_under")
-    monkeypatch.delattr(fleet, "question_of")
-    for id, asked in wanted.items():
-        model = Beside(model=id, workload=workload)
-        assert of_fleet.questions([model], machines) == [asked]
-        failed = judge(asked[0], Machine(memory_total_bytes=1, accelerators=()))
-        assert failed.failed
-        is_offered = bool(offers_for(catalogue, asked[0], failed, DAY))
-        assert of_fleet.routes([model], asked[:1])(failed) == failed.route(is_offered)
 
 
 def test_a_question_of_a_program_on_gpus_alone_is_whole(packed: Path, tmp_path: Path) -> None:
