@@ -4,7 +4,7 @@ kind together.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ..core.errors import SelfhostError
 from ..core.workload import Workload
@@ -15,7 +15,7 @@ from .alike import Alike, Entry, LightRows
 from .corners import parts_of, work_of
 from .entries import Place, Policy, Wanted
 from .exceptions import Exceptions
-from .fleet import Machines
+from .fleet import Kind, Machines
 from .groups import shortfall, signature
 from .judged_entries import Judge
 from .pool import Task, judged
@@ -31,21 +31,6 @@ if TYPE_CHECKING:
 
 # judgements of one task: about half a second
 _WORK_OF_TASK = 500.0
-
-
-class _Batch:
-    """Machines of one kind under one basis of memory; those with the same numbers are one row."""
-
-    def __init__(self) -> None:
-        self.place_of: dict[Numbers, int] = {}
-        self.members: list[list[int]] = []
-
-    def add(self, machine: int, numbers: Numbers) -> None:
-        """Keep one machine more."""
-        place = self.place_of.setdefault(numbers, len(self.members))
-        if place == len(self.members):
-            self.members.append([])
-        self.members[place].append(machine)
 
 
 class Judging:
@@ -65,9 +50,9 @@ class Judging:
         # entries that cannot be judged, and those that are for one of the machines
         self.refused: dict[int, SelfhostError] = {}
         self.placed: set[int] = set()
-        # of each machine its batch, by kind and basis
-        self._batches: dict[tuple[int, str], _Batch] = {}
-        self._batch_of: list[tuple[int, str]] = []
+        # by kind and basis of memory the machines with the same numbers
+        self._batches: dict[tuple[int, str], dict[Numbers, list[int]]] = {}
+        self._basis_of: list[str] = []
         # by entry: 1 for each machine that it is for, the rows of machines of which that is not
         # known, and the exceptions that concern a machine
         self._is_asked = [bytearray(len(machines)) for _ in self.entries]
@@ -118,7 +103,11 @@ class Judging:
             self._place(number)
         for entry in self.entries:
             self._refuse_unless_judged(entry.wanted)
-        tasks = [task for key, batch in self._batches.items() for task in self._tasks(key, batch)]
+        tasks = [
+            task
+            for (kind, basis), batch in self._batches.items()
+            for task in self._tasks(self._machines.kinds[kind], basis, batch)
+        ]
         whole = sum(task.work for task, _ in tasks)
         done = 0.0
         for number, results in judged([task for task, _ in tasks], self._judge):
@@ -126,14 +115,11 @@ class Judging:
             for (wanted, _, _), result in zip(task.entries, results, strict=True):
                 self._take(wanted, members, result)
             done += task.work
-            self._tell(done / whole)
+            verdicts = len(self._machines) * len(self.entries)
+            self._progress.judge(int(verdicts * done / whole), verdicts, "verdicts", done / whole)
         for entry in self.entries:
             self._settle(entry)
         return LightRows(self._machines, self.entries)
-
-    def _tell(self, part: float) -> None:
-        verdicts = len(self._machines) * len(self.entries)
-        self._progress.judge(int(part * verdicts), verdicts, "verdicts", part)
 
     # ------------------------------------------------------------------ what is to be judged
 
@@ -154,10 +140,9 @@ class Judging:
             if wanted.name in self._exceptions.models:
                 numbers = self._exceptions.concerning(wanted.name, machine, place)
                 self._concerning[wanted.index][number] = numbers
-        key = self._machines.kind_of(number), place.memory_basis
-        batch = self._batches.setdefault(key, _Batch())
-        self._batch_of.append(key)
-        batch.add(number, self._machines.numbers_of(number))
+        self._basis_of.append(place.memory_basis)
+        batch = self._batches.setdefault((self._machines.kind_of(number), place.memory_basis), {})
+        batch.setdefault(self._machines.numbers_of(number), []).append(number)
 
     def _refuse_unless_judged(self, wanted: Wanted) -> None:
         """An entry that cannot be judged on its first machine is judged on none."""
@@ -168,27 +153,25 @@ class Judging:
             except SelfhostError as error:
                 self.refused[wanted.index] = error
 
-    def _tasks(self, key: tuple[int, str], batch: _Batch) -> list[tuple[Task, list[list[int]]]]:
+    def _tasks(
+        self, kind: Kind, basis: str, batch: Mapping[Numbers, list[int]]
+    ) -> Iterator[tuple[Task, list[list[int]]]]:
         """The work of one batch, in tasks of about the same size, with the machines of each row."""
-        rows = list(batch.place_of)
-        parts = parts_of(self._machines.kinds[key[0]].slots, rows, range(len(rows)))
-        tasks: list[tuple[Task, list[list[int]]]] = []
-        chunk: list[int] = []
+        rows = list(batch)
+        chunk: list[Numbers] = []
         work = 0.0
-        for part in parts:
-            chunk += part
+        for part in parts_of(kind.slots, rows, range(len(rows))):
+            chunk += [rows[place] for place in part]
             work += work_of(len(part)) * len(self.entries)
             if work > _WORK_OF_TASK:
-                tasks += self._tasks_of(key, batch, rows, chunk)
+                yield from self._tasks_of(kind, basis, {row: batch[row] for row in chunk})
                 chunk, work = [], 0.0
-        return [*tasks, *self._tasks_of(key, batch, rows, chunk)]
+        yield from self._tasks_of(kind, basis, {row: batch[row] for row in chunk})
 
     def _tasks_of(
-        self, key: tuple[int, str], batch: _Batch, rows: Sequence[Numbers], chunk: Sequence[int]
+        self, kind: Kind, basis: str, batch: Mapping[Numbers, list[int]]
     ) -> Iterator[tuple[Task, list[list[int]]]]:
-        """The work of some rows of a batch."""
-        kind = self._machines.kinds[key[0]]
-        members = [batch.members[place] for place in chunk]
+        members = list(batch.values())
         entries = []
         for entry in self.entries:
             wanted, is_asked = entry.wanted, self._is_asked[entry.wanted.index]
@@ -198,21 +181,16 @@ class Judging:
                 if any([is_asked[number] for number in own])  # noqa: C419 - quicker for so few
             ]
             if places and wanted.index not in self.refused:
-                entries.append((wanted, self._workload(wanted, key[1]), places))
-        most = max(1, int(_WORK_OF_TASK / work_of(len(chunk))))
+                entries.append((wanted, _under(wanted, basis), places))
+        most = max(1, int(_WORK_OF_TASK / work_of(len(batch))))
         for start in range(0, len(entries), most):
             task = Task(
                 template=kind.template,
                 slots=kind.slots,
-                rows=tuple([rows[place] for place in chunk]),
+                rows=tuple(batch),
                 entries=tuple(entries[start : start + most]),
             )
             yield task, members
-
-    def _workload(self, wanted: Wanted, basis: str) -> Workload:
-        if wanted.asked.memory_basis == basis:
-            return wanted.asked
-        return wanted.asked.replace(memory_basis=basis)
 
     # ------------------------------------------------------------------ what it comes to
 
@@ -295,7 +273,7 @@ class Judging:
         return sorted(least) or [machines[0]]
 
     def _verdict(self, wanted: Wanted, number: int) -> Verdict:
-        workload = self._workload(wanted, self._batch_of[number][1])
+        workload = _under(wanted, self._basis_of[number])
         key = wanted.name, wanted.members, wanted.require_runtime, workload
         if self._last is None or self._last[0] != number:
             self._last = number, self._machines[number]
@@ -326,3 +304,10 @@ class Judging:
         number = self._machines.number_of[row.machine]
         own = self._row(self.entries[row.wanted.index], number)
         return own.replace(change=row.change, exit_code=row.exit_code)
+
+
+def _under(wanted: Wanted, basis: str) -> Workload:
+    """What is asked of the model under that basis of memory."""
+    if wanted.asked.memory_basis == basis:
+        return wanted.asked
+    return wanted.asked.replace(memory_basis=basis)

@@ -75,6 +75,10 @@ _judges: list[Judge] = []
 
 
 def _begin(judge: Judge) -> None:
+    import signal
+
+    # an interrupt is for the process that began this one
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _judges[:] = [judge]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import random
 import re
 from functools import cache
@@ -355,6 +356,15 @@ def test_a_large_audit_is_held_against_a_baseline(tmp_path: Path, by_kind: None)
         for audit in (large, small)
     )
     assert of_large == of_small
+
+
+def test_a_judge_gives_the_same_verdicts_in_another_process() -> None:
+    """Where processes are not copies of this one, the judge is sent to them."""
+    sent = pickle.loads(pickle.dumps(judge()))
+    machine = load("desktop-rtx3060-12gb").machine
+    for model in ("mistral-7b", "flux.1-dev"):
+        own, other = (verdict(model, Workload(), machine, of) for of in (judge(), sent))
+        assert (own.findings, own.route) == (other.findings, other.route)
 
 
 def test_an_entry_that_cannot_be_judged_is_told_once(by_kind: None) -> None:
