@@ -163,6 +163,12 @@ class Wanted(Record):
     require_runtime: bool = False
     members: tuple[Member, ...] = ()
 
+    def under(self, basis: str) -> Workload:
+        """What is asked of the model under that basis of memory."""
+        if self.asked.memory_basis == basis:
+            return self.asked
+        return self.asked.replace(memory_basis=basis)
+
 
 class Exemption(Record):
     """One `[[exception]]`: lets one finding of one model pass. From the day `expires`
@@ -243,13 +249,6 @@ class Place:
             if each.memory and each.holds(self._machine)
         )
         return next(stated, "default")
-
-    def workload(self, wanted: Wanted) -> Workload:
-        """What is asked of the model there."""
-        workload = wanted.asked
-        if workload.memory_basis == self.memory_basis:
-            return workload
-        return workload.replace(memory_basis=self.memory_basis)
 
     def selects(self, selectors: Sequence[Selector]) -> bool | None:
         """Whether any selector takes the machine (no selectors: yes); None where only a fact that

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..core.errors import SelfhostError
-from ..core.workload import Workload
 from ..machine.record import Machine
 from ..verdict.findings import CHECKS
 from ..verdict.record import Verdict
@@ -181,7 +180,7 @@ class Judging:
                 if any([is_asked[number] for number in own])  # noqa: C419 - quicker for so few
             ]
             if places and wanted.index not in self.refused:
-                entries.append((wanted, _under(wanted, basis), places))
+                entries.append((wanted, wanted.under(basis), places))
         most = max(1, int(_WORK_OF_TASK / work_of(len(batch))))
         for start in range(0, len(entries), most):
             task = Task(
@@ -273,7 +272,7 @@ class Judging:
         return sorted(least) or [machines[0]]
 
     def _verdict(self, wanted: Wanted, number: int) -> Verdict:
-        workload = _under(wanted, self._basis_of[number])
+        workload = wanted.under(self._basis_of[number])
         key = wanted.name, wanted.members, wanted.require_runtime, workload
         if self._last is None or self._last[0] != number:
             self._last = number, self._machines[number]
@@ -304,10 +303,3 @@ class Judging:
         number = self._machines.number_of[row.machine]
         own = self._row(self.entries[row.wanted.index], number)
         return own.replace(change=row.change, exit_code=row.exit_code)
-
-
-def _under(wanted: Wanted, basis: str) -> Workload:
-    """What is asked of the model under that basis of memory."""
-    if wanted.asked.memory_basis == basis:
-        return wanted.asked
-    return wanted.asked.replace(memory_basis=basis)

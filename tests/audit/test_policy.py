@@ -155,7 +155,7 @@ def test_what_is_left_out_is_the_strict_choice() -> None:
     assert (read.fail_on, read.on_unknown) == (FailOn.ERROR, OnUnknown.UNKNOWN)
     assert read.models[0].severity is Severity.ERROR
     assert Place(read, Machine()).selects(read.models[0].machines) is True
-    asked = Place(read, Machine()).workload(read.models[0])
+    asked = read.models[0].under(Place(read, Machine()).memory_basis)
     assert (asked.context_tokens, asked.parallel, asked.memory_basis, asked.private) == (
         None,
         1,
@@ -491,10 +491,12 @@ def test_the_first_class_that_states_a_memory_basis_decides_it() -> None:
         '[[class]]\nname = "live"\nmatch = {}\nmemory = "available"\n'
     )
     assert (
-        Place(read, Machine(labels={"stage": "plan"})).workload(read.models[0]).memory_basis
+        read.models[0]
+        .under(Place(read, Machine(labels={"stage": "plan"})).memory_basis)
+        .memory_basis
         == "total"
     )
-    assert Place(read, Machine()).workload(read.models[0]).memory_basis == "available"
+    assert read.models[0].under(Place(read, Machine()).memory_basis).memory_basis == "available"
 
 
 def test_a_file_that_a_policy_names_is_told_at_its_line(
@@ -514,7 +516,7 @@ def test_a_policy_asks_for_a_draft_and_an_adapter() -> None:
     """As `--draft` and `--adapter` of `check`: part of what is asked, of the label, and of what makes two entries the same."""
     head = '[[model]]\nname = "llama-3.3-70b"\n'
     read = policy(head + head + 'draft = "llama-3.2-1b"\nadapter = "rank=16"\n')
-    plain, drafted = (Place(read, Machine()).workload(wanted) for wanted in read.models)
+    plain, drafted = (wanted.under(Place(read, Machine()).memory_basis) for wanted in read.models)
     assert (plain.draft, plain.adapter) == (None, None)
     assert (drafted.draft, drafted.adapter) == ("llama-3.2-1b", "rank=16")
     assert drafted.options() == " --draft llama-3.2-1b --adapter rank=16"
@@ -544,7 +546,7 @@ def test_needs_and_conditions_reach_every_workload() -> None:
         '[needs]\nprivate = true\nauditable = true\nlicense = "MIT"\n'
         '[[model]]\nname = "x"\nparallel = 4\nkv_cache_type = "q8_0"\n[[model]]\nname = "y"\n'
     )
-    first, second = (Place(read, Machine()).workload(wanted) for wanted in read.models)
+    first, second = (wanted.under(Place(read, Machine()).memory_basis) for wanted in read.models)
     assert (first.private, first.auditable, first.modify, first.license) == (
         True,
         True,
