@@ -13,14 +13,13 @@ from ..core.records import Record
 from ..machine.record import FACTS, MAX_FILE_BYTES, RECORDED, Machine, machine_of
 from . import systems
 from .fleet import Machines
+from .progress import Progress
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import IO
-
-    from .progress import Progress
 
 # until the name of its file can be given to it
 _UNNAMED = RECORDED
@@ -30,7 +29,7 @@ MAX_FAULTY = 10_000
 MAX_KINDS = 20_000
 _STANDARD_INPUT = "standard input"
 # a pipe is read where a command failed, too
-_RUN_IT = "run the command before the pipe alone, and see what it prints"
+_REMEDIES = {_STANDARD_INPUT: "run the command before the pipe alone, and see what it prints"}
 RECORD_IT = "record a machine with `selfhost machine --format json --name NAME`"
 
 
@@ -55,9 +54,8 @@ def load_machines(
     its own takes its file's name, and its line's number where the file holds several.
     `progress` is told how far it is.
     """
-    fleet = _Gathering(
-        ", ".join(_STANDARD_INPUT if path == "-" else path for path in paths), progress
-    )
+    shown = ", ".join(_STANDARD_INPUT if path == "-" else path for path in paths)
+    fleet = _Gathering(shown, progress or Progress(lambda _line: None))
     for typed in dict.fromkeys(paths):
         try:
             system, path = systems.named(typed)
@@ -128,17 +126,12 @@ def _records_in(folder: str, fleet: _Gathering) -> list[str]:
     return names
 
 
-def _remedy_for(file: str) -> str:
-    """What to do about a file that nothing more is known of."""
-    return _RUN_IT if file == _STANDARD_INPUT else RECORD_IT
-
-
 class _Gathering:
     """The machines read so far, and what is wrong with others: of all files together, for names
     must differ between them.
     """
 
-    def __init__(self, file: str, progress: Progress | None = None) -> None:
+    def __init__(self, file: str, progress: Progress) -> None:
         self.progress = progress
         self.reader = systems.Reader()
         self.machines = Machines()
@@ -168,7 +161,11 @@ class _Gathering:
                 self.add_stream(file, stream)
         except Unreadable as error:
             self.faults.append(
-                Problem(file=file, message=error.reason, remedy=error.remedy or _remedy_for(file))
+                Problem(
+                    file=file,
+                    message=error.reason,
+                    remedy=error.remedy or _REMEDIES.get(file, RECORD_IT),
+                )
             )
 
     def add_stream(self, file: str, stream: IO[bytes]) -> None:
@@ -192,7 +189,7 @@ class _Gathering:
             self.machines.truncate(before)
             del self._lines[before:]
             self._files.pop()
-            remedy = error.remedy or _remedy_for(file)
+            remedy = error.remedy or _REMEDIES.get(file, RECORD_IT)
             self.faults.append(
                 Problem(file=file, line=error.line, message=error.reason, remedy=remedy)
             )
@@ -211,28 +208,30 @@ class _Gathering:
         for entry in entries:
             if faults.count > MAX_FAULTY:
                 raise Unreadable(f"holds more than {MAX_FAULTY:,} faults")
-            if self.progress is not None:
-                self.progress.read(len(self.machines))
+            self.progress.read(len(self.machines))
             if entry.fault is not None:
-                faults.append(_problem_of(entry, entry.fault, file))
+                reason, remedy = entry.fault.reason, entry.fault.remedy or RECORD_IT
+                faults.append(
+                    Problem(
+                        file=file, line=entry.line, key=entry.place, message=reason, remedy=remedy
+                    )
+                )
                 continue
             count += 1
             self._add_first(file, stem, faults, is_alone=False)
             if self._is_like_another(entry):
                 continue
-            machine_read = self._machine_of(entry, file, faults)
-            if machine_read is None:
+            machine = self._machine_of(entry, file, faults)
+            if machine is None:
                 continue
-            if machine_read.name != _UNNAMED:
-                self._add(file, entry, machine_read, faults)
-                continue
-            if count == 1:
-                self._first = entry, machine_read
+            if machine.name != _UNNAMED:
+                self._add(file, entry, machine, faults)
+            elif count == 1:
+                self._first = entry, machine
             else:
                 # items of a list may stand in one line
                 number = count if entry.place else entry.line or count
-                named = machine_read.replace(name=f"{stem}:{number}")
-                self._add(file, entry, named, faults)
+                self._add(file, entry, machine.replace(name=f"{stem}:{number}"), faults)
         self._add_first(file, stem, faults, is_alone=True)
         if not count and not faults and not self.reader.awaits(file):
             raise Unreadable("holds no machine")
@@ -314,12 +313,13 @@ class _Gathering:
         number = self.machines.number_of.get(machine.name)
         if number is not None:
             where = self._origin(number)
+            message = f'"{machine.name}" is also the name of the machine in {where}'
             faults.append(
                 Problem(
                     file=file,
                     line=entry.line,
                     key=f"{entry.place}.name" if entry.place else "name",
-                    message=f'"{machine.name}" is also the name of the machine in {where}',
+                    message=message,
                     remedy=self._one_of(machine, file, number),
                 )
             )
@@ -333,14 +333,17 @@ class _Gathering:
 
     def _one_of(self, machine: Machine, file: str, number: int) -> str:
         """What to do about two machines of one name: two systems may know the same."""
-        earlier: Machine = self.machines[number]
-        if self._file_of(number) == file:
+        earlier = self._file_of(number)
+        if earlier == file:
             return "keep one of them, or give each a name of its own"
-        poorer = file if _facts_of(machine) <= _facts_of(earlier) else self._file_of(number)
+        facts, other = (
+            sum(getattr(each, fact) is not None for fact in FACTS)
+            for each in (machine, self.machines[number])
+        )
         # the file stands last: whatever it is called, the sentence is read to its end
         return (
             "give each a name of its own; or, if they are the same machine, take the record that"
-            f" states no more than the other out of {poorer}"
+            f" states no more than the other out of {file if facts <= other else earlier}"
         )
 
     def _file_of(self, number: int) -> str:
@@ -350,14 +353,3 @@ class _Gathering:
         """The file that a machine is of, and its line."""
         file = self._file_of(number)
         return f"{file}:{self._lines[number]}" if self._lines[number] else file
-
-
-def _facts_of(machine: Machine) -> int:
-    """How many facts it states."""
-    return sum(getattr(machine, fact) is not None for fact in FACTS)
-
-
-def _problem_of(entry: systems.Entry | Entry, fault: Unreadable, file: str) -> Problem:
-    """What is wrong with a single record."""
-    remedy = fault.remedy or RECORD_IT
-    return Problem(file=file, line=entry.line, key=entry.place, message=fault.reason, remedy=remedy)
