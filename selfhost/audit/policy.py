@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ..catalogue.licenses import canonical_expression
 from ..core.errors import PolicyError, WorkloadError
@@ -266,46 +266,23 @@ def _read_severity(table: Table) -> Severity:
     return Severity(table.string("severity", choices=tuple(Severity)) or Severity.ERROR)
 
 
-class _Entries:
-    """The `[[model]]` entries, for those of `[[together]]` that name them."""
-
-    def __init__(self, models: Sequence[Wanted], needs: Workload) -> None:
-        self._needs = needs
-        self._by_label = {wanted.label: wanted for wanted in _labelled(models)}
-        self._by_name: dict[str, list[Wanted]] = {}
-        for wanted in self._by_label.values():
-            self._by_name.setdefault(wanted.name, []).append(wanted)
-
-    def member(self, name: str) -> Member:
-        """As the entry of that label or name asks for the model; a model without one by its name
-        alone.
-        """
-        entry = self._by_label.get(name) or next(iter(self._by_name.get(name, ())), None)
-        if entry is None:
-            return Member(name=name, asked=self._needs)
-        return Member(name=entry.name, asked=entry.asked, require_runtime=entry.require_runtime)
-
-    def meant_by(self, name: str) -> list[str]:
-        """The labels of all entries that a name may mean where it means several; else []."""
-        entries = [] if name in self._by_label else self._by_name.get(name, [])
-        return [each.label for each in entries[:_LABELS_SHOWN]] if len(entries) > 1 else []
-
-
 def _read_together(
     root: Table, classes: Sequence[str], needs: Workload, models: Sequence[Wanted]
 ) -> list[Wanted]:
     kept: list[Wanted] = []
-    tables = list(root.tables("together"))
-    # each of them makes a label, which only these ask for
-    entries = _Entries(models if tables else (), needs)
+    by_name: dict[str, list[Wanted]] = {}
+    labelled = _labelled(models) if "together" in root else ()
+    for wanted in labelled:
+        by_name.setdefault(wanted.name, []).append(wanted)
+    # a label goes before a name
+    by_name.update((wanted.label, [wanted]) for wanted in labelled)
     seen: dict[object, str] = {}
-    for table in tables:
-        names = _read_member_names(table, entries)
-        members = tuple(entries.member(name) for name in names)
+    for table in root.tables("together"):
+        names = _read_member_names(table, by_name)
+        members = tuple(_member(name, by_name.get(name), needs) for name in names)
         machines = _read_selectors(table, classes)
         severity = _read_severity(table)
         table.close(_OF_ALL)
-        name = " + ".join(member.name for member in members)
         place = f"together[{table.path[-1]}]"
         earlier = seen.setdefault((members, _names_of(machines)), place)
         if members and earlier != place:
@@ -313,7 +290,7 @@ def _read_together(
         kept.append(
             Wanted(
                 index=len(models) + len(kept),
-                name=name,
+                name=" + ".join(member.name for member in members),
                 label=" + ".join(names),
                 asked=needs,
                 machines=machines,
@@ -324,10 +301,19 @@ def _read_together(
     return kept
 
 
-def _read_member_names(table: Table, entries: _Entries) -> tuple[str, ...]:
+def _member(name: str, entries: Sequence[Wanted] | None, needs: Workload) -> Member:
+    """As the first of the entries asks for the model; a model without one by its name alone."""
+    if not entries:
+        return Member(name=name, asked=needs)
+    entry = entries[0]
+    return Member(name=entry.name, asked=entry.asked, require_runtime=entry.require_runtime)
+
+
+def _read_member_names(table: Table, by_name: Mapping[str, Sequence[Wanted]]) -> tuple[str, ...]:
     names = table.strings("models", required=True)
-    stated = table.values.get("models")
-    if isinstance(stated, list) and len(stated) < 2:
+    is_list = isinstance(table.values.get("models"), list)
+    stated = table.values["models"] if is_list else []
+    if is_list and len(stated) < 2:
         table.problem(
             "models",
             "names fewer than two models",
@@ -337,13 +323,14 @@ def _read_member_names(table: Table, entries: _Entries) -> tuple[str, ...]:
         message = f"names more than {MAX_TOGETHER} models"
         table.problem("models", message, "use several [[together]]")
         return ()
-    for number, name in enumerate(stated if isinstance(stated, list) else ()):
-        labels = entries.meant_by(name) if isinstance(name, str) else []
-        if labels:
+    for number, name in enumerate(stated):
+        entries = by_name.get(name, ()) if isinstance(name, str) else ()
+        if len(entries) > 1:
+            labels = " or ".join(f'"{each.label}"' for each in entries[:_LABELS_SHOWN])
             table.document.add(
                 (*table.path, "models", number),
                 f'"{name}" is the name of several [[model]] entries',
-                "write which: " + " or ".join(f'"{label}"' for label in labels),
+                f"write which: {labels}",
             )
     return names
 
@@ -460,7 +447,13 @@ def _read_selectors(table: Table, classes: Sequence[str]) -> tuple[Selector, ...
             table.document.add(place, f'"{shown}" selects no machines', SELECTORS)
             continue
         if selector.kind == "class" and selector.pattern not in classes:
-            table.document.add(place, *_no_class(selector.pattern, classes, table.document))
+            guess = table.document.guess(selector.pattern, classes[:_MOST_COMPARED])
+            add = f'add [[class]] with name = "{selector.pattern}"'
+            table.document.add(
+                place,
+                f'no [[class]] has the name "{selector.pattern}"',
+                f'did you mean "class:{guess}"?' if guess else add,
+            )
         kept.append(selector)
     return tuple(kept)
 
@@ -472,10 +465,3 @@ def _selector(text: str) -> Selector | None:
         return Selector(kind=kind, pattern=rest)
     key, _, glob = rest.partition("=")
     return Selector(kind=kind, key=key, pattern=glob) if kind == "label" and key and glob else None
-
-
-def _no_class(name: str, classes: Sequence[str], document: Document) -> tuple[str, str]:
-    """What is wrong with the name of a class that is not there, and what to write instead."""
-    guess = document.guess(name, classes[:_MOST_COMPARED])
-    remedy = f'did you mean "class:{guess}"?' if guess else f'add [[class]] with name = "{name}"'
-    return f'no [[class]] has the name "{name}"', remedy
