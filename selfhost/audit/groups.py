@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from ..verdict.findings import Outcome
-from .record import MachineGroup, Row
+from .record import MachineGroup, Row, as_it_is
 
 NAMES_SHOWN = 5
 
 
 def grouped(
-    by_machine: Iterable[tuple[Row, ...]], judge_again: Callable[[Row], Row]
+    by_machine: Iterable[tuple[Row, ...]], judge_again: Callable[[Row], Row] = as_it_is
 ) -> tuple[MachineGroup, ...]:
     """In the order of each group's first machine. A machine without a row is in none.
     `judge_again`: see `Audit`.
