@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import argparse
     from typing import TypeGuard
 
-    from ..audit.policy import Policy
+    from ..audit.entries import Policy
 
 
 def check_targets(

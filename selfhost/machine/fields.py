@@ -214,12 +214,6 @@ class Accelerator(Record):
         """
         return "MIG" in self.name.split()
 
-    def told(self, key: Any, of: Callable[[Accelerator], T]) -> T:
-        """`of` the accelerator, which asks for nothing that changes while it is used. Two rules
-        with the same `key` tell the same: an audit asks each of all machines of a kind at once.
-        """
-        return of(self)
-
     # hidden from type checkers, which then know the fields
     if not TYPE_CHECKING:
 
