@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import pickle
 import random
-import re
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -600,25 +599,3 @@ def test_a_route_does_not_follow_from_what_was_asked_before(name: str) -> None:
         assert (
             own_judge(wanted, workload, machine).route is alone(wanted, workload, machine).route
         ), context
-
-
-def test_what_to_do_is_told_in_the_keys_of_a_policy() -> None:
-    """A policy has `runtime` and `min_tokens_per_second`, no --runtime and --min-speed; what is to be typed stays."""
-    entries = (
-        'name = "llama-3.3-70b"\nruntime = "vllm"',
-        'name = "llama-3.3-70b"\nmin_tokens_per_second = 500',
-        'name = "qwen3-8b"\nquantization = "fp8"',
-        'name = "mistral-7b"\ncontext_tokens = 400_000',
-        'name = "flux.1-dev"\nruntime = "mlx"',
-    )
-    text = "schema = 1\n" + "".join(f"[[model]]\n{entry}\n" for entry in entries)
-    policy = read_policy(Document.parse("audit.toml", text.encode()))
-    machines = [load(name).machine for name in ("desktop-rtx3060-12gb", "raspberry-pi-5-8gb")]
-    audit = run_audit(policy, machines, PolicyJudge(catalogue(), TODAY), today=TODAY)
-    remedies = {
-        reason.remedy or "" for row in audit.rows for reason in row.reasons if reason.remedy
-    }
-    assert any("min_tokens_per_second = 0" in remedy for remedy in remedies)
-    assert any("leave out runtime" in remedy for remedy in remedies)
-    told = [re.sub("`[^`]*`", "", remedy) for remedy in remedies]
-    assert not [remedy for remedy in told if re.search(r"--(?!method|optimizer)[a-z]", remedy)]
