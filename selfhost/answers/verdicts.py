@@ -67,21 +67,6 @@ def check_with(
     )
 
 
-def judged_alone(
-    catalogue: Catalogue,
-    model: str | os.PathLike[str] | ModelSpec,
-    workload: Workload,
-    machine: Machine,
-) -> Judged | None:
-    """What is found of the model itself, without what `check_with` tells beside it. None of one
-    without published weights: whatever there is to tell stands beside it.
-    """
-    understood = understand(catalogue, model, workload, machine)
-    if understood.spec.closed:
-        return None
-    return judge(question_of(catalogue, understood, machine, follows_machine=True), machine)
-
-
 def _priced(
     catalogue: Catalogue, question: Question, judged: Judged, today: str, prices: str
 ) -> tuple[tuple[Offer, ...], list[str]]:

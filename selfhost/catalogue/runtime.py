@@ -655,15 +655,6 @@ class RuntimeSpec(Record):
         rule = self.cache_rules.get(type or "")
         return None if rule is None else rule.of_model(architecture, sees=sees)
 
-    def for_model(self, architecture: Architecture | None, *, sees: bool) -> RuntimeSpec:
-        """The runtime with the rules of its caches as they hold for this model."""
-        if not self.cache_rules:
-            return self
-        rules = {
-            type: rule.of_model(architecture, sees=sees) for type, rule in self.cache_rules.items()
-        }
-        return self.replace(cache_rules=rules)
-
     def wants_gpu(self, quantization: str | None) -> bool:
         """True where it has no CPU kernel, at all or for that quantization."""
         rule = self.rule_of(quantization)

@@ -47,7 +47,7 @@ function _selfhost
     selfhost _complete (commandline -opc)[2..-1] (commandline -ct) 2>/dev/null
 end
 complete -c selfhost -f -a '(_selfhost)'
-complete -c selfhost -n '__fish_contains_opt machine machines specs output root record' -F
+complete -c selfhost -n '__fish_contains_opt machine machines specs output root' -F
 """,
 }
 # commands whose names are models

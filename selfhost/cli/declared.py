@@ -126,7 +126,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--gpu": _several("NAME", "this GPU instead, as 'RTX 4090' or '2x RTX 3090'"),
     "--set": _several("KEY=VALUE", "what if: memory=16GiB, gpu=2x24GiB, cores=8, disk=1TB"),
     "--measure": _flag("measure the memory bandwidth first (a second)"),
-    "--no-measure": _flag("skip the memory-bandwidth test of 40 ms"),
+    "--no-measure": _flag("do not measure the memory at all (60 ms)"),
     "--memory": _choice(
         "BASIS", MEMORY_BASES[1:], "total (all of it) or available (free now)", default="default"
     ),
@@ -160,7 +160,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--model": _value("NAME", "the model, where the run does not name one"),
     "--profiles": _flag("list the machines that --machine NAME knows"),
     "--root": _value("DIR", "read DIR/proc, DIR/sys, … of a recorded tree instead"),
-    "--record": _value("DIR", "also save the files read, anonymized, to DIR"),
     "--name": _value("NAME", "a name for the record"),
     "--label": _several("KEY=VALUE", "a label for policies to match (repeatable)"),
     "--anonymize": _flag("hash the machines' names in every report"),
@@ -172,6 +171,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
     "--today": _value("YYYY-MM-DD", "the day (UTC) on which exceptions expire"),
     "--baseline": _value("FILE", "an earlier audit (JSON Lines): report only what changed"),
+    "--yes": _flag("judge even where that takes longer than 15 minutes"),
     "--specs": _several("DIR", "folder of your own specs (also SELFHOST_SPECS)"),
     "--output": _value("FILE", "write the report to a file"),
     "--no-color": _flag("no colour (also NO_COLOR=1)"),
@@ -211,12 +211,12 @@ TAKEN: dict[str, tuple[str, ...]] = {
     ),
     "verify": ("--model", *_OTHER_MACHINE, "--no-measure", "--memory", *_REPORT),
     "machine": (
-        *_OTHER_MACHINE, "--profiles", "--root", "--record", "--name", "--label", *_REPORT[1:],
+        *_OTHER_MACHINE, "--profiles", "--root", "--name", "--label", *_REPORT[1:],
         "-v --verbose",
     ),
     "audit": (
-        "--machines", "--anonymize", "--init", "--validate", "--today", "--baseline", *_REPORT,
-        "-v --verbose",
+        "--machines", "--anonymize", "--init", "--validate", "--today", "--baseline", "--yes",
+        *_REPORT, "-v --verbose",
     ),
     "spec": _REPORT,
     "completion": (),

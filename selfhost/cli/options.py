@@ -206,9 +206,9 @@ def measured_where_unknown(options: argparse.Namespace, machine: Machine) -> Mac
         or chip_of(machine) is not None
     ):
         return machine
-    from ..machine.reader import glance_at
+    from ..machine.reader import measured_at_present
 
-    return glance_at(machine)
+    return measured_at_present(machine)
 
 
 def options_to_repeat(options: argparse.Namespace) -> str:

@@ -273,11 +273,6 @@ def _own_paces(vendor: str, unified: bool) -> tuple[OwnPace, ...]:
     )
 
 
-def programs_seen() -> tuple[str, ...]:
-    """The programs with kernels of their own whose runs were seen on some GPUs."""
-    return tuple(dict.fromkeys(row["program"] for row in _table()["program"]))
-
-
 def host_shares(vendor: str, architecture: str | None) -> HostShares | None:
     """What a maker's card loses beside a processor of that architecture; None where it loses
     nothing that was seen.

@@ -90,11 +90,3 @@ def kind_of(instruction_sets: tuple[str, ...] | None) -> str:
     wide = f"{layout} wide"
     # a record may name one of AVX-512's sets without the first of them
     return wide if wide in KINDS and holds_wide_results(instruction_sets, "bfloat16") else layout
-
-
-def kind_for(format: str | None, kind: str) -> str:
-    """The key of KINDS that stands for all kinds of processor with which files of a format take the
-    same memory as with that one: of GGUF files the layout alone decides, for each set on which a
-    program may crash (`RuntimeSpec.crashes_with_sets`) has a layout of its own.
-    """
-    return layout_of(KINDS[kind]) if format == "gguf" else kind
