@@ -145,7 +145,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         default="snapshot",
     ),
     "--machines": _several("FILE|DIR|-", "records of machines (repeatable)"),
-    "--spread": _value("ENGINE", "split the model over --machines, as llama.cpp-rpc or exo"),
+    "--spread": _value("ENGINE", "split the model over --machines, as exo or vllm"),
     "--top": _value("N", "how many models to show (default: 20)", _rows),
     "--all": _flag("also models that do not run here"),
     "-v --wide": _flag("more columns"),

@@ -66,7 +66,7 @@ def _require_runtime(options: argparse.Namespace, engine: Engine) -> None:
     """`UsageError` where a runtime or a quantization was asked for that the program is not."""
     wanted = [("--runtime", options.runtime, engine.runtime)]
     if engine.quantization is not None:
-        wanted.append(("--quant", options.quant, engine.quantization))
+        wanted.append(("--quant", options.quantization, engine.quantization))
     for flag, typed, own in wanted:
         if typed is not None and canonical(typed) != canonical(own):
             raise UsageError(
