@@ -88,10 +88,9 @@ def test_what_is_no_load_is_refused(text: str) -> None:
         Load.parse(text)
 
 
-@pytest.mark.parametrize("text", ["9" * 20, "9" * 400, "1000001B", "1:1000000.5B", "1" * 15 + "M"])
-def test_a_load_beyond_counting_is_called_too_large(text: str) -> None:
-    """A number it is: what is wrong with it is its size."""
-    with pytest.raises(ValueError, match=r"too large: at most 1,000,000,000,000,000"):
+@pytest.mark.parametrize("text", ["9" * 20, "9" * 400, "1:1000000.5B", "1" * 15 + "M"])
+def test_a_load_beyond_counting_is_refused(text: str) -> None:
+    with pytest.raises(WorkloadError):
         Load.parse(text)
     assert Load.parse("1000000B:0").input_tokens_per_day == 10**15
 
