@@ -82,8 +82,8 @@ def _whole(text: str, units: dict[str, int], what: str, example: str) -> int:
     product = _times(number, units[unit]) if unit in units else None
     if product is None:
         raise ValueError(f"{text!r} is not a {what}: write for example {example}")
-    whole, rest = divmod(*product)
-    if rest:
+    whole = product[0] // product[1]
+    if whole * product[1] != product[0]:
         raise ValueError(f"{text!r} is not a whole {what}: write for example {whole}")
     return whole
 

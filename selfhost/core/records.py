@@ -209,14 +209,7 @@ class Record(metaclass=_RecordType):
         return f"{type(self).__name__}({inner})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (
-            type(self),
-            dict(zip(self._fields, type(self)._values(self), strict=True)),
-        )
-
-    def all_but(self, names: tuple[str, ...]) -> tuple[Any, ...]:
-        """Return the values of the other fields, in the order of the class."""
-        return tuple([getattr(self, name) for name in self._fields if name not in names])
+        return _rebuild, (type(self), _values_of(self))
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with some fields changed."""
@@ -249,7 +242,8 @@ class _Missing:
 
 
 def _values_of(record: Record) -> dict[str, Any]:
-    return dict(zip(record._fields, type(record)._values(record), strict=True))
+    kind = type(record)
+    return dict(zip(kind._fields, kind._values(record), strict=True))
 
 
 def _rebuild(kind: type[Record], values: dict[str, Any]) -> Record:

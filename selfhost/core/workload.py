@@ -344,7 +344,7 @@ def _number_faults(
     whole: Mapping[str, tuple[int, int]],
     numbers: Mapping[str, tuple[float, float]],
 ) -> Iterator[_Fault]:
-    optional = [key for key, value in record._defaults.items() if value is None]
+    optional = [key for key, value in type(record)._defaults.items() if value is None]
     values = {key: getattr(record, key) for key in (*whole, *numbers)}
     values = {
         key: value for key, value in values.items() if value is not None or key not in optional
