@@ -751,8 +751,6 @@ _FOLDERS = (
     "catalogue",
     "needs",
     "needs/llamacpp",
-    "needs/mlx",
-    "needs/torch",
     "verdict",
     "verdict/findings",
     "advice",

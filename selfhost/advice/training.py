@@ -10,7 +10,7 @@ from ..core.saying import option
 from ..core.workload import DEFAULT_LORA_RANK, Workload
 from ..machine.record import Accelerator, Machine
 from ..needs.records import GATHERED
-from ..needs.torch.activations import LOGIT_LOW_BYTES
+from ..needs.training import LOGIT_LOW_BYTES
 from ..verdict.defaults import Asker
 from ..verdict.devices import free_bytes, lies_beside_cards
 from ..verdict.findings.accelerator_share import with_remedy

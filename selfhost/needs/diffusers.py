@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ..catalogue.spec import RuntimeSpec, StatedWay
 from ..core.records import Record, Unread
 from ..core.saying import option
-from .loaded import overhead
+from .kept import overhead
 from .packed import DTYPES
 from .parts import Asked, Parts, Subject, components_type, published, stated_size, term, times
 from .records import How, Offloaded, SizedWeights, Term, taken_off

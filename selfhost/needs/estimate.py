@@ -103,7 +103,7 @@ def _of_training(
             f"in which type the weights are is not known: {why}",
             "train the original weights, before quantization",
         )
-    from .torch.finetune import finetune_needs
+    from .training import finetune_needs
 
     return finetune_needs(spec, runtime, workload, architectures)
 

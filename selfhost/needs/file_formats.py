@@ -189,9 +189,9 @@ class _Checkpoint(FileFormat):
         return checkpoint_files.size_of(subject, self.name, quantization)
 
     def parts(self, subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
-        from . import checkpoint
+        from . import python
 
-        return checkpoint.parts(subject, runtime, self.name, workload)
+        return python.parts(subject, runtime, self.name, workload)
 
 
 class _Mlx(_Checkpoint):

@@ -78,21 +78,6 @@ def test_latent_attention_caches_the_latent_and_one_rope_key(program: str) -> No
     assert terms["kv_cache"].bytes == 61 * (512 + 64) * 2 * 4096
 
 
-def test_a_processor_that_nobody_told_takes_either_way() -> None:
-    """Whether products of bfloat16 hold their results in 32 bits too hangs on its instruction sets: unknown, both lie inside."""
-    spec, program = catalogue().spec("mistral-7b-instruct-v0.3"), runtime("transformers")
-    workload = Workload(
-        runtime="transformers", format="safetensors", quantization="bfloat16", context_tokens=4096
-    )
-    untold, held, plain = (
-        memory(needs.needs_of(spec, program, workload, rows(), instruction_sets=sets))
-        for sets in (None, ("avx2", "avx512bw"), ("avx2", "avx512bw", "avx512_bf16"))
-    )
-    assert plain.total_bytes < held.total_bytes
-    assert untold.low_bytes <= plain.low_bytes
-    assert untold.high_bytes >= held.high_bytes
-
-
 def test_attention_that_stores_its_scores_needs_room_for_them() -> None:
     """BLOOM's class has no fused attention: 32 heads × 2,048 × 2,048 scores, a copy and their softmax in float32 at the least."""
     terms = {
@@ -102,18 +87,6 @@ def test_attention_that_stores_its_scores_needs_room_for_them() -> None:
         ).terms
     }
     assert terms["activations"].bytes > 32 * 2048 * 2048 * (2 + 4)
-
-
-def test_what_transformers_takes_and_nobody_measured_stays_a_wide_guess() -> None:
-    """Layers that attend to a picture: assumed, and the high end is at least twice the low one."""
-    for id in ("llama-3.2-11b-vision-instruct", "llama-3.2-90b-vision-instruct"):
-        terms = {
-            term.name: term
-            for term in memory(asked(catalogue().spec(id), runtime("transformers"))).terms
-        }
-        for name in ("activations", "runtime"):
-            assert terms[name].how is How.ASSUMED
-            assert terms[name].high_bytes >= 2 * terms[name].low_bytes
 
 
 def test_a_quantized_cache_that_llama_cpp_refuses_is_unknown() -> None:

@@ -283,10 +283,6 @@ def test_what_is_no_adapter_is_refused(tmp_path: Path) -> None:
     ("model", "made", "why"),
     [
         ("gemma-2-9b-it", {}, "the architecture llama"),
-        ("llama-3.2-1b-instruct", {"changed": "blk.99.attn_q.weight"}, "blk.99.attn_q.weight"),
-        ("llama-3.2-1b-instruct", {"changed": "blk.0.attn_k.weight"}, "2048 × 512"),
-        ("llama-3.2-3b-instruct", {}, "3072 × 3072"),
-        ("llama-3.2-1b-instruct", {"shapes": [(2048, 16), (8, 2048)]}, "2048 × 16 and 8 × 2048"),
         ("llama-3.2-1b-instruct", {"shapes": [(2048, 16)]}, "not the other"),
         ("llama-3.2-1b-instruct", {"shapes": []}, "without a tensor"),
     ],
@@ -407,17 +403,6 @@ def test_vllm_keeps_room_for_an_adapter_on_every_linear_layer(typed: int, slot: 
 @pytest.mark.parametrize(
     ("model", "made", "why"),
     [
-        (
-            "llama-3.2-3b-instruct",
-            {},
-            "2048 × 16 and 16 × 2048, and that tensor of Llama 3.2 3B Instruct is 3072 × 3072",
-        ),
-        (
-            "llama-3.2-1b-instruct",
-            {"layer": 16},
-            r"layers\.16\.self_attn\.q_proj, and .* has 16 layers",
-        ),
-        ("llama-3.2-1b-instruct", {"shapes": {"self_attn.k_proj": (2048, 2048)}}, "is 2048 × 512"),
         ("llama-3.2-1b-instruct", {"rank": 8}, "rank 8, and its adapter_config.json says r = 16"),
         ("llama-3.2-1b-instruct", {"peft_type": "IA3"}, "of the type IA3"),
         (
