@@ -282,7 +282,6 @@ class Questions:
         needs = self._needs_by_default(place, needed, self._kind if kind is None else kind)
         is_longer = has_context and workload.context_tokens is not None
         if needs is not None and runtime is not None and is_longer:
-            self._remember_program(spec, row[_PROGRAM])
             usual_tokens = values[number].get("context_tokens")
             needs = needs_at_context(spec, runtime, needs, usual_tokens, filled, self._catalogue)
             if needs is None:
@@ -678,16 +677,6 @@ class Questions:
             "where": "host",
         }
         return Term.partly({**fields, "offload": parts, "on_device": on_device}, whole)
-
-    def _remember_program(self, spec: ModelSpec, number: int) -> None:
-        """Its graph, where it is at hand, for the size of its compute buffer."""
-        from ..needs.llamacpp.graphs import remember
-
-        architecture = spec.architecture
-        packed = None if architecture is None else value_of(self._programs[number])
-        row = None if packed is None else self._row_of(spec)
-        if architecture is not None and packed is not None and row is not None:
-            remember(architecture, row, packed)
 
     def _row_of(self, spec: ModelSpec) -> ArchitectureRow | None:
         """The row of its architecture; None where none describes it."""

@@ -463,13 +463,7 @@ def _standings(catalogue: Catalogue) -> dict[str, list[Any]]:
 
 
 def _program(spec: ModelSpec, catalogue: Catalogue) -> list[Any] | None:
-    from ..needs.llamacpp.graphs import packed_program
-    from ..needs.tensors import row_of
-
-    row = None if spec.architecture is None else row_of(spec.architecture, architectures(catalogue))
-    return (
-        None if spec.architecture is None or row is None else packed_program(spec.architecture, row)
-    )
+    return None
 
 
 def _memory(needs: Needs, texts: dict[str, tuple[int, Any]]) -> list[Any]:

@@ -35,6 +35,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .llamacpp.load import Load
+
 
 def needs_of(
     spec: ModelSpec,
@@ -44,14 +46,12 @@ def needs_of(
     *,
     instruction_sets: tuple[str, ...] | None = None,
     companions: Companions | None = None,
-    used_tokens: tuple[int, ...] = (),
 ) -> Needs:
     """What `spec` takes under a workload whose runtime, format and quantization are filled in.
 
     `architectures` is the parsed `specs/common/architectures.toml`. `instruction_sets` of the
     machine (Linux kernel names) decide which weights llama.cpp copies into a second layout; None
-    leaves that out. `companions` are loaded beside the model. `used_tokens`: of llama.cpp, how many
-    tokens have come into the context of each sequence in use; () where all are full. A
+    leaves that out. `companions` are loaded beside the model. A
     size that is not known is None and has its reason in `unknown`: `download_bytes`, or `memory.…`
     for the part that is missing.
     """
@@ -75,7 +75,7 @@ def needs_of(
     quantization = workload.quantization or usual_quantization
     subject = _subject(spec, architectures, format, runtime)
     wanted = _asked(spec, workload, quantization, companions or Companions(), subject.row)
-    wanted = wanted.replace(used_tokens=used_tokens, instruction_sets=instruction_sets)
+    wanted = wanted.replace(instruction_sets=instruction_sets)
     alone = subject.replace(text_alone=takes_text_alone(spec, runtime))
     parts = _parts(alone, runtime, format, wanted)
     if companions is not None:
@@ -189,33 +189,21 @@ def at_context(
 def more_in_conversation(
     spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]
 ) -> int:
-    """Bytes above the high end of the memory that a server comes to keep as conversations go
-    on; 0 where it keeps no more.
-    """
-    if (
-        workload.format != "gguf"
-        or workload.task != "generate"
-        or runtime.kept_checkpoints <= runtime.context_checkpoints
-    ):
-        return 0
-    subject, asked = _alone(spec, workload, architectures)
+    """Bytes beyond the memory that a server comes to keep as conversations go on."""
     from .llamacpp import program
 
-    return program.more_in_conversation(subject, runtime, asked)
+    load = _load(spec, runtime, workload, architectures)
+    return 0 if load is None else program.more_in_conversation(load)
 
 
 def freed_outputs(
     spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]
 ) -> int:
-    """Bytes that a server of texts to embed comes to hold, at most, of outputs it has freed; 0
-    where it keeps none.
-    """
-    if workload.format != "gguf" or workload.task != "generate":
-        return 0
-    subject, asked = _alone(spec, workload, architectures)
+    """Bytes that a server of texts to embed comes to hold, at most, of outputs it has freed."""
     from .llamacpp import program
 
-    return program.freed_outputs(subject, runtime, asked)
+    load = _load(spec, runtime, workload, architectures)
+    return 0 if load is None else program.freed_outputs(load)
 
 
 def more_in_slots(
@@ -224,21 +212,25 @@ def more_in_slots(
     """Bytes that a server takes more which is not told for how many sequences; 0 where it makes
     room for one by itself.
     """
-    if workload.format != "gguf" or workload.task != "generate" or not runtime.slots:
-        return 0
-    subject, asked = _alone(spec, workload, architectures)
     from .llamacpp import memory as gguf
 
-    return gguf.more_in_slots(subject, runtime, asked)
+    load = _load(spec, runtime, workload, architectures)
+    return 0 if load is None else gguf.more_in_slots(load)
 
 
-def _alone(
-    spec: ModelSpec, workload: Workload, architectures: Mapping[str, Any]
-) -> tuple[Subject, Asked]:
-    """The model and what is asked of it, without companions."""
+def _load(
+    spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]
+) -> Load | None:
+    """The model as llama.cpp loads it alone; None for other files, and without a known row."""
+    if workload.format != "gguf" or workload.task != "generate":
+        return None
+    from .llamacpp.load import load_of
+
     subject = _subject(spec, architectures)
-    quantization = workload.quantization or ""
-    return subject, _asked(spec, workload, quantization, Companions(), subject.row)
+    if subject.row is None:
+        return None
+    asked = _asked(spec, workload, workload.quantization or "", Companions(), subject.row)
+    return load_of(subject, runtime, asked)
 
 
 def largest_picture(

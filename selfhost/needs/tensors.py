@@ -8,7 +8,7 @@ from math import prod
 from ..catalogue.spec import Architecture, Attention, FeedForward, Recurrent, TensorGroup
 from ..core.caching import lru_cache
 from ..core.records import read_by
-from .llamacpp.style import ClosedForm, Row, Style
+from .llamacpp.style import Row, Style
 
 TYPE_CHECKING = False
 
@@ -130,7 +130,6 @@ class ArchitectureRow(Row):
     falcon_types: bool = False
     layers_of_70b: int | None = None
     shared_keys_of_70b: bool = False
-    closed_form: ClosedForm = read_by(ClosedForm.of_table, default=ClosedForm())
     graph: Style | None = read_by(Style.of_table, default=None)
 
     @property

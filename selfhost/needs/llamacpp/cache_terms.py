@@ -145,24 +145,6 @@ def _of_sequences(streams: int) -> str:
     return f" × {streams:,} sequences" if streams > 1 else ""
 
 
-def with_slots(item: Term, load: Load) -> Term:
-    """The term, with a remark on what it takes of a server that is not given a number of sequences
-    to make room for.
-    """
-    runtime = load.runtime
-    if runtime.slots <= load.workload.parallel:
-        return item
-    fields = {name: getattr(item, name) for name in Term._fields if name != "arithmetic"}
-
-    def line() -> str:
-        size = of_slots(item.name, load)
-        if size == item.bytes:
-            return item.arithmetic
-        return f"{item.arithmetic}; {size:,} bytes without -np, for {runtime.slots} sequences"
-
-    return Term.told(fields, line)
-
-
 def of_slots(name: str, load: Load) -> int:
     """Bytes of the term of that name, "kv_cache" or "recurrent_state", where all sequences that a
     server starts with share one cache.

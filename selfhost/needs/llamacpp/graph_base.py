@@ -133,12 +133,6 @@ class Graph:
         self.choosing = any(
             group.indexer_heads and group.kind == "latent" for group in model.attention
         )
-        # of an indexer of blocks: places to write to, what counts for each block, hidden positions,
-        # cells by position, blocks by cell
-        self.block_inputs: list[Tensor] | None = None
-        self.causal: Tensor | None = None
-        # Kimi K3: the residuals kept so far
-        self.bank: Tensor | None = None
         # of lightning attention: slopes, and how queries, keys and what is between them fade
         self.decays: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
         self.windowed = any(window_of(model, row, group) is not None for group in model.attention)

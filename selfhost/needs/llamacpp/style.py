@@ -43,7 +43,6 @@ class Style(Row):
     one_part_a_layer: bool = False
     idle_layers: bool = False
     deepstack: bool = False
-    indexed_blocks: bool = False
     centred: bool = False
     rope: str = "all"
     beside: str = ""
@@ -70,15 +69,3 @@ class Style(Row):
     scaled_last: bool = False
     muted: int = 0
     skip: bool = False
-
-
-class ClosedForm(Row):
-    """`closed_form`: what the closed form of the compute buffer knows of one architecture."""
-
-    measured: bool = False
-    beside: float = 3.0
-    beside_with_slices: float | None = None
-    beside_unshared: float | None = None
-    beside_without_dense: float | None = None
-    experts_alone: bool = False
-    down_apart: bool = False
