@@ -125,14 +125,14 @@ class _Ggml(FileFormat):
         return WHISPER_QUANTIZATIONS
 
     def size_of(self, subject: Subject, quantization: str) -> SizedWeights | Unread:
-        from . import whisper
+        from . import speech
 
-        return whisper.size_of(subject, quantization)
+        return speech.size_of(subject, self.name, quantization)
 
     def parts(self, subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
-        from . import whisper
+        from . import speech
 
-        return whisper.parts(subject, runtime, workload)
+        return speech.parts(subject, self.name, runtime, workload)
 
 
 class _CTranslate2(FileFormat):
@@ -150,14 +150,14 @@ class _CTranslate2(FileFormat):
         return CTRANSLATE2_TYPES
 
     def size_of(self, subject: Subject, quantization: str) -> SizedWeights | Unread:
-        from . import ctranslate2
+        from . import speech
 
-        return ctranslate2.size_of(subject, quantization)
+        return speech.size_of(subject, self.name, quantization)
 
     def parts(self, subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
-        from . import ctranslate2
+        from . import speech
 
-        return ctranslate2.parts(subject, runtime, workload)
+        return speech.parts(subject, self.name, runtime, workload)
 
 
 class _Checkpoint(FileFormat):

@@ -61,8 +61,8 @@ def compute_term(load: Load, scratch: int) -> Term:
         low=int(reserved * (1 - _DEVICE_ERROR)),
         high=int((reserved + more) * (1 + _DEVICE_ERROR)),
     )
+    how = How.EXACT if size + more == reserved and not scores else How.COMPUTED
     size += scores
-    how = How.EXACT if low == size + more == reserved else How.COMPUTED
     if low < size:
         line += (
             f"; {size - low:,} bytes less are touched while no more than"

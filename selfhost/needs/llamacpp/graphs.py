@@ -21,7 +21,7 @@ _MOST_EXPERTS = 64
 # what a sparse indexer lets a token look at: `index_topk` cells of DeepSeek V3.2 and of GLM 5
 _CHOSEN_CELLS = 2048
 _STORED = {"f16": "16 bits", "bf16": "16 bits", "f32": "32 bits"}
-GUESS_LEAST, GUESS_MOST = 0.6, 1.75
+GUESS_LEAST, GUESS_MOST = 0.6, 2.0
 """The ends of a guess, as shares of it: 98 of 100 buffers known to the byte lie between."""
 _WHOLE_BATCH = Batch(
     tokens=MICRO_BATCH_TOKENS, streams=1, sequences=1, flash=True, stored=("16 bits", "16 bits")
@@ -167,13 +167,15 @@ def guessed_compute(
         heads = max(heads, size)
     scores = max((group.heads for group in model.attention), default=0)
     live = (3 * (model.altup_inputs or 1) + 1) * width + max(inner, heads)
-    span = tokens if row.encoder else room.full
+    span = (tokens if row.encoder else room.full) if model.attention else 0
     if not flash_attention or row.relative_positions:
         live += scores * span
     # an indexer of plain attention makes a mask for each of its heads
     plain = (each.indexer_heads or 0 for each in model.attention if each.kind == "full")
     live += 2 * span * max(plain, default=0)
-    logits = 4 * (tokens * width + (0 if row.encoder else min(tokens, logits_rows) * (words + width)))
+    logits = 4 * (
+        tokens * width + (0 if row.encoder else min(tokens, logits_rows) * (words + width))
+    )
     body = tokens * span * (2 if flash_attention else 4) + 4 * tokens * live
     if logits > body:
         return Compute(bytes=logits, arithmetic=f"{logits:,} bytes of logits")
