@@ -19,8 +19,9 @@ from ..core import units
 from ..core.caching import lru_cache
 from ..core.records import Unread, remembered
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
+from . import file_formats
 from .cache import why_not_known
-from .file_formats import comes_in, file_format
+from .file_formats import comes_in
 from .llamacpp import files as gguf_files
 from .llamacpp.buffers import MICRO_BATCH_TOKENS, batch_of, cached_groups
 from .llamacpp.cache_terms import PLAIN_CACHE_TYPES, why_cache_refused
@@ -251,7 +252,7 @@ def weights_bytes(
     """The files of one format and quantization, as downloaded, without the projector of a
     vision model.
     """
-    return file_format(format, spec).size_of(_subject(spec, architectures), quantization)
+    return file_formats.size_of(_subject(spec, architectures), format, quantization)
 
 
 def counted_parameters(spec: ModelSpec, architectures: Mapping[str, Any]) -> tuple[int, int] | None:
@@ -289,23 +290,21 @@ def quantizations_of(
     """
     if (parts := parts_of(spec, runtime)) is not None:
         return parts.quantizations
-    format_name, default = default_format_and_quantization(spec, runtime)
-    format = file_format(format_name, spec)
-    listed = [name for files in spec.files if files.format == format.name for name in files.bytes]
-    names = format.quantizations(spec, runtime, listed, default)
+    format, default = default_format_and_quantization(spec, runtime)
+    listed = [name for files in spec.files if files.format == format for name in files.bytes]
+    names = file_formats.quantizations(spec, runtime, format, listed, default)
     subject = _subject(spec, architectures)
-    if format.has_every_size(subject):
+    if file_formats.has_every_size(subject, format):
         return names
+
+    def published(name: str) -> str:
+        """The published files are downloaded for what they are cast to."""
+        return name_of(spec.architecture) if is_cast(spec, runtime, name) else name
+
     return tuple(
         name
         for name in dict.fromkeys(names)
-        # the published files are downloaded for what they are cast to
-        if isinstance(
-            format.size_of(
-                subject, name_of(spec.architecture) if is_cast(spec, runtime, name) else name
-            ),
-            SizedWeights,
-        )
+        if isinstance(file_formats.size_of(subject, format, published(name)), SizedWeights)
     )
 
 
@@ -321,8 +320,8 @@ def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tu
 
         return runtime.formats[0], default_quantization(parts)
     usual = (name for name in runtime.formats if comes_in(spec, name))
-    format = file_format(next(usual, runtime.formats[0]), spec)
-    return format.name, format.default_quantization(spec, runtime)
+    format = next(usual, runtime.formats[0])
+    return format, file_formats.default_quantization(spec, runtime, format)
 
 
 @lru_cache(maxsize=1)
@@ -640,7 +639,7 @@ def _parts(
         from .sdcpp import needs_of_parts
 
         return needs_of_parts(subject, runtime, workload)
-    return file_format(format, subject.spec).parts(subject, runtime, workload)
+    return file_formats.parts(subject, runtime, format, workload)
 
 
 def _with_companions(

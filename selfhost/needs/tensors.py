@@ -99,7 +99,6 @@ class ArchitectureRow(Row):
     rope_rows: int = 1
     window_rope: bool = False
     tokenizer: str = ""
-    merges: int | None = None
     # what a GGUF header leaves out, or states in a way of its own
     full_every: int | None = None
     full_first: bool = False

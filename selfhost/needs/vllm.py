@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from ..catalogue.quantization_names import scheme_of
 from ..catalogue.spec import Architecture, RuntimeSpec
-from ..core.records import Record
 from ..core.units import GIB, MIB
 from .kept import cached, overhead
 from .loaded import stored_types, typed_tensors, width_of
@@ -24,18 +23,9 @@ _SOURCE = (
 )
 
 
-class _Pass(Record):
-    """What one pass works on by default: vllm/engine/arg_utils.py, get_batch_defaults, for a
-    server.
-    """
-
-    tokens: int
-    sequences: int
-
-
-_SMALL, _LARGE = _Pass(tokens=2048, sequences=256), _Pass(tokens=8192, sequences=1024)
-# a device of 160 GiB or more reads twice as many at once
-_LARGEST_TOKENS = 16_384
+# tokens and sequences of one pass by default in a server, on a small device and on one of 70 GiB or
+# more (vllm/engine/arg_utils.py, get_batch_defaults); of 160 GiB or more twice as many tokens
+_SMALL, _LARGE, _LARGEST_TOKENS = (2048, 256), (8192, 1024), 16_384
 # of a token's width, beside gate, up and their product: 4.2 and 4.3 were left over where sampling
 # took less
 _WIDTHS = 4
@@ -73,85 +63,52 @@ _TOGETHER = (MIB * 64, GIB, 2 * GIB)
 _SEEING, _SEEING_LOGGED = (0, GIB // 4, 2 * GIB), (0, GIB // 5, GIB // 2)
 
 
-_Three = tuple[int, int, int]
-"""Least, likely and most bytes."""
-
-
-def _bytes_of(
+def _one_pass(
     architecture: Architecture,
     row: ArchitectureRow,
-    batch: _Pass,
+    batch: tuple[int, int],
     width: int,
     *,
     encodes: bool,
     sees: bool,
-) -> tuple[_Three, str]:
-    """What a pass holds, and the line of the likely figure. `encodes`: no token is sampled."""
-    layer, line = _layer_bytes(architecture, batch, width)
-    sampled, sampled_line = (0, 0, 0), ""
-    if not encodes and architecture.vocabulary:
-        sampled, sampled_line = _sampled_bytes(architecture, batch, width)
+) -> tuple[tuple[int, int, int], str]:
+    """What a pass over so many tokens and sequences holds: least, likely and most bytes, and the
+    line of the likely figure. `encodes`: no token is sampled.
+
+    That is the widest layer without routed experts, or sampling; what each chosen expert reads,
+    makes and gives stays from the first pass on (vllm/v1/worker/workspace.py).
+    """
+    (tokens, sequences), wide = batch, architecture.embedding_length
+    words = 0 if encodes else architecture.vocabulary or 0
+    states = max((group.inner_length or 0 for group in architecture.recurrent), default=0)
+    inner, kept = states, 0
+    for group in architecture.feed_forward:
+        inner = max(inner, (group.shared_length or 0) if group.experts else group.length)
+        if group.experts:
+            each = (group.used or 1) * (max(2 * group.length, wide) + group.length)
+            kept = max(kept, tokens * each * width)
+    layer = tokens * (3 * inner + _WIDTHS * wide) * width
+    line = f"{tokens:,} tokens × (3 × {inner:,} + {_WIDTHS} × {wide:,}) × {width} bytes"
+    none, some, many = (
+        words * 4 * number + tokens * wide * width + _CONSTANT for number in _MULTIPROCESSORS
+    )
+    rows = sequences * words
+    sampled = (rows * _LOGIT_FUSED + none, rows * _LOGIT + some, rows * _LOGIT + many)
+    if not words:
+        sampled = (0, 0, 0)
     if sampled[1] > layer:
-        line = sampled_line
-    least = max(layer * 8 // 10, sampled[0])
-    likely = max(layer, sampled[1])
-    most = max(layer, sampled[2]) * 11 // 10
-    # the scan of recurrent layers in float32; not logged alone
-    most += 8 * batch.tokens * _states_length(architecture) * 4
-    kept = _kept_by_experts(architecture, batch, width)
+        line = f"{sequences:,} sequences × {words:,} × {_LOGIT} bytes + {some:,} bytes beside them"
     if kept:
         line += f" + {kept:,} bytes of experts' inputs and outputs"
-    extra = (0, 0, 0)
+    seeing = (0, 0, 0)
     if sees:
-        extra = _SEEING_LOGGED if row.vllm_pictures_logged else _SEEING
-        line += f" + {extra[1]:,} bytes of the encoder"
-    return (least + extra[0], likely + kept + extra[1], most + kept * 3 // 2 + extra[2]), line
-
-
-def _states_length(architecture: Architecture) -> int:
-    return max((group.inner_length or 0 for group in architecture.recurrent), default=0)
-
-
-def _layer_bytes(architecture: Architecture, batch: _Pass, width: int) -> tuple[int, str]:
-    """The widest layer without routed experts, and its line."""
-    wide = architecture.embedding_length
-    dense = max(
-        (
-            group.shared_length or 0 if group.experts else group.length
-            for group in architecture.feed_forward
-        ),
-        default=0,
-    )
-    inner = max(dense, _states_length(architecture))
-    size = batch.tokens * (3 * inner + _WIDTHS * wide) * width
-    return size, f"{batch.tokens:,} tokens × (3 × {inner:,} + {_WIDTHS} × {wide:,}) × {width} bytes"
-
-
-def _kept_by_experts(architecture: Architecture, batch: _Pass, width: int) -> int:
-    """What each chosen expert reads, makes and gives, which stays from the first pass on
-    (vllm/v1/worker/workspace.py).
-    """
-    wide = architecture.embedding_length
-    sizes = (
-        (group.used or 1) * (max(2 * group.length, wide) + group.length)
-        for group in architecture.feed_forward
-        if group.experts
-    )
-    return batch.tokens * max(sizes, default=0) * width
-
-
-def _sampled_bytes(architecture: Architecture, batch: _Pass, width: int) -> tuple[_Three, str]:
-    """What sampling holds, and the line of the likely figure."""
-    words = architecture.vocabulary or 0
-    rows = batch.sequences * words
-    none, likely, most = (
-        words * 4 * number + batch.tokens * architecture.embedding_length * width + _CONSTANT
-        for number in _MULTIPROCESSORS
-    )
-    line = (
-        f"{batch.sequences:,} sequences × {words:,} × {_LOGIT} bytes + {likely:,} bytes beside them"
-    )
-    return (rows * _LOGIT_FUSED + none, rows * _LOGIT + likely, rows * _LOGIT + most), line
+        seeing = _SEEING_LOGGED if row.vllm_pictures_logged else _SEEING
+        line += f" + {seeing[1]:,} bytes of the encoder"
+    # the scan of recurrent layers in float32; not logged alone
+    most = max(layer, sampled[2]) * 11 // 10 + 32 * tokens * states + kept * 3 // 2
+    least = max(layer * 8 // 10, sampled[0])
+    likely = max(layer, sampled[1]) + kept
+    return (least + seeing[0], likely + seeing[1], most + seeing[2]), line
 
 
 def terms(
@@ -191,29 +148,14 @@ def activations(
     that cannot be read in pieces, else 0.
     """
     terms = []
-    for smallest, most_tokens in ((_SMALL, _SMALL.tokens), (_LARGE, _LARGEST_TOKENS)):
-        batch = _Pass(
-            tokens=max(smallest.tokens, whole_tokens), sequences=max(smallest.sequences, sequences)
-        )
-        (low, likely, high), line = _bytes_of(
-            architecture, row, batch, width, encodes=encodes, sees=sees
-        )
-        wider = _Pass(tokens=max(most_tokens, whole_tokens), sequences=batch.sequences)
-        high = max(
-            high, _bytes_of(architecture, row, wider, width, encodes=encodes, sees=sees)[0][2]
-        )
-        guessed = sees or bool(architecture.recurrent)
-        terms.append(
-            term(
-                "activations",
-                likely,
-                How.ASSUMED if guessed else How.COMPUTED,
-                _SOURCE,
-                line,
-                low=low,
-                high=high,
-            )
-        )
+    kinds = {"encodes": encodes, "sees": sees}
+    for (tokens, number), most_tokens in ((_SMALL, _SMALL[0]), (_LARGE, _LARGEST_TOKENS)):
+        number = max(number, sequences)
+        batch, wider = (max(tokens, whole_tokens), number), (max(most_tokens, whole_tokens), number)
+        (low, likely, high), line = _one_pass(architecture, row, batch, width, **kinds)
+        high = max(high, _one_pass(architecture, row, wider, width, **kinds)[0][2])
+        how = How.ASSUMED if sees or architecture.recurrent else How.COMPUTED
+        terms.append(term("activations", likely, how, _SOURCE, line, low=low, high=high))
     return terms[0].replace(on_large=terms[1])
 
 
@@ -231,30 +173,19 @@ def program(architecture: Architecture, host: Term, *, encodes: bool) -> Term:
     """Graphs, and what is not PyTorch's, on a device; `host` is what the program takes of the
     RAM beside it.
     """
-    layers, how = (
-        architecture.layers,
-        How.ASSUMED if encodes or architecture.recurrent else How.STATED,
-    )
+    layers = architecture.layers
+    how = How.ASSUMED if encodes or architecture.recurrent else How.STATED
     by_layer = [MIB * size for size in _graph_sizes(architecture, encodes=encodes)]
     low, likely, high = (
         layers * size + beside for size, beside in zip(by_layer, _BESIDE_TORCH, strict=True)
     )
-    line = (
-        f"{times(layers, 'layer')} × {by_layer[1]:,} bytes of CUDA graphs + {_BESIDE_TORCH[1]:,}"
-        " bytes beside PyTorch"
-    )
-    low_beside, beside, high_beside = _BESIDE_TORCH
-    lean = term(
-        "runtime",
-        beside,
-        How.STATED,
-        _SOURCE,
-        f"{beside:,} bytes beside PyTorch; --enforce-eager makes no graphs",
-        low=low_beside,
-        high=high_beside,
-    ).replace(beside=host, joined=_TOGETHER)
+    least, beside, most = _BESIDE_TORCH
+    rest = f"{beside:,} bytes beside PyTorch"
+    line = f"{times(layers, 'layer')} × {by_layer[1]:,} bytes of CUDA graphs + {rest}"
+    lean_line = f"{rest}; --enforce-eager makes no graphs"
+    lean = term("runtime", beside, How.STATED, _SOURCE, lean_line, low=least, high=most)
     program_term = term("runtime", likely, how, _SOURCE, line, low=low, high=high).replace(
-        beside=host, joined=_TOGETHER, lean=lean
+        beside=host, joined=_TOGETHER, lean=lean.replace(beside=host, joined=_TOGETHER)
     )
     widest = max(
         (

@@ -312,12 +312,12 @@ def test_whisper_cli_takes_more_for_beams_and_minutes(size: str) -> None:
     ],
 )
 def test_ranges_of_whisper_cpp_are_narrow(id: str, audio_seconds: int | None) -> None:
-    """At most ± 10 %, of unknown length ± 22 %: whisper-cli's own number of beams, and not from one to five."""
+    """At most ± 10 %, of unknown length ± 32 %: whisper-cli's own number of beams, and not from one to five."""
     found = answer(
         Catalogue.open().spec(id), "whisper.cpp", quantization="F16", audio_seconds=audio_seconds
     )[0]
     assert (found.high_bytes - found.low_bytes) / (found.high_bytes + found.low_bytes) <= (
-        0.1 if audio_seconds else 0.22
+        0.1 if audio_seconds else 0.32
     )
 
 
