@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
+from ..catalogue.account import Account
 from ..catalogue.index import Catalogue
 from ..catalogue.licenses import canonical_expression
 from ..catalogue.media import Denoising, Sound
@@ -135,7 +136,8 @@ _IN_PART: Mapping[str, type[Record]] = {
 _KINDS: Mapping[str, type[Record]] = {
     kind.__name__: kind
     for kind in (
-        Architecture, Attention, Audio, Availability, CacheRule, Conversion, CpuNeed, Denoising,
+        Account, Architecture, Attention, Audio, Availability, CacheRule, Conversion, CpuNeed,
+        Denoising,
         FeedForward, License,
         Making, Offloaded, Openness,
         Parameters, QuantizationRule, Quantized,

@@ -38,7 +38,7 @@ from ..verdict.findings import (
     open_for,
     reads_context,
 )
-from ..verdict.question import architectures, ask, needs_at_context
+from ..verdict.question import ask, needs_at_context
 from ..verdict.record import Judged, Question
 from ..verdict.ways import other_ways
 from .api_route import usable_offers

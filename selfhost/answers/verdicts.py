@@ -338,8 +338,8 @@ def _notes(
 
 def _larger_than_model(catalogue: Catalogue, question: Question) -> Iterator[str]:
     """A sentence where the adapters have more parameters than the model itself."""
+    from ..needs.packed import adapter_parameters
     from ..needs.tensors import row_of
-    from ..needs.training import adapter_parameters
     from ..verdict.question import architectures
 
     spec, rank = question.spec, question.workload.lora_rank

@@ -91,6 +91,14 @@ def _keys_and_values(
         size, high = size + more, high + more
     if not size:
         return None
+    if runtime.account.maps_files and row.torch_latent:
+        # the publisher's own code (trust_remote_code) keeps keys and values of every head
+        tokens = workload.context_tokens * sequences
+        unpacked = cache_groups(architecture, row)
+        high = sum(
+            each.layers * (each.key_elements + each.value_elements) * width * tokens
+            for each in unpacked
+        )
     source = f"{runtime.name}: keys and values in the type of the model"
     if workload.key_type == "fp8":
         source = f"{runtime.name}: keys and values in FP8"

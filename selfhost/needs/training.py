@@ -23,7 +23,7 @@ from .cache import why_not_known
 from .checkpoint_files import download_of, size_of
 from .kept import overhead
 from .loaded import stored_types
-from .packed import is_linear, matrix_of
+from .packed import adapter_parameters, is_linear
 from .parts import ENCODER_REMEDY, Subject, cpu_of, is_cast, name_of, term, times, why_no_encoders
 from .records import GATHERED, CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term
 from .tensors import ArchitectureRow, checkpoint_tensors, count, row_of
@@ -127,8 +127,12 @@ def finetune_needs(
         context_tokens=context_tokens,
         tokens=context_tokens * workload.parallel,
     )
-    states = _states_of_all(training) if method == "full" else _states_of_adapters(training)
-    memory = MemoryNeed(terms=(*states, _activations(training), overhead(runtime)))
+    activations = _activations(training)
+    if method == "full":
+        states = _states_of_all(training, activations.low_bytes)
+    else:
+        states = _states_of_adapters(training)
+    memory = MemoryNeed(terms=(*states, activations, overhead(runtime)))
     return _with_checkpoints(_needs(cpu, files, memory, ()), training)
 
 
@@ -258,9 +262,9 @@ def _with_checkpoints(needs: Needs, training: _Training) -> Needs:
 # ------------------------------------------------------------------ model states
 
 
-def _states_of_all(training: _Training) -> list[Term]:
+def _states_of_all(training: _Training, activations_low_bytes: int) -> list[Term]:
     """Two bytes of weights and gradients, and what the optimizer keeps with a float32 copy. The
-    least is all in 16 bits, without a copy, and gradients that go layer by layer.
+    least is all in 16 bits, without a copy; gradients are made while activations are let go.
     """
     total, wide = training.parameters, training.architecture.dtype == "float32"
     source = (
@@ -279,7 +283,13 @@ def _states_of_all(training: _Training) -> list[Term]:
         weights = term("weights", 6 * total, How.COMPUTED, source, line, low=low)
     line = f"{total:,} parameters × 2 bytes; × 4 bytes where gradients are kept in float32"
     gradients = term(
-        "gradients", 2 * total, How.COMPUTED, source, line, low=total // 2, high=4 * total
+        "gradients",
+        2 * total,
+        How.COMPUTED,
+        source,
+        line,
+        low=max(total // 100, 2 * total - activations_low_bytes),
+        high=4 * total,
     )
     if states is None:
         return [weights, gradients]
@@ -322,28 +332,6 @@ def _states_of_adapters(training: _Training) -> list[Term]:
                 term(name, each * number, How.COMPUTED, source, line, low=low, high=high_bytes)
             )
     return terms
-
-
-def adapter_parameters(
-    architecture: Architecture, row: ArchitectureRow, rank: int
-) -> tuple[int, int]:
-    """Parameters of adapters of that rank on every linear layer, and with those on routed experts:
-    rank × (inputs + outputs) of each.
-    """
-    linear = experts = 0
-    for group in checkpoint_tensors(architecture, row):
-        if not is_linear(group):
-            continue
-        inputs, outputs, number = matrix_of(group)
-        if "attn_v_b" in group.name:
-            # keys and values of latent attention come from one matrix
-            inputs = 0
-        size = rank * (inputs + outputs) * number * (len(group.layers) or 1)
-        if "_exps." in group.name:
-            experts += size
-        else:
-            linear += size
-    return linear, linear + experts
 
 
 def _adapters(training: _Training) -> tuple[int, int]:

@@ -31,9 +31,10 @@ from selfhost.machine.changes import apply
 from selfhost.machine.profiles import load
 from selfhost.machine.record import Accelerator, Machine
 from selfhost.needs.cache import why_not_known
+from selfhost.needs.packed import adapter_parameters
 from selfhost.needs.records import How, MemoryNeed, Needs, Term
 from selfhost.needs.tensors import row_of
-from selfhost.needs.training import adapter_parameters, experts_by_trainer, finetune_needs, gathered
+from selfhost.needs.training import experts_by_trainer, finetune_needs, gathered
 from selfhost.verdict.judging import judge
 from selfhost.verdict.question import ask as asked_of
 from selfhost.verdict.record import Judged, Verdict

@@ -445,7 +445,7 @@ def test_training_takes_shorter_examples_before_the_processor() -> None:
     accelerator = verdict.finding("accelerator")
     assert accelerator is not None
     assert accelerator.code == "accelerator-tight"
-    assert "context_tokens" in (accelerator.remedy or "")
+    assert "--context" in (accelerator.remedy or "")
 
 
 def test_a_length_that_was_asked_for_is_kept() -> None:

@@ -145,6 +145,18 @@ def _of_sequences(streams: int) -> str:
     return f" × {streams:,} sequences" if streams > 1 else ""
 
 
+def with_slots(item: Term, load: Load) -> Term:
+    """The term, with a remark on what it takes of a server that is not given a number of sequences
+    to make room for.
+    """
+    slots = load.runtime.slots
+    size = of_slots(item.name, load) if slots > load.workload.parallel else item.bytes
+    if size == item.bytes:
+        return item
+    remark = f"{size:,} bytes without -np, for {slots} sequences"
+    return item.replace(arithmetic=f"{item.arithmetic}; {remark}")
+
+
 def of_slots(name: str, load: Load) -> int:
     """Bytes of the term of that name, "kv_cache" or "recurrent_state", where all sequences that a
     server starts with share one cache.

@@ -15,10 +15,10 @@ from collections.abc import Mapping
 from ...catalogue.spec import Architecture, ModelSpec, RuntimeSpec
 from ...core.records import Unread
 from ..cache import CacheGroup, cache_groups
+from ..packed import adapter_parameters
 from ..parts import Asked, Parts, Subject, term, times
 from ..records import How, SizedWeights, Term, summed, taken_off
 from ..tensors import ArchitectureRow, row_of
-from ..training import adapter_parameters
 from . import buffers as llamacpp
 
 TYPE_CHECKING = False

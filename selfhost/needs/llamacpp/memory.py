@@ -12,7 +12,7 @@ from ..parts import ENCODER_REMEDY, Asked, Parts, Subject, unread_cache, why_no_
 from ..quantization import canonical_gguf
 from ..records import How, SizedWeights, Term, summed
 from ..repack import layout_of
-from .cache_terms import cache_term, of_slots, state_term
+from .cache_terms import cache_term, of_slots, state_term, with_slots
 from .compute_term import compute_term
 from .files import size_of
 from .load import Load, load_of
@@ -118,7 +118,8 @@ def _growing(
         return (), unread_cache(subject.spec)
     quantization = canonical_gguf(workload.quantization) or workload.quantization
     cache = cache_term(load)
-    terms = [*([] if isinstance(cache, Unread) else cache), *state_term(load)]
+    kept = [*([] if isinstance(cache, Unread) else cache), *state_term(load)]
+    terms = [with_slots(each, load) for each in kept]
     scratch = scratch_of(load.architecture, load.room, quantization)
     compute = compute_term(load, scratch[0])
     terms += [compute, program_term(load, scratch)]

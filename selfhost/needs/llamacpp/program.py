@@ -43,6 +43,8 @@ def program_term(load: Load, scratch: tuple[int, str]) -> Term:
     sizes = _copies(load)
     parallel = load.workload.parallel
     copies = parallel * sum(sizes)
+    # each sequence has a list of its own (slot.prompt.checkpoints)
+    most = parallel * runtime.context_checkpoints * _checkpoint(load, load.room.full)
     kept = scratch[0] + outputs + copies
     middle = (low_bytes + high_bytes) // 2
     program = (runtime.overhead_low_bytes + runtime.overhead_high_bytes) // 2
@@ -70,7 +72,11 @@ def program_term(load: Load, scratch: tuple[int, str]) -> Term:
         line,
         # after one short prompt of one sequence there is at most one copy
         low=runtime.overhead_low_bytes + vocabulary * low_bytes + kept - copies,
-        high=runtime.overhead_high_bytes + (vocabulary or LARGEST_VOCABULARY) * high_bytes + kept,
+        high=runtime.overhead_high_bytes
+        + (vocabulary or LARGEST_VOCABULARY) * high_bytes
+        + kept
+        - copies
+        + most,
     )
 
 
@@ -106,13 +112,14 @@ def freed_outputs(load: Load) -> int:
 
 
 def more_in_conversation(load: Load) -> int:
-    """Bytes that a server comes to hold beyond `runtime` where every sequence is a conversation of
-    many prompts. 0 where it makes no copies.
+    """Bytes that a server comes to hold above the high end of `runtime` where every sequence is a
+    conversation of many prompts. 0 where it makes no copies.
 
     It drops a copy only when its list is full (tools/server/server-context.cpp, create_checkpoint).
     """
-    more = load.runtime.kept_checkpoints * _checkpoint(load, load.room.full) - sum(_copies(load))
-    return max(0, more) * load.workload.parallel
+    runtime = load.runtime
+    more = max(0, runtime.kept_checkpoints - runtime.context_checkpoints)
+    return more * load.workload.parallel * _checkpoint(load, load.room.full)
 
 
 def _copies(load: Load) -> list[int]:
