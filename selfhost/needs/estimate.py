@@ -36,7 +36,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .llamacpp.load import Load
+    from .llamacpp.buffers import Load
 
 
 def needs_of(
@@ -225,7 +225,7 @@ def _load(
     """The model as llama.cpp loads it alone; None for other files, and without a known row."""
     if workload.format != "gguf" or workload.task != "generate":
         return None
-    from .llamacpp.load import load_of
+    from .llamacpp.buffers import load_of
 
     subject = _subject(spec, architectures)
     if subject.row is None:

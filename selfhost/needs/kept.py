@@ -92,30 +92,33 @@ def _keys_and_values(
     if not size:
         return None
     if runtime.account.maps_files and row.torch_latent:
-        # the publisher's own code (trust_remote_code) keeps keys and values of every head
-        tokens = workload.context_tokens * sequences
-        unpacked = cache_groups(architecture, row)
-        high = sum(
-            each.layers * (each.key_elements + each.value_elements) * width * tokens
-            for each in unpacked
-        )
-    source = f"{runtime.name}: keys and values in the type of the model"
-    if workload.key_type == "fp8":
-        source = f"{runtime.name}: keys and values in FP8"
-    elif _in_fp8(architecture, runtime, workload):
-        source = (
-            f"{runtime.name}: keys and values in FP8, as quantization_config asks;"
-            " --kv-cache-dtype auto does so"
-        )
-    notes = dict.fromkeys(
-        f"{each.reach:,} in place of {each.kept:,} tokens while a prompt is read"
-        for each in caches
-        if runtime.account.windows == "rotated" and each.reach > each.kept
-    )
-    step = runtime.cache_step_tokens
-    steps = () if step == 1 else (f"in steps of {step} tokens",)
-    line = "; ".join([" + ".join(by_layers(lines)), *notes, *steps])
+        high = _unpacked_bytes(architecture, row, width * workload.context_tokens * sequences)
+    words = "the type of the model"
+    if width == 1:
+        words = "FP8" if workload.key_type == "fp8" else "FP8, as quantization_config asks"
+    source = f"{runtime.name}: keys and values in {words}"
+    line = "; ".join([" + ".join(by_layers(lines)), *_notes(caches, runtime)])
     return term("kv_cache", size, How.COMPUTED, source, line, low=low, high=high)
+
+
+def _notes(caches: list[Cached], runtime: RuntimeSpec) -> list[str]:
+    """Remarks on tokens that the cache has room for beside those of the context."""
+    notes = []
+    if runtime.account.windows == "rotated":
+        notes = [
+            f"{each.reach:,} in place of {each.kept:,} tokens while a prompt is read"
+            for each in caches
+            if each.reach > each.kept
+        ]
+    if runtime.cache_step_tokens > 1:
+        notes.append(f"in steps of {runtime.cache_step_tokens} tokens")
+    return [*dict.fromkeys(notes)]
+
+
+def _unpacked_bytes(architecture: Architecture, row: ArchitectureRow, each: int) -> int:
+    """What the publisher's own code (trust_remote_code) keeps: keys and values of every head."""
+    groups = cache_groups(architecture, row)
+    return sum(group.layers * cache_line(group)[0] for group in groups) * each
 
 
 def _token_line(cached_group: Cached, width: int) -> str:

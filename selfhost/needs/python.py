@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from math import prod
 
-from ..catalogue.spec import PLAIN_DTYPES, Architecture, RuntimeSpec
+from ..catalogue.account import Account
+from ..catalogue.spec import PLAIN_DTYPES, Architecture, Attention, RuntimeSpec
 from ..core.records import Unread
 from .checkpoint_files import (
     cast_to,
@@ -281,59 +282,67 @@ def _as_mapped(
 ) -> tuple[Term, int]:
     """The weights of files that a CPU maps, all of them on a GPU; and the bytes that may go.
 
-    Narrow types without a kernel are made 16 bits wide. Of a table of tokens a text reads rows, and
-    encoders come in with the first picture.
+    Narrow types without a kernel are made 16 bits wide.
     """
     account, quantization = runtime.account, workload.quantization
     stored, loaded = loaded_type(runtime, subject.spec, quantization)
     types = {architecture.matrix_dtype, architecture.expert_dtype} - {None}
     is_own = quantization == name_of(architecture)
-    encoders = subject.spec.parameters.encoders or 0
     if is_own and types and types <= {*account.widened, *account.widened_always}:
-        if subject.row is None or not subject.whole:
-            return weights, 0
-        return _widened(subject, architecture, row, weights, runtime)
+        is_counted = subject.row is not None and subject.whole
+        widened = _widened(subject, architecture, row, weights, runtime)
+        return widened if is_counted else (weights, 0)
     if stored != loaded:
         # the mapped files and the weights made of them are resident together while it loads
         return weights, int(weights.bytes * DTYPES[stored] / DTYPES[loaded])
     if not is_own and quantization not in PLAIN_DTYPES:
         return weights, 0
-    width, wider = width_of(architecture, runtime, quantization), 0
     if loaded == "float16" and subject.whole:
-        wider = 2 * count(
-            group
-            for group in checkpoint_tensors(architecture, row)
-            if left_by_class(group.name, row)
-        )
-    whole = weights.replace(
-        bytes=weights.bytes + wider,
-        high_bytes=weights.high_bytes + wider,
-        arithmetic=weights.arithmetic + (f" + {wider:,} bytes for 32 bits" if wider else ""),
-    )
-    reads_rows = (
-        not architecture.tied_embeddings or row.encoder or subject.spec.modality == "embedding"
-    )
-    shapes = [
-        group.shape
-        for group in (checkpoint_tensors(architecture, row) if subject.whole else ())
-        if group.name == "token_embd.weight" and reads_rows
-    ]
-    table = sum(prod(shape) for shape in shapes) * width
-    read = workload.context_tokens * workload.parallel * sum(shape[0] for shape in shapes) * width
-    unread = min(whole.low_bytes, max(0, table - read))
+        groups = checkpoint_tensors(architecture, row)
+        wider = 2 * count(group for group in groups if left_by_class(group.name, row))
+        if wider:
+            weights = weights.replace(
+                bytes=weights.bytes + wider,
+                high_bytes=weights.high_bytes + wider,
+                arithmetic=summed(weights.arithmetic, f"{wider:,} bytes for 32 bits"),
+            )
+    width = width_of(architecture, runtime, quantization)
+    return _read_by_rows(subject, architecture, row, weights, width, workload)
+
+
+def _read_by_rows(
+    subject: Subject,
+    architecture: Architecture,
+    row: ArchitectureRow,
+    weights: Term,
+    width: int,
+    workload: Asked,
+) -> tuple[Term, int]:
+    """Mapped weights of which a text reads rows of the table of tokens, unless that is the output
+    matrix too; encoders come in with the first picture.
+    """
+    encoders = subject.spec.parameters.encoders or 0
     tokens = workload.context_tokens * workload.parallel
+    is_multiplied = architecture.tied_embeddings and not row.encoder
+    unread = 0
+    if subject.whole and (not is_multiplied or subject.spec.modality == "embedding"):
+        for group in checkpoint_tensors(architecture, row):
+            if group.name == "token_embd.weight":
+                unread = (prod(group.shape) - tokens * group.shape[0]) * width
+    unread = min(weights.low_bytes, max(0, unread))
+    if not unread and not encoders:
+        return weights, 0
     evictable = max(0, unread - tokens * _PAGE_BYTES - _AROUND_A_ROW_BYTES)
-    mapped = whole.replace(
-        bytes=whole.bytes - unread,
-        low_bytes=max(0, whole.low_bytes - unread - encoders * width),
-        high_bytes=whole.high_bytes - evictable,
+    line = weights.arithmetic
+    mapped = weights.replace(
+        bytes=weights.bytes - unread,
+        low_bytes=max(0, weights.low_bytes - unread - encoders * width),
+        high_bytes=weights.high_bytes - evictable,
         how=How.COMPUTED,
-        arithmetic=taken_off(whole.arithmetic, unread, "of tokens that no text reads")
-        if unread
-        else whole.arithmetic,
-        on_device=whole,
+        arithmetic=taken_off(line, unread, "of tokens that no text reads") if unread else line,
+        on_device=weights,
     )
-    return (mapped if unread or encoders else whole), evictable
+    return mapped, evictable
 
 
 def _widened(
@@ -401,17 +410,13 @@ def activations(
     size += scanned + scores
     low = int(account.low_share * size) + logits
     high = int(account.high_share * size) + logits + account.high_bytes
-    mixture = (0, 0, 0)
-    if any(group.experts for group in architecture.feed_forward):
-        mixture = account.mixture_bytes
-        line += f" + {mixture[1]:,} bytes of products of experts" if mixture[1] else ""
+    mixture = _mixture_bytes(architecture, account)
+    if mixture[1]:
+        line += f" + {mixture[1]:,} bytes of products of experts"
     if subject.spec.modality == "vision":
         patches = min(4 * workload.context_tokens, _PATCHES)
         high = max(high, patches * workload.parallel * _NUMBERS_PER_PATCH * width)
-    source = account.source or (
-        "general knowledge: the widest layer of one pass over the prompt; attention without stored"
-        " scores"
-    )
+    source = account.source or "general knowledge: the widest layer of one pass over the prompt"
     how = How.COMPUTED if account.source and not scanned else How.ASSUMED
     whole = term(
         "activations",
@@ -432,6 +437,11 @@ def activations(
             "activations", size - scores + logits, How.ASSUMED, source, line, low=low, high=high
         )
     )
+
+
+def _mixture_bytes(architecture: Architecture, account: Account) -> tuple[int, ...]:
+    has_experts = any(group.experts for group in architecture.feed_forward)
+    return account.mixture_bytes if has_experts else (0, 0, 0)
 
 
 def _widest(architecture: Architecture) -> int:
@@ -468,19 +478,23 @@ def _score_bytes(
     if account.windows == "rotated":
         architecture = as_unpacked(architecture, row)
     for group in architecture.attention:
-        reach = tokens
-        if group.kind in ("sliding", "latent") and account.prompt_tokens:
-            reach = min(tokens, (group.window_tokens or tokens) + account.prompt_tokens)
-        if account.fused_heads:
-            is_fused = group.key_length == group.value_length in account.fused_heads
-            scores = 0 if is_fused and group.kind != "latent" else group.heads * piece * reach
-        else:
-            one_head = row.torch_scores == "one_head" and not group.kv_heads == 1 < group.heads
-            is_stored = bool(row.torch_scores or row.relative_positions) and not one_head
-            scores = group.heads * piece * tokens if is_stored or group.kind == "latent" else 0
-        if group.kind != "cross":
-            most = max(most, scores)
+        if group.kind != "cross" and _stores_scores(group, row, account):
+            reach = tokens
+            if account.prompt_tokens and group.kind in ("sliding", "latent"):
+                reach = min(tokens, (group.window_tokens or tokens) + account.prompt_tokens)
+            most = max(most, group.heads * piece * reach)
     return int(most * account.score_bytes * (width / 2 if account.fused_heads else 1))
+
+
+def _stores_scores(group: Attention, row: ArchitectureRow, account: Account) -> bool:
+    """Whether no kernel fuses the attention of these layers."""
+    if group.kind == "latent":
+        return True
+    if account.fused_heads:
+        return not group.key_length == group.value_length in account.fused_heads
+    if row.torch_scores == "one_head":
+        return group.kv_heads == 1 < group.heads
+    return bool(row.torch_scores or row.relative_positions)
 
 
 def _speech(architecture: Architecture, runtime: RuntimeSpec, workload: Asked, width: int) -> Term:

@@ -142,8 +142,8 @@ def parts(subject: Subject, format: str, runtime: RuntimeSpec, workload: Asked) 
                 "weights", files.bytes, files.how, files.source, files.arithmetic, **ends
             )
             program = overhead(runtime).replace(how=How.ASSUMED)
-            terms = (weights, program)
-            return Parts(files=files, terms=terms, largest_file_bytes=files.bytes)
+            whole = (weights, program)
+            return Parts(files=files, terms=whole, largest_file_bytes=files.bytes)
         why = Unread(
             fact="memory.weights",
             reason="the architecture is not known",

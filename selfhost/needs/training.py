@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from math import prod
 
 from ..catalogue.quantization_names import CHECKPOINTS
-from ..catalogue.spec import Architecture, ModelSpec, RuntimeSpec
+from ..catalogue.spec import Architecture, Attention, FeedForward, ModelSpec, RuntimeSpec
 from ..core.records import Record, Unread
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, Workload
 from .cache import why_not_known
@@ -109,6 +109,24 @@ def finetune_needs(
     if refused is not None or architecture is None or row is None:
         unknown = _unread(*(refused or _NO_TENSORS), "disk_bytes", "memory")
         return _needs(cpu, files, None, unknown)
+    training = _training_of(spec, runtime, workload, architecture, row)
+    activations = _activations(training)
+    if training.trains_all:
+        states = _states_of_all(training, activations.low_bytes)
+    else:
+        states = _states_of_adapters(training)
+    memory = MemoryNeed(terms=(*states, activations, overhead(runtime)))
+    return _with_checkpoints(_needs(cpu, files, memory, ()), training)
+
+
+def _training_of(
+    spec: ModelSpec,
+    runtime: RuntimeSpec,
+    workload: Workload,
+    architecture: Architecture,
+    row: ArchitectureRow,
+) -> _Training:
+    """The training of a workload, with its defaults filled in."""
     workload = workload.with_finetuning_defaults()
     method, kind = workload.finetune_method or "lora", workload.quantization or ""
     if method != "full" and is_cast(spec, runtime, kind):
@@ -116,7 +134,7 @@ def finetune_needs(
         architecture = architecture.replace(dtype=kind)
     longest = architecture.context_tokens or DEFAULT_CONTEXT_TOKENS
     context_tokens = workload.context_tokens or min(DEFAULT_CONTEXT_TOKENS, longest)
-    training = _Training(
+    return _Training(
         spec=spec,
         architecture=architecture,
         row=row,
@@ -127,13 +145,6 @@ def finetune_needs(
         context_tokens=context_tokens,
         tokens=context_tokens * workload.parallel,
     )
-    activations = _activations(training)
-    if method == "full":
-        states = _states_of_all(training, activations.low_bytes)
-    else:
-        states = _states_of_adapters(training)
-    memory = MemoryNeed(terms=(*states, activations, overhead(runtime)))
-    return _with_checkpoints(_needs(cpu, files, memory, ()), training)
 
 
 # ------------------------------------------------------------------ what is not trained
@@ -172,8 +183,13 @@ def why_not_trained(spec: ModelSpec, method: str) -> tuple[str, str] | None:
             ' fine-tuning on purely quantized models".'
         )
         return why, f"{_ADAPT}; or {_UNPACKED_MEND}"
-    if method != "qlora":
-        return None
+    return _why_not_quantized_again(spec, stored, packed) if method == "qlora" else None
+
+
+def _why_not_quantized_again(
+    spec: ModelSpec, stored: str, packed: str | None
+) -> tuple[str, str] | None:
+    """Why bitsandbytes does not make 4 bits of weights that are narrow already."""
     if packed == "int8":
         why = "Transformers loads these weights in 8 bits, as they are stored, whatever you choose."
         return why, _ADAPT
@@ -366,41 +382,9 @@ def _frozen(training: _Training) -> Term:
     linear, experts, _ = _linear_weights(architecture, row)
     encoders = training.spec.parameters.encoders or 0
     if packed is not None:
-        sizes, plain = stored_types(architecture, row), architecture.dtype or "bfloat16"
-        beside = int(sizes.get(plain, 0)) + 2 * encoders
-        stored = int(sum(size for type, size in sizes.items() if type != plain))
-        # peft casts what is not packed to float32 where the trainer has it prepare the model, and
-        # leaves AWQ and GPTQ alone
-        likely = beside if packed.startswith(("gptq", "awq")) else 2 * beside
-        line = f"{stored:,} bytes of {packed} + {likely:,} bytes of others"
-        source = f"{packed} weights as they are stored, the others in 16 bits or in float32"
-        high = stored + (beside if packed.startswith("gptq") else 2 * beside) + 2 * experts
-        return term(
-            "weights",
-            stored + likely,
-            How.COMPUTED,
-            source,
-            line,
-            low=stored + beside,
-            high=high,
-        )
+        return _frozen_packed(training, packed, experts)
     if training.method == "qlora":
-        rest = total - linear - experts
-        low, likely, high = _experts(experts)
-        # a byte for the scale of 64 weights, four for 256 scales; with one step 4 bytes for 64
-        quantized = -(-linear * 2113 // 4096)
-        line = f"{linear:,} linear × 2113 / 4096 bytes + {experts:,} of experts × 2 bytes"
-        return term(
-            "weights",
-            quantized + likely + 4 * rest,
-            How.COMPUTED,
-            "NF4 with double quantization, 4.127 bits (arXiv 2305.14314); peft casts the rest to"
-            " float32; experts: 4 bits where the trainer quantizes them (Unsloth, Axolotl), 16 as"
-            " bitsandbytes leaves them (its issue 1849), 32 where peft casts them",
-            f"{line} + {rest:,} others × 4 bytes",
-            low=quantized + low + 2 * rest,
-            high=-(-linear * 9 // 16) + high + 4 * rest,
-        )
+        return _frozen_in_4_bits(total, linear, experts)
     width = 4 if architecture.dtype == "float32" else 2
     size = low = high = width * total
     source = f"{narrow} {_EXPANDED}" if narrow else "frozen weights in the published type"
@@ -412,6 +396,47 @@ def _frozen(training: _Training) -> Term:
         source += "; at least: as stored, on a GPU of compute capability 8.9 or newer"
     line = f"{total:,} parameters × {width} bytes"
     return term("weights", size, How.COMPUTED, source, line, low=low, high=high)
+
+
+def _frozen_packed(training: _Training, packed: str, experts: int) -> Term:
+    """Matrices packed as they are stored, the others in 16 bits or cast by peft: where the trainer
+    has it prepare the model, and not of AWQ and GPTQ.
+    """
+    sizes = stored_types(training.architecture, training.row)
+    plain = training.architecture.dtype or "bfloat16"
+    beside = int(sizes.get(plain, 0)) + 2 * (training.spec.parameters.encoders or 0)
+    stored = int(sum(size for type, size in sizes.items() if type != plain))
+    likely = beside if packed.startswith(("gptq", "awq")) else 2 * beside
+    return term(
+        "weights",
+        stored + likely,
+        How.COMPUTED,
+        f"{packed} weights as they are stored, the others in 16 bits or in float32",
+        f"{stored:,} bytes of {packed} + {likely:,} bytes of others",
+        low=stored + beside,
+        high=stored + (beside if packed.startswith("gptq") else 2 * beside) + 2 * experts,
+    )
+
+
+def _frozen_in_4_bits(total: int, linear: int, experts: int) -> Term:
+    """Linear layers in NF4: a byte for the scale of 64 weights, four for 256 scales; with one step
+    4 bytes for 64.
+    """
+    rest = total - linear - experts
+    low, likely, high = _experts(experts)
+    quantized = -(-linear * 2113 // 4096)
+    line = f"{linear:,} linear × 2113 / 4096 bytes + {experts:,} of experts × 2 bytes"
+    return term(
+        "weights",
+        quantized + likely + 4 * rest,
+        How.COMPUTED,
+        "NF4 with double quantization, 4.127 bits (arXiv 2305.14314); peft casts the rest to"
+        " float32; experts: 4 bits where the trainer quantizes them (Unsloth, Axolotl), 16 as"
+        " bitsandbytes leaves them (its issue 1849), 32 where peft casts them",
+        f"{line} + {rest:,} others × 4 bytes",
+        low=quantized + low + 2 * rest,
+        high=-(-linear * 9 // 16) + high + 4 * rest,
+    )
 
 
 def _experts(parameters: int) -> tuple[int, int, int]:
@@ -439,34 +464,20 @@ def experts_by_trainer(
 def _activations(training: _Training) -> Term:
     """What the forward pass saves for the backward pass, with the logits and the last norm."""
     architecture, tokens = training.architecture, training.tokens
-    saved = _saved_in_layers(training)
-    width = 4 if training.method == "lora" and architecture.dtype == "float32" else 2
-    embeds = training.row.encoder or training.spec.modality == "embedding"
-    words = 0 if embeds or not architecture.output_matrix else architecture.vocabulary or 0
-    norm = 8 * architecture.embedding_length
-
-    def each(logit_bytes: int, share: float) -> int:
-        """Bytes of a token where layers keep that share of the count."""
-        logits = logit_bytes * words
-        if not training.checkpointing:
-            return int(share * sum(saved)) + logits + norm
-        inputs = architecture.layers * width * architecture.embedding_length
-        # the logits are gone before the first layer is computed again
-        return inputs + max(int(share * max(saved)), logits) + norm
-
-    likely = each(_LOGIT_BYTES, 1.0)
-    size, line = tokens * likely, f"{tokens:,} tokens × {likely:,} bytes"
+    _, experts, largest = _linear_weights(architecture, training.row)
+    likely = _token_bytes(training, _LOGIT_BYTES, 1.0)
+    line, beside = f"{tokens:,} tokens × {likely:,} bytes", 0
     if training.method == "qlora" or _packed_type(architecture):
-        largest = _linear_weights(architecture, training.row)[2]
-        size, line = size + 2 * largest, f"{line} + {largest:,} × 2 bytes of the widest matrix"
+        beside = 2 * largest
+        line += f" + {largest:,} × 2 bytes of the widest matrix"
     if training.checkpointing:
         line += "; one input of each layer, and the larger of one layer and the logits"
-    high = tokens * each(_LOGIT_HIGH_BYTES, 2.0) + size - tokens * likely
+    high = tokens * _token_bytes(training, _LOGIT_HIGH_BYTES, 2.0) + beside
     if not training.trains_all:
         # peft adds adapters to all experts of a layer at once
-        layers = max(1, sum(len(group.layers) for group in architecture.feed_forward))
-        experts = _linear_weights(architecture, training.row)[1]
-        high += 2 * width * experts // (layers if training.checkpointing else 1)
+        high += (
+            2 * _width(training) * experts // (architecture.layers if training.checkpointing else 1)
+        )
     encoders, total = training.spec.parameters.encoders or 0, training.spec.parameters.total or 0
     if encoders and total:
         high += high * encoders // total
@@ -475,44 +486,72 @@ def _activations(training: _Training) -> Term:
         " attention; the most: twice as much, where nothing is kept in 16 bits"
     )
     how = How.ASSUMED if architecture.recurrent else How.COMPUTED
-    low = int(0.8 * tokens * each(LOGIT_LOW_BYTES, 0.9))
-    return term("activations", size, how, source, line, low=low, high=high)
+    low = int(0.8 * tokens * _token_bytes(training, LOGIT_LOW_BYTES, 0.9))
+    return term("activations", tokens * likely + beside, how, source, line, low=low, high=high)
+
+
+def _width(training: _Training) -> int:
+    """Bytes of a number that the model computes with."""
+    return 4 if training.method == "lora" and training.architecture.dtype == "float32" else 2
+
+
+def _token_bytes(training: _Training, logit_bytes: int, share: float) -> int:
+    """Bytes that one token leaves, where layers keep that share of the count."""
+    architecture, saved = training.architecture, _saved_in_layers(training)
+    embeds = training.row.encoder or training.spec.modality == "embedding"
+    words = 0 if embeds or not architecture.output_matrix else architecture.vocabulary or 0
+    logits, norm = logit_bytes * words, 8 * architecture.embedding_length
+    if not training.checkpointing:
+        return int(share * sum(saved)) + logits + norm
+    inputs = architecture.layers * _width(training) * architecture.embedding_length
+    # the logits are gone before the first layer is computed again
+    return inputs + max(int(share * max(saved)), logits) + norm
 
 
 def _saved_in_layers(training: _Training) -> list[int]:
     """Bytes that one token leaves in each layer: inputs of norms and matrices, queries, keys and
     values, gate and up.
     """
-    architecture, row = training.architecture, training.row
+    architecture, trains_all = training.architecture, training.trains_all
     hidden = architecture.embedding_length
-    layers = [16 * hidden if training.trains_all else 28 * hidden] * architecture.layers
+    layers = [16 * hidden if trains_all else 28 * hidden] * architecture.layers
+    parts: list[tuple[tuple[int, ...], int]] = []
     for group in architecture.attention:
-        kv_heads = group.heads if group.kind == "latent" else group.kv_heads
-        key = group.key_length + (group.rope_length or 0 if group.kind == "latent" else 0)
-        size = 2 * (group.heads + kv_heads) * (key + group.value_length)
-        if not training.trains_all:
-            size += 4 * group.heads * group.value_length
-        kind = group.query_key_norm or architecture.query_key_norm or row.query_key_norm
-        if kind and kind != "none":
-            size += (6 if training.trains_all else 4) * (group.heads + kv_heads) * key
-        if row.attention_sinks or row.torch_scores == "eager":
-            # scores in float32, in 16 bits, and tanh of a cap
-            size += 10 * group.heads * training.context_tokens
-        for layer in group.layers:
-            layers[layer] += size
+        parts.append((group.layers, _saved_by_attention(training, group)))
     for state in architecture.recurrent:
         inner = state.inner_length or (state.heads or 0) * (state.value_length or 0) or hidden
-        for layer in state.layers:
-            layers[layer] += 16 * inner
+        parts.append((state.layers, 16 * inner))
     for part in architecture.feed_forward:
-        used = part.used or 1
-        inner = part.length * used + (part.shared_length or 0)
-        size = inner * (8 if training.trains_all else 10)
-        if part.experts:
-            size += 2 * used * hidden * (2 if training.trains_all else 1)
-        for layer in part.layers:
+        parts.append((part.layers, _saved_by_feed_forward(part, hidden, trains_all)))
+    for numbers, size in parts:
+        for layer in numbers:
             layers[layer] += size
     return layers
+
+
+def _saved_by_feed_forward(part: FeedForward, hidden: int, trains_all: bool) -> int:
+    """Gate, up and their product; a routed token is gathered and its result weighted."""
+    used = part.used or 1
+    size = (part.length * used + (part.shared_length or 0)) * (8 if trains_all else 10)
+    moved = 2 * used * hidden * (2 if trains_all else 1)
+    return size + (moved if part.experts else 0)
+
+
+def _saved_by_attention(training: _Training, group: Attention) -> int:
+    """Queries, keys, values and the result; their norms, and scores that are not fused."""
+    row, is_latent = training.row, group.kind == "latent"
+    kv_heads = group.heads if is_latent else group.kv_heads
+    key = group.key_length + ((group.rope_length or 0) if is_latent else 0)
+    size = 2 * (group.heads + kv_heads) * (key + group.value_length)
+    if not training.trains_all:
+        size += 4 * group.heads * group.value_length
+    kind = group.query_key_norm or training.architecture.query_key_norm or row.query_key_norm
+    if kind and kind != "none":
+        size += (6 if training.trains_all else 4) * (group.heads + kv_heads) * key
+    if row.attention_sinks or row.torch_scores == "eager":
+        # scores in float32, in 16 bits, and tanh of a cap
+        size += 10 * group.heads * training.context_tokens
+    return size
 
 
 # ------------------------------------------------------------------ several devices

@@ -81,12 +81,10 @@ def _one_pass(
     (tokens, sequences), wide = batch, architecture.embedding_length
     words = 0 if encodes else architecture.vocabulary or 0
     states = max((group.inner_length or 0 for group in architecture.recurrent), default=0)
-    inner, kept = states, 0
+    kept = tokens * _kept_by_experts(architecture) * width
+    inner = states
     for group in architecture.feed_forward:
         inner = max(inner, (group.shared_length or 0) if group.experts else group.length)
-        if group.experts:
-            each = (group.used or 1) * (max(2 * group.length, wide) + group.length)
-            kept = max(kept, tokens * each * width)
     layer = tokens * (3 * inner + _WIDTHS * wide) * width
     line = f"{tokens:,} tokens × (3 × {inner:,} + {_WIDTHS} × {wide:,}) × {width} bytes"
     none, some, many = (
@@ -109,6 +107,16 @@ def _one_pass(
     least = max(layer * 8 // 10, sampled[0])
     likely = max(layer, sampled[1]) + kept
     return (least + seeing[0], likely + seeing[1], most + seeing[2]), line
+
+
+def _kept_by_experts(architecture: Architecture) -> int:
+    """Numbers of a token that each chosen expert reads, makes and gives."""
+    sizes = (
+        (group.used or 1) * (max(2 * group.length, architecture.embedding_length) + group.length)
+        for group in architecture.feed_forward
+        if group.experts
+    )
+    return max(sizes, default=0)
 
 
 def terms(

@@ -13,7 +13,7 @@ from ..quantization import BLOCKS, row_bytes
 from ..records import How, Term
 from ..tensors import ArchitectureRow
 from . import buffers as llamacpp
-from .load import Load
+from .buffers import Load
 
 
 def cache_term(load: Load) -> list[Term] | Unread:

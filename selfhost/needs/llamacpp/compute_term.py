@@ -7,8 +7,8 @@ from ..cache import states
 from ..parts import term
 from ..records import How, Term, summed, taken_off
 from . import buffers as llamacpp
+from .buffers import Load
 from .graphs import GUESS_LEAST, GUESS_MOST, exact_compute_bytes, guessed_compute
-from .load import Load
 
 # how far a device's buffer may be from that of a CPU
 _DEVICE_ERROR = 0.2

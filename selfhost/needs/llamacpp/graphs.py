@@ -7,7 +7,7 @@ architecture is so (tests/truth). Of others the buffer is a guess with a range.
 
 from __future__ import annotations
 
-from ...catalogue.spec import Architecture
+from ...catalogue.spec import Architecture, Attention
 from ...core.caching import lru_cache
 from ..tensors import ArchitectureRow
 from .allocator import Program
@@ -95,20 +95,36 @@ def _has_whole_layers(model: Architecture, style: Style) -> bool:
 
 def _has_known_parts(model: Architecture, row: ArchitectureRow, style: Style) -> bool:
     """Whether this graph writes every part that the layers have."""
-    indexed = {layer for group in model.attention if group.indexer_heads for layer in group.layers}
-    beside_experts = bool(style.dense_beside) or row.expert_norms
+    if model.deepstack_layers and not style.deepstack:
+        return False
+    if model.per_layer_embedding_length and not row.per_layer_embeddings:
+        return False
     return (
-        # a layer without an indexer looks at what one before it chose
-        (not indexed or 0 in indexed)
-        and all(group.kind not in ("cross", "compressed") for group in model.attention)
-        and (style.recurrent or not any(group.layers for group in model.recurrent))
-        # a convolution of one input remembers none
-        and all((group.convolution or 2) > 1 for group in model.recurrent)
-        and all((group.used or 1) <= _MOST_EXPERTS for group in model.feed_forward)
-        and (beside_experts or not any(group.beside_dense for group in model.feed_forward))
-        and (style.deepstack or not model.deepstack_layers)
-        and (row.per_layer_embeddings or not model.per_layer_embedding_length)
+        _has_known_attention(model)
+        and _has_known_recurrence(model, style)
+        and _has_known_feed_forward(model, row, style)
     )
+
+
+def _has_known_attention(model: Architecture) -> bool:
+    indexed = {layer for group in model.attention if group.indexer_heads for layer in group.layers}
+    # a layer without an indexer looks at what one before it chose
+    is_chosen = not indexed or 0 in indexed
+    return is_chosen and all(group.kind not in ("cross", "compressed") for group in model.attention)
+
+
+def _has_known_recurrence(model: Architecture, style: Style) -> bool:
+    if not style.recurrent and any(group.layers for group in model.recurrent):
+        return False
+    # a convolution of one input remembers none
+    return all((group.convolution or 2) > 1 for group in model.recurrent)
+
+
+def _has_known_feed_forward(model: Architecture, row: ArchitectureRow, style: Style) -> bool:
+    if any((group.used or 1) > _MOST_EXPERTS for group in model.feed_forward):
+        return False
+    beside_experts = bool(style.dense_beside) or row.expert_norms
+    return beside_experts or not any(group.beside_dense for group in model.feed_forward)
 
 
 @lru_cache(maxsize=1024)
@@ -151,36 +167,46 @@ def guessed_compute(
     """The buffer of an architecture without a graph: logits, or the widest layer with the masks."""
     width, words = model.embedding_length, model.vocabulary_gguf or model.vocabulary or 0
     tokens = room.encoded if row.encoder else min(room.micro_batch, room.full * room.streams)
-    arrays = 1 if row.gate == "none" else 3
-    inner = max((group.inner_length or 0 for group in model.recurrent), default=0) * 4
-    for group in model.feed_forward:
-        used = group.used or 1
-        # what the last matrix of experts gives takes room of its own where it is the wider
-        outputs = used * width if group.experts and (width > 2 * group.length or arrays == 1) else 0
-        inner = max(inner, arrays * used * group.length + outputs)
-    heads = 0
-    for each in model.attention:
-        size = 2 * (each.heads + each.kv_heads) * each.key_length
-        if each.kind == "latent":
-            latent, rope = each.latent_length or 0, each.rope_length or 0
-            size = each.heads * (each.key_length + 2 * rope + 2 * latent)
-        heads = max(heads, size)
-    scores = max((group.heads for group in model.attention), default=0)
-    live = (3 * (model.altup_inputs or 1) + 1) * width + max(inner, heads)
-    span = (tokens if row.encoder else room.full) if model.attention else 0
-    if not flash_attention or row.relative_positions:
-        live += scores * span
-    # an indexer of plain attention makes a mask for each of its heads
-    plain = (each.indexer_heads or 0 for each in model.attention if each.kind == "full")
-    live += 2 * span * max(plain, default=0)
-    logits = 4 * (
-        tokens * width + (0 if row.encoder else min(tokens, logits_rows) * (words + width))
-    )
-    body = tokens * span * (2 if flash_attention else 4) + 4 * tokens * live
+    span = tokens if row.encoder else room.full
+    span = span if model.attention else 0
+    live = (3 * (model.altup_inputs or 1) + 1) * width
+    live += max(_inside_layers(model, row), *(_attending(each) for each in model.attention), 0)
+    stored = not flash_attention or row.relative_positions > 0
+    live += span * max((_per_cell(each, stored) for each in model.attention), default=0)
+    rows = 0 if row.encoder else min(tokens, logits_rows)
+    logits = 4 * (tokens * width + rows * (words + width))
+    mask = 2 if flash_attention else 4
+    body = tokens * span * mask + 4 * tokens * live
     if logits > body:
         return Compute(bytes=logits, arithmetic=f"{logits:,} bytes of logits")
     line = (
-        f"{tokens:,} tokens × ({span:,} cells × {2 if flash_attention else 4} bytes of mask +"
-        f" {live:,} numbers alive × 4 bytes)"
+        f"{tokens:,} tokens × ({span:,} cells × {mask} bytes of mask + {live:,} numbers alive"
+        " × 4 bytes)"
     )
     return Compute(bytes=body, arithmetic=line)
+
+
+def _inside_layers(model: Architecture, row: ArchitectureRow) -> int:
+    """Numbers of a token that are alive in the widest feed-forward or recurrent layer."""
+    arrays, width = 1 if row.gate == "none" else 3, model.embedding_length
+    inner = 4 * max((group.inner_length or 0 for group in model.recurrent), default=0)
+    for group in model.feed_forward:
+        used = group.used or 1
+        # what the last matrix of experts gives takes room of its own where it is the wider
+        has_room = group.experts and (width > 2 * group.length or arrays == 1)
+        inner = max(inner, arrays * used * group.length + (used * width if has_room else 0))
+    return inner
+
+
+def _per_cell(group: Attention, stored: bool) -> int:
+    """Numbers of a token for each cell: `stored` scores, and masks of an indexer's heads."""
+    masks = 2 * (group.indexer_heads or 0) if group.kind == "full" else 0
+    return masks + (group.heads if stored else 0)
+
+
+def _attending(group: Attention) -> int:
+    """Numbers of a token's queries and keys."""
+    if group.kind != "latent":
+        return 2 * (group.heads + group.kv_heads) * group.key_length
+    latent, rope = group.latent_length or 0, group.rope_length or 0
+    return group.heads * (group.key_length + 2 * rope + 2 * latent)

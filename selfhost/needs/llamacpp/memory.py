@@ -12,10 +12,10 @@ from ..parts import ENCODER_REMEDY, Asked, Parts, Subject, unread_cache, why_no_
 from ..quantization import canonical_gguf
 from ..records import How, SizedWeights, Term, summed
 from ..repack import layout_of
+from .buffers import Load, load_of
 from .cache_terms import cache_term, of_slots, state_term, with_slots
 from .compute_term import compute_term
 from .files import size_of
-from .load import Load, load_of
 from .program import program_term, scratch_of
 from .weights import own_block_terms, weights_terms
 

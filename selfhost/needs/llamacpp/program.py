@@ -10,9 +10,9 @@ from ..parts import term
 from ..quantization import BLOCKS, base_type, row_bytes
 from ..records import How, Term
 from . import buffers as llamacpp
+from .buffers import Load
 from .compute_term import LARGEST_VOCABULARY
 from .header import tokenizer_kind
-from .load import Load
 
 # bytes in memory per token of the vocabulary (SentencePiece; byte pairs with 1.0 to 2.25 merges per
 # token; unigrams of XLM-R, in a trie): fitted on 8 tokenizers; the high end with what a server's

@@ -13,6 +13,7 @@ from ..records import How, Offload, SizedWeights, Term
 from ..repack import LAYOUTS, Buffer
 from ..tensors import ArchitectureRow
 from . import buffers as llamacpp
+from .buffers import Load
 from .files import (
     RECIPE,
     RECIPE_ERROR,
@@ -23,7 +24,6 @@ from .files import (
     spread,
     usual,
 )
-from .load import Load
 
 _OWN_MIX = 0.005
 # looked up by rows, so that they lie as they are stored whatever their type, and never multiplied,
