@@ -39,7 +39,9 @@ class Account(Record):
     ("paged"). `typed_states`: inputs of convolutions are in the type of the model;
     `narrow_states`: kinds of recurrent layers whose states are so, too. `maps_files`: a table of
     tokens is read by rows. `widened`: types without a kernel on a CPU, `widened_always` on a GPU
-    either. `speech_beams` and `speech_tokens`: of a search by default, for speech.
+    either. `divides_layers`: a server of GPUs that divides layers over them, with the padding,
+    tables and room for adapters that needs/vllm.py counts; `ignored_quantizers`: whose weights it
+    does not apply. `speech_beams` and `speech_tokens`: of a search by default, for speech.
     """
 
     loads_as: str = read_by(Table.string, choices=("stored", "config", "sixteen"), default="stored")
@@ -63,6 +65,8 @@ class Account(Record):
     maps_files: bool = read_by(Table.boolean, default=False)
     widened: tuple[str, ...] = read_by(Table.strings, default=())
     widened_always: tuple[str, ...] = read_by(Table.strings, default=())
+    divides_layers: bool = read_by(Table.boolean, default=False)
+    ignored_quantizers: tuple[str, ...] = read_by(Table.strings, default=())
     speech_beams: int = read_by(Table.integer, default=1)
     speech_tokens: int = read_by(Table.integer, default=0)
     source: str = read_by(Table.string, default="")

@@ -33,14 +33,7 @@ from .llamacpp.companions import (
 )
 from .llamacpp.files import files_of_maker, least_bytes
 from .loaded import loaded_bits
-from .parts import (
-    Companions,
-    from_sixteen_bits,
-    is_cast,
-    loads_sixteen_bits,
-    parts_of,
-    published,
-)
+from .parts import Companions, from_sixteen_bits, is_cast, loads_sixteen_bits, parts_of, published
 from .tensors import ArchitectureRow, lacking, row_of, trained_tokens
 
 __all__ = [

@@ -367,11 +367,7 @@ def _at_peak(sizes: Mapping[str, int], pixels: int, decoder: Term) -> tuple[Term
         "unet": _scaled(_DENOISING_BY_CONVOLUTIONS, pixels),
     }
     stages = [
-        _Stage(
-            component=name,
-            weights_bytes=size,
-            beside_bytes=beside_bytes.get(name, _ENCODING),
-        )
+        _Stage(component=name, weights_bytes=size, beside_bytes=beside_bytes.get(name, _ENCODING))
         for name, size in sizes.items()
     ]
     return _held_by(stages, _OFFLOAD_SOURCE, rounding=_ROUNDING)

@@ -419,10 +419,8 @@ def _is_conversion_unknown(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
 
 
 def _why_quantizer_refused(architecture: Architecture, runtime: RuntimeSpec) -> str | None:
-    if runtime.computes_with != "transformers" or architecture.quantizer != "modelopt":
+    if architecture.quantizer not in runtime.account.ignored_quantizers:
         return None
-    # transformers 5.23.0: no "modelopt" in AUTO_QUANTIZATION_CONFIG_MAPPING, and
-    # supports_quant_method then skips it
     return (
         f"{runtime.name} does not apply ModelOpt's quantization: it ignores the scales of the"
         " weights, or stops."
@@ -629,12 +627,7 @@ def _asked(
 
 # what stands in for a model, and how far one could go, is asked of the same models again and again
 @lru_cache(maxsize=512)
-def _parts(
-    subject: Subject,
-    runtime: RuntimeSpec,
-    format: str,
-    workload: Asked,
-) -> Parts:
+def _parts(subject: Subject, runtime: RuntimeSpec, format: str, workload: Asked) -> Parts:
     if runtime.parts:
         from .sdcpp import needs_of_parts
 

@@ -210,7 +210,7 @@ def _in_fp8(architecture: Architecture, runtime: RuntimeSpec, workload: Asked) -
     follows unless --kv-cache-dtype is given.
     """
     return (
-        runtime.computes_with == "vllm"
+        runtime.account.divides_layers
         and architecture.cache_dtype is not None
         and workload.quantization == name_of(architecture)
     )

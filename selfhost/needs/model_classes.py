@@ -92,10 +92,7 @@ def _activations(model_class: ModelClass, weights_bytes: int, workload: Asked) -
     computing = tuple(
         fixed + units * (size + int(share * weights_bytes)) * workload.parallel
         for fixed, size, share in zip(
-            model_class.fixed_bytes,
-            model_class.unit_bytes,
-            model_class.weights_share,
-            strict=True,
+            model_class.fixed_bytes, model_class.unit_bytes, model_class.weights_share, strict=True
         )
     )
     loading = tuple(int(share * weights_bytes) for share in model_class.loading_share)

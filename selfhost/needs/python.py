@@ -10,26 +10,11 @@ from math import prod
 from ..catalogue.account import Account
 from ..catalogue.spec import PLAIN_DTYPES, Architecture, Attention, RuntimeSpec
 from ..core.records import Unread
-from .checkpoint_files import (
-    cast_to,
-    download_of,
-    published_block_bytes,
-    size_of,
-    unneeded_bytes,
-)
+from .checkpoint_files import cast_to, download_of, published_block_bytes, size_of, unneeded_bytes
 from .kept import as_unpacked, cpu_program, kept_terms, overhead
 from .loaded import loaded_type, stored_types, width_of
 from .packed import DTYPES, expert_bytes_left, left_by_class
-from .parts import (
-    Asked,
-    Parts,
-    Subject,
-    is_cast,
-    loads_sixteen_bits,
-    name_of,
-    term,
-    unread_cache,
-)
+from .parts import Asked, Parts, Subject, is_cast, loads_sixteen_bits, name_of, term, unread_cache
 from .records import How, SizedWeights, Term, share_of, summed, taken_off
 from .tensors import ArchitectureRow, checkpoint_tensors, count
 
@@ -67,7 +52,7 @@ def parts(subject: Subject, runtime: RuntimeSpec, format: str, workload: Asked) 
     if runtime.account.maps_files:
         weights, evictable = _as_mapped(subject, architecture, row, weights, runtime, workload)
     terms = (weights, *_beside(subject, architecture, row, runtime, workload))
-    if runtime.computes_with != "vllm":
+    if not runtime.account.divides_layers:
         return file_parts.replace(terms=terms, evictable_bytes=evictable)
     from . import vllm
 
@@ -151,7 +136,7 @@ def _terms_beside(
         encoders = 0 if subject.text_alone else subject.spec.parameters.encoders or 0
         left = sglang.work(architecture, workload.parallel, encoders)
         return [*terms, left, sglang.program(overhead(runtime))]
-    if runtime.computes_with == "vllm":
+    if runtime.account.divides_layers:
         from . import vllm
 
         return [*terms, *vllm.terms(subject, architecture, row, runtime, workload)]
@@ -201,7 +186,7 @@ def _weights(
         "weights", max(0, size), files.how, files.source, line, low=max(0, low), high=high
     )
     if (
-        runtime.computes_with == "vllm"
+        runtime.account.divides_layers
         and architecture is not None
         and row is not None
         and subject.whole
@@ -254,7 +239,7 @@ def _quantized_while_loading(
     """The 16-bit files once their linear layers were made narrow, one by one; the rest stays."""
     line, source = files.arithmetic, f"{files.source}, made while loading"
     extra = table = 0
-    if runtime.computes_with == "vllm":
+    if runtime.account.divides_layers:
         from .vllm import table_bytes
 
         table = table_bytes(architecture, row)

@@ -161,11 +161,7 @@ def parts(subject: Subject, format: str, runtime: RuntimeSpec, workload: Asked) 
 
 
 def _of_cpp(
-    architecture: Architecture,
-    audio: Audio,
-    vocabulary: int,
-    files: SizedWeights,
-    workload: Asked,
+    architecture: Architecture, audio: Audio, vocabulary: int, files: SizedWeights, workload: Asked
 ) -> tuple[Term, ...]:
     seconds = (workload.audio_seconds,) * 3 if workload.audio_seconds is not None else _SECONDS
     states = workload.parallel

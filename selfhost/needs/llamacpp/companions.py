@@ -288,38 +288,25 @@ def _adapter(
     for each of them, measured.
     """
     if (
-        runtime.computes_with == "vllm"
+        runtime.account.divides_layers
         and subject.architecture is not None
         and subject.row is not None
     ):
         return _adapter_slot(subject.architecture, subject.row, rank)
-    tables = _ADAPTER_TABLES_BYTES
-    if format != "gguf":
-        # peft makes 32-bit weights of 16-bit ones (autocast_adapter_dtype of load_adapter)
-        line, high = adapter.arithmetic, adapter.high_bytes + _ADAPTER_TABLES_HIGH_BYTES
+    line, high = adapter.arithmetic, adapter.high_bytes + _ADAPTER_TABLES_HIGH_BYTES
+    if format == "gguf":
+        tables = _ADAPTER_TABLES_BYTES
+        how = How.MEASURED if adapter.how is How.EXACT else adapter.how
+        size, line = adapter.bytes + tables, summed(line, f"{tables:,} bytes of tables")
+        source = f"{llamacpp.SOURCE}: src/llama-adapter.cpp"
+    else:
+        size, how = adapter.bytes, How.ASSUMED
         if adapter.how is not How.ASSUMED:
-            line, high = (
-                f"{line}; up to twice as much where 16-bit weights are made 32-bit ones",
-                high + adapter.high_bytes,
-            )
-        return term(
-            "adapter",
-            adapter.bytes,
-            How.ASSUMED,
-            f"{adapter.source}; {source}",
-            line,
-            low=adapter.low_bytes,
-            high=high,
-        )
-    return term(
-        "adapter",
-        adapter.bytes + tables,
-        How.MEASURED if adapter.how is How.EXACT else adapter.how,
-        f"{adapter.source}; {llamacpp.SOURCE}: src/llama-adapter.cpp",
-        summed(adapter.arithmetic, f"{tables:,} bytes of tables"),
-        low=adapter.low_bytes,
-        high=adapter.high_bytes + _ADAPTER_TABLES_HIGH_BYTES,
-    )
+            # peft makes 32-bit weights of 16-bit ones (autocast_adapter_dtype of load_adapter)
+            line += "; up to twice as much where 16-bit weights are made 32-bit ones"
+            high += adapter.high_bytes
+    low = adapter.low_bytes
+    return term("adapter", size, how, f"{adapter.source}; {source}", line, low=low, high=high)
 
 
 def reserved_rank(rank: int) -> int | None:

@@ -91,11 +91,7 @@ class Graph:
     """What the layers of one graph have in common while it is written."""
 
     def __init__(
-        self,
-        model: Architecture,
-        row: ArchitectureRow,
-        style: Style,
-        batch: Batch,
+        self, model: Architecture, row: ArchitectureRow, style: Style, batch: Batch
     ) -> None:
         if row.norms_after:
             row = row.replace(norms=("post_attention_norm", "post_ffw_norm"))

@@ -54,11 +54,7 @@ class Builder(Attending):
             first, layer = layer + 1, layer + len(step)
             follower = attention.get(layer)
             handed = self.follows(follower)
-            kind = (
-                *step,
-                id(self.early.get(layer)),
-                handed,
-            )
+            kind = (*step, id(self.early.get(layer)), handed)
             if kind not in kinds:
                 kinds[kind] = len(sections)
                 sections.append(self.step(first - 1, step, handed))
