@@ -7,10 +7,9 @@ from __future__ import annotations
 from ...catalogue.spec import Architecture, Attention, FeedForward, Recurrent
 from ...core.records import Record
 from ..cache import states
-from ..tensors import ArchitectureRow
+from ..tensors import ArchitectureRow, Style
 from .allocator import LOGITS_ROWS, Recorder, Tensor
 from .buffers import window_of
-from .style import Style
 
 
 class Shared(Record):

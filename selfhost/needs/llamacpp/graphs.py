@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from ...catalogue.spec import Architecture, Attention
 from ...core.caching import lru_cache
-from ..tensors import ArchitectureRow
+from ..tensors import ArchitectureRow, Style
 from .allocator import Program
 from .buffers import MICRO_BATCH_TOKENS, Cells, Compute, window_of
 from .graph_base import Batch
 from .layers import Builder
-from .style import Style
 
 # no model routes a token to more than 22 experts: bounds what a hostile file can ask for
 _MOST_EXPERTS = 64

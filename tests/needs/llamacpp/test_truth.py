@@ -23,10 +23,9 @@ from selfhost.needs import Companions, more_in_slots, needs_of, weights_bytes
 from selfhost.needs.llamacpp import buffers as llamacpp
 from selfhost.needs.llamacpp import graphs
 from selfhost.needs.llamacpp import header as gguf
-from selfhost.needs.llamacpp.style import Style
 from selfhost.needs.quantization import canonical_gguf, stored
 from selfhost.needs.records import SizedWeights
-from selfhost.needs.tensors import ArchitectureRow, row_of
+from selfhost.needs.tensors import ArchitectureRow, Style, row_of
 
 
 def _name(name: str) -> str:
