@@ -21,7 +21,7 @@ COMPILED_FILES = (
             "macs",
             "products",
             "providers",
-            "typed_words",
+            "words",
         )
     ),
 )

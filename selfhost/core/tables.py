@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # the tables that are compiled when the package is built
 COMPILED = (
-    "cloud_types", "cpu_cores", "cpus", "gpus", "macs", "products", "providers", "typed_words",
+    "cloud_types", "cpu_cores", "cpus", "gpus", "macs", "products", "providers", "words",
 )  # fmt: skip
 _VERSION = 2
 

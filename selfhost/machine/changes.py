@@ -211,7 +211,7 @@ def _cards(text: str) -> tuple[Accelerator, ...]:
         return _gpu(text) or ()
     except _Fault:
         try:
-            return cards_named(text, listed_only=True).accelerators
+            return cards_named(text).accelerators
         except UnknownGpuError as error:
             raise _Fault(error.message, error.remedy) from None
 
@@ -613,7 +613,7 @@ def _gpu(text: str) -> tuple[Accelerator, ...] | None:
 
 def _is_gpus_name(text: str) -> bool:
     try:
-        cards_named(text, listed_only=True, explains=False)
+        cards_named(text)
     except UnknownGpuError:
         return False
     return True

@@ -317,12 +317,12 @@ def count_of(name: str) -> int:
     """How many processors a word says that there are: `dual xeon`, `2x epyc 7763`, `epyc 7763 x2`;
     1 without one. Of a series that has one socket such a number counts cores: `phenom ii x6`.
     """
-    from .typed_words import typed_words
+    from .words import words as word_table
 
     series = processor_of(name)
     if series is not None and series.kind != "server":
         return 1
-    counts = typed_words().counts
+    counts = word_table()["counts"]
     said = (
         int(word.strip("x")) if _is_count(word) else counts.get(word, 0)
         for word in name.lower().replace("×", "x").split()
@@ -387,10 +387,10 @@ def _is_of_amd(row: Mapping[str, Any]) -> bool:
 
 def _without_count(name: str) -> tuple[list[str], str]:
     """The words that say how many processors there are, `2x`, and the name without them."""
-    from .typed_words import typed_words
+    from .words import words as word_table
 
     words = name.replace("×", "x").split()
-    counts = typed_words().counts
+    counts = word_table()["counts"]
     counted = [word for word in words if _is_count(word) or word in counts]
     return counted, " ".join(word for word in words if word not in counted)
 
@@ -417,9 +417,9 @@ def names_a_kind_alone(words: frozenset[str]) -> bool:
     """Whether words of a processor's name tell its kind and nothing more, `core i9`, `xeon gold`; a
     maker is none.
     """
-    from .typed_words import typed_words
+    from .words import words as word_table
 
-    beside = {*_table()["beside_kind"], *typed_words().counts, *MAKERS}
+    beside = {*_table()["beside_kind"], *word_table()["counts"], *MAKERS}
     kind = frozenset(word for word in words if word not in beside and not _is_count(word))
     around = class_of(" ".join(kind or words - {*MAKERS}))
     return around is not None and kind <= around.words

@@ -13,7 +13,8 @@ from ..core.records import Record, pattern
 from ..core.spelling import words_of
 from ..core.tables import shipped_table
 from .chips import apple_chip_of
-from .typed_words import typed_words
+from .words import roles
+from .words import words as word_table
 from .virtual_gpus import card_of, virtual_gpu
 
 TYPE_CHECKING = False
@@ -53,7 +54,7 @@ class Card(Record):
     @property
     def label(self) -> str:
         """The name without the words that people leave unsaid."""
-        unsaid = typed_words().unsaid
+        unsaid = roles().unsaid
         said = [word for word in self.name.split() if word.lower() not in unsaid]
         return " ".join(said) or self.name
 
@@ -544,8 +545,7 @@ def bandwidth_source(name: str, memory_gib: float) -> str | None:
 @lru_cache(1)
 def cards() -> tuple[Card, ...]:
     """Every GPU of the table."""
-    typed = typed_words()
-    idle, former = typed.idle, typed.former
+    idle, former = roles().gpu_idle, word_table()["former"]
     return tuple(
         Card(
             name=row["name"],
@@ -748,7 +748,7 @@ def vendor_of(name: str) -> str:
 
 def _of_row(name: str, rows: tuple[tuple[frozenset[str], Any], ...]) -> Any:
     """The value of the row with the most words of `name`; None where none has the same variant."""
-    same, telling = typed_words().same, variants()
+    same, telling = word_table()["same"], variants()
     words = frozenset(same.get(word, word) for word in words_of(card_of(name)))
     matching = [row for row in rows if row[0] <= words and row[0] & telling == words & telling]
     return max(matching, key=lambda row: len(row[0]))[1] if matching else None

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 
 from ..core import units
 from ..core.caching import cache, lru_cache
@@ -22,12 +23,16 @@ from .record import CONFIDENCES, PURPOSES, Accelerator, Disk, Machine
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
 KINDS = ("laptop", "desktop", "mini-pc", "mac", "board", "ci", "cloud", "server", "virtual")
 _GUESTS = ("ci", "cloud", "virtual")
 _CHOSEN = "chosen by whoever orders the machine"
+# first words of profiles' names: of guests, who rents them, and what says nothing of the parts
+_FORMS = ("desktop", "laptop", "server")
+_HOSTS = ("aws", "azure", "gcp", "github", "gitlab", "hetzner", "circleci")
+_SIZE = re.compile(r"\d+gb", re.ASCII)
 _SUGGESTED = 3
 # a shorter piece of a name says little: `i5`, `gb`
 _LEAST_TELLING = 3
@@ -37,6 +42,10 @@ _SLIP = 0.75
 
 class UnknownMachineError(SelfhostError, LookupError):
     """No profile answers to the name. `nearest` are names that do, closest first."""
+
+
+class NotOneMachineError(UnknownMachineError):
+    """The name is known, but it is that of several machines, or of none with that memory."""
 
 
 class Profile(Record):
@@ -239,6 +248,39 @@ def _shares_a_word(wanted: str, name: str) -> bool:
         or (not piece.isdecimal() and get_close_matches(piece, pieces, n=1, cutoff=_SLIP))
         for piece in telling
     )
+
+
+def by_words(typed: Sequence[str]) -> list[Profile]:
+    """The profiles whose name has all of these words, or all but one of their own: each its size
+    or what is left of the name. Of several machines the one whose name lacks the fewest; empty
+    where the words name none, or one from which a word tells it apart (`needed_words`).
+    """
+    wanted = Counter(typed)
+    telling = {word for word in wanted if not _SIZE.fullmatch(word)} - {*_FORMS}
+    found: dict[int, list[str]] = {}
+    for name in names():
+        pieces = Counter(name.lower().split("-"))
+        if name.split("-")[0] in _HOSTS or not telling or not wanted <= pieces:
+            continue
+        lacking = pieces - wanted
+        core = [word for word in lacking.elements() if not (_SIZE.fullmatch(word) or word in _FORMS)]
+        is_telling = any(len(word) >= _LEAST_TELLING for word in telling)
+        # `m2` is no M2 Max
+        most_lacking = 0 if name.startswith("mac") else 1
+        if len(core) <= most_lacking and is_telling and needed_words().isdisjoint(core):
+            found.setdefault(len(core), []).append(name)
+    return [_profile(name) for name in found[min(found)]] if found else []
+
+
+@lru_cache(1)
+def boards() -> tuple[Profile, ...]:
+    """The boards and small computers, which people name beside other words."""
+    return tuple(each for each in all_profiles() if each.kind in ("board", "mini-pc"))
+
+
+def base_name(name: str) -> str:
+    """A profile's name without the size of its memory."""
+    return "-".join(piece for piece in name.split("-") if not _SIZE.fullmatch(piece))
 
 
 def load(typed: str) -> Profile:

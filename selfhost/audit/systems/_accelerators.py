@@ -94,11 +94,10 @@ def by_word(word: str, number: int) -> Kind:
     for one word may be that of several sizes.
     """
     name = word.replace("_", " ").replace("-", " ").strip()
-    try:
-        cards = gpu_names.cards_named(name, listed_only=True, explains=False)
-        vendor = cards.accelerators[0].vendor
-    except (gpu_names.UnknownGpuError, IndexError):
+    cards = gpu_names.find_cards(name)
+    if cards is None or not cards.accelerators:
         return Kind(vendor=gpus.vendor_of(name), name=f"GPU {name}".strip(), number=number)
+    vendor = cards.accelerators[0].vendor
     shown = name.upper() if name.islower() else name
     maker = {"nvidia": "NVIDIA", "amd": "AMD", "intel": "Intel"}.get(vendor, "")
     return Kind(
