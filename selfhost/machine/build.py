@@ -29,6 +29,7 @@ _UNNAMED_PROCESSOR = "Intel or AMD processor"
 _GUEST_PROCESSOR = "Intel Xeon Processor"
 # a guess: DigitalOcean, Linode and Hetzner rent 2 GB with one and 8 GB with four
 _USUAL_GIB_OF_A_PROCESSOR = 2
+_MOST_LEFT = 8
 _MAKERS = {"nvidia": "NVIDIA", "amd": "AMD", "intel": "Intel"}
 
 
@@ -66,7 +67,7 @@ def described(about: Description) -> Described:
         machine, of_wsl = _in_windows(machine)
         notes.append(of_wsl)
     if about.left:
-        notes.append(f"Not understood, so left aside: {', '.join(about.left)}.")
+        notes.append(f"Not understood, so left aside: {', '.join(about.left[:_MOST_LEFT])}.")
     return Described(machine=machine, title=made.title, note=" ".join(notes))
 
 
@@ -249,7 +250,8 @@ def _computer(about: Description) -> Described:
         about.ram_gib = None
     has_gpu = parts.cards is not None or about.vram_gib is not None or about.gpu_maker is not None
     if parts.processor is None and not has_gpu and "shared" not in parts.row:
-        if about.ram_gib is None or about.product is not None:
+        is_told = about.ram_gib is not None and about.product is None
+        if not is_told or about.is_line or about.left_hardware:
             raise _nothing_named(about)
         parts = parts.replace(
             processor=_UNNAMED_PROCESSOR, around=cpus.class_of(_UNNAMED_PROCESSOR)
@@ -327,6 +329,7 @@ def _machine(about: Description, parts: _Parts) -> Machine:
     row, series, around = parts.row, parts.series, parts.around
     memory = round(_memory_gib(about, parts) * units.GIB)
     of_class = "linux" if row or around is None else around.system
+    of_class = "windows" if about.is_line and about.is_laptop else of_class
     of_class = "linux" if series is not None and series.kind == "phone" else of_class
     architecture = (series and series.architecture) or (around and around.architecture)
     facts: dict[str, Any] = {
@@ -501,8 +504,10 @@ def _doubts(about: Description, parts: _Parts) -> list[str]:
         doubts.append(f"The name tells only the generation of {parts.processor}: a wide guess.")
     if about.vram_gib is not None:
         doubts.append("Which GPU it is is not told, so that its speed is a wide guess.")
+    if about.processor and parts.processor != about.processor:
+        doubts.append(f"Which {about.processor} it has is not told: judged with {parts.processor}.")
     no_card = parts.cards is None and not about.has_no_gpu and about.vram_gib is None
-    if no_card and parts.series and parts.series.graphics and not parts.row:
+    if no_card and parts.series and parts.series.graphics and not (parts.row or parts.chip):
         doubts.append(f"The GPU inside it is left aside: --gpu '{parts.series.graphics}' counts it.")
     sizes = parts.row.get("gib", ())
     if about.ram_gib is None and len(sizes) > 1:

@@ -75,7 +75,7 @@ def _guest_beside(text: str) -> NamedProfile | None:
 
 def _known(text: str) -> NamedProfile | None:
     """The profile whose name has the words of the text; None where the text says something else."""
-    idle = {*roles().idle, *words()["ram"], BREAK, *words()["disk"]} - {"desktop", "laptop", "server"}
+    idle = {*roles().idle, *words()["ram"], BREAK, *words()["disk"]} - roles().computers
     typed = [token.text for token in tokens(text)]
     without_ram = [word for word in typed if word not in words()["ram"] and word != BREAK]
     if (named := called(" ".join(without_ram))) is not None:

@@ -13,7 +13,6 @@ from ..core.caching import cache, lru_cache
 from ..core.errors import MachineFileError, SelfhostError
 from ..core.parts import shipped_folder
 from ..core.records import Record, Unread
-from ..core.saying import differently, option
 from ..core.spelling import canonical
 from ..core.tomlfile import Document, Table
 from . import gpus
@@ -152,7 +151,7 @@ def _label_table() -> tuple[dict[str, Label], frozenset[str]]:
         row.text("source", required=True)
         other = row.text("other")
         if other:
-            note = f"{note or ''} {option('machine', other)}"
+            note = f"{note or ''} --machine {other}"
         for typed in row.strings("labels"):
             label_of_key[canonical(typed)] = Label(profile=profile or "", note=note or "")
         row.close()
@@ -206,12 +205,8 @@ def _with_others(message: str, nearest: list[str]) -> UnknownMachineError:
         message,
         nearest=nearest,
         remedy=(
-            f"{meant}name its processor ({option('machine', 'i5-8250U 16GB')}) or "
-            + differently(
-                "state it (--set memory=16GiB --set cores=8 --set bandwidth=40GB/s)",
-                'what it has (machine="vm 8 vcpu 16GB")',
-            )
-            + f"; {_LISTS_ALL}"
+            f"{meant}name its processor (--machine 'i5-8250U 16GB') or state it (--set memory=16GiB"
+            f" --set cores=8 --set bandwidth=40GB/s); {_LISTS_ALL}"
         ),
     )
 

@@ -31,13 +31,16 @@ _MOST_LETTERS_OF_A_WORD = 100
 _LONGEST_NAME = 7
 _LEAST_LETTERS_OF_A_SLIP = 5
 _ZERO_OR_LESS = re.compile(r"(?:(?<!\S)[-\u2212]\d+|(?<![\w.,])0+(?:\.0+)?)\s*[gt]i?b(?!\w)", re.I)
+# a year, and a number that nobody counts with
+_SAYS_NOTHING = re.compile(r"20[012]\d|\d{1,2}", re.ASCII)
 _MOBILE_NUMBER = re.compile(r"\d{4,5}(?:u|hs?|hx|hk|p)|\d{3}[hv]", re.ASCII)
 _DESKTOPS = frozenset(("desktop", "tower", "itx", "sff", "egpu", "oculink", "thunderbolt"))
 _WITHOUT_GPU = frozenset(("no", "without", "non", "zero"))
 _ANY_GPU = frozenset(("gpu", "gpus", "dgpu", "graphics", "vga", "videocard"))
 _APPLE_CHIP = re.compile(r"m[1-9]", re.ASCII)
 # words of a GPU's name that may be without a number: `arc graphics`, `titan v`, `iris xe`
-_NUMBERLESS = frozenset(("arc", "iris", "uhd", "titan", "vii", "gb10"))
+_NUMBERLESS = frozenset(("arc", "iris", "uhd", "titan", "vii"))
+_INSIDE = frozenset(("iris", "uhd", "hd", "xe", "graphics"))
 # `core i7`, `ryzen 7`: digits behind a kind of processor that tell its class
 _CLASS_NUMBERS = frozenset("3579")
 
@@ -78,10 +81,17 @@ class Description:
     @property
     def left(self) -> list[str]:
         """What nothing is known by and what is no filler."""
-        idle = roles().idle | roles().gpu_idle | {*cpus.MAKERS, BREAK}
+        idle = roles().idle | roles().gpu_idle | roles().computers | {*cpus.MAKERS, BREAK}
         return [
-            token.text for token in self.tokens if not token.by and token.text not in idle
+            token.text
+            for token in self.tokens
+            if not token.by and token.text not in idle and not _SAYS_NOTHING.fullmatch(token.text)
         ]
+
+    @property
+    def left_hardware(self) -> list[str]:
+        """Of these the ones that look like parts: they have a number."""
+        return [word for word in self.left if any(map(str.isdecimal, word))]
 
     def words_of(self, start: int, end: int) -> list[str]:
         return [token.text for token in self.tokens[start:end]]
@@ -290,7 +300,7 @@ def _take_lines(about: Description) -> None:
     """
     table = words()
     all_words = {token.text for token in about.tokens if not token.by}
-    laptops, lines = {*table["laptops"]}, {*table["lines"]}
+    laptops, lines, numbered = ({*table[role]} for role in ("laptops", "lines", "numbered"))
     for at, token in enumerate(about.tokens):
         if token.by or token.text not in laptops | lines:
             continue
@@ -300,7 +310,9 @@ def _take_lines(about: Description) -> None:
         for behind in about.tokens[at + 1 : at + 4]:
             if behind.by or not re.fullmatch(r"[a-z]?\d{1,4}[a-z]{0,2}|\d{1,2}gen|slim|pro|[gx]", behind.text):
                 break
-            if cpus.class_of(behind.text) or (behind.text.isdecimal() and len(behind.text) == 4 and token.text not in ("latitude", "vostro", "wyse", "optiplex", "precision", "inspiron")):
+            is_figure = len(behind.text) == 4 and behind.text.isdecimal()
+            is_card = is_figure and token.text not in numbered and matches((behind.text,))
+            if cpus.class_of(behind.text) or is_card:
                 break
             behind.by = "line"
     if not about.is_line and all_words & {*table["phones"]} and about.product is None:
@@ -355,7 +367,7 @@ def _may_be_of_a_processor(word: str) -> bool:
     count = COUNT.fullmatch(word)
     if SIZE.fullmatch(word) or (count and count[1]) or MODULES.fullmatch(word) or NUMBERED.fullmatch(word):
         return False
-    return word not in roles().cards
+    return word not in roles().cards | _INSIDE
 
 
 def _take_processor(about: Description) -> None:
@@ -380,12 +392,16 @@ def _last_word_tells(name: Sequence[str], series: str) -> bool:
     """Whether without its last word the name is that of another series, or of other cores."""
     if len(name) < 2 or _series(name[:-1]) != series:
         return True
-    if not any(map(str.isdecimal, name[-1])) or matches((name[-1],)):
+    if matches((name[-1],)):
         return False
     return cpus.cores_of(" ".join(name)) != cpus.cores_of(" ".join(name[:-1]))
 
 
 def _put_processor(about: Description, start: int, end: int, name: str) -> None:
+    behind = about.words_of(end, end + 1)
+    is_model = behind and re.fullmatch(r"[a-z]+\d{3,}[a-z\d]*", behind[0]) and not matches((behind[0],))
+    if is_model and not about.tokens[end].by and _series([*name.split(), *behind]) == _series(name.split()):
+        name, end = f"{name} {behind[0]}", end + 1
     about.take(start, end, "processor")
     series = cpus.processor_of(name)
     may_be_several = series is None or series.kind == "server"
@@ -461,7 +477,10 @@ def _take_kind_of_processor(about: Description) -> None:
         return
     for start, end in about.free_runs(4):
         name = about.words_of(start, end)
-        if not _is_kind(name):
+        behind = about.words_of(end, end + 1)
+        is_numbered = bool(behind) and not about.tokens[end].by and bool(re.fullmatch(r"[a-z]+\d+\w*|\d{3,5}[a-z]+", behind[0]))
+        is_of_maker = len(name) == 1 and name[0] in cpus.MAKERS and is_numbered
+        if not _is_kind(name) and not (is_of_maker and not matches((behind[0],))):
             continue
         numbers = list[str]()
         while end < len(about.tokens) and not about.tokens[end].by:
@@ -514,12 +533,25 @@ def _take_cards(about: Description) -> None:
             break
         _take_card(about, *best)
     _refuse_unlisted(about)
+    discrete = [each for each in about.cards if not all(c.unified for c in each.accelerators)]
+    # a card computes faster than what is in the processor beside it
+    about.cards = discrete or about.cards
+    if len(about.cards) > 1 and any(token.text == "or" for token in about.tokens):
+        names = [each.label for each in about.cards]
+        raise NotOneMachineError(
+            f"{shown(about.text)!r} names {' or '.join(names)}",
+            nearest=names,
+            remedy=f"name one: --machine '{names[0]}'",
+        )
 
 
 def _is_card(about: Description, start: int, end: int) -> bool:
     """Whether the run is a GPU's name, begins and ends with a word of it."""
     name = about.words_of(start, end)
     idle = roles().idle | roles().gpu_idle | roles().left_out
+    is_inside = name[-1] == "graphics" and len(name) == 2 and name[0] in _NUMBERLESS
+    if is_inside or name == ["iris", "xe"]:
+        return bool(matches(tuple(name)))
     if name[-1] in roles().gpu_idle | (roles().idle - roles().forms) or name[0] in roles().gpu_idle or name[0] in roles().idle:
         return False
     if any(map(SIZE.fullmatch, (name[0], name[-1]))) or any(map(COUNT.fullmatch, name)):
@@ -691,8 +723,8 @@ def _size_beside(
             return total
         if not is_ram and BREAK not in about.words_of(end, at) and size % 4 and size > 6:
             _named(about, [card.label for card in cards[:1]][0].lower().split(), size, 1)
-        if not is_ram and not about.words_of(end, at) and size < _LEAST_DISK_GIB:
-            about.notes.append(f"The {size:g} GB are read as RAM: {cards[0].label} has {min(sold):g}.")
+        if not is_ram and not about.words_of(end, at) and size == 2 * max(sold):
+            about.notes.append(f"The {size:g} GB are read as RAM: {cards[0].label} has {max(sold):g}.")
         return None
     before = _free_size(about, start - 1)
     words_before = about.words_of(max(0, start - 3), start - 1)
@@ -761,8 +793,7 @@ def _is_bare_count(about: Description, at: int) -> bool:
         return False
     if not before.by and cpus.class_of(before.text):
         return word not in _CLASS_NUMBERS or before.text in ("i3", "i5", "i7", "i9")
-    is_computer = before.text in ("server", "desktop", "node", "workstation", "tower")
-    return bool(before.by) or before.text in roles().idle or is_computer
+    return bool(before.by) or before.text in roles().idle | roles().computers
 
 
 def _refuse_unlisted(about: Description) -> None:

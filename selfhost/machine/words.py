@@ -65,6 +65,7 @@ _REWRITES: tuple[tuple[str, Means], ...] = (
     (r"\((?:r|tm|c)\)|[®™]", " "),
     (r"[×✕]", "x"),
     (r"w/", " with "),
+    (r"['’](?:m|s|ve|re|ll|d)\b", " "),
     (r"[张張块塊卡枚장]\s*", "x "),
     ("([两兩双雙三四六八])(?=x? ?[a-z]{0,3} ?\\d{3})", lambda m: _NUMBERS_IN_CHINESE[m[1]] + "x "),
     # what Windows, lspci and lscpu write
@@ -125,6 +126,8 @@ _REWRITES: tuple[tuple[str, Means], ...] = (
     (r"(?<![\w.])(\d{1,3}) cpus\b", r" \1cpus "),
     (r"(?<![\w.])(\d{1,3})[ -]?threads?\b", r" \1threads "),
     (r"(?<!snapdragon )\b(\d{1,2})(?:st|nd|rd|th|\.)? ?gen(?:eration)?\b|(?<!snapdragon \d )(?<!snapdragon \ds )\bgen(?:eration)?\.? ?(\d{1,2})\b", lambda m: f" {m[1] or m[2]}gen "),
+    (r"(?<!snapdragon )(?<![\w-])(?=x (?:elite|plus)\b)", "snapdragon "),
+    (r"\b(dual|quad|two|four)[ -]socket\b", lambda m: f" {_number(m[1])}x "),
     # counts: `2 x 3090`, `3090 x 2`, `h100x8`
     (r"(?<![\w.])(\d{1,2})(?:[x*] ?| [x*] )(?=[a-z]{2}|[a-z]?\d{2,4})(?!\d+gb)", r" \1x "),
     (r"(?<=\w) [x*] ?(\d{1,2})\b", r" x\1 "),
@@ -139,9 +142,9 @@ _REWRITES: tuple[tuple[str, Means], ...] = (
     (r"\b(?:xeon[ -])?(?:([2-8]) ?x? )?(e[357])[- ]?(\d{4}[lw]?) ?(v\d)?\b", lambda m: (f" {m[1]}x" if m[1] else "") + f" xeon {m[2]} {m[3]} {m[4] or ''} "),
     (r"\bxeon (?=([3-8])[1-5]\d\d[a-z]{0,2}\+?(?![\w.]))", lambda m: f"xeon {dict(zip('345678', ('bronze', 'silver', 'gold', 'gold', 'gold', 'platinum'), strict=True))[m[1]]} "),
     (r"(?<!xeon )(?<!pentium )\b(?=(?:gold|silver|platinum|bronze)[ -][3-8][1-5]\d\d\b)", "xeon "),
-    (r"(?<!snapdragon )(?<![\w-])(?=x (?:elite|plus)\b)", "snapdragon "),
     (r"(?<![\w-])(?:ryzen )?(?:ai )?([579] )?(hx|max\+?)[ -]?(?=(?:pro )?3\d\d\b)", lambda m: f"ryzen ai {m[1] or ('9 ' if m[2] == 'hx' else '')}{m[2].rstrip('+')} "),
     (r"\bcore ?2 ?(?=duo|quad|extreme)", "core 2 "),
+    (r"\b(?:amd )?(a\d{1,2})[ -](?:pro )?(\d{4}[a-z]{0,2})\b", r"amd \1x\2"),
     # products
     (r"\bnuc ?(\d{1,2})\w*?i([357])\w*", r"nuc \1 i\2 "),
     (r"\bbook(?=\d)", "book "),
@@ -172,6 +175,7 @@ class Roles(Record):
     forms: frozenset[str]
     unsaid: frozenset[str]
     cards: frozenset[str]
+    computers: frozenset[str]
 
 
 def words() -> Mapping[str, Any]:
