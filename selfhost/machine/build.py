@@ -58,9 +58,7 @@ def described(about: Description) -> Described:
         made = _computer(about)
     machine, of_ram = with_ram(
         _with_cores(made.machine, about),
-        StatedRam(
-            kind=about.ram_kind, mts=about.mts, channels=about.channels, sticks=about.sticks
-        ),
+        StatedRam(kind=about.ram_kind, mts=about.mts, channels=about.channels, sticks=about.sticks),
     )
     notes = [made.note, *about.notes, *filter(None, [of_ram])]
     if about.is_wsl:
@@ -345,7 +343,11 @@ def _machine(about: Description, parts: _Parts) -> Machine:
         facts["cpu_cores_usable"] = float(row["cores"])
         facts["cpu_cores_physical"] = row["physical"]
         cores = cpus.cores_of(parts.processor) if parts.processor else None
-        if cores and cores.are_known and cores.physical[1] == row["physical"] > cores.performance[1]:
+        if (
+            cores
+            and cores.are_known
+            and cores.physical[1] == row["physical"] > cores.performance[1]
+        ):
             facts["cpu_cores_performance"] = cores.performance[1]
     bandwidth = _soldered_bandwidth(parts)
     if bandwidth is not None:
@@ -453,9 +455,7 @@ def _with_cores(machine: Machine, about: Description) -> Machine:
     many as its processor has, or more.
     """
     if about.vcpus is not None and about.product is not None and machine.scope == "vm":
-        return machine.replace(
-            cpu_cores_usable=float(about.vcpus), cpu_cores_physical=about.vcpus
-        )
+        return machine.replace(cpu_cores_usable=float(about.vcpus), cpu_cores_physical=about.vcpus)
     if about.cores is None or about.chip is not None or machine.scope != "host":
         return machine
     own = cpus.cores_of(machine.cpu_model) if machine.cpu_model else None
@@ -482,7 +482,9 @@ def _title(about: Description, parts: _Parts) -> str:
     """What the machine is called in a sentence."""
     title: str = parts.row.get("title", "a machine")
     is_own = parts.processor == parts.row.get("processor")
-    names = [None if (parts.row and is_own) or parts.processor == _UNNAMED_PROCESSOR else parts.processor]
+    names = [
+        None if (parts.row and is_own) or parts.processor == _UNNAMED_PROCESSOR else parts.processor
+    ]
     names += [parts.cards.label if parts.cards else None]
     names += [card.name for card in _unnamed_gpu(about)] if parts.cards is None else []
     told = [name for name in names if name]
@@ -508,7 +510,9 @@ def _doubts(about: Description, parts: _Parts) -> list[str]:
         doubts.append(f"Which {about.processor} it has is not told: judged with {parts.processor}.")
     no_card = parts.cards is None and not about.has_no_gpu and about.vram_gib is None
     if no_card and parts.series and parts.series.graphics and not (parts.row or parts.chip):
-        doubts.append(f"The GPU inside it is left aside: --gpu '{parts.series.graphics}' counts it.")
+        doubts.append(
+            f"The GPU inside it is left aside: --gpu '{parts.series.graphics}' counts it."
+        )
     sizes = parts.row.get("gib", ())
     if about.ram_gib is None and len(sizes) > 1:
         doubts.append(f"Otherwise name it: {', '.join(f'{size:g} GB' for size in sizes[1:])}.")

@@ -62,7 +62,9 @@ def _is_idle(beside: str) -> bool:
     """Whether it tells a disk or a system alone."""
     systems, idle = words()["systems"], {*words()["idle"], *words()["disk"]}
     return all(
-        token.text in systems or token.text in idle or re.fullmatch(r"\d+(?:gb|tb|[.\d]*)", token.text)
+        token.text in systems
+        or token.text in idle
+        or re.fullmatch(r"\d+(?:gb|tb|[.\d]*)", token.text)
         for token in tokens(beside)
     )
 

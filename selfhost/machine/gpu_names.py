@@ -43,6 +43,10 @@ class UnknownGpuError(SelfhostError, LookupError):
     """No GPU that is sold as a card answers to the name. `nearest` are names that do."""
 
 
+class PartOfMachineError(UnknownGpuError):
+    """The name is that of a GPU whose memory is its machine's RAM, so that it comes with one."""
+
+
 class NamedCards(Record):
     """GPUs that somebody named.
 
@@ -394,7 +398,9 @@ def _instance(
     option, share = min(parts, key=lambda part: part[0].gb_per_s * part[1])
     card = option.accelerator()
     label = f"{option.label_with_memory} MIG {instance.name}"
-    others = {o.label_with_memory for o, part in parts if o.gb_per_s * part != option.gb_per_s * share}
+    others = {
+        o.label_with_memory for o, part in parts if o.gb_per_s * part != option.gb_per_s * share
+    }
     note = (
         f'"{" ".join(name)}" can be several GPUs. Judged as {option.label_with_memory}, the slowest;'
         f" otherwise name {' or '.join(sorted(others))}."
@@ -472,8 +478,8 @@ def _unknown(name: Sequence[str]) -> UnknownGpuError:
     )
 
 
-def _part_of_machine(label: str) -> UnknownGpuError:
-    return UnknownGpuError(
+def _part_of_machine(label: str) -> PartOfMachineError:
+    return PartOfMachineError(
         f"{label} is not a card: its memory is the RAM of its machine",
         remedy=f'name the machine: --machine "{label}"',
     )

@@ -59,9 +59,7 @@ def read(words: Sequence[str], text: str) -> Mac | None:
         if at + 1 < len(words) and words[at + 1] in _VARIANTS:
             variant = words[at + 1]
             places.add(at + 1)
-    product = [
-        word for at, word in enumerate(words) if word in _PRODUCT_WORDS and at not in places
-    ]
+    product = [word for at, word in enumerate(words) if word in _PRODUCT_WORDS and at not in places]
     rows = _rows(words[chips[0]] if chips else None, variant, product)
     if not chips:
         rows = _of_year_and_size(rows, words)

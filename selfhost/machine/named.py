@@ -7,7 +7,14 @@ import re
 from . import build, cloud, profiles
 from .cloud import Described
 from .gpu_names import UnknownGpuError, find_cards, shown
-from .profiles import NamedProfile, NotOneMachineError, Profile, UnknownMachineError, called, size_of
+from .profiles import (
+    NamedProfile,
+    NotOneMachineError,
+    Profile,
+    UnknownMachineError,
+    called,
+    size_of,
+)
 from .record import Machine
 from .understand import understand
 from .words import BREAK, roles, tokens, words
@@ -80,7 +87,9 @@ def _known(text: str) -> NamedProfile | None:
     without_ram = [word for word in typed if word not in words()["ram"] and word != BREAK]
     if (named := called(" ".join(without_ram))) is not None:
         return named
-    typed = [word for word in typed if word not in idle and not re.fullmatch(r"(?:lp)?ddr\dx?", word)]
+    typed = [
+        word for word in typed if word not in idle and not re.fullmatch(r"(?:lp)?ddr\dx?", word)
+    ]
     # a GPU's name may be that of a server with several
     matches = profiles.by_words(typed) if find_cards(text) is None else []
     if not matches:

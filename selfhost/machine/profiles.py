@@ -258,7 +258,9 @@ def by_words(typed: Sequence[str]) -> list[Profile]:
         if name.split("-")[0] in _HOSTS or not telling or not wanted <= pieces:
             continue
         lacking = pieces - wanted
-        core = [word for word in lacking.elements() if not (_SIZE.fullmatch(word) or word in _FORMS)]
+        core = [
+            word for word in lacking.elements() if not (_SIZE.fullmatch(word) or word in _FORMS)
+        ]
         is_telling = any(len(word) >= _LEAST_TELLING for word in telling)
         # `m2` is no M2 Max
         most_lacking = 0 if name.startswith("mac") else 1

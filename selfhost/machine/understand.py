@@ -202,7 +202,10 @@ def _take_setting(about: Description) -> None:
             token.by = "scope"
         elif word in ("laptop", "notebook", "netbook"):
             about.is_laptop = True
-        elif word in ("integrated", "igpu", "onboard") or about.words_of(at, at + 2) == ["cpu", "only"]:
+        elif word in ("integrated", "igpu", "onboard") or about.words_of(at, at + 2) == [
+            "cpu",
+            "only",
+        ]:
             about.has_no_gpu = True
             _take_words_for_gpu(about, at)
         elif word in _WITHOUT_GPU:
@@ -216,7 +219,10 @@ def _take_version(about: Description, at: int) -> None:
     """The version behind a system, `windows 11 pro`, `ubuntu 22.04 lts`."""
     while at < len(about.tokens):
         token = about.tokens[at]
-        if not (re.fullmatch(r"\d{1,2}(?:\.\d+){0,2}", token.text) or token.text in ("pro", "home", "lts")):
+        if not (
+            re.fullmatch(r"\d{1,2}(?:\.\d+){0,2}", token.text)
+            or token.text in ("pro", "home", "lts")
+        ):
             return
         token.by = "system"
         at += 1
@@ -224,7 +230,16 @@ def _take_version(about: Description, at: int) -> None:
 
 def _take_words_for_gpu(about: Description, start: int) -> None:
     """The words that say that there is no GPU, or none but the processor's."""
-    silent = {*_ANY_GPU, *_WITHOUT_GPU, "card", "dedicated", "discrete", "external", "video", "only"}
+    silent = {
+        *_ANY_GPU,
+        *_WITHOUT_GPU,
+        "card",
+        "dedicated",
+        "discrete",
+        "external",
+        "video",
+        "only",
+    }
     for at in range(start, min(start + 4, len(about.tokens))):
         if at > start and about.tokens[at].text not in silent:
             return
@@ -308,11 +323,13 @@ def _take_lines(about: Description) -> None:
         about.is_laptop |= token.text in laptops
         token.by = "line"
         for behind in about.tokens[at + 1 : at + 4]:
-            if behind.by or not re.fullmatch(r"[a-z]?\d{1,4}[a-z]{0,2}|\d{1,2}gen|slim|pro|[gx]", behind.text):
+            if behind.by or not re.fullmatch(
+                r"[a-z]?\d{1,4}[a-z]{0,2}|\d{1,2}gen|slim|pro|[gx]", behind.text
+            ):
                 break
             is_figure = len(behind.text) == 4 and behind.text.isdecimal()
             is_card = is_figure and token.text not in numbered and matches((behind.text,))
-            if cpus.class_of(behind.text) or is_card:
+            if cpus.class_of(behind.text) or cpus.names_of_number(behind.text) or is_card:
                 break
             behind.by = "line"
     if not about.is_line and all_words & {*table["phones"]} and about.product is None:
@@ -365,7 +382,12 @@ def _series(name: Sequence[str]) -> str | None:
 
 def _may_be_of_a_processor(word: str) -> bool:
     count = COUNT.fullmatch(word)
-    if SIZE.fullmatch(word) or (count and count[1]) or MODULES.fullmatch(word) or NUMBERED.fullmatch(word):
+    if (
+        SIZE.fullmatch(word)
+        or (count and count[1])
+        or MODULES.fullmatch(word)
+        or NUMBERED.fullmatch(word)
+    ):
         return False
     return word not in roles().cards | _INSIDE
 
@@ -399,8 +421,14 @@ def _last_word_tells(name: Sequence[str], series: str) -> bool:
 
 def _put_processor(about: Description, start: int, end: int, name: str) -> None:
     behind = about.words_of(end, end + 1)
-    is_model = behind and re.fullmatch(r"[a-z]+\d{3,}[a-z\d]*", behind[0]) and not matches((behind[0],))
-    if is_model and not about.tokens[end].by and _series([*name.split(), *behind]) == _series(name.split()):
+    is_model = (
+        behind and re.fullmatch(r"[a-z]+\d{3,}[a-z\d]*", behind[0]) and not matches((behind[0],))
+    )
+    if (
+        is_model
+        and not about.tokens[end].by
+        and _series([*name.split(), *behind]) == _series(name.split())
+    ):
         name, end = f"{name} {behind[0]}", end + 1
     about.take(start, end, "processor")
     series = cpus.processor_of(name)
@@ -478,7 +506,11 @@ def _take_kind_of_processor(about: Description) -> None:
     for start, end in about.free_runs(4):
         name = about.words_of(start, end)
         behind = about.words_of(end, end + 1)
-        is_numbered = bool(behind) and not about.tokens[end].by and bool(re.fullmatch(r"[a-z]+\d+\w*|\d{3,5}[a-z]+", behind[0]))
+        is_numbered = (
+            bool(behind)
+            and not about.tokens[end].by
+            and bool(re.fullmatch(r"[a-z]+\d+\w*|\d{3,5}[a-z]+", behind[0]))
+        )
         is_of_maker = len(name) == 1 and name[0] in cpus.MAKERS and is_numbered
         if not _is_kind(name) and not (is_of_maker and not matches((behind[0],))):
             continue
@@ -526,9 +558,7 @@ def _take_cards(about: Description) -> None:
     listed, or a size is none that it is sold with.
     """
     while True:
-        best = next(
-            (run for run in about.free_runs() if _is_card(about, *run)), None
-        )
+        best = next((run for run in about.free_runs() if _is_card(about, *run)), None)
         if best is None:
             break
         _take_card(about, *best)
@@ -552,18 +582,26 @@ def _is_card(about: Description, start: int, end: int) -> bool:
     is_inside = name[-1] == "graphics" and len(name) == 2 and name[0] in _NUMBERLESS
     if is_inside or name == ["iris", "xe"]:
         return bool(matches(tuple(name)))
-    if name[-1] in roles().gpu_idle | (roles().idle - roles().forms) or name[0] in roles().gpu_idle or name[0] in roles().idle:
+    if (
+        name[-1] in roles().gpu_idle | (roles().idle - roles().forms)
+        or name[0] in roles().gpu_idle
+        or name[0] in roles().idle
+    ):
         return False
     if any(map(SIZE.fullmatch, (name[0], name[-1]))) or any(map(COUNT.fullmatch, name)):
         return False
-    if name[0].isdecimal() and len(name[0]) < 3 or (
-        len(name) > 1 and name[-1] in roles().cards and name != ["titan", "rtx"]
+    if (
+        name[0].isdecimal()
+        and len(name[0]) < 3
+        or (len(name) > 1 and name[-1] in roles().cards and name != ["titan", "rtx"])
     ):
         return False
     telling = [word for word in name if word not in idle]
     has_number = any(any(map(str.isdecimal, word)) and not SIZE.fullmatch(word) for word in telling)
     is_numberless = len(name) > 1 and not _NUMBERLESS.isdisjoint(name)
-    if not (has_number or is_numberless or name == ["titan", "rtx"]) or _is_other(about, start, end):
+    if not (has_number or is_numberless or name == ["titan", "rtx"]) or _is_other(
+        about, start, end
+    ):
         return False
     if is_vgpu(name[-1]):
         return len(name) == 1 or set(name[:-1]) <= {"nvidia", "grid", "tesla"}
@@ -574,15 +612,19 @@ def _is_card(about: Description, start: int, end: int) -> bool:
     if not cards or len(sizes) > 1:
         return False
     size = sizes[0] if sizes else None
-    return size is None or is_instance or any(
-        size in card.memory_gib or f"{size:g}gb" in card.named for card in cards
+    return (
+        size is None
+        or is_instance
+        or any(size in card.memory_gib or f"{size:g}gb" in card.named for card in cards)
     )
 
 
 def _name_and_sizes(run: Sequence[str]) -> tuple[list[str], list[float]]:
     """The words of a GPU's name without fillers, and the sizes between them."""
     idle = roles().idle - roles().forms
-    names = [word for word in run if not SIZE.fullmatch(word) and word not in idle and word != "mig"]
+    names = [
+        word for word in run if not SIZE.fullmatch(word) and word not in idle and word != "mig"
+    ]
     return names, [float(size[1]) for word in run if (size := SIZE.fullmatch(word))]
 
 
@@ -619,7 +661,9 @@ def _refuse_number_behind_kind(about: Description, start: int, word: str) -> Non
 def _has_whole_card(about: Description, place: int) -> bool:
     """Whether a GPU is named by more than a number beside it."""
     return bool(about.cards) or any(
-        token.text in roles().cards or token.text in gpus.variants() or re.fullmatch(r"\d{4}(?:ti|xtx?|s)", token.text)
+        token.text in roles().cards
+        or token.text in gpus.variants()
+        or re.fullmatch(r"\d{4}(?:ti|xtx?|s)", token.text)
         for at, token in enumerate(about.tokens)
         if at != place and not token.by
     )
@@ -633,7 +677,11 @@ def _take_card(about: Description, start: int, end: int) -> None:
     cards = matches(tuple(names), laptop=about.is_laptop)
     about.take(start, end, "gpu")
     _refuse_slip(about, names, end)
-    while end < len(about.tokens) and about.tokens[end].text in roles().gpu_idle - {"memory", "vram", "with"}:
+    while end < len(about.tokens) and about.tokens[end].text in roles().gpu_idle - {
+        "memory",
+        "vram",
+        "with",
+    }:
         about.take(end, end + 1, "gpu")
         end += 1
     size: float | None = sizes[0] if sizes else None
@@ -650,8 +698,14 @@ def _take_card(about: Description, start: int, end: int) -> None:
     if virtual_or_part(names):
         _put_cards(about, start, _named(about, names, size, _count_beside(about, start, end)))
         return
-    if start and (modules := MODULES.fullmatch(about.tokens[start - 1].text)) and not about.tokens[start - 1].by:
-        if any(float(modules[2]) in card.memory_gib for card in cards) and _other_size(about, start):
+    if (
+        start
+        and (modules := MODULES.fullmatch(about.tokens[start - 1].text))
+        and not about.tokens[start - 1].by
+    ):
+        if any(float(modules[2]) in card.memory_gib for card in cards) and _other_size(
+            about, start
+        ):
             about.take(start - 1, start, "gpu")
             count, size = int(modules[1]), float(modules[2])
     if size is None:
@@ -664,7 +718,11 @@ def _refuse_slip(about: Description, names: Sequence[str], end: int) -> None:
     """Raises `UnknownMachineError` for a variant that is a slip of one: `rx 7900 xtz`."""
     behind = about.words_of(end, end + 1)
     is_open = bool(behind) and not about.tokens[end].by and behind[0] not in roles().idle
-    if is_open and behind[0].isalpha() and any(is_slip(behind[0], each) for each in gpus.variants()):
+    if (
+        is_open
+        and behind[0].isalpha()
+        and any(is_slip(behind[0], each) for each in gpus.variants())
+    ):
         if behind[0] not in gpus.variants() | {*words()["ram"]}:
             _named(about, [*names, behind[0]], None, 1)
 
@@ -712,7 +770,11 @@ def _size_beside(
             return None
         behind = about.words_of(at + 1, at + 3)
         is_vram = "vram" in about.words_of(end, at) or behind[:1] == ["vram"]
-        is_ram = behind[:1] and _is_ram(behind[0]) and not (len(behind) > 1 and SIZE.fullmatch(behind[1]))
+        is_ram = (
+            behind[:1]
+            and _is_ram(behind[0])
+            and not (len(behind) > 1 and SIZE.fullmatch(behind[1]))
+        )
         if is_vram or (size in sold and not is_ram):
             about.take(end, at + 1, "gpu")
             about.take(at + 1, at + 2, "gpu") if behind[:1] == ["vram"] else None
@@ -724,11 +786,17 @@ def _size_beside(
         if not is_ram and BREAK not in about.words_of(end, at) and size % 4 and size > 6:
             _named(about, [card.label for card in cards[:1]][0].lower().split(), size, 1)
         if not is_ram and not about.words_of(end, at) and size == 2 * max(sold):
-            about.notes.append(f"The {size:g} GB are read as RAM: {cards[0].label} has {max(sold):g}.")
+            about.notes.append(
+                f"The {size:g} GB are read as RAM: {cards[0].label} has {max(sold):g}."
+            )
         return None
     before = _free_size(about, start - 1)
     words_before = about.words_of(max(0, start - 3), start - 1)
-    is_ram = words_before[-1:] and _is_ram(words_before[-1]) and not any(map(SIZE.fullmatch, words_before))
+    is_ram = (
+        words_before[-1:]
+        and _is_ram(words_before[-1])
+        and not any(map(SIZE.fullmatch, words_before))
+    )
     is_alone = about.processor is None or bool(before and before % 4 and before > 6)
     if before in sold and not is_ram and (is_alone or _other_size(about, start - 1)):
         about.take(start - 1, start, "gpu")
@@ -787,7 +855,11 @@ def _is_bare_count(about: Description, at: int) -> bool:
     before = about.tokens[at - 1] if at else None
     if before is None or before.text == BREAK or SIZE.fullmatch(before.text):
         return True
-    if MODULES.fullmatch(before.text) or before.text in ("with", "and", "has") or before.by == "processor":
+    if (
+        MODULES.fullmatch(before.text)
+        or before.text in ("with", "and", "has")
+        or before.by == "processor"
+    ):
         return True
     if about.is_laptop:
         return False
@@ -800,7 +872,9 @@ def _refuse_unlisted(about: Description) -> None:
     """Raises `UnknownMachineError` for words of GPUs' names with a number that is not listed."""
     for at, token in enumerate(about.tokens[:-1]):
         behind = about.tokens[at + 1]
-        is_number = bool(re.fullmatch(r"[a-z]{0,2}\d{2,4}[a-z]{0,3}", behind.text)) and not SIZE.fullmatch(behind.text)
+        is_number = bool(
+            re.fullmatch(r"[a-z]{0,2}\d{2,4}[a-z]{0,3}", behind.text)
+        ) and not SIZE.fullmatch(behind.text)
         plain = spelled(token.text).split()
         if token.by or behind.by or plain[0] not in roles().cards or not is_number:
             continue
@@ -844,7 +918,9 @@ def _take_memory(about: Description) -> None:
             token.by = "ram"
     small = sorted({size for size in plain if size < _LEAST_DISK_GIB})
     if stated:
-        about.ram_gib = max(stated) if about.sticks is None else stated[-1] if len(stated) == 1 else max(stated)
+        about.ram_gib = (
+            max(stated) if about.sticks is None else stated[-1] if len(stated) == 1 else max(stated)
+        )
     elif about.chip is not None and plain:
         about.ram_gib = min(plain)
     elif len(small) > 1:
@@ -870,13 +946,22 @@ def _add_joined_sizes(about: Description) -> None:
 
 def _kind_of_size(about: Description, at: int, disks: Iterable[str]) -> str:
     """ram, vram, disk or plain, by the words beside a size."""
-    around = [token.text if not token.by or token.by in ("ram", "vram", "plain", "disk") else "" for token in about.tokens]
-    behind = [each for each in around[at + 1 : at + 5] if each not in ("of", "system", "dual", "fast")]
+    around = [
+        token.text if not token.by or token.by in ("ram", "vram", "plain", "disk") else ""
+        for token in about.tokens
+    ]
+    behind = [
+        each for each in around[at + 1 : at + 5] if each not in ("of", "system", "dual", "fast")
+    ]
     before = [each for each in around[max(0, at - 2) : at] if each not in ("of", "with")]
     behind = behind[: behind.index(BREAK)] if BREAK in behind else behind
     tb = about.tokens[at].text.endswith("tb")
     first = behind[0] if behind else ""
-    if first == "vram" or before[-1:] == ["vram"] or (first in ("gpu", "graphics", "card") and before[-1:] != ["ram"]):
+    if (
+        first == "vram"
+        or before[-1:] == ["vram"]
+        or (first in ("gpu", "graphics", "card") and before[-1:] != ["ram"])
+    ):
         return "vram"
     if _is_ram(first) or (NUMBERED.fullmatch(first) and first.endswith("mts")):
         return "ram"
@@ -885,7 +970,12 @@ def _kind_of_size(about: Description, at: int, disks: Iterable[str]) -> str:
         return "disk" if tb or gib >= 64 or first in disks else "plain"
     if before[-1:] and _is_ram(before[-1]) and not tb:
         return "ram"
-    if len(behind) > 1 and not SIZE.fullmatch(first) and _is_ram(behind[1]) and first in roles().idle:
+    if (
+        len(behind) > 1
+        and not SIZE.fullmatch(first)
+        and _is_ram(behind[1])
+        and first in roles().idle
+    ):
         return "ram"
     series = cpus.processor_of(about.processor or "")
     return "disk" if tb and not (series is not None and series.kind == "server") else "plain"
@@ -921,7 +1011,11 @@ def _take_unnamed_gpu(about: Description) -> None:
         if not token.by and token.text in ("gpu", "vram", "dgpu", "gpus", *_ANY_GPU):
             says_gpu |= token.text in ("gpu", "vram", "dgpu")
             token.by = "gpu"
-        elif not token.by and (maker := gpus.maker_of(frozenset((token.text,)))) and token.text.isalpha():
+        elif (
+            not token.by
+            and (maker := gpus.maker_of(frozenset((token.text,))))
+            and token.text.isalpha()
+        ):
             about.gpu_maker = about.gpu_maker or maker
             token.by = "gpu" if token.text != "intel" else ""
     if about.cards or about.has_no_gpu:

@@ -156,7 +156,7 @@ def _cards(name: str) -> tuple[Accelerator, ...]:
     """The cards of a name, with its maker's or without, for no driver says `NVIDIA T4`."""
     for text in (name, name.partition(" ")[2]):
         try:
-            return gpu_names.cards_named(text, listed_only=True, explains=False).accelerators
+            return gpu_names.cards_named(text).accelerators
         except gpu_names.PartOfMachineError:
             raise
         except gpu_names.UnknownGpuError:
