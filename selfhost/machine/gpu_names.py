@@ -35,6 +35,7 @@ _BEFORE_WORD = re.compile(
     r"(?<=\d)(?:ti(?=super|s?\b)|(?:super|xtx|xt|gre|laptop)\b)|(?<=\dti)super\b", re.IGNORECASE
 )
 _SUPER = re.compile(r"(?<!\d)(\d{4})( ti)? ?s\b")
+_BRACKETS = re.compile(r"[()]")
 _PLURAL = re.compile(r"(?<=\d)s\b")
 _FORM = re.compile(r"(?<!\d)(\d{4})([md])\b")
 
@@ -153,7 +154,7 @@ def _parts(text: str) -> Iterator[list[str]]:
     """The words of each name; a size alone belongs to the name before it, `RTX 3060, 12 GB`."""
     parts: list[list[str]] = []
     part: list[str] = []
-    for word in [*(token.text for token in tokens(text)), BREAK]:
+    for word in [*(token.text for token in tokens(_BRACKETS.sub(" ", text))), BREAK]:
         if word != BREAK:
             part.append(word)
             continue

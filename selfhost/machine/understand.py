@@ -116,12 +116,12 @@ def understand(text: str) -> Description:
     _refuse_what_is_no_description(text)
     about = Description(_without_unused(text))
     about.text = text.strip()
-    if len(about.tokens) > _MOST_TOKENS:
+    if not 0 < len(about.tokens) <= _MOST_TOKENS:
         raise _too_long(text)
     _mend_slips(about)
     for step in (
-        _take_setting,
         _take_product,
+        _take_setting,
         _take_lines,
         _take_chip,
         _take_processor,
@@ -187,7 +187,7 @@ def _take_setting(about: Description) -> None:
     table = words()
     shapes = shipped_table("cloud_types")["stated"]["shapes"]
     for at, token in enumerate(about.tokens):
-        word = token.text
+        word = "" if token.by else token.text
         if word in table["systems"]:
             about.system, token.by = table["systems"][word], "system"
             _take_version(about, at + 1)
