@@ -152,7 +152,8 @@ def test_a_rented_machine_has_its_gpus(
 
 
 @pytest.mark.parametrize(
-    "text", ["Standard_E8-8s_v5", "Standard_E8-0s_v5", "m5.huge", "m5.0xlarge", "x9.large", "D4", "-"]
+    "text",
+    ["Standard_E8-8s_v5", "Standard_E8-0s_v5", "m5.huge", "m5.0xlarge", "x9.large", "D4", "-"],
 )
 def test_what_no_cloud_rents_is_none(text: str) -> None:
     assert rented(text) is None
