@@ -13,11 +13,11 @@ from . import cpus, gpus, macs
 from .changes import planned
 from .chips import Chip, soldered_chip
 from .cloud import Described, has_an_unlisted_gpu
+from .description import Description
 from .gpu_names import NamedCards, cards_named, joined, shown
 from .profiles import Profile, UnknownMachineError, all_profiles, size_of, unknown
 from .ram import StatedRam, with_ram
 from .record import Accelerator, Machine
-from .understand import Description
 
 TYPE_CHECKING = False
 
@@ -58,7 +58,10 @@ def described(about: Description) -> Described:
         made = _computer(about)
     machine, of_ram = with_ram(
         _with_cores(made.machine, about),
-        StatedRam(kind=about.ram_kind, mts=about.mts, channels=about.channels, sticks=about.sticks),
+        StatedRam(
+            kind=about.ram_kind,
+            **{name: about.numbers.get(name) for name in ("mts", "channels", "sticks")},
+        ),
     )
     notes = [made.note, *about.notes, *filter(None, [of_ram])]
     if about.is_wsl:
@@ -119,7 +122,7 @@ def _known(about: Description) -> Described:
 
 
 def _mac(about: Description, row: Mapping[str, Any]) -> Described:
-    memory_gib = about.ram_gib or row["gib"][0]
+    memory_gib: float = about.ram_gib or row["gib"][0]
     facts = macs.facts(row, memory_gib)
     if (profile := _mac_profile(about, facts)) is not None:
         note = f'"{about.text}" is judged as {profile.name}.'
@@ -180,7 +183,8 @@ def _guest(about: Description) -> Described:
     """A virtual machine or a container of which its processors and memory are told."""
     host = about.processor
     cores = cpus.cores_of(host) if host and about.scope == "container" else None
-    stated = about.vcpus or about.threads or about.cores
+    numbers = (about.numbers.get(name) for name in ("vcpus", "threads", "cores"))
+    stated = next(filter(None, numbers), None)
     if about.ram_gib is None and not (host and stated):
         raise UnknownMachineError(
             f"{shown(about.text)!r} tells a virtual machine, but not how large it is",
@@ -255,7 +259,7 @@ def _computer(about: Description) -> Described:
             processor=_UNNAMED_PROCESSOR, around=cpus.class_of(_UNNAMED_PROCESSOR)
         )
     is_bare_gpu = parts.processor is None and about.ram_gib is None and not parts.row
-    is_bare_gpu &= about.cores is None and not about.is_line
+    is_bare_gpu &= "cores" not in about.numbers and not about.is_line
     profile = None
     if parts.cards is not None and is_bare_gpu and not about.system:
         profile = _profile_with(parts.cards, laptop=about.is_laptop)
@@ -319,7 +323,7 @@ def _most_bytes(about: Description, parts: _Parts) -> int | None:
     if about.ram_gib is not None or (parts.series and parts.series.on_package_gib):
         return None
     if parts.row:
-        return round(max(parts.row["gib"]) * units.GIB)
+        return int(max(parts.row["gib"]) * units.GIB)
     return None if parts.around is None else parts.around.most_gib * units.GIB
 
 
@@ -375,7 +379,7 @@ def _machine(about: Description, parts: _Parts) -> Machine:
 def _soldered_bandwidth(parts: _Parts) -> int | None:
     """Bytes per second of memory that comes in one rate with the product or the chip."""
     if "gb_per_s" in parts.row and parts.processor == parts.row.get("processor"):
-        return round(parts.row["gb_per_s"] * units.GB)
+        return int(parts.row["gb_per_s"] * units.GB)
     series = parts.series
     if parts.row or parts.cards or series is None or series.memory != "soldered":
         return None
@@ -454,18 +458,20 @@ def _with_cores(machine: Machine, about: Description) -> Machine:
     """The machine with the cores that its description states; as it is where it states none, or as
     many as its processor has, or more.
     """
-    if about.vcpus is not None and about.product is not None and machine.scope == "vm":
-        return machine.replace(cpu_cores_usable=float(about.vcpus), cpu_cores_physical=about.vcpus)
-    if about.cores is None or about.chip is not None or machine.scope != "host":
+    vcpus, stated = about.numbers.get("vcpus"), about.numbers.get("cores")
+    if vcpus is not None and about.product is not None and machine.scope == "vm":
+        return machine.replace(cpu_cores_usable=float(vcpus), cpu_cores_physical=vcpus)
+    if stated is None or about.chip is not None or machine.scope != "host":
         return machine
     own = cpus.cores_of(machine.cpu_model) if machine.cpu_model else None
     if own is not None and own.are_known:
         count = own.physical[1] // cpus.count_of(machine.cpu_model or "")
-        if about.cores >= count:
+        if stated >= count:
             return machine
+    threads = about.numbers.get("threads", 0)
     facts: dict[str, Any] = {
-        "cpu_cores_physical": about.cores,
-        "cpu_cores_usable": float(max(about.threads or 0, about.cores)),
+        "cpu_cores_physical": stated,
+        "cpu_cores_usable": float(max(threads, stated)),
     }
     return machine.replace(
         **facts,

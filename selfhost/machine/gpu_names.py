@@ -174,7 +174,7 @@ def _part(part: list[str], text: str) -> NamedCards:
     for at, word in enumerate(part):
         if (match := COUNT.fullmatch(word)) and (at == 0 or at == len(part) - 1):
             count = int(match[1] or match[2])
-        elif at == 0 and len(part) > 1 and (word in counts or word.isdecimal() and len(word) < 3):
+        elif at == 0 and len(part) > 1 and (word in counts or (word.isdecimal() and len(word) < 3)):
             count = counts.get(word) or int(word)
         elif size := SIZE.fullmatch(word):
             sizes.append(float(size[1]))
@@ -211,7 +211,7 @@ def _card(name: Sequence[str], memory_gib: float | None, *, laptop: bool) -> Nam
         return _in_processor(shared, memory_gib)
     options = choices(cards, memory_gib)
     if not options:
-        raise _not_sold_so(cards, memory_gib or 0)
+        raise not_sold_so(cards, memory_gib or 0)
     choice = options[0]
     source = gpus.bandwidth_source(choice.card.name, choice.memory_gib)
     return NamedCards(
@@ -277,8 +277,8 @@ def matches(name: tuple[str, ...], *, laptop: bool = False) -> tuple[gpus.Card, 
     same = words()["same"]
     for spelling in dict.fromkeys(spellings):
         typed = frozenset(same.get(word, word) for word in words_of(spelling)) - roles().gpu_idle
-        if typed and (cards := _with_words(typed)):
-            return tuple(cards)
+        if typed and (found := _with_words(typed)):
+            return tuple(found)
     return tuple(_namesakes(words_of(plain) - roles().gpu_idle))
 
 
@@ -403,8 +403,8 @@ def _instance(
         o.label_with_memory for o, part in parts if o.gb_per_s * part != option.gb_per_s * share
     }
     note = (
-        f'"{" ".join(name)}" can be several GPUs. Judged as {option.label_with_memory}, the slowest;'
-        f" otherwise name {' or '.join(sorted(others))}."
+        f'"{" ".join(name)}" can be several GPUs. Judged as {option.label_with_memory},'
+        f" the slowest; otherwise name {' or '.join(sorted(others))}."
     )
     part_of_it = card.replace(
         name=f"{card.name} MIG {instance.name}",
@@ -486,7 +486,7 @@ def _part_of_machine(label: str) -> PartOfMachineError:
     )
 
 
-def _not_sold_so(cards: Sequence[gpus.Card], memory_gib: float) -> UnknownGpuError:
+def not_sold_so(cards: Sequence[gpus.Card], memory_gib: float) -> UnknownGpuError:
     sizes = sorted({size for card in cards for size in card.memory_gib})
     label = cards[0].label
     return UnknownGpuError(

@@ -24,7 +24,7 @@ BREAK = "|"
 SIZE = re.compile(r"(\d+(?:\.\d+)?)(gb|tb)", re.ASCII)
 MODULES = re.compile(r"(\d{1,2})x(\d+)gb", re.ASCII)
 COUNT = re.compile(r"(\d{1,2})x|x(\d{1,2})", re.ASCII)
-# `8cores`, `16threads`, `4vcpus`, `3200mts`, `2channels`, `2sticks`, and the 8 of the 8th generation
+# `8cores`, `16threads`, `4vcpus`, `3200mts`, `2channels`, `2sticks`, and `8gen` of the 8th
 NUMBERED = re.compile(r"(\d+)(cores|threads|vcpus|cpus|mts|channels|sticks|gen)", re.ASCII)
 
 _SCRIPTS_WITHOUT_SPACES = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
@@ -93,7 +93,17 @@ def words() -> Mapping[str, Any]:
 @lru_cache(1)
 def roles() -> Roles:
     table = words()
-    return Roles(**{role: frozenset(table[role]) for role in Roles._fields})
+    values: dict[str, Any] = {role: frozenset(table[role]) for role in Roles._fields}
+    return Roles(**values)
+
+
+def is_kind_of_ram(word: str) -> bool:
+    return re.fullmatch(r"(?:lp)?ddr\d[xl]?", word) is not None
+
+
+def is_ram(word: str) -> bool:
+    """Whether the word says that a size is that of RAM."""
+    return word in words()["ram"] or is_kind_of_ram(word)
 
 
 def tokens(text: str) -> list[Token]:
