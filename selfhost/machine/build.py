@@ -60,7 +60,9 @@ def described(about: Description) -> Described:
         _with_cores(made.machine, about),
         StatedRam(
             kind=about.ram_kind,
-            **{name: about.numbers.get(name) for name in ("mts", "channels", "sticks")},
+            mts=about.numbers.get("mts"),
+            channels=about.numbers.get("channels"),
+            sticks=about.numbers.get("sticks"),
         ),
     )
     notes = [made.note, *about.notes, *filter(None, [of_ram])]

@@ -109,11 +109,11 @@ def _is_no_card(about: Description, at: int) -> bool:
         kind = about.words(at - 2, at)
         names = (" ".join([*each, word]) for each in (kind, kind[-1:]))
         if not any(cpus.processor_of(each) or cpus.names_of_number(each) for each in names):
-            raise about.can_be(word, [f"rtx {word}"])
+            raise about.can_be(word, [matches((word,))[0].label.lower()])
         return True
     processors = cpus.names_of_number(word, beside_gpu=True)
     if processors and (len(processors) > 1 or not _has_other_card(about, at)):
-        raise about.can_be(word, [*processors, f"rx {word}"])
+        raise about.can_be(word, [*processors, matches((word,))[0].label.lower()])
     return bool(processors)
 
 
@@ -250,8 +250,9 @@ def count_beside(about: Description, start: int, end: int) -> int:
     for at in (start - 1, end, end + 1):
         word = about.free(at)
         match = COUNT.fullmatch(word)
-        is_last = at == len(about.tokens) - 1
-        if match and (at <= end or match[2] or is_last):
+        # `epyc 7742 2x 3090` are two cards
+        is_last = about.words(at + 1, at + 2) in ([], [BREAK])
+        if match and (match[1] if at < start else match[2] or is_last):
             about.take(at, at + 1, "count")
             return int(match[1] or match[2])
         if at == start - 1 and (word in counts or _is_bare_count(about, at)):

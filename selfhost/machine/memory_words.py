@@ -81,7 +81,12 @@ def _kind_of_size(about: Description, at: int) -> str:
     before = next((w for w in reversed(around[:at][-2:]) if w not in ("of", "with")), "")
     is_tb = about.tokens[at].text.endswith("tb")
     is_gpus = behind[0] in ("gpu", "graphics", "card") and before != "ram"
-    if behind[0] == "vram" or before == "vram" or is_gpus:
+    # `gpu 16gb, 32gb`, but `16gb vram 32gb`
+    is_only = not any(SIZE.fullmatch(word) for place, word in enumerate(around) if place != at)
+    is_behind = before == "vram" or (before in ("gpu", "dgpu") and not is_only)
+    if behind[0] == "vram" or is_gpus:
+        return "vram"
+    if not is_ram(behind[0]) and is_behind and not SIZE.fullmatch(around[max(0, at - 2)]):
         return "vram"
     if is_ram(behind[0]) or (behind[0].endswith("mts") and NUMBERED.fullmatch(behind[0])):
         return "ram"

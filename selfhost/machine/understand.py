@@ -18,7 +18,7 @@ from .gpu_names import matches, shown
 from .memory_words import take_memory, take_numbers, take_unnamed_gpu
 from .processor_words import take_figures, take_kind, take_lettered_number, take_processor
 from .profiles import UnknownMachineError
-from .words import SIZE, Token, roles, tokens, words
+from .words import COUNT, SIZE, Token, roles, tokens, words
 
 TYPE_CHECKING = False
 
@@ -225,7 +225,8 @@ def _take_lines(about: Description) -> None:
 
 def _is_model(word: str, line: str) -> bool:
     """Whether a word behind a line's name is that of a model, not of a processor or a GPU."""
-    if not _MODEL.fullmatch(word) or cpus.class_of(word) or cpus.names_of_number(word):
+    is_other = COUNT.fullmatch(word) or cpus.class_of(word) or cpus.names_of_number(word)
+    if is_other or not _MODEL.fullmatch(word):
         return False
     is_figure = len(word) == 4 and word.isdecimal()
     return not is_figure or line in words()["numbered"] or not matches((word,))
