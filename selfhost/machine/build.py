@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
-from functools import lru_cache
 
 from ..core import units
 from ..core.records import Record
@@ -15,7 +15,7 @@ from .chips import Chip, soldered_chip
 from .cloud import Described, has_an_unlisted_gpu
 from .description import Description
 from .gpu_names import NamedCards, cards_named, joined, shown
-from .profiles import Profile, UnknownMachineError, all_profiles, size_of, unknown
+from .profiles import Profile, UnknownMachineError, beginning_with, size_of, unknown
 from .ram import StatedRam, with_ram
 from .record import Accelerator, Machine
 
@@ -157,9 +157,8 @@ def _mac_profile(about: Description, facts: Mapping[str, Any]) -> Profile | None
         return None
     matching = [
         each
-        for each in all_profiles()
-        if each.kind == "mac"
-        and all(
+        for each in beginning_with("mac")
+        if all(
             getattr(each.machine, fact) == facts[fact]
             for fact in ("cpu_model", "memory_total_bytes")
         )
@@ -436,20 +435,17 @@ def _unnamed_gpu(about: Description) -> tuple[Accelerator, ...]:
     )
 
 
-@lru_cache(1)
-def _computers() -> tuple[Profile, ...]:
-    kinds = ("laptop", "desktop", "server")
-    return tuple(each for each in all_profiles() if each.kind in kinds)
-
-
 def _profile_with(cards: NamedCards, *, laptop: bool) -> Profile | None:
     """The laptop or desktop that has just these GPUs, the one with the least memory, else the
     server.
     """
     wanted = [(card.name, card.memory_total_bytes) for card in cards.accelerators]
-    for profile in _computers():
-        if (profile.kind == "laptop") != laptop:
-            continue
+    kinds = (
+        [beginning_with("laptop")]
+        if laptop
+        else [beginning_with("desktop"), beginning_with("server")]
+    )
+    for profile in itertools.chain(*kinds):
         own = [(card.name, card.memory_total_bytes) for card in profile.machine.accelerators or ()]
         if wanted and own == wanted:
             return profile
@@ -460,9 +456,13 @@ def _with_cores(machine: Machine, about: Description) -> Machine:
     """The machine with the cores that its description states; as it is where it states none, or as
     many as its processor has, or more.
     """
-    vcpus, stated = about.numbers.get("vcpus"), about.numbers.get("cores")
+    stated, threads = about.numbers.get("cores"), about.numbers.get("threads", 0)
+    vcpus = about.numbers.get("vcpus", stated)
     if vcpus is not None and about.product is not None and machine.scope == "vm":
         return machine.replace(cpu_cores_usable=float(vcpus), cpu_cores_physical=vcpus)
+    if stated is None and threads and machine.assumes("cpu_cores_usable"):
+        # two of a core, as nearly all have that tell their threads
+        stated = max(1, threads // 2)
     if stated is None or about.chip is not None or machine.scope != "host":
         return machine
     own = cpus.cores_of(machine.cpu_model) if machine.cpu_model else None
@@ -470,7 +470,6 @@ def _with_cores(machine: Machine, about: Description) -> Machine:
         count = own.physical[1] // cpus.count_of(machine.cpu_model or "")
         if stated >= count:
             return machine
-    threads = about.numbers.get("threads", 0)
     facts: dict[str, Any] = {
         "cpu_cores_physical": stated,
         "cpu_cores_usable": float(max(threads, stated)),

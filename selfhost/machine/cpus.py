@@ -190,14 +190,14 @@ class ProcessorClass(Record):
     """
 
     words: frozenset[str]
-    kind: str | None
     architecture: str
     system: str
     memory_gib: int
     most_gib: int
-    channels: int | None
-    most_gb_per_s: float | None
     cores: Cores
+    kind: str | None = None
+    channels: int | None = None
+    most_gb_per_s: float | None = None
     least_gb_per_s: float | None = None
     usual_gb_per_s: float | None = None
     least_vectors: str | None = None
@@ -208,20 +208,9 @@ def class_of(name: str) -> ProcessorClass | None:
     words = words_of(name)
     for row in _table()["class"]:
         if not words.isdisjoint(row["words"]):
-            return ProcessorClass(
-                words=frozenset(row["words"]),
-                kind=row.get("kind"),
-                architecture=row["architecture"],
-                system=row["system"],
-                memory_gib=row["memory_gib"],
-                most_gib=row["most_gib"],
-                channels=row.get("channels"),
-                most_gb_per_s=row.get("most_gb_per_s"),
-                least_gb_per_s=row.get("least_gb_per_s"),
-                usual_gb_per_s=row.get("usual_gb_per_s"),
-                cores=_cores(row, 1),
-                least_vectors=row.get("least_vectors"),
-            )
+            values = {key: row[key] for key in ProcessorClass._fields if key in row}
+            values |= {"words": frozenset(row["words"]), "cores": _cores(row, 1)}
+            return ProcessorClass(**values)
     return None
 
 
@@ -550,25 +539,23 @@ def _processor(row: Mapping[str, Any], words: frozenset[str]) -> Processor:
     bytes_at_once = memory["channels"] * row.get("bits", 64) / 8
     ends = (memory["least"], memory["usual"], memory["most"])
     slowest, fastest = _of_kinds(kinds, ends, bytes_at_once)
+    optional = (
+        "cores", "threads", "cache_mb", "bits", "architecture", "memory_gib", "on_package_gib",
+        "graphics",
+    )  # fmt: skip
+    vectors = row.get("vectors", "avx2")
     return Processor(
         name=row["name"],
         **memory,
+        **{key: row[key] for key in optional if key in row},
         slowest=slowest,
         fastest=fastest,
         memory=memory_sits,
         kind=kind,
         share=share,
-        vectors=row.get("vectors", "avx2"),
-        cores=row.get("cores", 0),
-        threads=row.get("threads", 1),
-        cache_mb=row.get("cache_mb", 24.0),
-        bits=row.get("bits", 64),
-        core=row.get("core", core_of_vectors(row.get("vectors", "avx2"))),
+        vectors=vectors,
+        core=row.get("core", core_of_vectors(vectors)),
         ghz=row["ghz"],
-        architecture=row.get("architecture"),
-        memory_gib=row.get("memory_gib"),
-        on_package_gib=row.get("on_package_gib"),
-        graphics=row.get("graphics"),
     )
 
 

@@ -45,9 +45,9 @@ class Card(Record):
     named: frozenset[str]
     called: tuple[frozenset[str], ...]
     memory_gib: tuple[float, ...]
-    usual_gib: float | None
-    unified: bool
-    devices: int
+    usual_gib: float | None = None
+    unified: bool = False
+    devices: int = 1
     integrated: bool = False
     mig_slices: int | None = None
 
@@ -513,24 +513,23 @@ def bandwidth_source(name: str, memory_gib: float) -> str | None:
 def cards() -> tuple[Card, ...]:
     """Every GPU of the table."""
     idle, former = roles().gpu_idle, word_table()["former"]
-    return tuple(
-        Card(
-            name=row["name"],
-            words=frozenset(row["words"].split()),
-            named=words_of(
-                f"{row['name']} {row['words']} {row.get('also', '')} {vendor_of(row['name'])}"
-                f" {' '.join(former.get(vendor_of(row['name']), ()))}"
-            ),
-            called=tuple(words_of(name) - idle for name in row.get("called", ())),
-            memory_gib=tuple(row.get("memory_gib", ())),
-            usual_gib=row.get("usual_gib"),
-            unified=row.get("unified", False),
-            devices=row.get("devices", 1),
-            integrated="integrated" in row,
-            mig_slices=row.get("mig_slices"),
+    optional = ("usual_gib", "unified", "devices", "mig_slices")
+    cards = []
+    for row in _table()["gpu"]:
+        vendor = vendor_of(row["name"])
+        named = f"{row['name']} {row['words']} {row.get('also', '')} {vendor}"
+        cards.append(
+            Card(
+                name=row["name"],
+                words=frozenset(row["words"].split()),
+                named=words_of(" ".join([named, *former.get(vendor, ())])),
+                called=tuple(words_of(name) - idle for name in row.get("called", ())),
+                memory_gib=tuple(row.get("memory_gib", ())),
+                integrated="integrated" in row,
+                **{key: row[key] for key in optional if key in row},
+            )
         )
-        for row in _table()["gpu"]
-    )
+    return tuple(cards)
 
 
 def why_unserved(name: str) -> str | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-from . import build, cloud, profiles
+from . import build, cloud, cpus, profiles
 from .cloud import Described
 from .gpu_names import UnknownGpuError, find_cards, shown
 from .profiles import (
@@ -15,11 +16,13 @@ from .profiles import (
     called,
     size_of,
 )
+from .ram import StatedRam, with_ram
 from .record import Machine
 from .understand import understand
-from .words import BREAK, roles, tokens, words
+from .words import BREAK, NUMBERED, is_kind_of_ram, roles, tokens, words
 
 _CANDIDATES = 8
+_OF_RAM = re.compile(r"\d+(?:mts|channels|sticks)")
 
 __all__ = ["NotOneMachineError", "machine_named", "noted_machine", "profile_named"]
 
@@ -68,15 +71,26 @@ def profile_named(text: str) -> NamedProfile:
 
 
 def _guest_beside(text: str) -> NamedProfile | None:
-    """A virtual machine by its name with other words behind, which are left aside."""
+    """A virtual machine by its name, `ubuntu-24.04`, with other words around: the processor of its
+    host, where that has the same architecture; any other is left aside.
+    """
     parts = text.split()
-    if not parts or "-" not in parts[0]:
-        return None
-    for end in range(len(parts) - 1, 0, -1):
-        named = called(" ".join(parts[:end]))
-        if named is not None and named.profile.kind in ("cloud", "ci"):
-            note = f"Left aside: {' '.join(parts[end:])}."
-            return named.replace(note=" ".join(filter(None, (named.note, note))))
+    for at, part in enumerate(parts):
+        named = called(part) if "-" in part else None
+        if named is None or named.profile.kind not in ("cloud", "ci"):
+            continue
+        about = understand(" ".join([*parts[:at], *parts[at + 1 :]]) or part)
+        machine, host = named.profile.machine, about.processor
+        around = cpus.class_of(host) if host else None
+        notes = [named.note or ""]
+        if around is not None and around.architecture == machine.architecture:
+            sources = {**machine.sources, "cpu_model": f'"{text}"'}
+            machine = machine.replace(cpu_model=host, sources=sources)
+            notes.append(f"Its processor is {host}.")
+        elif left := " ".join([host or "", *(each.label for each in about.cards)]).strip():
+            notes.append(f"Left aside: {left}.")
+        profile = named.profile.replace(machine=machine)
+        return NamedProfile(profile=profile, note=" ".join(filter(None, notes)) or None)
     return None
 
 
@@ -88,11 +102,13 @@ def _known(text: str) -> NamedProfile | None:
     if (named := called(" ".join(without_ram))) is not None:
         return named
     typed = [
-        word for word in typed if word not in idle and not re.fullmatch(r"(?:lp)?ddr\dx?", word)
+        word
+        for word in typed
+        if word not in idle and not is_kind_of_ram(word) and not _OF_RAM.fullmatch(word)
     ]
-    # a GPU's name may be that of a server with several
-    matches = profiles.by_words(typed) if find_cards(text) is None else []
-    if not matches:
+    matches = profiles.by_words(typed)
+    # a GPU's name may be in that of a server with several
+    if not matches or find_cards(text) is not None:
         return None
     bases = {profiles.base_name(profile.name) for profile in matches}
     if len(bases) > 1:
@@ -102,7 +118,24 @@ def _known(text: str) -> NamedProfile | None:
             nearest=names[:_CANDIDATES],
             remedy=f"name one: {', '.join(names[:_CANDIDATES])}",
         )
-    return _smallest_of(text, matches)
+    return _with_stated_ram(_smallest_of(text, matches), [token.text for token in tokens(text)])
+
+
+def _with_stated_ram(named: NamedProfile, typed: Sequence[str]) -> NamedProfile:
+    """The profile with the bandwidth of the RAM that the words state."""
+    kind = next(filter(is_kind_of_ram, typed), None)
+    numbers = {match[2]: int(match[1]) for match in map(NUMBERED.fullmatch, typed) if match}
+    machine, note = with_ram(
+        named.profile.machine,
+        StatedRam(
+            kind=kind,
+            mts=numbers.get("mts"),
+            channels=numbers.get("channels"),
+            sticks=numbers.get("sticks"),
+        ),
+    )
+    notes = " ".join(filter(None, (named.note, note)))
+    return NamedProfile(profile=named.profile.replace(machine=machine), note=notes or None)
 
 
 def _smallest_of(text: str, matches: list[Profile]) -> NamedProfile:

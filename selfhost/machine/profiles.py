@@ -262,17 +262,24 @@ def by_words(typed: Sequence[str]) -> list[Profile]:
             word for word in lacking.elements() if not (_SIZE.fullmatch(word) or word in _FORMS)
         ]
         is_telling = any(len(word) >= _LEAST_TELLING for word in telling)
-        # `m2` is no M2 Max
+        # `m2` is no M2 Max, and `epyc` no certain one
         most_lacking = 0 if name.startswith("mac") else 1
-        if len(core) <= most_lacking and is_telling and needed_words().isdisjoint(core):
+        is_another = not needed_words().isdisjoint(core) or not all(map(str.isalpha, core))
+        if len(core) <= most_lacking and is_telling and not is_another:
             found.setdefault(len(core), []).append(name)
     return [_profile(name) for name in found[min(found)]] if found else []
 
 
-@lru_cache(1)
-def boards() -> tuple[Profile, ...]:
-    """The boards and small computers, which people name beside other words."""
-    return tuple(each for each in all_profiles() if each.kind in ("board", "mini-pc"))
+def beginning_with(*first_words: str) -> tuple[Profile, ...]:
+    """The profiles whose name begins so, from the smallest to the largest memory."""
+    found = [_profile(name) for name in names() if name.startswith(first_words)]
+    return tuple(sorted(found, key=lambda each: (*size_of(each.machine), each.name)))
+
+
+def boards() -> tuple[str, ...]:
+    """The names of boards and small computers, which people write beside other words."""
+    others = (*_HOSTS, *_FORMS, "mac", "docker", "wsl")
+    return tuple(name for name in names() if not name.startswith(others))
 
 
 def base_name(name: str) -> str:

@@ -144,27 +144,30 @@ def _take_product(about: Description) -> None:
     """The product of the row with the most words, which stand in its order, with nothing between
     them but what the row allows and fillers.
     """
-    _take_known(about)
-    rows = [] if about.known else shipped_table("products")["product"]
+    rows = shipped_table("products")["product"]
     found = [(places, row) for row in rows if (places := _places_of(row, about.tokens))]
-    if not found:
+    places, row = max(found, key=lambda pair: len(pair[0]), default=([], {}))
+    _take_known(about, len(places))
+    if about.known or not places:
         return
-    places, about.product = max(found, key=lambda pair: len(pair[0]))
-    also = about.product.get("also", "").split()
+    about.product = row
+    also = row.get("also", "").split()
     for at, token in enumerate(about.tokens):
         if at in places or token.text in also:
             token.by = token.by or "product"
 
 
-def _take_known(about: Description) -> None:
-    """Take a board or small computer that is a profile, with other words around its name."""
-    found: list[tuple[list[int], profiles.Profile]] = []
-    for profile in profiles.boards():
-        name = " ".join(profiles.base_name(profile.name).split("-"))
-        if places := _places_of({"words": name}, about.tokens):
-            found.append((places, profile))
+def _take_known(about: Description, least: int) -> None:
+    """Take a board or small computer that is a profile whose name has more words than `least`."""
+    found: list[tuple[list[int], str]] = []
+    for name in profiles.boards():
+        words_of_name = " ".join(profiles.base_name(name).split("-"))
+        if places := _places_of({"words": words_of_name}, about.tokens):
+            found.append((places, name))
     longest = max((places for places, _ in found), key=len, default=[])
-    about.known = [profile for places, profile in found if len(places) == len(longest)]
+    if len(longest) <= least:
+        return
+    about.known = [profiles.load(name) for places, name in found if len(places) == len(longest)]
     for at in longest:
         about.tokens[at].by = "product"
 
