@@ -39,6 +39,20 @@ def take_memory(about: Description) -> None:
         )
     elif plain:
         about.ram_gib = small[0] if small else min(plain)
+        _refuse_strange_size(about, about.ram_gib)
+
+
+def _refuse_strange_size(about: Description, gib: float) -> None:
+    """Raises `NotOneMachineError` for a size beside a GPU that no modules of RAM make: it may be
+    that of a card that somebody changed.
+    """
+    is_of_modules = gib % 4 == 0 or gib in (1, 2, 3, 6) or gib != int(gib)
+    is_guest = about.scope != "host" or bool(about.product and about.product.get("guest"))
+    if about.cards and not is_of_modules and not is_guest:
+        raise NotOneMachineError(
+            f"{shown(about.text)!r}: {gib:g} GB are no usual size of RAM",
+            remedy=f"say what has them: {gib:g}GB RAM, or --set gpu={gib:g}GiB for a GPU",
+        )
 
 
 def _sizes(about: Description) -> dict[str, list[float]]:

@@ -146,7 +146,8 @@ def _take_product(about: Description) -> None:
     """
     rows = shipped_table("products")["product"]
     found = [(places, row) for row in rows if (places := _places_of(row, about.tokens))]
-    places, row = max(found, key=lambda pair: len(pair[0]), default=([], {}))
+    nothing: tuple[list[int], Mapping[str, Any]] = ([], {})
+    places, row = max(found, key=lambda pair: len(pair[0]), default=nothing)
     _take_known(about, len(places))
     if about.known or not places:
         return

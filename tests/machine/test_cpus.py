@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 
 from helpers.each import each
 from selfhost.api import check
-from selfhost.core.saying import in_shell
 from selfhost.machine import cpus
-from selfhost.machine.named import profile_named
 from selfhost.verdict.speed import PaceRange
 
 # as the systems give them; the peak is what makers' pages or reviews state for all channels

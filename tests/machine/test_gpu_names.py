@@ -1,5 +1,7 @@
 """GPUs by name: each is found as people type it, and no name of one is taken for another."""
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from helpers.each import each
 from selfhost.core.spelling import words_of
 from selfhost.machine import gpus
-from selfhost.machine.gpu_names import PartOfMachineError, UnknownGpuError, cards_named
+from selfhost.machine.gpu_names import MOST_CARDS, PartOfMachineError, UnknownGpuError, cards_named
 
 GIB = 2**30
 CARDS = [card for card in gpus.cards() if not card.unified]
@@ -118,7 +120,5 @@ def test_what_is_not_listed_is_refused_with_near_names(text: str, near: str | No
 
 @given(st.text(max_size=40))
 def test_any_text_is_answered_or_refused(text: str) -> None:
-    try:
-        cards_named(text)
-    except UnknownGpuError as error:
-        assert error.remedy
+    with contextlib.suppress(UnknownGpuError):
+        assert len(cards_named(text).accelerators) <= MOST_CARDS
