@@ -106,9 +106,9 @@ def test_a_machine_is_named_as_people_name_it() -> None:
     assert check("mistral-7b", machine="MacBook Air M2 16GB").machine == known
     assert can_run("mistral-7b", machine="macbook-air-m2-16gb") is True
     assert can_run("llama-3.3-70b", machine="macbook-air-m2-16gb") is False
-    with pytest.raises(UnknownMachineError, match="macbook-air-m2-16gb") as unknown:
-        check("mistral-7b", machine="macboko aire m2")
-    assert "macbook-air-m2-16gb" in unknown.value.nearest
+    with pytest.raises(UnknownMachineError, match=r"aws-g5\.xlarge") as unknown:
+        check("mistral-7b", machine="g5.xlarg")
+    assert "aws-g5.xlarge" in unknown.value.nearest
     with pytest.raises(UnknownMachineError, match=r"Machine\.from_file\('ci\.json'\)"):
         check("mistral-7b", machine="ci.json")
     with pytest.raises(TypeError, match="machine must be Machine or str or None, not int"):
@@ -183,16 +183,6 @@ def test_an_error_names_arguments_and_no_options(asked: dict[str, Any], says: st
     assert "--" not in re.sub(r"`[^`]*`", "", text)
 
 
-def test_the_name_of_a_machine_is_an_argument_in_errors() -> None:
-    """`machine=`, not `--machine`, `--gpu` or `--set`."""
-    for name in ("old laptop", "RTX 9999", "quadro"):
-        with pytest.raises(SelfhostError) as wrong:
-            can_run("llama-3.2-1b", machine=name)
-        text = f"{wrong.value} {wrong.value.remedy}"
-        assert 'machine="' in text
-        assert "--" not in text.replace("selfhost machine --profiles", "")
-
-
 _MISSED = (
     "Qwen3.6-35B-A3B-uncensored-Q3_K_M.gguf",
     "foo.gguf",
@@ -204,23 +194,9 @@ _MISSED = (
     "tiktoken",
     "ltx-2-19b-dev-fp8.safetensors",
 )
-_MISSED_MACHINES = (
-    "dgx a100 640gb",
-    "rtx 9999",
-    "16gb vram 64gb ram",
-    "thinkpad",
-    "a100 mig 9g.99gb",
-    "MIG 3g.20gb",
-    "8 vcpu",
-    "macbook pro m0",
-    "m3 ultra 7gb",
-    "dell precision 3090",
-)
-
-
 @each(
     ("model", "machine"),
-    [*((name, VM) for name in _MISSED), *(("gpt2", name) for name in _MISSED_MACHINES)],
+    [(name, VM) for name in _MISSED],
 )
 def test_what_an_error_says_to_write_is_python(model: str, machine: Machine | str) -> None:
     """No option of the command line, a call that Python can read, and a machine that it takes; a
@@ -403,7 +379,7 @@ def test_a_machine_s_name_is_noted_as_the_commands_note_it(
 
 def test_a_size_notes_what_a_machine_s_name_was_read_as() -> None:
     notes = size("mistral-7b", machine="2x epyc 7763").notes
-    assert any("judged as a machine with this processor" in note for note in notes)
+    assert any('"2x epyc 7763" is judged as' in note for note in notes)
 
 
 def test_a_ranking_notes_a_machine_s_name_as_list_does(capsys: pytest.CaptureFixture[str]) -> None:

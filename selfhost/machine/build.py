@@ -251,7 +251,7 @@ def _computer(about: Description) -> Described:
     if "gb_per_s" in row and about.ram_gib is not None and about.ram_gib > max(row["gib"]):
         # no other memory is soldered to it: that of a disk
         about.ram_gib = None
-    has_gpu = parts.cards is not None or about.vram_gib is not None or about.gpu_maker is not None
+    has_gpu = parts.cards is not None or about.vram_gib is not None
     if parts.processor is None and not has_gpu and "shared" not in parts.row:
         is_told = about.ram_gib is not None and about.product is None
         if not is_told or about.is_line or about.left_hardware:

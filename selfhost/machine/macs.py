@@ -9,7 +9,7 @@ from ..core import units
 from ..core.records import Record
 from ..core.tables import shipped_table
 from .chips import apple_chip
-from .profiles import NotOneMachineError, UnknownMachineError
+from .profiles import NotOneMachineError, UnknownMachineError, unknown
 from .record import Accelerator
 from .words import SIZE
 
@@ -75,6 +75,7 @@ def read(words: Sequence[str], text: str) -> Mac | None:
     if not rows:
         raise UnknownMachineError(
             f"no Mac is known as {text!r}",
+            nearest=unknown(text).nearest,
             remedy="name its chip and its memory as they are sold (--machine 'M2 Pro 16GB');"
             " `selfhost machine --profiles` lists known machines",
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from . import cpus, gpus
 from .description import Description
 from .gpu_names import shown
-from .profiles import NotOneMachineError
+from .profiles import NotOneMachineError, UnknownMachineError
 from .words import BREAK, MODULES, NUMBERED, SIZE, is_kind_of_ram, is_ram, roles, words
 
 _GIB_OF_TB = 1024.0
@@ -139,9 +139,17 @@ def take_unnamed_gpu(about: Description) -> None:
         elif maker is not None:
             about.gpu_maker = about.gpu_maker or maker
             token.by = "" if token.text == "intel" else "gpu"
-    if about.cards or about.has_no_gpu:
+    has_own = about.chip is not None or "shared" in (about.product or {})
+    if about.cards or about.has_no_gpu or has_own:
         about.vram_gib = None
-    elif says_gpu and about.vram_gib is None and about.ram_gib is not None:
-        parts = (about.processor, about.product, about.chip)
-        if parts == (None,) * 3 and not any(is_ram(token.text) for token in about.tokens):
+        return
+    if says_gpu and about.vram_gib is None and about.ram_gib is not None:
+        parts = (about.processor, about.product)
+        if parts == (None, None) and not any(is_ram(token.text) for token in about.tokens):
             about.vram_gib, about.ram_gib = about.ram_gib, None
+    if about.vram_gib is None and (says_gpu or about.gpu_maker == "nvidia"):
+        raise UnknownMachineError(
+            f"{shown(about.text)!r} tells a GPU, but not which GPU it is",
+            remedy="name the GPU beside the RAM, as in --machine 'i5-12400 32GB RTX 3090', or its"
+            " memory, as in '8GB VRAM'; else say 'no gpu'",
+        )
