@@ -392,16 +392,6 @@ def maker_of(name: str) -> str | None:
     return None if words.isdisjoint(_INTEL_WORDS) else "Intel"
 
 
-def is_of_two_makers(name: str) -> bool:
-    """Whether a word of it is of one maker's processors, and another of the other maker or its own:
-    `i5 ryzen`, but not `Intel or AMD`.
-    """
-    # a `core` counts cores, too
-    words = words_of(name) - {"core"}
-    of_amd, of_intel = words & _AMD_WORDS, words & _INTEL_WORDS
-    return bool(of_amd and of_intel) and not of_amd | of_intel <= {*MAKERS}
-
-
 def names_a_kind_alone(words: frozenset[str]) -> bool:
     """Whether words of a processor's name tell its kind and nothing more, `core i9`, `xeon gold`; a
     maker is none.
