@@ -14,7 +14,8 @@ from . import cpus
 from .changes import planned
 from .gpu_names import NamedCards, cards_named, find_cards
 from .record import Machine
-from .words import tokens, words
+from .roles import words
+from .words import tokens
 
 TYPE_CHECKING = False
 

@@ -306,7 +306,7 @@ def count_of(name: str) -> int:
     """How many processors a word says that there are: `dual xeon`, `2x epyc 7763`, `epyc 7763 x2`;
     1 without one. Of a series that has one socket such a number counts cores: `phenom ii x6`.
     """
-    from .words import words as word_table
+    from .roles import words as word_table
 
     series = processor_of(name)
     if series is not None and series.kind != "server":
@@ -376,7 +376,7 @@ def _is_of_amd(row: Mapping[str, Any]) -> bool:
 
 def _without_count(name: str) -> tuple[list[str], str]:
     """The words that say how many processors there are, `2x`, and the name without them."""
-    from .words import words as word_table
+    from .roles import words as word_table
 
     words = name.replace("×", "x").split()
     counts = word_table()["counts"]
@@ -396,7 +396,7 @@ def names_a_kind_alone(words: frozenset[str]) -> bool:
     """Whether words of a processor's name tell its kind and nothing more, `core i9`, `xeon gold`; a
     maker is none.
     """
-    from .words import words as word_table
+    from .roles import words as word_table
 
     beside = {*_table()["beside_kind"], *word_table()["counts"], *MAKERS}
     kind = frozenset(word for word in words if word not in beside and not _is_count(word))

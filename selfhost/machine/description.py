@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from . import cpus
 from .gpu_names import NamedCards, shown
 from .profiles import NotOneMachineError, Profile
-from .words import BREAK, SIZE, Token, roles
+from .roles import roles
+from .words import BREAK, SIZE, Token
 
 TYPE_CHECKING = False
 

@@ -13,7 +13,8 @@ from ..core.spelling import words_of
 from . import gpus, virtual_gpus
 from .chips import apple_chips
 from .record import Accelerator
-from .words import BREAK, COUNT, SIZE, roles, tokens, words
+from .roles import roles, words
+from .words import BREAK, COUNT, SIZE, tokens
 
 TYPE_CHECKING = False
 

@@ -13,9 +13,9 @@ from ..core.records import Record, pattern
 from ..core.spelling import words_of
 from ..core.tables import shipped_table
 from .chips import apple_chip_of
+from .roles import roles
+from .roles import words as word_table
 from .virtual_gpus import card_of, virtual_gpu
-from .words import roles
-from .words import words as word_table
 
 TYPE_CHECKING = False
 

@@ -6,7 +6,8 @@ from . import cpus, gpus
 from .description import Description
 from .gpu_names import shown
 from .profiles import NotOneMachineError, UnknownMachineError
-from .words import BREAK, MODULES, NUMBERED, SIZE, is_kind_of_ram, is_ram, roles, words
+from .roles import roles, words
+from .words import BREAK, MODULES, NUMBERED, SIZE, is_kind_of_ram, is_ram
 
 _GIB_OF_TB = 1024.0
 # of sizes that nothing tells apart such a one is a disk's

@@ -18,8 +18,9 @@ from .profiles import (
 )
 from .ram import StatedRam, with_ram
 from .record import Machine
+from .roles import roles, words
 from .understand import understand
-from .words import BREAK, NUMBERED, is_kind_of_ram, roles, tokens, words
+from .words import BREAK, NUMBERED, is_kind_of_ram, tokens
 
 _CANDIDATES = 8
 _OF_RAM = re.compile(r"\d+(?:mts|channels|sticks)")

@@ -11,7 +11,8 @@ from .chips import soldered_chip
 from .description import Description
 from .gpu_names import matches, shown
 from .profiles import NotOneMachineError
-from .words import COUNT, MODULES, NUMBERED, SIZE, roles
+from .roles import roles
+from .words import COUNT, MODULES, NUMBERED, SIZE
 
 _MOBILE_NUMBER = re.compile(r"\d{4,5}(?:u|hs?|hx|hk|p)|\d{3}[hv]", re.ASCII)
 _DESKTOPS = frozenset(("desktop", "tower", "itx", "sff", "egpu", "oculink", "thunderbolt"))

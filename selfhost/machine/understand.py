@@ -18,7 +18,8 @@ from .gpu_names import matches, shown
 from .memory_words import take_memory, take_numbers, take_unnamed_gpu
 from .processor_words import take_figures, take_kind, take_lettered_number, take_processor
 from .profiles import UnknownMachineError
-from .words import COUNT, SIZE, Token, roles, tokens, words
+from .roles import roles, words
+from .words import COUNT, SIZE, Token, tokens
 
 TYPE_CHECKING = False
 

@@ -10,14 +10,12 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
-from ..core.records import Record, literal
-from ..core.tables import shipped_table
+from ..core.records import literal
+from .roles import words
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any
-
     Means = str | Callable[[re.Match[str]], str]
 
 BREAK = "|"
@@ -71,30 +69,6 @@ class Token:
 
     def __repr__(self) -> str:
         return f"{self.text}<{self.by}>"
-
-
-class Roles(Record):
-    """The sets of words that several steps ask for."""
-
-    idle: frozenset[str]
-    gpu_idle: frozenset[str]
-    left_out: frozenset[str]
-    forms: frozenset[str]
-    unsaid: frozenset[str]
-    cards: frozenset[str]
-    computers: frozenset[str]
-
-
-def words() -> Mapping[str, Any]:
-    """The whole table. Raises `SpecError` where the installation lacks it."""
-    return shipped_table("words")
-
-
-@lru_cache(1)
-def roles() -> Roles:
-    table = words()
-    values: dict[str, Any] = {role: frozenset(table[role]) for role in Roles._fields}
-    return Roles(**values)
 
 
 def is_kind_of_ram(word: str) -> bool:
