@@ -415,7 +415,6 @@ def test_a_check_loads_what_it_needs() -> None:
         "verdict.shared_memory",
         "verdict.findings.accelerator_share",
         "needs.llamacpp.graph_experts",
-        "needs.llamacpp.closed_form",
         # of a model that an API serves
         "advice.stand_ins",
         "reports.offer_text",

@@ -307,15 +307,15 @@ def _notes(
 
 def _larger_than_model(catalogue: Catalogue, question: Question) -> Iterator[str]:
     """A sentence where the adapters have more parameters than the model itself."""
+    from ..needs.packed import adapter_parameters
     from ..needs.tensors import row_of
-    from ..needs.torch.adapters import adapters
     from ..verdict.question import architectures
 
     spec, rank = question.spec, question.workload.lora_rank
     row = row_of(spec.architecture, architectures(catalogue)) if spec.architecture else None
     if rank is None or spec.architecture is None or row is None or not spec.parameters_total:
         return
-    trained = adapters(spec.architecture, row, rank).parameters
+    trained = adapter_parameters(spec.architecture, row, rank)[0]
     if trained > spec.parameters_total:
         yield (
             f"Adapters of rank {rank:,} have {units.count(trained)} parameters, more than the"

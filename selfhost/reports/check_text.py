@@ -656,7 +656,7 @@ def _what_narrows(verdict: Verdict, *, measured: bool) -> str:
     is_told = machine.memory_bandwidth_bytes_per_second is not None and not machine.assumes(rate)
     if not machine.planning or on_card or is_told:
         return ""
-    from ..machine.products import what_to_state
+    from ..machine.ram import what_to_state
 
     fact = what_to_state(machine)
     was_measured = measured or machine.measured_in_vain

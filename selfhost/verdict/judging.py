@@ -269,7 +269,7 @@ def ways_held(
     stored, kept, surely = files_in_memory(question, needs, machine)
     training = None
     if question.workload.task == "finetune":
-        from ..needs.torch.finetune import (
+        from ..needs.training import (
             gathered,
             how_to_offload,
             which_holds_less,
@@ -382,7 +382,7 @@ def _is_kept_by_all(rule: CacheRule | None, machine: Machine) -> bool:
 
 def _what_to_lower(question: Question, placed: Needs) -> str | None:
     """What makes the training take less where it is placed so."""
-    from ..needs.torch.finetune import what_to_lower
+    from ..needs.training import what_to_lower
 
     terms = placed.memory.terms if placed.memory is not None else ()
     is_shared_out = any(term.name == GATHERED for term in terms)

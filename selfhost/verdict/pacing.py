@@ -184,7 +184,7 @@ def finding_of_pace(
 
 def _what_to_state(machine: Machine) -> str | None:
     """What beside the names of which a machine was made tells its memory's rate."""
-    from ..machine.products import what_to_state
+    from ..machine.ram import what_to_state
 
     return what_to_state(machine)
 

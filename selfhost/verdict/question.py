@@ -542,7 +542,7 @@ def _refusal(
             else "train the published weights (a folder of safetensors files)"
         )
         return loads, remedy or own
-    from ..needs.torch.trainable import why_not_trained
+    from ..needs.training import why_not_trained
 
     return why_not_trained(spec, workload.finetune_method or "lora") or (None, remedy)
 
