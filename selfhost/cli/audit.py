@@ -143,12 +143,14 @@ def _anonymized(
 
     machines, problems, notes = read
     names = Pseudonyms([machine.name for machine in machines])
+    # first the policy, whose selectors of hosts become labels of the machines
+    policy, baseline = names.policy(policy), baseline and baseline.renamed(names)
     hidden = (
         tuple(map(names.machine, machines)),
         tuple(names.problem(problem, *paths) for problem in problems),
         tuple(names.text(note, *paths) for note in notes),
     )
-    return names.policy(policy), baseline and baseline.renamed(names), hidden
+    return policy, baseline, hidden
 
 
 def _progress(words: list[str], *, is_bounded: bool) -> Progress:
