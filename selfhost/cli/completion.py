@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 
 from . import COMMANDS
+from .declared import WORDS
 from .output import write
 
 TYPE_CHECKING = False
@@ -75,19 +77,19 @@ def candidates(words: Sequence[str]) -> list[str]:
         return _beginning(typed, COMMANDS) or list(complete(typed, catalogue))
     # a bare name of a model is a check
     command = words[0] if words[0] in COMMANDS else "check"
-    actions = CommandParser(command)._actions
-    taking = {flag: own for own in actions if own.nargs != 0 for flag in own.option_strings}
+    flags = CommandParser(command)._option_string_actions
     flag, sign, value = typed.partition("=")
-    if sign and flag in taking:
-        return [f"{flag}={word}" for word in _values(taking[flag], value, catalogue)]
-    if words[-2] in taking:
-        return _values(taking[words[-2]], typed, catalogue)
+    if sign and flag in flags:
+        return [f"{flag}={word}" for word in _values(flags[flag], value, catalogue)]
+    before = flags.get(words[-2])
+    if before is not None and before.nargs != 0:
+        return _values(before, typed, catalogue)
     if typed.startswith("-"):
-        return _beginning(typed, (flag for own in actions for flag in own.option_strings))
-    fixed = [str(word) for own in actions if not own.option_strings for word in own.choices or ()]
-    if fixed or command not in _OF_MODELS:
-        return _beginning(typed, fixed)
-    return list(complete(typed, catalogue))
+        return _beginning(typed, flags)
+    if command in _OF_MODELS:
+        return list(complete(typed, catalogue))
+    choices = (settings.get("choices", ()) for settings in WORDS[command].values())
+    return _beginning(typed, chain.from_iterable(choices))
 
 
 def _values(action: Action, typed: str, catalogue: Catalogue) -> list[str]:

@@ -15,7 +15,6 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Set
-    from inspect import Signature
     from re import Pattern
     from typing import Any, Self, TypeVar, dataclass_transform
 
@@ -120,7 +119,7 @@ class _RecordType(type):
         return super().__new__(cls, name, bases, body)
 
     @property
-    def __signature__(cls) -> Signature:
+    def __signature__(cls) -> Any:
         """The fields with their defaults, for `help()` and editors."""
         from inspect import Parameter, Signature
 
