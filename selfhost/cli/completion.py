@@ -28,8 +28,12 @@ _selfhost() {
     local word="${typed[${#typed[@]}-1]}" kept=""
     [[ "$word" == *[:=]* ]] && kept="${word%"${word##*[:=]}"}"
     IFS=$'\\n'
-    COMPREPLY=($(selfhost _complete "${typed[@]:1}" 2>/dev/null))
-    COMPREPLY=("${COMPREPLY[@]#"$kept"}")
+    local each
+    local -a offered=($(selfhost _complete "${typed[@]:1}" 2>/dev/null))
+    COMPREPLY=()
+    for each in "${offered[@]}"; do
+        [[ -z "$kept" || "$each" == "$word"* ]] && COMPREPLY+=("${each#"$kept"}")
+    done
     [[ ${#COMPREPLY[@]} -eq 1 && "${COMPREPLY[0]}" == *= ]] && compopt -o nospace
     [[ ${#COMPREPLY[@]} -eq 0 ]] && compopt -o default
 }
