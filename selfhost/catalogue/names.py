@@ -422,6 +422,8 @@ def in_form(match: Match, form: Form | None, name: str, catalogue: Catalogue) ->
         from .forms import QAT_AS_PUBLISHED
 
         quantization, form_notes = f"{TRAINED_FOR}Q4_0", (QAT_AS_PUBLISHED,)
+        if name.endswith(".gguf"):
+            gguf_repository = f"{catalogue.spec(spec_id).repository}-qat-q4_0-gguf"
     repository = name if form.runtime and _REPOSITORY.fullmatch(name) else None
     return Resolution(
         spec_id=spec_id,
