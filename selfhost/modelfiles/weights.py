@@ -175,7 +175,6 @@ def _with_types(spec: ModelSpec, stated: Stored, types: Stored, weights: Weights
         dtype=dtype,
         matrix_dtype=types.matrices,
         expert_dtype=types.experts,
-        apart=types.apart if types.format == "safetensors" else (),
     )
     unknown = spec.unknown if dtype is None else _without(spec.unknown, "architecture.dtype")
     return spec.replace(architecture=architecture, unknown=unknown)
