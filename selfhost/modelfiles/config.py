@@ -86,6 +86,8 @@ _NEVER_STATED: Mapping[str, str] = {
     "license.id": "config.json does not say",
     "tokenizer": "config.json does not say whether one comes with it",
 }
+# what published files call a size of a spec
+_CALLED = {"kv_heads": "num_key_value_heads", "groups": "n_group", "groups_used": "topk_group"}
 # published factors of scaled positions reach 64
 _MOST_STRETCHED = 10_000
 
@@ -351,6 +353,7 @@ class _Config:
         """The feed-forward of each layer; or none, and why they do not follow."""
         try:
             parts = [feed_forward_of(self.keys, n, kind, width) for n, kind in enumerate(kinds)]
+            _grouped(parts, width)
         except Unclear as why:
             return [None] * len(kinds), str(why)
         return parts, None
@@ -367,6 +370,8 @@ class _Config:
         has_experts = any(each is not None and each.experts for each in feed_forward)
         if type.row_with_experts and has_experts:
             return type.row_with_experts
+        if type.row_of_ocr and "OCR" in class_of(self.keys.outer):
+            return type.row_of_ocr
         if type.row_without_states and not any(recurrent) and not has_experts:
             return type.row_without_states
         return type.row
@@ -474,6 +479,9 @@ class _Config:
                 if flag in ROW_FLAGS and value != bool(row.get(flag, flag == "output_norm")):
                     departs = "also" if value else "lacks"
                     extra[departs] = (*extra.get(departs, ()), flag)
+        positions = keys.get("position_embedding_type")
+        if positions == "rotary" and row.get("positions"):
+            extra["lacks"] = (*extra.get("lacks", ()), "positions")
         self.add_stacks(extra)
         self.add_norms_and_rope(extra, row)
         return extra
@@ -560,7 +568,8 @@ class _Config:
         """True for a published class without an output matrix: a bare or a reward model."""
         mapped = self.keys.outer.get("auto_map")
         writes = ("AutoModelForCausalLM", "AutoModelForSeq2SeqLM")
-        if isinstance(mapped, dict) and any(head in mapped for head in writes):
+        is_mapped = isinstance(mapped, dict) and any(head in mapped for head in writes)
+        if self.keys.type.bare_class_writes or is_mapped:
             # ChatGLM names its bare class, and generates with that of auto_map
             return False
         bare = r"(?<!LMHead)(?<!MT)Model$|ForSequenceClassification$|ForTokenClassification$"
@@ -595,6 +604,9 @@ class _Config:
                     " decoder, which is not read"
                 )
             return
+        name = class_of(keys.outer)
+        if name and not name.endswith(("ForConditionalGeneration", "MTModel")):
+            raise Unclear(f"architectures: of {keys.kind} {clean(name)} is not understood")
         if keys.get("share_encoder_decoder_embeddings") is False:
             raise Unclear("share_encoder_decoder_embeddings is false: not understood")
         for size in ("attention_heads", "ffn_dim"):
@@ -624,6 +636,8 @@ class _Config:
             for key, value in keys.type.published.items()
             if keys.text.get(key) not in (None, value)
         ]
+        if str(keys.get("position_embedding_type")).startswith("relative"):
+            odd.append("position_embedding_type")
         matter = keys.known.get("matter", ())
         cut = [key for key in _ALWAYS_STATED if key in matter and key not in keys.text]
         if odd or other or cut:
@@ -651,6 +665,9 @@ class _Config:
         if incomplete is not None and row is not None and (is_encoder or row.get("recomputes")):
             # without its row it would be believed to keep a cache
             raise Unclear(incomplete)
+        has_head = keys.known and keys.text.get("tie_word_embeddings") is False
+        if is_encoder and has_head and name.endswith("ForMaskedLM"):
+            raise Unclear(f"tie_word_embeddings is false: what the head of {clean(name)} takes")
         if is_encoder and keys.get("is_decoder"):
             raise Unclear("is_decoder: what an encoder keeps where it writes is not known")
         if row is not None:
@@ -668,7 +685,7 @@ def _grouped(parts: Iterable[_Part | None], width: int) -> tuple[_Part, ...]:
     groups = grouped(tuple(parts))
     for part in groups:
         for key, message, _ in part.misfits(width):
-            raise Unclear(f"{key} {message}")
+            raise Unclear(f"{_CALLED.get(key, key)} {message}")
     return groups
 
 

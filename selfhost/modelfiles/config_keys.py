@@ -144,9 +144,11 @@ class ModelType(Record):
     row: str = ""
     row_with_experts: str = ""
     row_without_states: str = ""
+    row_of_ocr: str = ""
     in_gguf: bool = True
     classes: tuple[str, ...] = ()
     own_code: bool = False
+    read_by_class: bool = False
     read_as: tuple[Mapping[str, Any], ...] = ()
     names: Mapping[str, str] = {}
     defaults: Mapping[str, Any] = {}
@@ -159,6 +161,7 @@ class ModelType(Record):
     experts_if: str = ""
     one_expert_is_dense: bool = False
     dense_beside: str = ""
+    dense_beside_if: str = ""
     feed_forward: str = ""
     router_bias: bool | None = None
     tied: bool | None = None
@@ -168,6 +171,7 @@ class ModelType(Record):
     sees: bool = False
     mtp_layers: int | None = None
     encoder: bool = False
+    bare_class_writes: bool = False
     unused_positions: int = 0
     rows_in_gguf: tuple[int, ...] = ()
     switches: Mapping[str, Any] = {}
@@ -234,6 +238,11 @@ def _text_keys(
         if nested:
             above = {key: value for key, value in above.items() if key in _INHERITED}
         text = {**above, **{key: value for key, value in inner.items() if key not in left_out}}
+    other = text.get("attention_other_setting")
+    if isinstance(other, dict) and other.get("attention_type") == "sliding_attention":
+        text["swa_num_attention_heads"] = other.get("num_attention_heads")
+        text["swa_head_dim"] = other.get("head_dim")
+        text["swa_num_key_value_heads"] = other.get("num_attention_groups")
     for part in ("attn_config", "ffn_config", "sparse_attention_config"):
         if isinstance(text.get(part), dict):
             text = {**text[part], **text}
@@ -281,6 +290,8 @@ class Keys:
 
     def _read_as(self, kind: str) -> str:
         """The model type whose keys and tensors these are: some models go by that of another."""
+        if model_types().get(kind, ModelType()).read_by_class:
+            return self._kind_of_class() or kind
         for rule in model_types().get(kind, ModelType()).read_as:
             value, key = rule.get("is", True), rule.get("if_key")
             stated = self.text.get(key) if key is not None else True

@@ -62,6 +62,8 @@ def layer_kinds(config: Keys) -> list[str]:
     follow.
     """
     config.understood.update(_LAYOUT_KEYS)
+    if config.get("per_layer_config"):
+        raise Unclear("per_layer_config: keys of single layers are not understood")
     if config.type.layers == "compressed":
         config.understood.add("compress_ratios")
         return ["compressed"] * config.layers
@@ -237,6 +239,9 @@ def attention_of(config: Keys, number: int, kind: str, width: int) -> Attention 
     if kind == "compressed":
         return _compressed(config, number, heads)
     latent = config.number("kv_lora_rank")
+    has_rank = config.known.get("defaults", {}).get("kv_lora_rank")
+    if latent is None and has_rank and config.text.get("use_mla") is not False:
+        raise Unclear("kv_lora_rank is null, and its class has no attention without it")
     if latent and kind == "full" and config.text.get("use_mla") is not False:
         return _latent(config, number, latent, heads)
     config.understood.update(_LATENT_KEYS)
@@ -505,7 +510,8 @@ def _of_experts(config: Keys, number: int, width: int, experts: int) -> FeedForw
     stated = config.get("use_routing_bias", "use_moe_router_bias", "moe_router_enable_expert_bias")
     fixed = config.type.router_bias
     has_bias = config.get("topk_method") == "noaux_tc" or bool(stated if fixed is None else fixed)
-    dense = config.type.dense_beside
+    switch = config.type.dense_beside_if
+    dense = config.type.dense_beside if not switch or config.get(switch) else ""
     is_apart = config.type.feed_forward == "by_kind" or isinstance(
         config.text.get("hybrid_override_pattern"), str
     )
@@ -529,7 +535,7 @@ def _shared_length(config: Keys, each: int) -> int | None:
     """Elements of the experts that every token uses, all together."""
     stated, number = config.number("shared_length"), config.number("shared_experts")
     config.understood.add("shared_moe_mode")
-    if number == 0 and stated is None:
+    if number == 0:
         return None
     if config.type.shared_like_one:
         return each
@@ -564,10 +570,10 @@ def _has_experts(config: Keys, number: int) -> bool:
         return number in chosen
     if period:
         return number % period == offset
-    if isinstance(frequency, list):
+    if isinstance(frequency, list) and frequency:
         listed = config.switches(config.stated("expert_frequency"))
         return bool(listed and listed[number])
-    every = config.number("expert_frequency") or 1
+    every = 1 if isinstance(frequency, list) else config.number("expert_frequency") or 1
     if every > 1:
         return number >= lead and number % every == 0
     return number >= lead and number not in dense and (number + 1) % step == 0

@@ -53,6 +53,11 @@ def stored_of(keys: Keys) -> Stored:
         why = f"config.json describes MLX's {name} weights, and not those before them"
         if name is None:
             why = f"quantization {short(mlx)} of config.json is not understood"
+        elif any(_is_other(key, value, mlx) for key, value in mlx.items()):
+            keys.notes.append(
+                "quantization of config.json gives some layers other bits, which are not counted:"
+                " the files may be larger than stated"
+            )
         return Stored(name=name, format="mlx", why=why)
     config = keys.outer.get("quantization_config") or keys.text.get("quantization_config")
     if not config:
@@ -179,8 +184,10 @@ def _grouped(config: Mapping[str, Any]) -> _Name:
         if config.get("data_type", "int") != "int":
             return None, "data_type"
     bits, group = config.get("bits", 4), config.get("group_size", 128)
+    if type(bits) is not int or bits not in (2, 3, 4, 8):
+        return None, "bits"
     name = f"{method}{'' if bits == 4 else f'-{bits}bit'}{_group_ending(group)}"
-    return (name if name in PACKED else None), "bits" if bits not in (2, 3, 4, 8) else "group_size"
+    return (name if type(group) is int and name in PACKED else None), "group_size"
 
 
 def _group_ending(group: object) -> str:
@@ -231,6 +238,13 @@ _METHODS: Mapping[str, Callable[[Mapping[str, Any]], _Name]] = {
 }
 
 
+def _is_other(key: str, value: object, config: Mapping[str, Any]) -> bool:
+    """Whether an entry of MLX's `quantization` gives a layer other bits; a router is small."""
+    if key.endswith(("gate", "router")) or not (value is False or isinstance(value, dict)):
+        return False
+    return value is False or value.get("bits") != config.get("bits")
+
+
 def _mlx_name(config: Mapping[str, Any]) -> str | None:
     """The name of the bits, group and mode of MLX's `quantization`: mlx.nn.quantize has 4 bits in
     groups of 64 where nothing is said.
@@ -243,4 +257,5 @@ def _mlx_name(config: Mapping[str, Any]) -> str | None:
             return "MXFP4-Q8"
         return mode if (bits, group) == MLX_MODES[mode] else None
     name = f"{bits}bit" + ("" if group == 64 else f"-{group}g")
-    return name if mode == "affine" and name in QUANTIZATIONS["mlx"] else None
+    is_known = mode == "affine" and type(bits) is type(group) is int
+    return name if is_known and name in QUANTIZATIONS["mlx"] else None

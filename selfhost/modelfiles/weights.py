@@ -216,12 +216,17 @@ def _counted(
     unknown = _without(spec.unknown, "parameters.total")
     parameters = spec.parameters
     total -= parameters.mtp or 0
-    if parameters.total is None:
-        parameters = parameters.replace(total=total)
+    sees = parameters.encoders is not None or "parameters.encoders" in unknown
+    if parameters.total is None or (sees and language is not None and total > language):
+        active = parameters.active
+        if active is not None and parameters.total is not None:
+            active += total - parameters.total
+        parameters = parameters.replace(total=total, active=active)
         if language is not None and total > language:
-            # a vision model: what is more than the language model are its encoders
+            # what is more than the language model are its encoders
             unknown.pop("parameters.encoders", None)
-            parameters = parameters.replace(encoders=total - language)
+            encoders = total - language
+            parameters = parameters.replace(encoders=encoders, projector_bytes=2 * encoders)
         return spec.replace(parameters=parameters, unknown=unknown), ()
     gap = total - parameters.total
     if gap == 0:
