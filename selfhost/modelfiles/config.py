@@ -30,6 +30,7 @@ from ..core.records import Record
 from .config_keys import (
     MAX_CONFIG_BYTES,
     MAX_NUMBER,
+    NAMES,
     Keys,
     Unclear,
     UnclearWindow,
@@ -279,7 +280,10 @@ class _Config:
         keys.layers = layers = self.layer_count()
         width = keys.needed("width")
         kinds = self.kinds()
-        attention = [attention_of(keys, n, kind, width) for n, kind in enumerate(kinds)]
+        attention = []
+        for number, kind in enumerate(kinds):
+            with keys.of_single_layer(number):
+                attention.append(attention_of(keys, number, kind, width))
         recurrent = [recurrent_of(keys, kind, width) for kind in kinds]
         feed_forward, incomplete = self.feed_forward(kinds, width)
         gguf = self.gguf_name(recurrent, feed_forward)
@@ -352,7 +356,10 @@ class _Config:
     ) -> tuple[list[FeedForward | None], str | None]:
         """The feed-forward of each layer; or none, and why they do not follow."""
         try:
-            parts = [feed_forward_of(self.keys, n, kind, width) for n, kind in enumerate(kinds)]
+            parts = []
+            for number, kind in enumerate(kinds):
+                with self.keys.of_single_layer(number):
+                    parts.append(feed_forward_of(self.keys, number, kind, width))
             _grouped(parts, width)
         except Unclear as why:
             return [None] * len(kinds), str(why)
@@ -408,7 +415,7 @@ class _Config:
             mtp = keys.outer_type.mtp_layers or 0
         counts_mtp = (type.row and type.in_gguf) or keys.outer_type.mtp_layers is not None
         table = keys.number("table_length") if keys.known else None
-        table = table if any(map(keys.reads, ("embedding_size", "word_embed_proj_dim"))) else None
+        table = table if any(map(keys.reads, NAMES["table_length"])) else None
         groups = keys.number("num_hidden_groups") if keys.known else None
         is_padded = bool(type.rows_in_gguf) and vocabulary == type.rows_in_gguf[0]
         usable = (context or 0) - type.unused_positions
@@ -469,9 +476,10 @@ class _Config:
             for key, value in type.other_than_row.items()
         }
         for key, flags in {**_SWITCHES, **type.switches}.items():
-            value = keys.get(key) if flags and keys.reads(key) else None
             is_latent = keys.text.get("kv_lora_rank") and flags and flags[0] == "attention_bias"
-            if not isinstance(value, bool) or is_latent:
+            is_read = flags and keys.reads(key) and not is_latent
+            value = keys.get(key) if is_read else None
+            if not isinstance(value, bool):
                 continue
             if flags[0] == "attention_bias" and value != bool(row.get("attention_bias")):
                 extra["attention_bias"] = value
@@ -632,9 +640,7 @@ class _Config:
         keys.understood.update(("parallel_attn", "hidden_size_per_layer_input"))
         odd = keys.not_understood(cache=False)
         other = [
-            key
-            for key, value in keys.type.published.items()
-            if keys.text.get(key) not in (None, value)
+            key for key, value in keys.type.published.items() if not keys.is_published(key, value)
         ]
         if str(keys.get("position_embedding_type")).startswith("relative"):
             odd.append("position_embedding_type")

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 
 from ..core.records import Record
@@ -125,6 +126,8 @@ _HARMLESS_KEYS = (
 _HARMLESS = re.compile(
     rf"(?:^|_)(?:{'|'.join(_HARMLESS_WORDS)})(?:_|$)|_token_ids?$|^blocksparse_|^(?:{'|'.join(_HARMLESS_KEYS)})$"
 )
+# what only some layers have, by the number of each
+_OF_LAYERS = "per_layer_config"
 _INHERITED = frozenset({"tie_word_embeddings", "torch_dtype", "dtype"})
 
 
@@ -155,6 +158,7 @@ class ModelType(Record):
     layers: str = ""
     kinds: Mapping[str, str] = {}
     last_full: bool = False
+    halves_window: bool = False
     slides: str = ""
     latent_unpacked: bool = False
     dense_length: str = ""
@@ -200,7 +204,7 @@ def model_types() -> Mapping[str, ModelType]:
 
 
 @lru_cache(maxsize=1)
-def _classes() -> Mapping[str, Any]:
+def classes() -> Mapping[str, Any]:
     """What the class of a model type in transformers does with its keys, by model type.
 
     `defaults`: the value of a key that a file leaves out, missing where it is derived from others;
@@ -272,11 +276,11 @@ class Keys:
         stated = clean(self.inner.get("model_type")).lower() if self.inner else self.outer_kind
         self.kind = self._read_as(stated or self._kind_of_class() or self.outer_kind)
         self.type = model_types().get(self.kind, ModelType())
-        self.known: Mapping[str, Any] = {} if self.type.own_code else _classes().get(self.kind, {})
+        self.known: Mapping[str, Any] = {} if self.type.own_code else classes().get(self.kind, {})
         self.written = frozenset(self.text)
         self._add_names_and_defaults()
         # keys that something reads, or that are known to change nothing
-        self.understood: set[str] = {
+        self.understood: set[str] = {_OF_LAYERS} | {
             key for key, value in self.type.published.items() if self.text.get(key) in (None, value)
         }
         self.unknown: dict[str, str] = {}
@@ -321,6 +325,32 @@ class Keys:
             for name, other in ((key, generic), (generic, key)):
                 if other in self.text:
                     self.text.setdefault(name, self.text[other])
+
+    def is_published(self, key: str, value: Any) -> bool:
+        """Whether a key is missing or has that value, or one of these."""
+        allowed = value if isinstance(value, list) else [value]
+        stated = self.text.get(key)
+        return stated is None or any(stated is each or stated == each for each in allowed)
+
+    @contextmanager
+    def of_single_layer(self, number: int) -> Iterator[None]:
+        """With the keys that this layer alone has: transformers 5.23 writes them by its number."""
+        stated = self.text.get(_OF_LAYERS) or {}
+        if not isinstance(stated, dict) or not all(map(str.isdigit, stated)):
+            raise Unclear(f"{_OF_LAYERS} is {short(stated)}, not keys by layer")
+        by_number = {int(key): own for key, own in stated.items()}
+        own = by_number.get(number, {})
+        is_known = len(by_number) == len(stated) and max(by_number, default=0) < self.layers
+        if not isinstance(own, dict) or not is_known:
+            raise Unclear(f"{_OF_LAYERS}: {short(own)} is not the keys of a layer")
+        common, self.text = self.text, {**self.text, **own}
+        try:
+            yield
+        finally:
+            self.text = common
+        odd = sorted(key for key in own if key not in self.understood)
+        if odd:
+            raise Unclear(f"{_OF_LAYERS}: {clean(odd[0])} is not understood")
 
     def get(self, *keys: str) -> Any:
         """The value of the first of these keys, or sizes of `NAMES`, that has one; all of them

@@ -62,8 +62,6 @@ def layer_kinds(config: Keys) -> list[str]:
     follow.
     """
     config.understood.update(_LAYOUT_KEYS)
-    if config.get("per_layer_config"):
-        raise Unclear("per_layer_config: keys of single layers are not understood")
     if config.type.layers == "compressed":
         config.understood.add("compress_ratios")
         return ["compressed"] * config.layers
@@ -94,7 +92,12 @@ def _listed_kinds(config: Keys) -> list[str] | None:
             raise Unclear(f"{key} does not list one entry for each of the {config.layers:,} layers")
         if isinstance(names, list):
             # the keys of recurrent layers stand in the file whether or not the list has any
-            config.understood.update(key for key in config.text if key.startswith("mamba_"))
+            matter, other = {*config.known.get("matter", ())}, config.known.get("names", {})
+            config.understood.update(
+                key
+                for key in config.text
+                if key.startswith("mamba_") and not {key, other.get(key)} & matter
+            )
         return [_named_kind(config, key, name) for name in names[: config.layers]]
     repeated = config.get("block_types", "_block_types")
     if isinstance(repeated, list) and repeated:
@@ -166,6 +169,9 @@ def _window_tokens(config: Keys) -> int | None:
     if config.get("window") == -1 or config.text.get("use_sliding_window") is False:
         return None
     window, context = config.number("window"), config.number("context")
+    if window and config.type.halves_window and config.get("use_bidirectional_attention") is True:
+        # half of it on either side (Gemma3TextConfig)
+        window = window // 2 + 1
     # a window as long as the context limits nothing
     return window if window and not (context and window >= context) else None
 
@@ -308,8 +314,11 @@ def _kv_heads(config: Keys, number: int, heads: int) -> int:
         return config.needed("num_query_groups")
     stated = config.of_layer(number, "kv_heads")
     # Falcon's older classes ignore num_kv_heads where multi_query is set
-    if config.get("multi_query") and not config.text.get("new_decoder_architecture"):
+    single = config.get("multi_query")
+    if single and not config.text.get("new_decoder_architecture"):
         return 1
+    if single is False and "num_key_value_heads" not in config.written:
+        return heads
     return stated or heads
 
 
@@ -346,6 +355,8 @@ def _latent(config: Keys, number: int, latent: int, heads: int) -> Attention:
     config.get("head_length", "kv_heads", "qk_head_dim", "use_mla")
     index_heads, index_length = config.number("index_n_heads"), config.number("index_head_dim")
     types = config.per_layer("indexer_types")
+    if types and types[number] not in ("full", "shared"):
+        raise Unclear(f"indexer_types: {short(types[number])} is not understood")
     # a layer may use the choice of an earlier one
     has_index = bool(index_heads and index_length) and (types is None or types[number] == "full")
     unpacked = config.type.latent_unpacked

@@ -15,7 +15,7 @@ from helpers.paths import COMMON, DATA, TRUTH
 from selfhost.catalogue.spec import Architecture
 from selfhost.core.errors import SpecError
 from selfhost.modelfiles.config import ConfigRead, read_config
-from selfhost.modelfiles.keys import classes
+from selfhost.modelfiles.config_keys import classes
 from selfhost.needs.cache import states
 from selfhost.needs.packed import layers_of
 from selfhost.needs.tensors import row_of
