@@ -350,7 +350,7 @@ def examine(kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _read_elsewhere(key: str) -> bool:
-    from selfhost.modelfiles.keys import CACHE_KEY, HARMLESS, WEIGHT_KEY
+    from selfhost.modelfiles.config_keys import CACHE_KEY, HARMLESS, WEIGHT_KEY
 
     return bool(CACHE_KEY.search(key) or WEIGHT_KEY.search(key)) and not HARMLESS.search(key)
 

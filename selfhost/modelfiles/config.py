@@ -332,8 +332,9 @@ class _Config:
         keys = self.keys
         pattern = keys.get("hybrid_override_pattern", "layers_block_type")
         # num_hidden_layers is another name of encoder_layers there
-        name = "decoder_layers" if keys.type.stacks == "bart" else "layers"
-        layers = keys.positive(name) or len(pattern if isinstance(pattern, (str, list)) else ())
+        if keys.type.stacks == "bart":
+            return keys.needed("decoder_layers")
+        layers = keys.positive("layers") or len(pattern if isinstance(pattern, (str, list)) else ())
         if not layers:
             raise Unclear("num_hidden_layers is missing")
         if layers > MAX_LAYERS:
@@ -618,8 +619,9 @@ class _Config:
         if keys.get("share_encoder_decoder_embeddings") is False:
             raise Unclear("share_encoder_decoder_embeddings is false: not understood")
         for size in ("attention_heads", "ffn_dim"):
-            if keys.positive(f"encoder_{size}") != keys.positive(f"decoder_{size}"):
-                raise Unclear(f"encoder_{size} is not decoder_{size}: not understood")
+            read, written = (keys.positive(f"{stack}_{size}") for stack in ("encoder", "decoder"))
+            if read != written:
+                raise Unclear(f"encoder_{size} is {read}, decoder_{size} is {written}")
 
     def refuse_unread_of_cache(self) -> None:
         """Raises for keys that nothing reads and that may change what layers remember."""
@@ -679,8 +681,11 @@ class _Config:
         if row is not None:
             return
         bare = r"For(MaskedLM|PreTraining|QuestionAnswering|MultipleChoice)$"
-        if keys.type.encoder or self.is_headless() or re.search(bare, name):
-            raise Unclear(f"architectures: {clean(name) or keys.kind} may keep nothing of context")
+        is_reader = keys.type.encoder and not keys.get("is_decoder")
+        if is_reader or self.is_headless() or re.search(bare, name):
+            raise Unclear(
+                f"model_type: {keys.kind}, architectures: {clean(name)} may keep nothing of context"
+            )
         says_heads = keys.get("kv_heads", "kv_lora_rank", "multi_query", "block_configs")
         if not keys.known and attends and says_heads is None:
             raise Unclear("num_key_value_heads is missing, and its default is not known")

@@ -92,11 +92,11 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 # Keys that change what a layer remembers, or its weights. One that nothing reads, with a value that
 # says something, is not understood.
-_CACHE_KEY = re.compile(
+CACHE_KEY = re.compile(
     r"window|chunk|latent|lora_rank|mamba|ssm|linear_|conv|hybrid|block_config|layer_types|block_type|pattern|compress|kv_shared|cross_attention"
     r"|recurrent|lru|indexer?_|^index|sparse|attn_type|attention_types?$|^cla_|use_cla$|kv_heads|key_value|global_(head|attn|window|key)|swa_|state_size|head_dim|kv_channels|attn_layer|full_att|per_layer_config"
 )
-_WEIGHT_KEY = re.compile(
+WEIGHT_KEY = re.compile(
     r"expert|moe|mlp_layer|dense_layers|first_k|ffn_mult|intermediate_size|parallel_attn|shared_intermediate"
 )
 # Keys that match and change neither: training, initial values, numeric details, other parts of the
@@ -123,7 +123,7 @@ _HARMLESS_KEYS = (
     "ssm_out_multiplier", "use_mamba_kernels", "use_mixed_mlp_moe", "use_moe",
     "use_sliding_window", "use_sparse_attention",
 )  # fmt: skip
-_HARMLESS = re.compile(
+HARMLESS = re.compile(
     rf"(?:^|_)(?:{'|'.join(_HARMLESS_WORDS)})(?:_|$)|_token_ids?$|^blocksparse_|^(?:{'|'.join(_HARMLESS_KEYS)})$"
 )
 # what only some layers have, by the number of each
@@ -281,7 +281,7 @@ class Keys:
         self._add_names_and_defaults()
         # keys that something reads, or that are known to change nothing
         self.understood: set[str] = {_OF_LAYERS} | {
-            key for key, value in self.type.published.items() if self.text.get(key) in (None, value)
+            key for key, value in self.type.published.items() if self.is_published(key, value)
         }
         self.unknown: dict[str, str] = {}
         self.notes: list[str] = []
@@ -442,7 +442,7 @@ class Keys:
         """The keys that nothing reads and that may change what the model keeps of its context
         (`cache`), or else its weights.
         """
-        pattern = _CACHE_KEY if cache else _WEIGHT_KEY
+        pattern = CACHE_KEY if cache else WEIGHT_KEY
         names, defaults = self.known.get("names", {}), self.known.get("defaults", {})
         understood = {
             *self.understood,
@@ -456,7 +456,7 @@ class Keys:
             key
             for key, value in self.text.items()
             if pattern.search(key)
-            and not _HARMLESS.search(key)
+            and not HARMLESS.search(key)
             and not {key, names.get(key, key)} & idle
             and not isinstance(value, dict)
             and not (value in (None, False, 0, "", -1) or value == [])
