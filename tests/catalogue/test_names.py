@@ -253,25 +253,6 @@ def test_what_is_not_known_stays_unknown(typed: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "wanted"),
-    [
-        ("mistrall-7b", MISTRAL),
-        ("lama-3.1-8b", LLAMA),
-        ("opt-1.4b", "opt-1.3b"),
-        ("gemna-2-9b", "gemma-2-9b-it"),
-        ("whisper-larg-v3", "whisper-large-v3"),
-    ],
-)
-def test_the_error_lists_the_nearest_names(typed: str, wanted: str) -> None:
-    """A slip in a word or a wrong size shows the model that was meant, first ones first, five at most, each a name that works."""
-    with pytest.raises(UnknownModelError) as caught:
-        resolve(typed, CATALOGUE)
-    nearest = caught.value.nearest
-    assert wanted in [resolve(name, CATALOGUE).spec_id for name in nearest]
-    assert len(nearest) <= 5
-
-
-@pytest.mark.parametrize(
     ("typed", "tuned"),
     [
         ("meta-llama/Meta-Llama-3-8B", "llama-3-8b-instruct"),
@@ -434,18 +415,6 @@ def test_what_stands_around_a_name_does_not_hide_it() -> None:
     } == expected
 
 
-@pytest.mark.parametrize(
-    "typed", ["tiktoken", "OpenAI API", "openai-api", "Whisper API", "ollama", "llama.cpp", "vLLM"]
-)
-def test_a_tool_or_service_is_answered_for_what_it_is(typed: str) -> None:
-    """The contract's tools and services are no unknown models: the error says what each is and names models that exist."""
-    with pytest.raises(NotAModelError) as caught:
-        resolve(typed, CATALOGUE)
-    assert caught.value.kind
-    assert caught.value.nearest
-    assert set(caught.value.nearest) <= set(CATALOGUE.ids())
-
-
 def test_a_full_name_needs_no_explanation() -> None:
     """Notes are for choices that were made for the person; an id is none."""
     assert resolve(MISTRAL, CATALOGUE).notes == ()
@@ -507,39 +476,6 @@ def test_a_conversion_by_a_known_account_is_the_original(converter: str) -> None
     """Every account of the list stands for the original's weights, in any case; the quantization comes from the tag."""
     found = resolve(f"{converter.upper()}/Mistral-7B-Instruct-v0.3-GGUF:Q6_K", CATALOGUE)
     assert (found.spec_id, found.quantization) == (MISTRAL, "Q6_K")
-
-
-def test_a_folder_of_a_models_name_changes_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The contract: a string is a path only by a separator that leads to something, or by its ending."""
-    (tmp_path / "mistral-7b").mkdir()
-    (tmp_path / "models").mkdir()
-    (tmp_path / "dead").symlink_to(tmp_path / "nowhere")
-    monkeypatch.chdir(tmp_path)
-    assert not is_path("mistral-7b")
-    assert is_path("./mistral-7b")
-    assert is_path(str(tmp_path / "models"))
-    assert not is_path("mistralai/Mistral-7B-Instruct-v0.3")
-    assert not is_path("./dead")
-    assert resolve("mistral-7b", CATALOGUE).spec_id == MISTRAL
-
-
-@pytest.mark.parametrize(
-    "typed",
-    [
-        "",
-        "mistral:7b",
-        "gguf",
-        "x\x00/y",
-        "a/" * 60_000,
-        "https://huggingface.co/a/b/blob/main/c.gguf",
-        "hf.co/a/b/blob/main/c.gguf",
-    ],
-)
-def test_other_strings_are_no_paths(typed: str) -> None:
-    """Tags, addresses, null characters and endless strings are no paths, and asking costs no error."""
-    assert not is_path(typed)
 
 
 def test_completion_offers_only_what_fits() -> None:
