@@ -160,7 +160,8 @@ class ModelType(Record):
     last_full: bool = False
     halves_window: bool = False
     slides: str = ""
-    latent_unpacked: bool = False
+    values_apart: bool = False
+    window_kv_factor: int = 1
     dense_length: str = ""
     experts_if: str = ""
     one_expert_is_dense: bool = False
@@ -184,7 +185,6 @@ class ModelType(Record):
     long_rope: bool = False
     published: Mapping[str, Any] = {}
     shared_like_one: bool = False
-    shared_length_of_each: bool = False
     not_read: str = ""
 
 
@@ -443,7 +443,8 @@ class Keys:
         (`cache`), or else its weights.
         """
         pattern = CACHE_KEY if cache else WEIGHT_KEY
-        names, defaults = self.known.get("names", {}), self.known.get("defaults", {})
+        names = {**self.known.get("names", {}), **self.type.names}
+        defaults = self.known.get("defaults", {})
         understood = {
             *self.understood,
             *(own for key, own in names.items() if key in self.understood),

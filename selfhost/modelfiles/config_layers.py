@@ -195,8 +195,6 @@ def _which_slide(config: Keys) -> list[bool]:
     if config.type.slides == "all_but_every":
         every = config.needed("global_attn_every_n_layers")
         return [bool(number % every) for number in layers]
-    if config.type.slides == "first_and_sixth_full":
-        return [number > 0 and (number + 1) % 6 != 0 for number in layers]
     if config.type.slides == "attention_types":
         return _named_local(config)
     pattern = config.get("sliding_window_pattern", "_sliding_window_pattern")
@@ -254,11 +252,14 @@ def attention_of(config: Keys, number: int, kind: str, width: int) -> Attention 
     length = _head_length(config, width, heads)
     kv_heads = _kv_heads(config, number, heads)
     value_length = length
+    if config.type.values_apart:
+        value_length = config.positive("v_head_dim") or length
     if kind == "sliding":
-        kv_heads = config.positive("swa_num_key_value_heads") or kv_heads
+        factor = config.type.window_kv_factor
+        kv_heads = config.positive("swa_num_key_value_heads") or factor * kv_heads
         heads = config.positive("swa_num_attention_heads") or heads
         length = config.positive("swa_head_dim") or length
-        value_length = config.positive("swa_v_head_dim") or length
+        value_length = config.positive("swa_v_head_dim") or value_length
     from_keys = False
     if kind == "full" and config.text.get("global_head_dim"):
         # layers without a window have longer heads, and some keep keys for values (Gemma 4)
@@ -359,18 +360,16 @@ def _latent(config: Keys, number: int, latent: int, heads: int) -> Attention:
         raise Unclear(f"indexer_types: {short(types[number])} is not understood")
     # a layer may use the choice of an earlier one
     has_index = bool(index_heads and index_length) and (types is None or types[number] == "full")
-    unpacked = config.type.latent_unpacked
-    rope = config.needed("qk_rope_head_dim")
     return Attention(
-        kind="full" if unpacked else "latent",
+        kind="latent",
         layers=(),
         heads=heads,
         kv_heads=heads,
-        key_length=config.needed("qk_nope_head_dim") + (rope if unpacked else 0),
+        key_length=config.needed("qk_nope_head_dim"),
         value_length=config.needed("v_head_dim"),
         latent_length=latent,
         query_latent_length=config.number("q_lora_rank") or None,
-        rope_length=rope,
+        rope_length=config.needed("qk_rope_head_dim"),
         indexer_heads=index_heads if has_index else None,
         indexer_length=index_length if has_index else None,
     )
@@ -450,7 +449,9 @@ def _mamba2(config: Keys, width: int) -> dict[str, Any]:
     length = config.get("state_head_length")
     length = None if length == "auto" else config.number("state_head_length")
     config.get("mamba_rms_norm", "expand", "mamba_use_mlp")
-    inner = config.number("mamba_d_ssm") or heads * (length or 0)
+    stated = config.number("mamba_d_ssm")
+    by_heads = heads * (length or 0)
+    inner = stated if stated and "mamba_d_ssm" in config.written else by_heads or stated
     return {
         "convolution": config.needed("taps"),
         "inner_length": inner or config.needed("expand") * width,
@@ -551,7 +552,7 @@ def _shared_length(config: Keys, each: int) -> int | None:
     if config.type.shared_like_one:
         return each
     if stated is not None:
-        return stated * (number or 1 if config.type.shared_length_of_each else 1) or None
+        return stated or None
     return number * each if number else None
 
 
@@ -612,15 +613,9 @@ def _dense_length(config: Keys, width: int, number: int) -> int:
     if how == "halved" and stated:
         # the file counts gate and up together
         return stated // 2
-    if how == "two_thirds_of_four" and not stated:
-        # the next multiple of 256 (modeling_gpt_refact.py)
-        return _up_to_multiple(8 * width // 3, 256)
     length = stated or (config.number("length_ratio") or 0) * width
     if not length:
         raise Unclear("intermediate_size is missing")
-    if how == "two_thirds":
-        # what its SwiGLU makes of it (model.py of chandar-lab/NeoBERT)
-        return _up_to_multiple(int(2 * length / 3), 8)
     shared_from = config.layers - (config.number("num_kv_shared_layers") or 0)
     is_wide = bool(config.get("use_double_wide_mlp")) and number >= shared_from
     return 2 * length if is_wide else length

@@ -632,7 +632,10 @@ def test_cache_and_weights_are_judged_apart(changes: dict[str, object], tmp_path
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"model_type": "mixtral", "num_local_experts": 2, "num_experts_per_tok": 8}, "8 of 2 experts"),
+        (
+            {"model_type": "mixtral", "num_local_experts": 2, "num_experts_per_tok": 8},
+            "8 of 2 experts",
+        ),
         ({"num_key_value_heads": 7}, "num_key_value_heads is 7"),
     ],
 )

@@ -130,11 +130,11 @@ def agree(
 
 
 # types of which the reader says that it does not read them
-NOT_READ = {"hy_v4", "jetmoe", "mimo_v2_flash", "olmo_hybrid", "zamba", "zamba2"}
+NOT_READ = {"hy_v4", "jetmoe", "olmo_hybrid", "zamba", "zamba2"}
 # keys that no published model of the type has otherwise
 NOT_FOLLOWED = {
     "deberta-v2": ("norm_rel_ebd", "share_att_key", "type_vocab_size"), "gemma4_unified_text": ("layer_types",),
-    "gpt_bigcode": ("multi_query",), "helium": ("hidden_size", "num_attention_heads", "head_dim"),
+    "mimo_v2_flash": ("layer_types",), "gpt_bigcode": ("multi_query",), "helium": ("hidden_size", "num_attention_heads", "head_dim"),
 }  # fmt: skip
 
 

@@ -259,7 +259,8 @@ def test_blocks_that_predict_more_tokens_are_part_of_the_download() -> None:
     for name, published in _WITH_BLOCKS.items():
         parameters = read_local(CONFIGS / f"{name}.json", ROWS).spec.parameters
         assert (parameters.total or 0) + (parameters.mtp or 0) == pytest.approx(
-            published, rel=5e-3  # its encoder is estimated
+            published,
+            rel=5e-3,  # its encoder is estimated
         ), name
     vllm = Catalogue.open().runtime("vllm")
     spec = read_local(CONFIGS / "zai-org--GLM-4.5.json", ROWS).spec
