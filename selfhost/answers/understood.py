@@ -10,7 +10,6 @@ from ..catalogue.names import Resolution, resolve
 from ..catalogue.pasted import bare_name
 from ..catalogue.paths import is_bare_weights, is_path
 from ..catalogue.published import PublishedFiles
-from ..catalogue.readings import library_tag
 from ..catalogue.spec import SIZE_OF, ModelSpec
 from ..core.errors import SelfhostError, SpecError, UnknownModelError, WorkloadError
 from ..core.records import Record
@@ -342,6 +341,8 @@ def _with_what_it_states(
 
 def _with_typed_tag_first(spec: ModelSpec, typed: str, catalogue: Catalogue) -> ModelSpec:
     """Of several tags the first is told: the one that was typed."""
+    from ..catalogue.readings import library_tag
+
     tag = library_tag(typed, spec, catalogue)
     if tag is None:
         return spec

@@ -12,17 +12,20 @@ from ..core.errors import UnknownModelError
 from ..core.records import pattern
 from ..core.spelling import canonical
 from .index import Catalogue
-from .names import (
+from .lookup import (
     CONVERTERS,
     Match,
     Resolution,
+    alike_by_name,
     as_published,
     converted,
     in_form,
+    is_thing,
     match_of,
     named_directly,
     not_listed,
     others_of_family,
+    sizes_in,
     texts_in,
 )
 from .pasted import LIBRARY, bare_name, unrouted, unwrap
@@ -47,7 +50,6 @@ _LEFT_OFF = pattern(
 )
 # `granite-4.0-h-tiny` is typed `granite 4 h tiny`
 _POINT_ZERO = pattern(r"(?<=\d)\.0(?![\w.])")
-_SIZE = pattern(r"(?:\d+-)+[bm](?![a-z])")
 # `sd` begins one id and means many models
 _SHORTEST_BEGINNING = 4
 # what a desktop computer holds in 4 bits beside its programs
@@ -88,11 +90,6 @@ def library_tag(typed: str, spec: ModelSpec, catalogue: Catalogue) -> str | None
         if facts.get("loads") == spec.id:
             tags.append(spelling)
     return next((tag for tag in tags if _letters(tag) == name), None)
-
-
-def sizes_in(name: str) -> set[str]:
-    """The numbers of parameters in a name, as `canonical` writes them: 3-b, 1-7-b, 350-m."""
-    return set(_SIZE.findall(canonical(name)))
 
 
 def _letters(name: str) -> str:
@@ -220,8 +217,6 @@ def _begun(base: str, name: str, catalogue: Catalogue) -> Match | None:
     """A model whose name somebody left the end off: the only one, or the newest of one size. The
     name of a family alone means its newest.
     """
-    from .unknown_names import alike_by_name, is_thing
-
     key = canonical(_POINT_ZERO.sub("", base))
     if ":" in base or len(key) < _SHORTEST_BEGINNING or is_thing(name, catalogue):
         return None

@@ -14,18 +14,20 @@ from ..core.records import pattern
 from ..core.spelling import MAX_GUESSED_LETTERS, canonical, canonical_of_each, is_slip
 from .forms import Form, splits
 from .index import Catalogue
-from .names import (
+from .lookup import (
     MOST_NAMED,
     SEE_NAMES,
+    alike_by_name,
     by_key,
     cut_short,
+    is_thing,
     known_form,
     named_directly,
     serves,
+    sizes_in,
     texts_in,
 )
 from .paths import is_bare_weights
-from .readings import sizes_in
 
 TYPE_CHECKING = False
 
@@ -36,25 +38,6 @@ if TYPE_CHECKING:
 def unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
     """The error for a name that no model goes by."""
     return _Unknown(typed, name, catalogue).error()
-
-
-def is_thing(name: str, catalogue: Catalogue) -> bool:
-    """Whether a name is that of a program, a service or another thing that is no model."""
-    things = catalogue.common_tables("things", "thing")
-    return canonical(name) in things or canonical(name.rpartition("/")[2]) in things
-
-
-def alike_by_name(catalogue: Catalogue) -> Mapping[str, str]:
-    """By the name of a repository without its account, as `canonical` writes it: the model whose
-    layers it has.
-    """
-    by_name: dict[str, str] | None = catalogue.derived.get("alike")
-    if by_name is None:
-        by_name = catalogue.derived["alike"] = {}
-        for id, repositories in catalogue.common("alike")["alike"].items():
-            names = [repository.rpartition("/")[2] for repository in repositories]
-            by_name.update(dict.fromkeys(canonical_of_each(names), id))
-    return by_name
 
 
 # what transformers, diffusers, peft and Mistral call their files, whatever the model

@@ -84,7 +84,6 @@ def layer_kinds(config: Keys) -> list[str]:
 
 def _listed_kinds(config: Keys) -> list[str] | None:
     """The kinds where the file names that of each layer; None where it does not."""
-    layers = range(config.layers)
     names = config.get("hybrid_override_pattern", "layer_types", "layers_block_type")
     if names:
         key = config.stated("hybrid_override_pattern", "layer_types", "layers_block_type")
@@ -99,26 +98,41 @@ def _listed_kinds(config: Keys) -> list[str] | None:
                 if key.startswith("mamba_") and not {key, other.get(key)} & matter
             )
         return [_named_kind(config, key, name) for name in names[: config.layers]]
+    return _repeated_kinds(config) or _switched_kinds(config) or _kinds_by_places(config)
+
+
+def _repeated_kinds(config: Keys) -> list[str] | None:
+    """`block_types` repeats (RecurrentGemmaConfig); layers that attend have the window."""
     repeated = config.get("block_types", "_block_types")
-    if isinstance(repeated, list) and repeated:
-        config.understood.update(("attention_window_size", "lru_width"))
-        kinds = [_named_kind(config, "block_types", name) for name in repeated]
-        kinds = ["sliding" if kind == "full" else kind for kind in kinds]
-        return [kinds[number % len(kinds)] for number in layers]
+    if not isinstance(repeated, list) or not repeated:
+        return None
+    config.understood.update(("attention_window_size", "lru_width"))
+    kinds = [_named_kind(config, "block_types", name) for name in repeated]
+    kinds = ["sliding" if kind == "full" else kind for kind in kinds]
+    return [kinds[number % len(kinds)] for number in range(config.layers)]
+
+
+def _switched_kinds(config: Keys) -> list[str] | None:
+    """`attn_type_list` has 1 for attention; `block_configs` of DeciLM has an object a layer."""
     attending = config.switches("attn_type_list")
+    other = config.type.kinds.get("0", "")
+    if attending and not other and not all(attending):
+        raise Unclear("attn_type_list: not understood")
     if attending:
-        other = config.type.kinds.get("0", "")
-        if not other and not all(attending):
-            raise Unclear("attn_type_list: not understood")
         return ["full" if attends else other for attends in attending]
-    full, linear = config.places("linear_full_attn_layers"), config.places("linear_kda_layers")
-    if full or linear:
-        if sorted([*(full or ()), *(linear or ())]) != [number + 1 for number in layers]:
-            raise Unclear("linear_attn_config does not name each layer once")
-        return ["full" if number + 1 in (full or ()) else "kda" for number in layers]
     blocks = config.per_layer("block_configs")
-    if blocks:
-        return [_block_kind(block) for block in blocks]
+    return [_block_kind(block) for block in blocks] if blocks else None
+
+
+def _kinds_by_places(config: Keys) -> list[str] | None:
+    """The kinds where lists name the numbers of layers; those of Kimi count from 1."""
+    layers = range(config.layers)
+    full = config.places("linear_full_attn_layers") or []
+    linear = config.places("linear_kda_layers") or []
+    if full or linear:
+        if sorted([*full, *linear]) != [number + 1 for number in layers]:
+            raise Unclear("linear_attn_config does not name each layer once")
+        return ["full" if number + 1 in full else "kda" for number in layers]
     for key, kind, other in (
         ("full_attn_idxs", "full", "convolution"),
         ("attn_layer_indices", "full", "mamba2"),
@@ -187,16 +201,9 @@ def _which_slide(config: Keys) -> list[bool]:
         return [False for _ in layers]
     if stated:
         return stated
-    if config.type.slides == "all":
-        return [True for _ in layers]
-    if config.type.slides == "rope":
-        # a layer without rope attends to everything (Llama 4)
-        return with_rope or [(number + 1) % _LLAMA4_FULL_EVERY != 0 for number in layers]
-    if config.type.slides == "all_but_every":
-        every = config.needed("global_attn_every_n_layers")
-        return [bool(number % every) for number in layers]
-    if config.type.slides == "attention_types":
-        return _named_local(config)
+    by_type = _slides_by_type(config, with_rope)
+    if by_type is not None:
+        return by_type
     pattern = config.get("sliding_window_pattern", "_sliding_window_pattern")
     if isinstance(pattern, str) and pattern and set(pattern) <= {"L", "G"}:
         return [pattern[number % len(pattern)] == "L" for number in layers]
@@ -210,6 +217,20 @@ def _which_slide(config: Keys) -> list[bool]:
             f"sliding_window: {window:,} tokens, and the file does not say in which layers"
         )
     return [(number + 1) % period != 0 for number in layers]
+
+
+def _slides_by_type(config: Keys, with_rope: list[bool] | None) -> list[bool] | None:
+    """Which layers have the window where the model type says how to read it."""
+    layers, how = range(config.layers), config.type.slides
+    if how == "all":
+        return [True for _ in layers]
+    if how == "rope":
+        # a layer without rope attends to everything (Llama 4)
+        return with_rope or [(number + 1) % _LLAMA4_FULL_EVERY != 0 for number in layers]
+    if how == "all_but_every":
+        every = config.needed("global_attn_every_n_layers")
+        return [bool(number % every) for number in layers]
+    return _named_local(config) if how == "attention_types" else None
 
 
 def _named_local(config: Keys) -> list[bool]:
@@ -248,42 +269,61 @@ def attention_of(config: Keys, number: int, kind: str, width: int) -> Attention 
         raise Unclear("kv_lora_rank is null, and its class has no attention without it")
     if latent and kind == "full" and config.text.get("use_mla") is not False:
         return _latent(config, number, latent, heads)
+    return _plain(config, number, kind, width, heads)
+
+
+def _plain(config: Keys, number: int, kind: str, width: int, heads: int) -> Attention:
+    """Attention whose keys and values are kept as they are."""
     config.understood.update(_LATENT_KEYS)
     length = _head_length(config, width, heads)
-    kv_heads = _kv_heads(config, number, heads)
-    value_length = length
-    if config.type.values_apart:
-        value_length = config.positive("v_head_dim") or length
-    if kind == "sliding":
-        factor = config.type.window_kv_factor
-        kv_heads = config.positive("swa_num_key_value_heads") or factor * kv_heads
-        heads = config.positive("swa_num_attention_heads") or heads
-        length = config.positive("swa_head_dim") or length
-        value_length = config.positive("swa_v_head_dim") or value_length
-    from_keys = False
-    if kind == "full" and config.text.get("global_head_dim"):
-        # layers without a window have longer heads, and some keep keys for values (Gemma 4)
-        length = value_length = config.needed("global_head_dim")
-        from_keys = bool(config.get("attention_k_eq_v"))
-        if from_keys:
-            kv_heads = config.positive("num_global_key_value_heads") or kv_heads
-    if kv_heads > heads or heads % kv_heads:
-        raise Unclear(f"num_key_value_heads is {kv_heads:,}, and there are {heads:,} heads")
-    window = _window_of(config) if kind == "sliding" else None
-    if kind == "sliding" and window is None:
-        raise Unclear(f"sliding_window: layer {number} is one with a window, and has none")
-    return Attention(
+    values_apart = config.positive("v_head_dim") if config.type.values_apart else None
+    attention = Attention(
         kind="full" if kind == "hybrid" else kind,
         layers=(),
         heads=heads,
-        kv_heads=kv_heads,
+        kv_heads=_kv_heads(config, number, heads),
         key_length=length,
-        value_length=value_length,
-        window_tokens=window,
-        values_from_keys=from_keys,
+        value_length=values_apart or length,
         # MllamaTextCrossAttention
         query_key_norm="head" if kind == "cross" else None,
     )
+    if kind == "sliding":
+        attention = _as_sliding(config, number, attention)
+    elif kind == "full" and config.text.get("global_head_dim"):
+        attention = _as_global(config, attention)
+    heads, kv_heads = attention.heads, attention.kv_heads
+    if kv_heads > heads or heads % kv_heads:
+        raise Unclear(f"num_key_value_heads is {kv_heads:,}, and there are {heads:,} heads")
+    return attention
+
+
+def _as_sliding(config: Keys, number: int, attention: Attention) -> Attention:
+    """The same with the window, and with the sizes that layers with one have of their own."""
+    window = _window_of(config)
+    if window is None:
+        raise Unclear(f"sliding_window: layer {number} is one with a window, and has none")
+    factor = config.type.window_kv_factor
+    own = config.positive("swa_head_dim")
+    values = config.positive("swa_v_head_dim") or own or attention.value_length
+    return attention.replace(
+        window_tokens=window,
+        heads=config.positive("swa_num_attention_heads") or attention.heads,
+        kv_heads=config.positive("swa_num_key_value_heads") or factor * attention.kv_heads,
+        key_length=own or attention.key_length,
+        value_length=values,
+    )
+
+
+def _as_global(config: Keys, attention: Attention) -> Attention:
+    """The same with the longer heads that layers without a window have, some of which keep keys for
+    values (Gemma 4).
+    """
+    length = config.needed("global_head_dim")
+    attention = attention.replace(key_length=length, value_length=length)
+    if not config.get("attention_k_eq_v"):
+        return attention
+    kv_heads = config.positive("num_global_key_value_heads") or attention.kv_heads
+    return attention.replace(values_from_keys=True, kv_heads=kv_heads)
 
 
 def _window_of(config: Keys) -> int | None:
@@ -386,6 +426,10 @@ def recurrent_of(config: Keys, kind: str, width: int) -> Recurrent | None:
     return Recurrent(kind="mamba2" if kind == "hybrid" else kind, layers=(), **read(config, width))
 
 
+def _convolution(config: Keys, width: int) -> dict[str, Any]:
+    return {"convolution": config.needed("conv_L_cache")}
+
+
 def _delta(config: Keys, width: int) -> dict[str, Any]:
     return {
         "convolution": config.needed("linear_conv_kernel_dim"),
@@ -463,7 +507,7 @@ def _mamba2(config: Keys, width: int) -> dict[str, Any]:
 
 
 _STATES: Mapping[str, Callable[[Keys, int], dict[str, Any]]] = {
-    "convolution": lambda config, width: {"convolution": config.needed("conv_L_cache")},
+    "convolution": _convolution,
     "delta": _delta,
     "hybrid": _mamba2,
     "kda": _kda,

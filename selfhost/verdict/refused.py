@@ -30,7 +30,7 @@ _NAMED = 8
 def unknown_runtime(typed: str, modality: str, catalogue: Catalogue) -> WorkloadError:
     """That no program of that name is judged, and which is meant or can take its place."""
     ids, wanted = catalogue.runtime_ids(), typed.strip().lower()
-    from ..catalogue.names import texts_in
+    from ..catalogue.lookup import texts_in
     from ..core.spelling import canonical, nearest
 
     thing_named, facts = catalogue.common_tables("things", "thing").get(canonical(wanted), ("", {}))

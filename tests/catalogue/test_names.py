@@ -15,7 +15,8 @@ from helpers.each import each
 from helpers.paths import TESTS
 from selfhost.answers.understood import of_name
 from selfhost.catalogue.index import Catalogue
-from selfhost.catalogue.names import CONVERTERS, complete, id_of, resolve
+from selfhost.catalogue.lookup import CONVERTERS
+from selfhost.catalogue.names import complete, id_of, resolve
 from selfhost.catalogue.paths import is_path
 from selfhost.core.errors import NotAModelError, UnknownModelError
 from selfhost.core.spelling import canonical
