@@ -8,7 +8,7 @@ Publishers write it behind the model's own name, one word after another: `-AWQ`,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ..core.records import Record, pattern
 from .quantization_names import (
@@ -164,6 +164,18 @@ def _form(words: Sequence[str], written: str, account: str, is_tag: bool) -> For
     if narrow is not None and not (narrow == "MXFP4" and others):
         is_qat = "qat" in kinds and narrow == "Q4_0"
         return Form(written=written, quantization=narrow, notes=notes, is_qat=is_qat)
+    return _without_narrow_type(words, written, notes, types, others)
+
+
+def _without_narrow_type(
+    words: Sequence[str],
+    written: str,
+    notes: tuple[str, ...],
+    types: Mapping[str, str | None],
+    others: set[str],
+) -> Form:
+    """A form of words that name no type of a few bits of GGUF files."""
+    kinds = set(words)
     if kinds & _UNSIZED or any(word.endswith("bpw") for word in words):
         return Form(written=written, is_sized=False)
     if "cloud" in kinds or not others:

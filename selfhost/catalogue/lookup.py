@@ -299,17 +299,23 @@ def _of_maker(base: str, owner: str, catalogue: Catalogue) -> Match | None:
         return None
     if match is None or spec is None:
         return None
-    account = _letters_of(owner.rpartition("/")[2])
-    if not spec.closed:
-        whole = _letters_of((spec.repository or "").partition("/")[0])
-        is_short = len(whole) > len(account) >= _SHORTEST_ACCOUNT and whole.startswith(account)
-        return match if is_short and snapshot is None and "/" not in owner else None
+    if spec.closed:
+        return _of_seller(spec, match, base if snapshot else "", owner)
+    account = _letters_of(owner)
+    whole = _letters_of((spec.repository or "").partition("/")[0])
+    is_short = len(whole) > len(account) >= _SHORTEST_ACCOUNT and whole.startswith(account)
+    return match if is_short and snapshot is None and "/" not in owner else None
+
+
+def _of_seller(spec: ModelSpec, match: Match, snapshot: str, owner: str) -> Match | None:
+    """A closed model by the account that sells it; `snapshot` is the name of a dated one."""
     # Google's API writes models/gemini-1.5-pro
-    is_sold = not owner or owner.lower() == "models" or account in _makers(spec)
+    account = owner.rpartition("/")[2].lower()
+    is_sold = account in ("", "models") or _letters_of(account) in _makers(spec)
     if not is_sold or spec.availability is None:
         return None
     note = (
-        f"{base} is a dated snapshot; this answer is for {spec.id}. Its price and end date may"
+        f"{snapshot} is a dated snapshot; this answer is for {spec.id}. Its price and end date may"
         " differ."
     )
     return spec.id, (note,) if snapshot else match[1]
@@ -445,26 +451,40 @@ def as_published(typed: str, name: str, resolution: Resolution, catalogue: Catal
     repository means: Microsoft's `Phi-3-mini-4k-instruct-q4.gguf` holds Q4_K_M, Unsloth's
     `Q4_K_XL` is the file `UD-Q4_K_XL`.
     """
-    quantization, file = resolution.quantization, name.rpartition("/")[2]
-    if file.lower().endswith(".gguf"):
-        for files in catalogue.spec(resolution.spec_id).files:
-            types = [each for each, file_name in files.names.items() if file_name == file]
-            if types and files.format == "gguf":
-                resolution = resolution.replace(quantization=types[0], runtime=None)
-    account = name.partition("/")[0].lower() if quantization and "/" in name else ""
-    naming = catalogue.common("quantizations")["publisher"].get(account) if account else None
-    if naming is not None:
-        prefixed, repository = f"{naming['prefix']}{quantization}", name.partition(":")[0].lower()
-        is_alone = any(
-            prefixed in files.quantizations and quantization not in files.quantizations
-            for files in catalogue.spec(resolution.spec_id).files
-            if files.listed and (files.repository or "").lower() == repository
-        )
-        if is_alone or quantization in naming["types"]:
-            resolution = resolution.replace(quantization=prefixed)
+    quantization = _type_of_file(name, resolution, catalogue)
+    if quantization is not None:
+        resolution = resolution.replace(quantization=quantization, runtime=None)
+    elif resolution.quantization is not None and "/" in name:
+        named = _type_of_account(name, resolution.quantization, resolution.spec_id, catalogue)
+        resolution = resolution.replace(quantization=named)
     is_gguf = resolution.runtime is None and resolution.quantization is not None
     is_one = not any(sign.isspace() or sign in "@/\\" for sign in bare_name(typed))
     return resolution.replace(names_file=is_gguf and resolution.repository is None and is_one)
+
+
+def _type_of_file(name: str, resolution: Resolution, catalogue: Catalogue) -> str | None:
+    """The type of the published GGUF file of that very name; None without one."""
+    file = name.rpartition("/")[2]
+    if not file.lower().endswith(".gguf"):
+        return None
+    listings = catalogue.spec(resolution.spec_id).files
+    names = (files.names.items() for files in listings if files.format == "gguf")
+    return next((each for pairs in names for each, named in pairs if named == file), None)
+
+
+def _type_of_account(name: str, quantization: str, spec_id: str, catalogue: Catalogue) -> str:
+    """The type that the account of a repository means by the one that was typed."""
+    naming = catalogue.common("quantizations")["publisher"].get(name.partition("/")[0].lower())
+    if naming is None:
+        return quantization
+    prefixed, repository = f"{naming['prefix']}{quantization}", name.partition(":")[0].lower()
+    listings = [
+        files.quantizations
+        for files in catalogue.spec(spec_id).files
+        if files.listed and (files.repository or "").lower() == repository
+    ]
+    is_alone = any(prefixed in types and quantization not in types for types in listings)
+    return prefixed if is_alone or quantization in naming["types"] else quantization
 
 
 def sizes_in(name: str) -> set[str]:

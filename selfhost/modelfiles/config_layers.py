@@ -43,6 +43,14 @@ _LATENT_KEYS = (
     "kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "use_mla",
     "qk_head_dim",
 )  # fmt: skip
+# keys that say which layers have experts, where another key says it
+_EXPERT_LAYOUT_KEYS = (
+    "moe_layers_enum", "is_moe_layer", "mlp_layer_types", "moe_layers", "moe_layer_end_index",
+    "first_k_dense_replace", "num_dense_layers", "moe_layer_start_index", "mlp_only_layers",
+    "expert_layer_period", "expert_layer_offset", "decoder_sparse_step",
+    "interleave_moe_layer_step", "moe_layer_interval", "moe_layer_freq", "moe_layer_frequency",
+    "moe_every_n_layer", "moe_layer_offset", "first_last_k_dense_replace", "moe_layer_num_skipped",
+)  # fmt: skip
 # ranks of RWKV 7, each under the names of two publishers
 _RWKV7_KEYS = (
     ("decay_low_rank_dim", "lora_rank_decay"),
@@ -563,9 +571,6 @@ def _experts(config: Keys) -> int:
 def _of_experts(config: Keys, number: int, width: int, experts: int) -> FeedForward:
     each = config.number("expert_length") or config.needed("intermediate_size", "n_inner")
     groups = config.number("n_group") or 0
-    stated = config.get("use_routing_bias", "use_moe_router_bias", "moe_router_enable_expert_bias")
-    fixed = config.type.router_bias
-    has_bias = config.get("topk_method") == "noaux_tc" or bool(stated if fixed is None else fixed)
     switch = config.type.dense_beside_if
     dense = config.type.dense_beside if not switch or config.get(switch) else ""
     is_apart = config.type.feed_forward == "by_kind" or isinstance(
@@ -578,13 +583,22 @@ def _of_experts(config: Keys, number: int, width: int, experts: int) -> FeedForw
         used=config.needed("used"),
         shared_length=_shared_length(config, each),
         latent_length=config.number("expert_latent") or None,
-        router_bias=has_bias and number >= (config.number("num_hash_layers") or 0) and not is_apart,
+        router_bias=not is_apart and _has_router_bias(config, number),
         beside_dense=(width if dense == "width" else _dense_length(config, width, number))
         if dense
         else None,
         groups=groups if groups > 1 and not is_apart else None,
         groups_used=config.needed("topk_group") if groups > 1 and not is_apart else None,
     )
+
+
+def _has_router_bias(config: Keys, number: int) -> bool:
+    """Whether the router has a bias by which it corrects its choice."""
+    stated = config.get("use_routing_bias", "use_moe_router_bias", "moe_router_enable_expert_bias")
+    fixed = config.type.router_bias
+    has_bias = bool(stated if fixed is None else fixed)
+    is_hashed = number < (config.number("num_hash_layers") or 0)
+    return (config.get("topk_method") == "noaux_tc" or has_bias) and not is_hashed
 
 
 def _shared_length(config: Keys, each: int) -> int | None:
@@ -602,28 +616,27 @@ def _shared_length(config: Keys, each: int) -> int | None:
 
 def _has_experts(config: Keys, number: int) -> bool:
     """Whether a layer of a model with experts has some."""
-    lead = config.number("first_dense") or 0
+    config.understood.update(_EXPERT_LAYOUT_KEYS)
     named, switches = config.get("moe_layers_enum"), config.switches("is_moe_layer")
     types, chosen = config.per_layer("mlp_layer_types"), config.places("moe_layers")
-    dense, step = config.places("mlp_only_layers") or [], config.number("expert_step") or 1
-    period, offset = config.number("expert_layer_period"), config.number("expert_layer_offset") or 0
-    frequency = config.get("expert_frequency")
-    # Ernie 4.5: -1 is the last
-    last = None if config.get("moe_layer_end_index") == -1 else config.number("moe_layer_end_index")
-    config.understood.update(
-        ("moe_every_n_layer", "moe_layer_offset", "first_last_k_dense_replace")
-    )
-    config.understood.add("moe_layer_num_skipped")
     if types:
         return bool(types[number] == "sparse")
     if isinstance(named, str) and named:
         return str(number) in named.replace(" ", "").split(",")
     if switches:
         return switches[number]
+    # Ernie 4.5: -1 is the last
+    last = None if config.get("moe_layer_end_index") == -1 else config.number("moe_layer_end_index")
     if last is not None and last < number:
         return False
-    if chosen is not None:
-        return number in chosen
+    return number in chosen if chosen is not None else _is_in_period(config, number)
+
+
+def _is_in_period(config: Keys, number: int) -> bool:
+    """The same by a period with an offset, a frequency, or the first layers being dense."""
+    lead, dense = config.number("first_dense") or 0, config.places("mlp_only_layers") or []
+    period, offset = config.number("expert_layer_period"), config.number("expert_layer_offset") or 0
+    step, frequency = config.number("expert_step") or 1, config.get("expert_frequency")
     if period:
         return number % period == offset
     if isinstance(frequency, list) and frequency:
