@@ -225,11 +225,19 @@ def _begun(base: str, name: str, catalogue: Catalogue) -> Match | None:
         if outline.id[0].lower() != key[0]:
             continue
         plain = _POINT_ZERO.sub("", outline.id)
-        whole = canonical(plain)
-        if whole == key or (whole == f"{key}-b" and key[-1].isdecimal()):
+        if canonical(plain) in (key, f"{key}-b" if key[-1].isdecimal() else key):
             return outline.id, ()
-        if whole.startswith(f"{key}-") and _is_left_off(key, plain.split("-")):
+        if _is_left_off(key, plain.split("-")):
             begun.append(outline)
+    newest = _newest_begun(base, begun)
+    if newest is not None:
+        return newest
+    # some lines of tunes are called as a family is
+    return None if key in alike_by_name(catalogue) else _newest_of_family(base, catalogue)
+
+
+def _newest_begun(base: str, begun: Sequence[Outline]) -> Match | None:
+    """The newest of the models whose ids a name begins, where all are of one size."""
     sizes = {(each.parameters_total, each.parameters_active) for each in begun}
     if len(sizes) == 1 and (len(begun) == 1 or (None, None) not in sizes):
         newest = max(begun, key=_age)
@@ -237,8 +245,7 @@ def _begun(base: str, name: str, catalogue: Catalogue) -> Match | None:
         why = f"the newest of one size; also {others}" if others else "the only one here"
         taken = f"{base} begins a longer name; this answer is for {newest.id} ({why})."
         return newest.id, (taken,)
-    # some lines of tunes are called as a family is
-    return None if key in alike_by_name(catalogue) else _newest_of_family(base, catalogue)
+    return None
 
 
 def _is_left_off(key: str, words: Sequence[str]) -> bool:
@@ -252,27 +259,11 @@ def _newest_of_family(name: str, catalogue: Catalogue) -> Match | None:
     of them do; of one month the largest that most desktop computers hold. None where an API alone
     serves some.
     """
-    key = canonical(name)
-    members = [each for each in catalogue.outlines() if canonical(each.family or "") == key]
-    # InternVL2.5 is none of InternVL2's
-    finer = re.compile(rf"{'[-._]?'.join(map(re.escape, key.split('-')))}\.\d")
-    line = [
-        each
-        for each in catalogue.outlines()
-        if canonical(each.id).startswith(f"{key}-") and not finer.match(each.id)
-    ]
-    uses = {each.uses[0] if each.uses else None for each in line}
-    is_line = "-" in key and len(line) > 1 and len(uses) == len({e.family for e in line}) == 1
+    members, line = _members(canonical(name), catalogue)
     models = list({each.id: each for each in (*members, *line)}.values())
-    if not (members or is_line) or any(each.closed for each in models):
+    if not models or any(each.closed for each in models):
         return None
-    firsts = [each.uses[0] if each.uses else None for each in models]
-    main_use = max(firsts, key=firsts.count)
-    alike = [each for each, use in zip(models, firsts, strict=True) if use == main_use]
-    # a tune of the family may be called otherwise
-    alike = [each for each in alike if canonical(each.id).startswith(key)] or alike
-    latest = max(alike, key=_age)
-    newest = [each for each in alike if _came_with(each, latest)]
+    newest = _of_main_use(models, canonical(name))
     sizes = sorted(each.parameters_total or 0 for each in newest)
     # one size, and what tells them apart, as a language or a resolution, is in no shorter name
     if not members and any(b < _NEXT_SIZE * a for a, b in pairwise(sizes)):
@@ -286,6 +277,32 @@ def _newest_of_family(name: str, catalogue: Catalogue) -> Match | None:
     others = [each.id for each in sorted(models, key=_age, reverse=True) if each is not model]
     taken = f"{name} is a family; this answer is for {model.id} ({why})."
     return model.id, (taken, others_of_family(others, name)) if others else (taken,)
+
+
+def _members(key: str, catalogue: Catalogue) -> tuple[Sequence[Outline], Sequence[Outline]]:
+    """The models of the family of that name, and those of a line whose ids begin so: all of one
+    family and for one use. InternVL2.5 is none of InternVL2's.
+    """
+    outlines = catalogue.outlines()
+    members = [each for each in outlines if canonical(each.family or "") == key]
+    finer = re.compile(rf"{'[-._]?'.join(map(re.escape, key.split('-')))}\.\d")
+    begun = [each for each in outlines if canonical(each.id).startswith(f"{key}-")]
+    line = [each for each in begun if not finer.match(each.id)]
+    kinds = {(each.family, each.uses[0] if each.uses else None) for each in line}
+    is_line = "-" in key and len(line) > 1 and len(kinds) == 1
+    return members, line if members or is_line else ()
+
+
+def _of_main_use(models: Sequence[Outline], key: str) -> list[Outline]:
+    """The newest of those that do what most of the models do; a tune of the family may be called
+    otherwise.
+    """
+    firsts = [each.uses[0] if each.uses else None for each in models]
+    main_use = max(firsts, key=firsts.count)
+    alike = [each for each, use in zip(models, firsts, strict=True) if use == main_use]
+    alike = [each for each in alike if canonical(each.id).startswith(key)] or alike
+    latest = max(alike, key=_age)
+    return [each for each in alike if _came_with(each, latest)]
 
 
 # two models of one line are two sizes of it where one has this many times the parameters (assumed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
 from ..core.records import pattern
@@ -149,13 +149,20 @@ def meant(words: Sequence[str], catalogue: Catalogue) -> tuple[str, ...]:
         all(_in_names(word, names) for word in mended) for names in own_names
     ):
         return (" ".join(mended),)
-    known = [word for word in holders if holders[word]][:_MOST_WORDS]
-    for count in range(len(known), 1, -1):
-        parts = combinations(known, count)
-        together = [part for part in parts if set.intersection(*(holders[word] for word in part))]
-        if together:
-            return tuple(" ".join(part) for part in together)
-    return tuple(known)
+    return _together([word for word in holders if holders[word]][:_MOST_WORDS], holders)
+
+
+def _together(words: Sequence[str], holders: Mapping[str, set[str]]) -> tuple[str, ...]:
+    """The largest parts of the words of which all are in the names of one model."""
+    for count in range(len(words), 1, -1):
+        parts = [
+            part
+            for part in combinations(words, count)
+            if set.intersection(*(holders[word] for word in part))
+        ]
+        if parts:
+            return tuple(" ".join(part) for part in parts)
+    return tuple(words)
 
 
 def _mended(word: str, runs: Sequence[str]) -> str:

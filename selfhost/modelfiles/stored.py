@@ -49,16 +49,7 @@ def stored_of(keys: Keys) -> Stored:
     """How the weights that a config.json describes are stored."""
     mlx = keys.outer.get("quantization")
     if mlx:
-        name = _mlx_name(mlx) if isinstance(mlx, dict) else None
-        why = f"config.json describes MLX's {name} weights, and not those before them"
-        if name is None:
-            why = f"quantization {short(mlx)} of config.json is not understood"
-        elif any(_is_other(key, value, mlx) for key, value in mlx.items()):
-            keys.notes.append(
-                "quantization of config.json gives some layers other bits, which are not counted:"
-                " the files may be larger than stated"
-            )
-        return Stored(name=name, format="mlx", why=why)
+        return _stored_by_mlx(mlx, keys)
     config = keys.outer.get("quantization_config") or keys.text.get("quantization_config")
     if not config:
         stated = keys.get("torch_dtype", "dtype") or keys.outer.get("torch_dtype")
@@ -81,6 +72,21 @@ def stored_of(keys: Keys) -> Stored:
         return stored
     why = f"quantization_config: {stored.why}, so the size of the weights is not known"
     return stored.replace(why=why)
+
+
+def _stored_by_mlx(mlx: object, keys: Keys) -> Stored:
+    config = mlx if isinstance(mlx, dict) else {}
+    name = _mlx_name(config)
+    if name is None:
+        why = f"quantization {short(mlx)} of config.json is not understood"
+        return Stored(format="mlx", why=why)
+    if any(_is_other(key, value, config) for key, value in config.items()):
+        keys.notes.append(
+            "quantization of config.json gives some layers other bits, which are not counted: the"
+            " files may be larger than stated"
+        )
+    why = f"config.json describes MLX's {name} weights, and not those before them"
+    return Stored(name=name, format="mlx", why=why)
 
 
 def stored_by(config: object) -> Stored:
@@ -208,20 +214,24 @@ def _compressed(config: Mapping[str, Any]) -> _Name:
     layout = parts[0].get("format") or config.get("format")
     if layout in ("nvfp4-pack-quantized", "mxfp4-pack-quantized"):
         return str(layout)[:5], ""
-    kind, bits, group = weights.get("type"), weights.get("num_bits"), weights.get("group_size")
-    if kind == "float" and bits == 8:
+    if (weights.get("type"), weights.get("num_bits")) == ("float", 8):
         in_blocks = weights.get("strategy") == "block"
         return ("float8_e4m3_128x128" if in_blocks else "float8_e4m3"), ""
-    if kind != "int" or bits not in (4, 8):
-        return None, "config_groups"
+    return _whole_number_name(weights), "config_groups"
+
+
+def _whole_number_name(weights: Mapping[str, Any]) -> str | None:
+    bits, group = weights.get("num_bits"), weights.get("group_size")
     is_symmetric = weights.get("symmetric", True) is not False
+    if weights.get("type") != "int" or bits not in (4, 8):
+        return None
     if bits == 8 and group is None:
-        return "w8a8", ""
+        return "w8a8"
     if (bits, group) == (4, 32) and is_symmetric:
-        return "int4_32", ""
+        return "int4_32"
     ending = _group_ending(-1 if group is None else group)
     name = f"w{bits}a16{ending}{'' if is_symmetric else '-asym'}"
-    return (name if name in PACKED else None), "config_groups"
+    return name if name in PACKED else None
 
 
 _METHODS: Mapping[str, Callable[[Mapping[str, Any]], _Name]] = {
