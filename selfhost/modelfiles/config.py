@@ -280,10 +280,7 @@ class _Config:
         keys.layers = layers = self.layer_count()
         width = keys.needed("width")
         kinds = self.kinds()
-        attention = []
-        for number, kind in enumerate(kinds):
-            with keys.of_single_layer(number):
-                attention.append(attention_of(keys, number, kind, width))
+        attention = self.attention(kinds, width)
         recurrent = [recurrent_of(keys, kind, width) for kind in kinds]
         feed_forward, incomplete = self.feed_forward(kinds, width)
         gguf = self.gguf_name(recurrent, feed_forward)
@@ -298,8 +295,6 @@ class _Config:
         self.refuse_unknown_cache(incomplete, row, attends=any(attention), is_encoder=is_encoder)
         if context is None:
             self.unknown["architecture.context_tokens"] = "config.json does not say"
-        latent = any(each is not None and each.kind == "latent" for each in attention)
-        quantization = keys.outer.get("quantization_config")
         heads = [each.heads for each in attention if each is not None]
         architecture = Architecture(
             row=self.row_name(gguf, incomplete),
@@ -314,18 +309,28 @@ class _Config:
             tied_embeddings=bool(tied),
             output_matrix=not is_encoder and not self.is_headless(),
             deepstack_layers=self.deepstack(),
-            dtype=self.dtype(),
-            matrix_dtype=stored.matrices,
-            expert_dtype=stored.experts,
-            apart=tuple((name, self.dtype() or "bfloat16") for name in stored.plain),
-            cache_dtype=cache_type(quantization, latent=latent),
-            quantizer="modelopt" if stored.name and is_of_modelopt(quantization) else None,
+            **self.types(stored, attention),
             **sizes,
             **extra,
         )
         for key, message, _ in architecture.misfits():
             raise Unclear(f"{key} {message}")
         return architecture
+
+    def types(self, stored: Stored, attention: Iterable[Attention | None]) -> dict[str, Any]:
+        """The types of weights and cache, as fields of `Architecture`."""
+        latent = any(each is not None and each.kind == "latent" for each in attention)
+        quantization = self.keys.outer.get("quantization_config")
+        by_modelopt = stored.name is not None and is_of_modelopt(quantization)
+        dtype = self.dtype()
+        return {
+            "dtype": dtype,
+            "matrix_dtype": stored.matrices,
+            "expert_dtype": stored.experts,
+            "apart": tuple((name, dtype or "bfloat16") for name in stored.plain),
+            "cache_dtype": cache_type(quantization, latent=latent),
+            "quantizer": "modelopt" if by_modelopt else None,
+        }
 
     def layer_count(self) -> int:
         """Layers, of a model with two stacks those of its decoder."""
@@ -351,6 +356,14 @@ class _Config:
         except UnclearWindow as why:
             self.unknown["architecture.attention"] = str(why)
             return ["full"] * self.keys.layers
+
+    def attention(self, kinds: Sequence[str], width: int) -> list[Attention | None]:
+        """That of each layer, None where it has none."""
+        parts = []
+        for number, kind in enumerate(kinds):
+            with self.keys.of_single_layer(number):
+                parts.append(attention_of(self.keys, number, kind, width))
+        return parts
 
     def feed_forward(
         self, kinds: Sequence[str], width: int
@@ -406,41 +419,52 @@ class _Config:
     ) -> dict[str, Any]:
         """The tables and the layers that are counted apart, as fields of `Architecture`."""
         keys, type = self.keys, self.keys.type
-        shared = keys.number("num_kv_shared_layers") if keys.reads("num_kv_shared_layers") else 0
-        if (shared or 0) >= keys.layers:
-            raise Unclear(f"num_kv_shared_layers is {shared:,}, of {keys.layers:,} layers")
         vocabulary = keys.positive("vocabulary")
         token_types = keys.number("type_vocab_size") or None
-        mtp = keys.number("mtp")
-        if mtp is None:
-            mtp = keys.outer_type.mtp_layers or 0
-        counts_mtp = (type.row and type.in_gguf) or keys.outer_type.mtp_layers is not None
+        has_token_types = row is not None and row.get("token_types")
         table = keys.number("table_length") if keys.known else None
         table = table if any(map(keys.reads, NAMES["table_length"])) else None
-        groups = keys.number("num_hidden_groups") if keys.known else None
         is_padded = bool(type.rows_in_gguf) and vocabulary == type.rows_in_gguf[0]
         usable = (context or 0) - type.unused_positions
-        learned = (
-            row is not None and row.get("positions") and "positions" not in extra.get("lacks", ())
-        )
-        has_offset = row is not None and row.get("position_offset")
-        positions = context if learned and not has_offset else None
-        if row is not None and row.get("relative_table"):
-            positions = self.relative_rows()
         return {
             "vocabulary": vocabulary,
             "vocabulary_gguf": type.rows_in_gguf[1] if is_padded else None,
             "context_tokens": usable if usable > 0 else context,
             "table_length": table if table != width else None,
-            "positions": positions,
-            "token_types": token_types if row is not None and row.get("token_types") else None,
-            "cache_layers": keys.layers - shared if shared else None,
-            "stored_layers": groups if groups and keys.reads("num_hidden_groups") else None,
+            "positions": self.position_rows(row, extra, context),
+            "token_types": token_types if has_token_types else None,
             "per_layer_embedding_length": keys.number("hidden_size_per_layer_input") or None,
             "altup_inputs": keys.number("altup") or None,
-            "mtp_layers": mtp if mtp and mtp <= keys.layers and counts_mtp else None,
             "audio": self.audio(),
+            **self.layers_apart(),
         }
+
+    def layers_apart(self) -> dict[str, Any]:
+        """Layers that share a cache or weights, and those that predict more tokens."""
+        keys, type = self.keys, self.keys.type
+        shared = keys.number("num_kv_shared_layers") if keys.reads("num_kv_shared_layers") else 0
+        if shared and shared >= keys.layers:
+            raise Unclear(f"num_kv_shared_layers is {shared:,}, of {keys.layers:,} layers")
+        groups = keys.number("num_hidden_groups") if keys.known else None
+        mtp, published = keys.number("mtp"), keys.outer_type.mtp_layers
+        mtp = published or 0 if mtp is None else mtp
+        is_counted = bool(type.row and type.in_gguf) or published is not None
+        return {
+            "cache_layers": keys.layers - shared if shared else None,
+            "stored_layers": groups if groups and keys.reads("num_hidden_groups") else None,
+            "mtp_layers": mtp if 0 < mtp <= keys.layers and is_counted else None,
+        }
+
+    def position_rows(
+        self, row: Mapping[str, Any] | None, extra: Mapping[str, Any], context: int | None
+    ) -> int | None:
+        """Rows of the position table, or of the table of distances."""
+        if row is None:
+            return None
+        if row.get("relative_table"):
+            return self.relative_rows()
+        is_learned = row.get("positions") and "positions" not in extra.get("lacks", ())
+        return context if is_learned and not row.get("position_offset") else None
 
     def relative_rows(self) -> int:
         """Rows of DeBERTa's table of distances."""
@@ -476,6 +500,17 @@ class _Config:
             key: tuple(value) if isinstance(value, list) else value
             for key, value in type.other_than_row.items()
         }
+        self.add_switched(extra, row)
+        positions = keys.get("position_embedding_type")
+        if positions == "rotary" and row.get("positions"):
+            extra["lacks"] = (*extra.get("lacks", ()), "positions")
+        self.add_stacks(extra)
+        self.add_norms_and_rope(extra, row)
+        return extra
+
+    def add_switched(self, extra: dict[str, Any], row: Mapping[str, Any]) -> None:
+        """Adds the parts that a key switches on or off otherwise than the row has them."""
+        keys, type = self.keys, self.keys.type
         for key, flags in {**_SWITCHES, **type.switches}.items():
             is_latent = keys.text.get("kv_lora_rank") and flags and flags[0] == "attention_bias"
             is_read = flags and keys.reads(key) and not is_latent
@@ -488,12 +523,6 @@ class _Config:
                 if flag in ROW_FLAGS and value != bool(row.get(flag, flag == "output_norm")):
                     departs = "also" if value else "lacks"
                     extra[departs] = (*extra.get(departs, ()), flag)
-        positions = keys.get("position_embedding_type")
-        if positions == "rotary" and row.get("positions"):
-            extra["lacks"] = (*extra.get("lacks", ()), "positions")
-        self.add_stacks(extra)
-        self.add_norms_and_rope(extra, row)
-        return extra
 
     def add_norms_and_rope(self, extra: dict[str, Any], row: Mapping[str, Any]) -> None:
         """Adds the norm of queries and keys and the factors of positions that are not the row's."""
@@ -548,15 +577,7 @@ class _Config:
         kind, factor = scaling.get("rope_type") or scaling.get("type"), scaling.get("factor")
         if kind in ("longrope", "su"):
             return context + original if original is not None else None
-        if isinstance(factor, bool) or not isinstance(factor, (int, float)):
-            return None
-        if not 1 <= factor <= _MOST_STRETCHED:
-            return None
-        is_stretched = kind in ("linear", "ntk") or (
-            kind == "dynamic" and scaling.get("alpha") is None
-        )
-        rows = int(context * factor) if is_stretched else None
-        rows = int(original * factor) if kind == "yarn" and original is not None else rows
+        rows = _stretched(kind, factor, scaling, context, original)
         return rows if rows != context else None
 
     def dtype(self) -> str | None:
@@ -678,8 +699,12 @@ class _Config:
             raise Unclear(f"tie_word_embeddings is false: what the head of {clean(name)} takes")
         if is_encoder and keys.get("is_decoder"):
             raise Unclear("is_decoder: what an encoder keeps where it writes is not known")
-        if row is not None:
-            return
+        if row is None:
+            self.refuse_unknown_class(attends=attends)
+
+    def refuse_unknown_class(self, *, attends: bool) -> None:
+        """Raises for a model type without a row that may keep no cache, or of unknown heads."""
+        keys, name = self.keys, class_of(self.keys.outer)
         bare = r"For(MaskedLM|PreTraining|QuestionAnswering|MultipleChoice)$"
         is_reader = keys.type.encoder and not keys.get("is_decoder")
         if is_reader or self.is_headless() or re.search(bare, name):
@@ -689,6 +714,20 @@ class _Config:
         says_heads = keys.get("kv_heads", "kv_lora_rank", "multi_query", "block_configs")
         if not keys.known and attends and says_heads is None:
             raise Unclear("num_key_value_heads is missing, and its default is not known")
+
+
+def _stretched(
+    kind: object, factor: object, scaling: Mapping[str, Any], context: int, original: int | None
+) -> int | None:
+    """Rows of a table of positions for a scaling with a factor."""
+    if isinstance(factor, bool) or not isinstance(factor, (int, float)):
+        return None
+    if not 1 <= factor <= _MOST_STRETCHED:
+        return None
+    if kind == "yarn" and original is not None:
+        return int(original * factor)
+    is_plain_dynamic = kind == "dynamic" and scaling.get("alpha") is None
+    return int(context * factor) if kind in ("linear", "ntk") or is_plain_dynamic else None
 
 
 def _grouped(parts: Iterable[_Part | None], width: int) -> tuple[_Part, ...]:
