@@ -68,8 +68,8 @@ def look_up(typed: str, catalogue: Catalogue) -> Resolution | None:
     """
     name = unwrap(typed)
     for each in dict.fromkeys((name, unrouted(name, catalogue))):
-        known = known_form(each, catalogue)
-        resolution = None if known is None else in_form(*known, each, catalogue)
+        named = known_form(each, catalogue)
+        resolution = None if named is None else in_form(*named, each, catalogue)
         resolution = resolution or _of_speech(each, catalogue)
         if resolution is not None:
             return as_published(typed, each, resolution, catalogue)
@@ -327,7 +327,7 @@ def _after_maker(name: str, catalogue: Catalogue) -> Match | None:
         maker = "".join(words[:count])
         match = named_directly("-".join(words[count:]), catalogue) if len(maker) > 2 else None
         makers = _makers(catalogue.spec(match[0])) if match else set()
-        if any(known.startswith(maker) for known in makers):
+        if any(named.startswith(maker) for named in makers):
             return match
     return None
 

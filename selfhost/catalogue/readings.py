@@ -114,8 +114,8 @@ def _joined(base: str, owner: str, catalogue: Catalogue) -> Match | None:
     find = converted if is_converter else named_directly
     spelled = by_letters.get(_letters(base if is_converter else f"{owner}/{base}"), ())
     matches = [find(spelling, catalogue) for spelling in spelled]
-    known = {match[0]: match for match in matches if match is not None}
-    return known.popitem()[1] if len(known) == 1 else None
+    by_id = {match[0]: match for match in matches if match is not None}
+    return by_id.popitem()[1] if len(by_id) == 1 else None
 
 
 def _from_base(base: str, owner: str, name: str, catalogue: Catalogue) -> Match | None:
@@ -200,7 +200,7 @@ _TWO_DIGITS = pattern(r"(?i)(?<![\d.])(\d)(\d)(?![\d.]|[-_ ]?(?:[bmk]|bit)(?![a-
 
 def _with_point(base: str, catalogue: Catalogue) -> Match | None:
     """The only model of a name that has a point between two digits of this one."""
-    known: dict[str, Match] = {}
+    by_id: dict[str, Match] = {}
     for digits in _TWO_DIGITS.finditer(base[:60]):
         pointed = f"{base[: digits.start()]}{digits[1]}.{digits[2]}{base[digits.end() :]}"
         match = (
@@ -209,8 +209,8 @@ def _with_point(base: str, catalogue: Catalogue) -> Match | None:
             or _begun(pointed, pointed, catalogue)
         )
         if match is not None:
-            known[match[0]] = match[0], (f"{base} is read as {pointed}.", *match[1])
-    return known.popitem()[1] if len(known) == 1 else None
+            by_id[match[0]] = match[0], (f"{base} is read as {pointed}.", *match[1])
+    return by_id.popitem()[1] if len(by_id) == 1 else None
 
 
 def _begun(base: str, name: str, catalogue: Catalogue) -> Match | None:

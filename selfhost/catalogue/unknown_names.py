@@ -181,19 +181,19 @@ class _Unknown:
 
     def _in_other_form(self) -> UnknownModelError | None:
         """A known model in files whose size is not known, or in an account that may hold others."""
-        known = known_form(self.name, self.catalogue)
-        if known is not None and known[1] is not None:
-            id, form = known[0][0], known[1]
+        named = known_form(self.name, self.catalogue)
+        if named is not None and named[1] is not None:
+            id, form = named[0][0], named[1]
             return self._leads(
                 f": its name says that it holds {id} in another format ({form.written}), whose size"
                 " is not known",
                 id,
                 f"for the known formats: selfhost check {quote(id)}",
             )
-        known = known_form(self.rest, self.catalogue) if self.owner else None
-        if known is None:
+        named = known_form(self.rest, self.catalogue) if self.owner else None
+        if named is None:
             return None
-        id = known[0][0]
+        id = named[0][0]
         if "github.com" in self.owner.lower():
             words = f": GitHub keeps the code, not the weights; by that name {id} is meant here"
         else:
