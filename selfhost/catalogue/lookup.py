@@ -136,11 +136,15 @@ def match_of(base: str, owner: str, catalogue: Catalogue, *, is_converted: bool)
     match = converted(base, catalogue) if is_converted and not owner else None
     match = match or named_directly(f"{owner}/{base}" if owner else base, catalogue)
     if match is None and is_converted:
-        # bartowski's files have the account in front: `nvidia_Nemotron-Mini-4B-Instruct`
-        account, line, rest = base.partition("_")
-        match = converted(base, catalogue) if owner else None
-        match = match or (converted(rest, catalogue) if account and line else None)
+        match = _of_converter(base, owner, catalogue)
     return match or _of_maker(base, owner, catalogue)
+
+
+def _of_converter(base: str, owner: str, catalogue: Catalogue) -> Match | None:
+    match = converted(base, catalogue) if owner else None
+    # bartowski's files have the account in front: `nvidia_Nemotron-Mini-4B-Instruct`
+    account, line, rest = base.partition("_")
+    return match or (converted(rest, catalogue) if account and line else None)
 
 
 def converted(name: str, catalogue: Catalogue) -> Match | None:
@@ -301,10 +305,15 @@ def _of_maker(base: str, owner: str, catalogue: Catalogue) -> Match | None:
         return None
     if spec.closed:
         return _of_seller(spec, match, base if snapshot else "", owner)
+    return match if snapshot is None and _is_in_short(owner, spec) else None
+
+
+def _is_in_short(owner: str, spec: ModelSpec) -> bool:
+    """Whether an account is that of the model's repository in short: `ibm` of ibm-granite."""
     account = _letters_of(owner)
     whole = _letters_of((spec.repository or "").partition("/")[0])
-    is_short = len(whole) > len(account) >= _SHORTEST_ACCOUNT and whole.startswith(account)
-    return match if is_short and snapshot is None and "/" not in owner else None
+    is_shorter = len(whole) > len(account) >= _SHORTEST_ACCOUNT
+    return is_shorter and whole.startswith(account) and "/" not in owner
 
 
 def _of_seller(spec: ModelSpec, match: Match, snapshot: str, owner: str) -> Match | None:

@@ -445,11 +445,8 @@ class Keys:
         pattern = CACHE_KEY if cache else WEIGHT_KEY
         names = {**self.known.get("names", {}), **self.type.names}
         defaults = self.known.get("defaults", {})
-        understood = {
-            *self.understood,
-            *(own for key, own in names.items() if key in self.understood),
-            *(key for key, own in names.items() if own in self.understood),
-        }
+        pairs = [pair for pair in names.items() if self.understood.intersection(pair)]
+        understood = self.understood.union(*pairs)
         matter = self.known.get("matter", ())
         idle = {*self.known.get("idle", ()), *matter}
         sizes = {name for keys in NAMES.values() for name in keys}

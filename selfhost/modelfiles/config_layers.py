@@ -212,6 +212,12 @@ def _which_slide(config: Keys) -> list[bool]:
     by_type = _slides_by_type(config, with_rope)
     if by_type is not None:
         return by_type
+    return _slides_by_pattern(config, window, first)
+
+
+def _slides_by_pattern(config: Keys, window: int, first: int | None) -> list[bool]:
+    """The same by letters that repeat, from a first layer on, or all but every so many layers."""
+    layers = range(config.layers)
     pattern = config.get("sliding_window_pattern", "_sliding_window_pattern")
     if isinstance(pattern, str) and pattern and set(pattern) <= {"L", "G"}:
         return [pattern[number % len(pattern)] == "L" for number in layers]
@@ -654,12 +660,7 @@ def _dense_length(config: Keys, width: int, number: int) -> int:
     if isinstance(lengths, list):
         return config.of_layer(number, "intermediate_size") or 0
     if how == "adjusted" and config.get("block_auto_adjust_ff_dim"):
-        # Lfm2Config: two thirds, rounded up
-        length = int(2 * config.needed("block_ff_dim", "intermediate_size") / 3)
-        factor = config.get("block_ffn_dim_multiplier")
-        if isinstance(factor, (int, float)) and 0 < factor < 100:
-            length = int(factor * length)
-        return _up_to_multiple(length, config.needed("block_multiple_of"))
+        return _adjusted(config)
     config.understood.update(("block_ffn_dim_multiplier", "block_multiple_of"))
     shared = config.number("shared_intermediate_size")
     if how == "shared" and shared and not config.number("num_local_experts"):
@@ -676,6 +677,15 @@ def _dense_length(config: Keys, width: int, number: int) -> int:
     shared_from = config.layers - (config.number("num_kv_shared_layers") or 0)
     is_wide = bool(config.get("use_double_wide_mlp")) and number >= shared_from
     return 2 * length if is_wide else length
+
+
+def _adjusted(config: Keys) -> int:
+    """The width that Lfm2Config makes of `block_ff_dim`: two thirds, rounded up."""
+    length = int(2 * config.needed("block_ff_dim", "intermediate_size") / 3)
+    factor = config.get("block_ffn_dim_multiplier")
+    if isinstance(factor, (int, float)) and 0 < factor < 100:
+        length = int(factor * length)
+    return _up_to_multiple(length, config.needed("block_multiple_of"))
 
 
 def _multiplied(config: Keys, width: int, number: int) -> int:

@@ -218,15 +218,9 @@ def _counted(
     total -= parameters.mtp or 0
     sees = parameters.encoders is not None or "parameters.encoders" in unknown
     if parameters.total is None or (sees and language is not None and total > language):
-        active = parameters.active
-        if active is not None and parameters.total is not None:
-            active += total - parameters.total
-        parameters = parameters.replace(total=total, active=active)
         if language is not None and total > language:
-            # what is more than the language model are its encoders
             unknown.pop("parameters.encoders", None)
-            encoders = total - language
-            parameters = parameters.replace(encoders=encoders, projector_bytes=2 * encoders)
+        parameters = _with_encoders(parameters, language, total)
         return spec.replace(parameters=parameters, unknown=unknown), ()
     gap = total - parameters.total
     if gap == 0:
@@ -240,3 +234,15 @@ def _counted(
     )
     parameters = parameters.replace(total=total, active=None, mtp=None, difference=why)
     return spec.replace(parameters=parameters, unknown=unknown), (why,)
+
+
+def _with_encoders(parameters: Parameters, language: int | None, total: int) -> Parameters:
+    """The counts with the total of the files: what is more than the language model are encoders."""
+    active = parameters.active
+    if active is not None and parameters.total is not None:
+        active += total - parameters.total
+    parameters = parameters.replace(total=total, active=active)
+    if language is None or total <= language:
+        return parameters
+    encoders = total - language
+    return parameters.replace(encoders=encoders, projector_bytes=2 * encoders)
