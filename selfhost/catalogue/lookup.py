@@ -442,7 +442,9 @@ def _of_speech(name: str, catalogue: Catalogue) -> Resolution | None:
     """A Whisper in the files of another program, as these name it."""
     rest = name.rpartition("/")[2]
     file, folder = _GGML.fullmatch(rest), _CTRANSLATE2.fullmatch(rest)
-    whisper = f"whisper-{file[1]}" if file else folder[1] if folder else ""
+    if file is None and folder is None:
+        return None
+    whisper = f"whisper-{file[1]}" if file else str(folder and folder[1])
     match = named_directly(whisper, catalogue)
     if match is None:
         return None

@@ -268,15 +268,20 @@ def _newest_of_family(name: str, catalogue: Catalogue) -> Match | None:
     # one size, and what tells them apart, as a language or a resolution, is in no shorter name
     if not members and any(b < _NEXT_SIZE * a for a, b in pairwise(sizes)):
         return None
-    held = [each for each in newest if (each.parameters_total or 0) <= _LARGEST_ON_DESKTOPS]
-    model = max(held, key=_size) if held else min(newest, key=_size)
-    why = "the newest here" if len(models) > 1 else "the only one here"
-    if len(newest) > 1:
-        size = "largest that most desktop computers hold" if held else "smallest"
-        why = f"of the newest the {size}"
+    model, why = _of_suitable_size(newest)
     others = [each.id for each in sorted(models, key=_age, reverse=True) if each is not model]
+    if not why:
+        why = "the newest here" if others else "the only one here"
     taken = f"{name} is a family; this answer is for {model.id} ({why})."
     return model.id, (taken, others_of_family(others, name)) if others else (taken,)
+
+
+def _of_suitable_size(newest: Sequence[Outline]) -> tuple[Outline, str]:
+    """Of several the largest that most desktop computers hold, and the words for that choice."""
+    held = [each for each in newest if (each.parameters_total or 0) <= _LARGEST_ON_DESKTOPS]
+    model = max(held, key=_size) if held else min(newest, key=_size)
+    size = "largest that most desktop computers hold" if held else "smallest"
+    return model, f"of the newest the {size}" if len(newest) > 1 else ""
 
 
 def _members(key: str, catalogue: Catalogue) -> tuple[Sequence[Outline], Sequence[Outline]]:

@@ -669,9 +669,10 @@ class _Config:
             odd.append("position_embedding_type")
         matter = keys.known.get("matter", ())
         cut = [key for key in _ALWAYS_STATED if key in matter and key not in keys.text]
-        if odd or other or cut:
-            why = "is missing" if cut and not odd and not other else "not understood"
-            return f"{listed([*odd, *other, *cut])}: {why}"
+        if cut:
+            return f"{listed(cut)} is missing"
+        if odd or other:
+            return f"{listed([*odd, *other])}: not understood"
         if row is None:
             kind = keys.kind or "this model type"
             return f"model_type: {kind} is not an architecture whose tensors are known"

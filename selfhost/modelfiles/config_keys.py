@@ -457,7 +457,7 @@ class Keys:
             and not HARMLESS.search(key)
             and not {key, names.get(key, key)} & idle
             and not isinstance(value, dict)
-            and not (value in (None, False, 0, "", -1) or value == [])
+            and value not in (None, False, 0, "", -1, [])
         }
         # keys of the class whose row was made for their defaults
         of_class = {

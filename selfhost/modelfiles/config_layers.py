@@ -577,8 +577,6 @@ def _experts(config: Keys) -> int:
 def _of_experts(config: Keys, number: int, width: int, experts: int) -> FeedForward:
     each = config.number("expert_length") or config.needed("intermediate_size", "n_inner")
     groups = config.number("n_group") or 0
-    switch = config.type.dense_beside_if
-    dense = config.type.dense_beside if not switch or config.get(switch) else ""
     is_apart = config.type.feed_forward == "by_kind" or isinstance(
         config.text.get("hybrid_override_pattern"), str
     )
@@ -590,12 +588,18 @@ def _of_experts(config: Keys, number: int, width: int, experts: int) -> FeedForw
         shared_length=_shared_length(config, each),
         latent_length=config.number("expert_latent") or None,
         router_bias=not is_apart and _has_router_bias(config, number),
-        beside_dense=(width if dense == "width" else _dense_length(config, width, number))
-        if dense
-        else None,
+        beside_dense=_beside_dense(config, width, number),
         groups=groups if groups > 1 and not is_apart else None,
         groups_used=config.needed("topk_group") if groups > 1 and not is_apart else None,
     )
+
+
+def _beside_dense(config: Keys, width: int, number: int) -> int | None:
+    """The length of a dense feed-forward beside the experts."""
+    where, switch = config.type.dense_beside, config.type.dense_beside_if
+    if not where or (switch and not config.get(switch)):
+        return None
+    return width if where == "width" else _dense_length(config, width, number)
 
 
 def _has_router_bias(config: Keys, number: int) -> bool:
@@ -662,13 +666,18 @@ def _dense_length(config: Keys, width: int, number: int) -> int:
     if how == "adjusted" and config.get("block_auto_adjust_ff_dim"):
         return _adjusted(config)
     config.understood.update(("block_ffn_dim_multiplier", "block_multiple_of"))
-    shared = config.number("shared_intermediate_size")
-    if how == "shared" and shared and not config.number("num_local_experts"):
-        return shared
+    if how == "shared" and not config.number("num_local_experts"):
+        shared = config.number("shared_intermediate_size")
+        return shared or _stated_length(config, width, number)
     if how == "multiplied":
         return _multiplied(config, width, number)
+    return _stated_length(config, width, number)
+
+
+def _stated_length(config: Keys, width: int, number: int) -> int:
+    """The length that a key states, or states in widths of the model."""
     stated = config.number("length")
-    if how == "halved" and stated:
+    if config.type.dense_length == "halved" and stated:
         # the file counts gate and up together
         return stated // 2
     length = stated or (config.number("length_ratio") or 0) * width

@@ -198,7 +198,9 @@ def _grouped(config: Mapping[str, Any]) -> _Name:
 
 def _group_ending(group: object) -> str:
     """How a layout's name ends for a group of that many weights; -1 is a whole channel."""
-    return "" if group == 128 else "-channel" if group == -1 else f"-{group}g"
+    if group == 128:
+        return ""
+    return "-channel" if group == -1 else f"-{group}g"
 
 
 def _compressed(config: Mapping[str, Any]) -> _Name:
