@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ..advice.listing import Listing
     from ..catalogue.index import Catalogue
+    from ..catalogue.outlines import Outline
     from ..core.workload import Workload
     from ..machine.record import Machine
     from ..verdict.record import Answer
@@ -63,10 +64,18 @@ def _listed(
 ) -> Listing:
     """The models to show, in their order, with counts of all that pass the filters."""
     from ..advice.listing import Lister, count_rows
+    from ..catalogue.searching import modality_in, use_in, words_typed
     from ..reports.list_text import TOP
 
-    use, modality = _kinds_in(options.words, catalogue)
-    lister = Lister(catalogue, workload, machine, use=options.use or use, modality=modality)
+    # a use and a modality among the words order the models that hold them
+    typed = words_typed(options.words, catalogue)
+    lister = Lister(
+        catalogue,
+        workload,
+        machine,
+        use=options.use or use_in(typed),
+        modality=modality_in(typed),
+    )
     is_whole = options.all or options.format != "text" or options.sort != "best"
     if not (is_whole or options.route or options.max_size or (ids and len(ids) <= _FEW)):
         only_running = not options.words
@@ -149,32 +158,14 @@ def _page(
     )
 
 
-def _kinds_in(words: Sequence[str], catalogue: Catalogue) -> tuple[str | None, str | None]:
-    """The use and the modality that are among the words, by which those that hold them are ordered;
-    None without.
-    """
-    if not words:
-        return None, None
-    from ..catalogue.searching import modality_in, use_in, words_typed
-
-    typed = words_typed(words, catalogue)
-    return use_in(typed), modality_in(typed)
-
-
 def _chosen(options: argparse.Namespace, catalogue: Catalogue) -> list[str] | None:
-    """The ids of the models that pass every filter of models, None without a filter. One whose spec
-    is faulty passes none.
+    """Return the ids of the models that pass every filter of models, None without a filter. One
+    whose spec is faulty passes none.
     """
     if not any((options.words, options.family, options.modality, options.use, options.openness)):
         return None
     outlines = filter(None, map(catalogue.outline, catalogue.ids()))
-    ids = [
-        outline.id
-        for outline in outlines
-        if (options.family is None or _is_family(outline.family, options.family))
-        and options.modality in (None, outline.modality)
-        and (options.use is None or options.use in (outline.uses or ()))
-    ]
+    ids = [outline.id for outline in outlines if _is_wanted(outline, options)]
     if not (options.words or options.openness):
         return ids
     from ..catalogue.searching import holds_words, words_typed
@@ -192,6 +183,15 @@ def _chosen(options: argparse.Namespace, catalogue: Catalogue) -> list[str] | No
     return chosen
 
 
+def _is_wanted(outline: Outline, options: argparse.Namespace) -> bool:
+    """Whether a model passes the filters that need no spec."""
+    return (
+        (options.family is None or _is_family(outline.family, options.family))
+        and options.modality in (None, outline.modality)
+        and (options.use is None or options.use in (outline.uses or ()))
+    )
+
+
 def _matches(answer: Answer, options: argparse.Namespace) -> bool:
     """Whether the answer passes every filter of answers."""
     size = answer.needs.download_bytes if answer.needs is not None else None
@@ -200,7 +200,7 @@ def _matches(answer: Answer, options: argparse.Namespace) -> bool:
 
 
 def _place(row: Answer, column: str) -> tuple[bool, float | str]:
-    """The place of a row in the order of one column; what is not known comes last."""
+    """Return the place of a row in the order of one column; what is not known comes last."""
     needs, pace = row.needs, row.speed.decode if row.speed is not None else None
     released = (row.model.released or "").replace("-", "").ljust(8, "0")
     values: dict[str, float | str | None] = {
@@ -216,7 +216,7 @@ def _place(row: Answer, column: str) -> tuple[bool, float | str]:
 
 
 def _check_family(wanted: str, catalogue: Catalogue) -> None:
-    """Raises `UsageError` with the nearest for a family that no model is of."""
+    """Refuse a family that no model is of, with the nearest."""
     from ..core.spelling import nearest
 
     families = sorted({outline.family for outline in catalogue.outlines() if outline.family})
