@@ -5,8 +5,9 @@ from __future__ import annotations
 from ..core.errors import SpecError
 from .errors import UsageError
 from .options import measured_where_unknown, one_machine, workload_of
-from .output import deliver, present, screen, tell_left_aside
+from .output import deliver, present, tell_left_aside
 from .parser import parse
+from .terminal import screen
 
 TYPE_CHECKING = False
 

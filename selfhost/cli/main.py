@@ -142,7 +142,7 @@ def parser_of(command: str) -> CommandParser:
 
 
 def _overview() -> str:
-    from .output import help_width
+    from .terminal import help_width
     from .texts import DESCRIPTION, EXAMPLES, EXIT_CODES, folded
 
     width = max(map(len, COMMANDS))

@@ -9,7 +9,8 @@ from ..core.reading import can_be_passed_on
 from . import COMMANDS, hints
 from .declared import TAKEN, WORDS, settings_of
 from .errors import UsageError
-from .output import help_width, write
+from .output import write
+from .terminal import help_width
 from .texts import EXAMPLES, exit_codes, folded
 
 TYPE_CHECKING = False
