@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def _in_one_command(words: list[str]) -> list[str]:
-    """The words as they are, or the one line that they are: `ollama run llama3.2`."""
+    """Join words that are one command of another program: `ollama run llama3.2`."""
     if len(words) < 2:
         return words
     from ..catalogue.pasted import named_in_command
@@ -28,6 +28,7 @@ def _in_one_command(words: list[str]) -> list[str]:
 
 
 def run(words: list[str]) -> int:
+    """Judge each model on each machine."""
     options = parse("check", words)
     if options.spread is not None or options.machines:
         from .spread import run_spread
@@ -78,8 +79,8 @@ def run(words: list[str]) -> int:
 
 
 def _as_asked(error: SelfhostError, options: argparse.Namespace) -> SelfhostError:
-    """The error of a name that was not understood; where it proposes to ask about the one model
-    that is nearest, with the options of this call.
+    """Return the error of a name with the options of this call, where it proposes to ask about the
+    one model that is nearest.
     """
     remedy = error.remedy or ""
     _, _, proposed = remedy.rpartition("selfhost check ")

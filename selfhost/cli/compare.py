@@ -9,6 +9,7 @@ from .parser import parse
 
 
 def run(words: list[str]) -> int:
+    """Compare the models on one machine."""
     options = parse("compare", words)
     names = [options.model, *options.others]
     by_machine, errors = judge_each(options, names, (one_machine(options),))

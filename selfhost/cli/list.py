@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 
 def run(words: list[str]) -> int:
+    """List what runs on the machine, best first."""
     options = parse("list", words)
     if options.all and options.top is not None:
         raise UsageError("--all and --top exclude each other", remedy="leave one of them out")
@@ -63,7 +64,7 @@ def _listed(
     machine: Machine,
     ids: Sequence[str] | None,
 ) -> Listing:
-    """The models to show, in their order, with counts of all that pass the filters."""
+    """Judge the models to show, and count all that pass the filters."""
     from ..advice.listing import Lister, count_rows
     from ..catalogue.searching import modality_in, use_in, words_typed
     from ..reports.list_text import TOP
@@ -96,7 +97,7 @@ _FEW = 60
 
 
 def _processors() -> int:
-    """How many processes judge: as many as may run at once, up to eight."""
+    """Return how many processes judge: as many as may run at once, up to eight."""
     import os
 
     has_affinity = hasattr(os, "sched_getaffinity")
@@ -111,7 +112,7 @@ def _present(
     workload: Workload,
     notes: Sequence[str],
 ) -> None:
-    """The list as text, as much of it as the terminal shows where nothing else was asked."""
+    """Print the list, as much of it as the terminal shows where nothing else was asked."""
     from ..catalogue.searching import meant, words_typed
     from ..core.dates import utc_today
     from ..reports.list_text import TOP, list_document

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 def run(words: list[str]) -> int:
+    """Show this machine, another one, or those known by name."""
     options = parse("machine", words)
     if options.profiles:
         return _profiles(options)

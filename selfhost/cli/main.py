@@ -96,14 +96,14 @@ def _dispatch(words: list[str]) -> int:
 
 
 def _help(words: list[str]) -> int:
-    """`selfhost help`, or `selfhost help check`."""
+    """Print what `selfhost help` or `selfhost help check` asks for."""
     write(parser_of(words[0]).format_help() if words and words[0] in COMMANDS else _overview())
     return 0
 
 
 def _refuse_misspelled(word: str, rest: list[str]) -> None:
-    """`UsageError` for what looks like an option or a command; anything else is the name of a
-    model, for `check`.
+    """Refuse what looks like an option or a command; anything else is the name of a model, for
+    `check`.
     """
     from ..core.spelling import nearest
 
@@ -125,7 +125,9 @@ def _refuse_misspelled(word: str, rest: list[str]) -> None:
 
 
 def _looks_like_a_model(word: str) -> bool:
-    """No command has a digit or a mark in it; of other words the shipped catalogue decides."""
+    """Whether a word that is no command names a model: no command has a digit or a mark in it; of
+    other words the shipped catalogue decides.
+    """
     if any(letter.isdecimal() or letter in "./:" for letter in word):
         return True
     from ..catalogue.names import id_of

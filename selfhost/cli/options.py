@@ -95,9 +95,9 @@ def with_notes(
 
 
 def _named_machines(named: str, notes: list[str]) -> tuple[Machine, ...]:
-    """A path goes before a profile only where it looks like one: a file that happens to be
-    called as a profile changes nothing. It goes before words of a profile's name. What else the
-    name can mean is added to `notes`.
+    """Return the machine of a name, or the records of a path; add to `notes` what else the name can
+    mean. A path goes before a known machine only where it looks like one: a file that happens to be
+    called as a machine changes nothing. It goes before words of a machine's name.
     """
     from ..machine.record import Machine
 
@@ -124,8 +124,8 @@ def _named_machines(named: str, notes: list[str]) -> tuple[Machine, ...]:
 
 
 def _looks_like_a_path(named: str) -> bool:
-    """Whether it has the form of a path. A slash in several words, `m4 16gb/512gb`, is of one only
-    where there is such a file, or the folder that it would be in.
+    """Whether it has the form of a path. A slash in several words, `m4 16gb/512gb`, is one of a
+    path only where there is such a file, or the folder that it would be in.
     """
     if named in ("", ".", "..") or named.endswith((".json", ".jsonl")):
         return True

@@ -8,6 +8,7 @@ from .parser import parse
 
 
 def run(words: list[str]) -> int:
+    """Find the smallest machine that runs the model."""
     options = parse("plan", words)
     workload = workload_of(options)
     from ..answers.sized import plan_with

@@ -8,6 +8,7 @@ from .parser import parse
 
 
 def run(words: list[str]) -> int:
+    """Show what is known of a model."""
     options = parse("show", words)
     workload = workload_of(options)
     from ..answers.shown import describe

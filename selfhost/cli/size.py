@@ -28,6 +28,7 @@ BLOCKS = {
 
 
 def run(words: list[str]) -> int:
+    """Size a container for each model."""
     options = parse("size", words)
     sizes, errors = _sizes(options)
     if not sizes:
@@ -55,7 +56,7 @@ def run(words: list[str]) -> int:
 
 
 def _sizes(options: argparse.Namespace) -> tuple[list[ContainerSize], dict[str, SelfhostError]]:
-    """Each model's container, and by the name that was typed why one has none."""
+    """Size each model's container; also return, by the name that was typed, why one has none."""
     workload = workload_of(options)
     from ..advice.sizes import on_node
     from ..answers.sized import size_with
@@ -85,7 +86,7 @@ def _is_sized(model: str, runtime: str, options: argparse.Namespace) -> bool:
 
 
 def _machine(options: argparse.Namespace) -> Machine:
-    """The node, with the accelerators that were named; what else a name can mean is put into
+    """Return the node, with the accelerators that were named; what else a name can mean is put into
     `options.notes`.
     """
     from ..advice.sizes import node
@@ -107,7 +108,7 @@ _IDLE_SETTINGS = ("bandwidth", "cores", "system")
 
 
 def _refuse_idle_settings(settings: Sequence[str]) -> None:
-    """`UsageError` for a setting that would change nothing: nobody may think that it was heeded."""
+    """Refuse a setting that would change nothing."""
     for setting in settings:
         key = setting.partition("=")[0].strip()
         if key in _IDLE_SETTINGS:
@@ -119,8 +120,8 @@ def _refuse_idle_settings(settings: Sequence[str]) -> None:
 
 
 def _refuse_without_image(sizes: list[ContainerSize], options: argparse.Namespace) -> None:
-    """`UsageError` for a runtime that nobody publishes an image of, with those that would do, and
-    for a model that no known command serves as it was asked for.
+    """Refuse a runtime that nobody publishes an image of, with those that would do, and a model
+    that no known command serves as it was asked for.
     """
     from ..catalogue.opened import open_catalogue
 

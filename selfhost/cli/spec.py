@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 def run(words: list[str]) -> int:
+    """Check spec files, or make one from a model file."""
     options = parse("spec", words)
     from ..catalogue.opened import open_catalogue
 

@@ -1,4 +1,4 @@
-"""`selfhost verify`: a prediction held against a run, from a log or a process of the user."""
+"""`selfhost verify`: a prediction compared with a run, from a log or a process of the user."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ _UNDERSTOOD = (
 
 
 def run(words: list[str]) -> int:
+    """Compare a prediction with a run."""
     options = parse("verify", words)
     seen = _run_of(options.files[0])
     comparison = _compared(options, seen)
@@ -48,7 +49,7 @@ def run(words: list[str]) -> int:
 
 
 def _run_of(named: str) -> Run:
-    """What the log or the process tells. `InputError` where it tells nothing."""
+    """Read the figures of a log or a process. Raises `InputError` where it has none."""
     if named.isdecimal() and named.isascii():
         from ..advice.verify.process import run_of_process
 
@@ -73,7 +74,7 @@ def _no_log(named: str, reason: str, remedy: str) -> InputError:
 
 
 def _text(named: str) -> str:
-    """The text of a log; what cannot be decoded, as a letter that was cut, is replaced. Raises
+    """Read a log; what cannot be decoded, as a letter that was cut, is replaced. Raises
     `Unreadable`.
     """
     from ..core.reading import LARGE, Unreadable, encoding_of, read_file
