@@ -13,8 +13,10 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from ..core.errors import SelfhostError
+    from ..verdict.record import Verdict
 
 
 def _in_one_command(words: list[str]) -> list[str]:
@@ -49,33 +51,37 @@ def run(words: list[str]) -> int:
     verdicts = [verdict for part in by_machine for verdict in part]
     if not verdicts:
         raise together(errors)
-    from ..core.dates import utc_today
-
     if options.format == "json":
         from ..reports import json
 
         deliver(options, json.dumps(json.check(verdicts, errors)))
     else:
-        from ..reports.check_text import check_document, one_after_the_other
-
-        carry, stated = options_to_repeat(options), workload_of(options).options()
-        documents = [
-            check_document(
-                part,
-                verbose=options.verbose,
-                carry=carry,
-                workload_options=stated,
-                today=utc_today(),
-            )
-            for part in by_machine
-            if part
-        ]
-        present(options, one_after_the_other(documents))
+        _present(options, by_machine)
     code = exit_code((verdict.route for verdict in verdicts), no_answer=bool(errors))
     if errors:
         flush()
         complain(together(errors), code, options.format == "json", no_color=options.no_color)
     return code
+
+
+def _present(options: argparse.Namespace, by_machine: Sequence[Sequence[Verdict]]) -> None:
+    """Print the verdicts, machine by machine."""
+    from ..core.dates import utc_today
+    from ..reports.check_text import check_document, one_after_the_other
+
+    carry, stated = options_to_repeat(options), workload_of(options).options()
+    documents = [
+        check_document(
+            verdicts,
+            verbose=options.verbose,
+            carry=carry,
+            workload_options=stated,
+            today=utc_today(),
+        )
+        for verdicts in by_machine
+        if verdicts
+    ]
+    present(options, one_after_the_other(documents))
 
 
 def _as_asked(error: SelfhostError, options: argparse.Namespace) -> SelfhostError:

@@ -134,28 +134,29 @@ class CommandParser(argparse.ArgumentParser):
         """Refuse a value that is none of the choices, with the one that was perhaps meant."""
         if action.choices is None or value in action.choices:
             return
+        flag = action.option_strings[0] if action.option_strings else ""
+        choices = list(map(str, action.choices))
+        meant = self._meant_choice(flag, choices, str(value))
+        listed = ", ".join(choices)
+        if meant and len(choices) > _MOST_CHOICES:
+            listed = f"the {len(choices)} that `{self.prog} --help` lists"
+        remedy = f"did you mean {meant}?" if meant else f"see `{self.prog} --help`"
+        shown = f"{flag}: {_cut(repr(value))}" if flag else _cut(repr(value))
+        raise UsageError(f"{shown} is not one of {listed}", remedy=remedy)
+
+    def _meant_choice(self, flag: str, choices: Sequence[str], typed: str) -> str:
+        """Return what to type for a value that is none of the choices; empty where nobody knows."""
         from ..catalogue.searching import kind_meant
         from ..core.spelling import alike
 
-        flag = action.option_strings[0] if action.option_strings else ""
-        choices = list(map(str, action.choices))
-        meant = kind_meant(str(value))
-        guess = meant if meant in choices else alike(str(value), choices)
-        others = [
-            other.option_strings[0]
-            for other in self._actions
-            if other.option_strings and meant in map(str, other.choices or ())
-        ]
-        listed = ", ".join(choices)
-        remedy = f"see `{self.prog} --help`"
-        if others and meant not in choices:
-            remedy = f"did you mean {others[0]} {meant}?"
-        elif guess:
-            remedy = f"did you mean {f'{flag} {guess}'.strip()}?"
-        if remedy.startswith("did") and len(choices) > _MOST_CHOICES:
-            listed = f"the {len(choices)} that `{self.prog} --help` lists"
-        shown = f"{flag}: {_cut(repr(value))}" if flag else _cut(repr(value))
-        raise UsageError(f"{shown} is not one of {listed}", remedy=remedy)
+        meant = kind_meant(typed)
+        if meant in choices:
+            return f"{flag} {meant}".strip()
+        for other in self._actions:
+            if other.option_strings and meant in map(str, other.choices or ()):
+                return f"{other.option_strings[0]} {meant}"
+        guess = alike(typed, choices)
+        return f"{flag} {guess}".strip() if guess else ""
 
     def error(self, message: str) -> NoReturn:
         """Raise argparse's complaint with what to type instead."""
@@ -186,32 +187,31 @@ class CommandParser(argparse.ArgumentParser):
         """Return what to type instead of options that this command lacks; empty where nobody
         knows.
         """
-        flags = [word.partition("=")[0] for word in words]
-        names = [flag.lstrip("-") for flag in flags]
+        option = words[0].partition("=")[0]
+        names = [word.partition("=")[0].lstrip("-") for word in words]
         stated = [hints.STATED[name] for name in names if name in hints.STATED]
         if stated and "--set" in self._option_string_actions:
             return stated[0]
         for word in words:
             if word in hints.INSTEAD:
                 return hints.INSTEAD[word]
-        if self.command in hints.JUDGES_MACHINES and flags[0] in hints.OF_A_MACHINE:
+        if self.command in hints.JUDGES_MACHINES and option in hints.OF_A_MACHINE:
             return hints.JUDGES_MACHINES[self.command]
-        if words[0] == "--use":
+        if option == "--use":
             return f"`selfhost list --use {(*words, 'USE')[1]}` has the models made for it"
-        if not words[0].startswith("-"):
+        if not option.startswith("-"):
             return hints.SECOND_WORD.get(self.command, "")
-        # without the dashes, which all options have, and which would make unlike words look alike
-        guesses = self._nearest_options(
-            name for name, word in zip(names, words, strict=True) if word[:1] == "-"
-        )
+        guesses = self._nearest_options([word for word in words if word[:1] == "-"])
         return f"did you mean {' '.join(guesses)}?" if guesses else ""
 
-    def _nearest_options(self, names: Iterable[str]) -> list[str]:
+    def _nearest_options(self, unknown: Iterable[str]) -> list[str]:
         from ..core.spelling import nearest
 
+        # without the dashes, which all options have, and which would make unlike words look alike
         known = [flag[2:] for flag in self._option_string_actions if flag.startswith("--")]
         guesses: dict[str, None] = {}
-        for name in names:
+        for word in unknown:
+            name = word.partition("=")[0].lstrip("-")
             meant = [option for option in hints.MEANT_OPTIONS.get(name, ()) if option in known]
             guess = meant[0] if meant else nearest(name, known)
             if guess:
