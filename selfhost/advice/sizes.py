@@ -32,7 +32,7 @@ from ..verdict.findings import ends_to_store
 from ..verdict.gpus_alone import smallest_device_bytes
 from ..verdict.question import architectures
 from ..verdict.record import Outcome, Verdict
-from .circumstances import WORTH_BOUNDING
+from .case import WORTH_BOUNDING
 
 TYPE_CHECKING = False
 
