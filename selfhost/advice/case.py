@@ -229,7 +229,9 @@ def _is_whole(case: Case) -> bool:
 def _must_state_context(case: Case) -> bool:
     """Whether the program would take another context than was judged, with other needs."""
     usual, tokens = case.runtime.default_context_tokens, case.workload.context_tokens
-    if usual is None or tokens is None or _is_whole(case):
+    if usual is None or tokens is None:
+        return False
+    if not case.is_second and _is_whole(case):
         return False
     if tokens != usual:
         return True

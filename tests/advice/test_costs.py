@@ -564,7 +564,7 @@ def test_an_unknown_price_is_no_bill_of_nothing() -> None:
         source="a list",
     )
     writes, reads = (
-        monthly_cost(Load.parse(text), "text", (offer,), RECORD, None, None, RATINGS, runs=False)
+        monthly_cost(Load.parse(text), "text", (offer,), RECORD, None, None, RATINGS)
         for text in ("1M:1M", "1M:0")
     )
     assert writes.offers[0].usd_per_month is None
@@ -596,7 +596,7 @@ def month_of(load: Load, pace: tuple[float, float, float] = (20.0, 40.0, 50.0)) 
         prompt=PaceRange(low=10 * pace[0], likely=10 * pace[1], high=10 * pace[2]),
         how="stated",
     )
-    return monthly_cost(load, "text", (OFFER,), RECORD, NEEDS, speed, RATINGS, runs=True)
+    return monthly_cost(load, "text", (OFFER,), RECORD, NEEDS, speed, RATINGS)
 
 
 NEEDS = check("mistral-7b", machine=RECORD).needs
@@ -793,3 +793,15 @@ def test_a_load_that_is_only_read_takes_what_its_documents_take(machine: str) ->
     ):
         assert hours == pytest.approx(documents / pace / 3600, rel=0.01)
     assert not here.hours_are_bounds
+
+
+def test_the_first_alternative_is_costed_where_the_model_does_not_run() -> None:
+    asked = Workload(load=Load.parse("750k:250k"))
+    cost = check("llama-3.1-405b", asked, machine=CARD)
+    assert cost.monthly_cost is not None
+    assert cost.monthly_cost.instead is not None
+    assert cost.monthly_cost.instead.id == cost.alternatives[0].id
+    own = check("mistral-7b", asked, machine=CARD).monthly_cost
+    assert own is not None
+    assert own.instead is None
+    assert own.here is not None
