@@ -66,7 +66,7 @@ _SLOTS_WORTH_SAYING = 0.02
 
 
 def training_note(workload: Workload) -> str:
-    from ..needs.torch.finetune import why_not_shared_out
+    from ..needs.training import why_not_shared_out
 
     alone = why_not_shared_out(workload)
     if alone is None:
@@ -81,7 +81,7 @@ def which_trainer(catalogue: Catalogue, question: Question) -> str | None:
     needs = question.needs
     if question.workload.finetune_method != "qlora" or needs is None or needs.memory is None:
         return None
-    from ..needs.torch.model_states import experts_by_trainer
+    from ..needs.training import experts_by_trainer
 
     expert_bytes = experts_by_trainer(question.spec, architectures(catalogue))
     if expert_bytes is None:

@@ -257,10 +257,9 @@ def decode_bytes(
         and architecture.expert_dtype is not None
         and quantization == name_of(architecture)
     ):
-        # transformers widens them on a CPU and not on a GPU: what is read is not known before it is
-        # placed
-        in_transformers = runtime is not None and runtime.computes_with == "transformers"
-        return {} if in_transformers else _decode_bytes_by_part(architecture, row)
+        # what is widened on a CPU and not on a GPU: what is read is not known before it is placed
+        is_widened = runtime is not None and architecture.expert_dtype in runtime.account.widened
+        return {} if is_widened else _decode_bytes_by_part(architecture, row)
     files = sized.bytes - unneeded_bytes(subject, sized, format, quantization)
     read = max(0, files * _active(subject) // parameters.total)
     stored, loaded = loaded_type(runtime, subject.spec, quantization)

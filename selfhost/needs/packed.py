@@ -222,6 +222,28 @@ def part_of(group: TensorGroup, architecture: Architecture) -> str:
     return "feed_forward" if "ffn_" in name else "attention"
 
 
+def adapter_parameters(
+    architecture: Architecture, row: ArchitectureRow, rank: int
+) -> tuple[int, int]:
+    """Parameters of adapters of that rank on every linear layer, and with those on routed experts:
+    rank × (inputs + outputs) of each.
+    """
+    linear = experts = 0
+    for group in checkpoint_tensors(architecture, row):
+        if not is_linear(group):
+            continue
+        inputs, outputs, number = matrix_of(group)
+        if "attn_v_b" in group.name:
+            # keys and values of latent attention come from one matrix
+            inputs = 0
+        size = rank * (inputs + outputs) * number * (len(group.layers) or 1)
+        if "_exps." in group.name:
+            experts += size
+        else:
+            linear += size
+    return linear, linear + experts
+
+
 def size_of(subject: Subject, name: str) -> SizedWeights | Unread:
     """A model's files in a quantization that its publisher did not train it in: every linear
     layer of the blocks, nothing else.

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from ..catalogue.runtime import ComponentFile, ModelParts, RuntimeSpec
 from ..core.records import Record, Unread
 from ..core.saying import option
-from .loaded import overhead
+from .kept import overhead
 from .parts import Asked, Parts, Subject, parts_of, term
 from .quantization import BASE_TYPES, BLOCKS
 from .records import How, Offloaded, SizedWeights, Term

@@ -15,7 +15,6 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..audit.record import Audit
-    from ..audit.verdicts import Extent
     from ..core.errors import Problem
 
 
@@ -26,8 +25,7 @@ class Format(Record):
     `shows_problems`: the report goes to standard output even where nothing was judged. It then
     shows what is wrong as errors, and nobody can take it for an answer. `suffix`: the end of
     --output that chooses the format, None where no end is its own. `is_binary`: it gives bytes, for
-    a file alone. `in_full`: of which of thousands of rows it tells figures and reasons: of all, of
-    those that do not simply pass, or of few.
+    a file alone.
     """
 
     module: str
@@ -36,36 +34,31 @@ class Format(Record):
     shows_problems: bool = True
     suffix: str | None = None
     is_binary: bool = False
-    in_full: Extent = "failing"
 
 
 FORMATS: Mapping[str, Format] = {
     "text": Format(module="audit_text", shows_problems=False),
-    "json": Format(
-        module="audit_json", function="pieces", shows_problems=False, suffix="json", in_full="all"
-    ),
+    "json": Format(module="audit_json", function="pieces", shows_problems=False, suffix="json"),
     "jsonl": Format(
         module="audit_json",
         function="lines",
         suffix="jsonl",
-        in_full="few",
     ),
     "parquet": Format(
         module="audit_parquet",
         shows_problems=False,
         suffix="parquet",
         is_binary=True,
-        in_full="few",
     ),
     "markdown": Format(module="audit_markdown", suffix="md"),
-    "html": Format(module="audit_html", suffix="html", in_full="few"),
+    "html": Format(module="audit_html", suffix="html"),
     "junit": Format(module="junit", suffix="xml"),
     "tap": Format(module="audit_tap", suffix="tap"),
-    "github": Format(module="audit_github", in_full="few"),
+    "github": Format(module="audit_github"),
     "gitlab": Format(module="audit_gitlab"),
     "sarif": Format(module="audit_sarif", suffix="sarif"),
-    "prometheus": Format(module="audit_prometheus", is_stamped=True, suffix="prom", in_full="all"),
-    "nagios": Format(module="audit_nagios", in_full="few"),
+    "prometheus": Format(module="audit_prometheus", is_stamped=True, suffix="prom"),
+    "nagios": Format(module="audit_nagios"),
 }
 # the format whose reader wants exit codes of its own
 MONITORING = "nagios"
@@ -98,7 +91,7 @@ def render_problems(
 
 def without_answer(problems: Iterable[Problem], *, policy: str, today: str) -> Audit:
     """An audit that judged nothing: its exit code is 2."""
-    from ..audit.policy import Policy
+    from ..audit.entries import Policy
     from ..audit.record import Audit
 
     return Audit(

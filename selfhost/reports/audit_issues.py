@@ -12,7 +12,7 @@ from enum import IntEnum
 from functools import cached_property
 from hashlib import sha256
 
-from ..audit.policy import Exemption, OnUnknown, Policy
+from ..audit.entries import Exemption, OnUnknown, Policy
 from ..audit.record import Audit, ExemptionUse, MachineGroup, Reason, Result, Row, Use
 from ..core.errors import Problem, in_one_line
 from ..core.records import Record

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .. import __version__
-from ..audit.policy import Policy, Wanted
+from ..audit.entries import Policy, Wanted
 from ..audit.record import Audit, ExemptionUse, MachineGroup, Result, Row, Since, Use
 from ..core.errors import Problem
 from ..core.records import remembered

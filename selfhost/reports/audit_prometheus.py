@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from .. import __version__
-from ..audit.policy import Wanted
+from ..audit.entries import Wanted
 from ..audit.record import Audit, MachineGroup, Result, Row, Use
 from .audit_words import shortened
 

@@ -9,7 +9,7 @@ from ..catalogue.quantization_names import canonical_packed
 from ..catalogue.spec import ONE_AT_A_TIME
 from ..core import units
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND
-from ..machine.record import LATE, was_busy, was_held_up
+from ..machine.record import was_busy
 from ..verdict.findings import HOURS_SECONDS, WIDE_PACE
 from ..verdict.findings.memory import host_low
 from ..verdict.record import Alternative, Finding, OpenAlternative, Outcome, Route, Verdict
@@ -656,7 +656,7 @@ def _what_narrows(verdict: Verdict, *, measured: bool) -> str:
     is_told = machine.memory_bandwidth_bytes_per_second is not None and not machine.assumes(rate)
     if not machine.planning or on_card or is_told:
         return ""
-    from ..machine.products import what_to_state
+    from ..machine.ram import what_to_state
 
     fact = what_to_state(machine)
     was_measured = measured or machine.measured_in_vain
@@ -680,12 +680,6 @@ def _what_disturbed(verdict: Verdict) -> tuple[str, str]:
     source = machine.sources.get(fact, "")
     if was_busy(source):
         return "other programs kept the memory busy", "when they are quiet"
-    is_guest = machine.scope == "vm"
-    if was_held_up(source):
-        return "the host of this virtual machine held it up", ""
-    if LATE in (source or machine.why_unread(fact).reason):
-        who = "the host of this virtual machine" if is_guest else "the system"
-        return f"{who} was slow to give memory", ""
     return "", ""
 
 

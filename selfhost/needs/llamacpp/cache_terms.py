@@ -13,7 +13,7 @@ from ..quantization import BLOCKS, row_bytes
 from ..records import How, Term
 from ..tensors import ArchitectureRow
 from . import buffers as llamacpp
-from .load import Load
+from .buffers import Load
 
 
 def cache_term(load: Load) -> list[Term] | Unread:
@@ -149,18 +149,12 @@ def with_slots(item: Term, load: Load) -> Term:
     """The term, with a remark on what it takes of a server that is not given a number of sequences
     to make room for.
     """
-    runtime = load.runtime
-    if runtime.slots <= load.workload.parallel:
+    slots = load.runtime.slots
+    size = of_slots(item.name, load) if slots > load.workload.parallel else item.bytes
+    if size == item.bytes:
         return item
-    fields = {name: getattr(item, name) for name in Term._fields if name != "arithmetic"}
-
-    def line() -> str:
-        size = of_slots(item.name, load)
-        if size == item.bytes:
-            return item.arithmetic
-        return f"{item.arithmetic}; {size:,} bytes without -np, for {runtime.slots} sequences"
-
-    return Term.told(fields, line)
+    remark = f"{size:,} bytes without -np, for {slots} sequences"
+    return item.replace(arithmetic=f"{item.arithmetic}; {remark}")
 
 
 def of_slots(name: str, load: Load) -> int:
