@@ -219,7 +219,7 @@ def _that_fits(sized: _Sized, verdict: Verdict) -> Verdict | None:
             continue
         if all(finding.code != "accelerator-tight" for finding in smaller.findings):
             return smaller
-        tight = tight or smaller
+        tight = smaller if tight is None else tight
     return tight
 
 
