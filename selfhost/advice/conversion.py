@@ -49,7 +49,7 @@ def recipe(
         "type": conversion.types.get(quantization) or conversion.types[conversion.through],
         "source": f"{spec.id}-{conversion.through}.gguf",
         "projector": f"mmproj-{spec.id}.gguf",
-        "remote_code": runtime.remote_code_option if spec.safety.remote_code else "",
+        "remote_code": runtime.blanks.get("remote_code", "") if spec.safety.remote_code else "",
     }
     written = blanks if quantization in conversion.types else {**blanks, "file": blanks["source"]}
     # nobody says where the weights of a lone config.json are

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from .. import needs as need
 from ..catalogue.quantization_names import TRAINED_FOR
-from ..catalogue.spec import ModelSpec, RuntimeSpec
+from ..catalogue.spec import ModelSpec, RuntimeSpec, StatedWay
 from ..verdict.question import architectures
 from ..verdict.record import Question
 from .case import Case, checkpoints_kept, device_word, tag_of
@@ -54,40 +54,35 @@ def values_of(case: Case) -> dict[str, str | None]:
 def _options(case: Case) -> dict[str, str | None]:
     """Options that stand in a command where the model wants them, "" where it does not."""
     spec, runtime, kind = case.spec, case.runtime, case.quantization
-    steps = str(spec.denoising.steps) if spec.denoising is not None else None
-    rate = str(spec.frames_per_second) if spec.frames_per_second is not None else None
-    cast = kind if need.is_cast(spec, runtime, kind) else None
-    has_variant = spec.repository in runtime.variants.get(kind, ())
-    return {
-        "variant": runtime.variant_options.get(kind, "") if has_variant else "",
-        "steps": filled(runtime.steps_option, {"count": steps}),
-        "guidance": runtime.guidance_options.get(spec.family or "", ""),
-        "cast": filled(runtime.cast_option, {"quantization": cast}),
-        "rate": filled(runtime.rate_option, {"frames": rate}),
-        "remote_code": runtime.remote_code_option if spec.safety.remote_code else "",
-        **_result_options(case),
+    way = _stated_way(case)
+    sizes = {name: getattr(way, name, None) for name in ("height", "width", "frames")}
+    # by name, the values of the blanks within, None where the option is not wanted
+    wanted: dict[str, Mapping[str, object] | None] = {
+        "remote_code": {} if spec.safety.remote_code else None,
+        "steps": None if spec.denoising is None else {"count": spec.denoising.steps},
+        "rate": None if spec.frames_per_second is None else {"frames": spec.frames_per_second},
+        "cast": {"quantization": kind} if need.is_cast(spec, runtime, kind) else None,
+        "tiled": {} if way is None or way.is_tiled else None,
+        "chunked": {} if way is not None and way.is_chunked else None,
+        "result": sizes if all(sizes.values()) else None,
+        "variant": {} if spec.repository in runtime.variants.get(kind, ()) else None,
+        "guidance": {} if spec.family in runtime.guided_families else None,
     }
+    options: dict[str, str | None] = dict.fromkeys(wanted, "")
+    for name, values in wanted.items():
+        if values is not None:
+            written = {key: str(value) for key, value in values.items()}
+            options[name] = filled(runtime.blanks.get(name, ""), written)
+    return options
 
 
-def _result_options(case: Case) -> dict[str, str]:
-    """What makes the result that the figures of an offloaded way are of. Elsewhere a result is
-    decoded in tiles, as the needs of a pipeline are counted.
+def _stated_way(case: Case) -> StatedWay | None:
+    """The way of offloading that the figures of the spec are of. Elsewhere a result is decoded in
+    tiles, as the needs of a pipeline are counted.
     """
-    runtime, stated = case.runtime, case.spec.needs
-    wanted = (case.workload.quantization, case.offload)
+    stated, wanted = case.spec.needs, (case.workload.quantization, case.offload)
     ways = stated.ways if stated is not None and case.offload is not None else ()
-    way = next((each for each in ways if (each.quantization, each.offload) == wanted), None)
-    if way is None:
-        return {"tiled": runtime.tiled_option, "chunked": "", "result": ""}
-    sizes = {name: getattr(way, name) for name in ("height", "width", "frames")}
-    return {
-        "tiled": runtime.tiled_option if way.is_tiled else "",
-        "chunked": runtime.chunked_option if way.is_chunked else "",
-        "result": filled(
-            runtime.result_option,
-            {name: str(size) if all(sizes.values()) else None for name, size in sizes.items()},
-        ),
-    }
+    return next((way for way in ways if (way.quantization, way.offload) == wanted), None)
 
 
 def _input(runtime: RuntimeSpec, spec: ModelSpec) -> str | None:
