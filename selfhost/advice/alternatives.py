@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from math import inf
+from collections.abc import Iterator, Sequence
+from math import ceil, inf
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -475,27 +475,30 @@ def _candidates(
     """
     catalogue, standings = search.catalogue, Standings.of_catalogue(search.catalogue)
     named, modalities = _named(spec, catalogue), _AS_GOOD_AS.get(spec.modality, (spec.modality,))
-    largest = parameters_that_may_fit(search.machine, LEAST_BYTES_BY_DEFAULT)
-    largest = inf if largest is None else largest
-    below = spec.parameters.total * _most_times(judged) if spec.parameters.total else inf
-    is_general, main_use = standings.is_general(spec.uses), spec.uses[:1] if spec.uses else None
+    most = _most_parameters(spec, judged, search.machine)
+    is_general, main_use = standings.is_general(spec.uses), (spec.uses or ())[:1] or None
     ordered: list[tuple[bool, float, str]] = []
     for outline in catalogue.outlines():
         standing, is_named = standings.of(outline.id), outline.id in named
-        total = outline.parameters_total
-        if standing is None or outline.closed or total is None or outline.id == spec.id:
+        is_alike = _is_open(outline) and outline.modality in modalities
+        if standing is None or not is_alike or outline.id == spec.id:
             continue
-        if outline.modality not in modalities:
-            continue
-        is_usual = outline.superseded_by is None and total <= largest and total < below
+        is_usual = outline.superseded_by is None and (outline.parameters_total or 0) <= most
         if not is_named and not (is_usual and _does_its_work(spec, outline, standings)):
             continue
         same_work = (standing.is_general and is_general) or standing.uses[:1] == main_use
         # of those that the spec names the nearest comes first
         weight = NAMED * (1 - 1e-6 * named.index(outline.id)) if is_named else 1.0
         ordered.append((not (same_work or is_named), -standing.worth * weight, outline.id))
+    yield from _as_open_as_asked(sorted(ordered), workload, catalogue)
+
+
+def _as_open_as_asked(
+    ordered: Sequence[tuple[bool, float, str]], workload: Workload, catalogue: Catalogue
+) -> Iterator[tuple[bool, float, ModelSpec]]:
+    """Those that are open as was asked, then those that are in part, as if for other work."""
     in_part = []
-    for for_other_work, worth, id in sorted(ordered):
+    for for_other_work, worth, id in ordered:
         try:
             other = catalogue.spec(id)
         except SpecError:
@@ -508,15 +511,23 @@ def _candidates(
     yield from in_part
 
 
-def _most_times(judged: Judged) -> float:
-    """How many times as large as the model another may be: where it is not the machine that rules
-    the model out, one a little larger is alike.
+def _is_open(outline: Outline) -> bool:
+    """An open model whose size is known."""
+    return not outline.closed and outline.parameters_total is not None
+
+
+def _most_parameters(spec: ModelSpec, judged: Judged, machine: Machine) -> float:
+    """The most that another model may have: what may fit, and less than this model has, or a little
+    more where it is not the machine that rules this one out.
     """
-    held = all(
+    fitting, own = parameters_that_may_fit(machine, LEAST_BYTES_BY_DEFAULT), spec.parameters.total
+    is_held = all(
         finding.check in _OF_THE_MODEL or finding.outcome in (Outcome.PASS, Outcome.WARN)
         for finding in judged.findings
     )
-    return ALIKE_IN_SIZE if held else 1.0
+    times = ALIKE_IN_SIZE if is_held else 1.0
+    below = inf if own is None else ceil(own * times) - 1
+    return min(below, inf if fitting is None else fitting)
 
 
 def _does_its_work(spec: ModelSpec, other: Outline, standings: Standings) -> bool:

@@ -15,7 +15,6 @@ from ..verdict.judging import judge
 from ..verdict.question import ask
 from ..verdict.record import Question
 from .case import Case, bounds, devices_option, may_crash, options_needed, tag_of, variables
-from .shells import in_shell, with_variables
 from .template_values import Values, file_values, filled, values_of, yarn_values
 
 
@@ -71,6 +70,8 @@ def _has_build(runtime: RuntimeSpec, machine: Machine) -> bool:
 
 def _lines_of_own_files(case: Case) -> tuple[str, ...]:
     """Of a file or a folder of the user's, which is loaded in the place of a repository."""
+    from .shells import in_shell
+
     path = case.spec.origin
     if path.lower().endswith(".gguf"):
         return _lines_of_gguf(case, path)
@@ -105,6 +106,8 @@ def _lines_of_gguf(case: Case, path: str) -> tuple[str, ...]:
 
 def _file_template(case: Case, path: str, projector: str | None) -> str:
     """The command that loads one GGUF file; "" where the runtime takes none."""
+    from .shells import in_shell
+
     typed = in_shell(path, is_windows=case.is_windows)
     line = case.runtime.file_command.replace("{file}", typed)
     if projector:
@@ -197,7 +200,11 @@ def run_lines(case: Case, template: str | None = None) -> tuple[str, ...]:
 
 
 def _with_variables(case: Case, settings: tuple[str, ...], line: str) -> str:
-    return with_variables(settings, line, is_windows=case.is_windows) if settings else line
+    if not settings:
+        return line
+    from .shells import with_variables
+
+    return with_variables(settings, line, is_windows=case.is_windows)
 
 
 def _can_be_set(runtime: RuntimeSpec, key: str) -> bool:

@@ -113,31 +113,32 @@ def month(
     other = judge(question, machine)
     if other.needs is None:
         return cost
-    spec, workload, is_same = (
-        question.spec,
-        question.workload,
-        others[0].id == costed.question.spec.id,
-    )
-    offers = () if is_same else offers_for(question, other)
-    args = (machine, other.needs, other.speed, ratings)
     # the model's own offers are set beside the machine with the other model
-    own = monthly_cost(load, modality, costed.offers, *args)
-    instead = monthly_cost(load, modality, offers, *args)
-    assert instead.here is not None
-    quality = quality_for(workload, catalogue, spec)
+    own = monthly_cost(load, modality, costed.offers, machine, other.needs, other.speed, ratings)
+    is_same = question.spec.id == costed.question.spec.id
+    offers = () if is_same else offers_for(question, other)
+    instead = monthly_cost(load, modality, offers, machine, other.needs, other.speed, ratings)
     return own.replace(
         here=None,
         meets_unknown=own.meets_unknown or instead.meets_unknown,
-        instead=ProposedCost(
-            id=spec.id,
-            name=spec.name,
-            quantization=workload.quantization,
-            offers=instead.offers,
-            here=instead.here,
-            risks=risks(
-                costed.question.spec, spec, quality, workload.context_tokens, costed.offers
-            ),
-        ),
+        instead=_proposed(question, costed, catalogue, instead),
+    )
+
+
+def _proposed(
+    question: Question, costed: Costed, catalogue: Catalogue, cost: MonthlyCost
+) -> ProposedCost:
+    """The cost of another model, with what may be worse than with the one asked for."""
+    spec, workload = question.spec, question.workload
+    quality = quality_for(workload, catalogue, spec)
+    assert cost.here is not None
+    return ProposedCost(
+        id=spec.id,
+        name=spec.name,
+        quantization=workload.quantization,
+        offers=cost.offers,
+        here=cost.here,
+        risks=risks(costed.question.spec, spec, quality, workload.context_tokens, costed.offers),
     )
 
 
@@ -246,29 +247,32 @@ def _meeting(work: _Work, usd: float | None, local: LocalCost | None) -> Meeting
     price, life = local.hardware_price or 0.0, local.hardware_life_years or 0.0
     # what the hardware costs a day over its life
     fixed = price / (life * DAYS_PER_YEAR) if price and life else 0.0
+    dollar = f" × {units.plain(rate)}" if rate not in (None, 1) else ""
     values: dict[str, Any] = {}
+    lines = {}
     for end, name in _ENDS.items():
         hours = getattr(local, f"hours_per_day_{end}")
-        if hours is None:
-            continue
         watts = local.watts_low if end == "low" else local.watts_high
-        energy = _printed(hours * (watts or 0) / 1000 * tariff / work.tokens * 1e6)
+        energy = _printed((hours or 0) * (watts or 0) / 1000 * tariff / work.tokens * 1e6)
         saved = by_api * (rate or 1) - energy
-        if saved <= 0:
+        if hours is None or saved <= 0:
             continue
         tokens = fixed / saved * 1e6
         values[f"tokens_per_day_{end}"] = tokens
         # most_tokens_per_day has its ends the other way round: the fast end does the most
         values[f"share_{end}"] = tokens * hours / (HOURS_PER_DAY * work.tokens)
-        if fixed and ("arithmetic" not in values or end == "likely"):
-            dollar = f" × {units.plain(rate)}" if rate not in (None, 1) else ""
-            values["arithmetic"] = (
-                f"meets, {name}: {units.plain(price)} / ({units.plain(life)} × {DAYS_PER_YEAR}"
-                f" days) / ({units.plain(by_api)}{dollar} - {units.plain(energy)}) × 1,000,000 ="
-                f" {tokens:,.2f} tokens a day"
-            )
-    counts_hardware = local.hardware_price is not None
-    return Meeting(**values, counts_hardware=counts_hardware, assumes_dollar=rate is None)
+        lines[end] = (
+            f"meets, {name}: {units.plain(price)} / ({units.plain(life)} × {DAYS_PER_YEAR} days) /"
+            f" ({units.plain(by_api)}{dollar} - {units.plain(energy)}) × 1,000,000 ="
+            f" {tokens:,.2f} tokens a day"
+        )
+    shown = (lines[end] for end in ("likely", "high", "low") if fixed and end in lines)
+    return Meeting(
+        **values,
+        counts_hardware=local.hardware_price is not None,
+        assumes_dollar=rate is None,
+        arithmetic=next(shown, None),
+    )
 
 
 def _printed(value: float) -> float:
@@ -352,13 +356,8 @@ def _hours(work: _Work, decode: PaceRange, prompt: PaceRange | None) -> LocalCos
             reads, note = writes, ", reading no faster than writing, a bound"
         elif is_bounded:
             note = ", reading in no time"
-        steps = [
-            (n, each) for n, each in ((work.read, reads), (work.written, writes)) if n and each
-        ]
-        hours = sum(number / each for number, each in steps) / 3600
-        parts = [f"{number:,} / {each:,.3f}".rstrip("0").rstrip(".") for number, each in steps]
-        sides = " + ".join(parts) or "0"
-        lines.append(f"{name}: ({sides}) s / 3,600 = {_written(hours)} hours{note}")
+        hours, line = _hours_of((work.read, reads), (work.written, writes))
+        lines.append(f"{name}: {line}{note}")
         values[f"hours_per_day_{end}"] = hours
         most = HOURS_PER_DAY * work.tokens / hours if hours else None
         values[f"most_tokens_per_day_{pace}"] = most
@@ -371,6 +370,14 @@ def _hours(work: _Work, decode: PaceRange, prompt: PaceRange | None) -> LocalCos
         keeps_up=keeps_up or (False if is_too_slow else None),
         arithmetic=tuple(lines),
     )
+
+
+def _hours_of(*parts: tuple[int, float | None]) -> tuple[float, str]:
+    """Hours of so many tokens, each at its pace, and how; what has no pace takes none."""
+    timed = [(tokens, pace) for tokens, pace in parts if tokens and pace]
+    hours = sum(tokens / pace for tokens, pace in timed) / 3600
+    sides = [f"{tokens:,} / {pace:,.3f}".rstrip("0").rstrip(".") for tokens, pace in timed]
+    return hours, f"({' + '.join(sides) or '0'}) s / 3,600 = {_written(hours)} hours"
 
 
 def _with_energy(pace: LocalCost, work: _Work, needs: Needs) -> LocalCost:

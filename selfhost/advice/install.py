@@ -114,23 +114,24 @@ def _first_for_accelerator(case: Case) -> Iterator[str]:
     for vendor in dict.fromkeys(card.vendor for card in used or cards):
         if vendor in runtime.install_first:
             yield f"# {runtime.install_first[vendor]}"
-    older = _older_build(runtime, used, case.machine)
-    if older:
-        yield older
-    for version, patterns in runtime.amd_gpus_as.items():
-        # the GPUs run the kernels of another
-        if case.machine.system == "linux" and any(is_built_for(card, patterns) for card in used):
-            yield f"export HSA_OVERRIDE_GFX_VERSION={version}"
+    yield from _for_old_cards(runtime, used, case.machine)
 
 
-def _older_build(runtime: RuntimeSpec, cards: Sequence[Accelerator], machine: Machine) -> str:
-    """The line that gets a build with kernels for the oldest of the GPUs; "" where any has."""
+def _for_old_cards(
+    runtime: RuntimeSpec, cards: Sequence[Accelerator], machine: Machine
+) -> Iterator[str]:
+    """The line that gets a build with kernels for the oldest of the GPUs, and the one by which GPUs
+    of AMD's run the kernels of another.
+    """
     here = f"{machine.system}-{machine.architecture}"
     for key, line in runtime.install_below.items():
         system, _, least = key.rpartition("-")
         if system in ("", here) and any(reaches(card, least) is False for card in cards):
-            return line
-    return ""
+            yield line
+            break
+    for version, patterns in runtime.amd_gpus_as.items():
+        if machine.system == "linux" and any(is_built_for(card, patterns) for card in cards):
+            yield f"export HSA_OVERRIDE_GFX_VERSION={version}"
 
 
 # ------------------------------------------------------------------ what the machine wants

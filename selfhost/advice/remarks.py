@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
-from ..catalogue.spec import ModelSpec
+from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.workload import Workload
 from ..machine.record import Machine
+from ..needs.records import MemoryNeed
 from ..verdict.present import begun, elsewhere, unseen
 from ..verdict.question import architectures
 from ..verdict.record import Judged, Question
@@ -37,16 +38,14 @@ _CHECKPOINTS = (
     "Long conversations may need up to {more} more RAM: {runtime} keeps up to {kept} checkpoints of"
     " {whose}."
 )
-_CHECKPOINTS_BOUND = (
-    " Start llama-server with --ctx-checkpoints {number} to stay within the figure above."
-)
+_CHECKPOINTS_BOUND = " Start {program} with {option} to stay within the figure above."
 _LARGER_PICTURE = (
     "The memory is for an image of one megapixel; one of {side:,} × {side:,} or more needs {more}"
     " more."
 )
-_PICTURE_BOUND = " To limit that, start llama-server with --image-max-tokens N."
+_PICTURE_BOUND = " To limit that, start {program} with {option}."
 _SLOTS = (
-    "{start} -np {parallel}. Without it llama-server reserves {slots} sequences, which needs {more}"
+    "{start} -np {parallel}. Without it {program} reserves {slots} sequences, which needs {more}"
     " more."
 )
 _TEXT_ALONE = "{runtime} runs the text part of {model} alone: it takes no images."
@@ -101,23 +100,42 @@ def notes_instead(
     if runtime is None or memory is None:
         return
     rows, worth_bytes = architectures(catalogue), WORTH_BOUNDING * memory.high_bytes
-    # how the server that the line starts is told
-    is_told = "llama-server" in runtime.command
+    program = runtime.service.program if runtime.service is not None else runtime.name
     more = 0 if is_bounded else need.more_in_conversation(spec, runtime, workload, rows)
     if more and more >= worth_bytes:
         users = workload.parallel
-        yield _CHECKPOINTS.format(
+        note = _CHECKPOINTS.format(
             more=units.binary(more),
             runtime=runtime.name,
             kept=runtime.kept_checkpoints,
             whose=f"each of {users} conversations" if users > 1 else "a conversation",
-        ) + (_CHECKPOINTS_BOUND.format(number=runtime.context_checkpoints) if is_told else "")
-    most, side = need.largest_picture(spec, runtime, workload, rows)
+        )
+        option = runtime.options.get("checkpoints", "")
+        option = option.replace("{context_checkpoints}", str(runtime.context_checkpoints))
+        yield note + (_CHECKPOINTS_BOUND.format(program=program, option=option) if option else "")
+    yield from _on_larger_pictures(catalogue, question, memory)
+
+
+def _on_larger_pictures(
+    catalogue: Catalogue, question: Question, memory: MemoryNeed
+) -> Iterator[str]:
+    """A sentence where a picture larger than the one that is counted takes much more."""
+    runtime = question.runtime
+    if runtime is None:
+        return
+    most, side = need.largest_picture(
+        question.spec, runtime, question.workload, architectures(catalogue)
+    )
+    worth_bytes = WORTH_BOUNDING * memory.high_bytes
     picture = next((term for term in memory.terms if term.name == "projector_compute"), None)
     if picture is None or picture.high_bytes >= most or most - picture.bytes < worth_bytes:
         return
-    note = _LARGER_PICTURE.format(side=side, more=units.binary(most - picture.bytes))
-    yield note + (_PICTURE_BOUND if is_told else "")
+    note, service = _LARGER_PICTURE, runtime.service
+    if service is not None and "pictures" in service.bounds:
+        note += _PICTURE_BOUND
+    program, option = (service.program, service.bounds.get("pictures")) if service else ("", "")
+    more = units.binary(most - picture.bytes)
+    yield note.format(side=side, more=more, program=program, option=option)
 
 
 def tells_sequences(lines: Sequence[str]) -> bool:
@@ -139,8 +157,10 @@ def slots(
     if more <= 0 or (lines and more < _SLOTS_WORTH_SAYING * memory.high_bytes):
         return None
     total = "" if lines else f" -c {(workload.context_tokens or 0) * workload.parallel}"
+    program = runtime.service.program if runtime.service is not None else runtime.name
     return _SLOTS.format(
-        start="Keep" if tells_sequences(lines) else f"Start llama-server with{total}",
+        start="Keep" if tells_sequences(lines) else f"Start {program} with{total}",
+        program=program,
         parallel=workload.parallel,
         slots=runtime.slots,
         more=units.binary(more),
@@ -202,13 +222,18 @@ def about_files(question: Question, *, fits: bool) -> Iterator[str]:
         bits = 32 if stored == "float32" else 16
         yield _MADE_WHILE_LOADING.format(runtime=runtime.name, bits=bits, type=type)
     elif fits and (format in ("gguf", "mlx") or rule) and not _is_known(spec, format, type):
-        parts = need.parts_of(spec, runtime)
-        is_named = parts is not None and type in parts.quantizations
-        where = f": {spec.conversions_page}" if spec.conversions_page else ""
-        computed = _SIZE_COMPUTED.format(type=type, model=spec.name, where=where)
-        yield _SIZE_OF_NAMED if is_named else computed
+        yield _on_a_computed_size(spec, runtime, type)
     if rule is not None and rule.needs:
         yield f"{runtime.name} needs for it: pip install {rule.needs}."
+
+
+def _on_a_computed_size(spec: ModelSpec, runtime: RuntimeSpec, type: str) -> str:
+    """Why no listing has the size, and where files may be found."""
+    parts = need.parts_of(spec, runtime)
+    if parts is not None and type in parts.quantizations:
+        return _SIZE_OF_NAMED
+    where = f": {spec.conversions_page}" if spec.conversions_page else ""
+    return _SIZE_COMPUTED.format(type=type, model=spec.name, where=where)
 
 
 def _is_known(spec: ModelSpec, format: str, quantization: str) -> bool:

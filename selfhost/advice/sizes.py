@@ -337,10 +337,11 @@ def size_of(
     host = [term for term in memory.terms if term.where == "host"]
     mapped = [term for term in host if service.maps_files and term.may_be_mapped]
     shared = service.shared_memory_bytes if len(accelerators) > 1 else 0
-    growths = [*_growths(server, prompt_cache_bytes)]
-    if shared:
-        growths.append(_shared_memory(shared, len(accelerators)))
-    growths += _uncertainty(server, [term for term in host if term not in mapped])
+    growths = [
+        *_growths(server, prompt_cache_bytes),
+        *_shared_memory(shared, len(accelerators)),
+        *_uncertainty(server, [term for term in host if term not in mapped]),
+    ]
     # of the program's own pages the mapped ones are page cache too
     code = service.mapped_program_bytes
     libraries = service.accelerator_host_bytes if accelerators else 0
@@ -349,7 +350,7 @@ def size_of(
     most = unreclaimable + page_cache + sum(growth.bytes for growth in growths)
     growths.append(_page_tables(most + memory.evictable_bytes))
     arguments, environment, fetch = _to_start(verdict, runtime, growths)
-    image = service.images.get(accelerators[0].vendor) if accelerators else None
+    vendor = accelerators[0].vendor if accelerators else ""
     assert verdict.needs is not None
     return ContainerSize(
         asked=verdict.asked,
@@ -368,11 +369,11 @@ def size_of(
         disk_bytes=ends_to_store(verdict.needs, None)[1],
         accelerators=accelerators,
         shared_memory_bytes=shared,
-        image=image or service.image or None,
+        image=service.images.get(vendor, service.image) or None,
         arguments=arguments,
         environment=environment,
         fetch=fetch,
-        needs_login=any(finding.code == "weights-gated" for finding in verdict.findings),
+        needs_login="weights-gated" in {finding.code for finding in verdict.findings},
         notes=_notes(verdict),
         files=_mounts(verdict.asked, arguments),
     )
@@ -597,9 +598,11 @@ def _page_tables(mapped_bytes: int) -> Growth:
     )
 
 
-def _shared_memory(size_bytes: int, number: int) -> Growth:
+def _shared_memory(size_bytes: int, number: int) -> Iterator[Growth]:
     """What the processes of several accelerators exchange."""
-    return Growth(
+    if not size_bytes:
+        return
+    yield Growth(
         name="shared_memory",
         bytes=size_bytes,
         bound="/dev/shm",
@@ -621,25 +624,15 @@ def _to_start(
     if service is None:
         return (), {}, ""
     words, environment = _words(verdict, runtime, service), dict(service.environment)
+    parallel, bounds = workload.parallel, service.bounds
     if not words and not runtime.settings:
         # options without a model would serve another one
         return (), environment, ""
     # a server with settings is told by its environment, and by another command what to load
     arguments = [] if runtime.settings else list(words)
-    values = {
-        "context_tokens": workload.context_tokens,
-        "parallel": workload.parallel,
-        "kv_cache_type": None if workload.kv_cache_type == "f16" else workload.kv_cache_type,
-    }
-    settings = [
-        runtime.settings[key].replace("{" + key + "}", str(value))
-        for key, value in values.items()
-        if value is not None and key in runtime.settings
-    ]
-    users = service.bounds.get("users", "") if workload.parallel > 1 else ""
-    users = users.replace("{parallel}", str(workload.parallel))
-    bounds = [growth.bound for growth in growths]
-    for bound in (*settings, *bounds, users, service.bounds.get("share", "")):
+    users = bounds.get("users", "").replace("{parallel}", str(parallel)) if parallel > 1 else ""
+    grown = [growth.bound for growth in growths]
+    for bound in (*_settings(runtime, workload), *grown, users, bounds.get("share", "")):
         option = bound.partition(" ")[0]
         if "=" in bound:
             environment |= dict(pair.split("=", 1) for pair in bound.split())
@@ -647,6 +640,21 @@ def _to_start(
             arguments += bound.split()
     fetch = service.fetch.replace("{name}", words[0]) if service.fetch and words else ""
     return tuple(arguments), environment, fetch
+
+
+def _settings(runtime: RuntimeSpec, workload: Workload) -> list[str]:
+    """What a server is told by its environment of the context, the users and the cache."""
+    cache_type = workload.kv_cache_type
+    values = {
+        "context_tokens": workload.context_tokens,
+        "parallel": workload.parallel,
+        "kv_cache_type": None if cache_type == "f16" else cache_type,
+    }
+    return [
+        runtime.settings[key].replace("{" + key + "}", str(value))
+        for key, value in values.items()
+        if value is not None and key in runtime.settings
+    ]
 
 
 def _words(verdict: Verdict, runtime: RuntimeSpec, service: Service) -> list[str]:

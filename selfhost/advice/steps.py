@@ -24,7 +24,6 @@ from .commands import (
     to_see,
 )
 from .install import device_note, install_lines, login_lines, runtime_lines, shared_memory_lines
-from .shells import in_powershell
 
 # the repository and the file come from a sourced listing, or the file is here
 LISTED = "listed"
@@ -75,6 +74,8 @@ def steps(
         lines = lines.replace(commands=_as_launched(case, lines.commands))
     if not case.is_windows:
         return lines
+    from .shells import in_powershell
+
     return lines.replace(
         setup=tuple(map(in_powershell, lines.setup)),
         commands=tuple(map(in_powershell, lines.commands)),

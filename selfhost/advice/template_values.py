@@ -7,13 +7,15 @@ from collections.abc import Mapping
 
 from .. import needs as need
 from ..catalogue.quantization_names import TRAINED_FOR
+from ..catalogue.runtime import BLANKS
 from ..catalogue.spec import ModelSpec, RuntimeSpec, StatedWay
 from ..verdict.question import architectures
 from ..verdict.record import Question
 from .case import Case, checkpoints_kept, device_word, tag_of
-from .shells import in_shell
 
 Values = Mapping[str, str | None]
+# formats that somebody else than the publisher of the weights makes
+_CONVERTED = ("gguf", "ggml", "mlx", "ctranslate2")
 
 
 def filled(template: str, values: Values) -> str:
@@ -52,28 +54,30 @@ def values_of(case: Case) -> dict[str, str | None]:
 
 
 def _options(case: Case) -> dict[str, str | None]:
-    """Options that stand in a command where the model wants them, "" where it does not."""
-    spec, runtime, kind = case.spec, case.runtime, case.quantization
-    way = _stated_way(case)
-    sizes = {name: getattr(way, name, None) for name in ("height", "width", "frames")}
-    # by name, the values of the blanks within, None where the option is not wanted
-    wanted: dict[str, Mapping[str, object] | None] = {
-        "remote_code": {} if spec.safety.remote_code else None,
-        "steps": None if spec.denoising is None else {"count": spec.denoising.steps},
-        "rate": None if spec.frames_per_second is None else {"frames": spec.frames_per_second},
-        "cast": {"quantization": kind} if need.is_cast(spec, runtime, kind) else None,
-        "tiled": {} if way is None or way.is_tiled else None,
-        "chunked": {} if way is not None and way.is_chunked else None,
-        "result": sizes if all(sizes.values()) else None,
-        "variant": {} if spec.repository in runtime.variants.get(kind, ()) else None,
-        "guidance": {} if spec.family in runtime.guided_families else None,
+    """What stands in a command where the model wants it, by the names of `RuntimeSpec.blanks`; ""
+    where it does not, or a value within is not known.
+    """
+    spec, runtime, kind, way = case.spec, case.runtime, case.quantization, _stated_way(case)
+    known = {
+        "count": spec.denoising.steps if spec.denoising is not None else None,
+        "frames_per_second": spec.frames_per_second,
+        "quantization": kind if need.is_cast(spec, runtime, kind) else None,
+        "height": getattr(way, "height", None),
+        "width": getattr(way, "width", None),
+        "frames": getattr(way, "frames", None),
     }
-    options: dict[str, str | None] = dict.fromkeys(wanted, "")
-    for name, values in wanted.items():
-        if values is not None:
-            written = {key: str(value) for key, value in values.items()}
-            options[name] = filled(runtime.blanks.get(name, ""), written)
-    return options
+    values = {key: str(value) if value else None for key, value in known.items()}
+    is_wanted = {
+        "remote_code": spec.safety.remote_code,
+        "tiled": way is None or way.is_tiled,
+        "chunked": way is not None and way.is_chunked,
+        "variant": spec.repository in runtime.variants.get(kind, ()),
+        "guidance": spec.family in runtime.guided_families,
+    }
+    return {
+        name: filled(runtime.blanks.get(name, ""), values) if is_wanted.get(name, True) else ""
+        for name in BLANKS
+    }
 
 
 def _stated_way(case: Case) -> StatedWay | None:
@@ -105,9 +109,7 @@ def file_values(question: Question, runtime: RuntimeSpec) -> Values:
         # another conversion than the one known best is here already
         quantized, named, file_name = here.repository, None, None
     rule = runtime.rule_of(quantization)
-    elsewhere = format in ("gguf", "ggml", "mlx", "ctranslate2") or (
-        rule is not None and not rule.at_load
-    )
+    elsewhere = format in _CONVERTED or (rule is not None and not rule.at_load)
     stated_type = spec.needs.dtype if spec.needs is not None else None
     return {
         "repository": quantized or (None if elsewhere else spec.repository),
@@ -141,6 +143,8 @@ def _adapter_values(case: Case) -> dict[str, str | int | None]:
     path, companions = case.workload.adapter, case.question.companions
     if path is None or companions is None or not companions.adapter_is_here:
         return {"adapter": None, "adapter_folder": None, "adapter_rank": None}
+    from .shells import in_shell
+
     # peft writes a folder, of which the file may be named
     folder = os.path.dirname(path) or "." if path.endswith(".safetensors") else path
     return {

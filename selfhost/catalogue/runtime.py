@@ -485,11 +485,11 @@ class RuntimeSpec(Record):
     inputs: Mapping[str, str] = read_by(texts, default={})
     # fills the blank of its name in a command where that applies, "" elsewhere: `remote_code` where
     # the repository's own code has to be trusted; `steps` of a spec that states its steps
-    # (`{count}`); `rate` of one that states the pictures a second of its clips (`{frames}`); `cast`
-    # where files are loaded in another type (`{quantization}`); `tiled` but not where a spec states
-    # a way that is taken without; `chunked` where the feed-forward of each frame is computed in
-    # turn; `result` of a spec that states such a way (`{height}`, …); `variant` and `guidance` as
-    # the next two keys say
+    # (`{count}`); `rate` of one that states the `{frames_per_second}` of its clips; `cast` where
+    # files are loaded in another type (`{quantization}`); `tiled` but not where a spec states a way
+    # that is taken without; `chunked` where the feed-forward of each frame is computed in turn;
+    # `result` of a spec that states such a way (`{height}`, …); `variant` and `guidance` as the
+    # next two keys say
     blanks: Mapping[str, str] = read_by(_blanks, default={})
     # by quantization: the repositories that hold files of their own for it
     variants: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
