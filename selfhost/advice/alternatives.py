@@ -474,17 +474,16 @@ def _candidates(
     question are read.
     """
     catalogue, standings = search.catalogue, Standings.of_catalogue(search.catalogue)
-    named, modalities = _named(spec, catalogue), _AS_GOOD_AS.get(spec.modality, (spec.modality,))
+    named = _named(spec, catalogue)
     most = _most_parameters(spec, judged, search.machine)
     is_general, main_use = standings.is_general(spec.uses), (spec.uses or ())[:1] or None
     ordered: list[tuple[bool, float, str]] = []
     for outline in catalogue.outlines():
         standing, is_named = standings.of(outline.id), outline.id in named
-        is_alike = _is_open(outline) and outline.modality in modalities
-        if standing is None or not is_alike or outline.id == spec.id:
+        if standing is None or not _is_alike(outline, spec):
             continue
         is_usual = outline.superseded_by is None and (outline.parameters_total or 0) <= most
-        if not is_named and not (is_usual and _does_its_work(spec, outline, standings)):
+        if not (is_named or (is_usual and _does_its_work(spec, outline, standings))):
             continue
         same_work = (standing.is_general and is_general) or standing.uses[:1] == main_use
         # of those that the spec names the nearest comes first
@@ -511,9 +510,11 @@ def _as_open_as_asked(
     yield from in_part
 
 
-def _is_open(outline: Outline) -> bool:
-    """An open model whose size is known."""
-    return not outline.closed and outline.parameters_total is not None
+def _is_alike(outline: Outline, spec: ModelSpec) -> bool:
+    """Another open model of that modality, whose size is known."""
+    modalities = _AS_GOOD_AS.get(spec.modality, (spec.modality,))
+    is_open = not outline.closed and outline.parameters_total is not None
+    return outline.id != spec.id and is_open and outline.modality in modalities
 
 
 def _most_parameters(spec: ModelSpec, judged: Judged, machine: Machine) -> float:

@@ -244,10 +244,10 @@ def _meeting(work: _Work, usd: float | None, local: LocalCost | None) -> Meeting
     if local is None or usd is None or tariff is None or local.watts_high is None:
         return None
     by_api = _printed(usd / DAYS_PER_MONTH / work.tokens * 1e6)
-    price, life = local.hardware_price or 0.0, local.hardware_life_years or 0.0
+    price, life = local.hardware_price or 0.0, local.hardware_life_years or ASSUMED_LIFE_YEARS
     # what the hardware costs a day over its life
-    fixed = price / (life * DAYS_PER_YEAR) if price and life else 0.0
-    dollar = f" × {units.plain(rate)}" if rate not in (None, 1) else ""
+    fixed = price / (life * DAYS_PER_YEAR)
+    dollar = "" if rate in (None, 1) else f" × {units.plain(rate)}"
     values: dict[str, Any] = {}
     lines = {}
     for end, name in _ENDS.items():

@@ -221,7 +221,7 @@ def about_files(question: Question, *, fits: bool) -> Iterator[str]:
         stored = spec.architecture.dtype if spec.architecture is not None else None
         bits = 32 if stored == "float32" else 16
         yield _MADE_WHILE_LOADING.format(runtime=runtime.name, bits=bits, type=type)
-    elif fits and (format in ("gguf", "mlx") or rule) and not _is_known(spec, format, type):
+    elif fits and _has_no_listing(spec, runtime, format, type):
         yield _on_a_computed_size(spec, runtime, type)
     if rule is not None and rule.needs:
         yield f"{runtime.name} needs for it: pip install {rule.needs}."
@@ -236,8 +236,10 @@ def _on_a_computed_size(spec: ModelSpec, runtime: RuntimeSpec, type: str) -> str
     return _SIZE_COMPUTED.format(type=type, model=spec.name, where=where)
 
 
-def _is_known(spec: ModelSpec, format: str, quantization: str) -> bool:
-    """Whether a listing shows a publisher's files of that quantization."""
-    files = spec.files_of(format, quantization)
+def _has_no_listing(spec: ModelSpec, runtime: RuntimeSpec, format: str, type: str) -> bool:
+    """Whether somebody else than the publisher makes such files, and none are listed."""
+    if format not in ("gguf", "mlx") and runtime.rule_of(type) is None:
+        return False
+    files = spec.files_of(format, type)
     is_listed = files is not None and files.listed
-    return is_listed or need.published(spec, format, quantization) is not None
+    return not is_listed and need.published(spec, format, type) is None

@@ -109,14 +109,20 @@ def file_values(question: Question, runtime: RuntimeSpec) -> Values:
         # another conversion than the one known best is here already
         quantized, named, file_name = here.repository, None, None
     rule = runtime.rule_of(quantization)
-    elsewhere = format in _CONVERTED or (rule is not None and not rule.at_load)
+    published = None if _is_converted(runtime, format, quantization) else spec.repository
     stated_type = spec.needs.dtype if spec.needs is not None else None
     return {
-        "repository": quantized or (None if elsewhere else spec.repository),
+        "repository": quantized or published,
         "quantized": quantized if rule is not None else None,
         "quantization": (named or quantization or stated_type or "").removeprefix(TRAINED_FOR),
         "file_name": file_name if quantized else None,
     }
+
+
+def _is_converted(runtime: RuntimeSpec, format: str, quantization: str) -> bool:
+    """Whether such files lie elsewhere than the published weights."""
+    rule = runtime.rule_of(quantization)
+    return format in _CONVERTED or (rule is not None and not rule.at_load)
 
 
 def _known_best(
