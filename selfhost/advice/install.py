@@ -8,7 +8,6 @@ from ..catalogue.spec import RuntimeSpec
 from ..core.units import counted
 from ..machine.record import Accelerator, Machine
 from ..verdict.devices import computes_on_shared, is_built_for, reaches
-from ..verdict.findings.accelerator_share import left_by_metal, more_for_shared
 from ..verdict.findings.runtime import install_line, is_built_from_source
 from ..verdict.findings.weights import to_pass_gate
 from ..verdict.question import is_behind_gate
@@ -142,6 +141,8 @@ def shared_memory_lines(case: Case) -> tuple[str, ...]:
     needs, machine = case.judged.needs, case.machine
     if needs is None or not case.has_code("accelerator-partly"):
         return ()
+    from ..verdict.findings.accelerator_share import left_by_metal, more_for_shared
+
     line = more_for_shared(needs, machine)
     if line is None:
         return ()

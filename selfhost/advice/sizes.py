@@ -690,14 +690,14 @@ def words_behind(program: str, lines: Sequence[str]) -> list[str] | None:
     return None
 
 
-def _mounts(asked: str, arguments: Sequence[str]) -> tuple[Mount, ...]:
+def _mounts(name: str, arguments: Sequence[str]) -> tuple[Mount, ...]:
     """What brings a model of this machine to where the arguments name it; () for the name of a
     model. Of a link, as Hugging Face's cache has them, the folder would hold no file.
     """
     target = next((word for word in arguments if word.startswith(MODELS_FOLDER)), None)
-    if target is None or not is_path(asked) or not os.path.exists(asked):
+    if target is None or not is_path(name) or not os.path.exists(name):
         return ()
-    path = os.path.abspath(asked)
+    path = os.path.abspath(name)
     if os.path.isdir(path):
         is_file = target.lower().endswith(".gguf")
         return (Mount(source=path, target=MODELS_FOLDER if is_file else target),)

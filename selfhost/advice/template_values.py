@@ -33,7 +33,7 @@ def filled(template: str, values: Values) -> str:
 def values_of(case: Case) -> dict[str, str | None]:
     """What fills the blanks of a command: None where that is not known, "" where nothing does."""
     spec, workload, runtime = case.spec, case.workload, case.runtime
-    known = {
+    by_blank = {
         **file_values(case.question, runtime),
         "input": _input(runtime, spec),
         "tag": tag_of(spec, workload),
@@ -50,7 +50,7 @@ def values_of(case: Case) -> dict[str, str | None]:
         **_adapter_values(case),
         **yarn_values(spec),
     }
-    return {key: str(value) if value else None for key, value in known.items()} | _options(case)
+    return {key: str(value) if value else None for key, value in by_blank.items()} | _options(case)
 
 
 def _options(case: Case) -> dict[str, str | None]:
@@ -58,7 +58,7 @@ def _options(case: Case) -> dict[str, str | None]:
     where it does not, or a value within is not known.
     """
     spec, runtime, kind, way = case.spec, case.runtime, case.quantization, _stated_way(case)
-    known = {
+    by_blank = {
         "count": spec.denoising.steps if spec.denoising is not None else None,
         "frames_per_second": spec.frames_per_second,
         "quantization": kind if need.is_cast(spec, runtime, kind) else None,
@@ -66,7 +66,7 @@ def _options(case: Case) -> dict[str, str | None]:
         "width": getattr(way, "width", None),
         "frames": getattr(way, "frames", None),
     }
-    values = {key: str(value) if value else None for key, value in known.items()}
+    values = {key: str(value) if value else None for key, value in by_blank.items()}
     is_wanted = {
         "remote_code": spec.safety.remote_code,
         "tiled": way is None or way.is_tiled,

@@ -65,8 +65,8 @@ class _Sized(Record):
     place: Machine
 
     def check(self, **changes: Workload | Machine | ModelSpec) -> Verdict:
-        asked = self.replace(**changes)
-        return check_with(asked.catalogue, asked.model, asked.workload, asked.place, instead=False)
+        other = self.replace(**changes)
+        return check_with(other.catalogue, other.model, other.workload, other.place, instead=False)
 
 
 def size_with(
