@@ -9,7 +9,7 @@ from ...core import units
 from ...core.records import Record
 from ...core.spelling import words_of
 from ...machine import gpu_names, gpus
-from ._facts import RECORD_IT, Facts, count, plain
+from ._facts import Facts, count, plain
 
 TYPE_CHECKING = False
 
@@ -42,7 +42,7 @@ class Kind(Record):
 
 
 def put_accelerators(
-    facts: Facts, kinds: Iterable[Kind], source: str, remedy: str = RECORD_IT
+    facts: Facts, kinds: Iterable[Kind], source: str, remedy: str | None = None
 ) -> None:
     """State every card of these kinds; with no kind the machine has none. What is not known of a
     card is unread.
@@ -69,7 +69,7 @@ def put_accelerators(
         why = None if None in map(gpus.why_unserved, unclear) else gpus.why_unserved(unclear[0])
         reason = f"no row of {TABLE} has that name, so it may share the machine's RAM"
         facts.lacks(
-            "accelerators.unified", f"it is {why}" if why else reason, None if why else remedy
+            "accelerators.unified", f"it is {why}" if why else reason, "" if why else remedy
         )
 
 
