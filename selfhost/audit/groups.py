@@ -10,6 +10,12 @@ from .record import MachineGroup, Row, as_it_is
 NAMES_SHOWN = 5
 
 
+def listed(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - NAMES_SHOWN:,} more" if len(names) > NAMES_SHOWN else ""
+    return f"{', '.join(names[:NAMES_SHOWN])}{more}"
+
+
 def grouped(
     by_machine: Iterable[tuple[Row, ...]], judge_again: Callable[[Row], Row] = as_it_is
 ) -> tuple[MachineGroup, ...]:
