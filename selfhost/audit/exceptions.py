@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 
 from ..machine.record import Machine
-from .entries import Exemption, Place
+from .entries import Exemption, Policy
 from .record import ExemptionUse, Use
 
 
@@ -16,8 +16,9 @@ class Exceptions:
     machine's: a policy may state thousands.
     """
 
-    def __init__(self, exemptions: Sequence[Exemption], today: str) -> None:
-        self._exemptions, self._today = exemptions, today
+    def __init__(self, policy: Policy, today: str) -> None:
+        self._policy, self._today = policy, today
+        self._exemptions = exemptions = policy.exceptions
         self._rows = [0] * len(exemptions)
         self._concerned: set[int] = set()
         self._by_host: dict[tuple[str, str], list[int]] = {}
@@ -30,12 +31,12 @@ class Exceptions:
             else:
                 self._by_model.setdefault(each.model, []).append(number)
 
-    def concerning(self, model: str, machine: Machine, place: Place) -> tuple[int, ...]:
+    def concerning(self, model: str, machine: Machine) -> tuple[int, ...]:
         """The numbers of those for a model that is judged on the machine, in the policy's order."""
         numbers = [
             number
             for number in self._by_model.get(model, ())
-            if place.selects(self._exemptions[number].machines)
+            if self._policy.selects(self._exemptions[number].machines, machine)
         ]
         numbers += self._by_host.get((model, machine.name), ())
         self._concerned.update(numbers)

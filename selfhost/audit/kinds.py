@@ -12,7 +12,7 @@ from ..verdict.findings import CHECKS
 from ..verdict.record import Verdict
 from .alike import Alike, Entry, LightRows
 from .corners import parts_of, work_of
-from .entries import Place, Policy, Wanted
+from .entries import Policy, Wanted
 from .exceptions import Exceptions
 from .fleet import Kind, Machines
 from .groups import shortfall, signature
@@ -67,7 +67,10 @@ class Judging:
         for number in range(len(self._machines)):
             self._place(number)
             for entry in self.entries:
-                self._tell_place(number, entry.wanted.index)
+                if len(self._machines) > 1:
+                    self._progress.judge(number, len(self._machines), "machines")
+                else:
+                    self._progress.judge(entry.wanted.index, len(self.entries), "models")
                 row = self._row_alone(entry.wanted, number)
                 if row is not None:
                     self._rows[number, entry.wanted.index] = row
@@ -77,12 +80,6 @@ class Judging:
         for entry in self.entries:
             entry.settle()
         return tuple(self._rows.values())
-
-    def _tell_place(self, number: int, index: int) -> None:
-        if len(self._machines) > 1:
-            self._progress.judge(number, len(self._machines), "machines")
-        else:
-            self._progress.judge(index, len(self.entries), "models")
 
     def _row_alone(self, wanted: Wanted, number: int) -> Row | None:
         """None where the entry is not for that machine, or cannot be judged."""
@@ -125,10 +122,10 @@ class Judging:
     def _place(self, number: int) -> None:
         """Find which entries are for a machine, and under which basis of memory."""
         machine = self._machines[number]
-        place = Place(self._policy, machine)
+        basis = self._policy.memory_basis(machine)
         for entry in self.entries:
             wanted = entry.wanted
-            selected = place.selects(wanted.machines)
+            selected = self._policy.selects(wanted.machines, machine)
             if selected is False:
                 continue
             self.placed.add(wanted.index)
@@ -137,10 +134,10 @@ class Judging:
                 continue
             self._is_asked[wanted.index][number] = 1
             if wanted.name in self._exceptions.models:
-                numbers = self._exceptions.concerning(wanted.name, machine, place)
+                numbers = self._exceptions.concerning(wanted.name, machine)
                 self._concerning[wanted.index][number] = numbers
-        self._basis_of.append(place.memory_basis)
-        batch = self._batches.setdefault((self._machines.kind_of(number), place.memory_basis), {})
+        self._basis_of.append(basis)
+        batch = self._batches.setdefault((self._machines.kind_of(number), basis), {})
         batch.setdefault(self._machines.numbers_of(number), []).append(number)
 
     def _refuse_unless_judged(self, wanted: Wanted) -> None:

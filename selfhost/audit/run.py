@@ -59,7 +59,7 @@ def run_audit(
     fitted = refit(policy, machines, now or f"{today}T23:59:59Z")
     fleet = fitted.machines
     of_records = (*problems, *fitted.problems)
-    exceptions = Exceptions(policy.exceptions, today)
+    exceptions = Exceptions(policy, today)
     progress = progress or Progress(lambda _line: None)
     verdicts, are_few = len(fleet) * len(policy.models), len(fleet) < LEAST_TOGETHER
     judging = Judging(policy, fleet, judge, exceptions, progress)

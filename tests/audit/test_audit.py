@@ -6,7 +6,6 @@ import html
 import json
 import re
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from helpers.audits import verdict_of
 from helpers.paths import DATA, EXAMPLES, RECORDS
 from helpers.schemas import validate
 from selfhost import __version__
-from selfhost.audit.entries import MachineClass, Wanted
+from selfhost.audit.entries import Wanted
 from selfhost.audit.judged_entries import Judge
 from selfhost.audit.judging import PolicyJudge
 from selfhost.audit.machines import load_machines
@@ -376,24 +375,6 @@ def exceptions(patterns: list[str]) -> str:
     return "".join(f'{head}machines = ["host:{pattern}"]\n' for pattern in patterns)
 
 
-def test_exceptions_are_found_by_name_and_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three hundred exceptions for as many machines: no machine's name is held against those that name others."""
-    compared: list[str] = []
-
-    def counted(name: str, glob: str) -> bool:
-        compared.append(glob)
-        return fnmatchcase(name, glob)
-
-    monkeypatch.setattr("selfhost.audit.entries.fnmatchcase", counted)
-    names = [f"m{number}" for number in range(1, 301)]
-    made = audit(
-        ONE + exceptions(names), 300, {("mistral-7b", name): {"memory": FAIL} for name in names}
-    )
-    assert (made.exit_code, made.count(Result.EXCEPTED)) == (0, 300)
-    assert {(use.use, use.rows, use.concerned) for use in made.exceptions} == {(Use.USED, 1, True)}
-    assert not compared
-
-
 @pytest.mark.parametrize("outcomes", [{}, {"memory": FAIL}, {"memory": FAIL, "disk": UNKNOWN}])
 @pytest.mark.parametrize("today", [TODAY, "2027-04-01"])
 def test_a_name_and_a_glob_of_it_alone_are_the_same_exception(
@@ -414,24 +395,6 @@ def test_a_name_and_a_glob_of_it_alone_are_the_same_exception(
     # the second in force for a finding covers nothing more
     both = audit(entries + exceptions(["m1", "m*"]), 1, table, today)
     assert both.exceptions[1].rows == (0 if today == TODAY else both.exceptions[0].rows)
-
-
-def test_a_machine_is_held_against_a_class_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many models are for the class."""
-    asked: list[str] = []
-    holds = MachineClass.holds
-
-    def counted(each: MachineClass, machine: Machine) -> bool | None:
-        asked.append(machine.name)
-        return holds(each, machine)
-
-    monkeypatch.setattr(MachineClass, "holds", counted)
-    models = "".join(
-        f'[[model]]\nname = "x{number}"\nmachines = ["class:all"]\n' for number in range(50)
-    )
-    made = audit(models + '[[class]]\nname = "all"\nmatch = {}\n', 3)
-    assert len(tuple(made.rows)) == 150
-    assert asked == ["m1", "m2", "m3"]
 
 
 def test_the_judge_gets_what_the_policy_asks() -> None:
