@@ -74,16 +74,7 @@ class Givers:
         room = self._room(machine)
         if isinstance(room, LeftOut):
             return room
-        disk = machine.disk_for(self._question.workload.runtime or "") or machine.disk_for(
-            "huggingface"
-        )
-        free, size = disk.free_bytes if disk else None, self._needs.disk_bytes
-        short = None
-        if size is not None and free is not None and size > free:
-            short = (
-                f"the files take {units.decimal(size)} of disk, and {units.decimal(free)} are"
-                f" free; free {units.decimal(size - free)} more"
-            )
+        short, is_disk_unread = self._disk(machine)
         processor = cpu_check(self._needs.cpu, machine, self._runtime)
         lacking = short if self._files == "each" else None
         if processor.code == "cpu-lacks-instructions" and processor.outcome is Outcome.FAIL:
@@ -91,16 +82,31 @@ class Givers:
         if lacking is not None:
             given = f"{lacking}; its memory would give {units.binary(room.bytes)}"
             return LeftOut(machine=machine.name, reason=given)
-        unread = []
-        if not machine.planning:
-            cards = machine.accelerators or () if self._memory == "accelerators" else ()
-            if free is None and size is not None:
-                unread.append(FREE_DISK)
-            if processor.outcome is Outcome.UNKNOWN:
-                unread.append("the processor")
-            if Outcome.UNKNOWN in map(self._unsuited, cards):
-                unread.append("the compute capability")
-        return Giver(machine=machine, room=room, unread=tuple(unread), short_of_disk=short)
+        cards = machine.accelerators or () if self._memory == "accelerators" else ()
+        unread = {
+            FREE_DISK: is_disk_unread,
+            "the processor": processor.outcome is Outcome.UNKNOWN,
+            "the compute capability": Outcome.UNKNOWN in map(self._unsuited, cards),
+        }
+        facts = tuple(fact for fact, is_unread in unread.items() if is_unread)
+        return Giver(
+            machine=machine,
+            room=room,
+            unread=() if machine.planning else facts,
+            short_of_disk=short,
+        )
+
+    def _disk(self, machine: Machine) -> tuple[str | None, bool]:
+        """Why the files do not fit there, if they do not, and whether what is free was not read."""
+        runtime = self._question.workload.runtime
+        disk = machine.disk_for(runtime or "") or machine.disk_for("huggingface")
+        free, size = disk.free_bytes if disk else None, self._needs.disk_bytes
+        if size is None or free is None or size <= free:
+            return None, free is None and size is not None
+        return (
+            f"the files take {units.decimal(size)} of disk, and {units.decimal(free)} are free;"
+            f" free {units.decimal(size - free)} more"
+        ), False
 
     def count_hosts_once(self) -> None:
         """Of nodes that share a host, whose memory is one, only the largest takes part."""

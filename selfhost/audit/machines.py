@@ -73,17 +73,22 @@ def load_machines(
         else:
             loader.add_file(path)
     loader.add_rest()
-    notes = ()
-    if loader.not_read:
-        # a file that is no record may be a host's that was written empty. The name stands last:
-        # --anonymize takes what follows a folder for a name with blanks
-        count, first = len(loader.not_read), printable(loader.not_read[0])
-        notes = (
-            f"{count:,} files hold no record and were not read, the first of them {first}"
-            if count > 1
-            else f"1 file holds no record and was not read: {first}",
-        )
-    return Fleet(machines=loader.machines, problems=loader.faults.problems, notes=notes)
+    return Fleet(
+        machines=loader.machines,
+        problems=loader.faults.problems,
+        notes=_notes([printable(path) for path in loader.not_read]),
+    )
+
+
+def _notes(not_read: list[str]) -> tuple[str, ...]:
+    """A file that is no record may be a host's that was written empty: it is named."""
+    if not not_read:
+        return ()
+    # the name stands last: --anonymize takes what follows a folder for a name with blanks
+    if len(not_read) == 1:
+        return (f"1 file holds no record and was not read: {not_read[0]}",)
+    files = f"{len(not_read):,} files hold no record and were not read"
+    return (f"{files}, the first of them {not_read[0]}",)
 
 
 class _Loader:

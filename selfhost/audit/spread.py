@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from math import ceil
 
@@ -17,7 +17,7 @@ from ..core.records import Record
 from ..core.spelling import canonical
 from ..core.workload import Workload
 from ..machine.record import Machine
-from ..needs.records import MemoryNeed
+from ..needs.records import MemoryNeed, Term
 from ..verdict.question import ask
 from ..verdict.record import Question, Route, exit_code
 from .givers import FREE_DISK, Giver, Givers, LeftOut, givers_of
@@ -182,6 +182,24 @@ def _unread(giver: Giver, files: str, *, is_first: bool) -> tuple[str, ...]:
     return tuple(fact for fact in giver.unread if keeps_files or fact != FREE_DISK)
 
 
+def _apart(terms: Iterable[Term]) -> tuple[list[Term], list[Term]]:
+    """The terms that grow with the layers of a device, and the others."""
+    kinds: tuple[list[Term], list[Term]] = ([], [])
+    for term in terms:
+        kinds[term.name not in _BY_LAYER].append(term)
+    return kinds
+
+
+def _bytes_of(terms: Iterable[Term]) -> int:
+    """The most that they take."""
+    return sum(term.high_bytes for term in terms)
+
+
+def _layer_bytes(shared_bytes: int, layers: int, machines: int) -> int:
+    """What one layer takes at most."""
+    return ceil(shared_bytes * (1 + (_UNEVEN if machines > 1 else 0.0)) / layers)
+
+
 class _Search:
     """The fewest machines that hold the model: `shares`, () where none do, with the `doubts` about
     their machines.
@@ -259,22 +277,18 @@ class _Search:
         if self._engine.share == "stages":
             return self._sizes_of_stages(architecture, memory, rooms)
         terms = [term.on_device or term for term in memory.terms]
-        shared = sum(
-            term.high_bytes
-            if term.offload is None
-            else term.high_bytes - term.bytes + term.offload.layer_bytes
-            for term in terms
-            if term.name in _BY_LAYER
-        )
-        others = [term for term in terms if term.name not in _BY_LAYER and not term.is_program]
-        once = sum(term.high_bytes for term in others if term.name.startswith(_ONCE))
+        layers, others = _apart(terms)
         offload = next((term.offload for term in terms if term.offload is not None), None)
-        uneven = _UNEVEN if len(rooms) > 1 else 0.0
+        # of what is offloaded a part is the output's and the table's
+        shared = _bytes_of(layers)
+        shared += sum(each.offload.layer_bytes - each.bytes for each in layers if each.offload)
+        once = _bytes_of(each for each in others if each.name.startswith(_ONCE))
+        program = _bytes_of(each for each in others if each.is_program)
         return Sizes(
             layers=architecture.layers,
-            layer_bytes=ceil(shared * (1 + uneven) / architecture.layers),
-            device_bytes=sum(term.high_bytes for term in others) - once,
-            program_bytes=sum(term.high_bytes for term in terms if term.is_program),
+            layer_bytes=_layer_bytes(shared, architecture.layers, len(rooms)),
+            device_bytes=_bytes_of(others) - once - program,
+            program_bytes=program,
             output_bytes=once + (offload.output_bytes if offload else 0),
             table_bytes=offload.table_bytes if offload else 0,
         )
@@ -293,12 +307,12 @@ class _Search:
         values = (architecture.vocabulary or 0) * architecture.embedding_length
         table = ceil(values * _HALF_BYTES / devices)
         stored = table if architecture.tied_embeddings else 2 * table
-        shared = sum(term.high_bytes for term in parts if term.name in _BY_LAYER) - stored
-        uneven = _UNEVEN if len(rooms) > 1 else 0.0
+        layers, others = _apart(parts)
+        shared = max(0, _bytes_of(layers) - stored)
         return Sizes(
             layers=architecture.layers,
-            layer_bytes=ceil(max(0, shared) * (1 + uneven) / architecture.layers),
-            device_bytes=sum(term.high_bytes for term in parts if term.name not in _BY_LAYER),
+            layer_bytes=_layer_bytes(shared, architecture.layers, len(rooms)),
+            device_bytes=_bytes_of(others),
             program_bytes=sum(term.beside.high_bytes for term in terms if term.beside),
             output_bytes=0 if architecture.tied_embeddings and len(rooms) == 1 else table,
             table_bytes=table,

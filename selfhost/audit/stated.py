@@ -111,7 +111,8 @@ def filled(
 
 def _with(machine: Machine, changes: Changes) -> Machine:
     """The machine with these facts, which are no longer assumed."""
-    sources = machine.sources | {fact: source[:MAX_TEXT] for fact, (_, source) in changes.items()}
+    sources = dict(machine.sources)
+    sources |= {fact: source[:MAX_TEXT] for fact, (_, source) in changes.items()}
     values = {fact: value for fact, (value, _) in changes.items() if "." not in fact}
     assumed = [each for each in machine.assumed if each.partition(".")[0] not in values]
     return machine.replace(**values, sources=sources, assumed=tuple(assumed))
@@ -121,27 +122,19 @@ def _changes(machine: Machine, stated: StatedFact, line: str) -> Changes:
     """What a stated fact changes of a machine; nothing where all that it says was read."""
     if stated.key in ("memory", "reserve"):
         return (_memory if stated.key == "memory" else _reserve)(machine, stated, line)
-    fact = _FACT_OF[stated.key]
-    read, value = getattr(machine, fact), stated.value
-    is_open = read is None or fact in machine.assumed or stated.overrides
+    fact, value = _FACT_OF[stated.key], stated.value
+    is_open = getattr(machine, fact) is None or fact in machine.assumed or stated.overrides
+    if stated.key == "instruction_sets":
+        return _sets(machine, stated, line, is_open=is_open)
+    if stated.key == "disk":
+        value = filled_disks(machine.disks, value)
+        return {fact: (value, line)} if is_open else _lacking_disks(machine, value, line)
+    if not is_open:
+        return _memory_of_cards(machine, stated, line) if stated.key == "gpu" else {}
     if stated.key == "bandwidth":
         value, is_measured = value
         line = f"measured, {line}" if is_measured else line
-    elif stated.key == "instruction_sets":
-        # a class may hold machines of several architectures
-        value = own_sets(value, machine.architecture)
-        if stated.value and not value:
-            return {}
-        if not is_open:
-            return _lacking_sets(machine, value, line)
-        value = with_implied(value, machine.architecture)
-    elif stated.key == "gpu" and not is_open:
-        return _memory_of_cards(machine, stated, line)
-    elif stated.key == "disk":
-        value = filled_disks(read, value)
-        if not is_open:
-            return _lacking_disks(machine, value, line)
-    return {fact: (value, line)} if is_open else {}
+    return {fact: (value, line)}
 
 
 def _memory(machine: Machine, stated: StatedFact, line: str) -> Changes:
@@ -174,9 +167,16 @@ def _reserve(machine: Machine, stated: StatedFact, line: str) -> Changes:
     return changes
 
 
-def _lacking_sets(machine: Machine, names: tuple[str, ...], line: str) -> Changes:
-    """Of sets that were read in part, those that are not known to be absent."""
+def _sets(machine: Machine, stated: StatedFact, line: str, *, is_open: bool) -> Changes:
+    """A class may hold machines of several architectures: each gets those of its own. Of sets that
+    were read in part, those that are not known to be absent.
+    """
     fact = "instruction_sets"
+    names = own_sets(stated.value, machine.architecture)
+    if stated.value and not names:
+        return {}
+    if is_open:
+        return {fact: (with_implied(names, machine.architecture), line)}
     unread = {entry.fact for entry in machine.unread}
     added = [name for name in names if f"{fact}.{name}" in unread]
     source = f"{machine.sources.get(fact, 'read')}; {', '.join(added)} {line}"
