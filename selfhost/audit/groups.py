@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from ..verdict.findings import Outcome
-from .record import MachineGroup, Row, as_it_is
+from .record import MachineGroup, Row
 
 NAMES_SHOWN = 5
 
@@ -16,16 +16,16 @@ def listed(names: Sequence[str]) -> str:
     return f"{', '.join(names[:NAMES_SHOWN])}{more}"
 
 
-def grouped(
-    by_machine: Iterable[tuple[Row, ...]], judge_again: Callable[[Row], Row] = as_it_is
-) -> tuple[MachineGroup, ...]:
-    """In the order of each group's first machine. A machine without a row is in none.
-    `judge_again`: see `Audit`.
+def grouped(rows: Iterable[Row], judge_again: Callable[[Row], Row]) -> tuple[MachineGroup, ...]:
+    """The machines of rows, those of one follow each other, in the order of each group's first
+    machine. `judge_again`: see `Audit`.
     """
+    from itertools import groupby
+
     alike: dict[object, list[tuple[Row, ...]]] = {}
-    for rows in by_machine:
-        if rows:
-            alike.setdefault(tuple(map(signature, rows)), []).append(rows)
+    for _, of_machine in groupby(rows, key=lambda row: row.machine):
+        own = tuple(of_machine)
+        alike.setdefault(tuple(map(signature, own)), []).append(own)
     return tuple(
         MachineGroup(
             names=tuple(rows[0].machine for rows in members[:NAMES_SHOWN]),

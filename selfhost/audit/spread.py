@@ -21,6 +21,7 @@ from ..needs.records import MemoryNeed, Term
 from ..verdict.question import ask
 from ..verdict.record import Question, Route, exit_code
 from .givers import FREE_DISK, Giver, Givers, LeftOut, givers_of
+from .groups import listed
 from .shares import Room, Share, Sizes, equal_stages, rounded_layers, whole_layers
 
 TYPE_CHECKING = False
@@ -241,7 +242,7 @@ class _Search:
             for index, each in enumerate(order)
         ]
         return [
-            f"{' and '.join(facts)} of {each.room.name}"
+            f"{' or '.join(facts)} of {each.room.name}"
             for each, facts in zip(order, unread, strict=True)
             if facts
         ]
@@ -333,10 +334,10 @@ class _Search:
         title, used, total = self._engine.title, len(self.shares), self._total
         if self._doubts:
             first, more = self._doubts[0], len(self._doubts) - 1
-            named = f"{first} and something of {more} more" if more else first
+            others = f", nor something of {more} more" if more else ""
             return (
-                f"the memory of {used} of {total} machines is enough with {title}, but {named}"
-                f" {'were' if more or ' and ' in first else 'was'} not read"
+                f"the memory of {used} of {total} machines is enough with {title}, but {first} was"
+                f" not read{others}"
             )
         if used == 1:
             return f"one machine holds it alone, {self.shares[0].machine}: it need not be spread"
@@ -346,37 +347,30 @@ class _Search:
             unknown = self._needs.unknown
             why = unknown[0].reason if unknown else "its size is not known"
             return f"the memory that the model needs is not known: {why}"
-        return self._why_not(self._memory.high_bytes)
-
-    def _why_not(self, needed_bytes: int) -> str:
-        """Why no set of the machines holds a model that takes so much on one machine."""
-        unread = sum(each.unread for each in self.givers.left_out)
-        machines = "the machine" if self._total == 1 else f"the {self._total} machines together"
-        where = f"{machines} with {self._engine.title}"
-        if self.givers.left_out and not self.givers.taking_part and not unread:
-            out = self.givers.left_out[0]
-            return f"does not fit on {where}: none can take part ({out.machine}: {out.reason})"
+        machines = "the machine" if total == 1 else f"the {total} machines together"
+        needed_bytes = self._memory.high_bytes
         given_bytes = sum(each.room.bytes for each in self.givers.taking_part)
-        short = [each.short_of_disk for each in self.givers.taking_part if each.short_of_disk]
-        if short and len(short) == len(self.givers.taking_part):
-            return (
-                f"does not fit on {where}: the first machine keeps the whole file, and none has"
-                f" room for it ({short[0]})"
-            )
-        needed = f"the model needs {units.binary_at_least(needed_bytes)} on one machine"
-        if unread:
-            return (
-                f"whether it fits on {where} cannot be told: {needed}, those that were read have"
-                f" {units.binary(given_bytes)} to give, and of {unread} too little was read"
-            )
-        text = (
-            f"does not fit on {where}: {needed}, and they have {units.binary(given_bytes)} to give"
+        unread = sum(each.unread for each in self.givers.left_out)
+        fits = "whether it fits" if unread else "does not fit"
+        why = f"; of {unread} too little was read" if unread else self._why_not(given_bytes)
+        return (
+            f"{fits} on {machines} with {title}{' cannot be told' if unread else ''}: the model"
+            f" needs {units.binary_at_least(needed_bytes)} on one machine, and they have"
+            f" {units.binary(given_bytes)} to give{why}"
         )
+
+    def _why_not(self, given_bytes: int) -> str:
+        """What else than the sum keeps machines that were read from holding the model."""
+        if not self.givers.taking_part:
+            out = next(iter(self.givers.left_out), None)
+            return f"; none can take part ({out.machine}: {out.reason})" if out else ""
+        short = [each.short_of_disk for each in self.givers.taking_part]
+        if all(short):
+            return f"; the first machine keeps the whole file, and none has room ({short[0]})"
         if self._most() == 1:
-            text += "; it runs this model on one machine only"
-        elif needed_bytes <= given_bytes:
-            text += "; the sum is enough, but each must hold a whole part"
-        return text
+            return "; it runs this model on one machine only"
+        is_enough = self._memory is not None and self._memory.high_bytes <= given_bytes
+        return "; the sum is enough, but each must hold a whole part" if is_enough else ""
 
     def remedy(self) -> str | None:
         """How to read what could decide, of the first machine that lacks it."""
@@ -403,10 +397,7 @@ class _Search:
             " larger than the average."
         )
         if self.givers.without_free:
-            more = len(self.givers.without_free) - 3
-            named = ", ".join(self.givers.without_free[:3]) + (
-                f" and {more} more" if more > 0 else ""
-            )
+            named = listed(self.givers.without_free)
             yield f"Free memory was not read of {named}: counted is all but the reserve."
 
 
