@@ -43,7 +43,7 @@ from selfhost.core.errors import (
 from selfhost.core.tomlfile import Document
 from selfhost.core.workload import Workload
 from selfhost.machine.record import Machine
-from selfhost.reports import audit_json, audit_text, junit, layout
+from selfhost.reports import audit_json, audit_text, junit
 from selfhost.reports.audit_formats import FORMATS, render
 from selfhost.verdict.findings import CHECKS, Finding, Outcome
 from selfhost.verdict.findings.record import CODES
@@ -694,28 +694,6 @@ def test_text_begins_with_the_outcome(outcomes: Outcomes, word: str) -> None:
     assert first.endswith(f"(exit code {made.exit_code})")
 
 
-def test_text_names_what_fails_why_and_what_to_do() -> None:
-    """Every finding that breaks the policy is there with its machine, model, reason and remedy; so are warnings of what runs."""
-    text = audit_text.render(audit(MIXED, 3, MIXED_TABLE))
-    for part in (
-        "m2: mistral-7b",
-        "accelerator: the accelerator is fail",
-        "to do: mend the accelerator",
-        "gpt2; warns: runtime (the runtime is installed)",
-        "m1: gpt2 (not counted)",
-    ):
-        assert part in text
-    order = [
-        "m1: gpt2, 512 tokens",
-        "m2: mistral-7b",
-        "m1: gpt2 (not counted)",
-        "m2: gpt2, 512 tokens",
-        "m1: mistral-7b",
-        "m3: ",
-    ]
-    assert sorted(order, key=text.index) == order
-
-
 @pytest.mark.parametrize("width", [20, 40, 80])
 def test_text_keeps_to_the_terminal(width: int) -> None:
     """No line is wider than the terminal unless one word is, and no word is lost."""
@@ -1030,35 +1008,6 @@ def test_a_policy_of_many_models_says_how_far_it_is() -> None:
     for model in range(4):
         progress.judge(1000 * model, 4000, "models")
     assert lines == ["judged 1,000 of 4,000 models", "judged 3,000 of 4,000 models"]
-
-
-def test_the_first_screen_of_a_fleet_says_on_how_many_machines_and_what_to_do() -> None:
-    """A line a model, not one for each group of machines: the worst first, what the policy does not count last."""
-    text = ONE + '[[model]]\nname = "b"\n[[model]]\nname = "c"\nseverity = "warning"\n'
-    table = {
-        ("mistral-7b", "m1"): {"disk": FAIL},
-        ("b", "m1"): {"disk": FAIL, "memory": FAIL},
-        ("b", "m2"): {"memory": FAIL},
-        **{("b", f"m{number}"): {"disk": UNKNOWN} for number in (3, 4, 5)},
-        ("c", "m4"): {"memory": FAIL},
-    }
-    shown = layout.plain(audit_text.document(audit(text, 5, table)), None)
-    lines = [" ".join(line.split()) for line in shown.splitlines()]
-    start = lines.index("model runs on machines where not")
-    assert [line.partition(" ")[2] for line in lines[start + 1 : start + 4]] == [
-        # what fails is told before what is not known of more machines: a narrow screen has room for one
-        "b 0 of 5 too little memory: 2, too little disk space: 1, disk not known: 3",
-        "mistral-7b 4 of 5 too little disk space: 1",
-        "c 4 of 5 too little memory: 1; not counted",
-    ]
-    # of one machine counted once, whatever number of models lack it; what is not counted asks for nothing
-    first = lines.index("To do") + 1
-    assert sorted(line.partition(":")[0] for line in lines[first : first + 3]) == [
-        "disk not known, 3 machines",
-        "disk, 1 machine",
-        "memory, 2 machines",
-    ]
-    assert "for c" not in "".join(lines[first:])
 
 
 def test_an_audit_says_what_was_judged_and_what_a_policy_asks_to_no_effect(
