@@ -36,7 +36,10 @@ class Task(Record):
     @property
     def work(self) -> float:
         """About how many judgements it takes."""
-        return sum(work_of(len(places)) for _, _, places in self.entries)
+        return sum(
+            len(places) if wanted.members else work_of(len(places))
+            for wanted, _, places in self.entries
+        )
 
 
 def judged(tasks: Sequence[Task], judge: Judge) -> Iterator[tuple[int, list[list[Sorted] | None]]]:
@@ -100,7 +103,9 @@ def _sorted(
         verdict = judge(wanted, workload, machine)
         return key_of(verdict), verdict
 
-    parts = parts_of(task.slots, task.rows, places)
+    # what lies on which accelerator beside other models follows no order of the machines' numbers
+    alone = [[place] for place in places]
+    parts = alone if wanted.members else parts_of(task.slots, task.rows, places)
     try:
         return sort_out(task.slots, task.rows, parts, decide, lacking)
     except SelfhostError:
