@@ -6,6 +6,7 @@ A row is known again by the machine's name and the model's label.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from ..core.errors import Faults, InputError, Problem
 from ..core.json_text import Decoder
@@ -15,11 +16,6 @@ from .anonymize import Pseudonyms, is_pseudonym
 from .groups import grouped, listed
 from .record import Audit, Change, Result, Row, Since
 from .systems import NOT_JUDGED
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 # a row takes about 200 bytes: room for a million of them
 MAX_BASELINE_BYTES = 1 << 28

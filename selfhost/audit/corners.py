@@ -13,19 +13,14 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from math import log2
 
-from .fleet import BANDWIDTH
+from ..verdict.record import Verdict
+from .fleet import BANDWIDTH, Numbers, Slot
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from ..verdict.record import Verdict
-    from .fleet import Numbers, Slot
-
-    # what decides of a verdict: the route, what is loaded by what, and the check, outcome and code
-    # of each deciding finding
-    Key = tuple[str, str | None, str | None, str | None, tuple[tuple[str, str, str], ...]]
-    # the most that one of these machines may lack, and the places of their rows
-    Sorted = tuple[Key, float, array[int]]
+# what decides of a verdict: the route, what is loaded by what, and the check, outcome and code
+# of each deciding finding
+Key = tuple[str, str | None, str | None, str | None, tuple[tuple[str, str, str], ...]]
+# the most that one of these machines may lack, and the places of their rows
+Sorted = tuple[Key, float, "array[int]"]
 
 # the numbers that a check rests on, by the first word of their slots
 _RESTS_ON = {"disk": "disks", "speed": BANDWIDTH}

@@ -8,17 +8,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from functools import cached_property
+from typing import Any
 
 from ..core.errors import Problem
 from ..core.records import Record
 from ..core.tomlfile import Document
 from ..core.workload import Workload
 from ..machine.record import Machine
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 # 30,000 exceptions with a reason and an owner take 5 to 6 MB
 MAX_POLICY_BYTES = 6 << 20

@@ -6,18 +6,14 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from ..core.records import FrozenDict
 from ..machine.record import Machine
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    # the place of a number in a record: ("swap_free_bytes",) or ("disks", 0, "free_bytes")
-    Slot = tuple[str] | tuple[str, int, str]
-    Numbers = tuple[int, ...]
+# the place of a number in a record: ("swap_free_bytes",) or ("disks", 0, "free_bytes")
+Slot = tuple[str] | tuple[str, int, str]
+Numbers = tuple[int, ...]
 
 BANDWIDTH = "memory_bandwidth_bytes_per_second"
 _SINGLE = (

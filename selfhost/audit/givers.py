@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..catalogue.runtime import KernelRule
 from ..core import units
 from ..core.records import Record
 from ..machine.record import Accelerator, Machine
@@ -14,11 +15,6 @@ from ..verdict.record import Question
 from ..verdict.shared_memory import shared_limits
 from .shares import Room
 from .systems import HOSTS
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from ..catalogue.runtime import KernelRule
 
 FREE_DISK = "the free disk"
 _MIG = (

@@ -11,7 +11,7 @@ from ..machine.record import Machine
 from ..verdict.findings import CHECKS
 from ..verdict.record import Verdict
 from .alike import Alike, Entry, LightRows
-from .corners import parts_of, work_of
+from .corners import Sorted, parts_of, work_of
 from .entries import Policy, Wanted
 from .exceptions import Exceptions
 from .fleet import Kind, Machines
@@ -21,11 +21,6 @@ from .pool import Task, judged
 from .progress import Progress
 from .record import Row
 from .rows import row_of, unplaced_row
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from .corners import Sorted
 
 # judgements of one task: about half a second
 _WORK_OF_TASK = 500.0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from io import BytesIO
+from typing import IO
 
 from ..core.errors import Faults, MachineFileError, Problem
 from ..core.json_text import Entry, read_records
@@ -14,12 +16,6 @@ from ..machine.record import FACTS, MAX_FILE_BYTES, RECORDED, Machine, machine_o
 from . import systems
 from .fleet import Machines
 from .progress import Progress
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import IO
 
 # until the name of its file can be given to it
 _UNNAMED = RECORDED

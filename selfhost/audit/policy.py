@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from ..catalogue.licenses import canonical_expression
 from ..core.errors import PolicyError, WorkloadError
@@ -28,11 +29,6 @@ from .entries import (
     Wanted,
 )
 from .stated import read_facts
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 # every name that `Workload` reads as one
 _CACHE_TYPES = (*KV_CACHE_TYPES, *CACHE_TYPE_NAMES)

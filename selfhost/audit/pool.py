@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from ..core.errors import SelfhostError
 from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..verdict.record import Verdict
-from .corners import parts_of, sort_out, work_of
+from .corners import Key, Sorted, parts_of, sort_out, work_of
 from .entries import Wanted
-from .fleet import with_numbers
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from .corners import Key, Sorted
-    from .fleet import Numbers, Slot
-
-    Judge = Callable[[Wanted, Workload, Machine], Verdict]
+from .fleet import Numbers, Slot, with_numbers
+from .judged_entries import Judge
 
 
 class Task(Record):

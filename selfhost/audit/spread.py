@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from math import ceil
+from typing import Any
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.index import Catalogue
@@ -23,11 +24,6 @@ from ..verdict.record import Question, Route, exit_code
 from .givers import FREE_DISK, Giver, Givers, LeftOut, givers_of
 from .groups import listed
 from .shares import Room, Share, Sizes, equal_stages, rounded_layers, whole_layers
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 # what grows with the layers that a device takes; the rest lies whole on each
 _BY_LAYER = ("weights", "repacked_weights", "kv_cache", "recurrent_state", "adapter")

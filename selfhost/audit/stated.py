@@ -7,6 +7,7 @@ policy as its source.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from ..core.tomlfile import Table
 from ..core.units import binary
@@ -14,13 +15,8 @@ from ..machine.changes import SettingError, filled_disks, own_sets, value_of, wi
 from ..machine.record import MAX_TEXT, Machine
 from .entries import StatedFact
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    # by fact, or part of a fact, its value and source
-    Changes = dict[str, tuple[Any, str]]
+# by fact, or part of a fact, its value and source
+Changes = dict[str, tuple[Any, str]]
 
 # what to write for each key in a policy; `reserve` is memory that the policy keeps back, the other
 # keys are those of `--set`, of which two have words of their own

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from typing import IO, Any, cast
 
 from ...core.errors import InputError
 from ...core.json_text import Decoder, signs_in, too_many
@@ -24,16 +25,6 @@ from ._facts import table_of
 from ._system import NOT_JUDGED as NOT_JUDGED
 from ._system import Answers, kind_of
 from ._system import Entry as Entry
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import IO, Any, cast
-else:
-
-    def cast(_, value):
-        return value
-
 
 # labels that say on which host a node is: nodes of one host share its memory
 HOSTS = frozenset(("dask.host", "ray.host", "slurm.host"))

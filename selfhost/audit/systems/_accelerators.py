@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import Any
 
 from ...core import units
 from ...core.records import Record
 from ...core.spelling import words_of
 from ...machine import gpu_names, gpus
+from ...machine.record import Accelerator
 from ._facts import Facts, count, plain
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    from ...machine.record import Accelerator
 
 # as of a profile; a machine with more is a mistake of its answer
 MAX_CARDS = gpu_names.MOST_CARDS

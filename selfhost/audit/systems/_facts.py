@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
+from typing import Any
 
 from ...core import units
 from ...core.tables import shipped_table
@@ -24,11 +25,6 @@ from ...machine.record import (
     normal_architecture,
     normal_system,
 )
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 MAX_LABELS = 32
 MAX_LABEL = 200
@@ -380,9 +376,8 @@ _NO_STORE = frozenset((
     "efivarfs", "autofs",
 ))  # fmt: skip
 
-if TYPE_CHECKING:
-    # mount point, free and whole bytes, kind of file system
-    Volume = tuple[str, Any, Any, Any]
+# mount point, free and whole bytes, kind of file system
+Volume = tuple[str, Any, Any, Any]
 
 
 def volume_of(volumes: Iterable[tuple[Any, Any, Any, Any]], folder: str) -> Volume | None:

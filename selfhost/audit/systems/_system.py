@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from ...core.reading import Unreadable
 from ._facts import table_of
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 # behind the name of a machine that its system cannot reach
 NOT_JUDGED = " is not judged: "

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from ...core.reading import Unreadable
 from ._facts import (
@@ -24,11 +25,6 @@ from ._facts import (
     volume_of,
 )
 from ._system import Answers, Entry, blocks, not_judged
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 # what Ansible keeps of a local fact that fails is a text instead of a mapping
 # (lib/ansible/module_utils/facts/system/local.py)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 from ...core import units
 from ...machine.changes import planned
@@ -16,11 +17,6 @@ from ...machine.record import PURPOSES, Machine
 from ._accelerators import Kind, number_of, put_accelerators
 from ._facts import Facts, entry, labels, memory, plain, put_disks, rows_of, whole
 from ._system import Answers, Entry
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 # in thousandths
 KEPT_OF_MEMORY = 925

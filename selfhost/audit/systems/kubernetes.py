@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from itertools import chain
+from typing import Any
 
 from ...core import units
 from ...machine import gpus
@@ -29,11 +30,6 @@ from ._facts import (
     whole,
 )
 from ._system import Answers, Entry, not_judged
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 _HOST, _ARCH, _OS = (f"kubernetes.io/{key}" for key in ("hostname", "arch", "os"))
 _KINDS = ("List", "NodeList", "ResourceSliceList")

@@ -6,6 +6,7 @@ Several nodes of Ray and workers of Dask may be on one host, and are not added u
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ...core import units
 from ...core.reading import Unreadable
@@ -29,11 +30,6 @@ from ._facts import (
     whole,
 )
 from ._system import Answers, Entry, not_judged
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 _CONTAINERS = frozenset((
     "container", "crio", "docker", "lxc", "nspawn", "openvz", "openvzve", "podman",

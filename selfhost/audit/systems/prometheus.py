@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
+from typing import Any
 
 from ...core import units
 from ...core.reading import Unreadable
@@ -28,11 +29,6 @@ from ._facts import (
     whole,
 )
 from ._system import Answers, Entry
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 # a text or a key of an answer that names a metric
 _QUERY = re.compile(r"(?s).{0,200}\b(?:node_[a-zA-Z]|windows_[a-z]|DCGM_).*")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ...core import units
 from ...core.reading import Unreadable
@@ -24,11 +25,6 @@ from ._facts import (
     whole,
 )
 from ._system import Answers, Entry, blocks, not_judged
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 # which scontrol prints of every node: one that lacks them where the first has them is cut off
 _ALWAYS = ("real_memory", "state", "alloc_memory", "sockets", "start", "allocated")
