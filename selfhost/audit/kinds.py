@@ -10,17 +10,15 @@ from ..core.errors import SelfhostError
 from ..machine.record import Machine
 from ..verdict.findings import CHECKS
 from ..verdict.record import Verdict
-from .alike import Alike, Entry, LightRows
 from .corners import Sorted, parts_of, work_of
 from .entries import Policy, Wanted
-from .exceptions import Exceptions
 from .fleet import Kind, Machines
-from .groups import shortfall, signature
+from .groups import Alike, Entry, LightRows, shortfall, signature
 from .judged_entries import Judge
 from .pool import Task, judged
 from .progress import Progress
 from .record import Row
-from .rows import row_of, unplaced_row
+from .rows import Exceptions, row_of, unplaced_row
 
 # judgements of one task: about half a second
 _WORK_OF_TASK = 500.0

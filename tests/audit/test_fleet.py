@@ -13,7 +13,7 @@ import pytest
 
 from helpers.paths import ROOT
 from selfhost.answers.verdicts import check_with
-from selfhost.audit import alike as alike_module
+from selfhost.audit import groups as groups_module
 from selfhost.audit import pool, run
 from selfhost.audit.baseline import read_baseline, since
 from selfhost.audit.entries import Policy, Wanted
@@ -278,7 +278,7 @@ def test_a_fleet_gets_the_verdicts_of_one_by_one(
     alone = one_by_one(policy, machines)
     monkeypatch.setattr(run, "MOST_ALONE", 0)
     monkeypatch.setattr(pool, "_processors", lambda: 2)
-    monkeypatch.setattr(alike_module, "MOST_TOGETHER", 0)
+    monkeypatch.setattr(groups_module, "MOST_TOGETHER", 0)
     audit = run_audit(policy, machines, judge(), today=TODAY)
     assert not isinstance(audit.rows, tuple)
     assert not audit.problems
