@@ -173,12 +173,6 @@ def _refuse(model: ModelSpec, why_not: str | None) -> None:
         raise WorkloadError([Problem(file="--spread", message=message, remedy=remedy)])
 
 
-def _unread(giver: Giver, files: str, *, is_first: bool) -> tuple[str, ...]:
-    """What was not read of the machine and matters in that place."""
-    keeps_files = is_first or files == "each"
-    return tuple(fact for fact in giver.unread if keeps_files or fact != FREE_DISK)
-
-
 def _apart(terms: Iterable[Term]) -> tuple[list[Term], list[Term]]:
     """The terms that grow with the layers of a device, and the others."""
     kinds: tuple[list[Term], list[Term]] = ([], [])
@@ -212,36 +206,31 @@ class _Search:
 
     def _fewest(self) -> tuple[tuple[Share, ...], list[str]]:
         """The shares of the fewest machines that hold it, those first of which all was read."""
+        taking_part = self.givers.taking_part
+        certain = [each for each in taking_part if not self._unread(each, is_first=False)]
         doubtful: tuple[tuple[Share, ...], list[str]] = ((), [])
-        if self._memory is None:
-            return doubtful
-        taking_part, files = self.givers.taking_part, self._engine.files
-        certain = [each for each in taking_part if not _unread(each, files, is_first=False)]
         for chosen in (*self._sets(certain), *self._sets(taking_part)):
             sizes = self._sizes([each.room for each in chosen])
             for index, first in enumerate(chosen):
                 order = (first, *chosen[:index], *chosen[index + 1 :])
-                doubts = self._doubts_about(order)
-                if sizes is None or first.short_of_disk or (doubts and doubtful[0]):
+                unread = [self._unread(each, is_first=each is first) for each in order]
+                if sizes is None or first.short_of_disk or (any(unread) and doubtful[0]):
                     continue
                 shares = _RULES[self._engine.share](sizes, [each.room for each in order])
-                if shares is not None and not doubts:
+                if shares is not None and not any(unread):
                     return shares, []
                 if shares is not None:
+                    pairs = zip(order, unread, strict=True)
+                    doubts = [
+                        f"{' or '.join(why)} of {each.room.name}" for each, why in pairs if why
+                    ]
                     doubtful = shares, doubts
         return doubtful
 
-    def _doubts_about(self, order: Sequence[Giver]) -> list[str]:
-        """A sentence's part for each machine of which something was not read."""
-        unread = [
-            _unread(each, self._engine.files, is_first=not index)
-            for index, each in enumerate(order)
-        ]
-        return [
-            f"{' or '.join(facts)} of {each.room.name}"
-            for each, facts in zip(order, unread, strict=True)
-            if facts
-        ]
+    def _unread(self, giver: Giver, *, is_first: bool) -> tuple[str, ...]:
+        """What was not read of the machine and matters in that place."""
+        keeps_files = is_first or self._engine.files == "each"
+        return tuple(fact for fact in giver.unread if keeps_files or fact != FREE_DISK)
 
     def _sets(self, givers: Sequence[Giver]) -> Iterator[tuple[Giver, ...]]:
         """Sets of machines to try, the smallest first and of those the largest memory first; one of
@@ -374,7 +363,7 @@ class _Search:
             return None
         unread = {each.room.name: each for each in self.givers.taking_part}
         for index, share in enumerate(self.shares):
-            for fact in _unread(unread[share.machine], self._engine.files, is_first=not index):
+            for fact in self._unread(unread[share.machine], is_first=not index):
                 return self._how_to_read(share.machine, _FACTS[fact])
         lacking = next((each.machine for each in self.givers.left_out if each.unread), None)
         cards = ("accelerators",) if self._engine.memory == "accelerators" else ()
