@@ -77,14 +77,10 @@ def sort_out(
             alike.extend(box)
             by_key[worst] = max(most, lacks(worst, verdict)), alike
         else:
-            boxes += _halves(slots, rows, box, _differing(worst, best))
+            checks = {check for check, _, _ in set(worst[-1]) ^ set(best[-1])}
+            wanted = {_RESTS_ON.get(check, "memory") for check in checks}
+            boxes += _halves(slots, rows, box, wanted)
     return [(key, most, alike) for key, (most, alike) in by_key.items()]
-
-
-def _differing(worst: Key, best: Key) -> set[str]:
-    """The first words of the slots that the differing findings rest on."""
-    differing = {mark[0] for mark in set(worst[-1]) ^ set(best[-1])}
-    return {_RESTS_ON.get(check, "memory") for check in differing}
 
 
 def _halves(
