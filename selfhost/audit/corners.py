@@ -59,12 +59,12 @@ def sort_out(
 ) -> list[Sorted]:
     """The places of the rows, by what decides there."""
     by_key: dict[Key, tuple[float, array[int]]] = {}
-    known: dict[Numbers, tuple[Key, Verdict]] = {}
+    by_row: dict[Numbers, tuple[Key, Verdict]] = {}
 
     def decided(row: Numbers) -> tuple[Key, Verdict]:
-        if row not in known:
-            known[row] = decide(row)
-        return known[row]
+        if row not in by_row:
+            by_row[row] = decide(row)
+        return by_row[row]
 
     boxes = list(parts)
     while boxes:

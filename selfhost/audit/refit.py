@@ -108,16 +108,16 @@ def _refusals(
 
 def _age_notes(machines: Machines, ages: Mapping[str | None, float | None]) -> Iterator[str]:
     """Sentences on records that are a day old or more, and on such as are dated in the future."""
-    known = {time: age for time, age in ages.items() if time is not None and age is not None}
-    past = {time: age for time, age in known.items() if age >= -_AHEAD_SECONDS}
+    age_of = {time: age for time, age in ages.items() if time is not None and age is not None}
+    past = {time: age for time, age in age_of.items() if age >= -_AHEAD_SECONDS}
     oldest = max(past, key=past.__getitem__, default=None)
     if oldest is not None and past[oldest] >= DAY_SECONDS:
         name = machines.names[machines.times.index(oldest)]
         ago = f"{_duration(past[oldest])} ago"
         yield f'the oldest record is that of "{name}", read on {oldest[:10]}, {ago}'
-    if len(past) < len(known):
+    if len(past) < len(age_of):
         pairs = zip(machines.names, machines.times, strict=True)
-        ahead = [(name, time) for name, time in pairs if time in known and time not in past]
+        ahead = [(name, time) for name, time in pairs if time in age_of and time not in past]
         name, time = ahead[0]
         more = f" and {len(ahead) - 1:,} more" if len(ahead) > 1 else ""
         yield f'dated in the future: the record of "{name}" ({(time or "")[:10]}){more}'
