@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ..audit.givers import LeftOut
 from ..audit.shares import Share
-from ..audit.spread import LeftOut, Spread
+from ..audit.spread import Spread
 from ..core import units
 from ..verdict.record import Route
 from .layout import Block, Column, Document, Paragraph, Span, Table
