@@ -308,7 +308,6 @@ def _outputs(options: argparse.Namespace) -> list[Output]:
             "only one --format can go to standard output",
             remedy="write the others to files: --format junit=report.xml",
         )
-    _check_binary(outputs, options.output)
     return outputs
 
 
@@ -320,21 +319,6 @@ def _in_full(options: argparse.Namespace, outputs: list[Output]) -> Extent:
         is_first_screen = name == "text" and path is None and options.output is None
         extents.add("few" if is_first_screen else FORMATS[name].in_full)
     return next(each for each in ("all", "failing", "few") if each in extents)
-
-
-def _check_binary(outputs: list[Output], output: str | None) -> None:
-    """What is no text goes to a file, and its library is looked for before hours are spent."""
-    for name, path in outputs:
-        if not FORMATS[name].is_binary:
-            continue
-        if path is None and output is None:
-            raise UsageError(
-                f"{name} is no text for standard output",
-                remedy=f"write it to a file: --format {name}=FILE",
-            )
-        from ..reports.audit_parquet import library
-
-        library()
 
 
 def _targets(options: argparse.Namespace, outputs: list[Output]) -> list[str]:

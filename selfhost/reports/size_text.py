@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from ..advice.sizes import ContainerSize, Growth
 from ..core import units
-from .layout import Block, Column, Document, Span, Table
-from .words import BLANK, command_line, format_words, line, say, section
+from .layout import BLANK, Block, Column, Document, Span, Table, command_line, heading, line, say
+from .words import format_words
 
 # what the rows of growth are called
 _NAMES = {
@@ -56,7 +56,7 @@ def _single(blocks: list[Block], size: ContainerSize, *, verbose: bool) -> None:
     blocks += [BLANK, _table(rows)]
     growing = list(_growing(size))
     if growing:
-        section(blocks, "What can grow, and what bounds it")
+        blocks += heading("What can grow, and what bounds it")
         blocks.append(_table(growing))
     if verbose:
         _arithmetic(blocks, size)
@@ -173,7 +173,7 @@ def _to_start(blocks: list[Block], size: ContainerSize) -> None:
     """The command that holds it to these figures."""
     if size.image is None or not size.program:
         return
-    section(blocks, "Start it with")
+    blocks += heading("Start it with")
     settings = [f"{name}={value}" for name, value in size.environment.items()]
     blocks.append(command_line(" ".join([*settings, *map(shlex.quote, size.program)])))
     if size.fetch:
@@ -213,7 +213,7 @@ def _row(size: ContainerSize) -> tuple[str, ...]:
 
 def _arithmetic(blocks: list[Block], size: ContainerSize) -> None:
     """Every growth and every memory term, with its arithmetic."""
-    section(blocks, "Figures")
+    blocks += heading("Figures")
     for growth in size.growths:
         text = f"{growth.name.replace('_', ' ')}: {units.binary(growth.bytes)}, {growth.why}"
         blocks += [say(text, indent=2), say(growth.arithmetic, indent=4)]

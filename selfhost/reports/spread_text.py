@@ -6,8 +6,7 @@ from ..audit.shares import Share
 from ..audit.spread import LeftOut, Spread
 from ..core import units
 from ..verdict.record import Route
-from .layout import Block, Column, Document, Paragraph, Span, Table
-from .words import BLANK, line, say, section
+from .layout import BLANK, Block, Column, Document, Paragraph, Span, Table, heading, line, say
 
 # machines that are listed one by one, and of those left out
 _SHOWN, _SHOWN_OUT = 32, 5
@@ -39,13 +38,13 @@ def document(spread: Spread, *, verbose: bool = False) -> Document:
     if len(spread.shares) > 1:
         blocks.append(say(f"{spread.engine.how[:1].upper()}{spread.engine.how[1:]}.", indent=2))
     if spread.left_out:
-        section(blocks, "Left out")
+        blocks += heading("Left out")
         blocks += _left_out(spread.left_out)
-    section(blocks, f"About {spread.engine.title}")
+    blocks += heading(f"About {spread.engine.title}")
     blocks += [say(f"- {warning}", indent=2) for warning in spread.engine.warnings]
     blocks += [say(f"- {note}", indent=2) for note in spread.notes]
     if verbose:
-        section(blocks, "Sources")
+        blocks += heading("Sources")
         blocks += [say(f"- {source}", indent=2) for source in spread.engine.sources]
     return Document(blocks=tuple(blocks))
 

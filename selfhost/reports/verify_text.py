@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from ..advice.verify.comparison import Comparison, Difference
 from ..core import units
 from ..core.records import Record
-from .layout import Block, Column, Document, Span, Table
-from .words import BLANK, line, say
+from .layout import BLANK, Block, Column, Document, Span, Table, line, say
 
 # by the comparison's `closeness`
 _HEADS = {
