@@ -394,7 +394,7 @@ def _comparison(verdict: Verdict, measured: bool) -> Iterator[Block]:
         rows.append(("license", license_name(terms.id), _COMMERCIAL[terms.commercial_use]))
     if rows:
         yield BLANK
-        columns = (Column(), Column(wrap=True), Column(wrap=True))
+        columns = (Column(), Column(), Column(wrap=True))
         yield Table(columns=columns, rows=tuple(rows))
     if measured and verdict.machine.memory_bandwidth_bytes_per_second is None:
         why = verdict.machine.why_unread(_BANDWIDTH)

@@ -41,7 +41,7 @@ from .words import (
 )
 
 # what 60 columns hold beside the names of the rows; more models make further tables
-_SIDE_BY_SIDE = 3
+SIDE_BY_SIDE = 3
 # characters of a cell where the width is small
 _LEAST_CELL = 13
 # the answers on openness that a first look needs
@@ -71,8 +71,8 @@ def compare_document(
         blocks.append(say(planned))
     if all(verdict.workload.private for verdict in verdicts):
         blocks.append(say("private: nothing may leave the machine, so an API is no answer"))
-    for start in range(0, len(verdicts), _SIDE_BY_SIDE):
-        part = verdicts[start : start + _SIDE_BY_SIDE]
+    for start in range(0, len(verdicts), SIDE_BY_SIDE):
+        part = verdicts[start : start + SIDE_BY_SIDE]
         blocks += [BLANK, _side_by_side(part, today, verbose)]
     blocks.append(BLANK)
     for model_id, remark in _remarks(verdicts):

@@ -41,11 +41,13 @@ from selfhost.reports.layout import (
     Span,
     Table,
     clean,
+    command_line,
     lay_out,
     plain,
+    say,
 )
 from selfhost.reports.terminal import print_document
-from selfhost.reports.words import answer_cell, command_line, failed_words, pace_of, say
+from selfhost.reports.words import answer_cell, failed_words, pace_of
 from selfhost.verdict.findings import CHECKS
 from selfhost.verdict.record import Outcome, PaceRange, Route, Speed, Verdict
 
