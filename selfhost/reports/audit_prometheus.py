@@ -22,8 +22,8 @@ _Metric = tuple[str, str, list[_Sample]]
 
 def render(audit: Audit, now: float) -> str:
     """Return the whole page; `now` is the time of the run in seconds since 1970."""
-    stamp = ("last_run_timestamp_seconds", "When the audit ran, in seconds since 1970",
-             [({}, round(now, 3))])  # fmt: skip
+    when: list[_Sample] = [({}, round(now, 3))]
+    stamp = ("last_run_timestamp_seconds", "When the audit ran, in seconds since 1970", when)
     lines: list[str] = []
     for name, help_, samples in (*_of_models(audit), *_totals(audit), stamp):
         name = f"selfhost_audit_{name}"

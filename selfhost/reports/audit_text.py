@@ -148,7 +148,7 @@ def _table(
 ) -> list[Block]:
     if not rows:
         return []
-    blocks = [BLANK, Table(columns=tuple(columns), rows=tuple(rows[:most]), indent=0)]
+    blocks: list[Block] = [BLANK, Table(columns=tuple(columns), rows=tuple(rows[:most]), indent=0)]
     if most is not None and len(rows) > most:
         blocks.append(say(f"{len(rows) - most:,} more: -v"))
     return blocks

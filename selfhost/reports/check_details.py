@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..catalogue.quality import Quality
 from ..core import units
 from ..core.workload import Workload
-from ..verdict.record import Outcome, Placement, Quality, Verdict
+from ..verdict.record import Outcome, Placement, Verdict
 from ..verdict.speed import Speed
 from .layout import BLANK, Block, Column, Paragraph, Table, heading, line, say, strong
 from .machine_text import unread_blocks

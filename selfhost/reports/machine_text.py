@@ -185,8 +185,8 @@ def _in_full(machine: Machine) -> Iterator[Block]:
         for fact, label in _LABELS.items()
         if (value := _value(machine, fact))
     )
-    columns = (Column(), Column(wrap=True), Column(title="read from", wrap=True))
-    yield Table(columns=columns, rows=facts, indent=0)
+    fact_columns = (Column(), Column(wrap=True), Column(title="read from", wrap=True))
+    yield Table(columns=fact_columns, rows=facts, indent=0)
     if machine.disks:
         yield from heading("Where models would be stored")
         columns = (

@@ -148,7 +148,9 @@ def _in_short(
         more = f" ({len(offers) - 1} more: -v)" if len(offers) > 1 else ""
         yield from (BLANK, line("By API: ", strong(whose), f", {prices}{more}", hang=2))
     if verdict is not None and verdict.notes:
-        yield from (BLANK, *(say(note, hang=2) for note in verdict.notes), BLANK)
+        yield BLANK
+        yield from (say(note, hang=2) for note in verdict.notes)
+        yield BLANK
 
 
 def _rows_in_short(spec: ModelSpec) -> Iterator[tuple[Cell, ...]]:
