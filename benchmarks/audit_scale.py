@@ -5,7 +5,9 @@ Makes the fleet itself: every recorded machine of tests/machines as a shape, and
 specs/machines unless `--recorded`, some far more frequent than others; memory, free space, what
 accelerators have free and bandwidths differ from machine to machine, and some shapes lack a fact.
 Seeded: two runs make the same file. Run it with the interpreter of an environment that has selfhost
-installed from a wheel, as people have it: a checkout works out anew what a wheel has compiled.
+installed from a wheel, as people have it. `--compare` holds result and deciding findings of each
+machine and model against judging one by one, with a policy of paces, classes, exceptions and models
+side by side.
 
     python benchmarks/audit_scale.py --machines 100000 --models 3
     python benchmarks/audit_scale.py --machines 100000 --models all
@@ -28,11 +30,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from selfhost.answers.fleet import FleetJudge
-from selfhost.audit.judging import judge_with
+from selfhost.audit import run
+from selfhost.audit.judging import PolicyJudge
 from selfhost.audit.machines import load_machines
 from selfhost.audit.policy import read_policy
-from selfhost.audit.run import run_audit
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.tomlfile import Document
 from selfhost.machine import profiles, reader
@@ -116,23 +117,64 @@ def differ(record: dict[str, Any], rng: random.Random, *, is_measured: bool) -> 
     if is_measured:
         usual = record["memory_bandwidth_bytes_per_second"] or 40 * 10**9
         record["memory_bandwidth_bytes_per_second"] = int(usual * rng.uniform(0.7, 1.3))
-        how = rng.choice(["measured: 8 threads", "glanced at: 8 threads for 4 ms, quiet", "stated"])
+        how = rng.choice(
+            ["measured: 8 threads", "measured at present: 8 threads reading 512 MiB", "stated"]
+        )
         record["sources"] = {**(record["sources"] or {}), "memory_bandwidth_bytes_per_second": how}
 
 
-def policy_text(models: str, *, asks_pace: bool) -> str:
-    """A policy of so many models, spread over the catalogue; `all` takes each with open weights. Of
-    every third a pace is asked where `asks_pace`.
+# what may lay boundaries between machines: classes with facts, a basis of memory, exceptions, and
+# models side by side
+CONDITIONS = """
+[[class]]
+name = "east"
+match = { label = { site = "s1*" } }
+memory = "available"
+[class.facts]
+disk = "300GB"
+bandwidth = "60GB/s"
+reserve = "2GiB"
+[[class]]
+name = "big"
+match = { memory_total = ">=30GiB", architecture = "x86_64" }
+[[together]]
+models = ["mistral-7b", "bge-m3"]
+[[together]]
+models = ["flux.1-dev", "qwen3-8b"]
+machines = ["class:big"]
+[[exception]]
+model = "mistral-7b + bge-m3"
+rule = "memory"
+reason = "larger machines come"
+owner = "ops"
+machines = ["label:site=s[2-4]"]
+expires = 2027-01-01
+"""
+
+
+def policy_text(models: str, *, asks_more: bool) -> str:
+    """A policy of so many models, spread over the catalogue; `all` takes each with open weights.
+    Where it `asks_more`, a pace is asked of every third, and it has `CONDITIONS`.
     """
     catalogue = open_catalogue()
     names = [name for name in catalogue.ids() if not catalogue.spec(name).closed]
     if models != "all":
         names = names[:: max(1, len(names) // int(models))][: int(models)]
-    return "schema = 1\n" + "".join(
+    text = "schema = 1\n" + "".join(
         f'[[model]]\nname = "{name}"\n'
-        + ("min_tokens_per_second = 6\n" if asks_pace and number % 3 == 0 else "")
+        + ("min_tokens_per_second = 6\n" if asks_more and number % 3 == 0 else "")
+        + ('machines = ["class:big", "label:site=s1"]\n' if asks_more and number % 5 == 1 else "")
         for number, name in enumerate(names)
     )
+    if not asks_more:
+        return text
+    excepted = "".join(
+        f'[[exception]]\nmodel = "{name}"\nrule = "{rule}"\nreason = "kits come"\nowner = "ops"\n'
+        f'machines = ["label:site=s1*", "host:host-000000{number % 10}"]\nexpires = 2027-01-01\n'
+        for number, name in enumerate(names[:8])
+        for rule in ("memory", "disk")
+    )
+    return text + CONDITIONS + excepted
 
 
 def timed(policy: Path, records: Path) -> None:
@@ -153,34 +195,39 @@ def timed(policy: Path, records: Path) -> None:
 
 
 def compared(policy: Path, records: Path) -> int:
-    """How many verdicts differ from those given one by one."""
+    """How many rows differ, in the result or the findings that decide it, from those given one by
+    one.
+    """
     read = read_policy(Document.read(str(policy)))
     machines = load_machines(str(records)).machines
-    judge = FleetJudge(open_catalogue(), TODAY)
-    by_one = judge_with(open_catalogue(), TODAY)
-    begun = time.process_time()
-    at_once = run_audit(read, machines, by_one, today=TODAY, at_once=judge, in_full="few")
-    rows = list(at_once.rows)
-    middle = time.process_time()
-    one_by_one = run_audit(read, machines, by_one, today=TODAY)
-    ended = time.process_time()
-    different = sum(key(row) != key(own) for row, own in zip(rows, one_by_one.rows, strict=True))
-    # the report by class is made apart from the rows
-    is_same = at_once.tally.results == one_by_one.tally.results
-    different += not is_same
+    judge = PolicyJudge(open_catalogue(), TODAY)
+    audits, seconds = [], []
+    for most_alone in (0, sys.maxsize):
+        run.MOST_ALONE = most_alone
+        begun = time.perf_counter()
+        audits.append(run.run_audit(read, machines, judge, today=TODAY))
+        seconds.append(time.perf_counter() - begun)
+    by_kind, alone = audits
+    rows = list(zip(by_kind.rows, alone.rows, strict=True))
+    different = [(row, own) for row, own in rows if key(row) != key(own)]
+    for row, own in different[:5]:
+        print(key(row), key(own), sep="\n  alone: ")
+    is_same = by_kind.tally == alone.tally and by_kind.exceptions == alone.exceptions
     print(
-        f"{len(rows):,} pairs, {different} different, counts of the report by class"
-        f" {'the same' if is_same else 'others'};"
-        f" CPU {middle - begun:.1f} s at once with all rows, {ended - middle:.1f} s one by one"
+        f"{len(rows):,} pairs, {len(different)} different; counts and exceptions"
+        f" {'the same' if is_same else 'others'}; {seconds[0]:.1f} s by kind,"
+        f" {seconds[1]:.1f} s one by one; load {os.getloadavg()[0]:.1f}"
     )
-    return different
+    return len(different) + (not is_same)
 
 
 def key(row: Any) -> tuple[Any, ...]:
     """All that a row says but its words."""
+    loaded = None if row.verdict is None else row.verdict.workload
     return (
         row.machine, row.wanted.label, row.result, row.exit_code, row.route, row.failed,
         row.undecided, row.excepted,
+        loaded and (loaded.runtime, loaded.format, loaded.quantization),
     )  # fmt: skip
 
 
@@ -199,7 +246,7 @@ def main() -> int:
         with records.open("w") as file:
             for record in fleet(options.machines, rng, recorded=options.recorded):
                 file.write(json.dumps(record) + "\n")
-        policy.write_text(policy_text(options.models, asks_pace=options.compare))
+        policy.write_text(policy_text(options.models, asks_more=options.compare))
         print(f"{options.machines:,} machines, {records.stat().st_size / 1e6:.0f} MB of records")
         if options.compare:
             return 1 if compared(policy, records) else 0

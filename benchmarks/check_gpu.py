@@ -17,8 +17,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from selfhost.machine.probes import Host, nvidia, nvidia_files, read_machine
-from selfhost.machine.probes.child import ChildError, ask
+from selfhost.machine.probes import Host, nvidia, pci, read_machine
+from selfhost.machine.probes.child import ask_nvml
 
 MIB = 2**20
 FIELDS = (
@@ -55,8 +55,8 @@ class Answered(Host):
         )
         self.answer = answer
 
-    def nvml(self) -> Mapping[str, Any]:
-        return self.answer
+    def ask(self, name: str) -> Any:
+        return self.answer if name == "nvml" else super().ask(name)
 
 
 def differences(answer: Mapping[str, Any], rows: list[dict[str, str]]) -> list[str]:
@@ -99,7 +99,7 @@ def main() -> int:
     parser.add_argument("--record", metavar="FILE", help="write NVML's answer, without UUIDs")
     chosen = parser.parse_args()
     host = Host()
-    if not nvidia_files.driver_present(host):
+    if not pci.driver_present(host):
         print("no NVIDIA driver is here: nothing to compare")
         return 2
     try:
@@ -109,28 +109,14 @@ def main() -> int:
             f"nvidia-smi does not answer ({error}); selfhost says: {nvidia.read_nvidia(host, ())}"
         )
         return 2
-    program = str(Path(nvidia.__file__).with_name("nvml.py"))
-    wrong = 0
-    kept: Mapping[str, Any] | None = None
-    for label, answer_of in (
-        ("as installed", host.nvml),
-        (
-            "the driver's library alone",
-            lambda: json.loads(ask(program, [], seconds=60, limit_bytes=MIB)),
-        ),
-    ):
-        start = time.perf_counter()
-        try:
-            answer = answer_of() or {}
-        except ChildError as error:
-            answer = {"why": str(error)}
-        taken = time.perf_counter() - start
-        found = differences(answer, rows)
-        print(f"{label} ({answer.get('library')}): {taken:.2f} s, {len(found)} differences")
-        for line in found:
-            print(f"  {line}")
-        wrong += len(found)
-        kept = kept or answer
+    start = time.perf_counter()
+    kept = ask_nvml()
+    taken = time.perf_counter() - start
+    found = differences(kept, rows)
+    print(f"the driver's library: {taken:.2f} s, {len(found)} differences")
+    for line in found:
+        print(f"  {line}")
+    wrong = len(found)
     for card in read_machine(host).accelerators or ():
         print(f"  {card}")
     if chosen.record:

@@ -24,10 +24,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from helpers import ggufs as headers
 from helpers import llamacpp_truth as truth
-from helpers import torch_truth
+from needs import test_python as python
 from needs import test_runtimes_truth as others
 from needs.llamacpp import test_catalogue_truth as catalogue
-from needs.torch import test_memory as torch
 from selfhost import needs
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec
@@ -36,7 +35,7 @@ from selfhost.modelfiles import read_local
 from selfhost.modelfiles.encoders import encoders_of
 from selfhost.needs import weights_bytes
 from selfhost.needs.llamacpp import buffers as llamacpp
-from selfhost.needs.llamacpp import closed_form, graphs
+from selfhost.needs.llamacpp import graphs
 from selfhost.needs.quantization import stored
 from selfhost.needs.records import MemoryNeed, SizedWeights
 from selfhost.needs.tensors import row_of
@@ -141,30 +140,12 @@ def _ranges() -> Iterator[tuple[str, list[tuple[str, Told]]]]:
                 for run, need in stated
             ],
         )
-    for kind in ("generate", "encode"):
-        runs = [run for run in torch_truth.truth()[kind] if torch.as_users_run_it(run)]
+    for kind in ("generate", "encode", "shapes", "see", "rewrite"):
+        runs = python.usual(kind)
         yield (
             f"transformers, {kind}",
-            [
-                (run["name"], _told(torch.answered(run)[0].memory, torch.resident(run)))
-                for run in runs
-            ],
+            [(run["name"], _told(python.answered(run), python.peak(run))) for run in runs],
         )
-    read = [run for run in torch_truth.truth()["rewrite"] if not torch.converted(run)]
-    peaks = [run["stages"]["last_token"]["peak_bytes"] for run in read]
-    yield (
-        "transformers, rewrite",
-        [
-            (run["name"], _told(torch.rewritten(run), peak))
-            for run, peak in zip(read, peaks, strict=True)
-        ],
-    )
-    shapes, sets = torch_truth.truth()["shapes"], torch_truth.truth()["shapes_sets"]
-    others_told = [
-        (run["name"], _told(torch.answered(run, sets)[0].memory, torch.resident(run)))
-        for run in shapes
-    ]
-    yield "transformers, other shapes and CPU", others_told
     attention: list[tuple[str, Told]] = []
     recurrent: list[tuple[str, Told]] = []
     for run in [*others.truth("mlx")["published"], *others.truth("mlx")["unlike"]]:
@@ -298,13 +279,13 @@ def _allocated() -> Iterator[Error]:
         yield "KV cache", name, _off(cache, record["kv_bytes"])
         yield "recurrent state", name, _off(state, record["recurrent_state_bytes"])
         logits = record["n_outputs_max"] or min(record["n_ctx"], 2048)
-        replayed = graphs.exact_compute(
-            made, row, room, logits, flash, record["type_k"], record["type_v"]
-        )
-        closed = closed_form.compute(made, row, room, logits, flash)
-        yield "compute buffer", name, _off((replayed or closed).bytes, record["compute_bytes"])
+        options = flash, record["type_k"], record["type_v"]
+        buffer = graphs.exact_compute_bytes(made, row, room, logits, *options)
+        guess = graphs.guessed_compute(made, row, room, logits, flash).bytes
+        buffer = guess if buffer is None else buffer
+        yield "compute buffer", name, _off(buffer, record["compute_bytes"])
         if record["n_ctx"] >= 512:
-            yield "compute buffer, closed form", name, _off(closed.bytes, record["compute_bytes"])
+            yield "compute buffer, guessed", name, _off(guess, record["compute_bytes"])
         weights = record["repacked_bytes"] + record["plain_bytes"]
         measured = (
             weights + record["kv_bytes"] + record["recurrent_state_bytes"] + record["compute_bytes"]
@@ -312,7 +293,7 @@ def _allocated() -> Iterator[Error]:
         yield (
             "sum of all buffers",
             name,
-            _off(weights + cache + state + (replayed or closed).bytes, measured),
+            _off(weights + cache + state + buffer, measured),
         )
 
 
@@ -408,13 +389,9 @@ def _of_headers() -> Iterator[Error]:
                     _off(sum(headers.kept(made, row, case)), case["context_bytes"]),
                 )
                 buffer = graphs.exact_compute_bytes(made, row, room, rows, flash, keys, values)
-                closed = buffer is None
-                buffer = (
-                    closed_form.compute(made, row, room, rows, flash, keys).bytes
-                    if buffer is None
-                    else buffer
-                )
-                quantity = "headers: compute buffer" + (", closed form" if closed else "")
+                quantity = "headers: compute buffer" + (", guessed" if buffer is None else "")
+                if buffer is None:
+                    buffer = graphs.guessed_compute(made, row, room, rows, flash).bytes
                 yield quantity, row.name, _off(buffer, case["compute_bytes"])
 
 

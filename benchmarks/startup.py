@@ -32,7 +32,7 @@ COMMANDS: dict[str, Sequence[str]] = {
     ),
     "selfhost machine": ("-m", "selfhost", "machine"),
     "selfhost list": ("-m", "selfhost", "list"),
-    # without the glance at the memory
+    # without measuring the memory
     "selfhost check mistral-7b --no-measure": (
         "-m",
         "selfhost",

@@ -270,19 +270,6 @@ def _longest_context(spec: ModelSpec) -> int:
     return max(architecture.context_tokens or 0, architecture.scaled_context_tokens or 0)
 
 
-def longest_served(spec: ModelSpec, offers: Sequence[Offer], catalogue: Catalogue) -> int:
-    """The most tokens of context up to which one of the offers for a model, or for what stands in
-    for it, counts; -1 where none states any.
-    """
-    longest = -1
-    for offer in offers:
-        if offer.context_tokens is not None:
-            served = _read(catalogue, offer.model) if offer.stands_in else spec
-            most = 0 if served is None else _longest_context(served)
-            longest = max(longest, min(offer.context_tokens, most or offer.context_tokens))
-    return longest
-
-
 def _read(catalogue: Catalogue, model_id: str) -> ModelSpec | None:
     """A spec that is not there or is broken stands in for nothing; the verdict itself does not
     depend on it.

@@ -19,7 +19,7 @@ from ..verdict.speed import advice
 
 
 def training_note(workload: Workload) -> str:
-    from ..needs.torch.finetune import why_not_shared_out
+    from ..needs.training import why_not_shared_out
 
     alone = why_not_shared_out(workload)
     judged = (
@@ -137,7 +137,7 @@ def which_trainer(catalogue: Catalogue, question: Question) -> str | None:
         or question.needs.memory is None
     ):
         return None
-    from ..needs.torch.model_states import experts_by_trainer
+    from ..needs.training import experts_by_trainer
 
     expert_bytes = experts_by_trainer(question.spec, architectures(catalogue))
     if expert_bytes is None:

@@ -10,7 +10,7 @@ from ..core.errors import WorkloadError
 from ..core.workload import DEFAULT_LORA_RANK, FLAGS, Workload
 from ..machine.record import Accelerator, Machine
 from ..needs.records import GATHERED
-from ..needs.torch.activations import LOGIT_LOW_BYTES
+from ..needs.training import LOGIT_LOW_BYTES
 from ..verdict.defaults import ask_as_listed
 from ..verdict.devices import free_bytes, lies_beside_cards
 from ..verdict.findings.accelerator_share import with_remedy

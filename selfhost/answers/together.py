@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..advice.api_route import offers_for
 from ..catalogue.index import Catalogue
@@ -13,7 +13,7 @@ from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.reader import Machine
 from ..verdict.defaults import from_a_list, in_usual_type
-from ..verdict.record import Verdict
+from ..verdict.record import Judged, Question, Verdict
 from .understood import has_ways, question_of, understand
 
 
@@ -40,8 +40,6 @@ def check_together_with(
     defaults, but pictures and video in what the machine takes of them alone. The route is `api`
     where an API serves each of them. Raises as `check` does, for the first model that is wrong.
     """
-    from ..verdict.together import judge_together
-
     # every name is looked up before anything is worked out
     suiting = machine if follows_machine else None
     understood = [understand(catalogue, each.model, each.workload, suiting) for each in models]
@@ -56,17 +54,33 @@ def check_together_with(
         elif not follows_machine and has_ways(meant, question):
             question = from_a_list(question, meant.workload, catalogue, machine)
         questions.append(question)
-    judged = judge_together(questions, [meant.asked for meant in understood], machine)
     day = today or dates.utc_today()
-    is_offered = judged.failed and all(
-        offers_for(catalogue, question, judged, day) for question in questions
+    return verdict_together(
+        [meant.asked for meant in understood],
+        questions,
+        machine,
+        lambda judged: all(offers_for(catalogue, each, judged, day) for each in questions),
     )
+
+
+def verdict_together(
+    names: Sequence[str],
+    questions: Sequence[Question],
+    machine: Machine,
+    are_offered: Callable[[Judged], bool],
+) -> Verdict:
+    """The verdict on questions about several models, which are called so. `are_offered` says of
+    what fails whether an API serves each of them.
+    """
+    from ..verdict.together import judge_together
+
+    judged = judge_together(questions, names, machine)
     return Verdict(
-        asked=TOGETHER.join(meant.asked for meant in understood),
+        asked=TOGETHER.join(names),
         model=joined_spec([question.spec for question in questions]),
         workload=Workload().replace(memory_basis=questions[0].workload.memory_basis),
         machine=machine,
-        route=judged.route(is_offered),
+        route=judged.route(judged.failed and are_offered(judged)),
         needs=judged.needs,
         speed=None,
         findings=judged.findings,

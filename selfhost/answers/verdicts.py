@@ -67,21 +67,6 @@ def check_with(
     )
 
 
-def judged_alone(
-    catalogue: Catalogue,
-    model: str | os.PathLike[str] | ModelSpec,
-    workload: Workload,
-    machine: Machine,
-) -> Judged | None:
-    """What is found of the model itself, without what `check_with` tells beside it. None of one
-    without published weights: whatever there is to tell stands beside it.
-    """
-    understood = understand(catalogue, model, workload, machine)
-    if understood.spec.closed:
-        return None
-    return judge(question_of(catalogue, understood, machine, follows_machine=True), machine)
-
-
 def _priced(
     catalogue: Catalogue, question: Question, judged: Judged, today: str, prices: str
 ) -> tuple[tuple[Offer, ...], list[str]]:
@@ -322,15 +307,15 @@ def _notes(
 
 def _larger_than_model(catalogue: Catalogue, question: Question) -> Iterator[str]:
     """A sentence where the adapters have more parameters than the model itself."""
+    from ..needs.packed import adapter_parameters
     from ..needs.tensors import row_of
-    from ..needs.torch.adapters import adapters
     from ..verdict.question import architectures
 
     spec, rank = question.spec, question.workload.lora_rank
     row = row_of(spec.architecture, architectures(catalogue)) if spec.architecture else None
     if rank is None or spec.architecture is None or row is None or not spec.parameters_total:
         return
-    trained = adapters(spec.architecture, row, rank).parameters
+    trained = adapter_parameters(spec.architecture, row, rank)[0]
     if trained > spec.parameters_total:
         yield (
             f"Adapters of rank {rank:,} have {units.count(trained)} parameters, more than the"

@@ -12,8 +12,7 @@ from collections.abc import Iterable
 
 from ..core.errors import Problem
 from ..machine.record import Machine
-from .entries import Selector, matches
-from .policy import Policy
+from .entries import Policy, Selector, matches
 from .systems import HOSTS, NOT_JUDGED
 
 _QUOTED = re.compile(r'(?<=")[^"]+(?=")')

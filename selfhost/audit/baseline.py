@@ -149,7 +149,7 @@ def since(audit: Audit, baseline: Baseline, names: Iterable[str]) -> Audit:
     ]
     return audit.replace(
         rows=tuple(kept),
-        groups=grouped(_by_machine(kept)),
+        groups=grouped(_by_machine(kept), audit.judge_again),
         tallied=None,
         since=Since(
             file=baseline.file,

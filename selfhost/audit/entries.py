@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -17,21 +18,14 @@ from ..machine.record import Machine
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any, Protocol
-
-    class Matched(Protocol):
-        """What conditions of classes look at."""
-
-        @property
-        def labels(self) -> Mapping[str, str]: ...
-        @property
-        def architecture(self) -> str | None: ...
-        @property
-        def memory_total_bytes(self) -> int | None: ...
-
+    from typing import Any
 
 # 30,000 exceptions with a reason and an owner take 5 to 6 MB
 MAX_POLICY_BYTES = 6 << 20
+# signs of bounds on the memory, the longer first
+BOUNDS: Mapping[str, Callable[[int, int], bool]] = {
+    ">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt
+}  # fmt: skip
 _GLOB_LETTERS = frozenset("*?[")
 _GLOB_LETTERS_IN = re.compile(r"[*?[]")
 # of an entry of `Policy.models`: its index, the key, what is wrong, what to write instead
@@ -113,7 +107,7 @@ class MachineClass(Record):
     memory: str | None = None
     facts: tuple[StatedFact, ...] = ()
 
-    def unread(self, machine: Matched) -> tuple[str, ...]:
+    def unread(self, machine: Machine) -> tuple[str, ...]:
         """The facts that the class asks for and the machine's record lacks."""
         missing = []
         if self.memory_total and machine.memory_total_bytes is None:
@@ -122,7 +116,7 @@ class MachineClass(Record):
             missing.append("architecture")
         return tuple(missing)
 
-    def holds(self, machine: Matched) -> bool | None:
+    def holds(self, machine: Machine) -> bool | None:
         """Whether the machine belongs; None where that hangs on a fact that was not read. A
         label that is absent does not match.
         """
@@ -135,7 +129,7 @@ class MachineClass(Record):
             return False
         size = machine.memory_total_bytes
         if size is not None and not all(
-            _within(size, sign, bound) for sign, bound in self.memory_total
+            BOUNDS[sign](size, bound) for sign, bound in self.memory_total
         ):
             return False
         return None if self.unread(machine) else True
@@ -168,6 +162,12 @@ class Wanted(Record):
     severity: Severity = Severity.ERROR
     require_runtime: bool = False
     members: tuple[Member, ...] = ()
+
+    def under(self, basis: str) -> Workload:
+        """What is asked of the model under that basis of memory."""
+        if self.asked.memory_basis == basis:
+            return self.asked
+        return self.asked.replace(memory_basis=basis)
 
 
 class Exemption(Record):
@@ -215,18 +215,6 @@ class Policy(Record):
         """The classes by their names, which differ."""
         return {each.name: each for each in self.classes}
 
-    def workload(self, wanted: Wanted, machine: Machine) -> Workload:
-        """What is asked of the model there, with the memory basis of the first class that
-        states one.
-        """
-        return Place(self, machine).workload(wanted)
-
-    def selects(self, selectors: Sequence[Selector], machine: Machine) -> bool | None:
-        """Whether any selector takes the machine (no selectors: yes); None where only a fact
-        that was not read could tell.
-        """
-        return Place(self, machine).selects(selectors)
-
     def problems(self, faults: Iterable[Fault]) -> tuple[Problem, ...]:
         """Faults of entries of `models` that show only later: at the key, or at the entry where the
         file leaves the key out. What is wrong with a member is said of the list of models.
@@ -253,7 +241,8 @@ class Place:
         self._holds: dict[str, bool | None] = {}
 
     @cached_property
-    def _memory_basis(self) -> str:
+    def memory_basis(self) -> str:
+        """That of the first class that states one and to which the machine belongs."""
         stated = (
             each.memory
             for each in self._policy.classes
@@ -261,15 +250,10 @@ class Place:
         )
         return next(stated, "default")
 
-    def workload(self, wanted: Wanted) -> Workload:
-        """As `Policy.workload`."""
-        workload = wanted.asked
-        if workload.memory_basis == self._memory_basis:
-            return workload
-        return workload.replace(memory_basis=self._memory_basis)
-
     def selects(self, selectors: Sequence[Selector]) -> bool | None:
-        """As `Policy.selects`."""
+        """Whether any selector takes the machine (no selectors: yes); None where only a fact that
+        was not read could tell.
+        """
         answers = [self._selects(selector) for selector in selectors]
         if not answers or True in answers:
             return True
@@ -298,11 +282,3 @@ def matches(text: str, glob: str) -> bool:
     if len(start) == len(glob):
         return text == glob
     return text.startswith(start) and fnmatchcase(text, glob)
-
-
-def _within(size: int, sign: str, bound: int) -> bool:
-    if sign == ">=":
-        return size >= bound
-    if sign == "<=":
-        return size <= bound
-    return size > bound if sign == ">" else size < bound

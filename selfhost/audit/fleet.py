@@ -1,147 +1,111 @@
-"""Many machines in little memory: what most of them share is kept once, and of each the numbers.
-
-Records of one fleet differ in a few numbers (memory, free space), in names and in labels. The rest
-of a record is a *shape*: it is read and checked once, as any record is. `Machines` gives every
-machine back as it was read.
+"""Many machines in little memory: what machines of one kind share is kept once, and of each machine
+the few numbers in which it differs.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..core.records import FrozenDict
-from ..machine.record import UNNAMED, Machine, fact_of
-from .lines import (
-    LISTED_SLOTS,
-    MEMORY_SLOTS,
-    MOST_KEPT,
-    Line,
-    Lines,
-    Plan,
-    Slot,
-    are_in_bounds,
-    is_in_order,
-    plan_of,
-)
+from ..machine.record import MAX_MEMORY_BYTES, UNNAMED, Machine, fact_of
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
 
+    # the place of a number in a record: ("swap_free_bytes",) or ("disks", 0, "free_bytes")
+    Slot = tuple[str] | tuple[str, int, str]
+    Numbers = tuple[int, ...]
 
-if TYPE_CHECKING:
-    # of each shape its template, its members and its columns; names, labels and times of the
-    # machines; the shape of each, and its place there
-    Packed = tuple[
-        list[tuple[Machine, array[int], tuple[array[int], ...]]],
-        list[str],
-        list[Mapping[str, str]],
-        list[str | None],
-        array[int],
-        array[int],
-    ]
+BANDWIDTH = "memory_bandwidth_bytes_per_second"
+# each is at least as large as those before it
+_MEMORY_IN_ORDER = ("memory_available_bytes", "memory_limit_bytes", "memory_total_bytes")
+_SINGLE = (*_MEMORY_IN_ORDER, "swap_free_bytes", BANDWIDTH)
+_LISTED = (
+    ("disks", ("free_bytes", "total_bytes")),
+    ("accelerators", ("memory_free_bytes",)),
+)
+_NEVER_ZERO = ("memory_total_bytes", BANDWIDTH)
+_OF_ITS_OWN = ("name", "labels", "read_at")
 
 
-class Shape:
-    """What some machines have in common, and the numbers in which they differ.
-
-    `template` is the first of them; `slots` names the numbers by their places in the record, such
-    as `("disks", "0", "free_bytes")`, and `columns` has one array for each, of the machines
-    `members` (their numbers in the fleet, ascending).
+class Kind:
+    """Machines that differ in the numbers at `slots` alone. `template` is the first of them,
+    `members` are their numbers in the fleet, ascending.
     """
 
-    __slots__ = ("columns", "members", "slots", "template")
+    __slots__ = ("_columns", "members", "slots", "template")
 
     def __init__(self, template: Machine, slots: tuple[Slot, ...]) -> None:
-        self.template = template
-        self.slots = slots
+        self.template, self.slots = template, slots
         self.members = array("l")
-        self.columns = tuple(array("q") for _ in slots)
+        self._columns = tuple(array("q") for _ in slots)
 
-    def machine(
-        self, at: int, name: str, labels: Mapping[str, str], read_at: str | None
-    ) -> Machine:
-        """The machine that is the member at that place."""
-        template = self.template
-        changes: dict[str, Any] = {"name": name, "labels": labels, "read_at": read_at}
-        listed: dict[str, list[Any]] = {}
-        for slot, column in zip(self.slots, self.columns, strict=True):
-            if len(slot) == 1:
-                changes[slot[0]] = column[at]
-                continue
-            head, index, part = slot
-            entries = listed.setdefault(head, list(getattr(template, head)))
-            entries[int(index)] = entries[int(index)].replace(**{part: column[at]})
-        changes.update((head, tuple(entries)) for head, entries in listed.items())
-        # it was checked when it was read
-        own = {name: getattr(template, name) for name in Machine._fields}
-        return Machine.partly({**own, **changes})
+    def add(self, member: int, numbers: Iterable[int]) -> None:
+        """Keep one machine more."""
+        self.members.append(member)
+        for column, number in zip(self._columns, numbers, strict=True):
+            column.append(number)
+
+    def pop(self) -> None:
+        """Forget the last machine."""
+        for column in (self.members, *self._columns):
+            column.pop()
+
+    def numbers(self, place: int) -> Numbers:
+        """The numbers of the member at that place."""
+        return tuple([column[place] for column in self._columns])
 
 
-def slots_of(machine: Machine) -> tuple[Slot, ...]:
-    """The numbers that the machine's record states, in the order of the record."""
-    slots: list[Slot] = [(name,) for name in MEMORY_SLOTS if getattr(machine, name) is not None]
-    for head, parts in LISTED_SLOTS.items():
-        for index, entry in enumerate(getattr(machine, head) or ()):
-            slots += [
-                (head, str(index), part) for part in parts if getattr(entry, part) is not None
-            ]
-    return tuple(slots)
-
-
-def number_at(machine: Machine, slot: Slot) -> int:
-    """The number of that slot."""
-    if len(slot) == 1:
-        value: int = getattr(machine, slot[0])
-    else:
-        value = getattr(getattr(machine, slot[0])[int(slot[1])], slot[2])
-    return value
-
-
-def _static(machine: Machine, slots: Sequence[Slot]) -> Machine:
-    """The machine with 0 for every number that stands in a column, and without its name."""
-    changes: dict[str, Any] = {"name": "-", "labels": FrozenDict(), "read_at": None}
+def with_numbers(
+    template: Machine, slots: Sequence[Slot], numbers: Numbers, **facts: Any
+) -> Machine:
+    """The machine of that kind with these numbers and facts."""
     listed: dict[str, list[Any]] = {}
-    for slot in slots:
+    for slot, number in zip(slots, numbers, strict=True):
         if len(slot) == 1:
-            changes[slot[0]] = 1
-        else:
-            head, index, part = slot
-            entries = listed.setdefault(head, list(getattr(machine, head)))
-            entries[int(index)] = entries[int(index)].replace(**{part: 0})
-    changes.update((head, tuple(entries)) for head, entries in listed.items())
-    # not checked again: only numbers changed
-    fields = {name: getattr(machine, name) for name in Machine._fields}
-    return Machine.partly({**fields, **changes})
+            facts[slot[0]] = number
+            continue
+        head, index, part = slot
+        entries = listed.setdefault(head, list(getattr(template, head)))
+        entries[index] = entries[index].replace(**{part: number})
+    facts.update((head, tuple(entries)) for head, entries in listed.items())
+    return template.with_checked(**facts)
+
+
+def _slots_and_numbers(machine: Machine) -> tuple[tuple[Slot, ...], Numbers]:
+    found: dict[Slot, int] = {}
+    for name in _SINGLE:
+        if getattr(machine, name) is not None:
+            found[name,] = getattr(machine, name)
+    for head, parts in _LISTED:
+        for index, entry in enumerate(getattr(machine, head) or ()):
+            for part in parts:
+                if getattr(entry, part) is not None:
+                    found[head, index, part] = getattr(entry, part)
+    return tuple(found), tuple(found.values())
 
 
 class Machines(Sequence[Machine]):
     """The machines of a fleet in the order they were read; each is made when it is asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, machines: Iterable[Machine] = ()) -> None:
+        self.kinds: list[Kind] = []
         self.names: list[str] = []
-        self.shapes: list[Shape] = []
-        self.shape_numbers = array("l")
-        self._places = array("l")
-        self._labels: list[Mapping[str, str]] = []
-        self._times: list[str | None] = []
-        self._kept_labels: dict[str, Mapping[str, str]] = {}
-        self._by_key: dict[Machine, int] = {}
-        self._number_of: dict[int, int] = {}
-        self._plans: dict[str, Plan] = {}
-        self._lines = Lines()
         # the number of a machine by its name
         self.number_of: dict[str, int] = {}
-
-    @classmethod
-    def of(cls, machines: Sequence[Machine]) -> Machines:
-        """The same machines, kept as those that were read."""
-        kept = cls()
+        self.labels: list[Mapping[str, str]] = []
+        self.times: list[str | None] = []
+        # of each machine the number of its kind, and its place there
+        self._kinds_of, self._places = array("l"), array("l")
+        self._by_shape: dict[object, int] = {}
+        # by a hash of all that a record says beside names and numbers
+        self._by_text: dict[bytes, int] = {}
+        self._kept_labels: dict[str, Mapping[str, str]] = {}
         for machine in machines:
-            kept.add(machine)
-        return kept
+            self.add(machine)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -149,11 +113,15 @@ class Machines(Sequence[Machine]):
     def __getitem__(self, number: Any) -> Any:
         if isinstance(number, slice):
             return [self[each] for each in range(*number.indices(len(self)))]
-        if number < 0:
-            number += len(self)
-        shape = self.shapes[self.shape_numbers[number]]
-        return shape.machine(
-            self._places[number], self.names[number], self._labels[number], self._times[number]
+        number = range(len(self))[number]
+        kind = self.kinds[self._kinds_of[number]]
+        return with_numbers(
+            kind.template,
+            kind.slots,
+            kind.numbers(self._places[number]),
+            name=self.names[number],
+            labels=self.labels[number],
+            read_at=self.times[number],
         )
 
     def __iter__(self) -> Iterator[Machine]:
@@ -164,193 +132,122 @@ class Machines(Sequence[Machine]):
 
     __hash__ = None  # type: ignore[assignment]
 
-    def truncate(self, count: int) -> None:
-        """Forget all machines but so many of the first."""
-        while len(self.names) > count:
-            shape = self.shapes[self.shape_numbers.pop()]
-            shape.members.pop()
-            for column in shape.columns:
-                column.pop()
-            del self.number_of[self.names.pop()]
-            for each in (self._places, self._labels, self._times):
-                each.pop()
+    def kind_of(self, number: int) -> int:
+        """The number of a machine's kind."""
+        return self._kinds_of[number]
 
-    def packed(self) -> Packed:
-        """All machines, as one process can send them to another."""
-        return (
-            [(shape.template, shape.members, shape.columns) for shape in self.shapes],
-            self.names,
-            self._labels,
-            self._times,
-            self.shape_numbers,
-            self._places,
-        )
-
-    def join(self, packed: Packed) -> bool:
-        """Keep all machines of another fleet behind the own; False, with none of them kept, where
-        one has the name of another.
-        """
-        shapes, names, labels, times, shape_numbers, places = packed
-        if not self.number_of.keys().isdisjoint(names):
-            return False
-        start, own_numbers, own_places = len(self.names), [], []
-        for template, numbers, columns in shapes:
-            shape = self._shape_of(template)
-            own_numbers.append(self._number_of[id(shape)])
-            own_places.append(len(shape.members))
-            shape.members.extend([start + number for number in numbers])
-            for column, other in zip(shape.columns, columns, strict=True):
-                column.extend(other)
-        self._places.extend(
-            [own_places[shape] + place for shape, place in zip(shape_numbers, places, strict=True)]
-        )
-        self.shape_numbers.extend([own_numbers[shape] for shape in shape_numbers])
-        self.number_of.update(zip(names, range(start, start + len(names)), strict=True))
-        self.names += names
-        self._labels += labels
-        self._times += times
-        return True
-
-    def place_of(self, number: int) -> int:
-        """Where a machine stands in the columns of its shape."""
-        return self._places[number]
-
-    def labels_of(self, number: int) -> Mapping[str, str]:
-        """The labels of one machine."""
-        return self._labels[number]
+    def numbers_of(self, number: int) -> Numbers:
+        """The numbers of a machine, in the order of its kind's slots."""
+        return self.kinds[self._kinds_of[number]].numbers(self._places[number])
 
     def add(self, machine: Machine) -> None:
         """Keep a machine whose name is new."""
-        shape = self._shape_of(machine)
-        values = [number_at(machine, slot) for slot in shape.slots]
-        self._append(shape, machine.name, machine.labels, machine.read_at, values)
+        slots, numbers = _slots_and_numbers(machine)
+        kind = self._kind_for(machine, slots)
+        self._append(kind, machine.name, machine.labels, machine.read_at, numbers)
 
-    def _shape_of(self, machine: Machine) -> Shape:
-        # an array holds no more, and no machine has that
-        slots = tuple(slot for slot in slots_of(machine) if number_at(machine, slot) < 1 << 62)
-        key = _static(machine, slots)
-        number = self._by_key.get(key)
-        if number is None or self.shapes[number].slots != slots:
-            shape = Shape(machine, slots)
-            self._by_key[key] = self._number_of[id(shape)] = len(self.shapes)
-            self.shapes.append(shape)
-            return shape
-        return self.shapes[number]
+    def truncate(self, count: int) -> None:
+        """Forget all machines but so many of the first."""
+        while len(self.names) > count:
+            self.kinds[self._kinds_of.pop()].pop()
+            del self.number_of[self.names.pop()]
+            for column in (self._places, self.labels, self.times):
+                column.pop()
+
+    def add_record(self, record: Mapping[str, Any]) -> bool:
+        """Keep the machine of a decoded record that is like one before; False where it must be
+        read as a whole.
+        """
+        kind = self._by_text.get(_text_of(record))
+        numbers = None if kind is None else _checked_numbers(self.kinds[kind].slots, record)
+        if kind is None or numbers is None:
+            return False
+        name, labels, read_at = (record.get(key) for key in _OF_ITS_OWN)
+        name = None if name is None else fact_of("name", name)
+        labels = self._labels_of(labels)
+        if name in (None, UNNAMED) or name in self.number_of or labels is None:
+            return False
+        if read_at is not None and fact_of("read_at", read_at) != read_at:
+            return False
+        self._append(kind, name, labels, read_at, numbers)
+        return True
+
+    def learn(self, record: Mapping[str, Any]) -> None:
+        """Remember how the record of the last machine was read without a fault."""
+        kind = self._kinds_of[-1]
+        if _checked_numbers(self.kinds[kind].slots, record) is not None:
+            self._by_text[_text_of(record)] = kind
+
+    def _labels_of(self, labels: Any) -> Mapping[str, str] | None:
+        if not labels:
+            return FrozenDict() if labels is None or labels == {} else None
+        text = repr(labels)
+        if text not in self._kept_labels:
+            checked = fact_of("labels", labels)
+            if checked is None:
+                return None
+            self._kept_labels[text] = FrozenDict(checked)
+        return self._kept_labels[text]
+
+    def _kind_for(self, machine: Machine, slots: tuple[Slot, ...]) -> int:
+        bare = with_numbers(
+            machine, slots, (0,) * len(slots), name="", labels=FrozenDict(), read_at=None
+        )
+        key = slots, bare
+        if key not in self._by_shape:
+            self._by_shape[key] = len(self.kinds)
+            self.kinds.append(Kind(machine, slots))
+        return self._by_shape[key]
 
     def _append(
         self,
-        shape: Shape,
+        kind: int,
         name: str,
         labels: Mapping[str, str],
         read_at: str | None,
-        values: Sequence[int],
+        numbers: Numbers,
     ) -> None:
-        self.shape_numbers.append(self._number_of[id(shape)])
-        self._places.append(len(shape.members))
-        shape.members.append(len(self.names))
-        for column, value in zip(shape.columns, values, strict=True):
-            column.append(value)
-        self.number_of[name] = len(self.names)
+        number = len(self.names)
+        self._kinds_of.append(kind)
+        self._places.append(len(self.kinds[kind].members))
+        self.kinds[kind].add(number, numbers)
+        self.number_of[name] = number
         self.names.append(name)
-        self._labels.append(labels)
-        self._times.append(read_at)
-
-    # ------------------------------------------------------------------ by the text of a line
-
-    def add_text(self, text: str) -> bool:
-        """Keep the machine of a line that is like one before; False where it must be read as a
-        whole, because something of it is new, is out of bounds, or is the name of another machine.
-        """
-        seen = self._lines.match(text)
-        if seen is None:
-            return self._add_line(Line(text))
-        own, words = seen
-        numbers = own.numbers_of(words)
-        if numbers is None or own.name is None:
-            return False
-        return self._add_like(
-            own.shape,
-            words[own.name],
-            None if own.labels is None else words[own.labels],
-            None if own.read_at is None else words[own.read_at],
-            numbers,
-        )
-
-    def _add_line(self, line: Line) -> bool:
-        """As `add_text`, by the values that may differ and the rest."""
-        plan = self._plans.get(line.template)
-        if plan is None or plan.name is None:
-            return False
-        values = line.values
-        shape_and_places = plan.shapes.get(tuple([values[place] for place in plan.fixed]))
-        if shape_and_places is None or not is_in_order(values, plan.order):
-            return False
-        shape, places = shape_and_places
-        numbers = [int(values[place]) for place in places]
-        never_zero = [at for at, place in enumerate(places) if place in plan.never_zero]
-        if not are_in_bounds(numbers, never_zero):
-            return False
-        labels, read_at = (
-            None if place is None else values[place] for place in (plan.labels, plan.read_at)
-        )
-        is_added = self._add_like(shape, values[plan.name], labels, read_at, numbers)
-        if is_added:
-            self._lines.add(line, plan, shape, places)
-        return is_added
-
-    def _add_like(
-        self,
-        shape: Shape,
-        name_text: str,
-        labels_text: str | None,
-        read_at_text: str | None,
-        numbers: Sequence[int],
-    ) -> bool:
-        """Keep a machine of that shape, with values as they stand in its line."""
-        if "\\" in name_text or (read_at_text is not None and "\\" in read_at_text):
-            return False
-        name = fact_of("name", name_text[1:-1])
-        labels = FrozenDict() if labels_text is None else self._labels_in(labels_text)
-        read_at = "" if read_at_text is None else fact_of("read_at", read_at_text[1:-1])
-        if name in (None, UNNAMED) or name in self.number_of or labels is None or read_at is None:
-            return False
-        self._append(shape, name, labels, read_at or None, numbers)
-        return True
-
-    def _labels_in(self, text: str) -> Mapping[str, str] | None:
-        labels = self._kept_labels.get(text)
-        if labels is None:
-            import json
-
-            try:
-                pairs = json.loads(text, object_pairs_hook=list)
-            except ValueError:
-                return None
-            if len(dict(pairs)) == len(pairs):
-                labels = fact_of("labels", dict(pairs))
-            if labels is None:
-                return None
-            labels = FrozenDict(labels)
-            if len(self._kept_labels) < MOST_KEPT:
-                self._kept_labels[text] = labels
-        return labels
-
-    def learn(self, line: Line, machine: Machine) -> None:
-        """Remember how a line was read without a fault; `machine` is what it states."""
-        plan = self._plans.get(line.template)
-        if plan is None:
-            if len(self._plans) >= MOST_KEPT:
-                return
-            plan = self._plans[line.template] = plan_of(line)
-        shape = self._shape_of(machine)
-        if plan.numbers.keys() >= set(shape.slots):
-            places = [plan.numbers[slot] for slot in shape.slots]
-            key = tuple([line.values[place] for place in plan.fixed])
-            plan.shapes[key] = shape, places
+        self.labels.append(labels)
+        self.times.append(read_at)
 
 
-def names_of(machines: Sequence[Machine]) -> Sequence[str]:
-    """The names alone: of a fleet no machine is made for that."""
-    if isinstance(machines, Machines):
-        return machines.names
-    return [machine.name for machine in machines]
+def _text_of(record: Mapping[str, Any]) -> bytes:
+    """A hash of all that a record says, but for names, labels, times and the values of numbers."""
+    import json
+    from hashlib import blake2b
+
+    rest = {key: value for key, value in record.items() if key not in _OF_ITS_OWN}
+    for name in _SINGLE:
+        rest[name] = rest.get(name) is not None
+    for head, parts in _LISTED:
+        entries = rest.get(head)
+        if isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries):
+            rest[head] = [
+                entry | {part: entry.get(part) is not None for part in parts} for entry in entries
+            ]
+    return blake2b(json.dumps(rest).encode(), digest_size=16).digest()
+
+
+def _checked_numbers(slots: Sequence[Slot], record: Mapping[str, Any]) -> Numbers | None:
+    """The numbers of a record; None where one of them is out of bounds or contradicts another."""
+    numbers = []
+    for slot in slots:
+        number = record[slot[0]] if len(slot) == 1 else record[slot[0]][slot[1]][slot[2]]
+        least = 1 if slot[-1] in _NEVER_ZERO and len(slot) == 1 else 0
+        if type(number) is not int or not least <= number <= MAX_MEMORY_BYTES:
+            return None
+        numbers.append(number)
+    sizes = [size for name in _MEMORY_IN_ORDER if (size := record.get(name)) is not None]
+    if sizes != sorted(sizes):
+        return None
+    for card in record.get("accelerators") or ():
+        free, total = card.get("memory_free_bytes"), card.get("memory_total_bytes")
+        if free is not None and total is not None and free > total:
+            return None
+    return tuple(numbers)

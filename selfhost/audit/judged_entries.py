@@ -16,40 +16,44 @@ from ..core.errors import (
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..verdict.record import Verdict
+from .entries import Fault, Policy, Wanted
 from .groups import NAMES_SHOWN
-from .policy import Fault, Policy, Wanted
-from .record import MachineGroup, Row
+from .record import MachineGroup
 
 # gives the verdict of one entry, under the workload that holds there, on one machine
 Judge = Callable[[Wanted, Workload, Machine], Verdict]
 
 
 def entry_problems(
-    policy: Policy,
-    machines: int,
-    refused_by_index: Mapping[int, tuple[Wanted, SelfhostError]],
-    placed: Container[int],
+    policy: Policy, machines: int, refused: Mapping[int, SelfhostError], placed: Container[int]
 ) -> Iterator[Problem]:
     """What is wrong with the entries of a policy that so many machines were held against: those
     that were refused, and those that are for no machine, which are not among `placed`.
     """
-    refused = refused_by_index.values()
-    yield from Faults(policy.file, _of_other_files(refused)).problems
-    others = {wanted.index for wanted in entries_of_others(policy, machines, placed)}
-    unplaced = [
-        wanted
-        for wanted in policy.models
-        if machines and wanted.index not in placed and wanted.index not in others
+    files = [
+        problem
+        for error in refused.values()
+        if isinstance(error, InputError) and not isinstance(error, WorkloadError)
+        for problem in error.problems
+        if not _is_of_whole(problem)
     ]
-    if faults := [*_refusals(refused), *_selecting_none(unplaced, machines)]:
+    yield from Faults(policy.file, dict.fromkeys(files)).problems
+    faults = [*_refusals(policy, refused)]
+    if machines:
+        others = {wanted.index for wanted in entries_of_others(policy, machines, placed)}
+        faults += [
+            _selecting_none(wanted, machines)
+            for wanted in policy.models
+            if wanted.index not in placed and wanted.index not in others
+        ]
+    if faults:
         yield from policy.problems(faults)
 
 
 def entries_of_others(policy: Policy, machines: int, placed: Container[int]) -> list[Wanted]:
     """The entries for classes to which the one machine that is judged does not belong: where a
     fleet's policy is held against one of its machines they are no fault, as long as another entry
-    is judged there. That a class exists was seen when the policy was read, so that none is a
-    misspelt name, as that of a host may be.
+    is judged there. That a class exists was seen when the policy was read.
     """
     if machines != 1 or not any(wanted.index in placed for wanted in policy.models):
         return []
@@ -77,59 +81,22 @@ def asked_to_no_effect(groups: Iterable[MachineGroup]) -> tuple[str, ...]:
     """Sentences on what entries ask of tokens, of models that write none: a pace in tokens per
     second holds nothing of them.
     """
-    usual_parallel = Workload().parallel
-    # a sentence names the keys that are stated, whatever their amounts
-    rows: dict[object, Row] = {}
-    is_cut = False
-    for group in groups:
-        for row in group.rows:
-            workload = row.wanted.asked
-            stated = (
-                workload.min_tokens_per_second is not None,
-                workload.context_tokens is not None,
-                workload.parallel != usual_parallel,
-            )
-            key = row.wanted.name, stated
-            if not any(stated) or row.wanted.members or key in rows:
-                continue
-            if len(rows) == _MOST_JUDGED:
-                is_cut = True
-            elif row.verdict is not None:
-                rows[key] = row
-    if not rows:
-        return ()
     from ..answers.verdicts import without_tokens
 
-    sentences = {
-        sentence: None
-        for row in sorted(rows.values(), key=lambda row: row.wanted.index)
-        if row.verdict is not None
-        for sentence in without_tokens(row.wanted.asked, row.verdict.model)
+    # of an entry one row tells its model
+    by_index = {
+        row.wanted.index: (row.wanted.asked, row.verdict.model)
+        for group in groups
+        for row in group.rows
+        if row.verdict is not None and not row.wanted.members
     }
-    listed = [*sentences][:NAMES_SHOWN]
-    others = len(sentences) - len(listed)
-    at_least = "at least " if is_cut else ""
-    return (*listed, f"the same of {at_least}{others:,} more") if others else tuple(listed)
-
-
-# a row of a large fleet is judged before it tells its model: so many at most
-_MOST_JUDGED = 24
-
-
-def _of_other_files(refused: Iterable[tuple[Wanted, SelfhostError]]) -> list[Problem]:
-    """Faults at a place of other files than the policy, such as a spec that one of its models
-    names; each once.
-    """
-    others = (
-        error.problems
-        for _, error in refused
-        if isinstance(error, InputError) and not isinstance(error, WorkloadError)
+    said = (
+        without_tokens(*asked) for _, asked in sorted(by_index.items(), key=lambda each: each[0])
     )
-    return list(
-        dict.fromkeys(
-            problem for problems in others for problem in problems if not _is_of_whole(problem)
-        )
-    )
+    sentences = [*dict.fromkeys(sentence for own in said for sentence in own)]
+    others = len(sentences) - NAMES_SHOWN
+    more = (f"the same of {others:,} more",) if others > 0 else ()
+    return (*sentences[:NAMES_SHOWN], *more)
 
 
 def _is_of_whole(problem: Problem) -> bool:
@@ -137,34 +104,29 @@ def _is_of_whole(problem: Problem) -> bool:
     return problem.line is None and problem.key is None
 
 
-def _refusals(refused: Iterable[tuple[Wanted, SelfhostError]]) -> Iterator[Fault]:
+def _refusals(policy: Policy, refused: Mapping[int, SelfhostError]) -> Iterator[Fault]:
     """Why no verdict can be given for an entry, on any machine."""
-    for place, (wanted, error) in enumerate(refused):
-        if isinstance(error, WorkloadError) and error.problems:
-            yield from (_of_workload(wanted, each) for each in error.problems)
-        elif isinstance(error, InputError) and error.problems:
-            yield from (_of_file(wanted, each) for each in error.problems if _is_of_whole(each))
-        else:
+    for place, (index, error) in enumerate(refused.items()):
+        if not isinstance(error, InputError) or not error.problems:
             remedy = error.remedy
             # to find near names takes far longer than all else: only for what will be listed
             if place < MAX_PROBLEMS and isinstance(error, UnknownModelError) and error.nearest:
                 remedy = f'did you mean "{error.nearest[0]}"?'
-            yield wanted.index, "name", error.message, remedy
-
-
-def _of_workload(wanted: Wanted, problem: Problem) -> Fault:
-    return wanted.index, problem.key or "name", problem.message, problem.remedy
+            yield index, "name", error.message, remedy
+            continue
+        for problem in error.problems:
+            if isinstance(error, WorkloadError):
+                yield index, problem.key or "name", problem.message, problem.remedy
+            elif _is_of_whole(problem):
+                key = "adapter" if problem.file == policy.models[index].asked.adapter else "name"
+                remedy = problem.remedy or _NAME_A_FILE
+                yield index, key, f"{problem.file} {problem.message}", remedy
 
 
 _NAME_A_FILE = "name a file by its path from the folder in which the audit runs"
 
 
-def _of_file(wanted: Wanted, problem: Problem) -> Fault:
-    key = "adapter" if problem.file == wanted.asked.adapter else "name"
-    return wanted.index, key, f"{problem.file} {problem.message}", problem.remedy or _NAME_A_FILE
-
-
-def _selecting_none(unplaced: Iterable[Wanted], machines: int) -> Iterator[Fault]:
+def _selecting_none(wanted: Wanted, machines: int) -> Fault:
     message = (
         f"selects none of the {machines:,} machines"
         if machines > 1
@@ -173,4 +135,4 @@ def _selecting_none(unplaced: Iterable[Wanted], machines: int) -> Iterator[Fault
     remedy = (
         "widen the selectors, add labels or a name to the machine's record, or remove the entry"
     )
-    return ((wanted.index, "machines", message, remedy) for wanted in unplaced)
+    return wanted.index, "machines", message, remedy

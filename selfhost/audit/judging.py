@@ -1,32 +1,165 @@
-"""What a policy asks of a machine -> a verdict: of one model, or of several side by side."""
+"""What a policy asks of a machine -> a verdict: of one model, or of several side by side.
+
+Models are judged in their own defaults, so that a policy means the same on every machine; pictures
+and video in the first type and program that run there, as `check` does.
+"""
 
 from __future__ import annotations
 
-from ..answers.fleet import FleetJudge
-from ..answers.together import Beside, check_together_with
+from ..advice.api_route import meets, offers_for
+from ..answers.together import Beside, verdict_together
+from ..answers.understood import Understood, has_ways, of_name, question_of, understand
 from ..catalogue.index import Catalogue
+from ..catalogue.opened import open_catalogue
+from ..catalogue.paths import is_path
+from ..core.errors import UnknownModelError
 from ..core.workload import Workload
 from ..machine.record import Machine
-from ..verdict.record import Verdict
+from ..needs.repack import KINDS, kind_of
+from ..verdict.defaults import from_a_list, in_usual_type
+from ..verdict.judging import judge
+from ..verdict.record import Judged, Question, Verdict, answer_for
+from ..verdict.speed import instruction_sets_for_layout
 from .entries import Wanted
-from .judged_entries import Judge
+
+# names without a model for which near names are looked for: as many as a program reads of faults
+_MOST_EXPLAINED = 1_000
+# questions and meanings that are kept; a policy may state thousands of entries
+_MOST_KEPT = 4_096
 
 
-def judge_with(catalogue: Catalogue, today: str, fleet_judge: FleetJudge | None = None) -> Judge:
-    """A judge with the models' own defaults, so that a policy means the same on every machine.
-    `today` is `YYYY-MM-DD` in UTC, on which offers end. What `fleet_judge` has worked out of that
-    catalogue for that day is not worked out again.
+class PolicyJudge:
+    """Gives the verdict of an entry of a policy on a machine, without commands and alternatives.
+
+    `today` is `YYYY-MM-DD` in UTC, on which offers end. What does not depend on the machine is
+    worked out once.
     """
 
-    by_one = fleet_judge or FleetJudge(catalogue, today)
+    def __init__(self, catalogue: Catalogue, today: str) -> None:
+        self._catalogue, self._today = catalogue, today
+        self._meanings: dict[object, Understood] = {}
+        self._unknown: dict[object, UnknownModelError] = {}
+        self._questions: dict[object, Question] = {}
+        # whether models meet the license and openness asked for, and whether an API offers them
+        self._met: dict[object, dict[str, bool]] = {}
+        self._offered: dict[object, bool] = {}
 
-    def judge(wanted: Wanted, workload: Workload, machine: Machine) -> Verdict:
-        members = asked_by(wanted, workload)
-        if not wanted.members:
-            return by_one.verdict(members[0], machine)
-        return check_together_with(catalogue, members, machine, today=today, follows_machine=False)
+    def __reduce__(self) -> tuple[object, ...]:
+        # another process opens the same folders
+        return _opened, (self._catalogue.own_folders, self._today)
 
-    return judge
+    def __call__(self, wanted: Wanted, workload: Workload, machine: Machine) -> Verdict:
+        """Raises `SelfhostError` for an entry that cannot be judged: an unknown model, a
+        quantization nobody makes.
+        """
+        models = asked_by(wanted, workload)
+        meanings = [self._meaning(each) for each in models]
+        questions = [
+            self._suited(each, meaning, machine, is_alone=not wanted.members)
+            for each, meaning in zip(models, meanings, strict=True)
+        ]
+        if wanted.members:
+            names = [meaning.asked for meaning in meanings]
+            return verdict_together(
+                names,
+                questions,
+                machine,
+                lambda judged: self._all_offered(models, questions, judged),
+            )
+        judged = judge(questions[0], machine)
+        is_offered = judged.failed and self._all_offered(models, questions, judged)
+        answer = answer_for(questions[0], judged, judged.route(is_offered))
+        return Verdict(**vars(answer), asked=meanings[0].asked, machine=machine)
+
+    def ask(self, wanted: Wanted) -> None:
+        """Raise as a call does where the entry can be judged on no machine."""
+        for each in asked_by(wanted, wanted.asked):
+            self._question(each, self._meaning(each), Machine())
+
+    def _meaning(self, model: Beside) -> Understood:
+        """As `understand`; a name is looked up once."""
+        if not isinstance(model.model, str) or is_path(model.model):
+            return understand(self._catalogue, model.model, model.workload)
+        key = model.model, model.workload
+        meaning = self._meanings.get(key)
+        if meaning is None:
+            meaning = self._meanings[key] = self._of_name(model.model, model.workload)
+        return meaning
+
+    def _of_name(self, name: str, workload: Workload) -> Understood:
+        key = name, workload.quantization, workload.runtime, workload.task
+        if key in self._unknown:
+            raise self._unknown[key].with_traceback(None)
+        if len(self._meanings) >= _MOST_KEPT:
+            self._meanings.clear()
+        explains = len(self._unknown) < _MOST_EXPLAINED
+        try:
+            return of_name(self._catalogue, name, workload, explains=explains)
+        except UnknownModelError as error:
+            self._unknown[key] = error
+            raise
+
+    def _suited(
+        self, model: Beside, meaning: Understood, machine: Machine, *, is_alone: bool
+    ) -> Question:
+        """What is asked about a model on the machine."""
+        question = self._question(model, meaning, machine)
+        if question.in_turn and not is_alone:
+            # the least memory leaves most to the others
+            return in_usual_type(question, meaning.workload, self._catalogue, machine)
+        if has_ways(meaning, question):
+            return from_a_list(question, meaning.workload, self._catalogue, machine)
+        return question
+
+    def _question(self, model: Beside, meaning: Understood, machine: Machine) -> Question:
+        """What is asked in the model's own defaults. Of a machine without model files only how its
+        processor has weights laid out counts, so that one stands for all of these.
+        """
+        kind = kind_of(instruction_sets_for_layout(machine))
+        places: object = None
+        if machine.models_present or machine.is_this_one:
+            disks = tuple((disk.purpose, disk.path) for disk in machine.disks or ())
+            places = machine.models_present, disks, machine.is_this_one
+        base = meaning.spec.id, meaning.asked, meaning.workload, model.requires_runtime
+        if not machine.is_this_one and (known := self._questions.get((*base, kind, places))):
+            return known
+        if places is None:
+            machine = Machine(instruction_sets=KINDS[kind], accelerators=(), models_present=())
+        question = question_of(self._catalogue, meaning, machine, follows_machine=False)
+        if model.requires_runtime:
+            question = question.replace(requires_runtime=True)
+        if len(self._questions) >= _MOST_KEPT:
+            self._questions.clear()
+        self._questions[*base, kind, places] = question
+        return question
+
+    def _all_offered(self, models: list[Beside], questions: list[Question], judged: Judged) -> bool:
+        """Whether an API is offered for each of these models, of which one fails here."""
+        return all(
+            self._is_offered(each.workload, question, judged)
+            for each, question in zip(models, questions, strict=True)
+        )
+
+    def _is_offered(self, asked: Workload, question: Question, judged: Judged) -> bool:
+        spec, workload = question.spec, question.workload
+        wishes = (
+            asked.private, asked.license, asked.commercial, asked.modify, asked.auditable
+        )  # fmt: skip
+        tokens = workload.context_tokens if question.context_asked else None
+        # of what is found only that of the model itself counts
+        is_met = meets(judged.findings)
+        key = spec.id, spec.origin, wishes, workload.task, is_met, tokens
+        if key not in self._offered:
+            met = self._met.setdefault(wishes, {})
+            offers = offers_for(self._catalogue, question, judged, self._today, met)
+            self._offered[key] = bool(offers)
+        return self._offered[key]
+
+
+def _opened(folders: tuple[str, ...], today: str) -> PolicyJudge:
+    """The judge of these folders of specs, in another process."""
+    catalogue = Catalogue.open(folders) if folders else open_catalogue()
+    return PolicyJudge(catalogue, today)
 
 
 def asked_by(wanted: Wanted, workload: Workload) -> list[Beside]:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-from array import array
 from io import BytesIO
 
 from ..core.errors import Faults, MachineFileError, Problem
 from ..core.json_text import Entry, read_records
-from ..core.reading import Unreadable, open_input, read_some
+from ..core.reading import Unreadable, open_input
 from ..core.reading import shown as printable
 from ..core.records import Record
 from ..machine.record import FACTS, MAX_FILE_BYTES, RECORDED, Machine, machine_of
 from . import systems
 from .fleet import Machines
-from .lines import Line
+from .progress import Progress
 
 TYPE_CHECKING = False
 
@@ -22,18 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import IO
 
-    from .fleet import Packed
-    from .progress import Progress
-
 # until the name of its file can be given to it
 _UNNAMED = RECORDED
 # a file with more records that are no machine is another kind of file: it is read no further
 MAX_FAULTY = 10_000
 # records that differ in more than their numbers are kept whole, at about 15 kB each
-MAX_SHAPES = 20_000
+MAX_KINDS = 20_000
 _STANDARD_INPUT = "standard input"
 # a pipe is read where a command failed, too
-_RUN_IT = "run the command before the pipe alone, and see what it prints"
+_REMEDIES = {_STANDARD_INPUT: "run the command before the pipe alone, and see what it prints"}
 RECORD_IT = "record a machine with `selfhost machine --format json --name NAME`"
 
 
@@ -58,9 +54,8 @@ def load_machines(
     its own takes its file's name, and its line's number where the file holds several.
     `progress` is told how far it is.
     """
-    fleet = _Gathering(
-        ", ".join(_STANDARD_INPUT if path == "-" else path for path in paths), progress
-    )
+    shown = ", ".join(_STANDARD_INPUT if path == "-" else path for path in paths)
+    fleet = _Gathering(shown, progress or Progress(lambda _line: None))
     for typed in dict.fromkeys(paths):
         try:
             system, path = systems.named(typed)
@@ -131,90 +126,25 @@ def _records_in(folder: str, fleet: _Gathering) -> list[str]:
     return names
 
 
-def _remedy_for(file: str) -> str:
-    """What to do about a file that nothing more is known of."""
-    return _RUN_IT if file == _STANDARD_INPUT else RECORD_IT
-
-
-# a process reads that much in about a second
-LEAST_PART_BYTES = 64 << 20
-
-
-def _is_of_lines(stream: IO[bytes]) -> bool:
-    """Whether the first line is a whole record of our own."""
-    import json
-
-    try:
-        record = json.loads(read_some(stream, MAX_FILE_BYTES).partition(b"\n")[0])
-    except ValueError:
-        return False
-    return isinstance(record, dict) and str(record.get("schema")).startswith("selfhost.machine/")
-
-
-def _starts_of_parts(stream: IO[bytes], size_bytes: int, parts: int) -> list[int]:
-    """Where so many parts of about the same size begin: each with a line."""
-    starts = [0]
-    for part in range(1, parts):
-        place = size_bytes * part // parts
-        stream.seek(place)
-        starts.append(place + read_some(stream, MAX_FILE_BYTES).find(b"\n") + 1)
-    return starts
-
-
-def _part_of(
-    path: str, start: int, end: int, progress: Progress | None
-) -> tuple[Packed, array[int], int] | None:
-    """The machines of a part of a file, the line of each within it, and how many lines it has; None
-    where the whole must be read by one: something is at fault, has no name, or is of another
-    system.
-    """
-    gathering = _Gathering(path, progress)
-    stream, _ = open_input(path)
-    with stream:
-        stream.seek(start)
-        part = _PartOfStream(stream, end - start)
-        gathering.add_stream(path, part)  # type: ignore[arg-type]
-    if gathering.faults or gathering.has_unnamed or any(gathering.reader.rest()):
-        return None
-    return gathering.machines.packed(), gathering.machine_lines, part.line_feeds
-
-
-class _PartOfStream:
-    """So many bytes of a stream, from where it stands."""
-
-    def __init__(self, stream: IO[bytes], size_bytes: int) -> None:
-        self._stream, self._left = stream, size_bytes
-        self.line_feeds = 0
-        self.fileno = stream.fileno
-
-    def read(self, limit_bytes: int) -> bytes:
-        """As of a file."""
-        content = self._stream.read(min(limit_bytes, self._left))
-        self._left -= len(content)
-        self.line_feeds += content.count(b"\n")
-        return content
-
-
 class _Gathering:
     """The machines read so far, and what is wrong with others: of all files together, for names
     must differ between them.
     """
 
-    def __init__(self, file: str, progress: Progress | None = None) -> None:
+    def __init__(self, file: str, progress: Progress) -> None:
         self.progress = progress
         self.reader = systems.Reader()
         self.machines = Machines()
-        self.has_unnamed = False
         # files called as an address
         self._addresses = 0
-        # a record without a name that may be the only one of its file, with its line
-        self._first: tuple[int | None, Machine] | None = None
+        # a record without a name that may be the only one of its file, and its machine
+        self._first: tuple[systems.Entry | Entry, Machine] | None = None
         self.faults = Faults(file)
         # files of folders that hold no record
         self.not_read: list[str] = []
         # where the machines of each file begin, and the line of each machine, 0 where it has none
         self._files: list[tuple[int, str]] = []
-        self.machine_lines = array("l")
+        self._lines: list[int] = []
 
     def read_as(self, system: str | None) -> None:
         """What comes next is of that system, or of any where it is None."""
@@ -226,51 +156,21 @@ class _Gathering:
         """The records of one file, which problems call `shown`."""
         file = shown or path
         try:
-            stream, size = open_input(path)
+            stream, _ = open_input(path)
             with stream:
-                if shown is None and size is not None and self._add_in_parts(path, stream, size):
-                    return
                 self.add_stream(file, stream)
         except Unreadable as error:
             self.faults.append(
-                Problem(file=file, message=error.reason, remedy=error.remedy or _remedy_for(file))
+                Problem(
+                    file=file,
+                    message=error.reason,
+                    remedy=error.remedy or _REMEDIES.get(file, RECORD_IT),
+                )
             )
 
     def add_stream(self, file: str, stream: IO[bytes]) -> None:
         """The records of one stream: none of them where the whole is no list of records."""
         self._take(file, self._entries(file, stream))
-
-    def _add_in_parts(self, path: str, stream: IO[bytes], size_bytes: int) -> bool:
-        """The records of a large file of JSON Lines, read by several processes; False, with none of
-        them kept, where that cannot be, or a record needs to be told of.
-        """
-        from .workers import in_shares, processors
-
-        parts = min(processors(), size_bytes // LEAST_PART_BYTES)
-        if self.reader.system is not None or parts < 2 or not stream.seekable():
-            return False
-        is_of_lines = _is_of_lines(stream)
-        starts = _starts_of_parts(stream, size_bytes, parts) if is_of_lines else []
-        stream.seek(0)
-        if not is_of_lines:
-            return False
-        ends = [*starts[1:], size_bytes]
-
-        def read(part: int) -> tuple[Packed, array[int], int] | None:
-            return _part_of(path, starts[part], ends[part], None if part else self.progress)
-
-        readings = in_shares(parts, read, processes=parts)
-        before, lines_before = len(self.machines), 0
-        for part in readings:
-            is_kept = part is not None and self.machines.join(part[0])
-            if part is None or not is_kept or len(self.machines.shapes) > MAX_SHAPES:
-                self.machines.truncate(before)
-                del self.machine_lines[before:]
-                return False
-            self.machine_lines.extend([lines_before + line for line in part[1]])
-            lines_before += part[2]
-        self._files.append((before, path))
-        return True
 
     def add_rest(self) -> None:
         """The machines that several answers of a system tell of together."""
@@ -287,9 +187,9 @@ class _Gathering:
             self._add_records(file, entries, faults)
         except Unreadable as error:
             self.machines.truncate(before)
-            del self.machine_lines[before:]
+            del self._lines[before:]
             self._files.pop()
-            remedy = error.remedy or _remedy_for(file)
+            remedy = error.remedy or _REMEDIES.get(file, RECORD_IT)
             self.faults.append(
                 Problem(file=file, line=error.line, message=error.reason, remedy=remedy)
             )
@@ -308,32 +208,41 @@ class _Gathering:
         for entry in entries:
             if faults.count > MAX_FAULTY:
                 raise Unreadable(f"holds more than {MAX_FAULTY:,} faults")
-            if self.progress is not None:
-                self.progress.read(len(self.machines))
+            self.progress.read(len(self.machines))
             if entry.fault is not None:
-                faults.append(_problem_of(entry, entry.fault, file))
+                reason, remedy = entry.fault.reason, entry.fault.remedy or RECORD_IT
+                faults.append(
+                    Problem(
+                        file=file, line=entry.line, key=entry.place, message=reason, remedy=remedy
+                    )
+                )
                 continue
             count += 1
-            if entry.is_known:
-                continue
             self._add_first(file, stem, faults, is_alone=False)
-            machine_read = self._machine_of(entry, file, faults)
-            if machine_read is None:
+            if self._is_like_another(entry):
                 continue
-            if machine_read.name != _UNNAMED:
-                self._add(file, entry.line, machine_read, faults, entry.text, entry.place)
+            machine = self._machine_of(entry, file, faults)
+            if machine is None:
                 continue
-            self.has_unnamed = True
-            if count == 1:
-                self._first = (None if entry.place else entry.line), machine_read
+            if machine.name != _UNNAMED:
+                self._add(file, entry, machine, faults)
+            elif count == 1:
+                self._first = entry, machine
             else:
                 # items of a list may stand in one line
                 number = count if entry.place else entry.line or count
-                named = machine_read.replace(name=f"{stem}:{number}")
-                self._add(file, entry.line, named, faults)
+                self._add(file, entry, machine.replace(name=f"{stem}:{number}"), faults)
         self._add_first(file, stem, faults, is_alone=True)
         if not count and not faults and not self.reader.awaits(file):
             raise Unreadable("holds no machine")
+
+    def _is_like_another(self, entry: systems.Entry | Entry) -> bool:
+        """Keep the machine of a record that differs from one before in a few numbers."""
+        is_plain = not entry.doubled and isinstance(entry.value, dict)
+        if not is_plain or not self.machines.add_record(entry.value):
+            return False
+        self._lines.append(entry.line or 0)
+        return True
 
     def _add_first(self, file: str, stem: str, faults: Faults, *, is_alone: bool) -> None:
         """Add the first machine if it has no name, called as its file, and its line if others
@@ -341,10 +250,11 @@ class _Gathering:
         """
         if self._first is None:
             return
-        line, machine = self._first
+        entry, machine = self._first
         self._first = None
+        line = None if entry.place else entry.line
         name = stem if is_alone else f"{stem}:{line or 1}"
-        self._add(file, line, machine.replace(name=name), faults)
+        self._add(file, entry, machine.replace(name=name), faults)
 
     def _stem(self, file: str) -> str:
         """What a machine without a name is called, as its file is: `ansible --tree` writes files
@@ -367,15 +277,13 @@ class _Gathering:
             return
         if not systems.may_be_json(start):
             raise systems.no_answer()
-        entries = read_records(stream, max_record_bytes=MAX_FILE_BYTES, knows=self._knows)
+        entries = read_records(stream, max_record_bytes=MAX_FILE_BYTES)
         items = others = 0
         for entry in entries:
             if entry.place is not None:
                 items += 1
                 others += not isinstance(entry.value, dict)
-            of_others = (
-                None if entry.is_known else self.reader.of_value(entry.value, entry.line, file)
-            )
+            of_others = self.reader.of_value(entry.value, entry.line, file)
             if of_others is None:
                 yield entry
                 continue
@@ -386,14 +294,6 @@ class _Gathering:
                 yield other
         if others == items > 1:
             raise systems.other_things()
-
-    def _knows(self, text: str, line: int) -> bool:
-        """Whether the line is like one before, and its machine is now in the fleet."""
-        # the name of the first record without one depends on this one, and it comes first
-        is_added = self._first is None and self.machines.add_text(text)
-        if is_added:
-            self.machine_lines.append(line)
-        return is_added
 
     def _machine_of(
         self, entry: systems.Entry | Entry, file: str, faults: Faults
@@ -407,47 +307,43 @@ class _Gathering:
             return None
 
     def _add(
-        self,
-        file: str,
-        line: int | None,
-        machine: Machine,
-        faults: Faults,
-        text: str | None = None,
-        place: str | None = None,
+        self, file: str, entry: systems.Entry | Entry, machine: Machine, faults: Faults
     ) -> None:
-        """Keep a machine whose name is new; `text` is the line that states it, where it has one."""
+        """Keep a machine whose name is new."""
         number = self.machines.number_of.get(machine.name)
-        if number is None:
-            self.machines.add(machine)
-            self.machine_lines.append(line or 0)
-            if len(self.machines.shapes) > MAX_SHAPES:
-                raise Unreadable(
-                    f"makes more than {MAX_SHAPES:,} kinds of machine: audit them in parts"
+        if number is not None:
+            where = self._origin(number)
+            message = f'"{machine.name}" is also the name of the machine in {where}'
+            faults.append(
+                Problem(
+                    file=file,
+                    line=entry.line,
+                    key=f"{entry.place}.name" if entry.place else "name",
+                    message=message,
+                    remedy=self._one_of(machine, file, number),
                 )
-            if text is not None:
-                self.machines.learn(Line(text), machine)
-            return
-        message = f'"{machine.name}" is also the name of the machine in {self._origin(number)}'
-        faults.append(
-            Problem(
-                file=file,
-                line=line,
-                key=f"{place}.name" if place else "name",
-                message=message,
-                remedy=self._one_of(machine, file, number),
             )
-        )
+            return
+        self.machines.add(machine)
+        self._lines.append(entry.line or 0)
+        if len(self.machines.kinds) > MAX_KINDS:
+            raise Unreadable(f"makes more than {MAX_KINDS:,} kinds of machine: audit them in parts")
+        if not entry.doubled and isinstance(entry.value, dict):
+            self.machines.learn(entry.value)
 
     def _one_of(self, machine: Machine, file: str, number: int) -> str:
         """What to do about two machines of one name: two systems may know the same."""
-        earlier: Machine = self.machines[number]
-        if self._file_of(number) == file:
+        earlier = self._file_of(number)
+        if earlier == file:
             return "keep one of them, or give each a name of its own"
-        poorer = file if _facts_of(machine) <= _facts_of(earlier) else self._file_of(number)
+        facts, other = (
+            sum(getattr(each, fact) is not None for fact in FACTS)
+            for each in (machine, self.machines[number])
+        )
         # the file stands last: whatever it is called, the sentence is read to its end
         return (
             "give each a name of its own; or, if they are the same machine, take the record that"
-            f" states no more than the other out of {poorer}"
+            f" states no more than the other out of {file if facts <= other else earlier}"
         )
 
     def _file_of(self, number: int) -> str:
@@ -456,15 +352,4 @@ class _Gathering:
     def _origin(self, number: int) -> str:
         """The file that a machine is of, and its line."""
         file = self._file_of(number)
-        return f"{file}:{self.machine_lines[number]}" if self.machine_lines[number] else file
-
-
-def _facts_of(machine: Machine) -> int:
-    """How many facts it states."""
-    return sum(getattr(machine, fact) is not None for fact in FACTS)
-
-
-def _problem_of(entry: systems.Entry | Entry, fault: Unreadable, file: str) -> Problem:
-    """What is wrong with a single record."""
-    remedy = fault.remedy or RECORD_IT
-    return Problem(file=file, line=entry.line, key=entry.place, message=fault.reason, remedy=remedy)
+        return f"{file}:{self._lines[number]}" if self._lines[number] else file

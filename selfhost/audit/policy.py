@@ -5,7 +5,8 @@ for, until when.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 
 from ..catalogue.licenses import canonical_expression
 from ..core.errors import PolicyError, WorkloadError
@@ -14,14 +15,12 @@ from ..core.tomlfile import Document, Table
 from ..core.workload import CACHE_TYPE_NAMES, KV_CACHE_TYPES, Workload
 from ..verdict.findings import CHECKS
 from .entries import (
-    MAX_POLICY_BYTES,
+    BOUNDS,
     Exemption,
     FailOn,
-    Fault,
     MachineClass,
     Member,
     OnUnknown,
-    Place,
     Policy,
     Selector,
     Severity,
@@ -36,30 +35,11 @@ if TYPE_CHECKING:
 
 # every name that `Workload` reads as one
 _CACHE_TYPES = (*KV_CACHE_TYPES, *CACHE_TYPE_NAMES)
-
-__all__ = [
-    "MAX_POLICY_BYTES",
-    "SCHEMA",
-    "Exemption",
-    "FailOn",
-    "Fault",
-    "MachineClass",
-    "Member",
-    "OnUnknown",
-    "Place",
-    "Policy",
-    "Selector",
-    "Severity",
-    "Wanted",
-    "read_policy",
-]
-
 SCHEMA = 1
 INIT = "`selfhost audit --init` writes one to begin with"
 # why an exception is made and who answers for it, in examples
 EXAMPLE_OWNER = "infra@example.com"
 EXAMPLE_REASON = "16 GiB kits arrive in the spring"
-BOUNDS = (">=", "<=", ">", "<")
 SELECTORS = 'write "class:NAME", "host:GLOB" or "label:KEY=GLOB"'
 # what other tools call the architectures that machine records call by their Linux kernel names
 _ARCHITECTURES = {
@@ -74,8 +54,8 @@ _ARCHITECTURES = {
 }
 # what a bound on memory without a unit is at least: below it, a unit was left out
 _LEAST_BOUND_BYTES = 1 << 20
-# names compared to find the one that was meant: about a second's worth in a file full of faults
-_MAX_COMPARED = 20_000
+# names among which the one that was meant is looked for
+_MOST_COMPARED = 500
 # of one [[together]]: processes that one machine could hold, and a label that a person reads
 MAX_TOGETHER = 64
 _LABELS_SHOWN = 3
@@ -115,7 +95,7 @@ def what_is_read(document: Document) -> Policy:
     resting = root.string("out_of_service", choices=("judge", "skip"))
     needs = _read_needs(root.table("needs"))
     classes = _read_classes(root)
-    names = _Names(each.name for each in classes)
+    names = [each.name for each in classes]
     models = _read_models(root, names, needs)
     together = _read_together(root, names, needs, models)
     exceptions = _read_exceptions(root, names, [*models, *together])
@@ -171,25 +151,9 @@ def _read_needs(table: Table | None) -> Workload:
     return Workload().replace(license=license_wanted, **wishes)
 
 
-class _Names:
-    """Names that a file gives, for those who use them."""
-
-    def __init__(self, names: Iterable[str]) -> None:
-        self._names = dict.fromkeys(names)
-        self._left = _MAX_COMPARED
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._names
-
-    def nearest(self, name: str, document: Document) -> str | None:
-        """The one that was probably meant, or None; looked for while `document` lists faults."""
-        self._left -= len(self._names)
-        return document.guess(name, list(self._names)) if self._left >= 0 else None
-
-
 def _read_classes(root: Table) -> list[MachineClass]:
     kept: list[MachineClass] = []
-    names: set[str] = set()
+    names: set[str | None] = set()
     for table in root.tables("class"):
         name = table.string("name", required=True)
         match = table.table("match")
@@ -197,45 +161,41 @@ def _read_classes(root: Table) -> list[MachineClass]:
             table.problem(
                 "match", "is missing", "name a condition, or write match = {} to take every machine"
             )
-        memory = table.string("memory", choices=("total", "available"))
-        facts = read_facts(table.table("facts"))
-        labels: dict[str, str] = {}
-        bounds: tuple[tuple[str, int], ...] = ()
-        architecture = None
-        if match is not None:
-            label = match.table("label")
-            if label is not None:
-                globs = {key: label.string(key) for key in label.keys()}  # noqa: SIM118  (a Table is no mapping)
-                labels = {key: glob for key, glob in globs.items() if glob is not None}
-            bounds = _read_bounds(match, "memory_total")
-            architecture = match.string("architecture")
-            if architecture is not None and architecture.lower() in _ARCHITECTURES:
-                usual = _ARCHITECTURES[architecture.lower()]
-                match.problem(
-                    "architecture",
-                    f'"{architecture}" is no name that machine records use',
-                    f'did you mean "{usual}"?',
-                )
-            match.close()
+        kept.append(
+            MachineClass(
+                name=name or "",
+                memory=table.string("memory", choices=("total", "available")),
+                facts=read_facts(table.table("facts")),
+                **({} if match is None else _read_match(match)),
+            )
+        )
         table.close()
-        if name is None:
-            continue
-        if name in names:
+        if name is not None and name in names:
             table.problem(
                 "name", f'"{name}" is the name of an earlier class', "rename one of the two"
             )
         names.add(name)
-        kept.append(
-            MachineClass(
-                name=name,
-                labels=labels,
-                memory_total=bounds,
-                architecture=architecture,
-                memory=memory,
-                facts=facts,
-            )
-        )
     return kept
+
+
+def _read_match(match: Table) -> dict[str, Any]:
+    """The conditions of a class, as fields of `MachineClass`."""
+    label = match.table("label")
+    labels = {} if label is None else {key: label.string(key) for key in [*label.keys()]}
+    bounds = _read_bounds(match, "memory_total")
+    architecture = match.string("architecture")
+    if architecture is not None and architecture.lower() in _ARCHITECTURES:
+        match.problem(
+            "architecture",
+            f'"{architecture}" is no name that machine records use',
+            f'did you mean "{_ARCHITECTURES[architecture.lower()]}"?',
+        )
+    match.close()
+    return {
+        "labels": {key: glob for key, glob in labels.items() if glob is not None},
+        "memory_total": bounds,
+        "architecture": architecture,
+    }
 
 
 def _read_bounds(table: Table, key: str) -> tuple[tuple[str, int], ...]:
@@ -258,7 +218,7 @@ def _read_bounds(table: Table, key: str) -> tuple[tuple[str, int], ...]:
     return tuple(bounds)
 
 
-def _read_models(root: Table, classes: _Names, needs: Workload) -> list[Wanted]:
+def _read_models(root: Table, classes: Sequence[str], needs: Workload) -> list[Wanted]:
     kept: list[Wanted] = []
     seen: dict[object, int] = {}
     for table in root.tables("model"):
@@ -286,7 +246,7 @@ def _read_models(root: Table, classes: _Names, needs: Workload) -> list[Wanted]:
         table.close(_OF_ALL)
         # one without a name, a fault that was told, keeps its place: the others go by theirs
         kept.append(wanted)
-        same = (name, asked, wanted.require_runtime, frozenset(map(str, wanted.machines)))
+        same = name, asked, wanted.require_runtime, _names_of(wanted.machines)
         earlier = seen.setdefault(same, wanted.index)
         if name and earlier != wanted.index:
             table.problem(
@@ -297,58 +257,40 @@ def _read_models(root: Table, classes: _Names, needs: Workload) -> list[Wanted]:
     return kept
 
 
+def _names_of(machines: Sequence[Selector]) -> frozenset[str]:
+    """Selectors, in whatever order."""
+    return frozenset(map(str, machines))
+
+
 def _read_severity(table: Table) -> Severity:
     return Severity(table.string("severity", choices=tuple(Severity)) or Severity.ERROR)
 
 
-class _Entries:
-    """The `[[model]]` entries, for those of `[[together]]` that name them."""
-
-    def __init__(self, models: Sequence[Wanted], needs: Workload) -> None:
-        self._needs = needs
-        self._by_label = {wanted.label: wanted for wanted in _labelled(models)}
-        self._by_name: dict[str, list[Wanted]] = {}
-        for wanted in self._by_label.values():
-            self._by_name.setdefault(wanted.name, []).append(wanted)
-
-    def member(self, name: str) -> Member:
-        """As the entry of that label or name asks for the model; a model without one by its name
-        alone.
-        """
-        entry = self._by_label.get(name) or next(iter(self._by_name.get(name, ())), None)
-        if entry is None:
-            return Member(name=name, asked=self._needs)
-        return Member(name=entry.name, asked=entry.asked, require_runtime=entry.require_runtime)
-
-    def meant_by(self, name: str) -> list[str]:
-        """The labels of all entries that a name may mean where it means several; else []."""
-        entries = [] if name in self._by_label else self._by_name.get(name, [])
-        return [each.label for each in entries[:_LABELS_SHOWN]] if len(entries) > 1 else []
-
-
 def _read_together(
-    root: Table, classes: _Names, needs: Workload, models: Sequence[Wanted]
+    root: Table, classes: Sequence[str], needs: Workload, models: Sequence[Wanted]
 ) -> list[Wanted]:
     kept: list[Wanted] = []
-    tables = list(root.tables("together"))
-    # each of them makes a label, which only these ask for
-    entries = _Entries(models if tables else (), needs)
+    by_name: dict[str, list[Wanted]] = {}
+    labelled = _labelled(models) if "together" in root else ()
+    for wanted in labelled:
+        by_name.setdefault(wanted.name, []).append(wanted)
+    # a label goes before a name
+    by_name.update((wanted.label, [wanted]) for wanted in labelled)
     seen: dict[object, str] = {}
-    for table in tables:
-        names = _read_member_names(table, entries)
-        members = tuple(entries.member(name) for name in names)
+    for table in root.tables("together"):
+        names = _read_member_names(table, by_name)
+        members = tuple(_member(name, by_name.get(name), needs) for name in names)
         machines = _read_selectors(table, classes)
         severity = _read_severity(table)
         table.close(_OF_ALL)
-        name = " + ".join(member.name for member in members)
         place = f"together[{table.path[-1]}]"
-        earlier = seen.setdefault((members, frozenset(map(str, machines))), place)
+        earlier = seen.setdefault((members, _names_of(machines)), place)
         if members and earlier != place:
             table.problem("models", f"are those of {earlier}", "remove one of the two")
         kept.append(
             Wanted(
                 index=len(models) + len(kept),
-                name=name,
+                name=" + ".join(member.name for member in members),
                 label=" + ".join(names),
                 asked=needs,
                 machines=machines,
@@ -359,10 +301,19 @@ def _read_together(
     return kept
 
 
-def _read_member_names(table: Table, entries: _Entries) -> tuple[str, ...]:
+def _member(name: str, entries: Sequence[Wanted] | None, needs: Workload) -> Member:
+    """As the first of the entries asks for the model; a model without one by its name alone."""
+    if not entries:
+        return Member(name=name, asked=needs)
+    entry = entries[0]
+    return Member(name=entry.name, asked=entry.asked, require_runtime=entry.require_runtime)
+
+
+def _read_member_names(table: Table, by_name: Mapping[str, Sequence[Wanted]]) -> tuple[str, ...]:
     names = table.strings("models", required=True)
-    stated = table.values.get("models")
-    if isinstance(stated, list) and len(stated) < 2:
+    is_list = isinstance(table.values.get("models"), list)
+    stated = table.values["models"] if is_list else []
+    if is_list and len(stated) < 2:
         table.problem(
             "models",
             "names fewer than two models",
@@ -372,13 +323,14 @@ def _read_member_names(table: Table, entries: _Entries) -> tuple[str, ...]:
         message = f"names more than {MAX_TOGETHER} models"
         table.problem("models", message, "use several [[together]]")
         return ()
-    for number, name in enumerate(stated if isinstance(stated, list) else ()):
-        labels = entries.meant_by(name) if isinstance(name, str) else []
-        if labels:
+    for number, name in enumerate(stated):
+        entries = by_name.get(name, ()) if isinstance(name, str) else ()
+        if len(entries) > 1:
+            labels = " or ".join(f'"{each.label}"' for each in entries[:_LABELS_SHOWN])
             table.document.add(
                 (*table.path, "models", number),
                 f'"{name}" is the name of several [[model]] entries',
-                "write which: " + " or ".join(f'"{label}"' for label in labels),
+                f"write which: {labels}",
             )
     return names
 
@@ -387,8 +339,6 @@ def _labelled(models: Sequence[Wanted]) -> tuple[Wanted, ...]:
     """Labels that no two entries share: reports that keep only the first of two equal names
     must lose nothing.
     """
-    from collections import Counter
-
     names = Counter(wanted.label for wanted in models)
     labels = [
         ", ".join((wanted.label, *(_conditions(wanted) if names[wanted.label] > 1 else ())))
@@ -430,9 +380,11 @@ def _conditions(wanted: Wanted) -> list[str]:
     return [part for part in parts if part]
 
 
-def _read_exceptions(root: Table, classes: _Names, models: Sequence[Wanted]) -> list[Exemption]:
+def _read_exceptions(
+    root: Table, classes: Sequence[str], models: Sequence[Wanted]
+) -> list[Exemption]:
     kept: list[Exemption] = []
-    names = _Names(wanted.name for wanted in models)
+    names = dict.fromkeys(wanted.name for wanted in models)
     seen: dict[object, int] = {}
     for table in root.tables("exception"):
         model = table.string("model", required=True)
@@ -443,7 +395,7 @@ def _read_exceptions(root: Table, classes: _Names, models: Sequence[Wanted]) -> 
         machines = _read_selectors(table, classes)
         table.close()
         if model is not None and model not in names:
-            guess = names.nearest(model, table.document)
+            guess = table.document.guess(model, [*names][:_MOST_COMPARED])
             table.problem(
                 "model",
                 f'no [[model]] has the name "{model}"',
@@ -464,7 +416,7 @@ def _read_exceptions(root: Table, classes: _Names, models: Sequence[Wanted]) -> 
             owner=owner,
             expires=expires,
         )
-        earlier = seen.setdefault((model, rule, frozenset(map(str, machines))), exemption.index)
+        earlier = seen.setdefault((model, rule, _names_of(machines)), exemption.index)
         if earlier != exemption.index:
             table.problem(
                 "rule",
@@ -475,7 +427,7 @@ def _read_exceptions(root: Table, classes: _Names, models: Sequence[Wanted]) -> 
     return kept
 
 
-def _read_selectors(table: Table, classes: _Names) -> tuple[Selector, ...]:
+def _read_selectors(table: Table, classes: Sequence[str]) -> tuple[Selector, ...]:
     table.strings("machines")
     values = table.values.get("machines")
     if values == []:
@@ -495,7 +447,13 @@ def _read_selectors(table: Table, classes: _Names) -> tuple[Selector, ...]:
             table.document.add(place, f'"{shown}" selects no machines', SELECTORS)
             continue
         if selector.kind == "class" and selector.pattern not in classes:
-            table.document.add(place, *_no_class(selector.pattern, classes, table.document))
+            guess = table.document.guess(selector.pattern, classes[:_MOST_COMPARED])
+            add = f'add [[class]] with name = "{selector.pattern}"'
+            table.document.add(
+                place,
+                f'no [[class]] has the name "{selector.pattern}"',
+                f'did you mean "class:{guess}"?' if guess else add,
+            )
         kept.append(selector)
     return tuple(kept)
 
@@ -507,10 +465,3 @@ def _selector(text: str) -> Selector | None:
         return Selector(kind=kind, pattern=rest)
     key, _, glob = rest.partition("=")
     return Selector(kind=kind, key=key, pattern=glob) if kind == "label" and key and glob else None
-
-
-def _no_class(name: str, classes: _Names, document: Document) -> tuple[str, str]:
-    """What is wrong with the name of a class that is not there, and what to write instead."""
-    guess = classes.nearest(name, document)
-    remedy = f'did you mean "class:{guess}"?' if guess else f'add [[class]] with name = "{name}"'
-    return f'no [[class]] has the name "{name}"', remedy

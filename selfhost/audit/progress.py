@@ -1,45 +1,68 @@
-"""What a long audit says while it runs, so that nobody takes it for one that hangs."""
+"""What a long audit says while it runs, and how long it will take."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from time import monotonic
 
+from ..core.errors import SelfhostError
+
 SECONDS_BETWEEN = 2.0
+# a longer job is refused, unless it was asked for all the same
+MOST_SECONDS = 15 * 60
+# by what was done in so many seconds it is told how long the rest takes, for so much of the job
+_LEAST_SECONDS = 5.0
+_WATCHED_PART = 0.2
+
+
+class TooLongError(SelfhostError):
+    """An audit that would take longer than anybody waits who did not ask for it."""
 
 
 class Progress:
     """Says how far an audit is: nothing in its first two seconds, then a line every two.
 
-    `say` takes a line without its end; `clock` gives seconds.
+    `say` takes a line without its end; `clock` gives seconds. `is_bounded`: a job that would take
+    longer than MOST_SECONDS is refused.
     """
 
-    def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = monotonic) -> None:
-        self._say = say
-        self._clock = clock
+    def __init__(
+        self,
+        say: Callable[[str], None],
+        clock: Callable[[], float] = monotonic,
+        *,
+        is_bounded: bool = False,
+    ) -> None:
+        self._say, self._clock, self._is_bounded = say, clock, is_bounded
         self._next = clock() + SECONDS_BETWEEN
+        self._begun: float | None = None
 
     def read(self, records: int) -> None:
         """So many machine records are read."""
-        if self._is_due() and records:
+        if self._is_due(self._clock()) and records:
             self._say(f"read {records:,} machine records so far")
 
-    def judge(self, machine: int, machines: int, model: int, models: int) -> None:
-        """So many of the machines are judged, and of the next one so many of the models."""
-        if self._is_due():
-            self._say(
-                f"judged {machine:,} of {machines:,} machines"
-                if machines > 1
-                else f"judged {model:,} of {models:,} models"
-            )
-
-    def entries(self, models: int, of_models: int, machines: int) -> None:
-        """So many models are judged, each on all machines."""
-        if self._is_due():
-            self._say(f"judged {models:,} of {of_models:,} models on {machines:,} machines")
-
-    def _is_due(self) -> bool:
+    def judge(self, done: int, count: int, things: str, part: float | None = None) -> None:
+        """So many things are judged, which are that `part` of all the work. Raises
+        `TooLongError`.
+        """
         now = self._clock()
+        if self._begun is None:
+            self._begun = now
+        if self._is_due(now):
+            self._say(f"judged {done:,} of {count:,} {things}")
+        part = done / count if part is None else part
+        seconds = now - self._begun
+        if self._is_bounded and seconds >= _LEAST_SECONDS and 0 < part < _WATCHED_PART:
+            whole = seconds / part
+            if whole > MOST_SECONDS:
+                raise TooLongError(
+                    f"the audit would take about {whole / 60:,.0f} minutes",
+                    remedy="name fewer models in the policy or fewer machines, or write --yes to"
+                    " have all of them judged",
+                )
+
+    def _is_due(self, now: float) -> bool:
         if now < self._next:
             return False
         self._next = now + SECONDS_BETWEEN

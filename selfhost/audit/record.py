@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from functools import cached_property
 
 from ..core.errors import Problem
 from ..core.records import Record
-from ..verdict.findings import Finding, Mark
+from ..verdict.findings import Finding
 from ..verdict.record import Route, Verdict, exit_code
-from .policy import Exemption, Policy, Wanted
+from .entries import Exemption, Policy, Wanted
 
 
 class Result(StrEnum):
@@ -64,11 +64,12 @@ class Since(Record):
 class Row(Record):
     """One model on one machine.
 
-    `verdict` is None where it is not known whether the policy asks for the model there. `failed`
-    and `undecided` are the names of findings that no exception covers, `excepted` those one does,
-    each with it. `reasons` decided the row: for a pass there are none. `exit_code` is this row's
-    part in the audit's: 0, 1 or 3, after `fail_on`, `on_unknown` and severity. `change` is None
-    where no baseline was given.
+    `verdict` is None where it is not known whether the policy asks for the model there. In the rows
+    of a large fleet, and in their reasons, it is that of a machine that fares alike and lacks most;
+    `Audit.judge_again` gives the own one. `failed` and `undecided` are the names of findings that
+    no exception covers, `excepted` those one does, each with it. `reasons` decided the row: for a
+    pass there are none. `exit_code` is this row's part in the audit's: 0, 1 or 3, after `fail_on`,
+    `on_unknown` and severity. `change` is None where no baseline was given.
     """
 
     machine: str
@@ -79,7 +80,6 @@ class Row(Record):
     failed: tuple[str, ...] = ()
     undecided: tuple[str, ...] = ()
     excepted: tuple[tuple[str, Exemption], ...] = ()
-    marks: tuple[Mark, ...] = ()
     reasons: tuple[Reason, ...] = ()
     change: Change | None = None
 
@@ -92,6 +92,11 @@ class Row(Record):
     def findings(self) -> tuple[Finding, ...]:
         """The verdict's findings; () where there is no verdict."""
         return () if self.verdict is None else self.verdict.findings
+
+
+def as_it_is(row: Row) -> Row:
+    """A row that has the figures of its own machine already."""
+    return row
 
 
 class MachineGroup(Record):
@@ -152,8 +157,9 @@ class Audit(Record):
     exceptions were held against.
 
     `rows` has one row for each machine and model, machines in the order given; of a large fleet it
-    is no tuple, but judges each machine when it is come to. `groups` are the machines that fare
-    alike: under all models together, or, where that would be thousands of groups, under one model
+    is no tuple, but makes each when it is come to, and `judge_again` gives a row of it the figures
+    of its own machine. `groups` are the machines that fare alike: under all models together, or,
+    where that would be thousands of groups, under one model
     each. With `since`, `rows` and `groups` hold only what changed. `problems` are faults of the
     policy or of machine records that showed only here: with any of them the exit code is 2. `notes`
     say what the answer rests on: facts that the policy states, and records that are old.
@@ -170,6 +176,7 @@ class Audit(Record):
     notes: tuple[str, ...] = ()
     # None: that of `rows`
     tallied: Tally | None = None
+    judge_again: Callable[[Row], Row] = as_it_is
 
     @cached_property
     def tally(self) -> Tally:

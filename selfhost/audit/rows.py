@@ -1,119 +1,69 @@
-"""A verdict and the exceptions -> what one row says of the policy."""
+"""Findings and exceptions -> what one row says of the policy."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 
 from ..machine.record import Machine
 from ..verdict.findings import Finding, Mark, Outcome
 from ..verdict.record import Route, Verdict
-from .exceptions import ExceptionsHere
-from .policy import Exemption, FailOn, OnUnknown, Policy, Severity, Wanted
+from .entries import Exemption, FailOn, OnUnknown, Policy, Severity, Wanted
 from .record import Reason, Result, Row
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 
 def row_of(
     policy: Policy,
     wanted: Wanted,
-    machine: Machine,
+    machine: str,
     verdict: Verdict,
-    marks: tuple[Mark, ...],
-    exceptions: ExceptionsHere,
+    covers: Mapping[str, Exemption],
 ) -> Row:
-    """What the policy says of a verdict, of whose findings `marks` are."""
-    exceptions.expect(wanted.name)
-    return weighed(
-        policy,
-        wanted,
-        marks,
-        verdict.route,
-        lambda check: exceptions.cover(wanted.name, check),
-    ).row(machine.name, verdict, marks)
+    """What the policy says of a verdict; `covers` are the exceptions in force, by their checks."""
+    deciding = [each for each in verdict.findings if each.decides]
+    if verdict.route is Route.LOCAL:
+        deciding = []
+    excepted = [(each.check, covers[each.check]) for each in deciding if each.check in covers]
+    left = [each for each in deciding if each.check not in covers]
+    failed = [each for each in left if each.outcome is Outcome.FAIL]
+    undecided = [each for each in left if each.outcome is not Outcome.FAIL]
+    result = _result(verdict.route, failed, undecided, excepted)
+    reasons = tuple(map(_reason, (*failed, *undecided)))
+    if not reasons and result in (Result.FAIL, Result.UNKNOWN):
+        reasons = (Reason(check=None, text=f"the route is {verdict.route}"),)
+    return Row(
+        machine=machine,
+        wanted=wanted,
+        verdict=verdict,
+        result=result,
+        exit_code=weight(policy, wanted, result),
+        failed=tuple(each.check for each in failed),
+        undecided=tuple(each.check for each in undecided),
+        excepted=tuple(excepted),
+        reasons=reasons,
+    )
 
 
-class Weighed:
-    """What findings mean for one entry of the policy: a row, but for the machine and the words."""
-
-    __slots__ = ("excepted", "exit_code", "failed", "result", "route", "undecided", "wanted")
-
-    def __init__(
-        self,
-        wanted: Wanted,
-        route: Route,
-        failed: list[Mark],
-        undecided: list[Mark],
-        excepted: list[tuple[str, Exemption]],
-    ) -> None:
-        self.wanted, self.route = wanted, route
-        self.failed, self.undecided, self.excepted = failed, undecided, excepted
-        self.exit_code = 0
-        if route is Route.LOCAL:
-            self.result = Result.PASS
-        elif failed:
-            self.result = Result.FAIL
-        elif undecided:
-            self.result = Result.UNKNOWN
-        elif excepted:
-            self.result = Result.EXCEPTED
-        else:
-            self.result = Result.UNKNOWN if route is Route.UNKNOWN else Result.FAIL
-
-    def row(self, machine: str, verdict: Verdict, marks: tuple[Mark, ...]) -> Row:
-        """The row of a machine with that verdict. Its reasons are worded when they are read."""
-        fields = {
-            **self.fields(), "machine": machine, "verdict": verdict, "marks": marks, "change": None
-        }  # fmt: skip
-        decided = [mark.check for mark in (*self.failed, *self.undecided)]
-        if decided:
-            return Row.partly(
-                {**fields}, lambda: Row(**fields, reasons=_reasons(verdict.findings, decided))
-            )
-        if self.result in (Result.FAIL, Result.UNKNOWN):
-            fields["reasons"] = (Reason(check=None, text=f"the route is {self.route}"),)
-        return Row.partly(fields)
-
-    def fields(self) -> dict[str, Any]:
-        """The fields of a row that are the same for all machines with these findings."""
-        return {
-            "wanted": self.wanted,
-            "result": self.result,
-            "exit_code": self.exit_code,
-            "failed": tuple(finding.check for finding in self.failed),
-            "undecided": tuple(finding.check for finding in self.undecided),
-            "excepted": tuple(self.excepted),
-        }
+def _result(
+    route: Route, failed: Sequence[Mark], undecided: Sequence[Mark], excepted: Sequence[object]
+) -> Result:
+    if route is Route.LOCAL:
+        return Result.PASS
+    if failed:
+        return Result.FAIL
+    if undecided:
+        return Result.UNKNOWN
+    if excepted:
+        return Result.EXCEPTED
+    return Result.UNKNOWN if route is Route.UNKNOWN else Result.FAIL
 
 
-def weighed(
-    policy: Policy,
-    wanted: Wanted,
-    findings: Sequence[Mark],
-    route: Route,
-    cover: Callable[[str], Exemption | None],
-) -> Weighed:
-    """`cover` gives the exception in force for a check that fails or is open."""
-    failed: list[Mark] = []
-    undecided: list[Mark] = []
-    excepted: list[tuple[str, Exemption]] = []
-    for finding in findings if route is not Route.LOCAL else ():
-        fails = finding.outcome is Outcome.FAIL
-        if not fails and not finding.leaves_open:
-            continue
-        exemption = cover(finding.check)
-        if exemption is not None:
-            excepted.append((finding.check, exemption))
-        elif fails:
-            failed.append(finding)
-        else:
-            undecided.append(finding)
-    answer = Weighed(wanted, route, failed, undecided, excepted)
-    answer.exit_code = weight(policy, wanted, answer.result)
-    return answer
+def _reason(finding: Finding) -> Reason:
+    return Reason(
+        check=finding.check,
+        text=finding.reason,
+        remedy=finding.remedy,
+        short=finding.short,
+    )
 
 
 def unplaced_row(policy: Policy, wanted: Wanted, machine: Machine) -> Row:
@@ -140,20 +90,6 @@ def unplaced_row(policy: Policy, wanted: Wanted, machine: Machine) -> Row:
         result=Result.UNKNOWN,
         exit_code=weight(policy, wanted, Result.UNKNOWN),
         reasons=tuple(reasons),
-    )
-
-
-def _reasons(findings: Sequence[Finding], decided: Sequence[str]) -> tuple[Reason, ...]:
-    by_check = {each.check: each for each in findings}
-    return tuple(
-        Reason(
-            check=check,
-            text=each.reason,
-            remedy=each.remedy,
-            short=each.short,
-        )
-        for check in decided
-        for each in (by_check[check],)
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from .policy import OnUnknown
+from .entries import OnUnknown
 from .record import Audit, Result, Use
 
 

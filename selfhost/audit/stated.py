@@ -6,7 +6,7 @@ policy as its source.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from ..core.tomlfile import Table
 from ..core.units import binary
@@ -245,8 +245,3 @@ def _fill_disks(filling: _Filling, stated: StatedFact, line: str) -> None:
     if changed:
         source = f"{filling.sources.get('disks', 'read')}; for {', '.join(changed)} {line}"
         filling.put(stated.key, "disks", tuple(disks), source)
-
-
-def sources_of(facts: Sequence[StatedFact], name: str, place: str) -> Mapping[str, str]:
-    """What the record says of the source of each fact of a class."""
-    return {each.key: f"stated by the policy, {place} (class {name})" for each in facts}

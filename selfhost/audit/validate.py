@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
-from ..answers.fleet import FleetJudge
 from ..core.dates import utc_today
 from ..core.errors import Faults, PolicyError, Problem, SelfhostError, UnknownModelError
 from ..core.tomlfile import Document
-from ..machine.record import Machine
+from .entries import MAX_POLICY_BYTES, Policy
 from .judged_entries import entry_problems
-from .judging import asked_by
-from .policy import MAX_POLICY_BYTES, Policy, Wanted, read_policy, what_is_read
+from .judging import PolicyJudge
+from .policy import read_policy, what_is_read
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..catalogue.index import Catalogue
-
-# amounts of a workload: whether a model is refused for one depends on it being stated, or too large
-_AMOUNTS = ("context_tokens", "parallel", "min_tokens_per_second", "audio_seconds")
 
 
 def problems_of(path: str, catalogue: Catalogue) -> tuple[Problem, ...]:
@@ -34,8 +28,7 @@ def problems_of(path: str, catalogue: Catalogue) -> tuple[Problem, ...]:
         policy = read_policy(document)
     except PolicyError as error:
         return with_refused(error, document, catalogue).problems
-    refused = dict(_refused(policy, FleetJudge(catalogue, utc_today())))
-    return tuple(entry_problems(policy, 0, refused, ()))
+    return tuple(entry_problems(policy, 0, _refused(policy, catalogue), ()))
 
 
 def with_refused(error: PolicyError, document: Document, catalogue: Catalogue) -> PolicyError:
@@ -46,13 +39,13 @@ def with_refused(error: PolicyError, document: Document, catalogue: Catalogue) -
     if document.text is None or document.values == {}:
         return error
     policy = what_is_read(Document.parse(document.file, document.text.encode()))
-    # of an entry by itself: where it is judged is no part of what is asked
+    # where an entry is judged is no part of what is asked
     keys = [each.key.split(".") for each in error.all_problems if each.key is not None]
     faulty = {key[0] for key in keys if not key[-1].startswith(("machines", "severity"))}
     refused = {
-        index: (wanted, why)
-        for index, (wanted, why) in _refused(policy, FleetJudge(catalogue, utc_today()))
-        if isinstance(why, UnknownModelError) or f"model[{wanted.index}]" not in faulty
+        index: why
+        for index, why in _refused(policy, catalogue).items()
+        if isinstance(why, UnknownModelError) or f"model[{index}]" not in faulty
     }
     more = tuple(entry_problems(policy, 0, refused, ()))
     if not more:
@@ -61,52 +54,15 @@ def with_refused(error: PolicyError, document: Document, catalogue: Catalogue) -
     return PolicyError(Faults(document.file, problems).problems, all_problems=problems)
 
 
-def _refused(
-    policy: Policy, judge: FleetJudge
-) -> Iterator[tuple[int, tuple[Wanted, SelfhostError]]]:
-    """The entries that cannot be judged, in the policy's order, and why: each is put to a machine
-    of which nothing was read, whatever its selectors say.
-    """
-    machine = Machine()
-    by_kind: dict[object, list[Wanted]] = {}
-    for wanted in policy.models:
-        # that an entry names no model is told by whoever read it
-        if wanted.name:
-            by_kind.setdefault(_kind(wanted), []).append(wanted)
+def _refused(policy: Policy, catalogue: Catalogue) -> dict[int, SelfhostError]:
+    """Why entries cannot be judged on any machine, by their index."""
+    judge = PolicyJudge(catalogue, utc_today())
     refused: dict[int, SelfhostError] = {}
-
-    def put(wanted: Wanted) -> None:
+    for wanted in policy.models:
         try:
-            judge.questions(asked_by(wanted, wanted.asked), [machine])
+            # that an entry names no model is told by whoever read it
+            if wanted.name:
+                judge.ask(wanted)
         except SelfhostError as error:
             refused[wanted.index] = error
-
-    for alike in by_kind.values():
-        extremes = _extremes(alike)
-        for wanted in extremes:
-            put(wanted)
-        if any(wanted.index in refused for wanted in extremes):
-            # what one is refused for, others of its kind may be
-            for wanted in alike:
-                if wanted.index not in refused:
-                    put(wanted)
-    for index, error in sorted(refused.items()):
-        yield index, (policy.models[index], error)
-
-
-def _kind(wanted: Wanted) -> object:
-    """What entries share that differ in amounts alone; members of a `[[together]]` have none of
-    their own.
-    """
-    workload = wanted.asked
-    stated = tuple([getattr(workload, name) is not None for name in _AMOUNTS])
-    return wanted.name, wanted.members, stated, workload.all_but(_AMOUNTS)
-
-
-def _extremes(alike: Sequence[Wanted]) -> list[Wanted]:
-    """Those with the least and the most of each amount: if they can be judged, all between can."""
-    by_index = {}
-    for name in _AMOUNTS:
-        in_order = sorted(alike, key=lambda wanted: getattr(wanted.asked, name) or 0)
-        by_index.update({each.index: each for each in (in_order[0], in_order[-1])})
-    return list(by_index.values())
+    return refused

@@ -20,7 +20,7 @@ NOT_MEASURED, AS_PUBLISHED, NEGLIGIBLE = "not measured", "as published", "neglig
 
 
 # what bitsandbytes makes of the frozen weights at load, whatever they were published in; as counted
-# in needs/torch/finetune.py
+# in needs/training.py
 _TRAINED_THROUGH = {"qlora": "nf4-double"}
 
 # a stored type under the names of other formats that hold it as it is

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from ..core.records import Record, pattern, read_by
 from ..core.tomlfile import Document, Table
 from ..core.workload import FINETUNE_METHODS, KV_CACHE_TYPES
+from .account import Account, account
 from .architecture import Architecture
 from .media import Denoising
 from .quantization_names import FORMATS, PLAIN_DTYPES
@@ -307,8 +308,8 @@ class RuntimeSpec(Record):
     # the runtime whose code it computes with, so that the rules of that one for memory and pace
     # hold; empty where it is the program itself
     library: str = read_by(Table.string, default="")
-    # what importing it takes beside that library
-    beside_library_bytes: int = read_by(Table.integer, minimum=1, default=0)
+    # what it holds beside weights and cache, where it loads checkpoints in Python
+    account: Account = read_by(account, default=Account())
     # runtimes whose files some tags of its own hold, which it computes with their code
     tags_of: tuple[str, ...] = read_by(Table.strings, default=())
     # it loads no models but those whose spec names it under `runtimes`
@@ -654,15 +655,6 @@ class RuntimeSpec(Record):
         """Which GPUs keep a cache of that type of this model; None where all do."""
         rule = self.cache_rules.get(type or "")
         return None if rule is None else rule.of_model(architecture, sees=sees)
-
-    def for_model(self, architecture: Architecture | None, *, sees: bool) -> RuntimeSpec:
-        """The runtime with the rules of its caches as they hold for this model."""
-        if not self.cache_rules:
-            return self
-        rules = {
-            type: rule.of_model(architecture, sees=sees) for type, rule in self.cache_rules.items()
-        }
-        return self.replace(cache_rules=rules)
 
     def wants_gpu(self, quantization: str | None) -> bool:
         """True where it has no CPU kernel, at all or for that quantization."""

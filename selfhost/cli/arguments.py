@@ -392,7 +392,7 @@ def _add_named_machine(parser: Parser) -> None:
     parser.add_argument(
         "--no-measure",
         action="store_true",
-        help="leave out the glance at the memory (40 ms)",
+        help="do not measure the memory at all (60 ms)",
     )
     parser.add_argument(
         "--memory",

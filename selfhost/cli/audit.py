@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from ..audit.progress import Progress
     from ..audit.record import Audit
-    from ..audit.verdicts import Extent
     from ..core.tomlfile import Document
     from ..machine.record import Machine
 
@@ -68,6 +67,9 @@ def parser() -> Parser:
         "--baseline",
         metavar="FILE",
         help="an earlier audit (JSON Lines): report, and fail for, only what changed",
+    )
+    parser.add_argument(
+        "--yes", action="store_true", help="judge even where that takes longer than 15 minutes"
     )
     add_specs(parser)
     add_output(parser, "audit")
@@ -134,7 +136,8 @@ def _run(words: list[str]) -> int:
         targets,
         with_standard_output=options.output is None and len(targets) < len(outputs),
     )
-    from ..audit.policy import MAX_POLICY_BYTES, read_policy
+    from ..audit.entries import MAX_POLICY_BYTES
+    from ..audit.policy import read_policy
     from ..audit.run import run_audit
     from ..core.dates import utc_now
     from ..core.tomlfile import Document
@@ -149,20 +152,17 @@ def _run(words: list[str]) -> int:
     from ..audit.baseline import read_baseline, since
 
     baseline = None if options.baseline is None else read_baseline(options.baseline)
-    from ..answers.fleet import FleetJudge
-    from ..audit.fleet import names_of
-    from ..audit.judging import judge_with
+    from ..audit.judging import PolicyJudge
     from ..catalogue.opened import open_catalogue
 
     catalogue = open_catalogue(options.specs)
-    at_once = FleetJudge(catalogue, today)
-    judge = judge_with(catalogue, today, at_once)
-    progress = _progress(words)
+    judge = PolicyJudge(catalogue, today)
+    progress = _progress(words, is_bounded=not options.yes)
     machines, problems, notes = _machines(options.machines, progress)
     if options.anonymize:
         from ..audit.anonymize import Pseudonyms
 
-        names, paths = Pseudonyms(names_of(machines)), options.machines
+        names, paths = Pseudonyms([machine.name for machine in machines]), options.machines
         policy, baseline = names.policy(policy), baseline and baseline.renamed(names)
         machines = tuple(map(names.machine, machines))
         problems = tuple(names.problem(problem, *paths) for problem in problems)
@@ -176,13 +176,11 @@ def _run(words: list[str]) -> int:
             problems=problems,
             notes=notes,
             progress=progress,
-            at_once=at_once,
             now=utc_now() if options.today is None else None,
-            in_full=_in_full(options, outputs),
         )
     )
     if baseline is not None:
-        audit = since(audit, baseline, names_of(machines))
+        audit = since(audit, baseline, [machine.name for machine in machines])
     code = _answer(options, outputs, audit)
     tell_left_aside(catalogue)
     return code
@@ -311,35 +309,25 @@ def _outputs(options: argparse.Namespace) -> list[Output]:
     return outputs
 
 
-def _in_full(options: argparse.Namespace, outputs: list[Output]) -> Extent:
-    """Of which rows the reports tell figures and reasons, the most that one of them does."""
-    extents: set[Extent] = {"failing"} if options.verbose else set()
-    for name, path in outputs:
-        # a terminal gets the first rows, a file all
-        is_first_screen = name == "text" and path is None and options.output is None
-        extents.add("few" if is_first_screen else FORMATS[name].in_full)
-    return next(each for each in ("all", "failing", "few") if each in extents)
-
-
 def _targets(options: argparse.Namespace, outputs: list[Output]) -> list[str]:
     """The files that the reports go to."""
     files = [path for _, path in outputs if path is not None]
     return [*files, *([options.output] if options.output else [])]
 
 
-def _progress(words: list[str]) -> Progress | None:
+def _progress(words: list[str], *, is_bounded: bool) -> Progress:
     """For a person; a program that wants JSON finds nothing else on standard error."""
+    from ..audit.progress import Progress
     from ..core.out_of_memory import wants_json
 
-    if wants_json(words):
-        return None
-    from ..audit.progress import Progress
-
-    return Progress(lambda line: to_standard_error(f"{line}\n"))
+    is_silent = wants_json(words)
+    return Progress(
+        lambda line: None if is_silent else to_standard_error(f"{line}\n"), is_bounded=is_bounded
+    )
 
 
 def _machines(
-    paths: Sequence[str], progress: Progress | None
+    paths: Sequence[str], progress: Progress
 ) -> tuple[Sequence[Machine], tuple[Problem, ...], tuple[str, ...]]:
     """The machines to judge, what is wrong with other records, and sentences about what was read;
     without a path this machine.

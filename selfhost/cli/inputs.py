@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import argparse
     from typing import TypeGuard
 
-    from ..audit.policy import Policy
+    from ..audit.entries import Policy
 
 
 def check_targets(
@@ -24,13 +24,13 @@ def check_targets(
     """
     from ..core.writing import check_targets
 
-    for folder in (getattr(options, "root", None), getattr(options, "record", None)):
-        for target in targets:
-            if folder is not None and _lies_in(target, folder):
-                raise UsageError(
-                    f"{target} lies in {folder}, the recorded tree",
-                    remedy="name a file outside it for the report",
-                )
+    root = getattr(options, "root", None)
+    for target in targets:
+        if root is not None and _lies_in(target, root):
+            raise UsageError(
+                f"{target} lies in {root}, the recorded tree",
+                remedy="name a file outside it for the report",
+            )
     for folder in _machine_paths(options):
         for target in targets:
             if _is_new_record(target, folder):

@@ -17,7 +17,7 @@ from .arguments import (
     whole,
 )
 from .errors import UsageError
-from .options import begun_glance, one_machine, workload_of
+from .options import measured_where_unknown, one_machine, workload_of
 from .output import deliver, present, screen, tell_left_aside
 
 TYPE_CHECKING = False
@@ -107,16 +107,13 @@ def run(words: list[str]) -> int:
     if options.all and options.top is not None:
         raise UsageError("--all and --top exclude each other", remedy="leave one of them out")
     workload = workload_of(options)
-    machine = one_machine(options)
-    glancing = begun_glance(options, [machine])
+    machine = measured_where_unknown(options, one_machine(options))
     from ..answers.list_notes import list_notes
     from ..catalogue.opened import open_catalogue
 
     catalogue = open_catalogue(options.specs)
     if options.family is not None:
         _check_family(options.family, catalogue)
-    if glancing is not None:
-        machine = glancing.seen()
     ids = _chosen(options, catalogue)
     listing = _listed(options, catalogue, workload, machine, ids)
     notes = (

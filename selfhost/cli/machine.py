@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from .arguments import Parser, add_choice_of_machine, add_output, parse
 from .errors import UsageError
-from .output import deliver, note, present
+from .output import deliver, present
 
 TYPE_CHECKING = False
 
@@ -41,11 +39,6 @@ def parser() -> Parser:
         "--root",
         metavar="DIR",
         help="read DIR/proc, DIR/sys, ... of a recorded tree instead of this machine",
-    )
-    parser.add_argument(
-        "--record",
-        metavar="DIR",
-        help="also save the raw files read, anonymized, to DIR (for bug reports)",
     )
     parser.add_argument(
         "--name", metavar="NAME", help="a name for the record (none is read from the machine)"
@@ -108,43 +101,25 @@ def _described(options: argparse.Namespace) -> Machine:
     """
     from .options import one_machine
 
-    if options.root is not None or options.record is not None:
+    if options.root is not None:
         raise UsageError(
-            "--root and --record are for what is read of a machine, and --machine, --gpu and --set"
-            " describe one",
-            remedy="leave --root and --record out",
+            "--root is for what is read of a machine, and --machine, --gpu and --set describe one",
+            remedy="leave --root out",
         )
     return one_machine(options)
 
 
 def _read(options: argparse.Namespace) -> Machine:
-    """This machine, or that of a recorded tree; with --record what was read is saved, too."""
+    """This machine, or that of a recorded tree."""
     from ..machine.reader import read
 
-    if options.measure and (options.root is not None or options.record is not None):
-        remedy = (
-            "leave --measure out; `selfhost machine --measure --format json` keeps what was"
-            " measured"
-        )
+    if options.measure and options.root is not None:
         raise UsageError(
-            "--measure measures this machine now, and a tree keeps what was read", remedy=remedy
+            "--measure measures this machine now, and a tree keeps what was read",
+            remedy="leave --measure out; `selfhost machine --measure --format json` keeps what was"
+            " measured",
         )
-    is_public = public_models() if options.record is not None else None
-    machine = read(
-        measure=options.measure, root=options.root, record=options.record, known=is_public
-    )
-    if options.record is not None:
-        note(f"recorded in {options.record}; look through it before you pass it on\n")
-    return machine
-
-
-def public_models() -> Callable[[str], bool]:
-    """Whether the shipped catalogue knows a model by that name: a repository, a tag or a file's."""
-    from ..catalogue.index import Catalogue
-    from ..catalogue.names import id_of
-
-    catalogue = Catalogue.open()
-    return lambda name: id_of(name, catalogue) is not None
+    return read(measure=options.measure, root=options.root)
 
 
 def _profiles(options: argparse.Namespace) -> int:
@@ -158,7 +133,6 @@ def _profiles(options: argparse.Namespace) -> int:
         or options.label
         or options.measure
         or options.root is not None
-        or options.record is not None
     ):
         raise UsageError(
             "--profiles reads no machine",

@@ -13,12 +13,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
-    from ..catalogue.index import Catalogue
     from ..core.workload import Load, Workload
-    from ..machine.reader import Glancing
     from ..machine.record import Machine
-    from ..verdict.record import Judged, Verdict
-    from ..verdict.speed import PaceRange
+    from ..verdict.record import Verdict
 
 
 def workload_of(options: argparse.Namespace) -> Workload:
@@ -180,24 +177,17 @@ def one_machine(options: argparse.Namespace) -> Machine:
 def judge_each(
     options: argparse.Namespace, names: Sequence[str], machines: Sequence[Machine]
 ) -> tuple[list[list[Verdict]], dict[str, SelfhostError]]:
-    """Every model on each machine, and by the name that was typed why one could not be judged.
-
-    On this machine, where the pace would span more than a factor of two, after a glance at the
-    memory bandwidth.
-    """
+    """Every model on each machine, and by the name that was typed why one could not be judged."""
     workload = workload_of(options)
-    # what is read of a file takes memory beside
-    from ..catalogue.paths import is_path
-
-    glancing = None if any(map(is_path, names)) else begun_glance(options, machines)
+    machines = [measured_where_unknown(options, machine) for machine in machines]
     from ..answers.verdicts import check_with
     from ..catalogue.opened import open_catalogue
 
     catalogue = open_catalogue(options.specs)
     errors: dict[str, SelfhostError] = {}
     prices = getattr(options, "prices", "snapshot")
-
-    def judge(machine: Machine) -> list[Verdict]:
+    by_machine: list[list[Verdict]] = []
+    for machine in machines:
         judged: list[Verdict] = []
         for name in names:
             if name in errors:
@@ -207,90 +197,30 @@ def judge_each(
                 judged.append(verdict)
             except SelfhostError as error:
                 errors[name] = error
-        return judged
-
-    by_machine: list[list[Verdict]] = []
-    for machine in machines:
-        if glancing is not None and _is_one_vague(names, workload, machine, catalogue, errors):
-            by_machine.append(judge(glancing.seen()))
-            continue
-        judged = judge(machine)
-        if may_glance(options, machine) and any(map(is_vague, judged)):
-            from ..machine.reader import glance_at
-
-            judged = judge(glancing.seen() if glancing is not None else glance_at(machine))
-        elif glancing is not None:
-            glancing.drop()
         by_machine.append(judged)
     return by_machine, errors
 
 
-def _is_one_vague(
-    names: Sequence[str],
-    workload: Workload,
-    machine: Machine,
-    catalogue: Catalogue,
-    errors: dict[str, SelfhostError],
-) -> bool:
-    """Some name's own pace needs the glance, or the model has no published weights: what is told
-    beside it, as what runs in its place, is worked out once, after that. What cannot be judged
-    goes to `errors`: to find out why takes as long as to judge.
+def measured_where_unknown(options: argparse.Namespace, machine: Machine) -> Machine:
+    """This machine with its memory bandwidth measured within 60 ms, where nothing else tells it:
+    neither a record, a measurement that was asked for, nor the chip. What fits a GPU rests on no
+    RAM.
     """
-    from ..answers.verdicts import judged_alone
+    from ..verdict.processor import chip_of
 
-    for name in names:
-        try:
-            judged = judged_alone(catalogue, name, workload, machine)
-            if judged is None or _is_wide(judged):
-                return True
-        except SelfhostError as error:
-            errors[name] = error
-    return False
+    if (
+        not machine.is_this_one
+        or machine.planning
+        or options.no_measure
+        or machine.measured_in_vain
+        or machine.memory_bandwidth_bytes_per_second is not None
+        or machine.accelerators
+        or chip_of(machine) is not None
+    ):
+        return machine
+    from ..machine.reader import measured_at_present
 
-
-def begun_glance(options: argparse.Namespace, machines: Sequence[Machine]) -> Glancing | None:
-    """A glance at this machine's memory whose slow part runs while the rest is loaded and judged;
-    None where it may not be needed: what fits a GPU rests on no RAM.
-    """
-    if len(machines) != 1 or not may_glance(options, machines[0]) or machines[0].accelerators:
-        return None
-    from ..machine.reader import begin_glance
-
-    return begin_glance(machines[0])
-
-
-def may_glance(options: argparse.Namespace, machine: Machine) -> bool:
-    """It is this machine as it is, and nothing tells its memory bandwidth: neither a record nor a
-    measurement that was asked for.
-    """
-    return (
-        machine.is_this_one
-        and not machine.planning
-        and not options.no_measure
-        and not machine.measured_in_vain
-        and machine.memory_bandwidth_bytes_per_second is None
-    )
-
-
-def is_vague(verdict: Verdict) -> bool:
-    """A pace rests on the RAM's bandwidth and spans more than a factor of two: its own, or on a
-    machine without accelerators that of a model proposed in its place.
-    """
-    # a model proposed in its place may run on the RAM only where there is nothing else
-    others = () if verdict.machine.accelerators else verdict.alternatives
-    paces = [each.decode_tokens_per_second for each in others]
-    return _is_wide(verdict) or any(map(_spans_a_factor_of_two, paces))
-
-
-def _is_wide(answer: Verdict | Judged) -> bool:
-    """Its own pace rests on the RAM's bandwidth and spans more than a factor of two."""
-    on_accelerator = answer.needs is not None and answer.needs.placement == "accelerator"
-    own = answer.speed.decode if answer.speed is not None and not on_accelerator else None
-    return _spans_a_factor_of_two(own)
-
-
-def _spans_a_factor_of_two(pace: PaceRange | None) -> bool:
-    return pace is not None and pace.high > 2 * pace.low
+    return measured_at_present(machine)
 
 
 def options_to_repeat(options: argparse.Namespace) -> str:

@@ -213,7 +213,7 @@ examples:
   selfhost machine --profiles mac 128gb       those of them that hold every word
   selfhost machine --format json --name build-07 --label site=berlin > build-07.json
   selfhost machine --machine "steam deck" --format json > records/deck.json
-  selfhost machine --record bundle            what was read, for a bug report
+  selfhost machine --format json              what was read, for a bug report
   selfhost machine --root bundle --format json | selfhost check mistral-7b --machine -
 """
     ),

@@ -7,7 +7,7 @@ import os
 from ..core.errors import InputError, Problem, WorkloadError
 from .arguments import Parser, add_machine, add_output, add_specs, parse
 from .errors import UsageError
-from .options import is_vague, may_glance, one_machine
+from .options import measured_where_unknown, one_machine
 from .output import deliver, present
 
 TYPE_CHECKING = False
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from ..advice.verify.comparison import Comparison
     from ..advice.verify.run import Run
-    from ..machine.record import Machine
-    from ..verdict.record import Verdict
 
 # a server's log of some days; a longer one tells no more about the model
 _MOST_LOG_BYTES = 64 << 20
@@ -125,7 +123,7 @@ def _compared(options: argparse.Namespace, seen: Run) -> Comparison:
 
     catalogue = open_catalogue(options.specs)
     identity = identify(seen, catalogue, options.model)
-    machine, notes = machine_of(seen, one_machine(options))
+    machine, notes = machine_of(seen, measured_where_unknown(options, one_machine(options)))
     model: str | os.PathLike[str] = identity.model
     if identity.is_path:
         from pathlib import Path
@@ -135,25 +133,18 @@ def _compared(options: argparse.Namespace, seen: Run) -> Comparison:
     if identity.tells_quantization:
         workload = workload.replace(quantization=None)
 
-    def judge(machine: Machine) -> Verdict:
-        try:
-            return check_with(
-                catalogue, model, workload, machine, instead=False, follows_machine=False
-            )
-        except WorkloadError as error:
-            if not any(problem.key == "quantization" for problem in error.problems):
-                raise
-            raise UsageError(
-                f"{workload.quantization}, the run's quantization, is none that selfhost knows of"
-                " this model",
-                remedy="give the file itself: --model ./model.gguf",
-            ) from None
-
-    verdict = judge(machine)
-    if may_glance(options, machine) and is_vague(verdict):
-        from ..machine.reader import glance_at
-
-        verdict = judge(glance_at(machine))
+    try:
+        verdict = check_with(
+            catalogue, model, workload, machine, instead=False, follows_machine=False
+        )
+    except WorkloadError as error:
+        if not any(problem.key == "quantization" for problem in error.problems):
+            raise
+        raise UsageError(
+            f"{workload.quantization}, the run's quantization, is none that selfhost knows of"
+            " this model",
+            remedy="give the file itself: --model ./model.gguf",
+        ) from None
     if verdict.model.closed:
         raise UsageError(
             f"{verdict.model.name} is a closed model, which nobody runs",

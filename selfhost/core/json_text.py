@@ -282,14 +282,13 @@ class _Window:
 
 class Entry:
     """One record of a text of many: its value, or the `fault` why there is none. `line` is set
-    where the text has one a line, and then `text` is that line. `is_known`: somebody else has read
-    it.
+    where the text has one a line.
 
     `doubled`: keys that stand twice in one object of it; `more_doubled` counts those beyond
     MAX_PROBLEMS. `place`: where it stands in a list, as `[1]`, None elsewhere.
     """
 
-    __slots__ = ("doubled", "fault", "is_known", "line", "more_doubled", "place", "text", "value")
+    __slots__ = ("doubled", "fault", "line", "more_doubled", "place", "value")
 
     def __init__(
         self,
@@ -297,13 +296,10 @@ class Entry:
         value: Any,
         fault: Unreadable | None,
         decoder: Decoder,
-        text: str | None = None,
         *,
-        is_known: bool = False,
         place: str | None = None,
     ) -> None:
         self.line, self.value, self.fault, self.place = line, value, fault, place
-        self.text, self.is_known = text, is_known
         self.doubled, self.more_doubled = decoder.doubled, decoder.more_doubled
 
 
@@ -313,14 +309,12 @@ def read_records(
     max_record_bytes: int,
     max_bytes: int = MAX_STREAM_BYTES,
     budget: Budget | None = None,
-    knows: Callable[[str, int], bool] = lambda _text, _line: False,
 ) -> Iterator[Entry]:
     """The JSON values of a stream, one after the other: of one list its items, else one a line
     (JSON Lines), else the one value.
 
     Memory is that of one record, however many there are. Raises `Unreadable` for the whole, also
-    after some entries; a broken line of JSON Lines is the `fault` of its entry. `knows` is asked of
-    each line after the first, with its number: what it answers True for is not parsed. `max_bytes`
+    after some entries; a broken line of JSON Lines is the `fault` of its entry. `max_bytes`
     and the `budget` are for the whole stream; a stream whose values are not all kept needs none.
     """
     window, decoder = _Window(stream, max_bytes, budget), Decoder(note_doubled=True)
@@ -340,7 +334,7 @@ def read_records(
     if not isinstance(value, dict):
         yield Entry(None, _whole(window, decoder, max_record_bytes), None, decoder)
         return
-    entry = Entry(line, value, None, decoder, text)
+    entry = Entry(line, value, None, decoder)
     window.at = end
     if not window.skip_blanks():
         entry.line = None
@@ -349,11 +343,8 @@ def read_records(
         end = window.line_end(max_record_bytes)
         line, text = window.line_at(window.at), window.text[window.at : end]
         window.go_past_line(end)
-        if knows(text, line):
-            yield Entry(line, None, None, decoder, is_known=True)
-            continue
         try:
-            yield Entry(line, decoder.parse(text), None, decoder, text)
+            yield Entry(line, decoder.parse(text), None, decoder)
         except Unreadable as error:
             yield Entry(line, None, error, decoder)
 

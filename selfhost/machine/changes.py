@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ..core import units
 from ..core.errors import InputError, MachineFileError, Problem
 from ..core.quantities import parse_bytes, parse_number
 from ..core.records import Unread
-from ..core.saying import differently, option
+from ..core.spelling import nearest, words_of
+from ..core.tables import shipped_table
 from . import cpus
-from .gpu_names import MOST_CARDS, NamedCards, UnknownGpuError, cards_named, shown, spelled
+from .chips import apple_chip_of
+from .gpu_names import MOST_CARDS, UnknownGpuError, cards_named, find_cards, shown, spelled
 from .gpus import vendor_of
 from .record import (
     MAX_CORES,
@@ -34,72 +36,60 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    # one setting as it was given and its value; of `gpu` there may be several
-    _Given = Sequence[tuple[str, Any]]
-
 ARCHITECTURES = (
-    "x86_64",
-    "aarch64",
-    "i686",
-    "armv6l",
-    "armv7l",
-    "riscv64",
-    "ppc64le",
-    "s390x",
-    "loongarch64",
-)
+    "x86_64", "aarch64", "i686", "armv6l", "armv7l", "riscv64", "ppc64le", "s390x", "loongarch64",
+)  # fmt: skip
 SYSTEMS = ("linux", "macos", "windows")
 # x86-64-v3 of the psABI, which every Core since Haswell (2013) and every Ryzen and EPYC has;
 # ARMv8.0; on macOS the M1's
 ASSUMED_SETS: Mapping[str, tuple[str, ...]] = {
     "x86_64": (
-        "sse2",
-        "ssse3",
-        "sse4_1",
-        "sse4_2",
-        "popcnt",
-        "avx",
-        "f16c",
-        "fma",
-        "bmi1",
-        "bmi2",
-        "avx2",
+        "sse2", "ssse3", "sse4_1", "sse4_2", "popcnt", "avx", "f16c", "fma", "bmi1", "bmi2", "avx2",
     ),
     "aarch64": ("fp", "asimd"),
     "macos-aarch64": ("fp", "asimd", "fphp", "asimdhp", "asimddp", "atomics"),
-}
-# which every processor of an architecture has: x86-64 by its psABI, 64-bit Arm by AAPCS64 and as
-# Linux expects it
-BASELINE_SETS: Mapping[str, tuple[str, ...]] = {
-    "x86_64": ("sse", "sse2"),
-    "aarch64": ("fp", "asimd"),
-}
-# which others each brings, by Linux kernel names, where SSE3 is pni: OPTION_MASK_ISA_…_SET of
-# gcc/common/config/i386/i386-common.cc and gcc/config/aarch64/aarch64-option-extensions.def (GCC
-# 15)
-IMPLIED_SETS: Mapping[str, tuple[str, ...]] = {
-    "sse2": ("sse",), "pni": ("sse2",), "ssse3": ("pni",), "sse4_1": ("ssse3",),
-    "sse4_2": ("sse4_1",), "avx": ("sse4_2",),
-    "f16c": ("avx",), "fma": ("avx",), "avx2": ("avx",), "avx_vnni": ("avx2",), "avx512f": ("avx2",
-    ), "avx512bw": ("avx512f",),
-    "avx512cd": ("avx512f",), "avx512dq": ("avx512f",), "avx512vl": ("avx512f",),
-    "avx512_vnni": ("avx512f",),
-    "avx512_bf16": ("avx512bw",), "avx512_fp16": ("avx512bw",), "amx_int8": ("amx_tile",),
-    "amx_bf16": ("amx_tile",),
-    "asimd": ("fp",), "fphp": ("fp",), "asimdhp": ("asimd", "fphp"), "asimddp": ("asimd",),
-    "i8mm": ("asimd",), "bf16": ("asimd",),
-    "sve": ("asimdhp",), "sve2": ("sve",),
 }  # fmt: skip
+# What every processor of its class has, by the least that `vectors` tells, and what many lack:
+# every Celeron and Pentium since 2011 and every Atom since 2013; every Xeon E5 (general knowledge)
+_LEAST_SETS = {"sse": (("sse4_2", "popcnt"), "AVX"), "none": (("avx", "popcnt"), "AVX2")}
 # general-purpose machines of the clouds and of CI: 16 GiB with 4 cores (AWS m7i and m8g, GitHub,
 # GitLab)
-ASSUMED_BYTES_PER_CORE = 4 * units.GIB
-MOST_ASSUMED_CORES = 64
-
+_ASSUMED_BYTES_PER_CORE = 4 * units.GIB
+_MOST_ASSUMED_CORES = 64
 _NAME_LENGTH = 120
+_BANDWIDTH = "memory_bandwidth_bytes_per_second"
+_STATE_BANDWIDTH = "--set bandwidth=80GB/s"
+_EXAMPLES = {
+    "memory": "memory=16GiB",
+    "cores": "cores=8",
+    "disk": "disk=500GB",
+    "bandwidth": "bandwidth=80GB/s",
+    "gpu": "gpu=24GiB, gpu=2x24GiB, gpu=24GiB:900GB/s or gpu=none",
+    "architecture": "architecture=aarch64",
+    "system": "system=linux",
+    "instruction_sets": "instruction_sets=avx2,fma,f16c",
+}
+# the keys of `--set`
+SETTINGS = tuple(_EXAMPLES)
+_ALSO = {
+    "ram": "memory", "vram": "gpu", "cpu": "cores", "cpus": "cores", "threads": "cores",
+    "os": "system", "arch": "architecture", "storage": "disk", "accelerator": "gpu",
+    "accelerators": "gpu",
+}  # fmt: skip
 
 
 class SettingError(InputError):
     """A `--set` makes no sense; `problems` names every one that does not."""
+
+
+class _Fault(Exception):
+    def __init__(self, message: str, remedy: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def problem(self, key: str | None, file: str = "--set") -> Problem:
+        return Problem(file=file, key=key, message=self.message, remedy=self.remedy)
 
 
 def apply(machine: Machine, settings: Sequence[str], named_gpus: Sequence[str] = ()) -> Machine:
@@ -114,113 +104,95 @@ def apply(machine: Machine, settings: Sequence[str], named_gpus: Sequence[str] =
     if not settings and not named_gpus:
         return machine
     problems: list[Problem] = []
-    values_of_key = _values(settings, problems)
-    nearest = _add_named(named_gpus, values_of_key, problems)
+    given = _values(settings, problems)
+    near = _add_named_gpus(named_gpus, given, problems)
     if problems:
-        raise SettingError(problems, nearest=nearest)
-    labels = [named.label for _, named in values_of_key.get(_NAMED, ())]
-    settings_words = ", ".join([*labels, *(text.strip() for text in settings)])
-    changed = _changed(machine, values_of_key, settings_words)
-    if "instruction_sets" in values_of_key:
-        problems += _foreign_sets(changed)
-    if not values_of_key.keys().isdisjoint(_OF_ONE_MAKER):
-        from .impossible import impossible
-
-        problems += impossible(changed, values_of_key, named_gpus)
+        raise SettingError(problems, nearest=near)
+    change = _Change(machine, given)
+    # the architecture comes last: it clears what others do not state
+    for key in sorted(given, key=lambda key: key == "architecture"):
+        _SETTERS[key](change, *zip(*given[key], strict=True))
+    labels = [cards_named(name).label for name in named_gpus]
+    changed = change.machine(", ".join([*labels, *(text.strip() for text in settings)]))
+    problems += _foreign_sets(changed) if "instruction_sets" in given else []
+    problems += _impossible_on_apple(changed, [*given], named_gpus)
     if problems:
         raise SettingError(problems)
     return planned(changed)
 
 
+def value_of(key: str, text: str) -> Any:
+    """The value of one setting, as `apply` reads it; of `gpu` a tuple of cards, which may also be
+    named as by `--gpu`. `SettingError` says what is wrong.
+    """
+    try:
+        if key != "gpu":
+            return _READERS[key](text)
+        named = None if text.lower() == "none" else find_cards(text)
+        return named.accelerators if named is not None else _gpu(text) or ()
+    except _Fault as fault:
+        raise SettingError([fault.problem(key)]) from None
+
+
 def _values(settings: Sequence[str], problems: list[Problem]) -> dict[str, list[tuple[str, Any]]]:
     """Each key with its settings and their values; what is wrong goes to `problems`."""
-    values_of_key: dict[str, list[tuple[str, Any]]] = {}
+    given: dict[str, list[tuple[str, Any]]] = {}
     for text in settings:
         key, is_set, value = text.partition("=")
         key, value = key.strip().lower().replace("-", "_"), value.strip(" ")
         try:
-            if key not in _SETTINGS:
-                raise _unknown(key, bool(is_set))
+            if key not in _READERS:
+                raise _unknown_key(key, bool(is_set))
             if not value:
                 raise _Fault("has no value", f"write for example {_EXAMPLES[key]}")
-            values_of_key.setdefault(key, []).append((text.strip(), _SETTINGS[key](value)))
+            given.setdefault(key, []).append((text.strip(), _READERS[key](value)))
         except _Fault as fault:
-            problems.append(
-                Problem(
-                    file="--set",
-                    key=shown(key) or None,
-                    message=fault.message,
-                    remedy=fault.remedy,
-                )
-            )
-    for key, given in values_of_key.items():
-        if len(given) > 1 and (key != "gpu" or any(value is None for _, value in given)):
-            problems.append(
-                Problem(
-                    file="--set",
-                    key=key,
-                    message=f"is set {len(given)} times",
-                    remedy="set it once",
-                )
-            )
-    return values_of_key
+            problems.append(fault.problem(shown(key) or None))
+    for key, several in given.items():
+        if len(several) > 1 and (key != "gpu" or any(value is None for _, value in several)):
+            problems.append(_Fault(f"is set {len(several)} times", "set it once").problem(key))
+    return given
 
 
-def _add_named(
-    names: Sequence[str],
-    values_of_key: dict[str, list[tuple[str, Any]]],
-    problems: list[Problem],
+def _unknown_key(key: str, is_set: bool) -> _Fault:
+    guess = nearest(key, SETTINGS) or _ALSO.get(key)
+    hint = f"did you mean {_EXAMPLES[guess]}?" if guess else f"one of {', '.join(SETTINGS)}"
+    if not is_set:
+        return _Fault("is no KEY=VALUE", f"write for example {_EXAMPLES[guess or 'memory']}")
+    return _Fault("cannot be set", hint)
+
+
+def _add_named_gpus(
+    names: Sequence[str], given: dict[str, list[tuple[str, Any]]], problems: list[Problem]
 ) -> list[str]:
     """Put the GPUs of `--gpu` beside the settings. The names that are near those not known."""
-    nearest: list[str] = []
-    if names and "gpu" in values_of_key:
+    near: list[str] = []
+    faults: list[_Fault] = []
+    if names and "gpu" in given:
         message = "is given, and --set gpu=… as well: both say which GPUs there are"
-        problems.append(Problem(file="--gpu", message=message, remedy="leave one of them out"))
+        faults.append(_Fault(message, "leave one of them out"))
     for name in names:
         try:
-            values_of_key.setdefault(_NAMED, []).append((name, cards_named(name)))
+            given.setdefault("--gpu", []).append((name, cards_named(name)))
         except UnknownGpuError as error:
-            problems.append(Problem(file="--gpu", message=error.message, remedy=error.remedy))
-            nearest += error.nearest
-    named = values_of_key.get(_NAMED, [])
-    cards = [len(several.accelerators) for _, several in named]
-    if len(named) > 1 and not all(cards):
-        remedy = "give it alone"
-        problems.append(Problem(file="--gpu", message="none is no GPU", remedy=remedy))
-    if sum(cards) > MOST_CARDS:
-        message = f"{sum(cards)} GPUs are more than the {MOST_CARDS} that are judged"
-        problems.append(Problem(file="--gpu", message=message, remedy="name fewer"))
-    return nearest
+            faults.append(_Fault(error.message, error.remedy))
+            near += error.nearest
+    counts = [len(named.accelerators) for _, named in given.get("--gpu", [])]
+    if len(counts) > 1 and not all(counts):
+        faults.append(_Fault("none is no GPU", "give it alone"))
+    if sum(counts) > MOST_CARDS:
+        message = f"{sum(counts)} GPUs are more than the {MOST_CARDS} that are judged"
+        faults.append(_Fault(message, "name fewer"))
+    problems += [fault.problem(None, "--gpu") for fault in faults]
+    return near
 
 
-def value_of(key: str, text: str) -> Any:
-    """The value of one setting, as `apply` reads it; of `gpu` a tuple of cards, which may also be
-    named as by `--gpu` where they are listed. `SettingError` says what is wrong.
-    """
-    try:
-        if key == "gpu":
-            return _cards(text)
-        return _SETTINGS[key](text)
-    except _Fault as fault:
-        problem = Problem(file="--set", key=key, message=fault.message, remedy=fault.remedy)
-        raise SettingError([problem]) from None
-
-
-def _cards(text: str) -> tuple[Accelerator, ...]:
-    try:
-        return _gpu(text) or ()
-    except _Fault:
-        try:
-            return cards_named(text, listed_only=True).accelerators
-        except UnknownGpuError as error:
-            raise _Fault(error.message, error.remedy) from None
+# ------------------------------------------------------------------ what is planned
 
 
 def planned(machine: Machine) -> Machine:
     """The same machine for planning: its memory counts as a whole, and disks, cores and instruction
-    sets that it lacks are assumed.
-
-    Those that it has bring what they imply: whoever states them names the last ones.
+    sets that it lacks are assumed. Those sets that it has bring what they imply.
     """
     assumed = list(machine.assumed)
     changes: dict[str, Any] = {"planning": True}
@@ -234,51 +206,55 @@ def planned(machine: Machine) -> Machine:
         assumed += [f"disks.{purpose}" for purpose in PURPOSES if machine.disk_for(purpose) is None]
     if machine.instruction_sets is not None:
         changes["instruction_sets"] = with_implied(machine.instruction_sets, machine.architecture)
-    elif machine.emulated_on is None and (class_sets := _class_sets(machine)) is not None:
-        changes["instruction_sets"], why = class_sets
+    elif machine.emulated_on is None and (sets := _class_sets(machine)) is not None:
+        changes["instruction_sets"], why = sets
         sources["instruction_sets"] = f"assumed: {why}"
         assumed.append("instruction_sets")
-    memory = machine.memory_limit_bytes or machine.memory_total_bytes
-    cores = cpus.cores_in(machine) if _lacks_cores(machine) else None
-    if cores is not None:
-        changes |= _cores_of_name(cores)
-        least, _, most = cores.physical
-        why = "as its maker lists that model"
-        if not cores.are_known:
-            why = f"assumed: {least} to {most}, as processors of that kind have"
-            assumed.append("cpu_cores_usable")
-        sources |= dict.fromkeys(_cores_of_name(cores), why)
-    elif machine.cpu_cores_usable is None and memory is not None:
-        changes["cpu_cores_usable"] = float(
-            min(MOST_ASSUMED_CORES, max(1, memory // ASSUMED_BYTES_PER_CORE))
-        )
-        sources["cpu_cores_usable"] = (
-            f"assumed: one for each {units.binary(ASSUMED_BYTES_PER_CORE)} of memory"
-        )
-        assumed.append("cpu_cores_usable")
+    if machine.cpu_cores_usable is None:
+        facts, why, are_known = _assumed_cores(machine)
+        changes |= facts
+        sources |= dict.fromkeys(facts, why)
+        assumed += [] if are_known else ["cpu_cores_usable"]
     return machine.replace(**changes, sources=sources, assumed=tuple(dict.fromkeys(assumed)))
 
 
-def _lacks_cores(machine: Machine) -> bool:
-    """Whether its processor's name may tell the cores that it lacks: a guest has a part of them."""
-    return machine.cpu_cores_usable is None and machine.scope == "host"
+def _assumed_cores(machine: Machine) -> tuple[dict[str, Any], str, bool]:
+    """The cores that the processor's name tells, else one for so much memory; why; and whether they
+    are known. A guest has a part of its processor's.
+    """
+    cores = cpus.cores_in(machine) if machine.scope == "host" else None
+    if cores is not None:
+        facts = {"cpu_cores_physical": cores.physical[1], "cpu_cores_usable": float(cores.usable)}
+        if cores.performance != cores.physical:
+            facts["cpu_cores_performance"] = cores.performance[1]
+        least, _, most = cores.physical
+        if cores.are_known:
+            return facts, "as its maker lists that model", True
+        return facts, f"assumed: {least} to {most}, as processors of that kind have", False
+    memory = machine.memory_limit_bytes or machine.memory_total_bytes
+    if memory is None:
+        return {}, "", True
+    count = min(_MOST_ASSUMED_CORES, max(1, memory // _ASSUMED_BYTES_PER_CORE))
+    why = f"assumed: one for each {units.binary(_ASSUMED_BYTES_PER_CORE)} of memory"
+    return {"cpu_cores_usable": float(count)}, why, False
 
 
-def _cores_of_name(cores: cpus.Cores) -> dict[str, Any]:
-    """The facts of a machine with so many."""
-    facts = {"cpu_cores_physical": cores.physical[1], "cpu_cores_usable": float(cores.usable)}
-    if cores.performance != cores.physical:
-        facts["cpu_cores_performance"] = cores.performance[1]
-    return facts
+def _sets_table() -> Mapping[str, Any]:
+    """`baseline`: the sets that every processor of an architecture has; `implied`: what each set
+    brings.
+    """
+    table: Mapping[str, Any] = shipped_table("cpus")["instruction_sets"]
+    return table
 
 
 def with_implied(sets: Sequence[str], architecture: str | None) -> tuple[str, ...]:
     """Those that were named, then those that they bring and those that every processor of the
     architecture has.
     """
-    every_set = [*sets, *BASELINE_SETS.get(architecture or "", ())]
+    table = _sets_table()
+    every_set = [*sets, *table["baseline"].get(architecture or "", ())]
     for name in every_set:
-        every_set += (other for other in IMPLIED_SETS.get(name, ()) if other not in every_set)
+        every_set += (other for other in table["implied"].get(name, ()) if other not in every_set)
     return tuple(dict.fromkeys(every_set))
 
 
@@ -286,16 +262,29 @@ def own_sets(sets: Sequence[str], architecture: str | None) -> tuple[str, ...]:
     """Those that a processor of the architecture may have: AVX2 is none of an Arm processor's. A
     name that no table here has may be any processor's, and one of unknown architecture have any.
     """
-    others = [each for each in BASELINE_SETS if each != architecture]
-    if architecture is None or len(others) == len(BASELINE_SETS):
+    baseline = _sets_table()["baseline"]
+    if architecture not in baseline:
         return tuple(sets)
     foreign = {
         name
-        for other in others
+        for other in baseline
+        if other != architecture
         for name in sets
-        if name in ASSUMED_SETS[other] or {*with_implied((name,), None)} & {*BASELINE_SETS[other]}
+        if name in ASSUMED_SETS[other] or {*with_implied((name,), None)} & {*baseline[other]}
     }
     return tuple(name for name in sets if name not in foreign)
+
+
+def _class_sets(machine: Machine) -> tuple[tuple[str, ...], str] | None:
+    """The instruction sets of a processor of its class, and why these; None where nothing tells."""
+    architecture = machine.architecture or ""
+    least = cpus.least_vectors(machine.cpu_model or "")
+    if least is not None:
+        common, lacking = _LEAST_SETS[least]
+        why = f"many processors of that name lack {lacking}"
+        return with_implied(common, "x86_64"), why
+    sets = ASSUMED_SETS.get(f"{machine.system}-{architecture}") or ASSUMED_SETS.get(architecture)
+    return None if sets is None else (sets, f"what nearly every {architecture} processor has")
 
 
 def _foreign_sets(machine: Machine) -> list[Problem]:
@@ -307,34 +296,51 @@ def _foreign_sets(machine: Machine) -> list[Problem]:
         return []
     message = f"{foreign} is no instruction set of an {machine.architecture} processor"
     remedy = "leave it out, or state the architecture too: --set architecture=…"
-    return [Problem(file="--set", key="instruction_sets", message=message, remedy=remedy)]
+    return [_Fault(message, remedy).problem("instruction_sets")]
 
 
-# What every processor of its class has, by the least that `vectors` tells, and what many lack:
-# every Celeron and Pentium since 2011 and every Atom since 2013; every Xeon E5 (general knowledge)
-_LEAST_SETS = {
-    "sse": (with_implied(("sse4_2", "popcnt"), "x86_64"), "AVX"),
-    "none": (with_implied(("avx", "popcnt"), "x86_64"), "AVX2"),
-}
+def _impossible_on_apple(
+    machine: Machine, keys: Sequence[str], named_gpus: Sequence[str]
+) -> list[Problem]:
+    """What no computer with an Apple chip has of what was set: a card, another system or
+    architecture.
+    """
+    cards = machine.accelerators or ()
+    name = machine.cpu_model or ""
+    is_apples = "apple" in words_of(name) or any(c.vendor == "apple" and c.unified for c in cards)
+    if not is_apples and not (machine.system == "macos" and machine.architecture == "aarch64"):
+        return []
+    chip = f"an {name}" if name.lower().startswith("apple") else "an Apple chip"
+    problems = []
+    foreign = next((card for card in cards if card.vendor.lower() != "apple"), None)
+    if foreign is not None and (named_gpus or "gpu" in keys):
+        what = named_gpus[0] if named_gpus else "Ryzen 5 7600 32GB"
+        remedy = f"leave it out, or name a computer that takes cards: --machine '{what}'"
+        fault = _Fault(f"{chip} has a GPU of its own and takes no {foreign.name} beside it", remedy)
+        problems.append(fault.problem(*(None, "--gpu") if named_gpus else ("gpu", "--set")))
+    known = apple_chip_of(words_of(name))
+    takes_linux = known is None or known.linux
+    is_taken = machine.system == "macos" or (machine.system == "linux" and takes_linux)
+    if "system" in keys and machine.scope == "host" and not is_taken:
+        remedy = "leave it out, for macOS" + (", or write system=linux" if takes_linux else "")
+        problems.append(
+            _Fault(f"{machine.system} does not start on {chip}", remedy).problem("system")
+        )
+    if "architecture" in keys and machine.architecture != "aarch64":
+        message = f"is {machine.architecture}, and {chip} is an Arm processor (aarch64)"
+        remedy = "leave it out, or name a computer with one: --machine 'i7-9750H 16GB'"
+        problems.append(_Fault(message, remedy).problem("architecture"))
+    return problems
 
 
-def _class_sets(machine: Machine) -> tuple[tuple[str, ...], str] | None:
-    """The instruction sets of a processor of its class, and why these; None where nothing tells."""
-    architecture = machine.architecture or ""
-    least = cpus.least_vectors(machine.cpu_model or "")
-    if least is not None:
-        common, lacking = _LEAST_SETS[least]
-        return common, f"many processors of that name lack {lacking}"
-    sets = ASSUMED_SETS.get(f"{machine.system}-{architecture}") or ASSUMED_SETS.get(architecture)
-    why = f"what nearly every {architecture} processor in use has"
-    return None if sets is None else (sets, why)
+# ------------------------------------------------------------------ what a setting changes
 
 
 class _Change:
     """What settings change of one machine, and which facts they make meaningless."""
 
-    def __init__(self, machine: Machine, keys: Collection[str]) -> None:
-        self.machine = machine
+    def __init__(self, machine: Machine, keys: Mapping[str, object]) -> None:
+        self.before = machine
         # of all settings that are given
         self.keys = keys
         self.values: dict[str, Any] = {}
@@ -358,121 +364,104 @@ class _Change:
 
     def forget(self, pattern: str) -> None:
         """Leave out the reasons of facts whose whole name matches."""
-        self.unread = [entry for entry in self.unread if not re.fullmatch(pattern, entry.fact)]
+        self.unread = [
+            entry for entry in self.unread if not re.fullmatch(pattern, entry.fact, re.S)
+        ]
+
+    def machine(self, what: str) -> Machine:
+        """The machine with every setting in place; what a setting makes meaningless is unread."""
+        name = f"{self.before.name} with {what}"
+        name = name if len(name) <= _NAME_LENGTH else name[: _NAME_LENGTH - 1] + "…"
+        kept = (entry for entry in self.unread if entry.fact not in self.lost)
+        return self.before.replace(
+            **self.values | {"name": name},
+            sources=self.sources,
+            assumed=tuple(self.assumed),
+            unread=(*self.lost.values(), *kept),
+        )
 
 
-def _set_memory(change: _Change, given: _Given) -> None:
-    text, value = given[0]
-    change.put("memory_total_bytes", value, text)
-    change.put("memory_limit_bytes", value, text)
+def _set_memory(change: _Change, texts: Sequence[str], values: Sequence[int]) -> None:
+    change.put("memory_total_bytes", values[0], texts[0])
+    change.put("memory_limit_bytes", values[0], texts[0])
     change.values |= {"address_space_bytes": None, "private_memory_bytes": None}
-    change.clear("memory_available_bytes", f"how much would be free with {text} is not known")
+    change.clear("memory_available_bytes", f"how much would be free with {texts[0]} is not known")
 
 
-def _set_cores(change: _Change, given: _Given) -> None:
-    text, value = given[0]
-    change.put("cpu_cores_usable", value, text)
-    change.clear("cpu_cores_physical", f"{text} says how many are usable")
-    change.clear("cpu_cores_performance", f"{text} says how many are usable")
-    source = change.machine.sources.get(_BANDWIDTH, "")
-    others = value != change.machine.cpu_cores_usable
+def _set_cores(change: _Change, texts: Sequence[str], values: Sequence[float]) -> None:
+    change.put("cpu_cores_usable", values[0], texts[0])
+    for fact in ("cpu_cores_physical", "cpu_cores_performance"):
+        change.clear(fact, f"{texts[0]} says how many are usable")
+    source = change.before.sources.get(_BANDWIDTH, "")
+    others = values[0] != change.before.cpu_cores_usable
     if was_read_by_cores(source) and others and "bandwidth" not in change.keys:
         change.clear(_BANDWIDTH, "it was measured with other cores", _STATE_BANDWIDTH)
 
 
-def _set_disk(change: _Change, given: _Given) -> None:
-    text, value = given[0]
-    change.put("disks", filled_disks(change.machine.disks, value), text)
+def _set_disk(change: _Change, texts: Sequence[str], values: Sequence[int]) -> None:
+    change.put("disks", filled_disks(change.before.disks, values[0]), texts[0])
     change.values["file_size_limit_bytes"] = None
     change.assumed = [fact for fact in change.assumed if not fact.startswith("disks.")]
     change.forget(r"disks\..*\.(?:free_bytes|quota\w*|backing)")
 
 
-def _set_bandwidth(change: _Change, given: _Given) -> None:
-    text, (rate, measured_there) = given[0]
-    change.put(_BANDWIDTH, rate, text)
-    if measured_there:
-        change.sources[_BANDWIDTH] = f"measured, by --set {text}"
+def _set_bandwidth(
+    change: _Change, texts: Sequence[str], values: Sequence[tuple[int, bool]]
+) -> None:
+    rate, is_measured = values[0]
+    change.put(_BANDWIDTH, rate, texts[0])
+    if is_measured:
+        change.sources[_BANDWIDTH] = f"measured, by --set {texts[0]}"
 
 
-def _set_gpu(change: _Change, given: _Given) -> None:
-    cards = tuple(card for _, several in given for card in several or ())
-    change.put("accelerators", cards, ", ".join(text for text, _ in given))
-    change.forget(r"(?s)accelerators\..*")
+def _set_gpu(change: _Change, texts: Sequence[str], values: Sequence[Any]) -> None:
+    cards = tuple(card for several in values for card in several or ())
+    change.put("accelerators", cards, ", ".join(texts))
+    change.forget(r"accelerators\..*")
 
 
-def _set_named_gpus(change: _Change, given: Sequence[tuple[str, NamedCards]]) -> None:
-    cards = tuple(card for _, named in given for card in named.accelerators)
-    change.values["accelerators"] = cards
+def _set_named_gpus(change: _Change, texts: Sequence[str], values: Sequence[Any]) -> None:
+    change.values["accelerators"] = tuple(card for named in values for card in named.accelerators)
     change.sources["accelerators"] = "; ".join(
-        text for _, named in given for text in (*named.notes, named.source)
+        text for named in values for text in (*named.notes, named.source)
     )[:MAX_TEXT]
-    change.forget(r"(?s)accelerators\..*")
+    change.forget(r"accelerators\..*")
 
 
-def _set_system(change: _Change, given: _Given) -> None:
-    text, value = given[0]
-    change.put("system", value, text)
+def _set_system(change: _Change, texts: Sequence[str], values: Sequence[str]) -> None:
+    change.put("system", values[0], texts[0])
 
 
-def _set_instruction_sets(change: _Change, given: _Given) -> None:
-    text, value = given[0]
-    change.put("instruction_sets", value, text)
-    change.forget(r"(?s)instruction_sets\..*")
+def _set_instruction_sets(change: _Change, texts: Sequence[str], values: Sequence[Any]) -> None:
+    change.put("instruction_sets", values[0], texts[0])
+    change.forget(r"instruction_sets\..*")
 
 
-def _set_architecture(change: _Change, given: _Given) -> None:
-    text, value = given[0]
-    change.put("architecture", value, text)
+def _set_architecture(change: _Change, texts: Sequence[str], values: Sequence[str]) -> None:
+    change.put("architecture", values[0], texts[0])
     change.values["emulated_on"] = None
-    if value == change.machine.architecture:
+    if values[0] == change.before.architecture:
         return
-    another = f"{text} asks about another processor than the one that was read"
+    another = f"{texts[0]} asks about another processor than the one that was read"
     change.clear("cpu_model", another)
     if "instruction_sets" not in change.keys:
-        change.clear("instruction_sets", another, _STATE_SETS)
-        change.forget(r"(?s)instruction_sets\..*")
+        change.clear("instruction_sets", another, "--set instruction_sets=…")
+        change.forget(r"instruction_sets\..*")
     if "bandwidth" not in change.keys:
         change.clear(_BANDWIDTH, another, _STATE_BANDWIDTH)
 
 
-_BANDWIDTH = "memory_bandwidth_bytes_per_second"
-_STATE_BANDWIDTH = differently("--set bandwidth=80GB/s", f"a record with {_BANDWIDTH}")
-_STATE_SETS = differently("--set instruction_sets=…", "a record with instruction_sets")
-# the key of what `--gpu` names, which is no key of `--set`
-_NAMED = "--gpu"
-# what an Apple chip has of its own
-_OF_ONE_MAKER = frozenset(("gpu", _NAMED, "system", "architecture"))
-_SETTERS: Mapping[str, Callable[[_Change, _Given], None]] = {
+_SETTERS: Mapping[str, Callable[..., None]] = {
     "memory": _set_memory,
     "cores": _set_cores,
     "disk": _set_disk,
     "bandwidth": _set_bandwidth,
     "gpu": _set_gpu,
-    _NAMED: _set_named_gpus,
+    "--gpu": _set_named_gpus,
     "system": _set_system,
     "instruction_sets": _set_instruction_sets,
     "architecture": _set_architecture,
 }
-
-
-def _changed(machine: Machine, settings: Mapping[str, _Given], what: str) -> Machine:
-    """The machine with every setting in place; what a setting makes meaningless is unread, with
-    the setting as the reason.
-    """
-    change = _Change(machine, settings.keys())
-    # the architecture comes last: it clears what others do not state
-    for key in sorted(settings, key=lambda key: key == "architecture"):
-        _SETTERS[key](change, settings[key])
-    name = f"{machine.name} with {what}"
-    change.values["name"] = name if len(name) <= _NAME_LENGTH else name[: _NAME_LENGTH - 1] + "…"
-    kept = (entry for entry in change.unread if entry.fact not in change.lost)
-    return machine.replace(
-        **change.values,
-        sources=change.sources,
-        assumed=tuple(change.assumed),
-        unread=(*change.lost.values(), *kept),
-    )
 
 
 def filled_disks(disks: Sequence[Disk] | None, free: int) -> tuple[Disk, ...]:
@@ -499,39 +488,22 @@ def filled_disks(disks: Sequence[Disk] | None, free: int) -> tuple[Disk, ...]:
 # ------------------------------------------------------------------ values
 
 
-class _Fault(Exception):
-    def __init__(self, message: str, remedy: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.remedy = remedy
+def _size(key: str, text: str, most: int) -> int:
+    example = f"write for example {_EXAMPLES[key]}"
+    try:
+        size = parse_bytes(text)
+    except ValueError as error:
+        raise _Fault(str(error).rpartition(": write for")[0] or str(error), example) from None
+    if text.strip().isdecimal() and size < units.MIB:
+        raise _Fault(f"is {units.binary(size)}: the unit is missing", example)
+    if not 1 <= size <= most:
+        what = "is nothing" if size < 1 else f"is {units.binary(size)}: no machine has that"
+        raise _Fault(what, example)
+    return size
 
 
-def _unknown(key: str, is_set: bool) -> _Fault:
-    from ..core.spelling import nearest
-
-    guess = nearest(key, tuple(_SETTINGS)) or _ALSO.get(key)
-    hint = f"did you mean {_EXAMPLES[guess]}?" if guess else f"one of {', '.join(_SETTINGS)}"
-    if not is_set:
-        return _Fault("is no KEY=VALUE", f"write for example {_EXAMPLES[guess or 'memory']}")
-    return _Fault("cannot be set", hint)
-
-
-def _size(key: str, most: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        example = f"write for example {_EXAMPLES[key]}"
-        try:
-            size = parse_bytes(text)
-        except ValueError as error:
-            raise _Fault(str(error).rpartition(": write for")[0] or str(error), example) from None
-        if text.strip().isdecimal() and size < units.MIB:
-            raise _Fault(f"is {units.binary(size)}: the unit is missing", example)
-        if size < 1:
-            raise _Fault("is nothing", example)
-        if size > most:
-            raise _Fault(f"is {units.binary(size)}: no machine has that", example)
-        return size
-
-    return read
+def _memory(text: str) -> int:
+    return _size("memory", text, MAX_MEMORY_BYTES)
 
 
 def _bandwidth(text: str) -> tuple[int, bool]:
@@ -546,45 +518,42 @@ def _bandwidth(text: str) -> tuple[int, bool]:
 
 
 def _rate(text: str) -> int:
-    lower = text.strip().lower()
-    ending = next((word for word in ("/second", "/sec", "/s", "ps") if lower.endswith(word)), "")
-    size = text.strip()[: len(lower) - len(ending)]
+    size = re.sub(r"(?:/second|/sec|/s|ps)$", "", text.strip(), flags=re.IGNORECASE)
     if re.search(r"[kmgt]b$", size, re.IGNORECASE) and size.endswith("b"):
         raise _Fault(
             f"{shown(text)!r} may mean bits: write the bandwidth of memory in bytes",
             f"write for example {_EXAMPLES['bandwidth']}",
         )
-    return _size("bandwidth", MAX_MEMORY_BYTES)(size)
+    return _size("bandwidth", size, MAX_MEMORY_BYTES)
 
 
 def _cores(text: str) -> float:
+    example = f"write for example {_EXAMPLES['cores']}"
     try:
         number = parse_number(text)
     except ValueError as error:
-        raise _Fault(
-            str(error).partition(": write for")[0], f"write for example {_EXAMPLES['cores']}"
-        ) from None
+        raise _Fault(str(error).partition(": write for")[0], example) from None
     if not MIN_CORES <= number <= MAX_CORES:
-        raise _Fault(
-            f"is {number:g}: it must be from {MIN_CORES} to {MAX_CORES:,}",
-            f"write for example {_EXAMPLES['cores']}",
-        )
+        raise _Fault(f"is {number:g}: it must be from {MIN_CORES} to {MAX_CORES:,}", example)
     return number
 
 
 def _free(text: str) -> int:
     # a full disk is something to ask about
-    return 0 if text.strip() == "0" else _size("disk", MAX_DISK_BYTES)(text)
+    return 0 if text.strip() == "0" else _size("disk", text, MAX_DISK_BYTES)
 
 
 def _gpu(text: str) -> tuple[Accelerator, ...] | None:
+    """`24GiB`, `2x24GiB:NAME`, `24GiB:NAME:900GB/s`; None for `none`."""
     if text.lower() == "none":
         return None
     size, _, name = text.partition(":")
-    name, rate = _name_and_rate(name)
+    head, _, rate_text = name.rpartition(":")
+    rate = None
+    if rate_text.strip().lower().endswith("/s"):
+        name, rate = head, _rate(rate_text)
     many = re.fullmatch(r"(\d{1,3})\s*[x×*]\s*(.+)", size.strip(), re.IGNORECASE | re.ASCII)
-    count = int(many[1]) if many else 1
-    size = many[2] if many else size
+    count, size = (int(many[1]), many[2]) if many else (1, size)
     if "," in size or not 1 <= count <= MOST_CARDS:
         what = f"takes 1 to {MOST_CARDS} GPUs" if many else "is one size for each of several"
         raise _Fault(what, "write for example gpu=2x24GiB, or one setting for each")
@@ -593,54 +562,29 @@ def _gpu(text: str) -> tuple[Accelerator, ...] | None:
             name = checked_name(name.strip(), "gpu")
         except MachineFileError as error:
             raise _Fault(error.problems[0].message, error.problems[0].remedy) from None
-    if ":" not in text and _is_gpus_name(text):
-        raise _Fault(
-            f"{shown(text)!r} is a GPU's name",
-            f"name it by {option('gpu', text.strip())}",
-        )
-    memory = _size("gpu", MAX_MEMORY_BYTES)(size)
+    if ":" not in text and find_cards(text) is not None:
+        raise _Fault(f"{shown(text)!r} is a GPU's name", f"name it by --gpu '{text.strip()}'")
+    memory = _size("gpu", size, MAX_MEMORY_BYTES)
     name = spelled(name) or f"GPU with {units.binary(memory)}"
-    return (
-        Accelerator(
-            vendor=vendor_of(name),
-            name=name,
-            memory_total_bytes=memory,
-            unified=False,
-            memory_bandwidth_bytes_per_second=rate,
-        ),
-    ) * count
+    card = Accelerator(
+        vendor=vendor_of(name),
+        name=name,
+        memory_total_bytes=memory,
+        unified=False,
+        memory_bandwidth_bytes_per_second=rate,
+    )
+    return (card,) * count
 
 
-def _is_gpus_name(text: str) -> bool:
-    try:
-        cards_named(text, listed_only=True, explains=False)
-    except UnknownGpuError:
-        return False
-    return True
-
-
-def _name_and_rate(text: str) -> tuple[str, int | None]:
-    """`NAME:900GB/s` as a name and the bytes per second of its memory; None where not stated."""
-    name, _, rate = text.rpartition(":")
-    if not rate.strip().lower().endswith("/s"):
-        return text, None
-    return name, _rate(rate)
-
-
-def _choice(normal: Callable[[str], str], choices: Sequence[str]) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        name = normal(text)
-        if name not in choices:
-            from ..core.spelling import nearest
-
-            guess = nearest(name, choices)
-            raise _Fault(
-                f"{shown(text)!r} is not one of {', '.join(choices)}",
-                f"did you mean {guess}?" if guess else None,
-            )
+def _choice(text: str, normal: Callable[[str], str], choices: Sequence[str]) -> str:
+    name = normal(text)
+    if name in choices:
         return name
-
-    return read
+    guess = nearest(name, choices)
+    raise _Fault(
+        f"{shown(text)!r} is not one of {', '.join(choices)}",
+        f"did you mean {guess}?" if guess else None,
+    )
 
 
 def _sets(text: str) -> tuple[str, ...]:
@@ -656,28 +600,13 @@ def _sets(text: str) -> tuple[str, ...]:
     return names
 
 
-_SETTINGS: Mapping[str, Callable[[str], Any]] = {
-    "memory": _size("memory", MAX_MEMORY_BYTES),
+_READERS: Mapping[str, Callable[[str], Any]] = {
+    "memory": _memory,
     "cores": _cores,
     "disk": _free,
     "bandwidth": _bandwidth,
     "gpu": _gpu,
-    "architecture": _choice(normal_architecture, ARCHITECTURES),
-    "system": _choice(normal_system, SYSTEMS),
+    "architecture": lambda text: _choice(text, normal_architecture, ARCHITECTURES),
+    "system": lambda text: _choice(text, normal_system, SYSTEMS),
     "instruction_sets": _sets,
 }
-# the keys of `--set`
-SETTINGS = tuple(_SETTINGS)
-_EXAMPLES = {
-    "memory": "memory=16GiB",
-    "cores": "cores=8",
-    "disk": "disk=500GB",
-    "bandwidth": "bandwidth=80GB/s",
-    "gpu": "gpu=24GiB, gpu=2x24GiB, gpu=24GiB:900GB/s or gpu=none",
-    "architecture": "architecture=aarch64",
-    "system": "system=linux",
-    "instruction_sets": "instruction_sets=avx2,fma,f16c",
-}
-_ALSO = {"ram": "memory", "vram": "gpu", "cpu": "cores", "cpus": "cores", "threads": "cores",
-"os": "system", "arch": "architecture",
-         "storage": "disk", "accelerator": "gpu", "accelerators": "gpu"}  # fmt: skip

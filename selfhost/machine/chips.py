@@ -95,18 +95,10 @@ def soldered_chip(words: frozenset[str]) -> Chip | None:
         return None
     for row in _table()["chip"]:
         if words.issuperset(row["words"].split()):
-            return Chip(
-                name=row["name"],
-                gb_per_s=row["gb_per_s"],
-                least_gb_per_s=row["least_gb_per_s"],
-                gpu=row.get("gpu"),
-                memory_gib=row.get("memory_gib"),
-                kind=row.get("kind"),
-                link=(row["cores"], row["cores_gb_per_s"]) if "cores" in row else None,
-                cache_mb=row.get("cache_mb", 0.0),
-                core=row.get("core"),
-                ghz=row.get("ghz"),
-            )
+            values = {key: row[key] for key in Chip._fields if key in row}
+            if "cores" in row:
+                values["link"] = (row["cores"], row["cores_gb_per_s"])
+            return Chip(**values)
     return None
 
 
@@ -120,16 +112,12 @@ def apple_chip(chip: str, variant: str) -> AppleChip | None:
     for row in _table()["apple"]:
         if (row["chip"], row["variant"]) == (chip, variant):
             smaller, unpacked = row.get("smaller"), row.get("unpacked_gb_per_s")
-            return AppleChip(
-                gb_per_s=row["gb_per_s"],
-                least_share=row["least_share"],
-                smaller=(smaller["cores"], smaller["gb_per_s"]) if smaller else None,
-                unpacked_gb_per_s=(unpacked[0], unpacked[1]) if unpacked else None,
-                tflops=row.get("tflops"),
-                neural=row.get("neural", False),
-                joined_dies=row.get("joined_dies", 1),
-                linux=row.get("linux", False),
+            values = {key: row[key] for key in AppleChip._fields if key in row}
+            values["smaller"] = (
+                tuple(smaller[key] for key in ("cores", "gb_per_s")) if smaller else None
             )
+            values["unpacked_gb_per_s"] = tuple(unpacked) if unpacked else None
+            return AppleChip(**values)
     return None
 
 

@@ -190,14 +190,14 @@ class ProcessorClass(Record):
     """
 
     words: frozenset[str]
-    kind: str | None
     architecture: str
     system: str
     memory_gib: int
     most_gib: int
-    channels: int | None
-    most_gb_per_s: float | None
     cores: Cores
+    kind: str | None = None
+    channels: int | None = None
+    most_gb_per_s: float | None = None
     least_gb_per_s: float | None = None
     usual_gb_per_s: float | None = None
     least_vectors: str | None = None
@@ -208,20 +208,9 @@ def class_of(name: str) -> ProcessorClass | None:
     words = words_of(name)
     for row in _table()["class"]:
         if not words.isdisjoint(row["words"]):
-            return ProcessorClass(
-                words=frozenset(row["words"]),
-                kind=row.get("kind"),
-                architecture=row["architecture"],
-                system=row["system"],
-                memory_gib=row["memory_gib"],
-                most_gib=row["most_gib"],
-                channels=row.get("channels"),
-                most_gb_per_s=row.get("most_gb_per_s"),
-                least_gb_per_s=row.get("least_gb_per_s"),
-                usual_gb_per_s=row.get("usual_gb_per_s"),
-                cores=_cores(row, 1),
-                least_vectors=row.get("least_vectors"),
-            )
+            values = {key: row[key] for key in ProcessorClass._fields if key in row}
+            values |= {"words": frozenset(row["words"]), "cores": _cores(row, 1)}
+            return ProcessorClass(**values)
     return None
 
 
@@ -317,12 +306,12 @@ def count_of(name: str) -> int:
     """How many processors a word says that there are: `dual xeon`, `2x epyc 7763`, `epyc 7763 x2`;
     1 without one. Of a series that has one socket such a number counts cores: `phenom ii x6`.
     """
-    from .typed_words import typed_words
+    from .roles import words as word_table
 
     series = processor_of(name)
     if series is not None and series.kind != "server":
         return 1
-    counts = typed_words().counts
+    counts = word_table()["counts"]
     said = (
         int(word.strip("x")) if _is_count(word) else counts.get(word, 0)
         for word in name.lower().replace("×", "x").split()
@@ -387,10 +376,10 @@ def _is_of_amd(row: Mapping[str, Any]) -> bool:
 
 def _without_count(name: str) -> tuple[list[str], str]:
     """The words that say how many processors there are, `2x`, and the name without them."""
-    from .typed_words import typed_words
+    from .roles import words as word_table
 
     words = name.replace("×", "x").split()
-    counts = typed_words().counts
+    counts = word_table()["counts"]
     counted = [word for word in words if _is_count(word) or word in counts]
     return counted, " ".join(word for word in words if word not in counted)
 
@@ -403,23 +392,13 @@ def maker_of(name: str) -> str | None:
     return None if words.isdisjoint(_INTEL_WORDS) else "Intel"
 
 
-def is_of_two_makers(name: str) -> bool:
-    """Whether a word of it is of one maker's processors, and another of the other maker or its own:
-    `i5 ryzen`, but not `Intel or AMD`.
-    """
-    # a `core` counts cores, too
-    words = words_of(name) - {"core"}
-    of_amd, of_intel = words & _AMD_WORDS, words & _INTEL_WORDS
-    return bool(of_amd and of_intel) and not of_amd | of_intel <= {*MAKERS}
-
-
 def names_a_kind_alone(words: frozenset[str]) -> bool:
     """Whether words of a processor's name tell its kind and nothing more, `core i9`, `xeon gold`; a
     maker is none.
     """
-    from .typed_words import typed_words
+    from .roles import words as word_table
 
-    beside = {*_table()["beside_kind"], *typed_words().counts, *MAKERS}
+    beside = {*_table()["beside_kind"], *word_table()["counts"], *MAKERS}
     kind = frozenset(word for word in words if word not in beside and not _is_count(word))
     around = class_of(" ".join(kind or words - {*MAKERS}))
     return around is not None and kind <= around.words
@@ -550,25 +529,23 @@ def _processor(row: Mapping[str, Any], words: frozenset[str]) -> Processor:
     bytes_at_once = memory["channels"] * row.get("bits", 64) / 8
     ends = (memory["least"], memory["usual"], memory["most"])
     slowest, fastest = _of_kinds(kinds, ends, bytes_at_once)
+    optional = (
+        "cores", "threads", "cache_mb", "bits", "architecture", "memory_gib", "on_package_gib",
+        "graphics",
+    )  # fmt: skip
+    vectors = row.get("vectors", "avx2")
     return Processor(
         name=row["name"],
         **memory,
+        **{key: row[key] for key in optional if key in row},
         slowest=slowest,
         fastest=fastest,
         memory=memory_sits,
         kind=kind,
         share=share,
-        vectors=row.get("vectors", "avx2"),
-        cores=row.get("cores", 0),
-        threads=row.get("threads", 1),
-        cache_mb=row.get("cache_mb", 24.0),
-        bits=row.get("bits", 64),
-        core=row.get("core", core_of_vectors(row.get("vectors", "avx2"))),
+        vectors=vectors,
+        core=row.get("core", core_of_vectors(vectors)),
         ghz=row["ghz"],
-        architecture=row.get("architecture"),
-        memory_gib=row.get("memory_gib"),
-        on_package_gib=row.get("on_package_gib"),
-        graphics=row.get("graphics"),
     )
 
 

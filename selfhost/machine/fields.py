@@ -151,22 +151,24 @@ class Disk(Record):
         return _FAT_FILE_BYTES if (self.filesystem or "").lower() in _FAT_FILESYSTEMS else None
 
 
-# how the source of a measured or glanced bandwidth ends where it is one end of what is there
-GLANCED = "glanced at"
+# what to do about a fact that is not read
+FILL_IN = (
+    "fill it in: `selfhost machine --format json > m.json` on the machine itself (with `--root DIR`"
+    " of a recorded tree), edit m.json, then add `--machine m.json` to `selfhost check`"
+)
+SET_MEMORY = "state it: add `--set memory=16GiB` to `selfhost check`"
+SET_DISK = "state it: add `--set disk=100GB` to `selfhost check`"
+
+# how the source of a measured bandwidth ends where more may be there
 AT_LEAST = "so a lower bound"
-AT_MOST = "the caches may have answered, so an upper bound"
+# what stands before that: other programs had a part of the memory
+BUSY = "busy"
+# how the source of one begins that was measured in a moment
+AT_PRESENT = "measured at present"
 # and of a stated one where somebody told how many modules there are, and neither kind nor rate
 RATE_ASSUMED = "at the rate that is usual"
 # and where somebody told these, and not how many channels are filled
 FILLED_ASSUMED = ", with both channels filled"
-# of what the last cache gives, what memory gives: 0.23 (EPYC) and 0.4 (Granite Rapids); a guess
-# around these, the least and the likely share
-OF_CACHE = (0.2, 0.6)
-# what stands before the first: other programs had a part of the memory, some core did not come to
-# read in time, or the host of a virtual machine took its processors away
-BUSY, IN_PART, HELD_UP = "busy", "not every core at once", "held up by its host"
-# why some thread told nothing, or none did
-LATE = "too little could be filled in time"
 
 
 def was_busy(source: str) -> bool:
@@ -174,35 +176,23 @@ def was_busy(source: str) -> bool:
     return source.endswith(f"{BUSY}, {AT_LEAST}")
 
 
-def was_held_up(source: str) -> bool:
-    """By the source of a bandwidth, the host took a virtual machine's processors away meanwhile."""
-    return source.endswith(f"{HELD_UP}, {AT_LEAST}")
-
-
-def of_one_core(source: str) -> bool:
-    """By the source of a bandwidth, one of several cores read it, with nothing beside it."""
-    return source.startswith("glanced at: 1 thread") and source.endswith(f"{IN_PART}, {AT_LEAST}")
-
-
-def was_glanced(source: str) -> bool:
-    """By the source of a bandwidth, it was read in a moment (`probes.glance`)."""
-    return source.startswith(GLANCED)
+def was_at_present(source: str) -> bool:
+    """By the source of a bandwidth, it was measured in a moment."""
+    return source.startswith(AT_PRESENT)
 
 
 def was_read_by_cores(source: str) -> bool:
     """By the source of a bandwidth, the cores of that machine read it: it is nobody's word."""
-    return source.startswith("measured") or was_glanced(source)
+    return source.startswith("measured")
 
 
 def bound_of(source: str) -> str | None:
-    """By the source of a bandwidth, which end of what is there it is: `least`, `most`, or None."""
-    if source.endswith(AT_LEAST):
-        return "least"
-    return "most" if source.endswith(AT_MOST) else None
+    """By the source of a bandwidth, which end of what is there it is: `least`, or None."""
+    return "least" if source.endswith(AT_LEAST) else None
 
 
 def bounded(rate: str, source: str) -> str:
-    """The rate with "at least" or "at most" before it where its source says that it is one end."""
+    """The rate with "at least" before it where its source says that it is the lower end."""
     bound = bound_of(source)
     return rate if bound is None else f"at {bound} {rate}"
 
@@ -231,12 +221,6 @@ class Accelerator(Record):
         beside it.
         """
         return "MIG" in self.name.split()
-
-    def told(self, key: Any, of: Callable[[Accelerator], T]) -> T:
-        """`of` the accelerator, which asks for nothing that changes while it is used. Two rules
-        with the same `key` tell the same: an audit asks each of all machines of a kind at once.
-        """
-        return of(self)
 
     # hidden from type checkers, which then know the fields
     if not TYPE_CHECKING:

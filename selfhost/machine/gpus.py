@@ -13,7 +13,8 @@ from ..core.records import Record, pattern
 from ..core.spelling import words_of
 from ..core.tables import shipped_table
 from .chips import apple_chip_of
-from .typed_words import typed_words
+from .roles import roles
+from .roles import words as word_table
 from .virtual_gpus import card_of, virtual_gpu
 
 TYPE_CHECKING = False
@@ -44,16 +45,16 @@ class Card(Record):
     named: frozenset[str]
     called: tuple[frozenset[str], ...]
     memory_gib: tuple[float, ...]
-    usual_gib: float | None
-    unified: bool
-    devices: int
+    usual_gib: float | None = None
+    unified: bool = False
+    devices: int = 1
     integrated: bool = False
     mig_slices: int | None = None
 
     @property
     def label(self) -> str:
         """The name without the words that people leave unsaid."""
-        unsaid = typed_words().unsaid
+        unsaid = roles().unsaid
         said = [word for word in self.name.split() if word.lower() not in unsaid]
         return " ".join(said) or self.name
 
@@ -194,83 +195,52 @@ def pace_of(
     """How a GPU decodes, by its maker, whether it shares the RAM, its compute capability, its
     kind of memory, its generation (`generation_of`) and whether it spans several dies.
     """
+    kind = {"vendor": vendor, "hbm": hbm, "unified": unified}
     dp4a = reaches_capability(capability, _DP4A_CAPABILITY) is not False
-    for row in _table()["pace"]:
-        if (
-            row.get("vendor", vendor) == vendor
-            and row.get("hbm", hbm) == hbm
-            and row.get("generation", generation) == generation
-            and row.get("joined", joined) == joined
-            and row.get("dp4a", dp4a) == dp4a
-            and row.get("unified", False) == unified
-            and _version(row.get("least_capability")) <= _version(capability)
-        ):
-            return Pace(
-                called=row["called"],
-                share=row["share"],
-                cache_share=row["cache_share"],
-                unpacked_per_cycle=row.get("unpacked_per_cycle"),
-                weights_per_cycle=_pair(row.get("weights_per_cycle")),
-                operation_seconds=row["operation_us"] / 1e6,
-                sum_seconds=tuple(each / 1e6 for each in row["sum_us"]),
-                summed_per_second=tuple(each * 1e9 for each in row["sum_gb_s"]),
-                layer_seconds=_layer_seconds(vendor, capability, hbm),
-                replay=_replay(vendor, unified, hbm),
-                slow=row["slow"],
-                fast=row["fast"],
-                plain_slow=row.get("plain_slow", row["slow"]),
-                more_token=row.get("more_token", 0.0),
-                programs=_own_paces(vendor, unified),
-                devices=row["devices"],
-            )
-    raise LookupError("the table has no row for all other GPUs")
-
-
-def _pair(values: Sequence[float] | None) -> tuple[float, float] | None:
-    return None if values is None else (values[0], values[1])
-
-
-def _layer_seconds(vendor: str, capability: str | None, hbm: bool) -> tuple[float, float, float]:
-    """What PyTorch takes to launch a layer from Python: slow end, likely, fast end."""
-    for row in _table()["launch"]:
-        if (
-            row.get("vendor", vendor) == vendor
-            and row.get("hbm", hbm) == hbm
-            and _version(row.get("least_capability")) <= _version(capability)
-        ):
-            slow, likely, fast = row["layer_ms"]
-            return slow / 1e3, likely / 1e3, fast / 1e3
-    raise LookupError("the table has no row for all other GPUs")
-
-
-def _replay(vendor: str, unified: bool, hbm: bool) -> Replay:
-    for row in _table()["replay"]:
-        if (
-            row.get("vendor", vendor) == vendor
-            and row.get("unified", unified) == unified
-            and row.get("hbm", hbm) == hbm
-        ):
-            return Replay(
-                step_seconds=row["step_ms"] / 1e3,
-                layer_seconds=row["layer_ms"] / 1e3,
-                devices=row["devices"],
-            )
-    raise LookupError("the table has no row for all other GPUs")
-
-
-def _own_paces(vendor: str, unified: bool) -> tuple[OwnPace, ...]:
-    """Of programs with kernels of their own, those whose runs were seen on such GPUs."""
-    return tuple(
-        OwnPace(
-            program=row["program"],
-            slow=row["slow"],
-            likely=row["likely"],
-            fast=row["fast"],
-            runs=row["runs"],
-        )
-        for row in _table()["program"]
-        if row["vendor"] == vendor and row["unified"] == unified
+    facts = {"vendor": vendor, "hbm": hbm, "generation": generation, "joined": joined, "dp4a": dp4a}
+    rows = (row for row in _table()["pace"] if row.get("unified", False) == unified)
+    row = _first_with(rows, facts, capability)
+    launch = _first_with(_table()["launch"], kind, capability)
+    replay = _first_with(_table()["replay"], kind, capability)
+    slow, likely, fast = (each / 1e3 for each in launch["layer_ms"])
+    weights = row.get("weights_per_cycle")
+    return Pace(
+        called=row["called"],
+        share=row["share"],
+        cache_share=row["cache_share"],
+        unpacked_per_cycle=row.get("unpacked_per_cycle"),
+        weights_per_cycle=None if weights is None else (weights[0], weights[1]),
+        operation_seconds=row["operation_us"] / 1e6,
+        sum_seconds=tuple(each / 1e6 for each in row["sum_us"]),
+        summed_per_second=tuple(each * 1e9 for each in row["sum_gb_s"]),
+        layer_seconds=(slow, likely, fast),
+        replay=Replay(
+            step_seconds=replay["step_ms"] / 1e3,
+            layer_seconds=replay["layer_ms"] / 1e3,
+            devices=replay["devices"],
+        ),
+        slow=row["slow"],
+        fast=row["fast"],
+        plain_slow=row.get("plain_slow", row["slow"]),
+        more_token=row.get("more_token", 0.0),
+        programs=tuple(
+            OwnPace(**{key: each[key] for key in OwnPace._fields})
+            for each in _table()["program"]
+            if each["vendor"] == vendor and each["unified"] == unified
+        ),
+        devices=row["devices"],
     )
+
+
+def _first_with(
+    rows: Iterable[dict[str, Any]], facts: Mapping[str, Any], capability: str | None
+) -> dict[str, Any]:
+    """The first row that states nothing else than these facts, of no newer GPUs."""
+    for row in rows:
+        is_of_kind = all(row.get(key, value) == value for key, value in facts.items())
+        if is_of_kind and _version(row.get("least_capability")) <= _version(capability):
+            return row
+    raise LookupError("the table has no row for all other GPUs")
 
 
 def programs_seen() -> tuple[str, ...]:
@@ -363,11 +333,8 @@ def prompt_share_of(
     """
     rows = _table()["prompt" if program is None else "prompt_program"]
     row = _first_of_class([row for row in rows if row.get("program") == program], name)
-    kind = "experts" if has_experts else "share"
-    if row is None or kind not in row:
-        return None
-    low, likely, high = row[kind]
-    return low, likely, high
+    shares = None if row is None else row.get("experts" if has_experts else "share")
+    return None if shares is None else tuple(shares)
 
 
 def picture_share(name: str, *, in_ggml: bool = False) -> tuple[float, float, float]:
@@ -415,22 +382,23 @@ def _row_of_share(table: str, name: str) -> dict[str, Any]:
 
 def _first_of_class(rows: Iterable[dict[str, Any]], name: str) -> dict[str, Any] | None:
     capability, chip = capability_by_name(name), apple_chip_of(words_of(name))
+    flops = _matrix_flops(name, capability)
+    fitting = (
+        row
+        for row in rows
+        if ("most_flops" not in row or 0 < (flops or 0.0) <= row["most_flops"])
+        and row.get("unified", shares_ram(name)) == shares_ram(name)
+    )
     facts = {
         "vendor": vendor_of(name) if chip is None else "apple",
         "hbm": has_hbm(name),
         "generation": generation_of(name),
         "neural": chip is not None and chip.neural,
     }
-    for row in rows:
-        is_of_kind = all(row.get(key, value) == value for key, value in facts.items())
-        is_new_enough = _version(row.get("least_capability")) <= _version(capability)
-        most = row.get("most_flops")
-        is_slow_enough = most is None or (_matrix_flops(name, capability) or most + 1) <= most
-        if not (is_of_kind and is_new_enough and is_slow_enough):
-            continue
-        if "unified" not in row or row["unified"] == shares_ram(name):
-            return row
-    return None
+    try:
+        return _first_with(fitting, facts, capability)
+    except LookupError:
+        return None
 
 
 def fastest() -> tuple[float, float]:
@@ -544,26 +512,24 @@ def bandwidth_source(name: str, memory_gib: float) -> str | None:
 @lru_cache(1)
 def cards() -> tuple[Card, ...]:
     """Every GPU of the table."""
-    typed = typed_words()
-    idle, former = typed.idle, typed.former
-    return tuple(
-        Card(
-            name=row["name"],
-            words=frozenset(row["words"].split()),
-            named=words_of(
-                f"{row['name']} {row['words']} {row.get('also', '')} {vendor_of(row['name'])}"
-                f" {' '.join(former.get(vendor_of(row['name']), ()))}"
-            ),
-            called=tuple(words_of(name) - idle for name in row.get("called", ())),
-            memory_gib=tuple(row.get("memory_gib", ())),
-            usual_gib=row.get("usual_gib"),
-            unified=row.get("unified", False),
-            devices=row.get("devices", 1),
-            integrated="integrated" in row,
-            mig_slices=row.get("mig_slices"),
+    idle, former = roles().gpu_idle, word_table()["former"]
+    optional = ("usual_gib", "unified", "devices", "mig_slices")
+    cards = []
+    for row in _table()["gpu"]:
+        vendor = vendor_of(row["name"])
+        named = f"{row['name']} {row['words']} {row.get('also', '')} {vendor}"
+        cards.append(
+            Card(
+                name=row["name"],
+                words=frozenset(row["words"].split()),
+                named=words_of(" ".join([named, *former.get(vendor, ())])),
+                called=tuple(words_of(name) - idle for name in row.get("called", ())),
+                memory_gib=tuple(row.get("memory_gib", ())),
+                integrated="integrated" in row,
+                **{key: row[key] for key in optional if key in row},
+            )
         )
-        for row in _table()["gpu"]
-    )
+    return tuple(cards)
 
 
 def why_unserved(name: str) -> str | None:
@@ -748,7 +714,7 @@ def vendor_of(name: str) -> str:
 
 def _of_row(name: str, rows: tuple[tuple[frozenset[str], Any], ...]) -> Any:
     """The value of the row with the most words of `name`; None where none has the same variant."""
-    same, telling = typed_words().same, variants()
+    same, telling = word_table()["same"], variants()
     words = frozenset(same.get(word, word) for word in words_of(card_of(name)))
     matching = [row for row in rows if row[0] <= words and row[0] & telling == words & telling]
     return max(matching, key=lambda row: len(row[0]))[1] if matching else None

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from functools import cache, lru_cache
 
 from ..core import units
 from ..core.errors import MachineFileError, SelfhostError
 from ..core.records import Record, Unread
-from ..core.saying import differently, option
 from ..core.spelling import canonical
 from ..core.tables import STORED, is_stored, read_stored, shipped_folder, table_at
 from ..core.tomlfile import Document, Table
@@ -22,12 +22,16 @@ from .record import CONFIDENCES, PURPOSES, Accelerator, Disk, Machine
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
 KINDS = ("laptop", "desktop", "mini-pc", "mac", "board", "ci", "cloud", "server", "virtual")
 _GUESTS = ("ci", "cloud", "virtual")
 _CHOSEN = "chosen by whoever orders the machine"
+# first words of profiles' names: of guests, who rents them, and what says nothing of the parts
+_FORMS = ("desktop", "laptop", "server")
+_HOSTS = ("aws", "azure", "gcp", "github", "gitlab", "hetzner", "circleci")
+_SIZE = re.compile(r"\d+gb", re.ASCII)
 _SUGGESTED = 3
 # a shorter piece of a name says little: `i5`, `gb`
 _LEAST_TELLING = 3
@@ -37,6 +41,10 @@ _SLIP = 0.75
 
 class UnknownMachineError(SelfhostError, LookupError):
     """No profile answers to the name. `nearest` are names that do, closest first."""
+
+
+class NotOneMachineError(UnknownMachineError):
+    """The name is known, but it is that of several machines, or of none with that memory."""
 
 
 class Profile(Record):
@@ -155,7 +163,7 @@ def _label_table() -> tuple[dict[str, Label], frozenset[str]]:
         row.text("source", required=True)
         other = row.text("other")
         if other:
-            note = f"{note or ''} {option('machine', other)}"
+            note = f"{note or ''} --machine {other}"
         for typed in row.strings("labels"):
             label_of_key[canonical(typed)] = Label(profile=profile or "", note=note or "")
         row.close()
@@ -209,12 +217,8 @@ def _with_others(message: str, nearest: list[str]) -> UnknownMachineError:
         message,
         nearest=nearest,
         remedy=(
-            f"{meant}name its processor ({option('machine', 'i5-8250U 16GB')}) or "
-            + differently(
-                "state it (--set memory=16GiB --set cores=8 --set bandwidth=40GB/s)",
-                'what it has (machine="vm 8 vcpu 16GB")',
-            )
-            + f"; {_LISTS_ALL}"
+            f"{meant}name its processor (--machine 'i5-8250U 16GB') or state it (--set memory=16GiB"
+            f" --set cores=8 --set bandwidth=40GB/s); {_LISTS_ALL}"
         ),
     )
 
@@ -251,6 +255,48 @@ def _shares_a_word(wanted: str, name: str) -> bool:
         or (not piece.isdecimal() and get_close_matches(piece, pieces, n=1, cutoff=_SLIP))
         for piece in telling
     )
+
+
+def by_words(typed: Sequence[str]) -> list[Profile]:
+    """The profiles whose name has all of these words, or all but one of their own: each its size
+    or what is left of the name. Of several machines the one whose name lacks the fewest; empty
+    where the words name none, or one from which a word tells it apart (`needed_words`).
+    """
+    wanted = Counter(typed)
+    telling = {word for word in wanted if not _SIZE.fullmatch(word)} - {*_FORMS}
+    found: dict[int, list[str]] = {}
+    for name in names():
+        pieces = Counter(name.lower().split("-"))
+        if name.split("-")[0] in _HOSTS or not telling or not wanted <= pieces:
+            continue
+        lacking = pieces - wanted
+        core = [
+            word for word in lacking.elements() if not (_SIZE.fullmatch(word) or word in _FORMS)
+        ]
+        is_telling = any(len(word) >= _LEAST_TELLING for word in telling)
+        # `m2` is no M2 Max, and `epyc` no certain one
+        most_lacking = 0 if name.startswith("mac") else 1
+        is_another = not needed_words().isdisjoint(core) or not all(map(str.isalpha, core))
+        if len(core) <= most_lacking and is_telling and not is_another:
+            found.setdefault(len(core), []).append(name)
+    return [_profile(name) for name in found[min(found)]] if found else []
+
+
+def beginning_with(*first_words: str) -> tuple[Profile, ...]:
+    """The profiles whose name begins so, from the smallest to the largest memory."""
+    found = [_profile(name) for name in names() if name.startswith(first_words)]
+    return tuple(sorted(found, key=lambda each: (*size_of(each.machine), each.name)))
+
+
+def boards() -> tuple[str, ...]:
+    """The names of boards and small computers, which people write beside other words."""
+    others = (*_HOSTS, *_FORMS, "mac", "docker", "wsl")
+    return tuple(name for name in names() if not name.startswith(others))
+
+
+def base_name(name: str) -> str:
+    """A profile's name without the size of its memory."""
+    return "-".join(piece for piece in name.split("-") if not _SIZE.fullmatch(piece))
 
 
 def load(typed: str) -> Profile:

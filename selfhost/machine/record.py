@@ -5,23 +5,19 @@ why it could not be.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from ..core.errors import MachineFileError, Problem, expect_type
 from ..core.records import Record, Unread
 from .fields import (
     AT_LEAST,
-    AT_MOST,
+    AT_PRESENT,
     BUSY,
     CONFIDENCES,
     FIELDS,
     FILES_BY_PATH,
     FILLED_ASSUMED,
-    GLANCED,
-    HELD_UP,
-    IN_PART,
-    LATE,
     LM_STUDIO,
     MAX_CORES,
     MAX_DISK_BYTES,
@@ -33,7 +29,6 @@ from .fields import (
     MEMORY_FILESYSTEMS,
     MIN_CORES,
     NETWORK_FILESYSTEMS,
-    OF_CACHE,
     PURPOSES,
     RATE_ASSUMED,
     RECORDED,
@@ -53,10 +48,8 @@ from .fields import (
     kind_in_json,
     normal_architecture,
     normal_system,
-    of_one_core,
+    was_at_present,
     was_busy,
-    was_glanced,
-    was_held_up,
     was_read_by_cores,
 )
 
@@ -69,8 +62,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AT_LEAST",
-    "GLANCED",
-    "AT_MOST",
+    "AT_PRESENT",
     "Accelerator",
     "BUSY",
     "CONFIDENCES",
@@ -78,9 +70,6 @@ __all__ = [
     "FACTS",
     "FILES_BY_PATH",
     "FILLED_ASSUMED",
-    "HELD_UP",
-    "IN_PART",
-    "LATE",
     "LM_STUDIO",
     "MAX_CORES",
     "MAX_DISK_BYTES",
@@ -93,7 +82,6 @@ __all__ = [
     "MIN_CORES",
     "Machine",
     "NETWORK_FILESYSTEMS",
-    "OF_CACHE",
     "RATE_ASSUMED",
     "PURPOSES",
     "PresentModel",
@@ -110,11 +98,8 @@ __all__ = [
     "machine_of",
     "normal_architecture",
     "normal_system",
-    "of_one_core",
-    "rising",
+    "was_at_present",
     "was_busy",
-    "was_glanced",
-    "was_held_up",
     "was_read_by_cores",
 ]
 
@@ -199,38 +184,12 @@ class Machine(Record):
         """The first reason for a fact whose name starts like that; None where there is none."""
         return next((entry for entry in self.unread if entry.fact.startswith(start)), None)
 
-    def answer(
-        self,
-        ask: Callable[[Machine], Any],
-        key: Callable[[Machine], tuple[bool, Any]],
-        alike: Callable[[Any], Any],
-        best: Callable[[Any], bool],
-        *,
-        strength: Callable[[Machine], Any] | None = None,
-        worst: Callable[[Any], bool] | None = None,
-        lacking: Callable[[Any], float | None] | None = None,
-        burden: Callable[[], Any] | None = None,
-    ) -> Any:
-        """What `ask` gives of this machine. One that stands in for many asks it of each kind of
-        them: `key` gives all that the answer depends on beside the machine, after whether that
-        holds what it depends on of the machine, too; where `alike` gives the same of two answers,
-        nobody looks at more of them. `best`: a machine that is the same but with faster memory has
-        that answer, too.
-
-        `strength` gives of a machine a word and numbers, or None: of two with the same word the one
-        whose numbers are all as large or larger has the `best` answer where the other has it, and
-        not the `worst` one where the other has another. `burden` gives of what is asked the same:
-        of two with the same word the one whose numbers are all as small or smaller. `lacking` gives
-        of an answer a number that is about linear in the time that memory takes, and 0 where the
-        worst answers end.
-        """
-        return ask(self)
-
-    def worked_out(self, key: Any, of: Callable[[Machine], Any]) -> Any:
-        """What `of` gives of this machine: a number, a word or None that depends on nothing else.
-        One that stands in for many works it out once for all of them; `key` is its name.
-        """
-        return of(self)
+    def with_checked(self, **values: Any) -> Machine:
+        """A copy with other values, which are those of records that were checked."""
+        own = {name: getattr(self, name) for name in Machine._fields}
+        copy = object.__new__(Machine)
+        object.__setattr__(copy, "__dict__", {**own, **values})
+        return copy
 
     def assumes(self, fact: str) -> bool:
         """Whether `fact` was taken from the machine's class."""
@@ -243,8 +202,6 @@ class Machine(Record):
             *,
             measure: bool = False,
             root: str | os.PathLike[str] | None = None,
-            record: str | os.PathLike[str] | None = None,
-            known: Callable[[str], bool] | None = None,
         ) -> Machine:
             """See `reader.read`, which is bound to this name where `selfhost.Machine` is first
             used.
@@ -301,15 +258,6 @@ class Machine(Record):
             if disk.purpose == purpose:
                 return disk
         return None
-
-
-def rising(of: Callable[[int], T], number: int) -> T:
-    """`of` a machine's number, which nowhere falls as the number grows: a word that comes back
-    means that it was the same between. A number that stands for many is asked for its steps alone.
-    """
-    steps = getattr(number, "rising", None)
-    answer: T = of(number) if steps is None else steps(of)
-    return answer
 
 
 def _plain(value: Any) -> Any:

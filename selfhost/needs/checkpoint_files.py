@@ -8,7 +8,6 @@ from ..catalogue.quantization_names import scheme_of
 from ..catalogue.spec import Architecture, ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.records import Unread
-from ..core.saying import option
 from .loaded import block_bytes, loaded_type, stored_types
 from .packed import DTYPES, encoders_may_save, left_by_class, linear_bytes, mlx_size
 from .packed import size_of as packed_size
@@ -85,7 +84,7 @@ def _why_not_sized(subject: Subject, format: str, quantization: str) -> Unread |
         return Unread(
             fact="download_bytes",
             reason=f"no source states the size of the {format} files in {quantization}",
-            remedy=f"use {option('quantization', own or '')}, as published",
+            remedy=f"use --quant {own}, as published",
         )
     strange = _type_of_unknown_width(architecture)
     if strange is not None:
@@ -257,10 +256,9 @@ def decode_bytes(
         and architecture.expert_dtype is not None
         and quantization == name_of(architecture)
     ):
-        # transformers widens them on a CPU and not on a GPU: what is read is not known before it is
-        # placed
-        in_transformers = runtime is not None and runtime.computes_with == "transformers"
-        return {} if in_transformers else _decode_bytes_by_part(architecture, row)
+        # what is widened on a CPU and not on a GPU: what is read is not known before it is placed
+        is_widened = runtime is not None and architecture.expert_dtype in runtime.account.widened
+        return {} if is_widened else _decode_bytes_by_part(architecture, row)
     files = sized.bytes - unneeded_bytes(subject, sized, format, quantization)
     read = max(0, files * _active(subject) // parameters.total)
     stored, loaded = loaded_type(runtime, subject.spec, quantization)

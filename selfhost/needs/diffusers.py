@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..catalogue.spec import RuntimeSpec, StatedWay
-from ..core.records import Record, Unread
-from ..core.saying import option
-from .loaded import overhead
+from ..core.records import Unread
+from .kept import overhead
 from .packed import DTYPES
 from .parts import Asked, Parts, Subject, components_type, published, stated_size, term, times
 from .records import How, Offloaded, SizedWeights, Term, taken_off
@@ -80,6 +79,13 @@ _OFFLOAD_SOURCE = (
 _ROUNDING = 1.03
 
 
+_STATED_WHOLE = Unread(
+    fact="memory.activations",
+    reason="the memory beside its weights does not follow from them",
+    remedy="read the needs that its spec states",
+)
+
+
 def quantized_components(components: Mapping[str, int]) -> dict[str, int]:
     """The components that bitsandbytes quantizes for `components_to_quantize` of the printed
     command; {} where the denoiser is none of them.
@@ -121,9 +127,7 @@ def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
         return Unread(
             fact="download_bytes",
             reason=f"no source states the size in {quantization}",
-            remedy=(
-                f"use {option('quantization', 'float16')} or {option('quantization', 'float32')}"
-            ),
+            remedy=("use --quant float16 or --quant float32"),
         )
     total = sum(subject.spec.components.values())
     if stored is not None:
@@ -162,7 +166,7 @@ def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
         # no rule says what it takes beside its weights: the spec states the whole
         return Parts(
             files=files,
-            unknown=(_stated_whole(),),
+            unknown=(_STATED_WHOLE,),
             offloaded=_offloaded_as_stated(subject, workload, overhead(runtime)),
         )
     decoder = _decoder(subject, workload)
@@ -184,12 +188,20 @@ def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
     )
 
 
-def _stated_whole() -> Unread:
-    return Unread(
-        fact="memory.activations",
-        reason="the memory beside its weights does not follow from them",
-        remedy="read the needs that its spec states",
-    )
+def _host(sizes: Mapping[str, int], program: Term) -> tuple[Term, Term]:
+    """What lies in RAM while components come to an accelerator in turn."""
+    line = " + ".join(f"{size:,} {name}" for name, size in sizes.items())
+    source = "parameters of the components"
+    weights = term("weights", sum(sizes.values()), How.COMPUTED, source, line)
+    return weights, program.on_device or program
+
+
+def _sizes(components: Mapping[str, int], denoiser_bytes: float) -> dict[str, int]:
+    """Bytes of each component in 16 bits, but of the denoiser in so many a weight."""
+    return {
+        name: int(number * (denoiser_bytes if name == "transformer" else 2))
+        for name, number in components.items()
+    }
 
 
 def _offloaded_as_stated(subject: Subject, workload: Asked, program: Term) -> tuple[Offloaded, ...]:
@@ -197,28 +209,23 @@ def _offloaded_as_stated(subject: Subject, workload: Asked, program: Term) -> tu
     holds is stated, else a guess: beside the denoiser, and beside what decodes, lies what is stated
     over all weights, and beside an encoder of the input what encoders take.
     """
-    ways = _ways_stated(subject, workload.quantization)
+    components, quantization = subject.spec.components, workload.quantization
+    stated = subject.spec.needs
+    ways = _ways_stated(subject, quantization)
     if ways:
-        return tuple([_offloaded_by(way, subject, workload, program) for way in ways])
-    stated, bits = subject.spec.needs, DTYPES.get(workload.quantization)
-    if stated is None or stated.high_bytes is None or bits != 16:
-        return ()
-    sizes = {name: number * 2 for name, number in subject.spec.components.items()}
-    total = sum(sizes.values())
-    most = max(0, stated.high_bytes - total)
-    stages = [
-        _Stage(
-            component=name,
-            weights_bytes=size,
-            beside_bytes=_ENCODING if name.startswith(_INPUT_ENCODERS) else (most // 2, most, most),
+        host = _host(_sizes(components, _QUANTIZED.get(quantization, 2)), program)
+        return tuple(
+            [Offloaded(way=way.offload, host=host, device=(_stated(way),)) for way in ways]
         )
-        for name, size in sizes.items()
-    ]
-    line = " + ".join(f"{size:,} {part}" for part, size in sizes.items())
-    host = (
-        term("weights", total, How.COMPUTED, "parameters of the components", line),
-        program.on_device or program,
-    )
+    if stated is None or stated.high_bytes is None or DTYPES.get(quantization) != 16:
+        return ()
+    sizes = _sizes(components, 2)
+    most = max(0, stated.high_bytes - sum(sizes.values()))
+    beside = {
+        name: _ENCODING if name.startswith(_INPUT_ENCODERS) else (most // 2, most, most)
+        for name in sizes
+    }
+    host = _host(sizes, program)
     source = f"{stated.source or 'the spec'}, less all weights"
     beside_line = f"{most:,} bytes; the most that is stated, less the weights"
     layer_line = f"{_SEQUENTIAL_BYTES:,} bytes at the peak, a layer at a time"
@@ -227,7 +234,7 @@ def _offloaded_as_stated(subject: Subject, workload: Asked, program: Term) -> tu
         term("activations", most, How.ASSUMED, source, beside_line, low=most // 2),
     )
     return (
-        Offloaded(way="model", host=host, device=_held_by(stages, source)),
+        Offloaded(way="model", host=host, device=_held_by(sizes, beside, source)),
         Offloaded(way="sequential", host=host, device=layers),
     )
 
@@ -238,24 +245,11 @@ def _ways_stated(subject: Subject, quantization: str) -> list[StatedWay]:
     return [way for way in ways if way.quantization == quantization]
 
 
-def _offloaded_by(way: StatedWay, subject: Subject, workload: Asked, program: Term) -> Offloaded:
-    """What the accelerator holds as stated, the weights in RAM: of a quantized pipeline the
-    denoiser is packed.
-    """
-    each = _QUANTIZED.get(workload.quantization, 2)
-    sizes = {
-        name: int(number * (each if name == "transformer" else 2))
-        for name, number in subject.spec.components.items()
-    }
-    line = " + ".join(f"{size:,} {name}" for name, size in sizes.items())
-    total = sum(sizes.values())
-    host = term("weights", total, How.COMPUTED, "parameters of the components", line)
+def _stated(way: StatedWay) -> Term:
+    """What the accelerator holds as stated."""
     low, high = way.low_bytes, way.high_bytes
-    device = term(
-        "weights", (low + high) // 2, How.STATED, way.source,
-        f"({low:,} + {high:,}) bytes / 2", low=low, high=high,
-    )  # fmt: skip
-    return Offloaded(way=way.offload, host=(host, program.on_device or program), device=(device,))
+    line = f"({low:,} + {high:,}) bytes / 2"
+    return term("weights", (low + high) // 2, How.STATED, way.source, line, low=low, high=high)
 
 
 def _weights(subject: Subject, workload: Asked) -> Term:
@@ -316,16 +310,6 @@ def _quantized_weights(components: Mapping[str, int], quantization: str) -> Term
     return term("weights", size, How.COMPUTED, _QUANTIZED_SOURCE, line, low=low, high=high)
 
 
-class _Stage(Record):
-    """One component at work, alone on an accelerator: its weights, and what it takes beside them:
-    least, likely, most.
-    """
-
-    component: str
-    weights_bytes: int
-    beside_bytes: tuple[int, int, int]
-
-
 def _offloaded(
     subject: Subject, workload: Asked, decoder: Term, program: Term
 ) -> tuple[Offloaded, ...]:
@@ -340,76 +324,46 @@ def _offloaded(
     is_packed = quantization in _QUANTIZED and bool(quantized_components(components))
     if not is_packed and DTYPES.get(quantization) != 16:
         return ()
-    sizes = {
-        name: int(number * (_QUANTIZED[quantization] if is_packed and name == "transformer" else 2))
-        for name, number in components.items()
-    }
-    total = sum(sizes.values())
-    line = " + ".join(f"{size:,} {name}" for name, size in sizes.items())
-    host = (
-        term("weights", total, How.COMPUTED, "parameters of the components", line),
-        program.on_device or program,
-    )
-    side = subject.spec.native_pixels or _SIDES[0]
-    pixels = side**2 * workload.parallel
-    by_component = Offloaded(way="model", host=host, device=_at_peak(sizes, pixels, decoder))
+    sizes = _sizes(components, _QUANTIZED[quantization] if is_packed else 2)
+    host = _host(sizes, program)
+    pixels = (subject.spec.native_pixels or _SIDES[0]) ** 2 * workload.parallel
+    decoding = decoder.on_device or decoder
+    beside = dict.fromkeys(sizes, _ENCODING)
+    beside["vae"] = decoding.low_bytes, decoding.bytes, decoding.high_bytes
+    for name, measured in (("transformer", _DENOISING), ("unet", _DENOISING_BY_CONVOLUTIONS)):
+        low, likely, high = (size * pixels // _RESERVED_PIXELS for size in measured)
+        beside[name] = low, likely, high
+    device = _held_by(sizes, beside, _OFFLOAD_SOURCE, rounding=_ROUNDING)
+    by_component = Offloaded(way="model", host=host, device=device)
     if is_packed:
         return (by_component,)
-    return by_component, Offloaded(way="sequential", host=host, device=(_layers(pixels, decoder),))
+    # one layer at a time and what the image takes; the most is what PyTorch reserves for it
+    size = _SEQUENTIAL_BYTES * pixels // _RESERVED_PIXELS
+    line = f"{size:,} bytes at the peak, a layer at a time"
+    high = max(decoding.high_bytes, size)
+    layers = term("activations", size, How.ASSUMED, _OFFLOAD_SOURCE, line, high=high)
+    return by_component, Offloaded(way="sequential", host=host, device=(layers,))
 
 
-def _at_peak(sizes: Mapping[str, int], pixels: int, decoder: Term) -> tuple[Term, ...]:
-    """Weights and activations of the component that takes most of the accelerator."""
-    decoding = decoder.on_device or decoder
-    beside_bytes = {
-        "vae": (decoding.low_bytes, decoding.bytes, decoding.high_bytes),
-        "transformer": _scaled(_DENOISING, pixels),
-        "unet": _scaled(_DENOISING_BY_CONVOLUTIONS, pixels),
-    }
-    stages = [
-        _Stage(
-            component=name,
-            weights_bytes=size,
-            beside_bytes=beside_bytes.get(name, _ENCODING),
-        )
-        for name, size in sizes.items()
-    ]
-    return _held_by(stages, _OFFLOAD_SOURCE, rounding=_ROUNDING)
-
-
-def _held_by(stages: list[_Stage], source: str, rounding: float = 1.0) -> tuple[Term, ...]:
-    """Weights and activations of the stage that takes most; the source is that of the activations,
-    and the rounding what PyTorch reserves beyond weights, where what is stated does not hold it.
+def _held_by(
+    sizes: Mapping[str, int],
+    beside: Mapping[str, tuple[int, int, int]],
+    source: str,
+    rounding: float = 1.0,
+) -> tuple[Term, Term]:
+    """Weights and activations of the component that takes most of the accelerator; the source is
+    that of the activations, and the rounding what PyTorch reserves beyond weights, where what is
+    stated does not hold it.
     """
-    stage = max(stages, key=lambda stage: stage.weights_bytes + stage.beside_bytes[2])
-    low, likely, high = stage.beside_bytes
-    line = f"{likely:,} bytes beside the {stage.component}; {low:,} to {high:,}"
-    weights_line = f"{stage.weights_bytes:,} bytes; the {stage.component}, which takes most"
+    name = max(sizes, key=lambda each: sizes[each] + beside[each][2])
+    size, (low, likely, high) = sizes[name], beside[name]
+    weights_line = f"{size:,} bytes; the {name}, which takes most"
+    line = f"{likely:,} bytes beside the {name}; {low:,} to {high:,}"
+    most = int(size * rounding)
     return (
-        term(
-            "weights",
-            stage.weights_bytes,
-            How.COMPUTED,
-            _OFFLOAD_SOURCE,
-            weights_line,
-            high=int(stage.weights_bytes * rounding),
-        ),
+        term("weights", size, How.COMPUTED, _OFFLOAD_SOURCE, weights_line, high=most),
         term("activations", likely, How.ASSUMED, source, line, low=low, high=high),
     )
-
-
-def _layers(pixels: int, decoder: Term) -> Term:
-    """One layer at a time and what the image takes; the most is what PyTorch reserves for it."""
-    size = _SEQUENTIAL_BYTES * pixels // _RESERVED_PIXELS
-    high = max((decoder.on_device or decoder).high_bytes, size)
-    line = f"{size:,} bytes at the peak, a layer at a time"
-    return term("activations", size, How.ASSUMED, _OFFLOAD_SOURCE, line, high=high)
-
-
-def _scaled(sizes: tuple[int, int, int], pixels: int) -> tuple[int, int, int]:
-    """Sizes for the measured picture, for one of so many pixels."""
-    low, likely, high = (size * pixels // _RESERVED_PIXELS for size in sizes)
-    return low, likely, high
 
 
 def _decoder(subject: Subject, workload: Asked) -> Term:

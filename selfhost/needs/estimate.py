@@ -19,8 +19,9 @@ from ..catalogue.spec import (
 from ..core import units
 from ..core.records import Unread, remembered
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
+from . import file_formats
 from .cache import why_not_known
-from .file_formats import comes_in, file_format
+from .file_formats import comes_in
 from .llamacpp import files as gguf_files
 from .llamacpp.buffers import MICRO_BATCH_TOKENS, batch_of, cached_groups
 from .llamacpp.cache_terms import PLAIN_CACHE_TYPES, why_cache_refused
@@ -35,6 +36,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .llamacpp.buffers import Load
+
 
 def needs_of(
     spec: ModelSpec,
@@ -44,14 +47,12 @@ def needs_of(
     *,
     instruction_sets: tuple[str, ...] | None = None,
     companions: Companions | None = None,
-    used_tokens: tuple[int, ...] = (),
 ) -> Needs:
     """What `spec` takes under a workload whose runtime, format and quantization are filled in.
 
     `architectures` is the parsed `specs/common/architectures.toml`. `instruction_sets` of the
     machine (Linux kernel names) decide which weights llama.cpp copies into a second layout; None
-    leaves that out. `companions` are loaded beside the model. `used_tokens`: of llama.cpp, how many
-    tokens have come into the context of each sequence in use; () where all are full. A
+    leaves that out. `companions` are loaded beside the model. A
     size that is not known is None and has its reason in `unknown`: `download_bytes`, or `memory.…`
     for the part that is missing.
     """
@@ -75,7 +76,7 @@ def needs_of(
     quantization = workload.quantization or usual_quantization
     subject = _subject(spec, architectures, format, runtime)
     wanted = _asked(spec, workload, quantization, companions or Companions(), subject.row)
-    wanted = wanted.replace(used_tokens=used_tokens, instruction_sets=instruction_sets)
+    wanted = wanted.replace(instruction_sets=instruction_sets)
     alone = subject.replace(text_alone=takes_text_alone(spec, runtime))
     parts = _parts(alone, runtime, format, wanted)
     if companions is not None:
@@ -103,7 +104,7 @@ def _of_training(
             f"in which type the weights are is not known: {why}",
             "train the original weights, before quantization",
         )
-    from .torch.finetune import finetune_needs
+    from .training import finetune_needs
 
     return finetune_needs(spec, runtime, workload, architectures)
 
@@ -189,33 +190,21 @@ def at_context(
 def more_in_conversation(
     spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]
 ) -> int:
-    """Bytes above the high end of the memory that a server comes to keep as conversations go
-    on; 0 where it keeps no more.
-    """
-    if (
-        workload.format != "gguf"
-        or workload.task != "generate"
-        or runtime.kept_checkpoints <= runtime.context_checkpoints
-    ):
-        return 0
-    subject, asked = _alone(spec, workload, architectures)
+    """Bytes beyond the memory that a server comes to keep as conversations go on."""
     from .llamacpp import program
 
-    return program.more_in_conversation(subject, runtime, asked)
+    load = _load(spec, runtime, workload, architectures)
+    return 0 if load is None else program.more_in_conversation(load)
 
 
 def freed_outputs(
     spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]
 ) -> int:
-    """Bytes that a server of texts to embed comes to hold, at most, of outputs it has freed; 0
-    where it keeps none.
-    """
-    if workload.format != "gguf" or workload.task != "generate":
-        return 0
-    subject, asked = _alone(spec, workload, architectures)
+    """Bytes that a server of texts to embed comes to hold, at most, of outputs it has freed."""
     from .llamacpp import program
 
-    return program.freed_outputs(subject, runtime, asked)
+    load = _load(spec, runtime, workload, architectures)
+    return 0 if load is None else program.freed_outputs(load)
 
 
 def more_in_slots(
@@ -224,21 +213,25 @@ def more_in_slots(
     """Bytes that a server takes more which is not told for how many sequences; 0 where it makes
     room for one by itself.
     """
-    if workload.format != "gguf" or workload.task != "generate" or not runtime.slots:
-        return 0
-    subject, asked = _alone(spec, workload, architectures)
     from .llamacpp import memory as gguf
 
-    return gguf.more_in_slots(subject, runtime, asked)
+    load = _load(spec, runtime, workload, architectures)
+    return 0 if load is None else gguf.more_in_slots(load)
 
 
-def _alone(
-    spec: ModelSpec, workload: Workload, architectures: Mapping[str, Any]
-) -> tuple[Subject, Asked]:
-    """The model and what is asked of it, without companions."""
+def _load(
+    spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]
+) -> Load | None:
+    """The model as llama.cpp loads it alone; None for other files, and without a known row."""
+    if workload.format != "gguf" or workload.task != "generate":
+        return None
+    from .llamacpp.buffers import load_of
+
     subject = _subject(spec, architectures)
-    quantization = workload.quantization or ""
-    return subject, _asked(spec, workload, quantization, Companions(), subject.row)
+    if subject.row is None:
+        return None
+    asked = _asked(spec, workload, workload.quantization or "", Companions(), subject.row)
+    return load_of(subject, runtime, asked)
 
 
 def largest_picture(
@@ -259,7 +252,7 @@ def weights_bytes(
     """The files of one format and quantization, as downloaded, without the projector of a
     vision model.
     """
-    return file_format(format, spec).size_of(_subject(spec, architectures), quantization)
+    return file_formats.size_of(_subject(spec, architectures), format, quantization)
 
 
 def counted_parameters(spec: ModelSpec, architectures: Mapping[str, Any]) -> tuple[int, int] | None:
@@ -297,23 +290,21 @@ def quantizations_of(
     """
     if (parts := parts_of(spec, runtime)) is not None:
         return parts.quantizations
-    format_name, default = default_format_and_quantization(spec, runtime)
-    format = file_format(format_name, spec)
-    listed = [name for files in spec.files if files.format == format.name for name in files.bytes]
-    names = format.quantizations(spec, runtime, listed, default)
+    format, default = default_format_and_quantization(spec, runtime)
+    listed = [name for files in spec.files if files.format == format for name in files.bytes]
+    names = file_formats.quantizations(spec, runtime, format, listed, default)
     subject = _subject(spec, architectures)
-    if format.has_every_size(subject):
+    if file_formats.has_every_size(subject, format):
         return names
+
+    def published(name: str) -> str:
+        """The published files are downloaded for what they are cast to."""
+        return name_of(spec.architecture) if is_cast(spec, runtime, name) else name
+
     return tuple(
         name
         for name in dict.fromkeys(names)
-        # the published files are downloaded for what they are cast to
-        if isinstance(
-            format.size_of(
-                subject, name_of(spec.architecture) if is_cast(spec, runtime, name) else name
-            ),
-            SizedWeights,
-        )
+        if isinstance(file_formats.size_of(subject, format, published(name)), SizedWeights)
     )
 
 
@@ -329,8 +320,8 @@ def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tu
 
         return runtime.formats[0], default_quantization(parts)
     usual = (name for name in runtime.formats if comes_in(spec, name))
-    format = file_format(next(usual, runtime.formats[0]), spec)
-    return format.name, format.default_quantization(spec, runtime)
+    format = next(usual, runtime.formats[0])
+    return format, file_formats.default_quantization(spec, runtime, format)
 
 
 @lru_cache(maxsize=1)
@@ -428,10 +419,8 @@ def _is_conversion_unknown(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
 
 
 def _why_quantizer_refused(architecture: Architecture, runtime: RuntimeSpec) -> str | None:
-    if runtime.computes_with != "transformers" or architecture.quantizer != "modelopt":
+    if architecture.quantizer not in runtime.account.ignored_quantizers:
         return None
-    # transformers 5.23.0: no "modelopt" in AUTO_QUANTIZATION_CONFIG_MAPPING, and
-    # supports_quant_method then skips it
     return (
         f"{runtime.name} does not apply ModelOpt's quantization: it ignores the scales of the"
         " weights, or stops."
@@ -638,17 +627,12 @@ def _asked(
 
 # what stands in for a model, and how far one could go, is asked of the same models again and again
 @lru_cache(maxsize=512)
-def _parts(
-    subject: Subject,
-    runtime: RuntimeSpec,
-    format: str,
-    workload: Asked,
-) -> Parts:
+def _parts(subject: Subject, runtime: RuntimeSpec, format: str, workload: Asked) -> Parts:
     if runtime.parts:
         from .sdcpp import needs_of_parts
 
         return needs_of_parts(subject, runtime, workload)
-    return file_format(format, subject.spec).parts(subject, runtime, workload)
+    return file_formats.parts(subject, runtime, format, workload)
 
 
 def _with_companions(

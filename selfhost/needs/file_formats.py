@@ -1,5 +1,5 @@
-"""The file formats, a class each: which models come in it, its quantizations, what its files weigh
-and what loading them takes.
+"""The file formats: which models come in one, its quantizations, what its files weigh and what
+loading them takes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .quantization import GGUF_QUANTIZATIONS, TERNARY_QUANTIZATIONS, canonical_g
 from .records import SizedWeights
 
 _EXPERTS_AS_TRAINED = "MXFP4-Q8"
-WHISPER_QUANTIZATIONS = ("F16", "Q8_0", "Q5_1", "Q5_0")
+_WHISPER_QUANTIZATIONS = ("F16", "Q8_0", "Q5_1", "Q5_0")
 
 SMALLEST_DEFAULT = "Q4_K_M"
 """The type of a GGUF file of text that is taken unless something else is asked for. What was
@@ -23,240 +23,149 @@ trained in more bits has no smaller default. `llama-server -hf` takes it, too, u
 """
 
 
-class FileFormat:
-    """What differs between formats. `listed`: the quantizations of published files; `default`: the
-    one that is taken unless another is asked for.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def can_hold(self, spec: ModelSpec) -> bool:
-        """Whether a model can be had in this format although its spec lists no such files."""
-        raise NotImplementedError
-
-    def default_quantization(self, spec: ModelSpec, runtime: RuntimeSpec) -> str:
-        raise NotImplementedError
-
-    def quantizations(
-        self, spec: ModelSpec, runtime: RuntimeSpec, listed: Sequence[str], default: str
-    ) -> tuple[str, ...]:
-        """What the model can be had in, best quality first; some names may have no known size."""
-        raise NotImplementedError
-
-    def has_every_size(self, subject: Subject) -> bool:
-        """Whether the size follows for every name that `quantizations` returns."""
-        return False
-
-    def size_of(self, subject: Subject, quantization: str) -> SizedWeights | Unread:
-        """The files as downloaded, without the projector of a vision model."""
-        raise NotImplementedError
-
-    def parts(self, subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
-        """Files and memory."""
-        raise NotImplementedError
-
-
-class _Gguf(FileFormat):
-    def can_hold(self, spec: ModelSpec) -> bool:
-        if spec.architecture is None:
+def comes_in(spec: ModelSpec, format: str) -> bool:
+    """Whether the model is published in that format, or can be converted to it."""
+    if any(files.format == format for files in spec.files):
+        return True
+    architecture = spec.architecture
+    match format:
+        case "gguf":
+            return architecture.runs_in_gguf if architecture is not None else not spec.components
+        case "ggml":
+            return architecture is not None and architecture.audio is not None
+        case "ctranslate2":
+            # nobody but a publisher converts to it
+            return False
+        case "mlx":
             return not spec.components
-        return spec.architecture.runs_in_gguf
-
-    def default_quantization(self, spec: ModelSpec, runtime: RuntimeSpec) -> str:
-        if trained_in_mxfp4(spec):
-            return "MXFP4"
-        if _is_ternary(spec):
-            # holds what was trained; any wider type adds nothing
-            return "TQ2_0"
-        return "F16" if spec.modality == "embedding" else SMALLEST_DEFAULT
-
-    def quantizations(
-        self, spec: ModelSpec, runtime: RuntimeSpec, listed: Sequence[str], default: str
-    ) -> tuple[str, ...]:
-        """Those that only its publisher names come last, the largest first."""
-        sizes = {
-            canonical_gguf(name) or name: size
-            for files in spec.files
-            if files.format == self.name
-            for name, size in files.bytes.items()
-        }
-        own = set(sizes)
-        beyond = sorted(own - set(GGUF_QUANTIZATIONS), key=lambda name: (-sizes[name], name))
-        if trained_in_mxfp4(spec):
-            # experts that were published in 4 bits gain nothing from another type
-            wanted = {default, *own}
-            return (*(name for name in GGUF_QUANTIZATIONS if name in wanted), *beyond)
-        architecture = spec.architecture
-        left = {"F32"}
-        if architecture is None or not any(group.experts for group in architecture.feed_forward):
-            left.add("MXFP4")
-        if not _is_ternary(spec):
-            left.update(TERNARY_QUANTIZATIONS)
-        left -= own
-        return (*(name for name in GGUF_QUANTIZATIONS if name not in left), *beyond)
-
-    def has_every_size(self, subject: Subject) -> bool:
-        # every recipe can be followed, so none of them has to be
-        return subject.spec.parameters.total is not None or subject.whole
-
-    def size_of(self, subject: Subject, quantization: str) -> SizedWeights | Unread:
-        return gguf_files.size_of(subject, canonical_gguf(quantization) or quantization)
-
-    def parts(self, subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
-        # of hundreds of models that are proposed most needs are at hand
-        from .llamacpp import memory
-
-        return memory.parts(subject, runtime, workload)
+    return format in (spec.safety.formats or ("safetensors",))
 
 
-class _Ggml(FileFormat):
-    """Of whisper.cpp."""
-
-    def can_hold(self, spec: ModelSpec) -> bool:
-        return spec.architecture is not None and spec.architecture.audio is not None
-
-    def default_quantization(self, spec: ModelSpec, runtime: RuntimeSpec) -> str:
-        return "F16"
-
-    def quantizations(
-        self, spec: ModelSpec, runtime: RuntimeSpec, listed: Sequence[str], default: str
-    ) -> tuple[str, ...]:
-        return WHISPER_QUANTIZATIONS
-
-    def size_of(self, subject: Subject, quantization: str) -> SizedWeights | Unread:
-        from . import whisper
-
-        return whisper.size_of(subject, quantization)
-
-    def parts(self, subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
-        from . import whisper
-
-        return whisper.parts(subject, runtime, workload)
-
-
-class _CTranslate2(FileFormat):
-    def can_hold(self, spec: ModelSpec) -> bool:
-        # nobody but a publisher converts to it
-        return False
-
-    def default_quantization(self, spec: ModelSpec, runtime: RuntimeSpec) -> str:
-        # of the types that a CPU computes in, the one that the program's own README takes there
-        return "int8"
-
-    def quantizations(
-        self, spec: ModelSpec, runtime: RuntimeSpec, listed: Sequence[str], default: str
-    ) -> tuple[str, ...]:
-        return CTRANSLATE2_TYPES
-
-    def size_of(self, subject: Subject, quantization: str) -> SizedWeights | Unread:
-        from . import ctranslate2
-
-        return ctranslate2.size_of(subject, quantization)
-
-    def parts(self, subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
-        from . import ctranslate2
-
-        return ctranslate2.parts(subject, runtime, workload)
-
-
-class _Checkpoint(FileFormat):
-    """The layers as Python classes store them."""
-
-    def can_hold(self, spec: ModelSpec) -> bool:
-        return self.name in (spec.safety.formats or ("safetensors",))
-
-    def default_quantization(self, spec: ModelSpec, runtime: RuntimeSpec) -> str:
-        """The type of the checkpoint, but of files in float32 that write text the first that the
-        program's command casts them to: half the memory at the same quality. Vectors stay as
-        published, for they are compared with those that others made.
-        """
-        narrow = next((name for name in runtime.casts if is_cast(spec, runtime, name)), None)
-        can_say = "{cast}" in runtime.command_of(spec.family, spec.uses)
-        if narrow is None or not can_say or spec.modality == "embedding":
-            return name_of(spec.architecture)
-        return narrow
-
-    def quantizations(
-        self, spec: ModelSpec, runtime: RuntimeSpec, listed: Sequence[str], default: str
-    ) -> tuple[str, ...]:
-        casts = tuple(name for name in runtime.casts if is_cast(spec, runtime, name))
-        return (name_of(spec.architecture), *casts, *_made_at_load(spec, runtime), *listed)
-
-    def size_of(self, subject: Subject, quantization: str) -> SizedWeights | Unread:
-        from . import checkpoint_files
-
-        return checkpoint_files.size_of(subject, self.name, quantization)
-
-    def parts(self, subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
-        from . import checkpoint
-
-        return checkpoint.parts(subject, runtime, self.name, workload)
-
-
-class _Mlx(_Checkpoint):
-    def can_hold(self, spec: ModelSpec) -> bool:
-        return not spec.components
-
-    def default_quantization(self, spec: ModelSpec, runtime: RuntimeSpec) -> str:
-        # experts stay as they were trained, the rest has 8 bits
-        is_listed = spec.files_of("mlx", _EXPERTS_AS_TRAINED) is not None
-        return _EXPERTS_AS_TRAINED if is_listed and trained_in_mxfp4(spec) else "4bit"
-
-    def quantizations(
-        self, spec: ModelSpec, runtime: RuntimeSpec, listed: Sequence[str], default: str
-    ) -> tuple[str, ...]:
-        return (*MLX_QUANTIZATIONS, *(name for name in listed if name not in MLX_QUANTIZATIONS))
-
-
-class _Components(_Checkpoint):
-    """A folder for each component of a model of pictures, video or sound."""
-
-    def default_quantization(self, spec: ModelSpec, runtime: RuntimeSpec) -> str:
+def default_quantization(spec: ModelSpec, runtime: RuntimeSpec, format: str) -> str:
+    """The quantization that is taken unless another is asked for."""
+    match format:
+        case "gguf":
+            if trained_in_mxfp4(spec):
+                return "MXFP4"
+            if _is_ternary(spec):
+                # holds what was trained; any wider type adds nothing
+                return "TQ2_0"
+            return "F16" if spec.modality == "embedding" else SMALLEST_DEFAULT
+        case "ggml":
+            return "F16"
+        case "ctranslate2":
+            # of the types that a CPU computes in, the one that its own README takes there
+            return "int8"
+        case "mlx":
+            # experts stay as they were trained, the rest has 8 bits
+            is_listed = spec.files_of("mlx", _EXPERTS_AS_TRAINED) is not None
+            return _EXPERTS_AS_TRAINED if is_listed and trained_in_mxfp4(spec) else "4bit"
+    if spec.components:
         return components_type(spec)
+    # half the memory at the same quality: of files in float32 that write text the first type that
+    # the command casts them to. Vectors are compared with those that others made.
+    narrow = next((name for name in runtime.casts if is_cast(spec, runtime, name)), None)
+    can_say = "{cast}" in runtime.command_of(spec.family, spec.uses)
+    if narrow is None or not can_say or spec.modality == "embedding":
+        return name_of(spec.architecture)
+    return narrow
 
-    def quantizations(
-        self, spec: ModelSpec, runtime: RuntimeSpec, listed: Sequence[str], default: str
-    ) -> tuple[str, ...]:
+
+def quantizations(
+    spec: ModelSpec, runtime: RuntimeSpec, format: str, listed: Sequence[str], default: str
+) -> tuple[str, ...]:
+    """What the model can be had in, best quality first; some names may have no known size.
+
+    `listed`: those of published files; `default`: the one that is taken unless another is asked
+    for.
+    """
+    match format:
+        case "gguf":
+            return _gguf_quantizations(spec, default)
+        case "ggml":
+            return _WHISPER_QUANTIZATIONS
+        case "ctranslate2":
+            return CTRANSLATE2_TYPES
+        case "mlx":
+            return (*MLX_QUANTIZATIONS, *(name for name in listed if name not in MLX_QUANTIZATIONS))
+    if spec.components:
         published = ("float32", "float16") if default == "float32" else (default,)
         return (*published, *runtime.quantizations)
+    casts = tuple(name for name in runtime.casts if is_cast(spec, runtime, name))
+    made: tuple[str, ...] = ()
+    # weights that are narrow already lose twice by being quantized again
+    if spec.modality in ("text", "vision") and from_sixteen_bits(spec.architecture):
+        made = tuple(runtime.quantizations)
+    return (name_of(spec.architecture), *casts, *made, *listed)
 
-    def size_of(self, subject: Subject, quantization: str) -> SizedWeights | Unread:
+
+def _gguf_quantizations(spec: ModelSpec, default: str) -> tuple[str, ...]:
+    """Those that only its publisher names come last, the largest first."""
+    sizes = {
+        canonical_gguf(name) or name: size
+        for files in spec.files
+        if files.format == "gguf"
+        for name, size in files.bytes.items()
+    }
+    own = set(sizes)
+    beyond = sorted(own - set(GGUF_QUANTIZATIONS), key=lambda name: (-sizes[name], name))
+    if trained_in_mxfp4(spec):
+        # experts that were published in 4 bits gain nothing from another type
+        wanted = {default, *own}
+        return (*(name for name in GGUF_QUANTIZATIONS if name in wanted), *beyond)
+    architecture = spec.architecture
+    left = {"F32"}
+    if architecture is None or not any(group.experts for group in architecture.feed_forward):
+        left.add("MXFP4")
+    if not _is_ternary(spec):
+        left.update(TERNARY_QUANTIZATIONS)
+    left -= own
+    return (*(name for name in GGUF_QUANTIZATIONS if name not in left), *beyond)
+
+
+def has_every_size(subject: Subject, format: str) -> bool:
+    """Whether the size follows for every name that `quantizations` returns: every recipe of GGUF
+    can be followed.
+    """
+    return format == "gguf" and (subject.spec.parameters.total is not None or subject.whole)
+
+
+def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | Unread:
+    """The files as downloaded, without the projector of a vision model."""
+    match format:
+        case "gguf":
+            return gguf_files.size_of(subject, canonical_gguf(quantization) or quantization)
+        case "ggml" | "ctranslate2":
+            from . import speech
+
+            return speech.size_of(subject, format, quantization)
+    if subject.spec.components and format in CHECKPOINTS:
         from . import diffusers
 
         return diffusers.size_of(subject, quantization)
+    from . import checkpoint_files
 
-    def parts(self, subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
+    return checkpoint_files.size_of(subject, format, quantization)
+
+
+def parts(subject: Subject, runtime: RuntimeSpec, format: str, workload: Asked) -> Parts:
+    """Files and memory."""
+    match format:
+        case "gguf":
+            from .llamacpp import memory
+
+            return memory.parts(subject, runtime, workload)
+        case "ggml" | "ctranslate2":
+            from . import speech
+
+            return speech.parts(subject, format, runtime, workload)
+    if subject.spec.components and format in CHECKPOINTS:
         from . import diffusers
 
         return diffusers.parts(subject, runtime, workload)
+    from . import python
 
-
-_LAYERS: dict[str, FileFormat] = {
-    form.name: form
-    for form in (
-        _Gguf("gguf"),
-        _Ggml("ggml"),
-        _CTranslate2("ctranslate2"),
-        _Mlx("mlx"),
-        *map(_Checkpoint, CHECKPOINTS),
-    )
-}
-_COMPONENTS = {name: _Components(name) for name in CHECKPOINTS}
-
-
-def file_format(name: str, spec: ModelSpec) -> FileFormat:
-    """The format of that name (`FORMATS` of `catalogue/quantization_names.py`) as it holds this
-    model.
-    """
-    return (_COMPONENTS.get(name) if spec.components else None) or _LAYERS[name]
-
-
-def comes_in(spec: ModelSpec, name: str) -> bool:
-    """Whether the model is published in that format, or can be converted to it."""
-    return any(files.format == name for files in spec.files) or file_format(name, spec).can_hold(
-        spec
-    )
+    return python.parts(subject, runtime, format, workload)
 
 
 def trained_in_mxfp4(spec: ModelSpec) -> bool:
@@ -268,13 +177,3 @@ def trained_in_mxfp4(spec: ModelSpec) -> bool:
 
 def _is_ternary(spec: ModelSpec) -> bool:
     return spec.architecture is not None and spec.architecture.matrix_dtype == "ternary"
-
-
-def _made_at_load(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, ...]:
-    """What the runtime takes beside the published type; it makes them itself from 16-bit
-    weights alone.
-    """
-    if spec.modality not in ("text", "vision") or not from_sixteen_bits(spec.architecture):
-        # weights that are narrow already lose twice by being quantized again
-        return ()
-    return tuple(runtime.quantizations)

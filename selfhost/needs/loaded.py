@@ -1,6 +1,4 @@
-"""What all runtimes of safetensors share: how weights are stored and loaded, the line of a cache,
-the program's own part.
-"""
+"""How the weights of a checkpoint are stored and loaded."""
 
 from __future__ import annotations
 
@@ -18,10 +16,8 @@ from ..catalogue.spec import (
     RuntimeSpec,
     TensorGroup,
 )
-from .cache import CacheGroup
 from .packed import DTYPES, is_bitsandbytes, is_linear, left_by_class, linear_bytes
-from .parts import Asked, is_cast, term, times
-from .records import How, Term, middle_of
+from .parts import is_cast
 from .tensors import ArchitectureRow, block_tensors, checkpoint_tensors
 
 
@@ -118,14 +114,14 @@ def loaded_type(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str)
     plain = quantization in PLAIN_DTYPES or casts_float8(spec, quantization)
     if (
         runtime is None
-        or runtime.computes_with not in ("transformers", "vllm")
+        or runtime.account.loads_as == "stored"
         or not plain
         or stated not in PLAIN_DTYPES
     ):
         return quantization, quantization
     return (
         quantization,
-        "bfloat16" if runtime.computes_with == "vllm" and stated == "float32" else stated,
+        "bfloat16" if runtime.account.loads_as == "sixteen" and stated == "float32" else stated,
     )
 
 
@@ -157,75 +153,11 @@ def width_of(architecture: Architecture, runtime: RuntimeSpec, quantization: str
     """Bytes of a number in the type that the runtime computes in. MLX computes in the type of the
     weights, or of their scales.
     """
-    if runtime.computes_with == "mlx" and quantization in ("bf16", "fp16"):
+    if quantization in ("bf16", "fp16"):
         return 2
-    if (
-        runtime.computes_with == "mlx"
-        and quantization in MLX_MODES
-        and architecture.dtype == "float16"
-    ):
+    if quantization in MLX_MODES and "mlx" in runtime.formats and architecture.dtype == "float16":
         # tables with scales of 8 bits give bfloat16, and norms in float16 make that float32 (mlx
         # 0.32.4)
         return 4
-    return 4 if architecture.dtype == "float32" and runtime.computes_with != "vllm" else 2
-
-
-def cache_line(group: CacheGroup) -> tuple[int, str]:
-    """Elements that a layer keeps of one token, and the product that makes them."""
-    if group.latent:
-        return group.key_elements, f"{group.key_length:,}"
-    heads = times(group.kv_heads, "KV head")
-    if group.key_length == group.value_length:
-        return 2 * group.key_elements, f"2 × {heads} × {group.key_length}"
-    return (
-        group.key_elements + group.value_elements,
-        f"{heads} × ({group.key_length} + {group.value_length})",
-    )
-
-
-def overhead(runtime: RuntimeSpec) -> Term:
-    """The program itself."""
-    low, high = runtime.overhead_low_bytes, runtime.overhead_high_bytes
-    how = How(runtime.overhead_how) if runtime.overhead_how in tuple(How) else How.ASSUMED
-    source, line = runtime.overhead_source or runtime.name, middle_of(low, high)
-    program = term("runtime", (low + high) // 2, how, source, line, low=low, high=high)
-    if how is not How.MEASURED:
-        return program
-    # measured with a build for CPUs; how much more the libraries of CUDA take was not
-    source = f"assumed for a CUDA build, at most twice what a CPU's takes; {source}"
-    line = f"{high:,} bytes; {low:,} to {2 * high:,}"
-    return program.replace(
-        on_device=term("runtime", high, How.ASSUMED, source, line, low=low, high=2 * high)
-    )
-
-
-def guessed_activations(
-    architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, workload: Asked
-) -> Term:
-    """What a pass over the prompt holds by general knowledge; for MLX by its own rules."""
-    width = width_of(architecture, runtime, workload.quantization)
-    if runtime.computes_with == "mlx":
-        from .mlx import memory as mlx_memory
-
-        return mlx_memory.activations(
-            architecture, row, workload.context_tokens, workload.parallel, width
-        )
-    tokens = workload.context_tokens * workload.parallel
-    inner = max(
-        (group.length * (group.used or 1) for group in architecture.feed_forward),
-        default=2 * architecture.embedding_length,
-    )
-    per_token = (4 * architecture.embedding_length + 3 * inner) * width
-    logits = 4 * (architecture.vocabulary or 0) * workload.parallel
-    size = tokens * per_token + logits
-    return term(
-        "activations",
-        size,
-        How.ASSUMED,
-        "general knowledge: the widest layer of one pass over the prompt; attention without stored"
-        " scores",
-        f"{tokens:,} tokens × (4 × {architecture.embedding_length:,} + 3 × {inner:,}) × {width}"
-        f" bytes + {logits:,} bytes of logits",
-        low=min(64, tokens) * per_token + logits,
-        high=2 * size,
-    )
+    is_narrow = architecture.dtype != "float32" or runtime.account.loads_as == "sixteen"
+    return 2 if is_narrow else 4

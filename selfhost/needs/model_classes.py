@@ -11,11 +11,10 @@ from collections.abc import Mapping
 
 from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core.records import Record, Unread
-from .loaded import overhead
+from .kept import cpu_program
 from .packed import DTYPES
 from .parts import Asked, term, times
 from .records import How, Term
-from .torch import memory as torch_memory
 
 TYPE_CHECKING = False
 
@@ -83,7 +82,7 @@ def terms(
         f"{total:,} parameters × {width} bytes",
         low=int(total * width * (1 - model_class.unread_share)),
     )
-    return weights, _activations(model_class, weights.bytes, workload), _program(runtime)
+    return weights, _activations(model_class, weights.bytes, workload), cpu_program(runtime)
 
 
 def _activations(model_class: ModelClass, weights_bytes: int, workload: Asked) -> Term:
@@ -93,10 +92,7 @@ def _activations(model_class: ModelClass, weights_bytes: int, workload: Asked) -
     computing = tuple(
         fixed + units * (size + int(share * weights_bytes)) * workload.parallel
         for fixed, size, share in zip(
-            model_class.fixed_bytes,
-            model_class.unit_bytes,
-            model_class.weights_share,
-            strict=True,
+            model_class.fixed_bytes, model_class.unit_bytes, model_class.weights_share, strict=True
         )
     )
     loading = tuple(int(share * weights_bytes) for share in model_class.loading_share)
@@ -125,20 +121,3 @@ def _line_of_request(model_class: ModelClass, weights_bytes: int, units: int, pa
         several = f" × {times(parallel, 'request')}" if parallel > 1 else ""
         line += f" + {units:,} × {each:,} bytes{several}"
     return line
-
-
-def _program(runtime: RuntimeSpec) -> Term:
-    """The program: of those that load the classes of transformers, what PyTorch and transformers
-    take on a CPU; of others as their runtime states.
-    """
-    if runtime.computes_with != "transformers":
-        return overhead(runtime)
-    beside = runtime.beside_library_bytes
-    likely, low, high = (size + beside for size in torch_memory.PROGRAM_BYTES)
-    # the runs had scikit-learn beside them, which is counted among the activations
-    low -= torch_memory.SKLEARN_BYTES
-    line = f"{likely:,} bytes; {low:,} to {high:,}"
-    source = f"measured: PyTorch and transformers, {torch_memory.MEASURED_WITH}"
-    return term("runtime", likely, How.MEASURED, source, line, low=low, high=high).replace(
-        on_device=overhead(runtime)
-    )

@@ -21,7 +21,6 @@ from math import prod
 from ..catalogue.quantization_names import MLX_MODES, Scheme, mlx_scheme, scheme_of
 from ..catalogue.spec import Architecture, TensorGroup
 from ..core.records import Record, Unread
-from ..core.saying import option
 from .parts import Subject
 from .records import How, SizedWeights
 from .tensors import ArchitectureRow, checkpoint_tensors
@@ -220,6 +219,28 @@ def part_of(group: TensorGroup, architecture: Architecture) -> str:
     ):
         return "recurrent"
     return "feed_forward" if "ffn_" in name else "attention"
+
+
+def adapter_parameters(
+    architecture: Architecture, row: ArchitectureRow, rank: int
+) -> tuple[int, int]:
+    """Parameters of adapters of that rank on every linear layer, and with those on routed experts:
+    rank × (inputs + outputs) of each.
+    """
+    linear = experts = 0
+    for group in checkpoint_tensors(architecture, row):
+        if not is_linear(group):
+            continue
+        inputs, outputs, number = matrix_of(group)
+        if "attn_v_b" in group.name:
+            # keys and values of latent attention come from one matrix
+            inputs = 0
+        size = rank * (inputs + outputs) * number * (len(group.layers) or 1)
+        if "_exps." in group.name:
+            experts += size
+        else:
+            linear += size
+    return linear, linear + experts
 
 
 def size_of(subject: Subject, name: str) -> SizedWeights | Unread:
@@ -425,7 +446,7 @@ def _why_no_mlx_size(subject: Subject, name: str) -> Unread | None:
         return Unread(
             fact="download_bytes",
             reason=f"no source states the size in {name}",
-            remedy=f"use {option('quantization', '4bit')} or {option('quantization', '8bit')}",
+            remedy="use --quant 4bit or --quant 8bit",
         )
     own = subject.spec.quantized
     if own is None or own.format != "mlx" or own.quantization is not None:

@@ -109,8 +109,7 @@ class Companions(Record):
 class Asked(Record):
     """The workload in the terms of this package. `context_tokens` is per sequence.
 
-    `used_tokens`: how many are in the context of each sequence in use; () where
-    all are full. `instruction_sets` of the machine, None where they are not known.
+    `instruction_sets` of the machine, None where they are not known.
     """
 
     quantization: str
@@ -120,7 +119,6 @@ class Asked(Record):
     value_type: str
     audio_seconds: int | None = None
     companions: Companions = Companions()
-    used_tokens: tuple[int, ...] = ()
     instruction_sets: tuple[str, ...] | None = None
 
 
@@ -316,11 +314,6 @@ def unread_size(spec: ModelSpec) -> Unread:
         remedy="state the size under [[files]] or [needs] in a spec of the model",
     )
 
-
-Use = tuple[str, int, int]
-"""The name of a term, and its two ends in bytes under another use: a short prompt, no picture, the
-largest picture.
-"""
 
 ENCODER_REMEDY = (
     "give the folder with its safetensors files, or state parameters.total and parameters.encoders"

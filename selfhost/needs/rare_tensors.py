@@ -42,8 +42,7 @@ def add_prediction_blocks(builder: Builder, blocks: int) -> None:
     ]
     builder.attention(
         max(
-            attention or model.attention,
-            key=lambda group: group.layers[-1] if group.layers else -1,
+            attention or model.attention, key=lambda group: group.layers[-1] if group.layers else -1
         ),
         layers,
     )

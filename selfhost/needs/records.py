@@ -12,8 +12,7 @@ from ..core.records import Record, Unread
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
+    pass
 
 
 class How(StrEnum):
@@ -106,7 +105,7 @@ class Term(Record):
     where it is exact.
 
     `name`: weights, repacked_weights, embeddings (in RAM, of weights that a device holds),
-    kv_cache, recurrent_state, compute, runtime, tokenizer (where runtime has it not), projector,
+    kv_cache, recurrent_state, compute, runtime, projector,
     activations, gradients, optimizer, gathered (of training shared out over devices), adapter,
     projector_compute; of a draft model the same with `draft_` in front, of a multi-token-prediction
     block with `mtp_`. `arithmetic` is one line that a person can check with a calculator. `offload`
@@ -141,17 +140,10 @@ class Term(Record):
     lean: Term | None = None
     reserves: tuple[Reserve, ...] = ()
 
-    @classmethod
-    def told(cls, fields: Mapping[str, Any], line: Callable[[], str]) -> Term:
-        """A term of `fields`, whose arithmetic `line()` writes when it is first read: to write it
-        costs more than the sum.
-        """
-        return cls.partly({**cls._defaults, **fields}, lambda: cls(**fields, arithmetic=line()))
-
     @property
     def is_program(self) -> bool:
         """The program's own, in RAM wherever the rest lies."""
-        return self.name in ("runtime", "draft_runtime", "tokenizer")
+        return self.name in ("runtime", "draft_runtime")
 
     @property
     def may_be_mapped(self) -> bool:
@@ -186,15 +178,6 @@ class Term(Record):
         line = share_of(f"{left:.12g}", self.arithmetic) if self.cut else self.arithmetic
         line = summed(line, f"{likely:,} bytes to talk to the others") if likely else line
         return self.replace(arithmetic=f"{line}; on each of {devices} devices", **sizes)
-
-
-class Span(Record):
-    """A figure between two ends, and the line that makes it."""
-
-    bytes: int
-    low_bytes: int
-    high_bytes: int
-    arithmetic: str
 
 
 class SizedWeights(Record):

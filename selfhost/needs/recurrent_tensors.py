@@ -35,11 +35,7 @@ def _mamba(builder: Builder, group: Recurrent) -> None:
 
 def _mamba2(builder: Builder, group: Recurrent) -> None:
     width, layers, taps = builder.width, group.layers, group.convolution or 0
-    inner, state, heads = (
-        group.inner_length or 0,
-        group.state_length or 0,
-        group.heads or 0,
-    )
+    inner, state, heads = (group.inner_length or 0, group.state_length or 0, group.heads or 0)
     mixed = inner + 2 * (group.groups or 0) * state
     builder.add("blk.*.ssm_in", width, inner + mixed + heads, layers=layers)
     builder.add("blk.*.ssm_conv1d", taps, mixed, layers=layers, bias=True)
@@ -100,10 +96,7 @@ def _lightning(builder: Builder, group: Recurrent) -> None:
 
 def _rglru(builder: Builder, group: Recurrent) -> None:
     width, layers, taps = builder.width, group.layers, group.convolution or 0
-    inner, block = (
-        group.inner_length or 0,
-        (group.inner_length or 0) // (group.heads or 1),
-    )
+    inner, block = (group.inner_length or 0, (group.inner_length or 0) // (group.heads or 1))
     for name in ("y", "x"):
         builder.add(f"blk.*.lru_{name}", width, inner, layers=layers, bias=True)
     builder.add("blk.*.ssm_conv1d", taps, inner, layers=layers, bias=True)

@@ -1,6 +1,4 @@
-"""What programs hold by what the processor can do: llama.cpp the second layout of some weights,
-PyTorch wider results of products.
-"""
+"""The second layout in which llama.cpp holds some weights, by what the processor can do."""
 
 from __future__ import annotations
 
@@ -58,38 +56,16 @@ def layout_of(instruction_sets: tuple[str, ...] | None) -> str:
     )
 
 
-def holds_wide_results(instruction_sets: tuple[str, ...] | None, dtype: str | None) -> bool:
-    """True where oneDNN computes a bfloat16 product in 32 bits and rounds it afterwards: on AVX-512
-    without bfloat16, as Intel's Skylake-SP to Ice Lake have. Without AVX-512 PyTorch multiplies
-    itself and holds no wide result (torch 2.13.0, mkldnn_bf16_device_check in
-    aten/src/ATen/native/mkldnn/Utils.h; both observed with ONEDNN_MAX_CPU_ISA).
-    """
-    sets = instruction_sets or ()
-    return (
-        dtype == "bfloat16"
-        and "avx512bw" in sets
-        # what has AMX has bfloat16
-        and not {"avx512_bf16", "amx_bf16", "amx_int8"} & set(sets)
-    )
-
-
 # one example of instruction sets for each kind of processor that needs the same memory
 KINDS: Mapping[str, tuple[str, ...] | None] = {
-    "untold": None, "": (), "amx_int8": ("amx_int8", "avx512f", "avx512bw", "avx512_bf16"),
-    "avx512f": ("avx512f", "avx512bw", "avx512_bf16"),
-    "avx512f wide": ("avx512f", "avx512bw"),
+    "untold": None, "": (), "amx_int8": ("amx_int8", "avx512f"), "avx512f": ("avx512f",),
     "avx2": ("avx2",), "asimddp": ("asimddp",),
 }  # fmt: skip
 
 
 def kind_of(instruction_sets: tuple[str, ...] | None) -> str:
     """The key of KINDS for a processor."""
-    if instruction_sets is None:
-        return "untold"
-    layout = layout_of(instruction_sets)
-    wide = f"{layout} wide"
-    # a record may name one of AVX-512's sets without the first of them
-    return wide if wide in KINDS and holds_wide_results(instruction_sets, "bfloat16") else layout
+    return "untold" if instruction_sets is None else layout_of(instruction_sets)
 
 
 def kind_for(format: str | None, kind: str) -> str:

@@ -78,60 +78,41 @@ def _prompt_graphs(most_tokens: int) -> int:
     return sum(length <= most_tokens for length in lengths)
 
 
-def _reserve(
-    architecture: Architecture, prompt_tokens: int, sequences: int, least_bytes: int
-) -> tuple[int, str]:
-    """Bytes that it leaves of one device, and their line."""
-    latent = any(group.kind == "latent" for group in architecture.attention)
+def _reserve(latent: bool, prompt_tokens: int, sequences: int, least_bytes: int) -> tuple[int, str]:
+    """Bytes that it leaves of one device, and their line. `latent`: attention is so."""
     graphs = _prompt_graphs(prompt_tokens)
-    of_prompts = f"{_LATENT_GRAPHS:,}" if latent else f"{graphs} graphs × {_PROMPT_GRAPH}"
-    size = _TABLES + prompt_tokens * _TOKEN + _DEVICE + sequences * _SEQUENCE
-    size += _LATENT_GRAPHS if latent else graphs * _PROMPT_GRAPH
+    prompt_mib = _LATENT_GRAPHS if latent else graphs * _PROMPT_GRAPH
+    size = _TABLES + prompt_tokens * _TOKEN + _DEVICE + sequences * _SEQUENCE + prompt_mib
     line = (
         f"({_TABLES} + {prompt_tokens:,} tokens × {_TOKEN} + {_DEVICE} + {sequences} sequences ×"
-        f" {_SEQUENCE} + {of_prompts})"
+        f" {_SEQUENCE} + {prompt_mib:,} of graphs of prompts)"
     )
     if least_bytes >= _LARGE_BYTES and size < _LARGE_LEAST:
         size, line = _LARGE_LEAST, f"{_LARGE_LEAST:,}"
     return int(size * MIB), f"{line} × {MIB:,} bytes"
 
 
-def _shares(encoder_parameters: int) -> tuple[float, float, float]:
-    """Which share of the rest stays free for an encoder of so many parameters: least, likely, most;
-    none for 0.
-    """
-    if not encoder_parameters:
-        return 0.0, 0.0, 0.0
-    sizes = (part * encoder_parameters / _VIT_PARAMETERS for part in _IN_LAYERS)
-    factors = (1 - _SEEING_STEP * (size - 1) for size in sizes)
-    low, likely, high = (
-        1 - _SEEING * max(_LEAST_FACTOR, min(_MOST_FACTOR, factor)) for factor in factors
-    )
-    return low, likely, high
-
-
 def work(architecture: Architecture, sequences: int, encoder_parameters: int) -> Term:
     """What it leaves free for its work: more on a larger device, less where fewer `sequences` than
     its largest graph holds are asked for (--max-running-requests). `encoder_parameters`: of what a
-    model sees and hears with.
+    model sees and hears with, for which a share of the rest stays free, too.
     """
-    usual = [
-        _reserve(
-            architecture,
-            each.prompt_tokens,
-            min(sequences, each.graph_sequences) if sequences > 1 else each.graph_sequences,
-            each.least_bytes,
-        )
-        for each in _CLASSES
-    ]
-    lean = [
-        _reserve(architecture, _LEAN_TOKENS, _LEAN_SEQUENCES, each.least_bytes) for each in _CLASSES
-    ]
-    shares = _shares(encoder_parameters)
+    latent = any(group.kind == "latent" for group in architecture.attention)
+    usual, lean = [], []
+    for each in _CLASSES:
+        number = each.graph_sequences
+        number = min(sequences, number) if sequences > 1 else number
+        usual.append(_reserve(latent, each.prompt_tokens, number, each.least_bytes))
+        lean.append(_reserve(latent, _LEAN_TOKENS, _LEAN_SEQUENCES, each.least_bytes))
+    shares = [0.0, 0.0, 0.0]
+    if encoder_parameters:
+        for end, part in enumerate(_IN_LAYERS):
+            factor = 1 - _SEEING_STEP * (part * encoder_parameters / _VIT_PARAMETERS - 1)
+            shares[end] = 1 - _SEEING * max(_LEAST_FACTOR, min(_MOST_FACTOR, factor))
     return _left(usual, shares).replace(lean=_left(lean, shares))
 
 
-def _left(sizes: list[tuple[int, str]], shares: tuple[float, float, float]) -> Term:
+def _left(sizes: list[tuple[int, str]], shares: list[float]) -> Term:
     reserves = tuple(
         Reserve(
             device_bytes=each.least_bytes,
@@ -151,14 +132,11 @@ def _left(sizes: list[tuple[int, str]], shares: tuple[float, float, float]) -> T
     line = f"{line}; by the size of the device {binary(sizes[0][0])}, {listed}"
     if any(shares):
         line += f", and {shares[1]:.1%} of the rest for its encoder"
-    return term(
-        "activations",
-        usual_bytes,
-        How.ASSUMED if any(shares) else How.COMPUTED,
-        _SOURCE,
-        line,
-        low=reserves[0].low_bytes,
-    ).replace(reserves=reserves)
+    how = How.ASSUMED if any(shares) else How.COMPUTED
+    least = reserves[0].low_bytes
+    return term("activations", usual_bytes, how, _SOURCE, line, low=least).replace(
+        reserves=reserves
+    )
 
 
 def program(host: Term) -> Term:

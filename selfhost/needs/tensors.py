@@ -7,13 +7,68 @@ from functools import lru_cache
 from math import prod
 
 from ..catalogue.spec import Architecture, Attention, FeedForward, Recurrent, TensorGroup
-from ..core.records import read_by
-from .llamacpp.style import ClosedForm, Row, Style
+from ..core.records import Record, read_by
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Self
+
+
+class Row(Record):
+    """A table of the file. A field that is a table of its own has `read_by(Kind.of_table)`."""
+
+    @classmethod
+    def stated_values(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The values as fields take them: lists as tuples, tables as their records."""
+        stated = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+        }
+        for field, key in cls._keys.items():
+            if field in stated:
+                stated[field] = key.read(values, field)
+        return stated
+
+    @classmethod
+    def of_table(cls, values: Mapping[str, Any], key: str) -> Self:
+        """The table under that key. `TypeError` names a key that it may not have."""
+        return cls(**cls.stated_values(values[key]))
+
+
+class Style(Row):
+    """`graph`: how llama.cpp builds the graph of one architecture."""
+
+    builder: str = "layers"
+    recurrent: bool = False
+    one_part_a_layer: bool = False
+    idle_layers: bool = False
+    deepstack: bool = False
+    centred: bool = False
+    rope: str = "all"
+    beside: str = ""
+    sums: tuple[str, ...] = ("made", "residual")
+    late_rows: str = ""
+    chosen_first: bool = False
+    normalized: bool = False
+    before_experts: bool = False
+    temperature: bool = False
+    positions: int = 1
+    residual_first: bool = False
+    expanded: bool = False
+    divided_gate: bool = False
+    rescaled: bool = False
+    values_normed: bool = False
+    dense_beside: str = ""
+    gate_apart: bool = False
+    unfused: bool = False
+    plain_index: bool = False
+    normed_residual: bool = False
+    normed_first: bool = False
+    routed_early: bool = False
+    embedding_normed: bool = False
+    scaled_last: bool = False
+    muted: int = 0
+    skip: bool = False
 
 
 class ArchitectureRow(Row):
@@ -29,8 +84,6 @@ class ArchitectureRow(Row):
     output_norm: str = "output_norm"
     output_bias: bool = False
     spoken_vocabulary: int = 0
-    unigram_from_tokens: int = 0
-    token_merges: int = 0
     fused_qkv: bool = False
     gated_query: bool = False
     attention_bias: bool = False
@@ -101,7 +154,6 @@ class ArchitectureRow(Row):
     rope_rows: int = 1
     window_rope: bool = False
     tokenizer: str = ""
-    merges: int | None = None
     # what a GGUF header leaves out, or states in a way of its own
     full_every: int | None = None
     full_first: bool = False
@@ -115,32 +167,8 @@ class ArchitectureRow(Row):
     rank_from_width: bool = False
     loops: bool = False
     # what transformers, peft, vLLM and MLX LM make of a model
-    torch_measured: bool = False
-    torch_prompt_share: float = 1.0
     torch_latent: bool = False
     torch_scores: str = ""
-    torch_score_bytes: tuple[float, float] = (10, 8)
-    torch_beside_scores: tuple[float, ...] = ()
-    torch_feed_forward: tuple[float, ...] = ()
-    torch_stacked: bool = False
-    torch_float_router: bool = False
-    torch_reads_all: bool = False
-    torch_in_order: bool = False
-    torch_angle_sets: bool = False
-    torch_fills_cache: bool = False
-    torch_query_arrays: int = 4
-    torch_chunk: int = 256
-    torch_float_residual: bool = False
-    torch_by_head: bool = False
-    torch_listed_sines: bool = False
-    peft_experts: str = ""
-    linear_router: bool = False
-    peft_refuses: bool = False
-    torch_parameters: tuple[str, ...] = ()
-    torch_split: str = ""
-    torch_fused: str = ""
-    torch_perhaps_fused: bool = False
-    torch_float_norm: bool = False
     mlx_windows: str = ""
     mlx_unpacked: str = ""
     mlx_indexer_copies: int = 0
@@ -156,7 +184,6 @@ class ArchitectureRow(Row):
     falcon_types: bool = False
     layers_of_70b: int | None = None
     shared_keys_of_70b: bool = False
-    closed_form: ClosedForm = read_by(ClosedForm.of_table, default=ClosedForm())
     graph: Style | None = read_by(Style.of_table, default=None)
 
     @property

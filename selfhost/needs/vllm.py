@@ -1,38 +1,31 @@
-"""What vLLM holds on a device beside weights and cache. It measures this when it starts, and takes
-it from the share of the device that it may use.
+"""What vLLM holds on a device beside weights and cache, and how it divides a model.
 
-That is one pass over as many tokens and sequences as it works on at once, with sampling; the CUDA
-graphs that it captures; and what no allocator of PyTorch counts. The first context of a process is
-outside of that share (vllm/v1/worker/gpu_worker.py, init_snapshot). Read from vllm 0.33.0 and held
-against logs of 0.19: `tests/truth/vllm.json`. Before 0.17 sampling took 39 bytes a logit.
+It measures this when it starts, and takes it from the share of the device that it may use. That is
+one pass over as many tokens and sequences as it works on at once, with sampling; the CUDA graphs
+that it captures; and what no allocator of PyTorch counts. The first context of a process is outside
+of that share (vllm/v1/worker/gpu_worker.py, init_snapshot). Read from vllm 0.33.0 and held against
+logs of 0.19: `tests/truth/vllm.json`. Before 0.17 sampling took 39 bytes a logit.
 """
 
 from __future__ import annotations
 
-from ..catalogue.spec import Architecture
-from ..core.records import Record
+from ..catalogue.quantization_names import scheme_of
+from ..catalogue.spec import Architecture, RuntimeSpec
 from ..core.units import GIB, MIB
-from .parts import term, times
-from .records import How, Term
-from .tensors import ArchitectureRow
+from .kept import cached, overhead
+from .loaded import stored_types, typed_tensors, width_of
+from .parts import Asked, Subject, term, times
+from .records import How, Term, summed
+from .tensors import ArchitectureRow, checkpoint_tensors
 
 _SOURCE = (
     "vllm 0.33.0, profile_run and _dummy_sampler_run; logs of vLLM 0.19, tests/truth/vllm.json"
 )
 
 
-class _Pass(Record):
-    """What one pass works on by default: vllm/engine/arg_utils.py, get_batch_defaults, for a
-    server.
-    """
-
-    tokens: int
-    sequences: int
-
-
-_SMALL, _LARGE = _Pass(tokens=2048, sequences=256), _Pass(tokens=8192, sequences=1024)
-# a device of 160 GiB or more reads twice as many at once
-_LARGEST_TOKENS = 16_384
+# tokens and sequences of one pass by default in a server, on a small device and on one of 70 GiB or
+# more (vllm/engine/arg_utils.py, get_batch_defaults); of 160 GiB or more twice as many tokens
+_SMALL, _LARGE, _LARGEST_TOKENS = (2048, 256), (8192, 1024), 16_384
 # of a token's width, beside gate, up and their product: 4.2 and 4.3 were left over where sampling
 # took less
 _WIDTHS = 4
@@ -70,85 +63,83 @@ _TOGETHER = (MIB * 64, GIB, 2 * GIB)
 _SEEING, _SEEING_LOGGED = (0, GIB // 4, 2 * GIB), (0, GIB // 5, GIB // 2)
 
 
-_Three = tuple[int, int, int]
-"""Least, likely and most bytes."""
-
-
-def _bytes_of(
+def _one_pass(
     architecture: Architecture,
     row: ArchitectureRow,
-    batch: _Pass,
+    batch: tuple[int, int],
     width: int,
     *,
     encodes: bool,
     sees: bool,
-) -> tuple[_Three, str]:
-    """What a pass holds, and the line of the likely figure. `encodes`: no token is sampled."""
-    layer, line = _layer_bytes(architecture, batch, width)
-    sampled, sampled_line = (0, 0, 0), ""
-    if not encodes and architecture.vocabulary:
-        sampled, sampled_line = _sampled_bytes(architecture, batch, width)
+) -> tuple[tuple[int, int, int], str]:
+    """What a pass over so many tokens and sequences holds: least, likely and most bytes, and the
+    line of the likely figure. `encodes`: no token is sampled.
+
+    That is the widest layer without routed experts, or sampling; what each chosen expert reads,
+    makes and gives stays from the first pass on (vllm/v1/worker/workspace.py).
+    """
+    (tokens, sequences), wide = batch, architecture.embedding_length
+    words = 0 if encodes else architecture.vocabulary or 0
+    states = max((group.inner_length or 0 for group in architecture.recurrent), default=0)
+    kept = tokens * _kept_by_experts(architecture) * width
+    inner = states
+    for group in architecture.feed_forward:
+        inner = max(inner, (group.shared_length or 0) if group.experts else group.length)
+    layer = tokens * (3 * inner + _WIDTHS * wide) * width
+    line = f"{tokens:,} tokens × (3 × {inner:,} + {_WIDTHS} × {wide:,}) × {width} bytes"
+    none, some, many = (
+        words * 4 * number + tokens * wide * width + _CONSTANT for number in _MULTIPROCESSORS
+    )
+    rows = sequences * words
+    sampled = (rows * _LOGIT_FUSED + none, rows * _LOGIT + some, rows * _LOGIT + many)
+    if not words:
+        sampled = (0, 0, 0)
     if sampled[1] > layer:
-        line = sampled_line
-    least = max(layer * 8 // 10, sampled[0])
-    likely = max(layer, sampled[1])
-    most = max(layer, sampled[2]) * 11 // 10
-    # the scan of recurrent layers in float32; not logged alone
-    most += 8 * batch.tokens * _states_length(architecture) * 4
-    kept = _kept_by_experts(architecture, batch, width)
+        line = f"{sequences:,} sequences × {words:,} × {_LOGIT} bytes + {some:,} bytes beside them"
     if kept:
         line += f" + {kept:,} bytes of experts' inputs and outputs"
-    extra = (0, 0, 0)
+    seeing = (0, 0, 0)
     if sees:
-        extra = _SEEING_LOGGED if row.vllm_pictures_logged else _SEEING
-        line += f" + {extra[1]:,} bytes of the encoder"
-    return (least + extra[0], likely + kept + extra[1], most + kept * 3 // 2 + extra[2]), line
+        seeing = _SEEING_LOGGED if row.vllm_pictures_logged else _SEEING
+        line += f" + {seeing[1]:,} bytes of the encoder"
+    # the scan of recurrent layers in float32; not logged alone
+    most = max(layer, sampled[2]) * 11 // 10 + 32 * tokens * states + kept * 3 // 2
+    least = max(layer * 8 // 10, sampled[0])
+    likely = max(layer, sampled[1]) + kept
+    return (least + seeing[0], likely + seeing[1], most + seeing[2]), line
 
 
-def _states_length(architecture: Architecture) -> int:
-    return max((group.inner_length or 0 for group in architecture.recurrent), default=0)
-
-
-def _layer_bytes(architecture: Architecture, batch: _Pass, width: int) -> tuple[int, str]:
-    """The widest layer without routed experts, and its line."""
-    wide = architecture.embedding_length
-    dense = max(
-        (
-            group.shared_length or 0 if group.experts else group.length
-            for group in architecture.feed_forward
-        ),
-        default=0,
-    )
-    inner = max(dense, _states_length(architecture))
-    size = batch.tokens * (3 * inner + _WIDTHS * wide) * width
-    return size, f"{batch.tokens:,} tokens × (3 × {inner:,} + {_WIDTHS} × {wide:,}) × {width} bytes"
-
-
-def _kept_by_experts(architecture: Architecture, batch: _Pass, width: int) -> int:
-    """What each chosen expert reads, makes and gives, which stays from the first pass on
-    (vllm/v1/worker/workspace.py).
-    """
-    wide = architecture.embedding_length
+def _kept_by_experts(architecture: Architecture) -> int:
+    """Numbers of a token that each chosen expert reads, makes and gives."""
     sizes = (
-        (group.used or 1) * (max(2 * group.length, wide) + group.length)
+        (group.used or 1) * (max(2 * group.length, architecture.embedding_length) + group.length)
         for group in architecture.feed_forward
         if group.experts
     )
-    return batch.tokens * max(sizes, default=0) * width
+    return max(sizes, default=0)
 
 
-def _sampled_bytes(architecture: Architecture, batch: _Pass, width: int) -> tuple[_Three, str]:
-    """What sampling holds, and the line of the likely figure."""
-    words = architecture.vocabulary or 0
-    rows = batch.sequences * words
-    none, likely, most = (
-        words * 4 * number + batch.tokens * architecture.embedding_length * width + _CONSTANT
-        for number in _MULTIPROCESSORS
+def terms(
+    subject: Subject,
+    architecture: Architecture,
+    row: ArchitectureRow,
+    runtime: RuntimeSpec,
+    workload: Asked,
+) -> list[Term]:
+    """One pass over the longest prompt with its sampling, and the program."""
+    encodes = subject.spec.modality == "embedding"
+    pass_term = activations(
+        architecture,
+        row,
+        workload.parallel,
+        width_of(architecture, runtime, workload.quantization),
+        # a text is read whole where each token sees all others (vllm/config/model.py,
+        # is_chunked_prefill_supported)
+        whole_tokens=workload.context_tokens if encodes and row.encoder else 0,
+        encodes=encodes,
+        sees=bool(subject.spec.parameters.encoders) and not subject.text_alone,
     )
-    line = (
-        f"{batch.sequences:,} sequences × {words:,} × {_LOGIT} bytes + {likely:,} bytes beside them"
-    )
-    return (rows * _LOGIT_FUSED + none, rows * _LOGIT + likely, rows * _LOGIT + most), line
+    return [pass_term, program(architecture, overhead(runtime), encodes=encodes)]
 
 
 def activations(
@@ -165,29 +156,14 @@ def activations(
     that cannot be read in pieces, else 0.
     """
     terms = []
-    for smallest, most_tokens in ((_SMALL, _SMALL.tokens), (_LARGE, _LARGEST_TOKENS)):
-        batch = _Pass(
-            tokens=max(smallest.tokens, whole_tokens), sequences=max(smallest.sequences, sequences)
-        )
-        (low, likely, high), line = _bytes_of(
-            architecture, row, batch, width, encodes=encodes, sees=sees
-        )
-        wider = _Pass(tokens=max(most_tokens, whole_tokens), sequences=batch.sequences)
-        high = max(
-            high, _bytes_of(architecture, row, wider, width, encodes=encodes, sees=sees)[0][2]
-        )
-        guessed = sees or bool(architecture.recurrent)
-        terms.append(
-            term(
-                "activations",
-                likely,
-                How.ASSUMED if guessed else How.COMPUTED,
-                _SOURCE,
-                line,
-                low=low,
-                high=high,
-            )
-        )
+    kinds = {"encodes": encodes, "sees": sees}
+    for (tokens, number), most_tokens in ((_SMALL, _SMALL[0]), (_LARGE, _LARGEST_TOKENS)):
+        number = max(number, sequences)
+        batch, wider = (max(tokens, whole_tokens), number), (max(most_tokens, whole_tokens), number)
+        (low, likely, high), line = _one_pass(architecture, row, batch, width, **kinds)
+        high = max(high, _one_pass(architecture, row, wider, width, **kinds)[0][2])
+        how = How.ASSUMED if sees or architecture.recurrent else How.COMPUTED
+        terms.append(term("activations", likely, how, _SOURCE, line, low=low, high=high))
     return terms[0].replace(on_large=terms[1])
 
 
@@ -205,30 +181,19 @@ def program(architecture: Architecture, host: Term, *, encodes: bool) -> Term:
     """Graphs, and what is not PyTorch's, on a device; `host` is what the program takes of the
     RAM beside it.
     """
-    layers, how = (
-        architecture.layers,
-        How.ASSUMED if encodes or architecture.recurrent else How.STATED,
-    )
+    layers = architecture.layers
+    how = How.ASSUMED if encodes or architecture.recurrent else How.STATED
     by_layer = [MIB * size for size in _graph_sizes(architecture, encodes=encodes)]
     low, likely, high = (
         layers * size + beside for size, beside in zip(by_layer, _BESIDE_TORCH, strict=True)
     )
-    line = (
-        f"{times(layers, 'layer')} × {by_layer[1]:,} bytes of CUDA graphs + {_BESIDE_TORCH[1]:,}"
-        " bytes beside PyTorch"
-    )
-    low_beside, beside, high_beside = _BESIDE_TORCH
-    lean = term(
-        "runtime",
-        beside,
-        How.STATED,
-        _SOURCE,
-        f"{beside:,} bytes beside PyTorch; --enforce-eager makes no graphs",
-        low=low_beside,
-        high=high_beside,
-    ).replace(beside=host, joined=_TOGETHER)
+    least, beside, most = _BESIDE_TORCH
+    rest = f"{beside:,} bytes beside PyTorch"
+    line = f"{times(layers, 'layer')} × {by_layer[1]:,} bytes of CUDA graphs + {rest}"
+    lean_line = f"{rest}; --enforce-eager makes no graphs"
+    lean = term("runtime", beside, How.STATED, _SOURCE, lean_line, low=least, high=most)
     program_term = term("runtime", likely, how, _SOURCE, line, low=low, high=high).replace(
-        beside=host, joined=_TOGETHER, lean=lean
+        beside=host, joined=_TOGETHER, lean=lean.replace(beside=host, joined=_TOGETHER)
     )
     widest = max(
         (
@@ -244,3 +209,202 @@ def program(architecture: Architecture, host: Term, *, encodes: bool) -> Term:
     line += f" + {_SPLITS} × {_GRAPH_TOKENS} tokens × {widest:,} × 4 bytes for parts of attention"
     large = program_term.replace(bytes=likely + parts, high_bytes=high + parts, arithmetic=line)
     return program_term.replace(high_bytes=high + parts, on_large=large)
+
+
+# ------------------------------------------------------------------ weights and their division
+
+# sizes of tensor parallelism that machines have; vllm 0.33.0, vllm/config/model.py: they must
+# divide the attention heads
+_TENSOR_PARALLEL = (2, 4, 8)
+# every device holds these whole: ReplicatedLinear of vllm/model_executor/models/deepseek_v2.py,
+# routers, tables of positions
+_REPLICATED = (
+    "attn_q_a.",
+    "attn_kv_a_mqa.",
+    "indexer.",
+    "ffn_gate_inp.",
+    "position_embd.",
+    "norm.",
+)
+
+
+def devices_of(architecture: Architecture, quantization: str) -> tuple[int, ...]:
+    """Over how many devices vLLM can divide the model, beside one."""
+    scheme = scheme_of(quantization)
+    packed = architecture if scheme is None else architecture.packed_with(scheme.method)
+    return tuple(number for number in _TENSOR_PARALLEL if _divides(number, packed, quantization))
+
+
+def _divides(number: int, architecture: Architecture, quantization: str) -> bool:
+    """True where vLLM can divide the model over `number` devices.
+
+    The number divides the attention heads; it divides the KV heads, or they divide it and are held
+    more than once (asserted in its models); lengths of the feed-forward come in whole blocks or
+    groups of a quantization (vllm/model_executor/layers/quantization: fp8.py, awq.py, gptq.py).
+    """
+    step = _smallest_piece(architecture, quantization)
+    for group in architecture.attention:
+        kv_heads = 1 if group.kind == "latent" else group.kv_heads
+        if group.heads % number or (kv_heads % number and number % kv_heads):
+            return False
+    return not any(
+        length % (number * step)
+        for group in architecture.feed_forward
+        for length in (group.length, group.shared_length or 0)
+    )
+
+
+def _smallest_piece(architecture: Architecture, quantization: str) -> int:
+    """The length in which a feed-forward comes: a block or group of its quantization."""
+    types = (architecture.matrix_dtype, architecture.expert_dtype)
+    if any((type or "").endswith("128x128") for type in types):
+        return 128
+    scheme = scheme_of(quantization)
+    if scheme is not None and scheme.method in ("awq", "gptq", "w4a16"):
+        return scheme.group or 1
+    return 1
+
+
+def divided(
+    item: Term,
+    subject: Subject,
+    architecture: Architecture,
+    row: ArchitectureRow,
+    runtime: RuntimeSpec,
+    workload: Asked,
+) -> Term:
+    """The term with what tensor parallelism divides of it: activations, the program and a latent
+    cache are whole on every device.
+
+    Encoders are divided by default, where they can be: tests/truth/vllm.json, Gemma 3 on four
+    devices, Mistral Small 3.1 on two.
+    """
+    shares: dict[int, float] = {}
+    if item.name == "kv_cache":
+        most: dict[int, float] = {}
+        for each in cached(architecture, row, runtime, workload):
+            heads = 1 if each.group.latent else each.group.kv_heads
+            shares[heads] = shares.get(heads, 0.0) + each.bytes
+            most[heads] = most.get(heads, 0.0) + each.high_bytes
+        # the most is where layers with a window keep as many tokens as the others
+        return item.replace(
+            cut=_shares(shares, sum(shares.values())), high_cut=_shares(most, sum(most.values()))
+        )
+    if item.name == "weights":
+        shares = _shared_weights(architecture, row) if subject.whole else {}
+        shares = shares or {0: 1.0}
+        beside = (
+            table_bytes(architecture, row) / item.bytes if subject.whole and item.bytes else 0.0
+        )
+        cut = _shares(shares, sum(shares.values()) / (1 - beside))
+        return item.replace(joined=(0, 0, 2 * (subject.spec.parameters.encoders or 0)), cut=cut)
+    return item.replace(cut=((1.0, 0),)) if item.name == "recurrent_state" else item
+
+
+def _shared_weights(architecture: Architecture, row: ArchitectureRow) -> dict[int, float]:
+    """Bytes of weights by the most devices that share them out: 1 where each device holds them
+    whole, 0 where any number of devices shares them.
+    """
+    kv_heads = {layer: group.kv_heads for group in architecture.attention for layer in group.layers}
+    sizes: dict[int, float] = {}
+    for tensor, _, size in typed_tensors(architecture, row):
+        most = 0
+        if any(part in f"{tensor.name}." for part in _REPLICATED):
+            most = 1
+        elif tensor.name.endswith(("attn_k.weight", "attn_v.weight")):
+            most = kv_heads.get(tensor.layers[0], 0) if tensor.layers else 0
+        sizes[most] = sizes.get(most, 0.0) + size
+    return sizes
+
+
+def _shares(sizes: dict[int, float], whole: float) -> tuple[tuple[float, int], ...]:
+    return tuple((size / whole, most) for most, size in sorted(sizes.items()) if most != 1)
+
+
+def with_additions(
+    weights: Term,
+    architecture: Architecture,
+    row: ArchitectureRow,
+    *,
+    own: bool,
+    unneeded_bytes: int,
+) -> Term:
+    """The weights with what vLLM keeps beside them. `own`: they are in the type that the model is
+    published in. `unneeded_bytes` of the files are not loaded.
+    """
+    how, line = weights.how, weights.arithmetic
+    size, high = weights.bytes, weights.high_bytes
+    if own and architecture.dtype is None:
+        how, high = How.COMPUTED, int(size * 1.01)
+        line += "; 16 bits a number whatever the files hold (--dtype auto)"
+    if architecture.tied_embeddings:
+        high -= unneeded_bytes
+    table = table_bytes(architecture, row)
+    if table:
+        size, high = size + table, high + table
+        line = summed(line, f"{table:,} bytes of a table of positions")
+    likely, most = _padding(architecture, row, 128), _padding(architecture, row, 256)
+    if most:
+        size, high = size + likely, high + most
+        line = summed(
+            line,
+            f"{likely:,} bytes of padded experts; as the Marlin kernels want them, others none,"
+            f" or {most:,} bytes",
+        )
+    return term("weights", size, how, weights.source, line, low=weights.low_bytes, high=high)
+
+
+def table_bytes(architecture: Architecture, row: ArchitectureRow) -> int:
+    """Bytes of sines and cosines that vLLM keeps for every position, in 16 bits and whole on every
+    device.
+
+    Layers that turn alike share one table (get_rope of
+    vllm/model_executor/layers/rotary_embedding). The table has a row for each position that
+    config.json states, trained for or not. Logs of Gemma 3, whose linear scaling makes the table
+    eight times as long, agree.
+    """
+    positions = architecture.rope_positions or architecture.context_tokens
+    if not positions or not row.rope:
+        return 0
+    if any(
+        tensor.name.startswith("position_embd") for tensor in checkpoint_tensors(architecture, row)
+    ):
+        return 0
+    near = _turned_length(architecture, row, windowed=True)
+    far = _turned_length(architecture, row, windowed=False)
+    if row.window_rope and near and far:
+        # scaling is for the others
+        return 2 * (positions * far + (architecture.context_tokens or positions) * near)
+    return 2 * positions * row.rope_rows * max(near, far)
+
+
+def _turned_length(architecture: Architecture, row: ArchitectureRow, *, windowed: bool) -> int:
+    """How many numbers of a head rotate with its position, in layers with a window or in the
+    others; 0 where there are none.
+    """
+    lengths = [
+        (group.rope_length or 0)
+        if group.kind == "latent"
+        else int(group.key_length * row.rope_share)
+        for group in architecture.attention
+        if group.kind != "cross" and (group.window_tokens is not None) == windowed
+    ]
+    return max(lengths, default=0)
+
+
+def _padding(architecture: Architecture, row: ArchitectureRow, step: int) -> int:
+    """Bytes that vLLM's kernels for MXFP4 add: experts get a width in multiples of 256, and a
+    length in multiples of `step`, which depends on the kernel.
+
+    vllm/model_executor/layers/quantization/mxfp4.py; its logs of both gpt-oss models say so too
+    (tests/truth/vllm.json).
+    """
+    length = max((group.length for group in architecture.feed_forward if group.experts), default=0)
+    if not length or not (architecture.expert_dtype or "").startswith("mxfp4"):
+        return 0
+    wide = architecture.embedding_length
+    padded = (-(-wide // 256) * 256) * (-(-length // step) * step)
+    return int(
+        stored_types(architecture, row).get(architecture.expert_dtype or "", 0.0)
+        * (padded / (wide * length) - 1)
+    )

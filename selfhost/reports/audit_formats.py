@@ -15,7 +15,6 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..audit.record import Audit
-    from ..audit.verdicts import Extent
     from ..core.errors import Problem
 
 
@@ -24,8 +23,7 @@ class Format(Record):
 
     `is_stamped`: the function takes the time of the run too, in seconds since 1970.
     `shows_problems`: the report goes to standard output even where nothing was judged, for it
-    shows what is wrong as errors. `suffix`: the end of --output that chooses the format. `in_full`:
-    of which rows it tells figures and reasons: of all, of those that do not pass, or of few.
+    shows what is wrong as errors. `suffix`: the end of --output that chooses the format.
     """
 
     module: str
@@ -33,22 +31,19 @@ class Format(Record):
     is_stamped: bool = False
     shows_problems: bool = True
     suffix: str | None = None
-    in_full: Extent = "failing"
 
 
 FORMATS: Mapping[str, Format] = {
     "text": Format(module="audit_text", shows_problems=False),
-    "json": Format(
-        module="audit_json", function="pieces", shows_problems=False, suffix="json", in_full="all"
-    ),
-    "jsonl": Format(module="audit_json", function="lines", suffix="jsonl", in_full="few"),
+    "json": Format(module="audit_json", function="pieces", shows_problems=False, suffix="json"),
+    "jsonl": Format(module="audit_json", function="lines", suffix="jsonl"),
     "markdown": Format(module="audit_text", function="markdown", suffix="md"),
     "html": Format(module="audit_text", function="html", suffix="html"),
     "junit": Format(module="junit", suffix="xml"),
-    "github": Format(module="audit_github", in_full="few"),
+    "github": Format(module="audit_github"),
     "sarif": Format(module="audit_sarif", suffix="sarif"),
-    "prometheus": Format(module="audit_prometheus", is_stamped=True, suffix="prom", in_full="all"),
-    "nagios": Format(module="audit_nagios", in_full="few"),
+    "prometheus": Format(module="audit_prometheus", is_stamped=True, suffix="prom"),
+    "nagios": Format(module="audit_nagios"),
 }
 # the format whose reader wants exit codes of its own
 MONITORING = "nagios"
@@ -70,7 +65,7 @@ def in_pieces(name: str, audit: Audit, now: float) -> str | Iterable[str]:
 
 def without_answer(problems: Iterable[Problem], *, policy: str, today: str) -> Audit:
     """Return an audit that judged nothing because of these faults: its exit code is 2."""
-    from ..audit.policy import Policy
+    from ..audit.entries import Policy
     from ..audit.record import Audit
 
     return Audit(

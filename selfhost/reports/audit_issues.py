@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
 from hashlib import sha256
 
-from ..audit.policy import Exemption, OnUnknown, Policy
+from ..audit.entries import Exemption, OnUnknown, Policy
 from ..audit.record import Audit, ExemptionUse, MachineGroup, Reason, Result, Row, Use
 from ..core.errors import Problem, in_one_line
 from ..core.records import Record

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..audit.policy import Policy, Wanted
+from ..audit.entries import Policy, Wanted
 from ..audit.record import Audit, ExemptionUse, MachineGroup, Result, Row, Since, Use
 from .audit_words import exception_remedy
 from .json import pieces as pieces_of

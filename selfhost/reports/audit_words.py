@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ..audit.policy import Exemption
+from ..audit.entries import Exemption
 from ..audit.record import Audit, ExemptionUse, Result, Row, Use
 from ..verdict.findings import Outcome
 from ..verdict.findings.record import CODES
@@ -91,7 +91,7 @@ def why(row: Row) -> str:
     """What decided the row in a few words."""
     failed = failed_words(
         finding.code
-        for finding in row.marks
+        for finding in row.findings
         if finding.check in row.failed and finding.outcome is Outcome.FAIL
     )
     unsure = f"{', '.join(row.undecided)} not known" if row.undecided else ""
@@ -110,11 +110,9 @@ def why(row: Row) -> str:
 
 def causes(row: Row) -> list[tuple[Result, str]]:
     """What decided the row, with what each came to, in a few words; [] for one that passes."""
-    # the row may have to be judged for its marks
-    marks = row.marks if row.failed else ()
     failing = [
         finding.code
-        for finding in marks
+        for finding in row.findings
         if finding.check in row.failed and finding.outcome is Outcome.FAIL
     ]
     words = [(Result.FAIL, failed_words([code])) for code in failing]
@@ -125,7 +123,7 @@ def causes(row: Row) -> list[tuple[Result, str]]:
 
 def warnings(row: Row) -> str:
     """The checks that warn, each with its reason: `license (…), speed (…)`."""
-    warned = [finding for finding in row.marks if finding.outcome is Outcome.WARN]
+    warned = [finding for finding in row.findings if finding.outcome is Outcome.WARN]
     return ", ".join(
         f"{finding.check} ({CODES[finding.code]})" if finding.code in CODES else finding.check
         for finding in warned
@@ -134,7 +132,7 @@ def warnings(row: Row) -> str:
 
 def fails(row: Row, check: str) -> bool:
     """Whether that check fails in the row, excepted or not; else it is not known."""
-    return any(each.check == check and each.outcome is Outcome.FAIL for each in row.marks)
+    return any(each.check == check and each.outcome is Outcome.FAIL for each in row.findings)
 
 
 def excepted_words(row: Row, check: str, exemption: Exemption) -> str:

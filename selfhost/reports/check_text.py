@@ -8,6 +8,7 @@ from ..catalogue.quantization_names import canonical_packed
 from ..catalogue.spec import ONE_AT_A_TIME
 from ..core import units
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND
+from ..machine.record import was_busy
 from ..verdict.findings import HOURS_SECONDS, WIDE_PACE
 from ..verdict.findings.memory import host_low
 from ..verdict.record import Alternative, Finding, OpenAlternative, Outcome, Route, Verdict
@@ -268,11 +269,13 @@ def _what_narrows(verdict: Verdict, measured: bool) -> str:
     if _is_on_card(verdict):
         return ""
     if is_here(machine):
+        if was_busy(machine.sources.get(_BANDWIDTH, "")):
+            return "run it again when other programs are quiet"
         return "" if measured else "run with --measure"
     is_stated = machine.memory_bandwidth_bytes_per_second is not None
     if not machine.planning or (is_stated and not machine.assumes(_BANDWIDTH)):
         return ""
-    from ..machine.products import what_to_state
+    from ..machine.ram import what_to_state
 
     if fact := what_to_state(machine):
         return fact

@@ -153,9 +153,9 @@ def _adapter(
                 f" {adapter.format}",
                 fix,
             )
-        why = need.why_adapter_differs(
-            spec, catalogue.common("architectures"), adapter.architecture, adapter.pairs
-        ) or _other_base(spec, adapter.base_model, catalogue)
+        why = need.why_adapter_differs(spec, adapter.architecture) or _other_base(
+            spec, adapter.base_model, catalogue
+        )
         if why is not None:
             raise WorkloadError.of(
                 "adapter",

@@ -167,21 +167,17 @@ def reaches(device: Accelerator, least_capability: str) -> bool | None:
     """Whether it has that compute capability and runs CUDA, or is not NVIDIA's; None where that
     is not known.
     """
+    if device.vendor != "nvidia":
+        return True
+    from ..machine.gpus import capability_by_name, reaches_capability
+    from ..machine.virtual_gpus import virtual_gpu
 
-    def of(card: Accelerator) -> bool | None:
-        if card.vendor != "nvidia":
-            return True
-        from ..machine.gpus import capability_by_name, reaches_capability
-        from ..machine.virtual_gpus import virtual_gpu
-
-        virtual = virtual_gpu(card.name)
-        if virtual is not None and virtual.draws_only:
-            return False
-        return reaches_capability(
-            card.compute_capability or capability_by_name(card.name), least_capability
-        )
-
-    return device.told(("reaches", least_capability), of)
+    virtual = virtual_gpu(device.name)
+    if virtual is not None and virtual.draws_only:
+        return False
+    return reaches_capability(
+        device.compute_capability or capability_by_name(device.name), least_capability
+    )
 
 
 def is_built_for(device: Accelerator, amd_gpus: Sequence[str]) -> bool | None:
@@ -202,26 +198,18 @@ def is_built_for(device: Accelerator, amd_gpus: Sequence[str]) -> bool | None:
 def uses_gpus(runtime: RuntimeSpec, machine: Machine) -> bool:
     """Whether the program's builds for that system are not known to leave every GPU unused."""
     unused = runtime.no_gpu_systems
-
-    def are_used(each: Machine) -> bool:
-        return f"{each.system}-{each.architecture}" not in unused
-
-    return not unused or bool(machine.worked_out(("uses GPUs", unused), are_used))
+    return f"{machine.system}-{machine.architecture}" not in unused
 
 
 def runs_on(runtime: RuntimeSpec, device: Accelerator) -> bool:
     """Whether the program is not known to have no build that computes on such a GPU, whatever the
     quantization.
     """
-
-    def of(card: Accelerator) -> bool:
-        least = runtime.least_of(shares_ram=card.unified is True)
-        if least is not None and reaches(card, least) is False:
-            return False
-        patterns = amd_gpus(runtime)
-        return not patterns or is_built_for(card, patterns) is not False
-
-    return device.told(("runs on", runtime), of)
+    least = runtime.least_of(shares_ram=device.unified is True)
+    if least is not None and reaches(device, least) is False:
+        return False
+    patterns = amd_gpus(runtime)
+    return not patterns or is_built_for(device, patterns) is not False
 
 
 def amd_gpus(runtime: RuntimeSpec) -> tuple[str, ...]:

@@ -243,8 +243,4 @@ def _of_devices(memory: MemoryNeed) -> list[Term]:
     states_process = any(
         term.on_device is not None and term.on_device.beside is not None for term in memory.terms
     )
-    return [
-        term
-        for term in memory.terms
-        if term.name != "tokenizer" and not (states_process and term.is_program)
-    ]
+    return [term for term in memory.terms if not (states_process and term.is_program)]

@@ -67,20 +67,6 @@ class Gpu(Record):
         return self if host is None else self.replace(host=host)
 
     @cached_property
-    def strength(self) -> tuple[float, ...]:
-        """Numbers of which no step takes longer where each is larger."""
-        peak, pace = self.peak, self.pace
-        unpacks = self.unpacks_per_second or (float("inf"),) * 2
-        few_bits = self.few_bits_per_second or (float("inf"),) * 2
-        return (
-            peak.slow, peak.likely, peak.fast, *unpacks, *few_bits, pace.share, pace.cache_share,
-            pace.slow, pace.fast, pace.plain_slow, -pace.operation_seconds, *self._on_host,
-            -pace.replay.step_seconds, -pace.replay.layer_seconds, *self._ends_of_replay,
-            *(end for name in gpus.programs_seen() for end in self._ends_of(name)),
-            *(-each for each in (*pace.sum_seconds, *pace.layer_seconds)),
-        )  # fmt: skip
-
-    @cached_property
     def _ends_of_replay(self) -> tuple[float, float]:
         """The ends of the pace of a program that replays a graph, as shares of the likely one."""
         slow, fast = self.pace.slow, self.pace.fast
@@ -105,17 +91,6 @@ class Gpu(Record):
     def _on_host(self) -> tuple[float, float, float]:
         host = self.host
         return (1.0, 1.0, 1.0) if host is None else (host.slow, host.likely, host.fast)
-
-    @cached_property
-    def is_in_order(self) -> bool:
-        """Whether of every step the slow end takes no less than the likely one, and that no less
-        than the fast end.
-        """
-        peak, pace = self.peak, self.pace
-        is_ordered = peak.slow <= peak.likely <= peak.fast and pace.slow <= 1 <= pace.fast
-        # the least that `seconds_of_part` lets the fast end take
-        share = pace.share * max((1.0, *(own.likely for own in pace.programs)))
-        return is_ordered and peak.likely * share <= peak.fast * _MOST_OF_PEAK
 
     def reads_per_second(self, peak: float, *, foreign: bool = False) -> tuple[float, float]:
         """Bytes of packed weights per second with that peak, of those whose scales are packed too

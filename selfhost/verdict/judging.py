@@ -14,9 +14,9 @@ from ..needs.records import GATHERED, Needs, Term
 from . import findings as check
 from .devices import emptied, index_of, reaches, runs_on, uses_gpus
 from .findings import Finding, Outcome
-from .pacing import faster_there, finding_of_pace, pace_and_finding
-from .record import HELD, Judged, Placement, Question, any_fails, lacking_bytes
-from .speed import PaceRange, Speed
+from .pacing import faster_there, pace_and_finding
+from .record import Judged, Placement, Question, any_fails, lacking_bytes
+from .speed import Speed
 
 TYPE_CHECKING = False
 
@@ -53,41 +53,6 @@ def judge(question: Question, machine: Machine) -> Judged:
     return Judged(findings=findings, needs=to_come(question, chosen.placed), speed=chosen.pace)
 
 
-def judge_at_pace(question: Question, earlier: Judged, machine: Machine) -> Judged | None:
-    """As `judge`, where `earlier` answers a question that differs in its lowest pace alone; None
-    where another pace may have the model laid out otherwise.
-    """
-    pace, needs, wanted = earlier.speed, earlier.needs, question.workload.min_tokens_per_second
-    place = next((at for at, each in enumerate(earlier.findings) if each.check == "speed"), None)
-    is_text = question.read_bytes is not None and question.spec.modality not in check.MADE
-    held = _judged_alike(question, pace)
-    if place is None or needs is None or held is None or not is_text:
-        return None
-    before = earlier.findings[place]
-    # a pace that is likely below the wanted one has another layout tried, where the memory is there
-    is_kept = any_fails(each for each in earlier.findings if each.check in HELD) or (
-        wanted is not None
-        and isinstance(before.needs, int | float)
-        and before.outcome in (Outcome.PASS, Outcome.WARN)
-        and before.needs <= wanted <= held.likely
-    )
-    if not is_kept and machine.accelerators != ():
-        return None
-    finding = finding_of_pace(question, needs, machine, pace, "")
-    findings = list(earlier.findings)
-    findings[place : place + 1] = listed(finding)
-    return Judged(findings=tuple(findings), needs=needs, speed=pace)
-
-
-def _judged_alike(question: Question, pace: Speed | None) -> PaceRange | None:
-    """The pace that is held against a minimum; None where that is not known, and where it was held
-    against none of each of several sequences before.
-    """
-    if pace is None or pace.each_of != question.each_of:
-        return None
-    return pace.judged
-
-
 def model_findings(question: Question) -> list[Finding]:
     """What is found of the model itself, on any machine."""
     spec, workload = question.spec, question.workload
@@ -112,10 +77,7 @@ def model_findings(question: Question) -> list[Finding]:
     return [finding for finding in about if finding is not None]
 
 
-def disk_finding(
-    question: Question, needs: Needs, machine: Machine, *, deciding: bool = False
-) -> Finding:
-    """`deciding`: see `parts_of`."""
+def disk_finding(question: Question, needs: Needs, machine: Machine) -> Finding:
     purpose = question.runtime.store if question.runtime else "huggingface"
     return check.disk_check(
         needs,
@@ -123,7 +85,6 @@ def disk_finding(
         purpose,
         missing_bytes=question.missing_bytes,
         here=question.here,
-        deciding=deciding,
     )
 
 
@@ -298,17 +259,17 @@ def _spreads_layers(question: Question) -> bool:
 
 
 def ways_held(
-    question: Question, needs: Needs, machine: Machine, *, deciding: bool = False
+    question: Question, needs: Needs, machine: Machine
 ) -> Iterator[tuple[Needs, list[Finding]]]:
     """Each placement with the findings of memory and accelerator. Planning is for accelerators
-    that nothing else holds. `deciding`: see `parts_of`.
+    that nothing else holds.
     """
     basis = question.workload.memory_basis
     machine = _without_unsuited(without_others(machine, basis), question.runtime)
     stored, kept, surely = files_in_memory(question, needs, machine)
     training = None
     if question.workload.task == "finetune":
-        from ..needs.torch.finetune import (
+        from ..needs.training import (
             gathered,
             how_to_offload,
             which_holds_less,
@@ -342,7 +303,6 @@ def ways_held(
             program,
             training,
             now_only=basis == "available",
-            deciding=deciding,
         )
         yield (
             candidate,
@@ -354,7 +314,6 @@ def ways_held(
                     stored,
                     kept,
                     surely=surely,
-                    deciding=deciding,
                 ),
                 accelerator,
             ],
@@ -423,7 +382,7 @@ def _is_kept_by_all(rule: CacheRule | None, machine: Machine) -> bool:
 
 def _what_to_lower(question: Question, placed: Needs) -> str | None:
     """What makes the training take less where it is placed so."""
-    from ..needs.torch.finetune import what_to_lower
+    from ..needs.training import what_to_lower
 
     terms = placed.memory.terms if placed.memory is not None else ()
     is_shared_out = any(term.name == GATHERED for term in terms)
@@ -460,44 +419,40 @@ def files_in_memory(question: Question, needs: Needs, machine: Machine) -> tuple
 
 class Chosen:
     """The way that a model is laid out: the findings of memory and accelerator, the pace and its
-    finding. `is_first`: no other was tried before.
+    finding.
     """
 
-    __slots__ = ("held", "is_first", "pace", "placed", "speed")
+    __slots__ = ("held", "pace", "placed", "speed")
 
     def __init__(
         self,
         placed: Needs,
         held: Sequence[Finding],
         paced: tuple[Speed | None, Finding | None],
-        *,
-        is_first: bool,
     ) -> None:
-        self.placed, self.held, self.is_first = placed, held, is_first
+        self.placed, self.held = placed, held
         self.pace, self.speed = paced
 
 
-def first_without_a_fail(
-    question: Question, needs: Needs, machine: Machine, *, deciding: bool = False
-) -> Chosen:
+def first_without_a_fail(question: Question, needs: Needs, machine: Machine) -> Chosen:
     kept: Chosen | None = None
     seen: list[tuple[Needs, list[Finding]]] = []
-    every = ways_held(question, needs, machine, deciding=deciding)
+    every = ways_held(question, needs, machine)
     for candidate, held in every:
         seen.append((candidate, held))
         if any_fails(held):
             continue
-        paced = pace_and_finding(question, candidate, machine, deciding)
-        chosen = Chosen(candidate, held, paced, is_first=len(seen) == 1)
+        paced = pace_and_finding(question, candidate, machine)
+        chosen = Chosen(candidate, held, paced)
         if not (any_fails([chosen.speed]) or is_open(chosen.speed)):
-            return chosen if deciding else _beside_others(question, machine, chosen, every)
+            return _beside_others(question, machine, chosen, every)
         if kept is None or _is_rather_told(chosen, kept):
             kept = chosen
     if kept is None:
         candidate, held = _least_bad(question, seen)
-        paced = pace_and_finding(question, candidate, machine, deciding)
-        return Chosen(candidate, held, paced, is_first=candidate is seen[0][0])
-    if deciding or any_fails([kept.speed]):
+        paced = pace_and_finding(question, candidate, machine)
+        return Chosen(candidate, held, paced)
+    if any_fails([kept.speed]):
         return kept
     return _beside_others(question, machine, kept, iter(seen))
 

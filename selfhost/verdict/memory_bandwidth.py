@@ -7,18 +7,11 @@ here, else as `told_bandwidth` has it.
 from __future__ import annotations
 
 from functools import lru_cache
-from math import exp, hypot, inf, log
+from math import exp, hypot, log
 
 from ..core import units
-from ..machine.record import (
-    AT_LEAST,
-    AT_MOST,
-    OF_CACHE,
-    Machine,
-    of_one_core,
-    was_busy,
-    was_glanced,
-)
+from ..core.saying import MEASURE
+from ..machine.record import AT_LEAST, Machine, was_at_present
 from .processor import FASTEST_CORES, chip_of, is_guest, kind_of, on_apple_gpu, threads_of
 from .told_bandwidth import Bandwidth, assumed, not_measured, rate, stated
 
@@ -50,12 +43,10 @@ def bandwidth(machine: Machine) -> Bandwidth | None:
     source = machine.sources.get(_BANDWIDTH, "")
     if source.endswith(AT_LEAST):
         return _at_least(machine, bytes_per_second)
-    if source.endswith(AT_MOST):
-        return _at_most(machine, bytes_per_second)
+    if was_at_present(source):
+        return _at_present(machine, bytes_per_second)
     if source.startswith("measured"):
         return _measured(machine, bytes_per_second)
-    if was_glanced(source):
-        return _glanced(machine, bytes_per_second)
     return stated(machine, bytes_per_second)
 
 
@@ -94,31 +85,30 @@ def _measured(machine: Machine, bytes_per_second: int) -> Bandwidth:
     )
 
 
-# what a C program read over what a glance had told, 0.9 to 1.2 in nine of ten: 87 glances of two
-# virtual processors (EPYC) whose memory gave 35 to 69 GB/s, most of them beside other programs,
+# what a C program read over what was measured in a moment, 0.9 to 1.2 in nine of ten: 87 times by
+# two virtual processors (EPYC) whose memory gave 35 to 69 GB/s, most of them beside other programs,
 # ahead of which they ran. Of 19 pairs on Granite Rapids 1.00 to 1.10
-# (`glance_ratios.py` (in the project's history))
-_GLANCE_ENDS = (0.9, 1.2)
+_MOMENT_ENDS = (0.9, 1.2)
 
 
-def _glance_ends(machine: Machine) -> tuple[float, float]:
-    """What the ends are of a figure that was glanced at: how far it is off has nothing to do with
-    how much of its memory a program uses.
+def _moment_ends(machine: Machine) -> tuple[float, float]:
+    """What the ends are of a figure of a moment: how far it is off has nothing to do with how much
+    of its memory a program uses.
     """
     low, _, high = kind_of(machine).memory
-    least, most = _GLANCE_ENDS
+    least, most = _MOMENT_ENDS
     return exp(-hypot(log(low), log(least))), exp(hypot(log(high), log(most)))
 
 
-def _glanced(machine: Machine, bytes_per_second: int) -> Bandwidth:
+def _at_present(machine: Machine, bytes_per_second: int) -> Bandwidth:
     """Of a quiet machine, past its caches."""
-    low, high = _glance_ends(machine)
+    low, high = _moment_ends(machine)
     return Bandwidth(
         low=bytes_per_second * low,
         likely=bytes_per_second * kind_of(machine).memory[1],
         high=bytes_per_second * high,
         measured=True,
-        how=f"{rate(bytes_per_second)}, seen at a glance{_just_then(machine)}",
+        how=f"{rate(bytes_per_second)} at present{_just_then(machine)}",
     )
 
 
@@ -130,27 +120,22 @@ def _just_then(machine: Machine) -> str:
 
 
 def _at_least(machine: Machine, bytes_per_second: int) -> Bandwidth:
-    """What a busy machine or a part of its cores showed is a lower bound: it raises what its name
-    or class tells, and lowers none of it, so that nothing fails for it. One core that was alone is
-    an upper bound of all, too.
+    """What a busy machine showed is a lower bound: it raises what its name or class tells, and
+    lowers none of it, so that nothing fails for it.
     """
-    low, high = _glance_ends(machine)
+    low, high = _moment_ends(machine)
     least, most = bytes_per_second * low, bytes_per_second * high
-    how = f"at least {rate(bytes_per_second)}, seen by some of its cores: --measure narrows it"
-    if was_busy(machine.sources.get(_BANDWIDTH, "")):
-        how = (
-            f"at least {rate(bytes_per_second)}, seen while the machine was busy: --measure"
-            " narrows it when it is idle"
-        )
+    how = (
+        f"at least {rate(bytes_per_second)}, read while the machine was busy: {MEASURE}"
+        " narrows it when it is idle"
+    )
     unmeasured = assumed(machine)
     if unmeasured is None:
         return not_measured((least, most, most), how)
     from .ranges import within
 
-    class_ends = (unmeasured.low, unmeasured.likely, max(most, unmeasured.high))
-    # all cores together read no more than as many as the one that was alone
-    bound = most * threads_of(machine) if of_one_core(machine.sources[_BANDWIDTH]) else inf
-    ends = within(class_ends, least, min(bound, class_ends[2]))
+    high = max(most, unmeasured.high)
+    ends = within((unmeasured.low, unmeasured.likely, high), least, high)
     return Bandwidth(
         low=ends[0],
         likely=max(bytes_per_second * kind_of(machine).memory[1], ends[1]),
@@ -158,34 +143,6 @@ def _at_least(machine: Machine, bytes_per_second: int) -> Bandwidth:
         measured=False,
         how=how,
         kept_bytes=unmeasured.kept_bytes,
-    )
-
-
-def _at_most(machine: Machine, bytes_per_second: int) -> Bandwidth:
-    """What the caches may have given is an upper bound; memory gives some of that, and no more than
-    its name or class tells. The further the bound lies below that, the less the slow end of the
-    name or class counts.
-    """
-    low, high = _glance_ends(machine)
-    least, most = bytes_per_second * OF_CACHE[0] * low, bytes_per_second * high
-    ends = (least, bytes_per_second * OF_CACHE[1], most)
-    unmeasured = assumed(machine)
-    if unmeasured is not None:
-        from .ranges import within
-
-        # a guess: as far below the bound as the bound lies below the class
-        lowest = min(unmeasured.low, bytes_per_second**2 / unmeasured.low)
-        left = within((lowest, unmeasured.likely, unmeasured.high), least, bytes_per_second)
-        ends = (left[0], left[1], max(left[1], min(unmeasured.high, most)))
-    return Bandwidth(
-        low=ends[0],
-        likely=ends[1],
-        high=ends[2],
-        measured=False,
-        how=(
-            f"at most {rate(bytes_per_second)}, seen at a glance that the caches may have"
-            f" answered: --measure narrows it"
-        ),
     )
 
 

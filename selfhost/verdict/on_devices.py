@@ -246,20 +246,6 @@ def taken_by(memory: MemoryNeed) -> _Taken:
     )
 
 
-def free_limits(needs: Needs, layers: int | None) -> tuple[int, int] | None:
-    """Of one accelerator with memory of its own, under a runtime that shares layers out: from how
-    many free bytes on it takes a layer, and from how many on it takes them all. None where nothing
-    is shared out, or both are the same.
-    """
-    if needs.memory is None or not layers:
-        return None
-    taken = taken_by(needs.memory)
-    first = taken.each_bytes + taken.first_bytes
-    first += sum(_share(term, "high_bytes", layers - 1, layers, layers) for term in taken.by_layer)
-    limits = first + DEVICE_MARGIN_BYTES, taken.whole_bytes + DEVICE_MARGIN_BYTES
-    return limits if limits[0] < limits[1] else None
-
-
 def _layers_by_place(
     memory: MemoryNeed, places: Sequence[Place], layers: int
 ) -> tuple[list[tuple[str, int]], int]:

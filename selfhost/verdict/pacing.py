@@ -5,22 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from ..catalogue.spec import Architecture, RuntimeSpec
-from ..core.records import Record, remembered
+from ..core.records import remembered
 from ..core.workload import Workload
-from ..machine.record import Accelerator, Machine
+from ..machine.record import Machine
 from ..needs.records import Needs
 from . import findings as check
-from .findings import Finding, Outcome
+from .findings import Finding
 from .record import Question
 from .speed import (
-    LEAST_READ_BYTES,
     WHOLLY,
     LaidOut,
     PaceRange,
     Speed,
     depth_of_chat,
     foreign_to_rules,
-    is_in_whole,
     left_in_ram,
     on_processor,
     shared_builds,
@@ -35,74 +33,11 @@ from .step import WITH_A_GATE, Step
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any
+    pass
 
 
 # facts that the pace in RAM rests on
 _PACE_SETTING = ("memory_bandwidth_bytes_per_second", "cpu_cores_usable")
-
-
-def pace_and_finding(
-    question: Question, placed: Needs, machine: Machine, deciding: bool = False
-) -> tuple[Speed | None, Finding | None]:
-    """How fast it would go, laid out like that, and the finding of it."""
-    if deciding and not may_decide(question):
-        return None, None
-    said = _decided_by_pace if deciding else _said_of_pace
-    paced: tuple[Speed | None, Finding | None] = machine.answer(
-        lambda each: _paced(question, placed, each),
-        lambda each: _pace_key(question, placed, each, deciding),
-        (lambda answer: (said(answer), is_in_order(answer))) if is_rare(placed) else said,
-        _decides_nothing if deciding else _is_comfortable,
-        strength=_strength(question, placed) if deciding else None,
-        worst=_rules_out,
-        lacking=lambda answer: _lacking_seconds(question, answer),
-        burden=(lambda: _burden(question)) if deciding and not is_rare(placed) else None,
-    )
-    return paced
-
-
-def may_decide(question: Question) -> bool:
-    """Whether the route may rest on the pace: on that of text, where some is wanted."""
-    is_text = question.read_bytes is not None and question.spec.modality not in check.MADE
-    return is_text and bool(question.workload.min_tokens_per_second)
-
-
-def _burden(question: Question) -> tuple[tuple[Any, ...], tuple[float, ...]] | None:
-    """What is asked of a machine's pace, as words, and the numbers of a step: of two questions with
-    the same words the one whose numbers are all as small or smaller takes no longer anywhere, at
-    any end of the range. None where nothing such is known.
-    """
-    step, workload, runtime = question.step, question.workload, question.runtime
-    if step.weights_bytes < LEAST_READ_BYTES or _drafted_tokens(question) or question.each_of > 1:
-        return None
-    words = (
-        workload.runtime, None if runtime is None else runtime.id, workload.min_tokens_per_second,
-        question.speed_stated, step.lacks_layers, step.replays, step.launched_layers is None,
-    )  # fmt: skip
-    return words, step.burdens
-
-
-def _lacking_seconds(
-    question: Question, paced: tuple[Speed | None, Finding | None]
-) -> float | None:
-    """By how much the time of a token at the fast end is longer than what is wanted."""
-    wanted, pace = question.workload.min_tokens_per_second, paced[0]
-    if not wanted or pace is None or pace.judged is None:
-        return None
-    return 1 / pace.judged.high - 1 / wanted
-
-
-def _strength(question: Question, placed: Needs) -> Callable[[Machine], Any] | None:
-    """Of a pace of text what gives `strength_of` a machine."""
-    if question.read_bytes is None or placed.memory is None or _drafted_tokens(question):
-        return None
-    if question.each_of > 1:
-        # several at once are computed, too, and what that takes no strength tells
-        return None
-    from .strength import strength_of
-
-    return lambda machine: strength_of(machine, _laid_out(question, placed, machine))
 
 
 def _laid_out(
@@ -168,92 +103,11 @@ def _laid_out_anywhere(
     )
 
 
-def _rules_out(paced: tuple[Speed | None, Finding | None]) -> bool:
-    """Whether it is a pace that rules a local run out."""
-    return paced[1] is not None and paced[1].outcome is Outcome.FAIL
-
-
 def is_rare(placed: Needs) -> bool:
     """Whether few machines lay it out like that: how many layers lie where differs from one to the
     next.
     """
     return placed.placement == "split" and placed.offload is None
-
-
-def _pace_key(
-    question: Question, placed: Needs, machine: Machine, deciding: bool = False
-) -> tuple[bool, Any]:
-    """All that the pace depends on beside the machine, and whether that holds what it depends on of
-    the machine, too: of a text that accelerators hold whole, nothing else computes it. `deciding`:
-    so much of the answer counts.
-    """
-    spec, runtime = question.spec, question.runtime
-    if question.read_bytes is None:
-        terms = placed.memory.terms if placed.memory is not None else ()
-        held = tuple([(term.name, term.where, term.bytes) for term in terms])
-        # of other work than text many fields of the spec count
-        return False, (
-            deciding, id(spec), question.workload, runtime, placed.placement, placed.offload, held,
-        )  # fmt: skip
-    is_whole, step_key, numbers = _pace_asked(question, placed, deciding)
-    if not is_whole:
-        return False, (step_key, _on_shared(placed, machine, layers_of(question)))
-    cards = machine.accelerators or ()
-    rated = tuple([_rated(cards[number]) for number in numbers if number < len(cards)])
-    return True, (step_key, machine.emulated_on, rated)
-
-
-class _Asked(Record):
-    """All that a pace depends on beside the machine, hashed once."""
-
-    of: tuple[Any, ...]
-
-
-@remembered(128)
-def _pace_asked(
-    question: Question, placed: Needs, deciding: bool
-) -> tuple[bool, _Asked, tuple[int, ...]]:
-    """Of a text: whether accelerators hold it whole, what its pace depends on beside the machine,
-    and the numbers of those accelerators.
-    """
-    spec, runtime = question.spec, question.runtime
-    way = _laid_out_anywhere(placed, runtime, spec.architecture, question.workload)
-    is_whole = is_in_whole(way.offloaded or {}) and placed.placement == "accelerator"
-    step_key = _Asked(
-        of=(
-            deciding,
-            spec.modality,
-            question.read_bytes,
-            question.operations,
-            question.expert_matrices,
-            runtime,
-            question.workload,
-            question.speed_stated,
-            _drafted_tokens(question),
-            question.drafting,
-            spec.architecture,
-            spec.parameters.active,
-            placed.placement,
-            placed.offload,
-            placed.memory is None,
-            tuple((way.offloaded or {}).items()),
-            way.filled,
-            way.in_ram_bytes,
-        )
-    )
-    return is_whole, step_key, tuple(way.offloaded or ())
-
-
-def _rated(card: Accelerator) -> tuple[Any, ...]:
-    """What of an accelerator tells how fast it is."""
-    return (
-        card.vendor, card.name, card.memory_total_bytes, card.unified, card.compute_capability,
-        card.memory_bandwidth_bytes_per_second,
-    )  # fmt: skip
-
-
-def layers_of(question: Question) -> int | None:
-    return _layers_shared_out(question.runtime, question.spec.architecture)
 
 
 def _layers_shared_out(
@@ -264,41 +118,10 @@ def _layers_shared_out(
     return architecture.layers if splits and architecture is not None else None
 
 
-def _said_of_pace(paced: tuple[Speed | None, Finding | None]) -> Any:
-    """All of a pace that what is found depends on."""
-    pace, finding = paced
-    is_told = pace is not None and pace.decode is not None
-    return None if finding is None else (finding.code, finding.outcome), is_told
-
-
-def _decided_by_pace(paced: tuple[Speed | None, Finding | None]) -> Any:
-    """Of a pace all that the route and what it rests on depend on."""
-    finding = paced[1]
-    return None if finding is None or not finding.decides else finding.outcome
-
-
-def _decides_nothing(paced: tuple[Speed | None, Finding | None]) -> bool:
-    """Whether it is a pace that rules nothing out, and leaves nothing open."""
-    return _decided_by_pace(paced) is None
-
-
-def is_in_order(paced: tuple[Speed | None, Finding | None]) -> bool:
-    """What `_layout` asks of a pace."""
-    decode = None if paced[0] is None else paced[0].decode
-    return decode is not None and decode.low < decode.likely < decode.high
-
-
-def _is_comfortable(paced: tuple[Speed | None, Finding | None]) -> bool:
-    """Whether a faster machine would be told nothing better."""
-    pace, finding = paced
-    if finding is None or pace is None or pace.decode is None:
-        return False
-    return finding.outcome is Outcome.PASS or finding.code == "speed-assumed"
-
-
-def _paced(
+def pace_and_finding(
     question: Question, placed: Needs, machine: Machine
 ) -> tuple[Speed | None, Finding | None]:
+    """How fast it would go, laid out like that, and the finding of it."""
     if question.spec.modality in check.MADE and not _is_counted(question, placed):
         if placed.offload is not None:
             return None, check.made_by_parts_check(placed.offload, question.spec.modality)
@@ -361,7 +184,7 @@ def finding_of_pace(
 
 def _what_to_state(machine: Machine) -> str | None:
     """What beside the names of which a machine was made tells its memory's rate."""
-    from ..machine.products import what_to_state
+    from ..machine.ram import what_to_state
 
     return what_to_state(machine)
 
@@ -543,22 +366,7 @@ def faster_there(
     question: Question, there: Needs, here: Needs, machine: Machine
 ) -> tuple[PaceRange | None, bool]:
     """The pace laid out like the one, and whether that is, or may be, faster than the other."""
-    compared: tuple[PaceRange | None, bool] = machine.answer(
-        lambda each: _compared(question, there, here, each),
-        lambda each: (
-            False,
-            tuple(_pace_key(question, way, each) for way in (there, here)),
-        ),
-        lambda answer: answer[1],
-        lambda answer: not answer[1],
-    )
-    return compared
-
-
-def _compared(
-    question: Question, there: Needs, here: Needs, machine: Machine
-) -> tuple[PaceRange | None, bool]:
-    other, own = (_paced(question, way, machine)[0] for way in (there, here))
+    other, own = (pace_and_finding(question, way, machine)[0] for way in (there, here))
     decode = other.decode if other else None
     if decode is None or own is None or own.decode is None:
         return decode, True

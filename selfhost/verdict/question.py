@@ -173,32 +173,6 @@ def _refuse_longer_prompt(spec: ModelSpec, workload: Workload) -> None:
     )
 
 
-def asked_for_amounts(
-    question: Question, context_tokens: int | None, pace: float | None, catalogue: Catalogue
-) -> Question | None:
-    """As `ask` gives it with another context and another lowest pace (tokens per second), each
-    stated where it was; None where it has to be asked anew.
-    """
-    spec, runtime, workload, needs = (
-        question.spec,
-        question.runtime,
-        question.workload,
-        question.needs,
-    )
-    if pace is None:
-        pace = workload.min_tokens_per_second
-    if context_tokens in (None, workload.context_tokens) or not reads_context(spec):
-        if pace == workload.min_tokens_per_second:
-            return question
-        return question.replace(workload=workload.replace(min_tokens_per_second=pace))
-    if runtime is None or needs is None or spec.needs is not None or question.companions:
-        return None
-    usual_tokens = workload.context_tokens
-    workload = workload.replace(context_tokens=context_tokens, min_tokens_per_second=pace)
-    needs = needs_at_context(spec, runtime, needs, usual_tokens, workload, catalogue)
-    return None if needs is None else question.replace(workload=workload, needs=needs)
-
-
 def needs_at_context(
     spec: ModelSpec,
     runtime: RuntimeSpec,
@@ -568,7 +542,7 @@ def _refusal(
             else "train the published weights (a folder of safetensors files)"
         )
         return loads, remedy or own
-    from ..needs.torch.trainable import why_not_trained
+    from ..needs.training import why_not_trained
 
     return why_not_trained(spec, workload.finetune_method or "lora") or (None, remedy)
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 from ..machine.chips import metal_share
-from ..machine.record import Accelerator, Machine, rising
+from ..machine.record import Accelerator, Machine
 from ..needs.records import Needs, Term
 from .on_devices import BY_LAYER
 from .speed import WHOLLY
@@ -26,10 +25,8 @@ def shared_limits(device: Accelerator, machine: Machine) -> tuple[int, int] | No
     if device.vendor == "amd":
         total = machine.memory_total_bytes
         return None if machine.system != "linux" or total is None else _amd_limits(total)
-    least, most = (
-        machine.worked_out(("metal", end), partial(_metal_limit, end=end)) for end in (0, 1)
-    )
-    return None if least is None or most is None else (least, most)
+    total = machine.memory_total_bytes
+    return None if total is None or _metal(machine) is None else _metal_limits(total)
 
 
 def is_surely_lent(device: Accelerator, machine: Machine, size_bytes: int) -> bool | None:
@@ -40,7 +37,6 @@ def is_surely_lent(device: Accelerator, machine: Machine, size_bytes: int) -> bo
     if device.vendor == "amd" and device.memory_total_bytes is None:
         if machine.system != "linux" or total is None:
             return None
-        # no quotient of the RAM, which would set machines of a kind apart
         return round(size_bytes / _AMD_SHARE[0]) <= total
     limits = shared_limits(device, machine)
     return None if limits is None else size_bytes <= limits[0]
@@ -53,11 +49,6 @@ def can_be_raised(device: Accelerator, machine: Machine, size_bytes: int) -> boo
     total = machine.memory_total_bytes
     has_line = is_metal(device) or (device.vendor == "amd" and machine.system == "linux")
     return has_line and total is not None and size_bytes <= total
-
-
-def _metal_limit(machine: Machine, end: int) -> int | None:
-    total = machine.memory_total_bytes if _metal(machine) is not None else None
-    return None if total is None else _metal_limits(total)[end]
 
 
 def _metal_limits(total_bytes: int) -> tuple[int, int]:
@@ -110,11 +101,10 @@ def share_on_shared(
         slow, likely, fast = _shares_within(host, layers, limits)
         return (slow, 1.0, 1.0) if is_raised else (slow, likely, fast)
 
-    # more of it never leaves room for fewer layers
     if limit_bytes is not None:
-        return rising(lambda limit: within((limit, limit)), limit_bytes)
+        return within((limit_bytes, limit_bytes))
     limits_of = _metal_limits if is_metal(shared) else _amd_limits
-    return WHOLLY if of_ram is None else rising(lambda ram: within(limits_of(ram)), of_ram)
+    return WHOLLY if of_ram is None else within(limits_of(of_ram))
 
 
 def _shares_within(

@@ -439,11 +439,6 @@ def _weights_by_place(needs: Needs) -> dict[str, int]:
     return held
 
 
-def is_in_whole(shares: Mapping[int, float]) -> bool:
-    """Whether nothing is left for the RAM beside those shares of the weights."""
-    return bool(shares) and 1 - sum(shares.values()) <= NO_REST
-
-
 class SharedGpu(Record):
     """A GPU that reads the RAM, and whether the runtime uses it for sure."""
 

@@ -129,16 +129,6 @@ def read_of_cache(type: str | None) -> int:
     return 1 if type in NARROW_CACHE_TYPES else 2
 
 
-def what_counts(architecture: Architecture | None) -> Architecture | None:
-    """All of it that a step and its sharing out among devices rest on, and nothing else: it is the
-    same for models of other names, other trained contexts and other types.
-    """
-    if architecture is None:
-        return None
-    counting = {name: getattr(architecture, name) for name in COUNTING}
-    return Architecture(row="", runs_in_gguf=False, **counting)
-
-
 # matrices of an expert in most architectures: gate, up and down
 WITH_A_GATE = 3
 # the fields of an architecture that paces and placements are worked out from
@@ -315,18 +305,6 @@ class Step(Record):
             else:
                 large_heads += seconds
         return large_heads, small_heads
-
-    @cached_property
-    def burdens(self) -> tuple[float, ...]:
-        """Numbers of which nothing takes less time where each is larger, whatever computes it."""
-        packed, nested = self.packed_bytes, self.nested_bytes
-        return (
-            nested, packed - nested, self.weights_bytes - packed, self.cache_bytes, self.layers,
-            self.unpacking_core_seconds, self.alone_core_seconds, self.attending_core_seconds,
-            self.attending_to_small_heads_core_seconds,
-            self.few_bit_bytes, self.weights_in_planes, self.weights_looked_up, self.has_experts,
-            *self.operation_counts, *(self.launched_layers or (0.0, 0.0, 0.0)),
-        )  # fmt: skip
 
     def at(self, depth_tokens: float) -> Step:
         """The same step with another number of tokens in the context."""

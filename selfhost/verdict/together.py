@@ -333,16 +333,10 @@ def _memory(together: _Together, total: Needs) -> Finding:
 
 def _disk(together: _Together) -> Finding:
     """The worst of the volumes on which files land; those for one volume are added."""
-    # compared, not looked up: an audit of many machines follows each comparison
-    by_volume: list[tuple[object, list[int]]] = []
+    by_volume: dict[object, list[int]] = {}
     for index in together.of_new_files:
-        volume = _volume(together, index)
-        on_volume = next((members for other, members in by_volume if other == volume), None)
-        if on_volume is None:
-            by_volume.append((volume, [index]))
-        else:
-            on_volume.append(index)
-    return _worst([_on_one_volume(together, members) for _, members in by_volume])
+        by_volume.setdefault(_volume(together, index), []).append(index)
+    return _worst([_on_one_volume(together, members) for members in by_volume.values()])
 
 
 def _store(question: Question) -> str:

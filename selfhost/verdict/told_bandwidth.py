@@ -282,7 +282,7 @@ def _named(machine: Machine) -> Bandwidth | None:
 def _what_narrows(machine: Machine) -> str:
     """How to have a narrower range: what was named cannot be measured here."""
     if machine.planning and not machine.is_this_one:
-        from ..machine.products import what_to_state
+        from ..machine.ram import what_to_state
 
         fact = what_to_state(machine)
         if fact is not None:

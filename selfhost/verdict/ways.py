@@ -19,9 +19,17 @@ from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, W
 from ..machine.record import Machine
 from ..needs.quantization import BLOCKS
 from ..needs.records import Needs
+from . import findings as check
 from .devices import index_of, room_of
-from .judging import judge
-from .parts import decided_by_disk, decided_by_program, held, judge_with_disk, without_words
+from .findings import Finding
+from .judging import (
+    disk_finding,
+    first_without_a_fail,
+    judge,
+    listed,
+    model_findings,
+    runtime_findings,
+)
 from .present import NO_FILES, NamedFiles
 from .question import PACKED_RUNTIMES, RUNTIMES_BY_MODALITY, architectures, ask
 from .record import Judged, Question
@@ -55,39 +63,47 @@ class Way(Record):
 
     @cached_property
     def judged_with_disk(self) -> Judged:
-        """The findings if the disk had room, those right that decide."""
-        return judge_with_disk(self.question, self._needs, self.machine)
+        """The findings if the disk had room."""
+        judged = self._held
+        findings = (
+            *model_findings(self.question),
+            *self._of_program,
+            *judged.findings,
+        )
+        return judged.replace(findings=findings)
 
     @cached_property
     def place(self) -> int:
         """Where it runs."""
         is_held = self.place_with_disk != _NOWHERE
-        lacks_disk = is_held and decided_by_disk(self.question, self._needs, self.machine)
-        return _NOWHERE if lacks_disk else self.place_with_disk
+        disk = disk_finding(self.question, self._needs, self.machine) if is_held else None
+        return _NOWHERE if disk is not None and disk.decides else self.place_with_disk
 
     @cached_property
     def place_with_disk(self) -> int:
         """Where it would run if the disk had room."""
-        if decided_by_program(self.question, self._needs, self.machine):
+        if any(finding.decides for finding in self._of_program):
             return _NOWHERE
-        return self._placed[0]
+        return _place(self._held)
 
     @property
     def may_lack_bytes(self) -> bool:
         """Whether so much more memory would let it run, if nothing else rules that out."""
-        return self._placed[1]
+        return self._held.failed and self._held.lacking_bytes is not None
 
     @cached_property
-    def _placed(self) -> tuple[int, bool]:
-        """Where memory and accelerators let it run, and whether they lack an amount for that."""
-        question, needs = self.question, self._needs
+    def _of_program(self) -> tuple[Finding, ...]:
+        """What is found of the processor and the program, wherever the model lies."""
+        question, machine = self.question, self.machine
+        processor = check.cpu_check(self._needs.cpu, machine, question.runtime)
+        return processor, *runtime_findings(question, machine)
 
-        def placed(machine: Machine) -> tuple[int, bool]:
-            judged = held(question, needs, machine)
-            return _place(judged), judged.failed and judged.lacking_bytes is not None
-
-        place, lacks = self.machine.worked_out(("place", without_words(question, needs)), placed)
-        return int(place), bool(lacks)
+    @cached_property
+    def _held(self) -> Judged:
+        """The findings of memory, accelerator and speed, and where the model would lie."""
+        chosen = first_without_a_fail(self.question, self._needs, self.machine)
+        findings = (*chosen.held, *listed(chosen.speed))
+        return Judged(findings=findings, needs=chosen.placed, speed=None)
 
     @property
     def _needs(self) -> Needs:
@@ -187,35 +203,6 @@ def in_program_of_packed(variants: Variants, machine: Machine, judged: Judged | 
             f" holds all of it. `--runtime {usual.id}` judges {usual.name}."
         )
     )
-
-
-class FirstOfList:
-    """Asks of a model of several components, on machines of which the same is asked, about the
-    first type and program that run there, as `ask_for_machine` takes them. Each way is asked about
-    once. Of text it has the types that are tried.
-    """
-
-    def __init__(
-        self, own: Question, workload: Workload, catalogue: Catalogue, machine: Machine
-    ) -> None:
-        """`own` is what `ask` gave for that workload on `machine`, which lays weights out as the
-        others do and has the same files.
-        """
-        self._variants = Variants(own, workload, catalogue, machine, NO_FILES)
-
-    @property
-    def in_turn(self) -> tuple[Question, ...]:
-        """Of text the model in each type that is tried, one after the other; () of pictures."""
-        own = self._variants.own
-        others = (self._variants.changed({"quantization": name}) for name in own.in_turn)
-        return tuple(filter(None, (own, *others))) if own.in_turn else ()
-
-    def question(self, machine: Machine) -> Question:
-        """The way that the machine takes of a model of several components."""
-        own = self._variants.own
-        assert own.runtime is not None
-        way = Way(question=own, machine=machine)
-        return (Search(way, self._variants, machine).picture_way(own.runtime) or way).question
 
 
 class Search:

@@ -15,7 +15,8 @@ from helpers.paths import RECORDS
 from helpers.schemas import validate
 from selfhost.audit.baseline import Baseline, read_baseline
 from selfhost.audit.baseline import since as since_with
-from selfhost.audit.policy import Wanted, read_policy
+from selfhost.audit.entries import Wanted
+from selfhost.audit.policy import read_policy
 from selfhost.audit.record import Audit, Change, Result
 from selfhost.audit.run import run_audit
 from selfhost.cli import main as cli

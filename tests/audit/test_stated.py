@@ -11,8 +11,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from helpers.paths import SCHEMAS
-from selfhost.audit.fleet import Machines
-from selfhost.audit.policy import Policy, read_policy
+from selfhost.audit.entries import Policy
+from selfhost.audit.policy import read_policy
 from selfhost.audit.refit import Refit, refit
 from selfhost.audit.starter import starter_policy
 from selfhost.cli import main as cli
@@ -35,12 +35,8 @@ def machine(name: str, **facts: Any) -> Machine:
 
 
 def both(facts: str, *machines: Machine) -> Refit:
-    """Machines with the facts of their class, of which a fleet gives the same as single ones."""
-    made = policy(HEAD + POOL + facts)
-    single, fleet = refit(made, machines, NOW), refit(made, Machines.of(machines), NOW)
-    assert list(fleet.machines) == list(single.machines)
-    assert (fleet.notes, fleet.problems) == (single.notes, single.problems)
-    return single
+    """Machines with the facts of their class."""
+    return refit(policy(HEAD + POOL + facts), machines, NOW)
 
 
 ALL = """disk = "500GB"
@@ -232,11 +228,7 @@ def test_the_schema_takes_what_the_starter_shows() -> None:
 
 def aged(times: Sequence[str | None], head: str = "") -> Refit:
     machines = [machine(f"m{number}", read_at=time) for number, time in enumerate(times)]
-    made = policy(HEAD.replace("\n", f"\n{head}\n", 1))
-    single, fleet = refit(made, machines, NOW), refit(made, Machines.of(machines), NOW)
-    assert list(fleet.machines) == list(single.machines)
-    assert (fleet.notes, fleet.problems) == (single.notes, single.problems)
-    return single
+    return refit(policy(HEAD.replace("\n", f"\n{head}\n", 1)), machines, NOW)
 
 
 def test_old_records_are_told_and_with_a_bound_not_judged() -> None:

@@ -14,8 +14,9 @@ from selfhost import Machine, UnknownModelError, Workload, check_together
 from selfhost.answers.together import Beside, check_together_with
 from selfhost.answers.verdicts import check_with
 from selfhost.api import machine_named
-from selfhost.audit.judging import judge_with
-from selfhost.audit.policy import Severity, Wanted, read_policy
+from selfhost.audit.entries import Severity, Wanted
+from selfhost.audit.judging import PolicyJudge
+from selfhost.audit.policy import read_policy
 from selfhost.audit.record import Audit, Result
 from selfhost.audit.run import run_audit
 from selfhost.catalogue.opened import open_catalogue
@@ -68,7 +69,7 @@ def shown(verdict: Verdict, check: str) -> tuple[Outcome, object]:
 
 def audited(text: str, machine: Machine = VM) -> Audit:
     policy = read_policy(Document.parse("audit.toml", ("schema = 1\n" + text).encode()))
-    return run_audit(policy, [machine], judge_with(open_catalogue(), TODAY), today=TODAY)
+    return run_audit(policy, [machine], PolicyJudge(open_catalogue(), TODAY), today=TODAY)
 
 
 def limited(size_bytes: int) -> Machine:
@@ -385,7 +386,7 @@ def test_pictures_beside_another_model_are_in_the_type_that_they_take_alone() ->
     """
     machine = machine_named("rtx 4090")
     both = together("flux.1-dev", "bge-m3", machine=machine)
-    judge = judge_with(open_catalogue(), TODAY)
+    judge = PolicyJudge(open_catalogue(), TODAY)
     entries = {
         name: judge(Wanted(index=0, name=name, label=name, asked=Workload()), Workload(), machine)
         for name in ("flux.1-dev", "bge-m3")

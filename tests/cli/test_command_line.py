@@ -248,8 +248,8 @@ FLAGS = sorted(
         for flag in action.option_strings
     }
 )
-# a second each, or a page for each of 500 models: they are tried elsewhere
-SLOW = {"--measure", "--record"}
+# a second each: it is tried elsewhere
+SLOW = {"--measure"}
 
 
 @st.composite

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from unittest.mock import patch
 
 from helpers import report_samples as samples
-from selfhost.audit.policy import Wanted, read_policy
+from selfhost.audit import run
+from selfhost.audit.entries import Wanted
+from selfhost.audit.policy import read_policy
 from selfhost.audit.record import Audit
-from selfhost.audit.run import run_audit
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import Problem
 from selfhost.core.tomlfile import Document
@@ -99,7 +101,9 @@ def audit(
         return verdict_of(asked, workload, machine, route, findings)
 
     machines = [Machine(name=name) for name in names]
-    return run_audit(policy, machines, judge, today=today, problems=problems)
+    # classes of all models together, however many there are
+    with patch.object(run, "LEAST_BY_MODEL", 1_000_000):
+        return run.run_audit(policy, machines, judge, today=today, problems=problems)
 
 
 def quoted(text: str) -> str:

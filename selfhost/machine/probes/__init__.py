@@ -8,25 +8,40 @@ from collections.abc import Callable
 
 from ..record import FACTS, Machine
 from .accelerators import read_accelerators
-from .cpu import (
-    EMULATED,
-    read_architecture,
-    read_emulation,
-    read_instruction_sets,
-    read_model,
-    read_performance,
-    read_physical,
-    read_scope,
-    read_usable,
-)
+from .cpu import read_architecture, read_cores, read_instruction_sets, read_model, read_usable
 from .disk import read_disks
-from .host import MEASURE, NATIVE, Found, Host
-from .memory import read_available, read_limit, read_process_limits, read_swap, read_total
-from .memory_limits import Limits, read_limits
+from .facts import Facts
+from .host import NATIVE, Host, reason_of
+from .memory import read_memory
 from .present import read_models
+from .scope import read_scope
 from .software import read_runtimes
 
 __all__ = ["Host", "read_machine"]
+
+_MEASURE = "measure it on the machine itself: " + "`selfhost machine --measure`"
+# in this order, and the facts of each: what goes wrong with one spoils no other
+_PROBES: tuple[tuple[Callable[[Host, Facts], None], tuple[str, ...]], ...] = (
+    (read_architecture, ("architecture",)),
+    (read_scope, ("scope",)),
+    (
+        read_memory,
+        (
+            "memory_total_bytes",
+            "memory_limit_bytes",
+            "memory_available_bytes",
+            "swap_free_bytes",
+        ),
+    ),
+    (read_model, ("cpu_model",)),
+    (read_cores, ("cpu_cores_physical", "cpu_cores_performance")),
+    (read_usable, ("cpu_cores_usable",)),
+    (read_instruction_sets, ("instruction_sets",)),
+    (read_disks, ("disks",)),
+    (read_accelerators, ("accelerators",)),
+    (read_runtimes, ("runtimes",)),
+    (read_models, ("models_present",)),
+)
 
 
 def read_machine(host: Host | None = None) -> Machine:
@@ -37,67 +52,29 @@ def read_machine(host: Host | None = None) -> Machine:
     answer.
     """
     host = host or Host()
-    facts = Found(host)
-    limits = _limits(host) if host.system == "linux" else None
-    probes: tuple[tuple[str, Callable[[Host, Found], None]], ...] = (
-        ("read_at", _read_time),
-        ("architecture", read_architecture),
-        (EMULATED, read_emulation),
-        ("scope", read_scope),
-        ("memory_total_bytes", read_total),
-        ("memory_limit_bytes", lambda host, facts: read_limit(host, facts, limits)),
-        ("memory_available_bytes", lambda host, facts: read_available(host, facts, limits)),
-        ("address_space_bytes", lambda host, facts: read_process_limits(host, facts, limits)),
-        ("swap_free_bytes", lambda host, facts: read_swap(host, facts, limits)),
-        ("cpu_model", read_model),
-        ("cpu_cores_physical", read_physical),
-        ("cpu_cores_performance", read_performance),
-        ("cpu_cores_usable", read_usable),
-        ("instruction_sets", read_instruction_sets),
-        ("disks", read_disks),
-        ("accelerators", read_accelerators),
-        ("runtimes", read_runtimes),
-        ("models_present", read_models),
-    )
+    facts = Facts()
     facts.put("system", host.system, "sys.platform")
-    for fact, probe in probes:
-        # whatever goes wrong with one fact, psutil's own errors and a missing system library
-        # included, spoils no other
+    if read_at := host.ask("read_at"):
+        facts.put("read_at", read_at, "the system's clock")
+    else:
+        facts.miss("read_at", "the recorded tree does not say when it was read")
+    for probe, names in _PROBES:
         try:
             probe(host, facts)
+        # psutil's own errors and a missing system library included
         except Exception as error:
-            if not facts.settled(fact):
-                facts.miss(fact, f"reading it failed: {getattr(error, 'strerror', None) or error}")
-    _miss_bandwidth(facts)
+            for fact in names:
+                if not facts.settled(fact):
+                    facts.miss(fact, f"reading it failed: {reason_of(error)}")
+    reason, remedy = "the system does not state it, and it was not measured", _MEASURE
+    if "emulated_on" in facts.values:
+        reason, remedy = "memory bandwidth does not limit an emulated processor", NATIVE
+    facts.miss("memory_bandwidth_bytes_per_second", reason, remedy)
     for fact in FACTS:
         if not facts.settled(fact):
             facts.miss(fact, "it could not be read")
-    return Machine(
-        **facts.values,
-        sources=facts.sources,
-        unread=tuple(facts.unread[fact] for fact in sorted(facts.unread)),
-    )
+    from .redact import redactor
 
-
-def _read_time(host: Host, facts: Found) -> None:
-    now = host.read_at()
-    if now:
-        facts.put("read_at", now, "the system's clock")
-    else:
-        facts.miss("read_at", "the recorded tree does not say when it was read")
-
-
-def _miss_bandwidth(facts: Found) -> None:
-    reason, remedy = "the system does not state it, and it was not measured", MEASURE
-    if EMULATED in facts.values:
-        reason, remedy = "memory bandwidth does not limit an emulated processor", NATIVE
-    facts.miss("memory_bandwidth_bytes_per_second", reason, remedy)
-
-
-def _limits(host: Host) -> Limits:
-    try:
-        return read_limits(host)
-    except Exception as error:
-        failed = Limits()
-        failed.why = f"reading the control groups failed: {error}"
-        return failed
+    facts.map_texts(redactor(host))
+    unread = tuple(facts.unread[fact] for fact in sorted(facts.unread))
+    return Machine(**facts.values, sources=facts.sources, unread=unread)

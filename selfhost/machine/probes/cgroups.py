@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...core.records import Record
-from .host import Host, Mount, is_wsl1
+from .host import Host, Mount
+from .procfs import whole
 
 # limits at or above this are version 1's way to say "none": 2**63 rounded down to a page, whatever
 # the page size
@@ -18,28 +19,14 @@ class Groups(Record):
     """The folders of the groups that hold this process for one controller, its own first, and their
     names as the system shows them.
 
-    `version` is 1 or 2. Empty `folders` with no `why`: the system does not use this controller.
-    `why` is set where the groups could not be read, so that limits may exist unseen.
+    Empty `folders` with no `why`: the system does not use this controller. `why` is set where the
+    groups could not be read, so that limits may exist unseen.
     """
 
     version: int = 2
     folders: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     why: str | None = None
-
-
-class Level(Record):
-    """One limit: its bytes, the group and file it stands in, what the group uses of it (None: not
-    readable).
-
-    `dirty_bytes` of the rest is cache that must be written to disk before it can be dropped.
-    """
-
-    limit_bytes: int
-    group: str
-    file: str
-    used_bytes: int | None
-    dirty_bytes: int = 0
 
 
 def parse_cgroup(text: str) -> dict[str, str]:
@@ -51,8 +38,7 @@ def parse_cgroup(text: str) -> dict[str, str]:
         number, _, rest = line.partition(":")
         controllers, colon, path = rest.partition(":")
         if colon and number.isdecimal() and path.startswith("/"):
-            for controller in controllers.split(","):
-                path_of_controller[controller] = path
+            path_of_controller.update(dict.fromkeys(controllers.split(","), path))
     return path_of_controller
 
 
@@ -63,64 +49,14 @@ def parse_number(text: str) -> int | None:
     if not text.endswith("\n"):
         return None
     word = text.strip()
-    if word in ("max", "-1"):
-        return NO_LIMIT
-    return int(word) if word.isdecimal() and word.isascii() and len(word) <= 20 else None
+    return NO_LIMIT if word in ("max", "-1") else whole(word)
 
 
-def parse_pairs(text: str) -> dict[str, int]:
+def parse_stat(text: str) -> dict[str, int]:
     """memory.stat: lines of a name and a number; others are left out."""
-    number_of_name = {}
-    for line in text.splitlines():
-        name, _, number = line.partition(" ")
-        if number.isdecimal() and number.isascii() and len(number) <= 20:
-            number_of_name[name] = int(number)
-    return number_of_name
-
-
-def _folders(mount: Mount, path: str) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
-    """From the process's group up to the mount point, and the names to show for them; None where
-    the group is not below what is mounted.
-
-    Both paths are relative to the root of the process's namespace, and may lead out of it
-    (cgroup_namespaces(7)).
-    """
-    root, point = mount.root.rstrip("/"), mount.point.rstrip("/")
-    if path != root and not path.startswith(root + "/"):
-        return None
-    below = path[len(root) :].strip("/").split("/") if path[len(root) :].strip("/") else []
-    if not all(part and part not in (".", "..") for part in below):
-        return None
-    steps = ["/" + "/".join(below[:size]) if size else "" for size in range(len(below), -1, -1)]
-    return tuple(point + step for step in steps), tuple(root + step or "/" for step in steps)
-
-
-def _chain(version: int, mounts: list[Mount], path: str) -> Groups:
-    """The groups of `path` in the first of `mounts` that shows them; `why` where none does."""
-    for mount in mounts:
-        folders_and_names = _folders(mount, path)
-        if folders_and_names is not None:
-            return Groups(version=version, folders=folders_and_names[0], names=folders_and_names[1])
-    shown = f"{mounts[0].point} shows the groups of {mounts[0].root}"
-    if ".." in mounts[0].root.split("/"):
-        return Groups(
-            why=f"{shown}, above this process's namespace, and not which of them is its own"
-        )
-    return Groups(why=f"{shown}, and this process is in {path}, which is not below it")
-
-
-# who made the container, for whom it is to know (systemd's CONTAINER_INTERFACE): systemd's own word
-# for it, and the maker's
-_MAKERS = ("/run/systemd/container", "/run/host/container-manager")
-
-
-def _in_nspawn(host: Host) -> bool:
-    """systemd-nspawn puts what it runs into `payload`, below the group that its unit limits
-    (systemd's src/nspawn/nspawn-cgroup.c).
-    """
-    if host.env.get("container") == "systemd-nspawn":
-        return True
-    return any((host.read_text(path) or "").strip() == "systemd-nspawn" for path in _MAKERS)
+    pairs = (line.partition(" ") for line in text.splitlines())
+    numbers = ((name, whole(number)) for name, _, number in pairs)
+    return {name: number for name, number in numbers if number is not None}
 
 
 def groups(host: Host, controller: str, files: tuple[str, ...]) -> Groups:
@@ -128,17 +64,12 @@ def groups(host: Host, controller: str, files: tuple[str, ...]) -> Groups:
     group under that controller.
     """
     text = host.read_text("/proc/self/cgroup")
-    if not text and is_wsl1(host):
-        # it imitates a kernel without control groups
-        return Groups()
     if text is None:
         return Groups(why=host.why("/proc/self/cgroup"))
-    if not text.endswith("\n"):
-        # half a path is that of another group
-        return Groups(why="/proc/self/cgroup was cut off")
     paths = parse_cgroup(text)
-    if not paths:
-        return Groups(why="/proc/self/cgroup names no control group")
+    # half a path is that of another group
+    if not paths or not text.endswith("\n"):
+        return Groups(why="/proc/self/cgroup names no control group, or was cut off")
     if not host.mounts():
         return Groups(why=host.why("/proc/self/mountinfo"))
     return _mounted(host, paths, controller, files)
@@ -155,40 +86,55 @@ def _mounted(
         for mount in mounts
         if mount.filesystem == "cgroup" and controller in mount.options.split(",")
     ]
+    new = [mount for mount in mounts if mount.filesystem == "cgroup2"]
     if controller in paths and old:
         return _chain(1, old, paths[controller])
     if old:
-        return Groups(
-            why=(
-                f"/proc/self/cgroup does not name the {controller} group, and {old[0].point} is"
-                " mounted"
-            )
-        )
-    if controller in paths:
+        return Groups(why=f"/proc/self/cgroup does not name the {controller} group")
+    if controller in paths or ("" in paths and not new):
         # a controller of version 1 is none of version 2, whatever else is mounted
         return Groups(why=f"the {controller} control groups are not mounted here")
-    new = [mount for mount in mounts if mount.filesystem == "cgroup2"]
-    if "" in paths and new:
-        return _unified(host, _chain(2, new, paths[""]), controller, files)
-    if "" in paths:
-        return Groups(why="the control groups are not mounted here")
-    return Groups()
+    return _unified(host, _chain(2, new, paths[""]), controller, files) if new else Groups()
+
+
+def _chain(version: int, mounts: list[Mount], path: str) -> Groups:
+    """The groups of `path` in the first of `mounts` that shows them, from the process's own up to
+    the mount point; `why` where none does.
+
+    Both paths are relative to the root of the process's namespace, and may lead out of it
+    (cgroup_namespaces(7)).
+    """
+    for mount in mounts:
+        root, point = mount.root.rstrip("/"), mount.point.rstrip("/")
+        if path != root and not path.startswith(root + "/"):
+            continue
+        below = [part for part in path[len(root) :].split("/") if part]
+        if "." in below or ".." in below or ".." in root.split("/"):
+            continue
+        steps = ["".join(f"/{part}" for part in below[:size]) for size in range(len(below), -1, -1)]
+        return Groups(
+            version=version,
+            folders=tuple(point + step for step in steps),
+            names=tuple(root + step or "/" for step in steps),
+        )
+    return Groups(
+        why=f"{mounts[0].point} shows the groups of {mounts[0].root}, and this process is in {path}"
+    )
 
 
 def _unified(host: Host, chain: Groups, controller: str, files: tuple[str, ...]) -> Groups:
     """The version 2 groups of `chain`, if they are under that controller."""
     if chain.why:
         return chain
-    if _in_nspawn(host):
-        return Groups(
-            why="systemd-nspawn sets its limits on the group above the one that shows here as the"
-            " top"
-        )
+    if "systemd-nspawn" in (host.env.get("container"), host.read_word("/run/systemd/container")):
+        # its unit limits the group above the one it puts a container into
+        return Groups(why="systemd-nspawn sets its limits on a group that does not show here")
     listing = f"{chain.folders[-1]}/cgroup.controllers"
     controllers = host.read_text(listing)
-    if controllers is not None and controller in controllers.split():
-        return chain
-    if not all(host.missing(f"{folder}/{file}") for folder in chain.folders for file in files):
+    is_used = controllers is not None and controller in controllers.split()
+    if is_used or not all(
+        host.missing(f"{folder}/{file}") for folder in chain.folders for file in files
+    ):
         return chain
     # an empty list is an answer: version 2 limits nothing here
     if controllers is not None or host.why(listing).endswith("is empty"):

@@ -13,16 +13,11 @@ from _bisect import bisect_left
 from collections.abc import Sequence
 from math import prod
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
-
 _ALIGNMENT = 32
 _ENDLESS = 1 << 80
 
 # sides of a tensor whose length is filled in at replay; a tensor has at most one of them
-FULL_CELLS, WINDOW_CELLS, LOGITS_ROWS, CHOSEN, POSITIONS, BLOCKS = -1, -2, -3, -4, -5, -6
+FULL_CELLS, WINDOW_CELLS, LOGITS_ROWS, CHOSEN = -1, -2, -3, -4
 
 
 class Arena:
@@ -88,7 +83,6 @@ class Tensor:
         "each",
         "kept",
         "layout",
-        "moment",
         "owner",
         "placed",
         "readers",
@@ -112,7 +106,6 @@ class Tensor:
         # reuses: may write over a source; kept: an output; placed: already in a graph; shared: read
         # by several parts; each: an input that every layer has one of
         self.reuses = self.kept = self.placed = self.shared = self.strided = self.each = False
-        self.moment = ""
         self.readers = self.views = 0
         self.slot = -1
 
@@ -137,7 +130,6 @@ class Recorder:
         self.inputs: list[Tensor] = []
         self.results: list[Tensor] = []
         self.nodes: list[Tensor] = []
-        self.moment = ""
 
     def input(self, *sides: int, width: int = 4, each: bool = False) -> Tensor:
         """There before the graph runs. `each`: every layer of the kind has one of its own."""
@@ -147,11 +139,7 @@ class Recorder:
 
     def result(self, sides: tuple[int, ...], *sources: Tensor | None, width: int = 4) -> Tensor:
         """An operation that needs memory of its own."""
-        tensor = Tensor(
-            (width, *sides), tuple([source for source in sources if source is not None])
-        )
-        tensor.moment = self.moment
-        return tensor
+        return Tensor((width, *sides), tuple([source for source in sources if source is not None]))
 
     def over(self, sides: tuple[int, ...], *sources: Tensor | None, width: int = 4) -> Tensor:
         """An operation that writes over the first source of the same layout that nobody else
@@ -253,21 +241,7 @@ class _Part:
     the slot is given back.
     """
 
-    __slots__ = ("events", "moments", "results", "sizes")
-
-    @classmethod
-    def unpacked(
-        cls,
-        events: Sequence[int],
-        factors: Sequence[int],
-        units: Sequence[int],
-        results: Sequence[int],
-    ) -> _Part:
-        """What `Program.packed` holds of it; the moments are not among it."""
-        part = cls.__new__(cls)
-        part.events, part.results, part.moments = list(events), list(results), []
-        part.sizes = list(zip(factors, units, strict=True))
-        return part
+    __slots__ = ("events", "results", "sizes")
 
     def __init__(
         self, section: Section, numbers: dict[Tensor, int], ending: frozenset[Tensor], slots: int
@@ -276,7 +250,6 @@ class _Part:
         self._count(section, numbers, ending)
         self.events: list[int] = []
         self.sizes: list[tuple[int, int]] = []
-        self.moments: list[str] = []
         for node in section.nodes:
             if node.owner is None:
                 self._place(node, numbers.get(node, slots))
@@ -334,7 +307,6 @@ class _Part:
         node.slot = slot
         self.events.append(slot)
         self.sizes.append(node.size)
-        self.moments.append(node.moment)
 
     def _leave(self, tensor: Tensor) -> None:
         owner = tensor.owner
@@ -346,17 +318,6 @@ class _Part:
         if tensor.slot >= 0 and not tensor.kept:
             self.events.append(~tensor.slot)
             tensor.slot = -1
-
-
-class Peak:
-    """The most that is ever in use: `bytes`, and where: position in the order of sections, and
-    event in there.
-    """
-
-    __slots__ = ("bytes", "event", "position")
-
-    def __init__(self) -> None:
-        self.bytes = self.position = self.event = 0
 
 
 def _last_used(sections: Sequence[Section], order: Sequence[int]) -> dict[int, list[Tensor]]:
@@ -417,148 +378,39 @@ class Program:
         operations = [section.operations for section in sections]
         self.operations = sum(operations[number] for number in order)
 
-    def packed(self) -> list[Any]:
-        """Lists of numbers: all that `peak` needs, and the number of operations."""
-        parts = list(dict.fromkeys(self._order))
-        listed = [
-            [
-                part.events,
-                [factor for factor, _ in part.sizes],
-                [unit for _, unit in part.sizes],
-                part.results,
-            ]
-            for part in parts
-        ]
-        order = [parts.index(part) for part in self._order]
-        return [self._inputs, order, self._slots, self.operations, listed]
+    def peak(self, lengths: tuple[int, ...]) -> int:
+        """The most bytes that are ever in use; `lengths`: 1, then what stands for the open sides.
 
-    @classmethod
-    def unpacked(cls, packed: Sequence[Any]) -> Program:
-        """A program for `peak` alone: what is computed when is not in `packed`."""
-        program = cls.__new__(cls)
-        program._inputs, order, program._slots, program.operations, listed = (
-            [tuple(entry) for entry in packed[0]],
-            *packed[1:],
-        )
-        parts = [_Part.unpacked(*part) for part in listed]
-        program._order = [parts[number] for number in order]
-        return program
-
-    def peak(self, lengths: tuple[int, ...]) -> Peak:
-        """`lengths`: 1, then what stands for the open sides."""
-        return self._replay(lengths, None)[0]
-
-    def alive(self, lengths: tuple[int, ...], peak: Peak) -> tuple[str, int, list[tuple[int, int]]]:
-        """At the peak: what is being computed, the bytes of holes below the top, and each
-        buffer in use as (factor, unit).
+        A part that finds memory as it was left for it before is not replayed again.
         """
-        _, arena, held = self._replay(lengths, peak)
-        holes = sum(
-            end - start for start, end in zip(arena.starts[:-1], arena.ends[:-1], strict=True)
-        )
-        part = self._order[peak.position]
-        taken = sum(event >= 0 for event in part.events[: peak.event])
-        return part.moments[taken] if part.moments else "", holes, held
-
-    def _replay(
-        self, lengths: tuple[int, ...], until: Peak | None
-    ) -> tuple[Peak, Arena, list[tuple[int, int]]]:
-        """The peak, the arena and the buffers in use as (factor, unit): at the end, or at `until`.
-        Without `until` the buffers of parts are not counted.
-        """
-        run = _Run(self._slots)
-        self._place_inputs(run, lengths)
+        arena = Arena()
+        starts, ends = [0] * self._slots, [0] * self._slots
+        for slot, (factor, unit) in enumerate(self._inputs, _CARRIED):
+            size = aligned(factor * lengths[unit])
+            starts[slot] = arena.take(size)
+            ends[slot] = starts[slot] + size
         sizes: dict[_Part, list[int]] = {}
         left: dict[tuple[object, ...], tuple[list[int], list[int], list[int], list[int]]] = {}
-        handed: dict[_Part, list[tuple[int, int]]] = {}
-        for position, part in enumerate(self._order):
-            key = (part, *run.starts[:_CARRIED], *run.arena.starts, *run.arena.ends)
-            state_after = left.get(key)
-            if state_after is not None and (until is None or until.position != position):
-                run.go_on_from(state_after)
-                if until is not None:
-                    run.hold_carried(handed[part])
+        for part in self._order:
+            key = (part, *starts[:_CARRIED], *arena.starts, *arena.ends)
+            if key in left:
+                starts[:_CARRIED], ends[:_CARRIED] = left[key][:2]
+                arena.starts, arena.ends = left[key][2].copy(), left[key][3].copy()
                 continue
             if part not in sizes:
                 sizes[part] = [aligned(factor * lengths[unit]) for factor, unit in part.sizes]
-            if until is None:
-                run.compute(part, sizes[part], position)
-            elif run.compute_until(part, sizes[part], position, until):
-                break
-            run.hand_on(part.results)
-            if until is not None:
-                handed[part] = [run.held.pop(slot) for slot in part.results]
-                run.held.update(enumerate(handed[part]))
-            left[key] = run.state()
-        return run.peak, run.arena, list(run.held.values())
-
-    def _place_inputs(self, run: _Run, lengths: tuple[int, ...]) -> None:
-        for slot, (factor, unit) in enumerate(self._inputs, _CARRIED):
-            size = aligned(factor * lengths[unit])
-            run.starts[slot] = run.arena.take(size)
-            run.ends[slot] = run.starts[slot] + size
-            run.held[slot] = factor, unit
-
-
-class _Run:
-    """One replay: the arena, where each slot's buffer lies in it, the peak so far, and the buffers
-    in use by slot, as (factor, unit).
-    """
-
-    __slots__ = ("arena", "ends", "held", "peak", "starts")
-
-    def __init__(self, slots: int) -> None:
-        self.arena, self.peak = Arena(), Peak()
-        self.starts, self.ends = [0] * slots, [0] * slots
-        self.held: dict[int, tuple[int, int]] = {}
-
-    def compute(self, part: _Part, sizes: Sequence[int], position: int) -> None:
-        """All events of a part: a slot is taken, or given back where its number is inverted."""
-        arena, starts, ends, peak = self.arena, self.starts, self.ends, self.peak
-        following = iter(sizes)
-        for event, slot in enumerate(part.events):
-            if slot < 0:
-                arena.give(starts[~slot], ends[~slot])
-                continue
-            size = next(following)
-            starts[slot] = start = arena.take(size)
-            ends[slot] = start + size
-            if arena.top > peak.bytes:
-                peak.bytes, peak.position, peak.event = arena.top, position, event
-
-    def compute_until(self, part: _Part, sizes: Sequence[int], position: int, until: Peak) -> bool:
-        """As `compute`, with the buffers in use counted. True once the event of `until` is done."""
-        taken = 0
-        for event, slot in enumerate(part.events):
-            if slot < 0:
-                self.arena.give(self.starts[~slot], self.ends[~slot])
-                self.held.pop(~slot)
-                continue
-            self.starts[slot] = self.arena.take(sizes[taken])
-            self.ends[slot] = self.starts[slot] + sizes[taken]
-            self.held[slot] = part.sizes[taken]
-            taken += 1
-            if (position, event) == (until.position, until.event):
-                return True
-        return False
-
-    def hand_on(self, results: Sequence[int]) -> None:
-        """The results of a part become the first slots, where the next part reads them."""
-        count = len(results)
-        self.starts[:count] = [self.starts[slot] for slot in results]
-        self.ends[:count] = [self.ends[slot] for slot in results]
-
-    def state(self) -> tuple[list[int], list[int], list[int], list[int]]:
-        """Where the carried slots lie, and the free ranges of the arena."""
-        arena = self.arena
-        carried = self.starts[:_CARRIED], self.ends[:_CARRIED]
-        return *carried, arena.starts.copy(), arena.ends.copy()
-
-    def go_on_from(self, state: tuple[list[int], list[int], list[int], list[int]]) -> None:
-        self.starts[:_CARRIED], self.ends[:_CARRIED] = state[:2]
-        self.arena.starts, self.arena.ends = state[2].copy(), state[3].copy()
-
-    def hold_carried(self, buffers: Sequence[tuple[int, int]]) -> None:
-        for slot in range(_CARRIED):
-            self.held.pop(slot, None)
-        self.held.update(enumerate(buffers))
+            following = iter(sizes[part])
+            for slot in part.events:
+                if slot < 0:
+                    arena.give(starts[~slot], ends[~slot])
+                else:
+                    size = next(following)
+                    starts[slot] = arena.take(size)
+                    ends[slot] = starts[slot] + size
+            # the results of a part become the first slots, where the next part reads them
+            count = len(part.results)
+            starts[:count] = [starts[slot] for slot in part.results]
+            ends[:count] = [ends[slot] for slot in part.results]
+            carried = starts[:_CARRIED], ends[:_CARRIED]
+            left[key] = *carried, arena.starts.copy(), arena.ends.copy()
+        return arena.top

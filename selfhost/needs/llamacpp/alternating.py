@@ -39,7 +39,6 @@ class Alternating(Builder):
 
     def before(self) -> Section:
         record, width, tokens, others = self.record, self.width, self.tokens, self.versions - 1
-        record.moment = "the look-up of the tokens"
         self.found = record.result((width, tokens), record.input(tokens))
         record.expand(self.found)
         record.expand(record.input(width, tokens))
@@ -68,7 +67,6 @@ class Alternating(Builder):
         one_version, every = (width, tokens), (width, tokens, versions)
         assert layer.heads is not None
         assert layer.wide is not None
-        record.moment = "the attention"
         turned = record.result((versions, width, tokens), record.view(residual))
         weights = record.result((versions * versions, tokens), self.routed(record.view(residual)))
         predicted = record.result((versions, width, tokens), turned, record.view(weights))
@@ -81,7 +79,6 @@ class Alternating(Builder):
             normed,
         )
         attended = self.attention(layer.heads, normed, layer.rotated, layer.cached)
-        record.moment = "the feed-forward"
         attended = record.over(one_version, record.over(one_version, attended, active), narrow)
         fed_forward = self.sparse(
             layer.wide.length, record.over(one_version, attended), layer.sparse
@@ -117,7 +114,6 @@ class Alternating(Builder):
 
     def after(self) -> Section:
         record, width, tokens, others = self.record, self.width, self.tokens, self.versions - 1
-        record.moment = "the output matrix"
         entry = self.stand_in(tokens)
         unembedded = record.result((width, tokens, others), record.view(entry))
         unembedded = self.scaled(unembedded, record.over((width, tokens), record.view(entry)))

@@ -10,16 +10,15 @@ the model for `1 + DRAFTED_TOKENS`. An adapter's tensors are copied into memory 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-from ...catalogue.spec import Architecture, ModelSpec, RuntimeSpec, TensorGroup
+from ...catalogue.spec import Architecture, ModelSpec, RuntimeSpec
 from ...core.records import Unread
 from ..cache import CacheGroup, cache_groups
-from ..modules import MODULES
+from ..packed import adapter_parameters
 from ..parts import Asked, Parts, Subject, term, times
 from ..records import How, SizedWeights, Term, summed, taken_off
-from ..tensors import ArchitectureRow
+from ..tensors import ArchitectureRow, row_of
 from . import buffers as llamacpp
 
 TYPE_CHECKING = False
@@ -37,24 +36,7 @@ _BLOCK_COMPUTE, _BLOCK_COMPUTE_LOW = 0.82, 0.45
 _ADAPTER_TABLES_BYTES, _ADAPTER_TABLES_HIGH_BYTES = 1_500_000, 4_194_304
 # what --max-lora-rank takes, from its default on (vllm/config/lora.py)
 _LORA_RANKS = (16, 32, 64, 128, 256, 320, 512)
-# linear layers that most models in transformers have under the same names
-_ADAPTED = {
-    MODULES[name][0]: name
-    for name in (
-        "attn_q",
-        "attn_k",
-        "attn_v",
-        "attn_output",
-        "attn_qkv",
-        "ffn_gate",
-        "ffn_up",
-        "ffn_down",
-    )
-}
 _SOURCE = f"{llamacpp.SOURCE}: common/speculative.cpp"
-
-_Pair = tuple[tuple[int, ...], tuple[int, ...]]
-"""The sides of an adapter's two matrices."""
 
 
 def vocabularies_differ(model: ModelSpec, draft: ModelSpec) -> tuple[int, int] | None:
@@ -78,8 +60,6 @@ def why_no_own_block(model: ModelSpec, architectures: Mapping[str, Any]) -> str 
     """Why the model cannot draft with a block of its own; None where it can. The block's cache is
     as wide as a layer's, so it follows only from a layer that keeps its tokens.
     """
-    from ..tensors import row_of
-
     architecture = model.architecture
     if architecture is None or not architecture.mtp_layers:
         return "brings no block that predicts more than one token"
@@ -88,98 +68,16 @@ def why_no_own_block(model: ModelSpec, architectures: Mapping[str, Any]) -> str 
     return None
 
 
-def why_adapter_differs(
-    model: ModelSpec,
-    architectures: Mapping[str, Any],
-    made_for: str | None,
-    pairs: Mapping[str, _Pair],
-) -> str | None:
-    """Why the adapter is not for the model, None where it is or the model's tensors are not known.
-
-    `made_for` is the architecture of a GGUF adapter, which llama.cpp compares with the model's
-    (0c1e570, src/llama-adapter.cpp): the same architecture, every changed tensor in the model, both
-    matrices of its shape. None of what peft wrote: `pairs` go by module then, and peft compares the
-    shapes of those that are there (torch's load_state_dict: "size mismatch").
+def why_adapter_differs(model: ModelSpec, made_for: str | None) -> str | None:
+    """Why an adapter in a GGUF file is not for the model, None where it may be: llama.cpp compares
+    the architecture that it was made for with the model's (0c1e570, src/llama-adapter.cpp).
     """
-    from ..tensors import checkpoint_tensors, gguf_tensors, row_of
-
     architecture = model.architecture
-    if architecture is None or (made_for is not None and not architecture.runs_in_gguf):
+    if architecture is None or not architecture.runs_in_gguf:
         return None
-    if made_for not in (None, architecture.row):
-        return (
-            f"it was made for the architecture {made_for}, and {model.name} is {architecture.row}"
-        )
-    row = row_of(architecture, architectures)
-    if row is None and not architecture.tensors:
+    if made_for in (None, architecture.row):
         return None
-    row = row or ArchitectureRow(name=architecture.row)
-    tensors_of = checkpoint_tensors if made_for is None else gguf_tensors
-    shapes = _shapes_by_name(tensors_of(architecture, row))
-    for name, matrices in pairs.items():
-        if made_for is None:
-            why = _why_module_differs(model.name, architecture, row, name, matrices, shapes)
-        elif name not in shapes:
-            why = f"it changes {name}, which {model.name} does not have"
-        else:
-            why = _why_shape_differs(model.name, name, matrices, shapes[name])
-        if why is not None:
-            return why
-    return None
-
-
-def _shapes_by_name(groups: Iterable[TensorGroup]) -> dict[str, tuple[int, ...]]:
-    """Each tensor's shape, by its name with the layer's number in it."""
-    return {
-        group.name.replace("*", str(layer)): group.shape
-        for group in groups
-        for layer in group.layers or (0,)
-    }
-
-
-def _why_module_differs(
-    model: str,
-    architecture: Architecture,
-    row: ArchitectureRow,
-    name: str,
-    matrices: _Pair,
-    shapes: Mapping[str, tuple[int, ...]],
-) -> str | None:
-    layer, tensor = _of_module(name, row)
-    if layer is not None and layer >= architecture.layers:
-        return f"it changes {name}, and {model} has {architecture.layers:,} layers, counted from 0"
-    # others are in modules of other names, or of a part that the specs do not list
-    return _why_shape_differs(model, name, matrices, shapes[tensor]) if tensor in shapes else None
-
-
-def _why_shape_differs(
-    model: str, name: str, matrices: _Pair, shape: tuple[int, ...]
-) -> str | None:
-    """None where the product of an adapter's two matrices has the shape of the tensor."""
-    (into, rank), (rank_again, out) = ((*sides, 1)[:2] for sides in matrices)
-    if name == "token_embd.weight":
-        # looked up, not multiplied: its matrices have changed places
-        (into, rank), (rank_again, out) = (out, rank_again), (rank_again, rank)
-    if (into, out) == (*shape, 1)[:2] and rank == rank_again:
-        return None
-    sizes = " and ".join(" × ".join(map(str, sides)) for sides in matrices)
-    return (
-        f"its matrices for {name} are {sizes}, and that tensor of {model} is"
-        f" {' × '.join(map(str, shape))}"
-    )
-
-
-def _of_module(name: str, row: ArchitectureRow) -> tuple[int | None, str]:
-    """The layer of a module of the language model, and the tensor that it is under the names of
-    GGUF; "" where names do not tell.
-    """
-    match = re.search(r"(?:^|\.)layers\.(\d{1,6})\.([a-z_.]+)$", name)
-    if match is None or re.search(r"vision|visual|audio|encoder|decoder|mtp", name):
-        return None, ""
-    if row.gate == "fused" and match[2] in ("mlp.gate_proj", "mlp.up_proj"):
-        return int(match[1]), ""
-    tensor = _ADAPTED.get(match[2])
-    return int(match[1]), f"blk.{int(match[1])}.{tensor}.weight" if tensor else ""
+    return f"it was made for the architecture {made_for}, and {model.name} is {architecture.row}"
 
 
 def joined(
@@ -390,38 +288,25 @@ def _adapter(
     for each of them, measured.
     """
     if (
-        runtime.computes_with == "vllm"
+        runtime.account.divides_layers
         and subject.architecture is not None
         and subject.row is not None
     ):
         return _adapter_slot(subject.architecture, subject.row, rank)
-    tables = _ADAPTER_TABLES_BYTES
-    if format != "gguf":
-        # peft makes 32-bit weights of 16-bit ones (autocast_adapter_dtype of load_adapter)
-        line, high = adapter.arithmetic, adapter.high_bytes + _ADAPTER_TABLES_HIGH_BYTES
+    line, high = adapter.arithmetic, adapter.high_bytes + _ADAPTER_TABLES_HIGH_BYTES
+    if format == "gguf":
+        tables = _ADAPTER_TABLES_BYTES
+        how = How.MEASURED if adapter.how is How.EXACT else adapter.how
+        size, line = adapter.bytes + tables, summed(line, f"{tables:,} bytes of tables")
+        source = f"{llamacpp.SOURCE}: src/llama-adapter.cpp"
+    else:
+        size, how = adapter.bytes, How.ASSUMED
         if adapter.how is not How.ASSUMED:
-            line, high = (
-                f"{line}; up to twice as much where 16-bit weights are made 32-bit ones",
-                high + adapter.high_bytes,
-            )
-        return term(
-            "adapter",
-            adapter.bytes,
-            How.ASSUMED,
-            f"{adapter.source}; {source}",
-            line,
-            low=adapter.low_bytes,
-            high=high,
-        )
-    return term(
-        "adapter",
-        adapter.bytes + tables,
-        How.MEASURED if adapter.how is How.EXACT else adapter.how,
-        f"{adapter.source}; {llamacpp.SOURCE}: src/llama-adapter.cpp",
-        summed(adapter.arithmetic, f"{tables:,} bytes of tables"),
-        low=adapter.low_bytes,
-        high=adapter.high_bytes + _ADAPTER_TABLES_HIGH_BYTES,
-    )
+            # peft makes 32-bit weights of 16-bit ones (autocast_adapter_dtype of load_adapter)
+            line += "; up to twice as much where 16-bit weights are made 32-bit ones"
+            high += adapter.high_bytes
+    low = adapter.low_bytes
+    return term("adapter", size, how, f"{adapter.source}; {source}", line, low=low, high=high)
 
 
 def reserved_rank(rank: int) -> int | None:
@@ -438,25 +323,17 @@ def _adapter_slot(architecture: Architecture, row: ArchitectureRow, rank: int) -
     Their rank is --max-lora-rank, of a few sizes. Releases differ in whether tables and routed
     experts have room too: the high end.
     """
-    from ..torch.adapters import adapters
-
     slot = reserved_rank(rank) or rank
-    adapter = adapters(architecture, row, slot)
-    wide = architecture.embedding_length
-    tables = 2 * slot * (wide + (architecture.vocabulary or 0))
-    experts = sum(
-        3 * slot * (wide + group.length) * group.experts * len(group.layers)
-        for group in architecture.feed_forward
-        if group.experts
-    )
+    linear, most = adapter_parameters(architecture, row, slot)
+    tables = 2 * slot * (architecture.embedding_length + (architecture.vocabulary or 0))
     return term(
         "adapter",
-        adapter.linear_parameters * 2,
+        linear * 2,
         How.ASSUMED,
         "vllm: vllm/lora/layers/base_linear.py, create_lora_weights; vllm/config/lora.py, one"
         " adapter at once (max_loras)",
-        f"{adapter.linear_parameters:,} parameters × 2 bytes; of rank {slot} on every linear layer",
-        high=2 * (adapter.high_parameters + tables + experts) + _ADAPTER_TABLES_HIGH_BYTES,
+        f"{linear:,} parameters × 2 bytes; of rank {slot} on every linear layer",
+        high=2 * (most + tables) + _ADAPTER_TABLES_HIGH_BYTES,
     )
 
 
@@ -464,9 +341,6 @@ def adapter_of_rank(
     spec: ModelSpec, architectures: Mapping[str, Any], rank: int
 ) -> SizedWeights | Unread:
     """An adapter on every linear layer, as trainers write it: 32-bit at most, 16-bit at least."""
-    from ..tensors import row_of
-    from ..torch.adapters import adapters
-
     architecture = spec.architecture
     row = row_of(architecture, architectures) if architecture is not None else None
     if architecture is None or row is None:
@@ -475,15 +349,15 @@ def adapter_of_rank(
             reason="its size follows from the architecture, which is not known",
             remedy="give the adapter's file",
         )
-    adapter = adapters(architecture, row, rank)
+    linear, most = adapter_parameters(architecture, row, rank)
     return SizedWeights(
-        bytes=adapter.linear_parameters * 4,
-        low_bytes=adapter.linear_parameters * 2,
-        high_bytes=adapter.high_parameters * 4,
+        bytes=linear * 4,
+        low_bytes=linear * 2,
+        high_bytes=most * 4,
         how=How.ASSUMED,
         source=(
             "LoRA on every linear layer (Hu et al. 2021, arXiv:2106.09685), stored in 32 bits or"
             " 16; fewer layers take less, adapted experts more"
         ),
-        arithmetic=f"{adapter.linear_parameters:,} parameters × 4 bytes",
+        arithmetic=f"{linear:,} parameters × 4 bytes",
     )

@@ -3,162 +3,112 @@
 from __future__ import annotations
 
 from ...core import units
-from ...core.records import Record
 from ..cache import states
 from ..parts import term
 from ..records import How, Term, summed, taken_off
 from . import buffers as llamacpp
-from . import graphs
-from .load import Load
-from .program import LARGEST_VOCABULARY
+from .buffers import Load
+from .graphs import GUESS_LEAST, GUESS_MOST, exact_compute_bytes, guessed_compute
 
-# what llama.cpp allocated was within 20 % of the closed form in every measured case with flash
-# attention
-COMPUTE_ERROR = 0.2
-_COMPUTE_ERROR_UNMEASURED = 0.4
+# how far a device's buffer may be from that of a CPU
+_DEVICE_ERROR = 0.2
 # what CUDA took beside all buffers: RTX 3090, 4090 (twice) and PRO 6000 (twice), as llama.cpp
 # printed it (`unaccounted`, or total - free)
 _ON_A_DEVICE = (
-    f"measured on CPUs, elsewhere by the same rules, ± {units.percent(COMPUTE_ERROR)} assumed;"
+    f"measured on CPUs, elsewhere by the same rules, ± {units.percent(_DEVICE_ERROR)} assumed;"
     " CUDA's own"
     " context, 0.3 to 0.75 GiB more on each device (ggml-org/llama.cpp#15860, #24608, #27953), is"
     " not counted: it comes out of the 1 GiB that is left free"
 )
+# Gemma 3: where a spec does not state the vocabulary it may be that large
+LARGEST_VOCABULARY = 262_144
 
 
-class _Prompt(Record):
-    """What prompts use of the buffer: `used` are the cells once the context is as full as stated,
-    `short` those after one batch.
-
-    `scores` are bytes beside the graph, `fewer_scores` how many of them a prompt of one batch
-    leaves out, `score_lines` their arithmetic.
+def compute_term(load: Load, scratch: int) -> Term:
+    """The buffer once the context is full. `scratch`: bytes of the work buffer, which is counted
+    with the program.
     """
-
-    used: llamacpp.Cells
-    short: llamacpp.Cells
-    scores: int
-    fewer_scores: int
-    score_lines: tuple[str, ...]
-
-
-def compute_term(load: Load, scratch: int) -> tuple[Term, int]:
-    """The buffer once the context is full; and the least of it that a prompt of one batch touches.
-
-    `scratch`: bytes of the work buffer, which is counted with the program.
-    """
-    used = _used(load)
-    short = _one_batch(load, used)
-    scores, score_lines = _scores(load, used, scratch)
-    prompt = _Prompt(
-        used=used,
-        short=short,
-        scores=scores,
-        fewer_scores=scores - _scores(load, short, scratch)[0],
-        score_lines=score_lines,
+    scores, score_line = _scores(load, scratch, load.room)
+    row, architecture, workload = load.row, load.architecture, load.workload
+    rows = _logits_rows(load)
+    size = None
+    if load.subject.row is not None and (row.encoder or architecture.vocabulary is not None):
+        options = load.runtime.flash_attention, workload.key_type, workload.value_type
+        size = exact_compute_bytes(architecture, row, load.room, rows, *options)
+    if size is None:
+        return _guessed(load, rows, scores, score_line)
+    # what is reserved is touched only as far as tokens come
+    short = _one_batch(load)
+    least = exact_compute_bytes(architecture, row, short, rows, *options) or size
+    low = min(size, least) + _scores(load, scratch, short)[0]
+    whole = load.room.micro_batch if load.runtime.logits_rows == "batch" else rows
+    reserved = exact_compute_bytes(architecture, row, load.room, whole, *options) or size
+    more = _rolled_back(load)
+    source = f"{llamacpp.SOURCE}; its allocator replayed on the graph of {architecture.row}"
+    line = summed(f"{size:,} bytes", score_line) if scores else f"{size:,} bytes"
+    if reserved != size:
+        line += (
+            f"; {reserved:,} bytes are reserved, for logits of {whole:,} tokens that nobody asks"
+            " for"
+        )
+    # RAM is taken as it is touched, a device's memory at once
+    device = term(
+        "compute",
+        reserved,
+        How.COMPUTED,
+        f"{source}; {_ON_A_DEVICE}",
+        f"{reserved:,} bytes",
+        low=int(reserved * (1 - _DEVICE_ERROR)),
+        high=int((reserved + more) * (1 + _DEVICE_ERROR)),
     )
-    return _replayed(load, prompt) or _by_closed_form(load, prompt)
+    how = How.EXACT if size + more == reserved and not scores else How.COMPUTED
+    size += scores
+    if low < size:
+        line += (
+            f"; {size - low:,} bytes less are touched while no more than"
+            f" {llamacpp.MICRO_BATCH_TOKENS:,} tokens are in the context"
+        )
+    compute = term("compute", size, how, source, line, low=low, high=size + more)
+    return compute.replace(on_device=device)
 
 
-def _checked_rows(load: Load) -> int:
-    """Rows of logits that are asked for: one a sequence, and one for each drafted token."""
+def _one_batch(load: Load) -> llamacpp.Cells:
+    """The cells in use once each sequence has had one batch; of an encoder, which rounds a batch
+    up, once one sequence had its text.
+    """
+    room, tokens = load.room, load.workload.context_tokens
+    if load.row.encoder:
+        return llamacpp.cells(tokens, micro_batch=room.batch)
+    return llamacpp.cells(
+        min(tokens, llamacpp.MICRO_BATCH_TOKENS) * room.sequences,
+        sequences=room.sequences,
+        whole_windows=room.whole_windows,
+    )
+
+
+def _logits_rows(load: Load) -> int:
+    """Rows of logits that are computed: one a sequence and drafted token; of a decoder that embeds
+    or writes by diffusion one for each token of a batch.
+    """
+    if load.embeds or load.row.diffusion:
+        return load.room.micro_batch
     return load.workload.parallel * (1 + load.workload.companions.drafted_tokens)
 
 
-def _touched_rows(load: Load) -> int:
-    """Rows of logits that are computed: an embedding model that is a decoder computes one for each
-    token of a batch, as does a model that writes by diffusion.
-    """
-    return load.room.micro_batch if load.embeds or load.row.diffusion else _checked_rows(load)
-
-
-def _reserved_rows(load: Load) -> int:
-    """Rows of logits that the buffer has room for."""
-    whole_batch = load.runtime.logits_rows == "batch"
-    return load.room.micro_batch if whole_batch else _touched_rows(load)
-
-
-def _replayed(load: Load, prompt: _Prompt) -> tuple[Term, int] | None:
-    """By the graph that llama.cpp builds; None where none is written down for the architecture."""
-    row, architecture, workload = load.row, load.architecture, load.workload
-    if load.subject.row is None or (not row.encoder and architecture.vocabulary is None):
-        return None
-    rows = _touched_rows(load)
-    options = load.runtime.flash_attention, workload.key_type, workload.value_type
-    replayed = graphs.exact_compute(architecture, row, prompt.used, rows, *options)
-    if replayed is None:
-        return None
-    least = graphs.exact_compute_bytes(architecture, row, prompt.short, rows, *options)
-    # what is reserved is touched only as far as tokens come
-    less = (0 if least is None else max(0, replayed.bytes - least)) + prompt.fewer_scores
-    size = replayed.bytes + prompt.scores
-    high = size + _rolled_back(load)
-    reserved_rows = _reserved_rows(load)
-    reserved = (
-        graphs.exact_compute(architecture, row, load.room, reserved_rows, *options) or replayed
-    )
-    source = f"{llamacpp.SOURCE}; its allocator replayed on the graph of {architecture.row}"
-    note = ""
-    if less:
-        note = (
-            f"; {less:,} bytes less are touched while no more than"
-            f" {llamacpp.MICRO_BATCH_TOKENS:,} tokens are in the context"
-        )
-    if reserved.bytes != replayed.bytes:
-        note += (
-            f"; {reserved.bytes:,} bytes are reserved, for logits of {reserved_rows:,} tokens that"
-            " nobody asks for"
-        )
-    fields = {
-        "name": "compute",
-        "bytes": size,
-        "low_bytes": size,
-        "high_bytes": high,
-        "how": How.EXACT if high == size == reserved.bytes else How.COMPUTED,
-        "source": source,
-        "on_device": _reserved_on_device(reserved, high - size, source),
-    }
-    compute = Term.told(fields, lambda: summed(replayed.arithmetic, *prompt.score_lines) + note)
-    return compute, size - less
-
-
-def _reserved_on_device(reserved: llamacpp.Compute, more: int, source: str) -> Term:
-    """RAM is taken as it is touched, a device's memory at once. `more`: bytes that the high end has
-    above what is reserved.
-    """
-    fields = {
-        "name": "compute",
-        "bytes": reserved.bytes,
-        "low_bytes": int(reserved.bytes * (1 - COMPUTE_ERROR)),
-        "high_bytes": int((reserved.bytes + more) * (1 + COMPUTE_ERROR)),
-        "how": How.COMPUTED,
-        "source": f"{source}; {_ON_A_DEVICE}",
-    }
-    return Term.told(fields, lambda: reserved.arithmetic)
-
-
-def _by_closed_form(load: Load, prompt: _Prompt) -> tuple[Term, int]:
-    from .closed_form import compute as closed_form
-
-    row, architecture, key_type = load.row, load.architecture, load.workload.key_type
-    rows, flash = _reserved_rows(load), load.runtime.flash_attention
-    reserved = closed_form(architecture, row, prompt.used, rows, flash, key_type)
-    asked_for = closed_form(architecture, row, prompt.short, _checked_rows(load), flash, key_type)
-    least = min(reserved.bytes, asked_for.bytes) + prompt.scores - prompt.fewer_scores
-    measured = load.subject.row is not None and row.closed_form.measured
-    error = COMPUTE_ERROR if measured else _COMPUTE_ERROR_UNMEASURED
-    source = f"{llamacpp.SOURCE}; closed form, error at most {units.percent(error)}"
-    if not measured:
-        source += ", architecture not measured"
-    line = summed(reserved.arithmetic, *prompt.score_lines)
-    if load.runtime.logits_rows == "batch":
-        line += "; rows of logits that no request uses are not touched"
-    size = most = reserved.bytes + prompt.scores
+def _guessed(load: Load, rows: int, scores: int, score_line: str) -> Term:
+    """Of an architecture without a graph."""
+    row, architecture = load.row, load.architecture
+    whole = load.room.micro_batch if load.runtime.logits_rows == "batch" else rows
+    flash = load.runtime.flash_attention
+    guess = guessed_compute(architecture, row, load.room, whole, flash)
+    size = most = guess.bytes + scores
+    line = summed(guess.arithmetic, score_line) if scores else guess.arithmetic
     if architecture.vocabulary is None and not row.encoder:
         line += f"; the vocabulary is not stated: logits of up to {LARGEST_VOCABULARY:,} tokens"
-        most += 4 * rows * LARGEST_VOCABULARY
-    low, high = int(size * (1 - error)), int(most * (1 + error))
-    compute = term("compute", size, How.COMPUTED, source, line, low=low, high=high)
-    return compute, int(least * (1 - error))
+        most += 4 * whole * LARGEST_VOCABULARY
+    source = f"{llamacpp.SOURCE}; a guess by the widest layer, for no graph is written down"
+    low, high = int(size * GUESS_LEAST), int(most * GUESS_MOST)
+    return term("compute", size, How.ASSUMED, source, line, low=low, high=high)
 
 
 def _rolled_back(load: Load) -> int:
@@ -175,7 +125,7 @@ def _rolled_back(load: Load) -> int:
     return 4 * kept * sequences * largest * 5 // 4
 
 
-def _scores(load: Load, used: llamacpp.Cells, scratch: int) -> tuple[int, tuple[str, ...]]:
+def _scores(load: Load, scratch: int, room: llamacpp.Cells) -> tuple[int, str]:
     """Bytes and arithmetic of the scores of all tokens in 16 bits. Without flash attention they are
     turned into that to meet the values, in the backend's own work buffer.
 
@@ -185,51 +135,14 @@ def _scores(load: Load, used: llamacpp.Cells, scratch: int) -> tuple[int, tuple[
     """
     heads = max((group.heads for group in load.architecture.attention), default=0)
     if load.runtime.flash_attention or load.row.encoder or load.workload.value_type == "f32":
-        return 0, ()
-    size = used.micro_batch * used.full * heads * 2
+        return 0, ""
+    size = room.micro_batch * room.full * heads * 2
     if size <= scratch:
-        return 0, ()
+        return 0, ""
     line = (
-        f"{used.micro_batch:,} tokens × {used.full:,} cells × {heads:,} heads × 2 bytes of scores"
+        f"{room.micro_batch:,} tokens × {room.full:,} cells × {heads:,} heads × 2 bytes of scores"
         " that meet the values"
     )
     return size - scratch, (
-        taken_off(line, scratch, "of scratch in the same buffer") if scratch else line,
-    )
-
-
-def _used(load: Load) -> llamacpp.Cells:
-    """The cells that come into use: all, or those of the largest product of tokens in a batch
-    and cells that they look at.
-    """
-    room = load.room
-    if not load.workload.used_tokens or load.row.encoder:
-        return room
-    longest = _longest_prompt(load)
-    rest = longest % llamacpp.MICRO_BATCH_TOKENS
-    cells = max(
-        llamacpp.padded(longest - rest),
-        llamacpp.padded(longest) * rest // llamacpp.MICRO_BATCH_TOKENS,
-    )
-    used = llamacpp.cells(
-        longest * room.sequences, sequences=room.sequences, whole_windows=room.whole_windows
-    )
-    return used.replace(full=cells)
-
-
-def _longest_prompt(load: Load) -> int:
-    """Tokens that come into the context of one sequence, at most."""
-    workload = load.workload
-    return min(max(workload.used_tokens, default=workload.context_tokens), workload.context_tokens)
-
-
-def _one_batch(load: Load, room: llamacpp.Cells) -> llamacpp.Cells:
-    """The cells in use once each sequence has had one batch; of an encoder, which rounds a
-    batch up, once one sequence had its text.
-    """
-    if load.row.encoder:
-        return llamacpp.cells(load.workload.context_tokens, micro_batch=room.batch)
-    first = min(_longest_prompt(load), llamacpp.MICRO_BATCH_TOKENS)
-    return llamacpp.cells(
-        first * room.sequences, sequences=room.sequences, whole_windows=room.whole_windows
+        taken_off(line, scratch, "of scratch in the same buffer") if scratch else line
     )

@@ -7,7 +7,6 @@ from functools import lru_cache
 
 from ...catalogue.spec import Architecture, ModelSpec, PublishedFiles
 from ...core.records import Unread
-from ...core.saying import option
 from ..parts import Subject, published, stated_size, unread_size
 from ..quantization import (
     BASE_TYPES,
@@ -115,10 +114,7 @@ def size_of(
                 f"no source states the size of {quantization}, which is not a quantization of"
                 " llama-quantize"
             ),
-            remedy=(
-                "use a quantization with a known recipe, for example"
-                f" {option('quantization', 'Q4_K_M')}"
-            ),
+            remedy=("use a quantization with a known recipe, for example --quant Q4_K_M"),
         )
     if subject.whole and subject.architecture is not None and subject.row is not None:
         row = as_published(subject.row, subject.spec.released)
@@ -178,7 +174,8 @@ def computed_file(
     tensors = usual(architecture, row, quantization, earlier)
     less, more = spread(architecture, row, quantization)
     low, high = header_bytes(architecture, row, tensors)
-    header = (low + high) // 2
+    # most byte pairs have one merge a token
+    header = low + (high - low) // 4
     counted = tuple(
         tensor
         for tensor in tensors
@@ -190,11 +187,6 @@ def computed_file(
         line += f"; a file that brings the multi-token-prediction block has {block:,} more"
     elif block and row.mtp_in_gguf is None:
         line += f"; a file without the multi-token-prediction block has {block:,} less"
-    if other := _otherwise_fused(architecture, row, quantization, earlier):
-        line += (
-            f"; one made {'since' if earlier else 'before'} March 2026 has {abs(other):,}"
-            f" {'more' if other > 0 else 'less'}"
-        )
     return SizedWeights(
         bytes=sum(tensor.bytes for tensor in counted) + header,
         low_bytes=less - (0 if own_block or row.mtp_in_gguf else block) + low,
@@ -218,19 +210,6 @@ def usual(
         quantization.startswith("IQ"),
         earlier and has_fused(architecture, row),
     )
-
-
-def _otherwise_fused(
-    architecture: Architecture, row: ArchitectureRow, quantization: str, earlier: bool
-) -> int:
-    """Bytes that a file by the other of llama-quantize's two rules for fused matrices has more."""
-    if not has_fused(architecture, row):
-        return 0
-    own, other = (
-        sum(tensor.bytes for tensor in usual(architecture, row, quantization, way))
-        for way in (earlier, not earlier)
-    )
-    return other - own
 
 
 @lru_cache(maxsize=1024)

@@ -5,7 +5,7 @@ src/models of llama.cpp 0c1e570.
 from __future__ import annotations
 
 from ...catalogue.spec import Attention
-from .allocator import BLOCKS, CHOSEN, FULL_CELLS, POSITIONS, WINDOW_CELLS, Tensor
+from .allocator import CHOSEN, FULL_CELLS, WINDOW_CELLS, Tensor
 from .buffers import window_of
 from .graph_base import Graph, Shared
 
@@ -58,21 +58,14 @@ class Attending(Graph):
         widest = self.widest_values(heads)
         shared = self.shared(heads, widest)
         queries, keys, values = self.turned(heads, shared, queries, keys, values)
-        blocks = self.in_blocks(heads)
-        indexed = self.indexed_blocks(heads, normed) if blocks else None
-        for tensor in (
-            (queries, keys, values) if self.windowed or blocks else (queries, values, keys)
-        ):
+        for tensor in (queries, keys, values) if self.windowed else (queries, values, keys):
             if cached or tensor is queries:
                 record.expand(tensor)
         if cached:
             self.into_the_cache(heads, shared, keys, values, widest)
-        if indexed is not None:
-            looked = self.look_in_blocks(heads, shared, queries, indexed)
-        else:
-            widths = heads.kv_heads * heads.key_length, heads.kv_heads * value
-            looked = self.look(shared, queries, count, value, widths)
-            record.expand(looked)
+        widths = heads.kv_heads * heads.key_length, heads.kv_heads * value
+        looked = self.look(shared, queries, count, value, widths)
+        record.expand(looked)
         if shared.value_rotation is not None:
             looked = self.hadamard(looked, count * value * tokens, shared.value_rotation, _ROTATION)
         if self.row.gated_query:
@@ -200,99 +193,6 @@ class Attending(Graph):
             if self.style.gate_apart
             else record.view(looked)
         )
-
-    def in_blocks(self, heads: Attention) -> bool:
-        """Whether llama.cpp looks at chosen blocks of cells alone: with flash attention, and a
-        cache apart for each sequence.
-        """
-        return (
-            self.style.indexed_blocks
-            and bool(heads.indexer_heads)
-            and self.flash
-            and self.sequences == self.streams
-        )
-
-    def indexed_blocks(self, heads: Attention, normed: Tensor) -> Tensor:
-        """Queries of the indexer; its keys are kept."""
-        record, tokens, count, size = (
-            self.record,
-            self.tokens,
-            heads.indexer_heads or 1,
-            heads.indexer_length or 0,
-        )
-        if self.block_inputs is None:
-            streams = self.streams
-            sides = (
-                (tokens,),
-                (BLOCKS, tokens),
-                (POSITIONS, tokens),
-                (POSITIONS, streams),
-                (FULL_CELLS, streams),
-            )
-            self.block_inputs = [
-                record.input(*of, width=8 if number == 0 else 4) for number, of in enumerate(sides)
-            ]
-        queries, keys = (
-            record.over(
-                (size, number, tokens),
-                self.norm(
-                    record.view(record.result((number * size, tokens), normed)),
-                    size,
-                    number,
-                    tokens,
-                ),
-                self.positions,
-            )
-            for number in (count, 1)
-        )
-        record.expand(record.elsewhere(record.view(keys), self.block_inputs[0]))
-        return queries
-
-    def look_in_blocks(
-        self, heads: Attention, shared: Shared, queries: Tensor, indexed: Tensor
-    ) -> Tensor:
-        """One sequence after the other: scores by position, the best blocks, a mask of them for
-        every group of heads.
-        """
-        record, groups, each = self.record, heads.indexer_heads or 1, self.tokens // self.streams
-        assert self.block_inputs is not None
-        _, bias, hidden, cells_of, blocks_of = self.block_inputs
-        if self.causal is None:
-            self.causal = record.result((FULL_CELLS, each, self.streams), shared.mask)
-        many = each * groups
-        joined: Tensor | None = None
-        for stream in range(1, self.streams + 1):
-            keys = record.result((heads.indexer_length or 0, POSITIONS), record.view(cells_of))
-            scores = record.result((POSITIONS, many), keys, record.view(indexed))
-            scores = record.within(scores, record.view(scores), record.view(hidden))
-            best = record.over(
-                (BLOCKS, many), record.result((BLOCKS, many), scores), record.view(bias)
-            )
-            chosen = record.result((CHOSEN, many), best)
-            zeros = record.over((CHOSEN, many), record.result((CHOSEN, many), chosen))
-            closed = record.result(
-                (BLOCKS, each), record.result((BLOCKS, each), record.view(bias)), width=2
-            )
-            closed = record.result((BLOCKS, many), closed, width=2)
-            opened = record.within(
-                closed, record.view(zeros), record.view(chosen), record.view(closed)
-            )
-            opened = record.result((BLOCKS, many), record.view(opened), width=2)
-            opened = record.result((BLOCKS, many), record.view(opened), width=2)
-            mask = record.result((FULL_CELLS, many), opened, record.view(blocks_of))
-            mask = record.result((FULL_CELLS, many), record.view(mask))
-            mask = record.within(mask, record.view(mask), record.view(self.causal))
-            mask = record.result((FULL_CELLS, many), record.view(mask), width=2)
-            looked = record.result(
-                (heads.value_length, heads.heads, each), record.view(queries), mask
-            )
-            looked = record.view(
-                record.result((heads.value_length, heads.heads, each), record.view(looked))
-            )
-            length = heads.value_length * heads.heads, each * stream
-            joined = looked if joined is None else record.result(length, joined, looked)
-        assert joined is not None
-        return joined
 
     def without_cache(
         self, heads: Attention, queries: Tensor, keys: Tensor, values: Tensor

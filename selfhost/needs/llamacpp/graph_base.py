@@ -7,10 +7,9 @@ from __future__ import annotations
 from ...catalogue.spec import Architecture, Attention, FeedForward, Recurrent
 from ...core.records import Record
 from ..cache import states
-from ..tensors import ArchitectureRow
+from ..tensors import ArchitectureRow, Style
 from .allocator import LOGITS_ROWS, Recorder, Tensor
 from .buffers import window_of
-from .style import Style
 
 
 class Shared(Record):
@@ -91,11 +90,7 @@ class Graph:
     """What the layers of one graph have in common while it is written."""
 
     def __init__(
-        self,
-        model: Architecture,
-        row: ArchitectureRow,
-        style: Style,
-        batch: Batch,
+        self, model: Architecture, row: ArchitectureRow, style: Style, batch: Batch
     ) -> None:
         if row.norms_after:
             row = row.replace(norms=("post_attention_norm", "post_ffw_norm"))
@@ -133,12 +128,6 @@ class Graph:
         self.choosing = any(
             group.indexer_heads and group.kind == "latent" for group in model.attention
         )
-        # of an indexer of blocks: places to write to, what counts for each block, hidden positions,
-        # cells by position, blocks by cell
-        self.block_inputs: list[Tensor] | None = None
-        self.causal: Tensor | None = None
-        # Kimi K3: the residuals kept so far
-        self.bank: Tensor | None = None
         # of lightning attention: slopes, and how queries, keys and what is between them fade
         self.decays: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
         self.windowed = any(window_of(model, row, group) is not None for group in model.attention)

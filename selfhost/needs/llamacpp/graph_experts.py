@@ -19,8 +19,6 @@ def routed(
     something else.
     """
     record, width = graph.record, graph.width
-    if graph.row.chunk_experts:
-        return chunked(graph, wide, wide.experts or 1, wide.used or 1, read, side)
     chosen = experts(graph, wide, wide.experts or 1, wide.used or 1, read, side, scores)
     if wide.latent_length:
         if graph.row.routed_norm:
@@ -57,21 +55,6 @@ def experts_beside_dense(graph: Builder, wide: FeedForward, residual: Tensor) ->
     return record.over((width, tokens), dense, routed)
 
 
-def chunked(
-    graph: Builder, wide: FeedForward, count: int, used: int, read: Tensor, side: int
-) -> Tensor:
-    """GroveMoE: smaller experts, one for each two, read what the others gave, chosen anew
-    by the same scores.
-    """
-    record = graph.record
-    scores = record.result((count, side), read)
-    routed = experts(graph, wide, count, used, read, side, scores)
-    beside = experts(
-        graph, wide, count, min(used, count // 2), routed, side, scores, graph.row.chunk_experts
-    )
-    return record.over((graph.width, side), routed, beside)
-
-
 def experts(
     graph: Builder,
     wide: FeedForward,
@@ -80,16 +63,13 @@ def experts(
     read: Tensor,
     side: int,
     scores: Tensor | None = None,
-    chunk: int = 0,
 ) -> Tensor:
-    """`chunk`: the width of those that are one for each two."""
-    record, width, length = graph.record, wide.latent_length or graph.width, chunk or wide.length
+    """The sum of the outputs of the chosen experts."""
+    record, width, length = graph.record, wide.latent_length or graph.width, wide.length
     scores = scores or record.result((count, side), read)
     chances = scores if graph.style.chosen_first else record.over((count, side), scores)
     ranked = scores if graph.style.before_experts else chances
-    chosen = chosen_experts(graph, wide, count, side, scores, ranked)
-    if chunk:
-        chosen = record.result((used, side), record.result((used, side), chosen))
+    chosen = chosen_experts(graph, wide, count, side, ranked)
     weights = expert_weights(graph, chances, chosen, used, side)
     record.expand(weights)
     read = record.view(record.result((width, side), read) if wide.latent_length else read)
@@ -109,12 +89,10 @@ def experts(
 
 
 def chosen_experts(
-    graph: Builder, wide: FeedForward, count: int, side: int, scores: Tensor, ranked: Tensor
+    graph: Builder, wide: FeedForward, count: int, side: int, ranked: Tensor
 ) -> Tensor:
     """The numbers of the experts that rank highest, in groups those of the best groups."""
     record = graph.record
-    if graph.row.chunk_experts:
-        ranked = record.over((count, side), scores)
     if wide.router_bias or graph.row.router_bias:
         ranked = record.over((count, side), ranked)
     if wide.groups:

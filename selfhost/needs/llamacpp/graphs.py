@@ -1,77 +1,31 @@
-"""The exact compute buffer: the graph that llama.cpp builds for a prompt, replayed by the rules of
-its allocator.
+"""The compute buffer: the graph that llama.cpp builds for a prompt, replayed by the rules of its
+allocator, exact to the byte.
 
 A row of `specs/common/architectures.toml` has the key `graph` where every measured case of its
-architecture is right to the byte (tests/truth).
+architecture is so (tests/truth). Of others the buffer is a guess with a range.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 
-from ...catalogue.spec import Architecture
-from ..tensors import ArchitectureRow
-from .allocator import Peak, Program
-from .buffers import MICRO_BATCH_TOKENS, Cells, Compute, padded, window_of
+from ...catalogue.spec import Architecture, Attention
+from ..tensors import ArchitectureRow, Style
+from .allocator import Program
+from .buffers import MICRO_BATCH_TOKENS, Cells, Compute, window_of
 from .graph_base import Batch
 from .layers import Builder
-from .style import Style
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 # no model routes a token to more than 22 experts: bounds what a hostile file can ask for
 _MOST_EXPERTS = 64
-# what a sparse indexer lets a token look at: `index_topk` cells of DeepSeek V3.2 and of GLM 5;
-# `sparse_topk_blocks` blocks of `sparse_block_size` positions of MiniMax M3 (their config.json)
+# what a sparse indexer lets a token look at: `index_topk` cells of DeepSeek V3.2 and of GLM 5
 _CHOSEN_CELLS = 2048
-_CHOSEN_BLOCKS, _BLOCK_POSITIONS = 16, 128
-# of modules that some models need: loaded where one does
-_MORE_BUILDERS = {
-    "alternating": ("alternating", "Alternating"),
-    "banks": ("kimi_k3", "KimiK3"),
-    "recurrent": ("graph_recurrence", "Recurring"),
-    "rwkv": ("rwkv", "Rwkv"),
-    "speech_codes": ("qwen3_tts", "Qwen3TTS"),
-    "streams": ("streams", "Streams"),
-}
-# open sides that a buffer has beside the tokens
-_BY_TOKEN = {1: "cells", 2: "cells", 4: "chosen", 5: "positions", 6: "blocks"}
 _STORED = {"f16": "16 bits", "bf16": "16 bits", "f32": "32 bits"}
-
-
-# of models that were shipped the graph of one whole batch of one sequence, by model and row, as
-# `Program.packed` writes it
-_PACKED: dict[tuple[Architecture, ArchitectureRow], Sequence[Any]] = {}
+GUESS_LEAST, GUESS_MOST = 0.6, 2.0
+"""The ends of a guess, as shares of it: 98 of 100 buffers known to the byte lie between."""
 _WHOLE_BATCH = Batch(
     tokens=MICRO_BATCH_TOKENS, streams=1, sequences=1, flash=True, stored=("16 bits", "16 bits")
 )
-
-
-def _builder(style: Style) -> type[Builder]:
-    if style.builder == "layers" and not style.recurrent:
-        return Builder
-    module, kind = _MORE_BUILDERS["recurrent" if style.builder == "layers" else style.builder]
-    # importlib would be loaded for this alone
-    builder: type[Builder] = getattr(__import__(f"{__package__}.{module}", fromlist=(kind,)), kind)
-    return builder
-
-
-def packed_program(model: Architecture, row: ArchitectureRow) -> list[Any] | None:
-    """The program that `remember` takes; None where the architecture has no graph here."""
-    written = None if row.encoder else _program(model, row, _WHOLE_BATCH)
-    return None if written is None else written[0].packed()
-
-
-def remember(model: Architecture, row: ArchitectureRow, packed: Sequence[Any]) -> None:
-    """Keep the graph of that model for the peaks of whole batches of one sequence.
-
-    Writing it down anew takes longer.
-    """
-    _PACKED[model, row] = packed
 
 
 def operations(model: Architecture, row: ArchitectureRow) -> int | None:
@@ -79,41 +33,35 @@ def operations(model: Architecture, row: ArchitectureRow) -> int | None:
 
     Views are not counted: nothing is launched for them.
     """
-    program = None if row.encoder else _for_peaks(model, row, _WHOLE_BATCH)
+    program = None if row.encoder else _program(model, row, _WHOLE_BATCH)
     return None if program is None else program.operations
 
 
 @lru_cache(maxsize=1024)
-def _for_peaks(model: Architecture, row: ArchitectureRow, batch: Batch) -> Program | None:
-    """The graph. It does not support `Program.alive`."""
-    packed = _PACKED.get((model, row)) if batch == _WHOLE_BATCH else None
-    if packed is not None:
-        return Program.unpacked(packed)
-    written = _program(model, row, batch)
-    return None if written is None else written[0]
-
-
-@lru_cache(maxsize=1024)
-def _program(
-    model: Architecture, row: ArchitectureRow, batch: Batch
-) -> tuple[Program, list[str]] | None:
+def _program(model: Architecture, row: ArchitectureRow, batch: Batch) -> Program | None:
     style = row.graph
     if style is None or not _covered(model, row, style):
         return None
     return _builder(style)(model, row, style, batch).program()
 
 
+def _builder(style: Style) -> type[Builder]:
+    """The class that writes the graph; those that some models need are loaded where one does."""
+    if style.builder == "alternating":
+        from .alternating import Alternating
+
+        return Alternating
+    if style.recurrent:
+        from .graph_recurrence import Recurring
+
+        return Recurring
+    return Builder
+
+
 # programs and types of the cache that make the same graph ask for the same replay
 @lru_cache(maxsize=1024)
-def _peak(program: Program, lengths: tuple[int, ...]) -> Peak:
+def _peak(program: Program, lengths: tuple[int, ...]) -> int:
     return program.peak(lengths)
-
-
-@lru_cache(maxsize=256)
-def _alive(
-    program: Program, lengths: tuple[int, ...], peak: Peak
-) -> tuple[str, int, list[tuple[int, int]]]:
-    return program.alive(lengths, peak)
 
 
 def _covered(model: Architecture, row: ArchitectureRow, style: Style) -> bool:
@@ -147,20 +95,22 @@ def _has_whole_layers(model: Architecture, style: Style) -> bool:
 
 def _has_known_parts(model: Architecture, row: ArchitectureRow, style: Style) -> bool:
     """Whether this graph writes every part that the layers have."""
+    if model.deepstack_layers and not style.deepstack:
+        return False
+    if model.per_layer_embedding_length and not row.per_layer_embeddings:
+        return False
     return (
-        _has_known_attention(model, style)
+        _has_known_attention(model)
         and _has_known_recurrence(model, style)
         and _has_known_feed_forward(model, row, style)
-        and (style.deepstack or not model.deepstack_layers)
-        and (row.per_layer_embeddings or not model.per_layer_embedding_length)
     )
 
 
-def _has_known_attention(model: Architecture, style: Style) -> bool:
+def _has_known_attention(model: Architecture) -> bool:
     indexed = {layer for group in model.attention if group.indexer_heads for layer in group.layers}
     # a layer without an indexer looks at what one before it chose
-    chosen = not indexed or 0 in indexed or style.indexed_blocks
-    return chosen and all(group.kind != "cross" for group in model.attention)
+    is_chosen = not indexed or 0 in indexed
+    return is_chosen and all(group.kind not in ("cross", "compressed") for group in model.attention)
 
 
 def _has_known_recurrence(model: Architecture, style: Style) -> bool:
@@ -186,140 +136,77 @@ def exact_compute_bytes(
     flash_attention: bool = True,
     key_type: str = "f16",
     value_type: str = "f16",
-    empty: bool = False,
 ) -> int | None:
-    """The compute buffer to the byte; None where the architecture has no graph here.
-
-    `empty`: as reserved at load, when no position is taken; all but MiniMax M3's is the same once
-    the context is full.
-    """
-    batch = _batch_of(row, room, flash_attention, key_type, value_type)
-    program = _for_peaks(model, row, batch)
-    if program is None:
-        return None
-    return _peak(program, _lengths(model, row, room, logits_rows, empty)).bytes
-
-
-@lru_cache(maxsize=512)
-def exact_compute(
-    model: Architecture,
-    row: ArchitectureRow,
-    room: Cells,
-    logits_rows: int,
-    flash_attention: bool = True,
-    key_type: str = "f16",
-    value_type: str = "f16",
-) -> Compute | None:
-    """The same with its arithmetic: the buffers in use at the peak, and the gaps between them.
-
-    A second replay of the graph names them. It runs only when the arithmetic is read.
-    """
-    batch = _batch_of(row, room, flash_attention, key_type, value_type)
-    program = _for_peaks(model, row, batch)
-    if program is None:
-        return None
-    lengths = _lengths(model, row, room, logits_rows)
-    peak = _peak(program, lengths)
-
-    def whole() -> Compute:
-        written = _program(model, row, batch)
-        assert written is not None
-        return Compute(
-            bytes=peak.bytes,
-            arithmetic=_arithmetic(*written, lengths, peak, batch.tokens, model.layers),
-        )
-
-    return Compute.partly({"bytes": peak.bytes}, whole)
-
-
-def _arithmetic(
-    program: Program,
-    names: list[str],
-    lengths: tuple[int, ...],
-    peak: Peak,
-    tokens: int,
-    layers: int,
-) -> str:
-    moment, gaps, buffers = _alive(program, lengths, peak)
-    numbers: tuple[list[int], ...] = tuple([] for _ in lengths)
-    indices = peak.bytes - gaps
-    for factor, unit in buffers:
-        # bytes of a mask or of scores per cell and token, else numbers per token or row; a few
-        # numbers are an index
-        share, width = (tokens, 1) if unit in _BY_TOKEN else (tokens if unit == 0 else 1, 4)
-        if factor % (share * width) == 0 and (unit in _BY_TOKEN or factor >= 8 * share * width):
-            numbers[unit].append(factor // share // width)
-            indices -= factor * lengths[unit]
-    sums = [f"{tokens:,} tokens × {_added(numbers[0])} × 4 bytes"] if numbers[0] else []
-    if numbers[3]:
-        sums.append(
-            f"{lengths[3]:,} {'row' if lengths[3] == 1 else 'rows'} of logits ×"
-            f" {_added(numbers[3])} × 4 bytes"
-        )
-    # a window that holds the whole context is as long as it
-    alike: dict[tuple[int, str], list[int]] = {}
-    for unit, what in _BY_TOKEN.items():
-        alike.setdefault((lengths[unit], what), []).extend(numbers[unit])
-    sums += [
-        f"{tokens:,} tokens × {long:,} {what} × {_added(counted)} bytes"
-        for (long, what), counted in alike.items()
-        if counted
-    ]
-    sums.append(f"{indices:,} bytes of indices")
-    if gaps:
-        sums.append(f"{gaps:,} bytes of gaps")
-    where = f"{moment} of {names[peak.position]} of {layers}" if names[peak.position] else moment
-    return " + ".join(sums) + f"; the most is in use during {where}"
-
-
-def _added(numbers: list[int]) -> str:
-    """`(3 × 14,336 + 4,096)`, the largest first."""
-    counts: dict[int, int] = {}
-    for number in sorted(numbers, reverse=True):
-        counts[number] = counts.get(number, 0) + 1
-    texts = [
-        f"{number:,}" if count == 1 else f"{count} × {number:,}" for number, count in counts.items()
-    ]
-    return texts[0] if len(texts) == 1 else f"({' + '.join(texts)})"
-
-
-def _tokens(row: ArchitectureRow, room: Cells) -> int:
-    """Tokens of one batch, the same number from each sequence."""
-    batch = room.encoded if row.encoder else room.micro_batch
-    return -(-batch // room.sequences) * room.sequences
-
-
-def _lengths(
-    model: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int, empty: bool = False
-) -> tuple[int, ...]:
-    window = next(
-        (
-            window
-            for window in (window_of(model, row, heads) for heads in model.attention)
-            if window is not None
-        ),
-        None,
-    )
-    # an encoder hands all its tokens to the pooling, less those that fill up the sequences
-    rows = (
-        room.encoded
-        if row.embeds
-        else min(room.encoded if row.encoder else room.micro_batch, logits_rows)
-    )
-    positions = padded(1) if empty else room.full
-    blocks = positions // _BLOCK_POSITIONS
-    in_blocks = row.graph is not None and row.graph.indexed_blocks
-    chosen = min(blocks, _CHOSEN_BLOCKS) if in_blocks else min(room.full, _CHOSEN_CELLS)
-    return 1, room.full, room.of(window), rows, chosen, positions, blocks
-
-
-def _batch_of(
-    row: ArchitectureRow, room: Cells, flash_attention: bool, key_type: str, value_type: str
-) -> Batch:
-    return Batch(
-        tokens=_tokens(row, room),
+    """The compute buffer to the byte; None where the architecture has no graph here."""
+    tokens = room.encoded if row.encoder else room.micro_batch
+    batch = Batch(
+        # the same number from each sequence
+        tokens=-(-tokens // room.sequences) * room.sequences,
         streams=room.streams,
         sequences=room.sequences,
         flash=flash_attention,
         stored=(_STORED.get(key_type, "quantized"), _STORED.get(value_type, "quantized")),
     )
+    program = _program(model, row, batch)
+    if program is None:
+        return None
+    windows = (window_of(model, row, heads) for heads in model.attention)
+    window = next((each for each in windows if each is not None), None)
+    # an encoder hands all its tokens to the pooling, less those that fill up the sequences
+    rows = room.encoded if row.embeds else min(tokens, logits_rows)
+    return _peak(program, (1, room.full, room.of(window), rows, min(room.full, _CHOSEN_CELLS)))
+
+
+def guessed_compute(
+    model: Architecture,
+    row: ArchitectureRow,
+    room: Cells,
+    logits_rows: int,
+    flash_attention: bool = True,
+) -> Compute:
+    """The buffer of an architecture without a graph: logits, or the widest layer with the masks."""
+    width, words = model.embedding_length, model.vocabulary_gguf or model.vocabulary or 0
+    tokens = room.encoded if row.encoder else min(room.micro_batch, room.full * room.streams)
+    span = tokens if row.encoder else room.full
+    span = span if model.attention else 0
+    live = (3 * (model.altup_inputs or 1) + 1) * width
+    live += max(_inside_layers(model, row), *(_attending(each) for each in model.attention), 0)
+    stored = not flash_attention or row.relative_positions > 0
+    live += span * max((_per_cell(each, stored) for each in model.attention), default=0)
+    rows = 0 if row.encoder else min(tokens, logits_rows)
+    logits = 4 * (tokens * width + rows * (words + width))
+    mask = 2 if flash_attention else 4
+    body = tokens * span * mask + 4 * tokens * live
+    if logits > body:
+        return Compute(bytes=logits, arithmetic=f"{logits:,} bytes of logits")
+    line = (
+        f"{tokens:,} tokens × ({span:,} cells × {mask} bytes of mask + {live:,} numbers alive"
+        " × 4 bytes)"
+    )
+    return Compute(bytes=body, arithmetic=line)
+
+
+def _inside_layers(model: Architecture, row: ArchitectureRow) -> int:
+    """Numbers of a token that are alive in the widest feed-forward or recurrent layer."""
+    arrays, width = 1 if row.gate == "none" else 3, model.embedding_length
+    inner = 4 * max((group.inner_length or 0 for group in model.recurrent), default=0)
+    for group in model.feed_forward:
+        used = group.used or 1
+        # what the last matrix of experts gives takes room of its own where it is the wider
+        has_room = group.experts and (width > 2 * group.length or arrays == 1)
+        inner = max(inner, arrays * used * group.length + (used * width if has_room else 0))
+    return inner
+
+
+def _per_cell(group: Attention, stored: bool) -> int:
+    """Numbers of a token for each cell: `stored` scores, and masks of an indexer's heads."""
+    masks = 2 * (group.indexer_heads or 0) if group.kind == "full" else 0
+    return masks + (group.heads if stored else 0)
+
+
+def _attending(group: Attention) -> int:
+    """Numbers of a token's queries and keys."""
+    if group.kind != "latent":
+        return 2 * (group.heads + group.kv_heads) * group.key_length
+    latent, rope = group.latent_length or 0, group.rope_length or 0
+    return group.heads * (group.key_length + 2 * rope + 2 * latent)

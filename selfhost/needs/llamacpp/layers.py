@@ -21,13 +21,6 @@ from .graph_base import Layer
 _AFTER_FEED_FORWARD = ("post_ffw_norm", "layer_output_norm")
 
 
-def _first_part(layer: Layer) -> str:
-    """The first moment of a layer."""
-    if layer.heads is not None:
-        return "the attention"
-    return "the recurrence" if layer.state is not None else "the feed-forward"
-
-
 class Builder(Attending):
     """One graph, section by section. Shapes are (row length, …, tokens). Heads and their size are
     separate only where the layout depends on it.
@@ -38,18 +31,13 @@ class Builder(Attending):
 
     @staticmethod
     def writes(model: Architecture, row: ArchitectureRow) -> bool:
-        """Whether the layers are of kinds that it knows, of GroveMoE with an expert more for
-        each two.
-        """
-        halved = not row.chunk_experts or all(
-            (group.experts or 2) >= 2 for group in model.feed_forward
-        )
-        return halved and all(
+        """Whether the layers are of kinds that it knows."""
+        return not row.chunk_experts and all(
             "rwkv" not in group.kind and group.kind != "rglru" for group in model.recurrent
         )
 
-    def program(self) -> tuple[Program, list[str]]:
-        """The graph, and for each section the layers it is."""
+    def program(self) -> Program:
+        """The whole graph, section by section."""
         model = self.model
         attention = {layer: group for group in model.attention for layer in group.layers}
         recurrent = {layer: group for group in model.recurrent for layer in group.layers}
@@ -59,32 +47,23 @@ class Builder(Attending):
                 layer: group for layer, group in recurrent.items() if layer not in attention
             }
         steps = self.steps(attention, recurrent, feed_forward)
-        sections, order, names = [self.before()], [0], [""]
+        sections, order = [self.before()], [0]
         kinds: dict[tuple[object, ...], int] = {}
         layer = 0
         for step in steps:
             first, layer = layer + 1, layer + len(step)
             follower = attention.get(layer)
             handed = self.follows(follower)
-            kind = (
-                *step,
-                id(self.early.get(layer)),
-                handed,
-                self.causal is None,
-                *self.stage(first - 1),
-            )
+            kind = (*step, id(self.early.get(layer)), handed)
             if kind not in kinds:
                 kinds[kind] = len(sections)
                 sections.append(self.step(first - 1, step, handed))
-                for shared_tensor in (self.slices, self.causal, self.bank):
-                    if shared_tensor is not None:
-                        self.record.share(shared_tensor)
+                if self.slices is not None:
+                    self.record.share(self.slices)
             order.append(kinds[kind])
-            names.append(f"layer {first}" if first == layer else f"layers {first} to {layer}")
         order.append(len(sections))
-        names.append("")
         sections.append(self.after())
-        return Program(self.record, sections, order), names
+        return Program(self.record, sections, order)
 
     def steps(
         self,
@@ -135,10 +114,6 @@ class Builder(Attending):
             normed=("attn_norm" in row.norms or not row.norms) and (number > 0 or row.first_norm),
         )
 
-    def stage(self, layer: int) -> tuple[object, ...]:
-        """What distinguishes this layer's graph from others of its kind."""
-        return ()
-
     def follows(self, heads: Attention | None) -> bool:
         """Whether these layers look at what an indexer before them chose."""
         return (
@@ -167,7 +142,6 @@ class Builder(Attending):
 
     def before(self) -> Section:
         record, width, tokens = self.record, self.width, self.tokens
-        record.moment = "the look-up of the tokens"
         embeddings = record.result((width, tokens), record.input(tokens))
         deep = self.model.deepstack_layers or 0
         if deep:
@@ -200,7 +174,6 @@ class Builder(Attending):
 
     def after(self) -> Section:
         record, width = self.record, self.width
-        record.moment = "the output matrix"
         entry = hidden = self.stand_in(self.tokens if self.style.late_rows else LOGITS_ROWS)
         if self.row.embeds:
             return self.pooled(entry)
@@ -230,7 +203,6 @@ class Builder(Attending):
         differs by 4 bytes per token and sequence.
         """
         record, tokens, sequences = self.record, self.tokens, self.sequences
-        record.moment = "the pooling"
         hidden = self.norm(entry, self.width, tokens) if self.row.output_norm else entry
         hidden.kept = True
         if self.row.pooling == "none":
@@ -292,7 +264,6 @@ class Builder(Attending):
         record, style = self.record, self.style
         if layer.deep == 0:
             residual = self.first_residual(residual)
-        record.moment = _first_part(layer)
         normed = self.norm(residual, self.width, self.tokens) if layer.normed else residual
         if style.expanded:
             record.expand(normed)
@@ -340,7 +311,6 @@ class Builder(Attending):
             if style.beside == "norm" or style.normed_residual:
                 normed = self.of_last_rows(normed)
             scores = self.scores_of_last_rows(wide, scores)
-        self.record.moment = "the feed-forward"
         entered = residual
         if norm_after and not (style.normed_first or style.normed_residual or style.beside):
             attended = self.norm(attended, self.width, side)
@@ -523,7 +493,6 @@ class Builder(Attending):
             side = LOGITS_ROWS
             attended = record.result((width, side), attended, self.rows)
             residual = record.result((width, side), residual, self.rows)
-        record.moment = "the feed-forward"
         residual = self.norm(record.over((width, side), attended, residual), width, side)
         fed_forward = self.feed_forward(wide, residual, side)
         return self.norm(record.over((width, side), fed_forward, residual), width, side)

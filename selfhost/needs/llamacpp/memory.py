@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 from ...catalogue.spec import RuntimeSpec
 from ...core import units
 from ...core.records import Unread
-from ..parts import ENCODER_REMEDY, Asked, Parts, Subject, Use, unread_cache, why_no_encoders
+from ..parts import ENCODER_REMEDY, Asked, Parts, Subject, unread_cache, why_no_encoders
 from ..quantization import canonical_gguf
 from ..records import How, SizedWeights, Term, summed
 from ..repack import layout_of
+from .buffers import Load, load_of
 from .cache_terms import cache_term, of_slots, state_term, with_slots
 from .compute_term import compute_term
 from .files import size_of
-from .load import Load, load_of
-from .program import longest_alike, program_term, scratch_of
+from .program import program_term, scratch_of
 from .weights import own_block_terms, weights_terms
 
 # split by publishers: Hugging Face takes no file above 50 GB without more ado
 _LARGEST_FILE_BYTES = 50_000_000_000
-# what a context of another length leaves as it is, before what grows
-_BEFORE = ("weights", "repacked_weights")
-# of what the files take: as much of another use than the one that is told is part of either end,
-# which leaves some of ± 10 % for what the range has without; words tell of the rest
-_OTHER_USES = 0.08
+# what a context of another length leaves as it is
+_UNCHANGED = ("weights", "repacked_weights", "projector", "projector_compute")
 
 
 def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
@@ -34,7 +31,7 @@ def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
     files = size_of(subject, quantization, own_block=workload.companions.own_block)
     # processors differ in how the weights are laid out, and in nothing else
     of_any_processor = workload.replace(instruction_sets=None)
-    growing, uses, unread = _growing(subject, runtime, of_any_processor)
+    growing, unread = _growing(subject, runtime, of_any_processor)
     if isinstance(files, Unread):
         missing = (
             files,
@@ -51,9 +48,7 @@ def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
     if projector is not None:
         from .projector import reading_pictures
 
-        pictures, others = reading_pictures(subject.encoder)
-        terms += [projector, pictures]
-        uses = (*others, *uses)
+        terms += [projector, reading_pictures(subject.encoder)]
         files = _with_projector(files, projector)
     known_files: SizedWeights | Unread = files
     if no_encoders is not None:
@@ -65,7 +60,7 @@ def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
         unknown += [encoder, known_files]
     return Parts(
         files=known_files,
-        terms=tuple(_with_other_uses(terms, uses)),
+        terms=tuple(terms),
         evictable_bytes=evictable,
         largest_file_bytes=min(files.bytes, _LARGEST_FILE_BYTES),
         unknown=tuple(unknown),
@@ -96,93 +91,49 @@ def _with_projector(files: SizedWeights, projector: Term) -> SizedWeights:
     )
 
 
-def _with_other_uses(terms: list[Term], uses: Iterable[Use]) -> list[Term]:
-    """The ends take in other uses, the first ones first.
-
-    As far as a bound that neither context, sequences nor the type of the cache move: with one that
-    they move, more of those came to need less.
-    """
-    ends = {term.name: (term.low_bytes, term.high_bytes) for term in terms}
-    below = above = int(
-        _OTHER_USES * sum(term.bytes for term in terms if term.name in (*_BEFORE, "projector"))
-    )
-    for name, least, most in uses:
-        low, high = ends[name]
-        less, more = min(below, max(0, low - least)), min(above, max(0, most - high))
-        ends[name] = low - less, high + more
-        below, above = below - less, above - more
-    return [
-        (
-            term
-            if ends[term.name] == (term.low_bytes, term.high_bytes)
-            else term.replace(low_bytes=lowest, high_bytes=highest)
-        )
-        for term in terms
-        for lowest, highest in [ends[term.name]]
-    ]
-
-
 def at_context(
     earlier_terms: Sequence[Term], subject: Subject, runtime: RuntimeSpec, workload: Asked
 ) -> tuple[Term, ...] | None:
     """The terms of `parts` where those under another context are `earlier_terms`; None where not
     all are known under this one.
     """
-    growing, uses, unread = _growing(subject, runtime, workload)
+    growing, unread = _growing(subject, runtime, workload)
     if unread is not None:
         return None
-    terms = [
-        *(term for term in earlier_terms if term.name in _BEFORE),
-        *growing,
-        *(term for term in earlier_terms if term.name == "projector"),
-    ]
-    if terms[-1].name == "projector":
-        from .projector import reading_pictures
-
-        pictures, others = reading_pictures(subject.encoder)
-        terms.append(pictures)
-        uses = (*others, *uses)
-    return tuple(_with_other_uses(terms, uses))
+    kept = [each for each in earlier_terms if each.name in _UNCHANGED]
+    before = [each for each in kept if "projector" not in each.name]
+    return *before, *growing, *kept[len(before) :]
 
 
 # a fleet has processors with several layouts
 @lru_cache(maxsize=16)
 def _growing(
     subject: Subject, runtime: RuntimeSpec, workload: Asked
-) -> tuple[tuple[Term, ...], tuple[Use, ...], Unread | None]:
+) -> tuple[tuple[Term, ...], Unread | None]:
     """What loading takes beside the files: the cache, the states, buffers and the program
     itself; and why the cache is not known.
     """
     load = load_of(subject, runtime, workload)
     if load is None:
-        return (), (), unread_cache(subject.spec)
+        return (), unread_cache(subject.spec)
     quantization = canonical_gguf(workload.quantization) or workload.quantization
     cache = cache_term(load)
-    terms = [] if isinstance(cache, Unread) else [*cache]
-    terms = [with_slots(term, load) for term in (*terms, *state_term(load))]
-    compute, touched, program, kept = _buffers(longest_alike(load), quantization)
-    terms += [compute, program]
+    kept = [*([] if isinstance(cache, Unread) else cache), *state_term(load)]
+    terms = [with_slots(each, load) for each in kept]
+    scratch = scratch_of(load.architecture, load.room, quantization)
+    compute = compute_term(load, scratch[0])
+    terms += [compute, program_term(load, scratch)]
     if workload.companions.own_block:
         terms += own_block_terms(load, quantization, compute)
-    uses = ("runtime", kept, program.high_bytes), ("compute", touched, compute.high_bytes)
-    return tuple(terms), uses, cache if isinstance(cache, Unread) else None
+    return tuple(terms), cache if isinstance(cache, Unread) else None
 
 
-# a policy may ask for thousands of contexts, hundreds of which have the same cells
-@lru_cache(maxsize=512)
-def _buffers(load: Load, quantization: str) -> tuple[Term, int, Term, int]:
-    """The terms of the buffer and of the program, each with the least of it."""
-    scratch = scratch_of(load.architecture, load.room, quantization)
-    return *compute_term(load, scratch[0]), *program_term(load, scratch)
-
-
-def more_in_slots(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> int:
+def more_in_slots(load: Load) -> int:
     """Bytes of cache and states that a server takes more where it is not given a number of
     sequences to make room for.
     """
-    load = None if subject.row is None else load_of(subject, runtime, workload)
-    if load is None or runtime.slots <= workload.parallel:
+    if load.runtime.slots <= load.workload.parallel:
         return 0
     cache = cache_term(load)
     kept = [*([] if isinstance(cache, Unread) else cache), *state_term(load)]
-    return sum(of_slots(term.name, load) - term.bytes for term in kept)
+    return sum(of_slots(each.name, load) - each.bytes for each in kept)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..parts import PLAIN_PICTURE_PIXELS, Encoder, Use, term
+from ..parts import PLAIN_PICTURE_PIXELS, Encoder, term
 from ..records import How, Term
 from . import buffers as llamacpp
 
@@ -30,60 +30,34 @@ def projector_term(encoders: int, stated: int | None) -> Term:
     )  # fmt: skip
 
 
-def _with_work(size: int) -> int:
-    """A buffer of an encoder with what activations take in 16 bits to meet its weights, and the
-    picture itself.
-
-    Measured of a Pixtral's: 1.19 times as much as the buffer grows with the picture
-    (tests/truth/llamacpp_companions.json).
-    """
-    return size * 6 // 5
-
-
-def reading_pictures(encoder: Encoder | None) -> tuple[Term, list[Use]]:
-    """The encoder's own buffer: reserved at load for a picture of its own choice, touched by a
-    picture, larger for a larger one.
+def reading_pictures(encoder: Encoder | None) -> Term:
+    """The encoder's own buffer, touched by a picture: none without one, at the most of a picture of
+    a megapixel. A device reserves it at load.
     """
     if encoder is None:
-        buffer = term(
+        return term(
             "projector_compute", _PICTURE_BYTES, How.ASSUMED,
             "this encoder was not measured; for others it was 21 MB to 2.0 GB (llama.cpp 0c1e570)",
             f"{_PICTURE_BYTES:,} bytes", low=0, high=_PICTURE_HIGH_BYTES,
         )  # fmt: skip
-        return buffer, []
     plain = encoder.plain_bytes
     if encoder.largest_pixels is None:
-        line = (
-            f"{plain:,} bytes; for {encoder.largest_seconds} seconds of sound, the most, none"
-            " without any"
-        )
+        line = f"{plain:,} bytes; for {encoder.largest_seconds} seconds of sound, the most"
     else:
-        side = min(PLAIN_PICTURE_PIXELS, encoder.largest_pixels)
-        line = f"{plain:,} bytes; for a picture of {side:,} × {side:,}, none without one"
+        side, largest = min(PLAIN_PICTURE_PIXELS, encoder.largest_pixels), encoder.largest_pixels
+        line = f"{plain:,} bytes; for a picture of {side:,} × {side:,}"
         if encoder.largest_bytes > plain:
-            line += (
-                f", {encoder.largest_bytes:,} for one of {encoder.largest_pixels:,} ×"
-                f" {encoder.largest_pixels:,}, the most"
-            )
+            line += f", {encoder.largest_bytes:,} for one of {largest:,} × {largest:,}, the most"
     source = f"{llamacpp.SOURCE}: tools/mtmd/clip.cpp, an encoder {encoder.what}"
     how = How.MEASURED
     if encoder.assumed is not None:
         source, how = f"{source}: {encoder.assumed}", How.ASSUMED
-    buffer = term(
-        "projector_compute",
-        plain,
-        how,
-        source,
-        f"{line}; up to a fifth more in a work buffer",
-        high=_with_work(plain),
-    )
-    uses = [(buffer.name, 0, plain), (buffer.name, plain, _with_work(encoder.largest_bytes))]
+    line += "; none without any, up to a fifth more in a work buffer"
+    # with what activations take in 16 bits to meet its weights, and the picture itself: 1.19 times
+    # as much of a Pixtral's (tests/truth/llamacpp_companions.json)
+    buffer = term("projector_compute", plain, how, source, line, low=0, high=plain * 6 // 5)
     if encoder.reserved_bytes <= plain:
-        return buffer, uses
+        return buffer
     there = f"{encoder.reserved_bytes:,} bytes; reserved at load, for pictures that take no more"
-    return (
-        buffer.replace(
-            on_device=term("projector_compute", encoder.reserved_bytes, how, source, there)
-        ),
-        uses,
-    )
+    device = term("projector_compute", encoder.reserved_bytes, how, source, there)
+    return buffer.replace(on_device=device)

@@ -13,6 +13,7 @@ from ..records import How, Offload, SizedWeights, Term
 from ..repack import LAYOUTS, Buffer
 from ..tensors import ArchitectureRow
 from . import buffers as llamacpp
+from .buffers import Load
 from .files import (
     RECIPE,
     RECIPE_ERROR,
@@ -23,7 +24,6 @@ from .files import (
     spread,
     usual,
 )
-from .load import Load
 
 _OWN_MIX = 0.005
 # looked up by rows, so that they lie as they are stored whatever their type, and never multiplied,
@@ -48,10 +48,7 @@ class _Loaded(Record):
 # the same for every context and number of sequences
 @lru_cache(maxsize=64)
 def weights_terms(
-    subject: Subject,
-    quantization: str,
-    files: SizedWeights,
-    layout: str,
+    subject: Subject, quantization: str, files: SizedWeights, layout: str
 ) -> tuple[tuple[Term, ...], int]:
     """Mapped weights, the second layout that the CPU wants, a key of `repack.LAYOUTS`, and the
     bytes of originals it replaced.
@@ -161,13 +158,7 @@ def _in_layouts(loaded: _Loaded, layout: Sequence[Buffer]) -> tuple[list[Term], 
     share = kept / (kept + copied) if copied else 1
     less, more = int(loaded.less * share), int(loaded.more * share)
     own = term(
-        "weights",
-        kept,
-        loaded.how,
-        loaded.source,
-        by_type(rest),
-        low=kept - less,
-        high=kept + more,
+        "weights", kept, loaded.how, loaded.source, by_type(rest), low=kept - less, high=kept + more
     ).replace(offload=_offload(rest, loaded.tied))
     if not copies:
         return [own], 0

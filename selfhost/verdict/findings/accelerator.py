@@ -54,20 +54,14 @@ def accelerator_check(
     training: Training | None = None,
     *,
     now_only: bool = False,
-    deciding: bool = False,
 ) -> Finding:
     """Is an accelerator needed, and do those that `needs` names as places hold their share?
 
     `training`: what else is known of one, None of other work. `now_only`: what others hold of an
-    accelerator does not count, even if they may leave it. `deciding`: a finding that decides
-    nothing may be another that decides nothing.
+    accelerator does not count, even if they may leave it.
     """
     # in RAM, accelerators that are not needed decide nothing
-    if (
-        needs.placement == "host"
-        and not program.needs_gpu
-        and (deciding or not machine.accelerators)
-    ):
+    if needs.placement == "host" and not program.needs_gpu and not machine.accelerators:
         return _NONE_NEEDED
     # many machines have none
     from .accelerator_share import held_check

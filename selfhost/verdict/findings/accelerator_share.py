@@ -852,14 +852,8 @@ def without_kernels(
     """
     if runtime is None:
         return None
-
-    def has_kernels(card: Accelerator) -> bool:
-        return _without_kernels(runtime, rules, card) is None
-
-    for device in devices:
-        if not device.told(("has kernels", runtime, rules), has_kernels):
-            return _without_kernels(runtime, rules, device)
-    return None
+    findings = (_without_kernels(runtime, rules, device) for device in devices)
+    return next((finding for finding in findings if finding is not None), None)
 
 
 def _without_kernels(

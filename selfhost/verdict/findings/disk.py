@@ -43,7 +43,6 @@ def disk_check(
     *,
     missing_bytes: int | None = None,
     here: Here | None = None,
-    deciding: bool = False,
 ) -> Finding:
     """Do the files that are missing, and what the work itself writes, fit where that runtime would
     store them?
@@ -51,8 +50,7 @@ def disk_check(
     `missing_bytes` are those still to be downloaded where some of the files are `here`; None: all
     of them. Free space that is assumed gives a `warn`; only what was stated, such as the size of
     the disk, may rule the model out. What it takes to make a file that no repository is known to
-    have gives a `warn`, too: somebody may publish it. `deciding`: a finding that decides nothing
-    may be another that decides nothing.
+    have gives a `warn`, too: somebody may publish it.
     """
     storing = _Storing(needs, machine, purpose, missing_bytes, here)
     finding = (
@@ -64,8 +62,8 @@ def disk_check(
         or _slow_or_volatile(storing)
         or _quota_unread(storing)
         or _medium_unread(storing)
-        or (None if deciding else _no_room_to_make(storing, needs, missing_bytes))
-        or _by_margin(storing, deciding=deciding)
+        or _no_room_to_make(storing, needs, missing_bytes)
+        or _by_margin(storing)
     )
     facts = ("disks", f"disks.{purpose}", f"disks.{purpose}.free_bytes")
     if finding.code in _OF_FREE_SPACE and any(map(machine.assumes, facts)):
@@ -331,7 +329,7 @@ def _no_room_to_make(storing: _Storing, needs: Needs, missing: int | None) -> Fi
     return storing.worded_when_read(Outcome.WARN, "disk-too-small-to-make", words)
 
 
-def _by_margin(storing: _Storing, *, deciding: bool) -> Finding:
+def _by_margin(storing: _Storing) -> Finding:
     """Of a size that fits: whether enough stays free beside it, which decides nothing."""
     high, free = storing.high, storing.free
     assert high is not None
@@ -346,7 +344,7 @@ def _by_margin(storing: _Storing, *, deciding: bool) -> Finding:
                 f"free {decimal(high - free)} more to be sure",
             ),
         )
-    margin = 0 if deciding else disk_margin_bytes(storing.total)
+    margin = disk_margin_bytes(storing.total)
     if high + margin > free:
         return storing.worded_when_read(
             Outcome.WARN,
@@ -445,17 +443,12 @@ def _unread_medium(machine: Machine, purpose: str) -> Unread | None:
 
 def lies_in_memory(machine: Machine, purpose: str) -> bool | None:
     """Whether files of that purpose take RAM where they lie; None where that is not known."""
-
-    def lie(each: Machine) -> bool | None:
-        place = each.disk_for(purpose)
-        if place is None:
-            return False
-        if place.in_memory:
-            return True
-        return None if _unread_medium(each, purpose) is not None else False
-
-    answer: bool | None = machine.worked_out(("in memory", purpose), lie)
-    return answer
+    place = machine.disk_for(purpose)
+    if place is None:
+        return False
+    if place.in_memory:
+        return True
+    return None if _unread_medium(machine, purpose) is not None else False
 
 
 def stored_in_memory(

@@ -52,7 +52,6 @@ def memory_check(
     held_bytes: int = 0,
     *,
     surely: bool = True,
-    deciding: bool = False,
 ) -> Finding:
     """The host's share of the need against what this machine gives now, and what it could give if
     other programs closed.
@@ -62,14 +61,13 @@ def memory_check(
     take, and the least where copies are made of them; else they are mapped, not held twice.
     `held_bytes` are files that lie in RAM already: what is free now lacks them, so they join only
     against the limits. Not `surely`: whether those files lie in RAM is not known, so they join the
-    most alone. `deciding`: a finding that decides nothing may be another that decides nothing.
+    most alone.
     """
     sums = _Sums(needs, machine, workload, stored_bytes, held_bytes, surely)
     finding = (
         _need_not_known(sums, needs)
-        or (_surely_fits(sums) if deciding else None)
         or _too_small(sums)
-        or (None if deciding else _tight_now(sums))
+        or _tight_now(sums)
         or _available_now(sums)
         or _unread(sums)
         or _too_close(sums)
@@ -117,21 +115,6 @@ class _Sums:
             # they stay
             self.low += min(self.files, needs.memory.evictable_bytes)
 
-    def _worked_out(self, name: str, of: Callable[[Machine, Workload], int | None]) -> int | None:
-        workload = self.workload
-        amount: int | None = self.machine.worked_out(
-            (name, workload.reserve_bytes), lambda each: of(each, workload)
-        )
-        return amount
-
-    def _of_basis(
-        self, name: str, of: Callable[[Machine, Workload, str, int], int | None]
-    ) -> int | None:
-        workload, basis, held = self.workload, self.basis, self._held_now
-        if held:
-            return of(self.machine, workload, basis, held)
-        return self._worked_out(f"{name} {basis}", lambda each, _: of(each, workload, basis, 0))
-
     def _counts_now(self, most: int) -> bool:
         """Whether so much is held against what is free now alone, which lacks the files that are
         held; the limits do not lack them.
@@ -145,29 +128,22 @@ class _Sums:
     @cached_property
     def now(self) -> int | None:
         """What is free now."""
-        if self.workload.reserve_bytes is None:
-            return self.machine.memory_available_bytes
-        return self._worked_out("now", _gives_now)
-
-    @cached_property
-    def surely(self) -> int | None:
-        """What it gives whatever is free now; None where that is not known."""
-        return None if self.basis == "available" else self._worked_out("surely", _surely_gives)
+        return _gives_now(self.machine, self.workload)
 
     @cached_property
     def could(self) -> int | None:
         """What the limit leaves after the reserve."""
-        return self._worked_out("could", _could_give)
+        return _could_give(self.machine, self.workload)
 
     @cached_property
     def ceiling(self) -> int | None:
         """The most that it gives."""
-        return self._of_basis("ceiling", _ceiling)
+        return _ceiling(self.machine, self.workload, self.basis, self._held_now)
 
     @cached_property
     def least(self) -> int | None:
         """The least of all ceilings that were read."""
-        return self._of_basis("least", _least_ceiling)
+        return _least_ceiling(self.machine, self.workload, self.basis, self._held_now)
 
     @property
     def total(self) -> int | None:
@@ -314,20 +290,6 @@ def _need_not_known(sums: _Sums, needs: Needs) -> Finding | None:
     )
 
 
-def _surely_fits(sums: _Sums) -> Finding | None:
-    """It fits whatever is free now: no other finding of the memory would decide."""
-    surely, high = sums.surely, sums.high
-    assert high is not None
-    if surely is None or high > surely:
-        return None
-    return sums.finding(
-        Outcome.PASS,
-        "memory-fits",
-        surely,
-        lambda: f"{sums.takes}; {sums.giver} can give {binary(surely)}{sums.aside}.",
-    )
-
-
 def _too_small(sums: _Sums) -> Finding | None:
     low, high, has = sums.low, sums.high, sums.least
     assert low is not None
@@ -422,7 +384,6 @@ def _leaves_margin(sums: _Sums, left_bytes: int) -> bool:
     """
     if left_bytes >= sums.reserve:
         return True
-    # a fleet is asked in multiples: a quotient would be that of one machine alone
     return sums.total is not None and _MARGIN_PART * (left_bytes + 1) > sums.total
 
 
@@ -559,12 +520,6 @@ def _could_give(machine: Machine, workload: Workload) -> int | None:
     """What the limit leaves after the reserve; None where no limit was read."""
     limit = machine.memory_limit_bytes
     return None if limit is None else max(0, limit - reserve_of(machine, workload)[0])
-
-
-def _surely_gives(machine: Machine, workload: Workload) -> int | None:
-    """The least of what the limit leaves and of what there is; None where no limit was read."""
-    could, total = _could_give(machine, workload), machine.memory_total_bytes
-    return could if could is None or total is None else min(could, total)
 
 
 def _gives_now(machine: Machine, workload: Workload) -> int | None:

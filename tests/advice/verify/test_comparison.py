@@ -248,16 +248,16 @@ def test_a_wide_range_confirms_little(
 @pytest.mark.parametrize(
     ("source", "seen", "is_told"),
     [
-        ("glanced at: 2 threads, 3 ms at most, quiet", 10.4, True),
-        ("glanced at: 2 threads, 3 ms at most, quiet", 5.0, False),
-        ("measured: 2 threads reading 256 MiB, high confidence", 10.4, False),
+        ("measured at present: 2 threads reading 110 MiB", 10.4, True),
+        ("measured at present: 2 threads reading 110 MiB", 5.0, False),
+        ("measured: 2 threads reading 256 MiB", 10.4, False),
     ],
 )
-def test_a_pace_outside_what_a_glance_predicts_is_no_last_word(
+def test_a_pace_outside_what_a_moment_predicts_is_no_last_word(
     source: str, seen: float, is_told: bool
 ) -> None:
-    """A glance of a moment in which other guests had the memory told a range of 3.7 to 7.3, where the run reached 10.4 and the next glance 10."""
-    speed = Speed(decode=PaceRange(low=3.7, likely=5.2, high=7.3), how="glanced at")
+    """A moment in which other guests had the memory told a range of 3.7 to 7.3, where the run reached 10.4 and the next moment 10."""
+    speed = Speed(decode=PaceRange(low=3.7, likely=5.2, high=7.3), how="at present")
     run = SERVER.replace(
         memory=(), paces=(SeenPace(kind="decode", tokens_per_second=seen, tokens=128),)
     )
@@ -266,7 +266,7 @@ def test_a_pace_outside_what_a_glance_predicts_is_no_last_word(
         sources={**MACHINE.sources, "memory_bandwidth_bytes_per_second": source},
     )
     told = held(run, "qwen2.5-0.5b-instruct", machine, speed).notes
-    assert any("--measure" in note and "glance" in note for note in told) is is_told
+    assert any("--measure" in note and "at one moment" in note for note in told) is is_told
 
 
 @pytest.mark.parametrize(

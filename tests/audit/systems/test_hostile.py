@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from helpers.paths import DATA
 from selfhost.audit import systems
+from selfhost.audit.entries import Policy
 from selfhost.audit.machines import Fleet, load_machines
-from selfhost.audit.policy import Policy, read_policy
+from selfhost.audit.policy import read_policy
 from selfhost.audit.refit import refit
 from selfhost.cli.main import main
 from selfhost.core.tomlfile import Document

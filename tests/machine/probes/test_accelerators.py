@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +22,10 @@ from selfhost.machine.probes import (
     accelerators,
     child,
     nvidia,
-    nvidia_files,
+    pci,
     read_machine,
 )
-from selfhost.machine.probes.host import Read
 from selfhost.machine.probes.recorded import RecordedHost, file_name
-from selfhost.machine.probes.recorder import Recorder
 from selfhost.machine.record import Accelerator, Machine
 
 MIB, GIB = 2**20, 2**30
@@ -371,7 +368,7 @@ def test_in_wsl_a_gpu_of_another_maker_is_unread(build: Callable[..., RecordedHo
         # NVIDIA's own names differ by release; carriers of other makers have names of their own
         ("NVIDIA Jetson Orin Nano Developer Kit", "nvidia,tegra234", "NVIDIA Jetson Orin Nano Developer Kit"),
         ("NVIDIA Orin NX Developer Kit", "nvidia,p3767-0000\0nvidia,tegra234", "NVIDIA Orin NX Developer Kit"),
-        ("Carrier X", "maker,x\0nvidia,tegra194", "NVIDIA Jetson Xavier (Carrier X)"),
+        ("Carrier X", "maker,x\0nvidia,tegra194", "NVIDIA Jetson (Carrier X)"),
         ("Raspberry Pi 5 Model B Rev 1.0", "raspberrypi,5-model-b\0brcm,bcm2712", None),
     ],
 )  # fmt: skip
@@ -421,9 +418,11 @@ def test_no_answer_is_too_strange(given_answer: Any) -> None:
             super().__init__({"CUDA_VISIBLE_DEVICES": "0,GPU-"}, "linux")
 
         def exists(self, path: str) -> bool:
-            return path == nvidia_files.VERSION
+            return path == pci.VERSION
 
-        def nvml(self) -> Any:
+        def ask(self, name: str) -> Any:
+            if name != "nvml":
+                return super().ask(name)
             return (
                 given_answer
                 if isinstance(given_answer, dict)
@@ -431,7 +430,7 @@ def test_no_answer_is_too_strange(given_answer: Any) -> None:
             )
 
     machine = Machine(
-        accelerators=(nvidia.read_nvidia(Strange(), ()) or Read(cards=(), source="")).cards
+        accelerators=(nvidia.read_nvidia(Strange(), ()) or pci.Read(cards=(), source="")).cards
     )
     assert all(
         card.memory_total_bytes is None or card.memory_total_bytes > 0
@@ -441,67 +440,31 @@ def test_no_answer_is_too_strange(given_answer: Any) -> None:
 
 # ------------------------------------------------------------------ NVIDIA: asking for real, in a child
 
-# stands in for nvidia-ml-py: the same names, arguments and results, told what to do by FAKE_NVML
-FAKE_PYNVML = """
-import ctypes, os, sys, time
-case = os.environ["FAKE_NVML"]
-class NVMLError(Exception):
-    def __init__(self, value): self.value = value
-class Memory: pass
-def nvmlInit():
-    print("chatter of a library"); sys.stdout.flush(); os.write(1, b"more of it")
-    if case == "hang": time.sleep(60)
-    if case == "stubborn":
-        import signal
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        time.sleep(60)
-    if case == "crash": ctypes.string_at(0)
-    if case == "exit": os._exit(3)
-    if case == "mismatch": raise NVMLError(18)
-    if case == "python": raise RuntimeError("something else")
-def nvmlSystemGetDriverVersion(): return b"590.48.01"
-def nvmlSystemGetCudaDriverVersion(): return 13010
-def nvmlDeviceGetCount(): return 2
-def nvmlDeviceGetHandleByIndex(index):
-    if case == "lost" and index == 1: raise NVMLError(15)
-    return index
-def nvmlDeviceGetName(handle): return ("NVIDIA H100 80GB HBM3" if isinstance(handle, int) else "NVIDIA H100 80GB HBM3 MIG 1g.10gb").encode()
-def nvmlDeviceGetUUID(handle): return f"GPU-{handle}"
-def nvmlDeviceGetMemoryInfo(handle, version=None):
-    if case == "unsupported": raise NVMLError(3)
-    if case == "permission": raise NVMLError(4)
-    if case == "old" and version: raise NVMLError(13)
-    memory = Memory()
-    memory.total, memory.free = (81559 * 2**20, 81081 * 2**20) if isinstance(handle, int) else (9984 * 2**20, 9944 * 2**20)
-    return memory
-def nvmlDeviceGetCudaComputeCapability(handle): return (9, 0)
-def nvmlDeviceGetMaxClockInfo(handle, clock):
-    assert clock == 2
-    return 2619
-def nvmlDeviceGetMigMode(handle):
-    if case != "mig": raise NVMLError(3)
-    return [1, 1]
-def nvmlDeviceGetMaxMigDeviceCount(handle): return 7
-def nvmlDeviceGetMigDeviceHandleByIndex(handle, index):
-    if index in (0, 2, 3): return (handle, index)
-    raise NVMLError(6)
-if case != "old":
-    def nvmlDeviceGetMemoryBusWidth(handle): return 5120
-"""
-
 # stands in for the driver's own library, by the declarations of nvml.h
 FAKE_LIBRARY = r"""
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <signal.h>
 typedef struct device *nvmlDevice_t;
 typedef struct { unsigned long long total, free, used; } nvmlMemory_t;
 typedef struct { unsigned int version; unsigned long long total, reserved, free, used; } nvmlMemory_v2_t;
 static const char *scenario(void) { const char *word = getenv("FAKE_NVML"); return word ? word : ""; }
+#define IS_PART(device) ((unsigned long)(device) & 0x100)
+int nvmlDeviceGetMigMode(nvmlDevice_t device, unsigned int *now, unsigned int *later) {
+    *now = *later = !strcmp(scenario(), "mig"); return strcmp(scenario(), "mig") ? 3 : 0;
+}
+int nvmlDeviceGetMaxMigDeviceCount(nvmlDevice_t device, unsigned int *count) { *count = 7; return 0; }
+int nvmlDeviceGetMigDeviceHandleByIndex(nvmlDevice_t device, unsigned int index, nvmlDevice_t *part) {
+    if (index != 0 && index != 2 && index != 3) return 6;
+    *part = (nvmlDevice_t)((unsigned long)device | 0x100 | index << 4); return 0;
+}
 int nvmlInit_v2(void) {
     puts("chatter"); fflush(stdout);
     if (!strcmp(scenario(), "hang")) sleep(60);
+    if (!strcmp(scenario(), "stubborn")) { signal(SIGTERM, SIG_IGN); sleep(60); }
+    if (!strcmp(scenario(), "exit")) _exit(3);
     if (!strcmp(scenario(), "crash")) *(volatile int *)0 = 1;
     return strcmp(scenario(), "mismatch") ? 0 : 18;
 }
@@ -511,20 +474,25 @@ int nvmlSystemGetDriverVersion(char *text, unsigned int size) { snprintf(text, s
 int nvmlSystemGetCudaDriverVersion(int *version) { *version = 13010; return 0; }
 int nvmlDeviceGetCount_v2(unsigned int *count) { *count = 2; return 0; }
 int nvmlDeviceGetHandleByIndex_v2(unsigned int index, nvmlDevice_t *device) {
+    if (!strcmp(scenario(), "lost") && index == 1) return 15;
     *device = (nvmlDevice_t)(0x7f0000001000UL + index); return 0;
 }
 int nvmlDeviceGetName(nvmlDevice_t device, char *text, unsigned int size) {
     if ((unsigned long)device >> 32 != 0x7f00) return 2;
-    snprintf(text, size, "NVIDIA H100 80GB HBM3"); return 0;
+    snprintf(text, size, IS_PART(device) ? "NVIDIA H100 80GB HBM3 MIG 1g.10gb" : "NVIDIA H100 80GB HBM3"); return 0;
 }
 int nvmlDeviceGetUUID(nvmlDevice_t device, char *text, unsigned int size) {
     snprintf(text, size, "GPU-%lu", (unsigned long)device & 15); return 0;
 }
 int nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_t *memory) {
+    if (!strcmp(scenario(), "unsupported")) return 3;
     memory->total = 81559ULL << 20; memory->free = 81081ULL << 20; memory->used = 478ULL << 20; return 0;
 }
 int nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMemory_v2_t *memory) {
     if (!strcmp(scenario(), "old") || memory->version != (sizeof(nvmlMemory_v2_t) | 2 << 24)) return 25;
+    if (!strcmp(scenario(), "unsupported")) return 3;
+    if (!strcmp(scenario(), "permission")) return 4;
+    if (IS_PART(device)) { memory->total = 9984ULL << 20; memory->free = 9944ULL << 20; return 0; }
     memory->total = 81559ULL << 20; memory->reserved = 478ULL << 20; memory->free = 81081ULL << 20; memory->used = 0; return 0;
 }
 int nvmlDeviceGetCudaComputeCapability(nvmlDevice_t device, int *major, int *minor) { *major = 9; *minor = 0; return 0; }
@@ -536,91 +504,76 @@ int nvmlDeviceGetMaxClockInfo(nvmlDevice_t device, int clock, unsigned int *rate
 class Asking(RecordedHost):
     """Files of a recording, and a child that is started for real."""
 
-    def nvml(self) -> Any:
-        self.live = True
-        try:
-            return Host.nvml(self)
-        finally:
-            self.live = False
+    def ask(self, name: str) -> Any:
+        return child.ask_nvml() if name == "nvml" else super().ask(name)
 
 
-@pytest.fixture(params=["stand-in", "nvidia-ml-py", "the driver's library"])
+@pytest.fixture
 def asking(
-    request: pytest.FixtureRequest,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    build: Callable[..., RecordedHost],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, build: Callable[..., RecordedHost]
 ) -> Any:
-    """A host whose child meets a stand-in of nvidia-ml-py, or of the driver's library through nvidia-ml-py itself or without it."""
+    """A host whose child meets a stand-in of the driver's library."""
     folder = tmp_path / "fake"
     folder.mkdir()
-    if request.param == "stand-in":
-        (folder / "pynvml.py").write_text(FAKE_PYNVML)
-        monkeypatch.syspath_prepend(str(folder))
-    else:
-        if shutil.which("gcc") is None or sys.platform != "linux":
-            pytest.skip("no compiler to make a stand-in of the driver's library with")
-        (folder / "nvml.c").write_text(FAKE_LIBRARY)
-        subprocess.run(
-            [
-                "gcc",
-                "-shared",
-                "-fPIC",
-                "-w",
-                "-o",
-                folder / "libnvidia-ml.so.1",
-                folder / "nvml.c",
-            ],
-            check=True,
-        )
-        monkeypatch.setenv("LD_LIBRARY_PATH", str(folder))
-        if request.param == "nvidia-ml-py":
-            if find_spec("pynvml") is None:
-                pytest.skip("nvidia-ml-py is not installed")
-        else:
-            monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    if shutil.which("gcc") is None or sys.platform != "linux":
+        pytest.skip("no compiler to make a stand-in of the driver's library with")
+    (folder / "nvml.c").write_text(FAKE_LIBRARY)
+    library = folder / "libnvidia-ml.so.1"
+    words = ["gcc", "-shared", "-fPIC", "-w", "-o", str(library), str(folder / "nvml.c")]
+    subprocess.run(words, check=True)
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(folder))
 
     def make(case: str) -> Machine:
         monkeypatch.setenv("FAKE_NVML", case)
         host = build(NODES)
         return read_machine(Asking(host.folder))
 
-    make.library = request.param  # type: ignore[attr-defined]
     return make
 
 
 def test_two_cards_through_a_child(asking: Any) -> None:
-    """Both libraries give the same figures; what they print themselves does no harm, and the first version of the call is enough."""
+    """What the library prints itself does no harm, and the first version of the call is enough."""
     for case in ("fine", "old"):
         machine = asking(case)
         assert [
             (card.name, card.memory_total_bytes, card.memory_free_bytes, card.compute_capability)
             for card in cards(machine)
         ] == [(NAME, TOTAL, FREE, "9.0")] * 2
-        assert machine.sources["accelerators"].startswith(
-            "NVML" if asking.library == "the driver's library" else "nvidia-ml-py"
-        )
-        if case == "fine":
-            assert {card.memory_bandwidth_bytes_per_second for card in cards(machine)} == {
-                3_352_320_000_000
-            }
+        rates = {card.memory_bandwidth_bytes_per_second for card in cards(machine)}
+        assert rates == {3_352_320_000_000}
+
+
+def test_instances_and_a_lost_card_through_a_child(asking: Any) -> None:
+    """Instances have gaps in their numbers; a card that fell off the bus leaves the other."""
+    split = cards(asking("mig"))
+    assert [card.memory_total_bytes for card in split] == [9984 * MIB] * 6
+    assert {card.name for card in split} == {f"{NAME} MIG 1g.10gb"}
+    assert [card.memory_total_bytes for card in cards(asking("lost"))] == [TOTAL, None]
 
 
 @pytest.mark.parametrize(
     ("case", "said"),
-    [("hang", "within 1 second"), ("crash", "signal 11"), ("mismatch", "different versions")],
+    [
+        ("stubborn", "within 1 second"),
+        ("exit", "status 3"),
+        ("permission", "may not ask"),
+        ("unsupported", "does not tell"),
+        ("crash", "signal 11"),
+        ("hang", "within 1 second"),
+        ("mismatch", "different versions"),
+    ],
 )
 def test_a_driver_that_hangs_or_crashes_costs_its_answer_alone(
     asking: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, case: str, said: str
 ) -> None:
     """The memory is unread, the rest of the machine is not, no process is left, and no core file is written."""
     monkeypatch.setattr(
-        "selfhost.machine.probes.host.NVML_SECONDS", 1.0 if case == "hang" else 30.0
+        "selfhost.machine.probes.child.NVML_SECONDS", 1.0 if case in ("hang", "stubborn") else 30.0
     )
     monkeypatch.chdir(tmp_path)
     before = set(tmp_path.iterdir())
     machine = asking(case)
-    assert [card.memory_total_bytes for card in cards(machine)] == [None]
+    assert {card.memory_total_bytes for card in cards(machine)} == {None}
     assert said in why(machine)[0]
     assert machine.architecture == "x86_64"
     assert {path.name for path in set(tmp_path.iterdir()) - before} <= {"0"}
@@ -646,42 +599,9 @@ def children() -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("asking", ["stand-in"], indirect=True)
-@pytest.mark.parametrize(
-    ("case", "said"),
-    [
-        ("stubborn", "within 1 second"),
-        ("exit", "status 3"),
-        ("python", "no usable answer"),
-        ("permission", "may not ask"),
-        ("unsupported", "does not tell"),
-    ],
-)
-def test_other_ways_to_fail(
-    asking: Any, monkeypatch: pytest.MonkeyPatch, case: str, said: str
-) -> None:
-    """A child that ignores a polite end, one that ends by itself, one that NVML refuses."""
-    monkeypatch.setattr(
-        "selfhost.machine.probes.host.NVML_SECONDS", 1.0 if case == "stubborn" else 30.0
-    )
-    machine = asking(case)
-    assert {card.memory_total_bytes for card in cards(machine)} == {None}
-    assert said in why(machine)[0]
-
-
-@pytest.mark.parametrize("asking", ["stand-in"], indirect=True)
-def test_mig_and_a_lost_card_through_a_child(asking: Any) -> None:
-    """Instances have gaps in their numbers; a card that fell off the bus leaves the other."""
-    split = cards(asking("mig"))
-    assert [card.memory_total_bytes for card in split] == [9984 * MIB] * 6
-    assert {card.name for card in split} == {f"{NAME} MIG 1g.10gb"}
-    assert [card.memory_total_bytes for card in cards(asking("lost"))] == [TOTAL, None]
-
-
 @pytest.mark.parametrize(
     ("program", "said", "seconds"),
     [
-        ("import sys\nwhile True: sys.stdout.write('x' * 65536)", "longer than", 30),
         ("import os, time\nos.close(1)\ntime.sleep(60)", "within", 1),
         ("import os\nos.kill(os.getpid(), 9)", "signal 9", 30),
         ("raise SystemExit(2)", "status 2", 30),
@@ -692,7 +612,7 @@ def test_a_child_is_bounded(tmp_path: Path, program: str, said: str, seconds: fl
     file = tmp_path / "program.py"
     file.write_text(program)
     with pytest.raises(child.ChildError, match=said):
-        child.ask(str(file), [], seconds=seconds, limit_bytes=1000)
+        child.ask(str(file), seconds=seconds)
 
 
 def test_a_child_is_isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -704,7 +624,7 @@ def test_a_child_is_isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    assert child.ask(str(tmp_path / "program.py"), [], seconds=60, limit_bytes=1000).split() == [
+    assert child.ask(str(tmp_path / "program.py"), seconds=60).split() == [
         b"1",
         b"1",
         b"True",
@@ -715,7 +635,7 @@ def test_without_an_interpreter_there_is_a_reason(monkeypatch: pytest.MonkeyPatc
     """A program frozen into one file has no interpreter to start."""
     monkeypatch.setattr(sys, "executable", "")
     with pytest.raises(child.ChildError, match="without a Python interpreter"):
-        child.ask(__file__, [], seconds=1, limit_bytes=1)
+        child.ask(__file__, seconds=1)
 
 
 # ------------------------------------------------------------------ AMD, Intel, Apple, Windows
@@ -914,20 +834,6 @@ def test_intel_cards(build: Callable[..., RecordedHost]) -> None:
     assert cards(read_machine(build(intel("0000:00:02.0")))) == ()
 
 
-def test_visible_intel_devices(build: Callable[..., RecordedHost]) -> None:
-    """By number where all are cards; a part of a card counts as the card."""
-    two = intel("0000:03:00.0", **{"drm/card0/lmem_total_bytes": str(8 * GIB)}) | intel(
-        "0000:09:00.0", "0x56a0"
-    )
-    assert [card.name for card in cards(read_machine(build(two, {"ZE_AFFINITY_MASK": "1"})))] == [
-        "Intel GPU"
-    ]
-    assert len(cards(read_machine(build(two, {"ZE_AFFINITY_MASK": "0.0,1.1"})))) == 2
-    assert (
-        len(cards(read_machine(build(two | intel("0000:00:02.0"), {"ZE_AFFINITY_MASK": "0"})))) == 2
-    )
-
-
 def test_apple_metal_limit(build: Callable[..., RecordedHost], tmp_path: Path) -> None:
     """iogpu.wired_limit_mb is what Metal then allows (26000 on an M1 Max, Andyyyy64/whichllm#152); 0 is the default, which is unread."""
     for value, total in (("26000", 26000 * MIB), ("0", None), ("", None)):
@@ -1008,20 +914,3 @@ def test_windows_display_adapters(build: Callable[..., RecordedHost]) -> None:
     none = [{"id": "ROOT\\BasicDisplay", "name": "Microsoft Basic Display Adapter", "memory": None}]
     assert cards(read_machine(build({}, system="windows", display_adapters=none))) == ()
     assert read_machine(build({}, system="windows")).accelerators is None
-
-
-def test_a_record_keeps_the_mask_and_not_the_numbers_of_the_cards(
-    build: Callable[..., RecordedHost], tmp_path: Path
-) -> None:
-    """A card chosen by its UUID is chosen again in the record, which holds no UUID."""
-    chosen = "GPU-8f2e6c1a-0b3d-4c5e-9f7a-1b2c3d4e5f60"
-    other = "GPU-11111111-2222-3333-4444-555555555555"
-    both = answer(device(3) | {"uuid": other}, device(4) | {"uuid": chosen})
-    noted = Recorder(build(NODES, {"CUDA_VISIBLE_DEVICES": chosen}, nvml=both))
-    first = read_machine(noted)
-    noted.write(str(tmp_path / "record"))
-    assert [card.name for card in cards(first)] == [CARDS[4][0]]
-    assert cards(read_machine(RecordedHost(str(tmp_path / "record")))) == cards(first)
-    written = "".join(path.read_text() for path in (tmp_path / "record").rglob("*.json"))
-    assert "8f2e6c1a" not in written
-    assert "11111111" not in written

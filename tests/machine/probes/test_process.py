@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from selfhost.machine.probes.process import model_in
+from selfhost.machine.probes.process import parse_smaps
 from selfhost.machine.reader import process
 
 SMAPS = """\
@@ -32,19 +32,19 @@ Rss:                5000 kB
 
 def test_the_model_file_of_which_most_is_mapped() -> None:
     """Its resident pages over all its mappings; blanks in the name are part of it."""
-    assert model_in(SMAPS) == ("/models/my model.gguf", 201_000 * 1024)
+    assert parse_smaps(SMAPS) == ("/models/my model.gguf", 201_000 * 1024)
 
 
 def test_ollamas_files_have_no_ending() -> None:
     """They are named by their content."""
     text = SMAPS.replace("/models/my model.gguf", "/o/blobs/sha256-00ff")
-    assert model_in(text) == ("/o/blobs/sha256-00ff", 201_000 * 1024)
+    assert parse_smaps(text) == ("/o/blobs/sha256-00ff", 201_000 * 1024)
 
 
 @pytest.mark.parametrize("text", ["", "Rss: 1 kB\n", "zz-yy r--s 0 0 0 /a.gguf\nRss: x kB\n"])
 def test_nonsense_maps_no_memory(text: str) -> None:
     """No exception, and no bytes."""
-    assert model_in(text)[1] == 0
+    assert parse_smaps(text)[1] == 0
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is Linux's")

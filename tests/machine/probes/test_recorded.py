@@ -449,9 +449,9 @@ def test_no_text_breaks_a_parser(content: bytes) -> None:
     """Parsers leave out what they do not know."""
     text = content.decode("utf-8", "replace")
     for parse in (
-        parse_mountinfo, cgroups.parse_cgroup, cgroups.parse_number, cgroups.parse_pairs, procfs.parse_meminfo, procfs.parse_status,
-        procfs.parse_list, memory.parse_low_watermarks, memory.parse_swaps, cpu.parse_cpuinfo, cpu.parse_model,
-        cpu.parse_instruction_sets, cpu.parse_cpu_max, cpu.parse_core_ids, stores.parse_unit, software.parse_distribution,
+        parse_mountinfo, cgroups.parse_cgroup, cgroups.parse_number, cgroups.parse_stat, procfs.parse_meminfo, procfs.parse_pairs,
+        procfs.parse_list, memory.parse_swaps, cpu.parse_cpuinfo, cpu.parse_model,
+        cpu.parse_instruction_sets, cpu.parse_cpu_max, stores.parse_unit, software.parse_distribution,
         nvidia.parse_driver, nvidia.parse_information, accelerators.parse_properties,
     ):  # fmt: skip
         parse(text)

@@ -88,53 +88,17 @@ def test_other_environments_are_looked_into(build: Callable[..., RecordedHost]) 
     )
 
 
-def test_packages_of_the_system_state_versions(build: Callable[..., RecordedHost]) -> None:
-    """dpkg's status, pacman's folders, snap's and macOS' own files; a package that was removed states nothing."""
-    status = (
-        "Package: llama-cpp\nStatus: deinstall ok config-files\nVersion: 1\n\n"
-        "Package: llama.cpp\nStatus: install ok installed\nSource: llama.cpp (0.0.6641)\nVersion: 0.0.6641-1\n\n"
-        "Package: ollama\nStatus: install ok installed\nVersion: 1:0.12.3+ds-2\n"
-    )
-    assert software.parse_status(status, ("llama.cpp", "llama-cpp")) == "0.0.6641"
-    assert software.parse_status(status, ("llama-cpp",)) is None
-    assert software.parse_status(status, ("ollama",)) == "0.12.3"
-    assert software.parse_status("", ("ollama",)) is None
-    for files, path, version in (
-        ({"/var/lib/dpkg/status": status}, "/usr/bin/llama-server", "0.0.6641"),
-        ({"/var/lib/pacman/local/llama.cpp-b6641-1/desc": ""}, "/usr/bin/llama-server", "b6641"),
-        (
-            {"/snap/ollama/current/meta/snap.yaml": "name: ollama\nversion: v0.12.3\n"},
-            "/snap/bin/ollama",
-            "v0.12.3",
-        ),
-    ):
-        host = build({**files, path: ""}, {"HOME": "/home/ada"})
-        host.listdir("/")
-        (Path(host.folder) / path.lstrip("/")).chmod(0o755)
-        assert [runtime.version for runtime in read_machine(host).runtimes or ()] == [version]
-    plist = "<dict><key>CFBundleShortVersionString</key>\n\t<string>0.12.3</string></dict>"
-    app = "/Applications/Ollama.app/Contents"
-    host = build(
-        {f"{app}/Info.plist": plist, f"{app}/Resources/ollama": ""},
-        {"HOME": "/Users/ada"},
-        system="macos",
-    )
-    (Path(host.folder) / app.lstrip("/") / "Resources" / "ollama").chmod(0o755)
-    assert [runtime.version for runtime in read_machine(host).runtimes or ()] == ["0.12.3"]
-
-
 @pytest.mark.parametrize(
     ("path", "version"),
     [
         ("/opt/homebrew/Cellar/llama.cpp/6730/bin/llama-server", "6730"),
         ("/opt/homebrew/Caskroom/ollama/0.12.3/Ollama.app/Contents/Resources/ollama", "0.12.3"),
         ("/home/ada/llama-b6641-bin-ubuntu-x64/llama-server", "6641"),
-        ("/nix/store/0c1xq5l8w9kz2m3n4p5r6s7v8y9a0b1d-llama-cpp-6641/bin/llama-server", "6641"),
         ("/usr/local/bin/llama-server", None),
     ],
 )
 def test_paths_state_versions(path: str, version: str | None) -> None:
-    """As Homebrew, Nix and llama.cpp's own archives name their folders."""
+    """As Homebrew and llama.cpp's own archives name their folders."""
     assert software.version_in_path(path) == version
 
 

@@ -283,10 +283,6 @@ def test_what_is_no_adapter_is_refused(tmp_path: Path) -> None:
     ("model", "made", "why"),
     [
         ("gemma-2-9b-it", {}, "the architecture llama"),
-        ("llama-3.2-1b-instruct", {"changed": "blk.99.attn_q.weight"}, "blk.99.attn_q.weight"),
-        ("llama-3.2-1b-instruct", {"changed": "blk.0.attn_k.weight"}, "2048 × 512"),
-        ("llama-3.2-3b-instruct", {}, "3072 × 3072"),
-        ("llama-3.2-1b-instruct", {"shapes": [(2048, 16), (8, 2048)]}, "2048 × 16 and 8 × 2048"),
         ("llama-3.2-1b-instruct", {"shapes": [(2048, 16)]}, "not the other"),
         ("llama-3.2-1b-instruct", {"shapes": []}, "without a tensor"),
     ],
@@ -407,17 +403,6 @@ def test_vllm_keeps_room_for_an_adapter_on_every_linear_layer(typed: int, slot: 
 @pytest.mark.parametrize(
     ("model", "made", "why"),
     [
-        (
-            "llama-3.2-3b-instruct",
-            {},
-            "2048 × 16 and 16 × 2048, and that tensor of Llama 3.2 3B Instruct is 3072 × 3072",
-        ),
-        (
-            "llama-3.2-1b-instruct",
-            {"layer": 16},
-            r"layers\.16\.self_attn\.q_proj, and .* has 16 layers",
-        ),
-        ("llama-3.2-1b-instruct", {"shapes": {"self_attn.k_proj": (2048, 2048)}}, "is 2048 × 512"),
         ("llama-3.2-1b-instruct", {"rank": 8}, "rank 8, and its adapter_config.json says r = 16"),
         ("llama-3.2-1b-instruct", {"peft_type": "IA3"}, "of the type IA3"),
         (
@@ -550,22 +535,13 @@ def test_reading_a_picture_takes_what_llama_cpp_reserves() -> None:
     ):
         made = terms(model)
         found = made["projector_compute"]
-        # other uses than a picture of a megapixel, none and the largest, are in the range as far as 8 % of the files go
-        room = 0.08 * sum(
-            term.bytes
-            for name, term in made.items()
-            if name in ("weights", "repacked_weights", "projector")
-        )
-        assert found.low_bytes == pytest.approx(max(0, found.bytes - room), abs=1), model
-        high = max(found.bytes * 1.2, min(largest_mib * 1.2 * 2**20, found.bytes * 1.2 + room))
-        assert found.high_bytes == pytest.approx(high, abs=2**14), model
+        assert (found.low_bytes, found.high_bytes) == (0, found.bytes * 6 // 5)
         assert found.bytes / 2**20 <= largest_mib + 0.006, model
         # a device holds what is reserved at load, or what the picture takes, where that is more
         there = found.on_device or found
         assert there.bytes / 2**20 == pytest.approx(
             max(reserved_mib, found.bytes / 2**20), abs=0.006
         ), model
-        assert "none without one" in found.arithmetic
         largest = re.search(r"([\d,]+) for one of [\d,]+ × [\d,]+, the most", found.arithmetic)
         most = int(largest[1].replace(",", "")) if largest else found.bytes
         assert most / 2**20 == pytest.approx(largest_mib, abs=0.006), model

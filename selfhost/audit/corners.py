@@ -1,0 +1,115 @@
+"""Machines of one kind, sorted by what decides: judged at the worst and the best of their numbers.
+
+No finding gets better when a machine has less memory, disk or bandwidth. So where a machine made of
+the worst of each number and one made of the best have the same deciding findings, all between have
+them; else the machines are split in two. What is free of an accelerator decides where layers lie,
+and with that what the RAM must hold: machines that differ in it are never taken together.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from math import log2
+
+from .fleet import BANDWIDTH
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from ..verdict.record import Verdict
+    from .fleet import Numbers, Slot
+
+    # what decides of a verdict: the route, what is loaded by what, and the check, outcome and code
+    # of each deciding finding
+    Key = tuple[str, str | None, str | None, str | None, tuple[tuple[str, str, str], ...]]
+    # the most that one of these machines may lack, and the places of their rows
+    Sorted = tuple[Key, float, array[int]]
+
+# the numbers that a check rests on, by the first word of their slots
+_RESTS_ON = {"disk": "disks", "speed": BANDWIDTH}
+# those of memory, the one that most often decides first
+_MEMORY = (
+    "memory_limit_bytes",
+    "memory_total_bytes",
+    "memory_available_bytes",
+    "swap_free_bytes",
+)
+
+
+def parts_of(
+    slots: Sequence[Slot], rows: Sequence[Numbers], places: Sequence[int]
+) -> list[list[int]]:
+    """The places in parts whose rows have the same free memory of every accelerator."""
+    cards = [at for at, slot in enumerate(slots) if slot[0] == "accelerators"]
+
+    def free(place: int) -> Numbers:
+        return tuple([rows[place][at] for at in cards])
+
+    return [list(part) for _, part in groupby(sorted(places, key=free), free)]
+
+
+def work_of(count: int) -> float:
+    """About how many judgements so many rows of a part take."""
+    return 1 + 3 * log2(max(1, count))
+
+
+def sort_out(
+    slots: Sequence[Slot],
+    rows: Sequence[Numbers],
+    parts: Sequence[list[int]],
+    decide: Callable[[Numbers], tuple[Key, Verdict]],
+    lacks: Callable[[Key, Verdict], float],
+) -> list[Sorted]:
+    """The places of the rows, by what decides there."""
+    by_key: dict[Key, tuple[float, array[int]]] = {}
+    known: dict[Numbers, tuple[Key, Verdict]] = {}
+
+    def decided(row: Numbers) -> tuple[Key, Verdict]:
+        if row not in known:
+            known[row] = decide(row)
+        return known[row]
+
+    boxes = list(parts)
+    while boxes:
+        box = boxes.pop()
+        columns = list(zip(*[rows[place] for place in box], strict=True))
+        worst, verdict = decided(tuple(map(min, columns)))
+        best, _ = decided(tuple(map(max, columns)))
+        if worst == best:
+            most, alike = by_key.setdefault(worst, (0.0, array("l")))
+            alike.extend(box)
+            by_key[worst] = max(most, lacks(worst, verdict)), alike
+        else:
+            boxes += _halves(slots, rows, box, _differing(worst, best))
+    return [(key, most, alike) for key, (most, alike) in by_key.items()]
+
+
+def _differing(worst: Key, best: Key) -> set[str]:
+    """The first words of the slots that the differing findings rest on."""
+    differing = {mark[0] for mark in set(worst[-1]) ^ set(best[-1])}
+    return {_RESTS_ON.get(check, "memory") for check in differing}
+
+
+def _halves(
+    slots: Sequence[Slot], rows: Sequence[Numbers], box: list[int], wanted: set[str]
+) -> tuple[list[int], list[int]]:
+    """The box in two, along the numbers that are wanted and of which it has most."""
+    groups: dict[str, list[int]] = {}
+    for at, slot in enumerate(slots):
+        groups.setdefault("memory" if slot[0] in _MEMORY else slot[0], []).append(at)
+    if "memory" in groups:
+        groups["memory"].sort(key=lambda at: _MEMORY.index(slots[at][0]))
+    keys = {
+        name: [tuple([rows[place][at] for at in own]) for place in box]
+        for name, own in groups.items()
+    }
+    spread = {name: len(set(own)) for name, own in keys.items()}
+    name = max(spread, key=lambda name: (name in wanted and spread[name] > 1, spread[name]))
+    pairs = sorted(zip(keys[name], box, strict=True))
+    middle = pairs[len(pairs) // 2][0]
+    if pairs[0][0] == middle:
+        middle = next(key for key, _ in pairs if key > middle)
+    below = [place for key, place in pairs if key < middle]
+    return below, [place for _, place in pairs[len(below) :]]

@@ -1,0 +1,282 @@
+"""The GPUs that a description names, with their counts and sizes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ..core.spelling import is_slip
+from . import cpus, gpus
+from .description import Description
+from .gpu_names import NamedCards, UnknownGpuError, matches, named_card, not_sold_so, shown, spelled
+from .profiles import NotOneMachineError, UnknownMachineError
+from .roles import roles, words
+from .virtual_gpus import instance_typed, is_vgpu, vgpu_typed
+from .words import BREAK, COUNT, MODULES, SIZE, is_ram
+
+# words of a GPU's name that may be without a number: `arc graphics`, `titan v`, `radeon vii`
+_NUMBERLESS = frozenset(("arc", "iris", "uhd", "titan", "vii"))
+_INSIDE = (["arc", "graphics"], ["iris", "xe"], ["uhd", "graphics"], ["iris", "graphics"])
+_YEARS = range(2005, 2036)
+# more are no bare number, but the size of a screen
+_MOST_BARE = 12
+
+
+def take_cards(about: Description) -> None:
+    """Take every GPU. Raises `UnknownMachineError` where a name is not listed, a size is none that
+    it is sold with, or one of several is meant.
+    """
+    while (
+        run := next((run for run in about.free_runs() if _is_card(about, *run)), None)
+    ) is not None:
+        _take_card(about, *run)
+    _refuse_unlisted(about)
+    discrete = [
+        (at, each)
+        for at, each in about.cards_at
+        if not all(card.unified for card in each.accelerators)
+    ]
+    # a card computes faster than what is in the processor beside it
+    about.cards_at = discrete or about.cards_at
+    if len(about.cards) > 1 and any(token.text == "or" for token in about.tokens):
+        names = [each.label for each in about.cards]
+        raise NotOneMachineError(
+            f"{shown(about.text)!r} names {' or '.join(names)}",
+            nearest=names,
+            remedy=f"name one: --machine '{names[0]}'",
+        )
+
+
+def _is_card(about: Description, start: int, end: int) -> bool:
+    """Whether the run is a GPU's name, and begins and ends with a word of it."""
+    run = about.words(start, end)
+    if run in _INSIDE:
+        return bool(matches(tuple(run)))
+    if not _may_be_a_name(run) or (len(run) == 1 and _is_no_card(about, start)):
+        return False
+    if is_vgpu(run[-1]):
+        return set(run[:-1]) <= {"nvidia", "grid", "tesla"}
+    names, sizes = _name_and_sizes(run)
+    is_instance = instance_typed(run[-1])[0] is not None
+    cards = matches(tuple(names[:-1] if is_instance else names), laptop=about.is_laptop)
+    if not cards or len(sizes) > 1:
+        return False
+    return is_instance or all(
+        any(size in card.memory_gib or f"{size:g}gb" in card.named for card in cards)
+        for size in sizes
+    )
+
+
+def _may_be_a_name(run: Sequence[str]) -> bool:
+    """Whether words have the form of a GPU's name: no filler, count or size at an end, and a number
+    but for names that have none.
+    """
+    idle = roles().idle - roles().forms
+    first, last = run[0], run[-1]
+    is_open = last in roles().cards and len(run) > 1
+    if first in roles().gpu_idle | idle or last in roles().gpu_idle | idle or is_open:
+        return run == ["titan", "rtx"]
+    if SIZE.fullmatch(first) or SIZE.fullmatch(last) or any(map(COUNT.fullmatch, run)):
+        return False
+    if first.isdecimal() and len(first) < 3:
+        return False
+    return (len(run) > 1 and not _NUMBERLESS.isdisjoint(run)) or any(
+        any(map(str.isdecimal, word)) and not SIZE.fullmatch(word)
+        for word in run
+        if word not in roles().left_out
+    )
+
+
+def _name_and_sizes(run: Sequence[str]) -> tuple[list[str], list[float]]:
+    """The words of a GPU's name without fillers, and the sizes between them."""
+    idle = roles().idle - roles().forms | {"mig"}
+    names = [word for word in run if not SIZE.fullmatch(word) and word not in idle]
+    return names, [float(size[1]) for word in run if (size := SIZE.fullmatch(word))]
+
+
+def _is_no_card(about: Description, at: int) -> bool:
+    """Whether figures alone are a year or a processor's number. Raises `NotOneMachineError` where
+    they can be a GPU, too.
+    """
+    word = about.free(at)
+    if not word.isdecimal():
+        return False
+    if int(word) in _YEARS or not matches((word,)):
+        return True
+    is_variant = about.free(at + 1) in gpus.variants()
+    if is_variant or about.processor is not None or about.chip is not None:
+        return False
+    if about.free(at - 1) and cpus.class_of(about.free(at - 1)):
+        kind = about.words(at - 2, at)
+        names = (" ".join([*each, word]) for each in (kind, kind[-1:]))
+        if not any(cpus.processor_of(each) or cpus.names_of_number(each) for each in names):
+            raise about.can_be(word, [matches((word,))[0].label.lower()])
+        return True
+    processors = cpus.names_of_number(word, beside_gpu=True)
+    if processors and (len(processors) > 1 or not _has_other_card(about, at)):
+        raise about.can_be(word, [*processors, matches((word,))[0].label.lower()])
+    return bool(processors)
+
+
+def _has_other_card(about: Description, place: int) -> bool:
+    """Whether a GPU is named by more than a number beside it."""
+    others = (about.free(at) for at in range(len(about.tokens)) if at != place)
+    return bool(about.cards) or any(
+        word in roles().cards | gpus.variants() or re.fullmatch(r"\d{4}(?:ti|xtx?|s)", word)
+        for word in others
+    )
+
+
+def _take_card(about: Description, start: int, end: int) -> None:
+    names, sizes = _name_and_sizes(about.words(start, end))
+    line = (about.product or {}).get("line", "").split()
+    names = [*line, *names] if line and matches((*line, *names)) else names
+    cards = matches(tuple(names), laptop=about.is_laptop)
+    about.take(start, end, "gpu")
+    _refuse_slip(about, names, end)
+    while about.free(end) in roles().gpu_idle - {"memory", "vram", "with"}:
+        about.take(end, end + 1, "gpu")
+        end += 1
+    text = " ".join(names)
+    if instance_typed(text)[0] is not None or vgpu_typed(text) is not None:
+        size = sizes[0] if sizes else None
+        _put(about, start, names, size, count_beside(about, start, end))
+    elif not all(card.unified for card in cards):
+        sold = {size for card in cards for size in card.memory_gib}
+        own = next((size for size in sizes if size in sold), None)
+        size, count = _size_and_count(about, start, end, cards) if own is None else (own, 0)
+        _put(about, start, names, size, count or count_beside(about, start, end))
+    elif cards[0].integrated or (about.processor is None and about.product is None):
+        # any other is in the chip that was named
+        _put(about, start, names, None, 1)
+
+
+def _put(
+    about: Description, place: int, names: Sequence[str], size: float | None, count: int
+) -> None:
+    """Keep the GPUs; one in a processor once, however often it is told."""
+    cards = _named(about, names, size, count)
+    is_inside = all(card.unified for card in cards.accelerators)
+    if not (is_inside and any(cards.label == each.label for each in about.cards)):
+        about.cards_at.append((place, cards))
+
+
+def _named(about: Description, names: Sequence[str], size: float | None, count: int) -> NamedCards:
+    try:
+        return named_card(names, size, count, laptop=about.is_laptop)
+    except UnknownGpuError as error:
+        raise UnknownMachineError(
+            f"{shown(about.text)!r}: {error}", nearest=error.nearest, remedy=error.remedy
+        ) from None
+
+
+def _refuse_slip(about: Description, names: Sequence[str], end: int) -> None:
+    """Raises `UnknownMachineError` for a variant that is a slip of one: `rx 7900 xtz`."""
+    behind, variants = about.free(end), gpus.variants()
+    is_word = behind.isalpha() and behind not in variants | roles().idle and not is_ram(behind)
+    if is_word and any(is_slip(behind, each) for each in variants):
+        _named(about, [*names, behind], None, 1)
+
+
+def _refuse_unlisted(about: Description) -> None:
+    """Raises `UnknownMachineError` for words of GPUs' names with a number that is not listed."""
+    for at in range(len(about.tokens) - 1):
+        first, behind = spelled(about.free(at)).split()[:1], about.free(at + 1)
+        is_number = re.fullmatch(r"[a-z]{0,2}\d{2,4}[a-z]{0,3}", behind)
+        if is_number and not SIZE.fullmatch(behind) and first and first[0] in roles().cards:
+            _named(about, about.words(at, at + 2), None, 1)
+
+
+# ------------------------------------------------------------------ sizes and counts
+
+
+def _size_and_count(
+    about: Description, start: int, end: int, cards: Sequence[gpus.Card]
+) -> tuple[float | None, int]:
+    """The size of the card that stands behind its name, or before it where another is the RAM's,
+    and the count that stands with it, 0 for none. Raises `UnknownMachineError` for one that it is
+    not sold with and that no RAM has.
+    """
+    sold = {size for card in cards for size in card.memory_gib}
+    modules = MODULES.fullmatch(about.free(start - 1))
+    if modules and float(modules[2]) in sold and _has_other_size(about, start):
+        about.take(start - 1, start, "gpu")
+        return float(modules[2]), int(modules[1])
+    at = end
+    while at < len(about.tokens) and about.tokens[at].text in (BREAK, "vram", "with", "memory"):
+        at += 1
+    size = about.free_gib(at)
+    if size is None:
+        return _size_before(about, start, sold), 0
+    behind = about.words(at + 1, at + 3)
+    is_vram = "vram" in about.words(end, at) or behind[:1] == ["vram"]
+    names_ram = bool(behind) and is_ram(behind[0]) and not any(map(SIZE.fullmatch, behind[1:]))
+    if is_vram or (size in sold and not names_ram):
+        about.take(end, at + (2 if behind[:1] == ["vram"] else 1), "gpu")
+        return size, 0
+    if all(f"{size:g}gb" in card.named - card.words for card in cards):
+        about.take(at, at + 1, "gpu")
+    elif not names_ram and at == end:
+        if size % 4 and size > 6:
+            error = not_sold_so(cards, size)
+            raise UnknownMachineError(f"{shown(about.text)!r}: {error}", remedy=error.remedy)
+        if size == 2 * max(sold):
+            label = cards[0].label
+            about.notes.append(f"The {size:g} GB are read as RAM: {label} has {max(sold):g}.")
+    return None, 0
+
+
+def _size_before(about: Description, start: int, sold: set[float]) -> float | None:
+    """The size before a card's name that it is sold with, where it is not that of the RAM."""
+    size, before = about.free_gib(start - 1), about.words(start - 3, start - 1)
+    is_of_ram = bool(before) and is_ram(before[-1]) and not any(map(SIZE.fullmatch, before))
+    is_no_ram = about.processor is None or bool(size and size % 4 and size > 6)
+    if size not in sold or is_of_ram or not (is_no_ram or _has_other_size(about, start - 1)):
+        return None
+    about.take(start - 1, start, "gpu")
+    return size
+
+
+def _has_other_size(about: Description, place: int) -> bool:
+    return any(at != place and about.free_gib(at) for at in range(len(about.tokens)))
+
+
+def count_beside(about: Description, start: int, end: int) -> int:
+    """Take the count of what stands from `start` to `end`: `2x`, `dual`, `x2`, and a bare number
+    that is none of the name before it. 1 without one.
+    """
+    counts = words()["counts"]
+    while start > 1 and about.tokens[start - 1].text in roles().gpu_idle - {"with"}:
+        start -= 1
+    for at in (start - 1, end, end + 1):
+        word = about.free(at)
+        match = COUNT.fullmatch(word)
+        # `epyc 7742 2x 3090` are two cards
+        is_last = about.words(at + 1, at + 2) in ([], [BREAK])
+        if match and (match[1] if at < start else match[2] or is_last):
+            about.take(at, at + 1, "count")
+            return int(match[1] or match[2])
+        if at == start - 1 and (word in counts or _is_bare_count(about, at)):
+            about.take(at, at + 1, "count")
+            return counts.get(word) or int(word)
+        if word and at == end and not SIZE.fullmatch(word):
+            break
+    return 1
+
+
+def _is_bare_count(about: Description, at: int) -> bool:
+    """Whether a number counts what follows: behind a model of a laptop it is of its name."""
+    word = about.free(at)
+    if not word.isdecimal() or not 1 < int(word) <= _MOST_BARE:
+        return False
+    before = about.tokens[at - 1] if at else None
+    if before is None or before.text in (BREAK, "with", "and", "has") or before.by == "processor":
+        return True
+    if SIZE.fullmatch(before.text) or MODULES.fullmatch(before.text):
+        return True
+    if about.is_laptop:
+        return False
+    if not before.by and cpus.class_of(before.text):
+        # of `ryzen 7` it is the class
+        return word not in "3579" or before.text in ("i3", "i5", "i7", "i9")
+    return bool(before.by) or before.text in roles().idle | roles().computers

@@ -1,0 +1,155 @@
+"""Machines that clouds rent, `m6a.xlarge`, `n2-standard-8`: `specs/common/cloud_types.toml`; and
+virtual machines and containers that a text describes, `vps 4 vcpu 8gb`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from ..core import units
+from ..core.records import Record
+from ..core.tables import shipped_table
+from . import cpus
+from .changes import planned
+from .gpu_names import NamedCards, cards_named, find_cards
+from .record import Machine
+from .roles import words
+from .words import tokens
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
+_MOST_LETTERS = 120
+_BANDWIDTH = "memory_bandwidth_bytes_per_second"
+# a whole computer, of the size of its largest virtual machines: `c7a.metal-48xl`
+_METAL = re.compile(r"(?<=[a-z\d])\.metal-(\d{1,3})xl(?![\w-])", re.ASCII | re.IGNORECASE)
+
+
+class Described(Record):
+    """A machine of which parts were named; `note` says what was understood and assumed."""
+
+    machine: Machine
+    title: str
+    note: str
+
+
+def rented(text: str) -> Described | None:
+    """The machine that a cloud's name for a type means, with GPUs that are named behind it,
+    `n1-standard-8 + t4`; None for any other text.
+    """
+    plain = text.strip()
+    if len(plain) > _MOST_LETTERS or not any(map(str.isdecimal, plain)):
+        return None
+    parts = _METAL.sub(r".\1xlarge", without_provider(plain)).split()
+    for end in range(len(parts), 0, -1):
+        typed, beside = " ".join(parts[:end]), " ".join(parts[end:])
+        described = _of_type(typed, None)
+        if described is None or not beside or _is_idle(beside):
+            if described is not None:
+                return described
+            continue
+        cards = find_cards(beside.lstrip("+, ").removeprefix("with "))
+        if cards is not None:
+            return _of_type(typed, cards)
+        note = f"{described.note} Left aside: {beside}."
+        return described.replace(note=note)
+    return None
+
+
+def _is_idle(beside: str) -> bool:
+    """Whether it tells a disk or a system alone."""
+    systems, idle = words()["systems"], {*words()["idle"], *words()["disk"]}
+    return all(
+        token.text in systems
+        or token.text in idle
+        or re.fullmatch(r"\d+(?:gb|tb|[.\d]*)", token.text)
+        for token in tokens(beside)
+    )
+
+
+def has_an_unlisted_gpu(text: str) -> bool:
+    """Whether it is the name of a type that a cloud rents with a GPU, of which no row tells it."""
+    name = without_provider(text.strip()).lower()
+    pattern: str = shipped_table("cloud_types")["unlisted"]
+    return len(name) <= _MOST_LETTERS and re.fullmatch(pattern, name, re.ASCII) is not None
+
+
+def without_provider(text: str) -> str:
+    """The text without the words for who rents it out, before it or behind: `google cloud`."""
+    providers = shipped_table("cloud_types")["providers"]
+    # SageMaker's names have `ml.` before them
+    parts = text.removeprefix("ml.").split()
+    while len(parts) > 1 and parts[0].lower() in providers:
+        parts.pop(0)
+    while len(parts) > 1 and parts[-1].lower() in providers:
+        parts.pop()
+    return " ".join(parts)
+
+
+def _of_type(text: str, added: NamedCards | None) -> Described | None:
+    """The machine of a type's name, with those GPUs in place of its own where they are given."""
+    table = shipped_table("cloud_types")
+    name, count = text.lower(), None
+    # a type with fewer processors than another has its memory: `Standard_E8-4s_v5`
+    if constrained := re.fullmatch(table["constrained"], name, re.ASCII):
+        name, count = f"{constrained['before']}{constrained['behind']}", int(constrained["count"])
+    for row in table["type"]:
+        if name[:1] not in row["begins"]:
+            continue
+        match = re.fullmatch(row["types"], name, re.ASCII)
+        if match is None:
+            continue
+        processors = _processors(match["size"], row, table["sizes"])
+        groups = match.groupdict()
+        each_gib = row.get("gib", {}).get(groups.get("kind"))
+        gib = float(groups["gib"]) if "gib" in groups else each_gib and each_gib * processors
+        if not gib or processors <= (count or 0):
+            continue
+        cards = added
+        if cards is None and "gpu" in row:
+            cards = cards_named(f"{row.get('gpus', {}).get(str(processors), 1)}x {row['gpu']}")
+        return _described(text, row, gib, count or processors, cards)
+    return None
+
+
+def _processors(size: str, row: Mapping[str, Any], sizes: Mapping[str, int]) -> int:
+    """The virtual processors of a size; 0 for a word that is none."""
+    if "processors" in row:
+        of_size: int = row["processors"].get(size, 0)
+        return of_size
+    if size.isdecimal():
+        return int(size)
+    word = size.lstrip("0123456789")
+    return sizes.get(word, 0) * int(size[: -len(word)] or 1)
+
+
+def _described(
+    text: str, row: Mapping[str, Any], gib: float, processors: int, cards: NamedCards | None
+) -> Described:
+    around = cpus.class_of(row["cpu"])
+    memory = round(gib * units.GIB)
+    facts: dict[str, Any] = {
+        "system": "linux",
+        "architecture": "x86_64" if around is None else around.architecture,
+        "memory_total_bytes": memory,
+        "memory_limit_bytes": memory,
+        "cpu_model": row["cpu"],
+        "cpu_cores_usable": float(processors),
+        "cpu_cores_physical": max(1, processors // row["threads"]),
+        "accelerators": () if cards is None else cards.accelerators,
+    }
+    machine = Machine(
+        **facts,
+        name=text,
+        scope="vm",
+        confidence="medium",
+        assumed=(_BANDWIDTH, "cpu_model") if row.get("any_host") else (_BANDWIDTH,),
+        sources=dict.fromkeys(facts, shipped_table("cloud_types")["sources"][row["source"]]),
+    )
+    title = f"{row['provider']} {text}"
+    parts = [units.binary(memory), f"{processors} virtual processors of {row['cpu']}"]
+    parts += [] if cards is None else [cards.label]
+    return Described(machine=planned(machine), title=title, note=f"{title}: {', '.join(parts)}.")

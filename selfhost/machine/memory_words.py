@@ -1,0 +1,156 @@
+"""The RAM and the numbers that a description states."""
+
+from __future__ import annotations
+
+from . import cpus, gpus
+from .description import Description
+from .gpu_names import shown
+from .profiles import NotOneMachineError, UnknownMachineError
+from .roles import roles, words
+from .words import BREAK, MODULES, NUMBERED, SIZE, is_kind_of_ram, is_ram
+
+_GIB_OF_TB = 1024.0
+# of sizes that nothing tells apart such a one is a disk's
+_LEAST_DISK_GIB = 240.0
+_LEAST_NAMED_DISK_GIB = 64.0
+_ANY_GPU = frozenset(("gpu", "gpus", "dgpu", "vram", "graphics", "vga"))
+
+
+def take_memory(about: Description) -> None:
+    """Take the RAM: what is said to be it, else the one size that no disk has. Raises
+    `NotOneMachineError` where two sizes may each be it.
+    """
+    _add_joined_sizes(about)
+    sizes = _sizes(about)
+    for token in about.tokens:
+        if not token.by and (is_ram(token.text) or token.text in words()["disk"]):
+            token.by = "ram"
+    about.vram_gib = max(sizes["vram"], default=None)
+    plain = sizes["plain"]
+    small = sorted({size for size in plain if size < _LEAST_DISK_GIB})
+    if sizes["ram"]:
+        about.ram_gib = max(sizes["ram"])
+    elif about.chip is not None and plain:
+        about.ram_gib = min(plain)
+    elif len(small) > 1:
+        listed = " and ".join(f"{size:g} GB" for size in small)
+        raise NotOneMachineError(
+            f"{shown(about.text)!r} states {listed}: it does not tell which is the RAM",
+            remedy=f"leave one out, or say it: --machine 'i5-8250U {small[-1]:g}GB RAM'",
+        )
+    elif plain:
+        about.ram_gib = small[0] if small else min(plain)
+        _refuse_strange_size(about, about.ram_gib)
+
+
+def _refuse_strange_size(about: Description, gib: float) -> None:
+    """Raises `NotOneMachineError` for a size beside a GPU that no modules of RAM make: it may be
+    that of a card that somebody changed.
+    """
+    is_of_modules = gib % 4 == 0 or gib in (1, 2, 3, 6) or gib != int(gib)
+    is_guest = about.scope != "host" or bool(about.product and about.product.get("guest"))
+    if about.cards and not is_of_modules and not is_guest:
+        raise NotOneMachineError(
+            f"{shown(about.text)!r}: {gib:g} GB are no usual size of RAM",
+            remedy=f"say what has them: {gib:g}GB RAM, or --set gpu={gib:g}GiB for a GPU",
+        )
+
+
+def _sizes(about: Description) -> dict[str, list[float]]:
+    """The sizes in GiB by what they are of: ram, vram, disk, or plain where no word tells."""
+    sizes: dict[str, list[float]] = {"ram": [], "vram": [], "disk": [], "plain": []}
+    for at, token in enumerate(about.tokens):
+        if token.by:
+            continue
+        if is_kind_of_ram(token.text):
+            about.ram_kind, token.by = token.text, "ram"
+        elif modules := MODULES.fullmatch(token.text):
+            token.by = "ram"
+            about.numbers["sticks"] = int(modules[1])
+            sizes["ram"].append(float(int(modules[1]) * int(modules[2])))
+        elif size := SIZE.fullmatch(token.text):
+            token.by = _kind_of_size(about, at)
+            sizes[token.by].append(float(size[1]) * (_GIB_OF_TB if size[2] == "tb" else 1))
+    return sizes
+
+
+def _add_joined_sizes(about: Description) -> None:
+    """Make one size of two modules, `16gb + 8gb`."""
+    for at in range(len(about.tokens) - 2):
+        first, second = about.free_gib(at), about.free_gib(at + 2)
+        if first and second and about.free(at + 1) == "plus":
+            is_alike = max(first, second) <= 2 * min(first, second)
+            about.tokens[at].text = f"{first + second if is_alike else first:g}gb"
+            about.take(at + 1, at + 3, "ram")
+            if first == second:
+                about.numbers["sticks"] = 2
+
+
+def _kind_of_size(about: Description, at: int) -> str:
+    """ram, vram, disk or plain, by the words beside a size."""
+    kinds = ("", "ram", "vram", "plain", "disk")
+    around = [token.text if token.by in kinds else "" for token in about.tokens]
+    silent, disks = ("of", "system", "dual", "fast"), words()["disk"]
+    behind = [word for word in around[at + 1 : at + 5] if word not in silent]
+    behind = [*(behind[: behind.index(BREAK)] if BREAK in behind else behind), "", ""]
+    before = next((w for w in reversed(around[:at][-2:]) if w not in ("of", "with")), "")
+    is_tb = about.tokens[at].text.endswith("tb")
+    is_gpus = behind[0] in ("gpu", "graphics", "card") and before != "ram"
+    # `gpu 16gb, 32gb`, but `16gb vram 32gb`
+    is_only = not any(SIZE.fullmatch(word) for place, word in enumerate(around) if place != at)
+    is_behind = before == "vram" or (before in ("gpu", "dgpu") and not is_only)
+    if behind[0] == "vram" or is_gpus:
+        return "vram"
+    if not is_ram(behind[0]) and is_behind and not SIZE.fullmatch(around[max(0, at - 2)]):
+        return "vram"
+    if is_ram(behind[0]) or (behind[0].endswith("mts") and NUMBERED.fullmatch(behind[0])):
+        return "ram"
+    if behind[0] in disks:
+        return "disk"
+    if before in disks:
+        is_disk = is_tb or float(about.tokens[at].text[:-2]) >= _LEAST_NAMED_DISK_GIB
+        return "disk" if is_disk else "plain"
+    if (is_ram(before) and not is_tb) or (behind[0] in roles().idle and is_ram(behind[1])):
+        return "ram"
+    return "disk" if is_tb and not cpus.is_server(about.processor or "") else "plain"
+
+
+def take_numbers(about: Description) -> None:
+    """Take cores, threads, channels and the rate of the RAM."""
+    for token in about.tokens:
+        match = NUMBERED.fullmatch(token.text)
+        if token.by or match is None:
+            continue
+        token.by = match[2]
+        about.numbers["cores" if match[2] == "cpus" else match[2]] = int(match[1])
+        if match[2] == "vcpus" and about.scope == "host":
+            about.scope = "vm"
+
+
+def take_unnamed_gpu(about: Description) -> None:
+    """Take a GPU of which its memory and perhaps its maker are told, `8gb vram`, `amd gpu 16gb`."""
+    says_gpu = False
+    for token in about.tokens:
+        maker = gpus.maker_of(frozenset((token.text,))) if token.text.isalpha() else None
+        if token.by:
+            continue
+        if token.text in _ANY_GPU:
+            says_gpu |= token.text in ("gpu", "vram", "dgpu")
+            token.by = "gpu"
+        elif maker is not None:
+            about.gpu_maker = about.gpu_maker or maker
+            token.by = "" if token.text == "intel" else "gpu"
+    has_own = about.chip is not None or "shared" in (about.product or {})
+    if about.cards or about.has_no_gpu or has_own:
+        about.vram_gib = None
+        return
+    if says_gpu and about.vram_gib is None and about.ram_gib is not None:
+        parts = (about.processor, about.product)
+        if parts == (None, None) and not any(is_ram(token.text) for token in about.tokens):
+            about.vram_gib, about.ram_gib = about.ram_gib, None
+    if about.vram_gib is None and (says_gpu or about.gpu_maker == "nvidia"):
+        raise UnknownMachineError(
+            f"{shown(about.text)!r} tells a GPU, but not which GPU it is",
+            remedy="name the GPU beside the RAM, as in --machine 'i5-12400 32GB RTX 3090', or its"
+            " memory, as in '8GB VRAM'; else say 'no gpu'",
+        )

@@ -1,1 +1,0 @@
-"""What mlx-lm holds on a Mac."""

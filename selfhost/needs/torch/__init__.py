@@ -1,1 +1,0 @@
-"""What PyTorch holds while transformers generates, encodes or fine-tunes."""

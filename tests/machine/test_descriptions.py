@@ -1,0 +1,185 @@
+"""Machines in words: each description of `descriptions.toml` has the facts that a person reads from it."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from helpers.each import each
+from selfhost.core.tables import shipped_table
+from selfhost.machine import cpus, profiles
+from selfhost.machine.named import NotOneMachineError, machine_named, profile_named
+from selfhost.machine.profiles import UnknownMachineError
+from selfhost.machine.record import Machine
+
+GIB = 2**30
+TABLE = tomllib.loads((Path(__file__).parent / "descriptions.toml").read_text())
+
+
+def gpus_of(machine: Machine) -> list[str]:
+    names: dict[str, int] = {}
+    for card in machine.accelerators or ():
+        size = f" {card.memory_total_bytes / GIB:.0f}" if card.memory_total_bytes else ""
+        names[card.name + size] = names.get(card.name + size, 0) + 1
+    return [f"{count}x {name}" if count > 1 else name for name, count in names.items()]
+
+
+def facts_of(machine: Machine) -> dict[str, Any]:
+    """What a row of the table states."""
+    series = cpus.processor_of(machine.cpu_model or "")
+    rate = machine.memory_bandwidth_bytes_per_second
+    return {
+        "gib": round((machine.memory_total_bytes or 0) / GIB, 1),
+        "processor": None if series is None else series.name,
+        "cores": int(machine.cpu_cores_physical or machine.cpu_cores_usable or 0),
+        "gpus": gpus_of(machine),
+        "gb_per_s": None if rate is None else round(rate / 1e9, 1),
+        "system": machine.system,
+        "scope": machine.scope,
+    }
+
+
+@each("row", [*TABLE["post"], *TABLE["part"]], ids=lambda row: row["text"])
+def test_a_description_has_the_facts_that_it_names(row: dict[str, Any]) -> None:
+    unsaid: dict[str, Any] = {
+        "processor": None,
+        "gpus": [],
+        "gb_per_s": None,
+        "system": "linux",
+        "scope": "host",
+    }
+    assert facts_of(machine_named(row["text"])) == unsaid | {
+        key: row[key] for key in row if key != "text"
+    }
+
+
+@each("row", TABLE["refused"], ids=lambda row: row["text"])
+def test_what_is_not_known_is_refused_with_what_to_type(row: dict[str, Any]) -> None:
+    with pytest.raises(UnknownMachineError) as caught:
+        machine_named(row["text"])
+    assert row["remedy"] in (caught.value.remedy or "")
+
+
+@each("name", profiles.names())
+def test_every_profile_is_found_by_its_name(name: str) -> None:
+    """With spaces for what separates its words, too."""
+    found = profile_named(name.upper().replace("-", " "))
+    assert (found.profile.name, found.note) == (name, None)
+
+
+@each("row", shipped_table("products")["product"], ids=lambda row: row["words"])
+def test_every_product_is_found_by_its_words(row: dict[str, Any]) -> None:
+    """Unless it is sold with several processors, so that one must be named."""
+    if "processor" not in row and "shared" not in row:
+        with pytest.raises(UnknownMachineError):
+            machine_named(row["words"])
+        return
+    machine = machine_named(row["words"])
+    if profiles.by_words(row["words"].split()):
+        return
+    assert machine.memory_total_bytes == round(row["gib"][0] * GIB)
+    series = cpus.processor_of(machine.cpu_model or "")
+    is_on_package = series is not None and series.on_package_gib is not None
+    assert machine.assumes("memory_total_bytes") != is_on_package
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-8gb i5-8250u",
+        "i5-8250u 0gb",
+        "x" * 500,
+        "banana",
+        "iphone 15 pro",
+        "tpu v5e",
+        "rtx 9999",
+        "quadro",
+    ],
+)
+def test_nonsense_is_refused(text: str) -> None:
+    with pytest.raises(UnknownMachineError) as caught:
+        machine_named(text)
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ryzen 9 7900x or i9-12900k 32gb",
+        "i5-8250U 16gb 32gb",
+        "5500u 16gb",
+        "5700 16gb",
+        "macbook pro 16gb",
+        "macbook air m2 48gb",
+        "rtx 3090 or rtx 4090",
+    ],
+)
+def test_two_readings_are_asked_about(text: str) -> None:
+    with pytest.raises(NotOneMachineError):
+        machine_named(text)
+
+
+@pytest.mark.parametrize("text", ["i5-12400 frobnicator 16gb", "rtx 3060 32gb blorb"])
+def test_words_that_nothing_knows_are_told_and_name_no_processor(text: str) -> None:
+    named = profile_named(text)
+    strange = "frobnicator" if "frob" in text else "blorb"
+    assert strange in (named.note or "")
+    assert strange not in (named.profile.machine.cpu_model or "")
+
+
+@pytest.mark.parametrize("text", ["no gpu 16gb", "i7-7700 16gb no dedicated gpu", "r730 no GPU"])
+def test_no_gpu_is_none(text: str) -> None:
+    machine = machine_named(text)
+    assert machine.accelerators == ()
+    assert not machine.assumes("accelerators")
+
+
+@pytest.mark.parametrize(
+    ("text", "assumed"),
+    [
+        ("i5-8250U", {"memory_total_bytes", "accelerators", "system"}),
+        ("i5-8250U 16gb", {"accelerators", "system"}),
+        ("gtx 1080 ti", {"memory_total_bytes", "system", "architecture"}),
+        ("gtx 1080 ti 32gb", set()),
+        ("mac mini m4", {"memory_total_bytes"}),
+    ],
+)
+def test_what_no_word_tells_is_assumed(text: str, assumed: set[str]) -> None:
+    machine = machine_named(text)
+    facts = {"memory_total_bytes", "accelerators", "system", "architecture"}
+    assert facts & {*machine.assumed} == assumed
+    assert machine.sources["memory_total_bytes"]
+
+
+def test_a_stated_rate_is_that_of_the_memory() -> None:
+    """Dual-channel DDR5-6000 gives 96 GB/s, and one stick half of that."""
+    both = machine_named("ryzen 9 9950x 2x16gb ddr5-6000")
+    one = machine_named("ryzen 9 9950x 1x16gb ddr5-6000")
+    assert both.memory_bandwidth_bytes_per_second == 96_000_000_000
+    assert one.memory_bandwidth_bytes_per_second == 48_000_000_000
+
+
+@pytest.mark.parametrize("text", ["surface pro 9 16gb", "x1 carbon gen 9", "macbook air m2 16gb"])
+def test_soldered_memory_has_no_sticks(text: str) -> None:
+    assert "stick" not in (profile_named(text).note or "")
+
+
+def is_answered_or_refused(text: str) -> bool:
+    """With what to type instead."""
+    try:
+        return machine_named(text).planning
+    except UnknownMachineError as error:
+        return bool(error.remedy)
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_answered_or_refused(text: str) -> None:
+    assert is_answered_or_refused(text)
+
+
+@given(st.lists(st.sampled_from([row["text"] for row in TABLE["part"]]), min_size=2, max_size=3))
+def test_any_mixture_of_descriptions_is_answered_or_refused(texts: list[str]) -> None:
+    assert is_answered_or_refused(" ".join(texts))

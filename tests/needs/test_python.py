@@ -1,0 +1,154 @@
+"""What is computed for transformers on a CPU against what it took: `truth/transformers.json`."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import Any
+
+import pytest
+
+from helpers.torch_truth import model, rows, spec, truth
+from selfhost import Workload, needs
+from selfhost.catalogue.index import Catalogue
+from selfhost.catalogue.spec import Parameters
+from selfhost.needs.records import MemoryNeed
+from selfhost.needs.tensors import checkpoint_tensors, count
+
+WIDTH = {"float32": 4, "bfloat16": 2, "float16": 2}
+
+
+def is_converted(run: dict[str, Any]) -> bool:
+    """Whether the model ran in another type than that of its files."""
+    return bool(truth()["models"][run["model"]]["dtype"] != run["dtype"])
+
+
+def usual(*kinds: str) -> list[dict[str, Any]]:
+    """Runs in the type of the files, with nothing set that the answer does not ask for."""
+    return [
+        run
+        for kind in kinds
+        for run in truth()[kind]
+        if not is_converted(run)
+        and not {"attention", "mmap_threshold", "chunk"} & set(run)
+        and run.get("new_tokens", 0) < 100
+    ]
+
+
+def answered(run: dict[str, Any]) -> MemoryNeed:
+    """What the user is told: the context is the measured prompt, and no tokenizer lay beside."""
+    told = spec(run["model"]).replace(tokenizer=False)
+    assert told.architecture is not None
+    tokens = run.get("prompt_tokens") or run["tokens"]
+    if run["kind"] == "rewrite":
+        tokens += run["new_tokens"]
+        told = told.replace(architecture=told.architecture.replace(beams=run.get("beams")))
+    assert told.architecture is not None
+    quantization = "float32" if told.architecture.dtype == "float32" else None
+    if run["kind"] == "see":
+        architecture, row = model(run["model"])
+        language = count(checkpoint_tensors(architecture, row))
+        seeing = run["weights_bytes"] // WIDTH[run["dtype"]] - language
+        total = language + seeing
+        told = told.replace(
+            modality="vision",
+            parameters=Parameters(total=total, active=total, encoders=seeing),
+            architecture=architecture.replace(dtype=run["dtype"]),
+            unknown={},
+        )
+        quantization = run["dtype"]
+    workload = Workload(
+        runtime="transformers",
+        format="safetensors",
+        quantization=quantization,
+        context_tokens=tokens,
+        parallel=run["batch"],
+    )
+    runtime = Catalogue.open().runtime("transformers")
+    memory = needs.needs_of(told, runtime, workload, rows()).memory
+    assert memory is not None
+    return memory
+
+
+def peak(run: dict[str, Any]) -> int:
+    """The most that the process held; of experts that lie in the mapped files and once more in one
+    array, the pages may go.
+    """
+    stages = ("warm", "first_token", "second_token", "last_token", "encoded")
+    held = [run["stages"][name] for name in stages if name in run["stages"]]
+    most = max(held, key=lambda stage: int(stage["peak_bytes"]))
+    architecture, row = model(run["model"])
+    experts = WIDTH[run["dtype"]] * count(
+        group for group in checkpoint_tensors(architecture, row) if "_exps." in group.name
+    )
+    mapped = max(0, int(most["file_bytes"]) - 100_000_000)
+    copied = int(most["anonymous_bytes"]) > experts
+    return int(most["peak_bytes"]) - (min(experts, mapped) if copied else 0)
+
+
+RUNS = usual("generate", "encode", "shapes", "see", "rewrite")
+
+
+def test_ranges_of_transformers_hold_what_was_measured() -> None:
+    """95 of 100 peaks are between the ends, and the middle one is within 4 % of the estimate."""
+    inside, errors = [], []
+    for run in RUNS:
+        memory = answered(run)
+        seen = peak(run)
+        evictable = memory.evictable_bytes
+        inside.append(memory.low_bytes <= seen <= memory.high_bytes + evictable)
+        if run["kind"] == "generate":
+            errors.append(abs(memory.total_bytes / seen - 1))
+    assert len(RUNS) > 100
+    assert sum(inside) >= 0.95 * len(inside)
+    assert median(errors) < 0.04
+
+
+@pytest.mark.parametrize("run", [pytest.param(run, id=run["name"]) for run in usual("generate")])
+def test_the_cache_is_known_to_the_byte(run: dict[str, Any]) -> None:
+    """Keys, values and states after the prompt: windows, latent, shared heads, recurrent layers."""
+    cache = run["cache"]["first_token"]
+    states = sum(
+        int(cache[name]["bytes"]) for name in ("conv_states", "recurrent_states") if name in cache
+    )
+    kept = [term for term in answered(run).terms if term.name in ("kv_cache", "recurrent_state")]
+    assert sum(term.bytes for term in kept) == states + int(cache.get("held_bytes", 0))
+
+
+@pytest.mark.parametrize(
+    "run", [pytest.param(run, id=run["name"]) for run in truth()["transcribe"]]
+)
+def test_whisper_takes_what_is_told(run: dict[str, Any]) -> None:
+    """With the pipeline's five beams the peak is between the ends; with one it is below the high
+    end.
+    """
+    told = spec(run["model"])
+    assert told.architecture is not None
+    stored = told.replace(architecture=told.architecture.replace(dtype=run["dtype"]))
+    workload = Workload(
+        runtime="transformers",
+        format="safetensors",
+        quantization=run["dtype"],
+        parallel=run["batch"],
+    )
+    runtime = Catalogue.open().runtime("transformers")
+    memory = needs.needs_of(stored, runtime, workload, rows()).memory
+    assert memory is not None
+    seen = max(run["stages"][stage]["peak_bytes"] for stage in ("warm", "last_token"))
+    assert seen <= memory.high_bytes
+    if run["beams"] == 5:
+        assert memory.low_bytes <= seen
+        assert memory.total_bytes == pytest.approx(seen, rel=0.1)
+
+
+def test_fp8_becomes_16_bits_on_a_cpu() -> None:
+    """Experts and projections in FP8: the peak without the mapped FP8 pages is between the ends,
+    and above 2 bytes a parameter.
+    """
+    run = next(run for run in truth()["narrow"] if run["model"] == "qwen3-moe-fp8")
+    memory = answered(run)
+    seen = (
+        max(stage["peak_bytes"] for name, stage in run["stages"].items() if name != "loaded")
+        - memory.evictable_bytes
+    )
+    assert memory.low_bytes <= seen <= memory.high_bytes
+    assert seen > 2 * run["parameters"]

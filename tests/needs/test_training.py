@@ -1,0 +1,956 @@
+"""Fine-tuning: what is trained and what is frozen, against counts that peft prints and memory that was measured."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from helpers.arithmetic import calculate
+from helpers.paths import CONFIGS, TRUTH
+from selfhost.answers.shown import describe
+from selfhost.api import check
+from selfhost.catalogue.index import Catalogue
+from selfhost.catalogue.spec import (
+    Architecture,
+    Attention,
+    FeedForward,
+    ModelSpec,
+    Parameters,
+    RuntimeSpec,
+)
+from selfhost.core.units import binary
+from selfhost.core.workload import FINETUNE_METHODS, OPTIMIZERS, Workload
+from selfhost.machine.changes import apply
+from selfhost.machine.profiles import load
+from selfhost.machine.record import Accelerator, Machine
+from selfhost.needs.cache import why_not_known
+from selfhost.needs.packed import adapter_parameters
+from selfhost.needs.records import How, MemoryNeed, Needs, Term
+from selfhost.needs.tensors import row_of
+from selfhost.needs.training import experts_by_trainer, finetune_needs, gathered
+from selfhost.verdict.judging import judge
+from selfhost.verdict.question import ask as asked_of
+from selfhost.verdict.record import Judged, Verdict
+
+GIB = 2**30
+MEASURED: dict[str, Any] = json.loads((TRUTH / "finetune.json").read_text(encoding="utf-8"))
+
+
+@cache
+def shelf() -> Catalogue:
+    return Catalogue.open()
+
+
+@cache
+def rows() -> Any:
+    return shelf().common("architectures")
+
+
+@cache
+def transformers() -> RuntimeSpec:
+    return shelf().runtime("transformers")
+
+
+@cache
+def trainable() -> tuple[ModelSpec, ...]:
+    """The catalogue's models of which every tensor is known and that transformers trains as text."""
+    return tuple(
+        spec
+        for spec in shelf().specs()
+        if spec.architecture is not None
+        and spec.modality in ("text", "vision", "embedding")
+        and (row := row_of(spec.architecture, rows()))
+        and why_not_known(spec.architecture, row, shelf().runtime("transformers")) is None
+        # what training an encoder with a decoder takes is not computed, and said to be unknown
+        and not row.rewrites
+    )
+
+
+def test_what_llamacpp_alone_is_known_to_keep_is_not_trained_by_guess() -> None:
+    """DeepSeek V4's compressed attention: what training takes is unknown with its reason, and the files are known all the same."""
+    answer = ask(shelf().spec("deepseek-v4-flash"))
+    assert answer.memory is None
+    assert any("deepseek4" in entry.reason for entry in answer.unknown if entry.fact == "memory")
+    assert answer.download_bytes
+
+
+def llama(
+    layers: int,
+    hidden: int,
+    inner: int,
+    heads: int,
+    key: int,
+    vocabulary: int = 32_000,
+    **more: Any,
+) -> ModelSpec:
+    """A model of the Llama kind, as its published config.json has it."""
+    at = tuple(range(layers))
+    made = Architecture(
+        row=more.pop("row", "llama"),
+        runs_in_gguf=True,
+        dtype="bfloat16",
+        layers=layers,
+        embedding_length=hidden,
+        heads=heads,
+        vocabulary=vocabulary,
+        context_tokens=8192,
+        attention=(
+            Attention(
+                layers=at,
+                heads=heads,
+                kv_heads=more.pop("kv_heads", heads),
+                key_length=key,
+                value_length=key,
+            ),
+        ),
+        feed_forward=(
+            FeedForward(
+                layers=at,
+                length=inner,
+                experts=more.pop("experts", None),
+                used=more.pop("used", None),
+            ),
+        ),
+    )
+    return ModelSpec(id="model", name="Model", architecture=made)
+
+
+# config.json of the first LLaMA models, which the catalogue does not hold
+LLAMA_1 = {
+    "llama-33b": llama(60, 6656, 17_920, 52, 128),
+    "llama-65b": llama(80, 8192, 22_016, 64, 128),
+}
+
+
+def ask(spec: ModelSpec, context_tokens: int = 512, **options: Any) -> Needs:
+    longest = (spec.architecture.context_tokens if spec.architecture else None) or context_tokens
+    workload = Workload(task="finetune", context_tokens=min(context_tokens, longest), **options)
+    return finetune_needs(spec, transformers(), workload, rows())
+
+
+def memory(answer: Needs) -> MemoryNeed:
+    assert answer.memory is not None, answer.unknown
+    return answer.memory
+
+
+def terms(spec: ModelSpec, context_tokens: int = 512, **options: Any) -> dict[str, Term]:
+    return {term.name: term for term in memory(ask(spec, context_tokens, **options)).terms}
+
+
+# ------------------------------------------------------------------ against what was published and measured
+
+
+@pytest.mark.parametrize("record", MEASURED["adapters"], ids=lambda record: record["model"])
+def test_adapters_have_as_many_parameters_as_peft_prints(record: dict[str, Any]) -> None:
+    """LoRA on all linear layers: trainable and total parameters equal to the last one."""
+    spec = shelf().spec(record["model"])
+    assert spec.architecture is not None
+    row = row_of(spec.architecture, rows())
+    assert row is not None
+    trained, most = adapter_parameters(spec.architecture, row, record["rank"])
+    assert trained == most == record["trainable"]
+    assert (spec.parameters.total or 0) + trained == record["all"]
+
+
+@pytest.mark.parametrize(
+    "record",
+    MEASURED["saved"],
+    ids=lambda record: "-".join(str(value) for value in record.values()),
+)
+def test_a_layer_saves_what_autograd_saves(record: dict[str, Any]) -> None:
+    """Bytes per token and layer lie in the range, and of a plain model within 2 % of what transformers saved."""
+    made = {key: record[key] for key in ("experts", "used", "kv_heads", "row") if key in record}
+    one, three = (
+        terms(
+            llama(
+                layers, record["hidden"], record["inner"], record["heads"], record["key"], **made
+            ),
+            256,
+            finetune_method=record["method"],
+            checkpointing=False,
+        )["activations"]
+        for layers in (1, 3)
+    )
+    saved = 256 * record["bytes"] + record.get("fixed", 0)
+    assert (three.low_bytes - one.low_bytes) / 2 <= saved <= (three.high_bytes - one.high_bytes) / 2
+    if "experts" not in record and record["row"] == "llama":
+        assert (three.bytes - one.bytes) / 2 == pytest.approx(saved, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    "record",
+    MEASURED["peaks"],
+    ids=lambda record: f"{record['vocabulary']}-{record['checkpointing']}",
+)
+def test_the_peak_of_a_step_is_as_measured(record: dict[str, Any]) -> None:
+    """Activations at the peak of a real training step, with and without checkpointing: within 6 %, and inside the range."""
+    spec = llama(4, 512, 1408, 8, 64, record["vocabulary"])
+    term = terms(spec, 512, finetune_method="full", checkpointing=record["checkpointing"])[
+        "activations"
+    ]
+    assert term.bytes == pytest.approx(record["bytes"], rel=0.06)
+    assert term.low_bytes <= record["bytes"] <= term.high_bytes
+
+
+@pytest.mark.parametrize(
+    "record", MEASURED["folded"], ids=lambda record: f"{record['layers']}-{record['checkpointing']}"
+)
+def test_adapters_on_experts_take_a_copy_of_them(record: dict[str, Any]) -> None:
+    """peft adds adapters to all experts of a layer for its turn: the high end; the low end has adapters on attention alone."""
+    spec = llama(record["layers"], 512, 1792, 8, 64, 1000, kv_heads=2, experts=8, used=2)
+    found = terms(spec, 256, finetune_method="lora", checkpointing=record["checkpointing"])[
+        "activations"
+    ]
+    assert found.low_bytes <= record["linear"]
+    assert found.high_bytes >= record["all"]
+
+
+@pytest.mark.parametrize(
+    "record", MEASURED["runs"], ids=lambda record: f"{record['method']}-{record['checkpointing']}"
+)
+def test_whole_processes_lie_inside_the_range(record: dict[str, Any]) -> None:
+    """Peak resident memory of training on a CPU, and the best figure is within a fifth of it."""
+    found = memory(
+        ask(
+            llama(12, 1024, 2816, 16, 64),
+            1024,
+            finetune_method=record["method"],
+            checkpointing=record["checkpointing"],
+        )
+    )
+    assert found.low_bytes <= record["bytes"] <= found.high_bytes
+    assert found.total_bytes == pytest.approx(record["bytes"], rel=0.2)
+
+
+@pytest.mark.parametrize(
+    "record",
+    MEASURED["published"],
+    ids=lambda record: f"{record['model']}-{record['context_tokens']}",
+)
+def test_published_runs_lie_inside_the_range(record: dict[str, Any]) -> None:
+    """Whole runs that others measured, whichever gigabyte they meant; the best figure is within a fifth of them."""
+    spec = LLAMA_1.get(record["model"]) or shelf().spec(record["model"])
+    workload = Workload(
+        task="finetune",
+        context_tokens=record["context_tokens"],
+        finetune_method=record["method"],
+        lora_rank=record["rank"],
+        parallel=record["batch"],
+    )
+    found = memory(finetune_needs(spec, transformers(), workload, rows()))
+    for unit in (2**30,) if record["unit"] == "GiB" else (10**9, 2**30):
+        assert found.low_bytes <= record["size"] * unit <= found.high_bytes
+    assert found.total_bytes == pytest.approx(record["size"] * 2**30, rel=0.2)
+
+
+def test_training_every_weight_takes_sixteen_bytes_per_parameter() -> None:
+    """ZeRO, section 3.1: 2 for weights, 2 for gradients, 12 for Adam; 108 GB for LLaMA 7B before any activation."""
+    found = terms(shelf().spec("llama-2-7b-chat"), finetune_method="full")
+    assert {name: found[name].bytes for name in ("weights", "gradients", "optimizer")} == {
+        "weights": 2 * 6_738_415_616,
+        "gradients": 2 * 6_738_415_616,
+        "optimizer": 12 * 6_738_415_616,
+    }
+    assert (
+        round(sum(found[name].bytes for name in ("weights", "gradients", "optimizer")) / 10**9)
+        == 108
+    )
+
+
+def test_states_of_the_optimizer_have_the_type_of_what_is_trained() -> None:
+    """torch 2.13.0, optim/adam.py: zeros_like(p). bitsandbytes keeps in float32 what it does not pack, transformers' Trainer tables too."""
+    spec, parameters, tables = shelf().spec("llama-2-7b-chat"), 6_738_415_616, 32_000 * 4096
+    assert spec.architecture is not None
+    float32 = spec.replace(architecture=spec.architecture.replace(dtype="float32"))
+    for model, optimizer, low, bytes in (
+        (spec, "adamw", 4 * parameters, 12 * parameters),
+        (float32, "adamw", 12 * parameters, 12 * parameters),
+        (spec, "adamw_8bit", 2 * parameters, 6 * parameters + 6 * tables),
+    ):
+        found = terms(model, finetune_method="full", optimizer=optimizer)["optimizer"]
+        assert (found.low_bytes, found.bytes) == (low, bytes)
+    # without a state: 2 bytes where all is in 16 bits, else a copy in float32 beside them
+    plain = terms(spec, finetune_method="full", optimizer="sgd")
+    assert "optimizer" not in plain
+    assert (plain["weights"].low_bytes, plain["weights"].bytes) == (2 * parameters, 6 * parameters)
+    # peft makes adapters in float32 (autocast_adapter_dtype); the QLoRA paper trains them in 16 bits
+    for method, least in (("lora", 8), ("qlora", 4)):
+        found = terms(spec, finetune_method=method)["optimizer"]
+        assert (found.low_bytes, found.bytes) == (least * 39_976_960, 8 * 39_976_960)
+
+
+def test_nf4_is_4_127_bits() -> None:
+    """QLoRA, section 3: with double quantization a weight of a linear layer takes 4.127 bits; embeddings stay wide."""
+    found = terms(shelf().spec("llama-2-7b-chat"), finetune_method="qlora")["weights"]
+    tables = 2 * 32_000 * 4096 + (2 * 32 + 1) * 4096
+    quantized = found.bytes - 4 * tables - 4 * 39_976_960
+    assert quantized * 8 / (6_738_415_616 - tables) == pytest.approx(4.127, abs=0.0005)
+
+
+def test_the_quality_of_qlora_is_that_of_nf4() -> None:
+    """QLoRA trains on NF4 that it makes at load (arXiv 2305.14314, section 3), so nothing is said of the published type's loss."""
+    quality = {
+        method: check(
+            "mistral-7b", Workload(task="finetune", finetune_method=method), machine=Machine()
+        ).quality
+        for method in FINETUNE_METHODS
+    }
+    assert quality["qlora"] is not None
+    assert quality["qlora"].quantization == "nf4-double"
+    assert "fine-tuning through it matches 16-bit fine-tuning" in quality["qlora"].text
+    for method in ("full", "lora"):
+        found = quality[method]
+        assert found is not None
+        assert found.quantization == "bfloat16"
+
+
+@pytest.mark.parametrize(
+    ("method", "quantization"), [("lora", "bfloat16"), ("qlora", "nf4-double")]
+)
+def test_show_lists_what_is_trained_alone(method: str, quantization: str) -> None:
+    """Of AWQ or FP8 files nothing is trained here: one size, with the quality of the weights that the method trains on."""
+    shown = describe(
+        shelf(), "mistral-7b", Workload(task="finetune", finetune_method=method), Machine()
+    )
+    assert [(size.quantization, size.quality.quantization) for size in shown.sizes] == [
+        ("bfloat16", quantization)
+    ]
+
+
+def test_a_checkpoint_on_disk_is_weights_and_two_states() -> None:
+    """A Trainer's optimizer file has 8 bytes per trained parameter beside 4 of weights: so the files of a LoRA checkpoint.
+
+    It writes the new one before it removes the old one, so that two are there.
+    """
+    published = MEASURED["checkpoint"]
+    assert published["optimizer.pt"] / published["model.safetensors"] == pytest.approx(2, rel=0.001)
+    spec = shelf().spec("llama-2-7b-chat")
+    answer = ask(spec)
+    assert answer.disk_bytes is not None
+    assert answer.download_bytes is not None
+    assert answer.disk_bytes - answer.download_bytes == 2 * 39_976_960 * (4 + 8)
+
+
+# ------------------------------------------------------------------ laws
+
+MODELS = st.sampled_from([spec.id for spec in trainable()])
+LENGTHS = st.integers(1, 4096)
+
+
+@settings(max_examples=60, deadline=None)
+@given(MODELS, LENGTHS, st.integers(1, 256), st.booleans())
+@example("trinity-nano-preview", 1, 176, False)
+@example("trinity-nano-preview", 1, 256, False)
+def test_more_training_never_takes_less(
+    model: str, length: int, rank: int, checkpointing: bool
+) -> None:
+    """LoRA ≥ QLoRA at the least, and full ≥ LoRA wherever adapters are few: peft's float32 copy of tables counts.
+
+    A trained number takes 16 bytes (weight, gradient, two states), a frozen one at most 4. So adapters of up to 3/4 of
+    the weights take no more than full training, and as many as the weights take more: rank × (in + out) on narrow experts.
+    """
+    spec = shelf().spec(model)
+    full = memory(ask(spec, length, finetune_method="full", checkpointing=checkpointing))
+    lora, qlora = (
+        memory(
+            ask(spec, length, finetune_method=method, lora_rank=rank, checkpointing=checkpointing)
+        )
+        for method in ("lora", "qlora")
+    )
+    states = ("weights", "gradients", "optimizer")
+    full_bytes, lora_bytes = (
+        sum(term.bytes for term in need.terms if term.name in states) for need in (full, lora)
+    )
+    assert spec.architecture is not None
+    row = row_of(spec.architecture, rows())
+    assert row is not None
+    adapted = adapter_parameters(spec.architecture, row, rank)[0]
+    weights = full_bytes / 16
+    if adapted <= 3 / 4 * weights:
+        assert full_bytes >= lora_bytes
+    elif adapted >= weights:
+        assert full_bytes < lora_bytes
+    assert sum(term.low_bytes for term in lora.terms if term.name in states) >= sum(
+        term.low_bytes for term in qlora.terms if term.name in states
+    )
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "llama-2-7b-chat",
+        "llama-3.1-8b-instruct",
+        "qwen2.5-32b-instruct",
+        "gemma-2-9b-it",
+        "mistral-7b-instruct-v0.3",
+    ],
+)
+def test_the_three_methods_are_far_apart(model: str) -> None:
+    """For dense models of 7 B and more, by the ranges: QLoRA's most is below LoRA's least, LoRA's most below full's least."""
+    spec = shelf().spec(model)
+    full, lora, qlora = (
+        memory(ask(spec, finetune_method=method)) for method in ("full", "lora", "qlora")
+    )
+    assert qlora.high_bytes < lora.low_bytes
+    assert lora.high_bytes < full.low_bytes
+
+
+@settings(max_examples=60, deadline=None)
+@given(MODELS, LENGTHS, LENGTHS, st.sampled_from(FINETUNE_METHODS), st.booleans())
+def test_longer_sequences_never_take_less(
+    model: str, one: int, other: int, method: str, checkpointing: bool
+) -> None:
+    """In every figure of the memory; the disk does not depend on it."""
+    spec = shelf().spec(model)
+    short, long = (
+        ask(spec, length, finetune_method=method, checkpointing=checkpointing)
+        for length in sorted((one, other))
+    )
+    for figure in ("total_bytes", "low_bytes", "high_bytes"):
+        assert getattr(memory(short), figure) <= getattr(memory(long), figure)
+    assert short.disk_bytes == long.disk_bytes
+
+
+@settings(max_examples=60, deadline=None)
+@given(MODELS, LENGTHS, st.sampled_from(FINETUNE_METHODS))
+def test_checkpointing_never_takes_more(model: str, length: int, method: str) -> None:
+    """In every figure: computing layers again is what it is for."""
+    spec = shelf().spec(model)
+    kept, again = (
+        memory(ask(spec, length, finetune_method=method, checkpointing=checkpointing))
+        for checkpointing in (False, True)
+    )
+    for figure in ("total_bytes", "low_bytes", "high_bytes"):
+        assert getattr(again, figure) <= getattr(kept, figure)
+
+
+@settings(max_examples=60, deadline=None)
+@given(MODELS, st.integers(1, 512), st.integers(1, 512), st.sampled_from(("lora", "qlora")))
+def test_a_higher_rank_takes_more(model: str, one: int, other: int, method: str) -> None:
+    """Memory and disk grow with the rank."""
+    spec = shelf().spec(model)
+    lower, higher = (
+        ask(spec, finetune_method=method, lora_rank=rank) for rank in sorted((one, other))
+    )
+    assert memory(lower).total_bytes <= memory(higher).total_bytes
+    assert (lower.disk_bytes or 0) <= (higher.disk_bytes or 0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(MODELS, st.integers(1, 8), st.sampled_from(FINETUNE_METHODS))
+def test_sequences_at_once_count_as_tokens(model: str, batch: int, method: str) -> None:
+    """A batch takes the activations of as many sequences and nothing else."""
+    spec = shelf().spec(model)
+    alone = {term.name: term for term in memory(ask(spec, 128, finetune_method=method)).terms}
+    for term in memory(ask(spec, 128, finetune_method=method, parallel=batch)).terms:
+        assert (
+            term.bytes == alone[term.name].bytes
+            if term.name != "activations"
+            else term.bytes >= alone[term.name].bytes
+        )
+
+
+@pytest.mark.parametrize("method", FINETUNE_METHODS)
+@pytest.mark.parametrize("optimizers", [("adamw", "adamw_8bit"), ("adamw_8bit", "sgd")])
+def test_optimizers_that_keep_less_take_less(method: str, optimizers: tuple[str, str]) -> None:
+    """32-bit Adam, 8-bit Adam, plain SGD: memory and checkpoints shrink in that order."""
+    spec = shelf().spec("llama-3.2-1b-instruct")
+    more, less = (
+        ask(spec, finetune_method=method, optimizer=optimizer) for optimizer in optimizers
+    )
+    assert memory(less).high_bytes < memory(more).high_bytes
+    assert (less.disk_bytes or 0) < (more.disk_bytes or 0)
+
+
+# ------------------------------------------------------------------ every model, every method
+
+
+@pytest.mark.parametrize("method", FINETUNE_METHODS)
+@pytest.mark.parametrize("checkpointing", [True, False])
+def test_every_term_can_be_checked_with_a_calculator(method: str, checkpointing: bool) -> None:
+    """Each term of each model encloses its best figure, names its source, and its line gives its bytes.
+
+    Of each method a model meets one optimizer, every other one with checkpointing; every sixth model the same.
+    """
+    for number, spec in enumerate(trainable()):
+        if number % 2 != checkpointing:
+            continue
+        optimizer = OPTIMIZERS[number % len(OPTIMIZERS)]
+        answer = ask(spec, finetune_method=method, checkpointing=checkpointing, optimizer=optimizer)
+        names = [term.name for term in memory(answer).terms]
+        assert names == [
+            name
+            for name in ("weights", "gradients", "optimizer", "activations", "runtime")
+            if name in names
+        ], spec.id
+        assert {"weights", "gradients", "activations", "runtime"} <= set(names)
+        for term in memory(answer).terms:
+            assert 0 < term.low_bytes <= term.bytes <= term.high_bytes, (spec.id, term)
+            assert term.source
+            assert (term.how is How.EXACT) <= (term.low_bytes == term.high_bytes), (spec.id, term)
+            if term.name != "runtime":
+                assert abs(calculate(term.arithmetic) - term.bytes) < 2, (spec.id, term)
+
+
+def test_every_model_downloads_the_same_files_whatever_the_method() -> None:
+    """The published checkpoint is read by all three; what a run saves comes on top."""
+    for spec in trainable():
+        answers = [ask(spec, finetune_method=method) for method in FINETUNE_METHODS]
+        assert len({answer.download_bytes for answer in answers}) == 1
+        for answer in answers:
+            assert answer.download_bytes is not None
+            assert answer.disk_bytes is not None
+            assert answer.disk_bytes > answer.download_bytes
+            assert answer.largest_file_bytes is not None
+            assert answer.largest_file_bytes <= answer.disk_bytes
+
+
+def test_all_experts_are_held_and_trained() -> None:
+    """Mixtral: training every weight counts all eight experts, not the two a token uses; adapters leave them alone."""
+    spec = shelf().spec("mixtral-8x7b-instruct-v0.1")
+    total = spec.parameters.total
+    assert total is not None
+    assert terms(spec, finetune_method="full")["gradients"].bytes == 2 * total
+    assert terms(spec, finetune_method="lora")["weights"].bytes > 2 * total
+    # bitsandbytes replaces linear layers only, so the least has experts in 4 bits and the best in 16
+    assert (
+        terms(spec, finetune_method="qlora")["weights"].bytes
+        > 2 * terms(spec, finetune_method="qlora")["weights"].low_bytes
+    )
+
+
+def test_the_trainer_decides_how_wide_experts_lie() -> None:
+    """Unsloth trains gpt-oss-20b in 14 GB (unsloth.ai/blog/gpt-oss), so the least has its experts in 4 bits; the note has all ends."""
+    spec = shelf().spec("gpt-oss-20b")
+    experts = 24 * 32 * 3 * 2880 * 2880
+    found = experts_by_trainer(spec, rows())
+    assert found is not None
+    assert found[1:] == (2 * experts, 4 * experts)
+    assert found[0] * 8 / experts == pytest.approx(4.127, abs=0.0005)
+    weights = terms(spec, finetune_method="qlora")["weights"]
+    assert weights.low_bytes < 14 * 10**9
+    # what else differs between the ends is what is no expert: 1.8 of 20.9 B parameters, at most 4 bytes each
+    assert weights.bytes - weights.low_bytes == pytest.approx(
+        found[1] - found[0], abs=4 * (20_914_757_184 - experts)
+    )
+    assert weights.high_bytes - weights.bytes == pytest.approx(
+        found[2] - found[1], abs=4 * (20_914_757_184 - experts)
+    )
+    asked = Workload(task="finetune", finetune_method="qlora")
+    note = next(
+        note
+        for note in check("gpt-oss-20b", asked, machine=Machine()).fine_print
+        if "routed experts" in note
+    )
+    for size, whose in zip(found, ("Unsloth", "bitsandbytes", "peft"), strict=True):
+        assert binary(size) in note
+        assert whose in note
+
+
+def test_where_the_trainer_decides_no_cpu_trains_beside_large_gpus() -> None:
+    """One 80 GB card trains Mixtral by QLoRA where the experts are quantized (25 GiB), and not where they stay in 16 bits (98 GiB): neither a
+    yes nor a no, and nobody trains it on the processor beside four of them. LoRA keeps 16 bits, whoever trains."""
+    cards = apply(Machine(memory_total_bytes=320 * GIB), ["gpu=80GiB:A100 80GB"] * 4)
+    workload = Workload(task="finetune", finetune_method="qlora", context_tokens=4096)
+    verdict = check("mixtral-8x7b-instruct-v0.1", workload, machine=cards)
+    finding = verdict.finding("accelerator")
+    assert finding is not None
+    assert (verdict.exit_code, finding.code) == (3, "accelerator-close")
+    assert "Unsloth" in str(finding.remedy)
+    assert verdict.needs is not None
+    assert verdict.needs.placement == "accelerator"
+    assert verdict.commands == ()
+
+
+def test_without_experts_or_without_qlora_no_trainer_is_told_apart() -> None:
+    """Dense models have no experts; LoRA keeps all weights in 16 bits, whoever trains."""
+    assert experts_by_trainer(shelf().spec("mistral-7b-instruct-v0.3"), rows()) is None
+    for model, method in (("mistral-7b-instruct-v0.3", "qlora"), ("gpt-oss-20b", "lora")):
+        notes = check(
+            model, Workload(task="finetune", finetune_method=method), machine=Machine()
+        ).fine_print
+        assert not any("Unsloth" in note for note in notes)
+
+
+# ------------------------------------------------------------------ several accelerators
+
+
+def trained_on(
+    count: int, gib: int, model: str = "llama-3.1-8b-instruct", **changes: Any
+) -> Judged:
+    """The judgement of full training on that many cards alike, in a machine with little RAM."""
+    cards = (
+        Accelerator(vendor="nvidia", name="Card", memory_total_bytes=gib * GIB, unified=False),
+    ) * count
+    machine = Machine(
+        memory_total_bytes=32 * GIB,
+        memory_limit_bytes=32 * GIB,
+        system="linux",
+        accelerators=cards,
+        planning=True,
+    )
+    workload = Workload(task="finetune", context_tokens=4096, finetune_method="full", **changes)
+    return judge(asked_of(shelf().spec(model), workload, shelf(), machine), machine)
+
+
+def test_training_is_shared_out_where_no_card_holds_it() -> None:
+    """ZeRO, stage 3 (arXiv 1910.02054, table 1): of 16 bytes a parameter each of N devices holds 16 / N; activations are each one's own."""
+    judged = trained_on(8, 80)
+    assert judged.needs is not None
+    assert judged.needs.memory is not None
+    finding = next(one for one in judged.findings if one.check == "accelerator")
+    assert (finding.outcome, finding.code) == ("warn", "accelerator-shared-out")
+    found = judged.needs.memory.terms
+    places = {one.where for one in found} - {"host"}
+    total = shelf().spec("llama-3.1-8b-instruct").parameters.total
+    assert total is not None
+    for place in places:
+        states = sum(
+            one.bytes
+            for one in found
+            if one.where == place and one.name in ("weights", "gradients", "optimizer")
+        )
+        assert states == pytest.approx(16 * total / len(places), rel=1e-6)
+        assert sum(one.high_bytes for one in found if one.where == place) <= 79 * GIB
+    alone = {one.name: one for one in judged_alone().terms}
+    for one in found:
+        if one.name == "activations":
+            assert one.bytes == alone["activations"].bytes
+    # each card has a process of its own
+    assert (
+        next(one for one in found if one.name == "runtime").bytes
+        == len(places) * alone["runtime"].bytes
+    )
+
+
+@pytest.mark.parametrize(
+    "record",
+    [record for record in MEASURED["sharded"] if not record.get("adapters")],
+    ids=lambda record: f"{record['processes']}-{record['mixed']}",
+)
+def test_fsdp_shares_states_out_in_equal_parts(record: dict[str, Any]) -> None:
+    """In float32: 4 bytes of weights, 4 of gradients and 8 of AdamW a parameter, an Nth of them in each of N processes, exactly."""
+    held = [
+        record[name] * record["processes"]
+        for name in ("parameters_bytes", "gradients_bytes", "optimizer_bytes")
+    ]
+    assert held == [4 * record["parameters"], 4 * record["parameters"], 8 * record["parameters"]]
+
+
+def test_what_is_gathered_lies_beside_the_shares() -> None:
+    """Two processes in mixed precision: the step's peak less the gradients that stay is gathered weights and gradients, within 15 %."""
+    record = next(
+        record for record in MEASURED["sharded"] if record["processes"] == 2 and record["mixed"]
+    )
+    shape = record["shape"]
+    made = llama(
+        shape["num_hidden_layers"], shape["hidden_size"], shape["intermediate_size"], shape["num_attention_heads"], 64,
+        shape["vocab_size"], kv_heads=shape["num_key_value_heads"],
+    )  # fmt: skip
+    made = made.replace(
+        parameters=Parameters(total=record["parameters"], active=record["parameters"])
+    )
+    found = gathered(made, Workload(task="finetune", finetune_method="full"))
+    seen = record["step_allocated_peak_bytes"] - record["gradients_bytes"]
+    assert found is not None
+    assert found.low_bytes <= seen <= found.high_bytes
+    assert found.bytes == pytest.approx(seen, rel=0.15)
+
+
+def test_frozen_weights_are_gathered_without_gradients() -> None:
+    """LoRA on two processes, eight tokens: the step's peak less the gradients that stay is what is gathered, within 15 %; FSDP gathers QLoRA's
+    layers in 4 bits, so a card holds much more of them than of LoRA's."""
+    record = next(record for record in MEASURED["sharded"] if record.get("adapters"))
+    shape = record["shape"]
+    made = llama(
+        shape["num_hidden_layers"], shape["hidden_size"], shape["intermediate_size"], shape["num_attention_heads"], 64,
+        shape["vocab_size"], kv_heads=shape["num_key_value_heads"],
+    )  # fmt: skip
+    made = made.replace(
+        parameters=Parameters(total=record["parameters"], active=record["parameters"])
+    )
+    full, lora, qlora = (
+        gathered(made, Workload(task="finetune", finetune_method=method))
+        for method in ("full", "lora", "qlora")
+    )
+    assert full is not None
+    assert lora is not None
+    assert qlora is not None
+    seen = record["step_allocated_peak_bytes"] - record["gradients_bytes"]
+    assert lora.low_bytes <= seen <= lora.high_bytes
+    assert lora.bytes == pytest.approx(seen, rel=0.15)
+    assert qlora.bytes < lora.bytes < full.bytes
+
+
+def test_a_program_that_trains_in_its_own_way_is_not_said_not_to() -> None:
+    """MLX LM trains adapters and whole models (ml-explore/mlx-lm, mlx_lm/LORA.md); what that takes is not known. Ollama trains nothing."""
+    mac = "macbook-pro-m4-max-48gb"
+    own = check("llama-3.1-8b", Workload(task="finetune", runtime="mlx"), machine=mac)
+    assert own.route == "unknown"
+    memory = own.finding("memory")
+    assert memory is not None
+    assert "mlx_lm.lora" in str(memory.remedy)
+    none = check("llama-3.1-8b", Workload(task="finetune", runtime="ollama"), machine=mac)
+    assert none.route not in ("local", "unknown")
+
+
+def test_two_cards_train_what_people_train_on_them() -> None:
+    """A 32B model by QLoRA over two cards of 24 GB (huggingface.co/docs/bitsandbytes, fsdp_qlora: 70B there with a part in the RAM); of Mixtral the
+    trainer decides, as on one card. Neither is left to the processor."""
+    tight = check(
+        "qwen3-32b",
+        Workload(task="finetune", finetune_method="qlora", context_tokens=1024),
+        machine="2x rtx 3090",
+    )
+    finding = tight.finding("accelerator")
+    assert finding is not None
+    assert tight.can_run
+    assert finding.code in ("accelerator-tight", "accelerator-shared-out")
+    assert "paged" not in str(finding.remedy)
+    assert "--bnb_4bit_quant_storage" in tight.commands[-1]
+    mixture = check(
+        "mixtral-8x7b-instruct-v0.1",
+        Workload(task="finetune", finetune_method="qlora", context_tokens=1024),
+        machine="2x rtx 3090",
+    )
+    finding = mixture.finding("accelerator")
+    assert finding is not None
+    assert (mixture.route, finding.code) == ("unknown", "accelerator-close")
+    assert "Axolotl" in str(finding.remedy)
+
+
+def test_adapters_that_nearly_fit_are_helped_by_what_they_hold_most_of() -> None:
+    """Of an 8B model's adapters AdamW keeps a third of a GB, and 2,048 tokens of logits take 3.7 GB: a smaller optimizer would not do."""
+    asked = Workload(task="finetune", finetune_method="qlora", context_tokens=2048)
+    finding = check("llama-3.1-8b", asked, machine="rtx 3060 12gb").finding("accelerator")
+    assert finding is not None
+    assert "--use_liger_kernel" in str(finding.remedy)
+    assert "paged" not in str(finding.remedy)
+
+
+def judged_alone() -> MemoryNeed:
+    return memory(ask(shelf().spec("llama-3.1-8b-instruct"), 4096, finetune_method="full"))
+
+
+def test_the_fewest_cards_are_taken_and_too_few_are_said() -> None:
+    """One card that holds it needs no others; with one card fewer than what is taken it is tight, and alone one does not do."""
+    one = trained_on(8, 200)
+    assert one.needs is not None
+    assert one.needs.memory is not None
+    assert {term.where for term in one.needs.memory.terms} == {"host", "accelerator:0"}
+    several = trained_on(8, 80)
+    assert several.needs is not None
+    assert several.needs.memory is not None
+    count = len({term.where for term in several.needs.memory.terms} - {"host"})
+    assert 1 < count < 8
+    assert not trained_on(count, 80).failed
+    fewer = trained_on(count - 1, 80)
+    assert [each.code for each in fewer.findings if each.check == "accelerator"] == [
+        "accelerator-tight"
+    ]
+    # one holds it where the trainer keeps all in 16 bits, 8 bytes a parameter, and not in 32
+    alone = trained_on(1, 80)
+    assert [each.code for each in alone.findings if each.check == "accelerator"] == [
+        "accelerator-close"
+    ]
+    assert trained_on(1, 40).failed
+
+
+def test_optimizers_that_are_not_sharded_are_judged_on_one_card() -> None:
+    """FSDP and ZeRO-3 cannot split what bitsandbytes keeps, which is the reason given, with the optimizer that they split; one card has nothing to split."""
+    judged = trained_on(8, 60, optimizer="adamw_8bit")
+    assert judged.failed
+    finding = next(one for one in judged.findings if one.check == "accelerator")
+    assert "cannot split the states" in finding.reason
+    assert "not needed" not in finding.reason
+    assert finding.remedy is not None
+    assert "--optimizer adamw" in finding.remedy
+    one = trained_on(1, 60, optimizer="adamw_8bit")
+    assert all("cannot split" not in finding.reason for finding in one.findings)
+    notes = {
+        optimizer: check(
+            "mistral-7b", Workload(task="finetune", optimizer=optimizer), machine=Machine()
+        ).fine_print
+        for optimizer in ("adamw", "adamw_8bit")
+    }
+    assert any("the model is split across GPUs" in note for note in notes["adamw"])
+    assert not any("the model is split across GPUs" in note for note in notes["adamw_8bit"])
+    assert not trained_on(8, 60).failed
+
+
+# ------------------------------------------------------------------ what is not known
+
+
+@pytest.mark.parametrize(
+    ("model", "runtime"),
+    [
+        ("gpt-4o", "transformers"),
+        ("llama-2-7b-chat", "llama.cpp"),
+        ("whisper-base", "transformers"),
+        ("stable-diffusion-1.5", "transformers"),
+    ],
+)
+def test_what_is_not_computed_is_unknown_with_a_reason(model: str, runtime: str) -> None:
+    """Closed models, runtimes that do not train, speech and images: no figure, and why."""
+    answer = finetune_needs(
+        shelf().spec(model), shelf().runtime(runtime), Workload(task="finetune"), rows()
+    )
+    assert answer.memory is None
+    assert "memory" in {entry.fact for entry in answer.unknown}
+    assert answer.disk_bytes is None
+    assert all(entry.reason for entry in answer.unknown)
+
+
+def test_a_model_without_tensors_is_unknown_but_its_download() -> None:
+    """A spec that only counts its parameters: the files are known, gradients and activations are not."""
+    spec = ModelSpec(id="own", name="Own", parameters=Parameters(total=7_000_000_000))
+    answer = ask(spec)
+    assert answer.memory is None
+    assert answer.download_bytes is not None
+    assert {"memory", "disk_bytes"} <= {entry.fact for entry in answer.unknown}
+
+
+# ------------------------------------------------------------------ weights that are quantized already
+
+_COMPRESSED = {"type": "int", "num_bits": 4, "strategy": "group", "group_size": 128}
+_STORED: dict[str, dict[str, Any]] = {
+    "awq": {"quant_method": "awq", "bits": 4, "group_size": 128},
+    "gptq": {"quant_method": "gptq", "bits": 4, "group_size": 128},
+    "nf4": {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_use_double_quant": True},
+    "int8": {"quant_method": "bitsandbytes", "load_in_8bit": True},
+    "w4a16": {
+        "quant_method": "compressed-tensors", "format": "pack-quantized",
+        "config_groups": {"group_0": {"weights": _COMPRESSED, "targets": ["Linear"]}}, "ignore": ["lm_head"],
+    },
+    "fp8": {"quant_method": "fp8", "weight_block_size": [128, 128]},
+    "nvfp4": {
+        "quant_method": "compressed-tensors", "format": "nvfp4-pack-quantized",
+        "config_groups": {"group_0": {"weights": {"type": "float", "num_bits": 4, "group_size": 16}, "targets": ["Linear"]}},
+        "ignore": ["lm_head"],
+    },
+    "modelopt": {"quant_method": "modelopt", "quant_algo": "NVFP4"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("stored", "method", "told"),
+    [
+        # trainer_utils.py, validate_quantization_for_training: "You cannot perform fine-tuning on purely quantized models"
+        *((stored, "full", "purely quantized") for stored in ("awq", "gptq", "nf4", "int8")),
+        # quantizers/auto.py, merge_quantization_configs: "The model is quantized with … but you are passing a …"
+        *((stored, "qlora", "does not quantize") for stored in ("awq", "gptq", "w4a16", "fp8")),
+        ("int8", "qlora", "in 8 bits"),
+        *(("nvfp4", method, "which these are is not known") for method in FINETUNE_METHODS),
+        # quantizers/auto.py: no "modelopt" among the methods that it loads
+        *(
+            ("modelopt", method, "does not apply ModelOpt's quantization")
+            for method in FINETUNE_METHODS
+        ),
+    ],
+)
+def test_weights_that_transformers_does_not_train_so(
+    stored: str, method: str, told: str, tmp_path: Path
+) -> None:
+    """What transformers 5.23.0 refuses is said to fail, with what to do instead; where it is not known, to be unknown."""
+    verdict = judge_stored(stored, method, tmp_path)
+    unknown = stored == "nvfp4"
+    assert (verdict.route, verdict.exit_code) == (("unknown", 3) if unknown else ("neither", 1))
+    finding = verdict.finding("memory" if unknown else "runtime")
+    assert finding is not None
+    assert told in finding.reason
+    assert finding.remedy
+    assert (
+        unknown or "quantized from" in finding.remedy or "--finetune-method lora" in finding.remedy
+    )
+
+
+@pytest.mark.parametrize("stored", ["awq", "gptq", "nf4", "int8", "w4a16", "fp8"])
+def test_adapters_stand_on_packed_weights_as_they_are_stored(stored: str, tmp_path: Path) -> None:
+    """peft 0.21.2 has layers for four kinds (tuners/lora: awq.py, gptq.py, bnb.py); other weights are expanded where that is asked for.
+
+    transformers 5.23.0: FP8Linear has a backward pass of its own (integrations/finegrained_fp8.py), so FP8 may stay as well; of a
+    compressed-tensors checkpoint kept packed get_peft_model says that "'Linear' object has no attribute 'weight'".
+    """
+    needs = judge_stored(stored, "lora", tmp_path).needs
+    assert needs is not None
+    assert needs.memory is not None
+    assert needs.download_bytes is not None
+    found = {term.name: term for term in needs.memory.terms}
+    packed = stored not in ("w4a16", "fp8")
+    # 4 bytes of weight and 4 of gradient for each adapter parameter
+    low, best = (
+        size - found["gradients"].bytes
+        for size in (found["weights"].low_bytes, found["weights"].bytes)
+    )
+    # Qwen3 8B: 8,190,735,360 parameters
+    assert low == pytest.approx(
+        needs.download_bytes if packed or stored == "fp8" else 2 * 8_190_735_360, rel=0.01
+    )
+    for method in ("lora", "full") if not packed else ():
+        whole = judge_stored(stored, method, tmp_path).needs
+        assert whole is not None
+        assert whole.memory is not None
+        weights = next(term for term in whole.memory.terms if term.name == "weights")
+        assert best == 2 * 8_190_735_360
+        assert "dequantize=True" in weights.source
+        # it is the one way to train them, and no default
+        assert weights.how is How.COMPUTED
+    if stored == "nf4":
+        other = judge_stored(stored, "qlora", tmp_path).needs
+        assert other is not None
+        assert other.memory is not None
+        qlora = {term.name: term for term in other.memory.terms}["weights"]
+        assert (qlora.bytes, qlora.high_bytes) == (
+            found["weights"].bytes,
+            found["weights"].high_bytes,
+        )
+
+
+def test_weights_of_mlx_are_trained_by_mlx_alone(tmp_path: Path) -> None:
+    """transformers knows no such format, whatever the method."""
+    for method in FINETUNE_METHODS:
+        verdict = judge_stored("mlx", method, tmp_path)
+        finding = verdict.finding("runtime")
+        assert finding is not None
+        assert (verdict.exit_code, finding.code) == (1, "runtime-cannot-load")
+
+
+def judge_stored(stored: str, method: str, folder: Path) -> Verdict:
+    config = json.loads((CONFIGS / "Qwen--Qwen3-8B.json").read_text(encoding="utf-8"))
+    own = (
+        {"quantization": {"bits": 4, "group_size": 64}}
+        if stored == "mlx"
+        else {"quantization_config": _STORED[stored]}
+    )
+    (folder / "config.json").write_text(json.dumps(config | own), encoding="utf-8")
+    return check(
+        folder / "config.json",
+        Workload(task="finetune", finetune_method=method),
+        machine=load("aws-p5.48xlarge").machine,
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "machine", "is_named"),
+    [
+        # Answer.AI train Llama 2 70B so on two cards of 24 GB (AnswerDotAI/fsdp_qlora, README.md)
+        ("llama-3.3-70b", "2x rtx 3090", True),
+        ("llama-3.3-70b", "rtx 3090", False),
+        ("llama-3.1-405b", "2x rtx 3090", False),
+    ],
+)
+def test_what_people_do_and_nothing_judges_is_named(
+    model: str, machine: str, is_named: bool
+) -> None:
+    """Judged by the CPU, at days for a million tokens: FSDP with QLoRA and CPU offload is named where the cards may hold their parts."""
+    asked = Workload(task="finetune", finetune_method="qlora")
+    finding = check(model, asked, machine=machine).finding("accelerator")
+    assert finding is not None
+    assert ("fsdp_qlora" in (finding.remedy or "")) is is_named
+    assert ("FSDP across 2 GPUs" in finding.reason) is is_named
