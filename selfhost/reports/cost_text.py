@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from ..catalogue.offers import provider_name
 from ..core import units
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, INPUT_PER_OUTPUT_TOKEN, Workload
-from ..verdict.costs import DAYS_PER_MONTH, HOURS_PER_DAY
+from ..verdict.costs import HOURS_PER_DAY
 from ..verdict.record import Verdict
 from .layout import Block, Cell, Column, Table, heading, say, strong
 from .words import is_here, on_machine
@@ -248,13 +248,20 @@ def months_table(verdicts: Sequence[Verdict]) -> Iterator[Block]:
 
 def _month(verdict: Verdict, cost: MonthlyCost) -> tuple[Cell, ...]:
     """The model, its month by API, and the hours and energy of one here, or in its place."""
+    name = strong(verdict.model.id)
+    if cost.reason is not None:
+        return name, "", cost.reason, ""
     local = cost.here or (cost.instead.here if cost.instead else None)
-    pace = "does not run" if local is None else _hours_words(local) or "not known"
-    if cost.instead is not None:
-        pace = f"{cost.instead.id} in its place: {pace}"
-    energy = "" if local is None else _month_energy(local)
-    by_api = "" if cost.reason else _bill_words(cost) or _no_bill_words(verdict, cost)
-    return strong(verdict.model.id), by_api, cost.reason or pace, energy
+    place = f"{cost.instead.id} in its place: " if cost.instead is not None else ""
+    _, bill, why = _api_row("", verdict, cost, cost)
+    hours, energy = "does not run" if local is None else "not known", ""
+    if local is not None and local.hours_per_day_high is not None:
+        figure, note = _time_words(local)
+        hours = f"{figure}, {note}"
+    if local is not None and local.kwh_per_month_low is not None:
+        figure, note = _energy_words(local, cost)
+        energy = f"{figure}, {note}"
+    return name, bill or why, f"{place}{hours}", energy
 
 
 def load_words(cost: MonthlyCost) -> str:
@@ -262,54 +269,6 @@ def load_words(cost: MonthlyCost) -> str:
     read, written = cost.input_tokens_per_day, cost.output_tokens_per_day
     split = f" (assumed: {INPUT_PER_OUTPUT_TOKEN} in for 1 out)" if cost.assumed_split else ""
     return f"{read:,} tokens in{f' and {written:,} out' if written else ''} a day{split}"
-
-
-def _bill_words(cost: MonthlyCost) -> str:
-    """A month by the offers: `$15.00 to $60.00`; empty where no price is known."""
-    bills = sorted(bill.usd_per_month for bill in cost.offers if bill.usd_per_month is not None)
-    return " to ".join(dict.fromkeys(units.dollars(bill) for bill in (bills[:1] + bills[-1:])))
-
-
-def _hours_words(local: LocalCost) -> str:
-    """`1.4 to 6.2 hours a day`, and whether that is possible; empty where it is not known."""
-    low, high = local.hours_per_day_low, local.hours_per_day_high
-    if low is None or high is None:
-        return ""
-    keeps = {
-        True: "",
-        False: ": it does not keep up, a day has 24",
-        None: ": perhaps it does not keep up, a day has 24",
-    }[local.keeps_up]
-    return f"{units.hours(low, high)} a day{' at most' * local.hours_are_bounds}{keeps}"
-
-
-def _month_energy(local: LocalCost) -> str:
-    """`1.3 to 5.6 kWh, 0.39 to 1.68 in your currency`; empty where it is not known.
-
-    Where the slow end does not keep up, what running all day takes stands in its place.
-    """
-    low, high = local.kwh_per_month_low, local.kwh_per_month_high
-    first, last = local.electricity_per_month_low, local.electricity_per_month_high
-    if low is None or local.watts_high is None:
-        return ""
-    if high is None:
-        whole = DAYS_PER_MONTH * HOURS_PER_DAY * local.watts_high / 1000
-        bill = first * whole / low if first is not None and low else None
-        return (
-            f"at the fast end {_spent(low, low, first, first)}, at the slow end up to"
-            f" {_spent(whole, whole, bill, bill)}, running {HOURS_PER_DAY} hours a day with a part"
-            " of the load left"
-        )
-    return _spent(low, high, first, last, " at most" * local.hours_are_bounds)
-
-
-def _spent(low: float, high: float, first: float | None, last: float | None, most: str = "") -> str:
-    """Energy, and what it costs where a price is stated."""
-    words = f"{units.energy(low, high)}{most}"
-    if first is None or last is None:
-        return words
-    amounts = " to ".join(dict.fromkeys((f"{first:,.2f}", f"{last:,.2f}")))
-    return f"{words}, {amounts} in your currency"
 
 
 def no_api_words(workload: Workload) -> str:
