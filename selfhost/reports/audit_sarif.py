@@ -88,9 +88,10 @@ def _result(issue: Issue, rules: Sequence[str]) -> dict[str, Any]:
 
 def _uri(path: str) -> str:
     """A relative reference as RFC 3986 wants it; a whole path as a `file` URI."""
-    from urllib.parse import quote
-
-    shown = quote(path, safe="/~", errors="replace")
+    shown = "".join(
+        chr(byte) if re.match(rb"[\w.~/-]", bytes([byte])) else f"%{byte:02X}"
+        for byte in path.encode("utf-8", "replace")
+    )
     if re.match(r"[A-Za-z]%3A/", shown):
         return f"file:///{shown[0]}:{shown[4:]}"
     return f"file://{shown}" if shown.startswith("/") else shown

@@ -89,6 +89,8 @@ def check_document(
     """
     if len(verdicts) == 1:
         return Document(blocks=tuple(_single(verdicts[0], verbose, carry, today)))
+    if not verdicts:
+        return Document(blocks=())
     from .several_text import several_blocks
 
     options = workload_options + carry
@@ -125,13 +127,7 @@ def _single(verdict: Verdict, verbose: bool, carry: str, today: str | None) -> I
         from .cost_text import month_blocks
 
         yield from month_blocks(verdict, verbose=verbose)
-    if verdict.notes:
-        yield BLANK
-        yield from (say(note, hang=2) for note in verdict.notes)
-    if verdict.monthly_cost is not None or verdict.notes:
-        yield BLANK
-    if verdict.can_run and tight_finding(verdict) is None and (spare := _spare(verdict)):
-        yield say(spare, hang=2)
+    yield from _notes(verdict)
     if verbose:
         from .check_details import details
 
@@ -141,6 +137,17 @@ def _single(verdict: Verdict, verbose: bool, carry: str, today: str | None) -> I
     shows_one = hidden > 0 and verdict.route in (Route.API, Route.LOCAL)
     others = f", and {hidden} more API{'s' * (hidden > 1)}" if shows_one else ""
     yield say(f"Every figure with its source{others}: -v")
+
+
+def _notes(verdict: Verdict) -> Iterator[Block]:
+    """What else is worth knowing, and how far one could go."""
+    if verdict.notes:
+        yield BLANK
+        yield from (say(note, hang=2) for note in verdict.notes)
+    if verdict.monthly_cost is not None or verdict.notes:
+        yield BLANK
+    if verdict.can_run and tight_finding(verdict) is None and (spare := _spare(verdict)):
+        yield say(spare, hang=2)
 
 
 def _smaller_weights(verdict: Verdict, carry: str) -> Iterator[Block]:
@@ -218,9 +225,17 @@ def _pace_lines(verdict: Verdict, measured: bool) -> Iterator[str]:
         yield "how long this lasts is not known"
     elif speed is not None and speed.work is not None:
         yield _work_words(verdict, speed, speed.work)
-    if speed is None:
-        return
-    yield _full_context_words(speed, workload)
+    if speed is not None:
+        yield _full_context_words(speed, workload)
+        yield from _asked_paces(speed, workload)
+        yield _at_once_words(speed, verdict) if workload.parallel > 1 else ""
+    local = verdict.monthly_cost.here if verdict.monthly_cost is not None else None
+    if local is not None and local.keeps_up is False:
+        yield "It does not keep up with the load that you stated: see the month below."
+
+
+def _asked_paces(speed: Speed, workload: Workload) -> Iterator[str]:
+    """Yield what was asked about: the pace without a draft, the wait of a training and a prompt."""
     alone = speed.undrafted_tokens_per_second if workload.draft is not None else None
     if alone is not None and speed.decode is not None:
         gains = "" if speed.decode.likely > alone else ": the draft likely makes it slower"
@@ -231,16 +246,8 @@ def _pace_lines(verdict: Verdict, measured: bool) -> Iterator[str]:
     if workload.prompt_tokens is not None and speed.unit == "tokens_per_second":
         wait, prompt = speed.first_token_seconds, units.tokens(workload.prompt_tokens)
         begins = f"the answer to a prompt of {prompt} begins after"
-        yield (
-            f"{begins} {_wait_words(wait)}"
-            if wait
-            else "when the answer begins is not known (see -v)"
-        )
-    if workload.parallel > 1:
-        yield _at_once_words(speed, verdict)
-    local = verdict.monthly_cost.here if verdict.monthly_cost is not None else None
-    if local is not None and local.keeps_up is False:
-        yield "It does not keep up with the load that you stated: see the month below."
+        unknown = "when the answer begins is not known (see -v)"
+        yield unknown if wait is None else f"{begins} {_wait_words(wait)}"
 
 
 def _decode_words(verdict: Verdict, pace: PaceRange, measured: bool) -> str:
@@ -440,11 +447,13 @@ def _amount(finding: Finding, verdict: Verdict) -> str:
         ends = verdict.needs.download_range
         if ends is not None and finding.needs == verdict.needs.download_bytes:
             needs = units.decimal_range(*ends)
+    return f"{_without_unit(needs, has)} of {has}" if needs and has else needs
+
+
+def _without_unit(needs: str, has: str) -> str:
+    """The need without its unit where that of what there is says it."""
     number, _, unit = needs.rpartition(" ")
-    if not (needs and has):
-        return needs
-    # a unit of both is told once
-    return f"{number if number and has.endswith(f' {unit}') else needs} of {has}"
+    return number if number and has.endswith(f" {unit}") else needs
 
 
 def _speed_amount(verdict: Verdict, unit: str | None) -> str:
@@ -525,21 +534,23 @@ def _cards_words(finding: Finding, verdict: Verdict) -> str:
 
 def _bar_words(finding: Finding, verdict: Verdict) -> str:
     """What is short; of a need that is too close to call its range."""
-    on_cards = _on_cards(verdict)
+    on_cards = _on_cards(verdict) or (0, 0, 0)
     low = host_low(verdict.needs) if verdict.needs is not None else None
-    if finding.code == "memory-tight":
-        return "little is left for other programs"
-    if finding.code == "memory-assumed":
-        return "its RAM is assumed"
-    if finding.code == "accelerator-tight" and on_cards:
-        return f"likely {units.binary(on_cards[1])}: may not fit"
-    if finding.code == "accelerator-close" and on_cards:
-        return f"from {units.binary(on_cards[0])}: too close"
     is_below = isinstance(finding.needs, int) and low is not None and low < finding.needs
-    if finding.code == "memory-close" and low is not None and is_below:
-        return f"from {units.binary(low)}: too close"
-    if not finding.short:
-        return _saved_words(finding, verdict)
+    words = {
+        "memory-tight": "little is left for other programs",
+        "memory-assumed": "its RAM is assumed",
+        "accelerator-tight": f"likely {units.binary(on_cards[1])}: may not fit",
+        "accelerator-close": f"from {units.binary(on_cards[0])}: too close",
+        "memory-close": f"from {units.binary(low or 0)}: too close" if is_below else "",
+    }.get(finding.code)
+    if words:
+        return words
+    return _short_words(finding, verdict) if finding.short else _saved_words(finding, verdict)
+
+
+def _short_words(finding: Finding, verdict: Verdict) -> str:
+    """How much is short; of a limit that a printed line raises, until when."""
     up_to = "up to " if _shared_range(finding, verdict) else ""
     is_raised = finding.code == "accelerator-partly" and _is_to_type(finding.remedy or "", verdict)
     until = ", until its limit is raised (below)" if is_raised else ""
@@ -559,28 +570,37 @@ def _saved_words(finding: Finding, verdict: Verdict) -> str:
 def _pace_note(finding: Finding, verdict: Verdict, measured: bool) -> str:
     """The range, that it is a guess where it is wide, what narrows it, and what was needed."""
     speed = verdict.speed
-    # the second line says it of ends far apart
-    is_told = verdict.can_run and not takes_hours(verdict)
     if speed is not None and speed.work is not None:
         low, high = speed.work.low, speed.work.high
-        guess = "" if is_told else units.guess(low, high)
+        guess = "" if _says_guess(verdict) else units.guess(low, high)
         return f"{units.work_ends(low, high, speed.unit, speed.audio_seconds)}{guess}"
     pace = speed.judged if speed is not None else None
-    if speed is None or pace is None:
+    if pace is None:
         return ""
-    parts = [units.pace(pace.low, pace.high)]
     wanted = verdict.workload.min_tokens_per_second or 0
     fails = finding.outcome is Outcome.FAIL
-    if fails or (finding.outcome is not Outcome.PASS and wanted and pace.likely < wanted):
-        parts.append(f"you need {units.stated(wanted)}")
+    is_below = finding.outcome is not Outcome.PASS and pace.likely < wanted
+    needed = f"you need {units.stated(wanted)}" if fails or is_below else ""
+    doubt = "" if fails or pace.low <= 0 else _doubt(verdict, pace, measured)
+    return ", ".join(filter(None, (units.pace(pace.low, pace.high), needed, doubt)))
+
+
+def _says_guess(verdict: Verdict) -> bool:
+    """Whether the second line says of ends far apart that they are a guess."""
+    return verdict.can_run and not takes_hours(verdict)
+
+
+def _doubt(verdict: Verdict, pace: PaceRange, measured: bool) -> str:
+    """That the range is a guess, unless the second line says it, and what narrows a wide one."""
     is_telling = units.is_telling(pace.low, pace.high)
-    if not fails and pace.low > 0 and (is_telling or not is_told):
-        # what several get stays an estimate
-        can_measure = is_here(verdict.machine) and not (_is_on_card(verdict) or measured)
-        narrows = pace.high > WIDE_PACE * pace.low and speed.each_of == 1 and can_measure
-        words = ("" if is_telling else "a guess", "--measure narrows it" if narrows else "")
-        parts.append(": ".join(filter(None, words)))
-    return ", ".join(filter(None, parts))
+    if not is_telling and _says_guess(verdict):
+        return ""
+    can_measure = is_here(verdict.machine) and not (_is_on_card(verdict) or measured)
+    # what several get stays an estimate
+    is_of_one = verdict.speed is not None and verdict.speed.each_of == 1
+    narrows = pace.high > WIDE_PACE * pace.low and is_of_one and can_measure
+    words = ("" if is_telling else "a guess", "--measure narrows it" if narrows else "")
+    return ": ".join(filter(None, words))
 
 
 # ------------------------------------------------------------------ remarks and what to type
@@ -608,26 +628,28 @@ def _remarks(verdict: Verdict) -> Iterator[Block]:
 
 def _unsaid(verdict: Verdict) -> Iterator[Finding]:
     """Yield what did not pass and neither a row nor the first lines say, the worst first."""
-    said = (*_SAID, "weights-gated") if verdict.can_run else _SAID
     outcomes = [Outcome.FAIL]
     if verdict.route not in (Route.API, Route.NEITHER):
         # what would only be worth knowing if it ran is left to `-v`
         outcomes += [Outcome.UNKNOWN, Outcome.WARN]
-    asks_license = (
-        verdict.workload.commercial or verdict.workload.modify or verdict.workload.license
-    )
-    shell_limits = (verdict.machine.address_space_bytes, verdict.machine.private_memory_bytes)
     for outcome in outcomes:
         for finding in ordered(verdict):
-            # a row does not say that a limit such as `ulimit -v` is what is short
-            is_limit = finding.has is not None and finding.has in shell_limits
-            is_said = finding.code in said and not (finding.check == "memory" and is_limit)
-            # the license's row says what it allows
-            is_condition = finding.check == "license" and outcome is Outcome.WARN
-            if finding.outcome is not outcome or is_said or stands_above(finding, verdict):
-                continue
-            if asks_license or not is_condition:
+            if finding.outcome is outcome and not _is_said(finding, verdict):
                 yield finding
+
+
+def _is_said(finding: Finding, verdict: Verdict) -> bool:
+    """Whether a row or the first lines say it."""
+    machine, workload = verdict.machine, verdict.workload
+    if finding.check == "license" and finding.outcome is Outcome.WARN:
+        # the license's row says what it allows
+        return not (workload.commercial or workload.modify or workload.license)
+    # a row does not say that a limit such as `ulimit -v` is what is short
+    limits = (machine.address_space_bytes, machine.private_memory_bytes)
+    if finding.check == "memory" and finding.has is not None and finding.has in limits:
+        return False
+    said = (*_SAID, "weights-gated") if verdict.can_run else _SAID
+    return finding.code in said or stands_above(finding, verdict)
 
 
 def _is_to_type(remedy: str, verdict: Verdict) -> bool:

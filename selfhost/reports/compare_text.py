@@ -119,12 +119,12 @@ def _side_by_side(verdicts: Sequence[Verdict], today: str | None, verbose: bool)
     ]
     for name in (*openness.PERMISSIONS, *openness.ROWS) if verbose else _ANSWERS_SHOWN:
         rows.append((name, [_answer(of_model.get(name), verbose) for of_model in answers]))
-    shown: list[tuple[Cell, ...]] = [
-        (name, *(cell if cell.text else "-" for cell in cells))
-        for name, cells in rows
-        if any(cell.text not in ("", "-") for cell in cells)
-    ]
-    return Table(columns=columns, rows=tuple(shown), indent=0)
+    shown = tuple(_row(*row) for row in rows if any(cell.text not in ("", "-") for cell in row[1]))
+    return Table(columns=columns, rows=shown, indent=0)
+
+
+def _row(name: str, cells: Sequence[Span]) -> tuple[Cell, ...]:
+    return name, *(cell if cell.text else "-" for cell in cells)
 
 
 def _answer(row: openness.Row | None, verbose: bool) -> Span:

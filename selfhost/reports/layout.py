@@ -301,28 +301,37 @@ def _total(sizes: dict[int, int]) -> int:
 def _table(table: Table, width: int | None, encoding: str | None, bars: bool) -> list[Line]:
     indent = table.indent if width is None else min(table.indent, width // 10)
     room = None if width is None else width - indent
-    bar_width = (BAR_WIDTH if room is None or room >= _NARROW else _NARROW_BAR) if bars else 0
+    is_narrow = (room or _NARROW) < _NARROW
+    bar_width = bars * (_NARROW_BAR if is_narrow else BAR_WIDTH)
     titles = [clean(column.title, encoding) for column in table.columns]
-    rows = [[_cell(cell, encoding, bar_width) for cell in row] for row in table.rows]
-    sizes = {}
-    for at, title in enumerate(titles):
-        widest = max((_size(row[at]) for row in rows), default=0)
-        # a column with nothing in it is not shown
-        if widest or at == 0:
-            sizes[at] = max(len(title), widest)
+    rows = _cells(table, encoding, bar_width)
+    sizes = _widths(titles, rows)
     if room is not None:
         shown = list(sizes)
         _fit(table.columns, sizes, room)
         if _total(sizes) > room:
-            rows = [[_cell(cell, encoding, 0) for cell in row] for row in table.rows]
+            rows = _cells(table, encoding, 0)
             return [line for row in rows for line in _stacked(row, shown, titles, room, indent)]
-        for row in rows:
-            for at, size in sizes.items():
-                if table.columns[at].cut:
-                    row[at] = _cut(row[at], size, encoding)
+        for at in filter(lambda at: table.columns[at].cut, sizes):
+            for row in rows:
+                row[at] = _cut(row[at], sizes[at], encoding)
     if any(titles[at] for at in sizes):
         rows.insert(0, [[(title, "")] for title in titles])
     return [line for row in rows for line in _row(table.columns, sizes, row, indent)]
+
+
+def _cells(table: Table, encoding: str | None, bar_width: int) -> list[list[Line]]:
+    return [[_cell(cell, encoding, bar_width) for cell in row] for row in table.rows]
+
+
+def _widths(titles: Sequence[str], rows: Sequence[Sequence[Line]]) -> dict[int, int]:
+    """Return the width of each column in any width; one with nothing in it is not shown."""
+    sizes = {}
+    for at, title in enumerate(titles):
+        widest = max((_size(row[at]) for row in rows), default=0)
+        if widest or at == 0:
+            sizes[at] = max(len(title), widest)
+    return sizes
 
 
 def _cell(cell: Cell, encoding: str | None, bar_width: int) -> Line:
@@ -408,14 +417,17 @@ def _stacked(
     filled = [at for at in shown if _size(row[at])]
     # what a sign stands before is on its line
     leads = filled[: 2 if filled and _size(row[filled[0]]) == 1 else 1]
-    others = [at for at in filled if at not in leads]
+    others = filled[len(leads) :]
     head = [part for at in leads for part in (*row[at], (" ", ""))][:-1]
     for number, at in enumerate(at for at in others if not titles[at]):
         head += [(", " if number else ": ", ""), *row[at]]
-    for number, part in enumerate(_wrap(head, room, room - step)):
-        yield [(" " * (indent + (step if number else 0)), ""), *part]
+    yield from _hanging(head, indent, room, step)
     for at in others:
         if titles[at]:
             entry = [(f"{titles[at]}: ", ""), *row[at]]
-            for number, part in enumerate(_wrap(entry, room - step, room - 2 * step)):
-                yield [(" " * (indent + step * (2 if number else 1)), ""), *part]
+            yield from _hanging(entry, indent + step, room - step, step)
+
+
+def _hanging(cell: Line, indent: int, room: int, step: int) -> Iterator[Line]:
+    for number, part in enumerate(_wrap(cell, room, room - step)):
+        yield [(" " * (indent + (step if number else 0)), ""), *part]

@@ -208,20 +208,18 @@ def license_words(model: ModelSpec) -> str:
 
 def _memory_words(machine: Machine, workload: Workload) -> Iterator[str]:
     """Yield what the verdicts rest on: `22.5 GiB for models`, `19.7 GiB free now`, the GPUs."""
-    sizes = [card.memory_total_bytes for card in machine.accelerators or () if not card.unified]
-    gpu_bytes = sum(size for size in sizes if size is not None)
+    cards = machine.accelerators or ()
+    gpu_bytes = sum((card.memory_total_bytes or 0) * (not card.unified) for card in cards)
     if gpu_bytes:
         yield f"{units.binary(gpu_bytes)} of GPU memory"
-    ram = " of RAM" if gpu_bytes else ""
     given, free = given_bytes(machine, workload), machine.memory_available_bytes
     if given is not None:
-        given_words, free_words = units.binary(given), "" if free is None else units.binary(free)
-        yield f"{given_words}{ram} {'free' if given_words == free_words else 'for models'}"
-        is_less = free is not None and free < given and free_words != given_words
-        if is_less and not machine.planning:
+        words, free_words = units.binary(given), units.binary(free or 0)
+        is_all = words == free_words
+        yield f"{words}{' of RAM' if gpu_bytes else ''} {'free' if is_all else 'for models'}"
+        if not is_all and not machine.planning and (free or given) < given:
             yield f"{free_words} free now"
     elif machine.memory_total_bytes is not None:
         yield f"{units.binary(machine.memory_total_bytes)} of memory"
     # of a simulated machine they stand in its name
-    names = [] if machine.planning else [device.name for device in machine.accelerators or ()]
-    yield from units.counted(names)
+    yield from () if machine.planning else units.counted([card.name for card in cards])

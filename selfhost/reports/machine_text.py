@@ -194,6 +194,12 @@ def _in_full(machine: Machine) -> Iterator[Block]:
             Column(wrap=True),
         )
         yield Table(columns=columns, rows=tuple(map(_disk, machine.disks)))
+    yield from _lists(machine)
+    yield from unread_blocks(machine)
+
+
+def _lists(machine: Machine) -> Iterator[Block]:
+    """Accelerators, runtimes and models, each in a section."""
     cards = [_accelerator(card) for card in machine.accelerators or ()]
     if cards and (source := machine.sources.get("accelerators")):
         cards.append(f"read from {source}")
@@ -211,7 +217,6 @@ def _in_full(machine: Machine) -> Iterator[Block]:
         if lines:
             yield from heading(title)
         yield from (say(text, indent=2, hang=2) for text in lines)
-    yield from unread_blocks(machine)
 
 
 def _disk(disk: Disk) -> tuple[str, str, str, str, str, str]:
@@ -262,16 +267,13 @@ def _model(model: PresentModel) -> str:
 def _value(machine: Machine, fact: str) -> str:
     """The value of a fact as text; empty where it was not read or stands elsewhere."""
     value = getattr(machine, fact)
-    if fact in ("accelerators", "runtimes", "models_present"):
-        none = "none" if fact == "accelerators" else "none found"
-        return none if value is not None and not value else ""
     if value is None or isinstance(value, str):
         return value or ""
+    if fact in ("accelerators", "runtimes", "models_present"):
+        none = "none" if fact == "accelerators" else "none found"
+        return "" if value else none
     if fact == "instruction_sets":
-        telling = [name for name in _TELLING if name in value]
-        rest = len(value) - len(telling)
-        text = " ".join(telling)
-        return f"{text} and {rest} more" if telling and rest else text or f"{rest} sets"
+        return _instructions(value)
     if fact.startswith("cpu_cores"):
         # where all are alike the line above says it
         is_said = fact == "cpu_cores_performance" and value == machine.cpu_cores_physical
@@ -279,6 +281,13 @@ def _value(machine: Machine, fact: str) -> str:
     if fact == "memory_bandwidth_bytes_per_second":
         return bounded(f"{units.decimal(value)}/s", machine.sources.get(fact, ""))
     return units.decimal(value) if fact == "file_size_limit_bytes" else units.binary(value)
+
+
+def _instructions(sets: Sequence[str]) -> str:
+    telling = [name for name in _TELLING if name in sets]
+    rest = len(sets) - len(telling)
+    text = " ".join(telling)
+    return f"{text} and {rest} more" if telling and rest else text or f"{rest} sets"
 
 
 def unread_blocks(machine: Machine) -> Iterator[Block]:

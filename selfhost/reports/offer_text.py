@@ -47,14 +47,8 @@ def offers_blocks(
             of_day = (provider_name(offer.provider) for offer in priced if offer.as_of == day)
             old = f", {age}: ask the provider" if age else ""
             yield say(f"Listed {day}{old}: {', '.join(dict.fromkeys(of_day))}.", indent=2, hang=2)
-    limits: dict[str, dict[str, None]] = {}
-    for offer in offers:
-        for limit in _limits(offer):
-            limits.setdefault(limit, {})[provider_name(offer.provider)] = None
-    for limit, whose in limits.items():
-        yield say(f"{', '.join(whose)}: {limit}.", indent=2, hang=2)
-    for text in (text for offer in offers for text in _doubts(offer)):
-        yield say(text, indent=2, hang=2)
+    doubts = [doubt for offer in offers for doubt in _doubts(offer)]
+    yield from (say(text, indent=2, hang=2) for text in (*_all_limits(offers), *doubts))
     yield from api_blocks((modality,), indent=2)
     for offer in offers:
         name = f"{provider_name(offer.provider)}, {offer.model}"
@@ -103,6 +97,15 @@ def _table(offers: Sequence[Offer], cost: MonthlyCost | None) -> Table:
     cells = (zip(row, filled, strict=True) for row in rows)
     shown = tuple(tuple(text or "-" * has_any for text, has_any in row) for row in cells)
     return Table(columns=columns, rows=shown)
+
+
+def _all_limits(offers: Sequence[Offer]) -> list[str]:
+    """For which prompts and images a price holds, each once with all providers of it."""
+    limits: dict[str, dict[str, None]] = {}
+    for offer in offers:
+        for limit in _limits(offer):
+            limits.setdefault(limit, {})[provider_name(offer.provider)] = None
+    return [f"{', '.join(whose)}: {limit}." for limit, whose in limits.items()]
 
 
 def _limits(offer: Offer) -> Iterator[str]:

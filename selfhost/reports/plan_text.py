@@ -258,13 +258,13 @@ def _known(plan: Plan, verbose: bool) -> Iterator[Block]:
 
 def _difference(plan: Plan, candidate: Known) -> str:
     """What the machine was judged with that differs from what stands above."""
-    asked, here = plan.workload, candidate.workload
+    wanted, here = plan.workload, candidate.workload
     parts = []
-    if (here.quantization, here.runtime) != (asked.quantization, asked.runtime):
+    if (here.quantization, here.runtime) != (wanted.quantization, wanted.runtime):
         parts.append(format_words(here))
-    if here.finetune_method != asked.finetune_method:
+    if here.finetune_method != wanted.finetune_method:
         parts.append(here.finetune_method or "-")
-    if here.context_tokens != asked.context_tokens:
+    if here.context_tokens != wanted.context_tokens:
         parts.append(context_words(here))
     return "With " + " and ".join(parts) if parts else ""
 

@@ -40,35 +40,32 @@ def several_blocks(
 
     `carry` goes behind proposed commands, `options` behind those without a workload of their own.
     """
-    if not verdicts:
-        return
     yield say(count_words(verdicts), hang=2)
     if planned := planned_words(verdicts[0].machine):
         yield say(planned)
     yield BLANK
     yield _overview(verdicts)
     yield from (say(text, hang=2) for text in _side_by_side(verdicts))
-    notes = [
-        note
-        for verdict in verdicts
-        for note in (*verdict.understood_as, *(verdict.notes if verbose else ()))
-    ]
     yield BLANK
+    shown = ("understood_as", "notes") if verbose else ("understood_as",)
+    notes = [note for each in verdicts for field in shown for note in getattr(each, field)]
     yield from (say(note, hang=2) for note in dict.fromkeys(notes))
-    yield from _warnings([verdict for verdict in verdicts if verdict.can_run])
-    yield from _to_run([verdict for verdict in verdicts if verdict.can_run and verdict.commands])
+    local = [verdict for verdict in verdicts if verdict.can_run]
+    yield from _warnings(local)
+    yield from _to_run([verdict for verdict in local if verdict.commands])
     others = [verdict for verdict in verdicts if not verdict.can_run]
-    if others:
-        is_part = len(others) < len(verdicts)
-        yield from heading("The others" if is_part else "What to do instead")
+    yield from heading("The others" if local else "What to do instead") if others else ()
     for verdict in others:
-        yield line(strong(verdict.model.id), f": {causes(verdict)}", indent=2, hang=2)
         yield from _ways_out(verdict, carry, options, today if verbose else None)
-    yield from months_table(verdicts)
-    yield BLANK
-    if not verbose:
+    yield from (*months_table(verdicts), BLANK)
+    if verbose:
+        yield from _findings(verdicts)
+    else:
         yield say("Every finding: -v · one model in full: selfhost check MODEL")
-        return
+
+
+def _findings(verdicts: Sequence[Verdict]) -> Iterator[Block]:
+    """What an API means, then the answer for each and each finding with its reason."""
     modalities = [verdict.model.modality for verdict in verdicts if verdict.route is Route.API]
     if modalities:
         yield from api_blocks(modalities)
@@ -150,7 +147,8 @@ def _to_run(local: Sequence[Verdict]) -> Iterator[Block]:
 
 
 def _ways_out(verdict: Verdict, carry: str, options: str, today: str | None) -> Iterator[Block]:
-    """The first model that runs instead with its command, and the cheapest offer."""
+    """Why it does not run, the first model that does with its command, and the cheapest offer."""
+    yield line(strong(verdict.model.id), f": {causes(verdict)}", indent=2, hang=2)
     if verdict.alternatives:
         first = verdict.alternatives[0]
         is_same = first.id == verdict.model.id and first.quantization

@@ -59,6 +59,7 @@ _FITS = {
     False: Span(text="no", style=Outcome.FAIL),
     None: Span(text="not known", style=Outcome.UNKNOWN),
 }
+_ANSWER_COLUMNS = (Column(), Column(), Column(wrap=True), Column(drop=1))
 _ASSUMED = (
     "assumed: by general knowledge of the model or the license, which no source here confirms"
 )
@@ -278,19 +279,10 @@ def _openness(spec: ModelSpec) -> Iterator[Block]:
         for row in openness.rows(spec)
         for cells in (_answer(row, numbers), *(_answer(part, numbers, 1) for part in row.parts))
     ]
-    columns = (Column(), Column(), Column(wrap=True), Column(drop=1))
-    yield Table(columns=columns, rows=tuple(rows))
+    yield Table(columns=_ANSWER_COLUMNS, rows=tuple(rows))
     definition = f"{openness.DEFINITION} ({', '.join(openness.DEFINITION_SOURCES)})"
     yield say(definition, indent=2)
-    terms = spec.license
-    if terms is not None:
-        yield from heading(f"License: {terms.id or 'not known'}")
-        permissions = tuple(_answer(row, numbers) for row in openness.permissions(spec))
-        yield Table(columns=columns, rows=permissions)
-        for text in (*(f"condition: {each}" for each in terms.conditions),
-                     *(f"duty: {each}" for each in terms.duties), terms.url):  # fmt: skip
-            if text:
-                yield say(text, indent=2, hang=2)
+    yield from _license(spec, numbers)
     if not numbers:
         return
     yield from heading("Openness and license known from")
@@ -298,6 +290,19 @@ def _openness(spec: ModelSpec) -> Iterator[Block]:
         yield say(f"[{number}] {source}", indent=2, hang=4)
     if any(row.assumed for each in openness.rows(spec) for row in (each, *each.parts)):
         yield say(_ASSUMED, indent=2, hang=2)
+
+
+def _license(spec: ModelSpec, numbers: dict[str, int]) -> Iterator[Block]:
+    """What the license allows, its conditions and duties."""
+    terms = spec.license
+    if terms is not None:
+        yield from heading(f"License: {terms.id or 'not known'}")
+        permissions = tuple(_answer(row, numbers) for row in openness.permissions(spec))
+        yield Table(columns=_ANSWER_COLUMNS, rows=permissions)
+        for text in (*(f"condition: {each}" for each in terms.conditions),
+                     *(f"duty: {each}" for each in terms.duties), terms.url):  # fmt: skip
+            if text:
+                yield say(text, indent=2, hang=2)
 
 
 def _answer(row: openness.Row, numbers: dict[str, int], depth: int = 0) -> tuple[Cell, ...]:

@@ -48,7 +48,7 @@ def verify_document(comparison: Comparison) -> Document:
         sign, style = "✓ DECODING AS PREDICTED", "local"
     verdict, run = comparison.verdict, comparison.run
     context, parallel = run.context_tokens, verdict.workload.parallel
-    asked = (
+    judged = (
         f"{verdict.workload.quantization} in {verdict.workload.runtime}",
         "" if context is None else f"{units.tokens(context)} of context",
         f"{parallel} sequences" if parallel > 1 else "",
@@ -57,7 +57,7 @@ def verify_document(comparison: Comparison) -> Document:
     name, conclusion = strong(verdict.model.name), _conclusion(comparison, figures)
     blocks: list[Block] = [
         line(Span(text=sign, style=style), "  ", name, f": {conclusion}", hang=2),
-        say(", ".join(filter(None, asked)), indent=2),
+        say(", ".join(filter(None, judged)), indent=2),
         BLANK,
     ]
     if figures:

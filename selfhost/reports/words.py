@@ -412,10 +412,14 @@ def _download_words(verdict: Verdict) -> str:
         return f"{amount} of weights, yours to get"
     if here and here.size_bytes and here.missing_bytes:
         amount += f" of {units.decimal(here.size_bytes + here.missing_bytes)}"
+    return f"{amount} to download{_download_time(verdict)}"
+
+
+def _download_time(verdict: Verdict) -> str:
     seconds, rate = verdict.download_seconds, verdict.workload.download_bytes_per_second
-    is_timed = seconds is not None and rate
-    time = f" in about {units.duration(seconds or 0)} at {units.decimal(int(rate or 0))}/s"
-    return f"{amount} to download{time if is_timed else ''}"
+    if seconds is None or not rate:
+        return ""
+    return f" in about {units.duration(seconds)} at {units.decimal(int(rate))}/s"
 
 
 def reason_blocks(topic: str, reason: str, remedy: str | None) -> Iterator[Block]:
