@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import zip_longest
+from itertools import chain, zip_longest
 
 from ..core.records import Record
 
@@ -311,13 +311,14 @@ def _table(table: Table, width: int | None, encoding: str | None, bars: bool) ->
         _fit(table.columns, sizes, room)
         if _total(sizes) > room:
             rows = _cells(table, encoding, 0)
-            return [line for row in rows for line in _stacked(row, shown, titles, room, indent)]
+            stacked = (_stacked(row, shown, titles, room, indent) for row in rows)
+            return list(chain.from_iterable(stacked))
         for at in filter(lambda at: table.columns[at].cut, sizes):
             for row in rows:
                 row[at] = _cut(row[at], sizes[at], encoding)
-    if any(titles[at] for at in sizes):
+    if any(map(titles.__getitem__, sizes)):
         rows.insert(0, [[(title, "")] for title in titles])
-    return [line for row in rows for line in _row(table.columns, sizes, row, indent)]
+    return list(chain.from_iterable(_row(table.columns, sizes, row, indent) for row in rows))
 
 
 def _cells(table: Table, encoding: str | None, bar_width: int) -> list[list[Line]]:

@@ -209,7 +209,8 @@ def license_words(model: ModelSpec) -> str:
 def _memory_words(machine: Machine, workload: Workload) -> Iterator[str]:
     """Yield what the verdicts rest on: `22.5 GiB for models`, `19.7 GiB free now`, the GPUs."""
     cards = machine.accelerators or ()
-    gpu_bytes = sum((card.memory_total_bytes or 0) * (not card.unified) for card in cards)
+    sizes = (card.memory_total_bytes for card in cards if not card.unified)
+    gpu_bytes = sum(filter(None, sizes))
     if gpu_bytes:
         yield f"{units.binary(gpu_bytes)} of GPU memory"
     given, free = given_bytes(machine, workload), machine.memory_available_bytes
@@ -219,7 +220,7 @@ def _memory_words(machine: Machine, workload: Workload) -> Iterator[str]:
         yield f"{words}{' of RAM' if gpu_bytes else ''} {'free' if is_all else 'for models'}"
         if not is_all and not machine.planning and (free or given) < given:
             yield f"{free_words} free now"
-    elif machine.memory_total_bytes is not None:
-        yield f"{units.binary(machine.memory_total_bytes)} of memory"
+    elif total := machine.memory_total_bytes:
+        yield f"{units.binary(total)} of memory"
     # of a simulated machine they stand in its name
     yield from () if machine.planning else units.counted([card.name for card in cards])

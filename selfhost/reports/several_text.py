@@ -30,6 +30,10 @@ from .words import (
 
 # what the command says, or what no single command mends
 _SAID_ELSEWHERE = ("runtime-not-installed", "speed-slow", "speed-assumed")
+_TOO_MUCH = (
+    "That may be more than is there: run them one after another. A [[together]] in the policy of"
+    " `selfhost audit` judges them at once."
+)
 _MEMORY_NAMES = {"memory": "RAM", "accelerator": "GPU memory"}
 
 
@@ -45,7 +49,7 @@ def several_blocks(
         yield say(planned)
     yield BLANK
     yield _overview(verdicts)
-    yield from (say(text, hang=2) for text in _side_by_side(verdicts))
+    yield from _side_by_side(verdicts)
     yield BLANK
     shown = ("understood_as", "notes") if verbose else ("understood_as",)
     notes = [note for each in verdicts for field in shown for note in getattr(each, field)]
@@ -102,8 +106,8 @@ def _overview(verdicts: Sequence[Verdict]) -> Table:
     return Table(columns=columns, rows=tuple(rows), indent=0)
 
 
-def _side_by_side(verdicts: Sequence[Verdict]) -> Iterator[str]:
-    """Yield that each was judged alone, and what those that run take side by side."""
+def _side_by_side(verdicts: Sequence[Verdict]) -> Iterator[Block]:
+    """Say that each was judged alone, and what those that run take side by side."""
     if sum(verdict.can_run for verdict in verdicts) < 2:
         return
     each_sum = list(sums(verdicts))
@@ -113,12 +117,9 @@ def _side_by_side(verdicts: Sequence[Verdict]) -> Iterator[str]:
         for each in each_sum
     ]
     together = f" Side by side they take up to {' and '.join(shares)}." if shares else ""
-    yield f"Each is judged alone.{together}"
+    yield say(f"Each is judged alone.{together}", hang=2)
     if not all(each.fits for each in each_sum):
-        yield (
-            "That may be more than is there: run them one after another. A [[together]] in the"
-            " policy of `selfhost audit` judges them at once."
-        )
+        yield say(_TOO_MUCH, hang=2)
 
 
 def _warnings(local: Sequence[Verdict]) -> Iterator[Block]:
