@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ..catalogue.offers import provider_name
 from ..catalogue.quantization_names import canonical_packed
 from ..catalogue.spec import ONE_AT_A_TIME
 from ..core import units
@@ -27,7 +28,7 @@ from .layout import (
     say,
     strong,
 )
-from .prices import offer_words, provider_name
+from .prices import offer_words
 from .words import (
     DAY_SECONDS,
     MACHINE,

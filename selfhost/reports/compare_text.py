@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from ..catalogue import openness
+from ..catalogue.offers import provider_name
 from ..core import units
 from ..verdict.record import Verdict
 from .cost_text import months_table
@@ -22,7 +23,7 @@ from .layout import (
     strong,
 )
 from .list_text import license_words
-from .prices import price_words, provider_name, short_price
+from .prices import price_words, short_price
 from .words import (
     PACES,
     PLACED,

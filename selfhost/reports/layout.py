@@ -6,7 +6,6 @@ Widths count characters.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from itertools import chain, zip_longest
 
@@ -27,16 +26,13 @@ _GAP = 2
 _COMMENT = "# "
 # GitHub takes `::name` at a line's start for a command; `##[` is GitHub's and `##vso[` Azure's
 # wherever they stand; inside a word of a program, `std::vector`, it is none
-_CI_COMMAND = re.compile(r"(?<![\w:])::(?=[A-Za-z])|##(?=\w*\[)")
+_CI_COMMAND = r"(?<![\w:])::(?=[A-Za-z])|##(?=\w*\[)"
 # what stands on one line: a command in backquotes, a quoted name, a number with its unit, a word
 _UNITS = (
     r"(?:[kKMGT]i?B(?:/s)?|tokens/s|kWh|in|out"
     r"|(?:byte|token|second|minute|hour|day|core|GPU|sequence|model|machine)s?)"
 )
-_WORD = re.compile(
-    rf"`[^`]+`\S*|'[^'\s][^']*'(?!\w)\S*|[(~$]*\d[\d.,-]* {_UNITS}[.,;:)]*(?!\S)|\S+"
-)
-_BARE_WORD = re.compile(r"\S+")
+_WORD = rf"`[^`]+`\S*|'[^'\s][^']*'(?!\w)\S*|[(~$]*\d[\d.,-]* {_UNITS}[.,;:)]*(?!\S)|\S+"
 # the escape codes of the terminal's own colours; yellow and cyan colour single words and bars only
 _COLOURS = {
     "strong": "1", "command": "1", "local": "1;32", "api": "1;33", "neither": "1;31",
@@ -153,7 +149,10 @@ def clean(text: str, encoding: str | None = None) -> str:
     if not text.isprintable():
         text = "".join(map(_visible, text))
     if "::" in text or "##" in text:
-        text = _CI_COMMAND.sub(lambda match: f"\\x{ord(match[0][0]):02x}{match[0][1:]}", text)
+        # regular expressions load slowly, and few texts need one
+        import re
+
+        text = re.sub(_CI_COMMAND, lambda match: f"\\x{ord(match[0][0]):02x}{match[0][1:]}", text)
     if encoding is None or text.isascii():
         return text
     try:
@@ -266,11 +265,13 @@ def _wrap(cell: Line, first: int, rest: int, *, splits_words: bool = False) -> l
 
 def _pieces(text: str, room: int, splits_words: bool) -> Iterator[tuple[int, int]]:
     """Yield start and end of all that is not broken."""
-    for word in _WORD.finditer(text):
+    import re
+
+    for word in re.finditer(_WORD, text):
         if word.end() - word.start() <= room:
             yield word.span()
             continue
-        for part in _BARE_WORD.finditer(text, *word.span()):
+        for part in re.compile(r"\S+").finditer(text, *word.span()):
             start, end = part.span()
             while splits_words and end - start > room:
                 # after its punctuation, unless that is near its start

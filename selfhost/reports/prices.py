@@ -5,9 +5,6 @@ from __future__ import annotations
 from ..catalogue.offers import Offer, provider_name
 from ..core import units
 
-__all__ = ("age_of", "dollars_of", "offer_words", "price_words", "provider_name", "rates_of",
-           "short_price")  # fmt: skip
-
 # prices of hosted models change about every quarter of a year
 _OLD_PRICE_DAYS = 91
 _NO_PRICE = "at a price that is not known here"
