@@ -15,15 +15,13 @@ from helpers.each import each
 from selfhost import Workload, check
 from selfhost.catalogue import openness
 from selfhost.catalogue.offers import provider_name
-from selfhost.catalogue.spec import License
-from selfhost.cli.main import main
 from selfhost.cli.texts import filled
 from selfhost.core import units
 from selfhost.core.errors import MachineFileError, Problem, SelfhostError, UnknownModelError
 from selfhost.core.records import Unread
 from selfhost.core.units import GIB
 from selfhost.machine.profiles import load
-from selfhost.machine.record import FACTS, Machine
+from selfhost.machine.record import Machine
 from selfhost.reports import check_text, compare_text, list_text, machine_text, show_text, text
 from selfhost.reports.layout import (
     Bar,
@@ -40,7 +38,6 @@ from selfhost.reports.layout import (
     say,
 )
 from selfhost.reports.terminal import print_document
-from selfhost.reports.words import answer_cell
 from selfhost.verdict.findings import CHECKS
 from selfhost.verdict.record import Outcome, PaceRange, Route, Speed, Verdict
 
@@ -253,46 +250,11 @@ def test_more_offers_than_fit_are_counted() -> None:
     assert all(provider_name(offer.provider) in whole for offer in offers)
 
 
-def test_where_nothing_may_leave_the_machine_no_api_is_named() -> None:
-    """`neither` says why no API is an answer."""
-    private = samples.neither()
-    assert "nothing may leave the machine" in plain(check_text.check_document([private]))
-    open_to_apis = private.replace(workload=private.workload.replace(private=False))
-    told = plain(check_text.check_document([open_to_apis]))
-    assert "By API: this catalogue knows no offer." in told
-    # a gap in the catalogue shows no impossibility
-    assert told.startswith("✗ NOT HERE  ")
-    assert answer_cell(open_to_apis, here=False).text == "✗ DOES NOT RUN"
-    stated = open_to_apis.replace(workload=open_to_apis.workload.replace(commercial=True))
-    assert "no offer that meets your conditions" in plain(check_text.check_document([stated]))
-
-
 def test_an_unknown_speed_is_not_why_the_route_is_unknown() -> None:
     """Only unknowns that decide are named in the first line."""
     first = plain(check_text.check_document([samples.unknown()])).splitlines()[0]
     assert "disk" in first
     assert "speed" not in first
-
-
-@pytest.mark.parametrize(
-    ("model", "asked"),
-    [
-        ("qwen3-32b", Workload(runtime="vllm", quantization="awq")),
-        ("stable-diffusion-xl-base-1.0", Workload()),
-        ("whisper-large-v3-turbo", Workload()),
-        ("bge-m3", Workload()),
-    ],
-)
-@pytest.mark.parametrize("machine", ["desktop-rtx3090-24gb", "desktop-rtx3060-12gb"])
-def test_a_figure_is_either_likely_or_a_guess(machine: str, model: str, asked: Workload) -> None:
-    """One rule for all words of an answer: `about` stands beside no `a guess`, `perhaps` does."""
-    verdict = check(model, asked, machine=machine)
-    document = check_text.check_document([verdict], verbose=True)
-    paces = ("tokens/s", "documents/s", "a picture", "of audio")
-    lines = [line for line in plain(document).splitlines() if any(map(line.__contains__, paces))]
-    assert lines
-    words = " ".join(lines)
-    assert not ("about " in words and "a guess" in words), words
 
 
 @pytest.mark.parametrize(("wanted", "code"), [(20.0, 1), (1.0, 0), (None, 0), (0.0, 0)])
@@ -408,114 +370,6 @@ def test_a_list_of_none_ends_with_how_many_run() -> None:
     shown = plain(list_text.list_document(samples.listed(rows), samples.LAPTOP))
     assert "0 of 0" not in shown
     assert "--wide" not in shown
-
-
-def test_a_list_has_what_runs_in_the_order_given() -> None:
-    """The first screen is for choosing: models that run, the best first; how many do not is counted, and --all shows them."""
-    shown = plain(list_text.list_document(samples.listed(samples.every()), samples.LAPTOP), 80)
-    listed = re.findall(r"^([✓✗?]) +(\S+)", shown, re.MULTILINE)
-    assert listed == [("✓", verdict.model.id) for verdict in samples.every() if verdict.can_run]
-    for part in ("2 of 6 models run here", "1 unknown", "--all"):
-        assert part in _words(shown)
-    many = (samples.local(),) * 30
-    assert plain(list_text.list_document(samples.listed(many), samples.LAPTOP), 80).count("✓") == 20
-    assert (
-        plain(list_text.list_document(samples.listed(many), samples.LAPTOP, top=None), 80).count(
-            "✓"
-        )
-        == 30
-    )
-
-
-@pytest.mark.parametrize(
-    ("today", "told"),
-    [("2026-11-21", ""), ("2027-05-21", ""), ("2027-05-24", "6 months old (2026-11-21)"),
-     ("2028-11-21", "24 months old (2026-11-21)"), ("2025-01-01", ""), (None, "")],
-)  # fmt: skip
-def test_a_catalogue_older_than_half_a_year_says_so_in_the_last_line(
-    today: str | None, told: str
-) -> None:
-    """Half a year are 183 days; while it is young, nothing is printed, and one line when it is not."""
-    day = "2026-11-21"
-    young = plain(list_text.list_document(samples.listed(samples.every()), samples.LAPTOP))
-    documents = {
-        "list": list_text.list_document(
-            samples.listed(samples.every(), as_of=day), samples.LAPTOP, today=today
-        ),
-        "no match": list_text.list_document(
-            samples.listed((), as_of=day), samples.LAPTOP, today=today
-        ),
-        "show": show_text.show_document(samples.local().model, as_of=day, today=today),
-    }
-    for document in documents.values():
-        last = plain(document).splitlines()[-1]
-        assert ("months old" in last) is bool(told)
-        assert told in last
-    if not told:
-        assert plain(documents["list"]) == young
-
-
-def test_a_list_at_80_columns_has_what_decides() -> None:
-    """Memory, speed, download and license fit at 80 columns, a line each model; columns leave rather than fold."""
-    shown = plain(
-        list_text.list_document(
-            samples.listed(samples.every()), samples.LAPTOP, only_running=False
-        ),
-        80,
-    )
-    (row,) = (line for line in shown.splitlines() if line.startswith("✓  mistral-7b"))
-    for part in ("4.93 GiB", "~8.5", "4.37 GB", "Apache-2.0"):
-        assert part in row
-    assert "closed" in shown
-    wide = plain(
-        list_text.list_document(samples.listed(samples.every()), samples.LAPTOP, wide=True)
-    )
-    for part in ("7.25 B", "Q4_K_M", "7.0-10", "2024-05-22"):
-        assert part in wide
-    long = samples.local().replace(
-        model=samples.MISTRAL.replace(license=License(id="LicenseRef-Of-Uncommon-Length" * 2))
-    )
-    for width in (80, 60):
-        narrow = plain(
-            list_text.list_document(samples.listed((long, long)), samples.LAPTOP), width
-        ).splitlines()
-        numbers = [number for number, line in enumerate(narrow) if line.startswith("✓")]
-        assert numbers == [numbers[0], numbers[0] + 1]
-    assert "Of-Uncommon-Length" in plain(
-        list_text.list_document(samples.listed((long,)), samples.LAPTOP), 120
-    )
-    assert "No model matches" in plain(list_text.list_document(samples.listed(()), samples.LAPTOP))
-
-
-def test_show_tells_what_is_known_and_what_is_not() -> None:
-    """License and duties, openness, sizes with whether they fit, sources, and each unknown with its reason."""
-    question = (samples.MISTRAL, samples.MISTRAL_SIZES, (), samples.local())
-    first = plain(show_text.show_document(*question), 80)
-    assert len(first.splitlines()) <= 24
-    # may I use it, does it run here, how large is it
-    for part in ("Apache-2.0", "RUNS HERE", "32,768", "Q4_K_M", "4.37 GB"):
-        assert part in first
-    shown = plain(show_text.show_document(*question, verbose=True))
-    spec = samples.MISTRAL
-    assert spec.license is not None
-    for part in (
-        *spec.aliases,
-        *spec.license.duties,
-        *spec.sources.values(),
-        *spec.unknown.values(),
-        "Apache-2.0",
-        "8 KV heads",
-        "32,768",
-    ):
-        assert part in shown
-    rows = {row.split()[0]: row for row in shown.splitlines() if row.strip()}
-    assert "7.70 GB" in rows["Q8_0"]
-    assert "not known" in rows["Q8_0"]
-    assert re.search(r"\byes\b", rows["Q4_K_M"])
-    assert "small" in rows["Q4_K_M"]
-    assert "not measured" in rows["Q8_0"]
-    assert re.search(r"\bno\b", rows["bfloat16"])
-    assert rows["awq"].split()[-2:] == ["vllm", "computed"]
 
 
 def test_show_of_a_closed_model_says_why_and_what_else() -> None:
@@ -855,32 +709,6 @@ def first_lines(model: str, machine: str, **asked: Any) -> list[str]:
     return plain(check_text.check_document([verdict]), None).splitlines()[:5]
 
 
-def test_work_of_days_or_of_an_unknown_time_is_no_plain_yes() -> None:
-    """Training on ten million tokens takes a laptop days, on a hundred thousand an hour or two; the vectors of a model whose layers are not known take nobody knows how long."""
-    training: dict[str, Any] = {"task": "finetune", "finetune_method": "full"}
-    laptop = "i5-8250U 16GB"
-
-    def answer(dataset_tokens: int) -> str:
-        asked = {**training, "dataset_tokens": dataset_tokens}
-        return first_lines("qwen2.5-0.5b-instruct", laptop, **asked)[0]
-
-    assert answer(10_000_000).startswith("✓ RUNS SLOWLY")
-    assert "SLOWLY" not in answer(100_000)
-    pages = first_lines("colsmol-256m", laptop)
-    assert pages[0].startswith("✓ RUNS, PACE NOT KNOWN")
-    assert pages[1].strip() == "how long this lasts is not known"
-
-
-def test_show_lists_the_size_that_check_takes(capsys: pytest.CaptureFixture[str]) -> None:
-    """However many sizes there are between it and those that people choose from."""
-    asked = ["wan2.2-t2v-a14b", "--machine", "RTX 4090 64GB"]
-    assert main(["check", *asked]) == 0
-    taken = re.search(r"(\S+) in stable-diffusion.cpp", capsys.readouterr().out)
-    assert taken is not None
-    assert main(["show", *asked]) == 0
-    assert re.search(rf"(?m)^  {taken[1]} .* yes ", capsys.readouterr().out)
-
-
 # a value of each fact that a machine without GPU, model and limits lacks
 _STATED = {
     "emulated_on": "qemu",
@@ -891,46 +719,3 @@ _STATED = {
     "cpu_cores_performance": 3,
     "memory_bandwidth_bytes_per_second": 51_200_000_000,
 }
-
-
-def test_each_fact_of_a_machine_is_shown() -> None:
-    """`machine -v` reads differently without it, whatever the fact is."""
-    facts = (*FACTS, "emulated_on", *(name for name in Machine._fields if "limit" in name))
-    machine = samples.WORKSTATION
-    machine = machine.replace(
-        **{
-            name: value
-            for name, value in _STATED.items()
-            if getattr(machine, name) is None or name == "cpu_cores_performance"
-        }
-    )
-
-    def shown(of: Machine) -> str:
-        document = machine_text.machine_document(of.replace(unread=()), verbose=True)
-        return plain(document, 200).split("Not read")[0]
-
-    for fact in dict.fromkeys((*facts, *_STATED)):
-        assert getattr(machine, fact) is not None, f"{fact}: give it a value in _STATED"
-        assert shown(machine) != shown(machine.replace(**{fact: None})), fact
-
-
-def test_what_runs_instead_tells_the_pace_that_its_own_answer_tells() -> None:
-    """A minimum of 20 for each of 64 sequences: 242 tokens/s of one alone said nothing of it."""
-    workload = Workload(parallel=64, runtime="vllm", min_tokens_per_second=20)
-    verdict = check("llama-3.1-8b", workload, machine="rtx 4090 64gb")
-    shown = plain(check_text.check_document([verdict]))
-    assert verdict.alternatives
-    for other in verdict.alternatives:
-        asked = workload.replace(
-            runtime=other.runtime,
-            quantization=other.quantization,
-            context_tokens=other.context_tokens,
-        )
-        own = check(other.id, asked, machine="rtx 4090 64gb").speed
-        assert own is not None
-        assert other.judged_tokens_per_second == own.judged
-        (row, *_) = [line for line in shown.splitlines() if line.startswith(f"  {other.id} ")]
-        assert other.judged_tokens_per_second is not None
-        likely = other.judged_tokens_per_second.likely
-        assert f"~{units.speed(likely, likely)}" in row
-        assert " each " in row
