@@ -257,7 +257,7 @@ def _month(verdict: Verdict, cost: MonthlyCost) -> tuple[Cell, ...]:
     hours, energy = "does not run" if local is None else "not known", ""
     if local is not None and local.hours_per_day_high is not None:
         figure, note = _time_words(local)
-        hours = f"{figure}, {note}"
+        hours = f"{figure} ({note})"
     if local is not None and local.kwh_per_month_low is not None:
         figure, note = _energy_words(local, cost)
         energy = f"{figure}, {note}"
