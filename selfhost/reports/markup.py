@@ -36,9 +36,10 @@ def _markdown(document: Document) -> Iterator[str]:
             yield ""
         elif isinstance(block, Table):
             yield ""
-            yield _cells([_escaped(column.title) for column in block.columns])
-            yield _cells(["---:" if column.right else "---" for column in block.columns])
-            yield from (_cells([_marked(cell) for cell in row]) for row in block.rows)
+            columns = [(at, block.columns[at]) for at in _shown(block)]
+            yield _cells([_escaped(column.title) for _, column in columns])
+            yield _cells(["---:" if column.right else "---" for _, column in columns])
+            yield from (_cells([_marked(row[at]) for at, _ in columns]) for row in block.rows)
             yield ""
         elif number == 0 or is_title(block):
             level = "##" if number == 0 else "###"
@@ -88,11 +89,7 @@ def _html(document: Document) -> Iterator[str]:
 
 
 def _html_table(table: Table) -> Iterator[str]:
-    shown = [
-        at
-        for at, column in enumerate(table.columns)
-        if column.title or any(_text(row[at]) for row in table.rows)
-    ]
+    shown = _shown(table)
     yield "<table>"
     if any(column.title for column in table.columns):
         heads = "".join(f"<th>{escape(clean(table.columns[at].title))}</th>" for at in shown)
@@ -104,6 +101,13 @@ def _html_table(table: Table) -> Iterator[str]:
         )
         yield f"<tr>{cells}</tr>\n"
     yield "</tbody></table>\n"
+
+
+def _shown(table: Table) -> list[int]:
+    """The columns that have something in them."""
+    return [
+        at for at in range(len(table.columns)) if any(_text(row[at]).strip() for row in table.rows)
+    ]
 
 
 def _text(cell: Cell) -> str:
