@@ -129,21 +129,23 @@ def _table(rows: Sequence[Answer], why: Mapping[str, str], wide: bool) -> Table:
     cells: list[tuple[Cell, ...]] = []
     for row in rows:
         total = row.model.parameters.total
-        cells.append(
-            (
-                Span(text=_SIGNS[row.route], style=row.route),
-                strong(row.model.id),
-                works.get(row.model.id, "-") if works else "",
-                _shares_of(row) if on_gpus else memory_of(row),
-                pace_of(row.speed, title=pace, always_ends=wide),
-                download_of(row),
-                license_words(row.model),
+        cell: tuple[Cell, ...] = (
+            Span(text=_SIGNS[row.route], style=row.route),
+            strong(row.model.id),
+            works.get(row.model.id, "-") if works else "",
+            _shares_of(row) if on_gpus else memory_of(row),
+            pace_of(row.speed, title=pace, always_ends=wide),
+            download_of(row),
+            license_words(row.model),
+        )
+        if wide:
+            cell += (
                 units.count(total) if total is not None else "-",
                 row.workload.quantization or "-",
                 row.model.released or "-",
-                (why.get(row.model.id, "") if row.can_run else causes(row)) if wide else "",
-            )[: len(columns)]
-        )
+                why.get(row.model.id, "") if row.can_run else causes(row),
+            )
+        cells.append(cell)
     return Table(columns=tuple(columns), rows=tuple(cells), indent=0)
 
 

@@ -83,8 +83,11 @@ def _html(document: Document) -> Iterator[str]:
             yield from _html_table(block)
             continue
         words = "".join(map(_marked_up, block.spans))
-        tag = "h1" if number == 0 else "h2" if is_title(block) else "p"
-        tag = "pre" if block.verbatim else tag
+        tag = "h2" if is_title(block) else "p"
+        if block.verbatim:
+            tag = "pre"
+        elif number == 0:
+            tag = "h1"
         yield f"<{tag}>{words}</{tag}>\n"
 
 
