@@ -502,7 +502,7 @@ def test_an_exception_ends_on_its_day(today: str, code: int, use: Use) -> None:
 def test_every_format_tells_an_exception_that_has_ended() -> None:
     """When, who answers for it, and what to do: in each format that has words, and as a line of JSON Lines."""
     made = one(EXCEPTION, {"memory": FAIL}, "2027-03-31")
-    wordless = ("json", "jsonl", "parquet", "prometheus", "nagios")
+    wordless = ("json", "jsonl", "prometheus", "nagios")
     for name in set(FORMATS) - set(wordless):
         said = render(name, made, 0.0)
         for words in ("ended on 2027-03-31", "infra@example.com", "renew it"):
@@ -629,7 +629,7 @@ def test_what_is_not_known_is_not_said_to_fail() -> None:
         "text": ("memory is not known, excepted", "memory fails, excepted"),
         "sarif": ("not known whether mistral-7b runs on m1", "mistral-7b does not run on m1"),
     }
-    same = {"text": ("markdown", "html", "junit"), "sarif": ("gitlab",)}
+    same = {"text": ("markdown", "html", "junit")}
     for kind, names in same.items():
         for name in (kind, *names):
             said = [render(name, each, 0.0) for each in (unread, failing)]
@@ -641,7 +641,7 @@ def test_an_unknown_is_said_in_plain_words() -> None:
     """What is not known, of how many machines; what there are more of."""
     many = {("mistral-7b", f"m{number}"): {"memory": UNKNOWN} for number in range(1, 18)}
     unread = audit(ONE + '[[model]]\nname = "gpt2"\n', 17, {**many, ("gpt2", "m1"): {"disk": FAIL}})
-    for name in ("github", "gitlab", "sarif"):
+    for name in ("github", "sarif"):
         said = render(name, unread, 0.0)
         assert "it is not known whether mistral-7b runs on 17 machines" in said, name
     assert "(and 1 more issue)" in render("nagios", unread, 0.0)
