@@ -30,7 +30,7 @@ from .memory import (
     reserve_of,
 )
 from .openness import OPEN_PURPOSES, open_for, open_purposes, openness_check, worst_of
-from .record import CHECKS, CODES, Finding, Mark, Outcome
+from .record import CHECKS, CODES, Finding, Outcome, finding
 from .runtime import runtime_check
 from .speed import (
     HOURS_SECONDS,
@@ -53,7 +53,6 @@ __all__ = [
     "MADE",
     "WIDE_PACE",
     "Finding",
-    "Mark",
     "Outcome",
     "Program",
     "accelerator_check",
@@ -63,6 +62,7 @@ __all__ = [
     "disk_check",
     "disk_margin_bytes",
     "ends_to_store",
+    "finding",
     "held_in_memory",
     "given_bytes",
     "host_high",

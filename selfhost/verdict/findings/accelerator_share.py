@@ -27,7 +27,8 @@ from ..devices import (
 )
 from ..shared_memory import can_be_raised, is_surely_lent, shared_limits
 from .memory import desktop_bytes, host_high, what_is_smaller
-from .record import Finding, Outcome, profile_doubt
+from .record import Finding, Outcome, doubt_of
+from .words import phrase
 
 TYPE_CHECKING = False
 
@@ -356,11 +357,12 @@ def _beyond_limit(
             "outcome": Outcome.WARN,
             "code": "accelerator-partly",
             "needs": high,
+            "has": limits()[0],
+            "short": max(0, high - limits()[0]),
             "unit": "bytes",
             "reserve_bytes": None,
         },
         lambda: (reason(), remedy()),
-        late=lambda: {"has": limits()[0], "short": max(0, high - limits()[0])},
     )
 
 
@@ -781,7 +783,7 @@ def _fits(held: _Held, needs: Needs, machine: Machine) -> Finding:
 
     def words() -> str:
         reason = f"It fits completely on {held.name}: {binary(held.share)} of {binary(has)}."
-        return reason + profile_doubt(machine)
+        return reason + phrase("doubt", confidence=doubt_of(machine))
 
     return held.finding(Outcome.PASS, "accelerator-fits", words)
 
