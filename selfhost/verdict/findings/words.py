@@ -117,7 +117,7 @@ _LICENSE = {
 
 _OPENNESS = {
     "openness-open": ("{purpose}: {why}.", ""),
-    "openness-partly": ("{purpose}: {why}.", _LIST_OPEN),
+    "openness-partly": (f"{{purpose}}: {{why}}{_GUESS}.", _LIST_OPEN),
     "openness-not-known": (f"{{purpose}}: {{why}}{_GUESS}.", _LIST_OPEN),
     "openness-closed": ("{purpose}: {why}.", _LIST_OPEN),
 }
@@ -398,6 +398,175 @@ for _code, _end in (("memory-too-small", "."), ("memory-close", ": too close to 
         "[[no_repack?; or run it with --no-repack, which makes no second copy of the weights]]",
     )
 
+# how a GPU is given by its full name
+_GPU_NAMED = "give the GPU's full name (`--set gpu=24GiB:NAME`)"
+_OTHER_RULE = (
+    "[[default?leave out]][[!default?choose another]] {flag}, or choose another GPU ({source})"
+)
+_IN_RAM = "It is judged in RAM"
+_NO_GPU = (
+    "[[device?is not known to compute on {device}, which shares the RAM]]"
+    "[[!device?no GPU was detected]]"
+)
+_OTHER_RUNTIME = (
+    "[[has_other?leave out --runtime to use one that runs on a CPU]]"
+    "[[!has_other?use a machine with a GPU]]"
+)
+_WITH_OPTION = (
+    "With `{option}`, which is slower, {program} needs {need:binary}, likely {likely:binary};"
+    " {devices} has {has:binary} for it"
+)
+_WITHOUT = "without the option it may not fit"
+_CAPABILITY = "{program} needs compute capability {least}[[rule? for {rule}]]"
+_ACCELERATOR = {
+    "accelerator-not-needed": ("No accelerator is needed: the model runs in RAM.", ""),
+    "accelerator-not-needed/too-small": (
+        f"{_IN_RAM}: {{device}} is too small for it, or not needed.",
+        "",
+    ),
+    "accelerator-not-needed/alone": (
+        f"{_IN_RAM}: {{device}} is too small for it, and {{why}}.",
+        "",
+    ),
+    "accelerator-not-needed/training": (
+        f"{_IN_RAM}, by the CPU: on {{devices}} it likely needs {{likely:binary}}, and"
+        " [[together?together they have {room:binary}]][[!together?{room:binary} are there]].",
+        "",
+    ),
+    "accelerator-not-needed/unused": (
+        f"{_IN_RAM}, on the processor: the builds of {{program}} for this system and an"
+        " {processor} processor leave {device} unused.",
+        "",
+    ),
+    "accelerator-not-needed/unsuited": (f"{_IN_RAM}: {{why}}", ""),
+    "accelerator-missing": (f"The program {{program}} needs a GPU, and {_NO_GPU}.", _OTHER_RUNTIME),
+    "accelerator-missing/on-cpu": (
+        f"{{program}} is judged on GPUs only, and {_NO_GPU}. {{on_cpu}}",
+        _OTHER_RUNTIME,
+    ),
+    "accelerator-missing/rule": (
+        "{program} needs a GPU for {rule}, and no GPU was detected.",
+        "leave out --quant to use a quantization that runs on a CPU",
+    ),
+    "accelerator-unread": (
+        "Only an accelerator could hold it or make it fast enough, and the accelerator could not be"
+        " read: {why}.",
+        "",
+    ),
+    "accelerator-unread/need": ("How much memory it needs on {device} is not known.", ""),
+    "accelerator-unread/in-ram": (
+        f"{_IN_RAM}: whether {{device}} would hold it could not be read ({{why}}).",
+        "",
+    ),
+    "accelerator-unread/maker": (
+        "{program} runs {rule} only on GPUs by {makers:and}, and the maker of {device} is not"
+        " known.",
+        f"{_GPU_NAMED}, or choose another {{flag}}",
+    ),
+    "accelerator-unread/amd": (
+        "{program} is built for some GPUs of AMD's; which this is, is not known.",
+        f"{_GPU_NAMED} ({{source}})",
+    ),
+    "accelerator-unread/capability": (
+        f"{_CAPABILITY}; that of {{device}} is not known.",
+        "look it up at https://developer.nvidia.com/cuda-gpus",
+    ),
+    "accelerator-unsuitable/maker": ("{program} does not run {rule} on {device}.", _OTHER_RULE),
+    "accelerator-unsuitable/build": ("{program} is not built for {device}.", ""),
+    "accelerator-unsuitable/capability": (f"{_CAPABILITY}; {{device}} has {{capability}}.", ""),
+    "accelerator-unsuitable/drawing": (
+        "{device} is a vGPU for drawing: its profile runs no CUDA.",
+        "have the virtual machine given a profile that ends in Q or C",
+    ),
+    "accelerator-fits": (
+        f"It fits completely on {{devices}}: {{needs:binary}} of {{has:binary}}.{_DOUBT}",
+        "",
+    ),
+    "accelerator-fits/shared": (
+        "{device} shares the RAM, [[limit?and may use {limit:binary} of it or more]]"
+        "[[!limit?so only the RAM has to suffice]].",
+        "",
+    ),
+    "accelerator-partly": (
+        "{needs:binary} of it fits on {devices}; the rest stays in RAM.",
+        "",
+    ),
+    "accelerator-partly/in-turn": (
+        "{devices} holds one part at a time, up to {needs:binary}; the others wait in RAM.",
+        "",
+    ),
+    "accelerator-partly/limited": (
+        "It needs up to {needs:binary}; {system} lets the GPU use [[about?about ]]{lent:binary} of"
+        " the RAM[[default? by default]]. [[no_cpu?With less it does not start.]]"
+        "[[!no_cpu?The rest {runs} on the CPU, more slowly.]]"
+        "[[raisable? That is the slow end of the pace; the likely one is with the limit raised.]]",
+        "",
+    ),
+    "accelerator-shared-out": (
+        "No single accelerator holds it. Split across {cards} with FSDP or ZeRO-3, it needs up to"
+        " {each:binary} on each.",
+        "train with FSDP: https://huggingface.co/docs/transformers/fsdp",
+    ),
+    "accelerator-lean": (
+        f"{_WITH_OPTION}, and {_WITHOUT}.{{left_out}}",
+        "to run it without the option, faster, {smaller}",
+    ),
+    "accelerator-tight": (
+        "It likely fits on {devices}, but it is tight: it needs {need:binary}, likely"
+        " {likely:binary}, and {has:binary} are there.",
+        "",
+    ),
+    "accelerator-tight/lean": (
+        f"{_WITH_OPTION}: it likely fits, but it is tight, and {_WITHOUT}.{{left_out}}",
+        "[[add?add `{add}`, or ]]{smaller}",
+    ),
+    "accelerator-close": (
+        "Whether it fits on {devices} depends on the trainer: it needs {need:binary}, and"
+        " {has:binary} are there.",
+        "",
+    ),
+    "accelerator-close/lean": (
+        f"{_WITH_OPTION}: too close to call.{{left_out}}",
+        "try `{option}`[[add? and `{add}`]]; to be safe, {smaller}",
+    ),
+    "accelerator-not-now": (
+        "{devices} has room for the {needs:binary} it needs there, but only {free:binary} are free"
+        " now.",
+        "close the other programs that use the GPU",
+    ),
+    "accelerator-too-small": (
+        "{program} needs {needs:binary} on [[is_of_one?one of ]][[several?{several} GPUs]]"
+        "[[!several?a GPU]]; {devices} has {has:binary} for it[[why?, and {why}]].{left_out}",
+        "",
+    ),
+}
+_GPUS = {
+    "lend/macos": "let the GPU use more: `{line}`",
+    "lend/linux": "let the GPU use more: `{line}`, then restart",
+    "lend/left": (
+        "; the {left:binary} left are enough for macOS alone: close all other programs first"
+    ),
+    "left-out": (
+        " {program} is judged on {used} of the {cards} GPUs, as it divides this model into {parts}"
+        " equal parts[[option?; `{option}`, which gives whole layers to each, is not judged]]."
+    ),
+    "whole/shorter": (
+        "[[cache?`--kv-cache {cache}`, ]]a shorter --context or a smaller --quant may fit"
+        " completely"
+    ),
+    "whole/model": "only a smaller model fits completely",
+    "whole/weights": ("weights of up to {most:binary} fit completely; these are {weights:binary}"),
+    "in-ram": "The RAM holds it[[pace?: the CPU would train at {pace}]].",
+    "once-idle": (
+        "[[pace? Once idle, it would reach {pace:speed}.]][[in_ram? Until then it runs in RAM.]]"
+    ),
+    "other-gpu": (
+        "[[other_runtime?leave out --runtime to use one that runs on it, or ]]choose another GPU"
+        " ({source})"
+    ),
+    "other-rule": _OTHER_RULE,
+}
+
 _INSTALL = {
     "install": "run `{line}`",
     "install/source": "build it from source: {page}",
@@ -433,11 +602,18 @@ WORDS: Mapping[str, tuple[str, str]] = {
     **_DISK,
     **_MEMORY,
     **_CPU,
+    **_ACCELERATOR,
     **_RUNTIME,
 }
 """Reason and remedy by code, or by code and variant; "" is none."""
 
-PHRASES: Mapping[str, str] = {**_INSTALL, **_SMALLER, "pass-gate": _PASS_GATE, "doubt": _DOUBT}
+PHRASES: Mapping[str, str] = {
+    **_INSTALL,
+    **_GPUS,
+    **_SMALLER,
+    "pass-gate": _PASS_GATE,
+    "doubt": _DOUBT,
+}
 """What several sentences share, and what other modules say too."""
 
 _UNITS: Mapping[str, Callable[[Any], str]] = {
@@ -451,6 +627,7 @@ _UNITS: Mapping[str, Callable[[Any], str]] = {
 _RANGES: Mapping[str, Callable[[Any, Any], str]] = {
     "binary": units.binary_range,
     "decimal": units.decimal_range,
+    "speed": units.speed,
 }
 
 
