@@ -848,7 +848,12 @@ def _against_least(
     is_reached = reaches(device, least)
     if is_reached:
         return None
-    figures = {"program": program, "least": least, "rule": rule, "device": device.name}
+    figures: dict[str, Any] = {
+        "program": program,
+        "least": least,
+        "rule": rule,
+        "device": device.name,
+    }
     if is_reached is None:
         return _finding(Outcome.UNKNOWN, "accelerator-unread", "capability", **figures)
     virtual = virtual_gpu(device.name)

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from ...core.records import Record
-from .words import WORDS, filled
+from ...core.templates import filled
+from .words import WORDS
 
 TYPE_CHECKING = False
 

@@ -1,15 +1,13 @@
-"""The words of the findings: for each reason code a template of the reason and of the remedy.
-
-`{name}` is a figure and `{name:unit}` one in a unit, a pair of figures being a range.
-`[[name? …]]` stays where that figure is set and not zero, `[[!name? …]]` where it is not.
+"""The words of the findings: for each reason code the templates of its reason and its remedy, as
+`core.templates` reads them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from ...core import units
+from ...core.templates import filled
 
 _DOUBT = (
     "[[confidence? The profile's figures are of {confidence} confidence: check your"
@@ -616,52 +614,7 @@ PHRASES: Mapping[str, str] = {
 }
 """What several sentences share, and what other modules say too."""
 
-_UNITS: Mapping[str, Callable[[Any], str]] = {
-    "binary": units.binary,
-    "decimal": units.decimal,
-    "tokens": units.tokens,
-    "duration": units.duration,
-    "and": " and ".join,
-    "list": ", ".join,
-}
-_RANGES: Mapping[str, Callable[[Any, Any], str]] = {
-    "binary": units.binary_range,
-    "decimal": units.decimal_range,
-    "speed": units.speed,
-}
-
 
 def phrase(key: str, **figures: Any) -> str:
     """One of PHRASES with its figures."""
     return filled(PHRASES[key], figures)
-
-
-def filled(template: str, figures: Mapping[str, Any]) -> str:
-    """The template with its figures; `KeyError` for a figure that is missing."""
-    first, *parts = template.split("[[")
-    text = _with_figures(first, figures)
-    for part in parts:
-        optional, _, rest = part.partition("]]")
-        name, _, words = optional.partition("?")
-        is_shown = figures.get(name) if name[0] != "!" else not figures.get(name[1:])
-        if is_shown:
-            text += _with_figures(words, figures)
-        text += _with_figures(rest, figures)
-    return text
-
-
-def _with_figures(text: str, figures: Mapping[str, Any]) -> str:
-    filled_in, *parts = text.split("{")
-    for part in parts:
-        name, _, rest = part.partition("}")
-        name, _, unit = name.partition(":")
-        filled_in += _shown(figures[name], unit) + rest
-    return filled_in
-
-
-def _shown(value: Any, unit: str) -> str:
-    if not unit:
-        return str(value)
-    if isinstance(value, tuple) and unit in _RANGES:
-        return _RANGES[unit](*value)
-    return _UNITS[unit](value)

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from selfhost.core.templates import filled
 from selfhost.verdict.findings import CODES, Finding, Outcome
-from selfhost.verdict.findings.words import WORDS, filled
+from selfhost.verdict.findings.words import WORDS
 
 
 def test_a_code_that_is_not_listed_is_refused_where_the_finding_is_made() -> None:
