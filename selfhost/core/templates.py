@@ -16,6 +16,7 @@ _UNITS: Mapping[str, Callable[[Any], str]] = {
     "decimal": units.decimal,
     "tokens": units.tokens,
     "duration": units.duration,
+    "count": units.count,
     "and": " and ".join,
     "list": ", ".join,
 }

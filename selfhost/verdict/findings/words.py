@@ -136,9 +136,9 @@ _CONTEXT = {
         "",
     ),
     "context-scaled": (
-        "{needs:tokens} [[trained?exceeds the {trained:tokens} it was trained for]]"
-        "[[!trained?may exceed what it was trained for, which is not known,]] but is within the"
-        " {scaled:tokens} that its publisher documents with scaling.",
+        "{needs:tokens} [[trained?exceeds the {trained:tokens} it was trained for, but ]]is within"
+        " the {scaled:tokens} that its publisher documents with scaling"
+        "[[!trained?; what it was trained for is not known]].",
         "turn on the scaling that its model card documents; answers may get worse",
     ),
     "context-untrained": (
@@ -447,8 +447,8 @@ _ACCELERATOR = {
         "leave out --quant to use a quantization that runs on a CPU",
     ),
     "accelerator-unread": (
-        "Only an accelerator could hold it or make it fast enough, and the accelerator could not be"
-        " read: {why}.",
+        "Only an accelerator could hold the model or make it fast enough, and it could not be read:"
+        " {why}.",
         "",
     ),
     "accelerator-unread/need": ("How much memory it needs on {device} is not known.", ""),
@@ -462,7 +462,7 @@ _ACCELERATOR = {
         f"{_GPU_NAMED}, or choose another {{flag}}",
     ),
     "accelerator-unread/amd": (
-        "{program} is built for some GPUs of AMD's; which this is, is not known.",
+        "{program} is built for some AMD GPUs alone, and which one this is, is not known.",
         f"{_GPU_NAMED} ({{source}})",
     ),
     "accelerator-unread/capability": (
