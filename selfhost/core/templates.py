@@ -11,16 +11,17 @@ from typing import Any
 
 from . import units
 
-_UNITS: Mapping[str, Callable[[Any], str]] = {
+UNITS: Mapping[str, Callable[[Any], str]] = {
     "binary": units.binary,
     "decimal": units.decimal,
     "tokens": units.tokens,
     "duration": units.duration,
     "count": units.count,
     "and": " and ".join,
+    "or": " or ".join,
     "list": ", ".join,
 }
-_RANGES: Mapping[str, Callable[[Any, Any], str]] = {
+RANGES: Mapping[str, Callable[[Any, Any], str]] = {
     "binary": units.binary_range,
     "decimal": units.decimal_range,
     "speed": units.speed,
@@ -53,6 +54,6 @@ def _with_figures(text: str, figures: Mapping[str, Any]) -> str:
 def _shown(value: Any, unit: str) -> str:
     if not unit:
         return str(value)
-    if isinstance(value, tuple) and unit in _RANGES:
-        return _RANGES[unit](*value)
-    return _UNITS[unit](value)
+    if isinstance(value, tuple) and unit in RANGES:
+        return RANGES[unit](*value)
+    return UNITS[unit](value)
