@@ -104,6 +104,46 @@ class _Ram(Record):
         """Whether it was said how much is kept for the system."""
         return self.workload.reserve_bytes is not None
 
+    def finding(
+        self,
+        outcome: Outcome,
+        code: str,
+        has: int | None,
+        variant: str = "",
+        /,
+        *,
+        remedy: str | None = None,
+        **figures: Any,
+    ) -> Finding:
+        """A finding of the most that it takes against `has`."""
+        machine, total = self.machine, self.machine.memory_total_bytes
+        limit = machine.memory_limit_bytes
+        is_limited = limit is not None and total is not None and limit < total
+        reserve, source = reserve_of(machine, self.workload)
+        return finding(
+            outcome,
+            code,
+            variant,
+            needs=self.high,
+            has=has,
+            short=None if has is None or self.high is None else max(0, self.high - has),
+            unit="bytes",
+            reserve_bytes=reserve,
+            remedy=remedy,
+            need=(self.low, self.high),
+            files=self.files,
+            lie=self.lie,
+            machine=machine.called,
+            limit=limit if is_limited else None,
+            total=total,
+            now_only=self.basis == "available",
+            asked=self.asked and self.could is not None,
+            reserve=reserve,
+            reserve_source=source,
+            confidence=doubt_of(machine),
+            **figures,
+        )
+
 
 def _ram(
     needs: Needs,
@@ -142,46 +182,6 @@ def _ram(
     )
 
 
-def _finding(
-    ram: _Ram,
-    outcome: Outcome,
-    code: str,
-    variant: str,
-    has: int | None,
-    *,
-    remedy: str | None = None,
-    **figures: Any,
-) -> Finding:
-    """A finding of the most that it takes against `has`."""
-    machine, total = ram.machine, ram.machine.memory_total_bytes
-    limit = machine.memory_limit_bytes
-    is_limited = limit is not None and total is not None and limit < total
-    reserve, source = reserve_of(machine, ram.workload)
-    return finding(
-        outcome,
-        code,
-        variant,
-        needs=ram.high,
-        has=has,
-        short=None if has is None or ram.high is None else max(0, ram.high - has),
-        unit="bytes",
-        reserve_bytes=reserve,
-        remedy=remedy,
-        need=(ram.low, ram.high),
-        files=ram.files,
-        lie=ram.lie,
-        machine=machine.called,
-        limit=limit if is_limited else None,
-        total=total,
-        now_only=ram.basis == "available",
-        asked=ram.asked and ram.could is not None,
-        reserve=reserve,
-        reserve_source=source,
-        confidence=doubt_of(machine),
-        **figures,
-    )
-
-
 def _need_not_known(ram: _Ram) -> Finding:
     machine, needs = ram.machine, ram.needs
     why = next((entry for entry in needs.unknown if entry.fact.startswith("memory")), None)
@@ -192,21 +192,15 @@ def _need_not_known(ram: _Ram) -> Finding:
     most = min((size for size in sizes if size is not None), default=None)
     is_beyond = is_host_alone and most is not None and known_bytes > most
     if is_beyond and why is not None and not _may_hold(ram, known_bytes):
-        return _finding(ram, Outcome.FAIL, "memory-too-small", "at-least", most, why=why.reason)
+        return ram.finding(Outcome.FAIL, "memory-too-small", most, "at-least", why=why.reason)
     if why is None:
         why = Unread(
             fact="memory",
             reason="the spec does not state enough",
             remedy="state it under [needs] in a spec",
         )
-    return _finding(
-        ram,
-        Outcome.UNKNOWN,
-        "memory-need-not-known",
-        "",
-        ram.ceiling,
-        remedy=why.remedy,
-        why=why.reason,
+    return ram.finding(
+        Outcome.UNKNOWN, "memory-need-not-known", ram.ceiling, remedy=why.remedy, why=why.reason
     )
 
 
@@ -227,11 +221,9 @@ def _too_small(need: _Need) -> Finding | None:
     limit = ram.machine.memory_limit_bytes
     # nothing but the reserve decides, and that is assumed
     reserve_decides = not ram.asked and has == ram.could and limit is not None and need.low <= limit
-    return _finding(
-        ram,
+    return ram.finding(
         Outcome.FAIL,
         "memory-too-small",
-        "",
         has,
         on_gpu=_on_gpu_bytes(ram.needs),
         reserve_decides=reserve_decides,
@@ -273,11 +265,9 @@ def _on_assumed_ram(need: _Need, has: int) -> Finding:
         enough_gib *= 2
     if most is not None:
         enough_gib = min(enough_gib, most // GIB)
-    return _finding(
-        ram,
+    return ram.finding(
         Outcome.UNKNOWN,
         "memory-assumed",
-        "",
         has,
         on_gpu=_on_gpu_bytes(ram.needs),
         enough_gib=enough_gib,
@@ -293,12 +283,12 @@ def _within_free(need: _Need) -> Finding | None:
         return None
     left = now - need.high
     if not ram.asked and not _leaves_margin(ram, left):
-        return _finding(
-            ram, Outcome.PASS, "memory-tight", "now", now, left=left, smaller=_smaller(ram)
+        return ram.finding(
+            Outcome.PASS, "memory-tight", now, "now", left=left, smaller=_smaller(ram)
         )
     if ram.basis != "default":
         return None
-    return _finding(ram, Outcome.PASS, "memory-fits", "now", now)
+    return ram.finding(Outcome.PASS, "memory-fits", now, "now")
 
 
 def _leaves_margin(ram: _Ram, left_bytes: int) -> bool:
@@ -317,12 +307,11 @@ def _unread(need: _Need) -> Finding | None:
     if (ram.now if is_now else ram.could) is not None:
         return None
     why = ram.machine.why_unread("memory_available_bytes" if is_now else "memory_limit_bytes")
-    return _finding(
-        ram,
+    return ram.finding(
         Outcome.UNKNOWN,
         "memory-unread",
-        "now" if is_now else "",
         ram.ceiling,
+        "now" if is_now else "",
         remedy=why.remedy,
         why=why.reason,
     )
@@ -335,7 +324,7 @@ def _too_close(need: _Need) -> Finding | None:
         return None
     if _may_hold(ram, need.high):
         return _on_assumed_ram(need, ceiling)
-    return _finding(ram, Outcome.UNKNOWN, "memory-close", "", ceiling, smaller=_smaller(ram))
+    return ram.finding(Outcome.UNKNOWN, "memory-close", ceiling, smaller=_smaller(ram))
 
 
 def _not_now(need: _Need) -> Finding | None:
@@ -346,11 +335,9 @@ def _not_now(need: _Need) -> Finding | None:
     remedy = None
     if ram.now is None:
         remedy = ram.machine.why_unread("memory_available_bytes").remedy
-    return _finding(
-        ram,
+    return ram.finding(
         Outcome.WARN,
         "memory-not-now",
-        "",
         ram.ceiling,
         remedy=remedy,
         now=ram.now,
@@ -366,20 +353,18 @@ def _within_limit(need: _Need) -> Finding:
     limit, total = machine.memory_limit_bytes, machine.memory_total_bytes
     is_assumed = ram.basis == "total" and not ram.asked
     if not is_assumed or limit is None or total is None or limit < total:
-        return _finding(ram, Outcome.PASS, "memory-fits", "", ram.ceiling)
+        return ram.finding(Outcome.PASS, "memory-fits", ram.ceiling)
     # a guest serves no desktop
     by_desktop = desktop_bytes(machine) if machine.scope == "host" else 0
     left = limit - need.high
     reserve, _ = reserve_of(machine, ram.workload)
     if left >= by_desktop and _leaves_margin(ram, left - reserve):
-        return _finding(ram, Outcome.PASS, "memory-fits", "", ram.ceiling)
+        return ram.finding(Outcome.PASS, "memory-fits", ram.ceiling)
     # of a small machine that much is never left
     desktop = DESKTOP_BYTES.get(machine.system or "", 4 * GB)
-    return _finding(
-        ram,
+    return ram.finding(
         Outcome.PASS,
         "memory-tight",
-        "",
         ram.ceiling,
         left=left,
         desktop=desktop if by_desktop == desktop else None,
