@@ -43,10 +43,7 @@ _QUANTIZATION_WORDS = {
         "check the file itself (`selfhost check ./model.gguf`), state its size under `files` in a"
         " spec[[like?, or use llama.cpp's nearest recipe: --quant {like}]]",
     ),
-    "unknown": (
-        '"{typed}" is not a quantization',
-        f"{_DID_YOU_MEAN}[[!guess?{{examples}}]]",
-    ),
+    "unknown": ('"{typed}" is not a quantization', f"{_DID_YOU_MEAN}[[!guess?{{examples}}]]"),
     "not-had": (
         _NOT_HAD,
         "[[others?use --runtime {others:or}; with {program}, ]]"
@@ -176,10 +173,7 @@ def _had_with(
 
 
 def that_load(
-    spec: ModelSpec,
-    catalogue: Catalogue,
-    names: Iterable[str],
-    does: Callable[[RuntimeSpec], bool],
+    spec: ModelSpec, catalogue: Catalogue, names: Iterable[str], does: Callable[[RuntimeSpec], bool]
 ) -> str:
     """What to type for the programs that load the model and do that; empty where there is none."""
     fitting = [

@@ -831,10 +831,7 @@ def _below_capability(
     if least is None:
         return None
     remedy = phrase(
-        "other-rule",
-        flag=FLAGS[rule.asked_by],
-        default=rule.has_plain_default,
-        source=rule.source,
+        "other-rule", flag=FLAGS[rule.asked_by], default=rule.has_plain_default, source=rule.source
     )
     return _against_least(device, least, remedy, program=runtime.name, rule=rule.subject)
 

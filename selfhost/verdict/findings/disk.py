@@ -245,11 +245,7 @@ def _quota_unread(storing: _Storing) -> Finding | None:
     medium = _unread_medium(storing.machine, storing.purpose)
     if medium is not None:
         return storing.finding(
-            Outcome.WARN,
-            "disk-slow-or-volatile",
-            "unread",
-            remedy=medium.remedy,
-            why=medium.reason,
+            Outcome.WARN, "disk-slow-or-volatile", "unread", remedy=medium.remedy, why=medium.reason
         )
     return None
 

@@ -118,10 +118,7 @@ def _other_byte_order(machine: Machine, runtime: RuntimeSpec) -> Finding | None:
     if _platform(machine) not in runtime.big_endian_systems:
         return None
     return finding(
-        Outcome.WARN,
-        "runtime-other-byte-order",
-        needs=runtime.name,
-        processor=machine.architecture,
+        Outcome.WARN, "runtime-other-byte-order", needs=runtime.name, processor=machine.architecture
     )
 
 

@@ -69,10 +69,7 @@ _WEIGHTS = {
         "[[gate_unknown? Whether a login is needed is not known.]]",
         "",
     ),
-    "weights-gated": (
-        "The download needs a login or an accepted form.",
-        _PASS_GATE,
-    ),
+    "weights-gated": ("The download needs a login or an accepted form.", _PASS_GATE),
     "weights-partial": (
         "Only part of the weights is published.",
         "check that the part you need is there",
@@ -122,10 +119,7 @@ _OPENNESS = {
 _OPENNESS["openness-assumed"] = _OPENNESS["openness-not-known"]
 
 _CONTEXT = {
-    "context-trained": (
-        "{needs:tokens} is within the {trained:tokens} it was trained for.",
-        "",
-    ),
+    "context-trained": ("{needs:tokens} is within the {trained:tokens} it was trained for.", ""),
     "context-trained/default": (
         "Checked with the default of {needs:tokens}; its trained context is not known.",
         "",
@@ -190,10 +184,7 @@ _CPU = {
     "cpu-unread": ("The processor could not be read: {why}.", ""),
     "cpu-unread/sets": ("The processor's instruction sets could not be read: {why}.", ""),
     "cpu-unread/set": ("Whether the processor has {sets:list} could not be read: {why}.", ""),
-    "cpu-crashes": (
-        "{builder} may crash at the first prompt: this processor has {sets:and}.",
-        "",
-    ),
+    "cpu-crashes": ("{builder} may crash at the first prompt: this processor has {sets:and}.", ""),
     "cpu-slow": (
         f"It runs, [[perhaps?perhaps]][[!perhaps?but]] slowly: this processor {_HAS_NO}"
         " {missing:list}.",
@@ -258,10 +249,7 @@ _NEEDS_DISK = "{what} needs {size:decimal}"
 _MOVE = "[[variable?set {variable} to]][[!variable?download to]] a folder"
 _LARGER_DISK = f"{_MOVE} on a larger disk"
 _DISK = {
-    "disk-nothing-missing": (
-        "Nothing to download[[path?: the files are at {path}]].",
-        "",
-    ),
+    "disk-nothing-missing": ("Nothing to download[[path?: the files are at {path}]].", ""),
     "disk-not-writable": (
         f"{{place_first}} is not writable.{_MAY_BE_HERE}",
         f"{_MOVE} that you may write to",
@@ -485,10 +473,7 @@ _ACCELERATOR = {
         "[[!limit?so only the RAM has to suffice]].",
         "",
     ),
-    "accelerator-partly": (
-        "{needs:binary} of it fits on {devices}; the rest stays in RAM.",
-        "",
-    ),
+    "accelerator-partly": ("{needs:binary} of it fits on {devices}; the rest stays in RAM.", ""),
     "accelerator-partly/in-turn": (
         "{devices} holds one part at a time, up to {needs:binary}; the others wait in RAM.",
         "",
