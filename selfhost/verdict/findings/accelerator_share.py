@@ -60,20 +60,31 @@ def held_check(
     """What `accelerator_check` finds where there are accelerators, or one is needed. The arguments
     are its own.
     """
-    training = training or Training()
-    runtime = program.runtime
-    rules = tuple(each for each in (program.rule, program.cache_rule) if each is not None)
-    if needs.placement == "host" and (runtime is None or not program.needs_gpu):
+    training, runtime = training or Training(), program.runtime
+    rules = tuple(rule for rule in (program.rule, program.cache_rule) if rule is not None)
+    if needs.placement != "host":
+        return _on_devices(needs, machine, program, rules, training, now_only=now_only)
+    if runtime is None or not program.needs_gpu:
         return _in_ram(machine, runtime, needs, training)
-    if needs.placement == "host" and runtime is not None:
-        return _shared_and_needed(needs, machine, runtime, rules) or _missing(
-            needs, machine, runtime, rules, has_other=program.has_other
-        )
+    return _shared_and_needed(needs, machine, runtime, rules) or _missing(
+        needs, machine, runtime, rules, has_other=program.has_other
+    )
+
+
+def _on_devices(
+    needs: Needs,
+    machine: Machine,
+    program: Program,
+    rules: tuple[KernelRule, ...],
+    training: Training,
+    *,
+    now_only: bool,
+) -> Finding:
     held = _held(needs, machine, program)
     is_one_of_several = len(held.shares) == 1 and len(machine.accelerators or ()) > 1
     return (
         _unread_held(held, machine)
-        or without_kernels(runtime, rules, held.devices)
+        or without_kernels(program.runtime, rules, held.devices)
         or _tight(held, training.when_tight)
         or _close(held, training.when_close)
         or _lean(held, now_only=now_only)

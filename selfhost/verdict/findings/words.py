@@ -389,7 +389,7 @@ _GPU_NAMED = "give the GPU's full name (`--set gpu=24GiB:NAME`)"
 _OTHER_RULE = (
     "[[default?leave out]][[!default?choose another]] {flag}, or choose another GPU ({source})"
 )
-_IN_RAM = "It is judged in RAM"
+_IN_RAM = "It would run in RAM"
 _NO_GPU = (
     "[[device?is not known to compute on {device}, which shares the RAM]]"
     "[[!device?no GPU was detected]]"
@@ -415,12 +415,12 @@ _ACCELERATOR = {
         "",
     ),
     "accelerator-not-needed/training": (
-        f"{_IN_RAM}, by the CPU: on {{devices}} it likely needs {{likely:binary}}, and"
+        "It would train on the CPU: on {devices} it likely needs {likely:binary}, and"
         " [[together?together they have {room:binary}]][[!together?{room:binary} are there]].",
         "",
     ),
     "accelerator-not-needed/unused": (
-        f"{_IN_RAM}, on the processor: the builds of {{program}} for this system and an"
+        f"{_IN_RAM}, on the CPU: the builds of {{program}} for this system and an"
         " {processor} processor leave {device} unused.",
         "",
     ),
