@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping, Sequence
 
 from ..machine.record import Machine
-from ..verdict.findings import Finding, Mark, Outcome
+from ..verdict.findings import Finding, Outcome
 from ..verdict.record import Route, Verdict
 from .entries import Exemption, FailOn, OnUnknown, Policy, Severity, Wanted
 from .record import ExemptionUse, Reason, Result, Row, Use
@@ -44,7 +44,10 @@ def row_of(
 
 
 def _result(
-    route: Route, failed: Sequence[Mark], undecided: Sequence[Mark], excepted: Sequence[object]
+    route: Route,
+    failed: Sequence[Finding],
+    undecided: Sequence[Finding],
+    excepted: Sequence[object],
 ) -> Result:
     if route is Route.LOCAL:
         return Result.PASS
