@@ -305,32 +305,38 @@ def _impossible_on_apple(
     """What no computer with an Apple chip has of what was set: a card, another system or
     architecture.
     """
-    cards = machine.accelerators or ()
     name = machine.cpu_model or ""
-    is_apples = "apple" in words_of(name) or any(c.vendor == "apple" and c.unified for c in cards)
-    if not is_apples and not (machine.system == "macos" and machine.architecture == "aarch64"):
+    if not _has_apple_chip(machine):
         return []
     chip = f"an {name}" if name.lower().startswith("apple") else "an Apple chip"
     problems = []
-    foreign = next((card for card in cards if card.vendor.lower() != "apple"), None)
+    cards = machine.accelerators or ()
+    foreign = next((card.name for card in cards if card.vendor.lower() != "apple"), None)
     if foreign is not None and (named_gpus or "gpu" in keys):
+        message = f"{chip} has a GPU of its own and takes no {foreign} beside it"
         what = named_gpus[0] if named_gpus else "Ryzen 5 7600 32GB"
         remedy = f"leave it out, or name a computer that takes cards: --machine '{what}'"
-        fault = _Fault(f"{chip} has a GPU of its own and takes no {foreign.name} beside it", remedy)
-        problems.append(fault.problem(*(None, "--gpu") if named_gpus else ("gpu", "--set")))
-    known = apple_chip_of(words_of(name))
-    takes_linux = known is None or known.linux
-    is_taken = machine.system == "macos" or (machine.system == "linux" and takes_linux)
-    if "system" in keys and machine.scope == "host" and not is_taken:
-        remedy = "leave it out, for macOS" + (", or write system=linux" if takes_linux else "")
-        problems.append(
-            _Fault(f"{machine.system} does not start on {chip}", remedy).problem("system")
-        )
+        place = (None, "--gpu") if named_gpus else ("gpu", "--set")
+        problems.append(_Fault(message, remedy).problem(*place))
+    apple_chip = apple_chip_of(words_of(name))
+    systems = ["macos"] if apple_chip and not apple_chip.linux else ["macos", "linux"]
+    if "system" in keys and machine.scope == "host" and machine.system not in systems:
+        remedy = ", or write system=".join(["leave it out, for macOS", *systems[1:]])
+        fault = _Fault(f"{machine.system} does not start on {chip}", remedy)
+        problems.append(fault.problem("system"))
     if "architecture" in keys and machine.architecture != "aarch64":
         message = f"is {machine.architecture}, and {chip} is an Arm processor (aarch64)"
         remedy = "leave it out, or name a computer with one: --machine 'i7-9750H 16GB'"
         problems.append(_Fault(message, remedy).problem("architecture"))
     return problems
+
+
+def _has_apple_chip(machine: Machine) -> bool:
+    if "apple" in words_of(machine.cpu_model or ""):
+        return True
+    if (machine.system, machine.architecture) == ("macos", "aarch64"):
+        return True
+    return any(card.vendor == "apple" and card.unified for card in machine.accelerators or ())
 
 
 # ------------------------------------------------------------------ what a setting changes

@@ -603,9 +603,9 @@ def share_of(kind: str, most_mts: float = inf) -> Share:
     """
     shares = [
         next(
-            each for each in shares_of(one) if each.up_to_mts is None or most_mts <= each.up_to_mts
+            each for each in shares_of(part) if each.up_to_mts is None or most_mts <= each.up_to_mts
         )
-        for one in kind.split("|")
+        for part in kind.split("|")
     ]
     if len(shares) == 1:
         return shares[0]

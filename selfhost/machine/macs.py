@@ -45,27 +45,42 @@ def read(words: Sequence[str], text: str) -> Mac | None:
     """The Mac that the words name by its chip, or by a product that has one chip; None where they
     name none. Raises `UnknownMachineError` where several can be meant, or none was sold so.
     """
-    is_mac = not _OF_MACS.isdisjoint(words) or "apple" in words
-    chips = [
-        at
-        for at, word in enumerate(words)
-        if _CHIP.fullmatch(word) and (at == 0 or words[at - 1] not in _OF_OTHERS)
-    ]
-    if not chips and (not is_mac or not _OF_MACS & {*words}):
+    names_mac = not _OF_MACS.isdisjoint(words)
+    chips = _chips(words)
+    if not chips and not names_mac:
         return None
-    places = set(chips)
-    variant = ""
-    for at in chips[:1]:
-        if at + 1 < len(words) and words[at + 1] in _VARIANTS:
-            variant = words[at + 1]
-            places.add(at + 1)
+    behind = words[chips[0] + 1 : chips[0] + 2] if chips else ()
+    variant = "".join(word for word in behind if word in _VARIANTS)
+    places = {*chips, *([chips[0] + 1] if variant else ())}
     product = [word for at, word in enumerate(words) if word in _PRODUCT_WORDS and at not in places]
     rows = _rows(words[chips[0]] if chips else None, variant, product)
     if not chips:
         rows = _of_year_and_size(rows, words)
-    if not is_mac and not rows and "air" not in words:
+    if not rows and not names_mac and {"apple", "air"}.isdisjoint(words):
         return None
-    if len(rows) > 1 or len({words[at] for at in chips}) > 1:
+    _refuse_all_but_one(rows, {words[at] for at in chips}, product, text)
+    places.update(
+        at
+        for at, word in enumerate(words)
+        if word in _PRODUCT_WORDS or word in _BESIDE or _YEAR_OR_SCREEN.fullmatch(word)
+    )
+    return Mac(row=rows[0], places=tuple(sorted(places)), names_product=bool(product))
+
+
+def _chips(words: Sequence[str]) -> list[int]:
+    """The places of names of Apple's chips."""
+    return [
+        at
+        for at, (before, word) in enumerate(zip(("", *words), words, strict=False))
+        if _CHIP.fullmatch(word) and before not in _OF_OTHERS
+    ]
+
+
+def _refuse_all_but_one(
+    rows: Sequence[Mapping[str, Any]], chips: set[str], product: Sequence[str], text: str
+) -> None:
+    """Raises `UnknownMachineError` unless just one Mac is meant."""
+    if len(rows) > 1 or len(chips) > 1:
         near = [f"{' '.join(product)} {row['chip']} {row['variant']}".strip() for row in rows]
         raise NotOneMachineError(
             f"{text!r} can be {len(rows)} Macs: it does not tell the chip",
@@ -79,10 +94,6 @@ def read(words: Sequence[str], text: str) -> Mac | None:
             remedy="name its chip and its memory as they are sold (--machine 'M2 Pro 16GB');"
             " `selfhost machine --profiles` lists known machines",
         )
-    for at, word in enumerate(words):
-        if word in _PRODUCT_WORDS or word in _BESIDE or _YEAR_OR_SCREEN.fullmatch(word):
-            places.add(at)
-    return Mac(row=rows[0], places=tuple(sorted(places)), names_product=bool(product))
 
 
 def _rows(chip: str | None, variant: str, product: Sequence[str]) -> list[Mapping[str, Any]]:

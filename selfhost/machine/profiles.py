@@ -263,29 +263,31 @@ def by_words(typed: Sequence[str]) -> list[Profile]:
     where the words name none, or one from which a word tells it apart (`needed_words`).
     """
     wanted = Counter(typed)
-    telling = {word for word in wanted if not _SIZE.fullmatch(word)} - {*_FORMS}
-    found: dict[int, list[str]] = {}
+    if not any(_tells_machine(word) and len(word) >= _LEAST_TELLING for word in wanted):
+        return []
+    matching: dict[int, list[str]] = {}
     for name in names():
         pieces = Counter(name.lower().split("-"))
-        if name.split("-")[0] in _HOSTS or not telling or not wanted <= pieces:
+        if name.split("-")[0] in _HOSTS or not wanted <= pieces:
             continue
-        lacking = pieces - wanted
-        core = [
-            word for word in lacking.elements() if not (_SIZE.fullmatch(word) or word in _FORMS)
-        ]
-        is_telling = any(len(word) >= _LEAST_TELLING for word in telling)
+        lacking = [word for word in (pieces - wanted).elements() if _tells_machine(word)]
         # `m2` is no M2 Max, and `epyc` no certain one
         most_lacking = 0 if name.startswith("mac") else 1
-        is_another = not needed_words().isdisjoint(core) or not all(map(str.isalpha, core))
-        if len(core) <= most_lacking and is_telling and not is_another:
-            found.setdefault(len(core), []).append(name)
-    return [_profile(name) for name in found[min(found)]] if found else []
+        is_another = not needed_words().isdisjoint(lacking) or not all(map(str.isalpha, lacking))
+        if len(lacking) <= most_lacking and not is_another:
+            matching.setdefault(len(lacking), []).append(name)
+    return [_profile(name) for name in matching[min(matching)]] if matching else []
+
+
+def _tells_machine(word: str) -> bool:
+    """Whether a word of a name is neither a size nor a form."""
+    return not _SIZE.fullmatch(word) and word not in _FORMS
 
 
 def beginning_with(*first_words: str) -> tuple[Profile, ...]:
     """The profiles whose name begins so, from the smallest to the largest memory."""
-    found = [_profile(name) for name in names() if name.startswith(first_words)]
-    return tuple(sorted(found, key=lambda each: (*size_of(each.machine), each.name)))
+    profiles = [_profile(name) for name in names() if name.startswith(first_words)]
+    return tuple(sorted(profiles, key=lambda each: (*size_of(each.machine), each.name)))
 
 
 def boards() -> tuple[str, ...]:

@@ -123,8 +123,8 @@ def in_english(text: str) -> str:
     plain = text.replace("\u0307", "")
     if plain.isascii():
         return _spoken_ascii()[1].sub(lambda match: f" {_spoken_ascii()[0][match[0]]} ", plain)
-    means, found = _spoken()
-    return found.sub(lambda match: f" {means[match[0]]} ", plain)
+    means, pattern = _spoken()
+    return pattern.sub(lambda match: f" {means[match[0]]} ", plain)
 
 
 @lru_cache(1)
