@@ -86,19 +86,23 @@ def described(about: Description) -> Described:
     return Described(machine=machine, title=judged.title, note=" ".join(notes))
 
 
-def _nothing_named(about: Description) -> UnknownMachineError:
+def _refuse_nothing_named(about: Description) -> None:
+    """Raises `UnknownMachineError` where not even the RAM is all that is told."""
     text = shown(about.text)
+    is_some_machine = about.is_line or about.product is not None
+    if about.ram_gib is not None and not is_some_machine and not about.left_hardware:
+        return
     if has_an_unlisted_gpu(about.text):
-        return UnknownMachineError(
+        raise UnknownMachineError(
             f"{text!r} is rented with a GPU, or a part of one, that is not listed",
             remedy="state what it has: --machine 'vm 8 vcpu 32gb' --set gpu=8GiB",
         )
-    if about.is_line or about.product is not None:
-        return UnknownMachineError(
+    if is_some_machine:
+        raise UnknownMachineError(
             f"{text!r} can be several machines: such computers come with more than one processor",
             remedy=f"name the processor or the GPU beside it: --machine '{text} i5-1235u'",
         )
-    return unknown(about.text)
+    raise unknown(about.text)
 
 
 def _known(about: Description) -> Described:
@@ -274,11 +278,9 @@ def _computer(about: Description) -> Described:
     if "gb_per_s" in parts.row and (about.ram_gib or 0) > max(parts.row["gib"]):
         # no other memory is soldered to it: that of a disk
         about.ram_gib = None
-    has_gpu = parts.cards is not None or about.vram_gib is not None
-    if parts.processor is None and not has_gpu and "shared" not in parts.row:
-        is_told = about.ram_gib is not None and about.product is None
-        if not is_told or about.is_line or about.left_hardware:
-            raise _nothing_named(about)
+    has_gpu = parts.cards is not None or about.vram_gib is not None or "shared" in parts.row
+    if parts.processor is None and not has_gpu:
+        _refuse_nothing_named(about)
         parts = parts.replace(
             processor=_UNNAMED_PROCESSOR, around=cpus.class_of(_UNNAMED_PROCESSOR)
         )

@@ -305,20 +305,18 @@ def _impossible_on_apple(
     """What no computer with an Apple chip has of what was set: a card, another system or
     architecture.
     """
-    name = machine.cpu_model or ""
-    if not _has_apple_chip(machine):
+    chip = _named_apple_chip(machine)
+    if chip is None:
         return []
-    chip = f"an {name}" if name.lower().startswith("apple") else "an Apple chip"
     problems = []
-    cards = machine.accelerators or ()
-    foreign = next((card.name for card in cards if card.vendor.lower() != "apple"), None)
-    if foreign is not None and (named_gpus or "gpu" in keys):
-        message = f"{chip} has a GPU of its own and takes no {foreign} beside it"
-        what = named_gpus[0] if named_gpus else "Ryzen 5 7600 32GB"
+    cards = [card for card in machine.accelerators or () if card.vendor.lower() != "apple"]
+    if cards and (named_gpus or "gpu" in keys):
+        message = f"{chip} has a GPU of its own and takes no {cards[0].name} beside it"
+        what = [*named_gpus, "Ryzen 5 7600 32GB"][0]
         remedy = f"leave it out, or name a computer that takes cards: --machine '{what}'"
         place = (None, "--gpu") if named_gpus else ("gpu", "--set")
         problems.append(_Fault(message, remedy).problem(*place))
-    apple_chip = apple_chip_of(words_of(name))
+    apple_chip = apple_chip_of(words_of(chip))
     systems = ["macos"] if apple_chip and not apple_chip.linux else ["macos", "linux"]
     if "system" in keys and machine.scope == "host" and machine.system not in systems:
         remedy = ", or write system=".join(["leave it out, for macOS", *systems[1:]])
@@ -331,12 +329,14 @@ def _impossible_on_apple(
     return problems
 
 
-def _has_apple_chip(machine: Machine) -> bool:
-    if "apple" in words_of(machine.cpu_model or ""):
-        return True
-    if (machine.system, machine.architecture) == ("macos", "aarch64"):
-        return True
-    return any(card.vendor == "apple" and card.unified for card in machine.accelerators or ())
+def _named_apple_chip(machine: Machine) -> str | None:
+    """What a sentence calls the machine's Apple chip; None where it has none."""
+    name = machine.cpu_model or ""
+    shares_memory = any(c.vendor == "apple" and c.unified for c in machine.accelerators or ())
+    is_mac = (machine.system, machine.architecture) == ("macos", "aarch64")
+    if "apple" not in words_of(name) and not shares_memory and not is_mac:
+        return None
+    return f"an {name}" if name.lower().startswith("apple") else "an Apple chip"
 
 
 # ------------------------------------------------------------------ what a setting changes

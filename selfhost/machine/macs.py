@@ -19,13 +19,17 @@ if TYPE_CHECKING:
     from typing import Any
 
 _CHIP = re.compile(r"m[1-9]|a18", re.ASCII)
-_VARIANTS = ("pro", "max", "ultra")
+_VARIANTS = (["pro"], ["max"], ["ultra"])
 _OF_MACS = frozenset(("macbook", "imac", "mac"))
 _PRODUCT_WORDS = (*_OF_MACS, "air", "pro", "mini", "studio", "neo")
 # words behind which `m40` or `m3` is no chip of Apple's
 _OF_OTHERS = frozenset(("tesla", "quadro", "gtx", "core", "odroid", "nanopi", "pi", "nuc", "x9"))
-_BESIDE = frozenset(("apple", "silicon", "chip", "late", "mid", "early", "retina", "inch"))
-_YEAR_OR_SCREEN = re.compile(r"20[12]\d|1[3-6]|2[47]", re.ASCII)
+# products, fillers, years and sizes of screens
+_SAID_OF_MACS = re.compile(
+    "|".join((*_PRODUCT_WORDS, "apple|silicon|chip|late|mid|early|retina|inch"))
+    + r"|20[12]\d|1[3-6]|2[47]",
+    re.ASCII,
+)
 
 
 class Mac(Record):
@@ -49,21 +53,20 @@ def read(words: Sequence[str], text: str) -> Mac | None:
     chips = _chips(words)
     if not chips and not names_mac:
         return None
-    behind = words[chips[0] + 1 : chips[0] + 2] if chips else ()
-    variant = "".join(word for word in behind if word in _VARIANTS)
-    places = {*chips, *([chips[0] + 1] if variant else ())}
-    product = [word for at, word in enumerate(words) if word in _PRODUCT_WORDS and at not in places]
-    rows = _rows(words[chips[0]] if chips else None, variant, product)
-    if not chips:
-        rows = _of_year_and_size(rows, words)
+    of_chip = {*chips, *(at + 1 for at in chips[:1] if words[at + 1 : at + 2] in _VARIANTS)}
+    product = [
+        word for at, word in enumerate(words) if word in _PRODUCT_WORDS and at not in of_chip
+    ]
+    if chips:
+        variant = words[chips[0] + 1] if chips[0] + 1 in of_chip else ""
+        rows = _rows(words[chips[0]], variant, product)
+    else:
+        rows = _of_year_and_size(_rows(None, "", product), words)
     if not rows and not names_mac and {"apple", "air"}.isdisjoint(words):
         return None
     _refuse_all_but_one(rows, {words[at] for at in chips}, product, text)
-    places.update(
-        at
-        for at, word in enumerate(words)
-        if word in _PRODUCT_WORDS or word in _BESIDE or _YEAR_OR_SCREEN.fullmatch(word)
-    )
+    places = {at for at, word in enumerate(words) if _SAID_OF_MACS.fullmatch(word)}
+    places = {*places, *of_chip}
     return Mac(row=rows[0], places=tuple(sorted(places)), names_product=bool(product))
 
 
