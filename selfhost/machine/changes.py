@@ -126,12 +126,24 @@ def value_of(key: str, text: str) -> Any:
     named as by `--gpu`. `SettingError` says what is wrong.
     """
     try:
-        if key != "gpu":
-            return _READERS[key](text)
-        named = None if text.lower() == "none" else find_cards(text)
-        return named.accelerators if named is not None else _gpu(text) or ()
+        return _READERS[key](text) if key != "gpu" else _cards(text)
     except _Fault as fault:
         raise SettingError([fault.problem(key)]) from None
+
+
+def _cards(text: str) -> tuple[Accelerator, ...]:
+    """Cards by their names or by their sizes."""
+    if text.lower() == "none":
+        return ()
+    try:
+        return cards_named(text).accelerators
+    except UnknownGpuError as error:
+        try:
+            return _gpu(text) or ()
+        except _Fault:
+            if error.nearest:
+                raise _Fault(str(error), error.remedy) from None
+            raise
 
 
 def _values(settings: Sequence[str], problems: list[Problem]) -> dict[str, list[tuple[str, Any]]]:

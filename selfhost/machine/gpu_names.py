@@ -283,8 +283,8 @@ def matches(name: tuple[str, ...], *, laptop: bool = False) -> tuple[gpus.Card, 
     same = words()["same"]
     for spelling in dict.fromkeys(spellings):
         typed = frozenset(same.get(word, word) for word in words_of(spelling)) - roles().gpu_idle
-        if typed and (cards := _with_words(typed)):
-            return tuple(cards)
+        if typed and (with_words := _with_words(typed)):
+            return tuple(with_words)
     return tuple(_namesakes(words_of(plain) - roles().gpu_idle))
 
 
