@@ -96,12 +96,10 @@ class Choice(Record):
     def accelerator(self) -> Accelerator:
         """The card as its driver reports it."""
         name, size = self.card.name, self.memory_gib
-        reported_mib = gpus.driver_memory_mib(name, size)
-        memory = round(size * units.GIB) if reported_mib is None else reported_mib * units.MIB
         return Accelerator(
             vendor=gpus.vendor_of(name),
             name=name,
-            memory_total_bytes=memory,
+            memory_total_bytes=gpus.driver_memory_bytes(name, size),
             unified=False,
             memory_bandwidth_bytes_per_second=round(self.gb_per_s * units.GB) or None,
         )

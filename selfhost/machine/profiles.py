@@ -91,21 +91,10 @@ def names() -> tuple[str, ...]:
 def _names() -> dict[str, str]:
     """A name as `catalogue.canonical` writes it -> the name."""
     stored = _stored()
-    if stored is not None:
-        return {canonical(name): name for name in stored}
-    name_of_key = {}
-    try:
-        with os.scandir(_folder()) as entries:
-            for entry in entries:
-                if (
-                    entry.name.endswith(".toml")
-                    and not entry.name.startswith(".")
-                    and entry.is_file()
-                ):
-                    name_of_key[canonical(entry.name[:-5])] = entry.name[:-5]
-    except OSError:
-        return {}
-    return name_of_key
+    if stored is None:
+        files = (file for file in os.listdir(_folder()) if not file.startswith("."))
+        return {canonical(file[:-5]): file[:-5] for file in files if file.endswith(".toml")}
+    return {canonical(name): name for name in stored}
 
 
 @lru_cache(1)
@@ -180,16 +169,11 @@ def find(typed: str) -> str | None:
     own = _names().get(canonical(typed))
     if own is not None:
         return own
-    ends = _names_ending(typed)
+    ends = _names_of_ends().get(canonical(typed), [])
     if ends:
         return ends[0] if len(ends) == 1 else None
     label = label_named(typed)
     return None if label is None else label.profile
-
-
-def _names_ending(typed: str) -> list[str]:
-    """The names that are `typed` behind their first word, sorted."""
-    return _names_of_ends().get(canonical(typed), [])
 
 
 @lru_cache(1)
@@ -204,7 +188,7 @@ def _names_of_ends() -> dict[str, list[str]]:
 
 def unknown(typed: str) -> UnknownMachineError:
     """The error for what `find` has no name for, with names like it, which take long to find."""
-    ends = _names_ending(typed)
+    ends = _names_of_ends().get(canonical(typed), [])
     if ends:
         message = f"{typed!r} is the end of several machines' names"
         return _with_others(message, ends)
@@ -470,14 +454,6 @@ def _bytes(table: Table, key: str, unit: int, *, required: bool = False) -> int 
     return None if size is None else round(size * unit)
 
 
-def _memory_bytes(name: str, sold: float) -> int:
-    """What the driver reports of the card; for a card of which that is not known, what it is sold
-    with.
-    """
-    reported_mib = gpus.driver_memory_mib(name, sold)
-    return round(sold * units.GIB) if reported_mib is None else reported_mib * units.MIB
-
-
 def _cards(table: Table) -> list[Accelerator]:
     vendor, name = table.string("vendor", required=True), table.string("name", required=True)
     count = table.integer("count", minimum=1, maximum=64) or 1
@@ -486,7 +462,7 @@ def _cards(table: Table) -> list[Accelerator]:
     table.close()
     if vendor is None or name is None:
         return []
-    memory = None if sold is None else _memory_bytes(name, sold)
+    memory = None if sold is None else gpus.driver_memory_bytes(name, sold)
     return [
         Accelerator(vendor=vendor, name=name, memory_total_bytes=memory, unified=unified)
     ] * count
