@@ -399,7 +399,11 @@ def _instance(
         if (share := virtual_gpus.part_of_memory(instance, option.card, _driver_gib(option)))
     ]
     if not parts:
-        raise _no_instance(instance, name, options)
+        what = " ".join(name) or "a GPU that it does not name"
+        raise UnknownGpuError(
+            f"{instance.name} is no instance into which MIG divides {what}",
+            remedy="name one that the GPU before it has: --gpu 'A100 40GB MIG 3g.20gb'",
+        )
     option, share = min(parts, key=lambda part: part[0].gb_per_s * part[1])
     card = option.accelerator()
     label = f"{option.label_with_memory} MIG {instance.name}"
@@ -426,25 +430,6 @@ def _instance(
 def _driver_gib(option: Choice) -> float:
     """GiB of the whole card, as its driver tells them: names of its instances follow from them."""
     return (option.accelerator().memory_total_bytes or 0) / units.GIB
-
-
-def _no_instance(
-    instance: virtual_gpus.Instance, name: Sequence[str], options: Sequence[Choice]
-) -> UnknownGpuError:
-    divided = [option for option in options if option.card.mig_slices]
-    if not divided:
-        what = f"MIG does not divide {' '.join(name)}" if name else "it does not say of which GPU"
-        return UnknownGpuError(
-            f"{instance.name} is an instance of MIG, and {what}",
-            remedy="name the GPU before it: --gpu 'A100 40GB MIG 3g.20gb'",
-        )
-    names = virtual_gpus.instances_of(divided[0].card, _driver_gib(divided[0]))
-    near = next((each for each in names if each.startswith(f"{instance.slices}g.")), names[0])
-    label = divided[0].label_with_memory
-    return UnknownGpuError(
-        f"{label} has no instance {instance.name}, but {', '.join(names)}",
-        remedy=f"--gpu '{label} MIG {near}'",
-    )
 
 
 # ------------------------------------------------------------------ errors
