@@ -166,7 +166,8 @@ def open_alternatives(
             less = search.smaller(question, plain, worth_having=True)
         if less is not None:
             failed, judged = (), less.judged
-        fits = True if judged.fits else (False if failed else None)
+        unfit = False if failed else None
+        fits = True if judged.fits else unfit
         others.append(
             OpenAlternative(
                 id=other.id,

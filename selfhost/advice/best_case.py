@@ -118,8 +118,7 @@ def _room_bytes(machine: Machine, workload: Workload) -> float:
 def _disk_bytes(machine: Machine) -> float:
     """What the roomiest disk has free."""
     sizes = [disk.free_bytes for disk in machine.disks or ()]
-    known = [size for size in sizes if size is not None]
-    return max(known) if known and len(known) == len(sizes) else inf
+    return max((inf if size is None else size for size in sizes), default=inf)
 
 
 def _read_rates(machine: Machine) -> tuple[list[float], float]:

@@ -252,8 +252,7 @@ def _meeting(work: _Work, usd: float | None, local: LocalCost | None) -> Meeting
     lines = {}
     for end, name in _ENDS.items():
         hours = getattr(local, f"hours_per_day_{end}")
-        watts = local.watts_low if end == "low" else local.watts_high
-        energy = _printed((hours or 0) * (watts or 0) / 1000 * tariff / work.tokens * 1e6)
+        energy = _printed(_kwh_per_day(local, end) * tariff / work.tokens * 1e6)
         saved = by_api * (rate or 1) - energy
         if hours is None or saved <= 0:
             continue
@@ -273,6 +272,12 @@ def _meeting(work: _Work, usd: float | None, local: LocalCost | None) -> Meeting
         assumes_dollar=rate is None,
         arithmetic=next(shown, None),
     )
+
+
+def _kwh_per_day(local: LocalCost, end: str) -> float:
+    hours: float = getattr(local, f"hours_per_day_{end}") or 0
+    watts = local.watts_low if end == "low" else local.watts_high
+    return hours * (watts or 0) / 1000
 
 
 def _printed(value: float) -> float:

@@ -74,16 +74,16 @@ def with_numbers(
 
 
 def _slots_and_numbers(machine: Machine) -> tuple[tuple[Slot, ...], Numbers]:
-    number_at: dict[Slot, int] = {}
+    numbers: dict[Slot, int] = {}
     for name in _SINGLE:
         if getattr(machine, name) is not None:
-            number_at[name,] = getattr(machine, name)
+            numbers[name,] = getattr(machine, name)
     for head, parts in _LISTED:
         for index, entry in enumerate(getattr(machine, head) or ()):
             for part in parts:
                 if getattr(entry, part) is not None:
-                    number_at[head, index, part] = getattr(entry, part)
-    return tuple(number_at), tuple(number_at.values())
+                    numbers[head, index, part] = getattr(entry, part)
+    return tuple(numbers), tuple(numbers.values())
 
 
 class Machines(Sequence[Machine]):

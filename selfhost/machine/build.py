@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from ..core import units
 from ..core.records import Record
@@ -30,6 +30,8 @@ _GUEST_PROCESSOR = "Intel Xeon Processor"
 # a guess: DigitalOcean, Linode and Hetzner rent 2 GB with one and 8 GB with four
 _USUAL_GIB_OF_A_PROCESSOR = 2
 _MOST_LEFT = 8
+# the words for the processors of a guest, the plainest first
+_COUNTS_OF_A_GUEST = ("vcpus", "threads", "cores")
 _MAKERS = {"nvidia": "NVIDIA", "amd": "AMD", "intel": "Intel"}
 
 
@@ -43,21 +45,31 @@ class _Parts(Record):
     chip: Chip | None
     cards: NamedCards | None
 
+    @property
+    def architecture(self) -> str | None:
+        of_series = self.series.architecture if self.series else None
+        return of_series or (self.around.architecture if self.around else None)
+
+    @property
+    def is_of_product(self) -> bool:
+        """Whether the processor is the product's."""
+        return self.processor == self.row.get("processor")
+
 
 def described(about: Description) -> Described:
     """The machine that the description means. Raises `UnknownMachineError` where it names no
     processor, no GPU, no product and no memory.
     """
     if about.chip is not None:
-        made = _mac(about, about.chip)
+        judged = _mac(about, about.chip)
     elif about.known:
-        made = _known(about)
+        judged = _known(about)
     elif about.scope != "host" and about.product is None:
-        made = _guest(about)
+        judged = _guest(about)
     else:
-        made = _computer(about)
+        judged = _computer(about)
     machine, of_ram = with_ram(
-        _with_cores(made.machine, about),
+        _with_cores(judged.machine, about),
         StatedRam(
             kind=about.ram_kind,
             mts=about.numbers.get("mts"),
@@ -65,28 +77,32 @@ def described(about: Description) -> Described:
             sticks=about.numbers.get("sticks"),
         ),
     )
-    notes = [made.note, *about.notes, *filter(None, [of_ram])]
+    notes = [judged.note, *about.notes, *filter(None, [of_ram])]
     if about.is_wsl:
         machine, of_wsl = _in_windows(machine)
         notes.append(of_wsl)
     if about.left:
         notes.append(f"Not understood, so left aside: {', '.join(about.left[:_MOST_LEFT])}.")
-    return Described(machine=machine, title=made.title, note=" ".join(notes))
+    return Described(machine=machine, title=judged.title, note=" ".join(notes))
 
 
-def _nothing_named(about: Description) -> UnknownMachineError:
+def _refuse_nothing_named(about: Description) -> None:
+    """Raises `UnknownMachineError` where not even the RAM is all that is told."""
     text = shown(about.text)
+    is_some_machine = about.is_line or about.product is not None
+    if about.ram_gib is not None and not is_some_machine and not about.left_hardware:
+        return
     if has_an_unlisted_gpu(about.text):
-        return UnknownMachineError(
+        raise UnknownMachineError(
             f"{text!r} is rented with a GPU, or a part of one, that is not listed",
             remedy="state what it has: --machine 'vm 8 vcpu 32gb' --set gpu=8GiB",
         )
-    if about.is_line or about.product is not None:
-        return UnknownMachineError(
+    if is_some_machine:
+        raise UnknownMachineError(
             f"{text!r} can be several machines: such computers come with more than one processor",
             remedy=f"name the processor or the GPU beside it: --machine '{text} i5-1235u'",
         )
-    return unknown(about.text)
+    raise unknown(about.text)
 
 
 def _known(about: Description) -> Described:
@@ -182,49 +198,61 @@ def sizes_of_mac(machine: Machine) -> list[int]:
 
 def _guest(about: Description) -> Described:
     """A virtual machine or a container of which its processors and memory are told."""
-    host = about.processor
-    cores = cpus.cores_of(host) if host and about.scope == "container" else None
-    numbers = (about.numbers.get(name) for name in ("vcpus", "threads", "cores"))
-    stated = next(filter(None, numbers), None)
-    if about.ram_gib is None and not (host and stated):
+    parts = _parts(about)
+    stated = [about.numbers[name] for name in _COUNTS_OF_A_GUEST if about.numbers.get(name)]
+    if about.ram_gib is None and not (parts.processor and stated):
         raise UnknownMachineError(
             f"{shown(about.text)!r} tells a virtual machine, but not how large it is",
             remedy="name its processors and its memory: --machine 'vps 4 vcpu 8gb'",
         )
-    rented = max(1, round((about.ram_gib or 0) / _USUAL_GIB_OF_A_PROCESSOR))
-    processors = stated or (cores.usable if cores else rented)
-    gib = about.ram_gib or processors * _USUAL_GIB_OF_A_PROCESSOR
-    kind = "a container" if about.scope == "container" else "a virtual machine"
-    series, around = (cpus.processor_of(host), cpus.class_of(host)) if host else (None, None)
-    cards = joined(about.cards) if about.cards else None
-    architecture = (series and series.architecture) or (around and around.architecture)
+    usable, physical = (stated[0], stated[0]) if stated else _assumed_processors(about)
+    gib = about.ram_gib or usable * _USUAL_GIB_OF_A_PROCESSOR
+    accelerators = parts.cards.accelerators if parts.cards else _unnamed_gpu(about)
     facts: dict[str, Any] = {
         "system": about.system or "linux",
-        "architecture": architecture or "x86_64",
+        "architecture": parts.architecture or "x86_64",
         "memory_total_bytes": round(gib * units.GIB),
         "memory_limit_bytes": round(gib * units.GIB),
-        "cpu_model": host or _GUEST_PROCESSOR,
-        "cpu_cores_usable": float(processors),
-        "cpu_cores_physical": cores.physical[1] if cores and not stated else processors,
-        "accelerators": cards.accelerators if cards else _unnamed_gpu(about),
+        "cpu_model": parts.processor or _GUEST_PROCESSOR,
+        "cpu_cores_usable": float(usable),
+        "cpu_cores_physical": physical,
+        "accelerators": accelerators,
     }
-    assumed = ["architecture", _BANDWIDTH]
-    assumed += [] if facts["accelerators"] else ["accelerators"]
-    assumed += [] if stated else ["cpu_cores_usable", "cpu_cores_physical"]
-    assumed += [] if about.ram_gib else ["memory_total_bytes"]
-    name = f"{kind} with {processors} processor{'s' * (processors > 1)}"
-    name += f" and {cards.label}" if cards else ""
+    is_assumed = {
+        "architecture": True,
+        _BANDWIDTH: True,
+        "accelerators": not accelerators,
+        "cpu_cores_usable": not stated,
+        "cpu_cores_physical": not stated,
+        "memory_total_bytes": not about.ram_gib,
+    }
+    kind = "a container" if about.scope == "container" else "a virtual machine"
+    name = f"{kind} with {usable} processor{'s' * (usable > 1)}"
+    name += f" and {parts.cards.label}" if parts.cards else ""
     machine = Machine(
         **facts,
         name=name,
         scope=about.scope,
         confidence="low",
-        assumed=tuple(assumed),
+        assumed=tuple(fact for fact in is_assumed if is_assumed[fact]),
         sources=dict.fromkeys(facts, f'"{about.text}"'),
     )
+    host = parts.processor
     of_host = f"Its processor is {host}." if host else "Its host's processor is not told."
     note = f'"{about.text}" is judged as {name} and {_ram_words(gib)}. {of_host}'
     return Described(machine=planned(machine), title=about.text, note=note)
+
+
+def _assumed_processors(about: Description) -> tuple[int, int]:
+    """Processors and physical cores of a guest of which only its memory is told: a container has
+    all of its host.
+    """
+    if about.scope == "container" and about.processor:
+        cores = cpus.cores_of(about.processor)
+        if cores is not None:
+            return cores.usable, cores.physical[1]
+    rented = max(1, round((about.ram_gib or 0) / _USUAL_GIB_OF_A_PROCESSOR))
+    return rented, rented
 
 
 def _in_windows(machine: Machine) -> tuple[Machine, str]:
@@ -247,33 +275,33 @@ def _in_windows(machine: Machine) -> tuple[Machine, str]:
 
 def _computer(about: Description) -> Described:
     parts = _parts(about)
-    row = parts.row
-    if "gb_per_s" in row and about.ram_gib is not None and about.ram_gib > max(row["gib"]):
+    if "gb_per_s" in parts.row and (about.ram_gib or 0) > max(parts.row["gib"]):
         # no other memory is soldered to it: that of a disk
         about.ram_gib = None
-    has_gpu = parts.cards is not None or about.vram_gib is not None
-    if parts.processor is None and not has_gpu and "shared" not in parts.row:
-        is_told = about.ram_gib is not None and about.product is None
-        if not is_told or about.is_line or about.left_hardware:
-            raise _nothing_named(about)
+    has_gpu = parts.cards is not None or about.vram_gib is not None or "shared" in parts.row
+    if parts.processor is None and not has_gpu:
+        _refuse_nothing_named(about)
         parts = parts.replace(
             processor=_UNNAMED_PROCESSOR, around=cpus.class_of(_UNNAMED_PROCESSOR)
         )
-    is_bare_gpu = parts.processor is None and about.ram_gib is None and not parts.row
-    is_bare_gpu &= "cores" not in about.numbers and not about.is_line
-    profile = None
-    if parts.cards is not None and is_bare_gpu and not about.system:
+    if parts.cards is not None and _is_gpu_alone(about, parts):
         profile = _profile_with(parts.cards, laptop=about.is_laptop)
-    if profile is not None and parts.cards is not None:
-        note = f'"{about.text}" is a GPU: judged as {profile.name}, which has it.'
-        note = " ".join([note, *parts.cards.notes])
-        return Described(machine=profile.machine, title=profile.title, note=note)
+        if profile is not None:
+            note = f'"{about.text}" is a GPU: judged as {profile.name}, which has it.'
+            note = " ".join([note, *parts.cards.notes])
+            return Described(machine=profile.machine, title=profile.title, note=note)
     machine = _machine(about, parts)
     title = machine.name
     gib = (machine.memory_total_bytes or 0) / units.GIB
     ram = _ram_words(gib) + (", assumed" if machine.assumes("memory_total_bytes") else "")
     note = " ".join([f'"{about.text}" is judged as {title}, {ram}.', *_doubts(about, parts)])
     return Described(machine=machine, title=title, note=note)
+
+
+def _is_gpu_alone(about: Description, parts: _Parts) -> bool:
+    """Whether nothing is told of the machine but its GPUs."""
+    told: tuple[object, ...] = (parts.processor, parts.row, about.system, about.is_line)
+    return about.ram_gib is None and "cores" not in about.numbers and not any(told)
 
 
 def _parts(about: Description) -> _Parts:
@@ -329,34 +357,19 @@ def _most_bytes(about: Description, parts: _Parts) -> int | None:
 
 
 def _machine(about: Description, parts: _Parts) -> Machine:
-    row, series, around = parts.row, parts.series, parts.around
+    row = parts.row
     memory = round(_memory_gib(about, parts) * units.GIB)
-    of_class = "linux" if row or around is None else around.system
-    of_class = "windows" if about.is_line and about.is_laptop else of_class
-    of_class = "linux" if series is not None and series.kind == "phone" else of_class
-    architecture = (series and series.architecture) or (around and around.architecture)
     facts: dict[str, Any] = {
-        "system": about.system or row.get("system", of_class),
-        "architecture": row.get("architecture") or architecture or "x86_64",
+        "system": about.system or _usual_system(about, parts),
+        "architecture": row.get("architecture") or parts.architecture or "x86_64",
         "memory_total_bytes": memory,
         "memory_limit_bytes": memory,
         "accelerators": _accelerators(about, parts),
+        "cpu_model": parts.processor,
+        **_cores_of_product(parts),
+        _BANDWIDTH: _soldered_bandwidth(parts),
     }
-    if parts.processor is not None:
-        facts["cpu_model"] = parts.processor
-    if parts.processor == row.get("processor") and "cores" in row:
-        facts["cpu_cores_usable"] = float(row["cores"])
-        facts["cpu_cores_physical"] = row["physical"]
-        cores = cpus.cores_of(parts.processor) if parts.processor else None
-        if (
-            cores
-            and cores.are_known
-            and cores.physical[1] == row["physical"] > cores.performance[1]
-        ):
-            facts["cpu_cores_performance"] = cores.performance[1]
-    bandwidth = _soldered_bandwidth(parts)
-    if bandwidth is not None:
-        facts[_BANDWIDTH] = bandwidth
+    facts = {fact: value for fact, value in facts.items() if value is not None}
     quoted = f'"{about.text}"'
     source = f"{quoted}: {shipped_table('products')['sources'][row['source']]}" if row else quoted
     assumed = _assumed(about, parts, facts)
@@ -377,9 +390,32 @@ def _machine(about: Description, parts: _Parts) -> Machine:
     )
 
 
+def _usual_system(about: Description, parts: _Parts) -> str:
+    """The system of the product, else the one that most such machines have."""
+    if "system" in parts.row:
+        return str(parts.row["system"])
+    if parts.series is not None and parts.series.kind == "phone":
+        return "linux"
+    if about.is_line and about.is_laptop:
+        return "windows"
+    return "linux" if parts.row or parts.around is None else parts.around.system
+
+
+def _cores_of_product(parts: _Parts) -> dict[str, Any]:
+    """The cores that the product's row states for its processor."""
+    row = parts.row
+    if not parts.is_of_product or "cores" not in row:
+        return {}
+    facts = {"cpu_cores_usable": float(row["cores"]), "cpu_cores_physical": row["physical"]}
+    cores = cpus.cores_of(parts.processor) if parts.processor else None
+    if cores and cores.are_known and cores.physical[1] == row["physical"] > cores.performance[1]:
+        facts["cpu_cores_performance"] = cores.performance[1]
+    return facts
+
+
 def _soldered_bandwidth(parts: _Parts) -> int | None:
     """Bytes per second of memory that comes in one rate with the product or the chip."""
-    if "gb_per_s" in parts.row and parts.processor == parts.row.get("processor"):
+    if "gb_per_s" in parts.row and parts.is_of_product:
         return int(parts.row["gb_per_s"] * units.GB)
     series = parts.series
     if parts.row or parts.cards or series is None or series.memory != "soldered":
@@ -465,11 +501,10 @@ def _with_cores(machine: Machine, about: Description) -> Machine:
         stated = max(1, threads // 2)
     if stated is None or about.chip is not None or machine.scope != "host":
         return machine
-    own = cpus.cores_of(machine.cpu_model) if machine.cpu_model else None
-    if own is not None and own.are_known:
-        count = own.physical[1] // cpus.count_of(machine.cpu_model or "")
-        if stated >= count:
-            return machine
+    processor = machine.cpu_model or ""
+    cores = cpus.cores_of(processor)
+    if cores and cores.are_known and stated >= cores.physical[1] // cpus.count_of(processor):
+        return machine
     facts: dict[str, Any] = {
         "cpu_cores_physical": stated,
         "cpu_cores_usable": float(max(threads, stated)),
@@ -488,44 +523,46 @@ def _with_cores(machine: Machine, about: Description) -> Machine:
 def _title(about: Description, parts: _Parts) -> str:
     """What the machine is called in a sentence."""
     title: str = parts.row.get("title", "a machine")
-    is_own = parts.processor == parts.row.get("processor")
-    names = [
-        None if (parts.row and is_own) or parts.processor == _UNNAMED_PROCESSOR else parts.processor
-    ]
-    names += [parts.cards.label if parts.cards else None]
-    names += [card.name for card in _unnamed_gpu(about)] if parts.cards is None else []
-    told = [name for name in names if name]
-    if parts.row and not about.cards:
-        told = [name for name in told if parts.cards is None or name != parts.cards.label]
-    return f"{title} with {' and '.join(told)}" if told else title
+    names: list[str] = []
+    is_said = parts.row and parts.is_of_product
+    if parts.processor and not is_said and parts.processor != _UNNAMED_PROCESSOR:
+        names.append(parts.processor)
+    if parts.cards is None:
+        names += [card.name for card in _unnamed_gpu(about)]
+    elif about.cards or not parts.row:
+        names.append(parts.cards.label)
+    return f"{title} with {' and '.join(names)}" if names else title
 
 
 def _doubts(about: Description, parts: _Parts) -> list[str]:
     """Sentences on what the names leave open."""
-    doubts = list(parts.cards.notes) if parts.cards else []
-    if parts.processor == _UNNAMED_PROCESSOR:
-        doubts.append("Its processor is not told, so that its speed is a wide guess.")
-    elif parts.processor is None and not parts.row:
-        doubts.append("Its processor is assumed.")
-    elif parts.series is None and parts.chip is None and parts.processor:
-        doubts.append(f"No series of processors is listed for {parts.processor}: a wide guess.")
-    elif parts.series is not None and parts.series.is_a_generation:
-        doubts.append(f"The name tells only the generation of {parts.processor}: a wide guess.")
-    if about.vram_gib is not None:
-        doubts.append("Which GPU it is is not told, so that its speed is a wide guess.")
-    if about.processor and parts.processor != about.processor:
-        doubts.append(f"Which {about.processor} it has is not told: judged with {parts.processor}.")
-    no_card = parts.cards is None and not about.has_no_gpu and about.vram_gib is None
-    if no_card and parts.series and parts.series.graphics and not (parts.row or parts.chip):
-        doubts.append(
-            f"The GPU inside it is left aside: --gpu '{parts.series.graphics}' counts it."
-        )
+    doubts = [*(parts.cards.notes if parts.cards else ()), *_doubts_of_processor(about, parts)]
+    has_no_card = parts.cards is None and not about.has_no_gpu and about.vram_gib is None
+    graphics = parts.series.graphics if parts.series else None
+    if has_no_card and graphics and not (parts.row or parts.chip):
+        doubts.append(f"The GPU inside it is left aside: --gpu '{graphics}' counts it.")
     sizes = parts.row.get("gib", ())
     if about.ram_gib is None and len(sizes) > 1:
         doubts.append(f"Otherwise name it: {', '.join(f'{size:g} GB' for size in sizes[1:])}.")
     if cpus.count_of(parts.processor or "") > 1:
         doubts.append("Of several processors the memory of one is counted.")
     return doubts
+
+
+def _doubts_of_processor(about: Description, parts: _Parts) -> Iterator[str]:
+    processor = parts.processor
+    if processor == _UNNAMED_PROCESSOR:
+        yield "Its processor is not told, so that its speed is a wide guess."
+    elif processor is None and not parts.row:
+        yield "Its processor is assumed."
+    elif processor and parts.series is None and parts.chip is None:
+        yield f"No series of processors is listed for {processor}: a wide guess."
+    elif parts.series is not None and parts.series.is_a_generation:
+        yield f"The name tells only the generation of {processor}: a wide guess."
+    if about.vram_gib is not None:
+        yield "Which GPU it is is not told, so that its speed is a wide guess."
+    if about.processor and processor != about.processor:
+        yield f"Which {about.processor} it has is not told: judged with {processor}."
 
 
 def _ram_words(gib: float) -> str:

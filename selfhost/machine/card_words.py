@@ -101,21 +101,27 @@ def _is_no_card(about: Description, at: int) -> bool:
     word = about.free(at)
     if not word.isdecimal():
         return False
-    if int(word) in _YEARS or not matches((word,)):
+    cards = matches((word,))
+    if int(word) in _YEARS or not cards:
         return True
-    is_variant = about.free(at + 1) in gpus.variants()
-    if is_variant or about.processor is not None or about.chip is not None:
+    has_processor = about.processor is not None or about.chip is not None
+    if has_processor or about.free(at + 1) in gpus.variants():
         return False
+    label = cards[0].label.lower()
     if about.free(at - 1) and cpus.class_of(about.free(at - 1)):
-        kind = about.words(at - 2, at)
-        names = (" ".join([*each, word]) for each in (kind, kind[-1:]))
-        if not any(cpus.processor_of(each) or cpus.names_of_number(each) for each in names):
-            raise about.can_be(word, [matches((word,))[0].label.lower()])
+        if not _is_number_of_processor(about, at):
+            raise about.can_be(word, [label])
         return True
     processors = cpus.names_of_number(word, beside_gpu=True)
     if processors and (len(processors) > 1 or not _has_other_card(about, at)):
-        raise about.can_be(word, [*processors, matches((word,))[0].label.lower()])
+        raise about.can_be(word, [*processors, label])
     return bool(processors)
+
+
+def _is_number_of_processor(about: Description, at: int) -> bool:
+    """Whether a processor is called by the one or two words before a number, and the number."""
+    names = (" ".join(about.words(first, at + 1)) for first in (at - 2, at - 1))
+    return any(cpus.processor_of(name) or cpus.names_of_number(name) for name in names)
 
 
 def _has_other_card(about: Description, place: int) -> bool:
@@ -130,8 +136,7 @@ def _has_other_card(about: Description, place: int) -> bool:
 def _take_card(about: Description, start: int, end: int) -> None:
     names, sizes = _name_and_sizes(about.words(start, end))
     line = (about.product or {}).get("line", "").split()
-    names = [*line, *names] if line and matches((*line, *names)) else names
-    cards = matches(tuple(names), laptop=about.is_laptop)
+    names = [*line, *names] if matches((*line, *names)) else names
     about.take(start, end, "gpu")
     _refuse_slip(about, names, end)
     while about.free(end) in roles().gpu_idle - {"memory", "vram", "with"}:
@@ -139,16 +144,19 @@ def _take_card(about: Description, start: int, end: int) -> None:
         end += 1
     text = " ".join(names)
     if instance_typed(text)[0] is not None or vgpu_typed(text) is not None:
-        size = sizes[0] if sizes else None
-        _put(about, start, names, size, count_beside(about, start, end))
-    elif not all(card.unified for card in cards):
-        sold = {size for card in cards for size in card.memory_gib}
-        own = next((size for size in sizes if size in sold), None)
-        size, count = _size_and_count(about, start, end, cards) if own is None else (own, 0)
-        _put(about, start, names, size, count or count_beside(about, start, end))
-    elif cards[0].integrated or (about.processor is None and about.product is None):
-        # any other is in the chip that was named
-        _put(about, start, names, None, 1)
+        _put(about, start, names, next(iter(sizes), None), count_beside(about, start, end))
+        return
+    cards = matches(tuple(names), laptop=about.is_laptop)
+    if all(card.unified for card in cards):
+        # any but an integrated one is in the chip that was named
+        if cards[0].integrated or (about.processor is None and about.product is None):
+            _put(about, start, names, None, 1)
+        return
+    sold = _sizes_sold(cards)
+    size, count = next((size for size in sizes if size in sold), None), 0
+    if size is None:
+        size, count = _size_and_count(about, start, end, cards)
+    _put(about, start, names, size, count or count_beside(about, start, end))
 
 
 def _put(
@@ -197,11 +205,9 @@ def _size_and_count(
     and the count that stands with it, 0 for none. Raises `UnknownMachineError` for one that it is
     not sold with and that no RAM has.
     """
-    sold = {size for card in cards for size in card.memory_gib}
-    modules = MODULES.fullmatch(about.free(start - 1))
-    if modules and float(modules[2]) in sold and _has_other_size(about, start):
-        about.take(start - 1, start, "gpu")
-        return float(modules[2]), int(modules[1])
+    sold = _sizes_sold(cards)
+    if cards_as_modules := _count_of_modules(about, start, sold):
+        return cards_as_modules
     at = end
     while at < len(about.tokens) and about.tokens[at].text in (BREAK, "vram", "with", "memory"):
         at += 1
@@ -209,28 +215,53 @@ def _size_and_count(
     if size is None:
         return _size_before(about, start, sold), 0
     behind = about.words(at + 1, at + 3)
-    is_vram = "vram" in about.words(end, at) or behind[:1] == ["vram"]
-    names_ram = bool(behind) and is_ram(behind[0]) and not any(map(SIZE.fullmatch, behind[1:]))
-    if is_vram or (size in sold and not names_ram):
-        about.take(end, at + (2 if behind[:1] == ["vram"] else 1), "gpu")
+    is_vram_behind = behind[:1] == ["vram"]
+    names_ram = any(map(is_ram, behind[:1])) and not any(map(SIZE.fullmatch, behind[1:]))
+    if is_vram_behind or "vram" in about.words(end, at) or (size in sold and not names_ram):
+        about.take(end, at + 1 + is_vram_behind, "gpu")
         return size, 0
     if all(f"{size:g}gb" in card.named - card.words for card in cards):
         about.take(at, at + 1, "gpu")
     elif not names_ram and at == end:
-        if size % 4 and size > 6:
-            error = not_sold_so(cards, size)
-            raise UnknownMachineError(f"{shown(about.text)!r}: {error}", remedy=error.remedy)
-        if size == 2 * max(sold):
-            label = cards[0].label
-            about.notes.append(f"The {size:g} GB are read as RAM: {label} has {max(sold):g}.")
+        _refuse_size(about, cards, size)
     return None, 0
+
+
+def _sizes_sold(cards: Sequence[gpus.Card]) -> set[float]:
+    return {size for card in cards for size in card.memory_gib}
+
+
+def _count_of_modules(about: Description, start: int, sold: set[float]) -> tuple[float, int] | None:
+    """Size and count of cards that are written as modules of RAM are, `2x24gb rtx 3090`."""
+    modules = MODULES.fullmatch(about.free(start - 1))
+    if not modules or float(modules[2]) not in sold or not _has_other_size(about, start):
+        return None
+    about.take(start - 1, start, "gpu")
+    return float(modules[2]), int(modules[1])
+
+
+def _refuse_size(about: Description, cards: Sequence[gpus.Card], size: float) -> None:
+    """Raises `UnknownMachineError` for a size behind a card's name that neither it nor RAM has; a
+    note where it is taken for that of the RAM.
+    """
+    if _is_no_size_of_ram(size):
+        error = not_sold_so(cards, size)
+        raise UnknownMachineError(f"{shown(about.text)!r}: {error}", remedy=error.remedy)
+    largest = max(_sizes_sold(cards))
+    if size == 2 * largest:
+        label = cards[0].label
+        about.notes.append(f"The {size:g} GB are read as RAM: {label} has {largest:g}.")
+
+
+def _is_no_size_of_ram(gib: float) -> bool:
+    return gib % 4 != 0 and gib > 6
 
 
 def _size_before(about: Description, start: int, sold: set[float]) -> float | None:
     """The size before a card's name that it is sold with, where it is not that of the RAM."""
     size, before = about.free_gib(start - 1), about.words(start - 3, start - 1)
     is_of_ram = bool(before) and is_ram(before[-1]) and not any(map(SIZE.fullmatch, before))
-    is_no_ram = about.processor is None or bool(size and size % 4 and size > 6)
+    is_no_ram = about.processor is None or _is_no_size_of_ram(size or 0)
     if size not in sold or is_of_ram or not (is_no_ram or _has_other_size(about, start - 1)):
         return None
     about.take(start - 1, start, "gpu")
@@ -245,23 +276,33 @@ def count_beside(about: Description, start: int, end: int) -> int:
     """Take the count of what stands from `start` to `end`: `2x`, `dual`, `x2`, and a bare number
     that is none of the name before it. 1 without one.
     """
-    counts = words()["counts"]
     while start > 1 and about.tokens[start - 1].text in roles().gpu_idle - {"with"}:
         start -= 1
-    for at in (start - 1, end, end + 1):
-        word = about.free(at)
-        match = COUNT.fullmatch(word)
-        # `epyc 7742 2x 3090` are two cards
-        is_last = about.words(at + 1, at + 2) in ([], [BREAK])
-        if match and (match[1] if at < start else match[2] or is_last):
+    places = [start - 1, end]
+    if not about.free(end) or SIZE.fullmatch(about.free(end)):
+        places.append(end + 1)
+    for at in places:
+        count = _count_before(about, at) if at < start else _count_behind(about, at)
+        if count:
             about.take(at, at + 1, "count")
-            return int(match[1] or match[2])
-        if at == start - 1 and (word in counts or _is_bare_count(about, at)):
-            about.take(at, at + 1, "count")
-            return counts.get(word) or int(word)
-        if word and at == end and not SIZE.fullmatch(word):
-            break
+            return count
     return 1
+
+
+def _count_before(about: Description, at: int) -> int:
+    word, counts = about.free(at), words()["counts"]
+    if (match := COUNT.fullmatch(word)) and match[1]:
+        return int(match[1])
+    if word in counts or _is_bare_count(about, at):
+        return counts.get(word) or int(word)
+    return 0
+
+
+def _count_behind(about: Description, at: int) -> int:
+    match = COUNT.fullmatch(about.free(at))
+    # `epyc 7742 2x 3090` are two cards
+    is_last = about.words(at + 1, at + 2) in ([], [BREAK])
+    return int(match[1] or match[2]) if match and (match[2] or is_last) else 0
 
 
 def _is_bare_count(about: Description, at: int) -> bool:

@@ -126,20 +126,24 @@ def value_of(key: str, text: str) -> Any:
     named as by `--gpu`. `SettingError` says what is wrong.
     """
     try:
-        if key != "gpu":
-            return _READERS[key](text)
+        return _READERS[key](text) if key != "gpu" else _cards(text)
+    except _Fault as fault:
+        raise SettingError([fault.problem(key)]) from None
+
+
+def _cards(text: str) -> tuple[Accelerator, ...]:
+    """Cards by their names or by their sizes."""
+    if text.lower() == "none":
+        return ()
+    try:
         return cards_named(text).accelerators
     except UnknownGpuError as error:
-        # near names are those of a card; any other text may be a size
-        fault = _Fault(error.message, error.remedy) if error.nearest else None
-    except _Fault as wrong:
-        fault = wrong
-    try:
-        if fault is None:
+        try:
             return _gpu(text) or ()
-    except _Fault as wrong:
-        fault = wrong
-    raise SettingError([fault.problem(key)])
+        except _Fault:
+            if error.nearest:
+                raise _Fault(str(error), error.remedy) from None
+            raise
 
 
 def _values(settings: Sequence[str], problems: list[Problem]) -> dict[str, list[tuple[str, Any]]]:
@@ -313,32 +317,38 @@ def _impossible_on_apple(
     """What no computer with an Apple chip has of what was set: a card, another system or
     architecture.
     """
-    cards = machine.accelerators or ()
-    name = machine.cpu_model or ""
-    is_apples = "apple" in words_of(name) or any(c.vendor == "apple" and c.unified for c in cards)
-    if not is_apples and not (machine.system == "macos" and machine.architecture == "aarch64"):
+    chip = _named_apple_chip(machine)
+    if chip is None:
         return []
-    chip = f"an {name}" if name.lower().startswith("apple") else "an Apple chip"
     problems = []
-    foreign = next((card for card in cards if card.vendor.lower() != "apple"), None)
-    if foreign is not None and (named_gpus or "gpu" in keys):
-        what = named_gpus[0] if named_gpus else "Ryzen 5 7600 32GB"
+    cards = [card for card in machine.accelerators or () if card.vendor.lower() != "apple"]
+    if cards and (named_gpus or "gpu" in keys):
+        message = f"{chip} has a GPU of its own and takes no {cards[0].name} beside it"
+        what = [*named_gpus, "Ryzen 5 7600 32GB"][0]
         remedy = f"leave it out, or name a computer that takes cards: --machine '{what}'"
-        fault = _Fault(f"{chip} has a GPU of its own and takes no {foreign.name} beside it", remedy)
-        problems.append(fault.problem(*(None, "--gpu") if named_gpus else ("gpu", "--set")))
-    known = apple_chip_of(words_of(name))
-    takes_linux = known is None or known.linux
-    is_taken = machine.system == "macos" or (machine.system == "linux" and takes_linux)
-    if "system" in keys and machine.scope == "host" and not is_taken:
-        remedy = "leave it out, for macOS" + (", or write system=linux" if takes_linux else "")
-        problems.append(
-            _Fault(f"{machine.system} does not start on {chip}", remedy).problem("system")
-        )
+        place = (None, "--gpu") if named_gpus else ("gpu", "--set")
+        problems.append(_Fault(message, remedy).problem(*place))
+    apple_chip = apple_chip_of(words_of(chip))
+    systems = ["macos"] if apple_chip and not apple_chip.linux else ["macos", "linux"]
+    if "system" in keys and machine.scope == "host" and machine.system not in systems:
+        remedy = ", or write system=".join(["leave it out, for macOS", *systems[1:]])
+        fault = _Fault(f"{machine.system} does not start on {chip}", remedy)
+        problems.append(fault.problem("system"))
     if "architecture" in keys and machine.architecture != "aarch64":
         message = f"is {machine.architecture}, and {chip} is an Arm processor (aarch64)"
         remedy = "leave it out, or name a computer with one: --machine 'i7-9750H 16GB'"
         problems.append(_Fault(message, remedy).problem("architecture"))
     return problems
+
+
+def _named_apple_chip(machine: Machine) -> str | None:
+    """What a sentence calls the machine's Apple chip; None where it has none."""
+    name = machine.cpu_model or ""
+    shares_memory = any(c.vendor == "apple" and c.unified for c in machine.accelerators or ())
+    is_mac = (machine.system, machine.architecture) == ("macos", "aarch64")
+    if "apple" not in words_of(name) and not shares_memory and not is_mac:
+        return None
+    return f"an {name}" if name.lower().startswith("apple") else "an Apple chip"
 
 
 # ------------------------------------------------------------------ what a setting changes

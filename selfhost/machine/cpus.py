@@ -247,16 +247,13 @@ def usual_of_class(name: str) -> tuple[float, Share] | None:
     return around.usual_gb_per_s, share_of(around.kind or "client")
 
 
-def _may_be_listed(name: str) -> bool:
-    return any(map(str.isdecimal, name)) or not _WITHOUT_NUMBER.isdisjoint(words_of(name))
-
-
 def processor_of(name: str) -> Processor | None:
     """The series that a processor's name means; None for one without a row."""
-    if not _may_be_listed(name):
+    words = words_of(name)
+    if not any(map(str.isdecimal, name)) and _WITHOUT_NUMBER.isdisjoint(words):
         return None
-    rows = rows_of(name)
-    return _processor(rows[0], words_of(name)) if rows else None
+    rows = _rows_of(words)
+    return _processor(rows[0], words) if rows else None
 
 
 def cores_of(name: str) -> Cores | None:
@@ -356,7 +353,7 @@ def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]
         # no GPU of Intel's has such a number: `intel 12400`
         beside = [] if maker == "amd" else _table()["number_beside_gpu"]
         rows = [*rows, *beside, *_table()["number_behind_maker"]]
-        rows = [row for row in rows if _is_of_amd(row) == (maker == "amd")]
+        rows = [row for row in rows if (maker_of(row["words"]) == "AMD") is (maker == "amd")]
     names: dict[str, str] = {}
     for row in rows:
         match = re.fullmatch(row["shape"], plain, re.ASCII)
@@ -367,11 +364,6 @@ def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]
         if series is not None and (not counted or series.kind == "server"):
             names.setdefault(series.name, " ".join([*counted, name]))
     return tuple(names.values())
-
-
-def _is_of_amd(row: Mapping[str, Any]) -> bool:
-    """Of the rows of bare numbers, which are all of AMD's processors or Intel's."""
-    return maker_of(row["words"]) == "AMD"
 
 
 def _without_count(name: str) -> tuple[list[str], str]:
@@ -603,9 +595,9 @@ def share_of(kind: str, most_mts: float = inf) -> Share:
     """
     shares = [
         next(
-            each for each in shares_of(one) if each.up_to_mts is None or most_mts <= each.up_to_mts
+            each for each in shares_of(part) if each.up_to_mts is None or most_mts <= each.up_to_mts
         )
-        for one in kind.split("|")
+        for part in kind.split("|")
     ]
     if len(shares) == 1:
         return shares[0]

@@ -503,12 +503,6 @@ class Reader:
                 self.problem(f"{key}[{index}]", f"must be an object, not {kind_in_json(entry)}")
         return tuple(kept)
 
-    def needed(self, item: Mapping[str, Any], key: str, path: str) -> str:
-        if item.get(key) is None:
-            self.problem(f"{path}.{key}", "is missing")
-            return ""
-        return self.text_value(item, key, f"{path}.{key}") or ""
-
     def flag(self, item: Mapping[str, Any], key: str, path: str = "") -> bool | None:
         value = item.get(key)
         if value is not None and not isinstance(value, bool):
@@ -519,82 +513,55 @@ class Reader:
             return None
         return value
 
-    def disk(self, item: Mapping[str, Any], path: str) -> Disk:
-        return Disk(
-            purpose=self.needed(item, "purpose", path),
-            path=self.needed(item, "path", path),
-            free_bytes=self.whole(item, "free_bytes", MAX_DISK_BYTES, 0, f"{path}.free_bytes"),
-            total_bytes=self.whole(item, "total_bytes", MAX_DISK_BYTES, 0, f"{path}.total_bytes"),
-            filesystem=self.text_value(item, "filesystem", f"{path}.filesystem"),
-            writable=self.flag(item, "writable", path),
-            quota=self.text_value(item, "quota", f"{path}.quota"),
-            backing=self.text_value(item, "backing", f"{path}.backing"),
-            free_files=self.whole(item, "free_files", MAX_DISK_BYTES, 0, f"{path}.free_files"),
-        )
+    def entry(self, kind: type[Record], item: Mapping[str, Any], path: str) -> Any:
+        """A record of that kind; what is faulty in it is empty."""
+        values: dict[str, Any] = {}
+        for field in kind._fields:
+            where = f"{path}.{field}"
+            value: Any = None
+            if field in _FLAGS:
+                value = self.flag(item, field, path)
+            elif field in _SIZES:
+                value = self.whole(item, field, *_SIZES[field], where)
+            else:
+                value = self.text_value(item, field, where)
+            is_required = field not in kind._defaults
+            if is_required and item.get(field) is None:
+                self.problem(where, "is missing")
+            if value is not None:
+                values[field] = value
+            elif is_required:
+                values[field] = 0 if field in _SIZES else ""
+        record = kind(**values)
+        if isinstance(record, Accelerator):
+            self._check_accelerator(record, item, path)
+        return record
 
-    def accelerator(self, item: Mapping[str, Any], path: str) -> Accelerator:
-        total = self.whole(
-            item, "memory_total_bytes", MAX_MEMORY_BYTES, 1, f"{path}.memory_total_bytes"
-        )
-        free = self.whole(
-            item, "memory_free_bytes", MAX_MEMORY_BYTES, 0, f"{path}.memory_free_bytes"
-        )
+    def _check_accelerator(
+        self, accelerator: Accelerator, item: Mapping[str, Any], path: str
+    ) -> None:
+        total, free = accelerator.memory_total_bytes, accelerator.memory_free_bytes
         if total is not None and free is not None and free > total:
             self.problem(
                 f"{path}.memory_free_bytes",
                 f"is {free}, above memory_total_bytes, which is {total}",
                 f"it can be at most {total}",
             )
-        accelerator = Accelerator(
-            vendor=self.needed(item, "vendor", path),
-            name=self.needed(item, "name", path),
-            memory_total_bytes=total,
-            memory_free_bytes=free,
-            unified=self.flag(item, "unified", path),
-            driver=self.text_value(item, "driver", f"{path}.driver"),
-            compute_capability=self.text_value(
-                item, "compute_capability", f"{path}.compute_capability"
-            ),
-            memory_bandwidth_bytes_per_second=self.whole(
-                item,
-                "memory_bandwidth_bytes_per_second",
-                MAX_MEMORY_BYTES,
-                1,
-                f"{path}.memory_bandwidth_bytes_per_second",
-            ),
-        )
         self.assumed_unified |= accelerator.unified is True and item.get("unified") is None
-        return accelerator
 
-    def runtime(self, item: Mapping[str, Any], path: str) -> PresentRuntime:
-        return PresentRuntime(
-            id=self.needed(item, "id", path),
-            version=self.text_value(item, "version", f"{path}.version"),
-            path=self.text_value(item, "path", f"{path}.path"),
-        )
 
-    def model(self, item: Mapping[str, Any], path: str) -> PresentModel:
-        if item.get("size_bytes") is None:
-            self.problem(f"{path}.size_bytes", "is missing")
-        return PresentModel(
-            path=self.needed(item, "path", path),
-            size_bytes=self.whole(item, "size_bytes", MAX_DISK_BYTES, 0, f"{path}.size_bytes") or 0,
-            repository=self.text_value(item, "repository", f"{path}.repository"),
-            file=self.text_value(item, "file", f"{path}.file"),
-            complete=self.flag(item, "complete", path),
-            store=self.text_value(item, "store", f"{path}.store"),
-            tag=self.text_value(item, "tag", f"{path}.tag"),
-            quantization=self.text_value(item, "quantization", f"{path}.quantization"),
-            total_bytes=self.whole(item, "total_bytes", MAX_DISK_BYTES, 0, f"{path}.total_bytes"),
-            by_path=self.flag(item, "by_path", path) or False,
-        )
-
-    def unread(self, item: Mapping[str, Any], path: str) -> Unread:
-        return Unread(
-            fact=self.needed(item, "fact", path),
-            reason=self.needed(item, "reason", path),
-            remedy=self.text_value(item, "remedy", f"{path}.remedy"),
-        )
+# how the parts of disks, models and accelerators are read that are no text: the most and the least
+# of sizes, in bytes or files
+_FLAGS = frozenset(("writable", "unified", "complete", "by_path"))
+_SIZES = {
+    "free_bytes": (MAX_DISK_BYTES, 0),
+    "total_bytes": (MAX_DISK_BYTES, 0),
+    "size_bytes": (MAX_DISK_BYTES, 0),
+    "free_files": (MAX_DISK_BYTES, 0),
+    "memory_total_bytes": (MAX_MEMORY_BYTES, 1),
+    "memory_free_bytes": (MAX_MEMORY_BYTES, 0),
+    "memory_bandwidth_bytes_per_second": (MAX_MEMORY_BYTES, 1),
+}
 
 
 class _Field:
@@ -705,17 +672,15 @@ class _Tuple(_Field):
         return value
 
 
-def _listed(
-    entry: type, read: Callable[[Reader, Mapping[str, Any], str], Any], *, optional: bool = True
-) -> _Tuple:
-    """Records of one type, each read by `read` from its object and its path."""
+def _listed(entry: type[Record], *, optional: bool = True) -> _Tuple:
+    """Records of one type, each read from its object and its path."""
 
     def read_all(
         reader: Reader, json_object: Mapping[str, Any], key: str
     ) -> tuple[Any, ...] | None:
         if optional and json_object.get(key) is None:
             return None
-        return reader.records(json_object, key, lambda item, path: read(reader, item, path))
+        return reader.records(json_object, key, lambda item, path: reader.entry(entry, item, path))
 
     return _Tuple(entry, read_all)
 
@@ -745,16 +710,16 @@ FIELDS: dict[str, _Field] = {
     "cpu_cores_usable": _Cores(),
     "instruction_sets": _Tuple(str, Reader.names),
     "memory_bandwidth_bytes_per_second": _Whole(1, MAX_MEMORY_BYTES),
-    "disks": _listed(Disk, Reader.disk),
-    "models_present": _listed(PresentModel, Reader.model),
-    "accelerators": _listed(Accelerator, Reader.accelerator),
-    "runtimes": _listed(PresentRuntime, Reader.runtime),
+    "disks": _listed(Disk),
+    "models_present": _listed(PresentModel),
+    "accelerators": _listed(Accelerator),
+    "runtimes": _listed(PresentRuntime),
     "planning": _Flag(),
     "assumed": _Tuple(str, Reader.names),
     "memory_most_bytes": _MEMORY,
     "confidence": _Text(CONFIDENCES),
     "sources": _Strings(),
-    "unread": _listed(Unread, Reader.unread, optional=False),
+    "unread": _listed(Unread, optional=False),
 }
 
 

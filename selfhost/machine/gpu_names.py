@@ -96,12 +96,10 @@ class Choice(Record):
     def accelerator(self) -> Accelerator:
         """The card as its driver reports it."""
         name, size = self.card.name, self.memory_gib
-        reported_mib = gpus.driver_memory_mib(name, size)
-        memory = round(size * units.GIB) if reported_mib is None else reported_mib * units.MIB
         return Accelerator(
             vendor=gpus.vendor_of(name),
             name=name,
-            memory_total_bytes=memory,
+            memory_total_bytes=gpus.driver_memory_bytes(name, size),
             unified=False,
             memory_bandwidth_bytes_per_second=round(self.gb_per_s * units.GB) or None,
         )
@@ -170,20 +168,25 @@ def _parts(text: str) -> Iterator[list[str]]:
 
 def _part(part: list[str], text: str) -> NamedCards:
     """One name with its count and size."""
-    counts = words()["counts"]
-    count, name, sizes = 1, list[str](), list[float]()
-    for at, word in enumerate(part):
-        if (match := COUNT.fullmatch(word)) and (at == 0 or at == len(part) - 1):
-            count = int(match[1] or match[2])
-        elif at == 0 and len(part) > 1 and (word in counts or (word.isdecimal() and len(word) < 3)):
-            count = counts.get(word) or int(word)
-        elif size := SIZE.fullmatch(word):
-            sizes.append(float(size[1]))
-        else:
-            name.append(word)
-    if not name or len(set(sizes)) > 1 or count < 1:
+    count, rest = _count_and_rest(part)
+    sizes = {float(size[1]) for word in rest if (size := SIZE.fullmatch(word))}
+    name = [word for word in rest if not SIZE.fullmatch(word)]
+    if not name or len(sizes) > 1 or count < 1:
         raise _not_a_name(text)
-    return named_card(name, sizes[0] if sizes else None, count)
+    return named_card(name, next(iter(sizes), None), count)
+
+
+def _count_and_rest(part: list[str]) -> tuple[int, list[str]]:
+    """How many of a card are named, `2x`, `dual`, `2` before it or `x2` at either end."""
+    counts = words()["counts"]
+    first, last = part[0], part[-1]
+    for word, rest in ((first, part[1:]), (last, part[:-1])):
+        if match := COUNT.fullmatch(word):
+            return int(match[1] or match[2]), rest
+    is_number = first.isdecimal() and len(first) < 3
+    if len(part) > 1 and (first in counts or is_number):
+        return counts.get(first) or int(first), part[1:]
+    return 1, part
 
 
 def named_card(
@@ -194,13 +197,13 @@ def named_card(
     """
     instance, rest = virtual_gpus.instance_typed(" ".join(name))
     if instance is not None:
-        one = _instance(instance, rest.split(), memory_gib)
+        cards = _instance(instance, rest.split(), memory_gib)
     elif (vgpu := virtual_gpus.vgpu_typed(" ".join(name))) is not None:
-        one = _vgpu(vgpu)
+        cards = _vgpu(vgpu)
     else:
-        one = _card(name, memory_gib, laptop=laptop)
-    label = f"{count}x {one.label}" if count > 1 else one.label
-    return one.replace(accelerators=one.accelerators * count, label=label)
+        cards = _card(name, memory_gib, laptop=laptop)
+    label = f"{count}x {cards.label}" if count > 1 else cards.label
+    return cards.replace(accelerators=cards.accelerators * count, label=label)
 
 
 def _card(name: Sequence[str], memory_gib: float | None, *, laptop: bool) -> NamedCards:
@@ -278,8 +281,8 @@ def matches(name: tuple[str, ...], *, laptop: bool = False) -> tuple[gpus.Card, 
     same = words()["same"]
     for spelling in dict.fromkeys(spellings):
         typed = frozenset(same.get(word, word) for word in words_of(spelling)) - roles().gpu_idle
-        if typed and (found := _with_words(typed)):
-            return tuple(found)
+        if typed and (with_words := _with_words(typed)):
+            return tuple(with_words)
     return tuple(_namesakes(words_of(plain) - roles().gpu_idle))
 
 
@@ -292,10 +295,10 @@ def _with_words(typed: frozenset[str]) -> list[gpus.Card]:
     by_word, called = _places()
     of_words = [by_word.get(word, frozenset()) for word in typed]
     enough = {at for at in frozenset.intersection(*of_words) if cards[at].words - unsaid <= typed}
-    found = [cards[at] for at in sorted({*enough, *called.get(typed, ())})]
-    whole = [card for card in found if card.words - roles().left_out <= typed]
+    matching = [cards[at] for at in sorted({*enough, *called.get(typed, ())})]
+    whole = [card for card in matching if card.words - roles().left_out <= typed]
     most = max((len(card.words - roles().left_out) for card in whole), default=0)
-    return [card for card in whole if len(card.words - roles().left_out) == most] or found
+    return [card for card in whole if len(card.words - roles().left_out) == most] or matching
 
 
 @lru_cache(1)
@@ -396,7 +399,11 @@ def _instance(
         if (share := virtual_gpus.part_of_memory(instance, option.card, _driver_gib(option)))
     ]
     if not parts:
-        raise _no_instance(instance, name, options)
+        what = " ".join(name) or "a GPU that it does not name"
+        raise UnknownGpuError(
+            f"{instance.name} is no instance into which MIG divides {what}",
+            remedy="name one that the GPU before it has: --gpu 'A100 40GB MIG 3g.20gb'",
+        )
     option, share = min(parts, key=lambda part: part[0].gb_per_s * part[1])
     card = option.accelerator()
     label = f"{option.label_with_memory} MIG {instance.name}"
@@ -423,25 +430,6 @@ def _instance(
 def _driver_gib(option: Choice) -> float:
     """GiB of the whole card, as its driver tells them: names of its instances follow from them."""
     return (option.accelerator().memory_total_bytes or 0) / units.GIB
-
-
-def _no_instance(
-    instance: virtual_gpus.Instance, name: Sequence[str], options: Sequence[Choice]
-) -> UnknownGpuError:
-    divided = [option for option in options if option.card.mig_slices]
-    if not divided:
-        what = f"MIG does not divide {' '.join(name)}" if name else "it does not say of which GPU"
-        return UnknownGpuError(
-            f"{instance.name} is an instance of MIG, and {what}",
-            remedy="name the GPU before it: --gpu 'A100 40GB MIG 3g.20gb'",
-        )
-    names = virtual_gpus.instances_of(divided[0].card, _driver_gib(divided[0]))
-    near = next((each for each in names if each.startswith(f"{instance.slices}g.")), names[0])
-    label = divided[0].label_with_memory
-    return UnknownGpuError(
-        f"{label} has no instance {instance.name}, but {', '.join(names)}",
-        remedy=f"--gpu '{label} MIG {near}'",
-    )
 
 
 # ------------------------------------------------------------------ errors
@@ -528,6 +516,6 @@ def _alike(word: str, other: str) -> bool:
     if not digits or not others or re.sub(r"\d", "", word) != re.sub(r"\d", "", other):
         return False
     if len(digits) == len(others):
-        return sum(one != two for one, two in zip(digits, others, strict=True)) < 2
+        return sum(left != right for left, right in zip(digits, others, strict=True)) < 2
     shorter, longer = sorted((digits, others), key=len)
     return any(longer[:at] + longer[at + 1 :] == shorter for at in range(len(longer)))

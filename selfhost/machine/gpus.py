@@ -168,16 +168,21 @@ def peak_gb_per_s(name: str, memory_bytes: int | None = None) -> float | None:
     if virtual is not None:
         whole: float | None = _of_row(virtual.card, _rows("gb_per_s"))
         return whole if whole is None or virtual.slices is None else whole * virtual.share
-    memory_gib = round((memory_bytes or 0) / units.GIB)
-    others = tuple(
-        (words, other["gb_per_s"])
-        for words, tables in _rows("other")
-        for other in tables
+    other = _other_memory(name, round((memory_bytes or 0) / units.GIB))
+    peak: float | None = other["gb_per_s"] if other else _of_row(name, _rows("gb_per_s"))
+    return peak
+
+
+def _other_memory(name: str, memory_gib: float) -> Mapping[str, Any] | None:
+    """What the table has of a card whose memory of that size is another than its usual one."""
+    rows = (
+        (words, other)
+        for words, others in _rows("other")
+        for other in others
         if other["memory_gib"] == memory_gib
     )
-    own: float | None = _of_row(name, others)
-    peak: float | None = _of_row(name, _rows("gb_per_s")) if own is None else own
-    return peak
+    other: Mapping[str, Any] | None = _of_row(name, tuple(rows))
+    return other
 
 
 # from which on a GPU multiplies four numbers of 8 bits at once (NVIDIA, PTX ISA, dp4a)
@@ -241,11 +246,6 @@ def _first_with(
         if is_of_kind and _version(row.get("least_capability")) <= _version(capability):
             return row
     raise LookupError("the table has no row for all other GPUs")
-
-
-def programs_seen() -> tuple[str, ...]:
-    """The programs with kernels of their own whose runs were seen on some GPUs."""
-    return tuple(dict.fromkeys(row["program"] for row in _table()["program"]))
 
 
 def host_shares(vendor: str, architecture: str | None) -> HostShares | None:
@@ -458,17 +458,20 @@ def _matrix_flops(name: str, capability: str | None) -> float | None:
 
 
 def _matrix_row(name: str, capability: str | None) -> dict[str, Any] | None:
-    import re
-
-    plain = name.lower().replace("-", " ")
     rows: list[dict[str, Any]] = _table()["matrix"]
+    spaced = name.replace("-", " ")
     for row in rows:
-        names = row.get("names")
-        if row["capability"] == capability and (
-            names is None or re.search(rf"\b(?:{'|'.join(names)})\b", plain)
-        ):
+        is_named = "names" not in row or _says(spaced, row["names"])
+        if is_named and row["capability"] == capability:
             return row
     return None
+
+
+def _says(name: str, patterns: Sequence[str]) -> bool:
+    """Whether a whole word of a GPU's name, or several, are of one of these patterns."""
+    import re
+
+    return re.search(rf"\b(?:{'|'.join(patterns)})\b", name.lower()) is not None
 
 
 def board_watts(name: str) -> tuple[float, float] | None:
@@ -492,20 +495,21 @@ def source_of(fact: str) -> str:
     return source
 
 
-def driver_memory_mib(name: str, sold_gb: float) -> int | None:
-    """What the driver reports of a card's memory, by its whole name and what it is sold with."""
-    return _driver_memory().get((name, sold_gb))
+def driver_memory_bytes(name: str, sold_gb: float) -> int:
+    """What the driver reports of a card's memory, by its whole name and what it is sold with; for a
+    card of which that is not known, what it is sold with.
+    """
+    for row in _table()["gpu"]:
+        for driver in row.get("driver", ()) if row["name"] == name else ():
+            if driver["sold_gb"] == sold_gb:
+                return int(driver["mib"]) * units.MIB
+    return round(sold_gb * units.GIB)
 
 
 def bandwidth_source(name: str, memory_gib: float) -> str | None:
     """Where the peak of a GPU's memory is from; None for one without a row."""
-    others = tuple(
-        (words, other["source"])
-        for words, tables in _rows("other")
-        for other in tables
-        if other["memory_gib"] == memory_gib
-    )
-    key = _of_row(name, others) or _of_row(name, _rows("source"))
+    other = _other_memory(name, memory_gib)
+    key = other["source"] if other else _of_row(name, _rows("source"))
     return None if key is None else source_of(key)
 
 
@@ -534,11 +538,8 @@ def cards() -> tuple[Card, ...]:
 
 def why_unserved(name: str) -> str | None:
     """What an accelerator is that no build judged here computes on, as a clause; else None."""
-    import re
-
-    plain = name.lower().replace("-", " ")
     for row in _table()["unserved"]:
-        if re.search(rf"\b(?:{'|'.join(row['words'])})\b", plain):
+        if _says(name.replace("-", " "), row["words"]):
             clause: str = row["is"]
             return clause
     return None
@@ -549,11 +550,9 @@ def capability_by_name(name: str) -> str | None:
     """The compute capability of an NVIDIA GPU by the name it reports; None for a name that is
     not known.
     """
-    import re
-
-    plain = card_of(name).lower().replace("-", " ")
+    card = card_of(name).replace("-", " ")
     for row in _table()["generation"]:
-        if re.search(rf"\b(?:{'|'.join(row['names'])})\b", plain):
+        if _says(card, row["names"]):
             capability: str = row["capability"]
             return capability
     return None
@@ -565,11 +564,7 @@ def reaches_capability(capability: str | None, least: str | None) -> bool | None
     """
     if least is None:
         return True
-    return None if capability is None else _numbers(capability) >= _numbers(least)
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) if part.isdecimal() else 0 for part in version.split("."))
+    return None if capability is None else _version(capability) >= _version(least)
 
 
 def works_on_few_tokens(name: str, capability: str | None) -> bool:
@@ -617,35 +612,6 @@ def shared_memory(name: str) -> SharedMemory | None:
     )
 
 
-def may_tell_computer(names: tuple[str, ...]) -> bool:
-    """Whether cards of those names tell the computer that they sit in, of some amount of RAM."""
-    return bool(_computers_with(names))
-
-
-@lru_cache(1024)
-def _computers_with(names: tuple[str, ...]) -> Sequence[Mapping[str, Any]]:
-    """The rows of computers that have so many cards of those names."""
-    import re
-
-    whole = [(_of_row(name, _rows("name")) or name).lower() for name in names]
-    fitting = []
-    for row in _table()["computer"] if names else ():
-        pattern = rf"\b(?:{'|'.join(row['names'])})\b"
-        if all(re.search(pattern, name) for name in whole) and len(whole) <= row["cards"]:
-            fitting.append(row)
-    return fitting
-
-
-def computer_around(names: tuple[str, ...], memory_bytes: int | None) -> Computer | None:
-    """The computer that cards of those names sit in, where nothing else tells; None where these
-    cards, so many of them or so much RAM may be a server's.
-    """
-    for row in _computers_with(names):
-        if (memory_bytes or 0) <= row["memory_gib"] * units.GIB:
-            return _computer(row)
-    return None
-
-
 def unnamed_computer() -> Computer:
     """The laptop or desktop of which neither the processor nor a card is told."""
     return _computer(_table()["unnamed"])
@@ -661,12 +627,25 @@ def _computer(row: Mapping[str, Any]) -> Computer:
 
 
 def computer_of(machine: Machine) -> Computer | None:
-    """The computer that its cards tell; None where a server may have them."""
-    names = tuple([card.name for card in machine.accelerators or () if not card.unified])
-    if not may_tell_computer(names):
-        # its memory is not read: a fleet's answers hold for any then
-        return None
-    return computer_around(names, machine.memory_total_bytes)
+    """The computer that its cards tell; None where these cards, so many of them or so much RAM may
+    be a server's.
+    """
+    cards = tuple(card.name for card in machine.accelerators or () if not card.unified)
+    memory_gib = (machine.memory_total_bytes or 0) / units.GIB
+    return next(
+        (_computer(row) for row in _rows_around(cards) if memory_gib <= row["memory_gib"]), None
+    )
+
+
+@lru_cache(1024)
+def _rows_around(cards: tuple[str, ...]) -> Sequence[Mapping[str, Any]]:
+    """The rows of computers that have so many cards of those names."""
+    names = [_of_row(card, _rows("name")) or card for card in cards]
+    return [
+        row
+        for row in _table()["computer"]
+        if 0 < len(names) <= row["cards"] and all(_says(name, row["names"]) for name in names)
+    ]
 
 
 def has_hbm(name: str) -> bool:
@@ -755,15 +734,6 @@ def _with_hbm() -> tuple[frozenset[str], ...]:
     """The words of each name of a GPU with HBM."""
     names = (name for row in _table()["generation"] for name in row.get("hbm", ()))
     return tuple(map(words_of, names))
-
-
-@lru_cache(1)
-def _driver_memory() -> Mapping[tuple[str, float], int]:
-    return {
-        (row["name"], driver["sold_gb"]): driver["mib"]
-        for row in _table()["gpu"]
-        for driver in row.get("driver", ())
-    }
 
 
 def _table() -> Mapping[str, Any]:

@@ -19,13 +19,17 @@ if TYPE_CHECKING:
     from typing import Any
 
 _CHIP = re.compile(r"m[1-9]|a18", re.ASCII)
-_VARIANTS = ("pro", "max", "ultra")
+_VARIANTS = (["pro"], ["max"], ["ultra"])
 _OF_MACS = frozenset(("macbook", "imac", "mac"))
 _PRODUCT_WORDS = (*_OF_MACS, "air", "pro", "mini", "studio", "neo")
 # words behind which `m40` or `m3` is no chip of Apple's
 _OF_OTHERS = frozenset(("tesla", "quadro", "gtx", "core", "odroid", "nanopi", "pi", "nuc", "x9"))
-_BESIDE = frozenset(("apple", "silicon", "chip", "late", "mid", "early", "retina", "inch"))
-_YEAR_OR_SCREEN = re.compile(r"20[12]\d|1[3-6]|2[47]", re.ASCII)
+# products, fillers, years and sizes of screens
+_SAID_OF_MACS = re.compile(
+    "|".join((*_PRODUCT_WORDS, "apple|silicon|chip|late|mid|early|retina|inch"))
+    + r"|20[12]\d|1[3-6]|2[47]",
+    re.ASCII,
+)
 
 
 class Mac(Record):
@@ -45,27 +49,41 @@ def read(words: Sequence[str], text: str) -> Mac | None:
     """The Mac that the words name by its chip, or by a product that has one chip; None where they
     name none. Raises `UnknownMachineError` where several can be meant, or none was sold so.
     """
-    is_mac = not _OF_MACS.isdisjoint(words) or "apple" in words
-    chips = [
-        at
-        for at, word in enumerate(words)
-        if _CHIP.fullmatch(word) and (at == 0 or words[at - 1] not in _OF_OTHERS)
+    names_mac = not _OF_MACS.isdisjoint(words)
+    chips = _chips(words)
+    if not chips and not names_mac:
+        return None
+    of_chip = {*chips, *(at + 1 for at in chips[:1] if words[at + 1 : at + 2] in _VARIANTS)}
+    product = [
+        word for at, word in enumerate(words) if word in _PRODUCT_WORDS and at not in of_chip
     ]
-    if not chips and (not is_mac or not _OF_MACS & {*words}):
+    if chips:
+        variant = words[chips[0] + 1] if chips[0] + 1 in of_chip else ""
+        rows = _rows(words[chips[0]], variant, product)
+    else:
+        rows = _of_year_and_size(_rows(None, "", product), words)
+    if not rows and not names_mac and {"apple", "air"}.isdisjoint(words):
         return None
-    places = set(chips)
-    variant = ""
-    for at in chips[:1]:
-        if at + 1 < len(words) and words[at + 1] in _VARIANTS:
-            variant = words[at + 1]
-            places.add(at + 1)
-    product = [word for at, word in enumerate(words) if word in _PRODUCT_WORDS and at not in places]
-    rows = _rows(words[chips[0]] if chips else None, variant, product)
-    if not chips:
-        rows = _of_year_and_size(rows, words)
-    if not is_mac and not rows and "air" not in words:
-        return None
-    if len(rows) > 1 or len({words[at] for at in chips}) > 1:
+    _refuse_all_but_one(rows, {words[at] for at in chips}, product, text)
+    places = {at for at, word in enumerate(words) if _SAID_OF_MACS.fullmatch(word)}
+    places = {*places, *of_chip}
+    return Mac(row=rows[0], places=tuple(sorted(places)), names_product=bool(product))
+
+
+def _chips(words: Sequence[str]) -> list[int]:
+    """The places of names of Apple's chips."""
+    return [
+        at
+        for at, (before, word) in enumerate(zip(("", *words), words, strict=False))
+        if _CHIP.fullmatch(word) and before not in _OF_OTHERS
+    ]
+
+
+def _refuse_all_but_one(
+    rows: Sequence[Mapping[str, Any]], chips: set[str], product: Sequence[str], text: str
+) -> None:
+    """Raises `UnknownMachineError` unless just one Mac is meant."""
+    if len(rows) > 1 or len(chips) > 1:
         near = [f"{' '.join(product)} {row['chip']} {row['variant']}".strip() for row in rows]
         raise NotOneMachineError(
             f"{text!r} can be {len(rows)} Macs: it does not tell the chip",
@@ -79,10 +97,6 @@ def read(words: Sequence[str], text: str) -> Mac | None:
             remedy="name its chip and its memory as they are sold (--machine 'M2 Pro 16GB');"
             " `selfhost machine --profiles` lists known machines",
         )
-    for at, word in enumerate(words):
-        if word in _PRODUCT_WORDS or word in _BESIDE or _YEAR_OR_SCREEN.fullmatch(word):
-            places.add(at)
-    return Mac(row=rows[0], places=tuple(sorted(places)), names_product=bool(product))
 
 
 def _rows(chip: str | None, variant: str, product: Sequence[str]) -> list[Mapping[str, Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from . import cpus, gpus
 from .description import Description
 from .gpu_names import shown
@@ -13,6 +15,9 @@ _GIB_OF_TB = 1024.0
 # of sizes that nothing tells apart such a one is a disk's
 _LEAST_DISK_GIB = 240.0
 _LEAST_NAMED_DISK_GIB = 64.0
+# say nothing between a size and what has it
+_SILENT = ("of", "system", "dual", "fast")
+_RATE = re.compile(r"\d+mts", re.ASCII)
 _ANY_GPU = frozenset(("gpu", "gpus", "dgpu", "vram", "graphics", "vga"))
 
 
@@ -88,31 +93,49 @@ def _add_joined_sizes(about: Description) -> None:
 
 def _kind_of_size(about: Description, at: int) -> str:
     """ram, vram, disk or plain, by the words beside a size."""
-    kinds = ("", "ram", "vram", "plain", "disk")
-    around = [token.text if token.by in kinds else "" for token in about.tokens]
-    silent, disks = ("of", "system", "dual", "fast"), words()["disk"]
-    behind = [word for word in around[at + 1 : at + 5] if word not in silent]
-    behind = [*(behind[: behind.index(BREAK)] if BREAK in behind else behind), "", ""]
-    before = next((w for w in reversed(around[:at][-2:]) if w not in ("of", "with")), "")
+    before, behind, second = _words_beside(about, at)
+    disks = words()["disk"]
     is_tb = about.tokens[at].text.endswith("tb")
-    is_gpus = behind[0] in ("gpu", "graphics", "card") and before != "ram"
-    # `gpu 16gb, 32gb`, but `16gb vram 32gb`
-    is_only = not any(SIZE.fullmatch(word) for place, word in enumerate(around) if place != at)
-    is_behind = before == "vram" or (before in ("gpu", "dgpu") and not is_only)
-    if behind[0] == "vram" or is_gpus:
+    if _is_of_gpu(about, at):
         return "vram"
-    if not is_ram(behind[0]) and is_behind and not SIZE.fullmatch(around[max(0, at - 2)]):
-        return "vram"
-    if is_ram(behind[0]) or (behind[0].endswith("mts") and NUMBERED.fullmatch(behind[0])):
+    if is_ram(behind) or _RATE.fullmatch(behind):
         return "ram"
-    if behind[0] in disks:
+    if behind in disks:
         return "disk"
     if before in disks:
         is_disk = is_tb or float(about.tokens[at].text[:-2]) >= _LEAST_NAMED_DISK_GIB
         return "disk" if is_disk else "plain"
-    if (is_ram(before) and not is_tb) or (behind[0] in roles().idle and is_ram(behind[1])):
+    if (is_ram(before) and not is_tb) or (behind in roles().idle and is_ram(second)):
         return "ram"
     return "disk" if is_tb and not cpus.is_server(about.processor or "") else "plain"
+
+
+def _is_of_gpu(about: Description, at: int) -> bool:
+    """Whether the words beside a size say that a GPU has it."""
+    before, behind, _ = _words_beside(about, at)
+    if behind == "vram" or (behind in ("gpu", "graphics", "card") and before != "ram"):
+        return True
+    around = _words_of_sizes(about)
+    if is_ram(behind) or SIZE.fullmatch(around[max(0, at - 2)]):
+        return False
+    # `gpu 16gb, 32gb`, but `16gb vram 32gb`
+    others = [*around[:at], *around[at + 1 :]]
+    return before == "vram" or (before in ("gpu", "dgpu") and any(map(SIZE.fullmatch, others)))
+
+
+def _words_beside(about: Description, at: int) -> tuple[str, str, str]:
+    """The word before a size and the two behind it, up to a comma; empty where there is none."""
+    around = _words_of_sizes(about)
+    behind = [word for word in [*around[at + 1 : at + 5], BREAK] if word not in _SILENT]
+    behind = [*behind[: behind.index(BREAK)], "", ""]
+    before = [word for word in around[max(0, at - 2) : at] if word not in ("of", "with")]
+    return ["", *before][-1], behind[0], behind[1]
+
+
+def _words_of_sizes(about: Description) -> list[str]:
+    """The words that nothing but a size has taken."""
+    kinds = ("", "ram", "vram", "plain", "disk")
+    return [token.text if token.by in kinds else "" for token in about.tokens]
 
 
 def take_numbers(about: Description) -> None:
@@ -129,28 +152,35 @@ def take_numbers(about: Description) -> None:
 
 def take_unnamed_gpu(about: Description) -> None:
     """Take a GPU of which its memory and perhaps its maker are told, `8gb vram`, `amd gpu 16gb`."""
-    says_gpu = False
-    for token in about.tokens:
-        maker = gpus.maker_of(frozenset((token.text,))) if token.text.isalpha() else None
-        if token.by:
-            continue
-        if token.text in _ANY_GPU:
-            says_gpu |= token.text in ("gpu", "vram", "dgpu")
-            token.by = "gpu"
-        elif maker is not None:
-            about.gpu_maker = about.gpu_maker or maker
-            token.by = "" if token.text == "intel" else "gpu"
-    has_own = about.chip is not None or "shared" in (about.product or {})
-    if about.cards or about.has_no_gpu or has_own:
+    says_gpu = _take_words_for_gpus(about)
+    has_shared = about.chip is not None or "shared" in (about.product or {})
+    if about.cards or about.has_no_gpu or has_shared:
         about.vram_gib = None
         return
-    if says_gpu and about.vram_gib is None and about.ram_gib is not None:
-        parts = (about.processor, about.product)
-        if parts == (None, None) and not any(is_ram(token.text) for token in about.tokens):
-            about.vram_gib, about.ram_gib = about.ram_gib, None
-    if about.vram_gib is None and (says_gpu or about.gpu_maker == "nvidia"):
+    if about.vram_gib is not None:
+        return
+    is_size_alone = about.processor is None and about.product is None
+    is_size_alone &= not any(is_ram(token.text) for token in about.tokens)
+    if says_gpu and is_size_alone and about.ram_gib is not None:
+        about.vram_gib, about.ram_gib = about.ram_gib, None
+    elif says_gpu or about.gpu_maker == "nvidia":
         raise UnknownMachineError(
             f"{shown(about.text)!r} tells a GPU, but not which GPU it is",
             remedy="name the GPU beside the RAM, as in --machine 'i5-12400 32GB RTX 3090', or its"
             " memory, as in '8GB VRAM'; else say 'no gpu'",
         )
+
+
+def _take_words_for_gpus(about: Description) -> bool:
+    """Take makers of GPUs and words for any; true where one of these says that there is one."""
+    says_gpu = False
+    for token in about.tokens:
+        if token.by:
+            continue
+        if token.text in _ANY_GPU:
+            says_gpu |= token.text in ("gpu", "vram", "dgpu")
+            token.by = "gpu"
+        elif token.text.isalpha() and (maker := gpus.maker_of(frozenset((token.text,)))):
+            about.gpu_maker = about.gpu_maker or maker
+            token.by = "" if token.text == "intel" else "gpu"
+    return says_gpu

@@ -56,8 +56,8 @@ def profile_named(text: str) -> NamedProfile:
         return named
     if (described := cloud.rented(text)) is not None:
         return _as_profile(described)
-    if (known := _known(text) or _guest_beside(text)) is not None:
-        return known
+    if (named := _known(text) or _guest_beside(text)) is not None:
+        return named
     try:
         return _as_profile(build.described(understand(text)))
     except NotOneMachineError:

@@ -120,11 +120,11 @@ def _take_number(about: Description, *, beside_gpu: bool) -> None:
         )
         if is_of_card or (not beside_gpu and matches(tuple(name))):
             continue
-        found = cpus.names_of_number(" ".join(name), beside_gpu=beside_gpu)
-        if len(found) > 1:
-            raise about.can_be(" ".join(name), found)
-        if found:
-            _put(about, start, end, found[0])
+        names = cpus.names_of_number(" ".join(name), beside_gpu=beside_gpu)
+        if len(names) > 1:
+            raise about.can_be(" ".join(name), names)
+        if names:
+            _put(about, start, end, names[0])
             return
 
 

@@ -91,21 +91,10 @@ def names() -> tuple[str, ...]:
 def _names() -> dict[str, str]:
     """A name as `catalogue.canonical` writes it -> the name."""
     stored = _stored()
-    if stored is not None:
-        return {canonical(name): name for name in stored}
-    name_of_key = {}
-    try:
-        with os.scandir(_folder()) as entries:
-            for entry in entries:
-                if (
-                    entry.name.endswith(".toml")
-                    and not entry.name.startswith(".")
-                    and entry.is_file()
-                ):
-                    name_of_key[canonical(entry.name[:-5])] = entry.name[:-5]
-    except OSError:
-        return {}
-    return name_of_key
+    if stored is None:
+        files = (file for file in os.listdir(_folder()) if not file.startswith("."))
+        return {canonical(file[:-5]): file[:-5] for file in files if file.endswith(".toml")}
+    return {canonical(name): name for name in stored}
 
 
 @lru_cache(1)
@@ -180,16 +169,11 @@ def find(typed: str) -> str | None:
     own = _names().get(canonical(typed))
     if own is not None:
         return own
-    ends = _names_ending(typed)
+    ends = _names_of_ends().get(canonical(typed), [])
     if ends:
         return ends[0] if len(ends) == 1 else None
     label = label_named(typed)
     return None if label is None else label.profile
-
-
-def _names_ending(typed: str) -> list[str]:
-    """The names that are `typed` behind their first word, sorted."""
-    return _names_of_ends().get(canonical(typed), [])
 
 
 @lru_cache(1)
@@ -204,7 +188,7 @@ def _names_of_ends() -> dict[str, list[str]]:
 
 def unknown(typed: str) -> UnknownMachineError:
     """The error for what `find` has no name for, with names like it, which take long to find."""
-    ends = _names_ending(typed)
+    ends = _names_of_ends().get(canonical(typed), [])
     if ends:
         message = f"{typed!r} is the end of several machines' names"
         return _with_others(message, ends)
@@ -263,29 +247,31 @@ def by_words(typed: Sequence[str]) -> list[Profile]:
     where the words name none, or one from which a word tells it apart (`needed_words`).
     """
     wanted = Counter(typed)
-    telling = {word for word in wanted if not _SIZE.fullmatch(word)} - {*_FORMS}
-    found: dict[int, list[str]] = {}
+    if not any(_tells_machine(word) and len(word) >= _LEAST_TELLING for word in wanted):
+        return []
+    matching: dict[int, list[str]] = {}
     for name in names():
         pieces = Counter(name.lower().split("-"))
-        if name.split("-")[0] in _HOSTS or not telling or not wanted <= pieces:
+        if name.split("-")[0] in _HOSTS or not wanted <= pieces:
             continue
-        lacking = pieces - wanted
-        core = [
-            word for word in lacking.elements() if not (_SIZE.fullmatch(word) or word in _FORMS)
-        ]
-        is_telling = any(len(word) >= _LEAST_TELLING for word in telling)
+        lacking = [word for word in (pieces - wanted).elements() if _tells_machine(word)]
         # `m2` is no M2 Max, and `epyc` no certain one
         most_lacking = 0 if name.startswith("mac") else 1
-        is_another = not needed_words().isdisjoint(core) or not all(map(str.isalpha, core))
-        if len(core) <= most_lacking and is_telling and not is_another:
-            found.setdefault(len(core), []).append(name)
-    return [_profile(name) for name in found[min(found)]] if found else []
+        is_another = not needed_words().isdisjoint(lacking) or not all(map(str.isalpha, lacking))
+        if len(lacking) <= most_lacking and not is_another:
+            matching.setdefault(len(lacking), []).append(name)
+    return [_profile(name) for name in matching[min(matching)]] if matching else []
+
+
+def _tells_machine(word: str) -> bool:
+    """Whether a word of a name is neither a size nor a form."""
+    return not _SIZE.fullmatch(word) and word not in _FORMS
 
 
 def beginning_with(*first_words: str) -> tuple[Profile, ...]:
     """The profiles whose name begins so, from the smallest to the largest memory."""
-    found = [_profile(name) for name in names() if name.startswith(first_words)]
-    return tuple(sorted(found, key=lambda each: (*size_of(each.machine), each.name)))
+    profiles = [_profile(name) for name in names() if name.startswith(first_words)]
+    return tuple(sorted(profiles, key=lambda each: (*size_of(each.machine), each.name)))
 
 
 def boards() -> tuple[str, ...]:
@@ -468,14 +454,6 @@ def _bytes(table: Table, key: str, unit: int, *, required: bool = False) -> int 
     return None if size is None else round(size * unit)
 
 
-def _memory_bytes(name: str, sold: float) -> int:
-    """What the driver reports of the card; for a card of which that is not known, what it is sold
-    with.
-    """
-    reported_mib = gpus.driver_memory_mib(name, sold)
-    return round(sold * units.GIB) if reported_mib is None else reported_mib * units.MIB
-
-
 def _cards(table: Table) -> list[Accelerator]:
     vendor, name = table.string("vendor", required=True), table.string("name", required=True)
     count = table.integer("count", minimum=1, maximum=64) or 1
@@ -484,7 +462,7 @@ def _cards(table: Table) -> list[Accelerator]:
     table.close()
     if vendor is None or name is None:
         return []
-    memory = None if sold is None else _memory_bytes(name, sold)
+    memory = None if sold is None else gpus.driver_memory_bytes(name, sold)
     return [
         Accelerator(vendor=vendor, name=name, memory_total_bytes=memory, unified=unified)
     ] * count

@@ -51,8 +51,7 @@ def with_ram(machine: Machine, ram: StatedRam) -> tuple[Machine, str | None]:
     """The machine with the bandwidth that its RAM has as stated, and a note on it; the same and
     None where nothing is stated that is not assumed anyway, or the chip's memory is known.
     """
-    is_stated = ram.kind or ram.mts or ram.channels or ram.sticks
-    if not is_stated or machine.scope != "host" or _has_its_own(machine):
+    if ram == StatedRam() or machine.scope != "host" or _has_its_own(machine):
         return machine, None
     channels = _channels_of(machine, ram.channels)
     if channels is None:
@@ -62,26 +61,36 @@ def with_ram(machine: Machine, ram: StatedRam) -> tuple[Machine, str | None]:
     if mts is None:
         who = machine.cpu_model or "a computer with such a GPU"
         return machine, f"{_written(ram.kind, ram.mts)} is left aside: {who} takes no such memory."
-    counts = [channels.count, ram.channels]
-    if ram.sticks and channels.bits == 64:
-        counts.append(max(1, ram.sticks // cpus.count_of(machine.cpu_model or "")))
-    used = min(filter(None, counts))
+    used = _used_channels(ram, channels, cpus.count_of(machine.cpu_model or ""))
     if _is_assumed_anyway(ram, channels, used, mts):
         return machine, None
     bandwidth = used * channels.bits // 8 * mts * units.MB
     what = f"{used} channel{'s' * (used > 1)} of {_written(ram.kind, mts)}"
     what += "" if ram.mts else f", {RATE_ASSUMED}"
-    source = f"{what}, as its description says" if ram.mts or ram.kind else what
-    is_soldered = (ram.kind or "").startswith("lp")
-    if (ram.mts or ram.kind) and used == 2 and not (ram.channels or ram.sticks or is_soldered):
-        source += FILLED_ASSUMED
     machine = machine.replace(
         memory_bandwidth_bytes_per_second=bandwidth,
-        sources={**machine.sources, _BANDWIDTH: source},
+        sources={**machine.sources, _BANDWIDTH: what + _source_of(ram, used)},
         assumed=tuple(fact for fact in machine.assumed if fact != _BANDWIDTH or not ram.mts),
         unread=tuple(each for each in machine.unread if each.fact != _BANDWIDTH),
     )
     return machine, f"Its memory: {what}, {units.decimal(bandwidth)}/s at most."
+
+
+def _used_channels(ram: StatedRam, channels: _Channels, processors: int) -> int:
+    """How many channels of one processor have memory."""
+    used = min(channels.count, ram.channels or channels.count)
+    if ram.sticks and channels.bits == 64:
+        used = min(used, max(1, ram.sticks // processors))
+    return used
+
+
+def _source_of(ram: StatedRam, used_channels: int) -> str:
+    """Who tells the kind or the rate, and that both channels are taken to be filled."""
+    if not ram.mts and not ram.kind:
+        return ""
+    tells_filled = ram.channels or ram.sticks or (ram.kind or "").startswith("lp")
+    is_assumed = used_channels == 2 and not tells_filled
+    return ", as its description says" + (FILLED_ASSUMED if is_assumed else "")
 
 
 def _is_assumed_anyway(ram: StatedRam, channels: _Channels, used: int, mts: int) -> bool:

@@ -92,12 +92,12 @@ def _refuse_what_is_no_description(text: str) -> None:
 
 def _mend_slips(all_tokens: Sequence[Token]) -> None:
     """Put names of lines in the place of slips of them: `getforce`, `treadripper`."""
-    known = words()["slips"]
+    slips = words()["slips"]
     for token in all_tokens:
         word = token.text
-        is_known = word in known or word in roles().idle or not word.isalpha()
+        is_known = word in slips or word in roles().idle or not word.isalpha()
         if len(word) >= _LEAST_LETTERS_OF_A_SLIP and not is_known:
-            token.text = next((each for each in known if is_slip(word, each)), word)
+            token.text = next((each for each in slips if is_slip(word, each)), word)
 
 
 # ------------------------------------------------------------------ what it is in
@@ -146,9 +146,9 @@ def _take_product(about: Description) -> None:
     them but what the row allows and fillers.
     """
     rows = shipped_table("products")["product"]
-    found = [(places, row) for row in rows if (places := _places_of(row, about.tokens))]
+    matching = [(places, row) for row in rows if (places := _places_of(row, about.tokens))]
     nothing: tuple[list[int], Mapping[str, Any]] = ([], {})
-    places, row = max(found, key=lambda pair: len(pair[0]), default=nothing)
+    places, row = max(matching, key=lambda pair: len(pair[0]), default=nothing)
     _take_known(about, len(places))
     if about.known or not places:
         return
@@ -161,15 +161,15 @@ def _take_product(about: Description) -> None:
 
 def _take_known(about: Description, least: int) -> None:
     """Take a board or small computer that is a profile whose name has more words than `least`."""
-    found: list[tuple[list[int], str]] = []
+    matching: list[tuple[list[int], str]] = []
     for name in profiles.boards():
         words_of_name = " ".join(profiles.base_name(name).split("-"))
         if places := _places_of({"words": words_of_name}, about.tokens):
-            found.append((places, name))
-    longest = max((places for places, _ in found), key=len, default=[])
+            matching.append((places, name))
+    longest = max((places for places, _ in matching), key=len, default=[])
     if len(longest) <= least:
         return
-    about.known = [profiles.load(name) for places, name in found if len(places) == len(longest)]
+    about.known = [profiles.load(name) for places, name in matching if len(places) == len(longest)]
     for at in longest:
         about.tokens[at].by = "product"
 

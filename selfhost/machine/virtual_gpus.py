@@ -157,17 +157,6 @@ def memory_bytes(part: float, whole_gib: float) -> int:
     return round(part * whole_gib * _LEFT_OF_MEMORY * units.GIB)
 
 
-def instances_of(card: Card, memory_gib: float) -> tuple[str, ...]:
-    """The names of all instances that the card has."""
-    if card.mig_slices is None:
-        return ()
-    return tuple(
-        f"{slices}g.{round(memory_gib / nth)}gb"
-        for slices, parts in _parts(card.mig_slices).items()
-        for nth in parts
-    )
-
-
 @lru_cache(8)
 def _parts(slices: int) -> Mapping[str, tuple[int, ...]]:
     return next(

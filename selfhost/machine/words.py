@@ -33,16 +33,6 @@ def _count(match: re.Match[str]) -> str:
     return str(words()["counts"].get(match[1], match[0]))
 
 
-def _sum_of_two(match: re.Match[str]) -> str:
-    """Two modules, `16gb+16gb`; of a laptop, `8gb+256gb` are RAM and disk."""
-    first, second = int(match[1]), int(match[2])
-    if first == second:
-        return f" 2x{first}gb "
-    if max(first, second) > 2 * min(first, second):
-        return f" {first}gb | {second}gb "
-    return f" {first + second}gb ram "
-
-
 def _modules_of_sum(match: re.Match[str]) -> str:
     """`2x16gb` for `32gb (2x16)`; as it is where that is not the sum."""
     total, count, size = (int(number) for number in match.groups())
@@ -54,7 +44,6 @@ _FUNCTIONS: Mapping[str, Callable[[re.Match[str]], str]] = {
     "kib": lambda match: f"{int(match[1]) // 1024}mb",
     "mib": lambda match: f" {int(match[1]) / 1024:.3g}gb ",
     "modules": _modules_of_sum,
-    "sum": _sum_of_two,
 }
 
 
@@ -123,8 +112,8 @@ def in_english(text: str) -> str:
     plain = text.replace("\u0307", "")
     if plain.isascii():
         return _spoken_ascii()[1].sub(lambda match: f" {_spoken_ascii()[0][match[0]]} ", plain)
-    means, found = _spoken()
-    return found.sub(lambda match: f" {means[match[0]]} ", plain)
+    means, pattern = _spoken()
+    return pattern.sub(lambda match: f" {means[match[0]]} ", plain)
 
 
 @lru_cache(1)

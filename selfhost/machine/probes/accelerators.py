@@ -298,9 +298,9 @@ def _intel_memory(host: Host, folder: str) -> int | None:
     """xe tells of each tile, i915 of the card in some versions (AlexsJones/llmfit#733)."""
     tiles = [name for name in host.listdir(folder) or () if re.fullmatch(r"tile\d+", name)]
     sizes = [_size(host, f"{folder}/{name}/physical_vram_size_bytes") for name in tiles]
-    known = [size for size in sizes if size]
-    if sizes and len(known) == len(sizes):
-        return sum(known)
+    read_sizes = [size for size in sizes if size]
+    if sizes and len(read_sizes) == len(sizes):
+        return sum(read_sizes)
     cards = (name for name in host.listdir(f"{folder}/drm") or () if name.startswith("card"))
     return next((_size(host, f"{folder}/drm/{name}/lmem_total_bytes") for name in cards), None)
 
