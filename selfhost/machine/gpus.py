@@ -115,33 +115,29 @@ class OwnPace(Record):
 
 
 class Pace(Record):
-    """How GPUs of a kind decode; the header of `pace` in the table explains each key.
+    """How GPUs of a kind decode; the tables `pace`, `sums`, `launch` and `replay` explain each key.
 
-    `share` and `cache_share` are shares of the peak of the memory; `unpacked_per_cycle` bytes that
-    one multiprocessor unpacks in one cycle, None where no such bound was seen; `weights_per_cycle`:
-    the same of weights in two and three bits, with bits in planes and looked up; `sum_seconds` of a
-    layer in tensor parallelism, slow end, likely, fast end, and `summed_per_second` the bytes of
-    many tokens; `layer_seconds` of a layer that PyTorch launches from Python (`launch` of the
-    table); `slow` and `fast` the ends of the range as shares of the likely pace; `plain_slow` that
-    slow end of weights in 16 bits.
-    `replay`: of a program that replays a graph; `programs`: of others whose runs were seen.
-    `more_token`: of a step, what each token more of it takes at least. `devices`: on how many they
-    were fitted, 0 of a guess; `called`: what GPUs of the kind are called.
+    `share`: of the peak of the memory, what is read; `unpacked_per_cycle`: bytes of packed weights
+    that one multiprocessor unpacks in a cycle, `weights_per_cycle`: weights of one to three bits,
+    with bits in planes and looked up, None where no such bound was seen; `layer_seconds`: launching
+    a layer of a graph; `python_layer_seconds`: the same from Python, `sum_seconds`: adding up its
+    parts in tensor parallelism, both slow end, likely, fast end; `summed_per_second`: bytes of many
+    tokens; `more_token`: of a step, what each token more of it takes at least; `slow` and `fast`:
+    the ends as shares of the likely pace; `devices`: on how many it was fitted, 0 of a guess;
+    `called`: what GPUs of the kind are called.
     """
 
     called: str
     share: float
-    cache_share: float
     unpacked_per_cycle: float | None
     weights_per_cycle: tuple[float, float] | None
-    operation_seconds: float
-    sum_seconds: tuple[float, ...]
-    summed_per_second: tuple[float, ...]
-    layer_seconds: tuple[float, float, float]
+    layer_seconds: float
+    sum_seconds: tuple[float, float, float]
+    summed_per_second: tuple[float, float, float]
+    python_layer_seconds: tuple[float, float, float]
     replay: Replay
     slow: float
     fast: float
-    plain_slow: float
     more_token: float
     programs: tuple[OwnPace, ...]
     devices: int
@@ -180,40 +176,29 @@ def peak_gb_per_s(name: str, memory_bytes: int | None = None) -> float | None:
     return peak
 
 
-# from which on a GPU multiplies four numbers of 8 bits at once (NVIDIA, PTX ISA, dp4a)
-_DP4A_CAPABILITY = "6.1"
-
-
 def pace_of(
     vendor: str,
     unified: bool,
     capability: str | None,
     hbm: bool = False,
     generation: str | None = None,
-    joined: bool = False,
 ) -> Pace:
     """How a GPU decodes, by its maker, whether it shares the RAM, its compute capability, its
-    kind of memory, its generation (`generation_of`) and whether it spans several dies.
+    kind of memory and its generation (`generation_of`).
     """
-    kind = {"vendor": vendor, "hbm": hbm, "unified": unified}
-    dp4a = reaches_capability(capability, _DP4A_CAPABILITY) is not False
-    facts = {"vendor": vendor, "hbm": hbm, "generation": generation, "joined": joined, "dp4a": dp4a}
-    rows = (row for row in _table()["pace"] if row.get("unified", False) == unified)
-    row = _first_with(rows, facts, capability)
-    launch = _first_with(_table()["launch"], kind, capability)
-    replay = _first_with(_table()["replay"], kind, capability)
-    slow, likely, fast = (each / 1e3 for each in launch["layer_ms"])
+    facts = {"vendor": vendor, "hbm": hbm, "unified": unified, "generation": generation}
+    tables = ("pace", "sums", "launch", "replay")
+    row, sums, launch, replay = (_first_with(_table()[key], facts, capability) for key in tables)
     weights = row.get("weights_per_cycle")
     return Pace(
         called=row["called"],
         share=row["share"],
-        cache_share=row["cache_share"],
         unpacked_per_cycle=row.get("unpacked_per_cycle"),
         weights_per_cycle=None if weights is None else (weights[0], weights[1]),
-        operation_seconds=row["operation_us"] / 1e6,
-        sum_seconds=tuple(each / 1e6 for each in row["sum_us"]),
-        summed_per_second=tuple(each * 1e9 for each in row["sum_gb_s"]),
-        layer_seconds=(slow, likely, fast),
+        layer_seconds=row["layer_us"] / 1e6,
+        sum_seconds=_scaled(sums["sum_us"], 1e-6),
+        summed_per_second=_scaled(sums["sum_gb_s"], 1e9),
+        python_layer_seconds=_scaled(launch["layer_ms"], 1e-3),
         replay=Replay(
             step_seconds=replay["step_ms"] / 1e3,
             layer_seconds=replay["layer_ms"] / 1e3,
@@ -221,7 +206,6 @@ def pace_of(
         ),
         slow=row["slow"],
         fast=row["fast"],
-        plain_slow=row.get("plain_slow", row["slow"]),
         more_token=row.get("more_token", 0.0),
         programs=tuple(
             OwnPace(**{key: each[key] for key in OwnPace._fields})
@@ -230,6 +214,11 @@ def pace_of(
         ),
         devices=row["devices"],
     )
+
+
+def _scaled(ends: Sequence[float], factor: float) -> tuple[float, float, float]:
+    low, likely, high = (each * factor for each in ends)
+    return low, likely, high
 
 
 def _first_with(

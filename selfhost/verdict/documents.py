@@ -7,7 +7,6 @@ from ..machine.gpus import basis_of_share, picture_share, prompt_share
 from ..machine.record import Machine
 from .compute import FLOAT32_LONGER, Power, shares_on_cores
 from .graphics import pace_of_device
-from .processor import apple_chip_in
 from .ranges import Range, added, inverse, product
 from .speed import MEASURED, PaceRange, Speed
 from .step import launched_layers
@@ -31,8 +30,6 @@ _OF_PICTURES = (0.25, 0.75, 1.1)
 # documents that sentence-transformers computes at once (encode, batch_size), for which operations
 # are launched once; others wait for as many requests or more
 _BATCH = 32
-# operations of a layer, launched one by one
-_OPERATIONS = 17
 # of the parameters those that a token meets, where the table of words is not told from the rest:
 # least, likely, most. Of the catalogue 0.34 (multilingual E5 base) to 1 (7B and more); and below so
 # many a model may be a table alone
@@ -116,8 +113,8 @@ def _of_unknown_shape(
     seconds = power.seconds(operations, rates)
     layers = launched_layers(None, runtime, quantization, parameters)
     if power.device is not None and layers is not None:
-        pace, _ = pace_of_device(power.device, apple_chip_in(machine))
-        slow, likely, fast = product(layers, pace.layer_seconds)
+        pace = pace_of_device(power.device)
+        slow, likely, fast = product(layers, pace.python_layer_seconds)
         seconds = added(seconds, (fast, likely, slow))
     low, likely, high = inverse(seconds)
     work = PaceRange(low=low, likely=likely, high=high)
@@ -174,8 +171,8 @@ def _launched_seconds(machine: Machine, power: Power, architecture: Architecture
     """What launching the operations of all layers takes on a GPU; 0 on a processor."""
     if power.device is None:
         return 0.0
-    pace, _ = pace_of_device(power.device, apple_chip_in(machine))
-    return architecture.layers * _OPERATIONS * pace.operation_seconds
+    pace = pace_of_device(power.device)
+    return architecture.layers * pace.layer_seconds
 
 
 def _unpaced(why: str) -> Speed:

@@ -382,7 +382,6 @@ def predict(
     read_bytes: Mapping[str, int],
     way: LaidOut = _IN_RAM,
     *,
-    operations: int | None = None,
     expert_matrices: int = WITH_A_GATE,
     depth_tokens: float | None = None,
     runtime: RuntimeSpec | None = None,
@@ -403,7 +402,6 @@ def predict(
     step = Step(
         architecture=architecture,
         read_bytes=read_bytes,
-        operations=operations,
         expert_matrices=expert_matrices,
         depth_tokens=depth_tokens,
         foreign=foreign_to_rules(runtime),

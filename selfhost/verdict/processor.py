@@ -95,10 +95,6 @@ _BY_VECTORS = {
     "arm": _ARM,
     "neon": _OLD,
 }
-# builds for cores with AVX512-FP16 take small heads number by number, which took an Emerald Rapids
-# 3.7 times as long as its share of a core tells (EXAONE 4.0 1.2B, `measured_deep` of
-# tests/truth/speed.json); the slow end of its cores holds half of that
-_OF_SMALL_HEADS = 1.8
 # the cores of an M1
 _APPLE_LOW = 25 * _GB
 # the peak of an M1: an Apple chip whose name does not tell its peak is taken for no slower one
@@ -283,11 +279,6 @@ def _apple(words: frozenset[str], guest: bool, cores: float | None) -> tuple[int
 def on_apple_gpu(machine: Machine) -> bool:
     """The runtime would use the GPU, and how fast that reads prompts was not measured."""
     return machine.system == "macos" and machine.architecture == "aarch64"
-
-
-def small_heads_slow(machine: Machine) -> float:
-    """How many times as long as their share tells its cores may take to attend with small heads."""
-    return _OF_SMALL_HEADS if "avx512_fp16" in (machine.instruction_sets or ()) else 1.0
 
 
 @lru_cache(maxsize=4096)

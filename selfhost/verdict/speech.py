@@ -64,10 +64,6 @@ _BEAM_COUNT = 5
 # tiny steps of five tokens beside steps of one of base and small on a Granite Rapids, 1.5 with
 # AVX-512 and 4.6 with AVX2 alone (ggml-org/whisper.cpp@233fe1fc, flash attention)
 _LISTENING_FLOPS = (1.5e9, 2.6e9, 4.6e9)
-# operations of a layer of the decoder, that attends to text and to audio: 33 of whisper.cpp's graph
-# with flash attention, fewer where a norm is computed with what follows. Of a token on seven GPUs
-# (tests/truth/speed_whisper.json) 30 fit best
-_OPERATIONS = 30
 # of a program that reads the audio, computes its spectrum and follows the beams beside it: a guess
 _BESIDE = (0.05, 0.2, 1.0)
 _BESIDE_A_GPU = (0.15, 0.5, 1.0)
@@ -169,7 +165,6 @@ def speech_work(spec: ModelSpec, needs: Needs, quantization: str) -> SpeechWork 
         step=Step(
             architecture=decoder,
             read_bytes=FrozenDict(read),
-            operations=_OPERATIONS * decoder.layers,
         ),
     )
 
@@ -367,7 +362,7 @@ def _step_of_sound(machine: Machine, power: Power, sound: Sound) -> Range | None
     if power.device is None or step is None:
         return step
     # text, as Transformers writes it
-    slow, usual, fast = pace_of_device(power.device, None)[0].layer_seconds
+    slow, usual, fast = pace_of_device(power.device).python_layer_seconds
     layer = fast, usual, slow
     if sound.tokens_per_second is not None:
         least, voice, most = _VOICE_LAYER

@@ -164,7 +164,7 @@ def _beside_computing(device: Accelerator, work: TrainingWork, computing: Range)
         unpacked = work.all_parameters * _UNPACKED_BYTES * work.uses / bytes_per_second
         computing = added(computing, product((unpacked,) * 3, inverse(_UNPACKING_SHARES)))
     if work.from_python:
-        slow, usual, fast = pace_of_device(device, None)[0].layer_seconds
+        slow, usual, fast = pace_of_device(device).python_layer_seconds
         each = product((fast, usual, slow), _SAME if work.method == "full" else _WITH_ADAPTERS)
         launching = product(each, (float(max(1, work.layers * work.passes)),) * 3)
         computing = (

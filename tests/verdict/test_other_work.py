@@ -337,27 +337,6 @@ def test_documents_in_32_bits_take_longer_on_a_gpu_than_in_16() -> None:
     assert 2 < half.speed.work.likely / single.speed.work.likely < 4
 
 
-def test_a_document_waits_longer_for_joined_dies() -> None:
-    """An M2 Ultra computes twice as fast as an M2 Max; its two dies take longer for each of 6 × 17 operations."""
-
-    def seconds(name: str) -> float:
-        gpu = Accelerator(vendor="apple", name=name, unified=True)
-        mac = machine_with(
-            system="macos", architecture="aarch64", cpu_model=name, accelerators=(gpu,)
-        )
-        speed = seen("all-minilm-l6-v2", mac).speed
-        assert speed is not None
-        assert speed.work is not None
-        return 1 / speed.work.likely
-
-    single, joined = (
-        gpus.pace_of("apple", True, None, joined=dies).operation_seconds for dies in (False, True)
-    )
-    assert joined > single
-    waits = seconds("Apple M2 Ultra") - seconds("Apple M2 Max") / 2
-    assert waits == pytest.approx((joined - single / 2) * 6 * 17, rel=0.1)
-
-
 @pytest.mark.parametrize(
     ("model", "asked", "outcome"),
     [
