@@ -46,9 +46,6 @@ _APPLE_GPU = Accelerator(vendor="apple", name="its GPU", unified=True)
 # likely and at the fast end for each thread: 54 runs here on 1 and 2 threads, 18 published on 8 of
 # a Ryzen 7 7840HS, and servers of 64 to 192 cores (EPYC 9554, Threadripper PRO 7995WX, AmpereOne)
 _LAYER_CORE_SECONDS, _MEETING_SECONDS, _THREAD_SECONDS = 160e-6, 40e-6, (5e-6, 1e-6, 0.0)
-# what reading and computing take together: the cube root of the sum of their cubes, for the one
-# waits for the other a little (93 runs beside readings of the bandwidth, tests/truth/speed.json)
-_TOGETHER = 3
 # builds for cores with AVX512-FP16 take small heads number by number, at the slow end: half of what
 # it took an Emerald Rapids (EXAONE 4.0 1.2B, `measured_deep` of tests/truth/speed.json)
 _SMALL_HEADS_LONGER = 1.8
@@ -629,12 +626,14 @@ def processor_seconds(
     )
     for rate, threads, core, unpacks, waiting, longer in ends:
         power = threads * core
-        read = step.weights_bytes / (BANDWIDTH_SHARE * rate)
-        computed = step.alone_core_seconds / power
-        together = (read**_TOGETHER + computed**_TOGETHER) ** (1 / _TOGETHER)
+        # memory, or cores where they are slower: each waits for what the cores unpack
+        read = step.weights_bytes / (BANDWIDTH_SHARE * rate) + step.unpacking_core_seconds / power
+        computed = max(
+            read, step.alone_core_seconds / power, step.packed_bytes / (threads * unpacks)
+        )
         layer = _LAYER_CORE_SECONDS / power + _MEETING_SECONDS + waiting * threads
         beside = step.layers * layer + longer * step.attending_core_seconds / power
-        taken.append(max(together, step.packed_bytes / (threads * unpacks)) + beside)
+        taken.append(computed + beside)
     slow, likely, fast = taken
     if step.has_experts and not memory.measured:
         slow *= experts_slow

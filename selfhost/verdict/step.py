@@ -28,6 +28,14 @@ _IN_PLANES = ("Q2_K", "Q3_K")
 _LOOKED_UP = ("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S")
 
 
+# bytes per second that one core unpacks, by type; for the others no limit was seen
+UNPACKED_PER_SECOND: Mapping[str, float] = {
+    "Q5_K": 99e9, "Q3_K": 41e9, "Q2_K": 41e9, "IQ4_XS": 41e9, "IQ4_NL": 41e9, "Q5_0": 41e9,
+    "Q5_1": 41e9,
+    # not measured: they look their values up in tables as IQ4_XS does
+    "IQ3_S": 41e9, "IQ3_XXS": 41e9, "IQ2_S": 41e9, "IQ2_XS": 41e9, "IQ2_XXS": 41e9, "IQ1_M": 41e9,
+    "IQ1_S": 41e9,
+}  # fmt: skip
 # bytes per second that one core gets through when it works alone and memory has more to give:
 # llama-bench on one thread, 33 runs of 13 files on two hosts (Zen 5), which lie up to 10 % to
 # either side. Two threads at 80 GB/s of memory got twice this and no more
@@ -137,6 +145,15 @@ class Step(Record):
     def layers(self) -> int:
         """0 where they are not known."""
         return 0 if self.architecture is None else self.architecture.layers
+
+    @cached_property
+    def unpacking_core_seconds(self) -> float:
+        """What one core takes to unpack what is read, of the types that a limit was seen for."""
+        return sum(
+            size / UNPACKED_PER_SECOND[name]
+            for name, size in self.read_bytes.items()
+            if name in UNPACKED_PER_SECOND
+        )
 
     @cached_property
     def alone_core_seconds(self) -> float:
