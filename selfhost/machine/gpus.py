@@ -307,11 +307,12 @@ def prompt_tflops(name: str) -> float | None:
     return rate
 
 
-def prompt_share(name: str) -> tuple[float, float, float]:
-    """Of a GPU's peak (`peak_flops`), what prompts reach: slow end, likely, fast end. By its maker,
-    generation and kind; the header of `prompt` in the table explains each key.
+def share_of(work: str, name: str) -> tuple[float, float, float]:
+    """Of a GPU's peak (`peak_flops`), what work of a kind reaches, a table of gpus.toml: `prompt`,
+    `picture`, `picture_ggml`, `video`, `encoder` or `training`. Slow end, likely, fast end.
     """
-    return _share_of_peak("prompt", name)
+    low, likely, high = _row_of_share(work, name)["share"]
+    return low, likely, high
 
 
 def prompt_share_of(
@@ -326,25 +327,10 @@ def prompt_share_of(
     return None if shares is None else tuple(shares)
 
 
-def picture_share(name: str, *, in_ggml: bool = False) -> tuple[float, float, float]:
-    """The same of the steps of a picture: `picture` of the table, or `picture_ggml`."""
-    return _share_of_peak("picture_ggml" if in_ggml else "picture", name)
-
-
-def encoder_share(name: str) -> tuple[float, float, float]:
-    """The same of the encoder of a recognizer: `encoder` of the table."""
-    return _share_of_peak("encoder", name)
-
-
-def training_share(name: str) -> tuple[float, float, float]:
-    """The same of a step of training: `training` of the table."""
-    return _share_of_peak("training", name)
-
-
 def basis_of_share(table: str, name: str, what: str = "such work") -> str:
-    """What the share of a table (`prompt`, `training`, `encoder`, `picture`, `picture_ggml`) rests
-    on, as a clause: `such work is counted at 25 to 70 % of its peak, after published runs on 2 GPUs
-    of its class`. `what`: the work that was timed, as a plural or "such work".
+    """What a share (as of `share_of`) rests on, as a clause: `such work is counted at 25 to 70 % of
+    its peak, after published runs on 2 GPUs of its class`. `what`: the work that was timed, as a
+    plural or "such work".
     """
     row = _row_of_share(table, name)
     low, _, high = row["share"]
@@ -354,11 +340,6 @@ def basis_of_share(table: str, name: str, what: str = "such work") -> str:
         return f"{counted}, a guess: no run on a GPU of its class was found"
     gpus = "one GPU" if row["devices"] == 1 else f"{row['devices']} GPUs"
     return f"{counted}, after published runs on {gpus} of its class"
-
-
-def _share_of_peak(table: str, name: str) -> tuple[float, float, float]:
-    low, likely, high = _row_of_share(table, name)["share"]
-    return low, likely, high
 
 
 def _row_of_share(table: str, name: str) -> dict[str, Any]:
@@ -413,31 +394,6 @@ def peak_flops(name: str, capability: str | None) -> float | None:
         chip = apple_chip_of(words_of(name))
         tflops = None if chip is None else chip.tflops
     return None if tflops is None else tflops * 1e12 * share
-
-
-# compute capability from which on matrix units take numbers in 32 bits (TF32)
-_MATRIX_IN_32_BITS = "8.0"
-
-
-def plain_flops(name: str, capability: str | None) -> float | None:
-    """Peak of the 32-bit arithmetic of an NVIDIA GPU whose matrix units have none; None for other
-    GPUs, and where it is not known.
-    """
-    row, cycles = _matrix_row(name, capability), cycles_per_second(name)
-    is_older = _version(capability) < _version(_MATRIX_IN_32_BITS)
-    if row is None or cycles is None or not is_older:
-        return None
-    return cycles * float(row.get("plain", row["flops"]))
-
-
-# of NVIDIA's with matrix units, what one multiprocessor does in a cycle where sums in 32 bits are
-# held to half the rate (`matrix`)
-_HALF_RATE = 512
-
-
-def sums_at_half_rate(name: str, capability: str | None) -> bool:
-    """Whether it is a card whose matrix units sum in 32 bits at half the rate of less: GeForce."""
-    return _matrix_flops(name, capability) == _HALF_RATE
 
 
 def _matrix_flops(name: str, capability: str | None) -> float | None:

@@ -743,5 +743,5 @@ def _prompt_rates(name: str, *, has_experts: bool, program: str | None) -> tuple
     factors = experts if has_experts else [1.0, 1.0, 1.0]
     return tuple(
         share * factor * peak
-        for share, factor in zip(gpus.prompt_share(name), factors, strict=True)
+        for share, factor in zip(gpus.share_of("prompt", name), factors, strict=True)
     )

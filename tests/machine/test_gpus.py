@@ -164,7 +164,7 @@ def test_every_gpu_has_a_pace() -> None:
 )  # fmt: skip
 def test_prompts_reach_a_share_of_the_peak_by_kind(name: str, tokens_per_second: float) -> None:
     """Llama 2 7B in Q4_0, 512 tokens (llama.cpp discussions 4167, 10879 and 15013, pull request 4766): inside the share of the kind, which spans a factor of 5 at most but for data centre cards."""
-    low, likely, high = gpus.prompt_share(name)
+    low, likely, high = gpus.share_of("prompt", name)
     assert low < likely < high
     assert high / low < 5 or gpus.has_hbm(name)
     peak = gpus.peak_flops(name, gpus.capability_by_name(name))
