@@ -72,6 +72,15 @@ class Share(Record):
         return f"by runs on {self.devices} devices" if self.devices else "a guess"
 
 
+class DecodeKind(Record):
+    """How a processor compares with the one measured on: its use of a measured bandwidth, and its
+    cores in decoding, each slow end, likely, fast end (`decode` of the table).
+    """
+
+    memory: tuple[float, float, float]
+    cores: tuple[float, float, float]
+
+
 class Core(Record):
     """What one core computes while all of them work: operations a cycle on prompts, and its clock
     in GHz; each slow end, likely, fast end. `wide`: on vectors of 512 bits. `float32`: of what
@@ -583,6 +592,13 @@ def core_called(name: str, ghz: float | None) -> Core:
         ),
         vectors=row.get("vectors"),
     )
+
+
+@lru_cache(maxsize=16)
+def decode_kind(name: str) -> DecodeKind:
+    """How processors of that kind decode beside the one that was measured."""
+    row = next(each for each in _table()["decode"] if each["kind"] == name)
+    return DecodeKind(memory=tuple(row["memory"]), cores=tuple(row["cores"]))
 
 
 def _kind_of_client(memory_sits: str, words: Iterable[str]) -> str:

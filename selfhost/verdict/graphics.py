@@ -23,7 +23,7 @@ _FOREIGN = gpus.OwnPace(program="", slow=0.5, likely=1.0, fast=1.7, runs=0)
 _MOST_OF_PEAK = 0.95
 # layers with experts, or that attend to sound too, launch about twice the operations: 30 to 34,
 # where dense ones launch 17
-_LARGE_LAYER = 1.9
+_LARGE_LAYER = 1.8
 
 
 class Peak(Record):

@@ -13,7 +13,6 @@ from ..machine import cpus, gpus
 from ..machine.record import AT_LEAST, FILLED_ASSUMED, RATE_ASSUMED, Machine
 from .processor import (
     ANY_APPLE,
-    FASTEST_CORES,
     GUEST_SHARE,
     chip_in,
     chip_of,
@@ -47,7 +46,7 @@ BANDWIDTH_SHARE = 0.86
 # Ultra, 24 cores) to 0.67 (Core i9-13900K), Apple's GPUs 0.53 to 0.80
 _STATED_SHARE = (0.3, 0.6, 1.0)
 # for each GB/s that one core was seen to read beside the others, which share it has of what a core
-# of Zen 5 gets through (`ProcessorKind.cores`), slow end, likely, fast end: 0.022 of a guest on
+# of Zen 5 gets through (`DecodeKind.cores`), slow end, likely, fast end: 0.022 of a guest on
 # Emerald Rapids that reads 13.7, 0.028 to 0.037 of the Zen 5 itself
 _SHARE_OF_A_READ = (0.02, 0.024, 0.036)
 # measured with at most 16 threads; all cores of a larger machine may read more
@@ -113,7 +112,7 @@ def core_shares(machine: Machine, memory: Bandwidth) -> Range:
     # no more than a core of Zen 5, of which its own runs say so
     least, usual, most = (
         min(share * core_gb_per_s, fastest)
-        for share, fastest in zip(_SHARE_OF_A_READ, FASTEST_CORES, strict=True)
+        for share, fastest in zip(_SHARE_OF_A_READ, cpus.decode_kind("zen").cores, strict=True)
     )
     return max(slow, least), max(likely, usual), max(fast, most)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from ..catalogue.spec import Architecture, RuntimeSpec
-from ..core.records import remembered
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.records import Needs
@@ -58,64 +57,31 @@ def laid_out(
     workload: Workload,
 ) -> LaidOut:
     """How that program computes what is placed so; None: one that shares layers out."""
-    way = _laid_out_anywhere(placed, program, architecture, workload)
-    on_shared = _on_shared(placed, machine, _layers_shared_out(program, architecture))
-    return way if on_shared == way.on_shared else way.replace(on_shared=on_shared)
+    splits = program is None or program.splits_layers
+    # how many layers there are, where only a part of them may be computed by a GPU
+    layers = architecture.layers if splits and architecture is not None else None
+    is_split = placed.placement == "split"
+    on_shared, filled, in_ram_bytes = WHOLLY, 0.0, (0, 0.0)
+    if any(card.unified for card in machine.accelerators or ()):
+        from .shared_memory import share_on_shared
 
+        on_shared = share_on_shared(placed, machine, layers)
+    if is_split:
+        in_ram_bytes = left_in_ram(placed, (workload.context_tokens or 0) * workload.parallel)
+    if is_split and placed.offload is None:
+        from .on_devices import share_if_filled
 
-def _on_shared(placed: Needs, machine: Machine, layers: int | None) -> tuple[float, float, float]:
-    """Share of the layers that a GPU which shares the RAM computes: slow end, likely, fast end."""
-    # a fleet is asked it tens of thousands of times
-    for card in machine.accelerators or ():
-        if card.unified:
-            from .shared_memory import share_on_shared
-
-            return share_on_shared(placed, machine, layers)
-    return WHOLLY
-
-
-def _filled(placed: Needs, layers: int | None) -> float:
-    """Of what is left in RAM, the share that the accelerators hold at the fast end."""
-    if not is_rare(placed):
-        return 0.0
-    from .on_devices import share_if_filled
-
-    return share_if_filled(placed, layers)
-
-
-@remembered(128)
-def _laid_out_anywhere(
-    placed: Needs,
-    program: RuntimeSpec | None,
-    architecture: Architecture | None,
-    workload: Workload,
-) -> LaidOut:
-    """As `laid_out`, wherever nothing limits a GPU that shares the RAM."""
-    context = (workload.context_tokens or 0) * workload.parallel
+        filled = share_if_filled(placed, layers)
     return LaidOut(
         context_tokens=workload.context_tokens,
         on_shared_gpu=shared_builds(program),
         offloaded=shares_of(placed) if placed.placement != "host" else None,
-        in_ram_bytes=left_in_ram(placed, context) if placed.placement == "split" else (0, 0.0),
+        in_ram_bytes=in_ram_bytes,
         at_once=program is not None and bool(program.tensor_parallel_option),
         experts_apart=program is not None and program.leaves_experts,
-        filled=_filled(placed, _layers_shared_out(program, architecture)),
+        on_shared=on_shared,
+        filled=filled,
     )
-
-
-def is_rare(placed: Needs) -> bool:
-    """Whether few machines lay it out like that: how many layers lie where differs from one to the
-    next.
-    """
-    return placed.placement == "split" and placed.offload is None
-
-
-def _layers_shared_out(
-    program: RuntimeSpec | None, architecture: Architecture | None
-) -> int | None:
-    """How many layers there are, where only a part of them may be computed by a GPU."""
-    splits = program is None or program.splits_layers
-    return architecture.layers if splits and architecture is not None else None
 
 
 def pace_and_finding(

@@ -43,7 +43,7 @@ _DECODER = (0.2, 0.5, 1.1)
 # and as many times as long on a GPU without matrix units for 32 bits, where its pipeline turns the
 # decoder into 32: SDXL on a T4, an RTX 2080 Ti and a P100 (huggingface/blog, lcm_lora.md;
 # gperdrizet/unit-6-assignments); the ends are a guess
-_DECODER_IN_32_BITS = (2.0, 6.0, 12.0)
+_DECODER_IN_32_BITS = (1.0, 4.5, 12.0)
 # for the text encoders and what Python does once a picture on a GPU: of SDXL Turbo's 207 ms on an
 # A100 what the step and the decoder leave, 86 ms. The ends are a guess
 _BESIDE_STEPS = (0.04, 0.1, 0.3)
