@@ -29,14 +29,11 @@ from .speed import (
 )
 from .step import WITH_A_GATE, Step
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    pass
-
-
 # facts that the pace in RAM rests on
 _PACE_SETTING = ("memory_bandwidth_bytes_per_second", "cpu_cores_usable")
+# Whisper large, of 1.5 x 10^9 parameters, takes about as long on eight cores as what it hears; a
+# voice of as many longer
+_LARGE_TO_HEAR = 1_000_000_000
 
 
 def _laid_out(
@@ -89,11 +86,9 @@ def pace_and_finding(
 ) -> tuple[Speed | None, Finding | None]:
     """How fast it would go, laid out like that, and the finding of it."""
     if question.spec.modality in check.MADE and not _is_counted(question, placed):
-        if placed.offload is not None:
-            return None, check.made_by_parts_check(placed.offload, question.spec.modality)
-        if _is_on_processor(question, placed, machine):
-            return None, check.made_on_processor_check(question.spec.modality)
-        return None, check.made_on_accelerator_check(question.spec.modality)
+        on_processor = _is_on_processor(question, placed, machine)
+        modality = question.spec.modality
+        return None, check.made_check(modality, offload=placed.offload, on_processor=on_processor)
     if question.read_bytes is None:
         from .other_work import pace_of_work
 
@@ -101,35 +96,27 @@ def pace_and_finding(
         if work is None:
             return None, None
         on_processor = _is_on_processor(question, placed, machine)
+        parameters = question.spec.parameters.total or 0
+        is_large = question.spec.modality == "speech" and parameters >= _LARGE_TO_HEAR
         return work, check.work_check(
             work,
             offload=placed.offload,
             on_processor=on_processor,
-            is_large=_takes_long_to_hear(question),
+            is_large=is_large,
             dataset_tokens=question.workload.dataset_tokens,
         )
     pace, why = _predicted(question, placed, machine)
     return pace, finding_of_pace(question, placed, machine, pace, why)
 
 
-# Whisper large, of 1.5 x 10^9 parameters, takes about as long on eight cores as what it hears; a
-# voice of as many longer
-_LARGE_TO_HEAR = 1_000_000_000
-
-
-def _takes_long_to_hear(question: Question) -> bool:
-    """Of a model of speech: so large that on a CPU it commonly takes longer than the sound."""
-    spec = question.spec
-    return spec.modality == "speech" and (spec.parameters.total or 0) >= _LARGE_TO_HEAR
-
-
 def finding_of_pace(
     question: Question, placed: Needs, machine: Machine, pace: Speed | None, why: str
 ) -> Finding | None:
     """What is found of the pace of text; `why` there is none."""
+    from ..machine.ram import what_to_state
+
     held = None if pace is None else pace.judged
     if pace is not None and pace.decode is None:
-        # `how` takes long to word: it is asked for only where there is no pace
         why = pace.how
     elif pace is not None and held is None:
         drafted = " with a draft" if question.workload.draft is not None else ""
@@ -144,15 +131,8 @@ def finding_of_pace(
         each_of=question.each_of,
         assumed=in_ram and any(machine.assumes(fact) for fact in _PACE_SETTING),
         measure=how_to_measure(machine) if in_ram else None,
-        state=lambda: _what_to_state(machine),
+        state=lambda: what_to_state(machine),
     )
-
-
-def _what_to_state(machine: Machine) -> str | None:
-    """What beside the names of which a machine was made tells its memory's rate."""
-    from ..machine.ram import what_to_state
-
-    return what_to_state(machine)
 
 
 def _is_counted(question: Question, placed: Needs) -> bool:
@@ -357,9 +337,8 @@ def predict(
     program, None the one that was measured.
 
     `read_bytes` are the weights read for one token by stored type (`needs.decode_bytes_by_type`);
-    {} gives no range. `operations` are those of the step's graph (`graphs.operations`), and
-    `expert_matrices` as in `Step`. Without an architecture the cost of layers and context is not
-    known and the slow end is lower.
+    {} gives no range. `expert_matrices`: as in `Step`. Without an architecture the cost of layers
+    and context is not known and the slow end is lower.
     """
     if runtime is not None:
         way = way.replace(on_shared_gpu=shared_builds(runtime))
