@@ -103,8 +103,8 @@ class Processor(Record):
     `least`, `usual` and `most` are bytes per second of one socket with every channel filled, with
     the slowest, the usual and the fastest memory. `cores` of the largest socket and `threads` of
     each; 0 of a client, that has one socket. `kind`: a row of `share`.
-    `vectors`: avx512, avx2, none, sse, arm or neon. `cache_mb` is what the second and third caches
-    hold, `bits` how wide one channel is.
+    `vectors`: avx512, avx2, none, sse, arm or neon. `bits`: how wide one
+    channel is.
     `slowest` and `fastest`: as `usual`, of the slower and of the faster of the kinds of memory that
     it takes, DDR4 and DDR5, where its name does not tell which; else `usual`.
     `core` is what its cores compute (`core_called`), `ghz` their clock with all of them at work,
@@ -127,7 +127,6 @@ class Processor(Record):
     fastest: float
     cores: int = 0
     threads: int = 1
-    cache_mb: float = 24.0
     bits: int = 64
     core: str | None = None
     ghz: float | None = None
@@ -539,7 +538,7 @@ def _processor(row: Mapping[str, Any], words: frozenset[str]) -> Processor:
     ends = (memory["least"], memory["usual"], memory["most"])
     slowest, fastest = _of_kinds(kinds, ends, bytes_at_once)
     optional = (
-        "cores", "threads", "cache_mb", "bits", "architecture", "memory_gib", "on_package_gib",
+        "cores", "threads", "bits", "architecture", "memory_gib", "on_package_gib",
         "graphics",
     )  # fmt: skip
     vectors = row.get("vectors", "avx2")

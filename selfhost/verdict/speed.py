@@ -530,15 +530,6 @@ def advice(
 ) -> tuple[str, ...]:
     """What measurements say would make it faster here; nothing where none applies."""
     lines = []
-    available_sets = set(machine.instruction_sets or ())
-    if (
-        runtime is not None
-        and runtime.unpacked_option
-        and "avx512f" in available_sets
-        # there the option is advised for another reason, and its gain was not measured
-        and not runtime.is_unpacked_on(machine.instruction_sets)
-    ):
-        lines += _layout_advice(runtime, read_bytes)
     if runtime is not None and runtime.numa_option and has_sockets(machine):
         lines.append(
             f"{runtime.numa_option} reads from all sockets: up to 1.8 times as fast, once the file"
@@ -553,26 +544,6 @@ def advice(
                 " long as with few"
             )
     return tuple(lines)
-
-
-def _layout_advice(runtime: RuntimeSpec, read_bytes: Mapping[str, int]) -> list[str]:
-    """What the program gains with AVX-512 where it leaves the weights as they are."""
-    size = sum(read_bytes.values())
-    if not size:
-        return []
-    share = {name: count / size for name, count in read_bytes.items()}
-    makes = f"{runtime.unpacked_option} makes {runtime.name}"
-    if share.get("MXFP4", 0) > 0.3:
-        return [
-            f"{makes} faster with MXFP4: prompts by 79 %, decoding by 21 %"
-            " (measured on Zen 5, 2 threads)"
-        ]
-    if share.get("Q4_K", 0) + share.get("Q2_K", 0) > 0.5:
-        return [
-            f"{makes} read prompts 77 to 89 % faster and decode 11 to 20 % slower, without a second"
-            " copy of the weights (measured on Zen 5, 2 threads)"
-        ]
-    return []
 
 
 def _times_as_long(
