@@ -160,27 +160,6 @@ def test_an_argument_of_a_wrong_type_is_an_error_of_both_kinds(
     assert isinstance(wrong.value, TypeError)
 
 
-@pytest.mark.parametrize(
-    ("asked", "says"),
-    [
-        ({"lora_rank": 8}, 'task="finetune"'),
-        ({"prompt_tokens": 5000, "context_tokens": 4096}, "context_tokens=5376"),
-        ({"kv_cache_type": "q8_0", "runtime": "vllm"}, 'runtime="llama-cpp-python"'),
-        ({"parallel": 10**6}, "parallel=256"),
-        ({"quantization": "UD_Q4"}, "quantization"),
-        ({"draft": "no-such-model"}, "rank().models"),
-    ],
-)
-def test_an_error_names_arguments_and_no_options(asked: dict[str, Any], says: str) -> None:
-    """A program has no command line: what it is told to write is an argument of the function."""
-    with pytest.raises(SelfhostError) as wrong:
-        check("llama-3.2-1b", Workload(**asked), machine=VM)
-    text = f"{wrong.value} {wrong.value.remedy}"
-    assert says in text
-    # those of the other program stand in backticks
-    assert "--" not in re.sub(r"`[^`]*`", "", text)
-
-
 @each("value", [[1, 2], {"a": 1}, b"q8_0", object(), Path("q8_0"), 1j, "a" * 5000])
 @each("key", ["task", "kv_cache_type", "context_tokens", "optimizer", "private"])
 def test_a_value_of_any_type_is_refused_in_a_short_sentence(key: str, value: object) -> None:
@@ -842,7 +821,8 @@ def test_the_files_own_type_is_named_and_the_configs_is_loaded(
     assert verdict.needs.memory is not None
     (weights,) = [term for term in verdict.needs.memory.terms if term.name == "weights"]
     parameters = 2 * 256 * 64 + 64 + 2 * 64 + 4 * 64 * 64 + 3 * 64 * 128
-    assert weights.low_bytes <= parameters * 2 <= weights.high_bytes
+    # the file has a header, too
+    assert parameters * 2 <= weights.bytes <= 1.02 * parameters * 2
 
 
 def test_what_runs_is_listed_before_what_may_and_what_does_not() -> None:
@@ -1106,12 +1086,8 @@ def test_a_gpu_holds_all_weights(id: str, runtime: str, stored_bytes: int | None
     there, here = placed
     components = check(id, machine=machine).model.components
     weights = there["weights"]
-    assert (
-        weights.low_bytes
-        == weights.bytes
-        == weights.high_bytes
-        == (stored_bytes or 2 * sum(components.values()))
-    )
+    assert weights.low_bytes <= weights.bytes <= weights.high_bytes
+    assert weights.bytes == (stored_bytes or 2 * sum(components.values()))
     assert here["weights"].bytes < weights.bytes
     assert here["runtime"].how == "measured"
     assert there["runtime"].how == "assumed"
