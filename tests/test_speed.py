@@ -1280,65 +1280,15 @@ def test_a_window_ends_what_a_layer_attends_to() -> None:
     )
 
 
-def test_advice_is_what_was_measured() -> None:
-    """Repacking is advised against where it was measured to hurt prompts (Q4_K, Q2_K, MXFP4 with AVX-512), not where it helps (Q4_0)."""
-
-    def advised(
-        spec_id: str,
-        quantization: str,
-        machine: Machine,
-        context: int | None = 512,
-        runtime: str = "llama.cpp",
-    ) -> str:
-        made = shelf().spec(spec_id).architecture
-        return "\n".join(
-            speed.advice(
-                machine,
-                made,
-                weights(spec_id, quantization),
-                context_tokens=context,
-                runtime=program(runtime),
-            )
+def test_a_context_that_slows_decoding_is_told() -> None:
+    """llama-bench gave 53 tokens/s with an empty context and 15 with 8,192 tokens in it."""
+    llama = shelf().spec("llama-3.2-1b-instruct").architecture
+    read = weights("llama-3.2-1b-instruct", "Q4_0")
+    for context, is_told in ((512, False), (8192, True)):
+        lines = speed.advice(
+            recorded(2), llama, read, context_tokens=context, runtime=program("llama.cpp")
         )
-
-    here = recorded(2)
-    assert "--no-repack" in advised("mistral-7b-instruct-v0.3", "Q4_K_M", here)
-    assert "decoding by 21 %" in advised("gpt-oss-20b", "MXFP4_MOE", here)
-    for quantization in ("Q4_0", "Q8_0", "F16"):
-        assert not advised("llama-3.2-1b-instruct", quantization, here)
-    assert not advised("mistral-7b-instruct-v0.3", "Q4_K_M", here, runtime="transformers")
-    assert not advised(
-        "mistral-7b-instruct-v0.3", "Q4_K_M", here.replace(instruction_sets=("avx2",))
-    )
-    # llama-bench gave 53 tokens/s with an empty context and 15 with 8,192 tokens in it
-    assert "times as long" in advised("llama-3.2-1b-instruct", "Q4_0", here, context=8192)
-
-
-def test_the_repacking_advice_agrees_with_the_runs() -> None:
-    """The percentages in the advice are those of the recorded pairs of runs."""
-    gains: dict[str, list[float]] = {}
-    for run in rows("measured"):
-        if run["repack"]:
-            continue
-        same = [
-            other["tokens_per_second"]
-            for other in rows("measured")
-            if other["repack"]
-            and all(
-                other[key] == run[key]
-                for key in ("model", "quantization", "threads", "kind", "tokens", "depth")
-            )
-        ]
-        change = run["tokens_per_second"] / (sum(same) / len(same)) - 1
-        gains.setdefault(f"{run['kind']} {run['quantization']}", []).append(change)
-    assert all(
-        0.7 < gain < 0.95
-        for name in ("prompt Q4_K_M", "prompt Q2_K", "prompt MXFP4_MOE")
-        for gain in gains[name]
-    )
-    assert all(-0.25 < gain < -0.05 for gain in gains["decode Q4_K_M"])
-    assert gains["decode MXFP4_MOE"][0] == pytest.approx(0.21, abs=0.01)
-    assert gains["prompt Q4_0"][0] < -0.5
+        assert any("times as long" in line for line in lines) is is_told
 
 
 sets = st.sampled_from(

@@ -41,13 +41,13 @@ UNPACKED_PER_SECOND: Mapping[str, float] = {
 # either side. Two threads at 80 GB/s of memory got twice this and no more
 ALONE_PER_SECOND: Mapping[str, float] = {
     "F16": 34.5e9, "Q8_0": 29.7e9, "Q6_K": 31.5e9, "Q5_K": 23.5e9, "Q5_0": 24e9, "Q4_K": 25e9,
-    "Q4_0": 26.5e9, "Q3_K": 17e9, "Q2_K": 18e9,
+    "Q4_0": 26.4e9, "Q3_K": 17e9, "Q2_K": 18e9,
     "IQ4_XS": 19e9, "MXFP4": 8.4e9,
     # not measured: as the type that is stored most like it
-    "Q5_1": 24e9, "Q4_1": 26.5e9, "IQ4_NL": 19e9,
+    "Q5_1": 24e9, "Q4_1": 26.4e9, "IQ4_NL": 19e9,
     # looked up: a Ryzen 9 7950X with 2 and 4 threads (9 runs of tests/truth/speed_types.json, which
     # reach 0.75 to 0.99 of this; Q2_K to Q6_K there 0.79 to 0.88 of theirs)
-    "IQ3_S": 6.5e9, "IQ3_XXS": 6.5e9, "IQ2_S": 6.5e9, "IQ2_XS": 6.5e9, "IQ2_XXS": 6.5e9,
+    "IQ3_S": 6.4e9, "IQ3_XXS": 6.4e9, "IQ2_S": 6.4e9, "IQ2_XS": 6.4e9, "IQ2_XXS": 6.4e9,
     # by one kernel on Zen 4 (ggml-org/llama.cpp#12216), as many weights as of IQ2
     "IQ1_M": 4.7e9, "IQ1_S": 4.7e9,
     # any other type: as F16, the fastest that was measured
