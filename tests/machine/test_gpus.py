@@ -44,7 +44,7 @@ KEYS = {
         "generation",
         "kernel_driver",
     },
-    "matrix": {"capability", "names", "flops", "plain"},
+    "matrix": {"capability", "names", "flops"},
     "generation": {"capability", "names", "hbm"},
     "small": {"word", "capability"},
     "maker": {"id", "words"},
