@@ -21,10 +21,9 @@ import test_speed as earlier
 from selfhost import Machine, Workload, check
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.verdict import cores, processor
-from selfhost.verdict.compute import Power, in_pytorch, shares_on_cores
+from selfhost.verdict.compute import Power, in_pytorch, seconds_of_step, shares_on_cores
 from selfhost.verdict.ranges import inverse, product
 from selfhost.verdict.speech import encoder_operations, encoder_shares
-from selfhost.verdict.stepping import seconds_of_step
 
 PUBLIC = Path(__file__).parents[1] / "tests" / "truth" / "compute.json"
 # fewer do not tell how far they lie apart

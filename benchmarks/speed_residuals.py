@@ -65,7 +65,6 @@ from selfhost.verdict import (
     pacing,
     pictures,
     processor,
-    told_bandwidth,
 )
 from selfhost.verdict.compute import power_of
 from selfhost.verdict.experts import layers_with_experts, share_beside_experts
@@ -227,7 +226,7 @@ class Share(NamedTuple):
         """Those of one socket, of all that it has: `by_memory` is what all of them likely read."""
         if self.sockets == 1:
             return ends
-        slow, usual, fast_of_each = told_bandwidth.ACROSS_SOCKETS
+        slow, usual, fast_of_each = memory_bandwidth.ACROSS_SOCKETS
         fast = fast_of_each * self.sockets
         return ends[0] * slow / usual, ends[1], ends[2] * fast / usual
 
@@ -349,24 +348,24 @@ class Launch(Record):
     seconds: float
     beside: float
     by_memory: float
-    operations: float
+    layers: float
     slow: float
     fast: float
 
-    def likely(self, share: float, operation_seconds: float) -> float:
+    def likely(self, share: float, layer_seconds: float) -> float:
         """Seconds by those constants."""
-        return self.beside + self.by_memory / share + self.operations * operation_seconds
+        return self.beside + self.by_memory / share + self.layers * layer_seconds
 
 
-# shares and seconds of an operation that cover the rows of `pace` in specs/common/gpus.toml
-_GRID = [(share / 100, us / 1e7) for share in range(50, 98, 2) for us in range(0, 122, 4)]
+# shares and seconds of a layer that cover the rows of `pace` in specs/common/gpus.toml
+_GRID = [(share / 100, us / 1e6) for share in range(50, 98, 2) for us in range(0, 204, 4)]
 
 
 def _radeons_left_out() -> None:
-    """The share and the time of an operation of AMD's in specs/common/gpus.toml, fitted on all GPUs
+    """The share and the time of a layer of AMD's in specs/common/gpus.toml, fitted on all GPUs
     and on all but the one asked; the ends are those of the row.
     """
-    print("\nshare of the peak and microseconds an operation, AMD's GPUs; each left out in turn")
+    print("\nshare of the peak and microseconds a layer, AMD's GPUs; each left out in turn")
     print(f"{'':24} devices runs  fitted share us | left out: error  inside  high/low")
     for group, runs in sorted(_launches("amd").items()):
         devices = sorted({run.device for run in runs})
@@ -381,13 +380,13 @@ def _radeons_left_out() -> None:
                     inside.append(run.slow <= seen_over_likely <= run.fast)
                     widths.append(run.fast / run.slow)
         print(
-            f"{group:24} {len(devices):7} {len(runs):4} {share:13.2f} {1e6 * seconds:4.1f} |"
+            f"{group:24} {len(devices):7} {len(runs):4} {share:13.2f} {1e6 * seconds:4.0f} |"
             f" {median(errors):15.0%}  {sum(inside) / len(inside):6.0%}  {median(widths):8.2f}"
         )
 
 
 def _constants(runs: list[Launch]) -> tuple[float, float]:
-    """The share and the seconds of an operation whose error, the median of each device, is least
+    """The share and the seconds of a layer whose error, the median of each device, is least
     on average: each device has the same weight, and no run that is far off draws them.
     """
     devices = {run.device for run in runs}
@@ -418,8 +417,8 @@ def _launches(maker: str) -> dict[str, list[Launch]]:
         return pace.replace(**constants)
 
     rows = []
-    for share, operation_seconds in ((0.4, 0.0), (0.8, 0.0), (0.8, 1e-6)):
-        gpus.pace_of = partial(fixed, share=share, operation_seconds=operation_seconds)
+    for share, layer_seconds in ((0.4, 0.0), (0.8, 0.0), (0.8, 1e-5)):
+        gpus.pace_of = partial(fixed, share=share, layer_seconds=layer_seconds)
         _forget_gpus()
         rows.append([*of_reports(maker), *of_earlier(maker), *of_backends(None, maker)])
     gpus.pace_of = real
@@ -436,7 +435,7 @@ def _launches(maker: str) -> dict[str, list[Launch]]:
                 seconds=1 / slow.seen,
                 beside=1 / fast.likely - by_memory / 0.8,
                 by_memory=by_memory,
-                operations=(1 / launched.likely - 1 / fast.likely) / 1e-6,
+                layers=(1 / launched.likely - 1 / fast.likely) / 1e-5,
                 slow=lowest,
                 fast=highest,
             )
@@ -445,7 +444,7 @@ def _launches(maker: str) -> dict[str, list[Launch]]:
 
 
 def _forget_gpus() -> None:
-    graphics._pace_of.cache_clear()
+    graphics.pace_of_device.cache_clear()
     graphics.gpu_of.cache_clear()
 
 

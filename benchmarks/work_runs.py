@@ -14,15 +14,14 @@ from residuals import Run
 
 from selfhost import Machine, Workload, check
 from selfhost.catalogue.opened import open_catalogue
-from selfhost.verdict.compute import Power, power_of
+from selfhost.verdict.compute import Power, power_of, token_seconds
 from selfhost.verdict.documents import (
     document_operations,
     documents_a_second,
     shares_of_documents,
 )
 from selfhost.verdict.speech import encode_seconds, speech_work
-from selfhost.verdict.stepping import token_seconds
-from selfhost.verdict.training import pace_of_training, training_work
+from selfhost.verdict.training import TrainingWork, pace_of_training
 
 TRUTH = Path(__file__).parents[1] / "tests" / "truth"
 TRAINING = TRUTH / "speed_training.json"
@@ -63,10 +62,10 @@ def of_training(machine_of: MachineOf) -> Iterator[Run]:
         is_apple = row["device"].startswith("Apple")
         machine = machine_of(row["device"], "shared" if is_apple else "card", row["memory_gb"])
         runtime = shelf.runtime("mlx" if row["program"] == "mlx" else "transformers")
-        work = training_work(
-            spec.architecture,
-            active=spec.parameters.active or 0,
-            total=spec.parameters.total,
+        work = TrainingWork(
+            parameters=spec.parameters.active or 0,
+            all_parameters=spec.parameters.total or spec.parameters.active or 0,
+            layers=spec.architecture.layers if spec.architecture is not None else 0,
             method=row["method"],
             checkpointing=row["checkpointing"],
             step_tokens=row["step_tokens"],

@@ -16,9 +16,8 @@ from ..machine.record import Machine
 from ..needs.quantization import BLOCKS
 from ..verdict.findings import given_bytes
 from ..verdict.graphics import gpu_of
-from ..verdict.memory_bandwidth import bandwidth
+from ..verdict.memory_bandwidth import BANDWIDTH_SHARE, bandwidth
 from ..verdict.speed import shared_gpu_of
-from ..verdict.told_bandwidth import BANDWIDTH_SHARE
 
 # The smallest type that a program takes unasked is MXFP4, 4.25 bits a parameter, or bitsandbytes'
 # NF4, 4 bits before its scales. Ternary weights are smaller, but their tables of words are not. For
@@ -39,15 +38,13 @@ _OF_TEXT, _OF_PICTURES = ("text", "vision"), ("image", "video")
 
 class BestCase(Record):
     """The most that a machine gives a model: `room_bytes` of memory, `disk_bytes`, and
-    `bytes_per_second` read while it answers, beside `cached_bytes` that its processor keeps from
-    one token to the next. Infinite where that is not known. `bits_stated` is the least that a
-    parameter takes where a type was asked for.
+    `bytes_per_second` read while it answers, infinite where that is not known. `bits_stated` is the
+    least that a parameter takes where a type was asked for.
     """
 
     room_bytes: float
     disk_bytes: float
     bytes_per_second: float
-    cached_bytes: float
     bits_stated: float | None
     wanted_tokens_per_second: float
 
@@ -75,8 +72,7 @@ class BestCase(Record):
         if parameters is None or outline.modality not in _OF_TEXT:
             return inf
         read_bytes = parameters * LEAST_SHARE_READ * self._least_bits(outline.modality) / 8
-        uncached_bytes = read_bytes - self.cached_bytes
-        return self.bytes_per_second / uncached_bytes if uncached_bytes > 0 else inf
+        return self.bytes_per_second / read_bytes if read_bytes > 0 else inf
 
     def is_slow(self, outline: Outline) -> bool:
         """Whether text surely comes more slowly than was wanted."""
@@ -92,13 +88,12 @@ def best_case(machine: Machine, workload: Workload) -> BestCase:
     smallest = min(8 * size / count for count, size in BLOCKS.values())
     # training has another pace, and a draft multiplies the pace of what reads the weights
     is_bounded = workload.task == "generate" and workload.draft is None
-    rates, cached_bytes = _read_rates(machine)
+    rates = _read_rates(machine)
     wanted = workload.min_tokens_per_second
     return BestCase(
         room_bytes=_room_bytes(machine, workload),
         disk_bytes=_disk_bytes(machine),
         bytes_per_second=max(rates, default=inf) if is_bounded else inf,
-        cached_bytes=cached_bytes,
         bits_stated=None if workload.quantization is None else smallest,
         wanted_tokens_per_second=DEFAULT_MIN_TOKENS_PER_SECOND if wanted is None else wanted,
     )
@@ -121,10 +116,9 @@ def _disk_bytes(machine: Machine) -> float:
     return max((inf if size is None else size for size in sizes), default=inf)
 
 
-def _read_rates(machine: Machine) -> tuple[list[float], float]:
+def _read_rates(machine: Machine) -> list[float]:
     """Bytes per second that weights are read at, at most: by the processor, by a GPU that shares
-    the RAM, by all other GPUs together; infinite where that is not known. Then the bytes that
-    caches keep.
+    the RAM, by all other GPUs together; infinite where that is not known.
     """
     memory, shared = bandwidth(machine), shared_gpu_of(machine)
     rates = [inf if memory is None else BANDWIDTH_SHARE * memory.high]
@@ -132,4 +126,4 @@ def _read_rates(machine: Machine) -> tuple[list[float], float]:
         rates.append(max(shared.peak.likely, shared.peak.fast))
     cards = [gpu_of(card) for card in machine.accelerators or () if card.unified is not True]
     rates.append(sum(inf if gpu is None else gpu.peak.fast for gpu in cards))
-    return rates, 0.0 if memory is None else max(memory.kept_bytes)
+    return rates

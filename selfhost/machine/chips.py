@@ -25,7 +25,7 @@ class Chip(Record):
 
     `kind` is how its cores read it, a row of `share` in cpus.toml; None where that is not known.
     `link`: so many cores share one that gives so many GB/s; None where the memory is the bound.
-    `cache_mb` is what its caches hold; `core` and `ghz` as of `cpus.Processor`. `gpu` is the whole
+    `core` and `ghz` as of `cpus.Processor`. `gpu` is the whole
     name of its GPU and `memory_gib` what most machines with it have; None where not stated.
     """
 
@@ -36,7 +36,6 @@ class Chip(Record):
     memory_gib: int | None = None
     kind: str | None = None
     link: tuple[int, float] | None = None
-    cache_mb: float = 0.0
     core: str | None = None
     ghz: float | None = None
 
@@ -48,7 +47,7 @@ class AppleChip(Record):
     only one width. `unpacked_gb_per_s`: what its GPU unpacks of weights whose scales are packed
     too, and of other packed ones; None where the memory is the bound. `tflops` is the peak of its
     largest GPU, None where that is not known; `neural`: its cores have matrix units.
-    `joined_dies`: on how many dies they lie. `linux`: a Linux starts on it without macOS.
+    `linux`: a Linux starts on it without macOS.
     """
 
     gb_per_s: float
@@ -57,7 +56,6 @@ class AppleChip(Record):
     unpacked_gb_per_s: tuple[float, float] | None = None
     tflops: float | None = None
     neural: bool = False
-    joined_dies: int = 1
     linux: bool = False
 
     @property

@@ -72,6 +72,15 @@ class Share(Record):
         return f"by runs on {self.devices} devices" if self.devices else "a guess"
 
 
+class DecodeKind(Record):
+    """How a processor compares with the one measured on: its use of a measured bandwidth, and its
+    cores in decoding, each slow end, likely, fast end (`decode` of the table).
+    """
+
+    memory: tuple[float, float, float]
+    cores: tuple[float, float, float]
+
+
 class Core(Record):
     """What one core computes while all of them work: operations a cycle on prompts, and its clock
     in GHz; each slow end, likely, fast end. `wide`: on vectors of 512 bits. `float32`: of what
@@ -94,8 +103,8 @@ class Processor(Record):
     `least`, `usual` and `most` are bytes per second of one socket with every channel filled, with
     the slowest, the usual and the fastest memory. `cores` of the largest socket and `threads` of
     each; 0 of a client, that has one socket. `kind`: a row of `share`.
-    `vectors`: avx512, avx2, none, sse, arm or neon. `cache_mb` is what the second and third caches
-    hold, `bits` how wide one channel is.
+    `vectors`: avx512, avx2, none, sse, arm or neon. `bits`: how wide one
+    channel is.
     `slowest` and `fastest`: as `usual`, of the slower and of the faster of the kinds of memory that
     it takes, DDR4 and DDR5, where its name does not tell which; else `usual`.
     `core` is what its cores compute (`core_called`), `ghz` their clock with all of them at work,
@@ -118,7 +127,6 @@ class Processor(Record):
     fastest: float
     cores: int = 0
     threads: int = 1
-    cache_mb: float = 24.0
     bits: int = 64
     core: str | None = None
     ghz: float | None = None
@@ -522,7 +530,7 @@ def _processor(row: Mapping[str, Any], words: frozenset[str]) -> Processor:
     ends = (memory["least"], memory["usual"], memory["most"])
     slowest, fastest = _of_kinds(kinds, ends, bytes_at_once)
     optional = (
-        "cores", "threads", "cache_mb", "bits", "architecture", "memory_gib", "on_package_gib",
+        "cores", "threads", "bits", "architecture", "memory_gib", "on_package_gib",
         "graphics",
     )  # fmt: skip
     vectors = row.get("vectors", "avx2")
@@ -575,6 +583,13 @@ def core_called(name: str, ghz: float | None) -> Core:
         ),
         vectors=row.get("vectors"),
     )
+
+
+@lru_cache(maxsize=16)
+def decode_kind(name: str) -> DecodeKind:
+    """How processors of that kind decode beside the one that was measured."""
+    row = next(each for each in _table()["decode"] if each["kind"] == name)
+    return DecodeKind(memory=tuple(row["memory"]), cores=tuple(row["cores"]))
 
 
 def _kind_of_client(memory_sits: str, words: Iterable[str]) -> str:

@@ -115,33 +115,29 @@ class OwnPace(Record):
 
 
 class Pace(Record):
-    """How GPUs of a kind decode; the header of `pace` in the table explains each key.
+    """How GPUs of a kind decode; the tables `pace`, `sums`, `launch` and `replay` explain each key.
 
-    `share` and `cache_share` are shares of the peak of the memory; `unpacked_per_cycle` bytes that
-    one multiprocessor unpacks in one cycle, None where no such bound was seen; `weights_per_cycle`:
-    the same of weights in two and three bits, with bits in planes and looked up; `sum_seconds` of a
-    layer in tensor parallelism, slow end, likely, fast end, and `summed_per_second` the bytes of
-    many tokens; `layer_seconds` of a layer that PyTorch launches from Python (`launch` of the
-    table); `slow` and `fast` the ends of the range as shares of the likely pace; `plain_slow` that
-    slow end of weights in 16 bits.
-    `replay`: of a program that replays a graph; `programs`: of others whose runs were seen.
-    `more_token`: of a step, what each token more of it takes at least. `devices`: on how many they
-    were fitted, 0 of a guess; `called`: what GPUs of the kind are called.
+    `share`: of the peak of the memory, what is read; `unpacked_per_cycle`: bytes of packed weights
+    that one multiprocessor unpacks in a cycle, `weights_per_cycle`: weights of one to three bits,
+    with bits in planes and looked up, None where no such bound was seen; `layer_seconds`: launching
+    a layer of a graph; `python_layer_seconds`: the same from Python, `sum_seconds`: adding up its
+    parts in tensor parallelism, both slow end, likely, fast end; `summed_per_second`: bytes of many
+    tokens; `more_token`: of a step, what each token more of it takes at least; `slow` and `fast`:
+    the ends as shares of the likely pace; `devices`: on how many it was fitted, 0 of a guess;
+    `called`: what GPUs of the kind are called.
     """
 
     called: str
     share: float
-    cache_share: float
     unpacked_per_cycle: float | None
     weights_per_cycle: tuple[float, float] | None
-    operation_seconds: float
-    sum_seconds: tuple[float, ...]
-    summed_per_second: tuple[float, ...]
-    layer_seconds: tuple[float, float, float]
+    layer_seconds: float
+    sum_seconds: tuple[float, float, float]
+    summed_per_second: tuple[float, float, float]
+    python_layer_seconds: tuple[float, float, float]
     replay: Replay
     slow: float
     fast: float
-    plain_slow: float
     more_token: float
     programs: tuple[OwnPace, ...]
     devices: int
@@ -185,40 +181,29 @@ def _other_memory(name: str, memory_gib: float) -> Mapping[str, Any] | None:
     return other
 
 
-# from which on a GPU multiplies four numbers of 8 bits at once (NVIDIA, PTX ISA, dp4a)
-_DP4A_CAPABILITY = "6.1"
-
-
 def pace_of(
     vendor: str,
     unified: bool,
     capability: str | None,
     hbm: bool = False,
     generation: str | None = None,
-    joined: bool = False,
 ) -> Pace:
     """How a GPU decodes, by its maker, whether it shares the RAM, its compute capability, its
-    kind of memory, its generation (`generation_of`) and whether it spans several dies.
+    kind of memory and its generation (`generation_of`).
     """
-    kind = {"vendor": vendor, "hbm": hbm, "unified": unified}
-    dp4a = reaches_capability(capability, _DP4A_CAPABILITY) is not False
-    facts = {"vendor": vendor, "hbm": hbm, "generation": generation, "joined": joined, "dp4a": dp4a}
-    rows = (row for row in _table()["pace"] if row.get("unified", False) == unified)
-    row = _first_with(rows, facts, capability)
-    launch = _first_with(_table()["launch"], kind, capability)
-    replay = _first_with(_table()["replay"], kind, capability)
-    slow, likely, fast = (each / 1e3 for each in launch["layer_ms"])
+    facts = {"vendor": vendor, "hbm": hbm, "unified": unified, "generation": generation}
+    tables = ("pace", "sums", "launch", "replay")
+    row, sums, launch, replay = (_first_with(_table()[key], facts, capability) for key in tables)
     weights = row.get("weights_per_cycle")
     return Pace(
         called=row["called"],
         share=row["share"],
-        cache_share=row["cache_share"],
         unpacked_per_cycle=row.get("unpacked_per_cycle"),
         weights_per_cycle=None if weights is None else (weights[0], weights[1]),
-        operation_seconds=row["operation_us"] / 1e6,
-        sum_seconds=tuple(each / 1e6 for each in row["sum_us"]),
-        summed_per_second=tuple(each * 1e9 for each in row["sum_gb_s"]),
-        layer_seconds=(slow, likely, fast),
+        layer_seconds=row["layer_us"] / 1e6,
+        sum_seconds=_scaled(sums["sum_us"], 1e-6),
+        summed_per_second=_scaled(sums["sum_gb_s"], 1e9),
+        python_layer_seconds=_scaled(launch["layer_ms"], 1e-3),
         replay=Replay(
             step_seconds=replay["step_ms"] / 1e3,
             layer_seconds=replay["layer_ms"] / 1e3,
@@ -226,7 +211,6 @@ def pace_of(
         ),
         slow=row["slow"],
         fast=row["fast"],
-        plain_slow=row.get("plain_slow", row["slow"]),
         more_token=row.get("more_token", 0.0),
         programs=tuple(
             OwnPace(**{key: each[key] for key in OwnPace._fields})
@@ -235,6 +219,11 @@ def pace_of(
         ),
         devices=row["devices"],
     )
+
+
+def _scaled(ends: Sequence[float], factor: float) -> tuple[float, float, float]:
+    low, likely, high = (each * factor for each in ends)
+    return low, likely, high
 
 
 def _first_with(
@@ -318,11 +307,12 @@ def prompt_tflops(name: str) -> float | None:
     return rate
 
 
-def prompt_share(name: str) -> tuple[float, float, float]:
-    """Of a GPU's peak (`peak_flops`), what prompts reach: slow end, likely, fast end. By its maker,
-    generation and kind; the header of `prompt` in the table explains each key.
+def share_of(work: str, name: str) -> tuple[float, float, float]:
+    """Of a GPU's peak (`peak_flops`), what work of a kind reaches, a table of gpus.toml: `prompt`,
+    `picture`, `picture_ggml`, `video`, `encoder` or `training`. Slow end, likely, fast end.
     """
-    return _share_of_peak("prompt", name)
+    low, likely, high = _row_of_share(work, name)["share"]
+    return low, likely, high
 
 
 def prompt_share_of(
@@ -337,25 +327,10 @@ def prompt_share_of(
     return None if shares is None else tuple(shares)
 
 
-def picture_share(name: str, *, in_ggml: bool = False) -> tuple[float, float, float]:
-    """The same of the steps of a picture: `picture` of the table, or `picture_ggml`."""
-    return _share_of_peak("picture_ggml" if in_ggml else "picture", name)
-
-
-def encoder_share(name: str) -> tuple[float, float, float]:
-    """The same of the encoder of a recognizer: `encoder` of the table."""
-    return _share_of_peak("encoder", name)
-
-
-def training_share(name: str) -> tuple[float, float, float]:
-    """The same of a step of training: `training` of the table."""
-    return _share_of_peak("training", name)
-
-
 def basis_of_share(table: str, name: str, what: str = "such work") -> str:
-    """What the share of a table (`prompt`, `training`, `encoder`, `picture`, `picture_ggml`) rests
-    on, as a clause: `such work is counted at 25 to 70 % of its peak, after published runs on 2 GPUs
-    of its class`. `what`: the work that was timed, as a plural or "such work".
+    """What a share (as of `share_of`) rests on, as a clause: `such work is counted at 25 to 70 % of
+    its peak, after published runs on 2 GPUs of its class`. `what`: the work that was timed, as a
+    plural or "such work".
     """
     row = _row_of_share(table, name)
     low, _, high = row["share"]
@@ -365,11 +340,6 @@ def basis_of_share(table: str, name: str, what: str = "such work") -> str:
         return f"{counted}, a guess: no run on a GPU of its class was found"
     gpus = "one GPU" if row["devices"] == 1 else f"{row['devices']} GPUs"
     return f"{counted}, after published runs on {gpus} of its class"
-
-
-def _share_of_peak(table: str, name: str) -> tuple[float, float, float]:
-    low, likely, high = _row_of_share(table, name)["share"]
-    return low, likely, high
 
 
 def _row_of_share(table: str, name: str) -> dict[str, Any]:
@@ -424,31 +394,6 @@ def peak_flops(name: str, capability: str | None) -> float | None:
         chip = apple_chip_of(words_of(name))
         tflops = None if chip is None else chip.tflops
     return None if tflops is None else tflops * 1e12 * share
-
-
-# compute capability from which on matrix units take numbers in 32 bits (TF32)
-_MATRIX_IN_32_BITS = "8.0"
-
-
-def plain_flops(name: str, capability: str | None) -> float | None:
-    """Peak of the 32-bit arithmetic of an NVIDIA GPU whose matrix units have none; None for other
-    GPUs, and where it is not known.
-    """
-    row, cycles = _matrix_row(name, capability), cycles_per_second(name)
-    is_older = _version(capability) < _version(_MATRIX_IN_32_BITS)
-    if row is None or cycles is None or not is_older:
-        return None
-    return cycles * float(row.get("plain", row["flops"]))
-
-
-# of NVIDIA's with matrix units, what one multiprocessor does in a cycle where sums in 32 bits are
-# held to half the rate (`matrix`)
-_HALF_RATE = 512
-
-
-def sums_at_half_rate(name: str, capability: str | None) -> bool:
-    """Whether it is a card whose matrix units sum in 32 bits at half the rate of less: GeForce."""
-    return _matrix_flops(name, capability) == _HALF_RATE
 
 
 def _matrix_flops(name: str, capability: str | None) -> float | None:

@@ -10,16 +10,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..core import units
-from ..core.records import Record
+from ..core.records import FrozenDict, Record
 from ..machine import gpus
 from ..machine.record import Accelerator, Machine
 from ..needs.records import Needs
 from .cores import FALL, SCALE_WELL, cores_rate
 from .devices import computes_on_shared, runs_on
-from .graphics import device_bandwidth
+from .graphics import device_bandwidth, gpu_of
 from .processor import chip_of, core_of, is_guest, on_apple_gpu, threads_of
 from .ranges import Range, inverse, product
-from .speed import MEASURED, PROMPT_SHARES
+from .speed import (
+    MEASURED,
+    PROMPT_SHARES,
+    Speed,
+    seconds_on_processor,
+    shared_gpu_of,
+)
+from .step import Step
 
 TYPE_CHECKING = False
 
@@ -56,6 +63,7 @@ _ROWS_ENDS = (0.66, 1.0, 1.35)
 _BLOCKS_ENDS = (0.65, 0.9, 1.1)
 
 
+SAME: Range = (1.0, 1.0, 1.0)
 # as many times as long on a GPU as in 16 bits, with weights in 32: least, likely, most. A guess:
 # PyTorch leaves its matrix units aside for them unless told otherwise, and a GeForce without those
 # has half its peak, an A100 a sixteenth
@@ -234,3 +242,40 @@ def _of_processor(machine: Machine, runtime: RuntimeSpec | None) -> Power | None
 def _tflops(rate: float) -> str:
     """`71 TFLOPS`."""
     return f"{rate / 1e12:.3g} TFLOPS"
+
+
+def unpaced(why: str, unit: str) -> Speed:
+    """No pace, and why."""
+    return Speed(unit=unit, how=why)
+
+
+# as many times as long as reading the weights, on a card: Orpheus 3B in vLLM 55 tokens/s on an A10G
+# (canopyai/Orpheus-TTS#53), a little below its 83 on an RTX A6000 (#16): it streams each token
+# through Python. The ends are guesses
+_ON_CARDS = (0.95, 1.25, 1.7)
+# as many times as long as reading the weights in 32 bits, of such a step on a processor: 1.8 to 2.3
+# of seven decoders of 0.11 to 0.6 x 10^9 parameters on one core of Zen 4, 3.6 of Bark small, whose
+# steps are short (tests/truth/compute.json); with weights in 16 bits as long (Bark there).
+# Qwen3-TTS about 1 on a Ryzen 8745HS (QwenLM/Qwen3-TTS#171), Bark 8 on an M1 Pro (suno-ai/bark#357,
+# 0.1 seconds a step), of which the ends leave out half
+_ON_CORES = (0.7, 2.2, 6.0)
+
+
+def seconds_of_step(machine: Machine, power: Power, parameters: int) -> Range | None:
+    """Of a step that reads so many parameters: in 16 bits on a GPU, in 32 on a processor; None
+    where no bandwidth is known.
+    """
+    is_on_cores = power.device is None
+    read = {"F32": 4 * parameters} if is_on_cores else {"BF16": 2 * parameters}
+    token = token_seconds(machine, power, Step(architecture=None, read_bytes=FrozenDict(read)))
+    return None if token is None else product(_ON_CORES if is_on_cores else _ON_CARDS, token)
+
+
+def token_seconds(machine: Machine, power: Power, step: Step) -> Range | None:
+    """Of one token, as llama.cpp reads it; None where no bandwidth is known."""
+    if power.device is None:
+        taken = seconds_on_processor(machine, step)
+    else:
+        gpu = shared_gpu_of(machine) if power.device.unified else gpu_of(power.device)
+        taken = None if gpu is None else gpu.seconds(step)
+    return None if taken is None else (min(taken[1:]), taken[1], max(taken[:2]))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from ..catalogue.spec import Architecture
-from ..machine.gpus import basis_of_share, picture_share, prompt_share
+from ..catalogue.spec import Architecture, ModelSpec
+from ..machine.gpus import basis_of_share, share_of
 from ..machine.record import Machine
-from .compute import FLOAT32_LONGER, Power, shares_on_cores
+from .compute import FLOAT32_LONGER, SAME, Power, shares_on_cores, unpaced
 from .graphics import pace_of_device
-from .processor import apple_chip_in
 from .ranges import Range, added, inverse, product
 from .speed import MEASURED, PaceRange, Speed
 from .step import launched_layers
@@ -19,114 +18,84 @@ if TYPE_CHECKING:
 
 UNIT, UNIT_OF_PICTURES = "documents_per_second", "pictures_per_second"
 DOCUMENT_TOKENS = 512
-# of what a GPU of its class reaches on prompts of 7B in llama.cpp (`gpus.prompt_share`), what
-# encoders reach there, whose matrices are smaller: Llama 1.1B 0.99 on an M5 (ggml-org/llama.cpp
-# #16634); the slow end is a guess for large cards
+# of what a GPU of its class reaches on prompts of 7B in llama.cpp (`prompt`), what encoders reach
+# there, whose matrices are smaller: Llama 1.1B 0.99 on an M5 (ggml-org/llama.cpp#16634); the slow
+# end is a guess for large cards
 _OF_PROMPTS = (0.4, 0.8, 1.0)
-# and of what it reaches on pictures in PyTorch (`gpus.picture_share`), which such programs do of
-# documents: bge-large with 449 tokens on an L4 0.26 in sentence-transformers, 0.87 in
+# and of what it reaches on pictures in PyTorch (`picture`), which such programs do of documents:
+# bge-large with 449 tokens on an L4 0.26 in sentence-transformers, 0.87 in
 # text-embeddings-inference; 1.05 on an MI210, in no fit (tests/truth/speed_documents.json). The
 # ends are a little beyond
 _OF_PICTURES = (0.25, 0.75, 1.1)
 # documents that sentence-transformers computes at once (encode, batch_size), for which operations
 # are launched once; others wait for as many requests or more
 _BATCH = 32
-# operations of a layer, launched one by one
-_OPERATIONS = 17
 # of the parameters those that a token meets, where the table of words is not told from the rest:
 # least, likely, most. Of the catalogue 0.34 (multilingual E5 base) to 1 (7B and more); and below so
 # many a model may be a table alone
 _NOT_IN_TABLES, _PERCENT_MET, _LEAST_PARAMETERS = (0.35, 0.75, 1.0), "35 to 100 %", 20_000_000
-_SAME = (1.0, 1.0, 1.0)
 
 
 def pace_of_documents(
     machine: Machine,
     power: Power | None,
-    architecture: Architecture | None,
-    parameters: int | None,
+    spec: ModelSpec,
     *,
     quantization: str,
     runtime: RuntimeSpec | None,
-    picture_operations: int | None = None,
 ) -> Speed:
     """Documents of 512 tokens a second, one after the other; pictures of a model whose operations
-    for one are known.
+    for one are known, and whose layers nobody wrote down.
     """
     if power is None:
-        return _unpaced("nothing tells how fast what it runs on computes")
-    if architecture is None or parameters is None:
-        return _of_unknown_shape(
-            machine,
-            power,
-            parameters,
-            picture_operations,
-            quantization=quantization,
-            runtime=runtime,
-        )
-    tokens, operations = tokens_and_operations(architecture, parameters)
+        return unpaced("nothing tells how fast what it runs on computes", UNIT)
+    architecture, parameters = spec.architecture, spec.parameters.active
     shares = shares_of_documents(machine, power, runtime, quantization)
-    launched = _launched_seconds(machine, power, architecture)
-    if runtime is not None and runtime.computes_with != MEASURED:
-        launched /= _BATCH
-    how = (
-        f"on {power.how}; documents of {tokens} tokens, {operations / 1e9:,.0f} × 10^9 operations"
-        " each; shorter ones go faster in proportion"
-    )
-    if power.device is not None:
-        how += f"; {_basis(power.device.name, runtime)}"
-    work = documents_a_second(power, operations, shares, launched)
-    return Speed(work=work, prompt=_read_in(work, tokens), unit=UNIT, how=how)
+    is_measured = runtime is not None and runtime.computes_with == MEASURED
+    tokens, unit, met, launched = DOCUMENT_TOKENS, UNIT, SAME, (0.0, 0.0, 0.0)
+    if architecture is not None and parameters is not None:
+        tokens = min(tokens, architecture.context_tokens or tokens)
+        operations = document_operations(architecture, parameters, tokens)
+        if power.device is not None:
+            layer_seconds = pace_of_device(power.device).layer_seconds
+            each = architecture.layers * layer_seconds / (1 if is_measured else _BATCH)
+            launched = each, each, each
+        what = (
+            f"documents of {tokens} tokens, {operations / 1e9:,.0f} × 10^9 operations"
+            " each; shorter ones go faster in proportion"
+        )
+        if power.device is not None:
+            what += f"; {_basis(power.device.name, is_measured)}"
+    elif spec.picture_operations is not None:
+        operations, unit = float(spec.picture_operations), UNIT_OF_PICTURES
+        what = f"{operations / 1e9:,.0f} × 10^9 operations for one picture"
+    elif parameters is not None and parameters >= _LEAST_PARAMETERS:
+        operations, met = 2.0 * parameters * tokens, _NOT_IN_TABLES
+        what = (
+            f"{operations / 1e9:,.0f} × 10^9 operations for {tokens} tokens, of which each meets"
+            f" {_PERCENT_MET} of the parameters"
+        )
+    else:
+        return unpaced("the shape of the model is not known", UNIT)
+    layers = None
+    if architecture is None:
+        layers = launched_layers(None, runtime, quantization, parameters)
+    if power.device is not None and layers is not None:
+        slow, likely, fast = product(layers, pace_of_device(power.device).python_layer_seconds)
+        launched = fast, likely, slow
+    work = documents_a_second(power, operations, product(shares, inverse(met)), launched)
+    low, likely, high = (tokens * each for each in work.ends)
+    prompt = PaceRange(low=low, likely=likely, high=high) if unit == UNIT else None
+    return Speed(work=work, prompt=prompt, unit=unit, how=f"on {power.how}; {what}")
 
 
-def _read_in(documents: PaceRange, tokens: int) -> PaceRange:
-    """Tokens read a second, of documents of so many."""
-    low, likely, high = (tokens * each for each in documents.ends)
-    return PaceRange(low=low, likely=likely, high=high)
-
-
-def _basis(name: str, runtime: RuntimeSpec | None) -> str:
+def _basis(name: str, is_measured: bool) -> str:
     """What the share of a GPU's peak rests on."""
-    if runtime is not None and runtime.computes_with == MEASURED:
+    if is_measured:
         (low, _, high), basis = _OF_PROMPTS, basis_of_share("prompt", name, "prompts")
     else:
         (low, _, high), basis = _OF_PICTURES, basis_of_share("picture", name, "pictures")
     return f"{basis}, and documents at {100 * low:g} to {100 * high:g} % of that"
-
-
-def _of_unknown_shape(
-    machine: Machine,
-    power: Power,
-    parameters: int | None,
-    picture_operations: int | None,
-    *,
-    quantization: str,
-    runtime: RuntimeSpec | None,
-) -> Speed:
-    """Of a model whose layers nobody wrote down: pictures by their operations, documents by the
-    parameters.
-    """
-    operations, share, what, unit = picture_operations, _SAME, "one picture", UNIT_OF_PICTURES
-    if operations is None:
-        if parameters is None or parameters < _LEAST_PARAMETERS:
-            return _unpaced("the shape of the model is not known")
-        operations, share, unit = 2 * parameters * DOCUMENT_TOKENS, _NOT_IN_TABLES, UNIT
-        what = f"{DOCUMENT_TOKENS} tokens, of which each meets {_PERCENT_MET} of the parameters"
-    rates = product(shares_of_documents(machine, power, runtime, quantization), inverse(share))
-    seconds = power.seconds(operations, rates)
-    layers = launched_layers(None, runtime, quantization, parameters)
-    if power.device is not None and layers is not None:
-        pace, _ = pace_of_device(power.device, apple_chip_in(machine))
-        slow, likely, fast = product(layers, pace.layer_seconds)
-        seconds = added(seconds, (fast, likely, slow))
-    low, likely, high = inverse(seconds)
-    work = PaceRange(low=low, likely=likely, high=high)
-    return Speed(
-        work=work,
-        prompt=_read_in(work, DOCUMENT_TOKENS) if unit == UNIT else None,
-        unit=unit,
-        how=f"on {power.how}; {operations / 1e9:,.0f} × 10^9 operations for {what}",
-    )
 
 
 def shares_of_documents(
@@ -136,26 +105,17 @@ def shares_of_documents(
     if power.device is None:
         return shares_on_cores(machine, runtime, quantization)
     if runtime is not None and runtime.computes_with == MEASURED:
-        return product(prompt_share(power.device.name), _OF_PROMPTS)
-    shares = product(picture_share(power.device.name), _OF_PICTURES)
-    if quantization == "float32":
-        return product(shares, inverse(FLOAT32_LONGER))
-    return shares
+        return product(share_of("prompt", power.device.name), _OF_PROMPTS)
+    shares = product(share_of("picture", power.device.name), _OF_PICTURES)
+    return product(shares, inverse(FLOAT32_LONGER)) if quantization == "float32" else shares
 
 
 def documents_a_second(
-    power: Power, operations: float, shares: Range, launched_seconds: float = 0
+    power: Power, operations: float, shares: Range, launched: Range = (0.0, 0.0, 0.0)
 ) -> PaceRange:
     """Of documents that take so many operations each, launched in so many seconds."""
-    launched = (launched_seconds, launched_seconds, launched_seconds)
     low, likely, high = inverse(added(power.seconds(operations, shares), launched))
     return PaceRange(low=low, likely=likely, high=high)
-
-
-def tokens_and_operations(architecture: Architecture, parameters: int) -> tuple[int, float]:
-    """How long a document is, and what it takes."""
-    tokens = min(DOCUMENT_TOKENS, architecture.context_tokens or DOCUMENT_TOKENS)
-    return tokens, document_operations(architecture, parameters, tokens)
 
 
 def document_operations(architecture: Architecture, parameters: int, tokens: int) -> float:
@@ -168,15 +128,3 @@ def document_operations(architecture: Architecture, parameters: int, tokens: int
         for group in architecture.attention
     )
     return float(tokens * (2 * met + attention))
-
-
-def _launched_seconds(machine: Machine, power: Power, architecture: Architecture) -> float:
-    """What launching the operations of all layers takes on a GPU; 0 on a processor."""
-    if power.device is None:
-        return 0.0
-    pace, _ = pace_of_device(power.device, apple_chip_in(machine))
-    return architecture.layers * _OPERATIONS * pace.operation_seconds
-
-
-def _unpaced(why: str) -> Speed:
-    return Speed(unit=UNIT, how=why)

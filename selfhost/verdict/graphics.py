@@ -1,13 +1,12 @@
-"""How fast a GPU decodes: reading the weights and the context, and launching the operations.
+"""How fast a GPU decodes: reading weights and context at a share of the memory's peak, or unpacking
+the weights where that takes longer, and launching each layer.
 
-A step takes the weights at a share of the memory's peak, or at what the multiprocessors unpack
-where that is less; each operation of the graph a moment; a filled context a share of the peak. The
-constants are rows of `specs/common/gpus.toml` (`pace`), fitted on published runs.
+The constants are rows of `specs/common/gpus.toml` (`pace`), fitted on published runs.
 """
 
 from __future__ import annotations
 
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 from ..core import units
 from ..core.records import Record
@@ -15,17 +14,16 @@ from ..machine import gpus
 from ..machine.chips import AppleChip
 from ..machine.record import Accelerator
 from ..machine.virtual_gpus import virtual_gpu
+from .ranges import Range, product
 from .step import Step
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from .ranges import Range
-
-# a program, or on those GPUs one, of which no run was seen: a guess
-_FOREIGN_SLOW, _FOREIGN_FAST = 0.5, 1.7
-# the weights are read at no more than this of the peak: the highest of dense models was 0.89
+# the ends of a program of which no run was seen on such GPUs, as shares of the likely pace: a guess
+_FOREIGN = gpus.OwnPace(program="", slow=0.5, likely=1.0, fast=1.7, runs=0)
+# weights are read at no more than this of the peak: the highest of dense models was 0.89
 _MOST_OF_PEAK = 0.95
+# layers with experts, or that attend to sound too, launch about twice the operations: 30 to 34,
+# where dense ones launch 17
+_LARGE_LAYER = 1.8
 
 
 class Peak(Record):
@@ -45,166 +43,81 @@ class Peak(Record):
 
 
 class Gpu(Record):
-    """A GPU as far as decoding needs it. `unpacks_per_second`: bytes of packed weights that it
-    unpacks, of those whose scales are packed too and of the others; None where no such bound is
-    known. `few_bits_per_second`: weights of two and three bits that it unpacks, of those with bits
-    in planes and of those that are looked up; None as there. `unpacks_by_program`: the bounds are
-    those of the measured program's kernels, and not of others. `host`: what it loses beside its
-    processor.
+    """A GPU as far as decoding needs it. `unpacks_per_second`: bytes of packed weights,
+    `few_bits_per_second`: weights in one to three bits, in planes and looked up, None where no such
+    bound is known; `host`: what it loses beside its processor.
     """
 
     name: str
     peak: Peak
     pace: gpus.Pace
-    unpacks_per_second: tuple[float, float] | None = None
+    unpacks_per_second: float | None = None
     few_bits_per_second: tuple[float, float] | None = None
-    unpacks_by_program: bool = False
     host: gpus.HostShares | None = None
-
-    def beside(self, architecture: str | None, vendor: str) -> Gpu:
-        """The same card of that maker beside a processor of that architecture."""
-        host = gpus.host_shares(vendor, architecture)
-        return self if host is None else self.replace(host=host)
-
-    @cached_property
-    def _ends_of_replay(self) -> tuple[float, float]:
-        """The ends of the pace of a program that replays a graph, as shares of the likely one."""
-        slow, fast = self.pace.slow, self.pace.fast
-        if self.pace.replay.devices:
-            return slow, fast
-        return min(slow, _FOREIGN_SLOW), max(fast, _FOREIGN_FAST)
 
     def own_pace(self, program: str | None) -> gpus.OwnPace | None:
         """What that program reaches on such GPUs; None where no run of it was seen."""
         return next((own for own in self.pace.programs if own.program == program), None)
 
-    def _ends_of(self, program: str | None) -> tuple[float, float, float]:
-        """What a program with kernels of its own, or one that is not named, reaches of the likely
-        pace: slow end, likely, fast end.
-        """
-        own, pace = self.own_pace(program), self.pace
-        if own is None:
-            return min(pace.slow, _FOREIGN_SLOW), 1.0, max(pace.fast, _FOREIGN_FAST)
-        return own.slow, own.likely, own.fast
-
-    @cached_property
-    def _on_host(self) -> tuple[float, float, float]:
-        host = self.host
-        return (1.0, 1.0, 1.0) if host is None else (host.slow, host.likely, host.fast)
-
-    def reads_per_second(self, peak: float, *, foreign: bool = False) -> tuple[float, float]:
-        """Bytes of packed weights per second with that peak, of those whose scales are packed too
-        and of the others: bound by the memory or by unpacking. `foreign`: by another program.
+    def packed_per_second(self, peak: float, step: Step) -> float:
+        """Bytes of packed weights read with that peak: bound by the memory or by unpacking them,
+        which other programs do with kernels of their own.
         """
         by_memory = peak * self.pace.share
-        if self.unpacks_per_second is None or (foreign and self.unpacks_by_program):
-            return by_memory, by_memory
-        nested, other = self.unpacks_per_second
-        return min(by_memory, nested), min(by_memory, other)
+        if self.unpacks_per_second is None or step.foreign is not None:
+            return by_memory
+        return min(by_memory, self.unpacks_per_second)
 
-    def share_of_peak(self, step: Step) -> float:
-        """Of the likely peak of its memory, what it reads most packed weights of a step at."""
-        peak, few_bit_bytes = self.peak.likely, self._few_bit_bytes(step)
-        if 2 * few_bit_bytes > step.packed_bytes:
-            by_unpacking = few_bit_bytes / self._few_bit_seconds(step) / peak
-            return min(self.pace.share, by_unpacking)
-        return self.reads_per_second(peak, foreign=step.foreign is not None)[0] / peak
-
-    def _few_bit_bytes(self, step: Step) -> int:
-        """Those that are bound by how many weights it unpacks, not by bytes."""
-        is_bound = self.few_bits_per_second is not None
-        return 0 if not is_bound or self._has_own_kernels(step) else step.few_bit_bytes
-
-    def _has_own_kernels(self, step: Step) -> bool:
-        """Whether the bounds on unpacking are those of another program's kernels."""
-        return step.foreign is not None and self.unpacks_by_program
-
-    def _few_bit_seconds(self, step: Step) -> float:
-        """What unpacking weights of two and three bits takes."""
-        in_planes, looked_up = self.few_bits_per_second or (float("inf"),) * 2
-        return step.weights_in_planes / in_planes + step.weights_looked_up / looked_up
-
-    def _seconds(self, peak: float, step: Step, operations: int, share: float) -> float:
-        packed, nested = step.packed_bytes, step.nested_bytes
-        nested_rate, other_rate = self.reads_per_second(peak, foreign=step.foreign is not None)
-        few_bit_bytes = self._few_bit_bytes(step)
-        read = (nested - few_bit_bytes) / nested_rate + (packed - nested) / other_rate
-        if few_bit_bytes:
-            by_memory = few_bit_bytes / (peak * self.pace.share)
-            read += max(by_memory, self._few_bit_seconds(step))
-        read += (step.weights_bytes - packed) / (peak * self.pace.share)
-        read += step.cache_bytes / (peak * self.pace.cache_share)
-        return share * read + operations * self.pace.operation_seconds
-
-    def _more_of_plain(self, step: Step) -> float:
-        """Seconds more at the slow end for weights in 16 bits, where a program has no kernel for
-        them.
-        """
-        pace = self.pace
-        read = (step.weights_bytes - step.packed_bytes) / (self.peak.slow * pace.share)
-        return read * (1 / pace.plain_slow - 1 / pace.slow)
-
-    def _replayed(self, step: Step, share: float, sums: list[float]) -> list[float]:
-        """As `seconds_of_part`, of a program that replays a graph of its own."""
+    def seconds(self, step: Step, share: float = 1.0) -> Range:
+        """Of one step, or of a share of every layer: slow end, likely, fast end."""
         peaks = self.peak.slow, self.peak.likely, self.peak.fast
-        (slow, fast), replay = self._ends_of_replay, self.pace.replay
-        beside = replay.step_seconds + step.layers * replay.layer_seconds
-        return [
-            (self._seconds(peak, step, 0, share) + beside) / end + summed
-            for peak, end, summed in zip(peaks, (slow, 1, fast), sums, strict=True)
-        ]
-
-    def _launched_from_python(self, step: Step, layers: Range, share: float) -> list[float]:
-        """Seconds to read a share of every layer while Python launches them, the longer of the two:
-        slow end, likely, fast end. How many layers a type of weights takes as long as and how fast
-        the processor launches one have nothing to do with each other.
-        """
-        from .ranges import product
-
-        peak, pace = self.peak, self.pace
-        read = [
-            self._seconds(rate, step, 0, share) / end
-            for rate, end in zip(
-                (peak.slow, peak.likely, peak.fast), (pace.slow, 1, pace.fast), strict=True
-            )
-        ]
-        launched = product(layers, pace.layer_seconds)
-        return [max(ends) for ends in zip(read, launched, strict=True)]
-
-    def seconds(self, step: Step) -> tuple[float, float, float]:
-        """Of one step: slow end, likely, fast end."""
-        return self.seconds_of_part(step, 1.0, summed=False)
-
-    def seconds_of_part(
-        self, step: Step, share: float, *, summed: bool = True
-    ) -> tuple[float, float, float]:
-        """Of a `share` of every layer, and of adding its parts up: slow end, likely, fast end."""
-        layers = step.layers if summed else 0
-        sums = [layers * each for each in self.pace.sum_seconds]
+        slow, usual, fast = self._ends(step)
+        parts = slow, usual, fast
+        read = [share * self._read_seconds(peak, step) for peak in peaks]
         if step.launched_layers is not None:
-            ends = self._launched_from_python(step, step.launched_layers, share)
-        elif step.replays and step.layers:
-            ends = self._replayed(step, share, sums)
+            launched = product(step.launched_layers, self.pace.python_layer_seconds)
+            taken = [max(a / part, b) for a, b, part in zip(read, launched, parts, strict=True)]
         else:
-            ends = self._launched_as_graph(step, share, sums)
-        slow, likely, fast = (taken / part for taken, part in zip(ends, self._on_host, strict=True))
+            launching = self._launched_seconds(step)
+            taken = [(each + launching) / part for each, part in zip(read, parts, strict=True)]
+        if self.host is not None:
+            shares = self.host.slow, self.host.likely, self.host.fast
+            taken = [each / left for each, left in zip(taken, shares, strict=True)]
         # no run reads faster than the memory gives
         least = share * step.weights_bytes / (self.peak.fast * _MOST_OF_PEAK)
-        return slow, likely, max(fast, least)
+        return taken[0], taken[1], max(taken[2], least)
 
-    def _launched_as_graph(self, step: Step, share: float, sums: list[float]) -> list[float]:
-        """As `seconds_of_part`, of a program that launches the graph of the step itself."""
-        most, likely_operations, fewest = step.operation_counts
-        slow = self._seconds(self.peak.slow, step, most, share) / self.pace.slow + sums[0]
-        slow += share * self._more_of_plain(step)
-        likely = self._seconds(self.peak.likely, step, likely_operations, share) + sums[1]
-        fast = self._seconds(self.peak.fast, step, fewest, share) / self.pace.fast + sums[2]
-        if step.is_vague:
-            ends = self._ends_of(None if step.lacks_layers else step.foreign)
-            slow *= self.pace.slow / ends[0]
-            likely /= ends[1]
-            fast *= self.pace.fast / ends[2]
-        return [slow, likely, fast]
+    def _read_seconds(self, peak: float, step: Step) -> float:
+        by_memory = peak * self.pace.share
+        few, in_planes, looked_up = step.few_bits
+        taken = (step.packed_bytes - few) / self.packed_per_second(peak, step)
+        taken += (step.weights_bytes - step.packed_bytes + step.cache_bytes) / by_memory
+        if self.few_bits_per_second is None or step.foreign is not None:
+            return taken + few / by_memory
+        planes_rate, looked_up_rate = self.few_bits_per_second
+        unpacking = in_planes / planes_rate + looked_up / looked_up_rate
+        return taken + max(few / by_memory, unpacking)
+
+    def _launched_seconds(self, step: Step) -> float:
+        """What launching the layers takes, as a graph of the program's own or one by one."""
+        if step.replays and step.layers:
+            replay = self.pace.replay
+            return replay.step_seconds + step.layers * replay.layer_seconds
+        each = self.pace.layer_seconds * (_LARGE_LAYER if step.has_large_layers else 1.0)
+        return step.layers * each
+
+    def _ends(self, step: Step) -> Range:
+        """What is reached of the likely pace: wider for a program or a model that is known less."""
+        pace = self.pace
+        usual = pace.slow, 1.0, pace.fast
+        replays = step.replays and step.layers
+        is_seen = bool(pace.replay.devices) if replays else not step.is_vague
+        if is_seen or step.launched_layers is not None:
+            return usual
+        own = None if step.lacks_layers or replays else self.own_pace(step.foreign)
+        if own is not None:
+            return own.slow, own.likely, own.fast
+        return min(pace.slow, _FOREIGN.slow), 1.0, max(pace.fast, _FOREIGN.fast)
 
 
 # an audit asks the cards of a fleet's kinds in turn
@@ -239,57 +152,35 @@ def _in_turns(name: str, bytes_per_second: float) -> Peak | None:
 
 def gpu_with(device: Accelerator, peak: Peak, chip: AppleChip | None = None) -> Gpu:
     """The same with a peak that is known otherwise, and the Apple chip that it is part of."""
-    pace, cycles = pace_of_device(device, chip)
-    unpacks_per_second = few_bits_per_second = None
+    pace = pace_of_device(device)
+    unpacks = few_bits = None
+    cycles = gpus.cycles_per_second(device.name) if chip is None else chip.gpu_cycles_per_second
     if chip is not None and chip.unpacked_gb_per_s is not None:
-        nested, other = chip.unpacked_gb_per_s
-        unpacks_per_second = nested * units.GB, other * units.GB
-    if cycles is not None and pace.unpacked_per_cycle is not None:
-        unpacks_per_second = (cycles * pace.unpacked_per_cycle,) * 2
+        unpacks = chip.unpacked_gb_per_s[0] * units.GB
+    elif cycles is not None and pace.unpacked_per_cycle is not None:
+        unpacks = cycles * pace.unpacked_per_cycle
     if cycles is not None and pace.weights_per_cycle is not None:
-        in_planes, looked_up = pace.weights_per_cycle
-        few_bits_per_second = cycles * in_planes, cycles * looked_up
+        planes, looked_up = pace.weights_per_cycle
+        few_bits = cycles * planes, cycles * looked_up
     return Gpu(
         name=device.name,
         peak=peak,
         pace=pace,
-        unpacks_per_second=unpacks_per_second,
-        few_bits_per_second=few_bits_per_second,
-        unpacks_by_program=chip is None,
+        unpacks_per_second=unpacks,
+        few_bits_per_second=few_bits,
     )
 
 
-def pace_of_device(device: Accelerator, chip: AppleChip | None) -> tuple[gpus.Pace, float | None]:
-    """How a GPU, part of that chip, computes, and its cycles per second where its kernels depend on
-    them.
-    """
-    pace, cycles = _pace_of(
-        device.vendor.lower(),
-        device.name,
-        bool(device.unified),
-        device.compute_capability,
-        chip is not None and chip.joined_dies > 1,
-    )
-    return pace, cycles if chip is None else chip.gpu_cycles_per_second
-
-
-# the cards of a fleet have few names
 @lru_cache(maxsize=4096)
-def _pace_of(
-    vendor: str, name: str, unified: bool, capability: str | None, joined: bool
-) -> tuple[gpus.Pace, float | None]:
-    """As `pace_of_device`; `joined`: it spans several dies."""
-    pace = gpus.pace_of(
-        vendor,
-        unified,
-        capability or gpus.capability_by_name(name),
-        gpus.has_hbm(name),
-        gpus.generation_of(name),
-        joined,
+def pace_of_device(device: Accelerator) -> gpus.Pace:
+    """How GPUs of its kind compute."""
+    return gpus.pace_of(
+        device.vendor.lower(),
+        bool(device.unified),
+        device.compute_capability or gpus.capability_by_name(device.name),
+        gpus.has_hbm(device.name),
+        gpus.generation_of(device.name),
     )
-    if pace.unpacked_per_cycle is None and pace.weights_per_cycle is None:
-        return pace, None
-    return pace, gpus.cycles_per_second(name)
 
 
 _peak_gb_per_s = lru_cache(maxsize=1024)(gpus.peak_gb_per_s)

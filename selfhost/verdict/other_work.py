@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from ..core.units import TRAINED
 from ..machine.record import Machine
 from ..needs.records import Needs
-from .compute import devices_of, power_of
+from .compute import devices_of, power_of, unpaced
 from .speed import Speed
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from ..catalogue.spec import ModelSpec
     from .compute import Power
     from .record import Question
@@ -25,30 +24,64 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
     """The pace, laid out like that; None where nobody counts such work. Where nothing tells it,
     `work` is None and `how` says why.
     """
-    modality, workload = question.spec.modality, question.workload
-    of_kind = _of_training if workload.task == "finetune" else _BY_MODALITY.get(modality)
-    if of_kind is None:
-        return None
-    power = power_of(machine, placed, question.runtime, workload.quantization)
-    return of_kind(question, placed, machine, power)
+    spec, workload, runtime = question.spec, question.workload, question.runtime
+    quantization = workload.quantization or ""
+    power = power_of(machine, placed, runtime, workload.quantization)
+    if workload.task == "finetune":
+        return _pace_of_training(question, placed, machine, power)
+    if spec.modality in ("image", "video"):
+        from .pictures import denoising_of, pace_of_pictures, parameters_of_pictures
+
+        return pace_of_pictures(
+            machine,
+            power,
+            denoising_of(spec, runtime),
+            pixels=spec.native_pixels,
+            quantization=quantization,
+            runtime=runtime,
+            offload=placed.offload,
+            moved_bytes=_moved_bytes(spec, placed),
+            frames_per_second=spec.frames_per_second,
+            parameters=parameters_of_pictures(spec),
+        )
+    if spec.modality == "embedding":
+        from .documents import pace_of_documents
+
+        return pace_of_documents(machine, power, spec, quantization=quantization, runtime=runtime)
+    if spec.modality in ("speech", "music"):
+        from .speech import pace_of_sound
+
+        return pace_of_sound(
+            machine,
+            power,
+            spec,
+            placed,
+            quantization=quantization,
+            runtime=runtime,
+            audio_seconds=workload.audio_seconds,
+        )
+    return None
 
 
-def _of_training(question: Question, placed: Needs, machine: Machine, power: Power | None) -> Speed:
-    from .training import pace_of_training, training_work, unpaced
+def _pace_of_training(
+    question: Question, placed: Needs, machine: Machine, power: Power | None
+) -> Speed:
+    from .training import TrainingWork, pace_of_training
 
     spec, workload, runtime = question.spec, question.workload, question.runtime
     trained_layers = runtime.trainer_layers if runtime is not None else None
     if placed.memory is None and trained_layers is None:
-        return unpaced("where it would be trained is not known, because its memory need is not")
+        why = "where it would be trained is not known, because its memory need is not"
+        return unpaced(why, TRAINED)
     work = None
     if spec.parameters.active is not None:
-        work = training_work(
-            spec.architecture,
-            active=spec.parameters.active,
-            total=spec.parameters.total,
+        work = TrainingWork(
             method=workload.finetune_method or "lora",
-            checkpointing=bool(workload.checkpointing),
+            parameters=spec.parameters.active,
+            all_parameters=spec.parameters.total or spec.parameters.active,
+            layers=spec.architecture.layers if spec.architecture is not None else 0,
             step_tokens=(workload.context_tokens or _LEAST_TOKENS) * workload.parallel,
+            checkpointing=bool(workload.checkpointing),
             trained_layers=trained_layers,
         )
     return pace_of_training(
@@ -58,80 +91,6 @@ def _of_training(question: Question, placed: Needs, machine: Machine, power: Pow
         devices=max(1, len(devices_of(machine, placed, runtime, workload.quantization))),
         dataset_tokens=workload.dataset_tokens,
     )
-
-
-def _of_pictures(question: Question, placed: Needs, machine: Machine, power: Power | None) -> Speed:
-    from .pictures import denoising_of, pace_of_pictures, parameters_of_pictures
-
-    spec = question.spec
-    return pace_of_pictures(
-        machine,
-        power,
-        denoising_of(spec, question.runtime),
-        pixels=spec.native_pixels,
-        quantization=question.workload.quantization or "",
-        runtime=question.runtime,
-        offload=placed.offload,
-        moved_bytes=_moved_bytes(spec, placed),
-        frames_per_second=spec.frames_per_second,
-        parameters=parameters_of_pictures(spec),
-    )
-
-
-def _of_documents(question: Question, _: Needs, machine: Machine, power: Power | None) -> Speed:
-    from .documents import pace_of_documents
-
-    spec = question.spec
-    return pace_of_documents(
-        machine,
-        power,
-        spec.architecture,
-        spec.parameters.active,
-        quantization=question.workload.quantization or "",
-        runtime=question.runtime,
-        picture_operations=spec.picture_operations,
-    )
-
-
-def _of_sound(question: Question, placed: Needs, machine: Machine, power: Power | None) -> Speed:
-    from .speech import (
-        UNIT,
-        UNIT_OF_MUSIC,
-        kind_of_speech,
-        pace_of_sound,
-        pace_of_speech,
-        speech_work,
-    )
-
-    spec, workload = question.spec, question.workload
-    quantization = workload.quantization or ""
-    work, kind = speech_work(spec, placed, quantization), kind_of_speech(spec)
-    if work is None and (spec.sound is not None or kind is not None):
-        return pace_of_sound(
-            machine,
-            power,
-            spec.sound,
-            kind,
-            unit=UNIT if spec.modality == "speech" else UNIT_OF_MUSIC,
-            audio_seconds=workload.audio_seconds,
-        )
-    return pace_of_speech(
-        machine,
-        power,
-        work,
-        quantization=quantization,
-        runtime=question.runtime,
-        audio_seconds=workload.audio_seconds,
-    )
-
-
-_BY_MODALITY: Mapping[str, Callable[[Question, Needs, Machine, Power | None], Speed]] = {
-    "image": _of_pictures,
-    "video": _of_pictures,
-    "embedding": _of_documents,
-    "speech": _of_sound,
-    "music": _of_sound,
-}
 
 
 def _moved_bytes(spec: ModelSpec, placed: Needs) -> float:

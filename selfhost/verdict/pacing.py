@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from ..catalogue.spec import Architecture, RuntimeSpec
-from ..core.records import remembered
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.records import Needs
@@ -30,14 +29,11 @@ from .speed import (
 )
 from .step import WITH_A_GATE, Step
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    pass
-
-
 # facts that the pace in RAM rests on
 _PACE_SETTING = ("memory_bandwidth_bytes_per_second", "cpu_cores_usable")
+# Whisper large, of 1.5 x 10^9 parameters, takes about as long on eight cores as what it hears; a
+# voice of as many longer
+_LARGE_TO_HEAR = 1_000_000_000
 
 
 def _laid_out(
@@ -58,64 +54,31 @@ def laid_out(
     workload: Workload,
 ) -> LaidOut:
     """How that program computes what is placed so; None: one that shares layers out."""
-    way = _laid_out_anywhere(placed, program, architecture, workload)
-    on_shared = _on_shared(placed, machine, _layers_shared_out(program, architecture))
-    return way if on_shared == way.on_shared else way.replace(on_shared=on_shared)
+    splits = program is None or program.splits_layers
+    # how many layers there are, where only a part of them may be computed by a GPU
+    layers = architecture.layers if splits and architecture is not None else None
+    is_split = placed.placement == "split"
+    on_shared, filled, in_ram_bytes = WHOLLY, 0.0, (0, 0.0)
+    if any(card.unified for card in machine.accelerators or ()):
+        from .shared_memory import share_on_shared
 
+        on_shared = share_on_shared(placed, machine, layers)
+    if is_split:
+        in_ram_bytes = left_in_ram(placed, (workload.context_tokens or 0) * workload.parallel)
+    if is_split and placed.offload is None:
+        from .on_devices import share_if_filled
 
-def _on_shared(placed: Needs, machine: Machine, layers: int | None) -> tuple[float, float, float]:
-    """Share of the layers that a GPU which shares the RAM computes: slow end, likely, fast end."""
-    # a fleet is asked it tens of thousands of times
-    for card in machine.accelerators or ():
-        if card.unified:
-            from .shared_memory import share_on_shared
-
-            return share_on_shared(placed, machine, layers)
-    return WHOLLY
-
-
-def _filled(placed: Needs, layers: int | None) -> float:
-    """Of what is left in RAM, the share that the accelerators hold at the fast end."""
-    if not is_rare(placed):
-        return 0.0
-    from .on_devices import share_if_filled
-
-    return share_if_filled(placed, layers)
-
-
-@remembered(128)
-def _laid_out_anywhere(
-    placed: Needs,
-    program: RuntimeSpec | None,
-    architecture: Architecture | None,
-    workload: Workload,
-) -> LaidOut:
-    """As `laid_out`, wherever nothing limits a GPU that shares the RAM."""
-    context = (workload.context_tokens or 0) * workload.parallel
+        filled = share_if_filled(placed, layers)
     return LaidOut(
         context_tokens=workload.context_tokens,
         on_shared_gpu=shared_builds(program),
         offloaded=shares_of(placed) if placed.placement != "host" else None,
-        in_ram_bytes=left_in_ram(placed, context) if placed.placement == "split" else (0, 0.0),
+        in_ram_bytes=in_ram_bytes,
         at_once=program is not None and bool(program.tensor_parallel_option),
         experts_apart=program is not None and program.leaves_experts,
-        filled=_filled(placed, _layers_shared_out(program, architecture)),
+        on_shared=on_shared,
+        filled=filled,
     )
-
-
-def is_rare(placed: Needs) -> bool:
-    """Whether few machines lay it out like that: how many layers lie where differs from one to the
-    next.
-    """
-    return placed.placement == "split" and placed.offload is None
-
-
-def _layers_shared_out(
-    program: RuntimeSpec | None, architecture: Architecture | None
-) -> int | None:
-    """How many layers there are, where only a part of them may be computed by a GPU."""
-    splits = program is None or program.splits_layers
-    return architecture.layers if splits and architecture is not None else None
 
 
 def pace_and_finding(
@@ -123,11 +86,9 @@ def pace_and_finding(
 ) -> tuple[Speed | None, Finding | None]:
     """How fast it would go, laid out like that, and the finding of it."""
     if question.spec.modality in check.MADE and not _is_counted(question, placed):
-        if placed.offload is not None:
-            return None, check.made_by_parts_check(placed.offload, question.spec.modality)
-        if _is_on_processor(question, placed, machine):
-            return None, check.made_on_processor_check(question.spec.modality)
-        return None, check.made_on_accelerator_check(question.spec.modality)
+        on_processor = _is_on_processor(question, placed, machine)
+        modality = question.spec.modality
+        return None, check.made_check(modality, offload=placed.offload, on_processor=on_processor)
     if question.read_bytes is None:
         from .other_work import pace_of_work
 
@@ -135,35 +96,27 @@ def pace_and_finding(
         if work is None:
             return None, None
         on_processor = _is_on_processor(question, placed, machine)
+        parameters = question.spec.parameters.total or 0
+        is_large = question.spec.modality == "speech" and parameters >= _LARGE_TO_HEAR
         return work, check.work_check(
             work,
             offload=placed.offload,
             on_processor=on_processor,
-            is_large=_takes_long_to_hear(question),
+            is_large=is_large,
             dataset_tokens=question.workload.dataset_tokens,
         )
     pace, why = _predicted(question, placed, machine)
     return pace, finding_of_pace(question, placed, machine, pace, why)
 
 
-# Whisper large, of 1.5 x 10^9 parameters, takes about as long on eight cores as what it hears; a
-# voice of as many longer
-_LARGE_TO_HEAR = 1_000_000_000
-
-
-def _takes_long_to_hear(question: Question) -> bool:
-    """Of a model of speech: so large that on a CPU it commonly takes longer than the sound."""
-    spec = question.spec
-    return spec.modality == "speech" and (spec.parameters.total or 0) >= _LARGE_TO_HEAR
-
-
 def finding_of_pace(
     question: Question, placed: Needs, machine: Machine, pace: Speed | None, why: str
 ) -> Finding | None:
     """What is found of the pace of text; `why` there is none."""
+    from ..machine.ram import what_to_state
+
     held = None if pace is None else pace.judged
     if pace is not None and pace.decode is None:
-        # `how` takes long to word: it is asked for only where there is no pace
         why = pace.how
     elif pace is not None and held is None:
         drafted = " with a draft" if question.workload.draft is not None else ""
@@ -178,15 +131,8 @@ def finding_of_pace(
         each_of=question.each_of,
         assumed=in_ram and any(machine.assumes(fact) for fact in _PACE_SETTING),
         measure=how_to_measure(machine) if in_ram else None,
-        state=lambda: _what_to_state(machine),
+        state=lambda: what_to_state(machine),
     )
-
-
-def _what_to_state(machine: Machine) -> str | None:
-    """What beside the names of which a machine was made tells its memory's rate."""
-    from ..machine.ram import what_to_state
-
-    return what_to_state(machine)
 
 
 def _is_counted(question: Question, placed: Needs) -> bool:
@@ -382,7 +328,6 @@ def predict(
     read_bytes: Mapping[str, int],
     way: LaidOut = _IN_RAM,
     *,
-    operations: int | None = None,
     expert_matrices: int = WITH_A_GATE,
     depth_tokens: float | None = None,
     runtime: RuntimeSpec | None = None,
@@ -392,9 +337,8 @@ def predict(
     program, None the one that was measured.
 
     `read_bytes` are the weights read for one token by stored type (`needs.decode_bytes_by_type`);
-    {} gives no range. `operations` are those of the step's graph (`graphs.operations`), and
-    `expert_matrices` as in `Step`. Without an architecture the cost of layers and context is not
-    known and the slow end is lower.
+    {} gives no range. `expert_matrices`: as in `Step`. Without an architecture the cost of layers
+    and context is not known and the slow end is lower.
     """
     if runtime is not None:
         way = way.replace(on_shared_gpu=shared_builds(runtime))
@@ -403,7 +347,6 @@ def predict(
     step = Step(
         architecture=architecture,
         read_bytes=read_bytes,
-        operations=operations,
         expert_matrices=expert_matrices,
         depth_tokens=depth_tokens,
         foreign=foreign_to_rules(runtime),

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 from ..catalogue.media import Denoising
 from ..core import units
-from ..core.units import GB
-from ..machine.gpus import (
-    basis_of_share,
-    capability_by_name,
-    picture_share,
-    plain_flops,
-    sums_at_half_rate,
-)
+from ..machine.gpus import basis_of_share, share_of
 from ..machine.record import Accelerator, Machine
 from .compute import (
     FLOAT32_LONGER,
+    SAME,
     WITHOUT_BFLOAT16,
     Power,
     has_bfloat16,
+    seconds_of_step,
     shares_on_cores,
+    unpaced,
 )
-from .ranges import Range, added, inverse, product
+from .ranges import Range, added, longer, product
 from .speed import PaceRange, Speed
-from .stepping import seconds_of_step
 
 TYPE_CHECKING = False
 
@@ -45,22 +40,13 @@ _FEWEST_BLOCKS = 38
 # has it (hybrid_inference/vae_decode.md of huggingface/diffusers); of 0.38 on an A100 0.39 and on
 # an H100 0.22 (TensorRT, huggingface.co/stabilityai/sdxl-turbo-tensorrt)
 _DECODER = (0.2, 0.5, 1.1)
-# of the peak in 32 bits of a GPU without matrix units for them, a decoder's that its pipeline turns
-# into 32: SDXL Turbo on a P100 0.8 (four steps in 1.30 and SDXL at that size in 14.1 seconds,
-# gperdrizet/unit-6-assignments), SDXL on an RTX 2080 Ti 0.2, what LCM's four steps in 4.7 seconds
-# leave of 25 in 10.2; the ends are a little beyond
-_DECODER_IN_32_BITS = (0.17, 0.35, 0.9)
+# and as many times as long on a GPU without matrix units for 32 bits, where its pipeline turns the
+# decoder into 32: SDXL on a T4, an RTX 2080 Ti and a P100 (huggingface/blog, lcm_lora.md;
+# gperdrizet/unit-6-assignments); the ends are a guess
+_DECODER_IN_32_BITS = (1.0, 4.5, 12.0)
 # for the text encoders and what Python does once a picture on a GPU: of SDXL Turbo's 207 ms on an
 # A100 what the step and the decoder leave, 86 ms. The ends are a guess
 _BESIDE_STEPS = (0.04, 0.1, 0.3)
-# of video, whose attention over tens of thousands of tokens is what takes the time, on cards of
-# whole and of half rate: Wan 2.1 1.3B, 81 frames of 480p, 50 steps, 0.66 on an RTX 4090 (four
-# minutes, Wan-Video/Wan2.1, README.md), Wan 2.1 14B 0.69 on an RTX 3090 (68 seconds a step,
-# Wan2GP#28) and 0.40 on an H100 (6 to 7 minutes, bytedance/ATI#7); Wan 2.2 A14B, 81 frames of 720p,
-# 40 steps, 0.61 on an A100 (2,736 seconds, Wan-Video/Wan2.2#284) and 0.33 on an H800 with
-# offloading (1,600 seconds, #88); HunyuanVideo, 129 frames of 720p, 50 steps, 0.60 on an A100 and
-# 0.38 on an H100 (an hour and half an hour, Tencent-Hunyuan/HunyuanVideo#74). The ends are guesses
-VIDEO_SHARES, HALF_RATE_VIDEO_SHARES = (0.2, 0.45, 0.75), (0.3, 0.6, 0.9)
 # as many times as long as with 16 bits on a GPU, by type: least, likely, most. nf4 28 seconds where
 # bfloat16 took 26 (FLUX.1 [dev], A100, matiasbattaglia.com); int8 of bitsandbytes is a guess
 _LONGER = {"nf4": (1.0, 1.1, 1.5), "int8": (1.0, 1.5, 3.0), "float32": FLOAT32_LONGER}
@@ -71,7 +57,6 @@ _LONGER = {"nf4": (1.0, 1.1, 1.5), "int8": (1.0, 1.5, 3.0), "float32": FLOAT32_L
 _SECONDS_A_MOVED_GB = {"model": (0.1, 0.8, 1.6), "sequential": (0.1, 0.23, 0.6)}
 # a clip's steps beside weights that move, of which nobody published a time: a guess
 _CLIP_BY_PARTS = (1.0, 1.15, 2.0)
-_SAME = (1.0, 1.0, 1.0)
 # operations of a picture for each parameter of a model whose steps nobody counted: a guess, of the
 # 50 models whose steps are counted (specs), which take 1e4 (SD 3.5 Large Turbo, 4 steps) to 7.4e5
 # (50 with guidance) in nine of ten cases, in the middle 1.7e5
@@ -98,29 +83,40 @@ def pace_of_pictures(
     class where the steps of a model of pictures are not counted.
     """
     if denoising is None and parameters is None:
-        return _unpaced("the arithmetic of one step is not known")
+        return unpaced("the arithmetic of one step is not known", UNIT)
     if power is None:
-        return _unpaced("nothing tells how fast what it runs on computes")
+        return unpaced("nothing tells how fast what it runs on computes", UNIT)
     computing = _seconds_of_steps(machine, power, denoising, runtime, quantization, parameters)
-    is_clip = denoising is not None and denoising.frames is not None
-    if offload is not None and is_clip:
+    clip = None
+    if denoising is not None and denoising.frames is not None:
+        clip = denoising.frames, denoising.width or 0, denoising.height or 0
+    if offload is not None and clip is not None:
         computing = product(computing, _CLIP_BY_PARTS)
-    moving = _SECONDS_A_MOVED_GB.get(offload or "", (0.0, 0.0, 0.0))
-    low, likely, high = (
-        seconds + moved_bytes / GB * each for seconds, each in zip(computing, moving, strict=True)
-    )
-    how = f"on {power.how}; {_what_is_made(denoising, pixels, parameters)}"
+    low, likely, high = computing
+    if offload is not None:
+        moved = (moved_bytes / units.GB,) * 3
+        low, likely, high = added(computing, product(moved, _SECONDS_A_MOVED_GB[offload]))
+    how = f"on {power.how}; {_what_is_made(denoising, clip, pixels, parameters)}"
     if power.device is not None:
-        how += f"; {_basis(power.device, quantization, is_clip=is_clip)}"
+        how += f"; {basis_of_share(_work(denoising, quantization), power.device.name)}"
     if offload is not None:
         how += "; its parts move to the GPU in turn"
     return Speed(
         work=PaceRange(low=low, likely=likely, high=high),
-        unit=UNIT_OF_VIDEO if is_clip else UNIT,
+        unit=UNIT if clip is None else UNIT_OF_VIDEO,
         how=how,
-        clip=_clip_of(denoising),
+        clip=clip,
         frames_per_second=frames_per_second,
     )
+
+
+def _work(denoising: Denoising | None, quantization: str) -> str:
+    """The kind of work, by which a GPU reaches a share of its peak; nobody timed clips in ggml."""
+    from ..needs.quantization import BASE_TYPES
+
+    if quantization in BASE_TYPES:
+        return "picture_ggml"
+    return "picture" if denoising is None or denoising.frames is None else "video"
 
 
 def _seconds_of_steps(
@@ -130,23 +126,70 @@ def _seconds_of_steps(
     runtime: RuntimeSpec | None,
     quantization: str,
     parameters: int | None,
-) -> tuple[float, float, float]:
+) -> Range:
     """The least, likely and most seconds that computing takes; by class where the steps are not
     counted.
     """
-    if denoising is None:
-        computing = _seconds_by_class(machine, power, runtime, quantization, parameters or 0)
-    elif power.device is None:
+    lower, usual, upper = OPERATIONS_A_PARAMETER
+    operations, spread = usual * (parameters or 0), (lower / usual, 1.0, upper / usual)
+    if denoising is not None:
+        operations, spread = picture_operations(denoising), SAME
+    if power.device is None:
         # the type is in the share
         shares = shares_on_cores(machine, runtime, quantization)
-        computing = power.seconds(picture_operations(denoising), shares)
+        computing = product(power.seconds(operations, shares), spread)
+    elif denoising is None:
+        shares = share_of(_work(None, quantization), power.device.name)
+        taken = power.seconds(operations, shares)
+        computing = product(taken, spread, _LONGER.get(quantization, SAME))
     else:
-        computing = _seconds_on_gpu(power, power.device, denoising, quantization)
+        has_units = has_bfloat16(machine, power)
+        computing = _seconds_on_gpu(power, power.device, denoising, quantization, has_units)
     if quantization == "bfloat16" and not has_bfloat16(machine, power):
         computing = product(computing, WITHOUT_BFLOAT16)
     if denoising is None or denoising.step_parameters is None:
         return computing
-    return _at_least_read(machine, power, computing, denoising.steps, denoising.step_parameters)
+    step = seconds_of_step(machine, power, denoising.step_parameters)
+    if step is None:
+        return computing
+    return longer(computing, product(step, (float(denoising.steps),) * 3))
+
+
+def _seconds_on_gpu(
+    power: Power, device: Accelerator, denoising: Denoising, quantization: str, has_units: bool
+) -> Range:
+    """Of the steps, the longer of computing and launching, of decoding what they made, and of the
+    prompt. `has_units`: the GPU has matrix units for more than 16 bits.
+    """
+    is_clip = denoising.frames is not None
+    shares = share_of(_work(denoising, quantization), device.name)
+    # clips were timed as a whole
+    of_decoder = shares if is_clip else product((shares[1],) * 3, _DECODER)
+    more = _LONGER.get(quantization, SAME)
+    computing = product(power.seconds(_operations_of_steps(denoising), shares), more)
+    decoding = product(power.seconds(denoising.decode_operations, of_decoder), more)
+    if denoising.decodes_in_32_bits and quantization == "float16" and not has_units:
+        decoding = product(decoding, _DECODER_IN_32_BITS)
+    blocks = float(denoising.steps * (denoising.blocks or _FEWEST_BLOCKS))
+    stepping = longer(computing, product((blocks,) * 3, _LAUNCHED_BLOCK_SECONDS))
+    return added(stepping, decoding, (0.0, 0.0, 0.0) if is_clip else _BESIDE_STEPS)
+
+
+def _what_is_made(
+    denoising: Denoising | None,
+    clip: tuple[int, int, int] | None,
+    pixels: int | None,
+    parameters: int | None,
+) -> str:
+    """What the time is of, in words."""
+    if denoising is None:
+        size = units.count(parameters or 0)
+        return f"a guess by class: its steps are not counted, those of others of {size} parameters"
+    side = "" if pixels is None else f", {pixels} × {pixels} pixels"
+    if clip is not None:
+        side = f", {units.clip(*clip)}"
+    operations = picture_operations(denoising) / 1e12
+    return f"{denoising.steps} steps{side}, {operations:,.0f} × 10^12 operations in all"
 
 
 def parameters_of_pictures(spec: ModelSpec) -> int | None:
@@ -157,85 +200,6 @@ def parameters_of_pictures(spec: ModelSpec) -> int | None:
         return None
     disk_bytes = spec.needs.disk_bytes if spec.needs is not None else None
     return spec.parameters.total or (disk_bytes or 0) // 2 or None
-
-
-def _clip_of(denoising: Denoising | None) -> tuple[int, int, int] | None:
-    """Frames, width and height; None of a picture."""
-    if denoising is None or denoising.frames is None:
-        return None
-    return denoising.frames, denoising.width or 0, denoising.height or 0
-
-
-def _what_is_made(denoising: Denoising | None, pixels: int | None, parameters: int | None) -> str:
-    """What the time is of, in words."""
-    if denoising is None:
-        size = units.count(parameters or 0)
-        return f"a guess by class: its steps are not counted, those of others of {size} parameters"
-    clip = _clip_of(denoising)
-    side = "" if pixels is None else f", {pixels} × {pixels} pixels"
-    if clip is not None:
-        side = f", {units.clip(*clip)}"
-    operations = picture_operations(denoising) / 1e12
-    return f"{denoising.steps} steps{side}, {operations:,.0f} × 10^12 operations in all"
-
-
-def _at_least_read(
-    machine: Machine, power: Power, computing: Range, steps: int, step_parameters: int
-) -> Range:
-    """The longer of computing and of reading so many parameters with each step."""
-    step = seconds_of_step(machine, power, step_parameters)
-    if step is None:
-        return computing
-    low, likely, high = map(max, computing, product(step, (float(steps),) * 3))
-    return low, likely, high
-
-
-def _seconds_by_class(
-    machine: Machine,
-    power: Power,
-    runtime: RuntimeSpec | None,
-    quantization: str,
-    parameters: int,
-) -> Range:
-    """Of a picture whose steps nobody counted."""
-    if power.device is None:
-        shares, longer = shares_on_cores(machine, runtime, quantization), _SAME
-    else:
-        shares, longer = _gpu_shares(power.device), _LONGER.get(quantization, _SAME)
-    low, likely, high = (each * parameters for each in OPERATIONS_A_PARAMETER)
-    spread = low / likely, 1.0, high / likely
-    return product(power.seconds(likely, shares), spread, longer)
-
-
-def _seconds_on_gpu(
-    power: Power, device: Accelerator, denoising: Denoising, quantization: str
-) -> Range:
-    """Of the steps, the longer of computing and launching, of decoding what they made, and of the
-    prompt.
-    """
-    from ..needs.quantization import BASE_TYPES
-
-    is_clip = denoising.frames is not None
-    shares = _gpu_shares(device, of_video=is_clip, in_ggml=quantization in BASE_TYPES)
-    # clips were timed as a whole
-    of_decoder = shares if is_clip else product((shares[1],) * 3, _DECODER)
-    longer = _LONGER.get(quantization, _SAME)
-    computing = product(power.seconds(_operations_of_steps(denoising), shares), longer)
-    decoding = product(power.seconds(denoising.decode_operations, of_decoder), longer)
-    plain = _plain_flops(device) if denoising.decodes_in_32_bits else None
-    if plain is not None and quantization == "float16":
-        decoding = product((denoising.decode_operations / plain,) * 3, inverse(_DECODER_IN_32_BITS))
-    blocks = denoising.steps * (denoising.blocks or _FEWEST_BLOCKS)
-    stepping = [
-        max(seconds, blocks * each)
-        for seconds, each in zip(computing, _LAUNCHED_BLOCK_SECONDS, strict=True)
-    ]
-    beside = (0.0, 0.0, 0.0) if is_clip else _BESIDE_STEPS
-    return added((stepping[0], stepping[1], stepping[2]), decoding, beside)
-
-
-def _plain_flops(device: Accelerator) -> float | None:
-    return plain_flops(device.name, device.compute_capability or capability_by_name(device.name))
 
 
 def denoising_of(spec: ModelSpec, runtime: RuntimeSpec | None) -> Denoising | None:
@@ -257,27 +221,3 @@ def picture_operations(denoising: Denoising) -> float:
 
 def _operations_of_steps(denoising: Denoising) -> float:
     return float(denoising.steps * denoising.passes * denoising.step_operations)
-
-
-def _basis(device: Accelerator, quantization: str, *, is_clip: bool) -> str:
-    """What the share of the GPU's peak rests on."""
-    from ..needs.quantization import BASE_TYPES
-
-    if is_clip and quantization not in BASE_TYPES:
-        return "such work reached 33 to 69 % of the peak on 5 GPUs, as published"
-    return basis_of_share("picture_ggml" if quantization in BASE_TYPES else "picture", device.name)
-
-
-def _gpu_shares(device: Accelerator, *, of_video: bool = False, in_ggml: bool = False) -> Range:
-    """Of the peak of a GPU, what steps reach; `in_ggml`: with GGUF files, whose clips nobody timed,
-    so that the share is that of pictures.
-    """
-    if in_ggml or not of_video:
-        return picture_share(device.name, in_ggml=in_ggml)
-    capability = device.compute_capability or capability_by_name(device.name)
-    half_rate = sums_at_half_rate(device.name, capability)
-    return HALF_RATE_VIDEO_SHARES if half_rate else VIDEO_SHARES
-
-
-def _unpaced(why: str) -> Speed:
-    return Speed(unit=UNIT, how=why)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from functools import lru_cache
 
 from ..core import units
-from ..core.records import Record
 from ..core.spelling import words_of
 from ..machine import cpus
 from ..machine.chips import (
@@ -26,79 +25,12 @@ from ..machine.record import Machine
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from ..catalogue.runtime import RuntimeSpec
     from .ranges import Range
 
 _GB = units.GB
 
 
-class ProcessorKind(Record):
-    """How a processor compares with the one measured on: its use of a measured bandwidth, and its
-    cores in decoding, each slow end, likely, fast end. What they compute on prompts is in `cores`.
-    """
-
-    memory: tuple[float, float, float]
-    cores: tuple[float, float, float]
-
-
-# From runs that others published (tests/truth/speed.json): of its memory a Core i5-6500 used what
-# the rule says less 11 %; a Raspberry Pi 4 and a Core 2 about half. The ends of _ZEN: 53 of 54 runs
-# lay within a fifth. On Zen 4 (2 vCPUs of a server) decoding went 7 to 15 % faster than predicted
-# while neighbours left the bandwidth as it was, 46 % faster to 32 % slower when they did not
-_ZEN = ProcessorKind(memory=(0.75, 1.0, 1.3), cores=(0.75, 1.0, 1.3))
-# of the fastest kind that was measured
-FASTEST_CORES = _ZEN.cores
-_AVX512 = ProcessorKind(memory=(0.7, 1.0, 1.2), cores=(0.35, 0.7, 1.2))
-# Of a bandwidth that was measured in a guest decoding used 0.69, 0.79, 0.93 and 1.06 of what the
-# rule says (four hosts, the second and third with AVX2 alone). Types of clouds agree, with the
-# figure of lmbench in its place (`guest_residuals.py` (in the project's history))
-_OF_A_GUEST = (0.64, 0.88, 1.15)
-# The processors of a guest on Intel's are mostly threads that share a core with a neighbour's: a
-# guess by two hosts, 0.29 to 0.31 of what a processor of Zen 5 does, in seven types (Emerald
-# Rapids, `measured_xeon`), and 0.41 of Mistral 7B. No type of clouds lies outside for the fast end
-_AVX512_SHARED = _AVX512.replace(memory=_OF_A_GUEST, cores=(0.27, 0.36, 0.5))
-_AVX2_SHARED = ProcessorKind(memory=_OF_A_GUEST, cores=(0.35, 0.7, 1.2))
-_AVX2 = ProcessorKind(memory=(0.7, 1.0, 1.2), cores=(0.35, 0.7, 1.2))
-_AT_LEAST_AVX2 = ProcessorKind(memory=(0.7, 1.0, 1.2), cores=(0.35, 0.7, 1.2))
-_ARM = ProcessorKind(memory=(0.6, 1.0, 1.25), cores=(0.2, 0.5, 1.5))
-_OLD = ProcessorKind(memory=(0.35, 1.0, 1.2), cores=(0.05, 0.2, 0.6))
-# without vectors, or in a build without them: 0.003 to 0.005 of a HiFive Premier P550 and a DC-ROMA
-# with two of its chips (Ollama, geerlingguy/ai-benchmarks); with them the fast end, a guess
-_SCALAR = ProcessorKind(memory=(0.1, 1.0, 1.1), cores=(0.003, 0.005, 0.6))
-_UNREAD = ProcessorKind(memory=(0.35, 1.0, 1.2), cores=(0.1, 0.5, 1.2))
-# without AVX: 0.022 of a Core 2 Quad, 0.03 of a Pentium Gold 4417U, 0.045 of two Xeon X5670 (a
-# guess around these three)
-_SSE = ProcessorKind(memory=(0.35, 1.0, 1.2), cores=(0.015, 0.04, 0.12))
-# of a class of which many lack AVX, or AVX2, and others have it: from the slow end of the ones to
-# the fast end of the others; likely in the middle
-_PERHAPS_SSE, _PERHAPS_AVX = (
-    ProcessorKind(
-        memory=(0.35, 1.0, 1.2),
-        cores=(
-            least.cores[0],
-            (least.cores[1] * _AT_LEAST_AVX2.cores[1]) ** 0.5,
-            _AT_LEAST_AVX2.cores[2],
-        ),
-    )
-    for least in (_SSE, _OLD)
-)
-# of x86-64, the first that a processor has decides
-_BY_SETS = (("avx512f", _AVX512), ("avx2", _AVX2), ("avx", _OLD))
-# of a record that names the processor and no instruction sets: `vectors` of its row
-_BY_VECTORS = {
-    "avx512": _AVX512,
-    "avx2": _AVX2,
-    "none": _OLD,
-    "sse": _SSE,
-    "arm": _ARM,
-    "neon": _OLD,
-}
-# builds for cores with AVX512-FP16 take small heads number by number, which took an Emerald Rapids
-# 3.7 times as long as its share of a core tells (EXAONE 4.0 1.2B, `measured_deep` of
-# tests/truth/speed.json); the slow end of its cores holds half of that
-_OF_SMALL_HEADS = 1.8
 # the cores of an M1
 _APPLE_LOW = 25 * _GB
 # the peak of an M1: an Apple chip whose name does not tell its peak is taken for no slower one
@@ -285,60 +217,60 @@ def on_apple_gpu(machine: Machine) -> bool:
     return machine.system == "macos" and machine.architecture == "aarch64"
 
 
-def small_heads_slow(machine: Machine) -> float:
-    """How many times as long as their share tells its cores may take to attend with small heads."""
-    return _OF_SMALL_HEADS if "avx512_fp16" in (machine.instruction_sets or ()) else 1.0
-
-
 @lru_cache(maxsize=4096)
-def kind_of(machine: Machine) -> ProcessorKind:
-    kind = _kind_of_whole_cores(machine)
-    if not is_guest(machine) or has_all_of_it(machine):
-        return kind
-    if kind is _AVX512:
-        return kind if is_amd(machine) else _AVX512_SHARED
-    return _AVX2_SHARED if kind is _AVX2 else kind
+def kind_of(machine: Machine) -> cpus.DecodeKind:
+    """How it compares in decoding with the processor measured on: a row of `decode`."""
+    name = _kind_of_whole_cores(machine)
+    shares_cores = is_guest(machine) and not has_all_of_it(machine)
+    if shares_cores and name == "avx512" and not is_amd(machine):
+        name = "avx512_shared"
+    elif shares_cores and name == "avx2":
+        name = "avx2_shared"
+    return cpus.decode_kind(name)
 
 
-def _kind_of_whole_cores(machine: Machine) -> ProcessorKind:
+def _kind_of_whole_cores(machine: Machine) -> str:
     sets = machine.instruction_sets
     if machine.architecture not in ("x86_64", "aarch64", None):
-        return _SCALAR
-    if sets is None or machine.assumes("instruction_sets"):
-        by_name = _kind_by_name(machine)
-        if by_name is not None:
-            return by_name
+        return "scalar"
+    is_assumed = machine.assumes("instruction_sets")
+    by_name = _kind_by_name(machine) if sets is None or is_assumed else None
+    if by_name is not None:
+        return by_name
     if sets is None:
-        return _ARM if machine.architecture == "aarch64" and machine.system == "macos" else _UNREAD
-    if machine.assumes("instruction_sets"):
-        return _by_assumed_sets(sets)
+        is_mac = machine.architecture == "aarch64" and machine.system == "macos"
+        return "arm" if is_mac else "unread"
+    if is_assumed:
+        # the least of x86-64-v3, which bounds the slow end, of a class of which many have less, and
+        # of Armv8.0, which few still have
+        return next((kind for name, kind in _BY_ASSUMED_SETS if name in sets), "unread")
     if machine.architecture == "aarch64":
-        return _ARM if "asimddp" in sets else _OLD
+        return "arm" if "asimddp" in sets else "old"
     if "avx512_bf16" in sets and is_amd(machine):
-        return _ZEN
-    return next((kind for name, kind in _BY_SETS if name in sets), _SSE)
+        return "zen"
+    return next((kind for name, kind in _BY_SETS if name in sets), "sse")
 
 
-def _kind_by_name(machine: Machine) -> ProcessorKind | None:
+# of x86-64, the first that a processor has decides
+_BY_SETS = (("avx512f", "avx512"), ("avx2", "avx2"), ("avx", "old"))
+_BY_ASSUMED_SETS = (
+    ("avx2", "from_avx2"),
+    ("avx", "from_avx"),
+    ("sse4_2", "from_sse"),
+    ("asimddp", "arm"),
+)
+# of a record that names the processor and no instruction sets: `vectors` of its row
+_BY_VECTORS = {"none": "old", "neon": "old"}
+
+
+def _kind_by_name(machine: Machine) -> str | None:
     chip, series = chip_in(machine), named_processor(machine)
     cores = [named.core for named in (chip, series) if named is not None and named.core is not None]
     of_cores = (cpus.core_called(core, None).vectors for core in cores)
     vectors = next(filter(None, of_cores), None if series is None else series.vectors)
-    if vectors is None:
-        return None
-    kind = _BY_VECTORS[vectors]
-    return _ZEN if kind is _AVX512 and is_amd(machine) else kind
-
-
-def _by_assumed_sets(sets: Collection[str]) -> ProcessorKind:
-    """What is assumed is the least: of x86-64-v3, which bounds the slow end, of a class of which
-    many have less, and of Armv8.0, which few still have.
-    """
-    if "avx2" in sets:
-        return _AT_LEAST_AVX2
-    if "sse4_2" in sets:
-        return _PERHAPS_AVX if "avx" in sets else _PERHAPS_SSE
-    return _ARM if "asimddp" in sets else _UNREAD
+    if vectors == "avx512" and is_amd(machine):
+        return "zen"
+    return None if vectors is None else _BY_VECTORS.get(vectors, vectors)
 
 
 def threads_of(machine: Machine, runtime: RuntimeSpec | None = None) -> float:

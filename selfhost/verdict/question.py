@@ -311,7 +311,6 @@ def _with_needs(
         workload=workload,
         needs=needs,
         read_bytes=_read_bytes(spec, runtime, workload, architectures(catalogue)),
-        operations=_operations(spec, architectures(catalogue)),
         expert_matrices=_expert_matrices(spec, architectures(catalogue)),
         drafting=_drafting(question, architectures(catalogue)),
     )
@@ -330,7 +329,6 @@ def _drafting(question: Question, rows: Mapping[str, Any]) -> Step | None:
     return Step(
         architecture=draft.architecture,
         read_bytes=read_bytes,
-        operations=_operations(draft, rows),
         expert_matrices=_expert_matrices(draft, rows),
         depth_tokens=depth_of_chat(workload.context_tokens, workload.prompt_tokens),
         foreign=foreign_to_rules(runtime),
@@ -343,17 +341,6 @@ def _expert_matrices(spec: ModelSpec, rows: Mapping[str, Any]) -> int:
     """Those of an expert; as most have where no row tells."""
     row = None if spec.architecture is None else need.row_of(spec.architecture, rows)
     return WITH_A_GATE if row is None else row.expert_matrices
-
-
-def _operations(spec: ModelSpec, rows: Mapping[str, Any]) -> int | None:
-    """Operations of one step in llama.cpp's graph; None where none is written down."""
-    from ..needs.llamacpp.graphs import operations
-    from ..needs.tensors import row_of
-
-    if spec.architecture is None or spec.modality not in GENERATING:
-        return None
-    row = row_of(spec.architecture, rows)
-    return None if row is None else operations(spec.architecture, row)
 
 
 def _read_bytes(

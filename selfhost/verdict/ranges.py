@@ -39,6 +39,12 @@ def added_apart(*ranges: Range) -> Range:
     return likely - first, likely, likely + last
 
 
+def longer(*ranges: Range) -> Range:
+    """Of parts that go on at the same time: the one that takes longest, end by end."""
+    low, likely, high = (max(each[end] for each in ranges) for end in range(3))
+    return low, likely, high
+
+
 def inverse(each: Range) -> Range:
     """Seconds of a rate, and the other way round."""
     return 1 / each[2], 1 / each[1], 1 / each[0]

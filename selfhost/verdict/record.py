@@ -156,7 +156,7 @@ class Question(Record):
 
         `runtime` is None for a closed model and for a spec that names none; `read_bytes` are the
     weights read for one token by stored type, {} where that is not known and None where a pace
-    makes no sense; `operations` are those of one step, None where no graph is written down;
+    makes no sense;
     `expert_matrices` as in `Step`;
     `drafting` is a step of the draft, None without one;
     `loads` is the sentence why `runtime` does not load the model, None when it does, and `mend`
@@ -183,7 +183,6 @@ class Question(Record):
     mend: str | None = None
     needs: Needs | None = None
     read_bytes: Mapping[str, int] | None = None
-    operations: int | None = None
     expert_matrices: int = WITH_A_GATE
     drafting: Step | None = None
     unfamiliar: str | None = None
@@ -211,7 +210,6 @@ class Question(Record):
         return Step(
             architecture=self.spec.architecture,
             read_bytes=self.read_bytes or {},
-            operations=self.operations,
             expert_matrices=self.expert_matrices,
             depth_tokens=depth_of_chat(self.workload.context_tokens, self.workload.prompt_tokens),
             cached_number_bytes=read_of_cache(self.workload.kv_cache_type),

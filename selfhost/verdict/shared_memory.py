@@ -22,22 +22,19 @@ def shared_limits(device: Accelerator, machine: Machine) -> tuple[int, int] | No
     """
     if device.memory_total_bytes is not None:
         return device.memory_total_bytes, device.memory_total_bytes
-    if device.vendor == "amd":
-        total = machine.memory_total_bytes
-        return None if machine.system != "linux" or total is None else _amd_limits(total)
     total = machine.memory_total_bytes
-    return None if total is None or _metal(machine) is None else _metal_limits(total)
+    has_mac = any(map(is_metal, machine.accelerators or ()))
+    lends = machine.system == "linux" if device.vendor == "amd" else has_mac
+    if total is None or not lends:
+        return None
+    least, most = _AMD_SHARE if device.vendor == "amd" else metal_share(total)
+    return int(total * least), int(total * most)
 
 
 def is_surely_lent(device: Accelerator, machine: Machine, size_bytes: int) -> bool | None:
     """Whether the system surely lets a GPU that shares the RAM use so much of it; None where
     nothing tells.
     """
-    total = machine.memory_total_bytes
-    if device.vendor == "amd" and device.memory_total_bytes is None:
-        if machine.system != "linux" or total is None:
-            return None
-        return round(size_bytes / _AMD_SHARE[0]) <= total
     limits = shared_limits(device, machine)
     return None if limits is None else size_bytes <= limits[0]
 
@@ -49,29 +46,6 @@ def can_be_raised(device: Accelerator, machine: Machine, size_bytes: int) -> boo
     total = machine.memory_total_bytes
     has_line = is_metal(device) or (device.vendor == "amd" and machine.system == "linux")
     return has_line and total is not None and size_bytes <= total
-
-
-def _metal_limits(total_bytes: int) -> tuple[int, int]:
-    """Of so much RAM, what macOS lets the GPU use, least and most."""
-    least, most = metal_share(total_bytes)
-    return int(total_bytes * least), int(total_bytes * most)
-
-
-def _amd_limits(total_bytes: int) -> tuple[int, int]:
-    """Of so much RAM, what the drivers of AMD's lend the GPU, least and most."""
-    least, most = _AMD_SHARE
-    return int(total_bytes * least), int(total_bytes * most)
-
-
-def _metal(machine: Machine) -> Accelerator | None:
-    """The GPU of a Mac, which shares the RAM."""
-    return next(filter(is_metal, machine.accelerators or ()), None)
-
-
-def _amd(machine: Machine) -> Accelerator | None:
-    """A GPU by AMD that shares the RAM."""
-    cards = machine.accelerators or ()
-    return next((card for card in cards if card.unified and card.vendor == "amd"), None)
 
 
 def is_metal(card: Accelerator) -> bool:
@@ -89,43 +63,36 @@ def share_on_shared(
     does; whole layers move. Where a line raises the limit, which is printed before the command, the
     slow end alone is without it.
     """
-    shared = _metal(machine) or _amd(machine)
+    cards = [card for card in machine.accelerators or () if card.unified]
+    shared = next((card for card in cards if is_metal(card) or card.vendor == "amd"), None)
+    total = machine.memory_total_bytes
     if needs.memory is None or not layers or shared is None:
         return WHOLLY
-    of_ram = machine.memory_total_bytes
-    limit_bytes = shared.memory_total_bytes
+    if shared.memory_total_bytes is not None:
+        least = most = shared.memory_total_bytes
+    elif total is not None:
+        low, high = metal_share(total) if is_metal(shared) else _AMD_SHARE
+        least, most = int(total * low), int(total * high)
+    else:
+        return WHOLLY
     host = [term for term in needs.memory.terms if term.where == "host"]
-    is_raised = can_be_raised(shared, machine, sum([term.high_bytes for term in host]))
-
-    def within(limits: tuple[int, int]) -> tuple[float, float, float]:
-        slow, likely, fast = _shares_within(host, layers, limits)
-        return (slow, 1.0, 1.0) if is_raised else (slow, likely, fast)
-
-    if limit_bytes is not None:
-        return within((limit_bytes, limit_bytes))
-    limits_of = _metal_limits if is_metal(shared) else _amd_limits
-    return WHOLLY if of_ram is None else within(limits_of(of_ram))
-
-
-def _shares_within(
-    host: Sequence[Term], layers: int, limits: tuple[int, int]
-) -> tuple[float, float, float]:
-    """As `share_on_shared`, with the least and the most that the GPU may use."""
-
-    def share(end: str, limit: int, times: int = 1) -> float:
-        over = times * sum([getattr(term, end) for term in host]) - limit
-        if over <= 0:
-            return 1.0
-        moving = sum(getattr(term, end) for term in host if term.name in BY_LAYER)
-        if not moving:
-            return 1.0
-        return max(0, int(layers * (1 - over / (times * moving)))) / layers
-
-    least, most = limits
     slow, likely, fast = (
-        share("high_bytes", least),
-        # against the middle of the two
-        share("bytes", least + most, 2),
-        share("low_bytes", most),
+        _share_within(host, end, layers, limit)
+        for end, limit in (
+            ("high_bytes", least),
+            ("bytes", (least + most) / 2),
+            ("low_bytes", most),
+        )
     )
-    return min(slow, likely), likely, max(likely, fast)
+    slow, fast = min(slow, likely), max(likely, fast)
+    is_raised = can_be_raised(shared, machine, sum(term.high_bytes for term in host))
+    return (slow, 1.0, 1.0) if is_raised else (slow, likely, fast)
+
+
+def _share_within(host: Sequence[Term], end: str, layers: int, limit: float) -> float:
+    """Of so many layers, what fits beside what does not move. `end`: which bytes of a term."""
+    over = sum(getattr(term, end) for term in host) - limit
+    moving = sum(getattr(term, end) for term in host if term.name in BY_LAYER)
+    if over <= 0 or not moving:
+        return 1.0
+    return max(0, int(layers * (1 - over / moving))) / layers

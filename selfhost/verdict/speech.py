@@ -1,7 +1,8 @@
-"""How fast speech is written down: seconds for a minute of audio.
+"""How long a minute of sound takes: written down, spoken or composed.
 
 An encoder reads half a minute at a time, bound by arithmetic; a decoder writes token by token,
-bound by the memory and by launching operations, as text generation is (`speed`).
+bound by the memory and by launching operations, as text generation is (`speed`). Of models whose
+layers no rule describes, what others published stands, or steps and operations, or their kind.
 """
 
 from __future__ import annotations
@@ -12,16 +13,22 @@ from ..catalogue.media import Sound
 from ..catalogue.spec import Architecture, Audio, ModelSpec
 from ..core import units
 from ..core.records import FrozenDict, Record
-from ..machine.gpus import basis_of_share, encoder_share
+from ..machine.gpus import basis_of_share, share_of
 from ..machine.record import Machine
 from ..needs.records import Needs
-from .compute import Power, in_pytorch, shares_on_cores
+from .compute import (
+    Power,
+    in_pytorch,
+    seconds_of_step,
+    shares_on_cores,
+    token_seconds,
+    unpaced,
+)
 from .graphics import pace_of_device
 from .processor import core_of
-from .ranges import Range, added, product
+from .ranges import Range, added, longer, product
 from .speed import PaceRange, Speed
 from .step import Step
-from .stepping import seconds_of_step, token_seconds
 
 TYPE_CHECKING = False
 
@@ -64,10 +71,6 @@ _BEAM_COUNT = 5
 # tiny steps of five tokens beside steps of one of base and small on a Granite Rapids, 1.5 with
 # AVX-512 and 4.6 with AVX2 alone (ggml-org/whisper.cpp@233fe1fc, flash attention)
 _LISTENING_FLOPS = (1.5e9, 2.6e9, 4.6e9)
-# operations of a layer of the decoder, that attends to text and to audio: 33 of whisper.cpp's graph
-# with flash attention, fewer where a norm is computed with what follows. Of a token on seven GPUs
-# (tests/truth/speed_whisper.json) 30 fit best
-_OPERATIONS = 30
 # of a program that reads the audio, computes its spectrum and follows the beams beside it: a guess
 _BESIDE = (0.05, 0.2, 1.0)
 _BESIDE_A_GPU = (0.15, 0.5, 1.0)
@@ -107,33 +110,59 @@ class SpeechKind(Record):
 def kind_of_speech(spec: ModelSpec) -> SpeechKind | None:
     """That of a model which speaks or listens; None where it states neither, or no size."""
     uses = spec.uses or ()
-    if "speech-recognition" in uses:
+    speaks = "speech-recognition" not in uses
+    if speaks and "speech-synthesis" not in uses:
+        return None
+    name, limit = ("voices", _SMALL_VOICE_PARAMETERS)
+    small, large = _SMALL_VOICES, _LARGE_VOICES
+    if not speaks:
         name, limit = "recognizers", _SMALL_RECOGNIZER_PARAMETERS
         small, large = _SMALL_RECOGNIZERS, _LARGE_RECOGNIZERS
-    elif "speech-synthesis" in uses:
-        name, limit = "voices", _SMALL_VOICE_PARAMETERS
-        small, large = _SMALL_VOICES, _LARGE_VOICES
-    else:
-        return None
     # where no count is stated, of two bytes each
-    parameters = spec.parameters.total or _stated_disk_bytes(spec) // 2
+    disk_bytes = (spec.needs.disk_bytes or 0) if spec.needs is not None else 0
+    parameters = spec.parameters.total or disk_bytes // 2
     if not parameters:
         return None
     is_small = parameters <= limit
     card, processor = small if is_small else large
     words = f"{name} of {'up to' if is_small else 'more than'} {units.count(limit)} parameters"
-    speaks = name == "voices"
     return SpeechKind(on_card=card, on_processor=processor, words=words, speaks=speaks)
 
 
-def _stated_disk_bytes(spec: ModelSpec) -> int:
-    """What its files take; 0 where that is not stated."""
-    return (spec.needs.disk_bytes or 0) if spec.needs is not None else 0
+def pace_of_sound(
+    machine: Machine,
+    power: Power | None,
+    spec: ModelSpec,
+    placed: Needs,
+    *,
+    quantization: str,
+    runtime: RuntimeSpec | None,
+    audio_seconds: int | None = None,
+) -> Speed:
+    """Seconds for a minute of audio: the least, likely, the most. `audio_seconds`: the length of
+    the recording that is asked about.
+    """
+    unit = UNIT if spec.modality == "speech" else UNIT_OF_MUSIC
+    work, kind = speech_work(spec, placed, quantization), kind_of_speech(spec)
+    if work is None and spec.sound is None and kind is None:
+        return unpaced("what it computes for a second of sound is not known", unit)
+    if power is None:
+        return unpaced("nothing tells how fast what it runs on computes", unit)
+    if work is not None:
+        taken = _of_work(machine, power, work, runtime, quantization, audio_seconds)
+        why = "nothing tells how fast the memory is that it is read from"
+    else:
+        taken = _of_others(machine, power, spec.sound, kind)
+        why = "no run of it was found on a machine like this"
+    if taken is None:
+        return unpaced(why, unit)
+    (low, likely, high), how = taken
+    pace = PaceRange(low=low, likely=likely, high=high)
+    return Speed(work=pace, unit=unit, how=how, audio_seconds=audio_seconds)
 
 
 class SpeechWork(Record):
-    """What speech takes, whatever computes it: none takes less time where each of its numbers is
-    larger.
+    """What writing speech down takes, whatever computes it.
 
     `encoder_operations`: of half a minute. `parameter_bytes`: what one parameter takes while the
     program computes. `step`: one token of one text; it reads `decoder_parameters`, and attends to
@@ -155,10 +184,14 @@ def speech_work(spec: ModelSpec, needs: Needs, quantization: str) -> SpeechWork 
     if decoder is None or decoder.audio is None or not total or not weights:
         return None
     audio, parameter_bytes = decoder.audio, weights / total
-    parameters = decoder_parameters(decoder)
+    width = decoder.embedding_length
+    length = max((group.length or 0 for group in decoder.feed_forward), default=4 * width)
+    # four matrices for the text, two for the audio, whose keys and values are computed once
+    layer = 6 * width * width + 2 * width * length
+    parameters = decoder.layers * layer + width * (decoder.vocabulary or 0)
     read = {quantization: int(parameters * parameter_bytes)}
     # of each layer what it keeps of the audio, keys and values of 16 bits
-    kept = decoder.layers * 2 * 2 * audio.positions * decoder.embedding_length
+    kept = decoder.layers * 2 * 2 * audio.positions * width
     read["F16"] = read.get("F16", 0) + kept
     return SpeechWork(
         encoder_operations=encoder_operations(audio, decoder),
@@ -166,11 +199,7 @@ def speech_work(spec: ModelSpec, needs: Needs, quantization: str) -> SpeechWork 
         # of each value kept, which takes two bytes, a multiplication and an addition
         audio_operations=kept,
         parameter_bytes=parameter_bytes,
-        step=Step(
-            architecture=decoder,
-            read_bytes=FrozenDict(read),
-            operations=_OPERATIONS * decoder.layers,
-        ),
+        step=Step(architecture=decoder, read_bytes=FrozenDict(read)),
     )
 
 
@@ -184,41 +213,27 @@ def encoder_operations(audio: Audio, decoder: Architecture) -> float:
     return float(layers + convolutions + crossed)
 
 
-def decoder_parameters(decoder: Architecture) -> int:
-    """Those that are read for each token."""
-    width = decoder.embedding_length
-    length = max((group.length or 0 for group in decoder.feed_forward), default=4 * width)
-    # four matrices for the text, two for the audio, whose keys and values are computed once
-    layer = 6 * width * width + 2 * width * length
-    return decoder.layers * layer + width * (decoder.vocabulary or 0)
-
-
-def pace_of_speech(
+def _of_work(
     machine: Machine,
-    power: Power | None,
-    work: SpeechWork | None,
-    *,
-    quantization: str,
+    power: Power,
+    work: SpeechWork,
     runtime: RuntimeSpec | None,
-    audio_seconds: int | None = None,
-) -> Speed:
-    """Seconds for a minute of audio: the least, likely, the most. `audio_seconds`: the length of
-    the recording that is asked about.
-    """
-    if work is None:
-        return _unpaced("what it computes for a second of sound is not known")
-    if power is None:
-        return _unpaced("nothing tells how fast what it runs on computes")
-    shares = _shares(machine, power, runtime, work.parameter_bytes, quantization)
+    quantization: str,
+    audio_seconds: int | None,
+) -> tuple[Range, str] | None:
+    """Seconds of a minute that is written down, and what they rest on."""
     encoded = encode_seconds(machine, power, work, runtime=runtime, quantization=quantization)
     token = token_seconds(machine, power, work.step)
     if token is None:
-        return _unpaced("nothing tells how fast the memory is that it is read from")
+        return None
+    shares = _encoder_shares(machine, power, work, runtime, quantization)
     step = _step_of_beams(power, work, runtime, shares, token)
+    windows = _WINDOWS
+    if audio_seconds:
+        # the encoder reads half a minute whatever is left of it
+        read_seconds = -(-audio_seconds // _WINDOW_SECONDS) * _WINDOW_SECONDS
+        windows = product(_WINDOWS, (read_seconds / audio_seconds,) * 3)
     beside = _BESIDE if power.device is None else _BESIDE_A_GPU
-    filled = _windows_filled(audio_seconds)
-    windows = product(_WINDOWS, (filled, filled, filled))
-    low, likely, high = added(product(windows, encoded), product(_TOKENS, step), beside)
     how = (
         f"on {power.how}; the encoder reads half a minute at a time"
         f" ({work.encoder_operations / 1e12:.2g} × 10^12 operations), and"
@@ -226,21 +241,7 @@ def pace_of_speech(
     )
     if power.device is not None:
         how += f"; {basis_of_share('encoder', power.device.name)}"
-    return Speed(
-        work=PaceRange(low=low, likely=likely, high=high),
-        unit=UNIT,
-        how=how,
-        audio_seconds=audio_seconds,
-    )
-
-
-def _windows_filled(audio_seconds: int | None) -> float:
-    """How much more is read than a recording of that length has: the encoder reads half a minute
-    whatever is left of it. None: of one so long that it does not count.
-    """
-    if not audio_seconds:
-        return 1.0
-    return -(-audio_seconds // _WINDOW_SECONDS) * _WINDOW_SECONDS / audio_seconds
+    return added(product(windows, encoded), product(_TOKENS, step), beside), how
 
 
 def encode_seconds(
@@ -252,161 +253,23 @@ def encode_seconds(
     quantization: str,
 ) -> Range:
     """What half a minute takes to be read: least, likely, most."""
-    shares = _shares(machine, power, runtime, work.parameter_bytes, quantization)
+    shares = _encoder_shares(machine, power, work, runtime, quantization)
     return power.seconds(work.encoder_operations, shares)
 
 
-def pace_of_sound(
-    machine: Machine,
-    power: Power | None,
-    sound: Sound | None,
-    kind: SpeechKind | None,
-    *,
-    unit: str = UNIT,
-    audio_seconds: int | None = None,
-) -> Speed:
-    """Seconds for a minute of sound, of a model whose layers no rule describes: what others
-    published of it, else by its steps and operations, else what they published of its kind.
-    """
-    if power is None:
-        return _unpaced("nothing tells how fast what it runs on computes", unit)
-    shares_ram = power.device is not None and power.device.unified
-    published = None if sound is None or shares_ram else _published(power, sound)
-    stepped = None if sound is None else _of_steps(machine, power, sound)
-    if sound is not None and kind is not None and _waits_for_python(power, sound, kind):
-        stepped = _launched(power, sound, kind, stepped) if shares_ram else None
-    if published is not None:
-        seconds, how = published, f"as published runs took on {_place_words(power)}"
-    elif sound is not None and stepped is not None:
-        seconds, how = stepped, _how_stepped(power, sound)
-    elif kind is not None:
-        seconds = _of_kind(power, kind)
-        how = f"a guess by class: as {kind.words} took on {_place_words(power)}, as published"
-    else:
-        return _unpaced("no run of it was found on a machine like this", unit)
-    low, likely, high = seconds
-    return Speed(
-        work=PaceRange(low=low, likely=likely, high=high),
-        unit=unit,
-        how=how,
-        audio_seconds=audio_seconds,
-    )
-
-
-def _waits_for_python(power: Power, sound: Sound, kind: SpeechKind) -> bool:
-    """Whether a voice makes a sentence in one pass on a GPU, which takes as long as launching that
-    does, whatever its operations: Coqui's VITS 9 seconds a minute on an RTX 3090
-    (coqui-ai/TTS#2863), of which 0.1 are operations.
-    """
-    return kind.speaks and power.device is not None and sound.step_parameters is None
-
-
-def _launched(power: Power, sound: Sound, kind: SpeechKind, computed: Range | None) -> Range | None:
-    """Of a voice of one pass on a GPU that shares the RAM: what launching takes, as cards show of
-    it, and what it computes; None where that is not known.
-    """
-    if computed is None:
-        return None
-    seen_on_cards = _between(sound.card_seconds_low, sound.card_seconds_high)
-    return added(seen_on_cards or kind.on_card, computed)
-
-
-def _published(power: Power, sound: Sound) -> Range | None:
-    """The ends of the runs on that kind of hardware; None where none were found."""
-    if power.device is None:
-        return seconds_on_processors(sound)
-    return _between(sound.card_seconds_low, sound.card_seconds_high)
-
-
-def seconds_on_processors(sound: Sound) -> Range | None:
-    """Of a minute, the ends of the published runs and their middle; None where none were found."""
-    return _between(sound.processor_seconds_low, sound.processor_seconds_high)
-
-
-def _between(low: float | None, high: float | None) -> Range | None:
-    return (low, sqrt(low * high), high) if low and high else None
-
-
-def _of_kind(power: Power, kind: SpeechKind) -> Range:
-    """Of a GPU that shares the RAM, between a card and a processor: no more is known."""
-    if power.device is None:
-        return kind.on_processor
-    if not power.device.unified:
-        return kind.on_card
-    likely = sqrt(kind.on_card[1] * kind.on_processor[1])
-    return kind.on_card[0], likely, kind.on_processor[2]
-
-
-def _place_words(power: Power) -> str:
-    """`graphics cards`."""
-    if power.device is None:
-        return "processors"
-    return "graphics cards and processors" if power.device.unified else "graphics cards"
-
-
-def _of_steps(machine: Machine, power: Power, sound: Sound) -> Range | None:
-    """Seconds of a minute, by what its steps read and launch, and what is computed beside them."""
-    seconds: Range | None = None
-    if sound.operations_per_second:
-        shares = GPU_SHARES if power.device is not None else in_pytorch(machine)
-        computed = power.seconds(60 * sound.operations_per_second, shares)
-        seconds = added(computed, _BESIDE if power.device is None else _BESIDE_A_GPU)
-    if sound.step_parameters:
-        step = _step_of_sound(machine, power, sound)
-        if step is None:
-            return None
-        steps = 60 * (sound.tokens_per_second or 0)
-        stepped = product(step, (steps, steps, steps) if steps else _TOKENS)
-        seconds = stepped if seconds is None else added(seconds, stepped)
-    return seconds
-
-
-def _step_of_sound(machine: Machine, power: Power, sound: Sound) -> Range | None:
-    """Of one step: on a GPU the longer of reading and launching, in 16 bits."""
-    step = seconds_of_step(machine, power, sound.step_parameters or 0)
-    if power.device is None or step is None:
-        return step
-    # text, as Transformers writes it
-    slow, usual, fast = pace_of_device(power.device, None)[0].layer_seconds
-    layer = fast, usual, slow
-    if sound.tokens_per_second is not None:
-        least, voice, most = _VOICE_LAYER
-        layer = min(least, fast), max(voice, usual), max(most, slow)
-    low, likely, high = (
-        max(reading, (sound.step_layers or 0) * launching)
-        for reading, launching in zip(step, layer, strict=True)
-    )
-    return low, likely, high
-
-
-def _how_stepped(power: Power, sound: Sound) -> str:
-    """What a pace by steps rests on."""
-    how = f"on {power.how}"
-    if sound.operations_per_second:
-        how += f"; {sound.operations_per_second / 1e9:,.3g} × 10^9 operations a second of sound"
-    if not sound.step_parameters:
-        return how
-    of_step = f"{units.count(sound.step_parameters)} parameters"
-    if sound.step_layers and power.device is not None:
-        of_step += f", {sound.step_layers} layers launched one by one"
-    if sound.tokens_per_second:
-        return f"{how}; a second is {sound.tokens_per_second:g} steps of {of_step}"
-    return f"{how}; {_TOKENS[0]:g} to {_TOKENS[2]:g} tokens a minute, each of {of_step}"
-
-
-def _shares(
+def _encoder_shares(
     machine: Machine,
     power: Power,
+    work: SpeechWork,
     runtime: RuntimeSpec | None,
-    parameter_bytes: float,
     quantization: str,
 ) -> Range:
     """Of what computes it, what the encoder reaches."""
     if power.device is not None:
-        return encoder_share(power.device.name)
+        return share_of("encoder", power.device.name)
     if runtime is not None and runtime.multiplies_rows:
         return shares_on_cores(machine, runtime, quantization)
-    return encoder_shares(machine, parameter_bytes)
+    return encoder_shares(machine, work.parameter_bytes)
 
 
 def encoder_shares(machine: Machine, parameter_bytes: float) -> Range:
@@ -433,5 +296,82 @@ def _step_of_beams(
     return added(token, products, (low, likely, high))
 
 
-def _unpaced(why: str, unit: str = UNIT) -> Speed:
-    return Speed(unit=unit, how=why)
+def _of_others(
+    machine: Machine, power: Power, sound: Sound | None, kind: SpeechKind | None
+) -> tuple[Range, str] | None:
+    """Seconds of a minute by what others published of it on such hardware, else by its steps and
+    operations, else by what they published of its kind; and what they rest on.
+    """
+    shares_ram = power.device is not None and power.device.unified
+    places = "processors" if power.device is None else "graphics cards"
+    if shares_ram:
+        places = "graphics cards and processors"
+    if sound is not None:
+        published = _published(power, sound)
+        if published is not None and not shares_ram:
+            return published, f"as published runs took on {places}"
+        stepped = _of_steps(machine, power, sound)
+        # a voice makes a sentence in one pass on a GPU, which takes as long as launching that does,
+        # whatever its operations: Coqui's VITS 9 seconds a minute on an RTX 3090
+        # (coqui-ai/TTS#2863), of which 0.1 are operations
+        is_launched = power.device is not None and sound.step_parameters is None
+        if kind is not None and kind.speaks and is_launched:
+            launched = published or kind.on_card
+            stepped = added(launched, stepped) if shares_ram and stepped is not None else None
+        if stepped is not None:
+            return stepped, _how_stepped(power, sound)
+    if kind is None:
+        return None
+    seconds = kind.on_processor if power.device is None else kind.on_card
+    if shares_ram:
+        # between a card and a processor: no more is known
+        likely = sqrt(kind.on_card[1] * kind.on_processor[1])
+        seconds = kind.on_card[0], likely, kind.on_processor[2]
+    return seconds, f"a guess by class: as {kind.words} took on {places}, as published"
+
+
+def _published(power: Power, sound: Sound) -> Range | None:
+    """The ends of the runs on that kind of hardware and their middle; None without runs."""
+    low, high = sound.card_seconds_low, sound.card_seconds_high
+    if power.device is None:
+        low, high = sound.processor_seconds_low, sound.processor_seconds_high
+    return (low, sqrt(low * high), high) if low and high else None
+
+
+def _of_steps(machine: Machine, power: Power, sound: Sound) -> Range | None:
+    """Seconds of a minute, by what its steps read and launch, and what is computed beside them."""
+    parts = []
+    if sound.operations_per_second:
+        shares = GPU_SHARES if power.device is not None else in_pytorch(machine)
+        parts.append(power.seconds(60 * sound.operations_per_second, shares))
+        parts.append(_BESIDE if power.device is None else _BESIDE_A_GPU)
+    if sound.step_parameters:
+        step = seconds_of_step(machine, power, sound.step_parameters)
+        if step is None:
+            return None
+        if power.device is not None:
+            # text, as Transformers writes it, in 16 bits
+            slow, usual, fast = pace_of_device(power.device).python_layer_seconds
+            layer = fast, usual, slow
+            if sound.tokens_per_second is not None:
+                least, voice, most = _VOICE_LAYER
+                layer = min(least, fast), max(voice, usual), max(most, slow)
+            step = longer(step, product((float(sound.step_layers or 0) or 1e-9,) * 3, layer))
+        steps = 60 * (sound.tokens_per_second or 0)
+        parts.append(product(step, (steps,) * 3 if steps else _TOKENS))
+    return added(*parts) if parts else None
+
+
+def _how_stepped(power: Power, sound: Sound) -> str:
+    """What a pace by steps rests on."""
+    how = f"on {power.how}"
+    if sound.operations_per_second:
+        how += f"; {sound.operations_per_second / 1e9:,.3g} × 10^9 operations a second of sound"
+    if not sound.step_parameters:
+        return how
+    of_step = f"{units.count(sound.step_parameters)} parameters"
+    if sound.step_layers and power.device is not None:
+        of_step += f", {sound.step_layers} layers launched one by one"
+    if sound.tokens_per_second:
+        return f"{how}; a second is {sound.tokens_per_second:g} steps of {of_step}"
+    return f"{how}; {_TOKENS[0]:g} to {_TOKENS[2]:g} tokens a minute, each of {of_step}"

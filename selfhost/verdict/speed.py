@@ -9,7 +9,7 @@ people published. Both sets are in `tests/truth/speed.json`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from ..catalogue.spec import Architecture
 from ..core import units
@@ -17,7 +17,7 @@ from ..core.records import FrozenDict, Record
 from ..machine.record import RATE_ASSUMED, Accelerator, Machine, was_read_by_cores
 from ..needs.records import Needs
 from .devices import is_built_for, reaches
-from .memory_bandwidth import bandwidth, core_shares
+from .memory_bandwidth import BANDWIDTH_SHARE, CLIENT_PEAKS, Bandwidth, bandwidth, core_shares
 from .processor import (
     ANY_APPLE,
     any_apple_peaks,
@@ -29,12 +29,9 @@ from .processor import (
     is_guest,
     named_processor,
     on_apple_gpu,
-    small_heads_slow,
-    threads_of,
     threads_range,
 )
 from .step import Step
-from .told_bandwidth import BANDWIDTH_SHARE, CLIENT_PEAKS, Bandwidth
 
 TYPE_CHECKING = False
 
@@ -45,15 +42,13 @@ if TYPE_CHECKING:
 
 # of a Mac of which no accelerator was read
 _APPLE_GPU = Accelerator(vendor="apple", name="its GPU", unified=True)
-# what one core alone would take for a layer beside its weights; what the threads take to meet after
-# each operation. Both fit the 54 runs here on 1 and 2 threads, and the 30 to 70 us a layer of a
-# Ryzen 7 7840HS on 8 (18 published runs)
-LAYER_CORE_SECONDS = 0.00016
-MEETING_SECONDS = 3e-6
-# and for each thread beyond 16, which wait for each other in turn, at the slow end and likely: 7 us
-# in all on the 64 cores of an EPYC 9554 (OpenMP), 14 on 20 of a Xeon E5-2698 v4 (Ollama), 24 to 30
-# on 96 of a Threadripper PRO 7995WX (llamafile 0.7), 55 to 70 on 192 of an AmpereOne (Ollama, 2024)
-_MEETING_MORE_SECONDS, _MEETING_FEW = (0.3e-6, 0.06e-6), 16
+# what a layer takes beside its weights: of one core, and of all of them to meet, at the slow end,
+# likely and at the fast end for each thread: 54 runs here on 1 and 2 threads, 18 published on 8 of
+# a Ryzen 7 7840HS, and servers of 64 to 192 cores (EPYC 9554, Threadripper PRO 7995WX, AmpereOne)
+_LAYER_CORE_SECONDS, _MEETING_SECONDS, _THREAD_SECONDS = 160e-6, 40e-6, (5e-6, 1e-6, 0.0)
+# builds for cores with AVX512-FP16 take small heads number by number, at the slow end: half of what
+# it took an Emerald Rapids (EXAONE 4.0 1.2B, `measured_deep` of tests/truth/speed.json)
+_SMALL_HEADS_LONGER = 1.8
 # of a step with experts on a processor whose memory was not measured, at the slow end: 17 runs lie
 # at 0.35 to 1.1 of what dense models reach there, half of them at 1; programs differ in how they
 # gather experts, whose matrices are small
@@ -80,12 +75,12 @@ PROMPT_SHARES: Mapping[str, tuple[float, float]] = {
     "IQ2_XXS": (0.25, 0.4), "IQ1_M": (0.25, 0.4), "IQ1_S": (0.25, 0.4),
 }  # fmt: skip
 EXPERT_PROMPT_SHARE = 0.5
-# of each operation of a batch of a prompt on a GPU, beside what it computes: slow end, likely, fast
+# of each layer of a batch of a prompt on a GPU, beside what it computes: slow end, likely, fast
 # end. What larger models reach told TinyLlama 1.1B 80,000 tokens/s on an RTX 4090, and it read
 # 18,700; 12,800 of 19,500 on an RTX 3070 Ti, 7,100 to 9,200 of 19,600 on an RTX 2080 Ti, 5,600 of
 # 6,500 on an M1 Ultra (geerlingguy/ai-benchmarks, most with Vulkan; kreier/jetson). The likely
 # figure is a guess that leaves models of 8B where their runs have them
-_LAUNCHED_SECONDS, _BATCH_TOKENS = (40e-6, 5e-6, 1e-6), 512
+_LAUNCHED_SECONDS, _BATCH_TOKENS = (700e-6, 85e-6, 17e-6), 512
 
 
 class PaceRange(Record):
@@ -106,6 +101,14 @@ class PaceRange(Record):
     def seconds(self) -> Range:
         """Of one token: slow end, likely, fast end."""
         return 1 / self.low, 1 / self.likely, 1 / self.high
+
+    @classmethod
+    def of_seconds(cls, seconds: Range) -> PaceRange:
+        """From the seconds of a token, slow end, likely, fast end: no end nearer than the likely
+        one.
+        """
+        slow, likely, fast = (1 / taken for taken in seconds)
+        return cls(low=min(slow, likely), likely=likely, high=max(likely, fast))
 
     def shared_by(self, number: int) -> PaceRange:
         """What each of so many gets of it."""
@@ -199,13 +202,6 @@ class Speed(Record):
     audio_seconds: int | None = None
     clip: tuple[int, int, int] | None = None
     frames_per_second: int | None = None
-
-    @classmethod
-    def of_decoding(cls, decode: PaceRange, whole: Callable[[], Speed]) -> Speed:
-        """That pace of one sequence. Hundreds of models are judged at once, and of few somebody
-        asks for more, which is taken from `whole()` then.
-        """
-        return cls.partly({"decode": decode, "work": None, "each_of": 1}, whole)
 
     @property
     def judged(self) -> PaceRange | None:
@@ -327,78 +323,57 @@ def on_processor(machine: Machine, shared: SharedGpu | None, step: Step, context
     """Read from RAM by the processor. `shared`: a GPU beside it that may be used instead."""
     memory = bandwidth(machine)
     if memory is None:
-        return Speed(
-            how="neither the memory bandwidth nor the number of cores could be read",
-        )
-    paces = [1 / seconds for seconds in processor_seconds(machine, memory, step)]
+        return Speed(how="neither the memory bandwidth nor the number of cores could be read")
+    slow, likely, fast = processor_seconds(machine, memory, step)
     if step.is_vague:
-        paces[0] *= 0.5
+        slow *= 2
     if shared is not None:
         # whether the GPU is used is not known: the likely pace stands between the two
-        beside = [1 / seconds for seconds in shared.gpu.seconds(step)]
-        paces[1] = max(paces[1], (paces[1] * beside[1]) ** 0.5)
-        paces[2] = max(paces[2], beside[2])
-    # the rules hold within a fifth where they were measured; elsewhere the bounds of the bandwidth
-    # hold the rest
-    decode = PaceRange(low=min(paces[:2]), likely=paces[1], high=max(paces[1:]))
-
-    def whole() -> Speed:
-        prompt = _prompt_beside(machine, shared, step)
-        if prompt is not None:
-            prompt = _no_slower(prompt, decode)
-        how = memory.how
-        if step.architecture is None:
-            how += "; with an empty context, because the model's layers are not known"
-        chat = in_context(step, context, lambda at: processor_seconds(machine, memory, at))
-        how += chat.how
-        if shared is not None:
-            how += f"; up to the speed of {shared.name}, if it is used"
-        return Speed(
-            decode=decode,
-            prompt=prompt,
-            how=how + by_llama(step, True),
-            full_context_tokens_per_second=chat.full_tokens_per_second,
-        )
-
-    return Speed.of_decoding(decode, whole)
+        _, usual, least = shared.gpu.seconds(step)
+        likely, fast = min(likely, (likely * usual) ** 0.5), min(fast, least)
+    how = memory.how
+    if step.architecture is None:
+        how += "; with an empty context, because the model's layers are not known"
+    speed = decoding(
+        step, context, lambda at: processor_seconds(machine, memory, at), how, (slow, likely, fast)
+    )
+    prompt = None
+    if not step.foreign and not on_apple_gpu(machine):
+        prompt = processor_prompt(step, machine)
+    if prompt is not None and shared is not None:
+        beside = gpu_prompt(step, {shared.name: 1.0})
+        prompt = None if beside is None else prompt.replace(high=max(prompt.high, beside.high))
+    if prompt is not None and speed.decode is not None:
+        # a prompt can be read one token at a time
+        low, usual, high = map(max, prompt.ends, speed.decode.ends)
+        prompt = PaceRange(low=low, likely=usual, high=high)
+    how = speed.how + (
+        "" if shared is None else f"; up to the speed of {shared.name}, if it is used"
+    )
+    return speed.replace(prompt=prompt, how=how + by_llama(step, True))
 
 
-def _prompt_beside(machine: Machine, shared: SharedGpu | None, step: Step) -> PaceRange | None:
-    """A prompt on the processor, up to the pace of a GPU beside it that may be used instead."""
-    if step.foreign or on_apple_gpu(machine):
-        return None
-    prompt = processor_prompt(step, machine)
-    if prompt is None or shared is None:
-        return prompt
-    beside = gpu_prompt(step, {shared.name: 1.0})
-    return None if beside is None else prompt.replace(high=max(prompt.high, beside.high))
-
-
-def _no_slower(prompt: PaceRange, decode: PaceRange) -> PaceRange:
-    """A prompt can be read one token at a time."""
-    low, likely, high = map(max, prompt.ends, decode.ends)
-    return PaceRange(low=low, likely=likely, high=high)
-
-
-class InContext(Record):
-    """The part of the context that a pace is of, in words, and the likely pace once all of it is in
-    use; None where that is about as fast.
+def decoding(
+    step: Step,
+    context: float,
+    seconds: Callable[[Step], Range],
+    how: str,
+    taken: Range | None = None,
+) -> Speed:
+    """The pace of decoding and once the context is full. `seconds` of a step: slow end, likely,
+    fast end; `taken`: those of this one, where they differ.
     """
-
-    how: str = ""
-    full_tokens_per_second: float | None = None
-
-
-def in_context(step: Step, context: float, seconds: Callable[[Step], Sequence[float]]) -> InContext:
-    """What a pace says of the context. `seconds` of a step: slow end, likely, fast end."""
-    if step.architecture is None or not step.depth_tokens:
-        return InContext()
-    tokens = units.tokens(int(step.depth_tokens))
-    is_short = step.depth_tokens <= SHORT_CHAT_TOKENS
-    how = f"; in a chat of {tokens}" if is_short else f"; with {tokens} in the context"
-    full, short = 1 / seconds(step.at(context))[1], 1 / seconds(step)[1]
-    is_as_fast = full >= _ABOUT_AS_FAST * short
-    return InContext(how=how, full_tokens_per_second=None if is_as_fast else full)
+    own = seconds(step)
+    decode = PaceRange.of_seconds(taken or own)
+    full = None
+    if step.architecture is not None and step.depth_tokens:
+        tokens = units.tokens(int(step.depth_tokens))
+        is_short = step.depth_tokens <= SHORT_CHAT_TOKENS
+        how += f"; in a chat of {tokens}" if is_short else f"; with {tokens} in the context"
+        full = 1 / seconds(step.at(context))[1]
+        if full >= _ABOUT_AS_FAST / own[1]:
+            full = None
+    return Speed(decode=decode, how=how, full_context_tokens_per_second=full)
 
 
 def by_llama(step: Step, on_processor: bool) -> str:
@@ -555,15 +530,6 @@ def advice(
 ) -> tuple[str, ...]:
     """What measurements say would make it faster here; nothing where none applies."""
     lines = []
-    available_sets = set(machine.instruction_sets or ())
-    if (
-        runtime is not None
-        and runtime.unpacked_option
-        and "avx512f" in available_sets
-        # there the option is advised for another reason, and its gain was not measured
-        and not runtime.is_unpacked_on(machine.instruction_sets)
-    ):
-        lines += _layout_advice(runtime, read_bytes)
     if runtime is not None and runtime.numa_option and has_sockets(machine):
         lines.append(
             f"{runtime.numa_option} reads from all sockets: up to 1.8 times as fast, once the file"
@@ -578,26 +544,6 @@ def advice(
                 " long as with few"
             )
     return tuple(lines)
-
-
-def _layout_advice(runtime: RuntimeSpec, read_bytes: Mapping[str, int]) -> list[str]:
-    """What the program gains with AVX-512 where it leaves the weights as they are."""
-    size = sum(read_bytes.values())
-    if not size:
-        return []
-    share = {name: count / size for name, count in read_bytes.items()}
-    makes = f"{runtime.unpacked_option} makes {runtime.name}"
-    if share.get("MXFP4", 0) > 0.3:
-        return [
-            f"{makes} faster with MXFP4: prompts by 79 %, decoding by 21 %"
-            " (measured on Zen 5, 2 threads)"
-        ]
-    if share.get("Q4_K", 0) + share.get("Q2_K", 0) > 0.5:
-        return [
-            f"{makes} read prompts 77 to 89 % faster and decode 11 to 20 % slower, without a second"
-            " copy of the weights (measured on Zen 5, 2 threads)"
-        ]
-    return []
 
 
 def _times_as_long(
@@ -634,64 +580,35 @@ def seconds_on_processor(machine: Machine, step: Step) -> tuple[float, float, fl
 
 def processor_seconds(
     machine: Machine, memory: Bandwidth, step: Step, experts_slow: float = _EXPERTS_SLOW
-) -> list[float]:
+) -> Range:
     """Of one token that the processor reads from RAM: slow end, likely, fast end. `experts_slow`:
     how many times as long experts take at the slow end.
     """
-    slow, likely, fast = (
-        max(
-            _seconds(step, operations, rate, threads * core, kept, small_heads),
-            step.packed_bytes / (threads * unpacks),
-        )
-        for rate, threads, core, unpacks, operations, kept, small_heads in zip(
-            (memory.low, memory.likely, memory.high),
-            threads_range(machine),
-            core_shares(machine, memory),
-            core_of(machine).unpacks_bytes_per_second,
-            step.operation_counts,
-            (0.0, *memory.kept_bytes),
-            (small_heads_slow(machine), 1.0, 1.0),
-            strict=True,
-        )
+    taken = []
+    is_slow = "avx512_fp16" in (machine.instruction_sets or ())
+    ends = zip(
+        (memory.low, memory.likely, memory.high),
+        threads_range(machine),
+        core_shares(machine, memory),
+        core_of(machine).unpacks_bytes_per_second,
+        _THREAD_SECONDS,
+        (_SMALL_HEADS_LONGER if is_slow else 1.0, 1.0, 1.0),
+        strict=True,
     )
+    for rate, threads, core, unpacks, waiting, longer in ends:
+        power = threads * core
+        # memory, or cores where they are slower: each waits for what the cores unpack
+        read = step.weights_bytes / (BANDWIDTH_SHARE * rate) + step.unpacking_core_seconds / power
+        computed = max(
+            read, step.alone_core_seconds / power, step.packed_bytes / (threads * unpacks)
+        )
+        layer = _LAYER_CORE_SECONDS / power + _MEETING_SECONDS + waiting * threads
+        beside = step.layers * layer + longer * step.attending_core_seconds / power
+        taken.append(computed + beside)
+    slow, likely, fast = taken
     if step.has_experts and not memory.measured:
         slow *= experts_slow
-    slow_more, likely_more = meeting_seconds_more(machine)
-    slow += step.operation_counts[0] * slow_more
-    likely += step.operation_counts[1] * likely_more
-    return [slow + step.choosing_seconds, likely, fast]
-
-
-def meeting_seconds_more(machine: Machine) -> tuple[float, float]:
-    """What its threads take to meet after an operation, beside what few take: slow end, likely."""
-    many = max(0.0, threads_of(machine) - _MEETING_FEW)
-    slow, likely = _MEETING_MORE_SECONDS
-    return slow * many, likely * many
-
-
-def _seconds(
-    step: Step,
-    operations: int,
-    rate: float,
-    threads: float,
-    kept_bytes: float = 0.0,
-    small_heads: float = 1.0,
-) -> float:
-    """Of one token: memory, unpacking, the layers themselves, attention. Of the weights
-    `kept_bytes` lie in the caches.
-
-    Where memory is faster than the cores are, what they get through alone is what it takes.
-    `threads` are in cores of the processor measured on. `small_heads`: how many times as long
-    as there attention to these takes.
-    """
-    taken = max(0.0, step.weights_bytes - kept_bytes) / (BANDWIDTH_SHARE * rate)
-    taken += step.unpacking_core_seconds / threads
-    taken = max(taken, step.alone_core_seconds / threads)
-    taken += step.layers * LAYER_CORE_SECONDS / threads
-    taken += operations * MEETING_SECONDS
-    more = (small_heads - 1) * step.attending_to_small_heads_core_seconds
-    taken += (step.attending_core_seconds + more) / threads
-    return taken
+    return slow, likely, fast
 
 
 def _prompt_parameters(step: Step) -> dict[str, float]:
@@ -768,8 +685,8 @@ def gpu_prompt(step: Step, shares: Mapping[str, float]) -> PaceRange | None:
     # other programs' shares hold it
     launched = (0.0, 0.0, 0.0) if step.foreign is not None else _LAUNCHED_SECONDS
     low, likely, high = (
-        1 / (operations * seconds + count * beside / _BATCH_TOKENS)
-        for seconds, count, beside in zip(each, step.operation_counts, launched, strict=True)
+        1 / (operations * seconds + step.layers * beside / _BATCH_TOKENS)
+        for seconds, beside in zip(each, launched, strict=True)
     )
     return PaceRange(low=low, likely=likely, high=high)
 
@@ -797,5 +714,5 @@ def _prompt_rates(name: str, *, has_experts: bool, program: str | None) -> tuple
     factors = experts if has_experts else [1.0, 1.0, 1.0]
     return tuple(
         share * factor * peak
-        for share, factor in zip(gpus.prompt_share(name), factors, strict=True)
+        for share, factor in zip(gpus.share_of("prompt", name), factors, strict=True)
     )

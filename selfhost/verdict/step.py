@@ -15,22 +15,10 @@ if TYPE_CHECKING:
     from ..catalogue.runtime import RuntimeSpec
     from .ranges import Range
 
-# operations a layer, counted over the graphs of the catalogue: 10 (Nemotron Nano 2) to 57 (Kimi
-# Linear), 17 in most dense models, 34 in most with experts
-_FEWEST, _FEW, _WITH_EXPERTS, _MOST = 10, 17, 34, 57
-
-
 # types whose values are stored as they are computed with, or that GPUs convert in hardware
 _PLAIN = frozenset((
     "F32", "F16", "BF16", "float32", "float16", "bfloat16", "fp8", "float8_e4m3",
     "float8_e4m3_128x128", "int8", "w8a8",
-))  # fmt: skip
-
-
-# types in blocks of 256 values, whose scales are packed like the values: two steps to unpack one
-_NESTED = frozenset((
-    "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S",
-    "IQ3_XXS", "IQ3_S", "IQ4_XS",
 ))  # fmt: skip
 
 
@@ -53,34 +41,23 @@ UNPACKED_PER_SECOND: Mapping[str, float] = {
 # either side. Two threads at 80 GB/s of memory got twice this and no more
 ALONE_PER_SECOND: Mapping[str, float] = {
     "F16": 34.5e9, "Q8_0": 29.7e9, "Q6_K": 31.5e9, "Q5_K": 23.5e9, "Q5_0": 24e9, "Q4_K": 25e9,
-    "Q4_0": 26.5e9, "Q3_K": 17e9, "Q2_K": 18e9,
+    "Q4_0": 26.4e9, "Q3_K": 17e9, "Q2_K": 18e9,
     "IQ4_XS": 19e9, "MXFP4": 8.4e9,
     # not measured: as the type that is stored most like it
-    "Q5_1": 24e9, "Q4_1": 26.5e9, "IQ4_NL": 19e9,
+    "Q5_1": 24e9, "Q4_1": 26.4e9, "IQ4_NL": 19e9,
     # looked up: a Ryzen 9 7950X with 2 and 4 threads (9 runs of tests/truth/speed_types.json, which
     # reach 0.75 to 0.99 of this; Q2_K to Q6_K there 0.79 to 0.88 of theirs)
-    "IQ3_S": 6.5e9, "IQ3_XXS": 6.5e9, "IQ2_S": 6.5e9, "IQ2_XS": 6.5e9, "IQ2_XXS": 6.5e9,
+    "IQ3_S": 6.4e9, "IQ3_XXS": 6.4e9, "IQ2_S": 6.4e9, "IQ2_XS": 6.4e9, "IQ2_XXS": 6.4e9,
     # by one kernel on Zen 4 (ggml-org/llama.cpp#12216), as many weights as of IQ2
     "IQ1_M": 4.7e9, "IQ1_S": 4.7e9,
     # any other type: as F16, the fastest that was measured
 }  # fmt: skip
 
 
-# of each entry of the vocabulary, on one core: llama-server's usual samplers took 1.18 ms of CPU
-# time for 151,936 (llama.cpp b11434; llama-bench has none of it). Beside the weights of a 135M
-# model, on a busy machine, they took 0.97 ms for 49,152
-CHOOSING_SECONDS = 8e-9
-
-
 # of one core, of each head with a row of the context, and more of each number of its key and value:
 # llama.cpp, flash attention, keys and values in 16 bits. A row of 64 takes 21 ns, one of 128 35
 # (a Zen 5 at two threads: the rows of tests/truth/speed.json with tokens in the context)
 _ATTENDING_SECONDS = (7e-9, 0.11e-9)
-# numbers of 16 bits that cores with AVX512-FP16 take at once in builds for them, and of no fewer
-# (llama.cpp 0c1e570, GGML_F16_STEP of ggml-cpu/simd-mappings.h)
-_LARGE_HEAD = 128
-
-
 # launched from Python, what an expert takes of a dense layer: 0.07 to 0.11 where all are called in
 # turn (Qwen1.5-MoE of 60, Qwen2-57B of 64, Qwen3-30B of 128: tests/truth/speed_transformers.json)
 _EXPERT = 0.11
@@ -140,10 +117,9 @@ COUNTING = (
 class Step(Record):
     """One step: what it reads and how much it launches.
 
-    `read_bytes`: the weights read, by stored type. `operations` of llama.cpp's graph; None where
-    none is written down. `expert_matrices`: those of an expert, as its architecture has them
-    (`ArchitectureRow.expert_matrices`). `replays`: the program replays a graph of its own kernels
-    instead.
+    `read_bytes`: the weights read, by stored type. `expert_matrices`: those of an expert, as its
+    architecture has them (`ArchitectureRow.expert_matrices`). `replays`:
+    the program replays a graph of its own kernels instead.
     `launched_layers`: where Python launches the operations, layer by layer, the layers of a dense
     model in 16 bits that take as long to launch: slow end, likely, fast end.
     `depth_tokens` are in the context before it, each number of their keys and values in
@@ -153,7 +129,6 @@ class Step(Record):
 
     architecture: Architecture | None
     read_bytes: Mapping[str, int]
-    operations: int | None = None
     expert_matrices: int = WITH_A_GATE
     replays: bool = False
     launched_layers: Range | None = None
@@ -194,35 +169,25 @@ class Step(Record):
         return sum(size for name, size in self.read_bytes.items() if name not in _PLAIN)
 
     @cached_property
-    def nested_bytes(self) -> int:
-        """Of `packed_bytes` those of weights whose scales are packed too."""
-        return sum(size for name, size in self.read_bytes.items() if name in _NESTED)
-
-    @cached_property
-    def few_bit_bytes(self) -> int:
-        """Of `nested_bytes` those of weights in one to three bits."""
-        read = self.read_bytes
-        return sum([read[name] for name in (*_IN_PLANES, *_LOOKED_UP) if name in read])
-
-    @cached_property
-    def weights_in_planes(self) -> float:
-        """How many weights of two and three bits have their bits in planes."""
-        return self._weights_of(_IN_PLANES)
-
-    @cached_property
-    def weights_looked_up(self) -> float:
-        """How many weights of one to three bits are looked up in a table."""
-        return self._weights_of(_LOOKED_UP)
-
-    def _weights_of(self, types: tuple[str, ...]) -> float:
-        if not self.few_bit_bytes:
-            return 0.0
+    def few_bits(self) -> tuple[int, float, float]:
+        """Of `packed_bytes` those in one to three bits, and how many weights have them in planes,
+        and are looked up.
+        """
         from ..needs.quantization import BLOCKS
 
-        read = self.read_bytes
-        return sum(
-            [read[name] / BLOCKS[name][1] * BLOCKS[name][0] for name in types if name in read]
-        )
+        size, weights = 0, []
+        for types in (_IN_PLANES, _LOOKED_UP):
+            read = {name: self.read_bytes[name] for name in types if name in self.read_bytes}
+            size += sum(read.values())
+            counts = (count / BLOCKS[name][1] * BLOCKS[name][0] for name, count in read.items())
+            weights.append(sum(counts))
+        return size, weights[0], weights[1]
+
+    @cached_property
+    def has_large_layers(self) -> bool:
+        """Whether its layers have experts, or attend to sound beside the text."""
+        hears = self.architecture is not None and self.architecture.audio is not None
+        return hears or self.has_experts
 
     @cached_property
     def is_vague(self) -> bool:
@@ -242,27 +207,6 @@ class Step(Record):
         )
 
     @cached_property
-    def operation_counts(self) -> tuple[int, int, int]:
-        """Operations at the slow end, likely and at the fast end; a guess by the layers where no
-        graph is written down.
-        """
-        if self.operations is not None:
-            return self.operations, self.operations, self.operations
-        if self.architecture is None:
-            return 0, 0, 0
-        layers = self.layers
-        likely = _WITH_EXPERTS if self.has_experts else _FEW
-        return _MOST * layers, likely * layers, _FEWEST * layers
-
-    @cached_property
-    def choosing_seconds(self) -> float:
-        """What choosing the token takes beside the step, where a processor computes both: programs
-        do it, llama-bench does not.
-        """
-        vocabulary = self.architecture.vocabulary if self.architecture is not None else None
-        return (vocabulary or 0) * CHOOSING_SECONDS
-
-    @cached_property
     def cache_bytes(self) -> float:
         """What the step reads of the context."""
         total = 0.0
@@ -279,17 +223,8 @@ class Step(Record):
         """What attending to the context takes of one core of the processor measured on; windows end
         what a layer sees.
         """
-        return sum(self._attending)
-
-    @cached_property
-    def attending_to_small_heads_core_seconds(self) -> float:
-        """That of heads of fewer numbers than the widest registers hold."""
-        return self._attending[1]
-
-    @cached_property
-    def _attending(self) -> tuple[float, float]:
-        """That of large and of small heads."""
-        large_heads, small_heads = 0.0, 0.0
+        row_seconds, number_seconds = _ATTENDING_SECONDS
+        total = 0.0
         for group in self.architecture.attention if self.architecture is not None else ():
             if group.kind == "cross":
                 continue
@@ -297,14 +232,9 @@ class Step(Record):
             width = float(group.key_length + group.value_length)
             if group.kind == "latent":
                 width = 2.0 * (group.latent_length or 0) + 2 * (group.rope_length or 0)
-            row_seconds, number_seconds = _ATTENDING_SECONDS
             of_a_head = seen * (row_seconds + width * number_seconds)
-            seconds = of_a_head * group.heads * len(group.layers)
-            if width < 2 * _LARGE_HEAD:
-                small_heads += seconds
-            else:
-                large_heads += seconds
-        return large_heads, small_heads
+            total += of_a_head * group.heads * len(group.layers)
+        return total
 
     def at(self, depth_tokens: float) -> Step:
         """The same step with another number of tokens in the context."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from ..catalogue.spec import Architecture
 from ..core.records import Record
 from ..core.units import TRAINED
-from ..machine.gpus import basis_of_share, training_share
+from ..machine.gpus import basis_of_share, share_of
 from ..machine.record import Accelerator, Machine
-from .compute import WITHOUT_BFLOAT16, Power, has_bfloat16
+from .compute import SAME, WITHOUT_BFLOAT16, Power, has_bfloat16, unpaced
 from .graphics import device_bandwidth, pace_of_device
-from .ranges import Range, added, inverse, product
+from .ranges import Range, added, inverse, longer, product
 from .speed import PaceRange, SecondsRange, Speed
 
 # of what a processor computes on prompts: a guess around what PyTorch reaches there of pictures and
@@ -35,24 +34,33 @@ _QUANTIZED = (1.0, 1.08, 1.35)
 _OPTIMIZER_BYTES = (20.0, 50.0, 100.0)
 # on several devices, as many times as long because weights are gathered for every layer: a guess
 _TOGETHER = (1.0, 1.25, 2.0)
-_SAME = (1.0, 1.0, 1.0)
 
 
 class TrainingWork(Record):
     """What one step of training computes. `parameters`: those that a token meets;
     `all_parameters`: all that are kept. `step_tokens`: of the sequences that one device takes at
-    once. `adapted_layers`: on how many of the last `layers` adapters are trained, beyond which
-    nothing is computed backward. `from_python`: every layer is launched from Python.
+    once. `trained_layers`: on how many of the last `layers` the trainer puts adapters by default,
+    and keeps activations; None for one that adapts them all, each layer launched from Python.
     """
 
     method: str
     parameters: int
     all_parameters: int
     layers: int
-    adapted_layers: int
     step_tokens: int
     checkpointing: bool
-    from_python: bool
+    trained_layers: int | None = None
+
+    @property
+    def adapted_layers(self) -> int:
+        """How many of the last layers have adapters, beyond which nothing is computed backward."""
+        adapts_some = self.trained_layers is not None and self.method != "full"
+        return min(self.layers, self.trained_layers or self.layers) if adapts_some else self.layers
+
+    @property
+    def computes_again(self) -> bool:
+        """Whether activations are computed again for the backward pass."""
+        return self.checkpointing and self.trained_layers is None
 
     @property
     def operations_a_token(self) -> float:
@@ -60,45 +68,8 @@ class TrainingWork(Record):
         backward = _BACKWARD * (self.adapted_layers / self.layers if self.layers else 1.0)
         each = _FORWARD + backward
         each += _WEIGHTS if self.method == "full" else 0
-        each += _AGAIN if self.checkpointing else 0
+        each += _AGAIN if self.computes_again else 0
         return each * self.parameters
-
-    @property
-    def passes(self) -> int:
-        """Over each layer: forward once, backward as long as two, and forward again."""
-        return 4 if self.checkpointing else 3
-
-    @property
-    def uses(self) -> int:
-        """How often a step unpacks each weight."""
-        return 3 if self.checkpointing else 2
-
-
-def training_work(
-    architecture: Architecture | None,
-    *,
-    active: int,
-    total: int | None,
-    method: str,
-    checkpointing: bool,
-    step_tokens: int,
-    trained_layers: int | None,
-) -> TrainingWork:
-    """Of a model with so many parameters. `trained_layers`: on how many of the last layers the
-    trainer puts adapters by default, and keeps activations; None for one that adapts them all.
-    """
-    layers = architecture.layers if architecture is not None else 0
-    adapts_some = trained_layers is not None and method != "full"
-    return TrainingWork(
-        method=method,
-        parameters=active,
-        all_parameters=total or active,
-        layers=layers,
-        adapted_layers=min(layers, trained_layers or layers) if adapts_some else layers,
-        step_tokens=step_tokens,
-        checkpointing=checkpointing and trained_layers is None,
-        from_python=trained_layers is None,
-    )
 
 
 def pace_of_training(
@@ -113,46 +84,42 @@ def pace_of_training(
     compute side by side.
     """
     if work is None:
-        return unpaced("the number of parameters that a token meets is not known")
+        return unpaced("the number of parameters that a token meets is not known", TRAINED)
     if power is None:
-        return unpaced("nothing tells how fast what it runs on computes")
+        return unpaced("nothing tells how fast what it runs on computes", TRAINED)
     tokens = float(work.step_tokens * devices)
     taken = _seconds_of_step(machine, power, work, tokens, devices)
     low, likely, high = inverse(product(taken, (1 / tokens,) * 3))
     how = f"on {power.how}; {work.operations_a_token / 1e9:,.0f} × 10^9 operations a token"
-    if work.checkpointing:
+    if work.computes_again:
         how += ", activations computed again"
     if work.adapted_layers < work.layers:
         how += f", adapters on the last {work.adapted_layers} of {work.layers} layers"
     if power.device is not None:
         how += f"; {basis_of_share('training', power.device.name)}"
-    return Speed(
-        work=PaceRange(low=low, likely=likely, high=high),
-        unit=TRAINED,
-        how=how,
-        dataset_seconds=None
-        if dataset_tokens is None
-        else SecondsRange(
+    dataset = None
+    if dataset_tokens is not None:
+        dataset = SecondsRange(
             low=dataset_tokens / high, likely=dataset_tokens / likely, high=dataset_tokens / low
-        ),
-    )
+        )
+    pace = PaceRange(low=low, likely=likely, high=high)
+    return Speed(work=pace, unit=TRAINED, how=how, dataset_seconds=dataset)
 
 
 def _seconds_of_step(
     machine: Machine, power: Power, work: TrainingWork, tokens: float, devices: int
 ) -> Range:
     """Of one step of so many tokens: least, likely, most."""
-    shares = _PROCESSOR_SHARES if power.device is None else training_share(power.device.name)
-    is_quantized = work.method == "qlora"
+    device = power.device
+    shares = _PROCESSOR_SHARES if device is None else share_of("training", device.name)
+    lacks_type = device is not None and not has_bfloat16(machine, power)
     computing = product(
         power.seconds(work.operations_a_token * tokens, shares),
-        _QUANTIZED if is_quantized else _SAME,
-        _TOGETHER if devices > 1 else _SAME,
-        _SAME if has_bfloat16(machine, power) or power.device is None else WITHOUT_BFLOAT16,
+        _QUANTIZED if work.method == "qlora" else SAME,
+        _TOGETHER if devices > 1 else SAME,
+        WITHOUT_BFLOAT16 if lacks_type else SAME,
     )
-    if power.device is None:
-        return computing
-    return _beside_computing(power.device, work, computing)
+    return computing if device is None else _beside_computing(device, work, computing)
 
 
 def _beside_computing(device: Accelerator, work: TrainingWork, computing: Range) -> Range:
@@ -161,24 +128,17 @@ def _beside_computing(device: Accelerator, work: TrainingWork, computing: Range)
     """
     bytes_per_second = device_bandwidth(device)
     if work.method == "qlora" and bytes_per_second is not None:
-        unpacked = work.all_parameters * _UNPACKED_BYTES * work.uses / bytes_per_second
+        uses = 3 if work.computes_again else 2
+        unpacked = work.all_parameters * _UNPACKED_BYTES * uses / bytes_per_second
         computing = added(computing, product((unpacked,) * 3, inverse(_UNPACKING_SHARES)))
-    if work.from_python:
-        slow, usual, fast = pace_of_device(device, None)[0].layer_seconds
-        each = product((fast, usual, slow), _SAME if work.method == "full" else _WITH_ADAPTERS)
-        launching = product(each, (float(max(1, work.layers * work.passes)),) * 3)
-        computing = (
-            max(computing[0], launching[0]),
-            max(computing[1], launching[1]),
-            max(computing[2], launching[2]),
-        )
+    if work.trained_layers is None:
+        slow, usual, fast = pace_of_device(device).python_layer_seconds
+        each = product((fast, usual, slow), SAME if work.method == "full" else _WITH_ADAPTERS)
+        # forward once, backward as long as two, and forward again
+        passes = 4 if work.computes_again else 3
+        launching = product(each, (float(max(1, work.layers * passes)),) * 3)
+        computing = longer(computing, launching)
     if work.method == "full" and bytes_per_second is not None:
         moved = work.all_parameters / bytes_per_second
-        low, likely, high = _OPTIMIZER_BYTES
-        computing = added(computing, (moved * low, moved * likely, moved * high))
+        computing = added(computing, product((moved,) * 3, _OPTIMIZER_BYTES))
     return computing
-
-
-def unpaced(why: str) -> Speed:
-    """No pace, and why."""
-    return Speed(unit=TRAINED, how=why)

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import selfhost
 from helpers.each import each
 from helpers.paths import SCHEMAS
 from helpers.schemas import validate
-from selfhost import api
 from selfhost.core.errors import MachineFileError, Problem, SelfhostError
 from selfhost.core.records import Unread
 from selfhost.machine import fields
@@ -357,7 +357,7 @@ def test_a_name_that_passes_is_read_back(text: str) -> None:
 
 def test_only_the_machine_that_was_read_is_this_one(tmp_path: Path) -> None:
     """Whatever a record is called, it is of another computer; what --set changes stays the one it was."""
-    live = api.Machine.read()
+    live = selfhost.Machine.read()
     assert live.is_this_one
     assert Machine.read(root="/").is_this_one
     assert apply(live, ["memory=16GiB"]).is_this_one

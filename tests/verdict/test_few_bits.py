@@ -125,8 +125,8 @@ def test_a_card_with_little_compute_reads_fewer_bytes_no_faster() -> None:
 
 def test_the_bound_is_none_of_programs_with_kernels_of_their_own() -> None:
     gpu = card("NVIDIA GeForce RTX 3060")
-    ours, other = (gpu.share_of_peak(step_of("IQ2_XS", 9, each)) for each in (None, "vllm"))
-    assert ours < 0.6 < other
+    ours, other = (gpu.seconds(step_of("IQ2_XS", 9, each))[1] for each in (None, "vllm"))
+    assert ours > 1.3 * other
 
 
 def test_an_answer_says_that_unpacking_is_the_bound() -> None:

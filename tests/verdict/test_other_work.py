@@ -23,7 +23,7 @@ from selfhost.verdict.compute import Power
 from selfhost.verdict.findings import Outcome
 from selfhost.verdict.record import Verdict
 from selfhost.verdict.speech import encoder_operations
-from selfhost.verdict.training import pace_of_training, training_work
+from selfhost.verdict.training import TrainingWork, pace_of_training
 
 
 def training_rows() -> list[dict[str, Any]]:
@@ -97,7 +97,7 @@ def test_half_a_minute_is_read_as_fast_as_on_such_gpus(
     peak = gpus.peak_flops(device, gpus.capability_by_name(device))
     assert peak is not None
     operations = encoder_operations(spec.architecture.audio, spec.architecture)
-    low, likely, high = gpus.encoder_share(device)
+    low, likely, high = gpus.share_of("encoder", device)
     reached = operations / (encode_ms / 1e3) / peak
     assert low < reached < high
     assert likely / 1.7 < reached < likely * 1.7
@@ -180,10 +180,10 @@ def test_a_published_step_of_training_lies_inside_a_range_of_use(row: dict[str, 
     spec = open_catalogue().spec(row["spec"])
     assert spec.parameters.active is not None
     trained_layers = (row["layers"] or 10**6) if row["program"] == "mlx" else None
-    work = training_work(
-        spec.architecture,
-        active=spec.parameters.active,
-        total=spec.parameters.total,
+    work = TrainingWork(
+        parameters=spec.parameters.active,
+        all_parameters=spec.parameters.total or spec.parameters.active,
+        layers=spec.architecture.layers if spec.architecture is not None else 0,
         method=row["method"],
         checkpointing=row["checkpointing"],
         step_tokens=row["step_tokens"],
@@ -337,27 +337,6 @@ def test_documents_in_32_bits_take_longer_on_a_gpu_than_in_16() -> None:
     assert 2 < half.speed.work.likely / single.speed.work.likely < 4
 
 
-def test_a_document_waits_longer_for_joined_dies() -> None:
-    """An M2 Ultra computes twice as fast as an M2 Max; its two dies take longer for each of 6 × 17 operations."""
-
-    def seconds(name: str) -> float:
-        gpu = Accelerator(vendor="apple", name=name, unified=True)
-        mac = machine_with(
-            system="macos", architecture="aarch64", cpu_model=name, accelerators=(gpu,)
-        )
-        speed = seen("all-minilm-l6-v2", mac).speed
-        assert speed is not None
-        assert speed.work is not None
-        return 1 / speed.work.likely
-
-    single, joined = (
-        gpus.pace_of("apple", True, None, joined=dies).operation_seconds for dies in (False, True)
-    )
-    assert joined > single
-    waits = seconds("Apple M2 Ultra") - seconds("Apple M2 Max") / 2
-    assert waits == pytest.approx((joined - single / 2) * 6 * 17, rel=0.1)
-
-
 @pytest.mark.parametrize(
     ("model", "asked", "outcome"),
     [
@@ -392,11 +371,11 @@ def test_what_nothing_tells_is_said_and_decides_nothing() -> None:
 
 def test_a_geforce_draws_as_fast_as_comfyui_users_report() -> None:
     """FLUX.1 [dev], 20 steps of 74.6 x 10^12 operations, on an RTX 4080 in 22 seconds (Comfy-Org/ComfyUI#4545); a workstation's card sums at its full rate."""
-    shares = pictures._gpu_shares(Accelerator(vendor="nvidia", name="NVIDIA GeForce RTX 4080"))
+    shares = gpus.share_of("picture", "NVIDIA GeForce RTX 4080")
     peak = gpus.peak_flops("NVIDIA GeForce RTX 4080", "8.9")
     assert peak is not None
     assert shares[0] < 20 * 74.6e12 / 22 / peak < shares[2]
-    other = pictures._gpu_shares(Accelerator(vendor="nvidia", name="NVIDIA RTX A6000"))
+    other = gpus.share_of("picture", "NVIDIA RTX A6000")
     assert other[1] < shares[1]
 
 
@@ -436,7 +415,7 @@ def test_a_step_of_gguf_takes_what_users_of_stable_diffusion_cpp_report(
 ) -> None:
     peak = gpus.peak_flops(card, gpus.capability_by_name(card))
     assert peak is not None
-    low, likely, high = gpus.picture_share(card, in_ggml=True)
+    low, likely, high = gpus.share_of("picture_ggml", card)
     reached = operations / seconds / peak
     assert low < reached < high
     # no run is twice as fast or slow as the likely figure
@@ -860,7 +839,7 @@ def test_leaving_out_the_runtime_is_advised_where_it_helps(
 
 
 # what others published of a whole GPU that makes a clip, in seconds a step with guidance: model,
-# GPU, GB, seconds (see `VIDEO_SHARES`): 50 steps of 240 s; a step; 50 steps of 6.5 minutes; 50 of an
+# GPU, GB, seconds (see `video` in gpus.toml): 50 steps of 240 s; a step; 50 steps of 6.5 minutes; 50 of an
 # hour and of half an hour
 CLIPS = [
     ("wan2.1-t2v-1.3b", "NVIDIA GeForce RTX 4090", 24, 240 / 50),

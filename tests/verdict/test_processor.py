@@ -14,10 +14,9 @@ from selfhost.core.tables import shipped_table
 from selfhost.machine import cpus
 from selfhost.machine.named import machine_named
 from selfhost.machine.record import Accelerator
-from selfhost.verdict.memory_bandwidth import bandwidth
+from selfhost.verdict.memory_bandwidth import BANDWIDTH_SHARE, bandwidth
 from selfhost.verdict.processor import kind_of, named_processor
 from selfhost.verdict.speed import PaceRange, shared_gpu_of
-from selfhost.verdict.told_bandwidth import BANDWIDTH_SHARE
 
 GB = 10**9
 BANDWIDTH = "memory_bandwidth_bytes_per_second"

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 
 from ... import needs as need
 from ...catalogue.spec import RuntimeSpec
-from ...needs.llamacpp.graphs import operations
 from ...needs.tensors import row_of
 from ...verdict.pacing import laid_out, predict
 from ...verdict.record import Verdict
@@ -37,7 +36,6 @@ def speed_at(
         return lambda _depth_tokens: None
     architecture = spec.architecture
     row = row_of(architecture, rows) if architecture is not None else None
-    steps = operations(architecture, row) if architecture is not None and row is not None else None
     read_bytes = need.decode_bytes_by_type(
         spec, runtime, workload.format or "", workload.quantization or "", rows
     )
@@ -58,7 +56,6 @@ def speed_at(
             architecture,
             read_bytes,
             way,
-            operations=steps,
             expert_matrices=WITH_A_GATE if row is None else row.expert_matrices,
             depth_tokens=depth_tokens,
             runtime=runtime,

@@ -28,15 +28,6 @@ _WHOLE_BATCH = Batch(
 )
 
 
-def operations(model: Architecture, row: ArchitectureRow) -> int | None:
-    """How many operations llama.cpp's graph has for one step; None where none is written down.
-
-    Views are not counted: nothing is launched for them.
-    """
-    program = None if row.encoder else _program(model, row, _WHOLE_BATCH)
-    return None if program is None else program.operations
-
-
 @lru_cache(maxsize=1024)
 def _program(model: Architecture, row: ArchitectureRow, batch: Batch) -> Program | None:
     style = row.graph

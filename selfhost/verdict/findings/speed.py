@@ -145,56 +145,34 @@ _LONGER = {
 _MADE_IN_STEPS = {"seconds_per_image": "A picture", "seconds_per_video": "A video"}
 
 
-# what models make whose work nothing estimates: by modality, and the sentence of a CPU
-_RESULTS = {"video": "A video", "music": "A piece of music"}
+# what models make whose work nothing estimates: by modality, what it is and how long it takes on a
+# CPU and on a GPU. The example: Wan 2.1 1.3B, 480p (Wan-Video/Wan2.1, README.md)
+_EXAMPLE = "A small model took four minutes for five seconds of video on an RTX 4090"
 MADE = {
-    "video": "How long a video takes on a CPU is not known: hours to days. A small model took four"
-    " minutes for five seconds of video on an RTX 4090.",
-    "music": "How long a piece of music takes on a CPU is not known: minutes to hours.",
-}
-_ON_GPU = {
-    "video": ": minutes to hours. A small model took four minutes for five seconds of video on an"
-    " RTX 4090",
-    "music": ": commonly minutes",
+    "video": ("A video", f"hours to days. {_EXAMPLE}", f"minutes to hours. {_EXAMPLE}"),
+    "music": ("A piece of music", "minutes to hours", "commonly minutes"),
 }
 
 
-def made_by_parts_check(way: str, modality: str) -> Finding:
-    """Of what a model of MADE makes on a GPU that the model's parts come to in turn; `way` as of
-    `needs.records.Offloaded`.
+def made_check(modality: str, *, offload: str | None, on_processor: bool) -> Finding:
+    """Of what a model of MADE makes: a warning by parts (`offload` as of `needs.records.Offloaded`)
+    and on a CPU, so that nobody takes its time for that of a GPU; else nothing tells how long.
     """
-    return Finding(
-        check="speed",
-        outcome=Outcome.WARN,
-        code="speed-picture",
-        reason=f"{_RESULTS[modality]} {_LONGER[way]}.",
-        remedy="use a GPU with more memory, or an API",
-    )
-
-
-def made_on_accelerator_check(modality: str) -> Finding:
-    """Of what a model of MADE makes on a GPU: nothing tells how long that takes. The example: Wan
-    2.1 1.3B, 480p (Wan-Video/Wan2.1, README.md).
-    """
-    return Finding(
-        check="speed",
-        outcome=Outcome.UNKNOWN,
-        code="speed-not-known",
-        reason=f"How long {_RESULTS[modality].lower()} takes here is not known{_ON_GPU[modality]}.",
-    )
-
-
-def made_on_processor_check(modality: str) -> Finding:
-    """Of what a model of MADE makes on a CPU: a warning, so that nobody takes its time for that of
-    a GPU. The example: Wan 2.1 1.3B, 480p (Wan-Video/Wan2.1, README.md).
-    """
-    return Finding(
-        check="speed",
-        outcome=Outcome.WARN,
-        code="speed-hours" if modality == "video" else "speed-picture",
-        reason=MADE[modality],
-        remedy="use a GPU that holds the model, or an API",
-    )
+    what, on_cpu, on_gpu = MADE[modality]
+    how_long = f"How long {what[0].lower()}{what[1:]} takes"
+    outcome, code, remedy = Outcome.WARN, "speed-picture", "use a GPU with more memory, or an API"
+    if offload is not None:
+        reason = f"{what} {_LONGER[offload]}."
+    elif on_processor:
+        reason = f"{how_long} on a CPU is not known: {on_cpu}."
+        code = "speed-hours" if modality == "video" else code
+        remedy = "use a GPU that holds the model, or an API"
+    else:
+        reason = f"{how_long} here is not known: {on_gpu}."
+        return Finding(
+            check="speed", outcome=Outcome.UNKNOWN, code="speed-not-known", reason=reason
+        )
+    return Finding(check="speed", outcome=outcome, code=code, reason=reason, remedy=remedy)
 
 
 # work of which a CPU takes long, whatever the model, where nothing tells how long

