@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
-from .answers.understood import question_of, understand
+from .answers.understood import judged_for, understand
 from .answers.verdicts import check_with
 from .catalogue.index import Catalogue
 from .catalogue.opened import open_catalogue
@@ -22,8 +22,7 @@ from .core.errors import (
 )
 from .core.workload import MOST_BYTES, PRICE_SOURCES, Workload, whole_number
 from .machine.reader import Machine
-from .verdict.judging import judge
-from .verdict.record import Route, Verdict
+from .verdict.record import Verdict
 
 TYPE_CHECKING = False
 
@@ -120,10 +119,7 @@ def can_run(
     """
     catalogue, model, workload, machine = _given(model, workload, machine, specs)
     understood = understand(catalogue, model, workload, machine)
-    return (
-        judge(question_of(catalogue, understood, machine), machine).route(offered=False)
-        is Route.LOCAL
-    )
+    return judged_for(catalogue, understood, machine).judged.fits
 
 
 def rank(

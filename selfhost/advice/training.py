@@ -11,10 +11,10 @@ from ..core.workload import DEFAULT_LORA_RANK, FLAGS, Workload
 from ..machine.record import Accelerator, Machine
 from ..needs.records import GATHERED
 from ..needs.training import LOGIT_LOW_BYTES
-from ..verdict.defaults import ask_as_listed
+from ..verdict.defaults import suited_by_list
 from ..verdict.devices import free_bytes, lies_beside_cards
 from ..verdict.findings.accelerator_share import with_remedy
-from ..verdict.judging import judge
+from ..verdict.question import ask
 from ..verdict.record import Judged, Question
 from .device_options import device_of, devices_used, is_one_of_several
 
@@ -171,10 +171,10 @@ def _first_on_cards(
     for change in changes:
         try:
             workload = asked.replace(**change)
-            question_changed = ask_as_listed(question.spec, workload, catalogue, machine)
+            question_changed = ask(question.spec, workload, catalogue, machine)
         except WorkloadError:
             continue
-        changed = judge(question_changed, machine)
+        changed = suited_by_list(question_changed, workload, catalogue, machine).judged
         if changed.fits and changed.needs is not None and changed.needs.placement == "accelerator":
             ((name, value),) = change.items()
             return f"{FLAGS[name]} {value}"

@@ -252,6 +252,11 @@ class Question(Record):
         return self.cache_rule_of(self.workload.kv_cache_type)
 
     @property
+    def store(self) -> str:
+        """The purpose of the disk that its files lie on."""
+        return self.runtime.store if self.runtime is not None else "huggingface"
+
+    @property
     def missing_bytes(self) -> int | None:
         """What is still to be downloaded where the model is here, whole or in part; None where
         all of it is, or it is not known.
