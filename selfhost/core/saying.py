@@ -15,12 +15,6 @@ _ALL = {
     "prices": "--prices",
     "gpu": "--gpu",
 }
-FILL_IN = (
-    "fill it in: `selfhost machine --format json > m.json` on the machine itself (with `--root DIR`"
-    " of a recorded tree), edit m.json, then add `--machine m.json` to `selfhost check`"
-)
-SET_MEMORY = "state it: add `--set memory=16GiB` to `selfhost check`"
-SET_DISK = "state it: add `--set disk=100GB` to `selfhost check`"
 MEASURE = "--measure"
 MEASURED_RECORD = "`selfhost machine --measure --format json`"
 

@@ -151,6 +151,14 @@ class Disk(Record):
         return _FAT_FILE_BYTES if (self.filesystem or "").lower() in _FAT_FILESYSTEMS else None
 
 
+# what to do about a fact that is not read
+FILL_IN = (
+    "fill it in: `selfhost machine --format json > m.json` on the machine itself (with `--root DIR`"
+    " of a recorded tree), edit m.json, then add `--machine m.json` to `selfhost check`"
+)
+SET_MEMORY = "state it: add `--set memory=16GiB` to `selfhost check`"
+SET_DISK = "state it: add `--set disk=100GB` to `selfhost check`"
+
 # how the source of a measured bandwidth ends where more may be there
 AT_LEAST = "so a lower bound"
 # what stands before that: other programs had a part of the memory

@@ -8,7 +8,6 @@ from ..catalogue.quantization_names import scheme_of
 from ..catalogue.spec import Architecture, ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.records import Unread
-from ..core.saying import option
 from .loaded import block_bytes, loaded_type, stored_types
 from .packed import DTYPES, encoders_may_save, left_by_class, linear_bytes, mlx_size
 from .packed import size_of as packed_size
@@ -85,7 +84,7 @@ def _why_not_sized(subject: Subject, format: str, quantization: str) -> Unread |
         return Unread(
             fact="download_bytes",
             reason=f"no source states the size of the {format} files in {quantization}",
-            remedy=f"use {option('quantization', own or '')}, as published",
+            remedy=f"use --quant {own}, as published",
         )
     strange = _type_of_unknown_width(architecture)
     if strange is not None:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from ..catalogue.spec import RuntimeSpec, StatedWay
 from ..core.records import Unread
-from ..core.saying import option
 from .kept import overhead
 from .packed import DTYPES
 from .parts import Asked, Parts, Subject, components_type, published, stated_size, term, times
@@ -128,9 +127,7 @@ def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
         return Unread(
             fact="download_bytes",
             reason=f"no source states the size in {quantization}",
-            remedy=(
-                f"use {option('quantization', 'float16')} or {option('quantization', 'float32')}"
-            ),
+            remedy=("use --quant float16 or --quant float32"),
         )
     total = sum(subject.spec.components.values())
     if stored is not None:

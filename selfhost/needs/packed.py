@@ -21,7 +21,6 @@ from math import prod
 from ..catalogue.quantization_names import MLX_MODES, Scheme, mlx_scheme, scheme_of
 from ..catalogue.spec import Architecture, TensorGroup
 from ..core.records import Record, Unread
-from ..core.saying import option
 from .parts import Subject
 from .records import How, SizedWeights
 from .tensors import ArchitectureRow, checkpoint_tensors
@@ -447,7 +446,7 @@ def _why_no_mlx_size(subject: Subject, name: str) -> Unread | None:
         return Unread(
             fact="download_bytes",
             reason=f"no source states the size in {name}",
-            remedy=f"use {option('quantization', '4bit')} or {option('quantization', '8bit')}",
+            remedy="use --quant 4bit or --quant 8bit",
         )
     own = subject.spec.quantized
     if own is None or own.format != "mlx" or own.quantization is not None:

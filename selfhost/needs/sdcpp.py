@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 
 from ..catalogue.runtime import ComponentFile, ModelParts, RuntimeSpec
 from ..core.records import Record, Unread
-from ..core.saying import option
 from .kept import overhead
 from .parts import Asked, Parts, Subject, parts_of, term
 from .quantization import BASE_TYPES, BLOCKS
@@ -85,7 +84,7 @@ def needs_of_parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> P
     spec, parts = subject.spec, parts_of(subject.spec, runtime)
     if parts is None:
         why = f"no files of {spec.name} are known for {runtime.name}"
-        unknown = Unread(fact="download_bytes", reason=why, remedy=f"leave out {option('runtime')}")
+        unknown = Unread(fact="download_bytes", reason=why, remedy="leave out --runtime")
         return Parts(files=unknown, unknown=(unknown, unknown.replace(fact="memory.weights")))
     sizes = [size_of(each, spec.components, workload.quantization) for each in parts.files]
     lines = [_line(each, spec.components, workload.quantization) for each in parts.files]

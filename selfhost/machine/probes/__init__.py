@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...core.saying import differently
 from ..record import FACTS, Machine
 from .accelerators import read_accelerators
 from .cpu import read_architecture, read_cores, read_instruction_sets, read_model, read_usable
@@ -20,9 +19,7 @@ from .software import read_runtimes
 
 __all__ = ["Host", "read_machine"]
 
-_MEASURE = "measure it on the machine itself: " + differently(
-    "`selfhost machine --measure`", "`Machine.read(measure=True)`"
-)
+_MEASURE = "measure it on the machine itself: " + "`selfhost machine --measure`"
 # in this order, and the facts of each: what goes wrong with one spoils no other
 _PROBES: tuple[tuple[Callable[[Host, Facts], None], tuple[str, ...]], ...] = (
     (read_architecture, ("architecture",)),

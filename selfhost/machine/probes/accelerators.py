@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from ...core.records import Record, pattern
-from ...core.saying import FILL_IN, differently
+from ..fields import FILL_IN
 from ..record import Accelerator
 from .facts import Facts
 from .host import Host
@@ -33,8 +33,9 @@ DRM, KFD = "/sys/class/drm", "/sys/class/kfd/kfd/topology/nodes"
 _AMD_NAMES = ("/usr/share/libdrm/amdgpu.ids", "/opt/amdgpu/share/libdrm/amdgpu.ids")
 # where a container's programs reach a GPU: for Vulkan, SYCL and ROCm; for ROCm alone
 _RENDER_NODES, _ROCM_NODE = "/dev/dri", "/dev/kfd"
-_NAME_IT = "run selfhost in Windows, which can tell; or name the GPU: " + differently(
-    "add `--gpu NAME` to `selfhost check`", "machine=NAME", "facts = { gpu = NAME } of a [[class]]"
+_NAME_IT = (
+    "run selfhost in Windows, which can tell; or name the GPU: "
+    + "add `--gpu NAME` to `selfhost check`"
 )
 _MAX_BYTES, _MIB = 2**50, 2**20
 

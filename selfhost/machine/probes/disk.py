@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...core.records import Record
-from ...core.saying import SET_DISK
+from ..fields import SET_DISK
 from ..record import LM_STUDIO, MEMORY_FILESYSTEMS, NETWORK_FILESYSTEMS, Disk
 from .facts import Facts
 from .host import Host, Mount, Space, reason_of

@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...core.records import Record
-from ...core.saying import SET_MEMORY
 from ...core.units import binary
+from ..fields import SET_MEMORY
 from ..record import MAX_MEMORY_BYTES
 from .facts import Facts, Size
 from .host import Host

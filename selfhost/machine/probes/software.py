@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ...core.saying import FILL_IN
+from ..fields import FILL_IN
 from ..record import LM_STUDIO, PresentRuntime
 from .facts import Facts
 from .host import Host

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from ...catalogue.spec import Attention, RuntimeSpec
 from ...core.records import Unread
-from ...core.saying import option
 from ..cache import CacheGroup, compressors, states
 from ..parts import Asked, by_layers, term, times
 from ..quantization import BLOCKS, row_bytes
@@ -81,7 +80,7 @@ def _why_no_cache(
             ),
             remedy=(
                 "start it with --flash-attn off, or use"
-                f" {option('runtime', 'llama-cpp-python')}, which leaves it off"
+                " --runtime llama-cpp-python, which leaves it off"
             ),
         )
     if not runtime.flash_attention and workload.value_type not in PLAIN_CACHE_TYPES:
@@ -91,17 +90,12 @@ def _why_no_cache(
                 f"a {workload.value_type} cache needs flash attention, which {runtime.name} leaves"
                 " off by default"
             ),
-            remedy=(
-                f"use {option('kv_cache_type', 'f16')}, or {option('runtime', 'llama.cpp')} with"
-                " flash attention on"
-            ),
+            remedy=("use --kv-cache f16, or --runtime llama.cpp with flash attention on"),
         )
     refused = why_cache_refused(groups, workload.key_type, workload.value_type)
     if refused is None:
         return None
-    return Unread(
-        fact="memory.kv_cache", reason=refused, remedy=f"use {option('kv_cache_type', 'f16')}"
-    )
+    return Unread(fact="memory.kv_cache", reason=refused, remedy="use --kv-cache f16")
 
 
 def _cached_per_token(group: CacheGroup, workload: Asked) -> int:

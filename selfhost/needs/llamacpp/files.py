@@ -7,7 +7,6 @@ from functools import lru_cache
 
 from ...catalogue.spec import Architecture, ModelSpec, PublishedFiles
 from ...core.records import Unread
-from ...core.saying import option
 from ..parts import Subject, published, stated_size, unread_size
 from ..quantization import (
     BASE_TYPES,
@@ -115,10 +114,7 @@ def size_of(
                 f"no source states the size of {quantization}, which is not a quantization of"
                 " llama-quantize"
             ),
-            remedy=(
-                "use a quantization with a known recipe, for example"
-                f" {option('quantization', 'Q4_K_M')}"
-            ),
+            remedy=("use a quantization with a known recipe, for example --quant Q4_K_M"),
         )
     if subject.whole and subject.architecture is not None and subject.row is not None:
         row = as_published(subject.row, subject.spec.released)
