@@ -160,27 +160,6 @@ def test_an_argument_of_a_wrong_type_is_an_error_of_both_kinds(
     assert isinstance(wrong.value, TypeError)
 
 
-@pytest.mark.parametrize(
-    ("asked", "says"),
-    [
-        ({"lora_rank": 8}, 'task="finetune"'),
-        ({"prompt_tokens": 5000, "context_tokens": 4096}, "context_tokens=5376"),
-        ({"kv_cache_type": "q8_0", "runtime": "vllm"}, 'runtime="llama-cpp-python"'),
-        ({"parallel": 10**6}, "parallel=256"),
-        ({"quantization": "UD_Q4"}, "quantization"),
-        ({"draft": "no-such-model"}, "rank().models"),
-    ],
-)
-def test_an_error_names_arguments_and_no_options(asked: dict[str, Any], says: str) -> None:
-    """A program has no command line: what it is told to write is an argument of the function."""
-    with pytest.raises(SelfhostError) as wrong:
-        check("llama-3.2-1b", Workload(**asked), machine=VM)
-    text = f"{wrong.value} {wrong.value.remedy}"
-    assert says in text
-    # those of the other program stand in backticks
-    assert "--" not in re.sub(r"`[^`]*`", "", text)
-
-
 @each("value", [[1, 2], {"a": 1}, b"q8_0", object(), Path("q8_0"), 1j, "a" * 5000])
 @each("key", ["task", "kv_cache_type", "context_tokens", "optimizer", "private"])
 def test_a_value_of_any_type_is_refused_in_a_short_sentence(key: str, value: object) -> None:
@@ -657,29 +636,6 @@ def test_every_shipped_model_is_judged(name: str) -> None:
         assert memory.outcome == ("fail" if least > (VM.memory_limit_bytes or 0) else "unknown")
         assert memory.remedy
         assert verdict.route in (Route.UNKNOWN, Route.API, Route.NEITHER)
-
-
-def test_what_else_there_is_is_worked_out_when_it_is_asked_for(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """What runs instead takes most of a check: whoever asks for the route alone does not wait for it."""
-    from selfhost.answers import verdicts
-
-    calls: list[int] = []
-    work_out = vars(verdicts)["_with_what_else"]
-
-    def counted(*given: Any, **named: Any) -> Any:
-        calls.append(1)
-        return work_out(*given, **named)
-
-    monkeypatch.setattr(verdicts, "_with_what_else", counted)
-    verdict = check("llama-3.1-405b", machine=VM)
-    assert not verdict.can_run
-    assert verdict.finding("memory") is not None
-    assert calls == []
-    assert verdict.alternatives
-    assert "alternatives" in verdict.to_json()
-    assert calls == [1]
 
 
 def test_private_rules_the_api_out() -> None:
