@@ -10,7 +10,6 @@ from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.spec import DTYPES, GENERATING, INCOMPLETE, PACKED, ModelSpec, RuntimeSpec
 from ..core.errors import Problem, WorkloadError
-from ..core.records import remembered
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
 from ..needs.records import Needs, SizedWeights
@@ -136,9 +135,15 @@ def _ask(
                 mend=remedy,
                 local_files=local_files,
             )
-        if quantization is None and files == NO_FILES:
-            quantization, in_turn = _first_in_turn(spec, workload, runtime)
-            question = question.replace(in_turn=in_turn)
+        if (
+            quantization is None
+            and files == NO_FILES
+            and workload.task == "generate"
+            and not _states_needs_alone(spec)
+        ):
+            format, usual = need.default_format_and_quantization(spec, runtime)
+            quantization, *in_turn = types_in_turn(spec, format, usual) or (None,)
+            question = question.replace(in_turn=tuple(in_turn))
         workload = _in_format(spec, workload, runtime, quantization, catalogue, local=local_files)
         spec = _with_files_of_maker(spec, workload)
     question = question.replace(
@@ -173,29 +178,6 @@ def _refuse_longer_prompt(spec: ModelSpec, workload: Workload) -> None:
     )
 
 
-def needs_at_context(
-    spec: ModelSpec,
-    runtime: RuntimeSpec,
-    usual_needs: Needs,
-    usual_tokens: int | None,
-    workload: Workload,
-    catalogue: Catalogue,
-) -> Needs | None:
-    """What a question takes under a workload, where it takes `usual_needs` under one that differs
-    in the context alone, of `usual_tokens`; None where it has to be asked anew.
-    """
-    rows = architectures(catalogue)
-    needs = need.at_context(usual_needs, spec, runtime, workload, rows)
-    usual_workload = workload.replace(context_tokens=usual_tokens)
-    batches = {need.batch_tokens(spec, each, rows) for each in (usual_workload, workload)}
-    if needs is None or len(batches) == 1:
-        return needs
-    # Ollama, whose library may have the file, takes no larger batch
-    spec = _with_files_of_maker(spec, workload)
-    making = making_of(spec, runtime, workload, needs, catalogue)
-    return needs.replace(making=making)
-
-
 def _with_parts(question: Question, catalogue: Catalogue) -> Question:
     """The question with what its architecture says of tokens, and with what is loaded beside the
     model.
@@ -203,36 +185,17 @@ def _with_parts(question: Question, catalogue: Catalogue) -> Question:
     spec, rows = question.spec, architectures(catalogue)
     row = need.row_of(spec.architecture, rows) if spec.architecture is not None else None
     workload = _in_tokens(spec, row, question.workload)
-    has_companions = workload.draft or workload.adapter
+    companions = None
+    if workload.draft or workload.adapter:
+        from .beside import companions_of
+
+        companions = companions_of(spec, question.runtime, workload, catalogue)
     return question.replace(
         workload=workload,
         unfamiliar=_unfamiliar(spec, rows) if question.local_files else None,
         rewriting=row if row is not None and row.rewrites else None,
-        companions=_companions(spec, question.runtime, workload, catalogue)
-        if has_companions
-        else None,
+        companions=companions,
     )
-
-
-def _companions(
-    spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload, catalogue: Catalogue
-) -> need.Companions:
-    from .beside import companions_of
-
-    return companions_of(spec, runtime, workload, catalogue)
-
-
-def _first_in_turn(
-    spec: ModelSpec, workload: Workload, runtime: RuntimeSpec
-) -> tuple[str | None, tuple[str, ...]]:
-    """The first of the types that are tried one after the other, and those behind it; None and ()
-    where the usual type is taken on every machine.
-    """
-    if workload.task != "generate" or _states_needs_alone(spec):
-        return None, ()
-    format, usual = need.default_format_and_quantization(spec, runtime)
-    types = types_in_turn(spec, format, usual)
-    return (types[0], types[1:]) if types else (None, ())
 
 
 def _in_format(
@@ -572,38 +535,16 @@ def needs_under(
     question: Question, workload: Workload, catalogue: Catalogue, machine: Machine
 ) -> Needs:
     """What the same question takes under another workload."""
-    needs = _counted(
+    needs = need.needs_of(
         question.spec,
         question.runtime,
-        (workload,),
+        workload,
         architectures(catalogue),
-        instruction_sets_for_layout(machine),
-        question.companions,
+        instruction_sets=instruction_sets_for_layout(machine),
+        companions=question.companions,
     )
     making = making_of(question.spec, question.runtime, workload, needs, catalogue)
     return needs if making is None else needs.replace(making=making)
-
-
-@remembered(64)
-def _counted(
-    spec: ModelSpec,
-    runtime: RuntimeSpec | None,
-    of_workload: tuple[Workload],
-    rows: Mapping[str, Any],
-    instruction_sets: tuple[str, ...] | None,
-    companions: need.Companions | None,
-) -> Needs:
-    """`needs_of`. A plan asks a hundred machines the same dozen questions. The workload stands in a
-    tuple, for equal ones are the same.
-    """
-    return need.needs_of(
-        spec,
-        runtime,
-        of_workload[0],
-        rows,
-        instruction_sets=instruction_sets,
-        companions=companions,
-    )
 
 
 def architectures(catalogue: Catalogue) -> Mapping[str, Any]:
