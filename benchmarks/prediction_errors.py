@@ -32,7 +32,7 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import Workload
 from selfhost.modelfiles import read_local
-from selfhost.modelfiles.encoders import encoders_of
+from selfhost.modelfiles.config import _encoder_parameters
 from selfhost.needs import weights_bytes
 from selfhost.needs.llamacpp import buffers as llamacpp
 from selfhost.needs.llamacpp import graphs
@@ -332,19 +332,13 @@ def _published() -> Iterator[Error]:
 
 
 def _projectors() -> Iterator[Error]:
-    """Encoders by their config.json: the parameters of their classes, and projector files as converted and as published."""
+    """Encoders by their config.json: the estimate against the parameters of their classes."""
     found = truth.read("encoders.json")
     for entry in (*found["classes"], *found["published"]):
-        made = encoders_of(entry["config"], entry["text_width"], truth.rows())
-        if "encoders" in entry:
-            yield (
-                "encoder parameters",
-                entry["config"]["model_type"],
-                _off(made.parameters, entry["encoders"]),
-            )
-        size = entry["bytes"] if "bytes" in entry else entry.get("projector", {}).get("bytes")
-        if size is not None and made.projector_bytes is not None:
-            yield "projector file", entry["config"]["model_type"], _off(made.projector_bytes, size)
+        parts = [entry["config"].get(key) for key in ("vision_config", "audio_config")]
+        made = sum(_encoder_parameters(part, entry["text_width"]) for part in parts if part)
+        if "encoders" in entry and made:
+            yield "encoder parameters", entry["config"]["model_type"], _off(made, entry["encoders"])
 
 
 def _of_the_catalogue() -> Iterator[Error]:

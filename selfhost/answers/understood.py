@@ -6,13 +6,14 @@ import os
 
 from .. import needs as need
 from ..catalogue.index import Catalogue, spec_in
-from ..catalogue.lookup import Resolution
-from ..catalogue.names import canonical, library_tag, named_in_command, resolve
+from ..catalogue.names import Resolution, resolve
+from ..catalogue.pasted import bare_name
 from ..catalogue.paths import is_bare_weights, is_path
 from ..catalogue.published import PublishedFiles
 from ..catalogue.spec import SIZE_OF, ModelSpec
 from ..core.errors import SelfhostError, SpecError, UnknownModelError, WorkloadError
 from ..core.records import Record
+from ..core.spelling import canonical
 from ..core.workload import Workload
 from ..machine.reader import Machine
 from ..verdict.candidates import Candidate
@@ -50,7 +51,7 @@ class Understood(Record):
         """
         if self.workload.task != "generate":
             return False
-        name = self.asked.removeprefix("library/")
+        name = bare_name(self.asked)
         return ":" in name and not any(sign in name for sign in "/\\")
 
 
@@ -268,7 +269,7 @@ def of_name(
         quantization = _only_type_in(resolved, catalogue)
     workload = _with_what_it_states(workload, quantization, resolved.runtime)
     # what Ollama itself calls it, quantization and all, is the line to type
-    name = (named_in_command(typed) or typed).strip().removeprefix("library/")
+    name = bare_name(typed)
     is_tag = ":" in name and "/" not in name
     tag = name if is_tag and quantization and quantization == workload.quantization else None
     plain = _with_typed_tag_first(catalogue.spec(resolved.spec_id), typed, catalogue)
@@ -341,7 +342,9 @@ def _with_what_it_states(
 
 def _with_typed_tag_first(spec: ModelSpec, typed: str, catalogue: Catalogue) -> ModelSpec:
     """Of several tags the first is told: the one that was typed."""
-    tag = library_tag(named_in_command(typed) or typed, spec, catalogue)
+    from ..catalogue.readings import library_tag
+
+    tag = library_tag(typed, spec, catalogue)
     if tag is None:
         return spec
     return spec.replace(aliases=(tag, *(alias for alias in spec.aliases if alias != tag)))
@@ -461,7 +464,7 @@ def _loaded_by_tag(typed: str, workload: Workload, catalogue: Catalogue) -> str 
         and catalogue.runtime(workload.runtime.strip().lower()).formats != ollama.formats
     ):
         return None
-    return ollama.tags.get(typed.strip().lower().removeprefix("library/").removesuffix(":latest"))
+    return ollama.tags.get(bare_name(typed).lower().removesuffix(":latest"))
 
 
 def has_ways(understood: Understood, question: Question) -> bool:

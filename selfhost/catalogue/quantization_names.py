@@ -111,6 +111,30 @@ _OTHER_SPELLINGS = {
 }  # fmt: skip
 
 
+# names of GGUF types as llama.cpp writes them, `UD-` of unsloth and the `_L`, `_XL` of bartowski
+# included; a pattern
+GGUF_TYPE = (
+    r"(?:ud-)?(?:i?q[1-8][-_.](?:0|1|k(?:[-_.](?:xxs|xs|s|m|l|xl|xxl))?|xxs|xs|s|m|nl)"
+    r"|i?q[2-6](?:k[sml]?|xxs|xs|nl)|tq[12][-_.]0|bf16|fp?16|fp?32|mxfp4(?:[-_.]moe)?)"
+)
+# llama.cpp's quantize takes the short forms for the medium mixes; Ollama calls F16 fp16
+_OTHER_GGUF_NAMES = {
+    "Q3_K": "Q3_K_M", "Q4_K": "Q4_K_M", "Q5_K": "Q5_K_M", "FP16": "F16", "FP32": "F32",
+    "MXFP4_MOE": "MXFP4",
+}  # fmt: skip
+
+
+def gguf_name(text: str) -> str:
+    """A GGUF type in any spelling, as llama.cpp writes it: `q4-k` is `Q4_K_M`."""
+    import re
+
+    prefix, name = ("UD-", text[3:]) if text.lower().startswith("ud-") else ("", text)
+    name = re.sub(r"[-.]", "_", name.upper())
+    # the signs left out: q4km
+    name = re.sub(r"^(I?Q\d)(K|XXS|XS|NL)([SML]?)$", r"\1_\2_\3", name).rstrip("_")
+    return prefix + _OTHER_GGUF_NAMES.get(name, name)
+
+
 class Scheme(Record):
     """One quantized layout: `method`, bits per weight, weights per scale (None: the whole row),
     and whether zero points are kept.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import combinations, islice, product
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
 
 from ..core.records import pattern
 from ..core.spelling import all_near, canonical
 from .index import Catalogue
+from .pasted import in_latin_letters
 from .spec import ModelSpec
 from .spec_values import MODALITIES, USES
 
@@ -18,8 +20,7 @@ _LETTERS = pattern(r"[a-z]{3,}")
 # of a word and the name that a slip made it of, as `fuxl` and `flux`; far names share less, as
 # `foobarbaz` and `fara` do
 _SLIP = 0.75
-# so many replacements of words are tried
-_MOST_TRIED = 8
+_MOST_WORDS = 8
 # what people call a use or a modality -> its name here
 _KIND_MEANT = {
     "ocr": "document-reading",
@@ -48,27 +49,27 @@ _KIND_MEANT = {
 
 # phrases for a use or a modality, most of them the tasks of Hugging Face, where it has models
 _PHRASES = {
-    ("automatic", "speech", "recognition"): "speech-recognition",
-    ("speech", "to", "text"): "speech-recognition",
-    ("audio", "to", "text"): "speech-recognition",
-    ("text", "to", "speech"): "speech-synthesis",
-    ("text", "to", "image"): "image-generation",
-    ("text", "to", "picture"): "image-generation",
-    ("image", "to", "image"): "image-generation",
-    ("text", "to", "video"): "video-generation",
-    ("image", "to", "video"): "video-generation",
-    ("text", "to", "music"): "music-generation",
-    ("image", "text", "to", "text"): "vision",
-    ("image", "to", "text"): "vision",
-    ("image", "captioning"): "vision",
-    ("visual", "question", "answering"): "vision",
-    ("question", "answering"): "chat",
-    ("text", "generation"): "chat",
-    ("feature", "extraction"): "embedding",
-    ("sentence", "similarity"): "embedding",
-    ("semantic", "search"): "embedding",
-    ("vector", "search"): "embedding",
-    ("text", "ranking"): "reranking",
+    "automatic speech recognition": "speech-recognition",
+    "speech to text": "speech-recognition",
+    "audio to text": "speech-recognition",
+    "text to speech": "speech-synthesis",
+    "text to image": "image-generation",
+    "text to picture": "image-generation",
+    "image to image": "image-generation",
+    "text to video": "video-generation",
+    "image to video": "video-generation",
+    "text to music": "music-generation",
+    "image text to text": "vision",
+    "image to text": "vision",
+    "image captioning": "vision",
+    "visual question answering": "vision",
+    "question answering": "chat",
+    "text generation": "chat",
+    "feature extraction": "embedding",
+    "sentence similarity": "embedding",
+    "semantic search": "embedding",
+    "vector search": "embedding",
+    "text ranking": "reranking",
 }
 
 
@@ -77,34 +78,11 @@ def words_typed(words: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
     is written there (`千问 14b` is `qwen 14b`), and the name of a use for a phrase that means it
     (`text to speech`, `text-to-speech`). White space alone is no word.
     """
-    from .scripts import in_latin_letters
-
-    spelled = catalogue.common("families").get("spelled") or {}
-    typed = [part for word in words for part in word.split()]
-    latin = [
-        word.lower() if word.isascii() else in_latin_letters(word, spelled) or word.lower()
-        for word in typed
-    ]
-    return tuple(_with_uses(latin))
-
-
-def _with_uses(words: Sequence[str]) -> Iterator[str]:
-    """The words with the use that a phrase means in its place; any other word as it is."""
-    start = 0
-    while start < len(words):
-        meaning, count = _first_meaning(words[start:])
-        yield meaning
-        start += count
-
-
-def _first_meaning(words: Sequence[str]) -> tuple[str, int]:
-    """The use that a phrase at the start means, and its number of words; else the first word."""
+    latin = [in_latin_letters(word, catalogue) or word for word in words]
+    text = " ".join(" ".join(latin).lower().split())
     for phrase, use in _PHRASES.items():
-        if tuple(words[0].split("-")) == phrase:
-            return use, 1
-        if tuple(words[: len(phrase)]) == phrase:
-            return use, len(phrase)
-    return words[0], 1
+        text = re.sub(rf"(?<!\S){phrase.replace(' ', '[ -]')}(?!\S)", use, text)
+    return tuple(text.split())
 
 
 def use_in(words: Sequence[str]) -> str | None:
@@ -155,8 +133,6 @@ def _in_names(word: str, names: Iterable[str]) -> bool:
     if _SIZE.fullmatch(word) is None:
         part = canonical(word)
         return any(part in canonical(name) for name in names)
-    import re
-
     whole = re.compile(_WHOLE_SIZE.format(re.escape(word)))
     return any(whole.search(name.lower().replace(" ", "-")) for name in names)
 
@@ -166,34 +142,32 @@ def meant(words: Sequence[str], catalogue: Catalogue) -> tuple[str, ...]:
     else by as many of the words as are in one model's names.
     """
     own_names = [(outline.id, outline.family or "") for outline in catalogue.outlines()]
-    names = [name for pair in own_names for name in pair]
-    runs = sorted({run for name in names for run in _LETTERS.findall(name)})
-    choices = [_readings(word, names, runs) for word in words]
-    for reading in islice(product(*choices), _MOST_TRIED):
-        if any(all(_in_names(word, pair) for word in reading) for pair in own_names):
-            return (" ".join(reading),)
-    alone = [word for word, readings in zip(words, choices, strict=True) if word in readings]
-    return _together(list(dict.fromkeys(alone))[:_MOST_TRIED], own_names)
-
-
-def _together(words: Sequence[str], own_names: Sequence[Sequence[str]]) -> tuple[str, ...]:
-    """The largest parts of the words of which all are in the names of one model."""
+    runs = sorted({run for names in own_names for name in names for run in _LETTERS.findall(name)})
     holders = {word: {names[0] for names in own_names if _in_names(word, names)} for word in words}
+    mended = [word if holders[word] else _mended(word, runs) for word in words]
+    if mended != list(words) and any(
+        all(_in_names(word, names) for word in mended) for names in own_names
+    ):
+        return (" ".join(mended),)
+    return _together([word for word in holders if holders[word]][:_MOST_WORDS], holders)
+
+
+def _together(words: Sequence[str], holders: Mapping[str, set[str]]) -> tuple[str, ...]:
+    """The largest parts of the words of which all are in the names of one model."""
     for count in range(len(words), 1, -1):
         parts = [
-            " ".join(part)
+            part
             for part in combinations(words, count)
             if set.intersection(*(holders[word] for word in part))
         ]
         if parts:
-            return tuple(parts)
+            return tuple(" ".join(part) for part in parts)
     return tuple(words)
 
 
-def _readings(word: str, names: Sequence[str], runs: Sequence[str]) -> list[str]:
-    """The word where a name holds it, and the nearest runs of letters where none does."""
-    if _in_names(word, names):
-        return [word]
+def _mended(word: str, runs: Sequence[str]) -> str:
+    """The word with its letters as they most likely were meant."""
     letters = _LETTERS.match(word)
     run = letters[0] if letters is not None else word
-    return [near + word[len(run) :] for near in all_near(run, runs, likeness=_SLIP)]
+    near = all_near(run, runs, most=1, likeness=_SLIP)
+    return near[0] + word[len(run) :] if near else word

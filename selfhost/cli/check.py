@@ -50,7 +50,7 @@ def _in_one_command(words: list[str]) -> list[str]:
     """The words as they are, or the one line that they are: `ollama run llama3.2`."""
     if len(words) < 2:
         return words
-    from ..catalogue.names import named_in_command
+    from ..catalogue.pasted import named_in_command
 
     line = " ".join(words)
     return [line] if named_in_command(line) else words

@@ -9,91 +9,51 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from ..catalogue.spec import (
     INCOMPLETE,
+    MAX_BEAMS,
+    MAX_LAYERS,
+    ROW_FLAGS,
     Architecture,
+    Attention,
+    Audio,
     FeedForward,
     ModelSpec,
     Parameters,
+    Recurrent,
     Safety,
 )
 from ..core.records import Record
-from .attention import attention_of
-from .completeness import (
-    incompleteness,
-    is_headless,
-    refuse_unknown_cache,
-    refuse_unread_of_cache,
-    ties_embeddings,
-)
-from .departures import departures_of
-from .depth import (
-    MTP,
-    audio_of,
-    layer_count,
-    layer_groups,
-    layers_without_cache,
-    loops_of,
-    mtp_layers,
-    refuse_unread_stacks,
-)
-from .feedforward import feed_forward_of
-from .keys import (
-    HEADS,
-    KV_HEADS,
+from .config_keys import (
     MAX_CONFIG_BYTES,
-    WIDTH,
+    MAX_NUMBER,
+    NAMES,
     Keys,
     Unclear,
     UnclearWindow,
     class_of,
     short,
 )
-from .mixing import ATTENDING, STATES, kept_in, layer_kinds, quantizer_of
-from .model_types import ModelTypes
-from .modules import settled
+from .config_layers import attention_of, feed_forward_of, layer_kinds, recurrent_of
 from .naming import clean, grouped, identifier, listed, name_of, row_values
 from .other_files import refuse_what_is_no_config
-from .positions import context_of, position_rows, rope_positions
-from .recurrent import recurrent_of
 from .source import fail, read_json, shown
-from .stored import Stored, of_mlx, stored_by, tensors_apart
+from .stored import Stored, cache_type, is_of_modelopt, stored_of
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
     from typing import Any
 
-    from ..catalogue.spec import Attention, LayerPart, Recurrent, TensorGroup
     from ..needs.tensors import ArchitectureRow
-    from .encoders import Encoders
+
+_Part = TypeVar("_Part", Attention, Recurrent, FeedForward)
 
 # a thousand times as many as the largest model of 2026 has
 _MAX_PARAMETERS = 10**16
-
-_ADAPTED = (
-    "lora_adaptations: adapters lie in the checkpoint beside the model, and their size does not"
-    " follow from the file"
-)
-
-# the width of the token table, where it need not be that of the layers
-_TABLE = ("embedding_size", "input_embedding_size", "word_embed_proj_dim")
-# a size of a layer -> what config.json may call it
-_KEYS_OF: Mapping[str, tuple[str, ...]] = {
-    "groups": ("n_group", "mamba_n_groups", "n_groups", "mamba_ngroups"),
-    "groups_used": ("topk_group",),
-    "kv_heads": KV_HEADS,
-    "heads": ("mamba_n_heads", "mamba_num_heads", "n_mamba_heads", "num_heads", *HEADS),
-    "key_heads": ("linear_num_key_heads", *KV_HEADS),
-    "key_length": ("head_size", "head_dim"),
-    "output_groups": ("o_groups",),
-    "altup_inputs": ("altup_num_inputs", "hc_mult"),
-    "mtp_layers": MTP,
-}
-_WHAT = "config.json"
 _DTYPES: Mapping[str, str] = {
     "bfloat16": "bfloat16",
     "float16": "float16",
@@ -101,8 +61,24 @@ _DTYPES: Mapping[str, str] = {
     "float32": "float32",
     "float": "float32",
 }
-
-
+# keys that say whether the output matrix is the token table
+_TYING = (
+    "tie_word_embeddings",
+    "tie_embedding",
+    "tie_embeddings",
+    "weight_tying",
+    "share_input_output_layers",
+)
+# the parts of a row that a key switches on and off: `attention_bias`, and flags of ROW_FLAGS
+_SWITCHES: Mapping[str, tuple[str, ...]] = {
+    "attention_bias": ("attention_bias", "attention_output_bias"),
+    "use_qkv_bias": ("attention_bias",), "qkv_bias": ("attention_bias",),
+    "add_qkv_bias": ("attention_bias",), "mlp_bias": ("feed_forward_bias",),
+    "lm_head_bias": ("output_bias",), "attention_out_bias": ("attention_output_bias",),
+}  # fmt: skip
+# switches that published files state, mostly against the default of their class: a file without
+# them was cut
+_ALWAYS_STATED = ("block_auto_adjust_ff_dim", "mamba_rms_norm")
 # keys of a model that sees
 _SEEING = ("vision_config", "vq_config", "visual", "mm_vision_tower", "img_processor")
 # what no config.json says of a model
@@ -111,6 +87,10 @@ _NEVER_STATED: Mapping[str, str] = {
     "license.id": "config.json does not say",
     "tokenizer": "config.json does not say whether one comes with it",
 }
+# what published files call a size of a spec
+_CALLED = {"kv_heads": "num_key_value_heads", "groups": "n_group", "groups_used": "topk_group"}
+# published factors of scaled positions reach 64
+_MOST_STRETCHED = 10_000
 
 
 class ConfigRead(Record):
@@ -125,19 +105,14 @@ class ConfigRead(Record):
 
 
 def read_config(
-    path: str,
-    architectures: Mapping[str, Any],
-    *,
-    name: str | None = None,
-    model_types: ModelTypes | None = None,
+    path: str, architectures: Mapping[str, Any], *, name: str | None = None
 ) -> ConfigRead:
     """The model that a config.json describes. Raises `SpecError`. `name` is that of the model, by
-    default the path's; `model_types` are by default the shipped ones.
+    default the path's.
     """
-    values = read_json(path, MAX_CONFIG_BYTES, what=_WHAT)
+    values = read_json(path, MAX_CONFIG_BYTES, what="config.json")
     refuse_what_is_no_config(path, values)
-    types = ModelTypes.shipped() if model_types is None else model_types
-    return _Config(path, values, architectures, types, name or _name(path, values)).read()
+    return _Config(path, values, architectures, name or _name(path, values)).read()
 
 
 def _name(path: str, values: Mapping[str, Any]) -> str:
@@ -153,92 +128,67 @@ def _name(path: str, values: Mapping[str, Any]) -> str:
     return name_of(os.path.dirname(path) or os.path.dirname(os.path.abspath(path)))
 
 
-class _Layers(Record):
-    """The parts of each layer, None where it has none. `incomplete` says why the feed-forward does
-    not follow from the file.
-    """
+class _Config:
+    """One config.json on the way to a spec."""
 
-    attention: tuple[Attention | None, ...]
-    recurrent: tuple[Recurrent | None, ...]
-    feed_forward: tuple[FeedForward | None, ...]
-    incomplete: str | None
+    def __init__(
+        self, path: str, values: Mapping[str, Any], architectures: Mapping[str, Any], name: str
+    ) -> None:
+        self.path, self.name, self.architectures = path, name, architectures
+        self.keys = Keys(values)
+        self.unknown = self.keys.unknown
 
-    def fields(self, loops: int) -> dict[str, Any]:
-        """Fields of `Architecture`. `loops`: how often a token runs through the layers."""
-        heads = (layer.heads for layer in self.attention if layer is not None)
-        return {
-            "heads": max(heads, default=None),
-            "attention": grouped(self.attention * loops),
-            "recurrent": grouped(self.recurrent),
-            "feed_forward": grouped(self.feed_forward * loops),
-        }
-
-
-class _Config(Keys):
-    # MLX's layers of another type than the others, each with the name of its type
-    apart: Mapping[str, str | None] = {}
-
-    # -------- the whole
+    # ------------------------------------------------------------------------------ the whole
 
     def read(self) -> ConfigRead:
-        from ..needs.tensors import checkpoint_tensors, row_of
+        from ..needs.tensors import row_of
 
-        stored = self.stored()
+        stored = stored_of(self.keys)
+        if stored.why is not None:
+            self.unknown["architecture.matrix_dtype"] = stored.why
         architecture = row = None
-        groups: tuple[TensorGroup, ...] = ()
         try:
             architecture = self.architecture(stored)
         except Unclear as why:
             self.unknown["architecture"] = str(why)
-        if architecture is not None:
-            row = row_of(architecture, self.architectures)
-            groups = () if row is None else checkpoint_tensors(architecture, row)
-        if self.apart:
-            stored = self.with_apart(stored, groups)
-        elif architecture is not None and stored.rules:
-            architecture, stored = self.by_rules(architecture, stored, groups)
         counts = Parameters()
         if architecture is not None:
-            architecture = self.with_plain_experts(architecture, stored, groups)
+            row = row_of(architecture, self.architectures)
             if row is not None:
                 counts = self.parameters(architecture, row)
                 if "architecture.attention" in self.unknown:
                     architecture = _without_cache(architecture, row)
-        language_parameters = counts.total
-        encoders, sees = None, self.sees()
-        if sees or isinstance(self.outer.get("audio_config"), dict):
-            if architecture is not None:
-                encoders = self.encoders(architecture.embedding_length)
-            counts = _with_encoders(counts, encoders)
-        modality = self.modality(architecture, row, sees=sees)
+        language, sees = counts.total, self.sees()
+        hears = isinstance(self.keys.outer.get("audio_config"), dict)
+        if (sees or hears) and self.keys.type.stacks != "whisper":
+            width = architecture.embedding_length if architecture is not None else 0
+            counts = self.with_encoders(counts, width)
+        if counts.total is None:
+            self.unknown.setdefault("parameters.total", "it does not follow from config.json alone")
         return ConfigRead(
-            spec=self.spec(architecture, counts, encoders, modality),
+            spec=self.spec(architecture, counts, self.modality(architecture, row, sees=sees)),
             stored=stored,
-            language_parameters=language_parameters,
-            notes=tuple(self.notes),
+            language_parameters=language,
+            notes=tuple(self.keys.notes),
         )
 
     def spec(
-        self,
-        architecture: Architecture | None,
-        counts: Parameters,
-        encoders: Encoders | None,
-        modality: str,
+        self, architecture: Architecture | None, counts: Parameters, modality: str
     ) -> ModelSpec:
-        if counts.total is None:
-            self.unknown.setdefault("parameters.total", "it does not follow from config.json alone")
         self.unknown.update(_NEVER_STATED)
+        type = self.keys.type
         # classes that transformers has of its own do not need the code that auto_map names
-        own_code = isinstance(self.outer.get("auto_map"), dict) and (
-            not self.converted or self.type.own_code
-        )
+        is_converted = bool(type.row) and type.in_gguf and not type.own_code
+        own_code = isinstance(self.keys.outer.get("auto_map"), dict) and not is_converted
         sources = {"architecture": shown(self.path)}
         if counts.total:
             sources["parameters"] = "sum over the architecture"
-        if encoders:
-            sources["parameters.encoders"] = encoders.source
+        if counts.encoders:
+            sources["parameters.encoders"] = "estimated from the widths and layers of config.json"
         if own_code:
             sources["safety"] = f"auto_map in {shown(self.path)}"
+        if architecture is not None:
+            self.unknown.pop("architecture", None)
         return ModelSpec(
             id=identifier(self.name),
             name=self.name,
@@ -247,315 +197,28 @@ class _Config(Keys):
             architecture=architecture,
             safety=Safety(remote_code=True if own_code else None),
             sources=sources,
-            unknown={
-                key: why
-                for key, why in self.unknown.items()
-                if not (key == "architecture" and architecture is not None)
-            },
+            unknown=dict(self.unknown),
             origin=self.path,
         )
 
-    def by_rules(
-        self, architecture: Architecture, stored: Stored, groups: Sequence[TensorGroup]
-    ) -> tuple[Architecture, Stored]:
-        """Both with the types that the rules of quantization_config give each tensor."""
-        stored = (
-            settled(stored, groups, architecture.dtype or "bfloat16")
-            if groups
-            else stored.replace(rules=())
-        )
-        if stored.why is not None:
-            self.not_understood(stored.why)
-        apart = stored.apart if stored.format == "safetensors" else ()
-        architecture = architecture.replace(
-            matrix_dtype=stored.matrices, expert_dtype=stored.experts, apart=apart
-        )
-        return architecture, stored
-
-    def with_plain_experts(
-        self, architecture: Architecture, stored: Stored, groups: Sequence[TensorGroup]
-    ) -> Architecture:
-        """The same with plain experts where bitsandbytes leaves them alone. Version 5 of
-        transformers keeps the experts of a layer in one array (issue 1849 of bitsandbytes);
-        version 4 made them narrow.
-        """
-        from ..needs.packed import is_bitsandbytes
-
-        made_by_5 = str(self.outer.get("transformers_version")).startswith("5.")
-        if not made_by_5 or not is_bitsandbytes(stored.matrices):
-            return architecture
-        plain = architecture.dtype or "bfloat16"
-        experts = {
-            group.name: plain
-            for group in groups
-            if "_exps." in group.name and group.name.endswith(".weight")
-        }
-        return architecture.replace(apart=tuple({**dict(architecture.apart), **experts}.items()))
-
     def sees(self) -> bool:
         """Whether the model takes pictures."""
-        names = self.outer.get("architectures")
-        composed = (
-            self.nested
-            and isinstance(names, list)
-            and any(isinstance(name, str) and "ForConditional" in name for name in names)
-        )
-        return (
-            composed
-            or self.outer_type.vision
-            or any(isinstance(self.outer.get(key), dict) or self.outer.get(key) for key in _SEEING)
-        )
+        outer = self.keys.outer
+        composed = self.keys.nested and "ForConditional" in class_of(outer)
+        return composed or self.keys.outer_type.sees or any(outer.get(key) for key in _SEEING)
 
     def modality(
         self, architecture: Architecture | None, row: ArchitectureRow | None, *, sees: bool
     ) -> str:
-        if self.type.stacks == "whisper":
+        if self.keys.type.stacks == "whisper":
             return "speech"
         encoder = row is not None and row.encoder and not row.diffusion
         if encoder or (architecture is not None and not architecture.output_matrix):
             return "embedding"
         return "vision" if sees else "text"
 
-    def architecture(self, stored: Stored) -> Architecture:
-        """The layers and the tables. Notes in `unknown` why the weights do not follow. Raises
-        `Unclear` where the cache does not follow either.
-        """
-        from ..needs.tensors import ArchitectureRow
-
-        refuse_unread_stacks(self)
-        self.layers = layer_count(self)
-        width = self.needed(*WIDTH)
-        self.overrides = self.of_layers()
-        layers = self.read_layers(width)
-        gguf = self.gguf_name(layers)
-        row = row_values(self.architectures, gguf or self.type.row)
-        encoder = bool(row and row.get("encoder") and not row.get("diffusion"))
-        extra = departures_of(self, row) if row is not None else {}
-        loops = loops_of(self)
-        tied = ties_embeddings(self)
-        if tied is None and encoder:
-            # no encoder has an output matrix
-            tied = False
-        context = context_of(self)
-        sizes = self.sizes(row, extra, width, context, loops=loops, in_gguf=gguf is not None)
-        refuse_unread_of_cache(self)
-        incomplete = incompleteness(self, layers.incomplete, row, sizes["vocabulary"], tied)
-        attends = any(layers.attention)
-        refuse_unknown_cache(self, incomplete, row, encoder=encoder, attends=attends)
-        name = self.row_name(gguf, incomplete)
-        if context is None:
-            self.unknown["architecture.context_tokens"] = "config.json does not say"
-        architecture = Architecture(
-            row=name,
-            runs_in_gguf=gguf is not None,
-            layers=self.layers * loops,
-            embedding_length=width,
-            rope_positions=rope_positions(self, context),
-            tied_embeddings=bool(tied) and not encoder,
-            output_matrix=not encoder and not is_headless(self),
-            deepstack_layers=self.deepstack(),
-            **layers.fields(loops),
-            **self.types(stored, layers),
-            **sizes,
-            **extra,
-        )
-        for key, message, _ in architecture.misfits():
-            raise self.misfit(key, message)
-        if architecture.cache_dtype is None:
-            self.note_cache_type()
-        if incomplete is None and row is not None:
-            return self.with_own_tensors(architecture, ArchitectureRow.from_values(name, row))
-        return architecture
-
-    def kinds(self) -> list[str]:
-        try:
-            return layer_kinds(self)
-        except UnclearWindow as why:
-            self.unknown["architecture.attention"] = str(why)
-            return ["full"] * self.layers
-
-    def read_layers(self, width: int) -> _Layers:
-        kinds = self.kinds()
-        recurrent = [recurrent_of(self, kind, width) if kind in STATES else None for kind in kinds]
-        attention = [
-            self.at(number, attention_of, kind, width) if kind in ATTENDING else None
-            for number, kind in enumerate(kinds)
-        ]
-        self.refuse_misfits((*dict.fromkeys(attention), *dict.fromkeys(recurrent)), width)
-        feed_forward: list[FeedForward | None] = [None] * self.layers
-        incomplete = None
-        try:
-            of_layers = [
-                self.at(number, feed_forward_of, kind, width) for number, kind in enumerate(kinds)
-            ]
-            self.refuse_misfits(dict.fromkeys(of_layers), width)
-            feed_forward = of_layers
-        except Unclear as why:
-            incomplete = str(why)
-        if odd := self.not_followed():
-            raise Unclear(f"per_layer_config: {listed(odd)}: not understood")
-        return _Layers(
-            attention=tuple(attention),
-            recurrent=tuple(recurrent),
-            feed_forward=tuple(feed_forward),
-            incomplete=incomplete,
-        )
-
-    def sizes(
-        self,
-        row: Mapping[str, Any] | None,
-        extra: Mapping[str, Any],
-        width: int,
-        context: int | None,
-        *,
-        loops: int,
-        in_gguf: bool,
-    ) -> dict[str, Any]:
-        """The tables and the layers that are counted apart, as fields of `Architecture`."""
-        shared = layers_without_cache(self)
-        vocabulary = self.positive("padded_vocab_size", "vocab_size", "embedding_size")
-        audio = audio_of(self)
-        table_length = self.table_length(width)
-        token_types = self.number("type_vocab_size") or None
-        positions = position_rows(self, row, extra, context)
-        per_layer_length = self.number("hidden_size_per_layer_input")
-        altup = self.number("altup_num_inputs", "hc_mult")
-        groups = layer_groups(self)
-        mtp = mtp_layers(self)
-        counts_mtp = in_gguf or self.outer_type.mtp_layers is not None
-        rows_in_gguf = self.type.rows_in_gguf
-        is_padded = bool(rows_in_gguf) and vocabulary == rows_in_gguf[0]
-        return {
-            "vocabulary": vocabulary,
-            "vocabulary_gguf": rows_in_gguf[1] if is_padded else None,
-            "context_tokens": self.usable_context(context),
-            "table_length": table_length,
-            "positions": positions,
-            "token_types": token_types if row is not None and row.get("token_types") else None,
-            "cache_layers": self.layers - shared if shared else None,
-            "stored_layers": self.layers if loops > 1 else groups,
-            "per_layer_embedding_length": per_layer_length or None,
-            "altup_inputs": altup or None,
-            "mtp_layers": mtp if mtp and counts_mtp and not self.type.mtp_ignored else None,
-            "audio": audio,
-        }
-
-    def usable_context(self, context: int | None) -> int | None:
-        """Tokens of the context less the positions that the model leaves unused."""
-        left = self.type.unused_positions
-        return context - left if context and context > left else context or None
-
-    def types(self, stored: Stored, layers: _Layers) -> dict[str, Any]:
-        """The types of weights and cache, as fields of `Architecture`."""
-        quantization = self.quantization
-        quantized = stored.matrices and isinstance(quantization, dict)
-        latent = any(layer is not None and layer.kind == "latent" for layer in layers.attention)
-        return {
-            "dtype": self.dtype(),
-            "matrix_dtype": stored.matrices,
-            "expert_dtype": stored.experts,
-            "cache_dtype": kept_in(quantization, latent=latent),
-            "quantizer": quantizer_of(quantization) if quantized else None,
-        }
-
-    def row_name(self, gguf: str | None, incomplete: str | None) -> str:
-        """The name that the architecture has. Notes why the weights do not follow, where they are
-        `incomplete`.
-        """
-        name = gguf or self.type.row or self.kind or "unnamed"
-        if incomplete is None:
-            return name
-        if "architecture.attention" in self.unknown:
-            raise Unclear(f"{self.unknown.pop('architecture.attention')}; and {incomplete}")
-        self.unknown["parameters.total"] = f"the weights do not follow from the file: {incomplete}"
-        # with the name of a row it would be believed to have all its tensors
-        return name + INCOMPLETE if row_values(self.architectures, name) is not None else name
-
-    @property
-    def quantization(self) -> Any:
-        return self.outer.get("quantization_config") or self.text.get("quantization_config")
-
-    def note_cache_type(self) -> None:
-        """Notes the key of a type for keys and values that vLLM does not follow."""
-        quantization = self.quantization
-        if not isinstance(quantization, dict):
-            return
-        keys = ("kv_cache_scheme", "kv_cache_quant_algo")
-        key = next((key for key in keys if quantization.get(key)), None)
-        if key is not None:
-            self.notes.append(
-                f"{key} of quantization_config is none that vLLM follows: keys and values are"
-                " counted in the model's type"
-            )
-
-    def with_own_tensors(self, architecture: Architecture, row: ArchitectureRow) -> Architecture:
-        """The same with all tensors listed, where parts of them follow no row."""
-        if self.type.shared_blocks:
-            from .zamba import with_shared_blocks
-
-            return with_shared_blocks(architecture, row, self)
-        if self.type.attention_experts:
-            from .jetmoe import with_attention_experts
-
-            return with_attention_experts(architecture, row)
-        return architecture
-
-    def refuse_misfits(self, parts: Iterable[LayerPart | None], width: int) -> None:
-        """Raises for a size that does not divide what it should, under its name in the file."""
-        for part in parts:
-            for key, message, _ in () if part is None else part.misfits(width):
-                raise self.misfit(key, message)
-
-    def misfit(self, key: str, message: str) -> Unclear:
-        stated = [own for own in _KEYS_OF.get(key, ()) if self.text.get(own) is not None]
-        return Unclear(f"{stated[0] if stated else key} {message}")
-
-    def gguf_name(self, layers: _Layers) -> str | None:
-        """The `general.architecture` that llama.cpp's converter writes, None for a model that it
-        does not know.
-        """
-        if not self.converted:
-            return None
-        of_experts = any(layer is not None and layer.experts for layer in layers.feed_forward)
-        if self.type.row_with_experts and of_experts:
-            return self.type.row_with_experts
-        if self.type.row_of_ocr and "OCR" in class_of(self.outer):
-            return self.type.row_of_ocr
-        if self.type.row_without_states and not any(layers.recurrent) and not of_experts:
-            return self.type.row_without_states
-        return self.type.row
-
-    # -------- what the row does not say
-
-    def table_length(self, width: int) -> int | None:
-        """Elements of a row of the token table, None where it is as wide as the layers."""
-        if not self.known:
-            return None
-        length = self.number(*(key for key in _TABLE if self.reads(key)))
-        return length if length and length != width else None
-
-    def deepstack(self) -> int | None:
-        """How many layers get a vision feature each, None without pictures."""
-        part = self.outer.get("vision_config")
-        places = part.get("deepstack_visual_indexes") if isinstance(part, dict) else None
-        return min(len(places), self.layers) or None if isinstance(places, list) else None
-
-    def encoders(self, text_width: int) -> Encoders | None:
-        """What the model sees or hears with. None where its size does not follow; `unknown` then
-        says why.
-        """
-        from .encoders import Untold, encoders_of
-
-        try:
-            return encoders_of(self.outer, text_width, self.architectures)
-        except Untold as why:
-            self.unknown["parameters.encoders"] = (
-                f"the size of the vision or audio encoder does not follow from config.json: {why}"
-            )
-            return None
-
     def parameters(self, architecture: Architecture, row: ArchitectureRow) -> Parameters:
-        """Those of the language model. None in all where the checkpoint has adapters, too."""
+        """Those of the language model."""
         from ..needs.tensors import block_tensors, checkpoint_tensors, count, idle
 
         groups = checkpoint_tensors(architecture, row)
@@ -567,22 +230,361 @@ class _Config(Keys):
                 "give the model's config.json as it was published",
             )
         mtp = None
-        if self.outer_type.mtp_layers is not None:
+        if self.keys.outer_type.mtp_layers is not None:
             mtp = count(block_tensors(architecture, row)) or None
-        if self.type.adapters:
-            self.unknown["parameters.total"] = _ADAPTED
-            return Parameters(mtp=mtp)
         return Parameters(total=total, active=max(1, total - idle(groups, architecture)), mtp=mtp)
 
-    # -------- how it is stored
+    def with_encoders(self, counts: Parameters, text_width: int) -> Parameters:
+        """The counts with what the model sees or hears with, by the widths and layers of each part;
+        a file of weights beside it tells them exactly.
+        """
+        outer = self.keys.outer
+        parts = [outer[key] for key in ("vision_config", "visual", "audio_config") if key in outer]
+        parts = [part for part in parts if isinstance(part, dict)]
+        total = sum(_encoder_parameters(part, text_width) for part in parts)
+        if not total:
+            self.unknown["parameters.encoders"] = (
+                "the size of the vision or audio encoder does not follow from config.json"
+            )
+            return counts.replace(total=None, active=None)
+        self.keys.notes.append(
+            f"its encoders are estimated at {total / 1e6:,.0f} million parameters, by their layers"
+            " and widths"
+        )
+        if counts.total is not None and counts.active is not None:
+            counts = counts.replace(total=counts.total + total, active=counts.active + total)
+        return counts.replace(
+            encoders=total, projector_bytes=2 * total, encoder_type=self.encoder_type(parts[0])
+        )
+
+    def encoder_type(self, part: Mapping[str, Any]) -> str:
+        """The type of an encoder, as `[[encoder]]` of architectures.toml has it."""
+        kind, own = self.keys.outer_kind, clean(part.get("model_type")).lower()
+        width = _encoder_width(part)
+        measured = [
+            name for row in self.architectures.get("encoder", ()) for name in row.get("types", ())
+        ]
+        names = f"{kind} {own} {width}", f"{kind} {width}"
+        return next((name for name in names if name in measured), names[0])
+
+    # ------------------------------------------------------------------------ the architecture
+
+    def architecture(self, stored: Stored) -> Architecture:
+        """The layers and the tables. Notes in `unknown` why the weights do not follow. Raises
+        `Unclear` where the cache does not follow either.
+        """
+        keys, type = self.keys, self.keys.type
+        if type.not_read:
+            raise Unclear(f"model_type: {keys.kind} has {type.not_read}, which is not read")
+        self.refuse_unread_stacks()
+        keys.layers = layers = self.layer_count()
+        width = keys.needed("width")
+        kinds = self.kinds()
+        attention = self.attention(kinds, width)
+        recurrent = [recurrent_of(keys, kind, width) for kind in kinds]
+        feed_forward, incomplete = self.feed_forward(kinds, width)
+        gguf = self.gguf_name(recurrent, feed_forward)
+        row = row_values(self.architectures, gguf or type.row)
+        is_encoder = bool(row and row.get("encoder") and not row.get("diffusion"))
+        extra = {} if row is None else self.departures(row)
+        context = keys.number("context") or None
+        sizes = self.sizes(row, extra, width, context)
+        tied = False if is_encoder else self.ties_embeddings()
+        self.refuse_unread_of_cache()
+        incomplete = incomplete or self.incompleteness(row, sizes["vocabulary"], tied)
+        self.refuse_unknown_cache(incomplete, row, attends=any(attention), is_encoder=is_encoder)
+        if context is None:
+            self.unknown["architecture.context_tokens"] = "config.json does not say"
+        heads = [each.heads for each in attention if each is not None]
+        architecture = Architecture(
+            row=self.row_name(gguf, incomplete),
+            runs_in_gguf=gguf is not None,
+            layers=layers,
+            embedding_length=width,
+            heads=max(heads, default=None),
+            attention=_grouped(attention, width),
+            recurrent=_grouped(recurrent, width),
+            feed_forward=_grouped(feed_forward, width),
+            rope_positions=self.rope_positions(context),
+            tied_embeddings=bool(tied),
+            output_matrix=not is_encoder and not self.is_headless(),
+            deepstack_layers=self.deepstack(),
+            **self.types(stored, attention),
+            **sizes,
+            **extra,
+        )
+        for key, message, _ in architecture.misfits():
+            raise Unclear(f"{key} {message}")
+        return architecture
+
+    def types(self, stored: Stored, attention: Iterable[Attention | None]) -> dict[str, Any]:
+        """The types of weights and cache, as fields of `Architecture`."""
+        latent = any(each is not None and each.kind == "latent" for each in attention)
+        quantization = self.keys.outer.get("quantization_config")
+        by_modelopt = stored.name is not None and is_of_modelopt(quantization)
+        dtype = self.dtype()
+        return {
+            "dtype": dtype,
+            "matrix_dtype": stored.matrices,
+            "expert_dtype": stored.experts,
+            "apart": tuple((name, dtype or "bfloat16") for name in stored.plain),
+            "cache_dtype": cache_type(quantization, latent=latent),
+            "quantizer": "modelopt" if by_modelopt else None,
+        }
+
+    def layer_count(self) -> int:
+        """Layers, of a model with two stacks those of its decoder."""
+        keys = self.keys
+        pattern = keys.get("hybrid_override_pattern", "layers_block_type")
+        # num_hidden_layers is another name of encoder_layers there
+        if keys.type.stacks == "bart":
+            return keys.needed("decoder_layers")
+        layers = keys.positive("layers") or len(pattern if isinstance(pattern, (str, list)) else ())
+        if not layers:
+            raise Unclear("num_hidden_layers is missing")
+        if layers > MAX_LAYERS:
+            fail(
+                self.path,
+                f"is not a usable config.json: {layers:,} layers",
+                f"the most that any model has is far below {MAX_LAYERS:,}",
+            )
+        return layers
+
+    def kinds(self) -> list[str]:
+        try:
+            return layer_kinds(self.keys)
+        except UnclearWindow as why:
+            self.unknown["architecture.attention"] = str(why)
+            return ["full"] * self.keys.layers
+
+    def attention(self, kinds: Sequence[str], width: int) -> list[Attention | None]:
+        """That of each layer, None where it has none."""
+        parts = []
+        for number, kind in enumerate(kinds):
+            with self.keys.of_single_layer(number):
+                parts.append(attention_of(self.keys, number, kind, width))
+        return parts
+
+    def feed_forward(
+        self, kinds: Sequence[str], width: int
+    ) -> tuple[list[FeedForward | None], str | None]:
+        """The feed-forward of each layer; or none, and why they do not follow."""
+        try:
+            parts = []
+            for number, kind in enumerate(kinds):
+                with self.keys.of_single_layer(number):
+                    parts.append(feed_forward_of(self.keys, number, kind, width))
+            _grouped(parts, width)
+        except Unclear as why:
+            return [None] * len(kinds), str(why)
+        return parts, None
+
+    def gguf_name(
+        self, recurrent: Sequence[Recurrent | None], feed_forward: Sequence[FeedForward | None]
+    ) -> str | None:
+        """The `general.architecture` that llama.cpp's converter writes, None for a model that it
+        does not know.
+        """
+        type = self.keys.type
+        if not type.row or not type.in_gguf:
+            return None
+        has_experts = any(each is not None and each.experts for each in feed_forward)
+        if type.row_with_experts and has_experts:
+            return type.row_with_experts
+        if type.row_of_ocr and "OCR" in class_of(self.keys.outer):
+            return type.row_of_ocr
+        if type.row_without_states and not any(recurrent) and not has_experts:
+            return type.row_without_states
+        return type.row
+
+    def row_name(self, gguf: str | None, incomplete: str | None) -> str:
+        """The name that the architecture has. Notes why the weights do not follow, where they are
+        `incomplete`.
+        """
+        name = gguf or self.keys.type.row or self.keys.kind or "unnamed"
+        if incomplete is None:
+            return name
+        if "architecture.attention" in self.unknown:
+            raise Unclear(f"{self.unknown.pop('architecture.attention')}; and {incomplete}")
+        self.unknown["parameters.total"] = f"the weights do not follow from the file: {incomplete}"
+        # with the name of a row it would be believed to have all its tensors
+        return name + INCOMPLETE if row_values(self.architectures, name) is not None else name
+
+    def sizes(
+        self,
+        row: Mapping[str, Any] | None,
+        extra: Mapping[str, Any],
+        width: int,
+        context: int | None,
+    ) -> dict[str, Any]:
+        """The tables and the layers that are counted apart, as fields of `Architecture`."""
+        keys, type = self.keys, self.keys.type
+        vocabulary = keys.positive("vocabulary")
+        token_types = keys.number("type_vocab_size") or None
+        has_token_types = row is not None and row.get("token_types")
+        table = keys.number("table_length") if keys.known else None
+        table = table if any(map(keys.reads, NAMES["table_length"])) else None
+        is_padded = bool(type.rows_in_gguf) and vocabulary == type.rows_in_gguf[0]
+        usable = (context or 0) - type.unused_positions
+        return {
+            "vocabulary": vocabulary,
+            "vocabulary_gguf": type.rows_in_gguf[1] if is_padded else None,
+            "context_tokens": usable if usable > 0 else context,
+            "table_length": table if table != width else None,
+            "positions": self.position_rows(row, extra, context),
+            "token_types": token_types if has_token_types else None,
+            "per_layer_embedding_length": keys.number("hidden_size_per_layer_input") or None,
+            "altup_inputs": keys.number("altup") or None,
+            "audio": self.audio(),
+            **self.layers_apart(),
+        }
+
+    def layers_apart(self) -> dict[str, Any]:
+        """Layers that share a cache or weights, and those that predict more tokens."""
+        keys, type = self.keys, self.keys.type
+        shared = keys.number("num_kv_shared_layers") if keys.reads("num_kv_shared_layers") else 0
+        if shared and shared >= keys.layers:
+            raise Unclear(f"num_kv_shared_layers is {shared:,}, of {keys.layers:,} layers")
+        groups = keys.number("num_hidden_groups") if keys.known else None
+        mtp, published = keys.number("mtp"), keys.outer_type.mtp_layers
+        mtp = published or 0 if mtp is None else mtp
+        is_counted = bool(type.row and type.in_gguf) or published is not None
+        return {
+            "cache_layers": keys.layers - shared if shared else None,
+            "stored_layers": groups if groups and keys.reads("num_hidden_groups") else None,
+            "mtp_layers": mtp if 0 < mtp <= keys.layers and is_counted else None,
+        }
+
+    def position_rows(
+        self, row: Mapping[str, Any] | None, extra: Mapping[str, Any], context: int | None
+    ) -> int | None:
+        """Rows of the position table, or of the table of distances."""
+        if row is None:
+            return None
+        if row.get("relative_table"):
+            return self.relative_rows()
+        is_learned = row.get("positions") and "positions" not in extra.get("lacks", ())
+        return context if is_learned and not row.get("position_offset") else None
+
+    def relative_rows(self) -> int:
+        """Rows of DeBERTa's table of distances."""
+        buckets = self.keys.get("position_buckets"), self.keys.get("max_relative_positions")
+        reach = next((each for each in buckets if type(each) is int and each > 0), None)
+        return 2 * (reach or self.keys.needed("max_position_embeddings"))
+
+    def audio(self) -> Audio | None:
+        """The encoder of Whisper; None for any other model."""
+        if self.keys.type.stacks != "whisper":
+            return None
+        return Audio(
+            layers=self.keys.needed("encoder_layers"),
+            heads=self.keys.needed("encoder_attention_heads"),
+            embedding_length=self.keys.needed("d_model"),
+            feed_forward_length=self.keys.needed("encoder_ffn_dim"),
+            positions=self.keys.needed("max_source_positions"),
+            mel_bins=self.keys.needed("num_mel_bins"),
+        )
+
+    def deepstack(self) -> int | None:
+        """How many layers get a vision feature each, None without pictures."""
+        part = self.keys.outer.get("vision_config")
+        places = part.get("deepstack_visual_indexes") if isinstance(part, dict) else None
+        return min(len(places), self.keys.layers) or None if isinstance(places, list) else None
+
+    # ------------------------------------------------------------- what the row does not say
+
+    def departures(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """What the model has otherwise than its row, as fields of `Architecture`."""
+        keys, type = self.keys, self.keys.type
+        extra: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in type.other_than_row.items()
+        }
+        self.add_switched(extra, row)
+        positions = keys.get("position_embedding_type")
+        if positions == "rotary" and row.get("positions"):
+            extra["lacks"] = (*extra.get("lacks", ()), "positions")
+        self.add_stacks(extra)
+        self.add_norms_and_rope(extra, row)
+        return extra
+
+    def add_switched(self, extra: dict[str, Any], row: Mapping[str, Any]) -> None:
+        """Adds the parts that a key switches on or off otherwise than the row has them."""
+        keys, type = self.keys, self.keys.type
+        for key, flags in {**_SWITCHES, **type.switches}.items():
+            is_latent = keys.text.get("kv_lora_rank") and flags and flags[0] == "attention_bias"
+            is_read = flags and keys.reads(key) and not is_latent
+            value = keys.get(key) if is_read else None
+            if not isinstance(value, bool):
+                continue
+            if flags[0] == "attention_bias" and value != bool(row.get("attention_bias")):
+                extra["attention_bias"] = value
+            for flag in flags:
+                if flag in ROW_FLAGS and value != bool(row.get(flag, flag == "output_norm")):
+                    departs = "also" if value else "lacks"
+                    extra[departs] = (*extra.get(departs, ()), flag)
+
+    def add_norms_and_rope(self, extra: dict[str, Any], row: Mapping[str, Any]) -> None:
+        """Adds the norm of queries and keys and the factors of positions that are not the row's."""
+        keys, type = self.keys, self.keys.type
+        norm = keys.get(*(key for key in ("use_qk_norm", "qk_layernorm") if keys.reads(key)))
+        if norm is False and row.get("query_key_norm") and keys.known:
+            extra["query_key_norm"] = "none"
+        if norm is True and not row.get("query_key_norm") and type.norm_switched:
+            extra["query_key_norm"] = type.norm_switched
+        if keys.get("new_decoder_architecture"):
+            extra["parallel_norms"] = 2
+        scaling = keys.get("rope_scaling", "rope_parameters")
+        kind = scaling.get("rope_type", scaling.get("type")) if isinstance(scaling, dict) else None
+        if kind == "llama3":
+            extra["rope_factors"] = "freqs"
+        if kind in ("longrope", "su", "yarn") and type.long_rope:
+            extra["rope_factors"] = "long_short"
+        if extra.get("rope_factors") == row.get("rope_factors"):
+            extra.pop("rope_factors", None)
+
+    def add_stacks(self, extra: dict[str, Any]) -> None:
+        """Adds what a model with an encoder beside its decoder has."""
+        keys, type = self.keys, self.keys.type
+        if type.stacks == "t5":
+            proj = keys.get("feed_forward_proj")
+            gated = keys.get("is_gated_act") if proj is None else str(proj).startswith("gated")
+            extra.update({} if gated is True else {"gate": "none"})
+        if type.stacks == "bart" and keys.needed("encoder_layers") != keys.layers:
+            extra["encoder_layers"] = keys.needed("encoder_layers")
+        if type.beams and (beams := keys.positive("num_beams")) is not None:
+            if beams > MAX_BEAMS:
+                raise Unclear(f"num_beams is {beams:,}: more than are searched with")
+            extra["beams"] = beams
+
+    def rope_positions(self, context: int | None) -> int | None:
+        """Rows of vLLM's table of sines and cosines, None where it has as many as the context.
+
+        vllm/model_executor/layers/rotary_embedding: some scalings make the table longer than
+        max_position_embeddings, YaRN makes it from the original length, and LongRoPE has one table
+        of either length.
+        """
+        scaling = self.keys.get("rope_scaling", "rope_parameters")
+        if not isinstance(scaling, dict) or not context:
+            return None
+        # the file may have one for each kind of layers; those without a window are scaled
+        inner = scaling.get("full_attention")
+        scaling = inner if isinstance(inner, dict) else scaling
+        original = scaling.get("original_max_position_embeddings") or self.keys.get(
+            "original_max_position_embeddings"
+        )
+        original = original if type(original) is int and 0 < original < MAX_NUMBER else None
+        kind, factor = scaling.get("rope_type") or scaling.get("type"), scaling.get("factor")
+        if kind in ("longrope", "su"):
+            return context + original if original is not None else None
+        rows = _stretched(kind, factor, scaling, context, original)
+        return rows if rows != context else None
 
     def dtype(self) -> str | None:
         """The type of what is not quantized, None where it is not known."""
-        stated = (
-            self.get("torch_dtype", "dtype")
-            or self.outer.get("torch_dtype")
-            or self.outer.get("dtype")
-        )
+        outer = self.keys.outer
+        stated = self.keys.get("torch_dtype", "dtype") or outer.get("torch_dtype")
+        stated = stated or outer.get("dtype")
         name = _DTYPES.get(stated.removeprefix("torch.")) if isinstance(stated, str) else None
         if name is None:
             self.unknown["architecture.dtype"] = (
@@ -592,72 +594,176 @@ class _Config(Keys):
             )
         return name
 
-    def with_apart(self, stored: Stored, groups: Sequence[TensorGroup]) -> Stored:
-        """`stored` with MLX's layers of another type; without any type where one is not
-        understood.
-        """
-        apart = tensors_apart(self.apart, groups)
-        if not isinstance(apart, str):
-            return stored.replace(apart=apart)
-        given = self.outer["quantization"][apart]
-        self.unknown["architecture.matrix_dtype"] = (
-            f"quantization of config.json: {short(apart)} = {short(given)} is not understood, so"
-            " the size of the weights is not known"
-        )
-        return Stored(name=None, format="mlx")
+    def is_headless(self) -> bool:
+        """True for a published class without an output matrix: a bare or a reward model."""
+        mapped = self.keys.outer.get("auto_map")
+        writes = ("AutoModelForCausalLM", "AutoModelForSeq2SeqLM")
+        is_mapped = isinstance(mapped, dict) and any(head in mapped for head in writes)
+        if self.keys.type.bare_class_writes or is_mapped:
+            # ChatGLM names its bare class, and generates with that of auto_map
+            return False
+        bare = r"(?<!LMHead)(?<!MT)Model$|ForSequenceClassification$|ForTokenClassification$"
+        return not self.keys.nested and bool(re.search(bare, class_of(self.keys.outer)))
 
-    def stored(self) -> Stored:
-        """How the weights are stored. Notes in `unknown` what is not understood."""
-        quantization = self.quantization
-        mlx = self.outer.get("quantization")
-        own = of_mlx(mlx) if isinstance(mlx, dict) else None
-        if own is not None:
-            self.unknown["architecture.matrix_dtype"] = (
-                f"config.json describes MLX's {own[0]} weights, and not those before them"
+    def ties_embeddings(self) -> bool | None:
+        """Whether the output matrix is the token table; None where that is not known."""
+        keys = self.keys
+        inner, outer = (part.get("tie_word_embeddings") for part in (keys.inner, keys.outer))
+        if isinstance(inner, bool) and isinstance(outer, bool) and inner != outer:
+            keys.understood.add("tie_word_embeddings")
+            # where the outer class would tie, transformers leaves a matrix alone that the published
+            # files have
+            return keys.outer_type.tied_by_text_config if inner else None
+        for key in _TYING:
+            value = keys.get(key)
+            if value is None and key == "tie_word_embeddings" and keys.nested:
+                value = outer
+            if isinstance(value, bool):
+                return value
+        return keys.type.tied
+
+    # ------------------------------------------------------------------ what does not follow
+
+    def refuse_unread_stacks(self) -> None:
+        """Raises for an encoder beside the decoder that nothing here reads."""
+        keys = self.keys
+        if keys.type.stacks != "bart":
+            if keys.outer.get("is_encoder_decoder") and not keys.type.stacks:
+                raise Unclear(
+                    f"is_encoder_decoder: {keys.kind or 'the model'} has an encoder beside its"
+                    " decoder, which is not read"
+                )
+            return
+        name = class_of(keys.outer)
+        if name and not name.endswith(("ForConditionalGeneration", "MTModel")):
+            raise Unclear(f"architectures: of {keys.kind} {clean(name)} is not understood")
+        if keys.get("share_encoder_decoder_embeddings") is False:
+            raise Unclear("share_encoder_decoder_embeddings is false: not understood")
+        for size in ("attention_heads", "ffn_dim"):
+            read, written = (keys.positive(f"{stack}_{size}") for stack in ("encoder", "decoder"))
+            if read != written:
+                raise Unclear(f"encoder_{size} is {read}, decoder_{size} is {written}")
+
+    def refuse_unread_of_cache(self) -> None:
+        """Raises for keys that nothing reads and that may change what layers remember."""
+        odd = self.keys.not_understood(cache=True)
+        if not odd:
+            return
+        message = f"{listed(odd)}: not understood, and may change what the model keeps of context"
+        if not all(re.search(r"window|max_chunk|kv_(?:cache_)?compress", key) for key in odd):
+            raise Unclear(message)
+        # they only say for how long
+        self.unknown["architecture.attention"] = message
+
+    def incompleteness(
+        self, row: Mapping[str, Any] | None, vocabulary: int | None, tied: bool | None
+    ) -> str | None:
+        """Why the weights do not follow from the file, None where they do."""
+        keys = self.keys
+        keys.understood.update(("parallel_attn", "hidden_size_per_layer_input"))
+        odd = keys.not_understood(cache=False)
+        other = [
+            key for key, value in keys.type.published.items() if not keys.is_published(key, value)
+        ]
+        if str(keys.get("position_embedding_type")).startswith("relative"):
+            odd.append("position_embedding_type")
+        matter = keys.known.get("matter", ())
+        cut = [key for key in _ALWAYS_STATED if key in matter and key not in keys.text]
+        if cut:
+            return f"{listed(cut)} is missing"
+        if odd or other:
+            return f"{listed([*odd, *other])}: not understood"
+        if row is None:
+            kind = keys.kind or "this model type"
+            return f"model_type: {kind} is not an architecture whose tensors are known"
+        if vocabulary is None:
+            return "vocab_size is missing"
+        if tied is None and not self.is_headless():
+            return "tie_word_embeddings is missing or said twice, and its default is not known"
+        return None
+
+    def refuse_unknown_cache(
+        self,
+        incomplete: str | None,
+        row: Mapping[str, Any] | None,
+        *,
+        attends: bool,
+        is_encoder: bool,
+    ) -> None:
+        """Raises where it is not known whether, or for how many heads, the model keeps a cache."""
+        keys, name = self.keys, class_of(self.keys.outer)
+        if incomplete is not None and row is not None and (is_encoder or row.get("recomputes")):
+            # without its row it would be believed to keep a cache
+            raise Unclear(incomplete)
+        has_head = keys.known and keys.text.get("tie_word_embeddings") is False
+        if is_encoder and has_head and name.endswith("ForMaskedLM"):
+            raise Unclear(f"tie_word_embeddings is false: what the head of {clean(name)} takes")
+        if is_encoder and keys.get("is_decoder"):
+            raise Unclear("is_decoder: what an encoder keeps where it writes is not known")
+        if row is None:
+            self.refuse_unknown_class(attends=attends)
+
+    def refuse_unknown_class(self, *, attends: bool) -> None:
+        """Raises for a model type without a row that may keep no cache, or of unknown heads."""
+        keys, name = self.keys, class_of(self.keys.outer)
+        bare = r"For(MaskedLM|PreTraining|QuestionAnswering|MultipleChoice)$"
+        is_reader = keys.type.encoder and not keys.get("is_decoder")
+        if is_reader or self.is_headless() or re.search(bare, name):
+            raise Unclear(
+                f"model_type: {keys.kind}, architectures: {clean(name)} may keep nothing of context"
             )
-            self.apart = own[1]
-            return Stored(name=own[0], format="mlx")
-        if mlx:
-            self.unknown["architecture.matrix_dtype"] = (
-                f"quantization {short(mlx)} of config.json is not understood"
-            )
-            return Stored(name=None, format="mlx")
-        if quantization and not isinstance(quantization, dict):
-            self.unknown["architecture.matrix_dtype"] = (
-                "quantization_config is no object, so the size of the weights is not known"
-            )
-            return Stored(name=None)
-        if not quantization:
-            return Stored(name=self.dtype(), quantized=False)
-        stored = stored_by(quantization)
-        if self.get("expert_dtype") == "fp4" and stored.matrices:
-            # DeepSeek V4: 4 bits with a scale of 8 for each 32, as llama.cpp's
-            # conversion/deepseek.py reads them
-            stored = stored.replace(experts="mxfp4")
-        if stored.why is not None:
-            self.not_understood(stored.why)
-        return stored
-
-    def not_understood(self, why: str) -> None:
-        """Notes what of quantization_config is not understood."""
-        self.unknown["architecture.matrix_dtype"] = (
-            f"quantization_config: {why}, so the size of the weights is not known"
-        )
+        says_heads = keys.get("kv_heads", "kv_lora_rank", "multi_query", "block_configs")
+        if not keys.known and attends and says_heads is None:
+            raise Unclear("num_key_value_heads is missing, and its default is not known")
 
 
-def _with_encoders(counts: Parameters, encoders: Encoders | None) -> Parameters:
-    """The same with what the model sees or hears with. None in all where its size is not known."""
-    if encoders is None:
-        return counts.replace(total=None, active=None)
-    if counts.total is not None and counts.active is not None:
-        counts = counts.replace(
-            total=counts.total + encoders.parameters, active=counts.active + encoders.parameters
-        )
-    return counts.replace(
-        encoders=encoders.parameters,
-        projector_bytes=encoders.projector_bytes,
-        encoder_type=encoders.type,
+def _stretched(
+    kind: object, factor: object, scaling: Mapping[str, Any], context: int, original: int | None
+) -> int | None:
+    """Rows of a table of positions for a scaling with a factor."""
+    if isinstance(factor, bool) or not isinstance(factor, (int, float)):
+        return None
+    if not 1 <= factor <= _MOST_STRETCHED:
+        return None
+    if kind == "yarn" and original is not None:
+        return int(original * factor)
+    is_plain_dynamic = kind == "dynamic" and scaling.get("alpha") is None
+    return int(context * factor) if kind in ("linear", "ntk") or is_plain_dynamic else None
+
+
+def _grouped(parts: Iterable[_Part | None], width: int) -> tuple[_Part, ...]:
+    """Equal layers as one group. Raises `Unclear` for a size that does not divide its whole."""
+    groups = grouped(tuple(parts))
+    for part in groups:
+        for key, message, _ in part.misfits(width):
+            raise Unclear(f"{_CALLED.get(key, key)} {message}")
+    return groups
+
+
+def _size(part: Mapping[str, Any], *names: str) -> int:
+    values = (part.get(name) for name in names)
+    return next((v for v in values if type(v) is int and 0 < v < MAX_NUMBER), 0)
+
+
+def _encoder_width(part: Mapping[str, Any]) -> int:
+    return _size(part, "embed_dim", "hidden_size", "vt_hidden_size", "d_model", "width")
+
+
+def _encoder_parameters(part: Mapping[str, Any], text_width: int) -> int:
+    """About how many parameters an encoder has, with what joins it to a model of that width: four
+    square matrices and a feed-forward a layer, and two matrices from merged patches to the text.
+    """
+
+    width = _encoder_width(part)
+    layers = _size(
+        part, "num_hidden_layers", "depth", "vt_num_hidden_layers", "encoder_layers", "layers"
     )
+    inner = _size(part, "intermediate_size", "vt_intermediate_size", "encoder_ffn_dim") or 4 * width
+    matrices = 3 if part.get("hidden_act") in ("silu", "swish") else 2
+    merged = width * (_size(part, "spatial_merge_size") or 1) ** 2
+    stages = 1 + len(part.get("deepstack_visual_indexes") or ())
+    joiner = stages * merged * (merged + text_width)
+    return layers * (4 * width * width + matrices * width * inner) + joiner
 
 
 def _without_cache(architecture: Architecture, row: ArchitectureRow) -> Architecture:

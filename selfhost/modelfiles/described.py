@@ -8,12 +8,10 @@ from typing import Any
 from ..catalogue.spec import MAX_BEAMS, ModelSpec
 from ..needs.tensors import checkpoint_tensors, row_of
 from .config import ConfigRead, read_config
-from .keys import MAX_CONFIG_BYTES, short
+from .config_keys import MAX_CONFIG_BYTES, short
 from .local import beside
-from .mixing import kept_in, quantizer_of
-from .modules import settled
 from .source import read_json
-from .stored import Stored, stored_by
+from .stored import Stored, cache_type, stored_by
 
 _GENERATION = "generation_config.json"
 _QUANTIZATION = "hf_quant_config.json"
@@ -23,7 +21,7 @@ def read_described(config: str, architectures: Mapping[str, Any]) -> ConfigRead:
     """What a config.json says, together with the files beside it. Raises `SpecError`."""
     described = read_config(config, architectures)
     spec = _with_beams(described.spec, config, architectures)
-    spec, stored = _with_quantization(spec, described.stored, config, architectures)
+    spec, stored = _with_quantization(spec, described.stored, config)
     return described.replace(spec=spec, stored=stored)
 
 
@@ -59,9 +57,7 @@ def _quantization_beside(config: str) -> Mapping[str, Any] | None:
     return {"quant_method": "modelopt", **(part if isinstance(part, dict) else {})}
 
 
-def _with_quantization(
-    spec: ModelSpec, stored: Stored, config: str, architectures: Mapping[str, Any]
-) -> tuple[ModelSpec, Stored]:
+def _with_quantization(spec: ModelSpec, stored: Stored, config: str) -> tuple[ModelSpec, Stored]:
     """Spec and types with what hf_quant_config.json says of weights and cache, where config.json
     says nothing of a quantization.
     """
@@ -69,12 +65,6 @@ def _with_quantization(
     if quantization is None:
         return spec, stored
     stored, architecture = stored_by(quantization), spec.architecture
-    row = row_of(architecture, architectures) if architecture is not None else None
-    if architecture is None or row is None:
-        stored = stored.replace(rules=())
-    else:
-        tensors = checkpoint_tensors(architecture, row)
-        stored = settled(stored, tensors, architecture.dtype or "bfloat16")
     if stored.why is not None:
         unclear = f"{_QUANTIZATION}: {stored.why}, so the size of the weights is not known"
         spec = spec.replace(unknown={**spec.unknown, "architecture.matrix_dtype": unclear})
@@ -83,8 +73,7 @@ def _with_quantization(
         architecture = architecture.replace(
             matrix_dtype=stored.matrices,
             expert_dtype=stored.experts,
-            apart=stored.apart,
-            cache_dtype=kept_in(quantization, latent=latent),
-            quantizer=quantizer_of(quantization) if stored.name is not None else None,
+            cache_dtype=cache_type(quantization, latent=latent),
+            quantizer="modelopt" if stored.name is not None else None,
         )
     return spec.replace(architecture=architecture), stored

@@ -5,7 +5,7 @@ The tensors show which kind a layer is, the keys say its sizes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 
 from ..catalogue.spec import Attention, FeedForward, Recurrent
@@ -26,7 +26,7 @@ def recurrent(model: GgufModel) -> dict[str, list[Recurrent | None]]:
     for layer in range(model.layers):
         kind = _state_kind(model, layer)
         if kind is not None:
-            state = _STATES[kind](model, kind, layer)
+            state = _state(model, kind, layer)
             by_kind.setdefault(kind, [None] * model.layers)[layer] = state
     return by_kind
 
@@ -77,108 +77,60 @@ def _refuse_unknown_states(model: GgufModel, layer: int) -> None:
     )
 
 
-def _convolution(model: GgufModel, kind: str, layer: int) -> Recurrent:
-    return Recurrent(kind=kind, layers=(), convolution=model.needed("shortconv.l_cache"))
-
-
-def _rwkv(model: GgufModel, kind: str, layer: int) -> Recurrent:
-    keys = _RWKV6_RANKS if kind.endswith("6") else _RWKV7_RANKS
-    return Recurrent(
-        kind=kind,
-        layers=(),
-        key_heads=model.needed("attention.head_count_kv") if kind == "qrwkv6" else None,
-        key_length=model.needed("wkv.head_size"),
-        ranks=tuple(model.number(key) or 0 for key in keys),
-    )
-
-
-def _lightning(model: GgufModel, kind: str, layer: int) -> Recurrent:
-    return Recurrent(
-        kind=kind,
-        layers=(),
-        heads=model.needed("attention.head_count"),
-        key_length=model.needed("attention.key_length"),
-    )
-
-
-def _kda(model: GgufModel, kind: str, layer: int) -> Recurrent:
-    return Recurrent(
-        kind=kind,
-        layers=(),
-        convolution=model.needed("ssm.conv_kernel"),
-        heads=model.needed("attention.head_count"),
-        key_length=model.needed("kda.head_dim"),
-    )
-
-
-def _scan_sizes(model: GgufModel) -> tuple[int, int, int, int]:
-    """Taps of the convolution, inner width, length of the state, and rank of the time steps."""
-    return (
-        model.needed("ssm.conv_kernel"),
-        model.needed("ssm.inner_size"),
-        model.needed("ssm.state_size"),
-        model.needed("ssm.time_step_rank"),
-    )
-
-
-def _mamba(model: GgufModel, kind: str, layer: int) -> Recurrent:
-    taps, inner, size, rank = _scan_sizes(model)
-    heads = None
-    if model.row.rank_from_width:
-        heads, rank = rank, plamo2_rank(model.needed("embedding_length"))
-    return Recurrent(
-        kind=kind,
-        layers=(),
-        convolution=taps,
-        inner_length=inner,
-        state_length=size,
-        time_step_rank=rank,
-        heads=heads,
-    )
-
-
-def _mamba2(model: GgufModel, kind: str, layer: int) -> Recurrent:
-    taps, inner, size, heads = _scan_sizes(model)
-    return Recurrent(
-        kind=kind,
-        layers=(),
-        convolution=taps,
-        inner_length=inner,
-        state_length=size,
-        heads=heads,
-        groups=model.needed("ssm.group_count"),
-        norm=None if model.has(layer, "ssm_norm.weight") else False,
-    )
-
-
-def _delta(model: GgufModel, kind: str, layer: int) -> Recurrent:
-    taps, inner, size, heads = _scan_sizes(model)
-    key_heads = model.needed("ssm.group_count")
-    if inner % heads:
-        raise Unclear(f"{model.name}.ssm.inner_size is no multiple of ssm.time_step_rank")
-    return Recurrent(
-        kind=kind,
-        layers=(),
-        convolution=taps,
-        key_heads=key_heads,
-        heads=heads,
-        key_length=size,
-        value_length=inner // heads,
-    )
-
-
-_STATES: Mapping[str, Callable[[GgufModel, str, int], Recurrent]] = {
-    "convolution": _convolution,
-    "rwkv6": _rwkv,
-    "rwkv7": _rwkv,
-    "qrwkv6": _rwkv,
-    "qrwkv7": _rwkv,
-    "lightning": _lightning,
-    "kda": _kda,
-    "mamba": _mamba,
-    "mamba2": _mamba2,
-    "delta": _delta,
+# the key of each size of a state, by its kind
+_STATE_KEYS: Mapping[str, Mapping[str, str]] = {
+    "convolution": {"convolution": "shortconv.l_cache"},
+    "lightning": {"heads": "attention.head_count", "key_length": "attention.key_length"},
+    "kda": {
+        "convolution": "ssm.conv_kernel",
+        "heads": "attention.head_count",
+        "key_length": "kda.head_dim",
+    },
+    "mamba": {
+        "convolution": "ssm.conv_kernel",
+        "inner_length": "ssm.inner_size",
+        "state_length": "ssm.state_size",
+        "time_step_rank": "ssm.time_step_rank",
+    },
+    "mamba2": {
+        "convolution": "ssm.conv_kernel",
+        "inner_length": "ssm.inner_size",
+        "state_length": "ssm.state_size",
+        "heads": "ssm.time_step_rank",
+        "groups": "ssm.group_count",
+    },
+    "delta": {
+        "convolution": "ssm.conv_kernel",
+        "value_length": "ssm.inner_size",
+        "key_length": "ssm.state_size",
+        "heads": "ssm.time_step_rank",
+        "key_heads": "ssm.group_count",
+    },
+    "rwkv6": {"key_length": "wkv.head_size"},
+    "rwkv7": {"key_length": "wkv.head_size"},
+    "qrwkv6": {"key_length": "wkv.head_size", "key_heads": "attention.head_count_kv"},
+    "qrwkv7": {"key_length": "wkv.head_size"},
 }
+
+
+def _state(model: GgufModel, kind: str, layer: int) -> Recurrent:
+    sizes = {name: model.needed(key) for name, key in _STATE_KEYS[kind].items()}
+    state = Recurrent(kind=kind, layers=()).replace(**sizes)
+    if "rwkv" in kind:
+        keys = _RWKV6_RANKS if kind.endswith("6") else _RWKV7_RANKS
+        return state.replace(ranks=tuple(model.number(key) or 0 for key in keys))
+    if kind == "mamba" and model.row.rank_from_width:
+        rank = plamo2_rank(model.needed("embedding_length"))
+        return state.replace(heads=state.time_step_rank, time_step_rank=rank)
+    if kind == "mamba2" and not model.has(layer, "ssm_norm.weight"):
+        return state.replace(norm=False)
+    if kind == "delta":
+        # the header has the values of all heads
+        if sizes["value_length"] % sizes["heads"]:
+            raise Unclear(f"{model.name}.ssm.inner_size is no multiple of ssm.time_step_rank")
+        return state.replace(value_length=sizes["value_length"] // sizes["heads"])
+    return state
+
 
 # ------------------------------------------------------------------ attention
 

@@ -47,11 +47,7 @@ def quantized_of(stored: Stored) -> Quantized | None:
     if not stored.requantized:
         return None
     name = stored.name if stored.name in QUANTIZATIONS[stored.format] else None
-    return Quantized(
-        format=stored.format,
-        quantization=name,
-        apart=stored.apart if stored.format == "mlx" else (),
-    )
+    return Quantized(format=stored.format, quantization=name)
 
 
 def stored_notes(spec: ModelSpec) -> tuple[str, ...]:

@@ -175,7 +175,6 @@ def _with_types(spec: ModelSpec, stated: Stored, types: Stored, weights: Weights
         dtype=dtype,
         matrix_dtype=types.matrices,
         expert_dtype=types.experts,
-        apart=types.apart if types.format == "safetensors" else (),
     )
     unknown = spec.unknown if dtype is None else _without(spec.unknown, "architecture.dtype")
     return spec.replace(architecture=architecture, unknown=unknown)
@@ -217,12 +216,11 @@ def _counted(
     unknown = _without(spec.unknown, "parameters.total")
     parameters = spec.parameters
     total -= parameters.mtp or 0
-    if parameters.total is None:
-        parameters = parameters.replace(total=total)
+    sees = parameters.encoders is not None or "parameters.encoders" in unknown
+    if parameters.total is None or (sees and language is not None and total > language):
         if language is not None and total > language:
-            # a vision model: what is more than the language model are its encoders
             unknown.pop("parameters.encoders", None)
-            parameters = parameters.replace(encoders=total - language)
+        parameters = _with_encoders(parameters, language, total)
         return spec.replace(parameters=parameters, unknown=unknown), ()
     gap = total - parameters.total
     if gap == 0:
@@ -236,3 +234,15 @@ def _counted(
     )
     parameters = parameters.replace(total=total, active=None, mtp=None, difference=why)
     return spec.replace(parameters=parameters, unknown=unknown), (why,)
+
+
+def _with_encoders(parameters: Parameters, language: int | None, total: int) -> Parameters:
+    """The counts with the total of the files: what is more than the language model are encoders."""
+    active = parameters.active
+    if active is not None and parameters.total is not None:
+        active += total - parameters.total
+    parameters = parameters.replace(total=total, active=active)
+    if language is None or total <= language:
+        return parameters
+    encoders = total - language
+    return parameters.replace(encoders=encoders, projector_bytes=2 * encoders)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from selfhost.catalogue.forms import gguf_name, published_file, splits
+from selfhost.catalogue.forms import splits
+from selfhost.catalogue.quantization_names import gguf_name
 
 # name and account, what stands before the form, quantization, runtime; the names are of public repositories, files and tags
 FORMS = [
@@ -59,12 +60,11 @@ def test_a_word_of_the_model_is_no_form() -> None:
         assert not list(splits(name))
 
 
-def test_a_published_file_is_a_name_and_a_type() -> None:
+def test_parts_of_a_file_are_those_of_the_whole() -> None:
     """As publishers write files, in parts or whole."""
-    assert published_file("Qwen3-4B-q4_k_m.gguf") == ("Qwen3-4B", "Q4_K_M")
-    assert published_file("Qwen3-4B.i1-IQ4_XS-00001-of-00002.gguf") == ("Qwen3-4B", "IQ4_XS")
-    assert published_file("Qwen3-4B.gguf") is None
-    assert published_file("folder/Qwen3-4B-Q8_0.gguf") is None
+    parts = dict(splits("Qwen3-4B.i1-IQ4_XS-00001-of-00002.gguf"))
+    assert parts["Qwen3-4B"].quantization == "IQ4_XS"
+    assert dict(splits("Qwen3-4B-q4_k_m.gguf"))["Qwen3-4B"].quantization == "Q4_K_M"
 
 
 def test_types_have_one_spelling() -> None:

@@ -464,14 +464,14 @@ def test_of_thousands_of_wrong_names_a_few_are_listed_and_the_rest_counted(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Near names, which cost far more than all else, are looked for once a listed name: the work does not grow with the others."""
-    calls: list[str] = []
-    search = unknown_names._nearest
+    calls: list[object] = []
+    search = unknown_names._Unknown._nearest
 
-    def counted(key: str, catalogue: Catalogue, typed: str = "") -> tuple[str, ...]:
-        calls.append(key)
-        return search(key, catalogue, typed)
+    def counted(self: unknown_names._Unknown) -> tuple[str, ...]:
+        calls.append(self)
+        return search(self)
 
-    monkeypatch.setattr(unknown_names, "_nearest", counted)
+    monkeypatch.setattr(unknown_names._Unknown, "_nearest", counted)
     wrong = [f"qwen{number}-no-such" for number in range(500)]
     code, out, err = run(capsys, "check", "gpt2", *wrong, *ON_RECORD, "--format", "json")
     answer = json.loads(out)

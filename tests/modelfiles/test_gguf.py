@@ -145,7 +145,6 @@ def test_matrices_are_typed_as_llama_quantize_types_them(name: str, tmp_path: Pa
         ("spark-x2.5-4b", "headwise_attn_output_gate", False),
         ("jais-590m", "position_embedding_type", "learned"),
         ("llada-8b", "include_bias", True),
-        ("nanbeige4.2-3b", "enable_mhc", True),
     ],
 )
 def test_a_key_that_changes_the_weights_is_named(

@@ -13,31 +13,15 @@ from helpers.ggufs import (
     make,
     write,
 )
-from helpers.local_models import WITHOUT_GPU, again, config
+from helpers.local_models import again, config
 from helpers.paths import CONFIGS
-from selfhost import Workload, check
+from selfhost import Workload
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import Architecture
 from selfhost.modelfiles import read_local
-from selfhost.modelfiles.config import read_config
 from selfhost.needs import decode_bytes_by_type, needs_of
 from selfhost.needs.cache import cache_groups
 from selfhost.needs.tensors import gguf_tensors, row_of
-
-
-def test_minicpm3_keeps_its_latent_where_transformers_has_its_class() -> None:
-    """transformers 5.23.0, modeling_minicpm3.py: 256 + 32 numbers a layer; with the publisher's own code 40 heads of 96 and 64."""
-    file = CONFIGS / "openbmb--MiniCPM3-4B.json"
-    verdict = check(
-        str(file), Workload(runtime="transformers", context_tokens=1000), machine=WITHOUT_GPU
-    )
-    assert verdict.needs is not None
-    assert verdict.needs.memory is not None
-    (cache,) = (term for term in verdict.needs.memory.terms if term.name == "kv_cache")
-    assert (cache.bytes, cache.high_bytes) == (
-        62 * (256 + 32) * 2 * 1000,
-        62 * 40 * (96 + 64) * 2 * 1000,
-    )
 
 
 def test_a_model_that_runs_through_its_layers_again_reads_them_again(tmp_path: Path) -> None:
@@ -117,22 +101,6 @@ def test_layers_with_an_indexer_are_those_that_hold_its_tensors(model: str, tmp_
     assert indexers(read) == indexers(architecture)
 
 
-def test_the_index_of_sparse_attention_is_counted_from_a_config() -> None:
-    """MiniMax M3, whose first three layers have none: the cache that llama.cpp was measured to allocate (llamacpp_indexers.json)."""
-    spec = read_local(CONFIGS / "MiniMaxAI--MiniMax-M3.json", ROWS).spec
-    assert spec.architecture is not None
-    assert not any("index" in key for key in spec.unknown)
-    indexed = [group for group in spec.architecture.attention if group.indexer_heads]
-    assert [(group.layers, group.indexer_heads, group.indexer_length) for group in indexed] == [
-        (tuple(range(3, 60)), 4, 128)
-    ]
-    memory = needs_of(
-        spec, Catalogue.open().runtime("llama.cpp"), Workload(context_tokens=4096), ROWS
-    ).memory
-    assert memory is not None
-    assert next(term.bytes for term in memory.terms if term.name == "kv_cache") == 622_854_144
-
-
 def test_latent_attention_without_its_rank_is_not_taken_for_plain_attention(tmp_path: Path) -> None:
     """DeepSeek-V2-Lite with `kv_lora_rank` null: its class has no other attention, so nothing of its cache follows."""
     published = json.loads(
@@ -167,67 +135,6 @@ def gemma4(folder: Path, **changes: object) -> Path:
     return folder / "config.json"
 
 
-@pytest.mark.parametrize(
-    ("own", "elements", "parameters"),
-    [
-        (
-            {"05": {"head_dim": 512}, "11": {"head_dim": 512}, "13": {"head_dim": 512}},
-            11 * 2048 + 3 * 4096,
-            2_700_911_104,
-        ),
-        # as one writes it by hand
-        (
-            {"5": {"head_dim": 512}, "11": {"head_dim": 512}, "13": {"head_dim": 512}},
-            11 * 2048 + 3 * 4096,
-            2_700_911_104,
-        ),
-        # Gemma4TextConfig(global_head_dim=256) writes that no layer has keys of its own
-        ({}, 14 * 2048, 2_658_442_240),
-    ],
-)
-def test_keys_of_single_layers_are_read_by_their_number(
-    own: object, elements: int, parameters: int, tmp_path: Path
-) -> None:
-    """transformers pads the number of a layer to two digits where there are more than ten: the parameters of its class, and the keys
-    and values that its cache holds of a token."""
-    read = read_config(str(gemma4(tmp_path, per_layer_config=own)), ROWS)
-    made = read.spec.architecture
-    assert made is not None
-    assert (
-        sum(
-            len(group.layers) * group.kv_heads * (group.key_length + group.value_length)
-            for group in made.attention
-        )
-        == elements
-    )
-    assert read.language_parameters == parameters
-
-
-@pytest.mark.parametrize(
-    ("own", "named"),
-    [
-        ({"05": {"quux": 3}}, "quux"),
-        ({"05": {"skip": ["mlp"]}}, "skip"),
-        # a shape of the model, and none of a layer
-        ({"05": {"hidden_size": 1024}}, "hidden_size"),
-        ({"05": {"head_dim": 512}, "5": {"head_dim": 128}}, '"5" is named twice'),
-        ({"14": {"head_dim": 512}}, '"14" is no layer of the 14'),
-        ({"-1": {"head_dim": 512}}, '"-1"'),
-        ({"full_attention": {"head_dim": 512}}, '"full_attention"'),
-        ({"05": 512}, '"05" is 512'),
-        ([{"head_dim": 512}], "per_layer_config is"),
-    ],
-)
-def test_keys_of_single_layers_that_are_not_understood_are_named(
-    own: object, named: str, tmp_path: Path
-) -> None:
-    """A key that nothing of the layer is read by, or a layer that there is not: unknown, with the key."""
-    spec = read_local(gemma4(tmp_path, per_layer_config=own), ROWS).spec
-    assert spec.architecture is None
-    assert "per_layer_config" in spec.unknown["architecture"]
-    assert named in spec.unknown["architecture"]
-
-
 # config.json of meituan-longcat/LongCat-Flash-Chat
 _LONGCAT = {
     "architectures": ["LongcatFlashForCausalLM"], "model_type": "longcat_flash", "hidden_size": 6144, "num_layers": 28,
@@ -235,46 +142,6 @@ _LONGCAT = {
     "qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "v_head_dim": 128, "n_routed_experts": 512, "moe_topk": 12, "zero_expert_num": 256,
     "zero_expert_type": "identity", "vocab_size": 131072, "max_position_embeddings": 131072, "torch_dtype": "bfloat16",
 }  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("changes", "layers"),
-    [
-        # modeling_longcat_flash.py: LongcatFlashDecoderLayer has self_attn[0] and self_attn[1], at 2 × layer_idx and the next of the cache
-        ({}, 56),
-        # LongcatFlashConfig: num_hidden_layers is 2 × num_layers
-        ({"num_layers": None, "num_hidden_layers": 12}, 12),
-        ({"num_hidden_layers": 56}, 56),
-        ({"num_hidden_layers": 28}, None),
-        ({"model_type": "longcat_of_a_new_kind"}, None),
-    ],
-)
-def test_each_layer_of_longcat_attends_twice(
-    changes: dict[str, object], layers: int | None, tmp_path: Path
-) -> None:
-    """What each of both keeps of a token is counted; the weights, whose experts of no computation nobody reads, are not."""
-    path = tmp_path / "config.json"
-    path.write_text(
-        json.dumps(
-            {key: value for key, value in (_LONGCAT | changes).items() if value is not None}
-        ),
-        encoding="utf-8",
-    )
-    spec = read_local(path, ROWS).spec
-    assert spec.parameters.total is None
-    if layers is None:
-        assert spec.architecture is None
-        return
-    assert spec.architecture is not None
-    assert sum(
-        group.layers * group.key_elements for group in cache_groups(spec.architecture, None)
-    ) == layers * (512 + 64)
-    experts, dense = spec.architecture.feed_forward
-    assert (experts.layers, experts.beside_dense, dense.layers) == (
-        tuple(range(0, layers, 2)),
-        12288,
-        tuple(range(1, layers, 2)),
-    )
 
 
 def test_a_convolution_that_remembers_nothing_is_no_traceback(tmp_path: Path) -> None:
@@ -296,47 +163,6 @@ def test_a_convolution_that_remembers_nothing_is_no_traceback(tmp_path: Path) ->
     ] == 3 * 4 * 4096 * 4
 
 
-@pytest.mark.parametrize(
-    ("kind", "layers", "hybrid"),
-    [
-        ("zamba", 12, (2, 7)), ("zamba", 76, (2, *range(7, 76, 6))),
-        ("zamba2", 54, (6, 12, 18, 24, 30, 36, 42, 47, 51)), ("zamba2", 38, None),
-    ],
-)  # fmt: skip
-def test_layers_of_a_zamba_that_the_file_does_not_list(
-    kind: str, layers: int, hybrid: tuple[int, ...] | None, tmp_path: Path
-) -> None:
-    """ZambaConfig and Zamba2Config of transformers 5.23.0: of 54 layers of the second the list is known, of fewer none is."""
-    spec = read_local(
-        config(tmp_path, model_type=kind, num_hidden_layers=layers, num_attention_heads=16), ROWS
-    ).spec
-    assert (spec.architecture is None) == (hybrid is None)
-    if spec.architecture is None:
-        assert "layers_block_type" in spec.unknown["architecture"]
-    else:
-        assert [group.layers for group in spec.architecture.attention] == [hybrid]
-        assert spec.architecture.recurrent[0].layers == tuple(range(layers))
-
-
-def test_jetmoe_leaves_experts_of_attention_aside_too(tmp_path: Path) -> None:
-    """Six of eight experts of attention, each two square matrices, and as many of the feed-forward, each three, in 24 layers."""
-    spec = read_local(
-        config(
-            tmp_path, model_type="jetmoe", hidden_size=2048, num_hidden_layers=24, num_key_value_heads=16, kv_channels=128,
-            num_attention_heads=32, intermediate_size=5632, vocab_size=32000, num_local_experts=8, num_experts_per_tok=2,
-            tie_word_embeddings=True,
-        ),
-        ROWS,
-    ).spec  # fmt: skip
-    assert spec.parameters.total is not None
-    assert spec.parameters.active is not None
-    assert spec.parameters.total - spec.parameters.active == 24 * 6 * (
-        2 * 2048 * 2048 + 3 * 2048 * 5632
-    )
-    assert spec.architecture is not None
-    assert again(spec).parameters == spec.parameters
-
-
 def test_recurrent_gemma_as_it_is_published(tmp_path: Path) -> None:
     """google/recurrentgemma-2b as it is published, layers under both names of older files: RecurrentGemmaForCausalLM on the meta device."""
     blocks = ["recurrent", "recurrent", "attention"]
@@ -352,18 +178,6 @@ def test_recurrent_gemma_as_it_is_published(tmp_path: Path) -> None:
     assert spec.architecture is not None
     assert [group.layers for group in spec.architecture.attention] == [tuple(range(2, 26, 3))]
     assert again(spec).architecture == spec.architecture
-
-
-@pytest.mark.parametrize(("layers", "attending"), [(2, (1,)), (4, (3,)), (9, (3, 7))])
-def test_one_layer_of_four_of_an_olmo_hybrid_attends(
-    layers: int, attending: tuple[int, ...], tmp_path: Path
-) -> None:
-    """OlmoHybridConfig of transformers 5.23.0, where the file has no layer_types: of fewer than four the last one."""
-    said = read_local(
-        config(tmp_path, model_type="olmo_hybrid", num_hidden_layers=layers), ROWS
-    ).spec.architecture
-    assert said is not None
-    assert [group.layers for group in said.attention] == [attending]
 
 
 @pytest.mark.parametrize("key", ["full_attn_mod", "global_attn_every_n"])

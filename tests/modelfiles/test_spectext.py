@@ -91,23 +91,6 @@ def test_a_spec_made_of_a_file_that_lies_here_names_it(tmp_path: Path) -> None:
     )
 
 
-def test_a_zamba_is_written_as_a_spec_and_read_again(tmp_path: Path) -> None:
-    """Its tensors are listed, and a spec made of the file has the same ones."""
-    sizes = {
-        "num_hidden_layers": 54,
-        "num_attention_heads": 16,
-        "num_mem_blocks": 2,
-        "tie_word_embeddings": True,
-    }
-    path = config(tmp_path, model_type="zamba2", **sizes)
-    spec = read_local(path, ROWS).spec
-    assert spec.architecture is not None
-    assert spec.architecture.tensors
-    found = again(spec).architecture
-    assert found is not None
-    assert sorted(found.tensors, key=repr) == sorted(spec.architecture.tensors, key=repr)
-
-
 @pytest.mark.parametrize(
     ("stored", "runtime", "quantization"),
     [

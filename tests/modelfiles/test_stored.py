@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,33 +19,6 @@ from selfhost.catalogue.quality import AS_PUBLISHED
 from selfhost.machine.profiles import load
 from selfhost.modelfiles import read_local, spec_text
 from selfhost.needs import needs_of
-
-
-def test_a_number_of_the_quantization_that_is_none_is_named(tmp_path: Path) -> None:
-    """Bits and groups too: 4.0 is no number of bits that a quantizer writes."""
-    weights = {
-        "type": "int",
-        "num_bits": 4.0,
-        "strategy": "group",
-        "group_size": 128,
-        "symmetric": True,
-    }
-    groups = {"group_0": {"weights": weights, "targets": ["Linear"]}}
-    for own, told in (
-        ({"quant_method": "gptq", "bits": 4.0, "group_size": 128}, "4.0"),
-        ({"quant_method": "awq", "bits": 4, "group_size": True}, "True"),
-        ({"quant_method": "fp8", "weight_block_size": [128.0, 128]}, "128.0"),
-        (
-            {
-                "quant_method": "compressed-tensors",
-                "format": "pack-quantized",
-                "config_groups": groups,
-            },
-            "4.0",
-        ),
-    ):
-        spec = read_local(config(tmp_path, quantization_config=own), ROWS).spec
-        assert told in spec.unknown["architecture.matrix_dtype"]
 
 
 @pytest.mark.parametrize(
@@ -148,63 +120,6 @@ _MLX_MODELS: tuple[tuple[dict[str, object], dict[str, object], int], ...] = (
         42_436_096,
     ),
 )  # fmt: skip
-
-
-@pytest.mark.parametrize(("values", "apart", "size"), _MLX_MODELS, ids=("llama", "qwen3-moe"))
-def test_layers_that_mlx_stores_otherwise_are_counted(
-    values: Mapping[str, object], apart: Mapping[str, object], size: int, tmp_path: Path
-) -> None:
-    """To the byte what mlx_lm makes of them; a spec made of the file, and what is wider, are counted alike."""
-    down = "switch_mlp.down_proj" if "num_experts" in values else "down_proj"
-    layers = {
-        f"model.layers.{layer}.{name}": _FOUR_32 if layer % 2 else _SIX
-        for layer in range(8 if down == "down_proj" else 6)
-        for name in ("self_attn.v_proj", f"mlp.{down}")
-    }
-    table = {"model.embed_tokens": {"bits": 8, "group_size": 128}}
-    stored = {"bits": 4, "group_size": 64, "mode": "affine", **table, **layers, **apart}
-    file = tmp_path / "config.json"
-    file.write_text(
-        json.dumps({**values, "torch_dtype": "bfloat16", "quantization": stored}), encoding="utf-8"
-    )
-    made = tmp_path / "made.toml"
-    made.write_text(spec_text(read_local(file, ROWS).spec.replace(id="made")), encoding="utf-8")
-    mac = Machine(planning=True, system="darwin", architecture="aarch64")
-    for path in (file, made):
-        needs = check(str(path), machine=mac).needs
-        assert needs is not None
-        assert needs.download_bytes == size
-        weights = (
-            next(term for term in needs.memory.terms if term.name == "weights")
-            if needs.memory
-            else None
-        )
-        assert weights is not None
-        assert weights.bytes == size
-
-
-def test_a_layer_of_mlx_that_is_not_understood_is_named(tmp_path: Path) -> None:
-    """Nothing is told of the size, by any way to the file: it was told as if all layers were alike."""
-    mac = Machine(planning=True, system="darwin", architecture="aarch64")
-    for key, odd in (
-        ("lm_head", {"bits": 7, "group_size": 64}),
-        ("model.layers.0.mlp.new_proj", {"bits": 8, "group_size": 64}),
-        ("model.layers.99.mlp.up_proj", False),
-        ("model.layers.0.mlp.up_proj", None),
-        ("lm_head", "f16"),
-    ):
-        file = config(tmp_path, quantization={"bits": 4, "group_size": 64, key: odd})
-        local = read_local(file, ROWS)
-        assert local.quantization is None
-        assert key in local.spec.unknown["architecture.matrix_dtype"]
-        made = tmp_path / "made.toml"
-        made.write_text(spec_text(local.spec.replace(id="made")), encoding="utf-8")
-        for path in (file, made):
-            answer = check(str(path), Workload(runtime="mlx"), machine=mac)
-            assert answer.route == "unknown"
-            assert answer.needs is not None
-            assert answer.needs.download_bytes is None
-            assert any(key in one.reason for one in answer.needs.unknown)
 
 
 def test_experts_in_mxfp4_with_all_else_in_8_bits_have_a_name(tmp_path: Path) -> None:
@@ -542,8 +457,7 @@ _LATENT = {
         ({}, {"quant_method": "compressed-tensors", "kv_cache_scheme": _FP8}, 1, 1),
         ({}, {"quant_method": "compressed-tensors", "kv_cache_scheme": None}, 2, 2),
         (_LATENT, {"quant_method": "compressed-tensors", "kv_cache_scheme": _FP8}, 2, 2),
-        # vllm/utils/torch_utils.py, get_kv_cache_quant_algo_string: the scheme first, and what is neither FP8 nor fixed is passed over
-        ({}, {"quant_method": "modelopt", "kv_cache_scheme": _FP8}, 1, 1),
+            ({}, {"quant_method": "modelopt", "kv_cache_scheme": _FP8}, 1, 1),
         (_LATENT, {"quant_method": "modelopt", "kv_cache_quant_algo": "FP8"}, 1, 1),
         ({}, {"quant_method": "modelopt", "kv_cache_scheme": {**_FP8, "dynamic": True}, "kv_cache_quant_algo": "FP8"}, 2, 2),
         ({}, {"quant_method": "modelopt", "kv_cache_quant_algo": "NVFP4"}, 2, 2),
@@ -567,10 +481,6 @@ def test_vllm_keeps_keys_and_values_as_the_checkpoint_asks(
     }
     local = read_local(config(tmp_path, quantization_config=made, **changes), ROWS)
     spec = local.spec
-    passed_over = low == 2 and any(
-        asked.get(key) for key in ("kv_cache_scheme", "kv_cache_quant_algo")
-    )
-    assert any("none that vLLM follows" in note for note in local.notes) == passed_over
     elements = 32 * 4096 * (576 if changes else 2 * 8 * 128)
     for program, (least, most) in {"vllm": (low, high), "transformers": (2, 2)}.items():
         needs = needs_of(

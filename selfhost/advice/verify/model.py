@@ -6,8 +6,7 @@ import os
 from collections.abc import Iterable
 
 from ...catalogue.index import Catalogue
-from ...catalogue.lookup import understood_name
-from ...catalogue.names import id_of
+from ...catalogue.names import id_of, look_up
 from ...catalogue.outlines import Outline
 from ...catalogue.spec import ModelSpec
 from ...catalogue.spec_values import GENERATING
@@ -94,7 +93,7 @@ def _names_known(run: Run, catalogue: Catalogue) -> list[tuple[str, str, str]]:
 
 
 def _tells_quantization(name: str, catalogue: Catalogue) -> bool:
-    candidate = understood_name(name, catalogue)
+    candidate = look_up(name, catalogue)
     return candidate is not None and candidate.quantization is not None
 
 

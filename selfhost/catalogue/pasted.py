@@ -1,0 +1,136 @@
+"""A name without what stands around it where people paste it: quotes, a command, a web address, a
+folder of a cache, the prefix of a gateway.
+"""
+
+from __future__ import annotations
+
+from ..core.records import pattern
+from .index import Catalogue
+from .paths import HOST
+
+# in front of a name of Ollama's library, where some names mean other models than elsewhere
+LIBRARY = "library/"
+_QUOTES = " \t\n\"'`,;"
+# the model in a line that runs or downloads one: `ollama run llama3.2`, `llama-server -hf REPO`
+_COMMAND = pattern(
+    r"(?:(?P<ollama>ollama)\s+(?:run|pull|show)|(?:vllm|transformers)\s+serve"
+    r"|(?:hf|huggingface-cli)\s+download|git\s+clone|docker\s+model\s+(?:run|pull)"
+    r"|lms\s+(?:get|load)|ramalama\s+(?:run|pull|serve)"
+    r"|llama-(?:server|cli)\s(?:.*\s)?(?:-hf|-hfr|--hf-repo))\s+(?P<name>[^\s-]\S*)(?:\s.*)?"
+)
+# Docker's account of everybody's models
+_DOCKER = pattern(r"^(?:docker\.io/)?ai/(?=[^/]+$)")
+_IN_REPOSITORY = pattern(r"(?i)([^/]+/[^/]+)/(?:tree|blob|resolve|raw)/[^/]+(?:/.*?([^/]*))?")
+# pages beside the files of a repository, and of a name in Ollama's library
+_PAGE = pattern(
+    r"(?i)/(?:discussions|commits?|community|summary|files?|feedback|tags|blobs)(?:/.*)?$"
+)
+# a repository as the cache of Hugging Face keeps it
+_CACHED_FOLDER = pattern(r"models--([^/\\]+?)--([^/\\]+)")
+# a file as llama.cpp's cache keeps it (common/download.cpp), with the mark of its version behind it
+_CACHED_FILE = pattern(r"(?i)([A-Za-z0-9-]+)_([^/\\]+?-gguf)_([^/\\]+\.gguf)(?:\.etag)?")
+# OpenRouter's words for who serves a model and how; how hard a hosted model is asked to think
+_SERVED = pattern(
+    r"(?::(?:free|nitro|floor|exacto)"
+    r"|\s*\((?:(?:x?high|medium|low|minimal|max|default)(?: (?:effort|think(?:ing)?|reasoning))?"
+    r"|(?:no|non)[ -]think(?:ing)?)\))$"
+)
+# a month as leaderboards write it: `Command R (08-24)`
+_MONTH = pattern(r"\s*\((0[1-9]|1[0-2])-(2\d)\)$")
+# pages that list models as `maker/model`
+_LISTED_AT = pattern(
+    r"(?i)(?:(?:https?://)?(?:www\.)?(?:lmstudio\.ai/models?|openrouter\.ai(?:/models)?)"
+    r"|lmstudio:/)/"
+)
+# Amazon Bedrock's id of a model: `us.amazon.nova-pro-v1:0`, `meta.llama3-1-70b-instruct-v1:0`
+_BEDROCK = pattern(r"(?:(?:us|eu|apac|jp|au|global)\.)?[a-z0-9]+\.([a-z][^/]+?)(?:-v[1-9])?:\d")
+# how Fireworks writes a decimal point: `llama-v3p1-70b-instruct`
+_POINT_AS_P = pattern(r"(?<=\d)p(?=\d)")
+# Cyrillic letters that look like Latin ones: Unicode's confusables.txt, the lower-case pairs
+_LOOKALIKES = str.maketrans("асеіјорѕхуԁһѵԛԝк", "aceijopsxydhvqwk")
+
+
+def named_in_command(typed: str) -> str | None:
+    """The name of the model in a line that runs or downloads one; None for anything else."""
+    words = typed.split()
+    # a program, what it is to do, and a name
+    match = _COMMAND.fullmatch(" ".join(words)) if len(words) > 2 else None
+    if match is None:
+        return None
+    is_in_library = match["ollama"] and "/" not in match["name"]
+    return f"{LIBRARY}{match['name']}" if is_in_library else match["name"]
+
+
+def bare_name(typed: str) -> str:
+    """The name in a command line or in quotes; a name of Ollama's library as it stands there."""
+    name = typed.strip(_QUOTES)
+    return (named_in_command(name) or name).removeprefix(LIBRARY)
+
+
+def unwrap(typed: str) -> str:
+    """A name without quotes, command, address and folder of a cache. A name of Ollama's library has
+    `library/` in front, a file in a repository is that with its quantization: `OWNER/NAME:Q4_K_M`.
+    """
+    name = typed.strip(_QUOTES)
+    name = _DOCKER.sub("", (named_in_command(name) or name).strip(_QUOTES))
+    cached = _CACHED_FILE.fullmatch(name) if ".gguf" in name.lower() else None
+    if cached:
+        return _with_type(f"{cached[1]}/{cached[2]}", cached[3])
+    folder = _CACHED_FOLDER.fullmatch(name) if name.startswith("models--") else None
+    if folder:
+        return f"{folder[1]}/{folder[2]}"
+    # a host's name has a point in it
+    is_host = "://" in name or "." in name.partition("/")[0]
+    match = HOST.fullmatch(name) if is_host else None
+    if match is None:
+        return name
+    rest = _PAGE.sub("", match[1].partition("?")[0].partition("#")[0].rstrip("/"))
+    inside = _IN_REPOSITORY.fullmatch(rest)
+    if inside:
+        return _with_type(inside[1], inside[2] or "")
+    is_in_library = "ollama" in match[0][: match.start(1)].lower() and "/" not in rest
+    return f"{LIBRARY}{rest}" if is_in_library else rest
+
+
+def _with_type(repository: str, file: str) -> str:
+    from .forms import splits
+
+    # of the projector beside a model the type is another
+    forms = [] if file.lower().startswith("mmproj") else [form for _, form in splits(file)]
+    types = [form.quantization for form in forms if form.quantization and not form.runtime]
+    return f"{repository}:{types[0]}" if types else repository
+
+
+def unrouted(name: str, catalogue: Catalogue) -> str:
+    """A name without the prefix by which a gateway reaches it, and without what it says of how the
+    model is served.
+    """
+    name = _MONTH.sub(r"-\1-20\2", _SERVED.sub("", name))
+    name = _LISTED_AT.sub("", name, count=1).rstrip("/")
+    prefix, slash, rest = name.partition("/")
+    if slash and prefix in catalogue.common("providers")["prefixes"]["names"]:
+        name = rest
+        if prefix == "fireworks_ai" and "/" in rest:
+            name = _POINT_AS_P.sub(".", rest.rpartition("/")[2])
+        elif prefix.startswith("ollama") and "/" not in rest:
+            return f"{LIBRARY}{rest}"
+    bedrock = _BEDROCK.fullmatch(name)
+    return bedrock[1] if bedrock else name
+
+
+def in_latin_letters(typed: str, catalogue: Catalogue) -> str | None:
+    """A name with each family's name in Latin letters: `千问3` is `qwen3`.
+
+    None for a name in ASCII, and where letters of another script are left.
+    """
+    if typed.isascii():
+        return None
+    from unicodedata import normalize
+
+    text = normalize("NFKC", typed).lower().translate(_LOOKALIKES)
+    spelled = catalogue.common("families").get("spelled") or {}
+    pairs = [(other, latin) for latin, others in spelled.items() for other in others]
+    # the longest first: 通义千问 holds 千问
+    for other, latin in sorted(pairs, key=lambda pair: (-len(pair[0]), pair)):
+        text = text.replace(other.translate(_LOOKALIKES), latin)
+    return text if text.isascii() else None
