@@ -39,23 +39,18 @@ RUNTIMES_BY_MODALITY = {
 RUNTIMES_OF_PUBLISHED = {"embedding": "sentence-transformers"}
 # the one that trains, with peft
 FINETUNING_RUNTIME = "transformers"
-# one stored type under the names that two formats have for it
-SAME_TYPE = {
-    "BF16": "bfloat16",
-    "F16": "float16",
-    "F32": "float32",
-    "bfloat16": "BF16",
-    "float16": "F16",
-    "float32": "F32",
+# one stored type under the names that other formats have for it; last the other of 16 bits, as
+# which programs load the published one (`--dtype half`), of the same size
+_OTHER_NAMES = {
+    "BF16": ("bfloat16", "bf16", "float16"),
+    "F16": ("float16", "fp16", "bfloat16"),
+    "F32": ("float32",),
+    "bfloat16": ("BF16", "bf16", "float16"),
+    "float16": ("F16", "fp16", "bfloat16"),
+    "float32": ("F32",),
+    "float8_e4m3": ("fp8",),
+    "float8_e4m3_128x128": ("fp8",),
 }
-# the other of 16 bits, as which programs load the published one (`--dtype half`), of the same size
-_OTHER_OF_16_BITS = {
-    "F16": "bfloat16",
-    "float16": "bfloat16",
-    "BF16": "float16",
-    "bfloat16": "float16",
-}
-_IN_MLX = {"BF16": "bf16", "bfloat16": "bf16", "F16": "fp16", "float16": "fp16"}
 _FLOAT8 = ("fp8", "float8_e4m3", "float8_e4m3_128x128")
 # for a quantization that the usual runtime does not load: the first that takes it
 PACKED_RUNTIMES = ("transformers", "vllm", "mlx")
@@ -689,7 +684,7 @@ def _usual_runtimes(spec: ModelSpec, catalogue: Catalogue) -> Iterator[str]:
         format, quantization = need.default_format_and_quantization(
             spec, catalogue.runtime(usual[0])
         )
-        if quantization in SAME_TYPE and not has_files(spec, format):
+        if quantization in _OTHER_NAMES and not has_files(spec, format):
             yield RUNTIMES_OF_PUBLISHED[uses[0]]
     yield from usual
 
@@ -780,7 +775,7 @@ def _had_in(
         return own
     # what is taken unless another is asked for may be asked for, its size told or not
     by_lower_name = {name.lower(): name for name in reversed((*listed, own))}
-    for name in _names_in_formats(quantization):
+    for name in (quantization, *_OTHER_NAMES.get(quantization, ())):
         if name.lower() in by_lower_name:
             return by_lower_name[name.lower()]
         is_sized = file_format in ("gguf", "mlx") or runtime.rule_of(name) is not None
@@ -796,13 +791,3 @@ def _had_in(
 
     others = [catalogue.runtime(name) for name in PACKED_RUNTIMES if name != runtime.id]
     raise not_had_in(spec, runtime, file_format, quantization, others, rows)
-
-
-def _names_in_formats(quantization: str) -> tuple[str, ...]:
-    """The quantization under the names that other formats have for the same type, its own first,
-    and the other of 16 bits last.
-    """
-    same = SAME_TYPE.get(quantization, quantization)
-    float8 = "fp8" if quantization in _FLOAT8 else quantization
-    other = _OTHER_OF_16_BITS.get(quantization, same)
-    return quantization, same, _IN_MLX.get(quantization, same), float8, other
