@@ -297,22 +297,27 @@ def _given(
     expect_type("specs", specs, (list, tuple))
     for folder in specs:
         expect_type("each of specs", folder, (str, os.PathLike))
+    _refuse_record(machine)
+    expect_type("machine", machine, (Machine, str, type(None)))
     notes: tuple[str, ...] = ()
     if isinstance(machine, str):
         machine, notes = _machine_named(machine)
-    elif isinstance(machine, os.PathLike | Mapping):
-        reader = "from_file" if isinstance(machine, os.PathLike) else "from_json"
-        remedy = f"a record is read by machine=Machine.{reader}(…)"
-        kind = type(machine).__name__
-        message = f"machine must be Machine or str or None, not {kind}; {remedy}"
-        raise WrongTypeError(message, remedy=remedy)
-    expect_type("machine", machine, (Machine, str, type(None)))
     return _Given(
         catalogue=open_catalogue(specs),
         workload=workload or Workload(),
         machine=machine or Machine.read(),
         notes=notes,
     )
+
+
+def _refuse_record(machine: object) -> None:
+    """`WrongTypeError` for a record of a machine, which is read first."""
+    if isinstance(machine, os.PathLike | Mapping):
+        reader = "from_file" if isinstance(machine, os.PathLike) else "from_json"
+        remedy = f"a record is read by machine=Machine.{reader}(…)"
+        kind = type(machine).__name__
+        message = f"machine must be Machine or str or None, not {kind}; {remedy}"
+        raise WrongTypeError(message, remedy=remedy)
 
 
 def _machine_named(text: str) -> tuple[Machine, tuple[str, ...]]:

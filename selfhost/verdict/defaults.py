@@ -367,8 +367,8 @@ def _in_program_of_packed(asking: Asking) -> Candidate:
     name of such files is understood, where those hold all of it; else the default.
     """
     own, quantized = asking.own, asking.spec.quantized
-    usual, type = own.question.runtime, quantized.quantization
-    if usual is None or asking.workload.quantization not in (None, type):
+    usual, type = own.question.runtime, quantized.quantization if quantized else None
+    if usual is None or type is None or asking.workload.quantization not in (None, type):
         return own
     runtime = asking.catalogue.runtime(program_of_packed(type))
     if runtime.id == usual.id:
