@@ -67,22 +67,17 @@ def suited(
         own = _first_in_turn(asking)
         asking = asking.replace(own=own)
     by_list = takes_first_of_list(question, workload)
-    if question.needs is None or question.runtime is None:
-        return own
-    if workload.runtime is not None and not by_list:
+    is_free = workload.runtime is None or by_list
+    if question.needs is None or question.runtime is None or not is_free:
         return own
     if workload.task == "finetune":
         return _first_method(asking, question.runtime)
     if machine.accelerators and _is_packed(question.spec):
         return _in_program_of_packed(asking)
-    if files.are_here or files.formats or files.part is not None or question.here is not None:
+    if question.here is not None or files.replace(in_memory=False) != NO_FILES:
         # these are run, and no others are looked for
         return own
-    best = own
-    if by_list:
-        best = _first_picture_type(asking, question.runtime)
-    elif machine.accelerators and workload.quantization is None:
-        best = _larger(asking)
+    best = _first_picture_type(asking, question.runtime) if by_list else _larger(asking)
     return best if best is not own else _by_tag(asking)
 
 
@@ -415,9 +410,12 @@ def _larger(asking: Asking) -> Candidate:
     """A better program, or the largest quantization that accelerators hold whole at reading speed;
     the default where it does not run here, or not on accelerators alone.
     """
-    if asking.spec.modality not in GENERATING or not asking.own.judged.fits:
-        return asking.own
-    return _on_many(asking) or _in_more_bits(asking) or asking.own
+    own, is_stated = asking.own, asking.workload.quantization is not None
+    if not asking.machine.accelerators or is_stated or asking.spec.modality not in GENERATING:
+        return own
+    if not own.judged.fits:
+        return own
+    return _on_many(asking) or _in_more_bits(asking) or own
 
 
 def _on_many(asking: Asking) -> Candidate | None:

@@ -89,8 +89,7 @@ def _ask(
 ) -> Question:
     """As `ask`, whatever lies on the machine in other types."""
     _refuse_longer_prompt(spec, workload)
-    local_files, formats = files.are_here, files.formats
-    has_context = reads_context(spec)
+    has_context, formats = reads_context(spec), files.formats
     if not has_context:
         workload = workload.replace(context_tokens=None)
     workload, runtime, quantization = _understood(spec, workload, catalogue, formats)
@@ -107,51 +106,53 @@ def _ask(
     if spec.closed:
         bare = workload.replace(runtime=None, format=None, quantization=None, kv_cache_type=None)
         return question.replace(workload=bare)
-    if runtime is not None and _needs_other_files(spec, runtime, formats):
-        if quantization in DTYPES:
-            # converters read it, and write another
-            quantization = None
-        # another program's files are made of the published ones, or downloaded
-        local_files = False
-    if runtime is None:
-        if quantization is not None:
-            raise WorkloadError.of(
-                "quantization",
-                f"the spec of {spec.name} lists no quantizations",
-                "leave out --quant",
-            )
-    else:
-        loads, remedy = _refusal(spec, workload, runtime, quantization, formats)
-        if loads is not None:
-            return question.replace(
-                workload=workload.replace(runtime=runtime.id),
-                runtime=runtime,
-                loads=loads,
-                mend=remedy,
-                local_files=local_files,
-            )
-        if (
-            quantization is None
-            and files == NO_FILES
-            and workload.task == "generate"
-            and not _states_needs_alone(spec)
-        ):
-            format, usual = need.default_format_and_quantization(spec, runtime)
-            quantization, *in_turn = types_in_turn(spec, format, usual) or (None,)
-            question = question.replace(in_turn=tuple(in_turn))
-        workload = _in_format(spec, workload, runtime, quantization, catalogue, local=local_files)
-        spec = _with_files_of_maker(spec, workload)
-    question = question.replace(
-        spec=spec,
-        workload=workload,
-        runtime=runtime,
-        local_files=local_files,
-        in_memory=files.in_memory,
-    )
+    question = question.replace(local_files=files.are_here, in_memory=files.in_memory)
+    if runtime is not None:
+        question = _in_program(question, runtime, quantization, files, catalogue)
+        if question.loads is not None:
+            return question
+    elif quantization is not None:
+        message = f"the spec of {spec.name} lists no quantizations"
+        raise WorkloadError.of("quantization", message, "leave out --quant")
     question = _with_parts(question, catalogue)
     is_cache_asked = workload.kv_cache_type is not None
     question = _with_needs(question, catalogue, machine, is_cache_asked=is_cache_asked)
     return _with_files(question, files.part, catalogue, machine)
+
+
+def _in_program(
+    question: Question,
+    runtime: RuntimeSpec,
+    quantization: str | None,
+    files: NamedFiles,
+    catalogue: Catalogue,
+) -> Question:
+    """The question in that program, with the format and the quantization that it loads, or why it
+    loads none.
+    """
+    spec, workload = question.spec, question.workload
+    in_turn: tuple[str, ...] = ()
+    question = question.replace(runtime=runtime)
+    if _needs_other_files(spec, runtime, files.formats):
+        if quantization in DTYPES:
+            # converters read it, and write another
+            quantization = None
+        # another program's files are made of the published ones, or downloaded
+        question = question.replace(local_files=False)
+    loads, remedy = _refusal(spec, workload, runtime, quantization, files.formats)
+    if loads is not None:
+        workload = workload.replace(runtime=runtime.id)
+        return question.replace(workload=workload, loads=loads, mend=remedy)
+    is_free = quantization is None and files == NO_FILES and workload.task == "generate"
+    if is_free and not _states_needs_alone(spec):
+        format, usual = need.default_format_and_quantization(spec, runtime)
+        types = types_in_turn(spec, format, usual)
+        quantization, in_turn = (types[0], types[1:]) if types else (None, ())
+    workload = _in_format(
+        spec, workload, runtime, quantization, catalogue, local=question.local_files
+    )
+    spec = _with_files_of_maker(spec, workload)
+    return question.replace(spec=spec, workload=workload, in_turn=in_turn)
 
 
 def is_context_stated(workload: Workload) -> bool:
