@@ -798,7 +798,8 @@ def test_the_files_own_type_is_named_and_the_configs_is_loaded(
     assert verdict.needs.memory is not None
     (weights,) = [term for term in verdict.needs.memory.terms if term.name == "weights"]
     parameters = 2 * 256 * 64 + 64 + 2 * 64 + 4 * 64 * 64 + 3 * 64 * 128
-    assert weights.low_bytes <= parameters * 2 <= weights.high_bytes
+    # the file has a header, too
+    assert parameters * 2 <= weights.bytes <= 1.02 * parameters * 2
 
 
 def test_what_runs_is_listed_before_what_may_and_what_does_not() -> None:
@@ -1062,12 +1063,8 @@ def test_a_gpu_holds_all_weights(id: str, runtime: str, stored_bytes: int | None
     there, here = placed
     components = check(id, machine=machine).model.components
     weights = there["weights"]
-    assert (
-        weights.low_bytes
-        == weights.bytes
-        == weights.high_bytes
-        == (stored_bytes or 2 * sum(components.values()))
-    )
+    assert weights.low_bytes <= weights.bytes <= weights.high_bytes
+    assert weights.bytes == (stored_bytes or 2 * sum(components.values()))
     assert here["weights"].bytes < weights.bytes
     assert here["runtime"].how == "measured"
     assert there["runtime"].how == "assumed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import ceil, inf
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -11,7 +12,6 @@ from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..core.errors import SelfhostError, SpecError, WorkloadError
 from ..core.records import Record
-from ..core.saying import option
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.records import Needs
@@ -93,16 +93,21 @@ def alternatives(
     """
     if judged.fits:
         return ()
-    fitting = _Fitting(catalogue, machine)
-    own = _without_repeats(_same_model(question, workload, fitting))
-    longer = _with_longer_context(question, workload, judged, fitting)
+    search = _Search(catalogue=catalogue, machine=machine)
+    # a smaller quantization may be what the program takes by itself
+    own: dict[tuple[object, ...], Alternative] = {}
+    for each in _same_model(question, workload, search):
+        weights = each.runtime, each.quantization, each.context_tokens, each.finetune_method
+        own.setdefault(weights, each)
+    longer = _with_longer_context(question, workload, judged, search)
     most = MOST_ALTERNATIVES - min(len(own), 1) - len(longer)
-    others = _other_models(question, workload, judged, fitting, most)
+    others = _other_models(question, workload, judged, search, most) if most else []
     others = [other for other in others if other.id not in {each.id for each in longer}]
+    same = [*own.values()][:MOST_ALTERNATIVES]
     if not own and not others:
-        smaller = fitting.smaller(question, workload, worth_having=False)
-        own = [_smaller_alternative(smaller, catalogue)] if smaller is not None else []
-    return (*longer, *own[:MOST_ALTERNATIVES], *others)
+        smaller = search.smaller(question, workload, worth_having=False)
+        same = [_smaller_alternative(smaller, catalogue)] if smaller is not None else []
+    return (*longer, *same, *others)
 
 
 def on_cards_instead(
@@ -114,15 +119,17 @@ def on_cards_instead(
     runtime = question.runtime
     if runtime is None or not judged.fits or not lies_beside_cards(judged.needs, machine):
         return None
-    smaller = _Fitting(catalogue, machine).smaller(question, workload, worth_having=True)
-    needs = smaller.judged.needs if smaller is not None else None
-    speed = smaller.judged.speed if smaller is not None else None
-    pace = speed.decode if speed is not None else None
-    if smaller is None or needs is None or needs.placement != "accelerator" or pace is None:
+    search = _Search(catalogue=catalogue, machine=machine)
+    smaller = search.smaller(question, workload, worth_having=True)
+    if smaller is None:
         return None
-    typed = option("quantization", smaller.question.workload.quantization or "")
+    needs, speed = smaller.judged.needs, smaller.judged.speed
+    pace = speed.decode if speed is not None else None
+    if needs is None or needs.placement != "accelerator" or pace is None:
+        return None
+    typed = f"--quant {smaller.question.workload.quantization}"
     if workload.runtime is None:
-        typed = f"{option('runtime', runtime.id)} {typed}"
+        typed = f"--runtime {runtime.id} {typed}"
     likely = units.likely_pace(pace.low, pace.likely, pace.high, " tokens/s")
     return f"The GPU holds all of it with `{typed}`: {likely}."
 
@@ -139,24 +146,21 @@ def open_alternatives(
     """
     if spec.availability is None:
         return ()
-    plain, fitting = _for_any_model(workload), _Fitting(catalogue, machine)
+    plain, search = _for_any_model(workload), _Search(catalogue=catalogue, machine=machine)
     others = []
     for name in catalogue.current_first(spec.availability.open_alternatives):
         try:
             other = catalogue.spec(name)
-            best = fitting.judged(other, plain)
+            best = search.judged(other, plain)
         except SelfhostError:
             continue
-        question, judged = best.question, best.judged
+        question, judged, less = best.question, best.judged, None
         failed = tuple(each.code for each in judged.findings if each.outcome is Outcome.FAIL)
-        less = None
         if not judged.fits:
-            less = fitting.smaller(question, plain, worth_having=True)
+            less = search.smaller(question, plain, worth_having=True)
         if less is not None:
             failed, judged = (), less.judged
-        fits = None if not failed else False
-        if judged.fits:
-            fits = True
+        fits = True if judged.fits else (False if failed else None)
         others.append(
             OpenAlternative(
                 id=other.id,
@@ -173,11 +177,19 @@ def open_alternatives(
     return tuple(others)
 
 
-class _Fitting:
+def _for_any_model(workload: Workload) -> Workload:
+    """The workload without what only one model comes in."""
+    return workload.replace(runtime=None, format=None, quantization=None, draft=None, adapter=None)
+
+
+# ------------------------------------------------------------------ candidates that fit
+
+
+class _Search(Record):
     """Judges candidates on one machine."""
 
-    def __init__(self, catalogue: Catalogue, machine: Machine) -> None:
-        self.catalogue, self.machine = catalogue, machine
+    catalogue: Catalogue
+    machine: Machine
 
     def judged(self, spec: ModelSpec, workload: Workload) -> Candidate:
         """The model with the defaults that the route depends on, judged."""
@@ -202,54 +214,56 @@ class _Fitting:
         """The best quantization below the one judged that fits: of those worth having, or of the
         others. One that accelerators hold comes before one that the RAM holds beside them.
         """
-        in_ram = None
-        for fit in self._smaller(question, workload, worth_having=worth_having):
+        in_ram, runtime, spec = None, question.runtime, question.spec
+        for name in _smaller_types(question, self):
+            quality = quality_of(name, self.catalogue, spec)
+            is_wanted = quality.worth_having is worth_having
+            if not is_wanted or runtime is None or is_surely_beyond(question, name, self.machine):
+                continue
+            fit = self.fit(spec, workload.replace(runtime=runtime.id, quantization=name))
+            if fit is None:
+                continue
+            fit = fit.replace(cost=quality.text)
             if not lies_beside_cards(fit.judged.needs, self.machine):
                 return fit
             in_ram = in_ram or fit
         return in_ram
 
-    def _smaller(
-        self, question: Question, workload: Workload, *, worth_having: bool
-    ) -> Iterator[Fit]:
-        """Files that the catalogue names, and what the runtime makes while loading, come before
-        what the reader makes; what nobody is known to publish and no printed line makes is not
-        among them.
-        """
-        spec, judged_in, runtime = question.spec, question.workload, question.runtime
-        is_trained = judged_in.task == "finetune"
-        if spec.closed or runtime is None or question.needs is None or is_trained:
-            return
-        order = need.quantizations_of(spec, runtime, architectures(self.catalogue))
-        if judged_in.quantization not in order:
-            return
-        if is_beyond_any_quantization(question, self.machine):
-            return
-        smaller = order[order.index(judged_in.quantization) + 1 :]
-        published = [name for name in smaller if _can_be_had(question, name)]
-        makeable = [name for name in smaller if name not in published]
-        makeable = [name for name in makeable if _can_be_made(question, name)]
-        for quantization in (*published, *makeable):
-            quality = quality_of(quantization, self.catalogue, spec)
-            if quality.worth_having is not worth_having:
-                continue
-            if is_surely_beyond(question, quantization, self.machine):
-                continue
-            fit = self.fit(spec, workload.replace(runtime=runtime.id, quantization=quantization))
-            if fit is not None:
-                yield fit.replace(cost=quality.text)
-
     def as_checked(self, fit: Fit) -> Fit:
         """With the defaults that suit the machine best, as its command judges it."""
         catalogue, machine, workload = self.catalogue, self.machine, fit.workload
-        question, judged = fit.question, fit.judged
-        if follows_a_list(question.spec, workload):
+        if follows_a_list(fit.question.spec, workload):
             # the list begins anew, with the model's own default
-            question = ask(catalogue.spec(question.spec.id), workload, catalogue, machine)
+            question = ask(catalogue.spec(fit.question.spec.id), workload, catalogue, machine)
             best = suited(question, workload, catalogue, machine)
         else:
-            best = suited(question, workload, catalogue, machine, judged=judged)
+            best = suited(fit.question, workload, catalogue, machine, judged=fit.judged)
         return fit.replace(question=best.question, judged=best.judged)
+
+
+def _smaller_types(question: Question, search: _Search) -> list[str]:
+    """Quantizations below the one judged: files that the catalogue names, and what the runtime
+    makes while loading, come before what the reader makes; what nobody is known to publish and no
+    printed line makes is not among them.
+    """
+    spec, workload, runtime = question.spec, question.workload, question.runtime
+    if spec.closed or runtime is None or question.needs is None or workload.task == "finetune":
+        return []
+    order = need.quantizations_of(spec, runtime, architectures(search.catalogue))
+    if workload.quantization not in order or is_beyond_any_quantization(question, search.machine):
+        return []
+    smaller = order[order.index(workload.quantization) + 1 :]
+    published = [name for name in smaller if _can_be_had(question, name)]
+    # the printed lines make such files, or the reader has files to make them of
+    makeable = [
+        name
+        for name in smaller
+        if name not in published
+        and (
+            question.local_files or can_be_made(spec, runtime, workload.replace(quantization=name))
+        )
+    ]
+    return [*published, *makeable]
 
 
 def _can_be_had(question: Question, quantization: str) -> bool:
@@ -260,198 +274,42 @@ def _can_be_had(question: Question, quantization: str) -> bool:
     return runtime is not None and need.loads_sixteen_bits(spec, runtime, format, quantization)
 
 
-def _can_be_made(question: Question, quantization: str) -> bool:
-    """Whether the printed lines make such files, or the reader has files to make them of."""
-    workload = question.workload.replace(quantization=quantization)
-    return question.local_files or can_be_made(question.spec, question.runtime, workload)
+# ------------------------------------------------------------------ the same model
 
 
-def _without_repeats(fits: Iterator[Alternative]) -> list[Alternative]:
-    """The first of those that are the same weights in the same program: a smaller quantization may
-    be what the program takes by itself.
-    """
-    by_weights: dict[tuple[object, ...], Alternative] = {}
-    for each in fits:
-        weights = each.runtime, each.quantization, each.context_tokens, each.finetune_method
-        by_weights.setdefault(weights, each)
-    return list(by_weights.values())
-
-
-def _same_model(question: Question, workload: Workload, fitting: _Fitting) -> Iterator[Alternative]:
+def _same_model(question: Question, workload: Workload, search: _Search) -> Iterator[Alternative]:
     """The model itself: tuned with less, smaller, with its own cache, in another program, with a
     shorter context.
     """
-    spec, judged_in, catalogue = question.spec, question.workload, fitting.catalogue
+    spec, judged_in, catalogue = question.spec, question.workload, search.catalogue
     if spec.closed:
         return
     is_loaded = question.runtime is not None and question.needs is not None
     if is_loaded and judged_in.task == "finetune" and judged_in.finetune_method != "qlora":
-        fit = fitting.fit(spec, workload.replace(finetune_method="qlora"))
+        fit = search.fit(spec, workload.replace(finetune_method="qlora"))
         if fit is not None:
             yield _alternative(fit, catalogue, "same model, tuned with QLoRA")
     # with the program that was asked for, before another one
-    smaller = fitting.smaller(question, workload, worth_having=True)
+    smaller = search.smaller(question, workload, worth_having=True)
     if smaller is not None:
         yield _smaller_alternative(smaller, catalogue)
     if workload.kv_cache_type is not None:
-        fit = fitting.fit(spec, workload.replace(kv_cache_type=None))
+        fit = search.fit(spec, workload.replace(kv_cache_type=None))
         if fit is not None:
             yield _alternative(fit, catalogue, f"same files, {OWN_CACHE}")
     if workload.runtime is not None:
-        fit = fitting.fit(spec, workload.replace(runtime=None, format=None, quantization=None))
-        fit = fitting.as_checked(fit) if fit is not None else None
+        fit = search.fit(spec, workload.replace(runtime=None, format=None, quantization=None))
+        fit = search.as_checked(fit) if fit is not None else None
         if fit is not None and fit.question.runtime is not None:
             why = f"same model with {fit.question.runtime.name}"
             yield _alternative(fit, catalogue, ", ".join((why, *_own_cache(workload, fit))))
-    shorter = _with_a_shorter_context(question, workload, fitting, has_smaller=smaller is not None)
+    shorter = _with_a_shorter_context(question, workload, search, has_smaller=smaller is not None)
     if shorter is not None:
         yield shorter
 
 
 def _smaller_alternative(fit: Fit, catalogue: Catalogue) -> Alternative:
     return _alternative(fit, catalogue, f"same model, smaller: {fit.cost}")
-
-
-def _with_a_shorter_context(
-    question: Question, workload: Workload, fitting: _Fitting, *, has_smaller: bool
-) -> Alternative | None:
-    """In the same files, or in the smallest where these leave far more of a context."""
-    runtime, judged_in = question.runtime, question.workload
-    if runtime is None or question.needs is None:
-        return None
-    catalogue, machine = fitting.catalogue, fitting.machine
-    longest = longest_context(question, None, machine, catalogue)
-    kind, why = judged_in.quantization, "same files, shorter context"
-    lightest = None if has_smaller else _lightest(question, workload, fitting)
-    if lightest is not None:
-        longer = longest_context(lightest, None, machine, catalogue)
-        if longer is not None and longer >= WORTH_SMALLER_WEIGHTS * (longest or 0):
-            longest, kind = longer, lightest.workload.quantization
-            why = "same model, smaller, shorter context"
-    most = judged_in.context_tokens or 0
-    if longest is None or not shortest_context(judged_in) <= longest < most:
-        return None
-    shorter = workload.replace(runtime=runtime.id, quantization=kind, context_tokens=longest)
-    fit = fitting.fit(question.spec, shorter)
-    return _alternative(fit, catalogue, why) if fit is not None else None
-
-
-def _lightest(question: Question, workload: Workload, fitting: _Fitting) -> Question | None:
-    """The question in the smallest type that is worth having, in a program that takes the model's
-    own 16 bits where nothing is stated; None of other programs, and where a type is stated.
-    """
-    spec, runtime, catalogue = question.spec, question.runtime, fitting.catalogue
-    if runtime is None or not runtime.gpu_only or workload.quantization is not None:
-        return None
-    format = question.workload.format or ""
-    types = need.quantizations_of(spec, runtime, architectures(catalogue))[::-1]
-    # files that are published before what bitsandbytes makes while loading, which is slower
-    for kind in sorted(types, key=lambda kind: spec.repository_of(format, kind) is None):
-        if _can_be_had(question, kind) and quality_of(kind, catalogue, spec).worth_having:
-            try:
-                return ask(spec, workload.replace(quantization=kind), catalogue, fitting.machine)
-            except WorkloadError:
-                continue
-    return None
-
-
-def _with_longer_context(
-    question: Question, workload: Workload, judged: Judged, fitting: _Fitting
-) -> tuple[Alternative, ...]:
-    """The model of the same family, work and number of parameters that takes a context too long
-    for this one, where it runs: publishers train one for several, as Phi-3 mini for 4k and 128k.
-    """
-    spec, size, catalogue = question.spec, question.spec.parameters.total, fitting.catalogue
-    if size is None or all(finding.code != "context-too-long" for finding in judged.findings):
-        return ()
-    for outline in catalogue.outlines():
-        total = outline.parameters_total
-        is_alike = (outline.family, outline.uses) == (spec.family, spec.uses)
-        if outline.id == spec.id or not is_alike or total is None:
-            continue
-        if abs(total - size) > SAME_PARAMETERS * size:
-            continue
-        fit = fitting.fit(catalogue.spec(outline.id), _for_any_model(workload))
-        if fit is not None and not fit.likely_too_slow:
-            return (_alternative(fitting.as_checked(fit), catalogue, LONGER_CONTEXT),)
-    return ()
-
-
-def _other_models(
-    question: Question, workload: Workload, judged: Judged, fitting: _Fitting, most: int
-) -> list[Alternative]:
-    """The best `most` other models that run here as fast as is wanted.
-
-    Those for the same work come before the others, then those that run in the program that was
-    asked for. Models are judged in the order of their worth, until none that is left can be worth
-    as much here as those that were seen.
-    """
-    spec, catalogue = question.spec, fitting.catalogue
-    standings = Standings.of_catalogue(catalogue)
-    named = _named(spec, catalogue)
-    plain = _for_any_model(workload)
-    in_its_program = plain.replace(runtime=workload.runtime)
-    proposals: list[tuple[tuple[bool, bool, bool, float], Fit]] = []
-    for for_other_work, worth, other in (
-        _candidates(spec, plain, _most_times(judged), fitting, standings) if most else ()
-    ):
-        best = (for_other_work, False, False, -worth)
-        if len(proposals) >= most and best > proposals[most - 1][0]:
-            break
-        in_program = fit = fitting.fit(other, in_its_program)
-        if fit is None and in_its_program != plain:
-            fit = fitting.fit(other, plain)
-        if fit is None and other.id in named:
-            # what the spec names is proposed as asking for it would propose it
-            fit = _fit_smaller(other, plain, fitting)
-        if fit is None or fit.likely_too_slow:
-            continue
-        is_unmeasured = any(each.code == "context-unmeasured" for each in fit.judged.findings)
-        is_doubtful = is_slow_picture(fit.judged) or is_unmeasured
-        place = (for_other_work, is_doubtful, in_program is None, -worth * share_on(fit.judged))
-        proposals.append((place, fit))
-        proposals.sort(key=lambda proposal: proposal[0])
-    return [
-        _other_model(spec, workload, fitting.as_checked(fit), catalogue)
-        for _, fit in proposals[:most]
-    ]
-
-
-def _fit_smaller(spec: ModelSpec, workload: Workload, fitting: _Fitting) -> Fit | None:
-    """The model in the best smaller quantization worth having."""
-    try:
-        question = fitting.judged(spec, workload).question
-    except WorkloadError:
-        return None
-    return fitting.smaller(question, workload, worth_having=True)
-
-
-def _most_times(judged: Judged) -> float:
-    """How many times as large as the model another may be: where it is not the machine that rules
-    the model out, one a little larger is alike.
-    """
-    held = all(
-        finding.check in _OF_THE_MODEL or finding.outcome in (Outcome.PASS, Outcome.WARN)
-        for finding in judged.findings
-    )
-    return ALIKE_IN_SIZE if held else 1.0
-
-
-def _other_model(
-    spec: ModelSpec, workload: Workload, fit: Fit, catalogue: Catalogue
-) -> Alternative:
-    other, runtime = fit.question.spec, fit.question.runtime
-    standing = Standings.of_catalogue(catalogue).of(other.id)
-    parts = [reasons(fit.judged, standing), fit.cost]
-    if other.id in _named(spec, catalogue):
-        parts.insert(0, "closest match")
-    elif other.family == spec.family:
-        parts.insert(0, "same family")
-    wanted = workload.runtime
-    if wanted is not None and runtime is not None and runtime.id != wanted:
-        parts.append(f"with {runtime.name}")
-    parts += _own_cache(workload, fit)
-    return _alternative(fit, catalogue, ", ".join(part for part in parts if part))
 
 
 def _own_cache(workload: Workload, fit: Fit) -> tuple[str, ...]:
@@ -462,9 +320,132 @@ def _own_cache(workload: Workload, fit: Fit) -> tuple[str, ...]:
     return (OWN_CACHE,) if is_left_out else ()
 
 
-def _for_any_model(workload: Workload) -> Workload:
-    """The workload without what only one model comes in."""
-    return workload.replace(runtime=None, format=None, quantization=None, draft=None, adapter=None)
+def _with_a_shorter_context(
+    question: Question, workload: Workload, search: _Search, *, has_smaller: bool
+) -> Alternative | None:
+    """In the same files, or in the smallest where these leave far more of a context."""
+    runtime, judged_in = question.runtime, question.workload
+    if runtime is None or question.needs is None:
+        return None
+    catalogue, machine = search.catalogue, search.machine
+    longest = longest_context(question, None, machine, catalogue)
+    kind, why = judged_in.quantization, "same files, shorter context"
+    lightest = None if has_smaller else _lightest(question, workload, search)
+    if lightest is not None:
+        longer = longest_context(lightest, None, machine, catalogue)
+        if longer is not None and longer >= WORTH_SMALLER_WEIGHTS * (longest or 0):
+            longest, kind = longer, lightest.workload.quantization
+            why = "same model, smaller, shorter context"
+    most = judged_in.context_tokens or 0
+    if longest is None or not shortest_context(judged_in) <= longest < most:
+        return None
+    shorter = workload.replace(runtime=runtime.id, quantization=kind, context_tokens=longest)
+    fit = search.fit(question.spec, shorter)
+    return _alternative(fit, catalogue, why) if fit is not None else None
+
+
+def _lightest(question: Question, workload: Workload, search: _Search) -> Question | None:
+    """The question in the smallest type that is worth having, in a program that takes the model's
+    own 16 bits where nothing is stated; None of other programs, and where a type is stated.
+    """
+    spec, runtime, catalogue = question.spec, question.runtime, search.catalogue
+    if runtime is None or not runtime.gpu_only or workload.quantization is not None:
+        return None
+    format = question.workload.format or ""
+    types = need.quantizations_of(spec, runtime, architectures(catalogue))[::-1]
+    # files that are published before what bitsandbytes makes while loading, which is slower
+    for kind in sorted(types, key=lambda kind: spec.repository_of(format, kind) is None):
+        if _can_be_had(question, kind) and quality_of(kind, catalogue, spec).worth_having:
+            try:
+                return ask(spec, workload.replace(quantization=kind), catalogue, search.machine)
+            except WorkloadError:
+                continue
+    return None
+
+
+def _with_longer_context(
+    question: Question, workload: Workload, judged: Judged, search: _Search
+) -> tuple[Alternative, ...]:
+    """The model of the same family, work and number of parameters that takes a context too long
+    for this one, where it runs: publishers train one for several, as Phi-3 mini for 4k and 128k.
+    """
+    spec, size, catalogue = question.spec, question.spec.parameters.total, search.catalogue
+    if size is None or all(finding.code != "context-too-long" for finding in judged.findings):
+        return ()
+    for outline in catalogue.outlines():
+        total = outline.parameters_total
+        is_alike = (outline.family, outline.uses) == (spec.family, spec.uses)
+        if outline.id == spec.id or not is_alike or total is None:
+            continue
+        if abs(total - size) > SAME_PARAMETERS * size:
+            continue
+        fit = search.fit(catalogue.spec(outline.id), _for_any_model(workload))
+        if fit is not None and not fit.likely_too_slow:
+            return (_alternative(search.as_checked(fit), catalogue, LONGER_CONTEXT),)
+    return ()
+
+
+# ------------------------------------------------------------------ other models
+
+
+def _other_models(
+    question: Question, workload: Workload, judged: Judged, search: _Search, most: int
+) -> list[Alternative]:
+    """The best `most` other models that run here as fast as is wanted.
+
+    Those for the same work come before the others, then those that run in the program that was
+    asked for. Models are judged in the order of their worth, until none that is left can be worth
+    as much here as those that were seen.
+    """
+    spec, named = question.spec, _named(question.spec, search.catalogue)
+    plain = _for_any_model(workload)
+    in_its_program = plain.replace(runtime=workload.runtime)
+    proposals: list[tuple[tuple[bool, bool, bool, float], Fit]] = []
+    for for_other_work, worth, other in _candidates(spec, plain, judged, search):
+        best = (for_other_work, False, False, -worth)
+        if len(proposals) >= most and best > proposals[most - 1][0]:
+            break
+        in_program = fit = search.fit(other, in_its_program)
+        if fit is None and in_its_program != plain:
+            fit = search.fit(other, plain)
+        if fit is None and other.id in named:
+            # what the spec names is proposed as asking for it would propose it
+            fit = _fit_smaller(other, plain, search)
+        if fit is None or fit.likely_too_slow:
+            continue
+        is_unmeasured = any(each.code == "context-unmeasured" for each in fit.judged.findings)
+        is_doubtful = is_slow_picture(fit.judged) or is_unmeasured
+        place = (for_other_work, is_doubtful, in_program is None, -worth * share_on(fit.judged))
+        proposals.append((place, fit))
+        proposals.sort(key=lambda proposal: proposal[0])
+    return [
+        _other_model(spec, workload, search.as_checked(fit), search.catalogue)
+        for _, fit in proposals[:most]
+    ]
+
+
+def _fit_smaller(spec: ModelSpec, workload: Workload, search: _Search) -> Fit | None:
+    """The model in the best smaller quantization worth having."""
+    try:
+        question = search.judged(spec, workload).question
+    except WorkloadError:
+        return None
+    return search.smaller(question, workload, worth_having=True)
+
+
+def _other_model(
+    spec: ModelSpec, workload: Workload, fit: Fit, catalogue: Catalogue
+) -> Alternative:
+    other, runtime = fit.question.spec, fit.question.runtime
+    parts = [reasons(fit.judged, Standings.of_catalogue(catalogue).of(other.id)), fit.cost]
+    if other.id in _named(spec, catalogue):
+        parts.insert(0, "closest match")
+    elif other.family == spec.family:
+        parts.insert(0, "same family")
+    if workload.runtime is not None and runtime is not None and runtime.id != workload.runtime:
+        parts.append(f"with {runtime.name}")
+    parts += _own_cache(workload, fit)
+    return _alternative(fit, catalogue, ", ".join(part for part in parts if part))
 
 
 def _named(spec: ModelSpec, catalogue: Catalogue) -> tuple[str, ...]:
@@ -475,31 +456,28 @@ def _named(spec: ModelSpec, catalogue: Catalogue) -> tuple[str, ...]:
 
 
 def _candidates(
-    spec: ModelSpec, workload: Workload, at_most: float, fitting: _Fitting, standings: Standings
+    spec: ModelSpec, workload: Workload, judged: Judged, search: _Search
 ) -> Iterator[tuple[bool, float, ModelSpec]]:
-    """Models that may take its place: whether each is for other work, its worth, and its spec, the
-    best first.
+    """Open models that may take its place: whether each is for other work, its worth, and its spec,
+    the best first.
 
-    But for those that its spec names, they have less than `at_most` times its parameters, do its
-    work as `_does_its_work` has it, and what is superseded does not come. Where openness is asked
-    for, what is open in part comes last, and what is not open does not come. Only specs that come
-    into question are read.
+    But for those that its spec names, they are not much larger, do its work as `_does_its_work` has
+    it, and what is superseded does not come. Where openness is asked for, what is open in part
+    comes last, as if for other work, and what is not open does not come. Only specs that come into
+    question are read.
     """
-    catalogue = fitting.catalogue
+    catalogue, standings = search.catalogue, Standings.of_catalogue(search.catalogue)
     named = _named(spec, catalogue)
-    most_parameters = parameters_that_may_fit(fitting.machine, LEAST_BYTES_BY_DEFAULT)
-    is_general = standings.is_general(spec.uses)
-    main_use = spec.uses[:1] if spec.uses else None
+    most = _most_parameters(spec, judged, search.machine)
+    is_general, main_use = standings.is_general(spec.uses), (spec.uses or ())[:1] or None
     ordered: list[tuple[bool, float, str]] = []
     for outline in catalogue.outlines():
         standing, is_named = standings.of(outline.id), outline.id in named
         if standing is None or not _is_alike(outline, spec):
             continue
-        if not is_named:
-            if not _is_no_larger(outline, spec, at_most, most_parameters):
-                continue
-            if not _does_its_work(spec.uses, outline.uses, standings):
-                continue
+        is_usual = outline.superseded_by is None and (outline.parameters_total or 0) <= most
+        if not (is_named or (is_usual and _does_its_work(spec, outline, standings))):
+            continue
         same_work = (standing.is_general and is_general) or standing.uses[:1] == main_use
         # of those that the spec names the nearest comes first
         weight = NAMED * (1 - 1e-6 * named.index(outline.id)) if is_named else 1.0
@@ -532,57 +510,32 @@ def _is_alike(outline: Outline, spec: ModelSpec) -> bool:
     return outline.id != spec.id and is_open and outline.modality in modalities
 
 
-def _is_no_larger(
-    outline: Outline, spec: ModelSpec, at_most: float, most_parameters: float | None
-) -> bool:
-    """Whether the model is current, may fit, and is not much larger."""
-    total, size = outline.parameters_total or 0, spec.parameters.total
-    may_fit = most_parameters is None or total <= most_parameters
-    return may_fit and outline.superseded_by is None and (size is None or total < size * at_most)
+def _most_parameters(spec: ModelSpec, judged: Judged, machine: Machine) -> float:
+    """The most that another model may have: what may fit, and less than this model has, or a little
+    more where it is not the machine that rules this one out.
+    """
+    fitting, own = parameters_that_may_fit(machine, LEAST_BYTES_BY_DEFAULT), spec.parameters.total
+    is_held = all(
+        finding.check in _OF_THE_MODEL or finding.outcome in (Outcome.PASS, Outcome.WARN)
+        for finding in judged.findings
+    )
+    times = ALIKE_IN_SIZE if is_held else 1.0
+    below = inf if own is None else ceil(own * times) - 1
+    return min(below, inf if fitting is None else fitting)
 
 
-def _does_its_work(
-    uses: tuple[str, ...] | None, others: tuple[str, ...] | None, standings: Standings
-) -> bool:
-    """Whether a model with the uses `others` can do what one with `uses` is for.
+def _does_its_work(spec: ModelSpec, other: Outline, standings: Standings) -> bool:
+    """Whether the other model can do what this one is for.
 
     What answers in words is replaced by what answers in words, on whatever subject; all else, such
     as a recognizer of speech or a reranker, by what has the same main use among its uses.
     """
-    if standings.answers(uses):
-        return standings.answers(others)
-    return uses is not None and uses[0] in (others or ())
+    if standings.answers(spec.uses):
+        return standings.answers(other.uses)
+    return spec.uses is not None and spec.uses[0] in (other.uses or ())
 
 
-def _typed(spec: ModelSpec, catalogue: Catalogue) -> str:
-    """How to ask about it: by its id, or by its file where the catalogue has none of that id or
-    another.
-    """
-    try:
-        in_catalogue = spec.id in catalogue and catalogue.spec(spec.id).origin == spec.origin
-    except SpecError:
-        in_catalogue = False
-    if in_catalogue or not spec.origin:
-        return spec.id
-    from shlex import quote
-
-    return quote(spec.origin)
-
-
-def _memory(needs: Needs | None, *, is_tight: bool) -> dict[str, Any]:
-    """What it takes in all, and what stays in RAM where accelerators hold the model or a part. Of
-    accelerators that hold it only just it is what is likely, as `check` tells it.
-    """
-    if needs is None or needs.memory is None:
-        return {"memory_high_bytes": None}
-    in_ram = host_high(needs) or 0
-    if needs.placement == "host":
-        return {"memory_high_bytes": in_ram}
-    return {
-        "memory_high_bytes": in_ram + (on_cards(needs, likely=is_tight) or 0),
-        "host_bytes": in_ram,
-        "is_whole_on_card": needs.placement == "accelerator",
-    }
+# ------------------------------------------------------------------ what is told of one
 
 
 def _alternative(fit: Fit, catalogue: Catalogue, why: str) -> Alternative:
@@ -605,3 +558,34 @@ def _alternative(fit: Fit, catalogue: Catalogue, why: str) -> Alternative:
         why=f"{why}, {TIGHT}" if leaves_little(judged) and not is_said else why,
         command=f"selfhost check {_typed(spec, catalogue)}{fit.workload.options()}",
     )
+
+
+def _memory(needs: Needs | None, *, is_tight: bool) -> dict[str, Any]:
+    """What it takes in all, and what stays in RAM where accelerators hold the model or a part. Of
+    accelerators that hold it only just it is what is likely, as `check` tells it.
+    """
+    if needs is None or needs.memory is None:
+        return {"memory_high_bytes": None}
+    in_ram = host_high(needs) or 0
+    if needs.placement == "host":
+        return {"memory_high_bytes": in_ram}
+    return {
+        "memory_high_bytes": in_ram + (on_cards(needs, likely=is_tight) or 0),
+        "host_bytes": in_ram,
+        "is_whole_on_card": needs.placement == "accelerator",
+    }
+
+
+def _typed(spec: ModelSpec, catalogue: Catalogue) -> str:
+    """How to ask about it: by its id, or by its file where the catalogue has none of that id or
+    another.
+    """
+    try:
+        in_catalogue = spec.id in catalogue and catalogue.spec(spec.id).origin == spec.origin
+    except SpecError:
+        in_catalogue = False
+    if in_catalogue or not spec.origin:
+        return spec.id
+    from shlex import quote
+
+    return quote(spec.origin)

@@ -13,6 +13,8 @@ from ..core.records import Record
 from ..core.workload import Workload
 from ..needs.records import Making
 from ..verdict.making import can_be_made, is_published
+from .shells import in_shell
+from .template_values import filled
 
 
 class Recipe(Record):
@@ -37,16 +39,17 @@ def recipe(
     conversion, quantization = runtime.conversion, workload.quantization or ""
     if conversion is None or not can_be_made(spec, runtime, workload):
         return None
-    folder = _folder_of(spec.origin) if spec.is_lone_config else spec.id
+    # as it is typed in a shell
+    folder = in_shell(os.path.dirname(spec.origin) or ".", is_windows=False)
     blanks = {
         "repository": spec.repository or "",
-        "model": folder,
-        "file": _filled(conversion.file, {"model": spec.id, "quantization": quantization}),
+        "model": folder if spec.is_lone_config else spec.id,
+        "file": filled(conversion.file, {"model": spec.id, "quantization": quantization}),
         "quantization": quantization,
         "type": conversion.types.get(quantization) or conversion.types[conversion.through],
         "source": f"{spec.id}-{conversion.through}.gguf",
         "projector": f"mmproj-{spec.id}.gguf",
-        "remote_code": runtime.remote_code_option if spec.safety.remote_code else "",
+        "remote_code": runtime.blanks.get("remote_code", "") if spec.safety.remote_code else "",
     }
     written = blanks if quantization in conversion.types else {**blanks, "file": blanks["source"]}
     # nobody says where the weights of a lone config.json are
@@ -55,25 +58,17 @@ def recipe(
         *_where_to_look(spec, runtime, conversion, workload),
         _making(spec, quantization, making),
         *conversion.tools,
-        *filter(None, [_filled(download, blanks)]),
-        _filled(conversion.convert, written),
+        *filter(None, [filled(download, blanks)]),
+        filled(conversion.convert, written),
     ]
     if quantization not in conversion.types:
-        lines.append(_filled(conversion.quantize, blanks))
+        lines.append(filled(conversion.quantize, blanks))
     sees = spec.modality == "vision" and bool(conversion.projector)
     if sees:
-        lines.append(_filled(conversion.projector, blanks))
+        lines.append(filled(conversion.projector, blanks))
     return Recipe(
         lines=tuple(lines), file=blanks["file"], projector=blanks["projector"] if sees else None
     )
-
-
-def _folder_of(path: str) -> str:
-    """As it is typed in a shell."""
-    # it loads re, and few are asked about a file
-    from shlex import quote
-
-    return quote(os.path.dirname(path) or ".")
 
 
 def _where_to_look(
@@ -92,7 +87,7 @@ def _where_to_look(
         return f"{lacks}, but {published_type} files:", f"# selfhost check {spec.id} {options}"
     # `-hf` marks a conversion to transformers, whose name other conversions do not repeat
     name = (spec.repository or "").rpartition("/")[2].removesuffix("-hf")
-    where = _filled(conversion.look_first, {"name": name, "quantization": quantization})
+    where = filled(conversion.look_first, {"name": name, "quantization": quantization})
     return f"{lacks}; look first at", f"# {where}"
 
 
@@ -122,10 +117,3 @@ def _making(spec: ModelSpec, quantization: str, making: Making | None) -> str:
         f"{to_do}: {units.decimal_range(least, most)} of published weights,"
         f" {units.decimal_range(*making.disk_ends)} of disk meanwhile{guess}"
     )
-
-
-def _filled(template: str, blanks: dict[str, str]) -> str:
-    line = template
-    for name, value in blanks.items():
-        line = line.replace("{" + name + "}", value)
-    return line

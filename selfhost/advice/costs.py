@@ -1,15 +1,17 @@
 """What a stated load costs a month: by each API that is offered, in hours, energy and hardware on
-this machine, and at what load the two cost the same.
+this machine or with what is proposed in the model's place, and at what load the two cost the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from ..catalogue.index import Catalogue
 from ..catalogue.offers import Offer
+from ..catalogue.quality import quality_for
 from ..core import units
 from ..core.records import Record, Unread
-from ..core.workload import Load
+from ..core.workload import Load, Workload
 from ..machine import gpus
 from ..machine.record import Machine
 from ..needs.records import Needs
@@ -22,68 +24,166 @@ from ..verdict.costs import (
     OfferCost,
     ProposedCost,
 )
+from ..verdict.judging import judge
+from ..verdict.question import ask
+from ..verdict.record import Alternative, Judged, Outcome, Question
 from ..verdict.speed import PaceRange, Speed, shares_of
+from .risks import risks
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = [
-    "BY_TOKEN",
-    "DAYS_PER_MONTH",
-    "HOURS_PER_DAY",
-    "LocalCost",
-    "Meeting",
-    "MonthlyCost",
-    "OfferCost",
-    "Proposal",
-    "ProposedCost",
-    "dearness",
-    "monthly_cost",
-    "tokens_of",
-    "usd_per_month",
-]
-
 DAYS_PER_YEAR = 365
 # assumed where none is stated: for how long a computer is written off in many bookkeepings
 ASSUMED_LIFE_YEARS = 3.0
-# kinds of model that are used by the token; the others are paid by the minute of audio or by the
-# image
+# kinds of model that are used by the token; what others are called, and what they are paid by
 BY_TOKEN = ("text", "vision", "embedding")
+_PAID_BY = {
+    "speech": ("speech", "minute of audio"),
+    "image": ("image generation", "image"),
+    "video": ("video generation", "second of video"),
+    "music": ("music generation", "song"),
+}
 _METER = "--watts W takes what the computer draws at work, as a meter at the socket shows it"
 _TARIFF = "--electricity PRICE takes what a kWh costs you"
 _TIME_IT = "time a part of the load itself"
-# the ends of a speed, with what their lines are called
+# the ends of the hours, with what their lines are called, and the end of the pace that each is of
 _ENDS = {"high": "slow end", "likely": "likely", "low": "fast end"}
+_PACE_OF = {"high": "low", "likely": "likely", "low": "high"}
 # digits of a price in a line that a calculator repeats
 _DIGITS = 12
 
 
-class Proposal(Record):
-    """A model that runs in the place of the one asked for. `offers` are of that model, `needs` and
-    `speed` of the place where it would lie, `risks` as `ProposedCost` has them.
-    """
-
-    id: str
-    name: str
-    quantization: str | None
-    offers: tuple[Offer, ...]
-    needs: Needs
-    speed: Speed | None
-    risks: tuple[str, ...]
-
-
 class _Work(Record):
-    """A day's load as the model sees it: tokens read and written."""
+    """A day's load as the model sees it: tokens read and written, and the machine that does it."""
 
     load: Load
     read: int
     written: int
+    machine: Machine
+    ratings: Mapping[str, Any]
 
     @property
     def tokens(self) -> int:
         return self.read + self.written
+
+
+# ------------------------------------------------------------------ the month
+
+
+class Costed(Record):
+    """A question with a stated load: `asked` is its workload before defaults were filled in,
+    `offers` are those of the model.
+    """
+
+    question: Question
+    asked: Workload
+    machine: Machine
+    offers: tuple[Offer, ...]
+
+
+def month(
+    costed: Costed,
+    catalogue: Catalogue,
+    judged: Judged,
+    others: Sequence[Alternative],
+    offers_for: Callable[[Question, Judged], tuple[Offer, ...]],
+) -> MonthlyCost | None:
+    """What the load costs by the offers and on the machine, or where the model does not run there,
+    with the first of `others` that does. None where no load was stated.
+    """
+    load, machine, modality = costed.asked.load, costed.machine, costed.question.spec.modality
+    if load is None:
+        return None
+    if costed.asked.task == "finetune":
+        return MonthlyCost(reason="a load in tokens a day does not apply to fine-tuning")
+    ratings = catalogue.common("power")
+    # nothing but its speed keeps it from running
+    runs = all(
+        finding.outcome is not Outcome.FAIL or finding.check == "speed"
+        for finding in judged.findings
+    )
+    needs = judged.needs if runs else None
+    cost = monthly_cost(load, modality, costed.offers, machine, needs, judged.speed, ratings)
+    if runs or not others or cost.reason is not None:
+        return cost
+    question = _question_of(others[0], costed, catalogue)
+    other = judge(question, machine)
+    if other.needs is None:
+        return cost
+    # the model's own offers are set beside the machine with the other model
+    own = monthly_cost(load, modality, costed.offers, machine, other.needs, other.speed, ratings)
+    is_same = question.spec.id == costed.question.spec.id
+    offers = () if is_same else offers_for(question, other)
+    instead = monthly_cost(load, modality, offers, machine, other.needs, other.speed, ratings)
+    return own.replace(
+        here=None,
+        meets_unknown=own.meets_unknown or instead.meets_unknown,
+        instead=_proposed(question, costed, catalogue, instead),
+    )
+
+
+def _proposed(
+    question: Question, costed: Costed, catalogue: Catalogue, cost: MonthlyCost
+) -> ProposedCost:
+    """The cost of another model, with what may be worse than with the one asked for."""
+    spec, workload = question.spec, question.workload
+    quality = quality_for(workload, catalogue, spec)
+    assert cost.here is not None
+    return ProposedCost(
+        id=spec.id,
+        name=spec.name,
+        quantization=workload.quantization,
+        offers=cost.offers,
+        here=cost.here,
+        risks=risks(costed.question.spec, spec, quality, workload.context_tokens, costed.offers),
+    )
+
+
+def _question_of(other: Alternative, costed: Costed, catalogue: Catalogue) -> Question:
+    """What is proposed in the place of the model, as it was proposed."""
+    workload = costed.asked.replace(
+        runtime=other.runtime, format=None, quantization=other.quantization
+    )
+    spec = costed.question.spec
+    if other.id == spec.id:
+        workload = workload.replace(context_tokens=other.context_tokens)
+    else:
+        spec, workload = catalogue.spec(other.id), workload.replace(draft=None, adapter=None)
+    return ask(spec, workload, catalogue, costed.machine)
+
+
+def monthly_cost(
+    load: Load,
+    modality: str,
+    offers: Sequence[Offer],
+    machine: Machine,
+    needs: Needs | None,
+    speed: Speed | None,
+    ratings: Mapping[str, Any],
+) -> MonthlyCost:
+    """The month of `load` for a model of that modality: by each offer, and on the machine, where
+    `needs` and `speed` are those of the place where it would lie; `needs` is None where it does not
+    run. `ratings` is `common/power.toml`.
+    """
+    if modality not in BY_TOKEN:
+        kind, unit = _PAID_BY.get(modality, (modality, "request"))
+        return MonthlyCost(reason=f"a load in tokens does not apply: {kind} is paid by the {unit}")
+    read, written = tokens_of(load, modality)
+    work = _Work(load=load, read=read, written=written, machine=machine, ratings=ratings)
+    local = _local_cost(work, needs, speed) if needs is not None else None
+    costs = tuple(_by_offer(work, offer, local) for offer in offers)
+    return MonthlyCost(
+        input_tokens_per_day=read,
+        output_tokens_per_day=written,
+        assumed_split=load.assumed_split and modality != "embedding",
+        offers=costs,
+        here=local,
+        currency_per_usd=load.currency_per_usd,
+        meets_unknown=_why_no_meeting(load, local, costs),
+    )
 
 
 def tokens_of(load: Load, modality: str) -> tuple[int, int]:
@@ -91,11 +191,12 @@ def tokens_of(load: Load, modality: str) -> tuple[int, int]:
     it reads all.
     """
     read, written = load.input_tokens_per_day, load.output_tokens_per_day
-    return (
-        (read + written if load.assumed_split else read, 0)
-        if modality == "embedding"
-        else (read, written)
-    )
+    if modality != "embedding":
+        return read, written
+    return read + written if load.assumed_split else read, 0
+
+
+# ------------------------------------------------------------------ by API
 
 
 def usd_per_month(offer: Offer, read: int, written: int) -> float | None:
@@ -116,158 +217,61 @@ def dearness(load: Load, modality: str, offer: Offer) -> float:
     return float("inf") if price is None else price
 
 
-def monthly_cost(
-    load: Load,
-    modality: str,
-    offers: Sequence[Offer],
-    machine: Machine,
-    needs: Needs | None,
-    speed: Speed | None,
-    ratings: Mapping[str, Any],
-    *,
-    runs: bool,
-    trains: bool = False,
-    proposal: Proposal | None = None,
-) -> MonthlyCost:
-    """The month of `load` for a model of that modality. `runs`: nothing but its speed keeps it from
-    running on the machine; where it does not run, `proposal` takes its place.
-
-    `needs` and `speed` are those of the place where it would lie. `ratings` is `common/power.toml`.
-    `trains`: it is tuned there, and answers nobody.
-    """
-    if trains:
-        return MonthlyCost(reason="a load in tokens a day does not apply to fine-tuning")
-    if modality not in BY_TOKEN:
-        kind, unit = {
-            "speech": ("speech", "minute of audio"),
-            "image": ("image generation", "image"),
-            "video": ("video generation", "second of video"),
-            "music": ("music generation", "song"),
-        }.get(modality, (modality, "request"))
-        return MonthlyCost(reason=f"a load in tokens does not apply: {kind} is paid by the {unit}")
-    read, written = tokens_of(load, modality)
-    work = _Work(load=load, read=read, written=written)
-    here = local = None
-    if runs and needs is not None:
-        here = local = _here(work, machine, needs, speed, ratings)
-    elif proposal is not None:
-        local = _here(work, machine, proposal.needs, proposal.speed, ratings)
-    own = tuple(_by_offer(work, offer, local) for offer in offers)
-    instead = None
-    if here is None and local is not None and proposal is not None:
-        instead = ProposedCost(
-            id=proposal.id,
-            name=proposal.name,
-            quantization=proposal.quantization,
-            offers=tuple(_by_offer(work, offer, local) for offer in proposal.offers),
-            here=local,
-            risks=proposal.risks,
-        )
-    return MonthlyCost(
-        input_tokens_per_day=read,
-        output_tokens_per_day=written,
-        assumed_split=load.assumed_split and modality != "embedding",
-        offers=own,
-        here=here,
-        instead=instead,
-        currency_per_usd=load.currency_per_usd,
-        meets_unknown=_why_no_meeting(work, local, (*own, *(instead.offers if instead else ()))),
-    )
-
-
 def _by_offer(work: _Work, offer: Offer, local: LocalCost | None) -> OfferCost:
     """`local` is the machine that the offer is set beside, None where none is."""
     price = usd_per_month(offer, work.read, work.written)
-    line = None
-    if price is not None:
-        sides = [
-            f"{number:,} × {units.dollars_exact(rate or 0)}"
-            for number, rate in (
-                (work.read, offer.input_usd_per_million_tokens),
-                (work.written, offer.output_usd_per_million_tokens),
-            )
-            if number
-        ]
-        line = f"{DAYS_PER_MONTH} days × ({' + '.join(sides)}) / 1,000,000 = {units.dollars(price)}"
+    sides = [
+        f"{number:,} × {units.dollars_exact(rate or 0)}"
+        for number, rate in (
+            (work.read, offer.input_usd_per_million_tokens),
+            (work.written, offer.output_usd_per_million_tokens),
+        )
+        if number
+    ]
+    line = f"{DAYS_PER_MONTH} days × ({' + '.join(sides)}) / 1,000,000 = "
     return OfferCost(
         provider=offer.provider,
         model=offer.model,
         usd_per_month=price,
-        arithmetic=line,
+        arithmetic=None if price is None else line + units.dollars(price),
         meets=_meeting(work, price, local),
     )
 
 
-def _why_no_meeting(
-    work: _Work, local: LocalCost | None, offers: Sequence[OfferCost]
-) -> Unread | None:
-    """What is missing to set the offers that have a price beside the machine; None where nothing
-    is.
-    """
-    if local is None or all(offer.usd_per_month is None for offer in offers):
-        return None
-    entry = next(
-        (entry for entry in local.unknown if entry.fact in ("hours_per_day", "watts")), None
-    )
-    if entry is not None:
-        return Unread(fact="meets", reason=entry.reason, remedy=entry.remedy)
-    if work.load.electricity_per_kwh is None:
-        return Unread(fact="meets", reason="no price of electricity is stated", remedy=_TARIFF)
-    return None
-
-
 def _meeting(work: _Work, usd: float | None, local: LocalCost | None) -> Meeting | None:
     """Where a month by that offer, at `usd` for this load, costs as much as one here."""
-    tariff = work.load.electricity_per_kwh
+    tariff, rate = work.load.electricity_per_kwh, work.load.currency_per_usd
     if local is None or usd is None or tariff is None or local.watts_high is None:
         return None
-    rate = work.load.currency_per_usd
     by_api = _printed(usd / DAYS_PER_MONTH / work.tokens * 1e6)
-    fixed = _hardware_a_day(local)
+    price, life = local.hardware_price or 0.0, local.hardware_life_years or ASSUMED_LIFE_YEARS
+    # what the hardware costs a day over its life
+    fixed = price / (life * DAYS_PER_YEAR)
+    dollar = "" if rate in (None, 1) else f" × {units.plain(rate)}"
     values: dict[str, Any] = {}
-    for end in _ENDS:
+    lines = {}
+    for end, name in _ENDS.items():
         hours = getattr(local, f"hours_per_day_{end}")
-        if hours is None:
-            continue
         watts = local.watts_low if end == "low" else local.watts_high
-        energy = _printed(hours * (watts or 0) / 1000 * tariff / work.tokens * 1e6)
+        energy = _printed((hours or 0) * (watts or 0) / 1000 * tariff / work.tokens * 1e6)
         saved = by_api * (rate or 1) - energy
-        if saved <= 0:
+        if hours is None or saved <= 0:
             continue
         tokens = fixed / saved * 1e6
         values[f"tokens_per_day_{end}"] = tokens
         # most_tokens_per_day has its ends the other way round: the fast end does the most
         values[f"share_{end}"] = tokens * hours / (HOURS_PER_DAY * work.tokens)
-        if fixed and ("arithmetic" not in values or end == "likely"):
-            values["arithmetic"] = _meeting_line(local, by_api, rate, energy, tokens, end)
+        lines[end] = (
+            f"meets, {name}: {units.plain(price)} / ({units.plain(life)} × {DAYS_PER_YEAR} days) /"
+            f" ({units.plain(by_api)}{dollar} - {units.plain(energy)}) × 1,000,000 ="
+            f" {tokens:,.2f} tokens a day"
+        )
+    shown = (lines[end] for end in ("likely", "high", "low") if fixed and end in lines)
     return Meeting(
         **values,
         counts_hardware=local.hardware_price is not None,
         assumes_dollar=rate is None,
-    )
-
-
-def _hardware_a_day(local: LocalCost) -> float:
-    """What the hardware costs a day over its life, in the tariff's currency; 0 where no price was
-    stated.
-    """
-    if local.hardware_price is None or local.hardware_life_years is None:
-        return 0.0
-    return local.hardware_price / (local.hardware_life_years * DAYS_PER_YEAR)
-
-
-def _meeting_line(
-    local: LocalCost, by_api: float, rate: float | None, energy: float, tokens: float, end: str
-) -> str:
-    price, life = (
-        units.plain(local.hardware_price or 0),
-        units.plain(local.hardware_life_years or 0),
-    )
-    dollar = f" × {units.plain(rate)}" if rate not in (None, 1) else ""
-    return (
-        f"meets, {_ENDS[end]}: {price} / ({life} × {DAYS_PER_YEAR} days) /"
-        f" ({units.plain(by_api)}{dollar} - {units.plain(energy)}) × 1,000,000 ="
-        f" {tokens:,.2f} tokens a day"
+        arithmetic=next(shown, None),
     )
 
 
@@ -276,84 +280,39 @@ def _printed(value: float) -> float:
     return float(f"{value:.{_DIGITS}g}")
 
 
-def _here(
-    work: _Work, machine: Machine, needs: Needs, speed: Speed | None, ratings: Mapping[str, Any]
-) -> LocalCost:
-    return _with_hardware(_at_work(work, machine, needs, speed, ratings), work.load)
+def _why_no_meeting(
+    load: Load, local: LocalCost | None, offers: Sequence[OfferCost]
+) -> Unread | None:
+    """What is missing to set the offers that have a price beside the machine; None where nothing
+    is.
+    """
+    if local is None or all(offer.usd_per_month is None for offer in offers):
+        return None
+    for entry in local.unknown:
+        if entry.fact in ("hours_per_day", "watts"):
+            return entry.replace(fact="meets")
+    if load.electricity_per_kwh is None:
+        return Unread(fact="meets", reason="no price of electricity is stated", remedy=_TARIFF)
+    return None
 
 
-def _at_work(
-    work: _Work, machine: Machine, needs: Needs, speed: Speed | None, ratings: Mapping[str, Any]
-) -> LocalCost:
-    """Hours and energy, without what the computer cost."""
-    prompt, decode = _paces(work, speed)
+# ------------------------------------------------------------------ here
+
+
+def _local_cost(work: _Work, needs: Needs, speed: Speed | None) -> LocalCost:
+    """Hours, energy and hardware on the machine."""
+    # what only reads has no other pace
+    prompt = speed.prompt if speed is not None else None
+    decode = speed.decode if speed is not None else None
+    decode = prompt if decode is None and not work.written else decode
     if decode is None or round(decode.low, 3) <= 0:
-        why = "how fast it reads is not estimated for this kind of model"
-        if speed is not None and speed.work is None:
-            why = speed.how
-        entry = Unread(fact="hours_per_day", reason=why, remedy=_how_to_time(machine, needs, speed))
-        return LocalCost(unknown=(entry,))
-    hours: dict[str, float] = {}
-    lines: dict[str, str] = {}
-    for end in _ENDS:
-        taken = _hours(work, decode, prompt, end)
-        if taken is not None:
-            hours[end], lines[end] = taken
-    day = HOURS_PER_DAY * work.tokens
-    by_end: dict[str, Any] = {}
-    for end, value in hours.items():
-        by_end[f"hours_per_day_{end}"] = value
-        by_end[f"most_tokens_per_day_{_turned(end)}"] = day / value if value else None
-    pace = LocalCost(
-        **by_end,
-        hours_are_bounds=prompt is None and work.read > 0,
-        keeps_up=_keeps_up(hours["high"], hours["low"]),
-        arithmetic=tuple(f"{_ENDS[end]}: {line}" for end, line in lines.items()),
-    )
-    if work.load.watts is not None:
-        stated = work.load.watts
-        return _with_energy(pace, work.load, hours, stated, stated, "what you stated")
-    power = _rated(machine, needs, ratings)
-    if isinstance(power, Unread):
-        return pace.replace(unknown=(power,))
-    return _with_energy(pace, work.load, hours, *power)
-
-
-def _paces(work: _Work, speed: Speed | None) -> tuple[PaceRange | None, PaceRange | None]:
-    """How fast it reads and writes; what only reads has no other pace."""
-    if speed is None:
-        return None, None
-    writes = speed.decode
-    return speed.prompt, (speed.prompt if writes is None and not work.written else writes)
-
-
-def _turned(end: str) -> str:
-    """The low end of the hours is the high end of what is done in them."""
-    return {"low": "high", "high": "low"}.get(end, end)
-
-
-def _how_to_time(machine: Machine, needs: Needs, speed: Speed | None) -> str:
-    """What tells how long the load takes, where no speed is estimated."""
-    unread = machine.memory_bandwidth_bytes_per_second is None
-    if speed is None or needs.placement == "accelerator" or not unread:
-        return _TIME_IT
-    where = "--measure" if machine.is_this_one else "`selfhost machine --measure` there"
-    return f"{where} measures the memory; or {_TIME_IT}"
-
-
-def _keeps_up(slow: float, fast: float) -> bool | None:
-    """Whether the hours of both ends, or of neither, are in a day; None where one end's are."""
-    if slow <= HOURS_PER_DAY:
-        return True
-    return False if fast > HOURS_PER_DAY else None
-
-
-def _with_hardware(local: LocalCost, load: Load) -> LocalCost:
-    """The same with what the computer cost, spread over its life."""
-    price = load.hardware_price
+        local = LocalCost(unknown=(_no_pace(work.machine, needs, speed),))
+    else:
+        local = _with_energy(_hours(work, decode, prompt), work, needs)
+    price = work.load.hardware_price
     if price is None:
         return local
-    life = load.hardware_life_years or ASSUMED_LIFE_YEARS
+    life = work.load.hardware_life_years or ASSUMED_LIFE_YEARS
     share = DAYS_PER_MONTH * price / (life * DAYS_PER_YEAR)
     line = (
         f"hardware: {DAYS_PER_MONTH} days × {units.plain(price)} /"
@@ -363,49 +322,99 @@ def _with_hardware(local: LocalCost, load: Load) -> LocalCost:
         hardware_per_month=share,
         hardware_price=price,
         hardware_life_years=life,
-        hardware_life_assumed=load.hardware_life_years is None,
+        hardware_life_assumed=work.load.hardware_life_years is None,
         arithmetic=(*local.arithmetic, line),
     )
 
 
-def _with_energy(
-    pace: LocalCost,
-    load: Load,
-    hours: Mapping[str, float],
-    least: float,
-    most: float,
-    source: str,
-) -> LocalCost:
-    """The same with the energy of the ends that keep up, at `least` watts at the fast end and
-    `most` at the others.
+def _no_pace(machine: Machine, needs: Needs, speed: Speed | None) -> Unread:
+    """Why no hours are known, and what tells how long the load takes."""
+    why = "how fast it reads is not estimated for this kind of model"
+    if speed is not None and speed.work is None:
+        why = speed.how
+    remedy, is_read = _TIME_IT, machine.memory_bandwidth_bytes_per_second is not None
+    if speed is not None and needs.placement != "accelerator" and not is_read:
+        where = "--measure" if machine.is_this_one else "`selfhost machine --measure` there"
+        remedy = f"{where} measures the memory; or {_TIME_IT}"
+    return Unread(fact="hours_per_day", reason=why, remedy=remedy)
+
+
+def _hours(work: _Work, decode: PaceRange, prompt: PaceRange | None) -> LocalCost:
+    """Hours a day at each end, and what is done in a day of them. Where reading a prompt is not
+    estimated it takes between nothing and as long as writing it, and nothing between is likely.
     """
-    rate = load.electricity_per_kwh
-    energy: dict[str, float] = {}
-    lines: list[str] = []
-    for end, taken in hours.items():
-        if taken > HOURS_PER_DAY:
+    values: dict[str, Any] = {}
+    lines = []
+    is_bounded = prompt is None and work.read > 0
+    for end, name in _ENDS.items():
+        if is_bounded and end == "likely":
+            continue
+        pace, note = _PACE_OF[end], ""
+        writes = round(getattr(decode, pace), 3)
+        reads = round(getattr(prompt, pace), 3) if prompt is not None else None
+        if is_bounded and end == "high":
+            reads, note = writes, ", reading no faster than writing, a bound"
+        elif is_bounded:
+            note = ", reading in no time"
+        hours, line = _hours_of((work.read, reads), (work.written, writes))
+        lines.append(f"{name}: {line}{note}")
+        values[f"hours_per_day_{end}"] = hours
+        most = HOURS_PER_DAY * work.tokens / hours if hours else None
+        values[f"most_tokens_per_day_{pace}"] = most
+    keeps_up = values["hours_per_day_high"] <= HOURS_PER_DAY
+    is_too_slow = values["hours_per_day_low"] > HOURS_PER_DAY
+    return LocalCost(
+        **values,
+        hours_are_bounds=is_bounded,
+        # None where the range does not tell
+        keeps_up=keeps_up or (False if is_too_slow else None),
+        arithmetic=tuple(lines),
+    )
+
+
+def _hours_of(*parts: tuple[int, float | None]) -> tuple[float, str]:
+    """Hours of so many tokens, each at its pace, and how; what has no pace takes none."""
+    timed = [(tokens, pace) for tokens, pace in parts if tokens and pace]
+    hours = sum(tokens / pace for tokens, pace in timed) / 3600
+    sides = [f"{tokens:,} / {pace:,.3f}".rstrip("0").rstrip(".") for tokens, pace in timed]
+    return hours, f"({' + '.join(sides) or '0'}) s / 3,600 = {_written(hours)} hours"
+
+
+def _with_energy(pace: LocalCost, work: _Work, needs: Needs) -> LocalCost:
+    """The same with the energy of the ends that keep up, at the least watts at the fast end and the
+    most at the others.
+    """
+    stated, rate = work.load.watts, work.load.electricity_per_kwh
+    power = (stated, stated, "what you stated") if stated is not None else _rated(work, needs)
+    if isinstance(power, Unread):
+        return pace.replace(unknown=(power,))
+    least, most, source = power
+    values: dict[str, float] = {}
+    lines = []
+    for end, name in _ENDS.items():
+        hours = getattr(pace, f"hours_per_day_{end}")
+        if hours is None or hours > HOURS_PER_DAY:
             continue
         watts = least if end == "low" else most
-        rounded = round(taken, _places(taken))
-        spent = DAYS_PER_MONTH * rounded * watts / 1000
-        energy[f"kwh_per_month_{end}"] = spent
+        spent = DAYS_PER_MONTH * round(hours, _places(hours)) * watts / 1000
+        values[f"kwh_per_month_{end}"] = spent
         line = (
-            f"energy, {_ENDS[end]}: {DAYS_PER_MONTH} days × {_written(taken)} hours ×"
+            f"energy, {name}: {DAYS_PER_MONTH} days × {_written(hours)} hours ×"
             f" {units.plain(watts)} W / 1,000 = {_written(spent)} kWh"
         )
         if rate is not None:
-            energy[f"electricity_per_month_{end}"] = spent * rate
+            values[f"electricity_per_month_{end}"] = spent * rate
             line += f", × {units.plain(rate)} = {_written(spent * rate)}"
         lines.append(line)
     behind = Unread(fact="kwh_per_month_high", reason="it does not keep up")
     # the dearest of the ends that keep up: the others are made alike
     return pace.replace(
-        **energy,
+        **values,
         watts_low=least,
         watts_high=most,
         watts_source=source,
         arithmetic=(*pace.arithmetic, *lines[:1]),
-        unknown=() if hours["high"] <= HOURS_PER_DAY else (behind,),
+        unknown=() if pace.keeps_up else (behind,),
     )
 
 
@@ -419,41 +428,12 @@ def _written(value: float) -> str:
     return f"{value:,.{_places(value)}f}"
 
 
-def _hours(
-    work: _Work, decode: PaceRange, prompt: PaceRange | None, end: str
-) -> tuple[float, str] | None:
-    """Hours a day at one end of the hours, and how. Where reading a prompt is not estimated it
-    takes between nothing and as long as writing it, and nothing between is likely: None.
-    """
-    of_pace = _turned(end)
-    writes = round(getattr(decode, of_pace), 3)
-    reads: float | None = None
-    note = ""
-    if prompt is not None:
-        reads = round(getattr(prompt, of_pace), 3)
-    elif end == "high":
-        reads = writes
-    if prompt is None and work.read:
-        if end == "likely":
-            return None
-        note = (
-            ", reading in no time" if end == "low" else ", reading no faster than writing, a bound"
-        )
-    parts, seconds = [], 0.0
-    for number, pace in ((work.read, reads), (work.written, writes)):
-        if number and pace:
-            parts.append(f"{number:,} / {pace:,.3f}".rstrip("0").rstrip("."))
-            seconds += number / pace
-    hours = seconds / 3600
-    sides = " + ".join(parts) or "0"
-    return hours, f"({sides}) s / 3,600 = {_written(hours)} hours{note}"
+# ------------------------------------------------------------------ rated power
 
 
-def _rated(
-    machine: Machine, needs: Needs, ratings: Mapping[str, Any]
-) -> tuple[float, float, str] | Unread:
+def _rated(work: _Work, needs: Needs) -> tuple[float, float, str] | Unread:
     """Watts at least and at most of the processors that would work, and their source."""
-
+    machine, ratings = work.machine, work.ratings
     if machine.scope == "vm":
         return _unrated(
             "it is a virtual machine, whose host's power is not read; a rented one is paid by the"
@@ -462,16 +442,15 @@ def _rated(
     for row in ratings["computer"]:
         if row["chip"] == (machine.cpu_model or "").lower():
             return row["watts"], row["watts"], row["source"]
-    devices, used = machine.accelerators or (), shares_of(needs)
-    low = high = 0.0
+    cards, low, high = machine.accelerators or (), 0.0, 0.0
     names, sources = [], []
-    for number in used:
-        board = gpus.board_watts(devices[number].name) if number < len(devices) else None
+    for number in shares_of(needs):
+        name = cards[number].name if number < len(cards) else "the accelerator"
+        board = gpus.board_watts(name) if number < len(cards) else None
         if board is None:
-            name = devices[number].name if number < len(devices) else "the accelerator"
             return _unrated(f"no rated power of {name} is known")
         low, high = low + board[0], high + board[1]
-        names.append(devices[number].name)
+        names.append(name)
         sources.append(gpus.source_of("watts"))
     if needs.placement != "accelerator":
         watts = _rated_processor(machine, ratings)
@@ -509,17 +488,9 @@ def _processor(model: str) -> str:
     """`13th Gen Intel(R) Core(TM) i9-13900K` -> `intel core i9-13900k`, as the table spells it,
     in lower case.
     """
-    text = (
-        model.lower()
-        .partition(" @ ")[0]
-        .replace("(r)", " ")
-        .replace("(tm)", " ")
-        .partition(" with radeon")[0]
-        .partition(" w/ radeon")[0]
-    )
-    words = text.split()
+    text = model.lower().partition(" @ ")[0].replace("(r)", " ").replace("(tm)", " ")
+    words = text.partition(" with radeon")[0].partition(" w/ radeon")[0].split()
     if len(words) > 2 and words[1] == "gen":
         words = words[2:]
-    return " ".join(
-        word for word in words if word not in ("cpu", "processor") and not word.endswith("-core")
-    )
+    aside = ("cpu", "processor")
+    return " ".join(word for word in words if word not in aside and not word.endswith("-core"))

@@ -9,7 +9,6 @@ a part in it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 
 from ..catalogue.index import Catalogue
 from ..catalogue.offers import providers_by_model
@@ -128,12 +127,17 @@ class Standing(Record):
 
 
 class Standings:
-    """The standing of every model of a catalogue, made when it is first asked for."""
+    """The standing of every model of a catalogue."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self._by_uses: dict[tuple[str, ...] | None, list[Mapping[str, object]]] = {}
-        self._by_id: dict[str, Standing] = {}
+        self._uses: Mapping[str, Mapping[str, object]] = catalogue.common("uses")["use"]
+        providers, outlines = providers_by_model(catalogue.offers_path), catalogue.outlines()
+        newest = max((_months(outline.released) or 0 for outline in outlines), default=0)
+        self._by_id = {
+            outline.id: self._standing(outline, newest, providers.get(outline.id, 0))
+            for outline in outlines
+        }
 
     @classmethod
     def of_catalogue(cls, catalogue: Catalogue) -> Standings:
@@ -143,35 +147,16 @@ class Standings:
             standings = catalogue.derived["standings"] = cls(catalogue)
         return standings
 
-    @cached_property
-    def _providers(self) -> Mapping[str, int]:
-        return providers_by_model(self._catalogue.offers_path)
-
-    @cached_property
-    def _uses(self) -> Mapping[str, Mapping[str, object]]:
-        uses: Mapping[str, Mapping[str, object]] = self._catalogue.common("uses")["use"]
-        return uses
-
-    @cached_property
-    def _newest(self) -> int:
-        months = [_months(outline.released) for outline in self._catalogue.outlines()]
-        return max((month for month in months if month is not None), default=0)
-
     def of(self, id: str) -> Standing | None:
         """None for a model that the catalogue does not have."""
-        if id not in self._by_id:
-            outline = self._catalogue.outline(id)
-            if outline is None:
-                return None
-            self._by_id[id] = self._standing(outline)
-        return self._by_id[id]
+        return self._by_id.get(id)
 
-    def _standing(self, outline: Outline) -> Standing:
+    def _standing(self, outline: Outline, newest: int, providers: int) -> Standing:
         uses = outline.uses or ()
         total = outline.parameters_total or 0
         active = outline.parameters_active or total
         month = _months(self._knows_since(outline))
-        age = self._newest - month if month is not None else 0
+        age = newest - month if month is not None else 0
         return Standing(
             id=outline.id,
             kind=_KINDS.get(outline.modality, len(_KINDS)),
@@ -179,7 +164,7 @@ class Standings:
             section=self._section(outline),
             is_general=self.is_general(uses),
             is_in_ollama=outline.is_in_ollama,
-            api_providers=self._providers.get(outline.id, 0),
+            api_providers=providers,
             released=outline.released,
             is_superseded=outline.superseded_by is not None,
             size=total**TOTAL_WEIGHT * active ** (1 - TOTAL_WEIGHT) * 0.5 ** (age / HALVING_MONTHS),
@@ -206,12 +191,7 @@ class Standings:
         return not listed or any(use["answers"] for use in listed)
 
     def _listed(self, uses: tuple[str, ...] | None) -> list[Mapping[str, object]]:
-        # a catalogue has few different ones
-        listed = self._by_uses.get(uses)
-        if listed is None:
-            listed = [self._uses[use] for use in uses or () if use in self._uses]
-            self._by_uses[uses] = listed
-        return listed
+        return [self._uses[use] for use in uses or () if use in self._uses]
 
     def _section(self, outline: Outline) -> int:
         """See `Standing.section`."""
@@ -234,11 +214,6 @@ def _months(day: str | None) -> int | None:
         return None
     month = day[5:7]
     return int(day[:4]) * 12 + (int(month) if month.isdecimal() else 1)
-
-
-def is_whole_on_accelerator(judged: Answer | Judged) -> bool:
-    """All of its memory that can lie on accelerators does."""
-    return judged.needs is not None and judged.needs.placement == "accelerator"
 
 
 def share_of_pace(tokens_per_second: float) -> float:
@@ -395,7 +370,7 @@ def reasons(judged: Answer | Judged, standing: Standing | None) -> str:
     elif standing.is_adopted:
         parts.append(f"{standing.api_providers} API providers")
     codes = {finding.code for finding in judged.findings}
-    if is_whole_on_accelerator(judged):
+    if judged.needs is not None and judged.needs.placement == "accelerator":
         fits = "likely fits" if "accelerator-tight" in codes else "fits"
         parts.append(f"{fits} the GPU")
     if leaves_little(judged):

@@ -32,12 +32,13 @@ from ..verdict.findings import ends_to_store
 from ..verdict.gpus_alone import smallest_device_bytes
 from ..verdict.question import architectures
 from ..verdict.record import Outcome, Verdict
-from .circumstances import WORTH_BOUNDING
+from .case import WORTH_BOUNDING
+from .template_values import filled
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
 # memory that maps memory: an entry of 8 bytes for each page of 4,096 (x86-64 and arm64; arch/x86 of
@@ -48,11 +49,10 @@ _PART_OF_SEVERAL = pattern(r"(.+)-\d{5}-of-(\d{5})\.gguf")
 # where a container has a file of one's own, and where on its host one that is yet to be got is put
 MODELS_FOLDER = "/models"
 OWN_FOLDER = "./models"
-
-
-def _loss(verdict: Verdict) -> tuple[str, ...]:
-    warning = None if verdict.quality is None else verdict.quality.warning
-    return () if warning is None else (warning,)
+# of a download in bytes a second, where none was stated: 40 Mbit/s (assumed)
+ASSUMED_RATE = 5_000_000
+# a runtime without `[service]`
+_NO_SERVICE = Service(image="", program="", port=0, health="", store="", source="")
 
 
 class Growth(Record):
@@ -197,8 +197,7 @@ class ContainerSize(Record):
         return 300 + (self.disk_bytes or 0) // rate
 
 
-# of a download, where none was stated: 40 Mbit/s (assumed)
-ASSUMED_RATE = 5_000_000
+# ------------------------------------------------------------------ the machine
 
 
 def node() -> Machine:
@@ -238,22 +237,88 @@ def with_card(verdict: Verdict, catalogue: Catalogue) -> Accelerator | None:
     """The smallest accelerator that holds the model, where its runtime needs one and the machine
     has none; None where nothing is missing.
     """
-    runtime, needs = _runtime(verdict, catalogue), verdict.needs
-    if runtime is None or needs is None or needs.memory is None or verdict.machine.accelerators:
+    workload, model, needs = verdict.workload, verdict.model, verdict.needs
+    if workload.runtime is None or needs is None or needs.memory is None:
         return None
-    if not runtime.wants_gpu(verdict.workload.quantization):
+    runtime = catalogue.runtime(workload.runtime)
+    if verdict.machine.accelerators or not runtime.wants_gpu(workload.quantization):
         return None
-    service, workload, model = runtime.service, verdict.workload, verdict.model
-    cache_rule = runtime.cache_rule(
-        workload.kv_cache_type, model.architecture, sees=model.modality == "vision"
-    )
+    sees = model.modality == "vision"
+    cache_rule = runtime.cache_rule(workload.kv_cache_type, model.architecture, sees=sees)
     return Accelerator(
-        vendor=service.vendor if service is not None and service.vendor else "unknown",
+        vendor=(runtime.service or _NO_SERVICE).vendor or "unknown",
         name="",
         memory_total_bytes=smallest_device_bytes(needs.memory),
         unified=False,
         compute_capability=runtime.capability_for(workload.quantization, cache_rule),
     )
+
+
+def on_node(size: ContainerSize, stated: Machine) -> ContainerSize:
+    """The size, with a note where the node's memory holds its request but not its limit, or its
+    disk the least that the files may take but not the most.
+
+    Raises `SelfhostError` where the memory or the disk that was stated of the node is too small;
+    what was not stated bounds nothing.
+    """
+    name, memory = size.model.name, stated.memory_total_bytes
+    free = max((disk.free_bytes or 0 for disk in stated.disks or ()), default=None)
+    least, _ = ends_to_store(size.needs, None)
+    notes = []
+    if memory is not None and size.request_bytes > memory:
+        needed, given = units.binary_at_least(size.request_bytes), units.binary(memory)
+        raise SelfhostError(
+            f"{name} does not fit on a node of {given}: it requests {needed} of memory",
+            remedy="name a smaller quantization with --quant, or fewer users",
+        )
+    if free is not None and least is not None and least > free:
+        needed, given = units.decimal(least), units.decimal(free)
+        raise SelfhostError(
+            f"{name} does not fit on a node with {given} of disk: its files take {needed}",
+            remedy="name a smaller quantization with --quant",
+        )
+    if free is not None and size.disk_bytes is not None and size.disk_bytes > free:
+        most, given = units.decimal(size.disk_bytes), units.decimal(free)
+        notes.append(f"its files may take up to {most}, more than the {given} of disk")
+    if memory is not None and size.limit_bytes > memory:
+        most, given = units.binary_at_least(size.limit_bytes), units.binary(memory)
+        notes.append(
+            f"its limit of {most} is above the node's memory of {given}: it may be killed there"
+        )
+    return size.replace(notes=(*size.notes, *notes))
+
+
+# ------------------------------------------------------------------ the size
+
+
+class _Server(Record):
+    """A server as it was judged, and what it keeps of conversations. `state_bytes`: of one that
+    fills its context, cache and states, `accelerator_state_bytes` of them on accelerators;
+    `copy_bytes`: of a copy to go back to, of which it keeps `copies` for each; 0 where it keeps
+    nothing. `freed_bytes`: buffers that are freed and may be kept. `picture`: what the largest one
+    takes, and its side.
+    """
+
+    verdict: Verdict
+    runtime: RuntimeSpec
+    service: Service
+    memory: MemoryNeed
+    generates: bool
+    state_bytes: int
+    accelerator_state_bytes: int
+    copy_bytes: int
+    copies: int
+    freed_bytes: int
+    picture: tuple[int, int]
+
+    @property
+    def parallel(self) -> int:
+        return self.verdict.workload.parallel
+
+    @property
+    def conversation_bytes(self) -> int:
+        """One conversation as it is saved."""
+        return self.state_bytes + self.copies * self.copy_bytes
 
 
 def size_of(
@@ -266,35 +331,33 @@ def size_of(
     Raises `SelfhostError` where what the model takes is not known, and where it runs in no such
     container.
     """
-    needs, runtime = verdict.needs, _runtime(verdict, catalogue)
-    if needs is None or needs.memory is None:
-        raise _unsized(verdict)
-    _refuse_what_fails(verdict)
-    if runtime is None or all(term.how is How.STATED for term in needs.memory.terms):
-        raise _of_one_piece(verdict, needs.memory)
-    service, memory = runtime.service, needs.memory
-    mapped, kept = _mapped_and_kept(memory, service)
-    server = _server(verdict, runtime, catalogue)
-    growths = _growths(verdict, runtime, catalogue, server, prompt_cache_bytes)
+    server = _server(verdict, catalogue)
+    runtime, service, memory = server.runtime, server.service, server.memory
     accelerators = _accelerators(memory, verdict.machine)
-    shared = _shared_memory(service, len(accelerators))
-    uncertain = _uncertainty(kept, _stated_room(runtime))
-    growths += [each for each in (shared, uncertain) if each is not None]
+    host = [term for term in memory.terms if term.where == "host"]
+    mapped = [term for term in host if service.maps_files and term.may_be_mapped]
+    shared = service.shared_memory_bytes if len(accelerators) > 1 else 0
+    growths = [
+        *_growths(server, prompt_cache_bytes),
+        *_shared_memory(shared, len(accelerators)),
+        *_uncertainty(server, [term for term in host if term not in mapped]),
+    ]
     # of the program's own pages the mapped ones are page cache too
-    code, libraries = _code_and_libraries(service, accelerators)
+    code = service.mapped_program_bytes
+    libraries = service.accelerator_host_bytes if accelerators else 0
     page_cache = sum(term.bytes for term in mapped) + code
-    unreclaimable = sum(term.bytes for term in kept) - code + libraries
-    most = unreclaimable + page_cache + sum(each.bytes for each in growths)
+    unreclaimable = sum(term.bytes for term in host) - page_cache + libraries
+    most = unreclaimable + page_cache + sum(growth.bytes for growth in growths)
     growths.append(_page_tables(most + memory.evictable_bytes))
     arguments, environment, fetch = _to_start(verdict, runtime, growths)
-    # the most that it may take is more than the card surely has
-    tight = [each.reason for each in verdict.findings if each.code == "accelerator-tight"]
+    vendor = accelerators[0].vendor if accelerators else ""
+    assert verdict.needs is not None
     return ContainerSize(
         asked=verdict.asked,
         model=verdict.model,
         workload=verdict.workload,
         runtime=runtime,
-        needs=needs,
+        needs=verdict.needs,
         unreclaimable_bytes=unreclaimable,
         limit_bytes=most + growths[-1].bytes,
         page_cache_bytes=page_cache,
@@ -303,79 +366,56 @@ def size_of(
         accelerator_host_bytes=libraries,
         per_user_bytes=server.conversation_bytes - server.accelerator_state_bytes,
         per_user_accelerator_bytes=server.accelerator_state_bytes,
-        disk_bytes=ends_to_store(needs, None)[1],
+        disk_bytes=ends_to_store(verdict.needs, None)[1],
         accelerators=accelerators,
-        shared_memory_bytes=0 if shared is None else shared.bytes,
-        image=_image(service, accelerators),
+        shared_memory_bytes=shared,
+        image=service.images.get(vendor, service.image) or None,
         arguments=arguments,
         environment=environment,
         fetch=fetch,
-        needs_login=any(finding.code == "weights-gated" for finding in verdict.findings),
-        notes=(*verdict.understood_as, *_loss(verdict), *tight),
+        needs_login="weights-gated" in {finding.code for finding in verdict.findings},
+        notes=_notes(verdict),
         files=_mounts(verdict.asked, arguments),
     )
 
 
-def _code_and_libraries(service: Service | None, accelerators: Sequence[Held]) -> tuple[int, int]:
-    """Bytes of the program's own pages that are mapped, and of what a driver takes in RAM."""
-    if service is None:
-        return 0, 0
-    return service.mapped_program_bytes, service.accelerator_host_bytes if accelerators else 0
+def _notes(verdict: Verdict) -> tuple[str, ...]:
+    """What was understood, what the quantization costs, and that a card may not hold the most."""
+    warning = verdict.quality.warning if verdict.quality is not None else None
+    tight = [each.reason for each in verdict.findings if each.code == "accelerator-tight"]
+    return (*verdict.understood_as, *([warning] if warning is not None else ()), *tight)
 
 
-def _image(service: Service | None, accelerators: Sequence[Held]) -> str | None:
-    """That of the accelerators' maker, else the usual one; None where none is known."""
-    if service is None:
-        return None
-    vendor = accelerators[0].vendor if accelerators else ""
-    return service.images.get(vendor, service.image)
-
-
-def on_node(size: ContainerSize, stated: Machine) -> ContainerSize:
-    """The size, with a note where the node's memory holds its request but not its limit, or its
-    disk the least that the files may take but not the most.
-
-    Raises `SelfhostError` where the memory or the disk that was stated of the node is too small;
-    what was not stated bounds nothing.
-    """
-    name, memory = size.model.name, stated.memory_total_bytes
-    free = max((disk.free_bytes or 0 for disk in stated.disks or ()), default=None)
-    if memory is not None and size.request_bytes > memory:
-        needed, given = units.binary_at_least(size.request_bytes), units.binary(memory)
-        raise SelfhostError(
-            f"{name} does not fit on a node of {given}: it requests {needed} of memory",
-            remedy="name a smaller quantization with --quant, or fewer users",
-        )
-    least, _ = ends_to_store(size.needs, None)
-    if free is not None and least is not None and least > free:
-        needed, given = units.decimal(least), units.decimal(free)
-        raise SelfhostError(
-            f"{name} does not fit on a node with {given} of disk: its files take {needed}",
-            remedy="name a smaller quantization with --quant",
-        )
-    notes = []
-    if free is not None and size.disk_bytes is not None and size.disk_bytes > free:
-        most, given = units.decimal(size.disk_bytes), units.decimal(free)
-        notes.append(f"its files may take up to {most}, more than the {given} of disk")
-    if memory is not None and size.limit_bytes > memory:
-        most, given = units.binary_at_least(size.limit_bytes), units.binary(memory)
-        notes.append(
-            f"its limit of {most} is above the node's memory of {given}: it may be killed there"
-        )
-    return size.replace(notes=(*size.notes, *notes))
-
-
-def _mapped_and_kept(memory: MemoryNeed, service: Service | None) -> tuple[list[Term], list[Term]]:
-    """The terms in RAM: weights as page cache, and what cannot be reclaimed."""
-    host = [term for term in memory.terms if term.where == "host"]
-    is_mapped = service is not None and service.maps_files
-    mapped = [term for term in host if is_mapped and term.may_be_mapped]
-    return mapped, [term for term in host if term not in mapped]
-
-
-def _runtime(verdict: Verdict, catalogue: Catalogue) -> RuntimeSpec | None:
-    name = verdict.workload.runtime
-    return None if name is None else catalogue.runtime(name)
+def _server(verdict: Verdict, catalogue: Catalogue) -> _Server:
+    """The server as judged; `SelfhostError` where it has no size."""
+    model, workload = verdict.model, verdict.workload
+    memory = verdict.needs.memory if verdict.needs is not None else None
+    if memory is None:
+        raise _unsized(verdict)
+    _refuse_what_fails(verdict)
+    if workload.runtime is None or all(term.how is How.STATED for term in memory.terms):
+        raise _of_one_piece(verdict, memory)
+    runtime, rows = catalogue.runtime(workload.runtime), architectures(catalogue)
+    states = [term for term in memory.terms if term.name in ("kv_cache", "recurrent_state")]
+    generates, parallel, more = model.modality in GENERATING, workload.parallel, 0
+    if generates:
+        more = need.more_in_conversation(model, runtime, workload, rows)
+    beyond = (runtime.kept_checkpoints - runtime.context_checkpoints) * parallel
+    is_bounded = more >= WORTH_BOUNDING * memory.high_bytes
+    on_accelerators = sum(term.bytes for term in states if term.where != "host")
+    return _Server(
+        verdict=verdict,
+        runtime=runtime,
+        service=runtime.service or _NO_SERVICE,
+        memory=memory,
+        generates=generates,
+        state_bytes=-(-sum(term.bytes for term in states) // parallel),
+        accelerator_state_bytes=-(-on_accelerators // parallel),
+        copy_bytes=more // beyond if beyond > 0 else 0,
+        copies=runtime.context_checkpoints if is_bounded else runtime.kept_checkpoints,
+        freed_bytes=need.freed_outputs(model, runtime, workload, rows),
+        picture=need.largest_picture(model, runtime, workload, rows),
+    )
 
 
 def _unsized(verdict: Verdict) -> SelfhostError:
@@ -419,219 +459,6 @@ def _refuse_what_fails(verdict: Verdict) -> None:
             )
 
 
-def _generates(verdict: Verdict) -> bool:
-    return verdict.model.modality in GENERATING
-
-
-class _Server(Record):
-    """What a server keeps of conversations. `state_bytes`: of one that fills its context, cache and
-    states, `accelerator_state_bytes` of them on accelerators; `copy_bytes`: of a copy to go back
-    to, of which it keeps `copies` for each. All 0 where it keeps nothing.
-    """
-
-    state_bytes: int
-    accelerator_state_bytes: int
-    copy_bytes: int
-    copies: int
-
-    @property
-    def conversation_bytes(self) -> int:
-        """One conversation as it is saved."""
-        return self.state_bytes + self.copies * self.copy_bytes
-
-
-def _server(verdict: Verdict, runtime: RuntimeSpec, catalogue: Catalogue) -> _Server:
-    memory, parallel = _memory(verdict), verdict.workload.parallel
-    states = [term for term in memory.terms if term.name in ("kv_cache", "recurrent_state")]
-    kept = sum(term.bytes for term in states)
-    on_accelerators = sum(term.bytes for term in states if term.where != "host")
-    more = 0
-    if _generates(verdict):
-        more = need.more_in_conversation(
-            verdict.model, runtime, verdict.workload, architectures(catalogue)
-        )
-    beyond = (runtime.kept_checkpoints - runtime.context_checkpoints) * parallel
-    is_bounded = more >= WORTH_BOUNDING * memory.high_bytes
-    return _Server(
-        state_bytes=-(-kept // parallel),
-        accelerator_state_bytes=-(-on_accelerators // parallel),
-        copy_bytes=more // beyond if beyond > 0 else 0,
-        copies=runtime.context_checkpoints if is_bounded else runtime.kept_checkpoints,
-    )
-
-
-def _growths(
-    verdict: Verdict,
-    runtime: RuntimeSpec,
-    catalogue: Catalogue,
-    server: _Server,
-    prompt_cache_bytes: int | None,
-) -> list[Growth]:
-    """What a server comes to hold beyond its request."""
-    service = runtime.service
-    growths = []
-    # of texts to embed only those of idle sequences are kept, so none of one
-    # (SERVER_TASK_TYPE_COMPLETION and cache_idle_slots of llama-server)
-    keeps_prompts = _generates(verdict) or verdict.workload.parallel > 1
-    if service is not None and service.prompt_cache_bytes and server.state_bytes and keeps_prompts:
-        growths.append(_prompt_cache(service, verdict, server, prompt_cache_bytes))
-    if server.copy_bytes:
-        growths.append(_copies(runtime, verdict.workload.parallel, server))
-    outputs = need.freed_outputs(verdict.model, runtime, verdict.workload, architectures(catalogue))
-    has_cache = any(growth.name == "prompt_cache" and growth.bytes for growth in growths)
-    freed = _freed_buffers(service, outputs, keeps_prompts=has_cache)
-    pictures = _pictures(verdict, runtime, catalogue)
-    return growths + [each for each in (freed, pictures) if each is not None]
-
-
-def _freed_buffers(
-    service: Service | None, unbound_bytes: int, *, keeps_prompts: bool
-) -> Growth | None:
-    """Buffers that the program's allocator keeps, though they are freed: of shorter texts to embed,
-    `unbound_bytes` of them at most, and of prompts that its prompt cache dropped. None where
-    nothing bounds them, so that nobody measured them, and where there are none.
-    """
-    bound = service.bounds.get("freed_buffers", "") if service is not None else ""
-    if not bound or not (unbound_bytes or keeps_prompts):
-        return None
-    return Growth(
-        name="freed_buffers",
-        bytes=0,
-        bound=bound,
-        unbound_bytes=unbound_bytes or None,
-        why="buffers of other lengths, freed and not given back",
-        arithmetic="0 bytes where large buffers are unmapped as they are freed",
-    )
-
-
-def _prompt_cache(
-    service: Service, verdict: Verdict, server: _Server, wanted_bytes: int | None
-) -> Growth:
-    """Earlier prompts that a server keeps in RAM, whatever it runs on."""
-    each, parallel = server.conversation_bytes, verdict.workload.parallel
-    why = "earlier prompts, kept to go on with and never given back"
-    if wanted_bytes is None and not _generates(verdict):
-        size, line = 0, "0 bytes: a text that was embedded is not gone on with"
-        why = "texts of idle users, kept and never read again"
-    elif wanted_bytes is None:
-        size = min(each * parallel, service.prompt_cache_bytes)
-        line = f"{each:,} bytes a conversation × {parallel}, at most {service.prompt_cache_bytes:,}"
-    else:
-        size, line = wanted_bytes, f"{wanted_bytes:,} bytes, as you stated"
-    mebibytes = -(-size // units.MIB)
-    return Growth(
-        name="prompt_cache",
-        bytes=mebibytes * units.MIB,
-        bound=service.bounds.get("prompt_cache", "").replace("{mib}", str(mebibytes)),
-        unbound_bytes=service.prompt_cache_bytes,
-        why=why,
-        arithmetic=f"{line}; rounded up to {mebibytes:,} MiB",
-    )
-
-
-def _copies(runtime: RuntimeSpec, parallel: int, server: _Server) -> Growth:
-    """Copies of conversations in use; `context_checkpoints` of each are part of the need."""
-    service = runtime.service
-    bound = service.bounds.get("checkpoints", "") if service is not None else ""
-    bound = bound or runtime.options.get("checkpoints", "")
-    unbound = (runtime.kept_checkpoints - runtime.context_checkpoints) * parallel
-    beyond = (server.copies - runtime.context_checkpoints) * parallel
-    return Growth(
-        name="checkpoints",
-        bytes=beyond * server.copy_bytes,
-        bound=bound.replace("{context_checkpoints}", str(server.copies)),
-        unbound_bytes=unbound * server.copy_bytes,
-        why="copies of a conversation, kept to go back to",
-        arithmetic=(
-            f"{server.copies} - {runtime.context_checkpoints} copies × {parallel} users ×"
-            f" {server.copy_bytes:,} bytes"
-        ),
-    )
-
-
-def _pictures(verdict: Verdict, runtime: RuntimeSpec, catalogue: Catalogue) -> Growth | None:
-    """What a picture takes that is larger than the one megapixel of the need; None where none
-    takes more.
-    """
-    memory = _memory(verdict)
-    counted = next((term for term in memory.terms if term.name == "projector_compute"), None)
-    if counted is None or counted.where != "host":
-        return None
-    most, side = need.largest_picture(
-        verdict.model, runtime, verdict.workload, architectures(catalogue)
-    )
-    if most <= counted.high_bytes:
-        return None
-    bounds = runtime.service.bounds if runtime.service is not None else {}
-    return Growth(
-        name="pictures",
-        bytes=most - counted.high_bytes,
-        bound=bounds.get("pictures", ""),
-        unbound_bytes=most - counted.high_bytes,
-        why=f"a picture of {side:,} × {side:,} points, where one megapixel is counted",
-        arithmetic=f"{most:,} - {counted.high_bytes:,} bytes",
-    )
-
-
-def _stated_room(runtime: RuntimeSpec) -> int:
-    """Bytes that the limit of the publisher's own example leaves above the most that is assumed of
-    the program: a limit that is too low has the server killed, one that is too high costs nothing.
-    """
-    most = runtime.service.host_limit_bytes if runtime.service is not None else 0
-    return max(0, most - runtime.overhead_high_bytes)
-
-
-def _uncertainty(kept: list[Term], stated_room_bytes: int) -> Growth | None:
-    """How far the high ends lie above the likely figures that the request is made of, and
-    `_stated_room`; None where all are exact.
-    """
-    open_ended = [term for term in kept if term.high_bytes > term.bytes]
-    if not open_ended:
-        return None
-    widest = max(open_ended, key=lambda term: term.high_bytes - term.bytes)
-    name = widest.name.replace("_", " ")
-    why = f"{name} up to {units.binary(widest.high_bytes)} ({widest.how})"
-    sums = [
-        f"({term.high_bytes:,} - {term.bytes:,}) bytes of {term.name.replace('_', ' ')}"
-        for term in open_ended
-    ]
-    if stated_room_bytes:
-        stated = units.binary(widest.high_bytes + stated_room_bytes)
-        why = f"{name} ({widest.how}); {stated} in its publisher's example"
-        sums.append(f"{stated_room_bytes:,} bytes to the limit of its publisher's example")
-    return Growth(
-        name="uncertainty",
-        bytes=sum(term.high_bytes - term.bytes for term in open_ended) + stated_room_bytes,
-        why=why,
-        arithmetic=" + ".join(sums),
-        is_assumed=any(term.how is How.ASSUMED for term in open_ended),
-    )
-
-
-def _page_tables(mapped_bytes: int) -> Growth:
-    """What the kernel itself holds for memory in use; a control group counts it."""
-    size = -(-mapped_bytes // _PAGE_BYTES) * _PAGE_ENTRY_BYTES
-    return Growth(
-        name="page_tables",
-        bytes=size,
-        why="of the memory in use; the limit counts them",
-        arithmetic=f"{mapped_bytes:,} / {_PAGE_BYTES:,} × {_PAGE_ENTRY_BYTES} bytes",
-    )
-
-
-def _shared_memory(service: Service | None, number: int) -> Growth | None:
-    """What the processes of several accelerators exchange; None of one."""
-    if service is None or not service.shared_memory_bytes or number < 2:
-        return None
-    return Growth(
-        name="shared_memory",
-        bytes=service.shared_memory_bytes,
-        bound="/dev/shm",
-        why=f"what the processes of {number} accelerators exchange",
-        arithmetic=f"{service.shared_memory_bytes:,} bytes as its publisher's example has",
-    )
-
-
 def _accelerators(memory: MemoryNeed, machine: Machine) -> tuple[Held, ...]:
     """What each accelerator holds, in their order."""
     held: dict[str, int] = {}
@@ -647,75 +474,209 @@ def _accelerators(memory: MemoryNeed, machine: Machine) -> tuple[Held, ...]:
     )
 
 
+# ------------------------------------------------------------------ what it grows to
+
+
+def _growths(server: _Server, prompt_cache_bytes: int | None) -> Iterator[Growth]:
+    """What a server comes to hold beyond its request."""
+    service, kept_bytes = server.service, 0
+    # of texts to embed only those of idle sequences are kept, so none of one
+    # (SERVER_TASK_TYPE_COMPLETION and cache_idle_slots of llama-server)
+    keeps_prompts = server.generates or server.parallel > 1
+    if service.prompt_cache_bytes and server.state_bytes and keeps_prompts:
+        prompts = _prompt_cache(server, prompt_cache_bytes)
+        kept_bytes = prompts.bytes
+        yield prompts
+    if server.copy_bytes:
+        yield _copies(server)
+    bound = service.bounds.get("freed_buffers", "")
+    if bound and (server.freed_bytes or kept_bytes):
+        # of shorter texts to embed, and of prompts that the prompt cache dropped; where nothing
+        # bounds them nobody measured them
+        yield Growth(
+            name="freed_buffers",
+            bytes=0,
+            bound=bound,
+            unbound_bytes=server.freed_bytes or None,
+            why="buffers of other lengths, freed and not given back",
+            arithmetic="0 bytes where large buffers are unmapped as they are freed",
+        )
+    counted = next((term for term in server.memory.terms if term.name == "projector_compute"), None)
+    most, side = server.picture
+    if counted is not None and counted.where == "host" and most > counted.high_bytes:
+        more = most - counted.high_bytes
+        yield Growth(
+            name="pictures",
+            bytes=more,
+            bound=service.bounds.get("pictures", ""),
+            unbound_bytes=more,
+            why=f"a picture of {side:,} × {side:,} points, where one megapixel is counted",
+            arithmetic=f"{most:,} - {counted.high_bytes:,} bytes",
+        )
+
+
+def _prompt_cache(server: _Server, wanted_bytes: int | None) -> Growth:
+    """Earlier prompts that a server keeps in RAM, whatever it runs on."""
+    service, each, parallel = server.service, server.conversation_bytes, server.parallel
+    why = "earlier prompts, kept to go on with and never given back"
+    if wanted_bytes is not None:
+        size, line = wanted_bytes, f"{wanted_bytes:,} bytes, as you stated"
+    elif server.generates:
+        size = min(each * parallel, service.prompt_cache_bytes)
+        line = f"{each:,} bytes a conversation × {parallel}, at most {service.prompt_cache_bytes:,}"
+    else:
+        size, line = 0, "0 bytes: a text that was embedded is not gone on with"
+        why = "texts of idle users, kept and never read again"
+    mebibytes = -(-size // units.MIB)
+    return Growth(
+        name="prompt_cache",
+        bytes=mebibytes * units.MIB,
+        bound=service.bounds.get("prompt_cache", "").replace("{mib}", str(mebibytes)),
+        unbound_bytes=service.prompt_cache_bytes,
+        why=why,
+        arithmetic=f"{line}; rounded up to {mebibytes:,} MiB",
+    )
+
+
+def _copies(server: _Server) -> Growth:
+    """Copies of conversations in use; `context_checkpoints` of each are part of the need."""
+    runtime, parallel = server.runtime, server.parallel
+    bounds = server.service.bounds
+    bound = bounds.get("checkpoints", "") or runtime.options.get("checkpoints", "")
+    unbound = (runtime.kept_checkpoints - runtime.context_checkpoints) * parallel
+    beyond = (server.copies - runtime.context_checkpoints) * parallel
+    return Growth(
+        name="checkpoints",
+        bytes=beyond * server.copy_bytes,
+        bound=bound.replace("{context_checkpoints}", str(server.copies)),
+        unbound_bytes=unbound * server.copy_bytes,
+        why="copies of a conversation, kept to go back to",
+        arithmetic=(
+            f"{server.copies} - {runtime.context_checkpoints} copies × {parallel} users ×"
+            f" {server.copy_bytes:,} bytes"
+        ),
+    )
+
+
+def _uncertainty(server: _Server, kept: Sequence[Term]) -> Iterator[Growth]:
+    """How far the high ends lie above the likely figures that the request is made of; none where
+    all are exact. A limit that is too low has the server killed, one that is too high costs
+    nothing: what the limit of the publisher's own example leaves above the most that is assumed of
+    the program is added.
+    """
+    open_ended = [term for term in kept if term.high_bytes > term.bytes]
+    if not open_ended:
+        return
+    room = max(0, server.service.host_limit_bytes - server.runtime.overhead_high_bytes)
+    widest = max(open_ended, key=lambda term: term.high_bytes - term.bytes)
+    name = widest.name.replace("_", " ")
+    why = f"{name} up to {units.binary(widest.high_bytes)} ({widest.how})"
+    sums = [
+        f"({term.high_bytes:,} - {term.bytes:,}) bytes of {term.name.replace('_', ' ')}"
+        for term in open_ended
+    ]
+    if room:
+        stated = units.binary(widest.high_bytes + room)
+        why = f"{name} ({widest.how}); {stated} in its publisher's example"
+        sums.append(f"{room:,} bytes to the limit of its publisher's example")
+    yield Growth(
+        name="uncertainty",
+        bytes=sum(term.high_bytes - term.bytes for term in open_ended) + room,
+        why=why,
+        arithmetic=" + ".join(sums),
+        is_assumed=any(term.how is How.ASSUMED for term in open_ended),
+    )
+
+
+def _page_tables(mapped_bytes: int) -> Growth:
+    """What the kernel itself holds for memory in use; a control group counts it."""
+    return Growth(
+        name="page_tables",
+        bytes=-(-mapped_bytes // _PAGE_BYTES) * _PAGE_ENTRY_BYTES,
+        why="of the memory in use; the limit counts them",
+        arithmetic=f"{mapped_bytes:,} / {_PAGE_BYTES:,} × {_PAGE_ENTRY_BYTES} bytes",
+    )
+
+
+def _shared_memory(size_bytes: int, number: int) -> Iterator[Growth]:
+    """What the processes of several accelerators exchange."""
+    if not size_bytes:
+        return
+    yield Growth(
+        name="shared_memory",
+        bytes=size_bytes,
+        bound="/dev/shm",
+        why=f"what the processes of {number} accelerators exchange",
+        arithmetic=f"{size_bytes:,} bytes as its publisher's example has",
+    )
+
+
 # ------------------------------------------------------------------ how it is started
 
 
 def _to_start(
-    verdict: Verdict, runtime: RuntimeSpec, growths: list[Growth]
+    verdict: Verdict, runtime: RuntimeSpec, growths: Sequence[Growth]
 ) -> tuple[tuple[str, ...], dict[str, str], str]:
     """Arguments behind the image's own program, environment, and the line that fetches the model
     once it runs.
     """
-    service = runtime.service
+    service, workload = runtime.service, verdict.workload
     if service is None:
         return (), {}, ""
-    words = _words(verdict, runtime, service)
-    environment = dict(service.environment)
+    words, environment = _words(verdict, runtime, service), dict(service.environment)
+    parallel, bounds = workload.parallel, service.bounds
     if not words and not runtime.settings:
         # options without a model would serve another one
         return (), environment, ""
-    arguments: list[str] = []
-    if runtime.settings:
-        # such a server is told by its environment, and by another command what to load
-        _add_settings(environment, runtime, verdict.workload)
-    else:
-        arguments = list(words)
-    for bound in (*(growth.bound for growth in growths), *_standing_bounds(service, verdict)):
+    # a server with settings is told by its environment, and by another command what to load
+    arguments = [] if runtime.settings else list(words)
+    users = bounds.get("users", "").replace("{parallel}", str(parallel)) if parallel > 1 else ""
+    grown = [growth.bound for growth in growths]
+    for bound in (*_settings(runtime, workload), *grown, users, bounds.get("share", "")):
         option = bound.partition(" ")[0]
         if "=" in bound:
-            _set(environment, bound)
+            environment |= dict(pair.split("=", 1) for pair in bound.split())
         elif option.startswith("--") and not bound.endswith(" N") and option not in arguments:
             arguments += bound.split()
     fetch = service.fetch.replace("{name}", words[0]) if service.fetch and words else ""
     return tuple(arguments), environment, fetch
 
 
-def _standing_bounds(service: Service, verdict: Verdict) -> list[str]:
-    """Options that bound what no growth stands for: the number of users, and the share of an
-    accelerator.
-    """
-    parallel = verdict.workload.parallel
-    users = service.bounds.get("users", "") if parallel > 1 else ""
-    return [users.replace("{parallel}", str(parallel)), service.bounds.get("share", "")]
-
-
-def _add_settings(environment: dict[str, str], runtime: RuntimeSpec, workload: Workload) -> None:
-    """What the server is told by its environment of the context, the users and the cache."""
+def _settings(runtime: RuntimeSpec, workload: Workload) -> list[str]:
+    """What a server is told by its environment of the context, the users and the cache."""
+    cache_type = workload.kv_cache_type
     values = {
         "context_tokens": workload.context_tokens,
         "parallel": workload.parallel,
-        "kv_cache_type": None if workload.kv_cache_type == "f16" else workload.kv_cache_type,
+        "kv_cache_type": None if cache_type == "f16" else cache_type,
     }
-    for key, value in values.items():
-        if value is not None and key in runtime.settings:
-            _set(environment, runtime.settings[key].replace("{" + key + "}", str(value)))
-
-
-def _set(environment: dict[str, str], text: str) -> None:
-    """Adds each `NAME=value` of the text."""
-    for pair in text.split():
-        name, _, value = pair.partition("=")
-        environment[name] = value
+    return [
+        runtime.settings[key].replace("{" + key + "}", str(value))
+        for key, value in values.items()
+        if value is not None and key in runtime.settings
+    ]
 
 
 def _words(verdict: Verdict, runtime: RuntimeSpec, service: Service) -> list[str]:
-    """What follows the program in the command that was judged, or in one of a file that you put
-    into `MODELS_FOLDER` where no command is known.
+    """What follows the program in the command that was judged, with files of this machine in
+    `MODELS_FOLDER`, or in one of a file that you put there where no command is known.
     """
-    words = words_behind(service.program, verdict.commands)
-    if words is not None:
-        return _in_container(words, runtime)
-    return _words_of_a_file(verdict, runtime, service)
+    words, workload = words_behind(service.program, verdict.commands), verdict.workload
+    if words is None:
+        values = {
+            "file": f"{MODELS_FOLDER}/{verdict.model.id}-{workload.quantization}.gguf",
+            "total_context_tokens": str((workload.context_tokens or 0) * workload.parallel),
+            "parallel": str(workload.parallel),
+        }
+        return filled(runtime.file_command, values).split()[len(service.program.split()) :]
+    # a file of a repository is named as it is there
+    of_repository = runtime.named_command.partition(" {file_name}")[0].rpartition(" ")[2]
+    return [
+        f"{MODELS_FOLDER}/{word.rpartition('/')[2]}"
+        if word.lower().endswith(".gguf") and previous != of_repository
+        else word
+        for previous, word in zip(["", *words], words, strict=False)
+    ]
 
 
 def words_behind(program: str, lines: Sequence[str]) -> list[str] | None:
@@ -729,45 +690,14 @@ def words_behind(program: str, lines: Sequence[str]) -> list[str] | None:
     return None
 
 
-def _words_of_a_file(verdict: Verdict, runtime: RuntimeSpec, service: Service) -> list[str]:
-    """The same for a file that you put into `MODELS_FOLDER`; [] where the runtime takes none."""
-    workload = verdict.workload
-    path = f"{MODELS_FOLDER}/{verdict.model.id}"
-    if not runtime.file_command:
-        return []
-    values = {
-        "file": f"{path}-{workload.quantization}.gguf",
-        "total_context_tokens": str((workload.context_tokens or 0) * workload.parallel),
-        "parallel": str(workload.parallel),
-    }
-    text = runtime.file_command
-    for key, value in values.items():
-        text = text.replace("{" + key + "}", value)
-    return text.split()[len(service.program.split()) :]
-
-
-def _in_container(words: list[str], runtime: RuntimeSpec) -> list[str]:
-    """The words with files of this machine in `MODELS_FOLDER`; a file of a repository is named as
-    it is there.
-    """
-    before, _, _ = runtime.named_command.partition(" {file_name}")
-    of_repository = before.rpartition(" ")[2]
-    return [
-        f"{MODELS_FOLDER}/{word.rpartition('/')[2]}"
-        if word.lower().endswith(".gguf") and previous != of_repository
-        else word
-        for previous, word in zip(["", *words], words, strict=False)
-    ]
-
-
-def _mounts(asked: str, arguments: Sequence[str]) -> tuple[Mount, ...]:
+def _mounts(name: str, arguments: Sequence[str]) -> tuple[Mount, ...]:
     """What brings a model of this machine to where the arguments name it; () for the name of a
     model. Of a link, as Hugging Face's cache has them, the folder would hold no file.
     """
     target = next((word for word in arguments if word.startswith(MODELS_FOLDER)), None)
-    if target is None or not is_path(asked) or not os.path.exists(asked):
+    if target is None or not is_path(name) or not os.path.exists(name):
         return ()
-    path = os.path.abspath(asked)
+    path = os.path.abspath(name)
     if os.path.isdir(path):
         is_file = target.lower().endswith(".gguf")
         return (Mount(source=path, target=MODELS_FOLDER if is_file else target),)
@@ -781,9 +711,3 @@ def _mounts(asked: str, arguments: Sequence[str]) -> tuple[Mount, ...]:
         Mount(source=os.path.realpath(file), target=f"{MODELS_FOLDER}/{os.path.basename(file)}")
         for file in files
     )
-
-
-def _memory(verdict: Verdict) -> MemoryNeed:
-    assert verdict.needs is not None
-    assert verdict.needs.memory is not None
-    return verdict.needs.memory

@@ -7,73 +7,86 @@ from collections.abc import Mapping
 
 from .. import needs as need
 from ..catalogue.quantization_names import TRAINED_FOR
-from ..catalogue.spec import ModelSpec, RuntimeSpec
+from ..catalogue.runtime import BLANKS
+from ..catalogue.spec import ModelSpec, RuntimeSpec, StatedWay
+from ..verdict.question import architectures
 from ..verdict.record import Question
-from .circumstances import Circumstances, tag_of
+from .case import Case, checkpoints_kept, device_word, tag_of
+
+Values = Mapping[str, str | None]
+# formats that somebody else than the publisher of the weights makes
+_CONVERTED = ("gguf", "ggml", "mlx", "ctranslate2")
 
 
-def values_of(
-    question: Question, runtime: RuntimeSpec, circumstances: Circumstances
-) -> Mapping[str, str]:
-    """What fills the blanks of a command, by their names; one that is not known is left out."""
-    spec, workload = question.spec, question.workload
-    values = {
-        **file_values(question, runtime),
+def filled(template: str, values: Values) -> str:
+    """The template with its blanks filled; "" where the value of one is not known."""
+    line = template
+    for key, value in values.items():
+        blank = "{" + key + "}"
+        if blank in line:
+            if value is None:
+                return ""
+            line = line.replace(blank, value)
+    return line
+
+
+def values_of(case: Case) -> dict[str, str | None]:
+    """What fills the blanks of a command: None where that is not known, "" where nothing does."""
+    spec, workload, runtime = case.spec, case.workload, case.runtime
+    by_blank = {
+        **file_values(case.question, runtime),
         "input": _input(runtime, spec),
         "tag": tag_of(spec, workload),
         "context_tokens": workload.context_tokens,
         "total_context_tokens": (workload.context_tokens or 0) * workload.parallel,
         "parallel": workload.parallel,
-        "batch_tokens": circumstances.batch_tokens,
-        "context_checkpoints": circumstances.checkpoints,
-        "device": circumstances.device,
+        "batch_tokens": need.batch_tokens(spec, workload, architectures(case.catalogue)),
+        "context_checkpoints": checkpoints_kept(case),
+        "device": device_word(case),
         "components": _quantized_components(spec),
-        "parts": _parts(question, runtime),
+        "parts": _parts(case),
         "kv_cache_type": workload.kv_cache_type,
-        "draft": _draft(question),
-        **_adapter_values(question, circumstances),
+        "draft": _draft(case.question),
+        **_adapter_values(case),
+        **yarn_values(spec),
     }
-    filled = {key: str(value) for key, value in values.items() if value}
-    return (
-        filled
-        | yarn_values(spec)
-        | {
-            "variant": _variant(runtime, spec, workload.quantization or ""),
-            "steps": _steps(runtime, spec),
-            "guidance": runtime.guidance_options.get(spec.family or "", ""),
-            "cast": _cast(question, runtime),
-            "rate": _rate(runtime, spec),
-            **_as_stated(question, runtime, circumstances),
-            "remote_code": runtime.remote_code_option if spec.safety.remote_code else "",
-        }
-    )
+    return {key: str(value) if value else None for key, value in by_blank.items()} | _options(case)
 
 
-def filled(template: str, values: Mapping[str, str]) -> str:
-    """The template with its blanks filled; empty where one is not known."""
-    line = template
-    for key, value in values.items():
-        line = line.replace("{" + key + "}", value)
-    blanks = (
-        "input",
-        "repository",
-        "tag",
-        "quantization",
-        "context_tokens",
-        "total_context_tokens",
-        "parallel",
-        "batch_tokens",
-        "kv_cache_type",
-        "context_checkpoints",
-        "device",
-        "file_name",
-        "parts",
-        "draft",
-        "adapter",
-        "adapter_folder",
-        "adapter_rank",
-    )
-    return "" if any("{" + key + "}" in line for key in blanks) else line
+def _options(case: Case) -> dict[str, str | None]:
+    """What stands in a command where the model wants it, by the names of `RuntimeSpec.blanks`; ""
+    where it does not, or a value within is not known.
+    """
+    spec, runtime, kind, way = case.spec, case.runtime, case.quantization, _stated_way(case)
+    by_blank = {
+        "count": spec.denoising.steps if spec.denoising is not None else None,
+        "frames_per_second": spec.frames_per_second,
+        "quantization": kind if need.is_cast(spec, runtime, kind) else None,
+        "height": getattr(way, "height", None),
+        "width": getattr(way, "width", None),
+        "frames": getattr(way, "frames", None),
+    }
+    values = {key: str(value) if value else None for key, value in by_blank.items()}
+    is_wanted = {
+        "remote_code": spec.safety.remote_code,
+        "tiled": way is None or way.is_tiled,
+        "chunked": way is not None and way.is_chunked,
+        "variant": spec.repository in runtime.variants.get(kind, ()),
+        "guidance": spec.family in runtime.guided_families,
+    }
+    return {
+        name: filled(runtime.blanks.get(name, ""), values) if is_wanted.get(name, True) else ""
+        for name in BLANKS
+    }
+
+
+def _stated_way(case: Case) -> StatedWay | None:
+    """The way of offloading that the figures of the spec are of. Elsewhere a result is decoded in
+    tiles, as the needs of a pipeline are counted.
+    """
+    stated, wanted = case.spec.needs, (case.workload.quantization, case.offload)
+    ways = stated.ways if stated is not None and case.offload is not None else ()
+    return next((way for way in ways if (way.quantization, way.offload) == wanted), None)
 
 
 def _input(runtime: RuntimeSpec, spec: ModelSpec) -> str | None:
@@ -85,27 +98,31 @@ def _input(runtime: RuntimeSpec, spec: ModelSpec) -> str | None:
     return next((runtime.inputs[key] for key in keys if key in runtime.inputs), None)
 
 
-def file_values(question: Question, runtime: RuntimeSpec) -> Mapping[str, str | None]:
-    """The blanks that tell which files are downloaded: where they lie, and their own names."""
-    spec, workload = question.spec, question.workload
+def file_values(question: Question, runtime: RuntimeSpec) -> Values:
+    """The blanks that tell which files are downloaded: where they lie, and their own names.
+    `quantized` is the repository of a conversion that the runtime has a rule for.
+    """
+    spec, workload, here = question.spec, question.workload, question.here
     format, quantization = workload.format or "", workload.quantization or ""
     quantized, named, file_name = _known_best(spec, format, quantization)
-    here = question.here
     if here is not None and here.repository not in (None, quantized) and format == "gguf":
         # another conversion than the one known best is here already
         quantized, named, file_name = here.repository, None, None
     rule = runtime.rule_of(quantization)
-    elsewhere = format in ("gguf", "ggml", "mlx", "ctranslate2") or (
-        rule is not None and not rule.at_load
-    )
+    published = None if _is_converted(runtime, format, quantization) else spec.repository
+    stated_type = spec.needs.dtype if spec.needs is not None else None
     return {
-        "repository": quantized or (None if elsewhere else spec.repository),
+        "repository": quantized or published,
         "quantized": quantized if rule is not None else None,
-        "quantization": (named or workload.quantization or _stated_type(spec) or "").removeprefix(
-            TRAINED_FOR
-        ),
+        "quantization": (named or quantization or stated_type or "").removeprefix(TRAINED_FOR),
         "file_name": file_name if quantized else None,
     }
+
+
+def _is_converted(runtime: RuntimeSpec, format: str, quantization: str) -> bool:
+    """Whether such files lie elsewhere than the published weights."""
+    rule = runtime.rule_of(quantization)
+    return format in _CONVERTED or (rule is not None and not rule.at_load)
 
 
 def _known_best(
@@ -125,89 +142,32 @@ def _known_best(
     return files.repository, named, files.names.get(named or quantization)
 
 
-def _stated_type(spec: ModelSpec) -> str | None:
-    """The type that stated needs are of; None where they name none."""
-    return spec.needs.dtype if spec.needs is not None else None
-
-
-def _adapter_values(question: Question, circumstances: Circumstances) -> dict[str, str | None]:
+def _adapter_values(case: Case) -> dict[str, str | int | None]:
     """The adapter's file and its folder as a shell takes them, and the rank to reserve room for;
-    nothing where it is not here.
+    None where it is not here.
     """
-    path, companions = question.workload.adapter, question.companions
+    path, companions = case.workload.adapter, case.question.companions
     if path is None or companions is None or not companions.adapter_is_here:
-        return {}
+        return {"adapter": None, "adapter_folder": None, "adapter_rank": None}
     from .shells import in_shell
 
-    is_windows = circumstances.is_windows
     # peft writes a folder, of which the file may be named
     folder = os.path.dirname(path) or "." if path.endswith(".safetensors") else path
-    rank = need.reserved_rank(companions.adapter_rank)
     return {
-        "adapter": in_shell(path, is_windows=is_windows),
-        "adapter_folder": in_shell(folder, is_windows=is_windows),
-        "adapter_rank": str(rank) if rank is not None else None,
+        "adapter": in_shell(path, is_windows=case.is_windows),
+        "adapter_folder": in_shell(folder, is_windows=case.is_windows),
+        "adapter_rank": need.reserved_rank(companions.adapter_rank),
     }
 
 
-def _as_stated(
-    question: Question, runtime: RuntimeSpec, circumstances: Circumstances
-) -> dict[str, str]:
-    """What makes the result that the figures of an offloaded way are of. Elsewhere a result is
-    decoded in tiles, as the needs of a pipeline are counted.
-    """
-    stated, kind = question.spec.needs, question.workload.quantization
-    ways = stated.ways if stated is not None and circumstances.offload is not None else ()
-    way = next(
-        (
-            each
-            for each in ways
-            if (each.quantization, each.offload) == (kind, circumstances.offload)
-        ),
-        None,
-    )
-    if way is None:
-        return {"tiled": runtime.tiled_option, "chunked": "", "result": ""}
-    result_options = runtime.result_option if way.frames and way.height and way.width else ""
-    for name in ("height", "width", "frames"):
-        result_options = result_options.replace("{" + name + "}", str(getattr(way, name)))
-    return {
-        "tiled": runtime.tiled_option if way.is_tiled else "",
-        "chunked": runtime.chunked_option if way.is_chunked else "",
-        "result": result_options,
-    }
-
-
-def _rate(runtime: RuntimeSpec, spec: ModelSpec) -> str:
-    """The pictures a second of a clip; empty where the spec states none."""
-    rate = spec.frames_per_second
-    return runtime.rate_option.replace("{frames}", str(rate)) if rate is not None else ""
-
-
-def _cast(question: Question, runtime: RuntimeSpec) -> str:
-    """What makes the program load the files in another type than they are in; empty elsewhere."""
-    kind = question.workload.quantization or ""
-    if not need.is_cast(question.spec, runtime, kind):
-        return ""
-    return runtime.cast_option.replace("{quantization}", kind)
-
-
-def _steps(runtime: RuntimeSpec, spec: ModelSpec) -> str:
-    """The steps that the time of a picture stands for; empty where the spec states none."""
-    if spec.denoising is None:
-        return ""
-    return runtime.steps_option.replace("{count}", str(spec.denoising.steps))
-
-
-def _parts(question: Question, runtime: RuntimeSpec) -> str | None:
-    """The options that take each file of the model, where `downloads` put it; None where no files
+def _parts(case: Case) -> str | None:
+    """The options that take each file of the model, where `downloads` puts it; None where no files
     of it are known.
     """
-    parts = need.parts_of(question.spec, runtime)
+    parts = need.parts_of(case.spec, case.runtime)
     if parts is None:
         return None
-    kind = question.workload.quantization or ""
-    files = [f"{each.option} models/{each.named(kind)}" for each in parts.files]
+    files = [f"{each.option} models/{each.named(case.quantization)}" for each in parts.files]
     return " ".join((*files, parts.options))
 
 
@@ -223,14 +183,6 @@ def _quantized_components(spec: ModelSpec) -> str | None:
     return f"[{names}]" if names else None
 
 
-def _variant(runtime: RuntimeSpec, spec: ModelSpec, quantization: str) -> str:
-    """What makes the runtime fetch the files of that quantization; empty where the repository has
-    none of their own, or they are what it fetches anyway.
-    """
-    has_variant = spec.repository in runtime.variants.get(quantization, ())
-    return runtime.variant_options.get(quantization, "") if has_variant else ""
-
-
 def _draft(question: Question) -> str | None:
     """The repository that the draft is downloaded from, with the quantization where it is a
     GGUF one; None for a file.
@@ -240,22 +192,15 @@ def _draft(question: Question) -> str | None:
         return None
     if question.workload.format != "gguf":
         return companions.draft.repository
-    published_files = need.published(companions.draft, "gguf", companions.draft_quantization)
-    return (
-        f"{published_files[1].repository}:{companions.draft_quantization}"
-        if published_files is not None and published_files[1].repository
-        else None
-    )
+    files = need.published(companions.draft, "gguf", companions.draft_quantization)
+    repository = files[1].repository if files is not None else None
+    return f"{repository}:{companions.draft_quantization}" if repository else None
 
 
-def yarn_values(spec: ModelSpec) -> dict[str, str]:
-    """What switches YaRN on; {} where the publisher documents none."""
+def yarn_values(spec: ModelSpec) -> dict[str, str | int | None]:
+    """What switches YaRN on; None where the publisher documents none."""
     architecture = spec.architecture
-    if (
-        architecture is None
-        or not architecture.yarn_original_tokens
-        or not architecture.scaled_context_tokens
-    ):
-        return {}
-    factor = f"{architecture.scaled_context_tokens / architecture.yarn_original_tokens:g}"
-    return {"yarn_factor": factor, "yarn_original_tokens": str(architecture.yarn_original_tokens)}
+    original = architecture.yarn_original_tokens if architecture is not None else None
+    scaled = architecture.scaled_context_tokens if architecture is not None else None
+    factor = f"{scaled / original:g}" if original and scaled else None
+    return {"yarn_factor": factor, "yarn_original_tokens": original if factor else None}

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 
 from ..catalogue.index import Catalogue
-from ..catalogue.spec import RuntimeSpec
 from ..core.errors import WorkloadError
 from ..core.workload import DEFAULT_LORA_RANK, FLAGS, Workload
 from ..machine.record import Accelerator, Machine
@@ -16,54 +15,79 @@ from ..verdict.devices import free_bytes, lies_beside_cards
 from ..verdict.findings.accelerator_share import with_remedy
 from ..verdict.question import ask
 from ..verdict.record import Judged, Question
-from .device_options import device_of, devices_used, is_one_of_several
+from .case import Case, device_word
+from .template_values import filled
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
 
+# unslothai/unsloth, README.md: less memory than trl with FlashAttention 2; not measured here
+_TRAINER_OF_LESS = "train with Unsloth, which takes less than is counted here"
+_WITHOUT_LOGITS = "train with `--use_liger_kernel` of trl, which keeps no logits"
+# examples of fewer tokens are not proposed (assumed)
+_SHORTEST_EXAMPLE_TOKENS = 256
 
-def training_lines(
-    question: Question, judged: Judged, machine: Machine
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Lines that install the trainer and say what more GPUs gain, and the line that trains; both ()
-    where it would not run here, or where no command is known for the method. Where no command
+
+def training_lines(case: Case) -> tuple[tuple[str, ...], str]:
+    """Lines that install the trainer and say what more GPUs gain, and the line that trains; () and
+    "" where it would not run here, or where no command is known for the method. Where no command
     trains such models, the first is a comment that says what does.
     """
-    runtime, workload, repository = question.runtime, question.workload, question.spec.repository
-    command = "" if runtime is None else runtime.finetune_commands.get(_method(workload), "")
-    if runtime is None or not command or not judged.fits or repository is None:
-        return (), ()
-    elsewhere = runtime.finetune_elsewhere.get(question.spec.modality)
+    runtime, workload, spec = case.runtime, case.workload, case.spec
+    command = runtime.finetune_commands.get(_method(workload), "")
+    if not command or not case.judged.fits or spec.repository is None:
+        return (), ""
+    elsewhere = runtime.finetune_elsewhere.get(spec.modality)
     if elsewhere is not None:
-        return (f"# {elsewhere}",), ()
+        return (f"# {elsewhere}",), ""
     values = {
-        "repository": repository,
-        "lora_rank": workload.lora_rank or DEFAULT_LORA_RANK,
-        "context_tokens": workload.context_tokens,
-        "parallel": workload.parallel,
+        "repository": spec.repository,
+        "lora_rank": str(workload.lora_rank or DEFAULT_LORA_RANK),
+        "context_tokens": str(workload.context_tokens),
+        "parallel": str(workload.parallel),
     }
-    for key, value in values.items():
-        command = command.replace("{" + key + "}", str(value))
-    alone = is_one_of_several(judged, machine)
-    device = device_of(runtime, judged, machine)
-    options = _options(runtime, workload, device, _shards(judged), alone=alone)
-    before = (*_install(runtime, workload), *_on_all_cards(runtime, workload, judged, machine))
-    return before, (" ".join((command, *options)),)
+    packages = runtime.finetune_packages
+    names = packages.get(workload.optimizer or "") or packages.get(_method(workload))
+    install = (f"pip install {names}",) if names else ()
+    line = " ".join((filled(command, values), *_options(case)))
+    return (*install, *_on_all_cards(case)), line
 
 
-def _on_all_cards(
-    runtime: RuntimeSpec, workload: Workload, judged: Judged, machine: Machine
-) -> tuple[str, ...]:
+def _method(workload: Workload) -> str:
+    return workload.finetune_method or "lora"
+
+
+def _is_sharded(case: Case) -> bool:
+    """Whether accelerators share weights, gradients and optimizer out; else each holds all."""
+    return case.memory is not None and any(term.name == GATHERED for term in case.memory.terms)
+
+
+def _options(case: Case) -> list[str]:
+    """What the trainer would not do by itself."""
+    workload, texts, number = case.workload, case.runtime.finetune_options, 1
+    keys = [device_word(case) or "", workload.optimizer or ""]
+    if not workload.checkpointing:
+        keys.append("keeps_activations")
+    if _is_sharded(case):
+        number = len(case.cards_used) or 1
+        keys += ["sharded", f"sharded_{_method(workload)}"]
+    elif case.leaves_cards and len(case.cards_used) == 1:
+        # it would start a process on each of several accelerators
+        keys.append("replicated")
+    return [texts[key].replace("{devices}", str(number)) for key in keys if key in texts]
+
+
+def _on_all_cards(case: Case) -> tuple[str, ...]:
     """A comment on what more processes gain where the machine has more accelerators like those that
     hold the training, each with room for as much: what it is judged on are the fewest.
     """
-    cards, used = machine.accelerators or (), devices_used(judged)
-    number = _alike_with_room(judged, cards, used)
+    cards, used = case.cards, case.cards_used
+    number = _alike_with_room(case)
     # copies of all gradients lie beside each model that is trained whole, which are not counted
-    is_shared_out = _shards(judged) > 0 or _method(workload) == "full"
-    options = runtime.finetune_options.get("sharded" if is_shared_out else "replicated")
+    is_shared_out = _is_sharded(case) or _method(case.workload) == "full"
+    options = case.runtime.finetune_options.get("sharded" if is_shared_out else "replicated")
     if options is None or number <= len(used):
         return ()
     times = f"{number / len(used):.1f}".removesuffix(".0")
@@ -73,15 +97,16 @@ def _on_all_cards(
     return (f"# up to {what}: {options.replace('{devices}', str(number))}",)
 
 
-def _alike_with_room(judged: Judged, cards: Sequence[Accelerator], used: Sequence[int]) -> int:
+def _alike_with_room(case: Case) -> int:
     """How many accelerators are like those used, which are all of one kind, and have room for what
     each of these likely takes; 0 where they differ.
     """
-    memory = judged.needs.memory if judged.needs is not None else None
+    cards, used = case.cards, case.cards_used
     kinds = {_kind(cards[index]) for index in used}
-    if memory is None or len(kinds) != 1 or any(cards[index].is_part for index in used):
+    if case.memory is None or len(kinds) != 1 or any(cards[index].is_part for index in used):
         return 0
-    needed_bytes = max(place.total_bytes for place in memory.places if place.where != "host")
+    places = (place.total_bytes for place in case.memory.places if place.where != "host")
+    needed_bytes = max(places)
     alike = (card for card in cards if _kind(card) in kinds and not card.is_part)
     return sum((free_bytes(card) or 0) >= needed_bytes for card in alike)
 
@@ -90,10 +115,7 @@ def _kind(card: Accelerator) -> tuple[str, int | None]:
     return card.name, card.memory_total_bytes
 
 
-# unslothai/unsloth, README.md: less memory than trl with FlashAttention 2; not measured here
-_TRAINER_OF_LESS = "train with Unsloth, which takes less than is counted here"
-# examples of fewer tokens are not proposed (assumed)
-_SHORTEST_EXAMPLE_TOKENS = 256
+# ------------------------------------------------------------------ what makes accelerators hold it
 
 
 def with_ways_to_cards(
@@ -107,38 +129,51 @@ def with_ways_to_cards(
         return judged
     if not lies_beside_cards(judged.needs, machine):
         return judged
-    options = (_first_on_cards(question, asked, way, catalogue, machine) for way in _ways(question))
-    ways = [f"use {words}" for words in options if words]
-    remedy = ", or ".join((*ways, *_trainers_of_less(question, judged, machine)))
-    if not remedy:
+    ways = []
+    for changes in _changes(question):
+        # the first of a kind with which accelerators hold the training
+        for name, value in changes:
+            workload = asked.replace(**{name: value})
+            if _lies_on_cards(question, workload, catalogue, machine):
+                ways.append(f"use {FLAGS[name]} {value}")
+                break
+    if _fits_without_logits(question, judged, machine):
+        ways.append(_WITHOUT_LOGITS)
+    if _method(question.workload) != "full":
+        ways.append(_TRAINER_OF_LESS)
+    if not ways:
         return judged
-    helped = with_remedy(finding, remedy)
+    helped = with_remedy(finding, ", or ".join(ways))
     findings = tuple(helped if each is finding else each for each in judged.findings)
     return judged.replace(findings=findings)
 
 
-def _trainers_of_less(question: Question, judged: Judged, machine: Machine) -> Iterator[str]:
-    """What trains the same in less memory."""
-    if _fits_without_logits(question, judged, machine):
-        yield "train with `--use_liger_kernel` of trl, which keeps no logits"
-    if _method(question.workload) != "full":
-        yield _TRAINER_OF_LESS
-
-
-def _ways(question: Question) -> Iterator[tuple[dict[str, Any], ...]]:
-    """Changes of one thing each, the best of a kind first."""
+def _changes(question: Question) -> Iterator[list[tuple[str, Any]]]:
+    """Changes of one option each, by kind, the best of a kind first."""
     workload, runtime = question.workload, question.runtime
     if workload.checkpointing is False:
-        yield ({"checkpointing": True},)
-    methods = runtime.finetune_methods if runtime is not None else ()
-    own = methods.index(_method(workload)) + 1 if _method(workload) in methods else 0
-    yield tuple({"finetune_method": method} for method in methods[own:])
+        yield [("checkpointing", True)]
+    methods, method = runtime.finetune_methods if runtime is not None else (), _method(workload)
+    first = methods.index(method) + 1 if method in methods else 0
+    yield [("finetune_method", other) for other in methods[first:]]
     if workload.parallel > 1:
-        yield ({"parallel": 1},)
+        yield [("parallel", 1)]
     tokens, lengths = workload.context_tokens or 0, []
     while (tokens := tokens // 2) >= _SHORTEST_EXAMPLE_TOKENS:
-        lengths.append({"context_tokens": tokens})
-    yield tuple(lengths)
+        lengths.append(("context_tokens", tokens))
+    yield lengths
+
+
+def _lies_on_cards(
+    question: Question, workload: Workload, catalogue: Catalogue, machine: Machine
+) -> bool:
+    try:
+        asked = ask(question.spec, workload, catalogue, machine)
+    except WorkloadError:
+        return False
+    changed = suited_by_list(asked, workload, catalogue, machine).judged
+    needs = changed.needs
+    return changed.fits and needs is not None and needs.placement == "accelerator"
 
 
 def _fits_without_logits(question: Question, judged: Judged, machine: Machine) -> bool:
@@ -156,62 +191,3 @@ def _fits_without_logits(question: Question, judged: Judged, machine: Machine) -
         card.unified is False and needed_bytes <= (free_bytes(card) or 0)
         for card in machine.accelerators or ()
     )
-
-
-def _first_on_cards(
-    question: Question,
-    asked: Workload,
-    changes: Sequence[Mapping[str, Any]],
-    catalogue: Catalogue,
-    machine: Machine,
-) -> str:
-    """The option of the first change with which accelerators hold the training; "" where none
-    does.
-    """
-    for change in changes:
-        try:
-            workload = asked.replace(**change)
-            question_changed = ask(question.spec, workload, catalogue, machine)
-        except WorkloadError:
-            continue
-        changed = suited_by_list(question_changed, workload, catalogue, machine).judged
-        if changed.fits and changed.needs is not None and changed.needs.placement == "accelerator":
-            ((name, value),) = change.items()
-            return f"{FLAGS[name]} {value}"
-    return ""
-
-
-def _method(workload: Workload) -> str:
-    return workload.finetune_method or "lora"
-
-
-def _shards(judged: Judged) -> int:
-    """Over how many accelerators weights, gradients and optimizer are shared out; 0: each holds all
-    of them.
-    """
-    memory = judged.needs.memory if judged.needs is not None else None
-    is_sharded = memory is not None and any(term.name == GATHERED for term in memory.terms)
-    return len(devices_used(judged)) if is_sharded else 0
-
-
-def _options(
-    runtime: RuntimeSpec, workload: Workload, device: str | None, shards: int, *, alone: bool
-) -> list[str]:
-    """What the trainer would not do by itself. `alone`: it is judged on one of several
-    accelerators, and would start a process on each.
-    """
-    departures = [device or "", workload.optimizer or ""]
-    if not workload.checkpointing:
-        departures.append("keeps_activations")
-    if shards:
-        departures += ["sharded", f"sharded_{_method(workload)}"]
-    elif alone:
-        departures.append("replicated")
-    texts = runtime.finetune_options
-    return [texts[key].replace("{devices}", str(shards or 1)) for key in departures if key in texts]
-
-
-def _install(runtime: RuntimeSpec, workload: Workload) -> tuple[str, ...]:
-    packages = runtime.finetune_packages
-    names = packages.get(workload.optimizer or "") or packages.get(_method(workload))
-    return (f"pip install {names}",) if names else ()

@@ -234,7 +234,7 @@ def _with_what_else(
     others, named = _others(catalogue, question, asked, judged, machine)
     cost = None
     if question.workload.load is not None:
-        from ..advice.proposal import Costed, month
+        from ..advice.costs import Costed, month
 
         costed = Costed(question=question, asked=asked, machine=machine, offers=verdict.api_offers)
         cost = month(costed, catalogue, judged, others, offers_of)

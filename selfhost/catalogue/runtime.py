@@ -43,6 +43,18 @@ ASKED_OF_RUNTIME = (
     "shared_gpu",
     *COMPANIONS,
 )
+# what a command has where the model wants it
+BLANKS = (
+    "remote_code",
+    "steps",
+    "rate",
+    "cast",
+    "tiled",
+    "chunked",
+    "result",
+    "variant",
+    "guidance",
+)
 
 
 # what a name says of its groups, which no rule depends on
@@ -175,14 +187,22 @@ class Conversion(Record):
     source: str = read_by(Table.text, required=True)
 
 
-def _workload_texts(root: Table, key: str) -> dict[str, str]:
-    """What to write for each of ASKED_OF_RUNTIME that the table has."""
+def _texts_of(root: Table, key: str, words: Sequence[str]) -> dict[str, str]:
+    """The texts of a table that has none but these words."""
     table = root.table(key)
     if table is None:
         return {}
-    by_word = {word: table.string(word) for word in ASKED_OF_RUNTIME}
+    by_word = {word: table.string(word) for word in words}
     table.close()
     return {word: text for word, text in by_word.items() if text is not None}
+
+
+def _workload_texts(root: Table, key: str) -> dict[str, str]:
+    return _texts_of(root, key, ASKED_OF_RUNTIME)
+
+
+def _blanks(root: Table, key: str) -> dict[str, str]:
+    return _texts_of(root, key, BLANKS)
 
 
 class ComponentFile(Record):
@@ -339,9 +359,8 @@ class RuntimeSpec(Record):
         check=_check_capability,
         default={},
     )
-    # types that it loads files in float32 in, if told by `cast_option`, which fills `{cast}`
+    # types that it loads files in float32 in, if told by `{cast}` of `blanks`
     casts: tuple[str, ...] = read_by(Table.strings, choices=PLAIN_DTYPES, default=())
-    cast_option: str = read_by(Table.string, default="")
     # those that it can be asked for beside the type it takes by itself
     kv_cache_types: tuple[str, ...] = read_by(Table.strings, choices=KV_CACHE_TYPES, default=())
     # of these, which GPUs take it; one without a rule is taken by all
@@ -464,24 +483,18 @@ class RuntimeSpec(Record):
     devices: Mapping[str, str] = read_by(texts, default={})
     # fills `{input}`: by model, by first input and modality (`image-to-video`), or by modality
     inputs: Mapping[str, str] = read_by(texts, default={})
-    # fills `{remote_code}` where the repository's own code has to be trusted
-    remote_code_option: str = read_by(Table.string, default="")
-    # fills `{steps}` where a spec states its steps (`{count}`), which it does not take by itself
-    steps_option: str = read_by(Table.string, default="")
-    # fills `{tiled}`, but not where a spec states a way that is taken without
-    tiled_option: str = read_by(Table.string, default="")
-    # fills `{chunked}` where the feed-forward of each frame is computed in turn
-    chunked_option: str = read_by(Table.string, default="")
-    # fills `{result}` of a spec that states such a way (`{height}`, …)
-    result_option: str = read_by(Table.string, default="")
-    # fills `{rate}` of a spec that states the pictures a second of its clips (`{frames}`)
-    rate_option: str = read_by(Table.string, default="")
-    # by quantization: the repositories that hold files of their own for it, and what then fills
-    # `{variant}`
+    # fills the blank of its name in a command where that applies, "" elsewhere: `remote_code` where
+    # the repository's own code has to be trusted; `steps` of a spec that states its steps
+    # (`{count}`); `rate` of one that states the `{frames_per_second}` of its clips; `cast` where
+    # files are loaded in another type (`{quantization}`); `tiled` but not where a spec states a way
+    # that is taken without; `chunked` where the feed-forward of each frame is computed in turn;
+    # `result` of a spec that states such a way (`{height}`, …); `variant` and `guidance` as the
+    # next two keys say
+    blanks: Mapping[str, str] = read_by(_blanks, default={})
+    # by quantization: the repositories that hold files of their own for it
     variants: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
-    variant_options: Mapping[str, str] = read_by(texts, default={})
-    # fills `{guidance}`, by family, of models that leave out a second pass unless asked for it
-    guidance_options: Mapping[str, str] = read_by(texts, default={})
+    # the families that leave out a second pass unless asked for it
+    guided_families: tuple[str, ...] = read_by(Table.strings, default=())
     # where the workload departs from the program's default, by ASKED_OF_RUNTIME: `options` are
     # appended to the command (`whole_batch`: for an encoder, which reads a text in one batch of
     # `{batch_tokens}`; `embedding`, `reranking`: for a model that mainly does so, where the program

@@ -246,7 +246,7 @@ def denoising_of(spec: ModelSpec, runtime: RuntimeSpec | None) -> Denoising | No
     if parts is not None and parts.denoising is not None:
         return parts.denoising
     is_clip = spec.denoising is not None and spec.denoising.frames is not None
-    makes_that_clip = runtime is not None and bool(runtime.steps_option)
+    makes_that_clip = runtime is not None and "steps" in runtime.blanks
     return spec.denoising if makes_that_clip or not is_clip else None
 
 

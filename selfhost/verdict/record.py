@@ -169,7 +169,7 @@ class Question(Record):
     was asked (`findings.openness_check`)? `license_guessed`: what the function of that name gives,
     if it was asked; `kept_by` holds what `kept_elsewhere` gives. `chosen`: the sentence why
     runtime, quantization or method are others than the model's own defaults; None where they are
-    not (`defaults.ask_for_machine`). `in_turn`: the types that are tried, one after the other, on
+    not (`defaults.suited`). `in_turn`: the types that are tried, one after the other, on
     a machine where the model does not run in its default one. `requires_runtime`: the runtime must
     be installed already.
     `has_other_runtime`: the runtime was named, and without its name one is judged that needs no

@@ -10,7 +10,7 @@ import pytest
 
 from helpers.paths import DATA
 from selfhost import Machine, Workload, check
-from selfhost.advice.api_route import usable_offers
+from selfhost.advice.api_route import Prices, usable_offers
 from selfhost.catalogue.offers import Offer
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.machine.profiles import load
@@ -64,10 +64,7 @@ def served(
         question,
         judge(question, machine),
         shelf,
-        offers_of,
-        was_priced,
-        today=TODAY,
-        priced_on="2026-11-01",
+        Prices(current=offers_of, ever=was_priced, today=TODAY, priced_on="2026-11-01"),
     )
     return [(one.model_id, one.stands_in) for one in found]
 
@@ -335,10 +332,7 @@ def test_a_service_without_a_price_has_the_day_of_the_snapshot() -> None:
             question,
             judge(question, SMALL),
             shelf,
-            lambda _: (),
-            lambda _: (),
-            today=day,
-            priced_on="2026-11-01",
+            Prices(current=lambda _: (), ever=lambda _: (), today=day, priced_on="2026-11-01"),
         )[0].as_of
         for day in ("2026-11-20", "2027-11-20")
     }

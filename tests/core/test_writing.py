@@ -100,46 +100,6 @@ def test_a_full_disk_leaves_the_old_report(place: Path, source_environment: dict
     assert names(place) == ["a.json", "check.json", "p.toml"]
 
 
-WAITING = """
-import os, sys, time
-import selfhost.core.writing
-def wait(number):
-    print("half", flush=True)
-    while True:  # Python 3.14 may see a signal that came just before a pause only after it
-        time.sleep(0.05)
-os.fsync = wait
-from selfhost.__main__ import start
-sys.argv[1:] = ["check", "gpt2", "--machine", "a.json", "--output", "report.txt"]
-start()
-"""
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_leaves_the_old_report(
-    number: signal.Signals, place: Path, source_environment: dict[str, str]
-) -> None:
-    """Ended in the midst of writing: the old report, no temporary file, and the end that the signal means."""
-    (place / "report.txt").write_text(OLD)
-    # whoever starts the tests may have told their children to ignore a signal, as nohup does
-    handled = (
-        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "signal.signal(signal.SIGTERM, signal.SIG_DFL); signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", handled + WAITING],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=source_environment,
-    ) as child:
-        assert child.stdout is not None
-        assert child.stdout.readline() == b"half\n"
-        child.send_signal(number)
-        _, err = child.communicate(timeout=30)
-    assert (child.returncode, err) == (130 if number is signal.SIGINT else -number, b"")
-    assert (place / "report.txt").read_text() == OLD
-    assert names(place) == ["a.json", "p.toml", "report.txt"]
-
-
 ABANDONED = """
 import sys
 import selfhost.cli.check
