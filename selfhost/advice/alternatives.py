@@ -15,14 +15,13 @@ from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.records import Needs
-from ..verdict.candidates import Candidate
 from ..verdict.defaults import follows_a_list, suited, suited_by_list
 from ..verdict.devices import lies_beside_cards
 from ..verdict.findings import Outcome, host_high, on_cards, openness_check
 from ..verdict.findings.speed import is_slow_picture, is_too_slow
 from ..verdict.making import can_be_made
 from ..verdict.question import architectures, ask
-from ..verdict.record import Alternative, Judged, OpenAlternative, Question
+from ..verdict.record import Alternative, Candidate, Judged, OpenAlternative, Question
 from .ranking import (
     NAMED,
     TIGHT,

@@ -17,7 +17,7 @@ from ..machine.record import Machine
 from ..needs.records import Needs
 from ..verdict.devices import places
 from ..verdict.findings import Finding, disk_check
-from ..verdict.layouts import layout_however_fast
+from ..verdict.judging import layout_however_fast
 from ..verdict.present import here
 from ..verdict.question import architectures, needs_under
 from ..verdict.record import Judged, Question, Room

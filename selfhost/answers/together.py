@@ -77,9 +77,13 @@ def verdict_together(
     from ..verdict.together import judge_together
 
     judged = judge_together(questions, names, machine)
+    specs = [question.spec for question in questions]
+    joined = ModelSpec(
+        id=TOGETHER.join(spec.id for spec in specs), name=TOGETHER.join(spec.name for spec in specs)
+    )
     return Verdict(
         asked=TOGETHER.join(names),
-        model=joined_spec([question.spec for question in questions]),
+        model=joined,
         workload=Workload().replace(memory_basis=questions[0].workload.memory_basis),
         machine=machine,
         route=judged.route(judged.failed and are_offered(judged)),
@@ -91,10 +95,3 @@ def verdict_together(
 
 # between the names of models that run side by side
 TOGETHER = " + "
-
-
-def joined_spec(specs: Sequence[ModelSpec]) -> ModelSpec:
-    """Ids and names of models that run side by side."""
-    return ModelSpec(
-        id=TOGETHER.join(spec.id for spec in specs), name=TOGETHER.join(spec.name for spec in specs)
-    )

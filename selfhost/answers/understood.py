@@ -16,13 +16,12 @@ from ..core.records import Record
 from ..core.spelling import canonical
 from ..core.workload import Workload
 from ..machine.reader import Machine
-from ..verdict.candidates import Candidate
 from ..verdict.defaults import in_usual_type, suited, takes_first_of_list
 from ..verdict.findings.runtime import runtime_check
 from ..verdict.judging import judge
 from ..verdict.present import NO_FILES, Here, NamedFiles
 from ..verdict.question import ask
-from ..verdict.record import Question
+from ..verdict.record import Candidate, Question
 
 TYPE_CHECKING = False
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from .. import needs as need
@@ -29,11 +29,18 @@ from ..catalogue.spec import GENERATING, ONE_AT_A_TIME, ModelSpec
 from ..core import dates, units
 from ..core.workload import FLAGS, Workload
 from ..machine.reader import Machine
-from ..verdict.candidates import Candidate
 from ..verdict.devices import lies_beside_cards
 from ..verdict.findings import reads_context
-from ..verdict.layouts import considered
-from ..verdict.record import Alternative, Judged, OpenAlternative, Question, Verdict, answer_for
+from ..verdict.judging import considered
+from ..verdict.record import (
+    Alternative,
+    Candidate,
+    Judged,
+    OpenAlternative,
+    Question,
+    Verdict,
+    answer_for,
+)
 from .understood import Understood, judged_for, understand
 
 
@@ -171,7 +178,8 @@ def _beside(
     # advice is for the program whose lines are printed
     shown = question.replace(runtime=to_type.runtime or question.runtime)
     if instead:
-        notes += _notes_of_use(catalogue, shown, judged, to_type.commands)
+        is_bounded = any("--ctx-checkpoints" in line for line in to_type.commands)
+        notes += notes_instead(catalogue, shown, judged, is_bounded=is_bounded)
         otherwise = (
             lies_elsewhere(catalogue, question, machine),
             _on_cards_instead(catalogue, question, understood.workload, judged, machine),
@@ -186,14 +194,6 @@ def _beside(
     if instead and (more := slots(catalogue, shown, judged, to_type.commands)) is not None:
         (fine_print if tells_sequences(to_type.commands) else notes).append(more)
     return notes, fine_print
-
-
-def _notes_of_use(
-    catalogue: Catalogue, question: Question, judged: Judged, commands: Sequence[str]
-) -> Iterator[str]:
-    """What other uses would take of the program that the printed lines start."""
-    is_bounded = any("--ctx-checkpoints" in line for line in commands)
-    return notes_instead(catalogue, question, judged, is_bounded=is_bounded)
 
 
 def _on_cards_instead(

@@ -16,10 +16,9 @@ from ..core.errors import UnknownModelError
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.repack import KINDS, kind_of
-from ..verdict.candidates import Candidate
 from ..verdict.defaults import in_usual_type, suited_by_list
 from ..verdict.judging import judge
-from ..verdict.record import Judged, Question, Verdict, answer_for
+from ..verdict.record import Candidate, Judged, Question, Verdict, answer_for
 from ..verdict.speed import instruction_sets_for_layout
 from .entries import Wanted
 

@@ -10,28 +10,21 @@ is data of the runtimes (`on_accelerators`, `preferred_from_accelerators`, `fine
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.quantization_names import PACKED, program_of_packed
 from ..catalogue.spec import GENERATING, ModelSpec, RuntimeSpec
+from ..core.errors import WorkloadError
+from ..core.records import Record
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
 from ..needs.quantization import BLOCKS
-from .candidates import (
-    BY_PARTS,
-    NOWHERE,
-    ON_ACCELERATORS,
-    Asking,
-    Candidate,
-    asked_with,
-    best_place,
-)
 from .judging import judge
 from .present import NO_FILES, NamedFiles
 from .question import PACKED_RUNTIMES, RUNTIMES_BY_MODALITY, architectures, ask, loads_by_tag
-from .record import Judged, Question
+from .record import BY_PARTS, IN_RAM, NOWHERE, ON_ACCELERATORS, Candidate, Judged, Question
 
 TYPE_CHECKING = False
 
@@ -46,6 +39,72 @@ GROWN_CONTEXT_TOKENS = 16_384
 _LACKS_LEAST = "nothing that is tried surely fits, and this comes closest"
 # how people write the methods of training
 _METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
+
+
+def best_place(own: Candidate, others: Iterable[Candidate], *, own_first: bool) -> Candidate:
+    """The first candidate in the best place: all of it on accelerators, parts that come to one in
+    turn, the RAM. Where none runs, the disk is taken to have room; where none runs then, it is
+    the one that lacks least memory.
+
+    `own_first`: the default is tried before the others. In RAM it always is.
+    """
+    if own_first and own.place == ON_ACCELERATORS:
+        return own
+    tried = []
+    for other in others:
+        tried.append(other)
+        if other.place == ON_ACCELERATORS:
+            break
+    is_first = own_first or own.place_with_disk == IN_RAM
+    in_order = [own, *tried] if is_first else [*tried, own]
+    best = min(in_order, key=lambda each: (each.place, each.place_with_disk))
+    if best.place_with_disk != NOWHERE:
+        return best
+    # more memory may not be what the default needs
+    is_mended = own.lacking_bytes != float("inf")
+    return min([own, *tried], key=lambda each: each.lacking_bytes) if is_mended else own
+
+
+class Asking(Record):
+    """A question in its usual defaults, judged, and all that it takes to ask it with others.
+
+    `workload` is what was asked, before defaults were filled in.
+    """
+
+    own: Candidate
+    workload: Workload
+    catalogue: Catalogue
+    machine: Machine
+    files: NamedFiles = NO_FILES
+
+    @property
+    def spec(self) -> ModelSpec:
+        return self.own.question.spec
+
+    def candidates(self, changes: Iterable[Mapping[str, Any]]) -> Iterator[Candidate]:
+        """What was asked with each of these changes; without those that the program refuses."""
+        workloads = (self.workload.replace(**change) for change in changes)
+        for question in asked_with(
+            self.own.question, workloads, self.catalogue, self.machine, self.files
+        ):
+            yield Candidate(question=question, judged=judge(question, self.machine))
+
+
+def asked_with(
+    question: Question,
+    workloads: Iterable[Workload],
+    catalogue: Catalogue,
+    machine: Machine,
+    files: NamedFiles = NO_FILES,
+) -> Iterator[Question]:
+    """The question under each of these workloads; without those that the program refuses."""
+    for workload in workloads:
+        try:
+            other = ask(question.spec, workload, catalogue, machine, files)
+        except WorkloadError:
+            continue
+        if other.needs is not None:
+            yield other.replace(requires_runtime=question.requires_runtime)
 
 
 def suited(

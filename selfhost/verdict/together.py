@@ -20,8 +20,7 @@ from ..needs.records import MemoryNeed, Needs, Term
 from . import findings as check
 from .devices import term_on
 from .findings import CHECKS, Finding, Outcome
-from .judging import judge
-from .layouts import files_in_memory, without_others
+from .judging import files_in_memory, judge, without_others
 from .record import Judged, Question
 
 # findings that are made of the sums; the others are the worst of the members'

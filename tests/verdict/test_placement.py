@@ -12,8 +12,7 @@ from selfhost.needs.records import MemoryNeed
 from selfhost.verdict import findings
 from selfhost.verdict.findings import Outcome
 from selfhost.verdict.gpus_alone import smallest_device_bytes
-from selfhost.verdict.judging import judge
-from selfhost.verdict.layouts import considered
+from selfhost.verdict.judging import considered, judge
 from selfhost.verdict.on_devices import share_if_filled
 from selfhost.verdict.record import Route
 from verdict.small import (
