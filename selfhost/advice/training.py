@@ -168,10 +168,10 @@ def _lies_on_cards(
     question: Question, workload: Workload, catalogue: Catalogue, machine: Machine
 ) -> bool:
     try:
-        asked = ask(question.spec, workload, catalogue, machine)
+        changed_question = ask(question.spec, workload, catalogue, machine)
     except WorkloadError:
         return False
-    changed = suited_by_list(asked, workload, catalogue, machine).judged
+    changed = suited_by_list(changed_question, workload, catalogue, machine).judged
     needs = changed.needs
     return changed.fits and needs is not None and needs.placement == "accelerator"
 

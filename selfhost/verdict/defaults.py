@@ -210,8 +210,8 @@ def in_usual_type(
     if question.here is not None or not question.in_turn:
         return question
     usual = workload.replace(quantization=question.in_turn[-1])
-    asked = ask(question.spec, usual, catalogue, machine)
-    return asked.replace(requires_runtime=question.requires_runtime)
+    in_type = ask(question.spec, usual, catalogue, machine)
+    return in_type.replace(requires_runtime=question.requires_runtime)
 
 
 # ---------------------------------------------------------------- training

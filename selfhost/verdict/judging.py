@@ -219,7 +219,7 @@ def considered(
     """Every way to lay it out, the judged one marked; () where there is no choice."""
     if question.needs is None or judged_needs is None:
         return ()
-    found = []
+    placements = []
     for layout in layouts(question, question.needs, machine):
         placed = layout.needs
         pace, speed = pace_and_finding(question, placed, machine)
@@ -229,7 +229,7 @@ def considered(
         places = dict.fromkeys(term.where for term in terms if term.where != "host")
         high_bytes = sum(term.high_bytes for term in terms)
         host_high_bytes = sum(term.high_bytes for term in terms if term.where == "host")
-        found.append(
+        placements.append(
             Placement(
                 placement=placed.placement,
                 accelerators=tuple(index_of(where) for where in places),
@@ -241,7 +241,7 @@ def considered(
                 == (judged_needs.placement, judged_needs.memory),
             )
         )
-    return tuple(found) if len(found) > 1 else ()
+    return tuple(placements) if len(found) > 1 else ()
 
 
 # ---------------------------------------------------------------- what another layout would give
