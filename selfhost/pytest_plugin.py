@@ -14,7 +14,6 @@ from __future__ import annotations
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Any
 
     import pytest
@@ -41,10 +40,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers(MARKER):
         import pytest
 
+        from . import SelfhostError
+
         wrong = None
         try:
-            reason = _why_not(_model_of(marker), marker.kwargs)
-        except _wrong() as error:
+            reason = _why_not(marker)
+        except (SelfhostError, TypeError) as error:
             wrong = str(error)
         if wrong is not None:
             # outside the handler, or pytest would print the error's own text once more
@@ -53,29 +54,19 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip(reason)
 
 
-def _wrong() -> tuple[type[Exception], ...]:
-    """What a marker that makes no sense raises: an unknown model, a wrong value or keyword."""
-    from . import SelfhostError
-
-    return SelfhostError, TypeError
-
-
-def _model_of(marker: pytest.Mark) -> Any:
-    """The model that the marker names. `TypeError` where it is not its one positional argument."""
-    if len(marker.args) != 1 or "model" in marker.kwargs:
-        raise TypeError(f'name one model first: {MARKER}("mistral-7b", context_tokens=8192)')
-    return marker.args[0]
-
-
-def _why_not(model: Any, workload: Mapping[str, Any]) -> str | None:
-    """Why this machine does not run the model, None where it does."""
+def _why_not(marker: pytest.Mark) -> str | None:
+    """Return why this machine does not run the marker's model, None where it does. Raises
+    `TypeError` where the marker names no model.
+    """
     from . import Machine, Workload, check
 
-    key = str(model), tuple(sorted(workload.items()))
+    if len(marker.args) != 1 or "model" in marker.kwargs:
+        raise TypeError(f'name one model first: {MARKER}("mistral-7b", context_tokens=8192)')
+    key = str(marker.args[0]), tuple(sorted(marker.kwargs.items()))
     if key not in _reasons:
-        asked = Workload(**workload)
+        workload = Workload(**marker.kwargs)
         if not _machine:
             _machine.append(Machine.read())
-        verdict = check(model, asked, machine=_machine[0])
+        verdict = check(marker.args[0], workload, machine=_machine[0])
         _reasons[key] = None if verdict.can_run else verdict.summary
     return _reasons[key]

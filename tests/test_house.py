@@ -347,14 +347,13 @@ def test_import_selfhost_is_light() -> None:
 
 
 def test_a_piped_check_loads_no_drawing_library() -> None:
-    """`selfhost check` into a pipe loads neither rich nor psutil nor packaging, and parses a plain line without argparse."""
+    """`selfhost check` into a pipe loads neither rich nor psutil nor packaging."""
     modules = loaded(
         "import os, selfhost.cli.main\nsys_out = os.dup(1)\nselfhost.cli.main.main(['check', 'mistral-7b', '--output', os.devnull])"
     )
     assert "selfhost.verdict.record" in modules
     expected = (
         {"rich", "packaging", "dataclasses", "inspect", "socket", "subprocess"}
-        | {"argparse", "gettext", "shlex"}
         | ({"psutil"} if sys.platform == "linux" else set())
     )
     assert not modules & expected
@@ -405,7 +404,6 @@ def test_a_check_loads_what_it_needs() -> None:
         "verdict.documents",
         "verdict.speech",
         "verdict.pictures",
-        "cli.full_parser",
         "needs.llamacpp.mixes",
         # of accelerators, of experts, of architectures without a graph
         "verdict.placement",

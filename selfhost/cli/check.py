@@ -4,50 +4,23 @@ from __future__ import annotations
 
 from ..core.errors import UnknownModelError
 from ..verdict.route import exit_code
-from .arguments import Parser, add_cost, add_machine, add_output, add_specs, add_workload, parse
 from .errors import complain, together
 from .options import judge_each, machines_of, options_to_repeat, with_notes, workload_of
 from .output import deliver, flush, present
+from .parser import parse
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from ..core.errors import SelfhostError
-
-
-def parser() -> Parser:
-    """The positional names, what is shared with other commands, and a month's cost."""
-    parser = Parser("check")
-    parser.add_argument(
-        "models",
-        nargs="+",
-        metavar="MODEL",
-        help="as mistral-7b, llama3.1:8b or a Hugging Face id",
-    )
-    add_workload(parser)
-    add_machine(parser, "check")
-    parser.add_argument(
-        "--machines",
-        action="append",
-        default=[],
-        metavar="FILE|DIR",
-        help="recorded machines, for --spread",
-    )
-    parser.add_argument(
-        "--spread",
-        metavar="ENGINE",
-        help="do they hold it together? llama.cpp-rpc, exo, vllm, …",
-    )
-    add_cost(parser)
-    add_specs(parser)
-    add_output(parser, "check")
-    return parser
+    from ..verdict.record import Verdict
 
 
 def _in_one_command(words: list[str]) -> list[str]:
-    """The words as they are, or the one line that they are: `ollama run llama3.2`."""
+    """Join words that are one command of another program: `ollama run llama3.2`."""
     if len(words) < 2:
         return words
     from ..catalogue.pasted import named_in_command
@@ -57,9 +30,12 @@ def _in_one_command(words: list[str]) -> list[str]:
 
 
 def run(words: list[str]) -> int:
-    options = parse(parser(), words)
+    """Judge each model on each machine."""
+    options = parse("check", words)
     if options.spread is not None or options.machines:
-        return _spread(options)
+        from .spread import run_spread
+
+        return run_spread(options)
     names = list(dict.fromkeys(_in_one_command(options.models)))
     by_machine, errors = judge_each(options, names, machines_of(options))
     if len(errors) == 1:
@@ -75,28 +51,12 @@ def run(words: list[str]) -> int:
     verdicts = [verdict for part in by_machine for verdict in part]
     if not verdicts:
         raise together(errors)
-    from ..core.dates import utc_today
-
     if options.format == "json":
         from ..reports import json
 
         deliver(options, json.dumps(json.check(verdicts, errors)))
     else:
-        from ..reports.check_text import check_document, one_after_the_other
-
-        carry, stated = options_to_repeat(options), workload_of(options).options()
-        documents = [
-            check_document(
-                part,
-                verbose=options.verbose,
-                carry=carry,
-                workload_options=stated,
-                today=utc_today(),
-            )
-            for part in by_machine
-            if part
-        ]
-        present(options, one_after_the_other(documents))
+        _present(options, by_machine)
     code = exit_code((verdict.route for verdict in verdicts), no_answer=bool(errors))
     if errors:
         flush()
@@ -104,9 +64,29 @@ def run(words: list[str]) -> int:
     return code
 
 
+def _present(options: argparse.Namespace, by_machine: Sequence[Sequence[Verdict]]) -> None:
+    """Print the verdicts, machine by machine."""
+    from ..core.dates import utc_today
+    from ..reports.check_text import check_document, one_after_the_other
+
+    carry, stated = options_to_repeat(options), workload_of(options).options()
+    documents = [
+        check_document(
+            verdicts,
+            verbose=options.verbose,
+            carry=carry,
+            workload_options=stated,
+            today=utc_today(),
+        )
+        for verdicts in by_machine
+        if verdicts
+    ]
+    present(options, one_after_the_other(documents))
+
+
 def _as_asked(error: SelfhostError, options: argparse.Namespace) -> SelfhostError:
-    """The error of a name that was not understood; where it proposes to ask about the one model
-    that is nearest, with the options of this call.
+    """Return the error of a name with the options of this call, where it proposes to ask about the
+    one model that is nearest.
     """
     remedy = error.remedy or ""
     _, _, proposed = remedy.rpartition("selfhost check ")
@@ -120,10 +100,3 @@ def _as_asked(error: SelfhostError, options: argparse.Namespace) -> SelfhostErro
         workload = workload.replace(quantization=None)
     again = f"{remedy}{workload.options()}{options_to_repeat(options)}"
     return UnknownModelError(error.message, nearest=error.nearest, remedy=again)
-
-
-def _spread(options: argparse.Namespace) -> int:
-    """One model over several machines."""
-    from .spread import run_spread
-
-    return run_spread(options)

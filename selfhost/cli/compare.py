@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from .arguments import Parser, add_cost, add_machine, add_output, add_specs, add_workload, parse
 from .errors import together
 from .options import judge_each, one_machine, options_to_repeat, with_notes, workload_of
 from .output import deliver, present
-
-
-def parser() -> Parser:
-    """At least two positional names, what is shared with other commands, and a month's cost."""
-    parser = Parser("compare")
-    parser.add_argument("model", metavar="MODEL", help="a name as people type it")
-    parser.add_argument("others", nargs="+", metavar="MODEL", help="at least one more")
-    add_workload(parser)
-    add_machine(parser, "compare")
-    add_cost(parser)
-    add_specs(parser)
-    add_output(parser, "compare")
-    return parser
+from .parser import parse
 
 
 def run(words: list[str]) -> int:
-    options = parse(parser(), words)
+    """Compare the models on one machine."""
+    options = parse("compare", words)
     names = [options.model, *options.others]
     by_machine, errors = judge_each(options, names, (one_machine(options),))
     (verdicts,) = with_notes(options, by_machine)

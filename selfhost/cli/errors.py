@@ -13,6 +13,7 @@ from ..core.errors import (
     Problem,
     SelfhostError,
 )
+from .terminal import in_width, wants_color
 
 TYPE_CHECKING = False
 
@@ -25,7 +26,7 @@ class UsageError(SelfhostError):
 
 
 def complain(error: SelfhostError, code: int, wants_json: bool, *, no_color: bool = False) -> None:
-    """What went wrong, as a person or a program reads it. `no_color`: that was asked for."""
+    """Say what went wrong on standard error, as a person or a program reads it."""
     from ..core.workload import as_typed
 
     error = as_typed(error)
@@ -41,58 +42,11 @@ def complain(error: SelfhostError, code: int, wants_json: bool, *, no_color: boo
         to_standard_error(_colored(text) if is_colored else text)
 
 
-def wants_color(stream: TextIO | None, *, no_color: bool) -> bool:
-    """NO_COLOR and --no-color forbid colour (no-color.org), FORCE_COLOR asks for it where there is
-    no terminal, as in the log of a CI job (force-color.org); either counts unless it is empty, and
-    FORCE_COLOR unless it is 0.
-    """
-    if no_color or os.environ.get("NO_COLOR"):
-        return False
-    if os.environ.get("FORCE_COLOR", "0") not in ("", "0"):
-        return True
-    is_terminal = stream is not None and stream.isatty()
-    return is_terminal and os.environ.get("TERM") != "dumb"
-
-
-def stated_columns() -> int | None:
-    """The width that COLUMNS states; None where it states none: 0, and what is no number, say
-    nothing, as shutil reads it.
-    """
-    width = os.environ.get("COLUMNS", "")
-    is_stated = width.isascii() and width.isdecimal() and len(width) <= 9
-    return int(width) or None if is_stated else None
-
-
-def in_width(text: str, stream: TextIO) -> str:
-    """The text; on a terminal, and where COLUMNS states a width, in lines that break between words
-    and go on further in.
-    """
-    width = stated_columns() or 0
-    try:
-        width = width or (os.get_terminal_size(stream.fileno()).columns if stream.isatty() else 0)
-    except (OSError, ValueError, AttributeError):
-        width = 0
-    if width < _NARROWEST:
-        return text
-    from .texts import filled
-
-    lines = []
-    for line in text.splitlines():
-        indent = len(line) - len(line.lstrip())
-        first, *others = filled(line, width - indent - 2)
-        lines += [" " * indent + first, *(" " * (indent + 2) + other for other in others)]
-    return "".join(f"{line}\n" for line in lines)
-
-
-# in less there is no use in breaking lines
-_NARROWEST = 20
 _RED, _BOLD, _PLAIN = "\x1b[1;31m", "\x1b[1m", "\x1b[0m"
 
 
 def _colored(text: str) -> str:
-    """What is wrong begins in red, and what to type instead is bold; rich would take longer to load
-    than all else about an error.
-    """
+    """Begin what is wrong in red, and make what to type instead bold."""
     lines = []
     for line in text.splitlines():
         if line.startswith("  "):
@@ -104,7 +58,7 @@ def _colored(text: str) -> str:
 
 
 def to_standard_error(text: str) -> None:
-    """Where there is one, and somebody reads it."""
+    """Write to standard error, where there is one and somebody reads it."""
     if sys.stderr is None:
         return
     try:
@@ -115,7 +69,7 @@ def to_standard_error(text: str) -> None:
 
 
 def abandon(stream: TextIO | None) -> None:
-    """What is left in the buffer must not complain at exit."""
+    """Drop what is left in the buffer, which would complain at exit."""
     try:  # noqa: SIM105 - contextlib would be loaded for this alone
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # type: ignore[union-attr]
     except (OSError, ValueError, AttributeError):
@@ -123,6 +77,7 @@ def abandon(stream: TextIO | None) -> None:
 
 
 def bug(error: BaseException) -> SelfhostError:
+    """Return an error nobody caught as one to report, with the line that raised it."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
@@ -138,7 +93,7 @@ def bug(error: BaseException) -> SelfhostError:
 
 
 def together(errors: Mapping[str, SelfhostError]) -> SelfhostError:
-    """One error for all that is wrong with the names: a single one as it is, several as
+    """Return one error for all that is wrong with the names: a single one as it is, several as
     problems of one input.
     """
     if len(errors) == 1:

@@ -11,16 +11,21 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     import argparse
-    from typing import TypeGuard
 
     from ..audit.entries import Policy
+
+_RECORDS = (".json", ".jsonl")
+_MODEL_FILES = (
+    ".gguf", ".safetensors", ".index.json", "config.json", ".bin", ".pt", ".pth", ".model",
+    "tokenizer.json",
+)  # fmt: skip
 
 
 def check_targets(
     options: argparse.Namespace, targets: Sequence[str], *, with_standard_output: bool = False
 ) -> None:
-    """`WriteError`, before anything is judged, where a report cannot go to a target or would
-    replace an input.
+    """Refuse, before anything is judged, a target that takes no report, replaces an input, or would
+    be read as one by the next run. Raises `WriteError` or `UsageError`.
     """
     from ..core.writing import check_targets
 
@@ -31,36 +36,48 @@ def check_targets(
                 f"{target} lies in {root}, the recorded tree",
                 remedy="name a file outside it for the report",
             )
-    for folder in _machine_paths(options):
-        for target in targets:
+        for folder in _machine_paths(options):
             if _is_new_record(target, folder):
                 raise UsageError(
                     f"{target} lies in {folder}, whose records are judged: the next run would take"
                     " the report for one of them",
                     remedy="name a file in another folder for the report",
                 )
-    check_targets(targets, inputs(options), with_standard_output=with_standard_output)
+    check_targets(targets, _inputs(options), with_standard_output=with_standard_output)
 
 
 def check_targets_of_policy(targets: Sequence[str], policy: Policy) -> None:
-    """As `check_targets`, for the files that the policy names: which they are is known once it is
-    read.
-    """
-    if targets:
-        from ..core.writing import check_targets
+    """Refuse a target that replaces a file which the policy names. Raises `WriteError`."""
+    from ..core.writing import check_targets
 
-        check_targets(targets, _files_of_policy(policy))
-
-
-def _files_of_policy(policy: Policy) -> list[str]:
-    """What is read of the models, drafts and adapters that the policy's entries name."""
+    if not targets:
+        return
     models = [wanted.name for wanted in policy.models if not wanted.members]
     models += [member.name for wanted in policy.models for member in wanted.members]
     models += [wanted.asked.draft for wanted in policy.models if wanted.asked.draft]
-    adapters = [
-        typed for wanted in policy.models if _is_adapter_file(typed := wanted.asked.adapter)
-    ]
-    return [*_files_of_models(models), *_model_files(adapters)]
+    adapters = [wanted.asked.adapter for wanted in policy.models if wanted.asked.adapter]
+    check_targets(targets, _model_files(_paths(models), adapters))
+
+
+def _inputs(options: argparse.Namespace) -> list[str]:
+    """List every file that this run reads because it was named, or lies in a folder that was."""
+    given = vars(options)
+    files = [*given.get("files", ()), given.get("policy"), given.get("baseline")]
+    for path in _machine_paths(options):
+        path = "/dev/stdin" if path == "-" else path
+        files += [path, *_held(path, _RECORDS)]
+    own_specs = os.environ.get("SELFHOST_SPECS", "").split(os.pathsep)
+    for folder in (*given.get("specs", ()), *own_specs):
+        files += _held(folder, (".toml",))
+    models = [*given.get("models", ()), *given.get("others", ())]
+    models += [given.get("model"), given.get("draft")]
+    named = [given.get("adapter"), *given.get("files", ())]
+    return [*filter(None, files), *_model_files(_paths(filter(None, models)), filter(None, named))]
+
+
+def _machine_paths(options: argparse.Namespace) -> list[str]:
+    given = vars(options)
+    return [name for name in (given.get("machine"), *given.get("machines", ())) if name]
 
 
 def _lies_in(path: str, folder: str) -> bool:
@@ -72,81 +89,30 @@ def _lies_in(path: str, folder: str) -> bool:
     )
 
 
-_RECORDS = (".json", ".jsonl")
-
-
 def _is_new_record(path: str, folder: str) -> bool:
     """Whether a new file of that path would be read as one of the folder's records."""
     place = os.path.realpath(path)
-    return (
-        place.endswith(_RECORDS)
-        and not os.path.lexists(place)
-        and os.path.dirname(place) == os.path.realpath(folder)
-    )
-
-
-def inputs(options: argparse.Namespace) -> list[str]:
-    """Every file that this run reads because it was named, or lies in a folder that was."""
-    given = vars(options)
-    # where an option is not there, or has no value, there is nothing to read
-    records = ["/dev/stdin" if name == "-" else name for name in _machine_paths(options)]
-    specs = [*given.get("specs", ()), *os.environ.get("SELFHOST_SPECS", "").split(os.pathsep)]
-    models = [*given.get("models", ()), *given.get("others", ())]
-    models += [name for key in ("model", "draft") if (name := given.get(key))]
-    adapters = [given["adapter"]] if _is_adapter_file(given.get("adapter")) else []
-    files = [
-        *given.get("files", ()),
-        *(given[key] for key in ("policy", "baseline") if given.get(key)),
-    ]
-    for path in records:
-        files += [path, *_held(path, _RECORDS)]
-    for path in filter(None, specs):
-        files += _held(path, (".toml",))
-    return [*files, *_files_of_models(models), *_model_files([*adapters, *given.get("files", ())])]
-
-
-def _machine_paths(options: argparse.Namespace) -> list[str]:
-    """What was named as a machine, or as several."""
-    given = vars(options)
-    return [name for name in (given.get("machine"), *given.get("machines", ())) if name]
+    is_new = place.endswith(_RECORDS) and not os.path.lexists(place)
+    return is_new and os.path.dirname(place) == os.path.realpath(folder)
 
 
 def _held(folder: str, endings: tuple[str, ...]) -> list[str]:
+    """List the files of a folder that end so; none of what is no folder."""
     try:
         return [os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(endings)]
     except (OSError, ValueError):
         return []
 
 
-_MODEL_FILES = (
-    ".gguf",
-    ".safetensors",
-    ".index.json",
-    "config.json",
-    ".bin",
-    ".pt",
-    ".pth",
-    ".model",
-    "tokenizer.json",
-)
-
-
-def _files_of_models(names: Iterable[str]) -> list[str]:
-    """What is read of those models that are named by a path."""
+def _paths(names: Iterable[str]) -> Iterable[str]:
     from ..catalogue.paths import is_path
 
-    return _model_files(filter(is_path, names))
+    return filter(is_path, names)
 
 
-def _is_adapter_file(typed: str | None) -> TypeGuard[str]:
-    return typed is not None and not typed.startswith("rank=")
-
-
-def _model_files(paths: Iterable[str]) -> list[str]:
-    """What is read of models: what their folders hold, or files and what belongs to them beside
-    them.
-    """
-    named = list(dict.fromkeys(paths))
+def _model_files(*paths: Iterable[str]) -> list[str]:
+    """List what is read of models and adapters: the files, and what belongs to them beside them."""
+    named = dict.fromkeys(path for group in paths for path in group if path[:5] != "rank=")
     folders = dict.fromkeys(
         path if os.path.isdir(path) else os.path.dirname(path) or "." for path in named
     )

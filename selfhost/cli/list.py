@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from ..catalogue.spec_values import MODALITIES, OPENNESS, USES
 from ..core.errors import SpecError
-from ..verdict.route import Route
-from .arguments import (
-    Parser,
-    add_machine,
-    add_output,
-    add_specs,
-    add_workload,
-    kind,
-    parse,
-    size_bytes,
-    whole,
-)
 from .errors import UsageError
 from .options import measured_where_unknown, one_machine, workload_of
-from .output import deliver, present, screen, tell_left_aside
+from .output import deliver, present, tell_left_aside
+from .parser import parse
+from .terminal import screen
 
 TYPE_CHECKING = False
 
@@ -28,82 +17,15 @@ if TYPE_CHECKING:
 
     from ..advice.listing import Listing
     from ..catalogue.index import Catalogue
+    from ..catalogue.outlines import Outline
     from ..core.workload import Workload
     from ..machine.record import Machine
     from ..verdict.record import Answer
 
 
-def parser() -> Parser:
-    """What is shared with other commands, and the filters."""
-    parser = Parser("list")
-    parser.add_argument(
-        "words",
-        nargs="*",
-        metavar="WORD",
-        help="only models whose names, maker or kind hold every word",
-    )
-    add_workload(parser)
-    add_machine(parser, "list")
-    parser.set_defaults(tokens_per_day=None, watts=None, electricity=None)
-    _add_view(parser)
-    parser.add_argument("--family", metavar="NAME", help="only this family")
-    parser.add_argument(
-        "--modality", choices=MODALITIES, metavar="KIND", help=", ".join(MODALITIES)
-    )
-    parser.add_argument(
-        "--use", choices=USES, metavar="USE", help="only models made for this, as chat or code"
-    )
-    parser.add_argument(
-        "--openness",
-        choices=OPENNESS,
-        metavar="HOW",
-        help=f"of the weights: {', '.join(OPENNESS)}",
-    )
-    parser.add_argument(
-        "--route",
-        choices=tuple(route.value for route in Route),
-        metavar="ANSWER",
-        help="only local, api, neither or unknown",
-    )
-    parser.add_argument(
-        "--max-size",
-        type=kind(size_bytes),
-        metavar="SIZE",
-        help="only downloads up to this size, as 8GB",
-    )
-    add_specs(parser)
-    add_output(parser, "list")
-    return parser
-
-
-# what `--sort` orders by, smaller first; what is not known comes last
-_SORTS = ("best", "speed", "memory", "download", "parameters", "released", "name")
-
-
-def _add_view(parser: Parser) -> None:
-    parser.add_argument(
-        "--top", type=kind(_row_count), metavar="N", help="how many models to show (default: 20)"
-    )
-    parser.add_argument("--all", action="store_true", help="with those that do not run here")
-    parser.add_argument("-v", "--wide", action="store_true", help="more columns")
-    parser.add_argument(
-        "--sort",
-        choices=_SORTS,
-        default="best",
-        metavar="COLUMN",
-        help=f"{', '.join(_SORTS[:4])} ... (default: best)",
-    )
-
-
-def _row_count(text: str) -> int:
-    rows = whole(text)
-    if rows < 1:
-        raise ValueError(f"must be at least 1, not {rows}")
-    return rows
-
-
 def run(words: list[str]) -> int:
-    options = parse(parser(), words)
+    """List what runs on the machine, best first."""
+    options = parse("list", words)
     if options.all and options.top is not None:
         raise UsageError("--all and --top exclude each other", remedy="leave one of them out")
     workload = workload_of(options)
@@ -142,12 +64,20 @@ def _listed(
     machine: Machine,
     ids: Sequence[str] | None,
 ) -> Listing:
-    """The models to show, in their order, with counts of all that pass the filters."""
+    """Judge the models to show, and count all that pass the filters."""
     from ..advice.listing import Lister, count_rows
+    from ..catalogue.searching import modality_in, use_in, words_typed
     from ..reports.list_text import TOP
 
-    use, modality = _kinds_in(options.words, catalogue)
-    lister = Lister(catalogue, workload, machine, use=options.use or use, modality=modality)
+    # a use and a modality among the words order the models that hold them
+    typed = words_typed(options.words, catalogue)
+    lister = Lister(
+        catalogue,
+        workload,
+        machine,
+        use=options.use or use_in(typed),
+        modality=modality_in(typed),
+    )
     is_whole = options.all or options.format != "text" or options.sort != "best"
     if not (is_whole or options.route or options.max_size or (ids and len(ids) <= _FEW)):
         only_running = not options.words
@@ -167,7 +97,7 @@ _FEW = 60
 
 
 def _processors() -> int:
-    """How many processes judge: as many as may run at once, up to eight."""
+    """Return how many processes judge: as many as may run at once, up to eight."""
     import os
 
     has_affinity = hasattr(os, "sched_getaffinity")
@@ -182,7 +112,7 @@ def _present(
     workload: Workload,
     notes: Sequence[str],
 ) -> None:
-    """The list as text, as much of it as the terminal shows where nothing else was asked."""
+    """Print the list, as much of it as the terminal shows where nothing else was asked."""
     from ..catalogue.searching import meant, words_typed
     from ..core.dates import utc_today
     from ..reports.list_text import TOP, list_document
@@ -230,32 +160,14 @@ def _page(
     )
 
 
-def _kinds_in(words: Sequence[str], catalogue: Catalogue) -> tuple[str | None, str | None]:
-    """The use and the modality that are among the words, by which those that hold them are ordered;
-    None without.
-    """
-    if not words:
-        return None, None
-    from ..catalogue.searching import modality_in, use_in, words_typed
-
-    typed = words_typed(words, catalogue)
-    return use_in(typed), modality_in(typed)
-
-
 def _chosen(options: argparse.Namespace, catalogue: Catalogue) -> list[str] | None:
-    """The ids of the models that pass every filter of models, None without a filter. One whose spec
-    is faulty passes none.
+    """Return the ids of the models that pass every filter of models, None without a filter. One
+    whose spec is faulty passes none.
     """
     if not any((options.words, options.family, options.modality, options.use, options.openness)):
         return None
     outlines = filter(None, map(catalogue.outline, catalogue.ids()))
-    ids = [
-        outline.id
-        for outline in outlines
-        if (options.family is None or _is_family(outline.family, options.family))
-        and options.modality in (None, outline.modality)
-        and (options.use is None or options.use in (outline.uses or ()))
-    ]
+    ids = [outline.id for outline in outlines if _is_wanted(outline, options)]
     if not (options.words or options.openness):
         return ids
     from ..catalogue.searching import holds_words, words_typed
@@ -273,6 +185,15 @@ def _chosen(options: argparse.Namespace, catalogue: Catalogue) -> list[str] | No
     return chosen
 
 
+def _is_wanted(outline: Outline, options: argparse.Namespace) -> bool:
+    """Whether a model passes the filters that need no spec."""
+    return (
+        (options.family is None or _is_family(outline.family, options.family))
+        and options.modality in (None, outline.modality)
+        and (options.use is None or options.use in (outline.uses or ()))
+    )
+
+
 def _matches(answer: Answer, options: argparse.Namespace) -> bool:
     """Whether the answer passes every filter of answers."""
     size = answer.needs.download_bytes if answer.needs is not None else None
@@ -281,7 +202,7 @@ def _matches(answer: Answer, options: argparse.Namespace) -> bool:
 
 
 def _place(row: Answer, column: str) -> tuple[bool, float | str]:
-    """The place of a row in the order of one column; what is not known comes last."""
+    """Return the place of a row in the order of one column; what is not known comes last."""
     needs, pace = row.needs, row.speed.decode if row.speed is not None else None
     released = (row.model.released or "").replace("-", "").ljust(8, "0")
     values: dict[str, float | str | None] = {
@@ -297,7 +218,7 @@ def _place(row: Answer, column: str) -> tuple[bool, float | str]:
 
 
 def _check_family(wanted: str, catalogue: Catalogue) -> None:
-    """Raises `UsageError` with the nearest for a family that no model is of."""
+    """Refuse a family that no model is of, with the nearest."""
     from ..core.spelling import nearest
 
     families = sorted({outline.family for outline in catalogue.outlines() if outline.family})

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from .arguments import Parser, add_choice_of_machine, add_output, parse
+from collections.abc import Sequence
+
 from .errors import UsageError
 from .output import deliver, present
+from .parser import parse
 
 TYPE_CHECKING = False
 
@@ -14,48 +16,9 @@ if TYPE_CHECKING:
     from ..machine.record import Machine
 
 
-def parser() -> Parser:
-    """What to read, and what to put into the record beside it."""
-    parser = Parser("machine")
-    parser.add_argument(
-        "words",
-        nargs="*",
-        metavar="WORD",
-        help="with --profiles, only machines whose name, title, GPU or processor hold every word",
-    )
-    add_choice_of_machine(parser)
-    parser.set_defaults(no_measure=True)
-    parser.add_argument(
-        "--profiles",
-        action="store_true",
-        help="list the machines that --machine NAME knows, instead of reading this one",
-    )
-    parser.add_argument(
-        "--measure",
-        action="store_true",
-        help="measure the memory bandwidth too, about a second",
-    )
-    parser.add_argument(
-        "--root",
-        metavar="DIR",
-        help="read DIR/proc, DIR/sys, ... of a recorded tree instead of this machine",
-    )
-    parser.add_argument(
-        "--name", metavar="NAME", help="a name for the record (none is read from the machine)"
-    )
-    parser.add_argument(
-        "--label",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="a label for policies to match (repeatable)",
-    )
-    add_output(parser, "machine")
-    return parser
-
-
 def run(words: list[str]) -> int:
-    options = parse(parser(), words)
+    """Show this machine, another one, or those known by name."""
+    options = parse("machine", words)
     if options.profiles:
         return _profiles(options)
     if options.words:
@@ -66,22 +29,7 @@ def run(words: list[str]) -> int:
         )
     from ..machine.record import checked_name
 
-    labels = {}
-    for text in options.label:
-        key, equals, value = text.partition("=")
-        if not equals or not key.strip():
-            raise UsageError(
-                f"--label {text!r} is no KEY=VALUE", remedy="write for example --label site=berlin"
-            )
-        key = checked_name(key.strip(), "label")
-        if key in labels:
-            raise UsageError(f"--label {key} is given twice", remedy="give each key one value")
-        labels[key] = checked_name(value.strip(), "label")
-    if options.machine is not None or options.gpu or options.set:
-        machine = _described(options)
-    else:
-        machine = _read(options)
-    machine = machine.replace(labels=labels)
+    machine = _machine(options).replace(labels=_labels(options.label))
     if options.name is not None:
         machine = machine.replace(name=checked_name(options.name))
     if options.format == "json":
@@ -95,45 +43,50 @@ def run(words: list[str]) -> int:
     return 0
 
 
-def _described(options: argparse.Namespace) -> Machine:
-    """The machine that words describe, or this one with what it does not have: to be put among
-    records, or to see how words are read.
-    """
+def _labels(typed: Sequence[str]) -> dict[str, str]:
+    from ..machine.record import checked_name
+
+    labels: dict[str, str] = {}
+    for text in typed:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(
+                f"--label {text!r} is no KEY=VALUE", remedy="write for example --label site=berlin"
+            )
+        key = checked_name(key.strip(), "label")
+        if key in labels:
+            raise UsageError(f"--label {key} is given twice", remedy="give each key one value")
+        labels[key] = checked_name(value.strip(), "label")
+    return labels
+
+
+def _machine(options: argparse.Namespace) -> Machine:
+    """Return the machine that options describe, else this one, or that of a recorded tree."""
+    from ..machine.reader import read
     from .options import one_machine
 
-    if options.root is not None:
+    is_described = options.machine is not None or options.gpu or options.set
+    if options.root is not None and is_described:
         raise UsageError(
             "--root is for what is read of a machine, and --machine, --gpu and --set describe one",
             remedy="leave --root out",
         )
-    return one_machine(options)
-
-
-def _read(options: argparse.Namespace) -> Machine:
-    """This machine, or that of a recorded tree."""
-    from ..machine.reader import read
-
-    if options.measure and options.root is not None:
+    if options.root is not None and options.measure:
         raise UsageError(
             "--measure measures this machine now, and a tree keeps what was read",
             remedy="leave --measure out; `selfhost machine --measure --format json` keeps what was"
             " measured",
         )
+    if is_described:
+        return one_machine(options)
     return read(measure=options.measure, root=options.root)
 
 
 def _profiles(options: argparse.Namespace) -> int:
     from ..machine.profiles import all_profiles
 
-    if (
-        options.name is not None
-        or options.machine is not None
-        or options.gpu
-        or options.set
-        or options.label
-        or options.measure
-        or options.root is not None
-    ):
+    others = ("name", "machine", "gpu", "set", "label", "measure", "root")
+    if any(vars(options)[name] for name in others):
         raise UsageError(
             "--profiles reads no machine",
             remedy="leave all options but --format, --output and -v out",

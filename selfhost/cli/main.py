@@ -17,10 +17,7 @@ from .output import flush, write
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any
-
-    from .arguments import Parser
-    from .full_parser import FullParser
+    from .parser import CommandParser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -89,23 +86,24 @@ def _dispatch(words: list[str]) -> int:
     if command == "_complete":
         from .completion import candidates
 
-        write("".join(f"{word}\n" for word in candidates(rest, tuple(COMMANDS), parser_of)))
+        write("".join(f"{word}\n" for word in candidates(rest)))
         return 0
     if command not in COMMANDS:
         _refuse_misspelled(command, rest)
         command, rest = "check", words
-    return int(_module(command).run([*everywhere, *rest]))
+    module = __import__(f"{__package__}.{command}", fromlist=("run",))
+    return int(module.run([*everywhere, *rest]))
 
 
 def _help(words: list[str]) -> int:
-    """`selfhost help`, or `selfhost help check`."""
+    """Print what `selfhost help` or `selfhost help check` asks for."""
     write(parser_of(words[0]).format_help() if words and words[0] in COMMANDS else _overview())
     return 0
 
 
 def _refuse_misspelled(word: str, rest: list[str]) -> None:
-    """`UsageError` for what looks like an option or a command; anything else is the name of a
-    model, for `check`.
+    """Refuse what looks like an option or a command; anything else is the name of a model, for
+    `check`.
     """
     from ..core.spelling import nearest
 
@@ -118,7 +116,7 @@ def _refuse_misspelled(word: str, rest: list[str]) -> None:
         return
     import shlex
 
-    from .full_parser import MEANT_COMMANDS
+    from .hints import MEANT_COMMANDS
 
     guess = MEANT_COMMANDS.get(word.lower()) or nearest(word, list(COMMANDS))
     meant = shlex.join([guess, *rest] if guess else ["check", word, *rest])
@@ -127,7 +125,9 @@ def _refuse_misspelled(word: str, rest: list[str]) -> None:
 
 
 def _looks_like_a_model(word: str) -> bool:
-    """No command has a digit or a mark in it; of other words the shipped catalogue decides."""
+    """Whether a word that is no command names a model: no command has a digit or a mark in it; of
+    other words the shipped catalogue decides.
+    """
     if any(letter.isdecimal() or letter in "./:" for letter in word):
         return True
     from ..catalogue.names import id_of
@@ -136,20 +136,15 @@ def _looks_like_a_model(word: str) -> bool:
     return id_of(word, open_catalogue()) is not None
 
 
-def parser_of(command: str) -> FullParser:
-    """The parser of one command, from which shell completion reads its options."""
-    declared: Parser = _module(command).parser()
-    return declared.full()
+def parser_of(command: str) -> CommandParser:
+    """Return the parser of one command."""
+    from .parser import CommandParser
 
-
-def _module(command: str) -> Any:
-    """The module of a command, loaded when it is needed: it has `parser()` and `run(words)`."""
-    # by `importlib`, which loads `warnings`, it takes half a millisecond longer
-    return __import__(f"{__package__}.{command}", fromlist=("run",))
+    return CommandParser(command)
 
 
 def _overview() -> str:
-    from .output import help_width
+    from .terminal import help_width
     from .texts import DESCRIPTION, EXAMPLES, EXIT_CODES, folded
 
     width = max(map(len, COMMANDS))

@@ -19,44 +19,37 @@ if TYPE_CHECKING:
 
 
 def workload_of(options: argparse.Namespace) -> Workload:
+    """Return what is asked of the models. Raises `WorkloadError` where that makes no sense."""
     from ..core.workload import FLAGS, Workload
 
-    fields = {
-        field: getattr(options, flag.removeprefix("--").replace("-", "_"))
-        for field, flag in FLAGS.items()
-    }
-    fields["memory_basis"] = options.memory or "default"
-    fields["checkpointing"] = False if options.no_checkpointing else None
-    fields["load"] = load_of(options)
-    return Workload(**fields)
+    given = vars(options)
+    fields = {field: given[field] for field in FLAGS if field in given}
+    return Workload(**{**fields, "load": load_of(options)})
 
 
 def load_of(options: argparse.Namespace) -> Load | None:
+    """Return what a day brings; None where no tokens are stated."""
     from ..core.workload import LOAD_FLAGS, Load
 
-    beside = {
-        field: getattr(options, flag.removeprefix("--").replace("-", "_"), None)
-        for field, flag in LOAD_FLAGS.items()
-        if flag != "--tokens-per-day"
-    }
-    if options.tokens_per_day is None:
-        alone = next((field for field, value in beside.items() if value is not None), None)
-        if alone:
-            raise UsageError(
-                f"{LOAD_FLAGS[alone]} is for a load, and none is stated",
-                remedy="add for example --tokens-per-day 2M:500k",
-            )
-        return None
-    return Load.parse(options.tokens_per_day, **beside)
+    given = vars(options)
+    figures = {field: given[field] for field in LOAD_FLAGS if given.get(field) is not None}
+    if given.get("load") is not None:
+        return Load.parse(options.load, **figures)
+    for field in figures:
+        raise UsageError(
+            f"{LOAD_FLAGS[field]} is for a load, and none is stated",
+            remedy="add for example --tokens-per-day 2M:500k",
+        )
+    return None
 
 
 def machines_of(options: argparse.Namespace) -> tuple[Machine, ...]:
-    """The machine to judge, or each record of a folder, as --machine, --gpu, --measure and --set
-    say. What else a name can mean is put into `options.notes`.
+    """Return the machine to judge, or each record of a folder, as --machine, --gpu, --measure and
+    --set say. What else a name can mean is put into `options.notes`.
     """
     from ..machine.reader import read
 
-    if options.measure and options.no_measure:
+    if options.measure and getattr(options, "no_measure", False):
         raise UsageError(
             "--measure and --no-measure contradict each other", remedy="leave one of them out"
         )
@@ -86,30 +79,25 @@ def machines_of(options: argparse.Namespace) -> tuple[Machine, ...]:
 def with_notes(
     options: argparse.Namespace, by_machine: Sequence[Sequence[Verdict]]
 ) -> list[list[Verdict]]:
-    """The verdicts with what else the machine's name can mean: said in the answer itself, for
-    standard error is often thrown away. Of several it is told among how their names were
-    understood.
+    """Return the verdicts with what else the machine's name can mean; of several it stands among
+    how their names were understood.
     """
-    notes = options.notes
-    count = sum(map(len, by_machine))
+    notes, count = options.notes, sum(map(len, by_machine))
     if not notes or not count:
-        return [list(part) for part in by_machine]
+        return [list(verdicts) for verdicts in by_machine]
+    # said in the answer itself, for standard error is often thrown away
     options.notes = ()
-    if count == 1:
-        return [
-            [verdict.replace(notes=(*verdict.notes, *notes)) for verdict in part]
-            for part in by_machine
-        ]
+    field = "notes" if count == 1 else "understood_as"
     return [
-        [verdict.replace(understood_as=(*verdict.understood_as, *notes)) for verdict in part]
-        for part in by_machine
+        [verdict.replace(**{field: (*getattr(verdict, field), *notes)}) for verdict in verdicts]
+        for verdicts in by_machine
     ]
 
 
 def _named_machines(named: str, notes: list[str]) -> tuple[Machine, ...]:
-    """A path goes before a profile only where it looks like one: a file that happens to be
-    called as a profile changes nothing. It goes before words of a profile's name. What else the
-    name can mean is added to `notes`.
+    """Return the machine of a name, or the records of a path; add to `notes` what else the name can
+    mean. A path goes before a known machine only where it looks like one: a file that happens to be
+    called as a machine changes nothing. It goes before words of a machine's name.
     """
     from ..machine.record import Machine
 
@@ -136,8 +124,8 @@ def _named_machines(named: str, notes: list[str]) -> tuple[Machine, ...]:
 
 
 def _looks_like_a_path(named: str) -> bool:
-    """Whether it has the form of a path. A slash in several words, `m4 16gb/512gb`, is of one only
-    where there is such a file, or the folder that it would be in.
+    """Whether it has the form of a path. A slash in several words, `m4 16gb/512gb`, is one of a
+    path only where there is such a file, or the folder that it would be in.
     """
     if named in ("", ".", "..") or named.endswith((".json", ".jsonl")):
         return True
@@ -177,7 +165,9 @@ def one_machine(options: argparse.Namespace) -> Machine:
 def judge_each(
     options: argparse.Namespace, names: Sequence[str], machines: Sequence[Machine]
 ) -> tuple[list[list[Verdict]], dict[str, SelfhostError]]:
-    """Every model on each machine, and by the name that was typed why one could not be judged."""
+    """Judge every model on each machine; also return, by the name that was typed, why one could
+    not be judged.
+    """
     workload = workload_of(options)
     machines = [measured_where_unknown(options, machine) for machine in machines]
     from ..answers.verdicts import check_with
@@ -185,7 +175,6 @@ def judge_each(
 
     catalogue = open_catalogue(options.specs)
     errors: dict[str, SelfhostError] = {}
-    prices = getattr(options, "prices", "snapshot")
     by_machine: list[list[Verdict]] = []
     for machine in machines:
         judged: list[Verdict] = []
@@ -193,8 +182,7 @@ def judge_each(
             if name in errors:
                 continue
             try:
-                verdict = check_with(catalogue, name, workload, machine, prices=prices)
-                judged.append(verdict)
+                judged.append(check_with(catalogue, name, workload, machine, prices=options.prices))
             except SelfhostError as error:
                 errors[name] = error
         by_machine.append(judged)
@@ -202,9 +190,9 @@ def judge_each(
 
 
 def measured_where_unknown(options: argparse.Namespace, machine: Machine) -> Machine:
-    """This machine with its memory bandwidth measured within 60 ms, where nothing else tells it:
-    neither a record, a measurement that was asked for, nor the chip. What fits a GPU rests on no
-    RAM.
+    """Return this machine with its memory bandwidth measured within 60 ms, where nothing else
+    gives it: neither a record, a measurement that was asked for, nor the chip. What fits a GPU
+    rests on no RAM.
     """
     from ..verdict.processor import chip_of
 
@@ -224,18 +212,15 @@ def measured_where_unknown(options: argparse.Namespace, machine: Machine) -> Mac
 
 
 def options_to_repeat(options: argparse.Namespace) -> str:
-    """The options of a call that a proposed next call needs too, beside those of the workload."""
-    words = [
-        *(["--measure"] if options.measure else []),
-        *(["--no-measure"] if options.no_measure else []),
-        *(["--machine", options.machine] if options.machine else []),
-        *(
-            ["--prices", options.prices]
-            if getattr(options, "prices", "snapshot") != "snapshot"
-            else []
-        ),
-        *(word for text in options.gpu for word in ("--gpu", text)),
-        *(word for text in options.set for word in ("--set", text)),
-        *(word for folder in options.specs for word in ("--specs", folder)),
-    ]
+    """Return the options of a call that a proposed next call needs too, besides those of the
+    workload.
+    """
+    given = vars(options)
+    words = [f"--{name}" for name in ("measure", "no-measure") if given.get(name.replace("-", "_"))]
+    if given.get("machine"):
+        words += ["--machine", options.machine]
+    if given.get("prices", "snapshot") != "snapshot":
+        words += ["--prices", options.prices]
+    for name in ("gpu", "set", "specs"):
+        words += [word for text in given.get(name, ()) for word in (f"--{name}", text)]
     return "".join(f" '{word}'" if " " in word else f" {word}" for word in words)

@@ -7,7 +7,8 @@ import os
 import sys
 
 from ..core.errors import Faults
-from .errors import UsageError, abandon, in_width, stated_columns, to_standard_error, wants_color
+from .errors import UsageError, abandon, to_standard_error
+from .terminal import columns, in_width, stated_columns, wants_color
 
 TYPE_CHECKING = False
 
@@ -20,28 +21,27 @@ if TYPE_CHECKING:
 
 
 def deliver(options: argparse.Namespace, text: str | Iterable[str | bytes]) -> None:
-    """To --output, else to standard output; then the notes on what was typed. A long text may be
-    given in pieces.
+    """Write a report to --output, else to standard output; then the notes on what was typed. A long
+    text may be given in pieces.
     """
     if options.output is None:
         for piece in (text,) if isinstance(text, str) else text:
             write(str(piece))
     else:
         write_file(options.output, text)
-    _tell_notes(options)
+    _write_notes(options)
 
 
 def present(options: argparse.Namespace, document: Document) -> None:
-    """A document for a person: drawn on a terminal, plain in a pipe or file, where FORCE_COLOR
-    adds colour and COLUMNS the width of a pipe's lines, and nothing else. Then the notes on what
-    was typed.
+    """Write a document for a person, drawn on a terminal, plain in a pipe or file, where
+    FORCE_COLOR adds colour and COLUMNS the width of a pipe's lines; then the notes.
     """
     _present(options, document)
-    _tell_notes(options)
+    _write_notes(options)
 
 
-def _tell_notes(options: argparse.Namespace) -> None:
-    """What else the name of a machine or a GPU can mean, after the answer."""
+def _write_notes(options: argparse.Namespace) -> None:
+    """Write what else the name of a machine or a GPU can mean."""
     for text in getattr(options, "notes", ()):
         note(text)
 
@@ -68,7 +68,7 @@ def _present(options: argparse.Namespace, document: Document) -> None:
 
 
 def write(text: str) -> None:
-    """To standard output; `UsageError` where there is none or it takes nothing."""
+    """Write to standard output. Raises `UsageError` where there is none, or it takes nothing."""
     if sys.stdout is None:
         raise UsageError(
             "there is no standard output", remedy="--output FILE writes the report to a file"
@@ -84,18 +84,14 @@ def write(text: str) -> None:
 
 
 def write_file(path: str, text: str | Iterable[str | bytes]) -> None:
-    """Write a report where the user asked for it, whole or not at all; `WriteError` where that
-    cannot be.
-    """
+    """Write a report where the user asked for it, whole or not at all. Raises `WriteError`."""
     from ..core.writing import write_whole
 
     write_whole([(path, text)])
 
 
 def note(text: str) -> None:
-    """A remark beside the answer, after what of it is written so far; where nobody reads it the
-    answer stands.
-    """
+    """Write a remark to standard error, after what of the answer is written so far."""
     flush()
     from ..reports.layout import clean
 
@@ -104,20 +100,19 @@ def note(text: str) -> None:
 
 
 def tell_left_aside(catalogue: Catalogue) -> None:
-    """What is wrong with the user's own specs, to standard error, where the answer itself has
-    no place for it.
-    """
+    """Note what is wrong with the user's own specs, where the answer has no place for it."""
     if catalogue.own_faults and sys.stderr is not None:
         from ..reports.text import problems_text
 
         faults = Faults("--specs", catalogue.own_faults)
         note(
-            "left aside, for this is wrong:\n"
+            "ignored these spec files because of errors:\n"
             + problems_text(faults.problems, encoding=sys.stderr.encoding)
         )
 
 
 def flush() -> None:
+    """Write out standard output's buffer."""
     if sys.stdout is not None:
         try:
             sys.stdout.flush()
@@ -126,9 +121,8 @@ def flush() -> None:
 
 
 def unwritable(error: OSError) -> None:
-    """Standard output takes nothing more: what follows is dropped. `UsageError`, but for a pipe
-    whose reader has gone: it had what it wanted, and whether it goes before the last write is
-    chance, so the exit code stays that of the answer.
+    """Drop what follows on standard output. Raises `UsageError`, but for a pipe whose reader has
+    gone: it had what it wanted, and the exit code stays that of the answer.
     """
     abandon(sys.stdout)
     # a pipe whose reader has gone is EINVAL on Windows
@@ -138,30 +132,3 @@ def unwritable(error: OSError) -> None:
         f"standard output cannot be written: {error.strerror or error}",
         remedy="--output FILE writes the report to a file",
     ) from None
-
-
-def screen() -> tuple[int, int] | None:
-    """Columns and lines of the terminal that standard output is; None where it is none."""
-    if sys.stdout is None or not sys.stdout.isatty():
-        return None
-    written = os.environ.get("LINES", "")
-    lines = int(written) if written.isascii() and written.isdecimal() and len(written) < 9 else 0
-    try:
-        lines = lines or os.get_terminal_size(sys.stdout.fileno()).lines
-    except (OSError, ValueError, AttributeError):
-        return None
-    return (columns(), lines) if lines > 0 else None
-
-
-def columns() -> int:
-    if stated := stated_columns():
-        return stated
-    try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns or 80
-    except (OSError, ValueError, AttributeError):
-        return 80
-
-
-def help_width() -> int:
-    """Columns of what `--help` prints."""
-    return max(40, min(100, columns()))

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from .arguments import Parser, add_cost, add_machine, add_output, add_specs, add_workload, parse
 from .options import one_machine, options_to_repeat, with_notes, workload_of
 from .output import deliver, present
-
-
-def parser() -> Parser:
-    """The positional name, what is shared with other commands, and a month's cost."""
-    parser = Parser("show")
-    parser.add_argument("model", metavar="MODEL", help="a name as people type it")
-    add_workload(parser)
-    add_machine(parser, "show")
-    add_cost(parser)
-    add_specs(parser)
-    add_output(parser, "show")
-    return parser
+from .parser import parse
 
 
 def run(words: list[str]) -> int:
-    options = parse(parser(), words)
+    """Show what is known of a model."""
+    options = parse("show", words)
     workload = workload_of(options)
     from ..answers.shown import describe
     from ..catalogue.opened import open_catalogue

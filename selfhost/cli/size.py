@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ..core.errors import SelfhostError
 from ..verdict.record import Route, exit_code
-from .arguments import Parser, add_output, add_specs, kind, parse, rate, size_bytes, tokens, whole
 from .errors import UsageError, complain, together
 from .options import workload_of
 from .output import deliver, flush, present
+from .parser import parse
 
 TYPE_CHECKING = False
 
@@ -27,82 +27,9 @@ BLOCKS = {
 }
 
 
-def parser() -> Parser:
-    """The positional names, what is asked of the models, and where they will live."""
-    from ..core.workload import FLAGS, KV_CACHE_TYPES, LOAD_FLAGS, cache_type
-
-    parser = Parser("size")
-    # what no container depends on
-    names = [
-        flag.removeprefix("--").replace("-", "_")
-        for flag in (*FLAGS.values(), *LOAD_FLAGS.values())
-    ]
-    rules = dict.fromkeys(("private", "commercial", "modify", "auditable"), False)
-    asked = {"task": "generate", "memory": "total", "parallel": 1, "no_checkpointing": False}
-    parser.set_defaults(**{**dict.fromkeys(names), **rules, **asked})
-    add = parser.add_argument
-    add("models", nargs="+", metavar="MODEL", help="each gets a container of its own")
-    add(
-        "--users",
-        "--parallel",
-        dest="parallel",
-        type=kind(whole),
-        default=1,
-        metavar="N",
-        help="at once, each with a context of their own",
-    )
-    add(
-        "--context",
-        type=kind(tokens),
-        metavar="N",
-        help="context in tokens, as 8192 or 8k (default: 4096)",
-    )
-    add(
-        "--quant",
-        metavar="Q",
-        help="quantization (default: Q4_K_M or larger for text)",
-    )
-    add("--runtime", metavar="R", help="as llama.cpp, ollama or vllm")
-    add(
-        "--kv-cache",
-        type=cache_type,
-        choices=KV_CACHE_TYPES,
-        metavar="TYPE",
-        help="f16 (default), q8_0 or q4_0; fp8 with vLLM, SGLang",
-    )
-    add(
-        "--prompt-cache",
-        type=kind(size_bytes),
-        metavar="SIZE",
-        help="earlier prompts to keep (default: one a user)",
-    )
-    add(
-        "--gpu",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="in the container, as 'RTX 4090' or '2x RTX 3090'",
-    )
-    add(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="of the node: architecture=aarch64, memory=16GiB",
-    )
-    add(
-        "--download-speed",
-        type=kind(rate),
-        metavar="RATE",
-        help="as 100Mbit/s: how long a probe waits for the start",
-    )
-    add_specs(parser)
-    add_output(parser, "size")
-    return parser
-
-
 def run(words: list[str]) -> int:
-    options = parse(parser(), words)
+    """Size a container for each model."""
+    options = parse("size", words)
     sizes, errors = _sizes(options)
     if not sizes:
         raise together(errors)
@@ -129,7 +56,7 @@ def run(words: list[str]) -> int:
 
 
 def _sizes(options: argparse.Namespace) -> tuple[list[ContainerSize], dict[str, SelfhostError]]:
-    """Each model's container, and by the name that was typed why one has none."""
+    """Size each model's container; also return, by the name that was typed, why one has none."""
     workload = workload_of(options)
     from ..advice.sizes import on_node
     from ..answers.sized import size_with
@@ -159,7 +86,7 @@ def _is_sized(model: str, runtime: str, options: argparse.Namespace) -> bool:
 
 
 def _machine(options: argparse.Namespace) -> Machine:
-    """The node, with the accelerators that were named; what else a name can mean is put into
+    """Return the node, with the accelerators that were named; what else a name can mean is put into
     `options.notes`.
     """
     from ..advice.sizes import node
@@ -181,7 +108,7 @@ _IDLE_SETTINGS = ("bandwidth", "cores", "system")
 
 
 def _refuse_idle_settings(settings: Sequence[str]) -> None:
-    """`UsageError` for a setting that would change nothing: nobody may think that it was heeded."""
+    """Refuse a setting that would change nothing."""
     for setting in settings:
         key = setting.partition("=")[0].strip()
         if key in _IDLE_SETTINGS:
@@ -193,8 +120,8 @@ def _refuse_idle_settings(settings: Sequence[str]) -> None:
 
 
 def _refuse_without_image(sizes: list[ContainerSize], options: argparse.Namespace) -> None:
-    """`UsageError` for a runtime that nobody publishes an image of, with those that would do, and
-    for a model that no known command serves as it was asked for.
+    """Refuse a runtime that nobody publishes an image of, with those that would do, and a model
+    that no known command serves as it was asked for.
     """
     from ..catalogue.opened import open_catalogue
 

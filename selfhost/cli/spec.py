@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
-from .arguments import Parser, add_output, add_specs, parse
 from .errors import UsageError
 from .output import deliver, note, tell_left_aside
+from .parser import parse
 
 TYPE_CHECKING = False
 
@@ -17,27 +17,9 @@ if TYPE_CHECKING:
     from ..catalogue.index import Catalogue
 
 
-def parser() -> Parser:
-    """What to do, and with which files."""
-    parser = Parser("spec")
-    parser.add_argument(
-        "action",
-        choices=("check", "new"),
-        help="check: every fault with file, line and key; new: a spec of a model file",
-    )
-    parser.add_argument(
-        "files",
-        nargs="+",
-        metavar="FILE",
-        help="spec files; for new one GGUF file, config.json or model folder",
-    )
-    add_specs(parser)
-    add_output(parser, "spec")
-    return parser
-
-
 def run(words: list[str]) -> int:
-    options = parse(parser(), words)
+    """Check spec files, or make one from a model file."""
+    options = parse("spec", words)
     from ..catalogue.opened import open_catalogue
 
     catalogue = open_catalogue(options.specs)

@@ -19,7 +19,7 @@ EXAMPLE = "selfhost check llama-3.3-70b --machines records/ --spread llama.cpp-r
 
 
 def run_spread(options: argparse.Namespace) -> int:
-    """Print whether the machines hold the model together; the command's exit code."""
+    """Print whether the machines hold the model together; return the exit code."""
     _require(options)
     from ..audit.machines import load_machines
     from ..audit.spread import engine_named, spread
@@ -45,7 +45,7 @@ def run_spread(options: argparse.Namespace) -> int:
 
 
 def _require(options: argparse.Namespace) -> None:
-    """`UsageError` where one of the two options is missing, or another contradicts them."""
+    """Refuse one of the two options without the other, and what contradicts them."""
     if options.spread is None:
         raise UsageError(
             "--machines names machines that share a model, and --spread does not say by what",
@@ -63,10 +63,10 @@ def _require(options: argparse.Namespace) -> None:
 
 
 def _require_runtime(options: argparse.Namespace, engine: Engine) -> None:
-    """`UsageError` where a runtime or a quantization was asked for that the program is not."""
+    """Refuse a runtime or a quantization that the engine does not use."""
     wanted = [("--runtime", options.runtime, engine.runtime)]
     if engine.quantization is not None:
-        wanted.append(("--quant", options.quant, engine.quantization))
+        wanted.append(("--quant", options.quantization, engine.quantization))
     for flag, typed, own in wanted:
         if typed is not None and canonical(typed) != canonical(own):
             raise UsageError(

@@ -4,11 +4,6 @@ from __future__ import annotations
 
 from ..core.records import pattern
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 DESCRIPTION = "Can this machine run that open-weight model, or is an API the practical route?"
 
 
@@ -44,22 +39,29 @@ _EXITS: dict[str, tuple[tuple[int, str], ...]] = {
 
 
 def exit_codes(command: str) -> str:
-    """The exit codes of one command, a line each."""
+    """Return the exit codes of one command, a line each."""
     lines = (f"  {code}  {words}\n" for code, words in _EXITS.get(command, _ANSWERED))
     return "exit codes:\n" + "".join(lines)
 
 
 def folded(text: str, width: int) -> str:
-    """The text with lines of at most `width` characters, where words allow it.
+    """Fold lines of more than `width` characters, where words allow it.
 
-    The words beside a command or a code, behind two spaces, continue below themselves where there
+    The words beside an option or a code, behind two spaces, continue below themselves where there
     is room, else on lines of their own, further in. A command goes on behind a backslash, as shells
     take it; a paragraph is filled anew.
     """
     if all(len(line) <= width for line in text.splitlines()):
         return text
-    blocks = text.rstrip("\n").split("\n\n")
-    return "\n\n".join("\n".join(_folded_block(block, width)) for block in blocks) + "\n"
+    lines: list[str] = []
+    for block in text.rstrip("\n").split("\n\n"):
+        rows = block.split("\n")
+        if any(row.startswith(" ") or row.endswith(":") for row in rows):
+            lines += [line for row in rows for line in _folded_row(row, width)]
+        else:
+            lines += filled(block, width)
+        lines.append("")
+    return "\n".join(lines)
 
 
 # of the words beside a command, before they move to lines of their own
@@ -67,53 +69,40 @@ _LEAST_BESIDE = 24
 _STEP = 4
 
 
-def _folded_block(block: str, width: int) -> list[str]:
-    rows = block.split("\n")
-    if any(row.startswith(" ") or row.endswith(":") for row in rows):
-        return [line for row in rows for line in _folded_row(row, width)]
-    return filled(block, width)
-
-
 def _folded_row(row: str, width: int) -> list[str]:
-    """A line of a list: indented, and perhaps in two columns."""
+    """Fold a line of a list: indented, and perhaps in two columns."""
     if len(row) <= width:
         return [row]
     indent = len(row) - len(row.lstrip())
     left, _, right = row.rpartition("  ")
-    left = left.rstrip()
-    if left:
-        column = len(row) - len(right)
-        if width - column >= _LEAST_BESIDE:
-            first, *others = filled(right, width - column)
-            return [row[:column] + first, *(" " * column + other for other in others)]
-        inner = indent + _STEP
-        return [left, *(" " * inner + part for part in filled(right, width - inner))]
+    column, inner = len(row) - len(right), indent + _STEP
+    if left.strip() and width - column >= _LEAST_BESIDE:
+        first, *others = filled(right, width - column)
+        return [row[:column] + first, *(" " * column + part for part in others)]
+    if left.strip():
+        return [left.rstrip(), *(" " * inner + part for part in filled(right, width - inner))]
     end = " \\" if row.lstrip().startswith("selfhost ") else ""
-    parts = filled(row, width - indent - _STEP - len(end))
-    shifted = [" " * (indent + _STEP * (number > 0)) + part for number, part in enumerate(parts)]
-    return [*(part + end for part in shifted[:-1]), shifted[-1]]
-
-
-def filled(text: str, width: int) -> list[str]:
-    """Words in lines; one that is longer stands alone. What is quoted stays on one line, where one
-    line can hold it.
-    """
-    lines = [""]
-    for word in _words(text, width):
-        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
-            lines.append(word)
-        else:
-            lines[-1] = f"{lines[-1]} {word}".strip()
-    return lines
+    first, *others = filled(row, width - inner - len(end))
+    lines = [" " * indent + first, *(" " * inner + part for part in others)]
+    return [*(line + end for line in lines[:-1]), lines[-1]]
 
 
 # a command between backquotes, or a name that has spaces: `--gpu 'RTX 4090'`
 _WORD = pattern(r"`[^`]+`\S*|'[^'\s][^']*'(?!\w)\S*|\S+")
 
 
-def _words(text: str, width: int) -> Iterator[str]:
-    for word in _WORD.findall(text):
-        yield from [word] if len(word) <= width else word.split()
+def filled(text: str, width: int) -> list[str]:
+    """Fill lines with words; one that is longer stands alone. What is quoted stays on one line,
+    where one line can hold it.
+    """
+    lines = [""]
+    for quoted in _WORD.findall(text):
+        for word in [quoted] if len(quoted) <= width else quoted.split():
+            if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
+                lines.append(word)
+            else:
+                lines[-1] = f"{lines[-1]} {word}".strip()
+    return lines
 
 
 EXIT_CODES = """\
@@ -122,8 +111,7 @@ exit codes: 0 yes, 1 no, 2 no answer, 3 cannot tell (COMMAND --help has details)
 
 
 EXAMPLES = {
-    "": (
-        """\
+    "": """\
 examples:
   selfhost mistral-7b                       can I run it here? (short for check)
   selfhost check llama3.1:8b --context 32k  with a long context
@@ -131,20 +119,16 @@ examples:
   selfhost show gpt-oss-20b                 sizes, license, how open it is
   selfhost machine --format json > ci.json  record a machine, judge it elsewhere:
   selfhost check mixtral --machine ci.json
-"""
-    ),
-    "check": (
-        """\
+""",
+    "check": """\
 examples:
   selfhost check mistral-7b --context 32k --quant Q5_K_M
   selfhost check mistral-7b --machine macbook-pro-m4-max-48gb
   selfhost check llama-3.1-8b --tokens-per-day 2M:500k
   selfhost check mistral-7b --json | jq .route
   more, by what people need: docs/needs.md
-"""
-    ),
-    "list": (
-        """\
+""",
+    "list": """\
 examples:
   selfhost list qwen
   selfhost list --use code --license 'Apache-2.0 OR MIT'
@@ -158,32 +142,24 @@ before the smaller; of a mixture the active parameters count, too. Size counts
 for less with age, with a slower pace (half at 10 tokens/s, a fifth at 5), and
 where no entry in Ollama's library or three API providers show that the model is
 used; for more with each provider. No benchmark score counts.
-"""
-    ),
-    "show": (
-        """\
+""",
+    "show": """\
 examples:
   selfhost show gpt-oss-20b
   selfhost show mistral-7b --context 16k --format json
-"""
-    ),
-    "compare": (
-        """\
+""",
+    "compare": """\
 examples:
   selfhost compare gpt-oss-20b mistral-7b gpt-4o
   selfhost compare llama3.1:8b qwen3:8b --context 32k --format json
-"""
-    ),
-    "plan": (
-        """\
+""",
+    "plan": """\
 examples:
   selfhost plan mistral-7b
   selfhost plan llama-3.3-70b --context 32k --min-speed 10
   selfhost plan gpt-oss-120b --format json | jq .least.memory_bytes
-"""
-    ),
-    "size": (
-        """\
+""",
+    "size": """\
 examples:
   selfhost size mistral-7b
   selfhost size llama-3.1-8b --users 4 --context 8k --format kubernetes
@@ -192,10 +168,8 @@ examples:
 
 The request is what cannot be reclaimed, and the page cache that the pace needs;
 the limit adds what grows, each with the option that bounds it.
-"""
-    ),
-    "verify": (
-        """\
+""",
+    "verify": """\
 examples:
   llama-bench -m model.gguf > bench.txt
   selfhost verify bench.txt --model ./model.gguf
@@ -203,10 +177,8 @@ examples:
   ollama run llama3.2 --verbose "Why?" 2>&1 | selfhost verify - --model llama3.2
   selfhost verify 12345                       a running process, by its id
   selfhost verify bench.txt --format json     to attach to a bug report
-"""
-    ),
-    "machine": (
-        """\
+""",
+    "machine": """\
 examples:
   selfhost machine
   selfhost machine --profiles                 machines to ask about with --machine NAME
@@ -215,30 +187,23 @@ examples:
   selfhost machine --machine "steam deck" --format json > records/deck.json
   selfhost machine --format json              what was read, for a bug report
   selfhost machine --root bundle --format json | selfhost check mistral-7b --machine -
-"""
-    ),
-    "audit": (
-        """\
+""",
+    "audit": """\
 examples:
   selfhost audit --init                       write a policy to ./audit.toml
   selfhost audit                              judge this machine against it
   selfhost audit policy.toml --machines records/ --format junit=report.xml
-"""
-    ),
-    "spec": (
-        """\
+""",
+    "spec": """\
 examples:
   selfhost spec check my-model.toml
   selfhost spec new ./model.gguf --output my-specs/model.toml
   selfhost check my-model --specs ./my-specs
-"""
-    ),
-    "completion": (
-        """\
+""",
+    "completion": """\
 examples:
   eval "$(selfhost completion bash)"        in ~/.bashrc
   selfhost completion zsh > ~/.zfunc/_selfhost
   selfhost completion fish > ~/.config/fish/completions/selfhost.fish
-"""
-    ),
+""",
 }

@@ -1,14 +1,14 @@
-"""`selfhost verify`: a prediction held against a run, from a log or a process of the user."""
+"""`selfhost verify`: a prediction compared with a run, from a log or a process of the user."""
 
 from __future__ import annotations
 
 import os
 
 from ..core.errors import InputError, Problem, WorkloadError
-from .arguments import Parser, add_machine, add_output, add_specs, parse
 from .errors import UsageError
 from .options import measured_where_unknown, one_machine
 from .output import deliver, present
+from .parser import parse
 
 TYPE_CHECKING = False
 
@@ -31,26 +31,9 @@ _UNDERSTOOD = (
 )
 
 
-def parser() -> Parser:
-    """The run, and the machine that it ran on."""
-    parser = Parser("verify")
-    parser.add_argument(
-        "files",
-        nargs=1,
-        metavar="LOG|PROCESS",
-        help="a file, - for standard input, or the id of a process",
-    )
-    parser.add_argument(
-        "--model", metavar="NAME", help="the model, where the run does not name one"
-    )
-    add_machine(parser, "verify")
-    add_specs(parser)
-    add_output(parser, "verify")
-    return parser
-
-
 def run(words: list[str]) -> int:
-    options = parse(parser(), words)
+    """Compare a prediction with a run."""
+    options = parse("verify", words)
     seen = _run_of(options.files[0])
     comparison = _compared(options, seen)
     if options.format == "json":
@@ -66,7 +49,7 @@ def run(words: list[str]) -> int:
 
 
 def _run_of(named: str) -> Run:
-    """What the log or the process tells. `InputError` where it tells nothing."""
+    """Read the figures of a log or a process. Raises `InputError` where it has none."""
     if named.isdecimal() and named.isascii():
         from ..advice.verify.process import run_of_process
 
@@ -91,7 +74,7 @@ def _no_log(named: str, reason: str, remedy: str) -> InputError:
 
 
 def _text(named: str) -> str:
-    """The text of a log; what cannot be decoded, as a letter that was cut, is replaced. Raises
+    """Read a log; what cannot be decoded, as a letter that was cut, is replaced. Raises
     `Unreadable`.
     """
     from ..core.reading import LARGE, Unreadable, encoding_of, read_file

@@ -54,8 +54,8 @@ MAX_PROBLEMS = 20
 
 
 class Faults:
-    """What is wrong with one input: the first MAX_PROBLEMS of its problems, and a count of the
-    others. `file` is what was named.
+    """What is wrong with one input: the first MAX_PROBLEMS problems, and a count of the others.
+    `file` is what was named.
     """
 
     def __init__(self, file: str, problems: Iterable[Problem] = ()) -> None:
@@ -75,39 +75,35 @@ class Faults:
 
     @property
     def count(self) -> int:
-        """How many there are, listed or not."""
+        """The number of problems, listed or not."""
         return len(self.first) + self.more
 
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Those listed, and one that says how many are not."""
+        unlisted = (Problem.of_unlisted(self.file, self.more),) if self.more else ()
+        return (*self.first, *unlisted)
+
     def append(self, problem: Problem) -> None:
-        """One problem more, or a count of several."""
-        if problem.unlisted:
-            self.more += problem.unlisted
-        elif self.full:
-            self.more += 1
+        """Add one problem, or a count of several."""
+        if problem.unlisted or self.full:
+            self.more += problem.unlisted or 1
         else:
             self.first.append(problem)
 
     def extend(self, error: InputError, *, line: int | None, place: str | None = None) -> None:
-        """Those of a part of the input, which stands in that line, or at that place of a list."""
+        """Add those of a part of the input, which stands in that line, or at that place of a
+        list.
+        """
         for problem in error.problems:
             key = ".".join(word for word in (place, problem.key) if word)
             self.append(problem.replace(line=line, key=key or None))
 
     def join(self, other: Faults) -> None:
-        """Those of another input that belongs to this one."""
+        """Add those of another input that belongs to this one."""
         for problem in other.first:
             self.append(problem)
         self.more += other.more
-
-    @property
-    def problems(self) -> tuple[Problem, ...]:
-        """Those listed, and one that says how many are not."""
-        if not self.more:
-            return tuple(self.first)
-        return (
-            *self.first,
-            Problem.of_unlisted(self.file, self.more),
-        )
 
 
 class SelfhostError(Exception):

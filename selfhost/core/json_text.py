@@ -14,6 +14,7 @@ from .records import pattern
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from codecs import IncrementalDecoder
     from collections.abc import Callable, Iterator
     from typing import IO, Any, NoReturn
 
@@ -24,11 +25,13 @@ MAX_DEPTH = 64
 # CPython 3.11 to 3.14 takes up to 125 bytes a sign (an object of one new key, or an entry of two
 # short strings), so a million of them stay under 125 MB.
 MAX_SIGNS = 1_000_000
+# of a list of records, which are taken out of it one by one
+MAX_LIST_SIGNS = 4 * MAX_SIGNS
+_ONE_A_LINE = "give one record a line: jq -c '.[]' FILE"
 # One character outside of ASCII makes Python keep the whole text in 2 or 4 bytes a character
 MAX_TEXT_BYTES = 65 << 20
 _SIGNS = (b"[", b"{", b",", b":")
 _BLANKS = " \t\r\n"
-_AFTER_ITEM = frozenset(" \t\r\n,]")
 _BLANK_RUN = pattern(r"[ \t\r\n]*")
 _CHUNK_BYTES = 1 << 20
 # of one stream of records; beyond it lies no fleet, but a stream without end
@@ -175,111 +178,6 @@ def too_many(count: int, max_signs: int) -> Unreadable:
     )
 
 
-class Budget:
-    """How many signs (`signs_in`) may still be read, of several streams together whose values
-    are all kept.
-    """
-
-    def __init__(self, max_signs: int) -> None:
-        self.max_signs = self.signs_left = max_signs
-
-    def take(self, count: int) -> None:
-        """Raise `Unreadable` where fewer are left."""
-        if count > self.signs_left:
-            raise Unreadable(
-                f"has more than about {self.max_signs:,} values, in all that was named",
-                "give it in parts",
-                kind=LARGE,
-            )
-        self.signs_left -= count
-
-
-class _Window:
-    """The part of a text that is looked at: decoded piece by piece, so that a stream of any
-    length takes the memory of one record.
-    """
-
-    def __init__(
-        self,
-        stream: IO[bytes],
-        max_bytes: int = MAX_STREAM_BYTES,
-        budget: Budget | None = None,
-    ) -> None:
-        import codecs
-
-        self.stream, self.max_bytes, self.budget = stream, max_bytes, budget
-        self.text, self.at, self.lines_before = "", 0, 0
-        self.ended = False
-        self.bytes_read = 0
-        # line feeds of the text before that place
-        self._feeds, self._counted_to = 0, 0
-        start = read_some(stream, _CHUNK_BYTES)
-        self._decoder = codecs.getincrementaldecoder(encoding_of(start))()
-        self._add(start)
-
-    def more(self) -> bool:
-        """Decode the next piece, and forget what lies before `at`; False at the end."""
-        if self.ended:
-            return False
-        self._add(read_some(self.stream, _CHUNK_BYTES))
-        return True
-
-    def _add(self, piece: bytes) -> None:
-        self.bytes_read += len(piece)
-        if self.bytes_read > self.max_bytes:
-            raise too_large(self.max_bytes)
-        if self.budget is not None:
-            self.budget.take(signs_in(piece))
-        self.ended = not piece
-        try:
-            decoded = self._decoder.decode(piece, self.ended)
-        except UnicodeDecodeError:
-            raise Unreadable("is not text") from None
-        self.lines_before = self.line_at(self.at) - 1
-        self._feeds, self._counted_to = 0, 0
-        self.text = self.text[self.at :] + decoded
-        self.at = 0
-
-    def skip_blanks(self) -> str:
-        """Move to the next character that is no blank, and give it; "" at the end."""
-        while True:
-            blanks = _BLANK_RUN.match(self.text, self.at)
-            self.at = blanks.end() if blanks else self.at
-            if self.at < len(self.text):
-                return self.text[self.at]
-            if not self.more():
-                return ""
-
-    def line_at(self, place: int) -> int:
-        """The line of a place of the text. Cheap where places are asked for in their order."""
-        if place < self._counted_to:
-            self._feeds, self._counted_to = 0, 0
-        self._feeds += self.text.count("\n", self._counted_to, place)
-        self._counted_to = place
-        return self.lines_before + self._feeds + 1
-
-    def go_past_line(self, end: int) -> None:
-        """Move to the end of the line of `at`, which `line_at` was asked for: in between no line
-        feed is to be counted.
-        """
-        self.at = self._counted_to = end
-
-    def line_end(self, max_bytes: int) -> int:
-        """Where the line of `at` ends: at its line feed or at the end of the text. Raises
-        `Unreadable` for one longer than that.
-        """
-        looked_at = self.at
-        while True:
-            end = self.text.find("\n", looked_at)
-            if end >= 0:
-                return end
-            looked_at = len(self.text) - self.at
-            if looked_at > max_bytes:
-                raise _record_too_large(self, max_bytes)
-            if not self.more():
-                return len(self.text)
-
-
 class Entry:
     """One record of a text of many: its value, or the `fault` why there is none. `line` is set
     where the text has one a line.
@@ -303,119 +201,140 @@ class Entry:
         self.doubled, self.more_doubled = decoder.doubled, decoder.more_doubled
 
 
-def read_records(
-    stream: IO[bytes],
-    *,
-    max_record_bytes: int,
-    max_bytes: int = MAX_STREAM_BYTES,
-    budget: Budget | None = None,
-) -> Iterator[Entry]:
-    """The JSON values of a stream, one after the other: of one list its items, else one a line
-    (JSON Lines), else the one value.
+def read_records(stream: IO[bytes], *, max_record_bytes: int) -> Iterator[Entry]:
+    """Read the JSON values of a stream: of one list its items, else one a line (JSON Lines), else
+    the one value.
 
-    Memory is that of one record, however many there are. Raises `Unreadable` for the whole, also
-    after some entries; a broken line of JSON Lines is the `fault` of its entry. `max_bytes`
-    and the `budget` are for the whole stream; a stream whose values are not all kept needs none.
+    Of JSON Lines one record is in memory, of a list its text. Raises `Unreadable` for the whole,
+    also after some entries; a broken line of JSON Lines is the `fault` of its entry.
     """
-    window, decoder = _Window(stream, max_bytes, budget), Decoder(note_doubled=True)
-    first = window.skip_blanks()
-    if not first:
+    decoder = Decoder(note_doubled=True)
+    lines = ((number, line) for number, line in _lines(stream) if line.strip(_BLANKS))
+    number, line = next(lines, (0, ""))
+    if not number:
         raise Unreadable("is empty")
-    if first == "[":
-        yield from _items(window, decoder, max_record_bytes)
+    is_list = line.lstrip(_BLANKS)[0] == "["
+    first = None if is_list else _entry(number, line, decoder, max_record_bytes)
+    if first is None or not isinstance(first.value, dict):
+        yield from _whole(number, line, lines, decoder, max_record_bytes)
         return
-    end = window.line_end(max_record_bytes)
-    line = window.line_at(window.at)
-    text = window.text[window.at : end]
-    try:
-        value = decoder.parse(text)
-    except Unreadable:
-        value = None
-    if not isinstance(value, dict):
-        yield Entry(None, _whole(window, decoder, max_record_bytes), None, decoder)
-        return
-    entry = Entry(line, value, None, decoder)
-    window.at = end
-    if not window.skip_blanks():
-        entry.line = None
-    yield entry
-    while window.skip_blanks():
-        end = window.line_end(max_record_bytes)
-        line, text = window.line_at(window.at), window.text[window.at : end]
-        window.go_past_line(end)
-        try:
-            yield Entry(line, decoder.parse(text), None, decoder)
-        except Unreadable as error:
-            yield Entry(line, None, error, decoder)
+    is_alone = True
+    for number, line in lines:
+        if is_alone:
+            yield first
+        is_alone = False
+        yield _entry(number, line, decoder, max_record_bytes)
+    if is_alone:
+        first.line = None
+        yield first
 
 
-def _whole(window: _Window, decoder: Decoder, max_bytes: int) -> Any:
-    """The one value of the text."""
-    before = window.line_at(window.at) - 1
-    while window.more():
-        if len(window.text) > max_bytes:
-            raise too_large(max_bytes)
+def _lines(stream: IO[bytes]) -> Iterator[tuple[int, str]]:
+    """Yield each line with its number."""
+    import codecs
+
+    piece = read_some(stream, _CHUNK_BYTES)
+    decoder = codecs.getincrementaldecoder(encoding_of(piece))()
+    number, rest, total = 0, "", 0
+    while piece:
+        total += len(piece)
+        if total > MAX_STREAM_BYTES:
+            raise too_large(MAX_STREAM_BYTES)
+        *lines, rest = (rest + _decoded(decoder, piece)).split("\n")
+        for line in lines:
+            number += 1
+            yield number, line
+        if len(rest) > MAX_TEXT_BYTES:
+            raise _list_too_large()
+        piece = read_some(stream, _CHUNK_BYTES)
+    yield number + 1, rest + _decoded(decoder, b"")
+
+
+def _decoded(decoder: IncrementalDecoder, piece: bytes) -> str:
     try:
-        return decoder.parse(window.text)
+        return decoder.decode(piece, final=not piece)
+    except UnicodeDecodeError:
+        raise Unreadable("is not text") from None
+
+
+def _entry(number: int, line: str, decoder: Decoder, max_record_bytes: int) -> Entry:
+    """Read a line of JSON Lines."""
+    if len(line) > max_record_bytes:
+        raise _record_too_large(number, max_record_bytes)
+    try:
+        return Entry(number, decoder.parse(line), None, decoder)
+    except Unreadable as error:
+        return Entry(number, None, error, decoder)
+
+
+def _whole(
+    number: int,
+    line: str,
+    lines: Iterator[tuple[int, str]],
+    decoder: Decoder,
+    max_record_bytes: int,
+) -> Iterator[Entry]:
+    """Read the one value of a text whose first line is `line`, or the items of its list."""
+    is_list = line.lstrip(_BLANKS)[0] == "["
+    parts, size, last = [line], len(line), number
+    for next_number, next_line in lines:
+        # with the blank lines between, which count
+        parts.append("\n" * (next_number - last) + next_line)
+        size += len(parts[-1])
+        last = next_number
+        if size > (MAX_TEXT_BYTES if is_list else max_record_bytes):
+            raise _list_too_large() if is_list else too_large(max_record_bytes)
+    text = "".join(parts)
+    try:
+        if is_list:
+            yield from _items(text, decoder, max_record_bytes)
+        else:
+            yield Entry(None, decoder.parse(text), None, decoder)
     except Unreadable as error:
         if error.line is not None:
-            error.line += before
+            error.line += number - 1
         raise
 
 
-def _items(window: _Window, decoder: Decoder, max_record_bytes: int) -> Iterator[Entry]:
-    """The items of the list that begins where the window stands."""
-    window.at += 1
-    expected = "]"
+def _items(text: str, decoder: Decoder, max_record_bytes: int) -> Iterator[Entry]:
+    """Read the items of the list that the text is."""
+    if (count := signs_in(text)) > MAX_LIST_SIGNS:
+        error = too_many(count, MAX_LIST_SIGNS)
+        error.remedy = _ONE_A_LINE
+        raise error
+    at = _after_blanks(text, text.index("[") + 1)
     number = 0
-    while True:
-        sign = window.skip_blanks()
-        if sign and sign == expected:
-            break
-        value = _item(window, decoder, max_record_bytes)
+    while number or text[at : at + 1] != "]":
+        value, end = decoder.parse_at(text, at)
+        if end - at > max_record_bytes:
+            raise _record_too_large(_line_at(text, at), max_record_bytes)
         yield Entry(None, value, None, decoder, place=f"[{number}]")
         number += 1
-        sign = window.skip_blanks()
-        if sign == "]":
+        at = _after_blanks(text, end)
+        if text[at : at + 1] != ",":
             break
-        if not sign:
-            raise cut_off(window.line_at(window.at))
-        if sign != ",":
-            raise NoJSON("is not JSON: Expecting ',' delimiter", line=window.line_at(window.at))
-        window.at += 1
-        expected = ""
-    window.at += 1
-    if window.skip_blanks():
-        raise NoJSON("is not JSON: Extra data", line=window.line_at(window.at))
+        at = _after_blanks(text, at + 1)
+    if at >= len(text):
+        raise cut_off(_line_at(text, at))
+    if text[at] != "]":
+        raise NoJSON("is not JSON: Expecting ',' delimiter", line=_line_at(text, at))
+    at = _after_blanks(text, at + 1)
+    if at < len(text):
+        raise NoJSON("is not JSON: Extra data", line=_line_at(text, at))
 
 
-def _item(window: _Window, decoder: Decoder, max_bytes: int) -> Any:
-    """The value where the window stands; more is decoded until it is whole."""
-    while True:
-        before, length = window.lines_before, len(window.text) - window.at
-        try:
-            value, end = decoder.parse_at(window.text, window.at)
-        except NoJSON as error:
-            if length <= max_bytes and window.more():
-                # of this record, or of those behind it in the piece that was read
-                count = signs_in(window.text[window.at :])
-                if count > 2 * MAX_SIGNS:
-                    raise too_many(count, MAX_SIGNS) from None
-                continue
-            if length > max_bytes:
-                raise _record_too_large(window, max_bytes) from None
-            if error.line is not None:
-                error.line += before
-            raise
-        if end - window.at > max_bytes:
-            raise _record_too_large(window, max_bytes)
-        # a number may go on behind the window, as after the point of `1.`
-        if window.text[end : end + 1] in _AFTER_ITEM or length > max_bytes or not window.more():
-            window.at = end
-            return value
+def _after_blanks(text: str, start: int) -> int:
+    blanks = _BLANK_RUN.match(text, start)
+    return blanks.end() if blanks else start
 
 
-def _record_too_large(window: _Window, max_bytes: int) -> Unreadable:
-    return Unreadable(
-        f"has a record of more than {max_bytes:,} bytes", line=window.line_at(window.at), kind=LARGE
-    )
+def _line_at(text: str, place: int) -> int:
+    return text.count("\n", 0, place) + 1
+
+
+def _record_too_large(line: int, max_bytes: int) -> Unreadable:
+    return Unreadable(f"has a record of more than {max_bytes:,} bytes", line=line, kind=LARGE)
+
+
+def _list_too_large() -> Unreadable:
+    return Unreadable(f"is larger than {MAX_TEXT_BYTES:,} bytes", _ONE_A_LINE, kind=LARGE)

@@ -24,6 +24,7 @@ _CHUNK_BYTES = 96 << 10
 # what shells pass for `<(command)` and for a pipe; any other pipe or device could be waited for
 # without end
 _STANDARD_INPUT = pattern(r"/dev/(?:stdin|fd/([0-9]+))")
+_FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
 
 MISSING, FOLDER, DENIED, LARGE = "missing", "folder", "denied", "large"
 
@@ -47,14 +48,12 @@ class Unreadable(Exception):
 
 
 def shown(path: str) -> str:
-    """The path as typed, fit for a terminal."""
+    """Return the path as typed, fit for a terminal."""
     return "".join(letter if letter.isprintable() else "?" for letter in path)
 
 
 def status_of(path: str) -> os.stat_result:
-    """Like `os.stat`, with links followed. Raises `Unreadable`, also for a name that no file
-    can have.
-    """
+    """Return what `os.stat` does. Raises `Unreadable`, also for a name that no file can have."""
     try:
         return os.stat(path)
     except (OSError, ValueError) as error:
@@ -65,27 +64,21 @@ def _fault(path: str, error: OSError | ValueError) -> Unreadable:
     import errno
 
     if isinstance(error, FileNotFoundError):
-        if os.path.islink(path):
-            return Unreadable("is a link to a file that does not exist", kind=MISSING)
-        return Unreadable("does not exist", kind=MISSING)
+        link = "is a link to a file that" if os.path.islink(path) else ""
+        return Unreadable(f"{link} does not exist".strip(), kind=MISSING)
     if isinstance(error, NotADirectoryError):
-        return Unreadable(
-            "does not exist: a part of the path is a file, not a folder", kind=MISSING
-        )
+        reason = "does not exist: a part of the path is a file, not a folder"
+        return Unreadable(reason, kind=MISSING)
     if isinstance(error, PermissionError):
-        return Unreadable(
-            "may not be read by this account",
-            "change its permissions, or those of its folder",
-            kind=DENIED,
-        )
+        remedy = "change its permissions, or those of its folder"
+        return Unreadable("may not be read by this account", remedy, kind=DENIED)
     if isinstance(error, OSError) and error.errno == errno.ELOOP:
         return Unreadable("is a link that leads back to itself")
-    return Unreadable(
-        f"cannot be read: {getattr(error, 'strerror', None) or 'not a usable file name'}"
-    )
+    reason = getattr(error, "strerror", None) or "not a usable file name"
+    return Unreadable(f"cannot be read: {reason}")
 
 
-def _refuse_other_than_files(mode: int, *, input_allowed: bool) -> None:
+def _refuse_other_than_files(mode: int, *, input_allowed: bool = False) -> None:
     """Raise `Unreadable` unless `mode`, that of a path's status, is an ordinary file's."""
     if stat.S_ISREG(mode):
         return
@@ -97,29 +90,21 @@ def _refuse_other_than_files(mode: int, *, input_allowed: bool) -> None:
             "is not an ordinary file: it is a named pipe, which could be waited for without end",
             f"write what it gives to a file{instead}",
         )
-    raise Unreadable(
-        f"is not an ordinary file: it is a {'socket' if stat.S_ISSOCK(mode) else 'device'}"
-    )
+    kind = "socket" if stat.S_ISSOCK(mode) else "device"
+    raise Unreadable(f"is not an ordinary file: it is a {kind}")
 
 
 def descriptor_of(path: str) -> tuple[int, os.stat_result]:
-    """An ordinary file, opened for reading, and its status. Raises `Unreadable`, or the `OSError`
-    or `ValueError` of the system.
-
-    It is asked what it is before it is opened, for opening a device may do something, and after,
-    for it may be another by then.
+    """Open an ordinary file for reading; return its descriptor and status. Raises `Unreadable`, or
+    the `OSError` or `ValueError` of the system.
     """
-    _refuse_other_than_files(os.stat(path).st_mode, input_allowed=False)
-    flags = (
-        os.O_RDONLY
-        | getattr(os, "O_NONBLOCK", 0)
-        | getattr(os, "O_CLOEXEC", 0)
-        | getattr(os, "O_BINARY", 0)
-    )
-    descriptor = os.open(path, flags)
+    # before it is opened, for opening a device may do something, and after, for it may be another
+    # by then
+    _refuse_other_than_files(os.stat(path).st_mode)
+    descriptor = os.open(path, _FLAGS)
     try:
         status = os.fstat(descriptor)
-        _refuse_other_than_files(status.st_mode, input_allowed=False)
+        _refuse_other_than_files(status.st_mode)
     except BaseException:
         os.close(descriptor)
         raise
@@ -127,7 +112,7 @@ def descriptor_of(path: str) -> tuple[int, os.stat_result]:
 
 
 def open_file(path: str) -> tuple[IO[bytes], int]:
-    """An ordinary file, unbuffered, and its size in bytes. Raises `Unreadable`."""
+    """Open an ordinary file, unbuffered; return it and its size in bytes. Raises `Unreadable`."""
     try:
         descriptor, status = descriptor_of(path)
     except (OSError, ValueError) as error:
@@ -136,21 +121,18 @@ def open_file(path: str) -> tuple[IO[bytes], int]:
 
 
 def open_input(path: str) -> tuple[IO[bytes], int | None]:
-    """As `open_file`, and what a shell passes for a pipe too: `/dev/stdin` and `/dev/fd/N`,
-    whose size may be None: not known.
+    """Open a file as `open_file`, and what a shell passes for a pipe too: `/dev/stdin` and
+    `/dev/fd/N`, whose size may be None: not known.
     """
     descriptor = _STANDARD_INPUT.fullmatch(path)
     if descriptor is not None:
-        return _open_stream(path, int(descriptor[1] or 0))
-    try:
-        _refuse_other_than_files(os.stat(path).st_mode, input_allowed=True)
-    except (OSError, ValueError) as error:
-        raise _fault(path, error) from None
+        return _open_stream(int(descriptor[1] or 0))
+    _refuse_other_than_files(status_of(path).st_mode, input_allowed=True)
     return open_file(path)
 
 
-def _open_stream(path: str, number: int) -> tuple[IO[bytes], int | None]:
-    """What this process was given open, from where it stands: a socket cannot be opened by its
+def _open_stream(number: int) -> tuple[IO[bytes], int | None]:
+    """Open what this process was given open, from where it stands: a socket cannot be opened by its
     path, and an opened file begins anew.
     """
     # where Python found none, another file may have its number by now
@@ -163,18 +145,17 @@ def _open_stream(path: str, number: int) -> tuple[IO[bytes], int | None]:
     try:
         status = os.fstat(copy)
         if stat.S_ISDIR(status.st_mode):
-            _refuse_other_than_files(status.st_mode, input_allowed=True)
+            _refuse_other_than_files(status.st_mode)
         stream = os.fdopen(copy, "rb", buffering=0)
     except BaseException:
         os.close(copy)
         raise
-    if stat.S_ISREG(status.st_mode):
-        return stream, max(0, status.st_size - stream.tell())
-    return stream, None
+    is_file = stat.S_ISREG(status.st_mode)
+    return stream, max(0, status.st_size - stream.tell()) if is_file else None
 
 
 def read_some(stream: IO[bytes], limit_bytes: int) -> bytes:
-    """At most so many bytes from where the stream stands; fewer only at its end. Raises
+    """Read at most so many bytes from where the stream stands; fewer only at its end. Raises
     `Unreadable`.
     """
     parts: list[bytes] = []
@@ -200,35 +181,31 @@ def read_some(stream: IO[bytes], limit_bytes: int) -> bytes:
 
 
 def read_file(path: str, limit_bytes: int, *, input_allowed: bool = False) -> bytes:
-    """All of a file of at most so many bytes; with `input_allowed` also standard input by its
+    """Read all of a file of at most so many bytes; with `input_allowed` also standard input by its
     name. Raises `Unreadable`.
     """
     stream, size = open_input(path) if input_allowed else open_file(path)
     with stream:
-        content = (
-            b"" if size is not None and size > limit_bytes else read_some(stream, limit_bytes + 1)
-        )
-    if len(content) > limit_bytes or (size is not None and size > limit_bytes):
+        content = b"" if (size or 0) > limit_bytes else read_some(stream, limit_bytes + 1)
+    if max(len(content), size or 0) > limit_bytes:
         raise too_large(limit_bytes)
     return content
 
 
 def too_large(limit_bytes: int) -> Unreadable:
-    """The fault of something larger than what is read of its kind."""
+    """Return the fault of something larger than what is read of its kind."""
     return Unreadable(f"is larger than {limit_bytes:,} bytes", kind=LARGE)
 
 
 def encoding_of(start: bytes) -> str:
-    """The encoding of a text by its first bytes: Windows PowerShell's > writes UTF-16, its
+    """Return the encoding of a text by its first bytes: Windows PowerShell's > writes UTF-16, its
     Set-Content a UTF-8 mark.
     """
     return "utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
 
 
 def text_of(content: bytes) -> str:
-    """The text, in whichever of both encodings it is. Raises `Unreadable` for what is no text,
-    for none, and for too much.
-    """
+    """Decode a text in either encoding. Raises `Unreadable` for what is no text, or nothing."""
     try:
         text = content.decode(encoding_of(content))
     except UnicodeDecodeError:
@@ -241,9 +218,7 @@ def text_of(content: bytes) -> str:
 
 
 def can_be_passed_on(text: str) -> bool:
-    """False for what a system call refuses: a NUL, or half of a surrogate pair that stands for
-    no byte.
-    """
+    """Whether a system call takes it: no NUL, and no half of a surrogate pair."""
     try:
         return b"\0" not in os.fsencode(text)
     except UnicodeEncodeError:

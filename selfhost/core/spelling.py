@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _SEPARATORS = b"-_.:/()[]"
 _CAPITALS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-# of bytes, since tables of text take four times as long
+# of bytes, for tables of text take four times as long
 _SPACED = bytes.maketrans(_SEPARATORS + _CAPITALS, b" " * len(_SEPARATORS) + _CAPITALS.lower())
 # each digit between two signs that are white space, so that numbers come apart from letters; a
 # regular expression would load `re` for it
@@ -99,18 +99,13 @@ def is_slip(word: str, choice: str) -> bool:
     """
     if abs(len(word) - len(choice)) > 1 or word == choice:
         return False
-    shorter, longer = sorted((word, choice), key=len)
-    same = next(
-        (at for at, pair in enumerate(zip(shorter, longer, strict=False)) if pair[0] != pair[1]),
-        len(shorter),
-    )
-    if len(shorter) < len(longer):
-        return shorter[same:] == longer[same + 1 :]
-    behind = same + 2
-    is_swapped = shorter[same:behind] == longer[same:behind][::-1]
-    return shorter[same + 1 :] == longer[same + 1 :] or (
-        is_swapped and shorter[behind:] == longer[behind:]
-    )
+    letters = zip(word, choice, strict=False)
+    same = next((at for at, (one, other) in enumerate(letters) if one != other), len(word))
+    typed, meant = word[same:], choice[same:]
+    if len(word) != len(choice):
+        return typed[1:] == meant or typed == meant[1:]
+    is_swapped = typed[:2] == meant[:2][::-1] and typed[2:] == meant[2:]
+    return typed[1:] == meant[1:] or is_swapped
 
 
 def nearest(word: str, choices: Sequence[str]) -> str | None:

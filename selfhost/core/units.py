@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 KIB, MIB, GIB, TIB = 2**10, 2**20, 2**30, 2**40
 KB, MB, GB, TB = 10**3, 10**6, 10**9, 10**12
+# of a context or a prompt; a thousand times what models hold
 MOST_TOKENS = 10**9
 
 
@@ -33,9 +34,6 @@ def plain(number: float) -> str:
     if point <= 0:
         digits, point = "0" * (1 - point) + digits, 1
     return f"{digits[:point]:0<{point}}.{digits[point:]}".removesuffix(".")
-
-
-"""Of a context or a prompt; a thousand times what models hold."""
 
 
 def stated(number: float) -> str:
@@ -207,31 +205,55 @@ def wait(seconds: float) -> str:
     return f"{seconds:.1f} seconds" if seconds < 9.95 else duration(seconds)
 
 
+# the unit of training's pace
+TRAINED = "trained_tokens_per_second"
+# work that is counted in seconds, and of what
+_A_PIECE = {
+    "seconds_per_image": " a picture",
+    "seconds_per_video": " a clip",
+    "seconds_per_music_minute": " for a minute of music",
+    "seconds_per_audio_minute": "",
+}
+_A_SECOND = {"documents_per_second": " documents/s", "pictures_per_second": " pictures/s"}
+
+
 def work(likely: float, unit: str, audio_seconds: int | None = None) -> str:
     """The likely pace of work that is no text: `4.2 seconds a picture`, `12 minutes for an hour of
     audio`, or for as much audio as is stated.
     """
-    figure, _, of_what = _ends_of_work(likely, likely, unit, audio_seconds)
-    for_a_million = f" in training, {_seconds(1e6 / likely)} for a million"
-    return f"{figure}{of_what}{for_a_million if unit == TRAINED else ''}"
+    figure = f"{_work(likely, unit, audio_seconds)}{_work_unit(unit, audio_seconds)}"
+    if unit == TRAINED:
+        figure += f" in training, {_seconds(1e6 / likely)} for a million"
+    return figure
 
 
 def work_cell(likely: float, unit: str, audio_seconds: int | None = None) -> str:
     """As `work` in a table: the pace alone, `~12 minutes a picture`."""
-    figure, _, of_what = _ends_of_work(likely, likely, unit, audio_seconds)
-    return f"~{figure}{of_what}"
+    return f"~{_work(likely, unit, audio_seconds)}{_work_unit(unit, audio_seconds)}"
 
 
 def work_ends(low: float, high: float, unit: str, audio_seconds: int | None = None) -> str:
-    """The ends around what `work_cell` tells: `13 to 75 minutes`, `0.1-1.2`."""
-    if not unit.startswith("seconds"):
+    """The ends around what `work_cell` shows: `13 to 75 minutes`, `0.1-1.2`."""
+    if unit not in _A_PIECE:
         return pace(low, high)
-    first, last, _ = _ends_of_work(low, high, unit, audio_seconds)
-    return _joined(first, last)
+    return _joined(_work(low, unit, audio_seconds), _work(high, unit, audio_seconds))
 
 
-# the unit of training's pace
-TRAINED = "trained_tokens_per_second"
+def _work(figure: float, unit: str, audio_seconds: int | None) -> str:
+    if unit == "seconds_per_audio_minute":
+        figure *= (audio_seconds or 3600) / 60
+    return _seconds(figure) if unit in _A_PIECE else _pace(figure)
+
+
+def _work_unit(unit: str, audio_seconds: int | None) -> str:
+    if unit == "seconds_per_audio_minute":
+        return f" for {length_of_audio(audio_seconds)}"
+    return _A_PIECE.get(unit) or _A_SECOND.get(unit, " tokens/s")
+
+
+def length_of_audio(audio_seconds: int | None) -> str:
+    """`an hour of audio` where no length was asked about, `2 hours of audio`."""
+    return f"{duration(audio_seconds) if audio_seconds else 'an hour'} of audio"
 
 
 def clip(frames: int, width: int, height: int) -> str:
@@ -244,31 +266,6 @@ def played(frames: int, frames_per_second: int | None) -> str:
     if frames_per_second is None:
         return ""
     return f" ({wait(frames / frames_per_second)} at {frames_per_second} a second)"
-
-
-def length_of_audio(audio_seconds: int | None) -> str:
-    """`an hour of audio` where no length was asked about, `2 hours of audio`."""
-    return f"{duration(audio_seconds) if audio_seconds else 'an hour'} of audio"
-
-
-def _ends_of_work(
-    low: float, high: float, unit: str, audio_seconds: int | None
-) -> tuple[str, str, str]:
-    """Both ends in words, and of what they are."""
-    if unit == "seconds_per_image":
-        return _seconds(low), _seconds(high), " a picture"
-    if unit == "seconds_per_video":
-        return _seconds(low), _seconds(high), " a clip"
-    if unit == "seconds_per_music_minute":
-        return _seconds(low), _seconds(high), " for a minute of music"
-    if unit == "seconds_per_audio_minute":
-        minutes = (audio_seconds or 3600) / 60
-        ends = _seconds(minutes * low), _seconds(minutes * high)
-        return *ends, f" for {length_of_audio(audio_seconds)}"
-    return _pace(low), _pace(high), _A_SECOND.get(unit, " tokens/s")
-
-
-_A_SECOND = {"documents_per_second": " documents/s", "pictures_per_second": " pictures/s"}
 
 
 def _seconds(seconds: float) -> str:
@@ -307,20 +304,19 @@ def dollars_exact(amount: float) -> str:
 
 def hours(low: float, high: float) -> str:
     """`1.4 hours`, `19 to 640 hours`, `under 0.1 hours`."""
-    first, last = _hours(low), _hours(high)
-    if last == "0.0":
+    last = f"{_one_decimal(high)} hours"
+    if last == "0.0 hours":
         return "under 0.1 hours" if high else "0 hours"
-    return f"{last} hours" if first == last else f"{first} to {last} hours"
-
-
-def _hours(value: float) -> str:
-    return f"{value:,.0f}" if value >= 9.95 else f"{value:.1f}"
+    return _joined(f"{_one_decimal(low)} hours", last)
 
 
 def energy(low: float, high: float) -> str:
     """Kilowatt-hours: `16 kWh`, `2.1 to 16 kWh`."""
-    first, last = _hours(low), _hours(high)
-    return f"{last} kWh" if first == last else f"{first} to {last} kWh"
+    return _joined(f"{_one_decimal(low)} kWh", f"{_one_decimal(high)} kWh")
+
+
+def _one_decimal(value: float) -> str:
+    return f"{value:,.0f}" if value >= 9.95 else f"{value:.1f}"
 
 
 def cores(number: float) -> str:

@@ -16,7 +16,7 @@ from .records import Record
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
 TASKS = ("generate", "finetune")
@@ -78,22 +78,52 @@ LOAD_FLAGS = {
     "hardware_life_years": "--hardware-life",
     "currency_per_usd": "--dollar-price",
 }
-
-
-# the number of each, from the least to the most that it may be
-_LOAD_BOUNDS = (
-    ("watts", 0.1, 1e6),
-    ("electricity_per_kwh", 0.0, 1e6),
-    ("hardware_price", 0.0, 1e9),
-    ("hardware_life_years", 0.1, 100.0),
-    ("currency_per_usd", 1e-6, 1e9),
-)
-
-
-def _is_within(value: object, kinds: type | tuple[type, ...], least: float, most: float) -> bool:
-    """Whether it is a number of one of these types, which True and False are not, in that range."""
-    is_number = isinstance(value, kinds) and not isinstance(value, bool)
-    return is_number and least <= value <= most  # type: ignore[operator]
+# more than any machine has
+MOST_BYTES = 10**18
+_MOST_COUNT = 10**15
+# what each field may be, checked in this order
+_CHOICES = {
+    "task": TASKS,
+    "memory_basis": MEMORY_BASES,
+    "kv_cache_type": KV_CACHE_TYPES,
+    "finetune_method": FINETUNE_METHODS,
+    "optimizer": OPTIMIZERS,
+}
+# whole numbers, from the least to the most
+_WHOLE = {
+    "context_tokens": (1, units.MOST_TOKENS),
+    "parallel": (1, 10**6),
+    "prompt_tokens": (1, units.MOST_TOKENS),
+    "audio_seconds": (1, 10**7),
+    "reserve_bytes": (0, MOST_BYTES),
+    "download_bytes_per_second": (1, 10**15),
+    "lora_rank": (1, 65_536),
+    "dataset_tokens": (1, _MOST_COUNT),
+}
+_LOAD_WHOLE = {
+    "input_tokens_per_day": (0, _MOST_COUNT),
+    "output_tokens_per_day": (0, _MOST_COUNT),
+}
+# numbers, from the least to the most
+_NUMBERS = {"min_tokens_per_second": (0.0, 999_999_999.0)}
+_LOAD_NUMBERS = {
+    "watts": (0.1, 1e6),
+    "electricity_per_kwh": (0.0, 1e6),
+    "hardware_price": (0.0, 1e9),
+    "hardware_life_years": (0.1, 100.0),
+    "currency_per_usd": (1e-6, 1e9),
+}
+_NAMES = ("runtime", "format", "quantization", "draft", "adapter", "license")
+_FINETUNING = ("finetune_method", "lora_rank", "optimizer", "checkpointing", "dataset_tokens")
+# what cannot be asked of fine-tuning, and why
+_NOT_IN_FINETUNING = {
+    "kv_cache_type": ", which keeps no cache",
+    "draft": "",
+    "adapter": "",
+    "audio_seconds": "",
+    "prompt_tokens": ", which answers none",
+    "min_tokens_per_second": ", whose pace is not judged",
+}
 
 
 class Load(Record):
@@ -103,8 +133,8 @@ class Load(Record):
     `watts` is what the computer draws at work, as its owner measured it. `electricity_per_kwh` and
     `hardware_price`, what was paid for the computer, are in the user's own currency.
     `hardware_life_years` is for how long it serves; None takes a stated default.
-    `currency_per_usd` is what one US dollar costs in that currency, 1 where it is the dollar; None
-    where it was not stated. Raises `WorkloadError` with every fault found.
+    `currency_per_usd` is what one US dollar costs in that currency, 1 where it is the dollar.
+    Raises `WorkloadError` with every fault.
     """
 
     input_tokens_per_day: int
@@ -117,18 +147,9 @@ class Load(Record):
     currency_per_usd: float | None = None
 
     @classmethod
-    def parse(
-        cls,
-        text: str,
-        *,
-        watts: float | None = None,
-        electricity_per_kwh: float | None = None,
-        hardware_price: float | None = None,
-        hardware_life_years: float | None = None,
-        currency_per_usd: float | None = None,
-    ) -> Load:
-        """`2M:500k` is what goes in and what comes out, `200k` both together. `WorkloadError` says
-        what is wrong.
+    def parse(cls, text: str, **figures: float | None) -> Load:
+        """Read `2M:500k`, what goes in and what comes out, or `200k`, both together. `figures` are
+        the other fields. Raises `WorkloadError`.
         """
         from .quantities import parse_count
 
@@ -138,31 +159,19 @@ class Load(Record):
             read, written = parse_count(first), parse_count(second) if split else 0
         except ValueError as error:
             remedy = "2M:500k is two million in and 500,000 out a day"
-            problem = Problem(file="workload", key="load", message=str(error), remedy=remedy)
-            raise WorkloadError([problem]) from None
+            raise WorkloadError.of("load", str(error), remedy) from None
         if not split:
             written = read // (INPUT_PER_OUTPUT_TOKEN + 1)
             read -= written
-        return cls(
-            input_tokens_per_day=read,
-            output_tokens_per_day=written,
-            assumed_split=not split,
-            watts=watts,
-            electricity_per_kwh=electricity_per_kwh,
-            hardware_price=hardware_price,
-            hardware_life_years=hardware_life_years,
-            currency_per_usd=currency_per_usd,
-        )
+        fields: dict[str, Any] = {**figures, "assumed_split": not split}
+        return cls(input_tokens_per_day=read, output_tokens_per_day=written, **fields)
 
     def options(self) -> str:
-        """As `Workload.options`."""
+        """Return the command line that states the same, as `Workload.options`."""
         read, written = self.input_tokens_per_day, self.output_tokens_per_day
-        text = (
-            f" --tokens-per-day {read + written}"
-            if self.assumed_split
-            else f" --tokens-per-day {read}:{written}"
-        )
-        for key, _, _ in _LOAD_BOUNDS:
+        tokens = f"{read + written}" if self.assumed_split else f"{read}:{written}"
+        text = f" --tokens-per-day {tokens}"
+        for key in _LOAD_NUMBERS:
             value = getattr(self, key)
             if value is not None:
                 unit = "y" if key == "hardware_life_years" else ""
@@ -170,53 +179,40 @@ class Load(Record):
         return text
 
     def _check(self) -> None:
-        problems = [
-            (key, f"must be a whole number of tokens from 0 to 10**15, not {_shown(value)}")
-            for key in ("input_tokens_per_day", "output_tokens_per_day")
-            if not _is_within(value := getattr(self, key), int, 0, 10**15)
-        ]
-        if not problems and not self.input_tokens_per_day + self.output_tokens_per_day:
-            problems.append(("input_tokens_per_day", "must be more than no tokens"))
-        problems += [
-            (key, f"must be a number from {units.plain(least)} to {most:,.0f}, not {_shown(value)}")
-            for key, least, most in _LOAD_BOUNDS
-            if (value := getattr(self, key)) is not None
-            and not _is_within(value, (int, float), least, most)
-        ]
+        faults = [*_number_faults(self, _LOAD_WHOLE, _LOAD_NUMBERS)]
+        if not faults and not self.input_tokens_per_day + self.output_tokens_per_day:
+            faults.append(("input_tokens_per_day", "must be more than no tokens", None))
         if self.hardware_life_years is not None and self.hardware_price is None:
-            problems.append(
-                ("hardware_life_years", "is for the hardware's price, and none is stated")
+            faults.append(
+                ("hardware_life_years", "is for the hardware's price, and none is stated", None)
             )
-        if problems:
-            raise WorkloadError(
-                [Problem(file="workload", key=key, message=message) for key, message in problems]
-            )
+        _raise(faults)
 
 
 class Workload(Record):
     """What is asked. None means: what fits the model best, and the answer states what was taken.
 
-    `context_tokens` is per sequence: N `parallel` sequences need N times the cache.
-    `min_tokens_per_second` is the lowest useful decode speed: of each of the `parallel` sequences
-    where it is stated, of one alone where the default is taken; 0 switches it off.
-    `audio_seconds` is the length of one recording that a speech model hears. `reserve_bytes` is the
-    memory kept for the system itself. `prompt_tokens` is the length of a prompt whose time to the
-    first token is told; without a context it and an answer are the least that is taken.
-    `download_bytes_per_second` is the connection's: it decides nothing, and gives the download's
-    time. `draft` is a smaller model that proposes tokens (speculative decoding), named as on the
-    command line, or `mtp` for the block that the model itself brings; `adapter` a LoRA adapter to
-    load: its file, or `rank=16` for one on every linear layer.
-    `private`: nothing may leave the machine, so an API is no answer. `license` is an SPDX
-    expression that the model's license must meet.
+    Fields with a meaning that their names do not say:
+    - `context_tokens`: of one sequence; N `parallel` sequences need N times the cache.
+    - `prompt_tokens`: a prompt whose time to the first token is estimated; without a context it and
+      an answer are the least that is taken.
+    - `min_tokens_per_second`: the lowest useful decode speed, of each of the `parallel` sequences
+      where it is stated, of one alone where the default is taken; 0 switches it off.
+    - `audio_seconds`: the length of one recording that a speech model hears.
+    - `draft`: a smaller model that proposes tokens (speculative decoding), or `mtp` for the block
+      that the model itself brings.
+    - `adapter`: the file of a LoRA adapter, or `rank=16` for one on every linear layer.
+    - `reserve_bytes`: memory kept for the system itself.
+    - `download_bytes_per_second`: of the connection; it decides nothing.
+    - `private`: nothing may leave the machine, so an API is no answer.
+    - `license`: an SPDX expression that the model's license must meet.
+    - `load`: asks for the cost of a month beside the answer.
 
     With the task `finetune`, `parallel` sequences are trained at once, by `finetune_method` with
     adapters of `lora_rank`, the `optimizer` and, with `checkpointing`, one input kept per layer and
-    the rest computed again. `dataset_tokens` are those trained on in all, every pass over the
-    dataset counted: how long that takes is told.
+    the rest computed again. `dataset_tokens` counts every pass over the dataset.
 
-    `load` asks for the cost of a month beside the answer.
-
-    Raises `WorkloadError` with every fault found.
+    Raises `WorkloadError` with every fault.
     """
 
     task: str = "generate"
@@ -246,14 +242,9 @@ class Workload(Record):
     checkpointing: bool | None = None
     load: Load | None = None
 
-    if not TYPE_CHECKING:
-
-        def __init__(self, **values: Any) -> None:
-            super().__init__(**_with_own_names(values))
-
     def options(self) -> str:
-        """The command line that asks for the same, with a space in front of each option; empty
-        where nothing was asked.
+        """Return the command line that asks for the same, with a space in front of each option;
+        empty where nothing was asked.
         """
         text = ""
         for key, flag in FLAGS.items():
@@ -304,111 +295,75 @@ class Workload(Record):
         )
 
     def _check(self) -> None:
-        if problems := _problems(self):
-            raise WorkloadError(problems)
+        # before anything compares it: fp8_e4m3 is fp8
+        if isinstance(self.kv_cache_type, str):
+            self.__dict__["kv_cache_type"] = cache_type(self.kv_cache_type)
+        of_task = _finetuning_faults if self.task == "finetune" else _generating_faults
+        _raise(
+            [
+                *_choice_faults(self),
+                *_number_faults(self, _WHOLE, _NUMBERS),
+                *_flag_faults(self),
+                *of_task(self),
+                *_name_faults(self),
+            ]
+        )
 
 
 def cache_type(text: str) -> str:
-    """The type of a KV cache that is typed so: in either case, under another name of one; else the
-    text itself.
+    """Return the type of a KV cache that is typed so: in either case, under another name of one;
+    else the text itself.
     """
     name = text.strip().lower()
     name = CACHE_TYPE_NAMES.get(name, name)
     return name if name in KV_CACHE_TYPES else text
 
 
-def _with_own_names(fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a workload; a type of cache under the name that the programs here share."""
-    typed = fields.get("kv_cache_type")
-    return {**fields, "kv_cache_type": cache_type(typed)} if isinstance(typed, str) else fields
-
-
-def _problems(workload: Workload) -> list[Problem]:
-    return [
-        Problem(file="workload", key=key, message=message, remedy=remedy)
-        for key, message, remedy in _faults(workload)
-    ]
-
-
-_CHOICES = (
-    ("task", TASKS),
-    ("memory_basis", MEMORY_BASES),
-    ("kv_cache_type", KV_CACHE_TYPES),
-    ("finetune_method", FINETUNE_METHODS),
-    ("optimizer", OPTIMIZERS),
-)
-# more than any machine has
-MOST_BYTES = 10**18
-# the key, the least and the most that it may be
-_BOUNDS = (
-    ("context_tokens", 1, units.MOST_TOKENS),
-    ("parallel", 1, 10**6),
-    ("prompt_tokens", 1, units.MOST_TOKENS),
-    ("audio_seconds", 1, 10**7),
-    ("reserve_bytes", 0, MOST_BYTES),
-    ("download_bytes_per_second", 1, 10**15),
-    ("lora_rank", 1, 65_536),
-    ("dataset_tokens", 1, 10**15),
-)
-# what cannot be asked of fine-tuning, and why
-_NOT_IN_FINETUNING = (
-    ("kv_cache_type", ", which keeps no cache"),
-    ("draft", ""),
-    ("adapter", ""),
-    ("audio_seconds", ""),
-    ("prompt_tokens", ", which answers none"),
-    ("min_tokens_per_second", ", whose pace is not judged"),
-)
-# the key, what is wrong with it, and what to do instead
+# the field, what is wrong with it, and what to do instead
 _Fault = tuple[str, str, str | None]
 
 
-def _faults(workload: Workload) -> list[_Fault]:
-    of_task = (
-        _faults_of_finetuning(workload)
-        if isinstance(workload.task, str) and workload.task == "finetune"
-        else _faults_outside_finetuning(workload)
-    )
-    return [
-        *_faults_of_choices(workload),
-        *_faults_of_numbers(workload),
-        *_faults_of_flags(workload),
-        *of_task,
-        *_faults_of_names(workload),
-    ]
-
-
-def _faults_of_choices(workload: Workload) -> Iterator[_Fault]:
-    for key, choices in _CHOICES:
-        value = getattr(workload, key)
-        if value is None and key not in ("task", "memory_basis"):
-            continue
-        if not isinstance(value, str) or value not in choices:
-            yield key, f"{_shown(value)} is not one of {', '.join(choices)}", None
-
-
-def _faults_of_numbers(workload: Workload) -> Iterator[_Fault]:
-    for key, least, most in _BOUNDS:
-        value = getattr(workload, key)
-        if value is None and key != "parallel":
-            continue
-        if not isinstance(value, int) or isinstance(value, bool):
-            yield key, f"must be a whole number, not {_shown(value)}", _as_a_number(key, value)
-        elif value < least:
-            yield key, f"must be at least {least}, not {_shown(value)}", None
-        elif value > most:
-            yield key, f"must be at most {most:,}, not {_shown(value)}", None
-    pace = workload.min_tokens_per_second
-    if pace is not None and not (_is_within(pace, (int, float), 0, 1e9) and pace < 1e9):
-        yield (
-            "min_tokens_per_second",
-            f"must be a number from 0 to less than {1e9:,.0f}, not {_shown(pace)}",
-            _as_a_float(pace) or "write 0 to accept any speed",
+def _raise(faults: Sequence[_Fault]) -> None:
+    if faults:
+        raise WorkloadError(
+            Problem(file="workload", key=key, message=message, remedy=remedy)
+            for key, message, remedy in faults
         )
 
 
+def _choice_faults(workload: Workload) -> Iterator[_Fault]:
+    for key, choices in _CHOICES.items():
+        value = getattr(workload, key)
+        # None is the default of those that may be left open
+        if value != Workload._defaults[key] and value not in choices:
+            yield key, f"{_shown(value)} is not one of {', '.join(choices)}", None
+
+
+def _number_faults(
+    record: Workload | Load,
+    whole: Mapping[str, tuple[int, int]],
+    numbers: Mapping[str, tuple[float, float]],
+) -> Iterator[_Fault]:
+    optional = [key for key, value in type(record)._defaults.items() if value is None]
+    values = {key: getattr(record, key) for key in (*whole, *numbers)}
+    values = {
+        key: value for key, value in values.items() if value is not None or key not in optional
+    }
+    for key, value in values.items():
+        least, most = whole.get(key) or numbers[key]
+        is_number = isinstance(value, int if key in whole else (int, float))
+        if not is_number or isinstance(value, bool):
+            kind = "whole number" if key in whole else "number"
+            yield key, f"must be a {kind}, not {_shown(value)}", _as_a_number(key, value)
+        elif not least <= value <= most:
+            bounds = f"{units.plain(least)} to {most:,.12g}"
+            bound = f"at most {most:,}" if value > most else f"at least {least}"
+            message = bound if key in whole else f"a number from {bounds}"
+            yield key, f"must be {message}, not {_shown(value)}", None
+
+
 def _shown(value: object) -> str:
-    """What was given, as Python writes it, cut where that is long; a number without `.0`."""
+    """Return what was given, as Python writes it, cut where that is long; a number without `.0`."""
     if isinstance(value, int) and not isinstance(value, bool):
         return whole_number(value)
     try:
@@ -421,74 +376,66 @@ def _shown(value: object) -> str:
 
 
 def whole_number(value: int) -> str:
-    """With its digits in groups; of a very long one how many digits it has, because Python writes
-    no more than 4,300.
+    """Return its digits in groups; of a very long number how many digits it has, because Python
+    writes no more than 4,300.
     """
     bits = value.bit_length()
     return f"{value:,}" if bits <= 128 else f"one of about {round(bits * 0.30103):,} digits"
 
 
-def _as_a_float(value: object) -> str | None:
-    """What to write for a number of another package, such as numpy's."""
-    is_foreign = hasattr(value, "__float__") and not isinstance(value, (int, float))
-    return "convert it: float(value)" if is_foreign else None
-
-
 def _as_a_number(key: str, value: object) -> str | None:
-    """What to write for `32k`, `8,192`, `2GiB` or `4.0`; None where no number shows."""
-    if hasattr(value, "__index__") and not isinstance(value, bool):
-        return "convert it: int(value)"
-    if isinstance(value, float) and value.is_integer():
-        return f"write {int(value):_}"
-    if not isinstance(value, str):
-        return None
-    from .quantities import parse_bytes, parse_tokens
+    """Return what to write for `32k`, `8,192`, `2GiB` or `4.0`; None where no number shows."""
+    if isinstance(value, float):
+        return f"write {int(value):_}" if value.is_integer() else None
+    if isinstance(value, str):
+        from .quantities import parse_bytes, parse_tokens
 
-    parse = parse_bytes if "bytes" in key else parse_tokens
-    try:
-        return f"write {parse(value):_}"
-    except ValueError:
-        return None
+        try:
+            return f"write {(parse_bytes if 'bytes' in key else parse_tokens)(value):_}"
+        except ValueError:
+            return None
+    # numbers of another package, such as numpy's
+    for name, kind in (("__index__", "int"), ("__float__", "float")):
+        if hasattr(value, name) and not isinstance(value, bool):
+            return f"convert it: {kind}(value)"
+    return None
 
 
-def _faults_of_flags(workload: Workload) -> Iterator[_Fault]:
+def _flag_faults(workload: Workload) -> Iterator[_Fault]:
     for key in ("private", "commercial", "modify", "auditable", "checkpointing"):
         value = getattr(workload, key)
-        if not isinstance(value, bool) and not (key == "checkpointing" and value is None):
+        if not isinstance(value, bool) and value is not Workload._defaults[key]:
             yield key, f"must be True or False, not {_shown(value)}", None
 
 
-def _faults_outside_finetuning(workload: Workload) -> Iterator[_Fault]:
-    for key in ("finetune_method", "lora_rank", "optimizer", "checkpointing", "dataset_tokens"):
+def _generating_faults(workload: Workload) -> Iterator[_Fault]:
+    for key in _FINETUNING:
         if getattr(workload, key) is not None:
             remedy = "add --task finetune, or leave it out"
             yield key, "applies only to the task finetune", remedy
 
 
-def _faults_of_finetuning(workload: Workload) -> Iterator[_Fault]:
-    for key, why in _NOT_IN_FINETUNING:
+def _finetuning_faults(workload: Workload) -> Iterator[_Fault]:
+    for key, why in _NOT_IN_FINETUNING.items():
         if getattr(workload, key) is not None:
             yield key, f"does not apply to fine-tuning{why}", "leave it out"
     if workload.finetune_method == "full" and workload.lora_rank is not None:
-        yield (
-            "lora_rank",
-            "does not apply to full fine-tuning, which has no adapters",
-            "leave it out",
-        )
+        message = "does not apply to full fine-tuning, which has no adapters"
+        yield "lora_rank", message, "leave it out"
 
 
-def _faults_of_names(workload: Workload) -> Iterator[_Fault]:
+def _name_faults(workload: Workload) -> Iterator[_Fault]:
     load: object = workload.load
     if load is not None and not isinstance(load, Load):
         yield "load", f"must be a Load, not {_shown(load)}", "Load.parse('2M:500k')"
-    for key in ("runtime", "format", "quantization", "draft", "adapter", "license"):
+    for key in _NAMES:
         value = getattr(workload, key)
         if value is not None and (not isinstance(value, str) or not value.strip()):
             yield key, f"must be a name, not {_shown(value)}", None
 
 
 def as_typed(error: SelfhostError) -> SelfhostError:
-    """The error with the faults of a workload under the names of the options that were typed."""
+    """Return the error with the faults of a workload under the names of their options."""
     problems = error.problems if isinstance(error, InputError) else ()
     if not any(problem.file == "workload" for problem in problems):
         return error

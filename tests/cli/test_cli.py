@@ -257,7 +257,7 @@ ERRORS: Mapping[str, tuple[Sequence[str], str, str]] = {
     "load of too many": (
         ("check", "gpt2", "--tokens-per-day", "9" * 20),
         "--tokens-per-day",
-        "too large",
+        "at most",
     ),
     "load of nothing": (("check", "gpt2", "--tokens-per-day", "0"), "--tokens-per-day", ""),
     "power without a load": (("check", "gpt2", "--watts", "90"), "--watts", "--tokens-per-day"),

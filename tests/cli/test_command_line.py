@@ -10,8 +10,6 @@ import resource
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -24,7 +22,7 @@ from helpers.schemas import validate
 from selfhost.catalogue.spec_values import USES
 from selfhost.cli import COMMANDS
 from selfhost.cli import main as cli
-from selfhost.cli.arguments import parse
+from selfhost.cli.parser import parse
 from selfhost.core.out_of_memory import complain_of_memory
 
 RECORD = RECORDS / "vm-24gib.json"
@@ -137,11 +135,9 @@ def test_a_repeated_option_drops_nothing_silently(
     """argparse keeps the last of two values: a CI job that names two fleets or baselines would judge one and pass."""
     if flag in ADDING_UP or (command, flag) == ("audit", "--format"):
         pair = ADDING_UP.get(flag, ("csv=a.csv", "json=b.json"))
-        declared = import_module(f"selfhost.cli.{command}").parser()
         needed = NEEDED.get(command, ["x"] if command in ("size", "verify") else [])
         words = [*needed, *(word for value in pair for word in (flag, value))]
-        for options in (parse(declared, words), declared.full().parse(words)):
-            assert getattr(options, flag.lstrip("-")) == list(pair)
+        assert getattr(parse(command, words), flag.lstrip("-")) == list(pair)
         return
     for words in ([flag, "1", flag, "2"], [f"{flag}=1", flag, "2"], [f"{flag}=1", f"{flag}=1"]):
         code, out, err = run(capsys, command, *NEEDED.get(command, []), *words)
@@ -299,33 +295,6 @@ def test_a_name_that_is_none_does_not_stop_the_others(capsys: pytest.CaptureFixt
     code, out, err = run(capsys, "check", "", "gpt2", "--no-measure", "--machine", str(RECORD))
     assert (code, out) == (2, alone[1])
     assert "no model was named" in err
-
-
-@cache
-def flags_of(command: str) -> tuple[str, ...]:
-    return tuple(cli.parser_of(command)._option_string_actions)
-
-
-@st.composite
-def plain_lines(draw: st.DrawFn) -> list[str]:
-    """Of one command, words of its own options and values that many of them take."""
-    command = draw(st.sampled_from(sorted(COMMANDS)))
-    flags = [flag for flag in flags_of(command) if flag != "--help"]
-    value = st.sampled_from(["8k", "2", "json", "full", "f16", "total", "a b", "", "-", "-1", "--"])
-    word = st.sampled_from(["gpt2", "bash", "check", "opt 1.3b"])
-    part = word | st.sampled_from(flags) | st.tuples(st.sampled_from(flags), value).map("=".join)
-    parts = part.map(lambda each: [each]) | st.tuples(st.sampled_from(flags), value).map(list)
-    return [command, *(each for own in draw(st.lists(parts, max_size=5)) for each in own)]
-
-
-@given(line=plain_lines())
-@settings(max_examples=200)
-def test_a_plain_line_means_what_argparse_says(line: list[str]) -> None:
-    """A line that is parsed without argparse is one that argparse takes, and has the same values."""
-    declared = import_module(f"selfhost.cli.{line[0]}").parser()
-    plain = declared.parsed(line[1:])
-    if plain is not None:
-        assert vars(plain) == vars(declared.full().parse(line[1:]))
 
 
 # ------------------------------------------------------------------ no memory
@@ -668,7 +637,7 @@ def test_errors_have_colour_where_answers_have(
         (["check", "gpt2", "--kv-cache", "q8"], "did you mean --kv-cache q8_0?"),
         (["check", "mistral-7b", "--quant", "Q9"], "Q4_K_M"),
         (["check", "gpt2", "--contxt", "4"], "did you mean --context?"),
-        (["check", "gpt2", "--users", "10"], "did you mean --parallel?"),
+        (["check", "gpt2", "--batch", "10"], "did you mean --parallel?"),
         # the two dashes, which it shares with every option, make no word alike
         (["audit", "--bogus"], "see `selfhost audit --help`"),
     ],

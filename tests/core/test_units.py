@@ -200,7 +200,7 @@ def test_tokens_as_people_type_them(typed: str, number: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "typed", ["", "k", "-1", "8.3k", "8.5", "8.k", ".5k", "eight", "8kk", "1" * 13]
+    "typed", ["", "k", "-1", "8.3k", "8.5", "8.k", ".5k", "eight", "8kk", "1" * 25]
 )
 def test_what_is_no_number_of_tokens_is_refused(typed: str) -> None:
     """Tokens are whole and not negative."""
@@ -240,7 +240,7 @@ def test_lengths_of_time_as_people_type_them(typed: str, seconds: int) -> None:
         "ten minutes",
         "3d",
         "1.0001s",
-        "9" * 13,
+        "9" * 25,
         "1:75",
         "1:2",
         "12:61:00",
@@ -248,7 +248,7 @@ def test_lengths_of_time_as_people_type_them(typed: str, seconds: int) -> None:
     ],
 )
 def test_what_is_no_length_of_time_is_refused(typed: str) -> None:
-    """Seconds are whole and not negative, and a recording is no longer than a human life."""
+    """Seconds are whole and not negative, and have no more digits than any quantity."""
     with pytest.raises(ValueError, match=r"time|seconds|recording"):
         quantities.parse_seconds(typed)
 

@@ -100,21 +100,6 @@ def test_a_full_disk_leaves_the_old_report(place: Path, source_environment: dict
     assert names(place) == ["a.json", "check.json", "p.toml"]
 
 
-ABANDONED = """
-import sys
-import selfhost.cli.check
-from selfhost.core import writing
-def check(words):
-    open("half.tmp", "w").close()
-    writing._pending.append("half.tmp")
-    return 0
-selfhost.cli.check.run = check
-from selfhost.__main__ import start
-sys.argv[1:] = ["check"]
-start()
-"""
-
-
 def test_no_report_is_renamed_before_all_are_made(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

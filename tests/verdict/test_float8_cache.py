@@ -7,8 +7,7 @@ import pytest
 from selfhost import Route, Workload, check
 from selfhost.audit.policy import read_policy
 from selfhost.catalogue.opened import open_catalogue
-from selfhost.cli.arguments import parse
-from selfhost.cli.size import parser as parser_of_size
+from selfhost.cli.parser import parse
 from selfhost.core.errors import WorkloadError
 from selfhost.core.tomlfile import Document
 from selfhost.verdict.record import Verdict
@@ -114,8 +113,8 @@ def test_a_type_is_refused_where_the_memory_is_stated_as_one_sum(runtime: str | 
 def test_python_and_the_command_line_read_the_same_names(typed: str) -> None:
     assert Workload(kv_cache_type=typed) == Workload(kv_cache_type="fp8")
     assert Workload().replace(kv_cache_type=typed).kv_cache_type == "fp8"
-    options = parse(parser_of_size(), ["qwen3-8b", "--kv-cache", typed])
-    assert options.kv_cache == "fp8"
+    options = parse("size", ["qwen3-8b", "--kv-cache", typed])
+    assert options.kv_cache_type == "fp8"
 
 
 def test_a_policy_reads_the_name_that_vllm_gives_it() -> None:

@@ -1,0 +1,295 @@
+"""Every option of the command line, declared once, and what each command takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ..catalogue.spec_values import MODALITIES, OPENNESS, USES
+from ..core.quantities import (
+    parse_bytes,
+    parse_count,
+    parse_number,
+    parse_rate,
+    parse_seconds,
+    parse_tokens,
+    parse_whole,
+)
+from ..core.units import MIB, binary
+from ..core.workload import (
+    FINETUNE_METHODS,
+    FLAGS,
+    KV_CACHE_TYPES,
+    LOAD_FLAGS,
+    MEMORY_BASES,
+    OPTIMIZERS,
+    PRICE_SOURCES,
+    TASKS,
+    cache_type,
+)
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
+ROUTES = ("local", "api", "neither", "unknown")
+# what `list --sort` orders by, smaller first; what is not known comes last
+SORTS = ("best", "speed", "memory", "download", "parameters", "released", "name")
+# besides text and JSON
+MORE_FORMATS = {"list": ("html",), "size": ("kubernetes", "compose", "docker", "systemd")}
+# the option behind each field of a Workload and a Load
+FIELD_OF_FLAG = {flag: field for field, flag in (*LOAD_FLAGS.items(), *FLAGS.items())}
+
+
+def _tokens(text: str) -> int:
+    if "," in text and any(letter.isalpha() for letter in text):
+        raise ValueError("takes one number, such as 8192 or 8k")
+    return parse_tokens(text)
+
+
+def _size_bytes(text: str) -> int:
+    size = parse_bytes(text)
+    # nothing here is counted in bytes: 8 was meant as 8 GB or GiB
+    if text.strip().isdecimal() and 0 < size < MIB:
+        raise ValueError(
+            f"{text!r} is {binary(size)}: the unit is missing, write for example 16GiB or 16GB"
+        )
+    return size
+
+
+def _rows(text: str) -> int:
+    rows = parse_whole(text)
+    if rows < 1:
+        raise ValueError(f"must be at least 1, not {rows}")
+    return rows
+
+
+def parse_years(text: str) -> float:
+    """Read a span of time in years: `3y`, `18mo`; a plain number is years."""
+    written = text.strip().lower()
+    per_year = 12 if written.endswith("mo") else 1
+    return parse_number(written.removesuffix("mo").removesuffix("y").strip()) / per_year
+
+
+def _value(
+    metavar: str, help: str, read: Callable[[str], Any] | None = None, **more: Any
+) -> dict[str, Any]:
+    return {"metavar": metavar, "help": help, "type": read, **more}
+
+
+def _choice(metavar: str, choices: Sequence[str], help: str, **more: Any) -> dict[str, Any]:
+    return {"metavar": metavar, "choices": choices, "help": help, **more}
+
+
+def _several(metavar: str, help: str) -> dict[str, Any]:
+    return {"metavar": metavar, "help": help, "action": "append", "default": []}
+
+
+def _flag(help: str) -> dict[str, Any]:
+    return {"help": help, "action": "store_true"}
+
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "--context": _value("N", "context in tokens, as 8192 or 8k (default: 4096)", _tokens),
+    "--prompt": _value("N", "prompt length in tokens: time to the first token", _tokens),
+    "--task": _choice("TASK", TASKS, "generate (default) or finetune", default="generate"),
+    "--quant": _value("Q", "quantization (default: Q4_K_M or larger for text)"),
+    "--runtime": _value("R", "as llama.cpp, ollama, transformers, vllm or mlx"),
+    "--kv-cache": _choice(
+        "TYPE",
+        KV_CACHE_TYPES,
+        "f16 (default), q8_0 or q4_0; fp8 with vLLM, SGLang",
+        type=cache_type,
+    ),
+    "--draft": _value("MODEL", "for speculative decoding; mtp: the model's own block"),
+    "--adapter": _value("FILE|rank=N", "a LoRA adapter to load, or its rank"),
+    "--audio": _value("TIME", "length of one recording, as 30s, 10m or 1.5h", parse_seconds),
+    "--parallel --users": _value(
+        "N", "sequences at once, each with its own context", parse_whole, default=1
+    ),
+    "--min-speed": _value("N", "tokens/s that each sequence needs (0: any)", parse_number),
+    "--method": _choice("METHOD", FINETUNE_METHODS, "with --task finetune: full, lora or qlora"),
+    "--lora-rank": _value("N", "with --task finetune (default: 16)", parse_whole),
+    "--optimizer": _choice("NAME", OPTIMIZERS, f"with --task finetune: {', '.join(OPTIMIZERS)}"),
+    "--dataset-tokens": _value("N", "tokens to train on, as 2M: gives the hours", parse_count),
+    "--no-checkpointing": {
+        "help": "with --task finetune: keep all activations",
+        "action": "store_const",
+        "const": False,
+    },
+    "--private": _flag("nothing may leave this machine, so no API"),
+    "--commercial": _flag("the license must allow commercial use"),
+    "--modify": _flag("the license must allow modified versions"),
+    "--auditable": _flag("training data, code and paper must be open"),
+    "--license": _value("EXPR", "accepted licenses, as 'Apache-2.0 OR MIT'"),
+    "--machine": _value("NAME|FILE", "another machine, by name or by its record's file"),
+    "--gpu": _several("NAME", "this GPU instead, as 'RTX 4090' or '2x RTX 3090'"),
+    "--set": _several("KEY=VALUE", "what if: memory=16GiB, gpu=2x24GiB, cores=8, disk=1TB"),
+    "--measure": _flag("measure the memory bandwidth first (a second)"),
+    "--no-measure": _flag("do not measure the memory at all (60 ms)"),
+    "--memory": _choice(
+        "BASIS", MEMORY_BASES[1:], "total (all of it) or available (free now)", default="default"
+    ),
+    "--download-speed": _value("RATE", "of your connection, as 100Mbit/s", parse_rate),
+    "--reserve": _value("SIZE", "memory kept for the system, as 2GiB", _size_bytes),
+    "--tokens-per-day": _value("IN:OUT", "cost a month, as 2M:500k"),
+    "--watts": _value("W", "power that this computer draws at work", parse_number),
+    "--electricity": _value("PRICE", "of a kWh, in your currency, as 0.30", parse_number),
+    "--hardware-price": _value("PRICE", "of this computer, in your currency", parse_number),
+    "--hardware-life": _value("TIME", "as 3y or 18mo (default: 3y)", parse_years),
+    "--dollar-price": _value("RATE", "of one US dollar, as 0.92; 1 for dollars", parse_number),
+    "--prices": _choice(
+        "SOURCE",
+        PRICE_SOURCES,
+        "snapshot (of this release) or genai-prices (package)",
+        default="snapshot",
+    ),
+    "--machines": _several("FILE|DIR|-", "records of machines (repeatable)"),
+    "--spread": _value("ENGINE", "split the model over --machines, as exo or vllm"),
+    "--top": _value("N", "how many models to show (default: 20)", _rows),
+    "--all": _flag("also models that do not run here"),
+    "-v --wide": _flag("more columns"),
+    "--sort": _choice("COLUMN", SORTS, f"{', '.join(SORTS[:4])} … (default: best)", default="best"),
+    "--family": _value("NAME", "only this family"),
+    "--modality": _choice("KIND", MODALITIES, ", ".join(MODALITIES)),
+    "--use": _choice("USE", USES, "only models made for this, as chat or code"),
+    "--openness": _choice("HOW", OPENNESS, f"of the weights: {', '.join(OPENNESS)}"),
+    "--route": _choice("ANSWER", ROUTES, "only local, api, neither or unknown"),
+    "--max-size": _value("SIZE", "only downloads up to this size, as 8GB", _size_bytes),
+    "--prompt-cache": _value("SIZE", "earlier prompts to keep (default: one a user)", _size_bytes),
+    "--model": _value("NAME", "the model, where the run does not name one"),
+    "--profiles": _flag("list the machines that --machine NAME knows"),
+    "--root": _value("DIR", "read DIR/proc, DIR/sys, … of a recorded tree instead"),
+    "--name": _value("NAME", "a name for the record"),
+    "--label": _several("KEY=VALUE", "a label for policies to match (repeatable)"),
+    "--anonymize": _flag("hash the machines' names in every report"),
+    "--init": _flag("write a policy to start from, and stop"),
+    "--validate": {
+        "metavar": "FILE",
+        "nargs": "*",
+        "help": "say whether these policies are valid, and stop",
+    },
+    "--today": _value("YYYY-MM-DD", "the day (UTC) on which exceptions expire"),
+    "--baseline": _value("FILE", "an earlier audit (JSON Lines): report only what changed"),
+    "--yes": _flag("judge even where that takes longer than 15 minutes"),
+    "--specs": _several("DIR", "folder of your own specs (also SELFHOST_SPECS)"),
+    "--output": _value("FILE", "write the report to a file"),
+    "--no-color": _flag("no colour (also NO_COLOR=1)"),
+    "-v --verbose": _flag("every figure and finding, with its source"),
+}
+
+_WORK = (
+    "--context", "--prompt", "--task", "--quant", "--runtime", "--kv-cache", "--draft", "--adapter",
+    "--audio", "--parallel --users", "--min-speed", "--method", "--lora-rank", "--optimizer",
+    "--dataset-tokens", "--no-checkpointing", "--private", "--commercial", "--modify",
+    "--auditable", "--license",
+)  # fmt: skip
+_OTHER_MACHINE = ("--machine", "--gpu", "--set", "--measure")
+_CONNECTION = ("--download-speed", "--reserve")
+_MACHINE = (*_OTHER_MACHINE, "--no-measure", "--memory", *_CONNECTION)
+_COST = (
+    "--tokens-per-day", "--watts", "--electricity", "--hardware-price", "--hardware-life",
+    "--dollar-price", "--prices",
+)  # fmt: skip
+_REPORT = ("--specs", "--format", "--json", "--output", "--no-color")
+
+# the options of each command, in the order of its help
+TAKEN: dict[str, tuple[str, ...]] = {
+    "check": (
+        *_WORK, *_MACHINE, "--machines", "--spread", *_COST, *_REPORT, "-v --verbose",
+    ),
+    "list": (
+        *_WORK, *_MACHINE, "--top", "--all", "-v --wide", "--sort", "--family", "--modality",
+        "--use", "--openness", "--route", "--max-size", *_REPORT,
+    ),
+    "show": (*_WORK, *_MACHINE, *_COST, *_REPORT, "-v --verbose"),
+    "compare": (*_WORK, *_MACHINE, *_COST, *_REPORT, "-v --verbose"),
+    "plan": (*_WORK, *_CONNECTION, *_REPORT, "-v --verbose"),
+    "size": (
+        "--parallel --users", "--context", "--quant", "--runtime", "--kv-cache", "--prompt-cache",
+        "--gpu", "--set", "--download-speed", *_REPORT, "-v --verbose",
+    ),
+    "verify": ("--model", *_OTHER_MACHINE, "--no-measure", "--memory", *_REPORT),
+    "machine": (
+        *_OTHER_MACHINE, "--profiles", "--root", "--name", "--label", *_REPORT[1:],
+        "-v --verbose",
+    ),
+    "audit": (
+        "--machines", "--anonymize", "--init", "--validate", "--today", "--baseline", "--yes",
+        *_REPORT, "-v --verbose",
+    ),
+    "spec": _REPORT,
+    "completion": (),
+}  # fmt: skip
+
+SHELLS = ("bash", "zsh", "fish")
+_MODELS = {"nargs": "+", "metavar": "MODEL", "help": "as mistral-7b or a Hugging Face id"}
+_MODEL = {"metavar": "MODEL", "help": "a name as people type it"}
+# the words of each command that are no options
+WORDS: dict[str, dict[str, dict[str, Any]]] = {
+    "check": {"models": _MODELS},
+    "list": {"words": {"nargs": "*", "metavar": "WORD", "help": "words that each model must have"}},
+    "show": {"model": _MODEL},
+    "compare": {
+        "model": _MODEL,
+        "others": {"nargs": "+", "metavar": "MODEL", "help": "at least one more"},
+    },
+    "plan": {"model": _MODEL},
+    "size": {"models": {**_MODELS, "help": "each gets a container of its own"}},
+    "verify": {
+        "files": {
+            "nargs": 1,
+            "metavar": "LOG|PROCESS",
+            "help": "a file, - for standard input, or the id of a process",
+        }
+    },
+    "machine": {
+        "words": {
+            "nargs": "*",
+            "metavar": "WORD",
+            "help": "with --profiles: words that each machine must have",
+        }
+    },
+    "audit": {
+        "policy": {
+            "nargs": "?",
+            "metavar": "POLICY",
+            "default": "audit.toml",
+            "help": "the policy file (default: ./audit.toml)",
+        }
+    },
+    "spec": {
+        "action": {
+            "choices": ("check", "new"),
+            "help": "check: every fault with its line; new: a spec of a model file",
+        },
+        "files": {
+            "nargs": "+",
+            "metavar": "FILE",
+            "help": "spec files; for new a GGUF file, config.json or model folder",
+        },
+    },
+    "completion": {"shell": {"choices": SHELLS}},
+}
+
+
+def settings_of(command: str, names: str) -> dict[str, Any]:
+    """Return the settings, as argparse names them, of an option of a command."""
+    if names == "--format":
+        return _format(command)
+    if names == "--json":
+        action = "append_const" if command == "audit" else "store_const"
+        return {"dest": "format", "action": action, "const": "json", "help": None}
+    settings = OPTIONS[names]
+    field = FIELD_OF_FLAG.get(names.split()[0])
+    return {**settings, "dest": field} if field else settings
+
+
+def _format(command: str) -> dict[str, Any]:
+    if command == "audit":
+        from ..reports.audit_formats import FORMATS
+
+        names = ", ".join(FORMATS)
+        return _several("NAME[=FILE]", f"{names} (--json for short); =FILE writes it there")
+    formats = ("text", "json", *MORE_FORMATS.get(command, ()))
+    return _choice("NAME", formats, f"{', '.join(formats)} (--json for short)", default="text")
