@@ -241,7 +241,7 @@ def considered(
                 == (judged_needs.placement, judged_needs.memory),
             )
         )
-    return tuple(placements) if len(found) > 1 else ()
+    return tuple(placements) if len(placements) > 1 else ()
 
 
 # ---------------------------------------------------------------- what another layout would give
