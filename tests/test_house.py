@@ -352,9 +352,8 @@ def test_a_piped_check_loads_no_drawing_library() -> None:
         "import os, selfhost.cli.main\nsys_out = os.dup(1)\nselfhost.cli.main.main(['check', 'mistral-7b', '--output', os.devnull])"
     )
     assert "selfhost.verdict.record" in modules
-    expected = (
-        {"rich", "packaging", "dataclasses", "inspect", "socket", "subprocess"}
-        | ({"psutil"} if sys.platform == "linux" else set())
+    expected = {"rich", "packaging", "dataclasses", "inspect", "socket", "subprocess"} | (
+        {"psutil"} if sys.platform == "linux" else set()
     )
     assert not modules & expected
 

@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 
 from .. import needs as need
 from ..advice.api_route import offers_for
 from ..advice.remarks import (
-    DRAFT_NOTE,
     about_files,
     faster_ways,
     lies_elsewhere,
     notes_instead,
     slots,
     tells_sequences,
-    training_note,
-    which_trainer,
 )
 from ..advice.room import room
 from ..advice.steps import Steps, steps
 from ..catalogue.index import Catalogue
 from ..catalogue.offers import Offer, at_context, cheapest_first
-from ..catalogue.opened import left_aside
 from ..catalogue.quality import quality_for
-from ..catalogue.spec import GENERATING, ONE_AT_A_TIME, ModelSpec
-from ..core import dates, units
-from ..core.workload import FLAGS, Workload
+from ..catalogue.spec import GENERATING, ModelSpec
+from ..core import dates
+from ..core.workload import Workload
 from ..machine.reader import Machine
 from ..verdict.devices import lies_beside_cards
-from ..verdict.findings import reads_context
 from ..verdict.judging import considered
 from ..verdict.record import (
     Alternative,
@@ -41,6 +36,7 @@ from ..verdict.record import (
     Verdict,
     answer_for,
 )
+from .notes import notes_of, notes_of_asking
 from .understood import Understood, judged_for, understand
 
 
@@ -142,7 +138,7 @@ def answer(
         commands_class=to_type.commands_class,
         setup=to_type.setup,
         understood_as=understood.notes,
-        notes=(*_notes(catalogue, question, understood, offers), *notes),
+        notes=(*notes_of(catalogue, question, understood, offers), *notes),
         fine_print=(*newer, *fine_print),
         quality=quality_for(
             question.workload, catalogue, question.spec, is_halved=loaded_bits == 16
@@ -174,7 +170,7 @@ def _beside(
 ) -> tuple[list[str], list[str]]:
     """Sentences that the answer needs beside it, and fine print that explains it."""
     notes: list[str] = []
-    fine_print = [*_notes_of_asking(catalogue, question, understood)]
+    fine_print = [*notes_of_asking(catalogue, question, understood)]
     # advice is for the program whose lines are printed
     shown = question.replace(runtime=to_type.runtime or question.runtime)
     if instead:
@@ -258,136 +254,3 @@ def _others(
 
     others = alternatives(question, asked, judged, catalogue, machine)
     return others, open_alternatives(question.spec, asked, catalogue, machine)
-
-
-def _notes(
-    catalogue: Catalogue,
-    question: Question,
-    understood: Understood,
-    offers: tuple[Offer, ...],
-) -> Iterator[str]:
-    """Sentences on the offers, the user's specs and what was asked to no effect."""
-    spec = question.spec
-    yield from dict.fromkeys(offer.why_instead for offer in offers if offer.why_instead is not None)
-    yield from left_aside(catalogue)
-    if spec.overrides:
-        yield f"{spec.origin} replaces the shipped {spec.overrides}."
-    served = spec.availability
-    if question.workload.task == "finetune" and served is not None and served.fine_tuning:
-        yield f"Fine-tuning at {served.provider}: {served.fine_tuning}."
-    if doubt := spec.unknown.get("availability.retired"):
-        yield f"Whether it is still served is not known: {doubt}."
-    asked, taken = understood.workload, question.workload.context_tokens
-    if asked.tokens_with_prompt == taken and taken is not None and spec.modality in GENERATING:
-        yield (
-            f"The context is {units.tokens(taken)}, for the prompt and an answer:"
-            f" --context states another."
-        )
-    if question.workload.draft and question.companions is not None:
-        yield DRAFT_NOTE
-    if question.workload.task == "finetune" and understood.workload.lora_rank is not None:
-        yield from _larger_than_model(catalogue, question)
-    yield from _without_effect(question, understood.workload)
-
-
-def _larger_than_model(catalogue: Catalogue, question: Question) -> Iterator[str]:
-    """A sentence where the adapters have more parameters than the model itself."""
-    from ..needs.packed import adapter_parameters
-    from ..needs.tensors import row_of
-    from ..verdict.question import architectures
-
-    spec, rank = question.spec, question.workload.lora_rank
-    row = row_of(spec.architecture, architectures(catalogue)) if spec.architecture else None
-    if rank is None or spec.architecture is None or row is None or not spec.parameters_total:
-        return
-    trained = adapter_parameters(spec.architecture, row, rank)[0]
-    if trained > spec.parameters_total:
-        yield (
-            f"Adapters of rank {rank:,} have {units.count(trained)} parameters, more than the"
-            f" model's {units.count(spec.parameters_total)}:"
-            f" --method full trains fewer."
-        )
-
-
-def _without_effect(question: Question, stated: Workload) -> Iterator[str]:
-    """Sentences on what was asked to no effect."""
-    spec = question.spec
-    if stated.quantization is not None and (sentence := _for_experts_alone(question)):
-        yield sentence
-    yield from without_tokens(stated, spec)
-    cache_type = stated.kv_cache_type
-    if (
-        cache_type is not None
-        and question.workload.kv_cache_type is None
-        and question.runtime is not None
-    ):
-        yield (
-            f"--kv-cache {cache_type} has no effect: {spec.name} keeps no KV cache in"
-            f" {question.runtime.name}."
-        )
-
-
-def _for_experts_alone(question: Question) -> str | None:
-    """A sentence where the quantization is one of experts alone, and the model has none."""
-    from ..needs.quantization import OF_EXPERTS
-
-    quantization, stored = question.workload.quantization or "", question.read_bytes
-    rest = OF_EXPERTS.get(quantization)
-    if question.workload.format != "gguf" or not rest or not stored or quantization in stored:
-        return None
-    return (
-        f"{quantization} is no smaller than {rest} here: llama-quantize stores experts alone in it,"
-        f" of which {question.spec.name} has none, and all else in {rest}. For 4 bits a weight:"
-        f" --quant Q4_K_M."
-    )
-
-
-# what is asked of weights, and says nothing where there are none
-_OF_WEIGHTS = ("runtime", "quantization", "kv_cache_type", "draft", "adapter")
-
-
-# what is asked of tokens that are written one by one
-_OF_TOKENS = ("parallel", "prompt_tokens", "min_tokens_per_second")
-
-
-def without_tokens(stated: Workload, spec: ModelSpec) -> Iterator[str]:
-    """Sentences on what was asked of tokens, of a model that writes or reads none."""
-    if aside := _aside(stated, spec):
-        yield (
-            f"{' and '.join(aside)} {'has' if len(aside) == 1 else 'have'} no effect: {spec.name}"
-            " writes no tokens."
-        )
-    if stated.context_tokens is not None and not reads_context(spec):
-        yield (f"--context has no effect: {spec.name} takes no context of tokens.")
-
-
-def _aside(asked: Workload, spec: ModelSpec) -> list[str]:
-    """The options that mean nothing for what such a model makes."""
-    if spec.closed or asked.task != "generate" or spec.modality in GENERATING:
-        return []
-    usual = Workload()
-    return [
-        FLAGS[key]
-        for key in _OF_TOKENS
-        if getattr(asked, key) != getattr(usual, key)
-        and (key != "parallel" or spec.modality in ONE_AT_A_TIME)
-    ]
-
-
-def _notes_of_asking(
-    catalogue: Catalogue, question: Question, understood: Understood
-) -> Iterator[str]:
-    """Sentences on options of weights for a closed model, and on training."""
-    spec, workload = question.spec, question.workload
-    if spec.closed:
-        aside = [FLAGS[key] for key in _OF_WEIGHTS if getattr(understood.workload, key) is not None]
-        if aside:
-            yield (
-                f"{' and '.join(aside)} {'has' if len(aside) == 1 else 'have'} no effect: the"
-                f" weights of {spec.name} are not published."
-            )
-    elif workload.task == "finetune":
-        yield training_note(workload)
-        by_trainer = which_trainer(catalogue, question)
-        if by_trainer:
-            yield by_trainer

@@ -88,7 +88,9 @@ class Pseudonyms:
         `ansible --tree` calls a file as its host: a path ends at its line's number or with the
         text.
         """
-        text = _QUOTED.sub(lambda match: self._quoted(match[0]), text)
+        text = _QUOTED.sub(
+            lambda match: self.of(match[0]) if match[0] in self._names else match[0], text
+        )
         named = {re.escape(bare) for folder in folders if (bare := folder.rstrip("/"))}
         # an inner folder before the one that holds it
         inside = "|".join(sorted(named, key=len, reverse=True))
@@ -96,6 +98,3 @@ class Pseudonyms:
             return text
         path = rf"(?<![\w/.-])({inside})/(.+?)(?=:\d+\b|$)"
         return re.sub(path, lambda match: f"{match[1]}/{self.of(match[2], 'file')}", text)
-
-    def _quoted(self, name: str) -> str:
-        return self.of(name) if name in self._names else name

@@ -6,20 +6,16 @@ A row is known again by the machine's name and the model's label.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from ..core.errors import Faults, InputError, Problem
 from ..core.json_text import Decoder
 from ..core.reading import Unreadable, read_file, text_of
 from ..core.records import Record
 from .anonymize import Pseudonyms, is_pseudonym
-from .groups import NAMES_SHOWN, grouped
+from .groups import grouped, listed
 from .record import Audit, Change, Result, Row, Since
 from .systems import NOT_JUDGED
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 # a row takes about 200 bytes: room for a million of them
 MAX_BASELINE_BYTES = 1 << 28
@@ -64,7 +60,9 @@ def read_baseline(path: str) -> Baseline:
         lines = text_of(read_file(path, MAX_BASELINE_BYTES, input_allowed=True)).splitlines()
     except Unreadable as error:
         raise InputError([_problem(path, error)]) from None
-    faults, rows, problems = Faults(path), dict[str, dict[str, Earlier]](), 0
+    faults = Faults(path)
+    rows: dict[str, dict[str, Earlier]] = {}
+    problems = 0
     for number, line in enumerate(lines, 1):
         try:
             row = _parsed(line)
@@ -149,7 +147,7 @@ def since(audit: Audit, baseline: Baseline, names: Iterable[str]) -> Audit:
     ]
     return audit.replace(
         rows=tuple(kept),
-        groups=grouped(_by_machine(kept), audit.judge_again),
+        groups=grouped(kept, audit.judge_again),
         tallied=None,
         since=Since(
             file=baseline.file,
@@ -183,23 +181,14 @@ def change_of(row: Row, baseline: Baseline) -> Change | None:
     return Change.NEW if is_worse else Change.CHANGED
 
 
-def _by_machine(rows: Iterable[Row]) -> Iterator[tuple[Row, ...]]:
-    """The rows of each machine; those of one follow each other."""
-    from itertools import groupby
-
-    for _, own in groupby(rows, key=lambda row: row.machine):
-        yield tuple(own)
-
-
 def _notes(
     added: Sequence[str], judged: int, missing: int, not_now: int, problems: int
 ) -> Iterator[str]:
     """What is new, and what the baseline cannot tell of the rows that were judged."""
     if added:
-        first = ", ".join(f'"{name}"' for name in added[:NAMES_SHOWN])
-        more = f" and {len(added) - NAMES_SHOWN:,} more" if len(added) > NAMES_SHOWN else ""
         are = "1 machine is" if len(added) == 1 else f"{len(added):,} machines are"
-        yield f"{are} new since the baseline: {first}{more}"
+        names = [f'"{name}"' for name in added]
+        yield f"{are} new since the baseline: {listed(names)}"
     if missing:
         yield (
             f"{missing:,} of {judged:,} rows are not in the baseline: what fails there counts as"

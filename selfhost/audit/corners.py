@@ -13,19 +13,14 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from math import log2
 
-from .fleet import BANDWIDTH
+from ..verdict.record import Verdict
+from .fleet import BANDWIDTH, Numbers, Slot
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from ..verdict.record import Verdict
-    from .fleet import Numbers, Slot
-
-    # what decides of a verdict: the route, what is loaded by what, and the check, outcome and code
-    # of each deciding finding
-    Key = tuple[str, str | None, str | None, str | None, tuple[tuple[str, str, str], ...]]
-    # the most that one of these machines may lack, and the places of their rows
-    Sorted = tuple[Key, float, array[int]]
+# what decides of a verdict: the route, what is loaded by what, and the check, outcome and code
+# of each deciding finding
+Key = tuple[str, str | None, str | None, str | None, tuple[tuple[str, str, str], ...]]
+# the most that one of these machines may lack, and the places of their rows
+Sorted = tuple[Key, float, "array[int]"]
 
 # the numbers that a check rests on, by the first word of their slots
 _RESTS_ON = {"disk": "disks", "speed": BANDWIDTH}
@@ -64,12 +59,12 @@ def sort_out(
 ) -> list[Sorted]:
     """The places of the rows, by what decides there."""
     by_key: dict[Key, tuple[float, array[int]]] = {}
-    known: dict[Numbers, tuple[Key, Verdict]] = {}
+    by_row: dict[Numbers, tuple[Key, Verdict]] = {}
 
     def decided(row: Numbers) -> tuple[Key, Verdict]:
-        if row not in known:
-            known[row] = decide(row)
-        return known[row]
+        if row not in by_row:
+            by_row[row] = decide(row)
+        return by_row[row]
 
     boxes = list(parts)
     while boxes:
@@ -82,14 +77,10 @@ def sort_out(
             alike.extend(box)
             by_key[worst] = max(most, lacks(worst, verdict)), alike
         else:
-            boxes += _halves(slots, rows, box, _differing(worst, best))
+            checks = {check for check, _, _ in set(worst[-1]) ^ set(best[-1])}
+            wanted = {_RESTS_ON.get(check, "memory") for check in checks}
+            boxes += _halves(slots, rows, box, wanted)
     return [(key, most, alike) for key, (most, alike) in by_key.items()]
-
-
-def _differing(worst: Key, best: Key) -> set[str]:
-    """The first words of the slots that the differing findings rest on."""
-    differing = {mark[0] for mark in set(worst[-1]) ^ set(best[-1])}
-    return {_RESTS_ON.get(check, "memory") for check in differing}
 
 
 def _halves(

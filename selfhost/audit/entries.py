@@ -8,17 +8,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from functools import cached_property
+from typing import Any
 
 from ..core.errors import Problem
 from ..core.records import Record
 from ..core.tomlfile import Document
 from ..core.workload import Workload
 from ..machine.record import Machine
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 # 30,000 exceptions with a reason and an owner take 5 to 6 MB
 MAX_POLICY_BYTES = 6 << 20
@@ -215,6 +211,29 @@ class Policy(Record):
         """The classes by their names, which differ."""
         return {each.name: each for each in self.classes}
 
+    def selects(self, selectors: Sequence[Selector], machine: Machine) -> bool | None:
+        """Whether any selector takes the machine (no selectors: yes); None where only a fact that
+        was not read could tell.
+        """
+        answers = [self._selects(selector, machine) for selector in selectors]
+        if not answers or True in answers:
+            return True
+        return None if None in answers else False
+
+    def _selects(self, selector: Selector, machine: Machine) -> bool | None:
+        if selector.kind == "host":
+            return matches(machine.name, selector.pattern)
+        if selector.key is not None:
+            label = machine.labels.get(selector.key)
+            return label is not None and matches(label, selector.pattern)
+        each = self.class_by_name.get(selector.pattern)
+        return False if each is None else each.holds(machine)
+
+    def memory_basis(self, machine: Machine) -> str:
+        """That of the first class that states one and to which the machine belongs."""
+        stated = (each.memory for each in self.classes if each.memory and each.holds(machine))
+        return next(stated, "default")
+
     def problems(self, faults: Iterable[Fault]) -> tuple[Problem, ...]:
         """Faults of entries of `models` that show only later: at the key, or at the entry where the
         file leaves the key out. What is wrong with a member is said of the list of models.
@@ -228,50 +247,6 @@ class Policy(Record):
             is_of_members = self.models[index].members and key not in _OF_TOGETHER
             tables[index].problem("models" if is_of_members else key, message, remedy)
         return document.problems
-
-
-class Place:
-    """A policy held against one machine; whether the machine is of a class is found once,
-    however many entries ask.
-    """
-
-    def __init__(self, policy: Policy, machine: Machine) -> None:
-        self._policy = policy
-        self._machine = machine
-        self._holds: dict[str, bool | None] = {}
-
-    @cached_property
-    def memory_basis(self) -> str:
-        """That of the first class that states one and to which the machine belongs."""
-        stated = (
-            each.memory
-            for each in self._policy.classes
-            if each.memory and each.holds(self._machine)
-        )
-        return next(stated, "default")
-
-    def selects(self, selectors: Sequence[Selector]) -> bool | None:
-        """Whether any selector takes the machine (no selectors: yes); None where only a fact that
-        was not read could tell.
-        """
-        answers = [self._selects(selector) for selector in selectors]
-        if not answers or True in answers:
-            return True
-        return None if None in answers else False
-
-    def _selects(self, selector: Selector) -> bool | None:
-        machine = self._machine
-        if selector.kind == "host":
-            return matches(machine.name, selector.pattern)
-        if selector.key is not None:
-            return selector.key in machine.labels and matches(
-                machine.labels[selector.key], selector.pattern
-            )
-        name = selector.pattern
-        if name not in self._holds:
-            each = self._policy.class_by_name.get(name)
-            self._holds[name] = False if each is None else each.holds(machine)
-        return self._holds[name]
 
 
 def matches(text: str, glob: str) -> bool:

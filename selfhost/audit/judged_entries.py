@@ -17,7 +17,7 @@ from ..core.workload import Workload
 from ..machine.record import Machine
 from ..verdict.record import Verdict
 from .entries import Fault, Policy, Wanted
-from .groups import NAMES_SHOWN
+from .groups import NAMES_SHOWN, listed
 from .record import MachineGroup
 
 # gives the verdict of one entry, under the workload that holds there, on one machine
@@ -67,21 +67,16 @@ def entries_of_others(policy: Policy, machines: int, placed: Container[int]) -> 
 
 def not_asked_here(entries: Sequence[Wanted]) -> tuple[str, ...]:
     """The sentence of the report on entries that are for other machines."""
-    if not entries:
-        return ()
-    named = [
-        f"{wanted.name} ({' '.join(map(str, wanted.machines))})" for wanted in entries[:NAMES_SHOWN]
-    ]
-    more = [f"{len(entries) - len(named):,} more"] if len(entries) > len(named) else []
-    listed = ", ".join((*named, *more))
-    return (f"not asked of this machine, which is of another class: {listed}",)
+    names = [f"{wanted.name} ({' '.join(map(str, wanted.machines))})" for wanted in entries]
+    said = f"not asked of this machine, which is of another class: {listed(names)}"
+    return (said,) if names else ()
 
 
 def asked_to_no_effect(groups: Iterable[MachineGroup]) -> tuple[str, ...]:
     """Sentences on what entries ask of tokens, of models that write none: a pace in tokens per
     second holds nothing of them.
     """
-    from ..answers.verdicts import without_tokens
+    from ..answers.notes import without_tokens
 
     # of an entry one row tells its model
     by_index = {
@@ -90,9 +85,7 @@ def asked_to_no_effect(groups: Iterable[MachineGroup]) -> tuple[str, ...]:
         for row in group.rows
         if row.verdict is not None and not row.wanted.members
     }
-    said = (
-        without_tokens(*asked) for _, asked in sorted(by_index.items(), key=lambda each: each[0])
-    )
+    said = (without_tokens(*by_index[index]) for index in sorted(by_index))
     sentences = [*dict.fromkeys(sentence for own in said for sentence in own)]
     others = len(sentences) - NAMES_SHOWN
     more = (f"the same of {others:,} more",) if others > 0 else ()
@@ -127,12 +120,8 @@ _NAME_A_FILE = "name a file by its path from the folder in which the audit runs"
 
 
 def _selecting_none(wanted: Wanted, machines: int) -> Fault:
-    message = (
-        f"selects none of the {machines:,} machines"
-        if machines > 1
-        else "does not select the machine"
-    )
-    remedy = (
-        "widen the selectors, add labels or a name to the machine's record, or remove the entry"
-    )
+    message = "does not select the machine"
+    if machines > 1:
+        message = f"selects none of the {machines:,} machines"
+    remedy = "widen the selectors, add labels or a name to the machine's record, or remove it"
     return wanted.index, "machines", message, remedy

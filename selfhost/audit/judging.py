@@ -125,8 +125,8 @@ class PolicyJudge:
             disks = tuple((disk.purpose, disk.path) for disk in machine.disks or ())
             places = machine.models_present, disks, machine.is_this_one
         base = meaning.spec.id, meaning.asked, meaning.workload, model.requires_runtime
-        if not machine.is_this_one and (known := self._questions.get((*base, kind, places))):
-            return known
+        if not machine.is_this_one and (kept := self._questions.get((*base, kind, places))):
+            return kept
         if places is None:
             machine = Machine(instruction_sets=KINDS[kind], accelerators=(), models_present=())
         question = question_of(

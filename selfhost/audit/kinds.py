@@ -4,29 +4,21 @@ kind together.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from ..core.errors import SelfhostError
 from ..machine.record import Machine
 from ..verdict.findings import CHECKS
 from ..verdict.record import Verdict
-from .alike import Alike, Entry, LightRows
-from .corners import parts_of, work_of
-from .entries import Place, Policy, Wanted
-from .exceptions import Exceptions
+from .corners import Sorted, parts_of, work_of
+from .entries import Policy, Wanted
 from .fleet import Kind, Machines
-from .groups import shortfall, signature
+from .groups import Alike, Entry, LightRows, shortfall, signature
 from .judged_entries import Judge
 from .pool import Task, judged
 from .progress import Progress
 from .record import Row
-from .rows import row_of, unplaced_row
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from .corners import Sorted
-    from .fleet import Numbers
+from .rows import Exceptions, row_of, unplaced_row
 
 # judgements of one task: about half a second
 _WORK_OF_TASK = 500.0
@@ -49,8 +41,8 @@ class Judging:
         # entries that cannot be judged, and those that are for one of the machines
         self.refused: dict[int, SelfhostError] = {}
         self.placed: set[int] = set()
-        # by kind and basis of memory the machines with the same numbers
-        self._batches: dict[tuple[int, str], dict[Numbers, list[int]]] = {}
+        # the machines by kind and basis of memory
+        self._batches: dict[tuple[int, str], list[int]] = {}
         self._basis_of: list[str] = []
         # by entry: 1 for each machine that it is for, the rows of machines of which that is not
         # known, and the exceptions that concern a machine
@@ -67,7 +59,10 @@ class Judging:
         for number in range(len(self._machines)):
             self._place(number)
             for entry in self.entries:
-                self._tell_place(number, entry.wanted.index)
+                if len(self._machines) > 1:
+                    self._progress.judge(number, len(self._machines), "machines")
+                else:
+                    self._progress.judge(entry.wanted.index, len(self.entries), "models")
                 row = self._row_alone(entry.wanted, number)
                 if row is not None:
                     self._rows[number, entry.wanted.index] = row
@@ -77,12 +72,6 @@ class Judging:
         for entry in self.entries:
             entry.settle()
         return tuple(self._rows.values())
-
-    def _tell_place(self, number: int, index: int) -> None:
-        if len(self._machines) > 1:
-            self._progress.judge(number, len(self._machines), "machines")
-        else:
-            self._progress.judge(index, len(self.entries), "models")
 
     def _row_alone(self, wanted: Wanted, number: int) -> Row | None:
         """None where the entry is not for that machine, or cannot be judged."""
@@ -110,9 +99,9 @@ class Judging:
         whole = sum(task.work for task, _ in tasks)
         done = 0.0
         for number, results in judged([task for task, _ in tasks], self._judge):
-            task, members = tasks[number]
+            task, machines = tasks[number]
             for (wanted, _, _), result in zip(task.entries, results, strict=True):
-                self._take(wanted, members, result)
+                self._take(wanted, machines, result)
             done += task.work
             verdicts = len(self._machines) * len(self.entries)
             self._progress.judge(int(verdicts * done / whole), verdicts, "verdicts", done / whole)
@@ -125,10 +114,10 @@ class Judging:
     def _place(self, number: int) -> None:
         """Find which entries are for a machine, and under which basis of memory."""
         machine = self._machines[number]
-        place = Place(self._policy, machine)
+        basis = self._policy.memory_basis(machine)
         for entry in self.entries:
             wanted = entry.wanted
-            selected = place.selects(wanted.machines)
+            selected = self._policy.selects(wanted.machines, machine)
             if selected is False:
                 continue
             self.placed.add(wanted.index)
@@ -137,11 +126,10 @@ class Judging:
                 continue
             self._is_asked[wanted.index][number] = 1
             if wanted.name in self._exceptions.models:
-                numbers = self._exceptions.concerning(wanted.name, machine, place)
+                numbers = self._exceptions.concerning(wanted.name, machine)
                 self._concerning[wanted.index][number] = numbers
-        self._basis_of.append(place.memory_basis)
-        batch = self._batches.setdefault((self._machines.kind_of(number), place.memory_basis), {})
-        batch.setdefault(self._machines.numbers_of(number), []).append(number)
+        self._basis_of.append(basis)
+        self._batches.setdefault((self._machines.kind_of(number), basis), []).append(number)
 
     def _refuse_unless_judged(self, wanted: Wanted) -> None:
         """An entry that cannot be judged on its first machine is judged on none."""
@@ -153,57 +141,51 @@ class Judging:
                 self.refused[wanted.index] = error
 
     def _tasks(
-        self, kind: Kind, basis: str, batch: Mapping[Numbers, list[int]]
-    ) -> Iterator[tuple[Task, list[list[int]]]]:
-        """The work of one batch, in tasks of about the same size, with the machines of each row."""
-        rows = list(batch)
-        chunk: list[Numbers] = []
+        self, kind: Kind, basis: str, batch: Sequence[int]
+    ) -> Iterator[tuple[Task, list[int]]]:
+        """The work of one batch, in tasks of about the same size, with the machines of each."""
+        rows = [self._machines.numbers_of(number) for number in batch]
+        parts = parts_of(kind.slots, rows, range(len(rows)))
+        chunk: list[int] = []
         work = 0.0
-        for part in parts_of(kind.slots, rows, range(len(rows))):
-            chunk += [rows[place] for place in part]
+        for number, part in enumerate(parts, 1):
+            chunk += [batch[place] for place in part]
             work += work_of(len(part)) * len(self.entries)
-            if work > _WORK_OF_TASK:
-                yield from self._tasks_of(kind, basis, {row: batch[row] for row in chunk})
+            if work > _WORK_OF_TASK or number == len(parts):
+                yield from self._tasks_of(kind, basis, chunk)
                 chunk, work = [], 0.0
-        yield from self._tasks_of(kind, basis, {row: batch[row] for row in chunk})
 
     def _tasks_of(
-        self, kind: Kind, basis: str, batch: Mapping[Numbers, list[int]]
-    ) -> Iterator[tuple[Task, list[list[int]]]]:
-        members = list(batch.values())
+        self, kind: Kind, basis: str, machines: list[int]
+    ) -> Iterator[tuple[Task, list[int]]]:
         entries = []
         for entry in self.entries:
             wanted, is_asked = entry.wanted, self._is_asked[entry.wanted.index]
-            places = [
-                place
-                for place, own in enumerate(members)
-                if any([is_asked[number] for number in own])  # noqa: C419 - quicker for so few
-            ]
+            places = [place for place, number in enumerate(machines) if is_asked[number]]
             if places and wanted.index not in self.refused:
                 entries.append((wanted, wanted.under(basis), places))
-        most = max(1, int(_WORK_OF_TASK / work_of(len(batch))))
+        most = max(1, int(_WORK_OF_TASK / work_of(len(machines))))
+        rows = tuple([self._machines.numbers_of(number) for number in machines])
         for start in range(0, len(entries), most):
             task = Task(
                 template=kind.template,
                 slots=kind.slots,
-                rows=tuple(batch),
+                rows=rows,
                 entries=tuple(entries[start : start + most]),
             )
-            yield task, members
+            yield task, machines
 
     # ------------------------------------------------------------------ what it comes to
 
-    def _take(
-        self, wanted: Wanted, members: Sequence[Sequence[int]], result: list[Sorted] | None
-    ) -> None:
+    def _take(self, wanted: Wanted, machines: Sequence[int], result: list[Sorted] | None) -> None:
         """Keep what one entry comes to on the machines of a task."""
         entry, is_asked = self.entries[wanted.index], self._is_asked[wanted.index]
         if result is None:
-            self._refuse(wanted, [number for own in members for number in own if is_asked[number]])
+            self._refuse(wanted, [number for number in machines if is_asked[number]])
             return
         concerning = self._concerning[wanted.index]
         for key, most, places in result:
-            numbers = [number for place in places for number in members[place] if is_asked[number]]
+            numbers = [machines[place] for place in places]
             kind = self._machines.kind_of(numbers[0])
             by_exceptions: dict[tuple[int, ...], list[int]] = {(): numbers}
             if concerning:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from io import BytesIO
+from typing import IO
 
 from ..core.errors import Faults, MachineFileError, Problem
 from ..core.json_text import Entry, read_records
@@ -14,12 +16,6 @@ from ..machine.record import FACTS, MAX_FILE_BYTES, RECORDED, Machine, machine_o
 from . import systems
 from .fleet import Machines
 from .progress import Progress
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from typing import IO
 
 # until the name of its file can be given to it
 _UNNAMED = RECORDED
@@ -55,102 +51,89 @@ def load_machines(
     `progress` is told how far it is.
     """
     shown = ", ".join(_STANDARD_INPUT if path == "-" else path for path in paths)
-    fleet = _Gathering(shown, progress or Progress(lambda _line: None))
+    loader = _Loader(shown, progress or Progress(lambda _line: None))
     for typed in dict.fromkeys(paths):
         try:
             system, path = systems.named(typed)
         except systems.UnknownSystemError as error:
-            fleet.faults.append(Problem(file=typed, message=error.message, remedy=error.remedy))
+            loader.faults.append(Problem(file=typed, message=error.message, remedy=error.remedy))
             continue
-        fleet.read_as(system)
+        loader.read_as(system)
         if path == "-" and stdin is not None:
-            fleet.add_stream(_STANDARD_INPUT, BytesIO(stdin))
+            loader.add(_STANDARD_INPUT, loader.entries(_STANDARD_INPUT, BytesIO(stdin)))
         elif path == "-":
-            fleet.add_file("/dev/stdin", _STANDARD_INPUT)
+            loader.add_file("/dev/stdin", _STANDARD_INPUT)
         elif os.path.isdir(path):
-            for name in _records_in(path, fleet):
-                fleet.add_file(os.path.join(path, name))
+            for name in loader.names_in(path):
+                loader.add_file(os.path.join(path, name))
         else:
-            fleet.add_file(path)
-    fleet.add_rest()
+            loader.add_file(path)
+    loader.add_rest()
     return Fleet(
-        machines=fleet.machines, problems=fleet.faults.problems, notes=_notes(fleet.not_read)
+        machines=loader.machines,
+        problems=loader.faults.problems,
+        notes=_notes([printable(path) for path in loader.not_read]),
     )
 
 
-def _notes(not_read: Sequence[str]) -> tuple[str, ...]:
+def _notes(not_read: list[str]) -> tuple[str, ...]:
     """A file that is no record may be a host's that was written empty: it is named."""
     if not not_read:
         return ()
     # the name stands last: --anonymize takes what follows a folder for a name with blanks
     if len(not_read) == 1:
-        return (f"1 file holds no record and was not read: {printable(not_read[0])}",)
-    return (
-        f"{len(not_read):,} files hold no record and were not read, the first of them"
-        f" {printable(not_read[0])}",
-    )
+        return (f"1 file holds no record and was not read: {not_read[0]}",)
+    files = f"{len(not_read):,} files hold no record and were not read"
+    return (f"{files}, the first of them {not_read[0]}",)
 
 
-def _records_in(folder: str, fleet: _Gathering) -> list[str]:
-    """The names of the files of records in a folder, sorted; what is wrong with it becomes a
-    problem of the fleet, and files that are not read are noted.
-    """
-    try:
-        listed = sorted(name for name in os.listdir(folder) if not name.startswith("."))
-    except OSError as error:
-        fleet.faults.append(
-            Problem(file=folder, message=f"cannot be read: {error.strerror or error}")
-        )
-        return []
-    names = [name for name in listed if systems.is_packed(name) or systems.is_read(folder, name)]
-    others = (os.path.join(folder, name) for name in sorted({*listed} - {*names}))
-    fleet.not_read.extend(path for path in others if os.path.isfile(path))
-    if "facts.json" in names and os.path.isfile(os.path.join(folder, "env.json")):
-        remedy = (
-            f"make a record of it: `selfhost machine --root {folder} --format json > machine.json`,"
-            " then name machine.json"
-        )
-        fleet.faults.append(
-            Problem(
-                file=folder, message="is a recorded tree, not a folder of records", remedy=remedy
-            )
-        )
-        return []
-    if not names:
-        inner = next((name for name in listed if os.path.isdir(os.path.join(folder, name))), None)
-        message, remedy = "the folder holds no record", RECORD_IT
-        if inner is not None:
-            message += ", and the folders in it are not read"
-            remedy = f"name each of them, as in --machines {printable(os.path.join(folder, inner))}"
-        fleet.faults.append(Problem(file=folder, message=message, remedy=remedy))
-    return names
-
-
-class _Gathering:
+class _Loader:
     """The machines read so far, and what is wrong with others: of all files together, for names
     must differ between them.
     """
 
     def __init__(self, file: str, progress: Progress) -> None:
-        self.progress = progress
-        self.reader = systems.Reader()
+        self._progress = progress
+        self._reader = systems.Reader()
         self.machines = Machines()
-        # files called as an address
-        self._addresses = 0
-        # a record without a name that may be the only one of its file, and its machine
-        self._first: tuple[systems.Entry | Entry, Machine] | None = None
         self.faults = Faults(file)
         # files of folders that hold no record
         self.not_read: list[str] = []
-        # where the machines of each file begin, and the line of each machine, 0 where it has none
-        self._files: list[tuple[int, str]] = []
-        self._lines: list[int] = []
+        # the file and the line of each machine
+        self._origins: list[tuple[str, int | None]] = []
+        # files called as an address
+        self._addresses = 0
+
+    def names_in(self, folder: str) -> list[str]:
+        """The names of the files of records in a folder, sorted. Files that are not read are
+        noted.
+        """
+        try:
+            listed = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+        except OSError as error:
+            message = f"cannot be read: {error.strerror or error}"
+            self.faults.append(Problem(file=folder, message=message))
+            return []
+        names = [
+            name for name in listed if systems.is_packed(name) or systems.is_read(folder, name)
+        ]
+        others = (os.path.join(folder, name) for name in sorted({*listed} - {*names}))
+        self.not_read.extend(path for path in others if os.path.isfile(path))
+        if names:
+            return names
+        inner = next((name for name in listed if os.path.isdir(os.path.join(folder, name))), None)
+        message, remedy = "the folder holds no record", RECORD_IT
+        if inner is not None:
+            message += ", and the folders in it are not read"
+            remedy = f"name each of them, as in --machines {printable(os.path.join(folder, inner))}"
+        self.faults.append(Problem(file=folder, message=message, remedy=remedy))
+        return []
 
     def read_as(self, system: str | None) -> None:
         """What comes next is of that system, or of any where it is None."""
-        if system != self.reader.system:
+        if system != self._reader.system:
             self.add_rest()
-            self.reader = systems.Reader(system)
+            self._reader = systems.Reader(system)
 
     def add_file(self, path: str, shown: str | None = None) -> None:
         """The records of one file, which problems call `shown`."""
@@ -158,103 +141,62 @@ class _Gathering:
         try:
             stream, _ = open_input(path)
             with stream:
-                self.add_stream(file, stream)
+                self.add(file, self.entries(file, stream))
         except Unreadable as error:
-            self.faults.append(
-                Problem(
-                    file=file,
-                    message=error.reason,
-                    remedy=error.remedy or _REMEDIES.get(file, RECORD_IT),
-                )
-            )
-
-    def add_stream(self, file: str, stream: IO[bytes]) -> None:
-        """The records of one stream: none of them where the whole is no list of records."""
-        self._take(file, self._entries(file, stream))
+            self._fault(file, error)
 
     def add_rest(self) -> None:
         """The machines that several answers of a system tell of together."""
         from itertools import groupby
 
-        for file, group in groupby(self.reader.rest(), key=lambda pair: pair[0]):
-            self._take(file, (entry for _, entry in group))
+        for file, group in groupby(self._reader.rest(), key=lambda pair: pair[0]):
+            self.add(file, (entry for _, entry in group))
 
-    def _take(self, file: str, entries: Iterator[systems.Entry | Entry]) -> None:
-        before = len(self.machines)
-        self._files.append((before, file))
-        faults = Faults(file)
+    def add(self, file: str, entries: Iterator[systems.Entry | Entry]) -> None:
+        """The machines of a file: none of them where the whole is no list of records."""
+        before, faults = len(self.machines), Faults(file)
         try:
-            self._add_records(file, entries, faults)
+            self._add_all(file, entries, faults)
         except Unreadable as error:
             self.machines.truncate(before)
-            del self._lines[before:]
-            self._files.pop()
-            remedy = error.remedy or _REMEDIES.get(file, RECORD_IT)
-            self.faults.append(
-                Problem(file=file, line=error.line, message=error.reason, remedy=remedy)
-            )
-            return
-        self.faults.join(faults)
+            del self._origins[before:]
+            self._fault(file, error)
+        else:
+            self.faults.join(faults)
 
-    def _add_records(
-        self, file: str, entries: Iterator[systems.Entry | Entry], faults: Faults
-    ) -> None:
+    def _fault(self, file: str, error: Unreadable) -> None:
+        remedy = error.remedy or _REMEDIES.get(file, RECORD_IT)
+        self.faults.append(Problem(file=file, line=error.line, message=error.reason, remedy=remedy))
+
+    def _add_all(self, file: str, entries: Iterator[systems.Entry | Entry], faults: Faults) -> None:
         """The machines of these records; `faults` takes what is wrong with single ones,
         `Unreadable` ends the whole.
         """
         stem = self._stem(file)
+        # a record without a name that may be the only one of its file, and its machine
+        first: tuple[systems.Entry | Entry, Machine] | None = None
         count = 0
-        self._first = None
         for entry in entries:
             if faults.count > MAX_FAULTY:
                 raise Unreadable(f"holds more than {MAX_FAULTY:,} faults")
-            self.progress.read(len(self.machines))
-            if entry.fault is not None:
-                reason, remedy = entry.fault.reason, entry.fault.remedy or RECORD_IT
-                faults.append(
-                    Problem(
-                        file=file, line=entry.line, key=entry.place, message=reason, remedy=remedy
-                    )
-                )
-                continue
-            count += 1
-            self._add_first(file, stem, faults, is_alone=False)
-            if self._is_like_another(entry):
-                continue
+            self._progress.read(len(self.machines))
+            if entry.fault is None:
+                count += 1
+                if first is not None:
+                    self._keep(file, *first, faults, f"{stem}:{_line(first[0]) or 1}")
+                    first = None
             machine = self._machine_of(entry, file, faults)
             if machine is None:
                 continue
-            if machine.name != _UNNAMED:
-                self._add(file, entry, machine, faults)
-            elif count == 1:
-                self._first = entry, machine
+            if machine.name == _UNNAMED and count == 1:
+                first = entry, machine
             else:
                 # items of a list may stand in one line
-                number = count if entry.place else entry.line or count
-                self._add(file, entry, machine.replace(name=f"{stem}:{number}"), faults)
-        self._add_first(file, stem, faults, is_alone=True)
-        if not count and not faults and not self.reader.awaits(file):
+                self._keep(file, entry, machine, faults, f"{stem}:{_line(entry) or count}")
+        if first is not None:
+            self._keep(file, *first, faults, stem)
+        if not count and not faults and not self._reader.awaits(file):
             raise Unreadable("holds no machine")
-
-    def _is_like_another(self, entry: systems.Entry | Entry) -> bool:
-        """Keep the machine of a record that differs from one before in a few numbers."""
-        is_plain = not entry.doubled and isinstance(entry.value, dict)
-        if not is_plain or not self.machines.add_record(entry.value):
-            return False
-        self._lines.append(entry.line or 0)
-        return True
-
-    def _add_first(self, file: str, stem: str, faults: Faults, *, is_alone: bool) -> None:
-        """Add the first machine if it has no name, called as its file, and its line if others
-        follow.
-        """
-        if self._first is None:
-            return
-        entry, machine = self._first
-        self._first = None
-        line = None if entry.place else entry.line
-        name = stem if is_alone else f"{stem}:{line or 1}"
-        self._add(file, entry, machine.replace(name=name), faults)
 
     def _stem(self, file: str) -> str:
         """What a machine without a name is called, as its file is: `ansible --tree` writes files
@@ -269,21 +211,20 @@ class _Gathering:
         self._addresses += 1
         return f"machine-{self._addresses}"
 
-    def _entries(self, file: str, stream: IO[bytes]) -> Iterator[systems.Entry | Entry]:
+    def entries(self, file: str, stream: IO[bytes]) -> Iterator[systems.Entry | Entry]:
         """The records of a stream: our own, and those that answers of other systems become."""
         start, stream = systems.peeked(stream)
-        if self.reader.system is not None or systems.is_foreign(start):
-            yield from self.reader.entries(stream, file)
+        if self._reader.system is not None or systems.is_foreign(start):
+            yield from self._reader.entries(stream, file)
             return
         if not systems.may_be_json(start):
             raise systems.no_answer()
-        entries = read_records(stream, max_record_bytes=MAX_FILE_BYTES)
         items = others = 0
-        for entry in entries:
+        for entry in read_records(stream, max_record_bytes=MAX_FILE_BYTES):
             if entry.place is not None:
                 items += 1
                 others += not isinstance(entry.value, dict)
-            of_others = self.reader.of_value(entry.value, entry.line, file)
+            of_others = self._reader.of_value(entry.value, entry.line, file)
             if of_others is None:
                 yield entry
                 continue
@@ -298,6 +239,16 @@ class _Gathering:
     def _machine_of(
         self, entry: systems.Entry | Entry, file: str, faults: Faults
     ) -> Machine | None:
+        if entry.fault is not None:
+            problem = Problem(
+                file=file,
+                line=entry.line,
+                key=entry.place,
+                message=entry.fault.reason,
+                remedy=entry.fault.remedy or RECORD_IT,
+            )
+            faults.append(problem)
+            return None
         try:
             return machine_of(
                 entry.value, file, entry.doubled, entry.more_doubled, unnamed=_UNNAMED
@@ -306,50 +257,50 @@ class _Gathering:
             faults.extend(error, line=entry.line, place=entry.place)
             return None
 
-    def _add(
-        self, file: str, entry: systems.Entry | Entry, machine: Machine, faults: Faults
+    def _keep(
+        self,
+        file: str,
+        entry: systems.Entry | Entry,
+        machine: Machine,
+        faults: Faults,
+        unnamed: str,
     ) -> None:
-        """Keep a machine whose name is new."""
+        """Keep a machine whose name is new, called `unnamed` where it has none."""
+        if machine.name == _UNNAMED:
+            machine = machine.replace(name=unnamed)
         number = self.machines.number_of.get(machine.name)
-        if number is not None:
-            where = self._origin(number)
-            message = f'"{machine.name}" is also the name of the machine in {where}'
-            faults.append(
-                Problem(
-                    file=file,
-                    line=entry.line,
-                    key=f"{entry.place}.name" if entry.place else "name",
-                    message=message,
-                    remedy=self._one_of(machine, file, number),
-                )
-            )
+        if number is None:
+            self.machines.add(machine)
+            self._origins.append((file, entry.line))
+            if len(self.machines.kinds) > MAX_KINDS:
+                message = f"makes more than {MAX_KINDS:,} kinds of machine: audit them in parts"
+                raise Unreadable(message)
             return
-        self.machines.add(machine)
-        self._lines.append(entry.line or 0)
-        if len(self.machines.kinds) > MAX_KINDS:
-            raise Unreadable(f"makes more than {MAX_KINDS:,} kinds of machine: audit them in parts")
-        if not entry.doubled and isinstance(entry.value, dict):
-            self.machines.learn(entry.value)
-
-    def _one_of(self, machine: Machine, file: str, number: int) -> str:
-        """What to do about two machines of one name: two systems may know the same."""
-        earlier = self._file_of(number)
-        if earlier == file:
-            return "keep one of them, or give each a name of its own"
-        facts, other = (
-            sum(getattr(each, fact) is not None for fact in FACTS)
-            for each in (machine, self.machines[number])
+        earlier, line = self._origins[number]
+        remedy = "keep one of them, or give each a name of its own"
+        if earlier != file:
+            # two systems may know the same
+            facts, other = (
+                sum(getattr(each, fact) is not None for fact in FACTS)
+                for each in (machine, self.machines[number])
+            )
+            # the file stands last: whatever it is called, the sentence is read to its end
+            remedy = (
+                "give each a name of its own; or, if they are the same machine, take the record"
+                f" that states no more than the other out of {file if facts <= other else earlier}"
+            )
+        where = f"{earlier}:{line}" if line else earlier
+        faults.append(
+            Problem(
+                file=file,
+                line=entry.line,
+                key=f"{entry.place}.name" if entry.place else "name",
+                message=f'"{machine.name}" is also the name of the machine in {where}',
+                remedy=remedy,
+            )
         )
-        # the file stands last: whatever it is called, the sentence is read to its end
-        return (
-            "give each a name of its own; or, if they are the same machine, take the record that"
-            f" states no more than the other out of {file if facts <= other else earlier}"
-        )
 
-    def _file_of(self, number: int) -> str:
-        return next(name for start, name in reversed(self._files) if start <= number)
 
-    def _origin(self, number: int) -> str:
-        """The file that a machine is of, and its line."""
-        file = self._file_of(number)
-        return f"{file}:{self._lines[number]}" if self._lines[number] else file
+def _line(entry: systems.Entry | Entry) -> int | None:
+    """The line of a record; None for an item of a list, which may stand in one line with others."""
+    return None if entry.place else entry.line

@@ -7,12 +7,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from ..catalogue.licenses import canonical_expression
 from ..core.errors import PolicyError, WorkloadError
 from ..core.quantities import parse_bytes
 from ..core.tomlfile import Document, Table
 from ..core.workload import CACHE_TYPE_NAMES, KV_CACHE_TYPES, Workload
+from ..machine.record import normal_architecture
 from ..verdict.findings import CHECKS
 from .entries import (
     BOUNDS,
@@ -28,30 +30,11 @@ from .entries import (
 )
 from .stated import read_facts
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
-
 # every name that `Workload` reads as one
 _CACHE_TYPES = (*KV_CACHE_TYPES, *CACHE_TYPE_NAMES)
 SCHEMA = 1
 INIT = "`selfhost audit --init` writes one to begin with"
-# why an exception is made and who answers for it, in examples
-EXAMPLE_OWNER = "infra@example.com"
-EXAMPLE_REASON = "16 GiB kits arrive in the spring"
 SELECTORS = 'write "class:NAME", "host:GLOB" or "label:KEY=GLOB"'
-# what other tools call the architectures that machine records call by their Linux kernel names
-_ARCHITECTURES = {
-    "amd64": "x86_64",
-    "x64": "x86_64",
-    "x86-64": "x86_64",
-    "arm64": "aarch64",
-    "armv8": "aarch64",
-    "x86": "x86_64",
-    "i386": "i686",
-    "arm": "armv7l",
-}
 # what a bound on memory without a unit is at least: below it, a unit was left out
 _LEAST_BOUND_BYTES = 1 << 20
 # names among which the one that was meant is looked for
@@ -184,11 +167,11 @@ def _read_match(match: Table) -> dict[str, Any]:
     labels = {} if label is None else {key: label.string(key) for key in [*label.keys()]}
     bounds = _read_bounds(match, "memory_total")
     architecture = match.string("architecture")
-    if architecture is not None and architecture.lower() in _ARCHITECTURES:
+    if architecture is not None and architecture != normal_architecture(architecture):
         match.problem(
             "architecture",
             f'"{architecture}" is no name that machine records use',
-            f'did you mean "{_ARCHITECTURES[architecture.lower()]}"?',
+            f'did you mean "{normal_architecture(architecture)}"?',
         )
     match.close()
     return {
@@ -246,7 +229,7 @@ def _read_models(root: Table, classes: Sequence[str], needs: Workload) -> list[W
         table.close(_OF_ALL)
         # one without a name, a fault that was told, keeps its place: the others go by theirs
         kept.append(wanted)
-        same = name, asked, wanted.require_runtime, _names_of(wanted.machines)
+        same = name, asked, wanted.require_runtime, frozenset(wanted.machines)
         earlier = seen.setdefault(same, wanted.index)
         if name and earlier != wanted.index:
             table.problem(
@@ -255,11 +238,6 @@ def _read_models(root: Table, classes: Sequence[str], needs: Workload) -> list[W
                 "remove one of the two",
             )
     return kept
-
-
-def _names_of(machines: Sequence[Selector]) -> frozenset[str]:
-    """Selectors, in whatever order."""
-    return frozenset(map(str, machines))
 
 
 def _read_severity(table: Table) -> Severity:
@@ -279,12 +257,19 @@ def _read_together(
     seen: dict[object, str] = {}
     for table in root.tables("together"):
         names = _read_member_names(table, by_name)
-        members = tuple(_member(name, by_name.get(name), needs) for name in names)
+        # as the first of its entries asks for a model; one without an entry by its name alone
+        firsts = {name: by_name[name][0] for name in names if name in by_name}
+        members = tuple(
+            Member(name=each.name, asked=each.asked, require_runtime=each.require_runtime)
+            if (each := firsts.get(name)) is not None
+            else Member(name=name, asked=needs)
+            for name in names
+        )
         machines = _read_selectors(table, classes)
         severity = _read_severity(table)
         table.close(_OF_ALL)
         place = f"together[{table.path[-1]}]"
-        earlier = seen.setdefault((members, _names_of(machines)), place)
+        earlier = seen.setdefault((members, frozenset(machines)), place)
         if members and earlier != place:
             table.problem("models", f"are those of {earlier}", "remove one of the two")
         kept.append(
@@ -299,14 +284,6 @@ def _read_together(
             )
         )
     return kept
-
-
-def _member(name: str, entries: Sequence[Wanted] | None, needs: Workload) -> Member:
-    """As the first of the entries asks for the model; a model without one by its name alone."""
-    if not entries:
-        return Member(name=name, asked=needs)
-    entry = entries[0]
-    return Member(name=entry.name, asked=entry.asked, require_runtime=entry.require_runtime)
 
 
 def _read_member_names(table: Table, by_name: Mapping[str, Sequence[Wanted]]) -> tuple[str, ...]:
@@ -389,8 +366,8 @@ def _read_exceptions(
     for table in root.tables("exception"):
         model = table.string("model", required=True)
         rule = table.string("rule", required=True, choices=CHECKS)
-        reason = table.string("reason", required=True, example=EXAMPLE_REASON)
-        owner = table.string("owner", required=True, example=EXAMPLE_OWNER)
+        reason = table.string("reason", required=True, example="16 GiB kits arrive in the spring")
+        owner = table.string("owner", required=True, example="infra@example.com")
         expires = table.date("expires", required=True)
         machines = _read_selectors(table, classes)
         table.close()
@@ -416,7 +393,7 @@ def _read_exceptions(
             owner=owner,
             expires=expires,
         )
-        earlier = seen.setdefault((model, rule, _names_of(machines)), exemption.index)
+        earlier = seen.setdefault((model, rule, frozenset(machines)), exemption.index)
         if earlier != exemption.index:
             table.problem(
                 "rule",

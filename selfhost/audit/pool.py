@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from ..core.errors import SelfhostError
 from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..verdict.record import Verdict
-from .corners import parts_of, sort_out, work_of
+from .corners import Key, Sorted, parts_of, sort_out, work_of
 from .entries import Wanted
-from .fleet import with_numbers
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from .corners import Key, Sorted
-    from .fleet import Numbers, Slot
-
-    Judge = Callable[[Wanted, Workload, Machine], Verdict]
+from .fleet import Numbers, Slot, with_numbers
+from .judged_entries import Judge
 
 
 class Task(Record):
@@ -36,7 +29,10 @@ class Task(Record):
     @property
     def work(self) -> float:
         """About how many judgements it takes."""
-        return sum(work_of(len(places)) for _, _, places in self.entries)
+        return sum(
+            len(places) if wanted.members else work_of(len(places))
+            for wanted, _, places in self.entries
+        )
 
 
 def judged(tasks: Sequence[Task], judge: Judge) -> Iterator[tuple[int, list[list[Sorted] | None]]]:
@@ -100,7 +96,9 @@ def _sorted(
         verdict = judge(wanted, workload, machine)
         return key_of(verdict), verdict
 
-    parts = parts_of(task.slots, task.rows, places)
+    # what lies on which accelerator beside other models follows no order of the machines' numbers
+    alone = [[place] for place in places]
+    parts = alone if wanted.members else parts_of(task.slots, task.rows, places)
     try:
         return sort_out(task.slots, task.rows, parts, decide, lacking)
     except SelfhostError:

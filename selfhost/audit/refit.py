@@ -12,9 +12,9 @@ from ..core.errors import Faults, Problem
 from ..core.records import Record
 from ..core.tomlfile import Document
 from ..machine.record import Machine
-from .entries import MAX_POLICY_BYTES, Policy, StatedFact
+from .entries import MAX_POLICY_BYTES, MachineClass, Policy, StatedFact
 from .fleet import Machines
-from .groups import NAMES_SHOWN
+from .groups import listed
 from .stated import filled
 from .systems import NOT_JUDGED, resting
 
@@ -34,19 +34,23 @@ class Refit(Record):
 def refit(policy: Policy, machines: Sequence[Machine], now: str) -> Refit:
     """`now` is the time of the audit, as `read_at` of a record writes it."""
     fleet = machines if isinstance(machines, Machines) else Machines(machines)
-    ages = _ages(fleet.times, now)
-    notes = [*_of_ages(fleet, ages)]
+    at = _seconds(now) or 0.0
+    ages: dict[str | None, float | None] = {}
+    for time in dict.fromkeys(fleet.times):
+        since = None if time is None else _seconds(time)
+        ages[time] = None if since is None else at - since
+    notes = [*_age_notes(fleet, ages)]
     refused = {time: why for time, age in ages.items() if (why := _too_old(policy, age, time))}
-    problems = _of_refused(policy, fleet, refused) if refused else ()
+    problems = _refusals(policy, fleet, refused) if refused else ()
     fleet = _without(fleet, [time in refused for time in fleet.times])
-    why_out = [resting(labels) if labels else None for labels in fleet.labels]
-    notes += _of_resting(policy, fleet, why_out)
+    why_resting = [resting(labels) if labels else None for labels in fleet.labels]
+    notes += _resting_notes(policy, fleet, why_resting)
     if not policy.judges_resting:
-        fleet = _without(fleet, [why is not None for why in why_out])
-    facts = _Facts(policy)
-    if facts.classes:
-        fleet = Machines(map(facts.fill, fleet))
-    return Refit(machines=fleet, problems=problems, notes=(*notes, *facts.notes()))
+        fleet = _without(fleet, [why is not None for why in why_resting])
+    if any(each.facts for each in policy.classes):
+        fleet, more = _with_facts(policy, fleet)
+        notes += more
+    return Refit(machines=fleet, problems=problems, notes=tuple(notes))
 
 
 def _without(machines: Machines, is_left_out: Sequence[bool]) -> Machines:
@@ -56,13 +60,6 @@ def _without(machines: Machines, is_left_out: Sequence[bool]) -> Machines:
 
 
 # ------------------------------------------------------------------ the age of records
-
-
-def _ages(times: Sequence[str | None], now: str) -> dict[str | None, float | None]:
-    """By each time, in their order, the seconds since then; None where that is not known."""
-    at = _seconds(now) or 0.0
-    read = {time: None if time is None else _seconds(time) for time in dict.fromkeys(times)}
-    return {time: None if since is None else at - since for time, since in read.items()}
 
 
 def _seconds(time: str) -> float | None:
@@ -75,31 +72,30 @@ def _seconds(time: str) -> float | None:
 
 def _too_old(policy: Policy, age: float | None, time: str | None) -> str | None:
     """Why a record of that age is not judged; None where it is."""
-    most_seconds = policy.max_age_seconds
+    most_seconds, day = policy.max_age_seconds, (time or "")[:10]
     if most_seconds is None:
         return None
     if age is None:
         return "its record does not say when it was read, and the policy sets a max_age"
     if age < -_AHEAD_SECONDS:
-        return f"its record was read on {_day(time)}, which is in the future"
+        return f"its record was read on {day}, which is in the future"
     if age > most_seconds:
         return (
-            f"its record was read on {_day(time)}, {_long(int(age))} ago, and the policy takes none"
-            f" older than {_long(most_seconds)}"
+            f"its record was read on {day}, {_duration(age)} ago, and the policy takes none older"
+            f" than {_duration(most_seconds)}"
         )
     return None
 
 
-def _of_refused(
+def _refusals(
     policy: Policy, machines: Machines, refused: Mapping[str | None, str]
 ) -> tuple[Problem, ...]:
     """The faults of machines that `max_age` leaves unjudged."""
     document = Document.parse(policy.file, policy.text.encode(), max_bytes=MAX_POLICY_BYTES)
-    line = document.line(("max_age",))
     faults = [
         Problem(
             file=policy.file,
-            line=line,
+            line=document.line(("max_age",)),
             key="max_age",
             message=f"{name}{NOT_JUDGED}{refused[time]}",
             remedy="record it again, or raise max_age",
@@ -110,85 +106,72 @@ def _of_refused(
     return tuple(Faults(policy.file, faults).problems)
 
 
-def _of_ages(machines: Machines, ages: Mapping[str | None, float | None]) -> Iterator[str]:
+def _age_notes(machines: Machines, ages: Mapping[str | None, float | None]) -> Iterator[str]:
     """Sentences on records that are a day old or more, and on such as are dated in the future."""
-    known = {time: age for time, age in ages.items() if age is not None}
-    past = {time: age for time, age in known.items() if age >= -_AHEAD_SECONDS}
+    age_of = {time: age for time, age in ages.items() if time is not None and age is not None}
+    past = {time: age for time, age in age_of.items() if age >= -_AHEAD_SECONDS}
     oldest = max(past, key=past.__getitem__, default=None)
     if oldest is not None and past[oldest] >= DAY_SECONDS:
         name = machines.names[machines.times.index(oldest)]
-        ago = f"{_long(int(past[oldest]))} ago"
-        yield f'the oldest record is that of "{name}", read on {_day(oldest)}, {ago}'
-    if len(past) < len(known):
+        ago = f"{_duration(past[oldest])} ago"
+        yield f'the oldest record is that of "{name}", read on {oldest[:10]}, {ago}'
+    if len(past) < len(age_of):
         pairs = zip(machines.names, machines.times, strict=True)
-        ahead = [(name, time) for name, time in pairs if time in known and time not in past]
+        ahead = [(name, time) for name, time in pairs if time in age_of and time not in past]
         name, time = ahead[0]
         more = f" and {len(ahead) - 1:,} more" if len(ahead) > 1 else ""
-        yield f'dated in the future: the record of "{name}" ({_day(time)}){more}'
+        yield f'dated in the future: the record of "{name}" ({(time or "")[:10]}){more}'
 
 
-def _day(time: str | None) -> str:
-    return (time or "")[:10]
-
-
-def _long(seconds: int) -> str:
+def _duration(seconds: float) -> str:
     """`1 day`, `7 days`, `12 hours`."""
     sizes = ((DAY_SECONDS, "day"), (3600, "hour"), (60, "minute"))
     size, word = next((each for each in sizes if seconds >= each[0]), sizes[-1])
-    number = seconds // size
+    number = int(seconds) // size
     return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
-# ------------------------------------------------------------------ what takes no new work
-
-
-def _of_resting(policy: Policy, machines: Machines, why_out: Sequence[str | None]) -> list[str]:
+def _resting_notes(policy: Policy, machines: Machines, why: Sequence[str | None]) -> list[str]:
     """A sentence on the machines that take no new work."""
-    pairs = zip(machines.names, why_out, strict=True)
-    out = [f'"{name}" ({why})' for name, why in pairs if why is not None]
-    if not out:
+    pairs = zip(machines.names, why, strict=True)
+    names = [f'"{name}" ({reason})' for name, reason in pairs if reason is not None]
+    if not names:
         return []
-    more = f" and {len(out) - NAMES_SHOWN:,} more" if len(out) > NAMES_SHOWN else ""
-    one, many = ("1 machine takes", "it"), (f"{len(out):,} machines take", "them")
-    take, them = one if len(out) == 1 else many
+    take, them = f"{len(names):,} machines take", "them"
+    if len(names) == 1:
+        take, them = "1 machine takes", "it"
     judged = "" if policy.judges_resting else f", and the policy leaves {them} out"
-    return [f"{take} no new work{judged}: {', '.join(out[:NAMES_SHOWN])}{more}"]
+    return [f"{take} no new work{judged}: {listed(names)}"]
 
 
 # ------------------------------------------------------------------ facts of classes
 
 
-class _Facts:
-    """The facts that classes of a policy state, and on how many machines each counts."""
-
-    def __init__(self, policy: Policy) -> None:
-        self.classes = [each for each in policy.classes if each.facts]
-        self._sources: dict[str, str] = {}
-        self._counts: Counter[tuple[str, str]] = Counter()
-        if self.classes:
-            document = Document.parse(policy.file, policy.text.encode(), max_bytes=MAX_POLICY_BYTES)
-            for index, each in enumerate(policy.classes):
-                line = document.line(("class", index, "facts"))
-                place = policy.file if line is None else f"{policy.file}:{line}"
-                self._sources[each.name] = f"stated by the policy, {place} (class {each.name})"
-
-    def fill(self, machine: Machine) -> Machine:
-        """The machine with the facts: of each key that of the first class that states it."""
+def _with_facts(policy: Policy, machines: Machines) -> tuple[Machines, list[str]]:
+    """The machines with the facts of their classes, of each key that of the first class that states
+    it; and a sentence for each fact that counts.
+    """
+    document = Document.parse(policy.file, policy.text.encode(), max_bytes=MAX_POLICY_BYTES)
+    classes: list[tuple[MachineClass, str]] = []
+    for index, each in enumerate(policy.classes):
+        line = document.line(("class", index, "facts"))
+        place = policy.file if line is None else f"{policy.file}:{line}"
+        classes.append((each, f"stated by the policy, {place} (class {each.name})"))
+    counts: Counter[tuple[str, str]] = Counter()
+    changed = []
+    for machine in machines:
         stated: dict[str, tuple[StatedFact, str]] = {}
-        for each in self.classes:
-            if each.holds(machine) is True:
-                for fact in each.facts:
-                    stated.setdefault(fact.key, (fact, self._sources[each.name]))
-        changed, used = filled(machine, stated)
-        self._counts.update((key, stated[key][1]) for key in used)
-        return changed
-
-    def notes(self) -> Iterator[str]:
-        """A sentence for each fact that counts."""
-        for each in self.classes:
-            source = self._sources[each.name]
-            for fact in each.facts:
-                if count := self._counts[fact.key, source]:
-                    machines = "1 machine" if count == 1 else f"{count:,} machines"
-                    instead = ", in place of what was read" if fact.overrides else ""
-                    yield f"{fact.key} of {machines}: {fact.text}, {source}{instead}"
+        for each, source in classes:
+            if each.facts and each.holds(machine):
+                stated = {fact.key: (fact, source) for fact in each.facts} | stated
+        machine, keys = filled(machine, stated)
+        counts.update((key, stated[key][1]) for key in keys)
+        changed.append(machine)
+    notes = []
+    for each, source in classes:
+        for fact in each.facts:
+            if count := counts[fact.key, source]:
+                number = "1 machine" if count == 1 else f"{count:,} machines"
+                instead = ", in place of what was read" if fact.overrides else ""
+                notes.append(f"{fact.key} of {number}: {fact.text}, {source}{instead}")
+    return Machines(changed), notes

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from ..core.errors import Problem
 from ..machine.record import Machine
-from .alike import Report
 from .entries import Policy
-from .exceptions import Exceptions
+from .groups import Report
 from .judged_entries import (
     Judge,
     asked_to_no_effect,
@@ -21,6 +20,7 @@ from .machines import RECORD_IT
 from .progress import Progress
 from .record import Audit, Result
 from .refit import refit
+from .rows import Exceptions
 
 # up to so many verdicts each is given by itself; beyond, machines that differ in a few numbers are
 # taken together
@@ -59,7 +59,7 @@ def run_audit(
     fitted = refit(policy, machines, now or f"{today}T23:59:59Z")
     fleet = fitted.machines
     of_records = (*problems, *fitted.problems)
-    exceptions = Exceptions(policy.exceptions, today)
+    exceptions = Exceptions(policy, today)
     progress = progress or Progress(lambda _line: None)
     verdicts, are_few = len(fleet) * len(policy.models), len(fleet) < LEAST_TOGETHER
     judging = Judging(policy, fleet, judge, exceptions, progress)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil
 
 from ..core.records import Record
 
@@ -41,12 +40,12 @@ class Room(Record):
 
 
 class Share(Record):
-    """What one machine would hold. `layers` is None where every machine holds a slice of each.
-    `held_bytes` of `room_bytes` on its `devices`; `ram_bytes` more in its RAM.
+    """What one machine would hold: `held_bytes` of `room_bytes` on its `devices`, and `ram_bytes`
+    more in its RAM.
     """
 
     machine: str
-    layers: int | None
+    layers: int
     held_bytes: int
     room_bytes: int
     devices: int
@@ -133,21 +132,6 @@ def rounded_layers(sizes: Sizes, rooms: Sequence[Room]) -> tuple[Share, ...] | N
         for index, (room, count) in enumerate(zip(rooms, counts, strict=True))
     )
     return shares if all(share.held_bytes <= share.room_bytes for share in shares) else None
-
-
-def equal_slices(sizes: Sizes, rooms: Sequence[Room]) -> tuple[Share, ...] | None:
-    """An equal slice of every layer and of the output on each machine, and the table on the first;
-    None where one does not hold its slice.
-    """
-    sliced = ceil((sizes.layers * sizes.layer_bytes + sizes.output_bytes) / len(rooms))
-    shares = []
-    for index, room in enumerate(rooms):
-        held = sliced + sizes.device_bytes + sizes.program_bytes
-        held += 0 if index else sizes.table_bytes
-        shares.append(
-            Share(machine=room.name, layers=None, held_bytes=held, room_bytes=room.bytes, devices=1)
-        )
-    return tuple(shares) if all(share.held_bytes <= share.room_bytes for share in shares) else None
 
 
 def equal_stages(sizes: Sizes, rooms: Sequence[Room]) -> tuple[Share, ...] | None:

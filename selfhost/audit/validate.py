@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..catalogue.index import Catalogue
 from ..core.dates import utc_today
 from ..core.errors import Faults, PolicyError, Problem, SelfhostError, UnknownModelError
 from ..core.tomlfile import Document
@@ -9,11 +10,6 @@ from .entries import MAX_POLICY_BYTES, Policy
 from .judged_entries import entry_problems
 from .judging import PolicyJudge
 from .policy import read_policy, what_is_read
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from ..catalogue.index import Catalogue
 
 
 def problems_of(path: str, catalogue: Catalogue) -> tuple[Problem, ...]:

@@ -240,23 +240,7 @@ def _outputs(options: argparse.Namespace) -> list[Output]:
             "only one --format can go to standard output",
             remedy="write the others to files: --format junit=report.xml",
         )
-    outputs = [(name, path or options.output) for name, path in outputs]
-    for name, path in outputs:
-        if FORMATS[name].is_binary:
-            _check_binary(name, path)
-    return outputs
-
-
-def _check_binary(name: str, path: str | None) -> None:
-    if path is None:
-        raise UsageError(
-            f"{name} is no text for standard output",
-            remedy=f"write it to a file: --format {name}=FILE",
-        )
-    from ..reports.audit_parquet import library
-
-    # it is looked for before hours are spent
-    library()
+    return [(name, path or options.output) for name, path in outputs]
 
 
 def _format_and_file(text: str) -> Output:

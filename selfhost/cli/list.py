@@ -50,7 +50,7 @@ def run(words: list[str]) -> int:
         document = json.listing(listing.answers, machine, listing, notes=notes)
         deliver(options, json.dumps(document))
     elif options.format == "html":
-        deliver(options, _page(listing, machine, catalogue, workload, notes))
+        deliver(options, _page(listing, machine, workload, notes))
     else:
         _present(options, listing, machine, catalogue, workload, notes)
     tell_left_aside(catalogue)
@@ -137,27 +137,15 @@ def _present(
     present(options, document)
 
 
-def _page(
-    listing: Listing,
-    machine: Machine,
-    catalogue: Catalogue,
-    workload: Workload,
-    notes: Sequence[str],
-) -> str:
+def _page(listing: Listing, machine: Machine, workload: Workload, notes: Sequence[str]) -> str:
     """The list as a web page."""
-    from ..catalogue.offers import offers_of
-    from ..core.dates import utc_today
-    from ..reports.html import catalogue_page
+    from ..reports.list_text import list_document
+    from ..reports.markup import page
 
-    rows, today = listing.answers, utc_today()
-    offers = {
-        row.model.id: offers_of(catalogue.offers_path, row.model.id, today=today) for row in rows
-    }
-    prices = {model_id: listed[0] for model_id, listed in offers.items() if listed}
-    asked = workload.options()
-    return catalogue_page(
-        rows, machine, prices, asked=asked, ruled_out=listing.ruled_out, notes=notes
+    document = list_document(
+        listing, machine, workload, top=None, wide=True, only_running=False, notes=notes
     )
+    return page("Open-weight models", document)
 
 
 def _chosen(options: argparse.Namespace, catalogue: Catalogue) -> list[str] | None:

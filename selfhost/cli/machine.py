@@ -35,7 +35,7 @@ def run(words: list[str]) -> int:
     if options.format == "json":
         from ..reports import json
 
-        deliver(options, json.dumps(json.machine(machine)))
+        deliver(options, json.dumps(machine.to_json()))
     else:
         from ..reports.machine_text import machine_document
 

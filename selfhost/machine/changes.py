@@ -128,10 +128,18 @@ def value_of(key: str, text: str) -> Any:
     try:
         if key != "gpu":
             return _READERS[key](text)
-        named = None if text.lower() == "none" else find_cards(text)
-        return named.accelerators if named is not None else _gpu(text) or ()
-    except _Fault as fault:
-        raise SettingError([fault.problem(key)]) from None
+        return cards_named(text).accelerators
+    except UnknownGpuError as error:
+        # near names are those of a card; any other text may be a size
+        fault = _Fault(error.message, error.remedy) if error.nearest else None
+    except _Fault as wrong:
+        fault = wrong
+    try:
+        if fault is None:
+            return _gpu(text) or ()
+    except _Fault as wrong:
+        fault = wrong
+    raise SettingError([fault.problem(key)])
 
 
 def _values(settings: Sequence[str], problems: list[Problem]) -> dict[str, list[tuple[str, Any]]]:

@@ -93,7 +93,6 @@ __all__ = [
     "bound_of",
     "bounded",
     "checked_name",
-    "fact_of",
     "has_accelerator",
     "machine_of",
     "normal_architecture",
@@ -463,20 +462,6 @@ def machine_of(
     reader = Reader(file, "", unnamed)
     reader.doubled(doubled, more_doubled)
     return _machine_from(reader, json_value)
-
-
-def fact_of(key: str, value: Any) -> Any:
-    """One field of a record by its own rule; None where the rule refuses it."""
-    checked = FIELDS[key].read(_OF_ONE_FACT[-1], {key: value}, key)
-    if not _OF_ONE_FACT[-1].problems:
-        return checked
-    # a reader that refused something is not asked again
-    _OF_ONE_FACT[-1] = Reader("", "")
-    return None
-
-
-# a fleet has hundreds of thousands of names and times
-_OF_ONE_FACT = [Reader("", "")]
 
 
 def _from_file(path: str | os.PathLike[str]) -> Machine:

@@ -22,10 +22,8 @@ class Format(Record):
     """`module` lies beside this file; its `function` takes the audit and gives the text.
 
     `is_stamped`: the function takes the time of the run too, in seconds since 1970.
-    `shows_problems`: the report goes to standard output even where nothing was judged. It then
-    shows what is wrong as errors, and nobody can take it for an answer. `suffix`: the end of
-    --output that chooses the format, None where no end is its own. `is_binary`: it gives bytes, for
-    a file alone.
+    `shows_problems`: the report goes to standard output even where nothing was judged, for it
+    shows what is wrong as errors. `suffix`: the end of --output that chooses the format.
     """
 
     module: str
@@ -33,29 +31,16 @@ class Format(Record):
     is_stamped: bool = False
     shows_problems: bool = True
     suffix: str | None = None
-    is_binary: bool = False
 
 
 FORMATS: Mapping[str, Format] = {
     "text": Format(module="audit_text", shows_problems=False),
     "json": Format(module="audit_json", function="pieces", shows_problems=False, suffix="json"),
-    "jsonl": Format(
-        module="audit_json",
-        function="lines",
-        suffix="jsonl",
-    ),
-    "parquet": Format(
-        module="audit_parquet",
-        shows_problems=False,
-        suffix="parquet",
-        is_binary=True,
-    ),
-    "markdown": Format(module="audit_markdown", suffix="md"),
-    "html": Format(module="audit_html", suffix="html"),
+    "jsonl": Format(module="audit_json", function="lines", suffix="jsonl"),
+    "markdown": Format(module="audit_text", function="markdown", suffix="md"),
+    "html": Format(module="audit_text", function="html", suffix="html"),
     "junit": Format(module="junit", suffix="xml"),
-    "tap": Format(module="audit_tap", suffix="tap"),
     "github": Format(module="audit_github"),
-    "gitlab": Format(module="audit_gitlab"),
     "sarif": Format(module="audit_sarif", suffix="sarif"),
     "prometheus": Format(module="audit_prometheus", is_stamped=True, suffix="prom"),
     "nagios": Format(module="audit_nagios"),
@@ -65,32 +50,21 @@ MONITORING = "nagios"
 
 
 def render(name: str, audit: Audit, now: float) -> str:
-    """The audit in the format of that name, which is none of bytes; `now` is the time of the run in
-    seconds since 1970.
-    """
+    """Return the audit in that format; `now` is the time of the run in seconds since 1970."""
     text = in_pieces(name, audit, now)
-    return text if isinstance(text, str) else "".join(map(str, text))
+    return text if isinstance(text, str) else "".join(text)
 
 
-def in_pieces(name: str, audit: Audit, now: float) -> str | Iterable[str | bytes]:
-    """As `render`; what may be longer than memory holds comes in pieces."""
+def in_pieces(name: str, audit: Audit, now: float) -> str | Iterable[str]:
+    """Return the text of `render`, in pieces where it may be longer than memory holds."""
     form = FORMATS[name]
     function = getattr(import_module(f".{form.module}", __package__), form.function)
-    text: str | Iterable[str | bytes] = function(audit, now) if form.is_stamped else function(audit)
+    text: str | Iterable[str] = function(audit, now) if form.is_stamped else function(audit)
     return text
 
 
-def render_problems(
-    name: str, problems: Iterable[Problem], *, policy: str, today: str, now: float
-) -> str:
-    """The report where nothing could be judged, because of these faults. `policy` is the path of
-    the policy as the user named it, `today` is `YYYY-MM-DD` in UTC.
-    """
-    return render(name, without_answer(problems, policy=policy, today=today), now)
-
-
 def without_answer(problems: Iterable[Problem], *, policy: str, today: str) -> Audit:
-    """An audit that judged nothing: its exit code is 2."""
+    """Return an audit that judged nothing because of these faults: its exit code is 2."""
     from ..audit.entries import Policy
     from ..audit.record import Audit
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
-from functools import cached_property
 from hashlib import sha256
 
 from ..audit.entries import Exemption, OnUnknown, Policy
@@ -27,17 +26,10 @@ from .audit_words import (
     shortened,
 )
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    from ..core.tomlfile import Document
-
 # beyond these, readers are served by a count; GitHub shows 5,000 results of a SARIF file
 MOST_ISSUES = 5_000
 # classes of machines that one issue names
-CLASSES_SHOWN = 10
+_CLASSES_SHOWN = 10
 # characters of a name, and of a whole sentence
 MOST_OF_A_NAME, MOST_OF_A_TEXT = 120, 1_000
 
@@ -52,11 +44,14 @@ RULES: dict[str, str] = {
     ENDED: "An exception of the policy that has ended",
     NEEDLESS: "An exception of the policy that covers nothing",
 }
+# tables of a policy that say what must run
+_WANTING = ("model", "together")
 
 
 class Level(IntEnum):
-    """An `ERROR` makes the exit code other than 0; a `NOTE` is what an exception lets pass, or an
-    unknown that the policy ignores.
+    """How grave an issue is: an `ERROR` makes the exit code other than 0.
+
+    A `NOTE` is what an exception lets pass, or an unknown that the policy ignores.
     """
 
     ERROR = 0
@@ -67,9 +62,8 @@ class Level(IntEnum):
 class Issue(Record):
     """`file` is as the user named it, `line` counts from 1 and is None where it is not certain.
 
-    `key` is the same in every run, whatever the machines and their figures, and differs between
-    issues. `subject` is a model or an exception, empty for a fault. `classes` are names of machines
-    that fare alike, the first ones. `exemption` is what lets an excepted issue pass.
+    `key` is the same in every run and differs between issues. `subject` is a model or an exception.
+    `classes` are the first names of machines that fare alike. `exemption` lets the issue pass.
     """
 
     level: Level
@@ -96,48 +90,33 @@ class Issue(Record):
 
 
 def issues(audit: Audit) -> list[Issue]:
-    """The worst first, then in the policy's order."""
-    lines = _Lines(audit.policy)
+    """Return the worst first, then in the policy's order."""
+    wanted_lines, exception_lines = _lines(audit.policy)
     entries = [
         *_faults(audit.problems),
-        *_of_models(audit, lines),
-        *_of_exceptions(audit.exceptions, audit.policy.file, lines),
+        *_of_models(audit, wanted_lines),
+        *_of_exceptions(audit.exceptions, audit.policy.file, exception_lines),
     ]
     return sorted(entries, key=lambda issue: issue.level)
 
 
 def path_of(file: str) -> str:
-    """A path as services compare it with those of a repository: `./a\\b` is `a/b`."""
+    """Return a path as services compare it with those of a repository: `./a\\b` is `a/b`."""
     return posixpath.normpath(shortened(file, MOST_OF_A_TEXT).replace("\\", "/"))
 
 
-class _Lines:
-    """Where the entries of a policy stand; the file is parsed when the first is looked for."""
+def _lines(policy: Policy) -> tuple[list[int | None], list[int | None]]:
+    """Where the models of a policy stand, in its order, and where its exceptions do."""
+    if not policy.text:
+        return [], []
+    from ..core.tomlfile import Document
 
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
-
-    @cached_property
-    def _document(self) -> Document:
-        from ..core.tomlfile import Document
-
-        return Document.parse(self._policy.file, self._policy.text.encode())
-
-    @cached_property
-    def _wanted(self) -> list[tuple[str, int]]:
-        """The tables behind `Policy.models`, in its order."""
-        values = self._document.values
-        return [(name, place) for name in _WANTING for place in range(len(values.get(name, ())))]
-
-    def of_wanted(self, index: int) -> int | None:
-        return self._document.line(self._wanted[index]) if index < len(self._wanted) else None
-
-    def of_exception(self, index: int) -> int | None:
-        return self._document.line(("exception", index))
-
-
-# tables of a policy that say what must run
-_WANTING = ("model", "together")
+    document = Document.parse(policy.file, policy.text.encode())
+    lines = {
+        name: [document.line((name, at)) for at in range(len(document.values.get(name, ())))]
+        for name in (*_WANTING, "exception")
+    }
+    return [line for name in _WANTING for line in lines[name]], lines["exception"]
 
 
 def _faults(problems: Iterable[Problem]) -> Iterator[Issue]:
@@ -156,84 +135,78 @@ def _faults(problems: Iterable[Problem]) -> Iterator[Issue]:
         )
 
 
-# ------------------------------------------------------------------ models
-
-# a row that one check decided: the check, what it came to, its reason, its exception
-_Part = tuple[str, Result, Reason | None, Exemption | None]
-_Member = tuple[MachineGroup, Row, _Part]
+# a row that one check decided: the group, the row, the reason, the exception
+_Member = tuple[MachineGroup, Row, Reason | None, Exemption | None]
 
 
-def _of_models(audit: Audit, lines: _Lines) -> Iterator[Issue]:
-    parts: dict[tuple[int, str, Result], list[_Member]] = {}
+def _of_models(audit: Audit, lines: Sequence[int | None]) -> Iterator[Issue]:
+    members: dict[tuple[bool, int, str, Result], list[_Member]] = {}
     for group in audit.groups:
         for row in group.rows:
-            for part in _parts(row):
-                key = (row.wanted.index, part[0], part[1])
-                parts.setdefault(key, []).append((group, row, part))
-    # what fails is worse than what is not known, as the exit codes have it
-    by_result = sorted(parts.items(), key=lambda item: (item[0][2] is Result.UNKNOWN, item[0][0]))
-    for (index, _, _), members in by_result:
-        yield _issue(members, audit.policy, lines.of_wanted(index))
+            for check, result, reason, exemption in _parts(row):
+                # what fails is worse than what is not known, as the exit codes have it
+                key = (result is Result.UNKNOWN, row.wanted.index, check, result)
+                members.setdefault(key, []).append((group, row, reason, exemption))
+    for key in sorted(members, key=lambda key: key[:2]):
+        _, index, check, result = key
+        line = lines[index] if index < len(lines) else None
+        yield _issue(members[key], check, result, audit.policy, line)
 
 
-def _parts(row: Row) -> Iterator[_Part]:
+def _parts(row: Row) -> Iterator[tuple[str, Result, Reason | None, Exemption | None]]:
+    """Yield each check that decides, what it came to, its reason and its exception."""
     if row.result is Result.PASS:
         return
     for reason in row.reasons:
         if reason.check is None:
             yield NO_CHECK, row.result, reason, None
-        elif reason.check in row.failed:
-            yield reason.check, Result.FAIL, reason, None
         else:
-            yield reason.check, Result.UNKNOWN, reason, None
+            result = Result.FAIL if reason.check in row.failed else Result.UNKNOWN
+            yield reason.check, result, reason, None
     if not row.reasons and not row.excepted:
         yield NO_CHECK, row.result, None, None
     for check, exemption in row.excepted:
         yield check, Result.EXCEPTED, None, exemption
 
 
-def _issue(members: list[_Member], policy: Policy, line: int | None) -> Issue:
-    """One check of one model, over all classes of machines that it decides."""
-    group, row, (rule, result, reason, exemption) = max(members, key=_weight)
-    machines = sum(each.count for each, _, _ in members)
-    label = shortened(row.wanted.label, MOST_OF_A_NAME)
-    where = (
-        shortened(group.name, MOST_OF_A_NAME) if len(members) == 1 else many(machines, "machine")
+def _issue(
+    members: list[_Member], rule: str, result: Result, policy: Policy, line: int | None
+) -> Issue:
+    """Return one check of one model, over all classes of machines that it decides."""
+    # what counts comes before what does not, then the larger shortfall
+    group, row, reason, exemption = max(
+        members, key=lambda each: (each[1].exit_code, (each[2].short or 0) if each[2] else 0)
     )
-    fields: dict[str, Any] = {
-        "level": _level(members, result, policy),
-        "rule": rule,
-        "file": policy.file,
-        "line": line,
-        "key": f"{rule} {result} {row.wanted.label}",
-        "subject": row.wanted.label,
-        "classes": tuple(each.name for each, _, _ in members[:CLASSES_SHOWN]),
-        "exemption": exemption,
-    }
-
-    def worded() -> Issue:
-        worst = f", worst on {shortened(row.machine, MOST_OF_A_NAME)}" if machines > 1 else ""
-        if exemption is not None:
-            said, worst = f"excepted until {exemption.expires}: {exemption.reason}", ""
-        else:
-            said = reason.text if reason is not None else f"the route is {row.route}"
-        return Issue(
-            **fields,
-            text=f"{_about(members, rule, label, where)}: {rule}{worst}: {said}",
-            remedy=None if reason is None else reason.remedy,
-        )
-
-    # some reports count the issues and word one
-    return Issue.partly({**fields}, worded)
+    machines = sum(each[0].count for each in members)
+    where = many(machines, "machine")
+    if len(members) == 1:
+        where = shortened(group.name, MOST_OF_A_NAME)
+    worst = f", worst on {shortened(row.machine, MOST_OF_A_NAME)}" if machines > 1 else ""
+    words = reason.text if reason is not None else f"the route is {row.route}"
+    if exemption is not None:
+        words, worst = f"excepted until {exemption.expires}: {exemption.reason}", ""
+    about = _about([each[1] for each in members], rule, result, where)
+    return Issue(
+        level=_level([each[1] for each in members], result, policy),
+        rule=rule,
+        file=policy.file,
+        line=line,
+        key=f"{rule} {result} {row.wanted.label}",
+        subject=row.wanted.label,
+        text=f"{about}: {rule}{worst}: {words}",
+        remedy=None if reason is None else reason.remedy,
+        classes=tuple(each[0].name for each in members[:_CLASSES_SHOWN]),
+        exemption=exemption,
+    )
 
 
-def _about(members: Sequence[_Member], rule: str, label: str, where: str) -> str:
-    """What is wrong with the model there, before the check that says so; all have one result."""
-    result = members[0][2][1]
+def _about(rows: Sequence[Row], rule: str, result: Result, where: str) -> str:
+    """What is wrong with the model there, before the check that says so."""
+    label = shortened(rows[0].wanted.label, MOST_OF_A_NAME)
     is_excepted = result is Result.EXCEPTED
-    if result is Result.FAIL or (is_excepted and any(fails(row, rule) for _, row, _ in members)):
+    if result is Result.FAIL or (is_excepted and any(fails(row, rule) for row in rows)):
         text = f"{label} does not run on {where}"
-    elif any(row.result is Result.FAIL for _, row, _ in members):
+    elif any(row.result is Result.FAIL for row in rows):
         # another check fails there
         text = f"{rule} of {label} is not known on {where}"
     else:
@@ -241,41 +214,30 @@ def _about(members: Sequence[_Member], rule: str, label: str, where: str) -> str
     return f"{text}, which is excepted" if is_excepted else text
 
 
-def _level(members: Iterable[_Member], result: Result, policy: Policy) -> Level:
-    if any(_counts(row, result, policy) for _, row, _ in members):
+def _level(rows: Sequence[Row], result: Result, policy: Policy) -> Level:
+    if result is Result.EXCEPTED:
+        return Level.NOTE
+    # a fact that was not read beside a check that fails counts as the policy has it
+    lets_unknown_pass = policy.on_unknown in (OnUnknown.WARNING, OnUnknown.IGNORE)
+    if any(row.exit_code and (result is row.result or not lets_unknown_pass) for row in rows):
         return Level.ERROR
     ignored = result is Result.UNKNOWN and policy.on_unknown is OnUnknown.IGNORE
-    return Level.NOTE if ignored or result is Result.EXCEPTED else Level.WARNING
+    return Level.NOTE if ignored else Level.WARNING
 
 
-def _counts(row: Row, result: Result, policy: Policy) -> bool:
-    """Whether a check that came to this makes the row count: a fact that was not read beside a
-    check that fails does as the policy has it.
-    """
-    if not row.exit_code or result is Result.EXCEPTED:
-        return False
-    lets_unknown_pass = policy.on_unknown in (OnUnknown.WARNING, OnUnknown.IGNORE)
-    return result is row.result or not lets_unknown_pass
-
-
-def _weight(member: _Member) -> tuple[int, float]:
-    """What counts comes before what does not, then the larger shortfall."""
-    _, row, (_, _, reason, _) = member
-    return row.exit_code, (reason.short or 0) if reason is not None else 0
-
-
-def _of_exceptions(uses: Iterable[ExemptionUse], file: str, lines: _Lines) -> Iterator[Issue]:
-    for use in uses:
-        if needs_attention(use):
-            rule = ENDED if use.use is Use.EXPIRED else NEEDLESS
-            name = exception_name(use)
-            yield Issue(
-                level=Level.WARNING,
-                rule=rule,
-                file=file,
-                line=lines.of_exception(use.exemption.index),
-                key=f"{rule} {name} {use.exemption.index}",
-                subject=name,
-                text=f"exception for {shortened(name, MOST_OF_A_NAME)}: {exception_state(use)}",
-                remedy=exception_remedy(use),
-            )
+def _of_exceptions(
+    uses: Iterable[ExemptionUse], file: str, lines: Sequence[int | None]
+) -> Iterator[Issue]:
+    for use in filter(needs_attention, uses):
+        rule = ENDED if use.use is Use.EXPIRED else NEEDLESS
+        name, index = exception_name(use), use.exemption.index
+        yield Issue(
+            level=Level.WARNING,
+            rule=rule,
+            file=file,
+            line=lines[index] if index < len(lines) else None,
+            key=f"{rule} {name} {index}",
+            subject=name,
+            text=f"exception for {shortened(name, MOST_OF_A_NAME)}: {exception_state(use)}",
+            remedy=exception_remedy(use),
+        )

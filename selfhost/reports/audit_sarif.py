@@ -7,7 +7,7 @@ machines that it concerns are its logical locations.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from .. import __version__
 from ..audit.record import Audit
@@ -31,80 +31,58 @@ if TYPE_CHECKING:
 _SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 )
-_LEVELS = {Level.ERROR: "error", Level.WARNING: "warning", Level.NOTE: "note"}
 
 
 def render(audit: Audit) -> str:
-    """The log as text, in ASCII."""
+    """Return the log as text, in ASCII; results beyond the most are counted."""
     import json
 
     entries = issues(audit)
     listed, rest = entries[:MOST_ISSUES], len(entries[MOST_ISSUES:])
-    rules = tuple(dict.fromkeys(issue.rule for issue in listed))
-    log = {
-        "$schema": _SCHEMA,
-        "version": "2.1.0",
-        "runs": [
-            {
-                "tool": {
-                    "driver": {
-                        "name": "selfhost",
-                        "version": __version__,
-                        "rules": [
-                            {"id": rule, "shortDescription": {"text": RULES[rule]}}
-                            for rule in rules
-                        ],
-                    }
-                },
-                "automationDetails": {"id": "selfhost-audit/"},
-                "invocations": [_invocation(audit, rest)],
-                "results": [_result(issue, rules) for issue in listed],
-            }
-        ],
-    }
-    return json.dumps(log, indent=1) + "\n"
-
-
-def _invocation(audit: Audit, rest: int) -> dict[str, Any]:
-    """How the run ended; what is not listed is counted here."""
-    said = [f"{many(rest, 'more result')}, not listed"] if rest else []
-    return {
+    rules = list(dict.fromkeys(issue.rule for issue in listed))
+    texts = [f"{many(rest, 'more result')}, not listed"] if rest else []
+    invocation = {
         "executionSuccessful": not audit.problems,
         "exitCode": audit.exit_code,
         "toolExecutionNotifications": [
-            {"level": "warning", "message": {"text": text}} for text in said
+            {"level": "warning", "message": {"text": text}} for text in texts
         ],
     }
+    driver = {
+        "name": "selfhost",
+        "version": __version__,
+        "rules": [{"id": rule, "shortDescription": {"text": RULES[rule]}} for rule in rules],
+    }
+    run = {
+        "tool": {"driver": driver},
+        "automationDetails": {"id": "selfhost-audit/"},
+        "invocations": [invocation],
+        "results": [_result(issue, rules) for issue in listed],
+    }
+    return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1) + "\n"
 
 
-def _result(issue: Issue, rules: Iterable[str]) -> dict[str, Any]:
+def _result(issue: Issue, rules: Sequence[str]) -> dict[str, Any]:
     place: dict[str, Any] = {"artifactLocation": {"uri": _uri(path_of(issue.file))}}
     if issue.line is not None:
         place["region"] = {"startLine": issue.line}
     location: dict[str, Any] = {"physicalLocation": place}
-    if issue.classes:
-        names = dict.fromkeys(shortened(name, MOST_OF_A_NAME) for name in issue.classes)
+    if names := dict.fromkeys(shortened(name, MOST_OF_A_NAME) for name in issue.classes):
         location["logicalLocations"] = [
             {"name": name, "kind": "machine class", "fullyQualifiedName": name} for name in names
         ]
-    entry = {
+    entry: dict[str, Any] = {
         "ruleId": issue.rule,
-        "ruleIndex": tuple(rules).index(issue.rule),
-        "level": _LEVELS[issue.level],
+        "ruleIndex": rules.index(issue.rule),
+        "level": Level(issue.level).name.lower(),
         "message": {"text": issue.sentence},
         "locations": [location],
         "partialFingerprints": {"selfhostAudit/v1": issue.fingerprint},
     }
-    if issue.exemption is not None:
-        each = issue.exemption
-        text = f"until {each.expires}: {each.reason} ({each.owner})"
-        entry["suppressions"] = [
-            {
-                "kind": "external",
-                "status": "accepted",
-                "justification": shortened(text, MOST_OF_A_TEXT),
-            }
-        ]
+    if (each := issue.exemption) is not None:
+        why = shortened(f"until {each.expires}: {each.reason} ({each.owner})", MOST_OF_A_TEXT)
+        accepted = {"kind": "external", "status": "accepted", "justification": why}
+        entry["suppressions"] = [accepted]
     return entry
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from ..catalogue.quality import Quality
 from ..core import units
 from ..core.workload import Workload
-from ..machine.record import Machine
-from ..verdict.record import Outcome, Verdict
+from ..verdict.record import Outcome, Placement, Verdict
 from ..verdict.speed import Speed
-from .layout import Block, Column, Paragraph, Span, Table
-from .words import BLANK, line, memory_blocks, ordered, reason_blocks, say, section
+from .layout import BLANK, Block, Column, Paragraph, Table, heading, line, say, strong
+from .machine_text import unread_blocks
+from .words import memory_blocks, ordered, reason_blocks
 
 _HEADINGS = {
     Outcome.FAIL: "Why not",
@@ -18,97 +21,91 @@ _HEADINGS = {
 }
 
 
-def details(blocks: list[Block], verdict: Verdict) -> None:
+def details(verdict: Verdict) -> Iterator[Block]:
     """All that the verdict rests on, in sections, behind the first screen."""
-    _findings(blocks, verdict)
-    if verdict.fine_print:
-        section(blocks, "Notes")
-        blocks.extend(say(note, indent=2, hang=2) for note in verdict.fine_print)
-    if verdict.advice:
-        section(blocks, "Faster, by what was measured elsewhere")
-        blocks.extend(say(line, indent=2, hang=2) for line in verdict.advice)
-    _placements(blocks, verdict)
-    _arithmetic(blocks, verdict)
-    section(blocks, "Where the machine's figures come from")
-    _sources(blocks, verdict.machine)
-
-
-def _findings(blocks: list[Block], verdict: Verdict) -> None:
-    """Reason and remedy of every finding, the worst first."""
-    for outcome, heading in _HEADINGS.items():
+    for outcome, title in _HEADINGS.items():
         findings = [finding for finding in ordered(verdict) if finding.outcome is outcome]
         if findings:
-            section(blocks, heading)
+            yield from heading(title)
         for finding in findings:
-            reason_blocks(blocks, finding.check, finding.reason, finding.remedy)
+            yield from reason_blocks(finding.check, finding.reason, finding.remedy)
+    for title, texts in (
+        ("Notes", verdict.fine_print),
+        ("Faster, by what was measured elsewhere", verdict.advice),
+    ):
+        if texts:
+            yield from heading(title)
+            yield from (say(text, indent=2, hang=2) for text in texts)
+    if verdict.placements:
+        yield from heading("Where it could lie")
+        columns = (
+            Column(wrap=True),
+            Column(title="on it", right=True),
+            Column(title="RAM", right=True),
+            Column(title="pace"),
+            Column(),
+        )
+        rows = tuple(_placement(verdict, placement) for placement in verdict.placements)
+        yield Table(columns=columns, rows=rows)
+    yield from _arithmetic(verdict)
+    yield from heading("Where the machine's figures come from")
+    facts: dict[str, list[str]] = {}
+    for fact, source in verdict.machine.sources.items():
+        facts.setdefault(source, []).append(fact)
+    for source, names in facts.items():
+        yield say(f"{', '.join(names)}: {source}", indent=2, hang=2)
+    yield from unread_blocks(verdict.machine)
 
 
-def _placements(blocks: list[Block], verdict: Verdict) -> None:
-    """The ways to lay the model out that were compared, each with its memory and pace."""
-    if not verdict.placements:
-        return
-    section(blocks, "Where it could lie")
+def _placement(verdict: Verdict, placement: Placement) -> tuple[str, ...]:
+    """A way to lay the model out, with its memory and pace."""
     devices = verdict.machine.accelerators or ()
-    rows = []
-    for placement in verdict.placements:
-        names = [
-            devices[number].name if number < len(devices) else "an accelerator"
-            for number in placement.accelerators
-        ]
-        counts = {name: names.count(name) for name in names}
-        where = " and ".join(
-            f"{count} × {name}" if count > 1 else name for name, count in counts.items()
-        )
-        where = {"host": "RAM alone", "split": f"{where} and RAM"}.get(placement.placement, where)
-        on_card = units.binary(placement.accelerator_high_bytes) if placement.accelerators else ""
-        pace = (
-            ""
-            if placement.decode is None
-            else units.speed(placement.decode.low, placement.decode.high)
-        )
-        state = (
-            "judged here"
-            if placement.judged
-            else {True: "would do", False: "does not do", None: "cannot be told"}[placement.fits]
-        )
-        rows.append(
-            tuple(
-                Span(text=text)
-                for text in (where, on_card, units.binary(placement.host_high_bytes), pace, state)
-            )
-        )
-    columns = (
-        Column(wrap=True),
-        Column(title="on it", right=True),
-        Column(title="RAM", right=True),
-        Column(title="pace"),
-        Column(),
+    names = [
+        devices[number].name if number < len(devices) else "an accelerator"
+        for number in placement.accelerators
+    ]
+    counts = {name: names.count(name) for name in names}
+    where = " and ".join(
+        f"{count} × {name}" if count > 1 else name for name, count in counts.items()
     )
-    blocks.append(Table(columns=columns, rows=tuple(rows)))
+    where = {"host": "RAM alone", "split": f"{where} and RAM"}.get(placement.placement, where)
+    on_card = units.binary(placement.accelerator_high_bytes) if placement.accelerators else ""
+    pace = placement.decode
+    fits = {True: "would do", False: "does not do", None: "cannot be told"}[placement.fits]
+    return (
+        where,
+        on_card,
+        units.binary(placement.host_high_bytes),
+        "" if pace is None else units.speed(pace.low, pace.high),
+        "judged here" if placement.judged else fits,
+    )
 
 
-def _arithmetic(blocks: list[Block], verdict: Verdict) -> None:
+def _arithmetic(verdict: Verdict) -> Iterator[Block]:
     """Every memory term with its sum and source, the reserve, and what the speed rests on."""
-    needs = verdict.needs
+    needs, memory = verdict.needs, verdict.finding("memory")
     if needs is not None:
-        memory_blocks(blocks, needs)
-        memory = verdict.finding("memory")
+        yield from memory_blocks(needs)
         if needs.memory is not None and memory is not None and memory.reserve_bytes is not None:
             kept = units.binary(memory.reserve_bytes)
-            blocks.append(say(f"{kept} is kept for the system itself.", indent=2, hang=2))
+            yield say(f"{kept} is kept for the system itself.", indent=2, hang=2)
         if needs.download_bytes is not None:
-            how = ", ".join(part for part in (needs.download_how, needs.download_source) if part)
             size = units.decimal(needs.download_bytes)
-            blocks += [BLANK, _topic("download", f"{size}, {how}" if how else size)]
+            parts = filter(None, (size, needs.download_how, needs.download_source))
+            yield from (BLANK, _topic("download", ", ".join(parts)))
     if verdict.quality is not None:
-        cost = verdict.quality
-        text = cost.text if cost.loss_percent is not None else f"{cost.cost}: {cost.text}"
-        blocks.append(_topic("quality", text))
-        blocks.extend(say(part, indent=4, hang=2) for part in (cost.figure, cost.source) if part)
+        yield from quality_blocks("quality", verdict.quality)
     for entry in needs.unknown if needs is not None else ():
-        reason_blocks(blocks, entry.fact, entry.reason, entry.remedy)
+        yield from reason_blocks(entry.fact, entry.reason, entry.remedy)
     if verdict.speed is not None:
-        blocks.append(_topic("speed", _basis_of(verdict.speed, verdict.workload)))
+        yield _topic("speed", _basis_of(verdict.speed, verdict.workload))
+
+
+def quality_blocks(topic: str, cost: Quality) -> Iterator[Block]:
+    """What a quantization costs in quality, and how that is known."""
+    text = cost.text if cost.loss_percent is not None else f"{cost.cost}: {cost.text}"
+    yield _topic(topic, text)
+    yield from (say(part, indent=4, hang=2) for part in (cost.figure, cost.source) if part)
 
 
 def _basis_of(speed: Speed, workload: Workload) -> str:
@@ -125,16 +122,4 @@ def _basis_of(speed: Speed, workload: Workload) -> str:
 
 
 def _topic(name: str, text: str) -> Paragraph:
-    return line(Span(text=name, style="strong"), f": {text}", indent=2, hang=2)
-
-
-def _sources(blocks: list[Block], machine: Machine) -> None:
-    from .machine_text import unread_blocks
-
-    facts: dict[str, list[str]] = {}
-    for fact, source in machine.sources.items():
-        facts.setdefault(source, []).append(fact)
-    blocks.extend(
-        say(f"{', '.join(names)}: {source}", indent=2, hang=2) for source, names in facts.items()
-    )
-    unread_blocks(blocks, machine)
+    return line(strong(name), f": {text}", indent=2, hang=2)

@@ -2,102 +2,122 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from ..core import units
 from ..core.records import Unread
 from ..machine.record import Accelerator, Disk, Machine, PresentModel, bounded
-from .layout import Block, Column, Document, Span, Table
-from .words import BLANK, line, reason_blocks, say, section
-
-# characters of a value: the names of most processors
-_VALUE = 46
-
+from .layout import BLANK, Block, Column, Document, Table, heading, line, say, strong
+from .words import reason_blocks
 
 # what may be many is listed up to here; the rest under `-v`
 _SHOWN = 3
-# the facts of the first screen whose absence is told there; of the rest `-v` tells
+# the facts of the first screen whose absence is told there
 _FIRST_UNREAD = 2
+_DISK_FIELDS = frozenset(Disk.__annotations__)
+# the facts that decide most about what runs, the most important first
+_DECISIVE = ("memory_available", "memory_limit", "memory_total", "accelerators", "architecture",
+             "disks", "memory_bandwidth")  # fmt: skip
+# what decides how fast a build of llama.cpp runs; a kernel lists a hundred more
+_TELLING = ("sse4_2", "avx", "f16c", "fma", "bmi2", "avx2", "avx_vnni", "avx512f", "avx512_vnni",
+            "avx512_bf16", "amx_int8", "amx_tile", "asimd", "asimddp", "i8mm", "sve",
+            "bf16")  # fmt: skip
+_LABELS = {
+    "memory_available_bytes": "memory available",
+    "memory_limit_bytes": "memory limit",
+    "memory_total_bytes": "memory total",
+    "swap_free_bytes": "swap free",
+    "address_space_bytes": "address space left",
+    "private_memory_bytes": "private memory left",
+    "file_size_limit_bytes": "largest file",
+    "cpu_model": "processor",
+    "emulated_on": "emulated on",
+    "cpu_cores_usable": "cores usable",
+    "cpu_cores_physical": "cores physical",
+    "cpu_cores_performance": "performance cores",
+    "instruction_sets": "instructions",
+    "memory_bandwidth_bytes_per_second": "memory bandwidth",
+    "accelerators": "accelerators",
+    "runtimes": "runtimes",
+    "models_present": "models here",
+}
 
 
 def machine_document(machine: Machine, *, verbose: bool = False) -> Document:
-    """What models can use of the machine, a row each, and what could not be read. `verbose` adds
-    where each fact was read, and lists everything.
+    """Return what models can use of the machine, and what could not be read.
+
+    `verbose` adds where each fact was read, and lists everything.
     """
-    blocks: list[Block] = [*_title(machine, verbose=verbose), BLANK]
-    if verbose:
-        _in_full(blocks, machine)
-    else:
-        _in_short(blocks, machine)
+    place = ", ".join(filter(None, (machine.system, machine.architecture, machine.scope)))
+    blocks: list[Block] = [line(strong(machine.name), f": {place}" if place else "")]
+    if machine.labels:
+        blocks.append(say(", ".join(f"{key}={value}" for key, value in machine.labels.items())))
+    if machine.read_at and verbose:
+        blocks.append(say(f"read {machine.read_at}"))
+    blocks.append(BLANK)
+    blocks += _in_full(machine) if verbose else _in_short(machine)
     return Document(blocks=tuple(blocks))
 
 
-def _in_short(blocks: list[Block], machine: Machine) -> None:
+def _in_short(machine: Machine) -> Iterator[Block]:
     """The first screen."""
     # the label stands in the first row of its kind alone
     rows = [
-        (Span(text="" if number else label), Span(text=cell))
+        ("" if number else label, cell)
         for label, cells in _short_rows(machine)
         for number, cell in enumerate(cells)
     ]
-    blocks.append(Table(columns=(Column(), Column(wrap=True)), rows=tuple(rows)))
-    labels = {fact: label for label, fact, _ in _facts(machine)}
+    yield Table(columns=(Column(), Column(wrap=True)), rows=tuple(rows))
     if machine.planning and not machine.is_this_one:
-        _of_description(blocks, machine, labels)
+        if machine.assumed:
+            yield from heading("Assumed")
+            yield say(", ".join(dict.fromkeys(map(_label, machine.assumed))), indent=2)
+        more = "where each fact is from, and what is not stated: -v"
+        yield BLANK
+        yield say(f"What runs on it: selfhost list --machine, with these words · {more}")
         return
     if machine.unread:
-        section(blocks, "Not read")
-    for entry in sorted(machine.unread, key=_place)[:_FIRST_UNREAD]:
-        label = labels.get(entry.fact) or _part_of(entry.fact)
-        reason_blocks(blocks, label, entry.reason, entry.remedy)
+        yield from heading("Not read")
+    for entry in sorted(machine.unread, key=_weight)[:_FIRST_UNREAD]:
+        yield from reason_blocks(_label(entry.fact), entry.reason, entry.remedy)
     if len(machine.unread) > _FIRST_UNREAD:
-        blocks.append(say(f"{len(machine.unread) - _FIRST_UNREAD} more: -v", indent=2))
-    blocks += [BLANK, say("What runs on it: selfhost list · sources of each fact: -v")]
+        yield say(f"{len(machine.unread) - _FIRST_UNREAD} more: -v", indent=2)
+    yield BLANK
+    yield say("What runs on it: selfhost list · sources of each fact: -v")
 
 
-def _of_description(blocks: list[Block], machine: Machine, labels: Mapping[str, str]) -> None:
-    """What is assumed of a machine that nobody read, and how to ask about it."""
-    names = [labels.get(fact) or _part_of(fact) for fact in machine.assumed]
-    assumed = ", ".join(dict.fromkeys(names))
-    if assumed:
-        section(blocks, "Assumed")
-        blocks.append(say(assumed, indent=2))
-    more = "where each fact is from, and what is not stated: -v"
-    blocks += [BLANK, say(f"What runs on it: selfhost list --machine, with these words · {more}")]
-
-
-def _part_of(fact: str) -> str:
-    """A fact of a part in a reader's words: `disks.ollama.free_bytes` is of the disk of ollama,
-    and its reason says which.
-    """
+def _label(fact: str) -> str:
+    """A fact in a reader's words: `disks.ollama.free_bytes` is of the disk of ollama."""
+    if fact in _LABELS:
+        return _LABELS[fact]
     kind, _, rest = fact.partition(".")
     if kind == "disks" and rest:
         part, _, key = rest.rpartition(".")
-        return f"disk of {part if key in _OF_A_DISK else rest}"
+        return f"disk of {part if key in _DISK_FIELDS else rest}"
     words = rest.removesuffix("_bytes").removesuffix("_total").replace("_", " ")
     return f"GPU {words}" if kind == "accelerators" and rest else fact.replace("_", " ")
 
 
-_OF_A_DISK = frozenset(Disk.__annotations__)
+def _weight(entry: Unread) -> int:
+    """How far down the fact stands among those that decide."""
+    starts = (number for number, fact in enumerate(_DECISIVE) if entry.fact.startswith(fact))
+    return next(starts, len(_DECISIVE))
 
 
 def _short_rows(machine: Machine) -> Iterator[tuple[str, list[str]]]:
     """A label and its lines; one without lines was not read."""
-    yield "memory", _memory_lines(machine)
-    yield "processor", _processor_lines(machine)
-    cards = machine.accelerators
-    lines = _up_to_few([_accelerator(card) for card in cards or ()])
-    yield "GPU", lines or [_none(cards, "none")]
+    yield "memory", list(_memory_lines(machine))
+    yield "processor", list(_processor_lines(machine))
+    cards = [_accelerator(card) for card in machine.accelerators or ()]
+    yield "GPU", _up_to_few(cards) or [_none(machine.accelerators, "none")]
     if machine.planning and machine.runtimes is None:
         # of a description: nobody looked for files
         return
     yield "disk", _up_to_few(_disk_lines(machine.disks or ()))
-    runtimes = machine.runtimes
-    names = ", ".join(dict.fromkeys(runtime.id for runtime in runtimes or ()))
-    yield "runtimes", [names or _none(runtimes, "none found")]
-    models = machine.models_present
-    lines = _up_to_few([_model(model) for model in models or ()])
-    yield "models", lines or [_none(models, "none found")]
+    runtimes = ", ".join(dict.fromkeys(runtime.id for runtime in machine.runtimes or ()))
+    yield "runtimes", [runtimes or _none(machine.runtimes, "none found")]
+    models = [_model(model) for model in machine.models_present or ()]
+    yield "models", _up_to_few(models) or [_none(machine.models_present, "none found")]
 
 
 def _none(entries: Sequence[object] | None, words: str) -> str:
@@ -105,57 +125,39 @@ def _none(entries: Sequence[object] | None, words: str) -> str:
     return "not read" if entries is None else words
 
 
-# what decides most about what runs
-_DECISIVE = ("memory_available", "memory_limit", "memory_total", "accelerators", "architecture",
-             "disks", "memory_bandwidth")  # fmt: skip
-
-
-def _place(entry: Unread) -> int:
-    """By how much of the answers the fact decides."""
-    starts = (number for number, fact in enumerate(_DECISIVE) if entry.fact.startswith(fact))
-    return next(starts, len(_DECISIVE))
-
-
-def _memory_lines(machine: Machine) -> list[str]:
-    """What there is now of what there may be at most, and how fast it is read."""
+def _memory_lines(machine: Machine) -> Iterator[str]:
+    """Yield what there is now of what there may be at most, and how fast it is read."""
     available, limit = machine.memory_available_bytes, machine.memory_limit_bytes
     total, rate = machine.memory_total_bytes, machine.memory_bandwidth_bytes_per_second
-    lines: list[str] = []
     most = limit if limit is not None else total
-    if available is not None and most is not None:
-        lines.append(f"{units.binary(available)} available of {units.binary(most)}")
-    elif available is not None:
-        lines.append(f"{units.binary(available)} available")
-    elif most is not None:
-        lines.append(units.binary(most))
+    sizes = (
+        "" if available is None else f"{units.binary(available)} available",
+        "" if most is None else units.binary(most),
+    )
+    if any(sizes):
+        yield " of ".join(filter(None, sizes))
     if limit is not None and total is not None and limit < total:
         source = machine.sources.get("memory_limit_bytes", "")
         by_what = source if "limited by" in source else f"limited: {source or 'not said by what'}"
-        lines.append(f"{by_what}; the hardware has {units.binary(total)}")
+        yield f"{by_what}; the hardware has {units.binary(total)}"
     if rate is not None:
         source = machine.sources.get("memory_bandwidth_bytes_per_second", "")
-        lines.append(f"reads {bounded(units.decimal(rate) + '/s', source)}")
-    return lines
+        yield f"reads {bounded(units.decimal(rate) + '/s', source)}"
 
 
-def _usable_words(machine: Machine) -> str:
-    """`8 cores with 16 threads`, `4 cores usable`; empty where that was not read."""
+def _processor_lines(machine: Machine) -> Iterator[str]:
+    """Yield its name, how many cores there are to use, and what it can that decides the pace."""
     usable, physical = machine.cpu_cores_usable, machine.cpu_cores_physical
-    if usable is None:
-        return ""
-    if physical is not None and usable > physical and machine.scope == "host":
-        return f"{units.cores(physical)} with {usable:g} threads"
-    return f"{units.cores(usable)} usable"
-
-
-def _processor_lines(machine: Machine) -> list[str]:
-    """Its name, how many cores there are to use, and what it can that decides the pace."""
-    usable = _usable_words(machine)
+    cores = "" if usable is None else f"{units.cores(usable)} usable"
+    is_threaded = usable is not None and physical is not None and usable > physical
+    if is_threaded and machine.scope == "host":
+        cores = f"{units.cores(physical or 0)} with {usable:g} threads"
     emulated = f"emulated on {machine.emulated_on}" if machine.emulated_on else ""
-    named = ", ".join(part for part in (machine.cpu_model or "", usable, emulated) if part)
+    if named := ", ".join(filter(None, (machine.cpu_model, cores, emulated))):
+        yield named
     sets = machine.instruction_sets
-    lines: list[str] = [named] if named else []
-    return lines if sets is None else [*lines, " ".join(_telling(sets)) or f"{len(sets)} sets"]
+    if sets is not None:
+        yield " ".join(name for name in _TELLING if name in sets) or f"{len(sets)} sets"
 
 
 def _disk_lines(disks: Sequence[Disk]) -> list[str]:
@@ -164,7 +166,7 @@ def _disk_lines(disks: Sequence[Disk]) -> list[str]:
     for disk in disks:
         _, free, whole, filesystem, limit, _ = _disk(disk)
         parts = (f"{free} {whole}".strip(), filesystem, limit)
-        purposes.setdefault(", ".join(part for part in parts if part), []).append(disk.purpose)
+        purposes.setdefault(", ".join(filter(None, parts)), []).append(disk.purpose)
     if len(purposes) == 1:
         return list(purposes)
     return [f"{text}: {', '.join(whose)}" for text, whose in purposes.items()]
@@ -176,109 +178,78 @@ def _up_to_few(lines: Sequence[str]) -> list[str]:
     return [*lines[:_SHOWN], *([f"{more} more: -v"] if more > 0 else [])]
 
 
-def _in_full(blocks: list[Block], machine: Machine) -> None:
+def _in_full(machine: Machine) -> Iterator[Block]:
     """Everything, with where it was read."""
-    blocks.append(_facts_table(machine))
+    facts = tuple(
+        (label, strong(value), machine.sources.get(fact, ""))
+        for fact, label in _LABELS.items()
+        if (value := _value(machine, fact))
+    )
+    fact_columns = (Column(), Column(wrap=True), Column(title="read from", wrap=True))
+    yield Table(columns=fact_columns, rows=facts, indent=0)
     if machine.disks:
-        section(blocks, "Where models would be stored")
-        blocks.append(_disks_table(machine.disks))
-    if machine.accelerators:
-        section(blocks, "Accelerators")
-        blocks.extend(say(_accelerator(card), indent=2, hang=2) for card in machine.accelerators)
-        if source := machine.sources.get("accelerators"):
-            blocks.append(say(f"read from {source}", indent=2, hang=2))
-    if machine.runtimes:
-        section(blocks, "Runtimes")
-        for runtime in machine.runtimes:
-            path = f" ({runtime.path})" if runtime.path else ""
-            version = runtime.version or "of unknown version"
-            blocks.append(say(f"{runtime.id} {version}{path}", indent=2, hang=2))
-    if machine.models_present:
-        section(blocks, "Models already here")
-        blocks.extend(say(_model(model), indent=2, hang=2) for model in machine.models_present)
-    unread_blocks(blocks, machine)
+        yield from heading("Where models would be stored")
+        columns = (
+            *(Column(right=at in (1, 2), drop=at == 3) for at in range(5)),
+            Column(wrap=True),
+        )
+        yield Table(columns=columns, rows=tuple(map(_disk, machine.disks)))
+    yield from _lists(machine)
+    yield from unread_blocks(machine)
 
 
-def _title(machine: Machine, *, verbose: bool) -> Iterator[Block]:
-    """Its name, what it is, its labels and when it was read."""
-    place = ", ".join(
-        part for part in (machine.system, machine.architecture, machine.scope) if part
-    )
-    yield line(Span(text=machine.name, style="strong"), f": {place}" if place else "")
-    if machine.labels:
-        yield say(", ".join(f"{key}={value}" for key, value in machine.labels.items()))
-    if machine.read_at and verbose:
-        yield say(f"read {machine.read_at}")
+def _lists(machine: Machine) -> Iterator[Block]:
+    """Accelerators, runtimes and models, each in a section."""
+    cards = [_accelerator(card) for card in machine.accelerators or ()]
+    if cards and (source := machine.sources.get("accelerators")):
+        cards.append(f"read from {source}")
+    runtimes = [
+        f"{runtime.id} {runtime.version or 'of unknown version'}"
+        + (f" ({runtime.path})" if runtime.path else "")
+        for runtime in machine.runtimes or ()
+    ]
+    models = [_model(model) for model in machine.models_present or ()]
+    for title, lines in (
+        ("Accelerators", cards),
+        ("Runtimes", runtimes),
+        ("Models already here", models),
+    ):
+        if lines:
+            yield from heading(title)
+        yield from (say(text, indent=2, hang=2) for text in lines)
 
 
-def _facts_table(machine: Machine) -> Table:
-    return Table(
-        columns=(Column(), Column(wrap=True, most=_VALUE), Column(title="read from", wrap=True)),
-        rows=tuple(
-            (
-                Span(text=label),
-                Span(text=value, style="strong"),
-                Span(text=machine.sources.get(fact, "")),
-            )
-            for label, fact, value in _facts(machine)
-            if value
-        ),
-        indent=0,
-    )
-
-
-def _disks_table(disks: Iterable[Disk]) -> Table:
-    columns = (
-        Column(),
-        Column(right=True),
-        Column(right=True),
-        Column(drop=1),
-        Column(),
-        Column(wrap=True),
-    )
-    rows = tuple(tuple(Span(text=text) for text in _disk(disk)) for disk in disks)
-    return Table(columns=columns, rows=rows)
-
-
-def _disk(disk: Disk) -> tuple[str, ...]:
+def _disk(disk: Disk) -> tuple[str, str, str, str, str, str]:
     """Purpose, free and whole size, filesystem, what limits writing, and the folder."""
-    free = (
-        "free space not read"
-        if disk.free_bytes is None
-        else f"{units.decimal(disk.free_bytes)} free"
-    )
+    free = "free space not read"
+    if disk.free_bytes is not None:
+        free = f"{units.decimal(disk.free_bytes)} free"
     whole = "" if disk.total_bytes is None else f"of {units.decimal(disk.total_bytes)}"
     limit = f"{disk.quota}'s quota" if disk.quota else ""
     if disk.writable is False:
         limit = "not writable"
-    where = (
-        disk.path
-        if disk.path == disk.shown
-        else f"{disk.shown}: {disk.purpose} has none of its own"
-    )
+    where = disk.path
+    if disk.path != disk.shown:
+        where = f"{disk.shown}: {disk.purpose} has none of its own"
     return disk.purpose, free, whole, disk.filesystem or "", limit, where
 
 
 def _accelerator(card: Accelerator) -> str:
     """The name, the memory, and what else was read of it."""
-    has_vendor = card.vendor.lower() in card.name.lower()
-    parts = [
-        "memory not read"
-        if card.memory_total_bytes is None
-        else units.binary(card.memory_total_bytes)
-    ]
-    if card.memory_free_bytes is not None:
-        parts.append(f"{units.binary(card.memory_free_bytes)} free")
-    if card.unified:
-        parts.append("shared with the machine")
-    if card.memory_bandwidth_bytes_per_second is not None:
-        parts.append(f"{units.decimal(card.memory_bandwidth_bytes_per_second)}/s")
-    if card.compute_capability:
-        kind = "compute capability " if card.vendor == "nvidia" else ""
-        parts.append(f"{kind}{card.compute_capability}")
-    if card.driver:
-        parts.append(f"driver {card.driver}")
-    return f"{'' if has_vendor else f'{card.vendor} '}{card.name}: {', '.join(parts)}"
+    total, rate = card.memory_total_bytes, card.memory_bandwidth_bytes_per_second
+    capability = card.compute_capability or ""
+    if capability and card.vendor == "nvidia":
+        capability = f"compute capability {capability}"
+    parts = (
+        "memory not read" if total is None else units.binary(total),
+        "" if card.memory_free_bytes is None else f"{units.binary(card.memory_free_bytes)} free",
+        "shared with the machine" if card.unified else "",
+        "" if rate is None else f"{units.decimal(rate)}/s",
+        capability,
+        f"driver {card.driver}" if card.driver else "",
+    )
+    vendor = "" if card.vendor.lower() in card.name.lower() else f"{card.vendor} "
+    return f"{vendor}{card.name}: {', '.join(filter(None, parts))}"
 
 
 def _model(model: PresentModel) -> str:
@@ -293,92 +264,38 @@ def _model(model: PresentModel) -> str:
     return f"{model.path}{name}: {size}"
 
 
-def _facts(machine: Machine) -> Iterator[tuple[str, str, str]]:
-    """Label, name of the fact, value as text ("" where it was not read)."""
-    for label, fact in (
-        ("memory available", "memory_available_bytes"),
-        ("memory limit", "memory_limit_bytes"),
-        ("memory total", "memory_total_bytes"),
-        ("swap free", "swap_free_bytes"),
-        ("address space left", "address_space_bytes"),
-        ("private memory left", "private_memory_bytes"),
-    ):
-        value = getattr(machine, fact)
-        yield label, fact, "" if value is None else units.binary(value)
-    largest = machine.file_size_limit_bytes
-    yield "largest file", "file_size_limit_bytes", "" if largest is None else units.decimal(largest)
-    yield from _processor_facts(machine)
-    fact = "memory_bandwidth_bytes_per_second"
-    rate, source = machine.memory_bandwidth_bytes_per_second, machine.sources.get(fact, "")
-    rate_words = "" if rate is None else bounded(f"{units.decimal(rate)}/s", source)
-    yield "memory bandwidth", fact, rate_words
-    for label, fact, none in (
-        ("accelerators", "accelerators", "none"),
-        ("runtimes", "runtimes", "none found"),
-        ("models here", "models_present", "none found"),
-    ):
-        entries = getattr(machine, fact)
-        if entries is not None and not entries:
-            yield label, fact, none
-
-
-def _processor_facts(machine: Machine) -> Iterator[tuple[str, str, str]]:
-    yield "processor", "cpu_model", machine.cpu_model or ""
-    yield "emulated on", "emulated_on", machine.emulated_on or ""
-    for label, fact in (
-        ("cores usable", "cpu_cores_usable"),
-        ("cores physical", "cpu_cores_physical"),
-        ("performance cores", "cpu_cores_performance"),
-    ):
-        cores = getattr(machine, fact)
+def _value(machine: Machine, fact: str) -> str:
+    """The value of a fact as text; empty where it was not read or stands elsewhere."""
+    value = getattr(machine, fact)
+    if value is None or isinstance(value, str):
+        return value or ""
+    if fact in ("accelerators", "runtimes", "models_present"):
+        none = "none" if fact == "accelerators" else "none found"
+        return "" if value else none
+    if fact == "instruction_sets":
+        return _instructions(value)
+    if fact.startswith("cpu_cores"):
         # where all are alike the line above says it
-        is_said = fact == "cpu_cores_performance" and cores == machine.cpu_cores_physical
-        yield label, fact, "" if cores is None or is_said else units.cores(cores)
-    sets = machine.instruction_sets
-    yield "instructions", "instruction_sets", "" if sets is None else _instructions(sets)
-
-
-# what decides how fast a build of llama.cpp runs; a kernel lists a hundred more
-_TELLING = (
-    "sse4_2",
-    "avx",
-    "f16c",
-    "fma",
-    "bmi2",
-    "avx2",
-    "avx_vnni",
-    "avx512f",
-    "avx512_vnni",
-    "avx512_bf16",
-    "amx_int8",
-    "amx_tile",
-    "asimd",
-    "asimddp",
-    "i8mm",
-    "sve",
-    "bf16",
-)
-
-
-def _telling(sets: Sequence[str]) -> list[str]:
-    return [name for name in _TELLING if name in sets]
+        is_said = fact == "cpu_cores_performance" and value == machine.cpu_cores_physical
+        return "" if is_said else units.cores(value)
+    if fact == "memory_bandwidth_bytes_per_second":
+        return bounded(f"{units.decimal(value)}/s", machine.sources.get(fact, ""))
+    return units.decimal(value) if fact == "file_size_limit_bytes" else units.binary(value)
 
 
 def _instructions(sets: Sequence[str]) -> str:
-    telling = _telling(sets)
+    telling = [name for name in _TELLING if name in sets]
     rest = len(sets) - len(telling)
     text = " ".join(telling)
     return f"{text} and {rest} more" if telling and rest else text or f"{rest} sets"
 
 
-def unread_blocks(blocks: list[Block], machine: Machine) -> None:
+def unread_blocks(machine: Machine) -> Iterator[Block]:
+    """What could not be read, each reason once with all its facts."""
     if machine.unread:
-        section(blocks, "Not read")
-        labels = {fact: label for label, fact, _ in _facts(machine)}
-        facts: dict[tuple[str, str | None], list[str]] = {}
-        for entry in machine.unread:
-            label = labels.get(entry.fact) or _part_of(entry.fact)
-            facts.setdefault((entry.reason, entry.remedy), []).append(label)
-        for (reason, remedy), names in facts.items():
-            # two facts of one disk have one label
-            reason_blocks(blocks, ", ".join(dict.fromkeys(names)), reason, remedy)
+        yield from heading("Not read")
+    facts: dict[tuple[str, str | None], dict[str, None]] = {}
+    for entry in machine.unread:
+        facts.setdefault((entry.reason, entry.remedy), {})[_label(entry.fact)] = None
+    for (reason, remedy), names in facts.items():
+        yield from reason_blocks(", ".join(names), reason, remedy)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from ..catalogue.offers import Offer
+from ..catalogue.offers import Offer, provider_name
 from ..core import units
 
-OLD_PRICE_DAYS = 91
-# days of two calendar months apart, as 1 July and 30 September, are at most 91 apart
-OLD_PRICE_MONTHS = 3
+# prices of hosted models change about every quarter of a year
+_OLD_PRICE_DAYS = 91
+_NO_PRICE = "at a price that is not known here"
+
+
+def offer_words(offer: Offer, today: str | None) -> tuple[str, str]:
+    """Return whose offer it is, or that it stands in, and its price."""
+    whose = provider_name(offer.provider)
+    if offer.stands_in:
+        whose = f"{offer.model} from {whose} stands in"
+    return whose, price_words(offer, today) or _NO_PRICE
 
 
 def short_price(offer: Offer) -> str:
@@ -28,21 +36,15 @@ def price_words(offer: Offer, today: str | None = None) -> str:
         (offer.usd_per_image, "per image"),
     ):
         parts.append(f"{dollars_of(price)} {words}" if price is not None else "")
-    text = ", ".join(part for part in parts if part)
+    text = ", ".join(filter(None, parts))
     if offer.input_usd_per_million_tokens is not None:
         text += " per 1M tokens"
-        text += (
-            f" up to {units.tokens(offer.price_holds_to_tokens)} of prompt"
-            if offer.price_holds_to_tokens is not None
-            else ""
-        )
-        text += (
-            f" above {units.tokens(offer.price_holds_above_tokens)} of prompt"
-            if offer.price_holds_above_tokens is not None
-            else ""
-        )
-    if offer.price_is_for is not None:
-        text += f" of {offer.price_is_for}"
+        for word, limit in (
+            ("up to", offer.price_holds_to_tokens),
+            ("above", offer.price_holds_above_tokens),
+        ):
+            text += f" {word} {units.tokens(limit)} of prompt" if limit is not None else ""
+    text += f" of {offer.price_is_for}" if offer.price_is_for is not None else ""
     if not text or today is None:
         return text
     age = age_of(offer.as_of, today)
@@ -51,30 +53,23 @@ def price_words(offer: Offer, today: str | None = None) -> str:
 
 
 def dollars_of(amount: float) -> str:
+    """`$0.10`, or `free`."""
     return units.dollars(amount) if amount else "free"
 
 
-def months(day: str) -> int:
-    """Calendar months since year 0 of a day, `YYYY-MM-DD`."""
-    return int(day[:4]) * 12 + int(day[5:7])
-
-
 def age_of(day: str, today: str | None) -> str:
-    """`4 months old`, for what is older than a quarter of a year; prices of hosted models
-    change as often.
-    """
-    if not today or months(today) - months(day) < OLD_PRICE_MONTHS:
-        # most prices are, and datetime loads slowly
+    """`4 months old`, for what is older than a quarter of a year."""
+    # most prices are of the same quarter, and datetime loads slowly
+    months = (int(each[:4]) * 12 + int(each[5:7]) for each in (today or day, day))
+    if not today or next(months) - next(months) < 3:
         return ""
     from datetime import date
 
     age = (date.fromisoformat(today) - date.fromisoformat(day)).days
-    return f"{age * 12 // 365} months old" if age > OLD_PRICE_DAYS else ""
+    return f"{age * 12 // 365} months old" if age > _OLD_PRICE_DAYS else ""
 
 
 def rates_of(into: float | None, out: float | None) -> str:
-    return ", ".join(
-        f"{dollars_of(price)} {word}"
-        for price, word in ((into, "in"), (out, "out"))
-        if price is not None
-    )
+    """`$0.10 in, $0.32 out`."""
+    rates = ((into, "in"), (out, "out"))
+    return ", ".join(f"{dollars_of(rate)} {word}" for rate, word in rates if rate is not None)

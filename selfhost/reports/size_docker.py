@@ -10,21 +10,20 @@ from .size_parts import (
     MODEL_VOLUME,
     devices_of,
     folder_of,
-    heading,
     mebibytes,
-    names_of,
-    ports_of,
+    notes_above,
+    placed,
+    service_of,
     token_variable,
 )
 
 
 def block(sizes: Sequence[ContainerSize]) -> str:
-    """A line for a shell each, and the line that fetches a model where the server does not."""
-    lines = heading(sizes, binds_files=True)
-    for name, size, port in zip(names_of(sizes), sizes, ports_of(sizes), strict=True):
-        options = ["--detach", "--name", name, *_options(size, port)]
-        words = ["docker", "run", *options, size.image or ""]
-        lines.append(shlex.join([*words, *size.image_arguments]))
+    """Return a line for a shell each, and one that fetches a model where the server does not."""
+    lines = notes_above(sizes, binds_files=True)
+    for name, port, size in placed(sizes):
+        words = ["docker", "run", "--detach", "--name", name, *_options(size, port)]
+        lines.append(shlex.join([*words, size.image or "", *size.image_arguments]))
         if size.fetch:
             lines.append(shlex.join(["docker", "exec", name, *size.fetch.split()]))
     return "".join(f"{line}\n" for line in lines)
@@ -32,20 +31,17 @@ def block(sizes: Sequence[ContainerSize]) -> str:
 
 def _options(size: ContainerSize, port: int) -> list[str]:
     """Memory without swap, accelerators, port, model store and environment."""
-    service = size.runtime.service
-    assert service is not None
     most = f"{mebibytes(size.limit_bytes)}m"
-    options = [
-        *("--memory", most, "--memory-swap", most),
-        *("--memory-reservation", f"{mebibytes(size.request_bytes)}m"),
-    ]
+    options = ["--memory", most, "--memory-swap", most]
+    options += ["--memory-reservation", f"{mebibytes(size.request_bytes)}m"]
     if size.shared_memory_bytes:
         options += ["--shm-size", f"{mebibytes(size.shared_memory_bytes)}m"]
     devices = devices_of(size)
-    if devices is not None:
-        count = ["--gpus", str(len(size.accelerators))] if devices.driver else []
-        options += count or [word for file in devices.files for word in ("--device", file)]
-    options += ["--publish", f"127.0.0.1:{port}:{service.port}"]
+    if devices is not None and devices.driver:
+        options += ["--gpus", str(len(size.accelerators))]
+    elif devices is not None:
+        options += [word for file in devices.files for word in ("--device", file)]
+    options += ["--publish", f"127.0.0.1:{port}:{service_of(size).port}"]
     for mount in size.own_mounts:
         options += ["--mount", _bound(mount)]
     if not size.own_mounts:
@@ -58,8 +54,9 @@ def _options(size: ContainerSize, port: int) -> list[str]:
 
 
 def _bound(mount: Mount) -> str:
-    """A bind mount: a named volume is new and empty, and `--volume` makes a folder that is absent
-    (docs.docker.com/engine/storage/bind-mounts). The fields are those of a line of CSV.
+    """A bind mount: a named volume is new and empty, and `--volume` makes a folder that is absent.
+
+    The fields are those of a line of CSV (docs.docker.com/engine/storage/bind-mounts).
     """
     source = f"source={mount.source}"
     if any(sign in source for sign in ',"'):

@@ -13,9 +13,10 @@ from .size_parts import (
     devices_of,
     folder_of,
     gibibytes,
-    heading,
     mebibytes,
-    names_of,
+    notes_above,
+    placed,
+    service_of,
     token_variable,
 )
 
@@ -39,50 +40,48 @@ _STORE = "# the model store is an emptyDir: a PersistentVolumeClaim in its place
 
 
 def block(sizes: Sequence[ContainerSize]) -> str:
-    """One document for each model. Memory and accelerators are reserved before a pod starts, so an
-    update takes the old pod down first.
+    """Return one document for each model.
+
+    Memory and accelerators are reserved before a pod starts, so an update takes the old pod down
+    first.
     """
-    named = list(zip(names_of(sizes), sizes, strict=True))
-    claims = [_claim_is_yours(name, size) for name, size in named if size.files_are_yours]
-    store = [] if all(size.files_are_yours for size in sizes) else [_STORE]
-    secret = [_SECRET] if any(token_variable(size) is not None for size in sizes) else []
-    comments = [*heading(sizes), *claims, *secret, *store, *map(_start, sizes)]
+    named = [(name, size) for name, _, size in placed(sizes)]
+    comments = notes_above(sizes)
+    for name, size in named:
+        if size.files_are_yours:
+            # an emptyDir is new with each pod: nobody could fill it before the server looks
+            room = f" of {gibibytes(size.disk_bytes)}Gi or more" if size.disk_bytes else ""
+            comments.append(
+                f"# first make the PersistentVolumeClaim {_claim(name)}{room} and put the files"
+                f" there: the pod waits for the claim, and has it as {folder_of(size)}"
+            )
+    if any(map(token_variable, sizes)):
+        comments.append(_SECRET)
+    if not all(size.files_are_yours for size in sizes):
+        comments.append(_STORE)
+    comments += map(_start, sizes)
     documents = [yaml.dumps(_deployment(name, size)) for name, size in named]
     return "\n".join(comments) + "\n" + "---\n".join(documents)
 
 
 def _claim(name: str) -> str:
-    """What the claim is called that holds your own files; an emptyDir is new with each pod, so
-    that nobody could fill it before the server looks for them.
-    """
     return f"{name}-{MODEL_VOLUME}"
 
 
-def _claim_is_yours(name: str, size: ContainerSize) -> str:
-    """That the claim must be made and filled first: the pod stays pending until there is one."""
-    disk = size.disk_bytes
-    room = f" of {gibibytes(disk)}Gi or more" if disk is not None else ""
-    return (
-        f"# first make the PersistentVolumeClaim {_claim(name)}{room} and put the files there: the"
-        f" pod waits for the claim, and has it as {folder_of(size)}"
-    )
-
-
 def _start(size: ContainerSize) -> str:
-    """How long the startup probe waits, and at what speed of the download, or of your volume, that
-    is enough.
-    """
+    """How long the startup probe waits, and at what speed that is enough."""
     stated = size.workload.download_bytes_per_second
-    rate = units.decimal(stated or ASSUMED_RATE)
-    whence = "as stated" if stated else "assumed: --download-speed states yours"
-    name, wait = clean(size.model.name), f"{size.seconds_to_start:,} s"
+    rate = f"{units.decimal(stated or ASSUMED_RATE)}/s"
+    start = f"# {clean(size.model.name)}: startupProbe waits {size.seconds_to_start:,} s"
     if size.files_are_yours:
-        return f"# {name}: startupProbe waits {wait}, for a volume read at {rate}/s, and loading"
-    return f"# {name}: startupProbe waits {wait}, for a download at {rate}/s ({whence}) and loading"
+        return f"{start}, for a volume read at {rate}, and loading"
+    whence = "as stated" if stated else "assumed: --download-speed states yours"
+    return f"{start}, for a download at {rate} ({whence}) and loading"
 
 
 def _deployment(name: str, size: ContainerSize) -> dict[str, Any]:
     labels = {"app.kubernetes.io/name": name}
+    pod = {"containers": [_container(size)], "volumes": _volumes(name, size)}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -93,10 +92,7 @@ def _deployment(name: str, size: ContainerSize) -> dict[str, Any]:
             "progressDeadlineSeconds": _tries(size) * _PERIOD + _DEADLINE,
             "strategy": {"type": "Recreate"},
             "selector": {"matchLabels": labels},
-            "template": {
-                "metadata": {"labels": labels},
-                "spec": {"containers": [_container(size)], "volumes": _volumes(name, size)},
-            },
+            "template": {"metadata": {"labels": labels}, "spec": pod},
         },
     }
 
@@ -107,17 +103,23 @@ def _tries(size: ContainerSize) -> int:
 
 
 def _container(size: ContainerSize) -> dict[str, Any]:
-    service = size.runtime.service
-    assert service is not None
+    service = service_of(size)
     probe = {"httpGet": {"path": service.health, "port": service.port}, "periodSeconds": _PERIOD}
     mounts = [{"name": MODEL_VOLUME, "mountPath": folder_of(size)}]
     if size.shared_memory_bytes:
         mounts.append({"name": "shared-memory", "mountPath": "/dev/shm"})
+    variables: list[dict[str, Any]] = [
+        {"name": name, "value": value} for name, value in size.environment.items()
+    ]
+    if token := token_variable(size):
+        # from a secret that you make
+        secret = {"secretKeyRef": {"name": "hf-token", "key": "token"}}
+        variables.append({"name": token, "valueFrom": secret})
     container = {
         "name": "server",
         "image": size.image,
         "args": list(size.image_arguments),
-        "env": _environment(size),
+        "env": variables,
         "ports": [{"containerPort": service.port}],
         "resources": _resources(size),
         "startupProbe": {**probe, "failureThreshold": _tries(size)},
@@ -128,27 +130,15 @@ def _container(size: ContainerSize) -> dict[str, Any]:
     return {key: value for key, value in container.items() if value != []}
 
 
-def _environment(size: ContainerSize) -> list[dict[str, Any]]:
-    """Variables, and the token of a login from a secret that you make."""
-    entries: list[dict[str, Any]] = [
-        {"name": name, "value": value} for name, value in size.environment.items()
-    ]
-    token = token_variable(size)
-    if token is not None:
-        secret = {"secretKeyRef": {"name": "hf-token", "key": "token"}}
-        entries.append({"name": token, "valueFrom": secret})
-    return entries
-
-
 def _resources(size: ContainerSize) -> dict[str, Any]:
     requests = {"memory": f"{mebibytes(size.request_bytes)}Mi"}
     limits = {"memory": f"{mebibytes(size.limit_bytes)}Mi"}
+    least, most = size.disk_bytes, size.disk_update_bytes
     if size.files_are_yours:
-        requests["ephemeral-storage"] = limits["ephemeral-storage"] = f"{_WRITABLE_MEBIBYTES}Mi"
-    elif size.disk_bytes is not None and size.disk_update_bytes is not None:
-        requests["ephemeral-storage"] = f"{mebibytes(size.disk_bytes) + _WRITABLE_MEBIBYTES}Mi"
-        most = mebibytes(size.disk_update_bytes) + _WRITABLE_MEBIBYTES
-        limits["ephemeral-storage"] = f"{most}Mi"
+        least = most = 0
+    if least is not None and most is not None:
+        requests["ephemeral-storage"] = f"{mebibytes(least) + _WRITABLE_MEBIBYTES}Mi"
+        limits["ephemeral-storage"] = f"{mebibytes(most) + _WRITABLE_MEBIBYTES}Mi"
     devices = devices_of(size)
     if devices is not None:
         requests[devices.resource] = limits[devices.resource] = str(len(size.accelerators))
@@ -156,13 +146,12 @@ def _resources(size: ContainerSize) -> dict[str, Any]:
 
 
 def _volumes(name: str, size: ContainerSize) -> list[dict[str, Any]]:
-    store: dict[str, Any] = {}
+    most = size.disk_update_bytes
+    store: dict[str, Any] = {
+        "emptyDir": {} if most is None else {"sizeLimit": f"{gibibytes(most)}Gi"}
+    }
     if size.files_are_yours:
-        store["persistentVolumeClaim"] = {"claimName": _claim(name)}
-    else:
-        most = size.disk_update_bytes
-        limit = {} if most is None else {"sizeLimit": f"{gibibytes(most)}Gi"}
-        store["emptyDir"] = limit
+        store = {"persistentVolumeClaim": {"claimName": _claim(name)}}
     volumes: list[dict[str, Any]] = [{"name": MODEL_VOLUME, **store}]
     if size.shared_memory_bytes:
         shared = {"medium": "Memory", "sizeLimit": f"{gibibytes(size.shared_memory_bytes)}Gi"}

@@ -6,44 +6,48 @@ from collections.abc import Sequence
 
 from ..advice.sizes import ContainerSize, Mount
 from .layout import clean
-from .size_parts import heading, mebibytes, names_of, ports_of, token_variable
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from ..catalogue.runtime import RuntimeSpec
+from .size_parts import mebibytes, notes_above, placed, service_of, token_variable
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# not in systemd's PATH (systemd.exec(5), $PATH; docs.brew.sh/Homebrew-on-Linux)
 _HOMEBREW = "/home/linuxbrew/.linuxbrew/bin"
 
 
 def block(sizes: Sequence[ContainerSize]) -> str:
-    """A unit each; where there are several, a comment names the file of each."""
+    """Return a unit each; where there are several, a comment names the file of each."""
     parts = []
-    for name, size, port in zip(names_of(sizes), sizes, ports_of(sizes), strict=True):
-        unit = _unit(name, size, port)
-        lines = [
-            f"# /etc/systemd/system/{name}.service",
-            *heading(
-                [_fetched_at(size, port)], binds_files=bool(size.files), where="on the same machine"
-            ),
-            *unit,
-        ]
+    for name, port, size in placed(sizes):
+        setting = service_of(size).port_setting.replace("{port}", str(port))
+        fetched = size
+        if size.fetch and port != service_of(size).port and not setting.startswith("--"):
+            # the line that fetches the model reaches the unit at that port
+            fetched = size.replace(fetch=f"{setting} {size.fetch}")
+        is_bound = bool(size.files)
+        notes = notes_above([fetched], binds_files=is_bound, where="on the same machine")
+        lines = [f"# /etc/systemd/system/{name}.service", *notes, *_unit(name, size, setting)]
         parts.append("".join(f"{line}\n" for line in lines))
     return "\n".join(parts)
 
 
-def _unit(name: str, size: ContainerSize, port: int) -> list[str]:
-    """MemoryMin keeps what cannot be reclaimed, MemoryLow the page cache too; above MemoryMax it is
-    killed. All units share the machine, so each has a port of its own; users made by DynamicUser
-    cannot share a folder, so each has a StateDirectory of its own.
+def _unit(name: str, size: ContainerSize, setting: str) -> list[str]:
+    """MemoryMin keeps what cannot be reclaimed, MemoryLow the page cache too.
+
+    All units share the machine, so each has a port of its own by `setting`; users made by
+    DynamicUser cannot share a folder, so each has a StateDirectory of its own.
     """
-    words, variables = _at_port(size, port)
-    environment = [f"Environment={_quoted(f'{k}={v}')}" for k, v in variables.items()]
+    words, variables = list(size.program), dict(size.environment)
+    key, _, value = setting.partition("=")
+    if setting.startswith("--"):
+        words += setting.split()
+    elif value:
+        variables[key] = value
+    environment = [f"Environment={_quoted(f'{key}={value}')}" for key, value in variables.items()]
     token = token_variable(size)
     if token is not None:
         environment.append(f"# a line {token}=… in that file logs in to Hugging Face")
         environment.append("EnvironmentFile=-/etc/selfhost.env")
+    is_of_homebrew = size.runtime.install.get("linux", "").startswith("brew ")
+    path = f"{_SYSTEM_PATH}:{_HOMEBREW}" if is_of_homebrew else _SYSTEM_PATH
     return [
         "[Unit]",
         f"Description={_plain(size.model.name)}",
@@ -52,7 +56,7 @@ def _unit(name: str, size: ContainerSize, port: int) -> list[str]:
         "",
         "[Service]",
         f"# systemd looks for {_plain(words[0])} in these folders: add yours if it lies elsewhere",
-        f"Environment=PATH={_folders(size.runtime)}",
+        f"Environment=PATH={path}",
         # without env systemd looks in the folders that it was built with, and not in PATH
         "ExecStart=/usr/bin/env " + " ".join(map(_quoted, words)),
         *environment,
@@ -69,35 +73,6 @@ def _unit(name: str, size: ContainerSize, port: int) -> list[str]:
         "[Install]",
         "WantedBy=multi-user.target",
     ]
-
-
-def _folders(runtime: RuntimeSpec) -> str:
-    """PATH for a program that is installed as `check` says: Homebrew's folder is not in that of
-    systemd (systemd.exec(5), $PATH; docs.brew.sh/Homebrew-on-Linux).
-    """
-    is_of_homebrew = runtime.install.get("linux", "").startswith("brew ")
-    return f"{_SYSTEM_PATH}:{_HOMEBREW}" if is_of_homebrew else _SYSTEM_PATH
-
-
-def _fetched_at(size: ContainerSize, port: int) -> ContainerSize:
-    """With the line that fetches the model as the unit at that port is reached."""
-    service = size.runtime.service
-    assert service is not None
-    setting = service.port_setting.replace("{port}", str(port))
-    if not size.fetch or port == service.port or setting.startswith("--"):
-        return size
-    return size.replace(fetch=f"{setting} {size.fetch}")
-
-
-def _at_port(size: ContainerSize, port: int) -> tuple[tuple[str, ...], dict[str, str]]:
-    """The program's words and its environment, answering at that port."""
-    service = size.runtime.service
-    assert service is not None
-    setting = service.port_setting.replace("{port}", str(port))
-    if setting.startswith("--"):
-        return (*size.program, *setting.split()), dict(size.environment)
-    variable, _, value = setting.partition("=")
-    return size.program, {**size.environment, **({variable: value} if value else {})}
 
 
 def _bound(mount: Mount) -> str:

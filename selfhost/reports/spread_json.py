@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from .. import __version__
 from ..audit.spread import Spread
-from .json import model_summary, workload
+from .json import model_summary, record, titled
 
 TYPE_CHECKING = False
 
@@ -13,42 +12,14 @@ if TYPE_CHECKING:
 
 
 def render(spread: Spread) -> dict[str, Any]:
-    """The answer with every share. Sizes are whole bytes."""
-    engine = spread.engine
-    return {
-        "schema": "selfhost.spread/1",
-        "selfhost_version": __version__,
-        "asked": spread.asked,
-        "model": model_summary(spread.model),
-        "workload": workload(spread.workload),
-        "engine": {
-            "name": engine.name,
-            "title": engine.title,
-            "how": engine.how,
-            "warnings": list(engine.warnings),
-            "sources": list(engine.sources),
-        },
-        "route": spread.route.value,
-        "reason": spread.reason,
-        "remedy": spread.remedy,
-        "exit_code": spread.exit_code,
-        "machines": spread.machines,
-        "needs_bytes": spread.needs_bytes,
-        "free_bytes": spread.free_bytes,
-        "shares": [
-            {
-                "machine": share.machine,
-                "layers": share.layers,
-                "held_bytes": share.held_bytes,
-                "room_bytes": share.room_bytes,
-                "devices": share.devices,
-                "ram_bytes": share.ram_bytes,
-            }
-            for share in spread.shares
-        ],
-        "left_out": [
-            {"machine": each.machine, "reason": each.reason, "unread": each.unread}
-            for each in spread.left_out
-        ],
-        "notes": list(spread.notes),
-    }
+    """Return the answer with every share, sizes in whole bytes."""
+    keys = "asked workload route reason remedy exit_code machines needs_bytes free_bytes notes"
+    share_keys = "machine layers held_bytes room_bytes devices ram_bytes"
+    return titled(
+        "spread/1",
+        model=model_summary(spread.model),
+        engine=record(spread.engine, "name title how warnings sources"),
+        shares=[record(share, share_keys) for share in spread.shares],
+        left_out=[record(each, "machine reason unread") for each in spread.left_out],
+        **record(spread, keys),
+    )

@@ -11,6 +11,7 @@ from ..catalogue.index import Catalogue
 from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core.errors import WorkloadError
 from ..core.records import Unread
+from ..core.templates import filled
 from ..needs.records import SizedWeights
 from .making import makes
 
@@ -20,10 +21,44 @@ if TYPE_CHECKING:
     from typing import Any
 
 NONE_TAKES_IT = "leave it out: no program that is judged for this model takes it"
-
+_DID_YOU_MEAN = "[[guess?did you mean {guess}?]]"
+_NOT_HAD = "{model} is not available in {quantization} for {program}[[why?: {why}]]"
+# the fault and the remedy
+_RUNTIME_WORDS = {
+    "part": (
+        '"{typed}" is not judged by itself: {what}',
+        "use --runtime {runtimes:or} in its place",
+    ),
+    "other": ('"{typed}" is not judged: {what}', "judged are {runtimes:list}"),
+    "unknown": ('"{typed}" is not one of {runtimes:list}', _DID_YOU_MEAN),
+}
+_QUANTIZATION_WORDS = {
+    "retired": (
+        '"{typed}" is a layout that llama.cpp no longer loads',
+        "use Q4_0: llama.cpp converts it to that layout while loading",
+    ),
+    "short": ('"{typed}" is short for a mix of Unsloth', "use --quant {whole}"),
+    "mix": (
+        '"{typed}" is a publisher\'s own mix: its size follows no rule and is not listed here',
+        "check the file itself (`selfhost check ./model.gguf`), state its size under `files` in a"
+        " spec[[like?, or use llama.cpp's nearest recipe: --quant {like}]]",
+    ),
+    "unknown": ('"{typed}" is not a quantization', f"{_DID_YOU_MEAN}[[!guess?{{examples}}]]"),
+    "not-had": (
+        _NOT_HAD,
+        "[[others?use --runtime {others:or}; with {program}, ]]"
+        "[[listed?available: {listed:list}]][[!listed?leave out --quant]]",
+    ),
+    "guess": (_NOT_HAD, "did you mean {guess}?[[others? Else use --runtime {others:or}]]"),
+}
 
 # of the quantizations of a model that an error names
 _NAMED = 8
+
+
+def _fault(option: str, words: tuple[str, str], **figures: Any) -> WorkloadError:
+    fault, remedy = words
+    return WorkloadError.of(option, filled(fault, figures), filled(remedy, figures) or None)
 
 
 def unknown_runtime(typed: str, modality: str, catalogue: Catalogue) -> WorkloadError:
@@ -35,33 +70,21 @@ def unknown_runtime(typed: str, modality: str, catalogue: Catalogue) -> Workload
     thing_named, facts = catalogue.common_tables("things", "thing").get(canonical(wanted), ("", {}))
     # llama-server is llama.cpp, too
     guess = thing_named if thing_named in ids else nearest(wanted, ids)
-    if facts and guess != thing_named:
-        # what to type in place of a model stands behind
-        what = facts["answer"].partition(";")[0]
-        if inside := texts_in(facts.get("runs_with")):
-            message = f'"{typed}" is not judged by itself: {what}'
-            return WorkloadError.of(
-                "runtime", message, f"use --runtime {' or '.join(inside)} in its place"
-            )
-        others = [each for each in ids if modality in catalogue.runtime(each).modalities]
-        return WorkloadError.of(
-            "runtime", f'"{typed}" is not judged: {what}', f"judged are {', '.join(others)}"
-        )
-    return WorkloadError.of(
-        "runtime",
-        f'"{typed}" is not one of {", ".join(ids)}',
-        f"did you mean {guess}?" if guess else None,
-    )
+    if not facts or guess == thing_named:
+        words = _RUNTIME_WORDS["unknown"]
+        return _fault("runtime", words, typed=typed, runtimes=ids, guess=guess)
+    # what to type in place of a model stands behind
+    what = facts["answer"].partition(";")[0]
+    inside = texts_in(facts.get("runs_with"))
+    if inside:
+        return _fault("runtime", _RUNTIME_WORDS["part"], typed=typed, what=what, runtimes=inside)
+    others = [each for each in ids if modality in catalogue.runtime(each).modalities]
+    return _fault("runtime", _RUNTIME_WORDS["other"], typed=typed, what=what, runtimes=others)
 
 
 def unknown_quantization(typed: str, spec: ModelSpec) -> WorkloadError:
-    """That the name is none of a quantization whose size can be told."""
-    return WorkloadError.of("quantization", *_no_quantization(typed, spec))
-
-
-def _no_quantization(typed: str, spec: ModelSpec) -> tuple[str, str | None]:
-    """What to say of a name whose size cannot be computed: a retired type, a publisher's own
-    mix, or no name at all.
+    """That the name is none of a quantization whose size can be computed: a retired type, a
+    publisher's own mix, or no name at all.
     """
     import re
 
@@ -69,33 +92,20 @@ def _no_quantization(typed: str, spec: ModelSpec) -> tuple[str, str | None]:
 
     name = re.sub(r"[-.]", "_", typed.strip().upper())
     if re.fullmatch(r"(?:I?Q4_0|Q4_0)_(?:4_4|4_8|8_8)|I?Q4_NL_4_4", name):
-        return (
-            f'"{typed}" is a layout that llama.cpp no longer loads',
-            "use Q4_0: llama.cpp converts it to that layout while loading",
-        )
+        return _fault("quantization", _QUANTIZATION_WORDS["retired"], typed=typed)
     own = re.fullmatch(r"(?:UD_)?((?:I?Q|TQ)\d_?[A-Z0-9_]*?)(?:_(?:X?L|XXL))?", name)
     if own is not None and (name.startswith("UD_") or name.endswith(("_XL", "_XXL"))):
         whole = need.canonical_quantization(f"UD-{name}")
         if whole is not None:
-            return (
-                f'"{typed}" is short for a mix of Unsloth',
-                f"use --quant {whole}",
-            )
-        base = need.canonical_quantization(own[1]) or need.canonical_quantization(f"{own[1]}_M")
-        like = f", or use llama.cpp's nearest recipe: --quant {base}" if base else ""
-        return (
-            f'"{typed}" is a publisher\'s own mix: its size follows no rule and is not listed here',
-            (
-                "check the file itself (`selfhost check ./model.gguf`), state its size under"
-                f" [[files]] in a spec{like}"
-            ),
-        )
+            words = _QUANTIZATION_WORDS["short"]
+            return _fault("quantization", words, typed=typed, whole=whole)
+        like = need.canonical_quantization(own[1]) or need.canonical_quantization(f"{own[1]}_M")
+        return _fault("quantization", _QUANTIZATION_WORDS["mix"], typed=typed, like=like)
     every = need.every_quantization()
     guess = _of_bits(typed, every) or nearest(typed, every)
-    return (
-        f'"{typed}" is not a quantization',
-        f"did you mean {guess}?" if guess else _those_of(spec),
-    )
+    examples = _those_of(spec)
+    words = _QUANTIZATION_WORDS["unknown"]
+    return _fault("quantization", words, typed=typed, guess=guess, examples=examples)
 
 
 def _of_bits(typed: str, names: Collection[str]) -> str | None:
@@ -128,22 +138,23 @@ def not_had_in(
     """That the model does not come in it for that runtime, and what to type instead.
     `other_runtimes`: those that may have it; `rows`: the architectures.
     """
-    message = f"{spec.name} is not available in {quantization} for {runtime.name}"
+    why = None
     if runtime.rule_of(quantization) is not None:
         size = need.weights_bytes(spec, file_format, quantization, rows)
-        if isinstance(size, Unread):
-            message += f": {size.reason}"
-    others = [other.id for other in other_runtimes if _had_with(spec, other, quantization, rows)]
+        why = size.reason if isinstance(size, Unread) else None
     listed = need.quantizations_of(spec, runtime, rows)
-    elsewhere = f"use --runtime {' or '.join(others)}" if others else ""
     guess = _of_bits(quantization, listed)
-    if guess is not None:
-        remedy = f"did you mean {guess}?" + (f" Else {elsewhere}" if others else "")
-        return WorkloadError.of("quantization", message, remedy)
-    remedy = f"available: {', '.join(listed)}" if listed else "leave out --quant"
-    if others:
-        remedy = f"{elsewhere}; with {runtime.name}, {remedy}"
-    return WorkloadError.of("quantization", message, remedy)
+    return _fault(
+        "quantization",
+        _QUANTIZATION_WORDS["guess" if guess else "not-had"],
+        model=spec.name,
+        quantization=quantization,
+        program=runtime.name,
+        why=why,
+        guess=guess,
+        listed=listed,
+        others=[other.id for other in other_runtimes if _had_with(spec, other, quantization, rows)],
+    )
 
 
 def _had_with(
@@ -162,10 +173,7 @@ def _had_with(
 
 
 def that_load(
-    spec: ModelSpec,
-    catalogue: Catalogue,
-    names: Iterable[str],
-    does: Callable[[RuntimeSpec], bool],
+    spec: ModelSpec, catalogue: Catalogue, names: Iterable[str], does: Callable[[RuntimeSpec], bool]
 ) -> str:
     """What to type for the programs that load the model and do that; empty where there is none."""
     fitting = [

@@ -205,7 +205,6 @@ def test_the_energy_of_an_end_that_does_not_keep_up_is_not_told() -> None:
     )
     assert (here.kwh_per_month_high, here.electricity_per_month_high) == (None, None)
     assert [entry.fact for entry in here.unknown] == ["kwh_per_month_high"]
-    # 30 days of 24 hours at 90 W are 64.8 kWh, at 0.3 each 19.44
 
 
 def test_energy_is_counted_only_where_a_power_is_known() -> None:

@@ -9,7 +9,6 @@ import pytest
 
 from helpers.paths import DATA
 from selfhost.audit.anonymize import Pseudonyms
-from selfhost.audit.entries import Place
 from selfhost.audit.policy import read_policy
 from selfhost.cli.main import main
 from selfhost.core.errors import Problem
@@ -42,7 +41,7 @@ def test_selectors_take_the_same_machines() -> None:
         document = Document.parse("audit.toml", text.format(selectors).encode())
         policy = names.policy(read_policy(document))
         selected = [
-            Place(policy, names.machine(machine)).selects(policy.models[0].machines)
+            policy.selects(policy.models[0].machines, names.machine(machine))
             for machine in machines
         ]
         # the name of a host in a label is hidden, too

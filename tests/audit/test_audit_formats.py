@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import sys
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from hashlib import sha256
 from html import unescape
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from jsonschema import Draft4Validator, Draft202012Validator
+from jsonschema import Draft4Validator
 from lxml import etree, html
 from markdown_it import MarkdownIt
 from prometheus_client.parser import text_string_to_metric_families
@@ -22,17 +21,15 @@ from prometheus_client.parser import text_string_to_metric_families
 from helpers import audits
 from helpers.audits import NOW, TODAY, audit, exception, model
 from helpers.each import each
-from helpers.figures import PACKAGE
 from helpers.paths import DATA, RECORDS
 from helpers.schemas import validate
-from selfhost.audit.record import Audit, MachineGroup
+from selfhost.audit.record import Audit
 from selfhost.audit.state import State, state_of
 from selfhost.cli import main as cli
 from selfhost.core.errors import Problem
 from selfhost.reports import audit_formats
-from selfhost.reports.audit_formats import in_pieces, render, render_problems
+from selfhost.reports.audit_formats import render, without_answer
 from selfhost.reports.audit_github import MOST_SHOWN
-from selfhost.reports.audit_html import MOST_CLASSES
 from selfhost.reports.layout import clean
 from selfhost.verdict.findings import Outcome
 
@@ -83,17 +80,17 @@ def of_markdown(text: str) -> Read:
                 assert child.content in ("<code>", "</code>", "<br>")
             words.append(child.content)
     width = {row.count("|") for row in text.splitlines() if row.startswith("| ")}
-    assert width <= {6, 7}, width
+    assert len(width) <= 1, width
     heading = next(token.content for token in tokens if token.type == "inline")
     return Read(not heading.startswith("PASS:"), cells, "\n".join(words))
 
 
 def of_html(text: str) -> Read:
-    """As a browser parses it: nothing is loaded, nothing runs but the one script that the policy names, and every link of the matrix leads somewhere."""
+    """As a browser parses it: nothing is loaded, and nothing runs but the one script that the policy names."""
     assert text.isascii()
     page = html.document_fromstring(text)
     for node in page.iter(etree.Element):
-        assert TAGS.fullmatch(node.tag)
+        assert node.tag in TAGS
         assert not {key for key in node.attrib if key.startswith("on")} | {"src", "style"} & {
             *node.attrib
         }
@@ -104,28 +101,16 @@ def of_html(text: str) -> Read:
         assert f"'sha256-{digest}'" in policy
     assert policy.startswith("default-src 'none'; ")
     assert not re.search(r"url\(|@import|@font-face|https?:", style.text + script.text)
-    ids = page.xpath("//@id")
-    assert len(ids) == len(set(ids))
-    assert {link.removeprefix("#") for link in page.xpath("//a/@href")} <= set(ids)
-    columns = {
-        sum(cell.tag in ("th", "td") for cell in row)
-        for row in page.xpath("//tr[ancestor::*/caption]")
-    }
-    assert len(columns) <= 2
-    (matrix,) = page.find_class("matrix")
-    for cell in matrix.xpath(".//tbody//td[not(@class='n')]"):
-        # by sign and word, not by colour alone
-        assert re.match(r"([✓✗?!] \w|not wanted|none)", cell.text_content())
-    red = page.find(".//h1/b").get("class") != "pass"
-    cells = matrix.xpath(".//tbody//td") + page.xpath("//details")
-    return Read(red, len(cells), page.text_content())
+    red = page.find(".//h1/span").get("class") != "pass"
+    for content in (script, style):
+        content.drop_tree()
+    return Read(red, len(page.xpath("//td")) + len(page.xpath("//p")), page.text_content())
 
 
-# what a page of an audit is made of
-TAGS = re.compile(
-    "html|head|meta|title|style|body|header|h[1-4]|b|dl|div|dt|dd|main|section|p|ul|li|table|caption"
-    "|thead|tbody|tr|th|td|small|bdi|wbr|a|details|summary|svg|rect|span|footer|script|button"
-)
+TAGS = {
+    *("html", "head", "meta", "title", "style", "body", "input", "h1", "h2", "p", "table", "thead"),
+    *("tbody", "tr", "th", "td", "b", "bdi", "span", "script"),
+}
 
 
 def of_junit(text: str) -> Read:
@@ -138,31 +123,6 @@ def of_junit(text: str) -> Read:
     red = int(tree.get("failures")) + int(tree.get("errors"))
     assert red == len(tree.findall(".//failure")) + len(tree.findall(".//error"))
     return Read(red > 0, len(names), "\n".join(words))
-
-
-def of_tap(text: str) -> Read:
-    """The grammar of TAP 14: version, plan, test points in order, YAML between `---` and `...`."""
-    version, plan, *lines = text.split("\n")
-    assert version == "TAP version 14"
-    assert lines.pop() == ""
-    red, number, inside = False, 0, False
-    for line in lines:
-        if line in ("  ---", "  ..."):
-            inside = line == "  ---"
-            continue
-        if inside:
-            assert line.startswith("  ")
-            if quoted := re.match(r"  (?:machine|  - reason|    remedy): (.*)", line):
-                json.loads(quoted[1])
-            continue
-        number += 1
-        point = re.fullmatch(
-            rf"(not )?ok {number} - ((?:\\[\\#]|[^\\#])*?)(?: # (SKIP|TODO) .*)?", line
-        )
-        assert point, line
-        red = red or bool(point[1] and point[3] != "TODO")
-    assert plan == f"1..{number}"
-    return Read(red, number, text)
 
 
 def of_github(text: str) -> Read:
@@ -190,22 +150,6 @@ def of_github(text: str) -> Read:
         words += [message, *pairs.values()]
     assert sum(counts.values()) <= MOST_SHOWN + 1 <= 10
     return Read(counts["error"] > 0, 0, "\n".join(words))
-
-
-def of_gitlab(text: str) -> Read:
-    """The fields that docs.gitlab.com names; of two equal fingerprints one is shown."""
-    entries = json.loads(text)
-    for entry in entries:
-        assert set(entry) == {"description", "check_name", "fingerprint", "severity", "location"}
-        assert entry["description"]
-        assert entry["severity"] in ("info", "minor", "major", "critical", "blocker")
-        path = entry["location"]["path"]
-        assert not path.startswith("./")
-        assert entry["location"]["lines"]["begin"] >= 1
-    prints = {entry["fingerprint"] for entry in entries}
-    assert len(prints) == len(entries)
-    red = any(entry["severity"] in ("major", "critical", "blocker") for entry in entries)
-    return Read(red, len(entries), json.dumps(entries, ensure_ascii=False))
 
 
 def of_sarif(text: str) -> Read:
@@ -266,8 +210,7 @@ def of_nagios(text: str) -> Read:
     return Read(state[1] in ("CRITICAL", "UNKNOWN"), len(shlex.split(figures)), words)
 
 
-# Parquet is no text: its own tests are at the end
-FORMATS = {name: form for name, form in audit_formats.FORMATS.items() if not form.is_binary}
+FORMATS = audit_formats.FORMATS
 CONSUMERS: dict[str, Callable[[str], Read]] = {
     "text": of_text,
     "json": of_json,
@@ -275,9 +218,7 @@ CONSUMERS: dict[str, Callable[[str], Read]] = {
     "markdown": of_markdown,
     "html": of_html,
     "junit": of_junit,
-    "tap": of_tap,
     "github": of_github,
-    "gitlab": of_gitlab,
     "sarif": of_sarif,
     "prometheus": of_prometheus,
     "nagios": of_nagios,
@@ -319,14 +260,8 @@ SITUATIONS = {
 
 
 def test_every_format_is_read_here() -> None:
-    """A new format needs its consumer above, and every module that renders an audit is a format."""
+    """A new format needs its consumer above."""
     assert set(CONSUMERS) == set(FORMATS)
-    modules = {
-        path.stem
-        for path in (PACKAGE / "reports").glob("audit_*.py")
-        if re.search(r"(?m)^def render\(audit", path.read_text(encoding="utf-8"))
-    }
-    assert modules == {form.module for form in audit_formats.FORMATS.values()} - {"junit"}
 
 
 @each("situation", SITUATIONS)
@@ -401,13 +336,14 @@ def test_long_and_strange_names_stay_apart(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in FORMATS if name != "jsonl"])
 def test_faults_alone_make_a_report_that_is_red(name: str) -> None:
     """A policy that cannot be read gives a report too, which names the place, the fault and the remedy."""
-    text = render_problems(name, [BAD, COLUMNS], policy="audit.toml", today=TODAY, now=NOW)
+    of = without_answer([BAD, COLUMNS], policy="audit.toml", today=TODAY)
+    text = render(name, of, NOW)
     result = CONSUMERS[name](text)
     assert result.red
     if name != "prometheus":
         for word in ("records/m4.json", "is no number"):
             assert word in result.words
-    if name in ("github", "junit", "tap", "gitlab"):
+    if name in ("github", "junit"):
         assert "all names: list; your own: check" in text
 
 
@@ -497,9 +433,8 @@ def test_a_fingerprint_lasts_from_run_to_run() -> None:
     table = {("x", "*"): {"memory": FAIL}}
     before = audit(model("x"), ("m1",), table)
     after = audit("# new\n" + model("gpt2") + model("x"), ("m0", "m1", "m2"), table)
-    for name in ("sarif", "gitlab"):
-        prints = [re.findall(r"[0-9a-f]{64}", render(name, of, NOW)) for of in (before, after)]
-        assert prints[0] == prints[1] != []
+    prints = [re.findall(r"[0-9a-f]{64}", render("sarif", of, NOW)) for of in (before, after)]
+    assert prints[0] == prints[1] != []
 
 
 def test_an_issue_is_told_once_with_its_machines() -> None:
@@ -522,11 +457,11 @@ def test_an_issue_is_told_once_with_its_machines() -> None:
     ],
 )
 def test_paths_are_those_of_the_repository(file: str, uri: str, path: str) -> None:
-    """Code scanning matches a result with a file by its relative URI, GitLab by its plain path."""
+    """Code scanning matches a result with a file by its relative URI, annotations by the path."""
     of = audit(model("x"), ("m1",), {("x", "*"): {"memory": FAIL}}, file=file)
     place = sarif(of)[0]["locations"][0]["physicalLocation"]["artifactLocation"]
     assert place["uri"] == uri
-    assert json.loads(render("gitlab", of, NOW))[0]["location"]["path"] == path
+    assert f"file={path}".replace(":", "%3A") in render("github", of, NOW)
 
 
 # ------------------------------------------------------------------ monitoring
@@ -607,12 +542,8 @@ def test_junit_keeps_the_worst_suites_and_counts_the_others(
 # ------------------------------------------------------------------ HTML
 
 
-def page_of(of: Audit) -> Any:
-    return html.document_fromstring(render("html", of, NOW))
-
-
-def test_the_page_shows_counts_bars_reasons_and_expiry() -> None:
-    """What a manager asks: on how many machines, what is missing, why, what to do, until when."""
+def test_the_page_shows_counts_reasons_and_expiry() -> None:
+    """What a manager asks: on how many machines, why, what to do, until when."""
     text = (
         model("x")
         + model("y")
@@ -620,74 +551,21 @@ def test_the_page_shows_counts_bars_reasons_and_expiry() -> None:
         + exception("x", rule='"cpu"', expires="2026-01-31")
     )
     table = {("x", "*"): {"memory": FAIL}, ("y", "m1"): {"memory": FAIL}}
-    page = page_of(audit(text, ("m1", "m2", "m3"), table))
-    shown = " ".join(page.text_content().split())
-    rows = [
-        [" ".join(cell.text_content().split()) for cell in row]
-        for row in page.find_class("matrix")[0].xpath(".//tbody/tr")
-    ]
-    assert rows == [
-        ["x", "0 of 3", "✗ no: memory", "✗ no: memory"],
-        ["y", "2 of 3", "! excepted", "✓ runs"],
-    ]
-    # the third machine has 14 GiB and needs three more: `helpers.audits.finding`
-    assert "needs 17.0 GiB, has 14.0 GiB, 3.00 GiB missing" in shown
-    assert "memory: the memory is fail To do: mend the memory" in shown
-    assert (
-        "✗ expired ended on 2026-01-31, and nothing needs it (to do: remove it; its owner is infra@example.com)"
-        in shown
+    words = " ".join(
+        of_html(render("html", audit(text, ("m1", "m2", "m3"), table), NOW)).words.split()
     )
-    (there, used, lacks) = page.xpath("(//svg[rect[@class='lacks' and @width!='0']])[1]/rect")
-    assert float(there.get("width")) + float(lacks.get("width")) == 100
-    assert float(used.get("width")) == float(lacks.get("x"))
-
-
-def test_machines_that_are_grouped_by_model_are_counted_in_its_row() -> None:
-    """As of many models on many machines: no column stands for them, and no cell says that a model
-    is not wanted where it is.
-    """
-    table = {("x", "m1"): {"memory": FAIL}, ("x", "m2"): {"disk": FAIL}}
-    of = audit(model("x") + model("y"), ("m1", "m2", "m3", "m4"), table)
-    alike = [
-        MachineGroup(names=group.names, count=group.count, rows=(row,))
-        for group in of.groups
-        for row in group.rows
-    ]
-    page = page_of(of.replace(groups=tuple(alike)))
-    rows = [
-        [" ".join(cell.text_content().split()) for cell in row]
-        for row in page.find_class("matrix")[0].xpath(".//tbody/tr")
-    ]
-    assert rows == [
-        ["x", "2 of 4", "✗ 1 machine: memory✗ 1 machine: disk", "none", "none"],
-        ["y", "4 of 4", "none", "none", "none"],
-    ]
-    assert "not wanted" not in page.text_content()
-    read("html", of.replace(groups=tuple(alike)))
-
-
-def test_a_page_counts_all_machines_whatever_it_has_room_for() -> None:
-    """What runs stands last, and was left out of "Runs on" where the page ended before it."""
-    names = [f"m{number}" for number in range(MOST_CLASSES + 20)]
-    exceptions = "".join(
-        exception("x", machines=f'["host:m{number}"]') for number in range(MOST_CLASSES + 10)
-    )
-    table = {("x", f"m{number}"): {"memory": FAIL} for number in range(MOST_CLASSES + 10)}
-    of = audit(model("x") + exceptions, names, table)
-    assert len(of.groups) > MOST_CLASSES
-    (row,) = page_of(of).find_class("matrix")[0].xpath(".//tbody/tr")
-    assert row[1].text_content() == f"10 of {len(names)}"
+    assert "0 of 3" in words
+    assert "2 of 3" in words
+    assert "the memory is fail" in words
+    assert "to do: mend the memory" in words
+    assert "ended on 2026-01-31, and nothing needs it" in words
 
 
 def test_a_page_has_room_for_so_much_and_counts_the_rest() -> None:
     """A browser that hangs shows nothing."""
-    names = [f"m{number}" for number in range(230)]
-    text = "".join(model(f"x{number}", machines=f'["host:m{number}"]') for number in range(230))
-    page = page_of(
-        audit(text, names, {(f"x{number}", "*"): {"disk": FAIL} for number in range(230)})
-    )
-    assert len(page.find_class("matrix")[0].xpath(".//thead//th")) == 2 + MOST_CLASSES
-    assert "Not on this page: 30 classes of machines and 30 models." in page.text_content()
+    names = [f"x{number}" for number in range(3_000)]
+    of = audit("".join(map(model, names)), ("m1",), {(name, "*"): {"disk": FAIL} for name in names})
+    assert re.search(r"[\d,]+ more lines, not listed", of_html(render("html", of, NOW)).words)
 
 
 # ------------------------------------------------------------------ Markdown
@@ -709,8 +587,7 @@ def test_markdown_is_cut_below_a_mebibyte_and_says_so() -> None:
         "markdown", audit("".join(map(model, names)), ("m1",), table, said="y" * 900), NOW
     )
     assert 1_000_000 < len(text.encode()) < 1 << 20
-    listed = len(re.findall(r"(?m)^\| ✗", text))
-    assert f"{3_000 - listed:,} more rows, not listed" in text
+    assert re.search(r"[1-9][\d,]* more rows, not listed", text)
 
 
 def test_reports_of_many_classes_are_read_back() -> None:
@@ -802,8 +679,8 @@ def test_the_end_of_output_chooses_the_format(
     text = file.read_text(encoding="utf-8")
     if name != "prometheus":
         assert CONSUMERS[name](text).red in (False, None)
-    assert run(tmp_path, capsys, "--output", str(file), "--format", "tap")[0] == 0
-    assert file.read_text(encoding="utf-8").startswith("TAP version 14\n")
+    assert run(tmp_path, capsys, "--output", str(file), "--format", "sarif")[0] == 0
+    assert file.read_text(encoding="utf-8").startswith('{\n "$schema"')
 
 
 @pytest.mark.parametrize(
@@ -851,80 +728,3 @@ def test_what_could_not_be_judged_never_looks_like_an_answer(
             result = CONSUMERS[name](text)
             assert result.red
             assert fault in result.words
-
-
-# ------------------------------------------------------------------ Parquet
-
-
-def parquet_rows(path: Path) -> list[dict[str, Any]]:
-    """What pyarrow reads in the file."""
-    parquet = pytest.importorskip(
-        "pyarrow.parquet", reason="pyarrow is not installed: the extra parquet"
-    )
-    rows: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
-    return rows
-
-
-@pytest.mark.parametrize("situation", [*SITUATIONS, "hostile names"])
-def test_parquet_holds_the_rows_of_json_lines(situation: str, tmp_path: Path) -> None:
-    """pyarrow reads back, value for value, what each line of JSON Lines says."""
-    pytest.importorskip("pyarrow", reason="pyarrow is not installed: the extra parquet")
-    of = SITUATIONS.get(situation) or attacked(HOSTILE["control"])
-    (tmp_path / "rows.parquet").write_bytes(b"".join(in_pieces("parquet", of, NOW)))  # type: ignore[arg-type]
-    lines = render("jsonl", of, NOW).splitlines()
-    assert parquet_rows(tmp_path / "rows.parquet") == list(map(json.loads, lines))
-
-
-class Shapes:
-    """As much of pyarrow as a schema is made of: what a value of each column may be."""
-
-    def string(self) -> Any:
-        return {"type": ["string", "null"]}
-
-    def int64(self) -> Any:
-        return {"type": ["integer", "null"]}
-
-    def bool_(self) -> Any:
-        return {"type": ["boolean", "null"]}
-
-    def list_(self, of: Any) -> Any:
-        return {"type": ["array", "null"], "items": of}
-
-    def struct(self, fields: Sequence[tuple[str, Any]]) -> Any:
-        names = [name for name, _ in fields]
-        return {
-            "type": ["object", "null"],
-            "properties": dict(fields),
-            "required": names,
-            "additionalProperties": False,
-        }
-
-    schema = struct
-
-
-def test_the_columns_of_parquet_are_the_keys_of_its_rows() -> None:
-    """Also where pyarrow is not: a key without a column would be lost, and a value of another type a crash."""
-    from selfhost.reports import audit_json, audit_parquet
-
-    columns = Draft202012Validator(audit_parquet._schema(Shapes()))
-    seen = set()
-    for of in (*SITUATIONS.values(), attacked(HOSTILE["control"])):
-        for row in audit_json.rows(of):
-            columns.validate(row)
-            seen |= {key for key, value in row.items() if value}
-    assert {"problem", "exception", "machine", "failed", "excepted"} <= seen
-
-
-def test_parquet_goes_to_a_file_and_says_what_it_needs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """On a terminal it would be noise; without pyarrow the fault names what to install, and nothing is judged or written."""
-    policy = tmp_path / "p.toml"
-    policy.write_text('schema = 1\n[[model]]\nname = "gpt2"\n')
-    assert cli.main(["audit", str(policy), "--format", "parquet"]) == 2
-    assert "--format parquet=FILE" in capsys.readouterr().err
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    words = ["audit", str(policy), "--format", f"parquet={tmp_path / 'rows.parquet'}"]
-    assert cli.main(words) == 2
-    assert "pip install 'selfhost-check[parquet]'" in capsys.readouterr().err
-    assert not (tmp_path / "rows.parquet").exists()

@@ -133,7 +133,7 @@ def test_a_machine_that_is_gone_is_never_green(tmp_path: Path) -> None:
     made = since(audit({"a": ""}), before)
     assert made.exit_code == 2
     assert [problem.message.partition(" ")[0] for problem in made.problems] == ["gone"]
-    for name in ("text", "json", "markdown", "html", "junit", "github", "gitlab", "sarif", "tap"):
+    for name in ("text", "json", "markdown", "html", "junit", "github", "sarif"):
         assert "gone is not judged" in str(render(name, made, 0.0)), name
     told = Problem(file="f", message="gone is not judged: Slurm calls it DOWN")
     down = audit({"a": ""}).replace(problems=(told,))

@@ -13,7 +13,7 @@ import pytest
 
 from helpers.paths import ROOT
 from selfhost.answers.verdicts import check_with
-from selfhost.audit import alike as alike_module
+from selfhost.audit import groups as groups_module
 from selfhost.audit import pool, run
 from selfhost.audit.baseline import read_baseline, since
 from selfhost.audit.entries import Policy, Wanted
@@ -278,7 +278,7 @@ def test_a_fleet_gets_the_verdicts_of_one_by_one(
     alone = one_by_one(policy, machines)
     monkeypatch.setattr(run, "MOST_ALONE", 0)
     monkeypatch.setattr(pool, "_processors", lambda: 2)
-    monkeypatch.setattr(alike_module, "MOST_TOGETHER", 0)
+    monkeypatch.setattr(groups_module, "MOST_TOGETHER", 0)
     audit = run_audit(policy, machines, judge(), today=TODAY)
     assert not isinstance(audit.rows, tuple)
     assert not audit.problems
@@ -452,41 +452,6 @@ def test_a_fault_in_a_line_like_many_others_is_told(
     (problem,) = read_fleet.problems
     assert message in problem.message
     assert problem.line == 4
-
-
-@pytest.mark.parametrize(
-    ("was", "is_now", "message"),
-    [
-        (": 8589934592,", ": 08589934592,", "is not JSON"),
-        (": 8589934592,", ": 8_589_934_592,", "is not JSON"),
-        (": 17179869184,", ": 0,", "it must be at least 1"),
-        ('"m-x"', '"m-x', "is not JSON"),
-        ('"m-x"', "null", None),
-        ('"m-x"', '"m\\u002dx"', None),
-        ('{"site": "s1"}', '{"site": "}"}', None),
-        ('{"site": "s1"}', "{}", None),
-        (": 8589934592,", ":8589934592 ,", None),
-        (": 8589934592,", ": 8.589934592e9,", None),
-    ],
-)
-def test_a_line_that_is_almost_like_many_others_is_read_as_it_stands(
-    was: str, is_now: str, message: str | None
-) -> None:
-    """Whatever was quick about the lines before, each says what a parser of JSON reads in it."""
-    record = {**json.loads(fleet(1)), "memory_total_bytes": 2**34, "memory_limit_bytes": 2**34}
-    record.update(memory_available_bytes=2**33, labels={"site": "s1"})
-    good = [json.dumps({**record, "name": name}) for name in ("m-1", "m-2", "m-3", "m-x")]
-    assert was in good[3]
-    changed = good[3].replace(was, is_now, 1)
-    read_fleet = load_machines("-", stdin="\n".join([*good[:3], changed]).encode())
-    if message is not None:
-        (problem,) = read_fleet.problems
-        assert (problem.line, message in problem.message) == (4, True)
-        return
-    stated = {"name": "standard input:4", **json.loads(changed)}
-    stated["name"] = stated["name"] or "standard input:4"
-    assert not read_fleet.problems
-    assert read_fleet.machines[3] == Machine.from_json(stated)
 
 
 # ------------------------------------------------------------------ one entry on one machine

@@ -19,7 +19,7 @@ from jsonschema import Draft202012Validator
 
 from helpers.each import each
 from helpers.paths import BAD_POLICIES, RECORDS, SCHEMAS
-from selfhost.audit.entries import MAX_POLICY_BYTES, FailOn, OnUnknown, Place, Policy, Severity
+from selfhost.audit.entries import MAX_POLICY_BYTES, FailOn, OnUnknown, Policy, Severity
 from selfhost.audit.policy import read_policy
 from selfhost.audit.starter import starter_policy
 from selfhost.cli import main as cli
@@ -154,8 +154,8 @@ def test_what_is_left_out_is_the_strict_choice() -> None:
     read = policy('[[model]]\nname = "gpt2"')
     assert (read.fail_on, read.on_unknown) == (FailOn.ERROR, OnUnknown.UNKNOWN)
     assert read.models[0].severity is Severity.ERROR
-    assert Place(read, Machine()).selects(read.models[0].machines) is True
-    asked = read.models[0].under(Place(read, Machine()).memory_basis)
+    assert read.selects(read.models[0].machines, Machine()) is True
+    asked = read.models[0].under(read.memory_basis(Machine()))
     assert (asked.context_tokens, asked.parallel, asked.memory_basis, asked.private) == (
         None,
         1,
@@ -457,7 +457,7 @@ def test_class_membership(match: str, machine: Machine, holds: bool | None) -> N
     """All conditions must hold; a fact that was not read makes membership unknown, never yes or no."""
     read = policy(EDGE % match)
     assert read.classes[0].holds(machine) is holds
-    assert Place(read, machine).selects(read.models[0].machines) is holds
+    assert read.selects(read.models[0].machines, machine) is holds
 
 
 @pytest.mark.parametrize(
@@ -479,7 +479,7 @@ def test_selectors_widen(selectors: list[str], takes: bool | None) -> None:
     text = f'[[model]]\nname = "x"\nmachines = {json.dumps(selectors)}\n[[class]]\nname = "big"\nmatch = {{ memory_total = ">=64GiB" }}\n'
     read = policy(text)
     machine = Machine(name="edge-014", labels={"site": "s1", "url": "a=b"})
-    assert Place(read, machine).selects(read.models[0].machines) is takes
+    assert read.selects(read.models[0].machines, machine) is takes
 
 
 def test_the_first_class_that_states_a_memory_basis_decides_it() -> None:
@@ -491,12 +491,10 @@ def test_the_first_class_that_states_a_memory_basis_decides_it() -> None:
         '[[class]]\nname = "live"\nmatch = {}\nmemory = "available"\n'
     )
     assert (
-        read.models[0]
-        .under(Place(read, Machine(labels={"stage": "plan"})).memory_basis)
-        .memory_basis
+        read.models[0].under(read.memory_basis(Machine(labels={"stage": "plan"}))).memory_basis
         == "total"
     )
-    assert read.models[0].under(Place(read, Machine()).memory_basis).memory_basis == "available"
+    assert read.models[0].under(read.memory_basis(Machine())).memory_basis == "available"
 
 
 def test_a_file_that_a_policy_names_is_told_at_its_line(
@@ -516,7 +514,7 @@ def test_a_policy_asks_for_a_draft_and_an_adapter() -> None:
     """As `--draft` and `--adapter` of `check`: part of what is asked, of the label, and of what makes two entries the same."""
     head = '[[model]]\nname = "llama-3.3-70b"\n'
     read = policy(head + head + 'draft = "llama-3.2-1b"\nadapter = "rank=16"\n')
-    plain, drafted = (wanted.under(Place(read, Machine()).memory_basis) for wanted in read.models)
+    plain, drafted = (wanted.under(read.memory_basis(Machine())) for wanted in read.models)
     assert (plain.draft, plain.adapter) == (None, None)
     assert (drafted.draft, drafted.adapter) == ("llama-3.2-1b", "rank=16")
     assert drafted.options() == " --draft llama-3.2-1b --adapter rank=16"
@@ -546,7 +544,7 @@ def test_needs_and_conditions_reach_every_workload() -> None:
         '[needs]\nprivate = true\nauditable = true\nlicense = "MIT"\n'
         '[[model]]\nname = "x"\nparallel = 4\nkv_cache_type = "q8_0"\n[[model]]\nname = "y"\n'
     )
-    first, second = (wanted.under(Place(read, Machine()).memory_basis) for wanted in read.models)
+    first, second = (wanted.under(read.memory_basis(Machine())) for wanted in read.models)
     assert (first.private, first.auditable, first.modify, first.license) == (
         True,
         True,

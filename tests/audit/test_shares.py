@@ -12,7 +12,6 @@ from selfhost.audit.shares import (
     Room,
     Share,
     Sizes,
-    equal_slices,
     equal_stages,
     rounded_layers,
     whole_layers,
@@ -101,19 +100,6 @@ def test_exo_rounds_by_largest_remainder() -> None:
     assert rounded_layers(Sizes(layers=7, layer_bytes=int(1.3 * GIB)), machines) is None
 
 
-def test_slices_are_equal_and_the_first_holds_the_table() -> None:
-    """Llama 3.1 8B in q40 is a file of 6.32 GB: 4.22 GB of blocks, 2.10 GB of table."""
-    sizes = Sizes(layers=32, layer_bytes=3_926_933_760 // 32, output_bytes=295_501_824, table_bytes=2_101_346_304)  # fmt: skip
-    alone = equal_slices(sizes, rooms(8, kept=0))
-    assert alone is not None
-    assert alone[0].held_bytes == pytest.approx(6.32e9, rel=0.001)
-    four = equal_slices(sizes, rooms(4, 4, 4, 4, kept=0))
-    assert four is not None
-    assert [share.held_bytes for share in four][1:] == [four[1].held_bytes] * 3
-    assert four[0].held_bytes - four[1].held_bytes == 2_101_346_304
-    assert four[1].held_bytes == pytest.approx(4.22e9 / 4, rel=0.001)
-
-
 def test_stages_are_even() -> None:
     """7 layers over two machines are 4 and 3, each cut over two cards of its own."""
     machines = [Room(name=name, devices=(5 * GIB, 5 * GIB), in_ram=False) for name in "ab"]
@@ -137,7 +123,6 @@ FREE = st.lists(st.integers(1, 400), min_size=1, max_size=6)
 RULES: list[Callable[[Sizes, list[Room]], tuple[Share, ...] | None]] = [
     whole_layers,
     rounded_layers,
-    equal_slices,
     equal_stages,
 ]
 

@@ -111,29 +111,6 @@ def test_the_sum_is_not_enough() -> None:
     assert "the sum is enough" in answer.reason
 
 
-def test_distributed_llama_takes_powers_of_two() -> None:
-    """Three machines are two; gemma is none of its kinds; its cache is twice as large."""
-    assert len(ask("dllama", fleet(*[32] * 3)).shares) == 2
-    assert len(ask("dllama", fleet(*[16] * 7)).shares) == 4
-    # 70.6e9 weights in 4.5 bits are 39.1 GB, the float32 cache 5.4 GB, the table 4.2 GB
-    first, second, *_ = ask("dllama", fleet(*[16] * 4)).shares
-    assert second.held_bytes / 1e9 == pytest.approx((39.1 + 5.4) / 4 + 0.36, rel=0.02)
-    assert (first.held_bytes - second.held_bytes) == 128_256 * 8_192 * 4
-    with pytest.raises(Exception, match="gemma3"):
-        ask("dllama", fleet(64), "gemma-3-27b")
-
-
-def test_routers_of_experts_lie_whole_on_every_machine() -> None:
-    """In float32: 48 layers of 128 experts, 2,048 wide; the 30.5e9 weights in 4.5 bits are cut."""
-    halves = ask("dllama", fleet(*[16] * 2), "qwen3-30b-a3b").shares
-    quarters = ask("dllama", fleet(*[9] * 4), "qwen3-30b-a3b").shares
-    routers = 48 * 128 * 2048 * 4
-    # what is left of four quarters over two halves is what lies whole on the two others
-    whole = sum(share.held_bytes for share in quarters) - sum(share.held_bytes for share in halves)
-    assert (len(halves), len(quarters)) == (2, 4)
-    assert routers <= whole / 2 < 0.6e9
-
-
 def test_what_a_program_does_not_cut_stays_on_one_machine() -> None:
     """exo refuses Gemma 4 in layers over several machines; llama.cpp does not."""
     small = fleet(16, 16, 16)
@@ -148,12 +125,6 @@ def test_a_node_that_may_give_nothing_gives_nothing() -> None:
     """Kubernetes may keep all of a node's memory from pods: an allocatable of 0 is no missing one."""
     kept = machine("kept", 64, memory_available_bytes=None, memory_limit_bytes=0)
     assert ask("llama.cpp-rpc", [kept], "llama-3.2-1b").route is Route.NEITHER
-
-
-def test_no_more_machines_than_kv_heads() -> None:
-    """llama-3.2-1b has 8 KV heads: sixteen small machines are no way."""
-    small = fleet(*[0.5] * 16)
-    assert ask("dllama", small, "llama-3.2-1b").route is Route.NEITHER
 
 
 def cards(count: int, **facts: Any) -> tuple[Accelerator, ...]:
@@ -317,7 +288,7 @@ def test_nodes_of_one_host_count_once(tmp_path: Path) -> None:
 @given(
     free=st.lists(st.integers(4, 60), min_size=1, max_size=5),
     more=st.integers(1, 80),
-    engine=st.sampled_from(["llama.cpp-rpc", "exo", "distributed-llama"]),
+    engine=st.sampled_from(["llama.cpp-rpc", "exo"]),
 )
 def test_one_machine_more_never_hurts(free: list[int], more: int, engine: str) -> None:
     """What fits on machines fits on them and another; each holds no more than it has."""
@@ -336,7 +307,7 @@ def write(folder: Path, machines: list[Machine]) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("engine", ["llama.cpp-rpc", "exo", "vllm", "distributed-llama"])
+@pytest.mark.parametrize("engine", ["llama.cpp-rpc", "exo", "vllm"])
 def test_json_and_text(engine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The JSON is valid by its schema with the same keys for every engine; the text has the
     engine's own warnings, and a machine's name does no harm.
@@ -370,8 +341,6 @@ def test_wrong_options_are_named_as_they_were_typed(
     words = ["check", "llama-3.3-70b", "--machines", path, "--spread", "rpc", "--quant", "Q9_Z"]
     assert cli.main(words) == 2
     assert "--quant" in capsys.readouterr().err
-    own = ["check", "llama-3.1-8b", "--machines", path, "--spread", "dllama", "--quant", "q4_0"]
-    assert cli.main(own) == 0
 
 
 @pytest.mark.parametrize(

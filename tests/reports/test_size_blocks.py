@@ -143,25 +143,6 @@ def test_no_pod_looks_for_your_file_in_an_empty_directory() -> None:
     assert "HF_TOKEN" not in text
 
 
-def test_a_tag_of_ollama_is_served_by_its_image() -> None:
-    """Its library has the file of which no repository is known; another program is judged only where it is named."""
-    about = size("gemma2:9b", Workload(), machine=apply(node(), [], ["L4"]))
-    assert about.image == "ollama/ollama:latest"
-    assert about.fetch == "ollama pull gemma2:9b"
-    assert about.workload.quantization == "Q4_0"
-    assert not about.files_are_yours
-
-
-def test_how_long_a_pod_may_start_has_its_reason() -> None:
-    """The download speed that the startup probe rests on is said, and whose it is."""
-    about = sized("cpu")
-    text = block("kubernetes", about)
-    assert f"{about.seconds_to_start:,} s" in text
-    assert "5.00 MB/s (assumed" in text
-    stated = about.workload.replace(download_bytes_per_second=12_500_000)
-    assert "12.5 MB/s (as stated)" in block("kubernetes", about.replace(workload=stated))
-
-
 def test_shared_memory_is_mounted_and_part_of_the_limit() -> None:
     """A volume in RAM counts as the container's memory (kubernetes.io: emptyDir, medium Memory)."""
     about = sized("vllm on four")
@@ -300,21 +281,6 @@ def test_docker_binds_the_folder_of_a_file_that_is_here(tmp_path: Path) -> None:
     assert "/models/llama-3.2-1b.gguf" in about.image_arguments
     assert "put the" not in text
     assert "put the F16 files" in block("kubernetes", about)
-
-
-def test_a_link_is_bound_where_it_leads(tmp_path: Path) -> None:
-    """Hugging Face's cache holds links to `blobs`, which the folder alone would leave without an end."""
-    (tmp_path / "blobs").mkdir()
-    (tmp_path / "snapshots").mkdir()
-    blob = make(tmp_path, "llama-3.2-1b").rename(tmp_path / "blobs" / "4f1e")
-    link = tmp_path / "snapshots" / "tiny.gguf"
-    try:
-        link.symlink_to(blob)
-    except OSError:
-        pytest.skip("links need a privilege on Windows")
-    mounts = bound(block("docker", size(link)).splitlines()[-1])
-    expected = {"type": "bind", "source": str(blob), "target": "/models/tiny.gguf", "readonly": ""}
-    assert mounts == [expected]
 
 
 # ------------------------------------------------------------------ systemd

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import subprocess
-import sys
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,22 +12,16 @@ from hypothesis import strategies as st
 
 from helpers import report_samples as samples
 from helpers.each import each
-from helpers.paths import RECORDS
 from selfhost import Workload, check
 from selfhost.catalogue import openness
 from selfhost.catalogue.offers import provider_name
-from selfhost.catalogue.opened import open_catalogue
-from selfhost.catalogue.spec import License
-from selfhost.cli.main import main
 from selfhost.cli.texts import filled
 from selfhost.core import units
 from selfhost.core.errors import MachineFileError, Problem, SelfhostError, UnknownModelError
 from selfhost.core.records import Unread
 from selfhost.core.units import GIB
-from selfhost.machine.changes import apply
-from selfhost.machine.named import machine_named
 from selfhost.machine.profiles import load
-from selfhost.machine.record import FACTS, Machine
+from selfhost.machine.record import Machine
 from selfhost.reports import check_text, compare_text, list_text, machine_text, show_text, text
 from selfhost.reports.layout import (
     Bar,
@@ -41,11 +32,12 @@ from selfhost.reports.layout import (
     Span,
     Table,
     clean,
+    command_line,
     lay_out,
     plain,
+    say,
 )
 from selfhost.reports.terminal import print_document
-from selfhost.reports.words import answer_cell, command_line, failed_words, pace_of, say
 from selfhost.verdict.findings import CHECKS
 from selfhost.verdict.record import Outcome, PaceRange, Route, Speed, Verdict
 
@@ -173,34 +165,6 @@ def test_the_first_line_is_the_answer(verdict: Verdict) -> None:
     assert verdict.can_run or re.search(r" (here|closed): \w", first)
 
 
-def test_a_license_forbids_only_what_it_forbids() -> None:
-    """Apache-2.0 forbids nothing when MIT was asked for, and a model without weights has no license that could."""
-    failed = samples.finding("license", Outcome.FAIL, "It is so.")
-    for code, words in (
-        ("license-forbids", "its license forbids it"),
-        ("license-not-accepted", "its license is not one you accept"),
-    ):
-        verdict = samples.api().replace(findings=(failed.replace(code=code),))
-        first = plain(check_text.check_document([verdict])).splitlines()[0]
-        # the machine could run it: a condition is what rules it out
-        assert first.endswith(f"is ruled out: {words}")
-        assert "does not run" not in first
-        assert words in _words(
-            plain(compare_text.compare_document([verdict, samples.local()]), None)
-        )
-    closed = samples.closed()
-    asked = closed.replace(findings=(*closed.findings, failed.replace(code="license-not-accepted")))
-    for document in (
-        check_text.check_document([asked]),
-        compare_text.compare_document([asked, samples.local()]),
-    ):
-        assert "its license" not in plain(document)
-    assert (
-        plain(check_text.check_document([asked])).splitlines()[0]
-        == plain(check_text.check_document([closed])).splitlines()[0]
-    )
-
-
 @pytest.mark.parametrize("check", CHECKS)
 def test_every_check_has_words_for_why_not(check: str) -> None:
     """Whatever fails, the first line names it; what a stated condition rules out is not said to be unable to run."""
@@ -245,17 +209,6 @@ def test_every_default_taken_is_stated(verdict: Verdict) -> None:
     assert verdict.needs is None or "to download" in top
 
 
-def test_a_size_that_is_a_guess_is_shown_with_its_ends() -> None:
-    """A single figure of three digits reads as counted, as the size by llama-quantize's own rules is."""
-    mix, counted = (
-        plain(check_text.check_document([check("glm-4.6", Workload(quantization=kind))]))
-        for kind in ("UD-IQ1_S", "Q4_K_M")
-    )
-    assert re.search(r"context, [\d.]+ to [\d.]+ GB to download", mix), mix
-    assert re.search(r"disk +[\d.]+ to [\d.]+ of ", mix), mix
-    assert re.search(r"context, \d+ GB to download", counted), counted
-
-
 @each_verdict
 def test_what_to_type_next_is_there_and_whole(verdict: Verdict) -> None:
     """A command stands alone on its line, unbroken even on a narrow terminal; one is that of the first proposal, and every proposal is named."""
@@ -287,23 +240,6 @@ def test_how_a_name_was_understood_is_always_said() -> None:
             assert note in in_full
 
 
-def test_what_does_not_fit_names_the_ways_out_first() -> None:
-    """On a screen of 24 lines: what is short, what runs instead with its command, the cheapest offer with its price. `-v` has every offer with context, price and day, and that prompts leave the machine."""
-    codes = {"memory": "memory-too-small", "speed": "speed-too-slow"}
-    found = (
-        finding.replace(code=codes.get(finding.check, finding.code))
-        for finding in samples.api().findings
-    )
-    shown = plain(check_text.check_document([samples.api().replace(findings=tuple(found))]), 80)
-    assert len(shown.splitlines()) <= 24
-    for part in ("18.3 GiB short", "IQ2_XXS", "qwen3-30b-a3b", "Nebius", "$0.13", "5 more"):
-        assert part in shown
-    assert shown.index("short") < shown.index("IQ2_XXS") < shown.index("Nebius")
-    in_full = plain(check_text.check_document([samples.api()], verbose=True))
-    for part in ("$2.25", "131,072", "2026-11-20", "leave the machine"):
-        assert part in in_full
-
-
 def test_more_offers_than_fit_are_counted() -> None:
     """Offers left out are counted, and verbose shows them all."""
     offers = samples.offers()
@@ -314,216 +250,11 @@ def test_more_offers_than_fit_are_counted() -> None:
     assert all(provider_name(offer.provider) in whole for offer in offers)
 
 
-def test_a_figure_that_one_offer_lacks_is_a_dash() -> None:
-    """In a column that others fill nothing is left blank; a column without any figure is not there."""
-    known = samples.offers()[0]
-    verdict = samples.api().replace(
-        api_offers=(known, known.replace(provider="another", context_tokens=None))
-    )
-    shown = plain(check_text.check_document([verdict], verbose=True))
-    assert re.search(r"^  another +\S+ .*- +\$", shown, re.MULTILINE)
-    assert "per minute" not in shown
-    bare = tuple(offer.replace(context_tokens=None) for offer in verdict.api_offers)
-    assert (
-        "context"
-        not in plain(check_text.check_document([verdict.replace(api_offers=bare)], verbose=True))
-        .partition("By API, US")[2]
-        .splitlines()[1]
-    )
-
-
-def test_what_is_published_in_a_narrow_type_says_which_part() -> None:
-    """gpt-oss: experts in MXFP4, the rest in bfloat16; DeepSeek V3: matrices in FP8; Llama 3.1: all in bfloat16."""
-    told = {
-        id: plain(show_text.show_document(open_catalogue().spec(id), verbose=True))
-        for id in ("gpt-oss-20b", "deepseek-v3", "llama-3.1-8b-instruct")
-    }
-    assert "published with experts in mxfp4, the rest in bfloat16" in told["gpt-oss-20b"]
-    assert (
-        "published with matrices in float8_e4m3_128x128, the rest in bfloat16"
-        in told["deepseek-v3"]
-    )
-    assert "published as bfloat16" in told["llama-3.1-8b-instruct"]
-
-
-def test_layers_that_are_alike_are_told_once() -> None:
-    """Nemotron Super 49B attends in 49 of its 80 blocks (block_configs of its config.json), which lie in five runs; Jamba in 9 of 72."""
-    told = {
-        id: plain(show_text.show_document(open_catalogue().spec(id), verbose=True))
-        for id in ("llama-3.3-nemotron-super-49b-v1", "jamba-large-1.5")
-    }
-    assert told["llama-3.3-nemotron-super-49b-v1"].count("of full attention") == 1
-    assert "49 layers of full attention" in told["llama-3.3-nemotron-super-49b-v1"]
-    assert "9 layers of full attention" in told["jamba-large-1.5"]
-    assert "63 mamba layers, whose state" in told["jamba-large-1.5"]
-
-
-def test_a_conversion_without_a_known_repository_says_where_some_are() -> None:
-    """Instead of the page of the unconverted weights; of a scaled context no file is what lacks."""
-    page = "https://huggingface.co/models?other=base_model:quantized:google/gemma-3-27b-it"
-    where = machine_named("H100 SXM")
-    asked = Workload(runtime="vllm", quantization="AWQ")
-    verdict = check("gemma-3-27b-it", asked, machine=where)
-    shown = _words(plain(check_text.check_document([verdict])))
-    assert "names no awq files of it" in shown
-    assert page in shown
-    assert "selfhost check OWNER/NAME --runtime vllm" in shown
-    # such a name, typed, has its command
-    typed = check("OWNER/gemma-3-27b-it-AWQ", Workload(runtime="vllm"), machine=where)
-    assert any("vllm serve OWNER/gemma-3-27b-it-AWQ" in line for line in typed.commands)
-    scaled = asked.replace(context_tokens=100_000)
-    verdict = check("qwen2.5-7b", scaled, machine=where)
-    shown = _words(plain(check_text.check_document([verdict])))
-    assert "No command is known" in shown
-    assert "awq files" not in shown
-
-
-def test_a_list_counts_memory_as_check_does() -> None:
-    """Of a planned 4 GiB the system keeps 1: the list says what is left for models, the figure that check holds them against."""
-    machine = apply(samples.LAPTOP, ["memory=4GiB"])
-    shown = plain(list_text.list_document(samples.listed(samples.every()), machine))
-    assert "3.00 GiB for models" in _words(shown)
-    assert "4.00 GiB" not in shown
-
-
-def test_a_list_is_headed_by_the_memory_that_its_ticks_rest_on() -> None:
-    """Of 16 GiB the system keeps 1, so 15 may be given though 9 are free: a model of 12 has a tick, under 15."""
-    gib = 2**30
-    machine = samples.LAPTOP.replace(
-        system="linux",
-        memory_total_bytes=16 * gib,
-        memory_limit_bytes=16 * gib,
-        memory_available_bytes=9 * gib,
-    )
-    told = _words(plain(list_text.list_document(samples.listed(samples.every()), machine)))
-    assert "15.0 GiB for models, 9.00 GiB free now" in told
-
-
-def test_an_alternative_on_a_gpu_tells_what_the_gpu_holds() -> None:
-    """24 GiB of which 3 lie in RAM: a GPU of 23 holds the 21 that are left. A split has both parts."""
-    gib = 2**30
-    short = samples.api()
-    (first, *_) = short.alternatives
-    parts = first.replace(memory_high_bytes=24 * gib, host_bytes=3 * gib)
-
-    def told(whole: bool) -> str:
-        answer = short.replace(alternatives=(parts.replace(is_whole_on_card=whole),))
-        return _words(plain(check_text.check_document([answer])))
-
-    assert "21.0 GiB" in told(True)
-    assert "24.0 GiB" not in told(True)
-    assert "21.0 GiB + 3.00 GiB RAM" in told(False)
-
-
-@pytest.mark.parametrize(
-    ("machine", "is_split"), [("rtx 3060 12gb 64gb", True), ("rtx 3090 64gb", False)]
-)
-def test_the_first_lines_say_that_a_model_is_split(machine: str, is_split: bool) -> None:
-    """Qwen2.5 32B takes 20 GB in Q4_K_M."""
-    answer = check("qwen2.5-32b", machine=machine_named(machine))
-    first_lines = "\n".join(plain(check_text.check_document([answer])).splitlines()[:4])
-    assert ("split over GPU and RAM" in first_lines) is is_split
-
-
-def test_a_stand_in_is_called_one() -> None:
-    """Nobody takes the price of another model for that of the one asked about."""
-    for document in (
-        check_text.check_document([samples.closed()]),
-        check_text.check_document([samples.closed()], verbose=True),
-        check_text.check_document([samples.closed(), samples.local()]),
-    ):
-        told = plain(document)
-        (line,) = (line for line in told.splitlines() if "stands in" in line)
-        assert "gpt-5" in line
-        assert "$1.25" in told
-
-
-def test_where_nothing_may_leave_the_machine_no_api_is_named() -> None:
-    """`neither` says why no API is an answer."""
-    private = samples.neither()
-    assert "nothing may leave the machine" in plain(check_text.check_document([private]))
-    open_to_apis = private.replace(workload=private.workload.replace(private=False))
-    told = plain(check_text.check_document([open_to_apis]))
-    assert "By API: this catalogue knows no offer." in told
-    # a gap in the catalogue shows no impossibility
-    assert told.startswith("✗ NOT HERE  ")
-    assert answer_cell(open_to_apis, here=False).text == "✗ DOES NOT RUN"
-    stated = open_to_apis.replace(workload=open_to_apis.workload.replace(commercial=True))
-    assert "no offer that meets your conditions" in plain(check_text.check_document([stated]))
-
-
 def test_an_unknown_speed_is_not_why_the_route_is_unknown() -> None:
     """Only unknowns that decide are named in the first line."""
     first = plain(check_text.check_document([samples.unknown()])).splitlines()[0]
     assert "disk" in first
     assert "speed" not in first
-
-
-def test_what_is_short_does_not_look_equal() -> None:
-    """5.743 GiB of 5.739: a row that is short by 4 MiB shows two figures that differ."""
-    verdict = samples.local()
-    memory = verdict.finding("memory")
-    assert memory is not None
-    close = memory.replace(
-        needs=5_743 * 2**30 // 1000,
-        has=5_739 * 2**30 // 1000,
-        short=4 * 2**30 // 1000,
-        outcome=Outcome.UNKNOWN,
-    )
-    findings = tuple(close if one is memory else one for one in verdict.findings)
-    shown = plain(check_text.check_document([verdict.replace(findings=findings)]), 100)
-    row = next(line for line in shown.splitlines() if line.startswith("  memory "))
-    assert "5.743 of 5.739 GiB" in row
-
-
-def test_a_wide_range_is_called_a_guess() -> None:
-    """A speed known within a factor of two needs no caution; a wider one has both ends and says how to narrow it."""
-    narrow = samples.local()
-    assert "--measure" not in plain(check_text.check_document([narrow]))
-    wide = narrow.replace(
-        speed=Speed(decode=PaceRange(low=4.0, likely=8.0, high=11.0), prompt=None, how="a guess")
-    )
-    assert re.search(
-        r"~8\.0 tokens/s.* 4\.0-11, --measure narrows it", plain(check_text.check_document([wide]))
-    )
-
-
-@pytest.mark.parametrize(
-    ("model", "asked"),
-    [
-        ("qwen3-32b", Workload(runtime="vllm", quantization="awq")),
-        ("stable-diffusion-xl-base-1.0", Workload()),
-        ("whisper-large-v3-turbo", Workload()),
-        ("bge-m3", Workload()),
-    ],
-)
-@pytest.mark.parametrize("machine", ["desktop-rtx3090-24gb", "desktop-rtx3060-12gb"])
-def test_a_figure_is_either_likely_or_a_guess(machine: str, model: str, asked: Workload) -> None:
-    """One rule for all words of an answer: `about` stands beside no `a guess`, `perhaps` does."""
-    verdict = check(model, asked, machine=machine)
-    document = check_text.check_document([verdict], verbose=True)
-    paces = ("tokens/s", "documents/s", "a picture", "of audio")
-    lines = [line for line in plain(document).splitlines() if any(map(line.__contains__, paces))]
-    assert lines
-    words = " ".join(lines)
-    assert not ("about " in words and "a guess" in words), words
-
-
-@pytest.mark.parametrize(("seconds", "said"), [(600, "10 minutes"), (7200, "2 hours")])
-def test_the_pace_of_audio_is_that_of_the_recording_asked_about(seconds: int, said: str) -> None:
-    """Twelve recordings of ten minutes take as long as one of two hours."""
-    verdict = check(
-        "whisper-large-v3-turbo", Workload(audio_seconds=seconds), machine="desktop-rtx3060-12gb"
-    )
-    text = plain(check_text.check_document([verdict]))
-    assert f"for {said} of audio" in text
-    assert "an hour of audio" not in text
-    assert verdict.speed is not None
-    assert verdict.speed.work is not None
-    likely = verdict.speed.work.likely * seconds / 60
-    assert units.work(verdict.speed.work.likely, verdict.speed.unit, seconds).startswith(
-        units.duration(float(f"{likely:.2g}"))
-    )
 
 
 @pytest.mark.parametrize(("wanted", "code"), [(20.0, 1), (1.0, 0), (None, 0), (0.0, 0)])
@@ -553,35 +284,6 @@ def test_a_stated_minimum_is_that_of_each_sequence(wanted: float | None, code: i
     assert (" each" in side_by_side) is is_of_each
 
 
-def test_a_minimum_that_nothing_tells_of_each_is_open_and_says_whose_pace_stands_there() -> None:
-    """What a draft gains for several sequences nobody measured: the pace of one alone is no answer."""
-    workload = Workload(parallel=4, min_tokens_per_second=3, draft="qwen3-0.6b")
-    verdict = check("qwen3-8b", workload, machine="desktop-ryzen-5600-16gb")
-    finding = verdict.finding("speed")
-    assert finding is not None
-    assert finding.code == "speed-no-basis"
-    assert finding.remedy is not None
-    assert "--parallel 1" in finding.remedy
-    assert verdict.to_json()["speed"]["judged"] is None
-    shown = plain(check_text.check_document([verdict]))
-    assert "tokens/s alone" in shown
-
-
-def test_a_figure_that_is_hardly_known_is_nowhere_stated_alone() -> None:
-    """Of ends that are more than three times apart the figure between them is told beside them, as a guess."""
-    speed = Speed(decode=PaceRange(low=0.6, likely=3.8, high=13.0), prompt=None, how="a guess")
-    unsure = samples.local().replace(speed=speed)
-    text = plain(check_text.check_document([unsure]))
-    assert "perhaps 3.8 tokens/s, a guess; run with --measure" in text
-    assert re.search(r"~3\.8 tokens/s +0\.6-13$", text, re.MULTILINE)
-    assert "3.8 tokens/s (0.6-13, a guess)" in unsure.summary
-    several = plain(check_text.check_document([unsure, samples.api()]))
-    compared = plain(compare_text.compare_document([unsure, samples.api()]))
-    for told in (several, compared):
-        assert "~3.8 (0.6-13)" in told, told
-    assert "~3.8 tokens/s (0.6-13)" in repr(unsure)
-
-
 @pytest.mark.parametrize("width", range(40, 80, 3))
 def test_what_is_quoted_is_on_one_line(width: int) -> None:
     """`--gpu 'rtx` at the end of a line is no command, in an error or in a report."""
@@ -597,72 +299,6 @@ def test_no_unit_stands_without_its_number(verdict: Verdict, width: int) -> None
     """At 40 columns `GiB` stood alone on a line under `4.74 of 22.0`."""
     for line in plain(check_text.check_document([verdict]), width).splitlines():
         assert not re.match(r"\s*(GiB|GB|MiB|tokens/s)\b", line), line
-
-
-@pytest.mark.parametrize(
-    ("name", "fact"),
-    [("rtx 3060 12gb 32gb ram", "ddr4-3200"), ("rtx 4070 laptop 32gb", "ddr4-3200")],
-)
-def test_what_is_said_to_narrow_a_pace_can_be_typed_and_narrows_it(name: str, fact: str) -> None:
-    asked = Workload(runtime="llama.cpp", quantization="Q4_K_M")
-    guessed, told = (
-        check("qwen3-30b-a3b", asked, machine=text) for text in (name, f"{name} {fact}")
-    )
-    assert f"--machine '… {fact}'" in plain(check_text.check_document([guessed]))
-    wide, narrow = (
-        verdict.speed.decode.high / verdict.speed.decode.low
-        for verdict in (guessed, told)
-        if verdict.speed is not None and verdict.speed.decode is not None
-    )
-    assert narrow < 0.85 * wide
-
-
-def test_a_measurement_that_failed_is_told_and_not_advised_again() -> None:
-    """Where --measure was asked for and gave no figure, the reason and what to do stand there, and no hint to measure."""
-    why = Unread(
-        fact="memory_bandwidth_bytes_per_second",
-        reason="measured 3 GB/s with low confidence, not used",
-        remedy="run it again",
-    )
-    verdict = samples.local()
-    machine = verdict.machine.replace(memory_bandwidth_bytes_per_second=None, unread=(why,))
-    wide = verdict.replace(
-        machine=machine,
-        speed=Speed(decode=PaceRange(low=3.0, likely=8.0, high=20.0), prompt=None, how="a guess"),
-    )
-    shown = plain(check_text.check_document([wide], carry=" --measure"))
-    assert why.reason in shown
-    assert "run it again" in shown
-    assert "--measure narrows" not in shown
-    assert why.reason not in plain(check_text.check_document([wide]))
-
-
-def test_a_measurement_is_not_advised_to_whoever_asked_for_it() -> None:
-    """With --gpu it is still this machine whose RAM holds a part of the model."""
-    verdict = samples.local()
-    machine = verdict.machine.replace(
-        memory_bandwidth_bytes_per_second=None, planning=True, is_this_one=True, scope="vm"
-    )
-    wide = verdict.replace(
-        machine=machine,
-        speed=Speed(decode=PaceRange(low=3.0, likely=8.0, high=40.0), prompt=None, how="a guess"),
-    )
-    assert "run with --measure for" in plain(check_text.check_document([wide]))
-    measured = plain(check_text.check_document([wide], carry=" --measure"))
-    assert "run with --measure" not in measured
-    assert "check --measure" not in measured
-    assert "--set bandwidth=" in measured
-
-
-@pytest.mark.parametrize("width", [40, 60])
-def test_where_the_memory_limit_comes_from_is_shown_however_narrow(width: int) -> None:
-    """A limit without its source cannot be judged: the source wraps, it does not vanish."""
-    source = "/sys/fs/cgroup/memory.max"
-    machine = Machine(
-        memory_limit_bytes=2**30,
-        sources={"memory_limit_bytes": f"{source} of a control group above this one"},
-    )
-    assert "cgroup" in plain(machine_text.machine_document(machine, verbose=True), width)
 
 
 def test_verbose_shows_the_sum() -> None:
@@ -734,114 +370,6 @@ def test_a_list_of_none_ends_with_how_many_run() -> None:
     shown = plain(list_text.list_document(samples.listed(rows), samples.LAPTOP))
     assert "0 of 0" not in shown
     assert "--wide" not in shown
-
-
-def test_a_list_has_what_runs_in_the_order_given() -> None:
-    """The first screen is for choosing: models that run, the best first; how many do not is counted, and --all shows them."""
-    shown = plain(list_text.list_document(samples.listed(samples.every()), samples.LAPTOP), 80)
-    listed = re.findall(r"^([✓✗?]) +(\S+)", shown, re.MULTILINE)
-    assert listed == [("✓", verdict.model.id) for verdict in samples.every() if verdict.can_run]
-    for part in ("2 of 6 models run here", "1 unknown", "--all"):
-        assert part in _words(shown)
-    many = (samples.local(),) * 30
-    assert plain(list_text.list_document(samples.listed(many), samples.LAPTOP), 80).count("✓") == 20
-    assert (
-        plain(list_text.list_document(samples.listed(many), samples.LAPTOP, top=None), 80).count(
-            "✓"
-        )
-        == 30
-    )
-
-
-@pytest.mark.parametrize(
-    ("today", "told"),
-    [("2026-11-21", ""), ("2027-05-21", ""), ("2027-05-24", "6 months old (2026-11-21)"),
-     ("2028-11-21", "24 months old (2026-11-21)"), ("2025-01-01", ""), (None, "")],
-)  # fmt: skip
-def test_a_catalogue_older_than_half_a_year_says_so_in_the_last_line(
-    today: str | None, told: str
-) -> None:
-    """Half a year are 183 days; while it is young, nothing is printed, and one line when it is not."""
-    day = "2026-11-21"
-    young = plain(list_text.list_document(samples.listed(samples.every()), samples.LAPTOP))
-    documents = {
-        "list": list_text.list_document(
-            samples.listed(samples.every(), as_of=day), samples.LAPTOP, today=today
-        ),
-        "no match": list_text.list_document(
-            samples.listed((), as_of=day), samples.LAPTOP, today=today
-        ),
-        "show": show_text.show_document(samples.local().model, as_of=day, today=today),
-    }
-    for document in documents.values():
-        last = plain(document).splitlines()[-1]
-        assert ("months old" in last) is bool(told)
-        assert told in last
-    if not told:
-        assert plain(documents["list"]) == young
-
-
-def test_a_list_at_80_columns_has_what_decides() -> None:
-    """Memory, speed, download and license fit at 80 columns, a line each model; columns leave rather than fold."""
-    shown = plain(
-        list_text.list_document(
-            samples.listed(samples.every()), samples.LAPTOP, only_running=False
-        ),
-        80,
-    )
-    (row,) = (line for line in shown.splitlines() if line.startswith("✓  mistral-7b"))
-    for part in ("4.93 GiB", "~8.5", "4.37 GB", "Apache-2.0"):
-        assert part in row
-    assert "closed" in shown
-    wide = plain(
-        list_text.list_document(samples.listed(samples.every()), samples.LAPTOP, wide=True)
-    )
-    for part in ("7.25 B", "Q4_K_M", "7.0-10", "2024-05-22"):
-        assert part in wide
-    long = samples.local().replace(
-        model=samples.MISTRAL.replace(license=License(id="LicenseRef-Of-Uncommon-Length" * 2))
-    )
-    for width in (80, 60):
-        narrow = plain(
-            list_text.list_document(samples.listed((long, long)), samples.LAPTOP), width
-        ).splitlines()
-        numbers = [number for number, line in enumerate(narrow) if line.startswith("✓")]
-        assert numbers == [numbers[0], numbers[0] + 1]
-    assert "Of-Uncommon-Length" in plain(
-        list_text.list_document(samples.listed((long,)), samples.LAPTOP), 120
-    )
-    assert "No model matches" in plain(list_text.list_document(samples.listed(()), samples.LAPTOP))
-
-
-def test_show_tells_what_is_known_and_what_is_not() -> None:
-    """License and duties, openness, sizes with whether they fit, sources, and each unknown with its reason."""
-    question = (samples.MISTRAL, samples.MISTRAL_SIZES, (), samples.local())
-    first = plain(show_text.show_document(*question), 80)
-    assert len(first.splitlines()) <= 24
-    # may I use it, does it run here, how large is it
-    for part in ("Apache-2.0", "RUNS HERE", "32,768", "Q4_K_M", "4.37 GB"):
-        assert part in first
-    shown = plain(show_text.show_document(*question, verbose=True))
-    spec = samples.MISTRAL
-    assert spec.license is not None
-    for part in (
-        *spec.aliases,
-        *spec.license.duties,
-        *spec.sources.values(),
-        *spec.unknown.values(),
-        "Apache-2.0",
-        "8 KV heads",
-        "32,768",
-    ):
-        assert part in shown
-    rows = {row.split()[0]: row for row in shown.splitlines() if row.strip()}
-    assert "7.70 GB" in rows["Q8_0"]
-    assert "not known" in rows["Q8_0"]
-    assert re.search(r"\byes\b", rows["Q4_K_M"])
-    assert "small" in rows["Q4_K_M"]
-    assert "not measured" in rows["Q8_0"]
-    assert re.search(r"\bno\b", rows["bfloat16"])
-    assert rows["awq"].split()[-2:] == ["vllm", "computed"]
 
 
 def test_show_of_a_closed_model_says_why_and_what_else() -> None:
@@ -953,14 +481,6 @@ def test_an_old_encoding_gets_what_says_the_same(document: Document, encoding: s
     assert "\\u" not in shown
 
 
-def test_signs_have_their_ascii_form() -> None:
-    """× is x, an ellipsis three dots, a bar is made of signs that a teletype has."""
-    assert clean("2 × 32… ≥ 1", "ascii") == "2 x 32... >= 1"
-    shown = plain(check_text.check_document([samples.api()]), 80, encoding="ascii", bars=True)
-    memory = next(line for line in shown.splitlines() if line.startswith("  memory "))
-    assert re.search(r"#+!+  18\.3 GiB short$", memory)
-
-
 class _Latin(io.StringIO):
     encoding = "latin-1"
 
@@ -1047,20 +567,6 @@ def test_wrapping_keeps_every_word(
     assert _too_long(document, width, plain(document, width)) == []
 
 
-def test_a_gap_stays_in_a_line_that_wraps() -> None:
-    """What sets the answer apart from the model's name does so on any width, and starts no line."""
-    paragraph = Paragraph(
-        spans=(
-            Span(text="USE AN API", style="api"),
-            Span(text="  "),
-            Span(text="the model does not"),
-        )
-    )
-    document = Document(blocks=(paragraph,))
-    assert plain(document, 24).splitlines() == ["USE AN API  the model", "does not"]
-    assert plain(document, 12).splitlines() == ["USE AN API", "the model", "does not"]
-
-
 def test_a_quoted_command_is_not_broken() -> None:
     """A command in backquotes stays on one line where it fits one, and is broken rather than lost where it does not."""
     paragraph = Paragraph(
@@ -1125,22 +631,6 @@ def test_errors_say_what_to_type_instead() -> None:
     assert text.error_text(SelfhostError("no such file: é"), encoding="ascii").isascii()
 
 
-def test_a_piped_answer_loads_no_terminal_library() -> None:
-    """The text of a pipe needs neither rich nor textwrap nor shutil: start-up is felt every time."""
-    heavy = ("rich", "textwrap", "shutil", "json")
-    code = f"import sys, selfhost.reports.check_text, selfhost.reports.text; print([name for name in {heavy} if name in sys.modules])"
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ran.stdout.strip() == "[]"
-
-
-@pytest.mark.parametrize("make", [samples.local, samples.speech, samples.closed])
-def test_the_same_question_reads_the_same(make: Callable[[], Verdict]) -> None:
-    """Two runs print the same bytes: the output can be compared in a script."""
-    assert plain(check_text.check_document([make()]), 80) == plain(
-        check_text.check_document([make()]), 80
-    )
-
-
 def test_compare_has_a_column_for_each_model_three_to_a_table() -> None:
     """Every model stands under its id, in the order given; `-v` has every answer of `show`, in the same words."""
     verdicts = samples.every()
@@ -1157,13 +647,6 @@ def test_compare_has_a_column_for_each_model_three_to_a_table() -> None:
             assert row.name in shown
     names = " ".join(verdict.model.id for verdict in verdicts)
     assert f"selfhost check {names}" in shown
-
-
-def test_models_compared_have_one_line_a_fact() -> None:
-    """At 80 columns no fact is folded, so that a screen holds the table."""
-    shown = plain(compare_text.compare_document(samples.every()[:2]), 80)
-    table = shown.split("\n\n")[1]
-    assert len(table.splitlines()) <= 17
 
 
 @pytest.mark.parametrize(
@@ -1208,35 +691,6 @@ def test_a_closed_model_says_so_in_the_first_line_and_nothing_else() -> None:
     assert plain(check_text.check_document([private])).startswith("✗ NO API ALLOWED")
 
 
-def test_list_tells_what_lies_on_the_gpu_and_what_in_ram() -> None:
-    """Whole on the GPU one figure, in part two, in RAM alone one behind a plus."""
-    machine = load("desktop-rtx3060-12gb").machine
-    names = ("qwen3-8b", "qwen3.6-35b-a3b", "ovis2-8b")
-    rows = {name: check(name, machine=machine) for name in names}
-    shown = plain(
-        list_text.list_document(samples.listed(list(rows.values())), machine, only_running=False)
-    )
-    cells = {
-        line.split()[1]: line for line in shown.splitlines() if line.startswith(("✓", "?", "✗"))
-    }
-    assert "GPU +RAM" in shown
-    placements = [row.needs.placement for row in rows.values() if row.needs is not None]
-    assert placements == ["accelerator", "split", "host"]
-    assert re.search(r" \d+\.\d+ GiB ", cells["qwen3-8b"])
-    assert re.search(r" 1\d\.\d \+\d+\.\d+ ", cells["qwen3.6-35b-a3b"])
-    assert re.search(r" \+\d+\.\d+ GiB ", cells["ovis2-8b"])
-
-
-def test_what_a_shell_leaves_is_named() -> None:
-    """`ulimit -v` is the limit, not the memory: the first screen says so, and how to raise it."""
-    machine = samples.LAPTOP.replace(address_space_bytes=4 * GIB)
-    too_little = samples.finding("memory", Outcome.FAIL, "`ulimit -v` leaves 4.00 GiB.").replace(
-        code="memory-too-small", has=4 * GIB, needs=5 * GIB, short=GIB, unit="bytes"
-    )
-    verdict = samples.api().replace(machine=machine, findings=(too_little,))
-    assert "`ulimit -v` leaves 4.00 GiB." in plain(check_text.check_document([verdict]))
-
-
 def test_a_comment_of_the_shell_folds_into_comments() -> None:
     """A command is never broken; a remark among commands is, into lines that a shell still passes over."""
     remark = "# in another program: put these files where it looks for models, then load them"
@@ -1250,145 +704,9 @@ def test_a_comment_of_the_shell_folds_into_comments() -> None:
     assert command == "  program --with " + "x" * 60
 
 
-def test_a_list_of_one_other_kind_of_work_tells_its_pace() -> None:
-    """A dash under `tokens/s` says nothing of pictures, sound and training, whose pace is known."""
-    from selfhost import Workload, check
-    from selfhost.machine.named import machine_named
-
-    training = Workload(task="finetune")
-    told = [check(id, training, machine="RTX 4090") for id in ("llama-3.2-1b", "qwen3-4b")]
-    shown = plain(list_text.list_document(samples.listed(told), machine_named("RTX 4090")))
-    assert "trained tokens/s" in shown
-    for line in shown.splitlines():
-        if line.startswith("✓"):
-            assert re.search(r"\d-[\d,]+ ", line), line
-
-
-def test_the_disk_of_a_training_says_why_it_is_more_than_the_download() -> None:
-    """Adapters and the optimizer's state are written beside the weights (trl, save_strategy)."""
-    machine = machine_named("rtx 4090")
-    trained = check("llama-3.2-1b", Workload(task="finetune"), machine=machine)
-    assert "of it is what training saves" in plain(check_text.check_document([trained]))
-    assert "training saves" not in plain(
-        check_text.check_document([check("llama-3.2-1b", machine=machine)])
-    )
-
-
-def test_what_a_mac_lets_its_gpu_use_is_a_range() -> None:
-    """Two versions of macOS differ (48.0 of 64 GiB: ggml-org/llama.cpp#1870); one figure would be told as a fact."""
-    asked = Workload(quantization="Q5_K_M", runtime="llama.cpp")
-    verdict = check("llama-3.3-70b", asked, machine=machine_named("m1 max 64gb"))
-    lines = plain(check_text.check_document([verdict])).splitlines()
-    (row,) = [line for line in lines if line.split()[:1] == ["GPU"]]
-    assert "of 48.0 to 53.8 GiB" in row
-    assert "up to" in row.partition("GiB")[2]
-
-
-def test_a_laptop_is_no_server_because_of_its_gpus() -> None:
-    """Who asks about eight H200 at a laptop means a server: that the laptop's disk is too small is said to be the laptop's, with how to ask."""
-    here = Machine.from_file(RECORDS / "vm-24gib.json").replace(is_this_one=True)
-    changed = apply(here, [], ["8x H200"])
-    text = plain(check_text.check_document([check("kimi-k2", machine=changed)]))
-    assert "too little disk space" in text
-    # what to do first, before another model or an API
-    assert re.search(r"Only disk space is missing: free [\d.]+ [GT]B, or set", text)
-    assert "what is not stated of it is this computer's" in text
-    assert "--machine instead of --gpu judges a whole machine" in text
-    # the advice holds, and where nothing else decides it is not given
-    assert check("kimi-k2", machine="8x H200").can_run
-    assert "--machine instead" not in plain(
-        check_text.check_document([check("gpt2", machine=changed)])
-    )
-    record = plain(check_text.check_document([check("gpt2", machine="8x H200")]))
-    assert "what is not stated of it is assumed" in record
-
-
-def test_models_side_by_side_say_in_which_quantization_each_is_judged() -> None:
-    """A model of 9 B in Q4_0 with the smallest download beside one of 7 B in Q6_K is no wonder once both are named."""
-    verdict = samples.local()
-    other = verdict.replace(workload=verdict.workload.replace(quantization="Q4_0"))
-    text = plain(compare_text.compare_document([verdict, other]))
-    (row,) = [line for line in text.splitlines() if line.startswith("judged as")]
-    assert row.split()[2:] == [verdict.workload.quantization, "Q4_0"]
-
-
-def test_a_system_without_a_build_is_not_told_as_a_processor_that_does_not_suit() -> None:
-    """MLX computes on Linux with CUDA, too (ml-explore.github.io/mlx, Build and Install): its builds for it are not judged, whatever the processor."""
-    verdict = check("llama-3.1-8b", Workload(runtime="mlx"), machine="desktop-rtx4090-24gb")
-    first = plain(check_text.check_document([verdict])).splitlines()[0]
-    assert "no build of the runtime is judged" in first
-    assert "CPU" not in first
-
-
-def test_a_folder_that_is_not_writable_lacks_no_space() -> None:
-    """The first line follows the reason's code, not its check alone."""
-    assert "space" not in failed_words(["disk-not-writable"])
-    assert "space" not in failed_words(["disk-file-too-large"])
-    assert failed_words(["disk-too-small"]) == "too little disk space"
-
-
 def first_lines(model: str, machine: str, **asked: Any) -> list[str]:
     verdict = check(model, Workload(**asked), machine=machine)
     return plain(check_text.check_document([verdict]), None).splitlines()[:5]
-
-
-def test_the_first_lines_say_a_severe_loss_and_how_long_a_clip_is() -> None:
-    """A clip of 33 frames in two bits is another thing than one of 81 frames in 16: neither the pace nor the size tells."""
-    lines = "\n".join(first_lines("wan2.2-t2v-a14b", "RTX 4090 64GB", quantization="Q2_K"))
-    assert "33 frames of 832 × 480 pixels (2.1 seconds at 16 a second)" in lines
-    assert "severe loss" in lines
-    whole = "\n".join(first_lines("wan2.1-t2v-1.3b", "RTX 4090 64GB"))
-    assert "81 frames of 832 × 480 pixels (5.1 seconds at 16 a second)" in whole
-    assert "loss" not in whole
-    # huggingface/diffusers#9722: six seconds at 8 frames a second, and one frame
-    verdict = "\n".join(first_lines("cogvideox-5b", "RTX 4090 64GB"))
-    assert "49 frames of 720 × 480 pixels (6.1 seconds at 8 a second)" in verdict
-
-
-def test_each_pace_of_a_clip_says_its_frames() -> None:
-    """Wan's two sizes are timed on clips of 81 and 33 frames: without these the larger one looks faster."""
-    seconds = PaceRange(low=120.0, likely=240.0, high=480.0)
-    speed = Speed(work=seconds, unit="seconds_per_video", how="", clip=(33, 832, 480))
-    assert pace_of(speed, title="pace").endswith("a clip of 33 frames")
-    assert pace_of(speed, title="a clip").endswith("(33 frames)")
-
-
-def test_work_of_days_or_of_an_unknown_time_is_no_plain_yes() -> None:
-    """Training on ten million tokens takes a laptop days, on a hundred thousand an hour or two; the vectors of a model whose layers are not known take nobody knows how long."""
-    training: dict[str, Any] = {"task": "finetune", "finetune_method": "full"}
-    laptop = "i5-8250U 16GB"
-
-    def answer(dataset_tokens: int) -> str:
-        asked = {**training, "dataset_tokens": dataset_tokens}
-        return first_lines("qwen2.5-0.5b-instruct", laptop, **asked)[0]
-
-    assert answer(10_000_000).startswith("✓ RUNS SLOWLY")
-    assert "SLOWLY" not in answer(100_000)
-    pages = first_lines("colsmol-256m", laptop)
-    assert pages[0].startswith("✓ RUNS, PACE NOT KNOWN")
-    assert pages[1].strip() == "how long this lasts is not known"
-
-
-def test_show_lists_the_size_that_check_takes(capsys: pytest.CaptureFixture[str]) -> None:
-    """However many sizes there are between it and those that people choose from."""
-    asked = ["wan2.2-t2v-a14b", "--machine", "RTX 4090 64GB"]
-    assert main(["check", *asked]) == 0
-    taken = re.search(r"(\S+) in stable-diffusion.cpp", capsys.readouterr().out)
-    assert taken is not None
-    assert main(["show", *asked]) == 0
-    assert re.search(rf"(?m)^  {taken[1]} .* yes ", capsys.readouterr().out)
-
-
-def test_the_first_lines_have_the_command_for_smaller_weights() -> None:
-    """The route is that of the default; what runs of the model itself is said beside it."""
-    verdict = check("llama3.1:8b", machine="macbook-air-m1-8gb")
-    lines = plain(
-        check_text.check_document([verdict], carry=" --machine 'M1 8GB'"), None
-    ).splitlines()
-    assert lines[0].startswith("✗ USE AN API")
-    smaller = next(other for other in verdict.alternatives if other.id == verdict.model.id)
-    assert lines[2].strip() == f"{smaller.command} --machine 'M1 8GB'"
-    assert sum(smaller.command in line for line in lines) == 1
 
 
 # a value of each fact that a machine without GPU, model and limits lacks
@@ -1401,199 +719,3 @@ _STATED = {
     "cpu_cores_performance": 3,
     "memory_bandwidth_bytes_per_second": 51_200_000_000,
 }
-
-
-def test_each_fact_of_a_machine_is_shown() -> None:
-    """`machine -v` reads differently without it, whatever the fact is."""
-    facts = (*FACTS, "emulated_on", *(name for name in Machine._fields if "limit" in name))
-    machine = samples.WORKSTATION
-    machine = machine.replace(
-        **{
-            name: value
-            for name, value in _STATED.items()
-            if getattr(machine, name) is None or name == "cpu_cores_performance"
-        }
-    )
-
-    def shown(of: Machine) -> str:
-        document = machine_text.machine_document(of.replace(unread=()), verbose=True)
-        return plain(document, 200).split("Not read")[0]
-
-    for fact in dict.fromkeys((*facts, *_STATED)):
-        assert getattr(machine, fact) is not None, f"{fact}: give it a value in _STATED"
-        assert shown(machine) != shown(machine.replace(**{fact: None})), fact
-
-
-def test_another_program_is_named_and_weights_are_smaller_only_where_they_are() -> None:
-    """Q8_0 has twice the bits of the 4 that were asked of MLX, and was offered as `smaller weights` without a word on the program."""
-    shown = _words(
-        plain(
-            check_text.check_document(
-                [check("qwen3-8b", Workload(runtime="mlx"), machine="rtx 4090")]
-            )
-        )
-    )
-    assert "It runs in Q8_0 with llama.cpp:" in shown
-    kimi = check("kimi-k2-instruct", machine="mac-studio-m3-ultra-512gb")
-    assert "It runs in Q3_K_L, with smaller weights:" in _words(
-        plain(check_text.check_document([kimi]))
-    )
-
-
-def test_figures_of_several_kinds_of_work_each_say_their_unit() -> None:
-    """Documents a second stood under `tokens/s`, and of several models at once an embedder's pace was a dash."""
-    several = [check(model, machine="rtx 3060 12gb") for model in ("qwen3-8b", "bge-m3")]
-    for shown in (
-        plain(check_text.check_document(several)),
-        plain(list_text.list_document(samples.listed(several), several[0].machine)),
-    ):
-        (embedder,) = (row for row in shown.splitlines() if row.startswith("✓") and "bge-m3" in row)
-        assert re.search(r"\d documents/s", embedder)
-        (answerer,) = (row for row in shown.splitlines() if row.startswith("✓") and "qwen3" in row)
-        assert re.search(r"~\d+ tokens/s", answerer)
-
-
-def test_what_is_assumed_of_a_simulated_machine_is_said_once() -> None:
-    """Three models came with five remarks on assumed disks and instruction sets below the sentence that says so of the machine."""
-    several = [check(model, machine="desktop-rtx3060-12gb") for model in ("qwen3-8b", "bge-m3")]
-    shown = plain(check_text.check_document(several))
-    assert shown.count("assumed") == 1
-
-
-def test_all_that_is_told_of_a_machine_s_room_stands_in_verbose_too() -> None:
-    """`check -v` left the line of what else fits out."""
-    verdict = check("mistral-7b", machine="rtx 4090")
-    shown = _words(plain(check_text.check_document([verdict])))
-    (also_fits,) = re.findall(r"With other programs closed.*? sequences\.", shown)
-    verbose = plain(check_text.check_document([verdict], verbose=True))
-    assert also_fits in _words(verbose)
-
-
-def test_a_profile_s_disks_are_named_once_among_what_was_not_read() -> None:
-    verdict = check("mistral-7b", machine="strix-halo-128gb")
-    document = check_text.check_document([verdict], verbose=True)
-    assert plain(document, width=10_000).count("disk of ollama") == 1
-
-
-@pytest.mark.parametrize(
-    ("model", "together"),
-    [
-        ("bge-m3", "one after the other; the pace of 8 at once is not known"),
-        ("whisper-large-v3", "one after the other; the pace of 8 at once is not known"),
-        ("mistral-7b", "8 sequences at once: "),
-        # says that it has no effect
-        ("flux.1-schnell", ""),
-    ],
-)
-def test_a_pace_of_one_is_not_told_for_that_of_several(model: str, together: str) -> None:
-    """The documents of an embedding model and the audio of Whisper had the pace of one, whatever was asked."""
-    verdict = check(model, Workload(parallel=8), machine="rtx 4090")
-    shown = _words(plain(check_text.check_document([verdict])))
-    assert together in shown
-    assert ("at once" in shown) is bool(together)
-
-
-def test_a_prompt_for_a_model_that_writes_nothing_is_answered_once() -> None:
-    """bge-m3 was told both that the prompt has no effect and that its answer begins nobody knows when."""
-    verdict = check("bge-m3", Workload(prompt_tokens=2048), machine="rtx 4090")
-    shown = _words(plain(check_text.check_document([verdict])))
-    assert "has no effect: bge-m3 writes no tokens" in shown
-    assert "answer begins" not in shown
-
-
-def test_a_machine_of_names_is_told_which_fact_narrows_its_pace() -> None:
-    """Nobody can measure a desktop that was named: --measure was advised, and not the rate of DDR5 that was assumed of it."""
-    desktop = machine_named("ryzen 9 7950x rtx 4090 128gb")
-    verdict = check("gpt-oss-120b", machine=desktop)
-    finding = verdict.finding("speed")
-    assert finding is not None
-    assert finding.code == "speed-assumed"
-    assert finding.remedy == "state the rate of its RAM (--machine '… ddr5-5200')"
-    verbose = plain(check_text.check_document([verdict], verbose=True))
-    assert "measure=True" not in verbose
-
-
-def test_a_training_in_four_bits_does_not_read_as_one_in_sixteen() -> None:
-    """QLoRA was headed `bfloat16 in transformers`, which are the files that it downloads."""
-    asked = Workload(task="finetune", finetune_method="qlora")
-    shown = _words(
-        plain(check_text.check_document([check("mistral-7b", asked, machine="rtx 4090")]))
-    )
-    assert "bfloat16 in transformers, loaded in 4 bits," in shown
-    asked = asked.replace(finetune_method="lora")
-    shown = plain(check_text.check_document([check("mistral-7b", asked, machine="rtx 4090")]))
-    assert "loaded in" not in shown
-
-
-def test_a_row_of_little_memory_says_for_what_little_is_left() -> None:
-    """`tight` left open what does not fit."""
-    verdict = check("gpt-oss-120b", machine="m4 max 64gb")
-    shown = plain(check_text.check_document([verdict]))
-    (row,) = [line for line in shown.splitlines() if line.split()[:1] == ["memory"]]
-    assert row.endswith("little is left for other programs")
-
-
-@pytest.mark.parametrize("machine", ["m4 max 64gb", "framework desktop 64gb"])
-def test_what_is_short_of_a_limit_that_is_raised_is_said_to_be_until_then(machine: str) -> None:
-    """Below RUNS a row was up to 11.5 GiB short, and did not say of what."""
-    asked = Workload(quantization="Q5_K_M", runtime="llama.cpp", context_tokens=8192)
-    verdict = check("llama-3.3-70b", asked, machine=machine)
-    assert verdict.route is Route.LOCAL
-    shown = plain(check_text.check_document([verdict]))
-    (row,) = [line for line in shown.splitlines() if line.split()[:1] == ["GPU"]]
-    assert row.endswith(" short, until its limit is raised (below)")
-    assert "pace is at its slow end" in _words(shown).replace("# ", "")
-
-
-def test_what_runs_instead_tells_the_pace_that_its_own_answer_tells() -> None:
-    """A minimum of 20 for each of 64 sequences: 242 tokens/s of one alone said nothing of it."""
-    workload = Workload(parallel=64, runtime="vllm", min_tokens_per_second=20)
-    verdict = check("llama-3.1-8b", workload, machine="rtx 4090 64gb")
-    shown = plain(check_text.check_document([verdict]))
-    assert verdict.alternatives
-    for other in verdict.alternatives:
-        asked = workload.replace(
-            runtime=other.runtime,
-            quantization=other.quantization,
-            context_tokens=other.context_tokens,
-        )
-        own = check(other.id, asked, machine="rtx 4090 64gb").speed
-        assert own is not None
-        assert other.judged_tokens_per_second == own.judged
-        (row, *_) = [line for line in shown.splitlines() if line.startswith(f"  {other.id} ")]
-        assert other.judged_tokens_per_second is not None
-        likely = other.judged_tokens_per_second.likely
-        assert f"~{units.speed(likely, likely)}" in row
-        assert " each " in row
-
-
-@pytest.mark.parametrize(
-    ("name", "told"),
-    [
-        # AMD: 8 cores, 16 threads; Intel: 6 + 8 cores, 20 threads
-        ("ryzen 7 5800x 32gb", "8 cores with 16 threads"),
-        ("i7-12700h 16gb", "14 cores with 20 threads"),
-        ("raspberry pi 5 8gb", "4 cores usable"),
-        ("aws m7i.xlarge", "4 cores usable"),
-    ],
-)
-def test_threads_are_not_called_cores(
-    name: str, told: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["machine", "--machine", name]) == 0
-    assert told in capsys.readouterr().out
-
-
-def test_the_pace_of_one_of_several_sequences_is_called_so() -> None:
-    """`about 8.1 tokens/s, about as fast as you read` stood above 16 at once that get 2.0 each."""
-    one, several = (
-        plain(
-            check_text.check_document(
-                [check("llama-3.1-8b", Workload(parallel=number), machine="i5-12400 32gb")]
-            )
-        )
-        for number in (1, 16)
-    )
-    assert "one sequence alone: about " in several
-    assert " tokens/s alone" in several
-    assert "alone" not in one

@@ -1,9 +1,10 @@
 """Records that other systems hold already: the answers of Ansible, Kubernetes, Slurm and others
 become `selfhost.machine/1` objects.
 
-A module names the systems that it reads in `READERS`. An answer is recognized by its content, or
-named before the file: `kubernetes:nodes.json`, `slurm:-`. A text is parsed at once, so it has a
-limit. Our own records pass through unchanged, so that a file or a folder may mix systems.
+`specs/common/systems.toml` has a row for each system, and a module names those that it reads in
+`READERS`. An answer is recognized by its content, or named before the file: `slurm:nodes.json`,
+`slurm:-`. A text is parsed at once, so it has a limit. Our own records pass through unchanged, so
+that a file or a folder may mix systems.
 """
 
 from __future__ import annotations
@@ -11,36 +12,22 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from typing import IO, Any, cast
 
 from ...core.errors import InputError
 from ...core.json_text import Decoder, signs_in, too_many
 from ...core.reading import Unreadable, encoding_of, open_file, read_some, shown, text_of, too_large
 from ...core.spelling import nearest
+from ...core.tables import shipped_table
 from ...machine.record import FACTS
 from ._facts import is_address as is_address
+from ._facts import table_of
 from ._system import NOT_JUDGED as NOT_JUDGED
 from ._system import Answers, kind_of
 from ._system import Entry as Entry
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import IO, Any, cast
-else:
-
-    def cast(_, value):
-        return value
-
-
 # labels that say on which host a node is: nodes of one host share its memory
 HOSTS = frozenset(("dask.host", "ray.host", "slurm.host"))
-# words of a label `.state` that say that a machine takes no new work: cordoned nodes and conditions
-# of Kubernetes' own taints, states of sinfo(1), and what Nomad calls ineligible or awaits
-_RESTING = frozenset((
-    "cordoned", "memory-pressure", "disk-pressure", "pid-pressure", "network-unavailable",
-    "out-of-service", "drain", "drained", "draining", "maint", "maintenance", "failing", "inval",
-    "invalid_reg", "future", "ineligible", "initializing",
-))  # fmt: skip
 # signs that compressed files begin with, and the program that unpacks them
 _PACKED = {
     b"\x1f\x8b": "gzip",
@@ -67,32 +54,22 @@ EXTENSIONS = (*_READ_ALWAYS, ".txt")
 
 def resting(labels: Mapping[str, str]) -> str | None:
     """Why a machine that runs takes no new work, in its system's words; None where it does."""
+    resting_words = shipped_table("systems")["resting"]
     for key, value in labels.items():
         if key.endswith(".state"):
             words = (word.rstrip("*~#!%$@^-") for word in value.replace("+", ",").split(","))
-            if why := [word for word in words if word in _RESTING]:
+            if why := [word for word in words if word in resting_words]:
                 return ", ".join(why)
     return None
 
 
-# the module of each system here
-_MODULES = {
-    "ansible": "ansible",
-    "aws": "aws",
-    "dask": "others",
-    "kubernetes": "kubernetes",
-    "nomad": "others",
-    "prometheus": "prometheus",
-    "puppet": "others",
-    "ray": "others",
-    "salt": "others",
-    "slurm": "slurm",
-}
-
-
 def names() -> tuple[str, ...]:
     """The systems that can be named, sorted: `ansible`, `aws`, …"""
-    return tuple(_MODULES)
+    return tuple(shipped_table("systems")["system"])
+
+
+# systems whose reader is no module of their own
+_OTHERS = ("dask", "nomad", "puppet", "ray", "salt")
 
 
 def readers(system: str | None = None) -> list[Answers]:
@@ -100,7 +77,8 @@ def readers(system: str | None = None) -> list[Answers]:
     from importlib import import_module
 
     wanted = names() if system is None else (system,)
-    return [import_module(f".{_MODULES[name]}", __name__).READERS[name]() for name in wanted]
+    modules = {name: "others" if name in _OTHERS else name for name in wanted}
+    return [import_module(f".{modules[name]}", __name__).READERS[name]() for name in wanted]
 
 
 class UnknownSystemError(InputError, LookupError):
@@ -160,7 +138,7 @@ def is_foreign(start: bytes) -> bool:
     text = start.decode(encoding_of(start), "ignore")
     if _OWN_SIGN in text:
         return False
-    return any(mark in text for reader in readers() for mark in reader.marks)
+    return any(mark in text for name in names() for mark in table_of(name)["marks"])
 
 
 def may_be_json(start: bytes) -> bool:

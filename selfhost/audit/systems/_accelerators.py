@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import Any
 
 from ...core import units
 from ...core.records import Record
 from ...core.spelling import words_of
 from ...machine import gpu_names, gpus
-from ._facts import RECORD_IT, Facts, count, plain
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    from ...machine.record import Accelerator
+from ...machine.record import Accelerator
+from ._facts import Facts, count, plain
 
 # as of a profile; a machine with more is a mistake of its answer
 MAX_CARDS = gpu_names.MOST_CARDS
@@ -42,7 +37,7 @@ class Kind(Record):
 
 
 def put_accelerators(
-    facts: Facts, kinds: Iterable[Kind], source: str, remedy: str = RECORD_IT
+    facts: Facts, kinds: Iterable[Kind], source: str, remedy: str | None = None
 ) -> None:
     """State every card of these kinds; with no kind the machine has none. What is not known of a
     card is unread.
@@ -69,7 +64,7 @@ def put_accelerators(
         why = None if None in map(gpus.why_unserved, unclear) else gpus.why_unserved(unclear[0])
         reason = f"no row of {TABLE} has that name, so it may share the machine's RAM"
         facts.lacks(
-            "accelerators.unified", f"it is {why}" if why else reason, None if why else remedy
+            "accelerators.unified", f"it is {why}" if why else reason, "" if why else remedy
         )
 
 

@@ -1,17 +1,20 @@
-"""What readers of other systems share: numbers as those systems write them, and the record that
-they fill.
+"""The record of one machine while an answer of another system is read, and values as systems write
+them.
 
-A reader states a fact with its source, or that the system lacks it, with a reason and how to get
-it. Texts of a system reach the record through `plain` alone, labels through `labels` alone, and
-names through `machine_name` alone: addresses and serial numbers get no further.
+Rows of `specs/common/systems.toml` say which facts an answer states and where, and which ones a
+system lacks. Texts of an answer reach the record through `plain` alone, labels through `labels`
+alone, and names through `machine_name` alone: addresses and serial numbers get no further.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from typing import Any
 
 from ...core import units
+from ...core.tables import shipped_table
 from ...machine.changes import with_implied
 from ...machine.record import (
     FACTS,
@@ -22,19 +25,6 @@ from ...machine.record import (
     normal_architecture,
     normal_system,
 )
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    # bytes of one unit of a size, or what reads another value: None for what is none
-    Unit = int | Callable[[Any], Any]
-    # a machine's fact, where an answer states it (keys with slashes between), what its source says
-    # beside that, and the unit
-    Rows = tuple[tuple[str, str, str, Unit], ...]
-    # facts that a system lacks, separated by blanks, the reason and the remedy
-    Lacks = tuple[tuple[str, str, str | None], ...]
 
 MAX_LABELS = 32
 MAX_LABEL = 200
@@ -61,20 +51,27 @@ _ADDRESS = re.compile(
 )
 
 
-class Facts:
-    """The record of one machine while a system's answer is read.
+@cache
+def table_of(system: str) -> Mapping[str, Any]:
+    """The row of `specs/common/systems.toml`, which says what each key means."""
+    table: Mapping[str, Any] = shipped_table("systems")["system"][system]
+    return table
 
-    `reason` and `remedy` are those of every fact that the answer neither states nor is known to
-    lack for another reason.
+
+class Facts:
+    """The record of one machine while the answer of a system is read.
+
+    `reason` and `remedy`, the system's where none are given, are those of every fact that the
+    answer neither states nor is known to lack for another reason.
     """
 
-    __slots__ = ("_lacks", "_otherwise", "sources", "values")
-
-    def __init__(self, reason: str, remedy: str = RECORD_IT) -> None:
+    def __init__(self, system: str, reason: str | None = None, remedy: str | None = None) -> None:
+        self.table = table_of(system)
+        self.remedy: str = remedy or self.table["remedy"]
         self.values: dict[str, Any] = {}
         self.sources: dict[str, str] = {}
         self._lacks: dict[str, tuple[str, str | None]] = {}
-        self._otherwise = reason, remedy
+        self._otherwise = reason or self.table["reason"], self.remedy
 
     def put(self, fact: str, value: Any, source: str) -> None:
         """State a fact; None, which the answer does not hold, changes nothing."""
@@ -82,12 +79,15 @@ class Facts:
             self.values[fact] = value
             self.sources[fact] = source
 
-    def lacks(self, facts: str, reason: str, remedy: str | None = RECORD_IT) -> None:
-        """Say why these facts, separated by blanks, are not known, and how to get them."""
+    def lacks(self, facts: str, reason: str, remedy: str | None = None) -> None:
+        """Say why these facts, separated by blanks, are not known, and how to get them: as this
+        system's others where no remedy is given, in no way where it is empty.
+        """
+        remedy = self.remedy if remedy is None else remedy or None
         for fact in facts.split():
             self._lacks.setdefault(fact, (reason, remedy))
 
-    def read(self, fact: str, stated: Any, source: str, unit: Unit = 1) -> None:
+    def read(self, fact: str, stated: Any, source: str, unit: str = "bytes") -> None:
         """State a fact as the first of several statements has it.
 
         What is stated and is no such value leaves the fact unread for that reason: no other
@@ -95,36 +95,34 @@ class Facts:
         """
         if stated is None or fact in self.values or fact in self._lacks:
             return
-        if isinstance(unit, int):
-            least = 1 if fact == "memory_total_bytes" else 0
-            value = whole(stated, unit, least=least, most=MAX_MEMORY_BYTES)
+        value = _READERS[unit](stated) if unit in _READERS else None
+        noun = "number of cores" if fact == "cpu_cores_usable" else ""
+        if unit in _SIZES:
             noun = "size of memory"
-        else:
-            value = unit(stated)
-            noun = "number of cores" if fact == "cpu_cores_usable" else ""
+            least = 1 if fact == "memory_total_bytes" else 0
+            value = whole(stated, _SIZES[unit], least=least, most=MAX_MEMORY_BYTES)
         if value is None and noun:
             key = source.partition(":")[0]
             self.lacks(fact, f"{key} is {_cited(stated)}, which is no {noun}", _CORRECT)
         self.put(fact, value, source)
 
-    def read_all(self, answer: Any, rows: Rows, prefix: str) -> None:
-        """State the facts of a system's table; sources begin with the prefix."""
-        for fact, path, note, unit in rows:
-            source = f"{prefix}{path.replace('/', '.')}{note}"
+    def read_rows(self, answer: Any, key: str = "rows") -> None:
+        """State the facts that the system's rows find in an answer."""
+        for fact, path, note, unit in self.table[key]:
+            source = f"{self.table['prefix']}{path.replace('/', '.')}{note}"
             self.read(fact, entry(answer, *path.split("/")), source, unit)
 
-    def lack_all(self, rows: Lacks) -> None:
-        """Say what a system lacks by its table."""
-        for facts, reason, remedy in rows:
-            self.lacks(facts, reason, remedy)
+    def lack_rows(self, key: str = "lacks") -> None:
+        """Say what the system lacks by its rows."""
+        for row in self.table[key]:
+            self.lacks(*row)
 
-    def lack_in_container(self, program: str, kind: str | None, remedy: str = RECORD_IT) -> None:
+    def lack_in_container(self, program: str, kind: str | None) -> None:
         """Say that a program in a container gave the memory of the host, not the limit."""
         self.lacks(
             "memory_limit_bytes memory_available_bytes",
             f"{program} ran in a container ({kind}), where it gives the memory of the host and not"
             " the container's limit",
-            remedy,
         )
 
     def limit_to_total(self) -> None:
@@ -138,13 +136,13 @@ class Facts:
         elif fact in self._lacks:
             self.lacks(limit, *self._lacks[fact])
 
-    def limit_to_budget(self, kept: Any, source: str, unit: int) -> None:
+    def limit_to_budget(self, kept_mib: Any, source: str) -> None:
         """Take as the limit the memory less what is kept from jobs; None is nothing."""
         total, limit = self.values.get("memory_total_bytes"), "memory_limit_bytes"
         if total is None:
             self.limit_to_total()
             return
-        self.read(limit, 0 if kept is None else kept, source, unit)
+        self.read(limit, 0 if kept_mib is None else kept_mib, source, "MiB")
         if limit in self.values:
             self.put(limit, max(total - self.values[limit], 0), source)
 
@@ -183,26 +181,6 @@ def _cited(stated: Any) -> str:
         text = plain(stated, 40)
         return f'"{text}"' if text and not is_private(text) else "another text"
     return repr(stated)[:40] if isinstance(stated, int | float) else "no number"
-
-
-class Hosts:
-    """Names of hosts on which nodes are: their own, or a number where only an address is known.
-
-    An address tells hosts of one name apart, and is not kept.
-    """
-
-    def __init__(self) -> None:
-        self._names: dict[str, str] = {}
-
-    def name(self, address: Any, name: Any = None) -> str | None:
-        """The host's; None where nothing tells which it is."""
-        key = plain(address, MAX_NAME) or plain(name, MAX_NAME)
-        if key is not None and key not in self._names:
-            number = len(self._names) + 1
-            chosen = machine_name(address if name is None else name) or f"host-{number}"
-            is_taken = chosen in self._names.values()
-            self._names[key] = f"{chosen}#{number}" if is_taken else chosen
-        return None if key is None else self._names[key]
 
 
 # ------------------------------------------------------------------ texts
@@ -249,19 +227,10 @@ def labels(prefix: str, pairs: Mapping[str, Any]) -> dict[str, str]:
     return kept
 
 
-# free labels by which people make classes of machines; others may hold anything, also what is
-# nobody's business
-_CLASS_KEYS = frozenset((
-    "az", "class", "cluster", "datacenter", "dc", "env", "environment", "group", "instance_type",
-    "job", "location", "partition", "pool", "rack", "region", "role", "service", "site", "stage",
-    "team", "tier", "type", "zone",
-))  # fmt: skip
-
-
 def class_labels(pairs: Any) -> dict[str, Any]:
     """Of free labels those that make classes of machines."""
-    pairs = pairs if isinstance(pairs, Mapping) else {}
-    return {key: value for key, value in pairs.items() if key in _CLASS_KEYS}
+    keys = shipped_table("systems")["class_labels"]
+    return {key: pairs[key] for key in pairs if key in keys} if isinstance(pairs, Mapping) else {}
 
 
 # ------------------------------------------------------------------ values
@@ -287,11 +256,10 @@ def rows_of(value: Any, *keys: str) -> list[Mapping[str, Any]]:
 
 def whole(value: Any, unit: int = 1, *, least: int = 0, most: int = MAX_DISK_BYTES) -> int | None:
     """A whole number of units, as a number or as text; None for what is none, or beyond reason."""
-    if isinstance(value, str):
-        value = _number(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= most:
+    number = _number(value)
+    if number is None or not abs(number) <= most:
         return None
-    size = int(value * unit)
+    size = int(number * unit)
     return size if least <= size <= most else None
 
 
@@ -313,11 +281,8 @@ def product(*factors: Any) -> int | None:
 
 def cores(value: Any) -> float | None:
     """A number of cores, perhaps a fraction."""
-    if isinstance(value, str):
-        value = _number(value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if 0.001 <= value <= 1_000_000 else None
+    number = _number(value)
+    return float(number) if number is not None and 0.001 <= number <= 1_000_000 else None
 
 
 def system_name(value: Any) -> str | None:
@@ -332,12 +297,23 @@ def architecture_name(value: Any) -> str | None:
     return normal_architecture(name) if name else None
 
 
+_SIZES: Mapping[str, int] = {"bytes": 1, "MiB": units.MIB}
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "architecture": architecture_name,
+    "cores": cores,
+    "count": count,
+    "moment": lambda value: moment(value),
+    "system": system_name,
+    "text": plain,
+}
 _DECIMAL = re.compile(r"[+-]?(?:\d{1,24}(?:\.\d{0,24})?|\.\d{1,24})(?:[eE][+-]?\d{1,3})?", re.ASCII)
 
 
-def _number(text: str) -> int | float | None:
-    """`25276510208`, `2.5e+10`; None for any other text, NaN among them."""
-    text = text.strip()
+def _number(value: Any) -> int | float | None:
+    """A number, also as text (`25276510208`, `2.5e+10`); None for any other, NaN among them."""
+    if not isinstance(value, str):
+        return value if type(value) in (int, float) else None
+    text = value.strip()
     if not _DECIMAL.fullmatch(text):
         return None
     return int(text) if text.lstrip("+-").isdecimal() else float(text)
@@ -355,9 +331,9 @@ def quantity(value: Any) -> int | float | None:
 
     https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
     """
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return value
-    match = _QUANTITY.fullmatch(value.strip()[:64]) if isinstance(value, str) else None
+    if not isinstance(value, str):
+        return _number(value)
+    match = _QUANTITY.fullmatch(value.strip()[:64])
     number = None if match is None else _number(match[1])
     if match is None or number is None or match[2] not in _FACTORS:
         return None
@@ -400,9 +376,8 @@ _NO_STORE = frozenset((
     "efivarfs", "autofs",
 ))  # fmt: skip
 
-if TYPE_CHECKING:
-    # mount point, free and whole bytes, kind of file system
-    Volume = tuple[str, Any, Any, Any]
+# mount point, free and whole bytes, kind of file system
+Volume = tuple[str, Any, Any, Any]
 
 
 def volume_of(volumes: Iterable[tuple[Any, Any, Any, Any]], folder: str) -> Volume | None:
@@ -418,9 +393,7 @@ def volume_of(volumes: Iterable[tuple[Any, Any, Any, Any]], folder: str) -> Volu
     return max(above, key=lambda volume: len(volume[0]), default=None)
 
 
-def put_disks(
-    facts: Facts, volume: Volume, source: str, remedy: str = RECORD_IT, folder: str | None = None
-) -> None:
+def put_disks(facts: Facts, volume: Volume, source: str, folder: str | None = None) -> None:
     """State the places where runtimes store models, all on that volume.
 
     `folder` is one where all of them would store models, None for their own in the home folder.
@@ -439,5 +412,4 @@ def put_disks(
     facts.lacks(
         " ".join(f"disks.{purpose}.writable" for purpose in _STORES),
         "the system does not say which account would store the model",
-        remedy,
     )

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from ...core.reading import Unreadable
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
+from ._facts import table_of
 
 # behind the name of a machine that its system cannot reach
 NOT_JUDGED = " is not judged: "
@@ -22,11 +19,6 @@ class Entry:
     lists of the text, as `items[1]`, None outside of lists. `doubled` are keys that stand twice in
     one object, `more_doubled` counts those not listed.
     """
-
-    __slots__ = ("doubled", "fault", "line", "more_doubled", "place", "value")
-    # nobody has read it before, and no line states it alone: see `core.json_text.Entry`
-    text: str | None = None
-    is_known = False
 
     def __init__(
         self,
@@ -42,18 +34,16 @@ class Entry:
 
 
 class Answers:
-    """Reads the answers of one system, of all files of a run: what two of them say of one machine
-    is joined.
-
-    `title` is its name for people, `command` what gives an answer; an answer holds one of the
-    `marks`.
+    """Reads the answers of one `system`, of all files of a run: what two of them say of one machine
+    is joined. Its title, command and marks are those of `specs/common/systems.toml`.
     """
 
-    title = ""
-    command = ""
-    marks: tuple[str, ...] = ()
+    system = ""
 
     def __init__(self) -> None:
+        table = table_of(self.system)
+        self.title: str = table["title"]
+        self.command: str = table["command"]
         # files that tell of machines which `rest` will give
         self.files: set[str] = set()
 
@@ -73,13 +63,9 @@ class Answers:
         """The fault of an item that should tell of a machine and does not: no machine of an answer
         goes missing without a word.
         """
-        return Entry(
-            fault=Unreadable(
-                f"is {kind_of(value)} that describes no machine of {self.title}",
-                f"ask again (`{self.command}`), or take it out",
-            ),
-            place=place,
-        )
+        reason = f"is {kind_of(value)} that describes no machine of {self.title}"
+        remedy = f"ask again (`{self.command}`), or take it out"
+        return Entry(fault=Unreadable(reason, remedy), place=place)
 
 
 def not_judged(
@@ -107,8 +93,5 @@ def blocks(text: str, starts: Sequence[int]) -> Iterator[tuple[int, str]]:
 
 def kind_of(value: Any) -> str:
     """What a value of JSON is, with its article: `a string`."""
-    if isinstance(value, str):
-        return "a string"
-    if isinstance(value, Mapping):
-        return "an object"
-    return "a list" if isinstance(value, list) else "a plain value"
+    kinds = ((str, "a string"), (Mapping, "an object"), (list, "a list"))
+    return next((name for kind, name in kinds if isinstance(value, kind)), "a plain value")

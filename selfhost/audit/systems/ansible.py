@@ -1,8 +1,7 @@
 """Ansible: the facts of its `setup` module, one host a file (`--tree`) or one a line.
 
-Sizes are MiB where the key ends in `_mb` (lib/ansible/module_utils/facts/hardware/linux.py divides
-/proc/meminfo's kB by 1024), bytes in `ansible_mounts`. The fact cache is no answer: its format is
-the cache plugin's own.
+Sizes are MiB where the key ends in `_mb`, bytes in `ansible_mounts`. The fact cache is no answer:
+its format is the cache plugin's own.
 """
 
 from __future__ import annotations
@@ -10,63 +9,30 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from typing import Any
 
-from ...core import units
 from ...core.reading import Unreadable
 from ._facts import (
-    RECORD_IT,
     SOME_HOME,
     Facts,
-    architecture_name,
-    cores,
     entry,
     labels,
     machine_name,
-    moment,
     plain,
     product,
     put_disks,
     rows_of,
-    system_name,
     volume_of,
 )
 from ._system import Answers, Entry, blocks, not_judged
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    from ._facts import Lacks, Rows
-
-_LOCAL_FACT = (
-    "install the record as a local fact, /etc/ansible/facts.d/selfhost.fact, which prints"
-    " `selfhost machine --format json`"
-)
 # what Ansible keeps of a local fact that fails is a text instead of a mapping
 # (lib/ansible/module_utils/facts/system/local.py)
 _FACT_FAILS = (
     "run /etc/ansible/facts.d/selfhost.fact on the host, as root, to see why it prints no record"
 )
-_ALL_FACTS = "gather all facts: `ansible all -m setup --tree DIR`"
+_FAILED_FACT = "the local fact selfhost.fact fails, and Ansible's facts do not hold it"
 _NO_FREE = "ansible_memory_mb.nocache.free: what is free without the page cache"
-_ROWS: Rows = (
-    ("system", "system", "", system_name),
-    ("architecture", "architecture", "", architecture_name),
-    ("memory_total_bytes", "memtotal_mb", ", MiB rounded down", units.MIB),
-    ("swap_free_bytes", "swapfree_mb", ", MiB", units.MIB),
-    ("cpu_cores_usable", "processor_nproc", "", cores),
-    ("cpu_cores_usable", "processor_vcpus", "", cores),
-    ("read_at", "date_time/iso8601", ", the host's own clock", moment),
-)
-_LACKS: Lacks = (
-    (
-        "system architecture memory_limit_bytes memory_available_bytes swap_free_bytes",
-        "these facts do not hold it",
-        _ALL_FACTS,
-    ),
-    ("cpu_cores_physical cpu_cores_usable cpu_model", "these facts do not hold it", RECORD_IT),
-)
 # in which /proc/meminfo is the host's: `ansible_virtualization_type` of a guest
 _CONTAINERS = frozenset(("container", "containerd", "docker", "lxc", "openvz", "podman"))
 # what Windows calls its architectures (Win32_OperatingSystem, OSArchitecture), without blanks
@@ -80,9 +46,7 @@ _HOST_LINE = re.compile(r"(?m)^(\S{1,253}) \| [A-Z]+!? (?:\| rc=\d+ )?=> (?=\{)"
 class AnsibleAnswers(Answers):
     """Facts under `ansible_facts`, as the module answers, or alone, with the prefix or without."""
 
-    title = "Ansible"
-    command = "ansible all -m setup --tree DIR"
-    marks = ('"ansible_facts"', 'memtotal_mb"', " | UNREACHABLE! => {", " | FAILED! => {")
+    system = "ansible"
 
     def read(self, document: Mapping[str, Any], file: str) -> list[Entry] | None:
         facts = document.get("ansible_facts")
@@ -137,30 +101,28 @@ def _record(answer: Mapping[str, Any], file: str) -> dict[str, Any]:
     if isinstance(own, Mapping) and "schema" in own:
         # the whole record, as selfhost on the host itself printed it
         return {**own, "name": name or own.get("name")}
-    why_not, remedy = "Ansible's facts do not hold it", _LOCAL_FACT
-    if own is not None:
-        why_not, remedy = f"the local fact selfhost.fact fails, and {why_not}", _FACT_FAILS
+    failed = (None, None) if own is None else (_FAILED_FACT, _FACT_FAILS)
     if facts.get("os_family") == "Windows":
         # told by its family alone where its platform was not gathered in time
         word = (plain(facts.get("architecture"), 60) or "").replace(" ", "").lower()
         facts |= {"system": "windows", "architecture": _WINDOWS.get(word, word)}
-    machine = Facts(why_not, remedy)
-    _put_scope(machine, facts, remedy)
-    machine.read_all(facts, _ROWS, _PREFIX)
+    machine = Facts("ansible", *failed)
+    _put_scope(machine, facts)
+    machine.read_rows(facts)
     machine.limit_to_total()
     # ansible_memfree_mb counts the cache as used; on a Mac less than nothing is free
     free = entry(facts, "memory_mb", "nocache", "free")
     if isinstance(free, int) and free > 0:
-        machine.read("memory_available_bytes", free, _NO_FREE, units.MIB)
+        machine.read("memory_available_bytes", free, _NO_FREE, "MiB")
     _put_processor(machine, facts)
-    _put_disks(machine, facts, remedy)
-    machine.lack_all(_LACKS)
+    _put_disks(machine, facts)
+    machine.lack_rows()
     keys = ("distribution", "distribution_version")
     kept = {"groups": facts.get("group_names"), **{key: facts.get(key) for key in keys}}
     return machine.record(name, labels("ansible", kept))
 
 
-def _put_disks(machine: Facts, facts: Mapping[str, Any], remedy: str) -> None:
+def _put_disks(machine: Facts, facts: Mapping[str, Any]) -> None:
     columns = ("mount", "size_available", "size_total", "fstype")
     volumes = [tuple(map(row.get, columns)) for row in rows_of(facts, "mounts")]
     home = plain(facts.get("user_dir"), 1000)
@@ -168,13 +130,13 @@ def _put_disks(machine: Facts, facts: Mapping[str, Any], remedy: str) -> None:
     if volume is not None:
         whose = "of the account that Ansible uses" if home else f"for which {SOME_HOME} is assumed"
         source = f"ansible_mounts, size_available on {volume[0]}: the home folder {whose} is there"
-        put_disks(machine, volume, source, remedy)
+        put_disks(machine, volume, source)
 
 
-def _put_scope(machine: Facts, facts: Mapping[str, Any], remedy: str) -> None:
+def _put_scope(machine: Facts, facts: Mapping[str, Any]) -> None:
     role, kind = facts.get("virtualization_role"), plain(facts.get("virtualization_type"), 60)
     if role == "guest" and kind in _CONTAINERS:
-        machine.lack_in_container("Ansible", kind, remedy)
+        machine.lack_in_container("Ansible", kind)
         machine.put("scope", "container", "ansible_virtualization_type")
     elif role == "guest" and kind:
         machine.put("scope", "vm", "ansible_virtualization_type")

@@ -9,39 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 from ...core import units
 from ...machine.changes import planned
 from ...machine.record import PURPOSES, Machine
 from ._accelerators import Kind, number_of, put_accelerators
-from ._facts import Facts, cores, count, entry, labels, memory, plain, put_disks, rows_of, whole
+from ._facts import Facts, entry, labels, memory, plain, put_disks, rows_of, whole
 from ._system import Answers, Entry
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    from ._facts import Rows
 
 # in thousandths
 KEPT_OF_MEMORY = 925
 # the architecture that is judged, where a type has several
 _ARCHITECTURES = ("x86_64", "arm64", "arm64_mac", "x86_64_mac", "i386")
-_START_IT = "start one, and record it: `selfhost machine --format json`"
-_ROWS: Rows = (
-    ("memory_total_bytes", "MemoryInfo/SizeInMiB", ": what is sold", units.MIB),
-    ("cpu_cores_usable", "VCpuInfo/DefaultVCpus", "", cores),
-    ("cpu_cores_physical", "VCpuInfo/DefaultCores", "", count),
-)
 
 
 class AwsAnswers(Answers):
     """Instance types, whole or as `--query InstanceTypes` gives them."""
 
-    title = "AWS"
-    command = "aws ec2 describe-instance-types --output json"
-    marks = ('"InstanceTypes"', '"InstanceType"')
+    system = "aws"
 
     def read(self, document: Mapping[str, Any], file: str) -> list[Entry] | None:
         kinds = document.get("InstanceTypes")
@@ -60,7 +46,7 @@ READERS = {"aws": AwsAnswers}
 
 
 def _record(kind: Mapping[str, Any]) -> dict[str, Any]:
-    machine = Facts("AWS does not state it of an instance type", _START_IT)
+    machine = Facts("aws")
     listed = entry(kind, "ProcessorInfo", "SupportedArchitectures")
     listed = listed if isinstance(listed, list) else []
     chosen = next((name for name in _ARCHITECTURES if name in listed), "")
@@ -74,8 +60,8 @@ def _record(kind: Mapping[str, Any]) -> dict[str, Any]:
     if chosen.startswith("arm64") and entry(kind, "VCpuInfo", "DefaultThreadsPerCore") != 1:
         # of Apple's chips AWS halves the cores
         reason = "AWS states two threads a core of a processor that has one"
-        machine.lacks("cpu_cores_physical", reason, _START_IT)
-    machine.read_all(kind, _ROWS, "aws, ")
+        machine.lacks("cpu_cores_physical", reason)
+    machine.read_rows(kind)
     machine.limit_to_total()
     sold = machine.values.get("memory_total_bytes")
     source = (
@@ -84,7 +70,7 @@ def _record(kind: Mapping[str, Any]) -> dict[str, Any]:
     )
     machine.put("memory_limit_bytes", sold and sold * KEPT_OF_MEMORY // 1000, source)
     if is_mac:
-        machine.lacks("accelerators", "AWS does not list the GPU of Apple's chip", _START_IT)
+        machine.lacks("accelerators", "AWS does not list the GPU of Apple's chip")
     else:
         _put_cards(machine, kind)
     assumed = _put_storage(machine, kind)
@@ -125,7 +111,7 @@ def _put_cards(machine: Facts, kind: Mapping[str, Any]) -> None:
     source = (
         "aws, GpuInfo: memory of each as sold" if kinds else "aws: no GpuInfo, so it has no GPU"
     )
-    put_accelerators(machine, kinds, source, _START_IT)
+    put_accelerators(machine, kinds, source)
 
 
 def _put_storage(machine: Facts, kind: Mapping[str, Any]) -> list[str]:
@@ -136,7 +122,7 @@ def _put_storage(machine: Facts, kind: Mapping[str, Any]) -> list[str]:
         if (size := whole(row.get("SizeInGB"), units.GB, least=1))
     ]
     if not sizes:
-        machine.lacks("disks", "its disk is chosen when it is started (EBS)", _START_IT)
+        machine.lacks("disks", "its disk is chosen when it is started (EBS)")
         return ["disks"]
     source = (
         "aws, InstanceStorageInfo: the largest of its own disks, which are empty at its start and"
@@ -144,7 +130,7 @@ def _put_storage(machine: Facts, kind: Mapping[str, Any]) -> list[str]:
     )
     put_disks(machine, ("/", None, max(sizes), None), source, folder="its own disk")
     facts = [f"disks.{purpose}.free_bytes" for purpose in PURPOSES]
-    machine.lacks(" ".join(facts), "it is chosen when the machine is started", _START_IT)
+    machine.lacks(" ".join(facts), "it is chosen when the machine is started")
     return facts
 
 

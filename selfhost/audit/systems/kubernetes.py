@@ -10,14 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from itertools import chain
+from typing import Any
 
 from ...core import units
 from ...machine import gpus
 from ._accelerators import MAX_CARDS, Kind, by_word, number_of, put_accelerators
 from ._facts import (
     Facts,
-    architecture_name,
-    cores,
     count,
     entry,
     labels,
@@ -27,42 +26,17 @@ from ._facts import (
     plain,
     quantity,
     rows_of,
-    system_name,
+    table_of,
     whole,
 )
 from ._system import Answers, Entry, not_judged
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    from ._facts import Lacks, Rows
-
 _HOST, _ARCH, _OS = (f"kubernetes.io/{key}" for key in ("hostname", "arch", "os"))
 _KINDS = ("List", "NodeList", "ResourceSliceList")
-_POD = "run `selfhost machine --format json` in a pod on the node"
 _DISCOVERY = "install Node Feature Discovery, which labels nodes with the processor's features"
 _GPU_DISCOVERY = (
     "install the maker's GPU discovery, or read dynamic resource allocation too:"
     " `kubectl get nodes,resourceslices -o json`"
-)
-_ROWS: Rows = (
-    ("architecture", "status/nodeInfo/architecture", "", architecture_name),
-    ("system", "status/nodeInfo/operatingSystem", "", system_name),
-)
-_LACKS: Lacks = (
-    ("accelerators", "neither labels nor resources tell of them", _GPU_DISCOVERY),
-    (
-        "memory_available_bytes swap_free_bytes",
-        "a node states what pods may have in all, not what is free now",
-        _POD,
-    ),
-    (
-        "disks",
-        "ephemeral-storage is a budget of all pods, not what is free where models are stored",
-        _POD,
-    ),
 )
 _ONLY_DEVICES = (
     "system architecture memory_total_bytes memory_limit_bytes memory_available_bytes"
@@ -73,9 +47,7 @@ _ONLY_DEVICES = (
 class KubernetesAnswers(Answers):
     """Nodes and ResourceSlices of all answers, joined by the node's name."""
 
-    title = "Kubernetes"
-    command = "kubectl get nodes -o json"
-    marks = ('"apiVersion"', '"kubernetes.io/')
+    system = "kubernetes"
 
     def __init__(self) -> None:
         super().__init__()
@@ -114,7 +86,7 @@ class KubernetesAnswers(Answers):
         for name, kinds in devices.items():
             if name is None or name in self._not_ready:
                 continue
-            machine = Facts("the node does not state it", _POD)
+            machine = Facts("kubernetes")
             _put_devices(machine, kinds)
             machine.lacks(
                 _ONLY_DEVICES,
@@ -181,20 +153,20 @@ def _is_told(item: Any) -> bool:
 
 def _machine_of(node: Mapping[str, Any], all_labels: Mapping[str, Any]) -> Facts:
     """What a node states of itself, its accelerators as labels and resources tell them."""
-    machine = Facts("the node does not state it", _POD)
-    machine.read_all(node, _ROWS, "node, ")
-    machine.read("architecture", all_labels.get(_ARCH), f"node, label {_ARCH}", architecture_name)
-    machine.read("system", all_labels.get(_OS), f"node, label {_OS}", system_name)
+    machine = Facts("kubernetes")
+    machine.read_rows(node)
+    machine.read("architecture", all_labels.get(_ARCH), f"node, label {_ARCH}", "architecture")
+    machine.read("system", all_labels.get(_OS), f"node, label {_OS}", "system")
     capacity, allocatable = entry(node, "status", "capacity"), entry(node, "status", "allocatable")
     _put_memory(machine, capacity, allocatable)
     budget = "node, status.allocatable.cpu: a budget of all pods together"
-    machine.read("cpu_cores_usable", _stated(allocatable, "cpu"), budget, cores)
-    machine.read("cpu_cores_usable", _stated(capacity, "cpu"), "node, status.capacity.cpu", cores)
+    machine.read("cpu_cores_usable", _stated(allocatable, "cpu"), budget, "cores")
+    machine.read("cpu_cores_usable", _stated(capacity, "cpu"), "node, status.capacity.cpu", "cores")
     _put_features(machine, all_labels, entry(capacity, "cpu"))
     _put_labelled_accelerators(machine, all_labels, entry(node, "status"))
     heartbeat = moment(_ready(node, "lastHeartbeatTime"))
     machine.put("read_at", heartbeat, "node, condition Ready, lastHeartbeatTime")
-    machine.lack_all(_LACKS)
+    machine.lack_rows()
     return machine
 
 
@@ -220,38 +192,25 @@ def _stated(resources: Any, name: str) -> Any:
 
 
 _FEATURE = "feature.node.kubernetes.io/cpu-cpuid."
-# Node Feature Discovery's names (github.com/klauspost/cpuid) -> Linux kernel names, where lower
-# case does not give them
-_SETS = {
-    "AESNI": "aes", "AMXBF16": "amx_bf16", "AMXFP16": "amx_fp16", "AMXINT8": "amx_int8",
-    "AMXTILE": "amx_tile", "AVX512BF16": "avx512_bf16", "AVX512BITALG": "avx512_bitalg",
-    "AVX512FP16": "avx512_fp16", "AVX512VBMI2": "avx512_vbmi2", "AVX512VNNI": "avx512_vnni",
-    "AVX512VP2INTERSECT": "avx512_vp2intersect", "AVX512VPOPCNTDQ": "avx512_vpopcntdq",
-    "AVXIFMA": "avx_ifma", "AVXNECONVERT": "avx_ne_convert", "AVXVNNI": "avx_vnni",
-    "AVXVNNIINT8": "avx_vnni_int8", "FMA3": "fma", "SHA": "sha_ni",
-}  # fmt: skip
-# which it hides by default (docs/usage/customization-guide.md and features.md, attributeBlacklist):
-# without a label they may be there
-_HIDDEN_SETS = (
-    "abm", "bmi1", "bmi2", "cmov", "cx16", "erms", "f16c", "mmx", "mmxext", "nx", "pclmulqdq",
-    "pni", "popcnt", "rdrand", "rdseed", "rdtscp", "sse", "sse2", "sse4_1", "sse4_2", "ssse3",
-)  # fmt: skip
 
 
 def _put_features(machine: Facts, all_labels: Mapping[str, Any], threads: Any) -> None:
+    table = machine.table
     names = [
         key.removeprefix(_FEATURE)
         for key, value in all_labels.items()
         if key.startswith(_FEATURE) and value == "true"
     ]
     if names:
-        sets = [_SETS.get(name, name.lower()) for name in names if len(name) <= 60]
+        sets = [table["sets"].get(name, name.lower()) for name in names if len(name) <= 60]
         machine.put_instruction_sets(
             sets, "labels of Node Feature Discovery, cpu-cpuid, and what they bring"
         )
         labelled = machine.values["instruction_sets"]
         machine.lacks(
-            " ".join(f"instruction_sets.{name}" for name in _HIDDEN_SETS if name not in labelled),
+            " ".join(
+                f"instruction_sets.{name}" for name in table["hidden_sets"] if name not in labelled
+            ),
             "Node Feature Discovery does not label it by default",
             "take it off attributeBlacklist in the configuration of nfd-worker",
         )
@@ -398,28 +357,17 @@ def _nvidia(all_labels: Mapping[str, Any], status: Any) -> Iterator[tuple[str, K
         )
 
 
-# what clouds label nodes with where GPU feature discovery does not run: the name, MiB of one
-# (cloud.google.com/kubernetes-engine/docs, "GPUs"; karpenter.sh/docs/concepts/scheduling)
-_CLOUD_NAMES = (
-    "cloud.google.com/gke-accelerator",
-    "karpenter.k8s.aws/instance-gpu-name",
-    "eks.amazonaws.com/instance-gpu-name",
-)
-_CLOUD_SIZES = ("karpenter.k8s.aws/instance-gpu-memory", "eks.amazonaws.com/instance-gpu-memory")
-_GKE_CLIENTS = "cloud.google.com/gke-max-shared-clients-per-gpu"
-_GKE_PART = "cloud.google.com/gke-gpu-partition-size"
-
-
 def _named_by_cloud(all_labels: Mapping[str, Any], offered: int) -> Kind:
     """Of so many that the node offers: shares of a card, where it is shared, counted once."""
-    words = [word for key in _CLOUD_NAMES if (word := plain(all_labels.get(key), 120))]
-    sizes = [size for key in _CLOUD_SIZES if (size := _labelled_memory(all_labels.get(key)))]
-    number = max(1, offered // (number_of(all_labels.get(_GKE_CLIENTS)) or 1))
+    keys = table_of("kubernetes")["cloud_labels"]
+    words = [word for key in keys["name"] if (word := plain(all_labels.get(key), 120))]
+    sizes = [size for key in keys["mib"] if (size := _labelled_memory(all_labels.get(key)))]
+    number = max(1, offered // (number_of(all_labels.get(keys["clients"])) or 1))
     if not words:
         return Kind(vendor="nvidia", name="NVIDIA GPU", number=number)
     word = words[0].removeprefix("nvidia-").removeprefix("tesla-")
     named = by_word(word, number).replace(vendor="nvidia")
-    part = plain(all_labels.get(_GKE_PART), 40)
+    part = plain(all_labels.get(keys["part"]), 40)
     if part:
         return named.replace(name=f"{named.name} MIG {part}", is_part=True)
     return named.replace(memory_total_bytes=sizes[0] if sizes else None)
@@ -546,11 +494,6 @@ def _put_devices(machine: Facts, kinds: list[Kind]) -> None:
 
 # ------------------------------------------------------------------ labels that are kept
 
-_POOLS = (
-    "karpenter.sh/nodepool", "eks.amazonaws.com/nodegroup", "cloud.google.com/gke-nodepool",
-    "kubernetes.azure.com/agentpool", "agentpool", "node.cluster.x-k8s.io/machinepool",
-    "doks.digitalocean.com/node-pool", "k8s.scaleway.com/pool-name",
-)  # fmt: skip
 _ROLE = "node-role.kubernetes.io/"
 
 
@@ -561,6 +504,7 @@ _CONDITION = "node.kubernetes.io/"
 
 def _kept_labels(node: Mapping[str, Any], all_labels: Mapping[str, Any]) -> dict[str, str]:
     """Those that make classes of machines; none of the others, which anybody may write."""
+    pools = table_of("kubernetes")["pool_labels"]
     roles = sorted(
         role for key in all_labels if key.startswith(_ROLE) and (role := key.removeprefix(_ROLE))
     )
@@ -583,7 +527,7 @@ def _kept_labels(node: Mapping[str, Any], all_labels: Mapping[str, Any]) -> dict
             "instance-type": all_labels.get("node.kubernetes.io/instance-type"),
             "zone": all_labels.get("topology.kubernetes.io/zone"),
             "region": all_labels.get("topology.kubernetes.io/region"),
-            "pool": next((all_labels[key] for key in _POOLS if key in all_labels), None),
+            "pool": next((all_labels[key] for key in pools if key in all_labels), None),
             "role": roles,
             "state": states,
             "taints": [f"{key}:{eff}" for key, eff in taints if not key.startswith(_CONDITION)],

@@ -1,33 +1,22 @@
-"""Salt, Puppet, Nomad, Ray and Dask: a table each, and what a table cannot say.
+"""Salt, Puppet, Nomad, Ray and Dask: what their rows in `specs/common/systems.toml` cannot say.
 
-Salt's `mem_total` is MiB (salt/grains/core.py divides /proc/meminfo's kB by 1024), `cpu_flags` are
-Linux's own names. Puppet's sizes are the facts whose names end in `_bytes`
-(https://www.puppet.com/docs/puppet/8/core_facts), `processors.cores` are those of one package.
-Nomad's `Attributes` are text, `memory.totalbytes` is the host's, `cpu.numcores` counts threads,
-`MemoryMB` is MiB (https://developer.hashicorp.com/nomad/api-docs/nodes).
-
-Ray's `memory` is what Ray keeps for tasks, in bytes: a share of what was available when it started
-(python/ray/_private/resource_and_label_spec.py), or what somebody set. Dask's `memory_limit` is
-the budget of a worker in bytes (https://distributed.dask.org/en/stable/worker-memory.html). Several
-nodes and workers may be on one host, and are not added up.
+Several nodes of Ray and workers of Dask may be on one host, and are not added up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ...core import units
 from ...core.reading import Unreadable
 from ...machine.record import MEMORY_FILESYSTEMS
 from ._accelerators import Kind, by_word, number_of, put_accelerators
 from ._facts import (
-    RECORD_IT,
+    MAX_NAME,
     SOME_HOME,
     Facts,
-    Hosts,
-    architecture_name,
     class_labels,
-    cores,
     entry,
     labels,
     machine_name,
@@ -37,53 +26,30 @@ from ._facts import (
     product,
     put_disks,
     rows_of,
-    system_name,
     volume_of,
     whole,
 )
 from ._system import Answers, Entry, not_judged
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    from ._facts import Lacks, Rows
-
 _CONTAINERS = frozenset((
     "container", "crio", "docker", "lxc", "nspawn", "openvz", "openvzve", "podman",
     "systemd_nspawn",
 ))  # fmt: skip
-
-# ------------------------------------------------------------------ Salt
-
-_SALT_REMEDY = "record the minions: `salt '*' cmd.run 'selfhost machine --format json' --out json`"
-_SALT: Rows = (
-    ("system", "kernel", "", system_name),
-    ("architecture", "cpuarch", "", architecture_name),
-    ("memory_total_bytes", "mem_total", ", MiB rounded down", units.MIB),
-    ("cpu_cores_usable", "num_cpus", ": its threads", cores),
-    ("cpu_model", "cpu_model", "", plain),
-)
-_SALT_LACKS: Lacks = (
-    (
-        "memory_available_bytes swap_free_bytes",
-        "grains say what a minion has, not what is free",
-        _SALT_REMEDY,
-    ),
-    ("disks", "grains name disks without what is free on them", _SALT_REMEDY),
-)
 # what lspci calls a card that computes nothing: those of servers' remote consoles and of VMs
 _WITHOUT_COMPUTE = ("matrox", "aspeed", "cirrus", "vmware", "bochs", "qxl", "virtio", "hyper-v")
 _MAKERS = {"nvidia": "nvidia", "amd": "amd", "ati": "amd", "intel": "intel"}
+# of a card's memory, as Nomad writes them
+_UNITS = {
+    "KiB": units.KIB, "kB": 10**3, "MiB": units.MIB, "MB": units.MB, "GiB": units.GIB,
+    "GB": units.GB,
+}  # fmt: skip
+_TYPE = "accelerator_type:"
 
 
 class SaltAnswers(Answers):
     """Grains by minion. `salt-call` gives them as those of `local`."""
 
-    title = "Salt"
-    command = "salt '*' grains.items --out json --static"
-    marks = ('"saltversion"', '"cpuarch"')
+    system = "salt"
 
     def read(self, document: Mapping[str, Any], file: str) -> list[Entry] | None:
         if _are_grains(document):
@@ -104,13 +70,13 @@ def _are_grains(value: Any) -> bool:
 
 
 def _minion(grains: Mapping[str, Any], name: str | None) -> dict[str, Any]:
-    machine = Facts("grains do not hold it", _SALT_REMEDY)
-    machine.read_all(grains, _SALT, "salt, ")
+    machine = Facts("salt")
+    machine.read_rows(grains)
     virtual, kind = plain(grains.get("virtual"), 60), plain(grains.get("virtual_subtype"), 60)
     scope = {None: None, "physical": "host"}.get(virtual, "vm")
     if virtual in _CONTAINERS or (kind or "").lower() in _CONTAINERS:
         scope = "container"
-        machine.lack_in_container("Salt", virtual, _SALT_REMEDY)
+        machine.lack_in_container("Salt", virtual)
     machine.put("scope", scope, "salt, virtual")
     machine.limit_to_total()
     flags = grains.get("cpu_flags")
@@ -125,32 +91,16 @@ def _minion(grains: Mapping[str, Any], name: str | None) -> dict[str, Any]:
             and (maker := (plain(row.get("vendor"), 60) or "").lower()) in _MAKERS
             and not any(word in model.lower() for word in _WITHOUT_COMPUTE)
         ]
-        source = "salt, gpus: names of lspci, without what they hold"
-        put_accelerators(machine, kinds, source, _SALT_REMEDY)
-    machine.lack_all(_SALT_LACKS)
+        put_accelerators(machine, kinds, "salt, gpus: names of lspci, without what they hold")
+    machine.lack_rows()
     kept = labels("salt", {key: grains.get(key) for key in ("os", "osrelease", "roles")})
     return machine.record(machine_name(name, grains.get("id"), grains.get("host")), kept)
-
-
-# ------------------------------------------------------------------ Puppet
-
-_PUPPET: Rows = (
-    ("system", "kernel", "", system_name),
-    ("architecture", "os/hardware", "", architecture_name),
-    ("memory_total_bytes", "memory/system/total_bytes", "", 1),
-    ("memory_available_bytes", "memory/system/available_bytes", "", 1),
-    ("swap_free_bytes", "memory/swap/available_bytes", "", 1),
-    ("cpu_cores_usable", "processors/count", "", cores),
-    ("cpu_model", "processors/models/0", "", plain),
-)
 
 
 class PuppetAnswers(Answers):
     """Facts alone, or of PuppetDB's inventory `{"certname": …, "facts": {…}}`."""
 
-    title = "Puppet's facter"
-    command = "facter --json"
-    marks = ('"facterversion"', '"processors"', '"certname"')
+    system = "puppet"
 
     def read(self, document: Mapping[str, Any], file: str) -> list[Entry] | None:
         facts = document.get("facts")
@@ -163,7 +113,7 @@ class PuppetAnswers(Answers):
 
 def _facts_of_host(facts: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
     """The record, with the name and the time of PuppetDB's row."""
-    machine = Facts("facter does not state it")
+    machine = Facts("puppet")
     machine.put("read_at", moment(row.get("timestamp")), "PuppetDB's inventory, timestamp")
     container = plain(facts.get("virtual"), 60)
     if container in _CONTAINERS:
@@ -171,7 +121,7 @@ def _facts_of_host(facts: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str
         machine.put("scope", "container", "facter, virtual")
     elif facts.get("is_virtual") in (True, False):
         machine.put("scope", "vm" if facts["is_virtual"] else "host", "facter, is_virtual")
-    machine.read_all(facts, _PUPPET, "facter, ")
+    machine.read_rows(facts)
     machine.limit_to_total()
     processors = facts.get("processors")
     machine.put(
@@ -180,54 +130,26 @@ def _facts_of_host(facts: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str
         "facter, processors.physicalcount times processors.cores",
     )
     mounts = facts.get("mountpoints")
-    mounts = mounts if isinstance(mounts, Mapping) else {}
     columns = ("available_bytes", "size_bytes", "filesystem")
-    volumes = [(mount, *(entry(mounts[mount], column) for column in columns)) for mount in mounts]
-    volume = volume_of(volumes, SOME_HOME)
-    if volume is not None:
+    volumes = [
+        (mount, *(entry(row, column) for column in columns))
+        for mount, row in (mounts if isinstance(mounts, Mapping) else {}).items()
+    ]
+    if (volume := volume_of(volumes, SOME_HOME)) is not None:
         source = f"facter, mountpoints, available_bytes of {volume[0]}: the home folder is taken"
         put_disks(machine, volume, f"{source} to be {SOME_HOME}")
-    own_names = [entry(facts, "networking", key) for key in ("fqdn", "hostname")]
+    names = [entry(facts, "networking", key) for key in ("fqdn", "hostname")]
     release = {
         "os": entry(facts, "os", "name"),
         "os_release": entry(facts, "os", "release", "full"),
     }
-    return machine.record(machine_name(row.get("certname"), *own_names), labels("puppet", release))
-
-
-# ------------------------------------------------------------------ Nomad
-
-_UNITS = {
-    "KiB": units.KIB, "kB": 10**3, "MiB": units.MIB, "MB": units.MB, "GiB": units.GIB,
-    "GB": units.GB,
-}  # fmt: skip
-_NOMAD: Rows = (
-    ("system", "kernel.name", "", system_name),
-    ("architecture", "cpu.arch", "", architecture_name),
-    ("memory_total_bytes", "memory.totalbytes", "", 1),
-    ("cpu_cores_usable", "cpu.numcores", ": threads", cores),
-    ("cpu_model", "cpu.modelname", "", plain),
-)
-_NOMAD_LACKS: Lacks = (
-    (
-        "memory_available_bytes",
-        "Nomad states what a node has and reserves, not what is free",
-        RECORD_IT,
-    ),
-    (
-        "accelerators",
-        "no device plugin of Nomad lists a GPU, which does not mean that there is none",
-        "install the nomad-device-nvidia plugin",
-    ),
-)
+    return machine.record(machine_name(row.get("certname"), *names), labels("puppet", release))
 
 
 class NomadAnswers(Answers):
     """Nodes with their attributes; the list of `nomad node status -json` alone has none."""
 
-    title = "Nomad"
-    command = "nomad node status -json ID"
-    marks = ('"NodeResources"', '"memory.totalbytes"', '"SchedulingEligibility"')
+    system = "nomad"
 
     def read(self, document: Mapping[str, Any], file: str) -> list[Entry] | None:
         if "SchedulingEligibility" not in document and document.get("NodeResources") is None:
@@ -242,12 +164,11 @@ class NomadAnswers(Answers):
 
 
 def _node(node: Mapping[str, Any], attributes: Mapping[str, Any]) -> dict[str, Any]:
-    machine = Facts("Nomad does not state it")
-    machine.read_all(attributes, _NOMAD, "nomad, ")
+    machine = Facts("nomad")
+    machine.read_rows(attributes)
     machine.limit_to_budget(
         entry(node, "ReservedResources", "Memory", "MemoryMB"),
         "nomad, memory.totalbytes less ReservedResources: a budget of all allocations",
-        units.MIB,
     )
     free, total, kind = (
         attributes.get(f"unique.storage.{key}") for key in ("bytesfree", "bytestotal", "volume")
@@ -259,7 +180,7 @@ def _node(node: Mapping[str, Any], attributes: Mapping[str, Any]) -> dict[str, A
     devices = rows_of(node, "NodeResources", "Devices")
     if kinds := [_device(device) for device in devices if device.get("Type") == "gpu"]:
         put_accelerators(machine, kinds, "nomad, NodeResources.Devices")
-    machine.lack_all(_NOMAD_LACKS)
+    machine.lack_rows()
     is_eligible = node.get("SchedulingEligibility") != "ineligible"
     kept = {
         "class": node.get("NodeClass"),
@@ -286,46 +207,44 @@ def _device(device: Mapping[str, Any]) -> Kind:
     )
 
 
-# ------------------------------------------------------------------ Ray and Dask
+class _OnHosts(Answers):
+    """Answers of systems that may run several nodes on one host.
 
-_RAY: Rows = (
-    (
-        "memory_limit_bytes",
-        "memory",
-        ": a budget, what Ray keeps for tasks of all that was available when it started",
-        1,
-    ),
-    ("cpu_cores_usable", "CPU", ": a budget, perhaps set", cores),
-)
-_TYPE = "accelerator_type:"
-
-
-class RayAnswers(Answers):
-    """A list of nodes; those that are dead are no machines."""
-
-    title = "Ray"
-    command = "ray list nodes --detail --format json"
-    marks = ('"NodeID"', '"node_id"')
+    Hosts are called by their own names, or numbered where only an address is known: it tells hosts
+    of one name apart, and is not kept.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self._hosts = Hosts()
+        self._hosts: dict[str, str] = {}
+
+    def host(self, address: Any, name: Any = None) -> str | None:
+        """The name of a node's host; None where nothing tells which it is."""
+        key = plain(address, MAX_NAME) or plain(name, MAX_NAME)
+        if key is not None and key not in self._hosts:
+            number = len(self._hosts) + 1
+            chosen = machine_name(address if name is None else name) or f"host-{number}"
+            is_taken = chosen in self._hosts.values()
+            self._hosts[key] = f"{chosen}#{number}" if is_taken else chosen
+        return None if key is None else self._hosts[key]
+
+
+class RayAnswers(_OnHosts):
+    """A list of nodes; those that are dead are no machines."""
+
+    system = "ray"
 
     def read(self, document: Mapping[str, Any], file: str) -> list[Entry] | None:
         identity = plain(document.get("NodeID")) or plain(document.get("node_id"))
         resources = document.get("Resources") or document.get("resources_total")
         if identity is None or not isinstance(resources, Mapping):
             return None
-        own = document.get("NodeManagerHostname")
-        # several nodes may be on one host
-        name = f"{machine_name(own, document.get('node_name')) or 'ray'}/{identity[:8]}"
+        hostname = document.get("NodeManagerHostname")
+        name = f"{machine_name(hostname, document.get('node_name')) or 'ray'}/{identity[:8]}"
         if document.get("Alive") is False or document.get("state") == "DEAD":
             return [not_judged(name, "Ray calls it dead")]
-        machine = Facts(
-            "Ray keeps budgets of nodes, and not this",
-            "run `selfhost machine --format json` as a Ray task on each node",
-        )
-        machine.read_all(resources, _RAY, "ray, Resources.")
+        machine = Facts("ray")
+        machine.read_rows(resources)
         number = number_of(resources.get("GPU"))
         words = [key[len(_TYPE) :][:60] for key in resources if key.startswith(_TYPE)]
         kind = by_word(words[0], number) if words else Kind(vendor="unknown", name="GPU")
@@ -334,26 +253,14 @@ class RayAnswers(Answers):
         put_accelerators(machine, [kind.replace(number=number)], source)
         kept = class_labels(document.get("Labels") or document.get("labels"))
         address = document.get("NodeManagerAddress") or document.get("node_ip")
-        kept["host"] = self._hosts.name(address, own)
+        kept["host"] = self.host(address, hostname)
         return [Entry(machine.record(name, labels("ray", kept)))]
 
 
-_DASK: Rows = (
-    ("memory_limit_bytes", "memory_limit", ": a budget, of this worker alone", 1),
-    ("cpu_cores_usable", "nthreads", ": a budget", cores),
-)
-
-
-class DaskAnswers(Answers):
+class DaskAnswers(_OnHosts):
     """The workers of a scheduler, by their addresses, which are not kept."""
 
-    title = "Dask"
-    command = 'python -c "… print(json.dumps(Client(ADDRESS).scheduler_info(n_workers=-1)))"'
-    marks = ('"Scheduler"', '"workers"')
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._hosts = Hosts()
+    system = "dask"
 
     def read(self, document: Mapping[str, Any], file: str) -> list[Entry] | None:
         workers = document.get("workers")
@@ -370,32 +277,24 @@ class DaskAnswers(Answers):
         ]
 
     def _worker(self, worker: Mapping[str, Any]) -> dict[str, Any]:
-        machine = Facts(
-            "Dask keeps budgets of workers, and not this",
-            "run `selfhost machine --format json` on each worker with Client.run",
-        )
+        machine = Facts("dask")
         if worker.get("memory_limit") == 0:
             reason = "memory_limit is 0, which sets the worker no limit"
             machine.lacks("memory_limit_bytes", reason)
-        machine.read_all(worker, _DASK, "dask, ")
+        machine.read_rows(worker)
         if name := plain(entry(worker, "gpu", "name"), 120):
             total = memory(entry(worker, "gpu", "memory-total"))
             used = whole(entry(worker, "metrics", "gpu", "memory-used"))
             free = None if total is None or used is None else max(total - used, 0)
-            card = Kind(vendor="nvidia", name=name, memory_total_bytes=total)
-            card = card.replace(memory_free_bytes=free)
+            card = Kind(
+                vendor="nvidia", name=name, memory_total_bytes=total, memory_free_bytes=free
+            )
             put_accelerators(machine, [card], "dask, gpu of the worker, as NVML says")
         given = worker.get("name", worker.get("id"))
         word = machine_name(given) if isinstance(given, str) else whole(given)
-        host = self._hosts.name(worker.get("host"))
-        own_name = None if word is None else f"dask-worker-{word}"
-        return machine.record(own_name, labels("dask", {"host": host}))
+        kept = labels("dask", {"host": self.host(worker.get("host"))})
+        return machine.record(None if word is None else f"dask-worker-{word}", kept)
 
 
-READERS = {
-    "dask": DaskAnswers,
-    "nomad": NomadAnswers,
-    "puppet": PuppetAnswers,
-    "ray": RayAnswers,
-    "salt": SaltAnswers,
-}
+_ALL: Iterable[type[Answers]] = (SaltAnswers, PuppetAnswers, NomadAnswers, RayAnswers, DaskAnswers)
+READERS = {answers.system: answers for answers in _ALL}

@@ -1,45 +1,34 @@
 """Prometheus: answers to instant queries of node_exporter's, windows_exporter's and dcgm-exporter's
 metrics, and what an exporter itself serves.
 
-Names and units are those of node_exporter (collector/meminfo_linux.go: bytes), windows_exporter
-(its collectors cpu_info, cs, memory, logical_disk and os: bytes) and dcgm-exporter
-(etc/default-counters.csv: framebuffer memory in MiB). Series of one `instance` are one machine, of
-all answers together; GPUs join it by dcgm-exporter's label `Hostname`.
+Framebuffer memory of dcgm-exporter is MiB (etc/default-counters.csv). Series of one `instance` are
+one machine, of all answers together; GPUs join it by dcgm-exporter's label `Hostname`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
 
 from ...core import units
 from ...core.reading import Unreadable
 from ._accelerators import MAX_CARDS, Kind, put_accelerators
 from ._facts import (
-    RECORD_IT,
     SOME_HOME,
     Facts,
-    architecture_name,
     class_labels,
-    cores,
-    count,
     entry,
     labels,
     machine_name,
     plain,
     put_disks,
-    system_name,
+    table_of,
     volume_of,
     whole,
 )
 from ._system import Answers, Entry
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    from ._facts import Lacks, Rows
 
 # a text or a key of an answer that names a metric
 _QUERY = re.compile(r"(?s).{0,200}\b(?:node_[a-zA-Z]|windows_[a-z]|DCGM_).*")
@@ -52,61 +41,9 @@ MAX_FILESYSTEMS = 1000
 MAX_FLAGS = 1000
 _DCGM = "install dcgm-exporter, and query DCGM_FI_DEV_FB_FREE, _USED and _RESERVED too"
 
-
-def _windows_architecture(value: Any) -> str | None:
-    """Win32_Processor.Architecture."""
-    return {"0": "i686", "9": "x86_64", "12": "aarch64"}.get(plain(value, 20) or "")
-
-
-# each fact by its metric, and where a label of it states the fact, the label. MemFree is never
-# available memory, for it counts the page cache as used
-_ROWS: Rows = (
-    ("system", "node_uname_info/sysname", "", system_name),
-    ("architecture", "node_uname_info/machine", "", architecture_name),
-    ("memory_total_bytes", "node_memory_MemTotal_bytes", "", 1),
-    ("memory_available_bytes", "node_memory_MemAvailable_bytes", "", 1),
-    ("swap_free_bytes", "node_memory_SwapFree_bytes", "", 1),
-    ("cpu_cores_usable", "node_cpu_seconds_total", ", how many CPUs it counts", cores),
-    ("cpu_cores_physical", "node_cpu_cores", ": cores of node_cpu_info", count),
-    ("cpu_model", "node_cpu_info/model_name", "", plain),
-)
-# the names `windows_cs_…` until windows_exporter 0.30
-_WINDOWS_ROWS: Rows = (
-    ("architecture", "windows_cpu_info/architecture", "", _windows_architecture),
-    ("memory_total_bytes", "windows_cs_physical_memory_bytes", "", 1),
-    ("memory_total_bytes", "windows_memory_physical_total_bytes", "", 1),
-    ("memory_available_bytes", "windows_memory_available_bytes", "", 1),
-    ("cpu_cores_usable", "windows_cs_logical_processors", "", cores),
-    ("cpu_cores_usable", "windows_cpu_logical_processor", "", cores),
-    ("cpu_model", "windows_cpu_info/name", "", plain),
-)
-_LACKS: Lacks = (
-    (
-        "instruction_sets",
-        "node_exporter gives no flags by default",
-        "start node_exporter with --collector.cpu.info --collector.cpu.info.flags-include='.*'",
-    ),
-    (
-        "disks",
-        "node_filesystem_avail_bytes of / or /home is not in the answer",
-        "query node_filesystem_avail_bytes and node_filesystem_size_bytes too",
-    ),
-    ("memory_limit_bytes", "the memory is not in the answer", "query its total too"),
-    ("accelerators", "no metric of dcgm-exporter is in the answer", _DCGM),
-    ("read_at", "no sample of memory is in the answer", RECORD_IT),
-)
-# collectors cpu_info and memory may be off
-_WINDOWS_LACKS: Lacks = (
-    ("instruction_sets cpu_cores_physical", "windows_exporter does not tell it", RECORD_IT),
-    (
-        "disks",
-        "windows_logical_disk_free_bytes of C: is not in the answer",
-        "start windows_exporter with --collectors.enabled=[defaults],cpu_info,memory",
-    ),
-)
-# metrics of one value a machine, and those whose labels state facts
-_VALUES = {path for _, path, _, _ in (*_ROWS, *_WINDOWS_ROWS) if "/" not in path}
-_VALUES -= {"node_cpu_seconds_total"}
+# Win32_Processor.Architecture
+_WINDOWS_ARCHITECTURES = {"0": "i686", "9": "x86_64", "12": "aarch64"}
+# metrics whose labels state facts
 _INFOS = frozenset((
     "node_uname_info", "node_cpu_info", "windows_cpu_info", "windows_os_hostname",
     "windows_cs_hostname",
@@ -168,9 +105,7 @@ class _Host:
 class PrometheusAnswers(Answers):
     """Answers as the HTTP API gives them, alone or as an object by query; or an exporter's text."""
 
-    title = "Prometheus"
-    command = "curl 'http://HOST:9090/api/v1/query?query={__name__=~\"node_memory_.*|node_uname_info|…\"}'"
-    marks = ('"resultType"', '"errorType"', "# HELP ", "# TYPE ", "node_", "windows_", "DCGM_")
+    system = "prometheus"
 
     def __init__(self) -> None:
         super().__init__()
@@ -251,13 +186,24 @@ class PrometheusAnswers(Answers):
 READERS = {"prometheus": PrometheusAnswers}
 
 
+@cache
+def _values() -> frozenset[str]:
+    """The metrics of one value a machine."""
+    table = table_of("prometheus")
+    paths = {path for _, path, _, _ in (*table["rows"], *table["windows_rows"])}
+    return frozenset(path for path in paths if "/" not in path) - {"node_cpu_seconds_total"}
+
+
 def _take(host: _Host, metric: str, series: Mapping[str, Any], value: Any) -> None:
     """Keep what one sample tells."""
-    if metric in _VALUES:
+    if metric in _values():
         host.stated[metric] = value
         host.labels = host.labels or labels("prometheus", class_labels(series))
     elif metric in _INFOS:
-        host.stated.setdefault(metric, series)
+        word = _WINDOWS_ARCHITECTURES.get(plain(series.get("architecture"), 20) or "")
+        is_numbered = metric == "windows_cpu_info"
+        kept = {**series, "architecture": word} if is_numbered else series
+        host.stated.setdefault(metric, kept)
     elif metric in _DISKS:
         # on Windows the folders of people lie on C:
         volume = "/" if series.get("volume") == "C:" else None
@@ -320,13 +266,13 @@ def _without_port(instance: str) -> str:
 
 
 def _record(host: _Host, name: str | None) -> dict[str, Any]:
-    machine = Facts("no exporter states it")
+    machine = Facts("prometheus")
     is_windows = any(metric.startswith("windows_") for metric in host.stated)
-    rows = _WINDOWS_ROWS if is_windows else _ROWS
+    rows = "windows_rows" if is_windows else "rows"
     if is_windows:
         machine.put("system", "windows", "windows_exporter's metrics")
     stated = {"node_cpu_seconds_total": len(host.cpus) or None, **host.stated}
-    machine.read_all(stated | {"node_cpu_cores": len(host.cores) or None}, rows, "")
+    machine.read_rows(stated | {"node_cpu_cores": len(host.cores) or None}, rows)
     machine.limit_to_total()
     if host.flags:
         machine.put_instruction_sets(host.flags, "node_cpu_flag_info, and what they bring")
@@ -348,11 +294,12 @@ def _record(host: _Host, name: str | None) -> dict[str, Any]:
         source = "DCGM_FI_DEV_FB_FREE, MiB, when queried"
         machine.sources["accelerators.memory_free_bytes"] = source
     machine.put("read_at", _time(host.read_at), "the time of Prometheus' sample")
-    machine.lack_all(_WINDOWS_LACKS if is_windows else ())
-    for fact, path, _, _ in rows:
+    if is_windows:
+        machine.lack_rows("windows_lacks")
+    for fact, path, _, _ in machine.table[rows]:
         metric = path.partition("/")[0].replace("node_cpu_cores", "node_cpu_info")
         machine.lacks(fact, f"{metric} is not in the answer", f"query {metric} too")
-    machine.lack_all(_LACKS)
+    machine.lack_rows()
     return machine.record(name, host.labels)
 
 

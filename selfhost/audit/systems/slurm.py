@@ -9,67 +9,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ...core import units
 from ...core.reading import Unreadable
 from ._accelerators import by_word, number_of, put_accelerators
 from ._facts import (
     Facts,
-    architecture_name,
-    cores,
     entry,
     labels,
     machine_name,
     plain,
     product,
-    system_name,
+    table_of,
     whole,
 )
 from ._system import Answers, Entry, blocks, not_judged
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    from ._facts import Lacks, Rows
-
-_RECORD = "record the nodes: `srun -N <n> --ntasks-per-node=1 selfhost machine --format json`"
-_ROWS: Rows = (
-    ("system", "operating_system", "", system_name),
-    ("architecture", "architecture", "", architecture_name),
-    ("memory_total_bytes", "real_memory", ", MiB: as the site configured it", units.MIB),
-    ("cpu_cores_usable", "effective_cpus", ": as configured", cores),
-    ("cpu_cores_usable", "cpus", ": as configured", cores),
-)
-_LACKS: Lacks = (
-    (
-        "instruction_sets",
-        "Slurm does not read it; features are free text of the site, kept as the label"
-        " slurm.features",
-        _RECORD,
-    ),
-    (
-        "disks",
-        "Slurm states TmpDisk as configured, not what is free where models are stored",
-        _RECORD,
-    ),
-    (
-        "system architecture memory_total_bytes memory_limit_bytes accelerators cpu_cores_physical"
-        " cpu_cores_usable",
-        "this answer does not state it",
-        "use `scontrol show node`",
-    ),
-)
-# of scontrol's text -> of its JSON
-_KEYS = {
-    "NodeName": "name", "Arch": "architecture", "CoresPerSocket": "cores", "CPUTot": "cpus",
-    "CPUEfctv": "effective_cpus", "CPUAlloc": "alloc_cpus", "RealMemory": "real_memory",
-    "AllocMem": "alloc_memory", "MemSpecLimit": "specialized_memory", "Sockets": "sockets",
-    "State": "state", "Gres": "gres", "Partitions": "partitions", "AvailableFeatures": "features",
-    "OS": "operating_system", "NodeHostName": "hostname", "SlurmdStartTime": "start",
-    "AllocTRES": "allocated",
-}  # fmt: skip
 # which scontrol prints of every node: one that lacks them where the first has them is cut off
 _ALWAYS = ("real_memory", "state", "alloc_memory", "sockets", "start", "allocated")
 _NODE = re.compile(r"(?m)^[ \t]*(?=NodeName=)|\n[ \t]*\n")
@@ -83,10 +39,7 @@ _DOWN = frozenset(("DOWN", "ERROR", "FAIL", "NOT_RESPONDING", "UNKNOWN"))
 class SlurmAnswers(Answers):
     """Nodes, or since 23.02 sinfo's groups of nodes that are alike."""
 
-    title = "Slurm"
-    # `sinfo --json` is read too, of groups of nodes
-    command = "scontrol show node --json"
-    marks = ('"real_memory"', '"sinfo"', "NodeName=")
+    system = "slurm"
 
     def __init__(self) -> None:
         super().__init__()
@@ -147,7 +100,8 @@ class SlurmAnswers(Answers):
                     reason = "has fields of a node without its NodeName"
                     yield Entry(fault=Unreadable(reason), line=line)
             elif missing:
-                word = next(word for word, key in _KEYS.items() if key == missing[0])
+                keys = table_of("slurm")["keys"]
+                word = next(word for word, key in keys.items() if key == missing[0])
                 reason = f"the node {plain(fields['name'], 60)} is cut off: it has no {word}"
                 yield Entry(fault=Unreadable(reason, f"ask again: `{self.command}`"), line=line)
             else:
@@ -161,13 +115,14 @@ READERS = {"slurm": SlurmAnswers}
 
 def _fields(text: str) -> dict[str, str]:
     """The fields of a node as scontrol prints them, by the keys of its JSON."""
+    keys = table_of("slurm")["keys"]
     fields = {}
     for row in text.splitlines():
         matches = list(_FIELD.finditer(row))
         ends = [match.start() for match in matches[1:]] + [len(row)]
         for match, end in zip(matches, ends, strict=False):
-            if match[1] in _KEYS:
-                fields[_KEYS[match[1]]] = row[match.end() : end].strip()
+            if match[1] in keys:
+                fields[keys[match[1]]] = row[match.end() : end].strip()
     return fields
 
 
@@ -197,15 +152,15 @@ def _judged(
     if _DOWN & (states := _states(node)):
         name, down = machine_name(node.get("name")), "+".join(sorted(states))
         return not_judged(name, f"Slurm calls it {down}", line=line, place=place)
-    machine = Facts("Slurm does not hold it", _RECORD)
+    machine = Facts("slurm")
     system = (plain(node.get("operating_system")) or "").partition(" ")[0]
-    machine.read_all(node | {"operating_system": system or None}, _ROWS, "slurm, ")
+    machine.read_rows(node | {"operating_system": system or None})
     _put_memory(machine, node)
     physical = product(node.get("sockets"), node.get("cores"))
     source = "slurm, sockets times cores, which are one socket's"
     machine.put("cpu_cores_physical", physical, source)
     _put_gres(machine, node.get("gres"))
-    machine.lack_all(_LACKS)
+    machine.lack_rows()
     name = machine_name(node.get("name"))
     host = machine_name(node.get("hostname"))
     state, features = node.get("state"), node.get("features")
@@ -224,19 +179,18 @@ def _put_memory(machine: Facts, node: Mapping[str, Any]) -> None:
     kept = node.get("specialized_memory")
     less = " less specialized_memory" if kept else ""
     source = f"slurm, real_memory{less}: a budget of all jobs"
-    machine.limit_to_budget(kept, source, units.MIB)
+    machine.limit_to_budget(kept, source)
     budget, fact = machine.values.get("memory_limit_bytes"), "memory_available_bytes"
     allocated = whole(node.get("alloc_memory"), units.MIB)
     if budget is None:
         return
     if allocated is None:
-        machine.lacks(fact, "the answer does not say what jobs have", _RECORD)
+        machine.lacks(fact, "the answer does not say what jobs have")
     elif allocated == 0 and whole(node.get("alloc_cpus")) != 0:
         machine.lacks(
             fact,
             "jobs have processors and no memory of this node: the site does not count memory"
             " (SelectTypeParameters without Memory)",
-            _RECORD,
         )
     else:
         source = (
@@ -261,7 +215,7 @@ def _put_gres(machine: Facts, gres: Any) -> None:
     kinds = [by_word(match[1] or "", number_of(match[2])) for match in _GPU.finditer(text)]
     if kinds:
         source = "slurm, gres: a count and the site's word"
-        put_accelerators(machine, kinds, source, _RECORD)
+        put_accelerators(machine, kinds, source)
     elif text in ("", "(null)", "N/A"):
         put_accelerators(machine, [], "slurm, gres is empty: jobs get no GPU")
 

@@ -1,10 +1,9 @@
-"""One module per check: needs held against a machine. The branch that decides writes the outcome,
-the reason and the remedy.
+"""One module per check: needs held against a machine. The branch that decides gives the outcome,
+the code and the figures; `words` has the sentences.
 
 What the model is: `weights`, `license`, `openness`, `context`. What the machine gives: `disk`,
 `memory`, `cpu`. How it would run: `accelerator`, `runtime`, `speed`. Where several outcomes hold,
-the worst one wins, so each check looks for `fail` first. Every figure a person reads goes through
-`units`.
+the worst one wins, so each check looks for `fail` first.
 """
 
 from .accelerator import Program, accelerator_check
@@ -29,8 +28,8 @@ from .memory import (
     reserve_beside,
     reserve_of,
 )
-from .openness import OPEN_PURPOSES, open_for, open_purposes, openness_check, worst_of
-from .record import CHECKS, CODES, Finding, Mark, Outcome
+from .openness import openness_check
+from .record import CHECKS, CODES, Finding, Outcome, finding
 from .runtime import runtime_check
 from .speed import (
     HOURS_SECONDS,
@@ -40,7 +39,6 @@ from .speed import (
     made_on_accelerator_check,
     made_on_processor_check,
     speed_check,
-    takes_long,
     work_check,
 )
 from .weights import kept_elsewhere, weights_check
@@ -48,12 +46,10 @@ from .weights import kept_elsewhere, weights_check
 __all__ = [
     "CHECKS",
     "CODES",
-    "OPEN_PURPOSES",
     "HOURS_SECONDS",
     "MADE",
     "WIDE_PACE",
     "Finding",
-    "Mark",
     "Outcome",
     "Program",
     "accelerator_check",
@@ -63,6 +59,7 @@ __all__ = [
     "disk_check",
     "disk_margin_bytes",
     "ends_to_store",
+    "finding",
     "held_in_memory",
     "given_bytes",
     "host_high",
@@ -76,8 +73,6 @@ __all__ = [
     "made_on_processor_check",
     "memory_check",
     "on_cards",
-    "open_for",
-    "open_purposes",
     "openness_check",
     "reads_context",
     "reserve_beside",
@@ -85,8 +80,6 @@ __all__ = [
     "runtime_check",
     "speed_check",
     "stored_in_memory",
-    "takes_long",
     "weights_check",
     "work_check",
-    "worst_of",
 ]

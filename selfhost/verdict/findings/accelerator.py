@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...core.records import Record
-from .record import Finding, Outcome
+from .record import Finding, Outcome, finding
 
 TYPE_CHECKING = False
 
@@ -15,13 +15,6 @@ if TYPE_CHECKING:
     from ...machine.record import Machine
     from ...needs.records import Needs
     from .accelerator_share import Training
-
-_NONE_NEEDED = Finding(
-    check="accelerator",
-    outcome=Outcome.PASS,
-    code="accelerator-not-needed",
-    reason="No accelerator is needed: the model runs in RAM.",
-)
 
 
 class Program(Record):
@@ -62,7 +55,7 @@ def accelerator_check(
     """
     # in RAM, accelerators that are not needed decide nothing
     if needs.placement == "host" and not program.needs_gpu and not machine.accelerators:
-        return _NONE_NEEDED
+        return finding(Outcome.PASS, "accelerator-not-needed")
     # many machines have none
     from .accelerator_share import held_check
 

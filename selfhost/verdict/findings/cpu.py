@@ -2,16 +2,68 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from ...catalogue.spec import RuntimeSpec
+from ...core.records import Record
 from ...machine.record import Machine
 from ...needs.records import CpuNeed
-from .record import Finding, Outcome
+from .record import Finding, Outcome, finding
 from .runtime import is_installed, other_runtime
 
+TYPE_CHECKING = False
 
-@lru_cache(maxsize=64)
+if TYPE_CHECKING:
+    from typing import Any
+
+# x86-64 psABI, micro-architecture levels: every processor of it has these, named or not
+_OF_EVERY = {"x86_64": ("sse", "sse2")}
+
+
+class _Processor(Record):
+    """The machine's processor, and what a build needs of one."""
+
+    needs: CpuNeed
+    machine: Machine
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The instruction sets without which the build crashes."""
+        return self.needs.instruction_sets.get(self.machine.architecture or "", ())
+
+    @property
+    def recommended(self) -> tuple[str, ...]:
+        """The instruction sets without which it runs slowly."""
+        return self.needs.recommended.get(self.machine.architecture or "", ())
+
+    def finding(
+        self,
+        outcome: Outcome,
+        code: str,
+        variant: str = "",
+        /,
+        *,
+        remedy: str | None = None,
+        **figures: Any,
+    ) -> Finding:
+        """A finding of what the build needs against what the processor has."""
+        own, sets = self.machine.architecture, self.machine.instruction_sets
+        # of a processor that suits, what holds for it; else all that there are
+        suiting, has = self.needs.architectures, own
+        if own is not None and own in suiting:
+            suiting = (own,)
+        if own is not None and sets is not None:
+            used = (*self.required, *self.recommended)
+            has = ", ".join((own, *(name for name in used if name in sets)))
+        return finding(
+            outcome,
+            code,
+            variant,
+            needs=", ".join((*suiting, *self.required)) or None,
+            has=has,
+            remedy=remedy,
+            **figures,
+        )
+
+
 def cpu_check(
     needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None, *, on_gpu: bool = False
 ) -> Finding:
@@ -23,144 +75,99 @@ def cpu_check(
     """
     if on_gpu:
         needs = needs.replace(recommended={})
-    finding = _as_stated(needs, machine, runtime, on_gpu=on_gpu)
-    own = machine.architecture or ""
-    assumed = [fact for fact in ("architecture", "instruction_sets") if machine.assumes(fact)]
-    uses_sets = needs.instruction_sets.get(own) or needs.recommended.get(own)
-    if not uses_sets or finding.code == "cpu-no-build":
-        assumed = [fact for fact in assumed if fact == "architecture"]
-    if not assumed:
-        return finding
-    what = " and ".join(fact.replace("_", " ") for fact in assumed)
-    verb = "is" if assumed == ["architecture"] else "are"
-    return finding.replace(
-        outcome=Outcome.WARN,
-        code="cpu-assumed",
-        reason=f"{finding.reason} The processor's {what} {verb} assumed.",
-        remedy=f"check the {what} of your processor",
-    )
-
-
-def _as_stated(
-    needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None, *, on_gpu: bool
-) -> Finding:
-    """The finding, were nothing of the processor assumed."""
-    own = machine.architecture
+    cpu = _Processor(needs=needs, machine=machine)
     builder = runtime.name if runtime else "what the spec states"
-    if (
-        own is not None
-        and needs.architectures
-        and own not in needs.architectures
-        and not is_installed(runtime, machine)
-    ):
-        return _no_build(needs, machine, runtime, builder, own)
-    return (
-        _lacks_instructions(needs, machine, builder)
-        or _unread(needs, machine)
-        or (None if on_gpu else _crashes(needs, machine, runtime))
-        or _slow(needs, machine)
-        or _finding(
-            needs,
-            machine,
-            Outcome.PASS,
-            "cpu-suits",
-            f"{own or 'The processor'} suits {builder}.",
-        )
+    stated = (
+        _no_build(cpu, runtime, builder)
+        or _lacks_instructions(cpu, builder)
+        or _unread(cpu)
+        or (None if on_gpu else _crashes(cpu, runtime))
+        or _slow(cpu)
+        or cpu.finding(Outcome.PASS, "cpu-suits", processor=machine.architecture, builder=builder)
+    )
+    return _assumed(cpu, stated)
+
+
+def _assumed(cpu: _Processor, stated: Finding) -> Finding:
+    """The finding as a warning where it rests on facts that are assumed."""
+    facts = ["architecture"] if cpu.machine.assumes("architecture") else []
+    uses_sets = cpu.required or cpu.recommended
+    if uses_sets and stated.code != "cpu-no-build" and cpu.machine.assumes("instruction_sets"):
+        facts.append("instruction sets")
+    if not facts:
+        return stated
+    is_plural = facts != ["architecture"]
+    return cpu.finding(
+        Outcome.WARN, "cpu-assumed", stated=stated.reason, facts=facts, plural=is_plural
     )
 
 
-def _crashes(needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None) -> Finding | None:
-    crashing_sets = runtime.crashing_sets(machine.instruction_sets) if runtime else ()
-    if runtime is None or not crashing_sets:
+def _no_build(cpu: _Processor, runtime: RuntimeSpec | None, builder: str) -> Finding | None:
+    processor = cpu.machine.architecture
+    is_covered = (
+        processor is None or not cpu.needs.architectures or processor in cpu.needs.architectures
+    )
+    if is_covered or is_installed(runtime, cpu.machine):
         return None
-    return _finding(
-        needs,
-        machine,
-        Outcome.WARN,
-        "cpu-crashes",
-        f"{runtime.name} may crash at the first prompt: this processor has"
-        f" {' and '.join(crashing_sets)}.",
-        runtime.crash_remedy,
+    # the runtime's finding says what is known of other systems, of which the processor is a part
+    is_elsewhere = runtime is not None and runtime.elsewhere
+    return cpu.finding(
+        Outcome.FAIL,
+        "cpu-no-build",
+        "elsewhere" if is_elsewhere else "",
+        remedy=None if is_elsewhere else other_runtime(runtime, cpu.machine),
+        builder=builder,
+        processor=processor,
+        covered=cpu.needs.architectures,
     )
 
 
-def _no_build(
-    needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None, builder: str, own: str
-) -> Finding:
-    reason, remedy = f"{builder} has no build for {own}.", other_runtime(runtime, machine)
-    if runtime is not None and runtime.elsewhere:
-        # the runtime's finding says what is known of other systems, of which the processor is a
-        # part
-        reason = (
-            f"selfhost covers {builder} only on {' and '.join(needs.architectures)}; this"
-            f" processor is {own}."
-        )
-        remedy = "choose another --runtime"
-    return _finding(needs, machine, Outcome.FAIL, "cpu-no-build", reason, remedy)
-
-
-def _lacks_instructions(needs: CpuNeed, machine: Machine, builder: str) -> Finding | None:
-    missing = _lacking(_required(needs, machine), machine)
+def _lacks_instructions(cpu: _Processor, builder: str) -> Finding | None:
+    missing = _lacking(cpu.required, cpu.machine)
     if not missing:
         return None
-    return _finding(
-        needs,
-        machine,
+    return cpu.finding(
         Outcome.FAIL,
         "cpu-lacks-instructions",
-        f"{builder}'s build would crash: this processor {_lacks(machine)} {', '.join(missing)}.",
-        "build it from source for this processor",
+        builder=builder,
+        missing=missing,
+        perhaps=cpu.machine.assumes("instruction_sets"),
     )
 
 
-def _unread(needs: CpuNeed, machine: Machine) -> Finding | None:
-    sets = machine.instruction_sets
-    required = _required(needs, machine)
-    fact, what = "", ""
-    if machine.architecture is None and (needs.architectures or needs.instruction_sets):
-        fact, what = "architecture", "The processor"
-    elif sets is None and (
-        required or _recommended(needs, machine) or machine.emulated_on is not None
-    ):
-        fact, what = "instruction_sets", "The processor's instruction sets"
+def _unread(cpu: _Processor) -> Finding | None:
+    sets, required = cpu.machine.instruction_sets, cpu.required
+    uses_sets = required or cpu.recommended or cpu.machine.emulated_on is not None
+    unread = [name for name in required if name in _sets_unread(cpu.machine) - {*(sets or ())}]
+    if cpu.machine.architecture is None and (cpu.needs.architectures or cpu.needs.instruction_sets):
+        variant, fact = "", "architecture"
+    elif sets is None and uses_sets:
+        variant, fact = "sets", "instruction_sets"
+    elif unread:
+        variant, fact = "set", f"instruction_sets.{unread[0]}"
     else:
-        unread = _sets_unread(machine)
-        names = [name for name in required if name in unread and name not in (sets or ())]
-        if names:
-            fact, what = (
-                f"instruction_sets.{names[0]}",
-                f"Whether the processor has {', '.join(names)}",
-            )
-    if not fact:
         return None
-    why = machine.why_unread(fact)
-    reason = f"{what} could not be read: {why.reason}."
-    return _finding(needs, machine, Outcome.UNKNOWN, "cpu-unread", reason, why.remedy)
+    why = cpu.machine.why_unread(fact)
+    return cpu.finding(
+        Outcome.UNKNOWN, "cpu-unread", variant, remedy=why.remedy, why=why.reason, sets=unread
+    )
 
 
-def _slow(needs: CpuNeed, machine: Machine) -> Finding | None:
-    missing = _lacking(_recommended(needs, machine), machine)
+def _crashes(cpu: _Processor, runtime: RuntimeSpec | None) -> Finding | None:
+    sets = runtime.crashing_sets(cpu.machine.instruction_sets) if runtime else ()
+    if runtime is None or not sets:
+        return None
+    return cpu.finding(
+        Outcome.WARN, "cpu-crashes", remedy=runtime.crash_remedy, builder=runtime.name, sets=sets
+    )
+
+
+def _slow(cpu: _Processor) -> Finding | None:
+    missing = _lacking(cpu.recommended, cpu.machine)
     if not missing:
         return None
-    surely = "perhaps slowly" if machine.assumes("instruction_sets") else "but slowly"
-    reason = f"It runs, {surely}: this processor {_lacks(machine)} {', '.join(missing)}."
-    return _finding(needs, machine, Outcome.WARN, "cpu-slow", reason, "choose a smaller model")
-
-
-def _lacks(machine: Machine) -> str:
-    return "may have no" if machine.assumes("instruction_sets") else "has no"
-
-
-def _required(needs: CpuNeed, machine: Machine) -> tuple[str, ...]:
-    return needs.instruction_sets.get(machine.architecture or "", ())
-
-
-def _recommended(needs: CpuNeed, machine: Machine) -> tuple[str, ...]:
-    return needs.recommended.get(machine.architecture or "", ())
-
-
-# x86-64 psABI, micro-architecture levels: every processor of it has these, named or not
-_OF_EVERY = {"x86_64": ("sse", "sse2")}
+    perhaps = cpu.machine.assumes("instruction_sets")
+    return cpu.finding(Outcome.WARN, "cpu-slow", missing=missing, perhaps=perhaps)
 
 
 def _lacking(names: tuple[str, ...], machine: Machine) -> list[str]:
@@ -181,32 +188,3 @@ def _sets_unread(machine: Machine) -> set[str]:
         for entry in machine.unread
         if entry.fact.startswith("instruction_sets.")
     }
-
-
-def _finding(
-    needs: CpuNeed,
-    machine: Machine,
-    outcome: Outcome,
-    code: str,
-    reason: str,
-    remedy: str | None = None,
-) -> Finding:
-    own, sets = machine.architecture, machine.instruction_sets
-    required = _required(needs, machine)
-    # of a processor that suits, what holds for it; else all that there are
-    suiting = needs.architectures
-    has = own
-    if own is not None and own in needs.architectures:
-        suiting = (own,)
-    if own is not None and sets is not None:
-        used = (*required, *_recommended(needs, machine))
-        has = ", ".join((own, *(name for name in used if name in sets)))
-    return Finding(
-        check="cpu",
-        outcome=outcome,
-        code=code,
-        needs=", ".join((*suiting, *required)) or None,
-        has=has,
-        reason=reason,
-        remedy=remedy,
-    )

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from ...core.records import Unread
-from ...core.units import GIB, decimal, decimal_range
-from ...machine.record import Machine
+from ...core.records import Record, Unread
+from ...core.units import GIB
+from ...machine.record import Disk, Machine
 from ...needs.records import Needs
 from ..present import Here, unseen
-from .record import Finding, Outcome, profile_doubt
+from .record import Finding, Outcome, doubt_of, finding
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from .record import Words
+    from typing import Any
 
 # a system disk filled to the last byte breaks swap, logs and databases: 5 GiB or one part in 20 of
 # the volume, whichever is less (assumed)
 DISK_MARGIN_BYTES = 5 * GIB
 _DISK_MARGIN_PART = 20
-# of which the share is more than that surely
-_LARGE_DISK_BYTES = 21 * DISK_MARGIN_BYTES
 # the variable that moves the folder in which a runtime stores models
 _STORE_VARIABLES = {
     "huggingface": "HF_HOME",
     "llama.cpp": "LLAMA_CACHE",
     "ollama": "OLLAMA_MODELS (of the Ollama service)",
 }
-# the outcomes that free space decides
+# what free space decides
 _OF_FREE_SPACE = (
     "disk-unread",
     "disk-too-small",
@@ -34,6 +32,68 @@ _OF_FREE_SPACE = (
     "disk-tight",
     "disk-fits",
 )
+
+
+class _Storing(Record):
+    """What is to be stored, from `low` to `high` bytes, and where."""
+
+    needs: Needs
+    machine: Machine
+    purpose: str
+    missing_bytes: int | None
+    here: Here | None
+    place: Disk | None
+    size: int | None
+    low: int | None
+    high: int | None
+
+    @property
+    def free(self) -> int | None:
+        """What is free in the place."""
+        return self.place.free_bytes if self.place else None
+
+    @property
+    def total(self) -> int | None:
+        """How large the place is."""
+        return self.place.total_bytes if self.place else None
+
+    def finding(
+        self,
+        outcome: Outcome,
+        code: str,
+        variant: str = "",
+        *,
+        has: int | None = None,
+        remedy: str | None = None,
+        **figures: Any,
+    ) -> Finding:
+        """A finding about storing that much in the place; `has`: what it has, else what is free."""
+        has = self.free if has is None else has
+        short = None if self.low is None or has is None else max(0, self.low - has)
+        place = self.place.shown if self.place else "the download folder"
+        missed = None
+        if self.machine.models_present is not None:
+            missed = unseen(self.machine, self.purpose)
+        return finding(
+            outcome,
+            code,
+            variant,
+            needs=self.size,
+            has=has,
+            short=short,
+            unit="bytes",
+            remedy=remedy,
+            what=_what(self),
+            size=(self.low or 0, self.high or 0),
+            is_range=self.low != self.high,
+            place=place,
+            place_first=place[:1].upper() + place[1:] if place.startswith("the ") else place,
+            quota=self.place.quota if self.place else None,
+            unseen=missed.reason if missed else None,
+            variable=_STORE_VARIABLES.get(self.purpose),
+            confidence=doubt_of(self.machine),
+            **figures,
+        )
 
 
 def disk_check(
@@ -52,163 +112,76 @@ def disk_check(
     the disk, may rule the model out. What it takes to make a file that no repository is known to
     have gives a `warn`, too: somebody may publish it.
     """
-    storing = _Storing(needs, machine, purpose, missing_bytes, here)
-    finding = (
-        _nothing_missing(storing)
-        or _not_writable(storing)
+    low, high = ends_to_store(needs, missing_bytes)
+    storing = _Storing(
+        needs=needs,
+        machine=machine,
+        purpose=purpose,
+        missing_bytes=missing_bytes,
+        here=here,
+        place=machine.disk_for(purpose),
+        size=bytes_to_store(needs, missing_bytes),
+        low=low,
+        high=high,
+    )
+    if storing.size == 0:
+        path = here.path if here else None
+        return finding(
+            Outcome.PASS, "disk-nothing-missing", needs=0, short=0, unit="bytes", path=path
+        )
+    judged = (
+        _not_writable(storing)
         or _file_too_large(storing)
         or _too_small(storing)
-        or _unknown(storing, needs)
+        or _unknown(storing)
         or _slow_or_volatile(storing)
         or _quota_unread(storing)
-        or _medium_unread(storing)
-        or _no_room_to_make(storing, needs, missing_bytes)
+        or _no_room_to_make(storing)
         or _by_margin(storing)
     )
     facts = ("disks", f"disks.{purpose}", f"disks.{purpose}.free_bytes")
-    if finding.code in _OF_FREE_SPACE and any(map(machine.assumes, facts)):
-        return _on_assumed_space(storing, finding)
-    return finding
+    if judged.code in _OF_FREE_SPACE and any(map(machine.assumes, facts)):
+        return _on_assumed_space(storing, judged)
+    return judged
 
 
-class _Storing:
-    """What is to be stored, and the place where it would lie."""
-
-    def __init__(
-        self, needs: Needs, machine: Machine, purpose: str, missing: int | None, here: Here | None
-    ) -> None:
-        self.machine, self.purpose, self.here = machine, purpose, here
-        self.is_in_part_here = bool(missing)
-        self.size = bytes_to_store(needs, missing)
-        self.low, self.high = ends_to_store(needs, missing)
-        self.largest_file = needs.largest_file_bytes
-        if missing is not None and self.largest_file is not None:
-            self.largest_file = min(self.largest_file, missing)
-        self.place = machine.disk_for(purpose)
-        self.free = self.place.free_bytes if self.place else None
-        self.total = self.place.total_bytes if self.place else None
-        if missing:
-            self.what = "The missing part"
-        elif self.size == needs.download_bytes:
-            self.what = "The download"
-        else:
-            self.what = "Everything stored"
-
-    @property
-    def amount(self) -> str:
-        """What it takes, in words: a range where the size is one."""
-        return decimal_range(self.low or 0, self.high or 0)
-
-    @property
-    def where(self) -> str:
-        """The place, as within a sentence."""
-        return self.place.shown if self.place else "the download folder"
-
-    @property
-    def where_first(self) -> str:
-        """The place, as at the start of a sentence."""
-        return f"The {self.where[4:]}" if self.where.startswith("the ") else self.where
-
-    @property
-    def under_quota(self) -> str:
-        """Whose free space it is, where that is not the volume's."""
-        quota = self.place.quota if self.place else None
-        return f" under the {quota}'s quota" if quota else ""
-
-    @property
-    def perhaps_here(self) -> str:
-        """What follows a refusal where the model may lie there already."""
-        if self.machine.models_present is None:
-            return ""
-        missed = unseen(self.machine, self.purpose)
-        return f" It may be there already: {missed.reason}." if missed else ""
-
-    def finding(
-        self, outcome: Outcome, code: str, reason: str, remedy: str | None = None
-    ) -> Finding:
-        """A finding about storing that much there."""
-        return self.worded_when_read(outcome, code, lambda: (reason, remedy))
-
-    def worded_when_read(self, outcome: Outcome, code: str, words: Words) -> Finding:
-        """As `finding`, for the outcomes that most models have."""
-        size, least, free = self.size, self.low, self.free
-        return Finding.worded_when_read(
-            {
-                "check": "disk",
-                "outcome": outcome,
-                "code": code,
-                "needs": size,
-                "has": free,
-                "short": None if least is None or free is None else max(0, least - free),
-                "unit": "bytes",
-                "reserve_bytes": None,
-            },
-            words,
-        )
-
-
-def _nothing_missing(storing: _Storing) -> Finding | None:
-    if storing.size != 0:
-        return None
-    reason = "Nothing to download."
-    if storing.here:
-        reason = f"Nothing to download: the files are at {storing.here.path}."
-    return Finding(
-        check="disk",
-        outcome=Outcome.PASS,
-        code="disk-nothing-missing",
-        needs=0,
-        short=0,
-        unit="bytes",
-        reason=reason,
-    )
+def _what(storing: _Storing) -> str:
+    if storing.missing_bytes:
+        return "The missing part"
+    is_download = storing.size == storing.needs.download_bytes
+    return "The download" if is_download else "Everything stored"
 
 
 def _not_writable(storing: _Storing) -> Finding | None:
     place = storing.place
-    if place is None:
-        return None
-    if place.writable is False:
-        return storing.finding(
-            Outcome.FAIL,
-            "disk-not-writable",
-            f"{storing.where_first} is not writable.{storing.perhaps_here}",
-            _move_store(storing.purpose, "that you may write to"),
-        )
-    if place.free_files == 0:
-        return storing.finding(
-            Outcome.FAIL,
-            "disk-not-writable",
-            f"No file can be created in {storing.where}: its file system has no free inodes, even"
-            f" if space is left.{storing.perhaps_here}",
-            f"delete files there (`df -i` counts them), or {_move_store(storing.purpose)}",
-        )
+    if place is not None and place.writable is False:
+        return storing.finding(Outcome.FAIL, "disk-not-writable")
+    if place is not None and place.free_files == 0:
+        return storing.finding(Outcome.FAIL, "disk-not-writable", "inodes")
     return None
 
 
 def _file_too_large(storing: _Storing) -> Finding | None:
-    place, largest = storing.place, storing.largest_file
+    largest, place, missing = storing.needs.largest_file_bytes, storing.place, storing.missing_bytes
     if largest is None:
         return None
+    if missing is not None:
+        largest = min(largest, missing)
     if place and place.max_file_bytes and largest > place.max_file_bytes:
         return storing.finding(
             Outcome.FAIL,
             "disk-file-too-large",
-            f"One file is {decimal(largest)}; {place.filesystem} on {storing.where} allows at most"
-            f" {decimal(place.max_file_bytes)}.",
-            _move_store(storing.purpose, "on another file system"),
+            file=largest,
+            filesystem=place.filesystem,
+            most=place.max_file_bytes,
         )
     # Ollama's server stores what it is asked for, under limits of its own
     shell_limit = storing.machine.file_size_limit_bytes if storing.purpose != "ollama" else None
-    if shell_limit is not None and largest > shell_limit:
-        return storing.finding(
-            Outcome.FAIL,
-            "disk-file-too-large",
-            f"One file is {decimal(largest)}; `ulimit -f` lets this shell write at most"
-            f" {decimal(shell_limit)}.",
-            "run `ulimit -f unlimited`, or ask your administrator to raise the limit",
-        )
-    return None
+    if shell_limit is None or largest <= shell_limit:
+        return None
+    return storing.finding(
+        Outcome.FAIL, "disk-file-too-large", "shell", file=largest, most=shell_limit
+    )
 
 
 def _too_small(storing: _Storing) -> Finding | None:
@@ -216,44 +189,29 @@ def _too_small(storing: _Storing) -> Finding | None:
     if low is None:
         return None
     if free is not None and low > free:
-
-        def words() -> tuple[str, str]:
-            short = decimal(low - free)
-            least = "" if low == storing.high else "at least "
-            reason = (
-                f"{storing.what} needs {storing.amount}; {storing.where} has {decimal(free)}"
-                f" free{storing.under_quota}: {least}{short} short.{storing.perhaps_here}"
-            )
-            return reason, f"free {short}, or {_move_store(storing.purpose)}"
-
-        return storing.worded_when_read(Outcome.FAIL, "disk-too-small", words)
+        return storing.finding(Outcome.FAIL, "disk-too-small")
     if free is None and total is not None and low > total:
-
-        def words_of_total() -> tuple[str, str]:
-            reason = (
-                f"{storing.what} needs {storing.amount}; {storing.where} has only {decimal(total)}"
-                f" in total{storing.under_quota}.{storing.perhaps_here}"
-            )
-            return reason, _move_store(storing.purpose)
-
-        finding = storing.worded_when_read(Outcome.FAIL, "disk-too-small", words_of_total)
-        return finding.replace(has=total, short=low - total)
+        return storing.finding(Outcome.FAIL, "disk-too-small", "in-all", has=total)
     return None
 
 
-def _unknown(storing: _Storing, needs: Needs) -> Finding | None:
+def _unknown(storing: _Storing) -> Finding | None:
     """The free space was not read, or the size is not known."""
     if storing.free is None:
         why = storing.machine.why_unread(_unread_fact(storing))
-        reason = f"The free space could not be read: {why.reason}."
-        return storing.finding(Outcome.UNKNOWN, "disk-unread", reason, why.remedy)
+        return storing.finding(Outcome.UNKNOWN, "disk-unread", remedy=why.remedy, why=why.reason)
     if storing.size is None:
         unsized = next(
-            (entry for entry in needs.unknown if entry.fact in ("download_bytes", "disk_bytes")),
+            (
+                entry
+                for entry in storing.needs.unknown
+                if entry.fact in ("download_bytes", "disk_bytes")
+            ),
             Unread(fact="download_bytes", reason="no source states it"),
         )
-        reason = f"The size of the download is not known: {unsized.reason}."
-        return storing.finding(Outcome.UNKNOWN, "disk-size-not-known", reason, unsized.remedy)
+        return storing.finding(
+            Outcome.UNKNOWN, "disk-size-not-known", remedy=unsized.remedy, why=unsized.reason
+        )
     return None
 
 
@@ -266,67 +224,43 @@ def _unread_fact(storing: _Storing) -> str:
 
 def _slow_or_volatile(storing: _Storing) -> Finding | None:
     place = storing.place
-    if place is None:
+    if place is None or not (place.in_memory or place.on_network):
         return None
-    if place.in_memory:
-        kind = f"{place.filesystem} over {place.backing}" if place.backing else place.filesystem
+    return storing.finding(
+        Outcome.WARN,
+        "disk-slow-or-volatile",
+        "ram" if place.in_memory else "network",
+        filesystem=place.filesystem,
+        backing=place.backing,
+    )
+
+
+def _quota_unread(storing: _Storing) -> Finding | None:
+    """A quota may leave less, or the files may take RAM: neither could be read."""
+    quota = storing.machine.unread_about(f"disks.{storing.purpose}.quota")
+    if quota is not None:
         return storing.finding(
-            Outcome.WARN,
-            "disk-slow-or-volatile",
-            f"{storing.where_first} is {kind}: files there use RAM and are lost at a restart.",
-            _move_store(storing.purpose, "on a disk"),
+            Outcome.WARN, "disk-assumed", "quota", remedy=quota.remedy, why=quota.reason
         )
-    if place.on_network:
+    medium = _unread_medium(storing.machine, storing.purpose)
+    if medium is not None:
         return storing.finding(
-            Outcome.WARN,
-            "disk-slow-or-volatile",
-            f"{storing.where_first} is on a network volume ({place.filesystem}): loading is slow,"
-            " and a quota would not show.",
-            _move_store(storing.purpose, "on a local disk"),
+            Outcome.WARN, "disk-slow-or-volatile", "unread", remedy=medium.remedy, why=medium.reason
         )
     return None
 
 
-def _quota_unread(storing: _Storing) -> Finding | None:
-    free, prefix = storing.free, f"disks.{storing.purpose}.quota"
-    assert free is not None
-    quota = storing.machine.unread_about(prefix)
-    if quota is None:
-        return None
-
-    def words() -> tuple[str, str | None]:
-        reason = (
-            f"{storing.what} needs {storing.amount}; {storing.where} has {decimal(free)}"
-            f" free, but a quota may leave you less: {quota.reason}."
-        )
-        return reason, quota.remedy
-
-    return storing.worded_when_read(Outcome.WARN, "disk-assumed", words)
-
-
-def _medium_unread(storing: _Storing) -> Finding | None:
-    why = _unread_medium(storing.machine, storing.purpose)
-    if why is None:
-        return None
-    reason = f"Files in {storing.where} may use RAM and be lost at a restart: {why.reason}."
-    return storing.finding(Outcome.WARN, "disk-slow-or-volatile", reason, why.remedy)
-
-
-def _no_room_to_make(storing: _Storing, needs: Needs, missing: int | None) -> Finding | None:
+def _no_room_to_make(storing: _Storing) -> Finding | None:
     """The file that is run fits, but not what making it takes."""
-    making, free = needs.making, storing.free
-    if making is None or missing is not None or free is None or making.disk_ends[1] <= free:
+    making, free = storing.needs.making, storing.free
+    if making is None or storing.missing_bytes is not None or free is None:
         return None
-    most = making.disk_ends[1]
-
-    def words() -> tuple[str, str]:
-        reason = (
-            f"The file fits, but making it yourself takes {decimal_range(*making.disk_ends)}:"
-            f" {storing.where} has {decimal(free)} free{storing.under_quota}."
-        )
-        return reason, f"take a published file, free {decimal(most - free)}, or use a larger disk"
-
-    return storing.worded_when_read(Outcome.WARN, "disk-too-small-to-make", words)
+    least, most = making.disk_ends
+    if most <= free:
+        return None
+    return storing.finding(
+        Outcome.WARN, "disk-too-small-to-make", making=(least, most), more=most - free
+    )
 
 
 def _by_margin(storing: _Storing) -> Finding:
@@ -334,81 +268,38 @@ def _by_margin(storing: _Storing) -> Finding:
     high, free = storing.high, storing.free
     assert high is not None
     assert free is not None
-    if high > free:
-        return storing.worded_when_read(
-            Outcome.WARN,
-            "disk-tight",
-            lambda: (
-                f"{storing.what} needs {storing.amount}, and may not fit: {storing.where} has"
-                f" {decimal(free)} free{storing.under_quota}.",
-                f"free {decimal(high - free)} more to be sure",
-            ),
-        )
     margin = disk_margin_bytes(storing.total)
+    if high > free:
+        return storing.finding(Outcome.WARN, "disk-tight", "range", more=high - free)
     if high + margin > free:
-        return storing.worded_when_read(
-            Outcome.WARN,
-            "disk-tight",
-            lambda: (
-                f"{storing.what} fits, but leaves only {decimal(free - high)} free in"
-                f" {storing.where}.",
-                f"free {decimal(high + margin - free)} more to keep a safety margin",
-            ),
+        return storing.finding(
+            Outcome.WARN, "disk-tight", left=free - high, more=high + margin - free
         )
-
-    def words() -> tuple[str, None]:
-        reason = (
-            f"{storing.what} needs {storing.amount} of the {decimal(free)} free in"
-            f" {storing.where}{storing.under_quota}."
-        )
-        if storing.is_in_part_here and storing.here:
-            reason += f" {decimal(storing.here.size_bytes)} are there already."
-        return reason + profile_doubt(storing.machine), None
-
-    return storing.worded_when_read(Outcome.PASS, "disk-fits", words)
-
-
-def _on_assumed_space(storing: _Storing, finding: Finding) -> Finding:
-    """What was found with free space that is assumed: a `warn`, unless the whole disk is too
-    small.
-    """
-    machine, place, total = storing.machine, storing.place, storing.total
-    low, high = storing.low, storing.high
-    if low is None or high is None or (total is not None and low > total):
-        return finding
-
-    def words() -> tuple[str, str]:
-        reason = f"{storing.what} needs {storing.amount}; the free space is assumed"
-        if place is not None and total is not None:
-            reason += (
-                f": {place.shown} has {decimal(total)} in total, and how much of it is free is not"
-                " stated."
-            )
-        else:
-            reason += f": {machine.why_unread(_unread_fact(storing)).reason}."
-        margin = disk_margin_bytes(total)
-        return (
-            reason + profile_doubt(machine),
-            f"check that {decimal(high + margin)} are free there",
-        )
-
-    return Finding.worded_when_read(
-        {
-            **{name: getattr(finding, name) for name in _FIGURES},
-            "outcome": Outcome.WARN,
-            "code": "disk-assumed",
-        },
-        words,
+    is_in_part_here = storing.missing_bytes and storing.here
+    return storing.finding(
+        Outcome.PASS,
+        "disk-fits",
+        already=storing.here.size_bytes if is_in_part_here and storing.here else None,
     )
 
 
-# of a finding, all but its outcome and its words
-_FIGURES = ("check", "needs", "has", "short", "unit", "reserve_bytes")
+def _on_assumed_space(storing: _Storing, judged: Finding) -> Finding:
+    """The finding with free space that is assumed: a `warn`, unless the whole disk is too small."""
+    low, high, total = storing.low, storing.high, storing.total
+    if low is None or high is None or (total is not None and low > total):
+        return judged
+    return storing.finding(
+        Outcome.WARN,
+        "disk-assumed",
+        total=total,
+        why=storing.machine.why_unread(_unread_fact(storing)).reason if total is None else None,
+        enough=high + disk_margin_bytes(total),
+    )
 
 
 def disk_margin_bytes(total_bytes: int | None) -> int:
     """What should stay free of a volume of that size; None is not known."""
-    if not total_bytes or total_bytes >= _LARGE_DISK_BYTES:
+    if not total_bytes:
         return DISK_MARGIN_BYTES
     return min(DISK_MARGIN_BYTES, total_bytes // _DISK_MARGIN_PART)
 
@@ -429,11 +320,6 @@ def ends_to_store(needs: Needs, missing: int | None) -> tuple[int | None, int | 
     if size is None or ends is None or likely is None:
         return size, size
     return size - likely + ends[0], size - likely + ends[1]
-
-
-def _move_store(purpose: str, which: str = "on a larger disk") -> str:
-    variable = _STORE_VARIABLES.get(purpose)
-    return f"set {variable} to a folder {which}" if variable else f"download to a folder {which}"
 
 
 def _unread_medium(machine: Machine, purpose: str) -> Unread | None:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from functools import cached_property
 
-from ...core.records import Unread
-from ...core.units import GB, GIB, MIB, binary, binary_range, decimal
+from ...core.records import Record, Unread
+from ...core.units import GB, GIB, MIB
 from ...core.workload import Workload
 from ...machine.record import Machine
 from ...needs.records import Needs
-from .record import Finding, Outcome, profile_doubt
+from .record import Finding, Outcome, doubt_of, finding
+from .words import phrase
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from ...needs.records import Term
 
@@ -63,444 +64,311 @@ def memory_check(
     against the limits. Not `surely`: whether those files lie in RAM is not known, so they join the
     most alone.
     """
-    sums = _Sums(needs, machine, workload, stored_bytes, held_bytes, surely)
-    finding = (
-        _need_not_known(sums, needs)
-        or _too_small(sums)
-        or _tight_now(sums)
-        or _available_now(sums)
-        or _unread(sums)
-        or _too_close(sums)
-        or _not_now(sums)
-        or _tight(sums)
-        or _fits(sums)
-    )
-    if machine.address_space_bytes is None and machine.private_memory_bytes is None:
-        return finding
-    return max(
-        (finding, *_shell_limits(needs, machine, finding)), key=lambda finding: finding.severity
-    )
+    ram = _ram(needs, machine, workload, stored_bytes, held_bytes, surely=surely)
+    if ram.low is None or ram.high is None:
+        judged = _need_not_known(ram)
+    else:
+        need = _Need(ram=ram, low=ram.low, high=ram.high)
+        judged = (
+            _too_small(need)
+            or _within_free(need)
+            or _unread(need)
+            or _too_close(need)
+            or _not_now(need)
+            or _within_limit(need)
+        )
+    return max((judged, *_shell_limits(ram)), key=lambda finding: finding.severity)
 
 
-class _Sums:
-    """What it takes of the RAM (`low` to `high`), and what there is: `now`, and with other
-    programs closed (`could`). None is not known.
+class _Ram(Record):
+    """What there is of RAM: `now`, with other programs closed (`could`), the most it gives
+    (`ceiling`) and the least of all ceilings that were read; and what it takes, `low` to `high`
+    with `files` in RAM. None is not known.
     """
 
-    def __init__(
-        self,
-        needs: Needs,
-        machine: Machine,
-        workload: Workload,
-        stored_bytes: int,
-        held_bytes: int,
-        surely: bool,
-    ) -> None:
-        self.machine, self.are_files_sure = machine, surely
-        self.workload = workload
-        self.basis = _basis_of(machine, workload)
-        self.low, self.high = host_low(needs), host_high(needs)
-        self._memory = needs.memory
-        # parts that come to an accelerator in turn all lie in RAM
-        self._is_split = needs.placement == "split" and needs.offload is None
-        held = held_bytes
-        if held and self._counts_now((self.high or 0) + stored_bytes):
-            held = 0
-        self._held_now = held if surely else 0
-        self.files, self.are_files_to_come = stored_bytes + held, stored_bytes > 0
-        if self.high is not None:
-            self.high += self.files
-        if self.low is not None and needs.memory is not None and surely:
-            # on a disk the originals of what a runtime copies may leave the page cache, in RAM
-            # they stay
-            self.low += min(self.files, needs.memory.evictable_bytes)
-
-    def _counts_now(self, most: int) -> bool:
-        """Whether so much is held against what is free now alone, which lacks the files that are
-        held; the limits do not lack them.
-        """
-        if self.basis == "default":
-            return self.now is not None and most <= self.now
-        return self.basis == "available"
-
-    # each is worked out where the answer rests on it
-
-    @cached_property
-    def now(self) -> int | None:
-        """What is free now."""
-        return _gives_now(self.machine, self.workload)
-
-    @cached_property
-    def could(self) -> int | None:
-        """What the limit leaves after the reserve."""
-        return _could_give(self.machine, self.workload)
-
-    @cached_property
-    def ceiling(self) -> int | None:
-        """The most that it gives."""
-        return _ceiling(self.machine, self.workload, self.basis, self._held_now)
-
-    @cached_property
-    def least(self) -> int | None:
-        """The least of all ceilings that were read."""
-        return _least_ceiling(self.machine, self.workload, self.basis, self._held_now)
+    needs: Needs
+    machine: Machine
+    workload: Workload
+    basis: str
+    now: int | None
+    could: int | None
+    ceiling: int | None
+    least: int | None
+    low: int | None
+    high: int | None
+    files: int
+    lie: str
 
     @property
-    def total(self) -> int | None:
-        """The machine's memory."""
-        return self.machine.memory_total_bytes
-
-    @property
-    def limit(self) -> int | None:
-        """What the limit leaves of it."""
-        return self.machine.memory_limit_bytes
-
-    @property
-    def is_reserve_asked(self) -> bool:
+    def asked(self) -> bool:
         """Whether it was said how much is kept for the system."""
         return self.workload.reserve_bytes is not None
-
-    @property
-    def reserve(self) -> int:
-        """What is kept for the system."""
-        return reserve_of(self.machine, self.workload)[0]
-
-    @property
-    def capacities(self) -> list[int]:
-        """What was read of the machine's memory and its limit."""
-        return [size for size in (self.total, self.limit) if size is not None]
-
-    @property
-    def kept_back(self) -> str:
-        reserve, source = reserve_of(self.machine, self.workload)
-        return f"after a reserve of {binary(reserve)}, {source}"
-
-    @property
-    def aside(self) -> str:
-        """The reserve, where it was asked for."""
-        return f" {self.kept_back}" if self.is_reserve_asked and self.could is not None else ""
-
-    @property
-    def takes(self) -> str:
-        """The need, as a sentence begins."""
-        assert self.low is not None
-        assert self.high is not None
-        need = f"It needs {binary_range(self.low, self.high)} of memory"
-        if not self.files:
-            return need
-        lie = "would lie" if self.are_files_to_come else "lie"
-        if not self.are_files_sure:
-            lie = "may lie"
-        return f"{need} (including {decimal(self.files)} of files that {lie} in RAM)"
-
-    @property
-    def beside(self) -> str:
-        """What accelerators hold of the model, where the RAM is to hold the rest; else empty."""
-        if not self._is_split or self._memory is None:
-            return ""
-        accelerator_bytes = sum(
-            term.high_bytes for term in self._memory.terms if term.where != "host"
-        )
-        return f" beside {binary(accelerator_bytes)} on the GPU"
-
-    @property
-    def giver(self) -> str:
-        """The machine, with the limit that holds there."""
-        name = self.machine.called
-        if self.limit is not None and self.total is not None and self.limit < self.total:
-            name += f" (limited to {binary(self.limit)} of {binary(self.total)})"
-        return name
-
-    @property
-    def today(self) -> str:
-        """That only what is free now counts; empty where it does not."""
-        return " now" if self.basis == "available" else ""
-
-    @property
-    def smaller(self) -> str:
-        """The remedy where it is too large."""
-        # the terms of a ready question are made when they are asked for
-        terms = self._memory.terms if self._memory is not None else ()
-        smaller = what_is_smaller([term for term in terms if term.where == "host"], self.ceiling)
-        return f"store the files on a disk, not in RAM; or {smaller}" if self.files else smaller
 
     def finding(
         self,
         outcome: Outcome,
         code: str,
         has: int | None,
-        reason: Callable[[], str],
-        remedy: str | Callable[[], str | None] | None = None,
+        variant: str = "",
+        /,
+        *,
+        remedy: str | None = None,
+        **figures: Any,
     ) -> Finding:
-        """A finding of the most that it takes against `has`; a remedy that takes long to word is
-        a function.
-        """
-        return Finding.worded_when_read(
-            {
-                "check": "memory",
-                "outcome": outcome,
-                "code": code,
-                "needs": self.high,
-                "has": has,
-                "short": None if has is None or self.high is None else max(0, self.high - has),
-                "unit": "bytes",
-            },
-            lambda: (
-                reason() + profile_doubt(self.machine),
-                remedy() if callable(remedy) else remedy,
-            ),
-            reserve_bytes=lambda: self.reserve,
+        """A finding of the most that it takes against `has`."""
+        machine, total = self.machine, self.machine.memory_total_bytes
+        limit = machine.memory_limit_bytes
+        is_limited = limit is not None and total is not None and limit < total
+        reserve, source = reserve_of(machine, self.workload)
+        return finding(
+            outcome,
+            code,
+            variant,
+            needs=self.high,
+            has=has,
+            short=None if has is None or self.high is None else max(0, self.high - has),
+            unit="bytes",
+            reserve_bytes=reserve,
+            remedy=remedy,
+            need=(self.low, self.high),
+            files=self.files,
+            lie=self.lie,
+            machine=machine.called,
+            limit=limit if is_limited else None,
+            total=total,
+            now_only=self.basis == "available",
+            asked=self.asked and self.could is not None,
+            reserve=reserve,
+            reserve_source=source,
+            confidence=doubt_of(machine),
+            **figures,
         )
 
 
-def _need_not_known(sums: _Sums, needs: Needs) -> Finding | None:
-    if sums.low is not None and sums.high is not None:
-        return None
+def _ram(
+    needs: Needs,
+    machine: Machine,
+    workload: Workload,
+    stored_bytes: int,
+    held_bytes: int,
+    *,
+    surely: bool,
+) -> _Ram:
+    basis = _basis_of(machine, workload)
+    now, low, high = _gives_now(machine, workload), host_low(needs), host_high(needs)
+    # what is free now alone lacks the files that are held; the limits do not
+    if basis == "available" or (
+        basis == "default" and now is not None and (high or 0) + stored_bytes <= now
+    ):
+        held_bytes = 0
+    held_now, files = held_bytes if surely else 0, stored_bytes + held_bytes
+    if low is not None and needs.memory is not None and surely:
+        # on a disk the originals of what a runtime copies may leave the page cache, in RAM they
+        # stay
+        low += min(files, needs.memory.evictable_bytes)
+    return _Ram(
+        needs=needs,
+        machine=machine,
+        workload=workload,
+        basis=basis,
+        now=now,
+        could=_could_give(machine, workload),
+        ceiling=_ceiling(machine, workload, basis, held_now),
+        least=_least_ceiling(machine, workload, basis, held_now),
+        low=low,
+        high=None if high is None else high + files,
+        files=files,
+        lie="may lie" if not surely else "would lie" if stored_bytes else "lie",
+    )
+
+
+def _need_not_known(ram: _Ram) -> Finding:
+    machine, needs = ram.machine, ram.needs
     why = next((entry for entry in needs.unknown if entry.fact.startswith("memory")), None)
-    cards = sums.machine.accelerators
+    cards = machine.accelerators
     is_host_alone = cards is not None and all(card.unified for card in cards)
     known_bytes = sum(term.low_bytes for term in needs.known_terms)
-    most = min(sums.capacities, default=None)
+    sizes = (machine.memory_total_bytes, machine.memory_limit_bytes)
+    most = min((size for size in sizes if size is not None), default=None)
     is_beyond = is_host_alone and most is not None and known_bytes > most
-    if is_beyond and most is not None and why is not None and not _may_hold(sums, known_bytes):
-        said = why.reason
-        return sums.finding(
-            Outcome.FAIL,
-            "memory-too-small",
-            most,
-            lambda: (
-                f"It needs more than the {binary(most)} that {sums.giver} has; how much more is"
-                f" not known: {said}."
-            ),
-            lambda: "use a smaller quantization or a smaller model",
-        )
+    if is_beyond and why is not None and not _may_hold(ram, known_bytes):
+        return ram.finding(Outcome.FAIL, "memory-too-small", most, "at-least", why=why.reason)
     if why is None:
         why = Unread(
             fact="memory",
             reason="the spec does not state enough",
             remedy="state it under [needs] in a spec",
         )
-    missing = why
-    return sums.finding(
-        Outcome.UNKNOWN,
-        "memory-need-not-known",
-        sums.ceiling,
-        lambda: f"How much memory the model needs is not known: {missing.reason}.",
-        lambda: missing.remedy,
+    return ram.finding(
+        Outcome.UNKNOWN, "memory-need-not-known", ram.ceiling, remedy=why.remedy, why=why.reason
     )
 
 
-def _too_small(sums: _Sums) -> Finding | None:
-    low, high, has = sums.low, sums.high, sums.least
-    assert low is not None
-    assert high is not None
-    if has is None or low <= has:
+class _Need(Record):
+    """What is known to take from `low` to `high` bytes of the RAM."""
+
+    ram: _Ram
+    low: int
+    high: int
+
+
+def _too_small(need: _Need) -> Finding | None:
+    ram, has = need.ram, need.ram.least
+    if has is None or need.low <= has:
         return None
-    if _may_hold(sums, low):
-        return _on_assumed_ram(sums, has)
-
-    def reason() -> str:
-        limit = sums.limit
-        text = (
-            f"{sums.takes}{sums.beside}; {sums.giver} can give at most"
-            f" {binary(has)}{sums.today}{sums.aside}."
-        )
-        if not sums.aside and has == sums.could and limit is not None and low <= limit:
-            # nothing but the reserve decides, and that is assumed
-            would = "would" if high <= limit else "might"
-            text += (
-                f" It {would} fit without the reserve of {binary(sums.reserve)},"
-                f" {reserve_of(sums.machine, sums.workload)[1]}:"
-                f" `--reserve SIZE` changes it."
-            )
-        return text
-
-    def remedy() -> str:
-        if not sums.beside:
-            return sums.smaller
-        # what RAM lacks beside accelerators, these may give as well
-        return f"{binary(high - has)} more of RAM or of GPU memory would do; or {sums.smaller}"
-
-    return sums.finding(Outcome.FAIL, "memory-too-small", has, reason, remedy)
+    if _may_hold(ram, need.low):
+        return _on_assumed_ram(need, has)
+    limit = ram.machine.memory_limit_bytes
+    # nothing but the reserve decides, and that is assumed
+    reserve_decides = not ram.asked and has == ram.could and limit is not None and need.low <= limit
+    return ram.finding(
+        Outcome.FAIL,
+        "memory-too-small",
+        has,
+        on_gpu=_on_gpu_bytes(ram.needs),
+        reserve_decides=reserve_decides,
+        would="would" if limit is not None and need.high <= limit else "might",
+        smaller=_smaller(ram),
+    )
 
 
-def _may_hold(sums: _Sums, need_bytes: int) -> bool:
+def _on_gpu_bytes(needs: Needs) -> int | None:
+    """What accelerators hold of a model, where the RAM is to hold the rest."""
+    # parts that come to an accelerator in turn all lie in RAM
+    if needs.placement != "split" or needs.offload is not None:
+        return None
+    return on_cards(needs, likely=False)
+
+
+def _smaller(ram: _Ram) -> str:
+    """What would take less RAM."""
+    terms = ram.needs.memory.terms if ram.needs.memory is not None else ()
+    smaller = what_is_smaller([term for term in terms if term.where == "host"], ram.ceiling)
+    return phrase("smaller/files", smaller=smaller) if ram.files else smaller
+
+
+def _may_hold(ram: _Ram, need_bytes: int) -> bool:
     """Whether the RAM is assumed, and such a machine may have enough for that need."""
-    if not sums.machine.assumes("memory_total_bytes"):
+    if not ram.machine.assumes("memory_total_bytes"):
         return False
-    most = sums.machine.memory_most_bytes
-    return most is None or need_bytes <= most - sums.reserve
+    most = ram.machine.memory_most_bytes
+    return most is None or need_bytes <= most - reserve_of(ram.machine, ram.workload)[0]
 
 
-def _on_assumed_ram(sums: _Sums, has: int) -> Finding:
+def _on_assumed_ram(need: _Need, has: int) -> Finding:
     """It is beyond what is assumed, and within what such a machine may have."""
-    total, high = sums.total, sums.high
-    most = sums.machine.memory_most_bytes
-    assert total is not None
-    assert high is not None
+    ram, most = need.ram, need.ram.machine.memory_most_bytes
+    reserve, _ = reserve_of(ram.machine, ram.workload)
     # an example: the next power of two
     enough_gib = 1
-    while enough_gib * GIB < high + sums.reserve:
+    while enough_gib * GIB < need.high + reserve:
         enough_gib *= 2
     if most is not None:
         enough_gib = min(enough_gib, most // GIB)
-    return sums.finding(
+    return ram.finding(
         Outcome.UNKNOWN,
         "memory-assumed",
         has,
-        lambda: (
-            f"{sums.takes}{sums.beside}; {sums.giver} can give {binary(has)}, but its RAM is"
-            f" assumed: {binary(total)}, and it may have more."
-        ),
-        lambda: f"state the RAM that it has, such as `--set memory={enough_gib}GiB`",
+        on_gpu=_on_gpu_bytes(ram.needs),
+        enough_gib=enough_gib,
     )
 
 
-def _tight_now(sums: _Sums) -> Finding | None:
-    """It fits what is free now, and leaves less of it than the system itself needs; None where it
-    was asked how much stays free.
+def _within_free(need: _Need) -> Finding | None:
+    """It fits what is free now. It is tight where that leaves less than the system itself needs,
+    unless it was asked how much stays free.
     """
-    now, high = sums.now, sums.high
-    assert high is not None
-    if sums.basis == "total" or sums.is_reserve_asked or now is None or high > now:
+    ram, now = need.ram, need.ram.now
+    if ram.basis == "total" or now is None or need.high > now:
         return None
-    if _leaves_margin(sums, now - high):
+    left = now - need.high
+    if not ram.asked and not _leaves_margin(ram, left):
+        return ram.finding(
+            Outcome.PASS, "memory-tight", now, "now", left=left, smaller=_smaller(ram)
+        )
+    if ram.basis != "default":
         return None
-    return sums.finding(
-        Outcome.PASS,
-        "memory-tight",
-        now,
-        lambda: (
-            f"{sums.takes}; {binary(now)} are available now. It is tight: {binary(now - high)} stay"
-            " free for anything else."
-        ),
-        lambda: f"close other programs, or {sums.smaller}",
-    )
+    return ram.finding(Outcome.PASS, "memory-fits", now, "now")
 
 
-def _leaves_margin(sums: _Sums, left_bytes: int) -> bool:
+def _leaves_margin(ram: _Ram, left_bytes: int) -> bool:
     """Whether as much is left as is to stay free beside a model: the reserve, of a small machine a
     whole part of its memory.
     """
-    if left_bytes >= sums.reserve:
+    total = ram.machine.memory_total_bytes
+    if left_bytes >= reserve_of(ram.machine, ram.workload)[0]:
         return True
-    return sums.total is not None and _MARGIN_PART * (left_bytes + 1) > sums.total
+    return total is not None and _MARGIN_PART * (left_bytes + 1) > total
 
 
-def _available_now(sums: _Sums) -> Finding | None:
-    now, high = sums.now, sums.high
-    assert high is not None
-    if sums.basis != "default" or now is None or high > now:
+def _unread(need: _Need) -> Finding | None:
+    ram = need.ram
+    is_now = ram.basis == "available"
+    if (ram.now if is_now else ram.could) is not None:
         return None
-    return sums.finding(
-        Outcome.PASS,
-        "memory-fits",
-        now,
-        lambda: f"{sums.takes}; {binary(now)} are available now{sums.aside}.",
-    )
-
-
-def _unread(sums: _Sums) -> Finding | None:
-    size, fact, what = sums.could, "memory_limit_bytes", "The memory limit"
-    if sums.basis == "available":
-        size, fact, what = sums.now, "memory_available_bytes", "The available memory"
-    if size is not None:
-        return None
-    return sums.finding(
+    why = ram.machine.why_unread("memory_available_bytes" if is_now else "memory_limit_bytes")
+    return ram.finding(
         Outcome.UNKNOWN,
         "memory-unread",
-        sums.ceiling,
-        lambda: f"{what} could not be read: {sums.machine.why_unread(fact).reason}.",
-        lambda: sums.machine.why_unread(fact).remedy,
+        ram.ceiling,
+        "now" if is_now else "",
+        remedy=why.remedy,
+        why=why.reason,
     )
 
 
-def _too_close(sums: _Sums) -> Finding | None:
-    ceiling, high = sums.ceiling, sums.high
+def _too_close(need: _Need) -> Finding | None:
+    ram, ceiling = need.ram, need.ram.ceiling
     assert ceiling is not None
-    assert high is not None
-    if high <= ceiling:
+    if need.high <= ceiling:
         return None
-    if _may_hold(sums, high):
-        return _on_assumed_ram(sums, ceiling)
-    return sums.finding(
-        Outcome.UNKNOWN,
-        "memory-close",
-        ceiling,
-        lambda: (
-            f"{sums.takes}; {sums.giver} can give {binary(ceiling)}{sums.today}{sums.aside}: too"
-            " close to call."
-        ),
-        lambda: f"to be safe, {sums.smaller}",
-    )
+    if _may_hold(ram, need.high):
+        return _on_assumed_ram(need, ceiling)
+    return ram.finding(Outcome.UNKNOWN, "memory-close", ceiling, smaller=_smaller(ram))
 
 
-def _not_now(sums: _Sums) -> Finding | None:
+def _not_now(need: _Need) -> Finding | None:
     """It fits once other programs are closed; what fits now is settled before."""
-    ceiling = sums.ceiling
-    assert ceiling is not None
-    if sums.basis != "default":
+    ram = need.ram
+    if ram.basis != "default":
         return None
-    now = sums.now
-
-    def remedy() -> str | None:
-        if now is None:
-            return sums.machine.why_unread("memory_available_bytes").remedy
-        return "close other programs first"
-
-    def reason() -> str:
-        free = "how much is free now could not be read"
-        if now is not None:
-            free = f"only {binary(now)} are free now"
-        return (
-            f"{sums.takes}; {sums.giver} can give {binary(ceiling)} ({sums.kept_back}), but {free}."
-        )
-
-    return sums.finding(Outcome.WARN, "memory-not-now", ceiling, reason, remedy)
+    remedy = None
+    if ram.now is None:
+        remedy = ram.machine.why_unread("memory_available_bytes").remedy
+    return ram.finding(
+        Outcome.WARN,
+        "memory-not-now",
+        ram.ceiling,
+        remedy=remedy,
+        now=ram.now,
+        now_read=ram.now is not None,
+    )
 
 
-def _tight(sums: _Sums) -> Finding | None:
-    """It fits by a reserve that is assumed, and leaves less than a desktop with its programs takes,
-    or hardly more than that reserve.
+def _within_limit(need: _Need) -> Finding:
+    """It fits. It is tight by a reserve that is assumed, where it leaves less than a desktop with
+    its programs takes, or hardly more than that reserve.
     """
-    ceiling, high, limit = sums.ceiling, sums.high, sums.limit
-    assert ceiling is not None
-    assert high is not None
-    is_assumed = sums.basis == "total" and not sums.is_reserve_asked
-    if not is_assumed or limit is None:
-        return None
-    total = sums.total
-    if total is None or limit < total:
-        return None
+    ram, machine = need.ram, need.ram.machine
+    limit, total = machine.memory_limit_bytes, machine.memory_total_bytes
+    is_assumed = ram.basis == "total" and not ram.asked
+    if not is_assumed or limit is None or total is None or limit < total:
+        return ram.finding(Outcome.PASS, "memory-fits", ram.ceiling)
     # a guest serves no desktop
-    by_desktop = desktop_bytes(sums.machine) if sums.machine.scope == "host" else 0
-    left_bytes = limit - high
-    if left_bytes >= by_desktop and _leaves_margin(sums, left_bytes - sums.reserve):
-        return None
-    desktop = DESKTOP_BYTES.get(sums.machine.system or "", 4 * GB)
+    by_desktop = desktop_bytes(machine) if machine.scope == "host" else 0
+    left = limit - need.high
+    reserve, _ = reserve_of(machine, ram.workload)
+    if left >= by_desktop and _leaves_margin(ram, left - reserve):
+        return ram.finding(Outcome.PASS, "memory-fits", ram.ceiling)
     # of a small machine that much is never left
-    takes = f" (a desktop with its programs takes {binary(desktop)} or more)"
-    takes = takes if by_desktop == desktop else ""
-    return sums.finding(
+    desktop = DESKTOP_BYTES.get(machine.system or "", 4 * GB)
+    return ram.finding(
         Outcome.PASS,
         "memory-tight",
-        ceiling,
-        lambda: (
-            f"{sums.takes}; {sums.giver} can give {binary(ceiling)} ({sums.kept_back}). It is"
-            f" tight: {binary(limit - high)} are left to the system and all other programs."
-        ),
-        lambda: f"close other programs{takes}, or {sums.smaller}",
-    )
-
-
-def _fits(sums: _Sums) -> Finding:
-    ceiling = sums.ceiling
-    assert ceiling is not None
-    return sums.finding(
-        Outcome.PASS,
-        "memory-fits",
-        ceiling,
-        lambda: f"{sums.takes}; {sums.giver} can give {binary(ceiling)}{sums.today}{sums.aside}.",
+        ram.ceiling,
+        left=left,
+        desktop=desktop if by_desktop == desktop else None,
+        smaller=_smaller(ram),
     )
 
 
@@ -605,20 +473,19 @@ def what_is_smaller(
     """
     if any(term.name == "gradients" for term in terms):
         # of the weights that are trained the method alone tells the type
-        return "use a shorter --context, or train a smaller model"
+        return phrase("smaller/training")
     caches = [term for term in terms if term.name == "kv_cache"]
     if not caches:
-        return "use a smaller quantization or a smaller model"
+        return phrase("smaller/model")
     rest = sum(term.low_bytes for term in terms if term.name not in _OF_CONTEXT)
     kept = sum(term.bytes for term in caches)
     beside = sum(term.bytes for term in terms) - kept
     for type, share in (smaller_caches or {}).items():
         if has_bytes is not None and beside + share * kept <= has_bytes:
-            smaller = f"--kv-cache {type}"
-            return f"use {smaller}, a smaller quantization, a shorter context or a smaller model"
+            return phrase("smaller/cache", cache=type)
     if has_bytes is None or rest <= has_bytes:
-        return "use a smaller quantization, a shorter context or a smaller model"
-    return f"use a smaller quantization or model: without any context this one needs {binary(rest)}"
+        return phrase("smaller/cache", cache=None)
+    return phrase("smaller/without-context", rest=rest)
 
 
 def host_low(needs: Needs) -> int | None:
@@ -651,14 +518,15 @@ def _stacks(machine: Machine) -> tuple[int, int]:
     return (cores - 1) * STACK_BYTES, (2 * cores + OTHER_THREADS) * STACK_BYTES
 
 
-def _shell_limits(needs: Needs, machine: Machine, finding: Finding) -> Iterator[Finding]:
+def _shell_limits(ram: _Ram) -> Iterator[Finding]:
     """Findings of `ulimit -v` and `ulimit -d` that are or may be too low: the first counts mapped
-    files, the second none. `finding` is that of the memory itself.
+    files, the second none.
 
     As the second counts the kernel's own limit on promises, CommitLimit. All count the stacks of
     threads whole. What glibc reserves for arenas does not count: where it gets none it shares one.
     """
-    low, high, memory = host_low(needs), host_high(needs), needs.memory
+    machine, memory = ram.machine, ram.needs.memory
+    low, high = host_low(ram.needs), host_high(ram.needs)
     if low is None or high is None or memory is None:
         return
     few, many = _stacks(machine)
@@ -667,61 +535,40 @@ def _shell_limits(needs: Needs, machine: Machine, finding: Finding) -> Iterator[
     left = machine.address_space_bytes
     if left is not None:
         least, most = low + mapped + few, high + mapped + many
-        what = " of address space"
-        if mapped:
-            what += f" (including {binary(mapped)} of mapped files)"
         copied = sum(term.low_bytes for term in host if term.is_copy)
-        without = ""
-        if mapped and copied and most - copied <= left:
-            without = "; or run it with --no-repack, which makes no second copy of the weights"
-        limit, remedy = _limit(machine, "address_space_bytes", "-v")
-        yield from _beyond(finding, least, most, left, what, limit, remedy + without)
+        no_repack = bool(mapped and copied) and most - copied <= left
+        yield from _beyond(
+            ram, "address_space_bytes", (least, most), left, mapped=mapped, no_repack=no_repack
+        )
     left = machine.private_memory_bytes
     if left is not None:
         # runtimes that map the weights need no private memory for them; which do is not known here
         unmapped = sum(term.low_bytes for term in host if not term.may_be_mapped)
-        limit, remedy = _limit(machine, "private_memory_bytes", "-d")
-        yield from _beyond(
-            finding, unmapped + few, high + many, left, " of private memory", limit, remedy
-        )
-
-
-def _limit(machine: Machine, fact: str, option: str) -> tuple[str, str]:
-    """The name of the limit that fact is of, and how to raise it."""
-    if "CommitLimit" in machine.sources.get(fact, ""):
-        return (
-            "the kernel's CommitLimit",
-            "run `sudo sysctl vm.overcommit_ratio=100` (or vm.overcommit_memory=0)",
-        )
-    return f"`ulimit {option}`", (
-        f"run `ulimit {option} unlimited`, or ask your administrator to raise the limit"
-    )
+        yield from _beyond(ram, "private_memory_bytes", (unmapped + few, high + many), left)
 
 
 def _beyond(
-    finding: Finding, least: int, most: int, left: int, what: str, limit: str, remedy: str
+    ram: _Ram, fact: str, need: tuple[int, int], left: int, **figures: Any
 ) -> Iterator[Finding]:
     """The finding of a limit that leaves less than the most it takes; nothing where it leaves
     enough.
     """
+    least, most = need
     if most <= left:
         return
     is_too_little = least > left
-
-    def words() -> tuple[str, str]:
-        takes = f"It needs {binary_range(least, most)}{what}; {limit} leaves {binary(left)}"
-        return f"{takes}{'.' if is_too_little else ': too close to call.'}", remedy
-
-    yield Finding.worded_when_read(
-        {
-            "check": finding.check,
-            "outcome": Outcome.FAIL if is_too_little else Outcome.UNKNOWN,
-            "code": "memory-too-small" if is_too_little else "memory-close",
-            "needs": most,
-            "has": left,
-            "short": most - left,
-            "unit": finding.unit,
-        },
-        words,
-        reserve_bytes=lambda: finding.reserve_bytes,
+    option = "-v" if fact == "address_space_bytes" else "-d"
+    yield finding(
+        Outcome.FAIL if is_too_little else Outcome.UNKNOWN,
+        "memory-too-small" if is_too_little else "memory-close",
+        "shell",
+        needs=most,
+        has=left,
+        short=most - left,
+        unit="bytes",
+        reserve_bytes=reserve_of(ram.machine, ram.workload)[0],
+        need=need,
+        mapped_counts=fact == "address_space_bytes",
+        option=None if "CommitLimit" in ram.machine.sources.get(fact, "") else option,
+        **figures,
     )

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...catalogue.spec import ModelSpec
-from ...core.saying import command
 from ...core.workload import Workload
-from .record import Finding, Outcome
+from .record import Finding, Outcome, finding
 
 OPEN_PURPOSES = ("modification", "audit")
 _BY_ANSWER = {
@@ -22,8 +21,6 @@ _BY_ASSUMED_ANSWER = {
     "yes": (Outcome.WARN, "openness-assumed"),
     "no": (Outcome.UNKNOWN, "openness-not-known"),
 }
-# of a spec, the part that says whether it is open for that purpose
-_STATED_IN = {"modification": "license", "audit": "openness"}
 
 
 def openness_check(spec: ModelSpec, workload: Workload) -> Finding | None:
@@ -45,28 +42,19 @@ def open_for(spec: ModelSpec, purpose: str) -> Finding:
     """
     from ...catalogue import openness
 
-    if purpose == "audit":
-        row, argument = openness.auditable(spec), "auditable"
-    else:
-        row, argument = openness.permission(spec, "modification"), "modify"
+    is_audit = purpose == "audit"
+    row = openness.auditable(spec) if is_audit else openness.permission(spec, "modification")
     outcome, code = (_BY_ASSUMED_ANSWER if row.assumed else _BY_ANSWER)[row.answer]
-    doubt, remedy = "", None
-    if row.assumed:
-        doubt = " (general knowledge, not confirmed)"
-        remedy = (
-            f"look it up on the publisher's page, then state it under [{_STATED_IN[purpose]}] in a"
-            " spec of your own, with the page under [sources]"
-        )
-    elif outcome is not Outcome.PASS:
-        remedy = f"list models that are open enough: `{command('list', **{argument: True})}`"
-    return Finding(
-        check="openness",
-        outcome=outcome,
-        code=code,
+    return finding(
+        outcome,
+        code,
         needs=purpose,
         has=", ".join(f"{part.name} {part.answer}" for part in row.parts or (row,)),
-        reason=f"{purpose.capitalize()}: {row.why}{doubt}.",
-        remedy=remedy,
+        purpose=purpose.capitalize(),
+        why=row.why,
+        guess=row.assumed,
+        stated_in="openness" if is_audit else "license",
+        option="--auditable" if is_audit else "--modify",
     )
 
 

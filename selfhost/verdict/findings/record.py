@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from ...core.records import Record
-from ...machine.record import Machine
+from ...core.templates import filled
+from .words import WORDS
 
 TYPE_CHECKING = False
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     # gives a reason and its remedy
     Words = Callable[[], tuple[str, str | None]]
+
+    from ...machine.record import Machine
 
 
 class Outcome(StrEnum):
@@ -141,12 +144,35 @@ CODES: Mapping[str, str] = {
 """The closed list of reason codes; the README's table is compared with it."""
 
 
-class Mark(Record):
-    """What of a finding decides: the check, its outcome, and one of CODES."""
+class Finding(Record):
+    """One comparison, need against machine.
+
+    `needs` and `has` are numbers in `unit` or, with `unit` None, text; `short` is how much is
+    missing, 0 when nothing is and None where there is no amount. `code` is one of CODES, else
+    `ValueError`. `reserve_bytes` is set for memory only.
+    """
 
     check: str
     outcome: Outcome
     code: str
+    needs: int | float | str | None = None
+    has: int | float | str | None = None
+    short: int | float | None = None
+    unit: str | None = None
+    reserve_bytes: int | None = None
+    reason: str
+    remedy: str | None = None
+
+    def _check(self) -> None:
+        # programs rely on the list of codes, so a code that is missing from it is a bug
+        if self.code not in CODES:
+            raise ValueError(f'"{self.code}" is not a reason code: add it to CODES')
+
+    @classmethod
+    def worded_when_read(cls, fields: Mapping[str, Any], words: Words) -> Finding:
+        """A finding of these fields, all but the reason and the remedy, which `words` gives."""
+        reason, remedy = words()
+        return cls(**fields, reason=reason, remedy=remedy)
 
     def replace(self, **changes: Any) -> Self:
         """As of every record; an outcome may be given as its word. `ValueError` for another."""
@@ -170,65 +196,42 @@ class Mark(Record):
         return self.outcome is Outcome.FAIL or self.leaves_open
 
 
-class Finding(Mark):
-    """One comparison, need against machine.
+def finding(
+    outcome: Outcome,
+    code: str,
+    variant: str = "",
+    /,
+    *,
+    needs: int | float | str | None = None,
+    has: int | float | str | None = None,
+    short: int | float | None = None,
+    unit: str | None = None,
+    reserve_bytes: int | None = None,
+    remedy: str | None = None,
+    **figures: Any,
+) -> Finding:
+    """A finding with the words of its code, or of that variant of it, filled in with its figures.
 
-    `needs` and `has` are numbers in `unit` or, with `unit` None, text; `short` is how much is
-    missing, 0 when nothing is and None where there is no amount. `code` is one of CODES, else
-    `ValueError`. `reserve_bytes` is set for memory only.
+    `remedy` takes the place of the table's. The code begins with the name of the check.
     """
-
-    needs: int | float | str | None = None
-    has: int | float | str | None = None
-    short: int | float | None = None
-    unit: str | None = None
-    reserve_bytes: int | None = None
-    reason: str
-    remedy: str | None = None
-
-    def _check(self) -> None:
-        _check_code(self.code)
-
-    @classmethod
-    def worded_when_read(
-        cls,
-        fields: Mapping[str, Any],
-        words: Words,
-        *,
-        reserve_bytes: Callable[[], int | None] | None = None,
-        late: Callable[[], Mapping[str, Any]] | None = None,
-    ) -> Finding:
-        """A finding of these fields, all but the reason and the remedy. `words` gives those two
-        when somebody reads them, `reserve_bytes` the field of that name, `late` any others.
-
-        Hundreds of models are judged at once, and few of their reasons are read.
-        """
-        _check_code(fields["code"])
-
-        def whole() -> Finding:
-            reason, remedy = words()
-            values = {**fields, "reason": reason, "remedy": remedy}
-            if reserve_bytes is not None:
-                values["reserve_bytes"] = reserve_bytes()
-            if late is not None:
-                values.update(late())
-            return cls(**values)
-
-        return cls.partly({**fields}, whole)
+    values = {"needs": needs, "has": has, "short": short, **figures}
+    reason, usual_remedy = WORDS[f"{code}/{variant}" if variant else code]
+    return Finding(
+        check=code.partition("-")[0],
+        outcome=outcome,
+        code=code,
+        needs=needs,
+        has=has,
+        short=short,
+        unit=unit,
+        reserve_bytes=reserve_bytes,
+        reason=filled(reason, values),
+        remedy=remedy or filled(usual_remedy, values) or None,
+    )
 
 
-def _check_code(code: str) -> None:
-    """Programs rely on the list of codes, so a code that is missing from it is a bug."""
-    if code not in CODES:
-        raise ValueError(f'"{code}" is not a reason code: add it to CODES')
-
-
-def profile_doubt(machine: Machine) -> str:
-    """What follows a figure of a profile that is not sure; empty for one that is sure, and for a
+def doubt_of(machine: Machine) -> str | None:
+    """The confidence of a profile's figures that are not sure; None for those that are, and for a
     machine that was read.
     """
-    if machine.confidence in (None, "high"):
-        return ""
-    return (
-        f" The profile's figures are of {machine.confidence} confidence: check your configuration."
-    )
+    return None if machine.confidence in (None, "high") else machine.confidence

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from ...catalogue.spec import RuntimeSpec
 from ...machine.record import Machine
-from .record import Finding, Outcome
+from .record import Finding, Outcome, finding
+from .words import phrase
 
 # 32-bit systems, and what the processor may also run
 _WIDE = {"i686": "x86_64", "armv7l": "aarch64", "armv6l": None}
 
 
-@lru_cache(maxsize=256)
 def runtime_check(
     machine: Machine,
     runtime: RuntimeSpec | None,
@@ -30,42 +28,24 @@ def runtime_check(
     does is not known either; `architecture` one whose first release is held against the version
     that is installed. `is_required`: it must be installed already.
     """
-    finding = _loading(machine, runtime, loads, remedy, unfamiliar, architecture)
-    if not is_required or finding.outcome is Outcome.FAIL:
-        return finding
-    return _absent(machine, runtime) or finding
-
-
-def _loading(
-    machine: Machine,
-    runtime: RuntimeSpec | None,
-    loads: str | None,
-    remedy: str | None,
-    unfamiliar: str | None,
-    architecture: str | None,
-) -> Finding:
-    """As `runtime_check`, wherever the program has yet to be installed."""
     if runtime is None:
-        return Finding(
-            check="runtime",
-            outcome=Outcome.PASS,
-            code="runtime-any",
-            reason="The spec names no runtime: use any that loads the files.",
-        )
+        if is_required:
+            return finding(Outcome.UNKNOWN, "runtime-any", "required")
+        return finding(Outcome.PASS, "runtime-any")
     if loads is not None:
-        return _finding(
-            runtime,
-            Outcome.FAIL,
-            "runtime-cannot-load",
-            loads,
-            remedy or "leave out --runtime to use one that loads it",
+        return finding(
+            Outcome.FAIL, "runtime-cannot-load", needs=runtime.name, why=loads, remedy=remedy
         )
+    no_build = _no_build(machine, runtime)
+    if no_build is not None:
+        return no_build
+    if is_required and all(present.id != runtime.id for present in machine.runtimes or ()):
+        return _not_installed(machine, runtime, is_required=True)
     return (
-        _no_build(machine, runtime)
-        or _other_byte_order(machine, runtime)
+        _other_byte_order(machine, runtime)
         or _unfamiliar(runtime, unfamiliar)
         or _installed(machine, runtime, architecture)
-        or _not_installed(machine, runtime)
+        or _not_installed(machine, runtime, is_required=False)
     )
 
 
@@ -94,14 +74,13 @@ def is_installed(runtime: RuntimeSpec | None, machine: Machine) -> bool:
 def other_runtime(runtime: RuntimeSpec | None, machine: Machine) -> str:
     """What to do where a runtime has no build for the machine's system and processor."""
     wide = f"{machine.system}-{_WIDE.get(machine.architecture or '')}"
-    if runtime is not None and wide in runtime.systems:
-        return (
-            f"install a 64-bit system if the processor supports one ({wide} has a build), or choose"
-            f" another --runtime"
-        )
-    if runtime is not None and "gguf" not in runtime.formats and "text" in runtime.modalities:
-        return "use a GGUF file of the same model: --runtime llama.cpp"
-    return "choose another --runtime"
+    has_wide = runtime is not None and wide in runtime.systems
+    # GGUF is what llama.cpp loads
+    may_be_gguf = (
+        runtime is not None and "gguf" not in runtime.formats and "text" in runtime.modalities
+    )
+    key = "other-runtime/wide" if has_wide else "other-runtime/gguf" if may_be_gguf else ""
+    return phrase(key or "other-runtime", wide=wide)
 
 
 def _platform(machine: Machine) -> str:
@@ -123,40 +102,32 @@ def _no_build(machine: Machine, runtime: RuntimeSpec) -> Finding | None:
         is_built_from_source(machine, runtime) or is_installed(runtime, machine)
     ):
         return None
-    where, has = (
-        (f"{system} on {processor}", _platform(machine)) if for_system else (system, system)
+    return finding(
+        Outcome.FAIL,
+        "runtime-no-build",
+        "elsewhere" if runtime.elsewhere else "",
+        needs=runtime.name,
+        has=_platform(machine) if for_system else system,
+        remedy=other_runtime(runtime, machine),
+        where=f"{system} on {processor}" if for_system else system,
+        why=runtime.elsewhere,
     )
-    reason = f"{runtime.name} has no build for {where}."
-    if runtime.elsewhere:
-        reason = f"selfhost does not cover {runtime.name} on {where}: {runtime.elsewhere}."
-    remedy = other_runtime(runtime, machine)
-    return _finding(runtime, Outcome.FAIL, "runtime-no-build", reason, remedy, has)
 
 
 def _other_byte_order(machine: Machine, runtime: RuntimeSpec) -> Finding | None:
     if _platform(machine) not in runtime.big_endian_systems:
         return None
-    reason = (
-        f"{runtime.name} on {machine.architecture} loads only big-endian GGUF files; published"
-        " files are little-endian."
+    return finding(
+        Outcome.WARN, "runtime-other-byte-order", needs=runtime.name, processor=machine.architecture
     )
-    remedy = (
-        "convert the file there with llama.cpp's gguf_convert_endian.py (docs/build-s390x.md; it"
-        " converts Q4_0, Q8_0, Q4_K, Q6_K, MXFP4 and unquantized weights); check the model by its"
-        " name, because selfhost does not read the converted file"
-    )
-    return _finding(runtime, Outcome.WARN, "runtime-other-byte-order", reason, remedy)
 
 
 def _unfamiliar(runtime: RuntimeSpec, architecture: str | None) -> Finding | None:
     if architecture is None:
         return None
-    reason = (
-        f"{runtime.name} may refuse the file: whether it supports the architecture {architecture}"
-        " is not known."
+    return finding(
+        Outcome.WARN, "runtime-unfamiliar", needs=runtime.name, architecture=architecture
     )
-    remedy = f"look for {architecture} in {runtime.name}'s list of supported models"
-    return _finding(runtime, Outcome.WARN, "runtime-unfamiliar", reason, remedy)
 
 
 def _installed(machine: Machine, runtime: RuntimeSpec, architecture: str | None) -> Finding | None:
@@ -165,95 +136,63 @@ def _installed(machine: Machine, runtime: RuntimeSpec, architecture: str | None)
     if present is None:
         return None
     version = present.version
-    has = f"{runtime.name} {version}" if version else runtime.name
-    first = runtime.minimum_versions.get(architecture or "")
-    if first and _is_older(version, first):
-        reason = (
-            f"{has} is too old for this model: the architecture {architecture} needs {first} or"
-            " later."
-        )
-        remedy = _update(runtime, first, machine)
-        return _finding(runtime, Outcome.WARN, "runtime-too-old", reason, remedy, has)
-    first = runtime.command_version
-    if first and _is_older(version, first):
-        reason = (
-            f"{has} is too old: the command that loads this model correctly needs {first} or later."
-        )
-        remedy = _update(runtime, first, machine)
-        return _finding(runtime, Outcome.WARN, "runtime-too-old", reason, remedy, has)
+    release = runtime.minimum_versions.get(architecture or "")
     build = runtime.minimum_builds.get(architecture or "")
-    if build and not _is_build_since(version, build):
-        which = "may be too old" if version else "is installed in an unknown build"
-        reason = (
-            f"{has} {which}: build {build} supports the architecture {architecture}; earlier builds"
-            " were not checked."
-        )
-        remedy = _update(runtime, build, machine)
-        return _finding(runtime, Outcome.WARN, "runtime-unfamiliar", reason, remedy, has)
-    return _finding(runtime, Outcome.PASS, "runtime-present", f"{has} is installed.", has=has)
+    first: str | None
+    if release and _is_older(version, release):
+        code, variant, first = "runtime-too-old", "", release
+    elif runtime.command_version and _is_older(version, runtime.command_version):
+        code, variant, first = "runtime-too-old", "command", runtime.command_version
+    elif build and not _is_build_since(version, build):
+        code, variant, first = "runtime-unfamiliar", "build", build
+    else:
+        code, variant, first = "runtime-present", "", None
+    return finding(
+        Outcome.WARN if first else Outcome.PASS,
+        code,
+        variant,
+        needs=runtime.name,
+        has=f"{runtime.name} {version}" if version else runtime.name,
+        remedy=_update(runtime, first, machine) if first else None,
+        version=version,
+        architecture=architecture,
+        first=first,
+    )
 
 
-def _not_installed(machine: Machine, runtime: RuntimeSpec) -> Finding:
-    """Of a runtime that can be had here: it passes, unless it must be built from source first."""
-    outcome = Outcome.PASS
-    line = install_line(runtime, machine.system)
-    remedy = f"run `{line}`" if line else None
+def _not_installed(machine: Machine, runtime: RuntimeSpec, *, is_required: bool) -> Finding:
+    """Of a runtime that can be had here: it passes, unless it must be built from source first, or
+    must be installed already.
+    """
+    is_searched = machine.runtimes is not None
+    is_built = is_built_from_source(machine, runtime)
+    outcome = Outcome.WARN if is_built else Outcome.PASS
+    remedy = _how_to_install(machine, runtime)
+    if is_required:
+        outcome = Outcome.FAIL if is_searched else Outcome.UNKNOWN
+        if not is_searched:
+            remedy = machine.why_unread("runtimes").remedy or remedy
+    return finding(
+        outcome,
+        "runtime-not-installed" if is_searched else "runtime-not-searched",
+        needs=runtime.name,
+        remedy=remedy,
+        machine=machine.called,
+        unpublished=f"{machine.system} on {machine.architecture}" if is_built else None,
+        required=is_required,
+    )
+
+
+def _how_to_install(machine: Machine, runtime: RuntimeSpec) -> str | None:
+    if is_built_from_source(machine, runtime):
+        return phrase("install/source", page=runtime.source_build)
     places = {f"{machine.system}-{gpu.vendor}" for gpu in machine.accelerators or ()}
     if len(places) == 1 and (place := places.pop()) in runtime.install_not_for:
-        remedy = next(iter(runtime.install_otherwise.get(place, ())), remedy)
-    no_package = ""
-    if is_built_from_source(machine, runtime):
-        outcome = Outcome.WARN
-        remedy = f"build it from source: {runtime.source_build}"
-        no_package = f" No build is published for {machine.system} on {machine.architecture}."
-    if machine.runtimes is None:
-        reason = f"Whether {runtime.name} is installed is not known.{no_package}"
-        return _finding(runtime, outcome, "runtime-not-searched", reason, remedy)
-    reason = f"{runtime.name} was not found on {machine.called}.{no_package}"
-    return _finding(runtime, outcome, "runtime-not-installed", reason, remedy)
-
-
-def _absent(machine: Machine, runtime: RuntimeSpec | None) -> Finding | None:
-    """Of a runtime that must be installed already: that it is not, or that it cannot be told."""
-    if runtime is None:
-        return Finding(
-            check="runtime",
-            outcome=Outcome.UNKNOWN,
-            code="runtime-any",
-            reason="A runtime must be installed already; the spec names none, so any may be meant.",
-            remedy="state the runtime",
-        )
-    if any(present.id == runtime.id for present in machine.runtimes or ()):
-        return None
-    finding = _not_installed(machine, runtime)
-    outcome = Outcome.UNKNOWN if machine.runtimes is None else Outcome.FAIL
-    remedy = finding.remedy
-    if machine.runtimes is None:
-        remedy = machine.why_unread("runtimes").remedy or remedy
-    return finding.replace(
-        outcome=outcome,
-        reason=f"{finding.reason} It must be installed already.",
-        remedy=remedy or f"install {runtime.name} there",
-    )
-
-
-def _finding(
-    runtime: RuntimeSpec,
-    outcome: Outcome,
-    code: str,
-    reason: str,
-    remedy: str | None = None,
-    has: str | None = None,
-) -> Finding:
-    return Finding(
-        check="runtime",
-        outcome=outcome,
-        code=code,
-        needs=runtime.name,
-        has=has,
-        reason=reason,
-        remedy=remedy,
-    )
+        otherwise = runtime.install_otherwise.get(place, ())
+        if otherwise:
+            return next(iter(otherwise))
+    line = install_line(runtime, machine.system)
+    return phrase("install", line=line) if line else None
 
 
 def _is_older(installed: str | None, first: str) -> bool:
@@ -284,5 +223,5 @@ def _update(runtime: RuntimeSpec, first: str, machine: Machine) -> str:
     if runtime.distributions:
         return f"pip install --upgrade '{runtime.distributions[0]}>={first}'"
     if line := install_line(runtime, machine.system):
-        return f"reinstall it: {line}"
-    return f"update it to {first} or later"
+        return phrase("install/again", line=line)
+    return phrase("install/update", first=first)

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from ...catalogue.spec import ModelSpec
 from ..present import Here
-from .record import Finding, Outcome
+from .record import Finding, Outcome, finding
+from .words import phrase
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    # outcome, code, variant and figures of a finding
+    Availability = tuple[Outcome, str, str, dict[str, Any]]
 
 # file names that a reason lists; the others are counted
 _NAMED_FILES = 5
+# these hold no code, and call for none of the repository
+_WITHOUT_CODE = ("gguf", "ggml")
+_NEVER_PICKLE = (*_WITHOUT_CODE, "mlx")
 
 
 def weights_check(
@@ -23,100 +33,58 @@ def weights_check(
 ) -> Finding:
     """Can the weights be had at all, and does loading them run code?
 
-    `format` and `quantization` are the files' that would be loaded, where one was chosen: GGUF and
-    GGML hold no code and call for none of the repository, MLX is never pickle, and files that
-    somebody else published are not behind the publisher's gate. `local_files`: the model was read
-    from files on this machine; `here`: its files lie there. `kept_by` holds what `kept_elsewhere`
-    gives, where that is known already.
+    `format` and `quantization` are the files' that would be loaded, where one was chosen: files
+    that somebody else published are not behind the publisher's gate. `local_files`: the model was
+    read from files on this machine; `here`: its files lie there. `kept_by` holds what
+    `kept_elsewhere` gives, where that is known already.
     """
+    outcome, code, variant, figures = (
+        _here(spec, format, local_files=local_files, here=here)
+        or _unsafe(spec, format, is_here=False)
+        or _published(spec, kept_by[0] if kept_by else kept_elsewhere(spec, format, quantization))
+    )
+    return finding(outcome, code, variant, needs="published", has=spec.openness.weights, **figures)
+
+
+def _here(
+    spec: ModelSpec, format: str | None, *, local_files: bool, here: Here | None
+) -> Availability | None:
+    """Of weights that nobody can get, or that lie here; None of those to be downloaded."""
     if spec.openness.weights == "closed":
-        return _closed(spec)
+        available = " ".join(spec.availability.sentences) if spec.availability else None
+        return Outcome.FAIL, "weights-closed", "", {"available": available}
     if local_files:
-        return _finding(
-            spec, Outcome.PASS, "weights-here", "The files are already on this machine."
-        )
-    whole = None
-    if here is not None:
-        if here.missing_files:
-            return _in_part_here(spec, here)
-        whole = here if here.missing_bytes == 0 else None
-    if whole is None and _is_unheard_of(spec):
-        return _not_known(spec)
-    if (danger := _danger(spec, format)) is not None:
-        state = "yours to get" if spec.is_lone_config else "published"
-        return _finding(
-            spec,
-            Outcome.WARN,
-            "weights-unsafe",
-            f"The weights are {state if whole is None else 'here'}, but {danger}.",
-            "load them only in a sandbox and from a publisher you trust",
-        )
-    if whole is not None:
-        return _finding(
-            spec, Outcome.PASS, "weights-here", f"The files are already there: {whole.path}."
-        )
-    (keeper,) = kept_by or (kept_elsewhere(spec, format, quantization),)
-    return _published(spec, keeper)
+        return Outcome.PASS, "weights-here", "", {"path": None}
+    if here is not None and here.missing_files:
+        files = here.missing_files
+        figures = {
+            "path": here.path,
+            "files": files[:_NAMED_FILES],
+            "more": max(0, len(files) - _NAMED_FILES),
+        }
+        return Outcome.UNKNOWN, "weights-not-known", "in-part", figures
+    if here is not None and here.missing_bytes == 0:
+        unsafe = _unsafe(spec, format, is_here=True)
+        return unsafe or (Outcome.PASS, "weights-here", "", {"path": here.path})
+    is_stated = spec.files or _states_needs_alone(spec) or spec.is_lone_config
+    if spec.openness.weights == "unknown" and not is_stated:
+        own = spec.origin if spec.origin.endswith(".toml") else "a spec of your own"
+        return Outcome.UNKNOWN, "weights-not-known", "", {"spec": own}
+    return None
 
 
-def _is_unheard_of(spec: ModelSpec) -> bool:
-    """Nothing says whether the weights can be had."""
-    return (
-        spec.openness.weights == "unknown"
-        and not spec.files
-        and not _states_needs_alone(spec)
-        and not spec.is_lone_config
-    )
-
-
-def _closed(spec: ModelSpec) -> Finding:
-    available = spec.availability
-    reason = "The publisher does not release the weights."
-    if available is not None:
-        reason = " ".join(available.sentences)
-    return _finding(spec, Outcome.FAIL, "weights-closed", reason)
-
-
-def _in_part_here(spec: ModelSpec, here: Here) -> Finding:
-    """Somebody has some of the files, and nobody knows where the others are."""
-    names = ", ".join(here.missing_files[:_NAMED_FILES])
-    if len(here.missing_files) > _NAMED_FILES:
-        names += f" and {len(here.missing_files) - _NAMED_FILES} more"
-    reason = (
-        f"Part of the weights is missing in {here.path}: {names}. No source says where to download"
-        " them."
-    )
-    return _finding(
-        spec,
-        Outcome.UNKNOWN,
-        "weights-not-known",
-        reason,
-        f"put the missing files into {here.path}",
-    )
-
-
-def _not_known(spec: ModelSpec) -> Finding:
-    stated_in = spec.origin if spec.origin.endswith(".toml") else "a spec of your own"
-    return _finding(
-        spec,
-        Outcome.UNKNOWN,
-        "weights-not-known",
-        "Whether the weights were published is not known.",
-        f"look it up on the publisher's page, then set openness.weights in {stated_in}",
-    )
+def _unsafe(spec: ModelSpec, format: str | None, *, is_here: bool) -> Availability | None:
+    """That loading the weights may run code; None where it runs none."""
+    runs_code = spec.safety.remote_code and format not in _WITHOUT_CODE
+    is_pickle = spec.safety.formats == ("pickle",) and format not in _NEVER_PICKLE
+    if not runs_code and not is_pickle:
+        return None
+    where = "here" if is_here else "yours to get" if spec.is_lone_config else "published"
+    return Outcome.WARN, "weights-unsafe", "", {"where": where, "code": runs_code}
 
 
 def _states_needs_alone(spec: ModelSpec) -> bool:
     return spec.needs is not None and spec.architecture is None
-
-
-def _danger(spec: ModelSpec, format: str | None) -> str | None:
-    """How loading the weights may run code; None where it runs none."""
-    if spec.safety.remote_code and format not in ("gguf", "ggml"):
-        return "loading them runs code from the repository"
-    if spec.safety.formats == ("pickle",) and format not in ("gguf", "ggml", "mlx"):
-        return "they come only as pickle files, which can run code"
-    return None
 
 
 def kept_elsewhere(spec: ModelSpec, format: str | None, quantization: str | None) -> str | None:
@@ -132,78 +100,31 @@ def kept_elsewhere(spec: ModelSpec, format: str | None, quantization: str | None
     return repository
 
 
-def _published(spec: ModelSpec, repository: str | None) -> Finding:
-    """Of weights that are not here: what stands before the download. `repository` is another's
-    than the publisher's that has the files.
+def _published(spec: ModelSpec, repository: str | None) -> Availability:
+    """What stands before the download. `repository` is another's than the publisher's that has
+    the files.
     """
-    state = spec.openness.weights
     if spec.is_lone_config:
-        return _finding(
-            spec,
-            Outcome.WARN,
-            "weights-yours",
-            "Only a config.json was given: you must have or get the weights yourself.",
-            "name the folder that holds the weights, or the model",
-        )
-    if spec.gated and repository is not None:
-        reason = f"The weights are published; {repository} has them without a login."
-        return _finding(spec, Outcome.PASS, "weights-published", reason)
+        return Outcome.WARN, "weights-yours", "", {}
+    if spec.gated and repository is None:
+        return Outcome.WARN, "weights-gated", "", {"page": _page(spec)}
     if spec.gated:
-        reason = "The download needs a login or an accepted form."
-        return _finding(spec, Outcome.WARN, "weights-gated", reason, to_pass_gate(spec))
+        figures = {"repository": repository, "gate_unknown": False}
+        return Outcome.PASS, "weights-published", "", figures
+    state, needs_alone = spec.openness.weights, _states_needs_alone(spec)
     if state == "partial":
-        return _finding(
-            spec,
-            Outcome.WARN,
-            "weights-partial",
-            "Only part of the weights is published.",
-            "check that the part you need is there",
-        )
-    if state == "unknown" and _states_needs_alone(spec):
-        return _finding(
-            spec,
-            Outcome.PASS,
-            "weights-stated",
-            "The spec states the model's needs, but not where to get the weights.",
-        )
-    if state == "unknown" and not (
-        spec.repository or any(files.repository for files in spec.files)
-    ):
-        return _finding(
-            spec,
-            Outcome.PASS,
-            "weights-stated",
-            "The spec states the size of the weights, but not where to get them.",
-        )
-    gate = "" if spec.gated is False else " Whether a login is needed is not known."
-    return _finding(spec, Outcome.PASS, "weights-published", f"The weights are published.{gate}")
+        return Outcome.WARN, "weights-partial", "", {}
+    has_repository = spec.repository or any(files.repository for files in spec.files)
+    if state == "unknown" and (needs_alone or not has_repository):
+        return Outcome.PASS, "weights-stated", "", {"needs_alone": needs_alone}
+    figures = {"repository": None, "gate_unknown": spec.gated is not False}
+    return Outcome.PASS, "weights-published", "", figures
+
+
+def _page(spec: ModelSpec) -> str | None:
+    return f"https://huggingface.co/{spec.repository}" if spec.repository else None
 
 
 def to_pass_gate(spec: ModelSpec) -> str:
     """What to do before a gated download."""
-    if not spec.repository:
-        return "accept the publisher's terms first"
-    page = f"https://huggingface.co/{spec.repository}"
-    return f"accept the terms at {page}, then run `hf auth login`"
-
-
-def _finding(
-    spec: ModelSpec, outcome: Outcome, code: str, reason: str, remedy: str | None = None
-) -> Finding:
-    return _shared_finding(outcome, code, spec.openness.weights, reason, remedy)
-
-
-# most models have the same finding
-@lru_cache(maxsize=256)
-def _shared_finding(
-    outcome: Outcome, code: str, state: str, reason: str, remedy: str | None
-) -> Finding:
-    return Finding(
-        check="weights",
-        outcome=outcome,
-        code=code,
-        needs="published",
-        has=state,
-        reason=reason,
-        remedy=remedy,
-    )
+    return phrase("pass-gate", page=_page(spec))
