@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
-from .answers.understood import question_of, understand
+from .answers.understood import judged_for, understand
 from .answers.verdicts import check_with
 from .catalogue.index import Catalogue
 from .catalogue.opened import open_catalogue
@@ -20,28 +20,35 @@ from .core.errors import (
     WrongTypeError,
     expect_type,
 )
+from .core.records import Record
 from .core.workload import MOST_BYTES, PRICE_SOURCES, Workload, whole_number
 from .machine.reader import Machine
-from .verdict.judging import judge
-from .verdict.record import Route, Verdict
+from .verdict.record import Verdict
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import ParamSpec, TypeVar
-
     from .advice.plan import Plan
     from .advice.sizes import ContainerSize
     from .answers.several import Comparison, Ranking
 
-    Arguments = ParamSpec("Arguments")
-    Answer = TypeVar("Answer")
-
 PathLike = str | os.PathLike[str]
+Model = str | os.PathLike[str] | ModelSpec
+
+
+class _Given(Record):
+    """The arguments that the functions share, with their defaults. `notes` are sentences on what
+    else the machine's name can mean.
+    """
+
+    catalogue: Catalogue
+    workload: Workload
+    machine: Machine
+    notes: tuple[str, ...]
 
 
 def check(
-    model: str | os.PathLike[str] | ModelSpec,
+    model: Model,
     workload: Workload | None = None,
     *,
     machine: Machine | str | None = None,
@@ -63,13 +70,14 @@ def check(
     to type instead.
     """
     _one_of("prices", prices, PRICE_SOURCES)
-    machine, notes = _understood(machine)
-    verdict = check_with(*_given(model, workload, machine, specs), prices=prices)
-    return _with_notes(verdict, notes)
+    expect_type("model", model, _MODEL)
+    given = _given(workload, machine, specs)
+    verdict = check_with(given.catalogue, model, given.workload, given.machine, prices=prices)
+    return _with_notes(verdict, given.notes)
 
 
 def check_together(
-    models: Sequence[str | os.PathLike[str] | ModelSpec],
+    models: Sequence[Model],
     workloads: Workload | Sequence[Workload] | None = None,
     *,
     machine: Machine | str | None = None,
@@ -82,19 +90,13 @@ def check_together(
     what the verdict holds. The other arguments are those of `check`, and so is what it raises;
     `InputError` where there are fewer than two models, or not as many workloads.
     """
-    if isinstance(models, str | os.PathLike) or not isinstance(models, Sequence):
-        raise WrongTypeError(f"models must be a list of models, not {type(models).__name__}")
-    for model in models:
-        expect_type("model", model, _MODEL)
+    _expect_models(models, "check_together")
     expect_type("workloads", workloads, (Workload, list, tuple, type(None)))
-    for_all = workloads if isinstance(workloads, Workload) or workloads is None else None
-    machine, notes = _understood(machine)
-    catalogue, shared, machine = _surroundings(for_all, machine, specs)
-    each = [shared] * len(models) if not isinstance(workloads, Sequence) else list(workloads)
+    for_all = workloads if isinstance(workloads, Workload) else None
+    given = _given(for_all, machine, specs)
+    each = list(workloads) if isinstance(workloads, Sequence) else [given.workload] * len(models)
     for workload in each:
         expect_type("each of workloads", workload, (Workload,))
-    if len(models) < 2:
-        raise InputError(f"models must be two or more, not {len(models)}")
     if len(each) != len(models):
         raise InputError(
             f"{len(models)} models and {len(each)} workloads: write one workload for each model"
@@ -104,12 +106,12 @@ def check_together(
     besides = [
         Beside(model=model, workload=workload) for model, workload in zip(models, each, strict=True)
     ]
-    verdict = check_together_with(catalogue, besides, machine, follows_machine=False)
-    return _with_notes(verdict, notes)
+    verdict = check_together_with(given.catalogue, besides, given.machine, follows_machine=False)
+    return _with_notes(verdict, given.notes)
 
 
 def can_run(
-    model: str | os.PathLike[str] | ModelSpec,
+    model: Model,
     workload: Workload | None = None,
     *,
     machine: Machine | str | None = None,
@@ -118,12 +120,10 @@ def can_run(
     """True when the route is `local`. False when it is not, or when it cannot be told: `check`
     says which. Takes the arguments of `check` and raises as it does.
     """
-    catalogue, model, workload, machine = _given(model, workload, machine, specs)
-    understood = understand(catalogue, model, workload, machine)
-    return (
-        judge(question_of(catalogue, understood, machine), machine).route(offered=False)
-        is Route.LOCAL
-    )
+    expect_type("model", model, _MODEL)
+    given = _given(workload, machine, specs)
+    understood = understand(given.catalogue, model, given.workload, given.machine)
+    return judged_for(given.catalogue, understood, given.machine).judged.fits
 
 
 def rank(
@@ -145,23 +145,23 @@ def rank(
         _one_of("use", use, USES)
     if modality is not None:
         _one_of("modality", modality, MODALITIES)
-    machine, notes = _understood(machine)
-    catalogue, workload, machine = _surroundings(workload, machine, specs)
+    given = _given(workload, machine, specs)
     from .advice.listing import Lister
     from .answers.several import ranking
 
+    catalogue = given.catalogue
     outlines = filter(None, map(catalogue.outline, catalogue.ids()))
     ids = [
         outline.id
         for outline in outlines
         if (use is None or use in (outline.uses or ())) and modality in (None, outline.modality)
     ]
-    listing = Lister(catalogue, workload, machine, use=use).all(ids)
-    return ranking(listing.answers, machine, listing).replace(notes=notes)
+    listing = Lister(catalogue, given.workload, given.machine, use=use).all(ids)
+    return ranking(listing.answers, given.machine, listing).replace(notes=given.notes)
 
 
 def plan(
-    model: str | os.PathLike[str] | ModelSpec,
+    model: Model,
     workload: Workload | None = None,
     *,
     specs: Sequence[PathLike] = (),
@@ -172,13 +172,13 @@ def plan(
     from .answers.sized import plan_with
 
     # what lies on this machine, and how busy it is, do not matter elsewhere
-    anywhere = Machine(planning=True)
-    catalogue, model, workload, _ = _given(model, workload, anywhere, specs)
-    return plan_with(catalogue, model, workload)
+    given = _given(workload, Machine(planning=True), specs)
+    expect_type("model", model, _MODEL)
+    return plan_with(given.catalogue, model, given.workload)
 
 
 def compare(
-    models: Sequence[str | os.PathLike[str] | ModelSpec],
+    models: Sequence[Model],
     workload: Workload | None = None,
     *,
     machine: Machine | str | None = None,
@@ -192,25 +192,18 @@ def compare(
     is raised, and its notes (`__notes__`) are the others. `InputError` where there are fewer than
     two models.
     """
-    if isinstance(models, str | os.PathLike) or not isinstance(models, Sequence):
-        # compare("a", "b") is what people try first
-        names = [str(name) for name in (models, workload) if isinstance(name, str)]
-        example = names if len(names) > 1 else ["mistral-7b", "phi-4"]
-        raise WrongTypeError(
-            f"models must be a list of models, not {type(models).__name__}:"
-            f" write compare({example!r})"
-        )
-    if len(models) < 2:
-        raise InputError(f"models must be two or more, not {len(models)}")
+    _expect_models(models, "compare", workload)
     _one_of("prices", prices, PRICE_SOURCES)
-    machine, notes = _understood(machine)
-    catalogue, workload, machine = _surroundings(workload, machine, specs)
+    given = _given(workload, machine, specs)
     verdicts: list[Verdict] = []
     errors: list[SelfhostError] = []
     for model in models:
         expect_type("model", model, _MODEL)
         try:
-            verdicts.append(check_with(catalogue, model, workload, machine, prices=prices))
+            verdict = check_with(
+                given.catalogue, model, given.workload, given.machine, prices=prices
+            )
+            verdicts.append(verdict.replace(understood_as=(*verdict.understood_as, *given.notes)))
         except SelfhostError as error:
             errors.append(error)
     if errors:
@@ -219,100 +212,11 @@ def compare(
         raise errors[0]
     from .answers.several import comparison
 
-    return comparison(
-        [verdict.replace(understood_as=(*verdict.understood_as, *notes)) for verdict in verdicts]
-    )
-
-
-_MODEL = (str, os.PathLike, ModelSpec)
-
-
-def _with_notes(verdict: Verdict, notes: Sequence[str]) -> Verdict:
-    """The verdict with sentences on the machine's name."""
-    return verdict.replace(notes=(*verdict.notes, *notes)) if notes else verdict
-
-
-def _given(
-    model: str | os.PathLike[str] | ModelSpec,
-    workload: Workload | None,
-    machine: Machine | str | None,
-    specs: Sequence[PathLike],
-) -> tuple[Catalogue, str | os.PathLike[str] | ModelSpec, Workload, Machine]:
-    """The arguments with their defaults. Raises as `_surroundings`."""
-    expect_type("model", model, _MODEL)
-    catalogue, workload, machine = _surroundings(workload, machine, specs)
-    return catalogue, model, workload, machine
-
-
-def _surroundings(
-    workload: Workload | None, machine: Machine | str | None, specs: Sequence[PathLike]
-) -> tuple[Catalogue, Workload, Machine]:
-    """What a model is judged with, defaults filled in. Raises `WrongTypeError`."""
-    expect_type("workload", workload, (Workload, type(None)))
-    machine, _ = _understood(machine)
-    expect_type("specs", specs, (list, tuple))
-    for folder in specs:
-        expect_type("each of specs", folder, (str, os.PathLike))
-    return open_catalogue(specs), workload or Workload(), machine or Machine.read()
-
-
-def _one_of(name: str, value: str, choices: Sequence[str]) -> None:
-    """`WorkloadError` for a word that is none of the choices."""
-    if not isinstance(value, str) or value not in choices:
-        from .catalogue.searching import kind_meant
-        from .core.spelling import alike
-
-        message = f"{value!r} is not one of {', '.join(choices)}"
-        meant = kind_meant(value) if isinstance(value, str) else ""
-        guess = meant if meant in choices else alike(meant, choices)
-        remedy = f"did you mean {name}={guess!r}?" if guess else None
-        raise WorkloadError.of(name, message, remedy)
-
-
-def machine_named(text: str) -> Machine:
-    """The known machine or the GPU that `text` names: what `machine="…"` means. Of a GPU it is a
-    typical desktop with it, see `machine.named`.
-
-    Raises `UnknownMachineError`, whose text has the nearest names, or for a file of a record what
-    reads it.
-    """
-    machine, _ = _machine_and_notes(text)
-    return machine
-
-
-def _understood(machine: Machine | str | None) -> tuple[Machine | None, tuple[str, ...]]:
-    """The machine, where one is given, and what else its name can mean."""
-    given: object = machine
-    if isinstance(given, os.PathLike | Mapping):
-        reader = "from_file" if isinstance(given, os.PathLike) else "from_json"
-        remedy = f"a record is read by machine=Machine.{reader}(…)"
-        kind = type(given).__name__
-        message = f"machine must be Machine or str or None, not {kind}; {remedy}"
-        raise WrongTypeError(message, remedy=remedy)
-    expect_type("machine", machine, (Machine, str, type(None)))
-    return _machine_and_notes(machine) if isinstance(machine, str) else (machine, ())
-
-
-def _machine_and_notes(text: str) -> tuple[Machine, tuple[str, ...]]:
-    """As `machine_named`, with the sentences on what else the name can mean, slots unfilled."""
-    from .machine.named import noted_machine, profile_named
-    from .machine.profiles import UnknownMachineError
-
-    try:
-        named = profile_named(text)
-    except UnknownMachineError as error:
-        is_file = text.endswith((".json", ".jsonl")) or os.path.lexists(text)
-        if is_file:
-            remedy: str | None = f"a record is read by machine=Machine.from_file({text!r})"
-        else:
-            remedy = error.remedy
-        message = f"{error.message}; {remedy}" if remedy else error.message
-        raise UnknownMachineError(message, remedy=remedy, nearest=error.nearest) from None
-    return noted_machine(named), () if named.note is None else (named.note,)
+    return comparison(verdicts)
 
 
 def size(
-    model: str | os.PathLike[str] | ModelSpec,
+    model: Model,
     workload: Workload | None = None,
     *,
     machine: Machine | str | None = None,
@@ -349,7 +253,102 @@ def size(
                 )
             ]
         )
-    machine, notes = _understood(machine)
-    catalogue, model, workload, machine = _given(model, workload, machine or node(), specs)
-    size = size_with(catalogue, model, workload, machine, prompt_cache_bytes=prompt_cache_bytes)
-    return size.replace(notes=(*size.notes, *notes))
+    expect_type("model", model, _MODEL)
+    given = _given(workload, machine or node(), specs)
+    size = size_with(
+        given.catalogue,
+        model,
+        given.workload,
+        given.machine,
+        prompt_cache_bytes=prompt_cache_bytes,
+    )
+    return size.replace(notes=(*size.notes, *given.notes))
+
+
+_MODEL = (str, os.PathLike, ModelSpec)
+
+
+def _expect_models(models: object, function: str, second: object = None) -> None:
+    """`WrongTypeError` or `InputError` where these are not two models or more."""
+    if isinstance(models, str | os.PathLike) or not isinstance(models, Sequence):
+        # compare("a", "b") is what people try first
+        names = [name for name in (models, second) if isinstance(name, str)]
+        example = names if len(names) > 1 else ["mistral-7b", "phi-4"]
+        raise WrongTypeError(
+            f"models must be a list of models, not {type(models).__name__}:"
+            f" write {function}({example!r})"
+        )
+    for model in models:
+        expect_type("each of models", model, _MODEL)
+    if len(models) < 2:
+        raise InputError(f"models must be two or more, not {len(models)}")
+
+
+def _with_notes(verdict: Verdict, notes: Sequence[str]) -> Verdict:
+    """The verdict with sentences on the machine's name."""
+    return verdict.replace(notes=(*verdict.notes, *notes)) if notes else verdict
+
+
+def _given(
+    workload: Workload | None, machine: Machine | str | None, specs: Sequence[PathLike]
+) -> _Given:
+    """The arguments with their defaults. Raises `WrongTypeError`."""
+    expect_type("workload", workload, (Workload, type(None)))
+    expect_type("specs", specs, (list, tuple))
+    for folder in specs:
+        expect_type("each of specs", folder, (str, os.PathLike))
+    _refuse_record(machine)
+    expect_type("machine", machine, (Machine, str, type(None)))
+    notes: tuple[str, ...] = ()
+    if isinstance(machine, str):
+        machine, notes = _machine_named(machine)
+    return _Given(
+        catalogue=open_catalogue(specs),
+        workload=workload or Workload(),
+        machine=machine or Machine.read(),
+        notes=notes,
+    )
+
+
+def _refuse_record(machine: object) -> None:
+    """`WrongTypeError` for a record of a machine, which is read first."""
+    if isinstance(machine, os.PathLike | Mapping):
+        reader = "from_file" if isinstance(machine, os.PathLike) else "from_json"
+        remedy = f"a record is read by machine=Machine.{reader}(…)"
+        kind = type(machine).__name__
+        message = f"machine must be Machine or str or None, not {kind}; {remedy}"
+        raise WrongTypeError(message, remedy=remedy)
+
+
+def _machine_named(text: str) -> tuple[Machine, tuple[str, ...]]:
+    """The known machine or the GPU that `text` names, and what else the name can mean. Of a GPU it
+    is a typical desktop with it, see `machine.named`.
+
+    Raises `UnknownMachineError`, whose text has the nearest names, or for a file of a record what
+    reads it.
+    """
+    from .machine.named import noted_machine, profile_named
+    from .machine.profiles import UnknownMachineError
+
+    try:
+        named = profile_named(text)
+    except UnknownMachineError as error:
+        remedy = error.remedy
+        if text.endswith((".json", ".jsonl")) or os.path.lexists(text):
+            remedy = f"a record is read by machine=Machine.from_file({text!r})"
+        message = f"{error.message}; {remedy}" if remedy else error.message
+        raise UnknownMachineError(message, remedy=remedy, nearest=error.nearest) from None
+    return noted_machine(named), () if named.note is None else (named.note,)
+
+
+def _one_of(name: str, value: str, choices: Sequence[str]) -> None:
+    """`WorkloadError` for a word that is none of the choices."""
+    if not isinstance(value, str) or value not in choices:
+        from .catalogue.searching import kind_meant
+        from .core.spelling import alike
+
+        message = f"{value!r} is not one of {', '.join(choices)}"
+        meant = kind_meant(value) if isinstance(value, str) else ""
+        guess = meant if meant in choices else alike(meant, choices)
+        remedy = f"did you mean {name}={guess!r}?" if guess else None
+        raise WorkloadError.of(name, message, remedy)

@@ -638,29 +638,6 @@ def test_every_shipped_model_is_judged(name: str) -> None:
         assert verdict.route in (Route.UNKNOWN, Route.API, Route.NEITHER)
 
 
-def test_what_else_there_is_is_worked_out_when_it_is_asked_for(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """What runs instead takes most of a check: whoever asks for the route alone does not wait for it."""
-    from selfhost.answers import verdicts
-
-    calls: list[int] = []
-    work_out = vars(verdicts)["_with_what_else"]
-
-    def counted(*given: Any, **named: Any) -> Any:
-        calls.append(1)
-        return work_out(*given, **named)
-
-    monkeypatch.setattr(verdicts, "_with_what_else", counted)
-    verdict = check("llama-3.1-405b", machine=VM)
-    assert not verdict.can_run
-    assert verdict.finding("memory") is not None
-    assert calls == []
-    assert verdict.alternatives
-    assert "alternatives" in verdict.to_json()
-    assert calls == [1]
-
-
 def test_private_rules_the_api_out() -> None:
     """Under private a closed model is neither, and no offer is shown."""
     verdict = check("gpt-4o", Workload(private=True), machine=VM)

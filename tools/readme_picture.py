@@ -17,9 +17,9 @@ from rich.text import Text
 
 from selfhost import Verdict, Workload
 from selfhost.answers.verdicts import check_with
-from selfhost.api import machine_named
 from selfhost.catalogue.offers import snapshot_day
 from selfhost.catalogue.opened import open_catalogue
+from selfhost.machine.named import machine_named
 from selfhost.reports.check_text import check_document
 from selfhost.reports.terminal import print_document
 

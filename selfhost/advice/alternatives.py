@@ -15,20 +15,13 @@ from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.records import Needs
-from ..verdict.defaults import (
-    ask_as_listed,
-    ask_for_machine,
-    follows_a_list,
-    suit,
-    tagged_runtime,
-)
+from ..verdict.defaults import follows_a_list, suited, suited_by_list
 from ..verdict.devices import lies_beside_cards
 from ..verdict.findings import Outcome, host_high, on_cards, openness_check
 from ..verdict.findings.speed import is_slow_picture, is_too_slow
-from ..verdict.judging import judge
 from ..verdict.making import can_be_made
 from ..verdict.question import architectures, ask
-from ..verdict.record import Alternative, Judged, OpenAlternative, Question
+from ..verdict.record import Alternative, Candidate, Judged, OpenAlternative, Question
 from .ranking import (
     NAMED,
     TIGHT,
@@ -157,10 +150,10 @@ def open_alternatives(
     for name in catalogue.current_first(spec.availability.open_alternatives):
         try:
             other = catalogue.spec(name)
-            question = search.ask(other, plain)
+            best = search.judged(other, plain)
         except SelfhostError:
             continue
-        judged, less = judge(question, machine), None
+        question, judged, less = best.question, best.judged, None
         failed = tuple(each.code for each in judged.findings if each.outcome is Outcome.FAIL)
         if not judged.fits:
             less = search.smaller(question, plain, worth_having=True)
@@ -198,22 +191,24 @@ class _Search(Record):
     catalogue: Catalogue
     machine: Machine
 
-    def ask(self, spec: ModelSpec, workload: Workload) -> Question:
-        """As `ask_as_listed`."""
-        return ask_as_listed(spec, workload, self.catalogue, self.machine)
+    def judged(self, spec: ModelSpec, workload: Workload) -> Candidate:
+        """The model with the defaults that the route depends on, judged."""
+        question = ask(spec, workload, self.catalogue, self.machine)
+        return suited_by_list(question, workload, self.catalogue, self.machine)
 
     def fit(self, spec: ModelSpec, workload: Workload) -> Fit | None:
         """The model, if the route would be local. The type of the KV cache is left out where the
         model's program does not keep one in it.
         """
         try:
-            question = self.ask(spec, workload)
+            best = self.judged(spec, workload)
         except WorkloadError:
             if workload.kv_cache_type is None:
                 return None
             return self.fit(spec, workload.replace(kv_cache_type=None))
-        judged = judge(question, self.machine)
-        return Fit(question=question, judged=judged, workload=workload) if judged.fits else None
+        if not best.judged.fits:
+            return None
+        return Fit(question=best.question, judged=best.judged, workload=workload)
 
     def smaller(self, question: Question, workload: Workload, *, worth_having: bool) -> Fit | None:
         """The best quantization below the one judged that fits: of those worth having, or of the
@@ -237,16 +232,13 @@ class _Search(Record):
     def as_checked(self, fit: Fit) -> Fit:
         """With the defaults that suit the machine best, as its command judges it."""
         catalogue, machine, workload = self.catalogue, self.machine, fit.workload
-        question = fit.question
-        if follows_a_list(question.spec, workload):
+        if follows_a_list(fit.question.spec, workload):
             # the list begins anew, with the model's own default
-            question = ask(catalogue.spec(question.spec.id), workload, catalogue, machine)
-        suited, judged = suit(question, fit.judged, workload, catalogue, machine)
-        if suited is question and tagged_runtime(question, catalogue, machine) is not None:
-            # nobody's repository has the file, and Ollama's library does
-            suited = ask_for_machine(question.spec, workload, catalogue, machine)
-            judged = judge(suited, machine)
-        return fit.replace(question=suited, judged=judged)
+            question = ask(catalogue.spec(fit.question.spec.id), workload, catalogue, machine)
+            best = suited(question, workload, catalogue, machine)
+        else:
+            best = suited(fit.question, workload, catalogue, machine, judged=fit.judged)
+        return fit.replace(question=best.question, judged=best.judged)
 
 
 def _smaller_types(question: Question, search: _Search) -> list[str]:
@@ -365,7 +357,7 @@ def _lightest(question: Question, workload: Workload, search: _Search) -> Questi
     for kind in sorted(types, key=lambda kind: spec.repository_of(format, kind) is None):
         if _can_be_had(question, kind) and quality_of(kind, catalogue, spec).worth_having:
             try:
-                return search.ask(spec, workload.replace(quantization=kind))
+                return ask(spec, workload.replace(quantization=kind), catalogue, search.machine)
             except WorkloadError:
                 continue
     return None
@@ -435,7 +427,7 @@ def _other_models(
 def _fit_smaller(spec: ModelSpec, workload: Workload, search: _Search) -> Fit | None:
     """The model in the best smaller quantization worth having."""
     try:
-        question = search.ask(spec, workload)
+        question = search.judged(spec, workload).question
     except WorkloadError:
         return None
     return search.smaller(question, workload, worth_having=True)

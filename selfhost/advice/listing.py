@@ -16,7 +16,7 @@ from ..core.errors import SpecError, WorkloadError
 from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.record import Machine
-from ..verdict.defaults import judge_for_machine
+from ..verdict.defaults import suited
 from ..verdict.findings import Outcome, license_check, openness_check
 from ..verdict.findings.speed import is_too_slow
 from ..verdict.question import ask, with_canonical_license
@@ -133,7 +133,8 @@ class Lister:
             return None
         except WorkloadError as error:
             return error
-        question, judged = judge_for_machine(question, workload, catalogue, machine)
+        best = suited(question, workload, catalogue, machine)
+        question, judged = best.question, best.judged
         is_offered = judged.failed and bool(
             offers_for(catalogue, question, judged, self._today, self._met)
         )

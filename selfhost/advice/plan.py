@@ -23,8 +23,8 @@ from ..needs.repack import kind_of
 from ..verdict.defaults import (
     first_of_list,
     follows_a_list,
-    from_a_list,
     smallest_of_list,
+    suited_by_list,
 )
 from ..verdict.devices import DEVICE_MARGIN_BYTES
 from ..verdict.findings import Finding, Outcome, disk_margin_bytes, ends_to_store, reserve_beside
@@ -342,8 +342,8 @@ def _planned(
         layout = kind_of(instruction_sets_for_layout(profile.machine))
         if layout not in by_layout:
             by_layout[layout] = ask(spec, workload, catalogue, profile.machine)
-        here = from_a_list(by_layout[layout], workload, catalogue, profile.machine)
-        judged_here = judge(here, profile.machine)
+        best = suited_by_list(by_layout[layout], workload, catalogue, profile.machine)
+        here, judged_here = best.question, best.judged
         if judged_here.failed and offered is None:
             # what is offered depends on the model and on what is asked of it, on no machine
             offered = bool(offers_for(catalogue, here, judged_here, utc_today()))

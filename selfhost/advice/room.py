@@ -17,7 +17,7 @@ from ..machine.record import Machine
 from ..needs.records import Needs
 from ..verdict.devices import places
 from ..verdict.findings import Finding, disk_check
-from ..verdict.judging import place
+from ..verdict.judging import layout_however_fast
 from ..verdict.present import here
 from ..verdict.question import architectures, needs_under
 from ..verdict.record import Judged, Question, Room
@@ -190,20 +190,20 @@ def _holds(
     what the printed line lets it use.
     """
     needs = needs_under(question, workload, catalogue, machine)
-    placed, held = place(question.replace(workload=workload, needs=needs), needs, machine)
+    layout = layout_however_fast(question.replace(workload=workload, needs=needs), needs, machine)
     before = runs.needs.placement if runs is not None and runs.needs is not None else None
-    if _NEARNESS[placed.placement or "host"] < _NEARNESS[before or "host"]:
+    if _NEARNESS[layout.needs.placement or "host"] < _NEARNESS[before or "host"]:
         return False
-    if any(finding.outcome not in ("pass", "warn") for finding in held):
+    if not layout.surely_fits:
         return False
     if stored and not _is_storable(question, workload, needs, machine, catalogue):
         return False
     if runs is None:
-        return not exceeds_accelerator(held)
-    is_split = any(finding.code == "accelerator-partly" for finding in held)
+        return not exceeds_accelerator(layout.held)
+    is_split = layout.accelerator.code == "accelerator-partly"
     if is_split and _wants_another_limit(needs, runs, machine):
         return False
-    return exceeds_accelerator(runs.findings) or not exceeds_accelerator(held)
+    return exceeds_accelerator(runs.findings) or not exceeds_accelerator(layout.held)
 
 
 def _wants_another_limit(needs: Needs, runs: Judged, machine: Machine) -> bool:

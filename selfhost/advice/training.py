@@ -10,10 +10,10 @@ from ..core.workload import DEFAULT_LORA_RANK, FLAGS, Workload
 from ..machine.record import Accelerator, Machine
 from ..needs.records import GATHERED
 from ..needs.training import LOGIT_LOW_BYTES
-from ..verdict.defaults import ask_as_listed
+from ..verdict.defaults import suited_by_list
 from ..verdict.devices import free_bytes, lies_beside_cards
 from ..verdict.findings.accelerator_share import with_remedy
-from ..verdict.judging import judge
+from ..verdict.question import ask
 from ..verdict.record import Judged, Question
 from .case import Case, device_word
 from .template_values import filled
@@ -168,9 +168,10 @@ def _lies_on_cards(
     question: Question, workload: Workload, catalogue: Catalogue, machine: Machine
 ) -> bool:
     try:
-        changed = judge(ask_as_listed(question.spec, workload, catalogue, machine), machine)
+        changed_question = ask(question.spec, workload, catalogue, machine)
     except WorkloadError:
         return False
+    changed = suited_by_list(changed_question, workload, catalogue, machine).judged
     needs = changed.needs
     return changed.fits and needs is not None and needs.placement == "accelerator"
 

@@ -14,7 +14,7 @@ from ..machine.reader import Machine
 from ..verdict.judging import judge
 from ..verdict.question import architectures, beyond
 from ..verdict.record import Outcome, Question, Size, Verdict
-from .understood import Understood, question_of, understand
+from .understood import Understood, judged_for, question_of, understand
 from .verdicts import answer
 
 
@@ -148,10 +148,11 @@ def describe(
 ) -> Shown:
     """All that is known of a model, its quantizations judged one by one. Raises as `check`."""
     understood = understand(catalogue, model, workload, machine)
-    question = question_of(catalogue, understood, machine)
+    candidate = judged_for(catalogue, understood, machine)
+    question = candidate.question
     runtimes = _runtimes_of(catalogue, question, workload) if question.needs else ()
     return Shown(
-        verdict=answer(catalogue, question, understood, machine, instead=True, prices=prices),
+        verdict=answer(catalogue, candidate, understood, machine, instead=True, prices=prices),
         sizes=_sizes(catalogue, understood, question, machine, runtimes),
         loss_by_size=loss_by_size(catalogue),
     )

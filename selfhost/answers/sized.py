@@ -16,7 +16,7 @@ from ..needs import quantizations_of
 from ..verdict.defaults import smallest_of_list
 from ..verdict.question import architectures, ask
 from ..verdict.record import Outcome, Verdict
-from .understood import has_ways, question_of, understand
+from .understood import has_ways, judged_for, question_of, understand
 from .verdicts import check_with
 
 TYPE_CHECKING = False
@@ -123,7 +123,7 @@ def _as_checked(
 
     place, tells_memory = without_bounds(machine), _tells_memory(machine)
     understood = understand(catalogue, model, workload, place)
-    question = question_of(catalogue, understood, place, follows_machine=False)
+    question = question_of(catalogue, understood, place)
     if not has_ways(understood, question) or (question.in_turn and not tells_memory):
         return workload
     if not tells_memory:
@@ -135,7 +135,7 @@ def _as_checked(
             memory_limit_bytes=machine.memory_limit_bytes,
             memory_available_bytes=machine.memory_available_bytes,
         )
-    taken = question_of(catalogue, understood, place).workload
+    taken = judged_for(catalogue, understood, place).question.workload
     return workload.replace(runtime=taken.runtime, quantization=taken.quantization)
 
 

@@ -12,9 +12,9 @@ from ..core import dates
 from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.reader import Machine
-from ..verdict.defaults import from_a_list, in_usual_type
+from ..verdict.defaults import in_usual_type, suited_by_list
 from ..verdict.record import Judged, Question, Verdict
-from .understood import has_ways, question_of, understand
+from .understood import has_ways, judged_for, question_of, understand
 
 
 class Beside(Record):
@@ -45,14 +45,16 @@ def check_together_with(
     understood = [understand(catalogue, each.model, each.workload, suiting) for each in models]
     questions = []
     for each, meant in zip(models, understood, strict=True):
-        question = question_of(catalogue, meant, machine, follows_machine=follows_machine)
         # a program that must be installed already may decide which type and program are taken
-        question = question.replace(requires_runtime=each.requires_runtime)
+        requires = each.requires_runtime
+        question = question_of(catalogue, meant, machine, requires_runtime=requires)
         if question.in_turn:
             # the least memory leaves most to the others
             question = in_usual_type(question, meant.workload, catalogue, machine)
-        elif not follows_machine and has_ways(meant, question):
-            question = from_a_list(question, meant.workload, catalogue, machine)
+        elif follows_machine:
+            question = judged_for(catalogue, meant, machine, requires_runtime=requires).question
+        elif has_ways(meant, question):
+            question = suited_by_list(question, meant.workload, catalogue, machine).question
         questions.append(question)
     day = today or dates.utc_today()
     return verdict_together(
@@ -75,9 +77,13 @@ def verdict_together(
     from ..verdict.together import judge_together
 
     judged = judge_together(questions, names, machine)
+    specs = [question.spec for question in questions]
+    joined = ModelSpec(
+        id=TOGETHER.join(spec.id for spec in specs), name=TOGETHER.join(spec.name for spec in specs)
+    )
     return Verdict(
         asked=TOGETHER.join(names),
-        model=joined_spec([question.spec for question in questions]),
+        model=joined,
         workload=Workload().replace(memory_basis=questions[0].workload.memory_basis),
         machine=machine,
         route=judged.route(judged.failed and are_offered(judged)),
@@ -89,10 +95,3 @@ def verdict_together(
 
 # between the names of models that run side by side
 TOGETHER = " + "
-
-
-def joined_spec(specs: Sequence[ModelSpec]) -> ModelSpec:
-    """Ids and names of models that run side by side."""
-    return ModelSpec(
-        id=TOGETHER.join(spec.id for spec in specs), name=TOGETHER.join(spec.name for spec in specs)
-    )

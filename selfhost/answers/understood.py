@@ -16,11 +16,12 @@ from ..core.records import Record
 from ..core.spelling import canonical
 from ..core.workload import Workload
 from ..machine.reader import Machine
-from ..verdict.defaults import ask_for_machine, in_usual_type, takes_first_of_list
+from ..verdict.defaults import in_usual_type, suited, takes_first_of_list
 from ..verdict.findings.runtime import runtime_check
+from ..verdict.judging import judge
 from ..verdict.present import NO_FILES, Here, NamedFiles
 from ..verdict.question import ask
-from ..verdict.record import Question
+from ..verdict.record import Candidate, Question
 
 TYPE_CHECKING = False
 
@@ -479,20 +480,37 @@ def question_of(
     understood: Understood,
     machine: Machine,
     *,
-    follows_machine: bool = True,
+    requires_runtime: bool = False,
 ) -> Question:
-    """The question with its defaults: those that suit the machine best, or the model's own. A name
+    """The question with the model's own defaults. `requires_runtime`: the runtime must be installed
+    already.
+    """
+    spec, workload, files = understood.spec, understood.workload, _files_on(understood, machine)
+    question = ask(spec, workload, catalogue, machine, files)
+    question = question.replace(requires_runtime=requires_runtime)
+    if understood.is_one_file:
+        return in_usual_type(question, workload, catalogue, machine)
+    return question
+
+
+def judged_for(
+    catalogue: Catalogue,
+    understood: Understood,
+    machine: Machine,
+    *,
+    follows_machine: bool = True,
+    requires_runtime: bool = False,
+) -> Candidate:
+    """The question with the defaults that suit the machine best, or the model's own, judged. A name
     that stands for one file keeps the model's own.
     """
+    question = question_of(catalogue, understood, machine, requires_runtime=requires_runtime)
+    if understood.is_one_file or not follows_machine:
+        return Candidate(question=question, judged=judge(question, machine))
+    files = _files_on(understood, machine)
+    return suited(question, understood.workload, catalogue, machine, files)
+
+
+def _files_on(understood: Understood, machine: Machine) -> NamedFiles:
     files = understood.files
-    ask_it = ask_for_machine if follows_machine and not understood.is_one_file else ask
-    question = ask_it(
-        understood.spec,
-        understood.workload,
-        catalogue,
-        machine,
-        files if machine.is_this_one else files.replace(in_memory=False),
-    )
-    if understood.is_one_file:
-        return in_usual_type(question, understood.workload, catalogue, machine)
-    return question
+    return files if machine.is_this_one else files.replace(in_memory=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from functools import partial
 
 from .. import needs as need
@@ -26,10 +26,18 @@ from ..core import dates
 from ..core.workload import Workload
 from ..machine.reader import Machine
 from ..verdict.devices import lies_beside_cards
-from ..verdict.judging import considered, judge
-from ..verdict.record import Alternative, Judged, OpenAlternative, Question, Verdict, answer_for
+from ..verdict.judging import considered
+from ..verdict.record import (
+    Alternative,
+    Candidate,
+    Judged,
+    OpenAlternative,
+    Question,
+    Verdict,
+    answer_for,
+)
 from .notes import notes_of, notes_of_asking
-from .understood import Understood, question_of, understand
+from .understood import Understood, judged_for, understand
 
 
 def check_with(
@@ -49,12 +57,16 @@ def check_with(
     every machine. `requires_runtime`: the runtime must be installed already.
     """
     understood = understand(catalogue, model, workload, machine if follows_machine else None)
-    question = question_of(catalogue, understood, machine, follows_machine=follows_machine)
-    if requires_runtime:
-        question = question.replace(requires_runtime=True)
+    candidate = judged_for(
+        catalogue,
+        understood,
+        machine,
+        follows_machine=follows_machine,
+        requires_runtime=requires_runtime,
+    )
     return answer(
         catalogue,
-        question,
+        candidate,
         understood,
         machine,
         instead=instead,
@@ -89,7 +101,7 @@ def _priced(
 
 def answer(
     catalogue: Catalogue,
-    question: Question,
+    candidate: Candidate,
     understood: Understood,
     machine: Machine,
     *,
@@ -97,8 +109,12 @@ def answer(
     today: str | None = None,
     prices: str = "snapshot",
 ) -> Verdict:
-    """The verdict on a question that is understood. The arguments are those of `check_with`."""
-    judged = _judged(catalogue, question, understood.workload, machine, instead=instead)
+    """The verdict on what was understood and judged. The arguments are those of `check_with`."""
+    question, judged = candidate.question, candidate.judged
+    if instead and question.workload.task == "finetune" and machine.accelerators:
+        from ..advice.training import with_ways_to_cards
+
+        judged = with_ways_to_cards(question, understood.workload, judged, catalogue, machine)
     priced = partial(_priced, catalogue, today=today or dates.utc_today(), prices=prices)
     offers, newer = priced(question, judged) if instead or judged.failed else ((), [])
     to_type = steps(
@@ -132,32 +148,14 @@ def answer(
     )
     if not instead:
         return verdict
-
-    def whole() -> Verdict:
-        return _with_what_else(
-            verdict,
-            catalogue,
-            question,
-            understood.workload,
-            judged,
-            lambda *of: priced(*of)[0],
-        )
-
-    # what else there is takes most of a check, and a program often asks for the route alone
-    decided = {name: own for name, own in vars(verdict).items() if name not in _WHAT_ELSE}
-    return Verdict.partly(decided, whole)
-
-
-def _judged(
-    catalogue: Catalogue, question: Question, asked: Workload, machine: Machine, *, instead: bool
-) -> Judged:
-    """Every finding; of a training that accelerators do not hold with what would make them."""
-    judged = judge(question, machine)
-    if not (instead and question.workload.task == "finetune" and machine.accelerators):
-        return judged
-    from ..advice.training import with_ways_to_cards
-
-    return with_ways_to_cards(question, asked, judged, catalogue, machine)
+    return _with_what_else(
+        verdict,
+        catalogue,
+        question,
+        understood.workload,
+        judged,
+        lambda *of: priced(*of)[0],
+    )
 
 
 def _beside(
@@ -176,7 +174,8 @@ def _beside(
     # advice is for the program whose lines are printed
     shown = question.replace(runtime=to_type.runtime or question.runtime)
     if instead:
-        notes += _notes_of_use(catalogue, shown, judged, to_type.commands)
+        is_bounded = any("--ctx-checkpoints" in line for line in to_type.commands)
+        notes += notes_instead(catalogue, shown, judged, is_bounded=is_bounded)
         otherwise = (
             lies_elsewhere(catalogue, question, machine),
             _on_cards_instead(catalogue, question, understood.workload, judged, machine),
@@ -193,14 +192,6 @@ def _beside(
     return notes, fine_print
 
 
-def _notes_of_use(
-    catalogue: Catalogue, question: Question, judged: Judged, commands: Sequence[str]
-) -> Iterator[str]:
-    """What other uses would take of the program that the printed lines start."""
-    is_bounded = any("--ctx-checkpoints" in line for line in commands)
-    return notes_instead(catalogue, question, judged, is_bounded=is_bounded)
-
-
 def _on_cards_instead(
     catalogue: Catalogue, question: Question, asked: Workload, judged: Judged, machine: Machine
 ) -> str | None:
@@ -211,12 +202,6 @@ def _on_cards_instead(
     from ..advice.alternatives import on_cards_instead
 
     return on_cards_instead(question, asked, judged, catalogue, machine)
-
-
-# the fields of `_with_what_else`
-_WHAT_ELSE = frozenset(
-    ("placements", "room", "alternatives", "open_alternatives", "monthly_cost", "advice")
-)
 
 
 # what QLoRA loads of each weight that it trains adapters beside (bitsandbytes, nf4)
@@ -250,7 +235,7 @@ def _with_what_else(
         costed = Costed(question=question, asked=asked, machine=machine, offers=verdict.api_offers)
         cost = month(costed, catalogue, judged, others, offers_of)
     return verdict.replace(
-        placements=considered(question, judged, machine),
+        placements=considered(question, judged.needs, machine),
         room=room(question, judged, machine, catalogue),
         alternatives=others,
         open_alternatives=named,

@@ -16,9 +16,9 @@ from ..core.errors import UnknownModelError
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.repack import KINDS, kind_of
-from ..verdict.defaults import from_a_list, in_usual_type
+from ..verdict.defaults import in_usual_type, suited_by_list
 from ..verdict.judging import judge
-from ..verdict.record import Judged, Question, Verdict, answer_for
+from ..verdict.record import Candidate, Judged, Question, Verdict, answer_for
 from ..verdict.speed import instruction_sets_for_layout
 from .entries import Wanted
 
@@ -54,11 +54,11 @@ class PolicyJudge:
         """
         models = asked_by(wanted, workload)
         meanings = [self._meaning(each) for each in models]
-        questions = [
-            self._suited(each, meaning, machine, is_alone=not wanted.members)
-            for each, meaning in zip(models, meanings, strict=True)
-        ]
         if wanted.members:
+            questions = [
+                self._beside_others(each, meaning, machine)
+                for each, meaning in zip(models, meanings, strict=True)
+            ]
             names = [meaning.asked for meaning in meanings]
             return verdict_together(
                 names,
@@ -66,9 +66,10 @@ class PolicyJudge:
                 machine,
                 lambda judged: self._all_offered(models, questions, judged),
             )
-        judged = judge(questions[0], machine)
-        is_offered = judged.failed and self._all_offered(models, questions, judged)
-        answer = answer_for(questions[0], judged, judged.route(is_offered))
+        candidate = self._suited(models[0], meanings[0], machine)
+        question, judged = candidate.question, candidate.judged
+        is_offered = judged.failed and self._all_offered(models, [question], judged)
+        answer = answer_for(question, judged, judged.route(is_offered))
         return Verdict(**vars(answer), asked=meanings[0].asked, machine=machine)
 
     def ask(self, wanted: Wanted) -> None:
@@ -99,17 +100,20 @@ class PolicyJudge:
             self._unknown[key] = error
             raise
 
-    def _suited(
-        self, model: Beside, meaning: Understood, machine: Machine, *, is_alone: bool
-    ) -> Question:
-        """What is asked about a model on the machine."""
+    def _suited(self, model: Beside, meaning: Understood, machine: Machine) -> Candidate:
+        """What is asked about a model on the machine, judged."""
         question = self._question(model, meaning, machine)
-        if question.in_turn and not is_alone:
+        if has_ways(meaning, question):
+            return suited_by_list(question, meaning.workload, self._catalogue, machine)
+        return Candidate(question=question, judged=judge(question, machine))
+
+    def _beside_others(self, model: Beside, meaning: Understood, machine: Machine) -> Question:
+        """What is asked about one of several models on the machine."""
+        question = self._question(model, meaning, machine)
+        if question.in_turn:
             # the least memory leaves most to the others
             return in_usual_type(question, meaning.workload, self._catalogue, machine)
-        if has_ways(meaning, question):
-            return from_a_list(question, meaning.workload, self._catalogue, machine)
-        return question
+        return self._suited(model, meaning, machine).question
 
     def _question(self, model: Beside, meaning: Understood, machine: Machine) -> Question:
         """What is asked in the model's own defaults. Of a machine without model files only how its
@@ -125,9 +129,9 @@ class PolicyJudge:
             return kept
         if places is None:
             machine = Machine(instruction_sets=KINDS[kind], accelerators=(), models_present=())
-        question = question_of(self._catalogue, meaning, machine, follows_machine=False)
-        if model.requires_runtime:
-            question = question.replace(requires_runtime=True)
+        question = question_of(
+            self._catalogue, meaning, machine, requires_runtime=model.requires_runtime
+        )
         if len(self._questions) >= _MOST_KEPT:
             self._questions.clear()
         self._questions[*base, kind, places] = question

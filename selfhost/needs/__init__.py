@@ -3,7 +3,6 @@ machine is read.
 """
 
 from .estimate import (
-    at_context,
     batch_tokens,
     canonical_quantization,
     counted_parameters,
@@ -41,7 +40,6 @@ __all__ = [
     "Companions",
     "OWN_BLOCK",
     "adapter_of_rank",
-    "at_context",
     "batch_tokens",
     "canonical_quantization",
     "counted_parameters",

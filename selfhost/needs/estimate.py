@@ -154,39 +154,6 @@ def _with_the_known(parts: Parts) -> tuple[Unread, ...]:
     return tuple(with_least if entry == first else entry for entry in parts.unknown)
 
 
-def at_context(
-    earlier_needs: Needs,
-    spec: ModelSpec,
-    runtime: RuntimeSpec,
-    workload: Workload,
-    architectures: Mapping[str, Any],
-) -> Needs | None:
-    """What `needs_of` gives, where it gave `earlier_needs` for a workload that differs in the
-    context alone, and without companions.
-
-    None where that cannot be told from `earlier_needs`.
-    """
-    if (
-        workload.format != "gguf"
-        or workload.quantization is None
-        or earlier_needs.memory is None
-        or earlier_needs.unknown
-    ):
-        return None
-    subject = _subject(spec, architectures)
-    gguf_workload = _asked(spec, workload, workload.quantization, Companions(), subject.row)
-    from .llamacpp import memory as gguf
-
-    terms = gguf.at_context(earlier_needs.memory.terms, subject, runtime, gguf_workload)
-    return (
-        None
-        if terms is None
-        else earlier_needs.replace(
-            memory=MemoryNeed(terms=terms, evictable_bytes=earlier_needs.memory.evictable_bytes)
-        )
-    )
-
-
 def more_in_conversation(
     spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]
 ) -> int:

@@ -10,21 +10,152 @@ is data of the runtimes (`on_accelerators`, `preferred_from_accelerators`, `fine
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
-from ..catalogue.quantization_names import PACKED
-from ..catalogue.spec import ModelSpec, RuntimeSpec
-from ..core.workload import Workload
+from ..catalogue.quantization_names import PACKED, program_of_packed
+from ..catalogue.spec import GENERATING, ModelSpec, RuntimeSpec
+from ..core.errors import WorkloadError
+from ..core.records import Record
+from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
+from ..needs.quantization import BLOCKS
 from .judging import judge
 from .present import NO_FILES, NamedFiles
-from .question import architectures, ask, loads_by_tag
-from .record import Judged, Question
+from .question import PACKED_RUNTIMES, RUNTIMES_BY_MODALITY, architectures, ask, loads_by_tag
+from .record import BY_PARTS, IN_RAM, NOWHERE, ON_ACCELERATORS, Candidate, Judged, Question
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
 
 # what is made by several models that come one after the other, each a component
 _OF_PARTS = ("image", "video")
+# a chat grows to it and a program that writes code needs it: a guess between the 4,096 and the
+# 32,768 tokens that Ollama sets below and from 24 GiB (docs/context-length.mdx@948f6933)
+GROWN_CONTEXT_TOKENS = 16_384
+_LACKS_LEAST = "nothing that is tried surely fits, and this comes closest"
+# how people write the methods of training
+_METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
+
+
+def best_place(own: Candidate, others: Iterable[Candidate], *, own_first: bool) -> Candidate:
+    """The first candidate in the best place: all of it on accelerators, parts that come to one in
+    turn, the RAM. Where none runs, the disk is taken to have room; where none runs then, it is
+    the one that lacks least memory.
+
+    `own_first`: the default is tried before the others. In RAM it always is.
+    """
+    if own_first and own.place == ON_ACCELERATORS:
+        return own
+    tried = []
+    for other in others:
+        tried.append(other)
+        if other.place == ON_ACCELERATORS:
+            break
+    is_first = own_first or own.place_with_disk == IN_RAM
+    in_order = [own, *tried] if is_first else [*tried, own]
+    best = min(in_order, key=lambda each: (each.place, each.place_with_disk))
+    if best.place_with_disk != NOWHERE:
+        return best
+    # more memory may not be what the default needs
+    is_mended = own.lacking_bytes != float("inf")
+    return min([own, *tried], key=lambda each: each.lacking_bytes) if is_mended else own
+
+
+class Asking(Record):
+    """A question in its usual defaults, judged, and all that it takes to ask it with others.
+
+    `workload` is what was asked, before defaults were filled in.
+    """
+
+    own: Candidate
+    workload: Workload
+    catalogue: Catalogue
+    machine: Machine
+    files: NamedFiles = NO_FILES
+
+    @property
+    def spec(self) -> ModelSpec:
+        return self.own.question.spec
+
+    def candidates(self, changes: Iterable[Mapping[str, Any]]) -> Iterator[Candidate]:
+        """What was asked with each of these changes; without those that the program refuses."""
+        workloads = (self.workload.replace(**change) for change in changes)
+        for question in asked_with(
+            self.own.question, workloads, self.catalogue, self.machine, self.files
+        ):
+            yield Candidate(question=question, judged=judge(question, self.machine))
+
+
+def asked_with(
+    question: Question,
+    workloads: Iterable[Workload],
+    catalogue: Catalogue,
+    machine: Machine,
+    files: NamedFiles = NO_FILES,
+) -> Iterator[Question]:
+    """The question under each of these workloads; without those that the program refuses."""
+    for workload in workloads:
+        try:
+            other = ask(question.spec, workload, catalogue, machine, files)
+        except WorkloadError:
+            continue
+        if other.needs is not None:
+            yield other.replace(requires_runtime=question.requires_runtime)
+
+
+def suited(
+    question: Question,
+    workload: Workload,
+    catalogue: Catalogue,
+    machine: Machine,
+    files: NamedFiles = NO_FILES,
+    judged: Judged | None = None,
+) -> Candidate:
+    """The question that `ask` gave for that workload and those files, with the defaults that suit
+    the machine best, judged; `Question.chosen` says why they are others than the model's own.
+
+    `judged`: the question judged, where that was done.
+    """
+    own = Candidate(question=question, judged=judged or judge(question, machine))
+    asking = Asking(own=own, workload=workload, catalogue=catalogue, machine=machine, files=files)
+    if question.in_turn and question.here is None:
+        own = _first_in_turn(asking)
+        asking = asking.replace(own=own)
+    by_list = takes_first_of_list(question, workload)
+    is_free = workload.runtime is None or by_list
+    if question.needs is None or question.runtime is None or not is_free:
+        return own
+    if workload.task == "finetune":
+        return _first_method(asking, question.runtime)
+    if machine.accelerators and _is_packed(question.spec):
+        return _in_program_of_packed(asking)
+    if question.here is not None or files.replace(in_memory=False) != NO_FILES:
+        # these are run, and no others are looked for
+        return own
+    best = _first_picture_type(asking, question.runtime) if by_list else _larger(asking)
+    return best if best is not own else _by_tag(asking)
+
+
+def suited_by_list(
+    question: Question, workload: Workload, catalogue: Catalogue, machine: Machine
+) -> Candidate:
+    """As `suited` where the default is the first of a list that fits, which the route depends on;
+    else the question as it is.
+    """
+    if question.in_turn or follows_a_list(question.spec, workload):
+        return suited(question, workload, catalogue, machine)
+    return Candidate(question=question, judged=judge(question, machine))
+
+
+def follows_a_list(spec: ModelSpec, workload: Workload) -> bool:
+    """True where the default is the first of a list that fits, so that the route may be better than
+    that of the model's own default.
+    """
+    return spec.modality in _OF_PARTS or workload.task == "finetune"
 
 
 def takes_first_of_list(question: Question, workload: Workload) -> bool:
@@ -39,91 +170,35 @@ def takes_first_of_list(question: Question, workload: Workload) -> bool:
     return is_free and question.spec.modality in _OF_PARTS
 
 
-def ask_for_machine(
-    spec: ModelSpec,
-    workload: Workload,
-    catalogue: Catalogue,
-    machine: Machine,
-    files: NamedFiles = NO_FILES,
-) -> Question:
-    """As `ask`, with the defaults that suit the machine best; `Question.chosen` says why they are
-    others than the model's own. Raises as `ask`.
+def _is_packed(spec: ModelSpec) -> bool:
+    """Its own files hold weights that others quantized for programs of accelerators."""
+    return spec.quantized is not None and spec.quantized.quantization in PACKED
+
+
+# ---------------------------------------------------------------- types that are tried in turn
+
+
+def _first_in_turn(asking: Asking) -> Candidate:
+    """In the first of the types that are tried one after the other which runs on the machine; in
+    the usual one, which comes last, where none does.
     """
-    question = ask(spec, workload, catalogue, machine, files)
-    question = first_in_turn(question, workload, catalogue, machine)
-    return _suited(question, workload, catalogue, machine, files)
-
-
-def _suited(
-    question: Question,
-    workload: Workload,
-    catalogue: Catalogue,
-    machine: Machine,
-    files: NamedFiles,
-    judged: Judged | None = None,
-) -> Question:
-    """The question that `ask` gave for that workload and those files, with the defaults that suit
-    the machine best. `judged` is it judged on the machine, where that was done.
-    """
-    if question.needs is None or question.runtime is None:
-        return question
-    if workload.runtime is not None and not takes_first_of_list(question, workload):
-        return question
-    is_trained = workload.task == "finetune"
-    if is_packed(question.spec) and machine.accelerators and not is_trained:
-        from .ways import Variants, in_program_of_packed
-
-        variants = Variants(question, workload, catalogue, machine, files)
-        return in_program_of_packed(variants, machine, judged)
-    if not is_trained and _has_files(question, files):
-        return question
-    by_list = takes_first_of_list(question, workload)
-    library = None if is_trained else tagged_runtime(question, catalogue, machine)
-    if not (is_trained or by_list or library or machine.accelerators):
-        return question
-    # most models run as they are: no other way is looked at
-    from .ways import Variants, best_way
-
-    variants = Variants(question, workload, catalogue, machine, files)
-    return best_way(variants, machine, judged, by_list=by_list, library=library)
-
-
-def first_in_turn(
-    question: Question,
-    workload: Workload,
-    catalogue: Catalogue,
-    machine: Machine,
-    judged: Judged | None = None,
-) -> Question:
-    """The question that `ask` gave for that workload, in the first of the types that are tried one
-    after the other which runs on the machine; in the usual one, which comes last, where none does.
-    `judged` is it judged on the machine, where that was done.
-    """
-    if question.here is not None or not question.in_turn:
-        return question
-    first, usual = question.workload.quantization or "", question.in_turn[-1]
-    if (judged or judge(question, machine)).fits:
+    own = asking.own
+    first, usual = own.question.workload.quantization or "", own.question.in_turn[-1]
+    if own.judged.fits:
         why = f"{first} rather than {usual}: the nearest type of which files are published."
-        other = f"--quant {usual}"
-        return question.replace(chosen=f"{why} `{other}` judges the usual one.")
-    way = question
-    for way in ways_in_turn(question, workload, catalogue, machine):
-        if judge(way, machine).fits:
-            taken, other = way.workload.quantization, f"--quant {first}"
+        return _chosen(own, f"{why} `--quant {usual}` judges the usual one.")
+    last = own
+    for other in asking.candidates({"quantization": name} for name in own.question.in_turn):
+        last = other
+        if other.judged.fits:
+            taken = other.question.workload.quantization
             why = f"{taken} rather than {first}, of which files are published, but which does not"
-            return way.replace(chosen=f"{why} run here. `{other}` judges that.")
-    return way
+            return _chosen(other, f"{why} run here. `--quant {first}` judges that.")
+    return last
 
 
-def ways_in_turn(
-    question: Question, workload: Workload, catalogue: Catalogue, machine: Machine
-) -> Iterator[Question]:
-    """The question that `ask` gave for that workload, in each type that is tried after its own; the
-    usual one comes last.
-    """
-    for name in question.in_turn:
-        way = ask(question.spec, workload.replace(quantization=name), catalogue, machine)
-        yield way.replace(requires_runtime=question.requires_runtime)
+def _chosen(candidate: Candidate, why: str) -> Candidate:
+    return candidate.replace(question=candidate.question.replace(chosen=why))
 
 
 def in_usual_type(
@@ -132,28 +207,160 @@ def in_usual_type(
     """The question that `ask` gave for that workload, in the usual type; as it is where that, or
     what is taken in its place, is the same on every machine.
     """
-    if question.here is not None:
+    if question.here is not None or not question.in_turn:
         return question
-    return [question, *ways_in_turn(question, workload, catalogue, machine)][-1]
+    usual = workload.replace(quantization=question.in_turn[-1])
+    in_type = ask(question.spec, usual, catalogue, machine)
+    return in_type.replace(requires_runtime=question.requires_runtime)
 
 
-def _has_files(question: Question, files: NamedFiles) -> bool:
-    """Whether files were named, or some are here: these are run, and no others are looked for."""
-    if files.are_here or files.formats or files.part is not None:
-        return True
-    return question.here is not None
+# ---------------------------------------------------------------- training
 
 
-def is_packed(spec: ModelSpec) -> bool:
-    """Its own files hold weights that others quantized for programs of accelerators."""
-    return spec.quantized is not None and spec.quantized.quantization in PACKED
-
-
-def follows_a_list(spec: ModelSpec, workload: Workload) -> bool:
-    """True where the default is the first of a list that fits, so that the route may be better than
-    that of the model's own default.
+def _first_method(asking: Asking, runtime: RuntimeSpec) -> Candidate:
+    """The first method of training that accelerators hold, the last of them with shorter examples
+    where no length was asked for; else the first that the RAM holds, else the default.
     """
-    return spec.modality in _OF_PARTS or workload.task == "finetune"
+    usual, stated = asking.own.question.workload, asking.workload
+    methods = runtime.finetune_methods
+    if stated.finetune_method is not None:
+        methods = (stated.finetune_method,)
+    changes: list[dict[str, Any]] = [
+        {"finetune_method": name} for name in methods if name != usual.finetune_method
+    ]
+    if stated.context_tokens is None and methods:
+        changes += [
+            {"finetune_method": methods[-1], "context_tokens": length}
+            for length in runtime.finetune_contexts
+            if length < (usual.context_tokens or 0)
+        ]
+    # without accelerators nothing is better than the RAM
+    is_settled = asking.own.place != NOWHERE and not asking.machine.accelerators
+    others = () if is_settled else asking.candidates(changes)
+    best = best_place(asking.own, others, own_first=True)
+    return best if best is asking.own else _as_trained(asking, best)
+
+
+def _as_trained(asking: Asking, best: Candidate) -> Candidate:
+    """The best, which no one asked for, with why it is taken."""
+    usual, taken = asking.own.question.workload, best.question.workload
+    before, after = _METHODS[usual.finetune_method or ""], _METHODS[taken.finetune_method or ""]
+    options, where = f"--method {usual.finetune_method}", best.where(asking.machine)
+    if taken.context_tokens != usual.context_tokens:
+        before += f" with {usual.context_tokens:,} tokens"
+        after += f" with {taken.context_tokens:,} tokens"
+        options += f" --context {usual.context_tokens}"
+    is_lent = any(card.unified for card in asking.machine.accelerators or ())
+    if best.place == NOWHERE:
+        why = _LACKS_LEAST
+    elif is_lent and asking.own.judged.fits:
+        # it may run all the same, once somebody raises what the system lends a GPU of the RAM
+        why = f"{before}, which is tried first, takes more of the RAM than {where} may use unless"
+        why += " you raise that"
+    else:
+        why = f"{before}, which is tried first, does not fit {where}"
+    question = best.question.replace(context_asked=False)
+    return _chosen(best.replace(question=question), f"{after}: {why}. `{options}` judges {before}.")
+
+
+# ---------------------------------------------------------------- pictures and video
+
+
+def _first_picture_type(asking: Asking, runtime: RuntimeSpec) -> Candidate:
+    """The first type of the runtime's list that accelerators hold; else the first whose parts
+    come to one in turn; else the model's own in RAM, else the first that the RAM holds.
+    """
+    own, listed = asking.own, _listed(asking.spec, runtime, asking.catalogue)
+    is_first = own.question.workload.quantization in listed[:1]
+    if own.place != NOWHERE and not asking.machine.accelerators:
+        return own
+    if is_first and own.place == ON_ACCELERATORS:
+        return own
+    in_own_program = list(asking.candidates({"quantization": name} for name in listed[is_first:]))
+    whole = [each for each in (own, *in_own_program) if each.place == ON_ACCELERATORS]
+    elsewhere: list[Candidate] = []
+    if asking.workload.runtime is None and all(map(_is_in_four_bits, whole)):
+        elsewhere = _in_other_programs(asking, runtime)
+        if whole:
+            # the 8 bits of another program come before 4 of this one
+            elsewhere = [each for each in elsewhere if _is_whole_in_eight_bits(each)]
+    # in files of fewer bits the parts are smaller, and so is the download
+    others = [*elsewhere, *in_own_program]
+    best = best_place(own, others, own_first=(is_first and not elsewhere) or not others)
+    if best is own or best.question.runtime is None:
+        return own
+    return _chosen(best, _why_picture_type(asking, best, runtime, listed))
+
+
+def _why_picture_type(
+    asking: Asking, best: Candidate, runtime: RuntimeSpec, listed: list[str]
+) -> str:
+    usual, taken = asking.own.question.workload.quantization, best.question.workload.quantization
+    program = best.question.runtime or runtime
+    if best.place == NOWHERE:
+        options = f"--runtime {runtime.id} --quant {usual}"
+        return f"{taken} in {program.name}: {_LACKS_LEAST}. `{options}` judges its usual type."
+    fits = "fits" if best.offload is None else "fits a part at a time, on"
+    where = best.where(asking.machine)
+    if program.id != runtime.id:
+        return (
+            f"{taken} in {program.name}: it {fits} {where} better than {runtime.name} does."
+            f" `--runtime {runtime.id}` judges that."
+        )
+    rank = f"the first of {', '.join(listed)} that {fits}" if len(listed) > 1 else f"it {fits}"
+    return f"{taken}: {rank} {where}. `--quant {usual}` judges its usual type."
+
+
+def _listed(spec: ModelSpec, runtime: RuntimeSpec, catalogue: Catalogue) -> list[str]:
+    """The types of the program's list that the model comes in."""
+    types = need.quantizations_of(spec, runtime, architectures(catalogue))
+    return [name for name in runtime.on_accelerators if name in types]
+
+
+def _in_other_programs(asking: Asking, usual: RuntimeSpec) -> list[Candidate]:
+    """The types of the other programs of its kind that load the model, best first; those that
+    lose visibly only where no other comes to an accelerator a component at a time.
+    """
+    candidates: list[Candidate] = []
+    for other in _other_programs(asking.own.question, asking.catalogue, usual):
+        for changes in _tiers(asking.spec, other, asking.catalogue):
+            candidates += asking.candidates(changes)
+            if any(each.place_with_disk <= BY_PARTS for each in candidates):
+                break
+    return candidates
+
+
+def _other_programs(
+    question: Question, catalogue: Catalogue, usual: RuntimeSpec
+) -> Iterator[RuntimeSpec]:
+    for name in RUNTIMES_BY_MODALITY[question.spec.modality]:
+        other = catalogue.runtime(name)
+        if name != usual.id and need.why_not_loaded(question.spec, other) is None:
+            yield other
+
+
+def _tiers(
+    spec: ModelSpec, runtime: RuntimeSpec, catalogue: Catalogue
+) -> tuple[list[Mapping[str, Any]], ...]:
+    """What to ask that program for: the types of its list, then the others."""
+    types = need.quantizations_of(spec, runtime, architectures(catalogue))
+    better = [name for name in types if name in runtime.on_accelerators]
+    rest = [name for name in types if name not in runtime.on_accelerators]
+    return tuple(
+        [{"runtime": runtime.id, "quantization": name} for name in tier] for tier in (better, rest)
+    )
+
+
+def _is_in_four_bits(candidate: Candidate) -> bool:
+    """Its program makes 4 bits of the weights while loading."""
+    rule = candidate.question.quantization_rule
+    return rule is not None and "4bit" in rule.also
+
+
+def _is_whole_in_eight_bits(candidate: Candidate) -> bool:
+    """Accelerators hold all of a file of 8 bits a weight or more."""
+    elements, size = BLOCKS.get(candidate.question.workload.quantization or "", (1, 0))
+    return size >= elements and candidate.place == ON_ACCELERATORS
 
 
 def first_of_list(question: Question, workload: Workload, catalogue: Catalogue) -> Workload:
@@ -165,9 +372,8 @@ def first_of_list(question: Question, workload: Workload, catalogue: Catalogue) 
         return workload
     if workload.quantization is not None or workload.runtime is not None:
         return workload
-    names = need.quantizations_of(spec, runtime, architectures(catalogue))
-    first = next((name for name in runtime.on_accelerators if name in names), None)
-    return workload.replace(quantization=first)
+    listed = _listed(spec, runtime, catalogue)
+    return workload.replace(quantization=listed[0] if listed else None)
 
 
 def smallest_of_list(
@@ -176,21 +382,29 @@ def smallest_of_list(
     """The workload that `question` was asked under, with the type and program of least memory of
     those that are tried; as it is where none are. `in_ram`: of those that need no accelerator.
     """
-    if question.in_turn:
-        every = (question, *ways_in_turn(question, workload, catalogue, Machine(accelerators=())))
-        smallest = min(every, key=_memory_bytes).workload
-        return workload.replace(runtime=smallest.runtime, quantization=smallest.quantization)
-    if not takes_first_of_list(question, workload):
+    spec, runtime = question.spec, question.runtime
+    is_listed = takes_first_of_list(question, workload)
+    if runtime is None or not (question.in_turn or is_listed):
         return workload
-    from .ways import other_ways
-
-    ways = [question]
-    for way in other_ways(question, workload, catalogue):
-        runtime, quantization = way.runtime, way.workload.quantization
-        if not (in_ram and runtime is not None and runtime.wants_gpu(quantization)):
-            ways.append(way)
-    smallest = min(ways, key=_memory_bytes).workload
+    changes: list[Mapping[str, Any]] = [{"quantization": name} for name in question.in_turn]
+    if not changes:
+        if workload.runtime is None:
+            for other in _other_programs(question, catalogue, runtime):
+                changes += [change for tier in _tiers(spec, other, catalogue) for change in tier]
+        changes += [{"quantization": name} for name in _listed(spec, runtime, catalogue)]
+    workloads = (workload.replace(**change) for change in changes)
+    others = asked_with(question, workloads, catalogue, Machine(accelerators=()))
+    smallest = min(
+        (question, *(each for each in others if not (in_ram and _wants_gpu(each)))),
+        key=_memory_bytes,
+    ).workload
     return workload.replace(runtime=smallest.runtime, quantization=smallest.quantization)
+
+
+def _wants_gpu(question: Question) -> bool:
+    """Of pictures and video, whether the program needs an accelerator for that type."""
+    runtime, is_of_parts = question.runtime, question.spec.modality in _OF_PARTS
+    return is_of_parts and bool(runtime and runtime.wants_gpu(question.workload.quantization))
 
 
 def _memory_bytes(question: Question) -> float:
@@ -199,65 +413,154 @@ def _memory_bytes(question: Question) -> float:
     return float("inf") if memory is None else memory.high_bytes
 
 
-def ask_as_listed(
-    spec: ModelSpec, workload: Workload, catalogue: Catalogue, machine: Machine
-) -> Question:
-    """As `ask`, with `from_a_list`: the route is that of `check`. Raises as `ask`."""
-    question = ask(spec, workload, catalogue, machine)
-    return from_a_list(question, workload, catalogue, machine)
+# ---------------------------------------------------------------- another program
 
 
-def from_a_list(
-    question: Question, workload: Workload, catalogue: Catalogue, machine: Machine
-) -> Question:
-    """The question that `ask` gave for that workload; with the defaults that suit the machine best
-    where the route depends on them.
+def _in_program_of_packed(asking: Asking) -> Candidate:
+    """Of files that others quantized: with the program that serves them from accelerators, as a
+    name of such files is understood, where those hold all of it; else the default.
     """
-    if question.in_turn:
-        return first_in_turn(question, workload, catalogue, machine)
-    if not follows_a_list(question.spec, workload):
-        return question
-    return _suited(question, workload, catalogue, machine, NO_FILES)
+    own, quantized = asking.own, asking.spec.quantized
+    usual, type = own.question.runtime, quantized.quantization if quantized else None
+    if usual is None or type is None or asking.workload.quantization not in (None, type):
+        return own
+    runtime = asking.catalogue.runtime(program_of_packed(type))
+    if runtime.id == usual.id:
+        return own
+    for other in asking.candidates([{"runtime": runtime.id}]):
+        if other.judged.fits and not _needs_install(other, own):
+            why = f"{runtime.name} rather than {usual.name}: it has kernels for {type}, and the GPU"
+            why += f" holds all of it. `--runtime {usual.id}` judges {usual.name}."
+            return _chosen(other, why)
+    return own
 
 
-def judge_for_machine(
-    question: Question, workload: Workload, catalogue: Catalogue, machine: Machine
-) -> tuple[Question, Judged]:
-    """The question that `ask` gave for that workload with the defaults that suit the accelerators
-    best, as `ask_for_machine` gives it, judged.
+def _by_tag(asking: Asking) -> Candidate:
+    """With the program whose own tag of the model loads what is asked, where no repository of that
+    file is known; the default where it does not run here.
     """
-    return suit(question, judge(question, machine), workload, catalogue, machine)
-
-
-def suit(
-    question: Question, judged: Judged, workload: Workload, catalogue: Catalogue, machine: Machine
-) -> tuple[Question, Judged]:
-    """As `judge_for_machine`, of what was `judged` already."""
-    if question.in_turn and not judged.fits:
-        question = first_in_turn(question, workload, catalogue, machine, judged)
-        judged = judge(question, machine)
-    by_list = follows_a_list(question.spec, workload)
-    if not (judged.fits or by_list):
-        return question, judged
-    # without accelerators nothing else that counts follows the machine, and specs are not read
-    if not machine.accelerators and (judged.fits or not by_list):
-        return question, judged
-    suited = _suited(question, workload, catalogue, machine, NO_FILES, judged)
-    return suited, judged if suited is question else judge(suited, machine)
-
-
-def tagged_runtime(
-    question: Question, catalogue: Catalogue, machine: Machine
-) -> RuntimeSpec | None:
-    """The program whose own tag of the model loads what is asked, where no repository of that file
-    is known; None where there is none with a build for the machine.
-    """
-    spec, workload = question.spec, question.workload
-    library = catalogue.runtime("ollama")
-    if spec.repository_of("gguf", workload.quantization or "") is not None:
-        return None
+    own, spec, machine = asking.own, asking.spec, asking.machine
+    workload, library = own.question.workload, asking.catalogue.runtime("ollama")
+    quantization = workload.quantization or ""
+    if spec.repository_of("gguf", quantization) is not None:
+        return own
     if not loads_by_tag(spec, library, workload):
+        return own
+    is_read = machine.system is not None and machine.architecture is not None
+    if is_read and f"{machine.system}-{machine.architecture}" not in library.systems:
+        return own
+    for other in asking.candidates([{"runtime": library.id, "quantization": quantization}]):
+        if other.judged.fits:
+            why = f"{library.name}: its library has {spec.name} in {quantization}, and no other"
+            why += " GGUF file of that type is known."
+            return _chosen(other, f"{why} `--runtime {workload.runtime}` judges the usual program.")
+    return own
+
+
+def _needs_install(other: Candidate, own: Candidate) -> bool:
+    """The usual program is here already, and the other is not."""
+    return own.has("runtime-present") and not other.has("runtime-present")
+
+
+# ---------------------------------------------------------------- more than the default
+
+
+def _larger(asking: Asking) -> Candidate:
+    """A better program, or the largest quantization that accelerators hold whole at reading speed;
+    the default where it does not run here, or not on accelerators alone.
+    """
+    own, is_stated = asking.own, asking.workload.quantization is not None
+    if not asking.machine.accelerators or is_stated or asking.spec.modality not in GENERATING:
+        return own
+    if not own.judged.fits:
+        return own
+    return _on_many(asking) or _in_more_bits(asking) or own
+
+
+def _on_many(asking: Asking) -> Candidate | None:
+    """With a program that is preferred on so many accelerators; None where none is, or none does
+    it as well.
+    """
+    own, cards = asking.own, asking.machine.accelerators or ()
+    number = sum(card.unified is False and not card.is_part for card in cards)
+    if number < 2:
         return None
-    unread = machine.system is None or machine.architecture is None
-    has_build = unread or f"{machine.system}-{machine.architecture}" in library.systems
-    return library if has_build else None
+    for name in PACKED_RUNTIMES:
+        runtime = asking.catalogue.runtime(name)
+        if not 0 < runtime.preferred_from_accelerators <= number:
+            continue
+        if need.why_not_loaded(asking.spec, runtime) is not None:
+            continue
+        types = (None, *runtime.on_accelerators)
+        for other in asking.candidates({"runtime": name, "quantization": type} for type in types):
+            if _is_as_good(other, asking) and not _needs_install(other, own):
+                usual, taken = own.question.runtime, other.question.workload.quantization or ""
+                bits = need.loaded_bits(runtime, other.question.spec, taken)
+                why = (
+                    f"{runtime.name} rather than {usual.name if usual else 'the usual'}:"
+                    f" {other.where(asking.machine)} of the {number} GPUs here holds it in"
+                    f" {taken if bits is None else f'{bits} bits'}, and {runtime.name} serves many"
+                    f" requests at once. `--runtime {own.question.workload.runtime}` judges the"
+                    " usual program."
+                )
+                return _chosen(other, why)
+    return None
+
+
+def _in_more_bits(asking: Asking) -> Candidate | None:
+    """In a larger quantization of the same program; None where none fits as well."""
+    own, machine = asking.own, asking.machine
+    runtime, usual = own.question.runtime, own.question.workload.quantization
+    is_narrow = not need.from_sixteen_bits(asking.spec.architecture)
+    if runtime is None or is_narrow or not own.is_whole(machine):
+        return None
+    listed = _listed(asking.spec, runtime, asking.catalogue)
+    names = [name for name in listed if _keeps_the_file(asking, name)]
+    if usual in names:
+        names = names[: names.index(usual)]
+    for other in asking.candidates({"quantization": name} for name in names):
+        taken = other.question.workload.quantization or ""
+        is_whole = other.is_whole(machine, runtime.on_accelerators[taken])
+        if is_whole and _is_as_good(other, asking) and _leaves_context(asking, taken):
+            why = f"{taken} rather than {usual}: {other.where(machine)} holds all of it, at reading"
+            return _chosen(
+                other, f"{why} speed or faster. `--quant {usual}` judges the smaller file."
+            )
+    return None
+
+
+def _keeps_the_file(asking: Asking, quantization: str) -> bool:
+    """A file of it is known, or none of the default is: the command to type stays as sure."""
+    spec, workload = asking.spec, asking.own.question.workload
+    format = workload.format or ""
+    if spec.repository_of(format, quantization) is not None:
+        return True
+    return spec.repository_of(format, workload.quantization or "") is None
+
+
+def _is_as_good(other: Candidate, asking: Asking) -> bool:
+    """It runs here at reading speed or faster, and no finding of the machine is worse."""
+    own, pace = asking.own, other.judged.speed.judged if other.judged.speed is not None else None
+    if not other.judged.fits or pace is None or pace.likely < READING_TOKENS_PER_SECOND:
+        return False
+    if not other.is_whole(asking.machine) or other.has("memory-tight") > own.has("memory-tight"):
+        return False
+    before = {finding.check: finding.severity for finding in own.judged.findings}
+    return all(
+        finding.severity <= before.get(finding.check, 0)
+        for finding in other.judged.findings
+        if finding.check not in ("weights", "accelerator")
+    )
+
+
+def _leaves_context(asking: Asking, quantization: str) -> bool:
+    """Accelerators hold all of it in that type with `GROWN_CONTEXT_TOKENS`, or what it was
+    trained for; what was stated is all that is wanted.
+    """
+    architecture = asking.spec.architecture
+    if asking.workload.context_tokens is not None or architecture is None:
+        return True
+    trained = need.trained_tokens(architecture, asking.own.question.rewriting)
+    tokens = min(trained or DEFAULT_CONTEXT_TOKENS, GROWN_CONTEXT_TOKENS)
+    change = {"quantization": quantization, "context_tokens": tokens}
+    return any(each.is_whole(asking.machine) for each in asking.candidates([change]))

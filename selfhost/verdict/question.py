@@ -10,7 +10,6 @@ from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.spec import DTYPES, GENERATING, INCOMPLETE, PACKED, ModelSpec, RuntimeSpec
 from ..core.errors import Problem, WorkloadError
-from ..core.records import remembered
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
 from ..needs.records import Needs, SizedWeights
@@ -40,23 +39,18 @@ RUNTIMES_BY_MODALITY = {
 RUNTIMES_OF_PUBLISHED = {"embedding": "sentence-transformers"}
 # the one that trains, with peft
 FINETUNING_RUNTIME = "transformers"
-# one stored type under the names that two formats have for it
-SAME_TYPE = {
-    "BF16": "bfloat16",
-    "F16": "float16",
-    "F32": "float32",
-    "bfloat16": "BF16",
-    "float16": "F16",
-    "float32": "F32",
+# one stored type under the names that other formats have for it; last the other of 16 bits, as
+# which programs load the published one (`--dtype half`), of the same size
+_OTHER_NAMES = {
+    "BF16": ("bfloat16", "bf16", "float16"),
+    "F16": ("float16", "fp16", "bfloat16"),
+    "F32": ("float32",),
+    "bfloat16": ("BF16", "bf16", "float16"),
+    "float16": ("F16", "fp16", "bfloat16"),
+    "float32": ("F32",),
+    "float8_e4m3": ("fp8",),
+    "float8_e4m3_128x128": ("fp8",),
 }
-# the other of 16 bits, as which programs load the published one (`--dtype half`), of the same size
-_OTHER_OF_16_BITS = {
-    "F16": "bfloat16",
-    "float16": "bfloat16",
-    "BF16": "float16",
-    "bfloat16": "float16",
-}
-_IN_MLX = {"BF16": "bf16", "bfloat16": "bf16", "F16": "fp16", "float16": "fp16"}
 _FLOAT8 = ("fp8", "float8_e4m3", "float8_e4m3_128x128")
 # for a quantization that the usual runtime does not load: the first that takes it
 PACKED_RUNTIMES = ("transformers", "vllm", "mlx")
@@ -95,8 +89,7 @@ def _ask(
 ) -> Question:
     """As `ask`, whatever lies on the machine in other types."""
     _refuse_longer_prompt(spec, workload)
-    local_files, formats = files.are_here, files.formats
-    has_context = reads_context(spec)
+    has_context, formats = reads_context(spec), files.formats
     if not has_context:
         workload = workload.replace(context_tokens=None)
     workload, runtime, quantization = _understood(spec, workload, catalogue, formats)
@@ -113,45 +106,53 @@ def _ask(
     if spec.closed:
         bare = workload.replace(runtime=None, format=None, quantization=None, kv_cache_type=None)
         return question.replace(workload=bare)
-    if runtime is not None and _needs_other_files(spec, runtime, formats):
-        if quantization in DTYPES:
-            # converters read it, and write another
-            quantization = None
-        # another program's files are made of the published ones, or downloaded
-        local_files = False
-    if runtime is None:
-        if quantization is not None:
-            raise WorkloadError.of(
-                "quantization",
-                f"the spec of {spec.name} lists no quantizations",
-                "leave out --quant",
-            )
-    else:
-        loads, remedy = _refusal(spec, workload, runtime, quantization, formats)
-        if loads is not None:
-            return question.replace(
-                workload=workload.replace(runtime=runtime.id),
-                runtime=runtime,
-                loads=loads,
-                mend=remedy,
-                local_files=local_files,
-            )
-        if quantization is None and files == NO_FILES:
-            quantization, in_turn = _first_in_turn(spec, workload, runtime)
-            question = question.replace(in_turn=in_turn)
-        workload = _in_format(spec, workload, runtime, quantization, catalogue, local=local_files)
-        spec = _with_files_of_maker(spec, workload)
-    question = question.replace(
-        spec=spec,
-        workload=workload,
-        runtime=runtime,
-        local_files=local_files,
-        in_memory=files.in_memory,
-    )
+    question = question.replace(local_files=files.are_here, in_memory=files.in_memory)
+    if runtime is not None:
+        question = _in_program(question, runtime, quantization, files, catalogue)
+        if question.loads is not None:
+            return question
+    elif quantization is not None:
+        message = f"the spec of {spec.name} lists no quantizations"
+        raise WorkloadError.of("quantization", message, "leave out --quant")
     question = _with_parts(question, catalogue)
     is_cache_asked = workload.kv_cache_type is not None
     question = _with_needs(question, catalogue, machine, is_cache_asked=is_cache_asked)
     return _with_files(question, files.part, catalogue, machine)
+
+
+def _in_program(
+    question: Question,
+    runtime: RuntimeSpec,
+    quantization: str | None,
+    files: NamedFiles,
+    catalogue: Catalogue,
+) -> Question:
+    """The question in that program, with the format and the quantization that it loads, or why it
+    loads none.
+    """
+    spec, workload = question.spec, question.workload
+    in_turn: tuple[str, ...] = ()
+    question = question.replace(runtime=runtime)
+    if _needs_other_files(spec, runtime, files.formats):
+        if quantization in DTYPES:
+            # converters read it, and write another
+            quantization = None
+        # another program's files are made of the published ones, or downloaded
+        question = question.replace(local_files=False)
+    loads, remedy = _refusal(spec, workload, runtime, quantization, files.formats)
+    if loads is not None:
+        workload = workload.replace(runtime=runtime.id)
+        return question.replace(workload=workload, loads=loads, mend=remedy)
+    is_free = quantization is None and files == NO_FILES and workload.task == "generate"
+    if is_free and not _states_needs_alone(spec):
+        format, usual = need.default_format_and_quantization(spec, runtime)
+        types = types_in_turn(spec, format, usual)
+        quantization, in_turn = (types[0], types[1:]) if types else (None, ())
+    workload = _in_format(
+        spec, workload, runtime, quantization, catalogue, local=question.local_files
+    )
+    spec = _with_files_of_maker(spec, workload)
+    return question.replace(spec=spec, workload=workload, in_turn=in_turn)
 
 
 def is_context_stated(workload: Workload) -> bool:
@@ -173,29 +174,6 @@ def _refuse_longer_prompt(spec: ModelSpec, workload: Workload) -> None:
     )
 
 
-def needs_at_context(
-    spec: ModelSpec,
-    runtime: RuntimeSpec,
-    usual_needs: Needs,
-    usual_tokens: int | None,
-    workload: Workload,
-    catalogue: Catalogue,
-) -> Needs | None:
-    """What a question takes under a workload, where it takes `usual_needs` under one that differs
-    in the context alone, of `usual_tokens`; None where it has to be asked anew.
-    """
-    rows = architectures(catalogue)
-    needs = need.at_context(usual_needs, spec, runtime, workload, rows)
-    usual_workload = workload.replace(context_tokens=usual_tokens)
-    batches = {need.batch_tokens(spec, each, rows) for each in (usual_workload, workload)}
-    if needs is None or len(batches) == 1:
-        return needs
-    # Ollama, whose library may have the file, takes no larger batch
-    spec = _with_files_of_maker(spec, workload)
-    making = making_of(spec, runtime, workload, needs, catalogue)
-    return needs.replace(making=making)
-
-
 def _with_parts(question: Question, catalogue: Catalogue) -> Question:
     """The question with what its architecture says of tokens, and with what is loaded beside the
     model.
@@ -203,36 +181,17 @@ def _with_parts(question: Question, catalogue: Catalogue) -> Question:
     spec, rows = question.spec, architectures(catalogue)
     row = need.row_of(spec.architecture, rows) if spec.architecture is not None else None
     workload = _in_tokens(spec, row, question.workload)
-    has_companions = workload.draft or workload.adapter
+    companions = None
+    if workload.draft or workload.adapter:
+        from .beside import companions_of
+
+        companions = companions_of(spec, question.runtime, workload, catalogue)
     return question.replace(
         workload=workload,
         unfamiliar=_unfamiliar(spec, rows) if question.local_files else None,
         rewriting=row if row is not None and row.rewrites else None,
-        companions=_companions(spec, question.runtime, workload, catalogue)
-        if has_companions
-        else None,
+        companions=companions,
     )
-
-
-def _companions(
-    spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload, catalogue: Catalogue
-) -> need.Companions:
-    from .beside import companions_of
-
-    return companions_of(spec, runtime, workload, catalogue)
-
-
-def _first_in_turn(
-    spec: ModelSpec, workload: Workload, runtime: RuntimeSpec
-) -> tuple[str | None, tuple[str, ...]]:
-    """The first of the types that are tried one after the other, and those behind it; None and ()
-    where the usual type is taken on every machine.
-    """
-    if workload.task != "generate" or _states_needs_alone(spec):
-        return None, ()
-    format, usual = need.default_format_and_quantization(spec, runtime)
-    types = types_in_turn(spec, format, usual)
-    return (types[0], types[1:]) if types else (None, ())
 
 
 def _in_format(
@@ -559,38 +518,16 @@ def needs_under(
     question: Question, workload: Workload, catalogue: Catalogue, machine: Machine
 ) -> Needs:
     """What the same question takes under another workload."""
-    needs = _counted(
+    needs = need.needs_of(
         question.spec,
         question.runtime,
-        (workload,),
+        workload,
         architectures(catalogue),
-        instruction_sets_for_layout(machine),
-        question.companions,
+        instruction_sets=instruction_sets_for_layout(machine),
+        companions=question.companions,
     )
     making = making_of(question.spec, question.runtime, workload, needs, catalogue)
     return needs if making is None else needs.replace(making=making)
-
-
-@remembered(64)
-def _counted(
-    spec: ModelSpec,
-    runtime: RuntimeSpec | None,
-    of_workload: tuple[Workload],
-    rows: Mapping[str, Any],
-    instruction_sets: tuple[str, ...] | None,
-    companions: need.Companions | None,
-) -> Needs:
-    """`needs_of`. A plan asks a hundred machines the same dozen questions. The workload stands in a
-    tuple, for equal ones are the same.
-    """
-    return need.needs_of(
-        spec,
-        runtime,
-        of_workload[0],
-        rows,
-        instruction_sets=instruction_sets,
-        companions=companions,
-    )
 
 
 def architectures(catalogue: Catalogue) -> Mapping[str, Any]:
@@ -735,7 +672,7 @@ def _usual_runtimes(spec: ModelSpec, catalogue: Catalogue) -> Iterator[str]:
         format, quantization = need.default_format_and_quantization(
             spec, catalogue.runtime(usual[0])
         )
-        if quantization in SAME_TYPE and not has_files(spec, format):
+        if quantization in _OTHER_NAMES and not has_files(spec, format):
             yield RUNTIMES_OF_PUBLISHED[uses[0]]
     yield from usual
 
@@ -826,7 +763,7 @@ def _had_in(
         return own
     # what is taken unless another is asked for may be asked for, its size told or not
     by_lower_name = {name.lower(): name for name in reversed((*listed, own))}
-    for name in _names_in_formats(quantization):
+    for name in (quantization, *_OTHER_NAMES.get(quantization, ())):
         if name.lower() in by_lower_name:
             return by_lower_name[name.lower()]
         is_sized = file_format in ("gguf", "mlx") or runtime.rule_of(name) is not None
@@ -842,13 +779,3 @@ def _had_in(
 
     others = [catalogue.runtime(name) for name in PACKED_RUNTIMES if name != runtime.id]
     raise not_had_in(spec, runtime, file_format, quantization, others, rows)
-
-
-def _names_in_formats(quantization: str) -> tuple[str, ...]:
-    """The quantization under the names that other formats have for the same type, its own first,
-    and the other of 16 bits last.
-    """
-    same = SAME_TYPE.get(quantization, quantization)
-    float8 = "fp8" if quantization in _FLOAT8 else quantization
-    other = _OTHER_OF_16_BITS.get(quantization, same)
-    return quantization, same, _IN_MLX.get(quantization, same), float8, other

@@ -16,7 +16,7 @@ from ..needs.records import Needs
 from .findings import Finding, Outcome
 from .present import Here
 from .route import Route, exit_code
-from .speed import PaceRange, Speed, depth_of_chat, foreign_to_rules
+from .speed import PaceRange, Speed, depth_of_chat, foreign_to_rules, uses_shared_gpu
 from .step import WITH_A_GATE, Step, launched_layers, read_of_cache
 
 TYPE_CHECKING = False
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Alternative",
     "Answer",
+    "Candidate",
     "Finding",
     "Judged",
     "OpenAlternative",
@@ -169,7 +170,7 @@ class Question(Record):
     was asked (`findings.openness_check`)? `license_guessed`: what the function of that name gives,
     if it was asked; `kept_by` holds what `kept_elsewhere` gives. `chosen`: the sentence why
     runtime, quantization or method are others than the model's own defaults; None where they are
-    not (`defaults.ask_for_machine`). `in_turn`: the types that are tried, one after the other, on
+    not (`defaults.suited`). `in_turn`: the types that are tried, one after the other, on
     a machine where the model does not run in its default one. `requires_runtime`: the runtime must
     be installed already.
     `has_other_runtime`: the runtime was named, and without its name one is judged that needs no
@@ -250,6 +251,11 @@ class Question(Record):
         return self.cache_rule_of(self.workload.kv_cache_type)
 
     @property
+    def store(self) -> str:
+        """The purpose of the disk that its files lie on."""
+        return self.runtime.store if self.runtime is not None else "huggingface"
+
+    @property
     def missing_bytes(self) -> int | None:
         """What is still to be downloaded where the model is here, whole or in part; None where
         all of it is, or it is not known.
@@ -301,6 +307,106 @@ class Judged(Record):
         if self.failed:
             return Route.API if offered else Route.NEITHER
         return Route.UNKNOWN if self.unknown else Route.LOCAL
+
+
+# where a candidate runs, the best place first
+ON_ACCELERATORS, _TIGHT, BY_PARTS, _BY_LAYERS, IN_RAM, NOWHERE = range(6)
+_PLACES_OF_PARTS = {None: IN_RAM, "model": BY_PARTS, "sequential": _BY_LAYERS}
+# what the model itself fails on, it fails on in every type and program
+_OF_THE_MODEL = ("weights", "license", "openness", "context")
+
+
+class Candidate(Record):
+    """One way to run the model, judged on a machine."""
+
+    question: Question
+    judged: Judged
+
+    @property
+    def place(self) -> int:
+        """Where it runs."""
+        return self._place(self.judged.findings)
+
+    @property
+    def place_with_disk(self) -> int:
+        """Where it would run if the disk had room."""
+        return self._place(self._without_disk.findings)
+
+    @property
+    def lacking_bytes(self) -> float:
+        """The memory that it lacks if the disk had room: 0 where it may fit, infinite where no
+        memory would mend it.
+        """
+        judged = self._without_disk
+        lacking = judged.lacking_bytes if judged.failed else 0
+        return float("inf") if lacking is None else lacking
+
+    @property
+    def offload(self) -> str | None:
+        """How its parts come to an accelerator in turn; None where they do not."""
+        return self.judged.needs.offload if self.judged.needs is not None else None
+
+    @property
+    def is_on_accelerators(self) -> bool:
+        """Accelerators hold all of it that can lie there: in memory of their own, or in RAM that
+        they share.
+        """
+        if self.judged.needs is not None and self.judged.needs.placement == "accelerator":
+            return True
+        return self.has("accelerator-fits")
+
+    def has(self, code: str) -> bool:
+        """Whether one of the findings has that code."""
+        return any(finding.code == code for finding in self.judged.findings)
+
+    def is_whole(self, machine: Machine, share: float = 1.0) -> bool:
+        """Accelerators compute all of it, and it takes at most that share of their memory."""
+        from .devices import index_of, room_of
+
+        needs, runtime = self.judged.needs, self.question.runtime
+        if needs is None or needs.memory is None or not self.is_on_accelerators:
+            return False
+        cards = machine.accelerators or ()
+        if needs.placement == "accelerator":
+            gpu_only = runtime is not None and runtime.gpu_only
+            terms = [term for term in needs.memory.terms if term.where != "host"]
+            used = dict.fromkeys(index_of(term.where) for term in terms)
+            rooms = [room_of(cards[index], gpu_only=gpu_only) for index in used]
+            taken_bytes = sum(term.high_bytes for term in terms)
+            return None not in rooms and taken_bytes <= share * sum(filter(None, rooms))
+        from .shared_memory import is_metal, shared_limits
+
+        if not uses_shared_gpu(machine, runtime):
+            return False
+        # of AMD's nobody knows what its owner let it use
+        limits = shared_limits(cards[0], machine) if is_metal(cards[0]) else None
+        return limits is not None and needs.memory.high_bytes <= share * limits[0]
+
+    def where(self, machine: Machine) -> str:
+        """The accelerators that hold it, or a part of it, equal ones counted; the RAM where none
+        does.
+        """
+        if not self.is_on_accelerators and self.offload is None:
+            return "the RAM"
+        from .devices import index_of
+
+        memory = self.judged.needs.memory if self.judged.needs is not None else None
+        cards = machine.accelerators or ()
+        places = dict.fromkeys(term.where for term in memory.terms) if memory else {}
+        numbers = [index_of(place) for place in places if place != "host"] or [0]
+        return " and ".join(units.counted([cards[number].name for number in numbers]))
+
+    @property
+    def _without_disk(self) -> Judged:
+        findings = [finding for finding in self.judged.findings if finding.check != "disk"]
+        return self.judged.replace(findings=tuple(findings))
+
+    def _place(self, findings: Iterable[Finding]) -> int:
+        if any(each.decides for each in findings if each.check not in _OF_THE_MODEL):
+            return NOWHERE
+        if self.has("accelerator-tight"):
+            return _TIGHT
+        return ON_ACCELERATORS if self.is_on_accelerators else _PLACES_OF_PARTS[self.offload]
 
 
 class Answer(Record):

@@ -13,7 +13,6 @@ from helpers.paths import MACHINES, RECORDS
 from selfhost import Machine, UnknownModelError, Workload, check_together
 from selfhost.answers.together import Beside, check_together_with
 from selfhost.answers.verdicts import check_with
-from selfhost.api import machine_named
 from selfhost.audit.entries import Severity, Wanted
 from selfhost.audit.judging import PolicyJudge
 from selfhost.audit.policy import read_policy
@@ -22,6 +21,7 @@ from selfhost.audit.run import run_audit
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.cli import main as cli
 from selfhost.core.tomlfile import Document
+from selfhost.machine.named import machine_named
 from selfhost.machine.record import PresentRuntime
 from selfhost.verdict.findings import Outcome
 from selfhost.verdict.record import Route, Verdict

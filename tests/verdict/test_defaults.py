@@ -15,7 +15,7 @@ from selfhost.core.errors import SelfhostError
 from selfhost.machine.named import machine_named as named_machine
 from selfhost.machine.profiles import all_profiles, load
 from selfhost.machine.record import Disk, Machine, PresentModel
-from selfhost.verdict.defaults import ask_as_listed, ask_for_machine, follows_a_list
+from selfhost.verdict.defaults import follows_a_list, suited, suited_by_list
 from selfhost.verdict.judging import judge
 from selfhost.verdict.question import ask
 
@@ -38,8 +38,9 @@ def judged_as(model: str, machine: str, **asked: Any) -> tuple[str | None, str |
 
 
 def route(workload: Workload, machine: Machine, id: str, *, follows_machine: bool) -> Route:
-    ask_it = ask_for_machine if follows_machine else ask
-    question = ask_it(CATALOGUE.spec(id), workload, CATALOGUE, machine)
+    question = ask(CATALOGUE.spec(id), workload, CATALOGUE, machine)
+    if follows_machine:
+        return suited(question, workload, CATALOGUE, machine).judged.route(offered=False)
     return judge(question, machine).route(offered=False)
 
 
@@ -350,8 +351,8 @@ def test_other_questions_of_the_same_model_have_the_route_of_check(
     where = profile(machine)
     for id in ("sdxl-base-1.0", "flux.1-dev", "mistral-7b-instruct-v0.3", "qwen2.5-14b-instruct"):
         try:
-            question = ask_as_listed(CATALOGUE.spec(id), workload, CATALOGUE, where)
-            listed = judge(question, where)
+            question = ask(CATALOGUE.spec(id), workload, CATALOGUE, where)
+            listed = suited_by_list(question, workload, CATALOGUE, where).judged
         except SelfhostError:
             continue
         best = route(workload, where, id, follows_machine=True)
@@ -523,16 +524,17 @@ def test_text_is_judged_in_the_published_type_nearest_to_the_usual_one(
         bytes_by_type, fitting = {}, []
         for name in names:
             typed = plain.replace(quantization=name)
-            question = ask_for_machine(spec, typed, CATALOGUE, machine)
+            asked = ask(spec, typed, CATALOGUE, machine)
+            question, judged = vars(suited(asked, typed, CATALOGUE, machine)).values()
             assert question.needs is not None
             bytes_by_type[name] = question.needs.download_bytes or 0
-            if judge(question, machine).fits:
+            if judged.fits:
                 fitting.append(name)
         others = sorted(names - {"Q4_K_M"}, key=bytes_by_type.__getitem__)
         larger = [name for name in others if bytes_by_type[name] > bytes_by_type["Q4_K_M"]]
         in_order = (*larger[:1], "Q4_K_M")
         expected = next((name for name in in_order if name in fitting), "Q4_K_M")
-        own = ask_for_machine(spec, plain, CATALOGUE, machine)
+        own = suited(ask(spec, plain, CATALOGUE, machine), plain, CATALOGUE, machine).question
         assert own.workload.quantization == expected, (gib, fitting)
         assert (own.chosen is not None) == (expected in fitting)
         taken.add(expected)

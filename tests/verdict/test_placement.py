@@ -373,7 +373,7 @@ def test_the_ways_to_lay_it_out_are_told() -> None:
     """Each with its memory, and whether it would do; exactly one is the verdict's. Without a choice there is nothing to tell."""
     machine = MACHINE.replace(accelerators=(GPU.replace(name="NVIDIA GeForce RTX 4090"),))
     asked = question(needs=needs_of(9 * GIB, 10 * GIB))
-    found = considered(asked, judge(asked, machine), machine)
+    found = considered(asked, judge(asked, machine).needs, machine)
     assert [(one.placement, one.accelerators, one.fits, one.judged) for one in found] == [
         ("accelerator", (0,), True, True),
         ("host", (), True, False),
@@ -384,13 +384,13 @@ def test_the_ways_to_lay_it_out_are_told() -> None:
     ]
     assert all(one.decode is not None for one in found)
     asked = question(needs=needs_of(27 * GIB, 28 * GIB))
-    split, host = considered(asked, judge(asked, machine), machine)
+    split, host = considered(asked, judge(asked, machine).needs, machine)
     assert (split.placement, split.fits, split.judged) == ("split", True, True)
     assert split.accelerator_high_bytes + split.host_high_bytes == 28 * GIB
     # whole layers: of 32, as many as 22 GiB hold
     assert split.accelerator_high_bytes == 28 * GIB * 25 // 32
     assert host.fits is False
-    assert considered(asked, judge(asked, MACHINE), MACHINE) == ()
+    assert considered(asked, judge(asked, MACHINE).needs, MACHINE) == ()
 
 
 def test_where_nothing_fits_the_least_that_is_short_is_told() -> None:

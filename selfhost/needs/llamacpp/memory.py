@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 
 from ...catalogue.spec import RuntimeSpec
@@ -89,20 +88,6 @@ def _with_projector(files: SizedWeights, projector: Term) -> SizedWeights:
             f"{summed(files.arithmetic, projector.arithmetic)}; the last of it is the projector"
         ),
     )
-
-
-def at_context(
-    earlier_terms: Sequence[Term], subject: Subject, runtime: RuntimeSpec, workload: Asked
-) -> tuple[Term, ...] | None:
-    """The terms of `parts` where those under another context are `earlier_terms`; None where not
-    all are known under this one.
-    """
-    growing, unread = _growing(subject, runtime, workload)
-    if unread is not None:
-        return None
-    kept = [each for each in earlier_terms if each.name in _UNCHANGED]
-    before = [each for each in kept if "projector" not in each.name]
-    return *before, *growing, *kept[len(before) :]
 
 
 # a fleet has processors with several layouts
