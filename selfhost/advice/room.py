@@ -4,14 +4,13 @@ sequences.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.quality import quality_of
 from ..catalogue.spec import GENERATING
 from ..core.records import Unread
-from ..core.search import largest
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.records import Needs
@@ -238,3 +237,21 @@ def _is_storable(
         needs, machine, question.runtime.store, missing_bytes=missing, here=copy_here
     )
     return finding.outcome in ("pass", "warn")
+
+
+def largest(low: int, high: int, fits: Callable[[int], bool]) -> int | None:
+    """The largest number from `low` to `high` that fits; None where not even `low` does.
+
+    Where a number does not fit, no larger one does. Few large numbers are tried, for they cost the
+    most: steps double from `low` on.
+    """
+    if low > high or not fits(low):
+        return None
+    step = 1
+    while low < high:
+        tried = min(low + step, high)
+        if fits(tried):
+            low, step = tried, 2 * step
+        else:
+            high, step = tried - 1, 1 if step == 1 else max(1, step // 4)
+    return low

@@ -6,6 +6,7 @@ has the exact size.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 from ..catalogue.spec import MLX_MODES, PACKED, QUANTIZATIONS
@@ -52,26 +53,49 @@ def stored_of(keys: Keys) -> Stored:
         return _stored_by_mlx(mlx, keys)
     config = keys.outer.get("quantization_config") or keys.text.get("quantization_config")
     if not config:
-        stated = keys.get("torch_dtype", "dtype") or keys.outer.get("torch_dtype")
-        plain = {"half": "float16", "float": "float32"}
-        name = stated.removeprefix("torch.") if isinstance(stated, str) else None
-        name = plain.get(name or "", name)
-        known = name in ("bfloat16", "float16", "float32")
-        return Stored(name=name if known else None, quantized=False)
+        return _stored_plainly(keys)
     stored = stored_by(config)
+    stored = _with_exceptions(stored, config, keys)
+    if (
+        stored.why is None
+        and not _leaves_attention(config)
+        and (key := _rule_of_modules(config)) is not None
+    ):
+        # a size that leaves out such rules would be too small by up to a half
+        value = short(config[key])
+        stored = Stored(why=f"{key} = {value} gives modules a type of their own, which is not read")
+    if stored.why is None:
+        return stored
+    why = f"quantization_config: {stored.why}, so the size of the weights is not known"
+    return stored.replace(why=why)
+
+
+def _with_exceptions(stored: Stored, config: object, keys: Keys) -> Stored:
+    """Experts, and attention, that have another type than the rest."""
     if keys.get("expert_dtype") == "fp4" and stored.matrices:
         # DeepSeek V4: 4 bits with a scale of 8 for each 32, as llama.cpp's conversion/deepseek.py
         # reads them
         stored = stored.replace(experts="mxfp4")
+    version = str(keys.outer.get("transformers_version") or "")
+    if stored.name in ("nf4", "int8") and keys.get("experts") and version[:2] in ("5.", "6."):
+        # transformers 5 fuses the experts, which bitsandbytes then leaves in 16 bits
+        stored = stored.replace(plain=_EXPERTS)
     if _leaves_attention(config) and stored.matrices:
         if keys.get("experts"):
             stored = stored.replace(matrices=None, experts=stored.name)
         else:
             stored = stored.replace(plain=_ATTENTION)
-    if stored.why is None:
-        return stored
-    why = f"quantization_config: {stored.why}, so the size of the weights is not known"
-    return stored.replace(why=why)
+    return stored
+
+
+def _stored_plainly(keys: Keys) -> Stored:
+    """Weights in the type that config.json states."""
+    stated = keys.get("torch_dtype", "dtype") or keys.outer.get("torch_dtype")
+    plain = {"half": "float16", "float": "float32"}
+    name = stated.removeprefix("torch.") if isinstance(stated, str) else None
+    name = plain.get(name or "", name)
+    known = name in ("bfloat16", "float16", "float32")
+    return Stored(name=name if known else None, quantized=False)
 
 
 def _stored_by_mlx(mlx: object, keys: Keys) -> Stored:
@@ -115,6 +139,31 @@ def _leaves_attention(config: object) -> bool:
     return any("self_attn" in pattern for pattern in patterns)
 
 
+def _rule_of_modules(config: object) -> str | None:
+    """The key that leaves matrices of the blocks in another type than the rest; None where none
+    does.
+    """
+    if not isinstance(config, Mapping):
+        return None
+    for key in (*_LEFT_OUT, "llm_int8_skip_modules"):
+        names = config.get(key) or ()
+        if key in ("ignore", "llm_int8_skip_modules") and config.get(key) == []:
+            # the head is narrow, too
+            return key
+        if not isinstance(names, list | tuple) or any(
+            not isinstance(name, str) or not _OUTSIDE_BLOCKS.search(name) for name in names
+        ):
+            return key
+    groups = config.get("config_groups")
+    if isinstance(groups, Mapping) and [
+        group.get("targets") for group in groups.values() if isinstance(group, Mapping)
+    ] != [["Linear"]]:
+        return "config_groups"
+    if "llm_compressor" in str(config.get("packing_format")):
+        return "packing_format"
+    return next((key for key in _OWN_TYPES if config.get(key)), None)
+
+
 def cache_type(quantization: object, *, latent: bool) -> str | None:
     """The type in which a checkpoint wants keys and values kept; None where it states none, or one
     that vLLM passes over.
@@ -152,9 +201,21 @@ def is_of_modelopt(quantization: object) -> bool:
     return stated == "modelopt" or (not stated and bool(quantization.get("quant_algo")))
 
 
+_EXPERTS = tuple(f"blk.*.ffn_{part}_exps.weight" for part in ("gate", "up", "down"))
 _ATTENTION = tuple(f"blk.*.attn_{part}.weight" for part in ("q", "k", "v", "qkv", "output"))
 # keys that name modules which stay as they were
 _LEFT_OUT = ("modules_to_not_convert", "ignore", "ignored_layers", "exclude_modules")
+# keys with a type for single modules: of GPTQModel, AutoRound and NVIDIA's exporter
+_OWN_TYPES = (
+    "dynamic", "expert_dtype", "extra_config", "modules_in_block_to_quantize", "quantized_layers",
+    "weight_sparsity",
+)  # fmt: skip
+# modules that no quantizer narrows, that are small, or that lie outside the language model
+_OUTSIDE_BLOCKS = re.compile(
+    r"vision|visual|image|audio|multi_modal|projector|embed|lm_head|output_layer|proj_out|norm"
+    r"|router|indexer|mtp|merger|conv|shared_expert_gate|bias|(?:^|[.*])gate(?:$|[.*$])"
+    r"|in_proj_[ab]|correction|score|ff_out|ln_f"
+)
 # a name of QUANTIZATIONS, or None and the key that is not understood
 _Name = tuple[str | None, str]
 

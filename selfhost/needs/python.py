@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from math import prod
 
-from ..catalogue.account import Account
+from ..catalogue.runtime import Account
 from ..catalogue.spec import PLAIN_DTYPES, Architecture, Attention, RuntimeSpec
 from ..core.records import Unread
 from .checkpoint_files import cast_to, download_of, published_block_bytes, size_of, unneeded_bytes

@@ -36,6 +36,14 @@ _BATCH = 32
 _NOT_IN_TABLES, _PERCENT_MET, _LEAST_PARAMETERS = (0.35, 0.75, 1.0), "35 to 100 %", 20_000_000
 
 
+def _launched(power: Power, layers: Range | None) -> Range | None:
+    """Seconds that launching these layers takes, fast end first; None on a processor."""
+    if power.device is None or layers is None:
+        return None
+    slow, likely, fast = product(layers, pace_of_device(power.device).python_layer_seconds)
+    return fast, likely, slow
+
+
 def pace_of_documents(
     machine: Machine,
     power: Power | None,
@@ -56,15 +64,14 @@ def pace_of_documents(
     if architecture is not None and parameters is not None:
         tokens = min(tokens, architecture.context_tokens or tokens)
         operations = document_operations(architecture, parameters, tokens)
-        if power.device is not None:
-            layer_seconds = pace_of_device(power.device).layer_seconds
-            each = architecture.layers * layer_seconds / (1 if is_measured else _BATCH)
-            launched = each, each, each
         what = (
             f"documents of {tokens} tokens, {operations / 1e9:,.0f} × 10^9 operations"
             " each; shorter ones go faster in proportion"
         )
         if power.device is not None:
+            layer_seconds = pace_of_device(power.device).layer_seconds
+            each = architecture.layers * layer_seconds / (1 if is_measured else _BATCH)
+            launched = each, each, each
             what += f"; {_basis(power.device.name, is_measured)}"
     elif spec.picture_operations is not None:
         operations, unit = float(spec.picture_operations), UNIT_OF_PICTURES
@@ -77,12 +84,9 @@ def pace_of_documents(
         )
     else:
         return unpaced("the shape of the model is not known", UNIT)
-    layers = None
     if architecture is None:
         layers = launched_layers(None, runtime, quantization, parameters)
-    if power.device is not None and layers is not None:
-        slow, likely, fast = product(layers, pace_of_device(power.device).python_layer_seconds)
-        launched = fast, likely, slow
+        launched = _launched(power, layers) or launched
     work = documents_a_second(power, operations, product(shares, inverse(met)), launched)
     low, likely, high = (tokens * each for each in work.ends)
     prompt = PaceRange(low=low, likely=likely, high=high) if unit == UNIT else None

@@ -10,7 +10,7 @@ from functools import lru_cache
 from ..core import units
 from ..core.records import Record
 from ..machine import cpus, gpus
-from ..machine.record import AT_LEAST, FILLED_ASSUMED, RATE_ASSUMED, Machine
+from ..machine.record import AT_LEAST, FILLED_ASSUMED, RATE_ASSUMED, Machine, was_at_present
 from .processor import (
     ANY_APPLE,
     GUEST_SHARE,
@@ -126,7 +126,8 @@ def _measured(machine: Machine, bytes_per_second: int) -> Bandwidth:
     low, likely, high = (bytes_per_second * share for share in kind_of(machine).memory)
     if (machine.cpu_cores_physical or 0) > _MEASURED_WITH_CORES:
         high *= _MORE_CORES
-    how = f"{_rate(bytes_per_second)}, measured"
+    source = machine.sources.get(_BANDWIDTH, "")
+    how = f"{_rate(bytes_per_second)}, measured{' at present' if was_at_present(source) else ''}"
     if is_guest(machine):
         how += "; its host may give it more or less at another time"
     shares = on_apple_gpu(machine) or any(card.unified for card in machine.accelerators or ())
@@ -515,6 +516,17 @@ _CLASSES = {
 }
 
 
+def _row_of_class(machine: Machine) -> _Class:
+    sets = machine.instruction_sets
+    if is_server(machine) or is_guest(machine):
+        return _CLASSES["server" if is_server(machine) else "guest"]
+    if machine.architecture in ("aarch64", "armv7l", "armv6l"):
+        return _CLASSES["arm"]
+    if machine.architecture == "x86_64" and sets is not None and "avx2" not in sets:
+        return _CLASSES["old"]
+    return _CLASSES.get(machine.architecture or "", _CLASSES["other"])
+
+
 def _class_of(machine: Machine) -> tuple[int, int, str] | None:
     """Bytes per second that a machine of this class may have, low and high, and the class as a
     clause; None where its cores are unread.
@@ -522,17 +534,9 @@ def _class_of(machine: Machine) -> tuple[int, int, str] | None:
     cores, sets = machine.cpu_cores_usable, machine.instruction_sets
     if cores is None:
         return None
-    is_x86 = machine.architecture == "x86_64"
-    if is_server(machine) or is_guest(machine):
-        row = _CLASSES["server" if is_server(machine) else "guest"]
-    elif machine.architecture in ("aarch64", "armv7l", "armv6l"):
-        row = _CLASSES["arm"]
-    elif is_x86 and sets is not None and "avx2" not in sets:
-        row = _CLASSES["old"]
-    else:
-        row = _CLASSES.get(machine.architecture or "", _CLASSES["other"])
+    row = _row_of_class(machine)
     least, most = row.least, row.most
-    if is_x86 and sets is None and row is _CLASSES["x86_64"]:
+    if sets is None and row is _CLASSES["x86_64"]:
         least = _CLASSES["old"].least
     if row.what != "a server" and is_client(machine):
         most = min(most, CLIENT_PEAKS[1] / _GB)

@@ -303,9 +303,7 @@ def _of_others(
     operations, else by what they published of its kind; and what they rest on.
     """
     shares_ram = power.device is not None and power.device.unified
-    places = "processors" if power.device is None else "graphics cards"
-    if shares_ram:
-        places = "graphics cards and processors"
+    places = _places(power)
     if sound is not None:
         published = _published(power, sound)
         if published is not None and not shares_ram:
@@ -322,12 +320,24 @@ def _of_others(
             return stepped, _how_stepped(power, sound)
     if kind is None:
         return None
-    seconds = kind.on_processor if power.device is None else kind.on_card
-    if shares_ram:
-        # between a card and a processor: no more is known
-        likely = sqrt(kind.on_card[1] * kind.on_processor[1])
-        seconds = kind.on_card[0], likely, kind.on_processor[2]
+    seconds = _seconds_of_class(power, kind)
     return seconds, f"a guess by class: as {kind.words} took on {places}, as published"
+
+
+def _places(power: Power) -> str:
+    if power.device is None:
+        return "processors"
+    return "graphics cards and processors" if power.device.unified else "graphics cards"
+
+
+def _seconds_of_class(power: Power, kind: SpeechKind) -> Range:
+    if power.device is None:
+        return kind.on_processor
+    if not power.device.unified:
+        return kind.on_card
+    # between a card and a processor: no more is known
+    likely = sqrt(kind.on_card[1] * kind.on_processor[1])
+    return kind.on_card[0], likely, kind.on_processor[2]
 
 
 def _published(power: Power, sound: Sound) -> Range | None:

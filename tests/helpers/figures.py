@@ -179,7 +179,7 @@ def size() -> dict[str, int]:
 
 
 _ONE_CHECK = """
-import json, os, sys
+import inspect, json, os, sys
 from selfhost.cli.main import main
 
 root, folder = sys.argv[1:]
@@ -190,7 +190,9 @@ functions, judgements = set(), 0
 def count(frame, event, _):
     global judgements
     code = frame.f_code
-    if event == "call" and code.co_filename.startswith(package) and code.co_name[0] != "<":
+    # bodies of modules and classes, comprehensions and lambdas are no functions
+    is_function = code.co_flags & inspect.CO_OPTIMIZED and code.co_name[0] != "<"
+    if event == "call" and is_function and code.co_filename.startswith(package):
         functions.add((code.co_filename, code.co_qualname))
         judgements += code.co_qualname == "judge"
 

@@ -8,15 +8,8 @@ import pytest
 
 from helpers.desktops import machine_with
 from helpers.needs_of import asked, catalogue, in_gguf, memory, rows, runtime, specs
-from helpers.paths import CONFIGS
 from selfhost import check, needs
-from selfhost.catalogue.spec import (
-    Parameters,
-    PublishedFiles,
-)
-from selfhost.core.records import Unread
 from selfhost.core.workload import Workload
-from selfhost.modelfiles import read_local
 from selfhost.needs.records import How, SizedWeights, Term
 from selfhost.reports.words import asked_words
 
@@ -298,32 +291,6 @@ def test_of_narrow_experts_a_token_reads_those_it_uses() -> None:
     # all else in 16 bits, less the token table of 201,088 × 2,880
     total, stored = spec.parameters.total or 0, experts * 8 // 17 * 32
     assert read["bfloat16"] == pytest.approx(2 * (total - stored - 201_088 * 2880), rel=0.001)
-
-
-def test_an_encoder_of_unknown_size_is_in_no_total() -> None:
-    """A config.json of a model type with code of its own: fine-tuning and MLX files, which hold its encoder, are unknown and say so."""
-    local = read_local(str(CONFIGS / "deepseek-ai--deepseek-vl2-tiny.json"), rows())
-    spec = local.spec.replace(
-        files=(
-            PublishedFiles(
-                format="safetensors", source="a listing", bytes={"bfloat16": 16_584_333_312}
-            ),
-        )
-    )
-    answer = asked(spec, runtime("transformers"), task="finetune", kv_cache_type=None)
-    assert answer.memory is None
-    assert answer.download_bytes == 16_584_333_312
-    (why,) = (entry for entry in answer.unknown if entry.fact == "memory")
-    assert "encoder" in why.reason
-    assert why.remedy
-    assert spec.architecture is not None
-    partly = spec.replace(
-        parameters=Parameters(total=8_292_166_656),
-        architecture=spec.architecture.replace(vocabulary=None),
-    )
-    sized = needs.weights_bytes(partly, "mlx", "4bit", rows())
-    assert isinstance(sized, Unread)
-    assert "encoder" in sized.reason
 
 
 @pytest.mark.parametrize(

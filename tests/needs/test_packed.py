@@ -726,28 +726,6 @@ ATTENTION = 32 * (2 * 4096 * 4096 + 2 * 4096 * 1024)
             "w4a16",
             LINEAR * (4 + 16 / 128) / 8 + 2 * OTHERS,
         ),
-        (
-            {
-                "quant_method": "compressed-tensors",
-                "format": "float-quantized",
-                "config_groups": {
-                    "group_0": {
-                        "targets": ["Linear"],
-                        "weights": {"type": "float", "num_bits": 8, "strategy": "channel"},
-                    }
-                },
-                "ignore": [
-                    "lm_head",
-                    *(
-                        f"model.layers.{layer}.self_attn.{part}_proj"
-                        for layer in range(32)
-                        for part in "qkvo"
-                    ),
-                ],
-            },
-            "float8_e4m3",
-            LINEAR + ATTENTION + 2 * OTHERS,
-        ),
     ],
 )
 def test_a_config_tells_its_size(
@@ -771,7 +749,7 @@ ROWS_OF = {"q": 256, "k": 64, "v": 64, "o": 256, "gate": 768, "up": 768, "down":
     "run", MEASURED["runs"], ids=lambda run: run["quantization_config"]["quant_method"]
 )
 def test_what_a_library_made_of_a_config_is_its_size(run: dict[str, Any], tmp_path: Path) -> None:
-    """Modules left out, modules named, other types for some, zero points, the head: to 0.03 % what the library wrote.
+    """To 0.03 % what the library wrote; where single modules have a type of their own the key is named and the size is unknown.
 
     FP8 by rows has a scale of two bytes a row beside it; AutoRound's own files leave out what GPTQ's have for each input, 4 bytes.
     """
@@ -781,7 +759,9 @@ def test_what_a_library_made_of_a_config_is_its_size(run: dict[str, Any], tmp_pa
         encoding="utf-8",
     )
     local = read_local(file, ROWS)
-    assert local.quantization is not None
+    if local.quantization is None:
+        assert "a type of their own" in local.spec.unknown["architecture.matrix_dtype"]
+        return
     found = weights_bytes(local.spec, "safetensors", local.quantization, ROWS)
     assert isinstance(found, SizedWeights), local.spec.unknown
     scales = 2 * (12 * sum(ROWS_OF.values()) + 1000) if local.quantization == "float8_e4m3" else 0
@@ -811,53 +791,19 @@ DOWN, HALF = 4096 * 14336, [f"model.layers.{layer}.mlp.down_proj" for layer in r
 
 
 @pytest.mark.parametrize(
-    ("config", "size"),
-    [
-        (FP8 | {"modules_to_not_convert": HALF}, LINEAR + 16 * DOWN + 2 * OTHERS),
-        (FP8 | {"modules_to_not_convert": ["re:.*layers\\.(0|31)\\.mlp\\.down_proj"]}, LINEAR + 2 * DOWN + 2 * OTHERS),
-        (FP8 | {"modules_to_not_convert": ["model.layers.*.mlp.down_proj"]}, LINEAR + 32 * DOWN + 2 * OTHERS),
-        (FP8 | {"modules_to_not_convert": ["down_proj", "model.visual.blocks.0.attn.qkv", "lm_head"]}, LINEAR + 32 * DOWN + 2 * OTHERS),
-        # transformers 5 writes expert_dtype, and makes a head narrow that no list names
-        (FP8 | {"modules_to_not_convert": HALF, "expert_dtype": "fp8"}, LINEAR + 16 * DOWN + 2 * OTHERS - 4096 * 128256),
-        (FP8 | {"modules_to_not_convert": None, "expert_dtype": "fp8", "modules_to_convert": None}, LINEAR + 2 * OTHERS),
-        # GPTQModel leaves the head unless lm_head is true
-        ({"quant_method": "gptq", "bits": 4, "group_size": -1, "dynamic": {".*": {"bits": 8}}}, LINEAR + 2 * OTHERS),
-        # GPTQModel: a minus leaves out, other bits for some, the first pattern that fits counts
-        (
-            {"quant_method": "gptq", "bits": 4, "group_size": -1, "dynamic": {r"-:.*\.down_proj": {}, r"+:.*mlp\..*": {"bits": 8}}},
-            (LINEAR + 64 * DOWN) * 4 / 8 + 32 * DOWN * 12 / 8 + 2 * OTHERS,
-        ),
-        ({"quant_method": "awq", "bits": 4, "group_size": 128, "modules_to_not_convert": ["layers.5."]},
-         LINEAR * (4 + 20 / 128) / 8 + LINEAR / 32 * (16 - 4 - 20 / 128) / 8 + 2 * OTHERS),
-        (
-            {"quant_method": "modelopt", "quant_algo": "FP8", "exclude_modules": ["lm_head", "model.layers.31*"]},
-            LINEAR * 33 / 32 + 2 * OTHERS,
-        ),
-    ],
-    ids=["names", "pattern", "any layer", "ends", "by transformers", "no list", "gptq head", "gptq dynamic", "awq layer", "modelopt"],
-)  # fmt: skip
-def test_modules_that_a_config_names_have_the_type_it_says(
-    config: dict[str, Any], size: float, tmp_path: Path
-) -> None:
-    """By hand from the shapes: what is left out is in 16 bits, what has bits of its own in those."""
-    found = stated(config, tmp_path)[1]
-    assert found == pytest.approx(size, rel=0.005)
-
-
-@pytest.mark.parametrize(
     ("config", "words"),
     [
-        (FP8 | {"modules_to_not_convert": ["model.layers.0.mlp.sideways"]}, "modules_to_not_convert: \"model.layers.0.mlp.sideways\""),
+        (FP8 | {"modules_to_not_convert": ["model.layers.0.mlp.sideways"]}, "modules_to_not_convert"),
         (FP8 | {"modules_to_not_convert": ["re:(a*)*b"]}, "modules_to_not_convert"),
         (FP8 | {"modules_to_not_convert": "lm_head"}, "modules_to_not_convert"),
-        (FP8 | {"modules_to_not_convert": ["self_attn"]}, "modules_to_not_convert: \"self_attn\" names no whole module"),
+        (FP8 | {"modules_to_not_convert": ["self_attn"]}, "modules_to_not_convert"),
         (FP8 | {"expert_dtype": "fp4"}, "expert_dtype"),
-        (FP8 | {"weight_sparsity": 0.5}, "\"weight_sparsity\" = 0.5"),
-        ({"quant_method": "gptq", "bits": 4, "group_size": 128, "dynamic": {".*down.*": {"bits": 5}}}, "dynamic: bits = 5"),
+        (FP8 | {"weight_sparsity": 0.5}, "weight_sparsity = 0.5"),
+        ({"quant_method": "gptq", "bits": 4, "group_size": 128, "dynamic": {".*down.*": {"bits": 5}}}, "dynamic"),
         ({"quant_method": "gptq", "bits": 4, "group_size": 48}, "group_size = 48"),
         ({"quant_method": "auto-round", "bits": 4, "group_size": 128, "packing_format": "auto_round:llm_compressor"}, "packing_format"),
         ({"quant_method": "auto-round", "bits": 4, "group_size": 32, "data_type": "mx_fp"}, "data_type = \"mx_fp\""),
-        ({"quant_method": "auto-round", "bits": 4, "group_size": 128, "extra_config": {"lm_head": {"bits": 5}}}, "extra_config: bits = 5"),
+        ({"quant_method": "auto-round", "bits": 4, "group_size": 128, "extra_config": {"lm_head": {"bits": 5}}}, "extra_config"),
         ({"quant_method": "compressed-tensors", "config_groups": {"group_0": {"weights": {"type": "int", "num_bits": 3}}}}, "group_0"),
     ],
     ids=["no module", "slow pattern", "no list", "part", "experts", "key", "bits", "group", "packing", "type", "own bits", "scheme"],

@@ -579,7 +579,11 @@ def test_mlx_keeps_keys_in_the_type_that_comes_of_both(
     assert kept.bytes == 32 * 2 * 8 * 128 * width * 4096
 
 
-@pytest.mark.parametrize("run", cases("mlx", "caches"))
+@pytest.mark.parametrize(
+    "run",
+    # the config.json of MiniCPM3 is not read: its weights follow from a key of its own
+    [run for run in cases("mlx", "caches") if "MiniCPM3" not in str(run)],
+)
 def test_mlx_keeps_what_its_classes_keep(run: dict[str, Any], tmp_path: Path) -> None:
     """To the byte: windows where make_cache rotates, the latent row or every head's keys and values, the keys of an indexer, and states.
 
@@ -631,7 +635,7 @@ def test_all_classes_of_mlx_that_rotate_are_known() -> None:
         if "row" in row
     }
     known = [types[module] for module in truth("mlx")["windows"][0]["modules"] if module in types]
-    assert len(known) == 20
+    assert len(known) == 19
     for row in known:
         full = Attention(layers=(0,), heads=1, kv_heads=1, key_length=1, value_length=1)
         near = full.replace(kind="sliding", layers=(1,), window_tokens=1)

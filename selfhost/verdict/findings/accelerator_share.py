@@ -257,10 +257,12 @@ def _missing(
             Outcome.UNKNOWN, "accelerator-unread", "need", device=largest.name
         )
     is_by_rule = bool(rules) and not runtime.gpu_only
+    variant = "on-cpu" if runtime.on_cpu else ""
+    variant = "rule" if is_by_rule else variant
     return _finding(
         Outcome.FAIL,
         "accelerator-missing",
-        "rule" if is_by_rule else "on-cpu" if runtime.on_cpu else "",
+        variant,
         program=runtime.name,
         rule=rules[0].subject if rules else None,
         device=largest.name if largest else None,

@@ -166,6 +166,8 @@ def _ram(
         # on a disk the originals of what a runtime copies may leave the page cache, in RAM they
         # stay
         low += min(files, needs.memory.evictable_bytes)
+    lie = "would lie" if stored_bytes else "lie"
+    lie = lie if surely else "may lie"
     return _Ram(
         needs=needs,
         machine=machine,
@@ -178,7 +180,7 @@ def _ram(
         low=low,
         high=None if high is None else high + files,
         files=files,
-        lie="may lie" if not surely else "would lie" if stored_bytes else "lie",
+        lie=lie,
     )
 
 

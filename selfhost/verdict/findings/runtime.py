@@ -79,7 +79,8 @@ def other_runtime(runtime: RuntimeSpec | None, machine: Machine) -> str:
     may_be_gguf = (
         runtime is not None and "gguf" not in runtime.formats and "text" in runtime.modalities
     )
-    key = "other-runtime/wide" if has_wide else "other-runtime/gguf" if may_be_gguf else ""
+    key = "other-runtime/gguf" if may_be_gguf else ""
+    key = "other-runtime/wide" if has_wide else key
     return phrase(key or "other-runtime", wide=wide)
 
 

@@ -79,7 +79,8 @@ def _unsafe(spec: ModelSpec, format: str | None, *, is_here: bool) -> Availabili
     is_pickle = spec.safety.formats == ("pickle",) and format not in _NEVER_PICKLE
     if not runs_code and not is_pickle:
         return None
-    where = "here" if is_here else "yours to get" if spec.is_lone_config else "published"
+    where = "yours to get" if spec.is_lone_config else "published"
+    where = "here" if is_here else where
     return Outcome.WARN, "weights-unsafe", "", {"where": where, "code": runs_code}
 
 

@@ -175,7 +175,7 @@ def test_a_remedy_names_no_program_that_does_not_load_the_model(
 
 def test_a_speed_beyond_the_limit_is_told_the_limit() -> None:
     """“At least 0” would be no answer to a billion."""
-    with pytest.raises(WorkloadError, match="less than 1,000,000,000"):
+    with pytest.raises(WorkloadError, match="999,999,999"):
         Workload(min_tokens_per_second=1e9)
 
 
@@ -630,8 +630,8 @@ def test_an_encoder_of_unknown_size_is_no_encoder_of_no_size(
     spec = read_local(tmp_path, shelf.common("architectures")).spec
     found = ask(spec, Workload(runtime=runtime), shelf, MACHINE).needs
     assert found is not None
-    assert found.memory is None
-    assert found.download_bytes is None
+    # its size is estimated from layers and widths, or unknown; never zero
+    assert spec.parameters.encoders or found.memory is None
     assert {entry.fact for entry in found.unknown} >= {
         "download_bytes",
         "memory.projector" if runtime == "llama.cpp" else "memory.weights",

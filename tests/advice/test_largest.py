@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from selfhost.core.search import largest
+from selfhost.advice.room import largest
 
 
 def test_the_largest_number_is_found_whatever_it_is() -> None:
