@@ -126,7 +126,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--gpu": _several("NAME", "this GPU instead, as 'RTX 4090' or '2x RTX 3090'"),
     "--set": _several("KEY=VALUE", "what if: memory=16GiB, gpu=2x24GiB, cores=8, disk=1TB"),
     "--measure": _flag("measure the memory bandwidth first (a second)"),
-    "--no-measure": _flag("do not measure the memory at all (60 ms)"),
+    "--no-measure": _flag("do not measure the memory, which takes 60 ms"),
     "--memory": _choice(
         "BASIS", MEMORY_BASES[1:], "total (all of it) or available (free now)", default="default"
     ),

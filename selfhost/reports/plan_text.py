@@ -79,7 +79,7 @@ def _headline(plan: Plan) -> Paragraph:
     name, least = strong(plan.model.name), plan.least
     if least is None and _is_open(plan):
         sign = Span(text="? CANNOT TELL", style=Route.UNKNOWN)
-        return line(sign, "  ", name, " on which machine it runs")
+        return line(sign, "  which machine runs ", name)
     if least is None:
         sign = Span(text="✗ NO MACHINE", style=Route.NEITHER)
         return line(sign, "  ", name, " runs on no machine, however large")

@@ -19,7 +19,7 @@ from .software import read_runtimes
 
 __all__ = ["Host", "read_machine"]
 
-_MEASURE = "measure it on the machine itself: " + "`selfhost machine --measure`"
+_MEASURE = "measure it on the machine itself: `selfhost machine --measure`"
 # in this order, and the facts of each: what goes wrong with one spoils no other
 _PROBES: tuple[tuple[Callable[[Host, Facts], None], tuple[str, ...]], ...] = (
     (read_architecture, ("architecture",)),
