@@ -125,15 +125,15 @@ def files_imported(path: Path) -> Iterator[Path]:
 
 # the size of the house: lower a bound with each step that makes it smaller, and never raise one
 SIZE = {
-    "lines": 86_371,
-    "files": 371,
-    "functions": 4_796,
-    "short functions": 1_720,
-    "functions mentioned once": 1_359,
-    "classes": 409,
-    "lines of tests": 59_850,
+    "lines": 86_276,
+    "files": 370,
+    "functions": 4_789,
+    "short functions": 1_717,
+    "functions mentioned once": 1_358,
+    "classes": 408,
+    "lines of tests": 59_790,
 }
-ONE_CHECK = {"functions": 1_251, "files": 126, "judgements": 1}
+ONE_CHECK = {"functions": 1_250, "files": 126, "judgements": 1}
 
 
 def test_the_house_only_becomes_smaller() -> None:

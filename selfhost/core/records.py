@@ -168,23 +168,6 @@ class Record(metaclass=_RecordType):
     def _check(self) -> None:
         """Raise where some values make no sense; records that have such override it."""
 
-    @classmethod
-    def partly(cls, values: dict[str, Any], rest: Callable[[], Self] | None = None) -> Self:
-        """Make a record of some fields; the first that is asked for beyond them takes all from
-        `rest()`, without it from the defaults. Nothing is checked.
-        """
-        if rest is None:
-            values = {**cls._defaults, **values}
-        else:
-            values["_rest"] = rest
-            # other classes must not pay for it: a `__getattr__` would slow down all their fields
-            if not isinstance(cls.__dict__.get(cls._fields[0]), _Missing):
-                for name in cls._fields:
-                    setattr(cls, name, _Missing(name))
-        record = object.__new__(cls)
-        _set(record, "__dict__", values)
-        return record
-
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__} is frozen; use replace({name}=...)")
 
@@ -213,31 +196,8 @@ class Record(metaclass=_RecordType):
     def replace(self, **changes: Any) -> Self:
         """Return a copy with some fields changed."""
         kind: Any = type(self)
-        own = self.__dict__
-        if "_rest" in own and changes.keys() <= kind._names:
-            present = {name: own[name] for name in kind._fields if name in own} | changes
-            copy: Self = kind.partly(present, lambda: kind(**_values_of(self) | changes))
-            return copy
-        whole: Self = kind(**_values_of(self) | changes)
-        return whole
-
-
-class _Missing:
-    """A field on the class of records known in part: asked of one, it completes the record."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __get__(self, record: Record | None, owner: type[Record]) -> Any:
-        own = {} if record is None else record.__dict__
-        # another thread may be as far, or done
-        rest = own.get("_rest")
-        if rest is not None:
-            own.update({**_values_of(rest()), **own})
-            own.pop("_rest", None)
-        if self._name not in own:
-            raise AttributeError(f"{owner.__name__} has no {self._name}")
-        return own[self._name]
+        copy: Self = kind(**_values_of(self) | changes)
+        return copy
 
 
 def _values_of(record: Record) -> dict[str, Any]:

@@ -168,12 +168,6 @@ class Finding(Record):
         if self.code not in CODES:
             raise ValueError(f'"{self.code}" is not a reason code: add it to CODES')
 
-    @classmethod
-    def worded_when_read(cls, fields: Mapping[str, Any], words: Words) -> Finding:
-        """A finding of these fields, all but the reason and the remedy, which `words` gives."""
-        reason, remedy = words()
-        return cls(**fields, reason=reason, remedy=remedy)
-
     def replace(self, **changes: Any) -> Self:
         """As of every record; an outcome may be given as its word. `ValueError` for another."""
         if "outcome" in changes:

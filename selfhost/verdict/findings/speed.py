@@ -219,17 +219,18 @@ def work_check(
     def finding(
         outcome: Outcome, code: str, reason: Callable[[], str], remedy: str | None = None
     ) -> Finding:
-        fields = {
-            "check": "speed",
-            "outcome": outcome,
-            "code": code,
-            "needs": limit,
-            "has": None if speed.work is None else speed.work.likely,
-            "short": None,
-            "unit": speed.unit,
-            "reserve_bytes": None,
-        }
-        return Finding.worded_when_read(fields, lambda: (reason(), remedy))
+        return Finding(
+            check="speed",
+            outcome=outcome,
+            code=code,
+            needs=limit,
+            has=None if speed.work is None else speed.work.likely,
+            short=None,
+            unit=speed.unit,
+            reserve_bytes=None,
+            reason=reason(),
+            remedy=remedy,
+        )
 
     if made_in_steps is not None:
         if speed.work is not None and speed.work.likely >= HOURS_SECONDS:
@@ -302,18 +303,18 @@ def _finding(
     wanted: float, pace: PaceRange | None, outcome: Outcome, code: str, words: Words
 ) -> Finding:
     """`has` is the likely pace, and `short` what the fast end lacks."""
-    return Finding.worded_when_read(
-        {
-            "check": "speed",
-            "outcome": outcome,
-            "code": code,
-            "needs": wanted,
-            "has": None if pace is None else pace.likely,
-            "short": None if pace is None else max(0, wanted - pace.high),
-            "unit": "tokens_per_second",
-            "reserve_bytes": None,
-        },
-        words,
+    reason, remedy = words()
+    return Finding(
+        check="speed",
+        outcome=outcome,
+        code=code,
+        needs=wanted,
+        has=None if pace is None else pace.likely,
+        short=None if pace is None else max(0, wanted - pace.high),
+        unit="tokens_per_second",
+        reserve_bytes=None,
+        reason=reason,
+        remedy=remedy,
     )
 
 
