@@ -125,13 +125,13 @@ def files_imported(path: Path) -> Iterator[Path]:
 
 # the size of the house: lower a bound with each step that makes it smaller, and never raise one
 SIZE = {
-    "lines": 86_276,
-    "files": 370,
-    "functions": 4_789,
-    "short functions": 1_717,
+    "lines": 86_144,
+    "files": 369,
+    "functions": 4_787,
+    "short functions": 1_715,
     "functions mentioned once": 1_358,
     "classes": 408,
-    "lines of tests": 59_790,
+    "lines of tests": 59_776,
 }
 ONE_CHECK = {"functions": 1_250, "files": 126, "judgements": 1}
 

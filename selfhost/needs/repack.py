@@ -66,11 +66,3 @@ KINDS: Mapping[str, tuple[str, ...] | None] = {
 def kind_of(instruction_sets: tuple[str, ...] | None) -> str:
     """The key of KINDS for a processor."""
     return "untold" if instruction_sets is None else layout_of(instruction_sets)
-
-
-def kind_for(format: str | None, kind: str) -> str:
-    """The key of KINDS that stands for all kinds of processor with which files of a format take the
-    same memory as with that one: of GGUF files the layout alone decides, for each set on which a
-    program may crash (`RuntimeSpec.crashes_with_sets`) has a layout of its own.
-    """
-    return layout_of(KINDS[kind]) if format == "gguf" else kind

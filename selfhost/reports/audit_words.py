@@ -17,12 +17,6 @@ SIGNS: Mapping[Result, str] = {
     Result.EXCEPTED: "!",
     Result.PASS: "✓",
 }
-RESULT_WORDS: Mapping[Result, str] = {
-    Result.PASS: "runs",
-    Result.FAIL: "does not run",
-    Result.UNKNOWN: "not known",
-    Result.EXCEPTED: "excepted",
-}
 # by exit code: the word of the outcome, and the sentence
 ANSWERS: Mapping[int, tuple[str, str]] = {
     0: ("PASS", "the policy holds"),

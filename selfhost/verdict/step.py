@@ -108,10 +108,6 @@ def read_of_cache(type: str | None) -> int:
 
 # matrices of an expert in most architectures: gate, up and down
 WITH_A_GATE = 3
-# the fields of an architecture that paces and placements are worked out from
-COUNTING = (
-    "layers", "embedding_length", "vocabulary", "output_matrix", "attention", "feed_forward",
-)  # fmt: skip
 
 
 class Step(Record):

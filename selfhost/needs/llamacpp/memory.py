@@ -20,8 +20,6 @@ from .weights import own_block_terms, weights_terms
 
 # split by publishers: Hugging Face takes no file above 50 GB without more ado
 _LARGEST_FILE_BYTES = 50_000_000_000
-# what a context of another length leaves as it is
-_UNCHANGED = ("weights", "repacked_weights", "projector", "projector_compute")
 
 
 def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
