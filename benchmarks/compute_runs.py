@@ -20,10 +20,10 @@ from residuals import Run, print_line
 import test_speed as earlier
 from selfhost import Machine, Workload, check
 from selfhost.catalogue.opened import open_catalogue
-from selfhost.verdict import cores, processor
-from selfhost.verdict.compute import Power, in_pytorch, seconds_of_step, shares_on_cores
-from selfhost.verdict.ranges import inverse, product
-from selfhost.verdict.speech import encoder_operations, encoder_shares
+from selfhost.judge.pace import cores, processor
+from selfhost.judge.pace.compute import Power, in_pytorch, seconds_of_step, shares_on_cores
+from selfhost.judge.pace.speech import encoder_operations, encoder_shares
+from selfhost.judge.ranges import inverse, product
 
 PUBLIC = Path(__file__).parents[1] / "tests" / "truth" / "compute.json"
 # fewer do not tell how far they lie apart

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 from typing import NamedTuple
 
-from selfhost.verdict.speed import PaceRange
+from selfhost.judge.pace.speed import PaceRange
 
 
 class Run(NamedTuple):

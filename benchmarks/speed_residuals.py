@@ -53,27 +53,12 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import SelfhostError
 from selfhost.core.records import FrozenDict, Record, Unread
-from selfhost.machine import cpus, gpus
-from selfhost.machine.gpus import vendor_of
-from selfhost.machine.named import machine_named
-from selfhost.machine.record import Accelerator
-from selfhost.needs import parts
-from selfhost.needs.tensors import row_of
-from selfhost.verdict import (
-    graphics,
-    memory_bandwidth,
-    pacing,
-    pictures,
-    processor,
-)
-from selfhost.verdict.compute import power_of
-from selfhost.verdict.experts import layers_with_experts, share_beside_experts
-from selfhost.verdict.graphics import device_bandwidth
-from selfhost.verdict.pictures import pace_of_pictures
-from selfhost.verdict.ranges import product
-from selfhost.verdict.record import Verdict
-from selfhost.verdict.speech import kind_of_speech
-from selfhost.verdict.speed import (
+from selfhost.judge.pace import graphics, memory_bandwidth, pacing, pictures, processor
+from selfhost.judge.pace.compute import power_of
+from selfhost.judge.pace.graphics import device_bandwidth
+from selfhost.judge.pace.pictures import pace_of_pictures
+from selfhost.judge.pace.speech import kind_of_speech
+from selfhost.judge.pace.speed import (
     SHORT_CHAT_TOKENS,
     LaidOut,
     PaceRange,
@@ -82,7 +67,16 @@ from selfhost.verdict.speed import (
     seconds_on_processor,
     shares_of,
 )
-from selfhost.verdict.step import Step
+from selfhost.judge.pace.step import Step
+from selfhost.judge.placement.experts import layers_with_experts, share_beside_experts
+from selfhost.judge.ranges import product
+from selfhost.judge.record import Verdict
+from selfhost.machine import cpus, gpus
+from selfhost.machine.gpus import vendor_of
+from selfhost.machine.named import machine_named
+from selfhost.machine.record import Accelerator
+from selfhost.needs import parts
+from selfhost.needs.tensors import row_of
 
 TRUTH = Path(__file__).parents[1] / "tests" / "truth"
 PUBLIC = TRUTH / "speed_public.json"

@@ -14,14 +14,14 @@ from residuals import Run
 
 from selfhost import Machine, Workload, check
 from selfhost.catalogue.opened import open_catalogue
-from selfhost.verdict.compute import Power, power_of, token_seconds
-from selfhost.verdict.documents import (
+from selfhost.judge.pace.compute import Power, power_of, token_seconds
+from selfhost.judge.pace.documents import (
     document_operations,
     documents_a_second,
     shares_of_documents,
 )
-from selfhost.verdict.speech import encode_seconds, speech_work
-from selfhost.verdict.training import TrainingWork, pace_of_training
+from selfhost.judge.pace.speech import encode_seconds, speech_work
+from selfhost.judge.pace.training import TrainingWork, pace_of_training
 
 TRUTH = Path(__file__).parents[1] / "tests" / "truth"
 TRAINING = TRUTH / "speed_training.json"

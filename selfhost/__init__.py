@@ -12,8 +12,8 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from .advice.plan import Plan
+    from .advice.several import Comparison, Ranking
     from .advice.sizes import ContainerSize
-    from .answers.several import Comparison, Ranking
     from .api import can_run, check, check_together, compare, plan, rank, size
     from .catalogue.spec import ModelSpec
     from .core.errors import (
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
         WorkloadError,
     )
     from .core.workload import Load, Workload
+    from .judge.record import Finding, Outcome, Route, Verdict
     from .machine.profiles import UnknownMachineError
     from .machine.record import Machine
-    from .verdict.record import Finding, Outcome, Route, Verdict
 
 __version__ = "0.1.0"
 
 _HOME = {
     "can_run": "api", "check": "api", "check_together": "api", "compare": "api", "plan": "api",
     "rank": "api", "size": "api", "ContainerSize": "advice.sizes",
-    "Comparison": "answers.several", "Plan": "advice.plan", "Ranking": "answers.several",
+    "Comparison": "advice.several", "Plan": "advice.plan", "Ranking": "advice.several",
     "UnknownMachineError": "machine.profiles",
     "Machine": "machine.reader", "ModelSpec": "catalogue.spec", "Workload": "core.workload",
     "Load": "core.workload",
-    "Verdict": "verdict.record", "Finding": "verdict.record", "Route": "verdict.record",
-    "Outcome": "verdict.record",
+    "Verdict": "judge.record", "Finding": "judge.record", "Route": "judge.record",
+    "Outcome": "judge.record",
     "SelfhostError": "core.errors", "UnknownModelError": "core.errors", "SpecError": "core.errors",
     "MachineFileError": "core.errors", "PolicyError": "core.errors", "WorkloadError": "core.errors",
 }  # fmt: skip

@@ -7,8 +7,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
-from .answers.understood import judged_for, understand
-from .answers.verdicts import check_with
+from .advice.understood import judged_for, understand
+from .advice.verdicts import check_with
 from .catalogue.index import Catalogue
 from .catalogue.opened import open_catalogue
 from .catalogue.spec import MODALITIES, USES, ModelSpec
@@ -22,15 +22,15 @@ from .core.errors import (
 )
 from .core.records import Record
 from .core.workload import MOST_BYTES, PRICE_SOURCES, Workload, whole_number
+from .judge.record import Verdict
 from .machine.reader import Machine
-from .verdict.record import Verdict
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from .advice.plan import Plan
+    from .advice.several import Comparison, Ranking
     from .advice.sizes import ContainerSize
-    from .answers.several import Comparison, Ranking
 
 PathLike = str | os.PathLike[str]
 Model = str | os.PathLike[str] | ModelSpec
@@ -101,7 +101,7 @@ def check_together(
         raise InputError(
             f"{len(models)} models and {len(each)} workloads: write one workload for each model"
         )
-    from .answers.together import Beside, check_together_with
+    from .advice.together import Beside, check_together_with
 
     besides = [
         Beside(model=model, workload=workload) for model, workload in zip(models, each, strict=True)
@@ -147,7 +147,7 @@ def rank(
         _one_of("modality", modality, MODALITIES)
     given = _given(workload, machine, specs)
     from .advice.listing import Lister
-    from .answers.several import ranking
+    from .advice.several import ranking
 
     catalogue = given.catalogue
     outlines = filter(None, map(catalogue.outline, catalogue.ids()))
@@ -169,7 +169,7 @@ def plan(
     """The least machine that runs the model, and the route on every known machine, as
     `selfhost plan` does. This machine plays no part. Takes and raises what `check` does.
     """
-    from .answers.sized import plan_with
+    from .advice.sized import plan_with
 
     # what lies on this machine, and how busy it is, do not matter elsewhere
     given = _given(workload, Machine(planning=True), specs)
@@ -210,7 +210,7 @@ def compare(
         for other in errors[1:]:
             errors[0].add_note(str(other))
         raise errors[0]
-    from .answers.several import comparison
+    from .advice.several import comparison
 
     return comparison(verdicts)
 
@@ -231,8 +231,8 @@ def size(
     accelerator, whatever this one is. `workload.parallel` are the users at once. Takes and raises
     what `check` does, and raises `SelfhostError` where the memory is not known.
     """
+    from .advice.sized import size_with
     from .advice.sizes import node
-    from .answers.sized import size_with
 
     expect_type("prompt_cache_bytes", prompt_cache_bytes, (int, type(None)))
     if isinstance(prompt_cache_bytes, bool):

@@ -25,18 +25,18 @@ from hypothesis import strategies as st
 
 from helpers.ggufs import gguf, measured, metadata, placed, write
 from helpers.paths import COMMON, DATA, RECORDS, SPECS
-from selfhost.answers.verdicts import check_with
+from selfhost.advice.verdicts import check_with
 from selfhost.catalogue.index import Catalogue
 from selfhost.cli.main import main
 from selfhost.core.errors import MachineFileError, SpecError, WorkloadError
 from selfhost.core.workload import Workload
+from selfhost.judge.placement.gpus_alone import smallest_device_bytes
 from selfhost.machine.profiles import load
 from selfhost.machine.record import Machine
 from selfhost.modelfiles import read_local
 from selfhost.modelfiles.speccheck import check_spec_files
 from selfhost.needs.records import How, MemoryNeed, Term
 from selfhost.reports import json as report
-from selfhost.verdict.gpus_alone import smallest_device_bytes
 
 ROWS = tomllib.loads((COMMON / "architectures.toml").read_text(encoding="utf-8"))
 RUNTIMES = tuple(sorted(path.stem for path in (SPECS / "runtimes").glob("*.toml")))

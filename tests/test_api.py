@@ -41,19 +41,19 @@ from selfhost import (
 )
 from selfhost.advice.listing import Lister
 from selfhost.advice.ranking import Standings
-from selfhost.answers.shown import describe
+from selfhost.advice.shown import describe
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.cli import main as cli
 from selfhost.core.errors import NotAModelError
 from selfhost.core.records import Record
+from selfhost.judge.checks.speed import is_too_slow
+from selfhost.judge.judging import judge
+from selfhost.judge.question import ask
 from selfhost.machine.profiles import load
 from selfhost.machine.record import Accelerator
 from selfhost.reports import json
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
-from selfhost.verdict.findings.speed import is_too_slow
-from selfhost.verdict.judging import judge
-from selfhost.verdict.question import ask
 
 # what is said of a list is said of any
 pytestmark = pytest.mark.usefixtures("few_listed")
@@ -685,7 +685,7 @@ def test_an_offer_counts_only_under_the_license_asked_for() -> None:
 
 def test_prices_end_on_their_day(monkeypatch: pytest.MonkeyPatch) -> None:
     """An offer is gone from the day it ends on, and what replaces it stands in."""
-    from selfhost.answers.verdicts import check_with
+    from selfhost.advice.verdicts import check_with
 
     before = check_with(open_catalogue(), "gpt-4o", Workload(), VM, today="2026-11-20").api_offers
     ends = max(offer.ends or "" for offer in before)

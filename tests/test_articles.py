@@ -14,8 +14,8 @@ from selfhost.catalogue import openness
 from selfhost.cli import main as cli
 from selfhost.core.records import Record
 from selfhost.core.workload import Workload
+from selfhost.judge.record import Verdict
 from selfhost.machine.record import Machine
-from selfhost.verdict.record import Verdict
 
 RECORD = RECORDS / "vm-24gib.json"
 MACHINE = Machine.from_file(RECORD)

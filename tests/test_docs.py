@@ -22,8 +22,8 @@ from selfhost.cli import main as cli
 from selfhost.cli import size
 from selfhost.core.tomlfile import Document
 from selfhost.core.workload import FLAGS
+from selfhost.judge.checks import CHECKS
 from selfhost.reports.audit_formats import FORMATS
-from selfhost.verdict.findings import CHECKS
 
 NEEDS = (ROOT / "docs" / "needs.md").read_text(encoding="utf-8")
 MACHINE = str(RECORDS / "vm-24gib.json")

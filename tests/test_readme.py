@@ -17,10 +17,10 @@ from helpers.machines import IDS
 from helpers.paths import ROOT
 from selfhost.cli import main as cli
 from selfhost.cli.texts import EXIT_CODES
+from selfhost.judge.checks import CHECKS, CODES
 from selfhost.machine import profiles
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
-from selfhost.verdict.findings import CHECKS, CODES
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 USAGE = (ROOT / "docs" / "usage.md").read_text(encoding="utf-8")

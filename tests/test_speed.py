@@ -21,19 +21,13 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.spec import Architecture, Attention
 from selfhost.core import units
+from selfhost.judge.pace import graphics, memory_bandwidth, pacing, processor, speed
+from selfhost.judge.pace.speed import PaceRange, Speed
 from selfhost.machine import cpus, gpus
 from selfhost.machine.gpus import vendor_of
 from selfhost.machine.named import machine_named
 from selfhost.machine.record import PURPOSES, Accelerator, Disk, Machine
 from selfhost.needs.records import CpuNeed, How, MemoryNeed, Needs, Term
-from selfhost.verdict import (
-    graphics,
-    memory_bandwidth,
-    pacing,
-    processor,
-    speed,
-)
-from selfhost.verdict.speed import PaceRange, Speed
 
 FACT = "memory_bandwidth_bytes_per_second"
 MEASURED = TRUTH / "speed.json"

@@ -16,7 +16,7 @@ from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
 from selfhost import Verdict, Workload
-from selfhost.answers.verdicts import check_with
+from selfhost.advice.verdicts import check_with
 from selfhost.catalogue.offers import snapshot_day
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.machine.named import machine_named

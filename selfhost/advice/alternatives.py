@@ -13,24 +13,16 @@ from ..core import units
 from ..core.errors import SelfhostError, SpecError, WorkloadError
 from ..core.records import Record
 from ..core.workload import Workload
+from ..judge.checks import Outcome, host_high, on_cards, openness_check
+from ..judge.checks.speed import is_slow_picture, is_too_slow
+from ..judge.defaults import follows_a_list, suited, suited_by_list
+from ..judge.making import can_be_made
+from ..judge.placement.devices import lies_beside_cards
+from ..judge.question import architectures, ask
+from ..judge.record import Alternative, Candidate, Judged, OpenAlternative, Question
 from ..machine.record import Machine
 from ..needs.records import Needs
-from ..verdict.defaults import follows_a_list, suited, suited_by_list
-from ..verdict.devices import lies_beside_cards
-from ..verdict.findings import Outcome, host_high, on_cards, openness_check
-from ..verdict.findings.speed import is_slow_picture, is_too_slow
-from ..verdict.making import can_be_made
-from ..verdict.question import architectures, ask
-from ..verdict.record import Alternative, Candidate, Judged, OpenAlternative, Question
-from .ranking import (
-    NAMED,
-    TIGHT,
-    Standings,
-    is_practical,
-    leaves_little,
-    reasons,
-    share_on,
-)
+from .ranking import NAMED, TIGHT, Standings, is_practical, leaves_little, reasons, share_on
 from .room import (
     exceeds_accelerator,
     is_beyond_any_quantization,

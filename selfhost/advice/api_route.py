@@ -13,8 +13,8 @@ from ..catalogue.spec import ModelSpec
 from ..core.errors import SelfhostError
 from ..core.records import Record
 from ..core.workload import Workload
-from ..verdict.findings import Finding, Outcome, license_check, openness_check
-from ..verdict.record import Judged, Question
+from ..judge.checks import Finding, Outcome, license_check, openness_check
+from ..judge.record import Judged, Question
 
 OffersOf = Callable[[str], Sequence[Offer]]
 

@@ -12,12 +12,12 @@ from ..catalogue.outlines import Outline
 from ..core import units
 from ..core.records import Record
 from ..core.workload import DEFAULT_MIN_TOKENS_PER_SECOND, Workload
+from ..judge.checks import given_bytes
+from ..judge.pace.graphics import gpu_of
+from ..judge.pace.memory_bandwidth import BANDWIDTH_SHARE, bandwidth
+from ..judge.pace.speed import shared_gpu_of
 from ..machine.record import Machine
 from ..needs.quantization import BLOCKS
-from ..verdict.findings import given_bytes
-from ..verdict.graphics import gpu_of
-from ..verdict.memory_bandwidth import BANDWIDTH_SHARE, bandwidth
-from ..verdict.speed import shared_gpu_of
 
 # The smallest type that a program takes unasked is MXFP4, 4.25 bits a parameter, or bitsandbytes'
 # NF4, 4 bits before its scales. Ternary weights are smaller, but their tables of words are not. For

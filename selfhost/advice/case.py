@@ -11,14 +11,14 @@ from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core.errors import WorkloadError
 from ..core.records import Record
 from ..core.workload import Workload
+from ..judge.judging import judge
+from ..judge.pace.speed import uses_shared_gpu
+from ..judge.placement.devices import computes_on_shared, runs_on
+from ..judge.question import architectures, ask
+from ..judge.record import Judged, Question
 from ..machine.chips import metal_share
 from ..machine.record import Accelerator, Machine
 from ..needs.records import MemoryNeed
-from ..verdict.devices import computes_on_shared, runs_on
-from ..verdict.judging import judge
-from ..verdict.question import architectures, ask
-from ..verdict.record import Judged, Question
-from ..verdict.speed import uses_shared_gpu
 
 # the share of the need from which on a line bounds what a server comes to keep
 WORTH_BOUNDING = 0.1

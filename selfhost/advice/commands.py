@@ -10,10 +10,10 @@ from .. import needs as need
 from ..catalogue.spec import RuntimeSpec
 from ..core.errors import WorkloadError
 from ..core.records import Record
+from ..judge.judging import judge
+from ..judge.question import ask
+from ..judge.record import Question
 from ..machine.record import Machine
-from ..verdict.judging import judge
-from ..verdict.question import ask
-from ..verdict.record import Question
 from .case import Case, bounds, devices_option, may_crash, options_needed, tag_of, variables
 from .template_values import Values, file_values, filled, values_of, yarn_values
 

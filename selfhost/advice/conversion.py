@@ -11,8 +11,8 @@ from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.records import Record
 from ..core.workload import Workload
+from ..judge.making import can_be_made, is_published
 from ..needs.records import Making
-from ..verdict.making import can_be_made, is_published
 from .shells import in_shell
 from .template_values import filled
 

@@ -12,10 +12,7 @@ from ..catalogue.quality import quality_for
 from ..core import units
 from ..core.records import Record, Unread
 from ..core.workload import Load, Workload
-from ..machine import gpus
-from ..machine.record import Machine
-from ..needs.records import Needs
-from ..verdict.costs import (
+from ..judge.costs import (
     DAYS_PER_MONTH,
     HOURS_PER_DAY,
     LocalCost,
@@ -24,10 +21,13 @@ from ..verdict.costs import (
     OfferCost,
     ProposedCost,
 )
-from ..verdict.judging import judge
-from ..verdict.question import ask
-from ..verdict.record import Alternative, Judged, Outcome, Question
-from ..verdict.speed import PaceRange, Speed, shares_of
+from ..judge.judging import judge
+from ..judge.pace.speed import PaceRange, Speed, shares_of
+from ..judge.question import ask
+from ..judge.record import Alternative, Judged, Outcome, Question
+from ..machine import gpus
+from ..machine.record import Machine
+from ..needs.records import Needs
 from .risks import risks
 
 TYPE_CHECKING = False

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 
 from ..catalogue.spec import RuntimeSpec
 from ..core.units import counted
+from ..judge.checks.runtime import install_line, is_built_from_source
+from ..judge.checks.weights import to_pass_gate
+from ..judge.pace.speed import uses_shared_gpu
+from ..judge.placement.devices import computes_on_shared, is_built_for, reaches
+from ..judge.question import is_behind_gate
 from ..machine.record import Accelerator, Machine
-from ..verdict.devices import computes_on_shared, is_built_for, reaches
-from ..verdict.findings.runtime import install_line, is_built_from_source
-from ..verdict.findings.weights import to_pass_gate
-from ..verdict.question import is_behind_gate
-from ..verdict.speed import uses_shared_gpu
 from .case import Case, names_of_some
 
 
@@ -141,7 +141,7 @@ def shared_memory_lines(case: Case) -> tuple[str, ...]:
     needs, machine = case.judged.needs, case.machine
     if needs is None or not case.has_code("accelerator-partly"):
         return ()
-    from ..verdict.findings.accelerator_share import left_by_metal, more_for_shared
+    from ..judge.checks.accelerator_share import left_by_metal, more_for_shared
 
     line = more_for_shared(needs, machine)
     if line is None:

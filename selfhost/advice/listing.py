@@ -15,12 +15,12 @@ from ..core import dates
 from ..core.errors import SpecError, WorkloadError
 from ..core.records import Record
 from ..core.workload import Workload
+from ..judge.checks import Outcome, license_check, openness_check
+from ..judge.checks.speed import is_too_slow
+from ..judge.defaults import suited
+from ..judge.question import ask, with_canonical_license
+from ..judge.record import Answer, Route, answer_for
 from ..machine.record import Machine
-from ..verdict.defaults import suited
-from ..verdict.findings import Outcome, license_check, openness_check
-from ..verdict.findings.speed import is_too_slow
-from ..verdict.question import ask, with_canonical_license
-from ..verdict.record import Answer, Route, answer_for
 from .api_route import offers_for
 from .best_case import best_case
 from .ranking import Key, Order, Standings, reasons

@@ -15,26 +15,21 @@ from ..core.dates import utc_today
 from ..core.errors import WorkloadError
 from ..core.records import Record
 from ..core.workload import READING_TOKENS_PER_SECOND, Workload
+from ..judge.checks import Finding, Outcome, disk_margin_bytes, ends_to_store, reserve_beside
+from ..judge.checks.speed import is_slow
+from ..judge.defaults import first_of_list, follows_a_list, smallest_of_list, suited_by_list
+from ..judge.judging import judge, to_come
+from ..judge.pace.speed import PaceRange, Speed, instruction_sets_for_layout, uses_shared_gpu
+from ..judge.placement.devices import DEVICE_MARGIN_BYTES
+from ..judge.placement.gpus_alone import smallest_device_bytes, smallest_lean_device_bytes
+from ..judge.placement.on_devices import on_one
+from ..judge.question import PACKED_RUNTIMES, architectures, ask
+from ..judge.record import Judged, Question, Route, exit_code
 from ..machine.profiles import Profile, size_of
 from ..machine.record import MAX_MEMORY_BYTES, PURPOSES, Accelerator, Disk, Machine
 from ..needs import quantizations_of, why_not_loaded
 from ..needs.records import MemoryNeed, Needs
 from ..needs.repack import kind_of
-from ..verdict.defaults import (
-    first_of_list,
-    follows_a_list,
-    smallest_of_list,
-    suited_by_list,
-)
-from ..verdict.devices import DEVICE_MARGIN_BYTES
-from ..verdict.findings import Finding, Outcome, disk_margin_bytes, ends_to_store, reserve_beside
-from ..verdict.findings.speed import is_slow
-from ..verdict.gpus_alone import smallest_device_bytes, smallest_lean_device_bytes
-from ..verdict.judging import judge, to_come
-from ..verdict.on_devices import on_one
-from ..verdict.question import PACKED_RUNTIMES, architectures, ask
-from ..verdict.record import Judged, Question, Route, exit_code
-from ..verdict.speed import PaceRange, Speed, instruction_sets_for_layout, uses_shared_gpu
 from .alternatives import alternatives
 from .api_route import offers_for
 from .ranking import TIGHT_CODES

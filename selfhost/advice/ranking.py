@@ -15,14 +15,14 @@ from ..catalogue.offers import providers_by_model
 from ..catalogue.spec import MODALITIES
 from ..core.records import Record
 from ..core.workload import READING_TOKENS_PER_SECOND
-from ..verdict.findings.speed import is_slow, is_too_slow
-from ..verdict.record import Answer, Judged, Outcome, Route
+from ..judge.checks.speed import is_slow, is_too_slow
+from ..judge.record import Answer, Judged, Outcome, Route
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..catalogue.outlines import Outline
-    from ..verdict.speed import Speed
+    from ..judge.pace.speed import Speed
     from .best_case import BestCase
 
 # so many providers by API are a sign that a model is used
@@ -52,7 +52,7 @@ PROMPT_TOKENS = 4096
 # these the lists agree with what self-hosters run (tests/advice/test_ranking.py)
 HALF_WORTH_SECONDS_OF_CROSSING = 13
 # of a picture by how the model is offloaded, None in RAM: 1.4 to 2.2 times as long as with all of
-# it on a GPU, 12 times, and 600 seconds against 5 (verdict/findings/speed.py)
+# it on a GPU, 12 times, and 600 seconds against 5 (judge/checks/speed.py)
 PICTURE_SHARES: Mapping[str | None, float] = {"model": 0.5, "sequential": 1 / 12, None: 1 / 120}
 # a picture is worth half that takes as long, a guess (1 to 4 minutes): hosted models answer with
 # one within a minute

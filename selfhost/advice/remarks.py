@@ -11,12 +11,12 @@ from ..catalogue.index import Catalogue
 from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.workload import Workload
+from ..judge.pace.speed import advice
+from ..judge.present import begun, elsewhere, unseen
+from ..judge.question import architectures
+from ..judge.record import Judged, Question
 from ..machine.record import Machine
 from ..needs.records import MemoryNeed
-from ..verdict.present import begun, elsewhere, unseen
-from ..verdict.question import architectures
-from ..verdict.record import Judged, Question
-from ..verdict.speed import advice
 from .case import WORTH_BOUNDING
 
 DRAFT_NOTE = (
@@ -171,7 +171,7 @@ def faster_ways(question: Question, judged: Judged, machine: Machine) -> tuple[s
     placement = judged.needs.placement if judged.needs is not None and judged.fits else None
     copies = judged.speed.prompt_copies if judged.speed is not None else None
     if placement == "split" and copies is not None and question.runtime is not None:
-        from ..verdict.prompt_copies import faster_in_batches
+        from ..judge.pace.prompt_copies import faster_in_batches
 
         return faster_in_batches(copies, question.runtime)
     if placement != "host":

@@ -12,14 +12,14 @@ from ..catalogue.quality import quality_of
 from ..catalogue.spec import GENERATING
 from ..core.records import Unread
 from ..core.workload import Workload
+from ..judge.checks import Finding, disk_check
+from ..judge.judging import layout_however_fast
+from ..judge.placement.devices import places
+from ..judge.present import here
+from ..judge.question import architectures, needs_under
+from ..judge.record import Judged, Question, Room
 from ..machine.record import Machine
 from ..needs.records import Needs
-from ..verdict.devices import places
-from ..verdict.findings import Finding, disk_check
-from ..verdict.judging import layout_however_fast
-from ..verdict.present import here
-from ..verdict.question import architectures, needs_under
-from ..verdict.record import Judged, Question, Room
 
 SHORTEST_CONTEXT_TOKENS = 1024
 # below every type: the smallest, IQ1_S, stores 256 parameters in 50 bytes (llama.cpp
@@ -211,7 +211,7 @@ def _wants_another_limit(needs: Needs, runs: Judged, machine: Machine) -> bool:
     """
     if runs.needs is None or runs.needs.placement != "host":
         return False
-    from ..verdict.findings.accelerator_share import more_for_shared
+    from ..judge.checks.accelerator_share import more_for_shared
 
     return more_for_shared(needs, machine) != more_for_shared(runs.needs, machine)
 

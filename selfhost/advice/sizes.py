@@ -18,20 +18,13 @@ from ..core import units
 from ..core.errors import SelfhostError
 from ..core.records import Record, pattern
 from ..core.workload import Workload
+from ..judge.checks import ends_to_store
+from ..judge.placement.gpus_alone import smallest_device_bytes
+from ..judge.question import architectures
+from ..judge.record import Outcome, Verdict
 from ..machine.changes import ASSUMED_SETS
-from ..machine.record import (
-    MAX_DISK_BYTES,
-    MAX_MEMORY_BYTES,
-    PURPOSES,
-    Accelerator,
-    Disk,
-    Machine,
-)
+from ..machine.record import MAX_DISK_BYTES, MAX_MEMORY_BYTES, PURPOSES, Accelerator, Disk, Machine
 from ..needs.records import How, MemoryNeed, Needs, Term
-from ..verdict.findings import ends_to_store
-from ..verdict.gpus_alone import smallest_device_bytes
-from ..verdict.question import architectures
-from ..verdict.record import Outcome, Verdict
 from .case import WORTH_BOUNDING
 from .template_values import filled
 

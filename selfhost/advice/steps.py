@@ -7,12 +7,12 @@ from ..catalogue.index import Catalogue
 from ..catalogue.spec import RuntimeSpec
 from ..core import units
 from ..core.records import Record
+from ..judge.checks.runtime import runtime_check
+from ..judge.judging import judge
+from ..judge.making import typed_file
+from ..judge.question import ask
+from ..judge.record import Judged, Question
 from ..machine.record import Machine
-from ..verdict.findings.runtime import runtime_check
-from ..verdict.judging import judge
-from ..verdict.making import typed_file
-from ..verdict.question import ask
-from ..verdict.record import Judged, Question
 from .case import Case, longer_context
 from .commands import (
     ByTag,

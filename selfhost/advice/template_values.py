@@ -9,8 +9,8 @@ from .. import needs as need
 from ..catalogue.quantization_names import TRAINED_FOR
 from ..catalogue.runtime import BLANKS
 from ..catalogue.spec import ModelSpec, RuntimeSpec, StatedWay
-from ..verdict.question import architectures
-from ..verdict.record import Question
+from ..judge.question import architectures
+from ..judge.record import Question
 from .case import Case, checkpoints_kept, device_word, tag_of
 
 Values = Mapping[str, str | None]

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from ..catalogue.index import Catalogue
 from ..core.errors import WorkloadError
 from ..core.workload import DEFAULT_LORA_RANK, FLAGS, Workload
+from ..judge.checks.accelerator_share import with_remedy
+from ..judge.defaults import suited_by_list
+from ..judge.placement.devices import free_bytes, lies_beside_cards
+from ..judge.question import ask
+from ..judge.record import Judged, Question
 from ..machine.record import Accelerator, Machine
 from ..needs.records import GATHERED
 from ..needs.training import LOGIT_LOW_BYTES
-from ..verdict.defaults import suited_by_list
-from ..verdict.devices import free_bytes, lies_beside_cards
-from ..verdict.findings.accelerator_share import with_remedy
-from ..verdict.question import ask
-from ..verdict.record import Judged, Question
 from .case import Case, device_word
 from .template_values import filled
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from math import log2
 
-from ..verdict.record import Verdict
+from ..judge.record import Verdict
 from .fleet import BANDWIDTH, Numbers, Slot
 
 # what decides of a verdict: the route, what is loaded by what, and the check, outcome and code

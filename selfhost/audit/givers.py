@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from ..catalogue.runtime import KernelRule
 from ..core import units
 from ..core.records import Record
+from ..judge.checks import Outcome, cpu_check, reserve_of
+from ..judge.checks.accelerator_share import without_kernels
+from ..judge.placement.devices import free_bytes, is_large, room_of
+from ..judge.placement.shared_memory import shared_limits
+from ..judge.record import Question
 from ..machine.record import Accelerator, Machine
-from ..verdict.devices import free_bytes, is_large, room_of
-from ..verdict.findings import Outcome, cpu_check, reserve_of
-from ..verdict.findings.accelerator_share import without_kernels
-from ..verdict.record import Question
-from ..verdict.shared_memory import shared_limits
 from .shares import Room
 from .systems import HOSTS
 

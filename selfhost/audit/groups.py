@@ -7,7 +7,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from ..verdict.findings import Outcome
+from ..judge.checks import Outcome
 from .entries import Wanted
 from .fleet import Machines
 from .record import MachineGroup, Row, Tally

@@ -14,8 +14,8 @@ from ..core.errors import (
     WorkloadError,
 )
 from ..core.workload import Workload
+from ..judge.record import Verdict
 from ..machine.record import Machine
-from ..verdict.record import Verdict
 from .entries import Fault, Policy, Wanted
 from .groups import NAMES_SHOWN, listed
 from .record import MachineGroup
@@ -76,7 +76,7 @@ def asked_to_no_effect(groups: Iterable[MachineGroup]) -> tuple[str, ...]:
     """Sentences on what entries ask of tokens, of models that write none: a pace in tokens per
     second holds nothing of them.
     """
-    from ..answers.notes import without_tokens
+    from ..advice.notes import without_tokens
 
     # of an entry one row tells its model
     by_index = {

@@ -7,19 +7,19 @@ and video in the first type and program that run there, as `check` does.
 from __future__ import annotations
 
 from ..advice.api_route import meets, offers_for
-from ..answers.together import Beside, verdict_together
-from ..answers.understood import Understood, has_ways, of_name, question_of, understand
+from ..advice.together import Beside, verdict_together
+from ..advice.understood import Understood, has_ways, of_name, question_of, understand
 from ..catalogue.index import Catalogue
 from ..catalogue.opened import open_catalogue
 from ..catalogue.paths import is_path
 from ..core.errors import UnknownModelError
 from ..core.workload import Workload
+from ..judge.defaults import in_usual_type, suited_by_list
+from ..judge.judging import judge
+from ..judge.pace.speed import instruction_sets_for_layout
+from ..judge.record import Candidate, Judged, Question, Verdict, answer_for
 from ..machine.record import Machine
 from ..needs.repack import KINDS, kind_of
-from ..verdict.defaults import in_usual_type, suited_by_list
-from ..verdict.judging import judge
-from ..verdict.record import Candidate, Judged, Question, Verdict, answer_for
-from ..verdict.speed import instruction_sets_for_layout
 from .entries import Wanted
 
 # names without a model for which near names are looked for: as many as a program reads of faults

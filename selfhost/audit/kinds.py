@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..core.errors import SelfhostError
+from ..judge.checks import CHECKS
+from ..judge.record import Verdict
 from ..machine.record import Machine
-from ..verdict.findings import CHECKS
-from ..verdict.record import Verdict
 from .corners import Sorted, parts_of, work_of
 from .entries import Policy, Wanted
 from .fleet import Kind, Machines

@@ -14,8 +14,8 @@ from ..core.errors import PolicyError, WorkloadError
 from ..core.quantities import parse_bytes
 from ..core.tomlfile import Document, Table
 from ..core.workload import CACHE_TYPE_NAMES, KV_CACHE_TYPES, Workload
+from ..judge.checks import CHECKS
 from ..machine.record import normal_architecture
-from ..verdict.findings import CHECKS
 from .entries import (
     BOUNDS,
     Exemption,

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from ..core.errors import SelfhostError
 from ..core.records import Record
 from ..core.workload import Workload
+from ..judge.record import Verdict
 from ..machine.record import Machine
-from ..verdict.record import Verdict
 from .corners import Key, Sorted, parts_of, sort_out, work_of
 from .entries import Wanted
 from .fleet import Numbers, Slot, with_numbers

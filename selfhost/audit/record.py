@@ -8,8 +8,8 @@ from functools import cached_property
 
 from ..core.errors import Problem
 from ..core.records import Record
-from ..verdict.findings import Finding
-from ..verdict.record import Route, Verdict, exit_code
+from ..judge.checks import Finding
+from ..judge.record import Route, Verdict, exit_code
 from .entries import Exemption, Policy, Wanted
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 
+from ..judge.checks import Finding, Outcome
+from ..judge.record import Route, Verdict
 from ..machine.record import Machine
-from ..verdict.findings import Finding, Outcome
-from ..verdict.record import Route, Verdict
 from .entries import Exemption, FailOn, OnUnknown, Policy, Severity, Wanted
 from .record import ExemptionUse, Reason, Result, Row, Use
 

@@ -17,10 +17,10 @@ from ..core.errors import Problem, SelfhostError, WorkloadError
 from ..core.records import Record
 from ..core.spelling import canonical
 from ..core.workload import Workload
+from ..judge.question import ask
+from ..judge.record import Question, Route, exit_code
 from ..machine.record import Machine
 from ..needs.records import MemoryNeed, Term
-from ..verdict.question import ask
-from ..verdict.record import Question, Route, exit_code
 from .givers import FREE_DISK, Giver, Givers, LeftOut, givers_of
 from .groups import listed
 from .shares import Room, Share, Sizes, equal_stages, rounded_layers, whole_layers
@@ -126,7 +126,7 @@ def spread(
 
     Machines have different names. Raises what `check` raises for the model and the workload.
     """
-    from ..answers.verdicts import check_with
+    from ..advice.verdicts import check_with
 
     anywhere = Machine(planning=True)
     fitted = workload.replace(

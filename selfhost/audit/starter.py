@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..core.tables import shipped_table
-from ..verdict.findings import CHECKS
+from ..judge.checks import CHECKS
 
 
 def starter_policy(models: Sequence[str]) -> str:

@@ -11,13 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..core.records import Record, pattern
-from .quantization_names import (
-    GGUF_TYPE,
-    MLX_MODES,
-    canonical_packed,
-    gguf_name,
-    program_of_packed,
-)
+from .quantization_names import GGUF_TYPE, MLX_MODES, canonical_packed, gguf_name, program_of_packed
 
 TYPE_CHECKING = False
 

@@ -12,14 +12,7 @@ from ..core.workload import FINETUNE_METHODS, KV_CACHE_TYPES
 from .architecture import Architecture
 from .media import Denoising
 from .quantization_names import FORMATS, PLAIN_DTYPES
-from .spec_values import (
-    MODALITIES,
-    identifier,
-    schema_is_read,
-    size_in_bytes,
-    string_lists,
-    texts,
-)
+from .spec_values import MODALITIES, identifier, schema_is_read, size_in_bytes, string_lists, texts
 
 TYPE_CHECKING = False
 
@@ -677,7 +670,7 @@ class RuntimeSpec(Record):
     context_checkpoints: int = read_by(Table.integer, minimum=1, default=0)
     kept_checkpoints: int = read_by(Table.integer, minimum=1, default=0)
 
-    # ---- what a default may become on a machine (`verdict/defaults.py`)
+    # ---- what a default may become on a machine (`judge/defaults.py`)
 
     # quantizations that are tried where accelerators hold all of a model, best first, each with the
     # share of their memory that it takes at most

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..core.errors import UnknownModelError
-from ..verdict.route import exit_code
+from ..judge.route import exit_code
 from .errors import complain, together
 from .options import judge_each, machines_of, options_to_repeat, with_notes, workload_of
 from .output import deliver, flush, present
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..core.errors import SelfhostError
-    from ..verdict.record import Verdict
+    from ..judge.record import Verdict
 
 
 def _in_one_command(words: list[str]) -> list[str]:
@@ -43,7 +43,7 @@ def run(words: list[str]) -> int:
         errors = {name: _as_asked(error, options) for name, error in errors.items()}
     by_machine = with_notes(options, by_machine)
     if len(names) > 1:
-        from ..answers.beside import on_own_ports
+        from ..advice.beside import on_own_ports
         from ..catalogue.opened import open_catalogue
 
         catalogue = open_catalogue(options.specs)

@@ -6,13 +6,7 @@ import os
 import sys
 from collections.abc import Mapping
 
-from ..core.errors import (
-    MAX_PROBLEMS,
-    Faults,
-    InputError,
-    Problem,
-    SelfhostError,
-)
+from ..core.errors import MAX_PROBLEMS, Faults, InputError, Problem, SelfhostError
 from .terminal import in_width, wants_color
 
 TYPE_CHECKING = False

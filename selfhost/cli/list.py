@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from ..catalogue.index import Catalogue
     from ..catalogue.outlines import Outline
     from ..core.workload import Workload
+    from ..judge.record import Answer
     from ..machine.record import Machine
-    from ..verdict.record import Answer
 
 
 def run(words: list[str]) -> int:
@@ -30,7 +30,7 @@ def run(words: list[str]) -> int:
         raise UsageError("--all and --top exclude each other", remedy="leave one of them out")
     workload = workload_of(options)
     machine = measured_where_unknown(options, one_machine(options))
-    from ..answers.list_notes import list_notes
+    from ..advice.list_notes import list_notes
     from ..catalogue.opened import open_catalogue
 
     catalogue = open_catalogue(options.specs)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from ..core.errors import SelfhostError
-from ..verdict.route import exit_code
+from ..judge.route import exit_code
 from . import COMMANDS
 from .errors import UsageError, bug, complain, to_standard_error
 from .output import flush, write

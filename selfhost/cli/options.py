@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import argparse
 
     from ..core.workload import Load, Workload
+    from ..judge.record import Verdict
     from ..machine.record import Machine
-    from ..verdict.record import Verdict
 
 
 def workload_of(options: argparse.Namespace) -> Workload:
@@ -170,7 +170,7 @@ def judge_each(
     """
     workload = workload_of(options)
     machines = [measured_where_unknown(options, machine) for machine in machines]
-    from ..answers.verdicts import check_with
+    from ..advice.verdicts import check_with
     from ..catalogue.opened import open_catalogue
 
     catalogue = open_catalogue(options.specs)
@@ -194,7 +194,7 @@ def measured_where_unknown(options: argparse.Namespace, machine: Machine) -> Mac
     gives it: neither a record, a measurement that was asked for, nor the chip. What fits a GPU
     rests on no RAM.
     """
-    from ..verdict.processor import chip_of
+    from ..judge.pace.processor import chip_of
 
     if (
         not machine.is_this_one

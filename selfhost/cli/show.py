@@ -11,7 +11,7 @@ def run(words: list[str]) -> int:
     """Show what is known of a model."""
     options = parse("show", words)
     workload = workload_of(options)
-    from ..answers.shown import describe
+    from ..advice.shown import describe
     from ..catalogue.opened import open_catalogue
     from ..core.dates import utc_today
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..core.errors import SelfhostError
-from ..verdict.record import Route, exit_code
+from ..judge.record import Route, exit_code
 from .errors import UsageError, complain, together
 from .options import workload_of
 from .output import deliver, flush, present
@@ -58,8 +58,8 @@ def run(words: list[str]) -> int:
 def _sizes(options: argparse.Namespace) -> tuple[list[ContainerSize], dict[str, SelfhostError]]:
     """Size each model's container; also return, by the name that was typed, why one has none."""
     workload = workload_of(options)
+    from ..advice.sized import size_with
     from ..advice.sizes import on_node
-    from ..answers.sized import size_with
     from ..catalogue.opened import open_catalogue
 
     catalogue, machine = open_catalogue(options.specs), _machine(options)

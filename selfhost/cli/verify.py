@@ -96,13 +96,13 @@ def _text(named: str) -> str:
 
 
 def _compared(options: argparse.Namespace, seen: Run) -> Comparison:
+    from ..advice.verdicts import check_with
     from ..advice.verify.comparison import compare, machine_of, seen_in_places, workload_of
     from ..advice.verify.layout import layout_of
     from ..advice.verify.model import assumed_quantization, identify
     from ..advice.verify.prediction import speed_at
-    from ..answers.verdicts import check_with
     from ..catalogue.opened import open_catalogue
-    from ..verdict.question import architectures
+    from ..judge.question import architectures
 
     catalogue = open_catalogue(options.specs)
     identity = identify(seen, catalogue, options.model)

@@ -3,14 +3,7 @@
 from __future__ import annotations
 
 from . import units
-from .errors import (
-    InputError,
-    Problem,
-    SelfhostError,
-    WorkloadError,
-    WrongTypeError,
-    expect_type,
-)
+from .errors import InputError, Problem, SelfhostError, WorkloadError, WrongTypeError, expect_type
 from .records import Record
 
 TYPE_CHECKING = False

@@ -15,13 +15,7 @@ from typing import Any
 from .. import needs as need
 from ..catalogue.index import misnamed
 from ..catalogue.licenses import remedy_of_id
-from ..catalogue.spec import (
-    SCHEMA,
-    ModelSpec,
-    is_id,
-    is_license_expression,
-    read_as_far_as_right,
-)
+from ..catalogue.spec import SCHEMA, ModelSpec, is_id, is_license_expression, read_as_far_as_right
 from ..catalogue.spec_values import SCRATCH
 from ..core.errors import Problem
 from ..core.spelling import canonical, nearest

@@ -6,14 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..catalogue.spec import (
-    QUANTIZATIONS,
-    SIZE_OF,
-    ModelSpec,
-    Parameters,
-    PublishedFiles,
-    Safety,
-)
+from ..catalogue.spec import QUANTIZATIONS, SIZE_OF, ModelSpec, Parameters, PublishedFiles, Safety
 from .contradictions import why_not_described
 from .described import read_described
 from .local import LocalModel, quantized_of, stored_notes

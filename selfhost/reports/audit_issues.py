@@ -15,7 +15,7 @@ from ..audit.entries import Exemption, OnUnknown, Policy
 from ..audit.record import Audit, ExemptionUse, MachineGroup, Reason, Result, Row, Use
 from ..core.errors import Problem, in_one_line
 from ..core.records import Record
-from ..verdict.findings import CHECKS
+from ..judge.checks import CHECKS
 from .audit_words import (
     exception_name,
     exception_remedy,

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from ..audit.entries import Exemption
 from ..audit.record import Audit, ExemptionUse, Result, Row, Use
-from ..verdict.findings import Outcome
-from ..verdict.findings.record import CODES
+from ..judge.checks import Outcome
+from ..judge.checks.record import CODES
 from .layout import clean
 from .words import failed_words, format_words
 

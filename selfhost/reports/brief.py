@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..core import units
-from ..verdict.record import Verdict
+from ..judge.record import Verdict
 from .layout import clean
 from .words import answer_line, pace_words
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from ..catalogue.quality import Quality
 from ..core import units
 from ..core.workload import Workload
-from ..verdict.record import Outcome, Placement, Verdict
-from ..verdict.speed import Speed
+from ..judge.pace.speed import Speed
+from ..judge.record import Outcome, Placement, Verdict
 from .layout import BLANK, Block, Column, Paragraph, Table, heading, line, say, strong
 from .machine_text import unread_blocks
 from .words import memory_blocks, ordered, reason_blocks

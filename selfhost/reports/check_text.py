@@ -9,10 +9,10 @@ from ..catalogue.quantization_names import canonical_packed
 from ..catalogue.spec import ONE_AT_A_TIME
 from ..core import units
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND
+from ..judge.checks import HOURS_SECONDS, WIDE_PACE
+from ..judge.checks.memory import host_low
+from ..judge.record import Alternative, Finding, OpenAlternative, Outcome, Route, Verdict
 from ..machine.record import was_busy
-from ..verdict.findings import HOURS_SECONDS, WIDE_PACE
-from ..verdict.findings.memory import host_low
-from ..verdict.record import Alternative, Finding, OpenAlternative, Outcome, Route, Verdict
 from .layout import (
     BLANK,
     Bar,
@@ -57,7 +57,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..core.workload import Workload
-    from ..verdict.speed import PaceRange, SecondsRange, Speed
+    from ..judge.pace.speed import PaceRange, SecondsRange, Speed
 
 # always in the table where there are figures: they decide, and people compare them
 _ROWS = ("memory", "accelerator", "disk", "speed")
@@ -298,7 +298,7 @@ def _work_words(verdict: Verdict, speed: Speed, work: PaceRange) -> str:
     """`about 12 minutes for an hour of audio`."""
     of_what = ""
     if speed.unit == "documents_per_second":
-        from ..verdict.documents import DOCUMENT_TOKENS
+        from ..judge.pace.documents import DOCUMENT_TOKENS
 
         architecture = verdict.model.architecture
         longest = architecture.context_tokens if architecture is not None else None
@@ -476,7 +476,7 @@ def _shared_range(finding: Finding, verdict: Verdict) -> tuple[int, int] | None:
     cards = verdict.machine.accelerators or ()
     if finding.code != "accelerator-partly" or not cards or not cards[0].unified:
         return None
-    from ..verdict.shared_memory import shared_limits
+    from ..judge.placement.shared_memory import shared_limits
 
     limits = shared_limits(cards[0], verdict.machine)
     return limits if limits is not None and limits[0] < limits[1] else None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from ..catalogue import openness
 from ..catalogue.offers import provider_name
 from ..core import units
-from ..verdict.record import Verdict
+from ..judge.record import Verdict
 from .cost_text import months_table
 from .layout import (
     BLANK,

@@ -7,15 +7,15 @@ from collections.abc import Iterator, Sequence
 from ..catalogue.offers import provider_name
 from ..core import units
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, INPUT_PER_OUTPUT_TOKEN, Workload
-from ..verdict.costs import HOURS_PER_DAY
-from ..verdict.record import Verdict
+from ..judge.costs import HOURS_PER_DAY
+from ..judge.record import Verdict
 from .layout import Block, Cell, Column, Table, heading, say, strong
 from .words import is_here, on_machine
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from ..verdict.costs import LocalCost, Meeting, MonthlyCost, ProposedCost
+    from ..judge.costs import LocalCost, Meeting, MonthlyCost, ProposedCost
 
 _LIMITS = "One request after another; what the computer draws while idle is not counted."
 _DOLLARS = (

@@ -14,9 +14,9 @@ from ..catalogue.spec import ModelSpec
 from ..core.errors import MAX_PROBLEMS, InputError, NotAModelError, Problem, SelfhostError
 from ..core.records import FrozenDict
 from ..core.workload import as_typed
+from ..judge.record import Answer, Verdict, exit_code
 from ..machine.record import Machine
 from ..needs.records import Needs
-from ..verdict.record import Answer, Verdict, exit_code
 
 TYPE_CHECKING = False
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from ..advice.listing import Listing
     from ..advice.plan import Known, Plan
-    from ..answers.several import Ranked, Ranking
-    from ..answers.shown import Shown
+    from ..advice.several import Ranked, Ranking
+    from ..advice.shown import Shown
     from ..machine.profiles import Profile
 
 # by the record's name; other records have their fields as keys
@@ -201,7 +201,7 @@ def listing(
     answers: Sequence[Answer], computer: Machine, listed: Listing, *, notes: Sequence[str] = ()
 ) -> dict[str, Any]:
     """`selfhost.list/1`: the chosen models, best first; `notes` are about the machine's name."""
-    from ..answers.several import ranking as ranking_of
+    from ..advice.several import ranking as ranking_of
 
     return ranking(ranking_of(answers, computer, listed).replace(notes=tuple(notes)))
 

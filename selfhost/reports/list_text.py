@@ -8,9 +8,9 @@ from ..advice.listing import Counts, Listing
 from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..core.workload import Workload
+from ..judge.checks import given_bytes, host_high, on_cards
+from ..judge.record import Answer, Route
 from ..machine.record import Machine
-from ..verdict.findings import given_bytes, host_high, on_cards
-from ..verdict.record import Answer, Route
 from .layout import BLANK, Block, Cell, Column, Document, Span, Table, lay_out, say, strong
 from .words import (
     PACES,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ..advice.plan import Plan
+from ..advice.several import Comparison, Ranking
 from ..advice.sizes import ContainerSize
-from ..answers.several import Comparison, Ranking
 from ..core import units
-from ..verdict.record import Verdict
+from ..judge.record import Verdict
 from .check_text import check_document
 from .compare_text import compare_document
 from .layout import Column, Document, Table, say, strong

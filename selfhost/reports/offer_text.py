@@ -13,7 +13,7 @@ from .prices import age_of, dollars_of, price_words, rates_of
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from ..verdict.costs import MonthlyCost
+    from ..judge.costs import MonthlyCost
 
 _LEAVES = {
     "speech": "the audio and its transcript",

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from ..advice.plan import Known, Least, Plan
 from ..core import units
+from ..judge.checks import Outcome, disk_margin_bytes, ends_to_store
+from ..judge.record import Route
 from ..machine.profiles import Profile
 from ..machine.record import Machine
-from ..verdict.findings import Outcome, disk_margin_bytes, ends_to_store
-from ..verdict.record import Route
 from .layout import (
     BLANK,
     Block,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..answers.beside import sums
+from ..advice.beside import sums
 from ..core import units
-from ..verdict.record import Outcome, Route, Verdict
+from ..judge.record import Outcome, Route, Verdict
 from .cost_text import months_table
 from .layout import BLANK, Block, Cell, Column, Table, command_line, heading, line, say, strong
 from .offer_text import api_blocks

@@ -12,7 +12,7 @@ from ..catalogue.paths import is_path
 from ..catalogue.spec import Architecture, Attention, ModelSpec
 from ..catalogue.spec_values import SCRATCH
 from ..core import units
-from ..verdict.record import Outcome, Size, Verdict
+from ..judge.record import Outcome, Size, Verdict
 from .check_details import quality_blocks
 from .cost_text import month_blocks
 from .layout import (

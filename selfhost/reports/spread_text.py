@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ..audit.spread import Spread
 from ..core import units
-from ..verdict.record import Route
+from ..judge.record import Route
 from .layout import BLANK, Block, Column, Document, Span, Table, heading, line, say, strong
 
 # machines that are listed one by one, and of those left out

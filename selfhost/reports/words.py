@@ -6,17 +6,17 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ..core import units
 from ..core.workload import ANSWER_TOKENS, READING_TOKENS_PER_SECOND, Workload
+from ..judge.checks.speed import is_slow
+from ..judge.record import Answer, Finding, Outcome, Route, Verdict
 from ..machine.record import Machine, has_accelerator
 from ..needs.records import MemoryNeed, Needs, Term
-from ..verdict.findings.speed import is_slow
-from ..verdict.record import Answer, Finding, Outcome, Route, Verdict
 from .layout import Block, Paragraph, Span, heading, line, say, strong
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..catalogue.openness import Row
-    from ..verdict.speed import PaceRange, Speed
+    from ..judge.pace.speed import PaceRange, Speed
 
 # what decides comes first; the other findings are rows only where they are not `pass`
 MACHINE = ("memory", "accelerator", "disk", "speed", "context", "cpu", "runtime")

@@ -10,12 +10,7 @@ import pytest
 
 from helpers import report_samples as samples
 from helpers.machines import GIB, VM
-from selfhost import (
-    Machine,
-    Route,
-    Workload,
-    check,
-)
+from selfhost import Machine, Route, Workload, check
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.machine.changes import apply
 from selfhost.machine.named import machine_named

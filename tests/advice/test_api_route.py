@@ -13,9 +13,9 @@ from selfhost import Machine, Workload, check
 from selfhost.advice.api_route import Prices, usable_offers
 from selfhost.catalogue.offers import Offer
 from selfhost.catalogue.opened import open_catalogue
+from selfhost.judge.judging import judge
+from selfhost.judge.question import ask
 from selfhost.machine.profiles import load
-from selfhost.verdict.judging import judge
-from selfhost.verdict.question import ask
 
 TODAY = "2026-11-20"
 CONFIGS = DATA / "configs"

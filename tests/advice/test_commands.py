@@ -11,16 +11,11 @@ from helpers.each import each
 from helpers.local_models import config, safetensors, small
 from helpers.machines import IDS, VM
 from helpers.paths import RECORDS
-from selfhost import (
-    Machine,
-    Workload,
-    WorkloadError,
-    check,
-)
+from selfhost import Machine, Workload, WorkloadError, check
 from selfhost.catalogue.opened import open_catalogue
+from selfhost.judge.question import ask
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
-from selfhost.verdict.question import ask
 
 
 def test_what_was_judged_can_be_asked_for_again() -> None:

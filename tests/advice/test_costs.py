@@ -15,10 +15,10 @@ from selfhost import Load, Machine, Workload, WorkloadError, check
 from selfhost.advice.costs import monthly_cost, tokens_of
 from selfhost.catalogue.offers import Offer
 from selfhost.cli.declared import parse_years
+from selfhost.judge.costs import MonthlyCost
+from selfhost.judge.pace.speed import PaceRange, Speed
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
-from selfhost.verdict.costs import MonthlyCost
-from selfhost.verdict.speed import PaceRange, Speed
 
 RECORD = Machine.from_file(str(RECORDS / "vm-24gib.json"))
 RATINGS = tomllib.loads((COMMON / "power.toml").read_text(encoding="utf-8"))

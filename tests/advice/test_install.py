@@ -15,9 +15,9 @@ from selfhost.advice.steps import steps
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.catalogue.spec import ModelSpec, RuntimeSpec
 from selfhost.core.errors import SelfhostError
+from selfhost.judge.judging import judge
+from selfhost.judge.question import ask
 from selfhost.machine.profiles import load
-from selfhost.verdict.judging import judge
-from selfhost.verdict.question import ask
 
 # the distribution of a module, where it is called otherwise
 DISTRIBUTIONS = {

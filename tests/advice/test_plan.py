@@ -17,14 +17,14 @@ from selfhost.catalogue.names import resolve
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.cli import main as cli
 from selfhost.core import units
+from selfhost.judge.checks import Outcome
+from selfhost.judge.record import Route, Verdict
 from selfhost.machine.changes import apply
 from selfhost.machine.profiles import all_profiles
 from selfhost.machine.record import Accelerator, Machine
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
 from selfhost.reports.plan_text import plan_document
-from selfhost.verdict.findings import Outcome
-from selfhost.verdict.record import Route, Verdict
 
 GIB, GB = 2**30, 10**9
 

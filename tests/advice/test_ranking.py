@@ -19,13 +19,13 @@ from selfhost.catalogue.opened import open_catalogue
 from selfhost.cli.main import main
 from selfhost.core.units import GIB
 from selfhost.core.workload import READING_TOKENS_PER_SECOND
+from selfhost.judge.checks import Finding
+from selfhost.judge.checks.speed import is_too_slow
+from selfhost.judge.pace.prompt_copies import copied_per_second, copies_of
+from selfhost.judge.pace.speed import PaceRange, Speed
+from selfhost.judge.record import Judged, Outcome
 from selfhost.machine.named import machine_named
 from selfhost.machine.profiles import load
-from selfhost.verdict.findings import Finding
-from selfhost.verdict.findings.speed import is_too_slow
-from selfhost.verdict.prompt_copies import copied_per_second, copies_of
-from selfhost.verdict.record import Judged, Outcome
-from selfhost.verdict.speed import PaceRange, Speed
 
 
 def standing(**fields: Any) -> Standing:

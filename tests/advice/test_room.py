@@ -5,17 +5,12 @@ from __future__ import annotations
 import pytest
 
 from helpers.machines import GIB, VM
-from selfhost import (
-    Machine,
-    Route,
-    Workload,
-    check,
-)
+from selfhost import Machine, Route, Workload, check
+from selfhost.judge.record import Outcome
 from selfhost.machine.changes import apply
 from selfhost.machine.record import Accelerator
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
-from selfhost.verdict.record import Outcome
 
 
 @pytest.mark.parametrize("name", ["mistral-7b", "gemma-3-12b-it", "qwen3-8b", "gpt2", "phi-4"])

@@ -18,12 +18,12 @@ from selfhost.advice.steps import Steps, steps
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.errors import WorkloadError
+from selfhost.judge.judging import judge
+from selfhost.judge.question import ask
 from selfhost.machine.changes import apply
 from selfhost.machine.named import machine_named
 from selfhost.machine.profiles import load
 from selfhost.machine.record import PresentRuntime
-from selfhost.verdict.judging import judge
-from selfhost.verdict.question import ask
 
 FLAGS = tomllib.loads((TESTS / "advice" / "flags.toml").read_text(encoding="utf-8"))
 

@@ -42,12 +42,12 @@ from selfhost.core.errors import (
 )
 from selfhost.core.tomlfile import Document
 from selfhost.core.workload import Workload
+from selfhost.judge.checks import CHECKS, Finding, Outcome
+from selfhost.judge.checks.record import CODES
+from selfhost.judge.record import Route, Verdict
 from selfhost.machine.record import Machine
 from selfhost.reports import audit_json, audit_text, junit
 from selfhost.reports.audit_formats import FORMATS, render
-from selfhost.verdict.findings import CHECKS, Finding, Outcome
-from selfhost.verdict.findings.record import CODES
-from selfhost.verdict.record import Route, Verdict
 
 XSD = etree.XMLSchema(etree.parse(DATA / "junit-10.xsd"))
 TODAY = "2026-11-20"

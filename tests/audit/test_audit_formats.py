@@ -27,11 +27,11 @@ from selfhost.audit.record import Audit
 from selfhost.audit.state import State, state_of
 from selfhost.cli import main as cli
 from selfhost.core.errors import Problem
+from selfhost.judge.checks import Outcome
 from selfhost.reports import audit_formats
 from selfhost.reports.audit_formats import render, without_answer
 from selfhost.reports.audit_github import MOST_SHOWN
 from selfhost.reports.layout import clean
-from selfhost.verdict.findings import Outcome
 
 FAIL, UNKNOWN = Outcome.FAIL, Outcome.UNKNOWN
 XSD = etree.XMLSchema(etree.parse(DATA / "junit-10.xsd"))

@@ -23,11 +23,11 @@ from selfhost.cli import main as cli
 from selfhost.core.errors import MAX_PROBLEMS, InputError, Problem
 from selfhost.core.tomlfile import Document
 from selfhost.core.workload import Workload
+from selfhost.judge.checks import Finding, Outcome
+from selfhost.judge.record import Route, Verdict
 from selfhost.machine.record import Machine
 from selfhost.reports import audit_json, audit_text, junit
 from selfhost.reports.audit_formats import render
-from selfhost.verdict.findings import Finding, Outcome
-from selfhost.verdict.record import Route, Verdict
 
 ONE = 'schema = 1\n[[model]]\nname = "x"\n'
 EXCEPTION = '[[exception]]\nmodel = "x"\nrule = "disk"\nreason = "soon"\nowner = "ops"\nexpires = 2027-03-31\n'

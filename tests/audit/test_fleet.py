@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from helpers.paths import ROOT
-from selfhost.answers.verdicts import check_with
+from selfhost.advice.verdicts import check_with
 from selfhost.audit import groups as groups_module
 from selfhost.audit import pool, run
 from selfhost.audit.baseline import read_baseline, since
@@ -29,12 +29,12 @@ from selfhost.catalogue.opened import open_catalogue
 from selfhost.cli import main as cli
 from selfhost.core.tomlfile import Document
 from selfhost.core.workload import Workload
+from selfhost.judge.record import Verdict
 from selfhost.machine import profiles
 from selfhost.machine.profiles import load
 from selfhost.machine.reader import read
 from selfhost.machine.record import Machine, PresentModel
 from selfhost.reports.audit_formats import render
-from selfhost.verdict.record import Verdict
 
 TODAY = "2026-11-21"
 # its specs are read once for all tests

@@ -8,14 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfhost.audit.shares import (
-    Room,
-    Share,
-    Sizes,
-    equal_stages,
-    rounded_layers,
-    whole_layers,
-)
+from selfhost.audit.shares import Room, Share, Sizes, equal_stages, rounded_layers, whole_layers
 
 GIB = 2**30
 # a 70B model in Q4_K_M with 8,192 tokens: 80 layers, 39.6 GiB of weights and 2.5 GiB of cache

@@ -17,8 +17,8 @@ from selfhost.audit.machines import load_machines
 from selfhost.audit.spread import engine_named, spread
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.cli import main as cli
+from selfhost.judge.record import Route
 from selfhost.machine.record import Accelerator, Disk
-from selfhost.verdict.record import Route
 
 GIB = 2**30
 SCHEMA = json.loads((SCHEMAS / "spread-1.json").read_text(encoding="utf-8"))

@@ -11,8 +11,8 @@ import pytest
 from helpers.each import each
 from helpers.paths import MACHINES, RECORDS
 from selfhost import Machine, UnknownModelError, Workload, check_together
-from selfhost.answers.together import Beside, check_together_with
-from selfhost.answers.verdicts import check_with
+from selfhost.advice.together import Beside, check_together_with
+from selfhost.advice.verdicts import check_with
 from selfhost.audit.entries import Severity, Wanted
 from selfhost.audit.judging import PolicyJudge
 from selfhost.audit.policy import read_policy
@@ -21,10 +21,10 @@ from selfhost.audit.run import run_audit
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.cli import main as cli
 from selfhost.core.tomlfile import Document
+from selfhost.judge.checks import Outcome
+from selfhost.judge.record import Route, Verdict
 from selfhost.machine.named import machine_named
 from selfhost.machine.record import PresentRuntime
-from selfhost.verdict.findings import Outcome
-from selfhost.verdict.record import Route, Verdict
 
 VM = Machine.from_file(RECORDS / "vm-24gib.json")
 TODAY = "2026-11-20"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from helpers.each import each
 from helpers.paths import TESTS
-from selfhost.answers.understood import of_name
+from selfhost.advice.understood import of_name
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.lookup import CONVERTERS
 from selfhost.catalogue.names import complete, id_of, resolve

@@ -17,12 +17,7 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.licenses import canonical_expression
 from selfhost.catalogue.names import resolve
 from selfhost.catalogue.opened import open_catalogue
-from selfhost.catalogue.spec import (
-    QUANTIZATIONS,
-    Architecture,
-    ModelSpec,
-    RuntimeSpec,
-)
+from selfhost.catalogue.spec import QUANTIZATIONS, Architecture, ModelSpec, RuntimeSpec
 from selfhost.catalogue.spec_values import USES
 from selfhost.core.spelling import canonical
 from selfhost.needs import default_format_and_quantization

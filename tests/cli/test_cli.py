@@ -26,7 +26,7 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.cli import COMMANDS
 from selfhost.cli import main as cli
 from selfhost.core.errors import MAX_PROBLEMS
-from selfhost.verdict.findings import license_guessed
+from selfhost.judge.checks import license_guessed
 
 RECORD = RECORDS / "vm-24gib.json"
 SMALL = RECORDS / "container-2gib.json"

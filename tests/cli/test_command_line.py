@@ -330,7 +330,7 @@ def of_program(
     [
         ("selfhost.cli.main", "MemoryError"),
         ("selfhost.catalogue.index", "MemoryError"),
-        ("selfhost.verdict.record", "MemoryError"),
+        ("selfhost.judge.record", "MemoryError"),
         ("selfhost.catalogue.index", "OSError(12, 'Cannot allocate memory')"),
         ("selfhost.cli.main", "ImportError('math.so: failed to map segment from shared object')"),
         (

@@ -15,9 +15,9 @@ from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import Problem
 from selfhost.core.tomlfile import Document
 from selfhost.core.workload import Workload
+from selfhost.judge.checks import CHECKS, Finding, Outcome
+from selfhost.judge.record import Route, Verdict
 from selfhost.machine.record import Machine
-from selfhost.verdict.findings import CHECKS, Finding, Outcome
-from selfhost.verdict.record import Route, Verdict
 
 TODAY = "2026-11-20"
 NOW = 1_795_132_800.25

@@ -12,11 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import strategies as st
 
-from helpers.ggufs import (
-    ROWS,
-    TYPES,
-    write,
-)
+from helpers.ggufs import ROWS, TYPES, write
 from selfhost import Machine
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec, read_model_spec

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from helpers.paths import RECORDS
-from selfhost import (
-    Machine,
-)
+from selfhost import Machine
 from selfhost.catalogue.opened import open_catalogue
 
 GIB = 2**30

@@ -8,10 +8,7 @@ from typing import Any
 
 from selfhost import needs
 from selfhost.catalogue.index import Catalogue
-from selfhost.catalogue.spec import (
-    ModelSpec,
-    RuntimeSpec,
-)
+from selfhost.catalogue.spec import ModelSpec, RuntimeSpec
 from selfhost.core.workload import Workload
 from selfhost.needs.cache import why_not_known
 from selfhost.needs.records import MemoryNeed, Needs

@@ -20,9 +20,7 @@ from selfhost.catalogue.spec import (
 )
 from selfhost.core.records import Unread
 from selfhost.core.workload import Workload
-from selfhost.machine.record import Accelerator, Disk, Machine, PresentModel, PresentRuntime
-from selfhost.needs.records import CpuNeed, How, MemoryNeed, Needs, Term
-from selfhost.verdict.record import (
+from selfhost.judge.record import (
     Alternative,
     Finding,
     Outcome,
@@ -32,6 +30,8 @@ from selfhost.verdict.record import (
     Speed,
     Verdict,
 )
+from selfhost.machine.record import Accelerator, Disk, Machine, PresentModel, PresentRuntime
+from selfhost.needs.records import CpuNeed, How, MemoryNeed, Needs, Term
 
 GIB = 2**30
 _INSTALL = "brew install llama.cpp"

@@ -16,12 +16,12 @@ from helpers.paths import RECORDS, SPECS
 from helpers.schemas import validate
 from selfhost import Workload, check
 from selfhost.cli import main as cli
+from selfhost.judge import checks as findings
+from selfhost.judge.checks import Finding, Outcome
 from selfhost.machine.changes import SettingError, apply, planned
 from selfhost.machine.gpus import peak_gb_per_s
 from selfhost.machine.named import machine_named
 from selfhost.machine.record import PURPOSES, Accelerator, Disk, Machine
-from selfhost.verdict import findings
-from selfhost.verdict.findings import Finding, Outcome
 
 GIB, GB = 2**30, 10**9
 HERE = Machine.from_file(RECORDS / "vm-24gib.json")

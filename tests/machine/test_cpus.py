@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from helpers.each import each
 from selfhost.api import check
+from selfhost.judge.pace.speed import PaceRange
 from selfhost.machine import cpus
-from selfhost.verdict.speed import PaceRange
 
 # as the systems give them; the peak is what makers' pages or reviews state for all channels
 NAMED = [

@@ -14,6 +14,7 @@ from selfhost import check
 from selfhost.cli import main as cli
 from selfhost.core.errors import MachineFileError
 from selfhost.core.tomlfile import Document
+from selfhost.judge.checks import Outcome
 from selfhost.machine import profiles
 from selfhost.machine.gpus import peak_gb_per_s
 from selfhost.machine.named import profile_named
@@ -30,7 +31,6 @@ from selfhost.machine.profiles import (
 from selfhost.machine.record import Machine
 from selfhost.reports.layout import plain
 from selfhost.reports.plan_text import profiles_document
-from selfhost.verdict.findings import Outcome
 
 GIB, GB = 2**30, 10**9
 ALL = all_profiles()

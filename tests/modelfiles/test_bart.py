@@ -7,15 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from helpers.ggufs import (
-    ROWS,
-)
+from helpers.ggufs import ROWS
 from helpers.local_models import WITHOUT_GPU, again
 from selfhost import Workload, check
 from selfhost.catalogue.index import Catalogue
+from selfhost.judge.record import Verdict
 from selfhost.modelfiles import read_local
 from selfhost.needs import needs_of
-from selfhost.verdict.record import Verdict
 
 # as published: what the class is called, layers of both stacks, width, heads, feed-forward, vocabulary and positions; and the parameters of
 # that class of transformers 5.23.0

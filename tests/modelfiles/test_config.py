@@ -12,19 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from helpers.ggufs import (
-    ROWS,
-    make,
-    measured,
-)
-from helpers.local_models import (
-    JSON_VALUES,
-    WITHOUT_GPU,
-    again,
-    config,
-    problem,
-    reads_or_refuses,
-)
+from helpers.ggufs import ROWS, make, measured
+from helpers.local_models import JSON_VALUES, WITHOUT_GPU, again, config, problem, reads_or_refuses
 from helpers.paths import COMMON, CONFIGS, HEADERS, TRUTH
 from selfhost import Workload, check
 from selfhost.catalogue.index import Catalogue

@@ -28,7 +28,7 @@ from helpers.ggufs import (
 )
 from helpers.local_models import WITHOUT_GPU, again, bytes_of, problem, shipped_catalogue
 from selfhost import Workload, check
-from selfhost.answers.verdicts import check_with
+from selfhost.advice.verdicts import check_with
 from selfhost.catalogue.index import Catalogue
 from selfhost.machine.profiles import load
 from selfhost.machine.record import Accelerator, Disk
@@ -300,7 +300,7 @@ def test_a_file_is_not_said_to_hold_what_was_asked_instead(tmp_path: Path) -> No
 
 def test_only_the_quantization_that_a_file_holds_needs_no_disk(tmp_path: Path) -> None:
     """On a full disk the file here still fits, and no other that would have to be downloaded or made."""
-    from selfhost.answers.shown import describe
+    from selfhost.advice.shown import describe
     from selfhost.catalogue.opened import open_catalogue
 
     full = Disk(

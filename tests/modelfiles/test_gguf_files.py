@@ -12,17 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from helpers.ggufs import (
-    ROWS,
-    gguf,
-    make,
-    measured,
-    metadata,
-    placed,
-    text,
-    value,
-    write,
-)
+from helpers.ggufs import ROWS, gguf, make, measured, metadata, placed, text, value, write
 from helpers.local_models import problem, reads_or_refuses
 from selfhost import Workload, check
 from selfhost.machine.profiles import load

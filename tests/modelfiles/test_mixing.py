@@ -7,12 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.ggufs import (
-    ROWS,
-    gguf,
-    make,
-    write,
-)
+from helpers.ggufs import ROWS, gguf, make, write
 from helpers.local_models import again, config
 from helpers.paths import CONFIGS
 from selfhost import Workload

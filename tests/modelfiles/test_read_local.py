@@ -7,12 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.ggufs import (
-    ROWS,
-    gguf,
-    make,
-    write,
-)
+from helpers.ggufs import ROWS, gguf, make, write
 from helpers.local_models import config, problem, safetensors
 from selfhost.modelfiles import LocalModel, read_local, spec_text
 

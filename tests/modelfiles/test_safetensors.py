@@ -13,12 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from helpers.ggufs import (
-    ROWS,
-    make,
-    measured,
-    placed,
-)
+from helpers.ggufs import ROWS, make, measured, placed
 from helpers.local_models import (
     JSON_VALUES,
     again,

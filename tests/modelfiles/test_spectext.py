@@ -8,18 +8,14 @@ from pathlib import Path
 import pytest
 
 from helpers.each import each
-from helpers.ggufs import (
-    ROWS,
-    make,
-    measured,
-)
+from helpers.ggufs import ROWS, make, measured
 from helpers.local_models import WITHOUT_GPU, again, config, small
 from selfhost import Machine, Workload, check
 from selfhost.catalogue.index import Catalogue
+from selfhost.judge.placement import Spreading, placements
 from selfhost.machine.record import Accelerator
 from selfhost.modelfiles import read_local, spec_text
 from selfhost.needs import counted_parameters, needs_of
-from selfhost.verdict.placement import Spreading, placements
 
 
 @each("name", measured())

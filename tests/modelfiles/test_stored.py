@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 
-from helpers.ggufs import (
-    ROWS,
-)
+from helpers.ggufs import ROWS
 from helpers.local_models import again, config, safetensors, small
 from helpers.paths import TRUTH
 from selfhost import Machine, Workload, check

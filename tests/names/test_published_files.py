@@ -7,11 +7,11 @@ from itertools import cycle
 import pytest
 
 from selfhost import Verdict, Workload, check
-from selfhost.answers.understood import of_name
+from selfhost.advice.understood import of_name
 from selfhost.catalogue.opened import open_catalogue
+from selfhost.judge.making import is_published
 from selfhost.needs import why_not_loaded
 from selfhost.needs.quantization import BASE_TYPES
-from selfhost.verdict.making import is_published
 
 CATALOGUE = open_catalogue()
 LLAMA_CPP = CATALOGUE.runtime("llama.cpp")

@@ -24,17 +24,12 @@ from helpers.needs_of import (
     specs,
 )
 from selfhost import needs
-from selfhost.catalogue.spec import (
-    Architecture,
-    Attention,
-    FeedForward,
-    Parameters,
-)
+from selfhost.catalogue.spec import Architecture, Attention, FeedForward, Parameters
+from selfhost.judge.placement import Spreading, placements
 from selfhost.machine.changes import apply
 from selfhost.machine.record import Machine
 from selfhost.needs.records import How
 from selfhost.needs.tensors import checkpoint_tensors, count, row_of
-from selfhost.verdict.placement import Spreading, placements
 
 # the largest first; other programs have types of their own
 GGUF_CACHE_TYPES = ("f16", "q8_0", "q4_0")

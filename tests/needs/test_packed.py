@@ -12,11 +12,12 @@ import pytest
 from helpers.each import each
 from helpers.paths import CONFIGS, TRUTH
 from selfhost import Machine, Workload, check
-from selfhost.answers.shown import describe
+from selfhost.advice.shown import describe
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.catalogue.quality import AS_PUBLISHED, NOT_MEASURED, quality_of
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import WorkloadError
+from selfhost.judge.question import architectures
 from selfhost.machine.gpus import capability_by_name
 from selfhost.machine.record import Accelerator, Disk
 from selfhost.modelfiles import read_local
@@ -26,7 +27,6 @@ from selfhost.needs.quantization import GGUF_QUANTIZATIONS
 from selfhost.needs.records import How, SizedWeights
 from selfhost.reports.layout import plain
 from selfhost.reports.show_text import show_document
-from selfhost.verdict.question import architectures
 
 MEASURED = json.loads((TRUTH / "quantized_sizes.json").read_text(encoding="utf-8"))
 CATALOGUE = open_catalogue()

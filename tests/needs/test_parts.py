@@ -9,13 +9,13 @@ import pytest
 from helpers.arithmetic import calculate
 from helpers.each import each
 from helpers.needs_of import asked, catalogue, in_gguf, memory, rows, runtime
+from selfhost.judge.placement import Spreading, placements
 from selfhost.machine.changes import apply
 from selfhost.machine.record import Machine
 from selfhost.needs.quantization import BLOCKS
 from selfhost.needs.records import MemoryNeed, Needs
 from selfhost.needs.repack import LAYOUTS
 from selfhost.needs.tensors import row_of
-from selfhost.verdict.placement import Spreading, placements
 
 # what Linux lists of a Xeon from Sapphire Rapids on, as far as programs ask for it
 AMX_SETS = ("avx2", "avx512f", "avx512bw", "avx512_bf16", "amx_tile", "amx_int8", "amx_bf16")

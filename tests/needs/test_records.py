@@ -23,10 +23,10 @@ from helpers.needs_of import (
 from selfhost import needs
 from selfhost.catalogue.index import Catalogue
 from selfhost.core.workload import Workload
+from selfhost.judge.placement import Spreading, placements
 from selfhost.machine.changes import apply
 from selfhost.machine.record import Machine
 from selfhost.needs.records import How, MemoryNeed
-from selfhost.verdict.placement import Spreading, placements
 
 # each meets each of the others; a line has no part that follows from all three
 ARITHMETIC = [

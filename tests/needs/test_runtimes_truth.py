@@ -15,21 +15,15 @@ from helpers.each import each
 from helpers.paths import COMMON, CONFIGS, TRUTH
 from selfhost import Workload, check, needs
 from selfhost.catalogue.index import Catalogue
-from selfhost.catalogue.spec import (
-    Architecture,
-    Attention,
-    ModelSpec,
-    Parameters,
-    Quantized,
-)
+from selfhost.catalogue.spec import Architecture, Attention, ModelSpec, Parameters, Quantized
 from selfhost.core.errors import WorkloadError
+from selfhost.judge.placement.devices import reserve_of_size
+from selfhost.judge.placement.on_devices import on_one
 from selfhost.machine.profiles import load
 from selfhost.modelfiles import read_local
 from selfhost.needs.kept import rotates
 from selfhost.needs.records import MemoryNeed, Needs, Term
 from selfhost.needs.tensors import row_of
-from selfhost.verdict.devices import reserve_of_size
-from selfhost.verdict.on_devices import on_one
 
 GIB = 1 << 30
 WIDTH = {"float32": 4, "bfloat16": 2, "float16": 2}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from helpers.arithmetic import calculate
 from helpers.paths import CONFIGS, TRUTH
-from selfhost.answers.shown import describe
+from selfhost.advice.shown import describe
 from selfhost.api import check
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import (
@@ -26,6 +26,9 @@ from selfhost.catalogue.spec import (
 )
 from selfhost.core.units import binary
 from selfhost.core.workload import FINETUNE_METHODS, OPTIMIZERS, Workload
+from selfhost.judge.judging import judge
+from selfhost.judge.question import ask as asked_of
+from selfhost.judge.record import Judged, Verdict
 from selfhost.machine.changes import apply
 from selfhost.machine.profiles import load
 from selfhost.machine.record import Accelerator, Machine
@@ -34,9 +37,6 @@ from selfhost.needs.packed import adapter_parameters
 from selfhost.needs.records import How, MemoryNeed, Needs, Term
 from selfhost.needs.tensors import row_of
 from selfhost.needs.training import experts_by_trainer, finetune_needs, gathered
-from selfhost.verdict.judging import judge
-from selfhost.verdict.question import ask as asked_of
-from selfhost.verdict.record import Judged, Verdict
 
 GIB = 2**30
 MEASURED: dict[str, Any] = json.loads((TRUTH / "finetune.json").read_text(encoding="utf-8"))

@@ -20,6 +20,8 @@ from selfhost.core import units
 from selfhost.core.errors import MachineFileError, Problem, SelfhostError, UnknownModelError
 from selfhost.core.records import Unread
 from selfhost.core.units import GIB
+from selfhost.judge.checks import CHECKS
+from selfhost.judge.record import Outcome, PaceRange, Route, Speed, Verdict
 from selfhost.machine.profiles import load
 from selfhost.machine.record import Machine
 from selfhost.reports import check_text, compare_text, list_text, machine_text, show_text, text
@@ -38,8 +40,6 @@ from selfhost.reports.layout import (
     say,
 )
 from selfhost.reports.terminal import print_document
-from selfhost.verdict.findings import CHECKS
-from selfhost.verdict.record import Outcome, PaceRange, Route, Speed, Verdict
 
 VERDICTS = {verdict.route + "-" + verdict.asked: verdict for verdict in samples.every()}
 WIDTHS = (80, 60, 40, 20)

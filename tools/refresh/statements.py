@@ -6,7 +6,13 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from selfhost.catalogue.spec import Architecture, Attention, FeedForward, ModelSpec, Recurrent
+from selfhost.catalogue.spec import (
+    Architecture,
+    Attention,
+    FeedForward,
+    ModelSpec,
+    Recurrent,
+)
 from selfhost.core.records import Record
 from selfhost.modelfiles import spec_text
 

@@ -10,14 +10,14 @@ from ...core import units
 from ...core.errors import SelfhostError
 from ...core.records import Record
 from ...core.workload import KV_CACHE_TYPES, Workload
+from ...judge.pace.pacing import how_to_measure
+from ...judge.pace.processor import threads_of
+from ...judge.pace.prompt_copies import per_batch
+from ...judge.pace.speed import PaceRange, Speed
+from ...judge.record import Route, Verdict, exit_code
 from ...machine.gpus import are_alike
 from ...machine.record import Machine, was_at_present
 from ...needs.records import MemoryNeed, Term
-from ...verdict.pacing import how_to_measure
-from ...verdict.processor import threads_of
-from ...verdict.prompt_copies import per_batch
-from ...verdict.record import Route, Verdict, exit_code
-from ...verdict.speed import PaceRange, Speed
 from .impossible import why_impossible
 from .run import (
     ALL_MEMORY,

@@ -5,8 +5,8 @@ prompt is computed with all that it meets.
 from __future__ import annotations
 
 from ...core import units
+from ...judge.record import Verdict
 from ...machine.gpus import fastest
-from ...verdict.record import Verdict
 from .run import SeenPace
 
 # as many of the fastest GPU of the table as a server has, which share one model out: none is faster

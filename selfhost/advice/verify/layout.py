@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from ...catalogue.spec import ModelSpec
 from ...core import units
 from ...core.records import Record
+from ...judge.pace.speed import shares_of
+from ...judge.placement.experts import layers_with_experts, share_beside_experts
+from ...judge.record import Verdict
 from ...needs.tensors import row_of
-from ...verdict.experts import layers_with_experts, share_beside_experts
-from ...verdict.record import Verdict
-from ...verdict.speed import shares_of
 from .run import Run, SeenMemory
 
 TYPE_CHECKING = False

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 
 from ... import needs as need
 from ...catalogue.spec import RuntimeSpec
+from ...judge.pace.pacing import laid_out, predict
+from ...judge.pace.speed import Speed
+from ...judge.pace.step import WITH_A_GATE
+from ...judge.record import Verdict
 from ...needs.tensors import row_of
-from ...verdict.pacing import laid_out, predict
-from ...verdict.record import Verdict
-from ...verdict.speed import Speed
-from ...verdict.step import WITH_A_GATE
 
 TYPE_CHECKING = False
 

@@ -14,16 +14,7 @@ from typing import Any
 from ...core import units
 from ...core.reading import Unreadable
 from ._accelerators import by_word, number_of, put_accelerators
-from ._facts import (
-    Facts,
-    entry,
-    labels,
-    machine_name,
-    plain,
-    product,
-    table_of,
-    whole,
-)
+from ._facts import Facts, entry, labels, machine_name, plain, product, table_of, whole
 from ._system import Answers, Entry, blocks, not_judged
 
 # which scontrol prints of every node: one that lacks them where the first has them is cut off

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from helpers.paths import DATA, RECORDS
+from selfhost.advice.verdicts import check_with
 from selfhost.advice.verify.comparison import (
     Comparison,
     compare,
@@ -15,16 +16,15 @@ from selfhost.advice.verify.comparison import (
 from selfhost.advice.verify.formats import run_of
 from selfhost.advice.verify.layout import layout_of
 from selfhost.advice.verify.run import Run, SeenMemory, SeenPace
-from selfhost.answers.verdicts import check_with
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.errors import SelfhostError
+from selfhost.judge.pace.speed import PaceRange, Speed
+from selfhost.judge.question import architectures
 from selfhost.machine.changes import apply
 from selfhost.machine.named import machine_named
 from selfhost.machine.reader import Machine
 from selfhost.reports.layout import plain
 from selfhost.reports.verify_text import verify_document
-from selfhost.verdict.question import architectures
-from selfhost.verdict.speed import PaceRange, Speed
 
 MACHINE = Machine.from_file(RECORDS / "vm-24gib.json")
 MIB = 1 << 20

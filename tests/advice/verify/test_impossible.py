@@ -5,7 +5,7 @@ import pytest
 from selfhost import check
 from selfhost.advice.verify.comparison import compare, workload_of
 from selfhost.advice.verify.formats import run_of
-from selfhost.verdict.speed import PaceRange, Speed
+from selfhost.judge.pace.speed import PaceRange, Speed
 
 WIDE = PaceRange(low=50.0, likely=100.0, high=200.0)
 

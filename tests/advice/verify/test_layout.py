@@ -17,10 +17,10 @@ from selfhost.catalogue.opened import open_catalogue
 from selfhost.cli.main import main
 from selfhost.core.units import MIB
 from selfhost.core.workload import Workload
+from selfhost.judge.placement.experts import layers_with_experts, share_beside_experts
+from selfhost.judge.question import architectures
+from selfhost.judge.record import Verdict
 from selfhost.needs.tensors import row_of
-from selfhost.verdict.experts import layers_with_experts, share_beside_experts
-from selfhost.verdict.question import architectures
-from selfhost.verdict.record import Verdict
 
 _TABLE = """\
 | model                          |       size |     params | backend    | ngl | n_cpu_moe | fa |            test |                  t/s |

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from helpers.paths import RECORDS
+from selfhost.advice.verdicts import check_with
 from selfhost.advice.verify.prediction import speed_at
-from selfhost.answers.verdicts import check_with
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.workload import Workload
+from selfhost.judge.question import architectures
 from selfhost.machine.profiles import load
 from selfhost.machine.reader import Machine
-from selfhost.verdict.question import architectures
 
 MACHINE = Machine.from_file(RECORDS / "vm-24gib.json")
 

@@ -17,14 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.recordings import LINUX
-from selfhost.machine.probes import (
-    Host,
-    accelerators,
-    child,
-    nvidia,
-    pci,
-    read_machine,
-)
+from selfhost.machine.probes import Host, accelerators, child, nvidia, pci, read_machine
 from selfhost.machine.probes.recorded import RecordedHost, file_name
 from selfhost.machine.record import Accelerator, Machine
 

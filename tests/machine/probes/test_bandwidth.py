@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from selfhost.judge.pace.memory_bandwidth import bandwidth as judged
 from selfhost.machine.probes import bandwidth, cpu
 from selfhost.machine.probes.bandwidth import FACT, Trace, joint_rate
 from selfhost.machine.probes.host import Host
 from selfhost.machine.probes.recorded import RecordedHost
 from selfhost.machine.reader import Machine, measured_at_present
 from selfhost.machine.record import bound_of, was_at_present, was_read_by_cores
-from selfhost.verdict.memory_bandwidth import bandwidth as judged
 
 MIB, GB = 2**20, 10**9
 HERE = Machine(

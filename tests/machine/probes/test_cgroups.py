@@ -23,10 +23,7 @@ from helpers.recordings import (
     version_2,
 )
 from selfhost.machine.changes import apply
-from selfhost.machine.probes import (
-    cgroups,
-    read_machine,
-)
+from selfhost.machine.probes import cgroups, read_machine
 from selfhost.machine.probes.host import Mount, parse_mountinfo
 from selfhost.machine.probes.recorded import RecordedHost
 

@@ -13,11 +13,11 @@ import pytest
 
 from helpers.recordings import LINUX, ROOT_MOUNT
 from selfhost import Outcome, check
+from selfhost.judge.checks import Finding
 from selfhost.machine.changes import apply
 from selfhost.machine.probes import Host, disk, read_machine
 from selfhost.machine.probes.recorded import RecordedHost
 from selfhost.machine.record import Disk, Machine
-from selfhost.verdict.findings import Finding
 
 GIB = 2**30
 Build = Callable[..., RecordedHost]

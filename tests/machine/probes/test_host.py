@@ -8,9 +8,7 @@ import threading
 import pytest
 
 from helpers.recordings import DeadVolume, place
-from selfhost.machine.probes import (
-    read_machine,
-)
+from selfhost.machine.probes import read_machine
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="replaces Linux' mounts")

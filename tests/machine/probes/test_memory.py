@@ -6,19 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from helpers.recordings import (
-    DATA_LIMIT,
-    FULL,
-    GIB,
-    MEMINFO,
-    part,
-    text_of,
-    version_2,
-)
-from selfhost.machine.probes import (
-    procfs,
-    read_machine,
-)
+from helpers.recordings import DATA_LIMIT, FULL, GIB, MEMINFO, part, text_of, version_2
+from selfhost.machine.probes import procfs, read_machine
 from selfhost.machine.probes.recorded import RecordedHost
 
 

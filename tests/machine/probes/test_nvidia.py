@@ -7,9 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from helpers.recordings import lawful
-from selfhost.machine.probes import (
-    read_machine,
-)
+from selfhost.machine.probes import read_machine
 from selfhost.machine.probes.recorded import RecordedHost
 
 

@@ -16,7 +16,7 @@ from helpers.each import each
 from helpers.paths import MACHINES
 from helpers.recordings import PARTS, PLACES, Altered, lawful, placed, word_of
 from selfhost import Outcome, Route, Verdict, Workload
-from selfhost.answers.verdicts import check_with
+from selfhost.advice.verdicts import check_with
 from selfhost.catalogue.index import Catalogue
 from selfhost.machine.probes import (
     Host,

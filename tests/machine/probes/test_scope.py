@@ -11,9 +11,7 @@ from helpers.each import each
 from helpers.recordings import GIB, ROOT_MOUNT, lawful, part, text_of, word_of
 from selfhost import Outcome, Route, check
 from selfhost.machine.changes import apply
-from selfhost.machine.probes import (
-    read_machine,
-)
+from selfhost.machine.probes import read_machine
 from selfhost.machine.probes.recorded import RecordedHost
 
 

@@ -11,12 +11,7 @@ import pytest
 
 from helpers.paths import SPECS
 from helpers.recordings import MEMINFO
-from selfhost.machine.probes import (
-    Host,
-    read_machine,
-    software,
-    stores,
-)
+from selfhost.machine.probes import Host, read_machine, software, stores
 from selfhost.machine.probes.recorded import RecordedHost
 
 

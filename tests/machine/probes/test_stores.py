@@ -10,19 +10,8 @@ from pathlib import Path
 import pytest
 
 from helpers.paths import MACHINES
-from helpers.recordings import (
-    FULL,
-    GIB,
-    ROOT_MOUNT,
-    SPACE,
-    lawful,
-    place,
-    under,
-    version_2,
-)
-from selfhost.machine.probes import (
-    read_machine,
-)
+from helpers.recordings import FULL, GIB, ROOT_MOUNT, SPACE, lawful, place, under, version_2
+from selfhost.machine.probes import read_machine
 from selfhost.machine.probes.recorded import RecordedHost
 
 

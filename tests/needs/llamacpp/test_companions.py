@@ -18,10 +18,10 @@ from helpers.paths import SPECS, TRUTH
 from selfhost import Machine, Workload, check
 from selfhost.catalogue.index import Catalogue
 from selfhost.core.errors import SpecError, WorkloadError
+from selfhost.judge.question import ask
 from selfhost.machine.record import Accelerator, Disk
 from selfhost.modelfiles import read_local
 from selfhost.needs.records import Needs, Term
-from selfhost.verdict.question import ask
 
 MEASURED = json.loads((TRUTH / "llamacpp_companions.json").read_text(encoding="utf-8"))
 GIB = 2**30

@@ -7,8 +7,8 @@ import pytest
 from selfhost import needs as need
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.records import Unread
+from selfhost.judge.question import architectures
 from selfhost.needs.quantization import GGUF_QUANTIZATIONS
-from selfhost.verdict.question import architectures
 
 CATALOGUE = open_catalogue()
 OPEN = [outline.id for outline in CATALOGUE.outlines() if not outline.closed]

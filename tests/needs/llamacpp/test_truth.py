@@ -14,10 +14,7 @@ from helpers.each import each
 from helpers.llamacpp_truth import architecture, judged, read, records, room, row, rows
 from helpers.paths import COMMON
 from selfhost.catalogue.index import Catalogue
-from selfhost.catalogue.spec import (
-    Architecture,
-    ModelSpec,
-)
+from selfhost.catalogue.spec import Architecture, ModelSpec
 from selfhost.core.workload import Workload
 from selfhost.needs import Companions, more_in_slots, needs_of, weights_bytes
 from selfhost.needs.llamacpp import buffers as llamacpp

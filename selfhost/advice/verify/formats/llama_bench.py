@@ -8,16 +8,7 @@ from ....core.json_text import Decoder
 from ....core.reading import Unreadable
 from ....core.records import pattern
 from ..run import Run, SeenPace
-from .words import (
-    as_json,
-    attends_flash,
-    bytes_of,
-    count_of,
-    gpu_of,
-    positive,
-    quantization,
-    whole,
-)
+from .words import as_json, attends_flash, bytes_of, count_of, gpu_of, positive, quantization, whole
 
 TYPE_CHECKING = False
 

@@ -1,0 +1,97 @@
+"""Several models side by side on one machine become one verdict."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+from ..catalogue.index import Catalogue
+from ..catalogue.spec import ModelSpec
+from ..core import dates
+from ..core.records import Record
+from ..core.workload import Workload
+from ..judge.defaults import in_usual_type, suited_by_list
+from ..judge.record import Judged, Question, Verdict
+from ..machine.reader import Machine
+from .api_route import offers_for
+from .understood import has_ways, judged_for, question_of, understand
+
+
+class Beside(Record):
+    """One of several models that are to run side by side, as `check_with` takes it."""
+
+    model: str | os.PathLike[str] | ModelSpec
+    workload: Workload
+    requires_runtime: bool = False
+
+
+def check_together_with(
+    catalogue: Catalogue,
+    models: Sequence[Beside],
+    machine: Machine,
+    *,
+    today: str | None = None,
+    follows_machine: bool = True,
+) -> Verdict:
+    """One verdict for several models at once on one machine: see `verdict.together`.
+
+    Its model's id and name join theirs, its needs are the sums, its `speed` is None and its
+    `workload` states the basis of memory alone. Without `follows_machine` each is judged in its own
+    defaults, but pictures and video in what the machine takes of them alone. The route is `api`
+    where an API serves each of them. Raises as `check` does, for the first model that is wrong.
+    """
+    # every name is looked up before anything is worked out
+    suiting = machine if follows_machine else None
+    understood = [understand(catalogue, each.model, each.workload, suiting) for each in models]
+    questions = []
+    for each, meant in zip(models, understood, strict=True):
+        # a program that must be installed already may decide which type and program are taken
+        requires = each.requires_runtime
+        question = question_of(catalogue, meant, machine, requires_runtime=requires)
+        if question.in_turn:
+            # the least memory leaves most to the others
+            question = in_usual_type(question, meant.workload, catalogue, machine)
+        elif follows_machine:
+            question = judged_for(catalogue, meant, machine, requires_runtime=requires).question
+        elif has_ways(meant, question):
+            question = suited_by_list(question, meant.workload, catalogue, machine).question
+        questions.append(question)
+    day = today or dates.utc_today()
+    return verdict_together(
+        [meant.asked for meant in understood],
+        questions,
+        machine,
+        lambda judged: all(offers_for(catalogue, each, judged, day) for each in questions),
+    )
+
+
+def verdict_together(
+    names: Sequence[str],
+    questions: Sequence[Question],
+    machine: Machine,
+    are_offered: Callable[[Judged], bool],
+) -> Verdict:
+    """The verdict on questions about several models, which are called so. `are_offered` says of
+    what fails whether an API serves each of them.
+    """
+    from ..judge.together import judge_together
+
+    judged = judge_together(questions, names, machine)
+    specs = [question.spec for question in questions]
+    joined = ModelSpec(
+        id=TOGETHER.join(spec.id for spec in specs), name=TOGETHER.join(spec.name for spec in specs)
+    )
+    return Verdict(
+        asked=TOGETHER.join(names),
+        model=joined,
+        workload=Workload().replace(memory_basis=questions[0].workload.memory_basis),
+        machine=machine,
+        route=judged.route(judged.failed and are_offered(judged)),
+        needs=judged.needs,
+        speed=None,
+        findings=judged.findings,
+    )
+
+
+# between the names of models that run side by side
+TOGETHER = " + "

@@ -1,0 +1,516 @@
+"""What was typed becomes a question: a name, a path or a spec, and what the name itself says."""
+
+from __future__ import annotations
+
+import os
+
+from .. import needs as need
+from ..catalogue.index import Catalogue, spec_in
+from ..catalogue.names import Resolution, resolve
+from ..catalogue.pasted import bare_name
+from ..catalogue.paths import is_bare_weights, is_path
+from ..catalogue.published import PublishedFiles
+from ..catalogue.spec import SIZE_OF, ModelSpec
+from ..core.errors import SelfhostError, SpecError, UnknownModelError, WorkloadError
+from ..core.records import Record
+from ..core.spelling import canonical
+from ..core.workload import Workload
+from ..judge.checks.runtime import runtime_check
+from ..judge.defaults import in_usual_type, suited, takes_first_of_list
+from ..judge.judging import judge
+from ..judge.present import NO_FILES, Here, NamedFiles
+from ..judge.question import ask
+from ..judge.record import Candidate, Question
+from ..machine.reader import Machine
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from ..modelfiles import LocalModel
+
+
+class Understood(Record):
+    """What the caller named: the spec, how it was written, the workload with what the name
+    itself says, sentences about it, its files. `otherwise`: the same without the program and the
+    quantization that the name implies; None where it implies neither.
+    """
+
+    spec: ModelSpec
+    asked: str
+    workload: Workload
+    notes: tuple[str, ...] = ()
+    files: NamedFiles = NO_FILES
+    tag: str | None = None
+    otherwise: Understood | None = None
+
+    @property
+    def is_one_file(self) -> bool:
+        """What was typed is a tag of Ollama, which loads one file whatever the machine; what is
+        trained is no such file.
+        """
+        if self.workload.task != "generate":
+            return False
+        name = bare_name(self.asked)
+        return ":" in name and not any(sign in name for sign in "/\\")
+
+
+def understand(
+    catalogue: Catalogue,
+    model: str | os.PathLike[str] | ModelSpec,
+    workload: Workload,
+    machine: Machine | None = None,
+) -> Understood:
+    """What a spec, a path or a name means; for a machine without a build of the program that a name
+    implies, the model itself. Raises `UnknownModelError` for a name that is not in the catalogue,
+    `SpecError` for a faulty file.
+    """
+    understood = _as_named(catalogue, model, workload)
+    otherwise = understood.otherwise
+    if machine is None or otherwise is None:
+        refusal = _refused_by_its_library(catalogue, understood)
+        return (
+            understood
+            if refusal is None
+            else understood.replace(notes=(*understood.notes, refusal))
+        )
+    why = _why_not_built(catalogue, understood, machine) or _why_not_in_it(
+        catalogue, understood, machine
+    )
+    return understood if why is None else otherwise.replace(notes=(*otherwise.notes, why))
+
+
+def _why_not_built(catalogue: Catalogue, understood: Understood, machine: Machine) -> str | None:
+    """Why the program that a name implies is not judged; None where it is, or none is implied."""
+    name = understood.workload.runtime
+    runtime = None if name is None else catalogue.runtime(name)
+    if runtime is None or runtime_check(machine, runtime, loads=None).code != "runtime-no-build":
+        return None
+    return (
+        f"{understood.asked} is a name of files for {runtime.name}, which is not judged for"
+        f" {machine.system or 'this system'}. This answer is for other files of the model:"
+        f" --runtime {runtime.id} judges those."
+    )
+
+
+def _why_not_in_it(catalogue: Catalogue, understood: Understood, machine: Machine) -> str | None:
+    """Why the model is not judged in the quantization that a name states; None where it is."""
+    try:
+        runtime = question_of(catalogue, understood, machine).runtime
+    except WorkloadError as error:
+        about = [problem for problem in error.problems if problem.key == "quantization"]
+        if len(about) != len(error.problems):
+            return None
+        refusal: str | None = f"{about[0].message}."
+    else:
+        refusal = need.why_not_loaded(understood.spec, runtime) if runtime is not None else None
+    if refusal is None:
+        return None
+    return _refused_by_its_library(catalogue, understood) or (
+        f"{understood.asked}: {refusal} This answer is for other files of the model."
+    )
+
+
+def _refused_by_its_library(catalogue: Catalogue, understood: Understood) -> str | None:
+    """That Ollama does not load what was typed as its tag; None where it does, or another program
+    was named.
+    """
+    if not understood.is_one_file or understood.workload.runtime is not None:
+        return None
+    refusal = need.why_not_loaded(understood.spec, catalogue.runtime("ollama"))
+    if refusal is None:
+        return None
+    if understood.spec.architecture is None:
+        # that it is a tag says that it is loaded
+        refusal = "The file that it loads is not described here."
+    return (
+        f"{understood.asked} is a tag of Ollama's. {refusal} This answer is for other files of the"
+        " model."
+    )
+
+
+def _as_named(
+    catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec, workload: Workload
+) -> Understood:
+    if isinstance(model, ModelSpec):
+        return Understood(spec=model, asked=model.id, workload=workload)
+    typed = os.fspath(model)
+    if (
+        (not isinstance(model, str) or is_path(typed))
+        and typed.lower().endswith(".toml")
+        and not os.path.isdir(typed)
+    ):
+        spec = spec_in(typed)
+        from ..modelfiles import stored_notes
+
+        return Understood(
+            spec=spec,
+            asked=typed,
+            workload=workload,
+            notes=(*_sized_by_a_file(spec), *stored_notes(spec)),
+        )
+    if not isinstance(model, str) or is_path(typed):
+        return _of_file(catalogue, typed, workload)
+    try:
+        return of_name(catalogue, typed, workload)
+    except UnknownModelError as error:
+        if type(error) is not UnknownModelError or not _holds_a_model(typed):
+            raise
+        # a word alone is a name, never a path
+        unknown = error
+    from shlex import quote
+
+    path = f"./{typed}"
+    command = f"selfhost check {quote(path)}"
+    raise UnknownModelError(
+        f"{unknown.message}; a folder here has that name",
+        nearest=lambda: unknown.nearest,
+        remedy=f"the model in that folder:                  {command}\n"
+        f"{unknown.remedy or ''}".rstrip(),
+    )
+
+
+def _holds_a_model(folder: str) -> bool:
+    """Whether a folder of that name here has a model's description or weights."""
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries]
+    except (OSError, ValueError):
+        return False
+    return any(
+        name in ("config.json", "model_index.json") or is_bare_weights(name) for name in names
+    )
+
+
+def _by_name_of(path: str, catalogue: Catalogue) -> str | None:
+    """How to ask for the model that the name of a missing GGUF file says; None of a file that
+    is here, and of a name that says none.
+    """
+    from shlex import quote
+
+    name = path.replace("\\", "/").rpartition("/")[2]
+    if os.path.lexists(path) or not name.lower().endswith(".gguf"):
+        return None
+    try:
+        resolve(name, catalogue)
+    except SelfhostError:
+        return None
+    line = f"selfhost check {quote(name)}"
+    return f"the model by the name of the file: {line}"
+
+
+def _read_here(catalogue: Catalogue, path: str) -> LocalModel:
+    """The model at a path. The error of a missing file names the model that its name says."""
+    from ..modelfiles import read_local
+
+    try:
+        return read_local(path, catalogue.common("architectures"))
+    except SpecError as error:
+        remedy = _by_name_of(path, catalogue)
+        if remedy is None:
+            raise
+        problems = [problem.replace(remedy=remedy) for problem in error.problems]
+        raise SpecError(problems) from error
+
+
+def _of_file(catalogue: Catalogue, typed: str, workload: Workload) -> Understood:
+    local = _read_here(catalogue, typed)
+    if local.quantization and local.files_here and workload.quantization is None:
+        workload = workload.replace(quantization=local.quantization)
+    notes = local.notes
+    asked_in = need.canonical_quantization(workload.quantization or "")
+    if local.format == "gguf" and local.quantization and asked_in not in (None, local.quantization):
+        # a GGUF file holds one quantization, so another is not here
+        local = local.replace(files_here=False)
+        notes += (
+            (
+                f"The file holds {local.quantization}. Judged as {asked_in}, which you would"
+                " quantize yourself from the original weights."
+            ),
+        )
+    part: Here | None = None
+    if local.missing:
+        rest = local.total_bytes - local.size_bytes if local.total_bytes is not None else 0
+        part = Here(
+            path=typed,
+            size_bytes=local.size_bytes,
+            missing_bytes=rest if rest > 0 else None,
+            missing_files=local.missing,
+        )
+    return Understood(
+        spec=local.spec,
+        asked=typed,
+        workload=workload,
+        notes=notes,
+        files=NamedFiles(
+            are_here=local.files_here,
+            formats=(local.format,) if local.files_here or local.missing else (),
+            part=part,
+            in_memory=local.in_memory,
+        ),
+    )
+
+
+def of_name(
+    catalogue: Catalogue, typed: str, workload: Workload, *, explains: bool = True
+) -> Understood:
+    """What a name means. Raises `UnknownModelError`, which says why and what is near unless
+    `explains` is False.
+    """
+    resolved, stated = resolve(typed, catalogue, explains=explains), workload
+    quantization, notes = resolved.quantization, resolved.notes
+    how_run = _how_tag_is_run(typed, resolved, stated, catalogue)
+    if how_run is not None:
+        workload, notes = workload.replace(runtime=None), (*notes, how_run)
+    loaded = _loaded_by_tag(typed, workload, catalogue) if quantization is None else None
+    if loaded is not None:
+        quantization, notes = loaded, (*notes, f"Ollama's tag {typed} loads {loaded}.")
+    if quantization is None and resolved.repository is not None:
+        quantization = _only_type_in(resolved, catalogue)
+    workload = _with_what_it_states(workload, quantization, resolved.runtime)
+    # what Ollama itself calls it, quantization and all, is the line to type
+    name = bare_name(typed)
+    is_tag = ":" in name and "/" not in name
+    tag = name if is_tag and quantization and quantization == workload.quantization else None
+    plain = _with_typed_tag_first(catalogue.spec(resolved.spec_id), typed, catalogue)
+    spec = _with_typed_files(plain, resolved, catalogue)
+    # a name that states a type is a tag of it
+    listed = None if resolved.quantization else _tag_of_type(plain, stated, catalogue)
+    named = name if resolved.names_file else listed
+    spec = _with_named_file(spec, named, resolved.quantization or stated.quantization, catalogue)
+    return Understood(
+        spec=spec,
+        asked=typed,
+        workload=workload,
+        notes=notes,
+        tag=tag or listed,
+        otherwise=_otherwise(resolved, plain, typed, stated, is_run=how_run is not None),
+    )
+
+
+def _only_type_in(resolved: Resolution, catalogue: Catalogue) -> str | None:
+    """The type of the typed repository's GGUF files, where none of another type are known of the
+    model and it is not judged in that type anyway; else None.
+    """
+    spec = catalogue.spec(resolved.spec_id)
+    listed = [files for files in spec.files if files.format == "gguf"]
+    types = {name for files in listed for name in files.quantizations}
+    if len(types) != 1 or resolved.repository not in {files.repository for files in listed}:
+        return None
+    usual = need.default_format_and_quantization(spec, catalogue.runtime("llama.cpp"))[1]
+    return next((name for name in types if name != usual), None)
+
+
+def _how_tag_is_run(
+    typed: str, resolved: Resolution, stated: Workload, catalogue: Catalogue
+) -> str | None:
+    """A sentence where what was typed is a tag of the program that was asked for, and holds files
+    of another one, with whose code it runs them; None anywhere else.
+    """
+    asked = (stated.runtime or "").strip().lower()
+    if stated.quantization is not None or "/" in typed or asked not in catalogue.runtime_ids():
+        return None
+    runtime = catalogue.runtime(asked)
+    if resolved.runtime is None or resolved.runtime not in runtime.tags_of:
+        return None
+    library = catalogue.runtime(resolved.runtime).name
+    return f"{runtime.name} runs {typed} with the code of {library}: judged by the rules of that."
+
+
+def _otherwise(
+    resolved: Resolution, plain: ModelSpec, typed: str, stated: Workload, *, is_run: bool
+) -> Understood | None:
+    """The model as if the name did not say its program or its type; None where it does not, or
+    options say them, but for the program that runs such a name (`is_run`).
+    """
+    implies = resolved.runtime or resolved.quantization
+    is_stated = stated.runtime is not None and not is_run
+    if not implies or is_stated or stated.quantization is not None:
+        return None
+    return Understood(spec=plain, asked=typed, workload=stated, notes=resolved.notes)
+
+
+def _with_what_it_states(
+    workload: Workload, quantization: str | None, runtime: str | None
+) -> Workload:
+    """The workload with the quantization and the runtime of a name, where it states none itself."""
+    if workload.quantization is not None:
+        return workload
+    runtime = workload.runtime or runtime
+    return workload.replace(quantization=quantization or None, runtime=runtime)
+
+
+def _with_typed_tag_first(spec: ModelSpec, typed: str, catalogue: Catalogue) -> ModelSpec:
+    """Of several tags the first is told: the one that was typed."""
+    from ..catalogue.readings import library_tag
+
+    tag = library_tag(typed, spec, catalogue)
+    if tag is None:
+        return spec
+    return spec.replace(aliases=(tag, *(alias for alias in spec.aliases if alias != tag)))
+
+
+# GGUF types that most who convert models publish
+_USUAL_GGUF = ("Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0")
+
+
+def _with_typed_files(spec: ModelSpec, resolved: Resolution, catalogue: Catalogue) -> ModelSpec:
+    """The spec with the files of the typed repository in front: those of GGUF, and those of a
+    repository that it does not name.
+    """
+    repository, quantization = resolved.repository, resolved.quantization
+    if repository is None:
+        return spec
+    if resolved.runtime is None:
+        format, unsized = "gguf", (quantization,) if quantization else _USUAL_GGUF
+        if repository in {files.repository for files in spec.files} and quantization is None:
+            return spec
+    elif quantization is None:
+        return spec
+    else:
+        runtime = catalogue.runtime(resolved.runtime)
+        rule, format, unsized = runtime.rule_of(quantization), runtime.formats[0], (quantization,)
+        held_in = [files.repository for files in spec.files if files.format == format]
+        is_known = canonical(repository) in {canonical(name) for name in held_in if name}
+        if rule is None or is_known:
+            return spec
+    files = PublishedFiles(
+        format=format,
+        repository=repository,
+        source=f"the name of {repository}",
+        unsized=unsized,
+        listed=quantization is not None,
+    )
+    # of two that hold a type the first is told: the one that was typed
+    return spec.replace(files=(files, *spec.files))
+
+
+def _tag_of_type(spec: ModelSpec, stated: Workload, catalogue: Catalogue) -> str | None:
+    """Ollama's tag of the model in the type that was asked for, where its library lists one and no
+    repository of such a file is known; None elsewhere.
+    """
+    plain_tag = next((alias for alias in spec.aliases if ":" in alias), None)
+    if plain_tag is None or stated.quantization is None:
+        return None
+    type_name = need.canonical_quantization(stated.quantization)
+    if type_name is None:
+        return None
+    if spec.repository_of("gguf", type_name) is not None:
+        return None
+    ollama = catalogue.runtime("ollama")
+    default = need.default_format_and_quantization(spec, ollama)[1]
+    if ollama.tags.get(plain_tag, default) == type_name:
+        # the plain tag is that file
+        return None
+    longer = catalogue.common("ollama_tags")["tag"].get(plain_tag)
+    is_loaded = need.why_not_loaded(spec, ollama) is None
+    if longer is None or type_name not in longer["types"] or not is_loaded:
+        return None
+    family = plain_tag.partition(":")[0]
+    written = "fp16" if type_name == "F16" else f"{type_name[0].lower()}{type_name[1:]}"
+    return f"{family}:{longer['before']}-{'bf16' if type_name == 'BF16' else written}"
+
+
+def _with_named_file(
+    spec: ModelSpec, name: str | None, quantization: str | None, catalogue: Catalogue
+) -> ModelSpec:
+    """The spec with the file of that name, or of that tag of Ollama: it is published, also where
+    this catalogue knows of no repository that has it. As it is without a name.
+    """
+    if name is None or need.why_not_loaded(spec, catalogue.runtime("llama.cpp")) is not None:
+        return spec
+    type_name = need.canonical_quantization(quantization or "") or ""
+    whole = name if name.lower().endswith(".gguf") else f"{name}.gguf"
+    file = PublishedFiles(
+        format="gguf",
+        source=f"the name {name}",
+        unsized=(type_name,),
+        names={} if ":" in name else {type_name: whole},
+        listed=False,
+        named=True,
+    )
+    # behind those whose repository is known
+    return spec.replace(files=(*spec.files, file))
+
+
+def _sized_by_a_file(spec: ModelSpec) -> tuple[str, ...]:
+    """A sentence where the spec was made of a file that lies here: it states a model, and
+    counts as nothing that was downloaded.
+    """
+    from shlex import quote
+
+    sized = [
+        files.source.removeprefix(SIZE_OF)
+        for files in spec.files
+        if files.source.startswith(SIZE_OF)
+    ]
+    return tuple(
+        f"You have the file that this spec takes its size from: `selfhost check {quote(path)}`"
+        " needs no download."
+        for path in sized
+        if os.path.exists(path)
+    )
+
+
+def _loaded_by_tag(typed: str, workload: Workload, catalogue: Catalogue) -> str | None:
+    """What Ollama loads by that name, where it is a tag whose quantization is another than the
+    usual one and GGUF files are asked for.
+    """
+    if ":" not in typed or workload.quantization is not None or workload.task != "generate":
+        return None
+    ollama = catalogue.runtime("ollama")
+    if (
+        workload.runtime is not None
+        and catalogue.runtime(workload.runtime.strip().lower()).formats != ollama.formats
+    ):
+        return None
+    return ollama.tags.get(bare_name(typed).lower().removesuffix(":latest"))
+
+
+def has_ways(understood: Understood, question: Question) -> bool:
+    """Whether the type and the program are those of the machine that is judged."""
+    if understood.is_one_file or understood.files.formats or understood.files.part is not None:
+        return False
+    if question.in_turn:
+        return question.here is None
+    return not understood.files.are_here and takes_first_of_list(question, understood.workload)
+
+
+def question_of(
+    catalogue: Catalogue,
+    understood: Understood,
+    machine: Machine,
+    *,
+    requires_runtime: bool = False,
+) -> Question:
+    """The question with the model's own defaults. `requires_runtime`: the runtime must be installed
+    already.
+    """
+    spec, workload, files = understood.spec, understood.workload, _files_on(understood, machine)
+    question = ask(spec, workload, catalogue, machine, files)
+    question = question.replace(requires_runtime=requires_runtime)
+    if understood.is_one_file:
+        return in_usual_type(question, workload, catalogue, machine)
+    return question
+
+
+def judged_for(
+    catalogue: Catalogue,
+    understood: Understood,
+    machine: Machine,
+    *,
+    follows_machine: bool = True,
+    requires_runtime: bool = False,
+) -> Candidate:
+    """The question with the defaults that suit the machine best, or the model's own, judged. A name
+    that stands for one file keeps the model's own.
+    """
+    question = question_of(catalogue, understood, machine, requires_runtime=requires_runtime)
+    if understood.is_one_file or not follows_machine:
+        return Candidate(question=question, judged=judge(question, machine))
+    files = _files_on(understood, machine)
+    return suited(question, understood.workload, catalogue, machine, files)
+
+
+def _files_on(understood: Understood, machine: Machine) -> NamedFiles:
+    files = understood.files
+    return files if machine.is_this_one else files.replace(in_memory=False)

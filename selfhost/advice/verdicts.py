@@ -1,0 +1,249 @@
+"""A question becomes a verdict with everything beside it: offers, alternatives, commands, notes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+
+from .. import needs as need
+from ..catalogue.index import Catalogue
+from ..catalogue.offers import Offer, at_context, cheapest_first
+from ..catalogue.quality import quality_for
+from ..catalogue.spec import GENERATING, ModelSpec
+from ..core import dates
+from ..core.workload import Workload
+from ..judge.judging import considered
+from ..judge.placement.devices import lies_beside_cards
+from ..judge.record import (
+    Alternative,
+    Candidate,
+    Judged,
+    OpenAlternative,
+    Question,
+    Verdict,
+    answer_for,
+)
+from ..machine.reader import Machine
+from .api_route import offers_for
+from .notes import notes_of, notes_of_asking
+from .remarks import about_files, faster_ways, lies_elsewhere, notes_instead, slots, tells_sequences
+from .room import room
+from .steps import Steps, steps
+from .understood import Understood, judged_for, understand
+
+
+def check_with(
+    catalogue: Catalogue,
+    model: str | os.PathLike[str] | ModelSpec,
+    workload: Workload,
+    machine: Machine,
+    *,
+    instead: bool = True,
+    today: str | None = None,
+    prices: str = "snapshot",
+    follows_machine: bool = True,
+    requires_runtime: bool = False,
+) -> Verdict:
+    """`check` with everything given. Without `instead` the verdict names only what decides: no
+    alternatives, no room. Without `follows_machine` the defaults are the model's own, the same on
+    every machine. `requires_runtime`: the runtime must be installed already.
+    """
+    understood = understand(catalogue, model, workload, machine if follows_machine else None)
+    candidate = judged_for(
+        catalogue,
+        understood,
+        machine,
+        follows_machine=follows_machine,
+        requires_runtime=requires_runtime,
+    )
+    return answer(
+        catalogue,
+        candidate,
+        understood,
+        machine,
+        instead=instead,
+        today=today,
+        prices=prices,
+    )
+
+
+def _priced(
+    catalogue: Catalogue, question: Question, judged: Judged, today: str, prices: str
+) -> tuple[tuple[Offer, ...], list[str]]:
+    """The offers at the prices of that source, the cheapest first for the load or the context that
+    was asked for, and a sentence on where newer ones come from.
+    """
+    workload, notes = question.workload, []
+    offers = offers_for(catalogue, question, judged, today)
+    if offers and prices != "snapshot":
+        from ..catalogue.prices import refreshed
+
+        newer = refreshed(offers, catalogue.offers_path, today=today)
+        offers = cheapest_first(newer.offers)
+        notes.append(newer.note)
+    if question.context_asked and workload.context_tokens is not None:
+        offers = at_context(offers, workload.context_tokens)
+    if workload.load is not None:
+        from .costs import dearness
+
+        by_load = partial(dearness, workload.load, question.spec.modality)
+        offers = tuple(sorted(offers, key=by_load))
+    return offers, notes
+
+
+def answer(
+    catalogue: Catalogue,
+    candidate: Candidate,
+    understood: Understood,
+    machine: Machine,
+    *,
+    instead: bool,
+    today: str | None = None,
+    prices: str = "snapshot",
+) -> Verdict:
+    """The verdict on what was understood and judged. The arguments are those of `check_with`."""
+    question, judged = candidate.question, candidate.judged
+    if instead and question.workload.task == "finetune" and machine.accelerators:
+        from .training import with_ways_to_cards
+
+        judged = with_ways_to_cards(question, understood.workload, judged, catalogue, machine)
+    priced = partial(_priced, catalogue, today=today or dates.utc_today(), prices=prices)
+    offers, newer = priced(question, judged) if instead or judged.failed else ((), [])
+    to_type = steps(
+        question,
+        judged,
+        catalogue,
+        machine,
+        tag=understood.tag,
+        by_tag_first=understood.is_one_file and understood.workload.runtime is None,
+    )
+    notes, fine_print = _beside(
+        catalogue, question, understood, machine, judged, to_type, instead=instead
+    )
+    loaded_bits = _loaded_bits(question)
+    verdict = Verdict(
+        **vars(answer_for(question, judged, judged.route(bool(offers)))),
+        asked=understood.asked,
+        machine=machine,
+        api_offers=offers,
+        commands=to_type.commands,
+        commands_class=to_type.commands_class,
+        setup=to_type.setup,
+        understood_as=understood.notes,
+        notes=(*notes_of(catalogue, question, understood, offers), *notes),
+        fine_print=(*newer, *fine_print),
+        quality=quality_for(
+            question.workload, catalogue, question.spec, is_halved=loaded_bits == 16
+        ),
+        rewrites=question.rewriting is not None,
+        loaded_bits=loaded_bits,
+    )
+    if not instead:
+        return verdict
+    return _with_what_else(
+        verdict,
+        catalogue,
+        question,
+        understood.workload,
+        judged,
+        lambda *of: priced(*of)[0],
+    )
+
+
+def _beside(
+    catalogue: Catalogue,
+    question: Question,
+    understood: Understood,
+    machine: Machine,
+    judged: Judged,
+    to_type: Steps,
+    *,
+    instead: bool,
+) -> tuple[list[str], list[str]]:
+    """Sentences that the answer needs beside it, and fine print that explains it."""
+    notes: list[str] = []
+    fine_print = [*notes_of_asking(catalogue, question, understood)]
+    # advice is for the program whose lines are printed
+    shown = question.replace(runtime=to_type.runtime or question.runtime)
+    if instead:
+        is_bounded = any("--ctx-checkpoints" in line for line in to_type.commands)
+        notes += notes_instead(catalogue, shown, judged, is_bounded=is_bounded)
+        otherwise = (
+            lies_elsewhere(catalogue, question, machine),
+            _on_cards_instead(catalogue, question, understood.workload, judged, machine),
+        )
+        notes += filter(None, otherwise)
+    if question.chosen is not None:
+        # how long the examples are decides what is learned, so a shorter length is not fine print
+        is_trained = question.workload.task == "finetune"
+        (notes if is_trained else fine_print).append(question.chosen)
+    if not understood.tag:
+        fine_print += about_files(question, fits=judged.fits)
+    if instead and (more := slots(catalogue, shown, judged, to_type.commands)) is not None:
+        (fine_print if tells_sequences(to_type.commands) else notes).append(more)
+    return notes, fine_print
+
+
+def _on_cards_instead(
+    catalogue: Catalogue, question: Question, asked: Workload, judged: Judged, machine: Machine
+) -> str | None:
+    """`advice.alternatives.on_cards_instead` of a model that writes text; few answers load it."""
+    is_text = question.workload.task == "generate" and question.spec.modality in GENERATING
+    if not is_text or not judged.fits or not lies_beside_cards(judged.needs, machine):
+        return None
+    from .alternatives import on_cards_instead
+
+    return on_cards_instead(question, asked, judged, catalogue, machine)
+
+
+# what QLoRA loads of each weight that it trains adapters beside (bitsandbytes, nf4)
+_QLORA_BITS = 4
+
+
+def _loaded_bits(question: Question) -> int | None:
+    workload = question.workload
+    if workload.finetune_method == "qlora":
+        return _QLORA_BITS
+    if workload.quantization is None or workload.format == "gguf" or workload.task != "generate":
+        return None
+    return need.loaded_bits(question.runtime, question.spec, workload.quantization)
+
+
+def _with_what_else(
+    verdict: Verdict,
+    catalogue: Catalogue,
+    question: Question,
+    asked: Workload,
+    judged: Judged,
+    offers_of: Callable[[Question, Judged], tuple[Offer, ...]],
+) -> Verdict:
+    """With the room left, other placements, other models, and what a month costs."""
+    machine = verdict.machine
+    others, named = _others(catalogue, question, asked, judged, machine)
+    cost = None
+    if question.workload.load is not None:
+        from .costs import Costed, month
+
+        costed = Costed(question=question, asked=asked, machine=machine, offers=verdict.api_offers)
+        cost = month(costed, catalogue, judged, others, offers_of)
+    return verdict.replace(
+        placements=considered(question, judged.needs, machine),
+        room=room(question, judged, machine, catalogue),
+        alternatives=others,
+        open_alternatives=named,
+        monthly_cost=cost,
+        advice=faster_ways(question, judged, machine),
+    )
+
+
+def _others(
+    catalogue: Catalogue, question: Question, asked: Workload, judged: Judged, machine: Machine
+) -> tuple[tuple[Alternative, ...], tuple[OpenAlternative, ...]]:
+    """What would run in its place, and the open-weight models that a closed one's spec names."""
+    if judged.fits and question.spec.availability is None:
+        return (), ()
+    from .alternatives import alternatives, open_alternatives
+
+    others = alternatives(question, asked, judged, catalogue, machine)
+    return others, open_alternatives(question.spec, asked, catalogue, machine)

@@ -1,0 +1,74 @@
+"""One module per check: needs held against a machine. The branch that decides gives the outcome,
+the code and the figures; `words` has the sentences.
+
+What the model is: `weights`, `license`, `openness`, `context`. What the machine gives: `disk`,
+`memory`, `cpu`. How it would run: `accelerator`, `runtime`, `speed`. Where several outcomes hold,
+the worst one wins, so each check looks for `fail` first.
+"""
+
+from .accelerator import Program, accelerator_check
+from .context import context_check, reads_context
+from .cpu import cpu_check
+from .disk import (
+    bytes_to_store,
+    disk_check,
+    disk_margin_bytes,
+    ends_to_store,
+    held_in_memory,
+    lies_in_memory,
+    stored_in_memory,
+)
+from .license import license_check, license_guessed
+from .memory import (
+    given_bytes,
+    host_high,
+    host_low,
+    memory_check,
+    on_cards,
+    reserve_beside,
+    reserve_of,
+)
+from .openness import openness_check
+from .record import CHECKS, CODES, Finding, Outcome, finding
+from .runtime import runtime_check
+from .speed import HOURS_SECONDS, MADE, WIDE_PACE, made_check, speed_check, work_check
+from .weights import kept_elsewhere, weights_check
+
+__all__ = [
+    "CHECKS",
+    "CODES",
+    "HOURS_SECONDS",
+    "MADE",
+    "WIDE_PACE",
+    "Finding",
+    "Outcome",
+    "Program",
+    "accelerator_check",
+    "bytes_to_store",
+    "context_check",
+    "cpu_check",
+    "disk_check",
+    "disk_margin_bytes",
+    "ends_to_store",
+    "finding",
+    "held_in_memory",
+    "given_bytes",
+    "host_high",
+    "host_low",
+    "license_check",
+    "kept_elsewhere",
+    "license_guessed",
+    "lies_in_memory",
+    "made_check",
+    "memory_check",
+    "on_cards",
+    "openness_check",
+    "reads_context",
+    "reserve_beside",
+    "reserve_of",
+    "runtime_check",
+    "speed_check",
+    "stored_in_memory",
+    "weights_check",
+    "work_check",
+]

@@ -1,0 +1,171 @@
+"""Where a model's memory would lie: on accelerators, split with RAM, or in RAM alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from ...core.records import Record
+from ...machine.record import Accelerator, Machine
+from ...needs.records import MemoryNeed, Needs, Term
+from .devices import TIGHT, Place, emptied, places, places_on
+from .on_devices import in_turn, layers_shared_out, offloaded, on_one, spread, taken_by
+
+
+class Spreading(Record):
+    """How a program lays a model out over the places of a machine.
+
+    `shared_layers`: how many layers it shares out, over several accelerators and with the RAM;
+    None: it does not. `spread_layers`: how many it spreads over several accelerators that hold
+    them all; None: it does not. `gpu_only`: it runs on accelerators alone, one or several alike,
+    and where there are any on those that `suits` does not rule out; `cpu_only`: on none.
+    `gathered`: what each of several accelerators holds whole where training shares the rest out.
+    `may_be_tight`: an accelerator that holds the likely need counts, whatever the most is;
+    `may_be_close`: one that holds the least does.
+    """
+
+    shared_layers: int | None = None
+    spread_layers: int | None = None
+    gpu_only: bool = False
+    cpu_only: bool = False
+    suits: Callable[[Accelerator], bool] | None = None
+    gathered: Term | None = None
+    may_be_tight: bool = False
+    may_be_close: bool = False
+
+
+def placements(needs: Needs, machine: Machine, way: Spreading) -> Iterator[Needs]:
+    """The same needs with their terms placed, in the order they are to be judged: accelerators,
+    split, host, unread accelerator; last the largest accelerator where it must hold all and cannot.
+
+    Before the unread come the accelerators once others have left them.
+    """
+    if needs.memory is None or way.cpu_only:
+        yield needs
+        return
+    if way.gpu_only:
+        from .gpus_alone import on_gpus_alone
+
+        yield from on_gpus_alone(needs, needs.memory, machine, way.suits)
+        return
+    now = places(machine)
+    at_once = next(filter(None, map(list, _at_once(needs, needs.memory, machine, way, now))), [])
+    yield from at_once
+    if not at_once:
+        yield from offloaded(needs, now)
+    yield needs
+    later = places_on(emptied(machine.accelerators)) if machine.accelerators else now
+    if now != later:
+        for other in _on_accelerators(needs, needs.memory, machine, later, way.shared_layers):
+            # a few layers more are no other way to lay it out
+            if other not in at_once and (other.placement == "accelerator" or not at_once):
+                yield other
+        if not at_once:
+            yield from offloaded(needs, later)
+    yield from _on_unread(needs, machine, now)
+    if not (at_once or way.shared_layers):
+        yield from _nearest(needs, later)
+
+
+def _at_once(
+    needs: Needs, memory: MemoryNeed, machine: Machine, way: Spreading, now: Sequence[Place]
+) -> Iterator[Iterator[Needs]]:
+    """The ways to have it on accelerators as they are now, the best first."""
+    yield _on_accelerators(needs, memory, machine, now, way.shared_layers)
+    if way.gathered is not None:
+        from .sharded import sharded
+
+        yield sharded(needs, memory, machine, way.gathered)
+    if way.spread_layers:
+        yield spread(needs, memory, machine, way.spread_layers)
+    for is_enough, end in ((way.may_be_tight, "bytes"), (way.may_be_close, "low_bytes")):
+        if is_enough:
+            yield _on_roomiest(needs, memory, now, end)
+            if way.gathered is not None:
+                yield sharded(needs, memory, machine, way.gathered, end)
+
+
+def _on_unread(needs: Needs, machine: Machine, candidates: Sequence[Place]) -> Iterator[Needs]:
+    """All of it on an accelerator of which it was not read what it can give."""
+    if machine.accelerators is None:
+        yield on_one(needs, "accelerator:0")
+    for place in candidates:
+        if place.room_bytes is None:
+            yield on_one(needs, place.where)
+
+
+def _roomiest(candidates: Sequence[Place]) -> Place | None:
+    """The accelerator with most room; None where none has any."""
+    largest = max(candidates, key=lambda place: place.room_bytes or 0, default=None)
+    return largest if largest is not None and largest.room_bytes else None
+
+
+def _nearest(needs: Needs, candidates: Sequence[Place]) -> Iterator[Needs]:
+    """All of it on the accelerator with most room, which lacks some, and its parts there in turn;
+    nothing where none has any.
+    """
+    largest = _roomiest(candidates)
+    if largest is not None:
+        yield from in_turn(needs, largest)
+        yield on_one(needs, largest.where)
+
+
+def _beside_each_other(sized: Sequence[Place], largest: Place, machine: Machine) -> list[Place]:
+    """The accelerators among which a program shares layers out: it gets one instance of MIG, and no
+    other beside it.
+    """
+    cards = machine.accelerators
+    parts = [place for place in sized if cards and cards[place.index].is_part]
+    return [largest] if largest in parts else [place for place in sized if place not in parts]
+
+
+def _on_accelerators(
+    needs: Needs,
+    memory: MemoryNeed,
+    machine: Machine,
+    candidates: Sequence[Place],
+    layers: int | None,
+) -> Iterator[Needs]:
+    """All of it on the fastest that holds it, else its `layers` shared out; nothing where neither
+    holds a layer.
+    """
+    sized = [place for place in candidates if place.room_bytes is not None]
+    if not sized:
+        return
+    largest = max(sized, key=lambda place: place.room_bytes or 0)
+    whole_bytes = taken_by(memory).whole_bytes
+    holding = [place for place in sized if whole_bytes <= (place.room_bytes or 0)]
+    if holding:
+        yield on_one(needs, _fastest(holding, machine).where)
+    elif layers:
+        yield from layers_shared_out(
+            needs, memory, _beside_each_other(sized, largest, machine), layers
+        )
+
+
+def _fastest(holding: Sequence[Place], machine: Machine) -> Place:
+    """The one whose memory is fastest, of several alike or unknown the one with most room."""
+    if len(holding) == 1:
+        return holding[0]
+    from ..pace.graphics import device_bandwidth
+
+    cards = machine.accelerators or ()
+    return max(
+        holding,
+        key=lambda place: (device_bandwidth(cards[place.index]) or 0, place.room_bytes or 0),
+    )
+
+
+def _on_roomiest(
+    needs: Needs, memory: MemoryNeed, candidates: Sequence[Place], end: str
+) -> Iterator[Needs]:
+    """All of it on the accelerator with most room, where that holds the likely need and nearly the
+    most (`end` is `bytes`), or the least need (`low_bytes`).
+    """
+    largest = _roomiest(candidates)
+    if largest is None:
+        return
+    room_bytes = largest.room_bytes or 0
+    device_terms = [term.on_device or term for term in memory.terms if not term.is_program]
+    is_near = end != "bytes" or sum(term.high_bytes for term in device_terms) <= TIGHT * room_bytes
+    if is_near and sum(getattr(term, end) for term in device_terms) <= room_bytes:
+        yield on_one(needs, largest.where)

@@ -1,0 +1,225 @@
+"""What accelerators can give, and which of them a program computes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...catalogue.runtime import RuntimeSpec
+from ...core.records import Record
+from ...core.units import GIB
+from ...machine.record import Accelerator, Machine
+from ...needs.records import Needs, Reserve, Term
+
+# llama.cpp's fitter leaves this much of each device free (common/common.h line 483, llama.cpp
+# 0c1e5709)
+DEVICE_MARGIN_BYTES = 1 * GIB
+
+# vLLM takes so many hundredths of each device and fails where that is not enough (vllm 0.33.0,
+# vllm/config/cache.py lines 215-223)
+GPU_ONLY_PERCENT = 92
+
+# from here on, but for an A100 and a GB10, it works on four times as much at once
+# (vllm/engine/arg_utils.py, get_batch_defaults)
+LARGE_DEVICE_BYTES = 70 * GIB
+# how far beyond an accelerator's room the most of training may lie where the likely need fits; of a
+# wider range the likely figure says too little (assumed)
+TIGHT = 1.25
+
+
+class Place(Record):
+    """One accelerator with memory of its own: its number in the machine's list and what it can
+    give; None is unread.
+    """
+
+    index: int
+    room_bytes: int | None
+
+    @property
+    def where(self) -> str:
+        """The name of the place in a term."""
+        return f"accelerator:{self.index}"
+
+
+def index_of(where: str) -> int:
+    """Of the name of a place in a term the number in the machine's list."""
+    return int(where.partition(":")[2])
+
+
+def places(machine: Machine) -> tuple[Place, ...]:
+    """The accelerators that are no part of the RAM, in the machine's order.
+
+    Where it was not read whether one shares the RAM, what it can give beside the RAM is unread too.
+    """
+    return places_on(machine.accelerators or ())
+
+
+def places_on(accelerators: Sequence[Accelerator]) -> tuple[Place, ...]:
+    return tuple(
+        Place(index=index, room_bytes=free_bytes(device) if device.unified is False else None)
+        for index, device in enumerate(accelerators)
+        if device.unified is not True
+    )
+
+
+def lies_beside_cards(needs: Needs | None, machine: Machine) -> bool:
+    """Whether all of it lies in RAM, and accelerators with memory of their own are there."""
+    in_ram = needs is not None and needs.placement == "host"
+    return in_ram and any(card.unified is False for card in machine.accelerators or ())
+
+
+def free_bytes(device: Accelerator) -> int | None:
+    """What a device could give now; all of it where only its total is known; None where neither
+    was read.
+    """
+    size = (
+        device.memory_free_bytes
+        if device.memory_free_bytes is not None
+        else device.memory_total_bytes
+    )
+    return None if size is None else max(0, size - DEVICE_MARGIN_BYTES)
+
+
+def emptied(devices: Sequence[Accelerator]) -> tuple[Accelerator, ...]:
+    """The same accelerators with nothing else running on them."""
+    return tuple(
+        device.replace(memory_free_bytes=None) if device.memory_total_bytes is not None else device
+        for device in devices
+    )
+
+
+def room_of(device: Accelerator, *, gpu_only: bool) -> int | None:
+    """What a runtime may take of a device: llama.cpp leaves a gigabyte free, one that needs it
+    all takes its share.
+    """
+    if not gpu_only:
+        return free_bytes(device)
+    total = device.memory_total_bytes
+    if total is None:
+        return None
+    free = total if device.memory_free_bytes is None else device.memory_free_bytes
+    return min(total * GPU_ONLY_PERCENT // 100, free)
+
+
+def is_large(device: Accelerator) -> bool:
+    """True where vLLM works on more at once: on a device of 70 GiB or more, but for those that the
+    table of GPUs has as `small`, an A100 and a GB10.
+    """
+    if (device.memory_total_bytes or 0) < LARGE_DEVICE_BYTES:
+        return False
+    from ...machine.gpus import capability_by_name, works_on_few_tokens
+
+    capability = device.compute_capability or capability_by_name(device.name)
+    return not works_on_few_tokens(device.name, capability)
+
+
+def term_on(term: Term, device: Accelerator) -> Term:
+    """The term as it is on that device."""
+    if term.reserves:
+        return _reserved_on(term, device)
+    return term.on_large if term.on_large is not None and is_large(device) else term
+
+
+def _reserved_on(term: Term, device: Accelerator) -> Term:
+    """What the program leaves free of the device, without what lies outside of `room_of`. Of one
+    that others hold a part of it leaves less: the same share of what is free.
+    """
+    total, room = device.memory_total_bytes, room_of(device, gpu_only=True)
+    if not total or room is None:
+        return term
+    reserve = reserve_of_size(term, total)
+    free = total if device.memory_free_bytes is None else min(total, device.memory_free_bytes)
+
+    def left(size: int, share: float) -> int:
+        kept = (1 - size / total) * (1 - share)
+        return max(0, int(room - free * kept))
+
+    line = f"{room:,} bytes - {free:,} × (1 - {reserve.bytes:,} / {total:,})"
+    if reserve.share:
+        line += f" × (1 - {reserve.share})"
+    likely = left(reserve.bytes, reserve.share)
+    return term.replace(
+        low_bytes=left(reserve.low_bytes, reserve.low_share),
+        bytes=likely,
+        high_bytes=left(reserve.high_bytes, reserve.high_share),
+        arithmetic=f"{line}; the rest of what it may take" if likely else "0 bytes",
+        reserves=(),
+    )
+
+
+def reserve_of_size(term: Term, device_bytes: int) -> Reserve:
+    """What is left free of a device of that size."""
+    return [each for each in term.reserves if each.device_bytes <= device_bytes][-1]
+
+
+def of_one_maker(
+    rooms: Sequence[tuple[Place, int]], machine: Machine
+) -> list[list[tuple[Place, int]]]:
+    """The accelerators of each maker, the one with the largest last: a build of PyTorch computes on
+    those of one.
+    """
+    owned = machine.accelerators or ()
+    makers = dict.fromkeys(owned[place.index].vendor for place, _ in rooms)
+    groups = [[room for room in rooms if owned[room[0].index].vendor == maker] for maker in makers]
+    return groups[::-1]
+
+
+def reaches(device: Accelerator, least_capability: str) -> bool | None:
+    """Whether it has that compute capability and runs CUDA, or is not NVIDIA's; None where that
+    is not known.
+    """
+    if device.vendor != "nvidia":
+        return True
+    from ...machine.gpus import capability_by_name, reaches_capability
+    from ...machine.virtual_gpus import virtual_gpu
+
+    virtual = virtual_gpu(device.name)
+    if virtual is not None and virtual.draws_only:
+        return False
+    return reaches_capability(
+        device.compute_capability or capability_by_name(device.name), least_capability
+    )
+
+
+def is_built_for(device: Accelerator, amd_gpus: Sequence[str]) -> bool | None:
+    """Whether a GPU of AMD's is among those that a program is built for, patterns of names and of
+    instruction sets; None of another maker's, without a list, and where neither is known of it.
+    """
+    import re
+
+    if device.vendor != "amd" or not amd_gpus:
+        return None
+    name = f"{device.name} {device.compute_capability or ''}".lower()
+    if re.search(rf"\b(?:{'|'.join(amd_gpus)})\b", name):
+        return True
+    is_named = any(map(str.isdecimal, device.name)) and "0x" not in device.name
+    return False if device.compute_capability or is_named else None
+
+
+def uses_gpus(runtime: RuntimeSpec, machine: Machine) -> bool:
+    """Whether the program's builds for that system are not known to leave every GPU unused."""
+    unused = runtime.no_gpu_systems
+    return f"{machine.system}-{machine.architecture}" not in unused
+
+
+def runs_on(runtime: RuntimeSpec, device: Accelerator) -> bool:
+    """Whether the program is not known to have no build that computes on such a GPU, whatever the
+    quantization.
+    """
+    least = runtime.least_of(shares_ram=device.unified is True)
+    if least is not None and reaches(device, least) is False:
+        return False
+    patterns = amd_gpus(runtime)
+    return not patterns or is_built_for(device, patterns) is not False
+
+
+def amd_gpus(runtime: RuntimeSpec) -> tuple[str, ...]:
+    """Patterns of the GPUs of AMD's that its builds compute on, some of them if told to."""
+    told_to = (pattern for patterns in runtime.amd_gpus_as.values() for pattern in patterns)
+    return (*runtime.amd_gpus, *told_to)
+
+
+def computes_on_shared(runtime: RuntimeSpec, device: Accelerator) -> bool:
+    """Whether the program's builds compute on that GPU, which shares the RAM."""
+    is_built = is_built_for(device, runtime.amd_shared_gpus) is not False
+    is_named = device.vendor.lower() in runtime.on_shared_gpu
+    return is_named and is_built and runs_on(runtime, device)

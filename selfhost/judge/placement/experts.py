@@ -1,0 +1,143 @@
+"""A mixture of which a GPU holds all but some experts, as llama.cpp's fitter lays it out: attention
+and what all tokens share on the GPU, with the experts of as many layers as fit; the experts of the
+other layers in RAM, where the processor computes them.
+
+common/fit.cpp of llama.cpp 0c1e570: `common_params_fit_impl`, steps 3 and 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ...core.records import FrozenDict, Record
+from ..pace.step import Step
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from ...catalogue.spec import Architecture, ModelSpec
+
+# of a layer whose experts lie in RAM: its input and what comes back cross over, the GPU's graph is
+# cut in two and both sides wait for each other. Slow end, likely, fast end: with 70 us 229
+# published runs were at 0.87 of the likely pace, with 130 at 0.92 (tests/truth/speed_split.json,
+# speed_split_later.json); the ends are a guess
+CROSSING_SECONDS = (250e-6, 160e-6, 20e-6)
+# the slow end takes as many times as long as its parts do: of 115 published runs on 16 cards four
+# were 3 to 13 % slower than these (tests/truth/speed_split.json, speed_public.json)
+SLOWER = 1.2
+
+
+class Left(Record):
+    """What is left in RAM: experts of a share of the layers that have some.
+
+    `of_read`: their share of the weights that a token reads; `layers`: how many layers they are of.
+    """
+
+    of_read: float
+    layers: float
+
+
+def left_in_ram(step: Step, on_devices: float) -> Left | None:
+    """The experts in RAM where devices hold that share of all weights; None where the model has
+    none, or devices do not hold what all tokens share.
+    """
+    experts, used, layers = expert_parameters(step)
+    read = _parameters(step.read_bytes)
+    if not experts or read <= used:
+        return None
+    shared = read - used
+    held = on_devices * (shared + experts) - shared
+    if held < 0:
+        return None
+    share = 1 - min(1.0, held / experts)
+    return Left(of_read=share * used / read, layers=share * layers)
+
+
+def layers_with_experts(architecture: Architecture | None) -> list[int]:
+    """Their numbers, from 0 on."""
+    groups = architecture.feed_forward if architecture is not None else ()
+    return sorted(number for group in groups if group.experts for number in group.layers)
+
+
+def share_beside_experts(spec: ModelSpec, matrices: int, layers_in_ram: int) -> float | None:
+    """Of all weights, what a device holds where the experts of so many of the layers that have some
+    lie in RAM (`--n-cpu-moe`), each of so many matrices; None of unknown parameters.
+    """
+    architecture, total = spec.architecture, spec.parameters.total
+    layers = layers_with_experts(architecture)
+    if architecture is None or not layers or not total:
+        return None
+    experts, _, _ = _counted(architecture, matrices)
+    return 1 - min(1.0, experts / total) * min(1.0, layers_in_ram / len(layers))
+
+
+def expert_parameters(step: Step) -> tuple[float, float, int]:
+    """Parameters of all routed experts, of those that a token uses, and layers that have some."""
+    if step.architecture is None:
+        return 0.0, 0.0, 0
+    return _counted(step.architecture, step.expert_matrices)
+
+
+def _counted(architecture: Architecture, matrices: int) -> tuple[float, float, int]:
+    """As `expert_parameters`, of experts of so many matrices."""
+    experts = used = 0.0
+    layers = 0
+    for group in architecture.feed_forward:
+        if not group.experts:
+            continue
+        width = group.latent_length or architecture.embedding_length
+        each = matrices * width * group.length * len(group.layers)
+        experts += group.experts * each
+        used += (group.used or 1) * each
+        layers += len(group.layers)
+    return experts, used, layers
+
+
+def time_share(left: Left, layers: int, beside_seconds: float, all_seconds: float) -> float:
+    """What reading experts takes of a step of so many seconds, of which the processor has
+    `beside_seconds` for those in RAM. `layers`: how many have experts.
+    """
+    # those that devices hold take their share of what devices read
+    on_devices = left.of_read * (layers / left.layers - 1) / (1 - left.of_read)
+    own_seconds = max(0.0, all_seconds - beside_seconds) * on_devices
+    return min(1.0, (beside_seconds + own_seconds) / all_seconds)
+
+
+def _parameters(read_bytes: Mapping[str, int]) -> float:
+    """Weights that so many bytes hold."""
+    return sum(size / _bytes_each(type) for type, size in read_bytes.items())
+
+
+def _bytes_each(type: str) -> float:
+    """Of a weight of that type; of one that is not known as in 16 bits."""
+    from ...needs.quantization import BLOCKS
+
+    values, size = BLOCKS.get(type, (1, 2))
+    return size / values
+
+
+def parts_of(step: Step, left: Left) -> tuple[Step, Step]:
+    """The step of the devices, and that of the processor: experts alone."""
+    in_ram = _of_experts(step, left.of_read)
+    devices = step.replace(
+        read_bytes=FrozenDict(
+            {type: size - in_ram.get(type, 0) for type, size in step.read_bytes.items()}
+        )
+    )
+    return devices, Step(architecture=None, read_bytes=in_ram, foreign=step.foreign)
+
+
+# of the weights of all experts that are used, by how many those of a type may differ to be theirs
+_AS_MANY = 0.02
+
+
+def _of_experts(step: Step, share: float) -> FrozenDict:
+    """Bytes by type of the experts that are that share of the weights read. A type that has as many
+    weights as they is theirs, as MXFP4 in gpt-oss; else they are of every type like the whole.
+    """
+    _, used, _ = expert_parameters(step)
+    read = _parameters(step.read_bytes)
+    for type, size in step.read_bytes.items():
+        if abs(size / _bytes_each(type) - used) <= _AS_MANY * used:
+            return FrozenDict({type: int(size * min(1.0, share * read / used))})
+    return FrozenDict({type: int(size * share) for type, size in step.read_bytes.items()})

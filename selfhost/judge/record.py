@@ -1,0 +1,592 @@
+"""What is asked of one model and what was judged of it, with the route that follows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+
+from ..catalogue.offers import Offer
+from ..catalogue.quality import Quality
+from ..catalogue.spec import ModelSpec, RuntimeSpec
+from ..core import units
+from ..core.records import Record
+from ..core.workload import Workload
+from ..machine.record import Machine
+from ..needs.records import Needs
+from .checks import Finding, Outcome
+from .pace.speed import PaceRange, Speed, depth_of_chat, foreign_to_rules, uses_shared_gpu
+from .pace.step import WITH_A_GATE, Step, launched_layers, read_of_cache
+from .present import Here
+from .route import Route, exit_code
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any, Self
+
+    from ..catalogue.runtime import CacheRule
+    from ..catalogue.spec import QuantizationRule
+    from ..needs.parts import Companions
+    from ..needs.tensors import ArchitectureRow
+    from .costs import MonthlyCost
+
+
+__all__ = [
+    "Alternative",
+    "Answer",
+    "Candidate",
+    "Finding",
+    "Judged",
+    "OpenAlternative",
+    "Outcome",
+    "PaceRange",
+    "Placement",
+    "Question",
+    "Room",
+    "Route",
+    "Size",
+    "Speed",
+    "Verdict",
+    "answer_for",
+    "exit_code",
+]
+
+
+class Alternative(Record):
+    """Something that would fit instead: the same model smaller or with a shorter context, or
+    another model.
+
+    `memory_high_bytes` is the most that it takes in all, of accelerators that hold it only just
+    what it likely takes; `host_bytes` the part of it in RAM where accelerators hold the rest, else
+    None; `is_whole_on_card` where they hold all layers. `judged_tokens_per_second` is what a
+    minimum is held against, as `Speed.judged`. `command` asks about it with everything
+    that was asked before.
+    """
+
+    id: str
+    name: str
+    quantization: str | None
+    context_tokens: int | None
+    runtime: str | None = None
+    finetune_method: str | None = None
+    license: str | None = None
+    memory_high_bytes: int | None = None
+    host_bytes: int | None = None
+    is_whole_on_card: bool = False
+    download_bytes: int | None = None
+    decode_tokens_per_second: PaceRange | None = None
+    judged_tokens_per_second: PaceRange | None = None
+    why: str
+    command: str
+
+
+class OpenAlternative(Record):
+    """An open-weight model that the spec of a closed one names, whether it runs here or not.
+
+    `fits` is None where that cannot be told, `failed` are the reason codes of what rules it out;
+    `license` is None where it is not known. `quantization` is the one that it fits in where its
+    default does not. `practical`: it also answers as fast as is wanted and leaves other programs
+    room; None where `fits` is.
+    """
+
+    id: str
+    name: str
+    license: str | None
+    fits: bool | None
+    failed: tuple[str, ...] = ()
+    quantization: str | None = None
+    practical: bool | None = None
+
+
+class Room(Record):
+    """How far one could go on this machine, each with everything else as judged; None where it
+    makes no sense or nothing fits.
+
+    Where it runs, none of that moves it off the accelerators: what it takes there must fit there.
+    Memory that other programs use now counts. `longest_context_tokens` is per sequence and at most
+    what the model was trained for (what its publisher documents with scaling, where more than that
+    was asked). `best_quantization` is the one that keeps most quality, of those without noticeable
+    loss the smallest; `most_parallel` the number of sequences at once.
+    """
+
+    longest_context_tokens: int | None = None
+    best_quantization: str | None = None
+    most_parallel: int | None = None
+
+
+class Placement(Record):
+    """One way to lay the model out on this machine, in the order they are judged.
+
+    `placement` is host, accelerator or split, `accelerators` the numbers of those it takes. `fits`
+    is whether memory, accelerator and speed allow it, None where that cannot be told; `judged`: the
+    verdict is about this one.
+    """
+
+    placement: str
+    accelerators: tuple[int, ...]
+    accelerator_high_bytes: int
+    host_high_bytes: int
+    decode: PaceRange | None
+    fits: bool | None
+    judged: bool
+
+
+class Size(Record):
+    """One quantization of a model with one runtime: what travels, what it takes, whether it would
+    run, what it costs in quality.
+
+    `family` is gguf, safetensors, mlx or another format; `bytes` the download's, `how` they are
+    known; `memory_bytes` the most it may take, None where that is not known; `fits` is None where
+    it cannot be told.
+    """
+
+    quantization: str
+    family: str
+    runtime: str
+    bytes: int
+    how: str
+    source: str
+    memory_bytes: int | None = None
+    fits: bool | None = None
+    quality: Quality
+
+
+class Question(Record):
+    """All that is asked of one model, every default filled in: what `judge` takes beside the
+        machine.
+
+        `runtime` is None for a closed model and for a spec that names none; `read_bytes` are the
+    weights read for one token by stored type, {} where that is not known and None where a pace
+    makes no sense;
+    `expert_matrices` as in `Step`;
+    `drafting` is a step of the draft, None without one;
+    `loads` is the sentence why `runtime` does not load the model, None when it does, and `mend`
+    what to do where no other would; `unfamiliar` an architecture that no row describes.
+    `context_asked`: the context was given, not taken by default; `speed_stated`: so was the lowest
+    useful speed. `rewriting`: the row of an encoder with a decoder. `local_files`: the files were
+    named, so they are on this machine, and where they lie on a volume that is RAM `in_memory`
+    (None: not told). `here`: those asked for lie on it, whole or in part. `companions` are loaded
+    beside the model, and `beside_bytes` of them have to be downloaded. `opened`: is it as open as
+    was asked (`findings.openness_check`)? `license_guessed`: what the function of that name gives,
+    if it was asked; `kept_by` holds what `kept_elsewhere` gives. `chosen`: the sentence why
+    runtime, quantization or method are others than the model's own defaults; None where they are
+    not (`defaults.suited`). `in_turn`: the types that are tried, one after the other, on
+    a machine where the model does not run in its default one. `requires_runtime`: the runtime must
+    be installed already.
+    `has_other_runtime`: the runtime was named, and without its name one is judged that needs no
+    GPU.
+    """
+
+    spec: ModelSpec
+    workload: Workload
+    runtime: RuntimeSpec | None = None
+    loads: str | None = None
+    mend: str | None = None
+    needs: Needs | None = None
+    read_bytes: Mapping[str, int] | None = None
+    expert_matrices: int = WITH_A_GATE
+    drafting: Step | None = None
+    unfamiliar: str | None = None
+    context_asked: bool = False
+    speed_stated: bool = False
+    rewriting: ArchitectureRow | None = None
+    local_files: bool = False
+    in_memory: bool | None = False
+    companions: Companions | None = None
+    beside_bytes: int = 0
+    here: Here | None = None
+    opened: Finding | None = None
+    license_guessed: tuple[bool, bool] | None = None
+    kept_by: tuple[str | None] | None = None
+    chosen: str | None = None
+    in_turn: tuple[str, ...] = ()
+    requires_runtime: bool = False
+    has_other_runtime: bool = False
+
+    @cached_property
+    def step(self) -> Step:
+        """One step of decoding behind the prompt that is stated, else in a short chat; only where
+        `read_bytes` is not None.
+        """
+        return Step(
+            architecture=self.spec.architecture,
+            read_bytes=self.read_bytes or {},
+            expert_matrices=self.expert_matrices,
+            depth_tokens=depth_of_chat(self.workload.context_tokens, self.workload.prompt_tokens),
+            cached_number_bytes=read_of_cache(self.workload.kv_cache_type),
+            foreign=foreign_to_rules(self.runtime),
+            replays=self.runtime is not None and self.runtime.replays_graphs,
+            launched_layers=launched_layers(
+                self.spec.architecture,
+                self.runtime,
+                self.workload.quantization,
+                self.spec.parameters.active,
+            ),
+        )
+
+    @property
+    def each_of(self) -> int:
+        """Of how many sequences at once each must be as fast as is wanted: 1 where no minimum is
+        stated.
+        """
+        is_stated = self.speed_stated and self.workload.min_tokens_per_second
+        return self.workload.parallel if is_stated else 1
+
+    @property
+    def quantization_rule(self) -> QuantizationRule | None:
+        """How the runtime takes the quantization, where it takes it otherwise than others."""
+        runtime = self.runtime
+        return None if runtime is None else runtime.rule_of(self.workload.quantization)
+
+    def cache_rule_of(self, type: str | None) -> CacheRule | None:
+        """Which GPUs keep a cache of that type of the model; None where all do."""
+        if self.runtime is None:
+            return None
+        sees = self.spec.modality == "vision"
+        return self.runtime.cache_rule(type, self.spec.architecture, sees=sees)
+
+    @property
+    def cache_rule(self) -> CacheRule | None:
+        """The same of the cache that is judged."""
+        return self.cache_rule_of(self.workload.kv_cache_type)
+
+    @property
+    def store(self) -> str:
+        """The purpose of the disk that its files lie on."""
+        return self.runtime.store if self.runtime is not None else "huggingface"
+
+    @property
+    def missing_bytes(self) -> int | None:
+        """What is still to be downloaded where the model is here, whole or in part; None where
+        all of it is, or it is not known.
+        """
+        if self.local_files:
+            return self.beside_bytes
+        own = self.here.missing_bytes if self.here else None
+        return None if own is None else own + self.beside_bytes
+
+
+# the checks of what memory holds
+HELD = ("memory", "accelerator")
+
+
+class Judged(Record):
+    """What the machine's side of the verdict is: findings in the order of CHECKS, the needs and
+    the speed as placed.
+    """
+
+    findings: tuple[Finding, ...]
+    needs: Needs | None
+    speed: Speed | None
+
+    @property
+    def fits(self) -> bool:
+        """No `fail`, and no `unknown` that decides: the route would be local."""
+        return not self.failed and not self.unknown
+
+    @cached_property
+    def failed(self) -> bool:
+        """Some finding rules a local run out."""
+        return any_fails(self.findings)
+
+    @property
+    def unknown(self) -> bool:
+        """Something that decides is not known."""
+        return any([finding.leaves_open for finding in self.findings])  # noqa: C419 - as any_fails
+
+    @property
+    def lacking_bytes(self) -> float | None:
+        """The memory that would make it run, where nothing else rules that out; else None."""
+        held = [finding for finding in self.findings if finding.check in HELD]
+        if any_fails(finding for finding in self.findings if finding.check not in HELD):
+            return None
+        return lacking_bytes(held)
+
+    def route(self, offered: bool) -> Route:
+        """The route, given whether an API may be used and one is offered."""
+        if self.failed:
+            return Route.API if offered else Route.NEITHER
+        return Route.UNKNOWN if self.unknown else Route.LOCAL
+
+
+# where a candidate runs, the best place first
+ON_ACCELERATORS, _TIGHT, BY_PARTS, _BY_LAYERS, IN_RAM, NOWHERE = range(6)
+_PLACES_OF_PARTS = {None: IN_RAM, "model": BY_PARTS, "sequential": _BY_LAYERS}
+# what the model itself fails on, it fails on in every type and program
+_OF_THE_MODEL = ("weights", "license", "openness", "context")
+
+
+class Candidate(Record):
+    """One way to run the model, judged on a machine."""
+
+    question: Question
+    judged: Judged
+
+    @property
+    def place(self) -> int:
+        """Where it runs."""
+        return self._place(self.judged.findings)
+
+    @property
+    def place_with_disk(self) -> int:
+        """Where it would run if the disk had room."""
+        return self._place(self._without_disk.findings)
+
+    @property
+    def lacking_bytes(self) -> float:
+        """The memory that it lacks if the disk had room: 0 where it may fit, infinite where no
+        memory would mend it.
+        """
+        judged = self._without_disk
+        lacking = judged.lacking_bytes if judged.failed else 0
+        return float("inf") if lacking is None else lacking
+
+    @property
+    def offload(self) -> str | None:
+        """How its parts come to an accelerator in turn; None where they do not."""
+        return self.judged.needs.offload if self.judged.needs is not None else None
+
+    @property
+    def is_on_accelerators(self) -> bool:
+        """Accelerators hold all of it that can lie there: in memory of their own, or in RAM that
+        they share.
+        """
+        if self.judged.needs is not None and self.judged.needs.placement == "accelerator":
+            return True
+        return self.has("accelerator-fits")
+
+    def has(self, code: str) -> bool:
+        """Whether one of the findings has that code."""
+        return any(finding.code == code for finding in self.judged.findings)
+
+    def is_whole(self, machine: Machine, share: float = 1.0) -> bool:
+        """Accelerators compute all of it, and it takes at most that share of their memory."""
+        from .placement.devices import index_of, room_of
+
+        needs, runtime = self.judged.needs, self.question.runtime
+        if needs is None or needs.memory is None or not self.is_on_accelerators:
+            return False
+        cards = machine.accelerators or ()
+        if needs.placement == "accelerator":
+            gpu_only = runtime is not None and runtime.gpu_only
+            terms = [term for term in needs.memory.terms if term.where != "host"]
+            used = dict.fromkeys(index_of(term.where) for term in terms)
+            rooms = [room_of(cards[index], gpu_only=gpu_only) for index in used]
+            taken_bytes = sum(term.high_bytes for term in terms)
+            return None not in rooms and taken_bytes <= share * sum(filter(None, rooms))
+        from .placement.shared_memory import is_metal, shared_limits
+
+        if not uses_shared_gpu(machine, runtime):
+            return False
+        # of AMD's nobody knows what its owner let it use
+        limits = shared_limits(cards[0], machine) if is_metal(cards[0]) else None
+        return limits is not None and needs.memory.high_bytes <= share * limits[0]
+
+    def where(self, machine: Machine) -> str:
+        """The accelerators that hold it, or a part of it, equal ones counted; the RAM where none
+        does.
+        """
+        if not self.is_on_accelerators and self.offload is None:
+            return "the RAM"
+        from .placement.devices import index_of
+
+        memory = self.judged.needs.memory if self.judged.needs is not None else None
+        cards = machine.accelerators or ()
+        places = dict.fromkeys(term.where for term in memory.terms) if memory else {}
+        numbers = [index_of(place) for place in places if place != "host"] or [0]
+        return " and ".join(units.counted([cards[number].name for number in numbers]))
+
+    @property
+    def _without_disk(self) -> Judged:
+        findings = [finding for finding in self.judged.findings if finding.check != "disk"]
+        return self.judged.replace(findings=tuple(findings))
+
+    def _place(self, findings: Iterable[Finding]) -> int:
+        if any(each.decides for each in findings if each.check not in _OF_THE_MODEL):
+            return NOWHERE
+        if self.has("accelerator-tight"):
+            return _TIGHT
+        return ON_ACCELERATORS if self.is_on_accelerators else _PLACES_OF_PARTS[self.offload]
+
+
+class Answer(Record):
+    """What was found for one model on one machine, and nothing beyond: of the whole catalogue
+    `list` prints these.
+
+    `workload` is the one judged, every default filled in, `here` what of the files lies on the
+    machine already. It has no truth value: ask `route` or `can_run`.
+    """
+
+    model: ModelSpec
+    workload: Workload
+    route: Route
+    needs: Needs | None
+    speed: Speed | None
+    findings: tuple[Finding, ...]
+    here: Here | None = None
+
+    def replace(self, **changes: Any) -> Self:
+        """As of every record; a route may be given as its word. `ValueError` for another word."""
+        if "route" in changes:
+            changes["route"] = Route(changes["route"])
+        return super().replace(**changes)
+
+    @property
+    def can_run(self) -> bool:
+        """True only when the route is local."""
+        return self.route is Route.LOCAL
+
+    @property
+    def can_download(self) -> bool | None:
+        """Weights published and disk large enough; None where either is unknown."""
+        pair = [self.finding("weights"), self.finding("disk")]
+        if any_fails(pair):
+            return False
+        not_known = any(
+            finding is None
+            or finding.outcome is Outcome.UNKNOWN
+            # where to get them nobody stated
+            or finding.code == "weights-yours"
+            for finding in pair
+        )
+        return None if not_known else True
+
+    @property
+    def exit_code(self) -> int:
+        """0, 1 or 3: see the function of this name."""
+        return exit_code([self.route])
+
+    @property
+    def download_seconds(self) -> float | None:
+        """How long the download takes at the speed that was stated; None where no speed was, or
+        the size is not known.
+        """
+        return self.workload.seconds_to_download(self.needs.download_bytes if self.needs else None)
+
+    def finding(self, name: str) -> Finding | None:
+        """The finding of that name, None where it was not asked for."""
+        for finding in self.findings:
+            if finding.check == name:
+                return finding
+        return None
+
+    def __bool__(self) -> bool:
+        raise TypeError(
+            f"a {type(self).__name__} has no truth value: ask can_run, or route for the four"
+            " answers"
+        )
+
+    def __repr__(self) -> str:
+        """One line: model, route, likely pace, memory. `Record.__repr__` gives every field."""
+        pace = self.speed.judged if self.speed is not None else None
+        memory = self.needs.memory if self.needs is not None else None
+        parts: list[str] = [self.route]
+        if pace is not None:
+            parts.append(units.likely_pace(pace.low, pace.likely, pace.high, " tokens/s"))
+        if self.needs is not None and memory is not None:
+            place = _PLACES.get(self.needs.placement or "", "memory")
+            parts.append(f"{units.binary(memory.high_bytes)} of {place}")
+        return f"<{type(self).__name__} {self.model.id}: {', '.join(parts)}>"
+
+
+def answer_for(question: Question, judged: Judged, route: Route) -> Answer:
+    """What was found for that question."""
+    return Answer(
+        model=question.spec,
+        workload=question.workload,
+        route=route,
+        needs=judged.needs,
+        speed=judged.speed,
+        findings=judged.findings,
+        here=question.here,
+    )
+
+
+_PLACES = {"host": "RAM", "accelerator": "GPU memory", "split": "GPU memory and RAM"}
+
+
+class Verdict(Answer):
+    """The answer for one model on one machine, with what to do about it. It has no truth value: ask
+    `route` or `can_run`.
+
+    `workload` is the one judged, every default filled in. `placements` are the ways to lay it out
+    that were compared, () where there is but one. `setup` are lines to type first, `commands` those
+    that run the model, and `commands_class` says what is known of the first of them: "listed"
+    where a sourced listing shows its repository and file, "unlisted" where the file is not
+    verified, None where there is no command. `understood_as` are sentences about how the name was
+    understood, `notes` those that the answer needs beside it,
+    `fine_print` those that explain it, `advice` what measurements say would make it faster
+    here, `quality` what the quantization costs. `monthly_cost` is None where the workload states no
+    load. `rewrites`: an encoder with a decoder, whose context is what is read and written together.
+    `loaded_bits`: what a number takes once loaded, None where that is as in the files.
+    """
+
+    asked: str
+    machine: Machine
+    placements: tuple[Placement, ...] = ()
+    room: Room | None = None
+    alternatives: tuple[Alternative, ...] = ()
+    open_alternatives: tuple[OpenAlternative, ...] = ()
+    api_offers: tuple[Offer, ...] = ()
+    monthly_cost: MonthlyCost | None = None
+    commands: tuple[str, ...] = ()
+    commands_class: str | None = None
+    setup: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
+    understood_as: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    fine_print: tuple[str, ...] = ()
+    quality: Quality | None = None
+    rewrites: bool = False
+    loaded_bits: int | None = None
+
+    @property
+    def trained_tokens(self) -> int | None:
+        """The context it was trained for, as the finding counts it."""
+        tokens = self.model.architecture.context_tokens if self.model.architecture else None
+        return 2 * tokens if tokens is not None and self.rewrites else tokens
+
+    @property
+    def summary(self) -> str:
+        """The answer in one line of plain text, as the first line of `selfhost check` gives it."""
+        line: str = _report("brief").summary(self)
+        return line
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of `selfhost check MODEL --format json`, `selfhost.verdict/1`, as a dict for
+        `json.dumps`: every key always present, None where unknown.
+        """
+        document: dict[str, Any] = _report("json").verdict(self)
+        return document
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a table of the findings."""
+        table: str = _report("notebook").of_verdict(self)
+        return table
+
+
+def _report(name: str) -> Any:
+    """The report module of that name, loaded when a verdict is shown: reports import verdicts, so
+    that verdicts cannot import them.
+    """
+    from importlib import import_module
+
+    return import_module(f"..reports.{name}", __package__)
+
+
+def lacking_bytes(held: Sequence[Finding]) -> float | None:
+    """What memory and accelerators lack together; None where more of it may not be enough."""
+    lacking: float = 0
+    for finding in held:
+        if finding.outcome is Outcome.UNKNOWN:
+            return None
+        if finding.outcome is Outcome.FAIL:
+            if finding.short is None:
+                return None
+            lacking += finding.short
+    return lacking
+
+
+def any_fails(held: Iterable[Finding | None]) -> bool:
+    """Whether one of them is a `fail`; None is a check that was not asked for."""
+    return any([finding is not None and finding.outcome is Outcome.FAIL for finding in held])  # noqa: C419 - quicker for so few

@@ -1,0 +1,235 @@
+"""Small hand-made records for the tests of the verdict: a spec, a machine, a question; each test changes
+one thing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+
+from selfhost import api
+from selfhost.catalogue.spec import (
+    Architecture,
+    Availability,
+    License,
+    ModelSpec,
+    Openness,
+    Parameters,
+    QuantizationRule,
+    RuntimeSpec,
+)
+from selfhost.core.workload import Workload
+from selfhost.judge.checks import CODES, Finding, Outcome, openness_check
+from selfhost.judge.judging import judge
+from selfhost.judge.record import Question, Verdict
+from selfhost.machine.record import Accelerator, Disk, Machine, PresentRuntime
+from selfhost.needs.records import CpuNeed, How, Making, MemoryNeed, Needs, Term
+from selfhost.needs.tensors import ArchitectureRow
+
+GIB = 2**30
+GB = 10**9
+
+
+def term(low: int, high: int, name: str = "weights", where: str = "host") -> Term:
+    return Term(
+        name=name,
+        bytes=(low + high) // 2,
+        low_bytes=low,
+        high_bytes=high,
+        where=where,
+        how=How.COMPUTED,
+        source="test",
+        arithmetic="test",
+    )
+
+
+def needs_of(
+    low: int = 4 * GIB,
+    high: int = 5 * GIB,
+    *,
+    disk: int | None = 4 * GB,
+    largest: int | None = None,
+    cpu: CpuNeed | None = None,
+    making: Making | None = None,
+) -> Needs:
+    return Needs(
+        making=making,
+        download_bytes=disk,
+        disk_bytes=disk,
+        largest_file_bytes=largest or disk,
+        cpu=cpu
+        or CpuNeed(
+            architectures=("x86_64", "aarch64"),
+            instruction_sets={"x86_64": ("sse4_2",)},
+            recommended={"x86_64": ("avx2",)},
+        ),
+        memory=MemoryNeed(terms=(term(low, high).replace(cut=((1.0, 0),)),)),
+        tensor_parallel=(2, 4, 8),
+    )
+
+
+T5 = ArchitectureRow(name="t5", stacks=("enc", "dec"), relative_positions=32)
+
+RUNTIME = RuntimeSpec(
+    id="llama.cpp",
+    name="llama.cpp",
+    formats=("gguf",),
+    systems=("linux-x86_64",),
+    modalities=("text",),
+    store="llama.cpp",
+    install={"any": "brew install llama.cpp"},
+    splits_layers=True,
+)
+SPEC = ModelSpec(
+    id="m",
+    name="M",
+    gated=False,
+    openness=Openness(weights="published"),
+    license=License(id="Apache-2.0", commercial_use="yes", modification="yes"),
+    architecture=Architecture(
+        row="llama", runs_in_gguf=True, layers=32, embedding_length=4096, context_tokens=32768
+    ),
+    origin="m.toml",
+    sources={"openness": "the model card", "license": "the model card"},
+)
+DISK = Disk(
+    purpose="llama.cpp",
+    path="~/.cache",
+    free_bytes=100 * GB,
+    total_bytes=500 * GB,
+    filesystem="ext4",
+    writable=True,
+)
+MACHINE = Machine(
+    scope="vm",
+    system="linux",
+    architecture="x86_64",
+    memory_total_bytes=16 * GIB,
+    memory_limit_bytes=16 * GIB,
+    memory_available_bytes=12 * GIB,
+    cpu_cores_usable=4.0,
+    instruction_sets=("sse4_2", "avx2"),
+    disks=(DISK,),
+    accelerators=(),
+    runtimes=(PresentRuntime(id="llama.cpp", version="b9000"),),
+)
+WORK = Workload(context_tokens=4096, min_tokens_per_second=2.0)
+
+
+def question(**changes: Any) -> Question:
+    made = Question(
+        spec=SPEC, workload=WORK, runtime=RUNTIME, needs=needs_of(), read_bytes={"Q4_K": 4 * GB}
+    ).replace(**changes)
+    return made.replace(opened=openness_check(made.spec, made.workload))
+
+
+def found(check: str, asked: Question | None = None, machine: Machine = MACHINE) -> Finding:
+    judged = judge(asked or question(), machine)
+    matching = [finding for finding in judged.findings if finding.check == check]
+    assert len(matching) == 1, f"{check} must be judged exactly once"
+    return matching[0]
+
+
+def spec(**changes: Any) -> Question:
+    return question(spec=SPEC.replace(**changes))
+
+
+def work(**changes: Any) -> Question:
+    return question(workload=WORK.replace(**changes))
+
+
+def with_disk(**changes: Any) -> Machine:
+    return MACHINE.replace(disks=(DISK.replace(**changes),))
+
+
+CLOSED = SPEC.replace(
+    openness=Openness(weights="closed"),
+    license=None,
+    architecture=None,
+    availability=Availability(why="the provider keeps them", provider="P"),
+)
+GPU_ONLY = RUNTIME.replace(gpu_only=True, splits_layers=False)
+FP8_ONLY = GPU_ONLY.replace(
+    quantizations={"fp8": QuantizationRule(compute_capability="8.9", source="a page")}
+)
+GPU = Accelerator(
+    vendor="nvidia",
+    name="Test GPU",
+    memory_total_bytes=24 * GIB,
+    memory_free_bytes=23 * GIB,
+    unified=False,
+)
+BIG = question(needs=needs_of(39 * GIB, 40 * GIB, disk=40 * GB))
+
+
+def training() -> Question:
+    """Training that takes 40 GiB, of a model of a billion parameters."""
+    spec = SPEC.replace(parameters=Parameters(total=10**9), architecture=arch(vocabulary=32000))
+    work = WORK.replace(task="finetune", finetune_method="full", min_tokens_per_second=None)
+    return question(
+        spec=spec, workload=work, needs=needs_of(39 * GIB, 40 * GIB, disk=40 * GB), read_bytes=None
+    )
+
+
+def arch(**changes: Any) -> Architecture:
+    assert SPEC.architecture is not None
+    return SPEC.architecture.replace(**changes)
+
+
+sizes = st.integers(min_value=1, max_value=64)
+
+
+SLOW = MACHINE.replace(
+    memory_bandwidth_bytes_per_second=GB, sources={"memory_bandwidth_bytes_per_second": "measured"}
+)
+
+
+MAC = MACHINE.replace(
+    system="macos", architecture="aarch64", memory_available_bytes=15 * GIB, instruction_sets=("asimddp",),
+    accelerators=(Accelerator(vendor="apple", name="Apple M4", unified=True),),
+)  # fmt: skip
+
+
+def of_llama_cpp(architecture: str, **changes: Any) -> Verdict:
+    """A machine of this processor with room, on which nothing is installed."""
+    machine = MACHINE.replace(
+        name="elsewhere",
+        architecture=architecture,
+        instruction_sets=(),
+        memory_total_bytes=32 * GIB,
+        memory_limit_bytes=32 * GIB,
+        memory_available_bytes=30 * GIB,
+        cpu_cores_usable=8,
+        runtimes=(),
+    )
+    return api.check("mistral-7b", machine=machine.replace(**changes))
+
+
+def cell_tests(
+    check: str,
+    cells: Mapping[tuple[str, str], Callable[[], Finding]],
+    outcomes: Iterable[str] = tuple(Outcome),
+) -> tuple[Callable[[tuple[str, str]], None], Callable[[], None]]:
+    """Two tests of a row of the contract, of which `cells` has a situation for each outcome and code."""
+
+    @pytest.mark.parametrize("cell", cells, ids="-".join)
+    def test_cell(cell: tuple[str, str]) -> None:
+        """Each situation gives the outcome of its cell; where it warns or fails the user can do something."""
+        outcome, code = cell
+        finding = cells[cell]()
+        assert (finding.check, finding.outcome.value, finding.code) == (check, outcome, code)
+        assert finding.reason.endswith(".")
+        if outcome in ("warn", "fail") and code not in ("weights-closed", "license-forbids"):
+            assert finding.remedy
+
+    def test_every_code_is_walked() -> None:
+        """The list of reason codes is closed: the table reaches each of this check, and its outcomes."""
+        assert {code for _, code in cells} == {
+            code for code in CODES if code.startswith(f"{check}-")
+        }
+        assert {outcome for outcome, _ in cells} == set(outcomes)
+
+    return test_cell, test_every_code_is_walked

@@ -1,0 +1,592 @@
+"""Defaults that follow the machine: the best way to run a model, at a route that is never worse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from helpers.machines import IDS, VM
+from selfhost import Outcome, Route, Workload, check, rank
+from selfhost.advice.verdicts import check_with
+from selfhost.catalogue.index import Catalogue
+from selfhost.catalogue.opened import open_catalogue
+from selfhost.core.errors import SelfhostError
+from selfhost.judge.defaults import follows_a_list, suited, suited_by_list
+from selfhost.judge.judging import judge
+from selfhost.judge.question import ask
+from selfhost.machine.named import machine_named as named_machine
+from selfhost.machine.profiles import all_profiles, load
+from selfhost.machine.record import Disk, Machine, PresentModel
+
+CATALOGUE = open_catalogue()
+GIB = 2**30
+# from the best route to the worst, where no API is offered
+ROUTES = (Route.LOCAL, Route.UNKNOWN, Route.NEITHER)
+FINETUNING = Workload(task="finetune")
+
+
+def profile(name: str) -> Machine:
+    return load(name).machine
+
+
+def judged_as(model: str, machine: str, **asked: Any) -> tuple[str | None, str | None, str | None]:
+    """Runtime, quantization and placement of the answer."""
+    verdict = check(model, Workload(**asked), machine=profile(machine))
+    placement = verdict.needs.placement if verdict.needs is not None else None
+    return verdict.workload.runtime, verdict.workload.quantization, placement
+
+
+def route(workload: Workload, machine: Machine, id: str, *, follows_machine: bool) -> Route:
+    question = ask(CATALOGUE.spec(id), workload, CATALOGUE, machine)
+    if follows_machine:
+        return suited(question, workload, CATALOGUE, machine).judged.route(offered=False)
+    return judge(question, machine).route(offered=False)
+
+
+@pytest.mark.parametrize(
+    ("model", "machine", "expected"),
+    [
+        # issue 18, point 3: Q5 or Q6 on a GPU that holds it, at most Q8_0 where it clearly fits
+        ("mistral-7b", "desktop-rtx3060-12gb", ("llama.cpp", "Q6_K", "accelerator")),
+        ("mistral-7b", "desktop-rtx4090-24gb", ("llama.cpp", "Q8_0", "accelerator")),
+        # a GPU that shares the RAM
+        ("mistral-7b", "macbook-air-m2-16gb", ("llama.cpp", "Q6_K", "host")),
+        # the smallest default where the GPU holds but a part, and on a CPU
+        ("llama-3.3-70b", "desktop-rtx4090-24gb", ("llama.cpp", "Q4_K_M", "split")),
+        ("mistral-7b", "desktop-ryzen-7700-32gb", ("llama.cpp", "Q4_K_M", "host")),
+        ("mistral-7b", "strix-halo-128gb", ("llama.cpp", "Q4_K_M", "host")),
+        # published in 4 bits: another type adds nothing
+        ("gpt-oss-20b", "desktop-rtx5090-32gb", ("llama.cpp", "MXFP4", "accelerator")),
+        # 810 GB in 16 bits are more than 8 × 80 GB, 405 GB are not
+        ("llama-3.3-70b", "server-8x-h100", ("vllm", "bfloat16", "accelerator")),
+        ("llama-3.1-405b", "server-8x-h100", ("vllm", "fp8", "accelerator")),
+        ("sdxl", "desktop-rtx3060-12gb", ("diffusers", "float16", "accelerator")),
+        ("sdxl", "desktop-ryzen-7700-32gb", ("diffusers", "float32", "host")),
+        # 8 bits of another program's file before 4: 12.7 + 5.1 GB (city96/FLUX.1-dev-gguf)
+        ("flux-dev", "desktop-rtx4090-24gb", ("stable-diffusion.cpp", "Q8_0", "accelerator")),
+        # 24.4 GiB at the peak in 8 bits (huggingface/blog, diffusers-quantization.md)
+        ("flux-dev", "desktop-rtx5090-32gb", ("diffusers", "int8", "accelerator")),
+        ("flux-dev", "server-8x-h100", ("diffusers", "bfloat16", "accelerator")),
+    ],
+)
+def test_a_machine_gets_the_way_that_suits_it(
+    model: str, machine: str, expected: tuple[str, str, str]
+) -> None:
+    assert judged_as(model, machine) == expected
+
+
+@pytest.mark.parametrize(
+    ("model", "machine"),
+    [
+        ("gemma-3-27b", "desktop-rtx3090-24gb"),
+        ("qwen2.5-coder-32b", "desktop-rtx4090-24gb"),
+        ("llama-3.1-8b", "desktop-rtx3060-12gb"),
+        ("qwen3-14b", "macbook-air-m2-16gb"),
+    ],
+)
+def test_a_larger_file_is_taken_only_where_a_chat_can_grow(model: str, machine: str) -> None:
+    """Q6_K of Gemma 3 27B took 22.7 of the 23.0 GiB of a card on which everybody loads Q4_K_M with 16k to 32k of context."""
+    verdict = check(model, machine=profile(machine))
+    assert verdict.route is Route.LOCAL
+    if verdict.workload.quantization != "Q4_K_M":
+        assert verdict.room is not None
+        assert (verdict.room.longest_context_tokens or 0) >= 8192
+
+
+def test_a_stated_context_is_all_that_a_larger_file_has_to_leave() -> None:
+    """Who wants 4,096 tokens of a 32B on 24 GB gets the larger file that holds them."""
+    model, machine = "qwen2.5-coder-32b", "desktop-rtx4090-24gb"
+    assert judged_as(model, machine)[1] == "Q4_K_M"
+    assert judged_as(model, machine, context_tokens=4096)[1] != "Q4_K_M"
+
+
+def test_lora_falls_back_to_qlora_on_the_gpu_before_the_cpu() -> None:
+    """Contract: of fine-tuning the first of LoRA, then QLoRA, that fits; the GPU first."""
+    machine = profile("desktop-rtx3060-12gb")
+    plain = check("mistral-7b", FINETUNING, machine=machine)
+    assert plain.workload.finetune_method == "qlora"
+    assert plain.needs is not None
+    assert plain.needs.placement == "accelerator"
+    assert any(note.startswith("QLoRA: LoRA") for note in plain.notes)
+    by_method = check("mistral-7b", FINETUNING.replace(finetune_method="lora"), machine=machine)
+    assert by_method.workload.finetune_method == "lora"
+    with_room = check("mistral-7b", FINETUNING, machine=profile("desktop-rtx4090-24gb"))
+    assert with_room.workload.finetune_method == "lora"
+
+
+@pytest.mark.parametrize("machine", ["strix halo", "m4 max 48gb", "dgx spark"])
+def test_a_gpu_that_shares_the_ram_draws_in_half_precision(machine: str) -> None:
+    """As any GPU (diffusers documentation, reduce memory usage); the files hold 32 bits."""
+    assert check("stable-diffusion-1.4", machine=machine).workload.quantization == "float16"
+
+
+def test_a_license_that_rules_a_model_out_changes_no_default() -> None:
+    """What it takes and how fast it would be is told of the same files."""
+    plain, ruled_out = (
+        check("flux.1-dev", Workload(commercial=commercial), machine="rtx 4090")
+        for commercial in (False, True)
+    )
+    assert ruled_out.route is not Route.LOCAL
+    assert ruled_out.needs == plain.needs
+    assert ruled_out.workload.replace(commercial=False) == plain.workload
+
+
+def test_what_training_lacks_no_smaller_quantization_gives() -> None:
+    """QLoRA trains 4 bits already; shorter examples take less."""
+    verdict = check("gemma-3-4b", FINETUNING, machine="macbook air m2 16gb")
+    (finding,) = [each for each in verdict.findings if each.check == "accelerator"]
+    assert "--context" in str(finding.remedy)
+    assert "quantization" not in str(finding.remedy)
+
+
+def test_a_mac_trains_by_the_method_that_its_gpu_may_hold_unasked() -> None:
+    """macOS lends its GPU three quarters of the RAM unless `sysctl` raises that: QLoRA comes before
+    a LoRA that needs it raised.
+    """
+    verdict = check("olmo-2-13b", FINETUNING, machine="m4 max 48gb")
+    assert verdict.workload.finetune_method == "qlora"
+    assert not any("wired_limit" in line for line in verdict.setup)
+
+
+@pytest.mark.parametrize(
+    ("model", "asked"),
+    [
+        ("mistral-7b", {"quantization": "Q4_K_M"}),
+        ("mistral-7b", {"runtime": "llama.cpp"}),
+        ("sdxl", {"quantization": "float32"}),
+        ("sdxl", {"runtime": "diffusers", "quantization": "float32"}),
+    ],
+)
+@pytest.mark.parametrize("machine", ["desktop-rtx4090-24gb", "server-8x-h100"])
+def test_what_is_asked_for_is_never_changed(
+    model: str, machine: str, asked: dict[str, Any]
+) -> None:
+    where, workload = profile(machine), Workload(**asked)
+    answer = check(model, workload, machine=where)
+    own = check_with(CATALOGUE, model, workload, where, follows_machine=False)
+    assert (answer.workload, answer.needs, answer.findings) == (
+        own.workload,
+        own.needs,
+        own.findings,
+    )
+
+
+def test_naming_the_usual_program_of_pictures_changes_nothing() -> None:
+    """The guides of Diffusers load SDXL in float16 on a GPU, whoever names Diffusers or does not."""
+    machine = profile("desktop-rtx4090-24gb")
+    named = check("sdxl", Workload(runtime="diffusers"), machine=machine)
+    assert named.workload.quantization == "float16"
+    assert named.speed == check("sdxl", machine=machine).speed
+
+
+def test_the_reason_is_in_the_answer_and_in_json() -> None:
+    from selfhost.reports import json
+
+    verdict = check("mistral-7b", machine=profile("desktop-rtx4090-24gb"))
+    (reason,) = [note for note in verdict.fine_print if note.startswith("Q8_0 rather than Q4_K_M")]
+    assert "NVIDIA GeForce RTX 4090" in reason
+    assert "--quant Q4_K_M" in reason
+    assert reason in json.verdict(verdict)["notes"]
+
+
+def test_a_model_that_only_ollamas_library_has_is_judged_with_ollama() -> None:
+    """all-minilm:22m is F16 (its registry lists it), and no GGUF repository of it is listed: the
+    runtime above and the line to type are the same.
+    """
+    verdict = check("all-minilm", machine=profile("laptop-ddr4-16gb"))
+    assert (verdict.workload.runtime, verdict.workload.quantization) == ("ollama", "F16")
+    assert "ollama run all-minilm:22m" in verdict.commands[-1]
+    assert judged_as("all-minilm", "laptop-ddr4-16gb", runtime="llama.cpp")[0] == "llama.cpp"
+
+
+def test_a_tag_of_ollama_means_its_own_file() -> None:
+    assert judged_as("mistral:7b", "desktop-rtx4090-24gb")[1] == "Q4_K_M"
+
+
+def test_an_audit_takes_the_models_own_default() -> None:
+    """Contract: so that a policy means the same everywhere."""
+    where = profile("server-8x-h100")
+    verdict = check_with(CATALOGUE, "mistral-7b", Workload(), where, follows_machine=False)
+    assert (verdict.workload.runtime, verdict.workload.quantization) == ("llama.cpp", "Q4_K_M")
+
+
+def test_a_wish_for_speed_is_met_before_a_larger_file_is_taken() -> None:
+    """An M2 reads 100 GB/s: 18 tokens/s in Q4_K_M, 14 in Q6_K."""
+    assert judged_as("mistral-7b", "macbook-air-m2-16gb", min_tokens_per_second=16.0)[1] == "Q4_K_M"
+
+
+@pytest.mark.parametrize(
+    ("machine", "model", "time"),
+    [
+        # ten minutes for 512 × 512 pixels on 28 cores, five seconds on an RTX 3060
+        # (z4ng1ew/Stable-diffusion-local-inference)
+        ("desktop-ryzen-7700-32gb", "sd3.5-large", "on a CPU than on a GPU: perhaps"),
+        # 28 seconds in nf4 and 39 with enable_model_cpu_offload; 26 and 56 in bfloat16
+        # (matiasbattaglia.com, 2025-06-09)
+        ("desktop-rtx5080-16gb", "sd3.5-large", "parts move to the GPU in turn: perhaps"),
+        ("desktop-rtx3060-12gb", "flux-dev", "parts move to the GPU in turn: about"),
+        # 26 seconds and 5 minutes with enable_sequential_cpu_offload
+        ("desktop-rtx3070-8gb", "sd3.5-medium", "at each step: perhaps"),
+    ],
+)
+def test_a_picture_never_comes_without_its_time(machine: str, model: str, time: str) -> None:
+    where = named_machine("RTX 3070") if machine == "desktop-rtx3070-8gb" else profile(machine)
+    verdict = check(model, machine=where)
+    assert verdict.route is Route.LOCAL
+    finding = verdict.finding("speed")
+    assert finding is not None
+    # the processor takes an hour or more, and says so first
+    assert finding.code == ("speed-hours" if "on a CPU" in time else "speed-picture")
+    assert time in finding.reason
+
+
+@pytest.mark.parametrize("model", ["flux-dev", "flux.1-schnell", "sd3.5-large"])
+@pytest.mark.parametrize(
+    "machine", ["desktop-rtx3060-12gb", "desktop-rtx5080-16gb", "desktop-rtx4090-24gb"]
+)
+def test_a_picture_runs_on_the_gpu_in_a_smaller_type_or_a_part_at_a_time(
+    model: str, machine: str
+) -> None:
+    """Issue 18, point 3: FLUX a quantized or offloaded form. bitsandbytes loads all that it
+    quantizes on the GPU, so that with offload only the denoiser is quantized. Files of fewer bits
+    are loaded by another program.
+    """
+    verdict = check(model, machine=profile(machine))
+    assert verdict.route is Route.LOCAL
+    (line,) = verdict.commands
+    whole = verdict.needs is not None and verdict.needs.placement == "accelerator"
+    if line.startswith("sd-cli "):
+        assert ("--offload-to-cpu" in line) is not whole
+        return
+    assert (".to('cuda')" in line) is whole
+    assert ("enable_model_cpu_offload()" in line) is not whole
+    assert ("components_to_quantize=['transformer'])" in line) is not whole
+
+
+def test_a_part_at_a_time_takes_what_was_measured() -> None:
+    """FLUX.1 [dev] in nf4 with offload and T5 in 16 bits: 9 GiB of the GPU
+    (huggingface/diffusers#9149). In RAM lie 6.7 GB of denoiser (4.5 bits a weight) and 10 GB.
+    """
+    asked = Workload(quantization="nf4")
+    needs = check("flux-dev", asked, machine=profile("desktop-rtx3060-12gb")).needs
+    assert needs is not None
+    assert needs.memory is not None
+    on_gpu = [term for term in needs.memory.terms if term.where != "host"]
+    low, high = (sum(getattr(term, end) for term in on_gpu) for end in ("low_bytes", "high_bytes"))
+    assert low <= 9 * GIB <= high
+    (in_ram,) = [
+        term for term in needs.memory.terms if (term.name, term.where) == ("weights", "host")
+    ]
+    assert in_ram.bytes == pytest.approx(6.7e9 + 9.52e9 + 0.25e9 + 0.17e9, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("model", "quantization", "beyond_gib"),
+    [
+        # as PyTorch reserved it on an H100 for 1,024 × 1,024 pixels, beyond the weights
+        # (huggingface/blog, diffusers-quantization.md)
+        ("flux-dev", "bfloat16", 36.166 - 31.447),
+        ("flux-dev", "nf4", 17.281 - 12.584),
+        ("flux-dev", "int8", 24.432 - 19.273),
+        # 18.765 GiB in float16, 7.69 billion parameters (quanto-diffusers.md)
+        ("sd3-medium", "float16", 18.765 - 14.33),
+    ],
+)
+def test_a_gpu_reserves_what_was_measured_beside_the_weights(
+    model: str, quantization: str, beyond_gib: float
+) -> None:
+    needs = check(model, Workload(quantization=quantization), machine=profile("server-8x-h100"))
+    assert needs.needs is not None
+    assert needs.needs.memory is not None
+    (held,) = [
+        term
+        for term in needs.needs.memory.terms
+        if term.name == "activations" and term.where != "host"
+    ]
+    assert held.low_bytes <= beyond_gib * GIB <= held.high_bytes
+    assert held.bytes == pytest.approx(beyond_gib * GIB, rel=0.15)
+
+
+@pytest.mark.parametrize(("quantization", "loaded_gib"), [("nf4", 12.584), ("int8", 19.273)])
+def test_quantized_pictures_weigh_what_pytorch_reserved(
+    quantization: str, loaded_gib: float
+) -> None:
+    """FLUX.1 [dev] on an H100 (huggingface/blog, diffusers-quantization.md)."""
+    where = profile("server-8x-h100")
+    needs = check("flux-dev", Workload(quantization=quantization), machine=where).needs
+    assert needs is not None
+    assert needs.memory is not None
+    (weights,) = [term for term in needs.memory.terms if term.name == "weights"]
+    assert weights.low_bytes <= loaded_gib * GIB <= weights.high_bytes
+    assert weights.bytes == pytest.approx(loaded_gib * GIB, rel=0.03)
+
+
+PARTS = 4
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_the_route_is_never_worse_than_that_of_the_models_own_default(part: int) -> None:
+    """Every other model on some profile and each profile with some models: the same route for text, for a
+    list that is tried the same or a better one.
+    """
+    profiles = all_profiles()
+    open_ids = [id for id in IDS if not CATALOGUE.spec(id).closed]
+    for index, id in list(enumerate(open_ids))[2 * part :: 2 * PARTS]:
+        machine = profiles[index // 2 * 5 % len(profiles)].machine
+        own = route(Workload(), machine, id, follows_machine=False)
+        best = route(Workload(), machine, id, follows_machine=True)
+        if follows_a_list(CATALOGUE.spec(id), Workload()):
+            assert ROUTES.index(best) <= ROUTES.index(own), (id, machine.name)
+        else:
+            assert best is own, (id, machine.name)
+
+
+@pytest.mark.parametrize("machine", ["desktop-rtx3060-12gb", "server-8x-h100"])
+@pytest.mark.parametrize("workload", [Workload(), FINETUNING], ids=["generate", "finetune"])
+def test_other_questions_of_the_same_model_have_the_route_of_check(
+    machine: str, workload: Workload
+) -> None:
+    """Other models that run instead are asked about with the first of their list that fits."""
+    where = profile(machine)
+    for id in ("sdxl-base-1.0", "flux.1-dev", "mistral-7b-instruct-v0.3", "qwen2.5-14b-instruct"):
+        try:
+            question = ask(CATALOGUE.spec(id), workload, CATALOGUE, where)
+            listed = suited_by_list(question, workload, CATALOGUE, where).judged
+        except SelfhostError:
+            continue
+        best = route(workload, where, id, follows_machine=True)
+        assert listed.route(offered=False) is best, id
+
+
+@pytest.mark.parametrize("machine", ["desktop-rtx3060-12gb", "macbook-air-m2-16gb"])
+def test_the_list_judges_what_check_judges(machine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runtime, quantization, placement, pace and route, of rank() as of `list`."""
+    where = profile(machine)
+    ids = ("flux.1-dev", "gpt-4o", "gpt2", "mistral-7b-instruct-v0.3", "qwen2.5-14b-instruct")
+    verdicts = {id: check(id, machine=where) for id in ids}
+    monkeypatch.setattr(Catalogue, "ids", lambda _: ids)
+    rows = {row.model.id: row for row in rank(machine=where).models}
+    for id, verdict in verdicts.items():
+        row = rows[id]
+        assert (row.runtime, row.quantization, row.route) == (
+            verdict.workload.runtime,
+            verdict.workload.quantization,
+            verdict.route,
+        )
+        assert row.memory_high_bytes == (
+            verdict.needs.memory.high_bytes if verdict.needs and verdict.needs.memory else None
+        )
+        pace = verdict.speed.decode if verdict.speed else None
+        assert row.decode_tokens_per_second == pace
+
+
+def test_a_file_that_is_here_already_is_kept() -> None:
+    """What is downloaded is not downloaded again in another quantization."""
+    own = check("mistral-7b", Workload(quantization="Q4_K_M"), machine=VM)
+    assert own.needs is not None
+    file = PresentModel(
+        path="~/.cache/llama.cpp/Mistral-7B-Instruct-v0.3-Q4_K_M.gguf",
+        size_bytes=own.needs.download_bytes or 0,
+        repository="bartowski/Mistral-7B-Instruct-v0.3-GGUF",
+        file="Mistral-7B-Instruct-v0.3-Q4_K_M.gguf",
+        complete=True,
+        store="llama.cpp",
+        quantization="Q4_K_M",
+    )
+    machine = profile("desktop-rtx4090-24gb").replace(models_present=(file,))
+    verdict = check("mistral-7b", machine=machine)
+    assert verdict.here is not None
+    assert verdict.workload.quantization == "Q4_K_M"
+
+
+def test_a_short_disk_changes_neither_the_place_nor_the_pace() -> None:
+    """The GPU holds it; where the disk alone is short, that alone is said."""
+    rtx4090 = profile("desktop-rtx4090-24gb").replace(memory_limit_bytes=24 * GIB)
+    small = check("flux.1-dev", machine=with_free_disk(rtx4090, 25 * 10**9))
+    # published weights of 34 GB do not fit there, files of fewer bits do
+    assert small.route is Route.LOCAL
+    for model, workload in (("flux.1-dev", Workload()), ("llama-3.1-8b", FINETUNING)):
+        roomy = check(model, workload, machine=with_free_disk(rtx4090, 300 * 10**9))
+        short = check(model, workload, machine=with_free_disk(rtx4090, 8 * 10**9))
+        failed = [finding.check for finding in short.findings if finding.outcome is Outcome.FAIL]
+        assert failed == ["disk"], model
+        assert short.needs is not None
+        assert short.speed is not None
+        assert roomy.speed is not None
+        # a GPU's, which a CPU is hundreds of times slower than
+        assert short.speed.work is not None
+        assert roomy.speed.work is not None
+        assert 0.3 < short.speed.work.likely / roomy.speed.work.likely < 3, model
+        assert short.needs.placement == "accelerator", model
+
+
+def with_free_disk(machine: Machine, free_bytes: int) -> Machine:
+    return machine.replace(
+        disks=tuple(
+            disk.replace(free_bytes=free_bytes, total_bytes=free_bytes) for disk in machine.disks or ()
+        )
+        or (
+            Disk(purpose="huggingface", path="/models", free_bytes=free_bytes, total_bytes=free_bytes,
+                 filesystem="ext4", writable=True),
+        )
+    )  # fmt: skip
+
+
+def test_training_takes_shorter_examples_before_the_processor() -> None:
+    """An 8B model is commonly tuned with QLoRA on 12 GB, with short examples (unslothai/unsloth,
+    documentation: 8B with QLoRA from 6 GB).
+    """
+    verdict = check("llama-3.1-8b", FINETUNING, machine=profile("desktop-rtx3060-12gb"))
+    assert verdict.workload.finetune_method == "qlora"
+    assert verdict.workload.context_tokens == 1024
+    assert verdict.route is Route.LOCAL
+    assert verdict.needs is not None
+    assert verdict.needs.placement == "accelerator"
+    accelerator = verdict.finding("accelerator")
+    assert accelerator is not None
+    assert accelerator.code == "accelerator-tight"
+    assert "--context" in (accelerator.remedy or "")
+
+
+def test_a_length_that_was_asked_for_is_kept() -> None:
+    asked = Workload(task="finetune", context_tokens=4096)
+    verdict = check("llama-3.1-8b", asked, machine=profile("desktop-rtx3060-12gb"))
+    assert verdict.workload.context_tokens == 4096
+    accelerator = verdict.finding("accelerator")
+    assert accelerator is not None
+    # why the GPU is left alone, and what would change that
+    assert "--context" in (accelerator.remedy or "")
+
+
+def test_an_ollama_tag_is_trained_as_its_model() -> None:
+    """`llama3.1:8b` names a file of Ollama's, which nobody trains."""
+    by_tag = check("llama3.1:8b", FINETUNING, machine=profile("desktop-rtx4090-24gb"))
+    by_name = check("llama-3.1-8b", FINETUNING, machine=profile("desktop-rtx4090-24gb"))
+    assert by_tag.workload.replace(runtime=None) == by_name.workload.replace(runtime=None)
+    assert by_tag.needs == by_name.needs
+
+
+def test_a_name_of_files_for_another_system_leads_to_those_that_run() -> None:
+    """MLX runs on a Mac: a name of its files asked about elsewhere is the model's GGUF there, and says so; --runtime mlx, and a policy, mean what they say."""
+    name, card = "mlx-community/Qwen3-4B-4bit", profile("desktop-rtx4090-24gb")
+    elsewhere = check(name, machine=card)
+    assert (elsewhere.route, elsewhere.workload.runtime) == (Route.LOCAL, "llama.cpp")
+    assert any("--runtime mlx" in note for note in elsewhere.understood_as)
+    here = check(name, machine=profile("macbook-air-m2-16gb"))
+    assert (here.route, here.workload.runtime) == (Route.LOCAL, "mlx")
+    asked = check(name, Workload(runtime="mlx"), machine=card)
+    assert asked.finding("runtime").code == "runtime-no-build"  # type: ignore[union-attr]
+    held = check_with(CATALOGUE, name, Workload(), card, follows_machine=False)
+    assert held.workload.runtime == "mlx"
+
+
+def test_an_embedder_without_known_files_of_llama_cpp_is_judged_as_published() -> None:
+    """Its users load it with Sentence Transformers (the card of thenlper/gte-base); a file made for
+    llama.cpp would be in F16, no smaller than what is published. Of bge-base-en-v1.5 there is one.
+    """
+    machine = profile("aws-m7i.2xlarge")
+    published = check("gte-base", machine=machine)
+    assert published.workload.runtime == "sentence-transformers"
+    assert not any("convert" in line for line in published.setup)
+    assert check("bge-base-en-v1.5", machine=machine).workload.runtime == "llama.cpp"
+    # a chat model of 16 bits shrinks by three quarters when its file is made
+    assert check("olmo-7b", machine=machine).workload.runtime == "llama.cpp"
+
+
+# whose publishers list no Q4_K_M: ggml-org's SmolVLM and LightOnOCR, LiquidAI's LFM2-VL, tencent's
+# Youtu-LLM, second-state's Nous Hermes 2 Mixtral, NousResearch's Hermes 2 Theta
+WITHOUT_USUAL = (
+    "smolvlm-500m-instruct", "lfm2-vl-1.6b", "youtu-llm-2b", "nous-hermes-2-mixtral-8x7b-dpo",
+    "hermes-2-theta-llama-3-8b",
+)  # fmt: skip
+
+
+def published(id: str) -> list[str]:
+    files = [each for each in CATALOGUE.spec(id).files if each.format == "gguf"]
+    return [name for each in files for name in each.quantizations]
+
+
+@pytest.mark.parametrize("runtime", [None, "llama.cpp", "ollama"])
+@pytest.mark.parametrize("id", WITHOUT_USUAL)
+def test_text_is_judged_in_the_published_type_nearest_to_the_usual_one(
+    id: str, runtime: str | None
+) -> None:
+    """On each machine the smallest file that is no smaller than Q4_K_M; where it does not run Q4_K_M, so that the route is as good as its own."""
+    spec, plain = CATALOGUE.spec(id), Workload(runtime=runtime)
+    names = {*published(id), "Q4_K_M"}
+    taken = set()
+    for gib in (1, 1.5, 2, 2.5, 3, 4, 6, 8, 16, 29, 40):
+        total = int(gib * GIB)
+        machine = profile("desktop-ryzen-7700-32gb").replace(
+            memory_total_bytes=total, memory_limit_bytes=total, memory_available_bytes=None
+        )
+        bytes_by_type, fitting = {}, []
+        for name in names:
+            typed = plain.replace(quantization=name)
+            asked = ask(spec, typed, CATALOGUE, machine)
+            question, judged = vars(suited(asked, typed, CATALOGUE, machine)).values()
+            assert question.needs is not None
+            bytes_by_type[name] = question.needs.download_bytes or 0
+            if judged.fits:
+                fitting.append(name)
+        others = sorted(names - {"Q4_K_M"}, key=bytes_by_type.__getitem__)
+        larger = [name for name in others if bytes_by_type[name] > bytes_by_type["Q4_K_M"]]
+        in_order = (*larger[:1], "Q4_K_M")
+        expected = next((name for name in in_order if name in fitting), "Q4_K_M")
+        own = suited(ask(spec, plain, CATALOGUE, machine), plain, CATALOGUE, machine).question
+        assert own.workload.quantization == expected, (gib, fitting)
+        assert (own.chosen is not None) == (expected in fitting)
+        taken.add(expected)
+    assert taken >= {"Q4_K_M", *others[-1:]} - {"F16"}
+
+
+def test_a_published_type_is_chosen_aloud_and_leaves_nothing_to_convert() -> None:
+    verdict = check("smolvlm-500m-instruct", machine=profile("aws-t3.large"))
+    assert verdict.workload.quantization == "Q8_0"
+    assert not any("convert" in line for line in verdict.setup)
+    assert any(
+        line.startswith("Q8_0 rather than Q4_K_M") and "--quant Q4_K_M" in line
+        for line in verdict.fine_print
+    )
+    asked = Workload(quantization="Q4_K_M")
+    assert check("smolvlm-500m-instruct", asked, machine=VM).workload.quantization == "Q4_K_M"
+
+
+@pytest.mark.parametrize(
+    ("model", "runtime", "expected"),
+    [
+        # trained in 4 bits; a vector is compared with others'; Ollama's tag is one file
+        ("gpt-oss-20b", "llama.cpp", "MXFP4"),
+        ("nomic-embed-text-v1", "llama.cpp", "F16"),
+        ("nous-hermes2-mixtral:8x7b", None, "Q4_0"),
+        # scores are compared with nobody's
+        ("qwen3-reranker-0.6b", "llama.cpp", "Q8_0"),
+        # a file of which no address is known
+        ("mpt-7b-chat", None, "Q4_K_M"),
+    ],
+)
+def test_what_is_no_published_file_of_text_keeps_its_own_type(
+    model: str, runtime: str | None, expected: str
+) -> None:
+    machine = profile("desktop-ryzen-9950x-128gb")
+    verdict = check(model, Workload(runtime=runtime), machine=machine)
+    assert verdict.workload.quantization == expected
+
+
+def test_a_file_of_the_usual_type_that_is_here_is_kept() -> None:
+    """Who made Q4_K_M, or pulled it, does not download Q8_0."""
+    id = "youtu-llm-2b"
+    own = check(id, Workload(quantization="Q4_K_M"), machine=VM)
+    assert own.needs is not None
+    file = PresentModel(
+        path="~/.cache/llama.cpp/Youtu-LLM-2B-Q4_K_M.gguf",
+        size_bytes=own.needs.download_bytes or 0,
+        repository=CATALOGUE.spec(id).repository_of("gguf", "Q8_0"),
+        file="Youtu-LLM-2B-Q4_K_M.gguf",
+        complete=True,
+        store="llama.cpp",
+        quantization="Q4_K_M",
+    )
+    machine = profile("desktop-ryzen-7700-32gb").replace(models_present=(file,))
+    assert check(id, machine=machine).workload.quantization == "Q4_K_M"

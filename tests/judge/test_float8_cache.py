@@ -1,0 +1,123 @@
+"""vLLM's KV cache in 8 bits (--kv-cache-dtype fp8): its size, the GPUs that take it, the line to type."""
+
+from __future__ import annotations
+
+import pytest
+
+from selfhost import Route, Workload, check
+from selfhost.audit.policy import read_policy
+from selfhost.catalogue.opened import open_catalogue
+from selfhost.cli.parser import parse
+from selfhost.core.errors import WorkloadError
+from selfhost.core.tomlfile import Document
+from selfhost.judge.pace.step import Step, read_of_cache
+from selfhost.judge.record import Verdict
+
+_NARROW = Workload(runtime="vllm", kv_cache_type="fp8")
+
+
+def _cache_bytes(verdict: Verdict) -> int:
+    assert verdict.needs is not None
+    assert verdict.needs.memory is not None
+    return sum(term.bytes for term in verdict.needs.memory.terms if term.name == "kv_cache")
+
+
+@pytest.mark.parametrize("model", ["llama-3.1-8b", "qwen3-30b-a3b"])
+def test_it_takes_half_of_sixteen_bits(model: str) -> None:
+    """8 bits in place of 16 for every number (vLLM documentation, quantized KV cache)."""
+    plain = check(model, Workload(runtime="vllm"), machine="h100")
+    narrow = check(model, _NARROW, machine="h100")
+    assert _cache_bytes(narrow) * 2 == _cache_bytes(plain)
+    assert any("--kv-cache-dtype fp8" in line for line in narrow.commands)
+    assert not any("--kv-cache-dtype" in line for line in plain.commands)
+
+
+def test_latent_rows_that_an_indexer_reads_keep_their_positions_in_16_bits() -> None:
+    """656 bytes of a token in DeepSeek V3.2 (vllm 0.33.0, flashmla_sparse.py), 576 in V3, which has no indexer, of 1,152 in 16 bits."""
+    for model, row_bytes in (("deepseek-v3.2", 656), ("deepseek-v3", 576)):
+        spec = open_catalogue().spec(model)
+        assert spec.architecture is not None
+        verdict = check(spec, _NARROW.replace(context_tokens=4096), machine="8x h200")
+        assert _cache_bytes(verdict) == 8 * spec.architecture.layers * row_bytes * 4096
+
+
+@pytest.mark.parametrize(
+    ("model", "gpu", "takes"),
+    [
+        # heads of 128 numbers: FlashInfer's kernels, from compute capability 8.0 on
+        ("qwen3-8b", "rtx 3090", True),
+        ("qwen3-8b", "rtx 4090", True),
+        ("qwen3-8b", "rtx 2080 ti", False),
+        # attention sinks and latent attention: Triton's, from 8.9 on
+        ("gpt-oss-20b", "rtx 3090", False),
+        ("gpt-oss-20b", "rtx 4090", True),
+        ("deepseek-v2-lite", "2x rtx 3090", False),
+        ("deepseek-v2-lite", "2x rtx 4090", True),
+        # pictures are read whole
+        ("gemma-3-4b-it", "rtx 3090", False),
+        ("gemma-3-4b-it", "rtx 4090", True),
+    ],
+)
+def test_which_gpus_take_it(model: str, gpu: str, takes: bool) -> None:
+    """vllm 0.33.0: flashinfer.py, triton_attn.py and mla/triton_mla.py, supports_compute_capability and their refusals."""
+    finding = check(model, _NARROW, machine=gpu).finding("accelerator")
+    assert finding is not None
+    assert (finding.code != "accelerator-unsuitable") is takes
+    assert takes or "for an fp8 KV cache" in finding.reason
+
+
+@pytest.mark.parametrize(("gpu", "is_told"), [("rtx 4090", True), ("titan rtx", False)])
+def test_it_is_the_way_out_where_it_alone_makes_the_context_fit(gpu: str, is_told: bool) -> None:
+    """A context that fits in 8 bits and not in 16 is told so, on a GPU that takes it and on no other."""
+    asked = Workload(runtime="vllm", context_tokens=81_920)
+    finding = check("llama-3.1-8b", asked, machine=gpu).finding("accelerator")
+    assert finding is not None
+    assert ("--kv-cache fp8" in str(finding.remedy)) is is_told
+    narrow = check("llama-3.1-8b", asked.replace(kv_cache_type="fp8"), machine=gpu)
+    assert (narrow.route is Route.LOCAL) is is_told
+
+
+def test_other_programs_name_what_takes_it() -> None:
+    """It is no type of llama.cpp's; vLLM knows none of ggml's."""
+    with pytest.raises(WorkloadError, match="not in fp8") as refused:
+        check("qwen3-8b", Workload(runtime="llama.cpp", kv_cache_type="fp8"), machine="rtx 4090")
+    assert "vllm" in str(refused.value.problems[0].remedy)
+    with pytest.raises(WorkloadError, match="or in fp8, not in q8_0"):
+        check("qwen3-8b", Workload(runtime="vllm", kv_cache_type="q8_0"), machine="rtx 4090")
+
+
+def test_reading_it_takes_less_time_in_a_long_chat() -> None:
+    """A step reads the keys and values of the context: half as many bytes in 8 bits."""
+    architecture = open_catalogue().spec("llama-3.1-8b-instruct").architecture
+    plain, narrow = (
+        Step(
+            architecture=architecture,
+            read_bytes={},
+            depth_tokens=32_768,
+            cached_number_bytes=read_of_cache(type),
+        )
+        for type in ("f16", "fp8")
+    )
+    assert narrow.cache_bytes * 2 == plain.cache_bytes
+
+
+@pytest.mark.parametrize("runtime", [None, "vllm"])
+def test_a_type_is_refused_where_the_memory_is_stated_as_one_sum(runtime: str | None) -> None:
+    asked = Workload(runtime=runtime, kv_cache_type="fp8")
+    with pytest.raises(WorkloadError, match="one sum") as refused:
+        check("phi-4-multimodal-instruct", asked, machine="rtx 4090")
+    assert "leave it out" in str(refused.value.problems[0].remedy)
+
+
+@pytest.mark.parametrize("typed", ["fp8_e4m3", "FP8"])
+def test_python_and_the_command_line_read_the_same_names(typed: str) -> None:
+    assert Workload(kv_cache_type=typed) == Workload(kv_cache_type="fp8")
+    assert Workload().replace(kv_cache_type=typed).kv_cache_type == "fp8"
+    options = parse("size", ["qwen3-8b", "--kv-cache", typed])
+    assert options.kv_cache_type == "fp8"
+
+
+def test_a_policy_reads_the_name_that_vllm_gives_it() -> None:
+    text = 'schema = 1\n[[model]]\nname = "qwen3-8b"\nkv_cache_type = "fp8_e4m3"\n'
+    policy = read_policy(Document.parse("audit.toml", text.encode()))
+    assert policy.models[0].asked.kv_cache_type == "fp8"

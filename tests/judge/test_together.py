@@ -1,0 +1,229 @@
+"""Where each of several models lies on one machine, and what the machine is held against."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import pytest
+
+from judge.small import CLOSED, GB, GIB, GPU_ONLY, MACHINE, RUNTIME, WORK, needs_of, question
+from selfhost import Workload, check, check_together
+from selfhost.advice.beside import sums
+from selfhost.cli import main as cli
+from selfhost.judge.checks import Finding, Outcome
+from selfhost.judge.record import Question
+from selfhost.judge.together import SideBySide, judge_together
+from selfhost.machine.record import Accelerator
+from selfhost.needs.records import Needs
+
+ROOMY = MACHINE.replace(
+    memory_total_bytes=128 * GIB, memory_limit_bytes=128 * GIB, memory_available_bytes=120 * GIB
+)
+
+
+def card(gib: int) -> Accelerator:
+    return Accelerator(
+        vendor="nvidia", name=f"{gib} GiB", memory_total_bytes=gib * GIB, unified=False
+    )
+
+
+def model(gib: int, name: str = "m", **changes: object) -> Question:
+    """A model of exactly that size, with files of its own."""
+    asked = question(needs=needs_of(gib * GIB, gib * GIB, disk=gib * GB), **changes)
+    return asked.replace(spec=asked.spec.replace(id=name))
+
+
+def judged(
+    sizes: Sequence[int], cards: Sequence[int], *, ram_gib: int = 128, **changes: object
+) -> SideBySide:
+    """Models of these sizes, in that order, on a machine with these cards."""
+    machine = MACHINE.replace(
+        memory_total_bytes=ram_gib * GIB,
+        memory_limit_bytes=ram_gib * GIB,
+        memory_available_bytes=ram_gib * GIB,
+        accelerators=tuple(map(card, cards)),
+    )
+    models = [model(size, f"m{number}", **changes) for number, size in enumerate(sizes)]
+    return judge_together(models, [each.spec.id for each in models], machine)
+
+
+def places(answer: SideBySide) -> list[set[str]]:
+    return [
+        {term.where for term in member.needs.memory.terms}
+        for member in answer.members
+        if member.needs is not None and member.needs.memory is not None
+    ]
+
+
+def found(answer: SideBySide, check: str) -> Finding:
+    (finding,) = [finding for finding in answer.findings if finding.check == check]
+    return finding
+
+
+A, B, RAM = "accelerator:0", "accelerator:1", "host"
+
+
+# what llama.cpp may take of a card is all but 1 GiB (its fitter's margin)
+@pytest.mark.parametrize(
+    ("sizes", "cards", "expected"),
+    [
+        # the one with the most room left takes the next
+        ([10, 10], [24], [{A}, {A}]),
+        ([10, 10], [24, 16], [{A}, {B}]),
+        ([10, 12, 3], [24, 16], [{A}, {B}, {A}]),
+        ([5, 8, 5], [12, 24], [{B}, {B}, {A}]),
+        # what no card holds any more is split, layers that fit no card stay in RAM
+        ([20, 10], [24], [{A}, {A, RAM}]),
+        ([23, 10], [24], [{A}, {RAM}]),
+        ([4, 4], [], [{RAM}, {RAM}]),
+    ],
+)
+def test_each_takes_the_accelerator_with_most_room(
+    sizes: list[int], cards: list[int], expected: list[set[str]]
+) -> None:
+    """In the order given, on what the earlier ones leave."""
+    answer = judged(sizes, cards)
+    assert places(answer) == expected
+    assert answer.fits
+
+
+def test_no_card_is_given_more_than_it_has() -> None:
+    """The sum of what lies on a card is held against that card: 10 + 10 of 24 GiB, less the margin."""
+    finding = found(judged([10, 10], [24]), "accelerator")
+    assert (finding.outcome, finding.needs, finding.has) == (Outcome.PASS, 20 * GIB, 23 * GIB)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "fits"), [([10, 21], True), ([21, 10], True), ([12, 21], False), ([12, 12], True)]
+)
+def test_where_the_order_given_does_not_fit_the_largest_goes_first(
+    sizes: list[int], fits: bool
+) -> None:
+    """A runtime that needs a GPU, on cards of 24 and 12 GiB: 92 % of each are 22.08 and 11.04 GiB."""
+    answer = judged(sizes, [24, 12], runtime=GPU_ONLY)
+    # of 12 and 12 the second has 10.08 and 11.04 left: half of it on each card
+    assert answer.fits is fits
+    assert found(answer, "accelerator").outcome is (Outcome.PASS if fits else Outcome.FAIL)
+
+
+def test_ram_and_cards_are_summed_apart() -> None:
+    """23 GiB fill the card; 10 and 6 fill the 16 GiB of RAM that are free, 10 and 7 are too much."""
+    assert judged([23, 10, 6], [24], ram_gib=16).fits
+    answer = judged([23, 10, 7], [24], ram_gib=16)
+    assert (found(answer, "memory").outcome, found(answer, "memory").needs) == (
+        Outcome.FAIL,
+        17 * GIB,
+    )
+
+
+def test_a_card_that_others_hold_now_is_not_given_twice() -> None:
+    """The machine is busy: what is free now counts for all models together."""
+    busy = card(24).replace(memory_free_bytes=12 * GIB)
+    machine = ROOMY.replace(accelerators=(busy,))
+    models = [model(8, "a"), model(8, "b")]
+    answer = judge_together(models, ["a", "b"], machine)
+    assert places(answer)[0] == {A}
+    assert places(answer)[1] == {A, RAM}
+
+
+def test_programs_of_two_kinds_share_a_card_under_the_stricter_rule() -> None:
+    """8 GiB of one and 14 of another: within 22.08 GiB that vLLM may take and 23 that llama.cpp may; 15 are not."""
+    machine = ROOMY.replace(accelerators=(card(24),))
+
+    def both(size: int) -> SideBySide:
+        models = [model(8, "a", runtime=GPU_ONLY.replace(id="vllm")), model(size, "b")]
+        return judge_together(models, ["a", "b"], machine)
+
+    assert places(both(14)) == [{A}, {A}]
+    assert found(both(14), "accelerator").outcome is Outcome.PASS
+    assert found(both(14), "accelerator").needs == 22 * GIB
+
+
+def test_a_program_that_takes_a_whole_card_is_told_to_share() -> None:
+    """vLLM reserves 92 % of a card at its start: beside another it must be told its part; alone it need not."""
+    runtime = GPU_ONLY.replace(share_option="--gpu-memory-utilization")
+    assert "--gpu-memory-utilization" in str(
+        found(judged([8, 8], [24], runtime=runtime), "accelerator").remedy
+    )
+    assert found(judged([8, 8], [12, 12], runtime=runtime), "accelerator").remedy is None
+
+
+def test_the_same_file_counts_once_where_it_is_mapped() -> None:
+    """Two processes of llama.cpp that map one file of 5 GiB hold it once in RAM, and twice on a card."""
+    models = [model(5, "same", runtime=RUNTIME.replace(maps_files=True))] * 2
+    in_ram = judge_together(models, ["same", "same"], ROOMY)
+    assert found(in_ram, "memory").needs == 5 * GIB
+    assert found(in_ram, "disk").needs == 5 * GB
+    on_card = judge_together(models, ["same", "same"], ROOMY.replace(accelerators=(card(24),)))
+    assert found(on_card, "accelerator").needs == 10 * GIB
+    assert found(on_card, "disk").needs == 5 * GB
+    unmapped = [model(5, "same")] * 2
+    assert found(judge_together(unmapped, ["same", "same"], ROOMY), "memory").needs == 10 * GIB
+
+
+def test_a_need_that_is_not_known_is_not_known_of_the_sum() -> None:
+    """The reason names the model; nothing is taken for zero."""
+    unknown: Needs = needs_of().replace(memory=None)
+    models = [model(4, "a"), question(needs=unknown)]
+    finding = found(judge_together(models, ["a", "b"], ROOMY), "memory")
+    assert (finding.outcome, finding.code) == (Outcome.UNKNOWN, "memory-need-not-known")
+
+
+def test_a_slow_model_is_named() -> None:
+    """A minimum that one misses fails the whole, and the reason says which."""
+    slow = ROOMY.replace(
+        memory_bandwidth_bytes_per_second=10 * GB,
+        sources={"memory_bandwidth_bytes_per_second": "measured"},
+    )
+    quick = model(4, "quick", read_bytes={"Q4_K": GB // 10})
+    lazy = model(4, "lazy", read_bytes={"Q4_K": 40 * GB}, speed_stated=True)
+    finding = found(judge_together([quick, lazy], ["quick", "lazy"], slow), "speed")
+    assert finding.outcome is Outcome.FAIL
+    assert finding.reason.startswith("lazy: ")
+
+
+def test_a_closed_model_fails_the_whole_without_a_sum() -> None:
+    """There is nothing to add to."""
+    answer = judge_together(
+        [question(), Question(spec=CLOSED, workload=WORK)], ["a", "closed"], ROOMY
+    )
+    assert answer.failed
+    assert answer.needs is None
+    assert found(answer, "weights").reason.startswith("closed: ")
+
+
+def test_what_models_take_side_by_side_is_what_one_verdict_for_all_says() -> None:
+    """The sums beside verdicts of single models are at least what `check_together` counts, at most a program's shared files more, and whether they fit is its answer."""
+    for models, machine in (
+        (["llama-3.1-8b", "mistral-7b"], "rtx 4090"),
+        (["llama-3.1-8b", "qwen3-14b"], "macbook air m2 16gb"),
+    ):
+        asked = Workload(quantization="Q4_K_M")
+        alone = [check(model, asked, machine=machine) for model in models]
+        assert all(verdict.can_run for verdict in alone)
+        together = check_together(models, [asked] * len(models), machine=machine)
+        each_sum = list(sums(alone))
+        assert all(each.fits for each in each_sum) is together.can_run
+        for each in each_sum:
+            finding = together.finding(each.check)
+            assert finding is not None
+            assert isinstance(finding.needs, int)
+            assert finding.needs <= each.total_bytes <= finding.needs + GIB / 2
+
+
+def test_servers_side_by_side_have_ports_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
+    """Three lines of llama-server, which takes 8080 unless told otherwise; the comment above names the port of the line."""
+    models = ["llama-3.1-8b", "bge-m3", "whisper-small", "mistral-7b"]
+    assert cli.main(["check", *models, "--machine", "rtx 4090", "--json"]) == 0
+    verdicts = json.loads(capsys.readouterr().out)["verdicts"]
+    lines = [verdict["commands"][0] for verdict in verdicts]
+    servers = [line for line in lines if line.startswith("llama-server ")]
+    ports = [line.partition("--port ")[2].split(" ")[0] or "8080" for line in servers]
+    assert ports == ["8080", "8081", "8082"]
+    for verdict in verdicts:
+        own = verdict["commands"][0].partition("--port ")[2] or "8080"
+        told = [line for line in verdict["setup"] if "answers at" in line]
+        assert all(f"http://127.0.0.1:{own}," in line for line in told)
+    assert cli.main(["check", "llama-3.1-8b", "mistral-7b", "--machine", "rtx 4090"]) == 0
+    assert "Each is judged alone. Side by side they take up to" in capsys.readouterr().out
