@@ -18,8 +18,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .toml_lines import Lines
-
 Path = tuple[str | int, ...]
 # what is wrong with a value, and what to write instead
 Fault = tuple[str, str | None]
@@ -58,13 +56,11 @@ class Document:
         self._faults: list[tuple[Path, bool, str, str | None]] = []
         self._more = 0
         self._syntax: Problem | None = None
-        self._lines: Lines | None = None
 
     @classmethod
-    def unusable(
+    def _unusable(
         cls, file: str, message: str, remedy: str | None = None, *, line: int | None = None
     ) -> Document:
-        """A file of which nothing can be read, and why."""
         document = cls(file, {})
         document._syntax = Problem(file=file, line=line, message=message, remedy=remedy)
         return document
@@ -81,54 +77,37 @@ class Document:
             content = read_file(path, max_bytes)
         except Unreadable as error:
             if error.kind == LARGE:
-                return cls._too_large(file, max_bytes)
-            return cls.unusable(file, error.reason, error.remedy)
+                content = b"#" * (max_bytes + 1)
+            else:
+                return cls._unusable(file, error.reason, error.remedy)
         return cls.parse(file, content, max_bytes=max_bytes)
-
-    @classmethod
-    def _too_large(cls, file: str, max_bytes: int) -> Document:
-        return cls.unusable(
-            file, f"larger than {max_bytes:,} bytes", "a spec or policy is a small text file"
-        )
 
     @classmethod
     def parse(cls, file: str, content: bytes, *, max_bytes: int = MAX_FILE_BYTES) -> Document:
         """Never raises: bad encoding and bad syntax are problems of the document."""
         import tomllib
 
-        if len(content) > max_bytes:
-            return cls._too_large(file, max_bytes)
-        if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-            return cls.unusable(file, "UTF-16 text", "save the file as UTF-8")
-        if b"\0" in content:
-            return cls.unusable(
-                file,
-                "not a text file",
-                "give a TOML file; a model file is judged by `selfhost check FILE`",
-            )
+        fault = _content_fault(content, max_bytes)
+        if fault is not None:
+            return cls._unusable(file, *fault)
         try:
-            text = content.decode("utf-8-sig")
+            text = content.decode("utf-8-sig").replace("\r\n", "\n")
         except UnicodeDecodeError as error:
-            return cls.unusable(
-                file,
-                "not UTF-8 text",
-                "save the file as UTF-8",
-                line=content.count(b"\n", 0, error.start) + 1,
-            )
+            line = content.count(b"\n", 0, error.start) + 1
+            return cls._unusable(file, "not UTF-8 text", "save the file as UTF-8", line=line)
         if not text.strip():
-            return cls.unusable(file, "is empty")
-        text = text.replace("\r\n", "\n")
+            return cls._unusable(file, "is empty")
         if _has_endless_key(text):
-            return cls.unusable(file, f"has a key of more than {MAX_KEY_PARTS} parts")
+            return cls._unusable(file, f"has a key of more than {MAX_KEY_PARTS} parts")
         try:
             values = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             line, message, remedy = _syntax_fault(str(error), text)
-            return cls.unusable(file, f"not valid TOML: {message}", remedy, line=line)
+            return cls._unusable(file, f"not valid TOML: {message}", remedy, line=line)
         except RecursionError:
-            return cls.unusable(file, "nested too deeply")
+            return cls._unusable(file, "nested too deeply")
         except ValueError:  # int() has a limit of its own
-            return cls.unusable(file, "has a number of more than 4,300 digits")
+            return cls._unusable(file, "has a number of more than 4,300 digits")
         return cls(file, values, text)
 
     @property
@@ -181,10 +160,13 @@ class Document:
     def _listed(self, most: int) -> tuple[Problem, ...]:
         if self._syntax:
             return (self._syntax,)
+        if not self._faults:
+            return ()
+        lines = self._lines()
         problems = [
             Problem(
                 file=self.file,
-                line=self.line(path[:-1] if absent else path),
+                line=_line_at(lines, path[:-1] if absent else path),
                 key=key_name(path) or None,
                 message=message,
                 remedy=remedy,
@@ -195,15 +177,19 @@ class Document:
         more = self._more + len(problems) - len(problems[:most])
         return (*problems[:most], *([Problem.of_unlisted(self.file, more)] if more else ()))
 
-    def line(self, path: Path) -> int | None:
-        """Where the value at `path` stands, counted from 1; None where nothing does."""
+    def _lines(self) -> Mapping[Path, int]:
         if self.text is None:
-            return None
-        if self._lines is None:
-            from .toml_lines import Lines
+            return {}
+        from .toml_lines import lines_of
 
-            self._lines = Lines(self.text)
-        return self._lines.of(path)
+        return lines_of(self.text)
+
+
+def _line_at(lines: Mapping[Path, int], path: Path) -> int | None:
+    """The line of what stands there, or of what it stands in; None for the whole file."""
+    while path and path not in lines:
+        path = path[:-1]
+    return lines.get(path)
 
 
 class Table:
@@ -239,27 +225,10 @@ class Table:
             self.problem(key, "is missing", remedy)
         return self.values.get(key)
 
-    def _right(self, key: str, value: Any, fault: Fault | None) -> Any:
+    def _checked(self, key: str, value: Any, fault: Fault | None) -> Any:
         if fault is None:
             return value
         self.problem(key, *fault)
-        return None
-
-    def _text_fault(
-        self, key: str | None, value: object, choices: Sequence[str] | None = None
-    ) -> Fault | None:
-        if not isinstance(value, str):
-            remedy = None if key is None else f'write {key_name((key,))} = "…"'
-            return f"must be a string, not {kind_of(value)}", remedy
-        if choices is not None and value not in choices:
-            guess = self.document.guess(value, choices)
-            return (
-                f'"{shortened(value)}" is not one of {", ".join(choices)}',
-                f'did you mean "{guess}"?' if guess else None,
-            )
-        if not value.isprintable():
-            message = f'"{shortened(value)}" has a line break or a control character'
-            return message, "write it on one line"
         return None
 
     def string(
@@ -274,18 +243,32 @@ class Table:
         """A string on one line, one of `choices` if given, not blank unless `empty`. `example` is
         what to write where it is missing.
         """
-        remedy = example and f'write {key} = "{example}"'
-        value = self.value(key, required, f"one of {', '.join(choices)}" if choices else remedy)
+        remedy = f"one of {', '.join(choices)}" if choices else example and f'{key} = "{example}"'
+        value = self.value(key, required, remedy if choices or not remedy else f"write {remedy}")
         if value is None:
             return None
-        is_blank = isinstance(value, str) and not value.strip() and not choices
-        if is_blank and not empty:
+        if isinstance(value, str) and not value.strip() and not choices and not empty:
             without = "leave the key out where the value is not known"
             remedy = f'write {key} = "{example or "…"}"' if required else without
             self.problem(key, "is empty", remedy)
             return None
-        text: str | None = self._right(key, value, self._text_fault(key, value, choices))
+        fault = self._text_fault(value, choices)
+        if fault is not None and not isinstance(value, str):
+            fault = fault[0], f'write {key_name((key,))} = "…"'
+        text: str | None = self._checked(key, value, fault)
         return text
+
+    def _text_fault(self, value: object, choices: Sequence[str] | None = None) -> Fault | None:
+        if not isinstance(value, str):
+            return f"must be a string, not {kind_of(value)}", None
+        if choices is not None and value not in choices:
+            guess = self.document.guess(value, choices)
+            remedy = f'did you mean "{guess}"?' if guess else None
+            return f'"{shortened(value)}" is not one of {", ".join(choices)}', remedy
+        if not value.isprintable():
+            message = f'"{shortened(value)}" has a line break or a control character'
+            return message, "write it on one line"
+        return None
 
     def text(self, key: str, *, required: bool = False) -> str | None:
         """A sentence for people: line breaks and runs of blanks become one blank."""
@@ -293,7 +276,7 @@ class Table:
         if isinstance(value, str) and value.strip():
             self._known[key] = None
             words = " ".join(value.split())
-            text: str | None = self._right(key, words, self._text_fault(key, words))
+            text: str | None = self._checked(key, words, self._text_fault(words))
             return text
         return self.string(key, required=required)
 
@@ -312,7 +295,9 @@ class Table:
         value = self.value(key, required, f"write {key} = {example}" if example else None)
         if value is None:
             return None
-        number: int | None = self._right(key, value, _integer_fault(key, value, minimum, maximum))
+        message = _integer_fault(value, minimum, maximum)
+        fault = message and (message, _likely_integer(key, value))
+        number: int | None = self._checked(key, value, fault or None)
         return number
 
     def number(
@@ -324,62 +309,55 @@ class Table:
             return None
         if type(value) not in (int, float):
             self.problem(key, f"must be a number, not {kind_of(value)}")
-            return None
-        if not minimum <= value <= maximum:
+        elif not minimum <= value <= maximum:
             self.problem(key, f"must be between {minimum:g} and {maximum:g}, not {_digits(value)}")
-            return None
-        return float(value)
+        else:
+            return float(value)
+        return None
 
     def boolean(self, key: str, *, required: bool = False) -> bool | None:
         """true or false."""
         value = self.value(key, required)
         if value is None or isinstance(value, bool):
             return value
-        likely = _BOOLEANS.get(value.strip().lower()) if isinstance(value, str) else None
-        remedy = f"write {key_name((key,))} = {likely}" if likely else None
-        self.problem(key, f"must be true or false, not {kind_of(value)}", remedy)
+        self.problem(key, f"must be true or false, not {kind_of(value)}")
         return None
 
     def date(self, key: str, *, required: bool = False, partial: bool = False) -> str | None:
         """A TOML date -> `YYYY-MM-DD`; with `partial` also the strings `"2024"` and `"2024-05"`."""
-        value = self.value(key, required, f"write {key} = YYYY-MM-DD, without quotes")
+        remedy = f"write {key} = YYYY-MM-DD, without quotes"
+        value = self.value(key, required, remedy)
         if value is None:
             return None
-        is_day, has_time = hasattr(value, "year"), hasattr(value, "hour")
-        if is_day and not has_time:
+        if hasattr(value, "year") and not hasattr(value, "hour"):
             return str(value)
         if isinstance(value, str) and _is_date(value):
-            is_day = value.count("-") == 2
             # a package has every date as a string
-            if self.document.text is None or (partial and not is_day):
+            if self.document.text is None:
+                return value
+            if partial and value.count("-") < 2:
                 return value
         less = ', or "2024" where only the year is known' if partial else ""
-        day = str(value)[: len("YYYY-MM-DD")] if is_day else "YYYY-MM-DD"
-        how = "without a time" if is_day and has_time else f"without quotes{less}"
-        self.problem(key, f"must be a date, not {kind_of(value)}", f"write {key} = {day}, {how}")
+        self.problem(key, f"must be a date, not {kind_of(value)}", remedy + less)
         return None
 
     def _list(self, key: str, required: bool = False) -> list[Any]:
         value = self.value(key, required)
         if value is None or isinstance(value, list):
             return value or []
-        self.problem(
-            key, f"must be a list, not {kind_of(value)}", f"write {key_name((key,))} = [ … ]"
-        )
+        remedy = f"write {key_name((key,))} = [ … ]"
+        self.problem(key, f"must be a list, not {kind_of(value)}", remedy)
         return []
 
-    def _each(
+    def _right_elements(
         self, key: str, values: Sequence[Any], fault_of: Callable[[Any], Fault | None]
-    ) -> list[Any]:
-        """The elements of a list without a fault; the others are noted."""
-        right = []
+    ) -> Iterator[Any]:
         for index, value in enumerate(values):
             fault = fault_of(value)
             if fault is None:
-                right.append(value)
+                yield value
             else:
                 self.document.add((*self.path, key, index), *fault)
-        return right
 
     def strings(
         self, key: str, *, required: bool = False, choices: Sequence[str] | None = None
@@ -389,9 +367,9 @@ class Table:
 
     def texts(self, key: str) -> tuple[str, ...]:
         """A list of sentences."""
-        values = self._list(key)
         return self._strings(
-            key, [" ".join(each.split()) if isinstance(each, str) else each for each in values]
+            key,
+            [" ".join(each.split()) if isinstance(each, str) else each for each in self._list(key)],
         )
 
     def _strings(
@@ -400,18 +378,20 @@ class Table:
         def fault_of(value: object) -> Fault | None:
             if isinstance(value, str) and not value.strip():
                 return "is empty", None
-            return self._text_fault(None, value, choices)
+            return self._text_fault(value, choices)
 
-        return tuple(self._each(key, values, fault_of))
+        return tuple(self._right_elements(key, values, fault_of))
 
     def integers(
         self, key: str, *, required: bool = False, minimum: int = 0, maximum: int = 10**18
     ) -> tuple[int, ...]:
         """A list of whole numbers within the bounds; a wrong element is noted and left out."""
-        values = self._list(key, required)
-        return tuple(
-            self._each(key, values, lambda value: _integer_fault(None, value, minimum, maximum))
-        )
+
+        def fault_of(value: object) -> Fault | None:
+            message = _integer_fault(value, minimum, maximum)
+            return (message, None) if message else None
+
+        return tuple(self._right_elements(key, self._list(key, required), fault_of))
 
     def table(self, key: str, *, required: bool = False) -> Table | None:
         """A table, None where it is missing or no table."""
@@ -508,31 +488,26 @@ class Table:
         return not unknown
 
 
-_BOOLEANS = {"true": "true", "yes": "true", "false": "false", "no": "false"}
 _THOUSANDS = {"m": 10**6, "b": 10**9}
 
 
-def _integer_fault(key: str | None, value: object, minimum: int, maximum: int) -> Fault | None:
+def _integer_fault(value: object, minimum: int, maximum: int) -> str | None:
     if not isinstance(value, int) or isinstance(value, bool):
-        return f"must be a whole number, not {kind_of(value)}", key and _likely_integer(key, value)
+        return f"must be a whole number, not {kind_of(value)}"
     if value < minimum:
-        return f"must be at least {minimum:,}, not {_digits(value)}", None
-    if value > maximum:
-        return f"must be at most {maximum:,}, not {_digits(value)}", None
-    return None
+        return f"must be at least {minimum:,}, not {_digits(value)}"
+    return f"must be at most {maximum:,}, not {_digits(value)}" if value > maximum else None
 
 
 def _likely_integer(key: str, value: object) -> str | None:
     """How to write the whole number that stands there as text or with a point: `"7B"`, `7e9`."""
-    number: float | None = value if isinstance(value, float) else None
-    if isinstance(value, str):
-        text = value.strip().lower().replace(",", "").replace("_", "")
-        factor = _THOUSANDS.get(text[-1:], 1)
-        try:
-            number = float(text[:-1] if factor > 1 else text) * factor
-        except ValueError:
-            return None
-    if number is None or not 0 <= number < 10**18 or number != int(number):
+    text = value.strip().lower().replace(",", "").replace("_", "") if isinstance(value, str) else ""
+    factor = _THOUSANDS.get(text[-1:], 1)
+    try:
+        number = float(text.rstrip("mb")) * factor if text else value
+    except ValueError:
+        return None
+    if not isinstance(number, float) or not 0 <= number < 10**18 or number != int(number):
         return None
     return f"write {key_name((key,))} = {int(number):_}"
 
@@ -556,14 +531,10 @@ def kind_of(value: object) -> str:
         return f'the string "{shortened(value)}"'
     if isinstance(value, int | float):
         return f"the number {_digits(value)}"
-    if isinstance(value, dict):
-        return "a table"
-    if isinstance(value, list):
-        return "a list"
-    if not hasattr(value, "isoformat"):
-        return f"{value!r}"
-    parts = [part for part, field in (("date", "year"), ("time", "hour")) if hasattr(value, field)]
-    return f"the {' and '.join(parts)} {value}"
+    if isinstance(value, dict | list):
+        return "a table" if isinstance(value, dict) else "a list"
+    # a date or a time
+    return str(value)
 
 
 def _digits(value: int | float) -> str:
@@ -579,11 +550,21 @@ def shortened(text: str) -> str:
     return clean if len(clean) <= 60 else clean[:57] + "…"
 
 
-def _has_endless_key(text: str) -> bool:
-    import re
+def _content_fault(content: bytes, max_bytes: int) -> Fault | None:
+    if len(content) > max_bytes:
+        return f"larger than {max_bytes:,} bytes", "a spec or policy is a small text file"
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "UTF-16 text", "save the file as UTF-8"
+    if b"\0" in content:
+        return "not a text file", "give TOML; a model file is judged by `selfhost check FILE`"
+    return None
 
+
+def _has_endless_key(text: str) -> bool:
     if text.count(".") <= MAX_KEY_PARTS:
         return False
+    import re
+
     # starts at the beginning of a word only and never steps back, so that its time grows with the
     # text alone
     part = r"""(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+"""
@@ -592,34 +573,21 @@ def _has_endless_key(text: str) -> bool:
 
 def _syntax_fault(message: str, text: str) -> tuple[int | None, str, str | None]:
     """tomllib's `… (at line 3, column 5)` -> the line, the message, and a remedy."""
-    head, separator, tail = message.rpartition(" (at ")
-    if not separator:
-        return None, message, None
-    from .toml_lines import Lines
+    head, _, tail = message.rpartition(" (at ")
+    digits = tail.removeprefix("line ").split(",")[0]
+    line = int(digits) if digits.isdecimal() else text.count("\n") + 1
+    from .toml_lines import statements
 
-    statements = Lines(text).statements
-    digits = tail.removeprefix("line ").split(",")[0].rstrip(")")
+    # a value may span many lines
+    statement = [each for each in statements(text) if each[0][1] <= line][-1:]
+    first = statement[0][0][1] if statement else line
     if not digits.isdecimal():
-        first = next((each.line for each in statements if not each.is_complete), None)
-        if first is None:
-            return None, f"{head} at the end of the file", None
-        if text.rstrip("\n").count("\n") < first:
-            return first, head, None
         remedy = "close it with the bracket or quote it began with"
         return first, "what begins here does not end", remedy
-    line = int(digits)
     if head.startswith(("Cannot overwrite", "Cannot declare")):
-        # tomllib points at the end of the value, and names the key as Python would
-        statement = [each for each in statements if each.line <= line][-1]
-        name = key_name(statement.keys)
-        name = f"[{name}]" if statement.is_header else name
-        return statement.line, f"{name} is there already", "write it once"
-    import re
-
-    if re.search(r"=\s*\d{4}-\d{1,2}-\d{1,2}\s*(#|$)", text.split("\n")[line - 1]):
-        return line, "no such date", "write YYYY-MM-DD, for example 2023-05-13"
+        name = "".join(token for token, _ in statement[0]).partition("=")[0]
+        return first, f"{shortened(name)} is there already", "write it once"
     if head.endswith("'\\n'"):
         return line, "a string does not end on its line", "close it with the quote it began with"
-    is_value = head == "Invalid value"
     remedy = "text stands in quotes; numbers, dates, true and false do not"
-    return line, head, remedy if is_value else None
+    return line, head, remedy if head == "Invalid value" else None

@@ -255,12 +255,12 @@ class Workload(Record):
         return text
 
     @classmethod
-    def _without(cls, names: list[str]) -> TypeError:
+    def _unknown_fields(cls, names: list[str]) -> TypeError:
         from .spelling import nearest
 
         near = nearest(names[0], cls._fields)
         meant = f": did you mean {near}?" if near else ""
-        return WrongTypeError(f"{super()._without(names)}{meant}")
+        return WrongTypeError(f"{super()._unknown_fields(names)}{meant}")
 
     @property
     def tokens_with_prompt(self) -> int | None:
