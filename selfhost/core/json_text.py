@@ -91,7 +91,11 @@ class Decoder:
         values = dict(pairs)
         if len(values) != len(pairs):
             earlier: set[str] = set()
-            doubled = dict.fromkeys(key for key, _ in pairs if key in earlier or earlier.add(key))
+            doubled: dict[str, None] = {}
+            for key, _ in pairs:
+                if key in earlier:
+                    doubled[key] = None
+                earlier.add(key)
             room = MAX_PROBLEMS - len(self.doubled)
             self.doubled += list(doubled)[:room]
             self.more_doubled += max(0, len(doubled) - room)

@@ -128,7 +128,7 @@ def open_input(path: str) -> tuple[IO[bytes], int | None]:
     if number == 0 and sys.__stdin__ is None:
         raise Unreadable("is closed: there is no standard input", kind=MISSING)
     try:
-        # from where it stands: a socket cannot be opened by its path, and an opened file begins anew
+        # from where it stands: a socket cannot be opened by its path, a file would begin anew
         status = os.fstat(number)
         if stat.S_ISDIR(status.st_mode):
             _refuse_other_than_files(status.st_mode)

@@ -102,8 +102,8 @@ class Document:
         try:
             values = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
-            line, message, remedy = _syntax_fault(str(error), text)
-            return cls._unusable(file, f"not valid TOML: {message}", remedy, line=line)
+            first, message, remedy = _syntax_fault(str(error), text)
+            return cls._unusable(file, f"not valid TOML: {message}", remedy, line=first)
         except RecursionError:
             return cls._unusable(file, "nested too deeply")
         except ValueError:  # int() has a limit of its own
@@ -225,10 +225,33 @@ class Table:
             self.problem(key, "is missing", remedy)
         return self.values.get(key)
 
-    def _checked(self, key: str, value: Any, fault: Fault | None) -> Any:
-        if fault is None:
-            return value
-        self.problem(key, *fault)
+    def _checked(
+        self,
+        key: str,
+        fault_of: Callable[[Any], Fault | None],
+        required: bool = False,
+        remedy: str | None = None,
+    ) -> Any:
+        value = self.value(key, required, remedy)
+        fault = None if value is None else fault_of(value)
+        if fault is not None:
+            self.problem(key, *fault)
+        return value if fault is None else None
+
+    def _text_fault(
+        self, value: object, choices: Sequence[str] | None = None, empty: bool = False
+    ) -> Fault | None:
+        if not isinstance(value, str):
+            return f"must be a string, not {kind_of(value)}", 'write it in quotes: "…"'
+        if choices is not None and value not in choices:
+            guess = self.document.guess(value, choices)
+            remedy = f'did you mean "{guess}"?' if guess else None
+            return f'"{shortened(value)}" is not one of {", ".join(choices)}', remedy
+        if not value.strip() and not empty:
+            return "is empty", "leave it out where the value is not known"
+        if not value.isprintable():
+            message = f'"{shortened(value)}" has a line break or a control character'
+            return message, "write it on one line"
         return None
 
     def string(
@@ -243,42 +266,20 @@ class Table:
         """A string on one line, one of `choices` if given, not blank unless `empty`. `example` is
         what to write where it is missing.
         """
-        remedy = f"one of {', '.join(choices)}" if choices else example and f'{key} = "{example}"'
-        value = self.value(key, required, remedy if choices or not remedy else f"write {remedy}")
-        if value is None:
-            return None
-        if isinstance(value, str) and not value.strip() and not choices and not empty:
-            without = "leave the key out where the value is not known"
-            remedy = f'write {key} = "{example or "…"}"' if required else without
-            self.problem(key, "is empty", remedy)
-            return None
-        fault = self._text_fault(value, choices)
-        if fault is not None and not isinstance(value, str):
-            fault = fault[0], f'write {key_name((key,))} = "…"'
-        text: str | None = self._checked(key, value, fault)
+        remedy = f'write {key} = "{example}"' if example else None
+        if choices:
+            remedy = f"one of {', '.join(choices)}"
+        text: str | None = self._checked(
+            key, lambda value: self._text_fault(value, choices, empty), required, remedy
+        )
         return text
-
-    def _text_fault(self, value: object, choices: Sequence[str] | None = None) -> Fault | None:
-        if not isinstance(value, str):
-            return f"must be a string, not {kind_of(value)}", None
-        if choices is not None and value not in choices:
-            guess = self.document.guess(value, choices)
-            remedy = f'did you mean "{guess}"?' if guess else None
-            return f'"{shortened(value)}" is not one of {", ".join(choices)}', remedy
-        if not value.isprintable():
-            message = f'"{shortened(value)}" has a line break or a control character'
-            return message, "write it on one line"
-        return None
 
     def text(self, key: str, *, required: bool = False) -> str | None:
         """A sentence for people: line breaks and runs of blanks become one blank."""
-        value = self.values.get(key)
-        if isinstance(value, str) and value.strip():
-            self._known[key] = None
-            words = " ".join(value.split())
-            text: str | None = self._checked(key, words, self._text_fault(words))
-            return text
-        return self.string(key, required=required)
+        text: str | None = self._checked(
+            key, lambda value: self._text_fault(_on_one_line(value)), required
+        )
+        return None if text is None else _on_one_line(text)
 
     def integer(
         self,
@@ -292,70 +293,56 @@ class Table:
         """A whole number within the bounds. True and 1.0 are none. `example` is what to write where
         it is missing.
         """
-        value = self.value(key, required, f"write {key} = {example}" if example else None)
-        if value is None:
-            return None
-        message = _integer_fault(value, minimum, maximum)
-        fault = message and (message, _likely_integer(key, value))
-        number: int | None = self._checked(key, value, fault or None)
+        remedy = f"write {key} = {example}" if example else None
+        number: int | None = self._checked(
+            key, lambda value: _integer_fault(value, minimum, maximum), required, remedy
+        )
         return number
 
     def number(
         self, key: str, *, required: bool = False, minimum: float = 0.0, maximum: float = 1e18
     ) -> float | None:
         """A number, whole or not, within the bounds; never nan."""
-        value = self.value(key, required)
-        if value is None:
-            return None
-        if type(value) not in (int, float):
-            self.problem(key, f"must be a number, not {kind_of(value)}")
-        elif not minimum <= value <= maximum:
-            self.problem(key, f"must be between {minimum:g} and {maximum:g}, not {_digits(value)}")
-        else:
-            return float(value)
-        return None
+
+        def fault_of(value: Any) -> Fault | None:
+            if type(value) not in (int, float):
+                return f"must be a number, not {kind_of(value)}", None
+            bounds = f"must be between {minimum:g} and {maximum:g}, not {_digits(value)}"
+            return None if minimum <= value <= maximum else (bounds, None)
+
+        number = self._checked(key, fault_of, required)
+        return None if number is None else float(number)
 
     def boolean(self, key: str, *, required: bool = False) -> bool | None:
         """true or false."""
-        value = self.value(key, required)
-        if value is None or isinstance(value, bool):
-            return value
-        self.problem(key, f"must be true or false, not {kind_of(value)}")
-        return None
+        value: bool | None = self._checked(key, _kind_fault(bool, "true or false"), required)
+        return value
 
     def date(self, key: str, *, required: bool = False, partial: bool = False) -> str | None:
         """A TOML date -> `YYYY-MM-DD`; with `partial` also the strings `"2024"` and `"2024-05"`."""
+        # a package has every date as a string
+        is_stored = self.document.text is None
         remedy = f"write {key} = YYYY-MM-DD, without quotes"
-        value = self.value(key, required, remedy)
-        if value is None:
-            return None
-        if hasattr(value, "year") and not hasattr(value, "hour"):
-            return str(value)
-        if isinstance(value, str) and _is_date(value):
-            # a package has every date as a string
-            if self.document.text is None:
-                return value
-            if partial and value.count("-") < 2:
-                return value
         less = ', or "2024" where only the year is known' if partial else ""
-        self.problem(key, f"must be a date, not {kind_of(value)}", remedy + less)
-        return None
 
-    def _list(self, key: str, required: bool = False) -> list[Any]:
-        value = self.value(key, required)
-        if value is None or isinstance(value, list):
-            return value or []
-        remedy = f"write {key_name((key,))} = [ … ]"
-        self.problem(key, f"must be a list, not {kind_of(value)}", remedy)
-        return []
+        def fault_of(value: Any) -> Fault | None:
+            is_day = hasattr(value, "year") and not hasattr(value, "hour")
+            if isinstance(value, str) and _is_date(value):
+                is_day = is_stored or (partial and value.count("-") < 2)
+            return None if is_day else (f"must be a date, not {kind_of(value)}", remedy + less)
 
-    def _right_elements(
-        self, key: str, values: Sequence[Any], fault_of: Callable[[Any], Fault | None]
-    ) -> Iterator[Any]:
-        for index, value in enumerate(values):
+        value = self._checked(key, fault_of, required, remedy)
+        return None if value is None else str(value)
+
+    def _elements(
+        self, key: str, required: bool, fault_of: Callable[[Any], Fault | None]
+    ) -> Iterator[tuple[int, Any]]:
+        """The right elements of a list, with their places; what is wrong with others is noted."""
+        is_list = _kind_fault(list, "a list", f"write {key_name((key,))} = [ … ]")
+        for index, value in enumerate(self._checked(key, is_list, required) or ()):
             fault = fault_of(value)
             if fault is None:
-                yield value
+                yield index, value
             else:
                 self.document.add((*self.path, key, index), *fault)
 
@@ -363,56 +350,37 @@ class Table:
         self, key: str, *, required: bool = False, choices: Sequence[str] | None = None
     ) -> tuple[str, ...]:
         """A list of strings, each on one line; a wrong element is noted and left out."""
-        return self._strings(key, self._list(key, required), choices)
+        elements = self._elements(key, required, lambda value: self._text_fault(value, choices))
+        return tuple([value for _, value in elements])
 
     def texts(self, key: str) -> tuple[str, ...]:
         """A list of sentences."""
-        return self._strings(
-            key,
-            [" ".join(each.split()) if isinstance(each, str) else each for each in self._list(key)],
-        )
-
-    def _strings(
-        self, key: str, values: Sequence[Any], choices: Sequence[str] | None = None
-    ) -> tuple[str, ...]:
-        def fault_of(value: object) -> Fault | None:
-            if isinstance(value, str) and not value.strip():
-                return "is empty", None
-            return self._text_fault(value, choices)
-
-        return tuple(self._right_elements(key, values, fault_of))
+        elements = self._elements(key, False, lambda value: self._text_fault(_on_one_line(value)))
+        return tuple([_on_one_line(value) for _, value in elements])
 
     def integers(
         self, key: str, *, required: bool = False, minimum: int = 0, maximum: int = 10**18
     ) -> tuple[int, ...]:
         """A list of whole numbers within the bounds; a wrong element is noted and left out."""
-
-        def fault_of(value: object) -> Fault | None:
-            message = _integer_fault(value, minimum, maximum)
-            return (message, None) if message else None
-
-        return tuple(self._right_elements(key, self._list(key, required), fault_of))
+        elements = self._elements(
+            key, required, lambda value: _integer_fault(value, minimum, maximum)
+        )
+        return tuple([value for _, value in elements])
 
     def table(self, key: str, *, required: bool = False) -> Table | None:
         """A table, None where it is missing or no table."""
-        value = self.value(key, required)
-        if value is None or isinstance(value, dict):
-            return None if value is None else Table(self.document, (*self.path, key), value)
-        in_list = any(isinstance(part, int) for part in self.path)
-        header = key_name((key,)) + " = { … }" if in_list else f"[{key_name((*self.path, key))}]"
-        self.problem(key, f"must be a table, not {kind_of(value)}", f"write {header}")
-        return None
+        path = (*self.path, key)
+        in_list = any(isinstance(part, int) for part in path)
+        header = f"{key_name((key,))} = {{ … }}" if in_list else f"[{key_name(path)}]"
+        value = self._checked(key, _kind_fault(dict, "a table", f"write {header}"), required)
+        return None if value is None else Table(self.document, path, value)
 
     def tables(self, key: str, *, required: bool = False) -> tuple[Table, ...]:
         """An array of tables, `[[key]]` or `key = [{…}]`; a wrong element is noted and left out."""
-        tables: list[Table] = []
-        for index, value in enumerate(self._list(key, required)):
-            path = (*self.path, key, index)
-            if isinstance(value, dict):
-                tables.append(Table(self.document, path, value))
-            else:
-                self.document.add(path, f"must be a table, not {kind_of(value)}")
-        return tuple(tables)
+        elements = self._elements(key, required, _kind_fault(dict, "a table"))
+        return tuple(
+            [Table(self.document, (*self.path, key, index), value) for index, value in elements]
+        )
 
     def mapping(
         self, key: str, *, of: Callable[..., Any], required: bool = False, **limits: Any
@@ -473,33 +441,45 @@ class Table:
         """The keys in the order of the file, for tables whose keys are free."""
         return iter(self.values)
 
-    def close(self, elsewhere: Mapping[str, str] | None = None) -> bool:
+    def close(self) -> bool:
         """Note every key that no getter asked for, with the one that was probably meant. True
-        if there was none. `elsewhere`: by the keys of other tables what to do about them.
+        if there was none.
         """
         unknown = [key for key in self.values if key not in self._known]
         for key in unknown:
-            remedy = (elsewhere or {}).get(key)
-            if remedy is None:
-                guess = self.document.guess(key, tuple(self._known))
-                listed = f"known here: {', '.join(self._known)}"
-                remedy = f"did you mean {guess}?" if guess else listed
-            self.problem(key, "is not a known key", remedy)
+            guess = self.document.guess(key, tuple(self._known))
+            listed = f"known here: {', '.join(self._known)}"
+            self.problem(key, "is not a known key", f"did you mean {guess}?" if guess else listed)
         return not unknown
+
+
+def _on_one_line(value: Any) -> Any:
+    return " ".join(value.split()) if isinstance(value, str) else value
+
+
+def _kind_fault(
+    kind: type, words: str, remedy: str | None = None
+) -> Callable[[object], Fault | None]:
+    """What finds a value that is not of that kind."""
+    return lambda value: (
+        None if isinstance(value, kind) else (f"must be {words}, not {kind_of(value)}", remedy)
+    )
 
 
 _THOUSANDS = {"m": 10**6, "b": 10**9}
 
 
-def _integer_fault(value: object, minimum: int, maximum: int) -> str | None:
+def _integer_fault(value: object, minimum: int, maximum: int) -> Fault | None:
     if not isinstance(value, int) or isinstance(value, bool):
-        return f"must be a whole number, not {kind_of(value)}"
+        return f"must be a whole number, not {kind_of(value)}", _likely_integer(value)
     if value < minimum:
-        return f"must be at least {minimum:,}, not {_digits(value)}"
-    return f"must be at most {maximum:,}, not {_digits(value)}" if value > maximum else None
+        return f"must be at least {minimum:,}, not {_digits(value)}", None
+    if value > maximum:
+        return f"must be at most {maximum:,}, not {_digits(value)}", None
+    return None
 
 
-def _likely_integer(key: str, value: object) -> str | None:
+def _likely_integer(value: object) -> str | None:
     """How to write the whole number that stands there as text or with a point: `"7B"`, `7e9`."""
     text = value.strip().lower().replace(",", "").replace("_", "") if isinstance(value, str) else ""
     factor = _THOUSANDS.get(text[-1:], 1)
@@ -509,7 +489,7 @@ def _likely_integer(key: str, value: object) -> str | None:
         return None
     if not isinstance(number, float) or not 0 <= number < 10**18 or number != int(number):
         return None
-    return f"write {key_name((key,))} = {int(number):_}"
+    return f"write {int(number):_}"
 
 
 def _is_date(text: str) -> bool:
