@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from ..core.records import pattern
-
 DESCRIPTION = "Can this machine run that open-weight model, or is an API the practical route?"
 
 
@@ -42,67 +40,6 @@ def exit_codes(command: str) -> str:
     """Return the exit codes of one command, a line each."""
     lines = (f"  {code}  {words}\n" for code, words in _EXITS.get(command, _ANSWERED))
     return "exit codes:\n" + "".join(lines)
-
-
-def folded(text: str, width: int) -> str:
-    """Fold lines of more than `width` characters, where words allow it.
-
-    The words beside an option or a code, behind two spaces, continue below themselves where there
-    is room, else on lines of their own, further in. A command goes on behind a backslash, as shells
-    take it; a paragraph is filled anew.
-    """
-    if all(len(line) <= width for line in text.splitlines()):
-        return text
-    lines: list[str] = []
-    for block in text.rstrip("\n").split("\n\n"):
-        rows = block.split("\n")
-        if any(row.startswith(" ") or row.endswith(":") for row in rows):
-            lines += [line for row in rows for line in _folded_row(row, width)]
-        else:
-            lines += filled(block, width)
-        lines.append("")
-    return "\n".join(lines)
-
-
-# of the words beside a command, before they move to lines of their own
-_LEAST_BESIDE = 24
-_STEP = 4
-
-
-def _folded_row(row: str, width: int) -> list[str]:
-    """Fold a line of a list: indented, and perhaps in two columns."""
-    if len(row) <= width:
-        return [row]
-    indent = len(row) - len(row.lstrip())
-    left, _, right = row.rpartition("  ")
-    column, inner = len(row) - len(right), indent + _STEP
-    if left.strip() and width - column >= _LEAST_BESIDE:
-        first, *others = filled(right, width - column)
-        return [row[:column] + first, *(" " * column + part for part in others)]
-    if left.strip():
-        return [left.rstrip(), *(" " * inner + part for part in filled(right, width - inner))]
-    end = " \\" if row.lstrip().startswith("selfhost ") else ""
-    first, *others = filled(row, width - inner - len(end))
-    lines = [" " * indent + first, *(" " * inner + part for part in others)]
-    return [*(line + end for line in lines[:-1]), lines[-1]]
-
-
-# a command between backquotes, or a name that has spaces: `--gpu 'RTX 4090'`
-_WORD = pattern(r"`[^`]+`\S*|'[^'\s][^']*'(?!\w)\S*|\S+")
-
-
-def filled(text: str, width: int) -> list[str]:
-    """Fill lines with words; one that is longer stands alone. What is quoted stays on one line,
-    where one line can hold it.
-    """
-    lines = [""]
-    for quoted in _WORD.findall(text):
-        for word in [quoted] if len(quoted) <= width else quoted.split():
-            if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
-                lines.append(word)
-            else:
-                lines[-1] = f"{lines[-1]} {word}".strip()
-    return lines
 
 
 EXIT_CODES = """\

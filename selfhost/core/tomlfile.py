@@ -56,6 +56,7 @@ class Document:
         self._faults: list[tuple[Path, bool, str, str | None]] = []
         self._more = 0
         self._syntax: Problem | None = None
+        self._lines: Mapping[Path, int] = {}
 
     @classmethod
     def _unusable(
@@ -162,11 +163,10 @@ class Document:
             return (self._syntax,)
         if not self._faults:
             return ()
-        lines = self._lines()
         problems = [
             Problem(
                 file=self.file,
-                line=_line_at(lines, path[:-1] if absent else path),
+                line=self.line(path[:-1] if absent else path),
                 key=key_name(path) or None,
                 message=message,
                 remedy=remedy,
@@ -177,19 +177,17 @@ class Document:
         more = self._more + len(problems) - len(problems[:most])
         return (*problems[:most], *([Problem.of_unlisted(self.file, more)] if more else ()))
 
-    def _lines(self) -> Mapping[Path, int]:
-        if self.text is None:
-            return {}
-        from .toml_lines import lines_of
+    def line(self, path: Path) -> int | None:
+        """The line of what stands at `path`, or of what it stands in, counted from 1; None for the
+        whole file and for an installed package.
+        """
+        if self.text is not None and not self._lines:
+            from .toml_lines import lines_of
 
-        return lines_of(self.text)
-
-
-def _line_at(lines: Mapping[Path, int], path: Path) -> int | None:
-    """The line of what stands there, or of what it stands in; None for the whole file."""
-    while path and path not in lines:
-        path = path[:-1]
-    return lines.get(path)
+            self._lines = lines_of(self.text)
+        while path and path not in self._lines:
+            path = path[:-1]
+        return self._lines.get(path)
 
 
 class Table:
@@ -441,15 +439,18 @@ class Table:
         """The keys in the order of the file, for tables whose keys are free."""
         return iter(self.values)
 
-    def close(self) -> bool:
+    def close(self, elsewhere: Mapping[str, str] | None = None) -> bool:
         """Note every key that no getter asked for, with the one that was probably meant. True
-        if there was none.
+        if there was none. `elsewhere`: by the keys of other tables what to do about them.
         """
         unknown = [key for key in self.values if key not in self._known]
         for key in unknown:
-            guess = self.document.guess(key, tuple(self._known))
-            listed = f"known here: {', '.join(self._known)}"
-            self.problem(key, "is not a known key", f"did you mean {guess}?" if guess else listed)
+            remedy = (elsewhere or {}).get(key)
+            if remedy is None:
+                guess = self.document.guess(key, tuple(self._known))
+                listed = f"known here: {', '.join(self._known)}"
+                remedy = f"did you mean {guess}?" if guess else listed
+            self.problem(key, "is not a known key", remedy)
         return not unknown
 
 
