@@ -236,17 +236,15 @@ class Table:
             self.problem(key, *fault)
         return value if fault is None else None
 
-    def _text_fault(
-        self, value: object, choices: Sequence[str] | None = None, empty: bool = False
-    ) -> Fault | None:
+    def _text_fault(self, value: object, choices: Sequence[str] | None = None) -> Fault | None:
         if not isinstance(value, str):
             return f"must be a string, not {kind_of(value)}", 'write it in quotes: "…"'
         if choices is not None and value not in choices:
             guess = self.document.guess(value, choices)
             remedy = f'did you mean "{guess}"?' if guess else None
             return f'"{shortened(value)}" is not one of {", ".join(choices)}', remedy
-        if not value.strip() and not empty:
-            return "is empty", "leave it out where the value is not known"
+        if not value.strip() and choices is None:
+            return "is empty", None
         if not value.isprintable():
             message = f'"{shortened(value)}" has a line break or a control character'
             return message, "write it on one line"
@@ -267,9 +265,17 @@ class Table:
         remedy = f'write {key} = "{example}"' if example else None
         if choices:
             remedy = f"one of {', '.join(choices)}"
-        text: str | None = self._checked(
-            key, lambda value: self._text_fault(value, choices, empty), required, remedy
-        )
+
+        def fault_of(value: object) -> Fault | None:
+            if value == "" and empty:
+                return None
+            fault = self._text_fault(value, choices)
+            if fault is not None and fault[0] == "is empty":
+                without = "leave the key out where the value is not known"
+                return fault[0], remedy if required else without
+            return fault
+
+        text: str | None = self._checked(key, fault_of, required, remedy)
         return text
 
     def text(self, key: str, *, required: bool = False) -> str | None:
@@ -327,7 +333,10 @@ class Table:
             is_day = hasattr(value, "year") and not hasattr(value, "hour")
             if isinstance(value, str) and _is_date(value):
                 is_day = is_stored or (partial and value.count("-") < 2)
-            return None if is_day else (f"must be a date, not {kind_of(value)}", remedy + less)
+            day = str(value)[:10]
+            day = day if day.count("-") == 2 and _is_date(day) else "YYYY-MM-DD"
+            instead = f"write {key} = {day}, without quotes and time{less}"
+            return None if is_day else (f"must be a date, not {kind_of(value)}", instead)
 
         value = self._checked(key, fault_of, required, remedy)
         return None if value is None else str(value)
@@ -570,5 +579,8 @@ def _syntax_fault(message: str, text: str) -> tuple[int | None, str, str | None]
         return first, f"{shortened(name)} is there already", "write it once"
     if head.endswith("'\\n'"):
         return line, "a string does not end on its line", "close it with the quote it began with"
-    remedy = "text stands in quotes; numbers, dates, true and false do not"
-    return line, head, remedy if head == "Invalid value" else None
+    remedies = {
+        "Invalid value": "text stands in quotes; numbers, dates, true and false do not",
+        "Invalid date or datetime": "write YYYY-MM-DD, for example 2023-05-13",
+    }
+    return line, head, remedies.get(head)
