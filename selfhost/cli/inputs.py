@@ -15,13 +15,16 @@ if TYPE_CHECKING:
     from ..audit.entries import Policy
 
 _RECORDS = (".json", ".jsonl")
-# what is read in a folder that was named, and beside a model file
-_READ = (
-    *_RECORDS, ".toml", ".gguf", ".safetensors", ".bin", ".pt", ".pth", ".model",
-)  # fmt: skip
+_SPECS = (".toml",)
+_MODEL_FILES = (".gguf", ".safetensors", ".json", ".bin", ".pt", ".pth", ".model")
+# by option what is read in a folder that it names
+_READ = {
+    **dict.fromkeys(("machine", "machines"), _RECORDS),
+    "specs": _SPECS,
+    **dict.fromkeys(("files", "policy", "baseline", "adapter"), _MODEL_FILES),
+}
 # options whose values name models, of which some are files
 _MODELS = ("models", "model", "others", "draft")
-_FILES = ("files", "policy", "baseline", "machine", "machines", "specs", "adapter")
 
 
 def check_targets(
@@ -49,8 +52,11 @@ def check_targets(
                     remedy="name a file in another folder for the report",
                 )
     own_specs = filter(None, os.environ.get("SELFHOST_SPECS", "").split(os.pathsep))
-    named = [*_values(options, _FILES), *own_specs, *_paths(_values(options, _MODELS))]
-    check_targets(targets, _read_files(named), with_standard_output=with_standard_output)
+    read = [*_read_files(own_specs, _SPECS)]
+    for option, endings in _READ.items():
+        read += _read_files(_values(options, (option,)), endings)
+    read += _read_files(_paths(_values(options, _MODELS)), _MODEL_FILES)
+    check_targets(targets, read, with_standard_output=with_standard_output)
 
 
 def check_targets_of_policy(targets: Sequence[str], policy: Policy) -> None:
@@ -61,7 +67,7 @@ def check_targets_of_policy(targets: Sequence[str], policy: Policy) -> None:
     for wanted in policy.models if targets else ():
         models = [member.name for member in wanted.members] or [wanted.name]
         names += [*_paths([*models, wanted.asked.draft or ""]), wanted.asked.adapter]
-    check_targets(targets, _read_files(filter(None, names)))
+    check_targets(targets, _read_files(filter(None, names), _MODEL_FILES))
 
 
 def _values(options: argparse.Namespace, keys: Iterable[str]) -> Iterator[str]:
@@ -83,7 +89,7 @@ def _paths(names: Iterable[str]) -> Iterator[str]:
     return filter(is_path, names)
 
 
-def _read_files(named: Iterable[str]) -> Iterator[str]:
+def _read_files(named: Iterable[str], endings: tuple[str, ...]) -> Iterator[str]:
     """The files that were named, and what is read in a folder; of a model also what lies beside."""
     for name in named:
         yield "/dev/stdin" if name == "-" else name
@@ -93,4 +99,4 @@ def _read_files(named: Iterable[str]) -> Iterator[str]:
             files = os.listdir(folder)
         except (OSError, ValueError):
             continue
-        yield from (os.path.join(folder, file) for file in files if file.endswith(_READ))
+        yield from (os.path.join(folder, file) for file in files if file.endswith(endings))

@@ -17,7 +17,10 @@ from .errors import SelfhostError
 
 Text = str | Iterable[str | bytes]
 
-_STANDARD_OUTPUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+_STREAMS = {
+    **dict.fromkeys(("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"), 1),
+    **dict.fromkeys(("/dev/stderr", "/dev/fd/2", "/proc/self/fd/2"), 2),
+}
 _OWN_FOLDER = "give a file in a folder that exists and is yours"
 _NO_ROOM = "make room, or name a file elsewhere"
 _ELSEWHERE = f"{_OWN_FOLDER}, or send the report to `> FILE`"
@@ -43,7 +46,7 @@ def check_targets(
     named = list(inputs)
     for number, path in enumerate(paths):
         status = _status(path)
-        if with_standard_output and path in _STANDARD_OUTPUT:
+        if with_standard_output and _STREAMS.get(path) == 1:
             raise _error("two reports would go to standard output", "give each its own file")
         if status is not None and stat.S_ISREG(status.st_mode):
             if any(_is_same(status, read) for read in named):
@@ -93,7 +96,7 @@ def _status(path: str) -> os.stat_result | None:
     """The status of what stands there, None where nothing does; `WriteError` for what takes no
     report.
     """
-    if path in _STANDARD_OUTPUT and sys.__stdout__ is None:
+    if _STREAMS.get(path) == 1 and sys.__stdout__ is None:
         raise _error(f"cannot write {path}: there is no standard output", "give a file")
     try:
         status = os.stat(path)
@@ -163,10 +166,14 @@ def _write_directly(path: str, text: Text) -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
-    # a named pipe that nobody reads is an error, not a wait; the shell's `> FILE` is not begun anew
-    number = os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_NONBLOCK", 0))
-    if hasattr(os, "set_blocking"):
-        os.set_blocking(number, True)
+    if path in _STREAMS:
+        # opened anew, the shell's `> FILE` would begin anew
+        number = os.dup(_STREAMS[path])
+    else:
+        # a named pipe that nobody reads is an error, not a wait
+        number = os.open(path, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))
+        if hasattr(os, "set_blocking"):
+            os.set_blocking(number, True)
     with open(number, "wb", buffering=0) as file:
         for piece in _encoded(text):
             left = memoryview(piece)

@@ -64,45 +64,6 @@ def test_an_own_file_is_told_by_its_shape(
     assert "secret" not in out
 
 
-def test_the_text_shows_predicted_and_seen(capsys: pytest.CaptureFixture[str]) -> None:
-    """A row a figure, and what the run was."""
-    _, out, _ = answered(capsys, str(LOGS / "llama_log-server.txt"), *MACHINE)
-    assert "4,096 tokens of context" in out
-    assert "kv cache" in out
-    assert "48.0 MiB" in out
-    assert "decoding (24 tokens)" in out
-
-
-def test_the_head_says_how_far_off_and_how_wide(capsys: pytest.CaptureFixture[str]) -> None:
-    """A figure that lies inside a range of 3 times is not called as predicted, and an outside one
-    says by how much. The figures are the table's own.
-    """
-    bandwidth = ("--set", "bandwidth=20GB/s")
-    _, out, _ = answered(
-        capsys, str(LOGS / "llama_bench-table.txt"), *MACHINE, *bandwidth, "--json"
-    )
-    rows = json.loads(out)["differences"]
-    _, out, _ = answered(capsys, str(LOGS / "llama_bench-table.txt"), *MACHINE, *bandwidth)
-    head = " ".join(out.split("\n  ")[0].split())
-    farthest = min(rows, key=lambda row: row["difference"])
-    assert f"{round(-100 * farthest['difference'])} % below the likely figure" in head
-    assert "range of" in head
-    assert "predicted" not in head
-
-
-def test_the_gpu_of_the_log_is_the_one_to_name(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Where the machine has none, the remedy names the card that the log names."""
-    log = tmp_path / "bench.log"
-    device = "  Device 0: NVIDIA GeForce RTX 5070, compute capability 12.0, VMM: yes\n"
-    table = (LOGS / "llama_bench-table.txt").read_text("utf-8").replace("| CPU ", "| CUDA ")
-    log.write_text(device + table, "utf-8")
-    code, _, err = answered(capsys, str(log), *MACHINE, "--model", "qwen2.5-0.5b-instruct")
-    assert code == 2
-    assert "--gpu 'NVIDIA GeForce RTX 5070'" in err
-
-
 def test_a_run_that_names_no_model(capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 2, and the option to add."""
     code, out, err = answered(capsys, str(LOGS / "answers_printed-ollama.txt"), *MACHINE)
@@ -197,41 +158,6 @@ def test_a_figure_that_is_no_number_is_told_and_passes_nothing(
     assert [row["seen"] for row in record["differences"]] == [27.09, None]
 
 
-def test_figures_of_one_name_are_told_by_their_depth(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """llama-bench -d 0,4096 times 16 tokens twice."""
-    text = (LOGS / "llama_bench-table.txt").read_text("utf-8")
-    row = next(line for line in text.splitlines() if "tg16" in line)
-    path = tmp_path / "bench.txt"
-    path.write_text(
-        text.replace(row, f"{row}\n{row.replace('       tg16', 'tg16 @ d4096')}"), "utf-8"
-    )
-    _, out, _ = answered(capsys, str(path), *MACHINE)
-    assert "decoding (16 tokens), 8 tokens in the context" in out
-    assert "decoding (16 tokens), 4,104 tokens in the context" in out
-
-
-def test_a_log_of_another_program_is_told_what_is_read(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A throughput of which nobody knows how many shared it is not read: the remedy lists the programs whose figures are."""
-    log = tmp_path / "serve.log"
-    log.write_text("Output token throughput (tok/s):         512.34\n", "utf-8")
-    code, _, message = answered(capsys, str(log), *MACHINE)
-    assert code == 2
-    for name in (
-        "llama-bench",
-        "llama-batched-bench",
-        "llama-server",
-        "llama-cli",
-        "ollama run",
-        "vLLM",
-        "MLX",
-    ):
-        assert name in message
-
-
 def test_a_file_of_its_own_mix_is_judged_as_that(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -269,18 +195,6 @@ def test_a_log_that_was_emptied_while_it_was_written(
     assert "decoding (16 tokens)" in out
 
 
-def test_what_is_known_to_hold_nothing_says_what_to_give(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """One remedy, not the list of all that is read."""
-    path = tmp_path / "ps.txt"
-    path.write_text("NAME    ID    SIZE    PROCESSOR    CONTEXT    UNTIL\n", "utf-8")
-    code, _, err = answered(capsys, str(path), *MACHINE)
-    assert code == 2
-    assert "ollama run MODEL --verbose" in err
-    assert "llama-bench" not in err
-
-
 def test_a_quantization_that_nobody_knows_asks_for_the_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -293,43 +207,6 @@ def test_a_quantization_that_nobody_knows_asks_for_the_file(
     assert "IQ2_K_R4" in err
     assert "--model ./model.gguf" in err
     assert "--quant" not in err
-
-
-def test_a_quantization_that_nobody_told_is_said_to_be_assumed(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """`ollama run --verbose` names none; a name may."""
-    log = str(LOGS / "answers_printed-ollama.txt")
-    _, out, _ = answered(capsys, log, *MACHINE, "--model", "llama3.2:3b")
-    assert "Q4_K_M is predicted" in " ".join(out.split())
-    _, out, _ = answered(capsys, log, *MACHINE, "--model", "Llama-3.2-3B-Instruct-Q8_0.gguf")
-    assert "Q8_0 in ollama" in out
-    assert "is predicted" not in out
-
-
-def test_what_is_not_compared_has_no_difference(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A run whose repetitions lie far apart was "nothing to compare" above a row of -98 %."""
-    table = (
-        (LOGS / "llama_bench-table.txt").read_text("utf-8").replace("5.04 ± 0.26", "0.05 ± 0.02")
-    )
-    path = tmp_path / "bench.txt"
-    path.write_text(table, "utf-8")
-    _, out, _ = answered(capsys, str(path), *MACHINE)
-    (row,) = [line for line in out.splitlines() if line.endswith("not compared")]
-    assert "%" not in row
-
-
-def test_the_first_example_names_the_model(capsys: pytest.CaptureFixture[str]) -> None:
-    """The table of llama-bench tells a model's architecture and size alone: of a file that no known model has it failed."""
-    _, out, _ = answered(capsys, "--help")
-    _, _, examples = out.partition("examples:")
-    lines = [line.strip() for line in examples.splitlines()]
-    assert lines[1:3] == [
-        "llama-bench -m model.gguf > bench.txt",
-        "selfhost verify bench.txt --model ./model.gguf",
-    ]
 
 
 def test_decoding_leads_where_a_prompt_is_told_by_a_wide_range(
