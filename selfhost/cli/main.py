@@ -96,21 +96,19 @@ def _refuse_misspelled(word: str, rest: list[str]) -> None:
     import shlex
 
     from ..core.spelling import nearest
-    from .hints import MEANT_COMMANDS
+    from .texts import meant as meant_by
 
-    guess = MEANT_COMMANDS.get(word.lower()) or nearest(word, list(COMMANDS))
+    names = ("--version", *COMMANDS)
+    guess = meant_by("commands", word.lower(), names) or nearest(word, list(COMMANDS))
     meant = shlex.join([guess, *rest] if guess else ["check", word, *rest])
     remedy = f"did you mean `selfhost {meant}`?" if guess else f"to judge a model: selfhost {meant}"
     raise UsageError(f"unknown command {word!r}", remedy=remedy)
 
 
 def _overview() -> str:
-    from .texts import DESCRIPTION, EXAMPLES, EXIT_CODES
+    from .texts import examples, help_text
 
     width = max(map(len, COMMANDS))
     lines = "".join(f"  {name:<{width}}  {job}\n" for name, job in COMMANDS.items())
-    return (
-        f"{DESCRIPTION}\n\nusage: selfhost COMMAND …   (selfhost COMMAND --help explains one)\n"
-        f"       selfhost MODEL…     (short for selfhost check MODEL…)\n\n{lines}\n"
-        f"{EXAMPLES['']}\n{EXIT_CODES}"
-    )
+    parts = (help_text("overview"), lines, examples("overview"), help_text("exit_codes"))
+    return "\n".join([*parts, ""])

@@ -6,12 +6,11 @@ import argparse
 from collections.abc import Sequence
 
 from ..core.reading import can_be_passed_on
-from . import COMMANDS, hints
+from . import COMMANDS
 from .declared import COMMON, TAKEN, WORDS, settings_of
 from .errors import UsageError
 from .output import write
 from .terminal import columns
-from .texts import EXAMPLES, exit_codes
 
 TYPE_CHECKING = False
 
@@ -69,7 +68,6 @@ class CommandParser(argparse.ArgumentParser):
             prog=f"selfhost {command}",
             allow_abbrev=False,
             description=f"{job[0].upper()}{job[1:]}.",
-            epilog=f"{EXAMPLES[command]}\n{exit_codes(command)}",
         )
         self.command = command
         for name, settings in WORDS[command].items():
@@ -165,6 +163,8 @@ class CommandParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise argparse's complaint with what to type instead."""
+        from .texts import first_example, help_text
+
         message = message.removeprefix("argument ")
         remedy = f"see `{self.prog} --help`"
         flag, _, rest = message.partition(": ")
@@ -172,9 +172,8 @@ class CommandParser(argparse.ArgumentParser):
         if flag == "unrecognized arguments":
             self._refuse_unknown(rest.split() or ["an empty word"])
         if flag == "the following arguments are required":
-            message = hints.MISSING.get(self.command, message)
-            example = EXAMPLES[self.command].splitlines()[1].strip()
-            remedy = f"for example `{example.partition('  ')[0]}`"
+            message = help_text("missing").get(self.command, message)
+            remedy = f"for example `{first_example(self.command)}`"
         elif rest == "expected one argument":
             message = f"{flag.partition('/')[0]} takes a value, and none follows it"
         elif ignored != rest:
@@ -190,31 +189,26 @@ class CommandParser(argparse.ArgumentParser):
         """Return what to type instead of options that this command lacks; empty where nobody
         knows.
         """
+        from ..core.spelling import nearest
+        from .texts import help_text, meant
+
         option = words[0].partition("=")[0]
-        flags = [word.partition("=")[0] for word in words if word.startswith("-")]
-        names = [flag.lstrip("-") for flag in flags]
-        stated = [hints.STATED[name] for name in names if name in hints.STATED]
-        if stated and "--set" in self._option_string_actions:
-            return stated[0]
-        if option in hints.INSTEAD:
-            return hints.INSTEAD[option]
-        if self.command in hints.JUDGES_MACHINES and option in hints.OF_A_MACHINE:
-            return hints.JUDGES_MACHINES[self.command]
+        names = [word.partition("=")[0].lstrip("-") for word in words if word.startswith("-")]
+        stated = {name: row["remedy"] for row in help_text("stated") for name in row["names"]}
+        if option in help_text("instead"):
+            return str(help_text("instead")[option])
+        if option.lstrip("-") in (*stated, "machine", "gpu", "set"):
+            elsewhere = help_text("judges_machines").get(self.command)
+            return str(elsewhere or stated.get(option.lstrip("-"), ""))
         if option == "--use":
             return f"`selfhost list --use {(*words, 'USE')[1]}` has the models made for it"
-        if not flags:
-            return hints.SECOND_WORD.get(self.command, "")
-        from ..core.spelling import nearest
-
+        if not names:
+            return str(help_text("second_word").get(self.command, ""))
         # without the dashes, which all options have, and which would make unlike words look alike
         known = [flag[2:] for flag in self._option_string_actions if flag.startswith("--")]
-        guesses: dict[str, None] = {}
-        for name in names:
-            meant = [other for other in hints.MEANT_OPTIONS.get(name, ()) if other in known]
-            guess = meant[0] if meant else nearest(name, known)
-            if guess:
-                guesses[f"--{guess}"] = None
-        return f"did you mean {' '.join(guesses)}?" if guesses else ""
+        guesses = [meant("options", name, known) or nearest(name, known) for name in names]
+        listed = " ".join(f"--{guess}" for guess in dict.fromkeys(guesses) if guess)
+        return f"did you mean {listed}?" if listed else ""
 
     def _get_formatter(self) -> argparse.HelpFormatter:
         """Return one as wide as the terminal; argparse loads shutil to ask for the width."""
@@ -227,7 +221,11 @@ class CommandParser(argparse.ArgumentParser):
         write(self.format_help())
 
     def format_help(self) -> str:
-        """Return argparse's help, with the choices that an error does not list."""
+        """Return argparse's help, with the choices that an error does not list, examples and the
+        exit codes.
+        """
+        from .texts import examples, exit_codes
+
         text = super().format_help()
         for action in self._actions:
             choices = list(map(str, action.choices or ()))
@@ -235,7 +233,7 @@ class CommandParser(argparse.ArgumentParser):
                 formatter = argparse.HelpFormatter(self.prog, width=self._width)
                 formatter.add_text(f"{action.metavar}: {', '.join(choices)}")
                 text += f"\n{formatter.format_help()}"
-        return text
+        return f"{text}\n{examples(self.command)}\n{exit_codes(self.command)}"
 
 
 def _shown(action: argparse.Action) -> str:
