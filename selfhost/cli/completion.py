@@ -72,20 +72,31 @@ def candidates(words: Sequence[str]) -> list[str]:
         return _beginning(typed, COMMANDS) or list(complete(typed, catalogue))
     # a bare name of a model is a check
     command = words[0] if words[0] in COMMANDS else "check"
-    options = {flag: names for names in TAKEN[command] for flag in names.split()}
-    flag, sign, value = typed.partition("=")
-    if not (sign and flag in options):
-        flag, sign, value = words[-2], "", typed
-    settings = settings_of(command, options[flag]) if flag in options else {"action": "store_true"}
-    if settings.get("action", "append") == "append":
-        prefix = f"{flag}=" if sign else ""
-        return [prefix + word for word in _beginning(value, _values(flag, settings, catalogue))]
+    values = _option_values(command, words[-2], typed, catalogue)
+    if values is not None:
+        return values
     if typed.startswith("-"):
-        return _beginning(typed, options)
+        flags = " ".join(TAKEN[command]).split()
+        return _beginning(typed, flags)
     if WORDS[command].keys() & {"model", "models"}:
         return list(complete(typed, catalogue))
     named = (settings.get("choices", ()) for settings in WORDS[command].values())
     return _beginning(typed, [word for choices in named for word in choices])
+
+
+def _option_values(command: str, before: str, typed: str, catalogue: Catalogue) -> list[str] | None:
+    """Return the values that an option takes, of `--option VALUE` or `--option=VALUE`; None where
+    no value of an option stands there.
+    """
+    options = {flag: names for names in TAKEN[command] for flag in names.split()}
+    flag, sign, value = typed.partition("=")
+    if not sign or flag not in options:
+        flag, sign, value = before, "", typed
+    settings = settings_of(command, options[flag]) if flag in options else {"action": "none"}
+    if settings.get("action", "append") != "append":
+        return None
+    prefix = f"{flag}=" if sign else ""
+    return [prefix + word for word in _beginning(value, _values(flag, settings, catalogue))]
 
 
 def _values(flag: str, settings: dict[str, Any], catalogue: Catalogue) -> Iterable[str]:

@@ -108,8 +108,10 @@ class CommandParser(argparse.ArgumentParser):
             action = self._option_string_actions.get(flag)
             if action is None:
                 continue
-            value: Any = action.const if action.nargs == 0 else text if sign else following
-            if action.nargs != 0 and value is not None:
+            value: Any = text if sign else following
+            if action.nargs == 0:
+                value = action.const
+            elif value is not None:
                 self._refuse_no_name(flag, value, is_attached=bool(sign))
             if not isinstance(action, argparse._StoreAction | argparse._StoreConstAction):
                 continue

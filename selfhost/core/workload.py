@@ -339,18 +339,19 @@ def _wrong(key: str, value: Any) -> str | None:
     if key in _NAMES:
         is_name = isinstance(value, str) and value.strip()
         return None if is_name else f"must be a name, not {shown}"
-    if key not in _WHOLE and key not in _NUMBERS:
-        return None
-    is_whole = key in _WHOLE
+    bounds = _WHOLE.get(key) or _NUMBERS.get(key)
+    return None if bounds is None else _wrong_number(value, *bounds, is_whole=key in _WHOLE)
+
+
+def _wrong_number(value: Any, least: float, most: float, *, is_whole: bool) -> str | None:
     if not isinstance(value, int if is_whole else (int, float)) or isinstance(value, bool):
-        return f"must be a {'whole number' if is_whole else 'number'}, not {shown}"
-    least, most = _WHOLE[key] if is_whole else _NUMBERS[key]
+        return f"must be a {'whole number' if is_whole else 'number'}, not {_shown(value)}"
     if least <= value <= most:
         return None
     bounds = f"a number from {units.plain(least)} to {most:,.12g}"
     if is_whole:
         bounds = f"at most {most:,}" if value > most else f"at least {least}"
-    return f"must be {bounds}, not {shown}"
+    return f"must be {bounds}, not {_shown(value)}"
 
 
 def _shown(value: object) -> str:
