@@ -376,7 +376,9 @@ def whole_number(value: int) -> str:
 
 
 def _as_a_number(key: str, value: object) -> str | None:
-    """Return what to write for `32k`, `8,192` or `2GiB`; None where no number shows."""
+    """Return what to write for `32k`, `8,192`, `2GiB` or `4.0`; None where no number shows."""
+    if key in _WHOLE and isinstance(value, float) and value.is_integer():
+        return f"write {int(value):_}"
     if key not in _WHOLE or not isinstance(value, str):
         return None
     from .quantities import parse_bytes, parse_tokens
