@@ -21,14 +21,16 @@ _SCRIPTS = {
     # keeps is cut off again
     "bash": """\
 _selfhost() {
-    local line="${COMP_LINE:0:COMP_POINT}" IFS=$' \\t\\n' typed kept=""
+    local line="${COMP_LINE:0:COMP_POINT}" IFS=$' \\t\\n' typed kept="" each
     read -ra typed <<< "$line"
     [[ "$line" == *[[:space:]] ]] && typed+=("")
     local word="${typed[${#typed[@]}-1]}"
     [[ "$word" == *[:=]* ]] && kept="${word%"${word##*[:=]}"}"
     IFS=$'\\n'
-    COMPREPLY=($(selfhost _complete "${typed[@]:1}" 2>/dev/null))
-    COMPREPLY=("${COMPREPLY[@]#"$kept"}")
+    COMPREPLY=()
+    for each in $(selfhost _complete "${typed[@]:1}" 2>/dev/null); do
+        [[ -z "$kept" || "$each" == "$word"* ]] && COMPREPLY+=("${each#"$kept"}")
+    done
     [[ ${#COMPREPLY[@]} -eq 1 && "${COMPREPLY[0]}" == *= ]] && compopt -o nospace
 }
 complete -o default -F _selfhost selfhost

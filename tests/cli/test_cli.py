@@ -8,10 +8,8 @@ import pty
 import re
 import select
 import shlex
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ from typing import Any
 import pytest
 
 from helpers.goldens import Golden
-from helpers.paths import BAD_SPECS, CONFIGS, EXAMPLES, RECORDS
+from helpers.paths import BAD_SPECS, EXAMPLES, RECORDS
 from helpers.schemas import validate
 from selfhost.catalogue.index import Catalogue
 from selfhost.cli import COMMANDS
@@ -223,41 +221,6 @@ def test_a_spec_is_judged_by_its_path(capsys: pytest.CaptureFixture[str], tmp_pa
     assert (code, out) == (2, "")
     assert "disk_bytes" in err
     assert "faulty.toml:" in err
-
-
-def test_a_spec_that_was_made_is_found_by_the_name_of_its_file(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    """`spec new --output my-specs/mine.toml`, then `check mine --specs my-specs`; a name that can be no id is told at once. What `show`
-    proposes of a file is its path, which can be typed."""
-    source = next(CONFIGS.glob("*.json"))
-    specs = tmp_path / "my-specs"
-    specs.mkdir()
-    made = specs / "mine.toml"
-    assert run(capsys, "spec", "new", str(source), "--output", str(made)) == (0, "", "")
-    assert run(capsys, "spec", "check", str(made))[0] == 0
-    assert "called" not in run(capsys, "check", "mine", "--specs", str(specs), *ON_RECORD)[2]
-    assert (
-        "the file is called My Own.toml"
-        in run(capsys, "spec", "new", str(source), "--output", str(tmp_path / "My Own.toml"))[2]
-    )
-    code, out, _ = run(capsys, "show", str(made), *ON_RECORD)
-    assert code == 0
-    proposed = next(line for line in out.splitlines() if line.startswith("  selfhost check "))
-    assert proposed.split()[:3] == ["selfhost", "check", str(made)]
-    # 2 is a name that is not known
-    assert run(capsys, *shlex.split(proposed)[1:])[0] != 2
-
-
-def test_a_wrong_name_does_not_stop_the_others(capsys: pytest.CaptureFixture[str]) -> None:
-    """The others are judged and printed, all typos are told at once, and the exit is 2: not every name has an answer (contract)."""
-    names = ("no-such-a", "mistral-7b", "tiktoken")
-    code, out, err = run(capsys, "check", *names, *ON_RECORD)
-    alone = run(capsys, "check", "mistral-7b", *ON_RECORD)
-    assert (code, out) == (2, alone[1])
-    assert "no-such-a" in err
-    assert "tiktoken" in err
-    assert "mistral" not in err
 
 
 def test_tokens_of_a_dataset_are_counted_in_thousands_and_those_of_a_context_are_not(
@@ -625,29 +588,6 @@ def test_a_closed_pipe_changes_nothing(source_environment: dict[str, str]) -> No
         os.close(writer)
     assert done.stderr == b""
     assert done.returncode == 0
-
-
-def test_a_real_interrupt_is_130(source_environment: dict[str, str]) -> None:
-    """SIGINT while it waits for a policy's machines on standard input."""
-    code = (
-        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from selfhost.cli.main import main; "
-        "print('up', flush=True); raise SystemExit(main())"
-    )
-    policy = EXAMPLES / "audit.toml"
-    with subprocess.Popen(
-        [sys.executable, "-c", code, "audit", str(policy), "--machines", "-"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=source_environment,
-    ) as child:
-        assert child.stdout is not None
-        child.stdout.readline()
-        time.sleep(0.5)
-        child.send_signal(signal.SIGINT)
-        _, err = child.communicate(timeout=20)
-    assert child.returncode == 130
-    assert b"Traceback" not in err
 
 
 def in_terminal(

@@ -144,48 +144,6 @@ def test_what_no_system_call_takes_is_refused(
         assert err.replace("\n", "").isprintable()
 
 
-NUMERIC = [
-    (command, flag)
-    for command, action, flag in options()
-    if flag in {"--tokens-per-day", "--today"}
-    or (action.type is not None and action.choices is None)
-]
-
-
-NO_NUMBERS = (
-    "\u0663", "\uff18", "8\u212a", "1e400", "nan", "inf", "0x8", "+8", "8\u00a0", "1_0", "rank=\u0663",
-    "9" * 5000,
-)  # fmt: skip
-
-
-@each(("command", "flag"), NUMERIC, ids=[" ".join(option) for option in NUMERIC])
-def test_a_number_is_typed_in_ascii_digits(
-    command: str, flag: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """In every option that takes one; what is refused is quoted, cut where it is long. `check` meets
-    all of them, another command every third, from another one for each option.
-    """
-    start, step = (0, 1) if command == "check" else (NUMERIC.index((command, flag)) % 3, 3)
-    for text in NO_NUMBERS[start::step]:
-        code, out, err = run(capsys, command, *NEEDED.get(command, []), flag, text)
-        assert (code, out) == (2, ""), text
-        assert len(err) < 6000
-        assert err.replace("\n", "").isprintable()
-
-
-@each("key", ["memory", "cores", "disk", "bandwidth", "gpu"])
-@each("text", ["\u0663", "\u0662x24GiB", "8\u212aiB", "nan", "inf", "1e3", "+8", "\u00a08", "1_0"])
-def test_a_setting_is_typed_in_ascii_digits(
-    key: str, text: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """`--set cores=\u0663` is no three."""
-    code, out, err = run(
-        capsys, "check", "gpt2", "--machine", str(RECORD), "--set", f"{key}={text}"
-    )
-    assert (code, out) == (2, "")
-    assert key in err
-
-
 def test_a_proposed_command_asks_for_the_same_number(capsys: pytest.CaptureFixture[str]) -> None:
     """12.3456789 tokens/s stay that, and a million is no 1e+06, which nothing here reads."""
     from selfhost import Workload
@@ -318,43 +276,6 @@ def test_too_little_memory_is_no_bug(
     problem = json.loads(run(capsys, "check", "gpt2", "--json")[2])
     validate(problem, "error-1")
     assert problem["exit_code"] == 2
-
-
-# ------------------------------------------------------------------ interrupted
-
-INTERRUPT = """
-import os, signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)
-from selfhost.__main__ import start
-seen, at = 0, int(sys.argv.pop(1))
-def hook(event, args):
-    global seen
-    seen += 1
-    if seen == at:
-        os.kill(os.getpid(), signal.SIGINT)
-sys.addaudithook(hook)
-try:
-    start()
-finally:
-    if at == 0:
-        os.write(2, str(seen).encode())
-"""
-
-
-def test_an_interrupt_at_any_moment_is_130(source_environment: dict[str, str]) -> None:
-    """At each of many steps between the first import and the end: no traceback, no half answer in an error."""
-
-    def interrupted(step: int) -> subprocess.CompletedProcess[str]:
-        words = ["check", "gpt2", "--machine", str(RECORD), "--format", "json"]
-        return of_program(INTERRUPT, str(step), *words, environment=source_environment)
-
-    # the first compiles what it imports, which is steps of its own
-    interrupted(0)
-    steps = int(interrupted(0).stderr)
-    assert steps > 200
-    for step in [*range(1, 6), *range(6, steps, steps // 8)]:
-        done = interrupted(step)
-        assert (done.returncode, done.stderr) == (130, ""), step
 
 
 # ------------------------------------------------------------------ streams

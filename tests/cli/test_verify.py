@@ -158,19 +158,6 @@ def test_a_figure_that_is_no_number_is_told_and_passes_nothing(
     assert [row["seen"] for row in record["differences"]] == [27.09, None]
 
 
-def test_a_file_of_its_own_mix_is_judged_as_that(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The log calls it Q4_K - Medium, its name tells more."""
-    text = (LOGS / "llama_log-server.txt").read_text("utf-8")
-    path = tmp_path / "run.log"
-    path.write_text(
-        text.replace("qwen2.5-0.5b-instruct-Q4_K_M", "Qwen3.6-35B-A3B-UD-Q4_K_M"), "utf-8"
-    )
-    _, out, _ = answered(capsys, str(path), *MACHINE, "--json")
-    assert json.loads(out)["model"]["quantization"] == "UD-Q4_K_M"
-
-
 def test_the_end_of_a_long_log_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A model is loaded at its start, and the last request stands at its end."""
     text = (LOGS / "llama_log-server.txt").read_text("utf-8")
@@ -193,46 +180,3 @@ def test_a_log_that_was_emptied_while_it_was_written(
     path.write_bytes(b"\0" * 4096 + (LOGS / "llama_bench-table.txt").read_bytes())
     _, out, _ = answered(capsys, str(path), *MACHINE)
     assert "decoding (16 tokens)" in out
-
-
-def test_a_quantization_that_nobody_knows_asks_for_the_file(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """IQ2_K_R4 of ik_llama.cpp: the remedy names an option that verify has."""
-    text = (LOGS / "llama_log-server.txt").read_text("utf-8")
-    path = tmp_path / "run.log"
-    path.write_text(text.replace("Q4_K - Medium", "IQ2_K_R4").replace("Q4_K_M", "own"), "utf-8")
-    code, _, err = answered(capsys, str(path), *MACHINE, "--model", "qwen2.5-0.5b-instruct")
-    assert code == 2
-    assert "IQ2_K_R4" in err
-    assert "--model ./model.gguf" in err
-    assert "--quant" not in err
-
-
-def test_decoding_leads_where_a_prompt_is_told_by_a_wide_range(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The head said INSIDE A WIDE RANGE, of a prompt, where decoding was at the likely figure."""
-    machine = ("--machine", "ryzen 7 5800x 32gb")
-    path = tmp_path / "bench.txt"
-
-    def write(prompt: float, decoding: float) -> None:
-        head, line, *_ = (LOGS / "llama_bench-table.txt").read_text("utf-8").splitlines()
-        llama = "| llama 8B Q4_K - Medium | 4.58 GiB | 8.03 B | CPU | 8 |"
-        rows = (
-            f"{llama} pp512 | {prompt:.2f} ± 0.01 |",
-            f"{llama} tg128 | {decoding:.2f} ± 0.01 |",
-        )
-        path.write_text("\n".join((head, line, *rows)), "utf-8")
-
-    write(1, 1)
-    _, out, _ = answered(capsys, str(path), *machine, "--json")
-    prompt, decoding = (row["predicted"] for row in json.loads(out)["differences"])
-    assert prompt["high"] > 2 * prompt["low"]
-    assert decoding["high"] <= 2 * decoding["low"]
-    write(prompt["high"] * 0.99, decoding["likely"])
-    _, out, _ = answered(capsys, str(path), *machine)
-    head = " ".join(out.split("\n\n")[0].split())
-    assert head.startswith("✓ DECODING AS PREDICTED")
-    assert "prompt (512 tokens) is" in head
-    assert "inside a range of" in head

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import json
 import os
@@ -27,7 +26,6 @@ from selfhost.core.errors import MAX_PROBLEMS, Faults, MachineFileError, Problem
 from selfhost.core.json_text import MAX_DEPTH, Decoder, read_records
 from selfhost.core.reading import Unreadable
 from selfhost.core.tomlfile import Document
-from selfhost.machine.probes.host import Host
 from selfhost.machine.reader import Machine
 from selfhost.modelfiles import read_adapter, read_local
 from selfhost.modelfiles.safetensors import shards_in
@@ -117,26 +115,6 @@ def test_a_pipe_put_in_place_of_a_file_is_not_waited_for(
 
 
 @PIPES
-def test_a_probe_opens_no_pipe_and_no_device(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also where a writer holds the pipe open, and on this machine."""
-    os.mkfifo(tmp_path / "pipe")
-    writer = os.open(tmp_path / "pipe", os.O_RDWR)
-    try:
-        os.write(writer, b"MemTotal: 1 kB\n")
-        with pytest.raises(OSError, match="it is a named pipe") as caught:
-            Host().read_bytes(str(tmp_path / "pipe"), 100)
-        assert caught.value.errno == errno.EINVAL
-    finally:
-        os.close(writer)
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "open", lambda *_: pytest.fail("opened"))
-        with pytest.raises(OSError, match="it is a device"):
-            Host().read_bytes("/dev/null", 100)
-
-
-@PIPES
 @pytest.mark.parametrize(
     "command",
     [
@@ -207,17 +185,6 @@ def test_standard_input_is_read_from_where_it_stands(words: list[str], tmp_path:
         os.close(read)
 
 
-@PIPES
-@pytest.mark.parametrize("words", STANDARD_INPUT, ids=lambda words: words[0])
-def test_standard_input_that_gives_nothing_is_told(words: list[str], tmp_path: Path) -> None:
-    """Closed, empty: exit 2 and what it is. Python itself refuses a folder."""
-    closed = judged(words, tmp_path, preexec_fn=lambda: os.close(0))
-    assert closed.returncode == 2
-    assert "there is no standard input" in closed.stderr
-    done = judged(words, tmp_path, stdin=subprocess.DEVNULL)
-    assert (done.returncode, "is empty" in done.stderr) == (2, True)
-
-
 # ------------------------------------------------------------------ counted before it is parsed
 
 
@@ -261,12 +228,6 @@ def test_signs_bound_what_a_text_holds(value: Any, indent: int | None) -> None:
     text = json.dumps(value, indent=indent)
     assert _count(value) <= json_text.signs_in(text) + 1
     assert json_text.signs_in(text.encode()) == json_text.signs_in(text)
-
-
-@given(json_values)
-def test_a_value_is_what_the_library_reads(value: Any) -> None:
-    """The limits change no value."""
-    assert Decoder().parse(json.dumps(value)) == value
 
 
 @pytest.mark.parametrize(
