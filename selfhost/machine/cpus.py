@@ -5,7 +5,7 @@ Each file is read when a processor, or its cores, are looked up, once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import lru_cache
 from itertools import pairwise
 from math import exp, hypot, inf, log, prod
@@ -392,7 +392,7 @@ def maker_of(name: str) -> str | None:
     return None if words.isdisjoint(_INTEL_WORDS) else "Intel"
 
 
-def names_a_kind_alone(words: frozenset[str]) -> bool:
+def names_a_kind_alone(words: Set[str]) -> bool:
     """Whether words of a processor's name tell its kind and nothing more, `core i9`, `xeon gold`; a
     maker is none.
     """
