@@ -12,7 +12,7 @@ from ..core import units
 from ..core.records import Record, pattern
 from ..core.spelling import words_of
 from ..core.tables import shipped_table
-from .chips import apple_chip_of
+from .chips import apple_chip_of, record_of
 from .roles import roles
 from .roles import words as word_table
 from .virtual_gpus import card_of, virtual_gpu
@@ -152,13 +152,6 @@ class HostShares(Record):
     likely: float
     fast: float
     devices: int
-
-
-def record_of(kind: type[Any], row: Mapping[str, Any], **values: Any) -> Any:
-    """A record of the keys of a row that are its fields, and of `values`."""
-    own = {key: row[key] for key in kind._fields if key in row}
-    lists = {key: tuple(value) for key, value in own.items() if isinstance(value, list)}
-    return kind(**own | lists | values)
 
 
 # ------------------------------------------------------------------ rows
