@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from . import build, cloud, cpus, profiles
+from . import build, cloud, profiles
 from .cloud import Described
 from .gpu_names import UnknownGpuError, find_cards, shown
 from .profiles import (
@@ -23,7 +23,6 @@ from .understand import understand
 from .words import BREAK, NUMBERED, is_kind_of_ram, tokens
 
 _CANDIDATES = 8
-_OF_RAM = re.compile(r"\d+(?:mts|channels|sticks)")
 
 __all__ = ["NotOneMachineError", "machine_named", "noted_machine", "profile_named"]
 
@@ -56,7 +55,7 @@ def profile_named(text: str) -> NamedProfile:
         return named
     if (described := cloud.rented(text)) is not None:
         return _as_profile(described)
-    if (named := _known(text) or _guest_beside(text)) is not None:
+    if (named := _known(text) or _hosted(text)) is not None:
         return named
     try:
         return _as_profile(build.described(understand(text)))
@@ -71,75 +70,53 @@ def profile_named(text: str) -> NamedProfile:
         ) from None
 
 
-def _guest_beside(text: str) -> NamedProfile | None:
-    """A virtual machine by its name, `ubuntu-24.04`, with other words around: the processor of its
-    host, where that has the same architecture; any other is left aside.
-    """
+def _hosted(text: str) -> NamedProfile | None:
+    """A virtual machine by its name, `ubuntu-24.04`; other words around it are left aside."""
     parts = text.split()
     for at, part in enumerate(parts):
         named = called(part) if "-" in part else None
-        if named is None or named.profile.kind not in ("cloud", "ci"):
-            continue
-        about = understand(" ".join([*parts[:at], *parts[at + 1 :]]) or part)
-        machine, host = named.profile.machine, about.processor
-        around = cpus.class_of(host) if host else None
-        notes = [named.note or ""]
-        if around is not None and around.architecture == machine.architecture:
-            sources = {**machine.sources, "cpu_model": f'"{text}"'}
-            machine = machine.replace(cpu_model=host, sources=sources)
-            notes.append(f"Its processor is {host}.")
-        elif left := " ".join([host or "", *(each.label for each in about.cards)]).strip():
-            notes.append(f"Left aside: {left}.")
-        profile = named.profile.replace(machine=machine)
-        return NamedProfile(profile=profile, note=" ".join(filter(None, notes)) or None)
+        if named is not None and named.profile.kind in ("cloud", "ci"):
+            left = f"Left aside: {' '.join([*parts[:at], *parts[at + 1 :]])}."
+            return named.replace(note=" ".join(filter(None, (named.note, left))))
     return None
 
 
 def _known(text: str) -> NamedProfile | None:
-    """The profile whose name has the words of the text; None where the text says something else."""
-    idle = {*roles().idle, *words()["ram"], BREAK, *words()["disk"]} - roles().computers
+    """The profile whose name has the words of the text, with the bandwidth of the RAM that it
+    states; None where the text says something else.
+    """
     typed = [token.text for token in tokens(text)]
+    numbers = {match[2]: int(match[1]) for match in map(NUMBERED.fullmatch, typed) if match}
+    ram = StatedRam(
+        kind=next(filter(is_kind_of_ram, typed), None),
+        mts=numbers.get("mts"),
+        channels=numbers.get("channels"),
+        sticks=numbers.get("sticks"),
+    )
     without_ram = [word for word in typed if word not in words()["ram"] and word != BREAK]
     if (named := called(" ".join(without_ram))) is not None:
         return named
-    typed = [
-        word
-        for word in typed
-        if word not in idle and not is_kind_of_ram(word) and not _OF_RAM.fullmatch(word)
-    ]
-    matches = profiles.by_words(typed)
+    idle = {*roles().idle, *words()["disk"]} - roles().computers
+    of_ram = re.compile(r"(?:lp)?ddr\d[xl]?|\d+(?:mts|channels|sticks)")
+    telling = [word for word in without_ram if word not in idle and not of_ram.fullmatch(word)]
+    matches = profiles.by_words(telling)
     # a GPU's name may be in that of a server with several
     if not matches or find_cards(text) is not None:
         return None
-    bases = {profiles.base_name(profile.name) for profile in matches}
-    if len(bases) > 1:
+    if len({profiles.base_name(profile.name) for profile in matches}) > 1:
         names = sorted(profile.name for profile in matches)
         raise NotOneMachineError(
             f"{text!r} can be {len(names)} machines",
             nearest=names[:_CANDIDATES],
             remedy=f"name one: {', '.join(names[:_CANDIDATES])}",
         )
-    return _with_stated_ram(_smallest_of(text, matches), [token.text for token in tokens(text)])
-
-
-def _with_stated_ram(named: NamedProfile, typed: Sequence[str]) -> NamedProfile:
-    """The profile with the bandwidth of the RAM that the words state."""
-    kind = next(filter(is_kind_of_ram, typed), None)
-    numbers = {match[2]: int(match[1]) for match in map(NUMBERED.fullmatch, typed) if match}
-    machine, note = with_ram(
-        named.profile.machine,
-        StatedRam(
-            kind=kind,
-            mts=numbers.get("mts"),
-            channels=numbers.get("channels"),
-            sticks=numbers.get("sticks"),
-        ),
-    )
+    named = _smallest_of(text, matches)
+    machine, note = with_ram(named.profile.machine, ram)
     notes = " ".join(filter(None, (named.note, note)))
     return NamedProfile(profile=named.profile.replace(machine=machine), note=notes or None)
 
 
-def _smallest_of(text: str, matches: list[Profile]) -> NamedProfile:
+def _smallest_of(text: str, matches: Sequence[Profile]) -> NamedProfile:
     """The smallest of profiles that differ in their sizes alone, with a note on the others; its
     RAM is assumed where the text does not tell it and others have more.
     """
@@ -150,9 +127,8 @@ def _smallest_of(text: str, matches: list[Profile]) -> NamedProfile:
         sizes += build.sizes_of_mac(machine)
     own = machine.memory_total_bytes or 0
     if max(sizes, default=own) > own:
-        machine = machine.replace(
-            assumed=(*machine.assumed, "memory_total_bytes"), memory_most_bytes=max(sizes)
-        )
+        assumed = (*machine.assumed, "memory_total_bytes")
+        machine = machine.replace(assumed=assumed, memory_most_bytes=max(sizes))
         names = ", ".join(profile.name for profile in others) or "its memory, as in 24GB"
         note = f'"{text}" does not tell the RAM: judged as {first.name}; otherwise name {names}.'
     return NamedProfile(profile=first.replace(machine=machine), note=note)
