@@ -18,7 +18,7 @@ import selfhost
 from helpers.each import each
 from helpers.paths import SCHEMAS
 from helpers.schemas import validate
-from selfhost.core.errors import MachineFileError, Problem, SelfhostError
+from selfhost.core.errors import MachineFileError, Problem
 from selfhost.core.records import Unread
 from selfhost.machine import fields
 from selfhost.machine.changes import apply
@@ -207,35 +207,6 @@ def test_every_none_has_its_one_reason(machine: Machine, other: Machine, fact: s
     )
 
 
-def test_a_value_put_in_takes_its_reason_away() -> None:
-    """`replace` with a disk's free space, a GPU's memory or an instruction set leaves no reason why they are not known."""
-    why = Unread(
-        fact="disks.llama.cpp.free_bytes", reason="no answer within 2 seconds", remedy="mount it"
-    )
-    machine = Machine(
-        disks=(Disk(purpose="llama.cpp", path="/data", writable=True),),
-        accelerators=(Accelerator(vendor="nvidia", name="GPU"),),
-        instruction_sets=("avx2",),
-        unread=(why, Unread(fact="instruction_sets.fma", reason="Windows does not say")),
-    )
-    explained(machine)
-    assert machine.why_unread("disks.llama.cpp.free_bytes") == why
-    whole = machine.replace(
-        disks=(Disk(purpose="llama.cpp", path="/data", free_bytes=0, writable=True),),
-        accelerators=(
-            Accelerator(vendor="nvidia", name="GPU", memory_total_bytes=GIB, unified=False),
-        ),
-        instruction_sets=("avx2", "fma"),
-    )
-    assert {entry.fact for entry in whole.unread} <= set(FACTS)
-    assert machine.replace(accelerators=()).accelerators == ()
-    assert not [
-        entry
-        for entry in machine.replace(accelerators=()).unread
-        if entry.fact.startswith("accelerators")
-    ]
-
-
 @each(
     ("field", "value"),
     [
@@ -330,15 +301,6 @@ def test_a_gpu_that_may_share_the_memory() -> None:
     assert "accelerators.unified" not in stated.sources
 
 
-def test_a_model_file_that_may_be_incomplete() -> None:
-    """A record that does not say whether a file is whole says nothing."""
-    machine = Machine.from_json(
-        {"schema": SCHEMA, "models_present": [{"path": "~/x.gguf", "size_bytes": 5}]}
-    )
-    assert [model.complete for model in machine.models_present or ()] == [None]
-    assert machine.why_unread("models_present.complete").reason
-
-
 @pytest.mark.parametrize("text", ["", "  ", "a\x1b[31mb", "a\nb", "a\u202eb", "x" * 10_000])
 def test_a_name_that_no_record_may_hold(text: str) -> None:
     """What the reader would refuse is refused before it is written, with what to write."""
@@ -346,13 +308,6 @@ def test_a_name_that_no_record_may_hold(text: str) -> None:
         checked_name(text, "labels.site")
     assert [problem.key for problem in caught.value.problems] == ["labels.site"]
     assert caught.value.problems[0].remedy
-
-
-@calm
-@given(texts)
-def test_a_name_that_passes_is_read_back(text: str) -> None:
-    """A name that may be written is one that can be read."""
-    assert Machine.from_json(Machine(name=checked_name(text)).to_json()).name == text
 
 
 def test_only_the_machine_that_was_read_is_this_one(tmp_path: Path) -> None:
@@ -408,12 +363,6 @@ def test_the_contract_names_these_keys() -> None:
     assert set(Machine().to_json()) >= set(contract.split())
 
 
-def test_whole_cores_are_written_as_a_whole_number() -> None:
-    """Two cores are 2, one and a half are 1.5."""
-    assert json.dumps(Machine(cpu_cores_usable=2.0).to_json()["cpu_cores_usable"]) == "2"
-    assert json.dumps(Machine(cpu_cores_usable=1.5).to_json()["cpu_cores_usable"]) == "1.5"
-
-
 def test_what_is_missing_is_unread() -> None:
     """A file with fewer keys is accepted; every None has its reason and a remedy, and a key nobody knows is ignored."""
     machine = Machine.from_json(
@@ -428,38 +377,11 @@ def test_what_is_missing_is_unread() -> None:
             assert entry.remedy
 
 
-def test_no_accelerators_is_not_the_same_as_not_known() -> None:
-    """An empty list says there are none; null or nothing says it is not known."""
-    assert Machine.from_json({"schema": SCHEMA, "accelerators": []}).accelerators == ()
-    assert Machine.from_json({"schema": SCHEMA, "accelerators": None}).accelerators is None
-    assert Machine.from_json({"schema": SCHEMA}).accelerators is None
-
-
-def test_memory_of_a_disk_and_of_a_gpu_that_is_missing_has_its_reason() -> None:
-    """A None inside a list is told as well."""
-    machine = Machine.from_json(
-        {
-            "schema": SCHEMA,
-            "disks": [{"purpose": "ollama", "path": "/data"}],
-            "accelerators": [{"vendor": "nvidia", "name": "GPU"}],
-        }
-    )
-    assert {"disks.ollama.free_bytes", "accelerators.memory_total_bytes"} <= {
-        entry.fact for entry in machine.unread
-    }
-
-
 def test_an_unknown_scope_is_not_known() -> None:
     """A value this version does not know is ignored, as the contract asks, and said."""
     machine = Machine.from_json({"schema": SCHEMA, "scope": "enclave"})
     assert machine.scope is None
     assert "enclave" in machine.why_unread("scope").reason
-
-
-def test_a_plain_object_with_a_fact_needs_no_schema_name() -> None:
-    """Somebody's own few keys are read; an object without any fact about a machine is not one."""
-    assert Machine.from_json({"memory_limit_bytes": GIB}).memory_limit_bytes == GIB
-    assert "schema" in problems({"name": "left-pad", "version": "1.0.0"})
 
 
 def problems(data: Any) -> dict[str | None, Problem]:
@@ -538,12 +460,6 @@ def test_a_wrong_value_is_named_by_its_key(key: str, value: Any) -> None:
 def test_a_wrong_entry_is_named_by_its_place(key: str, item: dict[str, Any], inner: str) -> None:
     """The message names list, index and key."""
     assert f"{key}[0].{inner}" in problems({"schema": SCHEMA, key: [item]})
-
-
-def test_an_entry_that_is_no_object_is_named() -> None:
-    """A list of numbers where objects belong."""
-    found = problems({"schema": SCHEMA, "disks": [1], "instruction_sets": ["avx2", 7]})
-    assert {"disks[0]", "instruction_sets[1]"} <= set(found)
 
 
 def test_all_faults_are_told_at_once() -> None:
@@ -666,32 +582,6 @@ def test_a_pipe_does_not_hang(tmp_path: Path) -> None:
     assert "is a device" in fault("/dev/null").message
 
 
-def test_no_path() -> None:
-    """An empty name is no missing file: nothing was named. Bytes are no name of a file here."""
-    assert "no file was named" in str(fault(""))
-    path: Any = b""
-    with pytest.raises(SelfhostError, match="not bytes"):
-        Machine.from_file(path)
-
-
-@pytest.mark.skipif(
-    sys.platform == "win32" or (hasattr(os, "geteuid") and os.geteuid() == 0),
-    reason="root may read everything",
-)
-def test_an_unreadable_file_says_so(tmp_path: Path) -> None:
-    """The system's reason is passed on."""
-    (tmp_path / "secret").write_text("{}")
-    (tmp_path / "secret").chmod(0)
-    assert "may not be read" in fault(tmp_path / "secret").message
-
-
-def test_names_that_no_file_can_have() -> None:
-    """A zero byte or an endless name is a missing file, not a crash."""
-    for path in ("a\0b", "x" * 5000):
-        with pytest.raises(MachineFileError):
-            Machine.from_file(path)
-
-
 def test_lines_are_given_only_where_they_are_certain(tmp_path: Path) -> None:
     """A key that stands once has its line; one that stands twice has none."""
     path = tmp_path / "m.json"
@@ -717,18 +607,6 @@ def test_twice_the_same_key_and_nan_are_refused(tmp_path: Path) -> None:
     said = " ".join(map(str, caught.value.problems))
     assert "name: stands twice" in said
     assert "NaN" in said
-
-
-@pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity"])
-def test_a_word_that_is_no_number_is_one_fault(tmp_path: Path, word: str) -> None:
-    """The file does not say 0: nothing is said about a size of 0."""
-    path = tmp_path / "m.json"
-    path.write_text(f'{{"schema": "selfhost.machine/1",\n "memory_total_bytes": {word}}}')
-    with pytest.raises(MachineFileError) as caught:
-        Machine.from_file(path)
-    assert [(problem.line, word in problem.message) for problem in caught.value.problems] == [
-        (2, True)
-    ]
 
 
 def test_a_record_can_be_sent_to_another_process() -> None:
