@@ -13,8 +13,8 @@ from .changes import planned
 from .chips import Chip, soldered_chip
 from .cloud import Described, has_an_unlisted_gpu
 from .description import Description
-from .gpu_names import NamedCards, cards_named, joined, shown
-from .profiles import Profile, UnknownMachineError, beginning_with, size_of, unknown
+from .gpu_names import NamedCards, cards_named, joined
+from .profiles import Profile, beginning_with, refusal, size_of, unknown
 from .ram import StatedRam, with_ram
 from .record import Accelerator, Machine
 
@@ -158,10 +158,7 @@ def _guest(about: Description) -> Described:
     counts = (about.numbers.get(name) for name in ("vcpus", "threads", "cores"))
     stated = next(filter(None, counts), None)
     if about.ram_gib is None and not (parts.processor and stated):
-        raise UnknownMachineError(
-            f"{shown(about.text)!r} tells a virtual machine, but not how large it is",
-            remedy="name its processors and its memory: --machine 'vps 4 vcpu 8gb'",
-        )
+        raise refusal("guest", about.text)
     usable = physical = stated or max(1, round((about.ram_gib or 0) / _USUAL_GIB_OF_A_PROCESSOR))
     cores = cpus.cores_of(parts.processor) if parts.processor else None
     if not stated and cores is not None and about.scope == "container":
@@ -244,20 +241,14 @@ def _computer(about: Description) -> Described:
 
 def _refuse_nothing_named(about: Description) -> None:
     """Raises `UnknownMachineError` where not even the RAM is all that is told."""
-    text, is_some_machine = shown(about.text), about.is_line or bool(about.product)
+    is_some_machine = about.is_line or bool(about.product)
     looks_like_hardware = any(any(map(str.isdecimal, word)) for word in about.left)
     if about.ram_gib is not None and not is_some_machine and not looks_like_hardware:
         return
     if has_an_unlisted_gpu(about.text):
-        raise UnknownMachineError(
-            f"{text!r} is rented with a GPU, or a part of one, that is not listed",
-            remedy="state what it has: --machine 'vm 8 vcpu 32gb' --set gpu=8GiB",
-        )
+        raise refusal("unlisted_gpu", about.text)
     if is_some_machine:
-        raise UnknownMachineError(
-            f"{text!r} can be several machines: such computers come with more than one processor",
-            remedy=f"name the processor or the GPU beside it: --machine '{text} i5-1235u'",
-        )
+        raise refusal("product", about.text)
     raise unknown(about.text)
 
 

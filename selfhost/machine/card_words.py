@@ -9,7 +9,7 @@ from ..core.spelling import is_slip
 from . import cpus, gpus
 from .description import Description
 from .gpu_names import NamedCards, UnknownGpuError, matches, named_card, not_sold_so, shown, spelled
-from .profiles import NotOneMachineError, UnknownMachineError
+from .profiles import UnknownMachineError, refusal
 from .roles import roles, words
 from .virtual_gpus import instance_typed, is_vgpu, vgpu_typed
 from .words import BREAK, COUNT, MODULES, SIZE, is_ram
@@ -34,11 +34,7 @@ def take_cards(about: Description) -> None:
     about.cards_at = discrete or about.cards_at
     if len(about.cards) > 1 and any(token.text == "or" for token in about.tokens):
         names = [each.label for each in about.cards]
-        raise NotOneMachineError(
-            f"{shown(about.text)!r} names {' or '.join(names)}",
-            nearest=names,
-            remedy=f"name one: --machine '{names[0]}'",
-        )
+        raise refusal("two_gpus", about.text, names, names=" or ".join(names), first=names[0])
 
 
 def _is_inside(cards: NamedCards) -> bool:

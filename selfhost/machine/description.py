@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from . import cpus
-from .gpu_names import NamedCards, shown
-from .profiles import NotOneMachineError, Profile
+from .gpu_names import NamedCards
+from .profiles import Profile, refusal
 from .roles import roles
 from .words import BREAK, SIZE, Token
 
@@ -87,12 +87,8 @@ class Description:
                 if all(free[start : start + length]):
                     yield start, start + length
 
-    def can_be(self, word: str, readings: Sequence[str]) -> NotOneMachineError:
+    def can_be(self, word: str, readings: Sequence[str]) -> Exception:
         """The error for a word that has several readings."""
-        text = self.text.lower()
-        whole = [f"--machine '{text.replace(word, each, 1)}'" for each in readings]
-        return NotOneMachineError(
-            f"{shown(self.text)!r}: {word} can be {' or '.join(readings)}",
-            nearest=list(readings),
-            remedy=f"name one: {', '.join(whole)}",
-        )
+        text, both = self.text.lower(), " or ".join(readings)
+        whole = ", ".join(f"--machine '{text.replace(word, each, 1)}'" for each in readings)
+        return refusal("two_readings", self.text, readings, word=word, readings=both, whole=whole)

@@ -9,7 +9,7 @@ from ..core import units
 from ..core.tables import shipped_table
 from .chips import apple_chip
 from .description import Description
-from .profiles import NotOneMachineError, UnknownMachineError, unknown
+from .profiles import refusal, unknown
 from .record import Accelerator
 from .words import SIZE
 
@@ -64,7 +64,11 @@ def take_mac(about: Description) -> None:
         rows = _of_year_and_size(rows, words)
     if not rows and not names_mac and {"apple", "air"}.isdisjoint(words):
         return
-    _refuse_all_but_one(rows, {words[at] for at in chips}, product, about.text)
+    if len(rows) > 1 or len({words[at] for at in chips}) > 1:
+        near = [f"{' '.join(product)} {row['chip']} {row['variant']}".strip() for row in rows]
+        raise refusal("macs", about.text, near, count=len(rows), names=", ".join(near[:8]))
+    if not rows:
+        raise refusal("mac", about.text, unknown(about.text).nearest)
     about.chip, about.names_mac = rows[0], bool(product)
     for at, word in enumerate(words):
         if at in of_chip or _SAID_OF_MACS.fullmatch(word):
@@ -82,26 +86,6 @@ def _read_bare_size(about: Description) -> None:
     is_behind_chip = any(_CHIP.fullmatch(token.text) for token in before[-2:])
     if is_behind_chip and not has_size and re.fullmatch(r"8|[1-9]\d{1,2}", last.text):
         last.text += "" if last.by else "gb"
-
-
-def _refuse_all_but_one(
-    rows: Sequence[Mapping[str, Any]], chips: set[str], product: Sequence[str], text: str
-) -> None:
-    """Raises `UnknownMachineError` unless just one Mac is meant."""
-    if len(rows) > 1 or len(chips) > 1:
-        near = [f"{' '.join(product)} {row['chip']} {row['variant']}".strip() for row in rows]
-        raise NotOneMachineError(
-            f"{text!r} can be {len(rows)} Macs: it does not tell the chip",
-            nearest=near,
-            remedy=f"name one: {', '.join(near[:8])}",
-        )
-    if not rows:
-        raise UnknownMachineError(
-            f"no Mac is known as {text!r}",
-            nearest=unknown(text).nearest,
-            remedy="name its chip and its memory as they are sold (--machine 'M2 Pro 16GB');"
-            " `selfhost machine --profiles` lists known machines",
-        )
 
 
 def _of_year_and_size(
@@ -126,10 +110,9 @@ def facts(row: Mapping[str, Any], memory_gib: float) -> dict[str, Any]:
         with_size = [row for row in rows if memory_gib in row["gib"]]
         others = [title(each) for each in with_size if each["chip"] == row["chip"]]
         of_others = f"; one with {memory_gib:g} GB has an {' or '.join(others)}" if others else ""
-        raise NotOneMachineError(
-            f"no Mac with an {title(row)} has {memory_gib:g} GB of RAM",
-            remedy=f"it is sold with {', '.join(f'{size} GB' for size in row['gib'])}{of_others}",
-        )
+        sold = ", ".join(f"{size} GB" for size in row["gib"])
+        name = title(row)
+        raise refusal("mac_size", name, chip=name, gib=memory_gib, sizes=sold, others=of_others)
     name, is_smaller = f"Apple {title(row)}", memory_gib in row.get("smaller", ())
     memory = round(memory_gib * units.GIB)
     out: dict[str, Any] = {

@@ -6,8 +6,7 @@ import re
 
 from . import cpus, gpus
 from .description import Description
-from .gpu_names import shown
-from .profiles import NotOneMachineError, UnknownMachineError
+from .profiles import refusal
 from .roles import roles, words
 from .words import BREAK, MODULES, NUMBERED, SIZE, is_kind_of_ram, is_ram
 
@@ -39,10 +38,7 @@ def take_memory(about: Description) -> None:
         about.ram_gib = min(plain)
     elif len(small) > 1:
         listed = " and ".join(f"{size:g} GB" for size in small)
-        raise NotOneMachineError(
-            f"{shown(about.text)!r} states {listed}: it does not tell which is the RAM",
-            remedy=f"leave one out, or say it: --machine 'i5-8250U {small[-1]:g}GB RAM'",
-        )
+        raise refusal("two_sizes", about.text, sizes=listed, largest=small[-1])
     elif plain:
         about.ram_gib = small[0] if small else min(plain)
         _refuse_strange_size(about, about.ram_gib)
@@ -55,10 +51,7 @@ def _refuse_strange_size(about: Description, gib: float) -> None:
     is_of_modules = gib % 4 == 0 or gib in (1, 2, 3, 6) or gib != int(gib)
     is_guest = about.scope != "host" or about.product.get("guest")
     if about.cards and not is_of_modules and not is_guest:
-        raise NotOneMachineError(
-            f"{shown(about.text)!r}: {gib:g} GB are no usual size of RAM",
-            remedy=f"say what has them: {gib:g}GB RAM, or --set gpu={gib:g}GiB for a GPU",
-        )
+        raise refusal("strange_size", about.text, gib=gib)
 
 
 def _join_sizes(about: Description) -> None:
@@ -151,11 +144,7 @@ def take_unnamed_gpu(about: Description) -> None:
     if says_gpu and is_size_alone and about.ram_gib is not None:
         about.vram_gib, about.ram_gib = about.ram_gib, None
     elif says_gpu or about.gpu_maker == "nvidia":
-        raise UnknownMachineError(
-            f"{shown(about.text)!r} tells a GPU, but not which GPU it is",
-            remedy="name the GPU beside the RAM, as in --machine 'i5-12400 32GB RTX 3090', or its"
-            " memory, as in '8GB VRAM'; else say 'no gpu'",
-        )
+        raise refusal("unnamed_gpu", about.text)
 
 
 def _take_words_for_gpus(about: Description) -> bool:

@@ -14,6 +14,7 @@ from .profiles import (
     Profile,
     UnknownMachineError,
     called,
+    refusal,
     size_of,
 )
 from .ram import StatedRam, with_ram
@@ -105,11 +106,8 @@ def _known(text: str) -> NamedProfile | None:
         return None
     if len({profiles.base_name(profile.name) for profile in matches}) > 1:
         names = sorted(profile.name for profile in matches)
-        raise NotOneMachineError(
-            f"{text!r} can be {len(names)} machines",
-            nearest=names[:_CANDIDATES],
-            remedy=f"name one: {', '.join(names[:_CANDIDATES])}",
-        )
+        near = names[:_CANDIDATES]
+        raise refusal("machines", text, near, count=len(names), names=", ".join(near))
     named = _smallest_of(text, matches)
     machine, note = with_ram(named.profile.machine, ram)
     notes = " ".join(filter(None, (named.note, note)))

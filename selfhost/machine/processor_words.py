@@ -9,8 +9,8 @@ from . import cpus
 from .card_words import count_beside
 from .chips import soldered_chip
 from .description import Description
-from .gpu_names import matches, shown
-from .profiles import NotOneMachineError
+from .gpu_names import matches
+from .profiles import refusal
 from .roles import roles
 from .words import COUNT, MODULES, NUMBERED, SIZE
 
@@ -33,10 +33,7 @@ def take_processor(about: Description) -> None:
             _put(about, start, end, name)
         elif end - start > 1 and all(not about.tokens[at].by for at in range(start, end)):
             if name.split()[-1] not in about.processor:
-                raise NotOneMachineError(
-                    f"{shown(about.text)!r} names two processors: {about.processor} and {name}",
-                    remedy=f"name one of them: --machine '{about.processor}'",
-                )
+                raise refusal("two_processors", about.text, first=about.processor, second=name)
             about.take(start, end, "processor")
 
 

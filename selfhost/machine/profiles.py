@@ -15,7 +15,7 @@ from ..core.records import Record, Unread
 from ..core.spelling import canonical, is_slip
 from ..core.tables import STORED, is_stored, read_stored, shipped_folder, shipped_table
 from ..core.tomlfile import Document
-from . import gpus
+from . import gpu_names, gpus
 from .changes import planned
 from .record import PURPOSES, Accelerator, Disk, Machine
 
@@ -43,6 +43,17 @@ class UnknownMachineError(SelfhostError, LookupError):
 
 class NotOneMachineError(UnknownMachineError):
     """The name is known, but it is that of several machines, or of none with that memory."""
+
+
+def refusal(code: str, text: str, nearest: Iterable[str] = (), **values: object) -> Exception:
+    """The error for a description by its code in `refused` of words.toml, whose templates have
+    these values.
+    """
+    row, plain = shipped_table("words")["refused"][code], gpu_names.shown(text)
+    values |= {"text": repr(plain), "plain": plain}
+    kind = NotOneMachineError if row.get("asks") else UnknownMachineError
+    remedy = row["remedy"].format(**values)
+    return kind(row["is"].format(**values), nearest=list(nearest), remedy=remedy)
 
 
 class Profile(Record):

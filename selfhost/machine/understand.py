@@ -14,10 +14,10 @@ from ..core.tables import shipped_table
 from . import cpus, macs, profiles
 from .card_words import take_cards
 from .description import Description
-from .gpu_names import matches, shown
+from .gpu_names import matches
 from .memory_words import take_memory, take_numbers, take_unnamed_gpu
 from .processor_words import take_figures, take_kind, take_lettered_number, take_processor
-from .profiles import UnknownMachineError
+from .profiles import refusal
 from .roles import roles, words
 from .words import COUNT, Token, tokens
 
@@ -48,18 +48,11 @@ def understand(text: str) -> Description:
     or names one that is not known.
     """
     if wrong := _ZERO_OR_LESS.search(text):
-        raise UnknownMachineError(
-            f"{shown(text)!r}: {wrong[0].strip()!r} is no size of a memory",
-            remedy="state more than zero: --machine 'i5-8250U 16GB'",
-        )
+        raise refusal("zero", text, size=wrong[0].strip())
     is_long = any(len(word) > _MOST_LETTERS_OF_A_WORD for word in text.split())
     about = Description(text.strip(), [] if is_long else tokens(text))
     if not 0 < len(about.tokens) <= _MOST_TOKENS or _OF_A_PROGRAM.search(text):
-        raise UnknownMachineError(
-            f"{shown(text)!r} is no short description of a machine",
-            remedy="name its processor, RAM and GPU (--machine 'i5-8250U 16GB', --machine 'macbook"
-            " air m2 16gb'), or run `selfhost machine --format json` there and give that file",
-        )
+        raise refusal("long", text)
     _mend_slips(about.tokens)
     _take_product(about)
     _take_setting(about)
@@ -202,13 +195,6 @@ def _refuse_phones_and_chips(about: Description) -> None:
     """Raises `UnknownMachineError` for phones and for chips that no program computes on."""
     all_words = {token.text for token in about.tokens if not token.by}
     if not about.is_line and not about.product and all_words & {*words()["phones"]}:
-        raise UnknownMachineError(
-            f"{shown(about.text)!r} is a phone, a tablet or a console, which is not judged",
-            remedy="apps with llama.cpp run small models on phones: `selfhost show MODEL` tells"
-            " what one takes. Name a computer: --machine 'i5-8250U 16GB'",
-        )
+        raise refusal("phone", about.text)
     if chips := all_words & {*words()["chips"]}:
-        raise UnknownMachineError(
-            f"{shown(about.text)!r}: no program that is judged here computes on {min(chips)}",
-            remedy="name a machine with a GPU or a processor: --machine g6e.xlarge",
-        )
+        raise refusal("chip", about.text, chip=min(chips))
