@@ -156,14 +156,10 @@ def _guest(about: Description) -> Described:
     """A virtual machine or a container of which its processors and memory are told."""
     parts = _parts(about)
     counts = (about.numbers.get(name) for name in ("vcpus", "threads", "cores"))
-    stated = next(filter(None, counts), None)
+    stated = next(filter(None, counts), 0)
     if about.ram_gib is None and not (parts.processor and stated):
         raise refusal("guest", about.text)
-    usable = physical = stated or max(1, round((about.ram_gib or 0) / _USUAL_GIB_OF_A_PROCESSOR))
-    cores = cpus.cores_of(parts.processor) if parts.processor else None
-    if not stated and cores is not None and about.scope == "container":
-        # it has all of its host
-        usable, physical = cores.usable, cores.physical[1]
+    usable, physical = (stated, stated) if stated else _assumed_processors(about, parts)
     gib = about.ram_gib or usable * _USUAL_GIB_OF_A_PROCESSOR
     facts: dict[str, Any] = {
         "system": about.system or "linux",
@@ -175,10 +171,12 @@ def _guest(about: Description) -> Described:
         "cpu_cores_physical": physical,
         "accelerators": parts.cards.accelerators if parts.cards else _unnamed_gpu(about),
     }
-    assumed = ["architecture", _BANDWIDTH]
-    assumed += [] if facts["accelerators"] else ["accelerators"]
-    assumed += [] if stated else ["cpu_cores_usable", "cpu_cores_physical"]
-    assumed += [] if about.ram_gib else ["memory_total_bytes"]
+    is_told = {
+        "accelerators": bool(facts["accelerators"]),
+        "cpu_cores_usable": bool(stated),
+        "cpu_cores_physical": bool(stated),
+        "memory_total_bytes": bool(about.ram_gib),
+    }
     kind = "a container" if about.scope == "container" else "a virtual machine"
     name = f"{kind} with {usable} processor{'s' * (usable > 1)}"
     name += f" and {parts.cards.label}" if parts.cards else ""
@@ -187,13 +185,24 @@ def _guest(about: Description) -> Described:
         name=name,
         scope=about.scope,
         confidence="low",
-        assumed=tuple(assumed),
+        assumed=("architecture", _BANDWIDTH, *(fact for fact in is_told if not is_told[fact])),
         sources=dict.fromkeys(facts, f'"{about.text}"'),
     )
     host = parts.processor
     of_host = f"Its processor is {host}." if host else "Its host's processor is not told."
     note = f'"{about.text}" is judged as {name} and {_ram_words(gib)}. {of_host}'
     return Described(machine=planned(machine), title=about.text, note=note)
+
+
+def _assumed_processors(about: Description, parts: _Parts) -> tuple[int, int]:
+    """Processors and physical cores of a guest of which only its memory is told: a container has
+    all of its host.
+    """
+    cores = cpus.cores_of(parts.processor) if parts.processor else None
+    if cores is not None and about.scope == "container":
+        return cores.usable, cores.physical[1]
+    rented = max(1, round((about.ram_gib or 0) / _USUAL_GIB_OF_A_PROCESSOR))
+    return rented, rented
 
 
 def _in_windows(machine: Machine) -> tuple[Machine, str]:
@@ -464,8 +473,20 @@ def _title(about: Description, parts: _Parts) -> str:
 
 def _doubts(about: Description, parts: _Parts) -> Iterator[str]:
     """Sentences on what the names leave open."""
-    series, processor = parts.series, parts.processor
+    series, sizes = parts.series, parts.row.get("gib", ())
     yield from parts.cards.notes if parts.cards else ()
+    yield from _doubts_of_processor(about, parts)
+    has_no_card = parts.cards is None and not about.has_no_gpu and about.vram_gib is None
+    if has_no_card and series and series.graphics and not (parts.row or parts.chip):
+        yield f"The GPU inside it is left aside: --gpu '{series.graphics}' counts it."
+    if about.ram_gib is None and len(sizes) > 1:
+        yield f"Otherwise name it: {', '.join(f'{size:g} GB' for size in sizes[1:])}."
+    if cpus.count_of(parts.processor or "") > 1:
+        yield "Of several processors the memory of one is counted."
+
+
+def _doubts_of_processor(about: Description, parts: _Parts) -> Iterator[str]:
+    series, processor = parts.series, parts.processor
     if processor == _UNNAMED_PROCESSOR:
         yield "Its processor is not told, so that its speed is a wide guess."
     elif processor is None and not parts.row:
@@ -478,14 +499,6 @@ def _doubts(about: Description, parts: _Parts) -> Iterator[str]:
         yield "Which GPU it is is not told, so that its speed is a wide guess."
     if about.processor and processor != about.processor:
         yield f"Which {about.processor} it has is not told: judged with {processor}."
-    has_no_card = parts.cards is None and not about.has_no_gpu and about.vram_gib is None
-    if has_no_card and series and series.graphics and not (parts.row or parts.chip):
-        yield f"The GPU inside it is left aside: --gpu '{series.graphics}' counts it."
-    sizes = parts.row.get("gib", ())
-    if about.ram_gib is None and len(sizes) > 1:
-        yield f"Otherwise name it: {', '.join(f'{size:g} GB' for size in sizes[1:])}."
-    if cpus.count_of(processor or "") > 1:
-        yield "Of several processors the memory of one is counted."
 
 
 def _ram_words(gib: float) -> str:

@@ -103,14 +103,19 @@ def _is_no_card(about: Description, at: int) -> bool:
         return False
     label = cards[0].label.lower()
     if before and cpus.class_of(before):
-        called = (" ".join(about.words(first, at + 1)) for first in (at - 2, at - 1))
-        if not any(cpus.processor_of(name) or cpus.names_of_number(name) for name in called):
+        if not _is_number_of_processor(about, at):
             raise about.can_be(word, [label])
         return True
     processors = cpus.names_of_number(word, beside_gpu=True)
     if processors and (len(processors) > 1 or not _has_other_card(about, at)):
         raise about.can_be(word, [*processors, label])
     return bool(processors)
+
+
+def _is_number_of_processor(about: Description, at: int) -> bool:
+    """Whether a processor is called by the one or two words before a number, and the number."""
+    names = (" ".join(about.words(first, at + 1)) for first in (at - 2, at - 1))
+    return any(cpus.processor_of(name) or cpus.names_of_number(name) for name in names)
 
 
 def _has_other_card(about: Description, place: int) -> bool:
@@ -131,24 +136,26 @@ def _take_card(about: Description, start: int, end: int) -> None:
     while about.free(end) in roles().gpu_idle - {"memory", "vram", "with"}:
         about.take(end, end + 1, "gpu")
         end += 1
-    text = " ".join(names)
-    if instance_typed(text)[0] is not None or vgpu_typed(text) is not None:
-        count = count_beside(about, start, end)
-        about.cards_at.append((start, _named(about, names, next(iter(sizes), None), count)))
-        return
-    cards = matches(tuple(names), laptop=about.is_laptop)
-    if all(card.unified for card in cards):
-        # any but an integrated one is in the chip that was named, and all of them once
-        inside = _named(about, names) if cards[0].integrated or not about.processor else None
-        is_told = inside is None or any(inside.label == each.label for each in about.cards)
-        about.cards_at += [] if is_told or inside is None else [(start, inside)]
-        return
-    sold = {size for card in cards for size in card.memory_gib}
-    size, count = next((size for size in sizes if size in sold), None), 0
-    if size is None:
-        size, count = _size_and_count(about, start, end, cards)
+    text, size, count = " ".join(names), next(iter(sizes), None), 0
+    if instance_typed(text)[0] is None and vgpu_typed(text) is None:
+        cards = matches(tuple(names), laptop=about.is_laptop)
+        if all(card.unified for card in cards):
+            _put_inside(about, start, names, is_integrated=cards[0].integrated)
+            return
+        if size not in {size for card in cards for size in card.memory_gib}:
+            size, count = _size_and_count(about, start, end, cards)
     count = count or count_beside(about, start, end)
     about.cards_at.append((start, _named(about, names, size, count)))
+
+
+def _put_inside(
+    about: Description, place: int, names: Sequence[str], *, is_integrated: bool
+) -> None:
+    """Keep a GPU of a processor, once: any but an integrated one is in the chip that was named."""
+    if is_integrated or about.processor is None:
+        inside = _named(about, names)
+        if all(inside.label != each.label for each in about.cards):
+            about.cards_at.append((place, inside))
 
 
 def _named(
@@ -190,17 +197,14 @@ def _size_and_count(
     not sold with and that no RAM has.
     """
     sold = {size for card in cards for size in card.memory_gib}
-    modules = MODULES.fullmatch(about.free(start - 1))
-    if modules and float(modules[2]) in sold and _has_other_size(about, start):
-        # cards that are written as modules of RAM are, `2x24gb rtx 3090`
-        about.take(start - 1, start, "gpu")
-        return float(modules[2]), int(modules[1])
     at = end
     while about.word(at) in (BREAK, "vram", "with", "memory"):
         at += 1
     size = about.free_gib(at)
-    if size is None:
-        return _size_before(about, start, sold), 0
+    if size is None or MODULES.fullmatch(about.free(start - 1)):
+        size_before, count = _size_before(about, start, sold)
+        if size is None or count:
+            return size_before, count
     is_vram_behind = about.word(at + 1) == "vram"
     names_ram = is_ram(about.word(at + 1)) and not SIZE.fullmatch(about.word(at + 2))
     if is_vram_behind or "vram" in about.words(end, at) or (size in sold and not names_ram):
@@ -231,15 +235,21 @@ def _is_no_size_of_ram(gib: float) -> bool:
     return gib % 4 != 0 and gib > 6
 
 
-def _size_before(about: Description, start: int, sold: set[float]) -> float | None:
-    """The size before a card's name that it is sold with, where it is not that of the RAM."""
+def _size_before(about: Description, start: int, sold: set[float]) -> tuple[float | None, int]:
+    """The size before a card's name that it is sold with, where it is not that of the RAM, and the
+    count of cards that are written as modules of RAM are, `2x24gb rtx 3090`; else 0.
+    """
+    modules = MODULES.fullmatch(about.free(start - 1))
+    if modules and float(modules[2]) in sold and _has_other_size(about, start):
+        about.take(start - 1, start, "gpu")
+        return float(modules[2]), int(modules[1])
     size, before = about.free_gib(start - 1), about.words(start - 3, start - 1)
     is_of_ram = bool(before) and is_ram(before[-1]) and not any(map(SIZE.fullmatch, before))
     is_no_ram = about.processor is None or _is_no_size_of_ram(size or 0)
     if size not in sold or is_of_ram or not (is_no_ram or _has_other_size(about, start - 1)):
-        return None
+        return None, 0
     about.take(start - 1, start, "gpu")
-    return size
+    return size, 0
 
 
 def _has_other_size(about: Description, place: int) -> bool:
@@ -256,19 +266,26 @@ def count_beside(about: Description, start: int, end: int) -> int:
     if not about.free(end) or SIZE.fullmatch(about.free(end)):
         places.append(end + 1)
     for at in places:
-        word, match = about.free(at), COUNT.fullmatch(about.free(at))
-        if at >= start:
-            # `epyc 7742 2x 3090` are two cards
-            is_last = about.word(at + 1) in ("", BREAK)
-            count = int(match[1] or match[2]) if match and (match[2] or is_last) else 0
-        elif match and match[1]:
-            count = int(match[1])
-        else:
-            count = words()["counts"].get(word) or (int(word) if _is_bare_count(about, at) else 0)
+        count = _count_before(about, at) if at < start else _count_behind(about, at)
         if count:
             about.take(at, at + 1, "count")
             return count
     return 1
+
+
+def _count_before(about: Description, at: int) -> int:
+    word = about.free(at)
+    if (match := COUNT.fullmatch(word)) and match[1]:
+        return int(match[1])
+    count: int = words()["counts"].get(word, 0)
+    return count or (int(word) if _is_bare_count(about, at) else 0)
+
+
+def _count_behind(about: Description, at: int) -> int:
+    match = COUNT.fullmatch(about.free(at))
+    # `epyc 7742 2x 3090` are two cards
+    is_last = about.word(at + 1) in ("", BREAK)
+    return int(match[1] or match[2]) if match and (match[2] or is_last) else 0
 
 
 def _is_bare_count(about: Description, at: int) -> bool:

@@ -318,6 +318,23 @@ def _class_sets(machine: Machine) -> tuple[tuple[str, ...], str] | None:
 # ------------------------------------------------------------------ what a setting changes
 
 
+def _stated(
+    before: Machine, texts: Mapping[str, str], values: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The facts that settings state, and the sources of all."""
+    facts: dict[str, Any] = {}
+    sources = dict(before.sources)
+    for key, value in values.items():
+        stated, measured = value, ""
+        if key == "disk":
+            stated = filled_disks(before.disks, value)
+        elif key == "bandwidth":
+            stated, measured = value[0], "measured, by " if value[1] else ""
+        facts |= dict.fromkeys(_LIMITS.get(key, ())) | dict.fromkeys(_FACTS[key], stated)
+        sources |= dict.fromkeys(_FACTS[key], f"{measured}--set {texts[key]}")
+    return facts, sources
+
+
 def _changed(
     before: Machine,
     texts: Mapping[str, str],
@@ -326,19 +343,11 @@ def _changed(
     what: str,
 ) -> Machine:
     """The machine with every setting in place; what a setting makes meaningless is unread."""
-    facts: dict[str, Any] = {}
-    sources = dict(before.sources)
-    for key, value in values.items():
-        measured = ""
-        if key == "disk":
-            value = filled_disks(before.disks, value)
-        elif key == "bandwidth":
-            value, measured = value[0], "measured, by " if value[1] else ""
-        facts |= dict.fromkeys(_LIMITS.get(key, ())) | dict.fromkeys(_FACTS[key], value)
-        sources |= dict.fromkeys(_FACTS[key], f"{measured}--set {texts[key]}")
-    assumed = [fact for fact in before.assumed if fact not in facts]
-    if "disk" in values:
-        assumed = [fact for fact in assumed if not fact.startswith("disks.")]
+    facts, sources = _stated(before, texts, values)
+    of_disks = "disks." if "disk" in values else "\0"
+    assumed = [
+        fact for fact in before.assumed if fact not in facts and not fact.startswith(of_disks)
+    ]
     if named:
         facts["accelerators"] = tuple(card for each in named for card in each.accelerators)
         notes = "; ".join(text for each in named for text in (*each.notes, each.source))
@@ -429,12 +438,9 @@ def _impossible_on_apple(
     """What no computer with an Apple chip has of what was set: a card, another system or
     architecture.
     """
-    name = machine.cpu_model or ""
-    has_its_gpu = any(c.vendor == "apple" and c.unified for c in machine.accelerators or ())
-    is_mac = (machine.system, machine.architecture) == ("macos", "aarch64")
-    if not (has_its_gpu or is_mac or "apple" in words_of(name)):
+    chip = _apple_chip_in(machine)
+    if chip is None:
         return []
-    chip = f"an {name}" if name.lower().startswith("apple") else "an Apple chip"
     problems = []
     cards = [card for card in machine.accelerators or () if card.vendor.lower() != "apple"]
     if cards and (named_gpus or "gpu" in keys):
@@ -443,7 +449,7 @@ def _impossible_on_apple(
         remedy = f"leave it out, or name a computer that takes cards: --machine '{what}'"
         place = (None, "--gpu") if named_gpus else ("gpu", "--set")
         problems.append(_Fault(message, remedy).problem(*place))
-    apple_chip = apple_chip_of(words_of(name))
+    apple_chip = apple_chip_of(words_of(chip))
     systems = ["macos"] if apple_chip and not apple_chip.linux else ["macos", "linux"]
     if "system" in keys and machine.scope == "host" and machine.system not in systems:
         remedy = ", or write system=".join(["leave it out, for macOS", *systems[1:]])
@@ -454,6 +460,16 @@ def _impossible_on_apple(
         remedy = "leave it out, or name a computer with one: --machine 'i7-9750H 16GB'"
         problems.append(_Fault(message, remedy).problem("architecture"))
     return problems
+
+
+def _apple_chip_in(machine: Machine) -> str | None:
+    """What a sentence calls the machine's Apple chip; None where it has none."""
+    name = machine.cpu_model or ""
+    has_its_gpu = any(c.vendor == "apple" and c.unified for c in machine.accelerators or ())
+    is_mac = (machine.system, machine.architecture) == ("macos", "aarch64")
+    if not (has_its_gpu or is_mac or "apple" in words_of(name)):
+        return None
+    return f"an {name}" if name.lower().startswith("apple") else "an Apple chip"
 
 
 # ------------------------------------------------------------------ values

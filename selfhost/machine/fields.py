@@ -95,7 +95,7 @@ def checked_name(text: str, key: str = "name") -> str:
     names `key` and says what to write.
     """
     reader = Reader("machine", "")
-    checked = Field("text").read(reader, {key: text}, key)
+    checked: str | None = Field("text").read(reader, {key: text}, key)
     if checked is None:
         message = reader.problems.first[0].message if reader.problems else "is missing"
         remedy = f"give it 1 to {MAX_TEXT} characters of plain text, without line breaks"

@@ -448,8 +448,9 @@ def peak_flops(name: str, capability: str | None) -> float | None:
     if cycles is not None and each is not None:
         return cycles * each
     whole, share = _whole_and_share(name)
-    chip = apple_chip_of(words_of(name))
-    tflops: float | None = _of_row(whole, "tflops") or (chip and chip.tflops)
+    tflops: float | None = _of_row(whole, "tflops")
+    if tflops is None and (chip := apple_chip_of(words_of(name))) is not None:
+        tflops = chip.tflops
     return None if tflops is None else tflops * 1e12 * share
 
 
@@ -600,16 +601,14 @@ def board_watts(name: str) -> tuple[float, float] | None:
 
 def why_unserved(name: str) -> str | None:
     """What an accelerator is that no build judged here computes on, as a clause; else None."""
-    rows = (row for row in _table()["unserved"] if _says(name, row["words"]))
-    clause: str | None = next(rows, {}).get("is")
-    return clause
+    clauses = (row["is"] for row in _table()["unserved"] if _says(name, row["words"]))
+    return next(clauses, None)
 
 
 def maker_of(words: frozenset[str]) -> str | None:
     """nvidia, amd, intel or qualcomm by the words of a GPU's name; None where they do not say."""
-    rows = (row for row in _table()["maker"] if not words.isdisjoint(row["words"]))
-    maker: str | None = next(rows, {}).get("id")
-    return maker
+    makers = (row["id"] for row in _table()["maker"] if not words.isdisjoint(row["words"]))
+    return next(makers, None)
 
 
 @lru_cache(maxsize=1024)

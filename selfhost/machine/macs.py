@@ -51,17 +51,7 @@ def take_mac(about: Description) -> None:
     product = [
         word for at, word in enumerate(words) if word in _PRODUCT_WORDS and at not in of_chip
     ]
-    own = {word for word in product if word != "mac" or len(product) > 1}
-    rows = [
-        row
-        for row in shipped_table("macs")["mac"]
-        if not own or any(own <= {*name.split()} for name in row["years"])
-    ]
-    if chips:
-        variant = about.word(chips[0] + 1) if chips[0] + 1 in of_chip else ""
-        rows = [row for row in rows if [row["chip"], row["variant"]] == [words[chips[0]], variant]]
-    else:
-        rows = _of_year_and_size(rows, words)
+    rows = _rows(words, [words[at] for at in sorted(of_chip)][:2] if chips else [], product)
     if not rows and not names_mac and {"apple", "air"}.isdisjoint(words):
         return
     if len(rows) > 1 or len({words[at] for at in chips}) > 1:
@@ -73,6 +63,24 @@ def take_mac(about: Description) -> None:
     for at, word in enumerate(words):
         if at in of_chip or _SAID_OF_MACS.fullmatch(word):
             about.tokens[at].by = "mac"
+
+
+def _rows(
+    words: Sequence[str], chip: Sequence[str], product: Sequence[str]
+) -> list[Mapping[str, Any]]:
+    """The rows of that chip, `["m2", "max"]`, else of the year and the size among the words, that
+    were sold as that product.
+    """
+    own = {word for word in product if word != "mac" or len(product) > 1}
+    rows = [
+        row
+        for row in shipped_table("macs")["mac"]
+        if not own or any(own <= {*name.split()} for name in row["years"])
+    ]
+    if not chip:
+        return _of_year_and_size(rows, words)
+    variant = chip[1] if len(chip) > 1 and chip[1] in _VARIANTS else ""
+    return [row for row in rows if [row["chip"], row["variant"]] == [chip[0], variant]]
 
 
 def _is_chip(before: str, word: str) -> bool:

@@ -88,11 +88,7 @@ def _kind_of_size(about: Description, at: int) -> str:
     """ram, vram, disk or plain, by the words beside a size that nothing but sizes have taken."""
     kinds = ("", "ram", "vram", "plain", "disk")
     around = [token.text if token.by in kinds else "" for token in about.tokens]
-    ahead = [word for word in [*around[at + 1 : at + 5], BREAK] if word not in _SILENT]
-    behind, second = [*ahead[: ahead.index(BREAK)], "", ""][:2]
-    before = next(
-        (word for word in reversed(around[max(0, at - 2) : at]) if word not in ("of", "with")), ""
-    )
+    before, behind, second = _words_beside(around, at)
     disks, is_tb = words()["disk"], around[at].endswith("tb")
     if _is_of_gpu(around, at, before, behind):
         return "vram"
@@ -105,6 +101,14 @@ def _kind_of_size(about: Description, at: int) -> str:
     if (is_ram(before) and not is_tb) or (behind in roles().idle and is_ram(second)):
         return "ram"
     return "disk" if is_tb and not cpus.is_server(about.processor or "") else "plain"
+
+
+def _words_beside(around: list[str], at: int) -> tuple[str, str, str]:
+    """The word before a size and the two behind it, up to a comma; empty where there is none."""
+    behind = [word for word in [*around[at + 1 : at + 5], BREAK] if word not in _SILENT]
+    behind = [*behind[: behind.index(BREAK)], "", ""]
+    before = [word for word in around[max(0, at - 2) : at] if word not in ("of", "with")]
+    return ["", *before][-1], behind[0], behind[1]
 
 
 def _is_of_gpu(around: list[str], at: int, before: str, behind: str) -> bool:

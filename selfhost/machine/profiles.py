@@ -317,6 +317,7 @@ def read_profile(row: Mapping[str, Any], name: str) -> Profile:
     is left out is assumed or unread.
     """
     total = round(row["memory_gib"] * units.GIB)
+    cards = [card for each in row.get("accelerators", ()) for card in _cards(each)]
     values: dict[str, Any] = {
         "system": row["system"],
         "architecture": row["architecture"],
@@ -326,18 +327,14 @@ def read_profile(row: Mapping[str, Any], name: str) -> Profile:
         "cpu_cores_physical": row.get("physical_cores"),
         "cpu_model": row.get("cpu_model"),
         _BANDWIDTH: _bytes(row, "bandwidth_gb_per_second"),
-        "accelerators": tuple(
-            card for each in row.get("accelerators", ()) for card in _cards(each)
-        ),
+        "accelerators": tuple(cards),
     }
     if "instruction_sets" in row:
         values["instruction_sets"] = tuple(row["instruction_sets"])
-    free, whole = _bytes(row, "disk_free_gb"), _bytes(row, "disk_gb")
-    if free is not None or whole is not None:
-        values["disks"] = tuple(
-            Disk(purpose=purpose, path="its disk", free_bytes=free, total_bytes=whole)
-            for purpose in PURPOSES
-        )
+    if "disk_free_gb" in row or "disk_gb" in row:
+        free, whole = _bytes(row, "disk_free_gb"), _bytes(row, "disk_gb")
+        disk = Disk(purpose="", path="its disk", free_bytes=free, total_bytes=whole)
+        values["disks"] = tuple(disk.replace(purpose=purpose) for purpose in PURPOSES)
     origin = f"profile {name}, {row['confidence']} confidence"
     sources = {fact: origin for fact, value in values.items() if value is not None}
     sources["memory_total_bytes"] = f"{origin}: {row['source']}"

@@ -67,9 +67,7 @@ def with_ram(machine: Machine, ram: StatedRam) -> tuple[Machine, str | None]:
     if mts is None:
         who = machine.cpu_model or "a computer with such a GPU"
         return machine, f"{ram.name} is left aside: {who} takes no such memory."
-    used = min(channels.count, ram.channels or channels.count)
-    if ram.sticks and channels.bits == 64:
-        used = min(used, max(1, ram.sticks // cpus.count_of(machine.cpu_model or "")))
+    used = _used_channels(ram, channels, cpus.count_of(machine.cpu_model or ""))
     if _is_assumed_anyway(ram, channels, used, mts):
         return machine, None
     bandwidth = used * channels.bits // 8 * mts * units.MB
@@ -82,6 +80,14 @@ def with_ram(machine: Machine, ram: StatedRam) -> tuple[Machine, str | None]:
         unread=tuple(each for each in machine.unread if each.fact != _BANDWIDTH),
     )
     return machine, f"Its memory: {what}, {units.decimal(bandwidth)}/s at most."
+
+
+def _used_channels(ram: StatedRam, channels: _Channels, processors: int) -> int:
+    """How many channels of one processor have memory."""
+    used = min(channels.count, ram.channels or channels.count)
+    if ram.sticks and channels.bits == 64:
+        used = min(used, max(1, ram.sticks // processors))
+    return used
 
 
 def _source_of(ram: StatedRam, used_channels: int) -> str:
@@ -190,14 +196,22 @@ def what_to_state(machine: Machine) -> str | None:
     channels = _channels_of(machine, None)
     if _has_its_own(machine) or channels is None:
         return None
-    is_soldered = series is not None and series.memory == "soldered"
-    is_one_rate = series is not None and is_soldered and series.least == series.most
-    if is_one_rate or (series and (series.lacks_avx2 or cpus.count_of(name) > 1)):
+    if series is not None and (series.lacks_avx2 or cpus.count_of(name) > 1):
         return None
-    if channels.mts is None:
-        return "state the rate of its RAM (--machine '… ddr4-3200')"
-    usual, rates = channels.mts[1], _rates_of_kind()
+    if series is not None and series.memory == "soldered" and series.least == series.most:
+        return None
     takes_modules = series is not None and series.memory == "slots"
+    kind = _kind_and_rate(channels, takes_modules=takes_modules)
+    return f"state the rate of its RAM (--machine '… {kind}')"
+
+
+def _kind_and_rate(channels: _Channels, *, takes_modules: bool) -> str:
+    """The RAM that a processor with such channels usually has, as a description states it:
+    `ddr5-5200`. Where nothing tells it, a common one.
+    """
+    if channels.mts is None:
+        return "ddr4-3200"
+    usual, rates = channels.mts[1], _rates_of_kind()
 
     def distance(kind: str) -> float:
         slowest, fastest = rates[kind]
@@ -205,4 +219,4 @@ def what_to_state(machine: Machine) -> str | None:
 
     # of kinds that have the rate alike, modules come before what is soldered
     kinds = [kind for kind in rates if not (takes_modules and kind.startswith("lp"))]
-    return f"state the rate of its RAM (--machine '… {min(kinds, key=distance)}-{usual}')"
+    return f"{min(kinds, key=distance)}-{usual}"
