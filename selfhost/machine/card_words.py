@@ -205,10 +205,9 @@ def _size_and_count(
         size_before, count = _size_before(about, start, sold)
         if size is None or count:
             return size_before, count
-    is_vram_behind = about.word(at + 1) == "vram"
     names_ram = is_ram(about.word(at + 1)) and not SIZE.fullmatch(about.word(at + 2))
-    if is_vram_behind or "vram" in about.words(end, at) or (size in sold and not names_ram):
-        about.take(end, at + 1 + is_vram_behind, "gpu")
+    if "vram" in about.words(end, at + 2) or (size in sold and not names_ram):
+        about.take(end, at + 1 + (about.word(at + 1) == "vram"), "gpu")
         return size, 0
     if all(f"{size:g}gb" in card.named - card.words for card in cards):
         about.take(at, at + 1, "gpu")

@@ -344,10 +344,9 @@ def _changed(
 ) -> Machine:
     """The machine with every setting in place; what a setting makes meaningless is unread."""
     facts, sources = _stated(before, texts, values)
-    of_disks = "disks." if "disk" in values else "\0"
-    assumed = [
-        fact for fact in before.assumed if fact not in facts and not fact.startswith(of_disks)
-    ]
+    assumed = [fact for fact in before.assumed if fact not in facts]
+    if "disk" in values:
+        assumed = [fact for fact in assumed if not fact.startswith("disks.")]
     if named:
         facts["accelerators"] = tuple(card for each in named for card in each.accelerators)
         notes = "; ".join(text for each in named for text in (*each.notes, each.source))
@@ -355,14 +354,13 @@ def _changed(
     lost = _meaningless(before, texts, values)
     gone = {each.fact for each in lost}
     keys = {*values, *gone, *(["gpu"] if named else [])}
-    forgotten = "|".join(_FORGOTTEN[key] for key in keys & _FORGOTTEN.keys()) or "(?!)"
+    forgotten = "|".join(_FORGOTTEN.get(key, "(?!)") for key in keys)
     kept = [
         each
         for each in before.unread
         if each.fact not in gone and not re.fullmatch(forgotten, each.fact, re.DOTALL)
     ]
-    name = f"{before.name} with {what}"
-    facts["name"] = name if len(name) <= _NAME_LENGTH else name[: _NAME_LENGTH - 1] + "…"
+    facts["name"] = shown(f"{before.name} with {what}", _NAME_LENGTH)
     return before.replace(
         **facts | dict.fromkeys(gone),
         sources={fact: source for fact, source in sources.items() if fact not in gone},

@@ -48,21 +48,27 @@ def take_mac(about: Description) -> None:
         return
     _read_bare_size(about)
     of_chip = {*chips, *(at + 1 for at in chips[:1] if about.word(at + 1) in _VARIANTS)}
-    product = [
-        word for at, word in enumerate(words) if word in _PRODUCT_WORDS and at not in of_chip
-    ]
-    rows = _rows(words, [words[at] for at in sorted(of_chip)][:2] if chips else [], product)
+    others = [word for at, word in enumerate(words) if at not in of_chip]
+    product = [word for word in others if word in _PRODUCT_WORDS]
+    rows = _rows(words, [words[at] for at in sorted(of_chip)], product)
     if not rows and not names_mac and {"apple", "air"}.isdisjoint(words):
         return
-    if len(rows) > 1 or len({words[at] for at in chips}) > 1:
-        near = [f"{' '.join(product)} {row['chip']} {row['variant']}".strip() for row in rows]
-        raise refusal("macs", about.text, near, count=len(rows), names=", ".join(near[:8]))
-    if not rows:
-        raise refusal("mac", about.text, unknown(about.text).nearest)
+    _refuse_all_but_one(about, rows, {words[at] for at in chips}, " ".join(product))
     about.chip, about.names_mac = rows[0], bool(product)
     for at, word in enumerate(words):
         if at in of_chip or _SAID_OF_MACS.fullmatch(word):
             about.tokens[at].by = "mac"
+
+
+def _refuse_all_but_one(
+    about: Description, rows: Sequence[Mapping[str, Any]], chips: set[str], product: str
+) -> None:
+    """Raises `UnknownMachineError` unless just one Mac is meant."""
+    if len(rows) > 1 or len(chips) > 1:
+        near = [f"{product} {row['chip']} {row['variant']}".strip() for row in rows]
+        raise refusal("macs", about.text, near, count=len(rows), names=", ".join(near[:8]))
+    if not rows:
+        raise refusal("mac", about.text, unknown(about.text).nearest)
 
 
 def _rows(

@@ -94,10 +94,9 @@ def _kind_of_size(about: Description, at: int) -> str:
         return "vram"
     if is_ram(behind) or _RATE.fullmatch(behind):
         return "ram"
-    if behind in disks:
-        return "disk"
-    if before in disks:
-        return "disk" if is_tb or float(around[at][:-2]) >= _LEAST_NAMED_DISK_GIB else "plain"
+    if behind in disks or before in disks:
+        is_large = is_tb or float(around[at][:-2]) >= _LEAST_NAMED_DISK_GIB
+        return "disk" if behind in disks or is_large else "plain"
     if (is_ram(before) and not is_tb) or (behind in roles().idle and is_ram(second)):
         return "ram"
     return "disk" if is_tb and not cpus.is_server(about.processor or "") else "plain"

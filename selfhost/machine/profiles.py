@@ -316,25 +316,7 @@ def read_profile(row: Mapping[str, Any], name: str) -> Profile:
     source, medium where a part is arithmetic or general knowledge, low where nothing was read. What
     is left out is assumed or unread.
     """
-    total = round(row["memory_gib"] * units.GIB)
-    cards = [card for each in row.get("accelerators", ()) for card in _cards(each)]
-    values: dict[str, Any] = {
-        "system": row["system"],
-        "architecture": row["architecture"],
-        "memory_total_bytes": total,
-        "memory_limit_bytes": _bytes(row, "memory_limit_gb") or total,
-        "cpu_cores_usable": float(row["cores"]),
-        "cpu_cores_physical": row.get("physical_cores"),
-        "cpu_model": row.get("cpu_model"),
-        _BANDWIDTH: _bytes(row, "bandwidth_gb_per_second"),
-        "accelerators": tuple(cards),
-    }
-    if "instruction_sets" in row:
-        values["instruction_sets"] = tuple(row["instruction_sets"])
-    if "disk_free_gb" in row or "disk_gb" in row:
-        free, whole = _bytes(row, "disk_free_gb"), _bytes(row, "disk_gb")
-        disk = Disk(purpose="", path="its disk", free_bytes=free, total_bytes=whole)
-        values["disks"] = tuple(disk.replace(purpose=purpose) for purpose in PURPOSES)
+    values = _facts(row)
     origin = f"profile {name}, {row['confidence']} confidence"
     sources = {fact: origin for fact, value in values.items() if value is not None}
     sources["memory_total_bytes"] = f"{origin}: {row['source']}"
@@ -359,6 +341,30 @@ def read_profile(row: Mapping[str, Any], name: str) -> Profile:
         machine=planned(machine),
         is_portable=row["kind"] == "laptop" or row.get("portable", False),
     )
+
+
+def _facts(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What the file states of the machine."""
+    total = round(row["memory_gib"] * units.GIB)
+    cards = [card for each in row.get("accelerators", ()) for card in _cards(each)]
+    values: dict[str, Any] = {
+        "system": row["system"],
+        "architecture": row["architecture"],
+        "memory_total_bytes": total,
+        "memory_limit_bytes": _bytes(row, "memory_limit_gb") or total,
+        "cpu_cores_usable": float(row["cores"]),
+        "cpu_cores_physical": row.get("physical_cores"),
+        "cpu_model": row.get("cpu_model"),
+        _BANDWIDTH: _bytes(row, "bandwidth_gb_per_second"),
+        "accelerators": tuple(cards),
+    }
+    if "instruction_sets" in row:
+        values["instruction_sets"] = tuple(row["instruction_sets"])
+    if "disk_free_gb" in row or "disk_gb" in row:
+        free, whole = _bytes(row, "disk_free_gb"), _bytes(row, "disk_gb")
+        disk = Disk(purpose="", path="its disk", free_bytes=free, total_bytes=whole)
+        values["disks"] = tuple(disk.replace(purpose=purpose) for purpose in PURPOSES)
+    return values
 
 
 def _not_stated(values: Mapping[str, Any], kind: str) -> tuple[Unread, ...]:

@@ -188,7 +188,8 @@ def what_to_state(machine: Machine) -> str | None:
     something to do; None where it was not described in words, or nothing is left to tell.
     """
     name = machine.cpu_model or ""
-    if machine.scope != "host" or not machine.sources.get("memory_total_bytes", "").startswith('"'):
+    is_described = machine.sources.get("memory_total_bytes", "").startswith('"')
+    if machine.scope != "host" or not is_described:
         return None
     series = _series_of(machine)
     if name and (series is None or series.is_a_generation):
@@ -200,12 +201,11 @@ def what_to_state(machine: Machine) -> str | None:
         return None
     if series is not None and series.memory == "soldered" and series.least == series.most:
         return None
-    takes_modules = series is not None and series.memory == "slots"
-    kind = _kind_and_rate(channels, takes_modules=takes_modules)
+    kind = _kind_and_rate(channels, "slots" if series is None else series.memory)
     return f"state the rate of its RAM (--machine '… {kind}')"
 
 
-def _kind_and_rate(channels: _Channels, *, takes_modules: bool) -> str:
+def _kind_and_rate(channels: _Channels, memory_sits: str) -> str:
     """The RAM that a processor with such channels usually has, as a description states it:
     `ddr5-5200`. Where nothing tells it, a common one.
     """
@@ -218,5 +218,5 @@ def _kind_and_rate(channels: _Channels, *, takes_modules: bool) -> str:
         return max(slowest / usual, usual / fastest, 1)
 
     # of kinds that have the rate alike, modules come before what is soldered
-    kinds = [kind for kind in rates if not (takes_modules and kind.startswith("lp"))]
+    kinds = [kind for kind in rates if memory_sits != "slots" or not kind.startswith("lp")]
     return f"{min(kinds, key=distance)}-{usual}"
