@@ -369,9 +369,9 @@ def _soldered_bandwidth(parts: _Parts) -> int | None:
     if "gb_per_s" in parts.row and parts.is_of_product:
         return int(parts.row["gb_per_s"] * units.GB)
     series = parts.series
-    if parts.row or parts.cards or series is None or series.memory != "soldered":
+    if parts.row or parts.cards or series is None or not series.has_one_rate:
         return None
-    return round(series.usual) if series.least == series.most else None
+    return round(series.usual)
 
 
 def _assumed(about: Description, parts: _Parts, facts: Mapping[str, Any]) -> list[str]:

@@ -142,7 +142,7 @@ def _take_card(about: Description, start: int, end: int) -> None:
         if all(card.unified for card in cards):
             _put_inside(about, start, names, is_integrated=cards[0].integrated)
             return
-        if size not in {size for card in cards for size in card.memory_gib}:
+        if size not in _sizes_sold(cards):
             size, count = _size_and_count(about, start, end, cards)
     count = count or count_beside(about, start, end)
     about.cards_at.append((start, _named(about, names, size, count)))
@@ -196,7 +196,7 @@ def _size_and_count(
     and the count that stands with it, 0 for none. Raises `UnknownMachineError` for one that it is
     not sold with and that no RAM has.
     """
-    sold = {size for card in cards for size in card.memory_gib}
+    sold = _sizes_sold(cards)
     at = end
     while about.word(at) in (BREAK, "vram", "with", "memory"):
         at += 1
@@ -214,6 +214,10 @@ def _size_and_count(
     elif not names_ram and at == end:
         _refuse_size(about, cards, size, max(sold))
     return None, 0
+
+
+def _sizes_sold(cards: Sequence[gpus.Card]) -> set[float]:
+    return {size for card in cards for size in card.memory_gib}
 
 
 def _refuse_size(

@@ -144,6 +144,11 @@ class Processor(Record):
         return (self.channels, self.bits) == (2, 64) and self.memory != "soldered"
 
     @property
+    def has_one_rate(self) -> bool:
+        """Whether memory of one rate is soldered beside it."""
+        return self.memory == "soldered" and self.least == self.most
+
+    @property
     def is_a_generation(self) -> bool:
         """Whether it is of any kind of a generation, of which no number is told."""
         return "|" in self.kind

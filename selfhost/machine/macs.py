@@ -49,7 +49,7 @@ def take_mac(about: Description) -> None:
     _read_bare_size(about)
     of_chip = {*chips, *(at + 1 for at in chips[:1] if about.word(at + 1) in _VARIANTS)}
     others = [word for at, word in enumerate(words) if at not in of_chip]
-    product = [word for word in others if word in _PRODUCT_WORDS]
+    product = [*filter(_PRODUCT_WORDS.__contains__, others)]
     rows = _rows(words, [words[at] for at in sorted(of_chip)], product)
     if not rows and not names_mac and {"apple", "air"}.isdisjoint(words):
         return

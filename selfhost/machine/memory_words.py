@@ -85,21 +85,27 @@ def _sizes(about: Description) -> dict[str, list[float]]:
 
 
 def _kind_of_size(about: Description, at: int) -> str:
-    """ram, vram, disk or plain, by the words beside a size that nothing but sizes have taken."""
-    kinds = ("", "ram", "vram", "plain", "disk")
-    around = [token.text if token.by in kinds else "" for token in about.tokens]
+    """ram, vram, disk or plain, by the words beside a size."""
+    around = _words_of_sizes(about)
     before, behind, second = _words_beside(around, at)
     disks, is_tb = words()["disk"], around[at].endswith("tb")
     if _is_of_gpu(around, at, before, behind):
         return "vram"
     if is_ram(behind) or _RATE.fullmatch(behind):
         return "ram"
-    if behind in disks or before in disks:
-        is_large = is_tb or float(around[at][:-2]) >= _LEAST_NAMED_DISK_GIB
-        return "disk" if behind in disks or is_large else "plain"
+    if behind in disks:
+        return "disk"
+    if before in disks:
+        return "disk" if is_tb or float(around[at][:-2]) >= _LEAST_NAMED_DISK_GIB else "plain"
     if (is_ram(before) and not is_tb) or (behind in roles().idle and is_ram(second)):
         return "ram"
     return "disk" if is_tb and not cpus.is_server(about.processor or "") else "plain"
+
+
+def _words_of_sizes(about: Description) -> list[str]:
+    """The words that nothing but a size has taken."""
+    kinds = ("", "ram", "vram", "plain", "disk")
+    return [token.text if token.by in kinds else "" for token in about.tokens]
 
 
 def _words_beside(around: list[str], at: int) -> tuple[str, str, str]:

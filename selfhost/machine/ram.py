@@ -197,9 +197,7 @@ def what_to_state(machine: Machine) -> str | None:
     channels = _channels_of(machine, None)
     if _has_its_own(machine) or channels is None:
         return None
-    if series is not None and (series.lacks_avx2 or cpus.count_of(name) > 1):
-        return None
-    if series is not None and series.memory == "soldered" and series.least == series.most:
+    if series is not None and (series.lacks_avx2 or series.has_one_rate or cpus.count_of(name) > 1):
         return None
     kind = _kind_and_rate(channels, "slots" if series is None else series.memory)
     return f"state the rate of its RAM (--machine '… {kind}')"
