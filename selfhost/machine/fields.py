@@ -598,7 +598,7 @@ FIELDS: dict[str, Field] = {
     "runtimes": Field(PresentRuntime),
     "planning": Field("flag"),
     "assumed": Field("names"),
-    "memory_most_bytes": _MEMORY,
+    "memory_most_bytes": Field("whole", 1, MAX_MEMORY_BYTES),
     "confidence": Field("text", choices=CONFIDENCES),
     "sources": Field("strings"),
     "unread": Field(Unread, is_optional=False),
