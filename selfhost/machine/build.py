@@ -142,13 +142,6 @@ def _mac(about: Description, row: Mapping[str, Any]) -> Described:
     return Described(machine=planned(machine), title=title, note=note)
 
 
-def sizes_of_mac(machine: Machine) -> list[int]:
-    """Bytes of RAM that Macs with the chip of that machine are sold with."""
-    rows = shipped_table("macs")["mac"]
-    rows = [row for row in rows if f"Apple {macs.title(row)}" == machine.cpu_model]
-    return [size * units.GIB for row in rows for size in row["gib"]]
-
-
 # ------------------------------------------------------------------ virtual machines
 
 

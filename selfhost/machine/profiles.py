@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections import Counter
 from functools import cache, lru_cache
 
 from ..core import units
@@ -200,34 +199,6 @@ def _nearest(wanted: str) -> list[str]:
     close = get_close_matches(wanted, telling, n=_SUGGESTED, cutoff=0.6)
     inside = [key for key in sorted(telling) if wanted in key]
     return list(dict.fromkeys(_names()[key][-1] for key in [*close, *inside]))[:_SUGGESTED]
-
-
-def by_words(typed: Sequence[str]) -> list[Profile]:
-    """The profiles whose name has all of these words, or all but one of their own: each its size
-    or what is left of the name. Of several machines the one whose name lacks the fewest; empty
-    where the words name none, or one from which a word tells it apart (`needed`).
-    """
-    wanted = Counter(typed)
-    if not any(_tells_machine(word) and len(word) >= _LEAST_TELLING for word in wanted):
-        return []
-    needed = {*shipped_table("runner_labels")["needed"]}
-    matching: dict[int, list[str]] = {}
-    for name in names():
-        pieces = Counter(name.lower().split("-"))
-        if name.split("-")[0] in _HOSTS or not wanted <= pieces:
-            continue
-        lacking = [word for word in (pieces - wanted).elements() if _tells_machine(word)]
-        # `m2` is no M2 Max, and `epyc` no certain one
-        most_lacking = 0 if name.startswith("mac") else 1
-        is_another = not needed.isdisjoint(lacking) or not all(map(str.isalpha, lacking))
-        if len(lacking) <= most_lacking and not is_another:
-            matching.setdefault(len(lacking), []).append(name)
-    return [_profile(name) for name in matching[min(matching)]] if matching else []
-
-
-def _tells_machine(word: str) -> bool:
-    """Whether a word of a name is neither a size nor a form."""
-    return not _SIZE.fullmatch(word) and word not in _FORMS
 
 
 def beginning_with(*first_words: str) -> tuple[Profile, ...]:
