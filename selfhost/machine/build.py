@@ -110,18 +110,6 @@ def _known(about: Description) -> Described:
 def _mac(about: Description, row: Mapping[str, Any]) -> Described:
     memory_gib: float = about.ram_gib or row["gib"][0]
     facts = macs.facts(row, memory_gib)
-    matching = [
-        each
-        for each in beginning_with("mac")
-        if all(
-            getattr(each.machine, fact) == facts[fact]
-            for fact in ("cpu_model", "memory_total_bytes")
-        )
-    ]
-    if about.ram_gib is not None and not about.names_mac and len(matching) == 1:
-        (profile,) = matching
-        note = f'"{about.text}" is judged as {profile.name}.'
-        return Described(machine=profile.machine, title=profile.title, note=note)
     title = f"Apple {macs.title(row)}"
     note = f'"{about.text}" is judged as {title} with {memory_gib:g} GB'
     others = ", ".join(f"{size} GB" for size in row["gib"] if size != memory_gib)

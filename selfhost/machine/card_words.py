@@ -107,7 +107,7 @@ def _is_no_card(about: Description, at: int) -> bool:
             raise about.can_be(word, [label])
         return True
     processors = cpus.names_of_number(word, beside_gpu=True)
-    if processors and (len(processors) > 1 or not _has_other_card(about, at)):
+    if processors and (len(processors) > 1 or not about.cards):
         raise about.can_be(word, [*processors, label])
     return bool(processors)
 
@@ -116,15 +116,6 @@ def _is_number_of_processor(about: Description, at: int) -> bool:
     """Whether a processor is called by the one or two words before a number, and the number."""
     names = (" ".join(about.words(first, at + 1)) for first in (at - 2, at - 1))
     return any(cpus.processor_of(name) or cpus.names_of_number(name) for name in names)
-
-
-def _has_other_card(about: Description, place: int) -> bool:
-    """Whether a GPU is named by more than a number beside it."""
-    others = [about.free(at) for at in range(len(about.tokens)) if at != place]
-    signs = roles().cards | gpus.variants()
-    return bool(about.cards) or any(
-        word in signs or re.fullmatch(r"\d{4}(?:ti|xtx?|s)", word) for word in others
-    )
 
 
 def _take_card(about: Description, start: int, end: int) -> None:

@@ -35,7 +35,7 @@ class Description:
         self.tokens = tokens
         self.system: str | None = None
         self.scope = "host"
-        self.is_wsl = self.is_laptop = self.is_line = self.has_no_gpu = self.names_mac = False
+        self.is_wsl = self.is_laptop = self.is_line = self.has_no_gpu = False
         self.chip: Mapping[str, Any] | None = None
         self.product: Mapping[str, Any] = {}
         self.known: list[Profile] = []

@@ -54,7 +54,7 @@ def take_mac(about: Description) -> None:
     if not rows and not names_mac and {"apple", "air"}.isdisjoint(words):
         return
     _refuse_all_but_one(about, rows, {words[at] for at in chips}, " ".join(product))
-    about.chip, about.names_mac = rows[0], bool(product)
+    about.chip = rows[0]
     for at, word in enumerate(words):
         if at in of_chip or _SAID_OF_MACS.fullmatch(word):
             about.tokens[at].by = "mac"
