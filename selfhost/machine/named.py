@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from . import build, cloud, profiles
+from . import build, cloud
 from .cloud import Described
-from .gpu_names import UnknownGpuError, shown
 from .profiles import (
     NamedProfile,
     NotOneMachineError,
     Profile,
-    UnknownMachineError,
     called,
 )
 from .record import Machine
 from .roles import words
 from .understand import understand
 from .words import BREAK, tokens
-
-_CANDIDATES = 8
 
 __all__ = ["NotOneMachineError", "machine_named", "noted_machine", "profile_named"]
 
@@ -52,17 +48,7 @@ def profile_named(text: str) -> NamedProfile:
     without_ram = [t.text for t in tokens(text) if t.text not in (*words()["ram"], BREAK)]
     if (named := called(" ".join(without_ram)) or _hosted(text)) is not None:
         return named
-    try:
-        return _as_profile(build.described(understand(text)))
-    except NotOneMachineError:
-        raise
-    except UnknownMachineError as error:
-        near = profiles.unknown(text) if not error.remedy else None
-        raise near or error from None
-    except UnknownGpuError as error:
-        raise UnknownMachineError(
-            f"{shown(text)!r}: {error}", nearest=error.nearest, remedy=error.remedy
-        ) from None
+    return _as_profile(build.described(understand(text)))
 
 
 def _hosted(text: str) -> NamedProfile | None:
