@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from ..core.errors import Problem
 from ..machine.record import Machine
 from .entries import Policy
-from .groups import Report
 from .judged_entries import (
     Judge,
     asked_to_no_effect,
@@ -29,6 +28,8 @@ MOST_ALONE = 5_000
 LEAST_TOGETHER = 3
 # of fewer verdicts a report by class shows all models of a machine together, however many
 LEAST_BY_MODEL = 500
+# a row is judged where one of them was held against the machine
+_SIZES = frozenset(("memory", "disk"))
 
 
 def run_audit(
@@ -63,36 +64,28 @@ def run_audit(
     progress = progress or Progress(lambda _line: None)
     verdicts, are_few = len(fleet) * len(policy.models), len(fleet) < LEAST_TOGETHER
     judging = Judging(policy, fleet, judge, exceptions, progress)
-    rows = judging.by_machine() if are_few or verdicts <= MOST_ALONE else judging.by_kind()
-    report = Report(fleet, judging.entries, judging.hardest)
-    groups = report.groups(is_small=are_few or verdicts < LEAST_BY_MODEL)
+    rows = judging.judge_all(
+        is_alone=are_few or verdicts <= MOST_ALONE, is_small=are_few or verdicts < LEAST_BY_MODEL
+    )
+    groups = rows.groups()
     own_problems = [*entry_problems(policy, len(fleet), judging.refused, judging.placed)]
     if not len(fleet) and not of_records:
         message = "there is no machine to judge"
         nothing = Problem(file=policy.file, message=message, remedy=RECORD_IT)
         own_problems.insert(0, nothing)
+    others = entries_of_others(policy, len(fleet), judging.placed)
     audit = Audit(
         policy=policy,
         today=today,
         machines=len(fleet),
         rows=rows,
+        tally=rows.tally(),
         groups=groups,
         exceptions=exceptions.uses(),
         problems=(*of_records, *own_problems),
-        notes=(
-            *notes,
-            *fitted.notes,
-            *not_asked_here(entries_of_others(policy, len(fleet), judging.placed)),
-            *asked_to_no_effect(groups),
-        ),
-        tallied=report.tally(),
-        judge_again=judging.judge_again,
+        notes=(*notes, *fitted.notes, *not_asked_here(others), *asked_to_no_effect(groups)),
     )
     return _with_blindness(audit)
-
-
-# a row is judged where one of them was held against the machine
-_SIZES = frozenset(("memory", "disk"))
 
 
 def _with_blindness(audit: Audit) -> Audit:

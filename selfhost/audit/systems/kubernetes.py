@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from itertools import chain
 from typing import Any
 
 from ...core import units
@@ -177,7 +176,6 @@ def _put_memory(machine: Facts, capacity: Any, allocatable: Any) -> None:
     if budget is None:
         source = "node, status.capacity.memory: no budget is stated"
         machine.put(limit, machine.values.get(total), source)
-        return
     source = "node, status.allocatable.memory: a budget, what all pods together may have"
     machine.read(limit, budget, source)
     if limit in machine.values and total in machine.values:
@@ -203,14 +201,9 @@ def _put_features(machine: Facts, all_labels: Mapping[str, Any], threads: Any) -
     ]
     if names:
         sets = [table["sets"].get(name, name.lower()) for name in names if len(name) <= 60]
-        machine.put_instruction_sets(
-            sets, "labels of Node Feature Discovery, cpu-cpuid, and what they bring"
-        )
-        labelled = machine.values["instruction_sets"]
-        machine.lacks(
-            " ".join(
-                f"instruction_sets.{name}" for name in table["hidden_sets"] if name not in labelled
-            ),
+        machine.put_instruction_sets(sets, "labels of Node Feature Discovery, cpu-cpuid")
+        machine.lack_sets(
+            table["hidden_sets"],
             "Node Feature Discovery does not label it by default",
             "take it off attributeBlacklist in the configuration of nfd-worker",
         )
@@ -229,44 +222,40 @@ def _put_features(machine: Facts, all_labels: Mapping[str, Any], threads: Any) -
 # a figure from here on is of bytes, below it of MiB: older releases of GPU feature discovery
 _LEAST_BYTES = 10_000_000
 _MIG = re.compile(r"nvidia\.com/(mig-[0-9a-z.+-]{1,40})\.count", re.ASCII)
+_VRAM = re.compile(r"(?:beta\.)?amd\.com/gpu\.vram\.(\d{1,6}[GM])", re.ASCII)
 # of PCI's makers, those whose presence means an accelerator
 _PCI = re.compile(r"feature\.node\.kubernetes\.io/pci-(?:03[0-9a-f]{2}_)?(10de|1002)\.present")
 _PCI_MAKERS = {"10de": "NVIDIA", "1002": "AMD"}
+_RESOURCES = ("nvidia.com/", "amd.com/", "gpu.intel.com/")
+
+Labels = Mapping[str, Any]
 
 
-def _put_labelled_accelerators(machine: Facts, all_labels: Mapping[str, Any], status: Any) -> None:
+def _put_labelled_accelerators(machine: Facts, all_labels: Labels, status: Any) -> None:
     """Cards by labels; by the node's resources alone where there are none; none where it has no
     such resource and no PCI device that could be one. Only those that pods may get count.
     """
-    discoveries = (_nvidia, _amd, _intel)
-    labelled = list(chain.from_iterable(read(all_labels, status) for read in discoveries))
+    labelled = [pair for read in (_nvidia, _amd, _intel) for pair in read(all_labels, status)]
     kinds = [
         kind.replace(number=number)
         for resource, kind in labelled
         if (number := _allocatable(kind.number, resource, status))
     ]
+    missing = sum(kind.number for _, kind in labelled) - sum(kind.number for kind in kinds)
+    capacity = entry(status, "capacity")
+    seen = {match[1] for key in all_labels if (match := _PCI.fullmatch(key))}
     if kinds:
-        source = _accelerator_source(all_labels)
-        missing = sum(kind.number for _, kind in labelled) - sum(kind.number for kind in kinds)
-        if missing:
-            source += f"; without {missing} that pods cannot get"
+        without = f"; without {missing} that pods cannot get" if missing else ""
+        source = f"{_accelerator_source(all_labels)}{without}"
         put_accelerators(machine, kinds, source, _GPU_DISCOVERY)
-        return
-    if any(kind.number for _, kind in labelled):
+    elif missing:
         machine.lacks(
             "accelerators",
             "the node has GPUs, and offers none of them to pods: they are unhealthy, or their"
             " device plugin does not run",
             "see `kubectl describe node NAME` and the log of the device plugin",
         )
-        return
-    _put_unlabelled(machine, all_labels, entry(status, "capacity"))
-
-
-def _put_unlabelled(machine: Facts, all_labels: Mapping[str, Any], capacity: Any) -> None:
-    """No card, where neither a resource nor a PCI device could be one."""
-    seen = {match[1] for key in all_labels if (match := _PCI.fullmatch(key))}
-    if seen:
+    elif seen:
         makers = " and ".join(sorted(_PCI_MAKERS[maker] for maker in seen))
         machine.lacks(
             "accelerators",
@@ -274,12 +263,10 @@ def _put_unlabelled(machine: Facts, all_labels: Mapping[str, Any], capacity: Any
             _GPU_DISCOVERY,
         )
     elif isinstance(capacity, Mapping) and not any(
-        isinstance(key, str) and key.startswith(("nvidia.com/", "amd.com/", "gpu.intel.com/"))
-        for key in capacity
+        str(key).startswith(_RESOURCES) for key in capacity
     ):
-        machine.put(
-            "accelerators", [], "node, status.capacity: no resource of a GPU, so pods get none"
-        )
+        source = "node, status.capacity: no resource of a GPU, so pods get none"
+        machine.put("accelerators", [], source)
 
 
 def _allocatable(number: int, resource: str, status: Any) -> int:
@@ -295,7 +282,7 @@ def _allocatable(number: int, resource: str, status: Any) -> int:
     return number * min(number_of(healthy), number_of(devices)) // (number_of(devices) or 1)
 
 
-def _accelerator_source(all_labels: Mapping[str, Any]) -> str:
+def _accelerator_source(all_labels: Labels) -> str:
     strategy = all_labels.get("nvidia.com/gpu.sharing-strategy")
     replicas = number_of(all_labels.get("nvidia.com/gpu.replicas"))
     source = "labels and resources of the node"
@@ -306,58 +293,58 @@ def _accelerator_source(all_labels: Mapping[str, Any]) -> str:
     return source
 
 
-def _nvidia(all_labels: Mapping[str, Any], status: Any) -> Iterator[tuple[str, Kind]]:
-    """The resource that pods ask for, and its cards, by GPU feature discovery's labels (https://github.com/NVIDIA/k8s-device-plugin,
-    docs/gpu-feature-discovery): `gpu.count` are cards, or instances where the only strategy is MIG;
-    the resource counts each share of a shared card.
+def _nvidia(all_labels: Labels, status: Any) -> Iterator[tuple[str, Kind]]:
+    """The resource that pods ask for, and its cards, by GPU feature discovery's labels
+    (https://github.com/NVIDIA/k8s-device-plugin, docs/gpu-feature-discovery): `gpu.count` are
+    cards, or instances where the only strategy is MIG; the resource counts each share of a shared
+    card.
     """
     resource = "nvidia.com/gpu"
     capacity = entry(status, "capacity")
+    own = {key.removeprefix("nvidia.com/"): value for key, value in all_labels.items()}
     offered = number_of(entry(capacity, resource))
-    product = plain(all_labels.get("nvidia.com/gpu.product"), 120)
-    replicas = number_of(all_labels.get("nvidia.com/gpu.replicas")) or 1
+    replicas = number_of(own.get("gpu.replicas")) or 1
     slices = [match[1] for key in all_labels if (match := _MIG.fullmatch(key))]
-    number = number_of(all_labels.get("nvidia.com/gpu.count")) or offered // replicas
+    number = number_of(own.get("gpu.count")) or offered // replicas
     if slices and isinstance(capacity, Mapping):
         # divided cards are counted, too; what the node offers is whole
         number = offered // replicas
-    driver, capability = _versions(all_labels)
-    if number and product is None:
-        yield resource, _named_by_cloud(all_labels, number)
-    elif number and product != "":
-        size = _labelled_memory(all_labels.get("nvidia.com/gpu.memory"))
-        shared = all_labels.get("nvidia.com/gpu.sharing-strategy") == "mps"
-        name = (product or "NVIDIA GPU").removesuffix("-SHARED")
-        yield (
-            resource,
-            Kind(
-                vendor="nvidia",
-                name=name,
-                number=number,
-                memory_total_bytes=size // replicas if size and shared else size,
-                driver=driver,
-                compute_capability=capability,
-                is_part="-MIG-" in name,
-            ),
-        )
+    name = plain(own.get("gpu.product"), 120)
+    size = _labelled_memory(own.get("gpu.memory"))
+    if size and own.get("gpu.sharing-strategy") == "mps":
+        size //= replicas
+    card = Kind(
+        vendor="nvidia",
+        name=(name or "").removesuffix("-SHARED"),
+        number=number,
+        memory_total_bytes=size,
+        driver=plain(own.get("cuda.driver-version.full"), 60)
+        or _joined(own, "cuda.driver.major", "cuda.driver.minor", "cuda.driver.rev"),
+        compute_capability=_joined(own, "gpu.compute.major", "gpu.compute.minor"),
+        is_part="-MIG-" in (name or ""),
+    )
+    if number:
+        yield resource, _named_by_cloud(all_labels, number) if name is None else card
     for part in slices[:MAX_CARDS]:
-        key = f"nvidia.com/{part}"
-        name = plain(all_labels.get(f"{key}.product"), 120) or f"NVIDIA-GPU-MIG-{part[4:]}"
+        product = plain(own.get(f"{part}.product"), 120) or f"NVIDIA-GPU-MIG-{part[4:]}"
         yield (
-            key,
-            Kind(
-                vendor="nvidia",
-                name=name.removesuffix("-SHARED"),
-                number=number_of(all_labels.get(f"{key}.count")),
-                memory_total_bytes=_labelled_memory(all_labels.get(f"{key}.memory")),
-                driver=driver,
-                compute_capability=capability,
+            f"nvidia.com/{part}",
+            card.replace(
+                name=product.removesuffix("-SHARED"),
+                number=number_of(own.get(f"{part}.count")),
+                memory_total_bytes=_labelled_memory(own.get(f"{part}.memory")),
                 is_part=True,
             ),
         )
 
 
-def _named_by_cloud(all_labels: Mapping[str, Any], offered: int) -> Kind:
+def _joined(own: Labels, *keys: str) -> str | None:
+    """The parts of a version that labels have one by one."""
+    words = [plain(own.get(key), 20) for key in keys]
+    return ".".join(word for word in words if word) if words[0] else None
+
+
+def _named_by_cloud(all_labels: Labels, offered: int) -> Kind:
     """Of so many that the node offers: shares of a card, where it is shared, counted once."""
     keys = table_of("kubernetes")["cloud_labels"]
     words = [word for key in keys["name"] if (word := plain(all_labels.get(key), 120))]
@@ -373,55 +360,34 @@ def _named_by_cloud(all_labels: Mapping[str, Any], offered: int) -> Kind:
     return named.replace(memory_total_bytes=sizes[0] if sizes else None)
 
 
-def _versions(all_labels: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """Driver and compute capability."""
-
-    def joined(*keys: str) -> str | None:
-        words = [plain(all_labels.get(f"nvidia.com/{key}"), 20) for key in keys]
-        return ".".join(word for word in words if word) if words[0] else None
-
-    driver = plain(all_labels.get("nvidia.com/cuda.driver-version.full"), 60) or joined(
-        "cuda.driver.major", "cuda.driver.minor", "cuda.driver.rev"
-    )
-    return driver, joined("gpu.compute.major", "gpu.compute.minor")
-
-
 def _labelled_memory(value: Any) -> int | None:
     size = whole(value, least=1)
-    if size is None:
-        return None
-    return memory(size, 1 if size >= _LEAST_BYTES else units.MIB)
+    return size and memory(size, 1 if size >= _LEAST_BYTES else units.MIB)
 
 
-_VRAM = re.compile(r"(?:beta\.)?amd\.com/gpu\.vram\.(\d{1,6}[GM])", re.ASCII)
-
-
-def _amd(all_labels: Mapping[str, Any], status: Any) -> Iterator[tuple[str, Kind]]:
+def _amd(all_labels: Labels, status: Any) -> Iterator[tuple[str, Kind]]:
     """As `_nvidia`, by labels of AMD's node labeller (https://github.com/ROCm/k8s-device-plugin,
     cmd/k8s-node-labeller): `gpu.vram` is rounded to whole GiB.
     """
     resource = "amd.com/gpu"
-    number = number_of(entry(status, "capacity", resource))
     counted = next((match[1] for key in all_labels if (match := _VRAM.fullmatch(key))), None)
-    vram = plain(all_labels.get("amd.com/gpu.vram"), 20) or counted
+    vram = plain(all_labels.get("amd.com/gpu.vram"), 20) or counted or ""
     name = plain(all_labels.get("amd.com/gpu.product-name"), 120)
-    if not number and (vram or name):
-        number = 1
+    number = number_of(entry(status, "capacity", resource)) or int(bool(vram or name))
     if number:
-        unit = units.GIB if (vram or "").endswith("G") else units.MIB
-        yield (
-            resource,
-            Kind(
-                vendor="amd",
-                name=(name or "AMD GPU").replace("_", " "),
-                number=number,
-                memory_total_bytes=memory((vram or "").rstrip("GM"), unit),
-                driver=plain(all_labels.get("amd.com/gpu.driver-version"), 60),
+        kind = Kind(
+            vendor="amd",
+            name=(name or "AMD GPU").replace("_", " "),
+            number=number,
+            memory_total_bytes=memory(
+                vram.rstrip("GM"), units.GIB if vram.endswith("G") else units.MIB
             ),
+            driver=plain(all_labels.get("amd.com/gpu.driver-version"), 60),
         )
+        yield resource, kind
 
 
-def _intel(all_labels: Mapping[str, Any], status: Any) -> Iterator[tuple[str, Kind]]:
+def _intel(all_labels: Labels, status: Any) -> Iterator[tuple[str, Kind]]:
     """As `_nvidia`, by labels of Intel's rules for Node Feature Discovery
     (https://intel.github.io/intel-device-plugins-for-kubernetes, labels).
     """

@@ -167,14 +167,15 @@ def _judged(
 
 
 def _put_memory(machine: Facts, node: Mapping[str, Any]) -> None:
-    kept = node.get("specialized_memory")
-    less = " less specialized_memory" if kept else ""
-    source = f"slurm, real_memory{less}: a budget of all jobs"
-    machine.limit_to_budget(kept, source)
-    budget, fact = machine.values.get("memory_limit_bytes"), "memory_available_bytes"
-    allocated = whole(node.get("alloc_memory"), units.MIB)
-    if budget is None:
+    total = machine.values.get("memory_total_bytes")
+    kept = whole(node.get("specialized_memory") or 0, units.MIB)
+    if total is None or kept is None:
+        machine.limit_to_total()
         return
+    less = " less specialized_memory" if kept else ""
+    budget, fact = max(total - kept, 0), "memory_available_bytes"
+    machine.put("memory_limit_bytes", budget, f"slurm, real_memory{less}: a budget of all jobs")
+    allocated = whole(node.get("alloc_memory"), units.MIB)
     if allocated is None:
         machine.lacks(fact, "the answer does not say what jobs have")
     elif allocated == 0 and whole(node.get("alloc_cpus")) != 0:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from helpers.each import each
 from helpers.paths import DATA
-from selfhost import check
 from selfhost.audit import systems
 from selfhost.audit.machines import load_machines
 from selfhost.machine.record import Machine
@@ -73,7 +72,7 @@ def test_samples_of_all_systems_may_lie_in_one_folder(tmp_path: Path) -> None:
             (tmp_path / f"{path.parent.name}_{path.name}").write_bytes(path.read_bytes())
     written(tmp_path / "own.json", {"schema": "selfhost.machine/1", "name": "own"})
     names = set(machines_of(tmp_path))
-    assert {"own", "m5.large", "n00014", "n8", "gpu-a1", "dask-worker-2", "vm/436c4922"} <= names
+    assert {"own", "n00014", "n8", "gpu-a1"} <= names
 
 
 def test_ansible() -> None:
@@ -219,21 +218,6 @@ def test_a_record_as_a_local_fact_of_ansible_is_taken_whole(tmp_path: Path) -> N
     assert "TOKEN" not in str(machine)
 
 
-def test_puppet_and_salt() -> None:
-    """Facter's `_bytes` are bytes; grains have all flags of the processor, and nothing of what is free."""
-    machine = machine_of("puppet/facter_localhost.json")
-    assert machine.memory_total_bytes == 25276510208
-    assert machine.memory_available_bytes == 23661117440
-    assert (machine.cpu_cores_physical, machine.architecture) == (2, "x86_64")
-    machine = machine_of("salt/grains_localhost.json")
-    assert machine.memory_total_bytes == 24105 * MIB
-    assert machine.instruction_sets is not None
-    assert len(machine.instruction_sets) == 106
-    assert "avx512_vp2intersect" in machine.instruction_sets
-    assert machine.accelerators == ()
-    assert machine.memory_available_bytes is None
-
-
 def test_slurm_says_budgets_and_never_free_memory() -> None:
     """MiB as configured; free_mem, 7,678 here, is MemFree and never what is available."""
     machine = machines_of(FLEET / "slurm/sinfo_22_05_json.json")["n1"]
@@ -257,58 +241,6 @@ def test_slurm_says_budgets_and_never_free_memory() -> None:
     groups = machines_of(FLEET / "slurm/sinfo_23_11_made.json")
     assert groups["c2"].labels["slurm.partitions"] == "all,long"
     assert groups["c2"].memory_available_bytes == 128000 * MIB
-
-
-def test_ray_and_dask_say_budgets() -> None:
-    """The memory of a worker is a limit, not the machine's, and nodes on one host are not added up."""
-    ray = machines_of(FLEET / "ray/nodes_4.json")
-    assert len(ray) == 4
-    machine = ray["vm/92d9bd2f"]
-    assert (machine.memory_limit_bytes, machine.memory_total_bytes) == (24142315520, None)
-    assert "budget" in machine.sources["memory_limit_bytes"]
-    assert machine.labels == {"ray.site": "s0", "ray.class": "edge", "ray.host": "vm"}
-    machine = machines_of(FLEET / "dask/scheduler_info.json")["dask-worker-0"]
-    assert (machine.memory_limit_bytes, machine.cpu_cores_usable) == (2147483648, 1)
-    assert "budget" in machine.sources["memory_limit_bytes"]
-    # a share that a scheduler hands out has left the system its own already
-    finding = check("smollm2-360m", machine=machine).finding("memory")
-    assert finding is not None
-    assert finding.code == "memory-not-now"
-    assert finding.has == 2147483648 - 64 * 2**20
-
-
-def test_nomad() -> None:
-    """Text is bytes; what is reserved is taken off; a GPU that is not healthy does not count."""
-    machine = machine_of("nomad/node_made.json")
-    assert machine.memory_total_bytes == 270303031296
-    assert machine.memory_limit_bytes == 270303031296 - 1024 * MIB
-    assert machine.accelerators is not None
-    assert [card.memory_total_bytes for card in machine.accelerators] == [23034 * MIB] * 2
-    disk = machine.disk_for("huggingface")
-    assert disk is not None
-    assert disk.free_bytes == 800_000_000_000
-
-
-def test_aws_takes_off_what_is_sold_and_not_there() -> None:
-    """SizeInMiB is what is sold. Karpenter takes 7.5 % off; an m5.large shows 7.6 GiB of its 8."""
-    types = machines_of(FLEET / "aws/describe_instance_types_14.json")
-    machine = types["m5.large"]
-    assert machine.memory_total_bytes == 8 * GIB
-    assert machine.memory_limit_bytes == 8 * GIB * 925 // 1000
-    assert machine.planning
-    assert "disks" in machine.assumed
-    cards = types["p4d.24xlarge"].accelerators
-    assert cards is not None
-    assert [card.memory_total_bytes for card in cards] == [40 * GIB] * 8
-    disk = types["p4d.24xlarge"].disk_for("huggingface")
-    assert disk is not None
-    # eight disks of 1,000 GB: no file spans two
-    assert (disk.total_bytes, disk.free_bytes) == (10**12, None)
-    inferentia = types["inf2.xlarge"].accelerators
-    assert inferentia is not None
-    assert (inferentia[0].vendor, inferentia[0].memory_total_bytes) == ("aws", 32 * GIB)
-    mac = types["mac2.metal"]
-    assert (mac.system, mac.cpu_cores_physical, mac.accelerators) == ("macos", None, None)
 
 
 def test_prometheus_joins_what_several_answers_say() -> None:
