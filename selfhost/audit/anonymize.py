@@ -13,8 +13,10 @@ from collections.abc import Iterable
 from ..core.errors import Problem
 from ..machine.record import Machine
 from .entries import Policy, Selector, matches
-from .systems import HOSTS, NOT_JUDGED
+from .systems import NOT_JUDGED
 
+# on which host a node is
+_HOST_LABEL = "slurm.host"
 _QUOTED = re.compile(r'(?<=")[^"]+(?=")')
 # of a pseudonym in letters, of which 100,000 collide once in 10^5 runs
 _LETTERS = 12
@@ -69,7 +71,7 @@ class Pseudonyms:
         for its globs become labels.
         """
         labels = {
-            key: self.of(value) if key in HOSTS or value in self._names else value
+            key: self.of(value) if key == _HOST_LABEL or value in self._names else value
             for key, value in machine.labels.items()
         }
         labels |= {key: "yes" for glob, key in self._labels.items() if matches(machine.name, glob)}

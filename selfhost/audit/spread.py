@@ -21,7 +21,7 @@ from ..judge.question import ask
 from ..judge.record import Question, Route, exit_code
 from ..machine.record import Machine
 from ..needs.records import MemoryNeed, Term
-from .givers import FREE_DISK, Giver, Givers, LeftOut, givers_of
+from .givers import FREE_DISK, Giver, Givers, LeftOut
 from .groups import listed
 from .shares import Room, Share, Sizes, equal_stages, rounded_layers, whole_layers
 
@@ -200,7 +200,7 @@ class _Search:
         self._engine, self._question, self._total = engine, question, len(machines)
         assert question.needs is not None
         self._needs, self._memory = question.needs, question.needs.memory
-        self.givers: Givers = givers_of(question, machines, engine.memory, engine.files)
+        self.givers = Givers(question, machines, engine.memory, engine.files)
         self._machines = {machine.name: machine for machine in machines}
         self.shares, self._doubts = self._fewest()
 

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from helpers.paths import SCHEMAS
 from helpers.schemas import validate
 from selfhost import Machine, Workload
-from selfhost.audit.machines import load_machines
 from selfhost.audit.spread import engine_named, spread
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.cli import main as cli
@@ -254,34 +253,6 @@ def test_a_fact_that_was_not_read_leaves_it_open() -> None:
     # and two of which the first was read, where the one alone may lack the disk
     answer = ask("rpc", [machine("a", 90, disks=None), machine("b", 20)])
     assert [share.machine for share in answer.shares] == ["b", "a"]
-
-
-def test_nodes_of_one_host_count_once(tmp_path: Path) -> None:
-    """Four Ray nodes of one host have one memory; those of four hosts have four."""
-
-    def fitting(addresses: list[str]) -> Any:
-        nodes = [
-            {
-                "NodeID": f"{number}" * 32,
-                "NodeManagerAddress": address,
-                "NodeManagerHostname": "vm",
-                "Resources": {"memory": 24 * GIB, "CPU": 8},
-            }
-            for number, address in enumerate(addresses)
-        ]
-        path = tmp_path / "nodes.json"
-        path.write_text(json.dumps(nodes), encoding="utf-8")
-        loaded = load_machines(str(path)).machines
-        return ask("rpc", [each.replace(**READ) for each in loaded])
-
-    apart = fitting(["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"])
-    assert (apart.route, len(apart.shares)) == (Route.LOCAL, 2)
-    together = fitting(["192.0.2.1"] * 4)
-    assert together.route is Route.UNKNOWN, "the host's own memory was not read"
-    assert "as a Ray task" in (together.remedy or "")
-    assert len(together.left_out) == 3
-    assert "same host" in together.left_out[0].reason
-    assert "192.0.2" not in str(together)
 
 
 @settings(max_examples=40)

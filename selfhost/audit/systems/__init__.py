@@ -26,8 +26,6 @@ from ._system import NOT_JUDGED as NOT_JUDGED
 from ._system import Answers, kind_of
 from ._system import Entry as Entry
 
-# labels that say on which host a node is: nodes of one host share its memory
-HOSTS = frozenset(("slurm.host",))
 # signs that compressed files begin with, and the program that unpacks them
 _PACKED = {
     b"\x1f\x8b": "gzip",
