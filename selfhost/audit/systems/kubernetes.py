@@ -16,7 +16,6 @@ from ...machine import gpus
 from ._accelerators import MAX_CARDS, Kind, by_word, number_of, put_accelerators
 from ._facts import (
     Facts,
-    count,
     entry,
     labels,
     machine_name,
@@ -30,16 +29,14 @@ from ._facts import (
 )
 from ._system import Answers, Entry, not_judged
 
+Labels = Mapping[str, Any]
+
 _HOST, _ARCH, _OS = (f"kubernetes.io/{key}" for key in ("hostname", "arch", "os"))
 _KINDS = ("List", "NodeList", "ResourceSliceList")
 _DISCOVERY = "install Node Feature Discovery, which labels nodes with the processor's features"
 _GPU_DISCOVERY = (
     "install the maker's GPU discovery, or read dynamic resource allocation too:"
     " `kubectl get nodes,resourceslices -o json`"
-)
-_ONLY_DEVICES = (
-    "system architecture memory_total_bytes memory_limit_bytes memory_available_bytes"
-    " cpu_cores_usable instruction_sets disks"
 )
 
 
@@ -52,10 +49,8 @@ class KubernetesAnswers(Answers):
         super().__init__()
         # file, place, name, labels and facts of each node
         self._nodes: list[tuple[str, str | None, str | None, dict[str, str], Facts]] = []
-        # generation and devices of each pool of a driver, by its node, and the file of each node
+        # generation and devices of each pool of a driver, by its node
         self._pools: dict[tuple[str, str, str], tuple[int, list[Kind]]] = {}
-        self._file_of_slices: dict[str, str] = {}
-        self._not_ready: set[str | None] = set()
 
     def read(self, document: Mapping[str, Any], file: str) -> list[Entry] | None:
         items, kind = document.get("items"), document.get("kind")
@@ -80,24 +75,20 @@ class KubernetesAnswers(Answers):
         nodes, self._nodes = self._nodes, []
         for file, place, name, kept, machine in nodes:
             if name in devices:
-                _put_devices(machine, devices.pop(name))
+                put_accelerators(
+                    machine,
+                    devices[name],
+                    "ResourceSlice, capacity.memory of each device",
+                    "read claims of pods on the node: a slice tells what there is, not what is in"
+                    " use",
+                )
             yield file, Entry(machine.record(name, kept), place=place)
-        for name, kinds in devices.items():
-            if name is None or name in self._not_ready:
-                continue
-            machine = Facts("kubernetes")
-            _put_devices(machine, kinds)
-            machine.lacks(
-                _ONLY_DEVICES,
-                "a ResourceSlice tells of devices, not of their node",
-                "read the nodes too: `kubectl get nodes,resourceslices -o json`",
-            )
-            yield self._file_of_slices[name], Entry(machine.record(machine_name(name), {}))
 
     def _item(self, item: Any, place: str | None, file: str) -> Entry | None:
         """Keep a node or the devices of a slice; the fault of a broken item."""
         if entry(item, "kind") == "ResourceSlice":
-            self._add_slice(item, file)
+            self.files.add(file)
+            self._add_slice(item)
         elif _is_told(item):
             return self._node(item, place, file)
         elif not isinstance(entry(item, "kind"), str):
@@ -110,14 +101,13 @@ class KubernetesAnswers(Answers):
         all_labels = all_labels if isinstance(all_labels, Mapping) else {}
         name = machine_name(entry(node, "metadata", "name"), all_labels.get(_HOST))
         if _ready(node, "status") not in (None, "True"):
-            self._not_ready.add(name)
             return not_judged(name, "Kubernetes calls it NotReady", place=place)
         self.files.add(file)
         kept = _kept_labels(node, all_labels)
         self._nodes.append((file, place, name, kept, _machine_of(node, all_labels)))
         return None
 
-    def _add_slice(self, resource_slice: Mapping[str, Any], file: str) -> None:
+    def _add_slice(self, resource_slice: Mapping[str, Any]) -> None:
         """Keep the devices of the pool's newest generation: a driver that changes a pool counts up
         (https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/resource-slice-v1/).
         """
@@ -133,8 +123,6 @@ class KubernetesAnswers(Answers):
             self._pools[key] = (generation, [*others, *kinds][:MAX_CARDS])
         elif generation > before:
             self._pools[key] = (generation, kinds)
-        self.files.add(file)
-        self._file_of_slices.setdefault(node, file)
 
 
 READERS = {"kubernetes": KubernetesAnswers}
@@ -150,7 +138,7 @@ def _is_told(item: Any) -> bool:
 # ------------------------------------------------------------------ a node
 
 
-def _machine_of(node: Mapping[str, Any], all_labels: Mapping[str, Any]) -> Facts:
+def _machine_of(node: Mapping[str, Any], all_labels: Labels) -> Facts:
     """What a node states of itself, its accelerators as labels and resources tell them."""
     machine = Facts("kubernetes")
     machine.read_rows(node)
@@ -161,7 +149,7 @@ def _machine_of(node: Mapping[str, Any], all_labels: Mapping[str, Any]) -> Facts
     budget = "node, status.allocatable.cpu: a budget of all pods together"
     machine.read("cpu_cores_usable", _stated(allocatable, "cpu"), budget, "cores")
     machine.read("cpu_cores_usable", _stated(capacity, "cpu"), "node, status.capacity.cpu", "cores")
-    _put_features(machine, all_labels, entry(capacity, "cpu"))
+    _put_features(machine, all_labels)
     _put_labelled_accelerators(machine, all_labels, entry(node, "status"))
     heartbeat = moment(_ready(node, "lastHeartbeatTime"))
     machine.put("read_at", heartbeat, "node, condition Ready, lastHeartbeatTime")
@@ -192,7 +180,7 @@ def _stated(resources: Any, name: str) -> Any:
 _FEATURE = "feature.node.kubernetes.io/cpu-cpuid."
 
 
-def _put_features(machine: Facts, all_labels: Mapping[str, Any], threads: Any) -> None:
+def _put_features(machine: Facts, all_labels: Labels) -> None:
     table = machine.table
     names = [
         key.removeprefix(_FEATURE)
@@ -208,13 +196,6 @@ def _put_features(machine: Facts, all_labels: Mapping[str, Any], threads: Any) -
             "take it off attributeBlacklist in the configuration of nfd-worker",
         )
     machine.lacks("instruction_sets", "no label of Node Feature Discovery is there", _DISCOVERY)
-    multithreading = all_labels.get("feature.node.kubernetes.io/cpu-hardware_multithreading")
-    if multithreading == "false":
-        machine.put(
-            "cpu_cores_physical",
-            count(quantity(threads)),
-            "node, status.capacity.cpu: Node Feature Discovery says that no core has two threads",
-        )
 
 
 # ------------------------------------------------------------------ GPUs by labels
@@ -222,13 +203,10 @@ def _put_features(machine: Facts, all_labels: Mapping[str, Any], threads: Any) -
 # a figure from here on is of bytes, below it of MiB: older releases of GPU feature discovery
 _LEAST_BYTES = 10_000_000
 _MIG = re.compile(r"nvidia\.com/(mig-[0-9a-z.+-]{1,40})\.count", re.ASCII)
-_VRAM = re.compile(r"(?:beta\.)?amd\.com/gpu\.vram\.(\d{1,6}[GM])", re.ASCII)
 # of PCI's makers, those whose presence means an accelerator
 _PCI = re.compile(r"feature\.node\.kubernetes\.io/pci-(?:03[0-9a-f]{2}_)?(10de|1002)\.present")
 _PCI_MAKERS = {"10de": "NVIDIA", "1002": "AMD"}
 _RESOURCES = ("nvidia.com/", "amd.com/", "gpu.intel.com/")
-
-Labels = Mapping[str, Any]
 
 
 def _put_labelled_accelerators(machine: Facts, all_labels: Labels, status: Any) -> None:
@@ -370,8 +348,7 @@ def _amd(all_labels: Labels, status: Any) -> Iterator[tuple[str, Kind]]:
     cmd/k8s-node-labeller): `gpu.vram` is rounded to whole GiB.
     """
     resource = "amd.com/gpu"
-    counted = next((match[1] for key in all_labels if (match := _VRAM.fullmatch(key))), None)
-    vram = plain(all_labels.get("amd.com/gpu.vram"), 20) or counted or ""
+    vram = plain(all_labels.get("amd.com/gpu.vram"), 20) or ""
     name = plain(all_labels.get("amd.com/gpu.product-name"), 120)
     number = number_of(entry(status, "capacity", resource)) or int(bool(vram or name))
     if number:
@@ -449,15 +426,6 @@ def _attribute(device: Any, key: str) -> str | None:
     return plain(entry(value, "string"), 120) or plain(entry(value, "version"), 60)
 
 
-def _put_devices(machine: Facts, kinds: list[Kind]) -> None:
-    put_accelerators(
-        machine,
-        kinds,
-        "ResourceSlice, capacity.memory of each device",
-        "read claims of pods on the node: a slice tells what there is, not what is in use",
-    )
-
-
 # ------------------------------------------------------------------ labels that are kept
 
 _ROLE = "node-role.kubernetes.io/"
@@ -468,7 +436,7 @@ _ROLE = "node-role.kubernetes.io/"
 _CONDITION = "node.kubernetes.io/"
 
 
-def _kept_labels(node: Mapping[str, Any], all_labels: Mapping[str, Any]) -> dict[str, str]:
+def _kept_labels(node: Mapping[str, Any], all_labels: Labels) -> dict[str, str]:
     """Those that make classes of machines; none of the others, which anybody may write."""
     pools = table_of("kubernetes")["pool_labels"]
     roles = sorted(
