@@ -86,7 +86,7 @@ class Judging:
         done, whole = 0, len(self._machines) * len(self._entries)
         for number in range(len(self._machines)):
             for entry in self._entries:
-                self._progress.judge(done, whole, "verdicts")
+                self._progress.judge(done / whole, whole)
                 done += 1
                 index = entry.wanted.index
                 if self._is_asked[index][number] and index not in self.refused:
@@ -141,7 +141,7 @@ class Judging:
             for (wanted, _, _), result in zip(task.entries, results, strict=True):
                 self._take(wanted, machines, result)
             done += task.work
-            self._progress.judge(int(verdicts * done / whole), verdicts, "verdicts", done / whole)
+            self._progress.judge(done / whole, verdicts)
 
     def _refuse_unless_judged(self) -> None:
         """An entry that cannot be judged on its first machine is judged on none."""

@@ -44,9 +44,8 @@ def run(words: list[str]) -> int:
 
 def _monitored(words: list[str]) -> int:
     """Answer a monitoring system with its line and its exit code, also where there is no audit."""
-    from ..audit.state import State
     from ..core.workload import as_typed
-    from ..reports.audit_nagios import unknown
+    from ..reports.audit_nagios import State, unknown
 
     try:
         return _run(words)
@@ -282,7 +281,7 @@ def _answer(
     if shown is not None and (is_shown or FORMATS[shown].shows_problems):
         _show(options, shown, audit, now)
     if shown == MONITORING:
-        from ..audit.state import state_of
+        from ..reports.audit_nagios import state_of
 
         if error is not None:
             complain(error, audit.exit_code, wants_json=False)

@@ -67,9 +67,9 @@ def _result(issue: Issue, rules: Sequence[str]) -> dict[str, Any]:
     if issue.line is not None:
         place["region"] = {"startLine": issue.line}
     location: dict[str, Any] = {"physicalLocation": place}
-    if names := dict.fromkeys(shortened(name, MOST_OF_A_NAME) for name in issue.classes):
+    if names := dict.fromkeys(shortened(name, MOST_OF_A_NAME) for name in issue.machines):
         location["logicalLocations"] = [
-            {"name": name, "kind": "machine class", "fullyQualifiedName": name} for name in names
+            {"name": name, "kind": "machine", "fullyQualifiedName": name} for name in names
         ]
     entry: dict[str, Any] = {
         "ruleId": issue.rule,

@@ -168,16 +168,14 @@ def _rows(audit: Audit, most: int | None) -> list[Block]:
         # of a single machine there is nothing to tell apart
         machine = group.name if audit.machines > 1 else ""
         name = Span(text=shortened(machine, 120), style="name")
-        rows.append((_sign(row), _label(row), name, "".join(judged_as([row])), why(row)))
+        rows.append((*_marked(row), name, "".join(judged_as([row])), why(row)))
     return _table(columns, rows, most)
 
 
-def _sign(row: Row) -> Span:
-    return Span(text=SIGNS[row.result], style=_STYLES[row.result])
-
-
-def _label(row: Row) -> Span:
-    return strong(shortened(row.wanted.label, 120))
+def _marked(row: Row) -> tuple[Span, Span]:
+    """The sign of the result and the name of the entry."""
+    sign = Span(text=SIGNS[row.result], style=_STYLES[row.result])
+    return sign, strong(shortened(row.wanted.label, 120))
 
 
 def _models(audit: Audit, most: int | None) -> list[Block]:
@@ -200,8 +198,7 @@ def _models(audit: Audit, most: int | None) -> list[Block]:
         runs_on = sum(group.count for group, _ in passing)
         ways = judged_as([worst, next((row for _, row in passing), worst)])
         cells: tuple[Cell, ...] = (
-            _sign(worst),
-            _label(worst),
+            *_marked(worst),
             ", ".join(ways),
             f"{runs_on:,} of {machines:,}",
             _reasons_why_not([pair for pair in pairs if pair[1].result is not Result.PASS]),
@@ -252,6 +249,11 @@ def _reasons(audit: Audit, result: Result, title: str) -> Iterator[Block]:
         name = Span(text=shortened(group.name, 120), style="name")
         free = " (not counted)" if is_free else ""
         yield line(start, " ", name, ": ", *_named(row), free, indent=2, hang=2)
+        if group.count > 1:
+            more = group.count - len(group.names)
+            names = (*group.names, *([f"and {more:,} more"] if more else ()))
+            said = ", ".join(shortened(name, 120) for name in names)
+            yield say(f"on {said}", indent=4, hang=2)
         # the figures are those of one machine, so a group says of which
         of = f"{shortened(row.machine, 120)}: " if group.count > 1 else ""
         for reason in row.reasons:

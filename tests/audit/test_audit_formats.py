@@ -24,13 +24,13 @@ from helpers.each import each
 from helpers.paths import DATA, RECORDS
 from helpers.schemas import validate
 from selfhost.audit.record import Audit
-from selfhost.audit.state import State, state_of
 from selfhost.cli import main as cli
 from selfhost.core.errors import Problem
 from selfhost.judge.checks import Outcome
 from selfhost.reports import audit_formats
 from selfhost.reports.audit_formats import render, without_answer
 from selfhost.reports.audit_github import MOST_SHOWN
+from selfhost.reports.audit_nagios import State, state_of
 from selfhost.reports.layout import clean
 
 FAIL, UNKNOWN = Outcome.FAIL, Outcome.UNKNOWN
@@ -443,7 +443,7 @@ def test_an_issue_is_told_once_with_its_machines() -> None:
     memory, cpu = sarif(audit(model("x"), ("m1", "m2", "m3"), table))
     assert memory["message"]["text"].startswith("x does not run on 3 machines: memory, worst on m3")
     names = [each["name"] for each in memory["locations"][0]["logicalLocations"]]
-    assert names == ["m1 and 1 more", "m2"]
+    assert names == ["m1", "m3", "m2"]
     assert cpu["locations"][0]["logicalLocations"][0]["name"] == "m2"
 
 
