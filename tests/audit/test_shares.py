@@ -47,36 +47,6 @@ def test_whole_layers(free: tuple[float, ...], fits: bool) -> None:
         assert sum(share.layers or 0 for share in shares) == 80
 
 
-def test_a_sum_that_is_enough_may_not_do() -> None:
-    """Three machines of 16 GiB have 42.5 GiB for 42.1, and do not hold it."""
-    free_bytes = sum(room.bytes for room in rooms(16, 16, 16)) - LARGE.output_bytes
-    assert free_bytes > LARGE.layers * LARGE.layer_bytes
-
-
-def test_shares_follow_memory() -> None:
-    """Twice the memory, twice the layers: 40 and 20 and 20 of 80."""
-    shares = whole_layers(Sizes(layers=80, layer_bytes=GIB), rooms(100, 50, 50, kept=0))
-    assert shares is not None
-    assert [share.layers for share in shares] == [40, 20, 20]
-
-
-def test_the_first_machine_holds_more() -> None:
-    """Output and table lie on the first: of 10 GiB, 3 go, and 7 layers are left."""
-    sizes = Sizes(layers=17, layer_bytes=GIB, output_bytes=GIB, table_bytes=2 * GIB)
-    shares = whole_layers(sizes, rooms(10, 10, kept=0))
-    assert shares is not None
-    assert [share.layers for share in shares] == [7, 10]
-    assert [share.held_bytes for share in shares] == [10 * GIB, 10 * GIB]
-    assert whole_layers(sizes.replace(layers=18), rooms(10, 10, kept=0)) is None
-
-
-def test_devices_do_not_pool() -> None:
-    """Two cards of 10 GiB hold three layers of 6 GiB no better than two."""
-    cards = Room(name="m1", devices=(10 * GIB, 10 * GIB), in_ram=False, ram_bytes=64 * GIB)
-    assert whole_layers(Sizes(layers=2, layer_bytes=6 * GIB), [cards]) is not None
-    assert whole_layers(Sizes(layers=3, layer_bytes=6 * GIB), [cards]) is None
-
-
 def test_exo_rounds_by_largest_remainder() -> None:
     """10 layers over 5, 3 and 2 GiB are 5, 3 and 2; 7 are 3.5, 2.1 and 1.4, so 4, 2 and 1; a
     machine that proportion would leave empty gets one.
@@ -91,16 +61,6 @@ def test_exo_rounds_by_largest_remainder() -> None:
     assert [share.layers for share in shares] == [1, 1, 1]
     # 4 layers of 1.3 GiB in 5 GiB
     assert rounded_layers(Sizes(layers=7, layer_bytes=int(1.3 * GIB)), machines) is None
-
-
-def test_stages_are_even() -> None:
-    """7 layers over two machines are 4 and 3, each cut over two cards of its own."""
-    machines = [Room(name=name, devices=(5 * GIB, 5 * GIB), in_ram=False) for name in "ab"]
-    shares = equal_stages(Sizes(layers=7, layer_bytes=GIB, table_bytes=GIB), machines)
-    assert shares is not None
-    assert [share.layers for share in shares] == [4, 3]
-    assert [share.held_bytes for share in shares] == [10 * GIB, 8 * GIB]
-    assert equal_stages(Sizes(layers=9, layer_bytes=GIB, table_bytes=GIB), machines) is None
 
 
 SIZES = st.builds(

@@ -91,20 +91,6 @@ def test_ansible() -> None:
     assert "facts.d" in (machine.why_unread("instruction_sets").remedy or "")
 
 
-def test_ansible_of_a_host_counts_the_page_cache_as_free(tmp_path: Path) -> None:
-    """`ansible_memfree_mb` is 10,838 and refuses models that fit: what is free without the cache is 22,295 MiB."""
-    answer = json.loads((FLEET / "ansible/setup_localhost.json").read_text())
-    facts = answer["ansible_facts"]
-    facts |= {"ansible_virtualization_type": "kvm", "ansible_nodename": "web-1"}
-    # as --tree writes it: called as the host, without a suffix
-    written(tmp_path / "web-1.example.org", answer)
-    (machine,) = machines_of(tmp_path).values()
-    assert machine.name == "web-1.example.org"
-    assert machine.memory_available_bytes == 22295 * MIB
-    assert machine.memory_limit_bytes == 24105 * MIB
-    assert machine.scope == "vm"
-
-
 def test_ansible_tells_other_systems_in_its_own_words(tmp_path: Path) -> None:
     """As `ansible all -m setup` prints it: Windows without a platform, a Mac's processor as a name, threads of a board."""
     machines = machines_of(FLEET / "ansible/adhoc_made.txt")
@@ -185,22 +171,6 @@ def test_gpus_that_a_cloud_names_where_no_discovery_runs(tmp_path: Path) -> None
     }
 
 
-def test_windows_exporter() -> None:
-    """Memory, threads, processor and the volume of Windows' home folders; the names of other metrics differ as well."""
-    machine = machine_of("prometheus/windows_exporter_made.prom")
-    assert (machine.name, machine.system, machine.architecture) == ("NOTEBOOK", "windows", "x86_64")
-    assert machine.memory_limit_bytes == 17_101_836_288
-    assert machine.memory_available_bytes == 9_100_000_000
-    assert (machine.cpu_cores_usable, (machine.cpu_model or "")[:23]) == (
-        12,
-        "Intel(R) Core(TM) i7-87",
-    )
-    disk = machine.disk_for("ollama")
-    assert disk is not None
-    assert (disk.free_bytes, disk.total_bytes) == (210_000_000_000, 490_000_000_000)
-    assert machine.sources["memory_available_bytes"] == "windows_memory_available_bytes"
-
-
 def test_a_record_as_a_local_fact_of_ansible_is_taken_whole(tmp_path: Path) -> None:
     """`ansible_local.selfhost` holds what Ansible's facts lack."""
     own = {"schema": "selfhost.machine/1", "instruction_sets": ["avx2"], "memory_limit_bytes": GIB}
@@ -267,33 +237,3 @@ def test_gpu_memory_of_prometheus_is_each_cards_own() -> None:
     assert (second.memory_total_bytes, second.memory_free_bytes) == (15000 * MIB, 15000 * MIB)
     assert first.memory_bandwidth_bytes_per_second == 320 * 10**9
     assert machine.memory_available_bytes is None
-
-
-def test_gpus_of_dcgm_exporter_join_their_host(tmp_path: Path) -> None:
-    """Two exporters of one host have two instances: the label Hostname joins them, over two files."""
-
-    def answer(name: str, value: str, **labels: str) -> object:
-        series = {"metric": {"__name__": name, **labels}, "value": [1795156236.7, value]}
-        return {"status": "success", "data": {"resultType": "vector", "result": [series]}}
-
-    written(
-        tmp_path / "a.json",
-        answer("node_memory_MemTotal_bytes", "64000000000", instance="10.0.0.1:9100"),
-    )
-    written(
-        tmp_path / "b.json", answer("node_uname_info", "1", instance="10.0.0.1:9100", nodename="g1")
-    )
-    gpu = {"instance": "10.8.0.2:9400", "Hostname": "g1", "UUID": "GPU-1", "modelName": "NVIDIA L4"}
-    written(tmp_path / "c.json", answer("DCGM_FI_DEV_FB_FREE", "20000", **gpu))
-    machine = machines_of(tmp_path)["g1"]
-    assert machine.memory_total_bytes == 64 * 10**9
-    assert machine.accelerators is not None
-    assert machine.accelerators[0].memory_free_bytes == 20000 * MIB
-    assert machine.accelerators[0].memory_total_bytes is None
-
-
-def test_files_called_as_addresses_are_machines_of_their_own(tmp_path: Path) -> None:
-    """`ansible --tree` of an inventory of addresses: none is kept, and none is cut to `10.0.0`."""
-    for name in ("10.0.0.7", "10.0.0.8", "fe80::1", "db01.example"):
-        written(tmp_path / name, {"ansible_facts": {"ansible_memtotal_mb": 1000}})
-    assert set(machines_of(tmp_path)) == {"machine-1", "machine-2", "machine-3", "db01.example"}
