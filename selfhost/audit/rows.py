@@ -25,14 +25,9 @@ def row_of(
     left = [each for each in deciding if each.check not in covers]
     failed = [each for each in left if each.outcome is Outcome.FAIL]
     undecided = [each for each in left if each.outcome is not Outcome.FAIL]
-    if is_local:
-        result = Result.PASS
-    elif left:
-        result = Result.FAIL if failed else Result.UNKNOWN
-    elif excepted:
-        result = Result.EXCEPTED
-    else:
-        result = Result.UNKNOWN if verdict.route is Route.UNKNOWN else Result.FAIL
+    result = Result.PASS
+    if not is_local:
+        result = _result(verdict.route, failed, undecided, excepted)
     reasons = tuple(
         Reason(check=each.check, text=each.reason, remedy=each.remedy, short=each.short)
         for each in (*failed, *undecided)
@@ -50,6 +45,19 @@ def row_of(
         excepted=tuple(excepted),
         reasons=reasons,
     )
+
+
+def _result(
+    route: Route, failed: Sequence[object], undecided: Sequence[object], excepted: Sequence[object]
+) -> Result:
+    """What a row comes to whose model does not run, or may not."""
+    if failed:
+        return Result.FAIL
+    if undecided:
+        return Result.UNKNOWN
+    if excepted:
+        return Result.EXCEPTED
+    return Result.UNKNOWN if route is Route.UNKNOWN else Result.FAIL
 
 
 def unplaced_row(policy: Policy, wanted: Wanted, machine: Machine) -> Row:

@@ -253,13 +253,19 @@ class Reader:
                 entry.place = ".".join(filter(None, (place, entry.place))) or None
                 yield entry
             return
+        yield self._own(document, line, place, doubled)
+
+    def _own(
+        self, document: Mapping[str, Any], line: int | None, place: str, doubled: tuple[str, ...]
+    ) -> Entry:
+        """A record of our own; the fault of any other document."""
         own = Entry(document, line=line, place=place or None)
         own.doubled = doubled
         if "schema" not in document and not any(fact in document for fact in FACTS):
             is_list = any(isinstance(value, list) and value for value in document.values())
             reason = self._not_read(_OTHER_THINGS if is_list else _NO_ANSWER)
             own.fault = Unreadable(reason, _name_one())
-        yield own
+        return own
 
     def _not_read(self, reason: str) -> str:
         """Why nobody reads it: it is not of the system that was named, or of none."""

@@ -304,16 +304,18 @@ def _nvidia(all_labels: Labels, status: Any) -> Iterator[tuple[str, Kind]]:
     if number:
         yield resource, _named_by_cloud(all_labels, number) if name is None else card
     for part in slices[:MAX_CARDS]:
-        product = plain(own.get(f"{part}.product"), 120) or f"NVIDIA-GPU-MIG-{part[4:]}"
-        yield (
-            f"nvidia.com/{part}",
-            card.replace(
-                name=product.removesuffix("-SHARED"),
-                number=number_of(own.get(f"{part}.count")),
-                memory_total_bytes=_labelled_memory(own.get(f"{part}.memory")),
-                is_part=True,
-            ),
-        )
+        yield f"nvidia.com/{part}", _instance(card, own, part)
+
+
+def _instance(card: Kind, own: Labels, part: str) -> Kind:
+    """An instance of MIG of one size, of the card that has this driver."""
+    product = plain(own.get(f"{part}.product"), 120) or f"NVIDIA-GPU-MIG-{part[4:]}"
+    return card.replace(
+        name=product.removesuffix("-SHARED"),
+        number=number_of(own.get(f"{part}.count")),
+        memory_total_bytes=_labelled_memory(own.get(f"{part}.memory")),
+        is_part=True,
+    )
 
 
 def _joined(own: Labels, *keys: str) -> str | None:

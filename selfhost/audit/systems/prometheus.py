@@ -283,21 +283,25 @@ def _kinds(host: _Host) -> Iterator[Kind]:
                 cards.setdefault(key, {"labels": series})[what] = size
     divided = {number for number, part in cards if part}
     for (number, part), card in cards.items():
-        if not part and number in divided:
-            continue
-        free, used, total = card.get("FREE"), card.get("USED"), card.get("TOTAL")
-        if total is None and free is not None and used is not None:
-            total = free + used + card.get("RESERVED", 0)
-        name = plain(card["labels"].get("modelName"), 120) or "NVIDIA GPU"
-        profile = plain(card["labels"].get("GPU_I_PROFILE"), 40) or part
-        yield Kind(
-            vendor="nvidia",
-            name=f"{name}-MIG-{profile}" if profile else name,
-            memory_total_bytes=total or None,
-            memory_free_bytes=free,
-            driver=plain(card["labels"].get("DCGM_FI_DRIVER_VERSION"), 60),
-            is_part=bool(profile),
-        )
+        if part or number not in divided:
+            yield _kind(card, part)
+
+
+def _kind(card: Mapping[str, Any], part: str) -> Kind:
+    series: Mapping[str, Any] = card["labels"]
+    free, used, total = card.get("FREE"), card.get("USED"), card.get("TOTAL")
+    if total is None and free is not None and used is not None:
+        total = free + used + card.get("RESERVED", 0)
+    name = plain(series.get("modelName"), 120) or "NVIDIA GPU"
+    profile = plain(series.get("GPU_I_PROFILE"), 40) or part
+    return Kind(
+        vendor="nvidia",
+        name=f"{name}-MIG-{profile}" if profile else name,
+        memory_total_bytes=total or None,
+        memory_free_bytes=free,
+        driver=plain(series.get("DCGM_FI_DRIVER_VERSION"), 60),
+        is_part=bool(profile),
+    )
 
 
 def _time(seconds: float | None) -> str | None:
