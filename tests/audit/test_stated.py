@@ -16,7 +16,7 @@ from selfhost.audit.refit import Refit, refit
 from selfhost.audit.starter import starter_policy
 from selfhost.core.errors import PolicyError
 from selfhost.core.tomlfile import Document
-from selfhost.machine.record import Disk, Machine
+from selfhost.machine.record import Accelerator, Disk, Machine
 
 GIB = 2**30
 NOW = "2026-11-20T12:00:00Z"
@@ -144,6 +144,22 @@ def test_memory_that_is_kept_back_lowers_the_limit_of_each() -> None:
         (8 * GIB, 4 * GIB, None),
     ]
     assert "less 4.00 GiB that is kept back" in made.machines[0].sources["memory_limit_bytes"]
+
+
+def test_a_count_of_cards_gets_their_memory_and_parts_of_a_disk_what_is_free() -> None:
+    """As Slurm and Ray tell of GPUs: a number without memory."""
+    card = Accelerator(vendor="nvidia", name="A100", unified=False)
+    disk = Disk(purpose="ollama", path="/models", free_bytes=7)
+    made = both(
+        'gpu = "40GiB"\ndisk = "1TB"\n', machine("m", accelerators=(card, card), disks=(disk,))
+    )
+    (changed,) = made.machines
+    assert [each.memory_total_bytes for each in changed.accelerators or ()] == [40 * GIB] * 2
+    assert [each.name for each in changed.accelerators or ()] == ["A100", "A100"]
+    assert changed.disk_for("ollama") == disk
+    llama = changed.disk_for("llama.cpp")
+    assert llama is not None
+    assert llama.free_bytes == 10**12
 
 
 @pytest.mark.parametrize(
