@@ -8,8 +8,8 @@ is left. What an exception lets pass is none.
 from __future__ import annotations
 
 from ..audit.record import Audit
-from .audit_issues import MOST_OF_A_TEXT, Issue, Level, issues, path_of
-from .audit_words import ANSWERS, many, results, shortened, spread
+from .audit_issues import Issue, Level, issues, path_of
+from .audit_words import ANSWERS, MOST_OF_A_TEXT, many, results, shortened, spread
 
 MOST_SHOWN = 9
 _COMMANDS = {Level.ERROR: "error", Level.WARNING: "warning"}

@@ -18,6 +18,8 @@ from ..core.errors import Problem, in_one_line
 from ..core.records import Record
 from ..judge.checks import CHECKS
 from .audit_words import (
+    MOST_OF_A_NAME,
+    MOST_OF_A_TEXT,
     exception_name,
     exception_remedy,
     exception_state,
@@ -31,8 +33,6 @@ from .audit_words import (
 MOST_ISSUES = 5_000
 # machines that one issue names
 _MACHINES_SHOWN = 1_000
-# characters of a name, and of a whole sentence
-MOST_OF_A_NAME, MOST_OF_A_TEXT = 120, 1_000
 
 NOT_JUDGED = "not-judged"
 NO_CHECK = "route"

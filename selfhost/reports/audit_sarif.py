@@ -11,17 +11,8 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..audit.record import Audit
-from .audit_issues import (
-    MOST_ISSUES,
-    MOST_OF_A_NAME,
-    MOST_OF_A_TEXT,
-    RULES,
-    Issue,
-    Level,
-    issues,
-    path_of,
-)
-from .audit_words import many, shortened
+from .audit_issues import MOST_ISSUES, RULES, Issue, Level, issues, path_of
+from .audit_words import MOST_OF_A_NAME, MOST_OF_A_TEXT, many, shortened
 
 TYPE_CHECKING = False
 
