@@ -257,8 +257,8 @@ def one_by_one(policy: Policy, machines: Machines) -> Audit:
 
 
 FLEETS = {
-    "unread facts, classes, exceptions and models side by side": (POLICY, fleet(300)),
-    "models split between accelerator and RAM": (SPLIT_MODELS, splitting_fleet(300)),
+    "unread facts, classes, exceptions and models side by side": (POLICY, fleet(150)),
+    "models split between accelerator and RAM": (SPLIT_MODELS, splitting_fleet(150)),
 }
 
 
