@@ -24,7 +24,6 @@ def run(words: list[str]) -> int:
             )
             wrong.remedy = f"{wrong.remedy}; {others}" if wrong.remedy else others
         raise wrong
-    from ..core.dates import utc_today
 
     if options.format == "json":
         from ..reports import json
@@ -39,7 +38,6 @@ def run(words: list[str]) -> int:
                 verdicts,
                 verbose=options.verbose,
                 carry=workload_of(options).options() + options_to_repeat(options),
-                today=utc_today(),
             ),
         )
     return 0

@@ -18,13 +18,8 @@ if TYPE_CHECKING:
     from ..advice.sizes import ContainerSize
     from ..machine.record import Machine
 
-# blocks to paste, and the module that writes each
-BLOCKS = {
-    "kubernetes": "size_kubernetes",
-    "compose": "size_compose",
-    "docker": "size_docker",
-    "systemd": "size_systemd",
-}
+# files to paste
+BLOCKS = ("kubernetes", "compose", "docker", "systemd")
 
 
 def run(words: list[str]) -> int:
@@ -41,10 +36,9 @@ def run(words: list[str]) -> int:
         deliver(options, json.dumps(sizes_record(sizes, errors, code)))
     elif options.format in BLOCKS:
         _refuse_without_image(sizes, options)
-        from importlib import import_module
+        from ..reports.size_blocks import block
 
-        module = import_module(f"..reports.{BLOCKS[options.format]}", __package__)
-        deliver(options, module.block(sizes))
+        deliver(options, block(options.format, sizes))
     else:
         from ..reports.size_text import size_document
 

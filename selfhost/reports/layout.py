@@ -6,7 +6,7 @@ Widths count characters.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, zip_longest
 
 from ..core.records import Record
@@ -138,6 +138,26 @@ def command_line(text: str, *, indent: int = 2) -> Paragraph:
 def heading(title: str) -> tuple[Block, ...]:
     """Return an empty line and a title."""
     return BLANK, Paragraph(spans=(strong(title),))
+
+
+def texts(lines: Iterable[str | None], *, indent: int = 2, hang: int = 2) -> Iterator[Block]:
+    """Yield a sentence each; empty ones are left out."""
+    for text in lines:
+        if text:
+            yield say(text, indent=indent, hang=hang)
+
+
+def section(title: str, lines: Iterable[str | None]) -> Iterator[Block]:
+    """Yield a title and its sentences; nothing where there is none."""
+    if blocks := tuple(texts(lines)):
+        yield from (*heading(title), *blocks)
+
+
+def figures(rows: Iterable[tuple[str, str, str]], *, drop: int = 0, right: bool = False) -> Table:
+    """Return a table of label, figure and note; `drop` is that of the notes' column."""
+    cells = tuple((label, strong(figure), note) for label, figure, note in rows)
+    columns = (Column(wrap=right), Column(right=right), Column(wrap=True, drop=drop))
+    return Table(columns=columns, rows=cells)
 
 
 def clean(text: str, encoding: str | None = None) -> str:
