@@ -39,7 +39,6 @@ _COLUMNS = (
     Column(title="seen", right=True),
     Column(title="likely", right=True),
     Column(title="range", right=True, drop=1),
-    Column(title="width", right=True, drop=3),
     Column(title="difference", right=True, drop=2),
     Column(),
 )
@@ -99,43 +98,24 @@ def _title(row: Difference) -> str:
 
 
 def _conclusion(comparison: Comparison, figures: Sequence[_Figure]) -> str:
-    """How far the farthest figure is from the likely one, and in how wide a range."""
+    """How many figures are as predicted, and how far the farthest is from the likely one."""
     compared = [(title, row) for title, row in figures if row.inside is not None]
     farthest = next((each for each in compared if each[1] is comparison.farthest), None)
     if farthest is None:
         return "no figure of the run can be compared"
     title, row = farthest
-    off = f"{title} is {_off_words(row)}"
-    if comparison.closeness == "close":
-        all_close = f"all {len(compared)} figures are close to the likely ones"
-        return all_close if len(compared) > 1 else off
-    outside = sum(not row.inside for _, row in compared)
-    many = f"{outside} of {len(compared)} figures; " if outside > 1 else ""
-    place = "inside a range" if row.inside else f"{'below' if row.off < 0 else 'above'} its range"
-    width = f" of {_width(row)}" if _width(row) else ""
     close = sum(bool(row.is_close) for _, row in compared)
-    others = f"; {close} of {len(compared)} figures as predicted" if close else ""
-    return f"{many}{off}, {place}{width}{others}"
-
-
-def _off_words(row: Difference) -> str:
-    """`36 % below the likely figure`, `2.5 times the likely figure`."""
+    outside = sum(not row.inside for _, row in compared)
+    counts = [f"{close} of {len(compared)} figures as predicted"] if close else []
+    counts += [f"{outside} outside its range"] if outside else []
     ratio = 1 + (row.difference or 0)
+    off = (
+        f"{abs(round(100 * (ratio - 1)))} % {'above' if row.off > 0 else 'below'} the likely figure"
+    )
     if ratio >= 2:
-        return f"{ratio:,.1f} times the likely figure"
-    percent = round(100 * (ratio - 1))
-    if not percent:
-        return "at the likely figure"
-    return f"{abs(percent)} % {'above' if percent > 0 else 'below'} the likely figure"
-
-
-def _width(row: Difference) -> str:
-    """`2.6×`: the high end by the low one; empty where the two are nearly one."""
-    factor = row.range_factor
-    # below it would read 1.0×
-    if factor is None or factor < 1.05:
-        return ""
-    return f"{factor:,.1f}×" if factor < 9.95 else f"{factor:,.0f}×"
+        off = f"{ratio:,.1f} times the likely figure"
+    counts.append(f"{title} is {off}")
+    return "; ".join(counts)
 
 
 def _row(title: str, row: Difference) -> tuple[Cell, ...]:
@@ -151,17 +131,9 @@ def _row(title: str, row: Difference) -> tuple[Cell, ...]:
     # of figures of unlike things it says nothing
     if row.inside is not None and row.difference is not None:
         percent = round(100 * row.difference)
-        off = f"{percent:+} %" if percent else "0 %"
-        off = off if row.difference < 9 else f"×{1 + row.difference:,.0f}"
-    return (
-        title,
-        "–" if row.seen is None else _figure(row, row.seen),
-        likely,
-        ends,
-        _width(row) if row.is_wide else "",
-        off,
-        Span(text=word, style=style),
-    )
+        off = f"×{1 + row.difference:,.0f}" if row.difference >= 9 else f"{percent:+} %"
+    seen = "–" if row.seen is None else _figure(row, row.seen)
+    return title, seen, likely, ends, off, Span(text=word, style=style)
 
 
 def _figure(row: Difference, value: float) -> str:
