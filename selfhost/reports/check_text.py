@@ -161,6 +161,7 @@ def _details(verdict: Verdict) -> Iterator[Block]:
     from .details import sections
     from .machine_text import unread_blocks
 
+    yield from (BLANK, say(API_RISKS)) if verdict.route is Route.API else ()
     for outcome, title in _HEADINGS.items():
         findings = [finding for finding in ordered(verdict) if finding.outcome is outcome]
         yield from (*heading(title), *finding_blocks(findings)) if findings else ()
@@ -168,7 +169,6 @@ def _details(verdict: Verdict) -> Iterator[Block]:
     yield from section("Faster, by what was measured elsewhere", verdict.advice)
     yield from sections(json.verdict(verdict), _DETAILS)
     yield from unread_blocks(verdict.machine)
-    yield from texts([API_RISKS] if verdict.api_offers else (), indent=0)
 
 
 # ------------------------------------------------------------------ pace

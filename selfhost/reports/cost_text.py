@@ -200,13 +200,14 @@ def months_table(verdicts: Sequence[Verdict]) -> Iterator[Block]:
     yield from heading(f"A month of {costs[0][1].days_per_month} days{load}")
     months: list[dict[str, str]] = []
     for verdict, cost in costs:
-        rows = [("by API", *_bill(verdict, cost, cost))]
+        figure, why = _bill(verdict, cost, cost)
+        month = {"by API": cost.reason or figure or why}
         if local := cost.here or (cost.instead.here if cost.instead else None):
-            rows += _local_rows(local, cost, on_machine(verdict.machine, short=True))
+            rows = _local_rows(local, cost, on_machine(verdict.machine, short=True))
+            month |= {label: amount or "not known" for label, amount, _ in rows}
         if cost.instead is not None:
-            rows.append(("in its place", cost.instead.id, ""))
-        months.append({label: figure or "not known" for label, figure, _ in rows})
-        months[-1] |= {"by API": cost.reason} if cost.reason is not None else {}
+            month["in its place"] = cost.instead.id
+        months.append(month)
     labels = dict.fromkeys(label for month in months for label in month)
     columns = (Column(), *(Column(title=each.model.id, wrap=True) for each, _ in costs))
     table = tuple((label, *(month.get(label, "-") for month in months)) for label in labels)

@@ -89,7 +89,7 @@ def _entry(title: str, entry: Mapping[str, Any], indent: int) -> Iterator[Block]
             nested.append(("" if ends else key.replace("_", " "), rest))
     name = title.replace("_", " ") if title.islower() else title
     if name:
-        yield line(strong(name), f": {', '.join(short)}" if short else "", indent=indent, hang=2)
+        yield line(strong(name), f": {', '.join(short)}", indent=indent, hang=2)
     elif short:
         yield say(", ".join(short), indent=indent, hang=2)
     below = indent + 2 * bool(name)

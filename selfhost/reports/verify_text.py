@@ -98,24 +98,21 @@ def _title(row: Difference) -> str:
 
 
 def _conclusion(comparison: Comparison, figures: Sequence[_Figure]) -> str:
-    """How many figures are as predicted, and how far the farthest is from the likely one."""
+    """How many figures are as predicted, how far the farthest is off, and how wide its range is."""
     compared = [(title, row) for title, row in figures if row.inside is not None]
     farthest = next((each for each in compared if each[1] is comparison.farthest), None)
     if farthest is None:
         return "no figure of the run can be compared"
     title, row = farthest
     close = sum(bool(row.is_close) for _, row in compared)
-    outside = sum(not row.inside for _, row in compared)
-    counts = [f"{close} of {len(compared)} figures as predicted"] if close else []
-    counts += [f"{outside} outside its range"] if outside else []
     ratio = 1 + (row.difference or 0)
-    off = (
-        f"{abs(round(100 * (ratio - 1)))} % {'above' if row.off > 0 else 'below'} the likely figure"
-    )
-    if ratio >= 2:
-        off = f"{ratio:,.1f} times the likely figure"
-    counts.append(f"{title} is {off}")
-    return "; ".join(counts)
+    percent, side = abs(round(100 * (ratio - 1))), "above" if row.off > 0 else "below"
+    off = f"{ratio:,.1f} times" if ratio >= 2 else f"{percent} % {side}"
+    place = "inside a range" if row.inside else f"{side} its range"
+    # a range of hardly any width has none to tell
+    width = f" of {row.range_factor:,.1f}×" if (row.range_factor or 0) >= 1.05 else ""
+    counts = f"{close} of {len(compared)} figures as predicted; " if close else ""
+    return f"{counts}{title} is {off} the likely figure, {place}{width}"
 
 
 def _row(title: str, row: Difference) -> tuple[Cell, ...]:

@@ -143,8 +143,8 @@ def test_a_request_means_one_thing(capsys: pytest.CaptureFixture[str]) -> None:
     mebibytes = -(-request // 2**20)
     assert f"request {request / 2**30:.2f} GiB" in run(capsys, "mistral-7b")[1]
     lines = {
-        "kubernetes": f'requests:\n              memory: "{mebibytes}Mi"',
-        "compose": f'reservations:\n          memory: "{mebibytes}M"',
+        "kubernetes": f'requests: {{"memory": "{mebibytes}Mi"',
+        "compose": f'reservations: {{"memory": "{mebibytes}M"',
         "docker": f"--memory-reservation {mebibytes}m",
         "systemd": f"MemoryLow={mebibytes}M",
     }
