@@ -12,12 +12,13 @@ import json
 import pkgutil
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import selfhost
 from selfhost.core.records import Record
 from selfhost.reports.json import _KEYS
 
+Kind = TypeVar("Kind")
 FOLDER = Path(selfhost.__file__).parent / "schemas"
 _SIMPLE = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 _TEXTS = "tuple[str, ...]"
@@ -245,7 +246,7 @@ class _Writer:
             if not module.name.endswith(("__main__", "pytest_plugin")):
                 importlib.import_module(module.name)
         kinds = _all_subclasses(Record)
-        self._records = {kind.__name__: kind for kind in kinds}
+        self._records: dict[str, type[Record]] = {kind.__name__: kind for kind in kinds}
         # of two records with one name `openness.Row` is that of the module
         self._records |= {
             f"{kind.__module__}.{kind.__name__}".split(".", 2)[-1]: kind for kind in kinds
@@ -289,7 +290,7 @@ class _Writer:
             return {"type": "array", "items": self._type(inner[0])}
         if isinstance(node, ast.Constant) and node.value is None:
             return {"type": "null"}
-        name = node.value if isinstance(node, ast.Constant) else ast.unparse(node)
+        name = str(node.value) if isinstance(node, ast.Constant) else ast.unparse(node)
         if "/" in name:
             # a document within a document
             return {"type": "object", "properties": {"schema": {"const": f"selfhost.{name}"}}}
@@ -333,7 +334,7 @@ def _either(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     return {"anyOf": [*first.get("anyOf", [first]), *second.get("anyOf", [second])]}
 
 
-def _all_subclasses(kind: type) -> list[type]:
+def _all_subclasses(kind: type[Kind]) -> list[type[Kind]]:
     return [each for sub in kind.__subclasses__() for each in (sub, *_all_subclasses(sub))]
 
 

@@ -331,8 +331,8 @@ def _table(table: Table, width: int | None, encoding: str | None, bars: bool) ->
             sizes[at] = max(_size(title), widest)
     shown = list(sizes)
     if room is not None and not _fits(table.columns, sizes, room):
-        for row in table.rows:
-            cells = {at: _cell(row[at], encoding, 0) for at in shown}
+        for each in table.rows:
+            cells = {at: _cell(each[at], encoding, 0) for at in shown}
             yield from _stacked(cells, titles, room, indent)
         return
     if any(titles[at][0][0] for at in sizes):

@@ -46,7 +46,7 @@ def list_document(
     counts, aged = listing.counts, aged_words(listing.as_of, today)
     if not counts.models:
         return Document(blocks=(*_no_match(listing.ruled_out, near, notes), *aged))
-    head = [say(_summary(listing, machine, workload or Workload()), hang=2)]
+    head: list[Block] = [say(_summary(listing, machine, workload or Workload()), hang=2)]
     head += texts((planned_words(machine), *notes), indent=0)
     rows = [row for row in listing.answers if row.can_run or not only_running][:top]
     gap, spare = [BLANK], 0

@@ -152,8 +152,8 @@ def _in_full(machine: Machine) -> Iterator[Block]:
     table = figures(
         (label, value, machine.sources.get(fact, "")) for label, value, fact in facts if value
     )
-    columns = (Column(), Column(wrap=True), Column(title="read from", wrap=True))
-    yield table.replace(columns=columns, indent=0)
+    facts_columns = (Column(), Column(wrap=True), Column(title="read from", wrap=True))
+    yield table.replace(columns=facts_columns, indent=0)
     if machine.disks:
         yield from heading("Where models would be stored")
         columns = (
