@@ -28,7 +28,7 @@ from .layout import (
     strong,
     texts,
 )
-from .prices import no_api_words, offer_words
+from .prices import API_RISKS, no_api_words, offer_words
 from .words import (
     MACHINE,
     answer_line,
@@ -53,6 +53,7 @@ from .words import (
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from ..core.workload import Workload
     from ..judge.pace.speed import PaceRange, SecondsRange, Speed
 
 # always in the table where there are figures: they decide, and people compare them
@@ -149,10 +150,6 @@ _HEADINGS = {
     Outcome.WARN: "Worth knowing",
     Outcome.PASS: "Fine",
 }
-API_RISKS = (
-    "With an API, what you send leaves the machine for the provider, whose rate limits and outages"
-    " apply."
-)
 
 
 def _details(verdict: Verdict) -> Iterator[Block]:
@@ -176,7 +173,7 @@ def _details(verdict: Verdict) -> Iterator[Block]:
 
 def _pace_lines(verdict: Verdict, measured: bool) -> Iterator[str]:
     """Yield the pace, what a full context leaves of it, and whatever was asked about beside it."""
-    speed, workload = verdict.speed, verdict.workload
+    speed = verdict.speed
     if not verdict.can_run or speed is None:
         return
     if speed.decode is not None:
@@ -187,6 +184,16 @@ def _pace_lines(verdict: Verdict, measured: bool) -> Iterator[str]:
         clip = f" of {units.clip(*speed.clip)}" if speed.clip is not None else ""
         words = f"{units.work(likely, speed.unit, speed.audio_seconds)}{clip}"
         yield f"{units.about(low, high)} {words}{units.guess(low, high)}"
+    yield from _asked_paces(speed, verdict.workload)
+    if verdict.workload.parallel > 1 and speed.decode is not None:
+        yield _at_once_words(verdict, speed)
+    local = verdict.monthly_cost.here if verdict.monthly_cost is not None else None
+    if local is not None and local.keeps_up is False:
+        yield "It does not keep up with the load that you stated: see the month below."
+
+
+def _asked_paces(speed: Speed, workload: Workload) -> Iterator[str]:
+    """Yield what was asked about: the pace without a draft, the wait of a training, of a prompt."""
     alone = speed.undrafted_tokens_per_second if workload.draft is not None else None
     if alone is not None and speed.decode is not None:
         gains = "" if speed.decode.likely > alone else ": the draft likely makes it slower"
@@ -200,11 +207,6 @@ def _pace_lines(verdict: Verdict, measured: bool) -> Iterator[str]:
             wait = _wait_words(speed.first_token_seconds)
         prompt = units.tokens(workload.prompt_tokens)
         yield f"the answer to a prompt of {prompt} begins after {wait}"
-    if workload.parallel > 1 and speed.decode is not None:
-        yield _at_once_words(verdict, speed)
-    local = verdict.monthly_cost.here if verdict.monthly_cost is not None else None
-    if local is not None and local.keeps_up is False:
-        yield "It does not keep up with the load that you stated: see the month below."
 
 
 def _decode_words(verdict: Verdict, pace: PaceRange, measured: bool) -> str:
@@ -384,22 +386,22 @@ def _pace_note(finding: Finding, verdict: Verdict, measured: bool) -> str:
     pace = speed.judged if speed is not None else None
     if speed is None or pace is None:
         return ""
-    wanted = verdict.workload.min_tokens_per_second or 0
-    fails, passes = finding.outcome is Outcome.FAIL, finding.outcome is Outcome.PASS
-    parts = [units.pace(pace.low, pace.high)]
-    if fails or (not passes and pace.likely < wanted):
-        parts.append(f"you need {units.stated(wanted)}")
-    # of what runs the first lines say that it is a guess, and what narrows it
+    wanted, fails = verdict.workload.min_tokens_per_second or 0, finding.outcome is Outcome.FAIL
+    is_below = finding.outcome is not Outcome.PASS and pace.likely < wanted
+    needed = f"you need {units.stated(wanted)}" if fails or is_below else ""
+    doubt = "" if fails or pace.low <= 0 else _doubt(verdict, speed, pace, measured)
+    return ", ".join(filter(None, (units.pace(pace.low, pace.high), needed, doubt)))
+
+
+def _doubt(verdict: Verdict, speed: Speed, pace: PaceRange, measured: bool) -> str:
+    """That the range is a guess, unless the first lines say it, and what narrows a wide one."""
     is_telling = units.is_telling(pace.low, pace.high)
-    if not fails and pace.low > 0 and (is_telling or not verdict.can_run):
-        can_measure = is_here(verdict.machine) and not (_is_on_card(verdict) or measured)
-        is_wide = pace.high > WIDE_PACE * pace.low and speed.each_of == 1
-        doubt = (
-            "" if is_telling else "a guess",
-            "--measure narrows it" * (is_wide and can_measure),
-        )
-        parts.append(": ".join(filter(None, doubt)))
-    return ", ".join(filter(None, parts))
+    if not is_telling and verdict.can_run:
+        return ""
+    can_measure = is_here(verdict.machine) and not (_is_on_card(verdict) or measured)
+    is_wide = pace.high > WIDE_PACE * pace.low and speed.each_of == 1
+    narrows = "--measure narrows it" if is_wide and can_measure else ""
+    return ": ".join(filter(None, ("" if is_telling else "a guess", narrows)))
 
 
 # ------------------------------------------------------------------ remarks and what to type

@@ -198,20 +198,24 @@ def months_table(verdicts: Sequence[Verdict]) -> Iterator[Block]:
     loads = dict.fromkeys(load_words(cost) for _, cost in costs if cost.reason is None)
     load = f", {'; '.join(loads)}" if loads else ""
     yield from heading(f"A month of {costs[0][1].days_per_month} days{load}")
-    months: list[dict[str, str]] = []
-    for verdict, cost in costs:
-        figure, why = _bill(verdict, cost, cost)
-        month = {"by API": cost.reason or figure or why}
-        if local := cost.here or (cost.instead.here if cost.instead else None):
-            rows = _local_rows(local, cost, on_machine(verdict.machine, short=True))
-            month |= {label: amount or "not known" for label, amount, _ in rows}
-        if cost.instead is not None:
-            month["in its place"] = cost.instead.id
-        months.append(month)
+    months = [_month(verdict, cost) for verdict, cost in costs]
     labels = dict.fromkeys(label for month in months for label in month)
     columns = (Column(), *(Column(title=each.model.id, wrap=True) for each, _ in costs))
     table = tuple((label, *(month.get(label, "-") for month in months)) for label in labels)
     yield Table(columns=columns, rows=table)
+
+
+def _month(verdict: Verdict, cost: MonthlyCost) -> dict[str, str]:
+    """The figures of one model's month by the labels of their rows."""
+    figure, why = _bill(verdict, cost, cost)
+    month = {"by API": cost.reason or figure or why}
+    local = cost.here or (cost.instead.here if cost.instead else None)
+    if local is not None:
+        rows = _local_rows(local, cost, on_machine(verdict.machine, short=True))
+        month |= {label: amount or "not known" for label, amount, _ in rows}
+    if cost.instead is not None:
+        month["in its place"] = cost.instead.id
+    return month
 
 
 def load_words(cost: MonthlyCost) -> str:

@@ -323,12 +323,7 @@ def _table(table: Table, width: int | None, encoding: str | None, bars: bool) ->
     bar_width = bars * (_NARROW_BAR if room is not None and room < _NARROW else BAR_WIDTH)
     titles: list[Line] = [[(clean(column.title, encoding), "")] for column in table.columns]
     rows = [[_cell(cell, encoding, bar_width) for cell in row] for row in table.rows]
-    sizes = {}
-    for at, title in enumerate(titles):
-        widest = max((_size(row[at]) for row in rows), default=0)
-        if widest or at == 0:
-            # a column with nothing in it is not shown
-            sizes[at] = max(_size(title), widest)
+    sizes = _widths(titles, rows)
     shown = list(sizes)
     if room is not None and not _fits(table.columns, sizes, room):
         for each in table.rows:
@@ -339,6 +334,16 @@ def _table(table: Table, width: int | None, encoding: str | None, bars: bool) ->
         rows.insert(0, titles)
     for row in rows:
         yield from _row(table.columns, sizes, row, indent, encoding)
+
+
+def _widths(titles: Sequence[Line], rows: Sequence[Sequence[Line]]) -> dict[int, int]:
+    """The width of each column in any width; one with nothing in it is not shown."""
+    sizes = {}
+    for at, title in enumerate(titles):
+        widest = max((_size(row[at]) for row in rows), default=0)
+        if widest or at == 0:
+            sizes[at] = max(_size(title), widest)
+    return sizes
 
 
 def _cell(cell: Cell, encoding: str | None, bar_width: int) -> Line:
@@ -384,14 +389,11 @@ def _row(
     encoding: str | None,
 ) -> Iterator[Line]:
     """Yield one row; several lines where a cell wraps."""
-    lines = [
-        [row[at]]
-        if _size(row[at]) <= size
-        else [_cut(row[at], size, encoding)]
-        if columns[at].cut
-        else _wrap(row[at], size, size, splits_words=True)
-        for at, size in sizes.items()
-    ]
+    lines = []
+    for at, size in sizes.items():
+        cell = _cut(row[at], size, encoding) if columns[at].cut else row[at]
+        is_long = _size(cell) > size
+        lines.append(_wrap(cell, size, size, splits_words=True) if is_long else [cell])
     for parts in zip_longest(*lines, fillvalue=[]):
         line: Line = [(" " * indent, "")]
         for (at, size), part in zip(sizes.items(), parts, strict=True):
@@ -403,6 +405,8 @@ def _row(
 
 def _cut(cell: Line, size: int, encoding: str | None) -> Line:
     text, style = cell[0]
+    if len(text) <= size:
+        return cell
     # whole parts of a list say more than the start of a word
     end = text.rfind(", ", 0, size + 1)
     mark = clean("…", encoding)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..core import units
 from ..machine.record import Accelerator, Disk, Machine, PresentModel, bounded
@@ -225,9 +225,7 @@ def _value(machine: Machine, fact: str) -> str:
         none = "none" if fact == "accelerators" else "none found"
         return "" if value else none
     if fact == "instruction_sets":
-        telling = " ".join(name for name in _TELLING if name in value)
-        rest = len(value) - len(telling.split())
-        return f"{telling} and {rest} more" if telling and rest else telling or f"{rest} sets"
+        return _instructions(value)
     if fact.startswith("cpu_cores"):
         # where all are alike the line above says it
         is_said = fact == "cpu_cores_performance" and value == machine.cpu_cores_physical
@@ -235,6 +233,12 @@ def _value(machine: Machine, fact: str) -> str:
     if fact == "memory_bandwidth_bytes_per_second":
         return bounded(f"{units.decimal(value)}/s", machine.sources.get(fact, ""))
     return units.decimal(value) if fact == "file_size_limit_bytes" else units.binary(value)
+
+
+def _instructions(sets: Sequence[str]) -> str:
+    telling = " ".join(name for name in _TELLING if name in sets)
+    rest = len(sets) - len(telling.split())
+    return f"{telling} and {rest} more" if telling and rest else telling or f"{rest} sets"
 
 
 def _label(fact: str) -> str:

@@ -9,6 +9,11 @@ from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
 # prices of hosted models change about every quarter of a year
 _OLD_PRICE_DAYS = 91
 
+API_RISKS = (
+    "With an API, what you send leaves the machine for the provider, whose rate limits and outages"
+    " apply."
+)
+
 
 def offer_words(offer: Offer, today: str | None) -> tuple[str, str]:
     """Return whose offer it is, or that it stands in, and its price."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from ..advice.beside import sums
 from ..core import units
 from ..judge.record import Finding, Outcome, Route, Verdict
-from .check_text import API_RISKS
 from .cost_text import months_table
 from .layout import BLANK, Block, command_line, heading, line, say, strong, texts
 from .model_rows import rows_of
-from .prices import offer_words
+from .prices import API_RISKS, offer_words
 from .words import (
     answer_cell,
     answer_line,
@@ -41,25 +41,18 @@ def several_blocks(
 
     `carry` goes behind proposed commands, `options` behind those without a workload of their own.
     """
-    yield say(count_words(verdicts), hang=2)
-    yield from texts([planned_words(verdicts[0].machine)], indent=0)
     here = is_here(verdicts[0].machine)
     answers = [answer_cell(verdict, here=here) for verdict in verdicts]
+    yield say(count_words(verdicts), hang=2)
+    yield from texts([planned_words(verdicts[0].machine)], indent=0)
     yield from (BLANK, rows_of(verdicts, answers, ("memory", "pace", "judged as")))
-    local = [verdict for verdict in verdicts if verdict.can_run]
-    if len(local) > 1:
-        yield from _side_by_side(verdicts)
-    yield BLANK
-    shown = ("understood_as", "notes") if verbose else ("understood_as",)
-    notes = [note for each in verdicts for field in shown for note in getattr(each, field)]
-    yield from texts(dict.fromkeys(notes), indent=0)
-    yield from _warnings(local)
-    lines = [line for each in local if each.commands for line in (*each.setup, each.commands[0])]
-    if lines:
-        yield from (*heading("To run them"), *map(command_line, dict.fromkeys(lines)))
+    yield from (*_side_by_side(verdicts), BLANK)
+    notes = [(*each.understood_as, *(each.notes if verbose else ())) for each in verdicts]
+    yield from texts(dict.fromkeys(chain.from_iterable(notes)), indent=0)
+    yield from _to_run([verdict for verdict in verdicts if verdict.can_run])
     others = [verdict for verdict in verdicts if not verdict.can_run]
     if others:
-        yield from heading("The others" if local else "What to do instead")
+        yield from heading("The others" if len(others) < len(verdicts) else "What to do instead")
     for verdict in others:
         yield from _ways_out(verdict, carry, options, today if verbose else None)
     yield from (*months_table(verdicts), BLANK)
@@ -72,8 +65,18 @@ def several_blocks(
         yield from (BLANK, answer_line(verdict), *finding_blocks(ordered(verdict)))
 
 
+def _to_run(local: Sequence[Verdict]) -> Iterator[Block]:
+    """What to know of those that run, then the first command of each, and each line once."""
+    yield from _warnings(local)
+    lines = [line for each in local if each.commands for line in (*each.setup, each.commands[0])]
+    if lines:
+        yield from (*heading("To run them"), *map(command_line, dict.fromkeys(lines)))
+
+
 def _side_by_side(verdicts: Sequence[Verdict]) -> Iterator[Block]:
     """Say that each was judged alone, and what those that run take side by side."""
+    if sum(verdict.can_run for verdict in verdicts) < 2:
+        return
     names = {"memory": "RAM", "accelerator": "GPU memory"}
     each_sum = list(sums(verdicts))
     shares = " and ".join(

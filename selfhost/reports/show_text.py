@@ -164,18 +164,23 @@ def _in_short(
         yield from section("Availability", [*lines, "" if served.api else "no public API"])
     if sizes:
         judged = None if verdict is None else verdict.workload.quantization
-        listed = [size for size in sizes if size.family == sizes[0].family]
-        if len(listed) > _MOST_SIZES:
-            usual = [size for size in listed if size.quantization in _USUAL] or listed
-            kept = {judged, *(size.quantization for size in usual[:_MOST_SIZES])}
-            listed = [size for size in listed if size.quantization in kept]
-        yield from (BLANK, _sizes_table(listed, verdict))
+        yield from (BLANK, _sizes_table(_usual(sizes, judged), verdict))
     if offers:
         whose, prices = offer_words(offers[0].replace(stands_in=False), None)
         more = f" ({len(offers) - 1} more: -v)" if len(offers) > 1 else ""
         yield from (BLANK, line("By API: ", strong(whose), f", {prices}{more}", hang=2))
     if verdict is not None and verdict.notes:
         yield from (BLANK, *texts(verdict.notes, indent=0), BLANK)
+
+
+def _usual(sizes: Sequence[Size], judged: str | None) -> list[Size]:
+    """The sizes of the first family that people choose from, and the one that is judged."""
+    listed = [size for size in sizes if size.family == sizes[0].family]
+    if len(listed) <= _MOST_SIZES:
+        return listed
+    usual = [size for size in listed if size.quantization in _USUAL] or listed
+    kept = {judged, *(size.quantization for size in usual[:_MOST_SIZES])}
+    return [size for size in listed if size.quantization in kept]
 
 
 def _rows_in_short(spec: ModelSpec) -> Iterator[tuple[Cell, ...]]:

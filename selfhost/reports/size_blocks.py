@@ -146,10 +146,8 @@ def _filled(template: str, values: Mapping[str, object]) -> str:
     import json
     import re
 
-    texts = {
-        name: value if isinstance(value, str) else json.dumps(value) if value else ""
-        for name, value in values.items()
-    }
+    texts = {name: json.dumps(value) if value else "" for name, value in values.items()}
+    texts |= {name: value for name, value in values.items() if isinstance(value, str)}
     place = re.compile(r"\{([a-z_]+)\}")
     lines = [
         place.sub(lambda match: texts[match[1]], line)
