@@ -372,8 +372,18 @@ def _note(finding: Finding, verdict: Verdict, measured: bool) -> Cell:
     if finding.unit != "bytes" or not finding.needs or not isinstance(finding.has, int | float):
         return ""
     short = f"{_quantity(finding.short, finding)} short" if finding.short else ""
-    label, needs = _DOUBTS.get(finding.code, short), float(finding.needs)
-    return Bar(needs=needs, has=finding.has, style=finding.outcome, label=label)
+    cards = _cards_words(verdict) if finding.check == "accelerator" else ""
+    label = ", ".join(filter(None, (_DOUBTS.get(finding.code, short), cards)))
+    return Bar(needs=float(finding.needs), has=finding.has, style=finding.outcome, label=label)
+
+
+def _cards_words(verdict: Verdict) -> str:
+    """`on 2 of 4 GPUs` where fewer hold it than are there."""
+    memory = verdict.needs.memory if verdict.needs is not None else None
+    terms = memory.terms if memory is not None else ()
+    used = len({term.where for term in terms if term.where != "host"})
+    cards = sum(card.unified is not True for card in verdict.machine.accelerators or ())
+    return f"on {used} of {cards} GPUs" if 0 < used < cards else ""
 
 
 def _pace_note(finding: Finding, verdict: Verdict, measured: bool) -> str:
