@@ -23,6 +23,7 @@ def run(words: list[str]) -> int:
         others = f"not compared because of {whose}: {judged}" if judged else None
         wrong.remedy = "\n".join(filter(None, (wrong.remedy, others))) or None
         raise wrong
+
     if options.format == "json":
         from ..reports import json
 
@@ -31,11 +32,12 @@ def run(words: list[str]) -> int:
     from ..core.dates import utc_today
     from ..reports.compare_text import compare_document
 
-    document = compare_document(
-        verdicts,
-        verbose=options.verbose,
-        carry=workload_of(options).options() + options_to_repeat(options),
-        today=utc_today(),
-    )
-    present(options, document)
+        present(
+            options,
+            compare_document(
+                verdicts,
+                verbose=options.verbose,
+                carry=workload_of(options).options() + options_to_repeat(options),
+            ),
+        )
     return 0

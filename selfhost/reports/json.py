@@ -227,16 +227,22 @@ def _ranked(row: Ranked) -> dict[str, Any]:
     return {"model": model, **record(row, keys)}
 
 
-def shown(about: Shown) -> dict[str, Any]:
+def shown(shown: Shown) -> dict[str, Any]:
     """`selfhost.model/1`: what is known of a model, its sizes, and the verdict of the default."""
-    spec = about.verdict.model
     return titled(
         "model/1",
-        spec={name: record(getattr(spec, name)) for name in type(spec)._fields},
-        **_openness(spec),
-        sizes=record(about.sizes),
-        verdict=verdict(about.verdict),
+        **about(shown.verdict.model),
+        sizes=record(shown.sizes),
+        verdict=verdict(shown.verdict),
     )
+
+
+def about(spec: ModelSpec) -> dict[str, Any]:
+    """Return all that a spec states, and the answers on openness that follow."""
+    return {
+        "spec": {name: record(getattr(spec, name)) for name in type(spec)._fields},
+        **_openness(spec),
+    }
 
 
 def compared(verdicts: Sequence[Verdict]) -> dict[str, Any]:

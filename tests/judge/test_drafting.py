@@ -86,10 +86,6 @@ def test_a_full_context_is_no_faster_than_a_chat_with_a_draft_either() -> None:
     full = drafted.speed.full_context_tokens_per_second
     assert full is not None
     assert full < decode.likely
-    words = f"likely {units.pace(full, full)} with all 16,384 tokens of context in use"
-    text = " ".join(plain(check_document([drafted], verbose=True)).split())
-    assert text.count("of context in use") == 1
-    assert words in text
 
 
 @pytest.mark.parametrize(("machine", "is_slower"), [("m4 max 128gb", True), ("2x rtx 3090", False)])

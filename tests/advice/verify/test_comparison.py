@@ -387,14 +387,6 @@ def test_a_run_on_a_gpu_is_not_held_against_a_machine_without_one() -> None:
     assert machine.accelerators
 
 
-def test_a_range_of_hardly_any_width_is_told_without_one() -> None:
-    """9.9 to 10.1 are 1.02 times, printed `1.0×`, which tells nothing."""
-    run = SERVER.replace(memory=(), paces=(SeenPace(kind="decode", tokens_per_second=25.0),))
-    speed = Speed(decode=PaceRange(low=9.9, likely=10.0, high=10.1), how="stated")
-    told = plain(verify_document(held(run, "qwen2.5-0.5b-instruct", speed=speed)))
-    assert "2.5 times the likely figure, above its range\n" in told
-
-
 def on_cards(*buffers: tuple[str, str, float], **facts: object) -> Run:
     """`term`, place and MiB of each buffer."""
     memory = tuple(

@@ -267,7 +267,7 @@ def test_the_headline_says_which_figures_held(
     arguments = ["--model", "llama-3.1-8b-instruct", "--machine", "rtx 4090"]
     assert main(["verify", str(log), *arguments]) == 0
     first = " ".join(capsys.readouterr().out.split("\n\n")[0].split())
-    assert "decoding (128 tokens) is as predicted" in first
+    assert "DECODING AS PREDICTED" in first
 
 
 @pytest.mark.parametrize(
