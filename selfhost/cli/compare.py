@@ -29,15 +29,8 @@ def run(words: list[str]) -> int:
 
         deliver(options, json.dumps(json.compared(verdicts)))
         return 0
-    from ..core.dates import utc_today
     from ..reports.compare_text import compare_document
 
-        present(
-            options,
-            compare_document(
-                verdicts,
-                verbose=options.verbose,
-                carry=workload_of(options).options() + options_to_repeat(options),
-            ),
-        )
+    carry = workload_of(options).options() + options_to_repeat(options)
+    present(options, compare_document(verdicts, verbose=options.verbose, carry=carry))
     return 0

@@ -19,40 +19,13 @@ if TYPE_CHECKING:
     from ..core.workload import Workload
     from ..machine.record import Machine
 
-# files to paste
-BLOCKS = ("kubernetes", "compose", "docker", "systemd")
+# keys of --set that no size depends on
+_IDLE_SETTINGS = ("bandwidth", "cores", "system")
 
 
 def run(words: list[str]) -> int:
     """Size a container for each model."""
     options = parse("size", words)
-    sizes, errors = _sizes(options)
-    if not sizes:
-        raise together(errors)
-    code = exit_code((Route.LOCAL for _ in sizes), no_answer=bool(errors))
-    if options.format == "json":
-        from ..reports import json
-        from ..reports.size_json import sizes_record
-
-        deliver(options, json.dumps(sizes_record(sizes, errors, code)))
-    elif options.format in BLOCKS:
-        _refuse_without_image(sizes, options)
-        from ..reports.size_blocks import block
-
-        deliver(options, block(options.format, sizes))
-    else:
-        from ..reports.size_text import size_document
-
-        present(options, size_document(sizes, verbose=options.verbose))
-    if errors:
-        flush()
-        complain(together(errors), code, options.format == "json")
-    return code
-
-
-def _sizes(options: argparse.Namespace) -> tuple[list[ContainerSize], dict[str, SelfhostError]]:
-    """Size each model's container; also return, by the name that was typed, why one has none."""
-    workload = workload_of(options)
     from ..advice.sized import size_with
     from ..advice.sizes import on_node
     from ..catalogue.opened import open_catalogue
@@ -87,8 +60,9 @@ def _sizes(options: argparse.Namespace) -> tuple[list[ContainerSize], dict[str, 
     else:
         for size in sizes:
             _refuse_without_image(size, options.format, catalogue, workload, machine)
-        module = __import__(f"selfhost.reports.size_{options.format}", fromlist=("block",))
-        deliver(options, module.block(sizes))
+        from ..reports.size_blocks import block
+
+        deliver(options, block(options.format, sizes))
     if errors:
         flush()
         complain(together(errors), code, options.format == "json", no_color=options.no_color)

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from helpers import report_samples as samples
 from helpers.each import each
 from selfhost import Workload, check
-from selfhost.cli.texts import filled
 from selfhost.core import units
 from selfhost.core.errors import Problem
 from selfhost.core.records import Unread
