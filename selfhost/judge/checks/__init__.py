@@ -31,8 +31,9 @@ from .memory import (
 from .openness import openness_check
 from .record import CHECKS, CODES, Finding, Outcome, finding
 from .runtime import runtime_check
-from .speed import HOURS_SECONDS, MADE, WIDE_PACE, made_check, speed_check, work_check
+from .speed import HOURS_SECONDS, WIDE_PACE, made_check, speed_check, work_check
 from .weights import kept_elsewhere, weights_check
+from .words import MADE
 
 __all__ = [
     "CHECKS",

@@ -12,11 +12,7 @@ from .words import WORDS
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any, Self
-
-    # gives a reason and its remedy
-    Words = Callable[[], tuple[str, str | None]]
 
     from ...machine.record import Machine
 

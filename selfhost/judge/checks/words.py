@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...core.templates import filled
+from ...core.units import TRAINED
 
 _DOUBT = (
     "[[confidence? The profile's figures are of {confidence} confidence: check your"
@@ -550,6 +551,89 @@ _GPUS = {
     "other-rule": _OTHER_RULE,
 }
 
+_EXPECT = "Expect {pace}[[each? for each of {each} sequences at once]]"
+_BASIS = ".[[assumed? This rests on assumed facts about the machine.]]"
+_FASTER = "choose a smaller model[[each? or judge fewer sequences]]"
+_NARROWER = f"[[measure?{{measure}} for a narrower range, or ]]{_FASTER}"
+_ANY_SPEED = "accept any speed with --min-speed 0"
+_SPEED = {
+    "speed-any": (f"{_EXPECT}{_BASIS}", ""),
+    "speed-any/unknown": ("The speed cannot be estimated: {how}.", ""),
+    "speed-not-known": ("The speed cannot be estimated: {how}.", ""),
+    "speed-no-basis": (
+        "Whether it reaches {wanted} tokens/s is not known: {how}.",
+        "[[each?judge one sequence alone with --parallel 1, ]]leave out --min-speed, or"
+        f" {_ANY_SPEED}",
+    ),
+    "speed-too-slow": (
+        f"{_EXPECT}, below the {{wanted}} you need; a 300-word answer would take"
+        f" {{answer:duration}} or more{_BASIS}",
+        f"{_FASTER}, or {_ANY_SPEED}",
+    ),
+    "speed-close": (
+        f"{_EXPECT}, likely below the {{wanted}} you need{_BASIS}",
+        f"{_NARROWER}, or leave out --min-speed: a stated minimum must likely be reached",
+    ),
+    "speed-slow": (f"{_EXPECT}, likely below the {{wanted}} you need{_BASIS}", _NARROWER),
+    "speed-slow/reading": (
+        f"{_EXPECT}, slower than reading ({{reading}} tokens/s){_BASIS}",
+        _NARROWER,
+    ),
+    "speed-assumed": (f"{_EXPECT}{_BASIS}", "run the same on that machine, with --measure"),
+    "speed-comfortable": (f"{_EXPECT}{_BASIS}", ""),
+    # work that is no text
+    "speed-comfortable/work": ("Expect {long}.", ""),
+    "speed-not-known/made": ("How long {thing} takes here is not known: {usual}.", ""),
+}
+_HOW_LONG = "[[long?: {long}]][[how?. How long is not known: {how}]]."
+_THAN_WHOLE = "than on a GPU that holds all of the model, because"
+for _code in ("speed-picture", "speed-hours", "speed-slow"):
+    _SPEED |= {
+        f"{_code}/model": (
+            f"{{what}} takes longer {_THAN_WHOLE} its parts move to the GPU in turn{_HOW_LONG}",
+            "use a GPU with more memory, or an API",
+        ),
+        f"{_code}/sequential": (
+            f"{{what}} takes much longer {_THAN_WHOLE} every layer moves to the GPU at each step"
+            f"{_HOW_LONG}",
+            "use a GPU with more memory, or an API",
+        ),
+        f"{_code}/processor": (f"{{what}} takes much longer on a CPU than on a GPU{_HOW_LONG}", ""),
+        f"{_code}/on-cpu": (
+            "How long {thing} takes on a CPU is not known: {usual}.",
+            "use a GPU that holds the model, or an API",
+        ),
+        f"{_code}/unknown-on-cpu": ("{what}: {how}.", ""),
+        f"{_code}/work": ("This takes long: {long}.", ""),
+    }
+
+# what models make whose work nothing estimates: by modality, what it is and how long it takes on a
+# CPU and on a GPU. The example: Wan 2.1 1.3B, 480p (Wan-Video/Wan2.1, README.md)
+_EXAMPLE = "A small model took four minutes for five seconds of video on an RTX 4090"
+MADE = {
+    "video": ("A video", f"hours to days. {_EXAMPLE}", f"minutes to hours. {_EXAMPLE}"),
+    "music": ("A piece of music", "minutes to hours", "commonly minutes"),
+}
+# work of which a CPU takes long, whatever the model, where nothing tells how long; "" is sound
+UNKNOWN_ON_CPU = {
+    TRAINED: "How long training takes on a CPU is not known, commonly days",
+    "seconds_per_music_minute": "How long a piece of music takes on a CPU is not known: minutes to"
+    " hours",
+    "": "How long this takes on a CPU is not known, of a model this large commonly longer than the"
+    " sound itself",
+}
+# what makes work faster, by its unit
+FASTER = {
+    "": "choose a smaller model",
+    "seconds_per_image": "use a GPU that holds the model, or an API",
+    "seconds_per_video": "use a faster GPU, or an API",
+    "seconds_per_audio_minute": "choose a smaller model, or use a GPU",
+    "seconds_per_music_minute": "choose a smaller model, or use a GPU",
+    "documents_per_second": "choose a smaller model, or use a GPU",
+    "pictures_per_second": "choose a smaller model, or use a GPU",
+    TRAINED: "train a smaller model, or use a GPU",
+}
+
 _INSTALL = {
     "install": "run `{line}`",
     "install/source": "build it from source: {page}",
@@ -587,6 +671,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     **_CPU,
     **_ACCELERATOR,
     **_RUNTIME,
+    **_SPEED,
 }
 """Reason and remedy by code, or by code and variant; "" is none."""
 
