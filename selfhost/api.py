@@ -123,7 +123,7 @@ def can_run(
     expect_type("model", model, _MODEL)
     given = _given(workload, machine, specs)
     understood = understand(given.catalogue, model, given.workload, given.machine)
-    return judged_for(given.catalogue, understood, given.machine).judged.fits
+    return judged_for(given.catalogue, understood, given.machine).fits
 
 
 def rank(

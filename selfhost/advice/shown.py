@@ -148,11 +148,11 @@ def describe(
 ) -> Shown:
     """All that is known of a model, its quantizations judged one by one. Raises as `check`."""
     understood = understand(catalogue, model, workload, machine)
-    candidate = judged_for(catalogue, understood, machine)
-    question = candidate.question
+    judged = judged_for(catalogue, understood, machine)
+    question = judged.question
     runtimes = _runtimes_of(catalogue, question, workload) if question.needs else ()
     return Shown(
-        verdict=answer(catalogue, candidate, understood, machine, instead=True, prices=prices),
+        verdict=answer(catalogue, judged, understood, machine, instead=True, prices=prices),
         sizes=_sizes(catalogue, understood, question, machine, runtimes),
         loss_by_size=loss_by_size(catalogue),
     )

@@ -35,7 +35,7 @@ def judge(question: Question, machine: Machine) -> Judged:
     needs = question.needs
     if needs is None:
         findings = [*_model_findings(question), *_runtime_findings(question, machine)]
-        return Judged(findings=tuple(findings), needs=None, speed=None)
+        return Judged(question=question, findings=tuple(findings))
     layout, pace, speed = best_layout(question, needs, machine)
     findings = [
         *_model_findings(question),
@@ -59,7 +59,7 @@ def judge(question: Question, machine: Machine) -> Judged:
     if speed is not None:
         findings.append(speed)
     placed = to_come(question, layout.needs)
-    return Judged(findings=tuple(findings), needs=placed, speed=pace)
+    return Judged(question=question, findings=tuple(findings), needs=placed, speed=pace)
 
 
 def to_come(question: Question, needs: Needs) -> Needs:
@@ -82,8 +82,8 @@ def _model_findings(question: Question) -> list[Finding]:
             here=question.here,
             kept_by=question.kept_by,
         ),
-        check.license_check(spec, workload, question.license_guessed),
-        question.opened,
+        check.license_check(spec, workload),
+        check.openness_check(spec, workload),
     ]
     if question.needs is not None:
         findings.append(

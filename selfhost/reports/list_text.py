@@ -9,7 +9,7 @@ from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..core.workload import Workload
 from ..judge.checks import given_bytes, host_high, on_cards
-from ..judge.record import Answer, Route
+from ..judge.record import Route, Verdict
 from ..machine.record import Machine
 from .layout import BLANK, Block, Cell, Column, Document, Span, Table, lay_out, say, strong
 from .words import (
@@ -74,7 +74,7 @@ def list_document(
 def _document(
     head: Sequence[Block],
     gap: Sequence[Block],
-    shown: Sequence[Answer],
+    shown: Sequence[Verdict],
     listing: Listing,
     aged: Sequence[Block],
     wide: bool,
@@ -107,7 +107,7 @@ def _foot(shown: int, counts: Counts, wide: bool, only_running: bool) -> str:
     return " · ".join([*hints, "one: selfhost check MODEL"])
 
 
-def _table(rows: Sequence[Answer], why: Mapping[str, str], wide: bool) -> Table:
+def _table(rows: Sequence[Verdict], why: Mapping[str, str], wide: bool) -> Table:
     on_gpus = any(map(_is_on_cards, rows))
     works, pace = _works(rows), pace_title(row.speed for row in rows)
     columns = [
@@ -149,7 +149,7 @@ def _table(rows: Sequence[Answer], why: Mapping[str, str], wide: bool) -> Table:
     return Table(columns=tuple(columns), rows=tuple(cells), indent=0)
 
 
-def _works(rows: Sequence[Answer]) -> Mapping[str, str]:
+def _works(rows: Sequence[Verdict]) -> Mapping[str, str]:
     """What each model is made for, where the list holds several kinds of work and no text."""
     if any(row.model.modality in ("text", "vision") for row in rows):
         return {}
@@ -157,12 +157,12 @@ def _works(rows: Sequence[Answer]) -> Mapping[str, str]:
     return works if len(set(works.values())) > 1 else {}
 
 
-def _is_on_cards(row: Answer) -> bool:
+def _is_on_cards(row: Verdict) -> bool:
     """Whether accelerators with memory of their own hold a part of it."""
     return row.needs is not None and row.needs.placement in ("accelerator", "split")
 
 
-def _shares_of(row: Answer) -> str:
+def _shares_of(row: Verdict) -> str:
     """`14.8 GiB` on GPUs, `22.1 +8.1` in GiB with a part in RAM, `+21.7 GiB` all in RAM.
 
     `~21.6 GiB`: the GPUs hold what is likely, not the most.

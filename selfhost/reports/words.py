@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from ..core import units
 from ..core.workload import ANSWER_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from ..judge.checks.speed import is_slow
-from ..judge.record import Answer, Finding, Outcome, Route, Verdict
+from ..judge.record import Finding, Outcome, Route, Verdict
 from ..machine.record import Machine, has_accelerator
 from ..needs.records import MemoryNeed, Needs, Term
 from .layout import Block, Paragraph, Span, heading, line, say, strong
@@ -60,7 +60,7 @@ DAY_SECONDS = 86_400
 _DAYS_OF_A_WEEK = 7
 
 
-def answer_line(answer: Answer, machine: Machine) -> Paragraph:
+def answer_line(answer: Verdict, machine: Machine) -> Paragraph:
     """The route in words, and why it is not local where it is not."""
     is_local = is_here(machine)
     label = answer_cell(answer, here=is_local)
@@ -83,7 +83,7 @@ def answer_line(answer: Answer, machine: Machine) -> Paragraph:
     return line(*start, rest, hang=2)
 
 
-def answer_cell(answer: Answer, *, here: bool) -> Span:
+def answer_cell(answer: Verdict, *, here: bool) -> Span:
     """Sign and words alone; `here`: about the computer that asks."""
     sign, local, elsewhere = _ANSWERS[answer.route]
     words, style = local if here else elsewhere, str(answer.route)
@@ -96,7 +96,7 @@ def answer_cell(answer: Answer, *, here: bool) -> Span:
     return Span(text=f"{sign} {words}", style=style)
 
 
-def _reservation(answer: Answer) -> str:
+def _reservation(answer: Verdict) -> str:
     """How it runs where that is not well; empty where it is."""
     if takes_hours(answer):
         return f"RUNS, TAKES {hours_or_days(answer).upper()}"
@@ -114,7 +114,7 @@ def _reservation(answer: Answer) -> str:
     return "" if tight_finding(answer) is None else "LIKELY RUNS"
 
 
-def _refusal(answer: Answer, *, here: bool) -> str | None:
+def _refusal(answer: Verdict, *, here: bool) -> str | None:
     """The words where those of its route alone would say too much or too little."""
     available = answer.model.availability
     if is_closed(answer) and answer.workload.private:
@@ -130,41 +130,41 @@ def _refusal(answer: Answer, *, here: bool) -> str | None:
     return None
 
 
-def _has(answer: Answer, check: str, code: str, outcome: Outcome | None = None) -> bool:
+def _has(answer: Verdict, check: str, code: str, outcome: Outcome | None = None) -> bool:
     finding = answer.finding(check)
     return finding is not None and finding.code == code and outcome in (None, finding.outcome)
 
 
-def is_closed(answer: Answer) -> bool:
+def is_closed(answer: Verdict) -> bool:
     """Whether it runs nowhere, because its weights were never published."""
     return answer.model.closed and not answer.can_run
 
 
-def is_ruled_out(answer: Answer) -> bool:
+def is_ruled_out(answer: Verdict) -> bool:
     """Whether it fails on nothing but a stated condition: its license, or how open it is."""
     failed = {finding.check for finding in answer.findings if finding.outcome is Outcome.FAIL}
     return bool(failed) and failed <= {"license", "openness"}
 
 
-def may_take_long(answer: Answer) -> bool:
+def may_take_long(answer: Verdict) -> bool:
     """Whether it is no text, and nothing tells how long it takes."""
     finding = answer.finding("speed")
     is_text = finding is not None and finding.unit == "tokens_per_second"
     return _has(answer, "speed", "speed-not-known") and not is_text
 
 
-def takes_hours(answer: Answer) -> bool:
+def takes_hours(answer: Verdict) -> bool:
     """Whether one picture or video does."""
     return _has(answer, "speed", "speed-hours")
 
 
-def hours_or_days(answer: Answer) -> str:
+def hours_or_days(answer: Verdict) -> str:
     """The unit in which one picture or video is counted, by its likely time."""
     work = answer.speed.work if answer.speed is not None else None
     return "days" if work is not None and work.likely >= DAY_SECONDS else "hours"
 
 
-def _takes_weeks(answer: Answer) -> bool:
+def _takes_weeks(answer: Verdict) -> bool:
     """Whether training does: on the stated tokens, else on the tokens of a day."""
     finding = answer.finding("speed")
     if finding is None or finding.unit != units.TRAINED:
@@ -178,7 +178,7 @@ def _takes_weeks(answer: Answer) -> bool:
     return likely * _DAYS_OF_A_WEEK < of_a_day
 
 
-def tight_finding(answer: Answer) -> Finding | None:
+def tight_finding(answer: Verdict) -> Finding | None:
     """The finding that memory holds what is likely needed, and not the most."""
     for name in ("accelerator", "memory"):
         if _has(answer, name, f"{name}-tight"):
@@ -198,7 +198,7 @@ def count_words(answers: Sequence[Verdict]) -> str:
     )
 
 
-def causes(answer: Answer) -> str:
+def causes(answer: Verdict) -> str:
     """Why it does not run, or why that cannot be told; empty where it runs."""
     if answer.route is Route.LOCAL:
         return ""
@@ -460,13 +460,13 @@ def range_of(size: MemoryNeed | Term) -> str:
     return f" ({low} to {high})" if low != high else ""
 
 
-def memory_of(verdict: Answer) -> str:
+def memory_of(verdict: Verdict) -> str:
     """The most memory it takes; a dash where that is not known."""
     memory = verdict.needs.memory if verdict.needs is not None else None
     return "-" if memory is None else units.binary(memory.high_bytes)
 
 
-def download_of(verdict: Answer) -> str:
+def download_of(verdict: Verdict) -> str:
     """The size to download, with its time where a rate was stated; `here`, or a dash."""
     size = verdict.needs.download_bytes if verdict.needs is not None else None
     if not size:
@@ -481,7 +481,7 @@ def license_name(name: str | None) -> str:
     return (name or "").replace("LicenseRef-", "")
 
 
-def ordered(verdict: Answer) -> list[Finding]:
+def ordered(verdict: Verdict) -> list[Finding]:
     """The findings, those that decide first."""
     places = {check: at for at, check in enumerate(ORDER)}
     return sorted(verdict.findings, key=lambda each: places.get(each.check, len(ORDER)))

@@ -40,7 +40,7 @@ def judged_as(model: str, machine: str, **asked: Any) -> tuple[str | None, str |
 def route(workload: Workload, machine: Machine, id: str, *, follows_machine: bool) -> Route:
     question = ask(CATALOGUE.spec(id), workload, CATALOGUE, machine)
     if follows_machine:
-        return suited(question, workload, CATALOGUE, machine).judged.route(offered=False)
+        return suited(question, workload, CATALOGUE, machine).route(offered=False)
     return judge(question, machine).route(offered=False)
 
 
@@ -352,7 +352,7 @@ def test_other_questions_of_the_same_model_have_the_route_of_check(
     for id in ("sdxl-base-1.0", "flux.1-dev", "mistral-7b-instruct-v0.3", "qwen2.5-14b-instruct"):
         try:
             question = ask(CATALOGUE.spec(id), workload, CATALOGUE, where)
-            listed = suited_by_list(question, workload, CATALOGUE, where).judged
+            listed = suited_by_list(question, workload, CATALOGUE, where)
         except SelfhostError:
             continue
         best = route(workload, where, id, follows_machine=True)
@@ -525,7 +525,8 @@ def test_text_is_judged_in_the_published_type_nearest_to_the_usual_one(
         for name in names:
             typed = plain.replace(quantization=name)
             asked = ask(spec, typed, CATALOGUE, machine)
-            question, judged = vars(suited(asked, typed, CATALOGUE, machine)).values()
+            judged = suited(asked, typed, CATALOGUE, machine)
+            question = judged.question
             assert question.needs is not None
             bytes_by_type[name] = question.needs.download_bytes or 0
             if judged.fits:

@@ -169,9 +169,9 @@ def _file_too_large(storing: _Storing) -> Finding | None:
         largest = min(largest, missing)
     # Ollama's server stores what it is asked for, under limits of its own
     shell_limit = storing.machine.file_size_limit_bytes if storing.purpose != "ollama" else None
-    for most, variant in ((place and place.max_file_bytes, ""), (shell_limit, "shell")):
-        # a file system without a limit has none or 0
-        if most is not None and largest > most and (most or variant):
+    own_limit = (place.max_file_bytes or None) if place is not None else None
+    for most, variant in ((own_limit, ""), (shell_limit, "shell")):
+        if most is not None and largest > most:
             return storing.finding(
                 Outcome.FAIL,
                 "disk-file-too-large",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..pace.speed import PaceRange, Speed
-    from ..record import Answer, Judged
+    from ..record import Judged, Verdict
 
 # where the fast end is more than this times the slow one, a measurement narrows the range
 WIDE_PACE = 2
@@ -208,7 +208,7 @@ def _expected(pace: PaceRange) -> str:
     return f"{word} {likely if span == likely else f'{likely} ({ends})'}"
 
 
-def is_too_slow(judged: Answer | Judged, wanted: float | None) -> bool:
+def is_too_slow(judged: Verdict | Judged, wanted: float | None) -> bool:
     """Its likely pace is below the wanted one, of other work than text beyond what its finding of
     speed takes for slow, or it makes video without a GPU; False where no pace is known.
     """
@@ -219,7 +219,7 @@ def is_too_slow(judged: Answer | Judged, wanted: float | None) -> bool:
     return finding is not None and takes_long(finding)
 
 
-def is_slow(judged: Answer | Judged, wanted: float | None) -> bool:
+def is_slow(judged: Verdict | Judged, wanted: float | None) -> bool:
     """Text likely comes more slowly than was wanted, or other work takes minutes to days."""
     pace = judged.speed.decode if judged.speed is not None else None
     finding = next((each for each in judged.findings if each.check == "speed"), None)
@@ -228,7 +228,7 @@ def is_slow(judged: Answer | Judged, wanted: float | None) -> bool:
     return finding.code == "speed-slow" or is_slow_picture(judged)
 
 
-def is_slow_picture(judged: Answer | Judged) -> bool:
+def is_slow_picture(judged: Verdict | Judged) -> bool:
     """A picture on a CPU, or with every layer moved to a GPU at each step: many times as long as
     with a GPU that holds the model, or each of its parts.
     """

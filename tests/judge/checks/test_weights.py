@@ -11,7 +11,7 @@ from selfhost.catalogue.spec import Openness, PublishedFiles, Safety, StatedNeed
 from selfhost.judge.checks import Finding, Outcome
 from selfhost.judge.judging import judge
 from selfhost.judge.present import Here
-from selfhost.judge.record import Answer, Route
+from selfhost.judge.record import Route, verdict_on
 
 # read from a config.json, without weights beside it
 LONE_CONFIG = SPEC.replace(openness=Openness(), gated=None, origin="m/config.json")
@@ -82,14 +82,7 @@ def test_the_weights_of_a_lone_config_are_the_users_to_get() -> None:
     result = judge(question(spec=LONE_CONFIG), MACHINE)
     assert result.route(offered=False) is Route.LOCAL
     assert judge(BIG.replace(spec=LONE_CONFIG), MACHINE).route(offered=False) is Route.NEITHER
-    answer = Answer(
-        model=LONE_CONFIG,
-        workload=WORK,
-        route=Route.LOCAL,
-        needs=result.needs,
-        speed=result.speed,
-        findings=result.findings,
-    )
+    answer = verdict_on(result, MACHINE, asked="m", offered=False)
     assert answer.can_download is None
     assert (
         found("weights", question(spec=LONE_CONFIG.replace(origin="m.toml"))).outcome == "unknown"
