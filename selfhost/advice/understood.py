@@ -235,24 +235,35 @@ def of_name(
         quantization, notes = loaded, (*notes, f"Ollama's tag {typed} loads {loaded}.")
     if quantization is None and resolved.repository is not None:
         quantization = _only_type_in(resolved, catalogue)
-    workload = _with_what_it_states(workload, quantization, resolved.runtime)
-    # what Ollama itself calls it, quantization and all, is the line to type
-    name = bare_name(typed)
-    is_tag = ":" in name and "/" not in name
-    tag = name if is_tag and quantization and quantization == workload.quantization else None
+    if stated.quantization is None:
+        runtime = workload.runtime or resolved.runtime
+        workload = workload.replace(quantization=quantization or None, runtime=runtime)
     plain = _with_typed_tag_first(catalogue.spec(resolved.spec_id), typed, catalogue)
-    spec = _with_typed_files(plain, resolved, catalogue)
     # a name that states a type is a tag of it
     listed = None if resolved.quantization else _tag_of_type(plain, stated, catalogue)
-    named = name if resolved.names_file else listed
-    spec = _with_named_file(spec, named, resolved.quantization or stated.quantization, catalogue)
+    name = bare_name(typed)
+    spec = _with_named_file(
+        _with_typed_files(plain, resolved, catalogue),
+        name if resolved.names_file else listed,
+        resolved.quantization or stated.quantization,
+        catalogue,
+    )
+    # what Ollama itself calls it, quantization and all, is the line to type
+    is_tag = ":" in name and "/" not in name
+    tag = name if is_tag and quantization and quantization == workload.quantization else None
+    # options that say the program or the type go before what the name implies of them, but for the
+    # program that runs such a name
+    is_implied = bool(resolved.runtime or resolved.quantization) and stated.quantization is None
+    otherwise = None
+    if is_implied and (stated.runtime is None or how_run is not None):
+        otherwise = Understood(spec=plain, asked=typed, workload=stated, notes=resolved.notes)
     return Understood(
         spec=spec,
         asked=typed,
         workload=workload,
         notes=notes,
         tag=tag or listed,
-        otherwise=_otherwise(resolved, plain, typed, stated, is_run=how_run is not None),
+        otherwise=otherwise,
     )
 
 
@@ -283,29 +294,6 @@ def _how_tag_is_run(
         return None
     library = catalogue.runtime(resolved.runtime).name
     return f"{runtime.name} runs {typed} with the code of {library}: judged by the rules of that."
-
-
-def _otherwise(
-    resolved: Resolution, plain: ModelSpec, typed: str, stated: Workload, *, is_run: bool
-) -> Understood | None:
-    """The model as if the name did not say its program or its type; None where it does not, or
-    options say them, but for the program that runs such a name (`is_run`).
-    """
-    implies = resolved.runtime or resolved.quantization
-    is_stated = stated.runtime is not None and not is_run
-    if not implies or is_stated or stated.quantization is not None:
-        return None
-    return Understood(spec=plain, asked=typed, workload=stated, notes=resolved.notes)
-
-
-def _with_what_it_states(
-    workload: Workload, quantization: str | None, runtime: str | None
-) -> Workload:
-    """The workload with the quantization and the runtime of a name, where it states none itself."""
-    if workload.quantization is not None:
-        return workload
-    runtime = workload.runtime or runtime
-    return workload.replace(quantization=quantization or None, runtime=runtime)
 
 
 def _with_typed_tag_first(spec: ModelSpec, typed: str, catalogue: Catalogue) -> ModelSpec:

@@ -22,7 +22,7 @@ from selfhost.catalogue.spec import (
     RuntimeSpec,
 )
 from selfhost.core.workload import Workload
-from selfhost.judge.checks import CODES, Finding, Outcome
+from selfhost.judge.checks import Finding, Outcome, codes
 from selfhost.judge.judging import judge
 from selfhost.judge.record import Question, Verdict
 from selfhost.machine.record import Accelerator, Disk, Machine, PresentRuntime
@@ -227,7 +227,7 @@ def cell_tests(
     def test_every_code_is_walked() -> None:
         """The list of reason codes is closed: the table reaches each of this check, and its outcomes."""
         assert {code for _, code in cells} == {
-            code for code in CODES if code.startswith(f"{check}-")
+            code for code in codes() if code.startswith(f"{check}-")
         }
         assert {outcome for outcome, _ in cells} == set(outcomes)
 

@@ -12,7 +12,7 @@ from ...core.workload import (
     Workload,
 )
 from .record import Finding, Outcome, finding
-from .words import FASTER, MADE, UNKNOWN_ON_CPU
+from .words import table
 
 TYPE_CHECKING = False
 
@@ -113,6 +113,8 @@ _SLOW: Mapping[str, tuple[float, str]] = {
 # lowest pace, 2 tokens/s, keeps one waiting three minutes; who waits twenty times as long for one
 # picture wants to know that first. A guess, 30 minutes to 2 hours
 HOURS_SECONDS = 3600
+# what models make whose work nothing estimates, by modality
+MADE = ("video", "music")
 _MADE_IN_STEPS = {"seconds_per_image": "A picture", "seconds_per_video": "A video"}
 
 
@@ -120,14 +122,15 @@ def made_check(modality: str, *, offload: str | None, on_processor: bool) -> Fin
     """Of what a model of MADE makes: a warning by parts (`offload` as of `needs.records.Offloaded`)
     and on a CPU, so that nobody takes its time for that of a GPU; else nothing tells how long.
     """
-    what, on_cpu, on_gpu = MADE[modality]
+    words = table("made")[modality]
+    what = words["what"]
     thing = f"{what[0].lower()}{what[1:]}"
     if offload is not None:
         return finding(Outcome.WARN, "speed-picture", offload, what=what, long=None, how=None)
     if on_processor:
         code = "speed-hours" if modality == "video" else "speed-picture"
-        return finding(Outcome.WARN, code, "on-cpu", thing=thing, usual=on_cpu)
-    return finding(Outcome.UNKNOWN, "speed-not-known", "made", thing=thing, usual=on_gpu)
+        return finding(Outcome.WARN, code, "on-cpu", thing=thing, usual=words["on_cpu"])
+    return finding(Outcome.UNKNOWN, "speed-not-known", "made", thing=thing, usual=words["on_gpu"])
 
 
 def work_check(
@@ -150,13 +153,13 @@ def work_check(
     if unit == units.TRAINED and dataset_tokens is not None:
         limit = dataset_tokens / _NIGHT_SECONDS
     way = offload or ("processor" if on_processor else "")
-    what = _MADE_IN_STEPS.get(unit)
+    what, unknown, faster = _MADE_IN_STEPS.get(unit), table("unknown_on_cpu"), table("faster")
     outcome, variant = Outcome.WARN, "work"
     if what is not None and way:
         code = "speed-hours" if likely is not None and likely >= HOURS_SECONDS else code
         variant = way
-    elif likely is None and on_processor and (is_large or unit in UNKNOWN_ON_CPU):
-        what, variant = UNKNOWN_ON_CPU.get(unit, UNKNOWN_ON_CPU[""]), "unknown-on-cpu"
+    elif likely is None and on_processor and (is_large or unit in unknown):
+        what, variant = unknown.get(unit, unknown["sound"]), "unknown-on-cpu"
     elif likely is None:
         outcome, code, variant = Outcome.UNKNOWN, "speed-not-known", ""
     elif limit is None or not _is_beyond(likely, limit, unit):
@@ -171,7 +174,7 @@ def work_check(
         what=what,
         long=_how_long(speed),
         how=speed.how if likely is None else None,
-        remedy=FASTER.get(unit, FASTER[""]) if outcome is Outcome.WARN else None,
+        remedy=faster.get(unit, faster["other"]) if outcome is Outcome.WARN else None,
     )
 
 
