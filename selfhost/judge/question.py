@@ -19,6 +19,7 @@ from .pace.speed import depth_of_chat, foreign_to_rules, instruction_sets_for_la
 from .pace.step import WITH_A_GATE, Step, launched_layers
 from .present import NO_FILES, NamedFiles, here
 from .record import Question
+from .refused import fault, not_had_in, that_load, unknown_quantization, unknown_runtime
 
 TYPE_CHECKING = False
 
@@ -106,8 +107,7 @@ def _ask(
         if question.loads is not None:
             return question
     elif quantization is not None:
-        message = f"the spec of {spec.name} lists no quantizations"
-        raise WorkloadError.of("quantization", message, "leave out --quant")
+        raise fault("quantization", "no-quantizations", model=spec.name)
     question = _with_parts(question, catalogue)
     is_cache_asked = workload.kv_cache_type is not None
     question = _with_needs(question, catalogue, machine, is_cache_asked=is_cache_asked)
@@ -126,11 +126,7 @@ def _refuse_longer_prompt(spec: ModelSpec, workload: Workload) -> None:
     if prompt is None or context is None or prompt < context or spec.modality not in GENERATING:
         return
     least = workload.replace(context_tokens=None).tokens_with_prompt
-    raise WorkloadError.of(
-        "prompt_tokens",
-        f"a prompt of {prompt:,} tokens leaves no room for an answer in a context of {context:,}",
-        f"--context {least} holds it and an answer; without --context as much is taken",
-    )
+    raise fault("prompt_tokens", "long-prompt", prompt=prompt, context=context, least=least)
 
 
 def architectures(catalogue: Catalogue) -> Mapping[str, Any]:
@@ -184,15 +180,10 @@ def _understood(
     if not spec.closed and workload.task == "generate":
         problems += beyond(spec, workload, runtime, catalogue)
     if workload.audio_seconds is not None and spec.modality != "speech":
-        message = f"is the length of a recording for a speech model; {spec.name} is not one"
-        problems.append(_problem("audio_seconds", message, "leave it out"))
+        problems += fault("audio_seconds", "no-recording", model=spec.name).problems
     if problems:
         raise WorkloadError(problems)
     return workload, runtime, quantization
-
-
-def _problem(key: str, message: str, remedy: str) -> Problem:
-    return Problem(file="workload", key=key, message=message, remedy=remedy)
 
 
 def _canonical_quantization(
@@ -208,8 +199,6 @@ def _canonical_quantization(
         return typed
     name = (runtime.named(typed) if runtime is not None else None) or name
     if name is None:
-        from .refused import unknown_quantization
-
         raise unknown_quantization(typed, spec)
     return name
 
@@ -223,31 +212,21 @@ def beyond(
     """
     wanted, type = workload.parallel, workload.kv_cache_type
     if runtime is not None and wanted > (runtime.most_sequences or wanted):
-        from .refused import that_load
-
-        most = runtime.most_sequences or wanted
-        message = f"{runtime.name} serves at most {most:,} sequences at once, not {wanted:,}"
         others = that_load(
             spec, catalogue, PACKED_RUNTIMES, lambda at: (at.most_sequences or wanted) >= wanted
         )
-        remedy = f"use --parallel {most}" + (f", or {others}" if others else "")
-        yield _problem("parallel", message, remedy)
+        figures = {"program": runtime.name, "most": runtime.most_sequences, "wanted": wanted}
+        yield from fault("parallel", "sequences", **figures, others=others).problems
     if type in (None, "f16"):
         return
     if runtime is not None and type not in runtime.kv_cache_types:
-        from .refused import NONE_TAKES_IT, that_load
-
         own = "".join(f" or in {each}" for each in runtime.kv_cache_types)
-        message = f"{runtime.name} keeps its KV cache in the type of the model{own}, not in {type}"
         names = catalogue.runtime_ids()
         others = that_load(spec, catalogue, names, lambda at: type in at.kv_cache_types)
-        remedy = f"leave it out, or {others}" if others else NONE_TAKES_IT
-        yield _problem("kv_cache_type", message, remedy)
+        figures = {"program": runtime.name, "own": own, "type": type, "others": others}
+        yield from fault("kv_cache_type", "cache-type", **figures).problems
     elif spec.needs is not None:
-        message = f"the spec of {spec.name} states its memory as one sum, so what a KV cache in"
-        message += f" {type} saves is not known"
-        remedy = "leave it out: the sum is for a cache in the type of the model"
-        yield _problem("kv_cache_type", message, remedy)
+        yield from fault("kv_cache_type", "cache-in-sum", model=spec.name, type=type).problems
 
 
 # ---------------------------------------------------------------- the program
@@ -264,8 +243,6 @@ def _runtime(
         wanted = typed.strip().lower()
         if wanted in catalogue.runtime_ids():
             return catalogue.runtime(wanted)
-        from .refused import unknown_runtime
-
         raise unknown_runtime(typed, spec.modality, catalogue)
     if spec.closed or (_states_needs_alone(spec) and not spec.runtimes):
         return None
@@ -489,8 +466,6 @@ def _quantization_there(
             and makes(spec, runtime, name)
         ):
             return name
-    from .refused import not_had_in
-
     others = [catalogue.runtime(name) for name in PACKED_RUNTIMES if name != runtime.id]
     raise not_had_in(spec, runtime, format, quantization, others, rows)
 
@@ -591,12 +566,10 @@ def _with_needs(
     keeps_no_cache = terms is not None and all(term.name != "kv_cache" for term in terms)
     if is_cache_asked:
         if keeps_no_cache and runtime is not None and not runtime.kv_cache_types:
-            message = f"{spec.name} keeps no KV cache in {runtime.name}, so its type cannot be"
-            raise WorkloadError.of("kv_cache_type", f"{message} chosen", "leave it out")
+            raise fault("kv_cache_type", "no-cache", model=spec.name, program=runtime.name)
         refused = need.why_cache_type_refused(spec, workload, rows, runtime)
         if refused is not None:
-            message = f"{spec.name}: {refused}"
-            raise WorkloadError.of("kv_cache_type", message, "leave it out, or use f16")
+            raise fault("kv_cache_type", "cache-refused", model=spec.name, why=refused)
     if keeps_no_cache:
         # a program that has the option takes it, and it changes nothing
         workload = workload.replace(kv_cache_type=None)

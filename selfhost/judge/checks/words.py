@@ -26,7 +26,17 @@ def codes() -> Mapping[str, str]:
 
 def words_of(key: str) -> tuple[str, str]:
     """The templates of reason and remedy of a code, or of a code and variant; "" is none."""
-    words = table("findings")[key]
+    return _pair("findings", key)
+
+
+def fault_words(key: str, **figures: Any) -> tuple[str, str | None]:
+    """Of what makes no sense for a model or a program: the fault and what to type instead."""
+    fault, remedy = _pair("faults", key)
+    return filled(fault, figures), filled(remedy, figures) or None
+
+
+def _pair(name: str, key: str) -> tuple[str, str]:
+    words = table(name)[key]
     return whole(words["reason"]), whole(words.get("remedy", ""))
 
 
