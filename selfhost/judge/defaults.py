@@ -21,6 +21,7 @@ from ..core.records import Record
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
 from ..needs.quantization import BLOCKS
+from .checks.words import phrase
 from .judging import judge
 from .present import NO_FILES, NamedFiles
 from .question import PACKED_RUNTIMES, RUNTIMES_BY_MODALITY, architectures, ask, loads_by_tag
@@ -38,7 +39,6 @@ _OF_PARTS = ("image", "video")
 # a chat grows to it and a program that writes code needs it: a guess between the 4,096 and the
 # 32,768 tokens that Ollama sets below and from 24 GiB (docs/context-length.mdx@948f6933)
 GROWN_CONTEXT_TOKENS = 16_384
-_LACKS_LEAST = "nothing that is tried surely fits, and this comes closest"
 # how people write the methods of training
 _METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
 
@@ -205,8 +205,9 @@ def _is_packed(spec: ModelSpec) -> bool:
     return spec.quantized is not None and spec.quantized.quantization in PACKED
 
 
-def _chosen(judged: Judged, why: str) -> Judged:
+def _chosen(judged: Judged, key: str, **figures: Any) -> Judged:
     """It, which no one asked for, with why it is taken."""
+    why = phrase(f"chosen/{key}", **figures)
     return judged.replace(question=judged.question.replace(chosen=why))
 
 
@@ -220,15 +221,13 @@ def _first_in_turn(asking: Asking) -> Judged:
     own = asking.own
     first, usual = own.question.workload.quantization or "", own.question.in_turn[-1]
     if own.fits:
-        why = f"{first} rather than {usual}: the nearest type of which files are published."
-        return _chosen(own, f"{why} `--quant {usual}` judges the usual one.")
+        return _chosen(own, "published", taken=first, usual=usual)
     last = own
     for other in asking.candidates({"quantization": name} for name in own.question.in_turn):
         last = other
         if other.fits:
             taken = other.question.workload.quantization
-            why = f"{taken} rather than {first}, of which files are published, but which does not"
-            return _chosen(other, f"{why} run here. `--quant {first}` judges that.")
+            return _chosen(other, "published-less", taken=taken, first=first)
     return last
 
 
@@ -278,17 +277,20 @@ def _as_trained(asking: Asking, best: Judged) -> Judged:
         before += f" with {usual.context_tokens:,} tokens"
         after += f" with {taken.context_tokens:,} tokens"
         options += f" --context {usual.context_tokens}"
-    is_lent = any(card.unified for card in asking.machine.accelerators or ())
-    if place_of(best) == NOWHERE:
-        why = _LACKS_LEAST
-    elif is_lent and asking.own.fits:
+    is_lent = any(card.unified for card in asking.machine.accelerators or ()) and asking.own.fits
+    lacks = place_of(best) == NOWHERE
+    return _chosen(
+        best.replace(question=best.question.replace(context_asked=False)),
+        "trained",
+        before=before,
+        after=after,
+        options=options,
+        where=where,
+        lacks=lacks,
         # it may run all the same, once somebody raises what the system lends a GPU of the RAM
-        why = f"{before}, which is tried first, takes more of the RAM than {where} may use unless"
-        why += " you raise that"
-    else:
-        why = f"{before}, which is tried first, does not fit {where}"
-    question = best.question.replace(context_asked=False)
-    return _chosen(best.replace(question=question), f"{after}: {why}. `{options}` judges {before}.")
+        lent=is_lent and not lacks,
+        small=not is_lent and not lacks,
+    )
 
 
 # ---------------------------------------------------------------- pictures and video
@@ -317,24 +319,29 @@ def _first_picture_type(asking: Asking, runtime: RuntimeSpec) -> Judged:
     best = best_place(own, others, own_first=(is_first and not elsewhere) or not others)
     if best is own or best.question.runtime is None:
         return own
-    return _chosen(best, _why_picture_type(asking, best, runtime, listed))
+    return _as_drawn(asking, best, runtime, listed)
 
 
-def _why_picture_type(asking: Asking, best: Judged, runtime: RuntimeSpec, listed: list[str]) -> str:
+def _as_drawn(asking: Asking, best: Judged, runtime: RuntimeSpec, listed: list[str]) -> Judged:
     usual, taken = asking.own.question.workload.quantization, best.question.workload.quantization
     program = best.question.runtime or runtime
     if place_of(best) == NOWHERE:
-        options = f"--runtime {runtime.id} --quant {usual}"
-        return f"{taken} in {program.name}: {_LACKS_LEAST}. `{options}` judges its usual type."
-    fits = "fits" if best.offload is None else "fits a part at a time, on"
-    where = best.where(asking.machine)
-    if program.id != runtime.id:
-        return (
-            f"{taken} in {program.name}: it {fits} {where} better than {runtime.name} does."
-            f" `--runtime {runtime.id}` judges that."
-        )
-    rank = f"the first of {', '.join(listed)} that {fits}" if len(listed) > 1 else f"it {fits}"
-    return f"{taken}: {rank} {where}. `--quant {usual}` judges its usual type."
+        key = "picture-nowhere"
+    else:
+        key = "picture-type" if program.id == runtime.id else "picture-program"
+    return _chosen(
+        best,
+        key,
+        taken=taken,
+        usual=usual,
+        program=program.name,
+        own=runtime.name,
+        runtime=runtime.id,
+        fits="fits" if best.offload is None else "fits a part at a time, on",
+        where=best.where(asking.machine),
+        several=len(listed) > 1,
+        listed=listed,
+    )
 
 
 def _listed(spec: ModelSpec, runtime: RuntimeSpec, catalogue: Catalogue) -> list[str]:
@@ -451,9 +458,8 @@ def _in_program_of_packed(asking: Asking) -> Judged:
         return own
     for other in asking.candidates([{"runtime": runtime.id}]):
         if other.fits and not _needs_install(other, own):
-            why = f"{runtime.name} rather than {usual.name}: it has kernels for {type}, and the GPU"
-            why += f" holds all of it. `--runtime {usual.id}` judges {usual.name}."
-            return _chosen(other, why)
+            names = {"program": runtime.name, "own": usual.name, "runtime": usual.id}
+            return _chosen(other, "packed", **names, type=type)
     return own
 
 
@@ -472,9 +478,8 @@ def _by_tag(asking: Asking) -> Judged:
         return own
     for other in asking.candidates([{"runtime": library.id, "quantization": quantization}]):
         if other.fits:
-            why = f"{library.name}: its library has {spec.name} in {quantization}, and no other"
-            why += " GGUF file of that type is known."
-            return _chosen(other, f"{why} `--runtime {workload.runtime}` judges the usual program.")
+            names = {"program": library.name, "model": spec.name, "runtime": workload.runtime}
+            return _chosen(other, "tag", **names, type=quantization)
     return own
 
 
@@ -515,14 +520,16 @@ def _on_many(asking: Asking) -> Judged | None:
             if _is_as_good(other, asking) and not _needs_install(other, own):
                 taken = other.question.workload.quantization or ""
                 bits = need.loaded_bits(runtime, other.question.spec, taken)
-                why = (
-                    f"{runtime.name} rather than {usual.name if usual else 'the usual'}:"
-                    f" {other.where(asking.machine)} of the {number} GPUs here holds it in"
-                    f" {taken if bits is None else f'{bits} bits'}, and {runtime.name} serves many"
-                    f" requests at once. `--runtime {own.question.workload.runtime}` judges the"
-                    " usual program."
+                return _chosen(
+                    other,
+                    "many",
+                    program=runtime.name,
+                    own=usual.name if usual else "the usual",
+                    where=other.where(asking.machine),
+                    number=number,
+                    held=taken if bits is None else f"{bits} bits",
+                    runtime=own.question.workload.runtime,
                 )
-                return _chosen(other, why)
     return None
 
 
@@ -544,9 +551,8 @@ def _in_more_bits(asking: Asking) -> Judged | None:
         taken = other.question.workload.quantization or ""
         is_whole = other.is_whole(machine, runtime.on_accelerators[taken])
         if is_whole and _is_as_good(other, asking) and _leaves_context(asking, taken):
-            why = f"{taken} rather than {usual}: {other.where(machine)} holds all of it, at reading"
-            why += f" speed or faster. `--quant {usual}` judges the smaller file."
-            return _chosen(other, why)
+            where = other.where(machine)
+            return _chosen(other, "more-bits", taken=taken, usual=usual, where=where)
     return None
 
 
