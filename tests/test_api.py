@@ -63,6 +63,40 @@ def test_can_run_is_route_local() -> None:
     assert check("mistral-7b", machine=Machine()).route is Route.UNKNOWN
 
 
+def test_a_workload_may_be_given_by_its_fields() -> None:
+    """As the pytest marker takes them; a wrong name is answered as `Workload` answers it."""
+    assert can_run("mistral-7b", machine=VM, context_tokens=4096) is True
+    assert can_run("mistral-7b", machine=VM, context_tokens=1_000_000) is False
+    asked = Workload(runtime="ollama")
+    workload = check("mistral-7b", asked, machine=VM, context_tokens=2048).workload
+    assert (workload.runtime, workload.context_tokens) == ("ollama", 2048)
+    with pytest.raises(SelfhostError, match="did you mean context_tokens"):
+        can_run("mistral-7b", machine=VM, contxt_tokens=4096)
+
+
+def test_without_alternatives_what_decides_is_the_same() -> None:
+    """A script that asks thousands of questions leaves out what only a report shows."""
+    whole = check("llama-3.3-70b", machine=SMALL)
+    bare = check("llama-3.3-70b", machine=SMALL, alternatives=False)
+    assert (bare.route, bare.findings, bare.needs, bare.speed, bare.api_offers) == (
+        whole.route, whole.findings, whole.needs, whole.speed, whole.api_offers
+    )  # fmt: skip
+    assert whole.alternatives
+    assert not bare.alternatives
+    assert bare.to_json().keys() == whole.to_json().keys()
+
+
+def test_a_name_is_looked_up_before_anything_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unknown name, or one of a closed model, has its answer without 60 ms of copying."""
+
+    def refuse(machine: Machine) -> Machine:
+        raise AssertionError("the memory was measured")
+
+    monkeypatch.setattr("selfhost.machine.reader.measured_at_present", refuse)
+    assert cli.main(["check", "mistral-7bb"]) == 2
+    assert cli.main(["check", "gpt-4o"]) == 1
+
+
 def test_errors_are_what_the_contract_says() -> None:
     """UnknownModelError is a LookupError with the nearest names; the others are ValueErrors with every problem."""
     with pytest.raises(UnknownModelError) as unknown:

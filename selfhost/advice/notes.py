@@ -62,6 +62,12 @@ def notes_of(
         yield _note("context", tokens=tokens)
     if workload.draft and question.companions is not None:
         yield DRAFT_NOTE
+    yield from _without_effect(question, stated)
+
+
+def _without_effect(question: Question, stated: Workload) -> Iterator[str]:
+    """Sentences on what was asked to no effect."""
+    spec, workload = question.spec, question.workload
     rest, stored = OF_EXPERTS.get(workload.quantization or ""), question.read_bytes
     is_of_experts = stated.quantization is not None and workload.format == "gguf" and rest
     if is_of_experts and stored and workload.quantization not in stored:

@@ -226,15 +226,12 @@ def of_name(
     `explains` is False.
     """
     resolved, stated = resolve(typed, catalogue, explains=explains), workload
-    quantization, notes = resolved.quantization, resolved.notes
+    notes = resolved.notes
     how_run = _how_tag_is_run(typed, resolved, stated, catalogue)
     if how_run is not None:
         workload, notes = workload.replace(runtime=None), (*notes, how_run)
-    loaded = _loaded_by_tag(typed, workload, catalogue) if quantization is None else None
-    if loaded is not None:
-        quantization, notes = loaded, (*notes, f"Ollama's tag {typed} loads {loaded}.")
-    if quantization is None and resolved.repository is not None:
-        quantization = _only_type_in(resolved, catalogue)
+    quantization, note = _quantization_said(typed, resolved, workload, catalogue)
+    notes += note
     if stated.quantization is None:
         runtime = workload.runtime or resolved.runtime
         workload = workload.replace(quantization=quantization or None, runtime=runtime)
@@ -251,20 +248,39 @@ def of_name(
     # what Ollama itself calls it, quantization and all, is the line to type
     is_tag = ":" in name and "/" not in name
     tag = name if is_tag and quantization and quantization == workload.quantization else None
-    # options that say the program or the type go before what the name implies of them, but for the
-    # program that runs such a name
-    is_implied = bool(resolved.runtime or resolved.quantization) and stated.quantization is None
-    otherwise = None
-    if is_implied and (stated.runtime is None or how_run is not None):
-        otherwise = Understood(spec=plain, asked=typed, workload=stated, notes=resolved.notes)
+    otherwise = Understood(spec=plain, asked=typed, workload=stated, notes=resolved.notes)
+    is_implied = _implies_more(resolved, stated, is_run=how_run is not None)
     return Understood(
         spec=spec,
         asked=typed,
         workload=workload,
         notes=notes,
         tag=tag or listed,
-        otherwise=otherwise,
+        otherwise=otherwise if is_implied else None,
     )
+
+
+def _implies_more(resolved: Resolution, stated: Workload, *, is_run: bool) -> bool:
+    """Whether the name says its program or its type, and no option does, but for the program that
+    runs such a name (`is_run`).
+    """
+    is_stated = stated.runtime is not None and not is_run
+    implies = resolved.runtime or resolved.quantization
+    return bool(implies) and not is_stated and stated.quantization is None
+
+
+def _quantization_said(
+    typed: str, resolved: Resolution, workload: Workload, catalogue: Catalogue
+) -> tuple[str | None, tuple[str, ...]]:
+    """The quantization that the name says, or that its tag or its repository has alone, with a
+    sentence on the tag.
+    """
+    if resolved.quantization is not None:
+        return resolved.quantization, ()
+    loaded = _loaded_by_tag(typed, workload, catalogue)
+    if loaded is not None:
+        return loaded, (f"Ollama's tag {typed} loads {loaded}.",)
+    return (None if resolved.repository is None else _only_type_in(resolved, catalogue)), ()
 
 
 def _only_type_in(resolved: Resolution, catalogue: Catalogue) -> str | None:

@@ -86,7 +86,8 @@ def answer(
         by_tag_first=understood.is_one_file and understood.workload.runtime is None,
     )
     notes, fine_print = _beside(catalogue, understood, machine, judged, to_type, instead=instead)
-    loaded_bits = _loaded_bits(question)
+    loaded_bits, spec = _loaded_bits(question), question.spec
+    quality = quality_for(question.workload, catalogue, spec, is_halved=loaded_bits == 16)
     verdict = verdict_on(
         judged,
         machine,
@@ -99,9 +100,7 @@ def answer(
         understood_as=understood.notes,
         notes=(*notes_of(catalogue, question, understood, offers), *notes),
         fine_print=(*newer, *fine_print),
-        quality=quality_for(
-            question.workload, catalogue, question.spec, is_halved=loaded_bits == 16
-        ),
+        quality=quality,
         rewrites=question.rewriting is not None,
         loaded_bits=loaded_bits,
     )

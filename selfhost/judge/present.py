@@ -99,6 +99,11 @@ class _Wanted(Record):
         repository = _repository_of(self.spec, self.runtime, self.workload)
         return bool(model.repository) and (model.repository or "").lower() == repository.lower()
 
+    def is_seen_whole(self, model: PresentModel) -> bool:
+        """False of the text of a model alone, whose image encoder is a file of its own."""
+        sees_apart = self.runtime.projector_apart and self.spec.modality == "vision"
+        return not sees_apart or _projector(model, self.machine) is not None
+
     def missing_bytes(self, model: PresentModel, needs: Needs) -> int | None:
         """Bytes still to be downloaded; None where it is another model, or nothing says how much
         is missing.
@@ -113,11 +118,15 @@ class _Wanted(Record):
             # downloaded under its last name: only the published size tells that it is whole
             return 0 if needs.download_how is How.STATED and size == wanted else None
         projector = _projector_bytes(needs) if self.is_gguf and model.tag is None else 0
-        share = SAME_MODEL_SHARE if model.complete else SAME_SIZE_SHARE
-        is_larger = self.is_gguf and size > wanted * (1 + SAME_MODEL_SHARE)
-        if size < (wanted - projector) * (1 - share) or is_larger:
+        if not self._is_as_large(model, wanted, wanted - projector):
             return None
         return projector if projector and _projector(model, self.machine) is None else 0
+
+    def _is_as_large(self, model: PresentModel, most_bytes: int, weights_bytes: int) -> bool:
+        """Whether files may be these weights by their size alone."""
+        share = SAME_MODEL_SHARE if model.complete else SAME_SIZE_SHARE
+        is_larger = self.is_gguf and model.size_bytes > most_bytes * (1 + SAME_MODEL_SHARE)
+        return model.size_bytes >= weights_bytes * (1 - share) and not is_larger
 
 
 def here(
@@ -175,16 +184,11 @@ def elsewhere(
     than the one asked about.
     """
     for model in machine.models_present or ():
-        if not model.complete or "mmproj" in (model.file or "").lower():
-            continue
-        # a folder is as published; the name of a quantization may say nothing
-        id, quantization, format = "transformers", None, "safetensors"
-        if model.file is not None or model.tag is not None:
-            id = "ollama" if model.store == "ollama" else "llama.cpp"
-            quantization, format = canonical_quantization(model.quantization or ""), "gguf"
-        if format == "gguf" and quantization is None:
-            continue
-        if id == workload.runtime and quantization in (None, workload.quantization):
+        id, format, quantization = _meant_for(model)
+        # the name of a quantization may say nothing
+        is_unnamed = format == "gguf" and quantization is None
+        is_asked = id == workload.runtime and quantization in (None, workload.quantization)
+        if not model.complete or is_unnamed or is_asked:
             continue
         wanted = _Wanted(
             spec=spec,
@@ -193,11 +197,7 @@ def elsewhere(
             machine=machine,
             catalogue=catalogue,
         )
-        sees_apart = wanted.runtime.projector_apart and spec.modality == "vision"
-        # its image encoder is a file of its own
-        if sees_apart and _projector(model, machine) is None:
-            continue
-        if wanted.reaches(model) and wanted.is_model(model):
+        if wanted.is_seen_whole(model) and wanted.reaches(model) and wanted.is_model(model):
             quant = f" --quant {quantization}" if quantization else ""
             what = f"in {quantization}" if quantization else "as published"
             return (
@@ -205,6 +205,16 @@ def elsewhere(
                 f" {units.decimal(model.size_bytes)}): --runtime {id}{quant} needs no download."
             )
     return None
+
+
+def _meant_for(model: PresentModel) -> tuple[str, str, str | None]:
+    """The program that would load these files, their format and their quantization (None: as
+    published, or of no name that is known).
+    """
+    if model.file is None and model.tag is None:
+        return "transformers", "safetensors", None
+    id = "ollama" if model.store == "ollama" else "llama.cpp"
+    return id, "gguf", canonical_quantization(model.quantization or "")
 
 
 def begun(

@@ -402,18 +402,26 @@ def _refusal(
     """
     remedy = None if spec.refused is None else "download the published file again"
     loads = _why_files_not_loaded(spec, runtime, quantization, formats)
-    if workload.task != "finetune":
-        return loads, remedy
+    if workload.task == "finetune":
+        return _refusal_of_training(spec, workload, runtime, loads, remedy)
+    return loads, remedy
+
+
+def _refusal_of_training(
+    spec: ModelSpec,
+    workload: Workload,
+    runtime: RuntimeSpec,
+    loads: str | None,
+    remedy: str | None,
+) -> tuple[str | None, str | None]:
     if runtime.trainer:
         # how it trains is not counted (`finetune_needs`)
         return None, None
     if not runtime.finetune_methods:
         return f"{runtime.name} does not train models.", remedy
     has_own_program = bool(spec.runtimes) and spec.architecture is None
-    is_trained = spec.modality in runtime.modalities and (
-        not has_own_program or runtime.id in spec.runtimes
-    )
-    if spec.refused is None and not is_trained:
+    is_of_others = has_own_program and runtime.id not in spec.runtimes
+    if spec.refused is None and (is_of_others or spec.modality not in runtime.modalities):
         # other programs train such models; what that takes is not computed (`why_not_computed`)
         return None, None
     if loads is not None:

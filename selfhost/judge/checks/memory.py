@@ -161,9 +161,7 @@ def _ram(
         # stay
         low += min(files, needs.memory.evictable_bytes)
     ceiling = _ceiling(machine, workload, held_bytes if surely else 0)
-    limit, total = machine.memory_limit_bytes, machine.memory_total_bytes
-    # any ceiling that was read is enough to say no, even where the binding one was not
-    binding = ceiling if basis != "default" or limit is not None else None
+    lie = "would lie" if stored_bytes else "lie"
     return _Ram(
         needs=needs,
         machine=machine,
@@ -172,12 +170,20 @@ def _ram(
         now=now,
         could=_beyond_reserve(machine, workload),
         ceiling=ceiling,
-        least=min((size for size in (binding, total, limit) if size is not None), default=None),
+        least=_least(machine, basis, ceiling),
         low=low,
         high=high + files,
         files=files,
-        lie=("would lie" if stored_bytes else "lie") if surely else "may lie",
+        lie=lie if surely else "may lie",
     )
+
+
+def _least(machine: Machine, basis: str, ceiling: int | None) -> int | None:
+    """Any ceiling that was read is enough to say no, even where the binding one was not."""
+    limit = machine.memory_limit_bytes
+    binding = ceiling if basis != "default" or limit is not None else None
+    sizes = (binding, machine.memory_total_bytes, limit)
+    return min((size for size in sizes if size is not None), default=None)
 
 
 def _need_not_known(ram: _Ram) -> Finding:
@@ -202,16 +208,9 @@ def _judged(ram: _Ram) -> Finding:
     """Of a need that is known."""
     if ram.least is not None and ram.low > ram.least:
         return _too_small(ram, ram.least)
-    if ram.basis != "total" and ram.now is not None and ram.high <= ram.now:
-        # tight where that leaves less than the system needs, unless it was asked how much stays
-        left = ram.now - ram.high
-        if not ram.asked and not _leaves_margin(ram, left):
-            smaller = _smaller(ram)
-            return ram.finding(
-                Outcome.PASS, "memory-tight", ram.now, "now", left=left, smaller=smaller
-            )
-        if ram.basis == "default":
-            return ram.finding(Outcome.PASS, "memory-fits", ram.now, "now")
+    within_free = _within_free(ram)
+    if within_free is not None:
+        return within_free
     is_now = ram.basis == "available"
     ceiling = ram.ceiling
     if ceiling is None or (ram.now if is_now else ram.could) is None:
@@ -225,6 +224,22 @@ def _judged(ram: _Ram) -> Finding:
             return _beyond_assumed(ram, ceiling)
         return ram.finding(Outcome.UNKNOWN, "memory-close", ceiling, smaller=_smaller(ram))
     return _not_now(ram) if ram.basis == "default" else _within_limit(ram)
+
+
+def _within_free(ram: _Ram) -> Finding | None:
+    """It fits what is free now: tight where that leaves less than the system itself needs, unless
+    it was asked how much stays free.
+    """
+    now = ram.now
+    if ram.basis == "total" or now is None or ram.high > now:
+        return None
+    left = now - ram.high
+    if not ram.asked and not _leaves_margin(ram, left):
+        smaller = _smaller(ram)
+        return ram.finding(Outcome.PASS, "memory-tight", now, "now", left=left, smaller=smaller)
+    if ram.basis != "default":
+        return None
+    return ram.finding(Outcome.PASS, "memory-fits", now, "now")
 
 
 def _too_small(ram: _Ram, has: int) -> Finding:
@@ -490,6 +505,7 @@ def _beyond(
         return
     is_too_little, counts_mapped = least > left, fact == "address_space_bytes"
     is_shells = "CommitLimit" not in ram.machine.sources.get(fact, "")
+    option = "-v" if counts_mapped else "-d"
     yield finding(
         Outcome.FAIL if is_too_little else Outcome.UNKNOWN,
         "memory-too-small" if is_too_little else "memory-close",
@@ -501,7 +517,7 @@ def _beyond(
         reserve_bytes=ram.reserve_bytes,
         need=need,
         mapped_counts=counts_mapped,
-        option=("-v" if counts_mapped else "-d") if is_shells else None,
+        option=option if is_shells else None,
         mapped=mapped,
         no_repack=no_repack,
     )
