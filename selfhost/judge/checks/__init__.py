@@ -1,5 +1,5 @@
 """One module per check: needs held against a machine. The branch that decides gives the outcome,
-the code and the figures; `words` has the sentences.
+the code and the figures; `specs/common/findings.toml` has the sentences.
 
 What the model is: `weights`, `license`, `openness`, `context`. What the machine gives: `disk`,
 `memory`, `cpu`. How it would run: `accelerator`, `runtime`, `speed`. Where several outcomes hold,
