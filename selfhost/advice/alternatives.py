@@ -19,7 +19,7 @@ from ..judge.defaults import follows_a_list, suited, suited_by_list
 from ..judge.making import can_be_made
 from ..judge.placement.devices import lies_beside_cards
 from ..judge.question import architectures, ask
-from ..judge.record import Alternative, Candidate, Judged, OpenAlternative, Question
+from ..judge.record import Alternative, Judged, OpenAlternative, Question
 from ..machine.record import Machine
 from ..needs.records import Needs
 from .ranking import NAMED, TIGHT, Standings, is_practical, leaves_little, reasons, share_on
@@ -145,7 +145,7 @@ def open_alternatives(
             best = search.judged(other, plain)
         except SelfhostError:
             continue
-        question, judged, less = best.question, best.judged, None
+        question, judged, less = best.question, best, None
         failed = tuple(each.code for each in judged.findings if each.outcome is Outcome.FAIL)
         if not judged.fits:
             less = search.smaller(question, plain, worth_having=True)
@@ -183,7 +183,7 @@ class _Search(Record):
     catalogue: Catalogue
     machine: Machine
 
-    def judged(self, spec: ModelSpec, workload: Workload) -> Candidate:
+    def judged(self, spec: ModelSpec, workload: Workload) -> Judged:
         """The model with the defaults that the route depends on, judged."""
         question = ask(spec, workload, self.catalogue, self.machine)
         return suited_by_list(question, workload, self.catalogue, self.machine)
@@ -198,9 +198,9 @@ class _Search(Record):
             if workload.kv_cache_type is None:
                 return None
             return self.fit(spec, workload.replace(kv_cache_type=None))
-        if not best.judged.fits:
+        if not best.fits:
             return None
-        return Fit(question=best.question, judged=best.judged, workload=workload)
+        return Fit(question=best.question, judged=best, workload=workload)
 
     def smaller(self, question: Question, workload: Workload, *, worth_having: bool) -> Fit | None:
         """The best quantization below the one judged that fits: of those worth having, or of the
@@ -230,7 +230,7 @@ class _Search(Record):
             best = suited(question, workload, catalogue, machine)
         else:
             best = suited(fit.question, workload, catalogue, machine, judged=fit.judged)
-        return fit.replace(question=best.question, judged=best.judged)
+        return fit.replace(question=best.question, judged=best)
 
 
 def _smaller_types(question: Question, search: _Search) -> list[str]:

@@ -338,7 +338,7 @@ def _planned(
         if layout not in by_layout:
             by_layout[layout] = ask(spec, workload, catalogue, profile.machine)
         best = suited_by_list(by_layout[layout], workload, catalogue, profile.machine)
-        here, judged_here = best.question, best.judged
+        here, judged_here = best.question, best
         if judged_here.failed and offered is None:
             # what is offered depends on the model and on what is asked of it, on no machine
             offered = bool(offers_for(catalogue, here, judged_here, utc_today()))

@@ -171,7 +171,7 @@ def _lies_on_cards(
         changed_question = ask(question.spec, workload, catalogue, machine)
     except WorkloadError:
         return False
-    changed = suited_by_list(changed_question, workload, catalogue, machine).judged
+    changed = suited_by_list(changed_question, workload, catalogue, machine)
     needs = changed.needs
     return changed.fits and needs is not None and needs.placement == "accelerator"
 

@@ -14,7 +14,7 @@ from ..catalogue.spec import ModelSpec
 from ..core.errors import MAX_PROBLEMS, InputError, NotAModelError, Problem, SelfhostError
 from ..core.records import FrozenDict
 from ..core.workload import as_typed
-from ..judge.record import Answer, Verdict, exit_code
+from ..judge.record import Verdict, exit_code
 from ..machine.record import Machine
 from ..needs.records import Needs
 
@@ -198,7 +198,7 @@ def _needs(needs: Needs, architecture: str | None) -> dict[str, Any]:
 
 
 def listing(
-    answers: Sequence[Answer], computer: Machine, listed: Listing, *, notes: Sequence[str] = ()
+    answers: Sequence[Verdict], computer: Machine, listed: Listing, *, notes: Sequence[str] = ()
 ) -> dict[str, Any]:
     """`selfhost.list/1`: the chosen models, best first; `notes` are about the machine's name."""
     from ..advice.several import ranking as ranking_of

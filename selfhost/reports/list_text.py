@@ -8,7 +8,7 @@ from ..advice.listing import Counts, Listing
 from ..core import units
 from ..core.workload import Workload
 from ..judge.checks import given_bytes
-from ..judge.record import Answer, Route
+from ..judge.record import Route, Verdict
 from ..machine.record import Machine
 from .layout import BLANK, Block, Document, Span, Table, lay_out, say, texts
 from .model_rows import rows_of
@@ -85,7 +85,7 @@ def _foot(shown: int, counts: Counts, wide: bool, only_running: bool) -> str:
     return " · ".join([*hints, "one: selfhost check MODEL"])
 
 
-def _table(rows: Sequence[Answer], why: Mapping[str, str], wide: bool) -> Table:
+def _table(rows: Sequence[Verdict], why: Mapping[str, str], wide: bool) -> Table:
     signs = [Span(text=_SIGNS[row.route], style=row.route) for row in rows]
     names = ["memory", "in", "pace", "download", "license"]
     if wide:

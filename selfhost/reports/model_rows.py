@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..catalogue.spec import ModelSpec
 from ..core import units
-from ..judge.record import Answer
+from ..judge.record import Verdict
 from .layout import Cell, Column, Table, strong
 from .words import PACES, download_of, license_name, memory_of, pace_of, pace_title
 
@@ -27,7 +27,7 @@ _COLUMNS = {
 
 
 def rows_of(
-    answers: Sequence[Answer],
+    answers: Sequence[Verdict],
     first: Sequence[Cell],
     names: Sequence[str],
     whys: Sequence[str] = (),
@@ -51,7 +51,7 @@ def rows_of(
     return Table(columns=tuple(columns), rows=tuple(rows), indent=0)
 
 
-def facts_of(answer: Answer, pace: str, *, always_ends: bool = False) -> dict[str, str]:
+def facts_of(answer: Verdict, pace: str, *, always_ends: bool = False) -> dict[str, str]:
     """Return the figures of a model by name; a dash is what is not known. `pace`: its title."""
     model, workload, needs = answer.model, answer.workload, answer.needs
     context = None if workload.context_tokens is None else f"{workload.context_tokens:,}"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from ..core import units
 from ..core.workload import ANSWER_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from ..judge.checks.speed import is_slow
-from ..judge.record import Answer, Finding, Outcome, Route, Verdict
+from ..judge.record import Finding, Outcome, Route, Verdict
 from ..machine.record import Machine, has_accelerator
 from .layout import Block, Paragraph, Span, line, say, strong
 
@@ -78,7 +78,7 @@ def answer_line(verdict: Verdict) -> Paragraph:
     return line(label, "  ", name, f" {verb}: {why}", hang=2)
 
 
-def answer_cell(answer: Answer, *, here: bool) -> Span:
+def answer_cell(answer: Verdict, *, here: bool) -> Span:
     """Sign and words alone; `here`: about the computer that asks."""
     sign, local, elsewhere = _ANSWERS[answer.route]
     words, style = local if here else elsewhere, str(answer.route)
@@ -91,7 +91,7 @@ def answer_cell(answer: Answer, *, here: bool) -> Span:
     return Span(text=f"{sign} {words}", style=style)
 
 
-def _reservation(answer: Answer) -> str:
+def _reservation(answer: Verdict) -> str:
     """How it runs where that is not well; empty where it is."""
     if wait := _long_wait(answer):
         return f"RUNS, TAKES {wait}"
@@ -105,7 +105,7 @@ def _reservation(answer: Answer) -> str:
     return "" if tight_finding(answer) is None else "LIKELY RUNS"
 
 
-def _long_wait(answer: Answer) -> str:
+def _long_wait(answer: Verdict) -> str:
     """`HOURS` or `DAYS` of one picture or video, `WEEKS` of a training; empty of less."""
     finding, speed = answer.finding("speed"), answer.speed
     if finding is not None and finding.code == "speed-hours":
@@ -122,7 +122,7 @@ def _long_wait(answer: Answer) -> str:
     return "WEEKS" if days > _WEEK_DAYS else ""
 
 
-def _refusal(answer: Answer, *, here: bool) -> str | None:
+def _refusal(answer: Verdict, *, here: bool) -> str | None:
     """The words where those of its route alone would say too much or too little."""
     closed, available = is_closed(answer), answer.model.availability
     if closed and answer.workload.private:
@@ -136,30 +136,30 @@ def _refusal(answer: Answer, *, here: bool) -> str | None:
     return "USE ANOTHER MODEL" if closed and answer.route is Route.API and has_no_api else None
 
 
-def _has(answer: Answer, check: str, code: str, outcome: Outcome | None = None) -> bool:
+def _has(answer: Verdict, check: str, code: str, outcome: Outcome | None = None) -> bool:
     finding = answer.finding(check)
     return finding is not None and finding.code == code and outcome in (None, finding.outcome)
 
 
-def is_closed(answer: Answer) -> bool:
+def is_closed(answer: Verdict) -> bool:
     """Whether it runs nowhere, because its weights were never published."""
     return answer.model.closed and not answer.can_run
 
 
-def is_ruled_out(answer: Answer) -> bool:
+def is_ruled_out(answer: Verdict) -> bool:
     """Whether it fails on nothing but a stated condition: its license, or how open it is."""
     failed = {finding.check for finding in answer.findings if finding.outcome is Outcome.FAIL}
     return bool(failed) and failed <= {"license", "openness"}
 
 
-def has_unknown_pace(answer: Answer) -> bool:
+def has_unknown_pace(answer: Verdict) -> bool:
     """Whether it is no text, and nothing tells how long it takes."""
     finding = answer.finding("speed")
     is_text = finding is not None and finding.unit == "tokens_per_second"
     return _has(answer, "speed", "speed-not-known") and not is_text
 
 
-def tight_finding(answer: Answer) -> Finding | None:
+def tight_finding(answer: Verdict) -> Finding | None:
     """The finding that memory holds what is likely needed, and not the most."""
     names = ("accelerator", "memory")
     return next(
@@ -176,7 +176,7 @@ def count_words(answers: Sequence[Verdict]) -> str:
     return f"{words}{f'; {ruled_out} {verb} ruled out by your conditions' if ruled_out else ''}."
 
 
-def causes(answer: Answer) -> str:
+def causes(answer: Verdict) -> str:
     """Why it does not run, or why that cannot be told; empty where it runs."""
     if answer.route is Route.LOCAL:
         return ""
@@ -223,7 +223,7 @@ def failed_words(codes: Iterable[str]) -> str:
     return ", ".join([together, *others] if short else others)
 
 
-def ordered(verdict: Answer) -> list[Finding]:
+def ordered(verdict: Verdict) -> list[Finding]:
     """The findings, those that decide first."""
     places = {check: at for at, check in enumerate(ORDER)}
     return sorted(verdict.findings, key=lambda each: places.get(each.check, len(ORDER)))
@@ -380,13 +380,13 @@ def _download_words(verdict: Verdict) -> str:
     )
 
 
-def memory_of(verdict: Answer) -> str:
+def memory_of(verdict: Verdict) -> str:
     """The most memory it takes; a dash where that is not known."""
     memory = verdict.needs.memory if verdict.needs is not None else None
     return "-" if memory is None else units.binary(memory.high_bytes)
 
 
-def download_of(verdict: Answer) -> str:
+def download_of(verdict: Verdict) -> str:
     """The size to download, with its time where a rate was stated; `here`, or a dash."""
     size = verdict.needs.download_bytes if verdict.needs is not None else None
     if not size:

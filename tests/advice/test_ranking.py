@@ -10,7 +10,7 @@ import pytest
 
 from helpers.machines import USUAL
 from helpers.paths import RECORDS
-from selfhost import Machine, Workload, check, rank
+from selfhost import Machine, ModelSpec, Workload, check, rank
 from selfhost.advice.best_case import best_case
 from selfhost.advice.listing import Lister, Listing
 from selfhost.advice.ranking import Key, Order, Standing, Standings, share_on
@@ -23,7 +23,7 @@ from selfhost.judge.checks import Finding
 from selfhost.judge.checks.speed import is_too_slow
 from selfhost.judge.pace.prompt_copies import copied_per_second, copies_of
 from selfhost.judge.pace.speed import PaceRange, Speed
-from selfhost.judge.record import Judged, Outcome
+from selfhost.judge.record import Judged, Outcome, Question
 from selfhost.machine.named import machine_named
 from selfhost.machine.profiles import load
 
@@ -44,10 +44,13 @@ def standing(**fields: Any) -> Standing:
     return Standing(**(values | fields))
 
 
+QUESTION = Question(spec=ModelSpec(id="m", name="M"), workload=Workload())
+
+
 def judged(likely: float | None) -> Judged:
     pace = None if likely is None else PaceRange(low=likely / 2, likely=likely, high=likely * 2)
     speed = None if pace is None else Speed(decode=pace, prompt=None, how="made up")
-    return Judged(findings=(), needs=None, speed=speed)
+    return Judged(question=QUESTION, findings=(), speed=speed)
 
 
 def test_a_model_that_people_use_counts_for_more() -> None:
@@ -87,7 +90,7 @@ def test_a_picture_in_seconds_comes_before_one_in_many_minutes() -> None:
     def drawn(seconds: float) -> Judged:
         work = PaceRange(low=seconds / 2, likely=seconds, high=seconds * 2)
         speed = Speed(work=work, unit="seconds_per_image", how="made up")
-        return Judged(findings=(), needs=None, speed=speed)
+        return Judged(question=QUESTION, findings=(), speed=speed)
 
     assert share_on(drawn(30)) > 4 * share_on(drawn(1800))
     assert share_on(drawn(4)) < 1.1 * share_on(drawn(10))

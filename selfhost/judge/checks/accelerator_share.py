@@ -732,11 +732,6 @@ def _what_fits_whole(needs: Needs, room_bytes: int, smaller_caches: Mapping[str,
     return phrase("whole/weights", most=most, weights=weights)
 
 
-def or_in_ram(close: Finding, pace: str) -> Finding:
-    """The finding of accelerators that may hold a training, with its pace in RAM."""
-    return close.replace(reason=f"{close.reason} {phrase('in-ram', pace=pace)}")
-
-
 def with_remedy(finding: Finding, remedy: str) -> Finding:
     """The finding with that remedy."""
     return finding.replace(remedy=remedy)

@@ -123,15 +123,16 @@ def finding_of_pace(
         sequences = f"{question.workload.parallel:,} sequences at once{drafted}"
         why = f"the pace of {sequences} cannot be estimated"
     in_ram = placed.placement != "accelerator"
+    assumed = in_ram and any(machine.assumes(fact) for fact in _PACE_SETTING)
     return check.speed_check(
         held,
         question.workload,
         why,
         stated=question.speed_stated,
         each_of=question.each_of,
-        assumed=in_ram and any(machine.assumes(fact) for fact in _PACE_SETTING),
+        assumed=assumed,
         measure=how_to_measure(machine) if in_ram else None,
-        state=lambda: what_to_state(machine),
+        state=what_to_state(machine) if assumed else None,
     )
 
 
