@@ -25,8 +25,8 @@ from ..judge.record import Outcome, Verdict
 from ..machine.changes import ASSUMED_SETS
 from ..machine.record import MAX_DISK_BYTES, MAX_MEMORY_BYTES, PURPOSES, Accelerator, Disk, Machine
 from ..needs.records import How, MemoryNeed, Needs, Term
+from .blanks import filled
 from .case import WORTH_BOUNDING
-from .template_values import filled
 
 TYPE_CHECKING = False
 

@@ -1,17 +1,18 @@
-"""The values that fill the blanks of a runtime's command, by the names of the blanks."""
+"""What fills the blanks of a runtime's command, and which options a question needs."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from .. import needs as need
 from ..catalogue.quantization_names import TRAINED_FOR
 from ..catalogue.runtime import BLANKS
-from ..catalogue.spec import ModelSpec, RuntimeSpec, StatedWay
-from ..judge.question import architectures
+from ..catalogue.spec import ModelSpec, RuntimeSpec
+from ..judge.pace.speed import uses_shared_gpu
 from ..judge.record import Question
-from .case import Case, checkpoints_kept, device_word, tag_of
+from .case import WORTH_BOUNDING, Case, device_word, may_crash, must_state_context, tag_of
+from .shells import in_shell
 
 Values = Mapping[str, str | None]
 # formats that somebody else than the publisher of the weights makes
@@ -40,8 +41,8 @@ def values_of(case: Case) -> dict[str, str | None]:
         "context_tokens": workload.context_tokens,
         "total_context_tokens": (workload.context_tokens or 0) * workload.parallel,
         "parallel": workload.parallel,
-        "batch_tokens": need.batch_tokens(spec, workload, architectures(case.catalogue)),
-        "context_checkpoints": checkpoints_kept(case),
+        "batch_tokens": need.batch_tokens(spec, workload, case.rows),
+        "context_checkpoints": _checkpoints_kept(case),
         "device": device_word(case),
         "components": _quantized_components(spec),
         "parts": _parts(case),
@@ -50,23 +51,32 @@ def values_of(case: Case) -> dict[str, str | None]:
         **_adapter_values(case),
         **yarn_values(spec),
     }
-    return {key: str(value) if value else None for key, value in by_blank.items()} | _options(case)
+    return _as_texts(by_blank) | _optional_words(case)
 
 
-def _options(case: Case) -> dict[str, str | None]:
+def _as_texts(values: Mapping[str, object]) -> dict[str, str | None]:
+    return {key: str(value) if value else None for key, value in values.items()}
+
+
+def _optional_words(case: Case) -> dict[str, str | None]:
     """What stands in a command where the model wants it, by the names of `RuntimeSpec.blanks`; ""
-    where it does not, or a value within is not known.
+    where it does not, or a value within is not known. The way of offloading is the one that the
+    figures of the spec are of; elsewhere a result is decoded in tiles, as pipelines are counted.
     """
-    spec, runtime, kind, way = case.spec, case.runtime, case.quantization, _stated_way(case)
-    by_blank = {
-        "count": spec.denoising.steps if spec.denoising is not None else None,
-        "frames_per_second": spec.frames_per_second,
-        "quantization": kind if need.is_cast(spec, runtime, kind) else None,
-        "height": getattr(way, "height", None),
-        "width": getattr(way, "width", None),
-        "frames": getattr(way, "frames", None),
-    }
-    values = {key: str(value) if value else None for key, value in by_blank.items()}
+    spec, runtime, kind, stated = case.spec, case.runtime, case.quantization, case.spec.needs
+    wanted = case.workload.quantization, case.offload
+    ways = stated.ways if stated is not None and case.offload is not None else ()
+    way = next((way for way in ways if (way.quantization, way.offload) == wanted), None)
+    values = _as_texts(
+        {
+            "count": spec.denoising.steps if spec.denoising is not None else None,
+            "frames_per_second": spec.frames_per_second,
+            "quantization": kind if need.is_cast(spec, runtime, kind) else None,
+            "height": getattr(way, "height", None),
+            "width": getattr(way, "width", None),
+            "frames": getattr(way, "frames", None),
+        }
+    )
     is_wanted = {
         "remote_code": spec.safety.remote_code,
         "tiled": way is None or way.is_tiled,
@@ -78,15 +88,6 @@ def _options(case: Case) -> dict[str, str | None]:
         name: filled(runtime.blanks.get(name, ""), values) if is_wanted.get(name, True) else ""
         for name in BLANKS
     }
-
-
-def _stated_way(case: Case) -> StatedWay | None:
-    """The way of offloading that the figures of the spec are of. Elsewhere a result is decoded in
-    tiles, as the needs of a pipeline are counted.
-    """
-    stated, wanted = case.spec.needs, (case.workload.quantization, case.offload)
-    ways = stated.ways if stated is not None and case.offload is not None else ()
-    return next((way for way in ways if (way.quantization, way.offload) == wanted), None)
 
 
 def _input(runtime: RuntimeSpec, spec: ModelSpec) -> str | None:
@@ -104,42 +105,30 @@ def file_values(question: Question, runtime: RuntimeSpec) -> Values:
     """
     spec, workload, here = question.spec, question.workload, question.here
     format, quantization = workload.format or "", workload.quantization or ""
-    quantized, named, file_name = _known_best(spec, format, quantization)
+    published = need.published(spec, format, quantization)
+    files = spec.files_of(format, quantization) or (published[1] if published else None)
+    quantized = named = file_name = None
+    if files is not None:
+        # a publisher's own name of the quantization is the tag that downloads it
+        alike = (
+            name
+            for name in files.quantizations
+            if need.canonical_quantization(name) == quantization
+        )
+        quantized, named = files.repository, next(alike, None)
+        file_name = files.names.get(named or quantization)
     if here is not None and here.repository not in (None, quantized) and format == "gguf":
         # another conversion than the one known best is here already
         quantized, named, file_name = here.repository, None, None
     rule = runtime.rule_of(quantization)
-    published = None if _is_converted(runtime, format, quantization) else spec.repository
+    is_converted = format in _CONVERTED or (rule is not None and not rule.at_load)
     stated_type = spec.needs.dtype if spec.needs is not None else None
     return {
-        "repository": quantized or published,
+        "repository": quantized or (None if is_converted else spec.repository),
         "quantized": quantized if rule is not None else None,
         "quantization": (named or quantization or stated_type or "").removeprefix(TRAINED_FOR),
         "file_name": file_name if quantized else None,
     }
-
-
-def _is_converted(runtime: RuntimeSpec, format: str, quantization: str) -> bool:
-    """Whether such files lie elsewhere than the published weights."""
-    rule = runtime.rule_of(quantization)
-    return format in _CONVERTED or (rule is not None and not rule.at_load)
-
-
-def _known_best(
-    spec: ModelSpec, format: str, quantization: str
-) -> tuple[str | None, str | None, str | None]:
-    """Where the files that somebody quantized lie, elsewhere than the published ones; a publisher's
-    own name of the quantization, which is the tag that downloads it; and the file's name.
-    """
-    published = need.published(spec, format, quantization)
-    files = spec.files_of(format, quantization) or (published[1] if published else None)
-    if files is None:
-        return None, None, None
-    named = next(
-        (name for name in files.quantizations if need.canonical_quantization(name) == quantization),
-        None,
-    )
-    return files.repository, named, files.names.get(named or quantization)
 
 
 def _adapter_values(case: Case) -> dict[str, str | int | None]:
@@ -149,8 +138,6 @@ def _adapter_values(case: Case) -> dict[str, str | int | None]:
     path, companions = case.workload.adapter, case.question.companions
     if path is None or companions is None or not companions.adapter_is_here:
         return {"adapter": None, "adapter_folder": None, "adapter_rank": None}
-    from .shells import in_shell
-
     # peft writes a folder, of which the file may be named
     folder = os.path.dirname(path) or "." if path.endswith(".safetensors") else path
     return {
@@ -172,9 +159,7 @@ def _parts(case: Case) -> str | None:
 
 
 def _quantized_components(spec: ModelSpec) -> str | None:
-    """The list of components that a program is told to quantize, in Python; None where it quantizes
-    none.
-    """
+    """The list of components that a program is told to quantize, in Python; None for none."""
     if not spec.components:
         return None
     from ..needs.diffusers import quantized_components
@@ -204,3 +189,77 @@ def yarn_values(spec: ModelSpec) -> dict[str, str | int | None]:
     scaled = architecture.scaled_context_tokens if architecture is not None else None
     factor = f"{scaled / original:g}" if original and scaled else None
     return {"yarn_factor": factor, "yarn_original_tokens": original if factor else None}
+
+
+# ------------------------------------------------------------------ options
+
+
+def options_needed(case: Case, values: Values) -> list[str]:
+    """The keys of the runtime's options that are needed because the workload differs from what the
+    program does by itself; `values` are those of the blanks.
+    """
+    workload, runtime = case.workload, case.runtime
+    drafts_itself = workload.draft is not None and workload.draft == need.OWN_BLOCK
+    use = _use_option(case)
+    needed = {
+        use: bool(use),
+        "kv_cache_type": workload.kv_cache_type not in (None, "f16"),
+        "parallel": workload.parallel > 1,
+        "whole_batch": values["batch_tokens"],
+        "mtp": drafts_itself,
+        "draft": workload.draft is not None and not drafts_itself,
+        "adapter": workload.adapter,
+        "context_tokens": must_state_context(case),
+        "checkpoints": values["context_checkpoints"] and "checkpoints" in runtime.options,
+        "yarn": case.is_scaled,
+        "shared_gpu": "shared_gpu" in runtime.settings and _leaves_shared_gpu(case),
+    }
+    return [key for key, is_needed in needed.items() if is_needed]
+
+
+def _use_option(case: Case) -> str:
+    """The key that has a server of text embed or rank, where it has to be told; else ""."""
+    uses = case.spec.uses
+    key = "reranking" if uses and uses[0] == "reranking" else "embedding"
+    is_stated = case.spec.modality == "embedding" and key in case.runtime.options
+    return key if is_stated else ""
+
+
+def _leaves_shared_gpu(case: Case) -> bool:
+    """Whether a GPU that shares the RAM computes in the judged program and not in this one."""
+    judged_with, machine = case.question.runtime, case.machine
+    if judged_with is None or judged_with.id == case.runtime.id:
+        return False
+    return uses_shared_gpu(machine, judged_with) and not uses_shared_gpu(machine, case.runtime)
+
+
+def _checkpoints_kept(case: Case) -> int | None:
+    """How many copies of a conversation the need counts, where the server keeps many more."""
+    runtime, memory = case.question.runtime, case.memory
+    if runtime is None or memory is None or "checkpoints" not in runtime.options:
+        return None
+    more_bytes = need.more_in_conversation(case.spec, runtime, case.workload, case.rows)
+    is_worth_it = more_bytes and more_bytes >= WORTH_BOUNDING * memory.high_bytes
+    return runtime.context_checkpoints if is_worth_it else None
+
+
+def bounds(case: Case) -> Iterator[str]:
+    """Options that hold a program to what is counted, or keep it running."""
+    runtime = case.runtime
+    if runtime.lean_option and case.judged.needs is not None and case.judged.needs.is_lean:
+        yield runtime.lean_option
+    if runtime.unpacked_option and may_crash(case):
+        yield runtime.unpacked_option
+
+
+def variables(case: Case) -> tuple[str, ...]:
+    """What keeps glibc from holding buffers of shorter texts that were freed, as `size` prints it;
+    () where they are few, and on systems with another allocator.
+    """
+    service, memory = case.runtime.service, case.memory
+    bound = service.bounds.get("freed_buffers") if service is not None else None
+    is_linux = case.machine.system in (None, "linux")
+    if memory is None or not bound or not is_linux or not _use_option(case):
+        return ()
+    freed_bytes = need.freed_outputs(case.spec, case.runtime, case.workload, case.rows)
+    return (bound,) if freed_bytes >= WORTH_BOUNDING * memory.high_bytes else ()
