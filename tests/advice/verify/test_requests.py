@@ -73,17 +73,6 @@ def test_builds_that_release_a_slot_before_its_timings() -> None:
     }
 
 
-def test_two_that_tell_how_far_they_are_in_turns_share() -> None:
-    """ollama/ollama#18090 (2026-08): 18.9 tokens/s each of two at once is the pace of neither alone."""
-    line = "Aug 28 16:17:16 host ollama[1]: slot print_timing: id  0 | task {} | n_gen =    215, tg =  18.96 t/s\n"
-    run = read("".join(line.format(task) for task in (4121, 1549, 4121, 1549)))
-    assert run is not None
-    assert run.paces[0].shared
-    alone = read("".join(line.format(task) for task in (4121, 4121, 1549, 1549)))
-    assert alone is not None
-    assert not alone.paces[0].shared
-
-
 def test_a_short_prompt_does_not_hide_a_long_one() -> None:
     """A real run: 253 tokens in 2,795.77 ms, then 9 new ones in 620.20 ms that were a tenth as fast."""
     text = (

@@ -10,8 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ....catalogue.quantization_names import MLX_QUANTIZATIONS
 from ....core.json_text import Decoder
 from ....core.reading import Unreadable
-from ..run import Run
-from ..timed import Timed, paces_of
+from ..run import Run, Timed, paces_of
 from .words import as_json, quantization, whole
 
 MARKS = ('"eval_duration"', '"timings"', '"tokens_per_second"', '"tokensPerSecond"')
@@ -29,8 +28,6 @@ _DRAFTED = ("draft_model", "total_draft_tokens_count", "usedDraftModelKey", "tot
 _NAMES = ("model", "model_instance_id", "modelIdentifier")
 # `model_info.format` of LM Studio, and the runtime that loads it
 _RUNTIMES = {"gguf": "llama.cpp", "mlx": "mlx", "safetensors": "mlx"}
-# tokens of the prompt that llama-server's cache held back; builds of 2025 and before do not tell
-_HELD = "cache_n"
 # what llama-server called any model before it told which
 _NO_NAME = "gpt-3.5-turbo"
 # more answers than anybody saves for one comparison
@@ -58,46 +55,7 @@ def read(text: str) -> Run | None:
         # without another name the server says which file it loaded
         is_path = name is not None and name.lower().endswith(".gguf")
         return Run(tool="llama-server API", file=name if is_path else None, name=name, paces=paces)
-    return _of_lm_studio([answer for answer in answers if isinstance(answer.get("stats"), dict)])
-
-
-def _of_lm_studio(answers: Sequence[_Fields]) -> Run | None:
-    """The answers of the model that answered last."""
-    answers = [answer for answer in answers if _rate(_inner(answer, "stats")) is not None]
-    if not answers:
-        return None
-    name, info = _first(_NAMES, answers[-1]), _inner(answers[-1], "model_info")
-    same = [answer for answer in answers if _first(_NAMES, answer) == name]
-    stats = [_inner(answer, "stats") for answer in same]
-    timed = [_timed_of_lm_studio(answer) for answer in same]
-    runtime, type = _RUNTIMES.get(str(info.get("format"))), str(info.get("quant"))
-    notes = []
-    if len(answers) > len(same):
-        notes.append(f"Answers of other models are left out: {len(answers) - len(same):,}.")
-    if runtime is None:
-        notes.append(
-            "The run does not tell which engine of LM Studio answered: predicted is llama.cpp."
-        )
-    architecture = info.get("arch")
-    return Run(
-        tool="LM Studio",
-        runtime=runtime or "llama.cpp",
-        name=name if isinstance(name, str) else None,
-        architecture=architecture if isinstance(architecture, str) else None,
-        quantization=type if type in MLX_QUANTIZATIONS else quantization(type),
-        paces=paces_of(timed, drafted=any(_first(_DRAFTED, row) for row in stats)),
-        notes=tuple(notes),
-    )
-
-
-def _timed_of_lm_studio(answer: _Fields) -> Timed:
-    """The time to the first token is no pace of a prompt: a queue and a cache are in it."""
-    stats, usage = _inner(answer, "stats"), _inner(answer, "usage")
-    before = whole(str(_first(_PROMPT, stats, usage)))
-    tokens = whole(str(_first(_WRITTEN, stats, usage))) or 1
-    depth = None if before is None else before + tokens // 2
-    seconds = tokens / (_rate(stats) or 1)
-    return Timed(kind="decode", tokens=tokens, seconds=seconds, depth_tokens=depth)
+    return _of_lm_studio([answer for answer in answers if _rate(answer) is not None])
 
 
 def _answers(text: str) -> Iterator[_Fields]:
@@ -136,24 +94,58 @@ def _timed(
         return
     if not 0 < taken < _MOST_SECONDS * scale:
         return
-    held = whole(str(answer.get(_HELD)))
-    depth = held or 0
-    prompt = whole(str(answer.get(keys["prompt"][0])))
+    # tokens of the prompt that llama-server's cache held back; builds of 2025 and before do not
+    # tell
+    held, prompt = whole(str(answer.get("cache_n"))), whole(str(answer.get(keys["prompt"][0])))
+    depth: int | None = held or 0
     if kind == "decode":
-        depth += (prompt or 0) + tokens // 2
-    is_told = kind == "prompt" or (prompt is not None and (held is not None or keys is _OLLAMA))
-    yield Timed(
-        kind=kind,
-        tokens=tokens,
-        seconds=taken / scale,
-        depth_tokens=depth if is_told else None,
+        is_known = prompt is not None and (held is not None or keys is _OLLAMA)
+        depth = (held or 0) + (prompt or 0) + tokens // 2 if is_known else None
+    yield Timed(kind=kind, tokens=tokens, seconds=taken / scale, depth_tokens=depth)
+
+
+def _of_lm_studio(answers: Sequence[_Fields]) -> Run | None:
+    """The answers of the model that answered last. The time to the first token is no pace of a
+    prompt: a queue and a cache are in it.
+    """
+    if not answers:
+        return None
+    name, info = _first(_NAMES, answers[-1]), _inner(answers[-1], "model_info")
+    same = [answer for answer in answers if _first(_NAMES, answer) == name]
+    timed = []
+    for answer in same:
+        stats, usage = _inner(answer, "stats"), _inner(answer, "usage")
+        before = whole(str(_first(_PROMPT, stats, usage)))
+        tokens = whole(str(_first(_WRITTEN, stats, usage))) or 1
+        depth, seconds = None if before is None else before + tokens // 2, _rate(answer)
+        timed.append(
+            Timed(kind="decode", tokens=tokens, seconds=tokens / (seconds or 1), depth_tokens=depth)
+        )
+    runtime, type = _RUNTIMES.get(str(info.get("format"))), str(info.get("quant"))
+    notes = []
+    if len(answers) > len(same):
+        notes.append(f"Answers of other models are left out: {len(answers) - len(same):,}.")
+    if runtime is None:
+        notes.append(
+            "The run does not tell which engine of LM Studio answered: predicted is llama.cpp."
+        )
+    architecture = info.get("arch")
+    return Run(
+        tool="LM Studio",
+        runtime=runtime or "llama.cpp",
+        name=name if isinstance(name, str) else None,
+        architecture=architecture if isinstance(architecture, str) else None,
+        quantization=type if type in MLX_QUANTIZATIONS else quantization(type),
+        paces=paces_of(timed, drafted=any(_first(_DRAFTED, _inner(row, "stats")) for row in same)),
+        notes=tuple(notes),
     )
 
 
-def _rate(stats: _Fields) -> float | None:
-    rate = _first(_RATE, stats)
-    is_number = isinstance(rate, int | float) and not isinstance(rate, bool)
-    return float(rate) if is_number and 0 < rate < _MOST_PACE else None  # type: ignore[arg-type,operator]
+def _rate(answer: _Fields) -> float | None:
+    rate = _first(_RATE, _inner(answer, "stats"))
+    if isinstance(rate, bool) or not isinstance(rate, int | float):
+        return None
+    return float(rate) if 0 < rate < _MOST_PACE else None
 
 
 def _inner(table: _Fields, key: str) -> _Fields:
