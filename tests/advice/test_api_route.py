@@ -78,19 +78,6 @@ def test_an_open_model_without_an_offer_gets_a_named_stand_in() -> None:
     assert served("whisper-large-v3", offer("llama-3.1-70b-instruct")) == []
 
 
-@pytest.mark.parametrize(
-    ("asked", "superseded", "current"),
-    [
-        ("yi-1.5-34b-chat", "yi-34b-chat", "phi-3.5-moe-instruct"),
-        ("jamba2-mini", "jamba-mini-1.6", "jamba-large-1.6"),
-    ],
-)
-def test_what_is_superseded_stands_in_last(asked: str, superseded: str, current: str) -> None:
-    """Nobody is sent to a model's own predecessor while something current is served; but what is sold is an API all the same."""
-    assert served(asked, offer(superseded), offer(current)) == [(current, True)]
-    assert served(asked, offer(superseded)) == [(superseded, True)]
-
-
 def test_what_is_made_for_the_same_work_stands_in_first() -> None:
     """A coder for a coder, though a general model of its size is served; where none is, that one."""
     general, coder = offer("qwen2.5-7b-instruct"), offer("starcoder2-15b")
@@ -162,12 +149,6 @@ def test_files_are_of_a_model_by_its_whole_name_and_its_layers(
     assert not any("The offers are for" in note for note in large.notes)
 
 
-def test_what_runs_here_needs_no_stand_in() -> None:
-    """A stand-in is for what cannot run here; its own offer is named either way."""
-    assert served("gpt2", offer("opt-30b"), machine=LARGE) == []
-    assert served("gpt2", offer("gpt2"), machine=LARGE) == [("gpt2", False)]
-
-
 @pytest.mark.parametrize(
     ("own_context", "expected"),
     [
@@ -184,16 +165,6 @@ def test_a_context_that_is_too_small_or_not_stated_does_not_count(
     assert served("llama-3.1-8b-instruct", *offers, context_tokens=32_768) == [expected]
 
 
-def test_a_stand_in_must_be_able_to_use_the_context_itself() -> None:
-    """Llama 2 70B was trained for 4,096 tokens: an offer that claims more serves no 32k."""
-    assert (
-        served("llama-2-13b-chat", offer("llama-2-70b-chat", 131_072), context_tokens=32_768) == []
-    )
-    assert served("llama-2-13b-chat", offer("llama-2-70b-chat", 131_072)) == [
-        ("llama-2-70b-chat", True)
-    ]
-
-
 def test_a_license_is_asked_of_the_model_that_is_served() -> None:
     """Under `--license MIT` neither Llama's own offer nor a stand-in under another license counts; one under MIT does."""
     own, apache, mit = (
@@ -208,13 +179,6 @@ def test_a_license_is_asked_of_the_model_that_is_served() -> None:
     assert served("llama-3.1-8b-instruct", own, apache, mit, license="Apache-2.0 OR MIT") == [
         ("mixtral-8x7b-instruct-v0.1", True)
     ]
-
-
-def test_a_closed_model_cannot_be_modified_but_its_open_stand_in_can() -> None:
-    """GPT-4o's offer does not count under `--modify`, nor does a closed sibling's; gpt-oss, named as nearest, does."""
-    offers = (offer("gpt-4o"), offer("gpt-4o-mini"), offer("gpt-oss-120b"))
-    assert served("gpt-4o", *offers) == [("gpt-4o", False)]
-    assert served("gpt-4o", *offers, modify=True) == [("gpt-oss-120b", True)]
 
 
 @pytest.mark.parametrize(
@@ -259,13 +223,6 @@ def test_a_retired_closed_model_is_replaced_by_its_successor() -> None:
     assert served("gpt-3.5-turbo", offer(successor), offer("gpt-4o"), offer("gpt-oss-20b")) == [
         (successor, True)
     ]
-
-
-def test_a_retired_model_whose_line_is_gone_gets_the_nearest_open_one() -> None:
-    """With every closed offer ended, the open weights that its spec names as nearest are what is left to buy."""
-    shelf = open_catalogue()
-    line = [outline.id for outline in shelf.outlines() if outline.closed]
-    assert served("gpt-3.5-turbo", offer("gpt-oss-20b"), ended=line) == [("gpt-oss-20b", True)]
 
 
 def test_a_service_without_an_api_is_no_api() -> None:

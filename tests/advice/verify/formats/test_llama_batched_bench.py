@@ -57,17 +57,6 @@ def test_every_depth_of_one_sequence_is_told() -> None:
     assert "left out: 3" in run.notes[0]
 
 
-def test_one_sequence_at_several_depths_leaves_nothing_out() -> None:
-    """`-npl 1`: no row is of another number, and none is more at once."""
-    rows = [
-        line for line in DEPTHS.splitlines() if "|    2 |" not in line and "|    4 |" not in line
-    ]
-    run = llama_bench.read("\n".join(rows))
-    assert run is not None
-    assert [pace.depth_tokens for pace in run.paces] == [0, 160, 0, 2080]
-    assert (run.parallel, run.notes) == (1, ())
-
-
 @pytest.mark.parametrize(
     "text",
     [
