@@ -21,7 +21,8 @@ from ..needs.records import MemoryNeed
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from ..needs.tensors import ArchitectureRow
+    from collections.abc import Mapping
+    from typing import Any
 
 # the share of the need from which on a line bounds what a server comes to keep
 WORTH_BOUNDING = 0.1
@@ -55,7 +56,8 @@ class Case(Record):
         return self.question.workload.quantization or ""
 
     @property
-    def rows(self) -> dict[str, ArchitectureRow]:
+    def rows(self) -> Mapping[str, Any]:
+        """Those of `common/architectures.toml`."""
         return architectures(self.catalogue)
 
     @property

@@ -121,7 +121,8 @@ def _best_quantization(space: _Space) -> str | None:
         return None
     if is_beyond_any_quantization(question, machine):
         return None
-    order = need.quantizations_of(spec, runtime, architectures(catalogue))
+    rows = architectures(catalogue)
+    order = need.quantizations_of(spec, runtime, rows)
     first = order.index(judged) if judged in order else len(order) - 1
     # the order is by what is lost, so none behind the judged one counts unless it does
     while first > 0 and not quality_of(order[first], catalogue, spec).is_lossless:
@@ -129,7 +130,7 @@ def _best_quantization(space: _Space) -> str | None:
     for name in order[max(first, 0) :]:
         if not is_surely_beyond(question, name, machine) and space.holds(quantization=name):
             sizes = [
-                need.weights_bytes(spec, question.workload.format or "", kind, space.rows)
+                need.weights_bytes(spec, question.workload.format or "", kind, rows)
                 for kind in (name, judged or name)
             ]
             own, usual = (None if isinstance(size, Unread) else size.bytes for size in sizes)
@@ -178,10 +179,6 @@ class _Space(Record):
     runs: Judged | None
     machine: Machine
     catalogue: Catalogue
-
-    @property
-    def rows(self) -> dict[str, need.ArchitectureRow]:
-        return architectures(self.catalogue)
 
     def holds(self, **changes: int | str) -> bool:
         """Memory fits with that change of the workload, and the files of another quantization.

@@ -131,7 +131,7 @@ def _windows(text: str, server: _Server) -> dict[int, list[_Window]]:
             windows.setdefault(running, []).append((pace, whole(window["held"])))
         paces.append((max(running, before), pace or 0.0))
         before = running
-    fast = {}
+    fast: dict[int, list[_Window]] = {}
     for count, whole_ones in windows.items():
         own = max(pace for pace, _ in whole_ones)
         fastest = max(own, *(pace for most, pace in paces if most <= count))
