@@ -106,28 +106,40 @@ def month(
         for finding in judged.findings
     )
 
-    def cost_of(offers: Sequence[Offer], judged: Judged, *, runs: bool = True) -> MonthlyCost:
-        needs = judged.needs if runs else None
-        return monthly_cost(load, own.modality, offers, machine, needs, judged.speed, ratings)
-
-    cost = cost_of(costed.offers, judged, runs=runs)
+    needs = judged.needs if runs else None
+    cost = monthly_cost(load, own.modality, costed.offers, machine, needs, judged.speed, ratings)
     if runs or not others or cost.reason is not None:
         return cost
-    # what is proposed in the place of the model, as it was proposed
-    first, spec = others[0], own
-    workload = costed.asked.replace(
-        runtime=first.runtime, format=None, quantization=first.quantization
+    return _with_proposal(cost, load, costed, catalogue, others[0], offers_for)
+
+
+def _with_proposal(
+    cost: MonthlyCost,
+    load: Load,
+    costed: Costed,
+    catalogue: Catalogue,
+    other: Alternative,
+    offers_for: Callable[[Question, Judged], tuple[Offer, ...]],
+) -> MonthlyCost:
+    """The cost with that of what is proposed in the place of the model, as it was proposed."""
+    own, machine, ratings = costed.question.spec, costed.machine, catalogue.common("power")
+    spec, workload = (
+        own,
+        costed.asked.replace(runtime=other.runtime, format=None, quantization=other.quantization),
     )
-    if first.id != own.id:
-        spec, workload = catalogue.spec(first.id), workload.replace(draft=None, adapter=None)
+    if other.id != own.id:
+        spec, workload = catalogue.spec(other.id), workload.replace(draft=None, adapter=None)
     question = ask(spec, workload, catalogue, machine)
-    other = judge(question, machine)
-    if other.needs is None:
+    judged = judge(question, machine)
+    needs, speed = judged.needs, judged.speed
+    if needs is None:
         return cost
     # the model's own offers are set beside the machine with the other model
-    beside = cost_of(costed.offers, other)
-    offers = () if spec.id == own.id else offers_for(question, other)
-    instead, quality = cost_of(offers, other), quality_for(question.workload, catalogue, spec)
+    beside = monthly_cost(load, own.modality, costed.offers, machine, needs, speed, ratings)
+    offers = () if spec.id == own.id else offers_for(question, judged)
+    instead = monthly_cost(load, own.modality, offers, machine, needs, speed, ratings)
+    judged_in = question.workload
+    quality = quality_for(judged_in, catalogue, spec)
     assert instead.here is not None
     return beside.replace(
         here=None,
@@ -135,11 +147,11 @@ def month(
         instead=ProposedCost(
             id=spec.id,
             name=spec.name,
-            quantization=question.workload.quantization,
+            quantization=judged_in.quantization,
             offers=instead.offers,
             here=instead.here,
             # what may be worse than with the one asked for
-            risks=risks(own, spec, quality, question.workload.context_tokens, costed.offers),
+            risks=risks(own, spec, quality, judged_in.context_tokens, costed.offers),
         ),
     )
 

@@ -58,6 +58,8 @@ _CARD_STEP_BYTES = units.GIB // 8
 _VAST_BYTES = 2**50
 _ORDER = (Route.LOCAL, Route.UNKNOWN, Route.NEITHER, Route.API)
 
+_APPLES = (Accelerator(vendor="apple", name="Apple GPU", unified=True),)
+
 CHECK_YOURS = "check your configuration"
 
 
@@ -399,26 +401,23 @@ def _least(
     if not memory or max(memory, on_card) > MAX_MEMORY_BYTES:
         return question, judge(question, vast), None
     cards = (_card(question, on_card),) if gpu_only else ()
-    if is_mac:
-        cards = (Accelerator(vendor="apple", name="Apple GPU", unified=True),)
-    disk = _disk_to_store(needs)
-    machine = vast.replace(
-        memory_total_bytes=memory,
-        memory_limit_bytes=memory,
-        disks=_disks(disk),
-        accelerators=cards,
-    )
+    disk, ram = _disk_to_store(needs), {"memory_total_bytes": memory, "memory_limit_bytes": memory}
+    machine = vast.replace(**ram, disks=_disks(disk), accelerators=_APPLES if is_mac else cards)
     wanted = question.workload.min_tokens_per_second
-    cores, sure, perhaps = (None, None, None)
+    cores = sure = perhaps = None
     if wanted and in_ram:
-        cores, sure, perhaps = _pace(question, machine, wanted)
-    if cores is not None and sure is not None:
-        machine = _with_pace(machine, cores, sure)
+        machine, cores, sure, perhaps = _paced(question, machine, wanted)
     judged = judge(question, machine)
     failed = {each.check for each in judged.findings if each.outcome is Outcome.FAIL}
     # something of the model itself, which no machine mends
     if not failed.isdisjoint(_OF_THE_MODEL):
         return question, judged, None
+    accelerator = LeastAccelerator(
+        required=gpu_only,
+        memory_bytes=on_card,
+        memory_beside_bytes=beside + reserve_beside(beside, vast, workload) if beside else None,
+        **_of_several(question, catalogue, machine, on_card, gpu_only=gpu_only),
+    )
     least = Least(
         machine=machine,
         memory_bytes=memory,
@@ -427,12 +426,7 @@ def _least(
         cpu=_cpu(needs, vast.architecture or "", cores),
         bandwidth_bytes_per_second=sure,
         bandwidth_perhaps_bytes_per_second=perhaps,
-        accelerator=LeastAccelerator(
-            required=gpu_only,
-            memory_bytes=on_card,
-            memory_beside_bytes=beside + reserve_beside(beside, vast, workload) if beside else None,
-            **_of_several(question, catalogue, machine, on_card, gpu_only=gpu_only),
-        ),
+        accelerator=accelerator,
         is_slow=not wanted and is_slow(judged, None),
     )
     return question, judged, least
@@ -590,11 +584,11 @@ def _spread_over(
 # ------------------------------------------------------------------ its pace
 
 
-def _pace(
+def _paced(
     question: Question, machine: Machine, wanted: float
-) -> tuple[float | None, int | None, int | None]:
-    """Cores, and the measured bandwidths whose slow end and whose likely pace reach `wanted`, to a
-    tenth of a gigabyte; None where no RAM is that fast.
+) -> tuple[Machine, float | None, int | None, int | None]:
+    """The machine with its cores, and the measured bandwidths whose slow end and whose likely pace
+    reach `wanted`, to a tenth of a gigabyte; None where no RAM is that fast.
 
     The cores are the fewest that would be twice as fast as wanted if memory were no limit.
     """
@@ -608,13 +602,14 @@ def _pace(
     fast = (each for each in CORES if reaches("low", _HEADROOM * wanted, float(each), unbounded))
     number = next(fast, None)
     if number is None:
-        return None, None, None
+        return machine, None, None, None
     cores = float(number)
     if not reaches("low", wanted, cores, most):
-        return cores, None, None
+        return machine, cores, None, None
     sure = _least_number(range(1, most), partial(reaches, "low", wanted, cores))
     perhaps = _least_number(range(1, sure), partial(reaches, "likely", wanted, cores))
-    return cores, sure * _BANDWIDTH_STEP, perhaps * _BANDWIDTH_STEP
+    rate = sure * _BANDWIDTH_STEP
+    return _with_pace(machine, cores, rate), cores, rate, perhaps * _BANDWIDTH_STEP
 
 
 def _with_pace(machine: Machine, cores: float, rate: int) -> Machine:

@@ -86,17 +86,15 @@ class ContainerSize(Record):
 
     `unreclaimable_bytes` cannot be taken back by the kernel (the likely figure). `page_cache_bytes`
     are the mapped weights that each token reads, and the program: reclaimable, but without them the
-    pace collapses. `request_bytes` is the sum of both, `limit_bytes` that of the request and of all
-    `growths`. Without the page cache in it llama-server was killed while its own memory was within
-    the rest (`tests/truth/llamacpp_groups.json`): where nothing is left but what is in use, the
-    kernel gives up. `passing_bytes` lie in the page cache after loading and may go.
-    `accelerator_host_bytes` of those that cannot be reclaimed are the accelerator's libraries. One
-    more user takes `per_user_bytes` of RAM beside a conversation in the prompt cache, and
-    `per_user_accelerator_bytes` of all accelerators together; 0 where nothing is kept.
-    `disk_bytes` is the most that the files may take, None where that is not known. `image` is None
-    where no publisher offers one. `arguments` go behind the image's own program: see
-    `image_arguments` and `program`. `fetch` is the line that downloads the model once it runs, ""
-    where it does so by itself. `files` are the mounts of a model that lies on this machine.
+    pace collapses. Without the page cache in its limit llama-server was killed while its own memory
+    was within the rest (`tests/truth/llamacpp_groups.json`): where nothing is left but what is in
+    use, the kernel gives up. `accelerator_host_bytes` of those that cannot be reclaimed are the
+    accelerator's libraries. One more user takes `per_user_bytes` of RAM beside a conversation in
+    the prompt cache, and `per_user_accelerator_bytes` of all accelerators together; 0 where nothing
+    is kept. `image` is None where no publisher offers one. `arguments` go behind the image's own
+    program: see `image_arguments` and `program`. `fetch` is the line that downloads the model once
+    it runs, "" where it does so by itself. `files` are the mounts of a model that lies on this
+    machine.
     """
 
     asked: str
@@ -105,14 +103,11 @@ class ContainerSize(Record):
     runtime: RuntimeSpec
     needs: Needs
     unreclaimable_bytes: int
-    limit_bytes: int
     page_cache_bytes: int
-    passing_bytes: int
     growths: tuple[Growth, ...]
     accelerator_host_bytes: int
     per_user_bytes: int
     per_user_accelerator_bytes: int
-    disk_bytes: int | None
     accelerators: tuple[Held, ...]
     shared_memory_bytes: int
     image: str | None
@@ -175,6 +170,21 @@ class ContainerSize(Record):
     def request_bytes(self) -> int:
         """What a scheduler must reserve for it to keep its pace: the page cache too."""
         return self.unreclaimable_bytes + self.page_cache_bytes
+
+    @property
+    def limit_bytes(self) -> int:
+        """The request and all that it may grow to."""
+        return self.request_bytes + sum(growth.bytes for growth in self.growths)
+
+    @property
+    def passing_bytes(self) -> int:
+        """What lies in the page cache after loading, and may go."""
+        return self.needs.memory.evictable_bytes if self.needs.memory is not None else 0
+
+    @property
+    def disk_bytes(self) -> int | None:
+        """The most that the files may take, None where that is not known."""
+        return ends_to_store(self.needs, None)[1]
 
     @property
     def disk_update_bytes(self) -> int | None:
@@ -302,13 +312,12 @@ def size_of(
     accelerators = _accelerators(memory, verdict.machine)
     host = [term for term in memory.terms if term.where == "host"]
     mapped = [term for term in host if service.maps_files and term.may_be_mapped]
-    read_in = [term for term in host if term not in mapped]
     shared = service.shared_memory_bytes if len(accelerators) > 1 else 0
     growths = [
         *_growths(verdict, runtime, kept, prompt_cache_bytes),
         *_buffer_growths(verdict, runtime, memory, catalogue, kept),
         *_shared_memory(shared, len(accelerators)),
-        *_uncertainty(service, runtime, read_in),
+        *_uncertainty(service, runtime, [term for term in host if term not in mapped]),
     ]
     # of the program's own pages the mapped ones are page cache too
     page_cache = sum(term.bytes for term in mapped) + service.mapped_program_bytes
@@ -318,8 +327,6 @@ def size_of(
     growths.append(_page_tables(most + memory.evictable_bytes))
     arguments, environment, fetch = _to_start(verdict, runtime, growths)
     vendor = accelerators[0].vendor if accelerators else ""
-    warning = verdict.quality.warning if verdict.quality is not None else None
-    tight = [each.reason for each in verdict.findings if each.code == "accelerator-tight"]
     return ContainerSize(
         asked=verdict.asked,
         model=verdict.model,
@@ -327,14 +334,11 @@ def size_of(
         runtime=runtime,
         needs=needs,
         unreclaimable_bytes=unreclaimable,
-        limit_bytes=most + growths[-1].bytes,
         page_cache_bytes=page_cache,
-        passing_bytes=memory.evictable_bytes,
         growths=tuple(growths),
         accelerator_host_bytes=libraries,
         per_user_bytes=kept.conversation_bytes - kept.accelerator_state_bytes,
         per_user_accelerator_bytes=kept.accelerator_state_bytes,
-        disk_bytes=ends_to_store(needs, None)[1],
         accelerators=accelerators,
         shared_memory_bytes=shared,
         image=service.images.get(vendor, service.image) or None,
@@ -342,9 +346,16 @@ def size_of(
         environment=environment,
         fetch=fetch,
         needs_login="weights-gated" in {finding.code for finding in verdict.findings},
-        notes=(*verdict.understood_as, *([warning] if warning is not None else ()), *tight),
+        notes=_notes(verdict),
         files=_mounts(verdict.asked, arguments),
     )
+
+
+def _notes(verdict: Verdict) -> tuple[str, ...]:
+    """What was understood, what the quantization costs, and that a card may not hold the most."""
+    warning = verdict.quality.warning if verdict.quality is not None else None
+    tight = [each.reason for each in verdict.findings if each.code == "accelerator-tight"]
+    return (*verdict.understood_as, *([warning] if warning is not None else ()), *tight)
 
 
 def _sizable(verdict: Verdict, catalogue: Catalogue) -> tuple[RuntimeSpec, Needs, MemoryNeed]:

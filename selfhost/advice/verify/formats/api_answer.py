@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from ....catalogue.quantization_names import MLX_QUANTIZATIONS
-from ....core.json_text import Decoder
-from ....core.reading import Unreadable
 from ..run import Run, Timed, paces_of
-from .words import as_json, quantization, whole
+from .words import json_values, quantization, whole
 
 MARKS = ('"eval_duration"', '"timings"', '"tokens_per_second"', '"tokensPerSecond"')
 # of tokens and time; and how many units of time are a second
@@ -60,26 +58,12 @@ def read(text: str) -> Run | None:
 
 def _answers(text: str) -> Iterator[_Fields]:
     """The objects of one JSON text, or of its lines; `data:` stands before those of a stream."""
-    decoder = Decoder()
-    try:
-        parsed = decoder.parse(as_json(text))
-    except Unreadable:
-        parsed = None
-    if parsed is None:
-        lines = (line.strip().removeprefix("data:").strip() for line in text.splitlines())
-        # the other objects of a stream hold a word each
-        timed = (line for line in lines if line[:1] == "{" and any(map(line.__contains__, MARKS)))
-        parsed = []
-        for line in timed:
-            try:
-                parsed.append(decoder.parse(as_json(line)))
-            except Unreadable:
-                continue
-    if isinstance(parsed, dict):
+    answers = json_values(text, MARKS)
+    if len(answers) == 1 and isinstance(answers[0], dict):
         # a chat that was saved in llama-server's own page
-        chat = parsed.get("messages")
-        parsed = chat if isinstance(chat, list) else [parsed]
-    for answer in parsed[:_MOST_ANSWERS] if isinstance(parsed, list) else ():
+        chat = answers[0].get("messages")
+        answers = chat[:_MOST_ANSWERS] if isinstance(chat, list) else answers
+    for answer in answers:
         if isinstance(answer, dict):
             # the last event of a stream, and an event of a log
             yield _inner(answer, "result") or _inner(answer, "data") or answer

@@ -6,11 +6,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ....core.json_text import Decoder
-from ....core.reading import Unreadable
 from ....core.records import pattern
 from ..run import Run, SeenPace
-from .words import as_json, attends_flash, bytes_of, count_of, gpu_of, positive, quantization, whole
+from .words import (
+    attends_flash,
+    bytes_of,
+    count_of,
+    gpu_of,
+    json_values,
+    positive,
+    quantization,
+    whole,
+)
 
 MARKS = ("t/s", "avg_ts", '"speed_tg"')
 # of a record, whichever output it is from
@@ -65,27 +72,15 @@ def _records(text: str) -> list[_Row]:
     """The objects of JSON or JSON lines, their values as text. An array may stand behind what the
     backends print of their devices.
     """
-    lines, decoder = text.strip().splitlines(), Decoder()
+    lines = text.strip().splitlines()
     first = next((number for number, line in enumerate(lines) if line.startswith("[")), 0)
     last = next((number for number, line in enumerate(lines) if line == "]"), len(lines))
-    try:
-        values = decoder.parse(as_json("\n".join(lines[first : last + 1])))
-    except Unreadable:
-        values = None
-    if not isinstance(values, list):
-        values = []
-        marked = (line for line in lines if line.startswith("{") and any(map(line.count, MARKS)))
-        for line in marked:
-            try:
-                values.append(decoder.parse(as_json(line)))
-            except Unreadable:
-                continue
     return [
         {
             key: str(value).lower() if isinstance(value, bool) else str(value)
             for key, value in row.items()
         }
-        for row in values[:_MOST_ROWS]
+        for row in json_values("\n".join(lines[first : last + 1]), MARKS)
         if isinstance(row, dict)
         and any(all(key in row for key in keys) for keys in (_KEYS, _BATCHED_KEYS))
     ]
