@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import ceil, inf
 
 from .. import needs as need
@@ -34,6 +34,8 @@ from .room import (
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from ..catalogue.outlines import Outline
 
 MOST_ALTERNATIVES = 3
@@ -456,10 +458,11 @@ def _candidates(
     modalities = _AS_GOOD_AS.get(spec.modality, (spec.modality,))
     is_general, main_use = standings.is_general(spec.uses), (spec.uses or ())[:1] or None
     ordered: list[tuple[bool, float, str]] = []
-    for outline in catalogue.outlines():
+    alike = [outline for outline in catalogue.outlines() if outline.modality in modalities]
+    for outline in alike:
         standing, is_named = standings.of(outline.id), outline.id in named
         size = None if outline.closed else outline.parameters_total
-        if standing is None or size is None or outline.modality not in modalities:
+        if standing is None or size is None or outline.id == spec.id:
             continue
         is_usual = outline.superseded_by is None and size <= most
         if not is_named and not (is_usual and _does_its_work(spec, outline, standings)):
@@ -467,10 +470,16 @@ def _candidates(
         same_work = (standing.is_general and is_general) or standing.uses[:1] == main_use
         # of those that the spec names the nearest comes first
         weight = NAMED * (1 - 1e-6 * named.index(outline.id)) if is_named else 1.0
-        if outline.id != spec.id:
-            ordered.append((not (same_work or is_named), -standing.worth * weight, outline.id))
+        ordered.append((not (same_work or is_named), -standing.worth * weight, outline.id))
+    yield from _as_open_as_asked(sorted(ordered), workload, catalogue)
+
+
+def _as_open_as_asked(
+    ordered: Sequence[tuple[bool, float, str]], workload: Workload, catalogue: Catalogue
+) -> Iterator[tuple[bool, float, ModelSpec]]:
+    """Those that are open as was asked, then those that are in part, as if for other work."""
     in_part = []
-    for for_other_work, worth, id in sorted(ordered):
+    for for_other_work, worth, id in ordered:
         try:
             other = catalogue.spec(id)
         except SpecError:
@@ -512,18 +521,8 @@ def _does_its_work(spec: ModelSpec, other: Outline, standings: Standings) -> boo
 
 
 def _alternative(fit: Fit, catalogue: Catalogue, why: str) -> Alternative:
-    """What it takes is all of its memory, in RAM alone what stays there where accelerators hold the
-    model or a part; of accelerators that hold it only just, what is likely, as `check` tells it.
-    """
     spec, workload, judged = fit.question.spec, fit.question.workload, fit.judged
     needs, speed = judged.needs, judged.speed
-    in_ram = in_all = None
-    is_beside = needs is not None and needs.memory is not None and needs.placement != "host"
-    if needs is not None and needs.memory is not None:
-        in_ram = in_all = host_high(needs) or 0
-    if needs is not None and in_ram is not None and is_beside:
-        is_tight = exceeds_accelerator(judged.findings)
-        in_all = in_ram + (on_cards(needs, likely=is_tight) or 0)
     # `reasons` says so of other models
     is_said = TIGHT in why.split(", ")
     return Alternative(
@@ -534,15 +533,31 @@ def _alternative(fit: Fit, catalogue: Catalogue, why: str) -> Alternative:
         runtime=workload.runtime,
         finetune_method=workload.finetune_method,
         license=spec.license.id if spec.license else None,
-        memory_high_bytes=in_all,
-        host_bytes=in_ram if is_beside else None,
-        is_whole_on_card=needs is not None and is_beside and needs.placement == "accelerator",
+        **_memory(judged),
         download_bytes=needs.download_bytes if needs is not None else None,
         decode_tokens_per_second=speed.decode if speed is not None else None,
         judged_tokens_per_second=speed.judged if speed is not None else None,
         why=f"{why}, {TIGHT}" if leaves_little(judged) and not is_said else why,
         command=f"selfhost check {_typed(spec, catalogue)}{fit.workload.options()}",
     )
+
+
+def _memory(judged: Judged) -> dict[str, Any]:
+    """What it takes in all, and what stays in RAM where accelerators hold the model or a part. Of
+    accelerators that hold it only just it is what is likely, as `check` tells it.
+    """
+    needs = judged.needs
+    if needs is None or needs.memory is None:
+        return {"memory_high_bytes": None}
+    in_ram = host_high(needs) or 0
+    if needs.placement == "host":
+        return {"memory_high_bytes": in_ram}
+    is_tight = exceeds_accelerator(judged.findings)
+    return {
+        "memory_high_bytes": in_ram + (on_cards(needs, likely=is_tight) or 0),
+        "host_bytes": in_ram,
+        "is_whole_on_card": needs.placement == "accelerator",
+    }
 
 
 def _typed(spec: ModelSpec, catalogue: Catalogue) -> str:

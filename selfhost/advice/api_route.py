@@ -11,9 +11,9 @@ from ..catalogue.offers import Offer, offers_of, snapshot_day
 from ..catalogue.spec import ModelSpec
 from ..core.errors import SelfhostError
 from ..core.records import Record
+from ..core.workload import Workload
 from ..judge.checks import Finding, Outcome, license_check, openness_check
 from ..judge.record import Judged, Question
-from .stand_ins import stand_ins
 
 
 class _Prices(Record):
@@ -88,6 +88,8 @@ def _of_stand_in(
     met: MutableMapping[str, bool],
 ) -> tuple[Offer, ...]:
     """The offers of the first model that stands in for this one and meets what was asked."""
+    from .stand_ins import stand_ins
+
     spec, catalogue = question.spec, prices.catalogue
     # no id is the same as that of a model that the catalogue lacks
     for model_id, why in stand_ins(spec.replace(id=published_id or ""), catalogue):
@@ -99,11 +101,7 @@ def _of_stand_in(
         served = () if other is None else _served(question, other, offers, prices)
         if other is None or not served:
             continue
-        if model_id not in met:
-            workload = question.workload
-            findings = (license_check(other, workload), openness_check(other, workload))
-            met[model_id] = meets(finding for finding in findings if finding)
-        if not met[model_id]:
+        if not _complies(other, question.workload, met):
             continue
         reason = (
             f"No known API offers {spec.id} under these conditions. The offers are for {model_id},"
@@ -116,6 +114,14 @@ def _of_stand_in(
             )
         return tuple(offer.replace(stands_in=True, why_instead=reason) for offer in served)
     return ()
+
+
+def _complies(spec: ModelSpec, workload: Workload, met: MutableMapping[str, bool]) -> bool:
+    """Whether a model meets the license and openness asked for; kept in `met`."""
+    if spec.id not in met:
+        findings = (license_check(spec, workload), openness_check(spec, workload))
+        met[spec.id] = meets(finding for finding in findings if finding)
+    return met[spec.id]
 
 
 def meets(findings: Iterable[Finding]) -> bool:

@@ -105,18 +105,7 @@ def file_values(question: Question, runtime: RuntimeSpec) -> Values:
     """
     spec, workload, here = question.spec, question.workload, question.here
     format, quantization = workload.format or "", workload.quantization or ""
-    published = need.published(spec, format, quantization)
-    files = spec.files_of(format, quantization) or (published[1] if published else None)
-    quantized = named = file_name = None
-    if files is not None:
-        # a publisher's own name of the quantization is the tag that downloads it
-        alike = (
-            name
-            for name in files.quantizations
-            if need.canonical_quantization(name) == quantization
-        )
-        quantized, named = files.repository, next(alike, None)
-        file_name = files.names.get(named or quantization)
+    quantized, named, file_name = _known_best(spec, format, quantization)
     if here is not None and here.repository not in (None, quantized) and format == "gguf":
         # another conversion than the one known best is here already
         quantized, named, file_name = here.repository, None, None
@@ -129,6 +118,23 @@ def file_values(question: Question, runtime: RuntimeSpec) -> Values:
         "quantization": (named or quantization or stated_type or "").removeprefix(TRAINED_FOR),
         "file_name": file_name if quantized else None,
     }
+
+
+def _known_best(
+    spec: ModelSpec, format: str, quantization: str
+) -> tuple[str | None, str | None, str | None]:
+    """Where the files that somebody quantized lie, elsewhere than the published ones; a publisher's
+    own name of the quantization, which is the tag that downloads it; and the file's name.
+    """
+    published = need.published(spec, format, quantization)
+    files = spec.files_of(format, quantization) or (published[1] if published else None)
+    if files is None:
+        return None, None, None
+    alike = (
+        name for name in files.quantizations if need.canonical_quantization(name) == quantization
+    )
+    named = next(alike, None)
+    return files.repository, named, files.names.get(named or quantization)
 
 
 def _adapter_values(case: Case) -> dict[str, str | int | None]:

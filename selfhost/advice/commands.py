@@ -40,15 +40,19 @@ def commands(case: Case) -> tuple[str, ...]:
     if not _is_scaling_known(case):
         return ()
     lines = tuple(line + devices_option(case) for line in run_lines(case))
-    shown_with = case.runtime.shown_with
     # alone they are no other way to run it: `by_tag` has them with what installs that program
-    if not lines or not shown_with or question.missing_bytes == 0:
-        return lines
-    second = case.replace(runtime=case.catalogue.runtime(shown_with), is_second=True)
+    if lines and case.runtime.shown_with and question.missing_bytes != 0:
+        lines += _second_line(case)
+    return lines
+
+
+def _second_line(case: Case) -> tuple[str, ...]:
+    """The line of the program that is shown beside the judged one: only where it says it all."""
+    second = case.replace(runtime=case.catalogue.runtime(case.runtime.shown_with), is_second=True)
     if may_crash(second) or not _has_build(second.runtime, case.machine):
-        return lines
-    others = run_lines(second)
-    return lines + others if len(others) == 1 else lines
+        return ()
+    lines = run_lines(second)
+    return lines if len(lines) == 1 else ()
 
 
 def has_other_byte_order(case: Case) -> bool:
@@ -142,14 +146,7 @@ def by_tag(case: Case) -> ByTag | None:
     spec, workload, machine = case.spec, case.workload, case.machine
     tagged = case.replace(runtime=case.catalogue.runtime("ollama"))
     runtime, tag = tagged.runtime, case.tag or tag_of(spec, workload)
-    # a tag that was typed may hold files of other runtimes
-    is_taken = workload.format in runtime.formats or (
-        case.tag is not None and workload.runtime in runtime.tags_of
-    )
-    is_served = spec.modality in runtime.modalities and _has_build(runtime, machine)
-    if tag is None or not (case.is_run and is_taken and is_served) or case.is_here:
-        return None
-    if may_crash(tagged):
+    if tag is None or not _is_served(tagged) or may_crash(tagged):
         return None
     default = need.default_format_and_quantization(spec, runtime)[1]
     quantization = (workload.quantization if case.tag else runtime.tags.get(tag)) or default
@@ -163,6 +160,18 @@ def by_tag(case: Case) -> ByTag | None:
         # what is asked beside the quantization is nothing that it takes
         return None
     return ByTag(tag=tag, quantization=quantization, lines=()) if fits else None
+
+
+def _is_served(case: Case) -> bool:
+    """Whether the runtime would fetch and serve what is asked, and it is not here already. A tag
+    that was typed may hold files of other runtimes.
+    """
+    runtime, workload = case.runtime, case.workload
+    is_taken = workload.format in runtime.formats or (
+        case.tag is not None and workload.runtime in runtime.tags_of
+    )
+    is_built = case.spec.modality in runtime.modalities and _has_build(runtime, case.machine)
+    return case.is_run and is_taken and is_built and not case.is_here
 
 
 # ------------------------------------------------------------------ one line

@@ -253,9 +253,7 @@ def _meeting(work: _Work, usd: float | None, local: LocalCost | None) -> Meeting
     lines = {}
     for end, name in _ENDS.items():
         hours = getattr(local, f"hours_per_day_{end}")
-        watts = local.watts_low if end == "low" else local.watts_high
-        kwh = (hours or 0) * (watts or 0) / 1000
-        energy = _printed(kwh * tariff / work.tokens * 1e6)
+        energy = _printed(_kwh_per_day(local, end) * tariff / work.tokens * 1e6)
         saved = by_api * (rate or 1) - energy
         if hours is None or saved <= 0:
             continue
@@ -275,6 +273,12 @@ def _meeting(work: _Work, usd: float | None, local: LocalCost | None) -> Meeting
         assumes_dollar=rate is None,
         arithmetic=next(shown, None),
     )
+
+
+def _kwh_per_day(local: LocalCost, end: str) -> float:
+    hours: float = getattr(local, f"hours_per_day_{end}") or 0
+    watts = local.watts_low if end == "low" else local.watts_high
+    return hours * (watts or 0) / 1000
 
 
 def _printed(value: float) -> float:
@@ -358,16 +362,11 @@ def _hours(work: _Work, decode: PaceRange, prompt: PaceRange | None) -> LocalCos
             reads, note = writes, ", reading no faster than writing, a bound"
         elif is_bounded:
             note = ", reading in no time"
-        # what has no pace takes no time
-        parts = ((work.read, reads), (work.written, writes))
-        timed = [(tokens, pace) for tokens, pace in parts if tokens and pace]
-        hours = sum(tokens / pace for tokens, pace in timed) / 3600
-        sides = [f"{tokens:,} / {pace:,.3f}".rstrip("0").rstrip(".") for tokens, pace in timed]
-        seconds = f"({' + '.join(sides) or '0'}) s"
-        lines.append(f"{name}: {seconds} / 3,600 = {_written(hours)} hours{note}")
+        hours, line = _hours_of((work.read, reads), (work.written, writes))
+        lines.append(f"{name}: {line}{note}")
         values[f"hours_per_day_{end}"] = hours
         most = HOURS_PER_DAY * work.tokens / hours if hours else None
-        values[f"most_tokens_per_day_{_PACE_OF[end]}"] = most
+        values[f"most_tokens_per_day_{pace}"] = most
     keeps_up = values["hours_per_day_high"] <= HOURS_PER_DAY
     is_too_slow = values["hours_per_day_low"] > HOURS_PER_DAY
     return LocalCost(
@@ -377,6 +376,14 @@ def _hours(work: _Work, decode: PaceRange, prompt: PaceRange | None) -> LocalCos
         keeps_up=keeps_up or (False if is_too_slow else None),
         arithmetic=tuple(lines),
     )
+
+
+def _hours_of(*parts: tuple[int, float | None]) -> tuple[float, str]:
+    """Hours of so many tokens, each at its pace, and how; what has no pace takes none."""
+    timed = [(tokens, pace) for tokens, pace in parts if tokens and pace]
+    hours = sum(tokens / pace for tokens, pace in timed) / 3600
+    sides = [f"{tokens:,} / {pace:,.3f}".rstrip("0").rstrip(".") for tokens, pace in timed]
+    return hours, f"({' + '.join(sides) or '0'}) s / 3,600 = {_written(hours)} hours"
 
 
 def _with_energy(pace: LocalCost, work: _Work, needs: Needs) -> LocalCost:

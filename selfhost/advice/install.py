@@ -11,7 +11,7 @@ from ..judge.checks.weights import to_pass_gate
 from ..judge.pace.speed import uses_shared_gpu
 from ..judge.placement.devices import computes_on_shared, is_built_for, reaches
 from ..judge.question import is_behind_gate
-from ..machine.record import Machine
+from ..machine.record import Accelerator, Machine
 from .case import Case
 
 
@@ -96,10 +96,8 @@ def _places(case: Case) -> list[str]:
 
 
 def _first_for_accelerator(case: Case) -> Iterator[str]:
-    """What the accelerator in use wants installed or set before the program: of old GPUs the build
-    that still has kernels for them, of some of AMD's the setting by which they run another's.
-    """
-    runtime, cards, machine = case.runtime, case.cards, case.machine
+    """What the accelerator in use wants installed or set before the program."""
+    runtime, cards = case.runtime, case.cards
     is_shared = any(card.unified and computes_on_shared(runtime, card) for card in cards)
     if case.placement in (None, "host") and not runtime.gpu_only and not is_shared:
         return
@@ -107,6 +105,15 @@ def _first_for_accelerator(case: Case) -> Iterator[str]:
     for vendor in dict.fromkeys(card.vendor for card in used or cards):
         if vendor in runtime.install_first:
             yield f"# {runtime.install_first[vendor]}"
+    yield from _for_old_cards(runtime, used, case.machine)
+
+
+def _for_old_cards(
+    runtime: RuntimeSpec, used: Sequence[Accelerator], machine: Machine
+) -> Iterator[str]:
+    """The line that gets a build with kernels for the oldest of the GPUs, and the one by which GPUs
+    of AMD's run the kernels of another.
+    """
     here = f"{machine.system}-{machine.architecture}"
     for key, line in runtime.install_below.items():
         system, _, least = key.rpartition("-")

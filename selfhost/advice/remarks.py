@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
+from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core.templates import filled
 from ..core.workload import Workload
 from ..judge.pace.speed import advice
@@ -202,17 +203,22 @@ def about_files(question: Question, *, fits: bool) -> Iterator[str]:
     rule, named = runtime.rule_of(type), {"runtime": runtime.name, "model": spec.name, "type": type}
     if need.takes_text_alone(spec, runtime):
         yield _remark("text-alone", **named)
-    files = spec.files_of(format, type)
-    # somebody else than the publisher makes such files
-    is_converted = format in ("gguf", "mlx") or rule is not None
-    is_listed = (files is not None and files.listed) or need.published(spec, format, type)
     if need.loads_sixteen_bits(spec, runtime, format, type):
         stored = spec.architecture.dtype if spec.architecture is not None else None
         yield _remark("made-while-loading", bits=32 if stored == "float32" else 16, **named)
-    elif fits and is_converted and not is_listed:
+    elif fits and _has_no_listing(spec, runtime, format, type):
         parts = need.parts_of(spec, runtime)
         is_named = parts is not None and type in parts.quantizations
         key = "size-of-named" if is_named else "size-computed"
         yield _remark(key, where=spec.conversions_page, **named)
     if rule is not None and rule.needs:
         yield _remark("packages", packages=rule.needs, **named)
+
+
+def _has_no_listing(spec: ModelSpec, runtime: RuntimeSpec, format: str, type: str) -> bool:
+    """Whether somebody else than the publisher makes such files, and none are listed."""
+    if format not in ("gguf", "mlx") and runtime.rule_of(type) is None:
+        return False
+    files = spec.files_of(format, type)
+    is_listed = files is not None and files.listed
+    return not is_listed and need.published(spec, format, type) is None

@@ -121,22 +121,26 @@ def _best_quantization(space: _Space) -> str | None:
         return None
     if is_beyond_any_quantization(question, machine):
         return None
-    rows = architectures(catalogue)
-    order = need.quantizations_of(spec, runtime, rows)
+    order = need.quantizations_of(spec, runtime, architectures(catalogue))
     first = order.index(judged) if judged in order else len(order) - 1
     # the order is by what is lost, so none behind the judged one counts unless it does
     while first > 0 and not quality_of(order[first], catalogue, spec).is_lossless:
         first -= 1
     for name in order[max(first, 0) :]:
         if not is_surely_beyond(question, name, machine) and space.holds(quantization=name):
-            sizes = [
-                need.weights_bytes(spec, question.workload.format or "", kind, rows)
-                for kind in (name, judged or name)
-            ]
-            own, usual = (None if isinstance(size, Unread) else size.bytes for size in sizes)
-            is_as_large = own and usual and abs(own - usual) <= _SAME_SIZE * usual
-            return judged if is_as_large else name
+            return judged if _is_as_large(question, name, catalogue) else name
     return None
+
+
+def _is_as_large(question: Question, quantization: str, catalogue: Catalogue) -> bool:
+    """Its files are as large as those judged, but for their headers."""
+    workload, rows = question.workload, architectures(catalogue)
+    sizes = [
+        need.weights_bytes(question.spec, workload.format or "", name, rows)
+        for name in (quantization, workload.quantization or quantization)
+    ]
+    own, judged = (None if isinstance(size, Unread) else size.bytes for size in sizes)
+    return own is not None and judged is not None and abs(own - judged) <= _SAME_SIZE * judged
 
 
 def is_beyond_any_quantization(question: Question, machine: Machine) -> bool:
