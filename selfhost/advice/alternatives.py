@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from math import ceil, inf
 
 from .. import needs as need
@@ -455,23 +456,32 @@ def _candidates(
     catalogue, standings = search.catalogue, Standings.of_catalogue(search.catalogue)
     named = _named(spec, catalogue)
     most = _most_parameters(spec, judged, search.machine)
-    modalities = _AS_GOOD_AS.get(spec.modality, (spec.modality,))
     is_general, main_use = standings.is_general(spec.uses), (spec.uses or ())[:1] or None
+    does_it = partial(_does_its_work, spec, standings)
     ordered: list[tuple[bool, float, str]] = []
-    alike = [outline for outline in catalogue.outlines() if outline.modality in modalities]
-    for outline in alike:
+    for outline in _alike(spec, catalogue):
         standing, is_named = standings.of(outline.id), outline.id in named
-        size = None if outline.closed else outline.parameters_total
-        if standing is None or size is None or outline.id == spec.id:
+        size = outline.parameters_total
+        if standing is None or size is None:
             continue
         is_usual = outline.superseded_by is None and size <= most
-        if not is_named and not (is_usual and _does_its_work(spec, outline, standings)):
+        if not is_named and not (is_usual and does_it(outline)):
             continue
         same_work = (standing.is_general and is_general) or standing.uses[:1] == main_use
         # of those that the spec names the nearest comes first
         weight = NAMED * (1 - 1e-6 * named.index(outline.id)) if is_named else 1.0
         ordered.append((not (same_work or is_named), -standing.worth * weight, outline.id))
     yield from _as_open_as_asked(sorted(ordered), workload, catalogue)
+
+
+def _alike(spec: ModelSpec, catalogue: Catalogue) -> list[Outline]:
+    """The other open models of its modality."""
+    modalities = _AS_GOOD_AS.get(spec.modality, (spec.modality,))
+    return [
+        outline
+        for outline in catalogue.outlines()
+        if outline.modality in modalities and not outline.closed and outline.id != spec.id
+    ]
 
 
 def _as_open_as_asked(
@@ -506,7 +516,7 @@ def _most_parameters(spec: ModelSpec, judged: Judged, machine: Machine) -> float
     return min(below, inf if fitting is None else fitting)
 
 
-def _does_its_work(spec: ModelSpec, other: Outline, standings: Standings) -> bool:
+def _does_its_work(spec: ModelSpec, standings: Standings, other: Outline) -> bool:
     """Whether the other model can do what this one is for.
 
     What answers in words is replaced by what answers in words, on whatever subject; all else, such

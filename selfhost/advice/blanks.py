@@ -109,15 +109,21 @@ def file_values(question: Question, runtime: RuntimeSpec) -> Values:
     if here is not None and here.repository not in (None, quantized) and format == "gguf":
         # another conversion than the one known best is here already
         quantized, named, file_name = here.repository, None, None
-    rule = runtime.rule_of(quantization)
-    is_converted = format in _CONVERTED or (rule is not None and not rule.at_load)
-    stated_type = spec.needs.dtype if spec.needs is not None else None
+    is_ruled = runtime.rule_of(quantization) is not None
+    stated_type = (spec.needs.dtype if spec.needs is not None else None) or ""
+    published = None if _is_converted(runtime, format, quantization) else spec.repository
     return {
-        "repository": quantized or (None if is_converted else spec.repository),
-        "quantized": quantized if rule is not None else None,
-        "quantization": (named or quantization or stated_type or "").removeprefix(TRAINED_FOR),
+        "repository": quantized or published,
+        "quantized": quantized if is_ruled else None,
+        "quantization": (named or quantization or stated_type).removeprefix(TRAINED_FOR),
         "file_name": file_name if quantized else None,
     }
+
+
+def _is_converted(runtime: RuntimeSpec, format: str, quantization: str) -> bool:
+    """Whether such files lie elsewhere than the published weights."""
+    rule = runtime.rule_of(quantization)
+    return format in _CONVERTED or (rule is not None and not rule.at_load)
 
 
 def _known_best(

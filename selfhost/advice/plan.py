@@ -58,8 +58,6 @@ _CARD_STEP_BYTES = units.GIB // 8
 _VAST_BYTES = 2**50
 _ORDER = (Route.LOCAL, Route.UNKNOWN, Route.NEITHER, Route.API)
 
-_APPLES = (Accelerator(vendor="apple", name="Apple GPU", unified=True),)
-
 CHECK_YOURS = "check your configuration"
 
 
@@ -400,24 +398,18 @@ def _least(
     # a need stated as one figure may not say what lies in RAM beside the accelerators
     if not memory or max(memory, on_card) > MAX_MEMORY_BYTES:
         return question, judge(question, vast), None
-    cards = (_card(question, on_card),) if gpu_only else ()
     disk, ram = _disk_to_store(needs), {"memory_total_bytes": memory, "memory_limit_bytes": memory}
-    machine = vast.replace(**ram, disks=_disks(disk), accelerators=_APPLES if is_mac else cards)
+    cards = _cards_of_least(question, on_card, gpu_only=gpu_only, is_mac=is_mac)
+    machine = vast.replace(**ram, disks=_disks(disk), accelerators=cards)
     wanted = question.workload.min_tokens_per_second
     cores = sure = perhaps = None
     if wanted and in_ram:
         machine, cores, sure, perhaps = _paced(question, machine, wanted)
     judged = judge(question, machine)
-    failed = {each.check for each in judged.findings if each.outcome is Outcome.FAIL}
-    # something of the model itself, which no machine mends
-    if not failed.isdisjoint(_OF_THE_MODEL):
+    if _is_ruled_out_anywhere(judged):
         return question, judged, None
-    accelerator = LeastAccelerator(
-        required=gpu_only,
-        memory_bytes=on_card,
-        memory_beside_bytes=beside + reserve_beside(beside, vast, workload) if beside else None,
-        **_of_several(question, catalogue, machine, on_card, gpu_only=gpu_only),
-    )
+    sizes = on_card, beside + reserve_beside(beside, vast, workload) if beside else None
+    accelerator = _accelerator(question, catalogue, machine, *sizes, gpu_only=gpu_only)
     least = Least(
         machine=machine,
         memory_bytes=memory,
@@ -430,6 +422,12 @@ def _least(
         is_slow=not wanted and is_slow(judged, None),
     )
     return question, judged, least
+
+
+def _is_ruled_out_anywhere(judged: Judged) -> bool:
+    """Whether something of the model itself fails, which no machine mends."""
+    failed = {each.check for each in judged.findings if each.outcome is Outcome.FAIL}
+    return not failed.isdisjoint(_OF_THE_MODEL)
 
 
 def _on_its_platform(
@@ -514,6 +512,15 @@ def _least_number(numbers: range, fits: Callable[[int], bool]) -> int:
 # ------------------------------------------------------------------ its accelerators
 
 
+def _cards_of_least(
+    question: Question, on_card: int, *, gpu_only: bool, is_mac: bool
+) -> tuple[Accelerator, ...]:
+    """Apple's own, the least that is needed, or none."""
+    if is_mac:
+        return (Accelerator(vendor="apple", name="Apple GPU", unified=True),)
+    return (_card(question, on_card),) if gpu_only else ()
+
+
 def _card(question: Question, memory_bytes: int) -> Accelerator:
     """The least accelerator on which the runtime has kernels of the quantization."""
     runtime, cache_rule = question.runtime, question.cache_rule
@@ -530,23 +537,35 @@ def _card(question: Question, memory_bytes: int) -> Accelerator:
     )
 
 
-def _of_several(
-    question: Question, catalogue: Catalogue, machine: Machine, on_card: int, *, gpu_only: bool
-) -> dict[str, Any]:
-    """The last fields of `LeastAccelerator`, where one card takes `on_card` bytes."""
+def _accelerator(
+    question: Question,
+    catalogue: Catalogue,
+    machine: Machine,
+    on_card: int,
+    beside: int | None,
+    *,
+    gpu_only: bool,
+) -> LeastAccelerator:
+    """One card that takes `on_card` bytes, and what shares it."""
     needs, runtime = question.needs, question.runtime
+    sure_bytes, lean_option, parts = on_card, "", None
     if not gpu_only or needs is None or needs.memory is None:
         parts = _spread_over(question, catalogue, machine, on_card)
-        return {"sure_bytes": on_card, "parts": parts}
-    sure_bytes, parts = smallest_device_bytes(needs.memory), None
-    if needs.tensor_parallel:
-        number = min(needs.tensor_parallel)
-        parts = number, smallest_lean_device_bytes(needs.memory, number)
-    return {
-        "sure_bytes": sure_bytes,
-        "lean_option": runtime.lean_option if runtime and on_card < sure_bytes else "",
-        "parts": parts,
-    }
+    else:
+        sure_bytes = smallest_device_bytes(needs.memory)
+        if runtime is not None and on_card < sure_bytes:
+            lean_option = runtime.lean_option
+        if needs.tensor_parallel:
+            number = min(needs.tensor_parallel)
+            parts = number, smallest_lean_device_bytes(needs.memory, number)
+    return LeastAccelerator(
+        required=gpu_only,
+        memory_bytes=on_card,
+        memory_beside_bytes=beside,
+        sure_bytes=sure_bytes,
+        lean_option=lean_option,
+        parts=parts,
+    )
 
 
 def _spread_over(

@@ -197,19 +197,19 @@ def about_files(question: Question, *, fits: bool) -> Iterator[str]:
     that quantization are known.
     """
     spec, workload, runtime = question.spec, question.workload, question.runtime
-    format, type = workload.format or "", workload.quantization or ""
-    if runtime is None or question.local_files or not type or workload.task != "generate":
+    format, type = workload.format or "", workload.quantization
+    if runtime is None or type is None or question.local_files or workload.task != "generate":
         return
     rule, named = runtime.rule_of(type), {"runtime": runtime.name, "model": spec.name, "type": type}
     if need.takes_text_alone(spec, runtime):
         yield _remark("text-alone", **named)
     if need.loads_sixteen_bits(spec, runtime, format, type):
-        stored = spec.architecture.dtype if spec.architecture is not None else None
+        stored = getattr(spec.architecture, "dtype", None)
         yield _remark("made-while-loading", bits=32 if stored == "float32" else 16, **named)
     elif fits and _has_no_listing(spec, runtime, format, type):
         parts = need.parts_of(spec, runtime)
-        is_named = parts is not None and type in parts.quantizations
-        key = "size-of-named" if is_named else "size-computed"
+        named_types = parts.quantizations if parts is not None else ()
+        key = "size-of-named" if type in named_types else "size-computed"
         yield _remark(key, where=spec.conversions_page, **named)
     if rule is not None and rule.needs:
         yield _remark("packages", packages=rule.needs, **named)

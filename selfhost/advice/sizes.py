@@ -303,8 +303,7 @@ def size_of(
     what the server keeps of earlier prompts; None: one conversation of each user, at most what it
     keeps unless told.
 
-    Raises `SelfhostError` where what the model takes is not known, and where it runs in no such
-    container.
+    Raises `SelfhostError` where what it takes is not known, and where it runs in no container.
     """
     runtime, needs, memory = _sizable(verdict, catalogue)
     service = runtime.service or _NO_SERVICE
@@ -319,14 +318,12 @@ def size_of(
         *_shared_memory(shared, len(accelerators)),
         *_uncertainty(service, runtime, [term for term in host if term not in mapped]),
     ]
-    # of the program's own pages the mapped ones are page cache too
     page_cache = sum(term.bytes for term in mapped) + service.mapped_program_bytes
     libraries = service.accelerator_host_bytes if accelerators else 0
     unreclaimable = sum(term.bytes for term in host) - page_cache + libraries
     most = unreclaimable + page_cache + sum(growth.bytes for growth in growths)
     growths.append(_page_tables(most + memory.evictable_bytes))
     arguments, environment, fetch = _to_start(verdict, runtime, growths)
-    vendor = accelerators[0].vendor if accelerators else ""
     return ContainerSize(
         asked=verdict.asked,
         model=verdict.model,
@@ -341,7 +338,7 @@ def size_of(
         per_user_accelerator_bytes=kept.accelerator_state_bytes,
         accelerators=accelerators,
         shared_memory_bytes=shared,
-        image=service.images.get(vendor, service.image) or None,
+        image=_image(service, accelerators),
         arguments=arguments,
         environment=environment,
         fetch=fetch,
@@ -349,6 +346,11 @@ def size_of(
         notes=_notes(verdict),
         files=_mounts(verdict.asked, arguments),
     )
+
+
+def _image(service: Service, accelerators: Sequence[Held]) -> str | None:
+    vendor = accelerators[0].vendor if accelerators else ""
+    return service.images.get(vendor, service.image) or None
 
 
 def _notes(verdict: Verdict) -> tuple[str, ...]:

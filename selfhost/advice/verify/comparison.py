@@ -336,14 +336,7 @@ def _pace_row(
     """
     speed = speed_at(seen.depth_tokens if seen.kind == "decode" else None)
     predicted = _pace_of(seen, speed, total, verdict.workload.parallel, batch_tokens)
-    why = why_impossible(seen, verdict)
-    if why is None and seen.tokens_per_second is None:
-        why = "the run gives no number that a pace can be"
-    elif why is None and predicted is None:
-        has_reason = speed is not None and speed.decode is None
-        why = speed.how if speed is not None and has_reason else "no pace is predicted for it"
-    elif why is None:
-        why = _why_another_pace(seen, verdict)
+    why = why_impossible(seen, verdict) or _why_no_pace(seen, predicted, speed, verdict)
     inside = None
     if predicted is not None and seen.tokens_per_second is not None and why is None:
         inside = predicted.low <= seen.tokens_per_second <= predicted.high
@@ -389,7 +382,20 @@ def _pace_of(
     return speed.decode.replace(low=min(speed.decode.low, total.low / parallel))
 
 
-def _why_another_pace(seen: SeenPace, verdict: Verdict) -> str | None:
+def _why_no_pace(
+    seen: SeenPace, predicted: PaceRange | None, speed: Speed | None, verdict: Verdict
+) -> str | None:
+    """Why that pace cannot be compared; None where it can."""
+    if seen.tokens_per_second is None:
+        return "the run gives no number that a pace can be"
+    if predicted is not None:
+        return _why_another_pace(seen) or _why_too_few(seen, verdict)
+    if speed is not None and speed.decode is None:
+        return speed.how
+    return "no pace is predicted for it"
+
+
+def _why_another_pace(seen: SeenPace) -> str | None:
     """Why the run's own pace is no pace of one request alone; None where it is."""
     if seen.drafted and seen.kind == "decode":
         return "the run drafts tokens, so that a step gives several: compare one without a draft"
@@ -409,6 +415,10 @@ def _why_another_pace(seen: SeenPace, verdict: Verdict) -> str | None:
             f"it was read behind {units.tokens(seen.depth_tokens or 0)}, and predicted is a prompt"
             " at the start of a context"
         )
+    return None
+
+
+def _why_too_few(seen: SeenPace, verdict: Verdict) -> str | None:
     least_tokens = LEAST_TOKENS[seen.kind]
     shares_ram = any(card.unified for card in verdict.machine.accelerators or ())
     if seen.kind == "prompt" and (_placement(verdict) != "host" or shares_ram):
@@ -568,14 +578,11 @@ def _unlike_terms(
 def _run_otherwise(
     run: Run, verdict: Verdict, rows: Sequence[Difference], layout: Layout | None
 ) -> Iterator[str]:
-    """Options and hardware of the run that the prediction has otherwise, or as the run had them:
-    its GPU where the prediction has layers on one, its processor where layers are in RAM.
-    """
+    """Options and hardware of the run that the prediction has otherwise, or as the run had them."""
     machine, placed = verdict.machine, _placement(verdict)
     if placed != "host" and run.memory and all(seen.where == "host" for seen in run.memory):
         yield "Memory on a GPU is predicted too, and this run does not show it: its log does."
-    architecture = verdict.model.architecture
-    layers = architecture.layers if architecture is not None else 0
+    layers = getattr(verdict.model.architecture, "layers", 0)
     if layout is not None and layout.note is not None:
         yield layout.note
     elif layout is None and placed == "split" and layers and (run.gpu_layers or 0) >= layers:
@@ -585,6 +592,13 @@ def _run_otherwise(
             "The run had flash attention off, which is slower and takes a larger compute buffer:"
             " predicted is with it (-fa on)."
         )
+    yield from _on_other_hardware(run, machine, placed)
+
+
+def _on_other_hardware(run: Run, machine: Machine, placed: str) -> Iterator[str]:
+    """The run's GPU where the prediction has layers on one, its processor where layers are in RAM,
+    if another was predicted.
+    """
     cards = list(dict.fromkeys(card.name for card in machine.accelerators or ()))
     of_run = list(dict.fromkeys(run.gpu.split(", "))) if run.gpu else []
     foreign = [name for name in of_run if not any(are_alike(name, card) for card in cards)]
@@ -627,20 +641,33 @@ _MOMENT = "The prediction rests on the memory at one moment. To be sure, run wit
 def _causes(rows: Sequence[Difference], verdict: Verdict, fast_prompts: str) -> Iterator[str]:
     """What most often explains a figure far from the likely one."""
     paces = [row for row in rows if row.subject == "pace" and row.inside is not None]
-    slow = [
-        row for row in paces if (row.difference or 0) < 0 and (row.off_factor or 0) > CLOSE_FACTOR
-    ]
+    yield from _of_slow(paces)
+    above = {row.term for row in rows if row.off > 0}
+    if fast_prompts and "prompt" in above:
+        yield fast_prompts
+    # farther off than any machine is from what is predicted for its like
+    if any(row.off and _is_far(row, _FOREIGN_FACTOR) for row in paces):
+        yield _FOREIGN
+    if not above.isdisjoint(_OF_PROCESS):
+        yield _PROMPT_CACHE
+    yield from _of_a_moment(paces, verdict)
+
+
+def _of_slow(paces: Sequence[Difference]) -> Iterator[str]:
+    """What makes a pace far slower than the likely one."""
+    slow = [row for row in paces if _is_far(row, CLOSE_FACTOR) and (row.difference or 0) < 0]
     if any(row.term != "prompt" and row.depth_tokens is None for row in slow):
         yield _FULLER
     if slow:
         yield _BUSY
-    if fast_prompts and any(row.term == "prompt" and row.off > 0 for row in rows):
-        yield fast_prompts
-    # farther off than any machine is from what is predicted for its like
-    if any(row.off and (row.off_factor or 0) > _FOREIGN_FACTOR for row in paces):
-        yield _FOREIGN
-    if any(row.off > 0 for row in rows if row.term in _OF_PROCESS):
-        yield _PROMPT_CACHE
+
+
+def _is_far(row: Difference, factor: float) -> bool:
+    return (row.off_factor or 0) > factor
+
+
+def _of_a_moment(paces: Sequence[Difference], verdict: Verdict) -> Iterator[str]:
+    """That a pace outside its range was predicted in a moment, and how to take more time."""
     source = verdict.machine.sources.get("memory_bandwidth_bytes_per_second", "")
     is_outside = any(row.term != "prompt" and not row.inside for row in paces)
     if is_outside and was_at_present(source):

@@ -187,15 +187,15 @@ def _of_shape(run: Run, catalogue: Catalogue) -> str | None:
             near.append(((abs(total - count) > _ROUNDED, *use), outline.id))
         if outline.modality == "vision" and total > count:
             seeing.append((use, outline.id))
-    for _, spec_id in sorted(near):
-        architecture = catalogue.spec(spec_id).architecture
-        if architecture is not None and architecture.row == run.architecture:
-            return spec_id
-    for _, spec_id in sorted(seeing):
+    for _, spec_id in (*sorted(near), *sorted(seeing)):
         spec = catalogue.spec(spec_id)
-        total, encoders = spec.parameters.total, spec.parameters.encoders
-        if spec.architecture is None or spec.architecture.row != run.architecture:
-            continue
-        if total and encoders and abs((total - encoders) / count - 1) < _SAME_COUNT:
+        row = spec.architecture.row if spec.architecture is not None else None
+        if row == run.architecture and _has_count(spec, count):
             return spec_id
     return None
+
+
+def _has_count(spec: ModelSpec, count: int) -> bool:
+    """Whether it has so many parameters, with its encoders or without."""
+    total, encoders = spec.parameters.total or 0, spec.parameters.encoders or 0
+    return any(abs(each / count - 1) < _SAME_COUNT for each in (total, total - encoders))

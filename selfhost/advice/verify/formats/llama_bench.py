@@ -51,7 +51,7 @@ _BUILD = pattern(r"^build: ([0-9a-f]{4,40}) \(\d+\)", 8)
 _COMMIT = pattern(r"[0-9a-f]{4,40}")
 _THREADS = pattern(r"\bn_threads = (\d{1,5})")
 # what stands for an architecture in `qwen2 1B Q4_K - Medium` where it is not known
-_NOT_AN_ARCHITECTURE = ("?", "unknown")
+_NOT_AN_ARCHITECTURE = ("", "?", "unknown")
 _OTHER_ROWS = "Rows of other numbers of sequences, or with longer prompts, are left out"
 _Row = Mapping[str, str]
 
@@ -151,24 +151,23 @@ def _of_tests(rows: Sequence[_Row], text: str) -> Run:
     same = _tests_of(rows)
     first = same[0]
     described, layers = first.get("model_type", ""), first.get("n_gpu_layers", "")
-    words, build = described.lower().split(), _BUILD.search(text)
+    build = _BUILD.search(text)
     parameters, key_type = first.get("model_n_params", ""), first.get("type_k")
     commit = first.get("build_commit", build[1] if build else "")
     names = [name.strip() for name in first.get("backends", "").split(",") if name.strip()]
-    is_plain_build = all(name in ("CPU", "BLAS") for name in names) if names else None
     left_out = len(rows) - len(same)
     note = f"Tests of another model, other options or another run are left out: {left_out:,}."
     return Run(
         tool="llama-bench",
         version=commit if _COMMIT.fullmatch(commit) else None,
         file=first.get("model_filename") or None,
-        architecture=words[0] if words and words[0] not in _NOT_AN_ARCHITECTURE else None,
+        architecture=_architecture(described),
         quantization=quantization(described),
         parameters=whole(parameters) or count_of(parameters),
         file_bytes=bytes_of(first.get("size", "")),
         kv_cache_type=key_type if key_type == first.get("type_v") else None,
         threads=whole(first.get("n_threads", "")) or None,
-        on_processor=True if layers.strip() == "0" else is_plain_build,
+        on_processor=_on_processor(names, layers),
         gpu_layers=whole(layers),
         experts_in_ram=whole(first.get("n_cpu_moe", "")) or None,
         batch_tokens=whole(first.get("n_ubatch", "")) or None,
@@ -179,6 +178,18 @@ def _of_tests(rows: Sequence[_Row], text: str) -> Run:
         paces=tuple(pace for row in same for pace in _pace_of_test(row)),
         notes=(note,) if left_out else (),
     )
+
+
+def _architecture(described: str) -> str | None:
+    first = described.lower().partition(" ")[0]
+    return None if first in _NOT_AN_ARCHITECTURE else first
+
+
+def _on_processor(backends: Sequence[str], layers: str) -> bool | None:
+    """True for a build without accelerators, or with no layer on one."""
+    if layers.strip() == "0":
+        return True
+    return set(backends) <= {"CPU", "BLAS"} if backends else None
 
 
 def _tests_of(rows: Sequence[_Row]) -> list[_Row]:

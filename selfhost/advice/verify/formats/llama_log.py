@@ -5,6 +5,8 @@ llama.cpp too: buffers as they are made, or the table `memory breakdown [MiB]` a
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from ....core.records import pattern
 from ..requests import Requests
 from ..run import CONTEXT, Run, SeenMemory, SeenPace
@@ -184,6 +186,11 @@ class _Log:
             for kind, rate in self.rates.items()
         )
 
+    def states(self) -> int:
+        """The sequences that share one cache."""
+        is_shared = self.fact("kv_unified") == "true"
+        return (whole(self.fact("n_seq_max")) or 1) if is_shared else 1
+
     def room(self) -> tuple[int | None, int | None]:
         """Tokens of context per sequence, and the sequences. A unified cache is one for all."""
         context, own = whole(self.fact("n_ctx")), whole(self.fact("n_ctx_seq", "n_ctx_per_seq"))
@@ -208,9 +215,8 @@ def read(text: str) -> Run | None:
     commit, fact = _COMMIT.search(text), log.fact
     context, parallel = log.room()
     runtime = "ollama" if any(word in text for word in _RUNNER) else "llama.cpp"
-    key_type, is_shared = log.facts.get("key_type"), fact("kv_unified") == "true"
-    notes = ["The log shows no buffers: -lv 4 makes llama-server print them."] if not memory else []
-    notes += ["The buffers of what drafts for the model are left out."] if log.is_drafter else []
+    key_type = log.facts.get("key_type")
+    devices = log.devices if len(log.devices) == 1 else {None}
     return Run(
         tool=f"{runtime} log",
         runtime=runtime,
@@ -223,17 +229,24 @@ def read(text: str) -> Run | None:
         file_bytes=bytes_of(fact("file size", "model size")),
         context_tokens=context,
         parallel=parallel,
-        states=(whole(fact("n_seq_max")) or 1) if is_shared else 1,
+        states=log.states(),
         kv_cache_type=key_type if key_type == log.facts.get("value_type") else None,
         threads=whole(fact("threads")) or None,
-        on_processor=all(seen.where == "host" for seen in memory) if memory else None,
+        on_processor={seen.where for seen in memory} == {"host"} if memory else None,
         gpu_layers=log.gpu_layers,
         flash_attention=attends_flash(fact("flash_attn")),
-        gpu=gpu_of(text) or (min(log.devices) if len(log.devices) == 1 else None),
+        gpu=gpu_of(text) or next(iter(devices)),
         # builds before ggml-org/llama.cpp#23861 (2026-05) make room for those of a whole batch
         output_tokens=whole(fact("n_outputs_max", "n_ubatch")),
         batch_tokens=whole(fact("n_ubatch")),
         paces=paces,
         memory=memory,
-        notes=(*notes, *log.requests.notes()),
+        notes=(*_left_out(log, memory), *log.requests.notes()),
     )
+
+
+def _left_out(log: _Log, memory: Sequence[SeenMemory]) -> Iterator[str]:
+    if not memory:
+        yield "The log shows no buffers: -lv 4 makes llama-server print them."
+    if log.is_drafter:
+        yield "The buffers of what drafts for the model are left out."

@@ -88,10 +88,9 @@ def read(text: str) -> Run | None:
     if not windows and (loaded is None or not is_one_device):
         return None
     # one request alone is what the predicted pace is of
-    at_once = 1 if 1 in windows or not windows else max(windows, key=lambda n: len(windows[n]))
+    at_once = max(windows, key=lambda number: (number == 1, len(windows[number])), default=1)
     on_processor = "device_config=cpu" in text
     context, version, model = _CONTEXT.search(text), _VERSION.search(text), _MODEL.search(text)
-    cached = None if model is None else _CACHED.search(model[1])
     left_out = sum(map(len, windows.values())) - len(windows.get(at_once, ()))
     note = f"Windows of other numbers of requests at once are left out: {left_out:,}."
     memory = _weights(loaded[1], on_processor) if loaded is not None and is_one_device else None
@@ -99,8 +98,7 @@ def read(text: str) -> Run | None:
         tool=server.tool,
         runtime=server.runtime,
         version=version and version[1],
-        # by its repository where the path of a cache tells it
-        name=f"{cached[1]}/{cached[2]}" if cached is not None else model and model[1],
+        name=None if model is None else _name(model[1]),
         context_tokens=whole(context[1]) if context is not None else None,
         parallel=at_once,
         on_processor=on_processor if server.runtime == "vllm" else None,
@@ -108,6 +106,12 @@ def read(text: str) -> Run | None:
         memory=(memory,) if memory is not None else (),
         notes=(note,) if left_out else (),
     )
+
+
+def _name(path: str) -> str:
+    """The model, by its repository where the path of a cache tells it."""
+    cached = _CACHED.search(path)
+    return path if cached is None else f"{cached[1]}/{cached[2]}"
 
 
 def _windows(text: str, server: _Server) -> dict[int, list[_Window]]:
@@ -131,13 +135,13 @@ def _windows(text: str, server: _Server) -> dict[int, list[_Window]]:
             windows.setdefault(running, []).append((pace, whole(window["held"])))
         paces.append((max(running, before), pace or 0.0))
         before = running
-    fast: dict[int, list[_Window]] = {}
-    for count, whole_ones in windows.items():
-        own = max(pace for pace, _ in whole_ones)
-        fastest = max(own, *(pace for most, pace in paces if most <= count))
-        kept = [window for window in whole_ones if window[0] >= _LEAST_SHARE * fastest]
-        fast |= {count: kept} if kept else {}
-    return fast
+    return {count: fast for count in windows if (fast := _fast(count, windows[count], paces))}
+
+
+def _fast(count: int, windows: list[_Window], paces: list[tuple[int, float]]) -> list[_Window]:
+    """Those that are as fast as the fastest of at most as many requests."""
+    fastest = max(pace for most, pace in paces if most <= count)
+    return [window for window in windows if window[0] >= _LEAST_SHARE * fastest]
 
 
 def _paces(windows: list[_Window], at_once: int, *, drafted: bool) -> tuple[SeenPace, ...]:
