@@ -1,19 +1,22 @@
-"""What fills the blanks of a runtime's command, and which options a question needs."""
+"""What fills the blanks of a runtime's command, which options a question needs, and how the shells
+of the systems take paths, environment variables and programs in turn.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from .. import needs as need
 from ..catalogue.quantization_names import TRAINED_FOR
 from ..catalogue.runtime import BLANKS
 from ..catalogue.spec import ModelSpec, RuntimeSpec
+from ..core.records import pattern
 from ..judge.pace.speed import uses_shared_gpu
 from ..judge.record import Question
 from .case import WORTH_BOUNDING, Case, device_word, may_crash, must_state_context, tag_of
-from .shells import in_shell
 
+_PLAIN_ON_WINDOWS = pattern(r"[\w:./\\+=~-]+")
 Values = Mapping[str, str | None]
 # formats that somebody else than the publisher of the weights makes
 _CONVERTED = ("gguf", "ggml", "mlx", "ctranslate2")
@@ -275,3 +278,44 @@ def variables(case: Case) -> tuple[str, ...]:
         return ()
     freed_bytes = need.freed_outputs(case.spec, case.runtime, case.workload, case.rows)
     return (bound,) if freed_bytes >= WORTH_BOUNDING * memory.high_bytes else ()
+
+
+# ------------------------------------------------------------------ shells
+
+
+def in_shell(path: str, *, is_windows: bool) -> str:
+    """A path as the system's shell takes it, the home folder's sign left open to it."""
+    home = "~/" if path.startswith("~/") else ""
+    rest = path[len(home) :]
+    if not is_windows:
+        from shlex import quote
+
+        return home + quote(rest)
+    # PowerShell: between single quotes nothing counts but a doubled one
+    return path if _PLAIN_ON_WINDOWS.fullmatch(rest) else home + "'" + rest.replace("'", "''") + "'"
+
+
+def with_variables(settings: Sequence[str], command: str, *, is_windows: bool) -> str:
+    """The command with environment variables, as the system's shell takes them."""
+    if not is_windows:
+        return " ".join((*settings, command))
+    pairs = [setting.partition("=") for text in settings for setting in text.split()]
+    return " ".join((*(f"$env:{name}='{value}';" for name, _, value in pairs), command))
+
+
+def in_powershell(line: str) -> str:
+    """The line as the PowerShell that Windows comes with takes it, 5.1: `&&` is of 7 and newer
+    (about_Pipeline_Chain_Operators), and `curl` stands for Invoke-WebRequest (about_Aliases);
+    Windows has curl.exe since version 1803. `$?` tells in both whether the program before it
+    ended well (about_Automatic_Variables).
+    """
+    if line.startswith("#"):
+        return line
+    # a comment would take the brackets behind it
+    code, mark, comment = line.partition("  # ")
+    programs = [
+        f"curl.exe {program[5:]}" if program.startswith("curl ") else program
+        for program in code.split(" && ")
+    ]
+    chained = "; if ($?) { ".join(programs) + " }" * (len(programs) - 1)
+    return f"{chained}{mark}{comment}"

@@ -19,13 +19,14 @@ from .blanks import (
     bounds,
     file_values,
     filled,
+    in_shell,
     options_needed,
     values_of,
     variables,
+    with_variables,
     yarn_values,
 )
 from .case import Case, devices_option, may_crash, tag_of
-from .shells import in_shell, with_variables
 
 
 def commands(case: Case) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from ..judge.checks.runtime import runtime_check
 from ..judge.making import typed_file
 from ..judge.record import Judged, Question
 from ..machine.record import Machine
+from .blanks import in_powershell
 from .case import Case, longer_context
 from .commands import (
     ByTag,
@@ -21,7 +22,6 @@ from .commands import (
     to_see,
 )
 from .install import device_note, install_lines, login_lines, runtime_lines, shared_memory_lines
-from .shells import in_powershell
 
 # the repository and the file come from a sourced listing, or the file is here
 LISTED = "listed"
