@@ -151,6 +151,16 @@ class Standings:
         """None for a model that the catalogue does not have."""
         return self._by_id.get(id)
 
+    def by_use(self, id: str) -> tuple[bool | int | str, ...]:
+        """What models of one shape are ordered by: general ones before those for one kind of work,
+        then as many sell them, then those in Ollama's library, the earliest first.
+        """
+        standing = self._by_id.get(id)
+        if standing is None:
+            return (True, 0, True, "")
+        providers, is_elsewhere = standing.api_providers, not standing.is_in_ollama
+        return (not standing.is_general, -providers, is_elsewhere, standing.released or "9")
+
     def _standing(self, outline: Outline, newest: int, providers: int) -> Standing:
         uses = outline.uses or ()
         total = outline.parameters_total or 0
