@@ -241,7 +241,7 @@ def with_card(verdict: Verdict, catalogue: Catalogue) -> Accelerator | None:
     return Accelerator(
         vendor=(runtime.service or _NO_SERVICE).vendor or "unknown",
         name="",
-        memory_total_bytes=smallest_device_bytes(needs.memory),
+        memory_total_bytes=smallest_device_bytes(needs),
         unified=False,
         compute_capability=runtime.capability_for(workload.quantization, cache_rule),
     )

@@ -451,7 +451,7 @@ def _training(question: Question, needs: Needs, machine: Machine) -> Training:
     """What else is known of a training, wherever it lies."""
     from ..needs.training import gathered, how_to_offload, which_holds_less, why_not_shared_out
     from .checks.accelerator_share import Training
-    from .placement.sharded import devices_for_parts
+    from .placement.on_devices import devices_for_parts
 
     alone = why_not_shared_out(question.workload)
     devices = devices_for_parts(needs, machine)

@@ -20,7 +20,8 @@ from ..needs.records import MemoryNeed, Needs, Term
 from . import checks as check
 from .checks import CHECKS, Finding, Outcome
 from .judging import files_in_memory, judge, without_others
-from .placement.devices import term_on
+from .placement.devices import index_of
+from .placement.on_devices import in_parts, terms_of
 from .record import Judged, Question
 
 # findings that are made of the sums; the others are the worst of the members'
@@ -137,20 +138,16 @@ def _on_whole_devices(needs: Needs | None, machine: Machine) -> Needs | None:
     """The needs with each term as a large device has it, though others had taken part of the
     device when it was placed.
     """
-    if needs is None or needs.memory is None:
+    program = needs.inputs.runtime if needs is not None and needs.inputs is not None else None
+    if needs is None or program is None or needs.placement != "accelerator":
         return needs
-    devices = {
-        f"accelerator:{index}": device for index, device in enumerate(machine.accelerators or ())
-    }
-    number = len(_by_place(needs.memory.terms))
-    terms = []
-    for term in needs.memory.terms:
-        device = devices.get(term.where)
-        own = term if device is None else term_on(term, device)
-        if own is not term:
-            term = own.on_one_of(number).replace(where=term.where, beside=None)
-        terms.append(term)
-    return needs.replace(memory=needs.memory.replace(terms=tuple(terms)))
+    if program.reserves_by_device or not program.account.divides_layers:
+        return needs
+    cards = machine.accelerators or ()
+    devices = [
+        (place, cards[index_of(place)] if cards else None) for place in _by_place(terms_of(needs))
+    ]
+    return in_parts(needs, devices, is_lean=needs.is_lean)
 
 
 # ------------------------------------------------------------------ the sums

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 from ...machine.chips import metal_share
 from ...machine.record import Accelerator, Machine
-from ...needs.records import Needs, Term
+from ...needs.records import Needs, Split, Term
 from ..pace.speed import WHOLLY
-from .on_devices import BY_LAYER
 
 # of the RAM, what the drivers of AMD's lend the GPU: half (Linux: drivers/gpu/drm/ttm/ttm_device.c
 # and superm1/amd-debug-tools, docs/amd-ttm.md; Windows: shared GPU memory), up to all of it where
@@ -92,7 +91,7 @@ def share_on_shared(
 def _share_within(host: Sequence[Term], end: str, layers: int, limit: float) -> float:
     """Of so many layers, what fits beside what does not move. `end`: which bytes of a term."""
     over = sum(getattr(term, end) for term in host) - limit
-    moving = sum(getattr(term, end) for term in host if term.name in BY_LAYER)
+    moving = sum(getattr(term, end) for term in host if term.split is Split.LAYERS)
     if over <= 0 or not moving:
         return 1.0
     return max(0, int(layers * (1 - over / moving))) / layers
