@@ -84,8 +84,14 @@ def needs_on(needs: Needs, device: Device) -> Needs:
     in the place ACCELERATOR, and what stays in RAM.
     """
     assert needs.memory is not None
-    terms, inputs = needs.memory.terms, needs.inputs
-    if inputs is not None:
+    terms, inputs, devices = needs.memory.terms, needs.inputs, device.devices
+    if inputs is None:
+        # nothing says more of it than its terms
+        from .vllm import on_each
+
+        shares = {Split.LAYERS: 1 / devices}
+        terms = tuple([on_each(each, devices, shares.get(each.split, 1.0)) for each in terms])
+    else:
         account = inputs.runtime.account if inputs.runtime is not None else None
         divides = account is not None and account.divides_layers
         memory = _counted(inputs.replace(device=device if divides else Device())).memory

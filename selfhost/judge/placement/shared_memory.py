@@ -30,14 +30,6 @@ def shared_limits(device: Accelerator, machine: Machine) -> tuple[int, int] | No
     return int(total * least), int(total * most)
 
 
-def is_surely_lent(device: Accelerator, machine: Machine, size_bytes: int) -> bool | None:
-    """Whether the system surely lets a GPU that shares the RAM use so much of it; None where
-    nothing tells.
-    """
-    limits = shared_limits(device, machine)
-    return None if limits is None else size_bytes <= limits[0]
-
-
 def can_be_raised(device: Accelerator, machine: Machine, size_bytes: int) -> bool:
     """Whether a line to type lets a GPU that shares the RAM use so much of it, where the machine
     has as much: on macOS, and on Linux with AMD's.
