@@ -21,7 +21,7 @@ from ..judge.defaults import first_of_list, follows_a_list, smallest_of_list, su
 from ..judge.judging import judge, to_come
 from ..judge.pace.speed import PaceRange, Speed, instruction_sets_for_layout, uses_shared_gpu
 from ..judge.placement.devices import DEVICE_MARGIN_BYTES
-from ..judge.placement.gpus_alone import smallest_device_bytes, smallest_lean_device_bytes
+from ..judge.placement.gpus_alone import smallest_device_bytes
 from ..judge.placement.on_devices import terms_of
 from ..judge.question import PACKED_RUNTIMES, architectures, ask
 from ..judge.record import Judged, Question, Route, exit_code
@@ -569,7 +569,7 @@ def _parted(needs: Needs, *, gpu_only: bool) -> tuple[int, int]:
     terms = terms_of(needs_on(needs, Device()))
     beside = sum(term.high_bytes for term in terms if term.where == "host")
     if gpu_only:
-        return smallest_lean_device_bytes(needs), beside
+        return smallest_device_bytes(needs, may_be_lean=True), beside
     on_card = sum(term.high_bytes for term in terms if term.where != "host")
     return on_card + DEVICE_MARGIN_BYTES, beside
 
@@ -579,7 +579,7 @@ def _shared_by(needs: Needs) -> tuple[int, int] | None:
     if not needs.tensor_parallel:
         return None
     number = min(needs.tensor_parallel)
-    return number, smallest_lean_device_bytes(needs, number)
+    return number, smallest_device_bytes(needs, number, may_be_lean=True)
 
 
 def _spread_over(

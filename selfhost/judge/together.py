@@ -20,7 +20,7 @@ from ..needs.records import MemoryNeed, Needs, Term
 from . import checks as check
 from .checks import CHECKS, Finding, Outcome
 from .judging import files_in_memory, judge, without_others
-from .placement.devices import index_of
+from .placement.devices import Place, index_of
 from .placement.on_devices import in_parts, terms_of
 from .record import Judged, Question
 
@@ -143,11 +143,8 @@ def _on_whole_devices(needs: Needs | None, machine: Machine) -> Needs | None:
         return needs
     if program.reserves_by_device or not program.account.divides_layers:
         return needs
-    cards = machine.accelerators or ()
-    devices = [
-        (place, cards[index_of(place)] if cards else None) for place in _by_place(terms_of(needs))
-    ]
-    return in_parts(needs, devices, is_lean=needs.is_lean)
+    group = [Place(index=index_of(where), room_bytes=None) for where in _by_place(terms_of(needs))]
+    return in_parts(needs, group, machine.accelerators or (), is_lean=needs.is_lean)
 
 
 # ------------------------------------------------------------------ the sums

@@ -126,30 +126,19 @@ def device_of(card: Accelerator | None, devices: int = 1, *, is_lean: bool = Fal
     )
 
 
-def whole_cards(
-    rooms: Sequence[tuple[Place, int | None]], machine: Machine
-) -> list[tuple[Place, int]]:
-    """Accelerators of known room, the largest first, without instances of MIG: a program gets one
-    of these, and no other accelerator beside it.
+def by_maker(candidates: Sequence[Place], machine: Machine) -> list[list[Place]]:
+    """Those of known room by maker, the one with the first of them last: a build of PyTorch
+    computes on those of one. Without instances of MIG: a program gets one of these, and no other
+    accelerator beside it.
     """
     owned = machine.accelerators or ()
-    sized = [
-        (place, room)
-        for place, room in rooms
-        if room is not None and not owned[place.index].is_part
+    whole = [
+        place
+        for place in candidates
+        if place.room_bytes is not None and not owned[place.index].is_part
     ]
-    return sorted(sized, key=lambda item: -item[1])
-
-
-def of_one_maker(
-    rooms: Sequence[tuple[Place, int]], machine: Machine
-) -> list[list[tuple[Place, int]]]:
-    """The accelerators of each maker, the one with the largest last: a build of PyTorch computes on
-    those of one.
-    """
-    owned = machine.accelerators or ()
-    makers = dict.fromkeys(owned[place.index].vendor for place, _ in rooms)
-    groups = [[room for room in rooms if owned[room[0].index].vendor == maker] for maker in makers]
+    makers = dict.fromkeys(owned[place.index].vendor for place in whole)
+    groups = [[each for each in whole if owned[each.index].vendor == maker] for maker in makers]
     return groups[::-1]
 
 

@@ -12,47 +12,27 @@ from .devices import (
     GPU_ONLY_PERCENT,
     LARGE_DEVICE_BYTES,
     Place,
+    by_maker,
     emptied,
-    of_one_maker,
     places,
     room_of,
-    whole_cards,
 )
 from .on_devices import in_parts, in_turn, offloaded, terms_of
 
 Suits = Callable[[Accelerator], bool] | None
 
-# sizes of devices from which on a program takes more or less of them are multiples of this
-_STEP_BYTES = 5 * GIB
+# sizes of devices from which on a program takes more or less of them are multiples of the first, up
+# to the second
+_STEP_BYTES, _LARGEST_STEP_BYTES = 5 * GIB, 160 * GIB
 
 
-def smallest_device_bytes(needs: Needs, number: int = 1) -> int:
+def smallest_device_bytes(needs: Needs, number: int = 1, *, may_be_lean: bool = False) -> int:
     """The least memory of each of so many devices on which a runtime that needs it all surely finds
-    room.
+    room; with `may_be_lean` that is judged to do: with the option by which the program takes less
+    the likely need has room there.
     """
-    return _least_device(needs, number, "high_bytes")
-
-
-def smallest_lean_device_bytes(needs: Needs, number: int = 1) -> int:
-    """The least memory of each of so many devices that is judged to do: with the option by which
-    the program takes less the likely need has room there.
-    """
-    if not _takes_less(needs, Device(devices=number)):
-        return _least_device(needs, number, "high_bytes")
-    return _least_device(needs, number, "bytes", is_lean=True)
-
-
-def _takes_less(needs: Needs, device: Device) -> bool:
-    """Whether the program has an option that makes some term smaller."""
-    lean = needs_on(needs, device.replace(is_lean=True))
-    return lean.memory != needs_on(needs, device).memory
-
-
-def _least_device(needs: Needs, number: int, end: str, *, is_lean: bool = False) -> int:
-    """As `smallest_device_bytes`, of that end of each term's range. What is lacking grows no faster
-    than the device does, so no step is too long.
-    """
-    size = 0
+    is_lean = may_be_lean and takes_less(needs, number)
+    end, size = "bytes" if is_lean else "high_bytes", 0
     while True:
         room = size * GPU_ONLY_PERCENT // 100
         device = Device(
@@ -66,8 +46,15 @@ def _least_device(needs: Needs, number: int, end: str, *, is_lean: bool = False)
         lacking = sum(getattr(each, end) for each in terms if each.split is not Split.HOST) - room
         if lacking <= 0:
             return size
-        next_step = size // _STEP_BYTES * _STEP_BYTES + _STEP_BYTES
-        size = min(size + lacking, next_step)
+        # what is lacking grows no faster than the device does, so no step is too long
+        following = size // _STEP_BYTES * _STEP_BYTES + _STEP_BYTES
+        size = size + lacking if size >= _LARGEST_STEP_BYTES else min(size + lacking, following)
+
+
+def takes_less(needs: Needs, number: int) -> bool:
+    """Whether the program has an option that makes some term smaller."""
+    lean = needs_on(needs, Device(devices=number, is_lean=True))
+    return lean.memory != needs_on(needs, Device(devices=number)).memory
 
 
 def on_gpus_alone(needs: Needs, machine: Machine, suits: Suits) -> Iterator[Needs]:
@@ -79,62 +66,48 @@ def on_gpus_alone(needs: Needs, machine: Machine, suits: Suits) -> Iterator[Need
     that may fit.
     """
     owned = machine.accelerators or ()
-    groups: list[tuple[int, list[Place]]] = []
-    for cards in (owned, emptied(owned)):
+    idle, groups = emptied(owned), []
+    for cards in (owned, idle):
         tried = [
-            (_lacking(needs, cards, chosen), chosen)
-            for chosen in _groups(needs, machine, cards, suits)
+            (_lacking(in_parts(needs, group, cards), group, cards), group)
+            for group in _groups(needs, machine, cards, suits)
         ]
-        holding = [chosen for lacking, chosen in tried if lacking <= 0]
-        for chosen in _one_and_most(holding):
-            yield in_parts(needs, _placed(chosen, owned))
+        holding = [group for lacking, group in tried if lacking <= 0]
+        # one alone, or the most: more of them are faster, and leave more of each for requests
+        # (vLLM documentation, parallelism and scaling: as many as the machine has)
+        for group in holding:
+            if len(group) == 1 or group is holding[-1]:
+                yield in_parts(needs, group, owned)
         if holding:
             return
         groups += tried
     nearest = min(groups, key=lambda item: item[0], default=(0, []))[1]
-    lean = _lean(needs, owned, nearest)
-    if lean is not None:
-        yield lean
-    for cards in (owned, emptied(owned)):
-        rooms = _rooms(places(machine), cards)
-        yield from offloaded(needs, [place.replace(room_bytes=room) for place, room in rooms])
+    if nearest and takes_less(needs, len(nearest)):
+        lean = in_parts(needs, nearest, owned, is_lean=True)
+        if _lacking(lean, nearest, idle, "low_bytes") <= 0:
+            yield lean
+    for cards in (owned, idle):
+        yield from offloaded(needs, _rooms(places(machine), cards))
     if machine.accelerators is None:
-        yield in_parts(needs, [("accelerator:0", None)])
+        yield in_parts(needs, [Place(index=0, room_bytes=None)], ())
     for place in places(machine):
         device = owned[place.index]
         if device.unified is None or device.memory_total_bytes is None:
-            yield in_parts(needs, [(place.where, device)])
+            yield in_parts(needs, [place], owned)
     if nearest:
         yield from in_turn(needs, nearest[0])
-        yield in_parts(needs, _placed(nearest, owned))
+        yield in_parts(needs, nearest, owned)
     else:
         yield needs
 
 
-def _placed(
-    chosen: Sequence[Place], cards: Sequence[Accelerator]
-) -> list[tuple[str, Accelerator | None]]:
-    return [(place.where, cards[place.index]) for place in chosen]
-
-
-def _rooms(
-    candidates: Sequence[Place], cards: Sequence[Accelerator]
-) -> list[tuple[Place, int | None]]:
-    """What those with memory of their own can give."""
+def _rooms(candidates: Sequence[Place], cards: Sequence[Accelerator]) -> list[Place]:
+    """Those with memory of their own, with what a program that takes its share may have of it."""
     return [
-        (place, room_of(cards[place.index], gpu_only=True))
+        place.replace(room_bytes=room_of(cards[place.index], gpu_only=True))
         for place in candidates
         if cards[place.index].unified is False
     ]
-
-
-def _one_and_most(holding: Sequence[list[Place]]) -> list[list[Place]]:
-    """Of groups of accelerators that hold it, the smallest first, one alone and the largest.
-
-    More of them are faster, and leave more of each for requests (vLLM documentation, parallelism
-    and scaling: as many as the machine has).
-    """
-    return [*(chosen for chosen in holding[:-1] if len(chosen) == 1), *holding[-1:]]
 
 
 def _groups(
@@ -145,40 +118,22 @@ def _groups(
     """
     candidates = places(machine)
     suited = [place for place in candidates if suits is None or suits(cards[place.index])]
-    rooms = _rooms(suited or candidates, cards)
-    known = [(place, room) for place, room in rooms if room is not None]
-    if known:
-        yield [max(known, key=lambda item: item[1])[0]]
-    alike = of_one_maker(whole_cards(rooms, machine), machine)
+    rooms = [each for each in _rooms(suited or candidates, cards) if each.room_bytes is not None]
+    rooms.sort(key=lambda place: -(place.room_bytes or 0))
+    if rooms:
+        yield rooms[:1]
     for number in needs.tensor_parallel:
-        for group in alike:
+        for group in by_maker(rooms, machine):
             if len(group) >= number:
-                yield [place for place, _ in group[:number]]
+                yield group[:number]
 
 
-def _lacking(needs: Needs, cards: Sequence[Accelerator], chosen: Sequence[Place]) -> int:
+def _lacking(
+    placed: Needs, group: Sequence[Place], cards: Sequence[Accelerator], end: str = "high_bytes"
+) -> int:
     """The bytes that the tightest of the accelerators lacks; 0 or less where it fits."""
-    held = _held(in_parts(needs, _placed(chosen, cards)), chosen, "high_bytes")
-    rooms = [room_of(cards[place.index], gpu_only=True) or 0 for place in chosen]
-    return max(size - room for size, room in zip(held, rooms, strict=True))
-
-
-def _held(placed: Needs, chosen: Sequence[Place], end: str) -> list[int]:
-    """What each of the accelerators holds."""
-    return [
+    return max(
         sum(getattr(term, end) for term in terms_of(placed) if term.where == place.where)
-        for place in chosen
-    ]
-
-
-def _lean(needs: Needs, owned: Sequence[Accelerator], chosen: Sequence[Place]) -> Needs | None:
-    """On those devices with the option by which the program takes less; None where there is none,
-    or the least would not fit either.
-    """
-    if not chosen or not _takes_less(needs, Device(devices=len(chosen))):
-        return None
-    placed = in_parts(needs, _placed(chosen, owned), is_lean=True)
-    idle = emptied([owned[place.index] for place in chosen])
-    rooms = [room_of(card, gpu_only=True) or 0 for card in idle]
-    held = _held(placed, chosen, "low_bytes")
-    return placed if all(size <= room for size, room in zip(held, rooms, strict=True)) else None
+        - (room_of(cards[place.index], gpu_only=True) or 0)
+        for place in group
+    )

@@ -6,9 +6,9 @@ or a part of the model at a time.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 
-from ...core.records import Record
 from ...machine.record import Accelerator, Machine
 from ...needs import needs_on
 from ...needs.records import (
@@ -23,15 +23,7 @@ from ...needs.records import (
     summed,
     taken_off,
 )
-from .devices import (
-    DEVICE_MARGIN_BYTES,
-    TIGHT,
-    Place,
-    device_of,
-    of_one_maker,
-    places,
-    whole_cards,
-)
+from .devices import DEVICE_MARGIN_BYTES, TIGHT, Place, by_maker, device_of, places
 
 # of a layer, what is kept free on each of several accelerators that take whole ones: accelerate,
 # get_balanced_memory, 1.25 times the largest or the mean
@@ -98,27 +90,6 @@ def offloaded(needs: Needs, candidates: Sequence[Place]) -> Iterator[Needs]:
 # ------------------------------------------------------------------ by layers
 
 
-class _Taken(Record):
-    """What accelerators hold of a need that is shared out by layer, the most it may be: every one
-    `each_bytes`, the first `first_bytes` beside that, and `by_layer` with the layers.
-    """
-
-    each_bytes: int
-    first_bytes: int
-    by_layer: tuple[Term, ...]
-
-
-def _taken(there: Needs) -> _Taken:
-    terms = terms_of(there)
-    by_layer = [each for each in terms if each.split is Split.LAYERS]
-    first = sum(each.high_bytes for each in terms if each.split is Split.FIRST)
-    return _Taken(
-        each_bytes=sum(each.high_bytes for each in terms if each.split is Split.EACH),
-        first_bytes=first + sum(each.output_bytes for each in by_layer),
-        by_layer=tuple([_without_output(each) for each in by_layer]),
-    )
-
-
 def layers_shared_out(
     needs: Needs, there: Needs, candidates: Sequence[Place], layers: int
 ) -> Iterator[Needs]:
@@ -127,9 +98,9 @@ def layers_shared_out(
 
     llama.cpp leaves the first layers to the RAM. Nothing where not one layer fits.
     """
-    shares, left = _layers_by_place(_taken(there), candidates, layers)
+    shares = _layers_by_place(there, candidates, layers)
     if shares:
-        yield _in_layers(needs, there, shares, left, layers)
+        yield _in_layers(needs, there, shares, layers)
 
 
 def spread(there: Needs, machine: Machine, layers: int) -> Iterator[Needs]:
@@ -139,55 +110,52 @@ def spread(there: Needs, machine: Machine, layers: int) -> Iterator[Needs]:
     what the others leave, and a layer that no accelerator holds would lie in RAM, from where it
     moves for each token. Nothing where that is so.
     """
-    owned, taken = machine.accelerators or (), _taken(there)
-    sized = [
-        (place, place.room_bytes)
-        for place in places(machine)
-        if place.room_bytes is not None and not owned[place.index].is_part
-    ]
-    by_layer = sum(term.high_bytes for term in taken.by_layer)
+    by_layer = _most_bytes(there, Split.LAYERS) - _output_bytes(there)
+    beside = bytes_there(there) - by_layer
     another = int(_ANOTHER_LAYER * by_layer // layers)
-    for group in of_one_maker(sized, machine):
-        most = taken.each_bytes + taken.first_bytes - (-by_layer // len(group)) + another
-        rooms = [min(room - another, most) for _, room in group[:-1]]
-        rooms += [room - another for _, room in group[-1:]]
+    for group in by_maker(places(machine), machine):
+        most = beside - (-by_layer // len(group)) + another
+        rooms = [(place.room_bytes or 0) - another for place in group]
         capped = [
-            place.replace(room_bytes=max(0, room))
-            for (place, _), room in zip(group, rooms, strict=True)
+            place.replace(room_bytes=max(0, min(room, most) if place is not group[-1] else room))
+            for place, room in zip(group, rooms, strict=True)
         ]
-        shares, left = _layers_by_place(taken, capped, layers)
-        if len(shares) > 1 and not left:
-            yield _in_layers(there, there, shares, 0, layers)
+        shares = _layers_by_place(there, capped, layers)
+        if len(shares) > 1 and sum(count for _, count in shares) == layers:
+            yield _in_layers(there, there, shares, layers)
             return
 
 
+def _most_bytes(there: Needs, split: Split) -> int:
+    """The most that terms shared out so take together."""
+    return sum(each.high_bytes for each in terms_of(there) if each.split is split)
+
+
+def _output_bytes(there: Needs) -> int:
+    return sum(each.output_bytes for each in terms_of(there))
+
+
 def _layers_by_place(
-    taken: _Taken, candidates: Sequence[Place], layers: int
-) -> tuple[list[tuple[str, int]], int]:
-    """How many layers each place takes, without those that take none, and how many are left."""
+    there: Needs, candidates: Sequence[Place], layers: int
+) -> list[tuple[str, int]]:
+    """How many layers each place takes, without those that take none: the last layers first."""
+    each_bytes = _most_bytes(there, Split.EACH)
+    first_bytes = _most_bytes(there, Split.FIRST) + _output_bytes(there)
+    by_layer = [_without_output(each) for each in terms_of(there) if each.split is Split.LAYERS]
     left = layers
     shares: list[tuple[str, int]] = []
+
+    def taken(count: int) -> int:
+        parts = (_share(each, "high_bytes", left - count, left, layers) for each in by_layer)
+        return sum(parts)
+
     for place in candidates:
-        room = (place.room_bytes or 0) - taken.each_bytes - (0 if shares else taken.first_bytes)
-        count = _most_layers(taken.by_layer, left, layers, room)
-        if count:
+        room = (place.room_bytes or 0) - each_bytes - (0 if shares else first_bytes)
+        count = bisect_right(range(left + 1), room, key=taken) - 1
+        if count > 0:
             shares.append((place.where, count))
             left -= count
-    return shares, left
-
-
-def _most_layers(by_layer: Sequence[Term], left: int, layers: int, room: int) -> int:
-    """How many of the last of the `left` layers have room together."""
-    low, high = 0, left
-    while low < high:
-        middle = (low + high + 1) // 2
-        start = left - middle
-        size = sum([_share(term, "high_bytes", start, left, layers) for term in by_layer])
-        if size <= room:
-            low = middle
-        else:
-            high = middle - 1
-    return low
+    return shares
 
 
 def _share(term: Term, end: str, start: int, stop: int, layers: int) -> int:
@@ -206,15 +174,14 @@ def _without_output(term: Term) -> Term:
     return term.resized(term.bytes - term.output_bytes, line)
 
 
-def _in_layers(
-    needs: Needs, there: Needs, shares: Sequence[tuple[str, int]], left: int, layers: int
-) -> Needs:
+def _in_layers(needs: Needs, there: Needs, shares: Sequence[tuple[str, int]], layers: int) -> Needs:
     """So many layers in each place, and those that are left in RAM."""
+    left = layers - sum(count for _, count in shares)
     in_ram = {term.name: term for term in terms_of(needs)} if left else {}
     terms: list[Term] = []
     for term in terms_of(there):
         if term.split is Split.LAYERS:
-            terms += _parts(term, (*shares, ("host", left)), layers)
+            terms += _parts(term, [*shares, ("host", left)] if left else shares, layers)
         elif term.split is Split.EACH:
             # a compute buffer is needed wherever layers run
             terms += [in_ram[term.name]] if term.name in in_ram else []
@@ -229,8 +196,6 @@ def _parts(term: Term, shares: Sequence[tuple[str, int]], layers: int) -> Iterat
     """The layers of each place, the last ones first; the output goes with the last layer."""
     shared, stop = _without_output(term), layers
     for where, count in shares:
-        if not count:
-            continue
         sizes = {name: _share(shared, name, stop - count, stop, layers) for name in SIZES}
         # layers that differ are taken to lie evenly
         how = How.COMPUTED if shared.how is How.EXACT and count < layers else shared.how
@@ -270,14 +235,17 @@ def share_if_filled(placed: Needs, layers: int | None) -> float:
 
 
 def in_parts(
-    needs: Needs, cards: Sequence[tuple[str, Accelerator | None]], *, is_lean: bool = False
+    needs: Needs, group: Sequence[Place], cards: Sequence[Accelerator], *, is_lean: bool = False
 ) -> Needs:
-    """Equal parts on accelerators, each given with its place, of a program that runs on these
-    alone. A process takes memory on both sides: libraries in RAM, graphs and more on its device.
-    `is_lean`: with the option by which the program takes less.
+    """Equal parts on each of a group of accelerators of a program that runs on these alone; `cards`
+    are those of the machine, () where they were not read. A process takes memory on both sides:
+    libraries in RAM, graphs and more on its device. `is_lean`: with the option by which the program
+    takes less.
     """
-    number = len(cards)
-    devices = [device_of(card, number, is_lean=is_lean) for _, card in cards]
+    number = len(group)
+    devices = [
+        device_of(cards[place.index] if cards else None, number, is_lean=is_lean) for place in group
+    ]
     there = {device: needs_on(needs, device) for device in dict.fromkeys(devices)}
     terms: list[Term] = []
     for alike in zip(*(terms_of(there[device]) for device in devices), strict=True):
@@ -285,7 +253,7 @@ def in_parts(
             terms.append(processes(alike[0], number) if alike[0].is_program else alike[0])
         if alike[0].split is not Split.HOST:
             terms += [
-                each.replace(where=where) for each, (where, _) in zip(alike, cards, strict=True)
+                each.replace(where=place.where) for each, place in zip(alike, group, strict=True)
             ]
     return with_terms(there[devices[0]], terms)
 
@@ -342,13 +310,15 @@ def _holding(
     whole_bytes = 0
     if gathered is not None:
         whole_bytes = sum(getattr(term, end) for term in (*beside, gathered)) - shared
-    sized = whole_cards([(place, place.room_bytes) for place in places(machine)], machine)
-    alike = of_one_maker(sized, machine)
-    for number in range(2, len(sized) + 1):
+    largest_first = sorted(places(machine), key=lambda place: -(place.room_bytes or 0))
+    alike = by_maker(largest_first, machine)[::-1]
+    for number in range(2, len(largest_first) + 1):
         part_bytes = -(-shared // number) + whole_bytes
-        for group in reversed(alike):
-            if len(group) >= number and part_bytes <= room_times * group[number - 1][1]:
-                yield [place for place, _ in group[:number]]
+        for group in alike:
+            if len(group) >= number and part_bytes <= room_times * (
+                group[number - 1].room_bytes or 0
+            ):
+                yield group[:number]
                 break
 
 

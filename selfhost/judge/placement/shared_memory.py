@@ -19,12 +19,18 @@ def shared_limits(device: Accelerator, machine: Machine) -> tuple[int, int] | No
     """Bytes of the RAM that macOS (`chips.metal_share`) or Linux's driver for AMD lets a GPU use
     that shares it, least and most; None where nothing tells. Equal where it was read or set.
     """
+    has_mac = any(map(is_metal, machine.accelerators or ()))
+    lends = machine.system == "linux" if device.vendor == "amd" else has_mac
+    is_read = device.memory_total_bytes is not None
+    return _lent(device, machine) if is_read or lends else None
+
+
+def _lent(device: Accelerator, machine: Machine) -> tuple[int, int] | None:
+    """As `shared_limits`, whatever system lends it."""
     if device.memory_total_bytes is not None:
         return device.memory_total_bytes, device.memory_total_bytes
     total = machine.memory_total_bytes
-    has_mac = any(map(is_metal, machine.accelerators or ()))
-    lends = machine.system == "linux" if device.vendor == "amd" else has_mac
-    if total is None or not lends:
+    if total is None:
         return None
     least, most = _AMD_SHARE if device.vendor == "amd" else metal_share(total)
     return int(total * least), int(total * most)
@@ -56,16 +62,12 @@ def share_on_shared(
     """
     cards = [card for card in machine.accelerators or () if card.unified]
     shared = next((card for card in cards if is_metal(card) or card.vendor == "amd"), None)
-    total = machine.memory_total_bytes
     if needs.memory is None or not layers or shared is None:
         return WHOLLY
-    if shared.memory_total_bytes is not None:
-        least = most = shared.memory_total_bytes
-    elif total is not None:
-        low, high = metal_share(total) if is_metal(shared) else _AMD_SHARE
-        least, most = int(total * low), int(total * high)
-    else:
+    limits = _lent(shared, machine)
+    if limits is None:
         return WHOLLY
+    least, most = limits
     host = [term for term in needs.memory.terms if term.where == "host"]
     slow, likely, fast = (
         _share_within(host, end, layers, limit)

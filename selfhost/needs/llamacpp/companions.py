@@ -148,6 +148,7 @@ def _of_a_draft(item: Term, name: str, source: str) -> Term:
     return item.replace(
         name=f"draft_{item.name}",
         split=split,
+        output_bytes=0,
         arithmetic=line,
         source=f"{item.source}; as a draft: {source}",
     )
