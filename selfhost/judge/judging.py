@@ -64,8 +64,10 @@ def judge(question: Question, machine: Machine) -> Judged:
 
 
 def to_come(question: Question, needs: Needs) -> Needs:
-    """The needs with what still has to be downloaded, where some of the files are here."""
-    missing = question.missing_bytes
+    """The needs as they are told: with what still has to be downloaded, where some of the files are
+    here, and without what they were counted from.
+    """
+    needs, missing = needs.replace(inputs=None), question.missing_bytes
     if missing is None:
         return needs
     return needs.replace(download_bytes=missing, download_range=None)

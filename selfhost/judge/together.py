@@ -85,7 +85,7 @@ def _placed(
     left = machine
     for index in order:
         judged = judge(questions[index], left)
-        judged = judged.replace(needs=_on_whole_devices(judged.needs, machine))
+        judged = _on_whole_devices(judged, questions[index], machine)
         placed[index] = judged
         left = _left_by(judged.needs, left)
     return tuple(placed[index] for index in range(len(questions)))
@@ -134,17 +134,18 @@ def _by_place(terms: Iterable[Term]) -> Mapping[str, int]:
     return sizes
 
 
-def _on_whole_devices(needs: Needs | None, machine: Machine) -> Needs | None:
-    """The needs with each term as a large device has it, though others had taken part of the
+def _on_whole_devices(judged: Judged, question: Question, machine: Machine) -> Judged:
+    """It with each term of its needs as a large device has it, though others had taken part of the
     device when it was placed.
     """
-    program = needs.inputs.runtime if needs is not None and needs.inputs is not None else None
-    if needs is None or program is None or needs.placement != "accelerator":
-        return needs
+    needs, whole, program = judged.needs, question.needs, question.runtime
+    if needs is None or whole is None or program is None or needs.placement != "accelerator":
+        return judged
     if program.reserves_by_device or not program.account.divides_layers:
-        return needs
+        return judged
     group = [Place(index=index_of(where), room_bytes=None) for where in _by_place(terms_of(needs))]
-    return in_parts(needs, group, machine.accelerators or (), is_lean=needs.is_lean)
+    placed = in_parts(whole, group, machine.accelerators or (), is_lean=needs.is_lean)
+    return judged.replace(needs=needs.replace(memory=placed.memory))
 
 
 # ------------------------------------------------------------------ the sums

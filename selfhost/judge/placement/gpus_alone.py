@@ -67,7 +67,8 @@ def on_gpus_alone(needs: Needs, machine: Machine, suits: Suits) -> Iterator[Need
     """
     owned = machine.accelerators or ()
     idle, groups = emptied(owned), []
-    for cards in (owned, idle):
+    states = (owned,) if idle == owned else (owned, idle)
+    for cards in states:
         tried = [
             (_lacking(in_parts(needs, group, cards), group, cards), group)
             for group in _groups(needs, machine, cards, suits)
@@ -86,7 +87,7 @@ def on_gpus_alone(needs: Needs, machine: Machine, suits: Suits) -> Iterator[Need
         lean = in_parts(needs, nearest, owned, is_lean=True)
         if _lacking(lean, nearest, idle, "low_bytes") <= 0:
             yield lean
-    for cards in (owned, idle):
+    for cards in states:
         yield from offloaded(needs, _rooms(places(machine), cards))
     if machine.accelerators is None:
         yield in_parts(needs, [Place(index=0, room_bytes=None)], ())
