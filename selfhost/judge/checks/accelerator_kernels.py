@@ -16,6 +16,8 @@ from .words import phrase
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from ...catalogue.runtime import KernelRule
 
 
@@ -73,7 +75,7 @@ def _other_gpu(runtime: RuntimeSpec, fact: str) -> str:
 
 
 def _without_kernel(runtime: RuntimeSpec, rule: KernelRule, device: Accelerator) -> Finding | None:
-    figures = {
+    figures: dict[str, Any] = {
         "flag": FLAGS[rule.asked_by], "default": rule.has_plain_default, "source": rule.source,
     }  # fmt: skip
     if rule.vendors and device.vendor not in rule.vendors:
@@ -104,7 +106,12 @@ def _against_least(
     is_reached = reaches(device, least)
     if is_reached:
         return None
-    figures = {"program": program, "least": least, "rule": rule, "device": device.name}
+    figures: dict[str, Any] = {
+        "program": program,
+        "least": least,
+        "rule": rule,
+        "device": device.name,
+    }
     if is_reached is None:
         return finding(Outcome.UNKNOWN, "accelerator-unread", "capability", **figures)
     virtual = virtual_gpu(device.name)

@@ -44,8 +44,8 @@ def not_needed(
     unused = roomiest(devices)
     if training.alone is not None and needs.memory is not None and len(devices) > 1:
         why, remedy = training.alone
-        code, figures = "accelerator-not-needed", {"device": unused.name, "why": why}
-        return finding(Outcome.WARN, code, "alone", remedy=remedy, **figures)
+        code, name = "accelerator-not-needed", unused.name
+        return finding(Outcome.WARN, code, "alone", remedy=remedy, device=name, why=why)
     if training.when_tight is not None and needs.memory is not None and free_bytes(unused):
         return _too_small_to_train(needs, devices, training.gathered)
     return finding(Outcome.PASS, "accelerator-not-needed", "too-small", device=unused.name)
@@ -98,9 +98,14 @@ def _left_unused(
     if runtime is None:
         return None
     if not uses_gpus(runtime, machine) and not any(device.unified for device in devices):
-        figures = {"device": devices[0].name, "processor": machine.architecture}
-        code = "accelerator-not-needed"
-        return finding(Outcome.WARN, code, "unused", program=runtime.name, **figures)
+        return finding(
+            Outcome.WARN,
+            "accelerator-not-needed",
+            "unused",
+            program=runtime.name,
+            device=devices[0].name,
+            processor=machine.architecture,
+        )
     if any(runs_on(runtime, device) for device in devices):
         return None
     unsuited = not_built_for(runtime, devices[0])
@@ -119,9 +124,14 @@ def _unread_memory(machine: Machine) -> Finding | None:
         if device.unified is True or (device.unified is False and is_sized):
             continue
         why = machine.why_unread(f"accelerators.{'unified' if is_sized else 'memory_total_bytes'}")
-        figures = {"device": device.name, "why": why.reason}
-        code = "accelerator-unread"
-        return finding(Outcome.WARN, code, "in-ram", remedy=why.remedy, **figures)
+        return finding(
+            Outcome.WARN,
+            "accelerator-unread",
+            "in-ram",
+            remedy=why.remedy,
+            device=device.name,
+            why=why.reason,
+        )
     return None
 
 
@@ -172,8 +182,8 @@ def _shared(
     if limited is None or limits is None:
         return finding(Outcome.PASS, "accelerator-fits", "shared", device=sharing[0].name)
     if high is None or high <= limits[0]:
-        figures = {"device": limited.name, "limit": limits[0]}
-        return finding(Outcome.PASS, "accelerator-fits", "shared", **figures)
+        name, least = limited.name, limits[0]
+        return finding(Outcome.PASS, "accelerator-fits", "shared", device=name, limit=least)
     has_cpu = runtime is None or (runtime.splits_layers and not runtime.gpu_only)
     return _beyond_limit(limited, limits, high, needs, machine, has_cpu=has_cpu)
 

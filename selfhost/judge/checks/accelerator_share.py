@@ -228,7 +228,7 @@ def _too_small(held: _Held, *, now_only: bool, alone: tuple[str, str] | None) ->
         # the sums say nothing: of the one that is to hold most beyond what it may
         worst = lacking.index(max(lacking))
         share, has, devices = held.most[worst], held.rooms[worst], devices[worst : worst + 1]
-    amounts = {"needs": share, "has": has, "short": share - has, "unit": "bytes"}
+    amounts: dict[str, Any] = {"needs": share, "has": has, "short": share - has, "unit": "bytes"}
     if not now_only and _within(held.most, held.idle_rooms()):
         free = sum(device.memory_free_bytes or 0 for device in devices)
         code = "accelerator-not-now"
@@ -250,8 +250,8 @@ def _too_small(held: _Held, *, now_only: bool, alone: tuple[str, str] | None) ->
 
 def _fits(held: _Held, needs: Needs, machine: Machine) -> Finding:
     if any(term.name == GATHERED for term in held.terms):
-        figures = {"cards": len(held.most), "each": max(held.most)}
-        return held.finding(Outcome.WARN, "accelerator-shared-out", **figures)
+        cards, each = len(held.most), max(held.most)
+        return held.finding(Outcome.WARN, "accelerator-shared-out", cards=cards, each=each)
     if needs.offload is not None:
         return held.finding(Outcome.WARN, "accelerator-partly", "in-turn")
     if needs.placement == "split":

@@ -133,8 +133,8 @@ def _lacking(
     placed: Needs, group: Sequence[Place], cards: Sequence[Accelerator], end: str = "high_bytes"
 ) -> int:
     """The bytes that the tightest of the accelerators lacks; 0 or less where it fits."""
-    return max(
-        sum(getattr(term, end) for term in terms_of(placed) if term.where == place.where)
-        - (room_of(cards[place.index], gpu_only=True) or 0)
-        for place in group
-    )
+    lacking: list[int] = []
+    for place in group:
+        held = (getattr(term, end) for term in terms_of(placed) if term.where == place.where)
+        lacking.append(sum(held) - (room_of(cards[place.index], gpu_only=True) or 0))
+    return max(lacking)
