@@ -92,9 +92,13 @@ def needs_on(needs: Needs, device: Device) -> Needs:
         shares = {Split.LAYERS: 1 / devices}
         terms = tuple([on_each(each, devices, shares.get(each.split, 1.0)) for each in terms])
     else:
-        account = inputs.runtime.account if inputs.runtime is not None else None
-        divides = account is not None and account.divides_layers
-        memory = _counted(inputs.replace(device=device if divides else Device())).memory
+        runtime = inputs.runtime
+        if runtime is None or not runtime.account.divides_layers:
+            device = Device()
+        elif not runtime.reserves_by_device:
+            # so that all devices of a kind are one
+            device = device.replace(total_bytes=None, free_bytes=None, room_bytes=None)
+        memory = _counted(inputs.replace(device=device)).memory
         assert memory is not None
         terms = memory.terms
     there = (each if each.stays_in_ram else each.replace(where=ACCELERATOR) for each in terms)
@@ -125,21 +129,12 @@ def _counted(inputs: Inputs) -> Needs:
     quantization = workload.quantization or usual_quantization
     subject = _subject(spec, architectures, format, runtime)
     wanted = _asked(spec, workload, quantization, companions or Companions(), subject.row)
-    wanted = wanted.replace(
-        instruction_sets=inputs.instruction_sets, device=_relevant(inputs.device, runtime)
-    )
+    wanted = wanted.replace(instruction_sets=inputs.instruction_sets, device=inputs.device)
     alone = subject.replace(text_alone=takes_text_alone(spec, runtime))
     parts = _parts(alone, runtime, format, wanted)
     if companions is not None:
         parts = _with_companions(parts, subject, runtime, format, wanted, architectures)
     return _needs_of_parts(spec, cpu, parts, workload)
-
-
-def _relevant(device: Device | None, runtime: RuntimeSpec) -> Device | None:
-    """The device as far as the account of the runtime depends on it."""
-    if device is None or runtime.reserves_by_device:
-        return device
-    return device.replace(total_bytes=None, free_bytes=None, room_bytes=None)
 
 
 def _of_training(inputs: Inputs, cpu: CpuNeed) -> Needs:

@@ -8,7 +8,7 @@ from ..catalogue.quantization_names import PLAIN_DTYPES
 from ..catalogue.runtime import ModelParts, RuntimeSpec
 from ..catalogue.spec import Architecture, ModelSpec, PublishedFiles
 from ..core.records import Record, Unread
-from .records import CpuNeed, Device, How, Offloaded, SizedWeights, Term, split_of
+from .records import SPLITS, CpuNeed, Device, How, Offloaded, SizedWeights, Split, Term
 from .tensors import ArchitectureRow
 
 PLAIN_PICTURE_PIXELS = 1008
@@ -151,7 +151,7 @@ def term(
     """A term; exact unless a range is given."""
     return Term(
         name=name,
-        split=split_of(name),
+        split=SPLITS.get(name, Split.EACH),
         bytes=size,
         low_bytes=size if low is None else min(low, size),
         high_bytes=size if high is None else max(high, size),

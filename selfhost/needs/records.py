@@ -74,7 +74,7 @@ class Split(StrEnum):
     EACH = "whole on each"
 
 
-_SPLITS = {
+SPLITS = {
     "weights": Split.LAYERS,
     "repacked_weights": Split.LAYERS,
     "kv_cache": Split.LAYERS,
@@ -88,12 +88,7 @@ _SPLITS = {
     "mtp_kv_cache": Split.FIRST,
     "mtp_compute": Split.FIRST,
 }
-
-
-def split_of(name: str) -> Split:
-    """How a term of that name is shared out unless its account says otherwise."""
-    return _SPLITS.get(name, Split.EACH)
-
+"""How a term of that name is shared out unless its account says otherwise; else whole on each."""
 
 ACCELERATOR = "accelerator"
 """The place of a term of which it is not said yet which accelerator holds it."""

@@ -26,7 +26,7 @@ from selfhost.judge.checks import CODES, Finding, Outcome, openness_check
 from selfhost.judge.judging import judge
 from selfhost.judge.record import Question, Verdict
 from selfhost.machine.record import Accelerator, Disk, Machine, PresentRuntime
-from selfhost.needs.records import CpuNeed, How, Making, MemoryNeed, Needs, Term, split_of
+from selfhost.needs.records import SPLITS, CpuNeed, How, Making, MemoryNeed, Needs, Split, Term
 from selfhost.needs.tensors import ArchitectureRow
 
 GIB = 2**30
@@ -40,7 +40,7 @@ def term(low: int, high: int, name: str = "weights", where: str = "host") -> Ter
         low_bytes=low,
         high_bytes=high,
         where=where,
-        split=split_of(name),
+        split=SPLITS.get(name, Split.EACH),
         how=How.COMPUTED,
         source="test",
         arithmetic="test",

@@ -14,11 +14,15 @@ from ...needs.records import SHARED_OUT, Needs, Term
 from ..placement.devices import computes_on_shared, free_bytes, is_built_for, runs_on, uses_gpus
 from ..placement.on_devices import terms_of
 from ..placement.shared_memory import can_be_raised, shared_limits
-from .accelerator import Program, Training
 from .accelerator_kernels import not_built_for, without_kernels
 from .memory import desktop_bytes, host_high, what_is_smaller
 from .record import Finding, Outcome, finding
 from .words import phrase
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from .accelerator import Program, Training
 
 
 def names(devices: Sequence[Accelerator]) -> str:
@@ -144,11 +148,7 @@ def missing(needs: Needs, machine: Machine, program: Program) -> Finding:
     """
     runtime, rules = program.runtime, program.rules
     assert runtime is not None
-    sharing = [
-        device
-        for device in machine.accelerators or ()
-        if device.unified and (device.vendor != "amd" or is_built_for(device, runtime.amd_gpus))
-    ]
+    sharing = _sharing(machine, runtime)
     if sharing:
         judged = without_kernels(runtime, rules, sharing[:1])
         return judged or _shared(sharing, needs, machine, runtime)
@@ -158,10 +158,12 @@ def missing(needs: Needs, machine: Machine, program: Program) -> Finding:
             Outcome.UNKNOWN, "accelerator-unread", "need", device=largest.name
         )
     variant = "on-cpu" if runtime.on_cpu else ""
+    if rules and not runtime.gpu_only:
+        variant = "rule"
     return finding(
         Outcome.FAIL,
         "accelerator-missing",
-        "rule" if rules and not runtime.gpu_only else variant,
+        variant,
         program=runtime.name,
         rule=rules[0].subject if rules else None,
         device=largest.name if largest else None,
@@ -171,6 +173,15 @@ def missing(needs: Needs, machine: Machine, program: Program) -> Finding:
 
 
 # ------------------------------------------------------------------ RAM that is shared
+
+
+def _sharing(machine: Machine, runtime: RuntimeSpec) -> list[Accelerator]:
+    """The accelerators that share the RAM and that the program is built for."""
+    return [
+        device
+        for device in machine.accelerators or ()
+        if device.unified and (device.vendor != "amd" or is_built_for(device, runtime.amd_gpus))
+    ]
 
 
 def _shared(

@@ -10,7 +10,6 @@ from ...machine.record import Accelerator, Machine
 from ...needs.records import GATHERED, Needs, Term
 from ..placement.devices import TIGHT, emptied, index_of, room_of
 from ..placement.on_devices import terms_of
-from .accelerator import Program, Training
 from .accelerator_kernels import without_kernels
 from .accelerator_ram import names
 from .memory import what_is_smaller
@@ -21,6 +20,8 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
+
+    from .accelerator import Program, Training
 
 # of a GPU that nothing else uses; what a process takes before its share is counted lies outside of
 # it: 0.3 to 0.5 GiB (assumed)
@@ -110,13 +111,14 @@ def _held(needs: Needs, machine: Machine, program: Program) -> _Held:
     runtime, cards = program.runtime, machine.accelerators
     terms = [term for term in terms_of(needs) if term.where != "host"]
     places = list(dict.fromkeys(term.where for term in terms))
-    by_place = [[term for term in terms if term.where == place] for place in places]
     devices = [cards[index_of(place)] for place in places] if cards else []
-    rooms = [
-        room_of(device, gpu_only=program.needs_gpu) if device.unified is False else None
-        for device in devices
-    ] or [None]
-    known = [room or 0 for room in rooms]
+    rooms = _rooms(devices, gpu_only=program.needs_gpu)
+
+    def sums(end: str) -> tuple[int, ...]:
+        return tuple(
+            sum(getattr(term, end) for term in terms if term.where == place) for place in places
+        )
+
     return _Held(
         program=runtime.name if runtime else "The runtime",
         lean_option=runtime.lean_option if runtime and needs.is_lean else "",
@@ -126,12 +128,20 @@ def _held(needs: Needs, machine: Machine, program: Program) -> _Held:
         smaller_caches=program.smaller_caches,
         terms=tuple(terms),
         devices=tuple(devices),
-        least=tuple(sum(term.low_bytes for term in each) for each in by_place),
-        likely=tuple(sum(term.bytes for term in each) for each in by_place),
-        most=tuple(sum(term.high_bytes for term in each) for each in by_place),
-        rooms=tuple(known),
-        has=None if None in rooms else sum(known),
+        least=sums("low_bytes"),
+        likely=sums("bytes"),
+        most=sums("high_bytes"),
+        rooms=tuple(room or 0 for room in rooms),
+        has=None if None in rooms else sum(filter(None, rooms)),
     )
+
+
+def _rooms(devices: Sequence[Accelerator], *, gpu_only: bool) -> list[int | None]:
+    """What each can give, None where that is not known; of those that were not read one None."""
+    return [
+        room_of(device, gpu_only=gpu_only) if device.unified is False else None
+        for device in devices
+    ] or [None]
 
 
 def _left_out(needs: Needs, used: int, machine: Machine, runtime: RuntimeSpec | None) -> str:

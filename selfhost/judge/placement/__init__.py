@@ -49,18 +49,25 @@ def placements(needs: Needs, machine: Machine, way: Spreading) -> Iterator[Needs
 
     Before the unread come the accelerators once others have left them.
     """
+    now = places(machine)
     if needs.memory is None or way.cpu_only:
         yield needs
-        return
-    if way.gpu_only:
+    elif way.gpu_only:
         from .gpus_alone import on_gpus_alone
 
         yield from on_gpus_alone(needs, machine, way.suits)
-        return
-    now = places(machine)
-    if machine.accelerators is not None and not now:
+    elif machine.accelerators is not None and not now:
         yield needs
-        return
+    else:
+        yield from _split_or_whole(needs, machine, way, now)
+
+
+def _split_or_whole(
+    needs: Needs, machine: Machine, way: Spreading, now: Sequence[Place]
+) -> Iterator[Needs]:
+    """As `placements`, of a program that runs in RAM too, on a machine that may have places beside
+    that.
+    """
     there = needs_on(needs, Device())
     at_once = next(filter(None, map(list, _at_once(needs, there, machine, way, now))), [])
     yield from at_once

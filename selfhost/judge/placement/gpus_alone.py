@@ -83,23 +83,37 @@ def on_gpus_alone(needs: Needs, machine: Machine, suits: Suits) -> Iterator[Need
             return
         groups += tried
     nearest = min(groups, key=lambda item: item[0], default=(0, []))[1]
-    if nearest and takes_less(needs, len(nearest)):
-        lean = in_parts(needs, nearest, owned, is_lean=True)
-        if _lacking(lean, nearest, idle, "low_bytes") <= 0:
-            yield lean
+    yield from _lean(needs, nearest, owned)
     for cards in states:
         yield from offloaded(needs, _rooms(places(machine), cards))
-    if machine.accelerators is None:
-        yield in_parts(needs, [Place(index=0, room_bytes=None)], ())
-    for place in places(machine):
-        device = owned[place.index]
-        if device.unified is None or device.memory_total_bytes is None:
-            yield in_parts(needs, [place], owned)
+    yield from _on_unread(needs, machine)
     if nearest:
         yield from in_turn(needs, nearest[0])
         yield in_parts(needs, nearest, owned)
     else:
         yield needs
+
+
+def _lean(needs: Needs, group: Sequence[Place], owned: Sequence[Accelerator]) -> Iterator[Needs]:
+    """On those accelerators with the option by which the program takes less, where there is one and
+    the least may fit.
+    """
+    if group and takes_less(needs, len(group)):
+        lean = in_parts(needs, group, owned, is_lean=True)
+        if _lacking(lean, group, emptied(owned), "low_bytes") <= 0:
+            yield lean
+
+
+def _on_unread(needs: Needs, machine: Machine) -> Iterator[Needs]:
+    """All of it on an accelerator of which it was not read what it can give."""
+    owned = machine.accelerators
+    if owned is None:
+        yield in_parts(needs, [Place(index=0, room_bytes=None)], ())
+        return
+    for place in places(machine):
+        device = owned[place.index]
+        if device.unified is None or device.memory_total_bytes is None:
+            yield in_parts(needs, [place], owned)
 
 
 def _rooms(candidates: Sequence[Place], cards: Sequence[Accelerator]) -> list[Place]:
