@@ -23,17 +23,7 @@ MACHINES = Path(__file__).parents[1] / "machines"
 # a shorter one says less than a reference to it
 SHORT = 100
 # fields of a term that no report shows
-NOT_A_TERM = {
-    "offload",
-    "cut",
-    "high_cut",
-    "on_device",
-    "on_large",
-    "beside",
-    "joined",
-    "lean",
-    "reserves",
-}
+NOT_A_TERM = {"split", "output_bytes"}
 
 
 def parts(value: Any) -> Iterator[dict[str, Any]]:
