@@ -20,13 +20,14 @@ from ..judge.defaults import first_of_list, follows_a_list, smallest_of_list, su
 from ..judge.judging import judge, to_come
 from ..judge.pace.speed import PaceRange, Speed, uses_shared_gpu
 from ..judge.placement.devices import DEVICE_MARGIN_BYTES
-from ..judge.placement.gpus_alone import smallest_device_bytes, smallest_lean_device_bytes
-from ..judge.placement.on_devices import on_one
+from ..judge.placement.gpus_alone import smallest_device_bytes
+from ..judge.placement.on_devices import terms_of
 from ..judge.question import ask
 from ..judge.record import Judged, Question, Route, exit_code
 from ..machine.profiles import Profile, size_of
 from ..machine.record import MAX_MEMORY_BYTES, PURPOSES, Accelerator, Disk, Machine
-from ..needs.records import Needs
+from ..needs import needs_on
+from ..needs.records import Device, Needs
 from .alternatives import alternatives
 from .api_route import offers_for
 from .ranking import TIGHT_CODES
@@ -484,11 +485,10 @@ def _disks(free: int | None) -> tuple[Disk, ...]:
 
 def _parted(needs: Needs, *, gpu_only: bool) -> tuple[int, int]:
     """Bytes of one accelerator that holds it, and bytes of RAM beside it."""
-    placed = on_one(needs, "accelerator:0").memory
-    terms = placed.terms if placed is not None else ()
+    terms = terms_of(needs_on(needs, Device()))
     beside = sum(term.high_bytes for term in terms if term.where == "host")
-    if gpu_only and needs.memory is not None:
-        return smallest_lean_device_bytes(needs.memory), beside
+    if gpu_only:
+        return smallest_device_bytes(needs, may_be_lean=True), beside
     on_card = sum(term.high_bytes for term in terms if term.where != "host")
     return on_card + DEVICE_MARGIN_BYTES, beside
 
@@ -552,12 +552,12 @@ def _accelerator(
     if not gpu_only or needs is None or needs.memory is None:
         parts = _spread_over(question, catalogue, machine, on_card)
     else:
-        sure_bytes = smallest_device_bytes(needs.memory)
+        sure_bytes = smallest_device_bytes(needs)
         if runtime is not None and on_card < sure_bytes:
             lean_option = runtime.lean_option
         if needs.tensor_parallel:
             number = min(needs.tensor_parallel)
-            parts = number, smallest_lean_device_bytes(needs.memory, number)
+            parts = number, smallest_device_bytes(needs, number, may_be_lean=True)
     return LeastAccelerator(
         required=gpu_only,
         memory_bytes=on_card,

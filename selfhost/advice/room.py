@@ -205,7 +205,7 @@ class _Space(Record):
             return not exceeds_accelerator(layout.held)
         is_split = layout.accelerator.code == "accelerator-partly"
         if is_split and before == "host" and runs.needs is not None:
-            from ..judge.checks.accelerator_share import more_for_shared
+            from ..judge.checks.accelerator_ram import more_for_shared
 
             # it would compute all only with another limit than the one that is printed
             if more_for_shared(needs, machine) != more_for_shared(runs.needs, machine):
