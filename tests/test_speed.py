@@ -21,7 +21,7 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.spec import Architecture, Attention
 from selfhost.core import units
-from selfhost.judge.pace import graphics, memory_bandwidth, pacing, processor, speed
+from selfhost.judge.pace import memory_bandwidth, pacing, processor, speed
 from selfhost.judge.pace.speed import PaceRange, Speed
 from selfhost.machine import cpus, gpus
 from selfhost.machine.gpus import vendor_of

@@ -298,7 +298,7 @@ def _work_words(verdict: Verdict, speed: Speed, work: PaceRange) -> str:
     """`about 12 minutes for an hour of audio`."""
     of_what = ""
     if speed.unit == "documents_per_second":
-        from ..judge.pace.documents import DOCUMENT_TOKENS
+        from ..judge.pace.work import DOCUMENT_TOKENS
 
         architecture = verdict.model.architecture
         longest = architecture.context_tokens if architecture is not None else None

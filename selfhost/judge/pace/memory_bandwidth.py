@@ -10,16 +10,17 @@ from functools import lru_cache
 from ...core import units
 from ...core.records import Record
 from ...machine import cpus, gpus
-from ...machine.record import AT_LEAST, FILLED_ASSUMED, RATE_ASSUMED, Machine, was_at_present
-from ..ranges import Range
+from ...machine.record import AT_LEAST, FILLED_ASSUMED, RATE_ASSUMED, Machine
+from ..ranges import Range, scaled
+from .engine import constant
 from .processor import (
     ANY_APPLE,
     GUEST_SHARE,
     chip_in,
     chip_of,
     core_and_clock,
-    has_all_of_it,
     has_sockets,
+    has_whole_processor,
     is_amd,
     is_client,
     is_client_by_class,
@@ -36,6 +37,8 @@ from .processor import (
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from ...machine.gpus import Computer
 
 _GB = units.GB
@@ -75,13 +78,17 @@ class Bandwidth(Record):
     measured: bool = False
     how: str
 
+    @property
+    def ends(self) -> Range:
+        return self.low, self.likely, self.high
+
 
 def _bandwidth(ends: Range, how: str, *, measured: bool = False) -> Bandwidth:
     low, likely, high = ends
     return Bandwidth(low=low, likely=likely, high=high, measured=measured, how=how)
 
 
-# an audit asks the kinds of machine of a fleet in turn
+# an audit asks the kinds of machine of a fleet again and again
 @lru_cache(maxsize=4096)
 def bandwidth(machine: Machine) -> Bandwidth | None:
     """What memory bandwidth `machine` has to decode with; None where there is nothing to assume
@@ -89,15 +96,13 @@ def bandwidth(machine: Machine) -> Bandwidth | None:
     """
     if machine.emulated_on is not None:
         return None
-    bytes_per_second = machine.memory_bandwidth_bytes_per_second
-    if bytes_per_second is None:
-        return _assumed(machine)
+    rate = machine.memory_bandwidth_bytes_per_second
     source = machine.sources.get(_BANDWIDTH, "")
+    if rate is None:
+        return _assumed(machine)
     if source.endswith(AT_LEAST):
-        return _at_least(machine, bytes_per_second)
-    if source.startswith("measured"):
-        return _measured(machine, bytes_per_second)
-    return _stated(machine, bytes_per_second)
+        return _at_least(machine, rate)
+    return _measured(machine, rate) if source.startswith("measured") else _stated(machine, rate)
 
 
 def core_shares(machine: Machine, memory: Bandwidth) -> Range:
@@ -122,12 +127,14 @@ def _rate(bytes_per_second: float) -> str:
     return f"{units.decimal(int(bytes_per_second))}/s of memory bandwidth"
 
 
-def _measured(machine: Machine, bytes_per_second: int) -> Bandwidth:
-    low, likely, high = (bytes_per_second * share for share in kind_of(machine).memory)
+# ---------------------------------------------------------------- read, or stated
+
+
+def _measured(machine: Machine, rate: int) -> Bandwidth:
+    low, likely, high = (rate * share for share in kind_of(machine).memory)
     if (machine.cpu_cores_physical or 0) > _MEASURED_WITH_CORES:
         high *= _MORE_CORES
-    source = machine.sources.get(_BANDWIDTH, "")
-    how = f"{_rate(bytes_per_second)}, measured{' at present' if was_at_present(source) else ''}"
+    how = f"{_rate(rate)}, measured"
     if is_guest(machine):
         how += "; its host may give it more or less at another time"
     shares = on_apple_gpu(machine) or any(card.unified for card in machine.accelerators or ())
@@ -138,78 +145,67 @@ def _measured(machine: Machine, bytes_per_second: int) -> Bandwidth:
     return _bandwidth((low, likely, high), how, measured=True)
 
 
-def _at_least(machine: Machine, bytes_per_second: int) -> Bandwidth:
+def _at_least(machine: Machine, rate: int) -> Bandwidth:
     """What a busy machine showed is a lower bound: it raises what its name or class tells, and
     lowers none of it, so that nothing fails for it.
     """
-    least, usual, most = (bytes_per_second * share for share in kind_of(machine).memory)
+    least, usual, most = (rate * share for share in kind_of(machine).memory)
     how = (
-        f"at least {_rate(bytes_per_second)}, read while the machine was busy: --measure"
-        " narrows it when it is idle"
+        f"at least {_rate(rate)}, read while the machine was busy: --measure narrows it when it is"
+        " idle"
     )
     other = _assumed(machine)
     if other is None:
         return _bandwidth((least, most, most), how)
-    high = max(most, other.high)
-    return _bandwidth((max(least, other.low), max(usual, other.likely), high), how)
+    ends = max(least, other.low), max(usual, other.likely), max(most, other.high)
+    return _bandwidth(ends, how)
 
 
-def _stated(machine: Machine, bytes_per_second: int) -> Bandwidth:
+def _stated(machine: Machine, rate: int) -> Bandwidth:
     """Of memory whose peak somebody states, as a profile or a record does."""
-    share, stated = _share_of_stated(machine), f"{_rate(bytes_per_second)} (stated)"
+    share, stated = _share_of_stated(machine), f"{_rate(rate)} (stated)"
     if share is not None:
-        ends = _read_of_stated(machine, share, bytes_per_second)
-        return _bandwidth(ends, f"{stated}, of which {_gets(share, ends, bytes_per_second)}")
+        ends = _read_of_stated(machine, share, rate)
+        return _bandwidth(ends, f"{stated}, of which {_part_read(share, ends, rate)}")
     how = f"{stated}; processors reach a third to all of it"
     cores = machine.cpu_cores_usable
-    if cores is not None and chip_of(machine) is None and _CORE_HIGH * cores < bytes_per_second:
-        bytes_per_second = int(_CORE_HIGH * cores)
-        how = f"{stated}; {units.cores(cores)} can read at most {units.decimal(bytes_per_second)}/s"
-    low, likely, high = (bytes_per_second * part for part in _STATED_SHARE)
-    return _bandwidth((low, likely, high), how)
+    if cores is not None and chip_of(machine) is None and _CORE_HIGH * cores < rate:
+        rate = int(_CORE_HIGH * cores)
+        how = f"{stated}; {units.cores(cores)} can read at most {units.decimal(rate)}/s"
+    return _bandwidth(scaled(_STATED_SHARE, rate), how)
 
 
 def _share_of_stated(machine: Machine) -> cpus.Share | None:
     """How the processor reads memory whose peak is known; None where nothing tells its kind, and
     for a guest, which has a part of it.
     """
-    if is_guest(machine):
+    chip, named, computer = chip_in(machine), named_processor(machine), _computer_of(machine)
+    if is_guest(machine) or (chip is not None and chip.kind is None):
         return None
-    chip = chip_in(machine)
-    if chip is not None:
-        return None if chip.kind is None else cpus.share_of(chip.kind)
-    named = named_processor(machine)
+    if chip is not None and chip.kind is not None:
+        return cpus.share_of(chip.kind)
     if named is not None:
         return named.share
-    computer = _computer_of(machine)
     if computer is not None:
         return _share_of_kinds(computer)
     return cpus.share_of("client") if is_client(machine) else None
 
 
-def _read_of_stated(machine: Machine, share: cpus.Share, bytes_per_second: int) -> Range:
+def _read_of_stated(machine: Machine, share: cpus.Share, rate: int) -> Range:
     """What is read of memory with that peak, of which the rate or what is filled may be assumed."""
-    series, peak = named_processor(machine), _through_links(machine, bytes_per_second)
+    series, peak = named_processor(machine), _through_links(machine, rate)
     sockets = 1 if series is None else sockets_of(machine, series)
     cores = _cores_of_socket(machine, sockets)
     source = machine.sources.get(_BANDWIDTH, "")
     ends = _read(share, _Peaks.exactly(peak), cores)
     if series is not None and source.endswith(RATE_ASSUMED):
-        ends = _read_of_series(series, cores, peak / series.usual)
+        ends = _read(series.share, _Peaks.of_series(series, peak / series.usual), cores)
     if series is not None and source.endswith(FILLED_ASSUMED) and _may_have_one_module(machine):
         ends = (_read(share, _Peaks.exactly(peak / 2), cores)[0], *ends[1:])
     return _across_sockets(ends, sockets)
 
 
-def _assumed(machine: Machine) -> Bandwidth | None:
-    """What nobody read: the first that tells."""
-    return (
-        _of_guests(machine)
-        or _of_series(machine)
-        or _of_chip(machine)
-        or _around_cards(machine)
-        or _by_class(machine)
-    )
+# ---------------------------------------------------------------- by names
 
 
 class _Peaks(Record):
@@ -228,6 +224,22 @@ class _Peaks(Record):
     def exactly(cls, peak: float) -> _Peaks:
         return cls(least=peak, slowest=peak, likely=peak, fastest=peak, most=peak)
 
+    @classmethod
+    def of_series(cls, series: cpus.Processor, part: float = 1.0) -> _Peaks:
+        """Of such a part of its channels."""
+        return cls(
+            least=part * series.least,
+            slowest=part * series.slowest,
+            likely=part * _likely_peak(series),
+            fastest=part * series.fastest,
+            most=part * series.most,
+        )
+
+
+def _likely_peak(series: cpus.Processor) -> float:
+    """Between the kinds of memory that it takes, where as many have one as the other."""
+    return (series.slowest * series.usual) ** 0.5 if series.share.takes_either else series.usual
+
 
 def _read(share: cpus.Share, peaks: _Peaks, cores: float | None) -> Range:
     """What so many cores read. Of memory and share one is usual where the other is not; what
@@ -237,23 +249,6 @@ def _read(share: cpus.Share, peaks: _Peaks, cores: float | None) -> Range:
     low = min(share.low * read(peaks.slowest, cores), share.likely * read(peaks.least, cores))
     high = max(share.high * read(peaks.fastest, cores), share.likely * read(peaks.most, cores))
     return low, share.likely * read(peaks.likely, cores), min(high, peaks.most / BANDWIDTH_SHARE)
-
-
-def _read_of_series(series: cpus.Processor, cores: float | None, part: float = 1.0) -> Range:
-    """As `_read`, of memory on such a part of its channels."""
-    peaks = _Peaks(
-        least=part * series.least,
-        slowest=part * series.slowest,
-        likely=part * _likely_peak(series),
-        fastest=part * series.fastest,
-        most=part * series.most,
-    )
-    return _read(series.share, peaks, cores)
-
-
-def _likely_peak(series: cpus.Processor) -> float:
-    """Between the kinds of memory that it takes, where as many have one as the other."""
-    return (series.slowest * series.usual) ** 0.5 if series.share.takes_either else series.usual
 
 
 def _cores_of_socket(machine: Machine, sockets: int = 1) -> float | None:
@@ -273,69 +268,93 @@ def _across_sockets(ends: Range, sockets: int) -> Range:
     return ends[0] * slow, ends[1] * usual, ends[2] * fast_of_each * sockets
 
 
-def _gets(share: cpus.Share, ends: Range, peak: float) -> str:
+def _part_read(share: cpus.Share, ends: Range, peak: float) -> str:
     """A clause: which part of that peak reaches the weights."""
     return f"decoding gets about {units.percent(BANDWIDTH_SHARE * ends[1] / peak)}, {share.source}"
 
 
-def _through_links(machine: Machine, bytes_per_second: float) -> float:
+def _through_links(machine: Machine, rate: float) -> float:
     """What the cores can read of it, where a link of several of them bounds it."""
     chip = chip_in(machine)
     if chip is None or chip.link is None:
-        return bytes_per_second
+        return rate
     cores, gb_per_s = chip.link
     physical = machine.cpu_cores_physical or machine.cpu_cores_usable
     links = 1 if physical is None else max(1, -(-int(physical) // cores))
-    return min(bytes_per_second, links * gb_per_s * _GB)
+    return min(rate, links * gb_per_s * _GB)
 
 
-def _of_chip(machine: Machine) -> Bandwidth | None:
-    """What the cores read of memory that is soldered beside them; None where the chip's name does
-    not tell, and for a guest.
+def _assumed(machine: Machine) -> Bandwidth | None:
+    """What nobody read: the first that tells."""
+    return (
+        _by_guests(machine)
+        or _by_series(machine)
+        or _by_chip(machine)
+        or _around_cards(machine)
+        or _by_class(machine)
+    )
+
+
+def _by_guests(machine: Machine) -> Bandwidth | None:
+    """What virtual machines with as many such cores reached; None where it is none of those that
+    were counted.
     """
-    chip = chip_in(machine)
-    if chip is None or chip.kind is None or is_guest(machine):
+    cores = machine.cpu_cores_usable
+    if cores is None or not is_guest(machine) or not _is_on_server(machine):
         return None
-    share, peak = cpus.share_of(chip.kind), chip.gb_per_s * _GB
-    read = _through_links(machine, peak)
-    bound = "" if read == peak else f", of which its cores can read {units.decimal(int(read))}/s"
-    ends = _read(share, _Peaks.exactly(read), _cores_of_socket(machine))
+    maker_known = cpus.maker_of(machine.cpu_model or "") is not None
+    guests = cpus.guests_with(
+        core_and_clock(machine)[0],
+        is_amd=is_amd(machine) if maker_known else None,
+        cores=threads_of(machine),
+    )
+    if guests is None:
+        return None
+    ends, types = guests
+    low, high = (units.decimal(int(end)) for end in (ends[0], ends[2]))
     how = (
-        f"{chip.name} has {_rate(peak)}{bound}; {_gets(share, ends, read)};"
+        f"{types} virtual machines of clouds with about as many such cores read {low}/s to {high}/s"
+        " of memory; this one was not measured"
+    )
+    return _bandwidth(ends, how)
+
+
+def _is_on_server(machine: Machine) -> bool:
+    """Whether a guest runs on a server, as far as anything tells."""
+    series = named_processor(machine)
+    if series is not None:
+        return series.kind == "server"
+    # a name without a number is one that an emulator gives: `Intel Core Processor (Haswell)`
+    is_model = any(map(str.isdecimal, machine.cpu_model or ""))
+    is_emulated_name = machine.scope == "vm" and machine.architecture == "x86_64"
+    return is_server(machine) or (is_emulated_name and not is_model)
+
+
+def _by_series(machine: Machine) -> Bandwidth | None:
+    """What runs on processors of that name reached; None where the name does not tell."""
+    series = named_processor(machine)
+    if series is None:
+        return None
+    low, likely, high = _read_of_series(machine, series)
+    if machine.cpu_cores_usable is not None:
+        # a quota stops what is read as it stops what is computed
+        high = min(high, _CORE_HIGH * machine.cpu_cores_usable)
+    ends = low, likely, high
+    how = (
+        f"a processor of the series {series.name} reads up to"
+        f" {units.decimal(int(series.usual))}/s with every memory channel filled;"
+        f" {_part_read(series.share, ends, _likely_peak(series))}{_which_part(machine, series)};"
         f" {_what_narrows(machine)}"
     )
     return _bandwidth(ends, how)
 
 
-def _of_series(machine: Machine) -> Bandwidth | None:
-    """What runs on processors of that name reached; None where the name does not tell."""
-    series = named_processor(machine)
-    if series is None:
-        return None
-    low, likely, high = _read_by(machine, series)
-    if machine.cpu_cores_usable is not None:
-        # a quota stops what is read as it stops what is computed
-        high = min(high, _CORE_HIGH * machine.cpu_cores_usable)
-    ends, of_kinds = (low, likely, high), ""
-    if series.slowest < series.fastest:
-        slowest, fastest = (units.decimal(int(peak)) for peak in (series.slowest, series.fastest))
-        of_kinds = (
-            f" ({slowest}/s to {fastest}/s by the kind of memory, which its name does not tell)"
-        )
-    how = (
-        f"a processor of the series {series.name} reads up to"
-        f" {units.decimal(int(series.usual))}/s with every memory channel filled{of_kinds};"
-        f" {_gets(series.share, ends, _likely_peak(series))}"
-        f"{_which_part(machine, series)}; {_what_narrows(machine)}"
-    )
-    return _bandwidth(ends, how)
-
-
-def _read_by(machine: Machine, series: cpus.Processor) -> Range:
+def _read_of_series(machine: Machine, series: cpus.Processor) -> Range:
     """Bytes per second of its sockets, or of a guest's part of one."""
-    if is_guest(machine) and not has_all_of_it(machine):
+    peaks = _Peaks.of_series(series)
+    if is_guest(machine) and not has_whole_processor(machine):
         cores = float(series.cores) if series.cores else _cores_of_socket(machine)
-        low, likely, high = _read_of_series(series, cores)
+        low, likely, high = _read(series.share, peaks, cores)
         part = part_of_socket(machine, series)
         if part is None:
             return low * GUEST_SHARE, likely, high
@@ -343,10 +362,10 @@ def _read_by(machine: Machine, series: cpus.Processor) -> Range:
         # socket got 0.71 and 0.63 of its pace
         return low * part**0.75, likely * part**0.5, high * part**0.25
     sockets = sockets_of(machine, series)
-    of_socket = _cores_of_socket(machine, sockets)
-    low, likely, high = _read_of_series(series, of_socket)
+    cores = _cores_of_socket(machine, sockets)
+    low, likely, high = _read(series.share, peaks, cores)
     if _may_have_one_module(machine):
-        low = _read_of_series(series, of_socket, part=0.5)[0]
+        low = _read(series.share, _Peaks.of_series(series, 0.5), cores)[0]
     return _across_sockets((low, likely, high), sockets)
 
 
@@ -366,22 +385,31 @@ def _which_part(machine: Machine, series: cpus.Processor) -> str:
         return f", and this guest has {units.cores(machine.cpu_cores_usable or 0)} of it"
     if has_sockets(machine):
         return ", and programs that ignore NUMA nodes get one socket's"
-    if series.channels == 1:
-        return ""
-    if _may_have_one_module(machine):
-        return "; the slow end is that of one module of RAM, on half the channels"
-    return ", about half as much with half the channels"
+    return "" if series.channels == 1 else ", about half as much with half the channels"
 
 
 def _what_narrows(machine: Machine) -> str:
     """How to have a narrower range: what was named cannot be measured here."""
-    if machine.planning and not machine.is_this_one:
-        from ...machine.ram import what_to_state
+    from ...machine.ram import what_to_state
 
-        fact = what_to_state(machine)
-        if fact is not None:
-            return f"{fact} for a narrower range"
-    return "--measure narrows it"
+    is_elsewhere = machine.planning and not machine.is_this_one
+    fact = what_to_state(machine) if is_elsewhere else None
+    return "--measure narrows it" if fact is None else f"{fact} for a narrower range"
+
+
+def _by_chip(machine: Machine) -> Bandwidth | None:
+    """What the cores read of memory that is soldered beside them; None where the chip's name does
+    not tell, and for a guest.
+    """
+    chip = chip_in(machine)
+    if chip is None or chip.kind is None or is_guest(machine):
+        return None
+    share, peak = cpus.share_of(chip.kind), chip.gb_per_s * _GB
+    read = _through_links(machine, peak)
+    ends = _read(share, _Peaks.exactly(read), _cores_of_socket(machine))
+    bound = "" if read == peak else f", of which its cores can read {units.decimal(int(read))}/s"
+    how = f"{chip.name} has {_rate(peak)}{bound}; {_part_read(share, ends, read)}"
+    return _bandwidth(ends, f"{how}; {_what_narrows(machine)}")
 
 
 def _computer_of(machine: Machine) -> Computer | None:
@@ -400,71 +428,38 @@ def _around_cards(machine: Machine) -> Bandwidth | None:
     """What a computer with such cards reads, or one whose processor is assumed; None where its
     cards do not tell.
     """
-    computer, which = _computer_of(machine), " with such a GPU"
+    computer = _computer_of(machine)
     if computer is None and "cpu_model" in machine.assumed and is_client_by_class(machine):
-        computer, which = gpus.unnamed_computer(), ""
+        computer = gpus.unnamed_computer()
     if computer is None:
         return None
-    share, usual = _share_of_kinds(computer), computer.usual
     # it may be slow in both: little is known of it
-    peaks = _Peaks.exactly(usual).replace(
+    peaks = _Peaks.exactly(computer.usual).replace(
         least=computer.least, slowest=computer.least, most=computer.most
     )
+    share = _share_of_kinds(computer)
     ends = _read(share, peaks, _cores_of_socket(machine))
+    low, high = (units.decimal(int(end)) for end in (computer.least, computer.most))
     how = (
-        f"a guess: {computer.name}{which} has {units.decimal(int(computer.least))}/s to"
-        f" {units.decimal(int(computer.most))}/s of memory bandwidth, of which"
-        f" {_gets(share, ends, usual)}"
+        f"a guess: {computer.name} like this has {low}/s to {high}/s of memory bandwidth, of which"
+        f" {_part_read(share, ends, computer.usual)}"
     )
     return _bandwidth(ends, how)
 
 
-def _of_guests(machine: Machine) -> Bandwidth | None:
-    """What virtual machines with as many such cores reached; None where it is none of those that
-    were counted.
-    """
-    if machine.cpu_cores_usable is None or not _is_counted_guest(machine):
-        return None
-    maker_known = cpus.maker_of(machine.cpu_model or "") is not None
-    guests = cpus.guests_with(
-        core_and_clock(machine)[0],
-        is_amd=is_amd(machine) if maker_known else None,
-        cores=threads_of(machine),
-    )
-    if guests is None:
-        return None
-    (low, likely, high), types = guests
-    how = (
-        f"{types} virtual machines of clouds with about as many such cores read"
-        f" {units.decimal(int(low))}/s to {units.decimal(int(high))}/s of memory; this one was not"
-        " measured"
-    )
-    return _bandwidth((low, likely, high), how)
-
-
-def _is_counted_guest(machine: Machine) -> bool:
-    """Whether it is a guest on a server, as far as anything tells."""
-    if not is_guest(machine):
-        return False
-    series = named_processor(machine)
-    if series is not None:
-        return series.kind == "server"
-    # a name without a number is one that an emulator gives: `Intel Core Processor (Haswell)`
-    is_model = any(map(str.isdecimal, machine.cpu_model or ""))
-    is_emulated_name = machine.scope == "vm" and machine.architecture == "x86_64"
-    return is_server(machine) or (is_emulated_name and not is_model)
+# ---------------------------------------------------------------- by class
 
 
 def _by_class(machine: Machine) -> Bandwidth | None:
     """What a machine of its class may read; None where its cores are unread."""
-    chip = chip_of(machine)
-    guess = chip if chip is not None else _class_of(machine)
+    guess = chip_of(machine) or _class_of(machine)
     if guess is None:
         return None
     low, high, what = guess
     beyond_low, beyond_high = _CLASS_ENDS
     # no run reads more than a memory gives whose peak is known
-    most = high if chip is not None and what != ANY_APPLE else high * beyond_high
+    is_known = chip_of(machine) is not None and what != ANY_APPLE
+    most = high if is_known else high * beyond_high
     how = (
         f"a guess: {units.decimal(low)}/s to {units.decimal(high)}/s of memory bandwidth ({what}),"
         " not measured"
@@ -485,77 +480,37 @@ def _usual_of_class(machine: Machine) -> float | None:
     return share.likely * share.read_together(gb_per_s * _GB, _cores_of_socket(machine))
 
 
-class _Class(Record):
-    """What a machine of a class reads, GB/s: the least for each core and in all, the most alike."""
-
-    least_of_core: float
-    least: float
-    most_of_core: float
-    most: float
-    what: str
-
-
-# By arithmetic, transfers per second x 8 bytes x channels: two sockets of twelve DDR5-6400 channels
-# 1,229, one socket 614; LPDDR5X-8533 on 128 bits 136; DDR3-1866 on four channels 60; a channel of
-# DDR3-1600 12.8. A fair share of a crowded cloud host leaves each core 2 (Xeon 8259CL: 2.7); a Core
-# 2 Quad got 2.2; a Raspberry Pi 3 has 3.6 at most (LPDDR2-900 on 32 bits); four RISC-V cores 0.48
-_CLASSES = {
-    "server": _Class(least_of_core=2, least=40, most_of_core=50, most=1229, what="a server"),
-    "guest": _Class(least_of_core=2, least=40, most_of_core=50, most=614, what="a guest"),
-    "old": _Class(least_of_core=2.5, least=2.5, most_of_core=50, most=60, what="an old computer"),
-    "x86_64": _Class(
-        least_of_core=12, least=12, most_of_core=50, most=1229, what="a computer of this kind"
-    ),
-    "arm": _Class(least_of_core=2, least=2, most_of_core=50, most=136, what="a board or laptop"),
-    "riscv64": _Class(
-        least_of_core=0.5, least=0.5, most_of_core=5, most=1229, what="a RISC-V board"
-    ),
-    "other": _Class(
-        least_of_core=0.5, least=0.5, most_of_core=50, most=1229, what="a computer of this kind"
-    ),
-}
-
-
-def _row_of_class(machine: Machine) -> _Class:
-    sets = machine.instruction_sets
-    if is_server(machine) or is_guest(machine):
-        return _CLASSES["server" if is_server(machine) else "guest"]
+def _row_of_class(machine: Machine) -> Any:
+    """The row of `memory` in `specs/common/pace.toml`."""
+    sets, rows = machine.instruction_sets, constant("memory")
+    if is_server(machine):
+        return rows["server"]
+    if is_guest(machine):
+        return rows[machine.scope]
     if machine.architecture in ("aarch64", "armv7l", "armv6l"):
-        return _CLASSES["arm"]
+        return rows["arm"]
     if machine.architecture == "x86_64" and sets is not None and "avx2" not in sets:
-        return _CLASSES["old"]
-    return _CLASSES.get(machine.architecture or "", _CLASSES["other"])
+        return rows["old"]
+    return rows.get(machine.architecture or "", rows["other"])
 
 
 def _class_of(machine: Machine) -> tuple[int, int, str] | None:
     """Bytes per second that a machine of this class may have, low and high, and the class as a
     clause; None where its cores are unread.
     """
-    cores, sets = machine.cpu_cores_usable, machine.instruction_sets
+    cores, rows = machine.cpu_cores_usable, constant("memory")
     if cores is None:
         return None
     row = _row_of_class(machine)
-    least, most = row.least, row.most
-    if sets is None and row is _CLASSES["x86_64"]:
-        least = _CLASSES["old"].least
-    if row.what != "a server" and is_client(machine):
+    (least_of_core, most_of_core), (least, most) = row["core"], row["all"]
+    if machine.instruction_sets is None and row is rows["x86_64"]:
+        least = rows["old"]["all"][0]
+    if row is not rows["server"] and is_client(machine):
         most = min(most, CLIENT_PEAKS[1] / _GB)
-    low = min(row.least_of_core * cores, least)
-    high = min(row.most_of_core * cores, most)
-    what = row.what
-    if what == "a guest":
-        what = "a virtual machine" if machine.scope == "vm" else "a container"
-    return _no_more_than_class(machine, low, high, f"{units.cores(cores)} of {what}")
-
-
-def _no_more_than_class(
-    machine: Machine, low: float, high: float, what: str
-) -> tuple[int, int, str]:
-    """The guess, with no more at the slow end than the slowest of the class has, and of one that is
-    no longer made no more than its fastest.
-    """
-    least, most = cpus.ends_of_class(machine.cpu_model or "")
-    if most is not None:
-        high, what = min(high, most), f"{what}, of a series that is no longer made"
-    slowest = least or most
+    low, high = min(least_of_core * cores, least), min(most_of_core * cores, most)
+    what = f"{units.cores(cores)} of {row['called']}"
+    slowest, fastest = cpus.ends_of_class(machine.cpu_model or "")
+    if fastest is not None:
+        high, what = min(high, fastest), f"{what}, of a series that is no longer made"
+    slowest = slowest or fastest
     return int((low if slowest is None else min(low, slowest)) * _GB), int(high * _GB), what

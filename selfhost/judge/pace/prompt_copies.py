@@ -1,6 +1,5 @@
-"""How fast a prompt is read where a GPU lacks room for all weights: llama.cpp copies those in RAM
-to the GPU, for each batch of the prompt anew, and computes all of it there. So it does with the
-cache of layers that lie in RAM.
+"""How fast a prompt is read: its operations over what the processor or the GPUs compute, and where a
+GPU lacks room for all weights, what crosses to it for each batch of the prompt.
 
 llama.cpp 0c1e570: ggml_backend_sched_split_graph (ggml/src/ggml-backend.cpp) hands what
 reads a weight in RAM to a device that `offload_op` says wants it, which those of CUDA, HIP, Vulkan
@@ -9,17 +8,33 @@ and SYCL do from `LEAST_TOKENS` on. What lies between such products, as attentio
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ...core import units
 from ...machine import gpus
+from ...machine.record import Accelerator, Machine
+from ..ranges import Range, added, scaled
+from .engine import Engine, constant, efficiency, seconds, share_of_peak
+from .graphics import Gpu
+from .processor import core_of, cores_rate
 from .speed import PaceRange, PromptCopies
+from .step import Step
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ...catalogue.runtime import RuntimeSpec
 
+# a GPU and the share of the layers that it computes
+Parts = Sequence[tuple[float, Gpu]]
+# of what a core computes on dense matrices, experts, that see few tokens each (Qwen3 30B-A3B)
+_EXPERTS_ON_CORES = 0.5
+# of each layer of a batch of a prompt on a GPU, beside what it computes: slow end, likely, fast
+# end. What larger models reach told TinyLlama 1.1B 80,000 tokens/s on an RTX 4090, and it read
+# 18,700; 12,800 of 19,500 on an RTX 3070 Ti, 7,100 to 9,200 of 19,600 on an RTX 2080 Ti, 5,600 of
+# 6,500 on an M1 Ultra (geerlingguy/ai-benchmarks, most with Vulkan; kreier/jetson). The likely
+# figure is a guess that leaves models of 8B where their runs have them
+_LAUNCHED_SECONDS: Range = (700e-6, 85e-6, 17e-6)
 # n_ubatch, as `-ub` sets it (common/common.h)
 BATCH_TOKENS = 512
 # GGML_OP_OFFLOAD_MIN_BATCH
@@ -30,30 +45,145 @@ _MOST_OF_LINK = 31.5e9
 # of the link, what weights crossed at, as if all of them did: not every expert is chosen in a
 # batch, and so copied. With it 92 % of 63 prompts on 8 kinds of cards lie inside, and 94 % of 52 on
 # 5 more (tests/truth/speed_split.json, `fitted` and `kept`)
-_SHARE = (0.3, 0.7, 1.35)
+_SHARE_OF_LINK: Range = (0.3, 0.7, 1.35)
+# the links of cards that are not known: 3.0 x8, 4.0 x8 or 3.0 x16, and 4.0 x16
+_ANY_LINK: Range = (7.9e9, 15.75e9, 31.5e9)
 # the batch that those take who want prompts read faster: 25 of 123 prompts of that file had it
 _LARGER_TOKENS = 2048
 # how many times as fast it must be for a sentence (assumed)
 _WORTH_SAYING = 1.2
-# the links of cards that are not known: 3.0 x8, 4.0 x8 or 3.0 x16, and 4.0 x16
-_ANY_LINK = (7.9e9, 15.75e9, 31.5e9)
+# after attention and after the feed-forward network each accelerator has a part of every number of
+# a token, in 16 bits (Megatron-LM, arXiv 1909.08053, section 3)
+_SUMS_OF_LAYER, _SUMMED_NUMBER_BYTES = 2, 2
 
 
-def copied_per_second(
-    names: Iterable[str], *, has_experts: bool = True
-) -> tuple[float, float, float]:
+def parameters_met(step: Step) -> dict[str, float]:
+    """Parameters that each token of a prompt meets, by stored type; {} where they cannot be told.
+    The output matrix is not among them: only the last token needs it.
+    """
+    architecture = step.architecture
+    if architecture is None or architecture.vocabulary is None:
+        return {}
+    left: dict[str, float] = {}
+    for name, size in step.read_bytes.items():
+        bits = _bits_of_weight(name, of_mlx=step.foreign is not None)
+        if bits is None:
+            return {}
+        if name != "F32":
+            left[name] = 8 * size / bits
+    output = architecture.vocabulary * architecture.embedding_length * architecture.output_matrix
+    if left:
+        # llama-quantize gives the output matrix one of these types, else the file's main one
+        held = [name for name in ("Q6_K", "Q8_0") if left.get(name, 0) >= output]
+        holder = held[0] if held else max(left, key=lambda name: left[name])
+        left[holder] = max(0.0, left[holder] - output)
+    return left
+
+
+def _bits_of_weight(name: str, *, of_mlx: bool) -> float | None:
+    """Of a stored type of GGUF, else of MLX, with its scales; None of one that is neither."""
+    if of_mlx:
+        from ...needs.packed import bits_in_mlx
+
+        return bits_in_mlx(name)
+    from ...needs.quantization import BLOCKS
+
+    if name not in BLOCKS:
+        return None
+    values, size = BLOCKS[name]
+    return 8 * size / values
+
+
+def processor_prompt(step: Step, machine: Machine) -> PaceRange | None:
+    """A prompt of some hundred tokens, on the processor; None: its operations are not known."""
+    operations, rows = 0.0, constant("type")
+    column = 0 if core_of(machine).wide else 1
+    for name, count in parameters_met(step).items():
+        shares = rows.get(name, {}).get("prompt", rows["F16"]["prompt"])
+        share = _EXPERTS_ON_CORES if step.has_experts and name != "MXFP4" else 1.0
+        operations += 2 * count / (shares[column] * share)
+    if operations <= 0:
+        return None
+    return PaceRange.of(scaled(cores_rate(machine), 1 / operations))
+
+
+def arithmetic(
+    device: Accelerator, work: str, program: str = "", *, has_experts: bool = False
+) -> Range | None:
+    """Operations a second that work of that kind reaches on a GPU: of prompts as its runs had them,
+    else of its peak; None where neither is known.
+    """
+    ends, measured = constant("measured_prompt"), gpus.prompt_tflops(device.name)
+    if work == "prompt" and not program and measured is not None:
+        slow, likely, fast = ends["experts" if has_experts else "dense"]
+        return scaled((slow, likely, fast), measured * 1e12)
+    capability = device.compute_capability or gpus.capability_by_name(device.name)
+    peak = gpus.peak_flops(device.name, capability)
+    if peak is None:
+        return None
+    return scaled(share_of_peak(work, device, program, has_experts=has_experts), peak)
+
+
+def gpu_prompt(step: Step, parts: Parts) -> PaceRange | None:
+    """A prompt of some hundred tokens, on GPUs that compute those shares of all layers one after
+    the other. None where nothing tells how fast one computes, or how the program does on it.
+    """
+    work = step.gpu_work.replace(
+        plain_bytes=0.0,
+        packed_bytes=0.0,
+        cache_bytes=0.0,
+        core_seconds=0.0,
+        attending_core_seconds=0.0,
+        operations=2 * sum(parameters_met(step).values()),
+        layers=(step.layers / BATCH_TOKENS,) * 3,
+    )
+    each = []
+    for share, gpu in parts:
+        row = efficiency("share", gpu.device, step.foreign or "", work="prompt")
+        is_seen = not step.foreign or "program" in row
+        rate = arithmetic(gpu.device, "prompt", step.foreign or "", has_experts=step.has_experts)
+        if rate is None or not is_seen or work.operations <= 0:
+            return None
+        # the shares of other programs hold what launching takes
+        launched = (0.0, 0.0, 0.0) if step.foreign else _LAUNCHED_SECONDS
+        engine = Engine(how="", throughput=rate, layer_seconds=launched)
+        each.append(scaled(seconds(work, engine), share))
+    return PaceRange.of_seconds(added(*each))
+
+
+def prompt_at_once(step: Step, parts: Parts) -> PaceRange | None:
+    """A prompt where each computes its part of every layer: the slowest of them, and adding up."""
+    computed = [(share, gpu_prompt(step, [(1.0, gpu)])) for share, gpu in parts]
+    rates = [scaled(prompt.seconds, share) for share, prompt in computed if prompt is not None]
+    if step.architecture is None or len(rates) < len(parts):
+        return None
+    numbers = _SUMS_OF_LAYER * step.layers * step.architecture.embedding_length
+    # in a ring each sends all of it but its own part twice (NVIDIA, nccl-tests, PERFORMANCE.md)
+    sent_bytes = _SUMMED_NUMBER_BYTES * numbers * 2 * (len(parts) - 1) / len(parts)
+    links = [efficiency("together", gpu.device)["sum_gb_s"] for _, gpu in parts]
+    slow, likely, fast = (
+        max(each[end] for each in rates) + sent_bytes / (1e9 * min(link[end] for link in links))
+        for end in range(3)
+    )
+    return PaceRange.of_seconds((slow, likely, fast))
+
+
+# ---------------------------------------------------------------- weights that cross to a GPU
+
+
+def copied_per_second(names: Iterable[str], *, has_experts: bool = True) -> Range:
     """Bytes per second of weights that cross to the GPUs of these names, one after the other: slow
     end, likely, fast end. Without experts all of them cross, no faster than the link carries.
     """
     links = [_ends_of_link(name) for name in names]
     slow, likely, fast = (
         (share if has_experts else min(share, 1.0)) * min(each)
-        for share, each in zip(_SHARE, zip(*links, strict=True), strict=True)
+        for share, each in zip(_SHARE_OF_LINK, zip(*links, strict=True), strict=True)
     )
     return slow, likely, fast
 
 
-def _ends_of_link(name: str) -> tuple[float, float, float]:
+def _ends_of_link(name: str) -> Range:
     link = gpus.link_bytes_per_second(name)
     if link is None:
         return _ANY_LINK
@@ -62,24 +192,20 @@ def _ends_of_link(name: str) -> tuple[float, float, float]:
 
 
 def copies_of(
-    computed: PaceRange,
-    weights_bytes: int,
-    cached_token_bytes: float,
-    rates: tuple[float, float, float],
+    computed: PaceRange, weights_bytes: int, cached_token_bytes: float, rates: Range
 ) -> PromptCopies:
     """A prompt of which GPUs compute all at that pace, while so many bytes of weights lie in RAM,
     and so many of each token's cache. `rates` are those of `copied_per_second`.
     """
     slow, likely, fast = rates
+    each = 1 / slow, 1 / likely, 1 / fast
     return PromptCopies(
         computed=computed,
-        seconds=(weights_bytes / slow, weights_bytes / likely, weights_bytes / fast),
-        token_seconds=(
-            cached_token_bytes / slow, cached_token_bytes / likely, cached_token_bytes / fast,
-        ),
+        seconds=scaled(each, weights_bytes),
+        token_seconds=scaled(each, cached_token_bytes),
         batch_tokens=BATCH_TOKENS,
         least_tokens=LEAST_TOKENS,
-    )  # fmt: skip
+    )
 
 
 def per_batch(tokens: int) -> str:
@@ -87,13 +213,12 @@ def per_batch(tokens: int) -> str:
     return f"for each {units.tokens(tokens)} of a prompt"
 
 
-def how_copied(weights_bytes: int, rates: tuple[float, float, float], *, has_experts: bool) -> str:
+def how_copied(weights_bytes: int, rates: Range) -> str:
     """What the pace of a prompt rests on, as a clause."""
     slow, _, fast = (units.decimal(int(rate)) for rate in rates)
-    as_if = ", as if every expert were chosen" if has_experts else ""
     return (
-        f"; {per_batch(BATCH_TOKENS)} {units.decimal(weights_bytes)} of"
-        f" weights cross to the GPU, at {slow}/s to {fast}/s{as_if}"
+        f"; {per_batch(BATCH_TOKENS)} {units.decimal(weights_bytes)} of weights cross to the GPU,"
+        f" at {slow}/s to {fast}/s"
     )
 
 
