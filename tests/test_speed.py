@@ -21,7 +21,7 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.spec import Architecture, Attention
 from selfhost.core import units
-from selfhost.judge.pace import memory_bandwidth, pacing, processor, speed
+from selfhost.judge.pace import graphics, memory_bandwidth, pacing, processor, speed
 from selfhost.judge.pace.speed import PaceRange, Speed
 from selfhost.machine import cpus, gpus
 from selfhost.machine.gpus import vendor_of
@@ -446,7 +446,7 @@ def test_several_sockets_are_told_the_option_that_reads_from_all() -> None:
     one = named("AMD EPYC 9175F 16-Core Processor", cpu_cores_physical=16, cpu_cores_usable=32.0)
     both = one.replace(cpu_cores_physical=32, cpu_cores_usable=64.0)
     for machine, is_told in ((one, False), (both, True)):
-        lines = speed.advice(machine, None, {}, context_tokens=None, runtime=program("llama.cpp"))
+        lines = pacing.advice(machine, None, {}, context_tokens=None, runtime=program("llama.cpp"))
         assert any("--numa distribute" in line for line in lines) == is_told
 
 
@@ -1279,7 +1279,7 @@ def test_a_context_that_slows_decoding_is_told() -> None:
     llama = shelf().spec("llama-3.2-1b-instruct").architecture
     read = weights("llama-3.2-1b-instruct", "Q4_0")
     for context, is_told in ((512, False), (8192, True)):
-        lines = speed.advice(
+        lines = pacing.advice(
             recorded(2), llama, read, context_tokens=context, runtime=program("llama.cpp")
         )
         assert any("times as long" in line for line in lines) is is_told
@@ -1342,7 +1342,7 @@ def test_a_range_is_a_range_on_any_machine(
     for found in (answer.decode, answer.prompt):
         assert found is None or 0 < found.low <= found.likely <= found.high
     assert answer.how
-    speed.advice(machine, attention(), read, context_tokens=context, runtime=program(runtime))
+    pacing.advice(machine, attention(), read, context_tokens=context, runtime=program(runtime))
 
 
 @given(

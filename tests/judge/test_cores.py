@@ -14,8 +14,7 @@ from selfhost import needs as need
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.judge.pace import pacing
 from selfhost.judge.pace import speed as pace
-from selfhost.judge.pace.cores import core_rate
-from selfhost.judge.pace.processor import core_and_clock, threads_of
+from selfhost.judge.pace.processor import core_and_clock, core_rate, threads_of
 from selfhost.machine import cpus
 
 DOCUMENT: Any = json.loads((TRUTH / "compute.json").read_text(encoding="utf-8"))

@@ -13,7 +13,6 @@ from selfhost import Machine, Workload, check
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core import units
 from selfhost.judge.judging import judge
-from selfhost.judge.pace.drafting import tokens_of_step
 from selfhost.judge.pace.speed import PaceRange, Speed
 from selfhost.judge.question import ask
 from selfhost.machine.record import Accelerator
@@ -46,12 +45,6 @@ def pace(
     decode = speed_of(model, draft, machine, quantization).decode
     assert decode is not None
     return decode
-
-
-@pytest.mark.parametrize(("accepted", "tokens"), [(0.0, 1.0), (1.0, 4.0), (0.5, 1.875)])
-def test_a_step_gives_what_is_accepted_and_one_more(accepted: float, tokens: float) -> None:
-    """Leviathan et al. 2023, equation 1: (1 - 0.5^4) / (1 - 0.5) = 1.875 of three drafted."""
-    assert tokens_of_step(3, accepted) == pytest.approx(tokens)
 
 
 def test_a_small_draft_makes_a_large_dense_model_faster() -> None:

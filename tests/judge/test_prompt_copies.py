@@ -10,7 +10,6 @@ import pytest
 
 from selfhost import Workload, check
 from selfhost.catalogue.opened import open_catalogue
-from selfhost.judge.pace.batch import Experts, total_beside_ram
 from selfhost.judge.pace.prompt_copies import copied_per_second, copies_of, faster_in_batches
 from selfhost.judge.pace.speed import PaceRange, PromptCopies
 from selfhost.judge.record import Verdict
@@ -126,55 +125,6 @@ def test_an_answer_with_experts_in_ram_begins_after_what_users_saw() -> None:
     assert wait.low < 2048 / 326 < 2048 / 287 < wait.high
 
 
-def test_a_few_tokens_are_read_without_what_crosses() -> None:
-    """llama.cpp hands no batch of fewer than 32 to the GPU (GGML_OP_OFFLOAD_MIN_BATCH)."""
-    few, more = (
-        asked("qwen3.6-35b-a3b", "rtx 2060 6gb 32gb", prompt_tokens=tokens).speed
-        for tokens in (8, 64)
-    )
-    assert few is not None
-    assert more is not None
-    assert few.first_token_seconds is not None
-    assert more.first_token_seconds is not None
-    copies = few.prompt_copies
-    assert copies is not None
-    assert few.first_token_seconds.likely < copies.seconds[1] < more.first_token_seconds.likely
-
-
-def test_the_weights_in_ram_are_read_once_for_a_few_tokens() -> None:
-    """As for all sequences of a batch: no token of it costs a step of its own, and none is read in less than one."""
-    one, many = (
-        asked("llama-3.3-70b", "rtx 4090 128gb", prompt_tokens=tokens).speed for tokens in (1, 20)
-    )
-    assert one is not None
-    assert many is not None
-    assert one.decode is not None
-    assert many.first_token_seconds is not None
-    assert one.first_token_seconds is not None
-    wait = many.first_token_seconds
-    assert one.first_token_seconds.likely < wait.likely < 20 / one.decode.likely / 2
-    assert wait.low < wait.likely < wait.high <= 21 / one.decode.low
-
-
-def test_a_last_batch_of_a_few_tokens_crosses_no_more_than_such_a_prompt() -> None:
-    """llama.cpp cuts a prompt of 520 tokens in 512 and 8, and looks at each batch by itself."""
-    one, few, more = (
-        asked("qwen3.6-35b-a3b", "rtx 2060 6gb 32gb", prompt_tokens=tokens).speed
-        for tokens in (512, 520, 560)
-    )
-    assert one is not None
-    assert few is not None
-    assert more is not None
-    assert one.prompt_copies is not None
-    waits = [each.first_token_seconds for each in (one, few, more)]
-    assert waits[0] is not None
-    assert waits[1] is not None
-    assert waits[2] is not None
-    crossing = one.prompt_copies.seconds[1]
-    assert waits[0].likely < waits[1].likely < waits[0].likely + crossing / 2
-    assert waits[2].likely > waits[0].likely + crossing
-
-
 def test_nothing_crosses_for_a_model_that_the_gpu_holds() -> None:
     assert copies_in(asked("mistral-7b", "rtx 3060 12gb 32gb", prompt_tokens=512)) is None
 
@@ -216,62 +166,3 @@ def test_a_program_without_that_option_gets_no_such_advice() -> None:
     assert faster_in_batches(copies, runtime.replace(batch_option="")) == ()
     # nor where little crosses
     assert faster_in_batches(copies.replace(seconds=(1e-3, 1e-3, 1e-3)), runtime) == ()
-
-
-@pytest.mark.parametrize(
-    ("model", "machine"),
-    [("qwen3.6-35b-a3b", "rtx 3060 12gb 32gb"), ("llama-3.3-70b", "rtx 4090 128gb")],
-)
-def test_several_at_once_with_weights_in_ram_are_told_as_a_guess(model: str, machine: str) -> None:
-    """A few tokens at once are computed where the weights lie, which are read once for all of them, and experts for each that chose others: more in all than one alone has, and less for each."""
-    totals = []
-    for sequences in (2, 4, 16):
-        speed = asked(model, machine, parallel=sequences, context_tokens=1024).speed
-        assert speed is not None
-        assert speed.decode is not None
-        assert speed.parallel_total is not None
-        assert f"of {sequences} sequences at once a guess" in speed.how
-        assert "by the processor" in speed.how
-        total, one = speed.parallel_total, speed.decode
-        assert one.likely < total.likely < sequences * one.likely
-        assert total.low < total.likely < total.high
-        totals.append(total.likely)
-    assert totals == sorted(totals)
-
-
-def test_from_32_at_once_weights_cross_to_the_gpu_for_each_step() -> None:
-    """GGML_OP_OFFLOAD_MIN_BATCH of llama.cpp is 32: a step then takes what crossing does, and of a dense model that is all that lies in RAM."""
-    for sequences, crosses in ((31, False), (32, True)):
-        speed = asked(
-            "llama-3.3-70b", "rtx 4090 128gb", parallel=sequences, context_tokens=1024
-        ).speed
-        assert speed is not None
-        assert speed.parallel_total is not None
-        assert speed.prompt_copies is not None
-        step_seconds = sequences / speed.parallel_total.likely
-        assert ("crosses for each step" in speed.how) is crosses
-        if crosses:
-            crossing = speed.prompt_copies.seconds[1]
-            assert crossing < step_seconds < 2 * crossing
-
-
-def test_of_a_mixture_the_experts_cross_that_a_token_chose() -> None:
-    """A token chooses 8 of 128; 32 tokens leave about one in eight aside: (1 - 8 / 128)^32."""
-    mixture = Experts(share=0.6, used=8, experts=128)
-    assert mixture.chosen_by(1) == pytest.approx(8 / 128)
-    assert 1 - mixture.chosen_by(32) == pytest.approx(0.127, abs=0.001)
-    copies = copies_of(COMPUTED, 10 * GB, 0.0, (10e9, 10e9, 10e9))
-    one = PaceRange(low=20.0, likely=20.0, high=20.0)
-    of_mixture, of_dense = (
-        total_beside_ram(one, one, copies, 32, experts) for experts in (mixture, Experts())
-    )
-    assert of_mixture is not None
-    assert of_dense is not None
-    assert of_mixture.likely > of_dense.likely
-
-
-def test_without_a_pace_of_the_processor_the_total_is_not_known() -> None:
-    copies = copies_of(COMPUTED, 10 * GB, 0.0, copied_per_second([CARD]))
-    one = PaceRange(low=10.0, likely=20.0, high=30.0)
-    assert copies.in_place is None
-    assert total_beside_ram(one, one, copies, 4, Experts()) is None

@@ -18,7 +18,7 @@ from ...catalogue.spec import Architecture
 from ...core import units
 from ...core.records import Record
 from ...core.workload import Workload
-from ..ranges import Range, added_apart, scaled
+from ..ranges import Range, added, added_apart, scaled
 from .engine import NOTHING, constant
 from .speed import PaceRange, PromptCopies, SecondsRange, Speed
 from .step import Step
@@ -88,10 +88,6 @@ class Experts(Record):
         chosen = min(1.0, self.used / (self.experts * preferred))
         distinct = (1 - (1 - chosen) ** sequences) / chosen
         return 1 + self.share * (distinct - 1)
-
-    def chosen_by(self, tokens: int) -> float:
-        """Which share of all experts so many tokens choose, as if by chance; 1 of a dense model."""
-        return 1 - (1 - self.used / self.experts) ** tokens
 
 
 DENSE = Experts()
@@ -209,31 +205,6 @@ def _total(
     return sequences / taken
 
 
-def total_beside_ram(one: Answered, copies: PromptCopies, sequences: int) -> PaceRange | None:
-    """As `parallel_total`, where part of the weights lies in RAM: a few tokens at once are computed
-    where they lie, from `copies.least_tokens` on what lies there crosses to the GPU for each step.
-    None where nothing tells how fast the processor computes.
-    """
-    experts = one.experts
-    if copies.experts_share is not None:
-        experts = experts.replace(share=copies.experts_share)
-    if sequences < copies.least_tokens:
-        if copies.in_place is None:
-            return None
-        there = one.replace(prompt=copies.in_place, program="processor", experts=experts)
-        return parallel_total(there, sequences)
-    context = max(0.0, 1 / one.single.likely - 1 / one.empty.likely)
-    tokens = _token_seconds(copies.computed, one.program, sequences)
-    most, usual, least = (
-        sequences * (each + context + program)
-        for each, program in zip(tokens, one.host, strict=True)
-    )
-    # of experts those alone that a token chose (ggml/src/ggml-backend.cpp, as `prompt_copies`)
-    crossing = scaled(copies.seconds, experts.chosen_by(sequences))
-    taken = added_apart((most, usual, least), crossing)
-    return PaceRange.of_seconds(scaled(taken, 1 / sequences))
-
-
 # ---------------------------------------------------------------- the first token
 
 
@@ -278,27 +249,18 @@ def first_token(
     """Seconds until the first token of the answer to a prompt of so many tokens: reading it, and
     one step, of which `one.single` is the pace behind it. `attended` (`attended_share`): of what
     the weights take, at the rate of dense matrices, what attending to it does. `copies`: what of
-    `prompt` a part of a batch takes as well as a whole one; of too few tokens for it each costs
-    what one of several sequences does.
+    `prompt` a part of a batch takes as well as a whole one.
     """
-    in_place, prompt, few = 0, one.prompt, one.single
-    if copies is not None:
-        prompt, in_place = copies.computed, copies.tokens_in_place(tokens)
+    prompt = one.prompt if copies is None else copies.computed
     rates = _ATTENDED_ON_PROCESSOR if one.program == "processor" else _ATTENDED_ON_GPU
     slow, likely, fast = (
-        (tokens - in_place) * (1 + attended / rate) * read
+        tokens * (1 + attended / rate) * read
         for read, rate in zip(prompt.seconds, rates, strict=True)
     )
     reads: Range = (slow, likely, fast)
     if copies is not None:
-        reads = added_apart(reads, copies.seconds_for(tokens - in_place))
-        if copies.in_place is not None and in_place > 1:
-            there = one.replace(prompt=copies.in_place, program="processor", host=NOTHING)
-            few = parallel_total(there, in_place)
-    slow, likely, fast = (
-        read + in_place * token + step
-        for read, token, step in zip(reads, few.seconds, one.single.seconds, strict=True)
-    )
+        reads = added_apart(reads, copies.seconds_for(tokens))
+    slow, likely, fast = added(reads, one.single.seconds)
     return SecondsRange(low=min(fast, likely), likely=likely, high=max(slow, likely))
 
 
@@ -352,29 +314,18 @@ def with_whole_answer(
         answered = answered.replace(first_token_seconds=first, how=how)
     if sequences == 1:
         return answered
-    total = (
-        parallel_total(one, sequences)
-        if copies is None
-        else total_beside_ram(one, copies, sequences)
-    )
-    how = f"{answered.how}; {_how_total(sequences, copies, total)}"
-    return answered.replace(parallel_total=total, how=how)
-
-
-def _how_total(sequences: int, copies: PromptCopies | None, total: PaceRange | None) -> str:
-    """What the total of several sequences rests on, or why there is none."""
     what = f"{sequences:,} sequences at once"
-    if total is None:
-        return f"the total of {what} is not known, because part of the weights lies in RAM"
-    basis = (
-        "the weights are read once, and each sequence is computed, reads its context and is served"
+    kind = "an estimate"
+    if copies is not None:
+        if copies.in_place is None:
+            why = f"the total of {what} is not known, because part of the weights lies in RAM"
+            return answered.replace(how=f"{answered.how}; {why}")
+        one, kind = one.replace(prompt=copies.in_place, program="processor"), "a guess"
+    how = (
+        f"{answered.how}; of {what} {kind}: the weights are read once, and each sequence is"
+        " computed, reads its context and is served"
     )
-    if copies is None:
-        return f"of {what} an estimate: {basis}"
-    where = "where the weights lie"
-    if sequences >= copies.least_tokens:
-        where = "on the GPU, to which what lies in RAM crosses for each step"
-    return f"of {what} a guess, of which no run was seen: computed {where}"
+    return answered.replace(parallel_total=parallel_total(one, sequences), how=how)
 
 
 # ---------------------------------------------------------------- a draft

@@ -55,7 +55,8 @@ class Engine(Record):
     """What computes, by what it does in a second, each slow end, likely, fast end.
 
     `bandwidth`: bytes of weights and context; `unpacks`: of packed weights at most, `few_unpacks`:
-    weights of few bits; `cores`: as many of the processor that was measured on; `throughput`: operations; `step_seconds` and
+    weights of few bits; `cores`: as many of the processor that was measured on, which take
+    `attending` times as long to attend; `throughput`: operations; `step_seconds` and
     `layer_seconds` pass beside that, or meanwhile where `overlaps`. `most_bandwidth`: no weights
     are read faster. `how` is a clause: what it is and what its figures rest on.
     """
@@ -65,6 +66,7 @@ class Engine(Record):
     unpacks: Range = _WITHOUT_BOUND
     few_unpacks: Range = _WITHOUT_BOUND
     cores: Range = _WITHOUT_BOUND
+    attending: Range = SAME
     throughput: Range = _WITHOUT_BOUND
     step_seconds: Range = NOTHING
     layer_seconds: Range = NOTHING
@@ -111,7 +113,8 @@ def _seconds_at(end: int, work: Work, engine: Engine, share: float, launched: fl
     read += work.unpacking_core_seconds / cores
     # each waits for the slower one: memory, or the cores that get through what it gives
     read = max(read, work.core_seconds / cores)
-    attended = max(work.cache_bytes / bandwidth, work.attending_core_seconds / cores)
+    by_cores = engine.attending[end] * work.attending_core_seconds / cores
+    attended = max(work.cache_bytes / bandwidth, by_cores)
     computed = share * (read + attended + work.operations / engine.throughput[end])
     taken = max(computed, launched) if engine.overlaps else computed + launched
     weights = work.plain_bytes + work.packed_bytes

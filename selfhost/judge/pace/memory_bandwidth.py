@@ -19,7 +19,6 @@ from .processor import (
     chip_in,
     chip_of,
     core_and_clock,
-    has_sockets,
     has_whole_processor,
     is_amd,
     is_client,
@@ -38,8 +37,6 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
-
-    from ...machine.gpus import Computer
 
 _GB = units.GB
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
@@ -100,9 +97,9 @@ def bandwidth(machine: Machine) -> Bandwidth | None:
     source = machine.sources.get(_BANDWIDTH, "")
     if rate is None:
         return _assumed(machine)
-    if source.endswith(AT_LEAST):
-        return _at_least(machine, rate)
-    return _measured(machine, rate) if source.startswith("measured") else _stated(machine, rate)
+    if not source.startswith("measured"):
+        return _stated(machine, rate, source)
+    return _at_least(machine, rate) if source.endswith(AT_LEAST) else _measured(machine, rate)
 
 
 def core_shares(machine: Machine, memory: Bandwidth) -> Range:
@@ -131,7 +128,7 @@ def _rate(bytes_per_second: float) -> str:
 
 
 def _measured(machine: Machine, rate: int) -> Bandwidth:
-    low, likely, high = (rate * share for share in kind_of(machine).memory)
+    low, likely, high = scaled(kind_of(machine).memory, rate)
     if (machine.cpu_cores_physical or 0) > _MEASURED_WITH_CORES:
         high *= _MORE_CORES
     how = f"{_rate(rate)}, measured"
@@ -149,7 +146,7 @@ def _at_least(machine: Machine, rate: int) -> Bandwidth:
     """What a busy machine showed is a lower bound: it raises what its name or class tells, and
     lowers none of it, so that nothing fails for it.
     """
-    least, usual, most = (rate * share for share in kind_of(machine).memory)
+    least, usual, most = scaled(kind_of(machine).memory, rate)
     how = (
         f"at least {_rate(rate)}, read while the machine was busy: --measure narrows it when it is"
         " idle"
@@ -161,116 +158,129 @@ def _at_least(machine: Machine, rate: int) -> Bandwidth:
     return _bandwidth(ends, how)
 
 
-def _stated(machine: Machine, rate: int) -> Bandwidth:
-    """Of memory whose peak somebody states, as a profile or a record does."""
-    share, stated = _share_of_stated(machine), f"{_rate(rate)} (stated)"
-    if share is not None:
-        ends = _read_of_stated(machine, share, rate)
-        return _bandwidth(ends, f"{stated}, of which {_part_read(share, ends, rate)}")
-    how = f"{stated}; processors reach a third to all of it"
-    cores = machine.cpu_cores_usable
-    if cores is not None and chip_of(machine) is None and _CORE_HIGH * cores < rate:
-        rate = int(_CORE_HIGH * cores)
-        how = f"{stated}; {units.cores(cores)} can read at most {units.decimal(rate)}/s"
-    return _bandwidth(scaled(_STATED_SHARE, rate), how)
-
-
-def _share_of_stated(machine: Machine) -> cpus.Share | None:
-    """How the processor reads memory whose peak is known; None where nothing tells its kind, and
-    for a guest, which has a part of it.
+def _stated(machine: Machine, rate: int, source: str) -> Bandwidth:
+    """Of memory whose peak somebody states, as a profile or a record does; of that the rate or what
+    is filled may be assumed.
     """
-    chip, named, computer = chip_in(machine), named_processor(machine), _computer_of(machine)
-    if is_guest(machine) or (chip is not None and chip.kind is None):
-        return None
-    if chip is not None and chip.kind is not None:
-        return cpus.share_of(chip.kind)
-    if named is not None:
-        return named.share
-    if computer is not None:
-        return _share_of_kinds(computer)
-    return cpus.share_of("client") if is_client(machine) else None
-
-
-def _read_of_stated(machine: Machine, share: cpus.Share, rate: int) -> Range:
-    """What is read of memory with that peak, of which the rate or what is filled may be assumed."""
+    stated = f"{_rate(rate)} (stated)"
+    memory = None if is_guest(machine) else _memory_of(machine)
+    if memory is None:
+        how, cores = f"{stated}; processors reach a third to all of it", machine.cpu_cores_usable
+        if cores is not None and chip_of(machine) is None and _CORE_HIGH * cores < rate:
+            rate = int(_CORE_HIGH * cores)
+            how = f"{stated}; {units.cores(cores)} can read at most {units.decimal(rate)}/s"
+        return _bandwidth(scaled(_STATED_SHARE, rate), how)
     series, peak = named_processor(machine), _through_links(machine, rate)
-    sockets = 1 if series is None else sockets_of(machine, series)
-    cores = _cores_of_socket(machine, sockets)
-    source = machine.sources.get(_BANDWIDTH, "")
-    ends = _read(share, _Peaks.exactly(peak), cores)
-    if series is not None and source.endswith(RATE_ASSUMED):
-        ends = _read(series.share, _Peaks.of_series(series, peak / series.usual), cores)
-    if series is not None and source.endswith(FILLED_ASSUMED) and _may_have_one_module(machine):
-        ends = (_read(share, _Peaks.exactly(peak / 2), cores)[0], *ends[1:])
-    return _across_sockets(ends, sockets)
+    if series is None or not source.endswith(RATE_ASSUMED):
+        memory = memory.replace(least=peak, slowest=peak, likely=peak, fastest=peak, most=peak)
+    else:
+        memory = memory.part(peak / series.usual)
+    low, likely, high = memory.read(_cores(machine, memory.sockets))
+    if source.endswith(FILLED_ASSUMED) and _may_have_one_module(machine):
+        low = memory.part(0.5).read(_cores(machine, memory.sockets))[0]
+    return _bandwidth((low, likely, high), f"{stated}{memory.share_read(likely)}")
 
 
 # ---------------------------------------------------------------- by names
 
 
-class _Peaks(Record):
+class _Memory(Record):
     """Bytes per second that memory gives at most, with all channels filled: the least and the most
     that are sold, the slowest and the fastest of the kinds that are each as usual, and the likely
-    one.
+    one; how cores read it, and of how many `sockets` each has as much. `called`: what it is of.
     """
 
+    called: str
+    share: cpus.Share
     least: float
     slowest: float
     likely: float
     fastest: float
     most: float
+    sockets: int = 1
 
-    @classmethod
-    def exactly(cls, peak: float) -> _Peaks:
-        return cls(least=peak, slowest=peak, likely=peak, fastest=peak, most=peak)
-
-    @classmethod
-    def of_series(cls, series: cpus.Processor, part: float = 1.0) -> _Peaks:
-        """Of such a part of its channels."""
-        return cls(
-            least=part * series.least,
-            slowest=part * series.slowest,
-            likely=part * _likely_peak(series),
-            fastest=part * series.fastest,
-            most=part * series.most,
+    def part(self, part: float) -> _Memory:
+        """Such a part of its channels."""
+        return self.replace(
+            least=part * self.least,
+            slowest=part * self.slowest,
+            likely=part * self.likely,
+            fastest=part * self.fastest,
+            most=part * self.most,
         )
 
+    def read(self, cores: float | None) -> Range:
+        """What so many cores of each socket read. Of memory and share one is usual where the other
+        is not; what reaches the weights is no more than memory gives.
+        """
+        share, read = self.share, self.share.read_together
+        low = min(share.low * read(self.slowest, cores), share.likely * read(self.least, cores))
+        high = max(share.high * read(self.fastest, cores), share.likely * read(self.most, cores))
+        likely, high = (
+            share.likely * read(self.likely, cores),
+            min(high, self.most / BANDWIDTH_SHARE),
+        )
+        if self.sockets == 1:
+            return low, likely, high
+        slow, usual, fast_of_each = ACROSS_SOCKETS
+        return low * slow, likely * usual, high * fast_of_each * self.sockets
 
-def _likely_peak(series: cpus.Processor) -> float:
-    """Between the kinds of memory that it takes, where as many have one as the other."""
-    return (series.slowest * series.usual) ** 0.5 if series.share.takes_either else series.usual
+    def share_read(self, likely: float) -> str:
+        """A clause: which part of that peak reaches the weights."""
+        part = units.percent(BANDWIDTH_SHARE * likely / (self.likely * self.sockets))
+        return f", of which decoding gets about {part}, {self.share.source}"
 
 
-def _read(share: cpus.Share, peaks: _Peaks, cores: float | None) -> Range:
-    """What so many cores read. Of memory and share one is usual where the other is not; what
-    reaches the weights is no more than memory gives.
-    """
-    read = share.read_together
-    low = min(share.low * read(peaks.slowest, cores), share.likely * read(peaks.least, cores))
-    high = max(share.high * read(peaks.fastest, cores), share.likely * read(peaks.most, cores))
-    return low, share.likely * read(peaks.likely, cores), min(high, peaks.most / BANDWIDTH_SHARE)
+def _exactly(peak: float, share: cpus.Share, called: str) -> _Memory:
+    return _Memory(
+        called=called, share=share, least=peak, slowest=peak, likely=peak, fastest=peak, most=peak
+    )
 
 
-def _cores_of_socket(machine: Machine, sockets: int = 1) -> float | None:
+def _memory_of(machine: Machine) -> _Memory | None:
+    """That of the chip, the series, or the computer around its cards; None where nothing tells."""
+    chip, series, computer = chip_in(machine), named_processor(machine), None
+    if chip is not None:
+        if chip.kind is None:
+            return None
+        peak = _through_links(machine, chip.gb_per_s * _GB)
+        return _exactly(peak, cpus.share_of(chip.kind), chip.name)
+    if series is not None:
+        # between the kinds of memory that it takes, where as many have one as the other
+        two_kinds = (series.slowest * series.usual) ** 0.5
+        return _Memory(
+            called=f"a processor of the series {series.name}",
+            share=series.share,
+            least=series.least,
+            slowest=series.slowest,
+            likely=two_kinds if series.share.takes_either else series.usual,
+            fastest=series.fastest,
+            most=series.most,
+            sockets=sockets_of(machine, series),
+        )
+    if is_client_by_class(machine) and machine.emulated_on is None:
+        computer = gpus.computer_of(machine)
+    if computer is None and is_client_by_class(machine) and "cpu_model" in machine.assumed:
+        computer = gpus.unnamed_computer()
+    if computer is not None:
+        shares = [share for kind in computer.kinds for share in cpus.shares_of(kind)]
+        memory = _exactly(computer.usual, cpus.joint_share(shares), f"{computer.name} like this")
+        # it may be slow in both: little is known of it
+        least = computer.least
+        return memory.replace(least=least, slowest=least, most=computer.most)
+    is_stated = machine.memory_bandwidth_bytes_per_second is not None
+    if is_stated and is_client(machine):
+        return _exactly(1.0, cpus.share_of("client"), "a laptop or desktop")
+    return None
+
+
+def _cores(machine: Machine, sockets: int = 1) -> float | None:
     """`threads_of` each socket; None of a record that states no cores, whose memory alone bounds
     it.
     """
     if machine.cpu_cores_usable is None and machine.cpu_cores_physical is None:
         return None
     return threads_of(machine) / sockets
-
-
-def _across_sockets(ends: Range, sockets: int) -> Range:
-    """What programs read of so many, beside what one gives."""
-    if sockets == 1:
-        return ends
-    slow, usual, fast_of_each = ACROSS_SOCKETS
-    return ends[0] * slow, ends[1] * usual, ends[2] * fast_of_each * sockets
-
-
-def _part_read(share: cpus.Share, ends: Range, peak: float) -> str:
-    """A clause: which part of that peak reaches the weights."""
-    return f"decoding gets about {units.percent(BANDWIDTH_SHARE * ends[1] / peak)}, {share.source}"
 
 
 def _through_links(machine: Machine, rate: float) -> float:
@@ -285,22 +295,15 @@ def _through_links(machine: Machine, rate: float) -> float:
 
 
 def _assumed(machine: Machine) -> Bandwidth | None:
-    """What nobody read: the first that tells."""
-    return (
-        _by_guests(machine)
-        or _by_series(machine)
-        or _by_chip(machine)
-        or _around_cards(machine)
-        or _by_class(machine)
-    )
+    """What nobody read: counted guests, the name or the cards, the class."""
+    return _by_guests(machine) or _by_memory(machine) or _by_class(machine)
 
 
 def _by_guests(machine: Machine) -> Bandwidth | None:
     """What virtual machines with as many such cores reached; None where it is none of those that
     were counted.
     """
-    cores = machine.cpu_cores_usable
-    if cores is None or not is_guest(machine) or not _is_on_server(machine):
+    if machine.cpu_cores_usable is None or not is_guest(machine) or not _is_on_server(machine):
         return None
     maker_known = cpus.maker_of(machine.cpu_model or "") is not None
     guests = cpus.guests_with(
@@ -330,43 +333,33 @@ def _is_on_server(machine: Machine) -> bool:
     return is_server(machine) or (is_emulated_name and not is_model)
 
 
-def _by_series(machine: Machine) -> Bandwidth | None:
-    """What runs on processors of that name reached; None where the name does not tell."""
-    series = named_processor(machine)
-    if series is None:
+def _by_memory(machine: Machine) -> Bandwidth | None:
+    """What runs with that memory reached; None where no name tells it."""
+    memory, series = _memory_of(machine), named_processor(machine)
+    if memory is None or (is_guest(machine) and series is None):
         return None
-    low, likely, high = _read_of_series(machine, series)
-    if machine.cpu_cores_usable is not None:
-        # a quota stops what is read as it stops what is computed
-        high = min(high, _CORE_HIGH * machine.cpu_cores_usable)
-    ends = low, likely, high
-    how = (
-        f"a processor of the series {series.name} reads up to"
-        f" {units.decimal(int(series.usual))}/s with every memory channel filled;"
-        f" {_part_read(series.share, ends, _likely_peak(series))}{_which_part(machine, series)};"
-        f" {_what_narrows(machine)}"
-    )
-    return _bandwidth(ends, how)
-
-
-def _read_of_series(machine: Machine, series: cpus.Processor) -> Range:
-    """Bytes per second of its sockets, or of a guest's part of one."""
-    peaks = _Peaks.of_series(series)
-    if is_guest(machine) and not has_whole_processor(machine):
-        cores = float(series.cores) if series.cores else _cores_of_socket(machine)
-        low, likely, high = _read(series.share, peaks, cores)
+    low, likely, high = memory.read(_cores(machine, memory.sockets))
+    if series is not None and is_guest(machine) and not has_whole_processor(machine):
+        cores = float(series.cores) if series.cores else _cores(machine)
+        low, likely, high = memory.replace(sockets=1).read(cores)
         part = part_of_socket(machine, series)
         if part is None:
-            return low * GUEST_SHARE, likely, high
-        # neighbours leave more than the fair share and take some of what is free: 0.5 and 0.4 of a
-        # socket got 0.71 and 0.63 of its pace
-        return low * part**0.75, likely * part**0.5, high * part**0.25
-    sockets = sockets_of(machine, series)
-    cores = _cores_of_socket(machine, sockets)
-    low, likely, high = _read(series.share, peaks, cores)
-    if _may_have_one_module(machine):
-        low = _read(series.share, _Peaks.of_series(series, 0.5), cores)[0]
-    return _across_sockets((low, likely, high), sockets)
+            low *= GUEST_SHARE
+        else:
+            # neighbours leave more than the fair share and take some of what is free: 0.5 and 0.4
+            # of a socket got 0.71 and 0.63 of its pace
+            low, likely, high = low * part**0.75, likely * part**0.5, high * part**0.25
+    elif _may_have_one_module(machine):
+        low = memory.part(0.5).read(_cores(machine, memory.sockets))[0]
+    if series is not None and machine.cpu_cores_usable is not None:
+        # a quota stops what is read as it stops what is computed
+        high = min(high, _CORE_HIGH * machine.cpu_cores_usable)
+    how = f"{memory.called} reads up to {_rate(memory.likely)}{memory.share_read(likely)}"
+    if memory.sockets > 1:
+        how += ", and programs that ignore NUMA nodes get one socket's"
+    elif series is not None and series.channels > 1 and not is_guest(machine):
+        how += ", about half as much with half the channels"
+    return _bandwidth((low, likely, high), f"{how}; {_what_narrows(machine)}")
 
 
 def _may_have_one_module(machine: Machine) -> bool:
@@ -378,16 +371,6 @@ def _may_have_one_module(machine: Machine) -> bool:
     return series.may_have_one_module(None if is_assumed else machine.memory_total_bytes)
 
 
-def _which_part(machine: Machine, series: cpus.Processor) -> str:
-    """What the pace is told of, where it is not one processor for itself."""
-    part = part_of_socket(machine, series) if is_guest(machine) else None
-    if part is not None and part < 1:
-        return f", and this guest has {units.cores(machine.cpu_cores_usable or 0)} of it"
-    if has_sockets(machine):
-        return ", and programs that ignore NUMA nodes get one socket's"
-    return "" if series.channels == 1 else ", about half as much with half the channels"
-
-
 def _what_narrows(machine: Machine) -> str:
     """How to have a narrower range: what was named cannot be measured here."""
     from ...machine.ram import what_to_state
@@ -397,87 +380,31 @@ def _what_narrows(machine: Machine) -> str:
     return "--measure narrows it" if fact is None else f"{fact} for a narrower range"
 
 
-def _by_chip(machine: Machine) -> Bandwidth | None:
-    """What the cores read of memory that is soldered beside them; None where the chip's name does
-    not tell, and for a guest.
-    """
-    chip = chip_in(machine)
-    if chip is None or chip.kind is None or is_guest(machine):
-        return None
-    share, peak = cpus.share_of(chip.kind), chip.gb_per_s * _GB
-    read = _through_links(machine, peak)
-    ends = _read(share, _Peaks.exactly(read), _cores_of_socket(machine))
-    bound = "" if read == peak else f", of which its cores can read {units.decimal(int(read))}/s"
-    how = f"{chip.name} has {_rate(peak)}{bound}; {_part_read(share, ends, read)}"
-    return _bandwidth(ends, f"{how}; {_what_narrows(machine)}")
-
-
-def _computer_of(machine: Machine) -> Computer | None:
-    """The kind of computer, by its cards; None where it may be a server or a guest."""
-    if not is_client_by_class(machine) or machine.emulated_on is not None:
-        return None
-    return gpus.computer_of(machine)
-
-
-def _share_of_kinds(computer: Computer) -> cpus.Share:
-    """Of cores that may be of any of its kinds."""
-    return cpus.joint_share([share for kind in computer.kinds for share in cpus.shares_of(kind)])
-
-
-def _around_cards(machine: Machine) -> Bandwidth | None:
-    """What a computer with such cards reads, or one whose processor is assumed; None where its
-    cards do not tell.
-    """
-    computer = _computer_of(machine)
-    if computer is None and "cpu_model" in machine.assumed and is_client_by_class(machine):
-        computer = gpus.unnamed_computer()
-    if computer is None:
-        return None
-    # it may be slow in both: little is known of it
-    peaks = _Peaks.exactly(computer.usual).replace(
-        least=computer.least, slowest=computer.least, most=computer.most
-    )
-    share = _share_of_kinds(computer)
-    ends = _read(share, peaks, _cores_of_socket(machine))
-    low, high = (units.decimal(int(end)) for end in (computer.least, computer.most))
-    how = (
-        f"a guess: {computer.name} like this has {low}/s to {high}/s of memory bandwidth, of which"
-        f" {_part_read(share, ends, computer.usual)}"
-    )
-    return _bandwidth(ends, how)
-
-
 # ---------------------------------------------------------------- by class
 
 
 def _by_class(machine: Machine) -> Bandwidth | None:
     """What a machine of its class may read; None where its cores are unread."""
-    guess = chip_of(machine) or _class_of(machine)
+    chip = chip_of(machine)
+    guess = chip or _class_of(machine)
     if guess is None:
         return None
     low, high, what = guess
     beyond_low, beyond_high = _CLASS_ENDS
     # no run reads more than a memory gives whose peak is known
-    is_known = chip_of(machine) is not None and what != ANY_APPLE
-    most = high if is_known else high * beyond_high
+    most = high if chip is not None and what != ANY_APPLE else high * beyond_high
     how = (
         f"a guess: {units.decimal(low)}/s to {units.decimal(high)}/s of memory bandwidth ({what}),"
         " not measured"
     )
-    ends = (low * beyond_low, _usual_of_class(machine) or (low * high) ** 0.5, most)
+    slow, usual = low * beyond_low, (low * high) ** 0.5
+    known = None if is_guest(machine) else cpus.usual_of_class(machine.cpu_model or "")
+    if known is not None:
+        gb_per_s, share = known
+        usual = share.likely * share.read_together(gb_per_s * _GB, _cores(machine))
     if is_server(machine) and not is_guest(machine) and cpus.count_of(machine.cpu_model or "") > 1:
-        slow, usual, _ = ACROSS_SOCKETS
-        ends = ends[0] * slow, ends[1] * usual, most
-    return _bandwidth(ends, how)
-
-
-def _usual_of_class(machine: Machine) -> float | None:
-    """What most machines of its class read; None for a guest, and where its class does not tell."""
-    usual = None if is_guest(machine) else cpus.usual_of_class(machine.cpu_model or "")
-    if usual is None:
-        return None
-    gb_per_s, share = usual
-    return share.likely * share.read_together(gb_per_s * _GB, _cores_of_socket(machine))
+        slow, usual = slow * ACROSS_SOCKETS[0], usual * ACROSS_SOCKETS[1]
+    return _bandwidth((slow, usual, most), how)
 
 
 def _row_of_class(machine: Machine) -> Any:

@@ -12,13 +12,11 @@ from ...machine.record import Machine
 from ..placement.experts import (
     CROSSING_SECONDS,
     SLOWER,
-    expert_parameters,
     left_in_ram,
     parts_of,
-    time_share,
 )
 from ..ranges import Range, added, longer, scaled
-from .engine import Engine, efficiency, seconds
+from .engine import Engine, constant, efficiency, seconds
 from .graphics import Gpu, gpu_of
 from .memory_bandwidth import BANDWIDTH_SHARE, Bandwidth, bandwidth, core_shares
 from .processor import core_of, on_apple_gpu, threads_range
@@ -76,6 +74,7 @@ def processor_engine(machine: Machine, memory: Bandwidth) -> Engine:
     """The processor with all cores that a program uses."""
     threads, shares = threads_range(machine), core_shares(machine, memory)
     unpacks = core_of(machine).unpacks_bytes_per_second
+    is_number_by_number = "avx512_fp16" in (machine.instruction_sets or ())
     cores, unpacked, layers = [], [], []
     for count, share, rate, waiting in zip(threads, shares, unpacks, _THREAD_SECONDS, strict=True):
         cores.append(count * share)
@@ -86,6 +85,7 @@ def processor_engine(machine: Machine, memory: Bandwidth) -> Engine:
         bandwidth=scaled(memory.ends, BANDWIDTH_SHARE),
         unpacks=(unpacked[0], unpacked[1], unpacked[2]),
         cores=(cores[0], cores[1], cores[2]),
+        attending=(constant("attending_slow") if is_number_by_number else 1.0, 1.0, 1.0),
         layer_seconds=(layers[0], layers[1], layers[2]),
     )
 
@@ -162,38 +162,29 @@ class Placed(Record):
         return added(*(scaled(gpu.seconds(step), share) for share, gpu in self.gpus))
 
     def prompt(
-        self, step: Step, in_ram_bytes: tuple[int, float], step_seconds: float
+        self, step: Step, in_ram_bytes: tuple[int, float]
     ) -> tuple[PaceRange | None, PromptCopies | None, str]:
-        """How fast a prompt is read, what of that crosses to the accelerators, and why so much.
-        `step_seconds` are the likely ones of a step.
-        """
+        """How fast a prompt is read, what of that crosses to the accelerators, and why so much."""
         if self.at_once:
             return prompt_at_once(step, self.gpus), None, ""
         computed, rest = gpu_prompt(step, self.gpus), self.in_ram[1]
         if computed is None or self.memory is None:
             return computed, None, ""
         on_cores = processor_prompt(step, self.machine)
+        in_place = None if on_cores is None else _beside(1 - rest, computed, on_cores)
         if self.gpus[0][1].device.unified:
-            return None if on_cores is None else _beside(1 - rest, computed, on_cores), None, ""
-        left = left_in_ram(step, 1 - rest) if self.experts_apart else None
+            return in_place, None, ""
         names = dict.fromkeys(gpu.name for _, gpu in self.gpus)
         rates = copied_per_second(names, has_experts=step.has_experts)
-        copies = copies_of(computed, *in_ram_bytes, rates)
-        # a few tokens are computed where their weights lie
-        if on_cores is not None:
-            share = 1 - (rest if left is None else left.of_read)
-            copies = copies.replace(in_place=_beside(share, computed, on_cores))
-        if left is not None and left.layers:
-            _, experts = parts_of(step, left)
-            beside = processor_seconds(self.machine, self.memory, experts)[1]
-            layers = expert_parameters(step)[2]
-            copies = copies.replace(experts_share=time_share(left, layers, beside, step_seconds))
+        copies = copies_of(computed, *in_ram_bytes, rates).replace(in_place=in_place)
         return copies.pace, copies, how_copied(in_ram_bytes[0], rates)
 
     def how(self, step: Step) -> str:
         """What the pace rests on, as a clause."""
         counted = units.counted([gpu.engine(step).how for _, gpu in self.gpus])
         how = f"on {' and '.join(counted)}"
+        if self.gpus[0][1].device.unified:
+            how += ", which shares the RAM"
         if self.at_once:
             return f"{how}, each of which reads its part of every layer at the same time"
         if self.memory is None:
@@ -227,7 +218,7 @@ def predict_step(machine: Machine, step: Step, way: LaidOut) -> Speed:
     if isinstance(placed, str):
         return Speed(how=placed)
     taken = placed.seconds(step)
-    prompt, copies, crossing = placed.prompt(step, way.in_ram_bytes, taken[1])
+    prompt, copies, crossing = placed.prompt(step, way.in_ram_bytes)
     full = _full_context(step, context, taken, placed.seconds(step.at(context)))
     how = f"{placed.how(step)}{_in_context(step)}{crossing}"
     return Speed(

@@ -3,7 +3,7 @@ GPU lacks room for all weights, what crosses to it for each batch of the prompt.
 
 llama.cpp 0c1e570: ggml_backend_sched_split_graph (ggml/src/ggml-backend.cpp) hands what
 reads a weight in RAM to a device that `offload_op` says wants it, which those of CUDA, HIP, Vulkan
-and SYCL do from `LEAST_TOKENS` on. What lies between such products, as attention, goes along.
+and SYCL do from 32 tokens on. What lies between such products, as attention, goes along.
 """
 
 from __future__ import annotations
@@ -37,8 +37,6 @@ _EXPERTS_ON_CORES = 0.5
 _LAUNCHED_SECONDS: Range = (700e-6, 85e-6, 17e-6)
 # n_ubatch, as `-ub` sets it (common/common.h)
 BATCH_TOKENS = 512
-# GGML_OP_OFFLOAD_MIN_BATCH
-LEAST_TOKENS = 32
 # a link of a later version is told at no more than this: few boards beside such cards had it
 # (PCIe 5.0 cards reached 9 to 31 GB/s)
 _MOST_OF_LINK = 31.5e9
@@ -204,7 +202,6 @@ def copies_of(
         seconds=scaled(each, weights_bytes),
         token_seconds=scaled(each, cached_token_bytes),
         batch_tokens=BATCH_TOKENS,
-        least_tokens=LEAST_TOKENS,
     )
 
 

@@ -95,9 +95,8 @@ class PromptCopies(Record):
     """A prompt where a GPU lacks room for all weights: those in RAM cross to it for each
     `batch_tokens` of the prompt in `seconds` (slow end, likely, fast end), and `computed` is the
     pace beside that. With them crosses the cache of layers that lie there, each token before the
-    batch in `token_seconds`. None cross for fewer than `least_tokens`: they are computed where the
-    weights lie, at the pace `in_place`; None: not known. `experts_share`: of a step with experts in
-    RAM, what reading experts takes of its time; None where whole layers lie there.
+    batch in `token_seconds`. `in_place`: the pace of a few tokens at once, which are computed where
+    the weights lie; None: not known.
     """
 
     computed: PaceRange
@@ -105,13 +104,6 @@ class PromptCopies(Record):
     seconds: Range
     token_seconds: Range
     batch_tokens: int
-    least_tokens: int
-    experts_share: float | None = None
-
-    def tokens_in_place(self, tokens: int) -> int:
-        """How many of the last ones of a prompt nothing crosses for."""
-        last = tokens % self.batch_tokens
-        return last if last < self.least_tokens else 0
 
     def seconds_for(self, tokens: int) -> Range:
         """What crossing takes for so many tokens: slow end, likely, fast end."""

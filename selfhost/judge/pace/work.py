@@ -309,11 +309,16 @@ def pace_of_documents(
     taken = seconds(Work(operations=operations, layers=layers or NOTHING), engine)
     work = PaceRange.of_seconds(taken)
     what = "one picture" if unit == PICTURES_READ else f"{tokens} tokens"
+    basis = ""
+    if device is not None:
+        basis = (
+            f"; documents at a part of this: {basis_of_share(_kind_of_documents(runtime), device)}"
+        )
     return Speed(
         work=work,
         prompt=PaceRange.of(scaled(work.ends, tokens)) if unit == DOCUMENTS else None,
         unit=unit,
-        how=f"on {power.how}; {operations / 1e9:,.0f} × 10^9 operations for {what}",
+        how=f"on {power.how}; {operations / 1e9:,.0f} × 10^9 operations for {what}{basis}",
     )
 
 
@@ -323,12 +328,17 @@ def _share_of_documents(
     """Of what the machine computes, what a program reaches on documents."""
     if power.device is None:
         return shares_on_cores(machine, runtime, quantization)
-    work = "prompt" if runtime is not None and runtime.computes_with == MEASURED else "picture"
+    work = _kind_of_documents(runtime)
     share = product(share_of_peak(work, power.device), ends_of("documents", work))
     if work == "prompt" or quantization != "float32":
         return share
     slow, likely, fast = constant("work")["longer"]["float32"]
     return product(share, inverse((slow, likely, fast)))
+
+
+def _kind_of_documents(runtime: RuntimeSpec | None) -> str:
+    """The work of `share` that documents are like: llama.cpp reads them as prompts."""
+    return "prompt" if runtime is not None and runtime.computes_with == MEASURED else "picture"
 
 
 def document_operations(architecture: Architecture, parameters: int, tokens: int) -> float:
