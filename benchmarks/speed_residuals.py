@@ -33,7 +33,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -108,45 +109,8 @@ def main() -> int:
     parser.add_argument("--devices", action="store_true", help="one line a device too")
     parser.add_argument("--misses", action="store_true", help="each run outside its range too")
     options = parser.parse_args()
-    for source, runs in (
-        ("speed_public.json", list(of_reports())),
-        ("speed.json", list(of_earlier())),
-        ("speed_backends.json, fitted", list(of_backends("fitted"))),
-        ("speed_backends.json, kept out of the fit", list(of_backends("kept"))),
-        ("speed_drafts.json", list(of_drafts())),
-        ("speed_batches.json, several at once", list(of_batches())),
-        ("speed_split.json, fitted", list(of_split("fitted"))),
-        ("speed_split.json, in the fit of the time to cross over alone", list(of_split("kept"))),
-        ("speed_split_later.json, in that fit since", list(of_split_later())),
-        ("speed_split_later.json, by the machine's name", list(of_split_by_name())),
-        ("speed_parallel.json, many requests at once", list(of_parallel())),
-        ("speed_tensor_parallel.json, the same on several GPUs", list(of_tensor_parallel())),
-        ("speed_split.json, prompts, fitted", list(of_split_prompts("fitted"))),
-        ("speed_split.json, prompts, kept out of the fit", list(of_split_prompts("kept"))),
-        ("speed_transformers.json, fitted", list(of_transformers("fitted"))),
-        ("speed_transformers.json, kept out of the fit", list(of_transformers("kept"))),
-        ("speed_vllm.json, fitted", list(of_vllm("fitted"))),
-        ("speed_vllm.json, kept out of the fit", list(of_vllm("kept"))),
-        ("speed_pictures.json", list(of_pictures())),
-        ("speed_sound.json", list(of_sound())),
-        ("speed_types.json, fitted", list(of_types("fitted"))),
-        ("speed_types.json, kept out of the fit", list(of_types("kept"))),
-        ("speed_types.json, processors, fitted", list(of_processor_types("fitted"))),
-        ("speed_types.json, processors, kept out of the fit", list(of_processor_types("kept"))),
-        ("speed_intel.json, fitted", list(of_intel("fitted"))),
-        ("speed_intel.json, kept out of the fit", list(of_intel("kept"))),
-        ("speed_mlx_prompts.json, fitted", list(of_mlx_prompts("fitted"))),
-        ("speed_mlx_prompts.json, kept out of the fit", list(of_mlx_prompts("kept"))),
-        ("speed_fresh.json, in no fit", list(of_fresh())),
-        ("speed_processors.json, which tell their RAM", list(of_processors(PROCESSORS))),
-        ("speed_processors_later.json, in the fit since", list(of_processors(LATER))),
-        ("speed_processors_unseen.json, in the fit since", list(of_processors(UNSEEN))),
-        ("speed_processors_many.json, in the fit since", list(of_processors(MANY))),
-        ("speed_processors_newest.json, in no fit", list(of_processors(NEWEST))),
-        ("speed_training.json", list(of_training(machine_of))),
-        ("speed_documents.json", list(of_documents(machine_of))),
-        ("speed_whisper.json", list(of_whisper(machine_of))),
-    ):
+    for source, runs_of in SOURCES.items():
+        runs = list(runs_of())
         print(f"\n{source}: {len(runs)} runs")
         print(f"{'':34} runs devices  error  inside  high/low  seen/likely")
         _table(runs, options.devices)
@@ -853,6 +817,48 @@ def machine_of(device: str, kind: str, memory_gb: float | None) -> Machine:
         memory_available_bytes=int(ram * 0.9),
         accelerators=cards,
     )
+
+
+# what each file of published runs is asked by
+SOURCES: Mapping[str, Callable[[], Iterator[Run]]] = {
+    "speed_public.json": of_reports,
+    "speed.json": of_earlier,
+    "speed_backends.json, fitted": partial(of_backends, "fitted"),
+    "speed_backends.json, kept out of the fit": partial(of_backends, "kept"),
+    "speed_drafts.json": of_drafts,
+    "speed_batches.json, several at once": of_batches,
+    "speed_split.json, fitted": partial(of_split, "fitted"),
+    "speed_split.json, in the fit of the time to cross over alone": partial(of_split, "kept"),
+    "speed_split_later.json, in that fit since": of_split_later,
+    "speed_split_later.json, by the machine's name": of_split_by_name,
+    "speed_parallel.json, many requests at once": of_parallel,
+    "speed_tensor_parallel.json, the same on several GPUs": of_tensor_parallel,
+    "speed_split.json, prompts, fitted": partial(of_split_prompts, "fitted"),
+    "speed_split.json, prompts, kept out of the fit": partial(of_split_prompts, "kept"),
+    "speed_transformers.json, fitted": partial(of_transformers, "fitted"),
+    "speed_transformers.json, kept out of the fit": partial(of_transformers, "kept"),
+    "speed_vllm.json, fitted": partial(of_vllm, "fitted"),
+    "speed_vllm.json, kept out of the fit": partial(of_vllm, "kept"),
+    "speed_pictures.json": of_pictures,
+    "speed_sound.json": of_sound,
+    "speed_types.json, fitted": partial(of_types, "fitted"),
+    "speed_types.json, kept out of the fit": partial(of_types, "kept"),
+    "speed_types.json, processors, fitted": partial(of_processor_types, "fitted"),
+    "speed_types.json, processors, kept out of the fit": partial(of_processor_types, "kept"),
+    "speed_intel.json, fitted": partial(of_intel, "fitted"),
+    "speed_intel.json, kept out of the fit": partial(of_intel, "kept"),
+    "speed_mlx_prompts.json, fitted": partial(of_mlx_prompts, "fitted"),
+    "speed_mlx_prompts.json, kept out of the fit": partial(of_mlx_prompts, "kept"),
+    "speed_fresh.json, in no fit": of_fresh,
+    "speed_processors.json, which tell their RAM": partial(of_processors, PROCESSORS),
+    "speed_processors_later.json, in the fit since": partial(of_processors, LATER),
+    "speed_processors_unseen.json, in the fit since": partial(of_processors, UNSEEN),
+    "speed_processors_many.json, in the fit since": partial(of_processors, MANY),
+    "speed_processors_newest.json, in no fit": partial(of_processors, NEWEST),
+    "speed_training.json": partial(of_training, machine_of),
+    "speed_documents.json": partial(of_documents, machine_of),
+    "speed_whisper.json": partial(of_whisper, machine_of),
+}
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from selfhost.catalogue.opened import open_catalogue
 from selfhost.judge.pace.prompt_copies import copied_per_second, copies_of, faster_in_batches
 from selfhost.judge.pace.speed import PaceRange, PromptCopies
 from selfhost.judge.record import Verdict
-from selfhost.machine import gpus
 from selfhost.machine.gpus import link_bytes_per_second
 
 SPLIT = Path(__file__).parents[1] / "truth" / "speed_split.json"
@@ -46,64 +45,6 @@ def test_the_link_of_a_card_carries_what_its_version_and_lanes_do(
 ) -> None:
     link = link_bytes_per_second(card)
     assert link == pytest.approx(gb_per_s * 1e9, rel=0.01)
-
-
-def test_what_crosses_a_known_link_is_known_more_closely() -> None:
-    """A card that no table names may have any of them."""
-    slow, _, fast = copied_per_second([CARD])
-    slowest, _, fastest = copied_per_second(["Some Accelerator 9000"])
-    assert fast / slow < fastest / slowest
-    # no card beside an older link is any faster for the one that has a newer
-    assert copied_per_second([CARD, "NVIDIA GeForce RTX 2060"]) == copied_per_second(
-        ["NVIDIA GeForce RTX 2060"]
-    )
-
-
-def test_weights_that_all_cross_are_no_faster_than_the_link() -> None:
-    """Of a mixture the experts that no token of a batch chose stay where they are."""
-    link = link_bytes_per_second(CARD)
-    assert link is not None
-    assert copied_per_second([CARD], has_experts=False)[2] <= link < copied_per_second([CARD])[2]
-
-
-@pytest.mark.parametrize(
-    ("device", "backend", "cpu_moe"),
-    [("RX 6700 XT", "vulkan", 40), ("Quadro RTX 5000", "cuda", 40)],
-)
-def test_more_experts_in_ram_cost_as_much_more_time_as_was_seen(
-    device: str, backend: str, cpu_moe: int
-) -> None:
-    """Qwen3 30B-A3B in Q4_K_M: each of its 48 layers has 0.36 GB of experts (128 x 3 x 2,048 x 768 values in 4.85 bits)."""
-    of_device = [
-        row
-        for row in rows(device=device, backend=backend, ubatch=512, spec="qwen3-30b-a3b")
-        if isinstance(row["cpu_moe"], int) and row["prompt_per_second"]
-    ]
-    most = next(row for row in of_device if row["cpu_moe"] == cpu_moe)
-    fewest = min(of_device, key=lambda row: row["cpu_moe"])
-    more_bytes = (cpu_moe - fewest["cpu_moe"]) * 128 * 3 * 2048 * 768 * 4.85 / 8
-    seen = 512 / most["prompt_per_second"] - 512 / fewest["prompt_per_second"]
-    name = next(card.name for card in gpus.cards() if card.name.endswith(device))
-    copies = copies_of(COMPUTED, int(more_bytes), 0.0, copied_per_second([name]))
-    slow, _, fast = copies.seconds
-    assert fast < seen < slow
-
-
-def test_a_prompt_takes_a_whole_batch_of_crossing_however_short() -> None:
-    copies = copies_of(COMPUTED, 10 * GB, 0.0, copied_per_second([CARD]))
-    assert copies.seconds_for(100) == copies.seconds_for(512) == copies.seconds
-    assert copies.seconds_for(513) == tuple(2 * each for each in copies.seconds)
-    # as many tokens in batches four times as large cross a quarter as often: `-ub 2048`
-    assert copies.replace(batch_tokens=2048).seconds_for(2048) == copies.seconds
-    assert copies.pace.likely < COMPUTED.likely
-    assert copies.pace.low <= copies.pace.likely <= copies.pace.high
-
-
-def test_the_cache_of_layers_in_ram_crosses_too() -> None:
-    """Half of the prompt stands before a token of it."""
-    plain, cached = (copies_of(COMPUTED, GB, each, (10e9, 10e9, 10e9)) for each in (0.0, 100_000.0))
-    more = cached.seconds_for(10_240)[1] - plain.seconds_for(10_240)[1]
-    assert more == pytest.approx(20 * 10_240 / 2 * 100_000 / 10e9)
 
 
 def asked(model: str, gpu: str, **work: Any) -> Verdict:

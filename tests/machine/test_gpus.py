@@ -137,39 +137,6 @@ def test_what_metal_was_read_to_give_lies_in_its_range(ram_gib: int, read_gib: f
         assert least == 0.75
 
 
-def test_every_gpu_has_a_pace() -> None:
-    """Known or not: the last rows are for the rest, and newer NVIDIA cards come before older."""
-    assert gpus.pace_of("nvidia", False, "8.6") != gpus.pace_of("nvidia", False, "7.5")
-    assert gpus.pace_of("nvidia", False, None).slow <= gpus.pace_of("nvidia", False, "6.1").slow
-    for vendor in ("nvidia", "amd", "intel", "apple", "moore threads"):
-        for unified in (False, True):
-            pace = gpus.pace_of(vendor, unified, "gfx1100")
-            assert 0.3 < pace.share < 0.95
-            assert pace.slow < 1 < pace.fast
-    assert all(
-        row["runs"] >= row["devices"]
-        for name in ("pace", "launch", "replay", "host")
-        for row in TABLE[name]
-    )
-
-
-@pytest.mark.parametrize(
-    ("name", "tokens_per_second"),
-    [
-        ("Apple M2 Pro", 341.19), ("Apple M4 Max GPU", 885.68), ("Apple M5", 627.88), ("Tesla P40", 912.41),
-        ("NVIDIA GeForce RTX 5070 Ti", 6952.38), ("NVIDIA A100-SXM4-80GB", 4849.53), ("AMD Radeon RX 5700 XT", 468.06),
-    ],
-)  # fmt: skip
-def test_prompts_reach_a_share_of_the_peak_by_kind(name: str, tokens_per_second: float) -> None:
-    """Llama 2 7B in Q4_0, 512 tokens (llama.cpp discussions 4167, 10879 and 15013, pull request 4766): inside the share of the kind, which spans a factor of 5 at most but for data centre cards."""
-    low, likely, high = gpus.share_of("prompt", name)
-    assert low < likely < high
-    assert high / low < 5 or gpus.has_hbm(name)
-    peak = gpus.peak_flops(name, gpus.capability_by_name(name))
-    assert peak is not None
-    assert low < tokens_per_second * 2 * 6.48e9 / peak < high
-
-
 def test_clocks_are_those_of_the_whole_gpu() -> None:
     """An A100 has 108 multiprocessors and 1.41 GHz (NVIDIA's data sheet)."""
     assert gpus.cycles_per_second("NVIDIA A100-SXM4-80GB") == pytest.approx(108 * 1.41e9)
@@ -232,24 +199,6 @@ def test_the_name_of_a_vgpu_tells_its_card(
     assert (virtual and virtual.card) == card
     assert gpus.peak_gb_per_s(name) == pytest.approx(gb_per_s, rel=0.01)
     assert gpus.capability_by_name(name) == capability
-
-
-def test_a_generation_with_few_published_runs_is_a_wide_guess() -> None:
-    """Nothing measured on RDNA is told of the cards before it, of which one was seen, nor of the data centre's."""
-    of_rdna = gpus.pace_of(
-        "amd", False, None, generation=gpus.generation_of("AMD Radeon RX 7900 XTX")
-    )
-    assert of_rdna.devices > 0
-    for name in (
-        "AMD Radeon RX 580",
-        "AMD Radeon RX Vega 64",
-        "AMD Instinct MI50",
-        "AMD Instinct MI300X",
-    ):
-        pace = gpus.pace_of("amd", False, None, generation=gpus.generation_of(name))
-        assert pace.devices <= 1
-        assert pace.share < of_rdna.share
-        assert pace.fast / pace.slow > 3
 
 
 def test_a_newer_data_centre_gpu_is_bound_by_what_it_unpacks() -> None:
