@@ -29,14 +29,15 @@ from .step import Step
 # and GLM 4.7 Flash with 2 to 32 sequences on an M2 Ultra and a GB10
 # (tests/truth/speed_batches.json)
 _PREFERRED, _SHARE_READ = (1.0, 0.5, 0.3), (1.0, 1.0, 0.65)
-# the rate of attending to a prompt, as a share of that of its dense matrices: slow end, likely, fast
-# end. On a processor: llama.cpp 0c1e570 on an Intel Emerald Rapids with AVX-512, prompts of 256 and
-# 1,024 or 2,048 tokens: 0.32 to 0.55 of heads of 64 and 128 (tests/truth/speed.json); SmolLM2 135M
-# on another some 0.06; the fast end is a guess. On a GPU by the fall of published prompts with the
-# tokens before them: gpt-oss 120B on a Radeon 8060S 0.24 (lhl/strix-halo-testing#33), Qwen3.8 27B on
-# an RTX 3090 0.42 (noonghunna/club-3090#1111), Llama 3 8B on an RX 9060 XT 0.46
-# (ggml-org/llama.cpp#28102), TinyLlama on an M1 Ultra 0.55 (geerlingguy/ai-benchmarks#48), Gemma 2B
-# in 16 bits on an RTX 3090 1.2 (ggml-org/llama.cpp#11583, #6646)
+# the rate of attending to a prompt, as a share of that of its dense matrices: slow end, likely,
+# fast end. On a processor: llama.cpp 0c1e570 on an Intel Emerald Rapids with AVX-512, prompts of
+# 256 and 1,024 or 2,048 tokens: 0.32 to 0.55 of heads of 64 and 128 (tests/truth/speed.json);
+# SmolLM2 135M on another some 0.06; the fast end is a guess. On a GPU by the fall of published
+# prompts with the tokens before them: gpt-oss 120B on a Radeon 8060S 0.24
+# (lhl/strix-halo-testing#33), Qwen3.8 27B on an RTX 3090 0.42 (noonghunna/club-3090#1111), Llama 3
+# 8B on an RX 9060 XT 0.46 (ggml-org/llama.cpp#28102), TinyLlama on an M1 Ultra 0.55
+# (geerlingguy/ai-benchmarks#48), Gemma 2B in 16 bits on an RTX 3090 1.2
+# (ggml-org/llama.cpp#11583, #6646)
 _ATTENDED_ON_PROCESSOR: Range = (0.06, 0.4, 0.8)
 _ATTENDED_ON_GPU: Range = (0.2, 0.45, 1.2)
 # the rate of experts on long prompts, as a share of that of dense matrices

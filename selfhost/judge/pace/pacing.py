@@ -51,7 +51,7 @@ def laid_out(
     splits = program is None or program.splits_layers
     # how many layers there are, where only a part of them may be computed by a GPU
     layers = architecture.layers if splits and architecture is not None else None
-    on_shared, filled, in_ram_bytes = WHOLLY, 0.0, (0, 0.0)
+    on_shared, in_ram_bytes = WHOLLY, (0, 0.0)
     if any(card.unified for card in machine.accelerators or ()):
         from ..placement.shared_memory import share_on_shared
 
@@ -62,10 +62,6 @@ def laid_out(
         tokens = max(1, (workload.context_tokens or 0) * workload.parallel)
         cached_token = sum(term.bytes for term in kept) / tokens
         in_ram_bytes = weights_by_place(placed).get("host", 0), cached_token
-        if placed.offload is None:
-            from ..placement.on_devices import share_if_filled
-
-            filled = share_if_filled(placed, layers)
     return LaidOut(
         runtime=program,
         context_tokens=workload.context_tokens,
@@ -74,7 +70,6 @@ def laid_out(
         at_once=program is not None and bool(program.tensor_parallel_option),
         experts_apart=program is not None and program.leaves_experts,
         on_shared=on_shared,
-        filled=filled,
     )
 
 
@@ -304,8 +299,9 @@ def predict(
 
 
 def how_to_measure(machine: Machine) -> str | None:
-    """How to measure the memory bandwidth; None where it is known, or measuring is no remedy: it was
-    measured in vain, or what was read rules it out, as an emulated processor or less than a core.
+    """How to measure the memory bandwidth; None where it is known, or measuring is no remedy: it
+    was measured in vain, or what was read rules it out, as an emulated processor or less than a
+    core.
     """
     if machine.memory_bandwidth_bytes_per_second is not None or machine.measured_in_vain:
         return None

@@ -1,5 +1,5 @@
-"""The pace of text where it is placed: on the processor, on GPUs one after the other or at once, on a
-GPU that shares the RAM, with layers or experts in RAM.
+"""The pace of text where it is placed: on the processor, on GPUs one after the other or at once, on
+a GPU that shares the RAM, with layers or experts in RAM.
 """
 
 from __future__ import annotations
@@ -253,7 +253,7 @@ def _on_accelerators(
     return Placed(
         machine=machine,
         gpus=tuple(parts),
-        in_ram=(rest, rest, rest * (1 - way.filled)),
+        in_ram=(rest, rest, rest),
         memory=memory,
         experts_apart=way.experts_apart and left_in_ram(step, held) is not None,
     )

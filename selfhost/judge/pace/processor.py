@@ -20,6 +20,7 @@ from ...machine.chips import (
 )
 from ...machine.record import Machine
 from ..ranges import Range, product
+from .engine import constant
 
 TYPE_CHECKING = False
 
@@ -200,60 +201,25 @@ def any_apple_peaks(machine: Machine) -> Range:
     return slowest * _GB, newest * _GB, variant.fastest_gb_per_s * _GB
 
 
-# by instruction sets, the first that a processor has decides: its row of `decode` in cpus.toml, of
-# sets that were read and of those that are taken from its class, of which many have less
-_BY_SETS = (("avx512f", "avx512"), ("avx2", "avx2"), ("avx", "old"))
-_BY_ASSUMED_SETS = (
-    ("avx2", "from_avx2"),
-    ("avx", "from_avx"),
-    ("sse4_2", "from_sse"),
-    ("asimddp", "arm"),
-)
-# of a record that names the processor and no instruction sets: `vectors` of its row
-_BY_VECTORS = {"none": "old", "neon": "old"}
+_AVX = frozenset(("avx", "avx2"))
+# of cores that are not told, by sets that are taken from a class of which many have less
+_OF_ASSUMED_SETS = (("avx", "from_avx"), ("sse4_2", "from_sse"), ("asimddp", "arm"))
 
 
 @lru_cache(maxsize=4096)
 def kind_of(machine: Machine) -> cpus.DecodeKind:
     """How it compares in decoding with the processor measured on: a row of `decode`."""
-    name = _kind_of_whole_cores(machine)
-    if is_guest(machine) and not has_whole_processor(machine):
-        is_shared = name == "avx2" or (name == "avx512" and not is_amd(machine))
-        name = f"{name}_shared" if is_shared else name
+    core, sets = core_and_clock(machine)[0], machine.instruction_sets or ()
+    series, name = named_processor(machine), constant("kind")[core]
+    if core == "unread":
+        name = next((kind for key, kind in _OF_ASSUMED_SETS if key in sets), name)
+    elif core == "avx":
+        has_avx = series.vectors != "sse" if series is not None else bool(_AVX.intersection(sets))
+        name = name if has_avx else "sse"
+    is_shared = name == "avx2" or (name == "avx512" and not is_amd(machine))
+    if is_shared and is_guest(machine) and not has_whole_processor(machine):
+        name = f"{name}_shared"
     return cpus.decode_kind(name)
-
-
-def _kind_of_whole_cores(machine: Machine) -> str:
-    sets, is_assumed = machine.instruction_sets, machine.assumes("instruction_sets")
-    if machine.architecture not in ("x86_64", "aarch64", None):
-        return "scalar"
-    by_name = _kind_by_name(machine) if sets is None or is_assumed else None
-    if by_name is not None:
-        return by_name
-    if sets is None:
-        is_mac = machine.architecture == "aarch64" and machine.system == "macos"
-        return "arm" if is_mac else "unread"
-    if is_assumed:
-        return _first(_BY_ASSUMED_SETS, sets, "unread")
-    if machine.architecture == "aarch64":
-        return "arm" if "asimddp" in sets else "old"
-    is_zen = "avx512_bf16" in sets and is_amd(machine)
-    return "zen" if is_zen else _first(_BY_SETS, sets, "sse")
-
-
-def _first(rows: tuple[tuple[str, str], ...], sets: tuple[str, ...], other: str) -> str:
-    """What the first of these sets that is there stands for."""
-    return next((name for key, name in rows if key in sets), other)
-
-
-def _kind_by_name(machine: Machine) -> str | None:
-    chip, series = chip_in(machine), named_processor(machine)
-    cores = [named.core for named in (chip, series) if named is not None and named.core is not None]
-    stated = (cpus.core_called(core, None).vectors for core in cores)
-    vectors = next(filter(None, stated), None if series is None else series.vectors)
-    if vectors == "avx512" and is_amd(machine):
-        return "zen"
-    return None if vectors is None else _BY_VECTORS.get(vectors, vectors)
 
 
 def threads_of(machine: Machine, runtime: RuntimeSpec | None = None) -> float:
@@ -324,11 +290,11 @@ def _core_by_sets(machine: Machine) -> str:
         # what is assumed is the least
         return "from_avx2" if "avx2" in sets else "unread"
     if architecture == "aarch64":
-        return _first(_CORES_OF_ARM, sets, "neon")
+        return next((core for name, core in _CORES_OF_ARM if name in sets), "neon")
     if "avx512f" in sets and is_amd(machine):
         # of AMD's, those from Zen 5 on have AVX-VNNI beside AVX-512
         return "zen5" if "avx_vnni" in sets else "zen4"
-    return _first(_CORES_OF_X86, sets, "avx")
+    return next((core for name, core in _CORES_OF_X86 if name in sets), "avx")
 
 
 @lru_cache(maxsize=4096)

@@ -1,5 +1,5 @@
-"""How fast a prompt is read: its operations over what the processor or the GPUs compute, and where a
-GPU lacks room for all weights, what crosses to it for each batch of the prompt.
+"""How fast a prompt is read: its operations over what the processor or the GPUs compute, and where
+a GPU lacks room for all weights, what crosses to it for each batch of the prompt.
 
 llama.cpp 0c1e570: ggml_backend_sched_split_graph (ggml/src/ggml-backend.cpp) hands what
 reads a weight in RAM to a device that `offload_op` says wants it, which those of CUDA, HIP, Vulkan

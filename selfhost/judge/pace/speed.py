@@ -1,5 +1,5 @@
-"""What a pace is, and where and by what a model is computed: the records that a verdict holds, how a
-model lies on a machine, and the GPU that shares the RAM.
+"""What a pace is, and where and by what a model is computed: the records that a verdict holds, how
+a model lies on a machine, and the GPU that shares the RAM.
 """
 
 from __future__ import annotations
@@ -177,8 +177,7 @@ class LaidOut(Record):
     one token. `at_once`: each of several has a part of every layer, instead of whole layers.
     `experts_apart`: of a mixture that a GPU does not hold, experts are left to the RAM instead of
     whole layers. `on_shared`: share of the layers that a GPU which shares the RAM computes, slow
-    end, likely, fast end (`shared_memory.share_on_shared`). `filled`: of what `offloaded` leaves in
-    RAM, the share that the devices hold at the fast end (`on_devices.share_if_filled`).
+    end, likely, fast end (`shared_memory.share_on_shared`).
     """
 
     runtime: RuntimeSpec | None = None
@@ -188,7 +187,6 @@ class LaidOut(Record):
     at_once: bool = False
     experts_apart: bool = False
     on_shared: Range = WHOLLY
-    filled: float = 0.0
 
 
 def depth_of_chat(context_tokens: int | None, prompt_tokens: int | None = None) -> float:

@@ -1,10 +1,10 @@
-"""How fast work goes that is not counted in generated tokens: documents, training, and by modules of
-their own pictures and sound. All of it is operations over what computes them, with what is read and
-launched beside that.
+"""How fast work goes that is not counted in generated tokens: documents, training, and by modules
+of their own pictures and sound. All of it is operations over what computes them, with what is read
+and launched beside that.
 
 A GPU is told by its peak, of which each kind of work reaches a share; a processor by what llama.cpp
-computes on prompts, of which other programs reach a share too. Ranges of seconds begin with the slow
-end.
+computes on prompts, of which other programs reach a share too. Ranges of seconds begin with the
+slow end.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ _BATCH = 32
 _LEAST_PARAMETERS = 20_000_000
 # a sequence that is trained on, where no length was resolved: that of trl (1,024)
 _LEAST_TOKENS = 1024
-# operations a token and a parameter of training: forward 2, backward 2 for the activations and 2 for
-# the weights, which LoRA leaves as they are; activations that are computed again take 2 more
+# operations a token and a parameter of training: forward 2, backward 2 for the activations and 2
+# for the weights, which LoRA leaves as they are; activations that are computed again take 2 more
 # (Korthikanti et al. 2022, arXiv:2205.05198, section 5)
 _FORWARD, _BACKWARD, _WEIGHTS, _AGAIN = 2, 2, 2, 2
 # of each weight in 4 bits half a byte is read and two are written and read again
