@@ -19,56 +19,9 @@ from ...core import units
 from ...core.records import Record
 from ...core.workload import Workload
 from ..ranges import Range, added, added_apart, scaled
-from .engine import NOTHING, constant
+from .engine import NOTHING, constant, ends_of
 from .speed import PaceRange, PromptCopies, SecondsRange, Speed
 from .step import Step
-
-# of the experts as many as if so large a share of them were chosen from by chance, for texts prefer
-# some: slow end, likely, fast end. And what reading them takes, as a share of what they are of the
-# weights by the time that all take; the fast end is a guess. gpt-oss 20B and 120B, Qwen3 Coder 30B
-# and GLM 4.7 Flash with 2 to 32 sequences on an M2 Ultra and a GB10
-# (tests/truth/speed_batches.json)
-_PREFERRED, _SHARE_READ = (1.0, 0.5, 0.3), (1.0, 1.0, 0.65)
-# the rate of attending to a prompt, as a share of that of its dense matrices: slow end, likely,
-# fast end. On a processor: llama.cpp 0c1e570 on an Intel Emerald Rapids with AVX-512, prompts of
-# 256 and 1,024 or 2,048 tokens: 0.32 to 0.55 of heads of 64 and 128 (tests/truth/speed.json);
-# SmolLM2 135M on another some 0.06; the fast end is a guess. On a GPU by the fall of published
-# prompts with the tokens before them: gpt-oss 120B on a Radeon 8060S 0.24
-# (lhl/strix-halo-testing#33), Qwen3.8 27B on an RTX 3090 0.42 (noonghunna/club-3090#1111), Llama 3
-# 8B on an RX 9060 XT 0.46 (ggml-org/llama.cpp#28102), TinyLlama on an M1 Ultra 0.55
-# (geerlingguy/ai-benchmarks#48), Gemma 2B in 16 bits on an RTX 3090 1.2
-# (ggml-org/llama.cpp#11583, #6646)
-_ATTENDED_ON_PROCESSOR: Range = (0.06, 0.4, 0.8)
-_ATTENDED_ON_GPU: Range = (0.2, 0.45, 1.2)
-# the rate of experts on long prompts, as a share of that of dense matrices
-_EXPERTS_RATE = 0.45
-# What the program takes for each sequence of a step, beside the model: slow end, likely, fast end.
-# Programs that replay a step's graph choose the next token on the GPU, and schedule and send it in
-# Python: vLLM with 64 to 200 at once took 56 to 88 us a token more than the model. llama-server
-# chooses on one core, for each token of the vocabulary: 2.6 to 3.0 ns of each on an i9-10900F, by
-# what is told of the model 0.8 to 50 ns on four others (tests/truth/speed_parallel.json). That a
-# faster core takes a fifth of it is a guess
-_SEQUENCE_SECONDS: Range = (100e-6, 70e-6, 20e-6)
-_CHOICE_SECONDS: Range = (20e-9, 5e-9, 1e-9)
-# of a token that another model proposes, the chance that the model accepts it if it accepted those
-# before: slow end, likely, fast end, a guess around published runs. 36 % of 8 at once (70B by 7B:
-# llama.cpp#2926) is 0.7; Leviathan et al. have 0.5 to 0.9, from general knowledge
-_ACCEPTED: Range = (0.4, 0.65, 0.9)
-# and of one that the model's own block proposes: of two at once 56 to 82 % were accepted, of four
-# 55 to 66 %, which is 0.6 to 0.87 of each (16 of the runs below)
-_OWN_ACCEPTED = 0.78
-# the gain beside what that gives, slow end and fast end: 40 runs on 12 GPUs with CUDA, ROCm and
-# Vulkan, each beside the same without a draft, 1 to 6 tokens at once
-# (tests/truth/speed_drafts.json), lay from 0.72 to 1.18; with Metal 0.95 to 1.12. Free text is at
-# the slow end, code at the fast
-_OWN_GAIN = (0.7, 1.2)
-# what a model's own block takes for a token, as a share of a step: one layer of 30 to 60 and the
-# output matrix. A guess
-_OWN_BLOCK = 0.06
-# the steps that checking takes beside reading more experts, where nothing tells how fast prompts
-# are read: at most one a token, at least one; likely by those of the runs above whose files are a
-# publisher's mix
-_CHECKED: Range = (float("inf"), 1.2, 1.0)
 
 
 class Experts(Record):
@@ -111,10 +64,10 @@ class Answered(Record):
 def host_seconds(step: Step) -> Range:
     """Of each sequence of a step that its program serves; nothing where it was not seen."""
     if step.replays:
-        return _SEQUENCE_SECONDS
+        return ends_of("batch", "sequence_seconds")
     if step.foreign is not None or step.architecture is None:
         return NOTHING
-    return scaled(_CHOICE_SECONDS, step.architecture.vocabulary or 0)
+    return scaled(ends_of("batch", "choice_seconds"), step.architecture.vocabulary or 0)
 
 
 def experts_by_time(
@@ -171,8 +124,8 @@ def parallel_total(one: Answered, sequences: int) -> PaceRange:
         for token, program, preferred, share_read in zip(
             _token_seconds(one.prompt, one.program, sequences),
             one.host,
-            _PREFERRED,
-            _SHARE_READ,
+            ends_of("batch", "preferred"),
+            ends_of("batch", "share_read"),
             strict=True,
         )
     )
@@ -225,7 +178,7 @@ def attended_share(
         2 * len(group.layers) * group.heads * _width(group) * _reached(group, tokens / 2)
         for group in architecture.attention
     )
-    return attended / (2 * met) * (_EXPERTS_RATE if experts.share else 1.0)
+    return attended / (2 * met) * (constant("batch")["experts_rate"] if experts.share else 1.0)
 
 
 def _width(group: Attention) -> int:
@@ -253,7 +206,8 @@ def first_token(
     `prompt` a part of a batch takes as well as a whole one.
     """
     prompt = one.prompt if copies is None else copies.computed
-    rates = _ATTENDED_ON_PROCESSOR if one.program == "processor" else _ATTENDED_ON_GPU
+    where = "processor" if one.program == "processor" else "gpu"
+    rates = ends_of("batch", f"attended_on_{where}")
     slow, likely, fast = (
         tokens * (1 + attended / rate) * read
         for read, rate in zip(prompt.seconds, rates, strict=True)
@@ -355,30 +309,31 @@ def with_draft(
     decode = alone.decode
     if decode is None:
         return alone
-    steps, grown = decode.seconds, experts.growth(drafted + 1) - 1
+    figures, steps = constant("draft"), decode.seconds
+    grown = experts.growth(drafted + 1) - 1
     if one is not None:
         checks = list(scaled(parallel_total(one, drafted + 1).seconds, drafted + 1))
     else:
         checks = [
             min(drafted + 1, most + grown) * step
-            for most, step in zip(_CHECKED, steps, strict=True)
+            for most, step in zip(figures["checked"], steps, strict=True)
         ]
     checks = [
         max(check, step * (1 + drafted * more_token))
         for check, step in zip(checks, steps, strict=True)
     ]
     if draft is None:
-        gain = tokens_of_step(drafted, _OWN_ACCEPTED) / (
-            checks[1] / steps[1] + drafted * _OWN_BLOCK
-        )
-        share = f"{units.percent(_OWN_ACCEPTED)}, as in 43 published runs on GPUs"
-        pace = _times(decode, gain)
+        accepted = figures["own_accepted"]
+        checked = checks[1] / steps[1] + drafted * figures["own_block"]
+        share = f"{units.percent(accepted)}, as in 43 published runs on GPUs"
+        pace = _times(decode, tokens_of_step(drafted, accepted) / checked, figures["own_gain"])
     else:
+        chances = ends_of("draft", "accepted")
         low, likely, high = (
-            tokens_of_step(drafted, accepted) / (check + drafted * proposal)
-            for accepted, check, proposal in zip(_ACCEPTED, checks, draft.seconds, strict=True)
+            tokens_of_step(drafted, chance) / (check + drafted * proposal)
+            for chance, check, proposal in zip(chances, checks, draft.seconds, strict=True)
         )
-        share = f"{units.percent_range(_ACCEPTED[0], _ACCEPTED[2])} (a guess around published runs)"
+        share = f"{units.percent_range(chances[0], chances[2])} (a guess around published runs)"
         pace = PaceRange(low=min(low, likely), likely=likely, high=max(likely, high))
     full = alone.full_context_tokens_per_second
     return alone.replace(
@@ -392,11 +347,11 @@ def with_draft(
     )
 
 
-def _times(decode: PaceRange, gain: float) -> PaceRange:
-    """The pace with a gain of its own doubt. What a GPU reaches and what a text lets it accept have
-    nothing to do with each other, so that the squares of the two doubts add up.
+def _times(decode: PaceRange, gain: float, ends: tuple[float, float]) -> PaceRange:
+    """The pace with a gain of such ends of its own. What a GPU reaches and what a text lets it
+    accept have nothing to do with each other, so that the squares of the two doubts add up.
     """
-    least, most = map(log, _OWN_GAIN)
+    least, most = map(log, ends)
     likely = decode.likely * gain
     return PaceRange(
         low=likely * exp(-hypot(log(decode.likely / decode.low), least)),

@@ -126,6 +126,12 @@ def constant(name: str) -> Any:
     return shipped_table("pace")[name]
 
 
+def ends_of(table: str, name: str) -> Range:
+    """Three figures of `specs/common/pace.toml`."""
+    slow, likely, fast = constant(table)[name]
+    return slow, likely, fast
+
+
 # what a row may ask of a device beside its name and what it computes
 _FACTS = ("vendor", "unified", "hbm", "generation", "neural", "host", "program", "work")
 

@@ -12,7 +12,7 @@ from ...core.records import Record
 from ...machine import cpus, gpus
 from ...machine.record import AT_LEAST, FILLED_ASSUMED, RATE_ASSUMED, Machine
 from ..ranges import Range, scaled
-from .engine import constant
+from .engine import constant, ends_of
 from .processor import (
     ANY_APPLE,
     GUEST_SHARE,
@@ -42,26 +42,9 @@ _GB = units.GB
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
 # share of the read bandwidth that reaches the weights (54 runs of llama-bench here)
 BANDWIDTH_SHARE = 0.86
-# A figure that somebody states is mostly the peak of the memory. Processors reached 0.26 of it (M2
-# Ultra, 24 cores) to 0.67 (Core i9-13900K), Apple's GPUs 0.53 to 0.80
-_STATED_SHARE = (0.3, 0.6, 1.0)
-# for each GB/s that one core was seen to read beside the others, which share it has of what a core
-# of Zen 5 gets through (`DecodeKind.cores`), slow end, likely, fast end: 0.022 of a guest on
-# Emerald Rapids that reads 13.7, 0.028 to 0.037 of the Zen 5 itself
-_SHARE_OF_A_READ = (0.02, 0.024, 0.036)
-# measured with at most 16 threads; all cores of a larger machine may read more
-_MORE_CORES, _MEASURED_WITH_CORES = 1.6, 16
 # what memory of a laptop or desktop with graphics gives at most, which its graphics read: two
 # channels of DDR3-1600 or one of DDR4-3200, and LPDDR5X-8533 on 128 bits
 CLIENT_PEAKS = (25.6 * _GB, 136 * _GB)
-# One core of a current server reads 42 GB/s (measured, Zen 5)
-_CORE_HIGH = 50 * _GB
-# what several sockets read, beside what one gives: slow end, likely, and of each at the fast end.
-# 18 runs on eight machines of two read 0.68 to 1.9 of what one is told, 0.93 at the median
-# (tests/truth/speed_processors.json, speed_processors_later.json)
-ACROSS_SOCKETS = (0.5, 0.93, 0.75)
-# of a guess by class, beyond its ends
-_CLASS_ENDS = (0.8, 1.2)
 
 
 class Bandwidth(Record):
@@ -114,7 +97,9 @@ def core_shares(machine: Machine, memory: Bandwidth) -> Range:
     # no more than a core of Zen 5, of which its own runs say so
     least, usual, most = (
         min(share * core_gb_per_s, fastest)
-        for share, fastest in zip(_SHARE_OF_A_READ, cpus.decode_kind("zen").cores, strict=True)
+        for share, fastest in zip(
+            ends_of("reading", "share_of_a_read"), cpus.decode_kind("zen").cores, strict=True
+        )
     )
     return max(slow, least), max(likely, usual), max(fast, most)
 
@@ -129,8 +114,8 @@ def _rate(bytes_per_second: float) -> str:
 
 def _measured(machine: Machine, rate: int) -> Bandwidth:
     low, likely, high = scaled(kind_of(machine).memory, rate)
-    if (machine.cpu_cores_physical or 0) > _MEASURED_WITH_CORES:
-        high *= _MORE_CORES
+    if (machine.cpu_cores_physical or 0) > constant("reading")["measured_with_cores"]:
+        high *= constant("reading")["more_cores"]
     how = f"{_rate(rate)}, measured"
     if is_guest(machine):
         how += "; its host may give it more or less at another time"
@@ -166,10 +151,11 @@ def _stated(machine: Machine, rate: int, source: str) -> Bandwidth:
     memory = None if is_guest(machine) else _memory_of(machine)
     if memory is None:
         how, cores = f"{stated}; processors reach a third to all of it", machine.cpu_cores_usable
-        if cores is not None and chip_of(machine) is None and _CORE_HIGH * cores < rate:
-            rate = int(_CORE_HIGH * cores)
+        most = rate if cores is None else constant("reading")["core_high"] * cores
+        if cores is not None and chip_of(machine) is None and most < rate:
+            rate = int(most)
             how = f"{stated}; {units.cores(cores)} can read at most {units.decimal(rate)}/s"
-        return _bandwidth(scaled(_STATED_SHARE, rate), how)
+        return _bandwidth(scaled(ends_of("reading", "stated_share"), rate), how)
     series, peak = named_processor(machine), _through_links(machine, rate)
     if series is None or not source.endswith(RATE_ASSUMED):
         memory = memory.replace(least=peak, slowest=peak, likely=peak, fastest=peak, most=peak)
@@ -222,7 +208,7 @@ class _Memory(Record):
         )
         if self.sockets == 1:
             return low, likely, high
-        slow, usual, fast_of_each = ACROSS_SOCKETS
+        slow, usual, fast_of_each = ends_of("reading", "across_sockets")
         return low * slow, likely * usual, high * fast_of_each * self.sockets
 
     def share_read(self, likely: float) -> str:
@@ -353,7 +339,7 @@ def _by_memory(machine: Machine) -> Bandwidth | None:
         low = memory.part(0.5).read(_cores(machine, memory.sockets))[0]
     if series is not None and machine.cpu_cores_usable is not None:
         # a quota stops what is read as it stops what is computed
-        high = min(high, _CORE_HIGH * machine.cpu_cores_usable)
+        high = min(high, constant("reading")["core_high"] * machine.cpu_cores_usable)
     how = f"{memory.called} reads up to {_rate(memory.likely)}{memory.share_read(likely)}"
     if memory.sockets > 1:
         how += ", and programs that ignore NUMA nodes get one socket's"
@@ -390,7 +376,7 @@ def _by_class(machine: Machine) -> Bandwidth | None:
     if guess is None:
         return None
     low, high, what = guess
-    beyond_low, beyond_high = _CLASS_ENDS
+    beyond_low, beyond_high = constant("reading")["class_ends"]
     # no run reads more than a memory gives whose peak is known
     most = high if chip is not None and what != ANY_APPLE else high * beyond_high
     how = (
@@ -403,7 +389,8 @@ def _by_class(machine: Machine) -> Bandwidth | None:
         gb_per_s, share = known
         usual = share.likely * share.read_together(gb_per_s * _GB, _cores(machine))
     if is_server(machine) and not is_guest(machine) and cpus.count_of(machine.cpu_model or "") > 1:
-        slow, usual = slow * ACROSS_SOCKETS[0], usual * ACROSS_SOCKETS[1]
+        slowest_share, usual_share, _ = ends_of("reading", "across_sockets")
+        slow, usual = slow * slowest_share, usual * usual_share
     return _bandwidth((slow, usual, most), how)
 
 

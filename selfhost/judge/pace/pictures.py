@@ -7,11 +7,10 @@ from ...core import units
 from ...machine.record import Machine
 from ...needs.records import Needs
 from ..ranges import Range, added, longer, product, scaled
-from .engine import NOTHING, SAME, Work, basis_of_share, constant, seconds, share_of_peak
+from .engine import NOTHING, SAME, Work, basis_of_share, constant, ends_of, seconds, share_of_peak
 from .speed import Speed
 from .work import (
     Power,
-    ends_of,
     has_bfloat16,
     seconds_of_step,
     shares_on_cores,

@@ -16,7 +16,7 @@ from ..placement.experts import (
     parts_of,
 )
 from ..ranges import Range, added, longer, scaled
-from .engine import Engine, constant, efficiency, seconds
+from .engine import Engine, constant, efficiency, ends_of, seconds
 from .graphics import Gpu, gpu_of
 from .memory_bandwidth import BANDWIDTH_SHARE, Bandwidth, bandwidth, core_shares
 from .processor import core_of, on_apple_gpu, threads_range
@@ -40,20 +40,6 @@ from .speed import (
 )
 from .step import Step
 
-# what a layer takes beside its weights: of one core, and of all of them to meet, at the slow end,
-# likely and at the fast end for each thread: 54 runs here on 1 and 2 threads, 18 published on 8 of
-# a Ryzen 7 7840HS, and servers of 64 to 192 cores (EPYC 9554, Threadripper PRO 7995WX, AmpereOne)
-_LAYER_CORE_SECONDS, _MEETING_SECONDS, _THREAD_SECONDS = 160e-6, 40e-6, (5e-6, 1e-6, 0.0)
-# of a step with experts on a processor whose memory was not measured, at the slow end: 17 runs lie
-# at 0.35 to 1.1 of what dense models reach there, half of them at 1; programs differ in how they
-# gather experts, whose matrices are small
-_EXPERTS_SLOW = 1.3
-# of another program than those that were measured, or of unknown layers, on a processor
-_VAGUE_SLOW = 2.0
-# a layer more where Python hands what it computes from one GPU to the next, with a hook before
-# each: slow end, likely, fast end. 72B on two A100 took 29 and 30 ms longer than on one of twice
-# the memory (tests/truth/speed_transformers.json, rows `fitted`), in rows `kept` 37 to 51
-_HANDED_ON_SECONDS: Range = (0.0007, 0.0004, 0.0001)
 # of the pace of a chat, what a full context has to leave for nothing to be said of it (assumed)
 _ABOUT_AS_FAST = 0.9
 _NO_MEMORY_RATE = "neither the memory bandwidth nor the number of cores could be read"
@@ -75,11 +61,12 @@ def processor_engine(machine: Machine, memory: Bandwidth) -> Engine:
     threads, shares = threads_range(machine), core_shares(machine, memory)
     unpacks = core_of(machine).unpacks_bytes_per_second
     is_number_by_number = "avx512_fp16" in (machine.instruction_sets or ())
-    cores, unpacked, layers = [], [], []
-    for count, share, rate, waiting in zip(threads, shares, unpacks, _THREAD_SECONDS, strict=True):
+    figures, cores, unpacked, layers = constant("processor"), [], [], []
+    waits, layer = figures["thread_seconds"], figures["layer_core_seconds"]
+    for count, share, rate, waiting in zip(threads, shares, unpacks, waits, strict=True):
         cores.append(count * share)
         unpacked.append(count * rate)
-        layers.append(_LAYER_CORE_SECONDS / cores[-1] + _MEETING_SECONDS + waiting * count)
+        layers.append(layer / cores[-1] + figures["meeting_seconds"] + waiting * count)
     return Engine(
         how=memory.how,
         bandwidth=scaled(memory.ends, BANDWIDTH_SHARE),
@@ -90,15 +77,11 @@ def processor_engine(machine: Machine, memory: Bandwidth) -> Engine:
     )
 
 
-def processor_seconds(
-    machine: Machine, memory: Bandwidth, step: Step, experts_slow: float = _EXPERTS_SLOW
-) -> Range:
-    """Of one token that the processor reads from RAM: slow end, likely, fast end. `experts_slow`:
-    how many times as long experts take at the slow end.
-    """
+def processor_seconds(machine: Machine, memory: Bandwidth, step: Step) -> Range:
+    """Of one token that the processor reads from RAM: slow end, likely, fast end."""
     slow, likely, fast = seconds(step.work, processor_engine(machine, memory))
     if step.has_experts and not memory.measured:
-        slow *= experts_slow
+        slow *= constant("processor")["experts_slow"]
     return slow, likely, fast
 
 
@@ -146,7 +129,7 @@ class Placed(Record):
         if left is not None and self.memory is not None:
             on_gpus, experts = parts_of(step, left)
             # `SLOWER`, of the whole step, holds what experts take longer
-            beside = processor_seconds(self.machine, self.memory, experts, experts_slow=1.0)
+            beside = processor_seconds(self.machine, self.memory, experts)
             crossing = scaled(CROSSING_SECONDS, left.layers)
             slow, likely, fast = added(self._on_gpus(on_gpus), beside, crossing)
             return slow * SLOWER, likely, fast
@@ -156,7 +139,7 @@ class Placed(Record):
             taken = added(taken, scaled(beside, in_ram))
         if step.launched_layers is None or len(self.gpus) == 1:
             return taken
-        return added(taken, scaled(_HANDED_ON_SECONDS, step.layers))
+        return added(taken, scaled(ends_of("processor", "handed_on_seconds"), step.layers))
 
     def _on_gpus(self, step: Step) -> Range:
         return added(*(scaled(gpu.seconds(step), share) for share, gpu in self.gpus))
@@ -281,7 +264,7 @@ def _on_processor(machine: Machine, step: Step, context: float, way: LaidOut) ->
     own = processor_seconds(machine, memory, step)
     slow, likely, fast = own
     if step.is_vague:
-        slow *= _VAGUE_SLOW
+        slow *= constant("processor")["vague_slow"]
     prompt = None if step.foreign or on_apple_gpu(machine) else processor_prompt(step, machine)
     how = f"{memory.how}{_in_context(step)}"
     if shared is not None:

@@ -171,7 +171,7 @@ def _apple(machine: Machine, words: frozenset[str]) -> tuple[float, float, str]:
     row = apple_chip(chip, variant)
     if row is None:
         sibling = apple_variant(words)
-        low = _APPLE_LOW
+        low = float(_APPLE_LOW)
         if sibling is not None:
             low = sibling.slowest_gb_per_s * sibling.least_share * _GB
         return low, any_apple_peaks(machine)[2], ANY_APPLE

@@ -14,7 +14,7 @@ from ...core import units
 from ...machine import gpus
 from ...machine.record import Accelerator, Machine
 from ..ranges import Range, added, scaled
-from .engine import Engine, constant, efficiency, seconds, share_of_peak
+from .engine import Engine, constant, efficiency, ends_of, seconds, share_of_peak
 from .graphics import Gpu
 from .processor import core_of, cores_rate
 from .speed import PaceRange, PromptCopies
@@ -27,25 +27,8 @@ if TYPE_CHECKING:
 
 # a GPU and the share of the layers that it computes
 Parts = Sequence[tuple[float, Gpu]]
-# of what a core computes on dense matrices, experts, that see few tokens each (Qwen3 30B-A3B)
-_EXPERTS_ON_CORES = 0.5
-# of each layer of a batch of a prompt on a GPU, beside what it computes: slow end, likely, fast
-# end. What larger models reach told TinyLlama 1.1B 80,000 tokens/s on an RTX 4090, and it read
-# 18,700; 12,800 of 19,500 on an RTX 3070 Ti, 7,100 to 9,200 of 19,600 on an RTX 2080 Ti, 5,600 of
-# 6,500 on an M1 Ultra (geerlingguy/ai-benchmarks, most with Vulkan; kreier/jetson). The likely
-# figure is a guess that leaves models of 8B where their runs have them
-_LAUNCHED_SECONDS: Range = (700e-6, 85e-6, 17e-6)
 # n_ubatch, as `-ub` sets it (common/common.h)
 BATCH_TOKENS = 512
-# a link of a later version is told at no more than this: few boards beside such cards had it
-# (PCIe 5.0 cards reached 9 to 31 GB/s)
-_MOST_OF_LINK = 31.5e9
-# of the link, what weights crossed at, as if all of them did: not every expert is chosen in a
-# batch, and so copied. With it 92 % of 63 prompts on 8 kinds of cards lie inside, and 94 % of 52 on
-# 5 more (tests/truth/speed_split.json, `fitted` and `kept`)
-_SHARE_OF_LINK: Range = (0.3, 0.7, 1.35)
-# the links of cards that are not known: 3.0 x8, 4.0 x8 or 3.0 x16, and 4.0 x16
-_ANY_LINK: Range = (7.9e9, 15.75e9, 31.5e9)
 # the batch that those take who want prompts read faster: 25 of 123 prompts of that file had it
 _LARGER_TOKENS = 2048
 # how many times as fast it must be for a sentence (assumed)
@@ -98,7 +81,8 @@ def processor_prompt(step: Step, machine: Machine) -> PaceRange | None:
     column = 0 if core_of(machine).wide else 1
     for name, count in parameters_met(step).items():
         shares = rows.get(name, {}).get("prompt", rows["F16"]["prompt"])
-        share = _EXPERTS_ON_CORES if step.has_experts and name != "MXFP4" else 1.0
+        is_expert = step.has_experts and name != "MXFP4"
+        share = constant("read_prompt")["experts_on_cores"] if is_expert else 1.0
         operations += 2 * count / (shares[column] * share)
     if operations <= 0:
         return None
@@ -143,7 +127,7 @@ def gpu_prompt(step: Step, parts: Parts) -> PaceRange | None:
         if rate is None or not is_seen or work.operations <= 0:
             return None
         # the shares of other programs hold what launching takes
-        launched = (0.0, 0.0, 0.0) if step.foreign else _LAUNCHED_SECONDS
+        launched = (0.0, 0.0, 0.0) if step.foreign else ends_of("read_prompt", "launched_seconds")
         engine = Engine(how="", throughput=rate, layer_seconds=launched)
         each.append(scaled(seconds(work, engine), share))
     return PaceRange.of_seconds(added(*each))
@@ -173,10 +157,10 @@ def copied_per_second(names: Iterable[str], *, has_experts: bool = True) -> Rang
     """Bytes per second of weights that cross to the GPUs of these names, one after the other: slow
     end, likely, fast end. Without experts all of them cross, no faster than the link carries.
     """
-    links = [_ends_of_link(name) for name in names]
+    links = zip(*map(_ends_of_link, names), strict=True)
     slow, likely, fast = (
         (share if has_experts else min(share, 1.0)) * min(each)
-        for share, each in zip(_SHARE_OF_LINK, zip(*links, strict=True), strict=True)
+        for share, each in zip(ends_of("read_prompt", "share_of_link"), links, strict=True)
     )
     return slow, likely, fast
 
@@ -184,8 +168,8 @@ def copied_per_second(names: Iterable[str], *, has_experts: bool = True) -> Rang
 def _ends_of_link(name: str) -> Range:
     link = gpus.link_bytes_per_second(name)
     if link is None:
-        return _ANY_LINK
-    most = min(link, _MOST_OF_LINK)
+        return ends_of("read_prompt", "any_link")
+    most = min(link, constant("read_prompt")["most_of_link"])
     return most, most, most
 
 

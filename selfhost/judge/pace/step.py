@@ -20,19 +20,6 @@ _PLAIN = frozenset((
     "F32", "F16", "BF16", "float32", "float16", "bfloat16", "fp8", "float8_e4m3",
     "float8_e4m3_128x128", "int8", "w8a8",
 ))  # fmt: skip
-# of one core, of each head with a row of the context, and more of each number of its key and value:
-# llama.cpp, flash attention, keys and values in 16 bits. A row of 64 takes 21 ns, one of 128 35
-# (a Zen 5 at two threads: the rows of tests/truth/speed.json with tokens in the context)
-_ATTENDING_SECONDS = (7e-9, 0.11e-9)
-# launched from Python, what an expert takes of a dense layer: 0.07 to 0.11 where all are called in
-# turn (Qwen1.5-MoE of 60, Qwen2-57B of 64, Qwen3-30B of 128: tests/truth/speed_transformers.json)
-_EXPERT = 0.11
-# and a layer whose experts are computed together, as transformers does since 5.0 (its
-# documentation, Experts backends): a guess
-_GROUPED_EXPERTS = 2.0
-# layers of a dense model of 7 x 10^9 parameters, the power of them with which they grow, and from
-# the fewest to the most beside that: 574 of the catalogue, of which nine in ten lie within
-_LAYERS_OF_7B, _LAYERS_GROW, _LAYERS_ENDS = 36.0, 0.265, (1.5, 1.0, 0.7)
 # matrices of an expert in most architectures: gate, up and down
 WITH_A_GATE = 3
 
@@ -48,13 +35,16 @@ def launched_layers(
     """
     if runtime is None or not runtime.launches_layers:
         return None
+    figures = constant("step")
     if architecture is None:
-        usual = _LAYERS_OF_7B * ((parameters or 0) / 7e9) ** _LAYERS_GROW
-        most, likely, fewest = (usual * each for each in _LAYERS_ENDS)
+        grown = ((parameters or 0) / 7e9) ** figures["layers_grow"]
+        usual = figures["layers_of_7b"] * grown
+        most, likely, fewest = (usual * each for each in figures["layers_ends"])
         return (most, likely, fewest) if parameters else None
     mixed = [group for group in architecture.feed_forward if group.experts]
-    grouped = (_GROUPED_EXPERTS - 1) * sum(len(group.layers) for group in mixed)
-    each_called = _EXPERT * sum(len(group.layers) * (group.experts or 0) for group in mixed)
+    grouped = (figures["grouped_experts"] - 1) * sum(len(group.layers) for group in mixed)
+    experts = sum(len(group.layers) * (group.experts or 0) for group in mixed)
+    each_called = figures["expert"] * experts
     layers = architecture.layers
     rule = runtime.rule_of(quantization)
     percent = (100, 100, 100) if rule is None else rule.launched_percent
@@ -176,7 +166,7 @@ class Step(Record):
         """Bytes that the step reads of the context, and what attending to it takes of one core of
         the processor measured on; windows end what a layer sees.
         """
-        row_seconds, number_seconds = _ATTENDING_SECONDS
+        row_seconds, number_seconds = constant("step")["attending_seconds"]
         cached = attended = 0.0
         for group in self.architecture.attention if self.architecture is not None else ():
             rows = min(self.depth_tokens, group.window_tokens or self.depth_tokens)

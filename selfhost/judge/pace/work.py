@@ -20,8 +20,19 @@ from ...machine.record import Accelerator, Machine
 from ...needs.records import Needs
 from ..placement.devices import computes_on_shared, runs_on
 from ..ranges import Range, added, inverse, longer, product, scaled
-from .engine import NOTHING, SAME, Engine, Work, basis_of_share, constant, seconds, share_of_peak
-from .graphics import device_bandwidth, efficiency, gpu_of, layer_from_python
+from .engine import (
+    NOTHING,
+    SAME,
+    Engine,
+    Work,
+    basis_of_share,
+    constant,
+    efficiency,
+    ends_of,
+    seconds,
+    share_of_peak,
+)
+from .graphics import device_bandwidth, gpu_of, layer_from_python
 from .placed import seconds_on_processor
 from .processor import (
     FALL,
@@ -85,12 +96,6 @@ class Power(Record):
     def seconds(self, operations: float, share: Range) -> Range:
         """Of so many operations, where the work reaches that share."""
         return seconds(Work(operations=operations), self.engine(share))
-
-
-def ends_of(table: str, name: str) -> Range:
-    """Three figures of `specs/common/pace.toml`."""
-    slow, likely, fast = constant(table)[name]
-    return slow, likely, fast
 
 
 def power_of(
