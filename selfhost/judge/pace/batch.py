@@ -10,14 +10,12 @@ and one more comes with those that it accepts (Leviathan et al. 2023, arXiv:2211
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import exp, hypot, log
 
 from ...catalogue.layers import Attention
 from ...catalogue.spec import Architecture
 from ...core import units
 from ...core.records import Record
-from ...core.workload import Workload
 from ..ranges import Range, added, added_apart, scaled
 from .engine import NOTHING, constant, ends_of
 from .speed import PaceRange, PromptCopies, SecondsRange, Speed
@@ -70,13 +68,13 @@ def host_seconds(step: Step) -> Range:
     return scaled(ends_of("batch", "choice_seconds"), step.architecture.vocabulary or 0)
 
 
-def experts_by_time(
-    step: Step, active: int | None, empty: PaceRange | None, at: Callable[..., Speed]
+def experts_of(
+    step: Step, active: int | None, empty: PaceRange, twice: PaceRange | None
 ) -> Experts:
     """By the parameters that a token meets, `active` in all, and by time: of a step with nothing in
     the context, whose pace is `empty`, what reading the weights takes, and not launching it or
-    adding up what several GPUs have computed. Dense where that is not known. `at` as of
-    `with_whole_answer`.
+    adding up what several GPUs have computed. Dense where that is not known. `twice`: the pace of a
+    step that reads as much of the weights once more.
     """
     if step.architecture is None or not active or not step.has_experts:
         return DENSE
@@ -85,8 +83,7 @@ def experts_by_time(
     _, met, _ = expert_parameters(step)
     largest = max(step.architecture.feed_forward, key=lambda group: group.experts or 0)
     share = min(1.0, met / active)
-    twice = at(0, reads_twice=True).decode
-    if twice is not None and empty is not None:
+    if twice is not None:
         share *= min(1.0, empty.likely / twice.likely - 1)
     return Experts(share=share, used=largest.used or 1, experts=largest.experts or 1)
 
@@ -219,68 +216,36 @@ def first_token(
     return SecondsRange(low=min(fast, likely), likely=likely, high=max(slow, likely))
 
 
-# ---------------------------------------------------------------- both, of a workload
+# ---------------------------------------------------------------- both, of a pace
 
 
-def with_whole_answer(
-    pace: Speed,
-    workload: Workload,
-    at: Callable[..., Speed],
-    *,
-    on_processor: bool,
-    shares_ram: bool,
-    step: Step,
-    active_parameters: int | None,
+def with_first_token(
+    pace: Speed, one: Answered, step: Step, active: int | None, tokens: int
 ) -> Speed:
-    """The pace with what the workload asks beyond it: the time to the first token for a prompt, and
-    the total of several sequences; `how` says what they rest on, or why there is none.
-
-    `at` gives the pace with so many tokens in the context; with `as_measured` by the rules of the
-    program whose prompts were measured, which stand for others; with `reads_twice` of a step that
-    reads as much of the weights once more.
+    """The pace with the time to the first token behind a prompt of so many; `one` as of
+    `first_token`.
     """
-    prompt, copies, empty = pace.prompt, pace.prompt_copies, at(0).decode
-    if pace.decode is None or empty is None:
-        return pace
-    if prompt is None:
-        as_measured = at(None, as_measured=True)
-        # what another program does with weights in RAM was not seen
-        prompt = None if as_measured.prompt_copies is not None else as_measured.prompt
-    if prompt is None:
-        why = "; how fast it reads prompts is not known, so neither are the first token and a total"
-        return pace.replace(how=pace.how + why)
-    experts = experts_by_time(step, active_parameters, empty, at)
-    one = Answered(
-        single=pace.decode,
-        empty=empty,
-        prompt=prompt,
-        experts=experts,
-        host=host_seconds(step),
-        program=kind_of_program(
-            experts, on_processor=on_processor, replays=step.replays, shares_ram=shares_ram
-        ),
-    )
-    answered, wanted, sequences = pace, workload.prompt_tokens, workload.parallel
-    after = None if wanted is None else at(wanted).decode
-    if wanted is not None and after is not None:
-        attended = attended_share(step.architecture, active_parameters, wanted, experts)
-        first = first_token(one.replace(single=after), wanted, attended=attended, copies=copies)
-        how = f"{pace.how}; a prompt of {units.tokens(wanted)} and one step until the first token"
-        answered = answered.replace(first_token_seconds=first, how=how)
-    if sequences == 1:
-        return answered
-    what = f"{sequences:,} sequences at once"
-    kind = "an estimate"
+    attended = attended_share(step.architecture, active, tokens, one.experts)
+    first = first_token(one, tokens, attended=attended, copies=pace.prompt_copies)
+    how = f"{pace.how}; a prompt of {units.tokens(tokens)} and one step until the first token"
+    return pace.replace(first_token_seconds=first, how=how)
+
+
+def with_total(pace: Speed, one: Answered, sequences: int) -> Speed:
+    """The pace with the total of several sequences; `how` says what it rests on, or why there is
+    none.
+    """
+    what, kind, copies = f"{sequences:,} sequences at once", "an estimate", pace.prompt_copies
     if copies is not None:
         if copies.in_place is None:
             why = f"the total of {what} is not known, because part of the weights lies in RAM"
-            return answered.replace(how=f"{answered.how}; {why}")
+            return pace.replace(how=f"{pace.how}; {why}")
         one, kind = one.replace(prompt=copies.in_place, program="processor"), "a guess"
     how = (
-        f"{answered.how}; of {what} {kind}: the weights are read once, and each sequence is"
-        " computed, reads its context and is served"
+        f"{pace.how}; of {what} {kind}: the weights are read once, and each sequence is computed,"
+        " reads its context and is served"
     )
-    return answered.replace(parallel_total=parallel_total(one, sequences), how=how)
+    return pace.replace(parallel_total=parallel_total(one, sequences), how=how)
 
 
 # ---------------------------------------------------------------- a draft
@@ -297,7 +262,6 @@ def with_draft(
     drafted: int,
     draft: PaceRange | None,
     *,
-    experts: Experts = DENSE,
     more_token: float = 0.0,
 ) -> Speed:
     """The pace of a model with `drafted` tokens proposed for each step; `alone` without them.
@@ -310,12 +274,11 @@ def with_draft(
     if decode is None:
         return alone
     figures, steps = constant("draft"), decode.seconds
-    grown = experts.growth(drafted + 1) - 1
     if one is not None:
         checks = list(scaled(parallel_total(one, drafted + 1).seconds, drafted + 1))
     else:
         checks = [
-            min(drafted + 1, most + grown) * step
+            min(drafted + 1, most) * step
             for most, step in zip(figures["checked"], steps, strict=True)
         ]
     checks = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from ...catalogue.spec import Architecture, RuntimeSpec
 from ...core import units
@@ -13,6 +13,7 @@ from ...needs.records import Needs
 from .. import checks as check
 from ..checks import Finding
 from ..record import Question
+from .engine import NOTHING
 from .memory_bandwidth import bandwidth
 from .placed import predict_step, processor_seconds
 from .processor import has_sockets
@@ -30,6 +31,11 @@ from .speed import (
     weights_by_place,
 )
 from .step import WITH_A_GATE, Step
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from .batch import Answered
 
 # facts that the pace in RAM rests on
 _PACE_SETTING = ("memory_bandwidth_bytes_per_second", "cpu_cores_usable")
@@ -146,31 +152,68 @@ def _predicted(question: Question, placed: Needs, machine: Machine) -> tuple[Spe
     pace = _pace_at(question, placed, machine, None)
     drafted = 0 if question.companions is None else question.companions.drafted_tokens
     # a draft begins behind the first token; what it gains for several sequences nobody measured
-    alone = workload.replace(parallel=1) if drafted else workload
-    on_host = placed.placement == "host"
-    shares_ram = on_host and uses_shared_gpu(machine, question.runtime)
-    if alone.prompt_tokens is not None or alone.parallel > 1:
-        from .batch import with_whole_answer
-
-        pace = with_whole_answer(
-            pace,
-            alone,
-            _paces_by_depth(question, placed, machine),
-            on_processor=on_host and not shares_ram,
-            shares_ram=shares_ram,
-            step=question.step,
-            active_parameters=question.spec.parameters.active,
-        )
+    sequences = 1 if drafted else workload.parallel
+    if (workload.prompt_tokens is not None or sequences > 1) and pace.decode is not None:
+        pace = _with_whole_answer(question, placed, machine, pace, sequences)
     if drafted:
-        pace = _with_draft(question, placed, machine, pace, drafted, shares_ram=shares_ram)
+        pace = _with_draft(question, placed, machine, pace, drafted)
     if question.each_of > 1:
         pace = pace.replace(each_of=question.each_of)
     return pace, ""
 
 
-def _paces_by_depth(question: Question, placed: Needs, machine: Machine) -> Callable[..., Speed]:
-    """`_pace_at` of them, by the tokens in the context and its options."""
-    return lambda depth_tokens, **how: _pace_at(question, placed, machine, depth_tokens, **how)
+def _answered(question: Question, placed: Needs, machine: Machine, pace: Speed) -> Answered | None:
+    """One sequence as what several take follows of it; None where the pace of prompts is not known:
+    by the rules of the program that was measured, which stand for others.
+    """
+    from .batch import Answered, experts_of, host_seconds, kind_of_program
+
+    step, prompt = question.step, pace.prompt
+    empty = _pace_at(question, placed, machine, 0).decode
+    if prompt is None:
+        as_measured = _pace_at(question, placed, machine, None, as_measured=True)
+        # what another program does with weights in RAM was not seen
+        prompt = None if as_measured.prompt_copies is not None else as_measured.prompt
+    if pace.decode is None or empty is None or prompt is None:
+        return None
+    twice = None
+    if step.has_experts:
+        twice = _pace_at(question, placed, machine, 0, reads_twice=True).decode
+    experts = experts_of(step, question.spec.parameters.active, empty, twice)
+    on_host = placed.placement == "host"
+    shares_ram = on_host and uses_shared_gpu(machine, question.runtime)
+    return Answered(
+        single=pace.decode,
+        empty=empty,
+        prompt=prompt,
+        experts=experts,
+        host=host_seconds(step),
+        program=kind_of_program(
+            experts,
+            on_processor=on_host and not shares_ram,
+            replays=step.replays,
+            shares_ram=shares_ram,
+        ),
+    )
+
+
+def _with_whole_answer(
+    question: Question, placed: Needs, machine: Machine, pace: Speed, sequences: int
+) -> Speed:
+    """The pace with the time to the first token, and of all sequences together, where they were
+    asked for and can be told.
+    """
+    from .batch import with_first_token, with_total
+
+    one, tokens = _answered(question, placed, machine, pace), question.workload.prompt_tokens
+    if one is None:
+        why = "; how fast it reads prompts is not known, so neither are the first token and a total"
+        return pace.replace(how=pace.how + why)
+    after = None if tokens is None else _pace_at(question, placed, machine, tokens).decode
+    if tokens is not None and after is not None:
+        active = question.spec.parameters.active
+        pace = with_first_token(pace, one.replace(single=after), question.step, active, tokens)
+    return pace if sequences == 1 else with_total(pace, one, sequences)
 
 
 def _pace_at(
@@ -218,39 +261,29 @@ def _as_in_gguf(question: Question) -> dict[str, int]:
 
 
 def _with_draft(
-    question: Question,
-    placed: Needs,
-    machine: Machine,
-    pace: Speed,
-    drafted: int,
-    *,
-    shares_ram: bool,
+    question: Question, placed: Needs, machine: Machine, pace: Speed, drafted: int
 ) -> Speed:
     """The pace with a draft, laid out as the model is."""
-    from .batch import Answered, experts_by_time, kind_of_program, with_draft
+    from .batch import with_draft
 
-    draft, spec = None, question.spec
+    draft, spec, workload = None, question.spec, question.workload
     if question.drafting is not None:
-        way = laid_out(placed, machine, question.runtime, spec.architecture, question.workload)
+        way = laid_out(placed, machine, question.runtime, spec.architecture, workload)
         draft = predict_step(machine, question.drafting, way.replace(experts_apart=False)).decode
-    on_processor = placed.placement == "host" and not shares_ram
-    at = _paces_by_depth(question, placed, machine)
-    empty = at(0).decode
-    experts = experts_by_time(question.step, spec.parameters.active, empty, at)
-    one = None
-    # a few tokens at once are no prompt where weights lie in RAM: none cross for them
-    if pace.prompt and pace.decode and empty and pace.prompt_copies is None:
-        program = kind_of_program(experts, on_processor=on_processor)
-        one = Answered(
-            single=pace.decode, empty=empty, prompt=pace.prompt, program=program, experts=experts
-        )
+    one, copies = _answered(question, placed, machine, pace), pace.prompt_copies
+    if one is not None:
+        one = one.replace(host=NOTHING)
+    if one is not None and copies is not None:
+        # a few tokens at once are no prompt where weights lie in RAM: none cross for them
+        prompt = copies.in_place
+        one = None if prompt is None else one.replace(prompt=prompt, program="processor")
+    shares_ram = placed.placement == "host" and uses_shared_gpu(machine, question.runtime)
     shared = shared_gpu_of(machine) if shares_ram else None
     more_token = 0.0 if shared is None else shared.more_token
-    drawn = with_draft(pace, one, drafted, draft, experts=experts, more_token=more_token)
-    sequences = question.workload.parallel
-    if sequences == 1:
+    drawn = with_draft(pace, one, drafted, draft, more_token=more_token)
+    if workload.parallel == 1:
         return drawn
-    unknown = f"; the total of {sequences:,} sequences at once with a draft is not known"
+    unknown = f"; the total of {workload.parallel:,} sequences at once with a draft is not known"
     return drawn.replace(how=drawn.how + unknown)
 
 

@@ -34,8 +34,6 @@ from .work import (
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from ...catalogue.runtime import RuntimeSpec
 
 UNIT, UNIT_OF_MUSIC = "seconds_per_audio_minute", "seconds_per_music_minute"
@@ -214,7 +212,12 @@ def kind_of_speech(spec: ModelSpec) -> SpeechKind | None:
         return None
     size = "small" if parameters <= limit else "large"
     limit_words = f"{'up to' if size == 'small' else 'more than'} {units.count(limit)} parameters"
-    return SpeechKind(row=row[size], words=f"{name} of {limit_words}", speaks=speaks)
+    return SpeechKind(
+        on_card=tuple(row[size]["card"]),
+        on_processor=tuple(row[size]["processor"]),
+        words=f"{name} of {limit_words}",
+        speaks=speaks,
+    )
 
 
 class SpeechKind(Record):
@@ -222,19 +225,10 @@ class SpeechKind(Record):
     and `on_processor`, slow end first. `words` names the kind. `speaks`: it makes the sound.
     """
 
-    row: Any
+    on_card: Range
+    on_processor: Range
     words: str
     speaks: bool
-
-    @property
-    def on_card(self) -> Range:
-        slow, likely, fast = self.row["card"]
-        return slow, likely, fast
-
-    @property
-    def on_processor(self) -> Range:
-        slow, likely, fast = self.row["processor"]
-        return slow, likely, fast
 
     def seconds(self, power: Power) -> Range:
         """On that kind of hardware; between a card and a processor where the GPU shares the RAM, of
@@ -269,7 +263,9 @@ def _by_runs_or_steps(
             launched = published or kind.on_card
             stepped = added(launched, stepped) if shares_ram and stepped is not None else None
         if stepped is not None:
-            return stepped, _how_stepped(power, sound)
+            size = units.count(sound.step_parameters or 0)
+            steps = f", steps of {size} parameters" if sound.step_parameters else ""
+            return stepped, f"on {power.how}; by its operations for a second of sound{steps}"
     if kind is None:
         return None
     places = "graphics cards and processors" if shares_ram else places
@@ -307,19 +303,3 @@ def _by_steps(machine: Machine, power: Power, sound: Sound) -> Range | None:
         steps = 60 * (sound.tokens_per_second or 0)
         parts.append(scaled(step, steps) if steps else product(ends_of("sound", "tokens"), step))
     return added(*parts) if parts else None
-
-
-def _how_stepped(power: Power, sound: Sound) -> str:
-    """What a pace by steps rests on."""
-    how = f"on {power.how}"
-    if sound.operations_per_second:
-        how += f"; {sound.operations_per_second / 1e9:,.3g} × 10^9 operations a second of sound"
-    if not sound.step_parameters:
-        return how
-    step = f"{units.count(sound.step_parameters)} parameters"
-    if sound.step_layers and power.device is not None:
-        step += f", {sound.step_layers} layers launched one by one"
-    fast, slow = ends_of("sound", "tokens")[2], ends_of("sound", "tokens")[0]
-    if sound.tokens_per_second:
-        return f"{how}; a second is {sound.tokens_per_second:g} steps of {step}"
-    return f"{how}; {fast:g} to {slow:g} tokens a minute, each of {step}"
