@@ -54,8 +54,7 @@ from selfhost.core.records import FrozenDict, Unread
 from selfhost.judge.pace import pacing, processor
 from selfhost.judge.pace.graphics import device_bandwidth
 from selfhost.judge.pace.pictures import seconds_of_picture
-from selfhost.judge.pace.placed import seconds_on_processor
-from selfhost.judge.pace.prompt_copies import processor_prompt
+from selfhost.judge.pace.placed import processor_prompt, seconds_on_processor
 from selfhost.judge.pace.speech import kind_of_speech
 from selfhost.judge.pace.speed import SHORT_CHAT_TOKENS, LaidOut, PaceRange, Speed, shares_of
 from selfhost.judge.pace.step import Step

@@ -47,6 +47,7 @@ def speed_at(
             offloaded={0: layout.share},
             in_ram_bytes=(int(weights * (1 - layout.share)), 0.0),
             experts_apart=layout.experts_apart,
+            filled=0.0,
         )
 
     def at(depth_tokens: int | None) -> Speed | None:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from ...core import units
 from ...core.records import Record
 from ...machine import cpus, gpus
-from ...machine.record import AT_LEAST, FILLED_ASSUMED, RATE_ASSUMED, Machine
+from ...machine.record import AT_LEAST, FILLED_ASSUMED, RATE_ASSUMED, Machine, was_at_present
 from ..ranges import Range, scaled
 from .engine import constant, ends_of
 from .processor import (
@@ -116,7 +116,8 @@ def _measured(machine: Machine, rate: int) -> Bandwidth:
     low, likely, high = scaled(kind_of(machine).memory, rate)
     if (machine.cpu_cores_physical or 0) > constant("reading")["measured_with_cores"]:
         high *= constant("reading")["more_cores"]
-    how = f"{_rate(rate)}, measured"
+    present = was_at_present(machine.sources.get(_BANDWIDTH, ""))
+    how = f"{_rate(rate)}, measured{' at present' if present else ''}"
     if is_guest(machine):
         how += "; its host may give it more or less at another time"
     shares = on_apple_gpu(machine) or any(card.unified for card in machine.accelerators or ())
@@ -250,7 +251,9 @@ def _memory_of(machine: Machine) -> _Memory | None:
         computer = gpus.unnamed_computer()
     if computer is not None:
         shares = [share for kind in computer.kinds for share in cpus.shares_of(kind)]
-        memory = _exactly(computer.usual, cpus.joint_share(shares), f"{computer.name} like this")
+        memory = _exactly(
+            computer.usual, cpus.joint_share(shares), f"a guess: {computer.name} like this"
+        )
         # it may be slow in both: little is known of it
         least = computer.least
         return memory.replace(least=least, slowest=least, most=computer.most)
@@ -324,19 +327,12 @@ def _by_memory(machine: Machine) -> Bandwidth | None:
     memory, series = _memory_of(machine), named_processor(machine)
     if memory is None or (is_guest(machine) and series is None):
         return None
-    low, likely, high = memory.read(_cores(machine, memory.sockets))
     if series is not None and is_guest(machine) and not has_whole_processor(machine):
-        cores = float(series.cores) if series.cores else _cores(machine)
-        low, likely, high = memory.replace(sockets=1).read(cores)
-        part = part_of_socket(machine, series)
-        if part is None:
-            low *= GUEST_SHARE
-        else:
-            # neighbours leave more than the fair share and take some of what is free: 0.5 and 0.4
-            # of a socket got 0.71 and 0.63 of its pace
-            low, likely, high = low * part**0.75, likely * part**0.5, high * part**0.25
-    elif _may_have_one_module(machine):
-        low = memory.part(0.5).read(_cores(machine, memory.sockets))[0]
+        low, likely, high = _read_by_guest(machine, series, memory)
+    else:
+        low, likely, high = memory.read(_cores(machine, memory.sockets))
+        if _may_have_one_module(machine):
+            low = memory.part(0.5).read(_cores(machine, memory.sockets))[0]
     if series is not None and machine.cpu_cores_usable is not None:
         # a quota stops what is read as it stops what is computed
         high = min(high, constant("reading")["core_high"] * machine.cpu_cores_usable)
@@ -346,6 +342,18 @@ def _by_memory(machine: Machine) -> Bandwidth | None:
     elif series is not None and series.channels > 1 and not is_guest(machine):
         how += ", about half as much with half the channels"
     return _bandwidth((low, likely, high), f"{how}; {_what_narrows(machine)}")
+
+
+def _read_by_guest(machine: Machine, series: cpus.Processor, memory: _Memory) -> Range:
+    """What a guest reads that has a part of a socket."""
+    cores = float(series.cores) if series.cores else _cores(machine)
+    low, likely, high = memory.replace(sockets=1).read(cores)
+    part = part_of_socket(machine, series)
+    if part is None:
+        return low * GUEST_SHARE, likely, high
+    # neighbours leave more than the fair share and take some of what is free: 0.5 and 0.4 of a
+    # socket got 0.71 and 0.63 of its pace
+    return low * part**0.75, likely * part**0.5, high * part**0.25
 
 
 def _may_have_one_module(machine: Machine) -> bool:

@@ -57,7 +57,7 @@ def laid_out(
     splits = program is None or program.splits_layers
     # how many layers there are, where only a part of them may be computed by a GPU
     layers = architecture.layers if splits and architecture is not None else None
-    on_shared, in_ram_bytes = WHOLLY, (0, 0.0)
+    on_shared, filled, in_ram_bytes = WHOLLY, 0.0, (0, 0.0)
     if any(card.unified for card in machine.accelerators or ()):
         from ..placement.shared_memory import share_on_shared
 
@@ -68,6 +68,9 @@ def laid_out(
         tokens = max(1, (workload.context_tokens or 0) * workload.parallel)
         cached_token = sum(term.bytes for term in kept) / tokens
         in_ram_bytes = weights_by_place(placed).get("host", 0), cached_token
+        from ..placement.on_devices import share_if_filled
+
+        filled = share_if_filled(placed, layers)
     return LaidOut(
         runtime=program,
         context_tokens=workload.context_tokens,
@@ -76,6 +79,7 @@ def laid_out(
         at_once=program is not None and bool(program.tensor_parallel_option),
         experts_apart=program is not None and program.leaves_experts,
         on_shared=on_shared,
+        filled=filled,
     )
 
 
@@ -94,9 +98,7 @@ def pace_and_finding(
     if question.read_bytes is not None:
         pace, why = _predicted(question, placed, machine)
         return pace, _finding_of_text(question, placed, machine, pace, why)
-    from .work import pace_of_work
-
-    work = pace_of_work(question, placed, machine)
+    work = _pace_of_work(question, placed, machine)
     if work is None:
         return None, None
     return work, check.work_check(
@@ -105,6 +107,38 @@ def pace_and_finding(
         on_processor=on_processor,
         is_large=spec.modality == "speech" and (spec.parameters.total or 0) >= _LARGE_TO_HEAR,
         dataset_tokens=question.workload.dataset_tokens,
+    )
+
+
+def _pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed | None:
+    """The pace of work that is not counted in generated tokens; None where nobody counts it. Where
+    nothing tells it, `work` is None and `how` says why.
+    """
+    from .work import pace_of_documents, power_of, training_of
+
+    spec, workload, runtime = question.spec, question.workload, question.runtime
+    quantization = workload.quantization or ""
+    power = power_of(machine, placed, runtime, workload.quantization)
+    if workload.task == "finetune":
+        return training_of(question, placed, machine, power)
+    if spec.modality == "embedding":
+        return pace_of_documents(machine, power, spec, quantization=quantization, runtime=runtime)
+    if spec.modality in ("image", "video"):
+        from .pictures import pace_of_pictures
+
+        return pace_of_pictures(machine, power, spec, placed, quantization, runtime)
+    if spec.modality not in ("speech", "music"):
+        return None
+    from .speech import pace_of_sound
+
+    return pace_of_sound(
+        machine,
+        power,
+        spec,
+        placed,
+        quantization=quantization,
+        runtime=runtime,
+        audio_seconds=workload.audio_seconds,
     )
 
 

@@ -9,25 +9,10 @@ from collections.abc import Mapping
 from ...core import units
 from ...core.records import Record
 from ...machine.record import Machine
-from ..placement.experts import (
-    CROSSING_SECONDS,
-    SLOWER,
-    left_in_ram,
-    parts_of,
-)
 from ..ranges import Range, added, longer, scaled
 from .engine import Engine, constant, efficiency, ends_of, seconds
-from .graphics import Gpu, gpu_of
 from .memory_bandwidth import BANDWIDTH_SHARE, Bandwidth, bandwidth, core_shares
-from .processor import core_of, on_apple_gpu, threads_range
-from .prompt_copies import (
-    copied_per_second,
-    copies_of,
-    gpu_prompt,
-    how_copied,
-    processor_prompt,
-    prompt_at_once,
-)
+from .processor import core_of, cores_rate, on_apple_gpu, threads_range
 from .speed import (
     LEAST_READ_BYTES,
     NO_REST,
@@ -38,7 +23,12 @@ from .speed import (
     Speed,
     shared_gpu,
 )
-from .step import Step
+from .step import Step, parameters_met
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from .graphics import Gpu
 
 # of the pace of a chat, what a full context has to leave for nothing to be said of it (assumed)
 _ABOUT_AS_FAST = 0.9
@@ -96,6 +86,20 @@ def seconds_on_processor(machine: Machine, step: Step) -> Range | None:
     return max(slow, likely), likely, min(likely, fast)
 
 
+def processor_prompt(step: Step, machine: Machine) -> PaceRange | None:
+    """A prompt of some hundred tokens, on the processor; None: its operations are not known."""
+    operations, rows = 0.0, constant("type")
+    column = 0 if core_of(machine).wide else 1
+    for name, count in parameters_met(step).items():
+        shares = rows.get(name, {}).get("prompt", rows["F16"]["prompt"])
+        is_expert = step.has_experts and name != "MXFP4"
+        share = constant("read_prompt")["experts_on_cores"] if is_expert else 1.0
+        operations += 2 * count / (shares[column] * share)
+    if operations <= 0:
+        return None
+    return PaceRange.of(scaled(cores_rate(machine), 1 / operations))
+
+
 class Placed(Record):
     """GPUs with their shares of what all of them hold, and the RAM that has the rest, `in_ram` of
     the layers (slow end, likely, fast end), or of a mixture the experts of it.
@@ -125,6 +129,8 @@ class Placed(Record):
         return added(gpu.seconds(step, share), sums)
 
     def _seconds(self, step: Step, in_ram: float) -> Range:
+        from ..placement.experts import CROSSING_SECONDS, SLOWER, left_in_ram, parts_of
+
         left = left_in_ram(step, 1 - in_ram) if self.experts_apart else None
         if left is not None and self.memory is not None:
             on_gpus, experts = parts_of(step, left)
@@ -148,6 +154,14 @@ class Placed(Record):
         self, step: Step, in_ram_bytes: tuple[int, float]
     ) -> tuple[PaceRange | None, PromptCopies | None, str]:
         """How fast a prompt is read, what of that crosses to the accelerators, and why so much."""
+        from .prompt_copies import (
+            copied_per_second,
+            copies_of,
+            gpu_prompt,
+            how_copied,
+            prompt_at_once,
+        )
+
         if self.at_once:
             return prompt_at_once(step, self.gpus), None, ""
         computed, rest = gpu_prompt(step, self.gpus), self.in_ram[1]
@@ -172,6 +186,8 @@ class Placed(Record):
             return f"{how}, each of which reads its part of every layer at the same time"
         if self.memory is None:
             return how
+        from ..placement.experts import left_in_ram
+
         left = left_in_ram(step, 1 - self.in_ram[1]) if self.experts_apart else None
         if left is not None:
             return f"{how}, the experts of {left.layers:.0f} layers in RAM: {self.memory.how}"
@@ -217,6 +233,9 @@ def _on_accelerators(
     machine: Machine, step: Step, way: LaidOut, offloaded: Mapping[int, float]
 ) -> Placed | str:
     """Those that hold a share; a clause where the pace of one is not known."""
+    from ..placement.experts import left_in_ram
+    from .graphics import gpu_of
+
     devices, parts = machine.accelerators or (), []
     held = sum(offloaded.values())
     for number, share in offloaded.items():
@@ -236,7 +255,7 @@ def _on_accelerators(
     return Placed(
         machine=machine,
         gpus=tuple(parts),
-        in_ram=(rest, rest, rest),
+        in_ram=(rest, rest, rest * (1 - way.filled)),
         memory=memory,
         experts_apart=way.experts_apart and left_in_ram(step, held) is not None,
     )
@@ -271,6 +290,8 @@ def _on_processor(machine: Machine, step: Step, context: float, way: LaidOut) ->
         # whether the GPU is used is not known: the likely pace stands between the two
         _, usual, least = shared.gpu.seconds(step)
         likely, fast = min(likely, (likely * usual) ** 0.5), min(fast, least)
+        from .prompt_copies import gpu_prompt
+
         beside = gpu_prompt(step, [(1.0, shared.gpu)])
         if prompt is not None:
             prompt = None if beside is None else prompt.replace(high=max(prompt.high, beside.high))

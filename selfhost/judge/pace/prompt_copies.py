@@ -12,21 +12,20 @@ from collections.abc import Iterable, Sequence
 
 from ...core import units
 from ...machine import gpus
-from ...machine.record import Accelerator, Machine
+from ...machine.record import Accelerator
 from ..ranges import Range, added, scaled
 from .engine import Engine, constant, efficiency, ends_of, seconds, share_of_peak
-from .graphics import Gpu
-from .processor import core_of, cores_rate
 from .speed import PaceRange, PromptCopies
-from .step import Step
+from .step import Step, parameters_met
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ...catalogue.runtime import RuntimeSpec
+    from .graphics import Gpu
 
 # a GPU and the share of the layers that it computes
-Parts = Sequence[tuple[float, Gpu]]
+Parts = Sequence["tuple[float, Gpu]"]
 # n_ubatch, as `-ub` sets it (common/common.h)
 BATCH_TOKENS = 512
 # the batch that those take who want prompts read faster: 25 of 123 prompts of that file had it
@@ -36,57 +35,6 @@ _WORTH_SAYING = 1.2
 # after attention and after the feed-forward network each accelerator has a part of every number of
 # a token, in 16 bits (Megatron-LM, arXiv 1909.08053, section 3)
 _SUMS_OF_LAYER, _SUMMED_NUMBER_BYTES = 2, 2
-
-
-def parameters_met(step: Step) -> dict[str, float]:
-    """Parameters that each token of a prompt meets, by stored type; {} where they cannot be told.
-    The output matrix is not among them: only the last token needs it.
-    """
-    architecture = step.architecture
-    if architecture is None or architecture.vocabulary is None:
-        return {}
-    left: dict[str, float] = {}
-    for name, size in step.read_bytes.items():
-        bits = _bits_of_weight(name, of_mlx=step.foreign is not None)
-        if bits is None:
-            return {}
-        if name != "F32":
-            left[name] = 8 * size / bits
-    output = architecture.vocabulary * architecture.embedding_length * architecture.output_matrix
-    if left:
-        # llama-quantize gives the output matrix one of these types, else the file's main one
-        held = [name for name in ("Q6_K", "Q8_0") if left.get(name, 0) >= output]
-        holder = held[0] if held else max(left, key=lambda name: left[name])
-        left[holder] = max(0.0, left[holder] - output)
-    return left
-
-
-def _bits_of_weight(name: str, *, of_mlx: bool) -> float | None:
-    """Of a stored type of GGUF, else of MLX, with its scales; None of one that is neither."""
-    if of_mlx:
-        from ...needs.packed import bits_in_mlx
-
-        return bits_in_mlx(name)
-    from ...needs.quantization import BLOCKS
-
-    if name not in BLOCKS:
-        return None
-    values, size = BLOCKS[name]
-    return 8 * size / values
-
-
-def processor_prompt(step: Step, machine: Machine) -> PaceRange | None:
-    """A prompt of some hundred tokens, on the processor; None: its operations are not known."""
-    operations, rows = 0.0, constant("type")
-    column = 0 if core_of(machine).wide else 1
-    for name, count in parameters_met(step).items():
-        shares = rows.get(name, {}).get("prompt", rows["F16"]["prompt"])
-        is_expert = step.has_experts and name != "MXFP4"
-        share = constant("read_prompt")["experts_on_cores"] if is_expert else 1.0
-        operations += 2 * count / (shares[column] * share)
-    if operations <= 0:
-        return None
-    return PaceRange.of(scaled(cores_rate(machine), 1 / operations))
 
 
 def arithmetic(

@@ -255,11 +255,8 @@ def _by_runs_or_steps(
         if published is not None and not shares_ram:
             return published, f"as published runs took on {places}"
         stepped = _by_steps(machine, power, sound)
-        # a voice makes a sentence in one pass on a GPU, which takes as long as launching that does,
-        # whatever its operations: Coqui's VITS 9 seconds a minute on an RTX 3090
-        # (coqui-ai/TTS#2863), of which 0.1 are operations
-        is_launched = power.device is not None and sound.step_parameters is None
-        if kind is not None and kind.speaks and is_launched:
+        if _is_one_pass(power, sound, kind):
+            assert kind is not None
             launched = published or kind.on_card
             stepped = added(launched, stepped) if shares_ram and stepped is not None else None
         if stepped is not None:
@@ -271,6 +268,15 @@ def _by_runs_or_steps(
     places = "graphics cards and processors" if shares_ram else places
     how = f"a guess by class: as {kind.words} took on {places}, as published"
     return kind.seconds(power), how
+
+
+def _is_one_pass(power: Power, sound: Sound, kind: SpeechKind | None) -> bool:
+    """A voice that makes a sentence in one pass on a GPU takes as long as launching that does,
+    whatever its operations: Coqui's VITS 9 seconds a minute on an RTX 3090 (coqui-ai/TTS#2863), of
+    which 0.1 are operations.
+    """
+    speaks = kind is not None and kind.speaks
+    return speaks and power.device is not None and sound.step_parameters is None
 
 
 def _published(power: Power, sound: Sound) -> Range | None:

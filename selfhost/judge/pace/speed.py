@@ -177,7 +177,8 @@ class LaidOut(Record):
     one token. `at_once`: each of several has a part of every layer, instead of whole layers.
     `experts_apart`: of a mixture that a GPU does not hold, experts are left to the RAM instead of
     whole layers. `on_shared`: share of the layers that a GPU which shares the RAM computes, slow
-    end, likely, fast end (`shared_memory.share_on_shared`).
+    end, likely, fast end (`shared_memory.share_on_shared`). `filled`: of what `offloaded` leaves in
+    RAM, the share that the devices hold at the fast end (`on_devices.share_if_filled`).
     """
 
     runtime: RuntimeSpec | None = None
@@ -187,6 +188,7 @@ class LaidOut(Record):
     at_once: bool = False
     experts_apart: bool = False
     on_shared: Range = WHOLLY
+    filled: float = 0.0
 
 
 def depth_of_chat(context_tokens: int | None, prompt_tokens: int | None = None) -> float:
@@ -251,15 +253,15 @@ def shared_gpu(machine: Machine, runtime: RuntimeSpec | None = None) -> SharedGp
         return None
     from .graphics import Gpu
 
+    used = device is not None and not is_guest(machine) and _is_used(device, runtime)
+    return SharedGpu(gpu=Gpu(device=device or _APPLE_GPU, peak=peak), used=used)
+
+
+def _is_used(device: Accelerator, runtime: RuntimeSpec | None) -> bool:
+    """Whether the program's builds compute on that GPU without being told to."""
     makers = _SHARED_MAKERS if runtime is None else runtime.on_shared_gpu
     amd = () if runtime is None else runtime.amd_shared_gpus
-    used = (
-        device is not None
-        and device.vendor.lower() in makers
-        and is_built_for(device, amd) is not False
-        and not is_guest(machine)
-    )
-    return SharedGpu(gpu=Gpu(device=device or _APPLE_GPU, peak=peak), used=used)
+    return device.vendor.lower() in makers and is_built_for(device, amd) is not False
 
 
 def shared_gpu_of(machine: Machine) -> Gpu | None:

@@ -184,3 +184,40 @@ class Step(Record):
     def at(self, depth_tokens: float) -> Step:
         """The same step with another number of tokens in the context."""
         return self.replace(depth_tokens=depth_tokens)
+
+
+def parameters_met(step: Step) -> dict[str, float]:
+    """Parameters that each token of a prompt meets, by stored type; {} where they cannot be told.
+    The output matrix is not among them: only the last token needs it.
+    """
+    architecture = step.architecture
+    if architecture is None or architecture.vocabulary is None:
+        return {}
+    left: dict[str, float] = {}
+    for name, size in step.read_bytes.items():
+        bits = _bits_of_weight(name, of_mlx=step.foreign is not None)
+        if bits is None:
+            return {}
+        if name != "F32":
+            left[name] = 8 * size / bits
+    output = architecture.vocabulary * architecture.embedding_length * architecture.output_matrix
+    if left:
+        # llama-quantize gives the output matrix one of these types, else the file's main one
+        held = [name for name in ("Q6_K", "Q8_0") if left.get(name, 0) >= output]
+        holder = held[0] if held else max(left, key=lambda name: left[name])
+        left[holder] = max(0.0, left[holder] - output)
+    return left
+
+
+def _bits_of_weight(name: str, *, of_mlx: bool) -> float | None:
+    """Of a stored type of GGUF, else of MLX, with its scales; None of one that is neither."""
+    if of_mlx:
+        from ...needs.packed import bits_in_mlx
+
+        return bits_in_mlx(name)
+    from ...needs.quantization import BLOCKS
+
+    if name not in BLOCKS:
+        return None
+    values, size = BLOCKS[name]
+    return 8 * size / values

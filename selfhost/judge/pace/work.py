@@ -135,19 +135,19 @@ def _devices_of(
         return there
     if is_guest(machine) or (runtime is not None and runtime.cpu_only):
         return ()
-    rule = runtime.rule_of(quantization) if runtime is not None else None
-    kernels = rule.vendors if rule is not None else ()
-    return [
-        device
-        for device in owned
-        if device.unified
-        and (not kernels or device.vendor.lower() in kernels)
-        and (runtime is None or runs_on(runtime, device))
-        and (
-            device.vendor.lower() in _SHARED_VENDORS
-            or (runtime is not None and computes_on_shared(runtime, device))
-        )
-    ][:1]
+    sharing = [device for device in owned if device.unified]
+    return [device for device in sharing if _computes(device, runtime, quantization)][:1]
+
+
+def _computes(device: Accelerator, runtime: RuntimeSpec | None, quantization: str | None) -> bool:
+    """Whether the program has kernels of that type for a GPU that shares the RAM."""
+    vendor = device.vendor.lower()
+    if runtime is None:
+        return vendor in _SHARED_VENDORS
+    rule = runtime.rule_of(quantization)
+    has_kernels = rule is None or not rule.vendors or vendor in rule.vendors
+    is_used = vendor in _SHARED_VENDORS or computes_on_shared(runtime, device)
+    return has_kernels and is_used and runs_on(runtime, device)
 
 
 def _of_gpu(device: Accelerator, machine: Machine) -> Power | None:
@@ -239,39 +239,6 @@ def seconds_of_step(machine: Machine, power: Power, parameters: int) -> Range | 
     return None if token is None else product(ends_of("work", way), token)
 
 
-# ---------------------------------------------------------------- which work
-
-
-def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed | None:
-    """The pace, laid out like that; None where nobody counts such work. Where nothing tells it,
-    `work` is None and `how` says why.
-    """
-    spec, workload, runtime = question.spec, question.workload, question.runtime
-    quantization = workload.quantization or ""
-    power = power_of(machine, placed, runtime, workload.quantization)
-    if workload.task == "finetune":
-        return _training_of(question, placed, machine, power)
-    if spec.modality in ("image", "video"):
-        from .pictures import pace_of_pictures
-
-        return pace_of_pictures(machine, power, spec, placed, quantization, runtime)
-    if spec.modality == "embedding":
-        return pace_of_documents(machine, power, spec, quantization=quantization, runtime=runtime)
-    if spec.modality in ("speech", "music"):
-        from .speech import pace_of_sound
-
-        return pace_of_sound(
-            machine,
-            power,
-            spec,
-            placed,
-            quantization=quantization,
-            runtime=runtime,
-            audio_seconds=workload.audio_seconds,
-        )
-    return None
-
-
 # ---------------------------------------------------------------- documents
 
 
@@ -289,42 +256,54 @@ def pace_of_documents(
     """
     if power is None:
         return unpaced("nothing tells how fast what it runs on computes", DOCUMENTS)
-    architecture, parameters = spec.architecture, spec.parameters.active
-    share = _share_of_documents(machine, power, runtime, quantization)
-    tokens, unit, device = document_tokens, DOCUMENTS, power.device
-    layers: Range | None = None
+    counted = _document_work(spec, power, runtime, quantization, document_tokens)
+    if counted is None:
+        return unpaced("the shape of the model is not known", DOCUMENTS)
+    work, tokens, met, layer_seconds = counted
+    share = product(_share_of_documents(machine, power, runtime, quantization), met)
+    engine = power.engine(share, layer_seconds).replace(overlaps=False)
+    pace, is_text = PaceRange.of_seconds(seconds(work, engine)), tokens is not None
+    what = f"{tokens} tokens" if is_text else "one picture"
+    basis = ""
+    if power.device is not None:
+        row = basis_of_share(_kind_of_documents(runtime), power.device)
+        basis = f"; documents at a part of this: {row}"
+    return Speed(
+        work=pace,
+        prompt=None if tokens is None else PaceRange.of(scaled(pace.ends, tokens)),
+        unit=DOCUMENTS if is_text else PICTURES_READ,
+        how=f"on {power.how}; {work.operations / 1e9:,.0f} × 10^9 operations for {what}{basis}",
+    )
+
+
+def _document_work(
+    spec: ModelSpec,
+    power: Power,
+    runtime: RuntimeSpec | None,
+    quantization: str,
+    document_tokens: int,
+) -> tuple[Work, int | None, Range, Range] | None:
+    """Of one document: the work, its tokens (None: it is a picture), the rate beside what all
+    parameters would have, and the seconds of a layer. None of a model of unknown shape.
+    """
+    architecture, parameters, device = spec.architecture, spec.parameters.active, power.device
     layer_seconds = NOTHING if device is None else layer_from_python(device)
     if architecture is not None and parameters is not None:
-        tokens = min(tokens, architecture.context_tokens or tokens)
-        operations = document_operations(architecture, parameters, tokens)
+        tokens = min(document_tokens, architecture.context_tokens or document_tokens)
+        operations, layers = document_operations(architecture, parameters, tokens), NOTHING
         if device is not None:
             is_measured = runtime is not None and runtime.computes_with == MEASURED
             layers = scaled(SAME, architecture.layers / (1 if is_measured else _BATCH))
             layer_seconds = scaled(SAME, efficiency("decode", device)["layer_us"] / 1e6)
-    elif spec.picture_operations is not None:
-        operations, unit = float(spec.picture_operations), PICTURES_READ
-    elif parameters is not None and parameters >= _LEAST_PARAMETERS:
-        operations = 2.0 * parameters * tokens
-        share = product(share, inverse(ends_of("documents", "met")))
-    else:
-        return unpaced("the shape of the model is not known", DOCUMENTS)
-    if architecture is None and device is not None:
-        layers = launched_layers(None, runtime, quantization, parameters)
-    engine = power.engine(share, layer_seconds).replace(overlaps=False)
-    taken = seconds(Work(operations=operations, layers=layers or NOTHING), engine)
-    work = PaceRange.of_seconds(taken)
-    what = "one picture" if unit == PICTURES_READ else f"{tokens} tokens"
-    basis = ""
-    if device is not None:
-        basis = (
-            f"; documents at a part of this: {basis_of_share(_kind_of_documents(runtime), device)}"
-        )
-    return Speed(
-        work=work,
-        prompt=PaceRange.of(scaled(work.ends, tokens)) if unit == DOCUMENTS else None,
-        unit=unit,
-        how=f"on {power.how}; {operations / 1e9:,.0f} × 10^9 operations for {what}{basis}",
-    )
+        return Work(operations=operations, layers=layers), tokens, SAME, layer_seconds
+    layers = launched_layers(None, runtime, quantization, parameters) or NOTHING
+    if spec.picture_operations is not None:
+        work = Work(operations=float(spec.picture_operations), layers=layers)
+        return work, None, SAME, layer_seconds
+    if parameters is None or parameters < _LEAST_PARAMETERS:
+        return None
+    work = Work(operations=2.0 * parameters * document_tokens, layers=layers)
+    return work, document_tokens, inverse(ends_of("documents", "met")), layer_seconds
 
 
 def _share_of_documents(
@@ -394,7 +373,7 @@ class TrainingWork(Record):
         return (_FORWARD + backward + more) * self.parameters
 
 
-def _training_of(question: Question, placed: Needs, machine: Machine, power: Power | None) -> Speed:
+def training_of(question: Question, placed: Needs, machine: Machine, power: Power | None) -> Speed:
     """Tokens trained on in a second, and how long the stated tokens take."""
     spec, workload, runtime = question.spec, question.workload, question.runtime
     trained_layers = runtime.trainer_layers if runtime is not None else None
