@@ -260,9 +260,7 @@ def _by_runs_or_steps(
             launched = published or kind.on_card
             stepped = added(launched, stepped) if shares_ram and stepped is not None else None
         if stepped is not None:
-            size = units.count(sound.step_parameters or 0)
-            steps = f", steps of {size} parameters" if sound.step_parameters else ""
-            return stepped, f"on {power.how}; by its operations for a second of sound{steps}"
+            return stepped, f"on {power.how}; by its operations and steps for a second of sound"
     if kind is None:
         return None
     places = "graphics cards and processors" if shares_ram else places
