@@ -11,7 +11,7 @@ from ..catalogue.index import Catalogue
 from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core.templates import filled
 from ..core.workload import Workload
-from ..judge.pace.speed import advice
+from ..judge.pace.pacing import advice
 from ..judge.present import begun, elsewhere, unseen
 from ..judge.question import architectures
 from ..judge.record import Judged, Question
