@@ -1,10 +1,10 @@
 """Control groups: which groups hold this process, from its own up to the top of what is mounted
-here (versions 1, 2 and both).
+here (versions 1, 2 and both), and what they allow of memory and swap.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ...core.records import Record
 from .host import Host, Mount
@@ -13,20 +13,50 @@ from .procfs import whole
 # limits at or above this are version 1's way to say "none": 2**63 rounded down to a page, whatever
 # the page size
 NO_LIMIT = 2**60
+# by controller: files of which a version 2 group under it has one, but the hierarchy's own top has
+# none (CFTYPE_NOT_ON_ROOT in mm/memcontrol.c)
+_FILES = {
+    "memory": ("memory.max", "memory.high", "memory.current"),
+    "cpu": ("cpu.max", "cpu.weight"),
+}
 
 
 class Groups(Record):
-    """The folders of the groups that hold this process for one controller, its own first, and their
-    names as the system shows them.
+    """The groups that hold this process for one controller, its own first: folder, and name as the
+    system shows it, of each that has files of the controller.
 
-    Empty `folders` with no `why`: the system does not use this controller. `why` is set where the
-    groups could not be read, so that limits may exist unseen.
+    `why` is set where groups could not be seen, so that limits may exist unseen; `is_inside`: the
+    top is a container's own group, and those above it do not show.
     """
 
     version: int = 2
-    folders: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()
+    levels: tuple[tuple[str, str], ...] = ()
     why: str | None = None
+    is_inside: bool = False
+
+
+class Level(Record):
+    """The limit of one group: its bytes, the group and file it stands in, what the group uses of it
+    (None: not readable), of which `dirty_bytes` more must be written to disk before they are free.
+    """
+
+    limit_bytes: int
+    group: str
+    file: str
+    used_bytes: int | None
+    dirty_bytes: int = 0
+
+
+class MemoryLimits(Record):
+    """The memory limits of all groups above this process, and what those on swap leave; `why` and
+    `swap_why` are set where one may exist unseen.
+    """
+
+    levels: tuple[Level, ...] = ()
+    swap_left_bytes: int | None = None
+    is_inside: bool = False
+    why: str | None = None
+    swap_why: str | None = None
 
 
 def parse_cgroup(text: str) -> dict[str, str]:
@@ -46,9 +76,9 @@ def parse_number(text: str) -> int | None:
     """A file of one number, which ends its line; `max` and -1 give `NO_LIMIT`, anything else
     None.
     """
+    word = text.strip()
     if not text.endswith("\n"):
         return None
-    word = text.strip()
     return NO_LIMIT if word in ("max", "-1") else whole(word)
 
 
@@ -59,10 +89,8 @@ def parse_stat(text: str) -> dict[str, int]:
     return {name: number for name, number in numbers if number is not None}
 
 
-def groups(host: Host, controller: str, files: tuple[str, ...]) -> Groups:
-    """The groups of one controller. `files` are names of which one exists in every version 2
-    group under that controller.
-    """
+def groups(host: Host, controller: str) -> Groups:
+    """The groups of one controller, `cpu` or `memory`."""
     text = host.read_text("/proc/self/cgroup")
     if text is None:
         return Groups(why=host.why("/proc/self/cgroup"))
@@ -72,15 +100,8 @@ def groups(host: Host, controller: str, files: tuple[str, ...]) -> Groups:
         return Groups(why="/proc/self/cgroup names no control group, or was cut off")
     if not host.mounts():
         return Groups(why=host.why("/proc/self/mountinfo"))
-    return _mounted(host, paths, controller, files)
-
-
-def _mounted(
-    host: Host, paths: Mapping[str, str], controller: str, files: tuple[str, ...]
-) -> Groups:
-    """The groups of one controller where the hierarchy that has it is mounted."""
     # of two mounts on one point the later one is seen
-    mounts = tuple({mount.point: mount for mount in host.mounts()}.values())
+    mounts = list({mount.point: mount for mount in host.mounts()}.values())
     old = [
         mount
         for mount in mounts
@@ -88,18 +109,21 @@ def _mounted(
     ]
     new = [mount for mount in mounts if mount.filesystem == "cgroup2"]
     if controller in paths and old:
-        return _chain(1, old, paths[controller])
+        return _seen(host, controller, 1, _chain(old, paths[controller]))
     if old:
         return Groups(why=f"/proc/self/cgroup does not name the {controller} group")
     if controller in paths or ("" in paths and not new):
         # a controller of version 1 is none of version 2, whatever else is mounted
         return Groups(why=f"the {controller} control groups are not mounted here")
-    return _unified(host, _chain(2, new, paths[""]), controller, files) if new else Groups()
+    if "systemd-nspawn" in (host.env.get("container"), host.read_word("/run/systemd/container")):
+        # its unit limits the group above the one it puts a container into
+        return Groups(why="systemd-nspawn sets its limits on a group that does not show here")
+    return _seen(host, controller, 2, _chain(new, paths[""])) if new else Groups()
 
 
-def _chain(version: int, mounts: list[Mount], path: str) -> Groups:
-    """The groups of `path` in the first of `mounts` that shows them, from the process's own up to
-    the mount point; `why` where none does.
+def _chain(mounts: Sequence[Mount], path: str) -> list[tuple[str, str]] | str:
+    """Folder and name of the groups of `path` in the first of `mounts` that shows them, from the
+    process's own up to the mount point; why not where none does.
 
     Both paths are relative to the root of the process's namespace, and may lead out of it
     (cgroup_namespaces(7)).
@@ -112,31 +136,145 @@ def _chain(version: int, mounts: list[Mount], path: str) -> Groups:
         if "." in below or ".." in below or ".." in root.split("/"):
             continue
         steps = ["".join(f"/{part}" for part in below[:size]) for size in range(len(below), -1, -1)]
-        return Groups(
-            version=version,
-            folders=tuple(point + step for step in steps),
-            names=tuple(root + step or "/" for step in steps),
-        )
-    return Groups(
-        why=f"{mounts[0].point} shows the groups of {mounts[0].root}, and this process is in {path}"
+        return [(point + step, root + step or "/") for step in steps]
+    return f"{mounts[0].point} shows the groups of {mounts[0].root}, and this process is in {path}"
+
+
+def _seen(host: Host, controller: str, version: int, chain: list[tuple[str, str]] | str) -> Groups:
+    """The groups of a chain that have files of the controller."""
+    if isinstance(chain, str):
+        return Groups(why=chain)
+    own, top = chain[0], chain[-1][0]
+    # version 1 limits memory in every group, and processors in all but the hierarchy's own top
+    is_in_all = version == 1 and controller == "memory"
+    files = _FILES[controller] if version == 2 else ("cpu.cfs_quota_us",)
+    levels = tuple(
+        level
+        for level in chain
+        if (names := host.listdir(level[0])) and (is_in_all or not set(files).isdisjoint(names))
+    )
+    why = None
+    listing = f"{top}/cgroup.controllers"
+    if not host.listdir(top):
+        why = f"the control groups at {top} cannot be seen from here"
+    elif not levels and version == 2:
+        controllers = host.read_text(listing)
+        # an empty list is an answer: version 2 limits nothing here
+        if controllers is None and not host.why(listing).endswith("is empty"):
+            why = host.why(listing)
+        elif controller in (controllers or "").split() and not host.exists(own[0]):
+            why = f"control group {own[1]} cannot be seen from here"
+    is_inside = version == 2 and any(folder == top for folder, _ in levels)
+    if levels and not is_inside and own not in levels and not host.exists(own[0]):
+        why = f"control group {own[1]} cannot be seen from here"
+    return Groups(version=version, levels=levels, why=why, is_inside=is_inside)
+
+
+def read_memory_limits(host: Host) -> MemoryLimits:
+    """Every limit on memory that holds for this process, each with its own group's use."""
+    chain = groups(host, "memory")
+    read = _version_1 if chain.version == 1 else _version_2
+    parts, is_stated = [], False
+    for folder, name in chain.levels:
+        part = read(host, folder, name)
+        # what a group below states as inherited holds for those above it
+        is_stated = is_stated or _INHERITED in (host.read_text(f"{folder}/memory.stat") or "")
+        parts.append(part.replace(why=None, swap_why=None) if is_stated else part)
+    levels = [level for part in parts for level in part.levels]
+    # an ancestor that was read itself says more than the same limit seen from below
+    own = {level.limit_bytes for level in levels if level.file != _INHERITED}
+    levels = [each for each in levels if each.file != _INHERITED or each.limit_bytes not in own]
+    swaps = [part.swap_left_bytes for part in parts if part.swap_left_bytes is not None]
+    reasons = [part.why for part in parts if part.why]
+    swap_reasons = [part.swap_why for part in parts if part.swap_why]
+    # a group that was not seen is no matter where one above it has a limit
+    return MemoryLimits(
+        levels=tuple(levels),
+        swap_left_bytes=min(swaps, default=None),
+        is_inside=chain.is_inside,
+        why=(None if levels and chain.levels else chain.why) or next(iter(reasons), None),
+        swap_why=next(iter(swap_reasons), None),
     )
 
 
-def _unified(host: Host, chain: Groups, controller: str, files: tuple[str, ...]) -> Groups:
-    """The version 2 groups of `chain`, if they are under that controller."""
-    if chain.why:
-        return chain
-    if "systemd-nspawn" in (host.env.get("container"), host.read_word("/run/systemd/container")):
-        # its unit limits the group above the one it puts a container into
-        return Groups(why="systemd-nspawn sets its limits on a group that does not show here")
-    listing = f"{chain.folders[-1]}/cgroup.controllers"
-    controllers = host.read_text(listing)
-    is_used = controllers is not None and controller in controllers.split()
-    if is_used or not all(
-        host.missing(f"{folder}/{file}") for folder in chain.folders for file in files
-    ):
-        return chain
-    # an empty list is an answer: version 2 limits nothing here
-    if controllers is not None or host.why(listing).endswith("is empty"):
-        return Groups()
-    return Groups(why=host.why(listing))
+def in_use(current: int | None, stat: Mapping[str, int], prefix: str = "") -> int | None:
+    """What a group could not give up: its use less file pages, active or not, and slab that says it
+    is reclaimable. tmpfs, shared memory and locked pages are on other lists; dirty pages are
+    written first.
+    """
+    inactive, active = (stat.get(f"{prefix}{kind}_file") for kind in ("inactive", "active"))
+    if current is None or inactive is None or active is None:
+        return None
+    return max(0, current - inactive - active - stat.get("slab_reclaimable", 0))
+
+
+def _number(host: Host, path: str) -> int | None:
+    return parse_number(host.read_text(path) or "")
+
+
+def _why_no_number(host: Host, *paths: str) -> str | None:
+    """Why the first of these files that holds no number does not; None where all do."""
+    for path in paths:
+        if _number(host, path) is None:
+            return f"{path} is not a number" if host.read_text(path) else host.why(path)
+    return None
+
+
+def _version_2(host: Host, folder: str, name: str) -> MemoryLimits:
+    paths = [f"{folder}/{file}" for file in ("memory.max", "memory.high")]
+    if why := _why_no_number(host, *paths):
+        return MemoryLimits(why=why, swap_why=why)
+    limit, path = min((_number(host, path) or 0, path) for path in paths)
+    stat = parse_stat(host.read_text(f"{folder}/memory.stat") or "")
+    level = Level(
+        limit_bytes=limit,
+        group=name,
+        file=path.rpartition("/")[2],
+        used_bytes=in_use(_number(host, f"{folder}/memory.current"), stat),
+        dirty_bytes=stat.get("file_dirty", 0) + stat.get("file_writeback", 0),
+    )
+    swap, swap_why = None, None
+    # a kernel that does not count swap has none of the files
+    if any(file.startswith("memory.swap.") for file in host.listdir(folder)):
+        swap_paths = [f"{folder}/memory.swap.{file}" for file in ("max", "current")]
+        swap_why = _why_no_number(host, *swap_paths)
+        most, used = (_number(host, path) for path in swap_paths)
+        if most is not None and used is not None and most < NO_LIMIT:
+            swap = max(0, most - used)
+    levels = (level,) if limit < NO_LIMIT else ()
+    return MemoryLimits(levels=levels, swap_left_bytes=swap, swap_why=swap_why)
+
+
+# the line of memory.stat that holds the least limit of a version 1 group and all above it, also
+# above what is mounted here
+_INHERITED = "hierarchical_memory_limit"
+
+
+def _version_1(host: Host, folder: str, name: str) -> MemoryLimits:
+    path = f"{folder}/memory.limit_in_bytes"
+    limit, why = _number(host, path), _why_no_number(host, path)
+    usage = _number(host, f"{folder}/memory.usage_in_bytes")
+    stat = parse_stat(host.read_text(f"{folder}/memory.stat") or "")
+    levels, swap, swap_why = [], None, why
+    if limit is not None and limit < NO_LIMIT:
+        level = Level(
+            limit_bytes=limit,
+            group=name,
+            file="memory.limit_in_bytes",
+            used_bytes=in_use(usage, stat, "total_"),
+            dirty_bytes=stat.get("total_dirty", 0) + stat.get("total_writeback", 0),
+        )
+        levels.append(level)
+        # the limit of memory and swap together, less that of memory
+        if any(file.startswith("memory.memsw.") for file in host.listdir(folder)):
+            memsw = [f"{folder}/memory.memsw.{kind}_in_bytes" for kind in ("limit", "usage")]
+            swap_why = _why_no_number(host, *memsw)
+            both, taken = (_number(host, path) for path in memsw)
+            if both is not None and taken is not None and both < NO_LIMIT:
+                swap = 0 if usage is None else max(0, both - limit - max(0, taken - usage))
+    inherited = stat.get(_INHERITED, NO_LIMIT)
+    if inherited < min(NO_LIMIT if limit is None else limit, NO_LIMIT):
+        levels.append(
+            Level(limit_bytes=inherited, group=f"above {name}", file=_INHERITED, used_bytes=None)
+        )
+    return MemoryLimits(levels=tuple(levels), swap_left_bytes=swap, why=why, swap_why=swap_why)

@@ -27,7 +27,6 @@ from selfhost.machine.probes import (
     nvidia,
     procfs,
     read_machine,
-    software,
     stores,
 )
 from selfhost.machine.probes.host import parse_mountinfo
@@ -451,14 +450,13 @@ def test_no_text_breaks_a_parser(content: bytes) -> None:
     for parse in (
         parse_mountinfo, cgroups.parse_cgroup, cgroups.parse_number, cgroups.parse_stat, procfs.parse_meminfo, procfs.parse_pairs,
         procfs.parse_list, memory.parse_swaps, cpu.parse_cpuinfo, cpu.parse_model,
-        cpu.parse_instruction_sets, cpu.parse_cpu_max, stores.parse_unit, software.parse_distribution,
+        cpu.parse_instruction_sets, cpu.parse_cpu_max, stores.parse_unit,
         nvidia.parse_driver, nvidia.parse_information, accelerators.parse_properties,
     ):  # fmt: skip
         parse(text)
     procfs.parse_limit(text, "Max data size")
     cpu.parse_parts(text)
     cpu.parse_efficiency_classes(content)
-    memory.parse_job_limits(content)
 
 
 @each("name", sorted(name for name in PARTS if name.split("/")[0] in (*PLACES, "cgroup")))
