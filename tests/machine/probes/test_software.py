@@ -30,17 +30,6 @@ def test_runtimes_are_found_and_not_run(build: Callable[..., RecordedHost]) -> N
     }
 
 
-def test_the_launcher_of_an_installer_is_the_program(build: Callable[..., RecordedHost]) -> None:
-    """llama.app's installer puts `llama` alone into ~/.local/bin; llama-server beside it is named first."""
-    files = {"/home/ada/.local/bin/llama": "", "/opt/x/llama": "", "/opt/x/llama-server": ""}
-    for path, command in (("", "~/.local/bin/llama"), ("/opt/x", "/opt/x/llama-server")):
-        host = build(files, {"HOME": "/home/ada", "PATH": path})
-        for name in files:
-            (Path(host.folder) / name.removeprefix("/")).chmod(0o755)
-        (runtime,) = read_machine(host).runtimes or ()
-        assert (runtime.id, runtime.path) == ("llama.cpp", command)
-
-
 def test_python_packages_show_by_their_folders(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,20 +70,6 @@ def test_other_environments_are_looked_into(build: Callable[..., RecordedHost]) 
         found["transformers"].path
         == "~/work/lib/python3.12/site-packages/transformers-4.49.0.dist-info"
     )
-
-
-@pytest.mark.parametrize(
-    ("path", "version"),
-    [
-        ("/opt/homebrew/Cellar/llama.cpp/6730/bin/llama-server", "6730"),
-        ("/opt/homebrew/Caskroom/ollama/0.12.3/Ollama.app/Contents/Resources/ollama", "0.12.3"),
-        ("/home/ada/llama-b6641-bin-ubuntu-x64/llama-server", "6641"),
-        ("/usr/local/bin/llama-server", None),
-    ],
-)
-def test_paths_state_versions(path: str, version: str | None) -> None:
-    """As Homebrew and llama.cpp's own archives name their folders."""
-    assert software.version_in_path(path) == version
 
 
 def test_runtimes_that_nobody_looked_for_are_unread(build: Callable[..., RecordedHost]) -> None:

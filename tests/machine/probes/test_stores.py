@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from helpers.paths import MACHINES
-from helpers.recordings import FULL, GIB, ROOT_MOUNT, SPACE, lawful, place, under, version_2
+from helpers.recordings import FULL, GIB, ROOT_MOUNT, SPACE, place, under, version_2
 from selfhost.machine.probes import read_machine
 from selfhost.machine.probes.recorded import RecordedHost
 
@@ -106,23 +103,6 @@ def test_the_volume_is_that_of_the_nearest_folder(build: Callable[..., RecordedH
     assert "server" not in json.dumps(machine.to_json())
 
 
-def test_free_space_that_is_not_known_is_not_zero(build: Callable[..., RecordedHost]) -> None:
-    """None, with the reason under the disk's own name."""
-    machine = read_machine(build({}, {"HOME": "/home/ada"}))
-    assert place(machine, "ollama").free_bytes is None
-    assert machine.why_unread("disks.ollama.free_bytes").remedy
-    assert place(machine, "ollama").writable is None
-    assert "not known" in machine.why_unread("disks.ollama.writable").reason
-
-
-def test_without_a_home_folder_the_places_are_unknown(build: Callable[..., RecordedHost]) -> None:
-    """Only the current folder is left."""
-    machine = read_machine(build({}))
-    assert [found.purpose for found in machine.disks or ()] == ["whisper.cpp"]
-    # nobody can set a variable of a record
-    assert "`--set disk=100GB`" in (machine.why_unread("disks.huggingface").remedy or "")
-
-
 def test_windows_paths(build: Callable[..., RecordedHost]) -> None:
     """The user's folder on C:, a model folder on D:, and what Windows says of the processor."""
     host = build(
@@ -177,44 +157,6 @@ def test_windows_paths(build: Callable[..., RecordedHost]) -> None:
     assert own.writable is None
     assert machine.why_unread("disks.ollama.writable").reason
     assert machine.accelerators is None
-
-
-def test_the_sealed_volume_of_macos_is_not_where_files_go(
-    build: Callable[..., RecordedHost],
-) -> None:
-    """macOS shows `/` read-only; what lies under it for people is on the data volume, and the volume's own word counts."""
-    mounts = {"/": "apfs", "/System/Volumes/Data": "apfs", "/Volumes/Stick": "msdos"}
-    env = {"HOME": "/Users/ada", "OLLAMA_MODELS": "/Volumes/Stick/models"}
-    files = {"/Volumes/Stick/x": "x"}
-    machine = read_machine(
-        build(files, env, system="macos", space=SPACE, writable={"/": True}, mounts=mounts)
-    )
-    assert "/System/Volumes/Data" in machine.sources["disks.huggingface"]
-    assert place(machine, "huggingface").writable is True
-    assert place(machine, "ollama").max_file_bytes == 4 * GIB - 1
-
-
-def test_a_bare_tree_gives_the_same_figures(tmp_path: Path) -> None:
-    """Files alone: what is not in a file is unread, and the running system is not asked for it."""
-    folder = MACHINES / "linux-vm-2gib-parent" / "root"
-    for name in ("proc", "sys"):
-        shutil.copytree(folder / name, tmp_path / name)
-    tree, recorded = (
-        read_machine(RecordedHost(str(tmp_path))),
-        read_machine(RecordedHost(str(folder))),
-    )
-    lawful(tree)
-    for fact in (
-        "memory_total_bytes",
-        "memory_limit_bytes",
-        "memory_available_bytes",
-        "cpu_cores_usable",
-        "cpu_cores_physical",
-        "instruction_sets",
-    ):
-        assert getattr(tree, fact) == getattr(recorded, fact)
-    assert tree.architecture is tree.read_at is None
-    assert place(tree, "whisper.cpp").free_bytes is None
 
 
 def test_nothing_tells_who_or_where(build: Callable[..., RecordedHost]) -> None:
