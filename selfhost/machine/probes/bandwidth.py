@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import mmap
 import sys
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from time import perf_counter, thread_time
 
 from ...core import units
@@ -28,7 +26,6 @@ _MAX_THREADS = 16
 _LEAST_BYTES, _MOST_BYTES, _CACHES, _USUAL_CACHE_BYTES = 64 << 20, 4 << 30, 4, 64 << 20
 # what filling and reading may take, with care and within 60 ms
 _CAREFUL_SECONDS, _BRIEF_SECONDS = (2.0, 0.4), (0.028, 0.012)
-_MOMENT_SECONDS = 0.002
 # of its processor, what an undisturbed thread gets
 _LEAST_CPU_SHARE = 0.95
 # when a thread was done with each chunk, its part of a processor, and the bytes it read of
@@ -100,26 +97,12 @@ def _others_running() -> int:
 
 
 def joint_rate(traces: Sequence[Trace]) -> float | None:
-    """Bytes per second of all threads together, at the median of the moments in which none of them
-    was held up; None where there is none.
+    """Bytes per second of all threads together, over the time in which all of them ran; None where
+    there is none.
     """
     start, end = max(trace[0][0] for trace in traces), min(trace[0][-1] for trace in traces)
-    count = max(0, int((end - start) / _MOMENT_SECONDS))
-    edges = [start + _MOMENT_SECONDS * number for number in range(count + 1)]
-    rates, are_whole = [0.0] * count, [True] * count
-    for done, _, _ in traces:
-        usual = 1 / _median([after - before for before, after in pairwise(done)])
-        for number, (before, after) in enumerate(pairwise(edges)):
-            first, last = bisect_right(done, before) - 1, bisect_right(done, after) - 1
-            rate = (last - first) / (done[last] - done[first]) if last > first >= 0 else 0.0
-            rates[number] += rate
-            are_whole[number] = are_whole[number] and rate > usual / 2
-    whole_rates = [rate for rate, is_whole in zip(rates, are_whole, strict=True) if is_whole]
-    return _median(whole_rates) * _CHUNK_BYTES if whole_rates else None
-
-
-def _median(numbers: Sequence[float]) -> float:
-    return sorted(numbers)[len(numbers) // 2]
+    chunks = sum(start < moment <= end for trace in traces for moment in trace[0])
+    return chunks * _CHUNK_BYTES / (end - start) if end > start and chunks else None
 
 
 def _run(count: int, part_bytes: int, fill: float, read: float) -> list[Trace]:

@@ -1,5 +1,5 @@
 """Control groups: which groups hold this process, from its own up to the top of what is mounted
-here (versions 1, 2 and both), and what they allow of memory and swap.
+here (versions 1, 2 and both), and what they allow of memory.
 """
 
 from __future__ import annotations
@@ -48,15 +48,13 @@ class Level(Record):
 
 
 class MemoryLimits(Record):
-    """The memory limits of all groups above this process, and what those on swap leave; `why` and
-    `swap_why` are set where one may exist unseen.
+    """The memory limits of all groups above this process; `why` is set where one may exist unseen,
+    `is_inside` as in `Groups`.
     """
 
     levels: tuple[Level, ...] = ()
-    swap_left_bytes: int | None = None
     is_inside: bool = False
     why: str | None = None
-    swap_why: str | None = None
 
 
 def parse_cgroup(text: str) -> dict[str, str]:
@@ -173,27 +171,22 @@ def _seen(host: Host, controller: str, version: int, chain: list[tuple[str, str]
 def read_memory_limits(host: Host) -> MemoryLimits:
     """Every limit on memory that holds for this process, each with its own group's use."""
     chain = groups(host, "memory")
-    read = _version_1 if chain.version == 1 else _version_2
-    parts, is_stated = [], False
+    levels: list[Level] = []
+    why, is_stated = None, False
     for folder, name in chain.levels:
-        part = read(host, folder, name)
-        # what a group below states as inherited holds for those above it
-        is_stated = is_stated or _INHERITED in (host.read_text(f"{folder}/memory.stat") or "")
-        parts.append(part.replace(why=None, swap_why=None) if is_stated else part)
-    levels = [level for part in parts for level in part.levels]
+        try:
+            levels += (_version_1 if chain.version == 1 else _version_2)(host, folder, name)
+        except ValueError as error:
+            # what a version 1 group below states as inherited holds for those above it
+            why = why if is_stated or _is_inherited(host, folder) else str(error)
+        is_stated = is_stated or _is_inherited(host, folder)
     # an ancestor that was read itself says more than the same limit seen from below
     own = {level.limit_bytes for level in levels if level.file != _INHERITED}
-    levels = [each for each in levels if each.file != _INHERITED or each.limit_bytes not in own]
-    swaps = [part.swap_left_bytes for part in parts if part.swap_left_bytes is not None]
-    reasons = [part.why for part in parts if part.why]
-    swap_reasons = [part.swap_why for part in parts if part.swap_why]
-    # a group that was not seen is no matter where one above it has a limit
     return MemoryLimits(
-        levels=tuple(levels),
-        swap_left_bytes=min(swaps, default=None),
+        levels=tuple(e for e in levels if e.file != _INHERITED or e.limit_bytes not in own),
         is_inside=chain.is_inside,
-        why=(None if levels and chain.levels else chain.why) or next(iter(reasons), None),
-        swap_why=next(iter(swap_reasons), None),
+        # a group that was not seen is no matter where one above it has a limit
+        why=why or (None if levels else chain.why),
     )
 
 
@@ -208,73 +201,61 @@ def in_use(current: int | None, stat: Mapping[str, int], prefix: str = "") -> in
     return max(0, current - inactive - active - stat.get("slab_reclaimable", 0))
 
 
-def _number(host: Host, path: str) -> int | None:
-    return parse_number(host.read_text(path) or "")
+def _number(host: Host, path: str) -> int:
+    """The number in a file. `ValueError` where it holds none."""
+    number = parse_number(host.read_text(path) or "")
+    if number is None:
+        raise ValueError(f"{path} is not a number" if host.read_text(path) else host.why(path))
+    return number
 
 
-def _why_no_number(host: Host, *paths: str) -> str | None:
-    """Why the first of these files that holds no number does not; None where all do."""
-    for path in paths:
-        if _number(host, path) is None:
-            return f"{path} is not a number" if host.read_text(path) else host.why(path)
-    return None
-
-
-def _version_2(host: Host, folder: str, name: str) -> MemoryLimits:
-    paths = [f"{folder}/{file}" for file in ("memory.max", "memory.high")]
-    if why := _why_no_number(host, *paths):
-        return MemoryLimits(why=why, swap_why=why)
-    limit, path = min((_number(host, path) or 0, path) for path in paths)
+def _version_2(host: Host, folder: str, name: str) -> list[Level]:
+    limits = {file: _number(host, f"{folder}/{file}") for file in ("memory.high", "memory.max")}
+    file = min(limits, key=lambda file: limits[file])
+    if limits[file] >= NO_LIMIT:
+        return []
     stat = parse_stat(host.read_text(f"{folder}/memory.stat") or "")
+    current = parse_number(host.read_text(f"{folder}/memory.current") or "")
     level = Level(
-        limit_bytes=limit,
+        limit_bytes=limits[file],
         group=name,
-        file=path.rpartition("/")[2],
-        used_bytes=in_use(_number(host, f"{folder}/memory.current"), stat),
+        file=file,
+        used_bytes=in_use(current, stat),
         dirty_bytes=stat.get("file_dirty", 0) + stat.get("file_writeback", 0),
     )
-    swap, swap_why = None, None
-    # a kernel that does not count swap has none of the files
-    if any(file.startswith("memory.swap.") for file in host.listdir(folder)):
-        swap_paths = [f"{folder}/memory.swap.{file}" for file in ("max", "current")]
-        swap_why = _why_no_number(host, *swap_paths)
-        most, used = (_number(host, path) for path in swap_paths)
-        if most is not None and used is not None and most < NO_LIMIT:
-            swap = max(0, most - used)
-    levels = (level,) if limit < NO_LIMIT else ()
-    return MemoryLimits(levels=levels, swap_left_bytes=swap, swap_why=swap_why)
+    return [level]
 
 
 # the line of memory.stat that holds the least limit of a version 1 group and all above it, also
 # above what is mounted here
 _INHERITED = "hierarchical_memory_limit"
+_LIMIT = "memory.limit_in_bytes"
 
 
-def _version_1(host: Host, folder: str, name: str) -> MemoryLimits:
-    path = f"{folder}/memory.limit_in_bytes"
-    limit, why = _number(host, path), _why_no_number(host, path)
-    usage = _number(host, f"{folder}/memory.usage_in_bytes")
+def _is_inherited(host: Host, folder: str) -> bool:
+    return _INHERITED in (host.read_text(f"{folder}/memory.stat") or "")
+
+
+def _version_1(host: Host, folder: str, name: str) -> list[Level]:
     stat = parse_stat(host.read_text(f"{folder}/memory.stat") or "")
-    levels, swap, swap_why = [], None, why
-    if limit is not None and limit < NO_LIMIT:
+    inherited = stat.get(_INHERITED, NO_LIMIT)
+    if _INHERITED in stat and parse_number(host.read_text(f"{folder}/{_LIMIT}") or "") is None:
+        limit = NO_LIMIT
+    else:
+        limit = _number(host, f"{folder}/{_LIMIT}")
+    levels = []
+    if limit < NO_LIMIT:
+        usage = parse_number(host.read_text(f"{folder}/memory.usage_in_bytes") or "")
         level = Level(
             limit_bytes=limit,
             group=name,
-            file="memory.limit_in_bytes",
+            file=_LIMIT,
             used_bytes=in_use(usage, stat, "total_"),
             dirty_bytes=stat.get("total_dirty", 0) + stat.get("total_writeback", 0),
         )
         levels.append(level)
-        # the limit of memory and swap together, less that of memory
-        if any(file.startswith("memory.memsw.") for file in host.listdir(folder)):
-            memsw = [f"{folder}/memory.memsw.{kind}_in_bytes" for kind in ("limit", "usage")]
-            swap_why = _why_no_number(host, *memsw)
-            both, taken = (_number(host, path) for path in memsw)
-            if both is not None and taken is not None and both < NO_LIMIT:
-                swap = 0 if usage is None else max(0, both - limit - max(0, taken - usage))
-    inherited = stat.get(_INHERITED, NO_LIMIT)
-    if inherited < min(NO_LIMIT if limit is None else limit, NO_LIMIT):
+    if inherited < min(limit, NO_LIMIT):
         levels.append(
             Level(limit_bytes=inherited, group=f"above {name}", file=_INHERITED, used_bytes=None)
         )
-    return MemoryLimits(levels=tuple(levels), swap_left_bytes=swap, why=why, swap_why=swap_why)
+    return levels

@@ -197,13 +197,10 @@ def _read_swap(host: Host, facts: Facts, meminfo: Mapping[str, int], limits: Mem
         compressed = sum(size for device, size in devices if device.startswith("/dev/zram"))
         if compressed:
             free, source = max(0, free - compressed), f"{source} without zram"
-    unseen = limits.swap_why or limits.why
-    if free and unseen:
-        facts.miss(SWAP, f"a limit on swap may exist unseen: {unseen}")
-        return
-    if limits.swap_left_bytes is not None and limits.swap_left_bytes < free:
-        free, source = limits.swap_left_bytes, "what the control group allows of swap"
-    facts.put(SWAP, free, source)
+    if free and (limits.levels or limits.is_inside or limits.why):
+        facts.miss(SWAP, "what control groups allow of swap is not read")
+    else:
+        facts.put(SWAP, free, source)
 
 
 def _read_other(host: Host, facts: Facts) -> None:

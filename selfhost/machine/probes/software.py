@@ -76,16 +76,21 @@ def read_runtimes(host: Host, facts: Facts) -> None:
 def _search(host: Host, runtimes: dict[str, PresentRuntime]) -> bool:
     """Puts what is here into `runtimes`; whether there was anything to search."""
     suffix = ".exe" if host.system == "windows" else ""
+    # of the commands that are here, first: the version of one lies beside it
+    prefixes: list[str] = []
     folders = command_folders(host)
     for folder in folders:
         for command, runtime in COMMANDS.items():
             path = str(host.paths.join(folder, f"{command}{suffix}"))
             if runtime not in runtimes and host.runnable(path):
-                version = _version_of(host, runtime, path)
+                real = host.resolve(path)
+                version = version_in_path(real) or version_in_path(path)
                 runtimes[runtime] = PresentRuntime(id=runtime, version=version, path=path)
+                prefixes.append(host.paths.dirname(host.paths.dirname(real)))
     own = host.ask("python_path")
-    others = [folder for prefix in _environments(host) for folder in _packages_of(host, prefix)]
-    for folder in (*(own or ()), *others):
+    prefixes += _environments(host)
+    others = [folder for prefix in prefixes for folder in _packages_of(host, prefix)]
+    for folder in (*others, *(own or ())):
         for runtime, version, path in _distributions(host, folder):
             if runtime not in runtimes:
                 runtimes[runtime] = PresentRuntime(id=runtime, version=version, path=path)
@@ -111,20 +116,6 @@ def command_folders(host: Host) -> list[str]:
     listed = host.env.get("PATH", "").split(";" if host.system == "windows" else ":")
     usual = (_at_home(host, folder) for folder in _USUAL.get(host.system, ()))
     return [folder for folder in dict.fromkeys((*listed, *usual)) if host.paths.isabs(folder)]
-
-
-def _version_of(host: Host, runtime: str, path: str) -> str | None:
-    """What files say of a command's version: its path, or the packages of its environment."""
-    real = host.resolve(path)
-    if version := version_in_path(real) or version_in_path(path):
-        return version
-    prefix = host.paths.dirname(host.paths.dirname(real))
-    packages = (
-        (name, version)
-        for folder in (_packages_of(host, prefix) if runtime in DISTRIBUTIONS.values() else ())
-        for name, version, _ in _distributions(host, folder)
-    )
-    return next((version for name, version in packages if name == runtime), None)
 
 
 def version_in_path(path: str) -> str | None:
