@@ -26,7 +26,7 @@ from ..judge.placement.on_devices import on_one
 from ..judge.question import PACKED_RUNTIMES, architectures, ask
 from ..judge.record import Judged, Question, Route, exit_code
 from ..machine.profiles import Profile, size_of
-from ..machine.record import MAX_MEMORY_BYTES, PURPOSES, Accelerator, Disk, Machine
+from ..machine.record import MAX_MEMORY_BYTES, MEASURED, PURPOSES, Accelerator, Disk, Machine
 from ..needs import quantizations_of, why_not_loaded
 from ..needs.records import MemoryNeed, Needs
 from ..needs.repack import kind_of
@@ -726,10 +726,8 @@ def _pace(
 def _with_pace(machine: Machine, cores: float, rate: int) -> Machine:
     # a bandwidth that somebody states is a peak, of which little may be used; the plan asks for
     # what is measured
-    sources = {"memory_bandwidth_bytes_per_second": "measured, as it would have to be"}
-    return machine.replace(
-        cpu_cores_usable=cores, memory_bandwidth_bytes_per_second=rate, sources=sources
-    )
+    source = "measured, as it would have to be"
+    return machine.with_bandwidth(rate, source, how=MEASURED, cpu_cores_usable=cores)
 
 
 def _smallest(most: int, fits: Callable[[int], bool]) -> int | None:

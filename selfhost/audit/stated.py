@@ -111,6 +111,8 @@ def _with(machine: Machine, changes: Changes) -> Machine:
     sources |= {fact: source[:MAX_TEXT] for fact, (_, source) in changes.items()}
     values = {fact: value for fact, (value, _) in changes.items() if "." not in fact}
     assumed = [each for each in machine.assumed if each.partition(".")[0] not in values]
+    if "memory_bandwidth_bytes_per_second" in values:
+        values |= {"memory_bandwidth_how": None, "memory_bandwidth_bound": None}
     return machine.replace(**values, sources=sources, assumed=tuple(assumed))
 
 

@@ -353,7 +353,7 @@ def _volume(together: _Together, index: int) -> object:
         return purpose
     if place.total_bytes is None or place.free_bytes is None:
         return place.path
-    return place.total_bytes, place.free_bytes, place.filesystem, place.backing, place.quota
+    return place.total_bytes, place.free_bytes, place.filesystem, place.backing
 
 
 def _on_one_volume(together: _Together, members: Sequence[int]) -> Finding:

@@ -12,7 +12,6 @@ from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECON
 from ..judge.checks import HOURS_SECONDS, WIDE_PACE
 from ..judge.checks.memory import host_low
 from ..judge.record import Alternative, Finding, OpenAlternative, Outcome, Route, Verdict
-from ..machine.record import was_busy
 from .layout import (
     BLANK,
     Bar,
@@ -277,7 +276,7 @@ def _what_narrows(verdict: Verdict, measured: bool) -> str:
     if _is_on_card(verdict):
         return ""
     if is_here(machine):
-        if was_busy(machine.sources.get(_BANDWIDTH, "")):
+        if machine.memory_bandwidth_bound is not None:
             return "run it again when other programs are quiet"
         return "" if measured else "run with --measure"
     is_stated = machine.memory_bandwidth_bytes_per_second is not None

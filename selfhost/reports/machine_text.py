@@ -141,8 +141,7 @@ def _memory_lines(machine: Machine) -> Iterator[str]:
         by_what = source if "limited by" in source else f"limited: {source or 'not said by what'}"
         yield f"{by_what}; the hardware has {units.binary(total)}"
     if rate is not None:
-        source = machine.sources.get("memory_bandwidth_bytes_per_second", "")
-        yield f"reads {bounded(units.decimal(rate) + '/s', source)}"
+        yield f"reads {bounded(units.decimal(rate) + '/s', machine.memory_bandwidth_bound)}"
 
 
 def _processor_lines(machine: Machine) -> Iterator[str]:
@@ -225,9 +224,7 @@ def _disk(disk: Disk) -> tuple[str, str, str, str, str, str]:
     if disk.free_bytes is not None:
         free = f"{units.decimal(disk.free_bytes)} free"
     whole = "" if disk.total_bytes is None else f"of {units.decimal(disk.total_bytes)}"
-    limit = f"{disk.quota}'s quota" if disk.quota else ""
-    if disk.writable is False:
-        limit = "not writable"
+    limit = "not writable" if disk.writable is False else ""
     where = disk.path
     if disk.path != disk.shown:
         where = f"{disk.shown}: {disk.purpose} has none of its own"
@@ -279,7 +276,7 @@ def _value(machine: Machine, fact: str) -> str:
         is_said = fact == "cpu_cores_performance" and value == machine.cpu_cores_physical
         return "" if is_said else units.cores(value)
     if fact == "memory_bandwidth_bytes_per_second":
-        return bounded(f"{units.decimal(value)}/s", machine.sources.get(fact, ""))
+        return bounded(f"{units.decimal(value)}/s", machine.memory_bandwidth_bound)
     return units.decimal(value) if fact == "file_size_limit_bytes" else units.binary(value)
 
 

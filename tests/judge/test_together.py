@@ -174,7 +174,7 @@ def test_a_slow_model_is_named() -> None:
     """A minimum that one misses fails the whole, and the reason says which."""
     slow = ROOMY.replace(
         memory_bandwidth_bytes_per_second=10 * GB,
-        sources={"memory_bandwidth_bytes_per_second": "measured"},
+        memory_bandwidth_how="measured",
     )
     quick = model(4, "quick", read_bytes={"Q4_K": GB // 10})
     lazy = model(4, "lazy", read_bytes={"Q4_K": 40 * GB}, speed_stated=True)

@@ -16,7 +16,7 @@ from ...judge.pace.prompt_copies import per_batch
 from ...judge.pace.speed import PaceRange, Speed
 from ...judge.record import Route, Verdict, exit_code
 from ...machine.gpus import are_alike
-from ...machine.record import Machine, was_at_present
+from ...machine.record import BRIEFLY, Machine
 from ...needs.records import MemoryNeed, Term
 from .impossible import why_impossible
 from .run import (
@@ -743,11 +743,10 @@ def _is_foreign(row: Difference) -> bool:
 
 def _of_a_moment(rows: Sequence[Difference], verdict: Verdict) -> list[str]:
     """That a pace outside its range was predicted in a moment, and how to take more time."""
-    source = verdict.machine.sources.get("memory_bandwidth_bytes_per_second", "")
     is_outside = any(
         row.subject == "pace" and row.term != "prompt" and row.inside is False for row in rows
     )
-    if not is_outside or not was_at_present(source):
+    if not is_outside or verdict.machine.memory_bandwidth_how != BRIEFLY:
         return []
     return ["The prediction rests on the memory at one moment. To be sure, run with --measure."]
 

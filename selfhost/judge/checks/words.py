@@ -243,7 +243,7 @@ _RUNTIME = {
     ),
 }
 
-_FREE = "{place} has {has:decimal} free[[quota? under the {quota}'s quota]]"
+_FREE = "{place} has {has:decimal} free"
 _MAY_BE_HERE = "[[unseen? It may be there already: {unseen}.]]"
 _NEEDS_DISK = "{what} needs {size:decimal}"
 _MOVE = "[[variable?set {variable} to]][[!variable?download to]] a folder"
@@ -272,8 +272,7 @@ _DISK = {
         f"free {{short:decimal}}, or {_LARGER_DISK}",
     ),
     "disk-too-small/in-all": (
-        f"{_NEEDS_DISK}; {{place}} has only {{has:decimal}} in total"
-        f"[[quota? under the {{quota}}'s quota]].{_MAY_BE_HERE}",
+        f"{_NEEDS_DISK}; {{place}} has only {{has:decimal}} in total.{_MAY_BE_HERE}",
         _LARGER_DISK,
     ),
     "disk-unread": ("The free space could not be read: {why}.", ""),

@@ -10,7 +10,7 @@ from functools import lru_cache
 from ...core import units
 from ...core.records import Record
 from ...machine import cpus, gpus
-from ...machine.record import AT_LEAST, FILLED_ASSUMED, RATE_ASSUMED, Machine, was_at_present
+from ...machine.record import BRIEFLY, FILLED_ASSUMED, RATE_ASSUMED, Machine
 from ..ranges import Range
 from .processor import (
     ANY_APPLE,
@@ -92,10 +92,9 @@ def bandwidth(machine: Machine) -> Bandwidth | None:
     bytes_per_second = machine.memory_bandwidth_bytes_per_second
     if bytes_per_second is None:
         return _assumed(machine)
-    source = machine.sources.get(_BANDWIDTH, "")
-    if source.endswith(AT_LEAST):
+    if machine.memory_bandwidth_bound is not None:
         return _at_least(machine, bytes_per_second)
-    if source.startswith("measured"):
+    if machine.is_bandwidth_measured:
         return _measured(machine, bytes_per_second)
     return _stated(machine, bytes_per_second)
 
@@ -126,8 +125,8 @@ def _measured(machine: Machine, bytes_per_second: int) -> Bandwidth:
     low, likely, high = (bytes_per_second * share for share in kind_of(machine).memory)
     if (machine.cpu_cores_physical or 0) > _MEASURED_WITH_CORES:
         high *= _MORE_CORES
-    source = machine.sources.get(_BANDWIDTH, "")
-    how = f"{_rate(bytes_per_second)}, measured{' at present' if was_at_present(source) else ''}"
+    moment = " at present" if machine.memory_bandwidth_how == BRIEFLY else ""
+    how = f"{_rate(bytes_per_second)}, measured{moment}"
     if is_guest(machine):
         how += "; its host may give it more or less at another time"
     shares = on_apple_gpu(machine) or any(card.unified for card in machine.accelerators or ())
@@ -192,11 +191,11 @@ def _read_of_stated(machine: Machine, share: cpus.Share, bytes_per_second: int) 
     series, peak = named_processor(machine), _through_links(machine, bytes_per_second)
     sockets = 1 if series is None else sockets_of(machine, series)
     cores = _cores_of_socket(machine, sockets)
-    source = machine.sources.get(_BANDWIDTH, "")
+    told = machine.memory_bandwidth_how
     ends = _read(share, _Peaks.exactly(peak), cores)
-    if series is not None and source.endswith(RATE_ASSUMED):
+    if series is not None and told == RATE_ASSUMED:
         ends = _read_of_series(series, cores, peak / series.usual)
-    if series is not None and source.endswith(FILLED_ASSUMED) and _may_have_one_module(machine):
+    if series is not None and told == FILLED_ASSUMED and _may_have_one_module(machine):
         ends = (_read(share, _Peaks.exactly(peak / 2), cores)[0], *ends[1:])
     return _across_sockets(ends, sockets)
 

@@ -14,7 +14,7 @@ from time import perf_counter, thread_time
 
 from ...core import units
 from ...core.records import Unread
-from ..record import AT_LEAST, AT_PRESENT, BUSY, Machine
+from ..record import BRIEFLY, LEAST, MEASURED, Machine
 from .cpu import cache_bytes
 from .host import Host, reason_of
 
@@ -37,23 +37,27 @@ def with_measured(machine: Machine, *, brief: bool = False, host: Host | None = 
     unread. A figure of a busy machine is the least that it has. `brief`: within 60 ms.
     """
     unread = [entry for entry in machine.unread if entry.fact != FACT]
-    sources = {fact: source for fact, source in machine.sources.items() if fact != FACT}
-    figure: int | None = None
+    figure, source, is_busy = None, "", False
     try:
-        figure, sources[FACT] = measure(machine, host or Host(), brief=brief)
+        figure, source, is_busy = measure(machine, host or Host(), brief=brief)
     except (OSError, MemoryError, RuntimeError, ValueError, AttributeError) as error:
         remedy = "run with --measure when the machine is idle, or give it in a machine file"
         unread.append(Unread(fact=FACT, reason=f"not measured: {reason_of(error)}", remedy=remedy))
-    return machine.replace(
-        memory_bandwidth_bytes_per_second=figure,
+    how = BRIEFLY if brief else MEASURED
+    return machine.with_bandwidth(
+        figure,
+        source,
+        how=None if figure is None else how,
+        bound=LEAST if is_busy else None,
         measured_in_vain=figure is None and not brief,
-        sources=sources,
         unread=tuple(sorted(unread, key=lambda entry: entry.fact)),
     )
 
 
-def measure(machine: Machine, host: Host, *, brief: bool) -> tuple[int, str]:
-    """Bytes per second, and how they were measured. `ValueError` where that could only mislead."""
+def measure(machine: Machine, host: Host, *, brief: bool) -> tuple[int, str, bool]:
+    """Bytes per second, how they were measured, and whether other programs had a part of them.
+    `ValueError` where that could only mislead.
+    """
     usable, free = _means(machine, host)
     count = min(int(usable), machine.cpu_cores_physical or 1, _MAX_THREADS)
     beyond = max(_LEAST_BYTES, _CACHES * (cache_bytes(host) or _USUAL_CACHE_BYTES))
@@ -70,10 +74,10 @@ def measure(machine: Machine, host: Host, *, brief: bool) -> tuple[int, str]:
     if figure is None:
         raise ValueError("the threads did not run at the same time")
     threads = "1 thread" if count == 1 else f"{count} threads"
-    source = f"{AT_PRESENT if brief else 'measured'}: {threads} reading {units.binary(filled)}"
-    if others or min(trace[1] for trace in traces) < _LEAST_CPU_SHARE:
-        source += f"; {BUSY}, {AT_LEAST}"
-    return int(figure), source
+    moment = " at present" if brief else ""
+    source = f"measured{moment}: {threads} reading {units.binary(filled)}"
+    is_busy = bool(others) or min(trace[1] for trace in traces) < _LEAST_CPU_SHARE
+    return int(figure), source + ("; busy, so a lower bound" if is_busy else ""), is_busy
 
 
 def _means(machine: Machine, host: Host) -> tuple[float, int]:
