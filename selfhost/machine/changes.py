@@ -355,8 +355,6 @@ def _changed(
         sources["accelerators"] = notes[:MAX_TEXT]
     lost = _meaningless(before, texts, values)
     gone = {each.fact for each in lost}
-    if _BANDWIDTH in gone:
-        facts |= dict.fromkeys(("memory_bandwidth_how", "memory_bandwidth_bound"))
     keys = {*values, *gone, *(["gpu"] if named else [])}
     forgotten = "|".join(_FORGOTTEN.get(key, "(?!)") for key in keys)
     kept = [

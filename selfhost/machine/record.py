@@ -166,6 +166,8 @@ class Machine(Record):
 
         def __init__(self, **values: Any) -> None:
             _check(values)
+            if values.get("memory_bandwidth_bytes_per_second") is None:
+                values |= dict.fromkeys(("memory_bandwidth_how", "memory_bandwidth_bound"))
             values["unread"] = _explained(values)
             super().__init__(**values)
 

@@ -90,6 +90,13 @@ def _put(facts: Facts, parts: Sequence[Read | None], why: str | None, none: str)
         facts.miss(ACCELERATORS, why, FILL_IN)
         return
     facts.put(ACCELERATORS, cards, "; ".join(part.source for part in read) or none)
+    _miss_memory(facts, read)
+    if any(card.unified is None for card in cards):
+        reason = "neither name nor driver tell whether the GPU shares the machine's RAM"
+        facts.miss(f"{ACCELERATORS}.unified", reason, FILL_IN)
+
+
+def _miss_memory(facts: Facts, read: Sequence[Read]) -> None:
     blank = [
         part
         for part in read
@@ -99,9 +106,6 @@ def _put(facts: Facts, parts: Sequence[Read | None], why: str | None, none: str)
         remedies = dict.fromkeys(part.remedy for part in blank if part.remedy)
         reasons = "; ".join(part.reason or "" for part in blank)
         facts.miss(MEMORY, reasons, "; ".join(remedies) or None)
-    if any(card.unified is None for card in cards):
-        reason = "neither name nor driver tell whether the GPU shares the machine's RAM"
-        facts.miss(f"{ACCELERATORS}.unified", reason, FILL_IN)
 
 
 def _is_handed(host: Host, folder: str, nodes: frozenset[str] | None) -> bool:

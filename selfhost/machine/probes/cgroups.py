@@ -98,6 +98,11 @@ def groups(host: Host, controller: str) -> Groups:
         return Groups(why="/proc/self/cgroup names no control group, or was cut off")
     if not host.mounts():
         return Groups(why=host.why("/proc/self/mountinfo"))
+    return _mounted(host, controller, paths)
+
+
+def _mounted(host: Host, controller: str, paths: Mapping[str, str]) -> Groups:
+    """The groups of one controller where the hierarchy that has it is mounted."""
     # of two mounts on one point the later one is seen
     mounts = list({mount.point: mount for mount in host.mounts()}.values())
     old = [
@@ -142,7 +147,6 @@ def _seen(host: Host, controller: str, version: int, chain: list[tuple[str, str]
     """The groups of a chain that have files of the controller."""
     if isinstance(chain, str):
         return Groups(why=chain)
-    own, top = chain[0], chain[-1][0]
     # version 1 limits memory in every group, and processors in all but the hierarchy's own top
     is_in_all = version == 1 and controller == "memory"
     files = _FILES[controller] if version == 2 else ("cpu.cfs_quota_us",)
@@ -151,21 +155,26 @@ def _seen(host: Host, controller: str, version: int, chain: list[tuple[str, str]
         for level in chain
         if (names := host.listdir(level[0])) and (is_in_all or not set(files).isdisjoint(names))
     )
+    top = chain[-1][0]
+    is_inside = version == 2 and any(folder == top for folder, _ in levels)
     why = None
-    listing = f"{top}/cgroup.controllers"
     if not host.listdir(top):
         why = f"the control groups at {top} cannot be seen from here"
-    elif not levels and version == 2:
-        controllers = host.read_text(listing)
-        # an empty list is an answer: version 2 limits nothing here
-        if controllers is None and not host.why(listing).endswith("is empty"):
-            why = host.why(listing)
-        elif controller in (controllers or "").split() and not host.exists(own[0]):
-            why = f"control group {own[1]} cannot be seen from here"
-    is_inside = version == 2 and any(folder == top for folder, _ in levels)
-    if levels and not is_inside and own not in levels and not host.exists(own[0]):
-        why = f"control group {own[1]} cannot be seen from here"
+    elif version == 2 and not levels and (unread := _why_unlisted(host, top)):
+        why = unread
+    elif not is_inside and not host.exists(chain[0][0]):
+        is_used = levels or controller in host.read_word(f"{top}/cgroup.controllers").split()
+        why = f"control group {chain[0][1]} cannot be seen from here" if is_used else None
     return Groups(version=version, levels=levels, why=why, is_inside=is_inside)
+
+
+def _why_unlisted(host: Host, top: str) -> str | None:
+    """Why the controllers of version 2 could not be read; None where they were."""
+    listing = f"{top}/cgroup.controllers"
+    # an empty list is an answer: version 2 limits nothing here
+    if host.read_text(listing) is not None or host.why(listing).endswith("is empty"):
+        return None
+    return host.why(listing)
 
 
 def read_memory_limits(host: Host) -> MemoryLimits:

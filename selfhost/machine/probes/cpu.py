@@ -356,19 +356,25 @@ def _fastest(
         return large & cpus, paths[0]
     parts = parse_parts(cpuinfo(host))
     if len({parts.get(cpu) for cpu in cpus}) > 1:
-        # Arm's kinds of core, by the capacity that the kernel gives each CPU
-        files = {cpu: f"/sys/devices/system/cpu/cpu{cpu}/cpu_capacity" for cpu in sorted(cpus)}
-        capacities = {cpu: parse_number(host.read_text(path) or "") for cpu, path in files.items()}
-        for cpu, capacity in capacities.items():
-            if capacity is None or cpu not in parts:
-                raise ValueError(host.why(files[cpu] if capacity is None else CPUINFO))
-        best = parts[max(capacities, key=lambda cpu: capacities[cpu] or 0)]
-        return frozenset(cpu for cpu in cpus if parts[cpu] == best), f"{CPUINFO}, CPU part"
+        return _fastest_part(host, cpus, parts), f"{CPUINFO}, CPU part"
     # a kernel that does not name the kinds shows them by their threads: Intel's small cores have
     # one where the large have two
     most = max(map(len, cores))
     large = frozenset().union(*(core for core in cores if len(core) == most))
     return large & cpus, "/sys/devices/system/cpu, cores by their threads"
+
+
+def _fastest_part(
+    host: Host, cpus: frozenset[int], parts: Mapping[int, tuple[str, str]]
+) -> frozenset[int]:
+    """As `_fastest`, of Arm's kinds of core, by the capacity that the kernel gives each CPU."""
+    files = {cpu: f"/sys/devices/system/cpu/cpu{cpu}/cpu_capacity" for cpu in sorted(cpus)}
+    capacities = {cpu: parse_number(host.read_text(path) or "") for cpu, path in files.items()}
+    for cpu, capacity in capacities.items():
+        if capacity is None or cpu not in parts:
+            raise ValueError(host.why(files[cpu] if capacity is None else CPUINFO))
+    best = parts[max(capacities, key=lambda cpu: capacities[cpu] or 0)]
+    return frozenset(cpu for cpu in cpus if parts[cpu] == best)
 
 
 def _mac_performance(host: Host, facts: Facts) -> None:

@@ -60,13 +60,7 @@ def _read_disk(host: Host, facts: Facts, purpose: str, place: Place) -> Disk:
     folder, space = volume.folder, volume.space
     # of a folder that could not be looked up, the mount that its name states
     mount = host.mount_of(folder) if host.paths.isabs(folder) else None
-    writable = volume.writable
-    if space is not None:
-        # macOS mounts / read-only and yet stores under it
-        is_closed = host.system == "linux" and mount is not None and mount.read_only
-        # what a service's own account stores is judged by space and mount alone
-        writable = True if place.account is not None else writable
-        writable = False if space.read_only or is_closed else writable
+    writable = _is_writable(host, place, volume, mount)
     shown = folder if len(folder) <= _MAX_SHOWN else folder[: _MAX_SHOWN - 1] + "…"
     if writable is None:
         reason = f"whether this account may write to {shown} is not known"
@@ -88,6 +82,17 @@ def _read_disk(host: Host, facts: Facts, purpose: str, place: Place) -> Disk:
         backing=_memory_device(mount),
         free_files=free_files,
     )
+
+
+def _is_writable(host: Host, place: Place, volume: _Volume, mount: Mount | None) -> bool | None:
+    if volume.space is None:
+        return volume.writable
+    # macOS mounts / read-only and yet stores under it
+    is_closed = host.system == "linux" and mount is not None and mount.read_only
+    if volume.space.read_only or is_closed:
+        return False
+    # what a service's own account stores is judged by space and mount alone
+    return True if place.account is not None else volume.writable
 
 
 def _look(host: Host, place: Place) -> _Volume:

@@ -94,7 +94,8 @@ def read_nvidia(host: Host, slots: Sequence[str]) -> Read | None:
     if answer.get("error") is None and isinstance(answer.get("devices"), list):
         return _visible(host, answer)
     nodes = driver_nodes(host)
-    source = "/dev/nvidia*" if nodes else PCI if slots else VERSION
+    source = PCI if slots else VERSION
+    source = "/dev/nvidia*" if nodes else source
     reason, remedy = _why_silent(answer)
     cards = _cards_in_files(host, slots, len(nodes) or len(slots) or 1)
     return Read(cards=cards, source=source, reason=reason, remedy=remedy)

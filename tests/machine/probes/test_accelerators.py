@@ -209,50 +209,6 @@ def test_in_mig_mode_the_instances_are_the_accelerators(build: Callable[..., Rec
     assert cards(read_machine(build(NODES, nvml=answer(device(mig=True))))) == ()
 
 
-@pytest.mark.parametrize("name", ["NVIDIA GB10", "NVIDIA Thor", "Orin (nvgpu)"])
-def test_a_chip_without_memory_of_its_own_shares_the_ram(
-    build: Callable[..., RecordedHost], name: str
-) -> None:
-    """A DGX Spark's frame buffer is [N/A] although its GPU works (XuehaiPan/nvitop#208): it is no card of 0 bytes, nor an unread one."""
-    blank = device(
-        name=name,
-        memory_total_bytes=None,
-        memory_free_bytes=None,
-        refused={"memory": 3},
-        memory_clock_mhz=None,
-    )
-    machine = read_machine(build(NODES, nvml=answer(blank), machine="aarch64"))
-    assert [(card.unified, card.memory_total_bytes) for card in cards(machine)] == [(True, None)]
-    assert "shares the machine's RAM" in why(machine)[0]
-
-
-@pytest.mark.parametrize(
-    ("refused", "said", "todo"),
-    [
-        ({"memory": 4}, "may not ask", "/dev/nvidiactl"),
-        ({"handle": 15}, "no longer answers", "restart"),
-        ({"memory": 3}, "does not tell", "nvidia-smi"),
-    ],
-)
-def test_a_card_that_tells_too_little_is_unread(
-    build: Callable[..., RecordedHost], refused: dict[str, int], said: str, todo: str
-) -> None:
-    """One of two is refused: the other is read, and the reason and what to do are named."""
-    blank = {
-        "refused": refused,
-        "name": NAME if "memory" in refused else None,
-        "memory_total_bytes": None,
-    }
-    machine = read_machine(build(NODES, nvml=answer(device(), blank)))
-    assert [(card.memory_total_bytes, card.unified) for card in cards(machine)] == [
-        (TOTAL, False),
-        (None, False),
-    ]
-    reason, remedy = why(machine)
-    assert said in reason
-    assert todo in remedy
-
-
 @pytest.mark.parametrize(
     ("error", "said", "todo"),
     [
@@ -414,18 +370,6 @@ def asking(
     return make
 
 
-def test_two_cards_through_a_child(asking: Any) -> None:
-    """What the library prints itself does no harm, and the first version of the call is enough."""
-    for case in ("fine", "old"):
-        machine = asking(case)
-        assert [
-            (card.name, card.memory_total_bytes, card.memory_free_bytes, card.compute_capability)
-            for card in cards(machine)
-        ] == [(NAME, TOTAL, FREE, "9.0")] * 2
-        rates = {card.memory_bandwidth_bytes_per_second for card in cards(machine)}
-        assert rates == {3_352_320_000_000}
-
-
 @pytest.mark.parametrize(
     ("case", "said"),
     [
@@ -555,35 +499,6 @@ def test_amd_graphics_that_borrow_the_ram_share_it(
     assert [(card.unified, card.memory_total_bytes) for card in cards(machine)] == [
         (True, ram_bytes)
     ]
-
-
-@pytest.mark.parametrize(
-    ("env", "left"),
-    [
-        ({}, [8, 16, 24]),
-        ({"HIP_VISIBLE_DEVICES": "2,0"}, [24, 8]),
-        ({"HIP_VISIBLE_DEVICES": "-1"}, []),
-        ({"HIP_VISIBLE_DEVICES": "0,7,1"}, [8]),
-        ({"ROCR_VISIBLE_DEVICES": "1,2", "HIP_VISIBLE_DEVICES": "1"}, [24]),
-        ({"ROCR_VISIBLE_DEVICES": "GPU-unknown"}, []),
-    ],
-)
-def test_visible_amd_devices(
-    build: Callable[..., RecordedHost], env: dict[str, str], left: list[int]
-) -> None:
-    """In the order of KFD, which is not that of the names; HIP counts what ROCr leaves (ROCm, GPU isolation)."""
-    files: dict[str, str | bytes] = {}
-    for number, (bus, size) in enumerate(((0x13, 24), (0x03, 8), (0x0B, 16))):
-        slot = f"0000:{bus:02x}:00.0"
-        files |= amd(
-            number,
-            slot,
-            gpu_metrics=CARD,
-            **memory(size * GIB, 0, GIB),
-        )
-        files |= node({8: 1, 16: 2, 24: 3}[size], bus << 8, 110000)
-    machine = read_machine(build(files, env))
-    assert [(card.memory_total_bytes or 0) // GIB for card in cards(machine)] == left
 
 
 def intel(slot: str, device: str = "0xe20b", **files: str) -> dict[str, str]:

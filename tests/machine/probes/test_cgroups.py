@@ -229,12 +229,3 @@ def test_a_limit_that_cannot_be_read_is_not_no_limit(
     lawful(machine)
     for fact in ("memory_limit_bytes", "memory_available_bytes"):
         assert (getattr(machine, fact) is None) == (fact in facts)
-
-
-def test_without_mounts_or_groups_nothing_is_claimed(build: Callable[..., RecordedHost]) -> None:
-    """/proc/self/cgroup names a group and nothing is mounted: a limit may exist."""
-    for gone in ("/proc/self/cgroup", "/proc/self/mountinfo", "/proc/self/limits"):
-        files = {path: text for path, text in version_2(FULL).items() if path != gone}
-        machine = read_machine(build(files))
-        assert machine.memory_limit_bytes is None
-        assert gone in machine.why_unread("memory_limit_bytes").reason

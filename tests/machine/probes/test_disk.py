@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from helpers.recordings import LINUX, ROOT_MOUNT
-from selfhost import Outcome, check
+from selfhost import check
 from selfhost.judge.checks import Finding
 from selfhost.machine.changes import apply
 from selfhost.machine.probes import disk, read_machine
@@ -124,18 +124,6 @@ def test_no_memory_holds_a_volume_that_is_larger(build: Build, total: int, is_kn
     # lxcfs shows a container's limit as the machine's RAM
     lxcfs = OVERLAY + "50 22 0:60 /proc/meminfo /proc/meminfo rw - fuse.lxcfs lxcfs rw\n"
     assert reason(read_machine(build(ROOT_MOUNT + lxcfs, space=told)), "backing") is not None
-
-
-@pytest.mark.parametrize("kind", ["ramfs", "tmpfs", "fuse.acme"])
-def test_a_size_that_is_not_told_is_not_zero(build: Build, kind: str) -> None:
-    """statvfs of a ramfs, of `tmpfs size=0` and of a FUSE program without statfs gives no blocks at all: unread, with what to do."""
-    mounts = ROOT_MOUNT + f"40 22 0:40 / /models rw - {kind} none rw\n"
-    machine = read_machine(build(mounts, space={"/models": space(0, 0)}))
-    found = disk_of(machine)
-    assert (found.free_bytes, found.total_bytes, found.writable) == (None, None, True)
-    assert "tells no size" in (reason(machine, "free_bytes") or "")
-    told = finding(machine, "disk")
-    assert (told.code, told.outcome) == ("disk-unread", Outcome.UNKNOWN)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from selfhost import Machine, Outcome, Verdict, check
+from selfhost import Machine, Outcome, check
 
 GIB, MIB = 2**30, 2**20
 V1 = {name: Path("/sys/fs/cgroup") / name for name in ("memory", "cpu", "cpuset")}
@@ -273,58 +273,3 @@ def test_a_cache_in_memory(read: Read, tmp_path: Path) -> None:
     finding = check("qwen3-0.6b", machine=Machine.from_json(found)).finding("disk")
     assert finding is not None
     assert finding.outcome is Outcome.FAIL
-
-
-def test_files_in_memory_join_the_memory_need(read: Read, tmp_path: Path) -> None:
-    """On a tmpfs that holds the file, the file is RAM as well: the memory needed is more than on a disk, by at least its size."""
-    _alone()
-    ram = read(
-        before=f'mount -t tmpfs -o size=8g tmpfs "{tmp_path}"',
-        env={"HF_HOME": str(tmp_path)},
-        wrap=("unshare", "-m"),
-    )
-    in_ram, on_disk = (
-        check("qwen3-0.6b", machine=Machine.from_json(record))
-        for record in (ram, read(env={"HF_HOME": "/"}))
-    )
-
-    def needed(verdict: Verdict) -> int:
-        finding = verdict.finding("memory")
-        assert finding is not None
-        assert isinstance(finding.needs, int)
-        return finding.needs
-
-    assert in_ram.needs is not None
-    assert in_ram.needs.download_bytes is not None
-    assert needed(in_ram) - needed(on_disk) >= in_ram.needs.download_bytes * 0.99
-
-
-def test_a_mount_whose_server_is_dead(read: Read, tmp_path: Path) -> None:
-    """A FUSE file system that nobody serves: every look at it waits for ever, and the reading goes on after two seconds without it."""
-    _alone()
-    code = f"""
-import ctypes, json, os, time
-library, device = ctypes.CDLL(None, use_errno=True), -1
-try:
-    device = os.open('/dev/fuse', os.O_RDWR)
-except OSError:
-    pass
-options = b'fd=%d,rootmode=40000,user_id=0,group_id=0' % device
-if device < 0 or library.mount(b'nobody:/', {os.fsencode(tmp_path)!r}, b'fuse.sshfs', 0, options):
-    print('null', flush=True)
-    os._exit(0)
-from selfhost.machine.reader import Machine
-began = time.monotonic()
-found = Machine.read().to_json()
-print(json.dumps(found | {{'seconds': time.monotonic() - began}}), flush=True)
-os._exit(0)
-"""
-    found = read(env={"HF_HOME": str(tmp_path)}, wrap=("unshare", "-m"), code=code)
-    if found is None:
-        pytest.skip("FUSE cannot be mounted here")
-    disk = disk_of(found)
-    assert (disk["free_bytes"], disk["writable"], disk["filesystem"]) == (None, None, "fuse.sshfs")
-    reasons = {entry["fact"]: entry["reason"] for entry in found["unread"]}
-    assert "no answer within" in reasons["disks.huggingface.free_bytes"]
-    assert found["memory_total_bytes"]
-    assert found["seconds"] < 30

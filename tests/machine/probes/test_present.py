@@ -211,22 +211,6 @@ def test_a_gguf_file_in_the_hub_is_here(tmp_path: Path) -> None:
     assert verdict.can_run
 
 
-def test_sharded_safetensors_are_one_model(tmp_path: Path) -> None:
-    """Every shard that the index names is there: the bytes are their sum."""
-    qwen(tmp_path)
-    model = only(tmp_path)
-    assert (model.repository, model.file, model.complete, model.size_bytes) == (
-        QWEN,
-        None,
-        True,
-        sum(QWEN_SHARDS),
-    )
-    assert (
-        disk(judged(tmp_path, "qwen2.5-7b", runtime="transformers", free_bytes=0))
-        == "disk-nothing-missing"
-    )
-
-
 def test_ollama_names_its_models_by_tag(tmp_path: Path) -> None:
     """The manifest's layers have their sizes, and the configuration states the type."""
     ollama(tmp_path)
@@ -244,21 +228,6 @@ def test_ollama_names_its_models_by_tag(tmp_path: Path) -> None:
     assert disk(judged(tmp_path, "llama3.2:1b", quantization="Q8_0")) == "disk-fits", (
         "llama.cpp does not look there"
     )
-
-
-def test_lm_studios_file_is_named_by_its_path(tmp_path: Path) -> None:
-    """llama.cpp does not look in LM Studio's folder: the line to type gives the path, with the home folder open to the shell."""
-    studio = tmp_path / "LM Studio"
-    text(tmp_path / ".lmstudio-home-pointer", str(studio))
-    sized(
-        studio / "models" / "lmstudio-community" / "Mistral-7B-Instruct-v0.3-GGUF" / MISTRAL_FILE,
-        MISTRAL_BYTES,
-    )
-    assert only(tmp_path).complete is None
-    verdict = judged(tmp_path, "mistral-7b", free_bytes=0)
-    assert disk(verdict) == "disk-nothing-missing"
-    path = f"LM Studio/models/lmstudio-community/Mistral-7B-Instruct-v0.3-GGUF/{MISTRAL_FILE}"
-    assert verdict.commands == (f"llama-server -m ~/'{path}' -c 4096 -np 1",)
 
 
 # ------------------------------------------------------------------ what is not whole
@@ -354,57 +323,6 @@ def test_a_layer_of_another_size_is_missing(spoil: Callable[[Path], None], tmp_p
     assert verdict.needs is not None
     assert verdict.needs.download_bytes
     assert verdict.needs.download_bytes >= model.total_bytes - model.size_bytes
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        "",
-        "{",
-        "[]",
-        "null",
-        '{"layers": 5}',
-        '{"layers": ["x"]}',
-        '{"layers": [{"digest": "sha256:../../../etc/passwd", "size": 5, "mediaType": "application/vnd.ollama.image.model"}]}',
-        '{"layers": [{"digest": "sha256:'
-        + "a" * 64
-        + '", "size": -1, "mediaType": "application/vnd.ollama.image.model"}]}',
-        '{"layers": [{"digest": "sha256:'
-        + "a" * 64
-        + '", "size": "big", "mediaType": "application/vnd.ollama.image.model"}]}',
-        "[" * 100_000,
-        "\x00\xff",
-    ],
-    ids=range(11),
-)
-def test_a_damaged_manifest_is_told_and_spoils_no_other(content: str, tmp_path: Path) -> None:
-    """The other models are found; that one could not be read is unread."""
-    ollama(tmp_path)
-    text(
-        tmp_path
-        / ".ollama"
-        / "models"
-        / "manifests"
-        / "registry.ollama.ai"
-        / "library"
-        / "broken"
-        / "latest",
-        content,
-    )
-    found = read(host_of(tmp_path))
-    assert [model.tag for model in found.values["models_present"]] == ["llama3.2:1b"]
-    if content:
-        assert "1 of its models" in found.unread["models_present.ollama"].reason
-
-
-def test_what_is_no_model_is_left_out(tmp_path: Path) -> None:
-    """A tokenizer alone, a data set, a stray file."""
-    Hub(tmp_path, "org/tokenizer-only").add("tokenizer.json", "{}")
-    hub = tmp_path / ".cache" / "huggingface" / "hub"
-    (hub / "datasets--glue" / "snapshots" / COMMIT).mkdir(parents=True)
-    text(hub / "models--stray", "x")
-    text(hub / "version.txt", "1")
-    assert models(tmp_path) == ()
 
 
 # ------------------------------------------------------------------ what may be here

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from helpers.each import each
 from helpers.paths import MACHINES
-from helpers.recordings import PARTS, PLACES, Altered, lawful, placed, word_of
+from helpers.recordings import Altered, lawful
 from selfhost import Outcome, Route, Verdict, Workload
 from selfhost.advice.verdicts import check_with
 from selfhost.catalogue.index import Catalogue
@@ -316,19 +316,3 @@ def test_a_broken_file_never_breaks_the_reading(data: st.DataObject) -> None:
                 and fact != "swap_free_bytes"
             ):
                 assert written[fact] <= most[fact], fact
-
-
-@each("name", sorted(name for name in PARTS if name.split("/")[0] in (*PLACES, "cgroup")))
-def test_each_single_recording_is_read_as_a_tree(
-    build: Callable[..., RecordedHost], name: str
-) -> None:
-    """A tree of one recording: what it decides is read, all else is unread with its reason, and nothing goes wrong."""
-    machine = read_machine(build(placed(name), machine=word_of(name)))
-    lawful(machine)
-    assert not any("failed" in entry.reason for entry in machine.unread)
-    kind = name.split("/")[0]
-    assert (machine.memory_total_bytes is not None) == (kind == "meminfo")
-    assert machine.memory_limit_bytes is machine.memory_available_bytes is None
-    if kind == "cpuinfo":
-        assert machine.cpu_model
-        assert (machine.instruction_sets is None) == ("riscv" in name or "power" in name)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from helpers.recordings import FULL, GIB, ROOT_MOUNT, SPACE, place, under, version_2
+from helpers.recordings import FULL, GIB, SPACE, place, under, version_2
 from selfhost.machine.probes import read_machine
 from selfhost.machine.probes.recorded import RecordedHost
 
@@ -71,36 +71,6 @@ def test_ollamas_service_stores_in_its_own_place(build: Callable[..., RecordedHo
         place(read_machine(build(snap | {path: unit}, env, space=SPACE)), "ollama").path
         == "/data2/models"
     )
-
-
-def test_the_volume_is_that_of_the_nearest_folder(build: Callable[..., RecordedHost]) -> None:
-    """A cache that does not exist yet is judged where it would be made, with that volume's name and state."""
-    mounts = (
-        ROOT_MOUNT
-        + "50 22 8:17 / /data ro,noatime - xfs /dev/sdb1 rw\n51 22 0:60 / /dev/shm rw - tmpfs tmpfs rw\n"
-        "52 22 0:61 / /net rw - nfs4 server:/export rw\n"
-    )
-    space = SPACE | {
-        "/data": {"free_bytes": 7, "total_bytes": 9, "read_only": False},
-        "/net": {"free_bytes": 8, "total_bytes": 9, "read_only": False},
-    }
-    files = {"/proc/self/mountinfo": mounts, "/dev/shm/x": "x"}
-    env = {
-        "HOME": "/home/ada",
-        "HF_HOME": "/data/not/there/yet",
-        "LLAMA_CACHE": "/dev/shm",
-        "OLLAMA_MODELS": "/net/models",
-    }
-    machine = read_machine(build(files, env, space=space, writable={"/": True}))
-    hub = place(machine, "huggingface")
-    assert (hub.free_bytes, hub.total_bytes, hub.filesystem, hub.writable) == (7, 9, "xfs", False)
-    assert place(machine, "llama.cpp").in_memory
-    assert place(machine, "ollama").on_network
-    assert (place(machine, "whisper.cpp").filesystem, place(machine, "whisper.cpp").free_bytes) == (
-        "ext4",
-        50,
-    )
-    assert "server" not in json.dumps(machine.to_json())
 
 
 def test_windows_paths(build: Callable[..., RecordedHost]) -> None:
