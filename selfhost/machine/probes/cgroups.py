@@ -155,17 +155,23 @@ def _seen(host: Host, controller: str, version: int, chain: list[tuple[str, str]
         for level in chain
         if (names := host.listdir(level[0])) and (is_in_all or not set(files).isdisjoint(names))
     )
-    top = chain[-1][0]
-    is_inside = version == 2 and any(folder == top for folder, _ in levels)
-    why = None
-    if not host.listdir(top):
-        why = f"the control groups at {top} cannot be seen from here"
-    elif version == 2 and not levels and (unread := _why_unlisted(host, top)):
-        why = unread
-    elif not is_inside and not host.exists(chain[0][0]):
-        is_used = levels or controller in host.read_word(f"{top}/cgroup.controllers").split()
-        why = f"control group {chain[0][1]} cannot be seen from here" if is_used else None
+    is_inside = version == 2 and any(folder == chain[-1][0] for folder, _ in levels)
+    why = None if is_inside else _why_hidden(host, controller, version, chain, bool(levels))
     return Groups(version=version, levels=levels, why=why, is_inside=is_inside)
+
+
+def _why_hidden(
+    host: Host, controller: str, version: int, chain: list[tuple[str, str]], is_used: bool
+) -> str | None:
+    """Why a group of a chain, of which some have files or none, may be there unseen."""
+    (own, name), top = chain[0], chain[-1][0]
+    if not host.listdir(top):
+        return f"the control groups at {top} cannot be seen from here"
+    if version == 2 and not is_used and (why := _why_unlisted(host, top)):
+        return why
+    listed = (host.read_text(f"{top}/cgroup.controllers") or "").split()
+    is_hidden = not host.exists(own) and (is_used or controller in listed)
+    return f"control group {name} cannot be seen from here" if is_hidden else None
 
 
 def _why_unlisted(host: Host, top: str) -> str | None:

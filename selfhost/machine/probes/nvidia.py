@@ -211,11 +211,7 @@ def _gpu(
         name += " MIG"
     total = _whole(part.get("memory_total_bytes"), 1, MAX_MEMORY_BYTES)
     free = _whole(part.get("memory_free_bytes"), 0, MAX_MEMORY_BYTES)
-    # the number of the error that hides a card or its memory
-    refusals = part.get("refused")
-    refused = None
-    if isinstance(refusals, Mapping):
-        refused = _whole(refusals.get("memory", refusals.get("handle")), 0, 10**6)
+    refused = _refused(part.get("refused"))
     # an Arm chip that says it has no frame buffer shares the RAM; the name identifies most of them
     is_arm = normal_architecture(host.machine() or "") == "aarch64"
     unified = bool(_UNIFIED_CHIP.search(name)) or (
@@ -223,8 +219,6 @@ def _gpu(
     )
     if unified:
         total = free = None
-    capability = device.get("compute_capability")
-    pair = [_whole(n, 0, 1000) for n in capability] if isinstance(capability, list) else []
     card = Accelerator(
         vendor="nvidia",
         name=name,
@@ -232,11 +226,24 @@ def _gpu(
         memory_free_bytes=min(free, total) if free is not None and total is not None else None,
         unified=unified,
         driver=driver,
-        compute_capability=f"{pair[0]}.{pair[1]}" if len(pair) == 2 and None not in pair else None,
+        compute_capability=_capability(device.get("compute_capability")),
         memory_bandwidth_bytes_per_second=_bandwidth(part, device),
     )
     uuids = _text(part.get("uuid")).lower(), _text(device.get("uuid")).lower()
     return _Gpu(card=card, uuids=uuids, parent=number, refused=refused)
+
+
+def _refused(refusals: object) -> int | None:
+    """The number of the error that hides a card or its memory."""
+    if not isinstance(refusals, Mapping):
+        return None
+    return _whole(refusals.get("memory", refusals.get("handle")), 0, 10**6)
+
+
+def _capability(pair: object) -> str | None:
+    """`[9, 0]` -> `9.0`; None for anything else."""
+    numbers = [_whole(value, 0, 1000) for value in pair] if isinstance(pair, list) else []
+    return f"{numbers[0]}.{numbers[1]}" if len(numbers) == 2 and None not in numbers else None
 
 
 def _bandwidth(part: Mapping[str, Any], device: Mapping[str, Any]) -> int | None:
@@ -275,15 +282,18 @@ def select(gpus: Sequence[_Gpu], count: int, mask: str, *, by_bus: bool) -> list
             return None
     chosen: list[_Gpu] = []
     for word, number in zip(words, numbers, strict=True):
-        named = _by_uuid(gpus, word.lower())
-        if number is not None:
-            named = [gpu for gpu in gpus if gpu.parent == number]
+        named = _by_uuid(gpus, word.lower()) if number is None else _by_number(gpus, number)
         # a GPU in MIG mode without instances is one that nothing can use
         is_empty = not named and number in range(count)
         if not is_empty and all(any(gpu is other for other in chosen) for gpu in named):
             break
         chosen += named
     return chosen
+
+
+def _by_number(gpus: Sequence[_Gpu], number: int) -> list[_Gpu]:
+    """The GPU, or the instances of it, that has this number."""
+    return [gpu for gpu in gpus if gpu.parent == number]
 
 
 def _by_uuid(gpus: Sequence[_Gpu], word: str) -> list[_Gpu]:

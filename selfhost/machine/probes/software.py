@@ -5,7 +5,7 @@ imported: names of files and folders say it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ...core.records import pattern
 from ..fields import FILL_IN
@@ -90,17 +90,23 @@ def _search(host: Host, runtimes: dict[str, PresentRuntime]) -> bool:
     own = host.ask("python_path")
     prefixes += _environments(host)
     others = [folder for prefix in prefixes for folder in _packages_of(host, prefix)]
-    for folder in (*others, *(own or ())):
-        for runtime, version, path in _distributions(host, folder):
-            if runtime not in runtimes:
-                runtimes[runtime] = PresentRuntime(id=runtime, version=version, path=path)
-            elif runtimes[runtime].version is None:
-                runtimes[runtime] = runtimes[runtime].replace(version=version)
+    _search_packages(host, (*others, *(own or ())), runtimes)
     for place in _LM_STUDIO.get(host.system, ()):
         path = _at_home(host, place)
         if path and host.exists(path):
             runtimes[LM_STUDIO] = PresentRuntime(id=LM_STUDIO, path=path)
     return own is not None or any(map(host.exists, folders))
+
+
+def _search_packages(
+    host: Host, folders: Iterable[str], runtimes: dict[str, PresentRuntime]
+) -> None:
+    for folder in folders:
+        for runtime, version, path in _distributions(host, folder):
+            if runtime not in runtimes:
+                runtimes[runtime] = PresentRuntime(id=runtime, version=version, path=path)
+            elif runtimes[runtime].version is None:
+                runtimes[runtime] = runtimes[runtime].replace(version=version)
 
 
 def _at_home(host: Host, path: str) -> str:
