@@ -282,7 +282,7 @@ def select(gpus: Sequence[_Gpu], count: int, mask: str, *, by_bus: bool) -> list
             return None
     chosen: list[_Gpu] = []
     for word, number in zip(words, numbers, strict=True):
-        named = _by_uuid(gpus, word.lower()) if number is None else _by_number(gpus, number)
+        named = _named(gpus, word.lower(), number)
         # a GPU in MIG mode without instances is one that nothing can use
         is_empty = not named and number in range(count)
         if not is_empty and all(any(gpu is other for other in chosen) for gpu in named):
@@ -291,13 +291,12 @@ def select(gpus: Sequence[_Gpu], count: int, mask: str, *, by_bus: bool) -> list
     return chosen
 
 
-def _by_number(gpus: Sequence[_Gpu], number: int) -> list[_Gpu]:
-    """The GPU, or the instances of it, that has this number."""
-    return [gpu for gpu in gpus if gpu.parent == number]
-
-
-def _by_uuid(gpus: Sequence[_Gpu], word: str) -> list[_Gpu]:
-    """The GPUs or instances whose UUID begins with `word`; none where it is not one UUID alone."""
+def _named(gpus: Sequence[_Gpu], word: str, number: int | None) -> list[_Gpu]:
+    """The GPU, or the instances of it, of that number, or those whose UUID begins with `word`; none
+    where it is not one UUID alone.
+    """
+    if number is not None:
+        return [gpu for gpu in gpus if gpu.parent == number]
     at = {"mig-": 0, "gpu-": 1}.get(word[:4])
     if at is None:
         return []
