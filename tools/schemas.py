@@ -71,13 +71,16 @@ OBJECTS: dict[str, dict[str, str]] = {
     "LeastGpu": {"@LeastAccelerator": "required memory_bytes memory_beside_bytes"},
     "KnownMachine": {
         "@Profile": _PROFILE,
-        "@Known": "confidence advice route runtime quantization context_tokens finetune_method"
-        " placement memory_limit_bytes accelerator_memory_bytes decode_tokens_per_second"
-        " judged_tokens_per_second codes",
+        "confidence": "str | None",
+        "advice": "str | None",
+        "@Workload": "runtime quantization context_tokens finetune_method",
+        "@Known": "route placement memory_limit_bytes accelerator_memory_bytes"
+        " decode_tokens_per_second judged_tokens_per_second codes",
     },
     "ListedProfile": {
         "@Profile": f"{_PROFILE} source note",
-        "@Known": "confidence advice",
+        "confidence": "str | None",
+        "advice": "str | None",
         "machine": "machine/1",
     },
     "Container": {

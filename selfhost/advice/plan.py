@@ -25,7 +25,7 @@ from ..judge.placement.on_devices import terms_of
 from ..judge.question import ask
 from ..judge.record import Judged, Question, Route, exit_code
 from ..machine.profiles import Profile, size_of
-from ..machine.record import MAX_MEMORY_BYTES, PURPOSES, Accelerator, Disk, Machine
+from ..machine.record import MAX_MEMORY_BYTES, MEASURED, PURPOSES, Accelerator, Disk, Machine
 from ..needs import needs_on
 from ..needs.records import Device, Needs
 from .alternatives import alternatives
@@ -634,7 +634,5 @@ def _paced(
 def _with_pace(machine: Machine, cores: float, rate: int) -> Machine:
     # a bandwidth that somebody states is a peak, of which little may be used; the plan asks for
     # what is measured
-    sources = {"memory_bandwidth_bytes_per_second": "measured, as it would have to be"}
-    return machine.replace(
-        cpu_cores_usable=cores, memory_bandwidth_bytes_per_second=rate, sources=sources
-    )
+    source = "measured, as it would have to be"
+    return machine.with_bandwidth(rate, source, how=MEASURED, cpu_cores_usable=cores)

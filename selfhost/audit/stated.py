@@ -87,6 +87,8 @@ def filled(
         if changes:
             values = {fact: value for fact, (value, _) in changes.items() if "." not in fact}
             sources = {fact: source[:MAX_TEXT] for fact, (_, source) in changes.items()}
+            if "memory_bandwidth_bytes_per_second" in values:
+                values |= {"memory_bandwidth_how": None, "memory_bandwidth_bound": None}
             assumed = [each for each in machine.assumed if each.partition(".")[0] not in values]
             sources = {**machine.sources, **sources}
             machine = machine.replace(**values, sources=sources, assumed=tuple(assumed))

@@ -159,7 +159,7 @@ def here(
                 store=model.store,
                 repository=model.repository,
                 tag=model.tag,
-                by_path=model.by_path or model.store == LM_STUDIO,
+                by_path=model.store == LM_STUDIO,
                 projector=_projector(model, machine) if spec.modality == "vision" else None,
             )
             copies.append(copy)

@@ -309,7 +309,7 @@ def _disk(members: Sequence[_Member], machine: Machine) -> Finding:
             volume: object = each.question.store if place is None else place.path
             if place is not None and None not in (place.total_bytes, place.free_bytes):
                 sizes = place.total_bytes, place.free_bytes
-                volume = *sizes, place.filesystem, place.backing, place.quota
+                volume = *sizes, place.filesystem, place.backing
             by_volume.setdefault(volume, []).append(each)
     return _worst([_on_one_volume(stored, machine) for stored in by_volume.values()])
 

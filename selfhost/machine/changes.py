@@ -28,6 +28,7 @@ from .record import (
     MAX_DISK_BYTES,
     MAX_MEMORY_BYTES,
     MAX_TEXT,
+    MEASURED,
     MIN_CORES,
     PURPOSES,
     Accelerator,
@@ -36,7 +37,6 @@ from .record import (
     checked_name,
     normal_architecture,
     normal_system,
-    was_read_by_cores,
 )
 
 TYPE_CHECKING = False
@@ -330,6 +330,8 @@ def _stated(
             stated = filled_disks(before.disks, value)
         elif key == "bandwidth":
             stated, measured = value[0], "measured, by " if value[1] else ""
+            facts |= {"memory_bandwidth_how": MEASURED if value[1] else None}
+            facts |= {"memory_bandwidth_bound": None}
         facts |= dict.fromkeys(_LIMITS.get(key, ())) | dict.fromkeys(_FACTS[key], stated)
         sources |= dict.fromkeys(_FACTS[key], f"{measured}--set {texts[key]}")
     return facts, sources
@@ -383,8 +385,7 @@ def _meaningless(
         facts = ("cpu_cores_physical", "cpu_cores_performance")
         lost += [Unread(fact=fact, reason=reason) for fact in facts]
     state_it = "--set bandwidth=80GB/s"
-    was_measured = was_read_by_cores(before.sources.get(_BANDWIDTH, ""))
-    if was_measured and cores and values["cores"] != before.cpu_cores_usable:
+    if before.is_bandwidth_measured and cores and values["cores"] != before.cpu_cores_usable:
         reason = "it was measured with other cores"
         lost.append(Unread(fact=_BANDWIDTH, reason=reason, remedy=state_it))
     if values.get("architecture", before.architecture) != before.architecture:
@@ -403,7 +404,6 @@ def filled_disks(disks: Sequence[Disk] | None, free: int) -> tuple[Disk, ...]:
         disk.replace(
             free_bytes=free,
             writable=True,
-            quota=None,
             free_files=None,
             total_bytes=None if disk.total_bytes is None else max(free, disk.total_bytes),
         )

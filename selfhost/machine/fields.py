@@ -108,11 +108,10 @@ class Disk(Record):
 
     `free_bytes` is what an ordinary account may use; `writable` is about the account that stores
     the file: a service's own folder is writable unless its mount is read-only. None is unread,
-    never "by another account": the reason is `disks.<purpose>.writable`. `quota`: `free_bytes` and
-    `total_bytes` are those of the `user`'s, the `group`'s or the `subvolume`'s quota there; None:
-    of the volume. `backing`: the file system or device that holds the bytes of an overlay or a loop
-    device; None where `filesystem` does, or where that is not known: then `disks.<purpose>.backing`
-    says why. `free_files`: how many files may still be made; None: no limit is known.
+    never "by another account": the reason is `disks.<purpose>.writable`. `backing`: the device in
+    RAM that holds the bytes; None where `filesystem` does, or where that is not known: then
+    `disks.<purpose>.backing` says why. `free_files`: how many files may still be made; None: no
+    limit is known.
     """
 
     purpose: str
@@ -121,7 +120,6 @@ class Disk(Record):
     total_bytes: int | None = None
     filesystem: str | None = None
     writable: bool | None = None
-    quota: str | None = None
     backing: str | None = None
     free_files: int | None = None
 
@@ -157,41 +155,22 @@ FILL_IN = (
 SET_MEMORY = "state it: add `--set memory=16GiB` to `selfhost check`"
 SET_DISK = "state it: add `--set disk=100GB` to `selfhost check`"
 
-# how the source of a measured bandwidth ends where more may be there
-AT_LEAST = "so a lower bound"
-# what stands before that: other programs had a part of the memory
-BUSY = "busy"
-# how the source of one begins that was measured in a moment
-AT_PRESENT = "measured at present"
-# and of a stated one where somebody told how many modules there are, and neither kind nor rate
-RATE_ASSUMED = "at the rate that is usual"
-# and where somebody told these, and not how many channels are filled
-FILLED_ASSUMED = ", with both channels filled"
+# how the memory bandwidth is known, where it is more than somebody's word: read by the cores with
+# care or in a moment; or stated by the number of modules at the rate that is usual, or by their
+# rate with both channels taken to be filled
+MEASURED, BRIEFLY, RATE_ASSUMED, FILLED_ASSUMED = (
+    "measured",
+    "measured-briefly",
+    "rate-assumed",
+    "filled-assumed",
+)
+HOWS = (MEASURED, BRIEFLY, RATE_ASSUMED, FILLED_ASSUMED)
+# which end of what is there a figure is, where other programs had a part of it
+LEAST = "least"
 
 
-def was_busy(source: str) -> bool:
-    """By the source of a bandwidth, other programs had a part of the memory meanwhile."""
-    return source.endswith(f"{BUSY}, {AT_LEAST}")
-
-
-def was_at_present(source: str) -> bool:
-    """By the source of a bandwidth, it was measured in a moment."""
-    return source.startswith(AT_PRESENT)
-
-
-def was_read_by_cores(source: str) -> bool:
-    """By the source of a bandwidth, the cores of that machine read it: it is nobody's word."""
-    return source.startswith("measured")
-
-
-def bound_of(source: str) -> str | None:
-    """By the source of a bandwidth, which end of what is there it is: `least`, or None."""
-    return "least" if source.endswith(AT_LEAST) else None
-
-
-def bounded(rate: str, source: str) -> str:
-    """The rate with "at least" before it where its source says that it is the lower end."""
-    bound = bound_of(source)
+def bounded(rate: str, bound: str | None) -> str:
+    """The rate with "at least" before it where it is the lower end."""
     return rate if bound is None else f"at {bound} {rate}"
 
 
@@ -246,8 +225,7 @@ class PresentModel(Record):
     `complete`: every byte is there, None where that is not known. `repository` is Hugging Face's,
     `file` the GGUF or ggml file in it (of a split one the first part, None for a whole repository),
     `tag` Ollama's name; `store` the runtime's folder it lies in: one of PURPOSES or `lm-studio`;
-    `quantization` as the store or the file's name states it. `by_path`: the runtime's command that
-    downloads does not find it there, only one that names its path.
+    `quantization` as the store or the file's name states it.
     """
 
     path: str
@@ -259,7 +237,6 @@ class PresentModel(Record):
     tag: str | None = None
     quantization: str | None = None
     total_bytes: int | None = None
-    by_path: bool = False
 
 
 _HOUR_AND_MINUTE = "([01][0-9]|2[0-3]):[0-5][0-9]"
@@ -558,7 +535,6 @@ PARTS: Mapping[str, Field] = {
     "writable": Field("flag"),
     "unified": Field("flag"),
     "complete": Field("flag"),
-    "by_path": Field("flag"),
     "free_bytes": _SIZE_ON_DISK,
     "total_bytes": _SIZE_ON_DISK,
     "size_bytes": _SIZE_ON_DISK,
@@ -592,6 +568,8 @@ FIELDS: dict[str, Field] = {
     "cpu_cores_usable": Field("cores", MIN_CORES, MAX_CORES),
     "instruction_sets": Field("names"),
     "memory_bandwidth_bytes_per_second": Field("whole", 1, MAX_MEMORY_BYTES),
+    "memory_bandwidth_how": Field("text", choices=HOWS),
+    "memory_bandwidth_bound": Field("text", choices=(LEAST,)),
     "disks": Field(Disk),
     "models_present": Field(PresentModel),
     "accelerators": Field(Accelerator),

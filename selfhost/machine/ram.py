@@ -72,10 +72,12 @@ def with_ram(machine: Machine, ram: StatedRam) -> tuple[Machine, str | None]:
         return machine, None
     bandwidth = used * channels.bits // 8 * mts * units.MB
     what = f"{used} channel{'s' * (used > 1)} of {ram.replace(mts=mts).name}"
-    what += "" if ram.mts else f", {RATE_ASSUMED}"
-    machine = machine.replace(
-        memory_bandwidth_bytes_per_second=bandwidth,
-        sources={**machine.sources, _BANDWIDTH: what + _source_of(ram, used)},
+    what += "" if ram.mts else ", at the rate that is usual"
+    who, how = _source_of(ram, used)
+    machine = machine.with_bandwidth(
+        bandwidth,
+        what + who,
+        how=how,
         assumed=tuple(fact for fact in machine.assumed if fact != _BANDWIDTH or not ram.mts),
         unread=tuple(each for each in machine.unread if each.fact != _BANDWIDTH),
     )
@@ -90,13 +92,14 @@ def _used_channels(ram: StatedRam, channels: _Channels, processors: int) -> int:
     return used
 
 
-def _source_of(ram: StatedRam, used_channels: int) -> str:
-    """Who tells the kind or the rate, and that both channels are taken to be filled."""
+def _source_of(ram: StatedRam, used_channels: int) -> tuple[str, str | None]:
+    """Who tells the kind or the rate, and what of it is assumed: one of `fields.HOWS`."""
     if not ram.mts and not ram.kind:
-        return ""
+        return "", RATE_ASSUMED
     tells_filled = ram.channels or ram.sticks or (ram.kind or "").startswith("lp")
     is_assumed = used_channels == 2 and not tells_filled
-    return ", as its description says" + (FILLED_ASSUMED if is_assumed else "")
+    told = ", as its description says"
+    return (f"{told}, with both channels filled", FILLED_ASSUMED) if is_assumed else (told, None)
 
 
 def _is_assumed_anyway(ram: StatedRam, channels: _Channels, used: int, mts: int) -> bool:

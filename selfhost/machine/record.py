@@ -11,13 +11,12 @@ from functools import lru_cache
 from ..core.errors import MachineFileError, Problem, expect_type
 from ..core.records import Record, Unread
 from .fields import (
-    AT_LEAST,
-    AT_PRESENT,
-    BUSY,
+    BRIEFLY,
     CONFIDENCES,
     FIELDS,
     FILES_BY_PATH,
     FILLED_ASSUMED,
+    LEAST,
     LM_STUDIO,
     MAX_CORES,
     MAX_DISK_BYTES,
@@ -26,6 +25,7 @@ from .fields import (
     MAX_MEMORY_BYTES,
     MAX_TEXT,
     MAX_WORD,
+    MEASURED,
     MEMORY_FILESYSTEMS,
     MIN_CORES,
     NETWORK_FILESYSTEMS,
@@ -43,15 +43,11 @@ from .fields import (
     PresentModel,
     PresentRuntime,
     Reader,
-    bound_of,
     bounded,
     checked_name,
     kind_in_json,
     normal_architecture,
     normal_system,
-    was_at_present,
-    was_busy,
-    was_read_by_cores,
 )
 
 TYPE_CHECKING = False
@@ -62,10 +58,10 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 __all__ = [
-    "AT_LEAST",
-    "AT_PRESENT",
+    "BRIEFLY",
+    "LEAST",
+    "MEASURED",
     "Accelerator",
-    "BUSY",
     "CONFIDENCES",
     "Disk",
     "FACTS",
@@ -91,16 +87,12 @@ __all__ = [
     "SCHEMA",
     "UNNAMED",
     "UNPRINTABLE",
-    "bound_of",
     "bounded",
     "checked_name",
     "has_accelerator",
     "machine_of",
     "normal_architecture",
     "normal_system",
-    "was_at_present",
-    "was_busy",
-    "was_read_by_cores",
 ]
 
 
@@ -120,7 +112,9 @@ class Machine(Record):
     `ulimit -f` lets it write. None where there is no such limit. `cpu_cores_usable` has affinity
     and quota applied and may be a fraction; `cpu_cores_performance` are those of
     `cpu_cores_physical` that are of the fastest kind, all of them where they are alike.
-    `instruction_sets` are Linux kernel names. `accelerators` is None when it is not known whether
+    `instruction_sets` are Linux kernel names. `memory_bandwidth_how` says how that was told, one of
+    `fields.HOWS` or None for what somebody states, and `memory_bandwidth_bound` is `least` where
+    more may be there. `accelerators` is None when it is not known whether
     there are any, () when there are none. `planning`: a profile, or changed by --set, so its memory
     is judged as a whole. `assumed` names facts that were neither read nor stated, but taken from
     the machine's class: a finding that rests on one is at least a `warn`. `memory_most_bytes` is
@@ -155,6 +149,8 @@ class Machine(Record):
     cpu_cores_usable: float | None = None
     instruction_sets: tuple[str, ...] | None = None
     memory_bandwidth_bytes_per_second: int | None = None
+    memory_bandwidth_how: str | None = None
+    memory_bandwidth_bound: str | None = None
     disks: tuple[Disk, ...] | None = None
     models_present: tuple[PresentModel, ...] | None = None
     accelerators: tuple[Accelerator, ...] | None = None
@@ -170,6 +166,8 @@ class Machine(Record):
 
         def __init__(self, **values: Any) -> None:
             _check(values)
+            if values.get("memory_bandwidth_bytes_per_second") is None:
+                values |= dict.fromkeys(("memory_bandwidth_how", "memory_bandwidth_bound"))
             values["unread"] = _explained(values)
             super().__init__(**values)
 
@@ -190,6 +188,31 @@ class Machine(Record):
         copy = object.__new__(Machine)
         object.__setattr__(copy, "__dict__", {**own, **values})
         return copy
+
+    @property
+    def is_bandwidth_measured(self) -> bool:
+        """The cores of that machine read its memory: the figure is nobody's word."""
+        return self.memory_bandwidth_how in (MEASURED, BRIEFLY)
+
+    def with_bandwidth(
+        self,
+        bytes_per_second: int | None,
+        source: str,
+        *,
+        how: str | None = None,
+        bound: str | None = None,
+        **values: Any,
+    ) -> Machine:
+        """A copy with that memory bandwidth, and with other `values`."""
+        fact = "memory_bandwidth_bytes_per_second"
+        others = {name: text for name, text in self.sources.items() if name != fact}
+        return self.replace(
+            **values,
+            memory_bandwidth_bytes_per_second=bytes_per_second,
+            memory_bandwidth_how=how,
+            memory_bandwidth_bound=bound,
+            sources=others if bytes_per_second is None else {**others, fact: source},
+        )
 
     def assumes(self, fact: str) -> bool:
         """Whether `fact` was taken from the machine's class."""
@@ -245,7 +268,7 @@ class Machine(Record):
         out: dict[str, Any] = {"schema": SCHEMA, "selfhost_version": __version__}
         for name in type(self)._fields:
             value = getattr(self, name)
-            if name not in _NOT_IN_JSON and not (name in _WHERE_ASSUMED and value is None):
+            if name not in _NOT_IN_JSON and not (name in _WHERE_KNOWN and value is None):
                 out[name] = _plain(value)
         cores = self.cpu_cores_usable
         if cores is not None and cores == int(cores):
@@ -272,8 +295,8 @@ def _plain(value: Any) -> Any:
 
 # what is told of the computer that asks alone
 _NOT_IN_JSON = ("is_this_one", "measured_in_vain")
-# what is written of a machine that was only named, whose RAM is assumed
-_WHERE_ASSUMED = ("memory_most_bytes",)
+# what is written where it is known alone
+_WHERE_KNOWN = ("memory_most_bytes", "memory_bandwidth_how", "memory_bandwidth_bound")
 # facts whose None always has an Unread; that of the others says that there is none
 _NO_FACTS = (
     "emulated_on",
@@ -281,6 +304,8 @@ _NO_FACTS = (
     "private_memory_bytes",
     "file_size_limit_bytes",
     "memory_most_bytes",
+    "memory_bandwidth_how",
+    "memory_bandwidth_bound",
     "confidence",
 )
 FACTS = tuple(

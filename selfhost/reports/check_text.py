@@ -10,7 +10,6 @@ from ..core import units
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND
 from ..judge.checks import WIDE_PACE
 from ..judge.record import Alternative, Finding, Outcome, Route, Verdict
-from ..machine.record import was_busy
 from .layout import (
     BLANK,
     Bar,
@@ -231,7 +230,7 @@ def _what_narrows(verdict: Verdict, measured: bool) -> str:
     if _is_on_card(verdict):
         return ""
     if is_here(machine):
-        if was_busy(machine.sources.get(_BANDWIDTH, "")):
+        if machine.memory_bandwidth_bound is not None:
             return "run it again when other programs are quiet"
         return "" if measured else "run with --measure"
     is_stated = machine.memory_bandwidth_bytes_per_second is not None

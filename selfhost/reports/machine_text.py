@@ -178,7 +178,7 @@ def _in_full(machine: Machine) -> Iterator[Block]:
 def _disk(disk: Disk) -> tuple[str, str, str, str, str, str]:
     """Purpose, free and whole size, filesystem, what limits writing, and the folder."""
     free, total = disk.free_bytes, disk.total_bytes
-    limit = f"{disk.quota}'s quota" if disk.quota else ""
+    limit = "not writable" if disk.writable is False else ""
     where = f"{disk.shown}: {disk.purpose} has none of its own"
     return (
         disk.purpose,
@@ -231,7 +231,7 @@ def _value(machine: Machine, fact: str) -> str:
         is_said = fact == "cpu_cores_performance" and value == machine.cpu_cores_physical
         return "" if is_said else units.cores(value)
     if fact == "memory_bandwidth_bytes_per_second":
-        return bounded(f"{units.decimal(value)}/s", machine.sources.get(fact, ""))
+        return bounded(f"{units.decimal(value)}/s", machine.memory_bandwidth_bound)
     return units.decimal(value) if fact == "file_size_limit_bytes" else units.binary(value)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..advice.verify.comparison import Comparison, Difference
 from ..advice.verify.layout import experts_in_ram
-from ..machine.record import Machine, bound_of
+from ..machine.record import Machine
 from .json import record, titled
 
 TYPE_CHECKING = False
@@ -55,12 +55,11 @@ def _machine(machine: Machine) -> dict[str, Any]:
         "system architecture scope cpu_model cpu_cores_usable cpu_cores_physical instruction_sets"
         " memory_total_bytes memory_bandwidth_bytes_per_second"
     )
-    source = machine.sources.get("memory_bandwidth_bytes_per_second", "")
     cards = machine.accelerators
     card_keys = "vendor name memory_total_bytes unified"
     return {
         **record(machine, keys),
-        "memory_bandwidth_bound": bound_of(source),
+        "memory_bandwidth_bound": machine.memory_bandwidth_bound,
         "accelerators": None if cards is None else [record(card, card_keys) for card in cards],
     }
 

@@ -182,9 +182,7 @@ def arch(**changes: Any) -> Architecture:
 sizes = st.integers(min_value=1, max_value=64)
 
 
-SLOW = MACHINE.replace(
-    memory_bandwidth_bytes_per_second=GB, sources={"memory_bandwidth_bytes_per_second": "measured"}
-)
+SLOW = MACHINE.replace(memory_bandwidth_bytes_per_second=GB, memory_bandwidth_how="measured")
 
 
 MAC = MACHINE.replace(

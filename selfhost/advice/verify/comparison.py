@@ -16,7 +16,7 @@ from ...judge.pace.prompt_copies import per_batch
 from ...judge.pace.speed import PaceRange, Speed
 from ...judge.record import Route, Verdict, exit_code
 from ...machine.gpus import are_alike, fastest
-from ...machine.record import Machine, was_at_present
+from ...machine.record import BRIEFLY, Machine
 from ...needs.records import MemoryNeed, Term
 from .run import (
     ALL_MEMORY,
@@ -668,9 +668,8 @@ def _is_far(row: Difference, factor: float) -> bool:
 
 def _of_a_moment(paces: Sequence[Difference], verdict: Verdict) -> Iterator[str]:
     """That a pace outside its range was predicted in a moment, and how to take more time."""
-    source = verdict.machine.sources.get("memory_bandwidth_bytes_per_second", "")
     is_outside = any(row.term != "prompt" and not row.inside for row in paces)
-    if is_outside and was_at_present(source):
+    if is_outside and verdict.machine.memory_bandwidth_how == BRIEFLY:
         yield _MOMENT
 
 

@@ -96,7 +96,6 @@ class _Storing(Record):
             is_range=self.low != self.high,
             place=place,
             place_first=place[:1].upper() + place[1:] if place.startswith("the ") else place,
-            quota=self.place.quota if self.place else None,
             unseen=missed.reason if missed else None,
             variable=_STORE_VARIABLES.get(self.purpose),
             confidence=doubt_of(self.machine),

@@ -10,7 +10,7 @@ from functools import lru_cache
 from ...core import units
 from ...core.records import Record
 from ...machine import cpus, gpus
-from ...machine.record import AT_LEAST, FILLED_ASSUMED, RATE_ASSUMED, Machine, was_at_present
+from ...machine.record import BRIEFLY, FILLED_ASSUMED, RATE_ASSUMED, Machine
 from ..ranges import Range, scaled
 from .engine import constant, ends_of
 from .processor import (
@@ -77,12 +77,11 @@ def bandwidth(machine: Machine) -> Bandwidth | None:
     if machine.emulated_on is not None:
         return None
     rate = machine.memory_bandwidth_bytes_per_second
-    source = machine.sources.get(_BANDWIDTH, "")
     if rate is None:
         return _assumed(machine)
-    if not source.startswith("measured"):
-        return _stated(machine, rate, source)
-    return _at_least(machine, rate) if source.endswith(AT_LEAST) else _measured(machine, rate)
+    if machine.memory_bandwidth_bound is not None:
+        return _at_least(machine, rate)
+    return _measured(machine, rate) if machine.is_bandwidth_measured else _stated(machine, rate)
 
 
 def core_shares(machine: Machine, memory: Bandwidth) -> Range:
@@ -116,8 +115,8 @@ def _measured(machine: Machine, rate: int) -> Bandwidth:
     low, likely, high = scaled(kind_of(machine).memory, rate)
     if (machine.cpu_cores_physical or 0) > constant("reading")["measured_with_cores"]:
         high *= constant("reading")["more_cores"]
-    present = was_at_present(machine.sources.get(_BANDWIDTH, ""))
-    how = f"{_rate(rate)}, measured{' at present' if present else ''}"
+    moment = " at present" if machine.memory_bandwidth_how == BRIEFLY else ""
+    how = f"{_rate(rate)}, measured{moment}"
     if is_guest(machine):
         how += "; its host may give it more or less at another time"
     shares = on_apple_gpu(machine) or any(card.unified for card in machine.accelerators or ())
@@ -144,7 +143,7 @@ def _at_least(machine: Machine, rate: int) -> Bandwidth:
     return _bandwidth(ends, how)
 
 
-def _stated(machine: Machine, rate: int, source: str) -> Bandwidth:
+def _stated(machine: Machine, rate: int) -> Bandwidth:
     """Of memory whose peak somebody states, as a profile or a record does; of that the rate or what
     is filled may be assumed.
     """
@@ -158,12 +157,13 @@ def _stated(machine: Machine, rate: int, source: str) -> Bandwidth:
             how = f"{stated}; {units.cores(cores)} can read at most {units.decimal(rate)}/s"
         return _bandwidth(scaled(ends_of("reading", "stated_share"), rate), how)
     series, peak = named_processor(machine), _through_links(machine, rate)
-    if series is None or not source.endswith(RATE_ASSUMED):
+    told = machine.memory_bandwidth_how
+    if series is None or told != RATE_ASSUMED:
         memory = memory.replace(least=peak, slowest=peak, likely=peak, fastest=peak, most=peak)
     else:
         memory = memory.part(peak / series.usual)
     low, likely, high = memory.read(_cores(machine, memory.sockets))
-    if source.endswith(FILLED_ASSUMED) and _may_have_one_module(machine):
+    if told == FILLED_ASSUMED and _may_have_one_module(machine):
         low = memory.part(0.5).read(_cores(machine, memory.sockets))[0]
     return _bandwidth((low, likely, high), f"{stated}{memory.share_read(likely)}")
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from ...core import units
 from ...core.records import Record
-from ...machine.record import RATE_ASSUMED, Accelerator, Machine, was_read_by_cores
+from ...machine.record import RATE_ASSUMED, Accelerator, Machine
 from ...needs.records import Needs
 from ..placement.devices import is_built_for, reaches
 from ..ranges import Range, added_apart, scaled
@@ -291,8 +291,7 @@ def _shared_peak(machine: Machine, device: Accelerator | None) -> Peak | None:
 
     own = device_bandwidth(device) if device is not None else None
     rate = machine.memory_bandwidth_bytes_per_second
-    source = machine.sources.get("memory_bandwidth_bytes_per_second", "")
-    is_rate_open = rate is None or source.endswith(RATE_ASSUMED)
+    is_rate_open = rate is None or machine.memory_bandwidth_how == RATE_ASSUMED
     chip = chip_of(machine)
     named = named_processor(machine) if chip is None and is_rate_open and own is None else None
     if named is not None:
@@ -304,7 +303,7 @@ def _shared_peak(machine: Machine, device: Accelerator | None) -> Peak | None:
             fast=filled * max((named.usual * named.most) ** 0.5, named.fastest),
             how=f"the memory of {named.name} with {channels} filled",
         )
-    if own is None and not was_read_by_cores(source):
+    if own is None and not machine.is_bandwidth_measured:
         own = rate
     if own is not None:
         return Peak.exactly(own)

@@ -5,9 +5,9 @@ asked (`nvidia.py`).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from ...core.records import Record, pattern
+from ...core.records import pattern
 from ..fields import FILL_IN
 from ..record import Accelerator
 from .facts import Facts
@@ -37,6 +37,7 @@ _NAME_IT = (
     "run selfhost in Windows, which can tell; or name the GPU: "
     + "add `--gpu NAME` to `selfhost check`"
 )
+_SHARES = "the GPU shares the machine's RAM"
 _MAX_BYTES, _MIB = 2**50, 2**20
 
 
@@ -58,12 +59,12 @@ def _read_linux(host: Host, facts: Facts) -> None:
     nodes = None
     if facts.values.get("scope") == "container":
         # its bus shows every card of the host; it was handed some of them
-        names = host.listdir(_RENDER_NODES) or ()
+        names = host.listdir(_RENDER_NODES)
         nodes = frozenset(name for name in names if name.startswith("renderD"))
     parts = [
         _read_nvidia(host, [slot for slot, vendor in devices if vendor == NVIDIA]),
         _read_amd(host, facts, sum(vendor == AMD for _, vendor in devices), nodes),
-        _read_intel(host, devices, nodes),
+        _read_intel(host, [slot for slot, vendor in devices if vendor == INTEL], nodes),
     ]
     if not any(parts) and host.exists(WSL_DEVICE):
         reason = f"WSL 2 hands on the GPU of Windows as {WSL_DEVICE}, which does not tell whose it"
@@ -74,8 +75,8 @@ def _read_linux(host: Host, facts: Facts) -> None:
 
 def _read_nvidia(host: Host, slots: Sequence[str]) -> Read | None:
     """None where no file shows one: most computers have none."""
-    is_jetson = host.system == "linux" and host.exists("/proc/device-tree/model")
-    if not slots and not is_jetson and not driver_present(host):
+    is_board = host.system == "linux" and host.exists("/proc/device-tree/model")
+    if not slots and not is_board and not driver_present(host):
         return None
     from .nvidia import read_nvidia
 
@@ -109,10 +110,8 @@ def _miss_memory(facts: Facts, read: Sequence[Read]) -> None:
 
 def _is_handed(host: Host, folder: str, nodes: frozenset[str] | None) -> bool:
     """Whether programs here reach the card with that folder in sysfs."""
-    if nodes is None:
-        return True
-    own = {name for name in host.listdir(f"{folder}/drm") or () if name.startswith("renderD")}
-    return not nodes.isdisjoint(own) if own else bool(nodes)
+    own = {name for name in host.listdir(f"{folder}/drm") if name.startswith("renderD")}
+    return nodes is None or not nodes.isdisjoint(own or nodes)
 
 
 def _not_handed(maker: str, cards: Sequence[Accelerator], source: str, devices: str) -> Read:
@@ -124,23 +123,12 @@ def _not_handed(maker: str, cards: Sequence[Accelerator], source: str, devices: 
 
 def _size(host: Host, path: str) -> int | None:
     """A size in decimal or with 0x; None where it is not there or no size."""
-    word = host.read_word(path) or ""
+    word = host.read_word(path)
     number = int(word, 16) if re.fullmatch(r"0x[0-9a-f]{1,16}", word) else whole(word)
     return number if number and number <= _MAX_BYTES else None
 
 
 # ------------------------------------------------------------------ AMD
-
-
-class _AmdCard(Record):
-    """A card with a driver: its place in the order of ROCm, what masks call it, and whether
-    programs here reach it.
-    """
-
-    number: int
-    card: Accelerator
-    code: str | None
-    is_handed: bool
 
 
 def parse_properties(text: str) -> dict[str, int]:
@@ -171,65 +159,53 @@ def gfx_name(version: int) -> str | None:
 
 def _read_amd(host: Host, facts: Facts, count: int, nodes: frozenset[str] | None) -> Read | None:
     """`count`: the devices of AMD on the bus."""
-    every = _amd_cards(host, facts.values.get("memory_total_bytes"), nodes)
-    seen = [card for card in every if card.is_handed]
-    if nodes is not None and every:
-        if not seen:
+    seen = _amd_cards(host, facts.values.get("memory_total_bytes"))
+    cards = [card for card, folder in seen if _is_handed(host, folder, nodes)]
+    if seen and nodes is not None:
+        if not cards:
             devices = f"--device {_ROCM_NODE} --device {_RENDER_NODES}"
-            return _not_handed("an AMD", [each.card for each in every], DRM, devices)
+            return _not_handed("an AMD", [card for card, _ in seen], DRM, devices)
         # a driver has no card that another container was handed
-        count = len(seen)
+        count = len(cards)
     # ROCm's own variable hides first, then HIP's counts the rest
-    cards = [each.card for each in seen]
-    left = masked(cards, host.env.get("ROCR_VISIBLE_DEVICES"), [each.code for each in seen])
+    left = masked(cards, host.env.get("ROCR_VISIBLE_DEVICES"))
     visible = masked(left, host.env.get("HIP_VISIBLE_DEVICES"))
     selected = ", as ROCR_VISIBLE_DEVICES and HIP_VISIBLE_DEVICES select"
-    source = DRM if len(visible) == len(seen) else DRM + selected
-    visible += (Accelerator(vendor="amd", name="AMD GPU"),) * (count - len(seen))
-    if not seen and not visible:
+    source = DRM if len(visible) == len(cards) else DRM + selected
+    visible += (Accelerator(vendor="amd", name="AMD GPU"),) * (count - len(cards))
+    if not cards and not visible:
         return None
     reason = "an AMD GPU has no mem_info_vram_total: its driver amdgpu is not loaded"
-    if seen and all(card.unified for card in visible if card.memory_total_bytes is None):
-        reason = "the GPU shares the machine's RAM"
+    if cards and all(card.unified for card in visible if card.memory_total_bytes is None):
+        reason = _SHARES
     return Read(cards=visible, source=source, reason=reason, remedy=FILL_IN)
 
 
-def _amd_cards(
-    host: Host, ram_bytes: int | None, render_nodes: frozenset[str] | None
-) -> list[_AmdCard]:
-    """Each card with a driver, in the order of ROCm."""
-    nodes: dict[str, tuple[int, dict[str, int]]] = {}
-    for name in host.listdir(KFD) or ():
+def _amd_cards(host: Host, ram_bytes: int | None) -> list[tuple[Accelerator, str]]:
+    """Each card with a driver and its folder, in the order of ROCm."""
+    nodes: dict[str, tuple[int, int]] = {}
+    for name in host.listdir(KFD):
         values = parse_properties(host.read_text(f"{KFD}/{name}/properties") or "")
         at, domain = values.get("location_id", 0), values.get("domain", 0)
         if name.isdecimal() and values.get("simd_count"):
             slot = f"{domain:04x}:{at >> 8 & 0xFF:02x}:{at >> 3 & 0x1F:02x}.{at & 7}"
-            nodes[slot] = int(name), values
-    seen: list[_AmdCard] = []
-    for name in host.listdir(DRM) or ():
+            nodes[slot] = int(name), values.get("gfx_target_version", 0)
+    cards: list[tuple[int, Accelerator, str]] = []
+    for name in host.listdir(DRM):
         folder = f"{DRM}/{name}/device"
         if not re.fullmatch(r"card\d+", name) or host.read_word(f"{folder}/vendor") != AMD:
             continue
-        slot_line = re.search(
-            r"(?m)^PCI_SLOT_NAME=(\S+)$", host.read_text(f"{folder}/uevent") or ""
-        )
+        uevent = host.read_text(f"{folder}/uevent") or ""
+        slot_line = re.search(r"(?m)^PCI_SLOT_NAME=(\S+)$", uevent)
         slot = slot_line[1].lower() if slot_line else ""
-        number, node = nodes.get(slot, (len(nodes) + len(seen), {}))
-        code = host.read_word(f"{folder}/unique_id")
-        seen.append(
-            _AmdCard(
-                number=number,
-                card=_amd_card(host, folder, node, ram_bytes),
-                code=f"GPU-{code}" if code else None,
-                is_handed=_is_handed(host, folder, render_nodes),
-            )
-        )
-    return sorted(seen, key=lambda each: each.number)
+        number, version = nodes.get(slot, (len(nodes) + len(cards), 0))
+        cards.append((number, _amd_card(host, folder, version, ram_bytes), folder))
+    return [(card, folder) for _, card, folder in sorted(cards, key=lambda entry: entry[0])]
 
 
-def _amd_card(host: Host, folder: str, node: dict[str, int], ram_bytes: int | None) -> Accelerator:
+def _amd_card(host: Host, folder: str, version: int, ram_bytes: int | None) -> Accelerator:
     total = _size(host, f"{folder}/mem_info_vram_total")
-    used = whole(host.read_word(f"{folder}/mem_info_vram_used") or "")
+    used = whole(host.read_word(f"{folder}/mem_info_vram_used"))
     unified: bool | None = None if total is None else False
     try:
         # metrics of a processor's own graphics are of revision 2 or 3, those of cards 1
@@ -251,15 +227,14 @@ def _amd_card(host: Host, folder: str, node: dict[str, int], ram_bytes: int | No
         memory_total_bytes=total,
         memory_free_bytes=max(0, total - used) if total is not None and used is not None else None,
         unified=unified,
-        compute_capability=gfx_name(node.get("gfx_target_version", 0)),
+        compute_capability=gfx_name(version),
     )
 
 
 def _amd_name(host: Host, folder: str) -> str:
     """As its driver gives it, else as libdrm's list has it, else by its number."""
     name = (host.read_text(f"{folder}/product_name", 256) or "").strip()
-    device = host.read_word(f"{folder}/device") or ""
-    revision = host.read_word(f"{folder}/revision") or ""
+    device, revision = (host.read_word(f"{folder}/{file}") for file in ("device", "revision"))
     texts = (host.read_text(path, MAX_NAMES_BYTES) or "" for path in _AMD_NAMES)
     listed = (parse_amd_names(text, device, revision) for text in texts)
     return name or next(filter(None, listed), None) or f"AMD GPU {device}".strip()
@@ -268,14 +243,10 @@ def _amd_name(host: Host, folder: str) -> str:
 # ------------------------------------------------------------------ Intel
 
 
-def _read_intel(
-    host: Host, devices: list[tuple[str, str]], nodes: frozenset[str] | None
-) -> Read | None:
+def _read_intel(host: Host, devices: Sequence[str], nodes: frozenset[str] | None) -> Read | None:
     # bus 00 is the processor's own graphics, which shares RAM and speeds nothing up here; recorded
     # trees may leave colons out
-    slots = [
-        slot for slot, vendor in devices if vendor == INTEL and slot.replace(":", "")[4:6] != "00"
-    ]
+    slots = [slot for slot in devices if slot.replace(":", "")[4:6] != "00"]
     if not slots:
         return None
     handed = [slot for slot in slots if _is_handed(host, f"{PCI}/{slot}", nodes)]
@@ -296,12 +267,11 @@ def _read_intel(
 
 def _intel_memory(host: Host, folder: str) -> int | None:
     """xe tells of each tile, i915 of the card in some versions (AlexsJones/llmfit#733)."""
-    tiles = [name for name in host.listdir(folder) or () if re.fullmatch(r"tile\d+", name)]
-    sizes = [_size(host, f"{folder}/{name}/physical_vram_size_bytes") for name in tiles]
-    read_sizes = [size for size in sizes if size]
-    if sizes and len(read_sizes) == len(sizes):
-        return sum(read_sizes)
-    cards = (name for name in host.listdir(f"{folder}/drm") or () if name.startswith("card"))
+    tiles = [name for name in host.listdir(folder) if re.fullmatch(r"tile\d+", name)]
+    sizes = [_size(host, f"{folder}/{name}/physical_vram_size_bytes") or 0 for name in tiles]
+    if sizes and all(sizes):
+        return sum(sizes)
+    cards = (name for name in host.listdir(f"{folder}/drm") if name.startswith("card"))
     return next((_size(host, f"{folder}/drm/{name}/lmem_total_bytes") for name in cards), None)
 
 
@@ -309,32 +279,34 @@ def _intel_memory(host: Host, folder: str) -> int | None:
 
 
 def _read_apple(host: Host, facts: Facts) -> None:
-    name = (host.sysctl("machdep.cpu.brand_string") or "").strip() or "Apple silicon"
-    limit = (whole(host.sysctl("iogpu.wired_limit_mb") or "") or 0) * _MIB
+    name = host.sysctl("machdep.cpu.brand_string").strip() or "Apple silicon"
+    limit = (whole(host.sysctl("iogpu.wired_limit_mb")) or 0) * _MIB
     total = limit if 0 < limit <= _MAX_BYTES else None
     card = Accelerator(vendor="apple", name=name, unified=True, memory_total_bytes=total)
     facts.put(ACCELERATORS, (card,), "sysctl hw.optional.arm64")
     if total is None:
         facts.miss(
             MEMORY,
-            "the GPU shares the machine's RAM, and only Metal tells how much of it the GPU may use:"
-            " by default two thirds to five sixths",
+            f"{_SHARES}, and only Metal tells how much of it the GPU may use: by default two thirds"
+            " to five sixths",
             "`sudo sysctl iogpu.wired_limit_mb=N` sets it",
         )
     else:
         facts.note(MEMORY, "sysctl iogpu.wired_limit_mb")
 
 
-# AMD's own cards; other names of its are graphics of a processor
-_AMD_CARD = pattern(
-    r"(?i)\bRX\b|\bPro\s+(W|V|VII|R\d)|\bVII\b|\bInstinct\b|\bVega (56|64|Frontier)\b|\bFirePro\b"
-)
-_INTEL_CARD = pattern(r"(?i)\bArc\b.*\b[AB]\d{2,3}M?\b|\bData Center GPU\b")
-_WINDOWS: tuple[tuple[str, str, Callable[[str], object]], ...] = (
-    ("ven_10de", "nvidia", lambda _name: True),
-    ("ven_1002", "amd", lambda name: _AMD_CARD.search(name)),
-    ("ven_8086", "intel", lambda name: _INTEL_CARD.search(name)),
-)
+# by the maker's number: its name, and the names of cards; others are graphics of a processor
+_WINDOWS = {
+    "ven_10de": ("nvidia", pattern("")),
+    "ven_1002": (
+        "amd",
+        pattern(
+            r"(?i)\bRX\b|\bPro\s+(W|V|VII|R\d)|\bVII\b|\bInstinct\b|\bVega (56|64|Frontier)\b"
+            r"|\bFirePro\b"
+        ),
+    ),
+    "ven_8086": ("intel", pattern(r"(?i)\bArc\b.*\b[AB]\d{2,3}M?\b|\bData Center GPU\b")),
+}
 
 
 def _read_windows(host: Host, facts: Facts) -> None:
@@ -343,10 +315,10 @@ def _read_windows(host: Host, facts: Facts) -> None:
     nothing up.
     """
     nvidia = _read_nvidia(host, ())
-    is_told = nvidia is not None and any(card.memory_total_bytes for card in nvidia.cards)
     adapters = host.ask("display_adapters")
     why = "the registry's list of display adapters could not be read" if adapters is None else None
     listed = [card for card in map(_windows_card, adapters or ()) if card is not None]
+    is_told = nvidia is not None and any(card.memory_total_bytes for card in nvidia.cards)
     if is_told or "CUDA_VISIBLE_DEVICES" in host.env:
         listed = [card for card in listed if card.vendor != "nvidia"]
     elif any(card.vendor == "nvidia" for card in listed):
@@ -354,8 +326,7 @@ def _read_windows(host: Host, facts: Facts) -> None:
     others = None
     if listed:
         is_shared = all(card.unified for card in listed if card.memory_total_bytes is None)
-        shares = "the GPU shares the machine's RAM"
-        reason = shares if is_shared else "the registry does not state the memory of a GPU"
+        reason = _SHARES if is_shared else "the registry does not state the memory of a GPU"
         source = "the registry's display adapters"
         others = Read(cards=tuple(listed), source=source, reason=reason, remedy=FILL_IN)
     _put(facts, [nvidia, others], why, "the registry: no GPU of NVIDIA, AMD or Intel")
@@ -364,14 +335,15 @@ def _read_windows(host: Host, facts: Facts) -> None:
 def _windows_card(adapter: Mapping[str, object]) -> Accelerator | None:
     """The card of one display adapter; None for graphics of Intel's processors and other makers."""
     code, name = str(adapter.get("id") or "").lower(), str(adapter.get("name") or "").strip()
-    for mark, vendor, test in _WINDOWS:
-        if mark in code and (vendor != "intel" or test(name)):
-            is_card, size = bool(test(name)), adapter.get("memory")
-            has_size = is_card and type(size) is int and 0 < size <= _MAX_BYTES
-            return Accelerator(
-                vendor=vendor,
-                name=name or f"{vendor} GPU",
-                memory_total_bytes=size if has_size else None,  # type: ignore[arg-type]
-                unified=not is_card,
-            )
-    return None
+    vendor, names = next((_WINDOWS[mark] for mark in _WINDOWS if mark in code), ("", None))
+    is_card = names is not None and names.search(name) is not None
+    if not vendor or (vendor == "intel" and not is_card):
+        return None
+    size = adapter.get("memory")
+    is_size = is_card and type(size) is int and 0 < size <= _MAX_BYTES
+    return Accelerator(
+        vendor=vendor,
+        name=name or f"{vendor} GPU",
+        memory_total_bytes=size if is_size else None,  # type: ignore[arg-type]
+        unified=not is_card,
+    )

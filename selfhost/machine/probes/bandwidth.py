@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import mmap
 import sys
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from time import perf_counter, thread_time
 
 from ...core import units
 from ...core.records import Unread
-from ..record import AT_LEAST, AT_PRESENT, BUSY, Machine
+from ..record import BRIEFLY, LEAST, MEASURED, Machine
 from .cpu import cache_bytes
 from .host import Host, reason_of
 
@@ -28,7 +26,6 @@ _MAX_THREADS = 16
 _LEAST_BYTES, _MOST_BYTES, _CACHES, _USUAL_CACHE_BYTES = 64 << 20, 4 << 30, 4, 64 << 20
 # what filling and reading may take, with care and within 60 ms
 _CAREFUL_SECONDS, _BRIEF_SECONDS = (2.0, 0.4), (0.028, 0.012)
-_MOMENT_SECONDS = 0.002
 # of its processor, what an undisturbed thread gets
 _LEAST_CPU_SHARE = 0.95
 # when a thread was done with each chunk, its part of a processor, and the bytes it read of
@@ -40,23 +37,27 @@ def with_measured(machine: Machine, *, brief: bool = False, host: Host | None = 
     unread. A figure of a busy machine is the least that it has. `brief`: within 60 ms.
     """
     unread = [entry for entry in machine.unread if entry.fact != FACT]
-    sources = {fact: source for fact, source in machine.sources.items() if fact != FACT}
-    figure: int | None = None
+    figure, source, is_busy = None, "", False
     try:
-        figure, sources[FACT] = measure(machine, host or Host(), brief=brief)
+        figure, source, is_busy = measure(machine, host or Host(), brief=brief)
     except (OSError, MemoryError, RuntimeError, ValueError, AttributeError) as error:
         remedy = "run with --measure when the machine is idle, or give it in a machine file"
         unread.append(Unread(fact=FACT, reason=f"not measured: {reason_of(error)}", remedy=remedy))
-    return machine.replace(
-        memory_bandwidth_bytes_per_second=figure,
+    how = BRIEFLY if brief else MEASURED
+    return machine.with_bandwidth(
+        figure,
+        source,
+        how=None if figure is None else how,
+        bound=LEAST if is_busy else None,
         measured_in_vain=figure is None and not brief,
-        sources=sources,
         unread=tuple(sorted(unread, key=lambda entry: entry.fact)),
     )
 
 
-def measure(machine: Machine, host: Host, *, brief: bool) -> tuple[int, str]:
-    """Bytes per second, and how they were measured. `ValueError` where that could only mislead."""
+def measure(machine: Machine, host: Host, *, brief: bool) -> tuple[int, str, bool]:
+    """Bytes per second, how they were measured, and whether other programs had a part of them.
+    `ValueError` where that could only mislead.
+    """
     usable, free = _means(machine, host)
     count = min(int(usable), machine.cpu_cores_physical or 1, _MAX_THREADS)
     beyond = max(_LEAST_BYTES, _CACHES * (cache_bytes(host) or _USUAL_CACHE_BYTES))
@@ -73,10 +74,10 @@ def measure(machine: Machine, host: Host, *, brief: bool) -> tuple[int, str]:
     if figure is None:
         raise ValueError("the threads did not run at the same time")
     threads = "1 thread" if count == 1 else f"{count} threads"
-    source = f"{AT_PRESENT if brief else 'measured'}: {threads} reading {units.binary(filled)}"
-    if others or min(trace[1] for trace in traces) < _LEAST_CPU_SHARE:
-        source += f"; {BUSY}, {AT_LEAST}"
-    return int(figure), source
+    moment = " at present" if brief else ""
+    source = f"measured{moment}: {threads} reading {units.binary(filled)}"
+    is_busy = bool(others) or min(trace[1] for trace in traces) < _LEAST_CPU_SHARE
+    return int(figure), source + ("; busy, so a lower bound" if is_busy else ""), is_busy
 
 
 def _means(machine: Machine, host: Host) -> tuple[float, int]:
@@ -100,26 +101,12 @@ def _others_running() -> int:
 
 
 def joint_rate(traces: Sequence[Trace]) -> float | None:
-    """Bytes per second of all threads together, at the median of the moments in which none of them
-    was held up; None where there is none.
+    """Bytes per second of all threads together, over the time in which all of them ran; None where
+    there is none.
     """
     start, end = max(trace[0][0] for trace in traces), min(trace[0][-1] for trace in traces)
-    count = max(0, int((end - start) / _MOMENT_SECONDS))
-    edges = [start + _MOMENT_SECONDS * number for number in range(count + 1)]
-    rates, are_whole = [0.0] * count, [True] * count
-    for done, _, _ in traces:
-        usual = 1 / _median([after - before for before, after in pairwise(done)])
-        for number, (before, after) in enumerate(pairwise(edges)):
-            first, last = bisect_right(done, before) - 1, bisect_right(done, after) - 1
-            rate = (last - first) / (done[last] - done[first]) if last > first >= 0 else 0.0
-            rates[number] += rate
-            are_whole[number] = are_whole[number] and rate > usual / 2
-    whole_rates = [rate for rate, is_whole in zip(rates, are_whole, strict=True) if is_whole]
-    return _median(whole_rates) * _CHUNK_BYTES if whole_rates else None
-
-
-def _median(numbers: Sequence[float]) -> float:
-    return sorted(numbers)[len(numbers) // 2]
+    chunks = sum(start < moment <= end for trace in traces for moment in trace[0])
+    return chunks * _CHUNK_BYTES / (end - start) if end > start and chunks else None
 
 
 def _run(count: int, part_bytes: int, fill: float, read: float) -> list[Trace]:

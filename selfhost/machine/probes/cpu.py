@@ -9,10 +9,10 @@ from functools import lru_cache
 
 from ...core.tables import shipped_table
 from ..record import MAX_WORD, normal_architecture
-from .cgroups import NO_LIMIT, Groups, groups, parse_number
+from .cgroups import NO_LIMIT, groups, parse_number
 from .facts import Facts
 from .host import MAX_READ_BYTES, NATIVE, Host
-from .procfs import parse_list, parse_pairs, whole
+from .procfs import STATUS, parse_list, parse_pairs, whole
 
 MODEL, PHYSICAL, PERFORMANCE, USABLE, SETS, EMULATED = (
     "cpu_model",
@@ -32,8 +32,6 @@ _NARROW = {"x86_64": "i686", "aarch64": "armv7l"}
 # what uname says under `setarch i386`, and a 64-bit program proves wrong
 _WIDE = {narrow: wide for wide, narrow in _NARROW.items()}
 _FAMILIES = {"x86_64": "x86", "i686": "x86", "aarch64": "arm", "armv7l": "arm"}
-_UNALLOWED = "which CPUs this process may use is not known"
-_NO_CORES = "the kernel does not tell cores from threads"
 
 
 def cpuinfo(host: Host) -> str:
@@ -58,7 +56,7 @@ def read_architecture(host: Host, facts: Facts) -> None:
     and what emulates it.
     """
     fact, word = "architecture", host.machine()
-    if host.system == "macos" and host.sysctl("hw.optional.arm64") == "1":
+    if host.sysctl("hw.optional.arm64") == "1":
         rosetta = "; this Python is an x86_64 one under Rosetta: install an arm64 one"
         is_translated = host.sysctl("sysctl.proc_translated") == "1"
         facts.put(fact, "aarch64", f"sysctl hw.optional.arm64{rosetta if is_translated else ''}")
@@ -84,13 +82,11 @@ def _read_emulation(host: Host, facts: Facts, family: str | None) -> None:
     platform: uname answers with the programs' word, the kernel's own word and its /proc/cpuinfo
     tell the computer.
     """
-    word = normal_architecture(host.read_text(_KERNELS_WORD) or "")
-    beneath, source = word, _KERNELS_WORD
-    if word not in _FAMILIES:
-        lines = parse_cpuinfo(cpuinfo(host))
+    beneath, source = normal_architecture(host.read_word(_KERNELS_WORD)), _KERNELS_WORD
+    if beneath not in _FAMILIES:
+        lines, source = parse_cpuinfo(cpuinfo(host)), CPUINFO
         kinds = {"flags": "x86_64", "CPU implementer": "aarch64"}
         beneath = next((name for key, name in kinds.items() if key in lines), "")
-        source = CPUINFO
     if family is not None and _FAMILIES.get(beneath, family) != family:
         facts.put(EMULATED, beneath, source)
 
@@ -108,24 +104,25 @@ def parse_instruction_sets(text: str) -> tuple[str, ...] | None:
     return tuple(names) if are_names else None
 
 
-def parse_model(text: str) -> str | None:
-    """What the processor is called; the parts by name where an Arm kernel gives only numbers."""
+def parse_model(text: str) -> str:
+    """What the processor is called; the parts by name where an Arm kernel gives only numbers; empty
+    where nothing names it.
+    """
     lines = parse_cpuinfo(text)
-    if "CPU part" in lines:
-        table = shipped_table("firmware_names")["arm_parts"]
-        names = dict.fromkeys(
-            name
-            for maker in lines.get("CPU implementer", ())
-            for part in lines["CPU part"]
-            if (name := table.get(maker.lower(), {}).get(part.lower()))
-        )
+    table = shipped_table("firmware_names")["arm_parts"] if "CPU part" in lines else {}
+    names = dict.fromkeys(
+        name
+        for maker in lines.get("CPU implementer", ())
+        for part in lines.get("CPU part", ())
+        if (name := table.get(maker.lower(), {}).get(part.lower()))
+    )
+    if names:
         board = lines.get("Model", [""])[0]
-        if names:
-            return " + ".join(names) + (f" ({board})" if board else "")
+        return " + ".join(names) + (f" ({board})" if board else "")
     for key in ("model name", "cpu model", "cpu", "uarch", "Processor", "Hardware"):
         if key in lines:
             return " ".join(lines[key][0].split())
-    return None
+    return ""
 
 
 def read_model(host: Host, facts: Facts) -> None:
@@ -139,7 +136,7 @@ def read_model(host: Host, facts: Facts) -> None:
         name, source = parse_model(cpuinfo(host)), CPUINFO
         if EMULATED in facts.values:
             source += ": the computer's, which emulates another"
-    if name and name.strip():
+    if name.strip():
         facts.put(MODEL, name.strip(), source)
     elif host.system == "linux" and not cpuinfo(host):
         facts.miss(MODEL, host.why(CPUINFO))
@@ -170,15 +167,14 @@ def read_instruction_sets(host: Host, facts: Facts) -> None:
 
 
 def _mac_instruction_sets(host: Host, facts: Facts) -> None:
-    lists = {
-        name: (host.sysctl(f"machdep.cpu.{name}") or "").lower().split()
-        for name in ("features", "leaf7_features", "extfeatures")
-    }
+    tables = shipped_table("firmware_names")
+    names = ("features", "leaf7_features", "extfeatures")
+    lists = {name: host.sysctl(f"machdep.cpu.{name}").lower().split() for name in names}
     if not any(lists.values()):
-        table = shipped_table("firmware_names")["mac_arm"]
-        arm = {linux for name, linux in table.items() if host.sysctl(f"hw.optional.{name}") == "1"}
-        if arm:
-            facts.put(SETS, tuple(sorted(arm)), "sysctl hw.optional")
+        arm = tables["mac_arm"].items()
+        there = {linux for name, linux in arm if host.sysctl(f"hw.optional.{name}") == "1"}
+        if there:
+            facts.put(SETS, tuple(sorted(there)), "sysctl hw.optional")
         else:
             facts.miss(SETS, "sysctl names no instruction sets")
         return
@@ -190,13 +186,12 @@ def _mac_instruction_sets(host: Host, facts: Facts) -> None:
         if sign not in lists[name]:
             facts.miss(SETS, f"sysctl machdep.cpu.{name} is not there or names no {sign}")
             return
-    names = shipped_table("firmware_names")["mac_x86"]
-    words = {names.get(word, word) for words in lists.values() for word in words}
+    words = {tables["mac_x86"].get(word, word) for words in lists.values() for word in words}
     facts.put(SETS, tuple(sorted(words)), "sysctl machdep.cpu.features, leaf7_features")
 
 
 def _windows_instruction_sets(host: Host, facts: Facts) -> None:
-    is_arm = normal_architecture(host.machine() or "") == "aarch64"
+    is_arm = normal_architecture(host.machine()) == "aarch64"
     table = shipped_table("firmware_names")["windows_arm" if is_arm else "windows_x86"]
     there = host.ask("processor_features") or ()
     names = sorted(name for number, name in table.items() if int(number) in there)
@@ -213,28 +208,28 @@ def _windows_instruction_sets(host: Host, facts: Facts) -> None:
 
 
 def parse_cpu_max(text: str) -> float | None:
-    """cpu.max `200000 100000` -> 2.0 CPUs; inf for `max`; None for another shape."""
-    words = text.split()
+    """cpu.max `200000 100000` -> 2.0 CPUs; inf for `max`; None for another shape, and for a line
+    that was cut off.
+    """
+    words = text.split() if text.endswith("\n") else []
     if words[:1] == ["max"]:
         return float("inf")
-    numbers = [whole(word, 15) for word in words]
-    if len(numbers) == 2 and numbers[0] and numbers[1]:
-        return numbers[0] / numbers[1]
-    return None
+    return _ratio([whole(word, 15) for word in words])
 
 
-def allowed_cpus(host: Host) -> tuple[frozenset[int], str] | None:
-    """The CPUs this process may run on, and where that was read."""
-    allowed = host.ask("affinity")
-    if allowed:
+def _ratio(numbers: Sequence[int | None]) -> float | None:
+    return numbers[0] / numbers[1] if len(numbers) == 2 and numbers[0] and numbers[1] else None
+
+
+def allowed_cpus(host: Host) -> tuple[frozenset[int], str]:
+    """The CPUs this process may run on, and where that was read; none where that is not known."""
+    if allowed := host.ask("affinity"):
         return frozenset(allowed), "sched_getaffinity"
     # the kernel's mask may name CPUs that are not there
-    online = parse_list(host.read_text(ONLINE) or "")
-    status = parse_pairs(host.read_text("/proc/self/status") or "")
-    listed = parse_list(status.get("Cpus_allowed_list", ""))
-    if not listed or not online or not listed & online:
-        return None
-    return listed & online, "/proc/self/status, Cpus_allowed_list"
+    online = parse_list(host.read_text(ONLINE) or "") or frozenset()
+    listed = parse_pairs(host.read_text(STATUS) or "").get("Cpus_allowed_list", "")
+    source = f"{STATUS}, Cpus_allowed_list"
+    return (parse_list(f"{listed}\n") or frozenset()) & online, source
 
 
 def read_usable(host: Host, facts: Facts) -> None:
@@ -245,15 +240,44 @@ def read_usable(host: Host, facts: Facts) -> None:
         reason = "the system did not say how many CPUs it has"
         _count(host, facts, USABLE, "usable", "hw.logicalcpu", reason)
         return
-    try:
-        facts.put(USABLE, *_linux_usable(host))
-    except ValueError as error:
-        facts.miss(USABLE, str(error))
+    cpus, source = allowed_cpus(host)
+    if not cpus:
+        facts.miss(USABLE, host.why(ONLINE if host.read_text(STATUS) else STATUS))
+        return
+    chain = groups(host, "cpu")
+    if chain.why:
+        facts.miss(USABLE, f"a limit may exist unseen: {chain.why}")
+        return
+    best = float(len(cpus))
+    for folder, name in chain.levels:
+        quota, file = _quota(host, chain.version, folder)
+        if quota is None:
+            why = f"{file} is not a quota" if host.read_text(file) else host.why(file)
+            facts.miss(USABLE, why)
+            return
+        if quota < best:
+            short = file.rpartition("/")[2]
+            best = quota
+            source = f"limited by control group {name}: {quota:g} of {len(cpus)} CPUs ({short})"
+    facts.put(USABLE, best, source)
+
+
+def _quota(host: Host, version: int, folder: str) -> tuple[float | None, str]:
+    """The CPUs that the quota of one group is worth, and its file; None where it cannot be read."""
+    if version == 2:
+        file = f"{folder}/cpu.max"
+        return parse_cpu_max(host.read_text(file) or ""), file
+    files = [f"{folder}/cpu.cfs_{kind}_us" for kind in ("quota", "period")]
+    numbers = [parse_number(host.read_text(file) or "") for file in files]
+    unread = next((file for file, number in zip(files, numbers, strict=True) if not number), None)
+    if unread is None and numbers[0] == NO_LIMIT:
+        return float("inf"), files[0]
+    return _ratio(numbers), unread or files[0]
 
 
 def _count(host: Host, facts: Facts, fact: str, kind: str, name: str, reason: str) -> None:
     """A number of cores where there is no /proc: of psutil's `kind`, or of macOS' sysctl `name`."""
-    count = (host.ask("cores") or {}).get(kind) or whole(host.sysctl(name) or "", 9)
+    count = (host.ask("cores") or {}).get(kind) or whole(host.sysctl(name), 9)
     source = f"sysctl {name}" if host.system == "macos" else f"psutil, {kind} CPUs"
     if count:
         facts.put(fact, float(count) if fact == USABLE else count, source)
@@ -261,83 +285,12 @@ def _count(host: Host, facts: Facts, fact: str, kind: str, name: str, reason: st
         facts.miss(fact, reason)
 
 
-def _linux_usable(host: Host) -> tuple[float, str]:
-    """The CPUs, and where they were read. `ValueError` where they are not known."""
-    allowed = allowed_cpus(host)
-    if allowed is None:
-        status = "/proc/self/status"
-        raise ValueError(host.why(ONLINE if host.read_text(status) else status))
-    cpus, source = allowed
-    chain = groups(host, "cpu", ("cpu.max", "cpu.weight"))
-    why = chain.why
-    # what is mounted over a folder above hides the groups, which the list of mounts still names
-    if chain.folders and not host.exists(chain.folders[-1]):
-        why = f"the control groups at {chain.folders[-1]} cannot be seen from here"
-    if why:
-        raise ValueError(f"a limit may exist unseen: {why}")
-    # files that exist together, so that one without the other is no answer
-    file, sibling = (
-        ("cpu.max", "cpu.weight")
-        if chain.version == 2
-        else ("cpu.cfs_quota_us", "cpu.cfs_period_us")
-    )
-    best, is_counted = float(len(cpus)), False
-    for folder, name in zip(chain.folders, chain.names, strict=True):
-        if host.missing(f"{folder}/{file}") and host.missing(f"{folder}/{sibling}"):
-            # a kernel without quotas has no such file, nor has the top; a group without them has
-            # none below it
-            if (is_counted and folder != chain.folders[-1]) or _has_controller(host, chain, folder):
-                raise ValueError(host.why(f"{folder}/{file}"))
-            continue
-        quota = _quota(host, chain.version, f"{folder}/{file}", f"{folder}/{sibling}")
-        is_counted = True
-        if quota < best:
-            best = quota
-            source = f"limited by control group {name}: {quota:g} of {len(cpus)} CPUs ({file})"
-    return best, source
-
-
-def _quota(host: Host, version: int, path: str, sibling: str) -> float:
-    """The CPUs that the quota of one group is worth. `ValueError` where it cannot be read."""
-    text, beside = host.read_text(path), host.read_text(sibling)
-    if text is None:
-        raise ValueError(host.why(path))
-    if version == 2:
-        # a number that does not end its line was cut off
-        quota = parse_cpu_max(text) if text.endswith("\n") else None
-    else:
-        allowed_us, period_us = parse_number(text), parse_number(beside or "")
-        if beside is None:
-            raise ValueError(host.why(sibling))
-        quota = None
-        if allowed_us and period_us and period_us < NO_LIMIT:
-            quota = float("inf") if allowed_us == NO_LIMIT else allowed_us / period_us
-    if quota is None:
-        raise ValueError(f"{path} is not a quota")
-    return quota
-
-
-def _has_controller(host: Host, chain: Groups, folder: str) -> bool:
-    """Whether a version 2 group must have files of this controller: it lists it, and is not the top
-    of the hierarchy itself, which has none of any controller.
-    """
-    listed = (host.read_text(f"{folder}/cgroup.controllers") or "").split()
-    others = ("cgroup.type", "memory.max", "memory.current")
-    return (
-        chain.version == 2
-        and "cpu" in listed
-        and not all(host.missing(f"{folder}/{file}") for file in others)
-    )
-
-
 def _cores(host: Host, cpus: frozenset[int]) -> list[frozenset[int]]:
     """The hardware threads of each core among `cpus`; none where the kernel does not state them."""
     left, cores = set(cpus), []
     while left:
-        folder = f"/sys/devices/system/cpu/cpu{min(left)}/topology"
-        text = host.read_text(f"{folder}/thread_siblings_list") or ""
-        # a list that does not end its line was cut off
-        siblings = parse_list(text) if text.endswith("\n") else None
+        path = f"/sys/devices/system/cpu/cpu{min(left)}/topology/thread_siblings_list"
+        siblings = parse_list(host.read_text(path) or "")
         if siblings is None or min(left) not in siblings:
             return []
         left -= siblings
@@ -351,16 +304,14 @@ def cache_bytes(host: Host) -> int | None:
     """
     if host.system == "macos":
         names = ("hw.l3cachesize", "hw.perflevel0.l2cachesize", "hw.l2cachesize")
-        return next(filter(None, (whole(host.sysctl(name) or "") for name in names)), None)
+        return next(filter(None, (whole(host.sysctl(name)) for name in names)), None)
     sizes: dict[str, int] = {}
     for cpu in host.ask("affinity") or ():
         for index in (3, 2):
             folder = f"/sys/devices/system/cpu/cpu{cpu}/cache/index{index}"
-            size = (host.read_text(f"{folder}/size") or "").strip()
-            number = whole(size[:-1], 9)
-            if number and size[-1] in "KM":
-                shared = host.read_text(f"{folder}/shared_cpu_list") or str(cpu)
-                sizes[shared] = number << (10 if size[-1] == "K" else 20)
+            number = whole(host.read_word(f"{folder}/size").removesuffix("k"), 9)
+            if number:
+                sizes[host.read_word(f"{folder}/shared_cpu_list") or str(cpu)] = number << 10
                 break
     return sum(sizes.values()) or None
 
@@ -374,15 +325,16 @@ def read_cores(host: Host, facts: Facts) -> None:
         _count(host, facts, PHYSICAL, "physical", "hw.physicalcpu", reason)
         (_mac_performance if host.system == "macos" else _windows_performance)(host, facts)
         return
-    allowed = allowed_cpus(host)
-    cores = _cores(host, allowed[0]) if allowed else []
-    if not allowed or not cores:
+    cpus, _ = allowed_cpus(host)
+    cores = _cores(host, cpus)
+    if not cores:
+        reason = "the kernel does not tell cores from threads"
         for fact in (PHYSICAL, PERFORMANCE):
-            facts.miss(fact, _NO_CORES if allowed else _UNALLOWED)
+            facts.miss(fact, reason if cpus else "which CPUs this process may use is not known")
         return
-    cpus, source = allowed[0], "/sys/devices/system/cpu, distinct sets of sibling threads"
     online = parse_list(host.read_text(ONLINE) or "") or frozenset()
     narrowed = f"; only of the {len(cpus)} of {len(online)} CPUs that this process may use"
+    source = "/sys/devices/system/cpu, distinct sets of sibling threads"
     facts.put(PHYSICAL, len(cores), source + (narrowed if cpus < online else ""))
     try:
         fastest, source = _fastest(host, cpus, cores)
@@ -397,14 +349,14 @@ def _fastest(
     """The CPUs of the fastest kind and where that was read. `ValueError` where it is not known."""
     # Intel's two kinds: both files, or neither
     paths = [f"/sys/devices/cpu_{kind}/cpus" for kind in ("core", "atom")]
-    large, small = (parse_list(host.read_text(path) or "") for path in paths)
-    parts = parse_parts(cpuinfo(host))
-    if large is not None and small is not None:
+    if any(map(host.exists, paths)):
+        large, small = (parse_list(host.read_text(path) or "") for path in paths)
+        if large is None or small is None:
+            raise ValueError(host.why(paths[0] if large is None else paths[1]))
         return large & cpus, paths[0]
-    if large is not None or small is not None:
-        raise ValueError(host.why(paths[0] if large is None else paths[1]))
+    parts = parse_parts(cpuinfo(host))
     if len({parts.get(cpu) for cpu in cpus}) > 1:
-        return _fastest_part(host, cpus, parts)
+        return _fastest_part(host, cpus, parts), f"{CPUINFO}, CPU part"
     # a kernel that does not name the kinds shows them by their threads: Intel's small cores have
     # one where the large have two
     most = max(map(len, cores))
@@ -414,32 +366,26 @@ def _fastest(
 
 def _fastest_part(
     host: Host, cpus: frozenset[int], parts: Mapping[int, tuple[str, str]]
-) -> tuple[frozenset[int], str]:
+) -> frozenset[int]:
     """As `_fastest`, of Arm's kinds of core, by the capacity that the kernel gives each CPU."""
-    capacities = {}
-    for cpu in sorted(cpus):
-        path = f"/sys/devices/system/cpu/cpu{cpu}/cpu_capacity"
-        capacity = parse_number(host.read_text(path) or "")
-        if capacity is None:
-            raise ValueError(host.why(path))
-        if cpu not in parts:
-            raise ValueError(f"{CPUINFO} does not say of which kind each CPU is")
-        capacities[cpu] = capacity
-    best = parts[max(capacities, key=lambda cpu: capacities[cpu])]
-    return frozenset(cpu for cpu in cpus if parts[cpu] == best), f"{CPUINFO}, CPU part"
+    files = {cpu: f"/sys/devices/system/cpu/cpu{cpu}/cpu_capacity" for cpu in sorted(cpus)}
+    capacities = {cpu: parse_number(host.read_text(path) or "") for cpu, path in files.items()}
+    for cpu, capacity in capacities.items():
+        if capacity is None or cpu not in parts:
+            raise ValueError(host.why(files[cpu] if capacity is None else CPUINFO))
+    best = parts[max(capacities, key=lambda cpu: capacities[cpu] or 0)]
+    return frozenset(cpu for cpu in cpus if parts[cpu] == best)
 
 
 def _mac_performance(host: Host, facts: Facts) -> None:
-    fast, physical = (
-        whole(host.sysctl("hw.perflevel0.physicalcpu") or ""),
-        facts.values.get(PHYSICAL),
-    )
+    name = "hw.perflevel0.physicalcpu"
+    fast = whole(host.sysctl(name))
     if fast:
-        facts.put(PERFORMANCE, fast, "sysctl hw.perflevel0.physicalcpu")
-    elif physical is not None and host.sysctl("hw.optional.arm64") != "1":
-        facts.put(PERFORMANCE, physical, "an Intel Mac's cores are alike")
+        facts.put(PERFORMANCE, fast, f"sysctl {name}")
+    elif PHYSICAL in facts.values and host.sysctl("hw.optional.arm64") != "1":
+        facts.put(PERFORMANCE, facts.values[PHYSICAL], "an Intel Mac's cores are alike")
     else:
-        facts.miss(PERFORMANCE, "sysctl has no hw.perflevel0.physicalcpu")
+        facts.miss(PERFORMANCE, f"sysctl has no {name}")
 
 
 def _windows_performance(host: Host, facts: Facts) -> None:

@@ -52,12 +52,16 @@ def read_disks(host: Host, facts: Facts) -> None:
 
 def _read_disk(host: Host, facts: Facts, purpose: str, place: Place) -> Disk:
     fact = f"disks.{purpose}"
-    volume = _volume(host, place)
+    try:
+        # TimeoutError is an OSError
+        volume = host.within(lambda: _look(host, place))
+    except (OSError, ValueError) as error:
+        volume = _Volume(folder=place.path, failure=reason_of(error))
     folder, space = volume.folder, volume.space
-    shown = folder if len(folder) <= _MAX_SHOWN else folder[: _MAX_SHOWN - 1] + "…"
     # of a folder that could not be looked up, the mount that its name states
     mount = host.mount_of(folder) if host.paths.isabs(folder) else None
     writable = _is_writable(host, place, volume, mount)
+    shown = folder if len(folder) <= _MAX_SHOWN else folder[: _MAX_SHOWN - 1] + "…"
     if writable is None:
         reason = f"whether this account may write to {shown} is not known"
         facts.miss(f"{fact}.writable", f"{reason}: {volume.failure}", SET_DISK)
@@ -66,12 +70,8 @@ def _read_disk(host: Host, facts: Facts, purpose: str, place: Place) -> Disk:
         space, volume = None, volume.replace(failure="its file system tells no size")
     if space is None:
         facts.miss(f"{fact}.free_bytes", f"free space of {shown}: {volume.failure}", SET_DISK)
-    backing, guess = None, ""
-    if host.system == "linux":
-        backing, guess = _backing(host, facts, fact, mount, space)
-    if mount is not None:
-        _miss_quota(host, facts, fact, mount)
-    facts.note(fact, f"{place.why}; {_read_from(host, folder, mount, backing)}{guess}")
+    guess = _note_unseen(host, facts, fact, mount, space)
+    facts.note(fact, f"{place.why}; {_read_from(host, folder, mount)}{guess}")
     return Disk(
         purpose=purpose,
         path=place.path,
@@ -79,7 +79,7 @@ def _read_disk(host: Host, facts: Facts, purpose: str, place: Place) -> Disk:
         total_bytes=space.total_bytes if space else None,
         filesystem=(mount.filesystem or None) if mount else None,
         writable=writable,
-        backing=backing,
+        backing=_memory_device(mount),
         free_files=free_files,
     )
 
@@ -88,28 +88,11 @@ def _is_writable(host: Host, place: Place, volume: _Volume, mount: Mount | None)
     if volume.space is None:
         return volume.writable
     # macOS mounts / read-only and yet stores under it
-    is_mount_closed = host.system == "linux" and mount is not None and mount.read_only
-    if volume.space.read_only or is_mount_closed:
+    is_closed = host.system == "linux" and mount is not None and mount.read_only
+    if volume.space.read_only or is_closed:
         return False
     # what a service's own account stores is judged by space and mount alone
     return True if place.account is not None else volume.writable
-
-
-def _read_from(host: Host, folder: str, mount: Mount | None, backing: str | None) -> str:
-    call = "GetDiskFreeSpaceEx" if host.system == "windows" else "statvfs"
-    if mount is None:
-        return f"{call} of {folder}"
-    network = ", a network volume" if mount.filesystem in NETWORK_FILESYSTEMS else ""
-    ram = ", which is RAM" if backing or mount.filesystem in MEMORY_FILESYSTEMS else ""
-    return f"{call} of {folder}; {mount.filesystem} on {mount.point}{network}{ram}"
-
-
-def _volume(host: Host, place: Place) -> _Volume:
-    try:
-        # TimeoutError is an OSError
-        return host.within(lambda: _look(host, place))
-    except (OSError, ValueError) as error:
-        return _Volume(folder=place.path, failure=reason_of(error))
 
 
 def _look(host: Host, place: Place) -> _Volume:
@@ -120,59 +103,64 @@ def _look(host: Host, place: Place) -> _Volume:
     if not host.is_folder(folder) and host.exists(folder):
         return _Volume(folder=folder, writable=False, failure="it is a file, not a folder")
     space = host.space(folder)
-    if space and "microsoft" in host.release().lower() and host.exists("/mnt/c"):
+    if space and "microsoft" in host.release() and host.exists("/mnt/c"):
         # under WSL 2 the disk is a file that grows on the Windows drive (microsoft/WSL#4373)
         outer = host.space("/mnt/c") or space
         space = space.replace(free_bytes=min(space.free_bytes, outer.free_bytes))
     return _Volume(folder=folder, space=space, writable=host.can_write(folder))
 
 
-def _miss_quota(host: Host, facts: Facts, fact: str, mount: Mount) -> None:
-    """Quotas are not read: where they are on, that is said."""
-    is_on = any(option.partition("=")[0] in _QUOTAS for option in mount.options.split(","))
-    # `quotaon` needs no option there; the kernel counts how often it looked an account up
-    may_be = mount.filesystem in ("ext2", "ext3", "ext4", "f2fs") and (
-        host.read_word("/proc/sys/fs/quota/lookups") not in (None, "0")
-    )
-    has_groups = mount.filesystem == "btrfs" and any(
-        host.exists(f"/sys/fs/btrfs/{name}/qgroups") for name in host.listdir("/sys/fs/btrfs") or ()
-    )
-    if has_groups or is_on or may_be:
-        has = "may have" if may_be else "has"
-        reason = f"{mount.point} {has} quotas, and what they leave to this account is not read"
-        remedy = "`btrfs qgroup show FOLDER` tells it" if has_groups else "`quota -s` tells it"
-        facts.miss(f"{fact}.quota", reason, remedy)
+def _read_from(host: Host, folder: str, mount: Mount | None) -> str:
+    call = "GetDiskFreeSpaceEx" if host.system == "windows" else "statvfs"
+    if mount is None:
+        return f"{call} of {folder}"
+    network = ", a network volume" if mount.filesystem in NETWORK_FILESYSTEMS else ""
+    ram = ", which is RAM" if _is_memory(mount) else ""
+    return f"{call} of {folder}; {mount.filesystem} on {mount.point}{network}{ram}"
 
 
-def _backing(
+def _memory_device(mount: Mount | None) -> str | None:
+    """The kind of device in RAM that holds the bytes, if one does."""
+    devices = {"/dev/zram": "zram", "/dev/ram": "brd"}
+    source = mount.source if mount else ""
+    return next((kind for start, kind in devices.items() if source.startswith(start)), None)
+
+
+def _is_memory(mount: Mount) -> bool:
+    return mount.filesystem in MEMORY_FILESYSTEMS or _memory_device(mount) is not None
+
+
+def _note_unseen(
     host: Host, facts: Facts, fact: str, mount: Mount | None, space: Space | None
-) -> tuple[str | None, str]:
-    """The kind of device in RAM that holds the bytes, if one does, and what is a guess. Where it
-    cannot be told whether files take RAM, `fact` has that unread.
+) -> str:
+    """Says of what is not read: quotas, and whether the files of a stacked file system take RAM.
+    What is taken for granted of these, for its source.
     """
-    if mount is not None and mount.source.startswith(("/dev/zram", "/dev/ram")):
-        return "zram" if "zram" in mount.source else "brd", ""
-    if mount is None and (host.mounts() or space is None):
-        # the folder could not be looked up, and so has its own reason
-        return None, ""
+    if host.system != "linux":
+        return ""
+    options = mount.options.split(",") if mount else []
+    if mount and any(option.partition("=")[0] in _QUOTAS for option in options):
+        reason = f"{mount.point} has quotas, and what they leave to this account is not read"
+        facts.miss(f"{fact}.quota", reason, "`quota -s` tells it")
     hidden = _hides_its_files(host, mount)
-    if hidden is None:
-        return None, ""
+    # a folder that could not be looked up has its own reason
+    if not hidden or (mount is None and (host.mounts() or space is None)):
+        return ""
     if space is not None and _is_larger_than_ram(host, space):
-        return None, ", taken for a disk, which is not to be seen: it is larger than RAM and swap"
+        return ", taken for a disk, which is not to be seen: it is larger than RAM and swap"
     facts.miss(f"{fact}.backing", f"whether files there take RAM is not told: {hidden}", _LOOK)
-    return None, ""
+    return ""
 
 
-def _hides_its_files(host: Host, mount: Mount | None) -> str | None:
-    """Why it does not show whether files take RAM; None where it does."""
+def _hides_its_files(host: Host, mount: Mount | None) -> str:
+    """Why it does not show whether files take RAM; empty where it does."""
     if mount is None:
         return host.why("/proc/self/mountinfo")
     kind = mount.filesystem.lower()
     is_stacked = kind in _STACKED or kind.startswith("fuse.")
     if mount.source.startswith("/dev/loop") or (is_stacked and kind not in NETWORK_FILESYSTEMS):
         return f"{mount.point} is {mount.filesystem}, which does not tell where it keeps the files"
-    return None
+    return ""
 
 
 def _is_larger_than_ram(host: Host, space: Space) -> bool:
@@ -180,13 +168,9 @@ def _is_larger_than_ram(host: Host, space: Space) -> bool:
     the RAM unless somebody set it. lxcfs tells a container's limit for the machine's RAM.
     """
     meminfo = parse_meminfo(host.read_text(MEMINFO) or "")
-    memory = meminfo.get("MemTotal")
-    is_lxcfs = any(mount.filesystem == "fuse.lxcfs" for mount in host.mounts())
-    return (
-        bool(memory)
-        and not is_lxcfs
-        and space.total_bytes > (memory or 0) + meminfo.get("SwapTotal", 0)
-    )
+    if "MemTotal" not in meminfo or any(m.filesystem == "fuse.lxcfs" for m in host.mounts()):
+        return False
+    return space.total_bytes > meminfo["MemTotal"] + meminfo.get("SwapTotal", 0)
 
 
 def in_memory(host: Host, path: str) -> bool | None:
@@ -197,8 +181,7 @@ def in_memory(host: Host, path: str) -> bool | None:
     mount = host.mount_of(path)
     if host.system != "linux" or mount is None:
         return False
-    if mount.filesystem in MEMORY_FILESYSTEMS or mount.source.startswith(("/dev/zram", "/dev/ram")):
+    if _is_memory(mount):
         return True
     space = host.space(path) if _hides_its_files(host, mount) else None
-    is_disk = space is None or _is_larger_than_ram(host, space)
-    return False if is_disk else None
+    return False if space is None or _is_larger_than_ram(host, space) else None

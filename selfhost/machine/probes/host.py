@@ -57,16 +57,16 @@ def parse_mountinfo(text: str) -> tuple[Mount, ...]:
     mounts = []
     for line in text.splitlines():
         head, dash, tail = line.partition(" - ")
-        fields, system = head.split(" "), tail.split(" ")
+        fields, system = head.split(" "), [*tail.split(" "), "", ""]
         if dash and len(fields) >= 6 and system[0]:
             mounts.append(
                 Mount(
                     root=_unescape(fields[3]),
                     point=_unescape(fields[4]),
                     filesystem=system[0],
-                    options=system[2] if len(system) > 2 else "",
+                    options=system[2],
                     read_only="ro" in fields[5].split(","),
-                    source=_unescape(system[1]) if len(system) > 1 else "",
+                    source=_unescape(system[1]),
                 )
             )
     return tuple(mounts)
@@ -79,6 +79,11 @@ def _unescape(text: str) -> str:
     import re
 
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
+
+
+def reason_of(error: Exception) -> str:
+    """What the system says of an error, in words."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 class Host:
@@ -131,10 +136,9 @@ class Host:
             return text
         return None
 
-    def read_word(self, path: str) -> str | None:
-        """The one word of a small file, in small letters; None where it cannot be read."""
-        text = self.read_text(path, 256)
-        return text.strip().lower() if text else None
+    def read_word(self, path: str) -> str:
+        """The one word of a small file, in small letters; empty where it cannot be read."""
+        return (self.read_text(path, 256) or "").strip(" \n\0").lower()
 
     def read_bytes(self, path: str, limit: int) -> bytes:
         """At most `limit` bytes of an ordinary file. `OSError`, or `ValueError` for a name no
@@ -145,29 +149,19 @@ class Host:
         except Unreadable as error:
             # a pipe or device put in place of a file must neither hang the program nor do anything
             raise OSError(errno.EINVAL, error.reason.partition(": ")[2] or error.reason) from None
-        parts: list[bytes] = []
-        try:
-            while limit > 0 and (part := os.read(number, min(limit, 65536))):
-                parts.append(part)
-                limit -= len(part)
-        finally:
-            os.close(number)
-        return b"".join(parts)
+        with os.fdopen(number, "rb") as stream:
+            return stream.read(limit)
 
     def why(self, path: str) -> str:
         """`/proc/meminfo is not there`: why `read_text` gave None."""
         return f"{path} {self._why.get(path, 'does not say')}"
 
-    def missing(self, path: str) -> bool:
-        """Whether there is no such file; False where it is there and could not be read."""
-        return self.read_text(path) is None and self._why.get(path) == "is not there"
-
-    def listdir(self, path: str) -> list[str] | None:
-        """The names in a folder, sorted; None where it cannot be listed."""
+    def listdir(self, path: str) -> list[str]:
+        """The names in a folder, sorted; none where it cannot be listed."""
         try:
             return sorted(os.listdir(self.real(path)))
         except (OSError, ValueError):
-            return None
+            return []
 
     def sizes(self, path: str) -> dict[str, int | None]:
         """What a folder holds, links followed: bytes of a file, None of a folder, -1 of what leads
@@ -222,10 +216,8 @@ class Host:
                 break
             except (FileNotFoundError, NotADirectoryError, PermissionError):
                 if os.path.islink(at):
-                    raise OSError(
-                        errno.ENOLINK,
-                        f"a link leads to {os.path.realpath(at)}, which does not exist",
-                    ) from None
+                    words = f"a link leads to {os.path.realpath(at)}, which does not exist"
+                    raise OSError(errno.ENOLINK, words) from None
                 at = os.path.dirname(at)
         return os.path.realpath(path)
 
@@ -271,11 +263,12 @@ class Host:
         latest where two are alike.
         """
         best: Mount | None = None
-        windows = self.system == "windows"
-        wanted = path.lower().rstrip("\\") if windows else path
+        separator = "\\" if self.system == "windows" else "/"
+        wanted = path.lower() if self.system == "windows" else path
         for mount in self.mounts():
-            point = mount.point.lower().rstrip("\\") if windows else mount.point.rstrip("/")
-            inside = wanted == point or wanted.startswith(point + ("\\" if windows else "/"))
+            point = mount.point.lower() if self.system == "windows" else mount.point
+            point = point.rstrip(separator)
+            inside = f"{wanted}{separator}".startswith(f"{point}{separator}")
             if inside and (best is None or len(mount.point) >= len(best.point)):
                 best = mount
         if self.system == "macos" and best is not None and best.point == "/":
@@ -288,12 +281,13 @@ class Host:
         """`work()`, in a thread with a deadline where a dead network mount could hang it.
         `TimeoutError` when it has passed.
         """
-        if not self._may_hang():
+        slow = (*NETWORK_FILESYSTEMS, "autofs")
+        mounts = self.mounts() if self.system == "linux" else ()
+        if not self.live or (mounts and not any(mount.filesystem in slow for mount in mounts)):
             return work()
-        import _thread
+        import threading
 
-        done = _thread.allocate_lock()
-        done.acquire()
+        done = threading.Event()
         returned: list[T] = []
         failure: list[BaseException] = []
 
@@ -302,21 +296,15 @@ class Host:
                 returned.append(work())
             except Exception as error:
                 failure.append(error)
-            finally:
-                done.release()
+            done.set()
 
-        _thread.start_new_thread(run, ())
-        if not done.acquire(timeout=min(seconds, IMPATIENT_SECONDS) if self._has_hung else seconds):
+        threading.Thread(target=run, daemon=True).start()
+        if not done.wait(min(seconds, IMPATIENT_SECONDS) if self._has_hung else seconds):
             self._has_hung = True
             raise TimeoutError(f"no answer within {seconds:g} seconds")
         if failure:
             raise failure[0]
         return returned[0]
-
-    def _may_hang(self) -> bool:
-        mounts = self.mounts() if self.system == "linux" else ()
-        slow = (*NETWORK_FILESYSTEMS, "autofs")
-        return self.live and (not mounts or any(mount.filesystem in slow for mount in mounts))
 
     def space(self, path: str) -> Space | None:
         """Of the volume that holds an existing folder. None where it is not known. `OSError`
@@ -353,7 +341,7 @@ class Host:
 
         return answer(self.system, name)
 
-    def machine(self) -> str | None:
+    def machine(self) -> str:
         """The kernel's or interpreter's word for the processor: x86_64, arm64, AMD64, …"""
         # what Windows' registry says is the computer's, also for an emulated or 32-bit Python
         key = r"SYSTEM\CurrentControlSet\Control\Session Manager\Environment"
@@ -364,8 +352,8 @@ class Host:
         return str(self.ask("cwd") or "/")
 
     def release(self) -> str:
-        """The kernel's version text; empty where it is not known."""
-        return str(self.ask("release") or "")
+        """The kernel's version text in small letters; empty where it is not known."""
+        return str(self.ask("release") or "").lower()
 
     def home(self) -> str | None:
         """The home folder of this account; a relative one names no folder for good."""
@@ -376,19 +364,14 @@ class Host:
             home = self.ask("home") or ""
         return home if home.startswith("/") else None
 
-    def sysctl(self, name: str) -> str | None:
-        """A kernel value of macOS as text; None where there is none of that name."""
+    def sysctl(self, name: str) -> str:
+        """A kernel value of macOS as text; empty where there is none of that name."""
         from .system import sysctl
 
-        return sysctl(name) if self.system == "macos" else None
+        return sysctl(name) if self.system == "macos" else ""
 
-    def registry(self, key: str, value: str) -> str | None:
-        """A text value under Windows' HKEY_LOCAL_MACHINE; None where there is none."""
+    def registry(self, key: str, value: str) -> str:
+        """A text value under Windows' HKEY_LOCAL_MACHINE; empty where there is none."""
         from .windows import registry_value
 
-        return registry_value(key, value) if self.system == "windows" else None
-
-
-def reason_of(error: Exception) -> str:
-    """What the system says of an error, in words."""
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return registry_value(key, value) if self.system == "windows" else ""

@@ -51,13 +51,12 @@ _ERRORS: Mapping[int | None, tuple[str, str]] = {
 
 class _Gpu(Record):
     """One GPU or MIG instance as NVML describes it. `parent` is the number of the GPU itself, or
-    of the one an instance is a part of.
+    of the one an instance is a part of; `uuids` are its own and the parent's.
     """
 
     card: Accelerator
-    uuid: str | None
+    uuids: tuple[str, str]
     parent: int
-    parent_uuid: str | None
     refused: int | None
 
 
@@ -95,9 +94,8 @@ def read_nvidia(host: Host, slots: Sequence[str]) -> Read | None:
     if answer.get("error") is None and isinstance(answer.get("devices"), list):
         return _visible(host, answer)
     nodes = driver_nodes(host)
-    source = next(
-        (place for place, is_it in (("/dev/nvidia*", nodes), (PCI, slots)) if is_it), VERSION
-    )
+    source = PCI if slots else VERSION
+    source = "/dev/nvidia*" if nodes else source
     reason, remedy = _why_silent(answer)
     cards = _cards_in_files(host, slots, len(nodes) or len(slots) or 1)
     return Read(cards=cards, source=source, reason=reason, remedy=remedy)
@@ -143,20 +141,22 @@ def _cards_in_files(host: Host, slots: Sequence[str], count: int) -> tuple[Accel
     # NVIDIA's chips that share RAM are Arm ones: elsewhere a card without a name has memory of
     # its own
     is_pc = normal_architecture(host.machine() or "") == "x86_64"
-    cards = []
-    for name in names[:count]:
-        unified = False if name != _UNNAMED or is_pc else None
-        if _UNIFIED_CHIP.search(name):
-            unified = True
-        cards.append(Accelerator(vendor="nvidia", name=name, driver=driver, unified=unified))
-    return tuple(cards)
+    return tuple(
+        Accelerator(
+            vendor="nvidia",
+            name=name,
+            driver=driver,
+            unified=None if name == _UNNAMED and not is_pc else bool(_UNIFIED_CHIP.search(name)),
+        )
+        for name in names[:count]
+    )
 
 
 # ------------------------------------------------------------------ what the library says
 
 
 def _visible(host: Host, answer: Mapping[str, Any]) -> Read:
-    driver = _text(answer.get("driver"))
+    driver = _text(answer.get("driver")) or None
     gpus = list(_gpus(host, answer["devices"], driver))
     cuda = _whole(answer.get("cuda"), 1, 10**6)
     # NVML writes version 13.1 as 13010
@@ -229,9 +229,8 @@ def _gpu(
         compute_capability=_capability(device.get("compute_capability")),
         memory_bandwidth_bytes_per_second=_bandwidth(part, device),
     )
-    uuids = (each.get("uuid") for each in (part, device))
-    own, parent = (uuid if isinstance(uuid, str) else None for uuid in uuids)
-    return _Gpu(card=card, uuid=own, parent=number, parent_uuid=parent, refused=refused)
+    uuids = _text(part.get("uuid")).lower(), _text(device.get("uuid")).lower()
+    return _Gpu(card=card, uuids=uuids, parent=number, refused=refused)
 
 
 def _refused(refusals: object) -> int | None:
@@ -283,32 +282,31 @@ def select(gpus: Sequence[_Gpu], count: int, mask: str, *, by_bus: bool) -> list
             return None
     chosen: list[_Gpu] = []
     for word, number in zip(words, numbers, strict=True):
-        meant = _by_uuid(gpus, word) if number is None else _by_number(gpus, number)
+        named = _named(gpus, word.lower(), number)
         # a GPU in MIG mode without instances is one that nothing can use
-        is_empty = not meant and number in range(count)
-        if not is_empty and not set(map(id, meant)).difference(map(id, chosen)):
+        is_empty = not named and number in range(count)
+        if not is_empty and all(any(gpu is other for other in chosen) for gpu in named):
             break
-        chosen += meant
+        chosen += named
     return chosen
 
 
-def _by_number(gpus: Sequence[_Gpu], number: int) -> list[_Gpu]:
-    """The GPU, or the instances of it, that has this number."""
-    return [gpu for gpu in gpus if gpu.parent == number]
-
-
-def _by_uuid(gpus: Sequence[_Gpu], word: str) -> list[_Gpu]:
-    """The GPUs or instances whose UUID begins with `word`; none where it is not one UUID alone."""
-    if not word.startswith(("GPU-", "MIG-")):
+def _named(gpus: Sequence[_Gpu], word: str, number: int | None) -> list[_Gpu]:
+    """The GPU, or the instances of it, of that number, or those whose UUID begins with `word`; none
+    where it is not one UUID alone.
+    """
+    if number is not None:
+        return [gpu for gpu in gpus if gpu.parent == number]
+    at = {"mig-": 0, "gpu-": 1}.get(word[:4])
+    if at is None:
         return []
-    uuids = [gpu.parent_uuid if word.startswith("GPU-") else gpu.uuid for gpu in gpus]
-    named = {uuid for uuid in uuids if (uuid or "").lower().startswith(word.lower())}
-    return [gpu for gpu, uuid in zip(gpus, uuids, strict=True) if len(named) == 1 and uuid in named]
+    named = [gpu for gpu in gpus if gpu.uuids[at].startswith(word)]
+    return named if len({gpu.uuids[at] for gpu in named}) == 1 else []
 
 
 def _whole(value: object, least: int, most: int) -> int | None:
     return value if type(value) is int and least <= value <= most else None
 
 
-def _text(value: object) -> str | None:
-    return value.strip()[:200] or None if isinstance(value, str) else None
+def _text(value: object) -> str:
+    return value.strip()[:200] if isinstance(value, str) else ""

@@ -29,20 +29,19 @@ class Read(Record):
 
 def display_devices(host: Host) -> tuple[list[tuple[str, str]], str | None]:
     """(slot, vendor) of display adapters and accelerators, and why one could not be told, if so."""
-    names = host.listdir(PCI)
-    if names is None:
-        # a board or small virtual machine without a PCI bus has /sys/bus all the same
-        return [], None if host.listdir("/sys/bus") is not None else f"{PCI} cannot be listed"
     devices, why = [], None
-    for slot in names:
+    # a board or small virtual machine without a PCI bus has /sys/bus all the same
+    if not host.exists(PCI) and not host.listdir("/sys/bus"):
+        why = f"{PCI} cannot be listed"
+    for slot in host.listdir(PCI):
         kind, vendor = host.read_word(f"{PCI}/{slot}/class"), host.read_word(f"{PCI}/{slot}/vendor")
-        if kind is None and vendor in (None, NVIDIA, AMD):
+        is_display = kind.startswith(("0x03", "0x1200"))
+        if not kind and vendor in ("", NVIDIA, AMD):
             why = host.why(f"{PCI}/{slot}/class")
-        elif kind is not None and kind.startswith(("0x03", "0x1200")):
-            if vendor is None:
-                why = host.why(f"{PCI}/{slot}/vendor")
-            else:
-                devices.append((slot, vendor))
+        elif is_display and not vendor:
+            why = host.why(f"{PCI}/{slot}/vendor")
+        elif is_display:
+            devices.append((slot, vendor))
     return devices, why
 
 
@@ -50,7 +49,7 @@ def name_on_bus(host: Host, slot: str, vendor: str) -> str | None:
     """The name of the device in a slot; None where no list is installed or has it."""
     device = host.read_word(f"{PCI}/{slot}/device")
     texts = (host.read_text(path, MAX_NAMES_BYTES) or "" for path in _LISTS if device)
-    return next(filter(None, (parse_pci_name(text, vendor, device or "") for text in texts)), None)
+    return next(filter(None, (parse_pci_name(text, vendor, device) for text in texts)), None)
 
 
 def parse_pci_name(text: str, vendor: str, device: str) -> str | None:
@@ -65,28 +64,24 @@ def parse_pci_name(text: str, vendor: str, device: str) -> str | None:
     return bracket[1] if bracket else title[1] or None
 
 
-def masked(
-    cards: Sequence[Accelerator], mask: str | None, names: Sequence[str | None] = ()
-) -> tuple[Accelerator, ...]:
-    """What a mask of numbers or `names` leaves, in its order; all of them without one. The
-    first word that names none ends the list.
+def masked(cards: Sequence[Accelerator], mask: str | None) -> tuple[Accelerator, ...]:
+    """What a mask of numbers leaves, in its order; all of them without one. The first word that is
+    no number of one ends the list.
     """
     if not mask:
         return tuple(cards)
-    index_of = {str(index): index for index in range(len(cards))}
-    index_of |= {name.lower(): index for index, name in enumerate(names) if name}
     chosen: list[int] = []
     for word in mask.split(","):
-        index = index_of.get(word.strip().lower())
-        if index is None or index in chosen:
+        number = int(word) if re.fullmatch(r"\s*[0-9]{1,4}\s*", word) else len(cards)
+        if number >= len(cards) or number in chosen:
             break
-        chosen.append(index)
-    return tuple(cards[index] for index in chosen)
+        chosen.append(number)
+    return tuple(cards[number] for number in chosen)
 
 
 def driver_nodes(host: Host) -> list[str]:
     """The devices of NVIDIA GPUs, as `nvidia0`."""
-    return [name for name in host.listdir("/dev") or () if re.fullmatch(r"nvidia\d+", name)]
+    return [name for name in host.listdir("/dev") if re.fullmatch(r"nvidia\d+", name)]
 
 
 def driver_present(host: Host) -> bool:

@@ -9,10 +9,10 @@ unread.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import monotonic
 
-from ...core.records import Record, pattern
+from ...core.records import pattern
 from ..record import LM_STUDIO, MAX_ENTRIES, PresentModel
 from .facts import Facts
 from .host import Host, reason_of
@@ -28,8 +28,7 @@ MODELS = "models_present"
 SECONDS = 0.5
 MAX_MODELS = MAX_ENTRIES
 # manifests have 1 kB, configurations 500 bytes, indices up to 20 MB for 1,000 billion parameters
-_MAX_MANIFEST_BYTES = 2**18
-_MAX_INDEX_BYTES = 2**25
+_MAX_MANIFEST_BYTES, _MAX_INDEX_BYTES = 2**18, 2**25
 _MAX_SNAPSHOTS = 20
 # as many as a model's index may name (`modelfiles.safetensors`)
 _MAX_SHARDS = 10_000
@@ -50,7 +49,9 @@ class _Enough(Exception):
 
 
 class Search:
-    """The models of one store so far, how many could not be read, and how much longer to look."""
+    """The models found so far, how many of the present store could not be read, and how much longer
+    to look.
+    """
 
     def __init__(self, host: Host, until: float) -> None:
         self.host = host
@@ -65,9 +66,20 @@ class Search:
         if monotonic() > self.until:
             raise _Enough("the time limit was reached")
         try:
-            return self.host.sizes(self.join(*parts))
+            return dict(sorted(self.host.sizes(self.join(*parts)).items()))
         except (FileNotFoundError, NotADirectoryError):
             return {}
+
+    def files(self, folder: str, depth: int) -> dict[str, int]:
+        """The files of a folder and those below it, and their bytes: 0 of what leads nowhere."""
+        files: dict[str, int] = {}
+        for name, size in self.names(folder).items():
+            if size is not None:
+                files[name] = max(0, size)
+            elif depth:
+                inner = self.files(self.join(folder, name), depth - 1)
+                files.update({f"{name}/{file}": size for file, size in inner.items()})
+        return files
 
     def add(self, path: str, **values: Any) -> None:
         if len(self.models) >= MAX_MODELS:
@@ -78,11 +90,14 @@ class Search:
         return str(self.host.paths.join(*parts))
 
 
+Look = Callable[[Search, str, str], None]
+
+
 def read_models(host: Host, facts: Facts, seconds: float = SECONDS) -> None:
     """Every model that lies in a store; () where none does. `models_present.<store>` says why
     one was not read whole.
     """
-    until = monotonic() + seconds
+    search = Search(host, monotonic() + seconds)
     try:
         stores = host.within(lambda: list(_stores(host)))
     except (OSError, ValueError) as error:
@@ -91,35 +106,29 @@ def read_models(host: Host, facts: Facts, seconds: float = SECONDS) -> None:
         return
     if not host.live:
         # what a recorded tree does not hold is not known to be missing on its machine
-        stores = [entry for entry in stores if _is_recorded(host, entry[1])]
+        stores = [entry for entry in stores if host.exists(entry[1])]
     if not stores:
         reason = "the recorded tree has none of the folders where models are stored"
         facts.miss(MODELS, "no home folder is set" if host.live else reason)
         return
-    models: list[PresentModel] = []
     for store, folder, look in stores:
-        search = Search(host, until)
-        why = _why_not_whole(search, folder, look)
-        left = MAX_MODELS - len(models)
-        if len(search.models) > left:
-            why = f"a record holds {MAX_MODELS:,} models"
-        models += search.models[:left]
-        if why:
+        if why := _why_not_whole(search, store, folder, look):
             facts.miss(f"{MODELS}.{store}", why, _REMEDY)
+    models = tuple(search.models)
     if any(model.complete is None for model in models):
         reason = "no record says whether such files are complete: their size is compared"
         facts.miss(f"{MODELS}.complete", reason)
     names = ", ".join(store for store, _, _ in stores)
-    facts.put(MODELS, tuple(models), f"names and sizes in the folders of {names}")
+    facts.put(MODELS, models, f"names and sizes in the folders of {names}")
 
 
-def _stores(host: Host) -> Iterator[tuple[str, str, Callable[[Search, str], None]]]:
+def _stores(host: Host) -> Iterator[tuple[str, str, Look]]:
     """Each store that has a place on this machine, its folder and how it is searched."""
     hub, llama, studio = huggingface(host), llama_cpp(host), lm_studio(host)
     if hub:
-        yield "huggingface", hub.path, lambda search, folder: _hub(search, folder, "huggingface")
+        yield "huggingface", hub.path, _hub
     if llama and (hub is None or llama.path != hub.path):
-        yield "llama.cpp", llama.path, lambda search, folder: _hub(search, folder, "llama.cpp")
+        yield "llama.cpp", llama.path, _hub
     service, home = ollama(host), host.home()
     if service:
         folder = service.path
@@ -131,21 +140,11 @@ def _stores(host: Host) -> Iterator[tuple[str, str, Callable[[Search, str], None
         yield LM_STUDIO, studio.path, _lm_studio
 
 
-def _is_recorded(host: Host, folder: str) -> bool:
-    try:
-        return bool(host.sizes(folder)) or bool(
-            host.sizes(str(host.paths.join(folder, "manifests")))
-        )
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError:
-        return True
-
-
-def _why_not_whole(search: Search, folder: str, look: Callable[[Search, str], None]) -> str:
+def _why_not_whole(search: Search, store: str, folder: str, look: Look) -> str:
     """Searches one store; why not all of it was read, empty where it was."""
+    search.faulty = 0
     try:
-        search.host.within(lambda: look(search, folder))
+        search.host.within(lambda: look(search, folder, store))
     except _Enough as error:
         return f"not all of its models were looked at: {error}"
     except PermissionError:
@@ -170,23 +169,21 @@ def _hub(search: Search, hub: str, store: str) -> None:
     """`models--ORG--NAME`, each with `refs`, `blobs` and `snapshots` (huggingface_hub's guide
     to its cache).
     """
-    for name, size in sorted(search.names(hub).items()):
-        if size is None and name.startswith("models--"):
-            repository = name[len("models--") :].replace("--", "/")
-            try:
-                folder = search.join(hub, name)
-                for weights in _of_repository(search, folder):
-                    search.add(folder, repository=repository, store=store, **weights)
-            except OSError:
-                search.faulty += 1
-
-
-def _of_repository(search: Search, folder: str) -> list[dict[str, Any]]:
-    sets = _sets(search, *_snapshot(search, folder))
-    if not sets and any(name.endswith(".incomplete") for name in search.names(folder, "blobs")):
-        # nothing of the weights is whole yet
-        return [{"size_bytes": 0, "complete": False}]
-    return sets
+    for name, size in search.names(hub).items():
+        if size is not None or not name.startswith("models--"):
+            continue
+        folder, repository = search.join(hub, name), name[len("models--") :].replace("--", "/")
+        try:
+            sets = _sets(search, *_snapshot(search, folder))
+            blobs = {} if sets else search.names(folder, "blobs")
+        except OSError:
+            search.faulty += 1
+            continue
+        if any(blob.endswith(".incomplete") for blob in blobs):
+            # nothing of the weights is whole yet
+            sets = [{"size_bytes": 0, "complete": False}]
+        for weights in sets:
+            search.add(folder, repository=repository, store=store, **weights)
 
 
 def _snapshot(search: Search, folder: str) -> tuple[str, dict[str, int]]:
@@ -195,21 +192,9 @@ def _snapshot(search: Search, folder: str) -> tuple[str, dict[str, int]]:
     main = (search.host.read_text(search.join(folder, "refs", "main"), 100) or "").strip()
     if main in names:
         names = [main]
-    places = [search.join(folder, "snapshots", name) for name in sorted(names)[:_MAX_SNAPSHOTS]]
-    every = [(place, _below(search, place, _MAX_DEPTH)) for place in places]
+    places = [search.join(folder, "snapshots", name) for name in names[:_MAX_SNAPSHOTS]]
+    every = [(place, search.files(place, _MAX_DEPTH)) for place in places]
     return max(every, key=lambda pair: sum(pair[1].values()), default=("", {}))
-
-
-def _below(search: Search, folder: str, depth: int) -> dict[str, int]:
-    """The files of a folder and those below it, and their bytes: 0 of what leads nowhere."""
-    files: dict[str, int] = {}
-    for name, size in search.names(folder).items():
-        if size is not None:
-            files[name] = max(0, size)
-        elif depth:
-            inner = _below(search, search.join(folder, name), depth - 1)
-            files.update({f"{name}/{file}": bytes_there for file, bytes_there in inner.items()})
-    return files
 
 
 def _sets(search: Search, folder: str, files: Mapping[str, int]) -> list[dict[str, Any]]:
@@ -221,17 +206,11 @@ def _sets(search: Search, folder: str, files: Mapping[str, int]) -> list[dict[st
     for parts in sorted(parts_of):
         sizes = [files.get(part, 0) for part in parts]
         if any(sizes):
-            sets.append(
-                {
-                    "file": parts[0],
-                    "size_bytes": sum(sizes),
-                    "complete": all(sizes),
-                    "quantization": quantization_in(parts[0]),
-                }
-            )
+            values = {"file": parts[0], "quantization": quantization_in(parts[0])}
+            sets.append({**values, "size_bytes": sum(sizes), "complete": all(sizes)})
     weights, indices = _weights_in(files)
     if weights or indices:
-        sets.append(_whole(search, folder, files, weights, indices))
+        sets.append(_repository(search, folder, files, weights, indices))
     return sets
 
 
@@ -244,12 +223,12 @@ def parts_of_split(name: str) -> list[str]:
     return [f"{stem}-{number:05d}-of-{count}{ending}" for number in range(1, int(count) + 1)]
 
 
-def _whole(
+def _repository(
     search: Search,
     folder: str,
     files: Mapping[str, int],
-    weights: Iterable[str],
-    indices: Iterable[str],
+    weights: Sequence[str],
+    indices: Sequence[str],
 ) -> dict[str, Any]:
     """The weights of a repository that is loaded as a whole. A pipeline of several models does not
     say in one file which weights it needs.
@@ -259,8 +238,7 @@ def _whole(
     for index in indices:
         limit = min(files[index], _MAX_INDEX_BYTES)
         names, bytes_in_all = read_index(search.host, search.join(folder, index), limit)
-        inside = index[: index.rfind("/") + 1]
-        wanted |= {inside + name for name in names}
+        wanted |= {index[: index.rfind("/") + 1] + name for name in names}
         stated_bytes += bytes_in_all
         is_known = is_known and bool(names)
     sizes = [files.get(name, 0) for name in wanted]
@@ -268,14 +246,11 @@ def _whole(
     if "model_index.json" in files:
         complete = None if all(sizes) else False
     is_more = stated_bytes > sum(sizes) and not complete
-    return {
-        "size_bytes": sum(sizes),
-        "complete": complete,
-        "total_bytes": stated_bytes if is_more else None,
-    }
+    total_bytes = stated_bytes if is_more else None
+    return {"size_bytes": sum(sizes), "complete": complete, "total_bytes": total_bytes}
 
 
-def _weights_in(files: Iterable[str]) -> tuple[list[str], list[str]]:
+def _weights_in(files: Mapping[str, int]) -> tuple[list[str], list[str]]:
     """Names of the files that hold the weights, and of their indices. Safetensors come before
     pickles, and Mistral's `consolidated` files last.
     """
@@ -288,8 +263,7 @@ def _weights_in(files: Iterable[str]) -> tuple[list[str], list[str]]:
         indices = [name for name in models if name.endswith(index)]
         if weights or indices:
             return weights, indices
-    consolidated = (name for name in files if name.startswith("consolidated"))
-    return [name for name in consolidated if name.endswith(".safetensors")], []
+    return [n for n in files if n.startswith("consolidated") and n.endswith(".safetensors")], []
 
 
 def read_index(host: Host, path: str, limit: int) -> tuple[set[str], int]:
@@ -312,87 +286,75 @@ def read_index(host: Host, path: str, limit: int) -> tuple[set[str], int]:
 # ------------------------------------------------------------------ the other stores
 
 
-def _lm_studio(search: Search, folder: str) -> None:
+def _lm_studio(search: Search, folder: str, store: str) -> None:
     """`PUBLISHER/NAME/FILE`, as LM Studio's documentation asks of models that are put there by
     hand; so no file is known to be whole.
     """
-    for publisher, size in sorted(search.names(folder).items()):
-        names = search.names(folder, publisher).items() if size is None else ()
-        for name, inner in sorted(names):
-            if inner is not None:
-                continue
+    for publisher, size in search.names(folder).items():
+        names = search.names(folder, publisher) if size is None else {}
+        for name in (name for name, inner in names.items() if inner is None):
             place = search.join(folder, publisher, name)
-            for weights in _sets(search, place, _below(search, place, 1)):
+            for weights in _sets(search, place, search.files(place, 1)):
                 path = search.join(place, weights["file"]) if weights.get("file") else place
                 weights["complete"] = None if weights["complete"] else False
-                repository = f"{publisher}/{name}"
-                search.add(path, repository=repository, store=LM_STUDIO, **weights)
+                search.add(path, repository=f"{publisher}/{name}", store=store, **weights)
 
 
-class _Layer(Record):
-    """A layer of a manifest: the name of its file in `blobs`, its bytes, and its media type."""
-
-    blob: str
-    size_bytes: int
-    kind: str
-
-
-def _ollama(search: Search, folder: str) -> None:
+def _ollama(search: Search, folder: str, store: str) -> None:
     """`manifests/REGISTRY/NAMESPACE/NAME/TAG`, each a list of layers that lie in `blobs` as
     `sha256-…`, whole under that name alone.
 
     ollama/ollama: types/model/name.go and server/manifest.go for the folders; server/download.go
     for `-partial`.
     """
-    manifests = [
-        parts
-        for path, size in sorted(_below(search, search.join(folder, "manifests"), 4).items())
-        if size and len(parts := path.split("/")) >= 3
-    ]
+    manifests = search.files(search.join(folder, "manifests"), 4)
     blobs = search.names(folder, "blobs") if manifests else {}
-    for parts in manifests:
+    for parts in (path.split("/") for path, size in sorted(manifests.items()) if size):
+        if len(parts) < 3:
+            continue
         path = search.join(folder, "manifests", *parts)
-        layers = _layers(_json(search, path))
+        layers = _layers(_object(search, path))
         if not layers:
             search.faulty += 1
             continue
-        if not any(layer.kind.endswith((".model", ".tensor")) for layer in layers):
+        if not any(kind.endswith((".model", ".tensor")) for _, _, kind in layers):
             # a model of Ollama's cloud has no weights here
             continue
-        here = [layer for layer in layers if blobs.get(layer.blob) == layer.size_bytes]
+        config = layers[-1][0]
+        stated = _object(search, search.join(folder, "blobs", config)).get("file_type")
+        here = [size for blob, size, _ in layers if blobs.get(blob) == size]
         registry, *names, tag = parts
-        name = "/".join((registry, *names))
-        config = _json(search, search.join(folder, "blobs", layers[-1].blob))
-        kind = config.get("file_type") if layers[-1] in here else None
+        name = "/".join((registry, *names)).removeprefix("registry.ollama.ai/")
         search.add(
             path,
-            size_bytes=sum(layer.size_bytes for layer in here),
-            total_bytes=sum(layer.size_bytes for layer in layers),
+            size_bytes=sum(here),
+            total_bytes=sum(size for _, size, _ in layers),
             repository="/".join(names) if registry in ("hf.co", "huggingface.co") else None,
-            tag=f"{name.removeprefix('registry.ollama.ai/').removeprefix('library/')}:{tag}",
+            tag=f"{name.removeprefix('library/')}:{tag}",
             complete=len(here) == len(layers),
-            store="ollama",
-            quantization=kind[:40] if isinstance(kind, str) and kind.strip() else None,
+            store=store,
+            quantization=stated[:40] if isinstance(stated, str) and stated.strip() else None,
         )
 
 
-def _layers(manifest: Mapping[str, Any]) -> list[_Layer]:
-    """A manifest's layers, its config last; none where one of them is of another shape."""
+def _layers(manifest: Mapping[str, Any]) -> list[tuple[str, int, str]]:
+    """Of each layer of a manifest, its config last: the name of its file in `blobs`, its bytes, and
+    its media type; none where one of them is of another shape.
+    """
     listed = manifest.get("layers") or []
-    layers: list[_Layer] = []
+    layers: list[tuple[str, int, str]] = []
     for value in (*listed, manifest.get("config")) if isinstance(listed, list) else ():
-        digest = value.get("digest") if isinstance(value, dict) else None
-        size = value.get("size") if isinstance(value, dict) else None
+        fields = value if isinstance(value, dict) else {}
+        digest, size = str(fields.get("digest")), fields.get("size")
         # 64 hexadecimal digits, for which another word may stand in a recorded tree
-        is_digest = isinstance(digest, str) and re.fullmatch(r"sha256:[0-9A-Za-z]{1,64}", digest)
+        is_digest = re.fullmatch(r"sha256:[0-9A-Za-z]{1,64}", digest)
         if not is_digest or type(size) is not int or size < 0:
             return []
-        blob = str(digest).replace(":", "-")
-        layers.append(_Layer(blob=blob, size_bytes=size, kind=str(value.get("mediaType"))))
+        layers.append((digest.replace(":", "-"), size, str(fields.get("mediaType"))))
     return layers
 
 
-def _json(search: Search, path: str) -> dict[str, Any]:
+def _object(search: Search, path: str) -> dict[str, Any]:
     """The object in a small file; empty where it is none."""
     from ...core.json_text import Decoder
     from ...core.reading import Unreadable, text_of

@@ -15,12 +15,11 @@ def parse_meminfo(text: str) -> dict[str, int]:
     and a last one that was cut off.
     """
     values = {}
-    for line in text[: text.rfind("\n") + 1].splitlines():
-        name, _, rest = line.partition(":")
+    for name, rest in parse_pairs(text[: text.rfind("\n") + 1]).items():
         words = rest.split()
         number = whole(words[0], 15) if words else None
         if number is not None:
-            values[name.strip()] = number * (1024 if words[1:] == ["kB"] else 1)
+            values[name] = number * (1024 if words[1:] == ["kB"] else 1)
     return values
 
 
@@ -45,12 +44,12 @@ def parse_pairs(text: str) -> dict[str, str]:
 
 
 def parse_list(text: str) -> frozenset[int] | None:
-    """`0-3,8` -> the numbers; None for another shape or more than 65,536 of them."""
+    """`0-3,8` -> the numbers; None for another shape, or a line that was cut off."""
     numbers: set[int] = set()
     for part in text.strip().split(","):
         first, dash, last = part.partition("-")
         low, high = whole(first, 6), whole(last if dash else first, 6)
-        if low is None or high is None or not low <= high < 65536:
+        if low is None or high is None or not low <= high < 65536 or not text.endswith("\n"):
             return None
         numbers.update(range(low, high + 1))
     return frozenset(numbers)

@@ -24,13 +24,13 @@ _MAX_FILE_BYTES = 4 * 2**20
 # what Windows allows in no file name
 _AWKWARD = pattern(r'[<>:"|?*%\x00-\x1f]')
 _REMEDY = "a tree is a folder with copies of the files in /proc and /sys"
-# the keys of facts.json and the type of each
+# the keys of facts.json whose values must be of a type
 _KINDS = {
-    **dict.fromkeys(("system", "machine", "release", "cwd", "read_at", "job_limits"), str),
-    **dict.fromkeys(("pointer_bits", "swap_free"), int),
     **dict.fromkeys(("affinity", "processor_features", "python_path", "display_adapters"), list),
     **dict.fromkeys(("space", "writable", "memory", "cores", "nvml", "sizes"), dict),
     **dict.fromkeys(("registry", "mounts"), dict),
+    **dict.fromkeys(("system", "machine", "release", "cwd", "read_at"), str),
+    **dict.fromkeys(("pointer_bits", "swap_free"), int),
     "processor_information": str,
 }
 
@@ -51,12 +51,9 @@ class RecordedHost(Host):
     `MachineFileError` where DIR is no tree.
 
     Beside the files may lie `env.json` (variables), `sysctl.txt` (`name: value`) and `facts.json`,
-    whose keys are all optional: `system`, `machine`, `release`, `pointer_bits`, `affinity` (CPU
-    numbers), `cwd`, `python_path`, `read_at`, `memory`, `swap_free` and `cores` (as psutil gives
-    them), `job_limits` and `processor_information` (hexadecimal), `space` and `writable` (by
+    whose keys are all optional: those that `system.answer` has, and `space` and `writable` (by
     folder), `sizes` (by folder: bytes by name, null for a folder in it), `mounts` (folder to file
-    system), `processor_features` (numbers), `registry` (`key\\value` to text),
-    `display_adapters` (Windows' list), `nvml` (what `nvml.py` prints).
+    system), `registry` (`key\\value` to text).
     """
 
     live = False
@@ -70,20 +67,14 @@ class RecordedHost(Host):
             raise _fault(folder, "is not a folder" if os.path.lexists(folder) else "does not exist")
         parts = ("proc", "sys", FACTS_FILE, SYSCTL_FILE)
         if not any(os.path.exists(os.path.join(self.folder, name)) for name in parts):
-            raise _fault(
-                folder, f"holds no recorded machine: neither proc nor sys nor {FACTS_FILE}"
-            )
-        self._facts = _json(self.folder, FACTS_FILE)
-        env = _json(self.folder, ENV_FILE)
-        faults = [
-            _problem(os.path.join(folder, FACTS_FILE), "has another type here", key=key)
-            for key, kind in _KINDS.items()
-            if self._facts.get(key) is not None and type(self._facts[key]) is not kind
-        ]
+            message = f"holds no recorded machine: neither proc nor sys nor {FACTS_FILE}"
+            raise _fault(folder, message)
+        self._facts, env = _object(self.folder, FACTS_FILE), _object(self.folder, ENV_FILE)
+        for key, kind in _KINDS.items():
+            if self._facts.get(key) is not None and type(self._facts[key]) is not kind:
+                raise _fault(os.path.join(folder, FACTS_FILE), "has another type here", key=key)
         if not all(type(value) is str for value in env.values()):
-            faults.append(_problem(os.path.join(folder, ENV_FILE), "does not hold texts alone"))
-        if faults:
-            raise MachineFileError(faults)
+            raise _fault(os.path.join(folder, ENV_FILE), "does not hold texts alone")
         super().__init__(env, normal_system(self._facts.get("system") or "linux"))
         lines = (_text(self.folder, SYSCTL_FILE) or "").splitlines()
         pairs = (line.partition(":") for line in lines)
@@ -102,14 +93,11 @@ class RecordedHost(Host):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         return place
 
-    def listdir(self, path: str) -> list[str] | None:
-        names = super().listdir(path)
-        return None if names is None else sorted(map(_listed, names))
+    def listdir(self, path: str) -> list[str]:
+        return sorted(map(_listed, super().listdir(path)))
 
     def sizes(self, path: str) -> dict[str, int | None]:
-        recorded_sizes = self._at("sizes").get(path, {})
-        if recorded_sizes is None:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        recorded_sizes = self._at("sizes").get(path)
         if recorded_sizes:
             return dict(recorded_sizes)
         return {_listed(name): size for name, size in super().sizes(path).items()}
@@ -140,12 +128,9 @@ class RecordedHost(Host):
         return values.get(path)
 
     def space(self, path: str) -> Space | None:
-        fields = self._of_folder("space", path)
-        return (
-            Space(**{key: fields[key] for key in Space._fields if key in fields})
-            if fields
-            else None
-        )
+        fields = self._of_folder("space", path) or {}
+        own = {name: fields[name] for name in Space._fields if name in fields}
+        return Space(**own) if own else None
 
     def can_write(self, path: str) -> bool | None:
         writable: bool | None = self._of_folder("writable", path)
@@ -155,22 +140,21 @@ class RecordedHost(Host):
         return self._facts.get(name)
 
     def release(self) -> str:
-        return (super().release() or self.read_text("/proc/sys/kernel/osrelease") or "").strip()
+        kernel = self.read_text("/proc/sys/kernel/osrelease") or ""
+        return super().release() or kernel.strip().lower()
 
-    def sysctl(self, name: str) -> str | None:
-        return self._sysctl.get(name)
+    def sysctl(self, name: str) -> str:
+        return self._sysctl.get(name, "")
 
-    def registry(self, key: str, value: str) -> str | None:
-        content: str | None = self._at("registry").get(f"{key}\\{value}")
-        return content
-
-
-def _problem(file: str, message: str, key: str | None = None, line: int | None = None) -> Problem:
-    return Problem(file=file, key=key, line=line, message=message, remedy=_REMEDY)
+    def registry(self, key: str, value: str) -> str:
+        return str(self._at("registry").get(f"{key}\\{value}", ""))
 
 
-def _fault(file: str, message: str, line: int | None = None) -> MachineFileError:
-    return MachineFileError([_problem(file, message, line=line)])
+def _fault(
+    file: str, message: str, line: int | None = None, key: str | None = None
+) -> MachineFileError:
+    problem = Problem(file=file, key=key, line=line, message=message, remedy=_REMEDY)
+    return MachineFileError([problem])
 
 
 def _text(folder: str, name: str) -> str | None:
@@ -186,13 +170,14 @@ def _text(folder: str, name: str) -> str | None:
         raise _fault(path, error.reason) from None
 
 
-def _json(folder: str, name: str) -> dict[str, Any]:
-    text = _text(folder, name)
-    if text is None:
-        return {}
+def _object(folder: str, name: str) -> dict[str, Any]:
+    """The JSON object in a file of the tree; empty where there is no such file."""
     from ...core.json_text import Decoder
     from ...core.reading import Unreadable
 
+    text = _text(folder, name)
+    if text is None:
+        return {}
     path = os.path.join(folder, name)
     try:
         parsed = Decoder(constant=float).parse(text)

@@ -13,19 +13,28 @@ _VIRTUAL_TREES = ("linux,dummy-virt", "riscv-virtio", "qemu,pseries")
 _CONTAINER_GROUPS = ("docker", "kubepods", "containerd", "libpod", "crio", "/lxc", ".lxc",
                      "lxc.payload", "garden", "buildkit", "nspawn")  # fmt: skip
 _RELEASES = {"microsoft": "WSL2", "linuxkit": "Docker Desktop", "orbstack": "OrbStack"}
+_UNTOLD = "nothing tells whether this is a virtual machine"
 
 
 def read_scope(host: Host, facts: Facts) -> None:
     """`container`, `vm` or `host`."""
     if host.system == "macos":
-        _read_mac(host, facts)
+        is_guest = host.sysctl("kern.hv_vmm_present")
+        features = host.sysctl("machdep.cpu.features").split()
+        if is_guest in ("0", "1"):
+            scope = "vm" if is_guest == "1" else "host"
+            facts.put("scope", scope, "sysctl kern.hv_vmm_present")
+        elif features:
+            facts.put("scope", "vm" if "VMM" in features else "host", "sysctl machdep.cpu.features")
+        else:
+            facts.miss("scope", "sysctl has no kern.hv_vmm_present")
     elif host.system == "windows":
         key = r"HARDWARE\DESCRIPTION\System\BIOS"
         words = (host.registry(key, name) for name in ("SystemManufacturer", "SystemProductName"))
-        _by_firmware(facts, " ".join(filter(None, words)), "registry, SystemProductName")
+        _by_firmware(facts, " ".join(words), "registry, SystemProductName")
     elif host.system != "linux":
-        facts.miss("scope", "nothing tells whether this is a virtual machine")
-    elif (sign := _container_sign(host)) is not None:
+        facts.miss("scope", _UNTOLD)
+    elif sign := _container_sign(host):
         facts.put("scope", "container", sign)
     elif host.exists("/.dockerenv") and not host.mounts():
         why = host.why("/proc/self/mountinfo")
@@ -52,49 +61,35 @@ def _container_sign(host: Host) -> str | None:
     return next((sign for sign, shows in signs if shows), None)
 
 
-def _read_mac(host: Host, facts: Facts) -> None:
-    answer, features = host.sysctl("kern.hv_vmm_present"), host.sysctl("machdep.cpu.features")
-    if answer in ("0", "1"):
-        facts.put("scope", "vm" if answer == "1" else "host", "sysctl kern.hv_vmm_present")
-    elif features:
-        scope = "vm" if "VMM" in features.split() else "host"
-        facts.put("scope", scope, "sysctl machdep.cpu.features")
-    else:
-        facts.miss("scope", "sysctl has no kern.hv_vmm_present")
-
-
 def _read_linux(host: Host, facts: Facts) -> None:
-    release = host.release().lower()
+    release = host.release()
     title = next((title for word, title in _RELEASES.items() if word in release), None)
     flags = parse_instruction_sets(cpuinfo(host)) or ()
-    tree = (host.read_text(f"{_TREE}/compatible") or "").strip("\0\n ")
     # the first domain of Xen drives the hardware itself
-    is_xen_host = "control_d" in (host.read_text("/proc/xen/capabilities") or "")
+    is_xen_host = "control_d" in host.read_word("/proc/xen/capabilities")
     signs = (
         (f"kernel release: {title}", title is not None),
         (f"{CPUINFO}, flag hypervisor", "hypervisor" in flags),
         ("/sys/hypervisor", host.exists("/sys/hypervisor/type") and not is_xen_host),
         (f"{_TREE}/hypervisor", host.exists(f"{_TREE}/hypervisor")),
-        (f"{_TREE}/compatible", tree in _VIRTUAL_TREES),
+        (f"{_TREE}/compatible", host.read_word(f"{_TREE}/compatible") in _VIRTUAL_TREES),
     )
     sign = next((sign for sign, shows in signs if shows), None)
+    words = (host.read_text(f"{_DMI}/{name}") for name in ("sys_vendor", "product_name"))
     if sign is not None:
         facts.put("scope", "vm", sign)
-        return
-    if "sse2" in flags:
+    elif "sse2" in flags:
         # x86 kernels always show the flag to a guest
         facts.put("scope", "host", f"{CPUINFO}, no flag hypervisor")
-        return
-    words = (host.read_text(f"{_DMI}/{name}") for name in ("sys_vendor", "product_name"))
-    if firmware := " ".join(filter(None, words)):
+    elif firmware := " ".join(filter(None, words)):
         _by_firmware(facts, firmware, f"{_DMI}/sys_vendor and product_name")
     else:
         _by_firmware(facts, host.read_text(f"{_TREE}/model") or "", f"{_TREE}/model")
 
 
 def _by_firmware(facts: Facts, firmware: str, source: str) -> None:
-    if not firmware:
-        facts.miss("scope", "nothing tells whether this is a virtual machine")
+    if not firmware.strip():
+        facts.miss("scope", _UNTOLD)
         return
     from ...core.tables import shipped_table
 

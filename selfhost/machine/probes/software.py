@@ -4,8 +4,10 @@ imported: names of files and folders say it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator
 
+from ...core.records import pattern
 from ..fields import FILL_IN
 from ..record import LM_STUDIO, PresentRuntime
 from .facts import Facts
@@ -47,8 +49,10 @@ _LM_STUDIO = {
     "macos": ("/Applications/LM Studio.app",),
     "windows": (r"~\.lmstudio\bin\lms.exe", r"~\AppData\Local\Programs\LM Studio\LM Studio.exe"),
 }
+# folders of environments that pipx and uv made for one tool each
+_TOOLS = ("~/.local/share/uv/tools", "~/.local/share/pipx/venvs", "~/.local/pipx/venvs")
 # the version in the path that a command's link leads to: Homebrew's, and llama.cpp's own archives
-_VERSION_IN_PATH = (
+_VERSION_IN_PATH = pattern(
     r"/(?:Cellar|Caskroom)/[^/]+/([^/]+)/"
     r"|[/\\](?:llama|whisper)-b?(\d[\d.]*)(?:-bin-[^/\\]+)?[/\\]"
 )
@@ -58,48 +62,51 @@ def read_runtimes(host: Host, facts: Facts) -> None:
     """The runtimes that are here; () where none was seen, unread where nothing could be
     searched.
     """
-    present, is_searched = host.within(lambda: _look(host))
-    if not present and not is_searched:
+    runtimes: dict[str, PresentRuntime] = {}
+    is_searched = host.within(lambda: _search(host, runtimes))
+    if not runtimes and not is_searched:
         # what a recorded tree does not hold is not known to be missing on its machine
         reason = "the recorded tree has none of the folders where runtimes are installed"
         facts.miss(RUNTIMES, reason, FILL_IN)
         return
     where = "commands in PATH and the usual folders; packages of this and of other environments"
-    facts.put(RUNTIMES, tuple(present[name] for name in sorted(present)), where)
+    facts.put(RUNTIMES, tuple(runtimes[name] for name in sorted(runtimes)), where)
 
 
-def _look(host: Host) -> tuple[dict[str, PresentRuntime], bool]:
-    runtimes: dict[str, PresentRuntime] = {}
+def _search(host: Host, runtimes: dict[str, PresentRuntime]) -> bool:
+    """Puts what is here into `runtimes`; whether there was anything to search."""
     suffix = ".exe" if host.system == "windows" else ""
+    # of the commands that are here, first: the version of one lies beside it
+    prefixes: list[str] = []
     folders = command_folders(host)
     for folder in folders:
-        runtimes.update(_commands(host, folder, suffix, runtimes))
+        for command, runtime in COMMANDS.items():
+            path = str(host.paths.join(folder, f"{command}{suffix}"))
+            if runtime not in runtimes and host.runnable(path):
+                real = host.resolve(path)
+                version = version_in_path(real) or version_in_path(path)
+                runtimes[runtime] = PresentRuntime(id=runtime, version=version, path=path)
+                prefixes.append(host.paths.dirname(host.paths.dirname(real)))
     own = host.ask("python_path")
-    others = [folder for prefix in _environments(host) for folder in _packages_of(host, prefix)]
-    for folder in (*(own or ()), *others):
+    prefixes += _environments(host)
+    others = [folder for prefix in prefixes for folder in _packages_of(host, prefix)]
+    _search_packages(host, (*others, *(own or ())), runtimes)
+    for place in _LM_STUDIO.get(host.system, ()):
+        path = _at_home(host, place)
+        if path and host.exists(path):
+            runtimes[LM_STUDIO] = PresentRuntime(id=LM_STUDIO, path=path)
+    return own is not None or any(map(host.exists, folders))
+
+
+def _search_packages(
+    host: Host, folders: Iterable[str], runtimes: dict[str, PresentRuntime]
+) -> None:
+    for folder in folders:
         for runtime, version, path in _distributions(host, folder):
             if runtime not in runtimes:
                 runtimes[runtime] = PresentRuntime(id=runtime, version=version, path=path)
             elif runtimes[runtime].version is None:
                 runtimes[runtime] = runtimes[runtime].replace(version=version)
-    for place in _LM_STUDIO.get(host.system, ()):
-        path = _at_home(host, place)
-        if path and host.exists(path):
-            runtimes[LM_STUDIO] = PresentRuntime(id=LM_STUDIO, path=path)
-    return runtimes, own is not None or any(map(host.exists, folders))
-
-
-def _commands(
-    host: Host, folder: str, suffix: str, known: Mapping[str, PresentRuntime]
-) -> dict[str, PresentRuntime]:
-    """The runtimes that are not known and whose commands lie in a folder; the first named wins."""
-    there: dict[str, PresentRuntime] = {}
-    for command, runtime in COMMANDS.items():
-        path = str(host.paths.join(folder, f"{command}{suffix}"))
-        if runtime not in known and runtime not in there and host.runnable(path):
-            version = _version_of(host, runtime, path)
-            there[runtime] = PresentRuntime(id=runtime, version=version, path=path)
-    return there
 
 
 def _at_home(host: Host, path: str) -> str:
@@ -117,46 +124,21 @@ def command_folders(host: Host) -> list[str]:
     return [folder for folder in dict.fromkeys((*listed, *usual)) if host.paths.isabs(folder)]
 
 
-def _version_of(host: Host, runtime: str, path: str) -> str | None:
-    """What files say of a command's version: its path, or the packages of its environment."""
-    real = host.resolve(path)
-    stated = version_in_path(real) or version_in_path(path)
-    if stated is not None:
-        return stated
-    if runtime in DISTRIBUTIONS.values():
-        prefix = host.paths.dirname(host.paths.dirname(real))
-        for folder in _packages_of(host, prefix):
-            for name, version, _ in _distributions(host, folder):
-                if name == runtime:
-                    return version
-    return None
-
-
 def version_in_path(path: str) -> str | None:
     """The version in `…/Cellar/NAME/VERSION/…`, or in the folder of llama.cpp's archive."""
-    import re
-
-    match = re.search(_VERSION_IN_PATH, path)
+    match = _VERSION_IN_PATH.search(path)
     return (match[1] or match[2]) if match else None
 
 
-def parse_distribution(folder: str) -> tuple[str, str] | None:
-    """`mlx_lm-0.32.2.dist-info` -> (`mlx-lm`, `0.32.2`); None for another name."""
-    import re
-
-    name, dash, version = folder.removesuffix(".dist-info").partition("-")
-    if not folder.endswith(".dist-info") or not (dash and version):
-        return None
-    return re.sub(r"[-_.]+", "-", name).lower(), version
-
-
 def _distributions(host: Host, folder: str) -> Iterator[tuple[str, str, str]]:
-    """Runtime, version and path of each that is installed in a folder of packages."""
-    for name in host.listdir(folder) or ():
-        distribution = parse_distribution(name) if name.endswith(".dist-info") else None
-        if distribution is not None and distribution[0] in DISTRIBUTIONS:
-            runtime = DISTRIBUTIONS[distribution[0]]
-            yield runtime, distribution[1], str(host.paths.join(folder, name))
+    """Runtime, version and path of each that is installed in a folder of packages, as
+    `mlx_lm-0.32.2.dist-info`.
+    """
+    for entry in host.listdir(folder):
+        name, dash, version = entry.removesuffix(".dist-info").partition("-")
+        runtime = DISTRIBUTIONS.get(re.sub(r"[-_.]+", "-", name).lower())
+        if entry.endswith(".dist-info") and dash and version and runtime:
+            yield runtime, version, str(host.paths.join(folder, entry))
 
 
 def _packages_of(host: Host, prefix: str) -> list[str]:
@@ -164,20 +146,16 @@ def _packages_of(host: Host, prefix: str) -> list[str]:
     if host.system == "windows":
         return [str(host.paths.join(prefix, "Lib", "site-packages"))]
     library = str(host.paths.join(prefix, "lib"))
-    names = (name for name in host.listdir(library) or () if name.startswith("python3"))
+    names = (name for name in host.listdir(library) if name.startswith("python3"))
     return [str(host.paths.join(library, name, "site-packages")) for name in names]
 
 
 def _environments(host: Host) -> Iterator[str]:
-    """Other Python environments than this one: active, beside the work, and those that pipx and
-    uv made for one tool.
-    """
+    """Other Python environments than this one: active, beside the work, and those of tools."""
     for name in ("VIRTUAL_ENV", "CONDA_PREFIX"):
         if host.paths.isabs(host.env.get(name, "")):
             yield host.env[name]
     yield str(host.paths.join(host.cwd(), ".venv"))
-    for place in ("~/.local/share/uv/tools", "~/.local/share/pipx/venvs", "~/.local/pipx/venvs"):
-        folder = _at_home(host, place)
-        names = host.listdir(folder) if folder else None
-        for name in names or ():
+    for folder in filter(None, (_at_home(host, place) for place in _TOOLS)):
+        for name in host.listdir(folder):
             yield str(host.paths.join(folder, name))

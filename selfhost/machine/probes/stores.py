@@ -7,12 +7,8 @@ from __future__ import annotations
 from ...core.records import Record
 from .host import Host
 
-UNITS = (
-    "/etc/systemd/system",
-    "/run/systemd/system",
-    "/usr/local/lib/systemd/system",
-    "/usr/lib/systemd/system",
-    "/lib/systemd/system",
+UNITS = tuple(
+    f"{folder}/systemd/system" for folder in ("/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib")
 )
 
 
@@ -30,24 +26,20 @@ def _join(host: Host, *parts: str) -> str:
     return str(host.paths.join(*parts))
 
 
-def _expand(host: Host, text: str) -> str:
-    """`~` and `$NAME`, as huggingface_hub expands them."""
+def huggingface(host: Host) -> Place | None:
+    """Order of huggingface_hub 2.4.0 (its constants.py), which expands `~` and `$NAME`;
+    transformers, vLLM, diffusers and MLX use it.
+    """
+    hub, home = _hub(host), host.home()
+    if hub is None:
+        return None
     import re
 
-    home = host.home()
-    if home and (text == "~" or text.startswith(("~/", "~\\"))):
-        text = home + text[1:]
-    return re.sub(
-        r"\$(\w+|\{\w+\})", lambda match: host.env.get(match[1].strip("{}"), match[0]), text
-    )
-
-
-def huggingface(host: Host) -> Place | None:
-    """Order of huggingface_hub 2.4.0 (its constants.py); transformers, vLLM, diffusers and MLX
-    use it.
-    """
-    hub = _hub(host)
-    return hub.replace(path=_expand(host, hub.path)) if hub else None
+    path = hub.path
+    if home and (path == "~" or path.startswith(("~/", "~\\"))):
+        path = home + path[1:]
+    path = re.sub(r"\$(\w+|\{\w+\})", lambda name: host.env.get(name[1].strip("{}"), name[0]), path)
+    return hub.replace(path=path)
 
 
 def llama_cpp(host: Host) -> Place | None:
@@ -57,15 +49,18 @@ def llama_cpp(host: Host) -> Place | None:
 
 
 def _hub(host: Host) -> Place | None:
-    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
+    below = {
+        "HF_HUB_CACHE": (),
+        "HUGGINGFACE_HUB_CACHE": (),
+        "HF_HOME": ("hub",),
+        "XDG_CACHE_HOME": ("huggingface", "hub"),
+    }
+    for name, parts in below.items():
         if host.env.get(name):
-            return Place(path=host.env[name], why=name)
-    if host.env.get("HF_HOME"):
-        return Place(path=_join(host, host.env["HF_HOME"], "hub"), why="HF_HOME")
-    cache, why, home = host.env.get("XDG_CACHE_HOME"), "XDG_CACHE_HOME", host.home()
-    if not cache and home:
-        cache, why = _join(host, home, ".cache"), "default"
-    return Place(path=_join(host, cache, "huggingface", "hub"), why=why) if cache else None
+            return Place(path=_join(host, host.env[name], *parts), why=name)
+    home = host.home()
+    path = _join(host, home, ".cache", "huggingface", "hub") if home else None
+    return Place(path=path, why="default") if path else None
 
 
 def parse_unit(text: str) -> dict[str, str]:
@@ -85,25 +80,18 @@ def parse_unit(text: str) -> dict[str, str]:
     return settings
 
 
-def _home_of(host: Host, account: str) -> str | None:
-    for line in (host.read_text("/etc/passwd") or "").splitlines():
-        fields = line.split(":")
-        if len(fields) >= 6 and fields[0] == account and fields[5].startswith("/"):
-            return fields[5]
-    return None
-
-
 def ollama(host: Host) -> Place | None:
     """The server's folder: as a service it has its own account and variables, which this shell
     does not see (ollama/ollama#2676).
     """
-    for folder in UNITS if host.system == "linux" else ():
-        text = host.read_text(f"{folder}/ollama.service")
-        if text is not None:
-            return _of_service(host, folder, text)
-    if host.system == "linux" and host.exists("/snap/ollama/current"):
-        why = "the snap's own folder, unless `snap get ollama models` says another"
-        return Place(path="/var/snap/ollama/common/models", why=why, account="root")
+    if host.system == "linux":
+        for folder in UNITS:
+            text = host.read_text(f"{folder}/ollama.service")
+            if text is not None:
+                return _of_service(host, folder, text)
+        if host.exists("/snap/ollama/current"):
+            why = "the snap's own folder, unless `snap get ollama models` says another"
+            return Place(path="/var/snap/ollama/common/models", why=why, account="root")
     if host.env.get("OLLAMA_MODELS"):
         return Place(path=host.env["OLLAMA_MODELS"], why="OLLAMA_MODELS")
     own = host.home()
@@ -111,17 +99,22 @@ def ollama(host: Host) -> Place | None:
 
 
 def _of_service(host: Host, folder: str, text: str) -> Place | None:
-    for name in host.listdir(f"{folder}/ollama.service.d") or ():
+    for name in host.listdir(f"{folder}/ollama.service.d"):
         if name.endswith(".conf"):
             text += "\n" + (host.read_text(f"{folder}/ollama.service.d/{name}") or "")
     unit = parse_unit(text)
     account = unit.get("User", "root")
     host.accounts.add(account)
-    path, why = unit.get("$OLLAMA_MODELS"), f"OLLAMA_MODELS in {folder}/ollama.service"
-    home = unit.get("$HOME") or _home_of(host, account)
-    if not path and home:
-        path, why = _join(host, home, ".ollama", "models"), f"home of {folder}/ollama.service"
-    return Place(path=path, why=why, account=account) if path else None
+    if path := unit.get("$OLLAMA_MODELS"):
+        why = f"OLLAMA_MODELS in {folder}/ollama.service"
+        return Place(path=path, why=why, account=account)
+    accounts = (line.split(":") for line in (host.read_text("/etc/passwd") or "").splitlines())
+    homes = (fields[5] for fields in accounts if len(fields) >= 6 and fields[0] == account)
+    home = unit.get("$HOME") or next(homes, "")
+    if not home.startswith("/"):
+        return None
+    why = f"home of {folder}/ollama.service"
+    return Place(path=_join(host, home, ".ollama", "models"), why=why, account=account)
 
 
 def whisper_cpp(host: Host) -> Place | None:
@@ -140,8 +133,7 @@ def lm_studio(host: Host) -> Place | None:
     if home is None:
         return None
     pointer = (host.read_text(_join(host, home, ".lmstudio-home-pointer"), 4096) or "").strip()
-    older = _join(host, home, ".cache", "lm-studio")
-    newer = _join(host, home, ".lmstudio")
+    older, newer = _join(host, home, ".cache", "lm-studio"), _join(host, home, ".lmstudio")
     folder = older if host.exists(older) else newer
     if host.paths.isabs(pointer):
         folder = pointer

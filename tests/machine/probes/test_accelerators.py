@@ -13,11 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from helpers.recordings import LINUX
-from selfhost.machine.probes import Host, accelerators, child, nvidia, pci, read_machine
+from selfhost.machine.probes import child, read_machine
 from selfhost.machine.probes.recorded import RecordedHost, file_name
 from selfhost.machine.record import Accelerator, Machine
 
@@ -141,14 +139,6 @@ def test_a_card_as_its_driver_tells_of_it(build: Callable[..., RecordedHost], ro
     assert not [entry for entry in machine.unread if entry.fact.startswith("accelerators")]
 
 
-def test_no_identifier_of_a_card_is_kept(build: Callable[..., RecordedHost]) -> None:
-    """A UUID names one card in the world: it selects, and is in no record."""
-    uuid = "GPU-8932f937-d72c-4106-c12f-20bd9faed9f6"
-    machine = read_machine(build(NODES, {"CUDA_VISIBLE_DEVICES": uuid}, answer(device(uuid=uuid))))
-    assert len(cards(machine)) == 1
-    assert "8932f937" not in json.dumps(machine.to_json())
-
-
 @pytest.mark.parametrize(
     ("mask", "left"),
     [
@@ -185,21 +175,6 @@ def test_a_number_among_unlike_cards_is_not_guessed(build: Callable[..., Recorde
     assert [card.name for card in cards(by_uuid)] == [NAME]
 
 
-@pytest.mark.parametrize(
-    ("mask", "known"),
-    [("0,1", 2), ("1,0", 2), ("1, 0,7", 2), ("0,1,GPU-a", 2), ("0,0,1", 0), ("0,2,1", 0), ("1", 0)],
-)
-def test_numbers_that_name_every_card_need_no_order(
-    build: Callable[..., RecordedHost], mask: str, known: int
-) -> None:
-    """Of two unlike cards both are visible, whichever is 0; a number given again, or one too high, ends the list before."""
-    both = answer(device(4, uuid="GPU-a0000000"), device(0, uuid="GPU-b0000000"))
-    found = cards(read_machine(build(NODES, {"CUDA_VISIBLE_DEVICES": mask}, both)))
-    assert len([card for card in found if card.memory_total_bytes is not None]) == known
-    if known:
-        assert {card.name for card in found} == {CARDS[4][0], NAME}
-
-
 def test_in_mig_mode_the_instances_are_the_accelerators(build: Callable[..., RecordedHost]) -> None:
     """Each has its own memory and its eighths of the bandwidth; the card as a whole cannot be used. A UUID selects one."""
     split = device(mig=True, instances=[instance(number) for number in range(4)])
@@ -232,50 +207,6 @@ def test_in_mig_mode_the_instances_are_the_accelerators(build: Callable[..., Rec
     (card,) = cards(read_machine(build(NODES, nvml=answer(refused))))
     assert (card.memory_total_bytes, card.memory_bandwidth_bytes_per_second) == (9984 * MIB, None)
     assert cards(read_machine(build(NODES, nvml=answer(device(mig=True))))) == ()
-
-
-@pytest.mark.parametrize("name", ["NVIDIA GB10", "NVIDIA Thor", "Orin (nvgpu)"])
-def test_a_chip_without_memory_of_its_own_shares_the_ram(
-    build: Callable[..., RecordedHost], name: str
-) -> None:
-    """A DGX Spark's frame buffer is [N/A] although its GPU works (XuehaiPan/nvitop#208): it is no card of 0 bytes, nor an unread one."""
-    blank = device(
-        name=name,
-        memory_total_bytes=None,
-        memory_free_bytes=None,
-        refused={"memory": 3},
-        memory_clock_mhz=None,
-    )
-    machine = read_machine(build(NODES, nvml=answer(blank), machine="aarch64"))
-    assert [(card.unified, card.memory_total_bytes) for card in cards(machine)] == [(True, None)]
-    assert "shares the machine's RAM" in why(machine)[0]
-
-
-@pytest.mark.parametrize(
-    ("refused", "said", "todo"),
-    [
-        ({"memory": 4}, "may not ask", "/dev/nvidiactl"),
-        ({"handle": 15}, "no longer answers", "restart"),
-        ({"memory": 3}, "does not tell", "nvidia-smi"),
-    ],
-)
-def test_a_card_that_tells_too_little_is_unread(
-    build: Callable[..., RecordedHost], refused: dict[str, int], said: str, todo: str
-) -> None:
-    """One of two is refused: the other is read, and the reason and what to do are named."""
-    blank = {
-        "refused": refused,
-        "name": NAME if "memory" in refused else None,
-        "memory_total_bytes": None,
-    }
-    machine = read_machine(build(NODES, nvml=answer(device(), blank)))
-    assert [(card.memory_total_bytes, card.unified) for card in cards(machine)] == [
-        (TOTAL, False),
-        (None, False),
-    ]
-    reason, remedy = why(machine)
-    assert said in reason
-    assert todo in remedy
 
 
 @pytest.mark.parametrize(
@@ -323,38 +254,6 @@ def test_a_container_that_was_handed_no_gpu(build: Callable[..., RecordedHost]) 
     assert "--gpus all" in why(read_machine(build(bus, {"NVIDIA_VISIBLE_DEVICES": "all"})))[1]
 
 
-def test_wsl_and_windows_have_a_driver_too(build: Callable[..., RecordedHost]) -> None:
-    """WSL 2 has /dev/dxg and the library but no /proc/driver/nvidia; Windows has nvml.dll."""
-    wsl = {"/dev/dxg": "x", "/usr/lib/wsl/lib/libnvidia-ml.so.1": "x", "/sys/bus/cpu/uevent": "x"}
-    assert [card.name for card in cards(read_machine(build(wsl, nvml=answer(device(3)))))] == [
-        CARDS[3][0]
-    ]
-    files = {"C:/Windows/System32/nvml.dll": "x"}
-    host = build(
-        files, system="windows", machine="AMD64", nvml=answer(device(4)), display_adapters=[]
-    )
-    assert [card.name for card in cards(read_machine(host))] == [CARDS[4][0]]
-
-
-def test_in_wsl_a_gpu_of_another_maker_is_unread(build: Callable[..., RecordedHost]) -> None:
-    """Windows hands on any GPU as /dev/dxg (learn.microsoft.com, "GPU accelerated ML training in WSL"), and the bus shows
-    a device of Microsoft's (0x1414) in its place."""
-    bus = {
-        "/sys/bus/pci/devices/5582:00:00.0/class": "0x030200",
-        "/sys/bus/pci/devices/5582:00:00.0/vendor": "0x1414",
-    }
-    assert cards(read_machine(build(bus))) == ()
-    machine = read_machine(build(bus | {"/dev/dxg": "x"}))
-    assert machine.accelerators is None
-    told = machine.why_unread("accelerators")
-    assert "WSL 2" in told.reason
-    assert "--gpu NAME" in (told.remedy or "")
-    # Windows' NVIDIA card that nothing here may use is no secret
-    files = bus | {"/dev/dxg": "x", "/usr/lib/wsl/lib/libnvidia-ml.so.1": "x"}
-    masked = build(files, {"CUDA_VISIBLE_DEVICES": ""}, nvml=answer(device(3)))
-    assert cards(read_machine(masked)) == ()
-
-
 @pytest.mark.parametrize(
     ("board", "compatible", "name"),
     [
@@ -376,59 +275,6 @@ def test_a_jetson_is_told_by_its_chip(
     machine = read_machine(build(files, machine="aarch64"))
     expected = [] if name is None else [("nvidia", name, True)]
     assert [(card.vendor, card.name, card.unified) for card in cards(machine)] == expected
-
-
-KEYS = [
-    "devices",
-    "name",
-    "uuid",
-    "memory_total_bytes",
-    "mig",
-    "instances",
-    "refused",
-    "memory",
-    "compute_capability",
-    "error",
-    "why",
-]
-LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
-STRANGE = st.recursive(
-    LEAVES,
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=6)
-    ),
-    max_leaves=25,
-)
-
-
-@settings(deadline=None)
-@given(STRANGE)
-def test_no_answer_is_too_strange(given_answer: Any) -> None:
-    """Whatever the child prints, reading ends with GPUs or without, never with an error, and in no number out of range."""
-
-    class Strange(Host):
-        def __init__(self) -> None:
-            super().__init__({"CUDA_VISIBLE_DEVICES": "0,GPU-"}, "linux")
-
-        def exists(self, path: str) -> bool:
-            return path == pci.VERSION
-
-        def ask(self, name: str) -> Any:
-            if name != "nvml":
-                return super().ask(name)
-            return (
-                given_answer
-                if isinstance(given_answer, dict)
-                else {"devices": [given_answer, {"instances": given_answer, "mig": True}]}
-            )
-
-    machine = Machine(
-        accelerators=(nvidia.read_nvidia(Strange(), ()) or pci.Read(cards=(), source="")).cards
-    )
-    assert all(
-        card.memory_total_bytes is None or card.memory_total_bytes > 0
-        for card in machine.accelerators or ()
-    )
 
 
 # ------------------------------------------------------------------ NVIDIA: asking for real, in a child
@@ -524,26 +370,6 @@ def asking(
     return make
 
 
-def test_two_cards_through_a_child(asking: Any) -> None:
-    """What the library prints itself does no harm, and the first version of the call is enough."""
-    for case in ("fine", "old"):
-        machine = asking(case)
-        assert [
-            (card.name, card.memory_total_bytes, card.memory_free_bytes, card.compute_capability)
-            for card in cards(machine)
-        ] == [(NAME, TOTAL, FREE, "9.0")] * 2
-        rates = {card.memory_bandwidth_bytes_per_second for card in cards(machine)}
-        assert rates == {3_352_320_000_000}
-
-
-def test_instances_and_a_lost_card_through_a_child(asking: Any) -> None:
-    """Instances have gaps in their numbers; a card that fell off the bus leaves the other."""
-    split = cards(asking("mig"))
-    assert [card.memory_total_bytes for card in split] == [9984 * MIB] * 6
-    assert {card.name for card in split} == {f"{NAME} MIG 1g.10gb"}
-    assert [card.memory_total_bytes for card in cards(asking("lost"))] == [TOTAL, None]
-
-
 @pytest.mark.parametrize(
     ("case", "said"),
     [
@@ -590,45 +416,6 @@ def children() -> list[str]:
         ):
             found.append(number)
     return found
-
-
-@pytest.mark.parametrize(
-    ("program", "said", "seconds"),
-    [
-        ("import os, time\nos.close(1)\ntime.sleep(60)", "within", 1),
-        ("import os\nos.kill(os.getpid(), 9)", "signal 9", 30),
-        ("raise SystemExit(2)", "status 2", 30),
-    ],
-)
-def test_a_child_is_bounded(tmp_path: Path, program: str, said: str, seconds: float) -> None:
-    """In time and in what it may say, whatever it does with its output."""
-    file = tmp_path / "program.py"
-    file.write_text(program)
-    with pytest.raises(child.ChildError, match=said):
-        child.ask(str(file), seconds=seconds)
-
-
-def test_a_child_is_isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the current folder nor PYTHONPATH nor installed packages reach it: nothing there runs, and no byte code is written."""
-    for name in ("json.py", "ctypes.py", "sitecustomize.py"):
-        (tmp_path / name).write_text("raise SystemExit('not me')")
-    (tmp_path / "program.py").write_text(
-        "import ctypes, json, sys\nprint(sys.flags.isolated, sys.flags.no_site, sys.dont_write_bytecode)"
-    )
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    assert child.ask(str(tmp_path / "program.py"), seconds=60).split() == [
-        b"1",
-        b"1",
-        b"True",
-    ]
-
-
-def test_without_an_interpreter_there_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program frozen into one file has no interpreter to start."""
-    monkeypatch.setattr(sys, "executable", "")
-    with pytest.raises(child.ChildError, match="without a Python interpreter"):
-        child.ask(__file__, seconds=1)
 
 
 # ------------------------------------------------------------------ AMD, Intel, Apple, Windows
@@ -698,22 +485,6 @@ def test_an_amd_card(build: Callable[..., RecordedHost]) -> None:
     assert "6d3f0b1c" not in json.dumps(machine.to_json())
 
 
-@pytest.mark.parametrize(
-    ("version", "name"),
-    [
-        (90010, "gfx90a"),
-        (90402, "gfx942"),
-        (100300, "gfx1030"),
-        (110501, "gfx1151"),
-        (120001, "gfx1201"),
-        (0, None),
-    ],
-)
-def test_names_of_amd_instruction_sets(version: int, name: str | None) -> None:
-    """As compilers write them: major in decimal, minor and stepping in hexadecimal (LLVM, AMDGPU usage)."""
-    assert accelerators.gfx_name(version) == name
-
-
 @pytest.mark.parametrize("head", [CHIP, CHIP_3])
 def test_amd_graphics_that_borrow_the_ram_share_it(
     build: Callable[..., RecordedHost], head: bytes
@@ -728,66 +499,6 @@ def test_amd_graphics_that_borrow_the_ram_share_it(
     assert [(card.unified, card.memory_total_bytes) for card in cards(machine)] == [
         (True, ram_bytes)
     ]
-
-
-def test_amd_graphics_use_what_the_kernel_lets_them(build: Callable[..., RecordedHost]) -> None:
-    """62.82 of 125.65 GiB, the half that Linux lends unless ttm.pages_limit says more (superm1/amd-debug-tools,
-    docs/amd-ttm.md)."""
-    ram = {"/proc/meminfo": "MemTotal: 131753574 kB\nMemAvailable: 120000000 kB\n"}
-    lent = 16_469_033 * 4096
-    machine = read_machine(
-        build(ram | amd(1, "0000:c5:00.0", gpu_metrics=CHIP_3, **memory(512 * MIB, MIB, lent)))
-    )
-    assert [(card.unified, card.memory_total_bytes) for card in cards(machine)] == [(True, lent)]
-
-
-def test_what_the_firmware_took_out_of_the_ram_is_memory_of_its_own(
-    build: Callable[..., RecordedHost],
-) -> None:
-    """96 of 128 GiB: Linux sees 32 of RAM, and what may be borrowed is stated larger than that (GpuZelenograd/memtest_vulkan#66)."""
-    ram = {"/proc/meminfo": "MemTotal: 32768000 kB\nMemAvailable: 30000000 kB\n"}
-    machine = read_machine(
-        build(
-            ram
-            | amd(1, "0000:c5:00.0", gpu_metrics=CHIP_3, **memory(98304 * MIB, GIB, 108000 * MIB))
-        )
-    )
-    assert [(card.unified, card.memory_total_bytes) for card in cards(machine)] == [
-        (False, 98304 * MIB)
-    ]
-
-
-@pytest.mark.parametrize(
-    ("env", "left"),
-    [
-        ({}, [8, 16, 24]),
-        ({"HIP_VISIBLE_DEVICES": "2,0"}, [24, 8]),
-        ({"HIP_VISIBLE_DEVICES": "-1"}, []),
-        ({"HIP_VISIBLE_DEVICES": "0,7,1"}, [8]),
-        ({"ROCR_VISIBLE_DEVICES": "1,2", "HIP_VISIBLE_DEVICES": "1"}, [24]),
-        ({"ROCR_VISIBLE_DEVICES": "GPU-00000000000000bb"}, [16]),
-        ({"ROCR_VISIBLE_DEVICES": "GPU-unknown"}, []),
-    ],
-)
-def test_visible_amd_devices(
-    build: Callable[..., RecordedHost], env: dict[str, str], left: list[int]
-) -> None:
-    """In the order of KFD, which is not that of the names; HIP counts what ROCr leaves (ROCm, GPU isolation)."""
-    files: dict[str, str | bytes] = {}
-    for number, (bus, size, code) in enumerate(
-        ((0x13, 24, "cc"), (0x03, 8, "aa"), (0x0B, 16, "bb"))
-    ):
-        slot = f"0000:{bus:02x}:00.0"
-        files |= amd(
-            number,
-            slot,
-            gpu_metrics=CARD,
-            unique_id=f"00000000000000{code}\n",
-            **memory(size * GIB, 0, GIB),
-        )
-        files |= node({8: 1, 16: 2, 24: 3}[size], bus << 8, 110000)
-    machine = read_machine(build(files, env))
-    assert [(card.memory_total_bytes or 0) // GIB for card in cards(machine)] == left
 
 
 def intel(slot: str, device: str = "0xe20b", **files: str) -> dict[str, str]:

@@ -13,18 +13,15 @@ from helpers.recordings import (
     MEMINFO,
     NO_LIMITS,
     ROOT_MOUNT,
-    SPACE,
     STAT,
     lawful,
-    place,
     placed,
     text_of,
     under,
     version_2,
 )
-from selfhost.machine.changes import apply
-from selfhost.machine.probes import cgroups, read_machine
-from selfhost.machine.probes.host import Mount, parse_mountinfo
+from selfhost.machine.probes import read_machine
+from selfhost.machine.probes.host import parse_mountinfo
 from selfhost.machine.probes.recorded import RecordedHost
 
 BOX = "b29faf21b7eff959f64b4192c34d5d67a707fe8561e9eaa608cb27693fba4242"
@@ -90,42 +87,6 @@ def test_recorded_control_groups(
     assert (machine.memory_limit_bytes, machine.memory_available_bytes) == (limit, available)
 
 
-def test_recorded_cgroups_and_mounts() -> None:
-    """Version 1, 2 and both at once, from machines of several makers."""
-    docker = cgroups.parse_cgroup(text_of("cgroup/proc-self-cgroup-v1-facter-docker.txt"))
-    assert docker["pids"].startswith("/docker/")
-    spark = cgroups.parse_cgroup(text_of("cgroup/dgx-spark-proc-self-cgroup.txt"))
-    assert spark == {"": "/user.slice/user-61469.slice/session-3210.scope"}
-    lxc = cgroups.parse_cgroup(text_of("cgroup/proc-self-cgroup-lxc.txt"))
-    assert lxc["cpu"] == lxc["cpuacct"] == "/init.scope"
-    mounts = parse_mountinfo(text_of("mountinfo/mountinfo-v1-and-v2.txt"))
-    assert (
-        next(mount for mount in mounts if mount.filesystem == "cgroup2").point
-        == "/sys/fs/cgroup/unified"
-    )
-    assert any(
-        mount.filesystem == "cgroup" and "memory" in mount.options.split(",") for mount in mounts
-    )
-    node = parse_mountinfo(text_of("mountinfo/mountinfo-k8s-amzn2.txt"))
-    assert next(mount for mount in node if mount.point == "/").filesystem == "xfs"
-    assert next(mount for mount in node if mount.point == "/sys/fs/cgroup").read_only
-
-
-def test_a_mount_point_with_spaces() -> None:
-    """mountinfo writes a space as \\040."""
-    mounts = parse_mountinfo(
-        r"36 35 98:0 / /mnt/my\040disk ro,noatime master:1 - ext3 /dev/root rw,errors=continue"
-    )
-    line = Mount(
-        point="/mnt/my disk",
-        filesystem="ext3",
-        options="rw,errors=continue",
-        read_only=True,
-        source="/dev/root",
-    )
-    assert mounts == (line,)
-
-
 def test_the_limit_of_a_container_is_its_own(build: Callable[..., RecordedHost]) -> None:
     """Inside a namespace the limit stands at the mount point; cache that can be dropped is not in use (kekzl/imp#2070)."""
     machine = read_machine(build(version_2(FULL)))
@@ -134,27 +95,6 @@ def test_the_limit_of_a_container_is_its_own(build: Callable[..., RecordedHost])
     assert machine.memory_available_bytes == 2 * GIB - (
         1478492160 - 1258291200 - 104857600 - 10485760
     )
-
-
-def test_what_a_group_holds_in_tmpfs_is_in_use(build: Callable[..., RecordedHost]) -> None:
-    """Of 1,400 MiB, 500 of files read twice and 300 of files read once can be dropped; 400 of tmpfs and 200 locked cannot."""
-    stat = {
-        "anon": 0,
-        "file": 1400,
-        "shmem": 400,
-        "inactive_anon": 400,
-        "active_anon": 0,
-        "inactive_file": 300,
-        "active_file": 500,
-    }
-    text = "".join(
-        f"{name} {size * 2**20}\n" for name, size in (stat | {"unevictable": 200}).items()
-    )
-    machine = read_machine(
-        build(version_2(FULL | {"memory.current": f"{1400 * 2**20}\n", "memory.stat": text}))
-    )
-    assert machine.memory_available_bytes == 2 * GIB - 600 * 2**20
-    assert "besides file cache" in machine.sources["memory_available_bytes"]
 
 
 def test_a_parents_limit_holds_for_the_child(build: Callable[..., RecordedHost]) -> None:
@@ -172,18 +112,6 @@ def test_a_parents_limit_holds_for_the_child(build: Callable[..., RecordedHost])
     assert machine.memory_available_bytes == 2 * GIB - (
         1478492160 - 1258291200 - 104857600 - 10485760
     )
-
-
-def test_memory_high_is_a_limit_too(build: Callable[..., RecordedHost]) -> None:
-    """Above it a process crawls."""
-    machine = read_machine(build(version_2(FULL | {"memory.high": "1073741824\n"})))
-    assert machine.memory_limit_bytes == GIB
-    assert "memory.high" in machine.sources["memory_limit_bytes"]
-
-
-def test_a_group_gone_from_what_is_mounted(build: Callable[..., RecordedHost]) -> None:
-    """Its path is below what is mounted and its folder is not there: the limit of a group above holds for it."""
-    assert read_machine(build(version_2(FULL, "/not/mounted/here"))).memory_limit_bytes == 2 * GIB
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -221,32 +149,6 @@ def test_a_group_outside_what_is_mounted(
         lawful(machine)
         assert machine.memory_limit_bytes is machine.memory_available_bytes is None
         assert f"shows the groups of {root}" in machine.why_unread("memory_limit_bytes").reason
-
-
-def test_the_mount_that_shows_the_group_is_read(build: Callable[..., RecordedHost]) -> None:
-    """A new mount over one of another namespace, and a second mount elsewhere: the one that shows the own group counts."""
-    outer = CGROUP2_MOUNT.replace(" / ", " /.. ")
-    for mounts in (
-        outer + CGROUP2_MOUNT,
-        outer.replace("/sys/fs/cgroup", "/outer") + CGROUP2_MOUNT,
-    ):
-        assert read_machine(build(version_2(FULL, "/", mounts))).memory_limit_bytes == 2 * GIB
-
-
-def test_a_controller_of_version_1_that_is_not_mounted(build: Callable[..., RecordedHost]) -> None:
-    """Version 2 beside it, without that controller, does not say that there is no limit."""
-    files = version_2({"cgroup.controllers": "\n"}) | {
-        "/proc/self/cgroup": "4:memory:/box\n1:cpu:/box\n0::/\n"
-    }
-    machine = read_machine(build(files))
-    for fact in ("memory_limit_bytes", "memory_available_bytes", "cpu_cores_usable"):
-        assert "control groups are not mounted here" in machine.why_unread(fact).reason
-
-
-def test_a_group_mounted_by_its_path(build: Callable[..., RecordedHost]) -> None:
-    """Docker without a namespace mounts the container's own group and shows the host's path to it."""
-    mount = "30 23 0:26 /docker/abc /sys/fs/cgroup ro - cgroup2 cgroup rw\n"
-    assert read_machine(build(version_2(FULL, "/docker/abc", mount))).memory_limit_bytes == 2 * GIB
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -288,19 +190,6 @@ def test_groups_hidden_by_a_mount_above_leave_memory_and_cores_unread(
         assert "a limit may exist unseen" in machine.why_unread(fact).reason
 
 
-def test_a_containers_limit_says_that_groups_above_do_not_show(
-    build: Callable[..., RecordedHost],
-) -> None:
-    """Rootless Podman, `--memory 1g` below a user slice of 700 MiB: 1 GiB is all that shows, and may not be all there is."""
-    inside = version_2({**FULL, "memory.max": f"{GIB}\n"})
-    assert "groups above do not show" in read_machine(build(inside)).sources["memory_limit_bytes"]
-    # the hierarchy's own top has no limits, so that nothing stands above what is read here
-    whole = version_2({"cgroup.controllers": "cpu memory\n"} | under("box", FULL), "/box")
-    machine = read_machine(build(whole))
-    assert machine.memory_limit_bytes == 2 * GIB
-    assert "groups above" not in machine.sources["memory_limit_bytes"]
-
-
 def test_no_limit_is_the_hardware(build: Callable[..., RecordedHost]) -> None:
     """`max`, or a kernel without the memory controller (the Raspberry Pi's default), must not hide MemAvailable (ollama/ollama#15961)."""
     free = FULL | {"memory.max": "max\n"}
@@ -340,45 +229,3 @@ def test_a_limit_that_cannot_be_read_is_not_no_limit(
     lawful(machine)
     for fact in ("memory_limit_bytes", "memory_available_bytes"):
         assert (getattr(machine, fact) is None) == (fact in facts)
-
-
-def test_a_flatpak_does_not_show_its_groups(build: Callable[..., RecordedHost]) -> None:
-    """A sandbox has block, bus, class, dev and devices of /sys (flathub-infra/flatpak-builder-lint#221) and stores below ~/.var/app.
-
-    It is in a group that it cannot see: what that one leaves is unread, and stated it is judged.
-    """
-    app = "/home/ada/.var/app/com.visualstudio.code"
-    files = {
-        **NO_LIMITS,
-        "/proc/meminfo": MEMINFO,
-        "/proc/self/status": "VmSize: 20480 kB\nMems_allowed_list:\t0\n",
-        "/proc/self/cgroup": "0::/user.slice/user-1000.slice/user@1000.service/app.slice/app-flatpak-com.visualstudio.code-4711.scope\n",
-        "/proc/self/mountinfo": "500 400 0:60 / / rw,nosuid,nodev,relatime - tmpfs tmpfs rw\n"
-        "510 500 0:22 /bus /sys/bus ro,nosuid,nodev - sysfs sysfs rw\n520 500 8:1 /home/ada /home/ada rw - ext4 /dev/sda1 rw\n",
-        f"{app}/cache/x": "",
-    }
-    env = {"HOME": "/home/ada", "XDG_CACHE_HOME": f"{app}/cache", "container": "flatpak"}
-    machine = read_machine(build(files, env, space=SPACE, writable={"/": True}))
-    lawful(machine)
-    assert (machine.scope, machine.memory_total_bytes, machine.memory_limit_bytes) == (
-        "container",
-        16 * GIB,
-        None,
-    )
-    assert "not mounted here" in machine.why_unread("memory_limit_bytes").reason
-    assert "--set memory" in (machine.why_unread("memory_limit_bytes").remedy or "")
-    hub = place(machine, "huggingface")
-    assert (hub.path, hub.filesystem) == (
-        "~/.var/app/com.visualstudio.code/cache/huggingface/hub",
-        "ext4",
-    )
-    assert apply(machine, ["memory=8GiB"]).memory_limit_bytes == 8 * GIB
-
-
-def test_without_mounts_or_groups_nothing_is_claimed(build: Callable[..., RecordedHost]) -> None:
-    """/proc/self/cgroup names a group and nothing is mounted: a limit may exist."""
-    for gone in ("/proc/self/cgroup", "/proc/self/mountinfo", "/proc/self/limits"):
-        files = {path: text for path, text in version_2(FULL).items() if path != gone}
-        machine = read_machine(build(files))
-        assert machine.memory_limit_bytes is None
-        assert gone in machine.why_unread("memory_limit_bytes").reason

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from helpers.recordings import LINUX, ROOT_MOUNT
-from selfhost import Outcome, check
+from selfhost import check
 from selfhost.judge.checks import Finding
 from selfhost.machine.changes import apply
-from selfhost.machine.probes import Host, disk, read_machine
+from selfhost.machine.probes import disk, read_machine
 from selfhost.machine.probes.recorded import RecordedHost
 from selfhost.machine.record import Disk, Machine
 
@@ -128,56 +126,13 @@ def test_no_memory_holds_a_volume_that_is_larger(build: Build, total: int, is_kn
     assert reason(read_machine(build(ROOT_MOUNT + lxcfs, space=told)), "backing") is not None
 
 
-@pytest.mark.parametrize("kind", ["ramfs", "tmpfs", "fuse.acme"])
-def test_a_size_that_is_not_told_is_not_zero(build: Build, kind: str) -> None:
-    """statvfs of a ramfs, of `tmpfs size=0` and of a FUSE program without statfs gives no blocks at all: unread, with what to do."""
-    mounts = ROOT_MOUNT + f"40 22 0:40 / /models rw - {kind} none rw\n"
-    machine = read_machine(build(mounts, space={"/models": space(0, 0)}))
-    found = disk_of(machine)
-    assert (found.free_bytes, found.total_bytes, found.writable) == (None, None, True)
-    assert "tells no size" in (reason(machine, "free_bytes") or "")
-    told = finding(machine, "disk")
-    assert (told.code, told.outcome) == ("disk-unread", Outcome.UNKNOWN)
-
-
-@pytest.mark.parametrize("free_files", [0, 1, None])
-def test_a_file_system_without_inodes_takes_no_file(build: Build, free_files: int | None) -> None:
-    """`mount -o nr_inodes=1`: every byte is free, and no file can be made (ENOSPC). A file system without such a limit tells none."""
-    told = space() if free_files is None else space(free_files=free_files)
-    machine = read_machine(build(ROOT_MOUNT, space={"/models": told}))
-    for each in (machine, Machine.from_json(json.loads(json.dumps(machine.to_json())))):
-        found = finding(each, "disk")
-        assert disk_of(each).free_files == free_files
-        assert found.code == ("disk-not-writable" if free_files == 0 else "disk-fits")
-        assert finding(apply(each, ["disk=100GB"]), "disk").code == "disk-fits"
-
-
-@pytest.mark.parametrize(("files", "left", "told"), [(0, 0, None), (10, 0, 0), (10, 7, 7)])
-def test_what_statvfs_says_of_inodes(
-    monkeypatch: pytest.MonkeyPatch, files: int, left: int, told: int | None
-) -> None:
-    """f_files is 0 where the file system has no fixed number of them (btrfs, FAT); f_favail is what an ordinary account may make."""
-    answer = SimpleNamespace(
-        f_bavail=1, f_bfree=1, f_blocks=2, f_frsize=4096, f_flag=0, f_files=files, f_favail=left
-    )
-    monkeypatch.setattr(os, "statvfs", lambda _path: answer, raising=False)
-    for system, free_files in (("linux", told), ("macos", None)):
-        found = Host({}, system).space("/")
-        assert found is not None
-        assert found.free_files == free_files
-
-
 @pytest.mark.parametrize(
     ("kind", "options", "files", "has_quotas"),
     [
         ("ext4", "rw", {}, False),
         ("ext4", "rw,usrjquota=aquota.user,jqfmt=vfsv1", {}, True),
         ("xfs", "rw,uquota", {}, True),
-        # `quotaon` needs no option; the kernel counts how often it looked an account up
-        ("ext4", "rw", {"/proc/sys/fs/quota/lookups": "17\n"}, True),
-        ("ext4", "rw", {"/proc/sys/fs/quota/lookups": "0\n"}, False),
         ("btrfs", "rw", {}, False),
-        ("btrfs", "rw", {"/sys/fs/btrfs/f00d/qgroups/0_5/limit_flags": "0\n"}, True),
     ],
 )
 def test_quotas_are_not_read_and_that_is_said(
@@ -188,10 +143,3 @@ def test_quotas_are_not_read_and_that_is_said(
     machine = read_machine(build(ROOT_MOUNT + mount, files, space={"/models": space()}))
     assert (reason(machine, "quota") is not None) is has_quotas
     assert finding(machine, "disk").code == ("disk-assumed" if has_quotas else "disk-fits")
-
-
-def test_a_file_in_place_of_a_folder_takes_no_model(build: Build) -> None:
-    """Whoever asks: nothing can be made in it."""
-    machine = read_machine(build(ROOT_MOUNT, {"/file": "x"}, {"LLAMA_CACHE": "/file"}, space={}))
-    assert (disk_of(machine).free_bytes, disk_of(machine).writable) == (None, False)
-    assert "not a folder" in (reason(machine, "free_bytes") or "")

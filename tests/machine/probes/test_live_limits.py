@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from selfhost import Machine, Outcome, Verdict, check
+from selfhost import Machine, Outcome, check
 
 GIB, MIB = 2**30, 2**20
 V1 = {name: Path("/sys/fs/cgroup") / name for name in ("memory", "cpu", "cpuset")}
@@ -146,38 +146,6 @@ def test_the_tighter_of_two_groups_wins(
     assert int((above / "memory.limit_in_bytes").read_text()) == outer * GIB
 
 
-def test_what_a_sibling_takes_is_gone(groups: Groups, read: Read) -> None:
-    """300 MiB in another child of the limited group: its own use says nothing of that, the group's above does."""
-    above = groups.make("memory", memory__limit_in_bytes=2 * GIB)
-    beside, own = groups.make("memory", "beside"), groups.make("memory", "own")
-    code = f"import sys; held = b'x' * {300 * MIB}; print('ready', flush=True); sys.stdin.read()"
-    command = f'echo 0 > "{beside}/cgroup.procs" && exec "$0" -c "$1"'
-    with subprocess.Popen(
-        ["sh", "-c", command, sys.executable, code],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == "ready\n"
-        found = read(own)
-        used = int((above / "memory.usage_in_bytes").read_text())
-        other.communicate("")
-    assert used >= 300 * MIB
-    assert 2 * GIB - 400 * MIB < found["memory_available_bytes"] <= 2 * GIB - 300 * MIB
-    assert groups.name in found["sources"]["memory_available_bytes"]
-
-
-def test_cache_is_available(groups: Groups, read: Read, tmp_path: Path) -> None:
-    """A file of 200 MiB that the group read or wrote is charged to it, and the kernel gives it back (ollama/ollama#15704)."""
-    folder = groups.make("memory", memory__limit_in_bytes=GIB)
-    file = tmp_path / "file"
-    found = read(folder, before=f'dd if=/dev/zero of="{file}" bs=1M count=200 2>/dev/null')
-    if int((folder / "memory.usage_in_bytes").read_text()) < 200 * MIB:
-        pytest.skip("the cache was dropped meanwhile, or the folder is not on a disk")
-    assert found["memory_available_bytes"] > GIB - 100 * MIB
-
-
 def test_cache_that_was_read_again_is_available(groups: Groups, read: Read, tmp_path: Path) -> None:
     """300 MiB of a file read four times are active; a process may touch 450 of the 512 MiB all the same. A tmpfs gives nothing back."""
     folder = groups.make("memory", memory__limit_in_bytes=512 * MIB)
@@ -190,18 +158,6 @@ def test_cache_that_was_read_again_is_available(groups: Groups, read: Read, tmp_
     assert found["memory_available_bytes"] > 450 * MIB
     code = f"import json; held = bytearray({450 * MIB}); held[::4096] = b'x' * len(held[::4096]); print(json.dumps({{'bytes': len(held)}}))"
     assert read(folder, code=code) == {"bytes": 450 * MIB}
-
-
-def test_files_on_a_tmpfs_are_not_available(groups: Groups, read: Read, tmp_path: Path) -> None:
-    """200 MiB on a tmpfs are RAM that the kernel cannot take back, however often they are read."""
-    _alone()
-    folder = groups.make("memory", memory__limit_in_bytes=512 * MIB)
-    file = tmp_path / "file"
-    mount = f'mount -t tmpfs -o size=300M none "{tmp_path}" && dd if=/dev/zero of="{file}" bs=1M count=200 2>/dev/null'
-    found = read(
-        folder, wrap=("unshare", "-m"), before=f'{mount}; cat "{file}" "{file}" >/dev/null'
-    )
-    assert 200 * MIB < found["memory_available_bytes"] < 312 * MIB
 
 
 def test_a_group_of_version_2(read: Read) -> None:
@@ -262,44 +218,6 @@ def test_a_limit_of_the_shell(read: Read, option: str, limited: bool) -> None:
     assert (found["memory_available_bytes"] == found[own]) is limited
 
 
-def test_a_limit_on_the_size_of_files(read: Read, tmp_path: Path) -> None:
-    """`ulimit -f` stops a file at that size on any volume, as dd shows: a model of one larger file cannot be downloaded, parts can."""
-    file, limit = tmp_path / "file", f"ulimit -Sf {2**20 // 512}"
-    subprocess.run(
-        ["sh", "-c", f'{limit}; exec dd if=/dev/zero of="{file}" bs=64k count=20'],
-        capture_output=True,
-        check=False,
-    )
-    written = file.stat().st_size
-    found = read(before=limit)
-    assert found["file_size_limit_bytes"] == written == MIB
-    assert "`ulimit -f unlimited` lifts it" in found["sources"]["file_size_limit_bytes"]
-    assert read()["file_size_limit_bytes"] is None
-
-
-def test_what_is_mapped_and_copied_counts_twice_in_the_address_space(read: Read) -> None:
-    """As mmap does: 4.37 GB mapped and 3.36 GB of copies do not fit in 6 GB of address space, though 4.8 GiB would stay in memory.
-
-    Each thread's stack of 8 MiB counts as well.
-    """
-    ask = """
-import json
-from selfhost import Workload, check
-found = check("mistral-7b", Workload(runtime="llama.cpp", quantization="Q4_K_M"))
-memory, finding = found.needs.memory, found.finding("memory")
-told = {"code": finding.code, "needs": finding.needs, "remedy": finding.remedy}
-print(json.dumps({"high": memory.high_bytes, "mapped": memory.evictable_bytes, **told}))
-"""
-    found = read(before="ulimit -Sv 6000000", code=ask)
-    if not found["mapped"]:
-        pytest.skip("no weights are repacked for this processor")
-    assert found["code"] == "memory-too-small"
-    stacks = (2 * len(os.sched_getaffinity(0)) + 16) * 8 * MIB
-    assert found["needs"] == found["high"] + found["mapped"] + stacks
-    assert "--no-repack" in found["remedy"]
-    assert "ulimit -v unlimited" in found["remedy"]
-
-
 # processors
 
 
@@ -324,42 +242,6 @@ def test_a_quota_of_processors(
     assert found["cpu_cores_usable"] == usable
     assert f"limited by control group /{groups.name}" in found["sources"]["cpu_cores_usable"]
     assert found["cpu_cores_physical"] >= 1
-
-
-def test_a_set_of_processors(groups: Groups, read: Read) -> None:
-    """A cpuset of one CPU is one core, whatever the machine has; memory of its only node stays all."""
-    first = min(os.sched_getaffinity(0))
-    nodes = (
-        (V1["cpuset"] / "cpuset.mems").read_text().strip()
-        if (V1["cpuset"] / "cpuset.mems").is_file()
-        else "0"
-    )
-    folder = groups.make("cpuset", cpuset__cpus=first, cpuset__mems=nodes)
-    found = read(folder)
-    assert (
-        found["cpu_cores_usable"],
-        found["cpu_cores_physical"],
-        found["cpu_cores_performance"],
-    ) == (1, 1, 1)
-    assert found["memory_limit_bytes"] is not None
-
-
-@pytest.mark.skipif(shutil.which("taskset") is None, reason="needs taskset")
-def test_affinity(read: Read) -> None:
-    """`taskset` leaves one CPU, which is what `nproc` says too."""
-    first = min(os.sched_getaffinity(0))
-    found = read(wrap=("taskset", "-c", str(first)))
-    shown = subprocess.run(
-        ["taskset", "-c", str(first), "nproc"], capture_output=True, text=True, check=True
-    ).stdout
-    assert found["cpu_cores_usable"] == int(shown) == 1
-    assert found["cpu_cores_physical"] == 1
-    online = os.cpu_count() or 1
-    # lscpu counts those of the whole computer
-    assert (
-        f"only of the 1 of {online} CPUs that this process may use"
-        in found["sources"]["cpu_cores_physical"]
-    ) is (online > 1)
 
 
 # mounts: each in a namespace of its own, which ends with the child
@@ -391,147 +273,3 @@ def test_a_cache_in_memory(read: Read, tmp_path: Path) -> None:
     finding = check("qwen3-0.6b", machine=Machine.from_json(found)).finding("disk")
     assert finding is not None
     assert finding.outcome is Outcome.FAIL
-
-
-def test_files_in_memory_join_the_memory_need(read: Read, tmp_path: Path) -> None:
-    """On a tmpfs that holds the file, the file is RAM as well: the memory needed is more than on a disk, by at least its size."""
-    _alone()
-    ram = read(
-        before=f'mount -t tmpfs -o size=8g tmpfs "{tmp_path}"',
-        env={"HF_HOME": str(tmp_path)},
-        wrap=("unshare", "-m"),
-    )
-    in_ram, on_disk = (
-        check("qwen3-0.6b", machine=Machine.from_json(record))
-        for record in (ram, read(env={"HF_HOME": "/"}))
-    )
-
-    def needed(verdict: Verdict) -> int:
-        finding = verdict.finding("memory")
-        assert finding is not None
-        assert isinstance(finding.needs, int)
-        return finding.needs
-
-    assert in_ram.needs is not None
-    assert in_ram.needs.download_bytes is not None
-    assert needed(in_ram) - needed(on_disk) >= in_ram.needs.download_bytes * 0.99
-
-
-def test_a_read_only_volume(read: Read, tmp_path: Path) -> None:
-    """Space is there, and nothing can be stored."""
-    _alone()
-    mount = f'mount -t tmpfs -o ro,size=64m tmpfs "{tmp_path}"'
-    found = read(before=mount, env={"HF_HOME": str(tmp_path)}, wrap=("unshare", "-m"))
-    assert disk_of(found)["writable"] is False
-
-
-def test_a_read_only_bind_mount(read: Read, tmp_path: Path) -> None:
-    """A folder of a disk that is writable elsewhere, bound read-only, as containers are handed caches."""
-    _alone()
-    (tmp_path / "shown").mkdir()
-    (tmp_path / "own").mkdir()
-    shown, own = tmp_path / "shown", tmp_path / "own"
-    mount = f'mount --bind "{own}" "{shown}" && mount -o remount,bind,ro "{shown}"'
-    found = read(before=mount, env={"HF_HOME": str(shown)}, wrap=("unshare", "-m"))
-    assert disk_of(found)["writable"] is False
-    assert disk_of(found)["free_bytes"]
-    assert disk_of(read(env={"HF_HOME": str(own)}))["writable"] is True
-
-
-def _image(folder: Path, make: str) -> str:
-    """A line that mounts a new file system of 64 MiB at `folder`/mount."""
-    (folder / "mount").mkdir()
-    (folder / "image").write_bytes(b"")
-    os.truncate(folder / "image", 64 * MIB)
-    if (
-        shutil.which(make.split()[0]) is None
-        or subprocess.run([*make.split(), str(folder / "image")], capture_output=True).returncode
-    ):
-        pytest.skip(f"{make} is not to be had here")
-    return f'mount -o loop "{folder}/image" "{folder}/mount"'
-
-
-def _mountable(line: str) -> None:
-    _alone()
-    if subprocess.run(["unshare", "-m", "sh", "-c", line], capture_output=True).returncode:
-        pytest.skip("no image of a file system can be mounted here")
-
-
-def test_a_disk_that_is_full_but_for_what_root_may_use(read: Read, tmp_path: Path) -> None:
-    """ext4 keeps a tenth for root here: `df` says that an ordinary account has nothing left, while the blocks are free."""
-    mount = _image(tmp_path, "mkfs.ext4 -q -m 10")
-    _mountable(mount)
-    fill = f'(dd if=/dev/zero of="{tmp_path}/mount/file" bs=1M count=45 2>/dev/null; true)'
-    shown = f'df -B1 --output=avail "{tmp_path}/mount" | tail -1 > "{tmp_path}/df"'
-    found = read(
-        before=f"{mount} && {fill} && {shown}",
-        env={"HF_HOME": str(tmp_path / "mount")},
-        wrap=("unshare", "-m"),
-    )
-    disk = disk_of(found)
-    assert disk["filesystem"] == "ext4"
-    assert disk["free_bytes"] == int((tmp_path / "df").read_text()) < 10 * MIB
-    assert disk["total_bytes"] > 50 * MIB
-    full = f'{mount} && (dd if=/dev/zero of="{tmp_path}/mount/more" bs=1M 2>/dev/null; true)'
-    found = read(before=full, env={"HF_HOME": str(tmp_path / "mount")}, wrap=("unshare", "-m"))
-    assert disk_of(found)["free_bytes"] == 0
-
-
-def test_a_file_system_that_holds_no_large_file(read: Read, tmp_path: Path) -> None:
-    """FAT holds 4 GiB less a byte in one file: its name is read, by which the largest file is judged."""
-    mount = _image(tmp_path, "mkfs.vfat")
-    _mountable(mount)
-    found = read(before=mount, env={"HF_HOME": str(tmp_path / "mount")}, wrap=("unshare", "-m"))
-    assert disk_of(found)["filesystem"] == "vfat"
-
-
-@pytest.mark.parametrize("kind", ["circle", "nowhere", "long path"])
-def test_a_store_that_cannot_be_made(read: Read, tmp_path: Path, kind: str) -> None:
-    """A link in a circle or to nothing, and a name no file system takes: not the free space of the folder above, and not writable."""
-    store = {
-        "circle": tmp_path / "circle",
-        "nowhere": tmp_path / "nowhere" / "hf",
-        "long path": tmp_path / "/".join(["x" * 200] * 25),
-    }[kind]
-    (tmp_path / "circle").symlink_to("other")
-    (tmp_path / "other").symlink_to("circle")
-    (tmp_path / "nowhere").symlink_to(tmp_path / "none")
-    with pytest.raises(OSError):  # noqa: PT011 - each system has its own
-        (store / "hub").mkdir(parents=True)
-    found = read(env={"HF_HOME": str(store)})
-    assert (disk_of(found)["free_bytes"], disk_of(found)["writable"]) == (None, None)
-    reason = next(
-        one["reason"] for one in found["unread"] if one["fact"] == "disks.huggingface.free_bytes"
-    )
-    assert any(word in reason for word in ("symbolic links", "which does not exist", "too long"))
-
-
-def test_a_mount_whose_server_is_dead(read: Read, tmp_path: Path) -> None:
-    """A FUSE file system that nobody serves: every look at it waits for ever, and the reading goes on after two seconds without it."""
-    _alone()
-    code = f"""
-import ctypes, json, os, time
-library, device = ctypes.CDLL(None, use_errno=True), -1
-try:
-    device = os.open('/dev/fuse', os.O_RDWR)
-except OSError:
-    pass
-options = b'fd=%d,rootmode=40000,user_id=0,group_id=0' % device
-if device < 0 or library.mount(b'nobody:/', {os.fsencode(tmp_path)!r}, b'fuse.sshfs', 0, options):
-    print('null', flush=True)
-    os._exit(0)
-from selfhost.machine.reader import Machine
-began = time.monotonic()
-found = Machine.read().to_json()
-print(json.dumps(found | {{'seconds': time.monotonic() - began}}), flush=True)
-os._exit(0)
-"""
-    found = read(env={"HF_HOME": str(tmp_path)}, wrap=("unshare", "-m"), code=code)
-    if found is None:
-        pytest.skip("FUSE cannot be mounted here")
-    disk = disk_of(found)
-    assert (disk["free_bytes"], disk["writable"], disk["filesystem"]) == (None, None, "fuse.sshfs")
-    reasons = {entry["fact"]: entry["reason"] for entry in found["unread"]}
-    assert "no answer within" in reasons["disks.huggingface.free_bytes"]
-    assert found["memory_total_bytes"]
-    assert found["seconds"] < 30

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from helpers.recordings import DATA_LIMIT, FULL, GIB, MEMINFO, part, text_of, version_2
+from helpers.recordings import DATA_LIMIT, GIB, MEMINFO, part, text_of, version_2
 from selfhost.machine.probes import procfs, read_machine
 from selfhost.machine.probes.recorded import RecordedHost
 
@@ -56,23 +56,6 @@ def test_a_limit_on_private_memory(build: Callable[..., RecordedHost]) -> None:
     assert read_machine(build(files)).memory_limit_bytes is None
 
 
-def test_whose_memory_it_is(build: Callable[..., RecordedHost]) -> None:
-    """Where the total is a virtual machine's share, or a pod's limit is missing, the source says so (microsoft/WSL#9636)."""
-    files = version_2({"cgroup.controllers": "cpu\n"})
-    assert (
-        ".wslconfig"
-        in read_machine(build(files, release="6.6.87.2-microsoft-standard-WSL2")).sources[
-            "memory_total_bytes"
-        ]
-    )
-    assert (
-        "Docker Desktop"
-        in read_machine(build(files, release="6.10.14-linuxkit")).sources["memory_total_bytes"]
-    )
-    pod = read_machine(build(files, {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}))
-    assert "the node's memory is shared" in pod.sources["memory_limit_bytes"]
-
-
 def test_compressed_swap_is_memory(build: Callable[..., RecordedHost]) -> None:
     """zram is the same RAM; without /proc/swaps it is not known which swap this is."""
     text = MEMINFO.replace(
@@ -86,19 +69,3 @@ def test_compressed_swap_is_memory(build: Callable[..., RecordedHost]) -> None:
     assert read_machine(build(files)).swap_free_bytes == 1024 * 1024
     del files["/proc/swaps"]
     assert read_machine(build(files)).swap_free_bytes is None
-
-
-@pytest.mark.parametrize(
-    ("gone", "known"), [(None, True), ("memory.swap.max", False), ("memory.swap.current", False)]
-)
-def test_swap_in_a_group(build: Callable[..., RecordedHost], gone: str | None, known: bool) -> None:
-    """What the group allows less what it takes; one file without the other is a limit that cannot be read."""
-    text = MEMINFO.replace(
-        "SwapTotal: 0 kB\nSwapFree: 0 kB", "SwapTotal: 2097152 kB\nSwapFree: 2097152 kB"
-    )
-    swap = {"memory.swap.max": "1073741824\n", "memory.swap.current": "4096\n"}
-    files = version_2(FULL | {name: text for name, text in swap.items() if name != gone}) | {
-        "/proc/meminfo": text
-    }
-    files["/proc/swaps"] = "Filename Type Size Used Priority\n/dev/sda2 partition 2097152 0 -2\n"
-    assert read_machine(build(files)).swap_free_bytes == (GIB - 4096 if known else None)

@@ -9,42 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from selfhost.machine.probes.process import parse_smaps
 from selfhost.machine.reader import process
-
-SMAPS = """\
-55d0c0000000-55d0c0021000 rw-p 00000000 00:00 0                          [heap]
-Size:                132 kB
-Rss:                 100 kB
-7f0000000000-7f0010000000 r--s 00000000 08:01 1234                       /models/my model.gguf
-Size:             262144 kB
-Rss:              200000 kB
-Anonymous:             0 kB
-7f0010000000-7f0010100000 r--s 10000000 08:01 1234                       /models/my model.gguf
-Size:               1024 kB
-Rss:                1000 kB
-7f0020000000-7f0020001000 r--s 00000000 08:01 99                         /models/small.gguf
-Rss:                   4 kB
-7f0030000000-7f0031000000 r-xp 00000000 08:01 7                          /usr/lib/libggml.so
-Rss:                5000 kB
-"""
-
-
-def test_the_model_file_of_which_most_is_mapped() -> None:
-    """Its resident pages over all its mappings; blanks in the name are part of it."""
-    assert parse_smaps(SMAPS) == ("/models/my model.gguf", 201_000 * 1024)
-
-
-def test_ollamas_files_have_no_ending() -> None:
-    """They are named by their content."""
-    text = SMAPS.replace("/models/my model.gguf", "/o/blobs/sha256-00ff")
-    assert parse_smaps(text) == ("/o/blobs/sha256-00ff", 201_000 * 1024)
-
-
-@pytest.mark.parametrize("text", ["", "Rss: 1 kB\n", "zz-yy r--s 0 0 0 /a.gguf\nRss: x kB\n"])
-def test_nonsense_maps_no_memory(text: str) -> None:
-    """No exception, and no bytes."""
-    assert parse_smaps(text)[1] == 0
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is Linux's")

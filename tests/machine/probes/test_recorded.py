@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from helpers.each import each
 from helpers.paths import MACHINES
-from helpers.recordings import PARTS, PLACES, Altered, lawful, placed, word_of
+from helpers.recordings import Altered, lawful
 from selfhost import Outcome, Route, Verdict, Workload
 from selfhost.advice.verdicts import check_with
 from selfhost.catalogue.index import Catalogue
 from selfhost.machine.probes import (
-    Host,
-    accelerators,
-    cgroups,
-    cpu,
-    memory,
-    nvidia,
-    procfs,
     read_machine,
-    software,
-    stores,
 )
-from selfhost.machine.probes.host import parse_mountinfo
 from selfhost.machine.probes.recorded import RecordedHost
 from selfhost.machine.reader import Machine
 from selfhost.machine.record import FACTS
@@ -154,42 +143,6 @@ def test_a_file_that_is_gone_takes_facts_away_and_changes_none(folder: Path, dam
         )
 
 
-def ends_a_branch(gone: set[str], own: list[str], name: str) -> bool:
-    """Several groups, from one down to the last below it, have no file of that name any more."""
-    lost = {path.removesuffix(name) for path in gone if path.endswith("/" + name)}
-    left = {path.removesuffix(name) for path in own if path.endswith("/" + name)} - lost
-    return len(lost) > 1 and not any(group.startswith(above) for group in left for above in lost)
-
-
-@settings(calm, max_examples=60)
-@given(st.data())
-def test_whatever_is_missing_no_figure_grows(data: st.DataObject) -> None:
-    """Up to three files of a machine gone at once, fallbacks with what they stand in for: a fact is what it was or None.
-
-    Without all files of a controller, in every group or in those below one, a tree is that of a kernel which has none there.
-    """
-    folder = data.draw(st.sampled_from([case for case in CASES if FILES_OF[case]]))
-    own = [str(path) for path in FILES_OF[folder]]
-    gone = (
-        data.draw(st.sets(st.sampled_from(own), min_size=2, max_size=3))
-        if len(own) > 1
-        else set(own)
-    )
-    damage = data.draw(st.sampled_from(list(DAMAGE)))
-    swap = {path for path in own if "/memory.swap." in path}
-    # that is a kernel built or started without counting swap
-    assume(damage != "gone" or not swap or not swap <= gone)
-    # that is a group which hands no processors down
-    assume(damage != "gone" or not ends_a_branch(gone, own, "cpu.max"))
-    whole = read_machine(RecordedHost(str(folder / "root"))).to_json()
-    machine = read_machine(Altered(str(folder / "root"), dict.fromkeys(gone, DAMAGE[damage])))
-    lawful(machine)
-    written = machine.to_json()
-    for fact in FACTS:
-        if fact != "accelerators":
-            assert same_or_unread(whole[fact], written[fact]), fact
-
-
 ANSWERS = [
     (folder, kind)
     for folder in CASES
@@ -254,22 +207,6 @@ def same_or_unread_disk(before: dict[str, Any], after: dict[str, Any]) -> bool:
     )
 
 
-@pytest.mark.parametrize("group", ["", "system.slice/", "system.slice/job.service/"])
-def test_a_group_without_what_others_count_of_swap_is_unread(group: str) -> None:
-    """A kernel counts swap in every group or in none: with both files of one gone, the swap of those above it is not all there is."""
-    folder = MACHINES / "synthetic-linux-lxc-without-lxcfs"
-    gone = [
-        str(folder / f"root/sys/fs/cgroup/{group}memory.swap.{name}") for name in ("max", "current")
-    ]
-    machine = read_machine(Altered(str(folder / "root"), dict.fromkeys(gone)))
-    assert machine.swap_free_bytes is None
-    assert any(
-        "memory.swap.max" in entry.reason
-        for entry in machine.unread
-        if entry.fact == "swap_free_bytes"
-    )
-
-
 def decided(machine: Machine) -> Verdict:
     """What `check` says of a small model, without what would fit instead."""
     return check_with(CATALOGUE, "qwen3-0.6b", Workload(), machine, instead=False)
@@ -330,68 +267,6 @@ def test_a_fact_that_is_gone_makes_its_finding_unknown(folder: Path) -> None:
     assert judged >= 3 or not folder.name.startswith(("linux-vm", "synthetic"))
 
 
-# finding: the fact it rests on, and all that tells that fact: files, answers of the system, values of macOS' sysctl
-DECIDING: dict[str, tuple[str, str, tuple[str, ...], str]] = {
-    "memory": ("memory_limit_bytes", r"/proc/meminfo$", ("memory",), r"hw\.memsize$"),
-    "cpu": (
-        "architecture",
-        r"/proc/cpuinfo$",
-        ("machine",),
-        r"hw\.(optional|cputype|cpusubtype)|machdep\.cpu|sysctl\.proc_translated",
-    ),
-    "disk": ("disks.llama.cpp.free_bytes", r"^$", ("space",), r"^$"),
-}
-
-
-def tells(name: str, host: Host) -> bool:
-    """Whether the fact of that finding is known of a computer."""
-    return not any(DECIDING[name][0].startswith(entry.fact) for entry in read_machine(host).unread)
-
-
-@each("name", DECIDING)
-@each("folder", CASES, ids=lambda path: path.name)
-def test_a_fact_that_nothing_tells_any_more_is_unknown_in_its_finding(
-    folder: Path, name: str
-) -> None:
-    """Of every recording, files or not: what decides gone with all that stands in for it gives `unknown` and why, never zero or local."""
-    _, files, answers, values = DECIDING[name]
-
-    own = FILES_OF[folder]
-    host = Altered(
-        str(folder / "root"), {str(path): None for path in own if re.search(files, path.as_posix())}
-    )
-    host._facts = {key: value for key, value in host._facts.items() if key not in answers}
-    host._sysctl = {key: value for key, value in host._sysctl.items() if not re.match(values, key)}
-    machine = read_machine(host)
-    lawful(machine)
-    assert not any("failed" in entry.reason for entry in machine.unread)
-    assert not tells(name, host)
-    verdict = decided(machine)
-    finding = verdict.finding(name)
-    assert finding is not None
-    assert (finding.outcome, finding.has) == (Outcome.UNKNOWN, None), finding
-    assert any(
-        word in finding.reason
-        for word in (
-            "could not",
-            "not known",
-            "not be read",
-            "does not",
-            "is not there",
-            "did not say",
-        )
-    )
-    assert verdict.route in (Route.UNKNOWN, Route.API)
-    others = {one.check: one.outcome for one in verdict.findings if one.check != name}
-    assert verdict.route is Route.UNKNOWN or Outcome.FAIL in others.values()
-
-
-@pytest.mark.parametrize("name", DECIDING)
-def test_the_recordings_hold_what_decides(name: str) -> None:
-    """Taking it away shows something only where it was there: in at least four recordings."""
-    assert sum(tells(name, RecordedHost(str(folder / "root"))) for folder in CASES) >= 4
-
-
 @settings(calm, max_examples=60)
 @given(st.data())
 def test_a_broken_file_never_breaks_the_reading(data: st.DataObject) -> None:
@@ -441,37 +316,3 @@ def test_a_broken_file_never_breaks_the_reading(data: st.DataObject) -> None:
                 and fact != "swap_free_bytes"
             ):
                 assert written[fact] <= most[fact], fact
-
-
-@settings(calm, max_examples=60)
-@given(st.binary(max_size=300))
-def test_no_text_breaks_a_parser(content: bytes) -> None:
-    """Parsers leave out what they do not know."""
-    text = content.decode("utf-8", "replace")
-    for parse in (
-        parse_mountinfo, cgroups.parse_cgroup, cgroups.parse_number, cgroups.parse_stat, procfs.parse_meminfo, procfs.parse_pairs,
-        procfs.parse_list, memory.parse_swaps, cpu.parse_cpuinfo, cpu.parse_model,
-        cpu.parse_instruction_sets, cpu.parse_cpu_max, stores.parse_unit, software.parse_distribution,
-        nvidia.parse_driver, nvidia.parse_information, accelerators.parse_properties,
-    ):  # fmt: skip
-        parse(text)
-    procfs.parse_limit(text, "Max data size")
-    cpu.parse_parts(text)
-    cpu.parse_efficiency_classes(content)
-    memory.parse_job_limits(content)
-
-
-@each("name", sorted(name for name in PARTS if name.split("/")[0] in (*PLACES, "cgroup")))
-def test_each_single_recording_is_read_as_a_tree(
-    build: Callable[..., RecordedHost], name: str
-) -> None:
-    """A tree of one recording: what it decides is read, all else is unread with its reason, and nothing goes wrong."""
-    machine = read_machine(build(placed(name), machine=word_of(name)))
-    lawful(machine)
-    assert not any("failed" in entry.reason for entry in machine.unread)
-    kind = name.split("/")[0]
-    assert (machine.memory_total_bytes is not None) == (kind == "meminfo")
-    assert machine.memory_limit_bytes is machine.memory_available_bytes is None
-    if kind == "cpuinfo":
-        assert machine.cpu_model
-        assert (machine.instruction_sets is None) == ("riscv" in name or "power" in name)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from helpers.paths import SPECS
 from helpers.recordings import MEMINFO
-from selfhost.machine.probes import Host, read_machine, software, stores
+from selfhost.machine.probes import read_machine, software, stores
 from selfhost.machine.probes.recorded import RecordedHost
 
 
@@ -28,35 +25,6 @@ def test_runtimes_are_found_and_not_run(build: Callable[..., RecordedHost]) -> N
         "llama.cpp": "/opt/tools/llama-server",
         "ollama": "/usr/bin/ollama",
     }
-
-
-def test_the_launcher_of_an_installer_is_the_program(build: Callable[..., RecordedHost]) -> None:
-    """llama.app's installer puts `llama` alone into ~/.local/bin; llama-server beside it is named first."""
-    files = {"/home/ada/.local/bin/llama": "", "/opt/x/llama": "", "/opt/x/llama-server": ""}
-    for path, command in (("", "~/.local/bin/llama"), ("/opt/x", "/opt/x/llama-server")):
-        host = build(files, {"HOME": "/home/ada", "PATH": path})
-        for name in files:
-            (Path(host.folder) / name.removeprefix("/")).chmod(0o755)
-        (runtime,) = read_machine(host).runtimes or ()
-        assert (runtime.id, runtime.path) == ("llama.cpp", command)
-
-
-def test_python_packages_show_by_their_folders(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Name and version of a .dist-info folder; a binding is not the program whose library it holds."""
-    for name in (
-        "transformers-5.23.0.dist-info",
-        "llama_cpp_python-0.3.36.dist-info",
-        "mlx_lm-0.32.2.dist-info",
-        "transformersx-1.dist-info",
-        "vllm.dist-info",
-    ):
-        (tmp_path / name).mkdir()
-    monkeypatch.setattr(sys, "path", [str(tmp_path), str(tmp_path / "missing.zip")])
-    found = {runtime.id: runtime.version for runtime in read_machine(Host(env={})).runtimes or ()}
-    assert {"transformers": "5.23.0", "mlx": "0.32.2"}.items() <= found.items()
-    assert not {"vllm", "llama.cpp"} & set(found)
 
 
 def test_other_environments_are_looked_into(build: Callable[..., RecordedHost]) -> None:
@@ -81,20 +49,6 @@ def test_other_environments_are_looked_into(build: Callable[..., RecordedHost]) 
         found["transformers"].path
         == "~/work/lib/python3.12/site-packages/transformers-4.49.0.dist-info"
     )
-
-
-@pytest.mark.parametrize(
-    ("path", "version"),
-    [
-        ("/opt/homebrew/Cellar/llama.cpp/6730/bin/llama-server", "6730"),
-        ("/opt/homebrew/Caskroom/ollama/0.12.3/Ollama.app/Contents/Resources/ollama", "0.12.3"),
-        ("/home/ada/llama-b6641-bin-ubuntu-x64/llama-server", "6641"),
-        ("/usr/local/bin/llama-server", None),
-    ],
-)
-def test_paths_state_versions(path: str, version: str | None) -> None:
-    """As Homebrew and llama.cpp's own archives name their folders."""
-    assert software.version_in_path(path) == version
 
 
 def test_runtimes_that_nobody_looked_for_are_unread(build: Callable[..., RecordedHost]) -> None:
