@@ -17,29 +17,19 @@ def start() -> NoReturn:
     Any other error that nobody caught is a bug.
     """
     try:
-        code = _run()
-    except KeyboardInterrupt:
-        code = 130
-    except Exception:
-        sys.excepthook(*sys.exc_info())
-        code = 70
-    sys.exit(code)
-
-
-def _run() -> int:
-    try:
         from .cli.main import main
 
-        return main()
-    except (MemoryError, ImportError, OSError, SystemError) as error:
-        from .core.out_of_memory import is_lack_of_memory
-
-        if not is_lack_of_memory(error):
-            raise
-    from .core.out_of_memory import complain_of_memory
-
-    complain_of_memory(sys.argv[1:], 2)
-    return 2
+        code = main()
+    except KeyboardInterrupt:
+        code = 130
+    except MemoryError:
+        code = 2
+        if sys.stderr is not None:
+            sys.stderr.write("error: not enough memory to answer\n")
+    except Exception:
+        code = 70
+        sys.excepthook(*sys.exc_info())
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         try:
             reason = _why_not(marker)
         except (SelfhostError, TypeError) as error:
-            wrong = str(error)
+            problems = getattr(error, "problems", ())
+            faults = [f"{problem.key}: {problem.message}" for problem in problems]
+            wrong = "; ".join(faults) or str(error)
         if wrong is not None:
             # outside the handler, or pytest would print the error's own text once more
             pytest.fail(f"{MARKER}: {wrong}", pytrace=False)

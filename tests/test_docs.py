@@ -19,7 +19,8 @@ from selfhost.catalogue.names import resolve
 from selfhost.catalogue.openness import DEFINITION_SOURCES
 from selfhost.cli import COMMANDS as SUBCOMMANDS
 from selfhost.cli import main as cli
-from selfhost.cli import size
+from selfhost.cli.declared import MORE_FORMATS
+from selfhost.cli.parser import CommandParser
 from selfhost.core.tomlfile import Document
 from selfhost.core.workload import FLAGS
 from selfhost.judge.checks import CHECKS
@@ -89,7 +90,7 @@ def test_the_contract_names_every_command_and_only_options_that_exist() -> None:
     """Whoever writes a script by the page finds each command, and no option that a later issue may bring."""
     section = CONTRACT.split("## Command line\n")[1].split("\n## ")[0]
     assert set(re.findall(r"^\| `selfhost (\w+)", section, re.MULTILINE)) == set(SUBCOMMANDS)
-    parsers = [cli.parser_of(command) for command in SUBCOMMANDS]
+    parsers = [CommandParser(command) for command in SUBCOMMANDS]
     flags = {
         flag for parser in parsers for action in parser._actions for flag in action.option_strings
     }
@@ -97,7 +98,7 @@ def test_the_contract_names_every_command_and_only_options_that_exist() -> None:
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", promised)) <= flags
     shared = set.intersection(
         *(
-            {flag for action in cli.parser_of(name)._actions for flag in action.option_strings}
+            {flag for action in CommandParser(name)._actions for flag in action.option_strings}
             for name in JUDGING
         )
     )
@@ -214,7 +215,7 @@ def test_the_guide_names_every_system_and_report() -> None:
     for sample in (DATA / "fleet").glob("*/*"):
         # those that were written by hand have no source
         assert "_made" in sample.name or f"`{sample.parent.name}/{sample.name}`" in readme, sample
-    for name in size.BLOCKS:
+    for name in MORE_FORMATS["size"]:
         assert name in guide
         assert name in CONTRACT
 

@@ -56,12 +56,14 @@ def test_a_marker_that_makes_no_sense_fails_the_test(
     code = (
         '@pytest.mark.requires_model("mistrl-7b")\ndef test_name(): pass\n\n'
         '@pytest.mark.requires_model("gpt2", contxt=1)\ndef test_keyword(): pass\n\n'
+        '@pytest.mark.requires_model("gpt2", context_tokens=0)\ndef test_value(): pass\n\n'
         "@pytest.mark.requires_model()\ndef test_nothing(): pass\n\n"
         '@pytest.mark.requires_model(model="gpt2")\ndef test_by_keyword(): pass\n\n'
         '@pytest.mark.requires_model("gpt2", "bge-m3")\ndef test_two(): pass\n'
     )
     told = run(tmp_path, code, source_environment)
-    assert "5 errors" in told
+    assert "6 errors" in told
+    assert "requires_model: context_tokens: must be at least 1, not 0" in told
     assert told.count("name one model first") >= 3
     assert "_why_not" not in told
     assert "Did you mean: mistral" in told

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from ..catalogue.index import Catalogue
 from ..catalogue.outlines import Outline
 from ..catalogue.spec import ModelSpec
-from ..core.records import remembered
 
 TYPE_CHECKING = False
 
@@ -70,7 +70,7 @@ def _followers(own: Outline | None, catalogue: Catalogue) -> Iterator[tuple[str,
         yield chain[place].id, _follows([own, *chain[: place + 1]])
 
 
-@remembered(256)
+@lru_cache(256)
 def _as_large(
     model_id: str, family: str | None, modality: str, size: int, purpose: str, catalogue: Catalogue
 ) -> list[Outline]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..core.errors import Faults, InputError, PolicyError, Problem, SelfhostError
 from ..reports.audit_formats import FORMATS, MONITORING, in_pieces
-from .errors import UsageError, complain, to_standard_error
+from .errors import UsageError, complain, to_standard_error, wants_json
 from .inputs import check_targets, check_targets_of_policy
 from .output import deliver, present, tell_left_aside, write, write_file
 from .parser import parse
@@ -156,7 +156,6 @@ def _anonymized(
 def _progress(words: list[str], *, is_bounded: bool) -> Progress:
     """Tell a person; a program that wants JSON finds nothing else on standard error."""
     from ..audit.progress import Progress
-    from ..core.out_of_memory import wants_json
 
     is_silent = wants_json(words)
     return Progress(

@@ -19,16 +19,6 @@ if TYPE_CHECKING:
     from ..judge.record import Verdict
 
 
-def _in_one_command(words: list[str]) -> list[str]:
-    """Join words that are one command of another program: `ollama run llama3.2`."""
-    if len(words) < 2:
-        return words
-    from ..catalogue.pasted import named_in_command
-
-    line = " ".join(words)
-    return [line] if named_in_command(line) else words
-
-
 def run(words: list[str]) -> int:
     """Judge each model on each machine."""
     options = parse("check", words)
@@ -36,7 +26,7 @@ def run(words: list[str]) -> int:
         from .spread import run_spread
 
         return run_spread(options)
-    names = list(dict.fromkeys(_in_one_command(options.models)))
+    names = _names(options.models)
     by_machine, errors = judge_each(options, names, machines_of(options))
     if len(errors) == 1:
         # of several names none is proposed as a line to type
@@ -64,18 +54,28 @@ def run(words: list[str]) -> int:
     return code
 
 
+def _names(words: list[str]) -> list[str]:
+    """The models that were named; several words may be one command: `ollama run llama3.2`."""
+    if len(words) > 1:
+        from ..catalogue.pasted import named_in_command
+
+        line = " ".join(words)
+        if named_in_command(line):
+            return [line]
+    return list(dict.fromkeys(words))
+
+
 def _present(options: argparse.Namespace, by_machine: Sequence[Sequence[Verdict]]) -> None:
     """Print the verdicts, machine by machine."""
     from ..core.dates import utc_today
     from ..reports.check_text import check_document, one_after_the_other
 
-    carry, stated = options_to_repeat(options), workload_of(options).options()
     documents = [
         check_document(
             verdicts,
             verbose=options.verbose,
-            carry=carry,
-            workload_options=stated,
+            carry=options_to_repeat(options),
+            workload_options=workload_of(options).options(),
             today=utc_today(),
         )
         for verdicts in by_machine
@@ -89,13 +89,11 @@ def _as_asked(error: SelfhostError, options: argparse.Namespace) -> SelfhostErro
     one model that is nearest.
     """
     remedy = error.remedy or ""
-    _, _, proposed = remedy.rpartition("selfhost check ")
-    if type(error) is not UnknownModelError or not proposed or len(error.nearest) != 1:
-        return error
-    if proposed.partition(" ")[0] != error.nearest[0]:
+    proposed = remedy.rpartition("selfhost check ")[2].partition(" ")[0]
+    if type(error) is not UnknownModelError or error.nearest != (proposed,):
         return error
     workload = workload_of(options)
-    if "--quant " in proposed:
+    if "--quant " in remedy:
         # the name said it
         workload = workload.replace(quantization=None)
     again = f"{remedy}{workload.options()}{options_to_repeat(options)}"

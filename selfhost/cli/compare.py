@@ -9,37 +9,33 @@ from .parser import parse
 
 
 def run(words: list[str]) -> int:
-    """Compare the models on one machine."""
+    """Compare the models on one machine. Side by side means all of them: one name that is no model
+    leaves no answer.
+    """
     options = parse("compare", words)
     names = [options.model, *options.others]
     by_machine, errors = judge_each(options, names, (one_machine(options),))
     (verdicts,) = with_notes(options, by_machine)
     if errors:
         wrong = together(errors)
-        if judged := [name for name in names if name not in errors]:
-            # side by side means all of them: exit 2 is no answer, also of the names that are right
-            others = (
-                f"not compared because of {'it' if len(errors) == 1 else 'them'}:"
-                f" {', '.join(judged)}"
-            )
-            wrong.remedy = f"{wrong.remedy}; {others}" if wrong.remedy else others
+        judged = ", ".join(name for name in names if name not in errors)
+        whose = "it" if len(errors) == 1 else "them"
+        others = f"not compared because of {whose}: {judged}" if judged else None
+        wrong.remedy = "\n".join(filter(None, (wrong.remedy, others))) or None
         raise wrong
-    from ..core.dates import utc_today
-
     if options.format == "json":
         from ..reports import json
 
         deliver(options, json.dumps(json.compared(verdicts)))
-    else:
-        from ..reports.compare_text import compare_document
+        return 0
+    from ..core.dates import utc_today
+    from ..reports.compare_text import compare_document
 
-        present(
-            options,
-            compare_document(
-                verdicts,
-                verbose=options.verbose,
-                carry=workload_of(options).options() + options_to_repeat(options),
-                today=utc_today(),
-            ),
-        )
+    document = compare_document(
+        verdicts,
+        verbose=options.verbose,
+        carry=workload_of(options).options() + options_to_repeat(options),
+        today=utc_today(),
+    )
+    present(options, document)
     return 0

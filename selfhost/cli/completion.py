@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
+from collections.abc import Iterable, Sequence
 
 from . import COMMANDS
-from .declared import WORDS
+from .declared import SHELLS, TAKEN, WORDS, settings_of
 from .output import write
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from argparse import Action
+    from collections.abc import Callable
+    from typing import Any
 
     from ..catalogue.index import Catalogue
 
@@ -21,23 +21,19 @@ _SCRIPTS = {
     # keeps is cut off again
     "bash": """\
 _selfhost() {
-    local line="${COMP_LINE:0:COMP_POINT}" IFS=$' \\t\\n'
-    local -a typed
+    local line="${COMP_LINE:0:COMP_POINT}" IFS=$' \\t\\n' typed kept="" each
     read -ra typed <<< "$line"
     [[ "$line" == *[[:space:]] ]] && typed+=("")
-    local word="${typed[${#typed[@]}-1]}" kept=""
+    local word="${typed[${#typed[@]}-1]}"
     [[ "$word" == *[:=]* ]] && kept="${word%"${word##*[:=]}"}"
     IFS=$'\\n'
-    local each
-    local -a offered=($(selfhost _complete "${typed[@]:1}" 2>/dev/null))
     COMPREPLY=()
-    for each in "${offered[@]}"; do
+    for each in $(selfhost _complete "${typed[@]:1}" 2>/dev/null); do
         [[ -z "$kept" || "$each" == "$word"* ]] && COMPREPLY+=("${each#"$kept"}")
     done
     [[ ${#COMPREPLY[@]} -eq 1 && "${COMPREPLY[0]}" == *= ]] && compopt -o nospace
-    [[ ${#COMPREPLY[@]} -eq 0 ]] && compopt -o default
 }
-complete -F _selfhost selfhost
+complete -o default -F _selfhost selfhost
 """,
     "zsh": """\
 #compdef selfhost
@@ -52,12 +48,10 @@ if [[ "${funcstack[1]}" = _selfhost ]]; then _selfhost "$@"; else compdef _selfh
 function _selfhost
     selfhost _complete (commandline -opc)[2..-1] (commandline -ct) 2>/dev/null
 end
-complete -c selfhost -f -a '(_selfhost)'
-complete -c selfhost -n '__fish_contains_opt machine machines specs output root' -F
+complete -c selfhost -a '(_selfhost)'
 """,
 }
-# commands whose names are models
-_OF_MODELS = ("check", "show", "compare", "plan", "size")
+assert tuple(_SCRIPTS) == SHELLS
 
 
 def run(words: list[str]) -> int:
@@ -74,80 +68,62 @@ def candidates(words: Sequence[str]) -> list[str]:
     """
     from ..catalogue.names import complete
     from ..catalogue.opened import open_catalogue
-    from .parser import CommandParser
 
     typed, catalogue = words[-1] if words else "", open_catalogue()
     if len(words) < 2:
         return _beginning(typed, COMMANDS) or list(complete(typed, catalogue))
     # a bare name of a model is a check
     command = words[0] if words[0] in COMMANDS else "check"
-    flags = CommandParser(command)._option_string_actions
-    flag, sign, value = typed.partition("=")
-    if sign and flag in flags:
-        return [f"{flag}={word}" for word in _values(flags[flag], value, catalogue)]
-    before = flags.get(words[-2])
-    if before is not None and before.nargs != 0:
-        return _values(before, typed, catalogue)
+    values = _option_values(command, words[-2], typed, catalogue)
+    if values is not None:
+        return values
     if typed.startswith("-"):
+        flags = " ".join(TAKEN[command]).split()
         return _beginning(typed, flags)
-    if command in _OF_MODELS:
+    if WORDS[command].keys() & {"model", "models"}:
         return list(complete(typed, catalogue))
-    choices = (settings.get("choices", ()) for settings in WORDS[command].values())
-    return _beginning(typed, chain.from_iterable(choices))
+    named = (settings.get("choices", ()) for settings in WORDS[command].values())
+    return _beginning(typed, [word for choices in named for word in choices])
 
 
-def _values(action: Action, typed: str, catalogue: Catalogue) -> list[str]:
-    """Return the values of an option that begin with what was typed."""
-    if action.choices is not None:
-        return _beginning(typed, map(str, action.choices))
-    if action.dest == "draft":
-        from ..catalogue.names import complete
-
-        return list(complete(typed, catalogue))
-    if action.dest not in _NAMES:
-        return []
-    names = _NAMES[action.dest](catalogue)
-    if action.dest == "license":
-        # of an expression the license that is being typed
-        before, space, last = typed.rpartition(" ")
-        return [f"{before}{space}{name}" for name in _beginning(last, names)]
-    return _beginning(typed, names)
+def _option_values(command: str, before: str, typed: str, catalogue: Catalogue) -> list[str] | None:
+    """Return the values that an option takes, of `--option VALUE` or `--option=VALUE`; None where
+    no value of an option stands there.
+    """
+    options = {flag: names for names in TAKEN[command] for flag in names.split()}
+    flag, sign, value = typed.partition("=")
+    if not sign or flag not in options:
+        flag, sign, value = before, "", typed
+    settings = settings_of(command, options[flag]) if flag in options else {"action": "none"}
+    if settings.get("action", "append") != "append":
+        return None
+    prefix = f"{flag}=" if sign else ""
+    return [prefix + word for word in _beginning(value, _values(flag, settings, catalogue))]
 
 
-def _settings(_: Catalogue) -> Iterable[str]:
-    from ..machine import changes
-
-    yield from (f"{key}=" for key in changes.SETTINGS)
-    yield from (f"architecture={word}" for word in changes.ARCHITECTURES)
-    yield from (f"system={word}" for word in changes.SYSTEMS)
-
-
-def _machines(_: Catalogue) -> Iterable[str]:
+def _values(flag: str, settings: dict[str, Any], catalogue: Catalogue) -> Iterable[str]:
+    """Return the values that an option takes, where they can be listed."""
+    from ..machine.changes import SETTINGS
     from ..machine.profiles import names
-
-    return names()
-
-
-def _formats(_: Catalogue) -> Iterable[str]:
     from ..reports.audit_formats import FORMATS
 
-    return FORMATS
-
-
-# by the name of what an option sets, the names that it takes
-_NAMES: dict[str, Callable[[Catalogue], Iterable[str]]] = {
-    "machine": _machines,
-    "set": _settings,
-    "format": _formats,
-    "gpu": lambda catalogue: (row["words"] for row in catalogue.common("gpus")["gpu"]),
-    "runtime": lambda catalogue: catalogue.runtime_ids(),
-    "quantization": lambda catalogue: catalogue.common("quantizations")["quantization"],
-    "license": lambda catalogue: catalogue.license_ids(),
-    "spread": lambda catalogue: catalogue.common("spread")["engine"],
-    "family": lambda catalogue: sorted(
-        {model.family for model in catalogue.outlines() if model.family}
-    ),
-}
+    common = catalogue.common
+    listed: dict[str, Callable[[], Iterable[str]]] = {
+        "--machine": names,
+        "--set": lambda: [f"{key}=" for key in SETTINGS],
+        "--format": lambda: FORMATS,
+        "--gpu": lambda: [row["words"] for row in common("gpus")["gpu"]],
+        "--runtime": catalogue.runtime_ids,
+        "--quant": lambda: common("quantizations")["quantization"],
+        "--license": catalogue.license_ids,
+        "--spread": lambda: common("spread")["engine"],
+        "--draft": catalogue.ids,
+        "--family": lambda: sorted({row.family for row in catalogue.outlines() if row.family}),
+    }
+    choices = settings.get("choices")
+    if choices is not None:
+        return map(str, choices)
+    return listed[flag]() if flag in listed else ()
 
 
 def _beginning(typed: str, names: Iterable[str]) -> list[str]:

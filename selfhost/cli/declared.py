@@ -35,6 +35,14 @@ if TYPE_CHECKING:
 ROUTES = ("local", "api", "neither", "unknown")
 # what `list --sort` orders by, smaller first; what is not known comes last
 SORTS = ("best", "speed", "memory", "download", "parameters", "released", "name")
+# the options that most questions need; a command with few options has no others
+COMMON = frozenset(
+    (
+        "--top", "--all", "-v --wide", "--sort", "--use", "--context", "--quant", "--runtime",
+        "--min-speed", "--machine", "--gpu", "--set", "--measure", "--private", "--commercial",
+        "--license", "--tokens-per-day", "--format", "-v --verbose",
+    )
+)  # fmt: skip
 # besides text and JSON
 MORE_FORMATS = {"list": ("html",), "size": ("kubernetes", "compose", "docker", "systemd")}
 # the option behind each field of a Workload and a Load

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ..core.errors import MAX_PROBLEMS, Faults, InputError, Problem, SelfhostError
 from .terminal import in_width, wants_color
@@ -14,13 +14,26 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
 
+_RED, _BOLD, _PLAIN = "\x1b[1;31m", "\x1b[1m", "\x1b[0m"
+
 
 class UsageError(SelfhostError):
     """The command line makes no sense."""
 
 
+def wants_json(words: Sequence[str]) -> bool:
+    """Whether the words of a command line ask for JSON."""
+    pairs = zip(words, [*words[1:], ""], strict=False)
+    return any(
+        word in ("--json", "--format=json") or (word, value) == ("--format", "json")
+        for word, value in pairs
+    )
+
+
 def complain(error: SelfhostError, code: int, wants_json: bool, *, no_color: bool = False) -> None:
     """Say what went wrong on standard error, as a person or a program reads it."""
+    if sys.stderr is None:
+        return
     from ..core.workload import as_typed
 
     error = as_typed(error)
@@ -28,27 +41,21 @@ def complain(error: SelfhostError, code: int, wants_json: bool, *, no_color: boo
         from ..reports import json
 
         to_standard_error(json.dumps(json.error(error, code)))
-    elif sys.stderr is not None:
-        from ..reports.text import error_text
+        return
+    from ..reports.text import error_text
 
-        text = in_width(error_text(error, encoding=sys.stderr.encoding), sys.stderr)
-        is_colored = wants_color(sys.stderr, no_color=no_color)
-        to_standard_error(_colored(text) if is_colored else text)
-
-
-_RED, _BOLD, _PLAIN = "\x1b[1;31m", "\x1b[1m", "\x1b[0m"
+    text = in_width(error_text(error, encoding=sys.stderr.encoding), sys.stderr)
+    if wants_color(sys.stderr, no_color=no_color):
+        text = "".join(f"{_colored(line)}\n" for line in text.splitlines())
+    to_standard_error(text)
 
 
-def _colored(text: str) -> str:
-    """Begin what is wrong in red, and make what to type instead bold."""
-    lines = []
-    for line in text.splitlines():
-        if line.startswith("  "):
-            lines.append(f"  {_BOLD}{line[2:]}{_PLAIN}\n")
-        else:
-            label, colon, rest = line.partition(": ")
-            lines.append(f"{_RED}{label}{colon.rstrip()}{_PLAIN}{' ' if colon else ''}{rest}\n")
-    return "".join(lines)
+def _colored(line: str) -> str:
+    """What is wrong begins in red, and what to type instead is bold."""
+    if line.startswith("  "):
+        return f"  {_BOLD}{line[2:]}{_PLAIN}"
+    label, colon, rest = line.partition(": ")
+    return f"{_RED}{label}{colon.rstrip()}{_PLAIN}{' ' if colon else ''}{rest}"
 
 
 def to_standard_error(text: str) -> None:
@@ -72,14 +79,11 @@ def abandon(stream: TextIO | None) -> None:
 
 def bug(error: BaseException) -> SelfhostError:
     """Return an error nobody caught as one to report, with the line that raised it."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
+    trace, where = error.__traceback__, ""
+    while trace is not None:
+        file = os.path.basename(trace.tb_frame.f_code.co_filename)
+        where = f" ({file}:{trace.tb_lineno})"
         trace = trace.tb_next
-    where = (
-        f" ({os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno})"
-        if trace
-        else ""
-    )
     return SelfhostError(
         f"a bug in selfhost: {type(error).__name__}: {error}{where}",
         remedy="report it with the command you typed; SELFHOST_DEBUG=1 shows the traceback",
@@ -93,16 +97,14 @@ def together(errors: Mapping[str, SelfhostError]) -> SelfhostError:
     if len(errors) == 1:
         return next(iter(errors.values()))
     problems: dict[Problem, None] = {}
+    guesses: dict[str, None] = {}
     for name, error in errors.items():
+        # to find near names takes far longer than all else: only for what will be listed
+        near = error.nearest if len(problems) < MAX_PROBLEMS else ()
+        guesses.update(dict.fromkeys(near))
         own = error.problems if isinstance(error, InputError) else ()
         if not own:
-            # to find near names takes far longer than all else: only for what will be listed
-            near = error.nearest[:3] if len(problems) < MAX_PROBLEMS else ()
-            remedy = f"did you mean {' or '.join(near)}?" if near else error.remedy
+            remedy = f"did you mean {' or '.join(near[:3])}?" if near else error.remedy
             own = (Problem(file="command line", key=name, message=error.message, remedy=remedy),)
         problems.update(dict.fromkeys(own))
-    faults = Faults("command line", problems)
-    guesses = dict.fromkeys(
-        guess for error in list(errors.values())[:MAX_PROBLEMS] for guess in error.nearest
-    )
-    return InputError(faults.problems, nearest=guesses)
+    return InputError(Faults("command line", problems).problems, nearest=guesses)

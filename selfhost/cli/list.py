@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from ..judge.record import Answer
     from ..machine.record import Machine
 
+# so many models are all judged as soon as the first rows of them
+_FEW = 60
+
 
 def run(words: list[str]) -> int:
     """List what runs on the machine, best first."""
@@ -38,10 +41,8 @@ def run(words: list[str]) -> int:
         _check_family(options.family, catalogue)
     ids = _chosen(options, catalogue)
     listing = _listed(options, catalogue, workload, machine, ids)
-    notes = (
-        *options.notes,
-        *list_notes(listing, workload, machine, catalogue, named=ids is not None),
-    )
+    own = list_notes(listing, workload, machine, catalogue, named=ids is not None)
+    notes = (*options.notes, *own)
     # the document has them already
     options.notes = ()
     if options.format == "json":
@@ -49,8 +50,6 @@ def run(words: list[str]) -> int:
 
         document = json.listing(listing.answers, machine, listing, notes=notes)
         deliver(options, json.dumps(document))
-    elif options.format == "html":
-        deliver(options, _page(listing, machine, workload, notes))
     else:
         _present(options, listing, machine, catalogue, workload, notes)
     tell_left_aside(catalogue)
@@ -71,17 +70,11 @@ def _listed(
 
     # a use and a modality among the words order the models that hold them
     typed = words_typed(options.words, catalogue)
-    lister = Lister(
-        catalogue,
-        workload,
-        machine,
-        use=options.use or use_in(typed),
-        modality=modality_in(typed),
-    )
+    use, modality = options.use or use_in(typed), modality_in(typed)
+    lister = Lister(catalogue, workload, machine, use=use, modality=modality)
     is_whole = options.all or options.format != "text" or options.sort != "best"
     if not (is_whole or options.route or options.max_size or (ids and len(ids) <= _FEW)):
-        only_running = not options.words
-        first = lister.first(options.top or TOP, ids, only_running=only_running)
+        first = lister.first(options.top or TOP, ids, only_running=not options.words)
         if first.answers:
             return first
     # where nothing runs, how each fails tells what to change
@@ -90,10 +83,6 @@ def _listed(
     if options.sort != "best":
         rows.sort(key=lambda row: _place(row, options.sort))
     return listing.replace(answers=tuple(rows), counts=count_rows(rows))
-
-
-# so many models are all judged as soon as the first rows of them
-_FEW = 60
 
 
 def _processors() -> int:
@@ -112,11 +101,21 @@ def _present(
     workload: Workload,
     notes: Sequence[str],
 ) -> None:
-    """Print the list, as much of it as the terminal shows where nothing else was asked."""
+    """Print the list, as much of it as the terminal shows where nothing else was asked, or the web
+    page of all of it.
+    """
     from ..catalogue.searching import meant, words_typed
     from ..core.dates import utc_today
     from ..reports.list_text import TOP, list_document
 
+    if options.format == "html":
+        from ..reports.markup import page
+
+        document = list_document(
+            listing, machine, workload, top=None, wide=True, only_running=False, notes=notes
+        )
+        deliver(options, page("Open-weight models", document))
+        return
     near: tuple[str, ...] = ()
     if not (listing.counts.models or listing.refused):
         guesses = meant(words_typed(options.words, catalogue), catalogue)
@@ -135,17 +134,6 @@ def _present(
         notes=notes,
     )
     present(options, document)
-
-
-def _page(listing: Listing, machine: Machine, workload: Workload, notes: Sequence[str]) -> str:
-    """The list as a web page."""
-    from ..reports.list_text import list_document
-    from ..reports.markup import page
-
-    document = list_document(
-        listing, machine, workload, top=None, wide=True, only_running=False, notes=notes
-    )
-    return page("Open-weight models", document)
 
 
 def _chosen(options: argparse.Namespace, catalogue: Catalogue) -> list[str] | None:

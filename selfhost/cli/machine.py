@@ -23,10 +23,8 @@ def run(words: list[str]) -> int:
         return _profiles(options)
     if options.words:
         text = " ".join(options.words)
-        raise UsageError(
-            f"unexpected {text}",
-            remedy=f"to see what is known of a machine: selfhost machine --machine '{text}'",
-        )
+        remedy = f"to see what is known of a machine: selfhost machine --machine '{text}'"
+        raise UsageError(f"unexpected {text}", remedy=remedy)
     from ..machine.record import checked_name
 
     machine = _machine(options).replace(labels=_labels(options.label))
@@ -50,9 +48,8 @@ def _labels(typed: Sequence[str]) -> dict[str, str]:
     for text in typed:
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
-            raise UsageError(
-                f"--label {text!r} is no KEY=VALUE", remedy="write for example --label site=berlin"
-            )
+            remedy = "write for example --label site=berlin"
+            raise UsageError(f"--label {text!r} is no KEY=VALUE", remedy=remedy)
         key = checked_name(key.strip(), "label")
         if key in labels:
             raise UsageError(f"--label {key} is given twice", remedy="give each key one value")
@@ -62,23 +59,19 @@ def _labels(typed: Sequence[str]) -> dict[str, str]:
 
 def _machine(options: argparse.Namespace) -> Machine:
     """Return the machine that options describe, else this one, or that of a recorded tree."""
-    from ..machine.reader import read
-    from .options import one_machine
-
     is_described = options.machine is not None or options.gpu or options.set
-    if options.root is not None and is_described:
+    if options.root is not None and (is_described or options.measure):
         raise UsageError(
-            "--root is for what is read of a machine, and --machine, --gpu and --set describe one",
+            "--root is for what is read of a recorded tree: --machine, --gpu and --set describe"
+            " another machine, and --measure measures this one",
             remedy="leave --root out",
         )
-    if options.root is not None and options.measure:
-        raise UsageError(
-            "--measure measures this machine now, and a tree keeps what was read",
-            remedy="leave --measure out; `selfhost machine --measure --format json` keeps what was"
-            " measured",
-        )
     if is_described:
+        from .options import one_machine
+
         return one_machine(options)
+    from ..machine.reader import read
+
     return read(measure=options.measure, root=options.root)
 
 
@@ -87,10 +80,8 @@ def _profiles(options: argparse.Namespace) -> int:
 
     others = ("name", "machine", "gpu", "set", "label", "measure", "root")
     if any(vars(options)[name] for name in others):
-        raise UsageError(
-            "--profiles reads no machine",
-            remedy="leave all options but --format, --output and -v out",
-        )
+        remedy = "leave all options but --format, --output and -v out"
+        raise UsageError("--profiles reads no machine", remedy=remedy)
     profiles = [profile for profile in all_profiles() if profile.holds(options.words)]
     if options.format == "json":
         from ..reports import json

@@ -1,6 +1,4 @@
-"""The command line: arguments in, a report out, and the exit code that `verdict.exit_code`
-decides.
-"""
+"""The command line: arguments in, a report out, and the exit code that `judge.route` decides."""
 
 from __future__ import annotations
 
@@ -11,78 +9,63 @@ from collections.abc import Sequence
 from ..core.errors import SelfhostError
 from ..judge.route import exit_code
 from . import COMMANDS
-from .errors import UsageError, bug, complain, to_standard_error
+from .errors import UsageError, bug, complain, to_standard_error, wants_json
 from .output import flush, write
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from .parser import CommandParser
+# options without a value, which may stand before the command too
+_EVERYWHERE = ("--no-color", "--json", "-v", "--verbose")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code, never raises, never shows a traceback."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        return _run(words)
-    except MemoryError:
-        if os.environ.get("SELFHOST_DEBUG"):
-            raise
-    # said here, where what was being made is let go
-    from ..core.out_of_memory import complain_of_memory
-
-    code = exit_code([], no_answer=True)
-    complain_of_memory(words, code)
-    return code
-
-
-def _run(words: list[str]) -> int:
-    from ..core.out_of_memory import is_lack_of_memory
-    from ..core.out_of_memory import wants_json as is_json_wanted
-
-    wants_json = is_json_wanted(words)
-    try:
         try:
             code = _dispatch(words)
         except SystemExit as error:
             code = error.code if isinstance(error.code, int) else exit_code([], no_answer=True)
         flush()
+        return code
     except KeyboardInterrupt:
         return exit_code([], interrupted=True)
     except SelfhostError as error:
-        code = exit_code([], no_answer=True)
-        complain(error, code, wants_json, no_color="--no-color" in words)
-    except MemoryError:
-        raise
+        problem, code = error, exit_code([], no_answer=True)
     except Exception as error:
-        if is_lack_of_memory(error):
-            raise MemoryError from error
         if os.environ.get("SELFHOST_DEBUG"):
             raise
-        code = exit_code([], crashed=True)
-        complain(bug(error), code, wants_json, no_color="--no-color" in words)
+        # errno 12: the system has no memory for it
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == 12):
+            remedy = "close other programs, or raise the limit on this process (ulimit -v)"
+            problem = SelfhostError("not enough memory to answer", remedy=remedy)
+            code = exit_code([], no_answer=True)
+        else:
+            problem, code = bug(error), exit_code([], crashed=True)
+    complain(problem, code, wants_json(words), no_color="--no-color" in words)
     return code
-
-
-# options without a value, which may stand before the command too
-_EVERYWHERE = ("--no-color", "--json", "-v", "--verbose")
 
 
 def _dispatch(words: list[str]) -> int:
     everywhere: list[str] = []
     while words and words[0] in _EVERYWHERE:
         everywhere, words = [*everywhere, words[0]], words[1:]
-    if words and words[0] in ("-V", "--version"):
-        from .. import __version__
-
-        write(f"selfhost {__version__}\n")
-        return 0
-    if words and words[0] in ("-h", "--help", "help"):
-        return _help(words[1:])
     if not words:
         to_standard_error(_overview())
         return exit_code([], no_answer=True)
     command, rest = words[0], words[1:]
+    if command in ("-V", "--version"):
+        from .. import __version__
+
+        write(f"selfhost {__version__}\n")
+        return 0
+    if command in ("-h", "--help", "help"):
+        from .parser import CommandParser
+
+        write(
+            CommandParser(rest[0]).format_help()
+            if rest[:1] and rest[0] in COMMANDS
+            else _overview()
+        )
+        return 0
     if command == "_complete":
         from .completion import candidates
 
@@ -95,63 +78,37 @@ def _dispatch(words: list[str]) -> int:
     return int(module.run([*everywhere, *rest]))
 
 
-def _help(words: list[str]) -> int:
-    """Print what `selfhost help` or `selfhost help check` asks for."""
-    write(parser_of(words[0]).format_help() if words and words[0] in COMMANDS else _overview())
-    return 0
-
-
 def _refuse_misspelled(word: str, rest: list[str]) -> None:
     """Refuse what looks like an option or a command; anything else is the name of a model, for
-    `check`.
+    `check`. No command has a digit or a mark in it; of other words the shipped catalogue decides.
     """
-    from ..core.spelling import nearest
-
     if word.startswith("-"):
-        remedy = (
-            "an option stands behind its command, as in `selfhost check mistral-7b --context 8k`"
-        )
+        example = "selfhost check mistral-7b --context 8k"
+        remedy = f"an option stands behind its command, as in `{example}`"
         raise UsageError(f"{word!r} is no command", remedy=remedy)
-    if _looks_like_a_model(word):
+    if any(letter.isdecimal() or letter in "./:" for letter in word):
+        return
+    from ..catalogue.names import id_of
+    from ..catalogue.opened import open_catalogue
+
+    if id_of(word, open_catalogue()) is not None:
         return
     import shlex
 
-    from .hints import MEANT_COMMANDS
+    from ..core.spelling import nearest
+    from .texts import meant as meant_by
 
-    guess = MEANT_COMMANDS.get(word.lower()) or nearest(word, list(COMMANDS))
+    names = ("--version", *COMMANDS)
+    guess = meant_by("commands", word.lower(), names) or nearest(word, list(COMMANDS))
     meant = shlex.join([guess, *rest] if guess else ["check", word, *rest])
     remedy = f"did you mean `selfhost {meant}`?" if guess else f"to judge a model: selfhost {meant}"
     raise UsageError(f"unknown command {word!r}", remedy=remedy)
 
 
-def _looks_like_a_model(word: str) -> bool:
-    """Whether a word that is no command names a model: no command has a digit or a mark in it; of
-    other words the shipped catalogue decides.
-    """
-    if any(letter.isdecimal() or letter in "./:" for letter in word):
-        return True
-    from ..catalogue.names import id_of
-    from ..catalogue.opened import open_catalogue
-
-    return id_of(word, open_catalogue()) is not None
-
-
-def parser_of(command: str) -> CommandParser:
-    """Return the parser of one command."""
-    from .parser import CommandParser
-
-    return CommandParser(command)
-
-
 def _overview() -> str:
-    from .terminal import help_width
-    from .texts import DESCRIPTION, EXAMPLES, EXIT_CODES, folded
+    from .texts import examples, help_text
 
     width = max(map(len, COMMANDS))
     lines = "".join(f"  {name:<{width}}  {job}\n" for name, job in COMMANDS.items())
-    text = (
-        f"{DESCRIPTION}\n\nusage: selfhost COMMAND …   (selfhost COMMAND --help explains one)\n"
-        f"       selfhost MODEL…     (short for selfhost check MODEL…)\n\n{lines}\n"
-        f"{EXAMPLES['']}\n{EXIT_CODES}"
-    )
-    return folded(text, help_width())
+    parts = (help_text("overview"), lines, examples("overview"), help_text("exit_codes"))
+    return "\n".join([*parts, ""])

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from ..core.workload import Load, Workload
     from ..judge.record import Verdict
+    from ..machine.profiles import NamedProfile
     from ..machine.record import Machine
 
 
@@ -47,33 +48,33 @@ def machines_of(options: argparse.Namespace) -> tuple[Machine, ...]:
     """Return the machine to judge, or each record of a folder, as --machine, --gpu, --measure and
     --set say. What else a name can mean is put into `options.notes`.
     """
-    from ..machine.reader import read
-
-    if options.measure and getattr(options, "no_measure", False):
-        raise UsageError(
-            "--measure and --no-measure contradict each other", remedy="leave one of them out"
-        )
-    named: str | None = options.machine
+    if options.measure:
+        _refuse_beside_measure(options)
     notes: list[str] = []
-    if named is None:
+    if options.machine is None:
+        from ..machine.reader import read
+
         machines: tuple[Machine, ...] = (read(measure=options.measure),)
-    elif options.measure:
-        raise UsageError(
-            "--measure measures this machine, and --machine judges another",
-            remedy="leave one of them out",
-        )
     else:
-        machines = _named_machines(named, notes)
+        machines = _named_machines(options.machine, notes)
     if options.set or options.gpu:
         from ..machine.changes import apply
-
-        machines = tuple(apply(machine, options.set, options.gpu) for machine in machines)
-    if options.gpu:
         from ..machine.gpu_names import cards_named
 
+        machines = tuple(apply(machine, options.set, options.gpu) for machine in machines)
         notes += [note for text in options.gpu for note in cards_named(text).notes]
     options.notes = tuple(dict.fromkeys(notes))
     return machines
+
+
+def _refuse_beside_measure(options: argparse.Namespace) -> None:
+    message = None
+    if getattr(options, "no_measure", False):
+        message = "--measure and --no-measure contradict each other"
+    elif options.machine is not None:
+        message = "--measure measures this machine, and --machine judges another"
+    if message is not None:
+        raise UsageError(message, remedy="leave one of them out")
 
 
 def with_notes(
@@ -99,20 +100,16 @@ def _named_machines(named: str, notes: list[str]) -> tuple[Machine, ...]:
     mean. A path goes before a known machine only where it looks like one: a file that happens to be
     called as a machine changes nothing. It goes before words of a machine's name.
     """
-    from ..machine.record import Machine
-
-    if named == "-":
-        return (Machine.from_file("/dev/stdin"),)
     if not _looks_like_a_path(named):
         from ..machine.profiles import called
 
         # what other words mean takes ten modules more
         profile = called(named)
+        if profile is None and not os.path.lexists(named):
+            profile = _described(named)
         if profile is not None:
             notes += filter(None, (profile.note,))
             return (profile.profile.machine,)
-        if not os.path.lexists(named):
-            return (_machine_by_words(named, notes),)
     if os.path.isdir(named):
         from ..audit.machines import load_machines
 
@@ -120,14 +117,16 @@ def _named_machines(named: str, notes: list[str]) -> tuple[Machine, ...]:
         if fleet.problems:
             raise MachineFileError(fleet.problems)
         return tuple(fleet.machines)
-    return (Machine.from_file(named),)
+    from ..machine.record import Machine
+
+    return (Machine.from_file("/dev/stdin" if named == "-" else named),)
 
 
 def _looks_like_a_path(named: str) -> bool:
     """Whether it has the form of a path. A slash in several words, `m4 16gb/512gb`, is one of a
     path only where there is such a file, or the folder that it would be in.
     """
-    if named in ("", ".", "..") or named.endswith((".json", ".jsonl")):
+    if named in ("", "-", ".", "..") or named.endswith((".json", ".jsonl")):
         return True
     if "/" not in named and os.sep not in named:
         return False
@@ -136,23 +135,21 @@ def _looks_like_a_path(named: str) -> bool:
     return begins_as_one or is_there or " " not in named.strip()
 
 
-def _machine_by_words(named: str, notes: list[str]) -> Machine:
+def _described(named: str) -> NamedProfile:
     from ..machine.named import NotOneMachineError, profile_named
     from ..machine.profiles import UnknownMachineError
 
     try:
-        named_profile = profile_named(named)
+        return profile_named(named)
     except NotOneMachineError:
         raise
     except UnknownMachineError as error:
         message = f"{error}, and there is no file or folder of that name"
         raise UnknownMachineError(message, remedy=error.remedy, nearest=error.nearest) from None
-    if named_profile.note is not None:
-        notes.append(named_profile.note)
-    return named_profile.profile.machine
 
 
 def one_machine(options: argparse.Namespace) -> Machine:
+    """Return the machine to judge. Raises `UsageError` where a folder holds several."""
     machines = machines_of(options)
     if len(machines) > 1:
         remedy = (

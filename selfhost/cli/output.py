@@ -8,7 +8,7 @@ import sys
 
 from ..core.errors import Faults
 from .errors import UsageError, abandon, to_standard_error
-from .terminal import columns, in_width, stated_columns, wants_color
+from .terminal import columns, in_width, stated, wants_color
 
 TYPE_CHECKING = False
 
@@ -19,16 +19,18 @@ if TYPE_CHECKING:
     from ..catalogue.index import Catalogue
     from ..reports.layout import Document
 
+_TO_A_FILE = "--output FILE writes the report to a file"
+
 
 def deliver(options: argparse.Namespace, text: str | Iterable[str | bytes]) -> None:
     """Write a report to --output, else to standard output; then the notes on what was typed. A long
     text may be given in pieces.
     """
-    if options.output is None:
+    if options.output is not None:
+        write_file(options.output, text)
+    else:
         for piece in (text,) if isinstance(text, str) else text:
             write(str(piece))
-    else:
-        write_file(options.output, text)
     _write_notes(options)
 
 
@@ -36,7 +38,23 @@ def present(options: argparse.Namespace, document: Document) -> None:
     """Write a document for a person, drawn on a terminal, plain in a pipe or file, where
     FORCE_COLOR adds colour and COLUMNS the width of a pipe's lines; then the notes.
     """
-    _present(options, document)
+    from ..reports.layout import plain
+
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
+    color = wants_color(sys.stdout, no_color=options.no_color)
+    width = columns() if is_terminal else stated("COLUMNS") or None
+    if options.output is not None:
+        write_file(options.output, plain(document))
+    elif sys.stdout is not None and (is_terminal or color):
+        from ..reports.terminal import print_document
+
+        try:
+            print_document(document, sys.stdout, width, color, bars=is_terminal)
+        except OSError as error:
+            _unwritable(error)
+    else:
+        encoding = None if sys.stdout is None else sys.stdout.encoding
+        write(plain(document, width, encoding=encoding))
     _write_notes(options)
 
 
@@ -46,33 +64,10 @@ def _write_notes(options: argparse.Namespace) -> None:
         note(text)
 
 
-def _present(options: argparse.Namespace, document: Document) -> None:
-    from ..reports.layout import plain
-
-    if options.output is not None:
-        write_file(options.output, plain(document))
-        return
-    is_terminal = sys.stdout is not None and sys.stdout.isatty()
-    color = wants_color(sys.stdout, no_color=options.no_color)
-    width = columns() if is_terminal else stated_columns()
-    if sys.stdout is not None and (is_terminal or color):
-        from ..reports.terminal import print_document
-
-        try:
-            print_document(document, sys.stdout, width, color, bars=is_terminal)
-        except OSError as error:
-            unwritable(error)
-    else:
-        encoding = None if sys.stdout is None else sys.stdout.encoding
-        write(plain(document, width, encoding=encoding))
-
-
 def write(text: str) -> None:
     """Write to standard output. Raises `UsageError` where there is none, or it takes nothing."""
     if sys.stdout is None:
-        raise UsageError(
-            "there is no standard output", remedy="--output FILE writes the report to a file"
-        )
+        raise UsageError("there is no standard output", remedy=_TO_A_FILE)
     try:
         try:
             sys.stdout.write(text)
@@ -80,7 +75,7 @@ def write(text: str) -> None:
             encoding = sys.stdout.encoding or "ascii"
             sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
     except OSError as error:
-        unwritable(error)
+        _unwritable(error)
 
 
 def write_file(path: str, text: str | Iterable[str | bytes]) -> None:
@@ -104,23 +99,21 @@ def tell_left_aside(catalogue: Catalogue) -> None:
     if catalogue.own_faults and sys.stderr is not None:
         from ..reports.text import problems_text
 
-        faults = Faults("--specs", catalogue.own_faults)
-        note(
-            "ignored these spec files because of errors:\n"
-            + problems_text(faults.problems, encoding=sys.stderr.encoding)
-        )
+        problems = Faults("--specs", catalogue.own_faults).problems
+        faults = problems_text(problems, encoding=sys.stderr.encoding)
+        note(f"ignored these spec files because of errors:\n{faults}")
 
 
 def flush() -> None:
     """Write out standard output's buffer."""
-    if sys.stdout is not None:
-        try:
+    try:
+        if sys.stdout is not None:
             sys.stdout.flush()
-        except OSError as error:
-            unwritable(error)
+    except OSError as error:
+        _unwritable(error)
 
 
-def unwritable(error: OSError) -> None:
+def _unwritable(error: OSError) -> None:
     """Drop what follows on standard output. Raises `UsageError`, but for a pipe whose reader has
     gone: it had what it wanted, and the exit code stays that of the answer.
     """
@@ -128,7 +121,5 @@ def unwritable(error: OSError) -> None:
     # a pipe whose reader has gone is EINVAL on Windows
     if isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL):
         return
-    raise UsageError(
-        f"standard output cannot be written: {error.strerror or error}",
-        remedy="--output FILE writes the report to a file",
-    ) from None
+    reason = f"standard output cannot be written: {error.strerror or error}"
+    raise UsageError(reason, remedy=_TO_A_FILE) from None

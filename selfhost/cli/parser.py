@@ -3,38 +3,26 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from ..core.reading import can_be_passed_on
-from . import COMMANDS, hints
-from .declared import TAKEN, WORDS, settings_of
+from . import COMMANDS
+from .declared import COMMON, TAKEN, WORDS, settings_of
 from .errors import UsageError
 from .output import write
-from .terminal import help_width
-from .texts import EXAMPLES, exit_codes, folded
+from .terminal import columns
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
-# argparse asks for a translation of its own words, of which none ship: looking for one loads locale
-# and a dozen files that are not there
-vars(argparse)["_"] = str
-
 # more choices than these are not listed in an error
 _MOST_CHOICES = 16
 # a word of any length may be typed; nobody reads more of it
 _MOST_SHOWN = 2_000
-# the options that most questions need; a command with few options has no others
-_COMMON = frozenset(
-    (
-        "--top", "--all", "--wide", "--sort", "--use", "--context", "--quant", "--runtime",
-        "--min-speed", "--machine", "--gpu", "--set", "--measure", "--private", "--commercial",
-        "--license", "--tokens-per-day", "--format", "--verbose", "--help",
-    )
-)  # fmt: skip
-_FEW_OPTIONS = 14
+# with so many options the help has them in two parts
+_MANY_OPTIONS = 14
 
 
 def parse(command: str, words: Sequence[str]) -> argparse.Namespace:
@@ -43,12 +31,14 @@ def parse(command: str, words: Sequence[str]) -> argparse.Namespace:
     # of `audit --init` it names the policy to write
     if getattr(options, "output", None) == "-" and not getattr(options, "init", False):
         options.output = None
-    _take_format_from_output(command, options, words)
-    # the audit has targets of its own, and looks at all of them at once
-    if command != "audit" and getattr(options, "output", None) is not None:
-        from .inputs import check_targets
+    output = getattr(options, "output", None)
+    if output is not None:
+        _take_format_from_output(command, options, words)
+        # the audit has targets of its own, and looks at all of them at once
+        if command != "audit":
+            from .inputs import check_targets
 
-        check_targets(options, [options.output])
+            check_targets(options, [output])
     return options
 
 
@@ -58,12 +48,12 @@ def _take_format_from_output(
     """Let `--output list.html` be a web page, unless a format is named."""
     if any(word == "--json" or word.partition("=")[0] == "--format" for word in words):
         return
-    suffix = (getattr(options, "output", None) or "").rpartition(".")[2]
+    suffix = options.output.rpartition(".")[2]
     if command == "audit":
         from ..reports.audit_formats import FORMATS
 
         options.format = [name for name, form in FORMATS.items() if form.suffix == suffix]
-    elif "--format" in TAKEN[command] and suffix in settings_of(command, "--format")["choices"]:
+    elif suffix in settings_of(command, "--format")["choices"]:
         options.format = suffix
 
 
@@ -72,16 +62,28 @@ class CommandParser(argparse.ArgumentParser):
 
     def __init__(self, command: str) -> None:
         # a formatter is made for each option that is added
-        self._width = help_width()
-        super().__init__(prog=f"selfhost {command}", allow_abbrev=False)
+        self._width = max(40, min(100, columns()))
+        job = COMMANDS[command]
+        super().__init__(
+            prog=f"selfhost {command}",
+            allow_abbrev=False,
+            description=f"{job[0].upper()}{job[1:]}.",
+        )
         self.command = command
         for name, settings in WORDS[command].items():
             self.add_argument(name, **settings)
+        words = [_shown(action) for action in self._actions if not action.option_strings]
+        self.usage = " ".join(["%(prog)s [OPTIONS]", *words])
+        self._positionals.title = "arguments"
+        is_long = len(TAKEN[command]) > _MANY_OPTIONS
+        more = self.add_argument_group("more options")
         for names in TAKEN[command]:
             settings = settings_of(command, names)
             if settings.get("help", "") is None:
                 settings = {**settings, "help": argparse.SUPPRESS}
-            self.add_argument(*names.split(), **settings)
+            (more if is_long and names not in COMMON else self).add_argument(
+                *names.split(), **settings
+            )
 
     def parse(self, words: Sequence[str]) -> argparse.Namespace:
         """Return the options of a command line."""
@@ -96,7 +98,7 @@ class CommandParser(argparse.ArgumentParser):
 
     def _refuse_odd_values(self, words: Sequence[str]) -> None:
         """Refuse what argparse takes: an empty value (`--today=`), and a second one of an option
-        that keeps one.
+        that keeps one, of which argparse drops the first without a word.
         """
         earlier: dict[str, tuple[str, Any]] = {}
         for word, following in zip(words, [*words[1:], None], strict=False):
@@ -104,20 +106,25 @@ class CommandParser(argparse.ArgumentParser):
                 return
             flag, sign, text = word.partition("=")
             action = self._option_string_actions.get(flag)
-            value: Any = text if sign else following
             if action is None:
                 continue
+            value: Any = text if sign else following
             if action.nargs == 0:
                 value = action.const
             elif value is not None:
-                self._refuse_empty(flag, value, is_attached=bool(sign))
+                self._refuse_no_name(flag, value, is_attached=bool(sign))
             if not isinstance(action, argparse._StoreAction | argparse._StoreConstAction):
                 continue
-            if action.dest in earlier:
-                _refuse_second(*earlier[action.dest], flag, value, is_flag=action.nargs == 0)
+            first_flag, first = earlier.setdefault(action.dest, (flag, None))
+            if first_flag == flag and first is not None and action.nargs != 0:
+                several = "name one, or a folder of records" if flag == "--machine" else "name one"
+                raise UsageError(f"{flag} is given twice", remedy=several)
+            if first not in (None, value):
+                message = f"{first_flag} and {flag} contradict each other"
+                raise UsageError(message, remedy="leave one of them out")
             earlier[action.dest] = flag, value
 
-    def _refuse_empty(self, flag: str, text: str, *, is_attached: bool) -> None:
+    def _refuse_no_name(self, flag: str, text: str, *, is_attached: bool) -> None:
         if not text.strip() or (is_attached and text == "--"):
             self.error(f"{flag}: expected a value, not {text!r}")
         if not can_be_passed_on(text):
@@ -150,32 +157,29 @@ class CommandParser(argparse.ArgumentParser):
         from ..core.spelling import alike
 
         meant = kind_meant(typed)
-        if meant in choices:
-            return f"{flag} {meant}".strip()
-        for other in self._actions:
+        for other in self._actions if meant and meant not in choices else ():
             if other.option_strings and meant in map(str, other.choices or ()):
                 return f"{other.option_strings[0]} {meant}"
-        guess = alike(typed, choices)
+        guess = meant if meant in choices else alike(typed, choices)
         return f"{flag} {guess}".strip() if guess else ""
 
     def error(self, message: str) -> NoReturn:
         """Raise argparse's complaint with what to type instead."""
+        from .texts import first_example, help_text
+
         message = message.removeprefix("argument ")
         remedy = f"see `{self.prog} --help`"
         flag, _, rest = message.partition(": ")
+        ignored = rest.removeprefix("ignored explicit argument ")
         if flag == "unrecognized arguments":
             self._refuse_unknown(rest.split() or ["an empty word"])
         if flag == "the following arguments are required":
-            message = hints.MISSING.get(self.command, message)
-            example = EXAMPLES[self.command].splitlines()[1].strip()
-            remedy = f"for example `{example.partition('  ')[0]}`"
+            message = help_text("missing").get(self.command, message)
+            remedy = f"for example `{first_example(self.command)}`"
         elif rest == "expected one argument":
             message = f"{flag.partition('/')[0]} takes a value, and none follows it"
-        elif rest.startswith("ignored explicit argument "):
-            message = (
-                f"{flag} takes no value, not {rest.removeprefix('ignored explicit argument ')}"
-            )
-            remedy = f"write {flag} alone"
+        elif ignored != rest:
+            message, remedy = f"{flag} takes no value, not {ignored}", f"write {flag} alone"
         raise UsageError(_cut(message), remedy=_cut(remedy))
 
     def _refuse_unknown(self, words: Sequence[str]) -> NoReturn:
@@ -187,36 +191,26 @@ class CommandParser(argparse.ArgumentParser):
         """Return what to type instead of options that this command lacks; empty where nobody
         knows.
         """
+        from ..core.spelling import nearest
+        from .texts import help_text, meant
+
         option = words[0].partition("=")[0]
-        names = [word.partition("=")[0].lstrip("-") for word in words]
-        stated = [hints.STATED[name] for name in names if name in hints.STATED]
-        if stated and "--set" in self._option_string_actions:
-            return stated[0]
-        for word in words:
-            if word in hints.INSTEAD:
-                return hints.INSTEAD[word]
-        if self.command in hints.JUDGES_MACHINES and option in hints.OF_A_MACHINE:
-            return hints.JUDGES_MACHINES[self.command]
+        names = [word.partition("=")[0].lstrip("-") for word in words if word.startswith("-")]
+        stated = {name: row["remedy"] for row in help_text("stated") for name in row["names"]}
+        if option in help_text("instead"):
+            return str(help_text("instead")[option])
+        if option.lstrip("-") in (*stated, "machine", "gpu", "set"):
+            elsewhere = help_text("judges_machines").get(self.command)
+            return str(elsewhere or stated.get(option.lstrip("-"), ""))
         if option == "--use":
             return f"`selfhost list --use {(*words, 'USE')[1]}` has the models made for it"
-        if not option.startswith("-"):
-            return hints.SECOND_WORD.get(self.command, "")
-        guesses = self._nearest_options([word for word in words if word[:1] == "-"])
-        return f"did you mean {' '.join(guesses)}?" if guesses else ""
-
-    def _nearest_options(self, unknown: Iterable[str]) -> list[str]:
-        from ..core.spelling import nearest
-
+        if not names:
+            return str(help_text("second_word").get(self.command, ""))
         # without the dashes, which all options have, and which would make unlike words look alike
         known = [flag[2:] for flag in self._option_string_actions if flag.startswith("--")]
-        guesses: dict[str, None] = {}
-        for word in unknown:
-            name = word.partition("=")[0].lstrip("-")
-            meant = [option for option in hints.MEANT_OPTIONS.get(name, ()) if option in known]
-            guess = meant[0] if meant else nearest(name, known)
-            if guess:
-                guesses[f"--{guess}"] = None
-        return list(guesses)
+        guesses = [meant("options", name, known) or nearest(name, known) for name in names]
+        listed = " ".join(f"--{guess}" for guess in dict.fromkeys(guesses) if guess)
+        return f"did you mean {listed}?" if listed else ""
 
     def _get_formatter(self) -> argparse.HelpFormatter:
         """Return one as wide as the terminal; argparse loads shutil to ask for the width."""
@@ -229,31 +223,19 @@ class CommandParser(argparse.ArgumentParser):
         write(self.format_help())
 
     def format_help(self) -> str:
-        """Return the usage, the options that most questions need, the others, examples, and the
+        """Return argparse's help, with the choices that an error does not list, examples and the
         exit codes.
         """
-        words = [action for action in self._actions if not action.option_strings]
-        options = [action for action in self._actions if action.option_strings]
-        common = [action for action in options if _COMMON.intersection(action.option_strings)]
-        if len(options) <= _FEW_OPTIONS:
-            common = options
-        formatter = self._get_formatter()
-        job = COMMANDS[self.command]
-        formatter.add_text(f"{job[0].upper()}{job[1:]}.")
-        for title, actions in (
-            ("arguments", words),
-            ("options", common),
-            ("more options", [action for action in options if action not in common]),
-        ):
-            formatter.start_section(title)
-            formatter.add_arguments(actions)
-            formatter.end_section()
-        for action in options:
-            if len(tuple(action.choices or ())) > _MOST_CHOICES:
-                formatter.add_text(f"{action.metavar}: {', '.join(map(str, action.choices or ()))}")
-        usage = f"usage: {self.prog} [OPTIONS] {' '.join(map(_shown, words))}".rstrip()
-        epilog = f"{EXAMPLES[self.command]}\n{exit_codes(self.command)}"
-        return folded(f"{usage}\n\n{formatter.format_help()}\n{epilog}", self._width)
+        from .texts import examples, exit_codes
+
+        text = super().format_help()
+        for action in self._actions:
+            choices = list(map(str, action.choices or ()))
+            if len(choices) > _MOST_CHOICES:
+                formatter = argparse.HelpFormatter(self.prog, width=self._width)
+                formatter.add_text(f"{action.metavar}: {', '.join(choices)}")
+                text += f"\n{formatter.format_help()}"
+        return f"{text}\n{examples(self.command)}\n{exit_codes(self.command)}"
 
 
 def _shown(action: argparse.Action) -> str:
@@ -267,16 +249,3 @@ def _cut(text: str) -> str:
     if len(text) <= _MOST_SHOWN:
         return text
     return f"{text[: _MOST_SHOWN // 2]} … {text[-_MOST_SHOWN // 4 :]}"
-
-
-def _refuse_second(
-    earlier_flag: str, earlier: Any, flag: str, value: Any, *, is_flag: bool
-) -> None:
-    """Refuse a second value of what keeps one: argparse drops the first without a word."""
-    if flag == earlier_flag and not is_flag:
-        several = "name one, or a folder of records" if flag == "--machine" else "name one"
-        raise UsageError(f"{flag} is given twice", remedy=several)
-    if value != earlier:
-        raise UsageError(
-            f"{earlier_flag} and {flag} contradict each other", remedy="leave one of them out"
-        )

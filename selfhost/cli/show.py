@@ -13,37 +13,30 @@ def run(words: list[str]) -> int:
     workload = workload_of(options)
     from ..advice.shown import describe
     from ..catalogue.opened import open_catalogue
-    from ..core.dates import utc_today
 
     catalogue = open_catalogue(options.specs)
-    shown = describe(
-        catalogue,
-        options.model,
-        workload,
-        one_machine(options),
-        prices=options.prices,
-    )
+    machine = one_machine(options)
+    shown = describe(catalogue, options.model, workload, machine, prices=options.prices)
     ((verdict,),) = with_notes(options, ((shown.verdict,),))
-    shown = shown.replace(verdict=verdict)
     if options.format == "json":
         from ..reports import json
 
-        deliver(options, json.dumps(json.shown(shown)))
-    else:
-        from ..catalogue.offers import day_by_header
-        from ..reports.show_text import show_document
+        deliver(options, json.dumps(json.shown(shown.replace(verdict=verdict))))
+        return 0
+    from ..catalogue.offers import day_by_header
+    from ..core.dates import utc_today
+    from ..reports.show_text import show_document
 
-        about = shown.verdict
-        document = show_document(
-            about.model,
-            shown.sizes,
-            about.api_offers,
-            about,
-            verbose=options.verbose,
-            carry=workload.options() + options_to_repeat(options),
-            today=utc_today(),
-            as_of=day_by_header(catalogue.offers_path),
-            loss_by_size=shown.loss_by_size,
-        )
-        present(options, document)
+    document = show_document(
+        verdict.model,
+        shown.sizes,
+        verdict.api_offers,
+        verdict,
+        verbose=options.verbose,
+        carry=workload.options() + options_to_repeat(options),
+        today=utc_today(),
+        as_of=day_by_header(catalogue.offers_path),
+        loss_by_size=shown.loss_by_size,
+    )
+    present(options, document)
     return 0

@@ -13,56 +13,28 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
 
     from ..advice.sizes import ContainerSize
+    from ..catalogue.index import Catalogue
+    from ..core.workload import Workload
     from ..machine.record import Machine
 
-# blocks to paste, and the module that writes each
-BLOCKS = {
-    "kubernetes": "size_kubernetes",
-    "compose": "size_compose",
-    "docker": "size_docker",
-    "systemd": "size_systemd",
-}
+# keys of --set that no size depends on
+_IDLE_SETTINGS = ("bandwidth", "cores", "system")
 
 
 def run(words: list[str]) -> int:
     """Size a container for each model."""
     options = parse("size", words)
-    sizes, errors = _sizes(options)
-    if not sizes:
-        raise together(errors)
-    code = exit_code((Route.LOCAL for _ in sizes), no_answer=bool(errors))
-    if options.format == "json":
-        from ..reports import json
-        from ..reports.size_json import sizes_record
-
-        deliver(options, json.dumps(sizes_record(sizes, errors, code)))
-    elif options.format in BLOCKS:
-        _refuse_without_image(sizes, options)
-        from importlib import import_module
-
-        module = import_module(f"..reports.{BLOCKS[options.format]}", __package__)
-        deliver(options, module.block(sizes))
-    else:
-        from ..reports.size_text import size_document
-
-        present(options, size_document(sizes, verbose=options.verbose))
-    if errors:
-        flush()
-        complain(together(errors), code, options.format == "json")
-    return code
-
-
-def _sizes(options: argparse.Namespace) -> tuple[list[ContainerSize], dict[str, SelfhostError]]:
-    """Size each model's container; also return, by the name that was typed, why one has none."""
-    workload = workload_of(options)
     from ..advice.sized import size_with
     from ..advice.sizes import on_node
     from ..catalogue.opened import open_catalogue
 
-    catalogue, machine = open_catalogue(options.specs), _machine(options)
+    workload, catalogue, machine = (
+        workload_of(options),
+        open_catalogue(options.specs),
+        _machine(options),
+    )
     sizes: list[ContainerSize] = []
     errors: dict[str, SelfhostError] = {}
     for name in options.models:
@@ -73,16 +45,27 @@ def _sizes(options: argparse.Namespace) -> tuple[list[ContainerSize], dict[str, 
             sizes.append(on_node(size, machine))
         except SelfhostError as error:
             errors[name] = error
-    return sizes, errors
+    if not sizes:
+        raise together(errors)
+    code = exit_code((Route.LOCAL for _ in sizes), no_answer=bool(errors))
+    if options.format == "json":
+        from ..reports import json
+        from ..reports.size_json import sizes_record
 
+        deliver(options, json.dumps(sizes_record(sizes, errors, code)))
+    elif options.format == "text":
+        from ..reports.size_text import size_document
 
-def _is_sized(model: str, runtime: str, options: argparse.Namespace) -> bool:
-    """Whether the same line with that runtime has an answer."""
-    from copy import copy
-
-    other = copy(options)
-    other.models, other.runtime = [model], runtime
-    return bool(_sizes(other)[0])
+        present(options, size_document(sizes, verbose=options.verbose))
+    else:
+        for size in sizes:
+            _refuse_without_image(size, options.format, catalogue, workload, machine)
+        module = __import__(f"selfhost.reports.size_{options.format}", fromlist=("block",))
+        deliver(options, module.block(sizes))
+    if errors:
+        flush()
+        complain(together(errors), code, options.format == "json", no_color=options.no_color)
+    return code
 
 
 def _machine(options: argparse.Namespace) -> Machine:
@@ -91,25 +74,13 @@ def _machine(options: argparse.Namespace) -> Machine:
     """
     from ..advice.sizes import node
 
-    machine = node()
-    if options.set or options.gpu:
-        from ..machine.changes import apply
-        from ..machine.gpu_names import cards_named
+    if not (options.set or options.gpu):
+        return node()
+    from ..machine.changes import apply
+    from ..machine.gpu_names import cards_named
 
-        machine = apply(machine, options.set, options.gpu)
-        _refuse_idle_settings(options.set)
-        notes = [note for text in options.gpu for note in cards_named(text).notes]
-        options.notes = tuple(dict.fromkeys(notes))
-    return machine
-
-
-# keys of --set that no size depends on
-_IDLE_SETTINGS = ("bandwidth", "cores", "system")
-
-
-def _refuse_idle_settings(settings: Sequence[str]) -> None:
-    """Refuse a setting that would change nothing."""
-    for setting in settings:
+    machine = apply(node(), options.set, options.gpu)
+    for setting in options.set:
         key = setting.partition("=")[0].strip()
         if key in _IDLE_SETTINGS:
             raise UsageError(
@@ -117,38 +88,49 @@ def _refuse_idle_settings(settings: Sequence[str]) -> None:
                 remedy=f"leave it out, or ask whether the model runs there: selfhost check"
                 f" MODEL --set {setting}",
             )
+    notes = [note for text in options.gpu for note in cards_named(text).notes]
+    options.notes = tuple(dict.fromkeys(notes))
+    return machine
 
 
-def _refuse_without_image(sizes: list[ContainerSize], options: argparse.Namespace) -> None:
+def _refuse_without_image(
+    size: ContainerSize, form: str, catalogue: Catalogue, workload: Workload, machine: Machine
+) -> None:
     """Refuse a runtime that nobody publishes an image of, with those that would do, and a model
     that no known command serves as it was asked for.
     """
-    from ..catalogue.opened import open_catalogue
-
-    catalogue = open_catalogue(options.specs)
-    for size in sizes:
-        if size.image is not None and not size.program:
+    runtime = size.runtime
+    if size.image is not None:
+        if not size.program:
             raise UsageError(
-                f"--format {options.format}: no command is known with which {size.runtime.name}"
-                f" serves {size.model.name} with these options",
+                f"--format {form}: no command is known with which {runtime.name} serves"
+                f" {size.model.name} with these options",
                 remedy="leave out what you asked beyond its defaults, such as --context",
             )
-        if size.image is not None:
+        return
+    others = ", ".join(_runtimes_with_image(size.asked, catalogue, workload, machine))
+    own = f"put the figures of `selfhost size {size.asked}` into a container of your own"
+    why = f"no image of {runtime.name} is published that {size.model.name} could be served from"
+    if runtime.bare_image:
+        own += f", from {runtime.bare_image}"
+        why = f"the image of {runtime.name} starts no server and holds no model"
+    remedy = f"name another with --runtime: {others}" if others else own
+    raise UsageError(f"--format {form}: {why}", remedy=remedy)
+
+
+def _runtimes_with_image(
+    name: str, catalogue: Catalogue, workload: Workload, machine: Machine
+) -> list[str]:
+    """The runtimes with a published image that serve the model."""
+    from ..advice.sized import size_with
+
+    serving = []
+    for runtime in catalogue.runtime_ids():
+        if catalogue.runtime(runtime).service is None:
             continue
-        others = [
-            name
-            for name in catalogue.runtime_ids()
-            if catalogue.runtime(name).service is not None and _is_sized(size.asked, name, options)
-        ]
-        own = f"put the figures of `selfhost size {size.asked}` into a container of your own"
-        if size.runtime.bare_image:
-            own += f", from {size.runtime.bare_image}"
-            why = f"the image of {size.runtime.name} starts no server and holds no model,"
-            why += " so no file is written for it"
-        else:
-            why = f"no image of {size.runtime.name} is published that {size.model.name} could be"
-            why += " served from"
-        raise UsageError(
-            f"--format {options.format}: {why}",
-            remedy=f"name another with --runtime: {', '.join(others)}" if others else own,
-        )
+        try:
+            size_with(catalogue, name, workload.replace(runtime=runtime), machine)
+        except SelfhostError:
+            continue
+        serving.append(runtime)
+    return serving

@@ -24,7 +24,7 @@ def run(words: list[str]) -> int:
 
     catalogue = open_catalogue(options.specs)
     if options.action == "new":
-        return _spec_new(options, catalogue)
+        return _make(options, catalogue)
     from ..modelfiles.speccheck import check_spec_files
 
     problems, valid_specs, doubts = check_spec_files(
@@ -38,22 +38,15 @@ def run(words: list[str]) -> int:
     if options.format == "json":
         from ..reports import json
 
-        deliver(options, json.dumps(json.spec_check(problems, valid_specs, code)))
+        text = json.dumps(json.spec_check(problems, valid_specs, code))
     else:
         from ..reports.layout import clean
         from ..reports.text import problems_text
 
         encoding = None if options.output or sys.stdout is None else sys.stdout.encoding
-        deliver(
-            options,
-            (
-                problems_text(problems, encoding=encoding)
-                if problems
-                else "".join(
-                    clean(f"{spec.origin}: ok ({spec.name})") + "\n" for spec in valid_specs
-                )
-            ),
-        )
+        good = [f"{clean(f'{spec.origin}: ok ({spec.name})')}\n" for spec in valid_specs]
+        text = problems_text(problems, encoding=encoding) if problems else "".join(good)
+    deliver(options, text)
     for doubt in doubts:
         note(f"{doubt}\n")
     if not code:
@@ -61,13 +54,12 @@ def run(words: list[str]) -> int:
     return code
 
 
-def _spec_new(options: argparse.Namespace, catalogue: Catalogue) -> int:
+def _make(options: argparse.Namespace, catalogue: Catalogue) -> int:
     from ..modelfiles import read_local, spec_text
 
     if len(options.files) != 1:
-        raise UsageError(
-            "a spec is made of one model", remedy="name one GGUF file, config.json or model folder"
-        )
+        remedy = "name one GGUF file, config.json or model folder"
+        raise UsageError("a spec is made of one model", remedy=remedy)
     local = read_local(options.files[0], catalogue.common("architectures"))
     spec, notes = local.spec, local.notes
     if options.output is not None and options.format != "json":
@@ -75,28 +67,23 @@ def _spec_new(options: argparse.Namespace, catalogue: Catalogue) -> int:
         from ..catalogue.spec import is_id
 
         # folders of specs find a model by the name of its file
-        name, ending = os.path.splitext(os.path.basename(options.output))
+        file = os.path.basename(options.output)
+        name, ending = os.path.splitext(file)
         if ending == ".toml" and is_id(name):
             spec = spec.replace(id=name)
-        elif f"{spec.id}.toml" != f"{name}{ending}":
-            notes += (f"its id {': '.join(misnamed(spec.id, name + ending))}",)
+        elif f"{spec.id}.toml" != file:
+            notes += (f"its id {': '.join(misnamed(spec.id, file))}",)
     taken = catalogue.named_so(spec.id)
     if taken is not None:
-        what = (
-            "is that of a model of the catalogue, which this spec takes the place of under --specs"
-        )
+        what = "is that of a model of the catalogue, which this spec replaces under --specs"
         if taken != spec.id:
             what = f"already means {taken} of the catalogue, so that spec check refuses it"
         notes += (f"its id {spec.id} {what}: --output OTHER-NAME.toml gives it another",)
     if options.format == "json":
         from ..reports import json
 
-        deliver(
-            options,
-            json.dumps(
-                {"schema": "selfhost.spec/1", "spec": json.record(spec), "notes": list(notes)}
-            ),
-        )
+        made = {"schema": "selfhost.spec/1", "spec": json.record(spec), "notes": list(notes)}
+        deliver(options, json.dumps(made))
         return 0
     deliver(options, spec_text(spec))
     for remark in notes:

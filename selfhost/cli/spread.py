@@ -13,21 +13,25 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
-    from ..audit.spread import Engine
-
-EXAMPLE = "selfhost check llama-3.3-70b --machines records/ --spread llama.cpp-rpc"
+_EXAMPLE = "selfhost check llama-3.3-70b --machines records/ --spread llama.cpp-rpc"
 
 
 def run_spread(options: argparse.Namespace) -> int:
     """Print whether the machines hold the model together; return the exit code."""
-    _require(options)
+    _refuse_contradictions(options)
     from ..audit.machines import load_machines
     from ..audit.spread import engine_named, spread
     from ..catalogue.opened import open_catalogue
 
     catalogue = open_catalogue(options.specs)
     engine = engine_named(options.spread, catalogue)
-    _require_runtime(options, engine)
+    for flag, typed, own in (
+        ("--runtime", options.runtime, engine.runtime),
+        ("--quant", options.quantization, engine.quantization),
+    ):
+        if typed is not None and own is not None and canonical(typed) != canonical(own):
+            message = f"{engine.title} is counted as {own}, and {flag} asks for {typed}"
+            raise UsageError(message, remedy=f"leave {flag} out")
     fleet = load_machines(*options.machines)
     if fleet.problems:
         raise MachineFileError(fleet.problems)
@@ -44,32 +48,19 @@ def run_spread(options: argparse.Namespace) -> int:
     return answer.exit_code
 
 
-def _require(options: argparse.Namespace) -> None:
+def _refuse_contradictions(options: argparse.Namespace) -> None:
     """Refuse one of the two options without the other, and what contradicts them."""
     if options.spread is None:
         raise UsageError(
             "--machines names machines that share a model, and --spread does not say by what",
-            remedy=f"{EXAMPLE}; --machine DIR judges the model on each by itself",
+            remedy=f"{_EXAMPLE}; --machine DIR judges the model on each by itself",
         )
     if not options.machines:
-        raise UsageError("--spread needs machines", remedy=EXAMPLE)
+        raise UsageError("--spread needs machines", remedy=_EXAMPLE)
     if len(options.models) > 1:
-        raise UsageError("--spread takes one model", remedy=EXAMPLE)
+        raise UsageError("--spread takes one model", remedy=_EXAMPLE)
     if options.machine or options.gpu or options.set or options.measure:
         raise UsageError(
             "--spread judges the machines of --machines",
             remedy="leave --machine, --gpu, --set and --measure out",
         )
-
-
-def _require_runtime(options: argparse.Namespace, engine: Engine) -> None:
-    """Refuse a runtime or a quantization that the engine does not use."""
-    wanted = [("--runtime", options.runtime, engine.runtime)]
-    if engine.quantization is not None:
-        wanted.append(("--quant", options.quantization, engine.quantization))
-    for flag, typed, own in wanted:
-        if typed is not None and canonical(typed) != canonical(own):
-            raise UsageError(
-                f"{engine.title} is counted as {own}, and {flag} asks for {typed}",
-                remedy=f"leave {flag} out",
-            )

@@ -24,26 +24,18 @@ def wants_color(stream: TextIO | None, *, no_color: bool) -> bool:
         return False
     if os.environ.get("FORCE_COLOR", "0") not in ("", "0"):
         return True
-    is_terminal = stream is not None and stream.isatty()
-    return is_terminal and os.environ.get("TERM") != "dumb"
+    return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def stated_columns() -> int | None:
-    """Return the width that COLUMNS states; None for 0 and for what is no number, as shutil reads
-    it.
-    """
-    return _stated("COLUMNS")
+def stated(name: str) -> int:
+    """Return what COLUMNS or LINES states; 0 for what is no number."""
+    text = os.environ.get(name, "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 9 else 0
 
 
 def columns() -> int:
     """Return the width of standard output."""
-    size = _size_of(sys.stdout)
-    return stated_columns() or (size[0] if size else 0) or _USUAL_COLUMNS
-
-
-def help_width() -> int:
-    """Return the columns of what `--help` prints."""
-    return max(40, min(100, columns()))
+    return stated("COLUMNS") or _size_of(sys.stdout)[0] or _USUAL_COLUMNS
 
 
 def screen() -> tuple[int, int] | None:
@@ -52,8 +44,7 @@ def screen() -> tuple[int, int] | None:
     """
     if sys.stdout is None or not sys.stdout.isatty():
         return None
-    size = _size_of(sys.stdout)
-    lines = _stated("LINES") or (size[1] if size else 0)
+    lines = stated("LINES") or _size_of(sys.stdout)[1]
     return (columns(), lines) if lines > 0 else None
 
 
@@ -61,27 +52,22 @@ def in_width(text: str, stream: TextIO) -> str:
     """Break lines between words on a terminal, and where COLUMNS states a width; they go on further
     in.
     """
-    size = _size_of(stream) if stream.isatty() else None
-    width = stated_columns() or (size[0] if size else 0)
-    if width < _NARROWEST:
+    width = stated("COLUMNS") or (_size_of(stream)[0] if stream.isatty() else 0)
+    if width < _NARROWEST or all(len(line) <= width for line in text.splitlines()):
         return text
-    from .texts import filled
+    from textwrap import TextWrapper
 
-    lines = []
+    wrapper = TextWrapper(width, break_long_words=False, break_on_hyphens=False)
+    lines: list[str] = []
     for line in text.splitlines():
-        indent = len(line) - len(line.lstrip())
-        first, *others = filled(line, width - indent - 2)
-        lines += [" " * indent + first, *(" " * (indent + 2) + other for other in others)]
+        indent = " " * (len(line) - len(line.lstrip()))
+        wrapper.initial_indent, wrapper.subsequent_indent = indent, f"{indent}  "
+        lines += wrapper.wrap(line.strip()) or [""]
     return "".join(f"{line}\n" for line in lines)
 
 
-def _stated(name: str) -> int | None:
-    text = os.environ.get(name, "")
-    return int(text) or None if text.isascii() and text.isdecimal() and len(text) <= 9 else None
-
-
-def _size_of(stream: TextIO | None) -> os.terminal_size | None:
+def _size_of(stream: TextIO | None) -> tuple[int, int]:
     try:
         return os.get_terminal_size(stream.fileno())  # type: ignore[union-attr]
     except (OSError, ValueError, AttributeError):
-        return None
+        return 0, 0

@@ -1,209 +1,43 @@
-"""What `--help` says: the commands, the exit codes and the examples."""
+"""What `--help` and refusals say, from `specs/common/help.toml`."""
 
 from __future__ import annotations
 
-from ..core.records import pattern
+from collections.abc import Iterable
 
-DESCRIPTION = "Can this machine run that open-weight model, or is an API the practical route?"
+from ..core.tables import shipped_table
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
 
 
-_NO_ANSWER = "bad usage, or an unknown name"
-_ANSWERED = ((0, "answered"), (2, _NO_ANSWER))
-# what each command's exit code says; 70 is a bug, 130 an interrupt
-_EXITS: dict[str, tuple[tuple[int, str], ...]] = {
-    "check": (
-        (0, "every model runs here"),
-        (1, "a model does not run here: use an API, or there is no way"),
-        (2, "no answer, or not for every name: bad usage, or an unknown name"),
-        (3, "no failure, but a deciding fact could not be determined"),
-    ),
-    "plan": (
-        (0, "a known machine runs it"),
-        (1, "no known machine runs it"),
-        (2, _NO_ANSWER),
-        (3, "no known machine runs it for sure, but one may"),
-    ),
-    "audit": (
-        (0, "the policy holds"),
-        (1, "the policy is broken"),
-        (2, "bad usage, or a bad policy, spec or machine file"),
-        (3, "no failure, but a deciding fact could not be determined"),
-    ),
-    "verify": (
-        (0, "every figure that can be compared is inside its range"),
-        (1, "a figure is outside its range"),
-        (2, "nothing to compare, bad usage, or an unknown name"),
-    ),
-    "spec": ((0, "every file is right"), (1, "a file is wrong"), (2, _NO_ANSWER)),
-}
+def help_text(key: str) -> Any:
+    """Return one part of the table."""
+    return shipped_table("help")[key]
+
+
+def examples(command: str) -> str:
+    """Return the examples of a command, a line each, under their heading."""
+    return f"examples:\n{help_text('examples')[command]}\n"
+
+
+def first_example(command: str) -> str:
+    """Return the first line to type, without what is said beside it."""
+    first: str = help_text("examples")[command].split("\n")[0]
+    return first.strip().partition("  ")[0]
 
 
 def exit_codes(command: str) -> str:
     """Return the exit codes of one command, a line each."""
-    lines = (f"  {code}  {words}\n" for code, words in _EXITS.get(command, _ANSWERED))
+    exits = help_text("exits")
+    lines = (f"  {code}  {words}\n" for code, words in exits.get(command, exits["other"]).items())
     return "exit codes:\n" + "".join(lines)
 
 
-def folded(text: str, width: int) -> str:
-    """Fold lines of more than `width` characters, where words allow it.
-
-    The words beside an option or a code, behind two spaces, continue below themselves where there
-    is room, else on lines of their own, further in. A command goes on behind a backslash, as shells
-    take it; a paragraph is filled anew.
+def meant(kind: str, word: str, known: Iterable[str]) -> str | None:
+    """Return the option or command (`kind` is "options" or "commands") that other programs call
+    so; None where none of the `known` is.
     """
-    if all(len(line) <= width for line in text.splitlines()):
-        return text
-    lines: list[str] = []
-    for block in text.rstrip("\n").split("\n\n"):
-        rows = block.split("\n")
-        if any(row.startswith(" ") or row.endswith(":") for row in rows):
-            lines += [line for row in rows for line in _folded_row(row, width)]
-        else:
-            lines += filled(block, width)
-        lines.append("")
-    return "\n".join(lines)
-
-
-# of the words beside a command, before they move to lines of their own
-_LEAST_BESIDE = 24
-_STEP = 4
-
-
-def _folded_row(row: str, width: int) -> list[str]:
-    """Fold a line of a list: indented, and perhaps in two columns."""
-    if len(row) <= width:
-        return [row]
-    indent = len(row) - len(row.lstrip())
-    left, _, right = row.rpartition("  ")
-    column, inner = len(row) - len(right), indent + _STEP
-    if left.strip() and width - column >= _LEAST_BESIDE:
-        first, *others = filled(right, width - column)
-        return [row[:column] + first, *(" " * column + part for part in others)]
-    if left.strip():
-        return [left.rstrip(), *(" " * inner + part for part in filled(right, width - inner))]
-    end = " \\" if row.lstrip().startswith("selfhost ") else ""
-    first, *others = filled(row, width - inner - len(end))
-    lines = [" " * indent + first, *(" " * inner + part for part in others)]
-    return [*(line + end for line in lines[:-1]), lines[-1]]
-
-
-# a command between backquotes, or a name that has spaces: `--gpu 'RTX 4090'`
-_WORD = pattern(r"`[^`]+`\S*|'[^'\s][^']*'(?!\w)\S*|\S+")
-
-
-def filled(text: str, width: int) -> list[str]:
-    """Fill lines with words; one that is longer stands alone. What is quoted stays on one line,
-    where one line can hold it.
-    """
-    lines = [""]
-    for quoted in _WORD.findall(text):
-        for word in [quoted] if len(quoted) <= width else quoted.split():
-            if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
-                lines.append(word)
-            else:
-                lines[-1] = f"{lines[-1]} {word}".strip()
-    return lines
-
-
-EXIT_CODES = """\
-exit codes: 0 yes, 1 no, 2 no answer, 3 cannot tell (COMMAND --help has details)
-"""
-
-
-EXAMPLES = {
-    "": """\
-examples:
-  selfhost mistral-7b                       can I run it here? (short for check)
-  selfhost check llama3.1:8b --context 32k  with a long context
-  selfhost list                             what runs here, best first
-  selfhost show gpt-oss-20b                 sizes, license, how open it is
-  selfhost machine --format json > ci.json  record a machine, judge it elsewhere:
-  selfhost check mixtral --machine ci.json
-""",
-    "check": """\
-examples:
-  selfhost check mistral-7b --context 32k --quant Q5_K_M
-  selfhost check mistral-7b --machine macbook-pro-m4-max-48gb
-  selfhost check llama-3.1-8b --tokens-per-day 2M:500k
-  selfhost check mistral-7b --json | jq .route
-  more, by what people need: docs/needs.md
-""",
-    "list": """\
-examples:
-  selfhost list qwen
-  selfhost list --use code --license 'Apache-2.0 OR MIT'
-  selfhost list --machine ci.json --top 5
-  selfhost list --format html --output catalogue.html
-
-Order: what runs comes first, then what cannot be told; text and vision before
-the other kinds; likely 2 tokens/s (or --min-speed) before slower; general chat
-models before specialised ones, base and superseded ones last. Then the larger
-before the smaller; of a mixture the active parameters count, too. Size counts
-for less with age, with a slower pace (half at 10 tokens/s, a fifth at 5), and
-where no entry in Ollama's library or three API providers show that the model is
-used; for more with each provider. No benchmark score counts.
-""",
-    "show": """\
-examples:
-  selfhost show gpt-oss-20b
-  selfhost show mistral-7b --context 16k --format json
-""",
-    "compare": """\
-examples:
-  selfhost compare gpt-oss-20b mistral-7b gpt-4o
-  selfhost compare llama3.1:8b qwen3:8b --context 32k --format json
-""",
-    "plan": """\
-examples:
-  selfhost plan mistral-7b
-  selfhost plan llama-3.3-70b --context 32k --min-speed 10
-  selfhost plan gpt-oss-120b --format json | jq .least.memory_bytes
-""",
-    "size": """\
-examples:
-  selfhost size mistral-7b
-  selfhost size llama-3.1-8b --users 4 --context 8k --format kubernetes
-  selfhost size mistral-7b bge-m3 --format compose --output compose.yaml
-  selfhost size llama-3.3-70b --runtime vllm --gpu '4x H100' --format docker
-
-The request is what cannot be reclaimed, and the page cache that the pace needs;
-the limit adds what grows, each with the option that bounds it.
-""",
-    "verify": """\
-examples:
-  llama-bench -m model.gguf > bench.txt
-  selfhost verify bench.txt --model ./model.gguf
-  selfhost verify server.log                  llama-server -lv 4 logs its memory
-  ollama run llama3.2 --verbose "Why?" 2>&1 | selfhost verify - --model llama3.2
-  selfhost verify 12345                       a running process, by its id
-  selfhost verify bench.txt --format json     to attach to a bug report
-""",
-    "machine": """\
-examples:
-  selfhost machine
-  selfhost machine --profiles                 machines to ask about with --machine NAME
-  selfhost machine --profiles mac 128gb       those of them that hold every word
-  selfhost machine --format json --name build-07 --label site=berlin > build-07.json
-  selfhost machine --machine "steam deck" --format json > records/deck.json
-  selfhost machine --format json              what was read, for a bug report
-  selfhost machine --root bundle --format json | selfhost check mistral-7b --machine -
-""",
-    "audit": """\
-examples:
-  selfhost audit --init                       write a policy to ./audit.toml
-  selfhost audit                              judge this machine against it
-  selfhost audit policy.toml --machines records/ --format junit=report.xml
-""",
-    "spec": """\
-examples:
-  selfhost spec check my-model.toml
-  selfhost spec new ./model.gguf --output my-specs/model.toml
-  selfhost check my-model --specs ./my-specs
-""",
-    "completion": """\
-examples:
-  eval "$(selfhost completion bash)"        in ~/.bashrc
-  selfhost completion zsh > ~/.zfunc/_selfhost
-  selfhost completion fish > ~/.config/fish/completions/selfhost.fish
-""",
-}
+    named = [name for name, words in help_text(kind).items() if word in words]
+    return next((name for name in named if name in known), None)

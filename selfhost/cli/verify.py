@@ -55,22 +55,17 @@ def _run_of(named: str) -> Run:
 
         return run_of_process(named)
     from ..advice.verify.formats import run_of
-    from ..core.reading import Unreadable
+    from ..core.reading import Unreadable, shown
 
+    reason, remedy = "holds no figures of a run that selfhost understands", _UNDERSTOOD
     try:
         seen = run_of(_text(named))
     except Unreadable as error:
-        raise _no_log(named, error.reason, error.remedy or _UNDERSTOOD) from None
+        seen, reason, remedy = None, error.reason, error.remedy or _UNDERSTOOD
     if seen is None:
-        raise _no_log(named, "holds no figures of a run that selfhost understands", _UNDERSTOOD)
+        file = "standard input" if named == "-" else shown(named)
+        raise InputError([Problem(file=file, message=reason, remedy=remedy)])
     return seen
-
-
-def _no_log(named: str, reason: str, remedy: str) -> InputError:
-    from ..core.reading import shown
-
-    file = "standard input" if named == "-" else shown(named)
-    return InputError([Problem(file=file, message=reason, remedy=remedy)])
 
 
 def _text(named: str) -> str:
@@ -83,8 +78,9 @@ def _text(named: str) -> str:
     try:
         content = read_file(path, _MOST_LOG_BYTES, input_allowed=True)
     except Unreadable as error:
-        remedy = _LAST_PART if error.kind == LARGE else error.remedy
-        raise Unreadable(error.reason, remedy, kind=error.kind) from None
+        if error.kind == LARGE:
+            error.remedy = _LAST_PART
+        raise
     # a log that was emptied while it was written begins with them
     content = content.lstrip(b"\0")
     text = content.decode(encoding_of(content), "replace")

@@ -26,16 +26,15 @@ MAX_DEPTH = 64
 # short strings), so a million of them stay under 125 MB.
 MAX_SIGNS = 1_000_000
 # of a list of records, which are taken out of it one by one
-MAX_LIST_SIGNS = 4 * MAX_SIGNS
+_MAX_LIST_SIGNS = 4 * MAX_SIGNS
 _ONE_A_LINE = "give one record a line: jq -c '.[]' FILE"
 # One character outside of ASCII makes Python keep the whole text in 2 or 4 bytes a character
 MAX_TEXT_BYTES = 65 << 20
-_SIGNS = (b"[", b"{", b",", b":")
 _BLANKS = " \t\r\n"
 _BLANK_RUN = pattern(r"[ \t\r\n]*")
 _CHUNK_BYTES = 1 << 20
 # of one stream of records; beyond it lies no fleet, but a stream without end
-MAX_STREAM_BYTES = 16 << 30
+_MAX_STREAM_BYTES = 16 << 30
 
 
 def signs_in(text: bytes | str) -> int:
@@ -43,8 +42,20 @@ def signs_in(text: bytes | str) -> int:
     in strings count, too.
     """
     if isinstance(text, str):
-        return sum(text.count(sign.decode()) for sign in _SIGNS)
-    return sum(text.count(sign) for sign in _SIGNS)
+        return sum(text.count(sign) for sign in "[{,:")
+    return sum(text.count(sign) for sign in (b"[", b"{", b",", b":"))
+
+
+def too_many(count: int, max_signs: int) -> Unreadable:
+    """The fault of a JSON text with more in it than anything of its kind has; `count` is what
+    `signs_in` gives.
+    """
+    reason = f"holds about {count:,} values, and at most {max_signs:,} are read"
+    return Unreadable(reason, "give the file as its program wrote it", kind=LARGE)
+
+
+class NoJSON(Unreadable):
+    """A text that breaks the grammar of JSON, or ends too early."""
 
 
 class Decoder:
@@ -79,13 +90,15 @@ class Decoder:
     def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         values = dict(pairs)
         if len(values) != len(pairs):
-            times = dict.fromkeys(values, 0)
+            earlier: set[str] = set()
+            doubled: dict[str, None] = {}
             for key, _ in pairs:
-                times[key] += 1
-                if times[key] == 2 and len(self.doubled) < MAX_PROBLEMS:
-                    self.doubled.append(key)
-                elif times[key] == 2:
-                    self.more_doubled += 1
+                if key in earlier:
+                    doubled[key] = None
+                earlier.add(key)
+            room = MAX_PROBLEMS - len(self.doubled)
+            self.doubled += list(doubled)[:room]
+            self.more_doubled += max(0, len(doubled) - room)
         return values
 
     def parse(self, text: str, *, max_signs: int = MAX_SIGNS) -> Any:
@@ -95,11 +108,8 @@ class Decoder:
         count = signs_in(text)
         if count > max_signs:
             raise too_many(count, max_signs)
-        start = len(text) - len(text.lstrip(_BLANKS))
-        value, end = self.parse_at(text, start)
-        if text[end:].strip(_BLANKS):
-            end += len(text[end:]) - len(text[end:].lstrip(_BLANKS))
-            raise Unreadable("is not JSON: Extra data", line=text.count("\n", 0, end) + 1)
+        value, end = self.parse_at(text, _after_blanks(text, 0))
+        _refuse_more(text, end)
         return value
 
     def parse_at(self, text: str, start: int) -> tuple[Any, int]:
@@ -110,38 +120,28 @@ class Decoder:
         try:
             value, end = self._decoder.raw_decode(text, start)
         except json.JSONDecodeError as error:
-            raise _ungrammatical(error.msg, error.doc, error.pos, error.lineno) from None
+            raise _grammar_fault(text, error.msg, error.pos) from None
         except RecursionError:
-            raise _too_deep() from None
+            raise Unreadable("is nested too deeply") from None
         except Unreadable:
             raise
         except ValueError:
             raise Unreadable("holds a number of thousands of digits") from None
-        if (
-            text.count("[", start, end) + text.count("{", start, end) > MAX_DEPTH
-            and _depth(value) > MAX_DEPTH
-        ):
-            raise _too_deep()
+        openings = text.count("[", start, end) + text.count("{", start, end)
+        if openings > MAX_DEPTH and _is_too_deep(value):
+            raise Unreadable("is nested too deeply")
         return value, end
 
 
-class NoJSON(Unreadable):
-    """A text that breaks the grammar of JSON, or ends too early."""
-
-
-def cut_off(line: int | None) -> NoJSON:
-    """A text that ends where more must come: the sign of a full disk or a broken connection."""
-    remedy = "it may have been cut off while it was written: write it anew"
-    return NoJSON("is not JSON: it ends too early", remedy, line=line)
-
-
-def _ungrammatical(message: str, text: str, place: int, line: int) -> NoJSON:
-    """What is wrong at that place of a text, in the words of Python's decoder; that it was cut off
-    where nothing follows.
+def _grammar_fault(text: str, message: str, place: int) -> NoJSON:
+    """What is wrong at that place, in the words of Python's decoder. A text that ends where more
+    must come is the sign of a full disk or a broken connection.
     """
+    line = text.count("\n", 0, place) + 1
     is_at_the_end = place > 0 and bool(text.strip(_BLANKS)) and not text[place:].strip(_BLANKS)
     if is_at_the_end or message.startswith("Unterminated string"):
-        return cut_off(line)
+        remedy = "it may have been cut off while it was written: write it anew"
+        return NoJSON("is not JSON: it ends too early", remedy, line=line)
     return NoJSON(f"is not JSON: {message.removesuffix(' at')}", line=line)
 
 
@@ -151,31 +151,23 @@ def _refuse_constant(word: str) -> NoReturn:
     )
 
 
-def _too_deep() -> Unreadable:
-    return Unreadable("is nested too deeply")
+def _refuse_more(text: str, end: int) -> None:
+    end = _after_blanks(text, end)
+    if end < len(text):
+        raise NoJSON("is not JSON: Extra data", line=text.count("\n", 0, end) + 1)
 
 
-def _depth(value: Any) -> int:
-    """How deep lists and objects lie in each other, at most MAX_DEPTH + 1. A loop: nothing here
-    calls itself.
-    """
-    level, depth = [value], 0
-    while level and depth <= MAX_DEPTH:
-        depth += 1
+def _is_too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH):
         inner = [part.values() if isinstance(part, dict) else part for part in level]
         level = [below for part in inner for below in part if isinstance(below, list | dict)]
-    return depth
+    return bool(level)
 
 
-def too_many(count: int, max_signs: int) -> Unreadable:
-    """The fault of a JSON text with more in it than anything of its kind has; `count` is what
-    `signs_in` gives.
-    """
-    return Unreadable(
-        f"holds about {count:,} values, and at most {max_signs:,} are read",
-        "give the file as its program wrote it",
-        kind=LARGE,
-    )
+def _after_blanks(text: str, start: int) -> int:
+    blanks = _BLANK_RUN.match(text, start)
+    return blanks.end() if blanks else start
 
 
 class Entry:
@@ -186,15 +178,13 @@ class Entry:
     MAX_PROBLEMS. `place`: where it stands in a list, as `[1]`, None elsewhere.
     """
 
-    __slots__ = ("doubled", "fault", "line", "more_doubled", "place", "value")
-
     def __init__(
         self,
-        line: int | None,
         value: Any,
-        fault: Unreadable | None,
         decoder: Decoder,
         *,
+        line: int | None = None,
+        fault: Unreadable | None = None,
         place: str | None = None,
     ) -> None:
         self.line, self.value, self.fault, self.place = line, value, fault, place
@@ -216,7 +206,12 @@ def read_records(stream: IO[bytes], *, max_record_bytes: int) -> Iterator[Entry]
     is_list = line.lstrip(_BLANKS)[0] == "["
     first = None if is_list else _entry(number, line, decoder, max_record_bytes)
     if first is None or not isinstance(first.value, dict):
-        yield from _whole(number, line, lines, decoder, max_record_bytes)
+        most = MAX_TEXT_BYTES if is_list else max_record_bytes
+        text = _joined(number, line, lines, most, _ONE_A_LINE if is_list else None)
+        if is_list:
+            yield from _items(text, decoder, max_record_bytes)
+        else:
+            yield Entry(decoder.parse(text), decoder)
         return
     is_alone = True
     for number, line in lines:
@@ -238,14 +233,14 @@ def _lines(stream: IO[bytes]) -> Iterator[tuple[int, str]]:
     number, rest, total = 0, "", 0
     while piece:
         total += len(piece)
-        if total > MAX_STREAM_BYTES:
-            raise too_large(MAX_STREAM_BYTES)
+        if total > _MAX_STREAM_BYTES:
+            raise too_large(_MAX_STREAM_BYTES)
         *lines, rest = (rest + _decoded(decoder, piece)).split("\n")
         for line in lines:
             number += 1
             yield number, line
         if len(rest) > MAX_TEXT_BYTES:
-            raise _list_too_large()
+            raise _text_too_large(MAX_TEXT_BYTES, _ONE_A_LINE)
         piece = read_some(stream, _CHUNK_BYTES)
     yield number + 1, rest + _decoded(decoder, b"")
 
@@ -262,79 +257,51 @@ def _entry(number: int, line: str, decoder: Decoder, max_record_bytes: int) -> E
     if len(line) > max_record_bytes:
         raise _record_too_large(number, max_record_bytes)
     try:
-        return Entry(number, decoder.parse(line), None, decoder)
+        return Entry(decoder.parse(line), decoder, line=number)
     except Unreadable as error:
-        return Entry(number, None, error, decoder)
+        return Entry(None, decoder, line=number, fault=error)
 
 
-def _whole(
-    number: int,
-    line: str,
-    lines: Iterator[tuple[int, str]],
-    decoder: Decoder,
-    max_record_bytes: int,
-) -> Iterator[Entry]:
-    """Read the one value of a text whose first line is `line`, or the items of its list."""
-    is_list = line.lstrip(_BLANKS)[0] == "["
-    parts, size, last = [line], len(line), number
+def _joined(
+    number: int, line: str, lines: Iterator[tuple[int, str]], most: int, remedy: str | None
+) -> str:
+    """Join the line and those after it, with as many line ends before and between as there were."""
+    parts = ["\n" * (number - 1) + line]
+    size = len(line)
     for next_number, next_line in lines:
-        # with the blank lines between, which count
-        parts.append("\n" * (next_number - last) + next_line)
-        size += len(parts[-1])
-        last = next_number
-        if size > (MAX_TEXT_BYTES if is_list else max_record_bytes):
-            raise _list_too_large() if is_list else too_large(max_record_bytes)
-    text = "".join(parts)
-    try:
-        if is_list:
-            yield from _items(text, decoder, max_record_bytes)
-        else:
-            yield Entry(None, decoder.parse(text), None, decoder)
-    except Unreadable as error:
-        if error.line is not None:
-            error.line += number - 1
-        raise
+        parts.append("\n" * (next_number - number) + next_line)
+        number, size = next_number, size + len(parts[-1])
+        if size > most:
+            raise _text_too_large(most, remedy)
+    return "".join(parts)
 
 
 def _items(text: str, decoder: Decoder, max_record_bytes: int) -> Iterator[Entry]:
     """Read the items of the list that the text is."""
-    if (count := signs_in(text)) > MAX_LIST_SIGNS:
-        error = too_many(count, MAX_LIST_SIGNS)
+    count = signs_in(text)
+    if count > _MAX_LIST_SIGNS:
+        error = too_many(count, _MAX_LIST_SIGNS)
         error.remedy = _ONE_A_LINE
         raise error
-    at = _after_blanks(text, text.index("[") + 1)
-    number = 0
+    at, number = _after_blanks(text, text.index("[") + 1), 0
     while number or text[at : at + 1] != "]":
         value, end = decoder.parse_at(text, at)
         if end - at > max_record_bytes:
-            raise _record_too_large(_line_at(text, at), max_record_bytes)
-        yield Entry(None, value, None, decoder, place=f"[{number}]")
+            raise _record_too_large(text.count("\n", 0, at) + 1, max_record_bytes)
+        yield Entry(value, decoder, place=f"[{number}]")
         number += 1
         at = _after_blanks(text, end)
         if text[at : at + 1] != ",":
             break
         at = _after_blanks(text, at + 1)
-    if at >= len(text):
-        raise cut_off(_line_at(text, at))
-    if text[at] != "]":
-        raise NoJSON("is not JSON: Expecting ',' delimiter", line=_line_at(text, at))
-    at = _after_blanks(text, at + 1)
-    if at < len(text):
-        raise NoJSON("is not JSON: Extra data", line=_line_at(text, at))
-
-
-def _after_blanks(text: str, start: int) -> int:
-    blanks = _BLANK_RUN.match(text, start)
-    return blanks.end() if blanks else start
-
-
-def _line_at(text: str, place: int) -> int:
-    return text.count("\n", 0, place) + 1
+    if text[at : at + 1] != "]":
+        raise _grammar_fault(text, "Expecting ',' delimiter", at)
+    _refuse_more(text, at + 1)
 
 
 def _record_too_large(line: int, max_bytes: int) -> Unreadable:
     return Unreadable(f"has a record of more than {max_bytes:,} bytes", line=line, kind=LARGE)
 
 
-def _list_too_large() -> Unreadable:
-    return Unreadable(f"is larger than {MAX_TEXT_BYTES:,} bytes", _ONE_A_LINE, kind=LARGE)
+def _text_too_large(max_bytes: int, remedy: str | None) -> Unreadable:
+    return Unreadable(f"is larger than {max_bytes:,} bytes", remedy, kind=LARGE)

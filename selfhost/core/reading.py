@@ -1,9 +1,8 @@
-"""The one way to open and read what a person names: a file, an entry of a folder, standard input.
+"""The one way to open and read what a person names: a file, or standard input.
 
-A thing is asked what it is before it is opened, how large it is before it is read, and how much it
-holds before it is parsed. So nothing waits for a pipe that nobody writes to, and no input of up to
-100 MB takes more than 512 MiB of memory. Every fault is an `Unreadable`, which the caller turns
-into its own kind of error.
+A thing is asked what it is before it is opened and how large it is before it is read, so that
+nothing waits for a pipe that nobody writes to. Every fault is an `Unreadable`, which the caller
+turns into its own kind of error.
 """
 
 from __future__ import annotations
@@ -61,8 +60,6 @@ def status_of(path: str) -> os.stat_result:
 
 
 def _fault(path: str, error: OSError | ValueError) -> Unreadable:
-    import errno
-
     if isinstance(error, FileNotFoundError):
         link = "is a link to a file that" if os.path.islink(path) else ""
         return Unreadable(f"{link} does not exist".strip(), kind=MISSING)
@@ -72,8 +69,6 @@ def _fault(path: str, error: OSError | ValueError) -> Unreadable:
     if isinstance(error, PermissionError):
         remedy = "change its permissions, or those of its folder"
         return Unreadable("may not be read by this account", remedy, kind=DENIED)
-    if isinstance(error, OSError) and error.errno == errno.ELOOP:
-        return Unreadable("is a link that leads back to itself")
     reason = getattr(error, "strerror", None) or "not a usable file name"
     return Unreadable(f"cannot be read: {reason}")
 
@@ -125,31 +120,21 @@ def open_input(path: str) -> tuple[IO[bytes], int | None]:
     `/dev/fd/N`, whose size may be None: not known.
     """
     descriptor = _STANDARD_INPUT.fullmatch(path)
-    if descriptor is not None:
-        return _open_stream(int(descriptor[1] or 0))
-    _refuse_other_than_files(status_of(path).st_mode, input_allowed=True)
-    return open_file(path)
-
-
-def _open_stream(number: int) -> tuple[IO[bytes], int | None]:
-    """Open what this process was given open, from where it stands: a socket cannot be opened by its
-    path, and an opened file begins anew.
-    """
+    if descriptor is None:
+        _refuse_other_than_files(status_of(path).st_mode, input_allowed=True)
+        return open_file(path)
+    number = int(descriptor[1] or 0)
     # where Python found none, another file may have its number by now
     if number == 0 and sys.__stdin__ is None:
         raise Unreadable("is closed: there is no standard input", kind=MISSING)
     try:
-        copy = os.dup(number)
-    except (OSError, OverflowError):
-        raise Unreadable("does not exist", kind=MISSING) from None
-    try:
-        status = os.fstat(copy)
+        # from where it stands: a socket cannot be opened by its path, a file would begin anew
+        status = os.fstat(number)
         if stat.S_ISDIR(status.st_mode):
             _refuse_other_than_files(status.st_mode)
-        stream = os.fdopen(copy, "rb", buffering=0)
-    except BaseException:
-        os.close(copy)
-        raise
+        stream = os.fdopen(os.dup(number), "rb", buffering=0)
+    except (OSError, OverflowError):
+        raise Unreadable("does not exist", kind=MISSING) from None
     is_file = stat.S_ISREG(status.st_mode)
     return stream, max(0, status.st_size - stream.tell()) if is_file else None
 

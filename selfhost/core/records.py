@@ -1,8 +1,7 @@
-"""Records, and what it means that a fact is not known.
+"""Records: frozen values with named fields; and why a fact is not known.
 
-Every value object of the project is a `Record`: frozen, keyword-only, compared by value. `Record`
-stands in for `dataclasses` because that module and one class of eight fields cost 16 ms and 0.65 ms
-of start-up (measured, Python 3.11), and `check` is a program people start many times.
+`Record` stands in for `dataclasses`: that module and one class of eight fields cost 16 ms and
+0.65 ms of start-up (measured, Python 3.11), and `check` is a program people start many times.
 """
 
 from __future__ import annotations
@@ -14,11 +13,9 @@ from _operator import attrgetter
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Set
+    from collections.abc import Callable
     from re import Pattern
-    from typing import Any, Self, TypeVar, dataclass_transform
-
-    Make = TypeVar("Make", bound=Callable[..., Any])
+    from typing import Any, Self, dataclass_transform
 else:
 
     def dataclass_transform(**_):
@@ -42,14 +39,11 @@ class FrozenDict(dict):  # type: ignore[type-arg]
         return FrozenDict, (dict(self),)
 
 
-_set = object.__setattr__
 _NO_DEFAULT = object()
 
 
 class FileKey:
     """How a file states a field: `read(table, name, **limits)` gives its value, or None."""
-
-    __slots__ = ("default", "is_required", "limits", "name", "read")
 
     def __init__(
         self, read: Callable[..., Any], name: str | None, limits: dict[str, Any], default: Any
@@ -75,16 +69,15 @@ class _RecordType(type):
     """Turns the annotations of a class body into fields and its assignments into defaults."""
 
     _fields: tuple[str, ...]
-    _names: Set[str]
     _defaults: dict[str, Any]
     # how a file states them, of the fields that say so
     _keys: dict[str, FileKey]
-    # fields in which a dict may be given
-    _mappings: tuple[str, ...]
-    # the values of a record in the order of its fields
-    _values: Callable[[Any], tuple[Any, ...]]
     # the annotation of each field, as it is written
     _kinds: dict[str, str]
+    # fields in which a dict may be given
+    _mappings: tuple[str, ...]
+    # what equality compares: the value of one field, or a tuple of several
+    _compared: Callable[[Any], Any]
 
     def __new__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> _RecordType:
         kinds: dict[str, str] = {}
@@ -105,16 +98,13 @@ class _RecordType(type):
                 value = _NO_DEFAULT if value.is_required else value.default
             if value is not _NO_DEFAULT:
                 defaults[field] = FrozenDict(value) if type(value) is dict else value
-        # attrgetter gives a tuple of two names and more
-        several = attrgetter(*kinds) if len(kinds) > 1 else None
         body.update(
             _kinds=kinds,
             _fields=tuple(kinds),
-            _names=kinds.keys(),
             _defaults=defaults,
             _keys=keys,
             _mappings=tuple([field for field, kind in kinds.items() if "Mapping" in kind]),
-            _values=several or (lambda record: tuple([getattr(record, name) for name in kinds])),
+            _compared=attrgetter(*(kinds or ("__class__",))),
         )
         return super().__new__(cls, name, bases, body)
 
@@ -146,23 +136,22 @@ class Record(metaclass=_RecordType):
 
     def __init__(self, **values: Any) -> None:
         kind = type(self)
-        if len(values) < len(kind._names):
+        if len(values) < len(kind._fields):
             values = {**kind._defaults, **values}
-        if values.keys() != kind._names:
+        if values.keys() != kind._kinds.keys():
             for name in kind._fields:
                 if name not in values:
                     raise TypeError(f"{kind.__name__} needs {name}")
-            raise kind._without(sorted(values.keys() - kind._names))
+            raise kind._unknown_fields(sorted(values.keys() - kind._kinds.keys()))
         for name in kind._mappings:
             if type(values[name]) is dict:
                 values[name] = FrozenDict(values[name])
         # all fields at once, and not copied: thousands of records are made in one run
-        _set(self, "__dict__", values)
+        object.__setattr__(self, "__dict__", values)
         self._check()
 
     @classmethod
-    def _without(cls, names: list[str]) -> TypeError:
-        """Return the error of a record that was given fields which it has not."""
+    def _unknown_fields(cls, names: list[str]) -> TypeError:
         return TypeError(f"{cls.__name__} has no {', '.join(names)}")
 
     def _check(self) -> None:
@@ -177,13 +166,14 @@ class Record(metaclass=_RecordType):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Record) or type(other) is not type(self):
             return NotImplemented
-        return self is other or bool(type(self)._values(self) == type(self)._values(other))
+        compared = type(self)._compared
+        return self is other or bool(compared(self) == compared(other))
 
     def __hash__(self) -> int:
         # records are keys of caches, and large ones take long to hash
         value: int | None = self.__dict__.get("_hash")
         if value is None:
-            value = self.__dict__["_hash"] = hash((type(self), type(self)._values(self)))
+            value = self.__dict__["_hash"] = hash((type(self), type(self)._compared(self)))
         return value
 
     def __repr__(self) -> str:
@@ -191,53 +181,17 @@ class Record(metaclass=_RecordType):
         return f"{type(self).__name__}({inner})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), _values_of(self))
+        # without what was computed once and kept beside the fields
+        return _rebuild, (type(self), {name: getattr(self, name) for name in type(self)._fields})
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with some fields changed."""
-        kind: Any = type(self)
-        copy: Self = kind(**_values_of(self) | changes)
-        return copy
-
-
-def _values_of(record: Record) -> dict[str, Any]:
-    kind = type(record)
-    return dict(zip(kind._fields, kind._values(record), strict=True))
+        values = {name: getattr(self, name) for name in type(self)._fields}
+        return type(self)(**{**values, **changes})
 
 
 def _rebuild(kind: type[Record], values: dict[str, Any]) -> Record:
     return kind(**values)
-
-
-def remembered(most: int) -> Callable[[Make], Make]:
-    """Keep the results of at most `most` calls of a function of records. Records, and what has no
-    hash, are the same only where they are one object: to hash a large record takes longer than
-    most of what is computed from it.
-    """
-
-    def decorate(make: Any) -> Any:
-        kept: dict[tuple[Any, ...], tuple[Any, tuple[Any, ...]]] = {}
-
-        def call(*arguments: Any) -> Any:
-            key = tuple(
-                [
-                    id(value)
-                    if isinstance(value, Record) or type(value).__hash__ is None
-                    else value
-                    for value in arguments
-                ]
-            )
-            entry = kept.get(key)
-            if entry is None:
-                if len(kept) >= most:
-                    kept.clear()
-                # with the arguments, whose ids nothing else may get meanwhile
-                entry = kept[key] = make(*arguments), arguments
-            return entry[0]
-
-        return call
-
-    return decorate
 
 
 class _Pattern:
@@ -260,11 +214,6 @@ def pattern(text: str, flags: int = 0) -> Pattern[str]:
     lazy: Any = _Pattern(text, flags)
     typed: Pattern[str] = lazy
     return typed
-
-
-def literal(text: str) -> str:
-    """Return a pattern that matches this text alone, as `re.escape` without `re`."""
-    return "".join([sign if sign.isalnum() or sign == "_" else f"\\{sign}" for sign in text])
 
 
 class Unread(Record):

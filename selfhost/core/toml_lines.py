@@ -5,14 +5,11 @@ parsed the text or said what is wrong with it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from .records import Record
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from .tomlfile import Path
+Path = tuple[str | int, ...]
+# a token and its line
+Statement = list[tuple[str, int]]
 
 _TOKEN = re.compile(
     r"""
@@ -26,144 +23,71 @@ _TOKEN = re.compile(
 )
 
 
-class Statement(Record):
-    """`key = value` or a header: its first line, counted from 1, its dotted keys, and whether it
-    ends before the text does.
+def statements(text: str) -> Iterator[Statement]:
+    """Yield the tokens of each header and each `key = value`, without comments and line ends."""
+    statement: Statement = []
+    depth, line, end = 0, 1, 0
+    for match in _TOKEN.finditer(text):
+        line += text.count("\n", end, match.start())
+        token, end = match[0], match.start()
+        if token == "\n" and depth <= 0:
+            if statement:
+                yield statement
+            statement, depth = [], 0
+        elif token[0] not in "\n#":
+            depth += (token in "[{") - (token in "]}")
+            statement.append((token, line))
+    if statement:
+        yield statement
+
+
+def lines_of(text: str) -> dict[Path, int]:
+    """The line of each table, key and element of a list, counted from 1. What stands deeper in a
+    list or in an inline table has none of its own.
     """
-
-    line: int
-    keys: tuple[str, ...]
-    is_header: bool
-    is_complete: bool = True
-
-
-class Lines:
-    """The line of each table, key and list element, counted from 1, and the statements."""
-
-    def __init__(self, text: str) -> None:
-        self.statements: list[Statement] = []
-        self._at: dict[Path, int] = {}
-        self._line = 1
-        self._elements: dict[Path, int] = {}
-        self._tokens = self._numbered(text)
-        self._table: Path = ()
-        for token in self._tokens:
-            if token == "[":
-                self._header()
-            elif token != "\n":
-                self._statement(token)
-
-    def of(self, path: Path) -> int | None:
-        """The line of what stands at `path`; None for the whole file and for what is not there."""
-        return self._at.get(path)
-
-    def _numbered(self, text: str) -> Iterator[str]:
-        """The tokens without comments. `_line` is the line on which the last of them begins."""
-        end = 0
-        for match in _TOKEN.finditer(text):
-            self._line += text.count("\n", end, match.start())
-            end = match.start()
-            if not match[0].startswith("#"):
-                yield match[0]
-
-    def _keys(self, token: str, ends: str) -> tuple[str, ...]:
-        """The dotted keys from `token` on, up to a token of `ends`."""
-        keys = []
-        while token not in ends:
-            if token not in ".[":
-                keys.append(_unquoted(token))
-            token = next(self._tokens, "\n")
-        return tuple(keys)
-
-    def _note(self, path: Path, table: Path, line: int) -> None:
-        """`a.b.c` stands there, and so do `a` and `a.b` unless they were there before."""
-        self._at[path] = line
-        for size in range(len(table) + 1, len(path)):
-            self._at.setdefault(path[:size], line)
-
-    def _header(self) -> None:
-        line, first = self._line, next(self._tokens, "\n")
-        keys = self._keys(first, "]\n")
-        self.statements.append(Statement(line=line, keys=keys, is_header=True))
-        if first == "[":
-            next(self._tokens, "")
-        path: Path = ()
-        for place, key in enumerate(keys, 1):
-            path = (*path, key)
-            if first == "[" and place == len(keys):
-                self._elements[path] = self._elements.get(path, -1) + 1
-            if path in self._elements:
-                path = (*path, self._elements[path])
-        self._table = path
-        self._note(path, (), line)
-
-    def _statement(self, token: str) -> None:
-        line = self._line
-        keys = self._keys(token, "=\n")
-        path = (*self._table, *keys)
-        self._note(path, self._table, line)
-        is_complete = self._value(path)
-        self.statements.append(
-            Statement(line=line, keys=keys, is_header=False, is_complete=is_complete)
-        )
-
-    def _value(self, path: Path) -> bool:
-        """Note what is inside lists and inline tables up to the end of the statement; False where
-        the text ends before that.
-        """
-        # the list or table that is open, and how many elements of a list went before
-        open_paths: list[tuple[Path, int | None]] = []
-        token = ""
-        has_lone_quote = False
-        for token in self._tokens:
-            has_lone_quote = has_lone_quote or token in ("'", '"')
-            if token == "\n":
-                if not open_paths:
-                    return not has_lone_quote
-                continue
-            if token in "]}":
-                if open_paths:
-                    open_paths.pop()
-                continue
-            if open_paths and token == ",":
-                path, count = open_paths[-1]
-                open_paths[-1] = path, None if count is None else count + 1
-                continue
-            path = self._inner(token, path, open_paths)
-            if token in "[{":
-                open_paths.append((path, 0 if token == "[" else None))
-        return not open_paths and not _is_open(token)
-
-    def _inner(self, token: str, path: Path, open_paths: list[tuple[Path, int | None]]) -> Path:
-        """The path of the value that begins with this token, noted with its line."""
-        if not open_paths:
-            return path
-        container, count = open_paths[-1]
-        if count is not None:
-            self._at.setdefault((*container, count), self._line)
-            return (*container, count)
-        if len(path) > len(container):
-            # a value of the table, whose key was noted
-            return path
-        line = self._line
-        path = (*container, *self._keys(token, "=\n"))
-        self._note(path, container, line)
-        return path
+    lines: dict[Path, int] = {}
+    last_elements: dict[Path, int] = {}
+    table: Path = ()
+    for statement in statements(text):
+        tokens = [token for token, _ in statement]
+        line = statement[0][1]
+        if tokens[0] == "[":
+            table = _header(tokens, last_elements)
+            lines[table] = line
+            path, above = table, 0
+        else:
+            end = tokens.index("=") if "=" in tokens else len(tokens)
+            path, above = (*table, *_keys(tokens[:end])), len(table)
+            lines[path] = line
+            _note_elements(statement[end + 1 :], path, lines)
+        for size in range(above + 1, len(path)):
+            lines.setdefault(path[:size], line)
+    return lines
 
 
-def _is_open(token: str) -> bool:
-    """Whether a text of several lines has no end."""
-    return token[:3] in ('"""', "'''") and (len(token) < 6 or token[-3:] != token[:3])
+def _header(tokens: Sequence[str], last_elements: dict[Path, int]) -> Path:
+    """The path of `[a.b]` or `[[a.b]]`; counts the elements of the latter."""
+    keys = _keys(tokens)
+    path: Path = ()
+    for place, key in enumerate(keys, 1):
+        path = (*path, key)
+        if place == len(keys) and tokens[1:2] == ["["]:
+            last_elements[path] = last_elements.get(path, -1) + 1
+        if path in last_elements:
+            path = (*path, last_elements[path])
+    return path
 
 
-def _unquoted(key: str) -> str:
-    if key[0] not in "\"'":
-        return key
-    if "\\" not in key or key[0] == "'":
-        return key[1:-1]
-    import tomllib
+def _note_elements(value: Statement, path: Path, lines: dict[Path, int]) -> None:
+    if not value or value[0][0] != "[":
+        return
+    depth = count = 0
+    for token, line in value:
+        if depth == 1 and token not in "],":
+            lines.setdefault((*path, count), line)
+        depth += (token in "[{") - (token in "]}")
+        count += depth == 1 and token == ","
 
-    try:
-        return next(iter(tomllib.loads(f"{key} = 0")))
-    except ValueError:
-        return key
+
+def _keys(tokens: Sequence[str]) -> list[str]:
+    return [token[1:-1] if token[0] in "\"'" else token for token in tokens if token not in ".[]"]

@@ -18,8 +18,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .toml_lines import Lines
-
 Path = tuple[str | int, ...]
 # what is wrong with a value, and what to write instead
 Fault = tuple[str, str | None]
@@ -58,13 +56,12 @@ class Document:
         self._faults: list[tuple[Path, bool, str, str | None]] = []
         self._more = 0
         self._syntax: Problem | None = None
-        self._lines: Lines | None = None
+        self._lines: Mapping[Path, int] = {}
 
     @classmethod
-    def unusable(
+    def _unusable(
         cls, file: str, message: str, remedy: str | None = None, *, line: int | None = None
     ) -> Document:
-        """A file of which nothing can be read, and why."""
         document = cls(file, {})
         document._syntax = Problem(file=file, line=line, message=message, remedy=remedy)
         return document
@@ -81,54 +78,37 @@ class Document:
             content = read_file(path, max_bytes)
         except Unreadable as error:
             if error.kind == LARGE:
-                return cls._too_large(file, max_bytes)
-            return cls.unusable(file, error.reason, error.remedy)
+                content = b"#" * (max_bytes + 1)
+            else:
+                return cls._unusable(file, error.reason, error.remedy)
         return cls.parse(file, content, max_bytes=max_bytes)
-
-    @classmethod
-    def _too_large(cls, file: str, max_bytes: int) -> Document:
-        return cls.unusable(
-            file, f"larger than {max_bytes:,} bytes", "a spec or policy is a small text file"
-        )
 
     @classmethod
     def parse(cls, file: str, content: bytes, *, max_bytes: int = MAX_FILE_BYTES) -> Document:
         """Never raises: bad encoding and bad syntax are problems of the document."""
         import tomllib
 
-        if len(content) > max_bytes:
-            return cls._too_large(file, max_bytes)
-        if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-            return cls.unusable(file, "UTF-16 text", "save the file as UTF-8")
-        if b"\0" in content:
-            return cls.unusable(
-                file,
-                "not a text file",
-                "give a TOML file; a model file is judged by `selfhost check FILE`",
-            )
+        fault = _content_fault(content, max_bytes)
+        if fault is not None:
+            return cls._unusable(file, *fault)
         try:
-            text = content.decode("utf-8-sig")
+            text = content.decode("utf-8-sig").replace("\r\n", "\n")
         except UnicodeDecodeError as error:
-            return cls.unusable(
-                file,
-                "not UTF-8 text",
-                "save the file as UTF-8",
-                line=content.count(b"\n", 0, error.start) + 1,
-            )
+            line = content.count(b"\n", 0, error.start) + 1
+            return cls._unusable(file, "not UTF-8 text", "save the file as UTF-8", line=line)
         if not text.strip():
-            return cls.unusable(file, "is empty")
-        text = text.replace("\r\n", "\n")
+            return cls._unusable(file, "is empty")
         if _has_endless_key(text):
-            return cls.unusable(file, f"has a key of more than {MAX_KEY_PARTS} parts")
+            return cls._unusable(file, f"has a key of more than {MAX_KEY_PARTS} parts")
         try:
             values = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
-            line, message, remedy = _syntax_fault(str(error), text)
-            return cls.unusable(file, f"not valid TOML: {message}", remedy, line=line)
+            first, message, remedy = _syntax_fault(str(error), text)
+            return cls._unusable(file, f"not valid TOML: {message}", remedy, line=first)
         except RecursionError:
-            return cls.unusable(file, "nested too deeply")
+            return cls._unusable(file, "nested too deeply")
         except ValueError:  # int() has a limit of its own
-            return cls.unusable(file, "has a number of more than 4,300 digits")
+            return cls._unusable(file, "has a number of more than 4,300 digits")
         return cls(file, values, text)
 
     @property
@@ -181,6 +161,8 @@ class Document:
     def _listed(self, most: int) -> tuple[Problem, ...]:
         if self._syntax:
             return (self._syntax,)
+        if not self._faults:
+            return ()
         problems = [
             Problem(
                 file=self.file,
@@ -196,14 +178,16 @@ class Document:
         return (*problems[:most], *([Problem.of_unlisted(self.file, more)] if more else ()))
 
     def line(self, path: Path) -> int | None:
-        """Where the value at `path` stands, counted from 1; None where nothing does."""
-        if self.text is None:
-            return None
-        if self._lines is None:
-            from .toml_lines import Lines
+        """The line of what stands at `path`, or of what it stands in, counted from 1; None for the
+        whole file and for an installed package.
+        """
+        if self.text is not None and not self._lines:
+            from .toml_lines import lines_of
 
-            self._lines = Lines(self.text)
-        return self._lines.of(path)
+            self._lines = lines_of(self.text)
+        while path and path not in self._lines:
+            path = path[:-1]
+        return self._lines.get(path)
 
 
 class Table:
@@ -239,24 +223,28 @@ class Table:
             self.problem(key, "is missing", remedy)
         return self.values.get(key)
 
-    def _right(self, key: str, value: Any, fault: Fault | None) -> Any:
-        if fault is None:
-            return value
-        self.problem(key, *fault)
-        return None
+    def _checked(
+        self,
+        key: str,
+        fault_of: Callable[[Any], Fault | None],
+        required: bool = False,
+        remedy: str | None = None,
+    ) -> Any:
+        value = self.value(key, required, remedy)
+        fault = None if value is None else fault_of(value)
+        if fault is not None:
+            self.problem(key, *fault)
+        return value if fault is None else None
 
-    def _text_fault(
-        self, key: str | None, value: object, choices: Sequence[str] | None = None
-    ) -> Fault | None:
+    def _text_fault(self, value: object, choices: Sequence[str] | None = None) -> Fault | None:
         if not isinstance(value, str):
-            remedy = None if key is None else f'write {key_name((key,))} = "…"'
-            return f"must be a string, not {kind_of(value)}", remedy
+            return f"must be a string, not {kind_of(value)}", 'write it in quotes: "…"'
         if choices is not None and value not in choices:
             guess = self.document.guess(value, choices)
-            return (
-                f'"{shortened(value)}" is not one of {", ".join(choices)}',
-                f'did you mean "{guess}"?' if guess else None,
-            )
+            remedy = f'did you mean "{guess}"?' if guess else None
+            return f'"{shortened(value)}" is not one of {", ".join(choices)}', remedy
+        if not value.strip() and choices is None:
+            return "is empty", None
         if not value.isprintable():
             message = f'"{shortened(value)}" has a line break or a control character'
             return message, "write it on one line"
@@ -274,28 +262,28 @@ class Table:
         """A string on one line, one of `choices` if given, not blank unless `empty`. `example` is
         what to write where it is missing.
         """
-        remedy = example and f'write {key} = "{example}"'
-        value = self.value(key, required, f"one of {', '.join(choices)}" if choices else remedy)
-        if value is None:
-            return None
-        is_blank = isinstance(value, str) and not value.strip() and not choices
-        if is_blank and not empty:
-            without = "leave the key out where the value is not known"
-            remedy = f'write {key} = "{example or "…"}"' if required else without
-            self.problem(key, "is empty", remedy)
-            return None
-        text: str | None = self._right(key, value, self._text_fault(key, value, choices))
+        remedy = f'write {key} = "{example}"' if example else None
+        if choices:
+            remedy = f"one of {', '.join(choices)}"
+
+        def fault_of(value: object) -> Fault | None:
+            if value == "" and empty:
+                return None
+            fault = self._text_fault(value, choices)
+            if fault is not None and fault[0] == "is empty":
+                without = "leave the key out where the value is not known"
+                return fault[0], remedy if required else without
+            return fault
+
+        text: str | None = self._checked(key, fault_of, required, remedy)
         return text
 
     def text(self, key: str, *, required: bool = False) -> str | None:
         """A sentence for people: line breaks and runs of blanks become one blank."""
-        value = self.values.get(key)
-        if isinstance(value, str) and value.strip():
-            self._known[key] = None
-            words = " ".join(value.split())
-            text: str | None = self._right(key, words, self._text_fault(key, words))
-            return text
-        return self.string(key, required=required)
+        text: str | None = self._checked(
+            key, lambda value: self._text_fault(_on_one_line(value)), required
+        )
+        return None if text is None else _on_one_line(text)
 
     def integer(
         self,
@@ -309,130 +297,97 @@ class Table:
         """A whole number within the bounds. True and 1.0 are none. `example` is what to write where
         it is missing.
         """
-        value = self.value(key, required, f"write {key} = {example}" if example else None)
-        if value is None:
-            return None
-        number: int | None = self._right(key, value, _integer_fault(key, value, minimum, maximum))
+        remedy = f"write {key} = {example}" if example else None
+        number: int | None = self._checked(
+            key, lambda value: _integer_fault(value, minimum, maximum), required, remedy
+        )
         return number
 
     def number(
         self, key: str, *, required: bool = False, minimum: float = 0.0, maximum: float = 1e18
     ) -> float | None:
         """A number, whole or not, within the bounds; never nan."""
-        value = self.value(key, required)
-        if value is None:
-            return None
-        if type(value) not in (int, float):
-            self.problem(key, f"must be a number, not {kind_of(value)}")
-            return None
-        if not minimum <= value <= maximum:
-            self.problem(key, f"must be between {minimum:g} and {maximum:g}, not {_digits(value)}")
-            return None
-        return float(value)
+
+        def fault_of(value: Any) -> Fault | None:
+            if type(value) not in (int, float):
+                return f"must be a number, not {kind_of(value)}", None
+            bounds = f"must be between {minimum:g} and {maximum:g}, not {_digits(value)}"
+            return None if minimum <= value <= maximum else (bounds, None)
+
+        number = self._checked(key, fault_of, required)
+        return None if number is None else float(number)
 
     def boolean(self, key: str, *, required: bool = False) -> bool | None:
         """true or false."""
-        value = self.value(key, required)
-        if value is None or isinstance(value, bool):
-            return value
-        likely = _BOOLEANS.get(value.strip().lower()) if isinstance(value, str) else None
-        remedy = f"write {key_name((key,))} = {likely}" if likely else None
-        self.problem(key, f"must be true or false, not {kind_of(value)}", remedy)
-        return None
+        value: bool | None = self._checked(key, _kind_fault(bool, "true or false"), required)
+        return value
 
     def date(self, key: str, *, required: bool = False, partial: bool = False) -> str | None:
         """A TOML date -> `YYYY-MM-DD`; with `partial` also the strings `"2024"` and `"2024-05"`."""
-        value = self.value(key, required, f"write {key} = YYYY-MM-DD, without quotes")
-        if value is None:
-            return None
-        is_day, has_time = hasattr(value, "year"), hasattr(value, "hour")
-        if is_day and not has_time:
-            return str(value)
-        if isinstance(value, str) and _is_date(value):
-            is_day = value.count("-") == 2
-            # a package has every date as a string
-            if self.document.text is None or (partial and not is_day):
-                return value
+        # a package has every date as a string
+        is_stored = self.document.text is None
+        remedy = f"write {key} = YYYY-MM-DD, without quotes"
         less = ', or "2024" where only the year is known' if partial else ""
-        day = str(value)[: len("YYYY-MM-DD")] if is_day else "YYYY-MM-DD"
-        how = "without a time" if is_day and has_time else f"without quotes{less}"
-        self.problem(key, f"must be a date, not {kind_of(value)}", f"write {key} = {day}, {how}")
-        return None
 
-    def _list(self, key: str, required: bool = False) -> list[Any]:
-        value = self.value(key, required)
-        if value is None or isinstance(value, list):
-            return value or []
-        self.problem(
-            key, f"must be a list, not {kind_of(value)}", f"write {key_name((key,))} = [ … ]"
-        )
-        return []
+        def fault_of(value: Any) -> Fault | None:
+            is_day = hasattr(value, "year") and not hasattr(value, "hour")
+            if isinstance(value, str) and _is_date(value):
+                is_day = is_stored or (partial and value.count("-") < 2)
+            day = str(value)[:10]
+            day = day if day.count("-") == 2 and _is_date(day) else "YYYY-MM-DD"
+            instead = f"write {key} = {day}, without quotes and time{less}"
+            return None if is_day else (f"must be a date, not {kind_of(value)}", instead)
 
-    def _each(
-        self, key: str, values: Sequence[Any], fault_of: Callable[[Any], Fault | None]
-    ) -> list[Any]:
-        """The elements of a list without a fault; the others are noted."""
-        right = []
-        for index, value in enumerate(values):
+        value = self._checked(key, fault_of, required, remedy)
+        return None if value is None else str(value)
+
+    def _elements(
+        self, key: str, required: bool, fault_of: Callable[[Any], Fault | None]
+    ) -> Iterator[tuple[int, Any]]:
+        """The right elements of a list, with their places; what is wrong with others is noted."""
+        is_list = _kind_fault(list, "a list", f"write {key_name((key,))} = [ … ]")
+        for index, value in enumerate(self._checked(key, is_list, required) or ()):
             fault = fault_of(value)
             if fault is None:
-                right.append(value)
+                yield index, value
             else:
                 self.document.add((*self.path, key, index), *fault)
-        return right
 
     def strings(
         self, key: str, *, required: bool = False, choices: Sequence[str] | None = None
     ) -> tuple[str, ...]:
         """A list of strings, each on one line; a wrong element is noted and left out."""
-        return self._strings(key, self._list(key, required), choices)
+        elements = self._elements(key, required, lambda value: self._text_fault(value, choices))
+        return tuple([value for _, value in elements])
 
     def texts(self, key: str) -> tuple[str, ...]:
         """A list of sentences."""
-        values = self._list(key)
-        return self._strings(
-            key, [" ".join(each.split()) if isinstance(each, str) else each for each in values]
-        )
-
-    def _strings(
-        self, key: str, values: Sequence[Any], choices: Sequence[str] | None = None
-    ) -> tuple[str, ...]:
-        def fault_of(value: object) -> Fault | None:
-            if isinstance(value, str) and not value.strip():
-                return "is empty", None
-            return self._text_fault(None, value, choices)
-
-        return tuple(self._each(key, values, fault_of))
+        elements = self._elements(key, False, lambda value: self._text_fault(_on_one_line(value)))
+        return tuple([_on_one_line(value) for _, value in elements])
 
     def integers(
         self, key: str, *, required: bool = False, minimum: int = 0, maximum: int = 10**18
     ) -> tuple[int, ...]:
         """A list of whole numbers within the bounds; a wrong element is noted and left out."""
-        values = self._list(key, required)
-        return tuple(
-            self._each(key, values, lambda value: _integer_fault(None, value, minimum, maximum))
+        elements = self._elements(
+            key, required, lambda value: _integer_fault(value, minimum, maximum)
         )
+        return tuple([value for _, value in elements])
 
     def table(self, key: str, *, required: bool = False) -> Table | None:
         """A table, None where it is missing or no table."""
-        value = self.value(key, required)
-        if value is None or isinstance(value, dict):
-            return None if value is None else Table(self.document, (*self.path, key), value)
-        in_list = any(isinstance(part, int) for part in self.path)
-        header = key_name((key,)) + " = { … }" if in_list else f"[{key_name((*self.path, key))}]"
-        self.problem(key, f"must be a table, not {kind_of(value)}", f"write {header}")
-        return None
+        path = (*self.path, key)
+        in_list = any(isinstance(part, int) for part in path)
+        header = f"{key_name((key,))} = {{ … }}" if in_list else f"[{key_name(path)}]"
+        value = self._checked(key, _kind_fault(dict, "a table", f"write {header}"), required)
+        return None if value is None else Table(self.document, path, value)
 
     def tables(self, key: str, *, required: bool = False) -> tuple[Table, ...]:
         """An array of tables, `[[key]]` or `key = [{…}]`; a wrong element is noted and left out."""
-        tables: list[Table] = []
-        for index, value in enumerate(self._list(key, required)):
-            path = (*self.path, key, index)
-            if isinstance(value, dict):
-                tables.append(Table(self.document, path, value))
-            else:
-                self.document.add(path, f"must be a table, not {kind_of(value)}")
-        return tuple(tables)
+        elements = self._elements(key, required, _kind_fault(dict, "a table"))
+        return tuple(
+            [Table(self.document, (*self.path, key, index), value) for index, value in elements]
+        )
 
     def mapping(
         self, key: str, *, of: Callable[..., Any], required: bool = False, **limits: Any
@@ -508,13 +463,25 @@ class Table:
         return not unknown
 
 
-_BOOLEANS = {"true": "true", "yes": "true", "false": "false", "no": "false"}
+def _on_one_line(value: Any) -> Any:
+    return " ".join(value.split()) if isinstance(value, str) else value
+
+
+def _kind_fault(
+    kind: type, words: str, remedy: str | None = None
+) -> Callable[[object], Fault | None]:
+    """What finds a value that is not of that kind."""
+    return lambda value: (
+        None if isinstance(value, kind) else (f"must be {words}, not {kind_of(value)}", remedy)
+    )
+
+
 _THOUSANDS = {"m": 10**6, "b": 10**9}
 
 
-def _integer_fault(key: str | None, value: object, minimum: int, maximum: int) -> Fault | None:
+def _integer_fault(value: object, minimum: int, maximum: int) -> Fault | None:
     if not isinstance(value, int) or isinstance(value, bool):
-        return f"must be a whole number, not {kind_of(value)}", key and _likely_integer(key, value)
+        return f"must be a whole number, not {kind_of(value)}", _likely_integer(value)
     if value < minimum:
         return f"must be at least {minimum:,}, not {_digits(value)}", None
     if value > maximum:
@@ -522,19 +489,17 @@ def _integer_fault(key: str | None, value: object, minimum: int, maximum: int) -
     return None
 
 
-def _likely_integer(key: str, value: object) -> str | None:
+def _likely_integer(value: object) -> str | None:
     """How to write the whole number that stands there as text or with a point: `"7B"`, `7e9`."""
-    number: float | None = value if isinstance(value, float) else None
-    if isinstance(value, str):
-        text = value.strip().lower().replace(",", "").replace("_", "")
-        factor = _THOUSANDS.get(text[-1:], 1)
-        try:
-            number = float(text[:-1] if factor > 1 else text) * factor
-        except ValueError:
-            return None
-    if number is None or not 0 <= number < 10**18 or number != int(number):
+    text = value.strip().lower().replace(",", "").replace("_", "") if isinstance(value, str) else ""
+    factor = _THOUSANDS.get(text[-1:], 1)
+    try:
+        number = float(text.rstrip("mb")) * factor if text else value
+    except ValueError:
         return None
-    return f"write {key_name((key,))} = {int(number):_}"
+    if not isinstance(number, float) or not 0 <= number < 10**18 or number != int(number):
+        return None
+    return f"write {int(number):_}"
 
 
 def _is_date(text: str) -> bool:
@@ -556,14 +521,10 @@ def kind_of(value: object) -> str:
         return f'the string "{shortened(value)}"'
     if isinstance(value, int | float):
         return f"the number {_digits(value)}"
-    if isinstance(value, dict):
-        return "a table"
-    if isinstance(value, list):
-        return "a list"
-    if not hasattr(value, "isoformat"):
-        return f"{value!r}"
-    parts = [part for part, field in (("date", "year"), ("time", "hour")) if hasattr(value, field)]
-    return f"the {' and '.join(parts)} {value}"
+    if isinstance(value, dict | list):
+        return "a table" if isinstance(value, dict) else "a list"
+    # a date or a time
+    return str(value)
 
 
 def _digits(value: int | float) -> str:
@@ -579,11 +540,21 @@ def shortened(text: str) -> str:
     return clean if len(clean) <= 60 else clean[:57] + "…"
 
 
-def _has_endless_key(text: str) -> bool:
-    import re
+def _content_fault(content: bytes, max_bytes: int) -> Fault | None:
+    if len(content) > max_bytes:
+        return f"larger than {max_bytes:,} bytes", "a spec or policy is a small text file"
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "UTF-16 text", "save the file as UTF-8"
+    if b"\0" in content:
+        return "not a text file", "give TOML; a model file is judged by `selfhost check FILE`"
+    return None
 
+
+def _has_endless_key(text: str) -> bool:
     if text.count(".") <= MAX_KEY_PARTS:
         return False
+    import re
+
     # starts at the beginning of a word only and never steps back, so that its time grows with the
     # text alone
     part = r"""(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+"""
@@ -592,34 +563,24 @@ def _has_endless_key(text: str) -> bool:
 
 def _syntax_fault(message: str, text: str) -> tuple[int | None, str, str | None]:
     """tomllib's `… (at line 3, column 5)` -> the line, the message, and a remedy."""
-    head, separator, tail = message.rpartition(" (at ")
-    if not separator:
-        return None, message, None
-    from .toml_lines import Lines
+    head, _, tail = message.rpartition(" (at ")
+    digits = tail.removeprefix("line ").split(",")[0]
+    line = int(digits) if digits.isdecimal() else text.count("\n") + 1
+    from .toml_lines import statements
 
-    statements = Lines(text).statements
-    digits = tail.removeprefix("line ").split(",")[0].rstrip(")")
+    # a value may span many lines
+    statement = [each for each in statements(text) if each[0][1] <= line][-1:]
+    first = statement[0][0][1] if statement else line
     if not digits.isdecimal():
-        first = next((each.line for each in statements if not each.is_complete), None)
-        if first is None:
-            return None, f"{head} at the end of the file", None
-        if text.rstrip("\n").count("\n") < first:
-            return first, head, None
         remedy = "close it with the bracket or quote it began with"
         return first, "what begins here does not end", remedy
-    line = int(digits)
     if head.startswith(("Cannot overwrite", "Cannot declare")):
-        # tomllib points at the end of the value, and names the key as Python would
-        statement = [each for each in statements if each.line <= line][-1]
-        name = key_name(statement.keys)
-        name = f"[{name}]" if statement.is_header else name
-        return statement.line, f"{name} is there already", "write it once"
-    import re
-
-    if re.search(r"=\s*\d{4}-\d{1,2}-\d{1,2}\s*(#|$)", text.split("\n")[line - 1]):
-        return line, "no such date", "write YYYY-MM-DD, for example 2023-05-13"
+        name = "".join(token for token, _ in statement[0]).partition("=")[0]
+        return first, f"{shortened(name)} is there already", "write it once"
     if head.endswith("'\\n'"):
         return line, "a string does not end on its line", "close it with the quote it began with"
-    is_value = head == "Invalid value"
-    remedy = "text stands in quotes; numbers, dates, true and false do not"
-    return line, head, remedy if is_value else None
+    remedies = {
+        "Invalid value": "text stands in quotes; numbers, dates, true and false do not",
+        "Invalid date or datetime": "write YYYY-MM-DD, for example 2023-05-13",
+    }
+    return line, head, remedies.get(head)

@@ -9,7 +9,7 @@ from .records import Record
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
 TASKS = ("generate", "finetune")
@@ -74,7 +74,6 @@ LOAD_FLAGS = {
 # more than any machine has
 MOST_BYTES = 10**18
 _MOST_COUNT = 10**15
-# what each field may be, checked in this order
 _CHOICES = {
     "task": TASKS,
     "memory_basis": MEMORY_BASES,
@@ -82,7 +81,7 @@ _CHOICES = {
     "finetune_method": FINETUNE_METHODS,
     "optimizer": OPTIMIZERS,
 }
-# whole numbers, from the least to the most
+# of a Workload and a Load: whole numbers, from the least to the most
 _WHOLE = {
     "context_tokens": (1, units.MOST_TOKENS),
     "parallel": (1, 10**6),
@@ -92,20 +91,19 @@ _WHOLE = {
     "download_bytes_per_second": (1, 10**15),
     "lora_rank": (1, 65_536),
     "dataset_tokens": (1, _MOST_COUNT),
-}
-_LOAD_WHOLE = {
     "input_tokens_per_day": (0, _MOST_COUNT),
     "output_tokens_per_day": (0, _MOST_COUNT),
 }
 # numbers, from the least to the most
-_NUMBERS = {"min_tokens_per_second": (0.0, 999_999_999.0)}
-_LOAD_NUMBERS = {
+_NUMBERS = {
+    "min_tokens_per_second": (0.0, 999_999_999.0),
     "watts": (0.1, 1e6),
     "electricity_per_kwh": (0.0, 1e6),
     "hardware_price": (0.0, 1e9),
     "hardware_life_years": (0.1, 100.0),
     "currency_per_usd": (1e-6, 1e9),
 }
+_SWITCHES = ("private", "commercial", "modify", "auditable", "checkpointing")
 _NAMES = ("runtime", "format", "quantization", "draft", "adapter", "license")
 _FINETUNING = ("finetune_method", "lora_rank", "optimizer", "checkpointing", "dataset_tokens")
 # what cannot be asked of fine-tuning, and why
@@ -164,15 +162,15 @@ class Load(Record):
         read, written = self.input_tokens_per_day, self.output_tokens_per_day
         tokens = f"{read + written}" if self.assumed_split else f"{read}:{written}"
         text = f" --tokens-per-day {tokens}"
-        for key in _LOAD_NUMBERS:
+        for key in LOAD_FLAGS:
             value = getattr(self, key)
-            if value is not None:
+            if key in _NUMBERS and value is not None:
                 unit = "y" if key == "hardware_life_years" else ""
                 text += f" {LOAD_FLAGS[key]} {units.plain(value)}{unit}"
         return text
 
     def _check(self) -> None:
-        faults = [*_number_faults(self, _LOAD_WHOLE, _LOAD_NUMBERS)]
+        faults = [*_value_faults(self)]
         if not faults and not self.input_tokens_per_day + self.output_tokens_per_day:
             faults.append(("input_tokens_per_day", "must be more than no tokens", None))
         if self.hardware_life_years is not None and self.hardware_price is None:
@@ -255,12 +253,12 @@ class Workload(Record):
         return text
 
     @classmethod
-    def _without(cls, names: list[str]) -> TypeError:
+    def _unknown_fields(cls, names: list[str]) -> TypeError:
         from .spelling import nearest
 
         near = nearest(names[0], cls._fields)
         meant = f": did you mean {near}?" if near else ""
-        return WrongTypeError(f"{super()._without(names)}{meant}")
+        return WrongTypeError(f"{super()._unknown_fields(names)}{meant}")
 
     @property
     def tokens_with_prompt(self) -> int | None:
@@ -291,16 +289,11 @@ class Workload(Record):
         # before anything compares it: fp8_e4m3 is fp8
         if isinstance(self.kv_cache_type, str):
             self.__dict__["kv_cache_type"] = cache_type(self.kv_cache_type)
-        of_task = _finetuning_faults if self.task == "finetune" else _generating_faults
-        _raise(
-            [
-                *_choice_faults(self),
-                *_number_faults(self, _WHOLE, _NUMBERS),
-                *_flag_faults(self),
-                *of_task(self),
-                *_name_faults(self),
-            ]
-        )
+        faults = [*_value_faults(self), *_task_faults(self)]
+        load: object = self.load
+        if load is not None and not isinstance(load, Load):
+            faults.append(("load", f"must be a Load, not {_shown(load)}", "Load.parse('2M:500k')"))
+        _raise(faults)
 
 
 def cache_type(text: str) -> str:
@@ -324,35 +317,41 @@ def _raise(faults: Sequence[_Fault]) -> None:
         )
 
 
-def _choice_faults(workload: Workload) -> Iterator[_Fault]:
-    for key, choices in _CHOICES.items():
-        value = getattr(workload, key)
-        # None is the default of those that may be left open
-        if value != Workload._defaults[key] and value not in choices:
-            yield key, f"{_shown(value)} is not one of {', '.join(choices)}", None
+def _value_faults(record: Workload | Load) -> Iterator[_Fault]:
+    kind = type(record)
+    for key in kind._fields:
+        value = getattr(record, key)
+        is_default = key in kind._defaults and value is kind._defaults[key]
+        message = None if is_default else _wrong(key, value)
+        if message is not None:
+            yield key, message, _as_a_number(key, value)
 
 
-def _number_faults(
-    record: Workload | Load,
-    whole: Mapping[str, tuple[int, int]],
-    numbers: Mapping[str, tuple[float, float]],
-) -> Iterator[_Fault]:
-    optional = [key for key, value in type(record)._defaults.items() if value is None]
-    values = {key: getattr(record, key) for key in (*whole, *numbers)}
-    values = {
-        key: value for key, value in values.items() if value is not None or key not in optional
-    }
-    for key, value in values.items():
-        least, most = whole.get(key) or numbers[key]
-        is_number = isinstance(value, int if key in whole else (int, float))
-        if not is_number or isinstance(value, bool):
-            kind = "whole number" if key in whole else "number"
-            yield key, f"must be a {kind}, not {_shown(value)}", _as_a_number(key, value)
-        elif not least <= value <= most:
-            bounds = f"{units.plain(least)} to {most:,.12g}"
-            bound = f"at most {most:,}" if value > most else f"at least {least}"
-            message = bound if key in whole else f"a number from {bounds}"
-            yield key, f"must be {message}, not {_shown(value)}", None
+def _wrong(key: str, value: Any) -> str | None:
+    """What is wrong with the value of one field."""
+    shown = _shown(value)
+    if key in _CHOICES:
+        return (
+            None if value in _CHOICES[key] else f"{shown} is not one of {', '.join(_CHOICES[key])}"
+        )
+    if key in _SWITCHES:
+        return None if isinstance(value, bool) else f"must be True or False, not {shown}"
+    if key in _NAMES:
+        is_name = isinstance(value, str) and value.strip()
+        return None if is_name else f"must be a name, not {shown}"
+    bounds = _WHOLE.get(key) or _NUMBERS.get(key)
+    return None if bounds is None else _wrong_number(value, *bounds, is_whole=key in _WHOLE)
+
+
+def _wrong_number(value: Any, least: float, most: float, *, is_whole: bool) -> str | None:
+    if not isinstance(value, int if is_whole else (int, float)) or isinstance(value, bool):
+        return f"must be a {'whole number' if is_whole else 'number'}, not {_shown(value)}"
+    if least <= value <= most:
+        return None
+    bounds = f"a number from {units.plain(least)} to {most:,.12g}"
+    if is_whole:
+        bounds = f"at most {most:,}" if value > most else f"at least {least}"
+    return f"must be {bounds}, not {_shown(value)}"
 
 
 def _shown(value: object) -> str:
@@ -378,53 +377,32 @@ def whole_number(value: int) -> str:
 
 def _as_a_number(key: str, value: object) -> str | None:
     """Return what to write for `32k`, `8,192`, `2GiB` or `4.0`; None where no number shows."""
-    if isinstance(value, float):
-        return f"write {int(value):_}" if value.is_integer() else None
-    if isinstance(value, str):
-        from .quantities import parse_bytes, parse_tokens
+    if key in _WHOLE and isinstance(value, float) and value.is_integer():
+        return f"write {int(value):_}"
+    if key not in _WHOLE or not isinstance(value, str):
+        return None
+    from .quantities import parse_bytes, parse_tokens
 
-        try:
-            return f"write {(parse_bytes if 'bytes' in key else parse_tokens)(value):_}"
-        except ValueError:
-            return None
-    # numbers of another package, such as numpy's
-    for name, kind in (("__index__", "int"), ("__float__", "float")):
-        if hasattr(value, name) and not isinstance(value, bool):
-            return f"convert it: {kind}(value)"
-    return None
+    try:
+        return f"write {(parse_bytes if 'bytes' in key else parse_tokens)(value):_}"
+    except ValueError:
+        return None
 
 
-def _flag_faults(workload: Workload) -> Iterator[_Fault]:
-    for key in ("private", "commercial", "modify", "auditable", "checkpointing"):
-        value = getattr(workload, key)
-        if not isinstance(value, bool) and value is not Workload._defaults[key]:
-            yield key, f"must be True or False, not {_shown(value)}", None
-
-
-def _generating_faults(workload: Workload) -> Iterator[_Fault]:
-    for key in _FINETUNING:
-        if getattr(workload, key) is not None:
-            remedy = "add --task finetune, or leave it out"
-            yield key, "applies only to the task finetune", remedy
-
-
-def _finetuning_faults(workload: Workload) -> Iterator[_Fault]:
+def _task_faults(workload: Workload) -> Iterator[_Fault]:
+    """What cannot be asked of this task."""
+    if workload.task != "finetune":
+        for key in _FINETUNING:
+            if getattr(workload, key) is not None:
+                remedy = "add --task finetune, or leave it out"
+                yield key, "applies only to the task finetune", remedy
+        return
     for key, why in _NOT_IN_FINETUNING.items():
         if getattr(workload, key) is not None:
             yield key, f"does not apply to fine-tuning{why}", "leave it out"
     if workload.finetune_method == "full" and workload.lora_rank is not None:
         message = "does not apply to full fine-tuning, which has no adapters"
         yield "lora_rank", message, "leave it out"
-
-
-def _name_faults(workload: Workload) -> Iterator[_Fault]:
-    load: object = workload.load
-    if load is not None and not isinstance(load, Load):
-        yield "load", f"must be a Load, not {_shown(load)}", "Load.parse('2M:500k')"
-    for key in _NAMES:
-        value = getattr(workload, key)
-        if value is not None and (not isinstance(value, str) or not value.strip()):
-            yield key, f"must be a name, not {_shown(value)}", None
 
 
 def as_typed(error: SelfhostError) -> SelfhostError:

@@ -1,6 +1,6 @@
 """Reports written whole or not at all: to a temporary file in the same folder, then renamed.
 
-What is no ordinary file (a pipe, a terminal, /dev/null) and what this process holds open already
+What is no ordinary file (a pipe, a terminal, /dev/null) and what lies below /dev and /proc
 (/dev/stdout, /dev/fd/N) cannot be renamed and is written directly. A named pipe that nobody reads
 is refused, never waited for.
 """
@@ -11,14 +11,24 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from .errors import SelfhostError
 
-_STREAMS = {"/dev/stdout": 1, "/dev/stderr": 2}
-_MOST_LINKS = 40
+Text = str | Iterable[str | bytes]
+
+_STREAMS = {
+    **dict.fromkeys(("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"), 1),
+    **dict.fromkeys(("/dev/stderr", "/dev/fd/2", "/proc/self/fd/2"), 2),
+}
 _OWN_FOLDER = "give a file in a folder that exists and is yours"
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_ROOM = "make room, or name a file elsewhere"
+_ELSEWHERE = f"{_OWN_FOLDER}, or send the report to `> FILE`"
+_REMEDIES = {
+    errno.ENXIO: "start the pipe's reader first, or give a file",
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EBUSY, errno.EROFS), _ELSEWHERE),
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _NO_ROOM),
+}
 
 
 class WriteError(SelfhostError):
@@ -36,51 +46,48 @@ def check_targets(
     named = list(inputs)
     for number, path in enumerate(paths):
         status = _status(path)
-        if with_standard_output and _descriptor(path) == 1:
-            raise _twice("standard output", path)
+        if with_standard_output and _STREAMS.get(path) == 1:
+            raise _error("two reports would go to standard output", "give each its own file")
         if status is not None and stat.S_ISREG(status.st_mode):
-            for read in named:
-                if _is_same(status, read):
-                    raise WriteError(
-                        f"cannot write {path}: this run reads it",
-                        remedy="name another file for the report",
-                    )
-            if _descriptor(path) is None:
-                _refuse_open_stream(path, status)
-        for other in paths[:number]:
-            if _are_one(path, status, other):
-                raise _twice(path, other)
+            if any(_is_same(status, read) for read in named):
+                raise _error(
+                    f"cannot write {path}: this run reads it", "name another file for the report"
+                )
+            if not _is_device(path) and _is_standard_stream(status):
+                raise _error(
+                    f"cannot write {path}: the output of this run goes there",
+                    f"leave {path} out, or send the output elsewhere",
+                )
+        if any(_are_one(path, status, other) for other in paths[:number]):
+            raise _error(f"two reports would go to {path}", "give each its own file")
 
 
-def write_whole(reports: Sequence[tuple[str, str | Iterable[str | bytes]]]) -> None:
+def write_whole(reports: Sequence[tuple[str, Text]]) -> None:
     """Write each (path, text): all are on the disk before the first file is replaced.
 
     A text may be given in pieces. A file that is replaced keeps its permissions, and a link to it
     stays a link. Raises `WriteError`.
     """
-    temporary: list[tuple[str, str]] = []
+    temporary: dict[str, str] = {}
+    path = ""
     try:
         for path, text in reports:
             status = _status(path)
-            try:
-                if _descriptor(path) is None and (status is None or stat.S_ISREG(status.st_mode)):
-                    place = os.path.realpath(path)
-                    beside = f"{place}.selfhost-{os.urandom(6).hex()}.tmp"
-                    temporary.append((beside, place))
-                    _write_new(beside, text, status)
-                else:
-                    _write_directly(path, text)
-            except OSError as error:
-                raise _cannot(path, error) from None
-        while temporary:
-            beside, place = temporary[0]
-            try:
-                os.replace(beside, place)
-            except OSError as error:
-                raise _cannot(place, error) from None
-            del temporary[0]
+            is_ordinary = status is None or stat.S_ISREG(status.st_mode)
+            if is_ordinary and not _is_device(path):
+                place = os.path.realpath(path)
+                beside = f"{place}.selfhost-{os.urandom(6).hex()}.tmp"
+                temporary[beside] = place
+                _write_new(beside, text, status)
+            else:
+                _write_directly(path, text)
+        for beside, path in list(temporary.items()):
+            os.replace(beside, path)
+            del temporary[beside]
+    except OSError as error:
+        raise _cannot(path, error) from None
     finally:
-        for beside, _ in temporary:
+        for beside in temporary:
             if os.path.exists(beside):
                 os.unlink(beside)
 
@@ -89,11 +96,9 @@ def _status(path: str) -> os.stat_result | None:
     """The status of what stands there, None where nothing does; `WriteError` for what takes no
     report.
     """
-    descriptor = _descriptor(path)
-    _refuse_closed(path, descriptor)
+    if _STREAMS.get(path) == 1 and sys.__stdout__ is None:
+        raise _error(f"cannot write {path}: there is no standard output", "give a file")
     try:
-        if descriptor is not None:
-            return os.fstat(descriptor)
         status = os.stat(path)
     except FileNotFoundError as error:
         if not os.path.basename(path) or not os.path.isdir(os.path.dirname(os.path.realpath(path))):
@@ -101,42 +106,28 @@ def _status(path: str) -> os.stat_result | None:
         return None
     except (OSError, ValueError) as error:
         raise _cannot(path, error) from None
-    _refuse_kind(path, status.st_mode)
+    if stat.S_ISDIR(status.st_mode):
+        raise _error(f"cannot write {path}: it is a folder", "name a file in it")
+    if stat.S_ISSOCK(status.st_mode) or stat.S_ISBLK(status.st_mode):
+        raise _error(f"cannot write {path}: it is a socket or a disk", _OWN_FOLDER)
+    if not os.access(path, os.W_OK):
+        raise _error(f"cannot write {path}: this account may not change it", "name another file")
     return status
 
 
-def _refuse_closed(path: str, descriptor: int | None) -> None:
-    streams = {1: ("standard output", sys.__stdout__), 2: ("standard error", sys.__stderr__)}
-    name, stream = streams.get(descriptor or 0, ("", sys))
-    if stream is None:
-        raise WriteError(f"cannot write {path}: there is no {name}", remedy="give a file")
+def _is_device(path: str) -> bool:
+    return os.path.abspath(path).startswith(("/dev/", "/proc/"))
 
 
-def _refuse_kind(path: str, mode: int) -> None:
-    if stat.S_ISDIR(mode):
-        raise WriteError(f"cannot write {path}: it is a folder", remedy="name a file in it")
-    if stat.S_ISSOCK(mode) or stat.S_ISBLK(mode):
-        kind = "a socket" if stat.S_ISSOCK(mode) else "a disk"
-        raise WriteError(f"cannot write {path}: it is {kind}", remedy=_OWN_FOLDER)
-    if not os.access(path, os.W_OK):
-        remedy = "name another file"
-        raise WriteError(f"cannot write {path}: this account may not change it", remedy=remedy)
-
-
-def _descriptor(path: str) -> int | None:
-    """The number of a stream that this process holds open: of /dev/stdout, /dev/fd/N, and of links
-    to them.
-    """
-    for _ in range(_MOST_LINKS):
-        folder, name = os.path.split(path)
-        if path in _STREAMS:
-            return _STREAMS[path]
-        if folder in ("/dev/fd", "/proc/self/fd") and name.isdecimal():
-            return int(name)
-        if not os.path.islink(path):
-            return None
-        path = os.path.join(folder, os.readlink(path))
-    return None
+def _is_standard_stream(status: os.stat_result) -> bool:
+    """Whether the shell's `> FILE` goes there: it would be lost with the file that is replaced."""
+    for stream in (sys.__stdout__, sys.__stderr__):
+        try:
+            if stream is not None and os.path.samestat(status, os.fstat(stream.fileno())):
+                return True
+        except (OSError, ValueError):
+            continue
+    return False
 
 
 def _is_same(status: os.stat_result, path: str) -> bool:
@@ -154,31 +145,10 @@ def _are_one(path: str, status: os.stat_result | None, other: str) -> bool:
     return os.path.realpath(path).casefold() == os.path.realpath(other).casefold()
 
 
-def _refuse_open_stream(path: str, status: os.stat_result) -> None:
-    """What goes to the shell's `> FILE` would be lost with the file that is replaced."""
-    for stream in (sys.__stdout__, sys.__stderr__):
-        try:
-            is_stream = stream is not None and os.path.samestat(status, os.fstat(stream.fileno()))
-        except (OSError, ValueError):
-            continue
-        if is_stream:
-            raise WriteError(
-                f"cannot write {path}: the output of this run goes there",
-                remedy=f"leave {path} out, or send the output elsewhere",
-            )
-
-
-def _twice(place: str, other: str) -> WriteError:
-    also = "" if other == place else f", which {other} is too"
-    remedy = "give each its own file"
-    return WriteError(f"two reports would go to {place}{also}", remedy=remedy)
-
-
-def _write_new(path: str, text: str | Iterable[str | bytes], old: os.stat_result | None) -> None:
+def _write_new(path: str, text: Text, old: os.stat_result | None) -> None:
     mode = 0o666 if old is None else stat.S_IMODE(old.st_mode) & 0o777
-    with open(
-        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode), "wb"
-    ) as file:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    with open(os.open(path, flags, mode), "wb") as file:
         if old is not None and hasattr(os, "fchmod"):
             try:  # noqa: SIM105 - contextlib would be loaded for this alone
                 os.fchown(file.fileno(), old.st_uid, old.st_gid)
@@ -192,18 +162,18 @@ def _write_new(path: str, text: str | Iterable[str | bytes], old: os.stat_result
         os.fsync(file.fileno())
 
 
-def _write_directly(path: str, text: str | Iterable[str | bytes]) -> None:
-    descriptor = _descriptor(path)
-    if descriptor is None:
+def _write_directly(path: str, text: Text) -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    if path in _STREAMS:
+        # opened anew, the shell's `> FILE` would begin anew
+        number = os.dup(_STREAMS[path])
+    else:
         # a named pipe that nobody reads is an error, not a wait
         number = os.open(path, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))
         if hasattr(os, "set_blocking"):
             os.set_blocking(number, True)
-    else:
-        for stream in (sys.stdout, sys.stderr):
-            if stream is not None:
-                stream.flush()
-        number = os.dup(descriptor)
     with open(number, "wb", buffering=0) as file:
         for piece in _encoded(text):
             left = memoryview(piece)
@@ -211,7 +181,7 @@ def _write_directly(path: str, text: str | Iterable[str | bytes]) -> None:
                 left = left[file.write(left) or 0 :]
 
 
-def _encoded(text: str | Iterable[str | bytes]) -> Iterable[bytes]:
+def _encoded(text: Text) -> Iterator[bytes]:
     for piece in (text,) if isinstance(text, str) else text:
         if isinstance(piece, bytes):
             yield piece
@@ -220,14 +190,10 @@ def _encoded(text: str | Iterable[str | bytes]) -> Iterable[bytes]:
 
 
 def _cannot(path: str, error: OSError | ValueError) -> WriteError:
-    """The fault in words, and what to do about it."""
-    number = getattr(error, "errno", None)
-    reason, remedy = getattr(error, "strerror", None) or "that is no name of a file", _OWN_FOLDER
-    if number == errno.ENXIO:
-        reason = "it is a pipe that nobody reads, or a device that is not there"
-        remedy = "start its reader first, or give a file"
-    elif number in (errno.EACCES, errno.EPERM, errno.EBUSY, errno.EROFS):
-        remedy = f"{_OWN_FOLDER}, or send the report to `> FILE`"
-    elif number in _NO_ROOM:
-        remedy = "make room, or name a file elsewhere"
-    return WriteError(f"cannot write {path}: {reason}", remedy=remedy)
+    reason = getattr(error, "strerror", None) or "that is no name of a file"
+    remedy = _REMEDIES.get(getattr(error, "errno", None) or 0, _OWN_FOLDER)
+    return _error(f"cannot write {path}: {reason}", remedy)
+
+
+def _error(message: str, remedy: str) -> WriteError:
+    return WriteError(message, remedy=remedy)

@@ -154,7 +154,7 @@ def _values(settings: Sequence[str], problems: list[Problem]) -> dict[str, list[
         key, value = key.strip().lower().replace("-", "_"), value.strip(" ")
         try:
             if key not in _READERS:
-                raise _unknown_key(key, bool(is_set))
+                raise _unknown_key(key, value if is_set else None)
             if not value:
                 raise _Fault("has no value", f"write for example {_EXAMPLES[key]}")
             given.setdefault(key, []).append((text.strip(), _READERS[key](value)))
@@ -166,12 +166,12 @@ def _values(settings: Sequence[str], problems: list[Problem]) -> dict[str, list[
     return given
 
 
-def _unknown_key(key: str, is_set: bool) -> _Fault:
-    guess = nearest(key, SETTINGS) or _ALSO.get(key)
-    hint = f"did you mean {_EXAMPLES[guess]}?" if guess else f"one of {', '.join(SETTINGS)}"
-    if not is_set:
+def _unknown_key(key: str, value: str | None) -> _Fault:
+    guess = _ALSO.get(key) or nearest(key, SETTINGS)
+    if value is None:
         return _Fault("is no KEY=VALUE", f"write for example {_EXAMPLES[guess or 'memory']}")
-    return _Fault("cannot be set", hint)
+    meant = f"did you mean {guess}={shown(value)}?" if guess else f"one of {', '.join(SETTINGS)}"
+    return _Fault("cannot be set", meant)
 
 
 def _add_named_gpus(

@@ -10,7 +10,6 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
-from ..core.records import literal
 from .roles import words
 
 TYPE_CHECKING = False
@@ -130,6 +129,6 @@ def _spoken_ascii() -> tuple[Mapping[str, str], re.Pattern[str]]:
 def _pattern_of(means: Mapping[str, str]) -> tuple[Mapping[str, str], re.Pattern[str]]:
     """Words and what finds one, the longest first; behind a figure, too, `16ГБ`."""
     longest = sorted(means, key=len, reverse=True)
-    joined = [literal(word) for word in longest if _SCRIPTS_WITHOUT_SPACES.search(word)]
-    alone = [literal(word) for word in longest if not _SCRIPTS_WITHOUT_SPACES.search(word)]
+    joined = [re.escape(word) for word in longest if _SCRIPTS_WITHOUT_SPACES.search(word)]
+    alone = [re.escape(word) for word in longest if not _SCRIPTS_WITHOUT_SPACES.search(word)]
     return means, re.compile("|".join([*joined, rf"(?<![^\W\d])(?:{'|'.join(alone)})(?!\w)"]))

@@ -7,9 +7,10 @@ These are facts of the model. How many cells a runtime gives them is the runtime
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 
 from ..catalogue.spec import Architecture, Attention, Recurrent, RuntimeSpec
-from ..core.records import Record, remembered
+from ..core.records import Record
 from .tensors import ArchitectureRow
 
 
@@ -43,7 +44,7 @@ class CacheGroup(Record):
         return self.kv_heads * self.value_length
 
 
-@remembered(512)
+@lru_cache(512)
 def cache_groups(architecture: Architecture, row: ArchitectureRow | None) -> tuple[CacheGroup, ...]:
     """The caches of a model; () for encoders, for models that keep a state alone, and for those
     that keep nothing.

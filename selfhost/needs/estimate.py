@@ -17,7 +17,7 @@ from ..catalogue.spec import (
     StatedNeeds,
 )
 from ..core import units
-from ..core.records import Unread, remembered
+from ..core.records import Unread
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
 from . import file_formats
 from .cache import why_not_known
@@ -527,7 +527,6 @@ def _read_of_tensors(architecture: Architecture, tensors: Iterable[Stored]) -> d
 # ------------------------------------------------------------------ parts of the answer
 
 
-@remembered(512)
 def _subject(
     spec: ModelSpec,
     architectures: Mapping[str, Any],

@@ -31,11 +31,13 @@ def _place(problem: Problem) -> str:
 
 
 def error_text(error: SelfhostError, *, encoding: str | None = None) -> str:
-    """What went wrong, the nearest names, and what to type instead; every line ends in a
-    newline.
+    """What went wrong, the nearest names, and what to type instead; every line ends in a newline,
+    and what is wrong begins with `error:`.
     """
     if isinstance(error, InputError) and error.problems:
-        text = problems_text(error.problems, encoding=encoding)
+        lines = problems_text(error.problems, encoding=encoding).splitlines()
+        marks = ("error:", "  ")
+        text = "".join(f"{'' if line.startswith(marks) else 'error: '}{line}\n" for line in lines)
     else:
         text = clean(f"error: {error.message}", encoding) + "\n"
     if isinstance(error, UnknownModelError) and (unsaid := error.unsaid):

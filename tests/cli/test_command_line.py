@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import re
-import resource
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,11 +18,9 @@ from hypothesis import strategies as st
 from helpers.each import each
 from helpers.paths import CONFIGS, EXAMPLES, RECORDS
 from helpers.schemas import validate
-from selfhost.catalogue.spec_values import USES
 from selfhost.cli import COMMANDS
 from selfhost.cli import main as cli
-from selfhost.cli.parser import parse
-from selfhost.core.out_of_memory import complain_of_memory
+from selfhost.cli.parser import CommandParser, parse
 
 RECORD = RECORDS / "vm-24gib.json"
 
@@ -47,7 +44,7 @@ NEEDED = {
 def options() -> Iterator[tuple[str, argparse.Action, str]]:
     """Every option of every command that takes a value."""
     for command in COMMANDS:
-        for action in cli.parser_of(command)._actions:
+        for action in CommandParser(command)._actions:
             if action.nargs != 0:
                 yield from ((command, action, flag) for flag in action.option_strings)
 
@@ -75,7 +72,7 @@ def test_an_option_without_a_value_is_never_a_value(
     [
         (command, flag)
         for command in COMMANDS
-        for action in cli.parser_of(command)._actions
+        for action in CommandParser(command)._actions
         if action.nargs == 0
         for flag in action.option_strings
         if flag.startswith("--") and flag != "--help"
@@ -91,31 +88,6 @@ def test_a_flag_says_that_it_takes_no_value(
 
 def error_message(err: str) -> str:
     return str(json.loads(err)["message"]) if err.startswith("{") else err
-
-
-@each("words", [["completion", "tcsh"], ["spec", "foo", "x"]], ids=" ".join)
-def test_a_wrong_word_is_told_without_an_option(
-    words: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    """`error: : 'tcsh' is …` named nothing before its colon."""
-    code, out, err = run(capsys, *words)
-    assert (code, out) == (2, "")
-    assert err.startswith(f"error: '{words[1]}' is not one of ")
-
-
-@each("count", ["0", "-1"])
-def test_a_list_has_at_least_one_row(count: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """-1 printed a header without rows and exit 0; 0 was taken for the default."""
-    code, out, err = run(capsys, "list", "--top", count)
-    assert (code, out) == (2, "")
-    assert f"--top: must be at least 1, not {count}" in err
-
-
-def test_each_command_that_takes_json_for_short_says_so() -> None:
-    for command in COMMANDS:
-        parser = cli.parser_of(command)
-        if any("--json" in action.option_strings for action in parser._actions):
-            assert "--json for short" in " ".join(parser.format_help().split()), command
 
 
 # options of which several count together, each with two values that it takes
@@ -172,48 +144,6 @@ def test_what_no_system_call_takes_is_refused(
         assert err.replace("\n", "").isprintable()
 
 
-NUMERIC = [
-    (command, flag)
-    for command, action, flag in options()
-    if flag in {"--tokens-per-day", "--today"}
-    or (action.type is not None and action.choices is None)
-]
-
-
-NO_NUMBERS = (
-    "\u0663", "\uff18", "8\u212a", "1e400", "nan", "inf", "0x8", "+8", "8\u00a0", "1_0", "rank=\u0663",
-    "9" * 5000,
-)  # fmt: skip
-
-
-@each(("command", "flag"), NUMERIC, ids=[" ".join(option) for option in NUMERIC])
-def test_a_number_is_typed_in_ascii_digits(
-    command: str, flag: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """In every option that takes one; what is refused is quoted, cut where it is long. `check` meets
-    all of them, another command every third, from another one for each option.
-    """
-    start, step = (0, 1) if command == "check" else (NUMERIC.index((command, flag)) % 3, 3)
-    for text in NO_NUMBERS[start::step]:
-        code, out, err = run(capsys, command, *NEEDED.get(command, []), flag, text)
-        assert (code, out) == (2, ""), text
-        assert len(err) < 6000
-        assert err.replace("\n", "").isprintable()
-
-
-@each("key", ["memory", "cores", "disk", "bandwidth", "gpu"])
-@each("text", ["\u0663", "\u0662x24GiB", "8\u212aiB", "nan", "inf", "1e3", "+8", "\u00a08", "1_0"])
-def test_a_setting_is_typed_in_ascii_digits(
-    key: str, text: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """`--set cores=\u0663` is no three."""
-    code, out, err = run(
-        capsys, "check", "gpt2", "--machine", str(RECORD), "--set", f"{key}={text}"
-    )
-    assert (code, out) == (2, "")
-    assert key in err
-
-
 def test_a_proposed_command_asks_for_the_same_number(capsys: pytest.CaptureFixture[str]) -> None:
     """12.3456789 tokens/s stay that, and a million is no 1e+06, which nothing here reads."""
     from selfhost import Workload
@@ -240,7 +170,7 @@ FLAGS = sorted(
     {
         flag
         for command in COMMANDS
-        for action in cli.parser_of(command)._actions
+        for action in CommandParser(command)._actions
         for flag in action.option_strings
     }
 )
@@ -289,15 +219,7 @@ def test_any_line_is_answered_or_refused(
         assert not out or any(run(capsys, line[0], name)[0] != 2 for name in names), line
 
 
-def test_a_name_that_is_none_does_not_stop_the_others(capsys: pytest.CaptureFixture[str]) -> None:
-    """The other is judged and printed, the exit is 2 (contract.md, "Several at once")."""
-    alone = run(capsys, "check", "gpt2", "--no-measure", "--machine", str(RECORD))
-    code, out, err = run(capsys, "check", "", "gpt2", "--no-measure", "--machine", str(RECORD))
-    assert (code, out) == (2, alone[1])
-    assert "no model was named" in err
-
-
-# ------------------------------------------------------------------ no memory
+# ------------------------------------------------------------------ a bug, or no memory
 
 START = "import sys\nfrom selfhost.__main__ import start\n"
 
@@ -314,126 +236,6 @@ def of_program(
         check=False,
         timeout=60,
     )
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["check", "gpt2"],
-        ["check", "gpt2", "--format", "json"],
-        ["list", "--format=json"],
-        ["audit", "p.toml"],
-    ],
-)
-@pytest.mark.parametrize(
-    ("where", "raised"),
-    [
-        ("selfhost.cli.main", "MemoryError"),
-        ("selfhost.catalogue.index", "MemoryError"),
-        ("selfhost.judge.record", "MemoryError"),
-        ("selfhost.catalogue.index", "OSError(12, 'Cannot allocate memory')"),
-        ("selfhost.cli.main", "ImportError('math.so: failed to map segment from shared object')"),
-        (
-            "selfhost.core.records",
-            "ImportError('math.so: failed to map segment from shared object')",
-        ),
-    ],
-)
-def test_too_little_memory_is_no_bug(
-    where: str,
-    raised: str,
-    words: Sequence[str],
-    source_environment: dict[str, str],
-    tmp_path: Path,
-) -> None:
-    """MemoryError while the program still loads, or later: no answer was given, exit 2, in the form that was asked for."""
-    (tmp_path / "p.toml").write_text('schema = 1\n[[model]]\nname = "gpt2"\n')
-    scarce = (
-        "class Scarce:\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        f"        if name == {where!r}: raise {raised}\n"
-        "sys.meta_path.insert(0, Scarce())\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", f"{START}{scarce}sys.argv[1:] = {words!r}\nstart()"],
-        capture_output=True, text=True, env=source_environment, check=False, cwd=tmp_path,
-    )  # fmt: skip
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "not enough memory to answer" in done.stderr
-    assert "bug" not in done.stderr
-    if "json" in str(words):
-        error = json.loads(done.stderr)
-        validate(error, "error-1")
-        assert error["exit_code"] == 2
-
-
-@pytest.mark.skipif(
-    sys.platform != "linux", reason="elsewhere the limit is not kept, or /proc is not there"
-)
-@pytest.mark.parametrize(
-    "words",
-    ["check mistral-7b", "list --format json", "machine", "audit p.toml", "completion bash"],
-)
-def test_under_any_limit_of_memory_there_is_an_answer_or_that_message(
-    words: str, source_environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """`ulimit -v`, from what Python itself takes to what is plenty: nothing is called a bug."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "p.toml").write_text('schema = 1\n[[model]]\nname = "gpt2"\n')
-    takes = subprocess.run(
-        [sys.executable, "-c", "print(open('/proc/self/statm').read().split()[0])"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    own = int(takes.stdout) * resource.getpagesize()
-    answers = 0
-    # where it runs out is in one command or another the same code
-    for more in (2, 8, 16, 32, 256) if words.startswith("check") else (8, 256):
-        limit = own + more * 2**20
-
-        def scarce(limit: int = limit) -> None:
-            resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-
-        done = subprocess.run(
-            [sys.executable, "-m", "selfhost", *words.split()],
-            capture_output=True, text=True, env=source_environment, check=False, preexec_fn=scarce,
-        )  # fmt: skip
-        if "selfhost" not in done.stderr and done.returncode not in (0, 1, 2, 3):
-            continue  # Python itself did not start
-        assert done.returncode in (0, 1, 2, 3), done.stderr
-        assert "Traceback" not in done.stderr
-        assert "bug" not in done.stderr
-        if done.returncode == 2:
-            assert "not enough memory to answer" in done.stderr
-        else:
-            assert done.stdout
-            answers += 1
-    assert answers
-
-
-def test_the_last_words_need_no_standard_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Closed or full: the exit code alone says it."""
-    monkeypatch.setattr(sys, "stderr", None)
-    complain_of_memory([], 2)
-    with open("/dev/full", "w") as full:
-        monkeypatch.setattr(sys, "stderr", full)
-        complain_of_memory([], 2)
-        monkeypatch.undo()
-        os.dup2(os.open(os.devnull, os.O_WRONLY), full.fileno())
-
-
-def test_memory_that_is_lacking_at_the_very_start_is_no_bug(
-    source_environment: dict[str, str],
-) -> None:
-    """CPython 3.11 may lose its own `MemoryError` in the call of the function that minds it."""
-    lost = "import selfhost.__main__ as program\nimport sys, selfhost.cli.main\ndef main(): raise SystemError('error return without exception set')\nsys.modules['selfhost.cli.main'].main = main\nprogram.start()\n"
-    done = of_program(lost, environment=source_environment)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "not enough memory to answer" in done.stderr
-
-
-# ------------------------------------------------------------------ a bug
 
 
 @pytest.mark.parametrize("words", [["audit", "p.toml"], ["check", "gpt2", "--json"]])
@@ -458,56 +260,29 @@ def test_a_traceback_is_there_for_whoever_asks(
     assert traced.stderr.endswith("IndexError: out of range\n")
 
 
-def test_what_cannot_be_imported_is_told(source_environment: dict[str, str]) -> None:
-    """Of a broken installation the missing module is named, and the exit is that of a bug, not of an interrupt."""
-    missing = "sys.modules['selfhost.cli.main'] = None\nsys.argv[1:] = ['list']\nstart()\n"
-    done = of_program(START + missing, environment=source_environment)
-    assert done.returncode == 70
-    assert "selfhost.cli.main" in done.stderr
+@each("error", [MemoryError(), OSError(12, "Cannot allocate memory")], ids=repr)
+def test_too_little_memory_is_no_bug(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No answer was given: exit 2, in the form that was asked for."""
 
+    def scarce(_: list[str]) -> int:
+        raise error
 
-# ------------------------------------------------------------------ interrupted
-
-INTERRUPT = """
-import os, signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)
-from selfhost.__main__ import start
-seen, at = 0, int(sys.argv.pop(1))
-def hook(event, args):
-    global seen
-    seen += 1
-    if seen == at:
-        os.kill(os.getpid(), signal.SIGINT)
-sys.addaudithook(hook)
-try:
-    start()
-finally:
-    if at == 0:
-        os.write(2, str(seen).encode())
-"""
-
-
-def test_an_interrupt_at_any_moment_is_130(source_environment: dict[str, str]) -> None:
-    """At each of many steps between the first import and the end: no traceback, no half answer in an error."""
-
-    def interrupted(step: int) -> subprocess.CompletedProcess[str]:
-        words = ["check", "gpt2", "--machine", str(RECORD), "--format", "json"]
-        return of_program(INTERRUPT, str(step), *words, environment=source_environment)
-
-    # the first compiles what it imports, which is steps of its own
-    interrupted(0)
-    steps = int(interrupted(0).stderr)
-    assert steps > 200
-    for step in [*range(1, 6), *range(6, steps, steps // 8)]:
-        done = interrupted(step)
-        assert (done.returncode, done.stderr) == (130, ""), step
+    monkeypatch.setattr("selfhost.cli.check.run", scarce)
+    code, out, err = run(capsys, "check", "gpt2")
+    assert (code, out) == (2, "")
+    assert err.startswith("error: not enough memory to answer")
+    problem = json.loads(run(capsys, "check", "gpt2", "--json")[2])
+    validate(problem, "error-1")
+    assert problem["exit_code"] == 2
 
 
 # ------------------------------------------------------------------ streams
 
 INFORMED = (
-    "check gpt2", "show gpt2", "compare gpt2 opt-1.3b", "plan gpt2", "machine", "machine --profiles", "audit p.toml", "spec check s.toml",
-    "spec new s.json", "completion bash", "--help", "--version", "check --help", "audit --init new.toml",
+    "check gpt2", "show gpt2", "plan gpt2", "machine --profiles", "audit p.toml", "spec new s.json",
+    "completion bash", "--help", "check --help",
 )  # fmt: skip
 
 
@@ -552,51 +327,6 @@ def test_no_stream_is_needed_to_end_well(
     assert "bug" not in done.stderr
 
 
-def test_names_are_printed_clean_and_typed_again_as_they_are(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A control character in a file's name, an order to a CI service, and a blank."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("a\rb", "my policy.toml", "::stop-commands::x"):
-        assert cli.main(["audit", "--init", name]) == 0
-        out = capsys.readouterr().out
-        assert "\r" not in out
-        assert not out.startswith("::")
-        assert name != "my policy.toml" or "`selfhost audit 'my policy.toml'`" in out
-    (tmp_path / "::debug::").mkdir()
-    text = (EXAMPLES / "specs" / "my-model.toml").read_text()
-    (tmp_path / "::debug::" / "my-model.toml").write_text(text)
-    assert cli.main(["spec", "check", "::debug::/my-model.toml"]) == 0
-    assert capsys.readouterr().out.startswith("\\x3a:debug")
-
-
-@pytest.mark.parametrize("command", ["", *COMMANDS])
-@pytest.mark.parametrize("width", [60, 80])
-def test_help_fits_the_terminal(
-    command: str, width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """No line is broken by the terminal, no word is lost, and a folded command still runs in a shell."""
-    monkeypatch.setenv("COLUMNS", "100")
-    _, wide, _ = run(capsys, *filter(None, [command]), "--help")
-    monkeypatch.setenv("COLUMNS", str(width))
-    _, out, _ = run(capsys, *filter(None, [command]), "--help")
-    assert max(map(len, out.splitlines())) <= width
-    assert out.replace(" \\\n", " ").split() == wide.split()
-
-
-def test_a_pipe_has_the_width_that_columns_states(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without COLUMNS nothing is wrapped in a pipe; with it lines are, and no bar is drawn."""
-    asked = ("check", "mistral-7b", "--machine", "macbook-air-m2-16gb")
-    _, wide, _ = run(capsys, *asked)
-    monkeypatch.setenv("COLUMNS", "60")
-    _, out, _ = run(capsys, *asked)
-    prose = out.partition("To run it")[0]
-    assert max(map(len, prose.splitlines())) <= 60 < max(map(len, wide.splitlines()))
-    assert prose.split() == wide.partition("To run it")[0].split()
-
-
 @pytest.mark.parametrize(
     ("words", "environment", "coloured"),
     [
@@ -638,6 +368,10 @@ def test_errors_have_colour_where_answers_have(
         (["check", "mistral-7b", "--quant", "Q9"], "Q4_K_M"),
         (["check", "gpt2", "--contxt", "4"], "did you mean --context?"),
         (["check", "gpt2", "--batch", "10"], "did you mean --parallel?"),
+        (["list", "--use", "coding"], "did you mean --use code?"),
+        (["check", "gpt2", "--use", "code"], "`selfhost list --use code`"),
+        (["list", "--top", "0"], "see `selfhost list --help`"),
+        (["check", "gpt2", "--set", "ram=64GiB"], "did you mean memory=64GiB?"),
         # the two dashes, which it shares with every option, make no word alike
         (["audit", "--bogus"], "see `selfhost audit --help`"),
     ],
@@ -648,28 +382,9 @@ def test_a_wrong_choice_names_the_near_one(
     """In two short lines: what is wrong and what there is, then what was perhaps meant."""
     code, out, err = run(capsys, *words)
     assert (code, out) == (2, "")
+    assert err.startswith("error: ")
     assert remedy in err.splitlines()[1]
     assert len(err) < 400
-
-
-def test_the_help_lists_the_uses_that_an_error_refers_to(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """The error said "the 25 that `selfhost list --help` lists", and the help listed none."""
-    assert "`selfhost list --help` lists" in run(capsys, "list", "--use", "ocr")[2]
-    words = run(capsys, "list", "--help")[1].replace(",", " ").split()
-    assert set(USES) <= set(words)
-
-
-@pytest.mark.usefixtures("few_listed")
-def test_a_list_of_nothing_names_what_was_perhaps_meant(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """Exit 0, as of every command that only informs."""
-    code, out, _ = run(capsys, "list", "mistrall", "--machine", str(RECORD))
-    assert (code, "`selfhost list mistral`" in out) == (0, True)
-    code, out, _ = run(capsys, "list", "zzzz", "--machine", str(RECORD))
-    assert (code, "--all" in out) == (0, True)
 
 
 def test_an_error_on_a_terminal_breaks_between_words(
@@ -683,35 +398,3 @@ def test_an_error_on_a_terminal_breaks_between_words(
     shown = run(capsys, "check", "mistrall", "--no-color")[2]
     assert max(map(len, shown.splitlines())) <= 50 < max(map(len, piped.splitlines()))
     assert shown.split() == piped.split()
-
-
-@pytest.mark.parametrize(
-    ("words", "meant"),
-    [
-        (("list", "--use", "vision"), "--modality vision"),
-        (("list", "--use", "coding"), "--use code"),
-        (("list", "--for", "code"), "--use"),
-        (("list", "--use", "embeddings"), "--use embedding"),
-    ],
-)
-def test_a_use_in_other_words_is_told_the_option(
-    words: tuple[str, ...], meant: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """People ask for a model "for vision"; that is a modality here."""
-    assert cli.main(list(words)) == 2
-    assert f"did you mean {meant}?" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("words", "remedy"),
-    [
-        (("check", "gpt2", "--use", "code"), "`selfhost list --use code`"),
-        (("plan", "gpt2", "--ram", "16"), "`selfhost check MODEL --machine NAME`"),
-    ],
-)
-def test_an_option_of_another_command_names_that_command(
-    words: tuple[str, ...], remedy: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """`--set` has nothing to do with `--use`, and `--help` does not say where `--ram` went."""
-    assert cli.main(list(words)) == 2
-    assert remedy in capsys.readouterr().err

@@ -11,7 +11,7 @@ import pytest
 
 from helpers.schemas import validate
 from selfhost.cli import main as cli
-from selfhost.cli.size import BLOCKS
+from selfhost.cli.declared import MORE_FORMATS
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -62,34 +62,6 @@ def test_the_rows_on_the_screen_add_up(capsys: pytest.CaptureFixture[str]) -> No
     assert sum(sizes[part] for part in parts) == pytest.approx(sizes["limit"], abs=0.1)
 
 
-def test_what_a_limit_without_page_cache_does_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    """tests/truth/llamacpp_groups.json, run `no_cache`: killed. Said of one model and of several; not of vLLM, which
-    maps nothing."""
-    for words in (("mistral-7b",), ("mistral-7b", "bge-m3")):
-        assert re.search(r"without (it|them)[a-z ]* stalls or is killed", run(capsys, *words)[1])
-    assert "killed" not in run(capsys, "llama-3.1-8b", "--runtime", "vllm")[1]
-
-
-def test_memory_of_the_card_is_called_so(capsys: pytest.CaptureFixture[str]) -> None:
-    """2 × 32 layers × 8 KV heads × 128 × 2 bytes × 4,096 tokens lie on the card, beside figures of RAM."""
-    _, out, _ = run(capsys, "mistral-7b", "--gpu", "RTX 4090")
-    assert re.search(r"another user +512 MiB +of GPU memory", out)
-    assert "512 MiB GPU libraries" in out.partition("What can grow")[0]
-
-
-def test_a_node_that_is_too_small_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    """Memory and disk that were stated of the node bound the container; a setting that plays no part is refused."""
-    code, out, err = run(capsys, "mistral-7b", "--set", "memory=4GiB")
-    assert (code, out) == (2, "")
-    assert "does not fit on a node of 4.00 GiB" in err
-    # between request (4.73 GiB) and limit (5.26 GiB)
-    code, out, _ = run(capsys, "mistral-7b", "--set", "memory=5GiB", "--format", "compose")
-    assert (code, "above the node's memory of 5.00 GiB" in out) == (0, True)
-    assert run(capsys, "mistral-7b", "--set", "memory=16GiB") == run(capsys, "mistral-7b")
-    assert "4.00 GB of disk" in run(capsys, "mistral-7b", "--set", "disk=4GB")[2]
-    assert run(capsys, "mistral-7b", "--set", "cores=4")[0] == 2
-
-
 def test_json_has_its_schema(capsys: pytest.CaptureFixture[str]) -> None:
     """One object for any number of models, with their sum; a wrong name leaves the others."""
     code, out, err = run(capsys, "mistral-7b", "gemma-3-4b-it", "no-such-model", "--json")
@@ -111,7 +83,7 @@ def test_json_has_its_schema(capsys: pytest.CaptureFixture[str]) -> None:
     assert set(json.loads(alone)) == set(answer)
 
 
-@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize("block", MORE_FORMATS["size"])
 def test_a_block_is_written_to_a_file(
     block: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -132,35 +104,6 @@ def test_a_runtime_without_an_image_has_no_block(capsys: pytest.CaptureFixture[s
     err = run(capsys, "bge-m3", "--runtime", "sentence-transformers", "--format", "docker")[2]
     for runtime in re.findall(r"--runtime: (.*)", err)[0].split(", "):
         assert run(capsys, "bge-m3", "--runtime", runtime, "--format", "docker")[0] == 0
-
-
-def test_a_request_means_one_thing(capsys: pytest.CaptureFixture[str]) -> None:
-    """What a scheduler reserves: on the screen, in JSON, in its sum, and in every block."""
-    (entry,) = (answer := json.loads(run(capsys, "mistral-7b", "--json")[1]))["containers"]
-    request = entry["request_bytes"]
-    assert request == entry["unreclaimable_bytes"] + entry["page_cache_bytes"]
-    assert answer["total"]["request_bytes"] == request
-    mebibytes = -(-request // 2**20)
-    assert f"request {request / 2**30:.2f} GiB" in run(capsys, "mistral-7b")[1]
-    lines = {
-        "kubernetes": f'requests:\n              memory: "{mebibytes}Mi"',
-        "compose": f'reservations:\n          memory: "{mebibytes}M"',
-        "docker": f"--memory-reservation {mebibytes}m",
-        "systemd": f"MemoryLow={mebibytes}M",
-    }
-    for block, text in lines.items():
-        assert text in run(capsys, "mistral-7b", "--format", block)[1]
-
-
-def test_files_that_are_yours_to_get_are_named(capsys: pytest.CaptureFixture[str]) -> None:
-    """The comment above a block says which and where; what is downloaded by itself has none."""
-    words = ("--runtime", "vllm", "--gpu", "H100 SXM", "--format", "docker", "--quant", "AWQ")
-    out = run(capsys, "gemma-3-27b-it", *words)[1]
-    page = "https://huggingface.co/models?other=base_model:quantized:google/gemma-3-27b-it"
-    assert any(
-        line.startswith("#") and "awq files" in line and page in line for line in out.splitlines()
-    )
-    assert "awq files" not in run(capsys, "qwen2.5-32b", *words)[1]
 
 
 def test_no_block_starts_a_server_otherwise_than_it_was_counted(
@@ -241,56 +184,12 @@ def test_a_closed_model_is_told_from_a_wrong_name(capsys: pytest.CaptureFixture[
     assert "never published" in err
 
 
-def test_verbose_has_the_arithmetic(capsys: pytest.CaptureFixture[str]) -> None:
-    """2 × 32 layers × 8 KV heads × 128 × 2 bytes × 4,096 tokens are the cache of a conversation."""
-    _, out, _ = run(capsys, "mistral-7b", "-v")
-    assert "536,870,912 bytes a conversation × 1" in out
-    assert "2 × 32 layers × 8 KV heads × 128 × 2 bytes × 4,096 tokens" in out
-
-
 def test_faults_are_told_under_the_options_of_size(capsys: pytest.CaptureFixture[str]) -> None:
     """`size` has --users, and no --parallel that could be at fault."""
     for words in (("--users", "0"), ("--users", "100000")):
         code, _, err = run(capsys, "mistral-7b", *words)
         assert code == 2
         assert err.startswith("error: --parallel:")
-
-
-def test_a_published_image_that_serves_nothing_by_itself_is_named(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """ghcr.io/ggml-org/whisper.cpp is published (its docker.yml); a shell is its entry."""
-    assert cli.main(["size", "whisper-large-v3-turbo", "--format", "compose"]) == 2
-    error = capsys.readouterr().err
-    assert "ghcr.io/ggml-org/whisper.cpp:main" in error
-    assert "is published that" not in error
-
-
-def test_the_smallest_type_of_a_picture_model_is_said_to_be_it(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """Without a node the type follows nothing; one that is stated, or asked for, needs no word."""
-    words = "The smallest that needs no GPU"
-    for more in ([], ["--set", "memory=64GiB"], ["--gpu", "RTX 4090"], ["--quant", "int8"]):
-        code, out, _ = run(capsys, "flux.1-schnell", *more)
-        assert (code, words in out) == (0, not more), more
-
-
-def test_a_page_cache_is_spoken_of_where_there_is_one(capsys: pytest.CaptureFixture[str]) -> None:
-    """vLLM maps no weights."""
-    for model, has_cache in (("mistral-7b", True), ("qwen3-8b", False)):
-        words = [model, *([] if has_cache else ["--runtime", "vllm"])]
-        assert ("the request (both)" in run(capsys, *words)[1]) is has_cache
-        block = run(capsys, *words, "--format", "docker")[1]
-        assert ("are page cache" in block) is has_cache
-        assert ("no page cache is needed" in block) is not has_cache
-
-
-def test_a_block_is_offered_where_all_have_an_image(capsys: pytest.CaptureFixture[str]) -> None:
-    for models, code in ((["mistral-7b", "bge-m3"], 0), (["mistral-7b", "whisper-large-v3"], 2)):
-        assert ("to paste" in run(capsys, *models)[1]) is (code == 0)
-        assert cli.main(["size", *models, "--format", "compose"]) == code
-        capsys.readouterr()
 
 
 @pytest.mark.parametrize("model", ["opt-30b", "flan-t5-xl", "bge-reranker-v2-m3"])
@@ -303,15 +202,3 @@ def test_a_runtime_that_is_offered_has_an_answer(
     named = re.search(r"with --runtime: (.*)", err)
     for runtime in named[1].split(", ") if named else ():
         assert run(capsys, *words[:3], "--runtime", runtime)[0] == 0, runtime
-
-
-def test_no_number_of_gpus_holds_what_is_not_known(capsys: pytest.CaptureFixture[str]) -> None:
-    """Two of 80 GB "would hold" a model of which only 6.28 GiB were counted."""
-    code, _, err = run(capsys, "flan-t5-xl", "--runtime", "vllm", "--gpu", "A100 80GB")
-    assert code == 2
-    assert "is not known" in err
-    assert "of these GPUs" not in err
-    # what does not run is not of unknown size
-    err = run(capsys, "flan-t5-xl", "--runtime", "llama.cpp", "--gpu", "L4")[2]
-    assert "encoder" in err
-    assert "not known" not in err

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfhost.core.records import Record, Unread, remembered
+from selfhost.core.records import Record, Unread
 
 
 class Pair(Record):
@@ -63,19 +63,3 @@ def test_two_kinds_are_never_equal() -> None:
     """Records of different classes differ, even with the same values."""
     assert Unread(fact="a", reason="b") != ("a", "b")
     assert Pair(left=1) != Triple(left=1, middle=0)
-
-
-def test_what_is_remembered_is_of_the_same_object() -> None:
-    """A function is called again for another record, also where it is equal, and for the first when there were too many."""
-    calls: list[int] = []
-
-    @remembered(2)
-    def doubled(pair: Pair, by: int) -> int:
-        calls.append(pair.left)
-        return pair.left * by
-
-    first, second = Pair(left=1), Pair(left=1)
-    assert [doubled(first, 2), doubled(first, 2), doubled(second, 2)] == [2, 2, 2]
-    assert calls == [1, 1]
-    assert (doubled(first, 3), doubled(first, 2)) == (3, 2)
-    assert len(calls) == 4

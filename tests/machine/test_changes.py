@@ -249,7 +249,7 @@ def test_another_architecture_is_another_processor() -> None:
 FAULTS = {
     "memry=16GiB": "memory=16GiB",
     "ram=16GiB": "memory=16GiB",
-    "vram=16GiB": "gpu=24GiB",
+    "vram=16GiB": "gpu=16GiB",
     "memory": "memory=16GiB",
     "memory=": "memory=16GiB",
     "memory=16": "unit",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from ...catalogue.spec import RuntimeSpec
 from ...core import units
-from ...core.records import Record, remembered
+from ...core.records import Record
 from ...core.units import GIB, MIB
 from ...core.workload import FLAGS
 from ...machine.gpus import capability_by_name
@@ -426,7 +427,7 @@ def _shares(needs: Needs, machine: Machine, *, gpu_only: bool) -> list[_Share]:
 
 
 # of one model that many machines hold alike it is the same
-@remembered(128)
+@lru_cache(128)
 def _sums_there(memory: MemoryNeed) -> Mapping[str, tuple[int, int, int]]:
     """What each accelerator takes of the need, the least, the likely and the most bytes."""
     sums: dict[str, tuple[int, int, int]] = {}

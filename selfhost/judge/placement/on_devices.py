@@ -5,8 +5,9 @@ it in turn.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
-from ...core.records import Record, remembered
+from ...core.records import Record
 from ...machine.record import Machine
 from ...needs.records import How, MemoryNeed, Needs, Offload, Term, share_of, summed, taken_off
 from .devices import DEVICE_MARGIN_BYTES, Place, of_one_maker, places
@@ -122,7 +123,7 @@ def _on_devices(memory: MemoryNeed) -> MemoryNeed:
 
 
 # machines of one fleet have their accelerators in the same places
-@remembered(32)
+@lru_cache(32)
 def on_one(needs: Needs, where: str) -> Needs:
     """All of it on one accelerator, but for the program and what llama.cpp keeps in RAM."""
     terms = [_in_file(term) for term in needs.memory.terms] if needs.memory else []
@@ -204,7 +205,7 @@ def layers_shared_out(
         yield _with_shares(needs, memory, tuple(shares), left, layers)
 
 
-@remembered(128)
+@lru_cache(128)
 def _with_shares(
     needs: Needs, memory: MemoryNeed, shares: tuple[tuple[str, int], ...], left: int, layers: int
 ) -> Needs:
@@ -228,7 +229,7 @@ class _Taken(Record):
 
 
 # of one model on many machines it is the same
-@remembered(32)
+@lru_cache(32)
 def taken_by(memory: MemoryNeed) -> _Taken:
     there = [term.on_device or term for term in memory.terms if not term.is_program]
     by_layer = [term for term in there if term.name in BY_LAYER]
@@ -282,7 +283,7 @@ def _most_layers(taken: _Taken, left: int, layers: int, room: int) -> int:
 
 
 # of one model on many machines they are the same
-@remembered(128)
+@lru_cache(128)
 def _sizes_of_last(taken: _Taken, left: int, layers: int) -> dict[int, int]:
     """What so many of the last of the `left` layers take, filled in as it is asked for."""
     return {}

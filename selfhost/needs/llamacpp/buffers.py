@@ -7,8 +7,10 @@ runs the same code.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from ...catalogue.spec import Architecture, Attention, RuntimeSpec
-from ...core.records import Record, remembered
+from ...core.records import Record
 from ..cache import CacheGroup, cache_groups, compressors, keeps_compressed, states
 from ..parts import Asked, Subject
 from ..quantization import row_bytes
@@ -176,7 +178,7 @@ def idle_layers(architecture: Architecture) -> int:
     return 0 if architecture.recurrent or not attending else architecture.layers - len(attending)
 
 
-@remembered(512)
+@lru_cache(512)
 def state_bytes(architecture: Architecture, sequences: int) -> int:
     """Bytes of the recurrent state: 32-bit floats, one state per sequence. Neither the context nor
     the cache type changes it.

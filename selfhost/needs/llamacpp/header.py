@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...catalogue.spec import Architecture
-from ...core.records import remembered
 from ..quantization import Stored
 from ..tensors import ArchitectureRow
 
@@ -46,7 +45,6 @@ def header_bytes(
     return least, most
 
 
-@remembered(512)
 def tokenizer_kind(row: ArchitectureRow, vocabulary: int) -> str:
     """The kind of the vocabulary, "" where it may be of several.
 
