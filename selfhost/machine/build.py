@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping
 
 from ..core import units
@@ -14,8 +13,8 @@ from .changes import planned
 from .chips import Chip, soldered_chip
 from .cloud import Described, has_an_unlisted_gpu
 from .description import Description
-from .gpu_names import NamedCards, cards_named, joined, shown
-from .profiles import Profile, UnknownMachineError, beginning_with, size_of, unknown
+from .gpu_names import NamedCards, cards_named, joined
+from .profiles import Profile, beginning_with, refusal, size_of, unknown
 from .ram import StatedRam, with_ram
 from .record import Accelerator, Machine
 
@@ -30,8 +29,6 @@ _GUEST_PROCESSOR = "Intel Xeon Processor"
 # a guess: DigitalOcean, Linode and Hetzner rent 2 GB with one and 8 GB with four
 _USUAL_GIB_OF_A_PROCESSOR = 2
 _MOST_LEFT = 8
-# the words for the processors of a guest, the plainest first
-_COUNTS_OF_A_GUEST = ("vcpus", "threads", "cores")
 _MAKERS = {"nvidia": "NVIDIA", "amd": "AMD", "intel": "Intel"}
 
 
@@ -64,63 +61,37 @@ def described(about: Description) -> Described:
         judged = _mac(about, about.chip)
     elif about.known:
         judged = _known(about)
-    elif about.scope != "host" and about.product is None:
+    elif about.scope != "host" and not about.product:
         judged = _guest(about)
     else:
         judged = _computer(about)
-    machine, of_ram = with_ram(
-        _with_cores(judged.machine, about),
-        StatedRam(
-            kind=about.ram_kind,
-            mts=about.numbers.get("mts"),
-            channels=about.numbers.get("channels"),
-            sticks=about.numbers.get("sticks"),
-        ),
-    )
-    notes = [judged.note, *about.notes, *filter(None, [of_ram])]
+    stated = {key: about.numbers.get(key) for key in ("mts", "channels", "sticks")}
+    ram = StatedRam(kind=about.ram_kind, **stated)
+    machine, of_ram = with_ram(_with_cores(judged.machine, about), ram)
+    notes = [judged.note, *about.notes, of_ram or ""]
     if about.is_wsl:
         machine, of_wsl = _in_windows(machine)
         notes.append(of_wsl)
     if about.left:
         notes.append(f"Not understood, so left aside: {', '.join(about.left[:_MOST_LEFT])}.")
-    return Described(machine=machine, title=judged.title, note=" ".join(notes))
+    return Described(machine=machine, title=judged.title, note=" ".join(filter(None, notes)))
 
 
-def _refuse_nothing_named(about: Description) -> None:
-    """Raises `UnknownMachineError` where not even the RAM is all that is told."""
-    text = shown(about.text)
-    is_some_machine = about.is_line or about.product is not None
-    if about.ram_gib is not None and not is_some_machine and not about.left_hardware:
-        return
-    if has_an_unlisted_gpu(about.text):
-        raise UnknownMachineError(
-            f"{text!r} is rented with a GPU, or a part of one, that is not listed",
-            remedy="state what it has: --machine 'vm 8 vcpu 32gb' --set gpu=8GiB",
-        )
-    if is_some_machine:
-        raise UnknownMachineError(
-            f"{text!r} can be several machines: such computers come with more than one processor",
-            remedy=f"name the processor or the GPU beside it: --machine '{text} i5-1235u'",
-        )
-    raise unknown(about.text)
+# ------------------------------------------------------------------ known machines
 
 
 def _known(about: Description) -> Described:
     """The profile with as much RAM as is stated, else the smallest with that RAM in its place."""
     by_size = sorted(about.known, key=lambda each: size_of(each.machine))
-    profile = by_size[0]
-    machine = profile.machine
+    profile, machine = by_size[0], by_size[0].machine
     if about.ram_gib is not None:
-        wanted = about.ram_gib * units.GIB
-        fitting = [
-            each
-            for each in by_size
-            if 0.9 * wanted <= (each.machine.memory_total_bytes or 0) <= wanted
-        ]
-        profile = fitting[0] if fitting else profile
-        machine = profile.machine
-        if not fitting:
-            facts = dict.fromkeys(("memory_total_bytes", "memory_limit_bytes"), round(wanted))
+        wanted = round(about.ram_gib * units.GIB)
+        sizes = [each.machine.memory_total_bytes or 0 for each in by_size]
+        fitting = [at for at, size in enumerate(sizes) if 0.9 * wanted <= size <= wanted]
+        if fitting:
+            profile, machine = by_size[fitting[0]], by_size[fitting[0]].machine
+        else:
+            facts = dict.fromkeys(("memory_total_bytes", "memory_limit_bytes"), wanted)
             sources = {**machine.sources, **dict.fromkeys(facts, f'"{about.text}"')}
             machine = machine.replace(**facts, sources=sources)
     elif len(by_size) > 1:
@@ -136,23 +107,15 @@ def _known(about: Description) -> Described:
     return Described(machine=machine, title=profile.title, note=note)
 
 
-# ------------------------------------------------------------------ Macs
-
-
 def _mac(about: Description, row: Mapping[str, Any]) -> Described:
     memory_gib: float = about.ram_gib or row["gib"][0]
     facts = macs.facts(row, memory_gib)
-    if (profile := _mac_profile(about, facts)) is not None:
-        note = f'"{about.text}" is judged as {profile.name}.'
-        return Described(machine=profile.machine, title=profile.title, note=note)
     title = f"Apple {macs.title(row)}"
     note = f'"{about.text}" is judged as {title} with {memory_gib:g} GB'
-    if about.ram_gib is None:
-        others = ", ".join(f"{size} GB" for size in row["gib"] if size != memory_gib)
-        note += ", the memory of the cheapest, assumed."
-        note += f" Otherwise name it: {others}." if others else ""
-    else:
-        note += "."
+    others = ", ".join(f"{size} GB" for size in row["gib"] if size != memory_gib)
+    is_assumed = about.ram_gib is None
+    note += ", the memory of the cheapest, assumed." if is_assumed else "."
+    note += f" Otherwise name it: {others}." if is_assumed and others else ""
     if about.cards:
         note += f" {about.cards[0].label} is left aside: no such computer takes a card."
     machine = Machine(
@@ -160,37 +123,11 @@ def _mac(about: Description, row: Mapping[str, Any]) -> Described:
         name=f"a Mac with {title}, {memory_gib:g} GB",
         scope="host",
         confidence="medium",
-        assumed=() if about.ram_gib else ("memory_total_bytes",),
-        memory_most_bytes=None if about.ram_gib else max(row["gib"]) * units.GIB,
+        assumed=("memory_total_bytes",) if is_assumed else (),
+        memory_most_bytes=max(row["gib"]) * units.GIB if is_assumed else None,
         sources=dict.fromkeys(facts, "from general knowledge of Macs, not looked up"),
     )
     return Described(machine=planned(machine), title=title, note=note)
-
-
-def _mac_profile(about: Description, facts: Mapping[str, Any]) -> Profile | None:
-    """The one profile with that chip and so much memory, where no product is named."""
-    if about.ram_gib is None or about.names_mac:
-        return None
-    matching = [
-        each
-        for each in beginning_with("mac")
-        if all(
-            getattr(each.machine, fact) == facts[fact]
-            for fact in ("cpu_model", "memory_total_bytes")
-        )
-    ]
-    return matching[0] if len(matching) == 1 else None
-
-
-def sizes_of_mac(machine: Machine) -> list[int]:
-    """Bytes of RAM that Macs with the chip of that machine are sold with."""
-    words = words_of(machine.cpu_model or "")
-    return [
-        size * units.GIB
-        for row in shipped_table("macs")["mac"]
-        if words == {"apple", row["chip"], *filter(None, [row["variant"]])}
-        for size in row["gib"]
-    ]
 
 
 # ------------------------------------------------------------------ virtual machines
@@ -199,15 +136,12 @@ def sizes_of_mac(machine: Machine) -> list[int]:
 def _guest(about: Description) -> Described:
     """A virtual machine or a container of which its processors and memory are told."""
     parts = _parts(about)
-    stated = [about.numbers[name] for name in _COUNTS_OF_A_GUEST if about.numbers.get(name)]
+    counts = (about.numbers.get(name) for name in ("vcpus", "threads", "cores"))
+    stated = next(filter(None, counts), 0)
     if about.ram_gib is None and not (parts.processor and stated):
-        raise UnknownMachineError(
-            f"{shown(about.text)!r} tells a virtual machine, but not how large it is",
-            remedy="name its processors and its memory: --machine 'vps 4 vcpu 8gb'",
-        )
-    usable, physical = (stated[0], stated[0]) if stated else _assumed_processors(about)
+        raise refusal("guest", about.text)
+    usable, physical = (stated, stated) if stated else _assumed_processors(about, parts)
     gib = about.ram_gib or usable * _USUAL_GIB_OF_A_PROCESSOR
-    accelerators = parts.cards.accelerators if parts.cards else _unnamed_gpu(about)
     facts: dict[str, Any] = {
         "system": about.system or "linux",
         "architecture": parts.architecture or "x86_64",
@@ -216,15 +150,13 @@ def _guest(about: Description) -> Described:
         "cpu_model": parts.processor or _GUEST_PROCESSOR,
         "cpu_cores_usable": float(usable),
         "cpu_cores_physical": physical,
-        "accelerators": accelerators,
+        "accelerators": parts.cards.accelerators if parts.cards else _unnamed_gpu(about),
     }
-    is_assumed = {
-        "architecture": True,
-        _BANDWIDTH: True,
-        "accelerators": not accelerators,
-        "cpu_cores_usable": not stated,
-        "cpu_cores_physical": not stated,
-        "memory_total_bytes": not about.ram_gib,
+    is_told = {
+        "accelerators": bool(facts["accelerators"]),
+        "cpu_cores_usable": bool(stated),
+        "cpu_cores_physical": bool(stated),
+        "memory_total_bytes": bool(about.ram_gib),
     }
     kind = "a container" if about.scope == "container" else "a virtual machine"
     name = f"{kind} with {usable} processor{'s' * (usable > 1)}"
@@ -234,7 +166,7 @@ def _guest(about: Description) -> Described:
         name=name,
         scope=about.scope,
         confidence="low",
-        assumed=tuple(fact for fact in is_assumed if is_assumed[fact]),
+        assumed=("architecture", _BANDWIDTH, *(fact for fact in is_told if not is_told[fact])),
         sources=dict.fromkeys(facts, f'"{about.text}"'),
     )
     host = parts.processor
@@ -243,14 +175,13 @@ def _guest(about: Description) -> Described:
     return Described(machine=planned(machine), title=about.text, note=note)
 
 
-def _assumed_processors(about: Description) -> tuple[int, int]:
+def _assumed_processors(about: Description, parts: _Parts) -> tuple[int, int]:
     """Processors and physical cores of a guest of which only its memory is told: a container has
     all of its host.
     """
-    if about.scope == "container" and about.processor:
-        cores = cpus.cores_of(about.processor)
-        if cores is not None:
-            return cores.usable, cores.physical[1]
+    cores = cpus.cores_of(parts.processor) if parts.processor else None
+    if cores is not None and about.scope == "container":
+        return cores.usable, cores.physical[1]
     rented = max(1, round((about.ram_gib or 0) / _USUAL_GIB_OF_A_PROCESSOR))
     return rented, rented
 
@@ -281,36 +212,41 @@ def _computer(about: Description) -> Described:
     has_gpu = parts.cards is not None or about.vram_gib is not None or "shared" in parts.row
     if parts.processor is None and not has_gpu:
         _refuse_nothing_named(about)
-        parts = parts.replace(
-            processor=_UNNAMED_PROCESSOR, around=cpus.class_of(_UNNAMED_PROCESSOR)
-        )
-    if parts.cards is not None and _is_gpu_alone(about, parts):
+        around = cpus.class_of(_UNNAMED_PROCESSOR)
+        parts = parts.replace(processor=_UNNAMED_PROCESSOR, around=around)
+    told = (parts.processor, parts.row, about.system, about.is_line, about.ram_gib)
+    if parts.cards is not None and not any(told) and "cores" not in about.numbers:
         profile = _profile_with(parts.cards, laptop=about.is_laptop)
         if profile is not None:
             note = f'"{about.text}" is a GPU: judged as {profile.name}, which has it.'
             note = " ".join([note, *parts.cards.notes])
             return Described(machine=profile.machine, title=profile.title, note=note)
     machine = _machine(about, parts)
-    title = machine.name
-    gib = (machine.memory_total_bytes or 0) / units.GIB
-    ram = _ram_words(gib) + (", assumed" if machine.assumes("memory_total_bytes") else "")
-    note = " ".join([f'"{about.text}" is judged as {title}, {ram}.', *_doubts(about, parts)])
-    return Described(machine=machine, title=title, note=note)
+    ram = _ram_words((machine.memory_total_bytes or 0) / units.GIB)
+    ram += ", assumed" if machine.assumes("memory_total_bytes") else ""
+    doubts = " ".join(["", *_doubts(about, parts)])
+    note = f'"{about.text}" is judged as {machine.name}, {ram}.{doubts}'
+    return Described(machine=machine, title=machine.name, note=note)
 
 
-def _is_gpu_alone(about: Description, parts: _Parts) -> bool:
-    """Whether nothing is told of the machine but its GPUs."""
-    told: tuple[object, ...] = (parts.processor, parts.row, about.system, about.is_line)
-    return about.ram_gib is None and "cores" not in about.numbers and not any(told)
+def _refuse_nothing_named(about: Description) -> None:
+    """Raises `UnknownMachineError` where not even the RAM is all that is told."""
+    is_some_machine = about.is_line or bool(about.product)
+    looks_like_hardware = any(any(map(str.isdecimal, word)) for word in about.left)
+    if about.ram_gib is not None and not is_some_machine and not looks_like_hardware:
+        return
+    if has_an_unlisted_gpu(about.text):
+        raise refusal("unlisted_gpu", about.text)
+    if is_some_machine:
+        raise refusal("product", about.text)
+    raise unknown(about.text)
 
 
 def _parts(about: Description) -> _Parts:
-    row = about.product or {}
-    processor = about.processor
+    row, processor = about.product, about.processor
     own: str | None = row.get("processor")
     if own is not None and (processor is None or _is_kind_of(processor, own)):
         processor = own
-    words = words_of(processor or "")
     cards = joined(about.cards) if about.cards else None
     if cards is None and "gpu" in row and not about.has_no_gpu:
         cards = cards_named(row["gpu"])
@@ -319,7 +255,7 @@ def _parts(about: Description) -> _Parts:
         processor=processor,
         series=cpus.processor_of(processor) if processor else None,
         around=cpus.class_of(processor) if processor else None,
-        chip=soldered_chip(words),
+        chip=soldered_chip(words_of(processor or "")),
         cards=cards,
     )
 
@@ -327,8 +263,38 @@ def _parts(about: Description) -> _Parts:
 def _is_kind_of(named: str, own: str) -> bool:
     """Whether words tell only the kind of processor that the product has: `r720 dual xeon`."""
     words = {word for word in named.split() if word not in ("2x", "dual")}
-    return cpus.names_a_kind_alone(frozenset(words)) and bool(
-        words & words_of(own) or cpus.maker_of(named) == cpus.maker_of(own)
+    is_alike = bool(words & words_of(own)) or cpus.maker_of(named) == cpus.maker_of(own)
+    return is_alike and cpus.names_a_kind_alone(words)
+
+
+def _machine(about: Description, parts: _Parts) -> Machine:
+    row = parts.row
+    memory = round(_memory_gib(about, parts) * units.GIB)
+    values: dict[str, Any] = {
+        "system": about.system or _usual_system(about, parts),
+        "architecture": row.get("architecture") or parts.architecture or "x86_64",
+        "memory_total_bytes": memory,
+        "memory_limit_bytes": memory,
+        "accelerators": _accelerators(about, parts),
+        "cpu_model": parts.processor,
+        **_cores_of_product(parts),
+        _BANDWIDTH: _soldered_bandwidth(parts),
+    }
+    facts = {fact: value for fact, value in values.items() if value is not None}
+    quoted = f'"{about.text}"'
+    source = f"{quoted}: {shipped_table('products')['sources'][row['source']]}" if row else quoted
+    assumed = _assumed(about, parts, facts)
+    guessed = f"{quoted}: assumed, as most such machines have it"
+    return planned(
+        Machine(
+            **facts,
+            name=_title(about, parts),
+            scope="vm" if row.get("guest") else about.scope,
+            confidence="medium" if row else "low",
+            assumed=tuple(assumed),
+            memory_most_bytes=_most_bytes(about, parts),
+            sources={fact: guessed if fact in assumed else source for fact in facts},
+        )
     )
 
 
@@ -338,13 +304,14 @@ def _memory_gib(about: Description, parts: _Parts) -> float:
         return about.ram_gib
     if parts.row:
         return float(parts.row["gib"][0])
-    of_class = 0 if parts.around is None else parts.around.memory_gib
+    of_class = parts.around.memory_gib if parts.around else 0
     if parts.cards is not None or parts.processor is None:
-        usual = 32 if parts.cards is None else parts.cards.usual_ram_gib
+        usual = parts.cards.usual_ram_gib if parts.cards else 32
         return float(max(of_class, usual, about.vram_gib or 0))
-    on_package = parts.series.on_package_gib if parts.series else None
-    of_series = parts.series.memory_gib if parts.series else None
-    return float(on_package or (parts.chip and parts.chip.memory_gib) or of_series or of_class)
+    series, chip = parts.series, parts.chip
+    on_package = series and (series.on_package_gib or None)
+    of_series = series and series.memory_gib
+    return float(on_package or (chip and chip.memory_gib) or of_series or of_class)
 
 
 def _most_bytes(about: Description, parts: _Parts) -> int | None:
@@ -356,46 +323,11 @@ def _most_bytes(about: Description, parts: _Parts) -> int | None:
     return None if parts.around is None else parts.around.most_gib * units.GIB
 
 
-def _machine(about: Description, parts: _Parts) -> Machine:
-    row = parts.row
-    memory = round(_memory_gib(about, parts) * units.GIB)
-    facts: dict[str, Any] = {
-        "system": about.system or _usual_system(about, parts),
-        "architecture": row.get("architecture") or parts.architecture or "x86_64",
-        "memory_total_bytes": memory,
-        "memory_limit_bytes": memory,
-        "accelerators": _accelerators(about, parts),
-        "cpu_model": parts.processor,
-        **_cores_of_product(parts),
-        _BANDWIDTH: _soldered_bandwidth(parts),
-    }
-    facts = {fact: value for fact, value in facts.items() if value is not None}
-    quoted = f'"{about.text}"'
-    source = f"{quoted}: {shipped_table('products')['sources'][row['source']]}" if row else quoted
-    assumed = _assumed(about, parts, facts)
-    sources = {
-        fact: f"{quoted}: assumed, as most such machines have it" if fact in assumed else source
-        for fact in facts
-    }
-    return planned(
-        Machine(
-            **facts,
-            name=_title(about, parts),
-            scope="vm" if row.get("guest") else about.scope,
-            confidence="medium" if row else "low",
-            assumed=tuple(assumed),
-            memory_most_bytes=_most_bytes(about, parts),
-            sources=sources,
-        )
-    )
-
-
 def _usual_system(about: Description, parts: _Parts) -> str:
     """The system of the product, else the one that most such machines have."""
-    if "system" in parts.row:
-        return str(parts.row["system"])
-    if parts.series is not None and parts.series.kind == "phone":
-        return "linux"
+    is_phone = parts.series is not None and parts.series.kind == "phone"
+    if "system" in parts.row or is_phone:
+        return str(parts.row.get("system", "linux"))
     if about.is_line and about.is_laptop:
         return "windows"
     return "linux" if parts.row or parts.around is None else parts.around.system
@@ -418,39 +350,33 @@ def _soldered_bandwidth(parts: _Parts) -> int | None:
     if "gb_per_s" in parts.row and parts.is_of_product:
         return int(parts.row["gb_per_s"] * units.GB)
     series = parts.series
-    if parts.row or parts.cards or series is None or series.memory != "soldered":
+    if parts.row or parts.cards or series is None or not series.has_one_rate:
         return None
-    return round(series.usual) if series.least == series.most else None
+    return round(series.usual)
 
 
 def _assumed(about: Description, parts: _Parts, facts: Mapping[str, Any]) -> list[str]:
     """The facts that no word tells."""
     assumed = []
+    has_no_word = about.ram_gib is None
     if not parts.row:
-        is_cards_alone = parts.processor is None and about.ram_gib is None
+        is_cards_alone = parts.processor is None and has_no_word
         if parts.cards is None and about.vram_gib is None and not about.has_no_gpu:
             assumed.append("accelerators")
         if about.system is None and (parts.cards is None or is_cards_alone):
             assumed.append("system")
-        if is_cards_alone:
-            assumed += ["architecture", "memory_limit_bytes"]
-        if parts.processor == _UNNAMED_PROCESSOR:
-            assumed.append("cpu_model")
+        assumed += ["architecture", "memory_limit_bytes"] if is_cards_alone else []
+        assumed += ["cpu_model"] if parts.processor == _UNNAMED_PROCESSOR else []
     on_package = parts.series is not None and parts.series.on_package_gib is not None
-    if about.ram_gib is None and not on_package:
-        assumed.append("memory_total_bytes")
-    if _BANDWIDTH not in facts:
-        assumed.append(_BANDWIDTH)
-    return assumed
+    assumed += ["memory_total_bytes"] if has_no_word and not on_package else []
+    return assumed if _BANDWIDTH in facts else [*assumed, _BANDWIDTH]
 
 
 def _accelerators(about: Description, parts: _Parts) -> tuple[Accelerator, ...]:
     if parts.cards is not None:
         return parts.cards.accelerators
-    if about.has_no_gpu:
-        return ()
     inside = parts.row.get("shared") or (parts.chip and parts.chip.gpu)
-    if inside:
+    if inside and not about.has_no_gpu:
         return (Accelerator(vendor=gpus.vendor_of(inside), name=inside, unified=True),)
     return _unnamed_gpu(about)
 
@@ -476,12 +402,8 @@ def _profile_with(cards: NamedCards, *, laptop: bool) -> Profile | None:
     server.
     """
     wanted = [(card.name, card.memory_total_bytes) for card in cards.accelerators]
-    kinds = (
-        [beginning_with("laptop")]
-        if laptop
-        else [beginning_with("desktop"), beginning_with("server")]
-    )
-    for profile in itertools.chain(*kinds):
+    kinds = ("laptop",) if laptop else ("desktop", "server")
+    for profile in (each for kind in kinds for each in beginning_with(kind)):
         own = [(card.name, card.memory_total_bytes) for card in profile.machine.accelerators or ()]
         if wanted and own == wanted:
             return profile
@@ -494,7 +416,7 @@ def _with_cores(machine: Machine, about: Description) -> Machine:
     """
     stated, threads = about.numbers.get("cores"), about.numbers.get("threads", 0)
     vcpus = about.numbers.get("vcpus", stated)
-    if vcpus is not None and about.product is not None and machine.scope == "vm":
+    if vcpus is not None and about.product and machine.scope == "vm":
         return machine.replace(cpu_cores_usable=float(vcpus), cpu_cores_physical=vcpus)
     if stated is None and threads and machine.assumes("cpu_cores_usable"):
         # two of a core, as nearly all have that tell their threads
@@ -505,10 +427,8 @@ def _with_cores(machine: Machine, about: Description) -> Machine:
     cores = cpus.cores_of(processor)
     if cores and cores.are_known and stated >= cores.physical[1] // cpus.count_of(processor):
         return machine
-    facts: dict[str, Any] = {
-        "cpu_cores_physical": stated,
-        "cpu_cores_usable": float(max(threads, stated)),
-    }
+    usable = float(max(threads, stated))
+    facts: dict[str, Any] = {"cpu_cores_physical": stated, "cpu_cores_usable": usable}
     return machine.replace(
         **facts,
         cpu_cores_performance=None,
@@ -523,10 +443,8 @@ def _with_cores(machine: Machine, about: Description) -> Machine:
 def _title(about: Description, parts: _Parts) -> str:
     """What the machine is called in a sentence."""
     title: str = parts.row.get("title", "a machine")
-    names: list[str] = []
-    is_said = parts.row and parts.is_of_product
-    if parts.processor and not is_said and parts.processor != _UNNAMED_PROCESSOR:
-        names.append(parts.processor)
+    is_said = parts.processor is None or (parts.row and parts.is_of_product)
+    names = [] if is_said or parts.processor == _UNNAMED_PROCESSOR else [parts.processor or ""]
     if parts.cards is None:
         names += [card.name for card in _unnamed_gpu(about)]
     elif about.cards or not parts.row:
@@ -534,30 +452,29 @@ def _title(about: Description, parts: _Parts) -> str:
     return f"{title} with {' and '.join(names)}" if names else title
 
 
-def _doubts(about: Description, parts: _Parts) -> list[str]:
+def _doubts(about: Description, parts: _Parts) -> Iterator[str]:
     """Sentences on what the names leave open."""
-    doubts = [*(parts.cards.notes if parts.cards else ()), *_doubts_of_processor(about, parts)]
+    series, sizes = parts.series, parts.row.get("gib", ())
+    yield from parts.cards.notes if parts.cards else ()
+    yield from _doubts_of_processor(about, parts)
     has_no_card = parts.cards is None and not about.has_no_gpu and about.vram_gib is None
-    graphics = parts.series.graphics if parts.series else None
-    if has_no_card and graphics and not (parts.row or parts.chip):
-        doubts.append(f"The GPU inside it is left aside: --gpu '{graphics}' counts it.")
-    sizes = parts.row.get("gib", ())
+    if has_no_card and series and series.graphics and not (parts.row or parts.chip):
+        yield f"The GPU inside it is left aside: --gpu '{series.graphics}' counts it."
     if about.ram_gib is None and len(sizes) > 1:
-        doubts.append(f"Otherwise name it: {', '.join(f'{size:g} GB' for size in sizes[1:])}.")
+        yield f"Otherwise name it: {', '.join(f'{size:g} GB' for size in sizes[1:])}."
     if cpus.count_of(parts.processor or "") > 1:
-        doubts.append("Of several processors the memory of one is counted.")
-    return doubts
+        yield "Of several processors the memory of one is counted."
 
 
 def _doubts_of_processor(about: Description, parts: _Parts) -> Iterator[str]:
-    processor = parts.processor
+    series, processor = parts.series, parts.processor
     if processor == _UNNAMED_PROCESSOR:
         yield "Its processor is not told, so that its speed is a wide guess."
     elif processor is None and not parts.row:
         yield "Its processor is assumed."
-    elif processor and parts.series is None and parts.chip is None:
+    elif processor and series is None and parts.chip is None:
         yield f"No series of processors is listed for {processor}: a wide guess."
-    elif parts.series is not None and parts.series.is_a_generation:
+    elif series is not None and series.is_a_generation:
         yield f"The name tells only the generation of {processor}: a wide guess."
     if about.vram_gib is not None:
         yield "Which GPU it is is not told, so that its speed is a wide guess."

@@ -9,7 +9,7 @@ from ..core.spelling import is_slip
 from . import cpus, gpus
 from .description import Description
 from .gpu_names import NamedCards, UnknownGpuError, matches, named_card, not_sold_so, shown, spelled
-from .profiles import NotOneMachineError, UnknownMachineError
+from .profiles import UnknownMachineError, refusal
 from .roles import roles, words
 from .virtual_gpus import instance_typed, is_vgpu, vgpu_typed
 from .words import BREAK, COUNT, MODULES, SIZE, is_ram
@@ -26,25 +26,20 @@ def take_cards(about: Description) -> None:
     """Take every GPU. Raises `UnknownMachineError` where a name is not listed, a size is none that
     it is sold with, or one of several is meant.
     """
-    while (
-        run := next((run for run in about.free_runs() if _is_card(about, *run)), None)
-    ) is not None:
+    while run := next((run for run in about.free_runs() if _is_card(about, *run)), None):
         _take_card(about, *run)
     _refuse_unlisted(about)
-    discrete = [
-        (at, each)
-        for at, each in about.cards_at
-        if not all(card.unified for card in each.accelerators)
-    ]
     # a card computes faster than what is in the processor beside it
+    discrete = [pair for pair in about.cards_at if not _is_inside(pair[1])]
     about.cards_at = discrete or about.cards_at
     if len(about.cards) > 1 and any(token.text == "or" for token in about.tokens):
         names = [each.label for each in about.cards]
-        raise NotOneMachineError(
-            f"{shown(about.text)!r} names {' or '.join(names)}",
-            nearest=names,
-            remedy=f"name one: --machine '{names[0]}'",
-        )
+        raise refusal("two_gpus", about.text, names, names=" or ".join(names), first=names[0])
+
+
+def _is_inside(cards: NamedCards) -> bool:
+    """Whether they are part of a processor."""
+    return all(card.unified for card in cards.accelerators)
 
 
 def _is_card(about: Description, start: int, end: int) -> bool:
@@ -71,20 +66,19 @@ def _may_be_a_name(run: Sequence[str]) -> bool:
     """Whether words have the form of a GPU's name: no filler, count or size at an end, and a number
     but for names that have none.
     """
-    idle = roles().idle - roles().forms
+    idle = (roles().idle - roles().forms) | roles().gpu_idle
     first, last = run[0], run[-1]
-    is_open = last in roles().cards and len(run) > 1
-    if first in roles().gpu_idle | idle or last in roles().gpu_idle | idle or is_open:
+    if first in idle or last in idle or (last in roles().cards and len(run) > 1):
         return run == ["titan", "rtx"]
-    if SIZE.fullmatch(first) or SIZE.fullmatch(last) or any(map(COUNT.fullmatch, run)):
+    is_size = SIZE.fullmatch(first) or SIZE.fullmatch(last) or any(map(COUNT.fullmatch, run))
+    if is_size or (first.isdecimal() and len(first) < 3):
         return False
-    if first.isdecimal() and len(first) < 3:
-        return False
-    return (len(run) > 1 and not _NUMBERLESS.isdisjoint(run)) or any(
+    has_number = any(
         any(map(str.isdecimal, word)) and not SIZE.fullmatch(word)
         for word in run
         if word not in roles().left_out
     )
+    return has_number or (len(run) > 1 and not _NUMBERLESS.isdisjoint(run))
 
 
 def _name_and_sizes(run: Sequence[str]) -> tuple[list[str], list[float]]:
@@ -98,22 +92,22 @@ def _is_no_card(about: Description, at: int) -> bool:
     """Whether figures alone are a year or a processor's number. Raises `NotOneMachineError` where
     they can be a GPU, too.
     """
-    word = about.free(at)
+    word, before = about.free(at), about.free(at - 1)
     if not word.isdecimal():
         return False
     cards = matches((word,))
     if int(word) in _YEARS or not cards:
         return True
-    has_processor = about.processor is not None or about.chip is not None
-    if has_processor or about.free(at + 1) in gpus.variants():
+    is_told = about.processor is not None or about.chip is not None
+    if is_told or about.free(at + 1) in gpus.variants():
         return False
     label = cards[0].label.lower()
-    if about.free(at - 1) and cpus.class_of(about.free(at - 1)):
+    if before and cpus.class_of(before):
         if not _is_number_of_processor(about, at):
             raise about.can_be(word, [label])
         return True
     processors = cpus.names_of_number(word, beside_gpu=True)
-    if processors and (len(processors) > 1 or not _has_other_card(about, at)):
+    if processors and (len(processors) > 1 or not about.cards):
         raise about.can_be(word, [*processors, label])
     return bool(processors)
 
@@ -124,52 +118,40 @@ def _is_number_of_processor(about: Description, at: int) -> bool:
     return any(cpus.processor_of(name) or cpus.names_of_number(name) for name in names)
 
 
-def _has_other_card(about: Description, place: int) -> bool:
-    """Whether a GPU is named by more than a number beside it."""
-    others = (about.free(at) for at in range(len(about.tokens)) if at != place)
-    return bool(about.cards) or any(
-        word in roles().cards | gpus.variants() or re.fullmatch(r"\d{4}(?:ti|xtx?|s)", word)
-        for word in others
-    )
-
-
 def _take_card(about: Description, start: int, end: int) -> None:
     names, sizes = _name_and_sizes(about.words(start, end))
-    line = (about.product or {}).get("line", "").split()
+    line = about.product.get("line", "").split()
     names = [*line, *names] if matches((*line, *names)) else names
     about.take(start, end, "gpu")
     _refuse_slip(about, names, end)
     while about.free(end) in roles().gpu_idle - {"memory", "vram", "with"}:
         about.take(end, end + 1, "gpu")
         end += 1
-    text = " ".join(names)
-    if instance_typed(text)[0] is not None or vgpu_typed(text) is not None:
-        _put(about, start, names, next(iter(sizes), None), count_beside(about, start, end))
-        return
-    cards = matches(tuple(names), laptop=about.is_laptop)
-    if all(card.unified for card in cards):
-        # any but an integrated one is in the chip that was named
-        if cards[0].integrated or (about.processor is None and about.product is None):
-            _put(about, start, names, None, 1)
-        return
-    sold = _sizes_sold(cards)
-    size, count = next((size for size in sizes if size in sold), None), 0
-    if size is None:
-        size, count = _size_and_count(about, start, end, cards)
-    _put(about, start, names, size, count or count_beside(about, start, end))
+    text, size, count = " ".join(names), next(iter(sizes), None), 0
+    if instance_typed(text)[0] is None and vgpu_typed(text) is None:
+        cards = matches(tuple(names), laptop=about.is_laptop)
+        if all(card.unified for card in cards):
+            _put_inside(about, start, names, is_integrated=cards[0].integrated)
+            return
+        if size not in _sizes_sold(cards):
+            size, count = _size_and_count(about, start, end, cards)
+    count = count or count_beside(about, start, end)
+    about.cards_at.append((start, _named(about, names, size, count)))
 
 
-def _put(
-    about: Description, place: int, names: Sequence[str], size: float | None, count: int
+def _put_inside(
+    about: Description, place: int, names: Sequence[str], *, is_integrated: bool
 ) -> None:
-    """Keep the GPUs; one in a processor once, however often it is told."""
-    cards = _named(about, names, size, count)
-    is_inside = all(card.unified for card in cards.accelerators)
-    if not (is_inside and any(cards.label == each.label for each in about.cards)):
-        about.cards_at.append((place, cards))
+    """Keep a GPU of a processor, once: any but an integrated one is in the chip that was named."""
+    if is_integrated or about.processor is None:
+        inside = _named(about, names)
+        if all(inside.label != each.label for each in about.cards):
+            about.cards_at.append((place, inside))
 
 
-def _named(about: Description, names: Sequence[str], size: float | None, count: int) -> NamedCards:
+def _named(
+    about: Description, names: Sequence[str], size: float | None = None, count: int = 1
+) -> NamedCards:
     try:
         return named_card(names, size, count, laptop=about.is_laptop)
     except UnknownGpuError as error:
@@ -183,7 +165,7 @@ def _refuse_slip(about: Description, names: Sequence[str], end: int) -> None:
     behind, variants = about.free(end), gpus.variants()
     is_word = behind.isalpha() and behind not in variants | roles().idle and not is_ram(behind)
     if is_word and any(is_slip(behind, each) for each in variants):
-        _named(about, [*names, behind], None, 1)
+        _named(about, [*names, behind])
 
 
 def _refuse_unlisted(about: Description) -> None:
@@ -192,7 +174,7 @@ def _refuse_unlisted(about: Description) -> None:
         first, behind = spelled(about.free(at)).split()[:1], about.free(at + 1)
         is_number = re.fullmatch(r"[a-z]{0,2}\d{2,4}[a-z]{0,3}", behind)
         if is_number and not SIZE.fullmatch(behind) and first and first[0] in roles().cards:
-            _named(about, about.words(at, at + 2), None, 1)
+            _named(about, about.words(at, at + 2))
 
 
 # ------------------------------------------------------------------ sizes and counts
@@ -206,24 +188,22 @@ def _size_and_count(
     not sold with and that no RAM has.
     """
     sold = _sizes_sold(cards)
-    if cards_as_modules := _count_of_modules(about, start, sold):
-        return cards_as_modules
     at = end
-    while at < len(about.tokens) and about.tokens[at].text in (BREAK, "vram", "with", "memory"):
+    while about.word(at) in (BREAK, "vram", "with", "memory"):
         at += 1
     size = about.free_gib(at)
-    if size is None:
-        return _size_before(about, start, sold), 0
-    behind = about.words(at + 1, at + 3)
-    is_vram_behind = behind[:1] == ["vram"]
-    names_ram = any(map(is_ram, behind[:1])) and not any(map(SIZE.fullmatch, behind[1:]))
-    if is_vram_behind or "vram" in about.words(end, at) or (size in sold and not names_ram):
-        about.take(end, at + 1 + is_vram_behind, "gpu")
+    if size is None or MODULES.fullmatch(about.free(start - 1)):
+        size_before, count = _size_before(about, start, sold)
+        if size is None or count:
+            return size_before, count
+    names_ram = is_ram(about.word(at + 1)) and not SIZE.fullmatch(about.word(at + 2))
+    if "vram" in about.words(end, at + 2) or (size in sold and not names_ram):
+        about.take(end, at + 1 + (about.word(at + 1) == "vram"), "gpu")
         return size, 0
     if all(f"{size:g}gb" in card.named - card.words for card in cards):
         about.take(at, at + 1, "gpu")
     elif not names_ram and at == end:
-        _refuse_size(about, cards, size)
+        _refuse_size(about, cards, size, max(sold))
     return None, 0
 
 
@@ -231,23 +211,15 @@ def _sizes_sold(cards: Sequence[gpus.Card]) -> set[float]:
     return {size for card in cards for size in card.memory_gib}
 
 
-def _count_of_modules(about: Description, start: int, sold: set[float]) -> tuple[float, int] | None:
-    """Size and count of cards that are written as modules of RAM are, `2x24gb rtx 3090`."""
-    modules = MODULES.fullmatch(about.free(start - 1))
-    if not modules or float(modules[2]) not in sold or not _has_other_size(about, start):
-        return None
-    about.take(start - 1, start, "gpu")
-    return float(modules[2]), int(modules[1])
-
-
-def _refuse_size(about: Description, cards: Sequence[gpus.Card], size: float) -> None:
+def _refuse_size(
+    about: Description, cards: Sequence[gpus.Card], size: float, largest: float
+) -> None:
     """Raises `UnknownMachineError` for a size behind a card's name that neither it nor RAM has; a
     note where it is taken for that of the RAM.
     """
     if _is_no_size_of_ram(size):
         error = not_sold_so(cards, size)
         raise UnknownMachineError(f"{shown(about.text)!r}: {error}", remedy=error.remedy)
-    largest = max(_sizes_sold(cards))
     if size == 2 * largest:
         label = cards[0].label
         about.notes.append(f"The {size:g} GB are read as RAM: {label} has {largest:g}.")
@@ -257,15 +229,21 @@ def _is_no_size_of_ram(gib: float) -> bool:
     return gib % 4 != 0 and gib > 6
 
 
-def _size_before(about: Description, start: int, sold: set[float]) -> float | None:
-    """The size before a card's name that it is sold with, where it is not that of the RAM."""
+def _size_before(about: Description, start: int, sold: set[float]) -> tuple[float | None, int]:
+    """The size before a card's name that it is sold with, where it is not that of the RAM, and the
+    count of cards that are written as modules of RAM are, `2x24gb rtx 3090`; else 0.
+    """
+    modules = MODULES.fullmatch(about.free(start - 1))
+    if modules and float(modules[2]) in sold and _has_other_size(about, start):
+        about.take(start - 1, start, "gpu")
+        return float(modules[2]), int(modules[1])
     size, before = about.free_gib(start - 1), about.words(start - 3, start - 1)
     is_of_ram = bool(before) and is_ram(before[-1]) and not any(map(SIZE.fullmatch, before))
     is_no_ram = about.processor is None or _is_no_size_of_ram(size or 0)
     if size not in sold or is_of_ram or not (is_no_ram or _has_other_size(about, start - 1)):
-        return None
+        return None, 0
     about.take(start - 1, start, "gpu")
-    return size
+    return size, 0
 
 
 def _has_other_size(about: Description, place: int) -> bool:
@@ -276,7 +254,7 @@ def count_beside(about: Description, start: int, end: int) -> int:
     """Take the count of what stands from `start` to `end`: `2x`, `dual`, `x2`, and a bare number
     that is none of the name before it. 1 without one.
     """
-    while start > 1 and about.tokens[start - 1].text in roles().gpu_idle - {"with"}:
+    while start > 1 and about.word(start - 1) in roles().gpu_idle - {"with"}:
         start -= 1
     places = [start - 1, end]
     if not about.free(end) or SIZE.fullmatch(about.free(end)):
@@ -290,34 +268,33 @@ def count_beside(about: Description, start: int, end: int) -> int:
 
 
 def _count_before(about: Description, at: int) -> int:
-    word, counts = about.free(at), words()["counts"]
+    word = about.free(at)
     if (match := COUNT.fullmatch(word)) and match[1]:
         return int(match[1])
-    if word in counts or _is_bare_count(about, at):
-        return counts.get(word) or int(word)
-    return 0
+    count: int = words()["counts"].get(word, 0)
+    return count or (int(word) if _is_bare_count(about, at) else 0)
 
 
 def _count_behind(about: Description, at: int) -> int:
     match = COUNT.fullmatch(about.free(at))
     # `epyc 7742 2x 3090` are two cards
-    is_last = about.words(at + 1, at + 2) in ([], [BREAK])
+    is_last = about.word(at + 1) in ("", BREAK)
     return int(match[1] or match[2]) if match and (match[2] or is_last) else 0
 
 
 def _is_bare_count(about: Description, at: int) -> bool:
     """Whether a number counts what follows: behind a model of a laptop it is of its name."""
-    word = about.free(at)
+    word, before = about.free(at), about.word(at - 1)
     if not word.isdecimal() or not 1 < int(word) <= _MOST_BARE:
         return False
-    before = about.tokens[at - 1] if at else None
-    if before is None or before.text in (BREAK, "with", "and", "has") or before.by == "processor":
+    taken = about.tokens[at - 1].by if at else ""
+    if before in ("", BREAK, "with", "and", "has") or taken == "processor":
         return True
-    if SIZE.fullmatch(before.text) or MODULES.fullmatch(before.text):
+    if SIZE.fullmatch(before) or MODULES.fullmatch(before):
         return True
     if about.is_laptop:
         return False
-    if not before.by and cpus.class_of(before.text):
+    if not taken and cpus.class_of(before):
         # of `ryzen 7` it is the class
-        return word not in "3579" or before.text in ("i3", "i5", "i7", "i9")
-    return bool(before.by) or before.text in roles().idle | roles().computers
+        return word not in "3579" or before in ("i3", "i5", "i7", "i9")
+    return bool(taken) or before in roles().idle | roles().computers

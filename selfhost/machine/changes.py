@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ..core import units
 from ..core.errors import InputError, MachineFileError, Problem
@@ -13,7 +13,15 @@ from ..core.spelling import nearest, words_of
 from ..core.tables import shipped_table
 from . import cpus
 from .chips import apple_chip_of
-from .gpu_names import MOST_CARDS, UnknownGpuError, cards_named, find_cards, shown, spelled
+from .gpu_names import (
+    MOST_CARDS,
+    NamedCards,
+    UnknownGpuError,
+    cards_named,
+    find_cards,
+    shown,
+    spelled,
+)
 from .gpus import vendor_of
 from .record import (
     MAX_CORES,
@@ -58,7 +66,6 @@ _ASSUMED_BYTES_PER_CORE = 4 * units.GIB
 _MOST_ASSUMED_CORES = 64
 _NAME_LENGTH = 120
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
-_STATE_BANDWIDTH = "--set bandwidth=80GB/s"
 _EXAMPLES = {
     "memory": "memory=16GiB",
     "cores": "cores=8",
@@ -76,6 +83,29 @@ _ALSO = {
     "os": "system", "arch": "architecture", "storage": "disk", "accelerator": "gpu",
     "accelerators": "gpu",
 }  # fmt: skip
+# the facts of a setting that states nothing but these
+_FACTS = {
+    "memory": ("memory_total_bytes", "memory_limit_bytes"),
+    "cores": ("cpu_cores_usable",),
+    "disk": ("disks",),
+    "bandwidth": (_BANDWIDTH,),
+    "gpu": ("accelerators",),
+    "architecture": ("architecture",),
+    "system": ("system",),
+    "instruction_sets": ("instruction_sets",),
+}
+# names of facts, as patterns, whose reasons for being unread say nothing any more
+_FORGOTTEN = {
+    "disk": r"disks\..*\.(?:free_bytes|quota\w*|backing)",
+    "gpu": r"accelerators\..*",
+    "instruction_sets": r"instruction_sets\..*",
+}
+# limits that a setting does away with
+_LIMITS = {
+    "memory": ("address_space_bytes", "private_memory_bytes"),
+    "disk": ("file_size_limit_bytes",),
+    "architecture": ("emulated_on",),
+}
 
 
 class SettingError(InputError):
@@ -104,18 +134,14 @@ def apply(machine: Machine, settings: Sequence[str], named_gpus: Sequence[str] =
     if not settings and not named_gpus:
         return machine
     problems: list[Problem] = []
-    given = _values(settings, problems)
-    near = _add_named_gpus(named_gpus, given, problems)
+    texts, values = _values(settings, problems)
+    named, near = _named_gpus(named_gpus, "gpu" in texts, problems)
     if problems:
         raise SettingError(problems, nearest=near)
-    change = _Change(machine, given)
-    # the architecture comes last: it clears what others do not state
-    for key in sorted(given, key=lambda key: key == "architecture"):
-        _SETTERS[key](change, *zip(*given[key], strict=True))
-    labels = [cards_named(name).label for name in named_gpus]
-    changed = change.machine(", ".join([*labels, *(text.strip() for text in settings)]))
-    problems += _foreign_sets(changed) if "instruction_sets" in given else []
-    problems += _impossible_on_apple(changed, [*given], named_gpus)
+    what = ", ".join([*(each.label for each in named), *map(str.strip, settings)])
+    changed = _changed(machine, texts, values, named, what)
+    problems += _foreign_sets(changed) if "instruction_sets" in texts else []
+    problems += _impossible_on_apple(changed, texts.keys(), named_gpus)
     if problems:
         raise SettingError(problems)
     return planned(changed)
@@ -126,44 +152,44 @@ def value_of(key: str, text: str) -> Any:
     named as by `--gpu`. `SettingError` says what is wrong.
     """
     try:
-        return _READERS[key](text) if key != "gpu" else _cards(text)
+        if key != "gpu":
+            return _READERS[key](text)
+        return () if text.lower() == "none" else cards_named(text).accelerators
     except _Fault as fault:
         raise SettingError([fault.problem(key)]) from None
-
-
-def _cards(text: str) -> tuple[Accelerator, ...]:
-    """Cards by their names or by their sizes."""
-    if text.lower() == "none":
-        return ()
-    try:
-        return cards_named(text).accelerators
     except UnknownGpuError as error:
         try:
-            return _gpu(text) or ()
-        except _Fault:
-            if error.nearest:
-                raise _Fault(str(error), error.remedy) from None
-            raise
+            return _gpu(text)
+        except _Fault as fault:
+            fault = _Fault(str(error), error.remedy) if error.nearest else fault
+            raise SettingError([fault.problem(key)]) from None
 
 
-def _values(settings: Sequence[str], problems: list[Problem]) -> dict[str, list[tuple[str, Any]]]:
-    """Each key with its settings and their values; what is wrong goes to `problems`."""
-    given: dict[str, list[tuple[str, Any]]] = {}
-    for text in settings:
-        key, is_set, value = text.partition("=")
-        key, value = key.strip().lower().replace("-", "_"), value.strip(" ")
+def _values(
+    settings: Sequence[str], problems: list[Problem]
+) -> tuple[dict[str, str], dict[str, Any]]:
+    """The text and the value of each key, of GPUs all of them; what is wrong goes to `problems`."""
+    texts: dict[str, list[str]] = {}
+    values: dict[str, Any] = {}
+    for setting in settings:
+        key, is_set, text = setting.partition("=")
+        key, text = key.strip().lower().replace("-", "_"), text.strip(" ")
         try:
             if key not in _READERS:
-                raise _unknown_key(key, value if is_set else None)
-            if not value:
+                raise _unknown_key(key, bool(is_set))
+            if not text:
                 raise _Fault("has no value", f"write for example {_EXAMPLES[key]}")
-            given.setdefault(key, []).append((text.strip(), _READERS[key](value)))
+            value = _READERS[key](text)
         except _Fault as fault:
             problems.append(fault.problem(shown(key) or None))
-    for key, several in given.items():
-        if len(several) > 1 and (key != "gpu" or any(value is None for _, value in several)):
+            continue
+        values[key] = values.get(key, ()) + value if key == "gpu" else value
+        texts.setdefault(key, []).append(setting.strip())
+    for key, several in texts.items():
+        is_none = any(text.lower().endswith("none") for text in several)
+        if len(several) > 1 and (key != "gpu" or is_none):
             problems.append(_Fault(f"is set {len(several)} times", "set it once").problem(key))
-    return given
+    return {key: ", ".join(several) for key, several in texts.items()}, values
 
 
 def _unknown_key(key: str, value: str | None) -> _Fault:
@@ -174,29 +200,29 @@ def _unknown_key(key: str, value: str | None) -> _Fault:
     return _Fault("cannot be set", meant)
 
 
-def _add_named_gpus(
-    names: Sequence[str], given: dict[str, list[tuple[str, Any]]], problems: list[Problem]
-) -> list[str]:
-    """Put the GPUs of `--gpu` beside the settings. The names that are near those not known."""
-    near: list[str] = []
+def _named_gpus(
+    names: Sequence[str], are_set: bool, problems: list[Problem]
+) -> tuple[list[NamedCards], list[str]]:
+    """The GPUs of `--gpu`, and the names that are near those that are not known."""
+    named, near = list[NamedCards](), list[str]()
     faults: list[_Fault] = []
-    if names and "gpu" in given:
+    if names and are_set:
         message = "is given, and --set gpu=… as well: both say which GPUs there are"
         faults.append(_Fault(message, "leave one of them out"))
     for name in names:
         try:
-            given.setdefault("--gpu", []).append((name, cards_named(name)))
+            named.append(cards_named(name))
         except UnknownGpuError as error:
             faults.append(_Fault(error.message, error.remedy))
             near += error.nearest
-    counts = [len(named.accelerators) for _, named in given.get("--gpu", [])]
+    counts = [len(each.accelerators) for each in named]
     if len(counts) > 1 and not all(counts):
         faults.append(_Fault("none is no GPU", "give it alone"))
     if sum(counts) > MOST_CARDS:
         message = f"{sum(counts)} GPUs are more than the {MOST_CARDS} that are judged"
         faults.append(_Fault(message, "name fewer"))
     problems += [fault.problem(None, "--gpu") for fault in faults]
-    return near
+    return named, near
 
 
 # ------------------------------------------------------------------ what is planned
@@ -212,9 +238,8 @@ def planned(machine: Machine) -> Machine:
     if machine.disks is None:
         assumed.append("disks")
     else:
-        assumed += [
-            f"disks.{disk.purpose}.free_bytes" for disk in machine.disks if disk.free_bytes is None
-        ]
+        unread = [disk.purpose for disk in machine.disks if disk.free_bytes is None]
+        assumed += [f"disks.{purpose}.free_bytes" for purpose in unread]
         assumed += [f"disks.{purpose}" for purpose in PURPOSES if machine.disk_for(purpose) is None]
     if machine.instruction_sets is not None:
         changes["instruction_sets"] = with_implied(machine.instruction_sets, machine.architecture)
@@ -223,47 +248,39 @@ def planned(machine: Machine) -> Machine:
         sources["instruction_sets"] = f"assumed: {why}"
         assumed.append("instruction_sets")
     if machine.cpu_cores_usable is None:
-        facts, why, are_known = _assumed_cores(machine)
+        facts, why = _assumed_cores(machine)
         changes |= facts
         sources |= dict.fromkeys(facts, why)
-        assumed += [] if are_known else ["cpu_cores_usable"]
+        assumed += ["cpu_cores_usable"] if why.startswith("assumed") else []
     return machine.replace(**changes, sources=sources, assumed=tuple(dict.fromkeys(assumed)))
 
 
-def _assumed_cores(machine: Machine) -> tuple[dict[str, Any], str, bool]:
-    """The cores that the processor's name tells, else one for so much memory; why; and whether they
-    are known. A guest has a part of its processor's.
+def _assumed_cores(machine: Machine) -> tuple[dict[str, Any], str]:
+    """The cores that the processor's name tells, else one for so much memory; and why. A guest has
+    a part of its processor's.
     """
     cores = cpus.cores_in(machine) if machine.scope == "host" else None
     if cores is not None:
         facts = {"cpu_cores_physical": cores.physical[1], "cpu_cores_usable": float(cores.usable)}
         if cores.performance != cores.physical:
             facts["cpu_cores_performance"] = cores.performance[1]
-        least, _, most = cores.physical
         if cores.are_known:
-            return facts, "as its maker lists that model", True
-        return facts, f"assumed: {least} to {most}, as processors of that kind have", False
+            return facts, "as its maker lists that model"
+        least, _, most = cores.physical
+        return facts, f"assumed: {least} to {most}, as processors of that kind have"
     memory = machine.memory_limit_bytes or machine.memory_total_bytes
     if memory is None:
-        return {}, "", True
+        return {}, ""
     count = min(_MOST_ASSUMED_CORES, max(1, memory // _ASSUMED_BYTES_PER_CORE))
     why = f"assumed: one for each {units.binary(_ASSUMED_BYTES_PER_CORE)} of memory"
-    return {"cpu_cores_usable": float(count)}, why, False
-
-
-def _sets_table() -> Mapping[str, Any]:
-    """`baseline`: the sets that every processor of an architecture has; `implied`: what each set
-    brings.
-    """
-    table: Mapping[str, Any] = shipped_table("cpus")["instruction_sets"]
-    return table
+    return {"cpu_cores_usable": float(count)}, why
 
 
 def with_implied(sets: Sequence[str], architecture: str | None) -> tuple[str, ...]:
     """Those that were named, then those that they bring and those that every processor of the
     architecture has.
     """
-    table = _sets_table()
+    table = shipped_table("cpus")["instruction_sets"]
     every_set = [*sets, *table["baseline"].get(architecture or "", ())]
     for name in every_set:
         every_set += (other for other in table["implied"].get(name, ()) if other not in every_set)
@@ -274,7 +291,7 @@ def own_sets(sets: Sequence[str], architecture: str | None) -> tuple[str, ...]:
     """Those that a processor of the architecture may have: AVX2 is none of an Arm processor's. A
     name that no table here has may be any processor's, and one of unknown architecture have any.
     """
-    baseline = _sets_table()["baseline"]
+    baseline = shipped_table("cpus")["instruction_sets"]["baseline"]
     if architecture not in baseline:
         return tuple(sets)
     foreign = {
@@ -289,197 +306,95 @@ def own_sets(sets: Sequence[str], architecture: str | None) -> tuple[str, ...]:
 
 def _class_sets(machine: Machine) -> tuple[tuple[str, ...], str] | None:
     """The instruction sets of a processor of its class, and why these; None where nothing tells."""
-    architecture = machine.architecture or ""
-    least = cpus.least_vectors(machine.cpu_model or "")
-    if least is not None:
-        common, lacking = _LEAST_SETS[least]
-        why = f"many processors of that name lack {lacking}"
-        return with_implied(common, "x86_64"), why
+    architecture, name = machine.architecture or "", machine.cpu_model or ""
+    around = cpus.class_of(name) if cpus.processor_of(name) is None else None
+    if around is not None and around.least_vectors is not None:
+        common, lacking = _LEAST_SETS[around.least_vectors]
+        return with_implied(common, "x86_64"), f"many processors of that name lack {lacking}"
     sets = ASSUMED_SETS.get(f"{machine.system}-{architecture}") or ASSUMED_SETS.get(architecture)
     return None if sets is None else (sets, f"what nearly every {architecture} processor has")
-
-
-def _foreign_sets(machine: Machine) -> list[Problem]:
-    """The sets that were set and that no processor of the machine's architecture has."""
-    sets = machine.instruction_sets or ()
-    own = own_sets(sets, machine.architecture)
-    foreign = next((name for name in sets if name not in own), None)
-    if foreign is None:
-        return []
-    message = f"{foreign} is no instruction set of an {machine.architecture} processor"
-    remedy = "leave it out, or state the architecture too: --set architecture=…"
-    return [_Fault(message, remedy).problem("instruction_sets")]
-
-
-def _impossible_on_apple(
-    machine: Machine, keys: Sequence[str], named_gpus: Sequence[str]
-) -> list[Problem]:
-    """What no computer with an Apple chip has of what was set: a card, another system or
-    architecture.
-    """
-    chip = _named_apple_chip(machine)
-    if chip is None:
-        return []
-    problems = []
-    cards = [card for card in machine.accelerators or () if card.vendor.lower() != "apple"]
-    if cards and (named_gpus or "gpu" in keys):
-        message = f"{chip} has a GPU of its own and takes no {cards[0].name} beside it"
-        what = [*named_gpus, "Ryzen 5 7600 32GB"][0]
-        remedy = f"leave it out, or name a computer that takes cards: --machine '{what}'"
-        place = (None, "--gpu") if named_gpus else ("gpu", "--set")
-        problems.append(_Fault(message, remedy).problem(*place))
-    apple_chip = apple_chip_of(words_of(chip))
-    systems = ["macos"] if apple_chip and not apple_chip.linux else ["macos", "linux"]
-    if "system" in keys and machine.scope == "host" and machine.system not in systems:
-        remedy = ", or write system=".join(["leave it out, for macOS", *systems[1:]])
-        fault = _Fault(f"{machine.system} does not start on {chip}", remedy)
-        problems.append(fault.problem("system"))
-    if "architecture" in keys and machine.architecture != "aarch64":
-        message = f"is {machine.architecture}, and {chip} is an Arm processor (aarch64)"
-        remedy = "leave it out, or name a computer with one: --machine 'i7-9750H 16GB'"
-        problems.append(_Fault(message, remedy).problem("architecture"))
-    return problems
-
-
-def _named_apple_chip(machine: Machine) -> str | None:
-    """What a sentence calls the machine's Apple chip; None where it has none."""
-    name = machine.cpu_model or ""
-    shares_memory = any(c.vendor == "apple" and c.unified for c in machine.accelerators or ())
-    is_mac = (machine.system, machine.architecture) == ("macos", "aarch64")
-    if "apple" not in words_of(name) and not shares_memory and not is_mac:
-        return None
-    return f"an {name}" if name.lower().startswith("apple") else "an Apple chip"
 
 
 # ------------------------------------------------------------------ what a setting changes
 
 
-class _Change:
-    """What settings change of one machine, and which facts they make meaningless."""
-
-    def __init__(self, machine: Machine, keys: Mapping[str, object]) -> None:
-        self.before = machine
-        # of all settings that are given
-        self.keys = keys
-        self.values: dict[str, Any] = {}
-        self.sources = dict(machine.sources)
-        self.lost: dict[str, Unread] = {}
-        self.unread = list(machine.unread)
-        self.assumed = list(machine.assumed)
-
-    def put(self, fact: str, value: Any, text: str) -> None:
-        """`fact` has the value of the setting `text`."""
-        self.values[fact] = value
-        self.sources[fact] = f"--set {text}"
-        if fact in self.assumed:
-            self.assumed.remove(fact)
-
-    def clear(self, fact: str, reason: str, remedy: str | None = None) -> None:
-        """`fact` is no longer known."""
-        self.values[fact] = None
-        self.sources.pop(fact, None)
-        self.lost[fact] = Unread(fact=fact, reason=reason, remedy=remedy)
-
-    def forget(self, pattern: str) -> None:
-        """Leave out the reasons of facts whose whole name matches."""
-        self.unread = [
-            entry for entry in self.unread if not re.fullmatch(pattern, entry.fact, re.S)
-        ]
-
-    def machine(self, what: str) -> Machine:
-        """The machine with every setting in place; what a setting makes meaningless is unread."""
-        name = f"{self.before.name} with {what}"
-        name = name if len(name) <= _NAME_LENGTH else name[: _NAME_LENGTH - 1] + "…"
-        kept = (entry for entry in self.unread if entry.fact not in self.lost)
-        return self.before.replace(
-            **self.values | {"name": name},
-            sources=self.sources,
-            assumed=tuple(self.assumed),
-            unread=(*self.lost.values(), *kept),
-        )
+def _stated(
+    before: Machine, texts: Mapping[str, str], values: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The facts that settings state, and the sources of all."""
+    facts: dict[str, Any] = {}
+    sources = dict(before.sources)
+    for key, value in values.items():
+        stated, measured = value, ""
+        if key == "disk":
+            stated = filled_disks(before.disks, value)
+        elif key == "bandwidth":
+            stated, measured = value[0], "measured, by " if value[1] else ""
+        facts |= dict.fromkeys(_LIMITS.get(key, ())) | dict.fromkeys(_FACTS[key], stated)
+        sources |= dict.fromkeys(_FACTS[key], f"{measured}--set {texts[key]}")
+    return facts, sources
 
 
-def _set_memory(change: _Change, texts: Sequence[str], values: Sequence[int]) -> None:
-    change.put("memory_total_bytes", values[0], texts[0])
-    change.put("memory_limit_bytes", values[0], texts[0])
-    change.values |= {"address_space_bytes": None, "private_memory_bytes": None}
-    change.clear("memory_available_bytes", f"how much would be free with {texts[0]} is not known")
+def _changed(
+    before: Machine,
+    texts: Mapping[str, str],
+    values: Mapping[str, Any],
+    named: Sequence[NamedCards],
+    what: str,
+) -> Machine:
+    """The machine with every setting in place; what a setting makes meaningless is unread."""
+    facts, sources = _stated(before, texts, values)
+    assumed = [fact for fact in before.assumed if fact not in facts]
+    if "disk" in values:
+        assumed = [fact for fact in assumed if not fact.startswith("disks.")]
+    if named:
+        facts["accelerators"] = tuple(card for each in named for card in each.accelerators)
+        notes = "; ".join(text for each in named for text in (*each.notes, each.source))
+        sources["accelerators"] = notes[:MAX_TEXT]
+    lost = _meaningless(before, texts, values)
+    gone = {each.fact for each in lost}
+    keys = {*values, *gone, *(["gpu"] if named else [])}
+    forgotten = "|".join(_FORGOTTEN.get(key, "(?!)") for key in keys)
+    kept = [
+        each
+        for each in before.unread
+        if each.fact not in gone and not re.fullmatch(forgotten, each.fact, re.DOTALL)
+    ]
+    facts["name"] = shown(f"{before.name} with {what}", _NAME_LENGTH)
+    return before.replace(
+        **facts | dict.fromkeys(gone),
+        sources={fact: source for fact, source in sources.items() if fact not in gone},
+        assumed=tuple(assumed),
+        unread=(*lost, *kept),
+    )
 
 
-def _set_cores(change: _Change, texts: Sequence[str], values: Sequence[float]) -> None:
-    change.put("cpu_cores_usable", values[0], texts[0])
-    for fact in ("cpu_cores_physical", "cpu_cores_performance"):
-        change.clear(fact, f"{texts[0]} says how many are usable")
-    source = change.before.sources.get(_BANDWIDTH, "")
-    others = values[0] != change.before.cpu_cores_usable
-    if was_read_by_cores(source) and others and "bandwidth" not in change.keys:
-        change.clear(_BANDWIDTH, "it was measured with other cores", _STATE_BANDWIDTH)
-
-
-def _set_disk(change: _Change, texts: Sequence[str], values: Sequence[int]) -> None:
-    change.put("disks", filled_disks(change.before.disks, values[0]), texts[0])
-    change.values["file_size_limit_bytes"] = None
-    change.assumed = [fact for fact in change.assumed if not fact.startswith("disks.")]
-    change.forget(r"disks\..*\.(?:free_bytes|quota\w*|backing)")
-
-
-def _set_bandwidth(
-    change: _Change, texts: Sequence[str], values: Sequence[tuple[int, bool]]
-) -> None:
-    rate, is_measured = values[0]
-    change.put(_BANDWIDTH, rate, texts[0])
-    if is_measured:
-        change.sources[_BANDWIDTH] = f"measured, by --set {texts[0]}"
-
-
-def _set_gpu(change: _Change, texts: Sequence[str], values: Sequence[Any]) -> None:
-    cards = tuple(card for several in values for card in several or ())
-    change.put("accelerators", cards, ", ".join(texts))
-    change.forget(r"accelerators\..*")
-
-
-def _set_named_gpus(change: _Change, texts: Sequence[str], values: Sequence[Any]) -> None:
-    change.values["accelerators"] = tuple(card for named in values for card in named.accelerators)
-    change.sources["accelerators"] = "; ".join(
-        text for named in values for text in (*named.notes, named.source)
-    )[:MAX_TEXT]
-    change.forget(r"accelerators\..*")
-
-
-def _set_system(change: _Change, texts: Sequence[str], values: Sequence[str]) -> None:
-    change.put("system", values[0], texts[0])
-
-
-def _set_instruction_sets(change: _Change, texts: Sequence[str], values: Sequence[Any]) -> None:
-    change.put("instruction_sets", values[0], texts[0])
-    change.forget(r"instruction_sets\..*")
-
-
-def _set_architecture(change: _Change, texts: Sequence[str], values: Sequence[str]) -> None:
-    change.put("architecture", values[0], texts[0])
-    change.values["emulated_on"] = None
-    if values[0] == change.before.architecture:
-        return
-    another = f"{texts[0]} asks about another processor than the one that was read"
-    change.clear("cpu_model", another)
-    if "instruction_sets" not in change.keys:
-        change.clear("instruction_sets", another, "--set instruction_sets=…")
-        change.forget(r"instruction_sets\..*")
-    if "bandwidth" not in change.keys:
-        change.clear(_BANDWIDTH, another, _STATE_BANDWIDTH)
-
-
-_SETTERS: Mapping[str, Callable[..., None]] = {
-    "memory": _set_memory,
-    "cores": _set_cores,
-    "disk": _set_disk,
-    "bandwidth": _set_bandwidth,
-    "gpu": _set_gpu,
-    "--gpu": _set_named_gpus,
-    "system": _set_system,
-    "instruction_sets": _set_instruction_sets,
-    "architecture": _set_architecture,
-}
+def _meaningless(
+    before: Machine, texts: Mapping[str, str], values: Mapping[str, Any]
+) -> list[Unread]:
+    """The facts that nobody knows any more."""
+    lost: list[Unread] = []
+    memory, cores = texts.get("memory"), texts.get("cores")
+    if memory:
+        reason = f"how much would be free with {memory} is not known"
+        lost.append(Unread(fact="memory_available_bytes", reason=reason))
+    if cores:
+        reason = f"{cores} says how many are usable"
+        facts = ("cpu_cores_physical", "cpu_cores_performance")
+        lost += [Unread(fact=fact, reason=reason) for fact in facts]
+    state_it = "--set bandwidth=80GB/s"
+    was_measured = was_read_by_cores(before.sources.get(_BANDWIDTH, ""))
+    if was_measured and cores and values["cores"] != before.cpu_cores_usable:
+        reason = "it was measured with other cores"
+        lost.append(Unread(fact=_BANDWIDTH, reason=reason, remedy=state_it))
+    if values.get("architecture", before.architecture) != before.architecture:
+        reason = f"{texts['architecture']} asks about another processor than the one that was read"
+        sets = Unread(fact="instruction_sets", reason=reason, remedy="--set instruction_sets=…")
+        rate = Unread(fact=_BANDWIDTH, reason=reason, remedy=state_it)
+        lost += [Unread(fact="cpu_model", reason=reason), sets, rate]
+    stated = {fact for key in values for fact in _FACTS[key]}
+    by_fact = {each.fact: each for each in lost if each.fact not in stated}
+    return list(by_fact.values())
 
 
 def filled_disks(disks: Sequence[Disk] | None, free: int) -> tuple[Disk, ...]:
@@ -503,10 +418,62 @@ def filled_disks(disks: Sequence[Disk] | None, free: int) -> tuple[Disk, ...]:
     return (*kept, *added)
 
 
+def _foreign_sets(machine: Machine) -> list[Problem]:
+    """The sets that were set and that no processor of the machine's architecture has."""
+    sets = machine.instruction_sets or ()
+    own = own_sets(sets, machine.architecture)
+    foreign = next((name for name in sets if name not in own), None)
+    if foreign is None:
+        return []
+    message = f"{foreign} is no instruction set of an {machine.architecture} processor"
+    remedy = "leave it out, or state the architecture too: --set architecture=…"
+    return [_Fault(message, remedy).problem("instruction_sets")]
+
+
+def _impossible_on_apple(
+    machine: Machine, keys: Iterable[str], named_gpus: Sequence[str]
+) -> list[Problem]:
+    """What no computer with an Apple chip has of what was set: a card, another system or
+    architecture.
+    """
+    chip = _apple_chip_in(machine)
+    if chip is None:
+        return []
+    problems = []
+    cards = [card for card in machine.accelerators or () if card.vendor.lower() != "apple"]
+    if cards and (named_gpus or "gpu" in keys):
+        message = f"{chip} has a GPU of its own and takes no {cards[0].name} beside it"
+        what = [*named_gpus, "Ryzen 5 7600 32GB"][0]
+        remedy = f"leave it out, or name a computer that takes cards: --machine '{what}'"
+        place = (None, "--gpu") if named_gpus else ("gpu", "--set")
+        problems.append(_Fault(message, remedy).problem(*place))
+    apple_chip = apple_chip_of(words_of(chip))
+    systems = ["macos"] if apple_chip and not apple_chip.linux else ["macos", "linux"]
+    if "system" in keys and machine.scope == "host" and machine.system not in systems:
+        remedy = ", or write system=".join(["leave it out, for macOS", *systems[1:]])
+        message = f"{machine.system} does not start on {chip}"
+        problems.append(_Fault(message, remedy).problem("system"))
+    if "architecture" in keys and machine.architecture != "aarch64":
+        message = f"is {machine.architecture}, and {chip} is an Arm processor (aarch64)"
+        remedy = "leave it out, or name a computer with one: --machine 'i7-9750H 16GB'"
+        problems.append(_Fault(message, remedy).problem("architecture"))
+    return problems
+
+
+def _apple_chip_in(machine: Machine) -> str | None:
+    """What a sentence calls the machine's Apple chip; None where it has none."""
+    name = machine.cpu_model or ""
+    has_its_gpu = any(c.vendor == "apple" and c.unified for c in machine.accelerators or ())
+    is_mac = (machine.system, machine.architecture) == ("macos", "aarch64")
+    if not (has_its_gpu or is_mac or "apple" in words_of(name)):
+        return None
+    return f"an {name}" if name.lower().startswith("apple") else "an Apple chip"
+
+
 # ------------------------------------------------------------------ values
 
 
-def _size(key: str, text: str, most: int) -> int:
+def _size(key: str, text: str, most: int = MAX_MEMORY_BYTES) -> int:
     example = f"write for example {_EXAMPLES[key]}"
     try:
         size = parse_bytes(text)
@@ -520,29 +487,21 @@ def _size(key: str, text: str, most: int) -> int:
     return size
 
 
-def _memory(text: str) -> int:
-    return _size("memory", text, MAX_MEMORY_BYTES)
-
-
 def _bandwidth(text: str) -> tuple[int, bool]:
     """Bytes per second, and whether that is what was measured and no peak."""
     rate, colon, how = text.partition(":")
     if colon and how.strip().lower() != "measured":
-        raise _Fault(
-            f"{shown(how.strip())!r} says nothing of it",
-            "write for example bandwidth=80GB/s or bandwidth=80GB/s:measured",
-        )
+        example = "write for example bandwidth=80GB/s or bandwidth=80GB/s:measured"
+        raise _Fault(f"{shown(how.strip())!r} says nothing of it", example)
     return _rate(rate), bool(colon)
 
 
 def _rate(text: str) -> int:
     size = re.sub(r"(?:/second|/sec|/s|ps)$", "", text.strip(), flags=re.IGNORECASE)
     if re.search(r"[kmgt]b$", size, re.IGNORECASE) and size.endswith("b"):
-        raise _Fault(
-            f"{shown(text)!r} may mean bits: write the bandwidth of memory in bytes",
-            f"write for example {_EXAMPLES['bandwidth']}",
-        )
-    return _size("bandwidth", size, MAX_MEMORY_BYTES)
+        message = f"{shown(text)!r} may mean bits: write the bandwidth of memory in bytes"
+        raise _Fault(message, f"write for example {_EXAMPLES['bandwidth']}")
+    return _size("bandwidth", size)
 
 
 def _cores(text: str) -> float:
@@ -556,15 +515,15 @@ def _cores(text: str) -> float:
     return number
 
 
-def _free(text: str) -> int:
+def _disk(text: str) -> int:
     # a full disk is something to ask about
     return 0 if text.strip() == "0" else _size("disk", text, MAX_DISK_BYTES)
 
 
-def _gpu(text: str) -> tuple[Accelerator, ...] | None:
-    """`24GiB`, `2x24GiB:NAME`, `24GiB:NAME:900GB/s`; None for `none`."""
+def _gpu(text: str) -> tuple[Accelerator, ...]:
+    """`24GiB`, `2x24GiB:NAME`, `24GiB:NAME:900GB/s`; `none` is no GPU."""
     if text.lower() == "none":
-        return None
+        return ()
     size, _, name = text.partition(":")
     head, _, rate_text = name.rpartition(":")
     rate = None
@@ -582,7 +541,7 @@ def _gpu(text: str) -> tuple[Accelerator, ...] | None:
             raise _Fault(error.problems[0].message, error.problems[0].remedy) from None
     if ":" not in text and find_cards(text) is not None:
         raise _Fault(f"{shown(text)!r} is a GPU's name", f"name it by --gpu '{text.strip()}'")
-    memory = _size("gpu", size, MAX_MEMORY_BYTES)
+    memory = _size("gpu", size)
     name = spelled(name) or f"GPU with {units.binary(memory)}"
     card = Accelerator(
         vendor=vendor_of(name),
@@ -599,10 +558,8 @@ def _choice(text: str, normal: Callable[[str], str], choices: Sequence[str]) -> 
     if name in choices:
         return name
     guess = nearest(name, choices)
-    raise _Fault(
-        f"{shown(text)!r} is not one of {', '.join(choices)}",
-        f"did you mean {guess}?" if guess else None,
-    )
+    hint = f"did you mean {guess}?" if guess else None
+    raise _Fault(f"{shown(text)!r} is not one of {', '.join(choices)}", hint)
 
 
 def _sets(text: str) -> tuple[str, ...]:
@@ -611,17 +568,15 @@ def _sets(text: str) -> tuple[str, ...]:
         return ()
     wrong = [name for name in names if not re.fullmatch(r"[a-z0-9_]{1,40}", name, re.ASCII)]
     if wrong:
-        raise _Fault(
-            f"{shown(wrong[0])!r} is not an instruction set",
-            "write them as Linux does: instruction_sets=avx2,fma,f16c",
-        )
+        example = "write them as Linux does: instruction_sets=avx2,fma,f16c"
+        raise _Fault(f"{shown(wrong[0])!r} is not an instruction set", example)
     return names
 
 
 _READERS: Mapping[str, Callable[[str], Any]] = {
-    "memory": _memory,
+    "memory": lambda text: _size("memory", text),
     "cores": _cores,
-    "disk": _free,
+    "disk": _disk,
     "bandwidth": _bandwidth,
     "gpu": _gpu,
     "architecture": lambda text: _choice(text, normal_architecture, ARCHITECTURES),

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from ..core import units
 from ..core.records import Record
+from ..core.tables import shipped_table
 
 TYPE_CHECKING = False
 
@@ -87,16 +88,22 @@ _NEXT_GENERATION = 1.5
 _FLOPS_OF_CORE, _FLOPS_OF_MATRIX_CORE = 256, 1024
 
 
+def record_of(kind: type[Any], row: Mapping[str, Any], /, **values: Any) -> Any:
+    """A record of the keys of a row that are its fields, and of `values`."""
+    own = {key: row[key] for key in kind._fields if key in row}
+    lists = {key: tuple(value) for key, value in own.items() if isinstance(value, list)}
+    return kind(**own | lists | values)
+
+
 def soldered_chip(words: frozenset[str]) -> Chip | None:
     """The chip that the words of a processor's name mean; None for others and for Apple's."""
     if _CHIP_HINTS.isdisjoint(words):
         return None
     for row in _table()["chip"]:
         if words.issuperset(row["words"].split()):
-            values = {key: row[key] for key in Chip._fields if key in row}
-            if "cores" in row:
-                values["link"] = (row["cores"], row["cores_gb_per_s"])
-            return Chip(**values)
+            link = (row["cores"], row["cores_gb_per_s"]) if "cores" in row else None
+            chip: Chip = record_of(Chip, row, link=link)
+            return chip
     return None
 
 
@@ -109,13 +116,10 @@ def apple_chip(chip: str, variant: str) -> AppleChip | None:
     """`("m1", "max")`; the variant is empty for the plain chip. None for one without a row."""
     for row in _table()["apple"]:
         if (row["chip"], row["variant"]) == (chip, variant):
-            smaller, unpacked = row.get("smaller"), row.get("unpacked_gb_per_s")
-            values = {key: row[key] for key in AppleChip._fields if key in row}
-            values["smaller"] = (
-                tuple(smaller[key] for key in ("cores", "gb_per_s")) if smaller else None
-            )
-            values["unpacked_gb_per_s"] = tuple(unpacked) if unpacked else None
-            return AppleChip(**values)
+            smaller = row.get("smaller")
+            narrow = (smaller["cores"], smaller["gb_per_s"]) if smaller else None
+            known: AppleChip = record_of(AppleChip, row, smaller=narrow)
+            return known
     return None
 
 
@@ -174,6 +178,4 @@ def metal_share(ram_bytes: int) -> tuple[float, float]:
 
 def _table() -> Mapping[str, Any]:
     """The whole file. Raises `SpecError` where the installation lacks it."""
-    from ..core.tables import shipped_table
-
     return shipped_table("gpus")

@@ -1,6 +1,4 @@
-"""Machines that clouds rent, `m6a.xlarge`, `n2-standard-8`: `specs/common/cloud_types.toml`; and
-virtual machines and containers that a text describes, `vps 4 vcpu 8gb`.
-"""
+"""Machines that clouds rent, `m6a.xlarge`, `n2-standard-8`: `specs/common/cloud_types.toml`."""
 
 from __future__ import annotations
 
@@ -54,18 +52,15 @@ def rented(text: str) -> Described | None:
         cards = find_cards(beside.lstrip("+, ").removeprefix("with "))
         if cards is not None:
             return _of_type(typed, cards)
-        note = f"{described.note} Left aside: {beside}."
-        return described.replace(note=note)
+        return described.replace(note=f"{described.note} Left aside: {beside}.")
     return None
 
 
 def _is_idle(beside: str) -> bool:
     """Whether it tells a disk or a system alone."""
-    systems, idle = words()["systems"], {*words()["idle"], *words()["disk"]}
+    idle = {*words()["systems"], *words()["idle"], *words()["disk"]}
     return all(
-        token.text in systems
-        or token.text in idle
-        or re.fullmatch(r"\d+(?:gb|tb|[.\d]*)", token.text)
+        token.text in idle or re.fullmatch(r"\d+(?:gb|tb|[.\d]*)", token.text)
         for token in tokens(beside)
     )
 
@@ -92,26 +87,24 @@ def without_provider(text: str) -> str:
 def _of_type(text: str, added: NamedCards | None) -> Described | None:
     """The machine of a type's name, with those GPUs in place of its own where they are given."""
     table = shipped_table("cloud_types")
-    name, count = text.lower(), None
+    name, count = text.lower(), 0
     # a type with fewer processors than another has its memory: `Standard_E8-4s_v5`
     if constrained := re.fullmatch(table["constrained"], name, re.ASCII):
         name, count = f"{constrained['before']}{constrained['behind']}", int(constrained["count"])
     for row in table["type"]:
-        if name[:1] not in row["begins"]:
-            continue
-        match = re.fullmatch(row["types"], name, re.ASCII)
+        match = re.fullmatch(row["types"], name, re.ASCII) if name[:1] in row["begins"] else None
         if match is None:
             continue
         processors = _processors(match["size"], row, table["sizes"])
         groups = match.groupdict()
-        each_gib = row.get("gib", {}).get(groups.get("kind"))
-        gib = float(groups["gib"]) if "gib" in groups else each_gib and each_gib * processors
-        if not gib or processors <= (count or 0):
-            continue
-        cards = added
-        if cards is None and "gpu" in row:
-            cards = cards_named(f"{row.get('gpus', {}).get(str(processors), 1)}x {row['gpu']}")
-        return _described(text, row, gib, count or processors, cards)
+        each_gib = row.get("gib", {}).get(groups.get("kind"), 0)
+        gib = float(groups.get("gib") or each_gib * processors)
+        if gib and processors > count:
+            cards = added
+            if cards is None and "gpu" in row:
+                number = row.get("gpus", {}).get(str(processors), 1)
+                cards = cards_named(f"{number}x {row['gpu']}")
+            return _described(text, row, gib, count or processors, cards)
     return None
 
 
@@ -120,10 +113,9 @@ def _processors(size: str, row: Mapping[str, Any], sizes: Mapping[str, int]) -> 
     if "processors" in row:
         of_size: int = row["processors"].get(size, 0)
         return of_size
-    if size.isdecimal():
-        return int(size)
     word = size.lstrip("0123456789")
-    return sizes.get(word, 0) * int(size[: -len(word)] or 1)
+    multiple = int(size.removesuffix(word) or 1)
+    return multiple * (sizes.get(word, 0) if word else 1)
 
 
 def _described(

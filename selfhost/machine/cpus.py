@@ -5,7 +5,7 @@ Each file is read when a processor, or its cores, are looked up, once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import lru_cache
 from itertools import pairwise
 from math import exp, hypot, inf, log, prod
@@ -14,12 +14,15 @@ from ..core import units
 from ..core.records import Record
 from ..core.spelling import words_of
 from ..core.tables import shipped_table
+from .chips import record_of
+from .roles import words as word_table
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
 
+    from .gpus import SharedMemory
     from .record import Machine
 
 
@@ -91,7 +94,7 @@ class Core(Record):
 
     prompt: tuple[float, float, float]
     ghz: tuple[float, float, float]
-    wide: bool
+    wide: bool = False
     float32: float = 1.0
     unpacks_bytes_per_second: tuple[float, float, float] = (inf, inf, inf)
     vectors: str | None = None
@@ -139,6 +142,11 @@ class Processor(Record):
     def has_two_slots(self) -> bool:
         """Whether it takes modules, on two channels."""
         return (self.channels, self.bits) == (2, 64) and self.memory != "soldered"
+
+    @property
+    def has_one_rate(self) -> bool:
+        """Whether memory of one rate is soldered beside it."""
+        return self.memory == "soldered" and self.least == self.most
 
     @property
     def is_a_generation(self) -> bool:
@@ -214,20 +222,14 @@ class ProcessorClass(Record):
 def class_of(name: str) -> ProcessorClass | None:
     """The class that a word of a processor's name tells; None where none does."""
     words = words_of(name)
-    for row in _table()["class"]:
-        if not words.isdisjoint(row["words"]):
-            values = {key: row[key] for key in ProcessorClass._fields if key in row}
-            values |= {"words": frozenset(row["words"]), "cores": _cores(row, 1)}
-            return ProcessorClass(**values)
-    return None
-
-
-def least_vectors(name: str) -> str | None:
-    """What many of that name compute with, where others have AVX2; None where its series tells it,
-    or all are alike.
-    """
-    around = class_of(name) if processor_of(name) is None else None
-    return None if around is None else around.least_vectors
+    rows = (row for row in _table()["class"] if not words.isdisjoint(row["words"]))
+    row = next(rows, None)
+    if row is None:
+        return None
+    around: ProcessorClass = record_of(
+        ProcessorClass, row, words=frozenset(row["words"]), cores=_cores(row, 1)
+    )
+    return around
 
 
 def ends_of_class(name: str) -> tuple[float | None, float | None]:
@@ -260,19 +262,24 @@ def processor_of(name: str) -> Processor | None:
     words = words_of(name)
     if not any(map(str.isdecimal, name)) and _WITHOUT_NUMBER.isdisjoint(words):
         return None
-    rows = _rows_of(words)
-    return _processor(rows[0], words) if rows else None
+    return _processor(words)
 
 
 def cores_of(name: str) -> Cores | None:
     """The cores of all processors that the name tells: as the table lists its number, else of its
-    series, else of its class; None where no word tells one.
+    series, of servers as the largest has, else of its class; None where no word tells one.
     """
-    series = processor_of(name)
-    own = None if series is None else _cores_of_series(series, words_of(name))
-    if own is None:
-        around = class_of(name)
-        own = None if around is None else around.cores
+    series, around, own = processor_of(name), class_of(name), None
+    if series is not None:
+        rows = _best(shipped_table("cpu_cores").get(series.name, ()), words_of(name))
+        if rows:
+            own = _cores(rows[0], series.threads)
+        elif series.cores:
+            least, usual = (max(1, round(share * series.cores)) for share in _OF_LARGEST)
+            ends = (least, usual, series.cores)
+            own = Cores(physical=ends, performance=ends, threads=series.threads)
+    if own is None and around is not None:
+        own = around.cores
     return None if own is None else own.times(count_of(name))
 
 
@@ -295,24 +302,10 @@ def cores_in(machine: Machine) -> Cores | None:
     return Cores(physical=around.cores, performance=around.cores, threads=2)
 
 
-def _cores_of_series(series: Processor, words: frozenset[str]) -> Cores | None:
-    """As the number among the words tells, else of servers as the largest does; None of others."""
-    rows = _best(shipped_table("cpu_cores").get(series.name, ()), words)
-    if rows:
-        return _cores(rows[0], series.threads)
-    if not series.cores:
-        return None
-    least, usual = (max(1, round(share * series.cores)) for share in _OF_LARGEST)
-    ends = (least, usual, series.cores)
-    return Cores(physical=ends, performance=ends, threads=series.threads)
-
-
 def count_of(name: str) -> int:
     """How many processors a word says that there are: `dual xeon`, `2x epyc 7763`, `epyc 7763 x2`;
     1 without one. Of a series that has one socket such a number counts cores: `phenom ii x6`.
     """
-    from .roles import words as word_table
-
     series = processor_of(name)
     if series is not None and series.kind != "server":
         return 1
@@ -332,11 +325,8 @@ def _is_count(word: str) -> bool:
 def _cores(row: Mapping[str, Any], threads: int) -> Cores:
     """Those of a row, `threads` of each where it does not say."""
     physical = _ends(row["cores"])
-    return Cores(
-        physical=physical,
-        performance=_ends(row["performance"]) if "performance" in row else physical,
-        threads=row.get("threads", threads),
-    )
+    performance = _ends(row["performance"]) if "performance" in row else physical
+    return Cores(physical=physical, performance=performance, threads=row.get("threads", threads))
 
 
 def _ends(count: int | Sequence[int]) -> tuple[int, int, int]:
@@ -353,7 +343,9 @@ def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]
     """
     import re
 
-    counted, plain = _without_count(number.lower())
+    all_words = number.lower().replace("×", "x").split()
+    counted = [word for word in all_words if _is_count(word) or word in word_table()["counts"]]
+    plain = " ".join(word for word in all_words if word not in counted)
     rows = _table()["number_beside_gpu" if beside_gpu else "number"]
     maker, _, behind = plain.partition(" ")
     if maker in MAKERS:
@@ -365,23 +357,12 @@ def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]
     names: dict[str, str] = {}
     for row in rows:
         match = re.fullmatch(row["shape"], plain, re.ASCII)
-        if match is None:
-            continue
-        name = f"{row['words']} {match.groupdict().get('number', match[0])}"
-        series = processor_of(name)
-        if series is not None and (not counted or series.kind == "server"):
-            names.setdefault(series.name, " ".join([*counted, name]))
+        if match is not None:
+            name = f"{row['words']} {match.groupdict().get('number', match[0])}"
+            series = processor_of(name)
+            if series is not None and (not counted or series.kind == "server"):
+                names.setdefault(series.name, " ".join([*counted, name]))
     return tuple(names.values())
-
-
-def _without_count(name: str) -> tuple[list[str], str]:
-    """The words that say how many processors there are, `2x`, and the name without them."""
-    from .roles import words as word_table
-
-    words = name.replace("×", "x").split()
-    counts = word_table()["counts"]
-    counted = [word for word in words if _is_count(word) or word in counts]
-    return counted, " ".join(word for word in words if word not in counted)
 
 
 def maker_of(name: str) -> str | None:
@@ -392,12 +373,10 @@ def maker_of(name: str) -> str | None:
     return None if words.isdisjoint(_INTEL_WORDS) else "Intel"
 
 
-def names_a_kind_alone(words: frozenset[str]) -> bool:
+def names_a_kind_alone(words: Set[str]) -> bool:
     """Whether words of a processor's name tell its kind and nothing more, `core i9`, `xeon gold`; a
     maker is none.
     """
-    from .roles import words as word_table
-
     beside = {*_table()["beside_kind"], *word_table()["counts"], *MAKERS}
     kind = frozenset(word for word in words if word not in beside and not _is_count(word))
     around = class_of(" ".join(kind or words - {*MAKERS}))
@@ -417,64 +396,30 @@ def processor_with(graphics: str) -> Processor | None:
     memory = shared_memory(graphics)
     if memory is None:
         return None
-    bytes_at_once = memory.channels * memory.bits / 8
-    ends = (memory.least, memory.usual, memory.most)
-    slowest, fastest = _of_kinds(memory.kinds, ends, bytes_at_once)
+    slowest, fastest = _of_kinds(memory.kinds, memory)
+    own = {key: getattr(memory, key) for key in ("channels", "least", "usual", "most", "bits")}
     return Processor(
+        **own,
         name=f"those with {memory.name}",
-        channels=memory.channels,
-        least=memory.least,
-        usual=memory.usual,
-        most=memory.most,
         memory="either",
         kind=memory.kind,
         share=share_of(memory.kind),
         vectors=memory.vectors,
         slowest=slowest,
         fastest=fastest,
-        bits=memory.bits,
     )
 
 
-def rows_of(name: str) -> list[Mapping[str, Any]]:
-    """The rows that fit `name` best: of those that fit the ones with the most words, of these the
-    ones whose shape has the fewest signs that stand for others. No name has two.
+def _best(rows: Iterable[Mapping[str, Any]], words: Set[str]) -> list[Mapping[str, Any]]:
+    """The rows that fit these words best: the ones with the most words, of these the ones whose
+    shape has the fewest signs that stand for others; none where none does. No name has two.
     """
-    return list(_rows_of(words_of(name)))
-
-
-@lru_cache(maxsize=256)
-def _rows_of(words: frozenset[str]) -> tuple[Mapping[str, Any], ...]:
-    rows, (places, others) = _table()["cpu"], _places_by_word()
-    near = {*others, *(place for word in words for place in places.get(word, ()))}
-    named = _best([rows[place] for place in sorted(near)], words)
-    return tuple(named or _best(_table()["generation"], words))
-
-
-@lru_cache(1)
-def _places_by_word() -> tuple[Mapping[str, Sequence[int]], Sequence[int]]:
-    """By word the places in the table of the rows that fit no name without it or another of its
-    kind, and those of the rows that ask for no word: few of hundreds are held against a name.
-    """
-    places: dict[str, list[int]] = {}
-    others = []
-    for place, row in enumerate(_table()["cpu"]):
-        wanted = row.get("words", "").split()
-        if not wanted:
-            others.append(place)
-        for word in wanted[0].split("|") if wanted else ():
-            places.setdefault(word, []).append(place)
-    return places, others
-
-
-def _best(rows: Iterable[Mapping[str, Any]], words: frozenset[str]) -> list[Mapping[str, Any]]:
-    """The rows that fit these words best; none where none does."""
     ranked = [(rank, row) for row in rows if (rank := _rank(row, words)) is not None]
     best = max((rank for rank, _ in ranked), default=None)
     return [row for rank, row in ranked if rank == best]
 
 
-def _rank(row: Mapping[str, Any], words: frozenset[str]) -> tuple[int, int] | None:
+def _rank(row: Mapping[str, Any], words: Set[str]) -> tuple[int, int] | None:
     """How many words of the row the name has, and minus the signs of its best shape; None where
     the row does not fit.
     """
@@ -514,82 +459,53 @@ def _fits(word: str, shape: str) -> bool:
     )
 
 
-def _processor(row: Mapping[str, Any], words: frozenset[str]) -> Processor:
-    from .gpus import channels_and_rates
+@lru_cache(maxsize=512)
+def _processor(words: frozenset[str]) -> Processor | None:
+    """The series of the row that fits best, of which no number is told of a whole generation."""
+    from .gpus import SharedMemory, channels_and_rates
 
-    memory = channels_and_rates(row)
-    memory_sits = row.get("memory", "slots")
-    models = row.get("kinds_of")
-    is_one_of_them = models is None or any(_fits(word, shape) for word in words for shape in models)
+    rows = _best(_table()["cpu"], words) or _best(_table()["generation"], words)
+    if not rows:
+        return None
+    row = rows[0]
+    memory_sits, vectors = row.get("memory", "slots"), row.get("vectors", "avx2")
+    rates = channels_and_rates(row)
+    shapes = row.get("kinds_of")
+    is_one_of_them = shapes is None or any(_fits(word, shape) for word in words for shape in shapes)
     kinds = row.get("kinds", ()) if is_one_of_them else ()
+    slowest, fastest = _of_kinds(
+        kinds, SharedMemory(name=row["name"], **rates, bits=row.get("bits", 64))
+    )
     kind = row.get("kind") or _kind_of_client(memory_sits, words)
     share = share_of(kind, row["mts"][-1])
     if "core_gb_per_s" in row:
         share = share.replace(core_gb_per_s=row["core_gb_per_s"])
-    bytes_at_once = memory["channels"] * row.get("bits", 64) / 8
-    ends = (memory["least"], memory["usual"], memory["most"])
-    slowest, fastest = _of_kinds(kinds, ends, bytes_at_once)
-    optional = (
-        "cores", "threads", "bits", "architecture", "memory_gib", "on_package_gib",
-        "graphics",
-    )  # fmt: skip
-    vectors = row.get("vectors", "avx2")
-    return Processor(
-        name=row["name"],
-        **memory,
-        **{key: row[key] for key in optional if key in row},
-        slowest=slowest,
-        fastest=fastest,
+    series: Processor = record_of(
+        Processor,
+        row,
+        **rates,
         memory=memory_sits,
         kind=kind,
         share=share,
         vectors=vectors,
-        core=row.get("core", core_of_vectors(vectors)),
-        ghz=row["ghz"],
+        slowest=slowest,
+        fastest=fastest,
+        core=row.get("core", _CORE_OF[vectors]),
     )
+    return series
 
 
-def _of_kinds(kinds: Sequence[str], ends: Ends, bytes_at_once: float) -> tuple[float, float]:
-    """`slowest` and `fastest` of a processor with memory of those `ends`: with each of the kinds at
-    its rate that is nearest to the usual one; the usual figure twice where none are named.
+def _of_kinds(kinds: Sequence[str], memory: SharedMemory) -> tuple[float, float]:
+    """`slowest` and `fastest` of a processor with such memory: with each of the kinds at its rate
+    that is nearest to the usual one; the usual figure twice where none are named.
     """
-    least, usual, most = ends
-    per_rate = bytes_at_once * units.MB
+    per_rate = memory.channels * memory.bits / 8 * units.MB
     rates_of_kind = {row["kind"]: row["mts"] for row in _table()["ram"]}
     rates = []
     for slow, fast in map(rates_of_kind.__getitem__, kinds):
-        nearest = min(max(usual, slow * per_rate), fast * per_rate)
-        rates.append(max(least, min(nearest, most)))
-    return min(rates, default=usual), max(rates, default=usual)
-
-
-def core_of_vectors(vectors: str) -> str:
-    """The row of `core` of a processor of which only what it computes with is known."""
-    return _CORE_OF[vectors]
-
-
-def core_called(name: str, ghz: float | None) -> Core:
-    """What the cores of that name compute, at the clock of a series where that is known."""
-    row = next(each for each in _table()["core"] if each["core"] == name)
-    low, likely, high = _table()["clock"]
-    clock = row["ghz"] if ghz is None else (low * ghz, likely * ghz, high * ghz)
-    return Core(
-        prompt=tuple(row["prompt"]),
-        ghz=tuple(clock),
-        wide=row.get("wide", False),
-        float32=row.get("float32", 1.0),
-        unpacks_bytes_per_second=tuple(
-            rate * units.GB for rate in row.get("unpacks_gb_per_s", (inf, inf, inf))
-        ),
-        vectors=row.get("vectors"),
-    )
-
-
-@lru_cache(maxsize=16)
-def decode_kind(name: str) -> DecodeKind:
-    """How processors of that kind decode beside the one that was measured."""
-    row = next(each for each in _table()["decode"] if each["kind"] == name)
-    return DecodeKind(memory=tuple(row["memory"]), cores=tuple(row["cores"]))
+        nearest = min(max(memory.usual, slow * per_rate), fast * per_rate)
+        rates.append(max(memory.least, min(nearest, memory.most)))
+    return min(rates, default=memory.usual), max(rates, default=memory.usual)
 
 
 def _kind_of_client(memory_sits: str, words: Iterable[str]) -> str:
@@ -602,6 +518,32 @@ def _kind_of_client(memory_sits: str, words: Iterable[str]) -> str:
         for letters in _table()["mobile_letters"]
     )
     return "mobile" if has_letters or memory_sits in ("either", "soldered") else "client"
+
+
+def core_of_vectors(vectors: str) -> str:
+    """The row of `core` of a processor of which only what it computes with is known."""
+    return _CORE_OF[vectors]
+
+
+def core_called(name: str, ghz: float | None) -> Core:
+    """What the cores of that name compute, at the clock of a series where that is known."""
+    row = next(each for each in _table()["core"] if each["core"] == name)
+    clock = row["ghz"] if ghz is None else [share * ghz for share in _table()["clock"]]
+    unpacks = row.get("unpacks_gb_per_s", (inf, inf, inf))
+    core: Core = record_of(
+        Core,
+        row,
+        ghz=tuple(clock),
+        unpacks_bytes_per_second=tuple(rate * units.GB for rate in unpacks),
+    )
+    return core
+
+
+@lru_cache(maxsize=16)
+def decode_kind(name: str) -> DecodeKind:
+    """How processors of that kind decode beside the one that was measured."""
+    row = next(each for each in _table()["decode"] if each["kind"] == name)
+    return DecodeKind(memory=tuple(row["memory"]), cores=tuple(row["cores"]))
 
 
 def share_of(kind: str, most_mts: float = inf) -> Share:
@@ -635,8 +577,7 @@ def shares_of(kind: str) -> list[Share]:
     """As `share_of`, each that a processor of the kind may have: rows of `share`, that of the
     fastest memory last.
     """
-    rows = [each for each in _table()["share"] if each["kind"] == kind]
-    return [Share(**{key: each[key] for key in each if key != "kind"}) for each in rows]
+    return [record_of(Share, row) for row in _table()["share"] if row["kind"] == kind]
 
 
 # slow end, likely, fast end

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from . import cpus
-from .gpu_names import NamedCards, shown
-from .profiles import NotOneMachineError, Profile
+from .gpu_names import NamedCards
+from .profiles import Profile, refusal
 from .roles import roles
 from .words import BREAK, SIZE, Token
 
@@ -22,32 +22,29 @@ _SAYS_NOTHING = re.compile(r"20[012]\d|\d{1,2}", re.ASCII)
 
 
 class Description:
-    """What a text tells of a machine; None and empty for what it does not."""
+    """What a text tells of a machine; None and empty for what it does not.
+
+    `is_line`: it names a line of computers with several processors. `chip` and `product`: rows of
+    macs.toml and products.toml; `known`: the profiles of a board. `cards_at`: GPUs with the places
+    of their names; `vram_gib`: of a GPU of which nothing else is told but perhaps `gpu_maker`.
+    `numbers`: cores, threads, vcpus, mts, channels and sticks, by these words.
+    """
 
     def __init__(self, text: str, tokens: list[Token]) -> None:
         self.text = text
         self.tokens = tokens
         self.system: str | None = None
         self.scope = "host"
-        self.is_wsl = False
-        self.is_laptop = False
-        # of a line of computers with several processors
-        self.is_line = False
-        self.has_no_gpu = False
-        # rows of macs.toml and products.toml, and the profiles of a board
+        self.is_wsl = self.is_laptop = self.is_line = self.has_no_gpu = False
         self.chip: Mapping[str, Any] | None = None
-        self.names_mac = False
-        self.product: Mapping[str, Any] | None = None
+        self.product: Mapping[str, Any] = {}
         self.known: list[Profile] = []
         self.processor: str | None = None
-        # in the order of the text, each with the place of its name
         self.cards_at: list[tuple[int, NamedCards]] = []
-        # of a GPU of which nothing else is told
         self.vram_gib: float | None = None
         self.gpu_maker: str | None = None
         self.ram_gib: float | None = None
         self.ram_kind: str | None = None
-        # cores, threads, vcpus, cpus, mts, channels and sticks, by these words
         self.numbers: dict[str, int] = {}
         self.notes: list[str] = []
 
@@ -62,19 +59,16 @@ class Description:
         free = (token.text for token in self.tokens if not token.by)
         return [word for word in free if word not in idle and not _SAYS_NOTHING.fullmatch(word)]
 
-    @property
-    def left_hardware(self) -> list[str]:
-        """Of these the ones that look like parts: they have a number."""
-        return [word for word in self.left if any(map(str.isdecimal, word))]
+    def word(self, at: int) -> str:
+        """The word at that place; empty where there is none."""
+        return self.tokens[at].text if 0 <= at < len(self.tokens) else ""
 
     def words(self, start: int, end: int) -> list[str]:
         return [token.text for token in self.tokens[max(0, start) : end]]
 
     def free(self, at: int) -> str:
         """The word at that place; empty where there is none, or a step has taken it."""
-        if not 0 <= at < len(self.tokens) or self.tokens[at].by:
-            return ""
-        return self.tokens[at].text
+        return self.word(at) if self.word(at) and not self.tokens[at].by else ""
 
     def free_gib(self, at: int) -> float | None:
         """The size at that place, which no step has taken."""
@@ -93,12 +87,8 @@ class Description:
                 if all(free[start : start + length]):
                     yield start, start + length
 
-    def can_be(self, word: str, readings: Sequence[str]) -> NotOneMachineError:
+    def can_be(self, word: str, readings: Sequence[str]) -> Exception:
         """The error for a word that has several readings."""
-        text = self.text.lower()
-        whole = [f"--machine '{text.replace(word, each, 1)}'" for each in readings]
-        return NotOneMachineError(
-            f"{shown(self.text)!r}: {word} can be {' or '.join(readings)}",
-            nearest=list(readings),
-            remedy=f"name one: {', '.join(whole)}",
-        )
+        text, both = self.text.lower(), " or ".join(readings)
+        whole = ", ".join(f"--machine '{text.replace(word, each, 1)}'" for each in readings)
+        return refusal("two_readings", self.text, readings, word=word, readings=both, whole=whole)

@@ -12,9 +12,7 @@ from ..core.records import Record, Unread, pattern
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any, TypeVar
-
-    T = TypeVar("T")
+    from typing import Any
 
 SCHEMA = "selfhost.machine/1"
 # the name of a machine that nobody named; of another's record it says nothing
@@ -97,7 +95,7 @@ def checked_name(text: str, key: str = "name") -> str:
     names `key` and says what to write.
     """
     reader = Reader("machine", "")
-    checked = reader.text_value({key: text}, key)
+    checked: str | None = Field("text").read(reader, {key: text}, key)
     if checked is None:
         message = reader.problems.first[0].message if reader.problems else "is missing"
         remedy = f"give it 1 to {MAX_TEXT} characters of plain text, without line breaks"
@@ -269,15 +267,14 @@ _TIME = pattern(
     "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
     rf"T{_HOUR_AND_MINUTE}:([0-5][0-9]|60)(\.[0-9]+)?(Z|[+-]{_HOUR_AND_MINUTE})"
 )
+_WHERE_UNKNOWN = "write null where it is not known"
 
 
 class Reader:
-    """Reads one record and gathers every problem of it; `error()` has them all.
+    """Gathers every problem of one record; `error()` has them all.
 
     `file` is how problems call the record, `text` what it was decoded from, "" where nobody knows:
-    it tells the line of a key. `unnamed` is what a machine without a name is called. A method for
-    one kind of value gives None where the key is absent or null, and also where it is faulty: that
-    is a problem then. `path` is the key as problems write it, `disks[0].free_bytes`.
+    it tells the line of a key. `unnamed` is what a machine without a name is called.
     """
 
     def __init__(self, file: str, text: str, unnamed: str = UNNAMED) -> None:
@@ -290,19 +287,11 @@ class Reader:
     def problem(
         self, key: str | None, message: str, remedy: str | None = None, line: int | None = None
     ) -> None:
-        """One more fault. Without a `line` that of the key is found, where that is certain."""
-        if (
-            line is None
-            and not self.problems.full
-            and key is not None
-            and "." not in key
-            and "[" not in key
-        ):
+        """One more fault. Without a `line` that of the key is looked for."""
+        if line is None and key is not None and not self.problems.full:
             # certain only where the quoted key stands once in the whole file
-            quoted = f'"{key}"'
-            at = self.text.find(quoted)
-            if at >= 0 and self.text.find(quoted, at + 1) < 0:
-                line = self.text.count("\n", 0, at) + 1
+            before, at, behind = self.text.partition(f'"{key}"')
+            line = before.count("\n") + 1 if at and at not in behind else None
         self.problems.append(
             Problem(file=self.file, line=line, key=key, message=message, remedy=remedy)
         )
@@ -319,407 +308,300 @@ class Reader:
     def schema(self, json_object: Mapping[str, Any], facts: Sequence[str]) -> None:
         """Whether it is a record at all. `facts`: the keys that tell of a machine."""
         name = json_object.get("schema")
-        if name is None:
-            if not any(fact in json_object for fact in facts):
-                self.problem(
-                    "schema",
-                    "is missing, and nothing here is a fact about a machine",
-                    f'write "schema": "{SCHEMA}"; what another system answers is read by'
-                    " `selfhost audit --machines FILE`",
-                )
-        elif not isinstance(name, str):
-            self.problem(
-                "schema",
-                f"must be a string, not {kind_in_json(name)}",
-                f'write "schema": "{SCHEMA}"',
-            )
-        elif name != SCHEMA:
-            newer = name.startswith("selfhost.machine/")
-            self.problem(
-                "schema",
-                f'is "{_short(name)}", which is not a machine record this version reads',
-                "use a newer selfhost" if newer else f'a machine record has "schema": "{SCHEMA}"',
-            )
+        write = f'write "schema": "{SCHEMA}"'
+        if name is None and not any(fact in json_object for fact in facts):
+            message = "is missing, and nothing here is a fact about a machine"
+            others = "; what another system answers is read by `selfhost audit --machines FILE`"
+            self.problem("schema", message, write + others)
+        elif name is not None and not isinstance(name, str):
+            self.problem("schema", f"must be a string, not {kind_in_json(name)}", write)
+        elif name not in (None, SCHEMA):
+            is_newer = str(name).startswith("selfhost.machine/")
+            message = f'is "{_short(str(name))}", which is not a machine record this version reads'
+            older = f'a machine record has "schema": "{SCHEMA}"'
+            self.problem("schema", message, "use a newer selfhost" if is_newer else older)
 
-    def agree(self, values: dict[str, Any]) -> None:
+    def agree(self, values: Mapping[str, Any]) -> None:
         """Sizes that contradict each other."""
-        order = ("memory_available_bytes", "memory_limit_bytes", "memory_total_bytes")
-        for at, lower in enumerate(order):
-            for upper in order[at + 1 :]:
-                small, large = values.get(lower), values.get(upper)
-                if small is not None and large is not None and small > large:
-                    self.problem(
-                        lower,
-                        f"is {small}, above {upper}, which is {large}",
-                        f"it can be at most {large}",
-                    )
+        available, limit, total = (
+            f"memory_{size}_bytes" for size in ("available", "limit", "total")
+        )
+        for lower, uppers in ((available, (limit, total)), (limit, (total,))):
+            for upper in uppers:
+                if self.is_above(values, lower, upper):
                     break
 
-    def text_value(
-        self, json_object: Mapping[str, Any], key: str, path: str | None = None
-    ) -> str | None:
-        value = json_object.get(key)
-        where = path or key
-        if value is None:
-            return None
-        if not isinstance(value, str):
-            self.problem(where, f"must be a string, not {kind_in_json(value)}")
-        elif not value.strip():
-            self.problem(where, "is empty", "leave it out or write null where it is not known")
-        elif len(value) > MAX_TEXT:
-            self.problem(where, f"is {len(value)} characters long", f"at most {MAX_TEXT}")
-        elif UNPRINTABLE.search(value):
-            self.problem(where, "holds control characters", "write plain text")
-        else:
-            return value
-        return None
+    def is_above(self, values: Mapping[str, Any], lower: str, upper: str, place: str = "") -> bool:
+        """Whether the one is above the other, which it must not be: a problem then."""
+        small, large = values.get(lower), values.get(upper)
+        if small is None or large is None or small <= large:
+            return False
+        message = f"is {small}, above {upper}, which is {large}"
+        self.problem(place + lower, message, f"it can be at most {large}")
+        return True
 
-    def whole(
+
+class Field:
+    """How one field is read from JSON and checked when a machine is made.
+
+    `kind`: text, time, whole, cores, flag, strings (an object of texts), names (short words), or
+    the record that it is a list of. `lowest` and `highest` are allowed values, in the unit that the
+    field's name ends with. `choices`: of these a machine that is made has one.
+    """
+
+    def __init__(
         self,
-        json_object: Mapping[str, Any],
-        key: str,
-        highest: int,
-        lowest: int = 0,
-        path: str | None = None,
-    ) -> int | None:
-        """A whole number; both limits are allowed values, in the unit that the key ends with."""
-        value = json_object.get(key)
-        where = path or key
-        if value is None:
-            return None
-        remedy = (
-            "write whole bytes, for example 17179869184 for 16 GiB"
-            if key.endswith("_bytes")
-            else None
-        )
-        if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-            value = int(value)
-        if isinstance(value, bool) or not isinstance(value, int):
-            self.problem(where, f"must be a whole number, not {kind_in_json(value)}", remedy)
-        elif value < 0:
-            self.problem(
-                where,
-                f"is {_long(value)}: it cannot be negative",
-                remedy or "write null where it is not known",
-            )
-        elif value < lowest:
-            self.problem(
-                where,
-                f"is {value}: it must be at least {lowest}",
-                "write null where it is not known",
-            )
-        elif value > highest:
-            self.problem(where, f"is {_long(value)}: no machine has that", remedy)
-        else:
-            return value
-        return None
-
-    def time(self, json_object: Mapping[str, Any], key: str) -> str | None:
-        value = self.text_value(json_object, key)
-        if value is not None and not _TIME.fullmatch(value):
-            self.problem(
-                key, f'is "{_short(value)}", not a time', "write for example 2026-10-01T12:00:00Z"
-            )
-            return None
-        return value
-
-    def cores(self, json_object: Mapping[str, Any], key: str) -> float | None:
-        value = json_object.get(key)
-        if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            self.problem(key, f"must be a number, not {kind_in_json(value)}")
-        elif not MIN_CORES <= value <= MAX_CORES:
-            self.problem(
-                key,
-                f"is {_long(value) if isinstance(value, int) else value}: it must be from"
-                f" {MIN_CORES} to {MAX_CORES}",
-            )
-        else:
-            return float(value)
-        return None
-
-    def names(self, json_object: Mapping[str, Any], key: str) -> tuple[str, ...] | None:
-        value = json_object.get(key)
-        if value is None:
-            return None
-        if not isinstance(value, list | tuple):
-            self.problem(key, f"must be a list, not {kind_in_json(value)}")
-            return None
-        for index, word in enumerate(value):
-            if (
-                not isinstance(word, str)
-                or not word
-                or len(word) > MAX_WORD
-                or UNPRINTABLE.search(word)
-            ):
-                self.problem(
-                    f"{key}[{index}]",
-                    f"must be a short name such as avx2, not {kind_in_json(word)}",
-                )
-                return None
-        return tuple(value)
-
-    def mapping(self, json_object: Mapping[str, Any], key: str) -> dict[str, str]:
-        value = json_object.get(key)
-        if value is None:
-            return {}
-        if not isinstance(value, Mapping):
-            self.problem(key, f"must be an object of strings, not {kind_in_json(value)}")
-            return {}
-        if len(value) > MAX_ENTRIES:
-            self.problem(key, f"has {len(value)} entries", f"at most {MAX_ENTRIES}")
-            return {}
-        out: dict[str, str] = {}
-        for name in value:
-            if not isinstance(name, str) or UNPRINTABLE.search(name) or len(name) > MAX_TEXT:
-                self.problem(key, "has a name with control characters or of undue length")
-                continue
-            text = self.text_value(value, name, f"{key}.{name}")
-            if text is not None:
-                out[name] = text
-        return out
-
-    def records(
-        self,
-        json_object: Mapping[str, Any],
-        key: str,
-        read: Callable[[Mapping[str, Any], str], Any],
-    ) -> tuple[Any, ...]:
-        value = json_object.get(key)
-        if value is None:
-            return ()
-        if not isinstance(value, list | tuple):
-            self.problem(key, f"must be a list of objects, not {kind_in_json(value)}")
-            return ()
-        if len(value) > MAX_ENTRIES:
-            self.problem(key, f"has {len(value)} entries", f"at most {MAX_ENTRIES}")
-            return ()
-        kept = []
-        for index, entry in enumerate(value):
-            if isinstance(entry, Mapping):
-                kept.append(read(entry, f"{key}[{index}]"))
-            else:
-                self.problem(f"{key}[{index}]", f"must be an object, not {kind_in_json(entry)}")
-        return tuple(kept)
-
-    def flag(self, item: Mapping[str, Any], key: str, path: str = "") -> bool | None:
-        value = item.get(key)
-        if value is not None and not isinstance(value, bool):
-            self.problem(
-                f"{path}.{key}" if path else key,
-                f"must be true, false or null, not {kind_in_json(value)}",
-            )
-            return None
-        return value
-
-    def entry(self, kind: type[Record], item: Mapping[str, Any], path: str) -> Any:
-        """A record of that kind; what is faulty in it is empty."""
-        values: dict[str, Any] = {}
-        for field in kind._fields:
-            where = f"{path}.{field}"
-            value: Any = None
-            if field in _FLAGS:
-                value = self.flag(item, field, path)
-            elif field in _SIZES:
-                value = self.whole(item, field, *_SIZES[field], where)
-            else:
-                value = self.text_value(item, field, where)
-            is_required = field not in kind._defaults
-            if is_required and item.get(field) is None:
-                self.problem(where, "is missing")
-            if value is not None:
-                values[field] = value
-            elif is_required:
-                values[field] = 0 if field in _SIZES else ""
-        record = kind(**values)
-        if isinstance(record, Accelerator):
-            self._check_accelerator(record, item, path)
-        return record
-
-    def _check_accelerator(
-        self, accelerator: Accelerator, item: Mapping[str, Any], path: str
+        kind: str | type[Record],
+        lowest: float = 0,
+        highest: float = 0,
+        *,
+        choices: Sequence[str] = (),
+        is_optional: bool = True,
     ) -> None:
-        total, free = accelerator.memory_total_bytes, accelerator.memory_free_bytes
-        if total is not None and free is not None and free > total:
-            self.problem(
-                f"{path}.memory_free_bytes",
-                f"is {free}, above memory_total_bytes, which is {total}",
-                f"it can be at most {total}",
-            )
-        self.assumed_unified |= accelerator.unified is True and item.get("unified") is None
+        self.kind = kind
+        self.lowest, self.highest = lowest, highest
+        self.choices = choices
+        self.is_optional = is_optional
 
-
-# how the parts of disks, models and accelerators are read that are no text: the most and the least
-# of sizes, in bytes or files
-_FLAGS = frozenset(("writable", "unified", "complete", "by_path"))
-_SIZES = {
-    "free_bytes": (MAX_DISK_BYTES, 0),
-    "total_bytes": (MAX_DISK_BYTES, 0),
-    "size_bytes": (MAX_DISK_BYTES, 0),
-    "free_files": (MAX_DISK_BYTES, 0),
-    "memory_total_bytes": (MAX_MEMORY_BYTES, 1),
-    "memory_free_bytes": (MAX_MEMORY_BYTES, 0),
-    "memory_bandwidth_bytes_per_second": (MAX_MEMORY_BYTES, 1),
-}
-
-
-class _Field:
-    """One kind of field: how it is read from a record and checked when a machine is made."""
-
-    def read(self, reader: Reader, json_object: Mapping[str, Any], key: str) -> Any:
-        """The value of a JSON object; None where it is absent or faulty."""
-        raise NotImplementedError
+    def read(
+        self, reader: Reader, json_object: Mapping[str, Any], key: str, place: str = ""
+    ) -> Any:
+        """The value of a JSON object; None, of an object `{}`, where it is absent or faulty: that
+        is a problem then. `place` stands before the key in problems, `disks[0].`.
+        """
+        value, where = json_object.get(key), place + key
+        if not isinstance(self.kind, str):
+            return _records(reader, value, where, self)
+        if value is None:
+            return {} if self.kind == "strings" else None
+        read = _READERS[self.kind]
+        return read(reader, value, where, self)
 
     def checked(self, reader: Reader, key: str, value: Any) -> Any:
         """The value of a machine that is made; a fault is a problem of `reader`."""
-        raise NotImplementedError
-
-
-class _Whole(_Field):
-    """A whole number between two limits."""
-
-    def __init__(self, lowest: int, highest: int) -> None:
-        self.lowest, self.highest = lowest, highest
-
-    def read(self, reader: Reader, json_object: Mapping[str, Any], key: str) -> int | None:
-        return reader.whole(json_object, key, self.highest, self.lowest)
-
-    def checked(self, reader: Reader, key: str, value: Any) -> Any:
-        if type(value) is int and self.lowest <= value <= self.highest:
+        if self.kind in ("whole", "cores"):
+            is_number = type(value) is int or (self.kind == "cores" and type(value) is float)
+            if is_number and self.lowest <= value <= self.highest:
+                return value
+            return self.read(reader, {key: value}, key)
+        if self.kind in ("flag", "strings", "text", "time"):
+            expected, what = _EXPECTED[str(self.kind)]
+            if not isinstance(value, expected):
+                reader.problem(key, f"must be {what}, not {kind_in_json(value)}")
+            elif self.choices and value not in self.choices:
+                listed = ", ".join(self.choices)
+                reader.problem(key, f"is {kind_in_json(value)}", f"write one of {listed}")
             return value
-        return self.read(reader, {key: value}, key)
-
-
-class _Cores(_Field):
-    """A number of cores, which may be a fraction."""
-
-    def read(self, reader: Reader, json_object: Mapping[str, Any], key: str) -> float | None:
-        return reader.cores(json_object, key)
-
-    def checked(self, reader: Reader, key: str, value: Any) -> Any:
-        if type(value) in (int, float) and MIN_CORES <= value <= MAX_CORES:
-            return value
-        return self.read(reader, {key: value}, key)
-
-
-class _Text(_Field):
-    """A line of text; with `choices` a machine that is made has one of them."""
-
-    def __init__(self, choices: Sequence[str] = ()) -> None:
-        self.choices = choices
-
-    def read(self, reader: Reader, json_object: Mapping[str, Any], key: str) -> str | None:
-        return reader.text_value(json_object, key)
-
-    def checked(self, reader: Reader, key: str, value: Any) -> Any:
-        if type(value) is not str:
-            reader.problem(key, f"must be a string, not {kind_in_json(value)}")
-        elif self.choices and value not in self.choices:
-            reader.problem(
-                key, f"is {kind_in_json(value)}", f"write one of {', '.join(self.choices)}"
-            )
-        return value
-
-
-class _Time(_Text):
-    """A time as ISO 8601 writes it."""
-
-    def read(self, reader: Reader, json_object: Mapping[str, Any], key: str) -> str | None:
-        return reader.time(json_object, key)
-
-
-class _Flag(_Field):
-    def read(self, reader: Reader, json_object: Mapping[str, Any], key: str) -> bool | None:
-        return reader.flag(json_object, key)
-
-    def checked(self, reader: Reader, key: str, value: Any) -> Any:
-        if type(value) is not bool:
-            reader.problem(key, f"must be True or False, not {kind_in_json(value)}")
-        return value
-
-
-class _Strings(_Field):
-    """An object whose values are text."""
-
-    def read(self, reader: Reader, json_object: Mapping[str, Any], key: str) -> dict[str, str]:
-        return reader.mapping(json_object, key)
-
-    def checked(self, reader: Reader, key: str, value: Any) -> Any:
-        if not isinstance(value, Mapping):
-            reader.problem(key, f"must be an object of strings, not {kind_in_json(value)}")
-        return value
-
-
-class _Tuple(_Field):
-    """Several values of one type."""
-
-    def __init__(self, entry: type, read: Callable[[Reader, Mapping[str, Any], str], Any]) -> None:
-        self.entry, self._read = entry, read
-
-    def read(self, reader: Reader, json_object: Mapping[str, Any], key: str) -> Any:
-        return self._read(reader, json_object, key)
-
-    def checked(self, reader: Reader, key: str, value: Any) -> Any:
+        entry = str if self.kind == "names" else self.kind
+        called = getattr(entry, "__name__", "")
         if not isinstance(value, tuple | list):
-            reader.problem(
-                key, f"must be a tuple of {self.entry.__name__}, not {kind_in_json(value)}"
-            )
-        elif not set(map(type, value)) <= {self.entry}:
-            reader.problem(key, f"must hold nothing but {self.entry.__name__}")
-        elif type(value) is not tuple:
+            reader.problem(key, f"must be a tuple of {called}, not {kind_in_json(value)}")
+        elif any(type(each) is not entry for each in value):
+            reader.problem(key, f"must hold nothing but {called}")
+        else:
             return tuple(value)
         return value
 
 
-def _listed(entry: type[Record], *, optional: bool = True) -> _Tuple:
-    """Records of one type, each read from its object and its path."""
+_EXPECTED: Mapping[str, tuple[Any, str]] = {
+    "flag": (bool, "True or False"),
+    "strings": (Mapping, "an object of strings"),
+    "text": (str, "a string"),
+    "time": (str, "a string"),
+}
 
-    def read_all(
-        reader: Reader, json_object: Mapping[str, Any], key: str
-    ) -> tuple[Any, ...] | None:
-        if optional and json_object.get(key) is None:
+
+def _text(reader: Reader, value: Any, where: str, field: Field) -> str | None:
+    if not isinstance(value, str):
+        reader.problem(where, f"must be a string, not {kind_in_json(value)}")
+    elif not value.strip():
+        reader.problem(where, "is empty", f"leave it out or {_WHERE_UNKNOWN}")
+    elif len(value) > MAX_TEXT:
+        reader.problem(where, f"is {len(value)} characters long", f"at most {MAX_TEXT}")
+    elif UNPRINTABLE.search(value):
+        reader.problem(where, "holds control characters", "write plain text")
+    else:
+        return value
+    return None
+
+
+def _time(reader: Reader, value: Any, where: str, field: Field) -> str | None:
+    text = _text(reader, value, where, field)
+    if text is None or _TIME.fullmatch(text):
+        return text
+    example = "write for example 2026-10-01T12:00:00Z"
+    reader.problem(where, f'is "{_short(text)}", not a time', example)
+    return None
+
+
+def _whole(reader: Reader, value: Any, where: str, field: Field) -> int | None:
+    in_bytes = "write whole bytes, for example 17179869184 for 16 GiB"
+    remedy = in_bytes if where.endswith("_bytes") else None
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        reader.problem(where, f"must be a whole number, not {kind_in_json(value)}", remedy)
+    elif value < 0:
+        message = f"is {_long(value)}: it cannot be negative"
+        reader.problem(where, message, remedy or _WHERE_UNKNOWN)
+    elif value < field.lowest:
+        reader.problem(where, f"is {value}: it must be at least {field.lowest}", _WHERE_UNKNOWN)
+    elif value > field.highest:
+        reader.problem(where, f"is {_long(value)}: no machine has that", remedy)
+    else:
+        return value
+    return None
+
+
+def _cores(reader: Reader, value: Any, where: str, field: Field) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        reader.problem(where, f"must be a number, not {kind_in_json(value)}")
+    elif not field.lowest <= value <= field.highest:
+        shown = _long(value) if isinstance(value, int) else value
+        reader.problem(where, f"is {shown}: it must be from {field.lowest} to {field.highest}")
+    else:
+        return float(value)
+    return None
+
+
+def _flag(reader: Reader, value: Any, where: str, field: Field) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    reader.problem(where, f"must be true, false or null, not {kind_in_json(value)}")
+    return None
+
+
+def _names(reader: Reader, value: Any, where: str, field: Field) -> tuple[str, ...] | None:
+    if not isinstance(value, list | tuple):
+        reader.problem(where, f"must be a list, not {kind_in_json(value)}")
+        return None
+    for index, word in enumerate(value):
+        is_name = isinstance(word, str) and 0 < len(word) <= MAX_WORD
+        if not is_name or UNPRINTABLE.search(word):
+            message = f"must be a short name such as avx2, not {kind_in_json(word)}"
+            reader.problem(f"{where}[{index}]", message)
             return None
-        return reader.records(json_object, key, lambda item, path: reader.entry(entry, item, path))
-
-    return _Tuple(entry, read_all)
+    return tuple(value)
 
 
-_MEMORY = _Whole(0, MAX_MEMORY_BYTES)
+def _strings(reader: Reader, value: Any, where: str, field: Field) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    if not isinstance(value, Mapping):
+        reader.problem(where, f"must be an object of strings, not {kind_in_json(value)}")
+    elif len(value) > MAX_ENTRIES:
+        reader.problem(where, f"has {len(value)} entries", f"at most {MAX_ENTRIES}")
+    else:
+        for name, each in value.items():
+            if not isinstance(name, str) or UNPRINTABLE.search(name) or len(name) > MAX_TEXT:
+                reader.problem(where, "has a name with control characters or of undue length")
+            elif each is not None:
+                text = _text(reader, each, f"{where}.{name}", field)
+                texts |= {} if text is None else {name: text}
+    return texts
+
+
+_READERS: Mapping[str, Callable[[Reader, Any, str, Field], Any]] = {
+    "text": _text,
+    "time": _time,
+    "whole": _whole,
+    "cores": _cores,
+    "flag": _flag,
+    "names": _names,
+    "strings": _strings,
+}
+
+
+def _records(reader: Reader, value: Any, where: str, field: Field) -> tuple[Record, ...] | None:
+    """Each object of a list as a record of that kind."""
+    if value is None:
+        return None if field.is_optional else ()
+    if not isinstance(value, list | tuple):
+        reader.problem(where, f"must be a list of objects, not {kind_in_json(value)}")
+        return ()
+    if len(value) > MAX_ENTRIES:
+        reader.problem(where, f"has {len(value)} entries", f"at most {MAX_ENTRIES}")
+        return ()
+    kept = []
+    for index, entry in enumerate(value):
+        place = f"{where}[{index}]"
+        if isinstance(entry, Mapping):
+            kept.append(_entry(reader, field.kind, entry, f"{place}."))
+        else:
+            reader.problem(place, f"must be an object, not {kind_in_json(entry)}")
+    return tuple(kept)
+
+
+def _entry(reader: Reader, kind: Any, item: Mapping[str, Any], place: str) -> Record:
+    """A record of that kind; what is faulty in it is empty."""
+    values: dict[str, Any] = {}
+    for name in kind._fields:
+        field = PARTS.get(name, _ANY_TEXT)
+        value = field.read(reader, item, name, place)
+        is_required = name not in kind._defaults
+        if is_required and item.get(name) is None:
+            reader.problem(place + name, "is missing")
+        if value is not None:
+            values[name] = value
+        elif is_required:
+            values[name] = 0 if field.kind == "whole" else ""
+    record: Record = kind(**values)
+    if isinstance(record, Accelerator):
+        reader.is_above(values, "memory_free_bytes", "memory_total_bytes", place)
+        reader.assumed_unified |= record.unified is True and item.get("unified") is None
+    return record
+
+
+_ANY_TEXT = Field("text")
+_SIZE_ON_DISK = Field("whole", 0, MAX_DISK_BYTES)
+# The fields of disks, models and accelerators that are no text
+PARTS: Mapping[str, Field] = {
+    "writable": Field("flag"),
+    "unified": Field("flag"),
+    "complete": Field("flag"),
+    "by_path": Field("flag"),
+    "free_bytes": _SIZE_ON_DISK,
+    "total_bytes": _SIZE_ON_DISK,
+    "size_bytes": _SIZE_ON_DISK,
+    "free_files": _SIZE_ON_DISK,
+    "memory_total_bytes": Field("whole", 1, MAX_MEMORY_BYTES),
+    "memory_free_bytes": Field("whole", 0, MAX_MEMORY_BYTES),
+    "memory_bandwidth_bytes_per_second": Field("whole", 1, MAX_MEMORY_BYTES),
+}
+_MEMORY = Field("whole", 0, MAX_MEMORY_BYTES)
 # Every field of the record: its type and its limits. `Machine` has its default
-FIELDS: dict[str, _Field] = {
-    "name": _Text(),
-    "is_this_one": _Flag(),
-    "measured_in_vain": _Flag(),
-    "labels": _Strings(),
-    "read_at": _Time(),
-    "scope": _Text(SCOPES),
-    "system": _Text(),
-    "architecture": _Text(),
-    "emulated_on": _Text(),
-    "memory_total_bytes": _Whole(1, MAX_MEMORY_BYTES),
+FIELDS: dict[str, Field] = {
+    "name": _ANY_TEXT,
+    "is_this_one": Field("flag"),
+    "measured_in_vain": Field("flag"),
+    "labels": Field("strings"),
+    "read_at": Field("time"),
+    "scope": Field("text", choices=SCOPES),
+    "system": _ANY_TEXT,
+    "architecture": _ANY_TEXT,
+    "emulated_on": _ANY_TEXT,
+    "memory_total_bytes": Field("whole", 1, MAX_MEMORY_BYTES),
     "memory_limit_bytes": _MEMORY,
     "memory_available_bytes": _MEMORY,
     "address_space_bytes": _MEMORY,
     "private_memory_bytes": _MEMORY,
     "file_size_limit_bytes": _MEMORY,
     "swap_free_bytes": _MEMORY,
-    "cpu_model": _Text(),
-    "cpu_cores_physical": _Whole(1, MAX_CORES),
-    "cpu_cores_performance": _Whole(1, MAX_CORES),
-    "cpu_cores_usable": _Cores(),
-    "instruction_sets": _Tuple(str, Reader.names),
-    "memory_bandwidth_bytes_per_second": _Whole(1, MAX_MEMORY_BYTES),
-    "disks": _listed(Disk),
-    "models_present": _listed(PresentModel),
-    "accelerators": _listed(Accelerator),
-    "runtimes": _listed(PresentRuntime),
-    "planning": _Flag(),
-    "assumed": _Tuple(str, Reader.names),
-    "memory_most_bytes": _MEMORY,
-    "confidence": _Text(CONFIDENCES),
-    "sources": _Strings(),
-    "unread": _listed(Unread, optional=False),
+    "cpu_model": _ANY_TEXT,
+    "cpu_cores_physical": Field("whole", 1, MAX_CORES),
+    "cpu_cores_performance": Field("whole", 1, MAX_CORES),
+    "cpu_cores_usable": Field("cores", MIN_CORES, MAX_CORES),
+    "instruction_sets": Field("names"),
+    "memory_bandwidth_bytes_per_second": Field("whole", 1, MAX_MEMORY_BYTES),
+    "disks": Field(Disk),
+    "models_present": Field(PresentModel),
+    "accelerators": Field(Accelerator),
+    "runtimes": Field(PresentRuntime),
+    "planning": Field("flag"),
+    "assumed": Field("names"),
+    "memory_most_bytes": Field("whole", 1, MAX_MEMORY_BYTES),
+    "confidence": Field("text", choices=CONFIDENCES),
+    "sources": Field("strings"),
+    "unread": Field(Unread, is_optional=False),
 }
 
 

@@ -16,17 +16,14 @@ from .record import Accelerator
 from .roles import roles, words
 from .words import BREAK, COUNT, SIZE, tokens
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 # as of a profile
 MOST_CARDS = 64
 _MOST_LETTERS = 200
 _USUAL_RAM_GIB = 32
 _SUGGESTED = 3
-_NO_GPU = ("none", "no gpu")
+# of its part of the card's memory an instance of MIG has at least so much: `mig_memory` in
+# gpus.toml
+_LEFT_OF_MEMORY = 0.95
 # names as people type them -> words as drivers write them: RTX4090, RTX 4070TiSUPER
 _AFTER_WORD = re.compile(
     r"(?:nvidia|geforce|tesla|quadro|titan|radeon|instinct|rtx|gtx|rx)(?=[a-z]?\d|[rg]tx)",
@@ -35,10 +32,13 @@ _AFTER_WORD = re.compile(
 _BEFORE_WORD = re.compile(
     r"(?<=\d)(?:ti(?=super|s?\b)|(?:super|xtx|xt|gre|laptop)\b)|(?<=\dti)super\b", re.IGNORECASE
 )
-_SUPER = re.compile(r"(?<!\d)(\d{4})( ti)? ?s\b")
-_BRACKETS = re.compile(r"[()]")
-_PLURAL = re.compile(r"(?<=\d)s\b")
-_FORM = re.compile(r"(?<!\d)(\d{4})([md])\b")
+# short forms of names, in small letters, written out: `3070s`, `3070m`, `3090s`
+_SHORT_FORMS = (
+    (re.compile(r"(?<!\d)(\d{4})( ti)? ?s\b"), r"\1\2 super"),
+    (re.compile(r"(?<!\d)(\d{4})m\b"), r"\1 laptop"),
+    (re.compile(r"(?<!\d)(\d{4})d\b"), r"\1 d"),
+    (re.compile(r"(?<=\d)s\b"), ""),
+)
 
 
 class UnknownGpuError(SelfhostError, LookupError):
@@ -84,25 +84,28 @@ class Choice(Record):
     @property
     def label(self) -> str:
         """The card's short name, with its memory where that tells it from others."""
-        if len(self.card.memory_gib) == 1:
-            return self.card.label
-        return f"{self.card.label} {self.memory_gib:g} GB"
+        return self.card.label if len(self.card.memory_gib) == 1 else self.label_with_memory
 
     @property
     def label_with_memory(self) -> str:
         label, size = self.card.label, f"{self.memory_gib:g}"
         return label if re.search(rf"\b{size} ?GB\b", label) else f"{label} {size} GB"
 
+    @property
     def accelerator(self) -> Accelerator:
         """The card as its driver reports it."""
         name, size = self.card.name, self.memory_gib
-        return Accelerator(
-            vendor=gpus.vendor_of(name),
-            name=name,
-            memory_total_bytes=gpus.driver_memory_bytes(name, size),
-            unified=False,
-            memory_bandwidth_bytes_per_second=round(self.gb_per_s * units.GB) or None,
-        )
+        return _accelerator(name, gpus.driver_memory_bytes(name, size), self.gb_per_s)
+
+
+def _accelerator(name: str, memory_bytes: int, gb_per_s: float | None) -> Accelerator:
+    return Accelerator(
+        vendor=gpus.vendor_of(name),
+        name=name,
+        memory_total_bytes=memory_bytes,
+        unified=False,
+        memory_bandwidth_bytes_per_second=round((gb_per_s or 0) * units.GB) or None,
+    )
 
 
 def cards_named(text: str) -> NamedCards:
@@ -113,11 +116,9 @@ def cards_named(text: str) -> NamedCards:
     sizes the usual one where the table has it, else the least. A GPU of a processor has no memory
     of its own. Raises `UnknownGpuError`.
     """
-    if text.strip().lower() in _NO_GPU:
+    if text.strip().lower() in ("none", "no gpu"):
         return NamedCards(accelerators=(), label="no GPU", source="--gpu none")
-    if len(text) > _MOST_LETTERS:
-        raise _not_a_name(text)
-    named = [_part(part, text) for part in _parts(text)]
+    named = [_part(part, text) for part in _parts(text)] if len(text) <= _MOST_LETTERS else []
     if not named:
         raise _not_a_name(text)
     together = joined(named)
@@ -149,44 +150,37 @@ def find_cards(text: str) -> NamedCards | None:
         return None
 
 
-def _parts(text: str) -> Iterator[list[str]]:
+def _parts(text: str) -> list[list[str]]:
     """The words of each name; a size alone belongs to the name before it, `RTX 3060, 12 GB`."""
     parts: list[list[str]] = []
     part: list[str] = []
-    for word in [*(token.text for token in tokens(_BRACKETS.sub(" ", text))), BREAK]:
+    for word in [*(token.text for token in tokens(re.sub("[()]", " ", text))), BREAK]:
         if word != BREAK:
             part.append(word)
-            continue
-        is_size = bool(part) and all(SIZE.fullmatch(each) or each == "me" for each in part)
-        if is_size and parts:
+        elif parts and part and all(SIZE.fullmatch(each) or each == "me" for each in part):
             parts[-1] += part
-        elif part:
-            parts.append(part)
-        part = []
-    return iter(parts)
+            part = []
+        else:
+            parts += [part] if part else []
+            part = []
+    return parts
 
 
 def _part(part: list[str], text: str) -> NamedCards:
-    """One name with its count and size."""
-    count, rest = _count_and_rest(part)
+    """One name with its size and its count, `2x`, `dual`, `2` before it or `x2` at either end."""
+    first, last, counts = part[0], part[-1], words()["counts"]
+    count, rest = 1, part
+    if match := COUNT.fullmatch(first):
+        count, rest = int(match[1] or match[2]), part[1:]
+    elif match := COUNT.fullmatch(last):
+        count, rest = int(match[1] or match[2]), part[:-1]
+    elif len(part) > 1 and (first in counts or (first.isdecimal() and len(first) < 3)):
+        count, rest = counts.get(first) or int(first), part[1:]
     sizes = {float(size[1]) for word in rest if (size := SIZE.fullmatch(word))}
     name = [word for word in rest if not SIZE.fullmatch(word)]
     if not name or len(sizes) > 1 or count < 1:
         raise _not_a_name(text)
     return named_card(name, next(iter(sizes), None), count)
-
-
-def _count_and_rest(part: list[str]) -> tuple[int, list[str]]:
-    """How many of a card are named, `2x`, `dual`, `2` before it or `x2` at either end."""
-    counts = words()["counts"]
-    first, last = part[0], part[-1]
-    for word, rest in ((first, part[1:]), (last, part[:-1])):
-        if match := COUNT.fullmatch(word):
-            return int(match[1] or match[2]), rest
-    is_number = first.isdecimal() and len(first) < 3
-    if len(part) > 1 and (first in counts or is_number):
-        return counts.get(first) or int(first), part[1:]
-    return 1, part
 
 
 def named_card(
@@ -199,7 +193,7 @@ def named_card(
     if instance is not None:
         cards = _instance(instance, rest.split(), memory_gib)
     elif (vgpu := virtual_gpus.vgpu_typed(" ".join(name))) is not None:
-        cards = _vgpu(vgpu)
+        cards = _vgpu(*vgpu)
     else:
         cards = _card(name, memory_gib, laptop=laptop)
     label = f"{count}x {cards.label}" if count > 1 else cards.label
@@ -212,40 +206,34 @@ def _card(name: Sequence[str], memory_gib: float | None, *, laptop: bool) -> Nam
         raise _unknown(name)
     shared = next((card for card in cards if card.integrated), None)
     if shared is not None and all(card.unified for card in cards):
-        return _in_processor(shared, memory_gib)
-    options = choices(cards, memory_gib)
+        note = f"{shared.label} has no memory of its own: it reads the RAM of its machine."
+        inside = Accelerator(vendor=gpus.vendor_of(shared.name), name=shared.name, unified=True)
+        return NamedCards(
+            accelerators=(inside,),
+            label=shared.label,
+            notes=() if memory_gib is None else (note,),
+            source=f"{shared.label}: part of a processor, so its memory is the RAM",
+        )
+    options = _choices(cards, memory_gib)
     if not options:
         raise not_sold_so(cards, memory_gib or 0)
     choice = options[0]
     source = gpus.bandwidth_source(choice.card.name, choice.memory_gib)
     return NamedCards(
-        accelerators=(choice.accelerator(),) * choice.card.devices,
+        accelerators=(choice.accelerator,) * choice.card.devices,
         label=choice.label,
-        notes=tuple(_note(" ".join(name), options)),
+        notes=tuple(_notes(" ".join(name), options)),
         source=f"{choice.label}: bandwidth from {source or 'nowhere: it is not known'}",
     )
 
 
-def _in_processor(card: gpus.Card, memory_gib: float | None) -> NamedCards:
-    """A GPU that reads the RAM of whatever machine it is in."""
-    note = f"{card.label} has no memory of its own: it reads the RAM of its machine."
-    return NamedCards(
-        accelerators=(Accelerator(vendor=gpus.vendor_of(card.name), name=card.name, unified=True),),
-        label=card.label,
-        notes=() if memory_gib is None else (note,),
-        source=f"{card.label}: part of a processor, so its memory is the RAM",
-    )
-
-
-def choices(cards: Sequence[gpus.Card], memory_gib: float | None) -> list[Choice]:
+def _choices(cards: Sequence[gpus.Card], memory_gib: float | None) -> list[Choice]:
     """Each size of the cards that the name can mean, the one to judge first; empty where none is
     sold so. Raises `UnknownGpuError` for a chip that is its machine.
     """
     if all(card.unified for card in cards):
         raise _part_of_machine(cards[0].label)
-    if memory_gib is not None and all(
-        f"{memory_gib:g}gb" in card.named - card.words for card in cards
-    ):
+    if all(f"{memory_gib or 0:g}gb" in card.named - card.words for card in cards):
         # the name of a superchip states the processor's memory
         memory_gib = None
     options = [
@@ -254,31 +242,44 @@ def choices(cards: Sequence[gpus.Card], memory_gib: float | None) -> list[Choice
         for size in card.memory_gib
         if memory_gib in (None, size, size * card.devices)
     ]
-    return sorted(
-        options,
-        key=lambda each: (
-            each.card.usual_gib not in (None, each.memory_gib),
-            each.memory_gib,
-            each.gb_per_s,
-        ),
-    )
+
+    def rank(each: Choice) -> tuple[bool, float, float]:
+        is_unusual = each.card.usual_gib not in (None, each.memory_gib)
+        return is_unusual, each.memory_gib, each.gb_per_s
+
+    return sorted(options, key=rank)
 
 
-@lru_cache(maxsize=1024)
+def _notes(typed: str, options: Sequence[Choice]) -> Iterator[str]:
+    """What else the name can mean, where that would be judged otherwise."""
+    taken = options[0]
+    own = (taken.memory_gib, taken.gb_per_s)
+    others = [each for each in options if (each.memory_gib, each.gb_per_s) != own]
+    if not others:
+        return
+    names = " or ".join(f'"{name}"' for name in dict.fromkeys(o.label_with_memory for o in others))
+    which = "the usual one" if taken.card.usual_gib else "the smallest"
+    if len({option.card.name for option in options}) == 1:
+        yield f"Judged as {taken.label}, {which}; otherwise name {names}."
+    else:
+        yield (
+            f'"{typed}" can be several GPUs. Judged as {taken.label_with_memory}, {which};'
+            f" otherwise name {names}."
+        )
+
+
+# ------------------------------------------------------------------ which cards words mean
+
+
+@lru_cache(maxsize=4096)
 def matches(name: tuple[str, ...], *, laptop: bool = False) -> tuple[gpus.Card, ...]:
     """The cards that the words mean: as they were typed, else with short forms written out;
     in a laptop their form for laptops, where there is one.
     """
-    plain = spelled(" ".join(name)).lower()
     if laptop and (cards := matches((*name, "laptop"))):
         return cards
-    spellings = (
-        plain,
-        _SUPER.sub(r"\1\2 super", plain),
-        _FORM.sub(lambda form: f"{form[1]} {'laptop' if form[2] == 'm' else 'd'}", plain),
-        _PLURAL.sub("", plain),
-    )
-    same = words()["same"]
+    plain, same = spelled(" ".join(name)).lower(), words()["same"]
+    spellings = [plain, *(find.sub(put, plain) for find, put in _SHORT_FORMS)]
     for spelling in dict.fromkeys(spellings):
         typed = frozenset(same.get(word, word) for word in words_of(spelling)) - roles().gpu_idle
         if typed and (with_words := _with_words(typed)):
@@ -290,30 +291,16 @@ def _with_words(typed: frozenset[str]) -> list[gpus.Card]:
     """The cards of which the words say enough, and nothing that it is not; of these the ones of
     which every word was typed: `h200` is no `h200 nvl`.
     """
-    cards = gpus.cards()
     unsaid = roles().left_out | roles().forms
-    by_word, called = _places()
-    of_words = [by_word.get(word, frozenset()) for word in typed]
-    enough = {at for at in frozenset.intersection(*of_words) if cards[at].words - unsaid <= typed}
-    matching = [cards[at] for at in sorted({*enough, *called.get(typed, ())})]
-    whole = [card for card in matching if card.words - roles().left_out <= typed]
-    most = max((len(card.words - roles().left_out) for card in whole), default=0)
-    return [card for card in whole if len(card.words - roles().left_out) == most] or matching
-
-
-@lru_cache(1)
-def _places() -> tuple[Mapping[str, frozenset[int]], Mapping[frozenset[str], Sequence[int]]]:
-    """The places in the table of the cards that a word may name, and that are called as a whole:
-    each run of words of a description is held against some of them.
-    """
-    named: dict[str, set[int]] = {}
-    called: dict[frozenset[str], list[int]] = {}
-    for place, card in enumerate(gpus.cards()):
-        for word in card.named:
-            named.setdefault(word, set()).add(place)
-        for name in card.called:
-            called.setdefault(name, []).append(place)
-    return {word: frozenset(places) for word, places in named.items()}, called
+    matching = [
+        card
+        for card in gpus.cards()
+        if (typed <= card.named and card.words - unsaid <= typed) or typed in card.called
+    ]
+    telling = {card.name: card.words - roles().left_out for card in matching}
+    whole = [card for card in matching if telling[card.name] <= typed]
+    most = max((len(telling[card.name]) for card in whole), default=0)
+    return [card for card in whole if len(telling[card.name]) == most] or matching
 
 
 def _namesakes(typed: frozenset[str]) -> list[gpus.Card]:
@@ -338,50 +325,22 @@ def spelled(text: str) -> str:
     return _BEFORE_WORD.sub(r" \g<0>", _AFTER_WORD.sub(r"\g<0> ", text.strip()))
 
 
-def _note(typed: str, options: Sequence[Choice]) -> Iterator[str]:
-    """What else the name can mean, where that would be judged otherwise."""
-    taken = options[0]
-    others = [
-        option
-        for option in options[1:]
-        if (option.memory_gib, option.gb_per_s) != (taken.memory_gib, taken.gb_per_s)
-    ]
-    if not others:
-        return
-    names = " or ".join(f'"{name}"' for name in dict.fromkeys(o.label_with_memory for o in others))
-    which = "the usual one" if taken.card.usual_gib else "the smallest"
-    if len({option.card.name for option in options}) == 1:
-        yield f"Judged as {taken.label}, {which}; otherwise name {names}."
-    else:
-        yield (
-            f'"{typed}" can be several GPUs. Judged as {taken.label_with_memory}, {which};'
-            f" otherwise name {names}."
-        )
-
-
 # ------------------------------------------------------------------ parts of a card
 
 
-def _vgpu(vgpu: virtual_gpus.TypedVgpu) -> NamedCards:
+def _vgpu(board: str, name: str) -> NamedCards:
     """What a virtual machine has of a card. Raises `UnknownGpuError` for an unlisted profile."""
-    virtual = virtual_gpus.virtual_gpu(vgpu.name)
-    row = virtual_gpus.card_of_board(vgpu.board)
+    virtual, row = virtual_gpus.virtual_gpu(name), virtual_gpus.board_called(board)
     if virtual is None or row is None:
-        why = "of a board that is not listed" if row is None else f"of a card with {row[1]} GB"
+        gib = 0 if row is None else row["memory_gib"]
+        why = f"of a card with {gib} GB" if gib else "of a board that is not listed"
         raise UnknownGpuError(
-            f"{shown(vgpu.name)!r} would be a vGPU {why}",
-            remedy=f"state its memory: --set gpu=8GiB:'{shown(vgpu.board)}'",
+            f"{shown(name)!r} would be a vGPU {why}",
+            remedy=f"state its memory: --set gpu=8GiB:'{shown(board)}'",
         )
-    memory = round(virtual.share * row[1] * units.GIB)
-    peak = gpus.peak_gb_per_s(vgpu.name, memory)
-    card = Accelerator(
-        vendor=gpus.vendor_of(virtual.card),
-        name=vgpu.name,
-        memory_total_bytes=memory,
-        unified=False,
-        memory_bandwidth_bytes_per_second=round(peak * units.GB) if peak else None,
-    )
-    label = vgpu.name.removeprefix("NVIDIA ")
+    memory = round(virtual.share * row["memory_gib"] * units.GIB)
+    card = _accelerator(name, memory, gpus.peak_gb_per_s(name, memory))
+    label = name.removeprefix("NVIDIA ")
     source = f"{label}: a vGPU of {virtual.card}, {gpus.source_of('vgpu')}"
     return NamedCards(accelerators=(card,), label=label, source=source)
 
@@ -392,44 +351,33 @@ def _instance(
     """An instance of MIG of the slowest card that has such a one. Raises `UnknownGpuError`."""
     name = [word for word in name if word != "mig"]
     cards = matches(tuple(name)) if name else ()
-    options = choices(cards, memory_gib) if cards else []
-    parts = [
-        (option, share)
-        for option in options
-        if (share := virtual_gpus.part_of_memory(instance, option.card, _driver_gib(option)))
-    ]
+    # by its rate, the part of the memory, and the card
+    parts: list[tuple[float, float, Choice]] = []
+    for option in _choices(cards, memory_gib) if cards else []:
+        gib = (option.accelerator.memory_total_bytes or 0) / units.GIB
+        share = virtual_gpus.part_of_memory(instance, option.card.mig_slices, gib)
+        parts += [] if share is None else [(option.gb_per_s * share, share, option)]
     if not parts:
         what = " ".join(name) or "a GPU that it does not name"
         raise UnknownGpuError(
             f"{instance.name} is no instance into which MIG divides {what}",
             remedy="name one that the GPU before it has: --gpu 'A100 40GB MIG 3g.20gb'",
         )
-    option, share = min(parts, key=lambda part: part[0].gb_per_s * part[1])
-    card = option.accelerator()
+    rate, share, option = min(parts, key=lambda part: part[0])
+    card = option.accelerator
     label = f"{option.label_with_memory} MIG {instance.name}"
-    others = {
-        o.label_with_memory for o, part in parts if o.gb_per_s * part != option.gb_per_s * share
-    }
+    others = sorted({other.label_with_memory for each, _, other in parts if each != rate})
     note = (
         f'"{" ".join(name)}" can be several GPUs. Judged as {option.label_with_memory},'
-        f" the slowest; otherwise name {' or '.join(sorted(others))}."
+        f" the slowest; otherwise name {' or '.join(others)}."
     )
-    part_of_it = card.replace(
-        name=f"{card.name} MIG {instance.name}",
-        memory_total_bytes=virtual_gpus.memory_bytes(share, _driver_gib(option)),
-        memory_bandwidth_bytes_per_second=round(option.gb_per_s * share * units.GB) or None,
-    )
+    memory = round(share * (card.memory_total_bytes or 0) * _LEFT_OF_MEMORY)
     return NamedCards(
-        accelerators=(part_of_it,),
+        accelerators=(_accelerator(f"{card.name} MIG {instance.name}", memory, rate),),
         label=label,
         notes=(note,) if others else (),
         source=f"{label}: its part by {gpus.source_of('mig')}",
     )
-
-
-def _driver_gib(option: Choice) -> float:
-    """GiB of the whole card, as its driver tells them: names of its instances follow from them."""
-    return (option.accelerator().memory_total_bytes or 0) / units.GIB
 
 
 # ------------------------------------------------------------------ errors
@@ -476,6 +424,7 @@ def _part_of_machine(label: str) -> PartOfMachineError:
 
 
 def not_sold_so(cards: Sequence[gpus.Card], memory_gib: float) -> UnknownGpuError:
+    """The error for a size that none of the cards is sold with."""
     sizes = sorted({size for card in cards for size in card.memory_gib})
     label = cards[0].label
     return UnknownGpuError(
@@ -494,28 +443,21 @@ def _nearest(text: str) -> tuple[str, ...]:
     """
     from difflib import get_close_matches
 
-    typed = words_of(spelled(text).lower())
+    from ..core.spelling import is_slip
+
+    plain = spelled(text).lower()
+    typed = words_of(plain)
     maker = gpus.maker_of(typed)
     label_of = {
-        card.label.lower(): card.label
+        key: card.label
         for card in gpus.cards()
-        if not card.unified
-        and maker in (None, gpus.vendor_of(card.name))
-        and any(_alike(word, other) for word in typed for other in card.words)
+        if not card.unified and maker in (None, gpus.vendor_of(card.name))
+        for key in (card.label.lower(), card.label.lower().partition(" ")[2])
+        if any(
+            any(map(str.isdecimal, word)) and (word == other or is_slip(word, other))
+            for word in typed
+            for other in card.words
+        )
     }
-    short = {label.split(" ", 1)[-1]: label for label in label_of}
-    plain = spelled(text).lower()
-    near = get_close_matches(plain, list(label_of), n=_SUGGESTED, cutoff=0.6)
-    near += [short[key] for key in get_close_matches(plain, list(short), n=1, cutoff=0.6)]
-    return tuple(dict.fromkeys(label_of[label] for label in near))[:_SUGGESTED]
-
-
-def _alike(word: str, other: str) -> bool:
-    """Whether two numbers have the same letters, and the same digits but for one."""
-    digits, others = (re.sub(r"\D", "", each) for each in (word, other))
-    if not digits or not others or re.sub(r"\d", "", word) != re.sub(r"\d", "", other):
-        return False
-    if len(digits) == len(others):
-        return sum(left != right for left, right in zip(digits, others, strict=True)) < 2
-    shorter, longer = sorted((digits, others), key=len)
-    return any(longer[:at] + longer[at + 1 :] == shorter for at in range(len(longer)))
+    near = get_close_matches(plain, list(label_of), n=2 * _SUGGESTED, cutoff=0.6)
+    return tuple(dict.fromkeys(label_of[key] for key in near))[:_SUGGESTED]

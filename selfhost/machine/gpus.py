@@ -1,4 +1,4 @@
-"""What the name of a GPU tells: `specs/common/gpus.toml`.
+"""What the name of a GPU tells: `specs/common/gpus.toml`, which explains each key.
 
 The file is read when a GPU is looked up, once. A machine without one does not pay for it.
 """
@@ -12,7 +12,7 @@ from ..core import units
 from ..core.records import Record, pattern
 from ..core.spelling import words_of
 from ..core.tables import shipped_table
-from .chips import apple_chip_of
+from .chips import apple_chip_of, record_of
 from .roles import roles
 from .roles import words as word_table
 from .virtual_gpus import card_of, virtual_gpu
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from .record import Machine
 
+    Ends = tuple[float, float, float]
 
 # the maker of a GPU whose name tells none
 UNKNOWN = "unknown"
@@ -44,7 +45,7 @@ class Card(Record):
     words: frozenset[str]
     named: frozenset[str]
     called: tuple[frozenset[str], ...]
-    memory_gib: tuple[float, ...]
+    memory_gib: tuple[float, ...] = ()
     usual_gib: float | None = None
     unified: bool = False
     devices: int = 1
@@ -54,8 +55,7 @@ class Card(Record):
     @property
     def label(self) -> str:
         """The name without the words that people leave unsaid."""
-        unsaid = roles().unsaid
-        said = [word for word in self.name.split() if word.lower() not in unsaid]
+        said = [word for word in self.name.split() if word.lower() not in roles().unsaid]
         return " ".join(said) or self.name
 
 
@@ -71,10 +71,10 @@ class SharedMemory(Record):
     least: float
     usual: float
     most: float
-    vectors: str
-    kind: str
-    bits: int
-    kinds: tuple[str, ...]
+    vectors: str = "avx2"
+    kind: str = "unnamed"
+    bits: int = 64
+    kinds: tuple[str, ...] = ()
 
 
 class Computer(Record):
@@ -94,7 +94,7 @@ class Computer(Record):
 
 class Replay(Record):
     """What a program that replays a step as a graph takes beside reading the weights: of the step
-    and of each layer (`replay` of the table). `devices`: on how many it was fitted, 0 of a guess.
+    and of each layer. `devices`: on how many it was fitted, 0 of a guess.
     """
 
     step_seconds: float
@@ -104,7 +104,7 @@ class Replay(Record):
 
 class OwnPace(Record):
     """What a program with kernels of its own reaches on GPUs of a kind, of the likely pace by the
-    rules of the one that was measured: slow end, likely, fast end (`program` of the table).
+    rules of the one that was measured: slow end, likely, fast end.
     """
 
     program: str
@@ -129,16 +129,16 @@ class Pace(Record):
 
     called: str
     share: float
-    unpacked_per_cycle: float | None
-    weights_per_cycle: tuple[float, float] | None
+    unpacked_per_cycle: float | None = None
+    weights_per_cycle: tuple[float, float] | None = None
     layer_seconds: float
-    sum_seconds: tuple[float, float, float]
-    summed_per_second: tuple[float, float, float]
-    python_layer_seconds: tuple[float, float, float]
+    sum_seconds: Ends
+    summed_per_second: Ends
+    python_layer_seconds: Ends
     replay: Replay
     slow: float
     fast: float
-    more_token: float
+    more_token: float = 0.0
     programs: tuple[OwnPace, ...]
     devices: int
 
@@ -154,76 +154,29 @@ class HostShares(Record):
     devices: int
 
 
-def peak_gb_per_s(name: str, memory_bytes: int | None = None) -> float | None:
-    """Peak of a GPU's memory, by the name its driver gives; None for one without a row.
+# ------------------------------------------------------------------ rows
 
-    With `memory_bytes` a card that is sold with two memories has the peak of its own. A vGPU has
-    its card's; one of MIG as large a part of the channels as of the memory.
+
+def _of_row(name: str, key: str) -> Any:
+    """The value of that key in the row that means the GPU, of those that have the key; None where
+    none does.
     """
-    virtual = virtual_gpu(name)
-    if virtual is not None:
-        whole: float | None = _of_row(virtual.card, _rows("gb_per_s"))
-        return whole if whole is None or virtual.slices is None else whole * virtual.share
-    other = _other_memory(name, round((memory_bytes or 0) / units.GIB))
-    peak: float | None = other["gb_per_s"] if other else _of_row(name, _rows("gb_per_s"))
-    return peak
+    row = _best(name, _rows(key))
+    return None if row is None else row[key]
 
 
-def _other_memory(name: str, memory_gib: float) -> Mapping[str, Any] | None:
-    """What the table has of a card whose memory of that size is another than its usual one."""
-    rows = (
-        (words, other)
-        for words, others in _rows("other")
-        for other in others
-        if other["memory_gib"] == memory_gib
-    )
-    other: Mapping[str, Any] | None = _of_row(name, tuple(rows))
-    return other
+def _best(name: str, rows: Iterable[tuple[frozenset[str], dict[str, Any]]]) -> Any:
+    """The row with the most words of `name`; None where none has the same variant."""
+    same, telling = word_table()["same"], variants()
+    words = frozenset(same.get(word, word) for word in words_of(card_of(name)))
+    matching = [row for row in rows if row[0] <= words and row[0] & telling == words & telling]
+    return max(matching, key=lambda row: len(row[0]))[1] if matching else None
 
 
-def pace_of(
-    vendor: str,
-    unified: bool,
-    capability: str | None,
-    hbm: bool = False,
-    generation: str | None = None,
-) -> Pace:
-    """How a GPU decodes, by its maker, whether it shares the RAM, its compute capability, its
-    kind of memory and its generation (`generation_of`).
-    """
-    facts = {"vendor": vendor, "hbm": hbm, "unified": unified, "generation": generation}
-    tables = ("pace", "sums", "launch", "replay")
-    row, sums, launch, replay = (_first_with(_table()[key], facts, capability) for key in tables)
-    weights = row.get("weights_per_cycle")
-    return Pace(
-        called=row["called"],
-        share=row["share"],
-        unpacked_per_cycle=row.get("unpacked_per_cycle"),
-        weights_per_cycle=None if weights is None else (weights[0], weights[1]),
-        layer_seconds=row["layer_us"] / 1e6,
-        sum_seconds=_scaled(sums["sum_us"], 1e-6),
-        summed_per_second=_scaled(sums["sum_gb_s"], 1e9),
-        python_layer_seconds=_scaled(launch["layer_ms"], 1e-3),
-        replay=Replay(
-            step_seconds=replay["step_ms"] / 1e3,
-            layer_seconds=replay["layer_ms"] / 1e3,
-            devices=replay["devices"],
-        ),
-        slow=row["slow"],
-        fast=row["fast"],
-        more_token=row.get("more_token", 0.0),
-        programs=tuple(
-            OwnPace(**{key: each[key] for key in OwnPace._fields})
-            for each in _table()["program"]
-            if each["vendor"] == vendor and each["unified"] == unified
-        ),
-        devices=row["devices"],
-    )
-
-
-def _scaled(ends: Sequence[float], factor: float) -> tuple[float, float, float]:
-    low, likely, high = (each * factor for each in ends)
-    return low, likely, high
+@lru_cache(maxsize=16)
+def _rows(key: str) -> tuple[tuple[frozenset[str], dict[str, Any]], ...]:
+    """The GPUs that have this key, by their words."""
+    return tuple((frozenset(row["words"].split()), row) for row in _table()["gpu"] if key in row)
 
 
 def _first_with(
@@ -237,51 +190,75 @@ def _first_with(
     raise LookupError("the table has no row for all other GPUs")
 
 
-def host_shares(vendor: str, architecture: str | None) -> HostShares | None:
-    """What a maker's card loses beside a processor of that architecture; None where it loses
-    nothing that was seen.
-    """
-    for row in _table()["host"]:
-        if vendor in row["vendors"] and architecture in row["architectures"]:
-            slow, likely, fast = row["share"]
-            return HostShares(slow=slow, likely=likely, fast=fast, devices=row["devices"])
-    return None
-
-
 def _version(text: str | None) -> tuple[int, ...]:
     """NVIDIA's numbers; () for what others write, and for none."""
     parts = (text or "").split(".")
     return tuple(map(int, parts)) if all(part.isdecimal() for part in parts) else ()
 
 
-@lru_cache(maxsize=256)
-def cycles_per_second(name: str) -> float | None:
-    """Cycles that all multiprocessors of an NVIDIA GPU, or of an instance of its MIG, together have
-    in a second at the boost clock; None where they are not known.
+def _says(name: str, patterns: Sequence[str]) -> bool:
+    """Whether a whole word of a GPU's name, or several, are of one of these patterns."""
+    import re
+
+    return re.search(rf"\b(?:{'|'.join(patterns)})\b", name.lower().replace("-", " ")) is not None
+
+
+@lru_cache(1)
+def cards() -> tuple[Card, ...]:
+    """Every GPU of the table."""
+    idle, former = roles().gpu_idle, word_table()["former"]
+    all_cards = []
+    for row in _table()["gpu"]:
+        vendor = vendor_of(row["name"])
+        named = [row["name"], row["words"], row.get("also", ""), vendor, *former.get(vendor, ())]
+        all_cards.append(
+            record_of(
+                Card,
+                row,
+                words=frozenset(row["words"].split()),
+                named=words_of(" ".join(named)),
+                called=tuple(words_of(name) - idle for name in row.get("called", ())),
+                integrated="integrated" in row,
+            )
+        )
+    return tuple(all_cards)
+
+
+@lru_cache(1)
+def variants() -> frozenset[str]:
+    """Words that make another GPU of one: `ti`, `laptop`."""
+    return frozenset(_table()["variants"])
+
+
+# ------------------------------------------------------------------ memory
+
+
+def peak_gb_per_s(name: str, memory_bytes: int | None = None) -> float | None:
+    """Peak of a GPU's memory, by the name its driver gives; None for one without a row.
+
+    With `memory_bytes` a card that is sold with two memories has the peak of its own. A vGPU has
+    its card's; one of MIG as large a part of the channels as of the memory.
     """
-    whole, share = _whole_and_share(name)
-    count, ghz = _of_row(whole, _rows("processors")), _of_row(whole, _rows("boost_ghz"))
-    return None if count is None or ghz is None else count * ghz * 1e9 * share
+    virtual = virtual_gpu(name)
+    if virtual is not None:
+        whole: float | None = _of_row(virtual.card, "gb_per_s")
+        return whole if whole is None or virtual.slices is None else whole * virtual.share
+    other = _other_memory(name, round((memory_bytes or 0) / units.GIB))
+    peak: float | None = other["gb_per_s"] if other else _of_row(name, "gb_per_s")
+    return peak
 
 
-# `1c.` of an instance of several slices is the part of it that one program computes on
-_INSTANCE = pattern(r"(.+?) MIG (?:(\d)c\.)?(\d)g\..*")
-_USUAL_SLICES = 7
+def _other_memory(name: str, memory_gib: float) -> Mapping[str, Any] | None:
+    """What the table has of a card whose memory of that size is another than its usual one."""
+    others = (other for other in _of_row(name, "other") or () if other["memory_gib"] == memory_gib)
+    return next(others, None)
 
 
-def _whole_and_share(name: str) -> tuple[str, float]:
-    """The GPU of which an instance of MIG is a part, and its share of the multiprocessors; the GPU
-    itself and 1 for another name. Source: `mig_slices` in gpus.toml.
-    """
-    match, virtual = _INSTANCE.fullmatch(name), virtual_gpu(name)
-    if match is not None:
-        whole, count = match[1], int(match[2] or match[3])
-    elif virtual is not None and virtual.slices is not None:
-        whole, count = virtual.card, virtual.slices
-    else:
-        return name, 1.0
-    slices = _of_row(whole, _rows("mig_slices")) or _USUAL_SLICES
-    return whole, min(1.0, count / slices)
+def bandwidth_source(name: str, memory_gib: float) -> str | None:
+    """Where the peak of a GPU's memory is from; None for one without a row."""
+    other = _other_memory(name, memory_gib)
+    key = other["source"] if other else _of_row(name, "source")
+    return None if key is None else source_of(key)
 
 
 @lru_cache(maxsize=256)
@@ -301,13 +278,201 @@ def peaks_with_memory(vendor: str, memory_bytes: int) -> tuple[float, float] | N
     return (min(peaks), max(peaks)) if peaks else None
 
 
+def driver_memory_bytes(name: str, sold_gb: float) -> int:
+    """What the driver reports of a card's memory, by its whole name and what it is sold with; for a
+    card of which that is not known, what it is sold with.
+    """
+    for row in _table()["gpu"]:
+        for driver in row.get("driver", ()) if row["name"] == name else ():
+            if driver["sold_gb"] == sold_gb:
+                return int(driver["mib"]) * units.MIB
+    return round(sold_gb * units.GIB)
+
+
+def link_bytes_per_second(name: str) -> float | None:
+    """What the link of a GPU to the RAM carries each way at most; None where it is not known."""
+    link: str | None = _of_row(_whole_and_share(name)[0], "pcie")
+    if link is None:
+        return None
+    version, _, lanes = link.partition(" x")
+    return float(_table()["pcie_lane"][version]) * 1e9 * int(lanes)
+
+
+def channels_and_rates(memory: Mapping[str, Any]) -> dict[str, Any]:
+    """`channels`, and what memory gives in bytes per second with all of them of so many `bits` (64
+    where left out) filled, at each of the three rates in `mts`, millions of transfers a second:
+    `least`, `usual` and `most`. Fields of `SharedMemory`, `Computer` and `cpus.Processor`.
+    """
+    bytes_at_once = memory["channels"] * memory.get("bits", 64) / 8
+    least, usual, most = (bytes_at_once * rate * units.MB for rate in memory["mts"])
+    return {"channels": memory["channels"], "least": least, "usual": usual, "most": most}
+
+
+@lru_cache(maxsize=256)
+def shared_memory(name: str) -> SharedMemory | None:
+    """What the name of a processor's own GPU tells of the memory beside it; None for others."""
+    has_number = any(any(map(str.isdecimal, word)) for word in words_of(name))
+    rows = [row for row in _rows("name") if not (has_number and row[1].get("numberless"))]
+    row = _best(name, rows) or {}
+    memory = row.get("integrated")
+    if memory is None:
+        return None
+    shared: SharedMemory = record_of(
+        SharedMemory, memory, name=row["name"], **channels_and_rates(memory)
+    )
+    return shared
+
+
+# ------------------------------------------------------------------ computers
+
+
+def unnamed_computer() -> Computer:
+    """The laptop or desktop of which neither the processor nor a card is told."""
+    return _computer(_table()["unnamed"])
+
+
+def _computer(row: Mapping[str, Any]) -> Computer:
+    computer: Computer = record_of(Computer, row, **channels_and_rates(row))
+    return computer
+
+
+def computer_of(machine: Machine) -> Computer | None:
+    """The computer that its cards tell; None where these cards, so many of them or so much RAM may
+    be a server's.
+    """
+    cards = tuple(card.name for card in machine.accelerators or () if not card.unified)
+    memory_gib = (machine.memory_total_bytes or 0) / units.GIB
+    rows = (row for row in _rows_around(cards) if memory_gib <= row["memory_gib"])
+    row = next(rows, None)
+    return None if row is None else _computer(row)
+
+
+@lru_cache(1024)
+def _rows_around(cards: tuple[str, ...]) -> Sequence[Mapping[str, Any]]:
+    """The rows of computers that have so many cards of those names."""
+    names = [_of_row(card, "name") or card for card in cards]
+    return [
+        row
+        for row in _table()["computer"]
+        if 0 < len(names) <= row["cards"] and all(_says(name, row["names"]) for name in names)
+    ]
+
+
+# ------------------------------------------------------------------ computing
+
+
+def pace_of(
+    vendor: str,
+    unified: bool,
+    capability: str | None,
+    hbm: bool = False,
+    generation: str | None = None,
+) -> Pace:
+    """How a GPU decodes, by its maker, whether it shares the RAM, its compute capability, its
+    kind of memory and its generation (`generation_of`).
+    """
+    facts = {"vendor": vendor, "hbm": hbm, "unified": unified, "generation": generation}
+    tables = ("pace", "sums", "launch", "replay")
+    row, sums, launch, replay = (_first_with(_table()[key], facts, capability) for key in tables)
+    programs = [
+        row for row in _table()["program"] if (row["vendor"], row["unified"]) == (vendor, unified)
+    ]
+    pace: Pace = record_of(
+        Pace,
+        row,
+        layer_seconds=row["layer_us"] / 1e6,
+        sum_seconds=tuple(each * 1e-6 for each in sums["sum_us"]),
+        summed_per_second=tuple(each * 1e9 for each in sums["sum_gb_s"]),
+        python_layer_seconds=tuple(each * 1e-3 for each in launch["layer_ms"]),
+        replay=Replay(
+            step_seconds=replay["step_ms"] / 1e3,
+            layer_seconds=replay["layer_ms"] / 1e3,
+            devices=replay["devices"],
+        ),
+        programs=tuple(record_of(OwnPace, row) for row in programs),
+    )
+    return pace
+
+
+def host_shares(vendor: str, architecture: str | None) -> HostShares | None:
+    """What a maker's card loses beside a processor of that architecture; None where it loses
+    nothing that was seen.
+    """
+    for row in _table()["host"]:
+        if vendor in row["vendors"] and architecture in row["architectures"]:
+            slow, likely, fast = row["share"]
+            return HostShares(slow=slow, likely=likely, fast=fast, devices=row["devices"])
+    return None
+
+
+@lru_cache(maxsize=256)
+def cycles_per_second(name: str) -> float | None:
+    """Cycles that all multiprocessors of an NVIDIA GPU, or of an instance of its MIG, together have
+    in a second at the boost clock; None where they are not known.
+    """
+    whole, share = _whole_and_share(name)
+    count, ghz = _of_row(whole, "processors"), _of_row(whole, "boost_ghz")
+    return None if count is None or ghz is None else count * ghz * 1e9 * share
+
+
+# `1c.` of an instance of several slices is the part of it that one program computes on
+_INSTANCE = pattern(r"(.+?) MIG (?:(\d)c\.)?(\d)g\..*")
+_USUAL_SLICES = 7
+
+
+def _whole_and_share(name: str) -> tuple[str, float]:
+    """The GPU of which an instance of MIG is a part, and its share of the multiprocessors; the GPU
+    itself and 1 for another name. Source: `mig_slices` in gpus.toml.
+    """
+    match, virtual = _INSTANCE.fullmatch(name), virtual_gpu(name)
+    if match is not None:
+        whole, count = match[1], int(match[2] or match[3])
+    elif virtual is not None and virtual.slices is not None:
+        whole, count = virtual.card, virtual.slices
+    else:
+        return name, 1.0
+    return whole, min(1.0, count / (_of_row(whole, "mig_slices") or _USUAL_SLICES))
+
+
 def prompt_tflops(name: str) -> float | None:
     """What a GPU did on prompts, in 10^12 operations a second; None where no run was found."""
-    rate: float | None = _of_row(name, _rows("prompt_tflops"))
+    rate: float | None = _of_row(name, "prompt_tflops")
     return rate
 
 
-def share_of(work: str, name: str) -> tuple[float, float, float]:
+def peak_flops(name: str, capability: str | None) -> float | None:
+    """Peak of a GPU's 16-bit arithmetic, operations a second; of an Apple chip with its largest
+    GPU. None where it is not known.
+    """
+    cycles, each = cycles_per_second(name), _matrix_flops(name, capability)
+    if cycles is not None and each is not None:
+        return cycles * each
+    whole, share = _whole_and_share(name)
+    tflops: float | None = _of_row(whole, "tflops")
+    if tflops is None and (chip := apple_chip_of(words_of(name))) is not None:
+        tflops = chip.tflops
+    return None if tflops is None else tflops * 1e12 * share
+
+
+def _matrix_flops(name: str, capability: str | None) -> float | None:
+    """What one multiprocessor of NVIDIA's does in a cycle, by `matrix`; None for other GPUs."""
+    for row in _table()["matrix"]:
+        is_named = "names" not in row or _says(name, row["names"])
+        if is_named and row["capability"] == capability:
+            return float(row["flops"])
+    return None
+
+
+def fastest() -> tuple[float, float]:
+    """The most bytes that the memory of a GPU of the table gives a second, and the most operations
+    that one computes in 16 bits.
+    """
+    rows = _table()["gpu"]
+    flops = [peak_flops(row["name"], capability_by_name(row["name"])) or 0.0 for row in rows]
+    return max(row.get("gb_per_s", 0) for row in rows) * units.GB, max(flops)
+
+
+def share_of(work: str, name: str) -> Ends:
     """Of a GPU's peak (`peak_flops`), what work of a kind reaches, a table of gpus.toml: `prompt`,
     `picture`, `picture_ggml`, `video`, `encoder` or `training`. Slow end, likely, fast end.
     """
@@ -315,15 +480,13 @@ def share_of(work: str, name: str) -> tuple[float, float, float]:
     return low, likely, high
 
 
-def prompt_share_of(
-    program: str | None, name: str, *, has_experts: bool
-) -> tuple[float, float, float] | None:
+def prompt_share_of(program: str | None, name: str, *, has_experts: bool) -> Ends | None:
     """The same of a dense model or one of experts, in the program that was measured, else in one of
     another id; None where the table has none of the kind for GPUs of its class.
     """
     rows = _table()["prompt" if program is None else "prompt_program"]
-    row = _first_of_class([row for row in rows if row.get("program") == program], name)
-    shares = None if row is None else row.get("experts" if has_experts else "share")
+    row = _first_of_class([row for row in rows if row.get("program") == program], name) or {}
+    shares = row.get("experts" if has_experts else "share")
     return None if shares is None else tuple(shares)
 
 
@@ -352,142 +515,22 @@ def _row_of_share(table: str, name: str) -> dict[str, Any]:
 
 def _first_of_class(rows: Iterable[dict[str, Any]], name: str) -> dict[str, Any] | None:
     capability, chip = capability_by_name(name), apple_chip_of(words_of(name))
-    flops = _matrix_flops(name, capability)
-    fitting = (
-        row
-        for row in rows
-        if ("most_flops" not in row or 0 < (flops or 0.0) <= row["most_flops"])
-        and row.get("unified", shares_ram(name)) == shares_ram(name)
-    )
+    flops = _matrix_flops(name, capability) or 0.0
     facts = {
         "vendor": vendor_of(name) if chip is None else "apple",
         "hbm": has_hbm(name),
+        "unified": shares_ram(name),
         "generation": generation_of(name),
         "neural": chip is not None and chip.neural,
     }
+    fitting = [row for row in rows if "most_flops" not in row or 0 < flops <= row["most_flops"]]
     try:
         return _first_with(fitting, facts, capability)
     except LookupError:
         return None
 
 
-def fastest() -> tuple[float, float]:
-    """The most bytes that the memory of a GPU of the table gives a second, and the most operations
-    that one computes in 16 bits.
-    """
-    names = [row["name"] for row in _table()["gpu"]]
-    most_gb = max(row.get("gb_per_s", 0) for row in _table()["gpu"])
-    flops = [peak_flops(name, capability_by_name(name)) or 0.0 for name in names]
-    return most_gb * units.GB, max(flops)
-
-
-def peak_flops(name: str, capability: str | None) -> float | None:
-    """Peak of a GPU's 16-bit arithmetic, operations a second; of an Apple chip with its largest
-    GPU. None where it is not known.
-    """
-    cycles, each = cycles_per_second(name), _matrix_flops(name, capability)
-    if cycles is not None and each is not None:
-        return cycles * each
-    whole, share = _whole_and_share(name)
-    tflops: float | None = _of_row(whole, _rows("tflops"))
-    if tflops is None:
-        chip = apple_chip_of(words_of(name))
-        tflops = None if chip is None else chip.tflops
-    return None if tflops is None else tflops * 1e12 * share
-
-
-def _matrix_flops(name: str, capability: str | None) -> float | None:
-    """What one multiprocessor of NVIDIA's does in a cycle, by `matrix`; None for other GPUs."""
-    row = _matrix_row(name, capability)
-    return None if row is None else float(row["flops"])
-
-
-def _matrix_row(name: str, capability: str | None) -> dict[str, Any] | None:
-    rows: list[dict[str, Any]] = _table()["matrix"]
-    spaced = name.replace("-", " ")
-    for row in rows:
-        is_named = "names" not in row or _says(spaced, row["names"])
-        if is_named and row["capability"] == capability:
-            return row
-    return None
-
-
-def _says(name: str, patterns: Sequence[str]) -> bool:
-    """Whether a whole word of a GPU's name, or several, are of one of these patterns."""
-    import re
-
-    return re.search(rf"\b(?:{'|'.join(patterns)})\b", name.lower()) is not None
-
-
-def board_watts(name: str) -> tuple[float, float] | None:
-    """Rated power of a GPU's board, at least and at most; None where it is not known."""
-    watts = _of_row(name, _rows("watts"))
-    return None if watts is None else (watts[0], watts[1])
-
-
-def link_bytes_per_second(name: str) -> float | None:
-    """What the link of a GPU to the RAM carries each way at most; None where it is not known."""
-    link: str | None = _of_row(_whole_and_share(name)[0], _rows("pcie"))
-    if link is None:
-        return None
-    version, _, lanes = link.partition(" x")
-    return float(_table()["pcie_lane"][version]) * 1e9 * int(lanes)
-
-
-def source_of(fact: str) -> str:
-    """Where the figures of a key of the rows are from: `memory`, `watts`, `driver`, `runs`."""
-    source: str = _table()["sources"][fact]
-    return source
-
-
-def driver_memory_bytes(name: str, sold_gb: float) -> int:
-    """What the driver reports of a card's memory, by its whole name and what it is sold with; for a
-    card of which that is not known, what it is sold with.
-    """
-    for row in _table()["gpu"]:
-        for driver in row.get("driver", ()) if row["name"] == name else ():
-            if driver["sold_gb"] == sold_gb:
-                return int(driver["mib"]) * units.MIB
-    return round(sold_gb * units.GIB)
-
-
-def bandwidth_source(name: str, memory_gib: float) -> str | None:
-    """Where the peak of a GPU's memory is from; None for one without a row."""
-    other = _other_memory(name, memory_gib)
-    key = other["source"] if other else _of_row(name, _rows("source"))
-    return None if key is None else source_of(key)
-
-
-@lru_cache(1)
-def cards() -> tuple[Card, ...]:
-    """Every GPU of the table."""
-    idle, former = roles().gpu_idle, word_table()["former"]
-    optional = ("usual_gib", "unified", "devices", "mig_slices")
-    cards = []
-    for row in _table()["gpu"]:
-        vendor = vendor_of(row["name"])
-        named = f"{row['name']} {row['words']} {row.get('also', '')} {vendor}"
-        cards.append(
-            Card(
-                name=row["name"],
-                words=frozenset(row["words"].split()),
-                named=words_of(" ".join([named, *former.get(vendor, ())])),
-                called=tuple(words_of(name) - idle for name in row.get("called", ())),
-                memory_gib=tuple(row.get("memory_gib", ())),
-                integrated="integrated" in row,
-                **{key: row[key] for key in optional if key in row},
-            )
-        )
-    return tuple(cards)
-
-
-def why_unserved(name: str) -> str | None:
-    """What an accelerator is that no build judged here computes on, as a clause; else None."""
-    for row in _table()["unserved"]:
-        if _says(name.replace("-", " "), row["words"]):
-            clause: str = row["is"]
-            return clause
-    return None
+# ------------------------------------------------------------------ kinds
 
 
 @lru_cache(maxsize=1024)
@@ -495,9 +538,8 @@ def capability_by_name(name: str) -> str | None:
     """The compute capability of an NVIDIA GPU by the name it reports; None for a name that is
     not known.
     """
-    card = card_of(name).replace("-", " ")
     for row in _table()["generation"]:
-        if _says(card, row["names"]):
+        if _says(card_of(name), row["names"]):
             capability: str = row["capability"]
             return capability
     return None
@@ -518,113 +560,55 @@ def works_on_few_tokens(name: str, capability: str | None) -> bool:
     """
     plain = name.lower()
     return any(
-        (row["word"] in plain if "word" in row else row["capability"] == capability)
+        row["word"] in plain if "word" in row else row["capability"] == capability
         for row in _table()["small"]
     )
-
-
-def channels_and_rates(memory: Mapping[str, Any]) -> dict[str, Any]:
-    """`channels`, and what memory gives in bytes per second with all of them of so many `bits` (64
-    where left out) filled, at each of the three rates in `mts`, millions of transfers a second:
-    `least`, `usual` and `most`. Fields of `SharedMemory`, `Computer` and `cpus.Processor`.
-    """
-    bytes_at_once = memory["channels"] * memory.get("bits", 64) / 8
-    least, usual, most = (bytes_at_once * rate * units.MB for rate in memory["mts"])
-    return {"channels": memory["channels"], "least": least, "usual": usual, "most": most}
-
-
-@lru_cache(maxsize=256)
-def shared_memory(name: str) -> SharedMemory | None:
-    """What the name of a processor's own GPU tells of the memory beside it; None for others."""
-    words = words_of(name)
-    has_number = any(any(map(str.isdecimal, word)) for word in words)
-    rows = tuple(
-        (frozenset(row["words"].split()), row)
-        for row in _table()["gpu"]
-        if not (has_number and row.get("numberless"))
-    )
-    row = _of_row(name, rows)
-    if row is None or "integrated" not in row:
-        return None
-    memory = row["integrated"]
-    return SharedMemory(
-        name=row["name"],
-        **channels_and_rates(memory),
-        kinds=tuple(memory.get("kinds", ())),
-        vectors=memory.get("vectors", "avx2"),
-        kind=memory.get("kind", "unnamed"),
-        bits=memory.get("bits", 64),
-    )
-
-
-def unnamed_computer() -> Computer:
-    """The laptop or desktop of which neither the processor nor a card is told."""
-    return _computer(_table()["unnamed"])
-
-
-def _computer(row: Mapping[str, Any]) -> Computer:
-    return Computer(
-        name=row["name"],
-        **channels_and_rates(row),
-        kinds=tuple(row["kinds"]),
-        cores=tuple(row["cores"]),
-    )
-
-
-def computer_of(machine: Machine) -> Computer | None:
-    """The computer that its cards tell; None where these cards, so many of them or so much RAM may
-    be a server's.
-    """
-    cards = tuple(card.name for card in machine.accelerators or () if not card.unified)
-    memory_gib = (machine.memory_total_bytes or 0) / units.GIB
-    return next(
-        (_computer(row) for row in _rows_around(cards) if memory_gib <= row["memory_gib"]), None
-    )
-
-
-@lru_cache(1024)
-def _rows_around(cards: tuple[str, ...]) -> Sequence[Mapping[str, Any]]:
-    """The rows of computers that have so many cards of those names."""
-    names = [_of_row(card, _rows("name")) or card for card in cards]
-    return [
-        row
-        for row in _table()["computer"]
-        if 0 < len(names) <= row["cards"] and all(_says(name, row["names"]) for name in names)
-    ]
 
 
 def has_hbm(name: str) -> bool:
     """Whether an NVIDIA GPU of that name has HBM."""
     words = words_of(card_of(name))
-    return any(called <= words for called in _with_hbm())
+    return any(
+        words_of(called) <= words for row in _table()["generation"] for called in row.get("hbm", ())
+    )
 
 
 def generation_of(name: str) -> str | None:
     """The generation that the table states of a GPU, such as `gcn`; None for the others."""
-    generation: str | None = _of_row(name, _rows("generation"))
+    generation: str | None = _of_row(name, "generation")
     return generation
 
 
 def shares_ram(name: str) -> bool:
     """Whether the table has the GPU of that name as one whose memory is the machine's RAM."""
-    return _of_row(name, _rows("name")) in _sharing_ram()
+    row = _best(name, _rows("name"))
+    return row is not None and bool(row.get("unified"))
 
 
 def kernel_driver_of(name: str) -> str | None:
     """The driver of Linux that the table states of a GPU; None for those that have their maker's
     usual one.
     """
-    driver: str | None = _of_row(name, _rows("kernel_driver"))
+    driver: str | None = _of_row(name, "kernel_driver")
     return driver
+
+
+def board_watts(name: str) -> tuple[float, float] | None:
+    """Rated power of a GPU's board, at least and at most; None where it is not known."""
+    watts = _of_row(name, "watts")
+    return None if watts is None else (watts[0], watts[1])
+
+
+def why_unserved(name: str) -> str | None:
+    """What an accelerator is that no build judged here computes on, as a clause; else None."""
+    clauses = (row["is"] for row in _table()["unserved"] if _says(name, row["words"]))
+    return next(clauses, None)
 
 
 def maker_of(words: frozenset[str]) -> str | None:
     """nvidia, amd, intel or qualcomm by the words of a GPU's name; None where they do not say."""
-    for row in _table()["maker"]:
-        if not words.isdisjoint(row["words"]):
-            maker: str = row["id"]
-            return maker
-    return None
+    makers = (row["id"] for row in _table()["maker"] if not words.isdisjoint(row["words"]))
+    return next(makers, None)
 
 
 @lru_cache(maxsize=1024)
@@ -632,53 +616,21 @@ def vendor_of(name: str) -> str:
     """nvidia, amd, intel or qualcomm by the words of a GPU's name; `unknown` where none says."""
     import re
 
-    words = frozenset(re.split(r"[^a-z0-9]+", name.lower()))
-    return maker_of(words) or UNKNOWN
-
-
-def _of_row(name: str, rows: tuple[tuple[frozenset[str], Any], ...]) -> Any:
-    """The value of the row with the most words of `name`; None where none has the same variant."""
-    same, telling = word_table()["same"], variants()
-    words = frozenset(same.get(word, word) for word in words_of(card_of(name)))
-    matching = [row for row in rows if row[0] <= words and row[0] & telling == words & telling]
-    return max(matching, key=lambda row: len(row[0]))[1] if matching else None
+    return maker_of(frozenset(re.split(r"[^a-z0-9]+", name.lower()))) or UNKNOWN
 
 
 def are_alike(name: str, other: str) -> bool:
     """Whether two drivers' names are of one GPU: of one row of the table, or of the same words
     where neither has one.
     """
-    rows = [_of_row(each, _rows("name")) for each in (name, other)]
-    if rows == [None, None]:
-        return words_of(name) == words_of(other)
-    return bool(rows[0] == rows[1])
+    rows = [_of_row(each, "name") for each in (name, other)]
+    return words_of(name) == words_of(other) if rows == [None, None] else rows[0] == rows[1]
 
 
-@lru_cache(maxsize=8)
-def _rows(key: str) -> tuple[tuple[frozenset[str], Any], ...]:
-    """Of the GPUs that have this key, the words and its value."""
-    return tuple(
-        (frozenset(row["words"].split()), row[key]) for row in _table()["gpu"] if key in row
-    )
-
-
-@lru_cache(1)
-def _sharing_ram() -> frozenset[str]:
-    """The names of those that share the RAM."""
-    return frozenset(row["name"] for row in _table()["gpu"] if row.get("unified"))
-
-
-@lru_cache(1)
-def variants() -> frozenset[str]:
-    """Words that make another GPU of one: `ti`, `laptop`."""
-    return frozenset(_table()["variants"])
-
-
-@lru_cache(1)
-def _with_hbm() -> tuple[frozenset[str], ...]:
-    """The words of each name of a GPU with HBM."""
-    names = (name for row in _table()["generation"] for name in row.get("hbm", ()))
-    return tuple(map(words_of, names))
+def source_of(fact: str) -> str:
+    """Where the figures of a key of the rows are from: `memory`, `watts`, `driver`, `runs`."""
+    source: str = _table()["sources"][fact]
+    return source
 
 
 def _table() -> Mapping[str, Any]:

@@ -6,8 +6,7 @@ import re
 
 from . import cpus, gpus
 from .description import Description
-from .gpu_names import shown
-from .profiles import NotOneMachineError, UnknownMachineError
+from .profiles import refusal
 from .roles import roles, words
 from .words import BREAK, MODULES, NUMBERED, SIZE, is_kind_of_ram, is_ram
 
@@ -25,11 +24,11 @@ def take_memory(about: Description) -> None:
     """Take the RAM: what is said to be it, else the one size that no disk has. Raises
     `NotOneMachineError` where two sizes may each be it.
     """
-    _add_joined_sizes(about)
+    _join_sizes(about)
     sizes = _sizes(about)
     for token in about.tokens:
-        if not token.by and (is_ram(token.text) or token.text in words()["disk"]):
-            token.by = "ram"
+        if is_ram(token.text) or token.text in words()["disk"]:
+            token.by = token.by or "ram"
     about.vram_gib = max(sizes["vram"], default=None)
     plain = sizes["plain"]
     small = sorted({size for size in plain if size < _LEAST_DISK_GIB})
@@ -39,10 +38,7 @@ def take_memory(about: Description) -> None:
         about.ram_gib = min(plain)
     elif len(small) > 1:
         listed = " and ".join(f"{size:g} GB" for size in small)
-        raise NotOneMachineError(
-            f"{shown(about.text)!r} states {listed}: it does not tell which is the RAM",
-            remedy=f"leave one out, or say it: --machine 'i5-8250U {small[-1]:g}GB RAM'",
-        )
+        raise refusal("two_sizes", about.text, sizes=listed, largest=small[-1])
     elif plain:
         about.ram_gib = small[0] if small else min(plain)
         _refuse_strange_size(about, about.ram_gib)
@@ -53,12 +49,21 @@ def _refuse_strange_size(about: Description, gib: float) -> None:
     that of a card that somebody changed.
     """
     is_of_modules = gib % 4 == 0 or gib in (1, 2, 3, 6) or gib != int(gib)
-    is_guest = about.scope != "host" or bool(about.product and about.product.get("guest"))
+    is_guest = about.scope != "host" or about.product.get("guest")
     if about.cards and not is_of_modules and not is_guest:
-        raise NotOneMachineError(
-            f"{shown(about.text)!r}: {gib:g} GB are no usual size of RAM",
-            remedy=f"say what has them: {gib:g}GB RAM, or --set gpu={gib:g}GiB for a GPU",
-        )
+        raise refusal("strange_size", about.text, gib=gib)
+
+
+def _join_sizes(about: Description) -> None:
+    """Make one size of two modules, `16gb + 8gb`; of sizes far apart the other is a disk's."""
+    for at in range(len(about.tokens) - 2):
+        first, second = about.free_gib(at), about.free_gib(at + 2)
+        if first and second and about.free(at + 1) == "plus":
+            is_alike = max(first, second) <= 2 * min(first, second)
+            about.tokens[at].text = f"{first + second if is_alike else first:g}gb"
+            about.take(at + 1, at + 3, "ram")
+            if first == second:
+                about.numbers["sticks"] = 2
 
 
 def _sizes(about: Description) -> dict[str, list[float]]:
@@ -79,63 +84,48 @@ def _sizes(about: Description) -> dict[str, list[float]]:
     return sizes
 
 
-def _add_joined_sizes(about: Description) -> None:
-    """Make one size of two modules, `16gb + 8gb`."""
-    for at in range(len(about.tokens) - 2):
-        first, second = about.free_gib(at), about.free_gib(at + 2)
-        if first and second and about.free(at + 1) == "plus":
-            is_alike = max(first, second) <= 2 * min(first, second)
-            about.tokens[at].text = f"{first + second if is_alike else first:g}gb"
-            about.take(at + 1, at + 3, "ram")
-            if first == second:
-                about.numbers["sticks"] = 2
-
-
 def _kind_of_size(about: Description, at: int) -> str:
     """ram, vram, disk or plain, by the words beside a size."""
-    before, behind, second = _words_beside(about, at)
-    disks = words()["disk"]
-    is_tb = about.tokens[at].text.endswith("tb")
-    if _is_of_gpu(about, at):
+    around = _words_of_sizes(about)
+    before, behind, second = _words_beside(around, at)
+    disks, is_tb = words()["disk"], around[at].endswith("tb")
+    if _is_of_gpu(around, at, before, behind):
         return "vram"
     if is_ram(behind) or _RATE.fullmatch(behind):
         return "ram"
     if behind in disks:
         return "disk"
     if before in disks:
-        is_disk = is_tb or float(about.tokens[at].text[:-2]) >= _LEAST_NAMED_DISK_GIB
-        return "disk" if is_disk else "plain"
+        return "disk" if is_tb or float(around[at][:-2]) >= _LEAST_NAMED_DISK_GIB else "plain"
     if (is_ram(before) and not is_tb) or (behind in roles().idle and is_ram(second)):
         return "ram"
     return "disk" if is_tb and not cpus.is_server(about.processor or "") else "plain"
-
-
-def _is_of_gpu(about: Description, at: int) -> bool:
-    """Whether the words beside a size say that a GPU has it."""
-    before, behind, _ = _words_beside(about, at)
-    if behind == "vram" or (behind in ("gpu", "graphics", "card") and before != "ram"):
-        return True
-    around = _words_of_sizes(about)
-    if is_ram(behind) or SIZE.fullmatch(around[max(0, at - 2)]):
-        return False
-    # `gpu 16gb, 32gb`, but `16gb vram 32gb`
-    others = [*around[:at], *around[at + 1 :]]
-    return before == "vram" or (before in ("gpu", "dgpu") and any(map(SIZE.fullmatch, others)))
-
-
-def _words_beside(about: Description, at: int) -> tuple[str, str, str]:
-    """The word before a size and the two behind it, up to a comma; empty where there is none."""
-    around = _words_of_sizes(about)
-    behind = [word for word in [*around[at + 1 : at + 5], BREAK] if word not in _SILENT]
-    behind = [*behind[: behind.index(BREAK)], "", ""]
-    before = [word for word in around[max(0, at - 2) : at] if word not in ("of", "with")]
-    return ["", *before][-1], behind[0], behind[1]
 
 
 def _words_of_sizes(about: Description) -> list[str]:
     """The words that nothing but a size has taken."""
     kinds = ("", "ram", "vram", "plain", "disk")
     return [token.text if token.by in kinds else "" for token in about.tokens]
+
+
+def _words_beside(around: list[str], at: int) -> tuple[str, str, str]:
+    """The word before a size and the two behind it, up to a comma; empty where there is none."""
+    behind = [word for word in [*around[at + 1 : at + 5], BREAK] if word not in _SILENT]
+    behind = [*behind[: behind.index(BREAK)], "", ""]
+    before = [word for word in around[max(0, at - 2) : at] if word not in ("of", "with")]
+    return ["", *before][-1], behind[0], behind[1]
+
+
+def _is_of_gpu(around: list[str], at: int, before: str, behind: str) -> bool:
+    """Whether the words beside a size say that a GPU has it: `gpu 16gb, 32gb`, but not the second
+    of `16gb vram 32gb`.
+    """
+    if behind == "vram" or (behind in ("gpu", "graphics", "card") and before != "ram"):
+        return True
+    if is_ram(behind) or SIZE.fullmatch(around[max(0, at - 2)]):
+        return False
+    others = [*around[:at], *around[at + 1 :]]
+    return before == "vram" or (before in ("gpu", "dgpu") and any(map(SIZE.fullmatch, others)))
 
 
 def take_numbers(about: Description) -> None:
@@ -153,22 +143,17 @@ def take_numbers(about: Description) -> None:
 def take_unnamed_gpu(about: Description) -> None:
     """Take a GPU of which its memory and perhaps its maker are told, `8gb vram`, `amd gpu 16gb`."""
     says_gpu = _take_words_for_gpus(about)
-    has_shared = about.chip is not None or "shared" in (about.product or {})
-    if about.cards or about.has_no_gpu or has_shared:
+    if about.cards or about.has_no_gpu or about.chip is not None or "shared" in about.product:
         about.vram_gib = None
         return
     if about.vram_gib is not None:
         return
-    is_size_alone = about.processor is None and about.product is None
-    is_size_alone &= not any(is_ram(token.text) for token in about.tokens)
+    tells_ram = any(is_ram(token.text) for token in about.tokens)
+    is_size_alone = about.processor is None and not about.product and not tells_ram
     if says_gpu and is_size_alone and about.ram_gib is not None:
         about.vram_gib, about.ram_gib = about.ram_gib, None
     elif says_gpu or about.gpu_maker == "nvidia":
-        raise UnknownMachineError(
-            f"{shown(about.text)!r} tells a GPU, but not which GPU it is",
-            remedy="name the GPU beside the RAM, as in --machine 'i5-12400 32GB RTX 3090', or its"
-            " memory, as in '8GB VRAM'; else say 'no gpu'",
-        )
+        raise refusal("unnamed_gpu", about.text)
 
 
 def _take_words_for_gpus(about: Description) -> bool:

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-
-from . import build, cloud, cpus, profiles
+from . import build, cloud
 from .cloud import Described
-from .gpu_names import UnknownGpuError, find_cards, shown
 from .profiles import (
     NamedProfile,
     NotOneMachineError,
     Profile,
-    UnknownMachineError,
     called,
-    size_of,
 )
-from .ram import StatedRam, with_ram
 from .record import Machine
-from .roles import roles, words
+from .roles import words
 from .understand import understand
-from .words import BREAK, NUMBERED, is_kind_of_ram, tokens
-
-_CANDIDATES = 8
-_OF_RAM = re.compile(r"\d+(?:mts|channels|sticks)")
+from .words import BREAK, tokens
 
 __all__ = ["NotOneMachineError", "machine_named", "noted_machine", "profile_named"]
 
@@ -44,11 +34,10 @@ def noted_machine(named: NamedProfile) -> Machine:
 
 
 def profile_named(text: str) -> NamedProfile:
-    """The machine that `text` means: a profile by its name, the type that a cloud rents, a profile
-    by words of its name, else a machine of the parts that the text names.
+    """The machine that `text` means: a profile by its name, the type that a cloud rents, else a
+    machine of the parts that the text names.
 
-    Of several profiles that differ only in memory the smallest is taken. Raises
-    `UnknownMachineError` where the text names no part, or can be several machines, and
+    Raises `UnknownMachineError` where the text names no part, or can be several machines, and
     `MachineFileError` for a profile's faulty file.
     """
     named = called(text) or called(cloud.without_provider(text))
@@ -56,106 +45,21 @@ def profile_named(text: str) -> NamedProfile:
         return named
     if (described := cloud.rented(text)) is not None:
         return _as_profile(described)
-    if (named := _known(text) or _guest_beside(text)) is not None:
+    without_ram = [t.text for t in tokens(text) if t.text not in (*words()["ram"], BREAK)]
+    if (named := called(" ".join(without_ram)) or _hosted(text)) is not None:
         return named
-    try:
-        return _as_profile(build.described(understand(text)))
-    except NotOneMachineError:
-        raise
-    except UnknownMachineError as error:
-        near = profiles.unknown(text) if not error.remedy else None
-        raise near or error from None
-    except UnknownGpuError as error:
-        raise UnknownMachineError(
-            f"{shown(text)!r}: {error}", nearest=error.nearest, remedy=error.remedy
-        ) from None
+    return _as_profile(build.described(understand(text)))
 
 
-def _guest_beside(text: str) -> NamedProfile | None:
-    """A virtual machine by its name, `ubuntu-24.04`, with other words around: the processor of its
-    host, where that has the same architecture; any other is left aside.
-    """
+def _hosted(text: str) -> NamedProfile | None:
+    """A virtual machine by its name, `ubuntu-24.04`; other words around it are left aside."""
     parts = text.split()
     for at, part in enumerate(parts):
         named = called(part) if "-" in part else None
-        if named is None or named.profile.kind not in ("cloud", "ci"):
-            continue
-        about = understand(" ".join([*parts[:at], *parts[at + 1 :]]) or part)
-        machine, host = named.profile.machine, about.processor
-        around = cpus.class_of(host) if host else None
-        notes = [named.note or ""]
-        if around is not None and around.architecture == machine.architecture:
-            sources = {**machine.sources, "cpu_model": f'"{text}"'}
-            machine = machine.replace(cpu_model=host, sources=sources)
-            notes.append(f"Its processor is {host}.")
-        elif left := " ".join([host or "", *(each.label for each in about.cards)]).strip():
-            notes.append(f"Left aside: {left}.")
-        profile = named.profile.replace(machine=machine)
-        return NamedProfile(profile=profile, note=" ".join(filter(None, notes)) or None)
+        if named is not None and named.profile.kind in ("cloud", "ci"):
+            left = f"Left aside: {' '.join([*parts[:at], *parts[at + 1 :]])}."
+            return named.replace(note=" ".join(filter(None, (named.note, left))))
     return None
-
-
-def _known(text: str) -> NamedProfile | None:
-    """The profile whose name has the words of the text; None where the text says something else."""
-    idle = {*roles().idle, *words()["ram"], BREAK, *words()["disk"]} - roles().computers
-    typed = [token.text for token in tokens(text)]
-    without_ram = [word for word in typed if word not in words()["ram"] and word != BREAK]
-    if (named := called(" ".join(without_ram))) is not None:
-        return named
-    typed = [
-        word
-        for word in typed
-        if word not in idle and not is_kind_of_ram(word) and not _OF_RAM.fullmatch(word)
-    ]
-    matches = profiles.by_words(typed)
-    # a GPU's name may be in that of a server with several
-    if not matches or find_cards(text) is not None:
-        return None
-    bases = {profiles.base_name(profile.name) for profile in matches}
-    if len(bases) > 1:
-        names = sorted(profile.name for profile in matches)
-        raise NotOneMachineError(
-            f"{text!r} can be {len(names)} machines",
-            nearest=names[:_CANDIDATES],
-            remedy=f"name one: {', '.join(names[:_CANDIDATES])}",
-        )
-    return _with_stated_ram(_smallest_of(text, matches), [token.text for token in tokens(text)])
-
-
-def _with_stated_ram(named: NamedProfile, typed: Sequence[str]) -> NamedProfile:
-    """The profile with the bandwidth of the RAM that the words state."""
-    kind = next(filter(is_kind_of_ram, typed), None)
-    numbers = {match[2]: int(match[1]) for match in map(NUMBERED.fullmatch, typed) if match}
-    machine, note = with_ram(
-        named.profile.machine,
-        StatedRam(
-            kind=kind,
-            mts=numbers.get("mts"),
-            channels=numbers.get("channels"),
-            sticks=numbers.get("sticks"),
-        ),
-    )
-    notes = " ".join(filter(None, (named.note, note)))
-    return NamedProfile(profile=named.profile.replace(machine=machine), note=notes or None)
-
-
-def _smallest_of(text: str, matches: list[Profile]) -> NamedProfile:
-    """The smallest of profiles that differ in their sizes alone, with a note on the others; its
-    RAM is assumed where the text does not tell it and others have more.
-    """
-    first, *others = sorted(matches, key=lambda profile: size_of(profile.machine))
-    machine, note = first.machine, None
-    sizes = [each.machine.memory_total_bytes or 0 for each in others]
-    if machine.system == "macos" and not re.search(r"\d ?g", text.lower()):
-        sizes += build.sizes_of_mac(machine)
-    own = machine.memory_total_bytes or 0
-    if max(sizes, default=own) > own:
-        machine = machine.replace(
-            assumed=(*machine.assumed, "memory_total_bytes"), memory_most_bytes=max(sizes)
-        )
-        names = ", ".join(profile.name for profile in others) or "its memory, as in 24GB"
-        note = f'"{text}" does not tell the RAM: judged as {first.name}; otherwise name {names}.'
-    return NamedProfile(profile=first.replace(machine=machine), note=note)
 
 
 def _as_profile(described: Described) -> NamedProfile:

@@ -9,8 +9,8 @@ from . import cpus
 from .card_words import count_beside
 from .chips import soldered_chip
 from .description import Description
-from .gpu_names import matches, shown
-from .profiles import NotOneMachineError
+from .gpu_names import matches
+from .profiles import refusal
 from .roles import roles
 from .words import COUNT, MODULES, NUMBERED, SIZE
 
@@ -19,7 +19,7 @@ _DESKTOPS = frozenset(("desktop", "tower", "itx", "sff", "egpu", "oculink", "thu
 # words of the GPU in a processor
 _INSIDE = frozenset(("iris", "uhd", "hd", "xe", "graphics"))
 # `core i7`, `ryzen 7`: digits behind a kind of processor that tell its class
-CLASS_NUMBERS = frozenset("3579")
+_CLASS_NUMBERS = frozenset("3579")
 _ENDINGS = {1: "st", 2: "nd", 3: "rd"}
 
 
@@ -27,23 +27,14 @@ def take_processor(about: Description) -> None:
     """Take a processor by words of its kind and a number of a listed series: `ryzen 5 5600x`.
     Raises `NotOneMachineError` where there are two.
     """
-    if about.processor is not None:
-        return
     for start, end in _named_runs(about):
-        _put(about, start, end, " ".join(about.words(start, end)))
-        break
-    for start, end in _named_runs(about):
-        name = about.words(start, end)
-        first = cpus.processor_of(about.processor or "")
-        if len(name) < 2 or first is None:
-            continue
-        if _series(name) != first.name or name[-1] not in (about.processor or ""):
-            raise NotOneMachineError(
-                f"{shown(about.text)!r} names two processors: {about.processor} and"
-                f" {' '.join(name)}",
-                remedy=f"name one of them: --machine '{about.processor}'",
-            )
-        about.take(start, end, "processor")
+        name = " ".join(about.words(start, end))
+        if about.processor is None:
+            _put(about, start, end, name)
+        elif end - start > 1 and all(not about.tokens[at].by for at in range(start, end)):
+            if name.split()[-1] not in about.processor:
+                raise refusal("two_processors", about.text, first=about.processor, second=name)
+            about.take(start, end, "processor")
 
 
 def _named_runs(about: Description) -> Iterator[tuple[int, int]]:
@@ -67,22 +58,21 @@ def _may_be_of_one(word: str) -> bool:
 
 def _series(name: Sequence[str]) -> str | None:
     """What the series or the soldered chip is called; None of a generation, and where none is."""
-    if (chip := soldered_chip(frozenset(name))) is not None:
-        return chip.name
-    series = cpus.processor_of(" ".join(name))
-    return None if series is None or series.is_a_generation else series.name
+    known = soldered_chip(frozenset(name)) or cpus.processor_of(" ".join(name))
+    is_generation = isinstance(known, cpus.Processor) and known.is_a_generation
+    return None if known is None or is_generation else known.name
 
 
 def _last_word_tells(name: Sequence[str], series: str) -> bool:
     """Whether without its last word the name is that of another series, or of other cores."""
     if len(name) < 2 or _series(name[:-1]) != series:
         return True
-    if matches((name[-1],)):
-        return False
-    return cpus.cores_of(" ".join(name)) != cpus.cores_of(" ".join(name[:-1]))
+    whole, shorter = (cpus.cores_of(" ".join(words)) for words in (name, name[:-1]))
+    return not matches((name[-1],)) and whole != shorter
 
 
 def _put(about: Description, start: int, end: int, name: str) -> None:
+    """Keep the processor, with the model behind it and the count beside it."""
     behind = about.free(end)
     is_model = re.fullmatch(r"[a-z]+\d{3,}[a-z\d]*", behind) and not matches((behind,))
     if is_model and _series([*name.split(), behind]) == _series(name.split()):
@@ -113,12 +103,10 @@ def _take_number(about: Description, *, beside_gpu: bool) -> None:
         return
     for start, end in about.free_runs(3):
         name = about.words(start, end)
-        if not all(map(_may_be_of_one, name)) or name[-1] in roles().idle:
+        is_other = name[-1] in roles().idle or about.word(start - 1) in roles().cards
+        if is_other or not all(map(_may_be_of_one, name)):
             continue
-        is_of_card = about.free(start - 1) in roles().cards or about.words(start - 1, start) in (
-            [word] for word in roles().cards
-        )
-        if is_of_card or (not beside_gpu and matches(tuple(name))):
+        if not beside_gpu and matches(tuple(name)):
             continue
         names = cpus.names_of_number(" ".join(name), beside_gpu=beside_gpu)
         if len(names) > 1:
@@ -138,12 +126,11 @@ def take_kind(about: Description) -> None:
             continue
         numbers = list[str]()
         while any(map(str.isdecimal, word := about.free(end))) and _may_be_of_one(word):
-            if word.isdecimal() and len(word) < 3 and word not in CLASS_NUMBERS:
+            if word.isdecimal() and len(word) < 3 and word not in _CLASS_NUMBERS:
                 break
             numbers.append(word)
             end += 1
-        generation = _take_generation(about, start, end)
-        _put(about, start, end, " ".join([*name, *numbers, *generation]))
+        _put(about, start, end, " ".join([*name, *numbers, *_generation(about, start, end)]))
         return
 
 
@@ -157,16 +144,15 @@ def _is_kind(name: Sequence[str]) -> bool:
     """Whether words tell a kind of processor and nothing else; a maker alone is none, and a bare
     number.
     """
-    if not all(map(_may_be_of_one, name)) or name[0] in ("pro", "ai", "core2"):
+    telling = {word for word in name if word not in cpus.MAKERS and word not in _CLASS_NUMBERS}
+    if not telling or telling == {"core"} or name[0].isdecimal():
         return False
-    telling = [word for word in name if word not in cpus.MAKERS and word not in CLASS_NUMBERS]
-    if not telling or telling == ["core"] or name[0].isdecimal():
-        return False
-    return cpus.names_a_kind_alone(frozenset(telling)) and cpus.class_of(name[0]) is not None
+    is_one = all(map(_may_be_of_one, name)) and name[0] not in ("pro", "ai", "core2")
+    return is_one and cpus.class_of(name[0]) is not None and cpus.names_a_kind_alone(telling)
 
 
-def _take_generation(about: Description, start: int, end: int) -> list[str]:
-    """`8th gen`, which stands around a kind of processor."""
+def _generation(about: Description, start: int, end: int) -> list[str]:
+    """Take `8th gen`, which stands around a kind of processor."""
     for at in (*range(end, min(end + 2, len(about.tokens))), *range(max(0, start - 3), start)):
         match = NUMBERED.fullmatch(about.tokens[at].text)
         if match and match[2] == "gen" and about.tokens[at].by in ("", "line"):

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 
 from ..core import units
 from ..core.records import Record
@@ -33,6 +32,13 @@ class StatedRam(Record):
     channels: int | None = None
     sticks: int | None = None
 
+    @property
+    def name(self) -> str:
+        """`LPDDR5X-7500`, `DDR4`, or `RAM at 3600 MT/s`."""
+        if self.kind is None:
+            return f"RAM at {self.mts} MT/s"
+        return self.kind.upper() if self.mts is None else f"{self.kind.upper()}-{self.mts}"
+
 
 class _Channels(Record):
     """Memory channels, each so many bits wide, and their slowest, usual and fastest rate; None
@@ -41,8 +47,8 @@ class _Channels(Record):
     """
 
     count: int
-    bits: int
-    mts: tuple[int, int, int] | None
+    bits: int = 64
+    mts: tuple[int, int, int] | None = None
     is_server: bool = False
     has_kinds: bool = False
 
@@ -56,16 +62,16 @@ def with_ram(machine: Machine, ram: StatedRam) -> tuple[Machine, str | None]:
     channels = _channels_of(machine, ram.channels)
     if channels is None:
         why = "left aside: how many memory channels the processor has is not known"
-        return machine, f"{_written(ram.kind, ram.mts)} is {why}." if ram.mts else None
+        return machine, f"{ram.name} is {why}." if ram.mts else None
     mts = _rate_of(ram, channels)
     if mts is None:
         who = machine.cpu_model or "a computer with such a GPU"
-        return machine, f"{_written(ram.kind, ram.mts)} is left aside: {who} takes no such memory."
+        return machine, f"{ram.name} is left aside: {who} takes no such memory."
     used = _used_channels(ram, channels, cpus.count_of(machine.cpu_model or ""))
     if _is_assumed_anyway(ram, channels, used, mts):
         return machine, None
     bandwidth = used * channels.bits // 8 * mts * units.MB
-    what = f"{used} channel{'s' * (used > 1)} of {_written(ram.kind, mts)}"
+    what = f"{used} channel{'s' * (used > 1)} of {ram.replace(mts=mts).name}"
     what += "" if ram.mts else f", {RATE_ASSUMED}"
     machine = machine.replace(
         memory_bandwidth_bytes_per_second=bandwidth,
@@ -115,17 +121,9 @@ def _has_its_own(machine: Machine) -> bool:
     named = cpus.processor_of(machine.cpu_model or "")
     if soldered_chip(words_of(machine.cpu_model or "")) or (named and named.memory == "bus"):
         return True
-    if machine.memory_bandwidth_bytes_per_second is None:
-        return False
     series = _series_of(machine)
-    return series is None or series.memory == "soldered"
-
-
-def _written(kind: str | None, mts: int | None) -> str:
-    """`LPDDR5X-7500`, `DDR4`, or `RAM at 3600 MT/s`."""
-    if kind is None:
-        return f"RAM at {mts} MT/s"
-    return kind.upper() if mts is None else f"{kind.upper()}-{mts}"
+    is_soldered = series is None or series.memory == "soldered"
+    return machine.memory_bandwidth_bytes_per_second is not None and is_soldered
 
 
 def _channels_of(machine: Machine, stated: int | None) -> _Channels | None:
@@ -144,10 +142,10 @@ def _channels_of(machine: Machine, stated: int | None) -> _Channels | None:
     computer = None if machine.cpu_model or stated is not None else gpus.computer_of(machine)
     if computer is not None:
         rates = _rates_of(computer, computer.channels * 64)
-        return _Channels(count=computer.channels, bits=64, mts=rates)
+        return _Channels(count=computer.channels, mts=rates)
     around = cpus.class_of(machine.cpu_model or "")
     count = stated or (around and around.channels)
-    return _Channels(count=count, bits=64, mts=None) if count else None
+    return _Channels(count=count) if count else None
 
 
 def _rates_of(memory: cpus.Processor | gpus.Computer, bits: int) -> tuple[int, int, int]:
@@ -172,8 +170,7 @@ def _rate_of(ram: StatedRam, channels: _Channels) -> int | None:
         return None
     if ram.mts is not None and channels.is_server:
         return min(ram.mts, fastest)
-    nearest = usual if kind is None else max(kind[0], min(usual, kind[1]))
-    mts = ram.mts or nearest
+    mts = ram.mts or (usual if kind is None else max(kind[0], min(usual, kind[1])))
     least, most = _RATES_BESIDE
     if not least * slowest <= mts <= most * fastest:
         return None
@@ -181,7 +178,6 @@ def _rate_of(ram: StatedRam, channels: _Channels) -> int | None:
     return ram.mts or max(slowest, min(mts, fastest))
 
 
-@lru_cache(1)
 def _rates_of_kind() -> Mapping[str, Sequence[int]]:
     """Of each kind of memory the slowest and the fastest rate that most machines have."""
     return {row["kind"]: row["mts"] for row in shipped_table("cpus")["ram"]}
@@ -192,35 +188,33 @@ def what_to_state(machine: Machine) -> str | None:
     something to do; None where it was not described in words, or nothing is left to tell.
     """
     name = machine.cpu_model or ""
-    if machine.scope != "host" or not machine.sources.get("memory_total_bytes", "").startswith('"'):
+    is_described = machine.sources.get("memory_total_bytes", "").startswith('"')
+    if machine.scope != "host" or not is_described:
         return None
     series = _series_of(machine)
     if name and (series is None or series.is_a_generation):
         return f"name its processor (--machine '… {cpus.example_of(name)}')"
-    if _has_its_own(machine) or _channels_of(machine, None) is None:
+    channels = _channels_of(machine, None)
+    if _has_its_own(machine) or channels is None:
         return None
-    if series is not None and series.memory == "soldered" and series.least == series.most:
+    if series is not None and (series.lacks_avx2 or series.has_one_rate or cpus.count_of(name) > 1):
         return None
-    if series is not None and (series.lacks_avx2 or cpus.count_of(name) > 1):
-        return None
-    return f"state the rate of its RAM (--machine '… {usual_ram(machine)}')"
+    kind = _kind_and_rate(channels, "slots" if series is None else series.memory)
+    return f"state the rate of its RAM (--machine '… {kind}')"
 
 
-def usual_ram(machine: Machine) -> str:
-    """The kind and rate of RAM that its processor usually has, as a description states it:
+def _kind_and_rate(channels: _Channels, memory_sits: str) -> str:
+    """The RAM that a processor with such channels usually has, as a description states it:
     `ddr5-5200`. Where nothing tells it, a common one.
     """
-    channels = _channels_of(machine, None)
-    if channels is None or channels.mts is None:
+    if channels.mts is None:
         return "ddr4-3200"
-    usual_mts = channels.mts[1]
+    usual, rates = channels.mts[1], _rates_of_kind()
 
     def distance(kind: str) -> float:
-        slowest, fastest = _rates_of_kind()[kind]
-        return max(slowest / usual_mts, usual_mts / fastest, 1)
+        slowest, fastest = rates[kind]
+        return max(slowest / usual, usual / fastest, 1)
 
-    series = _series_of(machine)
-    takes_modules = series is not None and series.memory == "slots"
-    kinds = [kind for kind in _rates_of_kind() if not (takes_modules and kind.startswith("lp"))]
     # of kinds that have the rate alike, modules come before what is soldered
-    return f"{min(kinds, key=distance)}-{usual_mts}"
+    kinds = [kind for kind in rates if memory_sits != "slots" or not kind.startswith("lp")]
+    return f"{min(kinds, key=distance)}-{usual}"

@@ -29,6 +29,7 @@ from .fields import (
     MEMORY_FILESYSTEMS,
     MIN_CORES,
     NETWORK_FILESYSTEMS,
+    PARTS,
     PURPOSES,
     RATE_ASSUMED,
     RECORDED,
@@ -385,22 +386,15 @@ def _check(values: dict[str, Any]) -> None:
 
 def _check_sizes(reader: Reader, values: Mapping[str, Any]) -> None:
     """Sizes of disks, accelerators and models."""
-    for name, parts in _PART_SIZES:
+    for name in ("disks", "accelerators", "models_present"):
         for index, entry in enumerate(values.get(name) or ()):
-            for part in parts:
+            for part in filter(_SIZES_OF_PARTS.__contains__, type(entry)._fields):
                 size = getattr(entry, part)
                 if size is not None and (type(size) is not int or size < 0):
-                    reader.whole({part: size}, part, MAX_DISK_BYTES, 0, f"{name}[{index}].{part}")
+                    PARTS[part].read(reader, {part: size}, part, f"{name}[{index}].")
 
 
-_PART_SIZES = (
-    ("disks", ("free_bytes", "total_bytes", "free_files")),
-    (
-        "accelerators",
-        ("memory_total_bytes", "memory_free_bytes", "memory_bandwidth_bytes_per_second"),
-    ),
-    ("models_present", ("size_bytes", "total_bytes")),
-)
+_SIZES_OF_PARTS = {name for name, field in PARTS.items() if field.kind == "whole"}
 
 
 # of which a machine that is made has a value

@@ -14,12 +14,12 @@ from ..core.tables import shipped_table
 from . import cpus, macs, profiles
 from .card_words import take_cards
 from .description import Description
-from .gpu_names import matches, shown
+from .gpu_names import matches
 from .memory_words import take_memory, take_numbers, take_unnamed_gpu
 from .processor_words import take_figures, take_kind, take_lettered_number, take_processor
-from .profiles import UnknownMachineError
+from .profiles import refusal
 from .roles import roles, words
-from .words import COUNT, SIZE, Token, tokens
+from .words import COUNT, Token, tokens
 
 TYPE_CHECKING = False
 
@@ -40,7 +40,6 @@ _GPU_INSIDE = frozenset(("integrated", "igpu", "onboard"))
 _WORDS_FOR_GPU = frozenset(
     ("gpu", "gpus", "dgpu", "graphics", "vga", "card", "dedicated", "discrete", "external", "video")
 )
-_APPLE_CHIP = re.compile(r"m[1-9]", re.ASCII)
 _MODEL = re.compile(r"[a-z]?\d{1,4}[a-z]{0,2}|\d{1,2}gen|slim|pro|[gx]", re.ASCII)
 
 
@@ -48,16 +47,19 @@ def understand(text: str) -> Description:
     """Everything that the text names. Raises `UnknownMachineError` where it can be two things,
     or names one that is not known.
     """
-    _refuse_what_is_no_description(text)
-    unused = rf"(?<!\w)(?:{'|'.join(words()['unused'])})(?!\w)"
-    about = Description(text.strip(), tokens(re.sub(unused, " ", text, flags=re.IGNORECASE)))
-    if not 0 < len(about.tokens) <= _MOST_TOKENS:
-        raise _too_long(text)
+    if wrong := _ZERO_OR_LESS.search(text):
+        raise refusal("zero", text, size=wrong[0].strip())
+    is_long = any(len(word) > _MOST_LETTERS_OF_A_WORD for word in text.split())
+    about = Description(text.strip(), [] if is_long else tokens(text))
+    if not 0 < len(about.tokens) <= _MOST_TOKENS or _OF_A_PROGRAM.search(text):
+        raise refusal("long", text)
     _mend_slips(about.tokens)
     _take_product(about)
     _take_setting(about)
     _take_lines(about)
-    _take_chip(about)
+    _refuse_phones_and_chips(about)
+    if not about.product and not about.known:
+        macs.take_mac(about)
     take_processor(about)
     take_lettered_number(about)
     take_cards(about)
@@ -66,28 +68,7 @@ def understand(text: str) -> Description:
     take_memory(about)
     take_numbers(about)
     take_unnamed_gpu(about)
-    if names := re.findall(unused, text, re.IGNORECASE):
-        about.notes.append(f"No program here computes on {' and '.join(names)}: left aside.")
     return about
-
-
-def _too_long(text: str) -> UnknownMachineError:
-    return UnknownMachineError(
-        f"{shown(text)!r} is no short description of a machine",
-        remedy="name its processor, RAM and GPU (--machine 'i5-8250U 16GB', --machine 'macbook air"
-        " m2 16gb'), or run `selfhost machine --format json` there and give that file",
-    )
-
-
-def _refuse_what_is_no_description(text: str) -> None:
-    is_long = any(len(word) > _MOST_LETTERS_OF_A_WORD for word in text.split())
-    if is_long or _OF_A_PROGRAM.search(text):
-        raise _too_long(text)
-    if wrong := _ZERO_OR_LESS.search(text):
-        raise UnknownMachineError(
-            f"{shown(text)!r}: {wrong[0].strip()!r} is no size of a memory",
-            remedy="state more than zero: --machine 'i5-8250U 16GB'",
-        )
 
 
 def _mend_slips(all_tokens: Sequence[Token]) -> None:
@@ -100,23 +81,67 @@ def _mend_slips(all_tokens: Sequence[Token]) -> None:
             token.text = next((each for each in slips if is_slip(word, each)), word)
 
 
-# ------------------------------------------------------------------ what it is in
+def _take_product(about: Description) -> None:
+    """The row of a product, or the profiles of a board, with the most words, which stand in its
+    order, with nothing between them but what the row allows and fillers.
+    """
+    boards: list[dict[str, Any]] = [
+        {"words": profiles.base_name(name).replace("-", " "), "profile": name}
+        for name in profiles.boards()
+    ]
+    matching = [
+        (places, row)
+        for row in (*shipped_table("products")["product"], *boards)
+        if (places := _places_of(row, about.tokens))
+    ]
+    if not matching:
+        return
+    longest, row = max(matching, key=lambda pair: len(pair[0]))
+    names = [row["profile"] for at, row in matching if len(at) == len(longest) and "profile" in row]
+    also = row.get("also", "").split()
+    if "profile" in row:
+        about.known = [profiles.load(name) for name in names]
+    else:
+        about.product = row
+    for at, token in enumerate(about.tokens):
+        if at in longest or token.text in also:
+            token.by = token.by or "product"
+
+
+def _places_of(row: Mapping[str, Any], all_tokens: Sequence[Token]) -> list[int]:
+    """Where the row's words stand; empty where they do not. Of one with a year in any order."""
+    wanted = row["words"].split()
+    texts = {token.text: at for at, token in enumerate(all_tokens)}
+    if not texts.keys() & {wanted[0], f"{wanted[0]}gen", f"gen{wanted[0]}"}:
+        return []
+    between = {*row.get("also", "").split(), "pro", "mini", "gen"} | roles().idle
+    for first in range(len(all_tokens)):
+        places = list[int]()
+        for at in range(first, len(all_tokens)):
+            word, next_word = all_tokens[at].text, wanted[len(places)]
+            # `9` also as `gen 9`
+            if word in (next_word, f"{next_word}gen", f"gen{next_word}"):
+                places.append(at)
+                if len(places) == len(wanted):
+                    return places
+            elif not places or word not in between:
+                break
+    has_year = any(re.fullmatch(r"20\d\d", word) for word in wanted)
+    return [texts[word] for word in wanted] if has_year and {*wanted} <= texts.keys() else []
 
 
 def _take_setting(about: Description) -> None:
     """Take the system, a virtual machine or container, the form of a laptop, and `no gpu`."""
-    table, shapes = words(), shipped_table("cloud_types")["stated"]["shapes"]
+    table = words()
     for at, token in enumerate(about.tokens):
         word = about.free(at)
         if word in table["systems"]:
-            about.system, token.by = table["systems"][word], "system"
+            about.system = table["systems"][word]
             end = at + 1
             while _VERSION.fullmatch(about.free(end)):
                 end += 1
             about.take(at, end, "system")
-        if word in shapes:
-            about.scope, about.processor, token.by = "vm", shapes[word], "scope"
-        elif word in table["wsl"]:
+        if word in table["wsl"]:
             about.is_wsl = True
         elif word in table["containers"]:
             about.scope, token.by = "container", "scope"
@@ -134,98 +159,27 @@ def _take_no_gpu(about: Description, at: int) -> None:
     is_absent = word in _WITHOUT_GPU and not _WORDS_FOR_GPU.isdisjoint(behind)
     if is_absent or word in _GPU_INSIDE or [word, *behind[:1]] == ["cpu", "only"]:
         about.has_no_gpu = True
-        about.take(at, at + 1, "no gpu")
-        for place in range(at + 1, at + 4):
-            if about.free(place) not in _WORDS_FOR_GPU | {"only"}:
-                break
-            about.take(place, place + 1, "no gpu")
-
-
-def _take_product(about: Description) -> None:
-    """The product of the row with the most words, which stand in its order, with nothing between
-    them but what the row allows and fillers.
-    """
-    rows = shipped_table("products")["product"]
-    matching = [(places, row) for row in rows if (places := _places_of(row, about.tokens))]
-    nothing: tuple[list[int], Mapping[str, Any]] = ([], {})
-    places, row = max(matching, key=lambda pair: len(pair[0]), default=nothing)
-    _take_known(about, len(places))
-    if about.known or not places:
-        return
-    about.product = row
-    also = row.get("also", "").split()
-    for at, token in enumerate(about.tokens):
-        if at in places or token.text in also:
-            token.by = token.by or "product"
-
-
-def _take_known(about: Description, least: int) -> None:
-    """Take a board or small computer that is a profile whose name has more words than `least`."""
-    matching: list[tuple[list[int], str]] = []
-    for name in profiles.boards():
-        words_of_name = " ".join(profiles.base_name(name).split("-"))
-        if places := _places_of({"words": words_of_name}, about.tokens):
-            matching.append((places, name))
-    longest = max((places for places, _ in matching), key=len, default=[])
-    if len(longest) <= least:
-        return
-    about.known = [profiles.load(name) for places, name in matching if len(places) == len(longest)]
-    for at in longest:
-        about.tokens[at].by = "product"
-
-
-def _places_of(row: Mapping[str, Any], all_tokens: Sequence[Token]) -> list[int]:
-    """Where the row's words stand; empty where they do not. Of one with a year in any order."""
-    wanted = row["words"].split()
-    between = {*row.get("also", "").split(), "pro", "mini", "gen"} | roles().idle
-    for first in range(len(all_tokens)):
-        places = list[int]()
-        for at in range(first, len(all_tokens)):
-            token = all_tokens[at]
-            if not token.by and _is_word(token, wanted[len(places)]):
-                places.append(at)
-                if len(places) == len(wanted):
-                    return places
-            elif token.by or not places or token.text not in between:
-                break
-    texts = {token.text: at for at, token in enumerate(all_tokens) if not token.by}
-    has_year = any(re.fullmatch(r"20\d\d", word) for word in wanted)
-    return [texts[word] for word in wanted] if has_year and {*wanted} <= texts.keys() else []
-
-
-def _is_word(token: Token, word: str) -> bool:
-    """`9` also as `gen 9`."""
-    return token.text == word or token.text in (f"{word}gen", f"gen{word}")
+        end = at + 1
+        while end < at + 4 and about.free(end) in _WORDS_FOR_GPU | {"only"}:
+            end += 1
+        about.take(at, end, "no gpu")
 
 
 def _take_lines(about: Description) -> None:
     """Take lines of computers with the model behind them, which tells neither processor nor GPU:
-    `legion 5`, `thinkpad t14 gen 3`. Raises `UnknownMachineError` for phones and for chips that
-    no program computes on.
+    `legion 5`, `thinkpad t14 gen 3`.
     """
     table = words()
-    all_words = {token.text for token in about.tokens if not token.by}
     for at in range(len(about.tokens)):
         line = about.free(at)
         if line not in table["laptops"] and line not in table["lines"]:
             continue
-        about.is_line = about.product is None
+        about.is_line = not about.product
         about.is_laptop |= line in table["laptops"]
         end = at + 1
         while end < at + 4 and _is_model(about.free(end), line):
             end += 1
         about.take(at, end, "line")
-    if not about.is_line and about.product is None and all_words & {*table["phones"]}:
-        raise UnknownMachineError(
-            f"{shown(about.text)!r} is a phone, a tablet or a console, which is not judged",
-            remedy="apps with llama.cpp run small models on phones: `selfhost show MODEL` tells"
-            " what one takes. Name a computer: --machine 'i5-8250U 16GB'",
-        )
-    if chips := all_words & {*table["chips"]}:
-        raise UnknownMachineError(
-            f"{shown(about.text)!r}: no program that is judged here computes on {min(chips)}",
-            remedy="name a machine with a GPU or a processor: --machine g6e.xlarge",
-        )
 
 
 def _is_model(word: str, line: str) -> bool:
@@ -237,26 +191,10 @@ def _is_model(word: str, line: str) -> bool:
     return not is_figure or line in words()["numbered"] or not matches((word,))
 
 
-def _take_chip(about: Description) -> None:
-    """An Apple chip, and the words of a Mac around it. Raises `UnknownMachineError` where several
-    Macs can be meant.
-    """
-    if about.product is not None or about.known:
-        return
-    if not any(SIZE.fullmatch(token.text) for token in about.tokens[:-1]):
-        _read_bare_size_of_mac(about.tokens)
-    mac = macs.read([token.text if not token.by else "" for token in about.tokens], about.text)
-    if mac is None:
-        return
-    about.chip, about.names_mac = mac.row, mac.names_product
-    for at in mac.places:
-        about.tokens[at].by = "mac"
-
-
-def _read_bare_size_of_mac(all_tokens: Sequence[Token]) -> None:
-    """Add GB to a number at the end, behind a chip: `m4 max 128`."""
-    words_before = [token.text for token in all_tokens[:-1]]
-    last = all_tokens[-1]
-    is_behind_chip = any(_APPLE_CHIP.fullmatch(word) for word in words_before[-2:])
-    if is_behind_chip and re.fullmatch(r"8|[1-9]\d{1,2}", last.text) and not last.by:
-        last.text += "gb"
+def _refuse_phones_and_chips(about: Description) -> None:
+    """Raises `UnknownMachineError` for phones and for chips that no program computes on."""
+    all_words = {token.text for token in about.tokens if not token.by}
+    if not about.is_line and not about.product and all_words & {*words()["phones"]}:
+        raise refusal("phone", about.text)
+    if chips := all_words & {*words()["chips"]}:
+        raise refusal("chip", about.text, chip=min(chips))

@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
-from ..core import units
 from ..core.records import Record, pattern
 from ..core.tables import shipped_table
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from .gpus import Card
+    from typing import Any
 
 
 class VirtualGpu(Record):
@@ -36,42 +35,18 @@ class VirtualGpu(Record):
         return self.slices is None and self.share < 1
 
 
+class Instance(Record):
+    """An instance of MIG as it was typed: its name, as drivers write it, how many slices of the
+    multiprocessors it has, and the GB in its name.
+    """
+
+    name: str
+    slices: int
+    gb: int
+
+
 # `GRID A100D-80C`, `NVIDIA A10-8Q`, `GRID A100-3-20C`; labels have hyphens for the spaces
 _PROFILE = pattern(r"(?:NVIDIA|GRID)[ -](.+?)[ -](?:(\d)[ -])?(\d{1,3})([ABCQ])")
-_PROFILE_ENDS = ("A", "B", "C", "Q")
-
-
-@lru_cache(maxsize=1024)
-def virtual_gpu(name: str) -> VirtualGpu | None:
-    """The vGPU whose profile has that name; None for another GPU, and for a board that is not
-    listed.
-    """
-    # most names end otherwise, and the pattern is compiled when it is asked
-    match = _PROFILE.fullmatch(name) if name.endswith(_PROFILE_ENDS) else None
-    if match is None:
-        return None
-    board = "".join(filter(str.isalnum, match[1].lower()))
-    table = shipped_table("gpus")
-    for row in table["vgpu"]:
-        if row["board"] == board and 0 < int(match[3]) <= row["memory_gib"]:
-            return VirtualGpu(
-                card=row["name"],
-                share=int(match[3]) / row["memory_gib"],
-                slices=int(match[2]) if match[2] else None,
-                draws_only=match[4] in table["vgpu_drawing"],
-            )
-    return None
-
-
-def card_of(name: str) -> str:
-    """The name of the card that a vGPU is part of; any other name as it is."""
-    virtual = virtual_gpu(name)
-    return name if virtual is None else virtual.card
-
-
-# ------------------------------------------------------------------ as people type them
-
-
 # `1c.` is the part of an instance that one program computes on; `+me` adds engines for media
 _INSTANCE = pattern(
     r"(?ai)(?<![\w.])(?:mig[\s-]*)?(?P<computes>\dc\.)?(?P<slices>\d)g\.(?P<gb>\d{1,3})gb"
@@ -84,25 +59,38 @@ _VGPU = pattern(
 )
 # names are rounded: an eighth of the 79.65 GiB of an H100 is `10gb`, of the 140.4 of an H200 `18gb`
 _ROUNDED_GB = 0.75
-# of its part of the card's memory an instance has at least so much: `mig_memory` in gpus.toml
-_LEFT_OF_MEMORY = 0.95
 
 
-class Instance(Record):
-    """An instance of MIG as it was typed: its name, as drivers write it, how many slices of the
-    multiprocessors it has, and the GB in its name.
+@lru_cache(maxsize=1024)
+def virtual_gpu(name: str) -> VirtualGpu | None:
+    """The vGPU whose profile has that name; None for another GPU, and for a board that is not
+    listed.
     """
+    # most names end otherwise, and the pattern is compiled when it is asked
+    match = _PROFILE.fullmatch(name) if name.endswith(("A", "B", "C", "Q")) else None
+    row = None if match is None else board_called(match[1])
+    if match is None or row is None or not 0 < int(match[3]) <= row["memory_gib"]:
+        return None
+    return VirtualGpu(
+        card=row["name"],
+        share=int(match[3]) / row["memory_gib"],
+        slices=int(match[2]) if match[2] else None,
+        draws_only=match[4] in shipped_table("gpus")["vgpu_drawing"],
+    )
 
-    name: str
-    slices: int
-    gb: int
+
+def card_of(name: str) -> str:
+    """The name of the card that a vGPU is part of; any other name as it is."""
+    virtual = virtual_gpu(name)
+    return name if virtual is None else virtual.card
 
 
-class TypedVgpu(Record):
-    """A vGPU's profile as it was typed: the board, and the name that its driver has for both."""
-
-    board: str
-    name: str
+def board_called(name: str) -> Mapping[str, Any] | None:
+    """The row of a board in names of vGPUs: its card and that one's GiB; None for an unlisted
+    one.
+    """
+    plain = "".join(filter(str.isalnum, name.lower()))
+    return next((row for row in shipped_table("gpus")["vgpu"] if row["board"] == plain), None)
 
 
 def instance_typed(text: str) -> tuple[Instance | None, str]:
@@ -115,50 +103,29 @@ def instance_typed(text: str) -> tuple[Instance | None, str]:
     return Instance(name=name, slices=slices, gb=gb), _INSTANCE.sub(" ", text, count=1)
 
 
-def vgpu_typed(text: str) -> TypedVgpu | None:
-    """The vGPU that a text is the name of, whether its board is listed or not; else None."""
+def vgpu_typed(text: str) -> tuple[str, str] | None:
+    """The board and the driver's name of the vGPU that a text is the name of, whether its board is
+    listed or not; None for other texts.
+    """
     match = _VGPU.fullmatch(" ".join(text.split()))
     if match is None:
         return None
-    return TypedVgpu(
-        board=match["board"], name=f"NVIDIA {match['board'].upper()}{match['profile'].upper()}"
-    )
+    return match["board"], f"NVIDIA {match['board'].upper()}{match['profile'].upper()}"
 
 
 def is_vgpu(word: str) -> bool:
     """Whether a word is the name of a listed vGPU, whose hyphens tell it: `a40-48q`."""
     typed = vgpu_typed(word)
-    return typed is not None and virtual_gpu(typed.name) is not None
+    return typed is not None and virtual_gpu(typed[1]) is not None
 
 
-def card_of_board(board: str) -> tuple[str, int] | None:
-    """The card that profiles of a board are parts of, and its GiB; None where none is listed."""
-    plain = "".join(filter(str.isalnum, board.lower()))
-    for row in shipped_table("gpus")["vgpu"]:
-        if row["board"] == plain:
-            return row["name"], row["memory_gib"]
-    return None
-
-
-def part_of_memory(instance: Instance, card: Card, memory_gib: float) -> float | None:
-    """Which part of that card's memory, and of the channels to it, the instance has; None where the
-    card has no such instance. Source: `mig_memory` in gpus.toml.
+def part_of_memory(instance: Instance, mig_slices: int | None, memory_gib: float) -> float | None:
+    """Which part of the memory of a card that MIG divides in so many slices, and of the channels to
+    it, the instance has; None where the card has no such instance.
     """
-    if card.mig_slices is None:
-        return None
-    for nth in _parts(card.mig_slices).get(str(instance.slices), ()):
-        if abs(memory_gib / nth - instance.gb) <= _ROUNDED_GB:
-            return 1 / nth
+    for row in shipped_table("gpus")["mig_memory"]:
+        if row["slices"] == mig_slices:
+            for nth in row["parts"].get(str(instance.slices), ()):
+                if abs(memory_gib / nth - instance.gb) <= _ROUNDED_GB:
+                    return 1 / float(nth)
     return None
-
-
-def memory_bytes(part: float, whole_gib: float) -> int:
-    """What such a part of a card's memory is at least."""
-    return round(part * whole_gib * _LEFT_OF_MEMORY * units.GIB)
-
-
-@lru_cache(8)
-def _parts(slices: int) -> Mapping[str, tuple[int, ...]]:
-    return next(
-        (row["parts"] for row in shipped_table("gpus")["mig_memory"] if row["slices"] == slices), {}
-    )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from .roles import words
+from .virtual_gpus import is_vgpu
 
 TYPE_CHECKING = False
 
@@ -25,6 +26,7 @@ COUNT = re.compile(r"(\d{1,2})x|x(\d{1,2})", re.ASCII)
 NUMBERED = re.compile(r"(\d+)(cores|threads|vcpus|cpus|mts|channels|sticks|gen)", re.ASCII)
 
 _SCRIPTS_WITHOUT_SPACES = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_KIND_OF_RAM = re.compile(r"(?:lp)?ddr\d[xl]?")
 
 
 def _count(match: re.Match[str]) -> str:
@@ -55,12 +57,9 @@ class Token:
         self.text = text
         self.by = ""
 
-    def __repr__(self) -> str:
-        return f"{self.text}<{self.by}>"
-
 
 def is_kind_of_ram(word: str) -> bool:
-    return re.fullmatch(r"(?:lp)?ddr\d[xl]?", word) is not None
+    return _KIND_OF_RAM.fullmatch(word) is not None
 
 
 def is_ram(word: str) -> bool:
@@ -71,29 +70,19 @@ def is_ram(word: str) -> bool:
 def tokens(text: str) -> list[Token]:
     """The tokens of a description, in order."""
     lines = f" {BREAK} ".join(unicodedata.normalize("NFKC", text).lower().splitlines())
-    plain = " ".join(in_english(lines).split())
-    for pattern, means in _rewrites():
-        plain, count = pattern.subn(means, plain)
-        plain = " ".join(plain.split()) if count else plain
+    means, spoken = _spoken()
+    plain = spoken.sub(lambda match: f" {means[match[0]]} ", lines.replace("\u0307", ""))
+    for pattern, put in _rewrites():
+        plain = pattern.sub(put, " ".join(plain.split()))
     plain = re.sub(r"[,;:/()+&|\[\]@\n\t\r!?]+", f" {BREAK} ", plain)
-    same = words()["same"]
-    out = []
+    same, out = words()["same"], list[str]()
     for piece in plain.split():
-        if piece == BREAK:
-            out.append(BREAK)
-            continue
-        for word in _pieces(piece):
-            out += same.get(word, word).split()
+        # names of vGPUs stay whole
+        is_whole = piece == BREAK or NUMBERED.fullmatch(piece) or is_vgpu(piece)
+        parts = [piece] if is_whole else re.split(r"[^\w.]+|_", piece.strip(".'\""))
+        for word in parts:
+            out += same.get(word, word).split() if word.strip(".") else []
     return [Token(word) for word in out]
-
-
-def _pieces(piece: str) -> list[str]:
-    """The words of what stands between spaces; names of vGPUs and of cloud types stay whole."""
-    from .virtual_gpus import is_vgpu
-
-    if is_vgpu(piece) or NUMBERED.fullmatch(piece):
-        return [piece]
-    return [word for word in re.split(r"[^\w.]+|_", piece.strip(".'\"")) if word.strip(".")]
 
 
 @lru_cache(1)
@@ -104,30 +93,12 @@ def _rewrites() -> tuple[tuple[re.Pattern[str], Means], ...]:
     )
 
 
-def in_english(text: str) -> str:
-    """The text, in small letters, with the words that the tables have for those of other
-    languages.
-    """
-    plain = text.replace("\u0307", "")
-    if plain.isascii():
-        return _spoken_ascii()[1].sub(lambda match: f" {_spoken_ascii()[0][match[0]]} ", plain)
-    means, pattern = _spoken()
-    return pattern.sub(lambda match: f" {means[match[0]]} ", plain)
-
-
 @lru_cache(1)
 def _spoken() -> tuple[Mapping[str, str], re.Pattern[str]]:
-    return _pattern_of({w: row["means"] for row in words()["spoken"] for w in row["words"]})
-
-
-@lru_cache(1)
-def _spoken_ascii() -> tuple[Mapping[str, str], re.Pattern[str]]:
-    rows = words()["spoken"]
-    return _pattern_of({w: row["means"] for row in rows for w in row["words"] if w.isascii()})
-
-
-def _pattern_of(means: Mapping[str, str]) -> tuple[Mapping[str, str], re.Pattern[str]]:
-    """Words and what finds one, the longest first; behind a figure, too, `16ГБ`."""
+    """Words of other languages and what finds one, the longest first; behind a figure, too,
+    `16ГБ`.
+    """
+    means = {word: row["means"] for row in words()["spoken"] for word in row["words"]}
     longest = sorted(means, key=len, reverse=True)
     joined = [re.escape(word) for word in longest if _SCRIPTS_WITHOUT_SPACES.search(word)]
     alone = [re.escape(word) for word in longest if not _SCRIPTS_WITHOUT_SPACES.search(word)]

@@ -1,10 +1,6 @@
 """What clouds rent, by the names of their types."""
 
-import re
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from helpers.each import each
 from selfhost.core.tables import shipped_table
@@ -96,14 +92,6 @@ def test_every_row_of_the_clouds_names_a_source_and_a_class() -> None:
     for row in table["type"]:
         assert row["source"] in table["sources"]
         assert class_of(row["cpu"]) is not None, row["cpu"]
-
-
-@given(st.data())
-def test_no_row_of_the_clouds_is_left_aside_for_its_first_letter(data: st.DataObject) -> None:
-    """`begins` holds what the names of its types begin with."""
-    row = data.draw(st.sampled_from(shipped_table("cloud_types")["type"]))
-    name = data.draw(st.from_regex(re.compile(row["types"], re.ASCII), fullmatch=True))
-    assert name[0] in row["begins"]
 
 
 @each(

@@ -6,11 +6,10 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from helpers.each import each
 from selfhost.api import check
+from selfhost.core.spelling import words_of
 from selfhost.judge.pace.speed import PaceRange
 from selfhost.machine import cpus
 
@@ -123,33 +122,21 @@ def written(row: dict[str, Any], digits: str, letter: str) -> list[str]:
     return names
 
 
-@settings(max_examples=12, deadline=None)
-@given(st.text("0123456789", min_size=4, max_size=4), st.sampled_from(["", "t", "k", "hq", "u"]))
-def test_no_name_means_two_series(digits: str, letter: str) -> None:
-    """Whatever the digits of its number, a name has at most one row that fits best, and one of its own words at least one."""
-    for row in _table():
-        for name in written(row, digits, letter):
-            best = cpus.rows_of(name)
-            assert len(best) == 1, (name, [each["name"] for each in best])
-
-
 def test_every_row_has_a_source_and_is_meant_by_some_name() -> None:
-    """No row is hidden by another, and each names a source that the table explains."""
+    """No row is hidden by another, no name has two that fit best, and each names a source that the
+    table explains.
+    """
     sources = cpus._table()["sources"]
     hidden = []
     for row in _table():
         assert row["source"] in sources
         assert row["mts"] == sorted(row["mts"])
         names = [name for digits in ("4602", "9750", "1234") for name in written(row, digits, "")]
-        if not any(cpus.rows_of(name)[0]["name"] == row["name"] for name in names):
+        meant = [cpus._best(_table(), words_of(name)) for name in names]
+        assert [len(rows) for rows in meant] == [1] * len(names), names
+        if all(series["name"] != row["name"] for (series,) in meant):
             hidden.append(row["name"])
     assert hidden == []
-
-
-@given(st.text(max_size=60))
-def test_any_text_is_read_without_an_error(name: str) -> None:
-    """A machine's record may hold any text as its processor's name."""
-    assert cpus.processor_of(name) is None or cpus.rows_of(name)
 
 
 @each(
