@@ -13,12 +13,14 @@ from collections.abc import Iterable
 from ..core.errors import Problem
 from ..machine.record import Machine
 from .entries import Policy, Selector, matches
-from .systems import HOSTS, NOT_JUDGED
+from .systems import NOT_JUDGED
 
 _QUOTED = re.compile(r'(?<=")[^"]+(?=")')
 # of a pseudonym in letters, of which 100,000 collide once in 10^5 runs
 _LETTERS = 12
 _PSEUDONYM = re.compile(rf"machine-[0-9a-f]{{{_LETTERS}}}")
+# on which host a node is
+_HOST_LABEL = "slurm.host"
 
 
 def is_pseudonym(name: str) -> bool:
@@ -27,11 +29,11 @@ def is_pseudonym(name: str) -> bool:
 
 
 class Pseudonyms:
-    """Hashes of the names of machines under one key, which is random where none is given."""
+    """Hashes of the names of machines under one random key."""
 
-    def __init__(self, names: Iterable[str], key: bytes | None = None) -> None:
+    def __init__(self, names: Iterable[str]) -> None:
         self._names = frozenset(names)
-        self._key = os.urandom(32) if key is None else key
+        self._key = os.urandom(32)
         # labels that stand for the policy's globs of hosts
         self._labels: dict[str, str] = {}
 
@@ -44,16 +46,14 @@ class Pseudonyms:
 
     def policy(self, policy: Policy) -> Policy:
         """The policy with selectors that take the same machines by their pseudonyms."""
-        return policy.replace(
-            models=tuple(
+        changed = {
+            key: tuple(
                 each.replace(machines=tuple(map(self._selector, each.machines)))
-                for each in policy.models
-            ),
-            exceptions=tuple(
-                each.replace(machines=tuple(map(self._selector, each.machines)))
-                for each in policy.exceptions
-            ),
-        )
+                for each in getattr(policy, key)
+            )
+            for key in ("models", "exceptions")
+        }
+        return policy.replace(**changed)
 
     def _selector(self, selector: Selector) -> Selector:
         glob = selector.pattern
@@ -65,11 +65,11 @@ class Pseudonyms:
         return Selector(kind="label", key=key, pattern="yes")
 
     def machine(self, machine: Machine) -> Machine:
-        """The machine without its name, also in labels such as `slurm.host`; call `policy` before,
-        for its globs become labels.
+        """The machine without its name, also in labels; call `policy` before, for its globs become
+        labels.
         """
         labels = {
-            key: self.of(value) if key in HOSTS or value in self._names else value
+            key: self.of(value) if key == _HOST_LABEL or value in self._names else value
             for key, value in machine.labels.items()
         }
         labels |= {key: "yes" for glob, key in self._labels.items() if matches(machine.name, glob)}
@@ -79,9 +79,9 @@ class Pseudonyms:
         """The problem without the names of machines and of files in these folders."""
         name, mark, why = problem.message.partition(NOT_JUDGED)
         message = f"{self.of(name)}{mark}{why}" if mark else problem.message
-        remedy = problem.remedy and self.text(problem.remedy, *folders)
-        file, message = (self.text(text, *folders) for text in (problem.file, message))
-        return problem.replace(file=file, message=message, remedy=remedy)
+        texts = {"file": problem.file, "message": message, "remedy": problem.remedy}
+        hidden = {key: text and self.text(text, *folders) for key, text in texts.items()}
+        return problem.replace(**hidden)
 
     def text(self, text: str, *folders: str) -> str:
         """The text without names in quotes, and without those of files in these folders, for

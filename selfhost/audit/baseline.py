@@ -5,6 +5,7 @@ A row is known again by the machine's name and the model's label.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from ..core.json_text import Decoder
 from ..core.reading import Unreadable, read_file, text_of
 from ..core.records import Record
 from .anonymize import Pseudonyms, is_pseudonym
-from .groups import grouped, listed
+from .groups import Rows, listed
 from .record import Audit, Change, Result, Row, Since
 from .systems import NOT_JUDGED
 
@@ -115,7 +116,7 @@ def _row(row: Mapping[str, Any]) -> tuple[str, str, Earlier]:
 
 def since(audit: Audit, baseline: Baseline, names: Iterable[str]) -> Audit:
     """The audit with those rows alone that changed. What does not newly fail, and is not newly
-    unknown, has the exit code 0. The rows are gone through once.
+    unknown, has the exit code 0.
 
     `names` are the machines that were judged. One that the baseline names and that is not among
     them is a problem: nobody can say how it fares.
@@ -123,19 +124,15 @@ def since(audit: Audit, baseline: Baseline, names: Iterable[str]) -> Audit:
     here = set(names)
     not_judged = {problem.message.partition(NOT_JUDGED)[0] for problem in audit.problems}
     gone = [name for name in baseline.rows if name not in here and name not in not_judged]
-    counts = dict.fromkeys(Change, 0)
-    kept: list[Row] = []
+    counts: Counter[Change | None] = Counter()
     judged = missing = 0
     for row in audit.rows:
         judged += 1
         missing += baseline.of(row.machine, row.wanted.label) is None
-        change = change_of(row, baseline)
-        if change is not None:
-            counts[change] += 1
-            exit_code = row.exit_code if change is Change.NEW else 0
-            kept.append(row.replace(change=change, exit_code=exit_code))
+        counts[change_of(row, baseline)] += 1
+    assert isinstance(audit.rows, Rows)
+    rows = audit.rows.changed(lambda row: change_of(row, baseline))
     not_now = sum(map(len, baseline.rows.values())) - (judged - missing)
-    added = sorted(here - baseline.rows.keys())
     vanished = [
         Problem(
             file=baseline.file,
@@ -145,16 +142,17 @@ def since(audit: Audit, baseline: Baseline, names: Iterable[str]) -> Audit:
         )
         for name in gone
     ]
+    added = sorted(here - baseline.rows.keys())
     return audit.replace(
-        rows=tuple(kept),
-        groups=grouped(kept, audit.judge_again),
-        tallied=None,
+        rows=rows,
+        tally=rows.tally(),
+        groups=rows.groups(),
         since=Since(
             file=baseline.file,
             new=counts[Change.NEW],
             fixed=counts[Change.FIXED],
             changed=counts[Change.CHANGED],
-            unchanged=judged - len(kept),
+            unchanged=counts[None],
             notes=tuple(_notes(added, judged, missing, not_now, baseline.problems)),
         ),
         problems=(*audit.problems, *Faults(baseline.file, vanished).problems),

@@ -50,32 +50,43 @@ def work_of(count: int) -> float:
     return 1 + 3 * log2(max(1, count))
 
 
+def key_of(verdict: Verdict) -> Key:
+    """What decides of a verdict."""
+    loaded = verdict.workload
+    deciding = [
+        (each.check, each.outcome.value, each.code) for each in verdict.findings if each.decides
+    ]
+    return verdict.route, loaded.runtime, loaded.format, loaded.quantization, tuple(deciding)
+
+
 def sort_out(
     slots: Sequence[Slot],
     rows: Sequence[Numbers],
     parts: Sequence[list[int]],
-    decide: Callable[[Numbers], tuple[Key, Verdict]],
-    lacks: Callable[[Key, Verdict], float],
+    judged: Callable[[Numbers], Verdict],
 ) -> list[Sorted]:
     """The places of the rows, by what decides there."""
     by_key: dict[Key, tuple[float, array[int]]] = {}
-    by_row: dict[Numbers, tuple[Key, Verdict]] = {}
+    by_row: dict[Numbers, tuple[Key, float]] = {}
 
-    def decided(row: Numbers) -> tuple[Key, Verdict]:
+    def decided(row: Numbers) -> tuple[Key, float]:
+        """What decides, and the largest amount that is lacking, in whatever unit it is."""
         if row not in by_row:
-            by_row[row] = decide(row)
+            verdict = judged(row)
+            lacks = [each.short or 0.0 for each in verdict.findings if each.decides]
+            by_row[row] = key_of(verdict), max(lacks, default=0.0)
         return by_row[row]
 
     boxes = list(parts)
     while boxes:
         box = boxes.pop()
         columns = list(zip(*[rows[place] for place in box], strict=True))
-        worst, verdict = decided(tuple(map(min, columns)))
+        worst, lacking = decided(tuple(map(min, columns)))
         best, _ = decided(tuple(map(max, columns)))
         if worst == best:
             most, alike = by_key.setdefault(worst, (0.0, array("l")))
             alike.extend(box)
-            by_key[worst] = max(most, lacks(worst, verdict)), alike
+            by_key[worst] = max(most, lacking), alike
         else:
             checks = {check for check, _, _ in set(worst[-1]) ^ set(best[-1])}
             wanted = {_RESTS_ON.get(check, "memory") for check in checks}

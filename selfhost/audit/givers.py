@@ -14,7 +14,6 @@ from ..judge.placement.shared_memory import shared_limits
 from ..judge.record import Question
 from ..machine.record import Accelerator, Machine
 from .shares import Room
-from .systems import HOSTS
 
 FREE_DISK = "the free disk"
 _MIG = (
@@ -43,29 +42,41 @@ class Giver(Record):
 
 
 class Givers:
-    """The machines that take part, the largest first, and those that cannot. `without_free` are
-    those of which it was not read what is free.
+    """The machines that take part, the largest first, and those that cannot. `memory` and `files`
+    are those of `spread.toml`. `without_free` are those of which it was not read what is free.
     """
 
-    def __init__(self, question: Question, memory: str, files: str) -> None:
-        workload, runtime = question.workload, question.runtime
+    def __init__(
+        self, question: Question, machines: Sequence[Machine], memory: str, files: str
+    ) -> None:
+        workload, self._runtime = question.workload, question.runtime
         assert question.needs is not None
-        self._question, self._needs, self._runtime = question, question.needs, runtime
+        self._question, self._needs = question, question.needs
         self._memory, self._files = memory, files
-        self._rules: tuple[KernelRule, ...] = ()
-        if runtime is not None:
+        rules: tuple[KernelRule | None, ...] = ()
+        if self._runtime is not None:
             sees = question.spec.modality == "vision"
-            cache = runtime.cache_rule(
-                workload.kv_cache_type, question.spec.architecture, sees=sees
-            )
-            rules = runtime.rule_of(workload.quantization), cache
-            self._rules = tuple(rule for rule in rules if rule is not None)
-        self.taking_part: list[Giver] = []
-        self.left_out: list[LeftOut] = []
+            architecture = question.spec.architecture
+            cache = self._runtime.cache_rule(workload.kv_cache_type, architecture, sees=sees)
+            rules = self._runtime.rule_of(workload.quantization), cache
+        self._rules = tuple(rule for rule in rules if rule is not None)
         self.without_free: list[str] = []
         self.notes: dict[str, None] = {}
+        taken = [self._take(machine) for machine in machines]
+        self.left_out = [each for each in taken if isinstance(each, LeftOut)]
+        self.taking_part = [each for each in taken if isinstance(each, Giver)]
+        self.taking_part.sort(key=lambda each: each.room.bytes, reverse=True)
 
-    def take(self, machine: Machine) -> Giver | LeftOut:
+    def has_large_card(self, name: str, devices: int) -> bool:
+        """Whether one of the cards that the program would take there is one of a data center."""
+        giver = next(each for each in self.taking_part if each.room.name == name)
+        return any(
+            is_large(card)
+            for card in giver.machine.accelerators or ()
+            if self._kernels(card) is not Outcome.FAIL and not (card.is_part and devices > 1)
+        )
+
+    def _take(self, machine: Machine) -> Giver | LeftOut:
         """The machine with what it can give, or why it cannot take part."""
         room = self._room(machine)
         if isinstance(room, LeftOut):
@@ -82,7 +93,7 @@ class Givers:
         unread = {
             FREE_DISK: is_disk_unread,
             "the processor": processor.outcome is Outcome.UNKNOWN,
-            "the compute capability": Outcome.UNKNOWN in map(self._unsuited, cards),
+            "the compute capability": Outcome.UNKNOWN in map(self._kernels, cards),
         }
         facts = tuple(fact for fact, is_unread in unread.items() if is_unread)
         return Giver(
@@ -104,27 +115,6 @@ class Givers:
             f" free {units.decimal(size - free)} more"
         ), False
 
-    def count_hosts_once(self) -> None:
-        """Of nodes that share a host, whose memory is one, only the largest takes part."""
-        largest: dict[str, str] = {}
-        for each in tuple(self.taking_part):
-            labels, name = each.machine.labels, each.room.name
-            host = next((f"{key}={labels[key]}" for key in HOSTS & set(labels)), None)
-            if host is not None and largest.setdefault(host, name) != name:
-                self.taking_part.remove(each)
-                reason = f"it is on the same host as {largest[host]}, which is counted once"
-                unread = each.machine.memory_total_bytes is None
-                self.left_out.append(LeftOut(machine=name, reason=reason, unread=unread))
-
-    def has_large_card(self, name: str, devices: int) -> bool:
-        """Whether one of the cards that the program would take there is one of a data center."""
-        giver = next(each for each in self.taking_part if each.room.name == name)
-        return any(
-            is_large(card)
-            for card in giver.machine.accelerators or ()
-            if self._unsuited(card) is not Outcome.FAIL and not (card.is_part and devices > 1)
-        )
-
     def _room(self, machine: Machine) -> Room | LeftOut:
         """What the machine can give to the program."""
         ram, accelerators = self._ram(machine), machine.accelerators or ()
@@ -136,8 +126,7 @@ class Givers:
             if devices := tuple(size for size in sizes if size is not None):
                 return Room(name=machine.name, devices=devices, in_ram=False, ram_bytes=ram)
         if ram is None:
-            why = "its memory was not read"
-            return LeftOut(machine=machine.name, reason=why, unread=True)
+            return LeftOut(machine=machine.name, reason="its memory was not read", unread=True)
         shared = next((card for card in accelerators if card.unified), None)
         limits = shared_limits(shared, machine) if shared and shared.vendor == "apple" else None
         size = min(ram, limits[0]) if limits else ram
@@ -152,7 +141,7 @@ class Givers:
             return LeftOut(machine=machine.name, reason=why, unread=True)
         if not cards:
             return LeftOut(machine=machine.name, reason="it has no GPU with memory of its own")
-        suited = [card for card in cards if self._unsuited(card) is not Outcome.FAIL]
+        suited = [card for card in cards if self._kernels(card) is not Outcome.FAIL]
         finding = without_kernels(self._runtime, self._rules, cards)
         if not suited and finding is not None:
             return LeftOut(machine=machine.name, reason=finding.reason.rstrip("."))
@@ -175,8 +164,8 @@ class Givers:
             self.notes[_MIG] = None
         return used
 
-    def _unsuited(self, card: Accelerator) -> Outcome | None:
-        """Whether the program does not run that quantization on it; None where it does."""
+    def _kernels(self, card: Accelerator) -> Outcome | None:
+        """What is wrong with that quantization on the card; None where the program runs it."""
         finding = without_kernels(self._runtime, self._rules, [card])
         return None if finding is None else finding.outcome
 
@@ -193,17 +182,3 @@ class Givers:
         if counts_free:
             self.without_free.append(machine.name)
         return max(0, limit - reserve_of(machine, workload)[0])
-
-
-def givers_of(question: Question, machines: Sequence[Machine], memory: str, files: str) -> Givers:
-    """Which of the machines take part. `memory` and `files` are those of `spread.toml`."""
-    givers = Givers(question, memory, files)
-    for machine in machines:
-        taken = givers.take(machine)
-        if isinstance(taken, Giver):
-            givers.taking_part.append(taken)
-        else:
-            givers.left_out.append(taken)
-    givers.taking_part.sort(key=lambda each: each.room.bytes, reverse=True)
-    givers.count_hosts_once()
-    return givers

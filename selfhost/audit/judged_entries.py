@@ -8,20 +8,77 @@ from ..core.errors import (
     MAX_PROBLEMS,
     Faults,
     InputError,
+    PolicyError,
     Problem,
     SelfhostError,
     UnknownModelError,
     WorkloadError,
 )
+from ..core.tomlfile import Document
 from ..core.workload import Workload
 from ..judge.record import Verdict
 from ..machine.record import Machine
-from .entries import Fault, Policy, Wanted
+from .entries import MAX_POLICY_BYTES, Fault, Policy, Wanted
 from .groups import NAMES_SHOWN, listed
+from .policy import read_policy, what_is_read
 from .record import MachineGroup
 
 # gives the verdict of one entry, under the workload that holds there, on one machine
 Judge = Callable[[Wanted, Workload, Machine], Verdict]
+# raises `SelfhostError` for an entry that can be judged on no machine
+Ask = Callable[[Wanted], None]
+_NAME_A_FILE = "name a file by its path from the folder in which the audit runs"
+
+
+def problems_of(path: str, ask: Ask) -> tuple[Problem, ...]:
+    """Every fault that would keep an audit with this policy from an answer on any machine.
+
+    Models that do not exist, and quantizations or runtimes that a model is not made for, are
+    faults; a model that some machine cannot run is none, and neither are expired exceptions. Raises
+    `InputError` for a file that cannot be read.
+    """
+    document = Document.read(path, max_bytes=MAX_POLICY_BYTES)
+    try:
+        policy = read_policy(document)
+    except PolicyError as error:
+        return with_refused(error, document, ask).problems
+    return tuple(entry_problems(policy, 0, _refused(policy, ask), ()))
+
+
+def with_refused(error: PolicyError, document: Document, ask: Ask) -> PolicyError:
+    """The faults of a policy with those of its models that do not exist, or cannot be had as they
+    are asked for, so that one run tells all. Of an entry with other faults the name alone is held
+    against the catalogue, for the rest of it may not be what was meant.
+    """
+    if document.text is None or document.values == {}:
+        return error
+    policy = what_is_read(Document.parse(document.file, document.text.encode()))
+    # where an entry is judged is no part of what is asked
+    keys = [each.key.split(".") for each in error.all_problems if each.key is not None]
+    faulty = {key[0] for key in keys if not key[-1].startswith(("machines", "severity"))}
+    refused = {
+        index: why
+        for index, why in _refused(policy, ask).items()
+        if isinstance(why, UnknownModelError) or f"model[{index}]" not in faulty
+    }
+    more = tuple(entry_problems(policy, 0, refused, ()))
+    if not more:
+        return error
+    problems = sorted((*error.all_problems, *more), key=lambda each: (each.line is None, each.line))
+    return PolicyError(Faults(document.file, problems).problems, all_problems=problems)
+
+
+def _refused(policy: Policy, ask: Ask) -> dict[int, SelfhostError]:
+    """Why entries cannot be judged on any machine, by their index."""
+    refused: dict[int, SelfhostError] = {}
+    for wanted in policy.models:
+        try:
+            # that an entry names no model is told by whoever read it
+            if wanted.name:
+                ask(wanted)
+        except SelfhostError as error:
+            refused[wanted.index] = error
+    return refused
 
 
 def entry_problems(
@@ -40,14 +97,19 @@ def entry_problems(
     yield from Faults(policy.file, dict.fromkeys(files)).problems
     faults = [*_refusals(policy, refused)]
     if machines:
-        others = {wanted.index for wanted in entries_of_others(policy, machines, placed)}
+        others = entries_of_others(policy, machines, placed)
         faults += [
             _selecting_none(wanted, machines)
-            for wanted in policy.models
-            if wanted.index not in placed and wanted.index not in others
+            for wanted in _placed_nowhere(policy, placed)
+            if wanted not in others
         ]
     if faults:
         yield from policy.problems(faults)
+
+
+def _placed_nowhere(policy: Policy, placed: Container[int]) -> list[Wanted]:
+    """The entries that are for none of the machines."""
+    return [wanted for wanted in policy.models if wanted.index not in placed]
 
 
 def entries_of_others(policy: Policy, machines: int, placed: Container[int]) -> list[Wanted]:
@@ -55,14 +117,10 @@ def entries_of_others(policy: Policy, machines: int, placed: Container[int]) -> 
     fleet's policy is held against one of its machines they are no fault, as long as another entry
     is judged there. That a class exists was seen when the policy was read.
     """
-    if machines != 1 or not any(wanted.index in placed for wanted in policy.models):
+    nowhere = _placed_nowhere(policy, placed)
+    if machines != 1 or len(nowhere) == len(policy.models):
         return []
-    return [
-        wanted
-        for wanted in policy.models
-        if wanted.index not in placed
-        and any(selector.kind == "class" for selector in wanted.machines)
-    ]
+    return [wanted for wanted in nowhere if any(each.kind == "class" for each in wanted.machines)]
 
 
 def not_asked_here(entries: Sequence[Wanted]) -> tuple[str, ...]:
@@ -114,9 +172,6 @@ def _refusals(policy: Policy, refused: Mapping[int, SelfhostError]) -> Iterator[
                 key = "adapter" if problem.file == policy.models[index].asked.adapter else "name"
                 remedy = problem.remedy or _NAME_A_FILE
                 yield index, key, f"{problem.file} {problem.message}", remedy
-
-
-_NAME_A_FILE = "name a file by its path from the folder in which the audit runs"
 
 
 def _selecting_none(wanted: Wanted, machines: int) -> Fault:

@@ -12,7 +12,6 @@ from ..advice.understood import Understood, has_ways, of_name, question_of, unde
 from ..catalogue.index import Catalogue
 from ..catalogue.opened import open_catalogue
 from ..catalogue.paths import is_path
-from ..core.errors import UnknownModelError
 from ..core.workload import Workload
 from ..judge.defaults import in_usual_type, suited_by_list
 from ..judge.judging import judge
@@ -32,13 +31,13 @@ class PolicyJudge:
     """Gives the verdict of an entry of a policy on a machine, without commands and alternatives.
 
     `today` is `YYYY-MM-DD` in UTC, on which offers end. What does not depend on the machine is
-    worked out once.
+    worked out once: of 100,000 machines each model is asked for some 10,000 times.
     """
 
     def __init__(self, catalogue: Catalogue, today: str) -> None:
         self._catalogue, self._today = catalogue, today
+        self._names = 0
         self._meanings: dict[object, Understood] = {}
-        self._unknown: dict[object, UnknownModelError] = {}
         self._questions: dict[object, Question] = {}
         # whether models meet the license and openness asked for, and whether an API offers them
         self._met: dict[object, dict[str, bool]] = {}
@@ -55,13 +54,10 @@ class PolicyJudge:
         models = asked_by(wanted, workload)
         meanings = [self._meaning(each) for each in models]
         if wanted.members:
-            questions = [
-                self._beside_others(each, meaning, machine)
-                for each, meaning in zip(models, meanings, strict=True)
-            ]
-            names = [meaning.asked for meaning in meanings]
+            pairs = zip(models, meanings, strict=True)
+            questions = [self._beside_others(each, meaning, machine) for each, meaning in pairs]
             return verdict_together(
-                names,
+                [meaning.asked for meaning in meanings],
                 questions,
                 machine,
                 lambda judged: self._all_offered(models, questions, judged),
@@ -82,23 +78,13 @@ class PolicyJudge:
         if not isinstance(model.model, str) or is_path(model.model):
             return understand(self._catalogue, model.model, model.workload)
         key = model.model, model.workload
-        meaning = self._meanings.get(key)
-        if meaning is None:
-            meaning = self._meanings[key] = self._of_name(model.model, model.workload)
-        return meaning
-
-    def _of_name(self, name: str, workload: Workload) -> Understood:
-        key = name, workload.quantization, workload.runtime, workload.task
-        if key in self._unknown:
-            raise self._unknown[key].with_traceback(None)
-        if len(self._meanings) >= _MOST_KEPT:
-            self._meanings.clear()
-        explains = len(self._unknown) < _MOST_EXPLAINED
-        try:
-            return of_name(self._catalogue, name, workload, explains=explains)
-        except UnknownModelError as error:
-            self._unknown[key] = error
-            raise
+        if key not in self._meanings:
+            if len(self._meanings) >= _MOST_KEPT:
+                self._meanings.clear()
+            self._names += 1
+            explains = self._names <= _MOST_EXPLAINED
+            self._meanings[key] = of_name(self._catalogue, *key, explains=explains)
+        return self._meanings[key]
 
     def _suited(self, model: Beside, meaning: Understood, machine: Machine) -> Candidate:
         """What is asked about a model on the machine, judged."""
@@ -125,7 +111,8 @@ class PolicyJudge:
             disks = tuple((disk.purpose, disk.path) for disk in machine.disks or ())
             places = machine.models_present, disks, machine.is_this_one
         base = meaning.spec.id, meaning.asked, meaning.workload, model.requires_runtime
-        if not machine.is_this_one and (kept := self._questions.get((*base, kind, places))):
+        key = (*base, kind, places)
+        if not machine.is_this_one and (kept := self._questions.get(key)):
             return kept
         if places is None:
             machine = Machine(instruction_sets=KINDS[kind], accelerators=(), models_present=())
@@ -134,7 +121,7 @@ class PolicyJudge:
         )
         if len(self._questions) >= _MOST_KEPT:
             self._questions.clear()
-        self._questions[*base, kind, places] = question
+        self._questions[key] = question
         return question
 
     def _all_offered(self, models: list[Beside], questions: list[Question], judged: Judged) -> bool:
@@ -146,13 +133,10 @@ class PolicyJudge:
 
     def _is_offered(self, asked: Workload, question: Question, judged: Judged) -> bool:
         spec, workload = question.spec, question.workload
-        wishes = (
-            asked.private, asked.license, asked.commercial, asked.modify, asked.auditable
-        )  # fmt: skip
+        wishes = asked.private, asked.license, asked.commercial, asked.modify, asked.auditable
         tokens = workload.context_tokens if question.context_asked else None
         # of what is found only that of the model itself counts
-        is_met = meets(judged.findings)
-        key = spec.id, spec.origin, wishes, workload.task, is_met, tokens
+        key = spec.id, spec.origin, wishes, workload.task, meets(judged.findings), tokens
         if key not in self._offered:
             met = self._met.setdefault(wishes, {})
             offers = offers_for(self._catalogue, question, judged, self._today, met)
@@ -171,9 +155,8 @@ def asked_by(wanted: Wanted, workload: Workload) -> list[Beside]:
     a machine.
     """
     if not wanted.members:
-        return [
-            Beside(model=wanted.name, workload=workload, requires_runtime=wanted.require_runtime)
-        ]
+        required = wanted.require_runtime
+        return [Beside(model=wanted.name, workload=workload, requires_runtime=required)]
     return [
         Beside(
             model=member.name,

@@ -12,7 +12,7 @@ from ..core.json_text import Entry, read_records
 from ..core.reading import Unreadable, open_input
 from ..core.reading import shown as printable
 from ..core.records import Record
-from ..machine.record import FACTS, MAX_FILE_BYTES, RECORDED, Machine, machine_of
+from ..machine.record import MAX_FILE_BYTES, RECORDED, Machine, machine_of
 from . import systems
 from .fleet import Machines
 from .progress import Progress
@@ -27,6 +27,9 @@ _STANDARD_INPUT = "standard input"
 # a pipe is read where a command failed, too
 _REMEDIES = {_STANDARD_INPUT: "run the command before the pipe alone, and see what it prints"}
 RECORD_IT = "record a machine with `selfhost machine --format json --name NAME`"
+
+# one record of a stream, of our own or of another system
+AnyEntry = systems.Entry | Entry
 
 
 class Fleet(Record):
@@ -60,7 +63,7 @@ def load_machines(
             continue
         loader.read_as(system)
         if path == "-" and stdin is not None:
-            loader.add(_STANDARD_INPUT, loader.entries(_STANDARD_INPUT, BytesIO(stdin)))
+            loader.add_stream(_STANDARD_INPUT, BytesIO(stdin))
         elif path == "-":
             loader.add_file("/dev/stdin", _STANDARD_INPUT)
         elif os.path.isdir(path):
@@ -114,20 +117,19 @@ class _Loader:
             message = f"cannot be read: {error.strerror or error}"
             self.faults.append(Problem(file=folder, message=message))
             return []
-        names = [
-            name for name in listed if systems.is_packed(name) or systems.is_read(folder, name)
-        ]
-        others = (os.path.join(folder, name) for name in sorted({*listed} - {*names}))
-        self.not_read.extend(path for path in others if os.path.isfile(path))
-        if names:
-            return names
-        inner = next((name for name in listed if os.path.isdir(os.path.join(folder, name))), None)
-        message, remedy = "the folder holds no record", RECORD_IT
-        if inner is not None:
-            message += ", and the folders in it are not read"
-            remedy = f"name each of them, as in --machines {printable(os.path.join(folder, inner))}"
-        self.faults.append(Problem(file=folder, message=message, remedy=remedy))
-        return []
+        names = [name for name in listed if systems.is_read(folder, name)]
+        paths = {name: os.path.join(folder, name) for name in listed}
+        self.not_read.extend(
+            path for name, path in paths.items() if name not in names and os.path.isfile(path)
+        )
+        if not names:
+            inner = next((path for path in paths.values() if os.path.isdir(path)), None)
+            message, remedy = "the folder holds no record", RECORD_IT
+            if inner is not None:
+                message += ", and the folders in it are not read"
+                remedy = f"name each of them, as in --machines {printable(inner)}"
+            self.faults.append(Problem(file=folder, message=message, remedy=remedy))
+        return names
 
     def read_as(self, system: str | None) -> None:
         """What comes next is of that system, or of any where it is None."""
@@ -141,18 +143,22 @@ class _Loader:
         try:
             stream, _ = open_input(path)
             with stream:
-                self.add(file, self.entries(file, stream))
+                self.add_stream(file, stream)
         except Unreadable as error:
             self._fault(file, error)
+
+    def add_stream(self, file: str, stream: IO[bytes]) -> None:
+        """The records of a stream."""
+        self._add(file, self._entries(file, stream))
 
     def add_rest(self) -> None:
         """The machines that several answers of a system tell of together."""
         from itertools import groupby
 
         for file, group in groupby(self._reader.rest(), key=lambda pair: pair[0]):
-            self.add(file, (entry for _, entry in group))
+            self._add(file, (entry for _, entry in group))
 
-    def add(self, file: str, entries: Iterator[systems.Entry | Entry]) -> None:
+    def _add(self, file: str, entries: Iterator[AnyEntry]) -> None:
         """The machines of a file: none of them where the whole is no list of records."""
         before, faults = len(self.machines), Faults(file)
         try:
@@ -168,13 +174,13 @@ class _Loader:
         remedy = error.remedy or _REMEDIES.get(file, RECORD_IT)
         self.faults.append(Problem(file=file, line=error.line, message=error.reason, remedy=remedy))
 
-    def _add_all(self, file: str, entries: Iterator[systems.Entry | Entry], faults: Faults) -> None:
+    def _add_all(self, file: str, entries: Iterator[AnyEntry], faults: Faults) -> None:
         """The machines of these records; `faults` takes what is wrong with single ones,
         `Unreadable` ends the whole.
         """
         stem = self._stem(file)
         # a record without a name that may be the only one of its file, and its machine
-        first: tuple[systems.Entry | Entry, Machine] | None = None
+        first: tuple[AnyEntry, Machine] | None = None
         count = 0
         for entry in entries:
             if faults.count > MAX_FAULTY:
@@ -185,7 +191,7 @@ class _Loader:
                 if first is not None:
                     self._keep(file, *first, faults, f"{stem}:{_line(first[0]) or 1}")
                     first = None
-            machine = self._machine_of(entry, file, faults)
+            machine = _machine_of(entry, file, faults)
             if machine is None:
                 continue
             if machine.name == _UNNAMED and count == 1:
@@ -204,21 +210,20 @@ class _Loader:
         """
         base = os.path.basename(file)
         stem, extension = os.path.splitext(base)
-        if extension not in systems.EXTENSIONS:
-            stem = base
+        stem = stem if extension in systems.EXTENSIONS else base
         if not systems.is_address(stem):
             return stem
         self._addresses += 1
         return f"machine-{self._addresses}"
 
-    def entries(self, file: str, stream: IO[bytes]) -> Iterator[systems.Entry | Entry]:
+    def _entries(self, file: str, stream: IO[bytes]) -> Iterator[AnyEntry]:
         """The records of a stream: our own, and those that answers of other systems become."""
         start, stream = systems.peeked(stream)
         if self._reader.system is not None or systems.is_foreign(start):
             yield from self._reader.entries(stream, file)
             return
         if not systems.may_be_json(start):
-            raise systems.no_answer()
+            raise systems.not_read(is_list=False)
         items = others = 0
         for entry in read_records(stream, max_record_bytes=MAX_FILE_BYTES):
             if entry.place is not None:
@@ -234,36 +239,10 @@ class _Loader:
                     other.line, other.place = None, f"{entry.place}{other.place or ''}"
                 yield other
         if others == items > 1:
-            raise systems.other_things()
-
-    def _machine_of(
-        self, entry: systems.Entry | Entry, file: str, faults: Faults
-    ) -> Machine | None:
-        if entry.fault is not None:
-            problem = Problem(
-                file=file,
-                line=entry.line,
-                key=entry.place,
-                message=entry.fault.reason,
-                remedy=entry.fault.remedy or RECORD_IT,
-            )
-            faults.append(problem)
-            return None
-        try:
-            return machine_of(
-                entry.value, file, entry.doubled, entry.more_doubled, unnamed=_UNNAMED
-            )
-        except MachineFileError as error:
-            faults.extend(error, line=entry.line, place=entry.place)
-            return None
+            raise systems.not_read(is_list=True)
 
     def _keep(
-        self,
-        file: str,
-        entry: systems.Entry | Entry,
-        machine: Machine,
-        faults: Faults,
-        unnamed: str,
+        self, file: str, entry: AnyEntry, machine: Machine, faults: Faults, unnamed: str
     ) -> None:
         """Keep a machine whose name is new, called `unnamed` where it has none."""
         if machine.name == _UNNAMED:
@@ -277,18 +256,6 @@ class _Loader:
                 raise Unreadable(message)
             return
         earlier, line = self._origins[number]
-        remedy = "keep one of them, or give each a name of its own"
-        if earlier != file:
-            # two systems may know the same
-            facts, other = (
-                sum(getattr(each, fact) is not None for fact in FACTS)
-                for each in (machine, self.machines[number])
-            )
-            # the file stands last: whatever it is called, the sentence is read to its end
-            remedy = (
-                "give each a name of its own; or, if they are the same machine, take the record"
-                f" that states no more than the other out of {file if facts <= other else earlier}"
-            )
         where = f"{earlier}:{line}" if line else earlier
         faults.append(
             Problem(
@@ -296,11 +263,26 @@ class _Loader:
                 line=entry.line,
                 key=f"{entry.place}.name" if entry.place else "name",
                 message=f'"{machine.name}" is also the name of the machine in {where}',
-                remedy=remedy,
+                remedy="keep one of them, or give each a name of its own",
             )
         )
 
 
-def _line(entry: systems.Entry | Entry) -> int | None:
+def _machine_of(entry: AnyEntry, file: str, faults: Faults) -> Machine | None:
+    if entry.fault is not None:
+        remedy = entry.fault.remedy or RECORD_IT
+        message = entry.fault.reason
+        faults.append(
+            Problem(file=file, line=entry.line, key=entry.place, message=message, remedy=remedy)
+        )
+        return None
+    try:
+        return machine_of(entry.value, file, entry.doubled, entry.more_doubled, unnamed=_UNNAMED)
+    except MachineFileError as error:
+        faults.extend(error, line=entry.line, place=entry.place)
+        return None
+
+
+def _line(entry: AnyEntry) -> int | None:
     """The line of a record; None for an item of a list, which may stand in one line with others."""
     return None if entry.place else entry.line

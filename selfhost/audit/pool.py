@@ -10,15 +10,18 @@ from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.record import Verdict
 from ..machine.record import Machine
-from .corners import Key, Sorted, parts_of, sort_out, work_of
+from .corners import Sorted, parts_of, sort_out, work_of
 from .entries import Wanted
 from .fleet import Numbers, Slot, with_numbers
 from .judged_entries import Judge
 
+# what one entry of a task comes to
+Result = list[Sorted] | SelfhostError
+
 
 class Task(Record):
-    """Machines of one kind with the same free memory of accelerators, to be judged for entries of
-    the policy. `entries` have the workload and the places of the rows that the entry is for.
+    """Machines of one kind to be judged for entries of the policy. `entries` have the workload and
+    the places of the rows that the entry is for.
     """
 
     template: Machine
@@ -34,13 +37,32 @@ class Task(Record):
             for wanted, _, places in self.entries
         )
 
+    def done(self, judge: Judge) -> list[Result]:
+        """What each entry comes to."""
+        return [self._sorted(*entry, judge) for entry in self.entries]
 
-def judged(tasks: Sequence[Task], judge: Judge) -> Iterator[tuple[int, list[list[Sorted] | None]]]:
+    def _sorted(
+        self, wanted: Wanted, workload: Workload, places: Sequence[int], judge: Judge
+    ) -> Result:
+        def decide(numbers: Numbers) -> Verdict:
+            return judge(wanted, workload, with_numbers(self.template, self.slots, numbers))
+
+        # what lies on which accelerator beside other models follows no order of the machines'
+        # numbers
+        alone = [[place] for place in places]
+        parts = alone if wanted.members else parts_of(self.slots, self.rows, places)
+        try:
+            return sort_out(self.slots, self.rows, parts, decide)
+        except SelfhostError as error:
+            return error
+
+
+def judged(tasks: Sequence[Task], judge: Judge) -> Iterator[tuple[int, list[Result]]]:
     """The place of each task with what its entries come to, in whatever order they are done."""
     processes = min(len(tasks), _processors())
     if processes < 2:
         for place, task in enumerate(tasks):
-            yield place, _done(task, judge)
+            yield place, task.done(judge)
         return
     from concurrent.futures import ProcessPoolExecutor, as_completed
     from concurrent.futures.process import BrokenProcessPool
@@ -78,45 +100,5 @@ def _begin(judge: Judge) -> None:
     _judges[:] = [judge]
 
 
-def _work(task: Task) -> list[list[Sorted] | None]:
-    return _done(task, _judges[0])
-
-
-def _done(task: Task, judge: Judge) -> list[list[Sorted] | None]:
-    return [_sorted(task, *entry, judge) for entry in task.entries]
-
-
-def _sorted(
-    task: Task, wanted: Wanted, workload: Workload, places: Sequence[int], judge: Judge
-) -> list[Sorted] | None:
-    """None where the entry cannot be judged: the error is no thing to send to another process."""
-
-    def decide(numbers: Numbers) -> tuple[Key, Verdict]:
-        machine = with_numbers(task.template, task.slots, numbers)
-        verdict = judge(wanted, workload, machine)
-        return key_of(verdict), verdict
-
-    # what lies on which accelerator beside other models follows no order of the machines' numbers
-    alone = [[place] for place in places]
-    parts = alone if wanted.members else parts_of(task.slots, task.rows, places)
-    try:
-        return sort_out(task.slots, task.rows, parts, decide, lacking)
-    except SelfhostError:
-        return None
-
-
-def key_of(verdict: Verdict) -> Key:
-    """What decides of a verdict."""
-    loaded = verdict.workload
-    deciding = [
-        (each.check, each.outcome.value, each.code) for each in verdict.findings if each.decides
-    ]
-    return verdict.route, loaded.runtime, loaded.format, loaded.quantization, tuple(deciding)
-
-
-def lacking(key: Key, verdict: Verdict) -> float:
-    """The largest amount that a machine with that verdict lacks, in whatever unit it is."""
-    checks = [check for check, _, _ in key[-1]]
-    return max(
-        (each.short or 0.0 for each in verdict.findings if each.check in checks), default=0.0
-    )
+def _work(task: Task) -> list[Result]:
+    return task.done(_judges[0])

@@ -35,29 +35,26 @@ class Progress:
     ) -> None:
         self._say, self._clock, self._is_bounded = say, clock, is_bounded
         self._next = clock() + SECONDS_BETWEEN
-        self._begun: float | None = None
+        # when the first things were judged, for which much is read once, and what part they were
+        self._begun: tuple[float, float] | None = None
 
     def read(self, records: int) -> None:
         """So many machine records are read."""
         if self._is_due(self._clock()) and records:
             self._say(f"read {records:,} machine records so far")
 
-    def judge(self, done: int, count: int, things: str, part: float | None = None) -> None:
-        """So many things are judged, which are that `part` of all the work. Raises
-        `TooLongError`.
-        """
+    def judge(self, part: float, verdicts: int) -> None:
+        """That part of so many verdicts is given. Raises `TooLongError`."""
         now = self._clock()
-        if self._begun is None:
-            self._begun = now
         if self._is_due(now):
-            self._say(f"judged {done:,} of {count:,} {things}")
-        part = done / count if part is None else part
-        seconds = now - self._begun
-        if self._is_bounded and seconds >= _LEAST_SECONDS and 0 < part < _WATCHED_PART:
-            whole = seconds / part
-            if whole > MOST_SECONDS:
+            self._say(f"judged {int(part * verdicts):,} of {verdicts:,} verdicts")
+        if self._begun is None:
+            self._begun = (now, part) if part else None
+        elif self._is_bounded and part < _WATCHED_PART:
+            seconds, done = now - self._begun[0], part - self._begun[1]
+            if seconds >= _LEAST_SECONDS and done and seconds / done > MOST_SECONDS:
                 raise TooLongError(
-                    f"the audit would take about {whole / 60:,.0f} minutes",
+                    f"the audit would take about {seconds / done / 60:,.0f} minutes",
                     remedy="name fewer models in the policy or fewer machines, or write --yes to"
                     " have all of them judged",
                 )

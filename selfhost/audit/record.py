@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from functools import cached_property
 
 from ..core.errors import Problem
 from ..core.records import Record
@@ -65,8 +64,8 @@ class Row(Record):
     """One model on one machine.
 
     `verdict` is None where it is not known whether the policy asks for the model there. In the rows
-    of a large fleet, and in their reasons, it is that of a machine that fares alike and lacks most;
-    `Audit.judge_again` gives the own one. `failed` and `undecided` are the names of findings that
+    of a large fleet, and in their reasons, it is that of a machine that fares alike and lacks most.
+    `failed` and `undecided` are the names of findings that
     no exception covers, `excepted` those one does, each with it. `reasons` decided the row: for a
     pass there are none. `exit_code` is this row's part in the audit's: 0, 1 or 3, after `fail_on`,
     `on_unknown` and severity. `change` is None where no baseline was given.
@@ -92,11 +91,6 @@ class Row(Record):
     def findings(self) -> tuple[Finding, ...]:
         """The verdict's findings; () where there is no verdict."""
         return () if self.verdict is None else self.verdict.findings
-
-
-def as_it_is(row: Row) -> Row:
-    """A row that has the figures of its own machine already."""
-    return row
 
 
 class MachineGroup(Record):
@@ -138,50 +132,33 @@ class ExemptionUse(Record):
 class Tally(Record):
     """How many rows have which result, and the parts that they have in the exit code."""
 
-    results: Mapping[str, int]
-    codes: frozenset[int]
-
-    @classmethod
-    def of(cls, rows: Iterable[Row]) -> Tally:
-        """Of rows that are at hand."""
-        results: dict[str, int] = {}
-        codes = set()
-        for row in rows:
-            results[row.result] = results.get(row.result, 0) + 1
-            codes.add(row.exit_code)
-        return cls(results=results, codes=frozenset(codes))
+    results: Mapping[str, int] = {}
+    codes: frozenset[int] = frozenset()
 
 
 class Audit(Record):
     """The answer. `machines` counts those judged, `today` (`YYYY-MM-DD`, UTC) is the day that
     exceptions were held against.
 
-    `rows` has one row for each machine and model, machines in the order given; of a large fleet it
-    is no tuple, but makes each when it is come to, and `judge_again` gives a row of it the figures
-    of its own machine. `groups` are the machines that fare alike: under all models together, or,
-    where that would be thousands of groups, under one model
-    each. With `since`, `rows` and `groups` hold only what changed. `problems` are faults of the
-    policy or of machine records that showed only here: with any of them the exit code is 2. `notes`
-    say what the answer rests on: facts that the policy states, and records that are old.
+    `rows` has one row for each machine and model, machines in the order given; it is no tuple, but
+    makes each when it is come to. `tally` is what they come to. `groups` are the machines that fare
+    alike: under all models together, or, where that would be thousands of groups, under one model
+    each. With `since`, `rows` and `groups` hold only what changed.
+    `problems` are faults of the policy or of machine records that showed only here: with any of
+    them the exit code is 2. `notes` say what the answer rests on: facts that the policy states, and
+    records that are old.
     """
 
     policy: Policy
     today: str
     machines: int
-    rows: Iterable[Row]
-    groups: tuple[MachineGroup, ...]
+    rows: Iterable[Row] = ()
+    tally: Tally = Tally()
+    groups: tuple[MachineGroup, ...] = ()
     exceptions: tuple[ExemptionUse, ...] = ()
     problems: tuple[Problem, ...] = ()
     since: Since | None = None
     notes: tuple[str, ...] = ()
-    # None: that of `rows`
-    tallied: Tally | None = None
-    judge_again: Callable[[Row], Row] = as_it_is
-
-    @cached_property
-    def tally(self) -> Tally:
-        """What all rows come to."""
-        return self.tallied or Tally.of(self.rows)
 
     @property
     def exit_code(self) -> int:

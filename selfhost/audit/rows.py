@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 
-from ..judge.checks import Finding, Outcome
+from ..judge.checks import Outcome
 from ..judge.record import Route, Verdict
 from ..machine.record import Machine
 from .entries import Exemption, FailOn, OnUnknown, Policy, Severity, Wanted
@@ -19,15 +19,19 @@ def row_of(
     covers: Mapping[str, Exemption],
 ) -> Row:
     """What the policy says of a verdict; `covers` are the exceptions in force, by their checks."""
-    deciding = [each for each in verdict.findings if each.decides]
-    if verdict.route is Route.LOCAL:
-        deciding = []
+    is_local = verdict.route is Route.LOCAL
+    deciding = [] if is_local else [each for each in verdict.findings if each.decides]
     excepted = [(each.check, covers[each.check]) for each in deciding if each.check in covers]
     left = [each for each in deciding if each.check not in covers]
     failed = [each for each in left if each.outcome is Outcome.FAIL]
     undecided = [each for each in left if each.outcome is not Outcome.FAIL]
-    result = _result(verdict.route, failed, undecided, excepted)
-    reasons = tuple(map(_reason, (*failed, *undecided)))
+    result = Result.PASS
+    if not is_local:
+        result = _result(verdict.route, failed, undecided, excepted)
+    reasons = tuple(
+        Reason(check=each.check, text=each.reason, remedy=each.remedy, short=each.short)
+        for each in (*failed, *undecided)
+    )
     if not reasons and result in (Result.FAIL, Result.UNKNOWN):
         reasons = (Reason(check=None, text=f"the route is {verdict.route}"),)
     return Row(
@@ -44,13 +48,9 @@ def row_of(
 
 
 def _result(
-    route: Route,
-    failed: Sequence[Finding],
-    undecided: Sequence[Finding],
-    excepted: Sequence[object],
+    route: Route, failed: Sequence[object], undecided: Sequence[object], excepted: Sequence[object]
 ) -> Result:
-    if route is Route.LOCAL:
-        return Result.PASS
+    """What a row comes to whose model does not run, or may not."""
     if failed:
         return Result.FAIL
     if undecided:
@@ -58,15 +58,6 @@ def _result(
     if excepted:
         return Result.EXCEPTED
     return Result.UNKNOWN if route is Route.UNKNOWN else Result.FAIL
-
-
-def _reason(finding: Finding) -> Reason:
-    return Reason(
-        check=finding.check,
-        text=finding.reason,
-        remedy=finding.remedy,
-        short=finding.short,
-    )
 
 
 def unplaced_row(policy: Policy, wanted: Wanted, machine: Machine) -> Row:
@@ -129,7 +120,6 @@ class Exceptions:
         self._concerned: set[int] = set()
         self._by_host: dict[tuple[str, str], list[int]] = {}
         self._by_model: dict[str, list[int]] = {}
-        self.models = {each.model for each in exemptions}
         for number, each in enumerate(exemptions):
             if each.machines and all(selector.names_one_host for selector in each.machines):
                 for host in {selector.pattern for selector in each.machines}:
@@ -152,37 +142,31 @@ class Exceptions:
         """Those of these exceptions that are for one of the checks."""
         return tuple([number for number in numbers if self._exemptions[number].rule in checks])
 
-    def cover(
-        self, numbers: Sequence[int], checks: Container[str], rows: int
-    ) -> dict[str, Exemption]:
-        """Of exceptions with these numbers the first in force for each of the checks. Counts so
-        many rows for each that covers one; one behind another in force covers nothing.
-        """
+    def covers(self, numbers: Sequence[int]) -> dict[str, Exemption]:
+        """Of exceptions with these numbers the first in force for each check."""
         covers: dict[str, Exemption] = {}
+        for each in map(self._exemptions.__getitem__, numbers):
+            if each.holds_on(self._today):
+                covers.setdefault(each.rule, each)
+        return covers
+
+    def count(self, numbers: Sequence[int], rows: int) -> None:
+        """Note that so many rows need these exceptions: one that has ended would cover them, and
+        one behind another in force covers nothing.
+        """
+        covering = {each.index for each in self.covers(numbers).values()}
         for number in numbers:
             each = self._exemptions[number]
-            if each.rule not in checks:
-                continue
-            if not each.holds_on(self._today):
+            if each.index in covering or not each.holds_on(self._today):
                 self._rows[number] += rows
-            elif each.rule not in covers:
-                self._rows[number] += rows
-                covers[each.rule] = each
-        return covers
 
     def uses(self) -> tuple[ExemptionUse, ...]:
         """What became of each, in the policy's order."""
-        return tuple(
-            ExemptionUse(
-                exemption=each,
-                use=self._use(each, rows),
-                rows=rows,
-                concerned=number in self._concerned,
-            )
-            for number, (each, rows) in enumerate(zip(self._exemptions, self._rows, strict=True))
-        )
-
-    def _use(self, exemption: Exemption, rows: int) -> Use:
-        if not exemption.holds_on(self._today):
-            return Use.EXPIRED
-        return Use.USED if rows else Use.UNUSED
+        uses = []
+        for number, (each, rows) in enumerate(zip(self._exemptions, self._rows, strict=True)):
+            use = Use.USED if rows else Use.UNUSED
+            if not each.holds_on(self._today):
+                use = Use.EXPIRED
+            is_concerned = number in self._concerned
+            uses.append(ExemptionUse(exemption=each, use=use, rows=rows, concerned=is_concerned))
+        return tuple(uses)

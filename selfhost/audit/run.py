@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from ..core.errors import Problem
 from ..machine.record import Machine
 from .entries import Policy
-from .groups import Report
 from .judged_entries import (
     Judge,
     asked_to_no_effect,
@@ -29,6 +28,8 @@ MOST_ALONE = 5_000
 LEAST_TOGETHER = 3
 # of fewer verdicts a report by class shows all models of a machine together, however many
 LEAST_BY_MODEL = 500
+# a row is judged where one of them was held against the machine
+_SIZES = frozenset(("memory", "disk"))
 
 
 def run_audit(
@@ -42,15 +43,13 @@ def run_audit(
     progress: Progress | None = None,
     now: str | None = None,
 ) -> Audit:
-    """Judge each model on each machine that the policy names for it: machines in the order given,
-    models in the policy's.
+    """Judge each model on each machine that the policy names for it.
 
-    `judge` takes the policy's entry, the workload and the machine; a `SelfhostError` of it (an
-    unknown model, a quantization nobody makes) becomes a problem at the policy's line. Of many
-    machines it may be called in other processes, and must be one that can be pickled. `today` is
-    `YYYY-MM-DD` in UTC, else `ValueError`. `problems` are those of records left out of `machines`,
-    `notes` sentences about what was read. Machines have different names. `progress` is told how
-    far it is; raises `TooLongError` as it does. `now` is the time (UTC, `YYYY-MM-DDThh:mm:ssZ`)
+    `judge` takes the policy's entry, the workload and the machine; a `SelfhostError` of it becomes
+    a problem at the policy's line. Of many machines it is called in other processes, and must be
+    one that can be pickled. `today` is `YYYY-MM-DD` in UTC, else `ValueError`. `problems` are those
+    of records left out of `machines`, whose names differ, and `notes` sentences about what was
+    read. Raises `TooLongError` as `progress` does. `now` is the time (UTC, `YYYY-MM-DDThh:mm:ssZ`)
     that the age of records is told at; None: the end of that day.
     """
     from datetime import date
@@ -60,39 +59,30 @@ def run_audit(
     fleet = fitted.machines
     of_records = (*problems, *fitted.problems)
     exceptions = Exceptions(policy, today)
-    progress = progress or Progress(lambda _line: None)
     verdicts, are_few = len(fleet) * len(policy.models), len(fleet) < LEAST_TOGETHER
-    judging = Judging(policy, fleet, judge, exceptions, progress)
-    rows = judging.by_machine() if are_few or verdicts <= MOST_ALONE else judging.by_kind()
-    report = Report(fleet, judging.entries, judging.hardest)
-    groups = report.groups(is_small=are_few or verdicts < LEAST_BY_MODEL)
-    own_problems = [*entry_problems(policy, len(fleet), judging.refused, judging.placed)]
+    silent = Progress(lambda _line: None)
+    judging = Judging(policy, fleet, judge, exceptions, progress or silent)
+    rows = judging.judge_all(
+        is_alone=are_few or verdicts <= MOST_ALONE, is_small=are_few or verdicts < LEAST_BY_MODEL
+    )
+    groups = rows.groups()
+    of_entries = entry_problems(policy, len(fleet), judging.refused, judging.placed)
     if not len(fleet) and not of_records:
         message = "there is no machine to judge"
-        nothing = Problem(file=policy.file, message=message, remedy=RECORD_IT)
-        own_problems.insert(0, nothing)
+        of_records = (Problem(file=policy.file, message=message, remedy=RECORD_IT),)
+    others = entries_of_others(policy, len(fleet), judging.placed)
     audit = Audit(
         policy=policy,
         today=today,
         machines=len(fleet),
         rows=rows,
+        tally=rows.tally(),
         groups=groups,
         exceptions=exceptions.uses(),
-        problems=(*of_records, *own_problems),
-        notes=(
-            *notes,
-            *fitted.notes,
-            *not_asked_here(entries_of_others(policy, len(fleet), judging.placed)),
-            *asked_to_no_effect(groups),
-        ),
-        tallied=report.tally(),
-        judge_again=judging.judge_again,
+        problems=(*of_records, *of_entries),
+        notes=(*notes, *fitted.notes, *not_asked_here(others), *asked_to_no_effect(groups)),
     )
     return _with_blindness(audit)
-
-
-# a row is judged where one of them was held against the machine
-_SIZES = frozenset(("memory", "disk"))
 
 
 def _with_blindness(audit: Audit) -> Audit:

@@ -21,7 +21,7 @@ from ..judge.question import ask
 from ..judge.record import Question, Route, exit_code
 from ..machine.record import Machine
 from ..needs.records import MemoryNeed, Term
-from .givers import FREE_DISK, Giver, Givers, LeftOut, givers_of
+from .givers import FREE_DISK, Giver, Givers, LeftOut
 from .groups import listed
 from .shares import Room, Share, Sizes, equal_stages, rounded_layers, whole_layers
 
@@ -200,8 +200,13 @@ class _Search:
         self._engine, self._question, self._total = engine, question, len(machines)
         assert question.needs is not None
         self._needs, self._memory = question.needs, question.needs.memory
-        self.givers: Givers = givers_of(question, machines, engine.memory, engine.files)
+        self.givers = Givers(question, machines, engine.memory, engine.files)
         self._machines = {machine.name: machine for machine in machines}
+        architecture = question.spec.architecture
+        # how many machines the program cuts this model over
+        self._most = 0 if architecture is None else architecture.layers
+        if architecture is not None and architecture.row in engine.alone:
+            self._most = 1
         self.shares, self._doubts = self._fewest()
 
     def _fewest(self) -> tuple[tuple[Share, ...], list[str]]:
@@ -238,7 +243,7 @@ class _Search:
         """
         sure = (each for each in givers if not each.short_of_disk and not each.unread)
         first = next(sure, None)
-        for count in range(1, min(len(givers), self._most()) + 1):
+        for count in range(1, min(len(givers), self._most) + 1):
             if self._engine.share == "rounded-layers" and len(givers) <= _FEW:
                 yield from combinations(givers, count)
             elif self._engine.share == "stages":
@@ -247,13 +252,6 @@ class _Search:
                 yield tuple(givers[:count])
                 if first is not None and first not in givers[:count]:
                     yield (*givers[: count - 1], first)
-
-    def _most(self) -> int:
-        """How many machines the program cuts this model over."""
-        architecture = self._question.spec.architecture
-        if architecture is None:
-            return 0
-        return 1 if architecture.row in self._engine.alone else architecture.layers
 
     def _sizes(self, rooms: Sequence[Room]) -> Sizes | None:
         """What is shared out; None where the program cannot cut it so."""
@@ -289,11 +287,10 @@ class _Search:
         terms = memory.terms
         if any(self.givers.has_large_card(room.name, devices) for room in rooms):
             terms = tuple(term.on_large or term for term in terms)
-        parts = [term.on_one_of(devices) for term in terms]
         values = (architecture.vocabulary or 0) * architecture.embedding_length
         table = ceil(values * _HALF_BYTES / devices)
         stored = table if architecture.tied_embeddings else 2 * table
-        layers, others = _apart(parts)
+        layers, others = _apart(term.on_one_of(devices) for term in terms)
         shared = max(0, _bytes_of(layers) - stored)
         return Sizes(
             layers=architecture.layers,
@@ -318,11 +315,11 @@ class _Search:
         """Why, in a sentence."""
         title, used, total = self._engine.title, len(self.shares), self._total
         if self._doubts:
-            first, more = self._doubts[0], len(self._doubts) - 1
+            more = len(self._doubts) - 1
             others = f", nor something of {more} more" if more else ""
             return (
-                f"the memory of {used} of {total} machines is enough with {title}, but {first} was"
-                f" not read{others}"
+                f"the memory of {used} of {total} machines is enough with {title}, but"
+                f" {self._doubts[0]} was not read{others}"
             )
         if used == 1:
             return f"one machine holds it alone, {self.shares[0].machine}: it need not be spread"
@@ -333,45 +330,46 @@ class _Search:
             why = unknown[0].reason if unknown else "its size is not known"
             return f"the memory that the model needs is not known: {why}"
         machines = "the machine" if total == 1 else f"the {total} machines together"
-        needed_bytes = self._memory.high_bytes
         given_bytes = sum(each.room.bytes for each in self.givers.taking_part)
         unread = sum(each.unread for each in self.givers.left_out)
         fits = "whether it fits" if unread else "does not fit"
-        why = f"; of {unread} too little was read" if unread else self._why_not(given_bytes)
+        why = f"of {unread} too little was read" if unread else self._why_not(given_bytes)
         return (
             f"{fits} on {machines} with {title}{' cannot be told' if unread else ''}: the model"
-            f" needs {units.binary_at_least(needed_bytes)} on one machine, and they have"
-            f" {units.binary(given_bytes)} to give{why}"
+            f" needs {units.binary_at_least(self._memory.high_bytes)} on one machine, and they have"
+            f" {units.binary(given_bytes)} to give{'; ' if why else ''}{why}"
         )
 
     def _why_not(self, given_bytes: int) -> str:
         """What else than the sum keeps machines that were read from holding the model."""
-        if not self.givers.taking_part:
-            out = next(iter(self.givers.left_out), None)
-            return f"; none can take part ({out.machine}: {out.reason})" if out else ""
-        short = [each.short_of_disk for each in self.givers.taking_part]
+        out, short = self.givers.left_out, [each.short_of_disk for each in self.givers.taking_part]
+        if not short:
+            return f"none can take part ({out[0].machine}: {out[0].reason})" if out else ""
         if all(short):
-            return f"; the first machine keeps the whole file, and none has room ({short[0]})"
-        if self._most() == 1:
-            return "; it runs this model on one machine only"
+            return f"the first machine keeps the whole file, and none has room ({short[0]})"
+        if self._most == 1:
+            return "it runs this model on one machine only"
         is_enough = self._memory is not None and self._memory.high_bytes <= given_bytes
-        return "; the sum is enough, but each must hold a whole part" if is_enough else ""
+        return "the sum is enough, but each must hold a whole part" if is_enough else ""
 
     def remedy(self) -> str | None:
         """How to read what could decide, of the first machine that lacks it."""
         if self.route is not Route.UNKNOWN:
             return None
         unread = {each.room.name: each for each in self.givers.taking_part}
-        for index, share in enumerate(self.shares):
-            for fact in self._unread(unread[share.machine], is_first=not index):
-                return self._how_to_read(share.machine, _FACTS[fact])
-        lacking = next((each.machine for each in self.givers.left_out if each.unread), None)
+        lacking = [
+            (share.machine, _FACTS[fact])
+            for index, share in enumerate(self.shares)
+            for fact in self._unread(unread[share.machine], is_first=not index)
+        ]
         cards = ("accelerators",) if self._engine.memory == "accelerators" else ()
-        return None if lacking is None else self._how_to_read(lacking, (*cards, "memory_"))
-
-    def _how_to_read(self, name: str, facts: Sequence[str]) -> str | None:
-        rows = filter(None, map(self._machines[name].unread_about, facts))
-        row = next(rows, None)
+        lacking += [
+            (each.machine, (*cards, "memory_")) for each in self.givers.left_out if each.unread
+        ]
+        if not lacking:
+            return None
+        name, facts = lacking[0]
+        row = next(filter(None, map(self._machines[name].unread_about, facts)), None)
         return None if row is None or row.remedy is None else f"{row.remedy} ({name})"
 
     def notes(self) -> Iterator[str]:

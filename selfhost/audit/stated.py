@@ -18,46 +18,32 @@ from .entries import StatedFact
 # by fact, or part of a fact, its value and source
 Changes = dict[str, tuple[Any, str]]
 
-# what to write for each key in a policy; `reserve` is memory that the policy keeps back, the other
-# keys are those of `--set`, of which two have words of their own
-_EXAMPLES: Mapping[str, str | None] = {
-    "architecture": None,
-    "system": None,
-    "memory": '"64GiB"',
-    "bandwidth": '"80GB/s"',
-    "gpu": '"24GiB", "2x24GiB:NAME:900GB/s" or a name with its maker',
-    "disk": '"500GB"',
-    "reserve": '"4GiB"',
-    "cores": "8",
-    "instruction_sets": '["avx2", "f16c"]',
+# by key of a policy, in the order in which they are put: the fact, and what to write where the
+# advice of `--set` is another. `reserve` is memory that the policy keeps back, the other keys are
+# those of `--set`
+_KEYS: Mapping[str, tuple[str, str | None]] = {
+    "architecture": ("architecture", None),
+    "system": ("system", None),
+    "memory": ("memory_total_bytes", '"64GiB"'),
+    "bandwidth": ("memory_bandwidth_bytes_per_second", '"80GB/s"'),
+    "gpu": ("accelerators", '"24GiB", "2x24GiB:NAME:900GB/s" or a name with its maker'),
+    "disk": ("disks", '"500GB"'),
+    "reserve": ("memory_limit_bytes", '"4GiB"'),
+    "cores": ("cpu_cores_usable", "8"),
+    "instruction_sets": ("instruction_sets", '["avx2", "f16c"]'),
 }
 _MEMORY = ("memory_total_bytes", "memory_limit_bytes", "memory_available_bytes")
-_FACT_OF = {
-    "architecture": "architecture",
-    "system": "system",
-    "cores": "cpu_cores_usable",
-    "bandwidth": "memory_bandwidth_bytes_per_second",
-    "gpu": "accelerators",
-    "disk": "disks",
-    "instruction_sets": "instruction_sets",
-}
 
 
 def read_facts(table: Table | None) -> tuple[StatedFact, ...]:
     """The facts of one `[[class]]`; what is wrong with them is a problem of the document."""
     if table is None:
         return ()
-    texts: dict[str, str | None] = {}
-    for key in _EXAMPLES:
-        if key == "cores":
-            cores = table.number(key)
-            texts[key] = None if cores is None else f"{cores:g}"
-        elif key == "instruction_sets":
-            texts[key] = ",".join(table.strings(key)) or None
-        else:
-            texts[key] = table.string(key)
-    overridable = tuple(key for key in _EXAMPLES if key != "reserve")
-    override = table.strings("override", choices=overridable)
+    cores = table.number("cores")
+    texts = {key: table.string(key) for key in _KEYS if key not in ("cores", "instruction_sets")}
+    texts["cores"] = None if cores is None else f"{cores:g}"
+    texts["instruction_sets"] = ",".join(table.strings("instruction_sets")) or None
+    override = table.strings("override", choices=tuple(key for key in _KEYS if key != "reserve"))
     for index, key in enumerate(override):
         if key not in table:
             message, remedy = (
@@ -67,7 +53,8 @@ def read_facts(table: Table | None) -> tuple[StatedFact, ...]:
             table.document.add((*table.path, "override", index), message, remedy)
     table.close()
     facts = []
-    for key, text in texts.items():
+    for key in _KEYS:
+        text = texts[key]
         if text is None:
             continue
         try:
@@ -81,7 +68,7 @@ def read_facts(table: Table | None) -> tuple[StatedFact, ...]:
 
 def _remedy(key: str, remedy: str | None) -> str | None:
     """What to write in a policy, where the advice is of the command line."""
-    example = _EXAMPLES[key]
+    _, example = _KEYS[key]
     if remedy is None or example is None or not (key == "gpu" or "=" in remedy):
         return remedy
     near, is_else, _ = remedy.partition(" Else ")
@@ -91,46 +78,42 @@ def _remedy(key: str, remedy: str | None) -> str | None:
 def filled(
     machine: Machine, stated: Mapping[str, tuple[StatedFact, str]]
 ) -> tuple[Machine, tuple[str, ...]]:
-    """The machine with the facts that it lacks, and the keys of those that count for it. `stated`
-    has by key the fact and the policy's line as people read it.
+    """The machine with the facts that it lacks, which are no longer assumed, and the keys of those
+    that count for it. `stated` has by key the fact and the policy's line as people read it.
     """
     used = []
-    for key in _EXAMPLES:
-        if key not in stated:
-            continue
-        changes = _changes(machine, *stated[key])
+    for key in _KEYS:
+        changes = _changes(machine, *stated[key]) if key in stated else {}
         if changes:
-            machine = _with(machine, changes)
+            values = {fact: value for fact, (value, _) in changes.items() if "." not in fact}
+            sources = {fact: source[:MAX_TEXT] for fact, (_, source) in changes.items()}
+            assumed = [each for each in machine.assumed if each.partition(".")[0] not in values]
+            sources = {**machine.sources, **sources}
+            machine = machine.replace(**values, sources=sources, assumed=tuple(assumed))
             used.append(key)
     return machine, tuple(used)
 
 
-def _with(machine: Machine, changes: Changes) -> Machine:
-    """The machine with these facts, which are no longer assumed."""
-    sources = dict(machine.sources)
-    sources |= {fact: source[:MAX_TEXT] for fact, (_, source) in changes.items()}
-    values = {fact: value for fact, (value, _) in changes.items() if "." not in fact}
-    assumed = [each for each in machine.assumed if each.partition(".")[0] not in values]
-    return machine.replace(**values, sources=sources, assumed=tuple(assumed))
-
-
 def _changes(machine: Machine, stated: StatedFact, line: str) -> Changes:
     """What a stated fact changes of a machine; nothing where all that it says was read."""
-    if stated.key in ("memory", "reserve"):
-        return (_memory if stated.key == "memory" else _reserve)(machine, stated, line)
-    fact, value = _FACT_OF[stated.key], stated.value
+    fact, value = _KEYS[stated.key][0], stated.value
     is_open = getattr(machine, fact) is None or fact in machine.assumed or stated.overrides
-    if stated.key == "instruction_sets":
-        return _sets(machine, stated, line, is_open=is_open)
-    if stated.key == "disk":
-        value = filled_disks(machine.disks, value)
-        return {fact: (value, line)} if is_open else _lacking_disks(machine, value, line)
-    if not is_open:
-        return _memory_of_cards(machine, stated, line) if stated.key == "gpu" else {}
-    if stated.key == "bandwidth":
-        value, is_measured = value
-        line = f"measured, {line}" if is_measured else line
-    return {fact: (value, line)}
+    match stated.key:
+        case "memory":
+            return _memory(machine, stated, line)
+        case "reserve":
+            return _reserve(machine, stated, line)
+        case "instruction_sets":
+            return _sets(machine, stated, line, is_open=is_open)
+        case "disk":
+            disks = filled_disks(machine.disks, value)
+            return {fact: (disks, line)} if is_open else _lacking_disks(machine, disks, line)
+        case "gpu" if not is_open:
+            return _memory_of_cards(machine, stated, line)
+        case "bandwidth" if is_open:
+            peak, is_measured = value
+            return {fact: (peak, f"measured, {line}" if is_measured else line)}
+    return {fact: (value, line)} if is_open else {}
 
 
 def _memory(machine: Machine, stated: StatedFact, line: str) -> Changes:
@@ -140,18 +123,17 @@ def _memory(machine: Machine, stated: StatedFact, line: str) -> Changes:
     else:
         total = max(stated.value, limit or 0) if total is None else total
         limit = min(stated.value, total) if limit is None else limit
-    after = (total, limit, available)
     return {
         fact: (new, line)
-        for fact, old, new in zip(_MEMORY, before, after, strict=True)
+        for fact, old, new in zip(_MEMORY, before, (total, limit, available), strict=True)
         if new != old or (new is not None and stated.overrides)
     }
 
 
 def _reserve(machine: Machine, stated: StatedFact, line: str) -> Changes:
     """The limit is that much lower, whatever was read of it."""
-    _, limit, available = (getattr(machine, fact) for fact in _MEMORY)
-    most = machine.memory_total_bytes if limit is None else limit
+    total, limit, available = (getattr(machine, fact) for fact in _MEMORY)
+    most = total if limit is None else limit
     if most is None:
         return {}
     limit = max(0, most - stated.value)

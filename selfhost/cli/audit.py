@@ -6,8 +6,8 @@ import os
 from collections.abc import Sequence
 
 from ..core.errors import Faults, InputError, PolicyError, Problem, SelfhostError
-from ..reports.audit_formats import FORMATS, MONITORING, in_pieces
-from .errors import UsageError, complain, to_standard_error, wants_json
+from ..reports.audit_formats import FORMATS, MONITORING, in_pieces, without_answer
+from .errors import UsageError, complain, to_standard_error
 from .inputs import check_targets, check_targets_of_policy
 from .output import deliver, present, tell_left_aside, write, write_file
 from .parser import parse
@@ -19,10 +19,9 @@ if TYPE_CHECKING:
 
     from ..audit.baseline import Baseline
     from ..audit.entries import Policy
+    from ..audit.judging import PolicyJudge
     from ..audit.progress import Progress
     from ..audit.record import Audit
-    from ..catalogue.index import Catalogue
-    from ..core.tomlfile import Document
     from ..machine.record import Machine
 
     # the name of a format, and the file for it; None is standard output
@@ -45,9 +44,8 @@ def run(words: list[str]) -> int:
 
 def _monitored(words: list[str]) -> int:
     """Answer a monitoring system with its line and its exit code, also where there is no audit."""
-    from ..audit.state import State
     from ..core.workload import as_typed
-    from ..reports.audit_nagios import unknown
+    from ..reports.audit_nagios import State, unknown
 
     try:
         return _run(words)
@@ -74,6 +72,8 @@ def _run(words: list[str]) -> int:
     targets = [path for _, path in outputs if path is not None]
     check_targets(options, targets, with_standard_output=len(targets) < len(outputs))
     from ..audit.entries import MAX_POLICY_BYTES
+    from ..audit.judged_entries import with_refused
+    from ..audit.judging import PolicyJudge
     from ..audit.policy import read_policy
     from ..catalogue.opened import open_catalogue
     from ..core.dates import utc_today
@@ -83,23 +83,25 @@ def _run(words: list[str]) -> int:
     _check_date(today)
     document = Document.read(options.policy, max_bytes=MAX_POLICY_BYTES)
     catalogue = open_catalogue(options.specs)
+    judge = PolicyJudge(catalogue, today)
     try:
         policy = read_policy(document)
     except PolicyError as error:
-        return _answer_faults(options, outputs, error, document, catalogue, today)
+        error = with_refused(error, document, judge.ask)
+        audit = without_answer(error.all_problems, policy=options.policy, today=today)
+        return _answer(options, outputs, audit, error)
     check_targets_of_policy(targets, policy)
-    audit = _audited(options, words, policy, catalogue, today)
+    audit = _audited(options, words, policy, judge, today)
     code = _answer(options, outputs, audit, InputError(audit.problems) if audit.problems else None)
     tell_left_aside(catalogue)
     return code
 
 
 def _audited(
-    options: argparse.Namespace, words: list[str], policy: Policy, catalogue: Catalogue, today: str
+    options: argparse.Namespace, words: list[str], policy: Policy, judge: PolicyJudge, today: str
 ) -> Audit:
     """Judge the machines; with a baseline return only what changed."""
     from ..audit.baseline import read_baseline, since
-    from ..audit.judging import PolicyJudge
     from ..audit.run import run_audit
     from ..core.dates import utc_now
 
@@ -112,7 +114,7 @@ def _audited(
     audit = run_audit(
         policy,
         machines,
-        PolicyJudge(catalogue, today),
+        judge,
         today=today,
         problems=problems,
         notes=notes,
@@ -206,8 +208,10 @@ def _init(options: argparse.Namespace) -> int:
 
 def _validate(options: argparse.Namespace) -> int:
     """Say of each policy that it is valid. Raises `InputError` with all faults of the others."""
-    from ..audit.validate import problems_of
+    from ..audit.judged_entries import problems_of
+    from ..audit.judging import PolicyJudge
     from ..catalogue.opened import open_catalogue
+    from ..core.dates import utc_today
     from ..reports.layout import clean
 
     if options.format or options.output:
@@ -216,8 +220,8 @@ def _validate(options: argparse.Namespace) -> int:
             remedy="leave them out: the exit code is 0 for valid policies",
         )
     paths = options.validate or [options.policy]
-    catalogue = open_catalogue(options.specs)
-    faults = {path: problems_of(path, catalogue) for path in paths}
+    judge = PolicyJudge(open_catalogue(options.specs), utc_today())
+    faults = {path: problems_of(path, judge.ask) for path in paths}
     write("".join(f"{clean(path)} is valid\n" for path, problems in faults.items() if not problems))
     if any(faults.values()):
         every = (problem for problems in faults.values() for problem in problems)
@@ -255,23 +259,6 @@ def _format_and_file(text: str) -> Output:
     return name, path or None
 
 
-def _answer_faults(
-    options: argparse.Namespace,
-    outputs: list[Output],
-    error: PolicyError,
-    document: Document,
-    catalogue: Catalogue,
-    today: str,
-) -> int:
-    """Report what is wrong with the policy, in every format."""
-    from ..audit.validate import with_refused
-    from ..reports.audit_formats import without_answer
-
-    error = with_refused(error, document, catalogue)
-    audit = without_answer(error.all_problems, policy=options.policy, today=today)
-    return _answer(options, outputs, audit, error)
-
-
 def _answer(
     options: argparse.Namespace, outputs: list[Output], audit: Audit, error: InputError | None
 ) -> int:
@@ -293,7 +280,7 @@ def _answer(
     if shown is not None and (is_shown or FORMATS[shown].shows_problems):
         _show(options, shown, audit, now)
     if shown == MONITORING:
-        from ..audit.state import state_of
+        from ..reports.audit_nagios import state_of
 
         if error is not None:
             complain(error, audit.exit_code, wants_json=False)

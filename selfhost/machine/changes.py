@@ -176,7 +176,7 @@ def _values(
         key, text = key.strip().lower().replace("-", "_"), text.strip(" ")
         try:
             if key not in _READERS:
-                raise _unknown_key(key, bool(is_set))
+                raise _unknown_key(key, text if is_set else None)
             if not text:
                 raise _Fault("has no value", f"write for example {_EXAMPLES[key]}")
             value = _READERS[key](text)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ..audit.record import Audit
 from .audit_issues import Issue, Level, issues, path_of
-from .audit_words import ANSWERS, many, results, spread
+from .audit_words import ANSWERS, MOST_OF_A_TEXT, many, results, shortened, spread
 
 MOST_SHOWN = 9
 _COMMANDS = {Level.ERROR: "error", Level.WARNING: "warning"}
@@ -34,7 +34,9 @@ def _annotation(issue: Issue) -> str:
     if issue.line is not None:
         properties["line"] = str(issue.line)
     properties["title"] = f"selfhost audit: {issue.rule}"
-    return _command(_COMMANDS[issue.level], properties, issue.sentence)
+    on = f"; on {', '.join(issue.machines)}" if len(issue.machines) > 1 else ""
+    message = f"{issue.sentence}{shortened(on, MOST_OF_A_TEXT)}"
+    return _command(_COMMANDS[issue.level], properties, message)
 
 
 def _command(name: str, properties: dict[str, str], message: str) -> str:

@@ -10,6 +10,7 @@ import posixpath
 from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
 from hashlib import sha256
+from itertools import islice
 
 from ..audit.entries import Exemption, OnUnknown, Policy
 from ..audit.record import Audit, ExemptionUse, MachineGroup, Reason, Result, Row, Use
@@ -17,6 +18,8 @@ from ..core.errors import Problem, in_one_line
 from ..core.records import Record
 from ..judge.checks import CHECKS
 from .audit_words import (
+    MOST_OF_A_NAME,
+    MOST_OF_A_TEXT,
     exception_name,
     exception_remedy,
     exception_state,
@@ -28,10 +31,8 @@ from .audit_words import (
 
 # beyond these, readers are served by a count; GitHub shows 5,000 results of a SARIF file
 MOST_ISSUES = 5_000
-# classes of machines that one issue names
-_CLASSES_SHOWN = 10
-# characters of a name, and of a whole sentence
-MOST_OF_A_NAME, MOST_OF_A_TEXT = 120, 1_000
+# machines that one issue names
+_MACHINES_SHOWN = 1_000
 
 NOT_JUDGED = "not-judged"
 NO_CHECK = "route"
@@ -63,7 +64,7 @@ class Issue(Record):
     """`file` is as the user named it, `line` counts from 1 and is None where it is not certain.
 
     `key` is the same in every run and differs between issues. `subject` is a model or an exception.
-    `classes` are the first names of machines that fare alike. `exemption` lets the issue pass.
+    `machines` are those that it concerns, by name. `exemption` lets the issue pass.
     """
 
     level: Level
@@ -74,7 +75,7 @@ class Issue(Record):
     subject: str = ""
     text: str
     remedy: str | None = None
-    classes: tuple[str, ...] = ()
+    machines: tuple[str, ...] = ()
     exemption: Exemption | None = None
 
     @property
@@ -195,7 +196,9 @@ def _issue(
         subject=row.wanted.label,
         text=f"{about}: {rule}{worst}: {words}",
         remedy=None if reason is None else reason.remedy,
-        classes=tuple(each[0].name for each in members[:_CLASSES_SHOWN]),
+        machines=tuple(
+            islice((name for each in members for name in each[0].names), _MACHINES_SHOWN)
+        ),
         exemption=exemption,
     )
 

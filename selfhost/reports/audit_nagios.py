@@ -2,20 +2,49 @@
 MRPE), with performance data.
 
 Format: the Monitoring Plugins Development Guidelines, "Plugin Output for Nagios" and "Performance
-data". The state is that of `audit/state.py`, and so is the exit code.
+data".
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import IntEnum
 
+from ..audit.entries import OnUnknown
 from ..audit.record import Audit, Result, Use
-from ..audit.state import State, state_of
 from .audit_issues import ENDED, NEEDLESS, NOT_JUDGED, Level, issues
-from .audit_words import ANSWERS, many, results, shortened, spread
+from .audit_words import ANSWERS, many, needs_attention, results, shortened, spread
 
 # readers keep 4 KB of a plugin's output, older ones 1 KB
 _MOST_OF_THE_WORDS = 600
+
+
+class State(IntEnum):
+    """The four states of monitoring plugins. The value is the exit code.
+
+    Source: the Monitoring Plugins Development Guidelines, "Plugin Return Codes".
+    """
+
+    OK = 0
+    WARNING = 1
+    CRITICAL = 2
+    UNKNOWN = 3
+
+
+def state_of(audit: Audit) -> State:
+    """CRITICAL where the policy is broken, even if other things could not be judged. WARNING where
+    the policy holds and something is wrong that it does not count, or an exception has ended or is
+    needless.
+    """
+    if audit.outcome is Result.FAIL:
+        return State.CRITICAL
+    if audit.exit_code:
+        return State.UNKNOWN
+    lets_unknown_pass = audit.policy.on_unknown is OnUnknown.IGNORE
+    is_wrong = audit.count(Result.FAIL) or (audit.count(Result.UNKNOWN) and not lets_unknown_pass)
+    if is_wrong or any(map(needs_attention, audit.exceptions)):
+        return State.WARNING
+    return State.OK
 
 
 def render(audit: Audit) -> str:

@@ -11,17 +11,8 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..audit.record import Audit
-from .audit_issues import (
-    MOST_ISSUES,
-    MOST_OF_A_NAME,
-    MOST_OF_A_TEXT,
-    RULES,
-    Issue,
-    Level,
-    issues,
-    path_of,
-)
-from .audit_words import many, shortened
+from .audit_issues import MOST_ISSUES, RULES, Issue, Level, issues, path_of
+from .audit_words import MOST_OF_A_NAME, MOST_OF_A_TEXT, many, shortened
 
 TYPE_CHECKING = False
 
@@ -67,9 +58,9 @@ def _result(issue: Issue, rules: Sequence[str]) -> dict[str, Any]:
     if issue.line is not None:
         place["region"] = {"startLine": issue.line}
     location: dict[str, Any] = {"physicalLocation": place}
-    if names := dict.fromkeys(shortened(name, MOST_OF_A_NAME) for name in issue.classes):
+    if names := dict.fromkeys(shortened(name, MOST_OF_A_NAME) for name in issue.machines):
         location["logicalLocations"] = [
-            {"name": name, "kind": "machine class", "fullyQualifiedName": name} for name in names
+            {"name": name, "kind": "machine", "fullyQualifiedName": name} for name in names
         ]
     entry: dict[str, Any] = {
         "ruleId": issue.rule,

@@ -9,6 +9,8 @@ from .audit_to_do import to_do
 from .audit_words import (
     ANSWERS,
     COUNTED,
+    MOST_OF_A_NAME,
+    MOST_OF_A_TEXT,
     SIGNS,
     WORST_FIRST,
     causes,
@@ -167,17 +169,15 @@ def _rows(audit: Audit, most: int | None) -> list[Block]:
     for group, row in sorted(_pairs(audit), key=lambda pair: _gravity(pair[1])):
         # of a single machine there is nothing to tell apart
         machine = group.name if audit.machines > 1 else ""
-        name = Span(text=shortened(machine, 120), style="name")
-        rows.append((_sign(row), _label(row), name, "".join(judged_as([row])), why(row)))
+        name = Span(text=shortened(machine, MOST_OF_A_NAME), style="name")
+        rows.append((*_marked(row), name, "".join(judged_as([row])), why(row)))
     return _table(columns, rows, most)
 
 
-def _sign(row: Row) -> Span:
-    return Span(text=SIGNS[row.result], style=_STYLES[row.result])
-
-
-def _label(row: Row) -> Span:
-    return strong(shortened(row.wanted.label, 120))
+def _marked(row: Row) -> tuple[Span, Span]:
+    """The sign of the result and the name of the entry."""
+    sign = Span(text=SIGNS[row.result], style=_STYLES[row.result])
+    return sign, strong(shortened(row.wanted.label, MOST_OF_A_NAME))
 
 
 def _models(audit: Audit, most: int | None) -> list[Block]:
@@ -200,8 +200,7 @@ def _models(audit: Audit, most: int | None) -> list[Block]:
         runs_on = sum(group.count for group, _ in passing)
         ways = judged_as([worst, next((row for _, row in passing), worst)])
         cells: tuple[Cell, ...] = (
-            _sign(worst),
-            _label(worst),
+            *_marked(worst),
             ", ".join(ways),
             f"{runs_on:,} of {machines:,}",
             _reasons_why_not([pair for pair in pairs if pair[1].result is not Result.PASS]),
@@ -249,18 +248,23 @@ def _reasons(audit: Audit, result: Result, title: str) -> Iterator[Block]:
     for group, row in sorted(pairs, key=lambda pair: pair[1].exit_code == 0):
         is_free = row.result in COUNTED and row.exit_code == 0
         start = Span(text=row.result, style=_STYLES[row.result])
-        name = Span(text=shortened(group.name, 120), style="name")
+        name = Span(text=shortened(group.name, MOST_OF_A_NAME), style="name")
         free = " (not counted)" if is_free else ""
         yield line(start, " ", name, ": ", *_named(row), free, indent=2, hang=2)
+        if group.count > 1:
+            more = group.count - len(group.names)
+            names = (*group.names, *([f"and {more:,} more"] if more else ()))
+            said = ", ".join(shortened(name, MOST_OF_A_NAME) for name in names)
+            yield say(f"on {said}", indent=4, hang=2)
         # the figures are those of one machine, so a group says of which
-        of = f"{shortened(row.machine, 120)}: " if group.count > 1 else ""
+        of = f"{shortened(row.machine, MOST_OF_A_NAME)}: " if group.count > 1 else ""
         for reason in row.reasons:
-            yield say(f"{of}{shortened(str(reason), 1_000)}", indent=4, hang=2)
+            yield say(f"{of}{shortened(str(reason), MOST_OF_A_TEXT)}", indent=4, hang=2)
             if reason.remedy:
-                yield say(f"to do: {shortened(reason.remedy, 1_000)}", indent=4, hang=2)
+                yield say(f"to do: {shortened(reason.remedy, MOST_OF_A_TEXT)}", indent=4, hang=2)
         for check, exemption in row.excepted:
             words = excepted_words(row, check, exemption)
-            yield say(shortened(words, 1_000), indent=4, hang=2)
+            yield say(shortened(words, MOST_OF_A_TEXT), indent=4, hang=2)
 
 
 def _passing(audit: Audit) -> Iterator[Block]:
@@ -270,7 +274,7 @@ def _passing(audit: Audit) -> Iterator[Block]:
     if any(rows for _, rows in groups):
         yield from heading("Runs")
     for group, rows in groups:
-        spans: list[Span | str] = [Span(text=shortened(group.name, 120), style="name")]
+        spans: list[Span | str] = [Span(text=shortened(group.name, MOST_OF_A_NAME), style="name")]
         for row in rows:
             warned = warnings(row)
             spans += ["; " if len(spans) > 1 else ": ", *_named(row)]
@@ -281,7 +285,7 @@ def _passing(audit: Audit) -> Iterator[Block]:
 
 def _named(row: Row) -> Iterable[Span | str]:
     """`mistral-7b, Q4_K_M in llama.cpp`: the entry, and how it was judged."""
-    label = Span(text=shortened(row.wanted.label, 120), style="name")
+    label = Span(text=shortened(row.wanted.label, MOST_OF_A_NAME), style="name")
     return label, "".join(f", {words}" for words in judged_as([row]))
 
 
@@ -299,7 +303,7 @@ def _exception(use: ExemptionUse) -> Paragraph:
     style = "warn" if use.use is not Use.USED and use.concerned else ""
     if use.use is Use.EXPIRED and use.rows:
         style = "fail"
-    name = Span(text=shortened(exception_name(use), 120), style="name")
+    name = Span(text=shortened(exception_name(use), MOST_OF_A_NAME), style="name")
     state = Span(text=use.use, style=style)
-    fate = shortened(exception_fate(use), 1_000)
+    fate = shortened(exception_fate(use), MOST_OF_A_TEXT)
     return line(state, " ", name, f": {fate}", indent=2, hang=2)

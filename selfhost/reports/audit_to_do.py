@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ..audit.record import Audit, MachineGroup, Reason, Row
 from .audit_words import many
@@ -21,21 +21,24 @@ def to_do(audit: Audit) -> list[tuple[str, str]]:
     Only what the policy counts; nothing where all machines fare alike, for then the rows say it.
     """
     by_check: dict[str, list[_Entry]] = {}
-    for group in audit.groups if len(audit.groups) > 1 else ():
-        for row in group.rows:
-            for reason in row.reasons if row.exit_code else ():
-                if reason.check is not None:
-                    unknown = "" if reason.check in row.failed else " not known"
-                    by_check.setdefault(reason.check + unknown, []).append((group, row, reason))
+    for group, row, reason in _counted(audit) if len(audit.groups) > 1 else ():
+        unknown = "" if reason.check in row.failed else " not known"
+        by_check.setdefault(f"{reason.check}{unknown}", []).append((group, row, reason))
     sizes = {check: sum(each[0].count for each in entries) for check, entries in by_check.items()}
     tasks: list[tuple[str, str]] = []
     for check in sorted(by_check, key=lambda check: -sizes[check]):
-        if len(tasks) == _MOST:
-            break
-        sentence = _sentence(by_check[check])
+        sentence = _sentence(by_check[check]) if len(tasks) < _MOST else None
         if sentence is not None:
             tasks.append((f"{check}, {_machines_of(audit, by_check[check])}", sentence))
     return tasks
+
+
+def _counted(audit: Audit) -> Iterator[_Entry]:
+    for group in audit.groups:
+        for row in group.rows:
+            for reason in row.reasons:
+                if row.exit_code and reason.check is not None:
+                    yield group, row, reason
 
 
 def _sentence(entries: Sequence[_Entry]) -> str | None:

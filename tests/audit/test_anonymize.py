@@ -18,14 +18,6 @@ from selfhost.machine.record import Machine
 NODES = DATA / "fleet" / "kubernetes" / "nodes_list_4.json"
 
 
-def test_one_run_calls_a_machine_the_same_and_another_run_does_not() -> None:
-    """The key is made for the run: nobody finds a name by hashing candidates."""
-    first, second = Pseudonyms(["web-1", "web-2"]), Pseudonyms(["web-1", "web-2"])
-    assert first.of("web-1") == first.of("web-1")
-    assert first.of("web-1") != first.of("web-2")
-    assert first.of("web-1") != second.of("web-1")
-
-
 def test_selectors_take_the_same_machines() -> None:
     """A name, a glob and a label select by what the machine is really called."""
     text = 'schema = 1\n[[model]]\nname = "gpt2"\nmachines = [{}]\n'

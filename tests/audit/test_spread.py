@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from helpers.paths import SCHEMAS
 from helpers.schemas import validate
 from selfhost import Machine, Workload
-from selfhost.audit.machines import load_machines
 from selfhost.audit.spread import engine_named, spread
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.cli import main as cli
@@ -104,13 +103,6 @@ def test_what_rpc_servers_really_held() -> None:
         assert held_mib <= share.held_bytes / 2**20 <= 1.25 * held_mib
 
 
-def test_the_sum_is_not_enough() -> None:
-    """The machines have more than the model takes, and the reason says why that does not do."""
-    answer = ask("llama.cpp-rpc", fleet(14.5, 14.5, 14.5))
-    assert answer.free_bytes > answer.needs_bytes
-    assert "the sum is enough" in answer.reason
-
-
 def test_what_a_program_does_not_cut_stays_on_one_machine() -> None:
     """exo refuses Gemma 4 in layers over several machines; llama.cpp does not."""
     small = fleet(16, 16, 16)
@@ -119,12 +111,6 @@ def test_what_a_program_does_not_cut_stays_on_one_machine() -> None:
     assert refused.reason.endswith("it runs this model on one machine only")
     assert len(ask("llama.cpp-rpc", small, "gemma-4-31b-it").shares) > 1
     assert len(ask("exo", fleet(64), "gemma-4-31b-it").shares) == 1
-
-
-def test_a_node_that_may_give_nothing_gives_nothing() -> None:
-    """Kubernetes may keep all of a node's memory from pods: an allocatable of 0 is no missing one."""
-    kept = machine("kept", 64, memory_available_bytes=None, memory_limit_bytes=0)
-    assert ask("llama.cpp-rpc", [kept], "llama-3.2-1b").route is Route.NEITHER
 
 
 def cards(count: int, **facts: Any) -> tuple[Accelerator, ...]:
@@ -153,76 +139,12 @@ def test_vllm_over_machines() -> None:
     assert ask("vllm", [two[0], one[0]]).route is Route.NEITHER
 
 
-@pytest.mark.parametrize("engine", ["vllm", "rpc"])
-def test_a_program_gets_one_instance_of_mig(engine: str) -> None:
-    """NVIDIA's MIG user guide: CUDA sees one instance. Two of 40 GB are as one for a model of 16 GB and for one of 66 GB."""
-
-    def node(count: int) -> list[Machine]:
-        part = Accelerator(
-            vendor="nvidia",
-            name="NVIDIA A100-SXM4-80GB MIG 3g.40gb",
-            memory_total_bytes=40 * GIB,
-            unified=False,
-            compute_capability="8.0",
-        )
-        return [machine("m1", 512, accelerators=(part,) * count)]
-
-    for model, route in (("llama-3.1-8b-instruct", Route.LOCAL), ("qwen2.5-32b", Route.NEITHER)):
-        asked = Workload(quantization="Q8_0" if engine == "rpc" else None, context_tokens=32_768)
-        alone, several = (ask(engine, node(count), model, asked) for count in (1, 2))
-        assert alone.route is several.route is route
-        assert alone.free_bytes == several.free_bytes
-    assert any("one instance of MIG" in note for note in several.notes)
-
-
-def test_vllm_takes_no_gpu_that_it_does_not_run_on() -> None:
-    """vLLM's page of requirements: compute capability 7.5 or higher; a P100 has 6.0 and a T4 7.5 (NVIDIA)."""
-
-    def node(name: str, *gpus: str) -> Machine:
-        owned = tuple(
-            Accelerator(vendor="nvidia", name=gpu, memory_total_bytes=16 * GIB, unified=False)
-            for gpu in gpus
-        )
-        return machine(name, 64, accelerators=owned)
-
-    old = [node(f"old{number}", "Tesla P100-PCIE-16GB") for number in (1, 2)]
-    answer = ask("vllm", old, "mistral-7b")
-    assert answer.route is Route.NEITHER
-    assert "compute capability 7.5" in answer.left_out[0].reason
-    assert "P100" in answer.left_out[0].reason
-    assert "6.0" in answer.left_out[0].reason
-    new = [node(f"new{number}", "Tesla T4") for number in (1, 2)]
-    taken = ask("vllm", [*old, *new], "mistral-7b")
-    assert taken.route is Route.LOCAL
-    assert {share.machine for share in taken.shares} <= {"new1", "new2"}
-    mixed = ask("vllm", [node(f"m{number}", "Tesla T4", "Tesla P100-PCIE-16GB") for number in (1, 2)], "mistral-7b")  # fmt: skip
-    assert [share.devices for share in mixed.shares] == [1, 1]
-    strange = ask("vllm", [node(f"m{number}", "NVIDIA of tomorrow") for number in (1, 2)], "mistral-7b")  # fmt: skip
-    assert strange.route is Route.UNKNOWN
-    assert "compute capability" in strange.reason
-
-
 def test_what_was_not_read_is_unknown() -> None:
     """A machine without a figure is left out, and where it could decide the answer is unknown."""
     answer = ask("rpc", fleet(24, None))
     assert (answer.route, answer.exit_code) == (Route.UNKNOWN, 3)
     assert [(each.machine, each.unread) for each in answer.left_out] == [("m2", True)]
     assert ask("rpc", fleet(24, 24, None)).route is Route.LOCAL
-
-
-def test_files_need_a_disk() -> None:
-    """llama.cpp needs the file on the first machine alone, exo on each."""
-
-    def full(name: str) -> Machine:
-        disks = tuple(
-            Disk(purpose=purpose, path="models", free_bytes=GIB, total_bytes=2 * GIB)
-            for purpose in ("huggingface", "llama.cpp")
-        )
-        return machine(name, 30, disks=disks)
-
-    answer = ask("rpc", [full("full"), machine("m2", 24)])
-    assert [share.machine for share in answer.shares] == ["m2", "full"]
-    assert ask("exo", [full("full"), machine("m2", 24)]).route is Route.NEITHER
 
 
 def test_a_fact_that_was_not_read_leaves_it_open() -> None:
@@ -254,34 +176,6 @@ def test_a_fact_that_was_not_read_leaves_it_open() -> None:
     # and two of which the first was read, where the one alone may lack the disk
     answer = ask("rpc", [machine("a", 90, disks=None), machine("b", 20)])
     assert [share.machine for share in answer.shares] == ["b", "a"]
-
-
-def test_nodes_of_one_host_count_once(tmp_path: Path) -> None:
-    """Four Ray nodes of one host have one memory; those of four hosts have four."""
-
-    def fitting(addresses: list[str]) -> Any:
-        nodes = [
-            {
-                "NodeID": f"{number}" * 32,
-                "NodeManagerAddress": address,
-                "NodeManagerHostname": "vm",
-                "Resources": {"memory": 24 * GIB, "CPU": 8},
-            }
-            for number, address in enumerate(addresses)
-        ]
-        path = tmp_path / "nodes.json"
-        path.write_text(json.dumps(nodes), encoding="utf-8")
-        loaded = load_machines(str(path)).machines
-        return ask("rpc", [each.replace(**READ) for each in loaded])
-
-    apart = fitting(["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"])
-    assert (apart.route, len(apart.shares)) == (Route.LOCAL, 2)
-    together = fitting(["192.0.2.1"] * 4)
-    assert together.route is Route.UNKNOWN, "the host's own memory was not read"
-    assert "as a Ray task" in (together.remedy or "")
-    assert len(together.left_out) == 3
-    assert "same host" in together.left_out[0].reason
-    assert "192.0.2" not in str(together)
 
 
 @settings(max_examples=40)
@@ -331,16 +225,6 @@ def test_json_and_text(engine: str, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert ("each with buffers of its own" in " ".join(text.split())) is on_several
     if engine == "llama.cpp-rpc":
         assert "a network that you trust" in " ".join(text.split())
-
-
-def test_wrong_options_are_named_as_they_were_typed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A quantization that nobody makes is a fault of --quant."""
-    path = write(tmp_path, fleet(24, 24))
-    words = ["check", "llama-3.3-70b", "--machines", path, "--spread", "rpc", "--quant", "Q9_Z"]
-    assert cli.main(words) == 2
-    assert "--quant" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

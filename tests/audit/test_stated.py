@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +14,6 @@ from selfhost.audit.entries import Policy
 from selfhost.audit.policy import read_policy
 from selfhost.audit.refit import Refit, refit
 from selfhost.audit.starter import starter_policy
-from selfhost.cli import main as cli
 from selfhost.core.errors import PolicyError
 from selfhost.core.tomlfile import Document
 from selfhost.machine.record import Accelerator, Disk, Machine
@@ -164,17 +162,6 @@ def test_a_count_of_cards_gets_their_memory_and_parts_of_a_disk_what_is_free() -
     assert llama.free_bytes == 10**12
 
 
-def test_the_first_class_that_states_a_fact_counts() -> None:
-    second = '[[class]]\nname = "all"\nmatch = {}\n[class.facts]\ncores = 3\ndisk = "9GB"\n'
-    made = both("cores = 8\n" + second, machine("a"), machine("b", site="b"))
-    assert [each.cpu_cores_usable for each in made.machines] == [8, 3]
-    assert [note.partition(":")[0] for note in made.notes] == [
-        "cores of 1 machine",
-        "disk of 2 machines",
-        "cores of 1 machine",
-    ]
-
-
 @pytest.mark.parametrize(
     ("facts", "expected"),
     [
@@ -256,55 +243,3 @@ def test_old_records_are_told_and_with_a_bound_not_judged() -> None:
         ("m5", 2),
     ]
     assert aged(["2026-11-20T11:00:00Z"]).notes == ()
-
-
-def test_an_age_has_a_unit() -> None:
-    for text in ("7", "7 days", "0d", "-1d", "1.5h", "999999d"):
-        with pytest.raises(PolicyError, match="is no age"):
-            policy(f'max_age = "{text}"\n{HEAD}')
-
-
-def test_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit 2 and which machine, though the others are judged; reports name what the policy states."""
-    record = {
-        "schema": "selfhost.machine/1", "memory_total_bytes": 64 * GIB, "architecture": "x86_64",
-        "memory_limit_bytes": 64 * GIB, "system": "linux", "accelerators": [],
-        "labels": {"site": "a1"},
-    }  # fmt: skip
-    lines = [
-        record | {"name": "old", "read_at": "2026-01-01T00:00:00Z"},
-        record | {"name": "new", "read_at": "2026-11-20T00:00:00Z"},
-    ]
-    machines = tmp_path / "machines.jsonl"
-    machines.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    path = tmp_path / "audit.toml"
-    head = HEAD.replace("\n", '\nmax_age = "7d"\n', 1)
-    path.write_text(
-        head
-        + POOL
-        + 'disk = "1TB"\ncores = 8\ninstruction_sets = ["avx2", "f16c", "fma", "bmi2"]\n',
-        encoding="utf-8",
-    )
-    words = ["audit", str(path), "--machines", str(machines), "--today", "2026-11-20"]
-    assert (
-        cli.main(
-            [
-                *words,
-                "--format",
-                f"markdown={tmp_path / 'a.md'}",
-                "--format",
-                f"html={tmp_path / 'a.html'}",
-                "--format",
-                f"json={tmp_path / 'a.json'}",
-            ]
-        )
-        == 2
-    )
-    err = capsys.readouterr().err
-    assert "old is not judged: its record was read on 2026-01-01, 323 days ago" in err
-    value = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
-    Draft202012Validator(json.loads((SCHEMAS / "audit-1.json").read_text("utf-8"))).validate(value)
-    assert (value["machines"], value["results"]["pass"]) == (1, 1)
-    assert any("1TB, stated by the policy" in note for note in value["notes"])
-    for name in ("a.md", "a.html"):
-        assert "stated by the policy" in (tmp_path / name).read_text(encoding="utf-8")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,13 +11,12 @@ from helpers.paths import MACHINES, RECORDS
 from selfhost import Machine, UnknownModelError, Workload, check_together
 from selfhost.advice.together import Beside, check_together_with
 from selfhost.advice.verdicts import check_with
-from selfhost.audit.entries import Severity, Wanted
+from selfhost.audit.entries import Wanted
 from selfhost.audit.judging import PolicyJudge
 from selfhost.audit.policy import read_policy
 from selfhost.audit.record import Audit, Result
 from selfhost.audit.run import run_audit
 from selfhost.catalogue.opened import open_catalogue
-from selfhost.cli import main as cli
 from selfhost.core.tomlfile import Document
 from selfhost.judge.checks import Outcome
 from selfhost.judge.record import Route, Verdict
@@ -72,15 +69,6 @@ def audited(text: str, machine: Machine = VM) -> Audit:
     return run_audit(policy, [machine], PolicyJudge(open_catalogue(), TODAY), today=TODAY)
 
 
-def limited(size_bytes: int) -> Machine:
-    """The machine with so much memory in all, nothing of it kept back for the system."""
-    return VM.replace(
-        memory_total_bytes=48 * GIB,
-        memory_limit_bytes=size_bytes,
-        memory_available_bytes=size_bytes,
-    )
-
-
 def test_memory_and_disk_are_the_sums() -> None:
     """Two programs, each with its own weights, cache, buffers and overhead: what each takes alone, added."""
     verdict = together(*PAIR)
@@ -122,75 +110,6 @@ def test_what_is_not_mapped_is_not_shared(runtime: str) -> None:
     assert twice.finding("disk") == single.finding("disk")
 
 
-def test_each_fits_and_both_do_not() -> None:
-    """The limit lies between the larger of the two and their sum: the memory fails, by what is missing of the least sum."""
-    sizes = [high_bytes(alone(model)) for model in PAIR]
-    machine = limited(max(sizes) + GIB)
-    assert all(alone(model, machine).route is Route.LOCAL for model in PAIR)
-    verdict = together(*PAIR, machine=machine)
-    assert shown(verdict, "memory")[0] is Outcome.FAIL
-    finding = verdict.finding("memory")
-    assert finding is not None
-    assert finding.has is not None
-    assert finding.short == sum(sizes) - int(finding.has)
-    assert "mistral-7b up to" in finding.reason
-    assert "bge-m3 up to" in finding.reason
-
-
-def test_disks_that_are_one_volume_are_added_and_others_are_not() -> None:
-    """llama.cpp and transformers store in folders of their own: on one volume of 8 GB the two do not fit, on two they do."""
-    assert VM.disks is not None
-    models = [
-        Beside(model="mistral-7b", workload=Workload()),
-        Beside(model="qwen3-1.7b", workload=Workload(runtime="transformers")),
-    ]
-    sizes = [
-        int(str(shown(alone(str(each.model), runtime=each.workload.runtime), "disk")[1]))
-        for each in models
-    ]
-    room = max(sizes) + 10**9
-    assert room < sum(sizes)
-
-    def disk_of(totals: dict[str, int]) -> Outcome:
-        disks = tuple(
-            disk.replace(free_bytes=room, total_bytes=totals.get(disk.purpose, 10**12))
-            for disk in VM.disks or ()
-        )
-        verdict = check_together_with(
-            open_catalogue(), models, VM.replace(disks=disks), follows_machine=False
-        )
-        return shown(verdict, "disk")[0]
-
-    assert disk_of({}) is Outcome.FAIL
-    assert disk_of({"huggingface": 10**12 + 1, "llama.cpp": 10**12}) is (
-        Outcome.FAIL if VM.disk_for("llama.cpp") == VM.disk_for("huggingface") else Outcome.WARN
-    )
-
-
-def test_other_findings_are_the_worst_with_the_models_name() -> None:
-    """A licence that one of them lacks breaks the whole, and the reason says whose it is."""
-    models = [
-        Beside(model="mistral-7b", workload=Workload(commercial=True)),
-        Beside(model="llama-3.2-1b", workload=Workload(commercial=True)),
-    ]
-    verdict = check_together_with(open_catalogue(), models, VM, follows_machine=False)
-    single = alone("llama-3.2-1b", commercial=True).finding("license")
-    finding = verdict.finding("license")
-    assert single is not None
-    assert finding is not None
-    assert finding.outcome is single.outcome is Outcome.WARN
-    assert finding.reason == f"llama-3.2-1b: {single.reason}"
-
-
-def test_a_closed_model_makes_no_sum() -> None:
-    """Nothing is known of what it takes, and it can be run nowhere."""
-    verdict = together("mistral-7b", "gpt-4o")
-    assert shown(verdict, "weights")[0] is Outcome.FAIL
-    assert verdict.needs is None
-    assert [finding.check for finding in verdict.findings if finding.check == "memory"] == []
-    assert not verdict.can_run
-
-
 @each("name", TREES)
 def test_on_every_recorded_machine_more_models_never_fit_better(name: str) -> None:
     """What runs with others runs alone; the RAM and disk asked for are never less than those of one."""
@@ -206,27 +125,6 @@ def test_on_every_recorded_machine_more_models_never_fit_better(name: str) -> No
     assert verdict.needs is not None
     if verdict.needs.placement == "host":
         assert high_bytes(verdict) == sum(map(high_bytes, singles))
-
-
-def test_a_large_card_stays_large_beside_others() -> None:
-    """vLLM works on more at once on a card of 70 GiB or more: the fifth server there takes what the first does."""
-    machine = machine_named("2x H200")
-    assert machine.accelerators is not None
-    machine = machine.replace(accelerators=machine.accelerators[:1])
-
-    def on_cards(verdict: Verdict) -> int:
-        assert verdict.needs is not None
-        assert verdict.needs.memory is not None
-        terms = verdict.needs.memory.terms
-        return sum(term.high_bytes for term in terms if term.where != "host")
-
-    single = alone("qwen3-8b", machine, runtime="vllm")
-    five = check_together(["qwen3-8b"] * 5, Workload(runtime="vllm"), machine=machine)
-    assert on_cards(five) == 5 * on_cards(single)
-    finding = five.finding("accelerator")
-    assert finding is not None
-    assert finding.outcome is Outcome.PASS
-    assert "--gpu-memory-utilization" in str(finding.remedy)
 
 
 def test_the_python_function_answers_as_the_policy_does() -> None:
@@ -266,39 +164,6 @@ def test_a_policy_takes_conditions_from_the_entry_of_the_same_name() -> None:
     ]
 
 
-def test_of_several_entries_of_a_name_the_label_says_which() -> None:
-    """A name that two entries bear is unclear alone; as reports call the entry, it is not."""
-    entries = "".join(
-        f'[[model]]\nname = "mistral-7b"\ncontext_tokens = {size}\n' for size in (8192, 32768)
-    )
-    read = read_policy(
-        Document.parse(
-            "audit.toml",
-            f'schema = 1\n{entries}[[together]]\nmodels = ["mistral-7b, 32768 tokens", "bge-m3"]\nseverity = "warning"\n'.encode(),
-        )
-    )
-    wanted = read.models[-1]
-    assert (wanted.index, wanted.severity) == (2, Severity.WARNING)
-    assert wanted.label == "mistral-7b, 32768 tokens + bge-m3"
-    assert [(each.name, each.asked.context_tokens) for each in wanted.members] == [
-        ("mistral-7b", 32768),
-        ("bge-m3", None),
-    ]
-
-
-def test_an_exception_lets_one_finding_of_them_pass() -> None:
-    """It names them as their row does; an exception of one of the models alone does not cover them."""
-    machine = limited(6 * GIB)
-    exception = '[[exception]]\nmodel = "{}"\nrule = "memory"\nreason = "kits arrive"\nowner = "ops"\nexpires = 2027-03-31\n'
-    made = audited(TOGETHER + exception.format("mistral-7b + bge-m3"), machine)
-    assert [row.result for row in made.rows] == [Result.EXCEPTED]
-    assert made.exit_code == 0
-    single = '[[model]]\nname = "mistral-7b"\n'
-    made = audited(single + TOGETHER + exception.format("mistral-7b"), machine)
-    assert [row.result for row in made.rows] == [Result.PASS, Result.FAIL]
-    assert made.exit_code == 1
-
-
 def test_a_member_that_nobody_knows_is_a_fault_of_its_list() -> None:
     """The line of the list of models, with the name that was perhaps meant."""
     made = audited('[[model]]\nname = "gpt2"\n[[together]]\nmodels = ["gpt2", "mistrl-7b"]\n')
@@ -307,18 +172,6 @@ def test_a_member_that_nobody_knows_is_a_fault_of_its_list() -> None:
     assert "mistrl-7b" in problem.message
     assert "mistral" in str(problem.remedy)
     assert made.exit_code == 2
-
-
-def test_memory_of_a_class_holds_for_all_members() -> None:
-    """Where planning counts, what is free now does not: the class decides for several models as for one."""
-    text = TOGETHER + '[[class]]\nname = "plan"\nmatch = {}\nmemory = "total"\n'
-    machine = VM.replace(memory_available_bytes=GIB)
-    (row,) = audited(text, machine).rows
-    finding = row.verdict.finding("memory") if row.verdict is not None else None
-    assert finding is not None
-    # the limit less the GiB that Linux itself needs
-    assert VM.memory_limit_bytes is not None
-    assert (finding.outcome, finding.has) == (Outcome.PASS, VM.memory_limit_bytes - GIB)
 
 
 # ------------------------------------------------------------------ require_runtime
@@ -353,33 +206,6 @@ def test_a_runtime_that_must_be_there(
             assert remedy is None or remedy in reason.remedy
 
 
-def test_without_that_wish_a_runtime_may_still_come() -> None:
-    """The contract's pass: it can be had here."""
-    (row,) = audited('[[model]]\nname = "mistral-7b"\n', VM.replace(runtimes=())).rows
-    assert row.result is Result.PASS
-
-
-def test_the_report_names_the_members(tmp_path: Path) -> None:
-    """JSON lists who runs side by side; an entry of one model has none."""
-    (tmp_path / "audit.toml").write_text(f"schema = 1\n{REQUIRED}{TOGETHER}", encoding="utf-8")
-    report = tmp_path / "report.json"
-    cli.main(
-        [
-            "audit",
-            str(tmp_path / "audit.toml"),
-            "--machines",
-            str(RECORDS / "vm-24gib.json"),
-            "--format",
-            f"json={report}",
-        ]
-    )
-    models = json.loads(report.read_text(encoding="utf-8"))["policy"]["models"]
-    assert [(each["label"], each["members"], each["require_runtime"]) for each in models] == [
-        ("mistral-7b", [], True),
-        ("mistral-7b + bge-m3", ["mistral-7b", "bge-m3"], False),
-    ]
-
-
 def test_pictures_beside_another_model_are_in_the_type_that_they_take_alone() -> None:
     """As `[[model]]` and `check` have them: FLUX.1 [dev] of a GPU with 24 GB is no longer judged in
     16 bits, whose 23.8 GB of weights leave no room there (black-forest-labs/FLUX.1-dev, file list).
@@ -396,16 +222,3 @@ def test_pictures_beside_another_model_are_in_the_type_that_they_take_alone() ->
     downloads = [each.needs.download_bytes for each in entries.values() if each.needs]
     assert both.needs is not None
     assert both.needs.download_bytes == sum(size or 0 for size in downloads)
-
-
-def test_pictures_in_a_program_that_must_be_there_take_the_same_alone_and_beside_another() -> None:
-    """Side by side they were judged in another program than their own entry and than the same machine in a fleet."""
-    machine = machine_named("rtx 4090").replace(name="m", planning=False)
-    own, both = audited(
-        '[[model]]\nname = "flux.1-dev"\nrequire_runtime = true\n'
-        '[[together]]\nmodels = ["flux.1-dev", "bge-m3"]\n',
-        machine,
-    ).rows
-    (reason,) = own.reasons
-    assert reason.check == "runtime"
-    assert [each.text for each in both.reasons] == [f"flux.1-dev: {reason.text}"]

@@ -128,20 +128,3 @@ def exception(name: str, **more: str) -> str:
     }
     lines = "".join(f"{key} = {value}\n" for key, value in keys.items())
     return f"[[exception]]\nmodel = {quoted(name)}\n{lines}"
-
-
-def fleet(classes: int, models: int) -> Audit:
-    """Ten machines in each of so many classes that fare differently, judged for so many models."""
-    names = [f"rack{group:03}-{number}" for group in range(classes) for number in range(10)]
-    checks = ("memory", "disk", "cpu", "runtime", "license", "context", "accelerator")
-    table = {}
-    for group in range(classes):
-        # the bits of the class's number say what its machines lack
-        lacks = {check: Outcome.FAIL for bit, check in enumerate(checks) if group >> bit & 1}
-        for number in range(models):
-            if (group + number) % 3:
-                for name in names[10 * group : 10 * group + 10]:
-                    table[f"model-{number:03}", name] = lacks
-    said = "needs 5.10 GiB with its cache, and the machine has 4.00 GiB at most"
-    text = "".join(model(f"model-{number:03}") for number in range(models))
-    return audit(text, names, table, said=said)

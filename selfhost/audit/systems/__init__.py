@@ -26,8 +26,6 @@ from ._system import NOT_JUDGED as NOT_JUDGED
 from ._system import Answers, kind_of
 from ._system import Entry as Entry
 
-# labels that say on which host a node is: nodes of one host share its memory
-HOSTS = frozenset(("dask.host", "ray.host", "slurm.host"))
 # signs that compressed files begin with, and the program that unpacks them
 _PACKED = {
     b"\x1f\x8b": "gzip",
@@ -47,6 +45,7 @@ _BLANKS = re.compile(r"[ \t\r\n]*")
 _OTHER_THINGS = "is a list of other things than machines"
 _NO_ANSWER = "is no machine record, and no answer of a system that is read"
 _NEITHER = "is neither JSON nor a text of a system that is read"
+_PACKED_AS = (".bz2", ".gz", ".xz", ".zst")
 _READ_ALWAYS = (".json", ".jsonl", ".prom")
 # what a file's name may end in beside the name of its machine
 EXTENSIONS = (*_READ_ALWAYS, ".txt")
@@ -68,17 +67,12 @@ def names() -> tuple[str, ...]:
     return tuple(shipped_table("systems")["system"])
 
 
-# systems whose reader is no module of their own
-_OTHERS = ("dask", "nomad", "puppet", "ray", "salt")
-
-
 def readers(system: str | None = None) -> list[Answers]:
     """A new reader of every system, or of the named one alone."""
     from importlib import import_module
 
     wanted = names() if system is None else (system,)
-    modules = {name: "others" if name in _OTHERS else name for name in wanted}
-    return [import_module(f".{modules[name]}", __name__).READERS[name]() for name in wanted]
+    return [import_module(f".{name}", __name__).READERS[name]() for name in wanted]
 
 
 class UnknownSystemError(InputError, LookupError):
@@ -147,29 +141,21 @@ def may_be_json(start: bytes) -> bool:
     return text[:1] in '{["-0123456789' or text.startswith(("null", "true", "false", "NaN", "Inf"))
 
 
-def no_answer() -> Unreadable:
-    """Why a text that is no JSON, and that no system writes, is not read."""
+def not_read(*, is_list: bool) -> Unreadable:
+    """Why a list of which no item is an object is not read, or a text that no system writes."""
+    if is_list:
+        return Unreadable(_OTHER_THINGS, _name_one())
     return Unreadable(_NEITHER, _name_one(), line=1)
 
 
-def other_things() -> Unreadable:
-    """Why a list of which no item is an object is not read."""
-    return Unreadable(_OTHER_THINGS, _name_one())
-
-
-def is_packed(name: str) -> bool:
-    """Whether a file of a folder holds an answer that must be unpacked first."""
-    stem, extension = os.path.splitext(name)
-    return extension in (".bz2", ".gz", ".xz", ".zst") and stem.endswith(EXTENSIONS)
-
-
 def is_read(folder: str, name: str) -> bool:
-    """Whether a file of a folder is read: those of `*.json`, `*.jsonl` and `*.prom`, an answer in a
-    `*.txt`, and any that begins as a JSON object. `ansible --tree` calls a file as its host, and
-    one of a host that it did not reach holds no facts. A file that cannot be opened is read too,
-    for its fault is then told.
+    """Whether a file of a folder is read: those of `*.json`, `*.jsonl` and `*.prom`, also packed
+    ones, of which it is told how to unpack them; an answer in a `*.txt`, and any that begins as a
+    JSON object. `ansible --tree` calls a file as its host, and one of a host that it did not reach
+    holds no facts. A file that cannot be opened is read too, for its fault is then told.
     """
-    if name.endswith(_READ_ALWAYS):
+    stem, extension = os.path.splitext(name)
+    if name.endswith(_READ_ALWAYS) or (extension in _PACKED_AS and stem.endswith(EXTENSIONS)):
         return True
     path = os.path.join(folder, name)
     try:
@@ -178,13 +164,10 @@ def is_read(folder: str, name: str) -> bool:
             start = read_some(stream, _START)
     except Unreadable:
         return os.path.isfile(path) or not os.path.exists(path)
-    return _begins_as_object(start) or (name.endswith(".txt") and is_foreign(start))
-
-
-def _begins_as_object(start: bytes) -> bool:
-    """Whether a brace and a key, or the end, come first: templates begin with other braces."""
     text = start.decode(encoding_of(start), "ignore").lstrip("\ufeff \t\r\n")
-    return text[:1] == "{" and text[1:].lstrip()[:1] in ("", '"', "}")
+    # a brace and a key, or the end: templates begin with other braces
+    is_object = text[:1] == "{" and text[1:].lstrip()[:1] in ("", '"', "}")
+    return is_object or (name.endswith(".txt") and is_foreign(start))
 
 
 class Reader:
@@ -276,13 +259,13 @@ class Reader:
         self, document: Mapping[str, Any], line: int | None, place: str, doubled: tuple[str, ...]
     ) -> Entry:
         """A record of our own; the fault of any other document."""
-        if "schema" in document or any(fact in document for fact in FACTS):
-            record = Entry(document, line=line, place=place or None)
-            record.doubled = doubled
-            return record
-        is_list = any(isinstance(value, list) and value for value in document.values())
-        reason = self._not_read(_OTHER_THINGS if is_list else _NO_ANSWER)
-        return Entry(fault=Unreadable(reason, _name_one()), line=line, place=place or None)
+        own = Entry(document, line=line, place=place or None)
+        own.doubled = doubled
+        if "schema" not in document and not any(fact in document for fact in FACTS):
+            is_list = any(isinstance(value, list) and value for value in document.values())
+            reason = self._not_read(_OTHER_THINGS if is_list else _NO_ANSWER)
+            own.fault = Unreadable(reason, _name_one())
+        return own
 
     def _not_read(self, reason: str) -> str:
         """Why nobody reads it: it is not of the system that was named, or of none."""

@@ -10,13 +10,13 @@ from ...core import units
 from ...core.records import Record
 from ...core.spelling import words_of
 from ...machine import gpu_names, gpus
-from ...machine.record import Accelerator
 from ._facts import Facts, count, plain
 
 # as of a profile; a machine with more is a mistake of its answer
 MAX_CARDS = gpu_names.MOST_CARDS
-TABLE = "specs/common/gpus.toml"
+_TABLE = "specs/common/gpus.toml"
 _MAKERS = {"nvidia": "NVIDIA", "amd": "AMD", "intel": "Intel"}
+_BANDWIDTH, _CAPABILITY = "memory_bandwidth_bytes_per_second", "compute_capability"
 
 
 class Kind(Record):
@@ -48,11 +48,9 @@ def put_accelerators(
         cards += [_card(kind)] * min(kind.number, MAX_CARDS - len(cards))
         states_capability |= kind.compute_capability is not None
     facts.put("accelerators", cards, source)
-    bandwidth, capability = "memory_bandwidth_bytes_per_second", "compute_capability"
-    if any(card[bandwidth] for card in cards):
-        facts.sources[f"accelerators.{bandwidth}"] = f"looked up by name in {TABLE}"
-    if any(card[capability] for card in cards) and not states_capability:
-        facts.sources[f"accelerators.{capability}"] = f"looked up by name in {TABLE}"
+    for part in (_BANDWIDTH, _CAPABILITY):
+        if any(card[part] for card in cards) and not (part == _CAPABILITY and states_capability):
+            facts.sources[f"accelerators.{part}"] = f"looked up by name in {_TABLE}"
     for part, reason in (
         ("memory_total_bytes", "the system does not state it"),
         ("memory_free_bytes", "the system does not say how much is free on each card now"),
@@ -61,11 +59,10 @@ def put_accelerators(
             facts.lacks(f"accelerators.{part}", reason, remedy)
     unclear = [card["name"] for card in cards if card["unified"] is None]
     if unclear:
-        why = None if None in map(gpus.why_unserved, unclear) else gpus.why_unserved(unclear[0])
-        reason = f"no row of {TABLE} has that name, so it may share the machine's RAM"
-        facts.lacks(
-            "accelerators.unified", f"it is {why}" if why else reason, "" if why else remedy
-        )
+        reason = f"no row of {_TABLE} has that name, so it may share the machine's RAM"
+        if None not in map(gpus.why_unserved, unclear):
+            reason, remedy = f"it is {gpus.why_unserved(unclear[0])}", ""
+        facts.lacks("accelerators.unified", reason, remedy)
 
 
 def by_word(word: str, number: int) -> Kind:
@@ -89,10 +86,8 @@ def number_of(value: Any) -> int:
 
 
 def _card(kind: Kind) -> dict[str, Any]:
-    name, unified, bandwidth, capability = _look_up(
-        kind.name, kind.memory_total_bytes, kind.is_part
-    )
     free, total = kind.memory_free_bytes, kind.memory_total_bytes
+    name, unified, bandwidth, capability = _look_up(kind.name, total, kind.is_part)
     return {
         "vendor": kind.vendor,
         "name": name,
@@ -100,8 +95,8 @@ def _card(kind: Kind) -> dict[str, Any]:
         "memory_free_bytes": free if free is None or total is None else min(free, total),
         "unified": unified,
         "driver": plain(kind.driver, 60),
-        "compute_capability": plain(kind.compute_capability, 20) or capability,
-        "memory_bandwidth_bytes_per_second": bandwidth,
+        _CAPABILITY: plain(kind.compute_capability, 20) or capability,
+        _BANDWIDTH: bandwidth,
     }
 
 
@@ -117,30 +112,28 @@ def _look_up(
     if is_part:
         # only a card with memory of its own can be divided; a slice has no bandwidth of the whole
         return spelled, False, None, capability
-    gb_per_second = gpus.peak_gb_per_s(spelled, memory_bytes)
     unified: bool | None = None
-    try:
-        cards = _cards(spelled)
-    except gpu_names.PartOfMachineError:
-        cards, unified = (), True
-    if cards:
-        unified = False
-    bandwidth = round(gb_per_second * units.GB) if gb_per_second else None
-    if bandwidth is None and cards:
-        bandwidth = min(card.memory_bandwidth_bytes_per_second or 0 for card in cards) or None
-    return spelled, unified, bandwidth, capability
-
-
-def _cards(name: str) -> tuple[Accelerator, ...]:
-    """The cards of a name, with its maker's or without, for no driver says `NVIDIA T4`."""
-    for text in (name, name.partition(" ")[2]):
+    bandwidth: int | None = None
+    # with its maker's name or without, for no driver says `NVIDIA T4`
+    for text in (spelled, spelled.partition(" ")[2]):
         try:
-            return gpu_names.cards_named(text).accelerators
+            cards = gpu_names.cards_named(text).accelerators
         except gpu_names.PartOfMachineError:
-            raise
+            unified = True
+            break
         except gpu_names.UnknownGpuError:
             continue
-    return ()
+        if cards:
+            unified = False
+            bandwidth = min(card.memory_bandwidth_bytes_per_second or 0 for card in cards) or None
+        break
+    gb_per_second = gpus.peak_gb_per_s(spelled, memory_bytes)
+    return (
+        spelled,
+        unified,
+        round(gb_per_second * units.GB) if gb_per_second else bandwidth,
+        capability,
+    )
 
 
 def _as_its_driver_writes(name: str) -> str:

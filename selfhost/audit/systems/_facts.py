@@ -29,7 +29,6 @@ from ...machine.record import (
 MAX_LABELS = 32
 MAX_LABEL = 200
 MAX_NAME = 253
-RECORD_IT = "record the machine itself: `selfhost machine --format json`"
 _CORRECT = "correct the value where it is from, or record the machine itself"
 
 # what tells who or where a machine is, and is never copied out: addresses of networks and mail,
@@ -95,12 +94,13 @@ class Facts:
         """
         if stated is None or fact in self.values or fact in self._lacks:
             return
-        value = _READERS[unit](stated) if unit in _READERS else None
         noun = "number of cores" if fact == "cpu_cores_usable" else ""
         if unit in _SIZES:
             noun = "size of memory"
             least = 1 if fact == "memory_total_bytes" else 0
             value = whole(stated, _SIZES[unit], least=least, most=MAX_MEMORY_BYTES)
+        else:
+            value = _READERS[unit](stated)
         if value is None and noun:
             key = source.partition(":")[0]
             self.lacks(fact, f"{key} is {_cited(stated)}, which is no {noun}", _CORRECT)
@@ -117,14 +117,6 @@ class Facts:
         for row in self.table[key]:
             self.lacks(*row)
 
-    def lack_in_container(self, program: str, kind: str | None) -> None:
-        """Say that a program in a container gave the memory of the host, not the limit."""
-        self.lacks(
-            "memory_limit_bytes memory_available_bytes",
-            f"{program} ran in a container ({kind}), where it gives the memory of the host and not"
-            " the container's limit",
-        )
-
     def limit_to_total(self) -> None:
         """Take the machine's memory as its limit, where a system of hosts states none."""
         fact, limit = "memory_total_bytes", "memory_limit_bytes"
@@ -136,20 +128,16 @@ class Facts:
         elif fact in self._lacks:
             self.lacks(limit, *self._lacks[fact])
 
-    def limit_to_budget(self, kept_mib: Any, source: str) -> None:
-        """Take as the limit the memory less what is kept from jobs; None is nothing."""
-        total, limit = self.values.get("memory_total_bytes"), "memory_limit_bytes"
-        if total is None:
-            self.limit_to_total()
-            return
-        self.read(limit, 0 if kept_mib is None else kept_mib, source, "MiB")
-        if limit in self.values:
-            self.put(limit, max(total - self.values[limit], 0), source)
-
     def put_instruction_sets(self, names: Iterable[str], source: str) -> None:
         """State those that were named, by Linux kernel names, and those that they bring."""
         sets = with_implied(tuple(names), self.values.get("architecture"))
-        self.put("instruction_sets", sorted(sets), source)
+        self.put("instruction_sets", sorted(sets), f"{source}, and what they bring")
+
+    def lack_sets(self, names: Iterable[str], reason: str, remedy: str) -> None:
+        """Say why these instruction sets are not known to be absent where they are not stated."""
+        stated = self.values["instruction_sets"]
+        facts = [f"instruction_sets.{name}" for name in names if name not in stated]
+        self.lacks(" ".join(facts), reason, remedy)
 
     def record(self, name: str | None, kept_labels: Mapping[str, str]) -> dict[str, Any]:
         """The `selfhost.machine/1` object."""
@@ -179,7 +167,7 @@ def _cited(stated: Any) -> str:
     """A value as messages show it: a text in quotes, a number as it is."""
     if isinstance(stated, str):
         text = plain(stated, 40)
-        return f'"{text}"' if text and not is_private(text) else "another text"
+        return f'"{text}"' if text and not _PRIVATE.search(text) else "another text"
     return repr(stated)[:40] if isinstance(stated, int | float) else "no number"
 
 
@@ -191,11 +179,6 @@ def plain(value: Any, length: int = MAX_LABEL) -> str | None:
     if not isinstance(value, str):
         return None
     return UNPRINTABLE.sub("?", value[: 4 * length]).strip()[:length] or None
-
-
-def is_private(text: str) -> bool:
-    """Whether it holds an address of a network or of mail, or the serial number of something."""
-    return _PRIVATE.search(text) is not None
 
 
 def is_address(name: str) -> bool:
@@ -222,29 +205,20 @@ def labels(prefix: str, pairs: Mapping[str, Any]) -> dict[str, str]:
         if isinstance(value, list | tuple):
             value = ",".join(text for item in value[:MAX_LABELS] if (text := plain(item)))
         name, text = plain(key), plain(value)
-        if len(kept) < MAX_LABELS and name and text and not is_private(f"{name} {text}"):
+        if len(kept) < MAX_LABELS and name and text and not _PRIVATE.search(f"{name} {text}"):
             kept[f"{prefix}.{name}"] = text
     return kept
-
-
-def class_labels(pairs: Any) -> dict[str, Any]:
-    """Of free labels those that make classes of machines."""
-    keys = shipped_table("systems")["class_labels"]
-    return {key: pairs[key] for key in pairs if key in keys} if isinstance(pairs, Mapping) else {}
 
 
 # ------------------------------------------------------------------ values
 
 
 def entry(value: Any, *keys: str) -> Any:
-    """What lies below these keys, of a list the first at `0`; None where one is not there."""
+    """What lies below these keys; None where one is not there."""
     for key in keys:
-        if key == "0" and isinstance(value, list):
-            value = value[0] if value else None
-        elif isinstance(value, Mapping):
-            value = value.get(key)
-        else:
+        if not isinstance(value, Mapping):
             return None
+        value = value.get(key)
     return value
 
 
@@ -279,33 +253,11 @@ def product(*factors: Any) -> int | None:
     return first * second if first and second else None
 
 
-def cores(value: Any) -> float | None:
-    """A number of cores, perhaps a fraction."""
+def _cores(value: Any) -> float | None:
     number = _number(value)
     return float(number) if number is not None and 0.001 <= number <= 1_000_000 else None
 
 
-def system_name(value: Any) -> str | None:
-    """The system by any of its names."""
-    name = plain(value)
-    return normal_system(name) if name else None
-
-
-def architecture_name(value: Any) -> str | None:
-    """The architecture by any of its names."""
-    name = plain(value)
-    return normal_architecture(name) if name else None
-
-
-_SIZES: Mapping[str, int] = {"bytes": 1, "MiB": units.MIB}
-_READERS: Mapping[str, Callable[[Any], Any]] = {
-    "architecture": architecture_name,
-    "cores": cores,
-    "count": count,
-    "moment": lambda value: moment(value),
-    "system": system_name,
-    "text": plain,
-}
 _DECIMAL = re.compile(r"[+-]?(?:\d{1,24}(?:\.\d{0,24})?|\.\d{1,24})(?:[eE][+-]?\d{1,3})?", re.ASCII)
 
 
@@ -359,6 +311,17 @@ def moment(value: Any) -> str | None:
     return text
 
 
+_SIZES: Mapping[str, int] = {"bytes": 1, "MiB": units.MIB}
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "architecture": lambda value: (name := plain(value)) and normal_architecture(name),
+    "cores": _cores,
+    "count": count,
+    "moment": moment,
+    "system": lambda value: (name := plain(value)) and normal_system(name),
+    "text": plain,
+}
+
+
 # ------------------------------------------------------------------ disks
 
 # where runtimes store models where nobody says otherwise, as `machine/probes` has it
@@ -377,10 +340,10 @@ _NO_STORE = frozenset((
 ))  # fmt: skip
 
 # mount point, free and whole bytes, kind of file system
-Volume = tuple[str, Any, Any, Any]
+Volume = tuple[Any, Any, Any, Any]
 
 
-def volume_of(volumes: Iterable[tuple[Any, Any, Any, Any]], folder: str) -> Volume | None:
+def volume_of(volumes: Iterable[Volume], folder: str) -> Volume | None:
     """The volume with the longest mount point above the folder, of those that hold files."""
     above = [
         volume
@@ -393,11 +356,8 @@ def volume_of(volumes: Iterable[tuple[Any, Any, Any, Any]], folder: str) -> Volu
     return max(above, key=lambda volume: len(volume[0]), default=None)
 
 
-def put_disks(facts: Facts, volume: Volume, source: str, folder: str | None = None) -> None:
-    """State the places where runtimes store models, all on that volume.
-
-    `folder` is one where all of them would store models, None for their own in the home folder.
-    """
+def put_disks(facts: Facts, volume: Volume, source: str) -> None:
+    """State the places in the home folder where runtimes store models, all on that volume."""
     free, total = whole(volume[1]), whole(volume[2])
     if free is None and total is None:
         return
@@ -407,7 +367,7 @@ def put_disks(facts: Facts, volume: Volume, source: str, folder: str | None = No
         "filesystem": plain(volume[3], 60),
         "writable": None,
     }
-    disks = [{"purpose": key, "path": folder or path, **place} for key, path in _STORES.items()]
+    disks = [{"purpose": purpose, "path": path, **place} for purpose, path in _STORES.items()]
     facts.put("disks", disks, source)
     facts.lacks(
         " ".join(f"disks.{purpose}.writable" for purpose in _STORES),

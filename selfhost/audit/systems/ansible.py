@@ -124,9 +124,9 @@ def _record(answer: Mapping[str, Any], file: str) -> dict[str, Any]:
 
 def _put_disks(machine: Facts, facts: Mapping[str, Any]) -> None:
     columns = ("mount", "size_available", "size_total", "fstype")
-    volumes = [tuple(map(row.get, columns)) for row in rows_of(facts, "mounts")]
+    mounts = (map(row.get, columns) for row in rows_of(facts, "mounts"))
     home = plain(facts.get("user_dir"), 1000)
-    volume = volume_of(volumes, home or SOME_HOME)  # type: ignore[arg-type]
+    volume = volume_of([(*mount,) for mount in mounts], home or SOME_HOME)  # type: ignore[misc]
     if volume is not None:
         whose = "of the account that Ansible uses" if home else f"for which {SOME_HOME} is assumed"
         source = f"ansible_mounts, size_available on {volume[0]}: the home folder {whose} is there"
@@ -136,7 +136,11 @@ def _put_disks(machine: Facts, facts: Mapping[str, Any]) -> None:
 def _put_scope(machine: Facts, facts: Mapping[str, Any]) -> None:
     role, kind = facts.get("virtualization_role"), plain(facts.get("virtualization_type"), 60)
     if role == "guest" and kind in _CONTAINERS:
-        machine.lack_in_container("Ansible", kind)
+        machine.lacks(
+            "memory_limit_bytes memory_available_bytes",
+            f"Ansible ran in a container ({kind}), where it gives the memory of the host and not"
+            " the container's limit",
+        )
         machine.put("scope", "container", "ansible_virtualization_type")
     elif role == "guest" and kind:
         machine.put("scope", "vm", "ansible_virtualization_type")

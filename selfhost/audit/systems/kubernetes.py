@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from itertools import chain
 from typing import Any
 
 from ...core import units
@@ -17,7 +16,6 @@ from ...machine import gpus
 from ._accelerators import MAX_CARDS, Kind, by_word, number_of, put_accelerators
 from ._facts import (
     Facts,
-    count,
     entry,
     labels,
     machine_name,
@@ -31,16 +29,14 @@ from ._facts import (
 )
 from ._system import Answers, Entry, not_judged
 
+Labels = Mapping[str, Any]
+
 _HOST, _ARCH, _OS = (f"kubernetes.io/{key}" for key in ("hostname", "arch", "os"))
 _KINDS = ("List", "NodeList", "ResourceSliceList")
 _DISCOVERY = "install Node Feature Discovery, which labels nodes with the processor's features"
 _GPU_DISCOVERY = (
     "install the maker's GPU discovery, or read dynamic resource allocation too:"
     " `kubectl get nodes,resourceslices -o json`"
-)
-_ONLY_DEVICES = (
-    "system architecture memory_total_bytes memory_limit_bytes memory_available_bytes"
-    " cpu_cores_usable instruction_sets disks"
 )
 
 
@@ -53,10 +49,8 @@ class KubernetesAnswers(Answers):
         super().__init__()
         # file, place, name, labels and facts of each node
         self._nodes: list[tuple[str, str | None, str | None, dict[str, str], Facts]] = []
-        # generation and devices of each pool of a driver, by its node, and the file of each node
+        # generation and devices of each pool of a driver, by its node
         self._pools: dict[tuple[str, str, str], tuple[int, list[Kind]]] = {}
-        self._file_of_slices: dict[str, str] = {}
-        self._not_ready: set[str | None] = set()
 
     def read(self, document: Mapping[str, Any], file: str) -> list[Entry] | None:
         items, kind = document.get("items"), document.get("kind")
@@ -81,24 +75,20 @@ class KubernetesAnswers(Answers):
         nodes, self._nodes = self._nodes, []
         for file, place, name, kept, machine in nodes:
             if name in devices:
-                _put_devices(machine, devices.pop(name))
+                put_accelerators(
+                    machine,
+                    devices[name],
+                    "ResourceSlice, capacity.memory of each device",
+                    "read claims of pods on the node: a slice tells what there is, not what is in"
+                    " use",
+                )
             yield file, Entry(machine.record(name, kept), place=place)
-        for name, kinds in devices.items():
-            if name is None or name in self._not_ready:
-                continue
-            machine = Facts("kubernetes")
-            _put_devices(machine, kinds)
-            machine.lacks(
-                _ONLY_DEVICES,
-                "a ResourceSlice tells of devices, not of their node",
-                "read the nodes too: `kubectl get nodes,resourceslices -o json`",
-            )
-            yield self._file_of_slices[name], Entry(machine.record(machine_name(name), {}))
 
     def _item(self, item: Any, place: str | None, file: str) -> Entry | None:
         """Keep a node or the devices of a slice; the fault of a broken item."""
         if entry(item, "kind") == "ResourceSlice":
-            self._add_slice(item, file)
+            self.files.add(file)
+            self._add_slice(item)
         elif _is_told(item):
             return self._node(item, place, file)
         elif not isinstance(entry(item, "kind"), str):
@@ -111,14 +101,13 @@ class KubernetesAnswers(Answers):
         all_labels = all_labels if isinstance(all_labels, Mapping) else {}
         name = machine_name(entry(node, "metadata", "name"), all_labels.get(_HOST))
         if _ready(node, "status") not in (None, "True"):
-            self._not_ready.add(name)
             return not_judged(name, "Kubernetes calls it NotReady", place=place)
         self.files.add(file)
         kept = _kept_labels(node, all_labels)
         self._nodes.append((file, place, name, kept, _machine_of(node, all_labels)))
         return None
 
-    def _add_slice(self, resource_slice: Mapping[str, Any], file: str) -> None:
+    def _add_slice(self, resource_slice: Mapping[str, Any]) -> None:
         """Keep the devices of the pool's newest generation: a driver that changes a pool counts up
         (https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/resource-slice-v1/).
         """
@@ -134,8 +123,6 @@ class KubernetesAnswers(Answers):
             self._pools[key] = (generation, [*others, *kinds][:MAX_CARDS])
         elif generation > before:
             self._pools[key] = (generation, kinds)
-        self.files.add(file)
-        self._file_of_slices.setdefault(node, file)
 
 
 READERS = {"kubernetes": KubernetesAnswers}
@@ -151,7 +138,7 @@ def _is_told(item: Any) -> bool:
 # ------------------------------------------------------------------ a node
 
 
-def _machine_of(node: Mapping[str, Any], all_labels: Mapping[str, Any]) -> Facts:
+def _machine_of(node: Mapping[str, Any], all_labels: Labels) -> Facts:
     """What a node states of itself, its accelerators as labels and resources tell them."""
     machine = Facts("kubernetes")
     machine.read_rows(node)
@@ -162,7 +149,7 @@ def _machine_of(node: Mapping[str, Any], all_labels: Mapping[str, Any]) -> Facts
     budget = "node, status.allocatable.cpu: a budget of all pods together"
     machine.read("cpu_cores_usable", _stated(allocatable, "cpu"), budget, "cores")
     machine.read("cpu_cores_usable", _stated(capacity, "cpu"), "node, status.capacity.cpu", "cores")
-    _put_features(machine, all_labels, entry(capacity, "cpu"))
+    _put_features(machine, all_labels)
     _put_labelled_accelerators(machine, all_labels, entry(node, "status"))
     heartbeat = moment(_ready(node, "lastHeartbeatTime"))
     machine.put("read_at", heartbeat, "node, condition Ready, lastHeartbeatTime")
@@ -177,7 +164,6 @@ def _put_memory(machine: Facts, capacity: Any, allocatable: Any) -> None:
     if budget is None:
         source = "node, status.capacity.memory: no budget is stated"
         machine.put(limit, machine.values.get(total), source)
-        return
     source = "node, status.allocatable.memory: a budget, what all pods together may have"
     machine.read(limit, budget, source)
     if limit in machine.values and total in machine.values:
@@ -194,7 +180,7 @@ def _stated(resources: Any, name: str) -> Any:
 _FEATURE = "feature.node.kubernetes.io/cpu-cpuid."
 
 
-def _put_features(machine: Facts, all_labels: Mapping[str, Any], threads: Any) -> None:
+def _put_features(machine: Facts, all_labels: Labels) -> None:
     table = machine.table
     names = [
         key.removeprefix(_FEATURE)
@@ -203,25 +189,13 @@ def _put_features(machine: Facts, all_labels: Mapping[str, Any], threads: Any) -
     ]
     if names:
         sets = [table["sets"].get(name, name.lower()) for name in names if len(name) <= 60]
-        machine.put_instruction_sets(
-            sets, "labels of Node Feature Discovery, cpu-cpuid, and what they bring"
-        )
-        labelled = machine.values["instruction_sets"]
-        machine.lacks(
-            " ".join(
-                f"instruction_sets.{name}" for name in table["hidden_sets"] if name not in labelled
-            ),
+        machine.put_instruction_sets(sets, "labels of Node Feature Discovery, cpu-cpuid")
+        machine.lack_sets(
+            table["hidden_sets"],
             "Node Feature Discovery does not label it by default",
             "take it off attributeBlacklist in the configuration of nfd-worker",
         )
     machine.lacks("instruction_sets", "no label of Node Feature Discovery is there", _DISCOVERY)
-    multithreading = all_labels.get("feature.node.kubernetes.io/cpu-hardware_multithreading")
-    if multithreading == "false":
-        machine.put(
-            "cpu_cores_physical",
-            count(quantity(threads)),
-            "node, status.capacity.cpu: Node Feature Discovery says that no core has two threads",
-        )
 
 
 # ------------------------------------------------------------------ GPUs by labels
@@ -232,41 +206,34 @@ _MIG = re.compile(r"nvidia\.com/(mig-[0-9a-z.+-]{1,40})\.count", re.ASCII)
 # of PCI's makers, those whose presence means an accelerator
 _PCI = re.compile(r"feature\.node\.kubernetes\.io/pci-(?:03[0-9a-f]{2}_)?(10de|1002)\.present")
 _PCI_MAKERS = {"10de": "NVIDIA", "1002": "AMD"}
+_RESOURCES = ("nvidia.com/", "amd.com/", "gpu.intel.com/")
 
 
-def _put_labelled_accelerators(machine: Facts, all_labels: Mapping[str, Any], status: Any) -> None:
+def _put_labelled_accelerators(machine: Facts, all_labels: Labels, status: Any) -> None:
     """Cards by labels; by the node's resources alone where there are none; none where it has no
     such resource and no PCI device that could be one. Only those that pods may get count.
     """
-    discoveries = (_nvidia, _amd, _intel)
-    labelled = list(chain.from_iterable(read(all_labels, status) for read in discoveries))
+    labelled = [pair for read in (_nvidia, _amd, _intel) for pair in read(all_labels, status)]
     kinds = [
         kind.replace(number=number)
         for resource, kind in labelled
         if (number := _allocatable(kind.number, resource, status))
     ]
+    missing = sum(kind.number for _, kind in labelled) - sum(kind.number for kind in kinds)
+    capacity = entry(status, "capacity")
+    seen = {match[1] for key in all_labels if (match := _PCI.fullmatch(key))}
     if kinds:
-        source = _accelerator_source(all_labels)
-        missing = sum(kind.number for _, kind in labelled) - sum(kind.number for kind in kinds)
-        if missing:
-            source += f"; without {missing} that pods cannot get"
+        without = f"; without {missing} that pods cannot get" if missing else ""
+        source = f"{_accelerator_source(all_labels)}{without}"
         put_accelerators(machine, kinds, source, _GPU_DISCOVERY)
-        return
-    if any(kind.number for _, kind in labelled):
+    elif missing:
         machine.lacks(
             "accelerators",
             "the node has GPUs, and offers none of them to pods: they are unhealthy, or their"
             " device plugin does not run",
             "see `kubectl describe node NAME` and the log of the device plugin",
         )
-        return
-    _put_unlabelled(machine, all_labels, entry(status, "capacity"))
-
-
-def _put_unlabelled(machine: Facts, all_labels: Mapping[str, Any], capacity: Any) -> None:
-    """No card, where neither a resource nor a PCI device could be one."""
-    seen = {match[1] for key in all_labels if (match := _PCI.fullmatch(key))}
-    if seen:
+    elif seen:
         makers = " and ".join(sorted(_PCI_MAKERS[maker] for maker in seen))
         machine.lacks(
             "accelerators",
@@ -274,12 +241,10 @@ def _put_unlabelled(machine: Facts, all_labels: Mapping[str, Any], capacity: Any
             _GPU_DISCOVERY,
         )
     elif isinstance(capacity, Mapping) and not any(
-        isinstance(key, str) and key.startswith(("nvidia.com/", "amd.com/", "gpu.intel.com/"))
-        for key in capacity
+        str(key).startswith(_RESOURCES) for key in capacity
     ):
-        machine.put(
-            "accelerators", [], "node, status.capacity: no resource of a GPU, so pods get none"
-        )
+        source = "node, status.capacity: no resource of a GPU, so pods get none"
+        machine.put("accelerators", [], source)
 
 
 def _allocatable(number: int, resource: str, status: Any) -> int:
@@ -295,7 +260,7 @@ def _allocatable(number: int, resource: str, status: Any) -> int:
     return number * min(number_of(healthy), number_of(devices)) // (number_of(devices) or 1)
 
 
-def _accelerator_source(all_labels: Mapping[str, Any]) -> str:
+def _accelerator_source(all_labels: Labels) -> str:
     strategy = all_labels.get("nvidia.com/gpu.sharing-strategy")
     replicas = number_of(all_labels.get("nvidia.com/gpu.replicas"))
     source = "labels and resources of the node"
@@ -306,58 +271,60 @@ def _accelerator_source(all_labels: Mapping[str, Any]) -> str:
     return source
 
 
-def _nvidia(all_labels: Mapping[str, Any], status: Any) -> Iterator[tuple[str, Kind]]:
-    """The resource that pods ask for, and its cards, by GPU feature discovery's labels (https://github.com/NVIDIA/k8s-device-plugin,
-    docs/gpu-feature-discovery): `gpu.count` are cards, or instances where the only strategy is MIG;
-    the resource counts each share of a shared card.
+def _nvidia(all_labels: Labels, status: Any) -> Iterator[tuple[str, Kind]]:
+    """The resource that pods ask for, and its cards, by GPU feature discovery's labels
+    (https://github.com/NVIDIA/k8s-device-plugin, docs/gpu-feature-discovery): `gpu.count` are
+    cards, or instances where the only strategy is MIG; the resource counts each share of a shared
+    card.
     """
     resource = "nvidia.com/gpu"
     capacity = entry(status, "capacity")
+    own = {key.removeprefix("nvidia.com/"): value for key, value in all_labels.items()}
     offered = number_of(entry(capacity, resource))
-    product = plain(all_labels.get("nvidia.com/gpu.product"), 120)
-    replicas = number_of(all_labels.get("nvidia.com/gpu.replicas")) or 1
+    replicas = number_of(own.get("gpu.replicas")) or 1
     slices = [match[1] for key in all_labels if (match := _MIG.fullmatch(key))]
-    number = number_of(all_labels.get("nvidia.com/gpu.count")) or offered // replicas
+    number = number_of(own.get("gpu.count")) or offered // replicas
     if slices and isinstance(capacity, Mapping):
         # divided cards are counted, too; what the node offers is whole
         number = offered // replicas
-    driver, capability = _versions(all_labels)
-    if number and product is None:
-        yield resource, _named_by_cloud(all_labels, number)
-    elif number and product != "":
-        size = _labelled_memory(all_labels.get("nvidia.com/gpu.memory"))
-        shared = all_labels.get("nvidia.com/gpu.sharing-strategy") == "mps"
-        name = (product or "NVIDIA GPU").removesuffix("-SHARED")
-        yield (
-            resource,
-            Kind(
-                vendor="nvidia",
-                name=name,
-                number=number,
-                memory_total_bytes=size // replicas if size and shared else size,
-                driver=driver,
-                compute_capability=capability,
-                is_part="-MIG-" in name,
-            ),
-        )
+    name = plain(own.get("gpu.product"), 120)
+    size = _labelled_memory(own.get("gpu.memory"))
+    if size and own.get("gpu.sharing-strategy") == "mps":
+        size //= replicas
+    card = Kind(
+        vendor="nvidia",
+        name=(name or "").removesuffix("-SHARED"),
+        number=number,
+        memory_total_bytes=size,
+        driver=plain(own.get("cuda.driver-version.full"), 60)
+        or _joined(own, "cuda.driver.major", "cuda.driver.minor", "cuda.driver.rev"),
+        compute_capability=_joined(own, "gpu.compute.major", "gpu.compute.minor"),
+        is_part="-MIG-" in (name or ""),
+    )
+    if number:
+        yield resource, _named_by_cloud(all_labels, number) if name is None else card
     for part in slices[:MAX_CARDS]:
-        key = f"nvidia.com/{part}"
-        name = plain(all_labels.get(f"{key}.product"), 120) or f"NVIDIA-GPU-MIG-{part[4:]}"
-        yield (
-            key,
-            Kind(
-                vendor="nvidia",
-                name=name.removesuffix("-SHARED"),
-                number=number_of(all_labels.get(f"{key}.count")),
-                memory_total_bytes=_labelled_memory(all_labels.get(f"{key}.memory")),
-                driver=driver,
-                compute_capability=capability,
-                is_part=True,
-            ),
-        )
+        yield f"nvidia.com/{part}", _instance(card, own, part)
 
 
-def _named_by_cloud(all_labels: Mapping[str, Any], offered: int) -> Kind:
+def _instance(card: Kind, own: Labels, part: str) -> Kind:
+    """An instance of MIG of one size, of the card that has this driver."""
+    product = plain(own.get(f"{part}.product"), 120) or f"NVIDIA-GPU-MIG-{part[4:]}"
+    return card.replace(
+        name=product.removesuffix("-SHARED"),
+        number=number_of(own.get(f"{part}.count")),
+        memory_total_bytes=_labelled_memory(own.get(f"{part}.memory")),
+        is_part=True,
+    )
+
+
+def _joined(own: Labels, *keys: str) -> str | None:
+    """The parts of a version that labels have one by one."""
+    words = [plain(own.get(key), 20) for key in keys]
+    return ".".join(word for word in words if word) if words[0] else None
+
+
+def _named_by_cloud(all_labels: Labels, offered: int) -> Kind:
     """Of so many that the node offers: shares of a card, where it is shared, counted once."""
     keys = table_of("kubernetes")["cloud_labels"]
     words = [word for key in keys["name"] if (word := plain(all_labels.get(key), 120))]
@@ -373,55 +340,33 @@ def _named_by_cloud(all_labels: Mapping[str, Any], offered: int) -> Kind:
     return named.replace(memory_total_bytes=sizes[0] if sizes else None)
 
 
-def _versions(all_labels: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """Driver and compute capability."""
-
-    def joined(*keys: str) -> str | None:
-        words = [plain(all_labels.get(f"nvidia.com/{key}"), 20) for key in keys]
-        return ".".join(word for word in words if word) if words[0] else None
-
-    driver = plain(all_labels.get("nvidia.com/cuda.driver-version.full"), 60) or joined(
-        "cuda.driver.major", "cuda.driver.minor", "cuda.driver.rev"
-    )
-    return driver, joined("gpu.compute.major", "gpu.compute.minor")
-
-
 def _labelled_memory(value: Any) -> int | None:
     size = whole(value, least=1)
-    if size is None:
-        return None
-    return memory(size, 1 if size >= _LEAST_BYTES else units.MIB)
+    return size and memory(size, 1 if size >= _LEAST_BYTES else units.MIB)
 
 
-_VRAM = re.compile(r"(?:beta\.)?amd\.com/gpu\.vram\.(\d{1,6}[GM])", re.ASCII)
-
-
-def _amd(all_labels: Mapping[str, Any], status: Any) -> Iterator[tuple[str, Kind]]:
+def _amd(all_labels: Labels, status: Any) -> Iterator[tuple[str, Kind]]:
     """As `_nvidia`, by labels of AMD's node labeller (https://github.com/ROCm/k8s-device-plugin,
     cmd/k8s-node-labeller): `gpu.vram` is rounded to whole GiB.
     """
     resource = "amd.com/gpu"
-    number = number_of(entry(status, "capacity", resource))
-    counted = next((match[1] for key in all_labels if (match := _VRAM.fullmatch(key))), None)
-    vram = plain(all_labels.get("amd.com/gpu.vram"), 20) or counted
+    vram = plain(all_labels.get("amd.com/gpu.vram"), 20) or ""
     name = plain(all_labels.get("amd.com/gpu.product-name"), 120)
-    if not number and (vram or name):
-        number = 1
+    number = number_of(entry(status, "capacity", resource)) or int(bool(vram or name))
     if number:
-        unit = units.GIB if (vram or "").endswith("G") else units.MIB
-        yield (
-            resource,
-            Kind(
-                vendor="amd",
-                name=(name or "AMD GPU").replace("_", " "),
-                number=number,
-                memory_total_bytes=memory((vram or "").rstrip("GM"), unit),
-                driver=plain(all_labels.get("amd.com/gpu.driver-version"), 60),
+        kind = Kind(
+            vendor="amd",
+            name=(name or "AMD GPU").replace("_", " "),
+            number=number,
+            memory_total_bytes=memory(
+                vram.rstrip("GM"), units.GIB if vram.endswith("G") else units.MIB
             ),
+            driver=plain(all_labels.get("amd.com/gpu.driver-version"), 60),
         )
+        yield resource, kind
 
 
-def _intel(all_labels: Mapping[str, Any], status: Any) -> Iterator[tuple[str, Kind]]:
+def _intel(all_labels: Labels, status: Any) -> Iterator[tuple[str, Kind]]:
     """As `_nvidia`, by labels of Intel's rules for Node Feature Discovery
     (https://intel.github.io/intel-device-plugins-for-kubernetes, labels).
     """
@@ -483,15 +428,6 @@ def _attribute(device: Any, key: str) -> str | None:
     return plain(entry(value, "string"), 120) or plain(entry(value, "version"), 60)
 
 
-def _put_devices(machine: Facts, kinds: list[Kind]) -> None:
-    put_accelerators(
-        machine,
-        kinds,
-        "ResourceSlice, capacity.memory of each device",
-        "read claims of pods on the node: a slice tells what there is, not what is in use",
-    )
-
-
 # ------------------------------------------------------------------ labels that are kept
 
 _ROLE = "node-role.kubernetes.io/"
@@ -502,7 +438,7 @@ _ROLE = "node-role.kubernetes.io/"
 _CONDITION = "node.kubernetes.io/"
 
 
-def _kept_labels(node: Mapping[str, Any], all_labels: Mapping[str, Any]) -> dict[str, str]:
+def _kept_labels(node: Mapping[str, Any], all_labels: Labels) -> dict[str, str]:
     """Those that make classes of machines; none of the others, which anybody may write."""
     pools = table_of("kubernetes")["pool_labels"]
     roles = sorted(

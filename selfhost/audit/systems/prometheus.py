@@ -9,22 +9,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import cache
 from typing import Any
 
 from ...core import units
 from ...core.reading import Unreadable
-from ._accelerators import MAX_CARDS, Kind, put_accelerators
+from ...core.tables import shipped_table
+from ._accelerators import Kind, put_accelerators
 from ._facts import (
     SOME_HOME,
     Facts,
-    class_labels,
     entry,
     labels,
     machine_name,
     plain,
     put_disks,
-    table_of,
     volume_of,
     whole,
 )
@@ -37,29 +35,18 @@ _SAMPLE = re.compile(
 )
 _LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
 _ESCAPES = {"\\n": " ", '\\"': '"', "\\\\": "\\"}
-MAX_FILESYSTEMS = 1000
-MAX_FLAGS = 1000
 _DCGM = "install dcgm-exporter, and query DCGM_FI_DEV_FB_FREE, _USED and _RESERVED too"
-
+_CARD = "DCGM_FI_DEV_FB_"
 # Win32_Processor.Architecture
 _WINDOWS_ARCHITECTURES = {"0": "i686", "9": "x86_64", "12": "aarch64"}
-# metrics whose labels state facts
-_INFOS = frozenset((
-    "node_uname_info", "node_cpu_info", "windows_cpu_info", "windows_os_hostname",
-    "windows_cs_hostname",
-))  # fmt: skip
-_DISKS = {
-    "node_filesystem_avail_bytes": "free",
-    "node_filesystem_size_bytes": "total",
-    "windows_logical_disk_free_bytes": "free",
-    "windows_logical_disk_size_bytes": "total",
-}
-_CARD_SIZES = {
-    "DCGM_FI_DEV_FB_FREE": "free",
-    "DCGM_FI_DEV_FB_USED": "used",
-    "DCGM_FI_DEV_FB_TOTAL": "total",
-    "DCGM_FI_DEV_FB_RESERVED": "reserved",
-}
+# where a host states its own name
+_NAMES = (
+    ("node_uname_info", "nodename"),
+    ("windows_os_hostname", "hostname"),
+    ("windows_cs_hostname", "hostname"),
+    (f"{_CARD}FREE", "Hostname"),
+    (f"{_CARD}USED", "Hostname"),
+)
 # which runtimes ask for, and a pattern of flags may leave out
 _ASKED_SETS = (
     "avx", "avx2", "avx512f", "bmi1", "bmi2", "f16c", "fma", "popcnt", "sse4_2", "ssse3", "asimddp",
@@ -67,39 +54,33 @@ _ASKED_SETS = (
 
 
 class _Host:
-    """What the series of one instance tell."""
-
-    __slots__ = ("cards", "cores", "cpus", "disks", "file", "flags", "labels", "read_at", "stated")
+    """What the series of one instance tell: by metric the labels and the value of each sample."""
 
     def __init__(self, file: str) -> None:
         self.file = file
-        # values and the labels of infos, by metric
-        self.stated: dict[str, Any] = {}
-        self.cpus: set[str] = set()
-        self.cores: set[tuple[str, str]] = set()
-        self.flags: set[str] = set()
-        # by mount point `free`, `total` and `kind`; by number and part of a card its labels and
-        # sizes in bytes
-        self.disks: dict[str, dict[str, Any]] = {}
-        self.cards: dict[tuple[str, str], dict[str, Any]] = {}
-        self.labels: dict[str, str] = {}
+        self.samples: dict[str, list[tuple[Mapping[str, Any], Any]]] = {}
         self.read_at: float | None = None
+
+    def of(self, metric: str) -> list[tuple[Mapping[str, Any], Any]]:
+        """The samples of a metric."""
+        return self.samples.get(metric, [])
+
+    def texts(self, metric: str, *keys: str) -> set[tuple[str, ...]]:
+        """The different values that these labels of a metric have, where all are there."""
+        rows = (
+            tuple(plain(series.get(key), 60) or "" for key in keys) for series, _ in self.of(metric)
+        )
+        return {row for row in rows if all(row)}
 
     @property
     def has_memory(self) -> bool:
-        return any("_memory_" in metric for metric in self.stated)
+        return any("_memory_" in metric for metric in self.samples)
 
     @property
     def names(self) -> list[str]:
         """The names that it calls itself by."""
-        places = (
-            ("node_uname_info", "nodename"),
-            ("windows_os_hostname", "hostname"),
-            ("windows_cs_hostname", "hostname"),
-            ("dcgm", "Hostname"),
-        )
-        stated = (plain(entry(self.stated, *place), 253) for place in places)
-        return [name for name in stated if name]
+        stated = (self.of(metric)[:1] and self.of(metric)[0][0].get(key) for metric, key in _NAMES)
+        return [name for each in stated if (name := plain(each, 253))]
 
 
 class PrometheusAnswers(Answers):
@@ -144,7 +125,7 @@ class PrometheusAnswers(Answers):
                 key: re.sub(r'\\[n"\\]', lambda escape: _ESCAPES[escape[0]], value)
                 for key, value in _LABEL.findall(match[2] or "")
             }
-            _take(host, match[1], series, match[3])
+            host.samples.setdefault(match[1], []).append((series, match[3]))
         return [*faults, Entry(_record(host, machine_name(*host.names)))]
 
     def rest(self) -> Iterator[tuple[str, Entry]]:
@@ -178,69 +159,12 @@ class PrometheusAnswers(Answers):
             if _QUERY.fullmatch(metric):
                 self.files.add(file)
                 host = self._hosts.setdefault(instance, _Host(file))
-                _take(host, metric, series, sample[1])
+                host.samples.setdefault(metric, []).append((series, sample[1]))
                 if "_memory_" in metric and isinstance(sample[0], int | float):
                     host.read_at = sample[0]
 
 
 READERS = {"prometheus": PrometheusAnswers}
-
-
-@cache
-def _values() -> frozenset[str]:
-    """The metrics of one value a machine."""
-    table = table_of("prometheus")
-    paths = {path for _, path, _, _ in (*table["rows"], *table["windows_rows"])}
-    return frozenset(path for path in paths if "/" not in path) - {"node_cpu_seconds_total"}
-
-
-def _take(host: _Host, metric: str, series: Mapping[str, Any], value: Any) -> None:
-    """Keep what one sample tells."""
-    if metric in _values():
-        host.stated[metric] = value
-        host.labels = host.labels or labels("prometheus", class_labels(series))
-    elif metric in _INFOS:
-        word = _WINDOWS_ARCHITECTURES.get(plain(series.get("architecture"), 20) or "")
-        is_numbered = metric == "windows_cpu_info"
-        kept = {**series, "architecture": word} if is_numbered else series
-        host.stated.setdefault(metric, kept)
-    elif metric in _DISKS:
-        # on Windows the folders of people lie on C:
-        volume = "/" if series.get("volume") == "C:" else None
-        mount = volume or plain(series.get("mountpoint"), 1000)
-        if mount and len(host.disks) < MAX_FILESYSTEMS:
-            row = host.disks.setdefault(mount, {"kind": series.get("fstype")})
-            row[_DISKS[metric]] = value
-    elif metric in _CARD_SIZES:
-        _take_card(host, _CARD_SIZES[metric], series, value)
-    else:
-        _take_processor(host, metric, series, value)
-    if metric == "node_cpu_info":
-        core, package = plain(series.get("core"), 20), plain(series.get("package"), 20)
-        if core and package:
-            host.cores.add((package, core))
-
-
-def _take_processor(host: _Host, metric: str, series: Mapping[str, Any], value: Any) -> None:
-    if metric == "node_cpu_flag_info":
-        flag = plain(series.get("flag"), 60)
-        if flag and " " not in flag and len(host.flags) < MAX_FLAGS:
-            host.flags.add(flag)
-    elif metric == "node_cpu_seconds_total":
-        host.cpus.add(plain(series.get("cpu"), 20) or "")
-    elif "node_cpu_seconds_total" in metric and metric.lstrip().startswith("count"):
-        host.stated["node_cpu_seconds_total"] = value
-
-
-def _take_card(host: _Host, what: str, series: Mapping[str, Any], value: Any) -> None:
-    size = whole(value, units.MIB)
-    number = plain(series.get("UUID"), 80) or plain(series.get("gpu"), 20)
-    if size is None or number is None:
-        return
-    key = (number, plain(series.get("GPU_I_ID"), 20) or "")
-    if key in host.cards or len(host.cards) < MAX_CARDS:
-        host.cards.setdefault(key, {"labels": series})[what] = size
-        host.stated.setdefault("dcgm", series)
 
 
 def _join_cards(hosts: dict[str, _Host]) -> None:
@@ -250,12 +174,14 @@ def _join_cards(hosts: dict[str, _Host]) -> None:
         for name in (_without_port(instance), *host.names) if host.has_memory else ():
             homes.setdefault(name, host)
     for instance, host in list(hosts.items()):
-        if host.has_memory or not host.cards:
+        cards = {key: rows for key, rows in host.samples.items() if key.startswith(_CARD)}
+        if host.has_memory or not cards:
             continue
         names = (*host.names, _without_port(instance))
         home = next((homes[name] for name in names if name in homes), None)
         if home is not None:
-            home.cards.update(host.cards)
+            for metric, rows in cards.items():
+                home.samples.setdefault(metric, []).extend(rows)
             del hosts[instance]
 
 
@@ -267,31 +193,24 @@ def _without_port(instance: str) -> str:
 
 def _record(host: _Host, name: str | None) -> dict[str, Any]:
     machine = Facts("prometheus")
-    is_windows = any(metric.startswith("windows_") for metric in host.stated)
+    is_windows = any(metric.startswith("windows_") for metric in host.samples)
     rows = "windows_rows" if is_windows else "rows"
     if is_windows:
         machine.put("system", "windows", "windows_exporter's metrics")
-    stated = {"node_cpu_seconds_total": len(host.cpus) or None, **host.stated}
-    machine.read_rows(stated | {"node_cpu_cores": len(host.cores) or None}, rows)
+    machine.read_rows(_answer(host, machine.table[rows]), rows)
     machine.limit_to_total()
-    if host.flags:
-        machine.put_instruction_sets(host.flags, "node_cpu_flag_info, and what they bring")
-        flagged = machine.values["instruction_sets"]
-        machine.lacks(
-            " ".join(f"instruction_sets.{name}" for name in _ASKED_SETS if name not in flagged),
+    flags = {flag for (flag,) in host.texts("node_cpu_flag_info", "flag") if " " not in flag}
+    if flags:
+        machine.put_instruction_sets(flags, "node_cpu_flag_info")
+        machine.lack_sets(
+            _ASKED_SETS,
             "no series has it, and a pattern of node_exporter decides which flags have one",
             "start node_exporter with --collector.cpu.info.flags-include='.*'",
         )
-    disks = host.disks.items()
-    volumes = [(mount, row.get("free"), row.get("total"), row["kind"]) for mount, row in disks]
-    volume = volume_of(volumes, SOME_HOME)
-    if volume is not None and whole(volume[1]) is not None:
-        source = f"node_filesystem_avail_bytes of {volume[0]}: the home folder is taken to be"
-        windows = "windows_logical_disk_free_bytes of C:, where the home folder is taken to be"
-        put_disks(machine, volume, windows if is_windows else f"{source} {SOME_HOME}")
-    if host.cards:
-        put_accelerators(machine, _kinds(host.cards), "DCGM_FI_DEV_FB_…, per GPU", _DCGM)
-        source = "DCGM_FI_DEV_FB_FREE, MiB, when queried"
+    _put_home(machine, host)
+    if kinds := [*_kinds(host)]:
+        put_accelerators(machine, kinds, f"{_CARD}…, per GPU", _DCGM)
+        source = f"{_CARD}FREE, MiB, when queried"
         machine.sources["accelerators.memory_free_bytes"] = source
     machine.put("read_at", _time(host.read_at), "the time of Prometheus' sample")
     if is_windows:
@@ -300,28 +219,89 @@ def _record(host: _Host, name: str | None) -> dict[str, Any]:
         metric = path.partition("/")[0].replace("node_cpu_cores", "node_cpu_info")
         machine.lacks(fact, f"{metric} is not in the answer", f"query {metric} too")
     machine.lack_rows()
-    return machine.record(name, host.labels)
+    keys = shipped_table("systems")["class_labels"]
+    sizes = (rows[0][0] for metric, rows in host.samples.items() if "_memory_" in metric)
+    first = next(sizes, {})
+    return machine.record(
+        name, labels("prometheus", {key: first[key] for key in keys if key in first})
+    )
 
 
-def _kinds(cards: Mapping[tuple[str, str], Mapping[str, Any]]) -> Iterator[Kind]:
+def _answer(host: _Host, rows: list[list[str]]) -> dict[str, Any]:
+    """What the rows ask for: the labels of a metric that states facts in them, else its value."""
+    answer: dict[str, Any] = {}
+    for _, path, _, _ in rows:
+        metric, is_label, _ = path.partition("/")
+        if samples := host.of(metric):
+            answer[metric] = samples[0][0] if is_label else samples[-1][1]
+    if (info := answer.get("windows_cpu_info")) is not None:
+        word = plain(info.get("architecture"), 20) or ""
+        answer["windows_cpu_info"] = {**info, "architecture": _WINDOWS_ARCHITECTURES.get(word)}
+    counted = [
+        rows[-1][1]
+        for metric, rows in host.samples.items()
+        if "node_cpu_seconds_total" in metric and metric.lstrip().startswith("count")
+    ]
+    cpus = len(host.texts("node_cpu_seconds_total", "cpu")) or (counted[0] if counted else None)
+    cores = len(host.texts("node_cpu_info", "package", "core")) or None
+    return answer | {"node_cpu_seconds_total": cpus, "node_cpu_cores": cores}
+
+
+def _put_home(machine: Facts, host: _Host) -> None:
+    """The volume of the home folder; on Windows the folders of people lie on C:."""
+    volumes: dict[str, dict[str, Any]] = {}
+    for key, what in (("avail", "free"), ("size", "total")):
+        for series, value in host.of(f"node_filesystem_{key}_bytes"):
+            if mount := plain(series.get("mountpoint"), 1000):
+                volumes.setdefault(mount, {"kind": series.get("fstype")})[what] = value
+        for series, value in host.of(f"windows_logical_disk_{key.replace('avail', 'free')}_bytes"):
+            if series.get("volume") == "C:":
+                volumes.setdefault("/", {"kind": None, "is_windows": True})[what] = value
+    volume = volume_of(
+        [(mount, row.get("free"), row.get("total"), row["kind"]) for mount, row in volumes.items()],
+        SOME_HOME,
+    )
+    if volume is None or whole(volume[1]) is None:
+        return
+    source = (
+        f"node_filesystem_avail_bytes of {volume[0]}: the home folder is taken to be {SOME_HOME}"
+    )
+    if volumes[volume[0]].get("is_windows"):
+        source = "windows_logical_disk_free_bytes of C:, where the home folder is taken to be"
+    put_disks(machine, volume, source)
+
+
+def _kinds(host: _Host) -> Iterator[Kind]:
     """One for each card, and for each instance of a divided one, which itself is left out."""
+    cards: dict[tuple[str, str], dict[str, Any]] = {}
+    for what in ("FREE", "USED", "TOTAL", "RESERVED"):
+        for series, value in host.of(f"{_CARD}{what}"):
+            size = whole(value, units.MIB)
+            number = plain(series.get("UUID"), 80) or plain(series.get("gpu"), 20)
+            if size is not None and number is not None:
+                key = (number, plain(series.get("GPU_I_ID"), 20) or "")
+                cards.setdefault(key, {"labels": series})[what] = size
     divided = {number for number, part in cards if part}
     for (number, part), card in cards.items():
-        if not part and number in divided:
-            continue
-        free, used, total = card.get("free"), card.get("used"), card.get("total")
-        if total is None and free is not None and used is not None:
-            total = free + used + card.get("reserved", 0)
-        name = plain(card["labels"].get("modelName"), 120) or "NVIDIA GPU"
-        profile = plain(card["labels"].get("GPU_I_PROFILE"), 40) or part
-        yield Kind(
-            vendor="nvidia",
-            name=f"{name}-MIG-{profile}" if profile else name,
-            memory_total_bytes=total or None,
-            memory_free_bytes=free,
-            driver=plain(card["labels"].get("DCGM_FI_DRIVER_VERSION"), 60),
-            is_part=bool(profile),
-        )
+        if part or number not in divided:
+            yield _kind(card, part)
+
+
+def _kind(card: Mapping[str, Any], part: str) -> Kind:
+    series: Mapping[str, Any] = card["labels"]
+    free, used, total = card.get("FREE"), card.get("USED"), card.get("TOTAL")
+    if total is None and free is not None and used is not None:
+        total = free + used + card.get("RESERVED", 0)
+    name = plain(series.get("modelName"), 120) or "NVIDIA GPU"
+    profile = plain(series.get("GPU_I_PROFILE"), 40) or part
+    return Kind(
+        vendor="nvidia",
+        name=f"{name}-MIG-{profile}" if profile else name,
+        memory_total_bytes=total or None,
+        memory_free_bytes=free,
+        driver=plain(series.get("DCGM_FI_DRIVER_VERSION"), 60),
+        is_part=bool(profile),
+    )
 
 
 def _time(seconds: float | None) -> str | None:

@@ -1,4 +1,4 @@
-"""Slurm: `sinfo --json` and `scontrol show node`, as text or as JSON.
+"""Slurm: the nodes of `scontrol show node`, as text or as JSON.
 
 Memory is MiB, as the site configured it (slurm.conf(5), RealMemory), and so is TmpDisk. FreeMem is
 what Linux calls MemFree, without the page cache, so it is never what is available: what Slurm has
@@ -28,28 +28,23 @@ _DOWN = frozenset(("DOWN", "ERROR", "FAIL", "NOT_RESPONDING", "UNKNOWN"))
 
 
 class SlurmAnswers(Answers):
-    """Nodes, or since 23.02 sinfo's groups of nodes that are alike."""
+    """Nodes. The groups of nodes that `sinfo --json` gives since 23.02 are faults."""
 
     system = "slurm"
-
-    def __init__(self) -> None:
-        super().__init__()
-        # file and fields of the nodes of groups
-        self._grouped: dict[str, tuple[str, dict[str, Any]]] = {}
 
     def read(self, document: Mapping[str, Any], file: str) -> list[Entry] | None:
         meta = document.get("meta")
         is_named = entry(meta, "Slurm") is not None or entry(meta, "slurm") is not None
-        for key, path in (("nodes", ("real_memory",)), ("sinfo", ("nodes", "nodes"))):
+        for key in ("nodes", "sinfo"):
             items = document.get(key)
             items = items if isinstance(items, list) else []
-            is_told = [entry(item, *path) is not None for item in items]
+            is_told = [entry(item, "real_memory") is not None for item in items]
             if any(is_told) or (items and is_named):
-                machines = (
-                    self._item(item, f"{key}[{number}]", is_told[number], file)
-                    for number, item in enumerate(items)
-                )
-                return [machine for machine in machines if machine is not None]
+                places = (f"{key}[{number}]" for number in range(len(items)))
+                return [
+                    _judged(item, place=place) if told else self.broken(item, place)
+                    for item, told, place in zip(items, is_told, places, strict=True)
+                ]
         return [] if is_named else None
 
     def read_text(self, text: str, file: str) -> list[Entry] | None:
@@ -58,40 +53,18 @@ class SlurmAnswers(Answers):
             return None
         return list(self._nodes(text))
 
-    def rest(self) -> Iterator[tuple[str, Entry]]:
-        grouped, self._grouped = self._grouped, {}
-        for file, node in grouped.values():
-            yield file, _judged(node)
-
-    def _item(self, item: Any, place: str, is_told: bool, file: str) -> Entry | None:
-        if not is_told:
-            return self.broken(item, place)
-        if place.startswith("nodes"):
-            return _judged(item, place=place)
-        # least and most are the same in a group, else the least counts; a node of several
-        # partitions is in several groups
-        names = entry(item, "nodes", "nodes")
-        partition = plain(entry(item, "partition", "name"))
-        for name in names if isinstance(names, list) else ():
-            if isinstance(name, str):
-                self.files.add(file)
-                _, node = self._grouped.setdefault(name, (file, _of_group(name, item)))
-                if partition and partition not in node["partitions"]:
-                    node["partitions"].append(partition)
-        return None
-
     def _nodes(self, text: str) -> Iterator[Entry]:
         starts = [match.end() for match in _NODE.finditer(text)] or [0]
+        keys = table_of("slurm")["keys"]
         expected: list[str] = ["real_memory"]
         for line, block in blocks(text, starts):
-            fields = _fields(block)
+            fields = _fields(block, keys)
             missing = [key for key in expected if key not in fields]
             if "name" not in fields:
                 if fields:
                     reason = "has fields of a node without its NodeName"
                     yield Entry(fault=Unreadable(reason), line=line)
             elif missing:
-                keys = table_of("slurm")["keys"]
                 word = next(word for word, key in keys.items() if key == missing[0])
                 reason = f"the node {plain(fields['name'], 60)} is cut off: it has no {word}"
                 yield Entry(fault=Unreadable(reason, f"ask again: `{self.command}`"), line=line)
@@ -104,9 +77,8 @@ class SlurmAnswers(Answers):
 READERS = {"slurm": SlurmAnswers}
 
 
-def _fields(text: str) -> dict[str, str]:
+def _fields(text: str, keys: Mapping[str, str]) -> dict[str, str]:
     """The fields of a node as scontrol prints them, by the keys of its JSON."""
-    keys = table_of("slurm")["keys"]
     fields = {}
     for row in text.splitlines():
         matches = list(_FIELD.finditer(row))
@@ -117,44 +89,28 @@ def _fields(text: str) -> dict[str, str]:
     return fields
 
 
-def _of_group(name: str, group: Any) -> dict[str, Any]:
-    """The fields of a node of a group. What jobs have is known of one node, or of idle ones."""
-    is_idle = entry(group, "cpus", "allocated") == 0
-    is_known = is_idle or entry(group, "nodes", "total") == 1
-    least = {key: entry(group, key, "minimum") for key in ("cpus", "sockets", "cores")}
-    return least | {
-        "name": name,
-        "real_memory": entry(group, "memory", "minimum"),
-        "alloc_memory": entry(group, "memory", "allocated") if is_known else None,
-        "alloc_cpus": entry(group, "cpus", "allocated") if is_known else None,
-        "gres": entry(group, "gres", "total"),
-        "features": entry(group, "features", "total"),
-        "state": entry(group, "node", "state"),
-        "partitions": [],
-    }
-
-
 def _judged(
     fields: Mapping[str, Any], *, line: int | None = None, place: str | None = None
 ) -> Entry:
     """The record; the fault of a node that is down or does not respond."""
     # since 23.02 a number may be `{"set": true, "infinite": false, "number": 1}`
     node = {key: _number(value) for key, value in fields.items()}
-    if _DOWN & (states := _states(node)):
-        name, down = machine_name(node.get("name")), "+".join(sorted(states))
+    name, states = machine_name(node.get("name")), _states(node.get("state"))
+    if _DOWN & {*states}:
+        down = "+".join(sorted({*states}))
         return not_judged(name, f"Slurm calls it {down}", line=line, place=place)
     machine = Facts("slurm")
     system = (plain(node.get("operating_system")) or "").partition(" ")[0]
     machine.read_rows(node | {"operating_system": system or None})
     _put_memory(machine, node)
     physical = product(node.get("sockets"), node.get("cores"))
-    source = "slurm, sockets times cores, which are one socket's"
-    machine.put("cpu_cores_physical", physical, source)
+    machine.put(
+        "cpu_cores_physical", physical, "slurm, sockets times cores, which are one socket's"
+    )
     _put_gres(machine, node.get("gres"))
     machine.lack_rows()
-    name = machine_name(node.get("name"))
-    host = machine_name(node.get("hostname"))
-    state, features = node.get("state"), node.get("features")
+    host, features = machine_name(node.get("hostname")), node.get("features")
+    state = node.get("state")
     words = state if isinstance(state, list) else [state]
     kept = {
         "partitions": node.get("partitions"),
@@ -167,14 +123,15 @@ def _judged(
 
 
 def _put_memory(machine: Facts, node: Mapping[str, Any]) -> None:
-    kept = node.get("specialized_memory")
-    less = " less specialized_memory" if kept else ""
-    source = f"slurm, real_memory{less}: a budget of all jobs"
-    machine.limit_to_budget(kept, source)
-    budget, fact = machine.values.get("memory_limit_bytes"), "memory_available_bytes"
-    allocated = whole(node.get("alloc_memory"), units.MIB)
-    if budget is None:
+    total = machine.values.get("memory_total_bytes")
+    kept = whole(node.get("specialized_memory") or 0, units.MIB)
+    if total is None or kept is None:
+        machine.limit_to_total()
         return
+    less = " less specialized_memory" if kept else ""
+    budget, fact = max(total - kept, 0), "memory_available_bytes"
+    machine.put("memory_limit_bytes", budget, f"slurm, real_memory{less}: a budget of all jobs")
+    allocated = whole(node.get("alloc_memory"), units.MIB)
     if allocated is None:
         machine.lacks(fact, "the answer does not say what jobs have")
     elif allocated == 0 and whole(node.get("alloc_cpus")) != 0:
@@ -205,17 +162,15 @@ def _put_gres(machine: Facts, gres: Any) -> None:
     text = gres.strip()[:4000]
     kinds = [by_word(match[1] or "", number_of(match[2])) for match in _GPU.finditer(text)]
     if kinds:
-        source = "slurm, gres: a count and the site's word"
-        put_accelerators(machine, kinds, source)
+        put_accelerators(machine, kinds, "slurm, gres: a count and the site's word")
     elif text in ("", "(null)", "N/A"):
         put_accelerators(machine, [], "slurm, gres is empty: jobs get no GPU")
 
 
-def _states(node: Mapping[str, Any]) -> set[str]:
+def _states(state: Any) -> list[str]:
     """Words such as IDLE and DRAIN; in text a star means that the node does not respond."""
-    state = node.get("state")
     if isinstance(state, list):
-        return {text.upper()[:60] for text in state[:32] if isinstance(text, str)}
-    words = (plain(state) or "").upper().split("+")
-    stars = {"NOT_RESPONDING" for word in words if word.endswith("*")}
-    return {word.rstrip("*~#!%$@^-") for word in words if word} | stars
+        return [text.upper()[:60] for text in state[:32] if isinstance(text, str)]
+    words = [word for word in (plain(state) or "").upper().split("+") if word]
+    stars = ["NOT_RESPONDING" for word in words if word.endswith("*")]
+    return [*(word.rstrip("*~#!%$@^-") for word in words), *stars]
