@@ -321,6 +321,7 @@ _REPOSITORY = pattern(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*")
 _GGUF_REPOSITORY = pattern(rf"(?i)({_REPOSITORY.pattern}gguf)(?<!\.gguf)(?::.*)?")
 # the type of GGUF that is as large as FP8, one byte a weight: Q8_0 has 34 bytes for 32
 _AS_LARGE_AS_FP8 = "Q8_0"
+_FP8 = pattern(r"(?i)(?:^|[-_.])(?:fp8(?:mixed)?|float8)(?![a-z0-9])")
 # files of whisper.cpp (ggml-large-v3-turbo-q5_0.bin), and conversions for CTranslate2
 _GGML = pattern(r"(?i)ggml-(.+?)(?:-(q[458]_[01]))?\.bin")
 _CTRANSLATE2 = pattern(r"(?i)faster-((?:distil-)?whisper-.+?)(?:-ct2)?")
@@ -364,21 +365,13 @@ def _in_eight_bits(match: Match, form: Form, catalogue: Catalogue) -> Resolution
     """A model of pictures or video in a file of FP8, as ComfyUI loads it, in the type of GGUF that
     is as large; None in any other form, and where no program loads such files of it.
     """
-    from ..core.units import decimal
-    from .forms import fp8_bytes
-
-    size_bytes = fp8_bytes(catalogue.spec(match[0]), form)
-    loaded = {
-        parts.model
-        for id in catalogue.runtime_ids()
-        for parts in catalogue.runtime(id).parts
-        if _AS_LARGE_AS_FP8 in parts.quantizations
-    }
-    if size_bytes is None or match[0] not in loaded:
+    parts = [each for id in catalogue.runtime_ids() for each in catalogue.runtime(id).parts]
+    loaded = {each.model for each in parts if _AS_LARGE_AS_FP8 in each.quantizations}
+    if not _FP8.search(form.written) or match[0] not in loaded:
         return None
     note = (
-        f"A file in FP8 has {decimal(size_bytes)}, a byte for each weight, and ComfyUI loads it."
-        f" Judged as {_AS_LARGE_AS_FP8}, which takes 6 % more."
+        "A file in FP8 has a byte for each weight, and ComfyUI loads it. Judged as"
+        f" {_AS_LARGE_AS_FP8}, which takes 6 % more."
     )
     return Resolution(spec_id=match[0], quantization=_AS_LARGE_AS_FP8, notes=(*match[1], note))
 

@@ -38,8 +38,6 @@ _SIGNS = pattern(r"-v-(?=\d)|(?<!\d)-|-(?!\d)")
 # how publishers mark a model that follows instructions, and one that nobody tuned
 _TUNED = pattern(r"(?i)[-_ ](?:instruct|chat|it)$")
 _BASE = pattern(r"(?i)(?:(?<=:)(?:text|base)|[-_](?:text|base|pt|code))(?:-v\d[\d.]*)?$")
-# two digits that no unit follows, which may be a version whose point was left out: `qwen25-7b`
-_TWO_DIGITS = pattern(r"(?i)(?<![\d.])(\d)(\d)(?![\d.]|[-_ ]?(?:[bmk]|bit)(?![a-z])|x\d)")
 # what people leave off: a version, a date, a size, and the words for a model that was tuned
 _LEFT_OFF = pattern(
     r"(?:-(?:v?\d[\d.]*|(?:\d+x|[ae])?\d[\d.]*[bm]|\d+e"
@@ -66,7 +64,7 @@ def read_otherwise(typed: str, catalogue: Catalogue) -> Resolution | None:
         if match is None and (form is None or form.runtime is None):
             match = _from_base(base, owner, name, catalogue)
         if match is None and not owner:
-            match = _near_reading(base, catalogue)
+            match = _tuned(base, catalogue) or _begun(base, catalogue)
         resolution = None if match is None else in_form(match, form, name, catalogue)
         if resolution is not None:
             # none of the typed spelling is known
@@ -169,21 +167,6 @@ def _without_base(name: str, owner: str, catalogue: Catalogue) -> str | None:
     return None if match is None or catalogue.is_closed(match[0]) else match[0]
 
 
-def _near_reading(base: str, catalogue: Catalogue) -> Match | None:
-    """The model of a name that has one word too many or too few, or no point in its version."""
-    match = _tuned(base, catalogue) or _begun(base, catalogue)
-    if match is not None:
-        return match
-    by_id: dict[str, Match] = {}
-    for digits in _TWO_DIGITS.finditer(base[:60]):
-        pointed = f"{base[: digits.start()]}{digits[1]}.{digits[2]}{base[digits.end() :]}"
-        match = named_directly(pointed, catalogue) or _joined(pointed, "", catalogue)
-        match = match or _begun(pointed, catalogue)
-        if match is not None:
-            by_id[match[0]] = match[0], (f"{base} is read as {pointed}.", *match[1])
-    return by_id.popitem()[1] if len(by_id) == 1 else None
-
-
 def _tuned(name: str, catalogue: Catalogue) -> Match | None:
     """The model that follows instructions and whose name has no word for it: `qwen3-8b-instruct`
     is Qwen3 8B.
@@ -204,8 +187,8 @@ def _begun(base: str, catalogue: Catalogue) -> Match | None:
     name of a family alone means its newest.
     """
     key = canonical(_POINT_ZERO.sub("", base))
-    things = catalogue.common_tables("things", "thing")
-    if ":" in base or len(key) < _SHORTEST_BEGINNING or key in things:
+    is_thing = key in catalogue.common_tables("things", "thing")
+    if ":" in base or len(key) < _SHORTEST_BEGINNING or is_thing:
         return None
     begun = []
     for outline in catalogue.outlines():

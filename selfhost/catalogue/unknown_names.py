@@ -10,7 +10,7 @@ from shlex import quote
 
 from ..core.errors import NotAModelError, UnknownModelError
 from ..core.records import pattern
-from ..core.spelling import MAX_GUESSED_LETTERS, canonical, canonical_of_each, is_slip
+from ..core.spelling import MAX_GUESSED_LETTERS, canonical, canonical_of_each
 from .forms import Form, splits
 from .index import Catalogue
 from .lookup import (
@@ -30,11 +30,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# what transformers, diffusers, peft and Mistral call their files, whatever the model
-_ANY_MODELS_FILE = pattern(
-    r"(?i)(?:(?:diffusion_)?(?:pytorch_)?model|consolidated|adapter_model)"
-    r"(?:[-_.](?:fp16|bf16|\d+(?:-of-\d+)?))*\.(?:gguf|safetensors|bin|pth)"
-)
 # words for files that a program loads beside a model, whose needs are not those of the model
 _PARTS = frozenset((
     "adapter", "controlnet", "dflash", "draft", "drafter", "eagle", "lora", "loras", "mmproj",
@@ -47,6 +42,8 @@ _BILLIONS = pattern(r"(?i)(?<![a-z0-9.])(\d{1,4}(?:\.\d{1,2})?)b(?![a-z0-9])")
 _Q4_K_M_GB = 0.60, 0.66
 # near names share this much of their letters, as difflib counts it
 _NEAR = 0.72
+# and a name with a slip in it that much
+_SLIP = 0.9
 _MOST_HINTS = 5
 # words of a name that are tried for that of a model
 _MOST_WORDS = 40
@@ -54,6 +51,11 @@ _MOST_WORDS = 40
 _FILES_NAMED = 5
 # words for tunes on what a hosted model wrote, such as GPT4-x-Alpaca
 _OF_TUNES = frozenset(("alpaca", "distill", "distilled", "llama", "qwen", "vicuna"))
+_IF_MADE_FROM = ": if it is made from {id}, as its name says, it needs as much"
+_LOADED_BESIDE = (
+    ": by its name it is loaded beside {id} ({part}), and needs memory of its own beyond what that"
+    " model needs"
+)
 # of each table of `things.toml` the message, and what is in front of the command for another model
 _SENTENCES = {
     "uncovered": ("{typed} is a model for {name}: {answer}", "one of that kind: "),
@@ -99,23 +101,22 @@ class _Name:
 def unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
     """The error for a name that no model goes by."""
     about = _Name(typed, name, catalogue)
-    slips = _slips(about.key, catalogue)
-    error = (
+    return (
         _thing(about)
         or _begins_as("uncovered", about)
         or _begins_as("hosted", about)
-        or _any_models_file(about)
         or _in_other_form(about)
         or _alike(about)
+        or _made_of(about)
+        or _of_family_and_size(about)
+        or _line_of_tunes(about)
+        or _begins_as("line", about)
+        or UnknownModelError(
+            f"{about.message}{_size(about)}",
+            nearest=_nearest(about.key, catalogue),
+            remedy=SEE_NAMES,
+        )
     )
-    if error is None and not slips:
-        error = _made_of(about) or _of_family_and_size(about) or _alike_in_part(about)
-        error = error or _begins_as("line", about)
-    if error is None:
-        size = "" if slips else _size(about)
-        nearest = _nearest(about.key, catalogue)
-        error = UnknownModelError(f"{about.message}{size}", nearest=nearest, remedy=SEE_NAMES)
-    return error
 
 
 # ------------------------------------------------------------- what it is, by things.toml
@@ -173,15 +174,6 @@ def _begins(key: str, start: str) -> bool:
     return is_near and re.match(rf"{'.+'.join(parts)}(?![a-z])", key) is not None
 
 
-def _any_models_file(about: _Name) -> UnknownModelError | None:
-    if not _ANY_MODELS_FILE.fullmatch(about.name):
-        return None
-    return UnknownModelError(
-        f"{cut_short(about.typed)} is no file here, and most models have one of that name",
-        remedy=f"the model by its repository: selfhost check OWNER/NAME\n{SEE_NAMES}",
-    )
-
-
 # --------------------------------------------------------------- of which model it may be
 
 
@@ -205,7 +197,7 @@ def _in_other_form(about: _Name) -> UnknownModelError | None:
     return about.led_to(id, words, "if it holds the same weights: {check}")
 
 
-def _alike_by_name(catalogue: Catalogue) -> Mapping[str, str]:
+def _listed(catalogue: Catalogue) -> Mapping[str, str]:
     """By the name of a repository without its account, as `canonical` writes it: the model whose
     layers it has, as its config.json or file says.
     """
@@ -218,26 +210,27 @@ def _alike_by_name(catalogue: Catalogue) -> Mapping[str, str]:
 
 def _alike(about: _Name) -> UnknownModelError | None:
     key = about.key.removesuffix("-gguf").removesuffix("-i-1")
-    by_name = _alike_by_name(about.catalogue)
-    id = by_name.get(key) or by_name.get(canonical(about.base.partition("_")[2]))
+    listed = _listed(about.catalogue)
+    id = listed.get(key) or listed.get(canonical(about.base.partition("_")[2]))
     if id is None:
         return None
     return about.led_to(id, f": it has the layers of {id}, so it needs as much")
 
 
-def _alike_in_part(about: _Name) -> UnknownModelError | None:
+def _line_of_tunes(about: _Name) -> UnknownModelError | None:
     """The name of a line of tunes, which stands in the names of listed models."""
     words = set(about.key.split("-"))
     ids = canonical_of_each(outline.id for outline in about.catalogue.outlines())
-    if not any(len(word) > 3 for word in words.difference("-".join(ids).split("-"))):
+    own_words = words.difference("-".join(ids).split("-"))
+    if not any(len(word) > 3 for word in own_words) or _near(about.key, about.catalogue, _SLIP):
         return None
-    listed = _alike_by_name(about.catalogue).items()
-    models = sorted({id for name, id in listed if words <= set(name.split("-"))})
+    listed = _listed(about.catalogue)
+    models = sorted({id for name, id in listed.items() if words <= set(name.split("-"))})
     if len(models) == 1:
         return about.led_to(models[0], f": a tune of that name has the layers of {models[0]}")
-    if not models:
-        return None
     named = models[:MOST_NAMED]
+    if not named:
+        return None
     return UnknownModelError(
         f"{about.message}: tunes of that name have the layers of {', '.join(named)}",
         nearest=named,
@@ -259,14 +252,8 @@ def _made_of(about: _Name) -> UnknownModelError | None:
             continue
         part = next((word for word in words if word in _PARTS), None)
         if part is None:
-            return about.led_to(
-                id, f": if it is made from {id}, as its name says, it needs as much"
-            )
-        words_of_part = (
-            f": by its name it is loaded beside {id} ({part}), and needs memory of its own beyond"
-            " what that model needs"
-        )
-        return about.led_to(id, words_of_part, "{plain}")
+            return about.led_to(id, _IF_MADE_FROM.format(id=id))
+        return about.led_to(id, _LOADED_BESIDE.format(id=id, part=part), "{plain}")
     return None
 
 
@@ -297,63 +284,35 @@ def _of_family_and_size(about: _Name) -> UnknownModelError | None:
     for name in (f"{family}{sign}{sizes[0]}b" for family in families for sign in ":-"):
         id = _id_of(name, about.catalogue)
         if id is not None and not about.catalogue.is_closed(id):
-            return about.led_to(
-                id, f": if it is made from {id}, as its name says, it needs as much"
-            )
+            return about.led_to(id, _IF_MADE_FROM.format(id=id))
     return None
 
 
 # ---------------------------------------------------------------------------- near names
 
 
-def _numbers(key: str) -> tuple[str, ...]:
-    return tuple(re.findall(r"\d+", key))
+def _near(key: str, catalogue: Catalogue, likeness: float) -> list[str]:
+    """The ids, aliases and families that share so much of their letters with a name, as `canonical`
+    writes them.
+    """
+    from difflib import get_close_matches
 
-
-def _keys(catalogue: Catalogue) -> Sequence[str]:
-    """The ids, aliases and families, as `canonical` writes them."""
     families = catalogue.common_tables("families", "family").values()
-    names = (*catalogue.spellings(), *(name for name, _ in families))
-    return list(dict.fromkeys(canonical_of_each(names)))
-
-
-def _slips(key: str, catalogue: Catalogue) -> list[str]:
-    """The names of which this one is a slip, the numbers in it left as they are."""
-    slips = [name for name in _keys(catalogue) if is_slip(key, name)]
-    return [name for name in slips if _numbers(name) == _numbers(key)]
+    keys = canonical_of_each([*catalogue.spellings(), *(name for name, _ in families)])
+    most = 4 * _MOST_HINTS if len(key) <= MAX_GUESSED_LETTERS else 0
+    return get_close_matches(key, dict.fromkeys(keys), n=most, cutoff=likeness) if most else []
 
 
 def _nearest(key: str, catalogue: Catalogue) -> tuple[str, ...]:
-    """The models of the names that this one is a slip of; else those with all of its words, then
-    those with its numbers, then others that are much like it.
-    """
-    near = _slips(key, catalogue)
-    if not near:
-        near = [*_with_its_words(key, catalogue), *_much_alike(key, catalogue)]
-    ids = dict.fromkeys(_id_of(name, catalogue) for name in near)
-    return tuple(id for id in ids if id is not None)[:_MOST_HINTS]
-
-
-def _with_its_words(key: str, catalogue: Catalogue) -> list[str]:
-    words = key.split("-")
-    ids = canonical_of_each(outline.id for outline in catalogue.outlines())
-    return [id for id in ids if _in_order(words, id.split("-"))] if len(words) > 2 else []
-
-
-def _in_order(words: Sequence[str], longer: Sequence[str]) -> bool:
-    rest = iter(longer)
-    return all(word in rest for word in words)
-
-
-def _much_alike(key: str, catalogue: Catalogue) -> list[str]:
+    """The models of the names that are most like this one, those with its numbers first."""
     from difflib import get_close_matches
 
-    if len(key) > MAX_GUESSED_LETTERS:
-        return []
-    near = get_close_matches(key, _keys(catalogue), n=4 * _MOST_HINTS, cutoff=_NEAR)
-    first = key.partition("-")[0]
+    first, numbers = key.partition("-")[0], re.findall(r"\d+", key)
+    near = _near(key, catalogue, _NEAR)
     near = [name for name in near if get_close_matches(first, [name.partition("-")[0]])]
-    return sorted(near, key=lambda name: _numbers(name) != _numbers(key))
+    near.sort(key=lambda name: re.findall(r"\d+", name) != numbers)
+    ids = dict.fromkeys(_id_of(name, catalogue) for name in near)
+    return tuple(id for id in ids if id is not None)[:_MOST_HINTS]
 
 
 def _id_of(name: str, catalogue: Catalogue) -> str | None:

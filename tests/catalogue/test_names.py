@@ -352,24 +352,6 @@ def test_models_for_different_things_have_no_usual_one(typed: str) -> None:
         resolve(typed, CATALOGUE)
 
 
-@pytest.mark.parametrize(
-    ("typed", "spec_id"),
-    [
-        ("qwen25-7b", "qwen2.5-7b-instruct"),
-        ("llama31-8b", LLAMA),
-        ("llama-31-8b", LLAMA),
-        ("qwen25-coder-7b", "qwen2.5-coder-7b-instruct"),
-        ("deepseek-v31", "deepseek-v3.1"),
-        ("glm45-air", "glm-4.5-air"),
-    ],
-)
-def test_a_version_without_its_point_is_read_and_said(typed: str, spec_id: str) -> None:
-    """Names of functions and folders take no point. No model has version 31."""
-    resolution = resolve(typed, CATALOGUE)
-    assert resolution.spec_id == spec_id
-    assert resolution.notes[0].startswith(f"{typed} is read as ")
-
-
 @pytest.mark.parametrize("typed", ["Qwen/Qwen2.5-7B-AWQ", "unsloth/llama-3-8b-bnb-4bit"])
 def test_another_format_of_a_base_model_is_not_the_chat_model(typed: str) -> None:
     """A repository of weights that no spec describes is not said to hold those of their sibling."""
