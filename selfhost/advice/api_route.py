@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from functools import partial
 
 from ..catalogue.index import Catalogue
-from ..catalogue.offers import Offer, offers_of, snapshot_day
+from ..catalogue.offers import Offer, offers_of, snapshot
 from ..catalogue.spec import ModelSpec
 from ..core.errors import SelfhostError
 from ..core.records import Record
@@ -43,7 +43,7 @@ def offers_for(
         current=partial(offers_of, path, today=today),
         ever=partial(offers_of, path, today=""),
         today=today,
-        priced_on=snapshot_day(path),
+        priced_on=snapshot(path).day,
     )
     return usable_offers(question, judged, catalogue, prices, met)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ..core.errors import SelfhostError
 from ..core.records import Record
-from .offers import Offer, OtherPrice, sources
+from .offers import Offer, OtherPrice, snapshot
 
 TYPE_CHECKING = False
 
@@ -55,7 +55,7 @@ def refreshed(offers: Sequence[Offer], path: str, *, today: str) -> Refreshed:
     newest_known, day = max(
         (
             (Version(name.removeprefix(f"{PACKAGE} ")), day)
-            for name, day in sources(path).items()
+            for name, day in snapshot(path).days.items()
             if name.startswith(f"{PACKAGE} ")
         ),
         default=(Version("0"), ""),

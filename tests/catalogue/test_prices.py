@@ -15,7 +15,7 @@ import pytest
 
 from helpers.paths import COMMON, RECORDS
 from selfhost import SelfhostError, check
-from selfhost.catalogue.offers import Offer, OtherPrice, offers_of, sources
+from selfhost.catalogue.offers import Offer, OtherPrice, offers_of, snapshot
 from selfhost.catalogue.prices import refreshed
 from selfhost.machine.record import Machine
 
@@ -106,7 +106,7 @@ def test_a_package_without_dates_is_as_new_as_the_snapshot(package: Any) -> None
     """A later version than the one the snapshot was made from is no older than it."""
     package("0.9.0", "openai", Model("gpt-4o", Prices(2, 8)))
     (found,) = refreshed([offer()], SHIPPED, today=TODAY).offers
-    assert found.as_of == sources(SHIPPED)["genai-prices 0.2.3"]
+    assert found.as_of == snapshot(SHIPPED).days["genai-prices 0.2.3"]
 
 
 @pytest.mark.parametrize("version", ["0.2.3", "0.2.2", "0.1.13"])
@@ -259,7 +259,7 @@ def test_the_real_package_agrees_with_the_snapshot_made_from_it(tmp_path: Path) 
     version = importlib.metadata.version("genai-prices")
     known = f"genai-prices {version}"
     lines = Path(SHIPPED).read_text(encoding="utf-8").splitlines()
-    if known not in sources(SHIPPED):
+    if known not in snapshot(SHIPPED).days:
         pytest.skip("the snapshot was made from another version")
     header = json.loads(lines[0])
     header["sources"]["genai-prices 0.0.1"] = header["sources"].pop(known)
