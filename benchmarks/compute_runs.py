@@ -15,14 +15,14 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from residuals import Run, print_line
+from residuals import Run, ask, print_line
 
 import test_speed as earlier
-from selfhost import Machine, Workload, check
+from selfhost import Machine, Workload
 from selfhost.catalogue.opened import open_catalogue
-from selfhost.judge.pace import cores, processor
-from selfhost.judge.pace.compute import Power, in_pytorch, seconds_of_step, shares_on_cores
-from selfhost.judge.pace.speech import encoder_operations, encoder_shares
+from selfhost.judge.pace import processor
+from selfhost.judge.pace.speech import encoder_operations, encoder_share
+from selfhost.judge.pace.work import Power, in_pytorch, seconds_of_step, shares_on_cores
 from selfhost.judge.ranges import inverse, product
 
 PUBLIC = Path(__file__).parents[1] / "tests" / "truth" / "compute.json"
@@ -30,6 +30,8 @@ PUBLIC = Path(__file__).parents[1] / "tests" / "truth" / "compute.json"
 _LEAST_LEFT_OUT = 4
 # since then whisper.cpp has the products that it has now
 _CURRENT_ENCODER = "2023"
+# its shares alone are asked, or what it reads
+_ON_CORES = Power(peak=(1.0, 1.0, 1.0), how="not counted")
 # of speed.json: its build is older than the layout of Q4_K for processors with the dot product
 # (ggml-org/llama.cpp#17494); and a run on two threads, which stands in compute.json
 _ELSEWHERE = ("radxa-dragon-Q6A", "i3-1315U")
@@ -178,7 +180,7 @@ def _encodes() -> Iterator[Run]:
         assert architecture is not None
         assert architecture.audio is not None
         rate = product(
-            cores.core_rate(machine),
+            processor.core_rate(machine),
             shares_on_cores(machine, program, "F16"),
             (row["threads"] / encoder_operations(architecture.audio, architecture),) * 3,
         )
@@ -195,10 +197,12 @@ def _computed() -> Iterator[Run]:
         machine = machine_of(row["machine"], row["threads"])
         by_program = {
             "pytorch": in_pytorch(machine, None, row["type"]),
-            "ctranslate2": encoder_shares(machine, 1.0 if row["type"] == "int8" else 4.0),
+            "ctranslate2": encoder_share(
+                machine, _ON_CORES, 1.0 if row["type"] == "int8" else 4.0, None, ""
+            ),
         }
         rate = product(
-            cores.core_rate(machine),
+            processor.core_rate(machine),
             by_program[row["program"]],
             (row["threads"] / (row["operations_1e9"] * 1e9),) * 3,
         )
@@ -216,9 +220,7 @@ def _stepped() -> Iterator[Run]:
             memory_bandwidth_bytes_per_second=int(row["read_gb_per_s"] * 1e9),
             sources={"memory_bandwidth_bytes_per_second": "measured: beside it"},
         )
-        power = Power(
-            slow=1.0, likely=1.0, fast=1.0, threads=float(row["threads"]), how="not counted"
-        )
+        power = _ON_CORES
         step = seconds_of_step(machine, power, row["parameters"])
         assert step is not None
         yield Run(
@@ -228,9 +230,9 @@ def _stepped() -> Iterator[Run]:
 
 
 def _work(machine: Machine, model: str, workload: Workload) -> tuple[float, float, float] | None:
-    speed = check(model, workload, machine=machine).speed
+    speed = ask(model, workload, machine=machine).speed
     work = speed.work if speed is not None else None
-    return None if work is None else inverse((work.low, work.likely, work.high))
+    return None if work is None else inverse((work.high, work.likely, work.low))
 
 
 def _with_memory(machine: Machine) -> Machine:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from statistics import median
 from typing import NamedTuple
 
-from selfhost.judge.pace.speed import PaceRange
+from selfhost import Machine, Workload
+from selfhost.advice.understood import judged_for, understand
+from selfhost.catalogue.opened import open_catalogue
+from selfhost.judge.pace.speed import PaceRange, Speed
+from selfhost.machine.named import machine_named
+from selfhost.needs.records import Needs
 
 
 class Run(NamedTuple):
@@ -50,3 +55,21 @@ def print_line(name: str, runs: list[Run], core: str | None = None) -> None:
         f"{name[:34]:34}{kind} {len(runs):4} {devices:7}  {error:5.0%}  {inside:6.0%}  {width:8.2f}"
         f"  {bias:11.2f}{'  one device' if devices == 1 and not name.startswith(' ') else ''}"
     )
+
+
+class Asked(NamedTuple):
+    """What one question about a machine gives: the layout that is judged and its pace."""
+
+    machine: Machine
+    workload: Workload
+    needs: Needs | None
+    speed: Speed | None
+
+
+def ask(model: str, workload: Workload | None = None, *, machine: Machine | str) -> Asked:
+    """As `selfhost.check`, without what it finds beside the judged layout. Raises as that does."""
+    shelf = open_catalogue()
+    known = machine_named(machine) if isinstance(machine, str) else machine
+    understood = understand(shelf, model, workload or Workload(), known)
+    judged = judged_for(shelf, understood, known)
+    return Asked(known, judged.question.workload, judged.needs, judged.speed)

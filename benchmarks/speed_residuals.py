@@ -1,7 +1,7 @@
 """How far predicted speeds are from published ones: error, share inside the range, width.
 
     python benchmarks/speed_residuals.py             # one line a class of devices
-    python benchmarks/speed_residuals.py --devices   # and one a device; constants fitted anew, each left out
+    python benchmarks/speed_residuals.py --devices   # and one a device
     python benchmarks/speed_residuals.py --misses    # and each run outside its range
 
 The runs are those of tests/truth/speed_public.json, tests/truth/speed.json and
@@ -33,45 +33,35 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from math import exp, inf, log
 from pathlib import Path
-from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from compute_runs import print_tables
-from residuals import Run, print_line
+from residuals import Asked, Run, ask, print_line
 from work_runs import of_documents, of_training, of_whisper, rows, with_cores
 
 import test_speed as earlier
-from selfhost import Machine, Workload, check
+from selfhost import Machine, Workload
 from selfhost import needs as need
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import SelfhostError
-from selfhost.core.records import FrozenDict, Record, Unread
-from selfhost.judge.pace import graphics, memory_bandwidth, pacing, pictures, processor
-from selfhost.judge.pace.compute import power_of
+from selfhost.core.records import FrozenDict, Unread
+from selfhost.judge.pace import pacing, processor
 from selfhost.judge.pace.graphics import device_bandwidth
-from selfhost.judge.pace.pictures import pace_of_pictures
+from selfhost.judge.pace.pictures import seconds_of_picture
+from selfhost.judge.pace.placed import processor_prompt, seconds_on_processor
 from selfhost.judge.pace.speech import kind_of_speech
-from selfhost.judge.pace.speed import (
-    SHORT_CHAT_TOKENS,
-    LaidOut,
-    PaceRange,
-    Speed,
-    processor_prompt,
-    seconds_on_processor,
-    shares_of,
-)
+from selfhost.judge.pace.speed import SHORT_CHAT_TOKENS, LaidOut, PaceRange, Speed, shares_of
 from selfhost.judge.pace.step import Step
+from selfhost.judge.pace.work import power_of
 from selfhost.judge.placement.experts import layers_with_experts, share_beside_experts
-from selfhost.judge.ranges import product
-from selfhost.judge.record import Verdict
-from selfhost.machine import cpus, gpus
+from selfhost.judge.ranges import inverse, product
+from selfhost.machine import gpus
 from selfhost.machine.gpus import vendor_of
 from selfhost.machine.named import machine_named
 from selfhost.machine.record import Accelerator
@@ -118,45 +108,8 @@ def main() -> int:
     parser.add_argument("--devices", action="store_true", help="one line a device too")
     parser.add_argument("--misses", action="store_true", help="each run outside its range too")
     options = parser.parse_args()
-    for source, runs in (
-        ("speed_public.json", list(of_reports())),
-        ("speed.json", list(of_earlier())),
-        ("speed_backends.json, fitted", list(of_backends("fitted"))),
-        ("speed_backends.json, kept out of the fit", list(of_backends("kept"))),
-        ("speed_drafts.json", list(of_drafts())),
-        ("speed_batches.json, several at once", list(of_batches())),
-        ("speed_split.json, fitted", list(of_split("fitted"))),
-        ("speed_split.json, in the fit of the time to cross over alone", list(of_split("kept"))),
-        ("speed_split_later.json, in that fit since", list(of_split_later())),
-        ("speed_split_later.json, by the machine's name", list(of_split_by_name())),
-        ("speed_parallel.json, many requests at once", list(of_parallel())),
-        ("speed_tensor_parallel.json, the same on several GPUs", list(of_tensor_parallel())),
-        ("speed_split.json, prompts, fitted", list(of_split_prompts("fitted"))),
-        ("speed_split.json, prompts, kept out of the fit", list(of_split_prompts("kept"))),
-        ("speed_transformers.json, fitted", list(of_transformers("fitted"))),
-        ("speed_transformers.json, kept out of the fit", list(of_transformers("kept"))),
-        ("speed_vllm.json, fitted", list(of_vllm("fitted"))),
-        ("speed_vllm.json, kept out of the fit", list(of_vllm("kept"))),
-        ("speed_pictures.json", list(of_pictures())),
-        ("speed_sound.json", list(of_sound())),
-        ("speed_types.json, fitted", list(of_types("fitted"))),
-        ("speed_types.json, kept out of the fit", list(of_types("kept"))),
-        ("speed_types.json, processors, fitted", list(of_processor_types("fitted"))),
-        ("speed_types.json, processors, kept out of the fit", list(of_processor_types("kept"))),
-        ("speed_intel.json, fitted", list(of_intel("fitted"))),
-        ("speed_intel.json, kept out of the fit", list(of_intel("kept"))),
-        ("speed_mlx_prompts.json, fitted", list(of_mlx_prompts("fitted"))),
-        ("speed_mlx_prompts.json, kept out of the fit", list(of_mlx_prompts("kept"))),
-        ("speed_fresh.json, in no fit", list(of_fresh())),
-        ("speed_processors.json, which tell their RAM", list(of_processors(PROCESSORS))),
-        ("speed_processors_later.json, in the fit since", list(of_processors(LATER))),
-        ("speed_processors_unseen.json, in the fit since", list(of_processors(UNSEEN))),
-        ("speed_processors_many.json, in the fit since", list(of_processors(MANY))),
-        ("speed_processors_newest.json, in no fit", list(of_processors(NEWEST))),
-        ("speed_training.json", list(of_training(machine_of))),
-        ("speed_documents.json", list(of_documents(machine_of))),
-        ("speed_whisper.json", list(of_whisper(machine_of))),
-    ):
+    for source, runs_of in SOURCES.items():
+        runs = list(runs_of())
         print(f"\n{source}: {len(runs)} runs")
         print(f"{'':34} runs devices  error  inside  high/low  seen/likely")
         _table(runs, options.devices)
@@ -167,294 +120,8 @@ def main() -> int:
                         f"  {run.seen / run.likely:5.2f} {run.device[:28]:28} {run.model[:44]:44}"
                         f" {run.seen:7.1f} of {run.low:.1f} {run.likely:.1f} {run.high:.1f}"
                     )
-    if options.devices:
-        _sources_apart()
-        _processors_left_out()
-        _radeons_left_out()
-        _voices_left_out()
-        _pictures_by_class()
     print_tables(with_devices=options.devices)
     return 0
-
-
-def _sources_apart() -> None:
-    """How far two people's runs on one processor lie apart, each as a multiple of what is told of
-    that machine and model: no range by name alone can be narrower.
-    """
-    paces: dict[str, dict[str, list[float]]] = {}
-    for path in (PROCESSORS, LATER, UNSEEN, MANY):
-        for row, _, pace in _by_name(path):
-            # of several pages of one repository or site one
-            first = row["source"].replace(",", " ").split()[0]
-            source = first if "/" in first or "." in first else row["source"]
-            of_processor = paces.setdefault(row["processor"], {})
-            of_processor.setdefault(source, []).append(row["tokens_per_second"] / pace.likely)
-    print(
-        "\none processor, several sources: the fastest over the slowest, each the median of its runs"
-    )
-    factors = []
-    for name, sources in sorted(paces.items()):
-        if len(sources) > 1:
-            reached = [median(runs) for runs in sources.values()]
-            factors.append(max(reached) / min(reached))
-            print(f"{name:34} {len(sources):3} sources {factors[-1]:6.2f}")
-    print(f"{'all, the median':34} {len(factors):3} processors {median(factors):3.2f}")
-
-
-class Share(NamedTuple):
-    """A run on a named processor: `seconds` of a token are `beside + by_memory / share`, of which
-    `share` is that of what memory and cores give together.
-    """
-
-    device: str
-    seconds: float
-    beside: float
-    by_memory: float
-    sockets: int = 1
-
-    @property
-    def reached(self) -> float:
-        return self.by_memory / max(self.seconds - self.beside, 1e-9)
-
-    def of_sockets(self, ends: tuple[float, float, float]) -> tuple[float, float, float]:
-        """Those of one socket, of all that it has: `by_memory` is what all of them likely read."""
-        if self.sockets == 1:
-            return ends
-        slow, usual, fast_of_each = memory_bandwidth.ACROSS_SOCKETS
-        fast = fast_of_each * self.sockets
-        return ends[0] * slow / usual, ends[1], ends[2] * fast / usual
-
-    def pace(self, share: float) -> float:
-        return 1 / (self.beside + self.by_memory / share)
-
-
-def _processors_left_out() -> None:
-    """The shares of specs/common/cpus.toml, fitted on all devices, and on all but the one asked.
-
-    Processors of which most is known by a row of `chip` are not among them.
-    """
-    print(
-        "\nshare of what memory and cores give together, by the processor's name; each device left out"
-    )
-    print(
-        f"{'':14} devices  fitted low likely high | left out: error  inside  high/low | the table's ends"
-    )
-    for (kind, up_to_mts), runs in sorted(_shares().items()):
-        label = f"{kind} to {up_to_mts}" if up_to_mts else kind
-        devices = sorted({run.device for run in runs})
-        ends = _fitted(runs, devices)
-        fitted = f"{ends[0]:11.2f} {ends[1]:6.2f} {ends[2]:4.2f}"
-        if len(devices) <= _LEAST_DEVICES:
-            print(f"{label:14} {len(devices):7} {ends[1]:18.2f}      | too few to leave one out")
-            continue
-        errors, inside, widths = [], 0, []
-        for left_out in devices:
-            ends = _fitted(runs, [device for device in devices if device != left_out])
-            own = [run for run in runs if run.device == left_out]
-            paces = [
-                [run.pace(share) * run.seconds for share in run.of_sockets(ends)] for run in own
-            ]
-            errors.append(median(abs(pace[1] - 1) for pace in paces))
-            inside += sum(pace[0] <= 1 <= pace[2] for pace in paces) >= len(paces) / 2
-            widths.append(median(pace[2] / pace[0] for pace in paces))
-        ends_told = cpus.share_of(kind, up_to_mts or inf)
-        reached = [
-            median(run.reached for run in runs if run.device == device) for device in devices
-        ]
-        held = sum(ends_told.low <= share <= ends_told.high for share in reached)
-        print(
-            f"{label:14} {len(devices):7} {fitted} |"
-            f" {median(errors):15.0%}  {inside / len(devices):6.0%}  {median(widths):8.2f}"
-            f" | {ends_told.low:.2f} {ends_told.likely:.2f} {ends_told.high:.2f} hold {held}"
-        )
-
-
-# fewer do not tell how far they lie apart
-_LEAST_DEVICES = 3
-
-
-# of a standard normal the 95th percentile, and of its absolute value the median
-_Z, _MEDIAN_OF_NORMAL = 1.645, 0.6745
-
-
-def _next_of_ten(logarithms: list[float]) -> tuple[float, float, float]:
-    """The median, and ends that hold the next one in nine of ten cases if they are normal but for
-    outliers: Student's t by Fisher's expansion, the spread by the median deviation.
-    """
-    middle = median(logarithms)
-    spread = median(abs(each - middle) for each in logarithms) / _MEDIAN_OF_NORMAL
-    freedom = max(1, len(logarithms) - 1)
-    student = (
-        _Z + (_Z**3 + _Z) / (4 * freedom) + (5 * _Z**5 + 16 * _Z**3 + 3 * _Z) / (96 * freedom**2)
-    )
-    away = student * spread * (1 + 1 / len(logarithms)) ** 0.5
-    return middle - away, middle, middle + away
-
-
-def _fitted(runs: list[Share], devices: list[str]) -> tuple[float, float, float]:
-    """The median of the devices, and ends that hold the next device in 9 of 10 cases."""
-    low, likely, high = _next_of_ten(
-        [log(median(run.reached for run in runs if run.device == device)) for device in devices]
-    )
-    return exp(low), exp(likely), exp(high)
-
-
-def _shares() -> dict[tuple[str, int], list[Share]]:
-    """Each run on a processor whose name alone tells its memory, by the row of `share` that it has:
-    its `kind` and `up_to_mts`, 0 for none.
-    """
-    real, kinds = cpus.processor_of, dict[str, tuple[str, int]]()
-
-    def fixed(name: str, share: float) -> cpus.Processor | None:
-        row = real(name)
-        if row is None:
-            return None
-        kinds[name] = row.kind, row.share.up_to_mts or 0
-        ends = {"low": share, "likely": share, "high": share}
-        return row.replace(share=row.share.replace(**ends))
-
-    likely = []
-    for share in (0.4, 0.8):
-        cpus.processor_of = partial(fixed, share=share)
-        memory_bandwidth.bandwidth.cache_clear()
-        named = [run for path in (PROCESSORS, LATER, UNSEEN) for run in of_processors(path)]
-        likely.append([*of_reports(), *of_earlier(), *named])
-    cpus.processor_of = real
-    memory_bandwidth.bandwidth.cache_clear()
-    shares: dict[tuple[str, int], list[Share]] = {}
-    for slow, fast in zip(*likely, strict=True):
-        kind = kinds.get(_named(slow.device))
-        if kind and slow.group.startswith("processor") and slow.likely < fast.likely:
-            by_memory = (1 / slow.likely - 1 / fast.likely) / (1 / 0.4 - 1 / 0.8)
-            beside = 1 / fast.likely - by_memory / 0.8
-            shares.setdefault(kind, []).append(
-                Share(slow.device, 1 / slow.seen, beside, by_memory, _sockets(slow.device))
-            )
-    return shares
-
-
-class Launch(Record):
-    """A run on a GPU: `seconds` of a token are `beside + by_memory / share + operations x` the time
-    of an operation. `slow` and `fast` are the ends of its class.
-    """
-
-    device: str
-    seconds: float
-    beside: float
-    by_memory: float
-    layers: float
-    slow: float
-    fast: float
-
-    def likely(self, share: float, layer_seconds: float) -> float:
-        """Seconds by those constants."""
-        return self.beside + self.by_memory / share + self.layers * layer_seconds
-
-
-# shares and seconds of a layer that cover the rows of `pace` in specs/common/gpus.toml
-_GRID = [(share / 100, us / 1e6) for share in range(50, 98, 2) for us in range(0, 204, 4)]
-
-
-def _radeons_left_out() -> None:
-    """The share and the time of a layer of AMD's in specs/common/gpus.toml, fitted on all GPUs
-    and on all but the one asked; the ends are those of the row.
-    """
-    print("\nshare of the peak and microseconds a layer, AMD's GPUs; each left out in turn")
-    print(f"{'':24} devices runs  fitted share us | left out: error  inside  high/low")
-    for group, runs in sorted(_launches("amd").items()):
-        devices = sorted({run.device for run in runs})
-        share, seconds = _constants(runs)
-        errors, inside, widths = [], [], []
-        for left_out in devices:
-            others = _constants([run for run in runs if run.device != left_out])
-            for run in runs:
-                if run.device == left_out:
-                    seen_over_likely = run.likely(*others) / run.seconds
-                    errors.append(abs(1 / seen_over_likely - 1))
-                    inside.append(run.slow <= seen_over_likely <= run.fast)
-                    widths.append(run.fast / run.slow)
-        print(
-            f"{group:24} {len(devices):7} {len(runs):4} {share:13.2f} {1e6 * seconds:4.0f} |"
-            f" {median(errors):15.0%}  {sum(inside) / len(inside):6.0%}  {median(widths):8.2f}"
-        )
-
-
-def _constants(runs: list[Launch]) -> tuple[float, float]:
-    """The share and the seconds of a layer whose error, the median of each device, is least
-    on average: each device has the same weight, and no run that is far off draws them.
-    """
-    devices = {run.device for run in runs}
-
-    def error(constants: tuple[float, float]) -> float:
-        return sum(
-            median(
-                abs(log(run.likely(*constants) / run.seconds))
-                for run in runs
-                if run.device == device
-            )
-            for device in devices
-        )
-
-    return min(_GRID, key=error)
-
-
-def _launches(maker: str) -> dict[str, list[Launch]]:
-    """Each run that a GPU of that maker computes whole, by class. None of its rows has a bound on
-    unpacking, so that seconds are linear in both constants.
-    """
-    real, ends = gpus.pace_of, {}
-
-    def fixed(vendor: str, unified: bool, *about: Any, **constants: float) -> gpus.Pace:
-        pace = real(vendor, unified, *about)
-        if vendor == maker:
-            ends[unified] = pace.slow, pace.fast
-        return pace.replace(**constants)
-
-    rows = []
-    for share, layer_seconds in ((0.4, 0.0), (0.8, 0.0), (0.8, 1e-5)):
-        gpus.pace_of = partial(fixed, share=share, layer_seconds=layer_seconds)
-        _forget_gpus()
-        rows.append([*of_reports(maker), *of_earlier(maker), *of_backends(None, maker)])
-    gpus.pace_of = real
-    _forget_gpus()
-    launches: dict[str, list[Launch]] = {}
-    for slow, fast, launched in zip(*rows, strict=True):
-        if slow.group not in (maker, f"{maker}, shares the RAM"):
-            continue
-        by_memory = (1 / slow.likely - 1 / fast.likely) / (1 / 0.4 - 1 / 0.8)
-        lowest, highest = ends[slow.group != maker]
-        launches.setdefault(slow.group, []).append(
-            Launch(
-                device=slow.device,
-                seconds=1 / slow.seen,
-                beside=1 / fast.likely - by_memory / 0.8,
-                by_memory=by_memory,
-                layers=(1 / launched.likely - 1 / fast.likely) / 1e-5,
-                slow=lowest,
-                fast=highest,
-            )
-        )
-    return launches
-
-
-def _forget_gpus() -> None:
-    graphics.pace_of_device.cache_clear()
-    graphics.gpu_of.cache_clear()
-
-
-def _sockets(device: str) -> int:
-    """How many sockets a device has: the fast end of its range is that of all."""
-    if device not in earlier.truth()["machines"]:
-        return 1
-    machine = earlier.published(device)
-    series = processor.named_processor(machine)
-    return 1 if series is None else processor.sockets_of(machine, series)
-
-
-def _named(device: str) -> str:
-    """The processor's name of a device of either collection."""
-    machine = earlier.truth()["machines"].get(device)
-    return device if machine is None else machine["cpu_model"] or ""
 
 
 def _table(runs: list[Run], with_devices: bool) -> None:
@@ -466,16 +133,14 @@ def _table(runs: list[Run], with_devices: bool) -> None:
     print_line("all", [run for run in runs if not run.group.endswith(SEVERAL)])
 
 
-def of_reports(maker: str | None = None) -> Iterator[Run]:
-    """The public reports, asked of `check`; of a maker's GPUs alone where one is named."""
+def of_reports() -> Iterator[Run]:
+    """The public reports, asked of `check`."""
     document = json.loads(PUBLIC.read_text(encoding="utf-8"))
     for values in document["rows"]:
         row = dict(zip(document["columns"], values, strict=True))
-        if maker is not None and maker != vendor_of_device(row["device"]):
-            continue
         machine = machine_of(row["device"], row["kind"], row["memory_gb"])
         try:
-            verdict = check(
+            verdict = ask(
                 row["spec"],
                 Workload(quantization=row["quantization"], runtime=row["runtime"]),
                 machine=machine,
@@ -492,7 +157,7 @@ def of_reports(maker: str | None = None) -> Iterator[Run]:
             group += ", shares the RAM"
         if verdict.needs is not None and verdict.needs.placement == "split":
             group += ", partly in RAM"
-        elif _reads_too_much(verdict, machine, row["tokens_per_second"]):
+        elif _reads_too_much(row["spec"], verdict, machine, row["tokens_per_second"]):
             group += SEVERAL
         yield Run(
             group, row["device"], row["model"],
@@ -506,7 +171,9 @@ def of_reports(maker: str | None = None) -> Iterator[Run]:
             )  # fmt: skip
 
 
-def _reads_too_much(verdict: Verdict, machine: Machine, tokens_per_second: float) -> bool:
+def _reads_too_much(
+    spec_id: str, verdict: Asked, machine: Machine, tokens_per_second: float
+) -> bool:
     """At one token a step it would read more than the device's memory gives."""
     card = next(iter(machine.accelerators or ()), None)
     peak = None if card is None else device_bandwidth(card)
@@ -515,7 +182,7 @@ def _reads_too_much(verdict: Verdict, machine: Machine, tokens_per_second: float
         peak = chip[1]
     shelf, work = Catalogue.open(), verdict.workload
     read = need.decode_bytes_by_type(
-        shelf.spec(verdict.model.id),
+        shelf.spec(spec_id),
         None,
         work.format or "gguf",
         work.quantization or "",
@@ -524,17 +191,13 @@ def _reads_too_much(verdict: Verdict, machine: Machine, tokens_per_second: float
     return peak is not None and sum(read.values()) * tokens_per_second > _BEYOND_DOUBT * peak
 
 
-def of_earlier(maker: str | None = None) -> Iterator[Run]:
-    """The runs that were collected before, with the depth that each states; of a maker's GPUs alone
-    where one is named.
-    """
+def of_earlier() -> Iterator[Run]:
+    """The runs that were collected before, with the depth that each states."""
     for row in earlier.rows("published"):
         if row["kind"] != "decode":
             continue
         spec_id = earlier.SPEC_OF.get(row["model"], row["model"])
         machine = earlier.published(row["machine"])
-        if maker is not None and maker not in {card.vendor for card in machine.accelerators or ()}:
-            continue
         shares = {0: 1.0} if any(not card.unified for card in machine.accelerators or ()) else None
         pace = earlier.predicted(
             machine,
@@ -557,23 +220,19 @@ def of_earlier(maker: str | None = None) -> Iterator[Run]:
         )  # fmt: skip
 
 
-def of_backends(use: str | None, maker: str | None = None) -> Iterator[Run]:
-    """The runs whose backend and host are stated, of that use or of all; of a maker's GPUs alone
-    where one is named.
-    """
+def of_backends(use: str) -> Iterator[Run]:
+    """The runs whose backend and host are stated, of that use or of all."""
     document = json.loads(BACKENDS.read_text(encoding="utf-8"))
     for values in document["rows"]:
         row = dict(zip(document["columns"], values, strict=True))
-        if row["use"] != (use or row["use"]):
-            continue
-        if maker is not None and maker != vendor_of_device(row["device"]):
+        if row["use"] != use:
             continue
         machine = machine_of(row["device"], row["kind"], row["memory_gb"])
         if row["host"] is not None:
             machine = machine.replace(
                 cpu_model=row["host"], architecture=_architecture_of(row["host"])
             )
-        verdict = check(
+        verdict = ask(
             row["spec"],
             Workload(quantization=row["quantization"], runtime=row["runtime"]),
             machine=machine,
@@ -605,7 +264,7 @@ def of_drafts() -> Iterator[Run]:
     for values in document["rows"]:
         row = dict(zip(document["columns"], values, strict=True))
         parts.DRAFTED_TOKENS = row["drafted"]
-        verdict = check(
+        verdict = ask(
             row["spec"],
             Workload(quantization=row["quantization"], runtime="llama.cpp", draft="mtp"),
             machine=machine_of(row["device"], row["kind"], row["memory_gb"]),
@@ -625,7 +284,7 @@ def of_drafts() -> Iterator[Run]:
 def of_batches() -> Iterator[Run]:
     """The runs of several tokens at once, as that many sequences together."""
     for row in rows(BATCHES):
-        verdict = check(
+        verdict = ask(
             row["spec"],
             Workload(
                 quantization=row["quantization"],
@@ -662,7 +321,7 @@ def of_parallel() -> Iterator[Run]:
             prompt_tokens=row["prompt_tokens"],
         )
         try:
-            verdict = check(row["spec"], asked, machine=row["device"])
+            verdict = ask(row["spec"], asked, machine=row["device"])
         except SelfhostError as error:
             print(f"  not asked: {row['spec']} on {row['device']}: {error}", file=sys.stderr)
             continue
@@ -692,7 +351,7 @@ def of_tensor_parallel() -> Iterator[Run]:
             context_tokens=max(512, each + 1),
             prompt_tokens=row["prompt_tokens"],
         )
-        verdict = check(row["spec"], asked, machine=row["device"])
+        verdict = ask(row["spec"], asked, machine=row["device"])
         total = verdict.speed.parallel_total if verdict.speed is not None else None
         if total is None or verdict.needs is None or verdict.needs.memory is None:
             print(f"  without a total: {row['spec']} on {row['device']}", file=sys.stderr)
@@ -726,7 +385,7 @@ def of_split_by_name() -> Iterator[Run]:
             continue
         asked = Workload(quantization=row["quantization"], runtime="llama.cpp")
         try:
-            verdict = check(row["spec"], asked, machine=row["machine"])
+            verdict = ask(row["spec"], asked, machine=row["machine"])
         except SelfhostError as error:
             print(f"  not asked: {row['spec']} on {row['machine']}: {error}", file=sys.stderr)
             continue
@@ -842,7 +501,7 @@ def _share_on_card(row: Mapping[str, Any], spec: ModelSpec, matrices: int) -> fl
         machine = machine_of(row["device"], "card", row["memory_gb"])
         asked = Workload(quantization=row["quantization"], runtime="llama.cpp")
         ram = dict.fromkeys(_RAM_FIELDS, 128 * GIB)
-        verdict = check(row["spec"], asked, machine=machine.replace(**ram))
+        verdict = ask(row["spec"], asked, machine=machine.replace(**ram))
         assert verdict.needs is not None
         return sum(shares_of(verdict.needs).values())
     in_ram = sum(number < row["cpu_moe"] for number in layers_with_experts(architecture))
@@ -892,7 +551,7 @@ def _on_cards(path: Path, runtime: str, use: str) -> Iterator[tuple[dict[str, An
         if row["use"] != use:
             continue
         machine = machine_of(row["device"], "card", row["memory_gb"])
-        verdict = check(
+        verdict = ask(
             row["spec"],
             Workload(quantization=row["quantization"], runtime=runtime, context_tokens=2048),
             machine=machine.replace(accelerators=row["gpus"] * (machine.accelerators or ())),
@@ -916,74 +575,20 @@ def of_pictures() -> Iterator[Run]:
         machine = machine_of(row["device"], "shared" if is_mac else "card", row["memory_gb"])
         asked = Workload(quantization=quantization, runtime=runtime.id)
         placed, denoising = (
-            check(row["spec"], asked, machine=machine).needs,
+            ask(row["spec"], asked, machine=machine).needs,
             shelf.spec(row["spec"]).denoising,
         )
         assert placed is not None
         assert denoising is not None
-        work = pace_of_pictures(
-            machine,
-            power_of(machine, placed, runtime, quantization),
-            denoising.replace(steps=row["steps"], passes=row["passes"]),
-            pixels=None,
-            quantization=quantization,
-            runtime=runtime,
-            offload=None,
-        ).work
-        assert work is not None
+        power = power_of(machine, placed, runtime, quantization)
+        assert power is not None
+        made = denoising.replace(steps=row["steps"], passes=row["passes"])
+        taken = seconds_of_picture(machine, power, made, quantization, runtime)
         yield Run(
             f"{row['use']}, {'Macs' if is_mac else 'few steps' if row['steps'] < 10 else 'many steps'}",
             row["device"], f"{row['spec']}, {row['steps']} steps",
-            1 / row["seconds"], 1 / work.high, 1 / work.likely, 1 / work.low,
+            1 / row["seconds"], *inverse(taken),
         )  # fmt: skip
-
-
-def _pictures_by_class() -> None:
-    """How often the guess by class of pictures holds the operations of models that are counted."""
-    low, _, high = pictures.OPERATIONS_A_PARAMETER
-    counted = [
-        pictures.picture_operations(spec.denoising) / sum(spec.components.values())
-        for spec in Catalogue.open().specs()
-        if spec.modality == "image" and spec.denoising is not None and spec.components
-    ]
-    inside = sum(low <= each <= high for each in counted) / len(counted)
-    print(
-        "\noperations of a picture a parameter, where the steps are not counted; held against those that are"
-    )
-    print(
-        f"{len(counted)} models, median {median(counted):.2g} | inside {inside:.0%}, high/low {high / low:.0f}"
-    )
-
-
-def _voices_left_out() -> None:
-    """The time of a layer that Python launches for a step of a voice on a card, by the median of
-    each model's runs: of all models, and of all but the one asked.
-    """
-    document, shelf, seconds = (
-        json.loads(SOUND.read_text(encoding="utf-8")),
-        Catalogue.open(),
-        dict[str, list[float]](),
-    )
-    for values in document["rows"]:
-        row = dict(zip(document["columns"], values, strict=True))
-        sound = shelf.spec(row["spec"]).sound
-        if row["memory_gb"] and sound and sound.tokens_per_second and sound.step_layers:
-            layers = 60 * sound.tokens_per_second * sound.step_layers
-            seconds.setdefault(row["spec"], []).append(row["seconds"] / layers)
-    logarithms = {model: log(median(runs)) for model, runs in seconds.items()}
-    print("\nmilliseconds of a layer of a voice on a card; each model left out in turn")
-    low, likely, high = (exp(end) * 1e3 for end in _next_of_ten(list(logarithms.values())))
-    errors, inside, widths = [], 0, []
-    for model, own in logarithms.items():
-        ends = _next_of_ten([each for other, each in logarithms.items() if other != model])
-        errors.append(abs(exp(ends[1] - own) - 1))
-        inside += ends[0] <= own <= ends[2]
-        widths.append(exp(ends[2] - ends[0]))
-    print(
-        f"{len(logarithms)} models, {sum(map(len, seconds.values()))} runs, fitted {low:.2f}"
-        f" {likely:.2f} {high:.2f} | left out: error {median(errors):.0%}, inside"
-        f" {inside / len(logarithms):.0%}, high/low {median(widths):.1f}"
-    )
 
 
 def of_sound() -> Iterator[Run]:
@@ -1001,17 +606,16 @@ def of_sound() -> Iterator[Run]:
         )
         kind = kind_of_speech(model)
         assert kind is not None
-        speed = check(row["spec"], machine=machine).speed
+        speed = ask(row["spec"], machine=machine).speed
         assert speed is not None
         assert speed.work is not None
         work, place = speed.work, "card" if card else "processor"
         ends = kind.on_card if card else kind.on_processor
-        for group, low, likely, high in (
-            (f"{place}, {row['use']}", work.low, work.likely, work.high),
-            (f"{place}, by class alone", *ends),
+        for group, taken in (
+            (f"{place}, {row['use']}", (work.high, work.likely, work.low)),
+            (f"{place}, by class alone", ends),
         ):
-            rates = 1 / row["seconds"], 1 / high, 1 / likely, 1 / low
-            yield Run(group, row["device"], row["spec"], *rates)
+            yield Run(group, row["device"], row["spec"], 1 / row["seconds"], *inverse(taken))
 
 
 def of_processor_types(use: str) -> Iterator[Run]:
@@ -1059,7 +663,7 @@ def of_types(use: str) -> Iterator[Run]:
         row = dict(zip(document["columns"], values, strict=True))
         if row["use"] != use:
             continue
-        verdict = check(
+        verdict = ask(
             row["spec"],
             Workload(quantization=row["quantization"], runtime="llama.cpp"),
             machine=machine_of(row["device"], row["kind"], row["memory_gb"]),
@@ -1081,7 +685,7 @@ def of_intel(use: str) -> Iterator[Run]:
         row = dict(zip(document["columns"], values, strict=True))
         if row["use"] != use:
             continue
-        speed = check(
+        speed = ask(
             row["spec"],
             Workload(quantization=row["quantization"], runtime="llama.cpp", context_tokens=2048),
             machine=machine_of(row["device"], "card", row["memory_gb"]),
@@ -1109,7 +713,7 @@ def of_mlx_prompts(use: str) -> Iterator[Run]:
         row = dict(zip(document["columns"], values, strict=True))
         if row["use"] != use:
             continue
-        verdict = check(
+        verdict = ask(
             row["spec"],
             Workload(quantization=row["quantization"], runtime="mlx", context_tokens=4096),
             machine=machine_of(row["device"], "shared", row["memory_gb"]),
@@ -1149,20 +753,20 @@ def _named_run(row: dict[str, Any], group: str, device: str, pace: PaceRange) ->
     return Run.of(group, device, told, row["tokens_per_second"], pace)
 
 
-def _by_name(path: Path) -> Iterator[tuple[dict[str, Any], Verdict, PaceRange]]:
+def _by_name(path: Path) -> Iterator[tuple[dict[str, Any], Asked, PaceRange]]:
     """The rows with what `check` tells of the machine by its name: of a chat, or as deep in the
     context as the run was.
     """
     for row in rows(path):
         workload = Workload(quantization=row["quantization"], runtime=row["runtime"])
-        verdict = check(row["spec"], workload, machine=row["machine"])
+        verdict = ask(row["spec"], workload, machine=row["machine"])
         pace = verdict.speed.decode if verdict.speed is not None else None
         if pace is None or verdict.needs is None:
             print(f"  without a pace: {row['spec']} on {row['machine']}", file=sys.stderr)
             continue
         if (row.get("depth") or 0) > SHORT_CHAT_TOKENS:
             deep = workload.replace(context_tokens=row["depth"])
-            full = check(row["spec"], deep, machine=row["machine"]).speed
+            full = ask(row["spec"], deep, machine=row["machine"]).speed
             if full is not None and full.decode and full.full_context_tokens_per_second:
                 left = min(1.0, full.full_context_tokens_per_second / full.decode.likely)
                 pace = PaceRange(
@@ -1212,6 +816,48 @@ def machine_of(device: str, kind: str, memory_gb: float | None) -> Machine:
         memory_available_bytes=int(ram * 0.9),
         accelerators=cards,
     )
+
+
+# what each file of published runs is asked by
+SOURCES: Mapping[str, Callable[[], Iterator[Run]]] = {
+    "speed_public.json": of_reports,
+    "speed.json": of_earlier,
+    "speed_backends.json, fitted": partial(of_backends, "fitted"),
+    "speed_backends.json, kept out of the fit": partial(of_backends, "kept"),
+    "speed_drafts.json": of_drafts,
+    "speed_batches.json, several at once": of_batches,
+    "speed_split.json, fitted": partial(of_split, "fitted"),
+    "speed_split.json, in the fit of the time to cross over alone": partial(of_split, "kept"),
+    "speed_split_later.json, in that fit since": of_split_later,
+    "speed_split_later.json, by the machine's name": of_split_by_name,
+    "speed_parallel.json, many requests at once": of_parallel,
+    "speed_tensor_parallel.json, the same on several GPUs": of_tensor_parallel,
+    "speed_split.json, prompts, fitted": partial(of_split_prompts, "fitted"),
+    "speed_split.json, prompts, kept out of the fit": partial(of_split_prompts, "kept"),
+    "speed_transformers.json, fitted": partial(of_transformers, "fitted"),
+    "speed_transformers.json, kept out of the fit": partial(of_transformers, "kept"),
+    "speed_vllm.json, fitted": partial(of_vllm, "fitted"),
+    "speed_vllm.json, kept out of the fit": partial(of_vllm, "kept"),
+    "speed_pictures.json": of_pictures,
+    "speed_sound.json": of_sound,
+    "speed_types.json, fitted": partial(of_types, "fitted"),
+    "speed_types.json, kept out of the fit": partial(of_types, "kept"),
+    "speed_types.json, processors, fitted": partial(of_processor_types, "fitted"),
+    "speed_types.json, processors, kept out of the fit": partial(of_processor_types, "kept"),
+    "speed_intel.json, fitted": partial(of_intel, "fitted"),
+    "speed_intel.json, kept out of the fit": partial(of_intel, "kept"),
+    "speed_mlx_prompts.json, fitted": partial(of_mlx_prompts, "fitted"),
+    "speed_mlx_prompts.json, kept out of the fit": partial(of_mlx_prompts, "kept"),
+    "speed_fresh.json, in no fit": of_fresh,
+    "speed_processors.json, which tell their RAM": partial(of_processors, PROCESSORS),
+    "speed_processors_later.json, in the fit since": partial(of_processors, LATER),
+    "speed_processors_unseen.json, in the fit since": partial(of_processors, UNSEEN),
+    "speed_processors_many.json, in the fit since": partial(of_processors, MANY),
+    "speed_processors_newest.json, in no fit": partial(of_processors, NEWEST),
+    "speed_training.json": partial(of_training, machine_of),
+    "speed_documents.json": partial(of_documents, machine_of),
+    "speed_whisper.json": partial(of_whisper, machine_of),
+}
 
 
 if __name__ == "__main__":

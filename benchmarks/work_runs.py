@@ -10,18 +10,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from residuals import Run
+from residuals import Run, ask
 
-from selfhost import Machine, Workload, check
+from selfhost import Machine, Workload
 from selfhost.catalogue.opened import open_catalogue
-from selfhost.judge.pace.compute import Power, power_of, token_seconds
-from selfhost.judge.pace.documents import (
-    document_operations,
-    documents_a_second,
-    shares_of_documents,
+from selfhost.judge.pace.speech import encoder_share, speech_work
+from selfhost.judge.pace.work import (
+    Power,
+    TrainingWork,
+    pace_of_documents,
+    pace_of_training,
+    power_of,
+    token_seconds,
 )
-from selfhost.judge.pace.speech import encode_seconds, speech_work
-from selfhost.judge.pace.training import TrainingWork, pace_of_training
+from selfhost.judge.ranges import inverse
 
 TRUTH = Path(__file__).parents[1] / "tests" / "truth"
 TRAINING = TRUTH / "speed_training.json"
@@ -71,7 +73,7 @@ def of_training(machine_of: MachineOf) -> Iterator[Run]:
             step_tokens=row["step_tokens"],
             trained_layers=_trained_layers(row),
         )
-        pace = pace_of_training(machine, _power(machine, asked, runtime), work, devices=1).work
+        pace = pace_of_training(machine, _power(machine, asked, runtime), work).work
         assert pace is not None
         yield Run.of(
             f"{row['use']}, {device_class(row['device'])}, {row['program']}",
@@ -99,20 +101,23 @@ def of_documents(machine_of: MachineOf) -> Iterator[Run]:
         spec, runtime = shelf.spec(row["spec"]), shelf.runtime(row["runtime"])
         assert spec.architecture is not None
         asked = Workload(runtime=runtime.id, quantization=row["quantization"])
-        placed = check(row["spec"], asked, machine=machine).needs
+        placed = ask(row["spec"], asked, machine=machine).needs
         assert placed is not None
         power = power_of(machine, placed, runtime, row["quantization"])
         assert power is not None
-        operations = document_operations(
-            spec.architecture, spec.parameters.active or 0, row["document_tokens"]
-        )
-        shares = shares_of_documents(machine, power, runtime, row["quantization"])
-        pace = documents_a_second(power, operations, shares)
-        each = row["document_tokens"]
+        pace = pace_of_documents(
+            machine,
+            power,
+            spec,
+            quantization=row["quantization"],
+            runtime=runtime,
+            document_tokens=row["document_tokens"],
+        ).prompt
+        assert pace is not None
         yield Run(
             f"{row['use']}, {'card' if row['memory_gb'] else 'processor'}, {runtime.id}", row["device"],
-            f"{row['spec']}, {each} tokens",
-            row["tokens_per_second"], each * pace.low, each * pace.likely, each * pace.high,
+            f"{row['spec']}, {row['document_tokens']} tokens",
+            row["tokens_per_second"], *pace.ends,
         )  # fmt: skip
 
 
@@ -123,7 +128,7 @@ def _trained_layers(row: dict[str, Any]) -> int | None:
 
 
 def _power(machine: Machine, asked: Workload, runtime: Any) -> Power:
-    placed = check(_SMALL, asked, machine=machine).needs
+    placed = ask(_SMALL, asked, machine=machine).needs
     assert placed is not None
     power = power_of(machine, placed, runtime, "bfloat16")
     assert power is not None
@@ -138,22 +143,23 @@ def of_whisper(machine_of: MachineOf) -> Iterator[Run]:
         is_shared = row["device"].startswith("Apple") or "GB10" in row["device"]
         machine = machine_of(row["device"], "shared" if is_shared else "card", row["memory_gb"])
         spec = shelf.spec(row["spec"])
-        placed = check(row["spec"], Workload(runtime=runtime.id), machine=machine).needs
+        placed = ask(row["spec"], Workload(runtime=runtime.id), machine=machine).needs
         assert placed is not None
         power = power_of(machine, placed, runtime, "F16")
         work = speech_work(spec, placed, "F16")
         assert power is not None
         assert work is not None
-        encoded = encode_seconds(machine, power, work, runtime=runtime, quantization="F16")
+        share = encoder_share(machine, power, work.parameter_bytes, runtime, "F16")
+        encoded = power.seconds(work.encoder_operations, share)
         token = token_seconds(machine, power, work.step)
         assert token is not None
         kind = device_class(row["device"])
-        for what, seen_ms, (low, likely, high) in (
+        for what, seen_ms, taken in (
             ("encoder", row["encode_ms"], encoded),
             ("a token", row["decode_ms"], token),
         ):
             if seen_ms is not None:
                 yield Run(
                     f"{row['use']}, {what}, {kind}", row["device"], row["spec"],
-                    1e3 / seen_ms, 1 / high, 1 / likely, 1 / low,
+                    1e3 / seen_ms, *inverse(taken),
                 )  # fmt: skip

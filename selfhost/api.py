@@ -14,7 +14,6 @@ from .catalogue.opened import open_catalogue
 from .catalogue.spec import MODALITIES, USES, ModelSpec
 from .core.errors import (
     InputError,
-    Problem,
     SelfhostError,
     WorkloadError,
     WrongTypeError,
@@ -28,6 +27,8 @@ from .machine.reader import Machine
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from .advice.plan import Plan
     from .advice.several import Comparison, Ranking
     from .advice.sizes import ContainerSize
@@ -54,6 +55,8 @@ def check(
     machine: Machine | str | None = None,
     specs: Sequence[PathLike] = (),
     prices: str = "snapshot",
+    alternatives: bool = True,
+    **fields: Any,
 ) -> Verdict:
     """Can this machine download and run the model, or is an API the practical route?
 
@@ -64,16 +67,20 @@ def check(
     spec files and the date, on which prices end. `specs` are folders of own spec files, which go
     before those that the environment variable SELFHOST_SPECS names. `prices`: "genai-prices" takes
     the figures of that package, where it is newer than the snapshot; it must be installed (the
-    extra `prices`), and nothing is fetched.
+    extra `prices`), and nothing is fetched. Without `alternatives` only what decides is worked out,
+    several times as fast: no other models, placements, room or costs, and offers only where the
+    model does not run. Other keywords are fields of `Workload`, such as `context_tokens=8192`.
 
     Raises `UnknownModelError`, `UnknownMachineError`, `SpecError`, `WorkloadError`; each says what
     to type instead.
     """
     _one_of("prices", prices, PRICE_SOURCES)
     expect_type("model", model, _MODEL)
-    given = _given(workload, machine, specs)
-    verdict = check_with(given.catalogue, model, given.workload, given.machine, prices=prices)
-    return _with_notes(verdict, given.notes)
+    given = _given(workload, machine, specs, fields)
+    verdict = check_with(
+        given.catalogue, model, given.workload, given.machine, instead=alternatives, prices=prices
+    )
+    return verdict.replace(notes=(*verdict.notes, *given.notes))
 
 
 def check_together(
@@ -103,11 +110,9 @@ def check_together(
         )
     from .advice.together import Beside, check_together_with
 
-    besides = [
-        Beside(model=model, workload=workload) for model, workload in zip(models, each, strict=True)
-    ]
+    besides = [Beside(model=one, workload=asked) for one, asked in zip(models, each, strict=True)]
     verdict = check_together_with(given.catalogue, besides, given.machine, follows_machine=False)
-    return _with_notes(verdict, given.notes)
+    return verdict.replace(notes=(*verdict.notes, *given.notes))
 
 
 def can_run(
@@ -116,14 +121,16 @@ def can_run(
     *,
     machine: Machine | str | None = None,
     specs: Sequence[PathLike] = (),
+    **fields: Any,
 ) -> bool:
     """True when the route is `local`. False when it is not, or when it cannot be told: `check`
-    says which. Takes the arguments of `check` and raises as it does.
+    says which. Takes the arguments of `check` and raises as it does:
+    `can_run("mistral-7b", context_tokens=8192)`.
     """
     expect_type("model", model, _MODEL)
-    given = _given(workload, machine, specs)
+    given = _given(workload, machine, specs, fields)
     understood = understand(given.catalogue, model, given.workload, given.machine)
-    return judged_for(given.catalogue, understood, given.machine).judged.fits
+    return judged_for(given.catalogue, understood, given.machine).fits
 
 
 def rank(
@@ -243,24 +250,15 @@ def size(
             f" not {whole_number(prompt_cache_bytes)}"
         )
     if isinstance(workload, Workload) and workload.task != "generate":
-        raise WorkloadError(
-            [
-                Problem(
-                    file="workload",
-                    key="task",
-                    message=f"a container serves a model, and none is sized for {workload.task}",
-                    remedy="leave it out; check() has the memory of a fine-tuning",
-                )
-            ]
+        raise WorkloadError.of(
+            "task",
+            f"a container serves a model, and none is sized for {workload.task}",
+            "leave it out; check() has the memory of a fine-tuning",
         )
     expect_type("model", model, _MODEL)
     given = _given(workload, machine or node(), specs)
     size = size_with(
-        given.catalogue,
-        model,
-        given.workload,
-        given.machine,
-        prompt_cache_bytes=prompt_cache_bytes,
+        given.catalogue, model, given.workload, given.machine, prompt_cache_bytes=prompt_cache_bytes
     )
     return size.replace(notes=(*size.notes, *given.notes))
 
@@ -284,16 +282,15 @@ def _expect_models(models: object, function: str, second: object = None) -> None
         raise InputError(f"models must be two or more, not {len(models)}")
 
 
-def _with_notes(verdict: Verdict, notes: Sequence[str]) -> Verdict:
-    """The verdict with sentences on the machine's name."""
-    return verdict.replace(notes=(*verdict.notes, *notes)) if notes else verdict
-
-
 def _given(
-    workload: Workload | None, machine: Machine | str | None, specs: Sequence[PathLike]
+    workload: Workload | None,
+    machine: Machine | str | None,
+    specs: Sequence[PathLike],
+    fields: Mapping[str, Any] = {},
 ) -> _Given:
-    """The arguments with their defaults. Raises `WrongTypeError`."""
+    """The arguments with their defaults; `fields` are of the workload. Raises `WrongTypeError`."""
     expect_type("workload", workload, (Workload, type(None)))
+    asked = Workload(**fields) if workload is None else workload.replace(**fields)
     expect_type("specs", specs, (list, tuple))
     for folder in specs:
         expect_type("each of specs", folder, (str, os.PathLike))
@@ -304,7 +301,7 @@ def _given(
         machine, notes = _machine_named(machine)
     return _Given(
         catalogue=open_catalogue(specs),
-        workload=workload or Workload(),
+        workload=asked,
         machine=machine or Machine.read(),
         notes=notes,
     )

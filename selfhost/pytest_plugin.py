@@ -69,6 +69,6 @@ def _why_not(marker: pytest.Mark) -> str | None:
         workload = Workload(**marker.kwargs)
         if not _machine:
             _machine.append(Machine.read())
-        verdict = check(marker.args[0], workload, machine=_machine[0])
+        verdict = check(marker.args[0], workload, machine=_machine[0], alternatives=False)
         _reasons[key] = None if verdict.can_run else verdict.summary
     return _reasons[key]

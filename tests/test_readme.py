@@ -17,7 +17,7 @@ from helpers.machines import IDS
 from helpers.paths import ROOT
 from selfhost.cli import main as cli
 from selfhost.cli.texts import exit_codes
-from selfhost.judge.checks import CHECKS, CODES
+from selfhost.judge.checks import CHECKS, codes
 from selfhost.machine import profiles
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
@@ -138,7 +138,7 @@ def test_reason_codes_are_the_codes() -> None:
     assert set(rows) == set(CHECKS)
     for check, text in rows.items():
         assert set(re.findall(r"`([a-z-]+)`", text)) == {
-            code for code in CODES if code.startswith(f"{check}-")
+            code for code in codes() if code.startswith(f"{check}-")
         }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
 from functools import cache
 from statistics import median
 from typing import Any
@@ -21,11 +20,9 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.spec import Architecture, Attention
 from selfhost.core import units
-from selfhost.judge.pace import graphics, memory_bandwidth, pacing, processor, speed
+from selfhost.judge.pace import pacing, processor, speed
 from selfhost.judge.pace.speed import PaceRange, Speed
-from selfhost.machine import cpus, gpus
 from selfhost.machine.gpus import vendor_of
-from selfhost.machine.named import machine_named
 from selfhost.machine.record import PURPOSES, Accelerator, Disk, Machine
 from selfhost.needs.records import CpuNeed, How, MemoryNeed, Needs, Term
 
@@ -160,20 +157,6 @@ def test_the_range_holds_the_truth_in_19_of_20_measured_runs(kind: str, least_ru
     assert len(missed) <= len(runs) * 0.05, missed
 
 
-def test_prompts_on_zen_4_take_about_twice_as_long() -> None:
-    """Its AVX-512 works on half as many bits at once: all runs measured there lie in its own range, and at 0.35 to 0.7 of Zen 5's likely pace."""
-    machine = recorded(2, instruction_sets=("avx2", "avx512_bf16", "avx512f"))
-    runs = rows("measured_zen4")
-    assert len(runs) >= 20
-    for run in runs:
-        asked = {"context_tokens": run["tokens"], "runtime": "llama.cpp"}
-        found = predicted(machine, SPEC_OF[run["model"]], run["quantization"], **asked).prompt
-        other = prediction_of(run)
-        assert found is not None
-        assert found.low <= run["tokens_per_second"] <= found.high, run
-        assert 0.35 * other.likely < run["tokens_per_second"] < 0.7 * other.likely, run
-
-
 @pytest.mark.parametrize("bandwidth", [33e9, 38e9])
 def test_the_range_holds_every_run_on_a_host_that_no_rule_was_fitted_on(bandwidth: float) -> None:
     """A Zen 4 whose hypervisor hides AVX-512; its memory was read at 33 to 38 GB/s."""
@@ -227,20 +210,6 @@ def test_decoding_falls_behind_a_long_context_as_measured() -> None:
         if run["depth"]:
             off.append(abs(pace.likely / run["tokens_per_second"] - 1))
     assert median(off) <= 0.2
-
-
-@pytest.mark.parametrize(
-    "sets", [("avx2",), ("avx2", "avx512f"), ("amx_tile", "avx2", "avx512_bf16", "avx512f")]
-)
-def test_a_processor_that_only_its_instruction_sets_tell_has_a_usable_prompt_pace(
-    sets: tuple[str, ...],
-) -> None:
-    """Intel's, whose name tells nothing, as guests show it: four times from end to end at most, and 3.2 where the cores are no guest's."""
-    guest = recorded(2, cpu_model="Intel(R) Xeon(R) Processor", instruction_sets=sets)
-    for machine, most in ((guest, 4.0), (guest.replace(scope="host"), 3.2)):
-        pace = predicted(machine, "llama-3.2-1b-instruct", "Q4_K_M", runtime="llama.cpp").prompt
-        assert pace is not None
-        assert pace.high / pace.low <= most
 
 
 def test_decode_is_within_a_fifth_and_the_range_no_wider_than_30_percent() -> None:
@@ -362,35 +331,12 @@ def test_what_others_measured_lies_inside_the_assumed_range(run: dict[str, Any])
     assert pace.low <= run["tokens_per_second"] <= pace.high
 
 
-def test_published_runs_on_named_processors_lie_inside_a_narrow_range() -> None:
-    """Nothing was measured but the name is known: 9 in 10 runs lie inside, half of the likely paces are within 15 %, and half of the ranges span a factor of 2.2 or less."""
-    runs = [
-        (run["tokens_per_second"], of_published(run)) for run in rows("published") if by_name(run)
-    ]
-    assert len(runs) >= 30
-    assert sum(pace.low <= seen <= pace.high for seen, pace in runs) >= 0.9 * len(runs)
-    assert median(abs(pace.likely / seen - 1) for seen, pace in runs) <= 0.15
-    assert median(pace.high / pace.low for _, pace in runs) <= 2.2
-
-
 def named(name: str, **other: Any) -> Machine:
     facts: dict[str, Any] = {
         "system": "linux", "architecture": "x86_64", "scope": "host", "cpu_model": name, "cpu_cores_physical": 8,
         "cpu_cores_usable": 8.0, "instruction_sets": ("avx2",),
     }  # fmt: skip
     return Machine(**{**facts, **other})
-
-
-def test_a_name_stands_for_instruction_sets_that_a_record_lacks() -> None:
-    """A profile that states no instruction sets gets the same likely pace within a few percent, and no wider range than a tenth more."""
-    model = ("qwen3-4b", "Q4_K_M")
-    stated = named("AMD Ryzen 7 7840HS", instruction_sets=("avx2", "avx512_bf16", "avx512f"))
-    full, bare = (
-        span(predicted(machine, *model), "decode")
-        for machine in (stated, stated.replace(instruction_sets=None))
-    )
-    assert bare.likely == pytest.approx(full.likely, rel=0.1)
-    assert bare.high / bare.low < 1.1 * full.high / full.low
 
 
 def test_guests_get_a_part_of_the_socket() -> None:
@@ -405,19 +351,6 @@ def test_guests_get_a_part_of_the_socket() -> None:
     widths = [pace.high / pace.low for pace in paces]
     assert widths[-1] < 0.8 * min(widths[:-1])
     assert paces[-1] == span(predicted(host, *model), "decode")
-
-
-def test_a_second_socket_widens_both_ends() -> None:
-    """Programs that ignore NUMA nodes got one socket's pace (two Xeon E5) or half of it (two Xeon 5218, mozilla-ai/llamafile#765), with their options more; the name says how many cores one has."""
-    one = named("AMD EPYC 9175F 16-Core Processor", cpu_cores_physical=16, cpu_cores_usable=32.0)
-    both = one.replace(cpu_cores_physical=32, cpu_cores_usable=64.0)
-    alone, pair = (memory_bandwidth.bandwidth(machine) for machine in (one, both))
-    assert alone is not None
-    assert pair is not None
-    assert pair.low == pytest.approx(alone.low / 2)
-    assert pair.low < pair.likely < alone.likely
-    assert alone.high < pair.high < 2 * alone.high
-    assert "NUMA" in pair.how
 
 
 @pytest.mark.parametrize(
@@ -446,47 +379,8 @@ def test_several_sockets_are_told_the_option_that_reads_from_all() -> None:
     one = named("AMD EPYC 9175F 16-Core Processor", cpu_cores_physical=16, cpu_cores_usable=32.0)
     both = one.replace(cpu_cores_physical=32, cpu_cores_usable=64.0)
     for machine, is_told in ((one, False), (both, True)):
-        lines = speed.advice(machine, None, {}, context_tokens=None, runtime=program("llama.cpp"))
+        lines = pacing.advice(machine, None, {}, context_tokens=None, runtime=program("llama.cpp"))
         assert any("--numa distribute" in line for line in lines) == is_told
-
-
-def test_a_named_processor_says_what_its_figure_rests_on() -> None:
-    """The series, its memory with all channels, the share that runs reached, and what narrows it."""
-    memory = memory_bandwidth.bandwidth(named("AMD Ryzen 7 7840HS w/ Radeon 780M Graphics"))
-    assert memory is not None
-    for part in ("Ryzen 7040", "89.6 GB/s", "64 %", "by runs on", "half the channels", "--measure"):
-        assert part in memory.how
-
-
-def test_graphics_beside_a_named_processor_have_its_memory() -> None:
-    """A Radeon 780M read Qwen3.5 9B (5 GB) 13.9 times a second of a Ryzen 7 8745H's memory: inside, and the fast end no more than the memory could give."""
-    machine = named(
-        "AMD Ryzen 7 8745H w/ Radeon 780M Graphics",
-        accelerators=(Accelerator(vendor="amd", name="AMD Radeon 780M Graphics", unified=True),),
-    )
-    pace = span(predicted(machine, "qwen3.5-9b", "Q4_K_M", runtime="llama.cpp"), "decode")
-    assert pace.low <= 13.9 <= pace.high
-    assert pace.high * sum(weights("qwen3.5-9b", "Q4_K_M").values()) <= 120e9
-
-
-@pytest.mark.parametrize(
-    ("vendor", "shares", "least_runs"), [("nvidia", False, 100), ("apple", True, 60)]
-)
-def test_published_runs_on_gpus_lie_inside_a_narrow_range(
-    vendor: str, shares: bool, least_runs: int
-) -> None:
-    """Of each kind of GPU that several devices were published of, 9 in 10 runs lie inside; half of the likely paces are within 15 %, and half of the ranges span less than a factor of two."""
-    runs = [
-        (run["tokens_per_second"], of_published(run))
-        for run in rows("published")
-        if on_gpu(run)
-        for card in published(run["machine"]).accelerators or ()
-        if (card.vendor, card.unified) == (vendor, shares)
-    ]
-    assert len(runs) >= least_runs
-    assert sum(pace.low <= seen <= pace.high for seen, pace in runs) >= 0.9 * len(runs)
-    assert median(abs(pace.likely / seen - 1) for seen, pace in runs) <= 0.15
-    assert median(pace.high / pace.low for _, pace in runs) <= 2
 
 
 def kept_runs(*, on_x86: bool) -> list[dict[str, Any]]:
@@ -513,106 +407,6 @@ def on_card(row: dict[str, Any], architecture: str) -> PaceRange:
     machine = Machine(system="linux", architecture=architecture, scope="host", accelerators=(card,))
     asked: dict[str, Any] = {"offloaded": {0: 1.0}, "context_tokens": 4096, "runtime": "llama.cpp"}
     return span(predicted(machine, row["spec"], row["quantization"], **asked), "decode")
-
-
-@pytest.mark.parametrize(("vendor", "least_devices"), [("nvidia", 10), ("amd", 6)])
-def test_runs_that_are_in_no_fit_lie_inside_a_narrow_range(vendor: str, least_devices: int) -> None:
-    """Of other people's cards, 9 in 10 runs lie inside, half of the likely paces are within 15 %, half of the ranges span no more than a factor of two."""
-    runs = [row for row in kept_runs(on_x86=True) if vendor_of(row["device"]) == vendor]
-    paces = [(row["tokens_per_second"], on_card(row, "x86_64")) for row in runs]
-    assert len({row["device"] for row in runs}) >= least_devices
-    assert sum(pace.low <= seen <= pace.high for seen, pace in paces) >= 0.9 * len(runs)
-    assert median(abs(pace.likely / seen - 1) for seen, pace in paces) <= 0.15
-    assert median(pace.high / pace.low for _, pace in paces) <= 2.0001
-
-
-def test_processors_whose_sources_tell_the_memory_are_known() -> None:
-    """Every row names a model and a machine that are known and reads no more than its memory gives."""
-    table = []
-    for name in ("speed_processors", "speed_processors_later", "speed_processors_unseen"):
-        document = json.loads((TRUTH / f"{name}.json").read_text(encoding="utf-8"))
-        table += [dict(zip(document["columns"], row, strict=True)) for row in document["rows"]]
-    assert len({row["processor"] for row in table}) > 70
-    for row in table:
-        assert row["class"] in ("desktop", "laptop", "server", "board", "cloud")
-        assert row["memory"]
-        machine = machine_named(row["machine"])
-        assert not machine.accelerators
-        if machine.memory_bandwidth_bytes_per_second:
-            read = sum(weights(row["spec"], row["quantization"]).values())
-            sockets = cpus.count_of(machine.cpu_model or "")
-            most = sockets * machine.memory_bandwidth_bytes_per_second
-            assert read * row["tokens_per_second"] < most, row
-
-
-@pytest.mark.parametrize(
-    ("model", "quantization", "seen"),
-    [
-        ("llama-3.2-3b-instruct", "F16", 3.15),
-        ("llama-3.2-3b-instruct", "Q8_0", 5.62),
-        ("gpt-oss-20b", "MXFP4_MOE", 7.13),
-    ],
-)
-def test_the_cores_of_an_rk3588_read_more_than_those_of_a_raspberry_pi(
-    model: str, quantization: str, seen: float
-) -> None:
-    """A Turing RK1 of 32 GB, eight threads of llama.cpp 9568 and 9932 (speed_processors_unseen.json)."""
-    speed = check(model, Workload(quantization=quantization), machine="turing rk1 32gb").speed
-    assert speed is not None
-    assert speed.decode is not None
-    assert speed.decode.low <= seen <= speed.decode.high
-
-
-def test_experts_in_ram_are_told_around_what_people_see() -> None:
-    """126 published runs by what a user would type: with a guess of 70 us a layer for crossing over they were at 0.86."""
-    document = json.loads((TRUTH / "speed_split_later.json").read_text(encoding="utf-8"))
-    reached, inside = [], []
-    for values in document["rows"]:
-        row = dict(zip(document["columns"], values, strict=True))
-        if not row["decode_per_second"] or row["cpu_moe"] == 0 or row["ngl"] == 0:
-            continue
-        try:
-            verdict = check(
-                row["spec"],
-                Workload(quantization=row["quantization"], runtime="llama.cpp"),
-                machine=row["machine"],
-            )
-        except LookupError:
-            # of some the source does not tell a machine
-            continue
-        pace = verdict.speed.decode if verdict.speed is not None else None
-        if pace is None or verdict.needs is None or verdict.needs.placement != "split":
-            continue
-        reached.append(row["decode_per_second"] / pace.likely)
-        inside.append(pace.low <= row["decode_per_second"] <= pace.high)
-    assert len(inside) > 100
-    assert median(reached) == pytest.approx(1, abs=0.12)
-    assert sum(inside) >= 0.8 * len(inside)
-
-
-def test_processors_by_what_people_tell_of_them_are_told_around_what_they_see() -> None:
-    """195 runs on 133 processors: the 33 whose memory is told lie around the likely pace, the others some below it."""
-    document = json.loads((TRUTH / "speed_processors_many.json").read_text(encoding="utf-8"))
-    table = [dict(zip(document["columns"], row, strict=True)) for row in document["rows"]]
-    assert len({row["processor"] for row in table}) > 120
-    told: list[float] = []
-    untold: list[float] = []
-    inside: list[bool] = []
-    for row in table:
-        verdict = check(
-            row["spec"],
-            Workload(quantization=row["quantization"], runtime=row["runtime"]),
-            machine=row["machine"],
-        )
-        assert verdict.speed is not None
-        pace = verdict.speed.decode
-        assert pace is not None
-        reached = row["tokens_per_second"] / pace.likely
-        (told if "ddr" in row["machine"] else untold).append(reached)
-        inside.append(pace.low <= row["tokens_per_second"] <= pace.high)
-    assert median(told) == pytest.approx(1, abs=0.05)
-    assert 0.8 <= median(untold) <= 1.1
-    assert sum(inside) >= 0.83 * len(inside)
 
 
 @pytest.mark.parametrize(
@@ -668,21 +462,6 @@ def test_a_card_that_multiplies_bytes_one_by_one_has_a_pace_of_its_own() -> None
     assert units.is_telling(pace.low, pace.high)
 
 
-def test_a_gpu_without_products_of_bytes_reads_slower_than_its_memory() -> None:
-    """A BC-250 (the first RDNA, no dot product of 8 bits) decodes at half of what its 367 GB/s would give: 13 published runs, 3B to 35B-A3B, lie inside, half of them within 15 % of the likely pace."""
-    document = json.loads((TRUTH / "speed_backends.json").read_text(encoding="utf-8"))
-    table = [dict(zip(document["columns"], row, strict=True)) for row in document["rows"]]
-    paces = []
-    for row in (row for row in table if row["device"] == "AMD BC-250"):
-        asked = Workload(quantization=row["quantization"], context_tokens=4096)
-        told = check(row["spec"], asked, machine="bc-250").speed
-        assert told is not None
-        paces.append((row["tokens_per_second"], span(told, "decode")))
-    assert len(paces) == 13
-    assert all(pace.low <= seen <= pace.high for seen, pace in paces)
-    assert median(abs(pace.likely / seen - 1) for seen, pace in paces) <= 0.15
-
-
 def test_a_card_on_a_board_loses_by_how_its_program_launches() -> None:
     """On boards NVIDIA's cards keep four fifths of the pace, with CUDA; others, with Vulkan, an eighth to three quarters."""
     for row in kept_runs(on_x86=False):
@@ -692,59 +471,6 @@ def test_a_card_on_a_board_loses_by_how_its_program_launches() -> None:
         else:
             assert here.likely < 0.6 * beside_x86.likely
         assert here.low <= row["tokens_per_second"] <= here.high, row
-
-
-def test_chips_of_two_dies_lie_inside() -> None:
-    """llama.cpp's own table (discussion 4167) has 75 to 94 tokens/s of 7 B in Q4_0 on an Ultra, where a Max with half its memory and cores has 55 to 66; its builds of 2026 (folder benches) are a quarter faster."""
-    ultras = [
-        run for run in rows("published") if run["kind"] == "decode" and "-ultra-" in run["machine"]
-    ]
-    assert {run["machine"][:2] for run in ultras} == {"m1", "m2", "m3"}
-    for run in (run for run in ultras if run["tokens_per_second"] < 5):
-        assert of_published(run).likely == pytest.approx(run["tokens_per_second"], rel=0.15), run
-    paces = [of_published(run) for run in ultras]
-    inside = [
-        pace.low <= run["tokens_per_second"] <= pace.high
-        for run, pace in zip(ultras, paces, strict=True)
-    ]
-    assert sum(inside) >= 0.9 * len(ultras) > 20
-    machine = published("m2-ultra-76-core-gpu")
-    for model, quantization, seen in (
-        ("gpt-oss-120b", "MXFP4_MOE", 88.56),
-        ("qwen3-coder-30b-a3b-instruct", "Q8_0", 76.34),
-        ("qwen2.5-7b-instruct", "Q8_0", 78.17),
-        ("glm-4.7-flash", "Q8_0", 61.28),
-    ):
-        pace = predicted(machine, model, quantization, depth_tokens=528, runtime="llama.cpp")
-        assert span(pace, "decode").likely == pytest.approx(seen, rel=0.2)
-
-
-def test_prompts_on_gpus_are_estimated_by_what_they_did_on_others() -> None:
-    """Not for another program; two cards in turn are as fast as their mean. A card that no published run
-    has gets a wider range, from what its maker states and what cards of its kind reached.
-    """
-    ask = {"context_tokens": 4096, "runtime": "llama.cpp"}
-    model = ("llama-3.1-8b-instruct", "Q4_K_M")
-
-    def prompt(cards: Sequence[str], offloaded: dict[int, float], **other: Any) -> PaceRange | None:
-        machine = recorded(
-            2, accelerators=tuple(Accelerator(vendor="nvidia", name=name) for name in cards)
-        )
-        return predicted(machine, *model, **{**ask, "offloaded": offloaded, **other}).prompt
-
-    fast, slow = "NVIDIA GeForce RTX 4090", "NVIDIA GeForce RTX 3070"
-    alone = prompt([fast], {0: 1.0})
-    both = prompt([fast, slow], {0: 0.5, 1: 0.5})
-    last = prompt([slow], {0: 1.0})
-    assert alone is not None
-    assert both is not None
-    assert last is not None
-    assert last.likely < both.likely < alone.likely
-    assert both.likely == pytest.approx(2 / (1 / alone.likely + 1 / last.likely))
-    stated = prompt(["NVIDIA GeForce RTX 4070"], {0: 1.0})
-    assert stated is not None
-    assert alone.high / alone.low < stated.high / stated.low < 4
-    assert prompt([fast], {0: 1.0}, runtime="vllm") is None
 
 
 @pytest.mark.parametrize("name", ["dgx-spark", "mac-mini-M4", "jetson-agx-orin"])
@@ -798,25 +524,6 @@ def test_a_gpu_that_may_be_left_unused_raises_the_fast_end_alone(
     assert "if it is used" in perhaps.how
 
 
-def test_layers_bound_a_small_model_on_a_fast_card() -> None:
-    """What is launched for each layer takes its time however fast the memory is: an H200 is not ten times an RTX 4090."""
-
-    def pace(name: str) -> PaceRange:
-        machine = recorded(
-            2, accelerators=(Accelerator(vendor="nvidia", name=name, unified=False),)
-        )
-        return span(
-            predicted(machine, "smollm2-135m-instruct", "Q4_K_M", offloaded={0: 1.0}), "decode"
-        )
-
-    # a B300 with 8,000 GB/s ran LFM2.5 1.2B, of half as many layers, at 801 tokens/s, an RTX 4090 with 1,008 at 741
-    likely = [
-        pace(name).likely for name in ("NVIDIA GeForce RTX 4090", "NVIDIA H200", "NVIDIA B200")
-    ]
-    assert max(likely) < 1.5 * min(likely)
-    assert max(likely) < 1200
-
-
 def test_a_measured_bandwidth_narrows_the_range() -> None:
     """What is measured is worth asking for: the range is at most half as wide, in ratio, as that of guests like it, of which the likely pace is the measured one within a fifth."""
     machine = recorded(2)
@@ -864,58 +571,6 @@ GUEST_SETS = {
 }
 
 
-def test_a_guest_on_a_laptop_is_no_clouds() -> None:
-    """Its processor's name tells more: two cores of a Core i7 have two channels of DDR4-3200."""
-    laptop = recorded(
-        2,
-        cpu_model="11th Gen Intel(R) Core(TM) i7-1165G7 @ 2.80GHz",
-        instruction_sets=("avx2", "avx512f"),
-        **{FACT: None},
-    )
-    memory = memory_bandwidth.bandwidth(laptop)
-    assert memory is not None
-    assert "clouds" not in memory.how
-
-
-def test_the_answer_says_what_it_rests_on() -> None:
-    """Measured, stated and assumed bandwidths are told apart in words; the context the pace is for is named, and what a full one leaves of it."""
-    machine = recorded(2)
-    model = ("llama-3.2-1b-instruct", "Q4_K_M")
-    measured = predicted(machine, *model, context_tokens=8192)
-    assert "54.6 GB/s of memory bandwidth, measured" in measured.how
-    assert "in a chat of 256 tokens" in measured.how
-    full = span(predicted(machine, *model, depth_tokens=8192), "decode").likely
-    assert measured.full_context_tokens_per_second == pytest.approx(full)
-    stated = predicted(machine.replace(sources={}), *model)
-    assert "stated" in stated.how
-    assumed = predicted(machine.replace(**{FACT: None}), *model)
-    assert "virtual machines of clouds" in assumed.how
-    assert "not measured" in assumed.how
-
-
-def test_few_cores_do_not_read_all_that_a_server_could() -> None:
-    """One core of a current server reads some 42 GB/s (measured, Zen 5): of 461 GB/s that a socket has, one core and a quarter of one
-    get that much, and a quarter of it."""
-    server = recorded(
-        2,
-        cpu_cores_physical=96,
-        cpu_cores_usable=96.0,
-        **{FACT: 461 * 10**9},
-        sources={FACT: "profile"},
-    )
-    model = ("llama-3.1-8b-instruct", "Q4_K_M")
-    whole, one, quarter = (
-        span(
-            predicted(server.replace(cpu_cores_usable=cores), *model, context_tokens=256), "decode"
-        )
-        for cores in (96.0, 1.0, 0.25)
-    )
-    bytes_read = sum(weights(*model).values())
-    assert one.high * bytes_read <= 50e9
-    assert quarter.high * bytes_read <= 12.5e9
-    assert one.high < whole.low
-
-
 def test_a_prompt_is_read_no_slower_than_it_would_be_written() -> None:
     """It may be read one token at a time (gpt-oss: experts in MXFP4 are slow with few vector units)."""
     machine = Machine(
@@ -934,55 +589,6 @@ def test_a_prompt_is_read_no_slower_than_it_would_be_written() -> None:
         getattr(answer.prompt, end) >= getattr(answer.decode, end)
         for end in ("low", "likely", "high")
     )
-
-
-@pytest.mark.parametrize(
-    ("machine", "model", "quantization", "told"),
-    [
-        # OpenBMB/MiniCPM#331: about as fast as 8B models in the same quantization
-        ("jetson agx orin 64gb", "qwen3-8b", "Q4_K_M", 25),
-        # smolhub.com, at 25 W
-        ("jetson orin nano super", "lfm2.5-1.2b-instruct", "Q4_K_M", 54.1),
-    ],
-)
-def test_few_multiprocessors_unpack_slower_than_memory_gives(
-    machine: str, model: str, quantization: str, told: float
-) -> None:
-    speed = check(model, Workload(quantization=quantization), machine=machine).speed
-    assert speed is not None
-    assert speed.decode is not None
-    assert speed.decode.low <= told <= speed.decode.high
-    assert speed.prompt is not None
-
-
-def test_graphics_that_may_be_used_raise_the_fast_end_of_prompts_too() -> None:
-    """Qwen3 8B and Llama 2 7B in Q4_K_M: prompts at 1,268 and 1,327 tokens/s on a Radeon 8060S (AMD-Ecosystem/llama.cpp#59)."""
-    machine = published("strix-halo-385-vulkan").replace(
-        accelerators=(Accelerator(vendor="amd", name="AMD Radeon 8060S", unified=True),)
-    )
-    for model, told in (("qwen3-8b", 1268), ("llama-2-7b-chat", 1327)):
-        found = predicted(machine, model, "Q4_K_M", context_tokens=1024, runtime="llama.cpp").prompt
-        assert found is not None
-        assert found.low <= told <= found.high
-    unknown = machine.replace(
-        accelerators=(Accelerator(vendor="amd", name="AMD Radeon 840M", unified=True),)
-    )
-    assert (
-        predicted(unknown, "qwen3-8b", "Q4_K_M", context_tokens=1024, runtime="llama.cpp").prompt
-        is None
-    )
-
-
-@pytest.mark.parametrize(
-    ("name", "gib", "peak"),
-    [("RTX 3080", 12, 912), ("RTX 3080", 10, 760), ("RTX 3060", 8, 240), ("RTX 3060", 12, 360)],
-)
-def test_cards_of_one_name_are_told_apart_by_their_memory(name: str, gib: int, peak: float) -> None:
-    """384 and 320 bits at 19 Gbit/s; 128 and 192 bits at 15."""
-    card = Accelerator(
-        vendor="nvidia", name=f"NVIDIA GeForce {name}", memory_total_bytes=gib * 2**30
-    )
-    assert graphics.device_bandwidth(card) == peak * 1e9
 
 
 def test_a_stated_figure_is_taken_for_a_peak() -> None:
@@ -1031,66 +637,6 @@ def test_a_chip_with_its_memory_beside_it_tells_its_bandwidth(name: str, peak: f
         assert 0 < found[0] < found[1]
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "AMD Ryzen AI 9 HX 370 w/ Radeon 890M",
-        "AMD Ryzen 5 5600",
-        "Intel(R) Core(TM) i5-9500",
-        "Arm Cortex-A76",
-    ],
-)
-def test_other_chips_are_not_taken_for_them(name: str) -> None:
-    """A name that shares words with a known chip is still of its class: a laptop's memory ends at 136 GB/s."""
-    machine = Machine(
-        architecture="x86_64",
-        scope="host",
-        cpu_model=name,
-        cpu_cores_usable=16.0,
-        instruction_sets=("avx2",),
-    )
-    assert processor.chip_of(machine) is None
-    memory = memory_bandwidth.bandwidth(machine)
-    assert memory is not None
-    assert memory.high < 10**12
-
-
-@pytest.mark.parametrize(
-    ("chip", "cores", "peak"),
-    # support.apple.com/en-us/117736 and 121553
-    [
-        ("M3 Max", 14, 300),
-        ("M3 Max", 16, 400),
-        ("M4 Max", 14, 410),
-        ("M4 Max", 16, 546),
-        ("M2 Max", 12, 400),
-        ("M4 Max", None, 546),
-    ],
-)
-def test_the_cores_of_a_chip_tell_which_of_two_it_is(
-    chip: str, cores: int | None, peak: int
-) -> None:
-    """Apple makes the Max with two widths of memory, and the smaller one has fewer cores."""
-    mac = Machine(
-        system="macos",
-        architecture="aarch64",
-        scope="host",
-        cpu_model=f"Apple {chip}",
-        cpu_cores_physical=cores,
-    )
-    found = processor.chip_of(mac)
-    assert found is not None
-    assert found[1] == peak * 10**9
-    # some of the cores of a chip, in a virtual machine, do not tell
-    guest = processor.chip_of(mac.replace(scope="vm"))
-    assert guest is not None
-    assert (
-        guest[1]
-        == (peak if cores is None else max(peak, {"M3 Max": 400, "M4 Max": 546}.get(chip, 0)))
-        * 10**9
-    )
-
-
 def test_an_unknown_chip_by_apple_spans_them_all() -> None:
     """A chip without a name lies between an M1's cores and an M5 Ultra's memory."""
     for name in ("Apple processor", None):
@@ -1112,23 +658,6 @@ def test_what_the_cores_measure_does_not_bound_a_gpu_that_shares_the_memory() ->
     assert "400 GB/s" in answer.how
 
 
-def test_large_machines_may_read_more_than_sixteen_threads_did() -> None:
-    """A measurement with 16 threads bounds a socket of 96 cores from below only."""
-    small = span(
-        predicted(
-            recorded(2, cpu_cores_physical=16, cpu_cores_usable=16.0), "llama-2-7b-chat", "Q4_0"
-        ),
-        "decode",
-    )
-    large = span(
-        predicted(
-            recorded(2, cpu_cores_physical=96, cpu_cores_usable=96.0), "llama-2-7b-chat", "Q4_0"
-        ),
-        "decode",
-    )
-    assert large.high > 1.2 * small.high
-
-
 def test_other_runtimes_get_a_lower_slow_end_and_no_prompt_pace() -> None:
     """The rules are llama.cpp's; of another program they give the fast end only, and the answer says so."""
     ours = predicted(recorded(2), "llama-3.2-1b-instruct", "F16", runtime="llama.cpp")
@@ -1137,44 +666,6 @@ def test_other_runtimes_get_a_lower_slow_end_and_no_prompt_pace() -> None:
     assert span(other, "decode").high == span(ours, "decode").high
     assert other.prompt is None
     assert "transformers was not measured" in other.how
-
-
-@each(
-    ("name", "peak"),
-    [
-        ("NVIDIA GeForce RTX 4080 SUPER", 736),
-        ("NVIDIA H100 80GB HBM3", 3352),
-        ("NVIDIA H200", 4800),
-        ("NVIDIA A100-SXM4-80GB", 2039),
-        ("NVIDIA A10G", 600),
-        ("NVIDIA L40S", 864),
-        ("NVIDIA H100 PCIe", 2000),
-        ("NVIDIA GeForce RTX 4070 Ti", 504),
-        ("NVIDIA RTX 6000 Ada Generation", 960),
-        ("NVIDIA RTX 6000", None),
-        ("Tesla T4", 320),
-        ("NVIDIA GeForce RTX 4060 Laptop GPU", 256),
-        # 18 Gbit/s on 256 bits, where the card has 21 on 384
-        ("NVIDIA GeForce RTX 4090 Laptop GPU", 576),
-        # a variant that the table lacks, or a part of a card, is not the card
-        ("NVIDIA GeForce RTX 4090 Ti", None),
-        ("NVIDIA GeForce RTX 5070 SUPER", None),
-        ("NVIDIA H100 80GB HBM3 MIG 1g.10gb", None),
-        ("NVIDIA H100", None),
-        ("NVIDIA GPU", None),
-        ("AMD GPU 0x73df", None),
-        ("", None),
-    ],
-)
-def test_a_gpu_is_known_by_the_whole_of_its_name(name: str, peak: float | None) -> None:
-    """Names as drivers give them; one that only resembles a known one gives no figure, and the answer says so."""
-    assert gpus.peak_gb_per_s(name) == peak
-    machine = recorded(2, accelerators=(Accelerator(vendor="nvidia", name=name or "?"),))
-    answer = predicted(
-        machine, "llama-3.1-8b-instruct", "Q4_K_M", context_tokens=4096, offloaded={0: 1.0}
-    )
-    assert (answer.decode is None) == (peak is None)
-    assert (name or "?") in answer.how
 
 
 def test_a_part_in_ram_sets_the_pace() -> None:
@@ -1279,7 +770,7 @@ def test_a_context_that_slows_decoding_is_told() -> None:
     llama = shelf().spec("llama-3.2-1b-instruct").architecture
     read = weights("llama-3.2-1b-instruct", "Q4_0")
     for context, is_told in ((512, False), (8192, True)):
-        lines = speed.advice(
+        lines = pacing.advice(
             recorded(2), llama, read, context_tokens=context, runtime=program("llama.cpp")
         )
         assert any("times as long" in line for line in lines) is is_told
@@ -1342,7 +833,7 @@ def test_a_range_is_a_range_on_any_machine(
     for found in (answer.decode, answer.prompt):
         assert found is None or 0 < found.low <= found.likely <= found.high
     assert answer.how
-    speed.advice(machine, attention(), read, context_tokens=context, runtime=program(runtime))
+    pacing.advice(machine, attention(), read, context_tokens=context, runtime=program(runtime))
 
 
 @given(

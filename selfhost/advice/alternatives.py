@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from math import ceil, inf
 
 from .. import needs as need
@@ -19,9 +20,8 @@ from ..judge.defaults import follows_a_list, suited, suited_by_list
 from ..judge.making import can_be_made
 from ..judge.placement.devices import lies_beside_cards
 from ..judge.question import architectures, ask
-from ..judge.record import Alternative, Candidate, Judged, OpenAlternative, Question
+from ..judge.record import Alternative, Judged, OpenAlternative, Question
 from ..machine.record import Machine
-from ..needs.records import Needs
 from .ranking import NAMED, TIGHT, Standings, is_practical, leaves_little, reasons, share_on
 from .room import (
     exceeds_accelerator,
@@ -87,7 +87,8 @@ def alternatives(
     search = _Search(catalogue=catalogue, machine=machine)
     # a smaller quantization may be what the program takes by itself
     own: dict[tuple[object, ...], Alternative] = {}
-    for each in _same_model(question, workload, search):
+    for fit, why in _same_model(question, workload, search):
+        each = _alternative(fit, catalogue, why)
         weights = each.runtime, each.quantization, each.context_tokens, each.finetune_method
         own.setdefault(weights, each)
     longer = _with_longer_context(question, workload, judged, search)
@@ -97,7 +98,8 @@ def alternatives(
     same = [*own.values()][:MOST_ALTERNATIVES]
     if not own and not others:
         smaller = search.smaller(question, workload, worth_having=False)
-        same = [_smaller_alternative(smaller, catalogue)] if smaller is not None else []
+        if smaller is not None:
+            same = [_alternative(smaller, catalogue, f"same model, smaller: {smaller.cost}")]
     return (*longer, *same, *others)
 
 
@@ -112,11 +114,10 @@ def on_cards_instead(
         return None
     search = _Search(catalogue=catalogue, machine=machine)
     smaller = search.smaller(question, workload, worth_having=True)
-    if smaller is None:
+    if smaller is None or smaller.judged.needs is None or smaller.judged.speed is None:
         return None
-    needs, speed = smaller.judged.needs, smaller.judged.speed
-    pace = speed.decode if speed is not None else None
-    if needs is None or needs.placement != "accelerator" or pace is None:
+    pace = smaller.judged.speed.decode
+    if smaller.judged.needs.placement != "accelerator" or pace is None:
         return None
     typed = f"--quant {smaller.question.workload.quantization}"
     if workload.runtime is None:
@@ -145,10 +146,10 @@ def open_alternatives(
             best = search.judged(other, plain)
         except SelfhostError:
             continue
-        question, judged, less = best.question, best.judged, None
+        judged, less = best, None
         failed = tuple(each.code for each in judged.findings if each.outcome is Outcome.FAIL)
         if not judged.fits:
-            less = search.smaller(question, plain, worth_having=True)
+            less = search.smaller(best.question, plain, worth_having=True)
         if less is not None:
             failed, judged = (), less.judged
         unfit = False if failed else None
@@ -183,7 +184,7 @@ class _Search(Record):
     catalogue: Catalogue
     machine: Machine
 
-    def judged(self, spec: ModelSpec, workload: Workload) -> Candidate:
+    def judged(self, spec: ModelSpec, workload: Workload) -> Judged:
         """The model with the defaults that the route depends on, judged."""
         question = ask(spec, workload, self.catalogue, self.machine)
         return suited_by_list(question, workload, self.catalogue, self.machine)
@@ -198,16 +199,16 @@ class _Search(Record):
             if workload.kv_cache_type is None:
                 return None
             return self.fit(spec, workload.replace(kv_cache_type=None))
-        if not best.judged.fits:
+        if not best.fits:
             return None
-        return Fit(question=best.question, judged=best.judged, workload=workload)
+        return Fit(question=best.question, judged=best, workload=workload)
 
     def smaller(self, question: Question, workload: Workload, *, worth_having: bool) -> Fit | None:
         """The best quantization below the one judged that fits: of those worth having, or of the
         others. One that accelerators hold comes before one that the RAM holds beside them.
         """
         in_ram, runtime, spec = None, question.runtime, question.spec
-        for name in _smaller_types(question, self):
+        for name in self._smaller_types(question):
             quality = quality_of(name, self.catalogue, spec)
             is_wanted = quality.worth_having is worth_having
             if not is_wanted or runtime is None or is_surely_beyond(question, name, self.machine):
@@ -221,41 +222,42 @@ class _Search(Record):
             in_ram = in_ram or fit
         return in_ram
 
+    def _smaller_types(self, question: Question) -> list[str]:
+        """Quantizations below the one judged: files that the catalogue names, and what the runtime
+        makes while loading, come before what the reader makes, of files that are here or by the
+        printed lines; what nobody is known to publish and no line makes is not among them.
+        """
+        spec, workload, runtime = question.spec, question.workload, question.runtime
+        if spec.closed or runtime is None or question.needs is None or workload.task == "finetune":
+            return []
+        order = need.quantizations_of(spec, runtime, architectures(self.catalogue))
+        kind = workload.quantization
+        if kind not in order or is_beyond_any_quantization(question, self.machine):
+            return []
+        smaller = order[order.index(kind) + 1 :]
+        published = [name for name in smaller if _can_be_had(question, name)]
+        makeable = [
+            name
+            for name in smaller
+            if name not in published
+            and (
+                question.local_files
+                or can_be_made(spec, runtime, workload.replace(quantization=name))
+            )
+        ]
+        return [*published, *makeable]
+
     def as_checked(self, fit: Fit) -> Fit:
         """With the defaults that suit the machine best, as its command judges it."""
         catalogue, machine, workload = self.catalogue, self.machine, fit.workload
-        if follows_a_list(fit.question.spec, workload):
+        question, judged = fit.question, fit.judged
+        if follows_a_list(question.spec, workload):
             # the list begins anew, with the model's own default
-            question = ask(catalogue.spec(fit.question.spec.id), workload, catalogue, machine)
+            question = ask(catalogue.spec(question.spec.id), workload, catalogue, machine)
             best = suited(question, workload, catalogue, machine)
         else:
-            best = suited(fit.question, workload, catalogue, machine, judged=fit.judged)
-        return fit.replace(question=best.question, judged=best.judged)
-
-
-def _smaller_types(question: Question, search: _Search) -> list[str]:
-    """Quantizations below the one judged: files that the catalogue names, and what the runtime
-    makes while loading, come before what the reader makes; what nobody is known to publish and no
-    printed line makes is not among them.
-    """
-    spec, workload, runtime = question.spec, question.workload, question.runtime
-    if spec.closed or runtime is None or question.needs is None or workload.task == "finetune":
-        return []
-    order = need.quantizations_of(spec, runtime, architectures(search.catalogue))
-    if workload.quantization not in order or is_beyond_any_quantization(question, search.machine):
-        return []
-    smaller = order[order.index(workload.quantization) + 1 :]
-    published = [name for name in smaller if _can_be_had(question, name)]
-    # the printed lines make such files, or the reader has files to make them of
-    makeable = [
-        name
-        for name in smaller
-        if name not in published
-        and (
-            question.local_files or can_be_made(spec, runtime, workload.replace(quantization=name))
-        )
-    ]
-    return [*published, *makeable]
+            best = suited(question, workload, catalogue, machine, judged=judged)
+        return fit.replace(question=best.question, judged=best)
 
 
 def _can_be_had(question: Question, quantization: str) -> bool:
@@ -269,39 +271,36 @@ def _can_be_had(question: Question, quantization: str) -> bool:
 # ------------------------------------------------------------------ the same model
 
 
-def _same_model(question: Question, workload: Workload, search: _Search) -> Iterator[Alternative]:
-    """The model itself: tuned with less, smaller, with its own cache, in another program, with a
-    shorter context.
+def _same_model(
+    question: Question, workload: Workload, search: _Search
+) -> Iterator[tuple[Fit, str]]:
+    """The model itself and why: tuned with less, smaller, with its own cache, in another program,
+    with a shorter context.
     """
-    spec, judged_in, catalogue = question.spec, question.workload, search.catalogue
+    spec, judged_in = question.spec, question.workload
     if spec.closed:
         return
-    is_loaded = question.runtime is not None and question.needs is not None
-    if is_loaded and judged_in.task == "finetune" and judged_in.finetune_method != "qlora":
+    if question.needs is not None and judged_in.task == "finetune":
         fit = search.fit(spec, workload.replace(finetune_method="qlora"))
-        if fit is not None:
-            yield _alternative(fit, catalogue, "same model, tuned with QLoRA")
+        if fit is not None and judged_in.finetune_method != "qlora":
+            yield fit, "same model, tuned with QLoRA"
     # with the program that was asked for, before another one
     smaller = search.smaller(question, workload, worth_having=True)
     if smaller is not None:
-        yield _smaller_alternative(smaller, catalogue)
+        yield smaller, f"same model, smaller: {smaller.cost}"
     if workload.kv_cache_type is not None:
         fit = search.fit(spec, workload.replace(kv_cache_type=None))
         if fit is not None:
-            yield _alternative(fit, catalogue, f"same files, {OWN_CACHE}")
+            yield fit, f"same files, {OWN_CACHE}"
     if workload.runtime is not None:
         fit = search.fit(spec, workload.replace(runtime=None, format=None, quantization=None))
         fit = search.as_checked(fit) if fit is not None else None
         if fit is not None and fit.question.runtime is not None:
             why = f"same model with {fit.question.runtime.name}"
-            yield _alternative(fit, catalogue, ", ".join((why, *_own_cache(workload, fit))))
+            yield fit, ", ".join((why, *_own_cache(workload, fit)))
     shorter = _with_a_shorter_context(question, workload, search, has_smaller=smaller is not None)
     if shorter is not None:
         yield shorter
-
-
-def _smaller_alternative(fit: Fit, catalogue: Catalogue) -> Alternative:
-    return _alternative(fit, catalogue, f"same model, smaller: {fit.cost}")
 
 
 def _own_cache(workload: Workload, fit: Fit) -> tuple[str, ...]:
@@ -314,7 +313,7 @@ def _own_cache(workload: Workload, fit: Fit) -> tuple[str, ...]:
 
 def _with_a_shorter_context(
     question: Question, workload: Workload, search: _Search, *, has_smaller: bool
-) -> Alternative | None:
+) -> tuple[Fit, str] | None:
     """In the same files, or in the smallest where these leave far more of a context."""
     runtime, judged_in = question.runtime, question.workload
     if runtime is None or question.needs is None:
@@ -333,7 +332,7 @@ def _with_a_shorter_context(
         return None
     shorter = workload.replace(runtime=runtime.id, quantization=kind, context_tokens=longest)
     fit = search.fit(question.spec, shorter)
-    return _alternative(fit, catalogue, why) if fit is not None else None
+    return (fit, why) if fit is not None else None
 
 
 def _lightest(question: Question, workload: Workload, search: _Search) -> Question | None:
@@ -365,11 +364,9 @@ def _with_longer_context(
     if size is None or all(finding.code != "context-too-long" for finding in judged.findings):
         return ()
     for outline in catalogue.outlines():
-        total = outline.parameters_total
         is_alike = (outline.family, outline.uses) == (spec.family, spec.uses)
-        if outline.id == spec.id or not is_alike or total is None:
-            continue
-        if abs(total - size) > SAME_PARAMETERS * size:
+        apart = abs((outline.parameters_total or inf) - size)
+        if outline.id == spec.id or not is_alike or apart > SAME_PARAMETERS * size:
             continue
         fit = search.fit(catalogue.spec(outline.id), _for_any_model(workload))
         if fit is not None and not fit.likely_too_slow:
@@ -389,16 +386,15 @@ def _other_models(
     asked for. Models are judged in the order of their worth, until none that is left can be worth
     as much here as those that were seen.
     """
-    spec, named = question.spec, _named(question.spec, search.catalogue)
+    named = _named(question.spec, search.catalogue)
     plain = _for_any_model(workload)
-    in_its_program = plain.replace(runtime=workload.runtime)
     proposals: list[tuple[tuple[bool, bool, bool, float], Fit]] = []
-    for for_other_work, worth, other in _candidates(spec, plain, judged, search):
-        best = (for_other_work, False, False, -worth)
-        if len(proposals) >= most and best > proposals[most - 1][0]:
+    for for_other_work, worth, other in _candidates(question.spec, plain, judged, search):
+        if len(proposals) >= most and (for_other_work, False, False, -worth) > proposals[-1][0]:
             break
-        in_program = fit = search.fit(other, in_its_program)
-        if fit is None and in_its_program != plain:
+        fit = search.fit(other, plain.replace(runtime=workload.runtime))
+        is_elsewhere = fit is None
+        if fit is None and workload.runtime is not None:
             fit = search.fit(other, plain)
         if fit is None and other.id in named:
             # what the spec names is proposed as asking for it would propose it
@@ -407,13 +403,12 @@ def _other_models(
             continue
         is_unmeasured = any(each.code == "context-unmeasured" for each in fit.judged.findings)
         is_doubtful = is_slow_picture(fit.judged) or is_unmeasured
-        place = (for_other_work, is_doubtful, in_program is None, -worth * share_on(fit.judged))
+        place = (for_other_work, is_doubtful, is_elsewhere, -worth * share_on(fit.judged))
         proposals.append((place, fit))
         proposals.sort(key=lambda proposal: proposal[0])
-    return [
-        _other_model(spec, workload, search.as_checked(fit), search.catalogue)
-        for _, fit in proposals[:most]
-    ]
+        del proposals[most:]
+    fits = [search.as_checked(fit) for _, fit in proposals]
+    return [_other_model(question.spec, workload, fit, search.catalogue) for fit in fits]
 
 
 def _fit_smaller(spec: ModelSpec, workload: Workload, search: _Search) -> Fit | None:
@@ -462,19 +457,31 @@ def _candidates(
     named = _named(spec, catalogue)
     most = _most_parameters(spec, judged, search.machine)
     is_general, main_use = standings.is_general(spec.uses), (spec.uses or ())[:1] or None
+    does_it = partial(_does_its_work, spec, standings)
     ordered: list[tuple[bool, float, str]] = []
-    for outline in catalogue.outlines():
+    for outline in _alike(spec, catalogue):
         standing, is_named = standings.of(outline.id), outline.id in named
-        if standing is None or not _is_alike(outline, spec):
+        size = outline.parameters_total
+        if standing is None or size is None:
             continue
-        is_usual = outline.superseded_by is None and (outline.parameters_total or 0) <= most
-        if not (is_named or (is_usual and _does_its_work(spec, outline, standings))):
+        is_usual = outline.superseded_by is None and size <= most
+        if not is_named and not (is_usual and does_it(outline)):
             continue
         same_work = (standing.is_general and is_general) or standing.uses[:1] == main_use
         # of those that the spec names the nearest comes first
         weight = NAMED * (1 - 1e-6 * named.index(outline.id)) if is_named else 1.0
         ordered.append((not (same_work or is_named), -standing.worth * weight, outline.id))
     yield from _as_open_as_asked(sorted(ordered), workload, catalogue)
+
+
+def _alike(spec: ModelSpec, catalogue: Catalogue) -> list[Outline]:
+    """The other open models of its modality."""
+    modalities = _AS_GOOD_AS.get(spec.modality, (spec.modality,))
+    return [
+        outline
+        for outline in catalogue.outlines()
+        if outline.modality in modalities and not outline.closed and outline.id != spec.id
+    ]
 
 
 def _as_open_as_asked(
@@ -495,13 +502,6 @@ def _as_open_as_asked(
     yield from in_part
 
 
-def _is_alike(outline: Outline, spec: ModelSpec) -> bool:
-    """Another open model of that modality, whose size is known."""
-    modalities = _AS_GOOD_AS.get(spec.modality, (spec.modality,))
-    is_open = not outline.closed and outline.parameters_total is not None
-    return outline.id != spec.id and is_open and outline.modality in modalities
-
-
 def _most_parameters(spec: ModelSpec, judged: Judged, machine: Machine) -> float:
     """The most that another model may have: what may fit, and less than this model has, or a little
     more where it is not the machine that rules this one out.
@@ -516,7 +516,7 @@ def _most_parameters(spec: ModelSpec, judged: Judged, machine: Machine) -> float
     return min(below, inf if fitting is None else fitting)
 
 
-def _does_its_work(spec: ModelSpec, other: Outline, standings: Standings) -> bool:
+def _does_its_work(spec: ModelSpec, standings: Standings, other: Outline) -> bool:
     """Whether the other model can do what this one is for.
 
     What answers in words is replaced by what answers in words, on whatever subject; all else, such
@@ -543,7 +543,7 @@ def _alternative(fit: Fit, catalogue: Catalogue, why: str) -> Alternative:
         runtime=workload.runtime,
         finetune_method=workload.finetune_method,
         license=spec.license.id if spec.license else None,
-        **_memory(needs, is_tight=exceeds_accelerator(judged.findings)),
+        **_memory(judged),
         download_bytes=needs.download_bytes if needs is not None else None,
         decode_tokens_per_second=speed.decode if speed is not None else None,
         judged_tokens_per_second=speed.judged if speed is not None else None,
@@ -552,15 +552,17 @@ def _alternative(fit: Fit, catalogue: Catalogue, why: str) -> Alternative:
     )
 
 
-def _memory(needs: Needs | None, *, is_tight: bool) -> dict[str, Any]:
+def _memory(judged: Judged) -> dict[str, Any]:
     """What it takes in all, and what stays in RAM where accelerators hold the model or a part. Of
     accelerators that hold it only just it is what is likely, as `check` tells it.
     """
+    needs = judged.needs
     if needs is None or needs.memory is None:
         return {"memory_high_bytes": None}
     in_ram = host_high(needs) or 0
     if needs.placement == "host":
         return {"memory_high_bytes": in_ram}
+    is_tight = exceeds_accelerator(judged.findings)
     return {
         "memory_high_bytes": in_ram + (on_cards(needs, likely=is_tight) or 0),
         "host_bytes": in_ram,

@@ -4,8 +4,7 @@ stand-in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, MutableMapping, Sequence
-from functools import partial
+from collections.abc import Iterable, MutableMapping
 
 from ..catalogue.index import Catalogue
 from ..catalogue.offers import Offer, offers_of, snapshot
@@ -16,18 +15,36 @@ from ..core.workload import Workload
 from ..judge.checks import Finding, Outcome, license_check, openness_check
 from ..judge.record import Judged, Question
 
-OffersOf = Callable[[str], Sequence[Offer]]
 
+class _Prices(Record):
+    """The offers of the catalogue on the day `today`."""
 
-class Prices(Record):
-    """Offers by a model's id: `current` on the day `today`, and `ever`, with those that have ended.
-    `priced_on` is the day of the snapshot.
-    """
-
-    current: OffersOf
-    ever: OffersOf
+    catalogue: Catalogue
     today: str
-    priced_on: str
+
+    def of_model(self, id: str) -> tuple[Offer, ...]:
+        return tuple(offers_of(self.catalogue.offers_path, id, today=self.today))
+
+    def of_provider(self, spec: ModelSpec) -> tuple[Offer, ...]:
+        """A closed model in service, without a price: that it is served is what makes it a closed
+        model's API. () where offers of it ended.
+        """
+        path, served = self.catalogue.offers_path, spec.availability
+        if not spec.closed or served is None or not served.api:
+            return ()
+        is_retired = served.retired is not None and served.retired <= self.today
+        if is_retired or offers_of(path, spec.id, today=""):
+            return ()
+        source = f"{spec.sources.get('availability', 'its spec')}; no price known"
+        return (
+            Offer(
+                provider=served.provider,
+                model=spec.id,
+                model_id=spec.id,
+                as_of=snapshot(path).day,
+                source=source,
+            ),
+        )
 
 
 def offers_for(
@@ -35,24 +52,6 @@ def offers_for(
     question: Question,
     judged: Judged,
     today: str,
-    met: MutableMapping[str, bool] | None = None,
-) -> tuple[Offer, ...]:
-    """As `usable_offers`, of the shipped prices."""
-    path = catalogue.offers_path
-    prices = Prices(
-        current=partial(offers_of, path, today=today),
-        ever=partial(offers_of, path, today=""),
-        today=today,
-        priced_on=snapshot(path).day,
-    )
-    return usable_offers(question, judged, catalogue, prices, met)
-
-
-def usable_offers(
-    question: Question,
-    judged: Judged,
-    catalogue: Catalogue,
-    prices: Prices,
     met: MutableMapping[str, bool] | None = None,
 ) -> tuple[Offer, ...]:
     """The offers that meet what was asked, this model's own first; those of a stand-in only where
@@ -68,9 +67,10 @@ def usable_offers(
     workload, spec = question.workload, question.spec
     if workload.private or workload.task == "finetune":
         return ()
+    prices = _Prices(catalogue=catalogue, today=today)
     published_id = _published_id(spec, catalogue)
     if published_id is not None and meets(judged.findings):
-        offers = _served(question, spec, prices.current(published_id), prices)
+        offers = _served(question, spec, prices.of_model(published_id), prices)
         if offers and judged.failed and _is_of_files(spec):
             reason = f"The offers are for {published_id}, which these files match in name and"
             return tuple(offer.replace(why_instead=f"{reason} layers.") for offer in offers)
@@ -78,29 +78,30 @@ def usable_offers(
             return offers
     if not judged.failed:
         return ()
-    return _of_stand_in(question, published_id, catalogue, prices, {} if met is None else met)
+    return _of_stand_in(question, published_id, prices, {} if met is None else met)
 
 
 def _of_stand_in(
     question: Question,
     published_id: str | None,
-    catalogue: Catalogue,
-    prices: Prices,
+    prices: _Prices,
     met: MutableMapping[str, bool],
 ) -> tuple[Offer, ...]:
     """The offers of the first model that stands in for this one and meets what was asked."""
     from .stand_ins import stand_ins
 
-    spec = question.spec
+    spec, catalogue = question.spec, prices.catalogue
     # no id is the same as that of a model that the catalogue lacks
     for model_id, why in stand_ins(spec.replace(id=published_id or ""), catalogue):
-        offers = () if met.get(model_id) is False else prices.current(model_id)
+        offers = () if met.get(model_id) is False else prices.of_model(model_id)
         # what nobody serves stands in for nothing, and most models are served by nobody
         if met.get(model_id) is False or not (offers or catalogue.is_closed(model_id)):
             continue
         other = _spec(catalogue, model_id)
         served = () if other is None else _served(question, other, offers, prices)
-        if other is None or not served or not _complies(other, question.workload, met):
+        if other is None or not served:
+            continue
+        if not _complies(other, question.workload, met):
             continue
         reason = (
             f"No known API offers {spec.id} under these conditions. The offers are for {model_id},"
@@ -170,47 +171,21 @@ def _has_same_layers(spec: ModelSpec, other: ModelSpec | None) -> bool:
 
 
 def _served(
-    question: Question, spec: ModelSpec, offers: Sequence[Offer], prices: Prices
+    question: Question, spec: ModelSpec, offers: tuple[Offer, ...], prices: _Prices
 ) -> tuple[Offer, ...]:
     """Those of the model's offers, or its provider's without a price, that serve the context, where
     one was asked for.
     """
-    offers = offers or _by_its_provider(spec, prices)
+    offers, architecture = offers or prices.of_provider(spec), spec.architecture
     wanted = question.workload.context_tokens if question.context_asked else None
     if wanted is None:
-        return tuple(offers)
-    longest = _longest_context(spec)
+        return offers
+    longest = 0
+    if architecture is not None:
+        longest = max(architecture.context_tokens or 0, architecture.scaled_context_tokens or 0)
     if longest and wanted > longest:
         return ()
     return tuple(offer for offer in offers if (offer.context_tokens or 0) >= wanted)
-
-
-def _by_its_provider(spec: ModelSpec, prices: Prices) -> tuple[Offer, ...]:
-    """A closed model in service, without a price: that it is served is what makes it a closed
-    model's API.
-    """
-    served = spec.availability
-    if not spec.closed or served is None or not served.api or prices.ever(spec.id):
-        return ()
-    if served.retired is not None and served.retired <= prices.today:
-        return ()
-    return (
-        Offer(
-            provider=served.provider,
-            model=spec.id,
-            model_id=spec.id,
-            as_of=prices.priced_on,
-            source=f"{spec.sources.get('availability', 'its spec')}; no price known",
-        ),
-    )
-
-
-def _longest_context(spec: ModelSpec) -> int:
-    """The most tokens that the model can use; 0 where that is not known."""
-    architecture = spec.architecture
-    if architecture is None:
-        return 0
-    return max(architecture.context_tokens or 0, architecture.scaled_context_tokens or 0)
 
 
 def _spec(catalogue: Catalogue, model_id: str) -> ModelSpec | None:

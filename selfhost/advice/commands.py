@@ -14,14 +14,25 @@ from ..judge.judging import judge
 from ..judge.question import ask
 from ..judge.record import Question
 from ..machine.record import Machine
-from .case import Case, bounds, devices_option, may_crash, options_needed, tag_of, variables
-from .template_values import Values, file_values, filled, values_of, yarn_values
+from .blanks import (
+    Values,
+    bounds,
+    file_values,
+    filled,
+    in_shell,
+    options_needed,
+    values_of,
+    variables,
+    with_variables,
+    yarn_values,
+)
+from .case import Case, devices_option, may_crash, tag_of
 
 
 def commands(case: Case) -> tuple[str, ...]:
     """Lines that download and run the model as it was judged; () unless it would run here."""
     question, here = case.question, case.question.here
-    if not _is_run(case) or has_other_byte_order(case):
+    if not case.is_run or has_other_byte_order(case):
         return ()
     if question.local_files:
         return _lines_of_own_files(case)
@@ -36,8 +47,13 @@ def commands(case: Case) -> tuple[str, ...]:
     return lines
 
 
-def _is_run(case: Case) -> bool:
-    return case.judged.fits and case.workload.task == "generate"
+def _second_line(case: Case) -> tuple[str, ...]:
+    """The line of the program that is shown beside the judged one: only where it says it all."""
+    second = case.replace(runtime=case.catalogue.runtime(case.runtime.shown_with), is_second=True)
+    if may_crash(second) or not _has_build(second.runtime, case.machine):
+        return ()
+    lines = run_lines(second)
+    return lines if len(lines) == 1 else ()
 
 
 def has_other_byte_order(case: Case) -> bool:
@@ -48,15 +64,6 @@ def has_other_byte_order(case: Case) -> bool:
 def _is_scaling_known(case: Case) -> bool:
     """How to switch a scaling on differs from model to model: the publisher says it."""
     return not case.is_scaled or yarn_values(case.spec)["yarn_factor"] is not None
-
-
-def _second_line(case: Case) -> tuple[str, ...]:
-    """The line of the program that is shown beside the judged one: only where it says it all."""
-    second = case.replace(runtime=case.catalogue.runtime(case.runtime.shown_with), is_second=True)
-    if may_crash(second) or not _has_build(second.runtime, case.machine):
-        return ()
-    lines = run_lines(second)
-    return lines if len(lines) == 1 else ()
 
 
 def _has_build(runtime: RuntimeSpec, machine: Machine) -> bool:
@@ -70,8 +77,6 @@ def _has_build(runtime: RuntimeSpec, machine: Machine) -> bool:
 
 def _lines_of_own_files(case: Case) -> tuple[str, ...]:
     """Of a file or a folder of the user's, which is loaded in the place of a repository."""
-    from .shells import in_shell
-
     path = case.spec.origin
     if path.lower().endswith(".gguf"):
         return _lines_of_gguf(case, path)
@@ -106,8 +111,6 @@ def _lines_of_gguf(case: Case, path: str) -> tuple[str, ...]:
 
 def _file_template(case: Case, path: str, projector: str | None) -> str:
     """The command that loads one GGUF file; "" where the runtime takes none."""
-    from .shells import in_shell
-
     typed = in_shell(path, is_windows=case.is_windows)
     line = case.runtime.file_command.replace("{file}", typed)
     if projector:
@@ -118,8 +121,7 @@ def _file_template(case: Case, path: str, projector: str | None) -> str:
 
 def lines_of_made_file(case: Case, file: str, projector: str | None) -> tuple[str, ...]:
     """The line that runs a file that was made or got apart; () where its files are here."""
-    is_here = case.question.local_files or case.question.missing_bytes == 0
-    if is_here or not _is_run(case) or not _is_scaling_known(case):
+    if case.is_here or not case.is_run or not _is_scaling_known(case):
         return ()
     return run_lines(case, _file_template(case, file, projector))
 
@@ -165,13 +167,12 @@ def _is_served(case: Case) -> bool:
     """Whether the runtime would fetch and serve what is asked, and it is not here already. A tag
     that was typed may hold files of other runtimes.
     """
-    question, runtime = case.question, case.runtime
-    is_taken = case.workload.format in runtime.formats or (
-        case.tag is not None and case.workload.runtime in runtime.tags_of
+    runtime, workload = case.runtime, case.workload
+    is_taken = workload.format in runtime.formats or (
+        case.tag is not None and workload.runtime in runtime.tags_of
     )
-    is_served = case.spec.modality in runtime.modalities and _has_build(runtime, case.machine)
-    is_here = question.local_files or question.missing_bytes == 0
-    return _is_run(case) and is_taken and is_served and not is_here
+    is_built = case.spec.modality in runtime.modalities and _has_build(runtime, case.machine)
+    return case.is_run and is_taken and is_built and not case.is_here
 
 
 # ------------------------------------------------------------------ one line
@@ -192,19 +193,12 @@ def run_lines(case: Case, template: str | None = None) -> tuple[str, ...]:
         return ()
     line = " ".join((line, *options, *bounds(case)))
     settings = [filled(runtime.settings[key], values) for key in needed if key in runtime.settings]
+    is_windows = case.is_windows
     if not settings:
-        return (_with_variables(case, variables(case), line),)
+        return (with_variables(variables(case), line, is_windows=is_windows),)
     address = (runtime.server_address,) if runtime.server_address else ()
-    server = _with_variables(case, (*address, *settings), runtime.serve)
-    return server, _with_variables(case, address, line)
-
-
-def _with_variables(case: Case, settings: tuple[str, ...], line: str) -> str:
-    if not settings:
-        return line
-    from .shells import with_variables
-
-    return with_variables(settings, line, is_windows=case.is_windows)
+    server = with_variables((*address, *settings), runtime.serve, is_windows=is_windows)
+    return server, with_variables(address, line, is_windows=is_windows)
 
 
 def _can_be_set(runtime: RuntimeSpec, key: str) -> bool:
@@ -218,19 +212,21 @@ def _offload_template(case: Case, way: str) -> str:
     """The line whose parts move to the GPU that `way`; "" where none is known."""
     rule = case.runtime.rule_of(case.quantization) or case.runtime
     of_family = case.runtime.commands.get(case.spec.family or "", "")
-    # a family's own program that is told no device moves the parts by itself
-    is_told = "{device}" in of_family
-    return of_family if of_family and not is_told else rule.offload_commands.get(way, "")
+    # a family's own program that takes no device moves the parts by itself
+    takes_device = "{device}" in of_family
+    return of_family if of_family and not takes_device else rule.offload_commands.get(way, "")
 
 
 def _usual_line(case: Case, values: Values) -> str:
     """The runtime's command for that model, without options; "" where none is known."""
-    runtime = case.runtime
-    is_tagged = "{tag}" in runtime.command and case.workload.format == "gguf"
-    if is_tagged and not _is_loaded_by_tag(case):
+    runtime, here, workload = case.runtime, case.question.here, case.workload
+    is_tagged = "{tag}" in runtime.command and workload.format == "gguf"
+    default = need.default_format_and_quantization(case.spec, runtime)[1]
+    loaded = runtime.tags.get(tag_of(case.spec, workload) or "", default)
+    if is_tagged and workload.quantization != loaded:
         # a bare tag loads its own quantization, whatever was asked
-        here, tag = case.question.here, case.tag
-        if tag is None and here is not None and runtime.id == case.workload.runtime:
+        tag = case.tag
+        if tag is None and here is not None and runtime.id == workload.runtime:
             tag = here.tag
         line = runtime.command.replace("{tag}", tag) if tag else ""
     else:
@@ -251,12 +247,6 @@ def _template(case: Case, values: Values, *, by_file_name: bool = False) -> str:
     line = named or runtime.command_of(spec.family, spec.uses)
     # a line that loads the files as they are is another
     return line if "{cast}" in line or not need.is_cast(spec, runtime, case.quantization) else ""
-
-
-def _is_loaded_by_tag(case: Case) -> bool:
-    default = need.default_format_and_quantization(case.spec, case.runtime)[1]
-    tag = tag_of(case.spec, case.workload) or ""
-    return case.workload.quantization == case.runtime.tags.get(tag, default)
 
 
 # ------------------------------------------------------------------ beside the line

@@ -13,8 +13,7 @@ from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.making import can_be_made, is_published
 from ..needs.records import Making
-from .shells import in_shell
-from .template_values import filled
+from .blanks import filled, in_shell
 
 
 class Recipe(Record):

@@ -4,7 +4,7 @@ this machine or with what is proposed in the model's place, and at what load the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ..catalogue.index import Catalogue
 from ..catalogue.offers import Offer
@@ -94,7 +94,7 @@ def month(
     """What the load costs by the offers and on the machine, or where the model does not run there,
     with the first of `others` that does. None where no load was stated.
     """
-    load, machine, modality = costed.asked.load, costed.machine, costed.question.spec.modality
+    load, machine, own = costed.asked.load, costed.machine, costed.question.spec
     if load is None:
         return None
     if costed.asked.task == "finetune":
@@ -105,54 +105,55 @@ def month(
         finding.outcome is not Outcome.FAIL or finding.check == "speed"
         for finding in judged.findings
     )
+
     needs = judged.needs if runs else None
-    cost = monthly_cost(load, modality, costed.offers, machine, needs, judged.speed, ratings)
+    cost = monthly_cost(load, own.modality, costed.offers, machine, needs, judged.speed, ratings)
     if runs or not others or cost.reason is not None:
         return cost
-    question = _question_of(others[0], costed, catalogue)
-    other = judge(question, machine)
-    if other.needs is None:
+    return _with_proposal(cost, load, costed, catalogue, others[0], offers_for)
+
+
+def _with_proposal(
+    cost: MonthlyCost,
+    load: Load,
+    costed: Costed,
+    catalogue: Catalogue,
+    other: Alternative,
+    offers_for: Callable[[Question, Judged], tuple[Offer, ...]],
+) -> MonthlyCost:
+    """The cost with that of what is proposed in the place of the model, as it was proposed."""
+    own, machine, ratings = costed.question.spec, costed.machine, catalogue.common("power")
+    spec, workload = (
+        own,
+        costed.asked.replace(runtime=other.runtime, format=None, quantization=other.quantization),
+    )
+    if other.id != own.id:
+        spec, workload = catalogue.spec(other.id), workload.replace(draft=None, adapter=None)
+    question = ask(spec, workload, catalogue, machine)
+    judged = judge(question, machine)
+    needs, speed = judged.needs, judged.speed
+    if needs is None:
         return cost
     # the model's own offers are set beside the machine with the other model
-    own = monthly_cost(load, modality, costed.offers, machine, other.needs, other.speed, ratings)
-    is_same = question.spec.id == costed.question.spec.id
-    offers = () if is_same else offers_for(question, other)
-    instead = monthly_cost(load, modality, offers, machine, other.needs, other.speed, ratings)
-    return own.replace(
+    beside = monthly_cost(load, own.modality, costed.offers, machine, needs, speed, ratings)
+    offers = () if spec.id == own.id else offers_for(question, judged)
+    instead = monthly_cost(load, own.modality, offers, machine, needs, speed, ratings)
+    judged_in = question.workload
+    quality = quality_for(judged_in, catalogue, spec)
+    assert instead.here is not None
+    return beside.replace(
         here=None,
-        meets_unknown=own.meets_unknown or instead.meets_unknown,
-        instead=_proposed(question, costed, catalogue, instead),
+        meets_unknown=beside.meets_unknown or instead.meets_unknown,
+        instead=ProposedCost(
+            id=spec.id,
+            name=spec.name,
+            quantization=judged_in.quantization,
+            offers=instead.offers,
+            here=instead.here,
+            # what may be worse than with the one asked for
+            risks=risks(own, spec, quality, judged_in.context_tokens, costed.offers),
+        ),
     )
-
-
-def _proposed(
-    question: Question, costed: Costed, catalogue: Catalogue, cost: MonthlyCost
-) -> ProposedCost:
-    """The cost of another model, with what may be worse than with the one asked for."""
-    spec, workload = question.spec, question.workload
-    quality = quality_for(workload, catalogue, spec)
-    assert cost.here is not None
-    return ProposedCost(
-        id=spec.id,
-        name=spec.name,
-        quantization=workload.quantization,
-        offers=cost.offers,
-        here=cost.here,
-        risks=risks(costed.question.spec, spec, quality, workload.context_tokens, costed.offers),
-    )
-
-
-def _question_of(other: Alternative, costed: Costed, catalogue: Catalogue) -> Question:
-    """What is proposed in the place of the model, as it was proposed."""
-    workload = costed.asked.replace(
-        runtime=other.runtime, format=None, quantization=other.quantization
-    )
-    spec = costed.question.spec
-    if other.id == spec.id:
-        workload = workload.replace(context_tokens=other.context_tokens)
-    else:
-        spec, workload = catalogue.spec(other.id), workload.replace(draft=None, adapter=None)
-    return ask(spec, workload, catalogue, costed.machine)
 
 
 def monthly_cost(
@@ -391,8 +392,8 @@ def _with_energy(pace: LocalCost, work: _Work, needs: Needs) -> LocalCost:
     """
     stated, rate = work.load.watts, work.load.electricity_per_kwh
     power = (stated, stated, "what you stated") if stated is not None else _rated(work, needs)
-    if isinstance(power, Unread):
-        return pace.replace(unknown=(power,))
+    if isinstance(power, str):
+        return pace.replace(unknown=(Unread(fact="watts", reason=power, remedy=_METER),))
     least, most, source = power
     values: dict[str, float] = {}
     lines = []
@@ -436,57 +437,60 @@ def _written(value: float) -> str:
 # ------------------------------------------------------------------ rated power
 
 
-def _rated(work: _Work, needs: Needs) -> tuple[float, float, str] | Unread:
-    """Watts at least and at most of the processors that would work, and their source."""
+def _rated(work: _Work, needs: Needs) -> tuple[float, float, str] | str:
+    """Watts at least and at most of the processors that would work, and their source; why they are
+    not known.
+    """
     machine, ratings = work.machine, work.ratings
     if machine.scope == "vm":
-        return _unrated(
+        return (
             "it is a virtual machine, whose host's power is not read; a rented one is paid by the"
             " hour"
         )
     for row in ratings["computer"]:
         if row["chip"] == (machine.cpu_model or "").lower():
             return row["watts"], row["watts"], row["source"]
-    cards, low, high = machine.accelerators or (), 0.0, 0.0
-    names, sources = [], []
+    rated = list(_rated_parts(machine, needs, ratings))
+    missing = next((why for _, watts, why in rated if watts is None), None)
+    if missing is not None:
+        return missing
+    low = sum((watts[0] for _, watts, _ in rated if watts is not None), 0.0)
+    high = sum((watts[1] for _, watts, _ in rated if watts is not None), 0.0)
+    names = " and ".join(dict.fromkeys(name for name, _, _ in rated))
+    sources = "; ".join(dict.fromkeys(source for _, _, source in rated))
+    return low, high, f"{names}, {sources}; the rest of the computer comes on top"
+
+
+def _rated_parts(
+    machine: Machine, needs: Needs, ratings: Mapping[str, Any]
+) -> Iterator[tuple[str, tuple[float, float] | None, str]]:
+    """Each processor that would work, its watts at least and at most, and their source; without
+    watts why they are not known.
+    """
+    cards, cpu = machine.accelerators or (), machine.cpu_model
     for number in shares_of(needs):
         name = cards[number].name if number < len(cards) else "the accelerator"
-        board = gpus.board_watts(name) if number < len(cards) else None
-        if board is None:
-            return _unrated(f"no rated power of {name} is known")
-        low, high = low + board[0], high + board[1]
-        names.append(name)
-        sources.append(gpus.source_of("watts"))
-    if needs.placement != "accelerator":
-        watts = _rated_processor(machine, ratings)
-        if isinstance(watts, Unread):
-            return watts
-        low, high = low + watts, high + watts
-        names.append(machine.cpu_model or "")
-        sources.append(ratings["cpu_source"])
-    source = f"{' and '.join(dict.fromkeys(names))}, {'; '.join(dict.fromkeys(sources))}"
-    return low, high, f"{source}; the rest of the computer comes on top"
-
-
-def _rated_processor(machine: Machine, ratings: Mapping[str, Any]) -> float | Unread:
-    """Watts of the machine's processor, all of which works."""
+        watts = gpus.board_watts(name) if number < len(cards) else None
+        source = gpus.source_of("watts") if watts else f"no rated power of {name} is known"
+        yield name, watts, source
+    if needs.placement == "accelerator":
+        return
     if machine.scope == "container":
-        return _unrated(
-            "a container has a share of its host's processor, and what the rest of it does is not"
-            " known"
-        )
-    if machine.cpu_model is None:
-        return _unrated("its processor is not named")
-    wanted = _processor(machine.cpu_model)
-    for row in ratings["cpu"]:
-        if any(name.lower() == wanted for name in row["names"]):
-            watts: float = row["watts"]
-            return watts
-    return _unrated(f"no rated power of {machine.cpu_model} is known")
+        yield "", None, _OF_CONTAINER
+    elif cpu is None:
+        yield "", None, "its processor is not named"
+    else:
+        rows = (row for row in ratings["cpu"] if _processor(cpu) in map(str.lower, row["names"]))
+        row = next(rows, None)
+        if row is None:
+            yield cpu, None, f"no rated power of {cpu} is known"
+        else:
+            yield cpu, (row["watts"], row["watts"]), ratings["cpu_source"]
 
 
-def _unrated(reason: str) -> Unread:
-    return Unread(fact="watts", reason=reason, remedy=_METER)
+_OF_CONTAINER = (
+    "a container has a share of its host's processor, and what the rest of it does is not known"
+)
 
 
 def _processor(model: str) -> str:

@@ -12,7 +12,7 @@ from ..judge.pace.speed import uses_shared_gpu
 from ..judge.placement.devices import computes_on_shared, is_built_for, reaches
 from ..judge.question import is_behind_gate
 from ..machine.record import Accelerator, Machine
-from .case import Case, names_of_some
+from .case import Case
 
 
 def install_lines(case: Case, run_lines: Sequence[str]) -> tuple[str, ...]:
@@ -64,9 +64,8 @@ def _with_other_installs(case: Case, lines: tuple[str, ...]) -> tuple[str, ...]:
     slower build, before them where they want what not everyone has.
     """
     runtime, places = case.runtime, _places(case)
-    others = next(
-        (runtime.install_otherwise[key] for key in places if key in runtime.install_otherwise), ()
-    )
+    ways = runtime.install_otherwise
+    others = next((ways[key] for key in places if key in ways), ())
     if not others or is_built_from_source(case.machine, runtime):
         return lines
     comments = [f"# {line}" for line in others]
@@ -84,12 +83,10 @@ def _places(case: Case) -> list[str]:
     `linux-nvidia` and `linux-accelerator` where the model is on one or one that shares the RAM
     computes it, `linux`.
     """
-    machine, system = case.machine, case.machine.system or ""
-    if not (_uses_accelerator(case) or uses_shared_gpu(machine, case.runtime)):
+    machine, system, runtime = case.machine, case.machine.system or "", case.runtime
+    if case.placement in (None, "host") and not uses_shared_gpu(machine, runtime):
         return [system]
-    by_vulkan = any(
-        is_built_for(card, case.runtime.amd_gpus_by_vulkan) is True for card in case.cards
-    )
+    by_vulkan = any(is_built_for(card, runtime.amd_gpus_by_vulkan) is True for card in case.cards)
     vendors = {card.vendor for card in case.cards}
     usual = [f"{system}-accelerator", system]
     if by_vulkan or len(vendors) != 1:
@@ -98,16 +95,11 @@ def _places(case: Case) -> list[str]:
     return [f"{system}-{machine.architecture}-{vendor}", f"{system}-{vendor}", *usual]
 
 
-def _uses_accelerator(case: Case) -> bool:
-    """Whether a part of the model lies on an accelerator."""
-    return case.placement not in (None, "host")
-
-
 def _first_for_accelerator(case: Case) -> Iterator[str]:
     """What the accelerator in use wants installed or set before the program."""
     runtime, cards = case.runtime, case.cards
     is_shared = any(card.unified and computes_on_shared(runtime, card) for card in cards)
-    if not (_uses_accelerator(case) or runtime.gpu_only or is_shared):
+    if case.placement in (None, "host") and not runtime.gpu_only and not is_shared:
         return
     used = [cards[index] for index in case.cards_used] if cards else []
     for vendor in dict.fromkeys(card.vendor for card in used or cards):
@@ -117,7 +109,7 @@ def _first_for_accelerator(case: Case) -> Iterator[str]:
 
 
 def _for_old_cards(
-    runtime: RuntimeSpec, cards: Sequence[Accelerator], machine: Machine
+    runtime: RuntimeSpec, used: Sequence[Accelerator], machine: Machine
 ) -> Iterator[str]:
     """The line that gets a build with kernels for the oldest of the GPUs, and the one by which GPUs
     of AMD's run the kernels of another.
@@ -125,11 +117,11 @@ def _for_old_cards(
     here = f"{machine.system}-{machine.architecture}"
     for key, line in runtime.install_below.items():
         system, _, least = key.rpartition("-")
-        if system in ("", here) and any(reaches(card, least) is False for card in cards):
+        if system in ("", here) and any(reaches(card, least) is False for card in used):
             yield line
             break
     for version, patterns in runtime.amd_gpus_as.items():
-        if machine.system == "linux" and any(is_built_for(card, patterns) for card in cards):
+        if machine.system == "linux" and any(is_built_for(card, patterns) for card in used):
             yield f"export HSA_OVERRIDE_GFX_VERSION={version}"
 
 
@@ -141,36 +133,34 @@ def shared_memory_lines(case: Case) -> tuple[str, ...]:
     needs, machine = case.judged.needs, case.machine
     if needs is None or not case.has_code("accelerator-partly"):
         return ()
-    from ..judge.checks.accelerator_share import left_by_metal, more_for_shared
+    from ..judge.checks.accelerator_ram import left_by_metal, more_for_shared
 
     line = more_for_shared(needs, machine)
     if line is None:
         return ()
     if machine.system == "linux":
-        why = "once, and restart: by default the GPU may use half of the RAM alone, and"
+        why, left = "once, and restart: by default the GPU may use half of the RAM alone, and", ""
     else:
         why = "until the next start of the Mac; without it a part may run on the CPU, and"
-    left = "" if machine.system == "linux" else left_by_metal(needs, machine)
+        left = left_by_metal(needs, machine)
     return f"# {why} the pace is at its slow end{left}", line
 
 
 def device_note(case: Case) -> tuple[str, ...]:
-    """A comment on which of unlike accelerators is meant, for programs number them each their own
+    """A comment on which of several accelerators is meant, for programs number them each their own
     way, or on how to name those that suffice; () where the line says it.
     """
     runtime, cards, used = case.runtime, case.cards, case.cards_used
     listed = runtime.devices_listed
     if not listed or not case.leaves_cards:
         return ()
-    if len(used) > 1 and not names_of_some(case):
+    if len(used) > 1:
+        named = " and ".join(counted([cards[index].name for index in used]))
         option = runtime.some_devices_option.replace("{devices}", "NAMES")
-        return (f"# {len(used)} GPUs suffice; {option} keeps to those you name, from: {listed}",)
+        return (f"# {named} suffice; {option} keeps to those you name, from: {listed}",)
     if len({card.name for card in cards}) == 1:
         return ()
-    if len(used) == 1:
-        return (f"# the number below is that of {cards[used[0]].name} in: {listed}",)
-    named = " and ".join(counted([cards[index].name for index in used]))
-    return (f"# the devices below are {named} in: {listed}",)
+    return (f"# the number below is that of {cards[used[0]].name} in: {listed}",)
 
 
 def login_lines(case: Case) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from ..catalogue.index import Catalogue
 from ..core.errors import InputError, in_one_line
 from ..core.workload import Workload, as_typed
 from ..judge.checks import reads_context
-from ..judge.record import Answer
+from ..judge.record import Verdict
 from ..machine.record import Machine
 from .listing import Listing
 
@@ -50,7 +50,7 @@ def _in_four_bits(workload: Workload, machine: Machine, catalogue: Catalogue) ->
 
 
 def _without_cache_type(
-    workload: Workload, rows: Sequence[Answer], catalogue: Catalogue
+    workload: Workload, rows: Sequence[Verdict], catalogue: Catalogue
 ) -> Iterator[str]:
     """Which programs have a type of KV cache where none that was judged has it."""
     cache_type = workload.kv_cache_type

@@ -19,7 +19,7 @@ from ..judge.checks import Outcome, license_check, openness_check
 from ..judge.checks.speed import is_too_slow
 from ..judge.defaults import suited
 from ..judge.question import ask, with_canonical_license
-from ..judge.record import Answer, Route, answer_for
+from ..judge.record import Route, Verdict, verdict_on
 from ..machine.record import Machine
 from .api_route import offers_for
 from .best_case import best_case
@@ -52,7 +52,7 @@ class Listing(Record):
     of its newest model, whichever is later; None where it has neither.
     """
 
-    answers: tuple[Answer, ...]
+    answers: tuple[Verdict, ...]
     counts: Counts
     why: Mapping[str, str] = {}
     refused: Mapping[str, WorkloadError] = {}
@@ -60,7 +60,7 @@ class Listing(Record):
     as_of: str | None = None
 
 
-Judged = Answer | WorkloadError | None
+Judged = Verdict | WorkloadError | None
 
 
 class Lister:
@@ -93,11 +93,11 @@ class Lister:
         wanted = {*(self._catalogue.ids() if ids is None else ids)} - ruled_out
         outlines = [outline for outline in self._catalogue.outlines() if outline.id in wanted]
         # each by a place no worse than its own; once it is the best that is left it is judged
-        waiting: list[tuple[Key, Answer | None]] = [
+        waiting: list[tuple[Key, Verdict | None]] = [
             (order.best_key(outline), None) for outline in outlines
         ]
         heapify(waiting)
-        rows: list[Answer] = []
+        rows: list[Verdict] = []
         refused: dict[str, WorkloadError] = {}
         while waiting and len(rows) < most:
             key, answer = heappop(waiting)
@@ -120,7 +120,7 @@ class Lister:
         wanted = self._catalogue.ids() if ids is None else ids
         judged = self._judged_by([id for id in wanted if id not in ruled_out], processes)
         refused = {id: each for id, each in judged.items() if isinstance(each, WorkloadError)}
-        rows = [each for each in judged.values() if isinstance(each, Answer)]
+        rows = [each for each in judged.values() if isinstance(each, Verdict)]
         rows.sort(key=self._order.key)
         return self._listing(rows, refused, count_rows(rows), len(ruled_out))
 
@@ -133,12 +133,11 @@ class Lister:
             return None
         except WorkloadError as error:
             return error
-        best = suited(question, workload, catalogue, machine)
-        question, judged = best.question, best.judged
+        judged = suited(question, workload, catalogue, machine)
         is_offered = judged.failed and bool(
-            offers_for(catalogue, question, judged, self._today, self._met)
+            offers_for(catalogue, judged.question, judged, self._today, self._met)
         )
-        return answer_for(question, judged, judged.route(is_offered))
+        return verdict_on(judged, machine, asked=id, offered=is_offered)
 
     def _judged_by(self, ids: Sequence[str], processes: int) -> dict[str, Judged]:
         """By id what was found, by so many processes."""
@@ -164,7 +163,7 @@ class Lister:
 
     def _listing(
         self,
-        rows: Sequence[Answer],
+        rows: Sequence[Verdict],
         refused: Mapping[str, WorkloadError],
         counts: Counts,
         ruled_out: int,
@@ -174,7 +173,7 @@ class Lister:
         """
         if refused and not rows:
             others = (id for id in self._catalogue.ids() if id not in refused)
-            if not any(isinstance(self._judged(id), Answer) for id in others):
+            if not any(isinstance(self._judged(id), Verdict) for id in others):
                 raise refused[min(refused)]
         standings = Standings.of_catalogue(self._catalogue)
         return Listing(
@@ -203,7 +202,7 @@ def _judged_here(id: str) -> Judged:
     return _listers[0]._judged(id)
 
 
-def count_rows(answers: Sequence[Answer]) -> Counts:
+def count_rows(answers: Sequence[Verdict]) -> Counts:
     """Those of these models."""
     running = [answer for answer in answers if answer.can_run]
     return Counts(

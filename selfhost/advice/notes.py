@@ -11,8 +11,8 @@ from ..catalogue.spec import GENERATING, ONE_AT_A_TIME, ModelSpec
 from ..core.templates import filled
 from ..core.workload import FLAGS, Workload
 from ..judge.checks import reads_context
-from ..judge.question import architectures
 from ..judge.record import Question
+from ..needs.quantization import OF_EXPERTS
 from .remarks import DRAFT_NOTE, training_note, which_trainer
 from .understood import Understood
 
@@ -23,10 +23,6 @@ _NOTES = {
     "retired": "Whether it is still served is not known: {why}.",
     "context": (
         "The context is {tokens:tokens}, for the prompt and an answer: --context states another."
-    ),
-    "large-adapters": (
-        "Adapters of rank {rank} have {adapters:count} parameters, more than the model's"
-        " {model:count}: --method full trains fewer."
     ),
     "no-cache": "--kv-cache {type} has no effect: {model} keeps no KV cache in {program}.",
     "no-experts": (
@@ -66,46 +62,21 @@ def notes_of(
         yield _note("context", tokens=tokens)
     if workload.draft and question.companions is not None:
         yield DRAFT_NOTE
-    if workload.task == "finetune" and stated.lora_rank is not None:
-        yield from _larger_than_model(catalogue, question)
     yield from _without_effect(question, stated)
-
-
-def _larger_than_model(catalogue: Catalogue, question: Question) -> Iterator[str]:
-    """A sentence where the adapters have more parameters than the model itself."""
-    from ..needs.packed import adapter_parameters
-    from ..needs.tensors import row_of
-
-    spec, rank = question.spec, question.workload.lora_rank
-    row = row_of(spec.architecture, architectures(catalogue)) if spec.architecture else None
-    if rank is None or spec.architecture is None or row is None or not spec.parameters_total:
-        return
-    adapters = adapter_parameters(spec.architecture, row, rank)[0]
-    if adapters > spec.parameters_total:
-        yield _note(
-            "large-adapters", rank=f"{rank:,}", adapters=adapters, model=spec.parameters_total
-        )
 
 
 def _without_effect(question: Question, stated: Workload) -> Iterator[str]:
     """Sentences on what was asked to no effect."""
-    spec, runtime = question.spec, question.runtime
-    if stated.quantization is not None:
-        yield from _for_experts_alone(question)
+    spec, workload = question.spec, question.workload
+    rest, stored = OF_EXPERTS.get(workload.quantization or ""), question.read_bytes
+    is_of_experts = stated.quantization is not None and workload.format == "gguf" and rest
+    if is_of_experts and stored and workload.quantization not in stored:
+        yield _note("no-experts", type=workload.quantization, rest=rest, model=spec.name)
     yield from without_tokens(stated, spec)
     cache_type = stated.kv_cache_type
-    if cache_type and question.workload.kv_cache_type is None and runtime is not None:
-        yield _note("no-cache", type=cache_type, model=spec.name, program=runtime.name)
-
-
-def _for_experts_alone(question: Question) -> Iterator[str]:
-    """A sentence where the quantization is one of experts alone, and the model has none."""
-    from ..needs.quantization import OF_EXPERTS
-
-    quantization, stored = question.workload.quantization or "", question.read_bytes
-    rest = OF_EXPERTS.get(quantization)
-    if question.workload.format == "gguf" and rest and stored and quantization not in stored:
-        yield _note("no-experts", type=quantization, rest=rest, model=question.spec.name)
+    if cache_type and workload.kv_cache_type is None and question.runtime is not None:
+        program = question.runtime.name
+        yield _note("no-cache", type=cache_type, model=spec.name, program=program)
 
 
 def without_tokens(stated: Workload, spec: ModelSpec) -> Iterator[str]:

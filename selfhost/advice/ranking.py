@@ -16,7 +16,7 @@ from ..catalogue.spec import MODALITIES
 from ..core.records import Record
 from ..core.workload import READING_TOKENS_PER_SECOND
 from ..judge.checks.speed import is_slow, is_too_slow
-from ..judge.record import Answer, Judged, Outcome, Route
+from ..judge.record import Judged, Outcome, Route, Verdict
 
 TYPE_CHECKING = False
 
@@ -151,6 +151,16 @@ class Standings:
         """None for a model that the catalogue does not have."""
         return self._by_id.get(id)
 
+    def by_use(self, id: str) -> tuple[bool | int | str, ...]:
+        """What models of one shape are ordered by: general ones before those for one kind of work,
+        then as many sell them, then those in Ollama's library, the earliest first.
+        """
+        standing = self._by_id.get(id)
+        if standing is None:
+            return (True, 0, True, "")
+        providers, is_elsewhere = standing.api_providers, not standing.is_in_ollama
+        return (not standing.is_general, -providers, is_elsewhere, standing.released or "9")
+
     def _standing(self, outline: Outline, newest: int, providers: int) -> Standing:
         uses = outline.uses or ()
         total = outline.parameters_total or 0
@@ -229,7 +239,7 @@ def _share_by_pace(paces: float) -> float:
     return paces**2 / (1 + paces**2) if paces < 1 else 1 / (1 + paces**-2)
 
 
-def share_on(judged: Answer | Judged, most: float = 1.0) -> float:
+def share_on(judged: Verdict | Judged, most: float = 1.0) -> float:
     """Which share of its worth a model has on that machine, at most 1: by its pace, half where none
     is known; less where a part of it lies beside the accelerator, and where other programs must or
     should be closed first; of a picture or a document by the time that it takes. `most` is what
@@ -246,7 +256,7 @@ def share_on(judged: Answer | Judged, most: float = 1.0) -> float:
     return share * (CROWDED if codes & {*_CROWDED_CODES} else 1)
 
 
-def _share_by_copying(judged: Answer | Judged) -> float:
+def _share_by_copying(judged: Verdict | Judged) -> float:
     """Which share counts of a model that lies in part in RAM beside an accelerator: by what of it
     crosses for a prompt, and how long that takes; 1 of any other.
     """
@@ -259,7 +269,7 @@ def _share_by_copying(judged: Answer | Judged) -> float:
     return _share_by_pace(HALF_WORTH_SECONDS_OF_CROSSING / max(seconds, 1e-3))
 
 
-def leaves_little(judged: Answer | Judged) -> bool:
+def leaves_little(judged: Verdict | Judged) -> bool:
     """It fits, and leaves the system or the accelerator little."""
     return any(finding.code in TIGHT_CODES for finding in judged.findings)
 
@@ -315,7 +325,7 @@ class Order:
             share=share_of_pace(bounds.tokens_per_second(outline)) if can_run else 1.0,
         )
 
-    def key(self, answer: Answer) -> Key:
+    def key(self, answer: Verdict) -> Key:
         """The place of one model in the list; smaller is better.
 
         The route, the kind of model, whether it is too slow, what it is for, whether it is as open
@@ -358,7 +368,7 @@ class Order:
         return _ROUTES.index(route), kind, is_slow, section, is_less_open, -worth, outline.id
 
 
-def reasons(judged: Answer | Judged, standing: Standing | None) -> str:
+def reasons(judged: Verdict | Judged, standing: Standing | None) -> str:
     """In a few words why a model stands where it does: `from 2026-08, in Ollama's library, fits the
     GPU`.
     """

@@ -9,68 +9,72 @@ from collections.abc import Iterator, Sequence
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.spec import ModelSpec, RuntimeSpec
-from ..core import units
+from ..core.templates import filled
 from ..core.workload import Workload
-from ..judge.pace.speed import advice
+from ..judge.pace.pacing import advice
 from ..judge.present import begun, elsewhere, unseen
 from ..judge.question import architectures
 from ..judge.record import Judged, Question
 from ..machine.record import Machine
-from ..needs.records import MemoryNeed
 from .case import WORTH_BOUNDING
 
 DRAFT_NOTE = (
     "The speed-up from a draft depends on how many of its tokens are accepted: more in code, fewer"
     " in free text. The range is that of usual texts; where few are accepted, no draft is faster."
 )
-_TRAINING = (
-    "Assumes one GPU; if none is large enough, {otherwise}. GPUs that each hold the whole model"
-    " train in parallel. Install peft beside transformers; QLoRA and 8-bit optimizers also need"
-    " bitsandbytes."
-)
-_EXPERTS_BY_TRAINER = (
-    "The memory of the routed experts depends on the trainer: {least} if it quantizes them"
-    " (Unsloth, Axolotl; the low end), {likely} if they stay in 16 bits (bitsandbytes;"
-    " taken as likely), {most} if peft's prepare_model_for_kbit_training casts them to 32 bits"
-    " (the high end)."
-)
-_CHECKPOINTS = (
-    "Long conversations may need up to {more} more RAM: {runtime} keeps up to {kept} checkpoints of"
-    " {whose}."
-)
-_CHECKPOINTS_BOUND = " Start {program} with {option} to stay within the figure above."
-_LARGER_PICTURE = (
-    "The memory is for an image of one megapixel; one of {side:,} × {side:,} or more needs {more}"
-    " more."
-)
-_PICTURE_BOUND = " To limit that, start {program} with {option}."
-_SLOTS = (
-    "{start} -np {parallel}. Without it {program} reserves {slots} sequences, which needs {more}"
-    " more."
-)
-_TEXT_ALONE = "{runtime} runs the text part of {model} alone: it takes no images."
-_MADE_WHILE_LOADING = (
-    "{runtime} downloads the published weights ({bits} bits) and makes {type} of them while"
-    " loading."
-)
-_SIZE_OF_NAMED = "The size is computed: the catalogue names the files, not their sizes."
-_SIZE_COMPUTED = (
-    "The size is computed: this catalogue knows of no {type} file of {model}. Hugging Face lists"
-    " the conversions{where}"
-)
-
+_REMARKS = {
+    "training": (
+        "Assumes one GPU; if none is large enough, [[alone?it uses RAM, because {alone}]]"
+        "[[!alone?the model is split across GPUs, otherwise it uses RAM]]. GPUs that each hold the"
+        " whole model train in parallel. Install peft beside transformers; QLoRA and 8-bit"
+        " optimizers also need bitsandbytes."
+    ),
+    "experts": (
+        "The memory of the routed experts depends on the trainer: {least:binary} if it quantizes"
+        " them (Unsloth, Axolotl; the low end), {likely:binary} if they stay in 16 bits"
+        " (bitsandbytes; taken as likely), {most:binary} if peft's prepare_model_for_kbit_training"
+        " casts them to 32 bits (the high end)."
+    ),
+    "checkpoints": (
+        "Long conversations may need up to {more:binary} more RAM: {runtime} keeps up to {kept}"
+        " checkpoints of [[users?each of {users} conversations]][[!users?a conversation]].[[option?"
+        " Start {program} with {option} to stay within the figure above.]]"
+    ),
+    "picture": (
+        "The memory is for an image of one megapixel; one of {side} × {side} or more needs"
+        " {more:binary} more.[[option? To limit that, start {program} with {option}.]]"
+    ),
+    "slots": (
+        "[[is_set?Keep]][[!is_set?Start {program} with{total}]] -np {parallel}. Without it"
+        " {program} reserves {slots} sequences, which needs {more:binary} more."
+    ),
+    "text-alone": "{runtime} runs the text part of {model} alone: it takes no images.",
+    "made-while-loading": (
+        "{runtime} downloads the published weights ({bits} bits) and makes {type} of them while"
+        " loading."
+    ),
+    "size-of-named": "The size is computed: the catalogue names the files, not their sizes.",
+    "size-computed": (
+        "The size is computed: this catalogue knows of no {type} file of {model}. Hugging Face"
+        " lists the conversions[[where?: {where}]]"
+    ),
+    "packages": "{runtime} needs for it: pip install {packages}.",
+    "elsewhere": "It may be here already: {reason} ({remedy}).",
+}
 # the share of the need from which on what another slot takes is worth a sentence beside the line
 # that holds it down
 _SLOTS_WORTH_SAYING = 0.02
+
+
+def _remark(key: str, **figures: object) -> str:
+    return filled(_REMARKS[key], figures)
 
 
 def training_note(workload: Workload) -> str:
     from ..needs.training import why_not_shared_out
 
     alone = why_not_shared_out(workload)
-    if alone is None:
-        return _TRAINING.format(otherwise="the model is split across GPUs, otherwise it uses RAM")
-    return _TRAINING.format(otherwise=f"it uses RAM, because {alone[0]}")
+    return _remark("training", alone=None if alone is None else alone[0])
 
 
 def which_trainer(catalogue: Catalogue, question: Question) -> str | None:
@@ -85,57 +89,42 @@ def which_trainer(catalogue: Catalogue, question: Question) -> str | None:
     expert_bytes = experts_by_trainer(question.spec, architectures(catalogue))
     if expert_bytes is None:
         return None
-    least, likely, most = map(units.binary, expert_bytes)
-    return _EXPERTS_BY_TRAINER.format(least=least, likely=likely, most=most)
+    least, likely, most = expert_bytes
+    return _remark("experts", least=least, likely=likely, most=most)
 
 
 def notes_instead(
     catalogue: Catalogue, question: Question, judged: Judged, *, is_bounded: bool
 ) -> Iterator[str]:
-    """Sentences on what other uses would take, and how to bound that; `is_bounded`: the printed
-    line keeps a long conversation at what is counted.
+    """Sentences on what long conversations and pictures larger than the one that is counted would
+    take, and how to bound that; `is_bounded`: the printed line keeps a long conversation at what is
+    counted.
     """
     spec, workload, runtime = question.spec, question.workload, question.runtime
     memory = judged.needs.memory if judged.needs is not None else None
     if runtime is None or memory is None:
         return
     rows, worth_bytes = architectures(catalogue), WORTH_BOUNDING * memory.high_bytes
-    program = runtime.service.program if runtime.service is not None else runtime.name
+    service = runtime.service
+    program = service.program if service is not None else runtime.name
     more = 0 if is_bounded else need.more_in_conversation(spec, runtime, workload, rows)
     if more and more >= worth_bytes:
-        users = workload.parallel
-        note = _CHECKPOINTS.format(
-            more=units.binary(more),
+        option, kept = runtime.options.get("checkpoints", ""), str(runtime.context_checkpoints)
+        yield _remark(
+            "checkpoints",
+            more=more,
             runtime=runtime.name,
             kept=runtime.kept_checkpoints,
-            whose=f"each of {users} conversations" if users > 1 else "a conversation",
+            users=workload.parallel if workload.parallel > 1 else None,
+            program=program,
+            option=option.replace("{context_checkpoints}", kept),
         )
-        option = runtime.options.get("checkpoints", "")
-        option = option.replace("{context_checkpoints}", str(runtime.context_checkpoints))
-        yield note + (_CHECKPOINTS_BOUND.format(program=program, option=option) if option else "")
-    yield from _on_larger_pictures(catalogue, question, memory)
-
-
-def _on_larger_pictures(
-    catalogue: Catalogue, question: Question, memory: MemoryNeed
-) -> Iterator[str]:
-    """A sentence where a picture larger than the one that is counted takes much more."""
-    runtime = question.runtime
-    if runtime is None:
-        return
-    most, side = need.largest_picture(
-        question.spec, runtime, question.workload, architectures(catalogue)
-    )
-    worth_bytes = WORTH_BOUNDING * memory.high_bytes
+    most, side = need.largest_picture(spec, runtime, workload, rows)
     picture = next((term for term in memory.terms if term.name == "projector_compute"), None)
-    if picture is None or picture.high_bytes >= most or most - picture.bytes < worth_bytes:
-        return
-    note, service = _LARGER_PICTURE, runtime.service
-    if service is not None and "pictures" in service.bounds:
-        note += _PICTURE_BOUND
-    program, option = (service.program, service.bounds.get("pictures")) if service else ("", "")
-    more = units.binary(most - picture.bytes)
-    yield note.format(side=side, more=more, program=program, option=option)
+    if picture is not None and picture.high_bytes < most and most - picture.bytes >= worth_bytes:
+        option = service.bounds.get("pictures", "") if service is not None else ""
+        more = most - picture.bytes
+        yield _remark("picture", side=f"{side:,}", more=more, program=program, option=option)
 
 
 def tells_sequences(lines: Sequence[str]) -> bool:
@@ -156,18 +145,19 @@ def slots(
     more = need.more_in_slots(question.spec, runtime, workload, architectures(catalogue))
     if more <= 0 or (lines and more < _SLOTS_WORTH_SAYING * memory.high_bytes):
         return None
-    total = "" if lines else f" -c {(workload.context_tokens or 0) * workload.parallel}"
-    program = runtime.service.program if runtime.service is not None else runtime.name
-    return _SLOTS.format(
-        start="Keep" if tells_sequences(lines) else f"Start {program} with{total}",
-        program=program,
+    return _remark(
+        "slots",
+        is_set=tells_sequences(lines),
+        total="" if lines else f" -c {(workload.context_tokens or 0) * workload.parallel}",
+        program=runtime.service.program if runtime.service is not None else runtime.name,
         parallel=workload.parallel,
         slots=runtime.slots,
-        more=units.binary(more),
+        more=more,
     )
 
 
 def faster_ways(question: Question, judged: Judged, machine: Machine) -> tuple[str, ...]:
+    """What has a model in RAM answer faster, or a prompt of one that lies there in part."""
     placement = judged.needs.placement if judged.needs is not None and judged.fits else None
     copies = judged.speed.prompt_copies if judged.speed is not None else None
     if placement == "split" and copies is not None and question.runtime is not None:
@@ -187,14 +177,10 @@ def faster_ways(question: Question, judged: Judged, machine: Machine) -> tuple[s
 
 def lies_elsewhere(catalogue: Catalogue, question: Question, machine: Machine) -> str | None:
     """A sentence where files of the model may lie on the machine that do not count as here."""
-    spec, needs, runtime, workload = (
-        question.spec,
-        question.needs,
-        question.runtime,
-        question.workload,
-    )
+    spec, needs, runtime = question.spec, question.needs, question.runtime
     if needs is None or question.missing_bytes == 0 or question.local_files:
         return None
+    workload = question.workload
     note = elsewhere(spec, workload, machine, catalogue)
     if note is not None or runtime is None or question.here is not None:
         return note
@@ -203,7 +189,7 @@ def lies_elsewhere(catalogue: Catalogue, question: Question, machine: Machine) -
     missed = unseen(machine, runtime.store) if machine.models_present is not None else None
     if note is not None or missed is None or not missed.remedy:
         return note
-    return f"It may be here already: {missed.reason} ({missed.remedy})."
+    return _remark("elsewhere", reason=missed.reason, remedy=missed.remedy)
 
 
 def about_files(question: Question, *, fits: bool) -> Iterator[str]:
@@ -211,29 +197,22 @@ def about_files(question: Question, *, fits: bool) -> Iterator[str]:
     that quantization are known.
     """
     spec, workload, runtime = question.spec, question.workload, question.runtime
-    format, type = workload.format or "", workload.quantization or ""
-    if runtime is None or question.local_files or not type or workload.task != "generate":
+    format, type = workload.format or "", workload.quantization
+    if runtime is None or type is None or question.local_files or workload.task != "generate":
         return
-    rule = runtime.rule_of(type)
+    rule, named = runtime.rule_of(type), {"runtime": runtime.name, "model": spec.name, "type": type}
     if need.takes_text_alone(spec, runtime):
-        yield _TEXT_ALONE.format(runtime=runtime.name, model=spec.name)
+        yield _remark("text-alone", **named)
     if need.loads_sixteen_bits(spec, runtime, format, type):
-        stored = spec.architecture.dtype if spec.architecture is not None else None
-        bits = 32 if stored == "float32" else 16
-        yield _MADE_WHILE_LOADING.format(runtime=runtime.name, bits=bits, type=type)
+        stored = getattr(spec.architecture, "dtype", None)
+        yield _remark("made-while-loading", bits=32 if stored == "float32" else 16, **named)
     elif fits and _has_no_listing(spec, runtime, format, type):
-        yield _on_a_computed_size(spec, runtime, type)
+        parts = need.parts_of(spec, runtime)
+        named_types = parts.quantizations if parts is not None else ()
+        key = "size-of-named" if type in named_types else "size-computed"
+        yield _remark(key, where=spec.conversions_page, **named)
     if rule is not None and rule.needs:
-        yield f"{runtime.name} needs for it: pip install {rule.needs}."
-
-
-def _on_a_computed_size(spec: ModelSpec, runtime: RuntimeSpec, type: str) -> str:
-    """Why no listing has the size, and where files may be found."""
-    parts = need.parts_of(spec, runtime)
-    if parts is not None and type in parts.quantizations:
-        return _SIZE_OF_NAMED
-    where = f": {spec.conversions_page}" if spec.conversions_page else ""
-    return _SIZE_COMPUTED.format(type=type, model=spec.name, where=where)
+        yield _remark("packages", packages=rule.needs, **named)
 
 
 def _has_no_listing(spec: ModelSpec, runtime: RuntimeSpec, format: str, type: str) -> bool:

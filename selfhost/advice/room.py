@@ -10,7 +10,7 @@ from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.quality import quality_of
 from ..catalogue.spec import GENERATING
-from ..core.records import Unread
+from ..core.records import Record, Unread
 from ..core.workload import Workload
 from ..judge.checks import Finding, disk_check
 from ..judge.judging import layout_however_fast
@@ -27,31 +27,48 @@ SHORTEST_CONTEXT_TOKENS = 1024
 LEAST_BYTES_PER_PARAMETER = 0.18
 # nobody serves more at once from one machine, and the search needs an end
 MOST_PARALLEL = 4096
+# of two files of the same size one has another header: BF16 beside F16
+_SAME_SIZE = 0.02
 # how near to the accelerators a placement is
-_NEARNESS = {"host": 0, "split": 1, "accelerator": 2}
+_NEARNESS = {"host": 0, None: 0, "split": 1, "accelerator": 2}
 
 
 def room(question: Question, judged: Judged, machine: Machine, catalogue: Catalogue) -> Room | None:
     """The longest context, the best quantization and the most sequences that fit, each with
     everything else as judged.
     """
-    runs = judged if judged.fits else None
-    if question.needs is None or question.runtime is None:
+    runtime = question.runtime
+    if question.needs is None or runtime is None:
         return None
-    workload, most_parallel = question.workload, None
+    runs = judged if judged.fits else None
+    space = _Space(question=question, runs=runs, machine=machine, catalogue=catalogue)
+    most_parallel = None
     if _grows(question):
-        most_parallel = largest(
-            1,
-            question.runtime.most_sequences or MOST_PARALLEL,
-            lambda number: _holds(
-                question, runs, workload.replace(parallel=number), machine, catalogue
-            ),
-        )
+        most = runtime.most_sequences or MOST_PARALLEL
+        most_parallel = largest(1, most, lambda number: space.holds(parallel=number))
     return Room(
         longest_context_tokens=longest_context(question, runs, machine, catalogue),
-        best_quantization=_best_quantization(question, runs, machine, catalogue),
+        best_quantization=_best_quantization(space),
         most_parallel=most_parallel,
     )
+
+
+def largest(low: int, high: int, fits: Callable[[int], bool]) -> int | None:
+    """The largest number from `low` to `high` that fits; None where not even `low` does.
+
+    Where a number does not fit, no larger one does. Few large numbers are tried, for they cost the
+    most: steps double from `low` on.
+    """
+    if low > high or not fits(low):
+        return None
+    step = 1
+    while low < high:
+        tried = min(low + step, high)
+        if fits(tried):
+            low, step = tried, 2 * step
+        else:
+            high, step = tried - 1, max(1, step // 4)
+    return low
 
 
 def shortest_context(workload: Workload) -> int:
@@ -76,12 +93,10 @@ def longest_context(
     if row is not None and not row.bounds_texts:
         # what was asked for is judged all the same
         most = max(most, asked_tokens)
-
-    def fits(tokens: int) -> bool:
-        workload = question.workload.replace(context_tokens=tokens)
-        return _holds(question, runs, workload, machine, catalogue)
-
-    return most if fits(most) else largest(1, most - 1, fits)
+    space = _Space(question=question, runs=runs, machine=machine, catalogue=catalogue)
+    if space.holds(context_tokens=most):
+        return most
+    return largest(1, most - 1, lambda tokens: space.holds(context_tokens=tokens))
 
 
 def _grows(question: Question) -> bool:
@@ -89,55 +104,43 @@ def _grows(question: Question) -> bool:
     activations to train.
     """
     workload = question.workload
-    return workload.context_tokens is not None and (
-        question.spec.modality in GENERATING or workload.task == "finetune"
-    )
+    generates = question.spec.modality in GENERATING or workload.task == "finetune"
+    return workload.context_tokens is not None and generates
 
 
 # ------------------------------------------------------------------ quantizations
 
 
-def _best_quantization(
-    question: Question, runs: Judged | None, machine: Machine, catalogue: Catalogue
-) -> str | None:
-    if question.runtime is None or question.workload.task == "finetune" or question.local_files:
+def _best_quantization(space: _Space) -> str | None:
+    """The best that fits, of those without noticeable loss the smallest: from there on, or from the
+    judged one where that has more bits, even more bits gain nothing.
+    """
+    question, machine, catalogue = space.question, space.machine, space.catalogue
+    spec, runtime, judged = question.spec, question.runtime, question.workload.quantization
+    if runtime is None or question.workload.task == "finetune" or question.local_files:
         return None
     if is_beyond_any_quantization(question, machine):
         return None
-    order = need.quantizations_of(question.spec, question.runtime, architectures(catalogue))
-    judged = question.workload.quantization
-    for quantization in _without_idle_bits(question, order, catalogue):
-        workload = question.workload.replace(quantization=quantization)
-        if not is_surely_beyond(question, quantization, machine) and _holds(
-            question, runs, workload, machine, catalogue, stored=True
-        ):
-            return judged if _is_as_large(question, quantization, catalogue) else quantization
+    order = need.quantizations_of(spec, runtime, architectures(catalogue))
+    first = order.index(judged) if judged in order else len(order) - 1
+    # the order is by what is lost, so none behind the judged one counts unless it does
+    while first > 0 and not quality_of(order[first], catalogue, spec).is_lossless:
+        first -= 1
+    for name in order[max(first, 0) :]:
+        if not is_surely_beyond(question, name, machine) and space.holds(quantization=name):
+            return judged if _is_as_large(question, name, catalogue) else name
     return None
 
 
-def _without_idle_bits(
-    question: Question, order: Sequence[str], catalogue: Catalogue
-) -> Sequence[str]:
-    """These quantizations, the best first, from the smallest that has no noticeable loss on, or the
-    judged one where that has more bits: even more gain nothing.
-    """
-    judged = question.workload.quantization
-    first = order.index(judged) if judged in order else len(order) - 1
-    # the order is by what is lost, so none behind the judged one counts unless it does
-    while first > 0 and not quality_of(order[first], catalogue, question.spec).is_lossless:
-        first -= 1
-    return order[max(first, 0) :]
-
-
 def _is_as_large(question: Question, quantization: str, catalogue: Catalogue) -> bool:
-    """Its files are as large as those judged, but for their headers: BF16 beside F16."""
+    """Its files are as large as those judged, but for their headers."""
     workload, rows = question.workload, architectures(catalogue)
     sizes = [
         need.weights_bytes(question.spec, workload.format or "", name, rows)
         for name in (quantization, workload.quantization or quantization)
     ]
     own, judged = (None if isinstance(size, Unread) else size.bytes for size in sizes)
-    return own is not None and judged is not None and abs(own - judged) <= 0.02 * judged
+    return own is not None and judged is not None and abs(own - judged) <= _SAME_SIZE * judged
 
 
 def is_beyond_any_quantization(question: Question, machine: Machine) -> bool:
@@ -151,11 +154,11 @@ def is_surely_beyond(question: Question, quantization: str, machine: Machine) ->
     """A GGUF file of that quantization takes more than all memory of a machine that has RAM alone:
     no need to count what else it takes.
     """
-    least = None
-    if question.workload.format == "gguf" and machine.accelerators == ():
-        least = need.least_bytes(question.spec, quantization)
     sizes = machine.memory_total_bytes, machine.memory_limit_bytes, machine.memory_available_bytes
-    return least is not None and None not in sizes and least > max(filter(None, sizes), default=0)
+    if question.workload.format != "gguf" or machine.accelerators != () or None in sizes:
+        return False
+    least = need.least_bytes(question.spec, quantization)
+    return least is not None and least > max(filter(None, sizes), default=0)
 
 
 def parameters_that_may_fit(machine: Machine, bytes_per_parameter: float) -> float | None:
@@ -173,85 +176,60 @@ def parameters_that_may_fit(machine: Machine, bytes_per_parameter: float) -> flo
 # ------------------------------------------------------------------ whether it fits
 
 
-def _holds(
-    question: Question,
-    runs: Judged | None,
-    workload: Workload,
-    machine: Machine,
-    catalogue: Catalogue,
-    *,
-    stored: bool = False,
-) -> bool:
-    """Memory fits under that workload, and the files where they are `stored`.
+class _Space(Record):
+    """What a question may grow into on one machine, where it `runs`, None where it does not."""
 
-    What `runs` on the accelerators, all of it or a part, does not leave them, and what they hold
-    the most of stays so. Of a GPU that shares the RAM no part leaves what the system lends it, or
-    what the printed line lets it use.
-    """
-    needs = needs_under(question, workload, catalogue, machine)
-    layout = layout_however_fast(question.replace(workload=workload, needs=needs), needs, machine)
-    before = runs.needs.placement if runs is not None and runs.needs is not None else None
-    if _NEARNESS[layout.needs.placement or "host"] < _NEARNESS[before or "host"]:
-        return False
-    if not layout.surely_fits:
-        return False
-    if stored and not _is_storable(question, workload, needs, machine, catalogue):
-        return False
-    if runs is None:
-        return not exceeds_accelerator(layout.held)
-    is_split = layout.accelerator.code == "accelerator-partly"
-    if is_split and _wants_another_limit(needs, runs, machine):
-        return False
-    return exceeds_accelerator(runs.findings) or not exceeds_accelerator(layout.held)
+    question: Question
+    runs: Judged | None
+    machine: Machine
+    catalogue: Catalogue
 
+    def holds(self, **changes: int | str) -> bool:
+        """Memory fits with that change of the workload, and the files of another quantization.
 
-def _wants_another_limit(needs: Needs, runs: Judged, machine: Machine) -> bool:
-    """A GPU that shares the RAM would compute all of it only with another limit than the one that
-    `runs` is printed with.
-    """
-    if runs.needs is None or runs.needs.placement != "host":
-        return False
-    from ..judge.checks.accelerator_share import more_for_shared
+        What `runs` on the accelerators, all of it or a part, does not leave them, and what they
+        hold the most of stays so. Of a GPU that shares the RAM no part leaves what the system lends
+        it, or what the printed line lets it use.
+        """
+        question, runs, machine = self.question, self.runs, self.machine
+        workload = question.workload.replace(**changes)
+        needs = needs_under(question, workload, self.catalogue, machine)
+        other = question.replace(workload=workload, needs=needs)
+        layout = layout_however_fast(other, needs, machine)
+        before = runs.needs.placement if runs is not None and runs.needs is not None else None
+        if _NEARNESS[layout.needs.placement] < _NEARNESS[before] or not layout.surely_fits:
+            return False
+        if "quantization" in changes and not self._is_storable(other, needs):
+            return False
+        if runs is None:
+            return not exceeds_accelerator(layout.held)
+        is_split = layout.accelerator.code == "accelerator-partly"
+        if is_split and before == "host" and runs.needs is not None:
+            from ..judge.checks.accelerator_ram import more_for_shared
 
-    return more_for_shared(needs, machine) != more_for_shared(runs.needs, machine)
+            # it would compute all only with another limit than the one that is printed
+            if more_for_shared(needs, machine) != more_for_shared(runs.needs, machine):
+                return False
+        return exceeds_accelerator(runs.findings) or not exceeds_accelerator(layout.held)
+
+    def _is_storable(self, other: Question, needs: Needs) -> bool:
+        """The files fit on the disk."""
+        runtime, workload = other.runtime, other.workload
+        if runtime is None:
+            return True
+        copy_here, missing = other.here, other.missing_bytes
+        if workload.quantization != self.question.workload.quantization:
+            copy_here = None
+            if other.companions is None:
+                catalogue, machine = self.catalogue, self.machine
+                copy_here = here(other.spec, runtime, workload, needs, machine, catalogue)
+            missing = copy_here.missing_bytes if copy_here else None
+        finding = disk_check(
+            needs, self.machine, runtime.store, missing_bytes=missing, here=copy_here
+        )
+        return finding.outcome in ("pass", "warn")
 
 
 def exceeds_accelerator(findings: Sequence[Finding]) -> bool:
     """The likely need fits on the accelerator, and the most that it may take does not."""
     return any(finding.code == "accelerator-tight" for finding in findings)
-
-
-def _is_storable(
-    question: Question, workload: Workload, needs: Needs, machine: Machine, catalogue: Catalogue
-) -> bool:
-    """The files fit on the disk."""
-    if question.runtime is None:
-        return True
-    copy_here, missing = question.here, question.missing_bytes
-    if workload.quantization != question.workload.quantization:
-        copy_here = None
-        if question.companions is None:
-            copy_here = here(question.spec, question.runtime, workload, needs, machine, catalogue)
-        missing = copy_here.missing_bytes if copy_here else None
-    finding = disk_check(
-        needs, machine, question.runtime.store, missing_bytes=missing, here=copy_here
-    )
-    return finding.outcome in ("pass", "warn")
-
-
-def largest(low: int, high: int, fits: Callable[[int], bool]) -> int | None:
-    """The largest number from `low` to `high` that fits; None where not even `low` does.
-
-    Where a number does not fit, no larger one does. Few large numbers are tried, for they cost the
-    most: steps double from `low` on.
-    """
-    if low > high or not fits(low):
-        return None
-    step = 1
-    while low < high:
-        tried = min(low + step, high)
-        if fits(tried):
-            low, step = tried, 2 * step
-        else:
-            high, step = tried - 1, 1 if step == 1 else max(1, step // 4)
-    return low

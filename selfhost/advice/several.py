@@ -8,7 +8,7 @@ from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..core.records import Record
 from ..judge.pace.speed import PaceRange
-from ..judge.record import Answer, Outcome, Route, Verdict
+from ..judge.record import Outcome, Route, Verdict
 from ..machine.reader import Machine
 
 TYPE_CHECKING = False
@@ -81,7 +81,7 @@ class Ranking(Record):
         return table
 
 
-def ranking(answers: Sequence[Answer], machine: Machine, listing: Listing) -> Ranking:
+def ranking(answers: Sequence[Verdict], machine: Machine, listing: Listing) -> Ranking:
     """Those answers of a listing that were chosen, in their order."""
     rows = tuple(_ranked(answer, listing.why.get(answer.model.id)) for answer in answers)
     return Ranking(
@@ -92,7 +92,7 @@ def ranking(answers: Sequence[Answer], machine: Machine, listing: Listing) -> Ra
     )
 
 
-def _ranked(answer: Answer, why: str | None) -> Ranked:
+def _ranked(answer: Verdict, why: str | None) -> Ranked:
     needs, workload = answer.needs, answer.workload
     return Ranked(
         model=answer.model,

@@ -13,7 +13,7 @@ from ..core.workload import Workload
 from ..judge.judging import judge
 from ..judge.question import architectures, beyond
 from ..judge.record import Outcome, Question, Size, Verdict
-from ..machine.reader import Machine
+from ..machine.record import Machine
 from .understood import Understood, judged_for, question_of, understand
 from .verdicts import answer
 
@@ -36,50 +36,36 @@ def _runtimes_of(
     catalogue: Catalogue, question: Question, asked_workload: Workload
 ) -> tuple[RuntimeSpec, ...]:
     """The runtimes whose quantizations `show` lists: the one judged first, alone where it was asked
-    for or where it trains.
-
-    Those that cannot be asked for so many sequences, or that type of cache, are left out.
+    for or where it trains. Those that cannot be asked for so many sequences, or that type of cache,
+    are left out.
     """
-    own = question.runtime
-    alone = (
-        asked_workload.runtime is not None
-        or asked_workload.task == "finetune"
-        or question.local_files
-    )
-    if own is None or alone or question.spec.modality not in ("text", "vision", "embedding"):
-        return () if own is None else (own,)
-    others = (catalogue.runtime(name) for name in SHOWN_RUNTIMES if name != own.id)
-    fitting = (runtime for runtime in others if need.why_not_loaded(question.spec, runtime) is None)
-    return (
-        own,
-        *(
-            runtime
-            for runtime in fitting
-            if not any(beyond(question.spec, asked_workload, runtime, catalogue))
-        ),
-    )
+    own, spec = question.runtime, question.spec
+    if own is None:
+        return ()
+    is_stated = asked_workload.runtime is not None or question.local_files
+    is_trained = asked_workload.task == "finetune"
+    if is_stated or is_trained or spec.modality not in ("text", "vision", "embedding"):
+        return (own,)
+    others = [catalogue.runtime(name) for name in SHOWN_RUNTIMES if name != own.id]
+    loading = [runtime for runtime in others if need.why_not_loaded(spec, runtime) is None]
+    return (own, *(at for at in loading if not any(beyond(spec, asked_workload, at, catalogue))))
 
 
 def _size(catalogue: Catalogue, question: Question, machine: Machine) -> Size | None:
     """That quantization judged, None where its size cannot be told."""
     needs, runtime, quantization = question.needs, question.runtime, question.workload.quantization
     cost = quality_for(question.workload, catalogue, question.spec)
-    if (
-        needs is None
-        or needs.download_bytes is None
-        or runtime is None
-        or quantization is None
-        or cost is None
-    ):
+    if needs is None or needs.download_bytes is None or runtime is None:
+        return None
+    if quantization is None or cost is None:
         return None
     judged = judge(question, machine)
     # as it would lie: where layers are shared out, each place has a compute buffer of its own
     memory = judged.needs.memory if judged.needs is not None else needs.memory
     # of a file that somebody has, nobody asks here whether it was published
     deciding = [finding for finding in judged.findings if finding.check not in ("weights", "speed")]
-    fits = None if any(finding.outcome is Outcome.UNKNOWN for finding in deciding) else True
-    if judged.failed:
-        fits = False
+    is_open = any(finding.outcome is Outcome.UNKNOWN for finding in deciding)
+    fits = None if is_open else True
     return Size(
         quantization=quantization,
         family=question.workload.format or "",
@@ -88,7 +74,7 @@ def _size(catalogue: Catalogue, question: Question, machine: Machine) -> Size | 
         how=needs.download_how.value if needs.download_how else "assumed",
         source=needs.download_source or "",
         memory_bytes=memory.high_bytes if memory else None,
-        fits=fits,
+        fits=False if judged.failed else fits,
         quality=cost,
     )
 
@@ -102,40 +88,39 @@ def _sizes(
 ) -> tuple[Size, ...]:
     """Every quantization judged, best quality first, what no list orders last."""
     by_name: dict[tuple[str, str], Size] = {}
+    files, asked = understood.files, understood.workload
     for runtime in runtimes:
-        # what is trained is made of the published weights, by the method
-        trained = question.workload.quantization if question.workload.task == "finetune" else None
-        for quantization in (
-            (trained,)
-            if trained
-            else need.quantizations_of(question.spec, runtime, architectures(catalogue))
-        ):
-            variant = understood.workload.replace(quantization=quantization, runtime=runtime.id)
+        types: Sequence[str | None]
+        types = need.quantizations_of(question.spec, runtime, architectures(catalogue))
+        if question.workload.task == "finetune" and question.workload.quantization:
+            # what is trained is made of the published weights, by the method
+            types = (question.workload.quantization,)
+        for quantization in types:
             # a GGUF file holds one quantization
-            held = understood.files.are_here and (
-                "gguf" not in understood.files.formats
-                or quantization == understood.workload.quantization
+            is_held = "gguf" not in files.formats or quantization == asked.quantization
+            variant = understood.replace(
+                workload=asked.replace(quantization=quantization, runtime=runtime.id),
+                files=files.replace(are_here=files.are_here and is_held),
             )
-            files = understood.files.replace(are_here=held)
-            of_variant = understood.replace(workload=variant, files=files)
-            size = _size(catalogue, question_of(catalogue, of_variant, machine), machine)
+            size = _size(catalogue, question_of(catalogue, variant, machine), machine)
             if size is None:
                 continue
             before = by_name.get((size.family, size.quantization))
             # of two programs that load it, the one that runs here is shown
             if before is None or (size.fits and not before.fits):
                 by_name[size.family, size.quantization] = size
-    order = list(catalogue.common("quantizations")["quantization"])
-    families = list(dict.fromkeys(family for family, _ in by_name))
-
-    def place(size: Size) -> tuple[int, int]:
-        is_listed = size.quantization in order
-        return (
-            families.index(size.family),
-            order.index(size.quantization) if is_listed else len(order),
+    order = [*catalogue.common("quantizations")["quantization"]]
+    families = [family for family, _ in by_name]
+    places = {name: place for place, name in enumerate(order)}
+    return tuple(
+        sorted(
+            by_name.values(),
+            key=lambda size: (
+                families.index(size.family),
+                places.get(size.quantization, len(order)),
+            ),
         )
-
-    return tuple(sorted(by_name.values(), key=place))
+    )
 
 
 def describe(
@@ -148,11 +133,11 @@ def describe(
 ) -> Shown:
     """All that is known of a model, its quantizations judged one by one. Raises as `check`."""
     understood = understand(catalogue, model, workload, machine)
-    candidate = judged_for(catalogue, understood, machine)
-    question = candidate.question
+    judged = judged_for(catalogue, understood, machine)
+    question = judged.question
     runtimes = _runtimes_of(catalogue, question, workload) if question.needs else ()
     return Shown(
-        verdict=answer(catalogue, candidate, understood, machine, instead=True, prices=prices),
+        verdict=answer(catalogue, judged, understood, machine, instead=True, prices=prices),
         sizes=_sizes(catalogue, understood, question, machine, runtimes),
         loss_by_size=loss_by_size(catalogue),
     )

@@ -20,13 +20,13 @@ from ..core.records import Record, pattern
 from ..core.workload import Workload
 from ..judge.checks import ends_to_store
 from ..judge.placement.gpus_alone import smallest_device_bytes
-from ..judge.question import architectures
+from ..judge.question import architectures, ask
 from ..judge.record import Outcome, Verdict
 from ..machine.changes import ASSUMED_SETS
 from ..machine.record import MAX_DISK_BYTES, MAX_MEMORY_BYTES, PURPOSES, Accelerator, Disk, Machine
 from ..needs.records import How, MemoryNeed, Needs, Term
+from .blanks import filled
 from .case import WORTH_BOUNDING
-from .template_values import filled
 
 TYPE_CHECKING = False
 
@@ -86,17 +86,15 @@ class ContainerSize(Record):
 
     `unreclaimable_bytes` cannot be taken back by the kernel (the likely figure). `page_cache_bytes`
     are the mapped weights that each token reads, and the program: reclaimable, but without them the
-    pace collapses. `request_bytes` is the sum of both, `limit_bytes` that of the request and of all
-    `growths`. Without the page cache in it llama-server was killed while its own memory was within
-    the rest (`tests/truth/llamacpp_groups.json`): where nothing is left but what is in use, the
-    kernel gives up. `passing_bytes` lie in the page cache after loading and may go.
-    `accelerator_host_bytes` of those that cannot be reclaimed are the accelerator's libraries. One
-    more user takes `per_user_bytes` of RAM beside a conversation in the prompt cache, and
-    `per_user_accelerator_bytes` of all accelerators together; 0 where nothing is kept.
-    `disk_bytes` is the most that the files may take, None where that is not known. `image` is None
-    where no publisher offers one. `arguments` go behind the image's own program: see
-    `image_arguments` and `program`. `fetch` is the line that downloads the model once it runs, ""
-    where it does so by itself. `files` are the mounts of a model that lies on this machine.
+    pace collapses. Without the page cache in its limit llama-server was killed while its own memory
+    was within the rest (`tests/truth/llamacpp_groups.json`): where nothing is left but what is in
+    use, the kernel gives up. `accelerator_host_bytes` of those that cannot be reclaimed are the
+    accelerator's libraries. One more user takes `per_user_bytes` of RAM beside a conversation in
+    the prompt cache, and `per_user_accelerator_bytes` of all accelerators together; 0 where nothing
+    is kept. `image` is None where no publisher offers one. `arguments` go behind the image's own
+    program: see `image_arguments` and `program`. `fetch` is the line that downloads the model once
+    it runs, "" where it does so by itself. `files` are the mounts of a model that lies on this
+    machine.
     """
 
     asked: str
@@ -105,14 +103,11 @@ class ContainerSize(Record):
     runtime: RuntimeSpec
     needs: Needs
     unreclaimable_bytes: int
-    limit_bytes: int
     page_cache_bytes: int
-    passing_bytes: int
     growths: tuple[Growth, ...]
     accelerator_host_bytes: int
     per_user_bytes: int
     per_user_accelerator_bytes: int
-    disk_bytes: int | None
     accelerators: tuple[Held, ...]
     shared_memory_bytes: int
     image: str | None
@@ -177,6 +172,21 @@ class ContainerSize(Record):
         return self.unreclaimable_bytes + self.page_cache_bytes
 
     @property
+    def limit_bytes(self) -> int:
+        """The request and all that it may grow to."""
+        return self.request_bytes + sum(growth.bytes for growth in self.growths)
+
+    @property
+    def passing_bytes(self) -> int:
+        """What lies in the page cache after loading, and may go."""
+        return self.needs.memory.evictable_bytes if self.needs.memory is not None else 0
+
+    @property
+    def disk_bytes(self) -> int | None:
+        """The most that the files may take, None where that is not known."""
+        return ends_to_store(self.needs, None)[1]
+
+    @property
     def disk_update_bytes(self) -> int | None:
         """Two copies: the new files are downloaded before the old ones go."""
         return None if self.disk_bytes is None else 2 * self.disk_bytes
@@ -230,18 +240,20 @@ def with_card(verdict: Verdict, catalogue: Catalogue) -> Accelerator | None:
     """The smallest accelerator that holds the model, where its runtime needs one and the machine
     has none; None where nothing is missing.
     """
-    workload, model, needs = verdict.workload, verdict.model, verdict.needs
-    if workload.runtime is None or needs is None or needs.memory is None:
+    workload, model = verdict.workload, verdict.model
+    if workload.runtime is None or verdict.needs is None or verdict.needs.memory is None:
         return None
     runtime = catalogue.runtime(workload.runtime)
     if verdict.machine.accelerators or not runtime.wants_gpu(workload.quantization):
         return None
+    needs = ask(model, workload, catalogue, verdict.machine).needs
+    assert needs is not None
     sees = model.modality == "vision"
     cache_rule = runtime.cache_rule(workload.kv_cache_type, model.architecture, sees=sees)
     return Accelerator(
         vendor=(runtime.service or _NO_SERVICE).vendor or "unknown",
         name="",
-        memory_total_bytes=smallest_device_bytes(needs.memory),
+        memory_total_bytes=smallest_device_bytes(needs),
         unified=False,
         compute_capability=runtime.capability_for(workload.quantization, cache_rule),
     )
@@ -256,7 +268,7 @@ def on_node(size: ContainerSize, stated: Machine) -> ContainerSize:
     """
     name, memory = size.model.name, stated.memory_total_bytes
     free = max((disk.free_bytes or 0 for disk in stated.disks or ()), default=None)
-    least, _ = ends_to_store(size.needs, None)
+    least, most = ends_to_store(size.needs, None)
     notes = []
     if memory is not None and size.request_bytes > memory:
         needed, given = units.binary_at_least(size.request_bytes), units.binary(memory)
@@ -270,48 +282,20 @@ def on_node(size: ContainerSize, stated: Machine) -> ContainerSize:
             f"{name} does not fit on a node with {given} of disk: its files take {needed}",
             remedy="name a smaller quantization with --quant",
         )
-    if free is not None and size.disk_bytes is not None and size.disk_bytes > free:
-        most, given = units.decimal(size.disk_bytes), units.decimal(free)
-        notes.append(f"its files may take up to {most}, more than the {given} of disk")
-    if memory is not None and size.limit_bytes > memory:
-        most, given = units.binary_at_least(size.limit_bytes), units.binary(memory)
+    if free is not None and most is not None and most > free:
         notes.append(
-            f"its limit of {most} is above the node's memory of {given}: it may be killed there"
+            f"its files may take up to {units.decimal(most)}, more than the {units.decimal(free)}"
+            " of disk"
+        )
+    if memory is not None and size.limit_bytes > memory:
+        limit, given = units.binary_at_least(size.limit_bytes), units.binary(memory)
+        notes.append(
+            f"its limit of {limit} is above the node's memory of {given}: it may be killed there"
         )
     return size.replace(notes=(*size.notes, *notes))
 
 
 # ------------------------------------------------------------------ the size
-
-
-class _Server(Record):
-    """A server as it was judged, and what it keeps of conversations. `state_bytes`: of one that
-    fills its context, cache and states, `accelerator_state_bytes` of them on accelerators;
-    `copy_bytes`: of a copy to go back to, of which it keeps `copies` for each; 0 where it keeps
-    nothing. `freed_bytes`: buffers that are freed and may be kept. `picture`: what the largest one
-    takes, and its side.
-    """
-
-    verdict: Verdict
-    runtime: RuntimeSpec
-    service: Service
-    memory: MemoryNeed
-    generates: bool
-    state_bytes: int
-    accelerator_state_bytes: int
-    copy_bytes: int
-    copies: int
-    freed_bytes: int
-    picture: tuple[int, int]
-
-    @property
-    def parallel(self) -> int:
-        return self.verdict.workload.parallel
-
-    @property
-    def conversation_bytes(self) -> int:
-        """One conversation as it is saved."""
-        return self.state_bytes + self.copies * self.copy_bytes
 
 
 def size_of(
@@ -321,48 +305,42 @@ def size_of(
     what the server keeps of earlier prompts; None: one conversation of each user, at most what it
     keeps unless told.
 
-    Raises `SelfhostError` where what the model takes is not known, and where it runs in no such
-    container.
+    Raises `SelfhostError` where what it takes is not known, and where it runs in no container.
     """
-    server = _server(verdict, catalogue)
-    runtime, service, memory = server.runtime, server.service, server.memory
+    runtime, needs, memory = _sizable(verdict, catalogue)
+    service = runtime.service or _NO_SERVICE
+    kept = _kept_of_conversations(verdict, runtime, memory, catalogue)
     accelerators = _accelerators(memory, verdict.machine)
     host = [term for term in memory.terms if term.where == "host"]
     mapped = [term for term in host if service.maps_files and term.may_be_mapped]
     shared = service.shared_memory_bytes if len(accelerators) > 1 else 0
     growths = [
-        *_growths(server, prompt_cache_bytes),
+        *_growths(verdict, runtime, kept, prompt_cache_bytes),
+        *_buffer_growths(verdict, runtime, memory, catalogue, kept),
         *_shared_memory(shared, len(accelerators)),
-        *_uncertainty(server, [term for term in host if term not in mapped]),
+        *_uncertainty(service, runtime, [term for term in host if term not in mapped]),
     ]
-    # of the program's own pages the mapped ones are page cache too
-    code = service.mapped_program_bytes
+    page_cache = sum(term.bytes for term in mapped) + service.mapped_program_bytes
     libraries = service.accelerator_host_bytes if accelerators else 0
-    page_cache = sum(term.bytes for term in mapped) + code
     unreclaimable = sum(term.bytes for term in host) - page_cache + libraries
     most = unreclaimable + page_cache + sum(growth.bytes for growth in growths)
     growths.append(_page_tables(most + memory.evictable_bytes))
     arguments, environment, fetch = _to_start(verdict, runtime, growths)
-    vendor = accelerators[0].vendor if accelerators else ""
-    assert verdict.needs is not None
     return ContainerSize(
         asked=verdict.asked,
         model=verdict.model,
         workload=verdict.workload,
         runtime=runtime,
-        needs=verdict.needs,
+        needs=needs,
         unreclaimable_bytes=unreclaimable,
-        limit_bytes=most + growths[-1].bytes,
         page_cache_bytes=page_cache,
-        passing_bytes=memory.evictable_bytes,
         growths=tuple(growths),
         accelerator_host_bytes=libraries,
-        per_user_bytes=server.conversation_bytes - server.accelerator_state_bytes,
-        per_user_accelerator_bytes=server.accelerator_state_bytes,
-        disk_bytes=ends_to_store(verdict.needs, None)[1],
+        per_user_bytes=kept.conversation_bytes - kept.accelerator_state_bytes,
+        per_user_accelerator_bytes=kept.accelerator_state_bytes,
         accelerators=accelerators,
         shared_memory_bytes=shared,
-        image=service.images.get(vendor, service.image) or None,
+        image=_image(service, accelerators),
         arguments=arguments,
         environment=environment,
         fetch=fetch,
@@ -372,6 +350,11 @@ def size_of(
     )
 
 
+def _image(service: Service, accelerators: Sequence[Held]) -> str | None:
+    vendor = accelerators[0].vendor if accelerators else ""
+    return service.images.get(vendor, service.image) or None
+
+
 def _notes(verdict: Verdict) -> tuple[str, ...]:
     """What was understood, what the quantization costs, and that a card may not hold the most."""
     warning = verdict.quality.warning if verdict.quality is not None else None
@@ -379,123 +362,157 @@ def _notes(verdict: Verdict) -> tuple[str, ...]:
     return (*verdict.understood_as, *([warning] if warning is not None else ()), *tight)
 
 
-def _server(verdict: Verdict, catalogue: Catalogue) -> _Server:
-    """The server as judged; `SelfhostError` where it has no size."""
-    model, workload = verdict.model, verdict.workload
-    memory = verdict.needs.memory if verdict.needs is not None else None
-    if memory is None:
-        raise _unsized(verdict)
-    _refuse_what_fails(verdict)
-    if workload.runtime is None or all(term.how is How.STATED for term in memory.terms):
-        raise _of_one_piece(verdict, memory)
-    runtime, rows = catalogue.runtime(workload.runtime), architectures(catalogue)
-    states = [term for term in memory.terms if term.name in ("kv_cache", "recurrent_state")]
-    generates, parallel, more = model.modality in GENERATING, workload.parallel, 0
-    if generates:
-        more = need.more_in_conversation(model, runtime, workload, rows)
-    beyond = (runtime.kept_checkpoints - runtime.context_checkpoints) * parallel
-    is_bounded = more >= WORTH_BOUNDING * memory.high_bytes
-    on_accelerators = sum(term.bytes for term in states if term.where != "host")
-    return _Server(
-        verdict=verdict,
-        runtime=runtime,
-        service=runtime.service or _NO_SERVICE,
-        memory=memory,
-        generates=generates,
-        state_bytes=-(-sum(term.bytes for term in states) // parallel),
-        accelerator_state_bytes=-(-on_accelerators // parallel),
-        copy_bytes=more // beyond if beyond > 0 else 0,
-        copies=runtime.context_checkpoints if is_bounded else runtime.kept_checkpoints,
-        freed_bytes=need.freed_outputs(model, runtime, workload, rows),
-        picture=need.largest_picture(model, runtime, workload, rows),
-    )
-
-
-def _unsized(verdict: Verdict) -> SelfhostError:
-    """Why nothing can be said of its memory."""
-    name = verdict.model.name
+def _sizable(verdict: Verdict, catalogue: Catalogue) -> tuple[RuntimeSpec, Needs, MemoryNeed]:
+    """The runtime and the needs of what has a size. Raises `SelfhostError` where its memory is not
+    known, where something rules it out whatever the container, and where its memory is stated as a
+    whole: what a server cannot give back of it, and keeps of prompts, is in no source.
+    """
+    name, asked, needs = verdict.model.name, verdict.asked, verdict.needs
+    memory = needs.memory if needs is not None else None
     if verdict.model.closed:
-        return SelfhostError(
+        raise SelfhostError(
             f"{name} cannot be hosted: its weights were never published",
-            remedy=f"see what is like it: selfhost check {verdict.asked}",
+            remedy=f"see what is like it: selfhost check {asked}",
         )
-    unknown = verdict.needs.unknown if verdict.needs is not None else ()
+    unknown = needs.unknown if needs is not None and memory is None else ()
     why = next((entry for entry in unknown if entry.fact.startswith("memory")), None)
-    if why is None:
-        _refuse_what_fails(verdict)
-    reason = "its spec states no needs" if why is None else why.reason
-    return SelfhostError(
-        f"the memory of {name} is not known: {reason}", remedy=why.remedy if why else None
-    )
-
-
-def _of_one_piece(verdict: Verdict, memory: MemoryNeed) -> SelfhostError:
-    """Why a model whose memory is stated as a whole has no size: what a server cannot give back of
-    it, and what it keeps of prompts, is in no source.
-    """
-    low, high = units.binary(memory.low_bytes), units.binary_at_least(memory.high_bytes)
-    return SelfhostError(
-        f"{verdict.model.name} has no size: only the whole of its memory is known, {low} to {high},"
-        " and not what a server may give back of it",
-        remedy=f"give its container {high} and measure: selfhost check {verdict.asked} -v",
-    )
-
-
-def _refuse_what_fails(verdict: Verdict) -> None:
-    """`SelfhostError` with the first reason why it runs in no such container, however large, or may
-    not.
-    """
+    if why is not None:
+        raise SelfhostError(f"the memory of {name} is not known: {why.reason}", remedy=why.remedy)
     for finding in verdict.findings:
         if finding.outcome is Outcome.FAIL or finding.code == "accelerator-close":
-            raise SelfhostError(
-                f"{verdict.model.name} has no container: {finding.reason}", remedy=finding.remedy
-            )
+            raise SelfhostError(f"{name} has no container: {finding.reason}", remedy=finding.remedy)
+    if needs is None or memory is None:
+        raise SelfhostError(f"the memory of {name} is not known: its spec states no needs")
+    if verdict.workload.runtime is None or all(term.how is How.STATED for term in memory.terms):
+        low, high = units.binary(memory.low_bytes), units.binary_at_least(memory.high_bytes)
+        raise SelfhostError(
+            f"{name} has no size: only the whole of its memory is known, {low} to {high}, and not"
+            " what a server may give back of it",
+            remedy=f"give its container {high} and measure: selfhost check {asked} -v",
+        )
+    return catalogue.runtime(verdict.workload.runtime), needs, memory
 
 
 def _accelerators(memory: MemoryNeed, machine: Machine) -> tuple[Held, ...]:
     """What each accelerator holds, in their order."""
-    held: dict[str, int] = {}
+    held: dict[int, int] = {}
     for term in memory.terms:
         if term.where != "host":
-            held[term.where] = held.get(term.where, 0) + term.high_bytes
-    cards = machine.accelerators or ()
-    numbered = [(int(where.partition(":")[2]), size) for where, size in sorted(held.items())]
+            number = int(term.where.partition(":")[2])
+            held[number] = held.get(number, 0) + term.high_bytes
     return tuple(
-        Held(vendor=cards[number].vendor, name=cards[number].name, memory_bytes=size)
-        for number, size in numbered
-        if number < len(cards)
+        Held(vendor=card.vendor, name=card.name, memory_bytes=held[number])
+        for number, card in enumerate(machine.accelerators or ())
+        if number in held
     )
 
 
 # ------------------------------------------------------------------ what it grows to
 
 
-def _growths(server: _Server, prompt_cache_bytes: int | None) -> Iterator[Growth]:
-    """What a server comes to hold beyond its request."""
-    service, kept_bytes = server.service, 0
+class _Kept(Record):
+    """What a server keeps of one conversation that fills its context. `state_bytes` are cache and
+    states, `accelerator_state_bytes` of them on accelerators; `copy_bytes` those of a copy to go
+    back to, of which it keeps `copies`; 0 where it keeps nothing.
+    """
+
+    state_bytes: int
+    accelerator_state_bytes: int
+    copy_bytes: int
+    copies: int
+
+    @property
+    def conversation_bytes(self) -> int:
+        """One conversation as it is saved."""
+        return self.state_bytes + self.copies * self.copy_bytes
+
+
+def _kept_of_conversations(
+    verdict: Verdict, runtime: RuntimeSpec, memory: MemoryNeed, catalogue: Catalogue
+) -> _Kept:
+    model, workload, rows = verdict.model, verdict.workload, architectures(catalogue)
+    states = [term for term in memory.terms if term.name in ("kv_cache", "recurrent_state")]
+    on_accelerators = sum(term.bytes for term in states if term.where != "host")
+    parallel, more = workload.parallel, 0
+    if model.modality in GENERATING:
+        more = need.more_in_conversation(model, runtime, workload, rows)
+    beyond = (runtime.kept_checkpoints - runtime.context_checkpoints) * parallel
+    is_bounded = more >= WORTH_BOUNDING * memory.high_bytes
+    return _Kept(
+        state_bytes=-(-sum(term.bytes for term in states) // parallel),
+        accelerator_state_bytes=-(-on_accelerators // parallel),
+        copy_bytes=more // beyond if beyond > 0 else 0,
+        copies=runtime.context_checkpoints if is_bounded else runtime.kept_checkpoints,
+    )
+
+
+def _growths(
+    verdict: Verdict, runtime: RuntimeSpec, kept: _Kept, stated_bytes: int | None
+) -> Iterator[Growth]:
+    """Conversations that a server comes to keep in RAM, whatever it runs on: earlier prompts, where
+    `stated_bytes` bounds them, and copies of those in use.
+    """
+    service, parallel = runtime.service or _NO_SERVICE, verdict.workload.parallel
+    generates, each = verdict.model.modality in GENERATING, kept.conversation_bytes
     # of texts to embed only those of idle sequences are kept, so none of one
     # (SERVER_TASK_TYPE_COMPLETION and cache_idle_slots of llama-server)
-    keeps_prompts = server.generates or server.parallel > 1
-    if service.prompt_cache_bytes and server.state_bytes and keeps_prompts:
-        prompts = _prompt_cache(server, prompt_cache_bytes)
-        kept_bytes = prompts.bytes
-        yield prompts
-    if server.copy_bytes:
-        yield _copies(server)
-    bound = service.bounds.get("freed_buffers", "")
-    if bound and (server.freed_bytes or kept_bytes):
+    if service.prompt_cache_bytes and kept.state_bytes and (generates or parallel > 1):
+        most, why = service.prompt_cache_bytes, _PROMPTS if generates else _IDLE_TEXTS
+        size, line = 0, "0 bytes: a text that was embedded is not gone on with"
+        if stated_bytes is not None:
+            size, line, why = stated_bytes, f"{stated_bytes:,} bytes, as you stated", _PROMPTS
+        elif generates:
+            size = min(each * parallel, most)
+            line = f"{each:,} bytes a conversation × {parallel}, at most {most:,}"
+        mebibytes = -(-size // units.MIB)
+        yield Growth(
+            name="prompt_cache",
+            bytes=mebibytes * units.MIB,
+            bound=service.bounds.get("prompt_cache", "").replace("{mib}", str(mebibytes)),
+            unbound_bytes=most,
+            why=why,
+            arithmetic=f"{line}; rounded up to {mebibytes:,} MiB",
+        )
+    if kept.copy_bytes:
+        counted = runtime.context_checkpoints
+        bound = service.bounds.get("checkpoints", "") or runtime.options.get("checkpoints", "")
+        yield Growth(
+            name="checkpoints",
+            bytes=(kept.copies - counted) * parallel * kept.copy_bytes,
+            bound=bound.replace("{context_checkpoints}", str(kept.copies)),
+            unbound_bytes=(runtime.kept_checkpoints - counted) * parallel * kept.copy_bytes,
+            why="copies of a conversation, kept to go back to",
+            arithmetic=(
+                f"{kept.copies} - {counted} copies × {parallel} users × {kept.copy_bytes:,} bytes"
+            ),
+        )
+
+
+_PROMPTS = "earlier prompts, kept to go on with and never given back"
+_IDLE_TEXTS = "texts of idle users, kept and never read again"
+
+
+def _buffer_growths(
+    verdict: Verdict, runtime: RuntimeSpec, memory: MemoryNeed, catalogue: Catalogue, kept: _Kept
+) -> Iterator[Growth]:
+    """Buffers that texts of other lengths and larger pictures take."""
+    service, model, workload = runtime.service or _NO_SERVICE, verdict.model, verdict.workload
+    rows, bound = architectures(catalogue), service.bounds.get("freed_buffers", "")
+    freed_bytes = need.freed_outputs(model, runtime, workload, rows)
+    keeps_prompts = model.modality in GENERATING and service.prompt_cache_bytes
+    if bound and (freed_bytes or (keeps_prompts and kept.state_bytes)):
         # of shorter texts to embed, and of prompts that the prompt cache dropped; where nothing
         # bounds them nobody measured them
         yield Growth(
             name="freed_buffers",
             bytes=0,
             bound=bound,
-            unbound_bytes=server.freed_bytes or None,
+            unbound_bytes=freed_bytes or None,
             why="buffers of other lengths, freed and not given back",
             arithmetic="0 bytes where large buffers are unmapped as they are freed",
         )
-    counted = next((term for term in server.memory.terms if term.name == "projector_compute"), None)
-    most, side = server.picture
+    most, side = need.largest_picture(model, runtime, workload, rows)
+    counted = next((term for term in memory.terms if term.name == "projector_compute"), None)
     if counted is not None and counted.where == "host" and most > counted.high_bytes:
         more = most - counted.high_bytes
         yield Growth(
@@ -508,59 +525,18 @@ def _growths(server: _Server, prompt_cache_bytes: int | None) -> Iterator[Growth
         )
 
 
-def _prompt_cache(server: _Server, wanted_bytes: int | None) -> Growth:
-    """Earlier prompts that a server keeps in RAM, whatever it runs on."""
-    service, each, parallel = server.service, server.conversation_bytes, server.parallel
-    why = "earlier prompts, kept to go on with and never given back"
-    if wanted_bytes is not None:
-        size, line = wanted_bytes, f"{wanted_bytes:,} bytes, as you stated"
-    elif server.generates:
-        size = min(each * parallel, service.prompt_cache_bytes)
-        line = f"{each:,} bytes a conversation × {parallel}, at most {service.prompt_cache_bytes:,}"
-    else:
-        size, line = 0, "0 bytes: a text that was embedded is not gone on with"
-        why = "texts of idle users, kept and never read again"
-    mebibytes = -(-size // units.MIB)
-    return Growth(
-        name="prompt_cache",
-        bytes=mebibytes * units.MIB,
-        bound=service.bounds.get("prompt_cache", "").replace("{mib}", str(mebibytes)),
-        unbound_bytes=service.prompt_cache_bytes,
-        why=why,
-        arithmetic=f"{line}; rounded up to {mebibytes:,} MiB",
-    )
-
-
-def _copies(server: _Server) -> Growth:
-    """Copies of conversations in use; `context_checkpoints` of each are part of the need."""
-    runtime, parallel = server.runtime, server.parallel
-    bounds = server.service.bounds
-    bound = bounds.get("checkpoints", "") or runtime.options.get("checkpoints", "")
-    unbound = (runtime.kept_checkpoints - runtime.context_checkpoints) * parallel
-    beyond = (server.copies - runtime.context_checkpoints) * parallel
-    return Growth(
-        name="checkpoints",
-        bytes=beyond * server.copy_bytes,
-        bound=bound.replace("{context_checkpoints}", str(server.copies)),
-        unbound_bytes=unbound * server.copy_bytes,
-        why="copies of a conversation, kept to go back to",
-        arithmetic=(
-            f"{server.copies} - {runtime.context_checkpoints} copies × {parallel} users ×"
-            f" {server.copy_bytes:,} bytes"
-        ),
-    )
-
-
-def _uncertainty(server: _Server, kept: Sequence[Term]) -> Iterator[Growth]:
+def _uncertainty(
+    service: Service, runtime: RuntimeSpec, read_in: Sequence[Term]
+) -> Iterator[Growth]:
     """How far the high ends lie above the likely figures that the request is made of; none where
     all are exact. A limit that is too low has the server killed, one that is too high costs
     nothing: what the limit of the publisher's own example leaves above the most that is assumed of
     the program is added.
     """
-    open_ended = [term for term in kept if term.high_bytes > term.bytes]
+    open_ended = [term for term in read_in if term.high_bytes > term.bytes]
     if not open_ended:
         return
-    room = max(0, server.service.host_limit_bytes - server.runtime.overhead_high_bytes)
+    room = max(0, service.host_limit_bytes - runtime.overhead_high_bytes)
     widest = max(open_ended, key=lambda term: term.high_bytes - term.bytes)
     name = widest.name.replace("_", " ")
     why = f"{name} up to {units.binary(widest.high_bytes)} ({widest.how})"
@@ -593,15 +569,14 @@ def _page_tables(mapped_bytes: int) -> Growth:
 
 def _shared_memory(size_bytes: int, number: int) -> Iterator[Growth]:
     """What the processes of several accelerators exchange."""
-    if not size_bytes:
-        return
-    yield Growth(
-        name="shared_memory",
-        bytes=size_bytes,
-        bound="/dev/shm",
-        why=f"what the processes of {number} accelerators exchange",
-        arithmetic=f"{size_bytes:,} bytes as its publisher's example has",
-    )
+    if size_bytes:
+        yield Growth(
+            name="shared_memory",
+            bytes=size_bytes,
+            bound="/dev/shm",
+            why=f"what the processes of {number} accelerators exchange",
+            arithmetic=f"{size_bytes:,} bytes as its publisher's example has",
+        )
 
 
 # ------------------------------------------------------------------ how it is started

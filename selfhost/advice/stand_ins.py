@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 
 from ..catalogue.index import Catalogue
 from ..catalogue.outlines import Outline
 from ..catalogue.spec import ModelSpec
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    # parameters, whether something supersedes it, its purpose, whether it is a base model, its
-    # family, and itself
-    _Standing = tuple[int, bool, str, bool, str | None, Outline]
-
 # a retired model's replacement may be retired itself
 MOST_SUCCESSORS = 4
+_SAME_LINE = "the newest model of the same line"
+_NAMED = "the closest open-weight model that its spec names"
+_LARGEST = "the largest open-weight model"
+_LARGER, _SAME_SIZE = "the next larger open-weight model", "an open-weight model of the same size"
+_BY_JUDGEMENT = "its successor in this catalogue's judgement, not by its publisher's word"
+_ORDER_BY_JUDGEMENT = "the order is this catalogue's judgement, not its publisher's word"
 
 
 def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[tuple[str, str]]:
@@ -33,150 +30,99 @@ def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[tuple[str, str]
     each, those made for the same purpose first, and what is superseded after all that is not.
     """
     own = catalogue.outline(spec.id)
-    seen = {spec.id}
-    for id, why in _followers(own, catalogue):
-        seen.add(id)
-        yield id, why
     purpose = own.purpose if own is not None else "general"
-
-    if spec.closed:
-        for outline, why in _beside_closed(spec, purpose, catalogue):
-            if outline.id not in seen:
-                seen.add(outline.id)
-                yield outline.id, f"{why}{_made_for(outline, purpose)}"
-        return
-    size = spec.parameters.total
-    if size is None:
-        return
-    bases = catalogue.base_ids()
-    for outline in _as_large(spec.id, spec.family, spec.modality, size, purpose, catalogue):
-        if outline.id not in seen:
-            why = "the next larger open-weight model"
-            if outline.parameters_total == size:
-                why = "an open-weight model of the same size"
-            if outline.family == spec.family:
-                why += " of its family"
-            if outline.id in bases and spec.id not in bases:
-                why += ", a base model without instruction tuning"
-            yield outline.id, f"{why}{_made_for(outline, purpose)}"
+    seen = {spec.id}
+    for outline, why in _followers(own, catalogue):
+        seen.add(outline.id)
+        yield outline.id, why
+    others = _beside_closed if spec.closed else _as_large
+    for outline, why in others(spec, purpose, catalogue):
+        if outline.id in seen:
+            continue
+        seen.add(outline.id)
+        if purpose != "general":
+            made_for_it = outline.purpose == purpose
+            why += f" for {purpose}" if made_for_it else f", but not made for {purpose}"
+        if outline.superseded_by:
+            why += f" (superseded by {outline.superseded_by})"
+        yield outline.id, why
 
 
-def _followers(own: Outline | None, catalogue: Catalogue) -> Iterator[tuple[str, str]]:
-    """Its successors and why, the one that nothing follows before those on the way to it."""
+def _followers(own: Outline | None, catalogue: Catalogue) -> Iterator[tuple[Outline, str]]:
+    """Its successors as far as its spec and theirs name them, and why: the one that nothing follows
+    before those on the way to it.
+    """
     if own is None:
         return
-    chain = _successors(own, catalogue)
-    for place in sorted(range(len(chain)), key=lambda place: chain[place].next is not None):
-        yield chain[place].id, _follows([own, *chain[: place + 1]])
-
-
-@lru_cache(256)
-def _as_large(
-    model_id: str, family: str | None, modality: str, size: int, purpose: str, catalogue: Catalogue
-) -> list[Outline]:
-    """Open models as large as `size` parameters or larger, in the order in which they stand in."""
-    of_modality = _by_modality(catalogue).get(modality, [])
-    first = bisect_left(of_modality, size, key=lambda standing: standing[0])
-    is_base = model_id in catalogue.base_ids()
-
-    def apart(standing: _Standing) -> tuple[bool, bool, bool, bool]:
-        _, is_superseded, its_purpose, is_too, its_family, _ = standing
-        return is_superseded, its_purpose != purpose, is_too != is_base, its_family != family
-
-    # the sizes ascend, and sorting keeps their order
-    return [standing[-1] for standing in sorted(of_modality[first:], key=apart)]
-
-
-def _by_modality(catalogue: Catalogue) -> dict[str, list[_Standing]]:
-    """The open models of each modality, the smallest first, each with what tells how well it stands
-    in.
-    """
-    by_modality: dict[str, list[_Standing]] | None = catalogue.derived.get("stand-ins")
-    if by_modality is None:
-        by_modality, bases = {}, catalogue.base_ids()
-        for outline in catalogue.open_by_size():
-            standing = (
-                outline.parameters_total or 0,
-                outline.superseded_by is not None,
-                outline.purpose,
-                outline.id in bases,
-                outline.family,
-                outline,
-            )
-            by_modality.setdefault(outline.modality, []).append(standing)
-        catalogue.derived["stand-ins"] = by_modality
-    return by_modality
-
-
-def _made_for(outline: Outline, purpose: str) -> str:
-    """What follows the reason for a stand-in: its purpose, beside the one wanted, and its age."""
-    text = ""
-    if purpose != "general":
-        made_for_it = outline.purpose == purpose
-        text = f" for {purpose}" if made_for_it else f", but not made for {purpose}"
-    if outline.superseded_by:
-        text += f" (superseded by {outline.superseded_by})"
-    return text
-
-
-def _successors(own: Outline, catalogue: Catalogue) -> list[Outline]:
-    """What comes after a model, the next first, as far as its spec and theirs name it."""
     chain = [own]
     while len(chain) <= MOST_SUCCESSORS:
         after = catalogue.outline(chain[-1].next or "")
         if after is None or after in chain:
             break
         chain.append(after)
-    return chain[1:]
+    for place in sorted(range(1, len(chain)), key=lambda place: chain[place].next is not None):
+        yield chain[place], _follows(chain[: place + 1])
 
 
 def _follows(chain: Sequence[Outline]) -> str:
     """How the last of several successors follows the first: what lies between, who says so."""
-    judged = [outline.id for outline in chain[:-1] if outline.next_is_judged]
+    is_judged = any(outline.next_is_judged for outline in chain[:-1])
     between = [
         f"{outline.id}{f' (in service until {outline.retired})' if outline.retired else ''}"
         for outline in chain[1:-1]
     ]
     if not between:
-        return (
-            "its successor in this catalogue's judgement, not by its publisher's word"
-            if judged
-            else "the successor its publisher names"
-        )
+        return _BY_JUDGEMENT if is_judged else "the successor its publisher names"
     over = f"the last of its successors, after {', then '.join(between)}"
-    if not judged:
-        return f"{over}, as the publisher names them"
-    return f"{over}; the order is this catalogue's judgement, not its publisher's word"
+    if is_judged:
+        return f"{over}; {_ORDER_BY_JUDGEMENT}"
+    return f"{over}, as the publisher names them"
+
+
+def _as_large(spec: ModelSpec, purpose: str, catalogue: Catalogue) -> Iterator[tuple[Outline, str]]:
+    """Open models as large as an open one or larger, and what each is to it."""
+    size, bases = spec.parameters.total, catalogue.base_ids()
+    if size is None:
+        return
+    is_base = spec.id in bases
+    larger = [
+        (
+            outline.superseded_by is not None,
+            outline.purpose != purpose,
+            (outline.id in bases) != is_base,
+            outline.family != spec.family,
+            place,
+            outline,
+        )
+        for place, outline in enumerate(catalogue.open_by_size())
+        if outline.modality == spec.modality and (outline.parameters_total or 0) >= size
+    ]
+    for *_, outline in sorted(larger, key=lambda each: each[:-1]):
+        why = _SAME_SIZE if outline.parameters_total == size else _LARGER
+        if outline.family == spec.family:
+            why += " of its family"
+        if outline.id in bases and not is_base:
+            why += ", a base model without instruction tuning"
+        yield outline, why
 
 
 def _beside_closed(
     spec: ModelSpec, purpose: str, catalogue: Catalogue
 ) -> Iterator[tuple[Outline, str]]:
     """What may stand in for a closed model behind its successors, and what each is to it."""
-
-    def last(outline: Outline) -> tuple[bool, bool]:
-        return outline.superseded_by is not None, outline.purpose != purpose
-
+    named = spec.availability.open_alternatives if spec.availability else ()
     same = [outline for outline in catalogue.outlines() if outline.modality == spec.modality]
     line = [outline for outline in same if outline.closed and outline.family == spec.family]
     line.sort(key=lambda outline: (outline.released or "", outline.id), reverse=True)
-    named = (
-        catalogue.outline(id)
-        for id in catalogue.current_first(
-            spec.availability.open_alternatives if spec.availability else ()
-        )
-    )
-    others = [
-        outline
-        for outline in reversed(catalogue.open_by_size())
-        if outline.modality == spec.modality
-    ]
-    yield from (
-        (outline, "the newest model of the same line") for outline in sorted(line, key=last)
-    )
-    yield from (
-        (outline, "the closest open-weight model that its spec names")
-        for outline in named
-        if outline is not None
-    )
-    yield from ((outline, "the largest open-weight model") for outline in sorted(others, key=last))
+    largest = [each for each in catalogue.open_by_size()[::-1] if each.modality == spec.modality]
+    for outlines, why in ((line, _SAME_LINE), (None, _NAMED), (largest, _LARGEST)):
+        if outlines is None:
+            yield from (
+                (outline, why)
+                for outline in map(catalogue.outline, catalogue.current_first(named))
+                if outline is not None
+            )
+            continue
+        # the order is kept among equals
+        outlines.sort(key=lambda each: (each.superseded_by is not None, each.purpose != purpose))
+        yield from ((outline, why) for outline in outlines)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.spec import RuntimeSpec
 from ..core import units
 from ..core.records import Record
 from ..judge.checks.runtime import runtime_check
-from ..judge.judging import judge
 from ..judge.making import typed_file
-from ..judge.question import ask
 from ..judge.record import Judged, Question
 from ..machine.record import Machine
+from .blanks import in_powershell
 from .case import Case, longer_context
 from .commands import (
     ByTag,
@@ -70,12 +68,10 @@ def steps(
         tag=tag,
     )
     lines = _steps(case, by_tag_first=by_tag_first)
-    if question.runtime.launched:
+    if case.runtime.launched:
         lines = lines.replace(commands=_as_launched(case, lines.commands))
     if not case.is_windows:
         return lines
-    from .shells import in_powershell
-
     return lines.replace(
         setup=tuple(map(in_powershell, lines.setup)),
         commands=tuple(map(in_powershell, lines.commands)),
@@ -106,59 +102,47 @@ def _steps(case: Case, *, by_tag_first: bool) -> Steps:
     lines = commands(case)
     first = (
         *install_lines(case, lines),
-        *_other_program(case),
-        *_split_mixture(case),
+        *_notes_on_program(case),
         *shared_memory_lines(case),
         *device_note(case),
         *login_lines(case),
     )
     if case.workload.task == "finetune":
-        return _steps_of_training(case, first)
-    has_other_order = has_other_byte_order(case)
-    tagged = None
-    if not has_other_order and (by_tag_first or not lines):
-        tagged = by_tag(case)
-        if tagged is not None and tagged.lines:
-            return _steps_by_tag(case, tagged)
-    if lines:
-        return _steps_of_published(case, first, lines)
-    return Steps() if has_other_order else _steps_of_files(case, first, tagged)
+        from .training import training_lines
+
+        trainer, line = training_lines(case)
+        if not line:
+            return Steps(setup=trainer)
+        return Steps(setup=(*first, *trainer), commands=(line,), commands_class=LISTED)
+    if has_other_byte_order(case):
+        return Steps()
+    tagged = by_tag(case) if by_tag_first or not lines else None
+    if tagged is not None and tagged.lines:
+        return _steps_by_tag(case, tagged)
+    return (
+        _steps_of_published(case, first, lines) if lines else _steps_of_files(case, first, tagged)
+    )
 
 
 def _steps_of_published(case: Case, first: tuple[str, ...], lines: tuple[str, ...]) -> Steps:
     """Those that download the published files, or load the files that are here."""
-    is_listed = _is_listed(case.question)
+    question, workload = case.question, case.workload
+    here = question.here
+    files = case.spec.files_of(workload.format or "", case.quantization)
+    is_known = question.local_files or (here is not None and (here.by_path or here.repository))
+    is_listed = is_known or files is None or files.listed or files.named
     return Steps(
         setup=(
             *first,
-            *to_see(case.question),
+            *to_see(question),
             *_server_address(case.runtime),
             *_longer_context_note(case, lines),
             *(() if is_listed else (_UNVERIFIED,)),
-            *downloads(case.question),
+            *downloads(question),
         ),
         commands=lines,
         commands_class=LISTED if is_listed else UNLISTED,
     )
-
-
-def _is_listed(question: Question) -> bool:
-    """Whether a listing shows the files that the first command loads, or they are here."""
-    spec, workload, here = question.spec, question.workload, question.here
-    if question.local_files or (here is not None and (here.by_path or here.repository)):
-        return True
-    files = spec.files_of(workload.format or "", workload.quantization or "")
-    return files is None or files.listed or files.named
-
-
-def _steps_of_training(case: Case, first: tuple[str, ...]) -> Steps:
-    """Those of the trainer, after what is to be done `first`."""
-    from .training import training_lines
-
-    trainer, line = training_lines(case)
-    if not line:
-        return Steps(setup=trainer)
-    return Steps(setup=(*first, *trainer), commands=(line,), commands_class=LISTED)
 
 
 def _steps_by_tag(case: Case, tagged: ByTag) -> Steps:
@@ -202,38 +186,15 @@ def _steps_of_files(case: Case, first: tuple[str, ...], tagged: ByTag | None) ->
         making = case.judged.needs.making if case.judged.needs is not None else None
         conversion = recipe(spec, runtime, workload, making)
         if conversion is None:
-            return _in_published_type(case)
+            return Steps()
         lines = lines_of_made_file(case, conversion.file, conversion.projector)
-        # the tag loads something else than was judged
-        without = () if tagged is None else (_without_converting(tagged),)
+        without: tuple[str, ...] = ()
+        if tagged is not None:
+            # the tag loads something else than was judged
+            kind, tag = tagged.quantization, tagged.tag
+            without = (f"# without converting, in {kind} by Ollama: ollama run {tag}",)
         setup = (*without, *first, *to_see(case.question), *conversion.lines, *address)
     return Steps(setup=setup, commands=lines, commands_class=UNLISTED) if lines else Steps()
-
-
-def _without_converting(tagged: ByTag) -> str:
-    kind, tag = tagged.quantization, tagged.tag
-    return f"# without converting, in {kind} by Ollama: ollama run {tag}"
-
-
-def _in_published_type(case: Case) -> Steps:
-    """Of a model with experts in MXFP4 the lines of its published type, for no other can be made;
-    none where that does not run, or is the one that was judged.
-    """
-    spec, workload, catalogue, machine = case.spec, case.workload, case.catalogue, case.machine
-    if workload.format != "gguf" or not need.trained_in_mxfp4(spec):
-        return Steps()
-    published = need.default_format_and_quantization(spec, case.runtime)[1]
-    if published == workload.quantization:
-        return Steps()
-    other = ask(spec, workload.replace(quantization=published), catalogue, machine)
-    lines = steps(other, judge(other, machine), catalogue, machine)
-    if not lines.commands:
-        return Steps()
-    why = (
-        f"# no {workload.quantization} file of {spec.name} is known, and llama-quantize makes none"
-        f" of experts in MXFP4. Published in {published}:"
-    )
-    return lines.replace(setup=(why, *lines.setup))
 
 
 # ------------------------------------------------------------------ comments
@@ -253,20 +214,17 @@ def _longer_context_note(case: Case, lines: tuple[str, ...]) -> tuple[str, ...]:
     )
 
 
-def _other_program(case: Case) -> tuple[str, ...]:
-    """A comment on another program that the users of such a model run; () where none is known."""
-    architecture = case.spec.architecture
-    others = case.runtime.other_programs
-    other = others.get(architecture.row) if architecture is not None else None
-    return (f"# {other}",) if other and case.workload.task == "generate" else ()
-
-
-def _split_mixture(case: Case) -> tuple[str, ...]:
-    """A comment on who places a mixture that an accelerator does not hold: no option does."""
-    architecture, note = case.spec.architecture, case.runtime.split_mixture
-    layers = architecture.feed_forward if architecture is not None else ()
-    is_split = case.placement == "split" and any(group.experts for group in layers)
-    return (f"# {note}",) if is_split and note and case.workload.task == "generate" else ()
+def _notes_on_program(case: Case) -> tuple[str, ...]:
+    """Comments on another program that the users of such a model run, and on who places a mixture
+    that an accelerator does not hold: no option does.
+    """
+    architecture, runtime = case.spec.architecture, case.runtime
+    if architecture is None or case.workload.task != "generate":
+        return ()
+    has_experts = any(group.experts for group in architecture.feed_forward)
+    is_split = case.placement == "split" and has_experts
+    notes = (runtime.other_programs.get(architecture.row), is_split and runtime.split_mixture)
+    return tuple(f"# {note}" for note in notes if note)
 
 
 def _server_address(runtime: RuntimeSpec) -> tuple[str, ...]:

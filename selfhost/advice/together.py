@@ -12,9 +12,12 @@ from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.defaults import in_usual_type, suited_by_list
 from ..judge.record import Judged, Question, Verdict
-from ..machine.reader import Machine
+from ..machine.record import Machine
 from .api_route import offers_for
-from .understood import has_ways, judged_for, question_of, understand
+from .understood import Understood, has_ways, judged_for, question_of, understand
+
+# between the names of models that run side by side
+TOGETHER = " + "
 
 
 class Beside(Record):
@@ -33,7 +36,7 @@ def check_together_with(
     today: str | None = None,
     follows_machine: bool = True,
 ) -> Verdict:
-    """One verdict for several models at once on one machine: see `verdict.together`.
+    """One verdict for several models at once on one machine: see `judge.together`.
 
     Its model's id and name join theirs, its needs are the sums, its `speed` is None and its
     `workload` states the basis of memory alone. Without `follows_machine` each is judged in its own
@@ -43,19 +46,10 @@ def check_together_with(
     # every name is looked up before anything is worked out
     suiting = machine if follows_machine else None
     understood = [understand(catalogue, each.model, each.workload, suiting) for each in models]
-    questions = []
-    for each, meant in zip(models, understood, strict=True):
-        # a program that must be installed already may decide which type and program are taken
-        requires = each.requires_runtime
-        question = question_of(catalogue, meant, machine, requires_runtime=requires)
-        if question.in_turn:
-            # the least memory leaves most to the others
-            question = in_usual_type(question, meant.workload, catalogue, machine)
-        elif follows_machine:
-            question = judged_for(catalogue, meant, machine, requires_runtime=requires).question
-        elif has_ways(meant, question):
-            question = suited_by_list(question, meant.workload, catalogue, machine).question
-        questions.append(question)
+    questions = [
+        _question(catalogue, meant, machine, each.requires_runtime, follows_machine=follows_machine)
+        for each, meant in zip(models, understood, strict=True)
+    ]
     day = today or dates.utc_today()
     return verdict_together(
         [meant.asked for meant in understood],
@@ -63,6 +57,26 @@ def check_together_with(
         machine,
         lambda judged: all(offers_for(catalogue, each, judged, day) for each in questions),
     )
+
+
+def _question(
+    catalogue: Catalogue,
+    meant: Understood,
+    machine: Machine,
+    requires_runtime: bool,
+    *,
+    follows_machine: bool,
+) -> Question:
+    # a program that must be installed already may decide which type and program are taken
+    question = question_of(catalogue, meant, machine, requires_runtime=requires_runtime)
+    if question.in_turn:
+        # the least memory leaves most to the others
+        return in_usual_type(question, meant.workload, catalogue, machine)
+    if follows_machine:
+        return judged_for(catalogue, meant, machine, requires_runtime=requires_runtime).question
+    if has_ways(meant, question):
+        return suited_by_list(question, meant.workload, catalogue, machine).question
+    return question
 
 
 def verdict_together(
@@ -78,12 +92,12 @@ def verdict_together(
 
     judged = judge_together(questions, names, machine)
     specs = [question.spec for question in questions]
-    joined = ModelSpec(
-        id=TOGETHER.join(spec.id for spec in specs), name=TOGETHER.join(spec.name for spec in specs)
-    )
     return Verdict(
         asked=TOGETHER.join(names),
-        model=joined,
+        model=ModelSpec(
+            id=TOGETHER.join(spec.id for spec in specs),
+            name=TOGETHER.join(spec.name for spec in specs),
+        ),
         workload=Workload().replace(memory_basis=questions[0].workload.memory_basis),
         machine=machine,
         route=judged.route(judged.failed and are_offered(judged)),
@@ -91,7 +105,3 @@ def verdict_together(
         speed=None,
         findings=judged.findings,
     )
-
-
-# between the names of models that run side by side
-TOGETHER = " + "

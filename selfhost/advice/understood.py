@@ -10,7 +10,7 @@ from ..catalogue.names import Resolution, resolve
 from ..catalogue.pasted import bare_name
 from ..catalogue.paths import is_bare_weights, is_path
 from ..catalogue.published import PublishedFiles
-from ..catalogue.spec import SIZE_OF, ModelSpec
+from ..catalogue.spec import ModelSpec
 from ..core.errors import SelfhostError, SpecError, UnknownModelError, WorkloadError
 from ..core.records import Record
 from ..core.spelling import canonical
@@ -20,8 +20,8 @@ from ..judge.defaults import in_usual_type, suited, takes_first_of_list
 from ..judge.judging import judge
 from ..judge.present import NO_FILES, Here, NamedFiles
 from ..judge.question import ask
-from ..judge.record import Candidate, Question
-from ..machine.reader import Machine
+from ..judge.record import Judged, Question
+from ..machine.record import Machine
 
 TYPE_CHECKING = False
 
@@ -56,26 +56,24 @@ class Understood(Record):
 
 def understand(
     catalogue: Catalogue,
-    model: str | os.PathLike[str] | ModelSpec,
+    model: str | os.PathLike[str] | ModelSpec | Understood,
     workload: Workload,
     machine: Machine | None = None,
 ) -> Understood:
     """What a spec, a path or a name means; for a machine without a build of the program that a name
-    implies, the model itself. Raises `UnknownModelError` for a name that is not in the catalogue,
-    `SpecError` for a faulty file.
+    implies, the model itself. What is understood already stays. Raises `UnknownModelError` for a
+    name that is not in the catalogue, `SpecError` for a faulty file.
     """
+    if isinstance(model, Understood):
+        return model
     understood = _as_named(catalogue, model, workload)
     otherwise = understood.otherwise
     if machine is None or otherwise is None:
         refusal = _refused_by_its_library(catalogue, understood)
-        return (
-            understood
-            if refusal is None
-            else understood.replace(notes=(*understood.notes, refusal))
-        )
-    why = _why_not_built(catalogue, understood, machine) or _why_not_in_it(
-        catalogue, understood, machine
-    )
+        notes = understood.notes if refusal is None else (*understood.notes, refusal)
+        return understood.replace(notes=notes)
+    why = _why_not_built(catalogue, understood, machine)
+    why = why or _why_not_in_it(catalogue, understood, machine)
     return understood if why is None else otherwise.replace(notes=(*otherwise.notes, why))
 
 
@@ -94,15 +92,14 @@ def _why_not_built(catalogue: Catalogue, understood: Understood, machine: Machin
 
 def _why_not_in_it(catalogue: Catalogue, understood: Understood, machine: Machine) -> str | None:
     """Why the model is not judged in the quantization that a name states; None where it is."""
+    refusal: str | None = None
     try:
         runtime = question_of(catalogue, understood, machine).runtime
+        if runtime is not None:
+            refusal = need.why_not_loaded(understood.spec, runtime)
     except WorkloadError as error:
-        about = [problem for problem in error.problems if problem.key == "quantization"]
-        if len(about) != len(error.problems):
-            return None
-        refusal: str | None = f"{about[0].message}."
-    else:
-        refusal = need.why_not_loaded(understood.spec, runtime) if runtime is not None else None
+        if all(problem.key == "quantization" for problem in error.problems):
+            refusal = f"{error.problems[0].message}."
     if refusal is None:
         return None
     return _refused_by_its_library(catalogue, understood) or (
@@ -134,22 +131,13 @@ def _as_named(
     if isinstance(model, ModelSpec):
         return Understood(spec=model, asked=model.id, workload=workload)
     typed = os.fspath(model)
-    if (
-        (not isinstance(model, str) or is_path(typed))
-        and typed.lower().endswith(".toml")
-        and not os.path.isdir(typed)
-    ):
+    if not isinstance(model, str) or is_path(typed):
+        if not typed.lower().endswith(".toml") or os.path.isdir(typed):
+            return _of_file(catalogue, typed, workload)
         spec = spec_in(typed)
         from ..modelfiles import stored_notes
 
-        return Understood(
-            spec=spec,
-            asked=typed,
-            workload=workload,
-            notes=(*_sized_by_a_file(spec), *stored_notes(spec)),
-        )
-    if not isinstance(model, str) or is_path(typed):
-        return _of_file(catalogue, typed, workload)
+        return Understood(spec=spec, asked=typed, workload=workload, notes=stored_notes(spec))
     try:
         return of_name(catalogue, typed, workload)
     except UnknownModelError as error:
@@ -159,8 +147,7 @@ def _as_named(
         unknown = error
     from shlex import quote
 
-    path = f"./{typed}"
-    command = f"selfhost check {quote(path)}"
+    command = f"selfhost check {quote(f'./{typed}')}"
     raise UnknownModelError(
         f"{unknown.message}; a folder here has that name",
         nearest=lambda: unknown.nearest,
@@ -176,38 +163,29 @@ def _holds_a_model(folder: str) -> bool:
             names = [entry.name for entry in entries]
     except (OSError, ValueError):
         return False
-    return any(
-        name in ("config.json", "model_index.json") or is_bare_weights(name) for name in names
-    )
-
-
-def _by_name_of(path: str, catalogue: Catalogue) -> str | None:
-    """How to ask for the model that the name of a missing GGUF file says; None of a file that
-    is here, and of a name that says none.
-    """
-    from shlex import quote
-
-    name = path.replace("\\", "/").rpartition("/")[2]
-    if os.path.lexists(path) or not name.lower().endswith(".gguf"):
-        return None
-    try:
-        resolve(name, catalogue)
-    except SelfhostError:
-        return None
-    line = f"selfhost check {quote(name)}"
-    return f"the model by the name of the file: {line}"
+    described = ("config.json", "model_index.json")
+    return any(name in described or is_bare_weights(name) for name in names)
 
 
 def _read_here(catalogue: Catalogue, path: str) -> LocalModel:
-    """The model at a path. The error of a missing file names the model that its name says."""
+    """The model at a path. The error of a GGUF file that is missing proposes the model that its
+    name says.
+    """
     from ..modelfiles import read_local
 
     try:
         return read_local(path, catalogue.common("architectures"))
     except SpecError as error:
-        remedy = _by_name_of(path, catalogue)
-        if remedy is None:
+        name = path.replace("\\", "/").rpartition("/")[2]
+        if os.path.lexists(path) or not name.lower().endswith(".gguf"):
             raise
+        try:
+            resolve(name, catalogue)
+        except SelfhostError:
+            raise error from None
+        from shlex import quote
+
+        remedy = f"the model by the name of the file: selfhost check {quote(name)}"
         problems = [problem.replace(remedy=remedy) for problem in error.problems]
         raise SpecError(problems) from error
 
@@ -221,12 +199,8 @@ def _of_file(catalogue: Catalogue, typed: str, workload: Workload) -> Understood
     if local.format == "gguf" and local.quantization and asked_in not in (None, local.quantization):
         # a GGUF file holds one quantization, so another is not here
         local = local.replace(files_here=False)
-        notes += (
-            (
-                f"The file holds {local.quantization}. Judged as {asked_in}, which you would"
-                " quantize yourself from the original weights."
-            ),
-        )
+        note = f"The file holds {local.quantization}. Judged as {asked_in}, which you would"
+        notes += (f"{note} quantize yourself from the original weights.",)
     part: Here | None = None
     if local.missing:
         rest = local.total_bytes - local.size_bytes if local.total_bytes is not None else 0
@@ -236,18 +210,13 @@ def _of_file(catalogue: Catalogue, typed: str, workload: Workload) -> Understood
             missing_bytes=rest if rest > 0 else None,
             missing_files=local.missing,
         )
-    return Understood(
-        spec=local.spec,
-        asked=typed,
-        workload=workload,
-        notes=notes,
-        files=NamedFiles(
-            are_here=local.files_here,
-            formats=(local.format,) if local.files_here or local.missing else (),
-            part=part,
-            in_memory=local.in_memory,
-        ),
+    files = NamedFiles(
+        are_here=local.files_here,
+        formats=(local.format,) if local.files_here or local.missing else (),
+        part=part,
+        in_memory=local.in_memory,
     )
+    return Understood(spec=local.spec, asked=typed, workload=workload, notes=notes, files=files)
 
 
 def of_name(
@@ -257,34 +226,61 @@ def of_name(
     `explains` is False.
     """
     resolved, stated = resolve(typed, catalogue, explains=explains), workload
-    quantization, notes = resolved.quantization, resolved.notes
+    notes = resolved.notes
     how_run = _how_tag_is_run(typed, resolved, stated, catalogue)
     if how_run is not None:
         workload, notes = workload.replace(runtime=None), (*notes, how_run)
-    loaded = _loaded_by_tag(typed, workload, catalogue) if quantization is None else None
-    if loaded is not None:
-        quantization, notes = loaded, (*notes, f"Ollama's tag {typed} loads {loaded}.")
-    if quantization is None and resolved.repository is not None:
-        quantization = _only_type_in(resolved, catalogue)
-    workload = _with_what_it_states(workload, quantization, resolved.runtime)
-    # what Ollama itself calls it, quantization and all, is the line to type
-    name = bare_name(typed)
-    is_tag = ":" in name and "/" not in name
-    tag = name if is_tag and quantization and quantization == workload.quantization else None
+    quantization, note = _quantization_said(typed, resolved, workload, catalogue)
+    notes += note
+    if stated.quantization is None:
+        runtime = workload.runtime or resolved.runtime
+        workload = workload.replace(quantization=quantization or None, runtime=runtime)
     plain = _with_typed_tag_first(catalogue.spec(resolved.spec_id), typed, catalogue)
-    spec = _with_typed_files(plain, resolved, catalogue)
     # a name that states a type is a tag of it
     listed = None if resolved.quantization else _tag_of_type(plain, stated, catalogue)
-    named = name if resolved.names_file else listed
-    spec = _with_named_file(spec, named, resolved.quantization or stated.quantization, catalogue)
+    name = bare_name(typed)
+    spec = _with_named_file(
+        _with_typed_files(plain, resolved, catalogue),
+        name if resolved.names_file else listed,
+        resolved.quantization or stated.quantization,
+        catalogue,
+    )
+    # what Ollama itself calls it, quantization and all, is the line to type
+    is_tag = ":" in name and "/" not in name
+    tag = name if is_tag and quantization and quantization == workload.quantization else None
+    otherwise = Understood(spec=plain, asked=typed, workload=stated, notes=resolved.notes)
+    is_implied = _implies_more(resolved, stated, is_run=how_run is not None)
     return Understood(
         spec=spec,
         asked=typed,
         workload=workload,
         notes=notes,
         tag=tag or listed,
-        otherwise=_otherwise(resolved, plain, typed, stated, is_run=how_run is not None),
+        otherwise=otherwise if is_implied else None,
     )
+
+
+def _implies_more(resolved: Resolution, stated: Workload, *, is_run: bool) -> bool:
+    """Whether the name says its program or its type, and no option does, but for the program that
+    runs such a name (`is_run`).
+    """
+    is_stated = stated.runtime is not None and not is_run
+    implies = resolved.runtime or resolved.quantization
+    return bool(implies) and not is_stated and stated.quantization is None
+
+
+def _quantization_said(
+    typed: str, resolved: Resolution, workload: Workload, catalogue: Catalogue
+) -> tuple[str | None, tuple[str, ...]]:
+    """The quantization that the name says, or that its tag or its repository has alone, with a
+    sentence on the tag.
+    """
+    if resolved.quantization is not None:
+        return resolved.quantization, ()
+    loaded = _loaded_by_tag(typed, workload, catalogue)
+    if loaded is not None:
+        return loaded, (f"Ollama's tag {typed} loads {loaded}.",)
+    return (None if resolved.repository is None else _only_type_in(resolved, catalogue)), ()
 
 
 def _only_type_in(resolved: Resolution, catalogue: Catalogue) -> str | None:
@@ -314,29 +310,6 @@ def _how_tag_is_run(
         return None
     library = catalogue.runtime(resolved.runtime).name
     return f"{runtime.name} runs {typed} with the code of {library}: judged by the rules of that."
-
-
-def _otherwise(
-    resolved: Resolution, plain: ModelSpec, typed: str, stated: Workload, *, is_run: bool
-) -> Understood | None:
-    """The model as if the name did not say its program or its type; None where it does not, or
-    options say them, but for the program that runs such a name (`is_run`).
-    """
-    implies = resolved.runtime or resolved.quantization
-    is_stated = stated.runtime is not None and not is_run
-    if not implies or is_stated or stated.quantization is not None:
-        return None
-    return Understood(spec=plain, asked=typed, workload=stated, notes=resolved.notes)
-
-
-def _with_what_it_states(
-    workload: Workload, quantization: str | None, runtime: str | None
-) -> Workload:
-    """The workload with the quantization and the runtime of a name, where it states none itself."""
-    if workload.quantization is not None:
-        return workload
-    runtime = workload.runtime or runtime
-    return workload.replace(quantization=quantization or None, runtime=runtime)
 
 
 def _with_typed_tag_first(spec: ModelSpec, typed: str, catalogue: Catalogue) -> ModelSpec:
@@ -432,25 +405,6 @@ def _with_named_file(
     return spec.replace(files=(*spec.files, file))
 
 
-def _sized_by_a_file(spec: ModelSpec) -> tuple[str, ...]:
-    """A sentence where the spec was made of a file that lies here: it states a model, and
-    counts as nothing that was downloaded.
-    """
-    from shlex import quote
-
-    sized = [
-        files.source.removeprefix(SIZE_OF)
-        for files in spec.files
-        if files.source.startswith(SIZE_OF)
-    ]
-    return tuple(
-        f"You have the file that this spec takes its size from: `selfhost check {quote(path)}`"
-        " needs no download."
-        for path in sized
-        if os.path.exists(path)
-    )
-
-
 def _loaded_by_tag(typed: str, workload: Workload, catalogue: Catalogue) -> str | None:
     """What Ollama loads by that name, where it is a tag whose quantization is another than the
     usual one and GGUF files are asked for.
@@ -500,13 +454,13 @@ def judged_for(
     *,
     follows_machine: bool = True,
     requires_runtime: bool = False,
-) -> Candidate:
+) -> Judged:
     """The question with the defaults that suit the machine best, or the model's own, judged. A name
     that stands for one file keeps the model's own.
     """
     question = question_of(catalogue, understood, machine, requires_runtime=requires_runtime)
     if understood.is_one_file or not follows_machine:
-        return Candidate(question=question, judged=judge(question, machine))
+        return judge(question, machine)
     files = _files_on(understood, machine)
     return suited(question, understood.workload, catalogue, machine, files)
 

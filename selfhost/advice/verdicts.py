@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from functools import partial
 
 from .. import needs as need
@@ -15,16 +14,8 @@ from ..core import dates
 from ..core.workload import Workload
 from ..judge.judging import considered
 from ..judge.placement.devices import lies_beside_cards
-from ..judge.record import (
-    Alternative,
-    Candidate,
-    Judged,
-    OpenAlternative,
-    Question,
-    Verdict,
-    answer_for,
-)
-from ..machine.reader import Machine
+from ..judge.record import Judged, Question, Verdict, verdict_on
+from ..machine.record import Machine
 from .api_route import offers_for
 from .notes import notes_of, notes_of_asking
 from .remarks import about_files, faster_ways, lies_elsewhere, notes_instead, slots, tells_sequences
@@ -32,10 +23,13 @@ from .room import room
 from .steps import Steps, steps
 from .understood import Understood, judged_for, understand
 
+# what QLoRA loads of each weight that it trains adapters beside (bitsandbytes, nf4)
+_QLORA_BITS = 4
+
 
 def check_with(
     catalogue: Catalogue,
-    model: str | os.PathLike[str] | ModelSpec,
+    model: str | os.PathLike[str] | ModelSpec | Understood,
     workload: Workload,
     machine: Machine,
     *,
@@ -46,11 +40,12 @@ def check_with(
     requires_runtime: bool = False,
 ) -> Verdict:
     """`check` with everything given. Without `instead` the verdict names only what decides: no
-    alternatives, no room. Without `follows_machine` the defaults are the model's own, the same on
-    every machine. `requires_runtime`: the runtime must be installed already.
+    alternatives, no room, no costs, and offers only where it does not run. Without
+    `follows_machine` the defaults are the model's own, the same on every machine.
+    `requires_runtime`: the runtime must be installed already.
     """
     understood = understand(catalogue, model, workload, machine if follows_machine else None)
-    candidate = judged_for(
+    judged = judged_for(
         catalogue,
         understood,
         machine,
@@ -58,14 +53,60 @@ def check_with(
         requires_runtime=requires_runtime,
     )
     return answer(
-        catalogue,
-        candidate,
-        understood,
-        machine,
-        instead=instead,
-        today=today,
-        prices=prices,
+        catalogue, judged, understood, machine, instead=instead, today=today, prices=prices
     )
+
+
+def answer(
+    catalogue: Catalogue,
+    judged: Judged,
+    understood: Understood,
+    machine: Machine,
+    *,
+    instead: bool,
+    today: str | None = None,
+    prices: str = "snapshot",
+) -> Verdict:
+    """The verdict on what was understood and judged. The arguments are those of `check_with`."""
+    question, day = judged.question, today or dates.utc_today()
+    if instead and question.workload.task == "finetune" and machine.accelerators:
+        from .training import with_ways_to_cards
+
+        judged = with_ways_to_cards(question, understood.workload, judged, catalogue, machine)
+    offers: tuple[Offer, ...] = ()
+    newer: list[str] = []
+    if instead or judged.failed:
+        offers, newer = _priced(catalogue, question, judged, day, prices)
+    to_type = steps(
+        question,
+        judged,
+        catalogue,
+        machine,
+        tag=understood.tag,
+        by_tag_first=understood.is_one_file and understood.workload.runtime is None,
+    )
+    notes, fine_print = _beside(catalogue, understood, machine, judged, to_type, instead=instead)
+    loaded_bits, spec = _loaded_bits(question), question.spec
+    quality = quality_for(question.workload, catalogue, spec, is_halved=loaded_bits == 16)
+    verdict = verdict_on(
+        judged,
+        machine,
+        asked=understood.asked,
+        offered=bool(offers),
+        api_offers=offers,
+        commands=to_type.commands,
+        commands_class=to_type.commands_class,
+        setup=to_type.setup,
+        understood_as=understood.notes,
+        notes=(*notes_of(catalogue, question, understood, offers), *notes),
+        fine_print=(*newer, *fine_print),
+        quality=quality,
+        rewrites=question.rewriting is not None,
+        loaded_bits=loaded_bits,
+    )
+    if not instead:
+        return verdict
+    return _with_what_else(verdict, catalogue, understood.workload, judged, day, prices)
 
 
 def _priced(
@@ -92,68 +133,8 @@ def _priced(
     return offers, notes
 
 
-def answer(
-    catalogue: Catalogue,
-    candidate: Candidate,
-    understood: Understood,
-    machine: Machine,
-    *,
-    instead: bool,
-    today: str | None = None,
-    prices: str = "snapshot",
-) -> Verdict:
-    """The verdict on what was understood and judged. The arguments are those of `check_with`."""
-    question, judged = candidate.question, candidate.judged
-    if instead and question.workload.task == "finetune" and machine.accelerators:
-        from .training import with_ways_to_cards
-
-        judged = with_ways_to_cards(question, understood.workload, judged, catalogue, machine)
-    priced = partial(_priced, catalogue, today=today or dates.utc_today(), prices=prices)
-    offers, newer = priced(question, judged) if instead or judged.failed else ((), [])
-    to_type = steps(
-        question,
-        judged,
-        catalogue,
-        machine,
-        tag=understood.tag,
-        by_tag_first=understood.is_one_file and understood.workload.runtime is None,
-    )
-    notes, fine_print = _beside(
-        catalogue, question, understood, machine, judged, to_type, instead=instead
-    )
-    loaded_bits = _loaded_bits(question)
-    verdict = Verdict(
-        **vars(answer_for(question, judged, judged.route(bool(offers)))),
-        asked=understood.asked,
-        machine=machine,
-        api_offers=offers,
-        commands=to_type.commands,
-        commands_class=to_type.commands_class,
-        setup=to_type.setup,
-        understood_as=understood.notes,
-        notes=(*notes_of(catalogue, question, understood, offers), *notes),
-        fine_print=(*newer, *fine_print),
-        quality=quality_for(
-            question.workload, catalogue, question.spec, is_halved=loaded_bits == 16
-        ),
-        rewrites=question.rewriting is not None,
-        loaded_bits=loaded_bits,
-    )
-    if not instead:
-        return verdict
-    return _with_what_else(
-        verdict,
-        catalogue,
-        question,
-        understood.workload,
-        judged,
-        lambda *of: priced(*of)[0],
-    )
-
-
 def _beside(
     catalogue: Catalogue,
-    question: Question,
     understood: Understood,
     machine: Machine,
     judged: Judged,
@@ -162,43 +143,30 @@ def _beside(
     instead: bool,
 ) -> tuple[list[str], list[str]]:
     """Sentences that the answer needs beside it, and fine print that explains it."""
+    question, commands = judged.question, to_type.commands
     notes: list[str] = []
     fine_print = [*notes_of_asking(catalogue, question, understood)]
     # advice is for the program whose lines are printed
     shown = question.replace(runtime=to_type.runtime or question.runtime)
     if instead:
-        is_bounded = any("--ctx-checkpoints" in line for line in to_type.commands)
+        is_bounded = any("--ctx-checkpoints" in line for line in commands)
         notes += notes_instead(catalogue, shown, judged, is_bounded=is_bounded)
-        otherwise = (
-            lies_elsewhere(catalogue, question, machine),
-            _on_cards_instead(catalogue, question, understood.workload, judged, machine),
-        )
-        notes += filter(None, otherwise)
+        notes += filter(None, [lies_elsewhere(catalogue, question, machine)])
+        is_text = question.workload.task == "generate" and question.spec.modality in GENERATING
+        if is_text and judged.fits and lies_beside_cards(judged.needs, machine):
+            from .alternatives import on_cards_instead
+
+            on_cards = on_cards_instead(question, understood.workload, judged, catalogue, machine)
+            notes += filter(None, [on_cards])
     if question.chosen is not None:
         # how long the examples are decides what is learned, so a shorter length is not fine print
         is_trained = question.workload.task == "finetune"
         (notes if is_trained else fine_print).append(question.chosen)
     if not understood.tag:
         fine_print += about_files(question, fits=judged.fits)
-    if instead and (more := slots(catalogue, shown, judged, to_type.commands)) is not None:
-        (fine_print if tells_sequences(to_type.commands) else notes).append(more)
+    if instead and (more := slots(catalogue, shown, judged, commands)) is not None:
+        (fine_print if tells_sequences(commands) else notes).append(more)
     return notes, fine_print
-
-
-def _on_cards_instead(
-    catalogue: Catalogue, question: Question, asked: Workload, judged: Judged, machine: Machine
-) -> str | None:
-    """`advice.alternatives.on_cards_instead` of a model that writes text; few answers load it."""
-    is_text = question.workload.task == "generate" and question.spec.modality in GENERATING
-    if not is_text or not judged.fits or not lies_beside_cards(judged.needs, machine):
-        return None
-    from .alternatives import on_cards_instead
-
-    return on_cards_instead(question, asked, judged, catalogue, machine)
-
-
-# what QLoRA loads of each weight that it trains adapters beside (bitsandbytes, nf4)
-_QLORA_BITS = 4
 
 
 def _loaded_bits(question: Question) -> int | None:
@@ -213,37 +181,36 @@ def _loaded_bits(question: Question) -> int | None:
 def _with_what_else(
     verdict: Verdict,
     catalogue: Catalogue,
-    question: Question,
     asked: Workload,
     judged: Judged,
-    offers_of: Callable[[Question, Judged], tuple[Offer, ...]],
+    today: str,
+    prices: str,
 ) -> Verdict:
-    """With the room left, other placements, other models, and what a month costs."""
-    machine = verdict.machine
-    others, named = _others(catalogue, question, asked, judged, machine)
-    cost = None
+    """With the room left, other placements, what would run in its place, the open-weight models
+    that a closed one's spec names, and what a month costs.
+    """
+    question, machine = judged.question, verdict.machine
+    if not judged.fits or question.spec.availability is not None:
+        from .alternatives import alternatives, open_alternatives
+
+        verdict = verdict.replace(
+            alternatives=alternatives(question, asked, judged, catalogue, machine),
+            open_alternatives=open_alternatives(question.spec, asked, catalogue, machine),
+        )
     if question.workload.load is not None:
         from .costs import Costed, month
 
         costed = Costed(question=question, asked=asked, machine=machine, offers=verdict.api_offers)
-        cost = month(costed, catalogue, judged, others, offers_of)
+        cost = month(
+            costed,
+            catalogue,
+            judged,
+            verdict.alternatives,
+            lambda other, found: _priced(catalogue, other, found, today, prices)[0],
+        )
+        verdict = verdict.replace(monthly_cost=cost)
     return verdict.replace(
         placements=considered(question, judged.needs, machine),
         room=room(question, judged, machine, catalogue),
-        alternatives=others,
-        open_alternatives=named,
-        monthly_cost=cost,
         advice=faster_ways(question, judged, machine),
     )
-
-
-def _others(
-    catalogue: Catalogue, question: Question, asked: Workload, judged: Judged, machine: Machine
-) -> tuple[tuple[Alternative, ...], tuple[OpenAlternative, ...]]:
-    """What would run in its place, and the open-weight models that a closed one's spec names."""
-    if judged.fits and question.spec.availability is None:
-        return (), ()
-    from .alternatives import alternatives, open_alternatives
-
-    others = alternatives(question, asked, judged, catalogue, machine)
-    return others, open_alternatives(question.spec, asked, catalogue, machine)

@@ -16,7 +16,7 @@ from ..core.workload import Workload
 from ..judge.defaults import in_usual_type, suited_by_list
 from ..judge.judging import judge
 from ..judge.pace.speed import instruction_sets_for_layout
-from ..judge.record import Candidate, Judged, Question, Verdict, answer_for
+from ..judge.record import Judged, Question, Verdict, verdict_on
 from ..machine.record import Machine
 from ..needs.repack import KINDS, kind_of
 from .entries import Wanted
@@ -62,11 +62,9 @@ class PolicyJudge:
                 machine,
                 lambda judged: self._all_offered(models, questions, judged),
             )
-        candidate = self._suited(models[0], meanings[0], machine)
-        question, judged = candidate.question, candidate.judged
-        is_offered = judged.failed and self._all_offered(models, [question], judged)
-        answer = answer_for(question, judged, judged.route(is_offered))
-        return Verdict(**vars(answer), asked=meanings[0].asked, machine=machine)
+        judged = self._suited(models[0], meanings[0], machine)
+        is_offered = judged.failed and self._all_offered(models, [judged.question], judged)
+        return verdict_on(judged, machine, asked=meanings[0].asked, offered=is_offered)
 
     def ask(self, wanted: Wanted) -> None:
         """Raise as a call does where the entry can be judged on no machine."""
@@ -86,12 +84,12 @@ class PolicyJudge:
             self._meanings[key] = of_name(self._catalogue, *key, explains=explains)
         return self._meanings[key]
 
-    def _suited(self, model: Beside, meaning: Understood, machine: Machine) -> Candidate:
+    def _suited(self, model: Beside, meaning: Understood, machine: Machine) -> Judged:
         """What is asked about a model on the machine, judged."""
         question = self._question(model, meaning, machine)
         if has_ways(meaning, question):
             return suited_by_list(question, meaning.workload, self._catalogue, machine)
-        return Candidate(question=question, judged=judge(question, machine))
+        return judge(question, machine)
 
     def _beside_others(self, model: Beside, meaning: Understood, machine: Machine) -> Question:
         """What is asked about one of several models on the machine."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..core.errors import Faults, InputError, PolicyError, Problem, SelfhostError
 from ..reports.audit_formats import FORMATS, MONITORING, in_pieces, without_answer
-from .errors import UsageError, complain, to_standard_error
+from .errors import UsageError, complain, to_standard_error, wants_json
 from .inputs import check_targets, check_targets_of_policy
 from .output import deliver, present, tell_left_aside, write, write_file
 from .parser import parse

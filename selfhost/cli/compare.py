@@ -23,19 +23,14 @@ def run(words: list[str]) -> int:
         others = f"not compared because of {whose}: {judged}" if judged else None
         wrong.remedy = "\n".join(filter(None, (wrong.remedy, others))) or None
         raise wrong
+
     if options.format == "json":
         from ..reports import json
 
         deliver(options, json.dumps(json.compared(verdicts)))
         return 0
-    from ..core.dates import utc_today
     from ..reports.compare_text import compare_document
 
-    document = compare_document(
-        verdicts,
-        verbose=options.verbose,
-        carry=workload_of(options).options() + options_to_repeat(options),
-        today=utc_today(),
-    )
-    present(options, document)
+    carry = workload_of(options).options() + options_to_repeat(options)
+    present(options, compare_document(verdicts, verbose=options.verbose, carry=carry))
     return 0

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..catalogue.index import Catalogue
     from ..catalogue.outlines import Outline
     from ..core.workload import Workload
-    from ..judge.record import Answer
+    from ..judge.record import Verdict
     from ..machine.record import Machine
 
 # so many models are all judged as soon as the first rows of them
@@ -170,14 +170,14 @@ def _is_wanted(outline: Outline, options: argparse.Namespace) -> bool:
     )
 
 
-def _matches(answer: Answer, options: argparse.Namespace) -> bool:
+def _matches(answer: Verdict, options: argparse.Namespace) -> bool:
     """Whether the answer passes every filter of answers."""
     size = answer.needs.download_bytes if answer.needs is not None else None
     is_small = options.max_size is None or (size is not None and size <= options.max_size)
     return options.route in (None, answer.route) and is_small
 
 
-def _place(row: Answer, column: str) -> tuple[bool, float | str]:
+def _place(row: Verdict, column: str) -> tuple[bool, float | str]:
     """Return the place of a row in the order of one column; what is not known comes last."""
     needs, pace = row.needs, row.speed.decode if row.speed is not None else None
     released = (row.model.released or "").replace("-", "").ljust(8, "0")

@@ -166,7 +166,7 @@ def judge_each(
     not be judged.
     """
     workload = workload_of(options)
-    machines = [measured_where_unknown(options, machine) for machine in machines]
+    from ..advice.understood import understand
     from ..advice.verdicts import check_with
     from ..catalogue.opened import open_catalogue
 
@@ -179,7 +179,13 @@ def judge_each(
             if name in errors:
                 continue
             try:
-                judged.append(check_with(catalogue, name, workload, machine, prices=options.prices))
+                # a name that is unknown, or of a closed model, is told before anything is measured
+                meant = understand(catalogue, name, workload, machine)
+                if not meant.spec.closed:
+                    machine = measured_where_unknown(options, machine)
+                judged.append(
+                    check_with(catalogue, meant, workload, machine, prices=options.prices)
+                )
             except SelfhostError as error:
                 errors[name] = error
         by_machine.append(judged)

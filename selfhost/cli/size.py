@@ -60,8 +60,9 @@ def run(words: list[str]) -> int:
     else:
         for size in sizes:
             _refuse_without_image(size, options.format, catalogue, workload, machine)
-        module = __import__(f"selfhost.reports.size_{options.format}", fromlist=("block",))
-        deliver(options, module.block(sizes))
+        from ..reports.size_blocks import block
+
+        deliver(options, block(options.format, sizes))
     if errors:
         flush()
         complain(together(errors), code, options.format == "json", no_color=options.no_color)

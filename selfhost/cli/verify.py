@@ -94,9 +94,8 @@ def _text(named: str) -> str:
 def _compared(options: argparse.Namespace, seen: Run) -> Comparison:
     from ..advice.verdicts import check_with
     from ..advice.verify.comparison import compare, machine_of, seen_in_places, workload_of
-    from ..advice.verify.layout import layout_of
+    from ..advice.verify.layout import layout_of, speed_at
     from ..advice.verify.model import assumed_quantization, identify
-    from ..advice.verify.prediction import speed_at
     from ..catalogue.opened import open_catalogue
     from ..judge.question import architectures
 

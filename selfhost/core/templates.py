@@ -17,6 +17,7 @@ UNITS: Mapping[str, Callable[[Any], str]] = {
     "tokens": units.tokens,
     "duration": units.duration,
     "count": units.count,
+    "number": "{:,}".format,
     "and": " and ".join,
     "or": " or ".join,
     "list": ", ".join,

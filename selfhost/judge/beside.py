@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.spec import GENERATING, ModelSpec, RuntimeSpec
-from ..core import units
-from ..core.errors import WorkloadError
 from ..core.workload import Workload
 from ..needs.records import SizedWeights
-from .refused import takes, that_take
+from .refused import fault, that_take
 
 TYPE_CHECKING = False
 
@@ -20,6 +18,7 @@ if TYPE_CHECKING:
 
 # of an adapter, where the model's width is not known
 _MAX_RANK = 65_536
+_RANK_DIGITS = 6
 
 
 def companions_of(
@@ -28,36 +27,13 @@ def companions_of(
     """The draft model and the adapter that were named. `WorkloadError` for what that runtime or
     that model cannot take.
     """
-    companions = need.Companions()
     if runtime is None:
-        raise WorkloadError.of(
-            "draft" if workload.draft else "adapter",
-            f"the spec of {spec.name} names no runtime",
-            "leave it out",
-        )
+        option = "draft" if workload.draft else "adapter"
+        raise fault(option, "no-runtime", model=spec.name)
+    companions = need.Companions()
     if workload.draft:
-        kind = "mtp" if workload.draft == need.OWN_BLOCK else "draft"
-        what = "the model's own prediction block" if kind == "mtp" else "a draft model"
-        if kind not in runtime.companions:
-            raise WorkloadError.of(
-                "draft", f"{runtime.name} cannot draft with {what}", takes(spec, catalogue, kind)
-            )
-        _refuse_without_text(spec)
-        if kind == "draft":
-            companions = _draft(spec, runtime, workload.draft, workload.quantization, catalogue)
-        elif (why := need.why_no_own_block(spec, catalogue.common("architectures"))) is not None:
-            message = f"{spec.name} {why}"
-            raise WorkloadError.of("draft", message, "draft with a small model of the same family")
-        else:
-            companions = companions.replace(own_block=True)
+        companions = _draft(spec, runtime, workload.draft, workload.quantization, catalogue)
     if workload.adapter:
-        if "adapter" not in runtime.companions:
-            raise WorkloadError.of(
-                "adapter",
-                f"the memory of adapters is not known in {runtime.name}",
-                that_take(spec, catalogue, "adapter")
-                or "leave it out: the memory for the adapter comes on top",
-            )
         companions = companions.replace(**_adapter(spec, runtime, workload.adapter, catalogue))
     return companions
 
@@ -69,112 +45,98 @@ def _draft(
     in_quantization: str | None,
     catalogue: Catalogue,
 ) -> need.Companions:
+    """The model's own prediction block, or the model that was named."""
+    is_own = typed == need.OWN_BLOCK
+    kind = "mtp" if is_own else "draft"
+    if kind not in runtime.companions:
+        others = that_take(spec, catalogue, kind)
+        raise fault("draft", "draft-program", program=runtime.name, own=is_own, others=others)
+    _refuse_without_text(spec)
+    if is_own:
+        why = need.why_no_own_block(spec, catalogue.common("architectures"))
+        if why is not None:
+            raise fault("draft", "draft-own-block", model=spec.name, why=why)
+        return need.Companions(own_block=True)
+    draft, quantization, is_here = _named_draft(typed, catalogue)
+    _refuse_without_text(draft)
+    why = "its weights are not published" if draft.closed else need.why_not_loaded(draft, runtime)
+    if why is not None:
+        raise fault("draft", "draft-not-loaded", draft=draft.name, why=why)
+    apart = need.vocabularies_differ(spec, draft)
+    if apart is not None:
+        names = {"draft": draft.name, "model": spec.name}
+        raise fault("draft", "draft-vocabulary", **names, own=apart[1], other=apart[0])
+    quantization = quantization or need.default_format_and_quantization(draft, runtime)[1]
+    if (draft.id, draft.origin, quantization) == (spec.id, spec.origin, in_quantization):
+        raise fault("draft", "draft-itself", draft=draft.name, quantization=quantization)
+    drafting, checking = draft.parameters.total, spec.parameters.total
+    # the same model in fewer bits, and what is of unknown size, may draft
+    if drafting is not None and checking is not None and drafting > checking:
+        names = {"draft": draft.name, "model": spec.name}
+        raise fault("draft", "draft-larger", **names, drafting=drafting, checking=checking)
+    return need.Companions(draft=draft, draft_quantization=quantization, draft_is_here=is_here)
+
+
+def _named_draft(typed: str, catalogue: Catalogue) -> tuple[ModelSpec, str | None, bool]:
+    """The model, its quantization where that is said, and whether its files are here."""
     from ..catalogue.names import resolve
     from ..catalogue.paths import is_path
 
-    if is_path(typed):
-        from ..modelfiles import read_local
-
-        local = read_local(typed, catalogue.common("architectures"))
-        draft, quantization, here = local.spec, local.quantization, local.files_here
-    else:
+    if not is_path(typed):
         named = resolve(typed, catalogue)
-        draft, quantization, here = catalogue.spec(named.spec_id), named.quantization, False
-    _refuse_without_text(draft)
-    if draft.closed or (why := need.why_not_loaded(draft, runtime)) is not None:
-        raise WorkloadError.of(
-            "draft",
-            f"{draft.name} cannot draft:"
-            f" {why if not draft.closed else 'its weights are not published'}",
-            None,
-        )
-    apart = need.vocabularies_differ(spec, draft)
-    if apart is not None:
-        message = (
-            f"{draft.name} cannot draft for {spec.name}: their vocabularies differ ({apart[1]:,}"
-            f" and {apart[0]:,} tokens)"
-        )
-        raise WorkloadError.of("draft", message, "draft with a small model of the same family")
-    quantization = quantization or need.default_format_and_quantization(draft, runtime)[1]
-    if (draft.id, draft.origin, quantization) == (spec.id, spec.origin, in_quantization):
-        raise WorkloadError.of(
-            "draft",
-            f"{draft.name} in {quantization} is the model itself",
-            "draft with a smaller model of the same family",
-        )
-    _refuse_larger(draft, spec)
-    return need.Companions(
-        draft=draft,
-        draft_quantization=quantization,
-        draft_is_here=here,
-    )
+        return catalogue.spec(named.spec_id), named.quantization, False
+    from ..modelfiles import read_local
 
-
-def _refuse_larger(draft: ModelSpec, model: ModelSpec) -> None:
-    """A draft of more parameters than the model that checks it. The same model in fewer bits, and
-    what is of unknown size, may draft.
-    """
-    drafting, checking = draft.parameters.total, model.parameters.total
-    if drafting is None or checking is None or drafting <= checking:
-        return
-    message = (
-        f"{draft.name} ({units.count(drafting)} parameters) cannot draft for {model.name}"
-        f" ({units.count(checking)}): a draft is the smaller model of the two"
-    )
-    remedy = "exchange the two, or draft with a small model of the same family"
-    raise WorkloadError.of("draft", message, remedy)
+    local = read_local(typed, catalogue.common("architectures"))
+    return local.spec, local.quantization, local.files_here
 
 
 def _refuse_without_text(model: ModelSpec) -> None:
     if model.modality not in GENERATING:
-        message = f"{model.name} writes no text, so nothing can be drafted"
-        raise WorkloadError.of("draft", message, "leave --draft out")
+        raise fault("draft", "draft-no-text", model=model.name)
 
 
 def _adapter(
     spec: ModelSpec, runtime: RuntimeSpec, typed: str, catalogue: Catalogue
 ) -> Mapping[str, Any]:
-    import re
-
-    ranked = re.fullmatch(r"rank=(.*)", typed, re.DOTALL)
-    if ranked is None:
-        from ..modelfiles import read_adapter
-
-        adapter = read_adapter(typed)
-        if adapter.format not in runtime.formats:
-            fix = (
-                "convert it with llama.cpp's convert_lora_to_gguf.py"
-                if "gguf" in runtime.formats
-                else "give the adapter as peft saved it"
-            )
-            raise WorkloadError.of(
-                "adapter",
-                f"{runtime.name} loads adapters as {runtime.formats[0]}; this one is"
-                f" {adapter.format}",
-                fix,
-            )
-        why = need.why_adapter_differs(spec, adapter.architecture) or _other_base(
-            spec, adapter.base_model, catalogue
-        )
-        if why is not None:
-            raise WorkloadError.of(
-                "adapter",
-                f"{runtime.name} refuses this adapter: {why}",
-                "name the model that the adapter was trained on",
-            )
-        rank = max((min(*first, *second) for first, second in adapter.pairs.values()), default=0)
-        return {"adapter": adapter.size, "adapter_rank": rank, "adapter_is_here": True}
+    """What `Companions` holds of an adapter: one of a rank, or that of a file."""
+    if "adapter" not in runtime.companions:
+        others = that_take(spec, catalogue, "adapter")
+        raise fault("adapter", "adapter-program", program=runtime.name, others=others)
+    stated, is_ranked, rank = typed.partition("rank=")
+    if stated or not is_ranked:
+        return _adapter_file(spec, runtime, typed, catalogue)
     widest = spec.architecture.embedding_length if spec.architecture is not None else _MAX_RANK
-    if not re.fullmatch(r"[0-9]{1,6}", ranked[1], re.ASCII) or not 1 <= int(ranked[1]) <= widest:
-        raise WorkloadError.of(
-            "adapter",
-            f'"{typed[:40]}" is not a rank',
-            f"write a whole number from 1 to {widest:,}, for example rank=16",
-        )
-    sized = need.adapter_of_rank(spec, catalogue.common("architectures"), int(ranked[1]))
+    is_number = rank.isascii() and rank.isdecimal() and len(rank) <= _RANK_DIGITS
+    if not is_number or not 1 <= int(rank) <= widest:
+        raise fault("adapter", "adapter-rank", typed=typed[:40], widest=widest)
+    sized = need.adapter_of_rank(spec, catalogue.common("architectures"), int(rank))
     if not isinstance(sized, SizedWeights):
-        raise WorkloadError.of("adapter", sized.reason, sized.remedy)
-    return {"adapter": sized, "adapter_rank": int(ranked[1])}
+        raise fault("adapter", "adapter-not-sized", why=sized.reason, remedy=sized.remedy)
+    return {"adapter": sized, "adapter_rank": int(rank)}
+
+
+def _adapter_file(
+    spec: ModelSpec, runtime: RuntimeSpec, path: str, catalogue: Catalogue
+) -> Mapping[str, Any]:
+    from ..modelfiles import read_adapter
+
+    adapter = read_adapter(path)
+    if adapter.format not in runtime.formats:
+        raise fault(
+            "adapter",
+            "adapter-format",
+            program=runtime.name,
+            format=runtime.formats[0],
+            own=adapter.format,
+            gguf="gguf" in runtime.formats,
+        )
+    why = need.why_adapter_differs(spec, adapter.architecture)
+    why = why or _other_base(spec, adapter.base_model, catalogue)
+    if why is not None:
+        raise fault("adapter", "adapter-refused", program=runtime.name, why=why)
+    rank = max((min(*first, *second) for first, second in adapter.pairs.values()), default=0)
+    return {"adapter": adapter.size, "adapter_rank": rank, "adapter_is_here": True}
 
 
 def _other_base(spec: ModelSpec, base: str | None, catalogue: Catalogue) -> str | None:

@@ -21,48 +21,77 @@ from ..core.records import Record
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
 from ..needs.quantization import BLOCKS
+from .checks.words import phrase
 from .judging import judge
 from .present import NO_FILES, NamedFiles
 from .question import PACKED_RUNTIMES, RUNTIMES_BY_MODALITY, architectures, ask, loads_by_tag
-from .record import BY_PARTS, IN_RAM, NOWHERE, ON_ACCELERATORS, Candidate, Judged, Question
+from .record import Judged, Question
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
 
+    Changes = Mapping[str, Any]
+
 # what is made by several models that come one after the other, each a component
 _OF_PARTS = ("image", "video")
 # a chat grows to it and a program that writes code needs it: a guess between the 4,096 and the
 # 32,768 tokens that Ollama sets below and from 24 GiB (docs/context-length.mdx@948f6933)
 GROWN_CONTEXT_TOKENS = 16_384
-_LACKS_LEAST = "nothing that is tried surely fits, and this comes closest"
 # how people write the methods of training
 _METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
 
 
-def best_place(own: Candidate, others: Iterable[Candidate], *, own_first: bool) -> Candidate:
+# where a candidate runs, the best place first
+ON_ACCELERATORS, _TIGHT, _BY_PARTS, _BY_LAYERS, _IN_RAM, NOWHERE = range(6)
+_PLACES_OF_PARTS = {None: _IN_RAM, "model": _BY_PARTS, "sequential": _BY_LAYERS}
+# what the model itself fails on, it fails on in every type and program
+_OF_THE_MODEL = ("weights", "license", "openness", "context")
+
+
+def place_of(judged: Judged, *, with_disk: bool = False) -> int:
+    """Where it runs, from ON_ACCELERATORS to NOWHERE; `with_disk`: if the disk had room."""
+    aside = (*_OF_THE_MODEL, "disk") if with_disk else _OF_THE_MODEL
+    if any(each.decides for each in judged.findings if each.check not in aside):
+        return NOWHERE
+    if judged.has("accelerator-tight"):
+        return _TIGHT
+    return ON_ACCELERATORS if judged.is_on_accelerators else _PLACES_OF_PARTS[judged.offload]
+
+
+def _lacking_bytes(judged: Judged) -> float:
+    """The memory that it lacks if the disk had room: 0 where it may fit, infinite where no
+    memory would mend it.
+    """
+    findings = tuple(finding for finding in judged.findings if finding.check != "disk")
+    judged = judged.replace(findings=findings)
+    lacking = judged.lacking_bytes if judged.failed else 0
+    return float("inf") if lacking is None else lacking
+
+
+def best_place(own: Judged, others: Iterable[Judged], *, own_first: bool) -> Judged:
     """The first candidate in the best place: all of it on accelerators, parts that come to one in
     turn, the RAM. Where none runs, the disk is taken to have room; where none runs then, it is
     the one that lacks least memory.
 
     `own_first`: the default is tried before the others. In RAM it always is.
     """
-    if own_first and own.place == ON_ACCELERATORS:
+    if own_first and place_of(own) == ON_ACCELERATORS:
         return own
     tried = []
     for other in others:
         tried.append(other)
-        if other.place == ON_ACCELERATORS:
+        if place_of(other) == ON_ACCELERATORS:
             break
-    is_first = own_first or own.place_with_disk == IN_RAM
+    is_first = own_first or place_of(own, with_disk=True) == _IN_RAM
     in_order = [own, *tried] if is_first else [*tried, own]
-    best = min(in_order, key=lambda each: (each.place, each.place_with_disk))
-    if best.place_with_disk != NOWHERE:
+    best = min(in_order, key=lambda each: (place_of(each), place_of(each, with_disk=True)))
+    if place_of(best, with_disk=True) != NOWHERE:
         return best
     # more memory may not be what the default needs
-    is_mended = own.lacking_bytes != float("inf")
-    return min([own, *tried], key=lambda each: each.lacking_bytes) if is_mended else own
+    is_mended = _lacking_bytes(own) != float("inf")
+    return min([own, *tried], key=_lacking_bytes) if is_mended else own
 
 
 class Asking(Record):
@@ -71,7 +100,7 @@ class Asking(Record):
     `workload` is what was asked, before defaults were filled in.
     """
 
-    own: Candidate
+    own: Judged
     workload: Workload
     catalogue: Catalogue
     machine: Machine
@@ -81,13 +110,14 @@ class Asking(Record):
     def spec(self) -> ModelSpec:
         return self.own.question.spec
 
-    def candidates(self, changes: Iterable[Mapping[str, Any]]) -> Iterator[Candidate]:
-        """What was asked with each of these changes; without those that the program refuses."""
+    def candidates(self, changes: Iterable[Changes]) -> Iterator[Judged]:
+        """What was asked with each of these changes, judged; without those that the program
+        refuses.
+        """
         workloads = (self.workload.replace(**change) for change in changes)
-        for question in asked_with(
-            self.own.question, workloads, self.catalogue, self.machine, self.files
-        ):
-            yield Candidate(question=question, judged=judge(question, self.machine))
+        question = self.own.question
+        for other in asked_with(question, workloads, self.catalogue, self.machine, self.files):
+            yield judge(other, self.machine)
 
 
 def asked_with(
@@ -114,13 +144,13 @@ def suited(
     machine: Machine,
     files: NamedFiles = NO_FILES,
     judged: Judged | None = None,
-) -> Candidate:
+) -> Judged:
     """The question that `ask` gave for that workload and those files, with the defaults that suit
     the machine best, judged; `Question.chosen` says why they are others than the model's own.
 
     `judged`: the question judged, where that was done.
     """
-    own = Candidate(question=question, judged=judged or judge(question, machine))
+    own = judged or judge(question, machine)
     asking = Asking(own=own, workload=workload, catalogue=catalogue, machine=machine, files=files)
     if question.in_turn and question.here is None:
         own = _first_in_turn(asking)
@@ -142,13 +172,13 @@ def suited(
 
 def suited_by_list(
     question: Question, workload: Workload, catalogue: Catalogue, machine: Machine
-) -> Candidate:
+) -> Judged:
     """As `suited` where the default is the first of a list that fits, which the route depends on;
-    else the question as it is.
+    else the question as it is, judged.
     """
     if question.in_turn or follows_a_list(question.spec, workload):
         return suited(question, workload, catalogue, machine)
-    return Candidate(question=question, judged=judge(question, machine))
+    return judge(question, machine)
 
 
 def follows_a_list(spec: ModelSpec, workload: Workload) -> bool:
@@ -175,30 +205,30 @@ def _is_packed(spec: ModelSpec) -> bool:
     return spec.quantized is not None and spec.quantized.quantization in PACKED
 
 
+def _chosen(judged: Judged, key: str, **figures: Any) -> Judged:
+    """It, which no one asked for, with why it is taken."""
+    why = phrase(f"chosen/{key}", **figures)
+    return judged.replace(question=judged.question.replace(chosen=why))
+
+
 # ---------------------------------------------------------------- types that are tried in turn
 
 
-def _first_in_turn(asking: Asking) -> Candidate:
+def _first_in_turn(asking: Asking) -> Judged:
     """In the first of the types that are tried one after the other which runs on the machine; in
     the usual one, which comes last, where none does.
     """
     own = asking.own
     first, usual = own.question.workload.quantization or "", own.question.in_turn[-1]
-    if own.judged.fits:
-        why = f"{first} rather than {usual}: the nearest type of which files are published."
-        return _chosen(own, f"{why} `--quant {usual}` judges the usual one.")
+    if own.fits:
+        return _chosen(own, "published", taken=first, usual=usual)
     last = own
     for other in asking.candidates({"quantization": name} for name in own.question.in_turn):
         last = other
-        if other.judged.fits:
+        if other.fits:
             taken = other.question.workload.quantization
-            why = f"{taken} rather than {first}, of which files are published, but which does not"
-            return _chosen(other, f"{why} run here. `--quant {first}` judges that.")
+            return _chosen(other, "published-less", taken=taken, first=first)
     return last
-
-
-def _chosen(candidate: Candidate, why: str) -> Candidate:
-    return candidate.replace(question=candidate.question.replace(chosen=why))
 
 
 def in_usual_type(
@@ -217,15 +247,13 @@ def in_usual_type(
 # ---------------------------------------------------------------- training
 
 
-def _first_method(asking: Asking, runtime: RuntimeSpec) -> Candidate:
+def _first_method(asking: Asking, runtime: RuntimeSpec) -> Judged:
     """The first method of training that accelerators hold, the last of them with shorter examples
     where no length was asked for; else the first that the RAM holds, else the default.
     """
     usual, stated = asking.own.question.workload, asking.workload
-    methods = runtime.finetune_methods
-    if stated.finetune_method is not None:
-        methods = (stated.finetune_method,)
-    changes: list[dict[str, Any]] = [
+    methods = (stated.finetune_method,) if stated.finetune_method else runtime.finetune_methods
+    changes: list[Changes] = [
         {"finetune_method": name} for name in methods if name != usual.finetune_method
     ]
     if stated.context_tokens is None and methods:
@@ -235,14 +263,13 @@ def _first_method(asking: Asking, runtime: RuntimeSpec) -> Candidate:
             if length < (usual.context_tokens or 0)
         ]
     # without accelerators nothing is better than the RAM
-    is_settled = asking.own.place != NOWHERE and not asking.machine.accelerators
+    is_settled = place_of(asking.own) != NOWHERE and not asking.machine.accelerators
     others = () if is_settled else asking.candidates(changes)
     best = best_place(asking.own, others, own_first=True)
     return best if best is asking.own else _as_trained(asking, best)
 
 
-def _as_trained(asking: Asking, best: Candidate) -> Candidate:
-    """The best, which no one asked for, with why it is taken."""
+def _as_trained(asking: Asking, best: Judged) -> Judged:
     usual, taken = asking.own.question.workload, best.question.workload
     before, after = _METHODS[usual.finetune_method or ""], _METHODS[taken.finetune_method or ""]
     options, where = f"--method {usual.finetune_method}", best.where(asking.machine)
@@ -250,35 +277,38 @@ def _as_trained(asking: Asking, best: Candidate) -> Candidate:
         before += f" with {usual.context_tokens:,} tokens"
         after += f" with {taken.context_tokens:,} tokens"
         options += f" --context {usual.context_tokens}"
-    is_lent = any(card.unified for card in asking.machine.accelerators or ())
-    if best.place == NOWHERE:
-        why = _LACKS_LEAST
-    elif is_lent and asking.own.judged.fits:
+    is_lent = any(card.unified for card in asking.machine.accelerators or ()) and asking.own.fits
+    lacks = place_of(best) == NOWHERE
+    return _chosen(
+        best.replace(question=best.question.replace(context_asked=False)),
+        "trained",
+        before=before,
+        after=after,
+        options=options,
+        where=where,
+        lacks=lacks,
         # it may run all the same, once somebody raises what the system lends a GPU of the RAM
-        why = f"{before}, which is tried first, takes more of the RAM than {where} may use unless"
-        why += " you raise that"
-    else:
-        why = f"{before}, which is tried first, does not fit {where}"
-    question = best.question.replace(context_asked=False)
-    return _chosen(best.replace(question=question), f"{after}: {why}. `{options}` judges {before}.")
+        lent=is_lent and not lacks,
+        small=not is_lent and not lacks,
+    )
 
 
 # ---------------------------------------------------------------- pictures and video
 
 
-def _first_picture_type(asking: Asking, runtime: RuntimeSpec) -> Candidate:
+def _first_picture_type(asking: Asking, runtime: RuntimeSpec) -> Judged:
     """The first type of the runtime's list that accelerators hold; else the first whose parts
     come to one in turn; else the model's own in RAM, else the first that the RAM holds.
     """
     own, listed = asking.own, _listed(asking.spec, runtime, asking.catalogue)
     is_first = own.question.workload.quantization in listed[:1]
-    if own.place != NOWHERE and not asking.machine.accelerators:
+    if place_of(own) != NOWHERE and not asking.machine.accelerators:
         return own
-    if is_first and own.place == ON_ACCELERATORS:
+    if is_first and place_of(own) == ON_ACCELERATORS:
         return own
     in_own_program = list(asking.candidates({"quantization": name} for name in listed[is_first:]))
-    whole = [each for each in (own, *in_own_program) if each.place == ON_ACCELERATORS]
-    elsewhere: list[Candidate] = []
+    whole = [each for each in (own, *in_own_program) if place_of(each) == ON_ACCELERATORS]
+    elsewhere: list[Judged] = []
     if asking.workload.runtime is None and all(map(_is_in_four_bits, whole)):
         elsewhere = _in_other_programs(asking, runtime)
         if whole:
@@ -289,26 +319,29 @@ def _first_picture_type(asking: Asking, runtime: RuntimeSpec) -> Candidate:
     best = best_place(own, others, own_first=(is_first and not elsewhere) or not others)
     if best is own or best.question.runtime is None:
         return own
-    return _chosen(best, _why_picture_type(asking, best, runtime, listed))
+    return _as_drawn(asking, best, runtime, listed)
 
 
-def _why_picture_type(
-    asking: Asking, best: Candidate, runtime: RuntimeSpec, listed: list[str]
-) -> str:
+def _as_drawn(asking: Asking, best: Judged, runtime: RuntimeSpec, listed: list[str]) -> Judged:
     usual, taken = asking.own.question.workload.quantization, best.question.workload.quantization
     program = best.question.runtime or runtime
-    if best.place == NOWHERE:
-        options = f"--runtime {runtime.id} --quant {usual}"
-        return f"{taken} in {program.name}: {_LACKS_LEAST}. `{options}` judges its usual type."
-    fits = "fits" if best.offload is None else "fits a part at a time, on"
-    where = best.where(asking.machine)
-    if program.id != runtime.id:
-        return (
-            f"{taken} in {program.name}: it {fits} {where} better than {runtime.name} does."
-            f" `--runtime {runtime.id}` judges that."
-        )
-    rank = f"the first of {', '.join(listed)} that {fits}" if len(listed) > 1 else f"it {fits}"
-    return f"{taken}: {rank} {where}. `--quant {usual}` judges its usual type."
+    if place_of(best) == NOWHERE:
+        key = "picture-nowhere"
+    else:
+        key = "picture-type" if program.id == runtime.id else "picture-program"
+    return _chosen(
+        best,
+        key,
+        taken=taken,
+        usual=usual,
+        program=program.name,
+        own=runtime.name,
+        runtime=runtime.id,
+        fits="fits" if best.offload is None else "fits a part at a time, on",
+        where=best.where(asking.machine),
+        several=len(listed) > 1,
+        listed=listed,
+    )
 
 
 def _listed(spec: ModelSpec, runtime: RuntimeSpec, catalogue: Catalogue) -> list[str]:
@@ -317,50 +350,45 @@ def _listed(spec: ModelSpec, runtime: RuntimeSpec, catalogue: Catalogue) -> list
     return [name for name in runtime.on_accelerators if name in types]
 
 
-def _in_other_programs(asking: Asking, usual: RuntimeSpec) -> list[Candidate]:
+def _in_other_programs(asking: Asking, usual: RuntimeSpec) -> list[Judged]:
     """The types of the other programs of its kind that load the model, best first; those that
     lose visibly only where no other comes to an accelerator a component at a time.
     """
-    candidates: list[Candidate] = []
-    for other in _other_programs(asking.own.question, asking.catalogue, usual):
-        for changes in _tiers(asking.spec, other, asking.catalogue):
+    candidates: list[Judged] = []
+    for tiers in _tiers_of_others(asking.own.question, asking.catalogue, usual):
+        for changes in tiers:
             candidates += asking.candidates(changes)
-            if any(each.place_with_disk <= BY_PARTS for each in candidates):
+            if any(place_of(each, with_disk=True) <= _BY_PARTS for each in candidates):
                 break
     return candidates
 
 
-def _other_programs(
+def _tiers_of_others(
     question: Question, catalogue: Catalogue, usual: RuntimeSpec
-) -> Iterator[RuntimeSpec]:
+) -> Iterator[tuple[list[Changes], list[Changes]]]:
+    """What to ask each of the other programs of its kind for: the types of its list, then the
+    others.
+    """
     for name in RUNTIMES_BY_MODALITY[question.spec.modality]:
         other = catalogue.runtime(name)
-        if name != usual.id and need.why_not_loaded(question.spec, other) is None:
-            yield other
+        if name == usual.id or need.why_not_loaded(question.spec, other) is not None:
+            continue
+        types = need.quantizations_of(question.spec, other, architectures(catalogue))
+        asked: list[Changes] = [{"runtime": name, "quantization": type} for type in types]
+        better = [each for each in asked if each["quantization"] in other.on_accelerators]
+        yield better, [each for each in asked if each not in better]
 
 
-def _tiers(
-    spec: ModelSpec, runtime: RuntimeSpec, catalogue: Catalogue
-) -> tuple[list[Mapping[str, Any]], ...]:
-    """What to ask that program for: the types of its list, then the others."""
-    types = need.quantizations_of(spec, runtime, architectures(catalogue))
-    better = [name for name in types if name in runtime.on_accelerators]
-    rest = [name for name in types if name not in runtime.on_accelerators]
-    return tuple(
-        [{"runtime": runtime.id, "quantization": name} for name in tier] for tier in (better, rest)
-    )
-
-
-def _is_in_four_bits(candidate: Candidate) -> bool:
+def _is_in_four_bits(judged: Judged) -> bool:
     """Its program makes 4 bits of the weights while loading."""
-    rule = candidate.question.quantization_rule
+    rule = judged.question.quantization_rule
     return rule is not None and "4bit" in rule.also
 
 
-def _is_whole_in_eight_bits(candidate: Candidate) -> bool:
+def _is_whole_in_eight_bits(judged: Judged) -> bool:
     """Accelerators hold all of a file of 8 bits a weight or more."""
-    elements, size = BLOCKS.get(candidate.question.workload.quantization or "", (1, 0))
-    return size >= elements and candidate.place == ON_ACCELERATORS
+    elements, size = BLOCKS.get(judged.question.workload.quantization or "", (1, 0))
+    return size >= elements and place_of(judged) == ON_ACCELERATORS
 
 
 def first_of_list(question: Question, workload: Workload, catalogue: Catalogue) -> Workload:
@@ -386,12 +414,13 @@ def smallest_of_list(
     is_listed = takes_first_of_list(question, workload)
     if runtime is None or not (question.in_turn or is_listed):
         return workload
-    changes: list[Mapping[str, Any]] = [{"quantization": name} for name in question.in_turn]
+    changes: list[Changes] = [{"quantization": name} for name in question.in_turn]
     if not changes:
         if workload.runtime is None:
-            for other in _other_programs(question, catalogue, runtime):
-                changes += [change for tier in _tiers(spec, other, catalogue) for change in tier]
-        changes += [{"quantization": name} for name in _listed(spec, runtime, catalogue)]
+            for tiers in _tiers_of_others(question, catalogue, runtime):
+                changes += [change for tier in tiers for change in tier]
+        listed = _listed(spec, runtime, catalogue)
+        changes += [{"quantization": name} for name in listed]
     workloads = (workload.replace(**change) for change in changes)
     others = asked_with(question, workloads, catalogue, Machine(accelerators=()))
     smallest = min(
@@ -416,7 +445,7 @@ def _memory_bytes(question: Question) -> float:
 # ---------------------------------------------------------------- another program
 
 
-def _in_program_of_packed(asking: Asking) -> Candidate:
+def _in_program_of_packed(asking: Asking) -> Judged:
     """Of files that others quantized: with the program that serves them from accelerators, as a
     name of such files is understood, where those hold all of it; else the default.
     """
@@ -428,36 +457,33 @@ def _in_program_of_packed(asking: Asking) -> Candidate:
     if runtime.id == usual.id:
         return own
     for other in asking.candidates([{"runtime": runtime.id}]):
-        if other.judged.fits and not _needs_install(other, own):
-            why = f"{runtime.name} rather than {usual.name}: it has kernels for {type}, and the GPU"
-            why += f" holds all of it. `--runtime {usual.id}` judges {usual.name}."
-            return _chosen(other, why)
+        if other.fits and not _needs_install(other, own):
+            names = {"program": runtime.name, "own": usual.name, "runtime": usual.id}
+            return _chosen(other, "packed", **names, type=type)
     return own
 
 
-def _by_tag(asking: Asking) -> Candidate:
+def _by_tag(asking: Asking) -> Judged:
     """With the program whose own tag of the model loads what is asked, where no repository of that
     file is known; the default where it does not run here.
     """
     own, spec, machine = asking.own, asking.spec, asking.machine
     workload, library = own.question.workload, asking.catalogue.runtime("ollama")
     quantization = workload.quantization or ""
-    if spec.repository_of("gguf", quantization) is not None:
-        return own
-    if not loads_by_tag(spec, library, workload):
+    is_known = spec.repository_of("gguf", quantization) is not None
+    if is_known or not loads_by_tag(spec, library, workload):
         return own
     is_read = machine.system is not None and machine.architecture is not None
     if is_read and f"{machine.system}-{machine.architecture}" not in library.systems:
         return own
     for other in asking.candidates([{"runtime": library.id, "quantization": quantization}]):
-        if other.judged.fits:
-            why = f"{library.name}: its library has {spec.name} in {quantization}, and no other"
-            why += " GGUF file of that type is known."
-            return _chosen(other, f"{why} `--runtime {workload.runtime}` judges the usual program.")
+        if other.fits:
+            names = {"program": library.name, "model": spec.name, "runtime": workload.runtime}
+            return _chosen(other, "tag", **names, type=quantization)
     return own
 
 
-def _needs_install(other: Candidate, own: Candidate) -> bool:
+def _needs_install(other: Judged, own: Judged) -> bool:
     """The usual program is here already, and the other is not."""
     return own.has("runtime-present") and not other.has("runtime-present")
 
@@ -465,90 +491,90 @@ def _needs_install(other: Candidate, own: Candidate) -> bool:
 # ---------------------------------------------------------------- more than the default
 
 
-def _larger(asking: Asking) -> Candidate:
+def _larger(asking: Asking) -> Judged:
     """A better program, or the largest quantization that accelerators hold whole at reading speed;
     the default where it does not run here, or not on accelerators alone.
     """
     own, is_stated = asking.own, asking.workload.quantization is not None
     if not asking.machine.accelerators or is_stated or asking.spec.modality not in GENERATING:
         return own
-    if not own.judged.fits:
+    if not own.fits:
         return own
     return _on_many(asking) or _in_more_bits(asking) or own
 
 
-def _on_many(asking: Asking) -> Candidate | None:
+def _on_many(asking: Asking) -> Judged | None:
     """With a program that is preferred on so many accelerators; None where none is, or none does
     it as well.
     """
     own, cards = asking.own, asking.machine.accelerators or ()
     number = sum(card.unified is False and not card.is_part for card in cards)
-    if number < 2:
-        return None
-    for name in PACKED_RUNTIMES:
+    usual = own.question.runtime
+    for name in PACKED_RUNTIMES if number > 1 else ():
         runtime = asking.catalogue.runtime(name)
-        if not 0 < runtime.preferred_from_accelerators <= number:
-            continue
-        if need.why_not_loaded(asking.spec, runtime) is not None:
+        is_preferred = 0 < runtime.preferred_from_accelerators <= number
+        if not is_preferred or need.why_not_loaded(asking.spec, runtime) is not None:
             continue
         types = (None, *runtime.on_accelerators)
         for other in asking.candidates({"runtime": name, "quantization": type} for type in types):
             if _is_as_good(other, asking) and not _needs_install(other, own):
-                usual, taken = own.question.runtime, other.question.workload.quantization or ""
+                taken = other.question.workload.quantization or ""
                 bits = need.loaded_bits(runtime, other.question.spec, taken)
-                why = (
-                    f"{runtime.name} rather than {usual.name if usual else 'the usual'}:"
-                    f" {other.where(asking.machine)} of the {number} GPUs here holds it in"
-                    f" {taken if bits is None else f'{bits} bits'}, and {runtime.name} serves many"
-                    f" requests at once. `--runtime {own.question.workload.runtime}` judges the"
-                    " usual program."
+                return _chosen(
+                    other,
+                    "many",
+                    program=runtime.name,
+                    own=usual.name if usual else "the usual",
+                    where=other.where(asking.machine),
+                    number=number,
+                    held=taken if bits is None else f"{bits} bits",
+                    runtime=own.question.workload.runtime,
                 )
-                return _chosen(other, why)
     return None
 
 
-def _in_more_bits(asking: Asking) -> Candidate | None:
+def _in_more_bits(asking: Asking) -> Judged | None:
     """In a larger quantization of the same program; None where none fits as well."""
     own, machine = asking.own, asking.machine
     runtime, usual = own.question.runtime, own.question.workload.quantization
     is_narrow = not need.from_sixteen_bits(asking.spec.architecture)
     if runtime is None or is_narrow or not own.is_whole(machine):
         return None
-    listed = _listed(asking.spec, runtime, asking.catalogue)
-    names = [name for name in listed if _keeps_the_file(asking, name)]
+    names = [
+        name
+        for name in _listed(asking.spec, runtime, asking.catalogue)
+        if _keeps_the_file(asking, name)
+    ]
     if usual in names:
         names = names[: names.index(usual)]
     for other in asking.candidates({"quantization": name} for name in names):
         taken = other.question.workload.quantization or ""
         is_whole = other.is_whole(machine, runtime.on_accelerators[taken])
         if is_whole and _is_as_good(other, asking) and _leaves_context(asking, taken):
-            why = f"{taken} rather than {usual}: {other.where(machine)} holds all of it, at reading"
-            return _chosen(
-                other, f"{why} speed or faster. `--quant {usual}` judges the smaller file."
-            )
+            where = other.where(machine)
+            return _chosen(other, "more-bits", taken=taken, usual=usual, where=where)
     return None
 
 
 def _keeps_the_file(asking: Asking, quantization: str) -> bool:
     """A file of it is known, or none of the default is: the command to type stays as sure."""
     spec, workload = asking.spec, asking.own.question.workload
-    format = workload.format or ""
-    if spec.repository_of(format, quantization) is not None:
-        return True
-    return spec.repository_of(format, workload.quantization or "") is None
+    format, usual = workload.format or "", workload.quantization or ""
+    is_known = spec.repository_of(format, quantization) is not None
+    return is_known or spec.repository_of(format, usual) is None
 
 
-def _is_as_good(other: Candidate, asking: Asking) -> bool:
+def _is_as_good(other: Judged, asking: Asking) -> bool:
     """It runs here at reading speed or faster, and no finding of the machine is worse."""
-    own, pace = asking.own, other.judged.speed.judged if other.judged.speed is not None else None
-    if not other.judged.fits or pace is None or pace.likely < READING_TOKENS_PER_SECOND:
+    own, pace = asking.own, other.speed.judged if other.speed is not None else None
+    if not other.fits or pace is None or pace.likely < READING_TOKENS_PER_SECOND:
         return False
     if not other.is_whole(asking.machine) or other.has("memory-tight") > own.has("memory-tight"):
         return False
-    before = {finding.check: finding.severity for finding in own.judged.findings}
+    before = {finding.check: finding.severity for finding in own.findings}
     return all(
         finding.severity <= before.get(finding.check, 0)
-        for finding in other.judged.findings
+        for finding in other.findings
         if finding.check not in ("weights", "accelerator")
     )
 

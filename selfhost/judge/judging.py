@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..catalogue.spec import RuntimeSpec
-from ..core import units
 from ..core.records import Record
-from ..core.units import TRAINED
 from ..machine.record import Accelerator, Machine
 from ..needs.quantization import cache_type_bytes
 from ..needs.records import GATHERED, Needs
 from . import checks as check
 from .checks import Finding, Outcome
+from .checks.words import phrase
 from .pace.pacing import faster_there, pace_and_finding
 from .pace.speed import Speed
 from .placement.devices import emptied, index_of, reaches, runs_on, uses_gpus
@@ -22,7 +21,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..catalogue.runtime import CacheRule
-    from .checks.accelerator_share import Training
+    from .checks.accelerator import Training
     from .placement import Spreading
 
 
@@ -35,7 +34,7 @@ def judge(question: Question, machine: Machine) -> Judged:
     needs = question.needs
     if needs is None:
         findings = [*_model_findings(question), *_runtime_findings(question, machine)]
-        return Judged(findings=tuple(findings), needs=None, speed=None)
+        return Judged(question=question, findings=tuple(findings))
     layout, pace, speed = best_layout(question, needs, machine)
     findings = [
         *_model_findings(question),
@@ -59,12 +58,14 @@ def judge(question: Question, machine: Machine) -> Judged:
     if speed is not None:
         findings.append(speed)
     placed = to_come(question, layout.needs)
-    return Judged(findings=tuple(findings), needs=placed, speed=pace)
+    return Judged(question=question, findings=tuple(findings), needs=placed, speed=pace)
 
 
 def to_come(question: Question, needs: Needs) -> Needs:
-    """The needs with what still has to be downloaded, where some of the files are here."""
-    missing = question.missing_bytes
+    """The needs as they are told: with what still has to be downloaded, where some of the files are
+    here, and without what they were counted from.
+    """
+    needs, missing = needs.replace(inputs=None), question.missing_bytes
     if missing is None:
         return needs
     return needs.replace(download_bytes=missing, download_range=None)
@@ -82,8 +83,8 @@ def _model_findings(question: Question) -> list[Finding]:
             here=question.here,
             kept_by=question.kept_by,
         ),
-        check.license_check(spec, workload, question.license_guessed),
-        question.opened,
+        check.license_check(spec, workload),
+        check.openness_check(spec, workload),
     ]
     if question.needs is not None:
         findings.append(
@@ -157,8 +158,8 @@ def best_layout(question: Question, needs: Needs, machine: Machine) -> Paced:
         if layout.fails:
             continue
         paced = layout, *pace_and_finding(question, layout.needs, machine)
-        if not (any_fails([paced[2]]) or _is_open(paced[2])):
-            return _with_others(question, machine, paced, remaining)
+        if paced[2] is None or not paced[2].decides:
+            return _with_idle(question, machine, paced, remaining)
         if kept is None or _goes_before(paced, kept):
             kept = paced
     if kept is None:
@@ -166,7 +167,7 @@ def best_layout(question: Question, needs: Needs, machine: Machine) -> Paced:
         return layout, *pace_and_finding(question, layout.needs, machine)
     if any_fails([kept[2]]):
         return kept
-    return _with_others(question, machine, kept, seen)
+    return _with_idle(question, machine, kept, seen)
 
 
 def layout_however_fast(question: Question, needs: Needs, machine: Machine) -> Layout:
@@ -196,11 +197,6 @@ def _least_bad(question: Question, seen: Sequence[Layout]) -> Layout:
         if lacking is not None and lacking < least:
             best, least = layout, lacking
     return best
-
-
-def _is_open(pace: Finding | None) -> bool:
-    """Whether it is not known that the pace is as wanted, and that decides."""
-    return pace is not None and pace.decides and pace.outcome is Outcome.UNKNOWN
 
 
 def _goes_before(later: Paced, kept: Paced) -> bool:
@@ -247,53 +243,35 @@ def considered(
 # ---------------------------------------------------------------- what another layout would give
 
 
-def _with_others(
+def _with_idle(
     question: Question, machine: Machine, paced: Paced, others: Iterable[Layout]
 ) -> Paced:
-    """It, with what another layout would give: an accelerator that is idle, or the RAM. Which of
-    them is shown decides nothing.
+    """It, with what an accelerator that others hold now would give, where that is faster. That
+    decides nothing.
     """
-    layout, pace, speed = paced
-    accelerator = layout.accelerator
-    if layout.needs.placement in ("host", "split") and machine.accelerators:
-        accelerator = _once_idle(question, machine, layout, others)
-    elif accelerator.code == "accelerator-close":
-        accelerator = _or_in_ram(question, machine, accelerator, others)
-    return layout.replace(accelerator=accelerator), pace, speed
-
-
-def _or_in_ram(
-    question: Question, machine: Machine, close: Finding, others: Iterable[Layout]
-) -> Finding:
-    """The finding of accelerators that may hold a training, with what the RAM gives, where that
-    holds it.
-    """
-    for layout in others:
-        if layout.needs.placement == "host" and layout.surely_fits:
-            from .checks.accelerator_share import or_in_ram
-
-            pace = pace_and_finding(question, layout.needs, machine)[0]
-            work = pace.work if pace is not None else None
-            return or_in_ram(close, "" if work is None else units.work_cell(work.likely, TRAINED))
-    return close
-
-
-def _once_idle(
-    question: Question, machine: Machine, chosen: Layout, others: Iterable[Layout]
-) -> Finding:
-    """The accelerator's finding of the chosen layout, with what an accelerator that others hold now
-    would give, where that is faster.
-    """
+    chosen = paced[0]
+    if chosen.needs.placement == "accelerator" or not machine.accelerators:
+        return paced
     for layout in others:
         is_not_now = layout.accelerator.code == "accelerator-not-now"
         if is_not_now and layout.needs.placement == "accelerator" and not layout.fails:
             decode, is_faster = faster_there(question, layout.needs, chosen.needs, machine)
             if is_faster:
-                from .checks.accelerator_share import once_idle
-
                 pace = (decode.low, decode.high) if decode else None
-                return once_idle(chosen.accelerator, layout.accelerator, pace)
-    return chosen.accelerator
+                accelerator = _once_idle(chosen.accelerator, layout.accelerator, pace)
+                return chosen.replace(accelerator=accelerator), *paced[1:]
+    return paced
+
+
+def _once_idle(chosen: Finding, idle: Finding, pace: tuple[float, float] | None) -> Finding:
+    """The accelerator's finding of what is judged, with that of the same accelerator once others
+    have left it, and its pace there.
+    """
+    runs_in_ram = chosen.outcome is Outcome.PASS
+    reason = idle.reason + phrase("once-idle", pace=pace, in_ram=runs_in_ram)
+    if runs_in_ram:
+        return idle.replace(reason=reason)
+    return chosen.replace(reason=f"{chosen.reason} {reason}", remedy=idle.remedy)
 
 
 # ---------------------------------------------------------------- every layout
@@ -450,8 +428,8 @@ def _is_kept_by_all(rule: CacheRule | None, machine: Machine) -> bool:
 def _training(question: Question, needs: Needs, machine: Machine) -> Training:
     """What else is known of a training, wherever it lies."""
     from ..needs.training import gathered, how_to_offload, which_holds_less, why_not_shared_out
-    from .checks.accelerator_share import Training
-    from .placement.sharded import devices_for_parts
+    from .checks.accelerator import Training
+    from .placement.on_devices import devices_for_parts
 
     alone = why_not_shared_out(question.workload)
     devices = devices_for_parts(needs, machine)

@@ -4,8 +4,6 @@ to be downloaded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from ..catalogue.index import Catalogue
 from ..catalogue.names import id_of
 from ..catalogue.spec import ModelSpec, RuntimeSpec
@@ -13,6 +11,7 @@ from ..core import units
 from ..core.records import Record, Unread
 from ..core.workload import Workload
 from ..machine.record import FILES_BY_PATH, LM_STUDIO, Machine, PresentModel
+from ..needs import canonical_quantization, published
 from ..needs.records import How, Needs
 
 # Two conversions to one quantization differ by some per cent at most (importance matrix, token
@@ -56,6 +55,80 @@ class NamedFiles(Record):
 NO_FILES = NamedFiles()
 
 
+class _Wanted(Record):
+    """The files that are looked for: of that model, for that program, in the format and the
+    quantization of the workload.
+    """
+
+    spec: ModelSpec
+    runtime: RuntimeSpec
+    workload: Workload
+    machine: Machine
+    catalogue: Catalogue
+
+    @property
+    def is_gguf(self) -> bool:
+        return self.workload.format == "gguf"
+
+    def reaches(self, model: PresentModel) -> bool:
+        """Whether it lies where the runtime would look, or may be named to it by its path."""
+        store = self.runtime.store
+        if model.store in (store, *FILES_BY_PATH.get(store, ())):
+            return True
+        # llama.cpp shares Hugging Face's cache unless LLAMA_CACHE says otherwise
+        place, other = self.machine.disk_for(store), self.machine.disk_for(model.store or "")
+        return place is not None and other is not None and place.path == other.path
+
+    def has_format(self, model: PresentModel) -> bool:
+        """Whether it is of the format and, where its name states one, of the quantization."""
+        is_folder = model.file is None and model.tag is None
+        if self.workload.format not in ("gguf", "ggml"):
+            return is_folder
+        stated, wanted = _plain(model.quantization), _plain(self.workload.quantization)
+        return not is_folder and stated is not None and stated == wanted
+
+    def is_model(self, model: PresentModel) -> bool:
+        """Whether it is that model, by the names that the catalogue knows."""
+        if self.is_gguf:
+            return _is_named_alike(model, self.spec, self.catalogue)
+        if self.workload.format == "ggml":
+            import re
+
+            size = (model.file or "").removeprefix("ggml-").removesuffix(".bin")
+            return self.spec.id.removeprefix("whisper-") == re.sub(r"-q\d_\d$", "", size)
+        repository = _repository_of(self.spec, self.runtime, self.workload)
+        return bool(model.repository) and (model.repository or "").lower() == repository.lower()
+
+    def is_seen_whole(self, model: PresentModel) -> bool:
+        """False of the text of a model alone, whose image encoder is a file of its own."""
+        sees_apart = self.runtime.projector_apart and self.spec.modality == "vision"
+        return not sees_apart or _projector(model, self.machine) is not None
+
+    def missing_bytes(self, model: PresentModel, needs: Needs) -> int | None:
+        """Bytes still to be downloaded; None where it is another model, or nothing says how much
+        is missing.
+        """
+        wanted, size = needs.download_bytes, model.size_bytes
+        if model.complete is False:
+            total = model.total_bytes or wanted
+            return None if total is None or total <= size else total - size
+        if wanted is None:
+            return 0 if model.complete else None
+        if self.workload.format == "ggml":
+            # downloaded under its last name: only the published size tells that it is whole
+            return 0 if needs.download_how is How.STATED and size == wanted else None
+        projector = _projector_bytes(needs) if self.is_gguf and model.tag is None else 0
+        if not self._is_as_large(model, wanted, wanted - projector):
+            return None
+        return projector if projector and _projector(model, self.machine) is None else 0
+
+    def _is_as_large(self, model: PresentModel, most_bytes: int, weights_bytes: int) -> bool:
+        """Whether files may be these weights by their size alone."""
+        share = SAME_MODEL_SHARE if model.complete else SAME_SIZE_SHARE
+        is_larger = self.is_gguf and model.size_bytes > most_bytes * (1 + SAME_MODEL_SHARE)
+        return model.size_bytes >= weights_bytes * (1 - share) and not is_larger
+
+
 def here(
     spec: ModelSpec,
     runtime: RuntimeSpec,
@@ -70,13 +143,27 @@ def here(
     What is not known to be whole is never taken for it, so the most that is claimed to be here is
     what was read.
     """
-    if not machine.models_present:
-        return None
-    return min(
-        _found(spec, runtime, workload, needs, machine, catalogue),
-        key=lambda copy: copy.missing_bytes or 0,
-        default=None,
+    wanted = _Wanted(
+        spec=spec, runtime=runtime, workload=workload, machine=machine, catalogue=catalogue
     )
+    copies = []
+    for model in machine.models_present or ():
+        if not wanted.reaches(model) or not wanted.has_format(model):
+            continue
+        missing = wanted.missing_bytes(model, needs)
+        if missing is not None and wanted.is_model(model):
+            copy = Here(
+                path=model.path,
+                size_bytes=model.size_bytes,
+                missing_bytes=missing,
+                store=model.store,
+                repository=model.repository,
+                tag=model.tag,
+                by_path=model.by_path or model.store == LM_STUDIO,
+                projector=_projector(model, machine) if spec.modality == "vision" else None,
+            )
+            copies.append(copy)
+    return min(copies, key=lambda copy: copy.missing_bytes or 0, default=None)
 
 
 def unseen(machine: Machine, purpose: str) -> Unread | None:
@@ -84,13 +171,9 @@ def unseen(machine: Machine, purpose: str) -> Unread | None:
     looked at.
     """
     place = machine.disk_for(purpose)
-    same = {
-        disk.purpose
-        for disk in machine.disks or ()
-        if place is not None and disk.path == place.path
-    } | {purpose}
-    same |= set(FILES_BY_PATH.get(purpose, ()))
-    facts = {"models_present", *(f"models_present.{store}" for store in same)}
+    same = {disk.purpose for disk in machine.disks or () if place and disk.path == place.path}
+    stores = same | {purpose, *FILES_BY_PATH.get(purpose, ())}
+    facts = {"models_present", *(f"models_present.{store}" for store in stores)}
     return next((entry for entry in machine.unread if entry.fact in facts), None)
 
 
@@ -101,54 +184,37 @@ def elsewhere(
     than the one asked about.
     """
     for model in machine.models_present or ():
-        if not model.complete or "mmproj" in (model.file or "").lower():
+        id, format, quantization = _meant_for(model)
+        # the name of a quantization may say nothing
+        is_unnamed = format == "gguf" and quantization is None
+        is_asked = id == workload.runtime and quantization in (None, workload.quantization)
+        if not model.complete or is_unnamed or is_asked:
             continue
-        runtime, quantization, wanted = _meant_for(model, workload)
-        if quantization is None and wanted.format != "safetensors":
-            continue
-        if runtime == workload.runtime and quantization in (None, workload.quantization):
-            continue
-        program = catalogue.runtime(runtime)
-        if _lacks_projector(model, spec, program, machine):
-            continue
-        if not _reached(model, program, machine):
-            continue
-        if not _is(model, spec, program, wanted, catalogue):
-            continue
-        options = " ".join(
-            [
-                f"--runtime {runtime}",
-                *([f"--quant {quantization}"] if quantization else []),
-            ]
+        wanted = _Wanted(
+            spec=spec,
+            runtime=catalogue.runtime(id),
+            workload=workload.replace(format=format, quantization=quantization),
+            machine=machine,
+            catalogue=catalogue,
         )
-        what = f"in {quantization}" if quantization else "as published"
-        return (
-            f"It is already here {what} for {runtime} ({model.path},"
-            f" {units.decimal(model.size_bytes)}): {options} needs no download."
-        )
+        if wanted.is_seen_whole(model) and wanted.reaches(model) and wanted.is_model(model):
+            quant = f" --quant {quantization}" if quantization else ""
+            what = f"in {quantization}" if quantization else "as published"
+            return (
+                f"It is already here {what} for {id} ({model.path},"
+                f" {units.decimal(model.size_bytes)}): --runtime {id}{quant} needs no download."
+            )
     return None
 
 
-def _lacks_projector(
-    model: PresentModel, spec: ModelSpec, program: RuntimeSpec, machine: Machine
-) -> bool:
-    """Whether the program has the model's text alone: its image encoder is a file of its own."""
-    if not program.projector_apart or spec.modality != "vision":
-        return False
-    return _projector(model, machine) is None
-
-
-def _meant_for(model: PresentModel, workload: Workload) -> tuple[str, str | None, Workload]:
-    """The runtime that would load these files, their quantization (None: as published, or of no
-    name that is known), and the workload that asks for their format.
+def _meant_for(model: PresentModel) -> tuple[str, str, str | None]:
+    """The program that would load these files, their format and their quantization (None: as
+    published, or of no name that is known).
     """
-    from ..needs import canonical_quantization
-
     if model.file is None and model.tag is None:
-        return "transformers", None, workload.replace(format="safetensors", quantization=None)
-    runtime = "ollama" if model.store == "ollama" else "llama.cpp"
-    quantization = canonical_quantization(model.quantization or "")
-    return runtime, quantization, workload.replace(format="gguf")
+        return "transformers", "safetensors", None
+    id = "ollama" if model.store == "ollama" else "llama.cpp"
+    return id, "gguf", canonical_quantization(model.quantization or "")
 
 
 def begun(
@@ -165,21 +231,20 @@ def begun(
     In stores where a file has its last name from the first byte on nothing else tells that a
     download did not finish, and no program is known to go on with one.
     """
-    wanted = needs.download_bytes
-    if wanted is None or workload.format not in ("gguf", "ggml"):
+    if needs.download_bytes is None or workload.format not in ("gguf", "ggml"):
         return None
-    weights = wanted - (_projector_bytes(needs) if workload.format == "gguf" else 0)
+    wanted = _Wanted(
+        spec=spec, runtime=runtime, workload=workload, machine=machine, catalogue=catalogue
+    )
+    weights = needs.download_bytes - (_projector_bytes(needs) if wanted.is_gguf else 0)
     for model in machine.models_present or ():
         if (
-            model.complete is not None
-            or model.size_bytes >= weights
-            or not _reached(model, runtime, machine)
-        ):
-            continue
-        if (
-            _of_format(model, workload)
-            and _missing(model, workload, needs, machine) is None
-            and _is(model, spec, runtime, workload, catalogue)
+            model.complete is None
+            and model.size_bytes < weights
+            and wanted.reaches(model)
+            and wanted.has_format(model)
+            and wanted.missing_bytes(model, needs) is None
+            and wanted.is_model(model)
         ):
             sizes = f"{units.decimal(model.size_bytes)} of {units.decimal(weights)}"
             return (
@@ -189,95 +254,15 @@ def begun(
     return None
 
 
-def _found(
-    spec: ModelSpec,
-    runtime: RuntimeSpec,
-    workload: Workload,
-    needs: Needs,
-    machine: Machine,
-    catalogue: Catalogue,
-) -> Iterator[Here]:
-    for model in machine.models_present or ():
-        if not _reached(model, runtime, machine) or not _of_format(model, workload):
-            continue
-        missing = _missing(model, workload, needs, machine)
-        if missing is not None and _is(model, spec, runtime, workload, catalogue):
-            yield Here(
-                path=model.path,
-                size_bytes=model.size_bytes,
-                missing_bytes=missing,
-                store=model.store,
-                repository=model.repository,
-                tag=model.tag,
-                by_path=model.by_path or model.store == LM_STUDIO,
-                projector=_projector(model, machine) if spec.modality == "vision" else None,
-            )
-
-
-def _reached(model: PresentModel, runtime: RuntimeSpec, machine: Machine) -> bool:
-    """Whether it lies where the runtime would look, or may be named to it by its path."""
-    if model.store in (runtime.store, *FILES_BY_PATH.get(runtime.store, ())):
-        return True
-    # llama.cpp shares Hugging Face's cache unless LLAMA_CACHE says otherwise
-    place, other = machine.disk_for(runtime.store), machine.disk_for(model.store or "")
-    return place is not None and other is not None and place.path == other.path
-
-
-def _of_format(model: PresentModel, workload: Workload) -> bool:
-    """Whether it is of the format and, where its name states one, of the quantization."""
-    if workload.format in ("gguf", "ggml"):
-        if model.file is None and model.tag is None:
-            return False
-        stated, wanted = _plain(model.quantization), _plain(workload.quantization)
-        return stated is not None and stated == wanted
-    return model.file is None and model.tag is None
-
-
 def _plain(quantization: str | None) -> str | None:
-    from ..needs import canonical_quantization
-
-    return (
-        None
-        if quantization is None
-        else (canonical_quantization(quantization) or quantization).upper()
-    )
-
-
-def _missing(model: PresentModel, workload: Workload, needs: Needs, machine: Machine) -> int | None:
-    """Bytes still to be downloaded; None where it is another model, or nothing says how much is
-    missing.
-    """
-    wanted = needs.download_bytes
-    if model.complete is False:
-        total = model.total_bytes or wanted
-        return None if total is None or total <= model.size_bytes else total - model.size_bytes
-    if wanted is None:
-        return 0 if model.complete else None
-    if workload.format == "ggml":
-        # downloaded under its last name: only the published size tells that it is whole
-        is_whole = needs.download_how is How.STATED and model.size_bytes == wanted
-        return 0 if is_whole else None
-    projector = _projector_bytes(needs) if workload.format == "gguf" and model.tag is None else 0
-    if not _is_as_large(model, workload, wanted, wanted - projector):
+    if quantization is None:
         return None
-    return projector if projector and _projector(model, machine) is None else 0
-
-
-def _is_as_large(
-    model: PresentModel, workload: Workload, wanted_bytes: int, weights_bytes: int
-) -> bool:
-    """Whether files may be these weights by their size alone."""
-    least = weights_bytes * (1 - (SAME_MODEL_SHARE if model.complete else SAME_SIZE_SHARE))
-    most = wanted_bytes * (1 + SAME_MODEL_SHARE)
-    return least <= model.size_bytes and (workload.format != "gguf" or model.size_bytes <= most)
+    return (canonical_quantization(quantization) or quantization).upper()
 
 
 def _projector_bytes(needs: Needs) -> int:
-    return (
-        sum(term.bytes for term in needs.memory.terms if term.name == "projector")
-        if needs.memory
-        else 0
-    )
+    terms = needs.memory.terms if needs.memory else ()
+    return sum(term.bytes for term in terms if term.name == "projector")
 
 
 def _projector(model: PresentModel, machine: Machine) -> str | None:
@@ -285,35 +270,10 @@ def _projector(model: PresentModel, machine: Machine) -> str | None:
     weights; None where there is none.
     """
     for other in machine.models_present or ():
-        if (
-            other.complete is not False
-            and other.file is not None
-            and "mmproj" in other.file.lower()
-            and other.repository == model.repository
-        ):
+        is_beside = other.complete is not False and other.repository == model.repository
+        if is_beside and "mmproj" in (other.file or "").lower():
             return other.path
     return None
-
-
-def _is(
-    model: PresentModel,
-    spec: ModelSpec,
-    runtime: RuntimeSpec,
-    workload: Workload,
-    catalogue: Catalogue,
-) -> bool:
-    """Whether it is that model, by the names that the catalogue knows."""
-    import re
-
-    if workload.format == "gguf":
-        return _is_named_alike(model, spec, catalogue)
-    if workload.format == "ggml":
-        size = (model.file or "").removeprefix("ggml-").removesuffix(".bin")
-        size = re.sub(r"-q\d_\d$", "", size)
-        return spec.id.removeprefix("whisper-") == size
-    if not model.repository:
-        return False
-    return model.repository.lower() == _repository_of(spec, runtime, workload).lower()
 
 
 def _is_named_alike(model: PresentModel, spec: ModelSpec, catalogue: Catalogue) -> bool:
@@ -341,13 +301,10 @@ def _repository_of(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) ->
     """Where that runtime would download the files from; empty where this catalogue knows of no
     files of that quantization.
     """
-    from ..needs import published
-
     format, quantization = workload.format or "", workload.quantization or ""
     published_files = published(spec, format, quantization)
-    own = spec.repository_of(format, quantization) or (
-        published_files[1].repository if published_files else None
-    )
+    listed = published_files[1].repository if published_files else None
+    own = spec.repository_of(format, quantization) or listed
     rule = runtime.rule_of(workload.quantization)
-    elsewhere = format in ("mlx", "ctranslate2") or (rule is not None and not rule.at_load)
-    return own or ("" if elsewhere else spec.repository or "")
+    is_elsewhere = format in ("mlx", "ctranslate2") or (rule is not None and not rule.at_load)
+    return own or ("" if is_elsewhere else spec.repository or "")

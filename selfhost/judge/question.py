@@ -1,5 +1,5 @@
-"""What is asked, with every default filled in: the question that `verdict.judge` holds against
-a machine.
+"""What is asked, with every default filled in: the question that `judging.judge` holds against a
+machine.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from ..core.errors import Problem, WorkloadError
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
 from ..needs.records import Needs, SizedWeights
-from .checks import kept_elsewhere, license_guessed, openness_check, reads_context
+from .checks import kept_elsewhere, reads_context
 from .making import has_files, makes, making_of, typed_file, types_in_turn
 from .pace.speed import depth_of_chat, foreign_to_rules, instruction_sets_for_layout
 from .pace.step import WITH_A_GATE, Step, launched_layers
-from .present import NO_FILES, Here, NamedFiles, here
+from .present import NO_FILES, NamedFiles, here
 from .record import Question
+from .refused import fault, not_had_in, that_load, unknown_quantization, unknown_runtime
 
 TYPE_CHECKING = False
 
@@ -52,6 +53,8 @@ _OTHER_NAMES = {
     "float8_e4m3_128x128": ("fp8",),
 }
 _FLOAT8 = ("fp8", "float8_e4m3", "float8_e4m3_128x128")
+# of a type of weights, of each parameter
+_TYPE_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 # for a quantization that the usual runtime does not load: the first that takes it
 PACKED_RUNTIMES = ("transformers", "vllm", "mlx")
 
@@ -63,45 +66,37 @@ def ask(
     machine: Machine,
     files: NamedFiles = NO_FILES,
 ) -> Question:
-    """The question with every default filled in.
+    """The question with every default filled in; of types that are tried one after the other the
+    one that is here already.
 
     Raises `WorkloadError` with everything that makes no sense: a runtime or quantization that does
     not exist or that this model does not come in, a cache type of a model without a cache, a
     license expression that is none.
     """
     question = _ask(spec, workload, catalogue, machine, files)
-    if question.here is not None or not machine.models_present:
-        return question
-    # what is here already goes before what would be downloaded
-    others = (
-        _ask(spec, workload.replace(quantization=name), catalogue, machine, files)
-        for name in question.in_turn
-    )
-    return next((other for other in others if other.here is not None), question)
+    if question.here is None and machine.models_present:
+        for name in question.in_turn:
+            other = _ask(spec, workload.replace(quantization=name), catalogue, machine, files)
+            if other.here is not None:
+                return other
+    return question
 
 
 def _ask(
-    spec: ModelSpec,
-    workload: Workload,
-    catalogue: Catalogue,
-    machine: Machine,
-    files: NamedFiles,
+    spec: ModelSpec, workload: Workload, catalogue: Catalogue, machine: Machine, files: NamedFiles
 ) -> Question:
     """As `ask`, whatever lies on the machine in other types."""
     _refuse_longer_prompt(spec, workload)
-    has_context, formats = reads_context(spec), files.formats
+    has_context = reads_context(spec)
     if not has_context:
         workload = workload.replace(context_tokens=None)
-    workload, runtime, quantization = _understood(spec, workload, catalogue, formats)
-    asks_license = workload.commercial or workload.license
+    workload, runtime, quantization = _understood(spec, workload, catalogue, files.formats)
     question = Question(
         spec=spec,
         workload=workload,
         context_asked=has_context and is_context_stated(workload),
         speed_stated=workload.min_tokens_per_second is not None,
-        opened=openness_check(spec, workload),
-        license_guessed=license_guessed(spec) if asks_license else None,
-        has_other_runtime=_has_other_runtime(spec, workload, runtime, catalogue, formats),
+        has_other_runtime=_has_other_runtime(spec, workload, runtime, catalogue, files.formats),
     )
     if spec.closed:
         bare = workload.replace(runtime=None, format=None, quantization=None, kv_cache_type=None)
@@ -112,47 +107,11 @@ def _ask(
         if question.loads is not None:
             return question
     elif quantization is not None:
-        message = f"the spec of {spec.name} lists no quantizations"
-        raise WorkloadError.of("quantization", message, "leave out --quant")
+        raise fault("quantization", "no-quantizations", model=spec.name)
     question = _with_parts(question, catalogue)
     is_cache_asked = workload.kv_cache_type is not None
     question = _with_needs(question, catalogue, machine, is_cache_asked=is_cache_asked)
-    return _with_files(question, files.part, catalogue, machine)
-
-
-def _in_program(
-    question: Question,
-    runtime: RuntimeSpec,
-    quantization: str | None,
-    files: NamedFiles,
-    catalogue: Catalogue,
-) -> Question:
-    """The question in that program, with the format and the quantization that it loads, or why it
-    loads none.
-    """
-    spec, workload = question.spec, question.workload
-    in_turn: tuple[str, ...] = ()
-    question = question.replace(runtime=runtime)
-    if _needs_other_files(spec, runtime, files.formats):
-        if quantization in DTYPES:
-            # converters read it, and write another
-            quantization = None
-        # another program's files are made of the published ones, or downloaded
-        question = question.replace(local_files=False)
-    loads, remedy = _refusal(spec, workload, runtime, quantization, files.formats)
-    if loads is not None:
-        workload = workload.replace(runtime=runtime.id)
-        return question.replace(workload=workload, loads=loads, mend=remedy)
-    is_free = quantization is None and files == NO_FILES and workload.task == "generate"
-    if is_free and not _states_needs_alone(spec):
-        format, usual = need.default_format_and_quantization(spec, runtime)
-        types = types_in_turn(spec, format, usual)
-        quantization, in_turn = (types[0], types[1:]) if types else (None, ())
-    workload = _in_format(
-        spec, workload, runtime, quantization, catalogue, local=question.local_files
-    )
-    spec = _with_files_of_maker(spec, workload)
-    return question.replace(spec=spec, workload=workload, in_turn=in_turn)
+    return _with_files(question, files, catalogue, machine)
 
 
 def is_context_stated(workload: Workload) -> bool:
@@ -167,55 +126,356 @@ def _refuse_longer_prompt(spec: ModelSpec, workload: Workload) -> None:
     if prompt is None or context is None or prompt < context or spec.modality not in GENERATING:
         return
     least = workload.replace(context_tokens=None).tokens_with_prompt
-    raise WorkloadError.of(
-        "prompt_tokens",
-        f"a prompt of {prompt:,} tokens leaves no room for an answer in a context of {context:,}",
-        f"--context {least} holds it and an answer; without --context as much is taken",
-    )
+    raise fault("prompt_tokens", "long-prompt", prompt=prompt, context=context, least=least)
 
 
-def _with_parts(question: Question, catalogue: Catalogue) -> Question:
-    """The question with what its architecture says of tokens, and with what is loaded beside the
-    model.
+def architectures(catalogue: Catalogue) -> Mapping[str, Any]:
+    """The rows of `common/architectures.toml`, as the needs read them."""
+    return catalogue.common("architectures")
+
+
+# ---------------------------------------------------------------- canonical names
+
+
+class _Problems(list[Problem]):
+    """Collects the problems of every `WorkloadError` that is raised under `with`."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
+        if isinstance(error, WorkloadError):
+            self.extend(error.problems)
+        return isinstance(error, WorkloadError)
+
+
+def with_canonical_license(workload: Workload, catalogue: Catalogue) -> Workload:
+    """The workload with its license expression as SPDX writes it; `WorkloadError` for none."""
+    if workload.license is None:
+        return workload
+    from ..catalogue.licenses import canonical_expression
+
+    return workload.replace(license=canonical_expression(workload.license, catalogue.license_ids))
+
+
+def _understood(
+    spec: ModelSpec, workload: Workload, catalogue: Catalogue, formats: tuple[str, ...]
+) -> tuple[Workload, RuntimeSpec | None, str | None]:
+    """The workload under canonical names, its runtime and its quantization; raises
+    `WorkloadError` with everything that makes no sense.
     """
-    spec, rows = question.spec, architectures(catalogue)
-    row = need.row_of(spec.architecture, rows) if spec.architecture is not None else None
-    workload = _in_tokens(spec, row, question.workload)
-    companions = None
-    if workload.draft or workload.adapter:
-        from .beside import companions_of
+    problems = _Problems()
+    runtime: RuntimeSpec | None = None
+    quantization: str | None = None
+    with problems:
+        workload = with_canonical_license(workload, catalogue)
+    with problems:
+        runtime = _runtime(spec, workload, catalogue, formats)
+    with problems:
+        quantization = _canonical_quantization(spec, workload.quantization, runtime)
+    if quantization is not None and workload.runtime is None and runtime is not None:
+        if quantization in PACKED and runtime.rule_of(quantization) is None:
+            runtime = _first_with_rule(spec, quantization, catalogue) or runtime
+        runtime = _of_parts_in(spec, quantization, runtime, catalogue)
+    if not spec.closed and workload.task == "generate":
+        problems += beyond(spec, workload, runtime, catalogue)
+    if workload.audio_seconds is not None and spec.modality != "speech":
+        problems += fault("audio_seconds", "no-recording", model=spec.name).problems
+    if problems:
+        raise WorkloadError(problems)
+    return workload, runtime, quantization
 
-        companions = companions_of(spec, question.runtime, workload, catalogue)
-    return question.replace(
-        workload=workload,
-        unfamiliar=_unfamiliar(spec, rows) if question.local_files else None,
-        rewriting=row if row is not None and row.rewrites else None,
-        companions=companions,
-    )
+
+def _canonical_quantization(
+    spec: ModelSpec, typed: str | None, runtime: RuntimeSpec | None
+) -> str | None:
+    """The name of what was typed: a publisher's own mix has the one under which the spec lists
+    it.
+    """
+    if typed is None:
+        return None
+    name = need.canonical_quantization(typed)
+    if name is None and any(typed in files.bytes for files in spec.files):
+        return typed
+    name = (runtime.named(typed) if runtime is not None else None) or name
+    if name is None:
+        raise unknown_quantization(typed, spec)
+    return name
 
 
-def _in_format(
+def beyond(
+    spec: ModelSpec, workload: Workload, runtime: RuntimeSpec | None, catalogue: Catalogue
+) -> Iterator[Problem]:
+    """What that program cannot be asked for: more sequences than it serves, a type its cache does
+    not take or whose share of the memory is not known. None: no program is known to run the model.
+    The remedies name programs that load it.
+    """
+    wanted, type = workload.parallel, workload.kv_cache_type
+    if runtime is not None and wanted > (runtime.most_sequences or wanted):
+        others = that_load(
+            spec, catalogue, PACKED_RUNTIMES, lambda at: (at.most_sequences or wanted) >= wanted
+        )
+        figures = {"program": runtime.name, "most": runtime.most_sequences, "wanted": wanted}
+        yield from fault("parallel", "sequences", **figures, others=others).problems
+    if type in (None, "f16"):
+        return
+    if runtime is not None and type not in runtime.kv_cache_types:
+        own = "".join(f" or in {each}" for each in runtime.kv_cache_types)
+        names = catalogue.runtime_ids()
+        others = that_load(spec, catalogue, names, lambda at: type in at.kv_cache_types)
+        figures = {"program": runtime.name, "own": own, "type": type, "others": others}
+        yield from fault("kv_cache_type", "cache-type", **figures).problems
+    elif spec.needs is not None:
+        yield from fault("kv_cache_type", "cache-in-sum", model=spec.name, type=type).problems
+
+
+# ---------------------------------------------------------------- the program
+
+
+def _runtime(
+    spec: ModelSpec, workload: Workload, catalogue: Catalogue, formats: tuple[str, ...]
+) -> RuntimeSpec | None:
+    """The runtime asked for, or the first of its modality that loads the model; None where the
+    spec names no files at all.
+    """
+    typed = workload.runtime
+    if typed is not None:
+        wanted = typed.strip().lower()
+        if wanted in catalogue.runtime_ids():
+            return catalogue.runtime(wanted)
+        raise unknown_runtime(typed, spec.modality, catalogue)
+    if spec.closed or (_states_needs_alone(spec) and not spec.runtimes):
+        return None
+    if workload.task == "finetune":
+        return catalogue.runtime(FINETUNING_RUNTIME)
+    if not formats and spec.quantized is not None:
+        formats = (spec.quantized.format,)
+    return _first_that_loads(spec, catalogue, formats)
+
+
+def _first_that_loads(
+    spec: ModelSpec, catalogue: Catalogue, formats: tuple[str, ...]
+) -> RuntimeSpec:
+    """The first that loads the model's files in one of the formats, where there are any; else the
+    first of its modality that loads it, else the first of all. Those behind it stay unread.
+    """
+    names = dict.fromkeys((*spec.runtimes, *_usual_runtimes(spec, catalogue)))
+    # files in a format of their own go before what the modality usually runs in
+    every = dict.fromkeys((*names, *(PACKED_RUNTIMES if formats else ())))
+    first: RuntimeSpec | None = None
+    for name in every:
+        runtime = catalogue.runtime(name)
+        if need.why_not_loaded(spec, runtime) is not None:
+            continue
+        if not formats or set(formats) & set(runtime.formats):
+            return runtime
+        if first is None and name in names:
+            first = runtime
+    return first or catalogue.runtime(next(iter(names)))
+
+
+def _usual_runtimes(spec: ModelSpec, catalogue: Catalogue) -> Iterator[str]:
+    """Those of its modality, the best first. Where that one would need a file that somebody has to
+    make, no smaller than the published weights, the one that loads these comes before it.
+    """
+    usual = RUNTIMES_BY_MODALITY[spec.modality]
+    uses = [use for use in spec.uses or () if use in RUNTIMES_OF_PUBLISHED]
+    if uses:
+        first = catalogue.runtime(usual[0])
+        format, quantization = need.default_format_and_quantization(spec, first)
+        if quantization in _OTHER_NAMES and not has_files(spec, format):
+            yield RUNTIMES_OF_PUBLISHED[uses[0]]
+    yield from usual
+
+
+def _first_with_rule(
+    spec: ModelSpec, quantization: str, catalogue: Catalogue
+) -> RuntimeSpec | None:
+    """The first runtime that takes a quantization which the usual one does not load."""
+    for name in PACKED_RUNTIMES:
+        runtime = catalogue.runtime(name)
+        if runtime.rule_of(quantization) is not None and need.why_not_loaded(spec, runtime) is None:
+            return runtime
+    return None
+
+
+def _of_parts_in(
+    spec: ModelSpec, quantization: str, runtime: RuntimeSpec, catalogue: Catalogue
+) -> RuntimeSpec:
+    """Of a model of several components: the first runtime that has them in it, else the one of
+    their GGUF files where the usual one knows no such type, else that one.
+    """
+    if not spec.components:
+        return runtime
+    rows = architectures(catalogue)
+    others = map(catalogue.runtime, RUNTIMES_BY_MODALITY[spec.modality])
+    loading = (runtime, *(each for each in others if need.why_not_loaded(spec, each) is None))
+    having = [each for each in loading if quantization in need.quantizations_of(spec, each, rows)]
+    if not having and runtime.rule_of(quantization) is None:
+        having = [each for each in loading if need.parts_of(spec, each) is not None]
+    return having[0] if having else runtime
+
+
+def _has_other_runtime(
+    spec: ModelSpec,
+    workload: Workload,
+    runtime: RuntimeSpec | None,
+    catalogue: Catalogue,
+    formats: tuple[str, ...],
+) -> bool:
+    """As `Question.has_other_runtime`."""
+    if runtime is None or workload.runtime is None or not runtime.gpu_only:
+        return False
+    other = _runtime(spec, workload.replace(runtime=None), catalogue, formats)
+    return other is not None and not other.gpu_only
+
+
+def _states_needs_alone(spec: ModelSpec) -> bool:
+    """The spec says what the model takes, and names no files."""
+    has_files = spec.architecture is not None or spec.files or spec.components
+    return spec.needs is not None and not has_files
+
+
+# ---------------------------------------------------------------- format and quantization
+
+
+def _in_program(
+    question: Question,
+    runtime: RuntimeSpec,
+    quantization: str | None,
+    files: NamedFiles,
+    catalogue: Catalogue,
+) -> Question:
+    """The question in that program, with the format and the quantization that it loads, or why it
+    loads none.
+    """
+    spec, workload = question.spec, question.workload
+    question = question.replace(runtime=runtime)
+    if _needs_other_files(spec, runtime, files.formats):
+        if quantization in DTYPES:
+            # converters read it, and write another
+            quantization = None
+        # another program's files are made of the published ones, or downloaded
+        question = question.replace(local_files=False)
+    loads, mend = _refusal(spec, workload, runtime, quantization, files.formats)
+    if loads is not None:
+        workload = workload.replace(runtime=runtime.id)
+        return question.replace(workload=workload, loads=loads, mend=mend)
+    format, usual = need.default_format_and_quantization(spec, runtime)
+    workload = workload.replace(runtime=runtime.id, format=format)
+    types: tuple[str, ...] = ()
+    is_unsized = _states_needs_alone(spec)
+    if (
+        quantization is None
+        and not is_unsized
+        and files == NO_FILES
+        and workload.task == "generate"
+    ):
+        types = types_in_turn(spec, format, usual)
+        quantization = types[0] if types else None
+    if quantization is None:
+        # in which type the weights are may be stated nowhere
+        quantization = workload.quantization if is_unsized else usual
+    elif not question.local_files:
+        # of files that are here the type is a fact; where its size cannot be told the needs say so
+        quantization = _quantization_there(spec, runtime, format, quantization, catalogue)
+    workload = workload.replace(quantization=quantization)
+    spec = _with_files_of_maker(spec, workload)
+    return question.replace(spec=spec, workload=workload, in_turn=types[1:])
+
+
+def _needs_other_files(spec: ModelSpec, runtime: RuntimeSpec, formats: tuple[str, ...]) -> bool:
+    """The files that are here are of no format that the program loads."""
+    is_other = bool(formats) and not set(formats) & set(runtime.formats)
+    return is_other and need.why_not_loaded(spec, runtime) is None
+
+
+def _refusal(
     spec: ModelSpec,
     workload: Workload,
     runtime: RuntimeSpec,
     quantization: str | None,
-    catalogue: Catalogue,
-    *,
-    local: bool,
-) -> Workload:
-    """The workload with the format that the runtime loads, and the quantization asked for or its
-    default.
+    formats: tuple[str, ...],
+) -> tuple[str | None, str | None]:
+    """Why the program does not run or train these files, and what to do where no other would;
+    None and None where it does.
     """
-    file_format, default = need.default_format_and_quantization(spec, runtime)
-    if quantization is None and _states_needs_alone(spec):
-        # in which type the weights are is stated nowhere
-        return workload.replace(runtime=runtime.id, format=file_format)
-    if quantization is not None and not local:
-        # of files that are here the type is a fact; where its size cannot be told the needs say so
-        quantization = _had_in(spec, runtime, file_format, quantization, catalogue)
-    return workload.replace(
-        runtime=runtime.id, format=file_format, quantization=quantization or default
-    )
+    remedy = None if spec.refused is None else "download the published file again"
+    loads = _why_files_not_loaded(spec, runtime, quantization, formats)
+    if workload.task == "finetune":
+        return _refusal_of_training(spec, workload, runtime, loads, remedy)
+    return loads, remedy
+
+
+def _refusal_of_training(
+    spec: ModelSpec,
+    workload: Workload,
+    runtime: RuntimeSpec,
+    loads: str | None,
+    remedy: str | None,
+) -> tuple[str | None, str | None]:
+    if runtime.trainer:
+        # how it trains is not counted (`finetune_needs`)
+        return None, None
+    if not runtime.finetune_methods:
+        return f"{runtime.name} does not train models.", remedy
+    has_own_program = bool(spec.runtimes) and spec.architecture is None
+    is_of_others = has_own_program and runtime.id not in spec.runtimes
+    if spec.refused is None and (is_of_others or spec.modality not in runtime.modalities):
+        # other programs train such models; what that takes is not computed (`why_not_computed`)
+        return None, None
+    if loads is not None:
+        # no other program is judged for training
+        requantized = spec.architecture is not None and spec.architecture.quantizer is not None
+        own = "train the published weights (a folder of safetensors files)"
+        if requantized:
+            own = "train the original weights, which these were quantized from"
+        return loads, remedy or own
+    from ..needs.training import why_not_trained
+
+    return why_not_trained(spec, workload.finetune_method or "lora") or (None, remedy)
+
+
+def _why_files_not_loaded(
+    spec: ModelSpec, runtime: RuntimeSpec, quantization: str | None, formats: tuple[str, ...]
+) -> str | None:
+    """Why the runtime loads neither these files nor others made of them; None where it does."""
+    packed = quantization in PACKED and "gguf" in runtime.formats
+    if not (packed or "mlx" in formats) or not _needs_other_files(spec, runtime, formats):
+        return need.why_not_loaded(spec, runtime)
+    kind = " or ".join(formats)
+    if packed:
+        kind += f", quantized as {quantization},"
+    return f"The files are {kind}, but {runtime.name} loads {' or '.join(runtime.formats)}."
+
+
+def _quantization_there(
+    spec: ModelSpec, runtime: RuntimeSpec, format: str, quantization: str, catalogue: Catalogue
+) -> str:
+    """The name under which that runtime's format has the quantization. `WorkloadError` where
+    its size cannot be told.
+    """
+    rows = architectures(catalogue)
+    own = need.default_format_and_quantization(spec, runtime)[1]
+    if quantization in _FLOAT8 and own in _FLOAT8:
+        return own
+    # what is taken unless another is asked for may be asked for, its size told or not
+    listed = (*need.quantizations_of(spec, runtime, rows), own)
+    by_lower_name = {name.lower(): name for name in reversed(listed)}
+    for name in (quantization, *_OTHER_NAMES.get(quantization, ())):
+        if name.lower() in by_lower_name:
+            return by_lower_name[name.lower()]
+        is_sized = format in ("gguf", "mlx") or runtime.rule_of(name) is not None
+        # of listed parts the command fetches each by its name
+        if (
+            is_sized
+            and need.parts_of(spec, runtime) is None
+            and isinstance(need.weights_bytes(spec, format, name, rows), SizedWeights)
+            and makes(spec, runtime, name)
+        ):
+            return name
+    others = [catalogue.runtime(name) for name in PACKED_RUNTIMES if name != runtime.id]
+    raise not_had_in(spec, runtime, format, quantization, others, rows)
 
 
 def _with_files_of_maker(spec: ModelSpec, workload: Workload) -> ModelSpec:
@@ -229,12 +489,78 @@ def _with_files_of_maker(spec: ModelSpec, workload: Workload) -> ModelSpec:
     return spec if files is None else spec.replace(files=(files, *spec.files))
 
 
-def _unfamiliar(spec: ModelSpec, rows: Mapping[str, Any]) -> str | None:
-    """The architecture of a file, where no row describes it."""
-    if spec.architecture is None:
+# ---------------------------------------------------------------- tokens and needs
+
+
+def _with_parts(question: Question, catalogue: Catalogue) -> Question:
+    """The question with what its architecture says of tokens, and with what is loaded beside the
+    model.
+    """
+    spec, workload, rows = question.spec, question.workload, architectures(catalogue)
+    architecture = spec.architecture
+    row = need.row_of(architecture, rows) if architecture is not None else None
+    companions = unfamiliar = None
+    if workload.draft or workload.adapter:
+        from .beside import companions_of
+
+        companions = companions_of(spec, question.runtime, workload, catalogue)
+    if question.local_files and architecture is not None:
+        is_known = architecture.row.removesuffix(INCOMPLETE) in rows.get("architecture", {})
+        unfamiliar = None if is_known else architecture.row
+    return question.replace(
+        workload=_in_tokens(spec, row, workload),
+        unfamiliar=unfamiliar,
+        rewriting=row if row is not None and row.rewrites else None,
+        companions=companions,
+    )
+
+
+def _in_tokens(spec: ModelSpec, row: need.ArchitectureRow | None, workload: Workload) -> Workload:
+    """Context, cache and pace where they make sense for that kind of model and task."""
+    generates = spec.modality in GENERATING
+    if workload.context_tokens is None:
+        workload = workload.replace(context_tokens=_usual_context(spec, row, workload))
+    caches = spec.architecture is not None and generates and workload.task == "generate"
+    if caches and workload.kv_cache_type is None:
+        workload = workload.replace(kv_cache_type="f16")
+    if workload.task == "finetune":
+        return workload.with_finetuning_defaults()
+    if generates and workload.min_tokens_per_second is None:
+        workload = workload.replace(min_tokens_per_second=DEFAULT_MIN_TOKENS_PER_SECOND)
+    return workload
+
+
+def _usual_context(
+    spec: ModelSpec, row: need.ArchitectureRow | None, workload: Workload
+) -> int | None:
+    """The context that is taken where none is stated; None where tokens make no sense, or nothing
+    depends on them.
+    """
+    architecture, generates = spec.architecture, spec.modality in GENERATING
+    with_prompt = workload.tokens_with_prompt if generates else None
+    if architecture is None:
+        # whether it can use so many is a question even where nothing is known of its layers
+        return with_prompt if is_context_stated(workload) else None
+    if not generates and spec.modality != "embedding":
         return None
-    name = spec.architecture.row
-    return None if name.removesuffix(INCOMPLETE) in rows.get("architecture", {}) else name
+    trained = need.trained_tokens(architecture, row) or DEFAULT_CONTEXT_TOKENS
+    return max(min(DEFAULT_CONTEXT_TOKENS, trained), with_prompt or 0)
+
+
+def needs_under(
+    question: Question, workload: Workload, catalogue: Catalogue, machine: Machine
+) -> Needs:
+    """What the same question takes under another workload."""
+    needs = need.needs_of(
+        question.spec,
+        question.runtime,
+        workload,
+        architectures(catalogue),
+        instruction_sets=instruction_sets_for_layout(machine),
+        companions=question.companions,
+    )
+    making = making_of(question.spec, question.runtime, workload, needs, catalogue)
+    return needs if making is None else needs.replace(making=making)
 
 
 def _with_needs(
@@ -242,25 +568,16 @@ def _with_needs(
 ) -> Question:
     """The question with what it takes, and with the type of a cache only where it keeps one."""
     spec, runtime, workload = question.spec, question.runtime, question.workload
+    rows = architectures(catalogue)
     needs = needs_under(question, workload, catalogue, machine)
-    keeps_no_cache = (
-        runtime is not None
-        and needs.memory is not None
-        and not any(term.name == "kv_cache" for term in needs.memory.terms)
-    )
+    terms = needs.memory.terms if runtime is not None and needs.memory is not None else None
+    keeps_no_cache = terms is not None and all(term.name != "kv_cache" for term in terms)
     if is_cache_asked:
         if keeps_no_cache and runtime is not None and not runtime.kv_cache_types:
-            raise WorkloadError.of(
-                "kv_cache_type",
-                f"{spec.name} keeps no KV cache in {runtime.name}, so its type cannot be chosen",
-                "leave it out",
-            )
-        rows = architectures(catalogue)
+            raise fault("kv_cache_type", "no-cache", model=spec.name, program=runtime.name)
         refused = need.why_cache_type_refused(spec, workload, rows, runtime)
         if refused is not None:
-            raise WorkloadError.of(
-                "kv_cache_type", f"{spec.name}: {refused}", "leave it out, or use f16"
-            )
+            raise fault("kv_cache_type", "cache-refused", model=spec.name, why=refused)
     if keeps_no_cache:
         # a program that has the option takes it, and it changes nothing
         workload = workload.replace(kv_cache_type=None)
@@ -269,9 +586,9 @@ def _with_needs(
     return question.replace(
         workload=workload,
         needs=needs,
-        read_bytes=_read_bytes(spec, runtime, workload, architectures(catalogue)),
-        expert_matrices=_expert_matrices(spec, architectures(catalogue)),
-        drafting=_drafting(question, architectures(catalogue)),
+        read_bytes=_read_bytes(spec, runtime, workload, rows),
+        expert_matrices=_expert_matrices(spec, rows),
+        drafting=_drafting(question, rows),
     )
 
 
@@ -306,7 +623,8 @@ def _read_bytes(
     spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload, rows: Mapping[str, Any]
 ) -> Mapping[str, int] | None:
     """Weights read for one token by stored type, {} where that is not known; None where a pace
-    makes no sense.
+    makes no sense. Of a model of which only the parameters are known, in a program that computes
+    with its weights as they are published: in 16 bits where their type is not known.
     """
     if spec.modality not in GENERATING or workload.task != "generate":
         return None
@@ -315,37 +633,27 @@ def _read_bytes(
     read = need.decode_bytes_by_type(
         spec, runtime, workload.format or "", workload.quantization or "", rows
     )
-    return read or _read_by_class(spec, runtime)
-
-
-# of a type of weights, of each parameter
-_TYPE_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
-
-
-def _read_by_class(spec: ModelSpec, runtime: RuntimeSpec) -> Mapping[str, int]:
-    """As `_read_bytes`, of a model of which only the parameters are known, in a program that
-    computes with its weights as they are published; in 16 bits where their type is not known.
-    """
     active = spec.parameters.active
-    if spec.architecture is not None or not active or not runtime.launches_layers:
-        return {}
-    kept = spec.needs.dtype if spec.needs is not None else None
-    name = kept or "bfloat16"
+    if read or spec.architecture is not None or not active or not runtime.launches_layers:
+        return read or {}
+    name = (spec.needs.dtype if spec.needs is not None else None) or "bfloat16"
     return {name: active * _TYPE_BYTES.get(name, 2)}
 
 
+# ---------------------------------------------------------------- files
+
+
 def _with_files(
-    question: Question, part: Here | None, catalogue: Catalogue, machine: Machine
+    question: Question, files: NamedFiles, catalogue: Catalogue, machine: Machine
 ) -> Question:
-    """The question with what of the files lies here: `part` of those that were named, else what
+    """The question with what of the files lies here: the part of those that were named, else what
     the machine holds.
     """
-    needs, runtime, workload = question.needs, question.runtime, question.workload
+    needs, runtime, workload, part = question.needs, question.runtime, question.workload, files.part
     assert needs is not None
     alone = needs
     if question.companions is not None:
-        bare = question.replace(companions=None)
-        alone = needs_under(bare, workload, catalogue, machine)
+        alone = needs_under(question.replace(companions=None), workload, catalogue, machine)
     download = alone.download_bytes or 0
     if part is not None and part.missing_bytes is None and download > part.size_bytes:
         part = part.replace(missing_bytes=download - part.size_bytes)
@@ -353,7 +661,7 @@ def _with_files(
         part = here(question.spec, runtime, workload, alone, machine, catalogue)
     return question.replace(
         here=part,
-        kept_by=(_kept_by(question.spec, runtime, workload),),
+        kept_by=_kept_by(question.spec, runtime, workload),
         beside_bytes=max(0, (needs.download_bytes or 0) - download),
     )
 
@@ -367,21 +675,21 @@ def _kept_by(spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload) -
         return parts.files[0].repository
     if not spec.gated:
         return None
-    publisher = kept_elsewhere(spec, workload.format, workload.quantization)
+    format, quantization = workload.format or "", workload.quantization or ""
+    publisher = kept_elsewhere(spec, format, quantization)
     if publisher is None and runtime is not None and loads_by_tag(spec, runtime, workload):
         return f"{runtime.name}'s library"
-    named = typed_file(spec, workload.format or "", workload.quantization or "")
+    named = typed_file(spec, format, quantization)
     if publisher is None and named is not None:
-        file = named.names.get(workload.quantization or "")
+        file = named.names.get(quantization)
         return "Ollama's library" if file is None else f"whoever publishes {file}"
     return publisher
 
 
 def is_behind_gate(question: Question) -> bool:
     """Whether what is still to be downloaded needs a login or an accepted form."""
-    workload, is_here = question.workload, question.local_files or question.missing_bytes == 0
-    kept_by = _kept_by(question.spec, question.runtime, workload)
-    return bool(question.spec.gated) and not is_here and kept_by is None
+    is_here = question.local_files or question.missing_bytes == 0
+    return bool(question.spec.gated) and not is_here and question.kept_by is None
 
 
 def loads_by_tag(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> bool:
@@ -395,387 +703,3 @@ def loads_by_tag(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> b
         return False
     default = need.default_format_and_quantization(spec, runtime)[1]
     return runtime.tags.get(tag, default) == workload.quantization
-
-
-class _Problems(list[Problem]):
-    """Collects the problems of every `WorkloadError` that is raised under `with`."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
-        if isinstance(error, WorkloadError):
-            self.extend(error.problems)
-        return isinstance(error, WorkloadError)
-
-
-def with_canonical_license(workload: Workload, catalogue: Catalogue) -> Workload:
-    if workload.license is None:
-        return workload
-    from ..catalogue.licenses import canonical_expression
-
-    return workload.replace(license=canonical_expression(workload.license, catalogue.license_ids))
-
-
-def _understood(
-    spec: ModelSpec, workload: Workload, catalogue: Catalogue, formats: tuple[str, ...]
-) -> tuple[Workload, RuntimeSpec | None, str | None]:
-    """The workload under canonical names, its runtime and its quantization; raises
-    `WorkloadError` with everything that makes no sense.
-    """
-    problems = _Problems()
-    runtime: RuntimeSpec | None = None
-    quantization: str | None = None
-    with problems:
-        workload = with_canonical_license(workload, catalogue)
-    with problems:
-        runtime = _runtime(spec, workload, catalogue, formats)
-    with problems:
-        quantization = _known_quantization(spec, workload, runtime)
-    if quantization is not None and workload.runtime is None and runtime is not None:
-        if quantization in PACKED and runtime.rule_of(quantization) is None:
-            runtime = _runtime_for(spec, quantization, catalogue) or runtime
-        runtime = _of_parts_in(spec, quantization, runtime, catalogue)
-    if not spec.closed and workload.task == "generate":
-        problems += beyond(spec, workload, runtime, catalogue)
-    if workload.audio_seconds is not None and spec.modality != "speech":
-        message = f"is the length of a recording for a speech model; {spec.name} is not one"
-        problems.append(
-            Problem(file="workload", key="audio_seconds", message=message, remedy="leave it out")
-        )
-    if problems:
-        raise WorkloadError(problems)
-    return workload, runtime, quantization
-
-
-def _needs_other_files(spec: ModelSpec, runtime: RuntimeSpec, formats: tuple[str, ...]) -> bool:
-    """The files that are here are of no format that the program loads."""
-    return (
-        bool(formats)
-        and not set(formats) & set(runtime.formats)
-        and need.why_not_loaded(spec, runtime) is None
-    )
-
-
-def _refusal(
-    spec: ModelSpec,
-    workload: Workload,
-    runtime: RuntimeSpec,
-    quantization: str | None,
-    formats: tuple[str, ...],
-) -> tuple[str | None, str | None]:
-    """Why the program does not run or train these files, and what to do where no other would;
-    None and None where it does.
-    """
-    remedy = None if spec.refused is None else "download the published file again"
-    loads = _why_files_not_loaded(spec, runtime, quantization, formats)
-    if workload.task != "finetune":
-        return loads, remedy
-    if runtime.trainer:
-        # how it trains is not counted (`finetune_needs`)
-        return None, None
-    if not runtime.finetune_methods:
-        return f"{runtime.name} does not train models.", remedy
-    if spec.refused is None and not _trains_kind(spec, runtime):
-        # other programs train such models; what that takes is not computed (`why_not_computed`)
-        return None, None
-    if loads is not None:
-        # no other program is judged for training
-        requantized = spec.architecture is not None and spec.architecture.quantizer is not None
-        own = (
-            "train the original weights, which these were quantized from"
-            if requantized
-            else "train the published weights (a folder of safetensors files)"
-        )
-        return loads, remedy or own
-    from ..needs.training import why_not_trained
-
-    return why_not_trained(spec, workload.finetune_method or "lora") or (None, remedy)
-
-
-def _trains_kind(spec: ModelSpec, trainer: RuntimeSpec) -> bool:
-    """False for a model of a modality, or of a program of its own, that the trainer has no part
-    in.
-    """
-    own_program = bool(spec.runtimes) and spec.architecture is None
-    return spec.modality in trainer.modalities and (not own_program or trainer.id in spec.runtimes)
-
-
-def _why_files_not_loaded(
-    spec: ModelSpec, runtime: RuntimeSpec, quantization: str | None, formats: tuple[str, ...]
-) -> str | None:
-    """Why the runtime loads neither these files nor others made of them; None where it does."""
-    packed = quantization in PACKED and "gguf" in runtime.formats
-    if not (packed or "mlx" in formats) or not _needs_other_files(spec, runtime, formats):
-        return need.why_not_loaded(spec, runtime)
-    kind = " or ".join(formats)
-    if packed:
-        kind += f", quantized as {quantization},"
-    return f"The files are {kind}, but {runtime.name} loads {' or '.join(runtime.formats)}."
-
-
-def needs_under(
-    question: Question, workload: Workload, catalogue: Catalogue, machine: Machine
-) -> Needs:
-    """What the same question takes under another workload."""
-    needs = need.needs_of(
-        question.spec,
-        question.runtime,
-        workload,
-        architectures(catalogue),
-        instruction_sets=instruction_sets_for_layout(machine),
-        companions=question.companions,
-    )
-    making = making_of(question.spec, question.runtime, workload, needs, catalogue)
-    return needs if making is None else needs.replace(making=making)
-
-
-def architectures(catalogue: Catalogue) -> Mapping[str, Any]:
-    """The rows of `common/architectures.toml`, as the needs read them."""
-    return catalogue.common("architectures")
-
-
-def _in_tokens(spec: ModelSpec, row: need.ArchitectureRow | None, workload: Workload) -> Workload:
-    """Context, cache and pace where they make sense for that kind of model and task."""
-    has_layers, generates = spec.architecture is not None, spec.modality in GENERATING
-    if workload.context_tokens is None:
-        workload = workload.replace(context_tokens=_usual_context(spec, row, workload))
-    caches = has_layers and generates and workload.task == "generate"
-    if caches and workload.kv_cache_type is None:
-        workload = workload.replace(kv_cache_type="f16")
-    if workload.task == "finetune":
-        return workload.with_finetuning_defaults()
-    if generates and workload.min_tokens_per_second is None:
-        workload = workload.replace(min_tokens_per_second=DEFAULT_MIN_TOKENS_PER_SECOND)
-    return workload
-
-
-def _usual_context(
-    spec: ModelSpec, row: need.ArchitectureRow | None, workload: Workload
-) -> int | None:
-    """The context that is taken where none is stated; None where tokens make no sense, or nothing
-    depends on them.
-    """
-    architecture, generates = spec.architecture, spec.modality in GENERATING
-    with_prompt = workload.tokens_with_prompt if generates else None
-    if architecture is None:
-        # whether it can use so many is a question even where nothing is known of its layers
-        return with_prompt if is_context_stated(workload) else None
-    if not generates and spec.modality != "embedding":
-        return None
-    trained = need.trained_tokens(architecture, row) or DEFAULT_CONTEXT_TOKENS
-    return max(min(DEFAULT_CONTEXT_TOKENS, trained), with_prompt or 0)
-
-
-def beyond(
-    spec: ModelSpec, workload: Workload, runtime: RuntimeSpec | None, catalogue: Catalogue
-) -> Iterator[Problem]:
-    """What that program cannot be asked for: more sequences than it serves, a type its cache does
-    not take or whose share of the memory is not known. None: no program is known to run the model.
-    The remedies name programs that load it.
-    """
-    if runtime is not None and workload.parallel > (runtime.most_sequences or workload.parallel):
-        yield _too_many_sequences(spec, workload.parallel, runtime, catalogue)
-    type = workload.kv_cache_type
-    if type in (None, "f16"):
-        return
-    if runtime is not None and type not in runtime.kv_cache_types:
-        from .refused import NONE_TAKES_IT, that_load
-
-        own = "".join(f" or in {each}" for each in runtime.kv_cache_types)
-        message = f"{runtime.name} keeps its KV cache in the type of the model{own}, not in {type}"
-        others = that_load(
-            spec, catalogue, catalogue.runtime_ids(), lambda other: type in other.kv_cache_types
-        )
-        remedy = f"leave it out, or {others}" if others else NONE_TAKES_IT
-        yield Problem(file="workload", key="kv_cache_type", message=message, remedy=remedy)
-    elif spec.needs is not None:
-        message = f"the spec of {spec.name} states its memory as one sum, so what a KV cache in"
-        message += f" {type} saves is not known"
-        remedy = "leave it out: the sum is for a cache in the type of the model"
-        yield Problem(file="workload", key="kv_cache_type", message=message, remedy=remedy)
-
-
-def _too_many_sequences(
-    spec: ModelSpec, wanted: int, runtime: RuntimeSpec, catalogue: Catalogue
-) -> Problem:
-    from .refused import that_load
-
-    most = runtime.most_sequences or wanted
-    message = f"{runtime.name} serves at most {most:,} sequences at once, not {wanted:,}"
-    others = that_load(
-        spec, catalogue, PACKED_RUNTIMES, lambda other: (other.most_sequences or wanted) >= wanted
-    )
-    remedy = f"use --parallel {most}" + (f", or {others}" if others else "")
-    return Problem(file="workload", key="parallel", message=message, remedy=remedy)
-
-
-def _runtime(
-    spec: ModelSpec, workload: Workload, catalogue: Catalogue, formats: tuple[str, ...]
-) -> RuntimeSpec | None:
-    """The runtime asked for, or the first of its modality that loads the model; None where the
-    spec names no files at all.
-    """
-    if workload.runtime is not None:
-        return _named_runtime(workload.runtime, spec.modality, catalogue)
-    if spec.closed or (_states_needs_alone(spec) and not spec.runtimes):
-        return None
-    if workload.task == "finetune":
-        return catalogue.runtime(FINETUNING_RUNTIME)
-    if not formats and spec.quantized is not None:
-        formats = (spec.quantized.format,)
-    return _first_that_loads(spec, catalogue, formats)
-
-
-def _has_other_runtime(
-    spec: ModelSpec,
-    workload: Workload,
-    runtime: RuntimeSpec | None,
-    catalogue: Catalogue,
-    formats: tuple[str, ...],
-) -> bool:
-    """As `Question.has_other_runtime`."""
-    if runtime is None or workload.runtime is None or not runtime.gpu_only:
-        return False
-    other = _runtime(spec, workload.replace(runtime=None), catalogue, formats)
-    return other is not None and not other.gpu_only
-
-
-def _first_that_loads(
-    spec: ModelSpec, catalogue: Catalogue, formats: tuple[str, ...]
-) -> RuntimeSpec:
-    """The first that loads the model's files in one of the formats, where there are any; else the
-    first of its modality that loads it, else the first of all. Those behind it stay unread.
-    """
-    names = dict.fromkeys((*spec.runtimes, *_usual_runtimes(spec, catalogue)))
-    # files in a format of their own go before what the modality usually runs in
-    every = dict.fromkeys((*names, *(PACKED_RUNTIMES if formats else ())))
-    first: RuntimeSpec | None = None
-    for name in every:
-        runtime = catalogue.runtime(name)
-        if need.why_not_loaded(spec, runtime) is not None:
-            continue
-        if not formats or set(formats) & set(runtime.formats):
-            return runtime
-        if first is None and name in names:
-            first = runtime
-    return first or catalogue.runtime(next(iter(names)))
-
-
-def _usual_runtimes(spec: ModelSpec, catalogue: Catalogue) -> Iterator[str]:
-    """Those of its modality, the best first. Where that one would need a file that somebody has to
-    make, no smaller than the published weights, the one that loads these comes before it.
-    """
-    usual = RUNTIMES_BY_MODALITY[spec.modality]
-    uses = [use for use in spec.uses or () if use in RUNTIMES_OF_PUBLISHED]
-    if uses:
-        format, quantization = need.default_format_and_quantization(
-            spec, catalogue.runtime(usual[0])
-        )
-        if quantization in _OTHER_NAMES and not has_files(spec, format):
-            yield RUNTIMES_OF_PUBLISHED[uses[0]]
-    yield from usual
-
-
-def _named_runtime(typed: str, modality: str, catalogue: Catalogue) -> RuntimeSpec:
-    ids, wanted = catalogue.runtime_ids(), typed.strip().lower()
-    if wanted in ids:
-        return catalogue.runtime(wanted)
-    from .refused import unknown_runtime
-
-    raise unknown_runtime(typed, modality, catalogue)
-
-
-def _states_needs_alone(spec: ModelSpec) -> bool:
-    """The spec says what the model takes, and names no files."""
-    return (
-        spec.needs is not None
-        and spec.architecture is None
-        and not spec.files
-        and not spec.components
-    )
-
-
-def _runtime_for(spec: ModelSpec, quantization: str, catalogue: Catalogue) -> RuntimeSpec | None:
-    """The first runtime that takes a quantization which the usual one does not load."""
-    for name in PACKED_RUNTIMES:
-        runtime = catalogue.runtime(name)
-        if runtime.rule_of(quantization) is not None and need.why_not_loaded(spec, runtime) is None:
-            return runtime
-    return None
-
-
-def _of_parts_in(
-    spec: ModelSpec, quantization: str, runtime: RuntimeSpec, catalogue: Catalogue
-) -> RuntimeSpec:
-    """Of a model of several components: the first runtime that has them in it, else the one of
-    their GGUF files where the usual one knows no such type, else that one.
-    """
-    if not spec.components:
-        return runtime
-    rows = architectures(catalogue)
-    others = map(catalogue.runtime, RUNTIMES_BY_MODALITY[spec.modality])
-    loading = [each for each in others if need.why_not_loaded(spec, each) is None]
-    candidates = (runtime, *loading)
-    having = [
-        each for each in candidates if quantization in need.quantizations_of(spec, each, rows)
-    ]
-    if not having and runtime.rule_of(quantization) is None:
-        having = [each for each in candidates if need.parts_of(spec, each) is not None]
-    return having[0] if having else runtime
-
-
-def _known_quantization(
-    spec: ModelSpec, workload: Workload, runtime: RuntimeSpec | None
-) -> str | None:
-    typed = workload.quantization
-    if typed is None:
-        return None
-    # a publisher's own mix has the name under which the spec lists it
-    if (
-        any(typed in files.bytes for files in spec.files)
-        and need.canonical_quantization(typed) is None
-    ):
-        return typed
-    name = runtime.named(typed) if runtime is not None else None
-    name = name or need.canonical_quantization(typed)
-    if name is None:
-        from .refused import unknown_quantization
-
-        raise unknown_quantization(typed, spec)
-    return name
-
-
-def _had_in(
-    spec: ModelSpec,
-    runtime: RuntimeSpec,
-    file_format: str,
-    quantization: str,
-    catalogue: Catalogue,
-) -> str:
-    """The name under which that runtime's format has the quantization. `WorkloadError` where
-    its size cannot be told.
-    """
-    rows = architectures(catalogue)
-    listed = need.quantizations_of(spec, runtime, rows)
-    own = need.default_format_and_quantization(spec, runtime)[1]
-    if quantization in _FLOAT8 and own in _FLOAT8:
-        return own
-    # what is taken unless another is asked for may be asked for, its size told or not
-    by_lower_name = {name.lower(): name for name in reversed((*listed, own))}
-    for name in (quantization, *_OTHER_NAMES.get(quantization, ())):
-        if name.lower() in by_lower_name:
-            return by_lower_name[name.lower()]
-        is_sized = file_format in ("gguf", "mlx") or runtime.rule_of(name) is not None
-        # of listed parts the command fetches each by its name
-        if (
-            is_sized
-            and need.parts_of(spec, runtime) is None
-            and isinstance(need.weights_bytes(spec, file_format, name, rows), SizedWeights)
-            and makes(spec, runtime, name)
-        ):
-            return name
-    from .refused import not_had_in
-
-    others = [catalogue.runtime(name) for name in PACKED_RUNTIMES if name != runtime.id]
-    raise not_had_in(spec, runtime, file_format, quantization, others, rows)

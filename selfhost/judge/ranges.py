@@ -20,6 +20,12 @@ def product(*ranges: Range) -> Range:
     return likely * exp(-first), likely, likely * exp(last)
 
 
+def scaled(each: Range, factor: float) -> Range:
+    """The same as many times."""
+    low, likely, high = each
+    return low * factor, likely * factor, high * factor
+
+
 def added(*ranges: Range) -> Range:
     """Of parts that come one after the other."""
     low, likely, high = (sum(each[end] for each in ranges) for end in range(3))
@@ -46,29 +52,6 @@ def longer(*ranges: Range) -> Range:
 
 
 def inverse(each: Range) -> Range:
-    """Seconds of a rate, and the other way round."""
-    return 1 / each[2], 1 / each[1], 1 / each[0]
-
-
-def within(each: Range, least: float, most: float) -> Range:
-    """What is left of a range of which bounds are known now, that need not lie in it: its ends,
-    and between them what half of it, as far as it is left, lies below. In logarithms half of a
-    range lies evenly on each side of the likely figure.
-    """
-    low, high = max(each[0], least), min(each[2], most)
-    if low >= high:
-        # beyond what was thought possible
-        end = min(max(each[1], least), most)
-        return min(low, end), end, max(high, end)
-    middle = (_share_below(each, low) + _share_below(each, high)) / 2
-    first, last = (each[0], each[1]) if middle < 0.5 else (each[1], each[2])
-    part = 2 * middle if middle < 0.5 else 2 * middle - 1
-    return low, first * (last / first) ** part, high
-
-
-def _share_below(each: Range, value: float) -> float:
-    """Which part of the range lies below a value inside it."""
+    """Seconds of a rate, and the other way round, end by end: a slow end stays the slow end."""
     low, likely, high = each
-    if value <= likely:
-        return 0.5 * log(value / low) / log(likely / low) if likely > low else 0.5
-    return 0.5 + 0.5 * log(value / likely) / log(high / likely)
+    return 1 / low, 1 / likely, 1 / high

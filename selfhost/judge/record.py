@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Alternative",
-    "Answer",
-    "Candidate",
     "Finding",
     "Judged",
     "OpenAlternative",
@@ -47,8 +45,8 @@ __all__ = [
     "Size",
     "Speed",
     "Verdict",
-    "answer_for",
     "exit_code",
+    "verdict_on",
 ]
 
 
@@ -153,28 +151,26 @@ class Size(Record):
 
 class Question(Record):
     """All that is asked of one model, every default filled in: what `judge` takes beside the
-        machine.
+    machine.
 
-        `runtime` is None for a closed model and for a spec that names none; `read_bytes` are the
-    weights read for one token by stored type, {} where that is not known and None where a pace
-    makes no sense;
-    `expert_matrices` as in `Step`;
-    `drafting` is a step of the draft, None without one;
-    `loads` is the sentence why `runtime` does not load the model, None when it does, and `mend`
-    what to do where no other would; `unfamiliar` an architecture that no row describes.
-    `context_asked`: the context was given, not taken by default; `speed_stated`: so was the lowest
-    useful speed. `rewriting`: the row of an encoder with a decoder. `local_files`: the files were
-    named, so they are on this machine, and where they lie on a volume that is RAM `in_memory`
-    (None: not told). `here`: those asked for lie on it, whole or in part. `companions` are loaded
-    beside the model, and `beside_bytes` of them have to be downloaded. `opened`: is it as open as
-    was asked (`findings.openness_check`)? `license_guessed`: what the function of that name gives,
-    if it was asked; `kept_by` holds what `kept_elsewhere` gives. `chosen`: the sentence why
-    runtime, quantization or method are others than the model's own defaults; None where they are
-    not (`defaults.suited`). `in_turn`: the types that are tried, one after the other, on
-    a machine where the model does not run in its default one. `requires_runtime`: the runtime must
-    be installed already.
-    `has_other_runtime`: the runtime was named, and without its name one is judged that needs no
-    GPU.
+    - `runtime`: None for a closed model and for a spec that names none. `loads` is the sentence why
+      it does not load the model, None where it does, and `mend` what to do where no other would.
+      `requires_runtime`: it must be installed already. `has_other_runtime`: it was named, and
+      without its name one is judged that needs no GPU.
+    - `read_bytes`: weights read for one token by stored type, {} where that is not known and None
+      where a pace makes no sense. `expert_matrices` as in `Step`; `drafting` is a step of the
+      draft.
+    - `unfamiliar`: an architecture that no row describes; `rewriting` the row of an encoder with a
+      decoder.
+    - `context_asked`: the context was given, not taken by default; `speed_stated`: so was the
+      lowest useful speed.
+    - `local_files`: the files were named, so they are on this machine, and where they lie on a
+      volume that is RAM `in_memory` (None: not told). `here`: those asked for lie on it, whole or
+      in part. `kept_by`: who has them beside a publisher with a gate.
+    - `companions` are loaded beside the model; `beside_bytes` of them have to be downloaded.
+    - `chosen`: the sentence why runtime, quantization or method are others than the model's own
+      defaults (`defaults.suited`). `in_turn`: the types that are tried, one after the other, on a
+      machine where the model does not run in its default one.
     """
 
     spec: ModelSpec
@@ -195,9 +191,7 @@ class Question(Record):
     companions: Companions | None = None
     beside_bytes: int = 0
     here: Here | None = None
-    opened: Finding | None = None
-    license_guessed: tuple[bool, bool] | None = None
-    kept_by: tuple[str | None] | None = None
+    kept_by: str | None = None
     chosen: str | None = None
     in_turn: tuple[str, ...] = ()
     requires_runtime: bool = False
@@ -271,20 +265,21 @@ HELD = ("memory", "accelerator")
 
 
 class Judged(Record):
-    """What the machine's side of the verdict is: findings in the order of CHECKS, the needs and
+    """What was found of a question on a machine: findings in the order of CHECKS, the needs and
     the speed as placed.
     """
 
+    question: Question
     findings: tuple[Finding, ...]
-    needs: Needs | None
-    speed: Speed | None
+    needs: Needs | None = None
+    speed: Speed | None = None
 
     @property
     def fits(self) -> bool:
         """No `fail`, and no `unknown` that decides: the route would be local."""
         return not self.failed and not self.unknown
 
-    @cached_property
+    @property
     def failed(self) -> bool:
         """Some finding rules a local run out."""
         return any_fails(self.findings)
@@ -297,10 +292,26 @@ class Judged(Record):
     @property
     def lacking_bytes(self) -> float | None:
         """The memory that would make it run, where nothing else rules that out; else None."""
-        held = [finding for finding in self.findings if finding.check in HELD]
         if any_fails(finding for finding in self.findings if finding.check not in HELD):
             return None
-        return lacking_bytes(held)
+        return lacking_bytes([finding for finding in self.findings if finding.check in HELD])
+
+    @property
+    def offload(self) -> str | None:
+        """How its parts come to an accelerator in turn; None where they do not."""
+        return self.needs.offload if self.needs is not None else None
+
+    @property
+    def is_on_accelerators(self) -> bool:
+        """Accelerators hold all of it that can lie there: in memory of their own, or in RAM that
+        they share.
+        """
+        is_placed_there = self.needs is not None and self.needs.placement == "accelerator"
+        return is_placed_there or self.has("accelerator-fits")
+
+    def has(self, code: str) -> bool:
+        """Whether one of the findings has that code."""
+        return any(finding.code == code for finding in self.findings)
 
     def route(self, offered: bool) -> Route:
         """The route, given whether an API may be used and one is offered."""
@@ -308,62 +319,11 @@ class Judged(Record):
             return Route.API if offered else Route.NEITHER
         return Route.UNKNOWN if self.unknown else Route.LOCAL
 
-
-# where a candidate runs, the best place first
-ON_ACCELERATORS, _TIGHT, BY_PARTS, _BY_LAYERS, IN_RAM, NOWHERE = range(6)
-_PLACES_OF_PARTS = {None: IN_RAM, "model": BY_PARTS, "sequential": _BY_LAYERS}
-# what the model itself fails on, it fails on in every type and program
-_OF_THE_MODEL = ("weights", "license", "openness", "context")
-
-
-class Candidate(Record):
-    """One way to run the model, judged on a machine."""
-
-    question: Question
-    judged: Judged
-
-    @property
-    def place(self) -> int:
-        """Where it runs."""
-        return self._place(self.judged.findings)
-
-    @property
-    def place_with_disk(self) -> int:
-        """Where it would run if the disk had room."""
-        return self._place(self._without_disk.findings)
-
-    @property
-    def lacking_bytes(self) -> float:
-        """The memory that it lacks if the disk had room: 0 where it may fit, infinite where no
-        memory would mend it.
-        """
-        judged = self._without_disk
-        lacking = judged.lacking_bytes if judged.failed else 0
-        return float("inf") if lacking is None else lacking
-
-    @property
-    def offload(self) -> str | None:
-        """How its parts come to an accelerator in turn; None where they do not."""
-        return self.judged.needs.offload if self.judged.needs is not None else None
-
-    @property
-    def is_on_accelerators(self) -> bool:
-        """Accelerators hold all of it that can lie there: in memory of their own, or in RAM that
-        they share.
-        """
-        if self.judged.needs is not None and self.judged.needs.placement == "accelerator":
-            return True
-        return self.has("accelerator-fits")
-
-    def has(self, code: str) -> bool:
-        """Whether one of the findings has that code."""
-        return any(finding.code == code for finding in self.judged.findings)
-
     def is_whole(self, machine: Machine, share: float = 1.0) -> bool:
         """Accelerators compute all of it, and it takes at most that share of their memory."""
         from .placement.devices import index_of, room_of
 
-        needs, runtime = self.judged.needs, self.question.runtime
+        needs, runtime = self.needs, self.question.runtime
         if needs is None or needs.memory is None or not self.is_on_accelerators:
             return False
         cards = machine.accelerators or ()
@@ -390,31 +350,32 @@ class Candidate(Record):
             return "the RAM"
         from .placement.devices import index_of
 
-        memory = self.judged.needs.memory if self.judged.needs is not None else None
+        memory = self.needs.memory if self.needs is not None else None
         cards = machine.accelerators or ()
         places = dict.fromkeys(term.where for term in memory.terms) if memory else {}
         numbers = [index_of(place) for place in places if place != "host"] or [0]
         return " and ".join(units.counted([cards[number].name for number in numbers]))
 
-    @property
-    def _without_disk(self) -> Judged:
-        findings = [finding for finding in self.judged.findings if finding.check != "disk"]
-        return self.judged.replace(findings=tuple(findings))
 
-    def _place(self, findings: Iterable[Finding]) -> int:
-        if any(each.decides for each in findings if each.check not in _OF_THE_MODEL):
-            return NOWHERE
-        if self.has("accelerator-tight"):
-            return _TIGHT
-        return ON_ACCELERATORS if self.is_on_accelerators else _PLACES_OF_PARTS[self.offload]
+_PLACES = {"host": "RAM", "accelerator": "GPU memory", "split": "GPU memory and RAM"}
 
 
-class Answer(Record):
-    """What was found for one model on one machine, and nothing beyond: of the whole catalogue
-    `list` prints these.
+class Verdict(Record):
+    """The answer for one model on one machine, with what to do about it. It has no truth value: ask
+    `route` or `can_run`.
 
     `workload` is the one judged, every default filled in, `here` what of the files lies on the
-    machine already. It has no truth value: ask `route` or `can_run`.
+    machine already. `understood_as` are sentences about how the name was understood, `notes` those
+    that the answer needs beside it, `fine_print` those that explain it. `setup` are lines to type
+    first, `commands` those that run the model, and `commands_class` says what is known of the first
+    of them: "listed" where a sourced listing shows its repository and file, "unlisted" where the
+    file is not verified, None where there is no command. `quality`: what the quantization costs.
+    `rewrites`: an encoder with a decoder, whose context is what is read and written together.
+    `loaded_bits`: what a number takes once loaded, None where that is as in the files.
+
+    Where alternatives were asked for: `placements` are the ways to lay it out that were compared,
+    () where there is but one; `advice` is what measurements say would make it faster here;
+    `monthly_cost` is None where the workload states no load. A list has none of this.
     """
 
     model: ModelSpec
@@ -424,6 +385,24 @@ class Answer(Record):
     speed: Speed | None
     findings: tuple[Finding, ...]
     here: Here | None = None
+    asked: str
+    machine: Machine
+    placements: tuple[Placement, ...] = ()
+    room: Room | None = None
+    alternatives: tuple[Alternative, ...] = ()
+    open_alternatives: tuple[OpenAlternative, ...] = ()
+    api_offers: tuple[Offer, ...] = ()
+    monthly_cost: MonthlyCost | None = None
+    commands: tuple[str, ...] = ()
+    commands_class: str | None = None
+    setup: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
+    understood_as: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    fine_print: tuple[str, ...] = ()
+    quality: Quality | None = None
+    rewrites: bool = False
+    loaded_bits: int | None = None
 
     def replace(self, **changes: Any) -> Self:
         """As of every record; a route may be given as its word. `ValueError` for another word."""
@@ -463,83 +442,6 @@ class Answer(Record):
         """
         return self.workload.seconds_to_download(self.needs.download_bytes if self.needs else None)
 
-    def finding(self, name: str) -> Finding | None:
-        """The finding of that name, None where it was not asked for."""
-        for finding in self.findings:
-            if finding.check == name:
-                return finding
-        return None
-
-    def __bool__(self) -> bool:
-        raise TypeError(
-            f"a {type(self).__name__} has no truth value: ask can_run, or route for the four"
-            " answers"
-        )
-
-    def __repr__(self) -> str:
-        """One line: model, route, likely pace, memory. `Record.__repr__` gives every field."""
-        pace = self.speed.judged if self.speed is not None else None
-        memory = self.needs.memory if self.needs is not None else None
-        parts: list[str] = [self.route]
-        if pace is not None:
-            parts.append(units.likely_pace(pace.low, pace.likely, pace.high, " tokens/s"))
-        if self.needs is not None and memory is not None:
-            place = _PLACES.get(self.needs.placement or "", "memory")
-            parts.append(f"{units.binary(memory.high_bytes)} of {place}")
-        return f"<{type(self).__name__} {self.model.id}: {', '.join(parts)}>"
-
-
-def answer_for(question: Question, judged: Judged, route: Route) -> Answer:
-    """What was found for that question."""
-    return Answer(
-        model=question.spec,
-        workload=question.workload,
-        route=route,
-        needs=judged.needs,
-        speed=judged.speed,
-        findings=judged.findings,
-        here=question.here,
-    )
-
-
-_PLACES = {"host": "RAM", "accelerator": "GPU memory", "split": "GPU memory and RAM"}
-
-
-class Verdict(Answer):
-    """The answer for one model on one machine, with what to do about it. It has no truth value: ask
-    `route` or `can_run`.
-
-    `workload` is the one judged, every default filled in. `placements` are the ways to lay it out
-    that were compared, () where there is but one. `setup` are lines to type first, `commands` those
-    that run the model, and `commands_class` says what is known of the first of them: "listed"
-    where a sourced listing shows its repository and file, "unlisted" where the file is not
-    verified, None where there is no command. `understood_as` are sentences about how the name was
-    understood, `notes` those that the answer needs beside it,
-    `fine_print` those that explain it, `advice` what measurements say would make it faster
-    here, `quality` what the quantization costs. `monthly_cost` is None where the workload states no
-    load. `rewrites`: an encoder with a decoder, whose context is what is read and written together.
-    `loaded_bits`: what a number takes once loaded, None where that is as in the files.
-    """
-
-    asked: str
-    machine: Machine
-    placements: tuple[Placement, ...] = ()
-    room: Room | None = None
-    alternatives: tuple[Alternative, ...] = ()
-    open_alternatives: tuple[OpenAlternative, ...] = ()
-    api_offers: tuple[Offer, ...] = ()
-    monthly_cost: MonthlyCost | None = None
-    commands: tuple[str, ...] = ()
-    commands_class: str | None = None
-    setup: tuple[str, ...] = ()
-    advice: tuple[str, ...] = ()
-    understood_as: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    fine_print: tuple[str, ...] = ()
-    quality: Quality | None = None
-    rewrites: bool = False
-    loaded_bits: int | None = None
-
     @property
     def trained_tokens(self) -> int | None:
         """The context it was trained for, as the finding counts it."""
@@ -552,6 +454,10 @@ class Verdict(Answer):
         line: str = _report("brief").summary(self)
         return line
 
+    def finding(self, name: str) -> Finding | None:
+        """The finding of that name, None where it was not asked for."""
+        return next((finding for finding in self.findings if finding.check == name), None)
+
     def to_json(self) -> dict[str, Any]:
         """The object of `selfhost check MODEL --format json`, `selfhost.verdict/1`, as a dict for
         `json.dumps`: every key always present, None where unknown.
@@ -563,6 +469,42 @@ class Verdict(Answer):
         """What a notebook shows: a table of the findings."""
         table: str = _report("notebook").of_verdict(self)
         return table
+
+    def __bool__(self) -> bool:
+        raise TypeError("a Verdict has no truth value: ask can_run, or route for the four answers")
+
+    def __repr__(self) -> str:
+        """One line: model, route, likely pace, memory. `Record.__repr__` gives every field."""
+        pace = self.speed.judged if self.speed is not None else None
+        memory = self.needs.memory if self.needs is not None else None
+        parts: list[str] = [self.route]
+        if pace is not None:
+            parts.append(units.likely_pace(pace.low, pace.likely, pace.high, " tokens/s"))
+        if self.needs is not None and memory is not None:
+            place = _PLACES.get(self.needs.placement or "", "memory")
+            parts.append(f"{units.binary(memory.high_bytes)} of {place}")
+        return f"<Verdict {self.model.id}: {', '.join(parts)}>"
+
+
+def verdict_on(
+    judged: Judged, machine: Machine, *, asked: str, offered: bool, **more: Any
+) -> Verdict:
+    """What was found, asked for by that name, with whether an API is offered; `more` are other
+    fields of the verdict.
+    """
+    question = judged.question
+    return Verdict(
+        model=question.spec,
+        workload=question.workload,
+        route=judged.route(offered),
+        needs=judged.needs,
+        speed=judged.speed,
+        findings=judged.findings,
+        here=question.here,
+        asked=asked,
+        machine=machine,
+        **more,
+    )
 
 
 def _report(name: str) -> Any:

@@ -11,8 +11,8 @@ from ..catalogue.index import Catalogue
 from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core.errors import WorkloadError
 from ..core.records import Unread
-from ..core.templates import filled
 from ..needs.records import SizedWeights
+from .checks.words import fault_words
 from .making import makes
 
 TYPE_CHECKING = False
@@ -20,45 +20,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-NONE_TAKES_IT = "leave it out: no program that is judged for this model takes it"
-_DID_YOU_MEAN = "[[guess?did you mean {guess}?]]"
-_NOT_HAD = "{model} is not available in {quantization} for {program}[[why?: {why}]]"
-# the fault and the remedy
-_RUNTIME_WORDS = {
-    "part": (
-        '"{typed}" is not judged by itself: {what}',
-        "use --runtime {runtimes:or} in its place",
-    ),
-    "other": ('"{typed}" is not judged: {what}', "judged are {runtimes:list}"),
-    "unknown": ('"{typed}" is not one of {runtimes:list}', _DID_YOU_MEAN),
-}
-_QUANTIZATION_WORDS = {
-    "retired": (
-        '"{typed}" is a layout that llama.cpp no longer loads',
-        "use Q4_0: llama.cpp converts it to that layout while loading",
-    ),
-    "short": ('"{typed}" is short for a mix of Unsloth', "use --quant {whole}"),
-    "mix": (
-        '"{typed}" is a publisher\'s own mix: its size follows no rule and is not listed here',
-        "check the file itself (`selfhost check ./model.gguf`), state its size under `files` in a"
-        " spec[[like?, or use llama.cpp's nearest recipe: --quant {like}]]",
-    ),
-    "unknown": ('"{typed}" is not a quantization', f"{_DID_YOU_MEAN}[[!guess?{{examples}}]]"),
-    "not-had": (
-        _NOT_HAD,
-        "[[others?use --runtime {others:or}; with {program}, ]]"
-        "[[listed?available: {listed:list}]][[!listed?leave out --quant]]",
-    ),
-    "guess": (_NOT_HAD, "did you mean {guess}?[[others? Else use --runtime {others:or}]]"),
-}
-
 # of the quantizations of a model that an error names
 _NAMED = 8
 
 
-def _fault(option: str, words: tuple[str, str], **figures: Any) -> WorkloadError:
-    fault, remedy = words
-    return WorkloadError.of(option, filled(fault, figures), filled(remedy, figures) or None)
+def fault(option: str, key: str, **figures: Any) -> WorkloadError:
+    """What makes no sense of that option, in the words of that key."""
+    return WorkloadError.of(option, *fault_words(key, **figures))
 
 
 def unknown_runtime(typed: str, modality: str, catalogue: Catalogue) -> WorkloadError:
@@ -70,15 +38,14 @@ def unknown_runtime(typed: str, modality: str, catalogue: Catalogue) -> Workload
     # llama-server is llama.cpp, too
     guess = thing_named if thing_named in ids else nearest(wanted, ids)
     if not facts or guess == thing_named:
-        words = _RUNTIME_WORDS["unknown"]
-        return _fault("runtime", words, typed=typed, runtimes=ids, guess=guess)
+        return fault("runtime", "runtime-unknown", typed=typed, runtimes=ids, guess=guess)
     # what to type in place of a model stands behind
     what = facts["answer"].partition(";")[0]
     inside = facts.get("runs_with")
     if inside:
-        return _fault("runtime", _RUNTIME_WORDS["part"], typed=typed, what=what, runtimes=inside)
+        return fault("runtime", "runtime-part", typed=typed, what=what, runtimes=inside)
     others = [each for each in ids if modality in catalogue.runtime(each).modalities]
-    return _fault("runtime", _RUNTIME_WORDS["other"], typed=typed, what=what, runtimes=others)
+    return fault("runtime", "runtime-other", typed=typed, what=what, runtimes=others)
 
 
 def unknown_quantization(typed: str, spec: ModelSpec) -> WorkloadError:
@@ -91,20 +58,19 @@ def unknown_quantization(typed: str, spec: ModelSpec) -> WorkloadError:
 
     name = re.sub(r"[-.]", "_", typed.strip().upper())
     if re.fullmatch(r"(?:I?Q4_0|Q4_0)_(?:4_4|4_8|8_8)|I?Q4_NL_4_4", name):
-        return _fault("quantization", _QUANTIZATION_WORDS["retired"], typed=typed)
+        return fault("quantization", "quantization-retired", typed=typed)
     own = re.fullmatch(r"(?:UD_)?((?:I?Q|TQ)\d_?[A-Z0-9_]*?)(?:_(?:X?L|XXL))?", name)
     if own is not None and (name.startswith("UD_") or name.endswith(("_XL", "_XXL"))):
         whole = need.canonical_quantization(f"UD-{name}")
         if whole is not None:
-            words = _QUANTIZATION_WORDS["short"]
-            return _fault("quantization", words, typed=typed, whole=whole)
+            return fault("quantization", "quantization-short", typed=typed, whole=whole)
         like = need.canonical_quantization(own[1]) or need.canonical_quantization(f"{own[1]}_M")
-        return _fault("quantization", _QUANTIZATION_WORDS["mix"], typed=typed, like=like)
+        return fault("quantization", "quantization-mix", typed=typed, like=like)
     every = need.every_quantization()
     guess = _of_bits(typed, every) or nearest(typed, every)
-    examples = _those_of(spec)
-    words = _QUANTIZATION_WORDS["unknown"]
-    return _fault("quantization", words, typed=typed, guess=guess, examples=examples)
+    return fault(
+        "quantization", "quantization-unknown", typed=typed, guess=guess, examples=_those_of(spec)
+    )
 
 
 def _of_bits(typed: str, names: Collection[str]) -> str | None:
@@ -143,9 +109,9 @@ def not_had_in(
         why = size.reason if isinstance(size, Unread) else None
     listed = need.quantizations_of(spec, runtime, rows)
     guess = _of_bits(quantization, listed)
-    return _fault(
+    return fault(
         "quantization",
-        _QUANTIZATION_WORDS["guess" if guess else "not-had"],
+        "quantization-guess" if guess else "quantization-not-had",
         model=spec.name,
         quantization=quantization,
         program=runtime.name,
@@ -181,11 +147,6 @@ def that_load(
         if does(other := catalogue.runtime(name)) and need.why_not_loaded(spec, other) is None
     ]
     return f"use --runtime {' or '.join(fitting)}" if fitting else ""
-
-
-def takes(spec: ModelSpec, catalogue: Catalogue, kind: str) -> str:
-    """The remedy where a program has no companions of that kind."""
-    return that_take(spec, catalogue, kind) or NONE_TAKES_IT
 
 
 def that_take(spec: ModelSpec, catalogue: Catalogue, kind: str) -> str:

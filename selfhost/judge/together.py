@@ -10,17 +10,16 @@ count once on disk and once in the page cache; accelerators, and all else, count
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
 
-from ..catalogue.spec import RuntimeSpec
-from ..core.records import Unread
+from ..core.records import Record, Unread
 from ..core.units import binary
 from ..machine.record import Accelerator, Machine
 from ..needs.records import MemoryNeed, Needs, Term
 from . import checks as check
 from .checks import CHECKS, Finding, Outcome
 from .judging import files_in_memory, judge, without_others
-from .placement.devices import term_on
+from .placement.devices import Place, index_of
+from .placement.on_devices import in_parts, terms_of
 from .record import Judged, Question
 
 # findings that are made of the sums; the others are the worst of the members'
@@ -30,8 +29,8 @@ _OF_SUMS = ("disk", "memory", "accelerator")
 class SideBySide(Judged):
     """The findings of all models at once, and each model as it was placed, in the order given.
 
-    `needs` are the sums; None where a model is closed or its runtime does not load it. `speed` is
-    None: each member has its own, with nothing else at work.
+    `question` is the first one's. `needs` are the sums; None where a model is closed or its runtime
+    does not load it. `speed` is None: each member has its own, with nothing else at work.
     """
 
     members: tuple[Judged, ...]
@@ -44,50 +43,38 @@ def judge_together(
 
     The memory basis and the reserve are those of the first question.
     """
-    if any(question.needs is None for question in questions):
-        alone = tuple(judge(question, machine) for question in questions)
-        return SideBySide(
-            findings=tuple(_of_members(names, alone)), needs=None, speed=None, members=alone
-        )
-    tried = []
-    for order in _orders(questions):
-        members = _placed(questions, order, machine)
-        answer = _summed_up(_Together(questions, names, members, machine))
-        if not answer.failed:
-            return answer
-        tried.append(answer)
-    return tried[0]
-
-
-def _orders(questions: Sequence[Question]) -> Iterator[Sequence[int]]:
-    """As given; then the largest first, where that is another order."""
-
-    def size(index: int) -> int:
-        needs = questions[index].needs
-        return needs.memory.high_bytes if needs is not None and needs.memory is not None else 0
-
+    sizes = []
+    for question in questions:
+        if question.needs is None:
+            alone = tuple(judge(question, machine) for question in questions)
+            findings = tuple(_worst_of_members(names, alone))
+            return SideBySide(question=questions[0], findings=findings, members=alone)
+        memory = question.needs.memory
+        sizes.append(memory.high_bytes if memory is not None else 0)
     given = list(range(len(questions)))
-    yield given
-    largest_first = sorted(given, key=size, reverse=True)
-    if largest_first != given:
-        yield largest_first
+    answer = _in_order(questions, names, given, machine)
+    largest_first = sorted(given, key=lambda index: sizes[index], reverse=True)
+    if answer.failed and largest_first != given:
+        other = _in_order(questions, names, largest_first, machine)
+        return answer if other.failed else other
+    return answer
 
 
 # ------------------------------------------------------------------ where each one lies
 
 
-def _placed(
-    questions: Sequence[Question], order: Sequence[int], machine: Machine
-) -> tuple[Judged, ...]:
-    """Each model judged on what those before it leave."""
+def _in_order(
+    questions: Sequence[Question], names: Sequence[str], order: Sequence[int], machine: Machine
+) -> SideBySide:
+    """Each model judged on what those before it leave, and their sums."""
     placed: dict[int, Judged] = {}
     left = machine
     for index in order:
         judged = judge(questions[index], left)
-        judged = judged.replace(needs=_on_whole_devices(judged.needs, machine))
+        judged = _on_whole_devices(judged, questions[index], machine)
         placed[index] = judged
         left = _left_by(judged.needs, left)
-    return tuple(placed[index] for index in range(len(questions)))
+    return _summed_up(_members(names, [placed[index] for index in range(len(placed))]), machine)
 
 
 def _left_by(needs: Needs | None, machine: Machine) -> Machine:
@@ -133,81 +120,70 @@ def _by_place(terms: Iterable[Term]) -> Mapping[str, int]:
     return sizes
 
 
-def _on_whole_devices(needs: Needs | None, machine: Machine) -> Needs | None:
-    """The needs with each term as a large device has it, though others had taken part of the
+def _on_whole_devices(judged: Judged, question: Question, machine: Machine) -> Judged:
+    """It with each term of its needs as a large device has it, though others had taken part of the
     device when it was placed.
     """
-    if needs is None or needs.memory is None:
-        return needs
-    devices = {
-        f"accelerator:{index}": device for index, device in enumerate(machine.accelerators or ())
-    }
-    number = len(_by_place(needs.memory.terms))
-    terms = []
-    for term in needs.memory.terms:
-        device = devices.get(term.where)
-        own = term if device is None else term_on(term, device)
-        if own is not term:
-            term = own.on_one_of(number).replace(where=term.where, beside=None)
-        terms.append(term)
-    return needs.replace(memory=needs.memory.replace(terms=tuple(terms)))
+    needs, whole, program = judged.needs, question.needs, question.runtime
+    if needs is None or whole is None or program is None or needs.placement != "accelerator":
+        return judged
+    if program.reserves_by_device or not program.account.divides_layers:
+        return judged
+    group = [Place(index=index_of(where), room_bytes=None) for where in _by_place(terms_of(needs))]
+    placed = in_parts(whole, group, machine.accelerators or (), is_lean=needs.is_lean)
+    return judged.replace(needs=needs.replace(memory=placed.memory))
 
 
-# ------------------------------------------------------------------ the sums
+# ------------------------------------------------------------------ what the members share
 
 
-class _Together:
-    """The members as placed, and what they share."""
+class _Member(Record):
+    """A model as it was placed. `counted` are its needs without the pages of RAM that another
+    member's process maps too; `has_new_files`: its weights are not the file of an earlier one.
+    """
 
-    def __init__(
-        self,
-        questions: Sequence[Question],
-        names: Sequence[str],
-        members: Sequence[Judged],
-        machine: Machine,
-    ) -> None:
-        self.questions, self.names, self.members = questions, names, members
-        self.machine = machine
+    name: str
+    judged: Judged
+    needs: Needs
+    counted: Needs
+    has_new_files: bool
+
+    @property
+    def question(self) -> Question:
+        return self.judged.question
+
+
+def _members(names: Sequence[str], placed: Sequence[Judged]) -> list[_Member]:
+    """Of the same file pages count where most of it is mapped."""
+    needs, most = [], dict[Hashable, int]()
+    for index, judged in enumerate(placed):
+        whole = judged.question.needs
+        assert whole is not None
+        assert judged.needs is not None
         # `judge` says what is still to come of a download; what it was placed with says all
-        self.needs = [
-            whole.replace(memory=judged.needs.memory, placement=judged.needs.placement)
-            for question, judged in zip(questions, members, strict=True)
-            if (whole := question.needs) is not None and judged.needs is not None
-        ]
-
-    @cached_property
-    def of_new_files(self) -> list[int]:
-        """The members whose weights are not the file of an earlier one."""
-        seen: set[Hashable] = set()
-        kept = []
-        for index, question in enumerate(self.questions):
-            key = _file_of(question)
-            if key not in seen:
-                kept.append(index)
-            seen.add(key)
-        return kept
-
-    @cached_property
-    def counted(self) -> list[Needs]:
-        """The needs of each without the pages of RAM that another member's process maps too: of
-        the same file they count where most of it is mapped.
-        """
-        most: dict[Hashable, int] = {}
-        for index, question in enumerate(self.questions):
-            if _maps(question):
-                key = _file_of(question)
-                if key not in most or self._pages(index) > self._pages(most[key]):
-                    most[key] = index
-        return [
-            _without_pages(needs)
-            if _maps(question) and most[_file_of(question)] != index
-            else needs
-            for index, (question, needs) in enumerate(zip(self.questions, self.needs, strict=True))
-        ]
-
-    def _pages(self, index: int) -> int:
-        memory = self.needs[index].memory
-        return 0 if memory is None else sum(_mapped_bytes(memory))
+        own = whole.replace(memory=judged.needs.memory, placement=judged.needs.placement)
+        needs.append(own)
+        key = _file_of(judged.question)
+        if _maps(judged.question) and (
+            key not in most or _pages_bytes(own) > _pages_bytes(needs[most[key]])
+        ):
+            most[key] = index
+    members: list[_Member] = []
+    seen: set[Hashable] = set()
+    for index, (name, judged, own) in enumerate(zip(names, placed, needs, strict=True)):
+        key = _file_of(judged.question)
+        is_elsewhere = _maps(judged.question) and most[key] != index
+        members.append(
+            _Member(
+                name=name,
+                judged=judged,
+                needs=own,
+                counted=_without_pages(own) if is_elsewhere else own,
+                has_new_files=key not in seen,
+            )
+        )
+        seen.add(key)
+    return members
 
 
 def _file_of(question: Question) -> Hashable:
@@ -226,9 +202,12 @@ def _is_page(term: Term) -> bool:
     return term.where == "host" and term.may_be_mapped and not term.name.startswith("draft_")
 
 
-def _mapped_bytes(memory: MemoryNeed) -> tuple[int, int]:
+def _pages_bytes(needs: Needs) -> int:
     """Of the model's own file, bytes that stay in RAM and bytes that may leave it."""
-    return sum(term.high_bytes for term in memory.terms if _is_page(term)), memory.evictable_bytes
+    if needs.memory is None:
+        return 0
+    pages = sum(term.high_bytes for term in needs.memory.terms if _is_page(term))
+    return pages + needs.memory.evictable_bytes
 
 
 def _without_pages(needs: Needs) -> Needs:
@@ -238,39 +217,39 @@ def _without_pages(needs: Needs) -> Needs:
     return needs.replace(memory=MemoryNeed(terms=terms))
 
 
-def _summed_up(together: _Together) -> SideBySide:
-    total = _sum_of(together.names, together.counted)
-    of_sums = {
-        "disk": _disk(together),
-        "memory": _memory(together, total),
-        "accelerator": _accelerator(together),
-    }
-    others = {finding.check: finding for finding in _of_members(together.names, together.members)}
+# ------------------------------------------------------------------ the sums
+
+
+def _summed_up(members: Sequence[_Member], machine: Machine) -> SideBySide:
+    total = _sum_of([(each.name, each.counted) for each in members])
+    alone = _worst_of_members([each.name for each in members], [each.judged for each in members])
+    findings = {finding.check: finding for finding in alone}
+    findings["disk"] = _disk(members, machine)
+    findings["memory"] = _memory(members, total, machine)
+    findings["accelerator"] = _accelerator(members, machine)
     # what the files take counts once each
-    stored = [together.needs[index] for index in together.of_new_files]
-    total = total.replace(
-        download_bytes=_added(needs.download_bytes for needs in stored),
-        disk_bytes=_added(needs.disk_bytes for needs in stored),
-    )
-    findings = others | of_sums
+    stored = [each.needs for each in members if each.has_new_files]
     return SideBySide(
+        question=members[0].question,
         findings=tuple(findings[name] for name in CHECKS if name in findings),
-        needs=total,
-        speed=None,
-        members=tuple(together.members),
+        needs=total.replace(
+            download_bytes=_added(needs.download_bytes for needs in stored),
+            disk_bytes=_added(needs.disk_bytes for needs in stored),
+        ),
+        members=tuple(each.judged for each in members),
     )
 
 
-def _sum_of(names: Sequence[str], needs: Sequence[Needs]) -> Needs:
+def _sum_of(named: Sequence[tuple[str, Needs]]) -> Needs:
     """All memory terms together, each once as often as it is held. What is not known of one is not
     known of the sum.
     """
-    memories = [each.memory for each in needs]
-    read_memories = [memory for memory in memories if memory is not None]
-    terms = tuple(term for memory in read_memories for term in memory.terms)
+    needs = [each for _, each in named]
+    memories = [each.memory for each in needs if each.memory is not None]
+    terms = tuple(term for memory in memories for term in memory.terms)
     memory = None
-    if len(read_memories) == len(memories):
-        evictable_bytes = sum(memory.evictable_bytes for memory in read_memories)
+    if len(memories) == len(needs):
+        evictable_bytes = sum(memory.evictable_bytes for memory in memories)
         memory = MemoryNeed(terms=terms, evictable_bytes=evictable_bytes)
     return Needs(
         download_bytes=None,
@@ -281,7 +260,7 @@ def _sum_of(names: Sequence[str], needs: Sequence[Needs]) -> Needs:
         known_terms=(*terms, *(term for each in needs for term in each.known_terms)),
         unknown=tuple(
             Unread(fact=why.fact, reason=f"of {name}, {why.reason}", remedy=why.remedy)
-            for name, each in zip(names, needs, strict=True)
+            for name, each in named
             for why in each.unknown
         ),
     )
@@ -302,130 +281,91 @@ def _added(sizes: Iterable[int | None]) -> int | None:
     return total
 
 
-def _memory(together: _Together, total: Needs) -> Finding:
+def _memory(members: Sequence[_Member], total: Needs, machine: Machine) -> Finding:
     stored = held = 0
     is_sure = True
-    for index in together.of_new_files:
-        question = together.questions[index]
-        to_come, kept, surely = files_in_memory(question, together.needs[index], together.machine)
-        stored, held, is_sure = stored + to_come, held + kept, is_sure and surely
-    finding = check.memory_check(
-        total,
-        together.machine,
-        together.questions[0].workload,
-        stored,
-        held,
-        surely=is_sure,
-    )
-    parts = [
-        f"{name} up to {binary(high)}"
-        for name, needs in zip(together.names, together.counted, strict=True)
-        if (high := check.host_high(needs)) is not None
-    ]
+    for each in members:
+        if each.has_new_files:
+            to_come, kept, surely = files_in_memory(each.question, each.needs, machine)
+            stored, held, is_sure = stored + to_come, held + kept, is_sure and surely
+    workload = members[0].question.workload
+    finding = check.memory_check(total, machine, workload, stored, held, surely=is_sure)
+    highs = [(each.name, check.host_high(each.counted)) for each in members]
+    parts = [f"{name} up to {binary(high)}" for name, high in highs if high is not None]
     shares = f" Of this: {', '.join(parts)}." if parts and total.memory is not None else ""
-    if together.counted != together.needs:
+    if any(each.counted is not each.needs for each in members):
         shares += " Weights that several map from one file count once."
     return finding.replace(reason=finding.reason + shares)
 
 
-# ------------------------------------------------------------------ disk
-
-
-def _disk(together: _Together) -> Finding:
-    """The worst of the volumes on which files land; those for one volume are added."""
-    by_volume: dict[object, list[int]] = {}
-    for index in together.of_new_files:
-        by_volume.setdefault(_volume(together, index), []).append(index)
-    return _worst([_on_one_volume(together, members) for members in by_volume.values()])
-
-
-def _store(question: Question) -> str:
-    return question.runtime.store if question.runtime else "huggingface"
-
-
-def _volume(together: _Together, index: int) -> object:
-    """What tells the volume of a member's store from others. A record does not name volumes: two
-    folders with the same sizes and file system are taken for one volume.
+def _disk(members: Sequence[_Member], machine: Machine) -> Finding:
+    """The worst of the volumes on which files land; those for one volume are added. A record does
+    not name volumes: two folders with the same sizes and file system are taken for one volume.
     """
-    purpose = _store(together.questions[index])
-    place = together.machine.disk_for(purpose)
-    if place is None:
-        return purpose
-    if place.total_bytes is None or place.free_bytes is None:
-        return place.path
-    return place.total_bytes, place.free_bytes, place.filesystem, place.backing, place.quota
+    by_volume: dict[object, list[_Member]] = {}
+    for each in members:
+        if each.has_new_files:
+            place = machine.disk_for(each.question.store)
+            volume: object = each.question.store if place is None else place.path
+            if place is not None and None not in (place.total_bytes, place.free_bytes):
+                sizes = place.total_bytes, place.free_bytes
+                volume = *sizes, place.filesystem, place.backing, place.quota
+            by_volume.setdefault(volume, []).append(each)
+    return _worst([_on_one_volume(stored, machine) for stored in by_volume.values()])
 
 
-def _on_one_volume(together: _Together, members: Sequence[int]) -> Finding:
-    first = together.questions[members[0]]
+def _on_one_volume(members: Sequence[_Member], machine: Machine) -> Finding:
+    needs, first = [each.needs for each in members], members[0].question
     if len(members) == 1:
-        return check.disk_check(
-            together.needs[members[0]],
-            together.machine,
-            _store(first),
-            missing_bytes=first.missing_bytes,
-            here=first.here,
-        )
-    needs = [together.needs[index] for index in members]
-    sizes = [
-        check.bytes_to_store(each, together.questions[index].missing_bytes)
-        for index, each in zip(members, needs, strict=True)
-    ]
-    sizes_of_files = [each.largest_file_bytes for each in needs]
-    largest = [size for size in sizes_of_files if size is not None]
-    size = _added(sizes)
-    total = _sum_of([together.names[index] for index in members], needs).replace(
+        missing, here = first.missing_bytes, first.here
+        return check.disk_check(needs[0], machine, first.store, missing_bytes=missing, here=here)
+    size = _added(check.bytes_to_store(each.needs, each.question.missing_bytes) for each in members)
+    largest = [each.largest_file_bytes for each in needs if each.largest_file_bytes is not None]
+    total = _sum_of([(each.name, each.needs) for each in members]).replace(
         download_bytes=size, disk_bytes=size, largest_file_bytes=max(largest, default=None)
     )
-    return check.disk_check(total, together.machine, _store(first))
+    return check.disk_check(total, machine, first.store)
 
 
-# ------------------------------------------------------------------ accelerators
-
-
-def _accelerator(together: _Together) -> Finding:
+def _accelerator(members: Sequence[_Member], machine: Machine) -> Finding:
     """The worst for each kind of runtime in use: all that lies on the devices that it uses is held
     against its own rule. Models in RAM count together.
     """
-    basis = together.questions[0].workload.memory_basis
-    machine = without_others(together.machine, basis)
-    groups: dict[Hashable, list[int]] = {}
-    for index, question in enumerate(together.questions):
-        runtime = question.runtime
+    basis = members[0].question.workload.memory_basis
+    machine = without_others(machine, basis)
+    groups: dict[Hashable, list[_Member]] = {}
+    for each in members:
+        question = each.question
         key = (
-            None if runtime is None else runtime.id,
+            None if question.runtime is None else question.runtime.id,
             question.workload.quantization if question.quantization_rule is not None else None,
             question.cache_rule,
-            together.needs[index].placement == "host",
+            each.needs.placement == "host",
         )
-        groups.setdefault(key, []).append(index)
+        groups.setdefault(key, []).append(each)
     findings = []
-    for members in groups.values():
-        first = together.questions[members[0]]
-        held = _on_the_same(together, members)
-        finding = check.accelerator_check(
-            held,
-            machine,
-            check.Program(
-                runtime=first.runtime, rule=first.quantization_rule, cache_rule=first.cache_rule
-            ),
-            now_only=basis == "available",
+    for own in groups.values():
+        first = own[0].question
+        program = check.Program(
+            runtime=first.runtime, rule=first.quantization_rule, cache_rule=first.cache_rule
         )
-        findings.append(_with_shares(finding, first.runtime, together, members))
+        now_only = basis == "available"
+        held = _on_the_same(own, members)
+        finding = check.accelerator_check(held, machine, program, now_only=now_only)
+        findings.append(_with_shares(finding, own, members))
     return _worst(findings)
 
 
-def _with_shares(
-    finding: Finding, runtime: RuntimeSpec | None, together: _Together, members: Sequence[int]
-) -> Finding:
+def _with_shares(finding: Finding, own: Sequence[_Member], members: Sequence[_Member]) -> Finding:
     """The finding, with how to start a program that would take most of a device for itself, where
     it has company there.
     """
+    runtime = own[0].question.runtime
     if runtime is None or not runtime.share_option or finding.outcome is not Outcome.PASS:
         return finding
-    own = {place for index in members for place in _by_place(_terms(together.needs[index]))}
-    held = [own & _by_place(_terms(needs)).keys() for needs in together.needs]
-    if sum(map(len, held)) == len(own):
+    places = {place for each in own for place in _by_place(_terms(each.needs))}
+    held = [places & _by_place(_terms(each.needs)).keys() for each in members]
+    if sum(map(len, held)) == len(places):
         return finding
     return finding.replace(
         remedy=f"start each with its part of the accelerator: {runtime.name} takes most of it,"
@@ -433,25 +373,21 @@ def _with_shares(
     )
 
 
-def _on_the_same(together: _Together, members: Sequence[int]) -> Needs:
+def _on_the_same(own: Sequence[_Member], members: Sequence[_Member]) -> Needs:
     """What all models hold on the devices of some of them, or in RAM where those use none."""
-    own = [together.needs[index] for index in members]
-    if own[0].placement == "host":
-        in_ram = [
-            (name, each)
-            for name, each in zip(together.names, together.counted, strict=True)
-            if each.placement == "host"
-        ]
-        return _sum_of([name for name, _ in in_ram], [each for _, each in in_ram])
-    places = {term.where for each in own for term in _terms(each) if term.where != "host"}
-    total = _sum_of(together.names, together.needs)
+    if own[0].needs.placement == "host":
+        in_ram = [each for each in members if each.needs.placement == "host"]
+        return _sum_of([(each.name, each.counted) for each in in_ram])
+    places = {place for each in own for place in _by_place(_terms(each.needs))}
     terms = tuple(
         term
-        for each in together.needs
-        for term in _terms(each)
+        for each in members
+        for term in _terms(each.needs)
         if term.where in places or (term.where == "host" and each in own)
     )
-    return total.replace(placement=_placement(own), memory=MemoryNeed(terms=terms))
+    total = _sum_of([(each.name, each.needs) for each in members])
+    placement = _placement(each.needs for each in own)
+    return total.replace(placement=placement, memory=MemoryNeed(terms=terms))
 
 
 def _terms(needs: Needs) -> tuple[Term, ...]:
@@ -461,16 +397,14 @@ def _terms(needs: Needs) -> tuple[Term, ...]:
 # ------------------------------------------------------------------ the worst of several
 
 
-def _of_members(names: Sequence[str], members: Sequence[Judged]) -> Iterator[Finding]:
+def _worst_of_members(names: Sequence[str], members: Sequence[Judged]) -> Iterator[Finding]:
     """Of each check but the sums the worst finding, with the name of its model."""
     for name in CHECKS:
-        if name in _OF_SUMS:
-            continue
         own = [
             finding.replace(reason=f"{model}: {finding.reason}")
             for model, judged in zip(names, members, strict=True)
             for finding in judged.findings
-            if finding.check == name
+            if finding.check == name and name not in _OF_SUMS
         ]
         if own:
             yield _worst(own)
@@ -478,9 +412,7 @@ def _of_members(names: Sequence[str], members: Sequence[Judged]) -> Iterator[Fin
 
 def _worst(findings: Sequence[Finding]) -> Finding:
     """The first of the worst: of equal outcomes one that decides, then the fullest."""
-    worst = max((finding.severity, finding.leaves_open) for finding in findings)
-    equal = [each for each in findings if (each.severity, each.leaves_open) == worst]
-    return equal[0] if len(equal) == 1 else max(equal, key=_fill)
+    return max(findings, key=lambda each: (each.severity, each.leaves_open, _fill(each)))
 
 
 def _fill(finding: Finding) -> float:

@@ -92,68 +92,6 @@ class Computer(Record):
     cores: tuple[int, int, int]
 
 
-class Replay(Record):
-    """What a program that replays a step as a graph takes beside reading the weights: of the step
-    and of each layer. `devices`: on how many it was fitted, 0 of a guess.
-    """
-
-    step_seconds: float
-    layer_seconds: float
-    devices: int
-
-
-class OwnPace(Record):
-    """What a program with kernels of its own reaches on GPUs of a kind, of the likely pace by the
-    rules of the one that was measured: slow end, likely, fast end.
-    """
-
-    program: str
-    slow: float
-    likely: float
-    fast: float
-    runs: int
-
-
-class Pace(Record):
-    """How GPUs of a kind decode; the tables `pace`, `sums`, `launch` and `replay` explain each key.
-
-    `share`: of the peak of the memory, what is read; `unpacked_per_cycle`: bytes of packed weights
-    that one multiprocessor unpacks in a cycle, `weights_per_cycle`: weights of one to three bits,
-    with bits in planes and looked up, None where no such bound was seen; `layer_seconds`: launching
-    a layer of a graph; `python_layer_seconds`: the same from Python, `sum_seconds`: adding up its
-    parts in tensor parallelism, both slow end, likely, fast end; `summed_per_second`: bytes of many
-    tokens; `more_token`: of a step, what each token more of it takes at least; `slow` and `fast`:
-    the ends as shares of the likely pace; `devices`: on how many it was fitted, 0 of a guess;
-    `called`: what GPUs of the kind are called.
-    """
-
-    called: str
-    share: float
-    unpacked_per_cycle: float | None = None
-    weights_per_cycle: tuple[float, float] | None = None
-    layer_seconds: float
-    sum_seconds: Ends
-    summed_per_second: Ends
-    python_layer_seconds: Ends
-    replay: Replay
-    slow: float
-    fast: float
-    more_token: float = 0.0
-    programs: tuple[OwnPace, ...]
-    devices: int
-
-
-class HostShares(Record):
-    """Of the pace beside an x86-64 processor, what a card reaches beside another: slow end, likely,
-    fast end, and the devices that it was seen on.
-    """
-
-    slow: float
-    likely: float
-    fast: float
-    devices: int
-
-
 # ------------------------------------------------------------------ rows
 
 
@@ -177,17 +115,6 @@ def _best(name: str, rows: Iterable[tuple[frozenset[str], dict[str, Any]]]) -> A
 def _rows(key: str) -> tuple[tuple[frozenset[str], dict[str, Any]], ...]:
     """The GPUs that have this key, by their words."""
     return tuple((frozenset(row["words"].split()), row) for row in _table()["gpu"] if key in row)
-
-
-def _first_with(
-    rows: Iterable[dict[str, Any]], facts: Mapping[str, Any], capability: str | None
-) -> dict[str, Any]:
-    """The first row that states nothing else than these facts, of no newer GPUs."""
-    for row in rows:
-        is_of_kind = all(row.get(key, value) == value for key, value in facts.items())
-        if is_of_kind and _version(row.get("least_capability")) <= _version(capability):
-            return row
-    raise LookupError("the table has no row for all other GPUs")
 
 
 def _version(text: str | None) -> tuple[int, ...]:
@@ -361,50 +288,6 @@ def _rows_around(cards: tuple[str, ...]) -> Sequence[Mapping[str, Any]]:
 # ------------------------------------------------------------------ computing
 
 
-def pace_of(
-    vendor: str,
-    unified: bool,
-    capability: str | None,
-    hbm: bool = False,
-    generation: str | None = None,
-) -> Pace:
-    """How a GPU decodes, by its maker, whether it shares the RAM, its compute capability, its
-    kind of memory and its generation (`generation_of`).
-    """
-    facts = {"vendor": vendor, "hbm": hbm, "unified": unified, "generation": generation}
-    tables = ("pace", "sums", "launch", "replay")
-    row, sums, launch, replay = (_first_with(_table()[key], facts, capability) for key in tables)
-    programs = [
-        row for row in _table()["program"] if (row["vendor"], row["unified"]) == (vendor, unified)
-    ]
-    pace: Pace = record_of(
-        Pace,
-        row,
-        layer_seconds=row["layer_us"] / 1e6,
-        sum_seconds=tuple(each * 1e-6 for each in sums["sum_us"]),
-        summed_per_second=tuple(each * 1e9 for each in sums["sum_gb_s"]),
-        python_layer_seconds=tuple(each * 1e-3 for each in launch["layer_ms"]),
-        replay=Replay(
-            step_seconds=replay["step_ms"] / 1e3,
-            layer_seconds=replay["layer_ms"] / 1e3,
-            devices=replay["devices"],
-        ),
-        programs=tuple(record_of(OwnPace, row) for row in programs),
-    )
-    return pace
-
-
-def host_shares(vendor: str, architecture: str | None) -> HostShares | None:
-    """What a maker's card loses beside a processor of that architecture; None where it loses
-    nothing that was seen.
-    """
-    for row in _table()["host"]:
-        if vendor in row["vendors"] and architecture in row["architectures"]:
-            slow, likely, fast = row["share"]
-            return HostShares(slow=slow, likely=likely, fast=fast, devices=row["devices"])
-    return None
-
-
 @lru_cache(maxsize=256)
 def cycles_per_second(name: str) -> float | None:
     """Cycles that all multiprocessors of an NVIDIA GPU, or of an instance of its MIG, together have
@@ -470,64 +353,6 @@ def fastest() -> tuple[float, float]:
     rows = _table()["gpu"]
     flops = [peak_flops(row["name"], capability_by_name(row["name"])) or 0.0 for row in rows]
     return max(row.get("gb_per_s", 0) for row in rows) * units.GB, max(flops)
-
-
-def share_of(work: str, name: str) -> Ends:
-    """Of a GPU's peak (`peak_flops`), what work of a kind reaches, a table of gpus.toml: `prompt`,
-    `picture`, `picture_ggml`, `video`, `encoder` or `training`. Slow end, likely, fast end.
-    """
-    low, likely, high = _row_of_share(work, name)["share"]
-    return low, likely, high
-
-
-def prompt_share_of(program: str | None, name: str, *, has_experts: bool) -> Ends | None:
-    """The same of a dense model or one of experts, in the program that was measured, else in one of
-    another id; None where the table has none of the kind for GPUs of its class.
-    """
-    rows = _table()["prompt" if program is None else "prompt_program"]
-    row = _first_of_class([row for row in rows if row.get("program") == program], name) or {}
-    shares = row.get("experts" if has_experts else "share")
-    return None if shares is None else tuple(shares)
-
-
-def basis_of_share(table: str, name: str, what: str = "such work") -> str:
-    """What a share (as of `share_of`) rests on, as a clause: `such work is counted at 25 to 70 % of
-    its peak, after published runs on 2 GPUs of its class`. `what`: the work that was timed, as a
-    plural or "such work".
-    """
-    row = _row_of_share(table, name)
-    low, _, high = row["share"]
-    verb = "is" if what.startswith("such") else "are"
-    counted = f"{what} {verb} counted at {100 * low:g} to {100 * high:g} % of its peak"
-    if not row["devices"]:
-        return f"{counted}, a guess: no run on a GPU of its class was found"
-    gpus = "one GPU" if row["devices"] == 1 else f"{row['devices']} GPUs"
-    return f"{counted}, after published runs on {gpus} of its class"
-
-
-def _row_of_share(table: str, name: str) -> dict[str, Any]:
-    """The first row of that table that fits the GPU of that name."""
-    row = _first_of_class(_table()[table], name)
-    if row is None:
-        raise LookupError("the table has no row for all other GPUs")
-    return row
-
-
-def _first_of_class(rows: Iterable[dict[str, Any]], name: str) -> dict[str, Any] | None:
-    capability, chip = capability_by_name(name), apple_chip_of(words_of(name))
-    flops = _matrix_flops(name, capability) or 0.0
-    facts = {
-        "vendor": vendor_of(name) if chip is None else "apple",
-        "hbm": has_hbm(name),
-        "unified": shares_ram(name),
-        "generation": generation_of(name),
-        "neural": chip is not None and chip.neural,
-    }
-    fitting = [row for row in rows if "most_flops" not in row or 0 < flops <= row["most_flops"]]
-    try:
-        return _first_with(fitting, facts, capability)
-    except LookupError:
-        return None
 
 
 # ------------------------------------------------------------------ kinds

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from ..audit.entries import Exemption
 from ..audit.record import Audit, ExemptionUse, Result, Row, Use
 from ..judge.checks import Outcome
-from ..judge.checks.record import CODES
+from ..judge.checks.words import codes
 from .layout import clean
 from .words import failed_words, format_words
 
@@ -119,7 +119,7 @@ def warnings(row: Row) -> str:
     """The checks that warn, each with its reason: `license (…), speed (…)`."""
     warned = [finding for finding in row.findings if finding.outcome is Outcome.WARN]
     return ", ".join(
-        f"{finding.check} ({CODES[finding.code]})" if finding.code in CODES else finding.check
+        f"{finding.check} ({codes()[finding.code]})" if finding.code in codes() else finding.check
         for finding in warned
     )
 

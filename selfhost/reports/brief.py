@@ -12,7 +12,7 @@ _SIGNS = "✓✗? "
 
 def summary(verdict: Verdict) -> str:
     """`RUNS HERE: Mistral 7B Instruct v0.3, about 12 tokens/s, faster than you read`."""
-    label, *rest = answer_line(verdict, verdict.machine).spans
+    label, *rest = answer_line(verdict).spans
     answer = " ".join(clean("".join(span.text for span in rest)).split())
     speed = verdict.speed if verdict.can_run else None
     expected = f", {pace_words(speed.decode)}" if speed is not None and speed.decode else ""

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from ..catalogue import openness
-from ..catalogue.offers import provider_name
-from ..core import units
 from ..judge.record import Verdict
 from .cost_text import months_table
 from .layout import (
     BLANK,
-    Block,
     Cell,
     Column,
     Document,
@@ -21,23 +18,18 @@ from .layout import (
     line,
     say,
     strong,
+    texts,
 )
-from .list_text import license_words
-from .prices import price_words, short_price
+from .model_rows import facts_of
+from .prices import short_price
 from .words import (
     PACES,
-    PLACED,
     answer_cell,
     answer_word,
     causes,
     count_words,
-    download_of,
-    each_words,
     format_words,
     is_here,
-    memory_of,
-    pace_cell,
-    pace_of,
     planned_words,
 )
 
@@ -58,23 +50,21 @@ def compare_document(
     *,
     verbose: bool = False,
     carry: str = "",
-    today: str | None = None,
 ) -> Document:
     """Return the models in the order given, three to a table, then why some do not run.
 
     `verbose` adds how each was judged and every answer on openness. `carry` goes behind the
-    proposed command; by `today` prices show their age.
+    proposed command.
     """
     if not verdicts:
         return Document(blocks=())
-    blocks: list[Block] = [say(count_words(verdicts))]
-    if planned := planned_words(verdicts[0].machine):
-        blocks.append(say(planned))
-    if all(verdict.workload.private for verdict in verdicts):
-        blocks.append(say("private: nothing may leave the machine, so an API is no answer"))
+    all_private = all(verdict.workload.private for verdict in verdicts)
+    private = "private: nothing may leave the machine, so an API is no answer"
+    head = (count_words(verdicts), planned_words(verdicts[0].machine), private * all_private)
+    blocks = list(texts(head, indent=0, hang=0))
     for start in range(0, len(verdicts), SIDE_BY_SIDE):
         part = verdicts[start : start + SIDE_BY_SIDE]
-        blocks += [BLANK, _side_by_side(part, today, verbose)]
+        blocks += [BLANK, _side_by_side(part, verbose)]
     blocks.append(BLANK)
     for model_id, remark in _remarks(verdicts):
         blocks.append(line(strong(model_id), ": " if model_id else "", remark, hang=2))
@@ -90,15 +80,15 @@ def compare_document(
 
 def _remarks(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, str]]:
     """By id, empty for all of them: why it does not run, what supersedes it, notes on the name."""
-    for verdict in verdicts:
-        rows = {row.name: row for row in openness.rows(verdict.model)}
-        current = rows.get("current")
-        is_superseded = current is not None and current.answer == "no"
-        successor = current.why.partition(":")[0] if current is not None and is_superseded else ""
-        if text := "; ".join(filter(None, (causes(verdict), successor))):
-            yield verdict.model.id, text
     models: dict[str, dict[str, None]] = {}
     for verdict in verdicts:
+        successors = (
+            row.why.partition(":")[0]
+            for row in openness.rows(verdict.model)
+            if row.name == "current" and row.answer == "no"
+        )
+        if text := "; ".join(filter(None, (causes(verdict), *successors))):
+            yield verdict.model.id, text
         for note in (*verdict.understood_as, *verdict.notes):
             models.setdefault(note, {})[verdict.asked] = None
     for note, names in models.items():
@@ -106,66 +96,52 @@ def _remarks(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, str]]:
         yield "" if is_said_of_all else ", ".join(names), note
 
 
-def _side_by_side(verdicts: Sequence[Verdict], today: str | None, verbose: bool) -> Table:
+def _side_by_side(verdicts: Sequence[Verdict], verbose: bool) -> Table:
     """A column a model, a row a fact; rows without any figure are left out."""
     column = Column(cut=0 if verbose else _LEAST_CELL, wrap=verbose)
     columns = (Column(), *(column.replace(title=verdict.model.id) for verdict in verdicts))
     here = is_here(verdicts[0].machine)
     rows: list[tuple[str, list[Span]]] = [("", [answer_cell(each, here=here) for each in verdicts])]
-    for name, words in (_rows_in_full(today) if verbose else _ROWS).items():
-        rows.append((name, [Span(text=words(verdict)) for verdict in verdicts]))
-    answers = [
-        {row.name: row for row in (*openness.permissions(each.model), *openness.rows(each.model))}
-        for each in verdicts
+    facts = [_facts(verdict, verbose) for verdict in verdicts]
+    for name in facts[0]:
+        rows.append((name, [Span(text=each[name]) for each in facts]))
+    names = (*openness.PERMISSIONS, *openness.ROWS) if verbose else _ANSWERS_SHOWN
+    answers = [_answers(verdict, verbose) for verdict in verdicts]
+    for name in names:
+        rows.append((name, [each.get(name, Span(text="")) for each in answers]))
+    shown: list[tuple[Cell, ...]] = [
+        (name, *(cell if cell.text else "-" for cell in cells))
+        for name, cells in rows
+        if any(cell.text not in ("", "-") for cell in cells)
     ]
-    for name in (*openness.PERMISSIONS, *openness.ROWS) if verbose else _ANSWERS_SHOWN:
-        rows.append((name, [_answer(of_model.get(name), verbose) for of_model in answers]))
-    shown = tuple(_row(*row) for row in rows if any(cell.text not in ("", "-") for cell in row[1]))
-    return Table(columns=columns, rows=shown, indent=0)
+    return Table(columns=columns, rows=tuple(shown), indent=0)
 
 
-def _row(name: str, cells: Sequence[Span]) -> tuple[Cell, ...]:
-    return name, *(cell if cell.text else "-" for cell in cells)
+def _answers(verdict: Verdict, verbose: bool) -> dict[str, Span]:
+    """Each answer on openness; with `verbose` a star where it is assumed."""
+    rows = (*openness.permissions(verdict.model), *openness.rows(verdict.model))
+    words = {row.name: answer_word(row) for row in rows}
+    stars = {row.name: "*" * (row.assumed and verbose) for row in rows}
+    return {name: word.replace(text=word.text + stars[name]) for name, word in words.items()}
 
 
-def _answer(row: openness.Row | None, verbose: bool) -> Span:
-    """The word; with `verbose` a mark where it is assumed."""
-    if row is None:
-        return Span(text="")
-    word = answer_word(row)
-    return word.replace(text=f"{word.text}*") if row.assumed and verbose else word
-
-
-def _parameters(verdict: Verdict) -> str:
-    total = verdict.model.parameters.total
-    return units.count(total) if total is not None else ""
-
-
-def _parameters_used(verdict: Verdict) -> str:
-    total, active = verdict.model.parameters.total, verdict.model.parameters.active
-    if total is None or active is None or active == total:
-        return _parameters(verdict)
-    return f"{units.count(total)}, {units.count(active)} used per token (token table counted)"
-
-
-def _memory_placed(verdict: Verdict) -> str:
-    if verdict.needs is None or verdict.needs.memory is None:
-        return ""
-    return f"{memory_of(verdict)}{PLACED.get(verdict.needs.placement, '')}"
-
-
-def _speed(verdict: Verdict) -> str:
-    speed = verdict.speed
-    return "-" if speed is None else f"{pace_cell(speed.judged)}{each_words(speed)}"
-
-
-def _speed_range(verdict: Verdict) -> str:
-    speed = verdict.speed
-    pace = None if speed is None else speed.judged
-    if speed is None or pace is None:
-        return ""
-    ends = pace_cell(pace, always_ends=True)
-    return f"{ends}{each_words(speed)}{units.guess(pace.low, pace.high)}"
+def _facts(verdict: Verdict, verbose: bool) -> dict[str, str]:
+    """The figures of a model by the names of their rows, empty where one is not known."""
+    is_text = verdict.speed is None or verdict.speed.work is None
+    facts = facts_of(verdict, "tokens/s" if is_text else PACES, always_ends=verbose)
+    own = next((offer for offer in verdict.api_offers if not offer.stands_in), None)
+    return {
+        "judged as": format_words(verdict.workload) if verbose else facts["quantization"],
+        "memory": facts["memory"],
+        "tokens/s": facts["pace"] if is_text else "",
+        "pace": "" if is_text else facts["pace"],
+        "download": facts["download"].partition(",")[0],
+        "context up to": _longest(verdict),
+        "parameters": facts["parameters"],
+        "released": facts["released"],
+        "API, $ per 1M": "" if own is None else short_price(own),
+        "license": facts["license"],
+    }
 
 
 def _longest(verdict: Verdict) -> str:
@@ -176,63 +152,5 @@ def _longest(verdict: Verdict) -> str:
         return f"{max(room, judged):,}"
     if verdict.trained_tokens is not None:
         return f"{verdict.trained_tokens:,}"
-    offers = (offer for offer in verdict.api_offers if not offer.stands_in)
-    served = [offer.context_tokens for offer in offers if offer.context_tokens is not None]
-    return f"{max(served):,}" if served else ""
-
-
-def _context(verdict: Verdict) -> str:
-    trained, judged = verdict.trained_tokens, verdict.workload.context_tokens
-    if trained is None or judged is None:
-        return ""
-    return f"{judged:,}, trained for {trained:,}"
-
-
-def _price(verdict: Verdict) -> str:
-    """Of this very model; what stands in is another model, with a price of its own."""
-    offer = next((offer for offer in verdict.api_offers if not offer.stands_in), None)
-    return short_price(offer) if offer is not None else ""
-
-
-def _price_in_full(verdict: Verdict, today: str | None) -> str:
-    if not verdict.api_offers:
-        return ""
-    offer = verdict.api_offers[0]
-    who = f"{offer.model} stands in" if offer.stands_in else provider_name(offer.provider)
-    return f"{who}: {price_words(offer, today) or 'no price known'}"
-
-
-def _work_pace(verdict: Verdict) -> str:
-    """The pace of other work than text, with its unit."""
-    is_other = verdict.speed is not None and verdict.speed.work is not None
-    return pace_of(verdict.speed, title=PACES) if is_other else ""
-
-
-_ROWS: dict[str, Callable[[Verdict], str]] = {
-    "judged as": lambda verdict: verdict.workload.quantization or "",
-    "memory": memory_of,
-    "tokens/s": _speed,
-    "pace": _work_pace,
-    "download": lambda verdict: download_of(verdict).partition(",")[0],
-    "context up to": _longest,
-    "parameters": _parameters,
-    "released": lambda verdict: verdict.model.released or "",
-    "API, $ per 1M": _price,
-    "license": lambda verdict: license_words(verdict.model),
-}
-
-
-def _rows_in_full(today: str | None) -> dict[str, Callable[[Verdict], str]]:
-    return {
-        "judged": lambda verdict: format_words(verdict.workload),
-        "memory": _memory_placed,
-        "tokens/s": _speed_range,
-        "pace": _work_pace,
-        "download": download_of,
-        "context": _context,
-        "context up to": _longest,
-        "parameters": _parameters_used,
-        "released": _ROWS["released"],
-        "by API": lambda verdict: _price_in_full(verdict, today),
-        "license": _ROWS["license"],
-    }
+    served = [offer.context_tokens or 0 for offer in verdict.api_offers if not offer.stands_in]
+    return f"{max(served):,}" if any(served) else ""

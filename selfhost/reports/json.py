@@ -14,7 +14,7 @@ from ..catalogue.spec import ModelSpec
 from ..core.errors import MAX_PROBLEMS, InputError, NotAModelError, Problem, SelfhostError
 from ..core.records import FrozenDict
 from ..core.workload import as_typed
-from ..judge.record import Answer, Verdict, exit_code
+from ..judge.record import Verdict, exit_code
 from ..machine.record import Machine
 from ..needs.records import Needs
 
@@ -198,7 +198,7 @@ def _needs(needs: Needs, architecture: str | None) -> dict[str, Any]:
 
 
 def listing(
-    answers: Sequence[Answer], computer: Machine, listed: Listing, *, notes: Sequence[str] = ()
+    answers: Sequence[Verdict], computer: Machine, listed: Listing, *, notes: Sequence[str] = ()
 ) -> dict[str, Any]:
     """`selfhost.list/1`: the chosen models, best first; `notes` are about the machine's name."""
     from ..advice.several import ranking as ranking_of
@@ -227,16 +227,22 @@ def _ranked(row: Ranked) -> dict[str, Any]:
     return {"model": model, **record(row, keys)}
 
 
-def shown(about: Shown) -> dict[str, Any]:
+def shown(shown: Shown) -> dict[str, Any]:
     """`selfhost.model/1`: what is known of a model, its sizes, and the verdict of the default."""
-    spec = about.verdict.model
     return titled(
         "model/1",
-        spec={name: record(getattr(spec, name)) for name in type(spec)._fields},
-        **_openness(spec),
-        sizes=record(about.sizes),
-        verdict=verdict(about.verdict),
+        **about(shown.verdict.model),
+        sizes=record(shown.sizes),
+        verdict=verdict(shown.verdict),
     )
+
+
+def about(spec: ModelSpec) -> dict[str, Any]:
+    """Return all that a spec states, and the answers on openness that follow."""
+    return {
+        "spec": {name: record(getattr(spec, name)) for name in type(spec)._fields},
+        **_openness(spec),
+    }
 
 
 def compared(verdicts: Sequence[Verdict]) -> dict[str, Any]:

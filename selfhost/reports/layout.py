@@ -6,8 +6,8 @@ Widths count characters.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import chain, zip_longest
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 
 from ..core.records import Record
 
@@ -140,6 +140,26 @@ def heading(title: str) -> tuple[Block, ...]:
     return BLANK, Paragraph(spans=(strong(title),))
 
 
+def texts(lines: Iterable[str | None], *, indent: int = 2, hang: int = 2) -> Iterator[Block]:
+    """Yield a sentence each; empty ones are left out."""
+    for text in lines:
+        if text:
+            yield say(text, indent=indent, hang=hang)
+
+
+def section(title: str, lines: Iterable[str | None]) -> Iterator[Block]:
+    """Yield a title and its sentences; nothing where there is none."""
+    if blocks := tuple(texts(lines)):
+        yield from (*heading(title), *blocks)
+
+
+def figures(rows: Iterable[tuple[str, str, str]], *, drop: int = 0, right: bool = False) -> Table:
+    """Return a table of label, figure and note; `drop` is that of the notes' column."""
+    cells = tuple((label, strong(figure), note) for label, figure, note in rows)
+    columns = (Column(wrap=right), Column(right=right), Column(wrap=True, drop=drop))
+    return Table(columns=columns, rows=cells)
+
+
 def clean(text: str, encoding: str | None = None) -> str:
     """Return `text` on one line, safe to print.
 
@@ -193,13 +213,13 @@ def plain(
 
     Without `width` nothing is wrapped and tables stay aligned.
     """
-    lines = lay_out(document, width, encoding=encoding, bars=bars)
-    return "".join(f"{''.join(_colored(*part, color) for part in each)}\n" for each in lines)
-
-
-def _colored(text: str, style: str, color: bool) -> str:
-    code = _COLOURS.get(style, "") if color else ""
-    return f"\x1b[{code}m{text}\x1b[0m" if code and text else text
+    lines = []
+    for parts in lay_out(document, width, encoding=encoding, bars=bars):
+        for text, style in parts:
+            code = _COLOURS.get(style, "") if color else ""
+            lines.append(f"\x1b[{code}m{text}\x1b[0m" if code and text else text)
+        lines.append("\n")
+    return "".join(lines)
 
 
 def lay_out(
@@ -230,21 +250,23 @@ def _trimmed(line: Line) -> Line:
 
 def _paragraph(block: Paragraph, width: int | None, encoding: str | None) -> list[Line]:
     cell = [(clean(span.text, encoding), span.style) for span in block.spans]
-    first, rest = block.indent, block.indent + block.hang
+    first, rest, lead = block.indent, block.indent + block.hang, ""
     if width is not None:
         # half of a narrow terminal must not go to indentation
         first, rest = min(first, width // 10), min(rest, width // 10 * 2)
-    is_comment = block.verbatim and cell[0][0].startswith(_COMMENT)
-    if width is None or _size(cell) <= width - first or (block.verbatim and not is_comment):
+    if width is None or _size(cell) <= width - first:
         return [[(" " * first, ""), *cell]]
-    if is_comment:
+    if block.verbatim:
+        if not cell[0][0].startswith(_COMMENT):
+            return [[(" " * first, ""), *cell]]
         # each line is a comment, so that what is copied still is one
-        text, style = cell[0]
-        room = width - first - len(_COMMENT)
-        body = [(text.removeprefix(_COMMENT), style), *cell[1:]]
-        return [[(" " * first + _COMMENT, style), *part] for part in _wrap(body, room, room)]
-    lines = _wrap(cell, width - first, width - rest)
-    return [[(" " * (rest if at else first), ""), *part] for at, part in enumerate(lines)]
+        lead, rest = _COMMENT, first
+        cell[0] = (cell[0][0].removeprefix(_COMMENT), cell[0][1])
+    lines = _wrap(cell, width - first - len(lead), width - rest - len(lead))
+    return [
+        [(" " * (rest if at else first) + lead, cell[0][1] if lead else ""), *part]
+        for at, part in enumerate(lines)
+    ]
 
 
 def _wrap(cell: Line, first: int, rest: int, *, splits_words: bool = False) -> list[Line]:
@@ -295,44 +317,32 @@ def _size(cell: Line) -> int:
     return sum(len(text) for text, _ in cell)
 
 
-def _total(sizes: dict[int, int]) -> int:
-    return sum(sizes.values()) + _GAP * (len(sizes) - 1)
-
-
-def _table(table: Table, width: int | None, encoding: str | None, bars: bool) -> list[Line]:
+def _table(table: Table, width: int | None, encoding: str | None, bars: bool) -> Iterator[Line]:
     indent = table.indent if width is None else min(table.indent, width // 10)
     room = None if width is None else width - indent
-    is_narrow = (room or _NARROW) < _NARROW
-    bar_width = bars * (_NARROW_BAR if is_narrow else BAR_WIDTH)
-    titles = [clean(column.title, encoding) for column in table.columns]
-    rows = _cells(table, encoding, bar_width)
+    bar_width = bars * (_NARROW_BAR if room is not None and room < _NARROW else BAR_WIDTH)
+    titles: list[Line] = [[(clean(column.title, encoding), "")] for column in table.columns]
+    rows = [[_cell(cell, encoding, bar_width) for cell in row] for row in table.rows]
     sizes = _widths(titles, rows)
-    if room is not None:
-        shown = list(sizes)
-        _fit(table.columns, sizes, room)
-        if _total(sizes) > room:
-            rows = _cells(table, encoding, 0)
-            stacked = (_stacked(row, shown, titles, room, indent) for row in rows)
-            return list(chain.from_iterable(stacked))
-        for at in filter(lambda at: table.columns[at].cut, sizes):
-            for row in rows:
-                row[at] = _cut(row[at], sizes[at], encoding)
-    if any(map(titles.__getitem__, sizes)):
-        rows.insert(0, [[(title, "")] for title in titles])
-    return list(chain.from_iterable(_row(table.columns, sizes, row, indent) for row in rows))
+    shown = list(sizes)
+    if room is not None and not _fits(table.columns, sizes, room):
+        for each in table.rows:
+            cells = {at: _cell(each[at], encoding, 0) for at in shown}
+            yield from _stacked(cells, titles, room, indent)
+        return
+    if any(titles[at][0][0] for at in sizes):
+        rows.insert(0, titles)
+    for row in rows:
+        yield from _row(table.columns, sizes, row, indent, encoding)
 
 
-def _cells(table: Table, encoding: str | None, bar_width: int) -> list[list[Line]]:
-    return [[_cell(cell, encoding, bar_width) for cell in row] for row in table.rows]
-
-
-def _widths(titles: Sequence[str], rows: Sequence[Sequence[Line]]) -> dict[int, int]:
-    """Return the width of each column in any width; one with nothing in it is not shown."""
+def _widths(titles: Sequence[Line], rows: Sequence[Sequence[Line]]) -> dict[int, int]:
+    """The width of each column in any width; one with nothing in it is not shown."""
     sizes = {}
     for at, title in enumerate(titles):
         widest = max((_size(row[at]) for row in rows), default=0)
         if widest or at == 0:
-            sizes[at] = max(len(title), widest)
+            sizes[at] = max(_size(title), widest)
     return sizes
 
 
@@ -340,68 +350,50 @@ def _cell(cell: Cell, encoding: str | None, bar_width: int) -> Line:
     if isinstance(cell, str):
         return [(clean(cell, encoding), "")]
     label = clean(cell.text, encoding)
-    if isinstance(cell, Span) or not bar_width:
+    if isinstance(cell, Span) or not bar_width or not max(cell.needs, cell.has) > 0:
         return [(label, cell.style)]
-    drawn = _bar(cell, bar_width, encoding)
-    return [*drawn, (" " * _GAP, ""), (label, cell.style)] if drawn and label else drawn
+    # what is taken of what there is; where it does not fit, what is missing: a need is never drawn
+    # as nothing, a shortfall or a margin neither
+    part = min(cell.needs, cell.has) / max(cell.needs, cell.has)
+    filled = min(max(round(part * bar_width), 1), bar_width - (part < 1)) if part > 0 else 0
+    mark, style = ("╍", cell.style) if cell.needs > cell.has else ("─", "")
+    rest = clean(mark * (bar_width - filled), encoding)
+    drawn = [(clean("━" * filled, encoding), cell.style), (rest, style)]
+    return [*drawn, (" " * _GAP, ""), (label, cell.style)] if label else drawn
 
 
-def _bar(bar: Bar, width: int, encoding: str | None) -> Line:
-    """Return what is taken of what there is; where it does not fit, what is missing."""
-    whole = max(bar.needs, bar.has)
-    if not whole > 0:
-        return [(bar.label, bar.style)]
-    part = min(bar.needs, bar.has) / whole
-    # a need is never drawn as nothing, a shortfall or a margin neither
-    filled = min(max(round(part * width), 1), width - (part < 1)) if part > 0 else 0
-    rest = ("╍", bar.style) if bar.needs > bar.has else ("─", "")
-    taken = clean("━" * filled, encoding)
-    return [(taken, bar.style), (clean(rest[0] * (width - filled), encoding), rest[1])]
+def _total(sizes: Mapping[int, int]) -> int:
+    return sum(sizes.values()) + _GAP * (len(sizes) - 1)
 
 
-def _fit(columns: Sequence[Column], sizes: dict[int, int], room: int) -> None:
+def _fits(columns: Sequence[Column], sizes: dict[int, int], room: int) -> bool:
     """Narrow `sizes` to `room`: drop columns, then shrink those that wrap or are cut."""
-    least = {at: _least(columns[at], size, _COMFORTABLE) for at, size in sizes.items()}
-    for at in sorted(sizes, key=lambda at: -columns[at].drop):
-        if at and columns[at].drop and _total(least) > room:
-            del sizes[at], least[at]
     for comfort in (_COMFORTABLE, _LEAST):
-        while (over := _total(sizes) - room) > 0:
-            spare = {at: size - _least(columns[at], size, comfort) for at, size in sizes.items()}
-            widest = max(sizes, key=lambda at: (spare[at] > 0, sizes[at]))
-            if spare[widest] <= 0:
-                break
-            next_size = max((sizes[at] for at in sizes if sizes[at] < sizes[widest]), default=0)
-            step = max(1, sizes[widest] - next_size)
-            sizes[widest] -= min(step, over, spare[widest])
-
-
-def _least(column: Column, size: int, comfort: int) -> int:
-    if column.cut:
-        return min(size, column.cut)
-    return min(size, comfort) if column.wrap else size
-
-
-def _cut(cell: Line, size: int, encoding: str | None) -> Line:
-    text, style = cell[0]
-    if len(text) <= size:
-        return cell
-    # whole parts of a list say more than the start of a word
-    end = text.rfind(", ", 0, size + 1)
-    if end > 0:
-        return [(text[:end], style)]
-    mark = clean("…", encoding)
-    return [(text[: size - len(mark)].rstrip() + mark, style)]
+        least = {
+            at: min(size, columns[at].cut or (comfort if columns[at].wrap else size))
+            for at, size in sizes.items()
+        }
+        for at in sorted(sizes, key=lambda at: -columns[at].drop):
+            if at and columns[at].drop and comfort == _COMFORTABLE and _total(least) > room:
+                del sizes[at], least[at]
+        while _total(sizes) > room and (wide := [at for at in sizes if sizes[at] > least[at]]):
+            sizes[max(wide, key=lambda at: sizes[at])] -= 1
+    return _total(sizes) <= room
 
 
 def _row(
-    columns: Sequence[Column], sizes: dict[int, int], row: list[Line], indent: int
+    columns: Sequence[Column],
+    sizes: Mapping[int, int],
+    row: list[Line],
+    indent: int,
+    encoding: str | None,
 ) -> Iterator[Line]:
     """Yield one row; several lines where a cell wraps."""
-    lines = [
-        [row[at]] if _size(row[at]) <= size else _wrap(row[at], size, size, splits_words=True)
-        for at, size in sizes.items()
-    ]
+    lines = []
+    for at, size in sizes.items():
+        cell = _cut(row[at], size, encoding) if columns[at].cut else row[at]
+        is_long = _size(cell) > size
+        lines.append(_wrap(cell, size, size, splits_words=True) if is_long else [cell])
     for parts in zip_longest(*lines, fillvalue=[]):
         line: Line = [(" " * indent, "")]
         for (at, size), part in zip(sizes.items(), parts, strict=True):
@@ -411,25 +403,33 @@ def _row(
         yield line
 
 
+def _cut(cell: Line, size: int, encoding: str | None) -> Line:
+    text, style = cell[0]
+    if len(text) <= size:
+        return cell
+    # whole parts of a list say more than the start of a word
+    end = text.rfind(", ", 0, size + 1)
+    mark = clean("…", encoding)
+    return [(text[:end] if end > 0 else text[: size - len(mark)].rstrip() + mark, style)]
+
+
 def _stacked(
-    row: list[Line], shown: list[int], titles: list[str], room: int, indent: int
+    cells: Mapping[int, Line], titles: Sequence[Line], room: int, indent: int
 ) -> Iterator[Line]:
     """Yield a row as a list: cells without a title on one line, under it the others with theirs."""
     step = min(2, room // 10)
-    filled = [at for at in shown if _size(row[at])]
+    filled = [at for at, cell in cells.items() if _size(cell)]
     # what a sign stands before is on its line
-    leads = filled[: 2 if filled and _size(row[filled[0]]) == 1 else 1]
-    others = filled[len(leads) :]
-    head = [part for at in leads for part in (*row[at], (" ", ""))][:-1]
-    for number, at in enumerate(at for at in others if not titles[at]):
-        head += [(", " if number else ": ", ""), *row[at]]
-    yield from _hanging(head, indent, room, step)
-    for at in others:
-        if titles[at]:
-            entry = [(f"{titles[at]}: ", ""), *row[at]]
-            yield from _hanging(entry, indent + step, room - step, step)
-
-
-def _hanging(cell: Line, indent: int, room: int, step: int) -> Iterator[Line]:
-    for number, part in enumerate(_wrap(cell, room, room - step)):
-        yield [(" " * (indent + (step if number else 0)), ""), *part]
+    count = 2 if filled and _size(cells[filled[0]]) == 1 else 1
+    named = [at for at in filled[count:] if _size(titles[at])]
+    head = [part for at in filled[:count] for part in (*cells[at], (" ", ""))][:-1]
+    for number, at in enumerate(at for at in filled[count:] if at not in named):
+        head += [(", " if number else ": ", ""), *cells[at]]
+    entries = [
+        (head, indent),
+        *(([*titles[at], (": ", ""), *cells[at]], indent + step) for at in named),
+    ]
+    for entry, start in entries:
+        left = room + indent - start
+        for number, part in enumerate(_wrap(entry, left, left - step)):
+            yield [(" " * (start + (step if number else 0)), ""), *part]

@@ -5,9 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..core import units
-from ..core.records import Unread
 from ..machine.record import Accelerator, Disk, Machine, PresentModel, bounded
-from .layout import BLANK, Block, Column, Document, Table, heading, line, say, strong
+from .layout import (
+    BLANK,
+    Block,
+    Column,
+    Document,
+    Table,
+    figures,
+    heading,
+    line,
+    section,
+    strong,
+    texts,
+)
 from .words import reason_blocks
 
 # what may be many is listed up to here; the rest under `-v`
@@ -49,87 +60,64 @@ def machine_document(machine: Machine, *, verbose: bool = False) -> Document:
     `verbose` adds where each fact was read, and lists everything.
     """
     place = ", ".join(filter(None, (machine.system, machine.architecture, machine.scope)))
-    blocks: list[Block] = [line(strong(machine.name), f": {place}" if place else "")]
-    if machine.labels:
-        blocks.append(say(", ".join(f"{key}={value}" for key, value in machine.labels.items())))
-    if machine.read_at and verbose:
-        blocks.append(say(f"read {machine.read_at}"))
-    blocks.append(BLANK)
-    blocks += _in_full(machine) if verbose else _in_short(machine)
-    return Document(blocks=tuple(blocks))
+    labels = ", ".join(f"{key}={value}" for key, value in machine.labels.items())
+    read_at = f"read {machine.read_at}" if machine.read_at and verbose else ""
+    head = line(strong(machine.name), f": {place}" if place else "")
+    body = _in_full(machine) if verbose else _in_short(machine)
+    return Document(blocks=(head, *texts((labels, read_at), indent=0), BLANK, *body))
 
 
 def _in_short(machine: Machine) -> Iterator[Block]:
     """The first screen."""
-    # the label stands in the first row of its kind alone
-    rows = [
-        ("" if number else label, cell)
-        for label, cells in _short_rows(machine)
-        for number, cell in enumerate(cells)
-    ]
+    is_described = machine.planning and machine.runtimes is None
+    rows: list[tuple[str, str]] = []
+    for label, lines, nothing in _short_rows(machine):
+        more = [f"{len(lines) - _SHOWN} more: -v"] if len(lines) > _SHOWN else []
+        shown = [*lines[:_SHOWN], *more] or [nothing]
+        # of a description nobody looked for files; the label stands in the first row of its kind
+        if not (is_described and label in ("disk", "runtimes", "models")):
+            rows += [("" if at else label, text) for at, text in enumerate(shown) if text]
     yield Table(columns=(Column(), Column(wrap=True)), rows=tuple(rows))
     if machine.planning and not machine.is_this_one:
-        if machine.assumed:
-            yield from heading("Assumed")
-            yield say(", ".join(dict.fromkeys(map(_label, machine.assumed))), indent=2)
-        more = "where each fact is from, and what is not stated: -v"
-        yield BLANK
-        yield say(f"What runs on it: selfhost list --machine, with these words · {more}")
+        assumed = ", ".join(dict.fromkeys(map(_label, machine.assumed)))
+        yield from section("Assumed", [assumed])
+        hint = "What runs on it: selfhost list --machine, with these words · where each fact is"
+        yield from (BLANK, *texts([f"{hint} from, and what is not stated: -v"], indent=0, hang=0))
         return
-    if machine.unread:
-        yield from heading("Not read")
-    for entry in sorted(machine.unread, key=_weight)[:_FIRST_UNREAD]:
-        yield from reason_blocks(_label(entry.fact), entry.reason, entry.remedy)
-    if len(machine.unread) > _FIRST_UNREAD:
-        yield say(f"{len(machine.unread) - _FIRST_UNREAD} more: -v", indent=2)
+    yield from unread_blocks(machine, most=_FIRST_UNREAD)
     yield BLANK
-    yield say("What runs on it: selfhost list · sources of each fact: -v")
+    hint = "What runs on it: selfhost list · sources of each fact: -v"
+    yield from texts([hint], indent=0, hang=0)
 
 
-def _label(fact: str) -> str:
-    """A fact in a reader's words: `disks.ollama.free_bytes` is of the disk of ollama."""
-    if fact in _LABELS:
-        return _LABELS[fact]
-    kind, _, rest = fact.partition(".")
-    if kind == "disks" and rest:
-        part, _, key = rest.rpartition(".")
-        return f"disk of {part if key in _DISK_FIELDS else rest}"
-    words = rest.removesuffix("_bytes").removesuffix("_total").replace("_", " ")
-    return f"GPU {words}" if kind == "accelerators" and rest else fact.replace("_", " ")
-
-
-def _weight(entry: Unread) -> int:
-    """How far down the fact stands among those that decide."""
-    starts = (number for number, fact in enumerate(_DECISIVE) if entry.fact.startswith(fact))
-    return next(starts, len(_DECISIVE))
-
-
-def _short_rows(machine: Machine) -> Iterator[tuple[str, list[str]]]:
-    """A label and its lines; one without lines was not read."""
-    yield "memory", list(_memory_lines(machine))
-    yield "processor", list(_processor_lines(machine))
-    cards = [_accelerator(card) for card in machine.accelerators or ()]
-    yield "GPU", _up_to_few(cards) or [_none(machine.accelerators, "none")]
-    if machine.planning and machine.runtimes is None:
-        # of a description: nobody looked for files
-        return
-    yield "disk", _up_to_few(_disk_lines(machine.disks or ()))
+def _short_rows(machine: Machine) -> Iterator[tuple[str, list[str], str]]:
+    """Yield a label with its lines, and what stands there where there is none."""
+    yield "memory", list(_memory_lines(machine)), ""
+    yield "processor", list(_processor_lines(machine)), ""
+    purposes: dict[str, list[str]] = {}
+    for disk in machine.disks or ():
+        _, free, whole, filesystem, limit, _ = _disk(disk)
+        parts = (f"{free} {whole}".strip(), filesystem, limit)
+        purposes.setdefault(", ".join(filter(None, parts)), []).append(disk.purpose)
+    disks = [f"{text}: {', '.join(whose)}" for text, whose in purposes.items()]
     runtimes = ", ".join(dict.fromkeys(runtime.id for runtime in machine.runtimes or ()))
-    yield "runtimes", [runtimes or _none(machine.runtimes, "none found")]
-    models = [_model(model) for model in machine.models_present or ()]
-    yield "models", _up_to_few(models) or [_none(machine.models_present, "none found")]
-
-
-def _none(entries: Sequence[object] | None, words: str) -> str:
-    """What stands where there is no entry: `words`, or that nobody could look."""
-    return "not read" if entries is None else words
+    lists = (
+        ("GPU", machine.accelerators, list(map(_accelerator, machine.accelerators or ())), "none"),
+        ("disk", machine.disks, list(purposes) if len(purposes) == 1 else disks, ""),
+        ("runtimes", machine.runtimes, [runtimes] if runtimes else [], "none found"),
+        ("models", machine.models_present, list(map(_model, machine.models_present or ())),
+         "none found"),
+    )  # fmt: skip
+    for label, entries, lines, nothing in lists:
+        yield label, lines, "not read" if entries is None else nothing
 
 
 def _memory_lines(machine: Machine) -> Iterator[str]:
     """Yield what there is now of what there may be at most, and how fast it is read."""
-    available, limit = machine.memory_available_bytes, machine.memory_limit_bytes
-    total, rate = machine.memory_total_bytes, machine.memory_bandwidth_bytes_per_second
-    most = limit if limit is not None else total
+    available, limit, total = (
+        machine.memory_available_bytes, machine.memory_limit_bytes, machine.memory_total_bytes,
+    )  # fmt: skip
+    most, rate = limit if limit is not None else total, machine.memory_bandwidth_bytes_per_second
     sizes = (
         "" if available is None else f"{units.binary(available)} available",
         "" if most is None else units.binary(most),
@@ -141,8 +129,7 @@ def _memory_lines(machine: Machine) -> Iterator[str]:
         by_what = source if "limited by" in source else f"limited: {source or 'not said by what'}"
         yield f"{by_what}; the hardware has {units.binary(total)}"
     if rate is not None:
-        source = machine.sources.get("memory_bandwidth_bytes_per_second", "")
-        yield f"reads {bounded(units.decimal(rate) + '/s', source)}"
+        yield f"reads {_value(machine, 'memory_bandwidth_bytes_per_second')}"
 
 
 def _processor_lines(machine: Machine) -> Iterator[str]:
@@ -153,40 +140,20 @@ def _processor_lines(machine: Machine) -> Iterator[str]:
     if is_threaded and machine.scope == "host":
         cores = f"{units.cores(physical or 0)} with {usable:g} threads"
     emulated = f"emulated on {machine.emulated_on}" if machine.emulated_on else ""
-    if named := ", ".join(filter(None, (machine.cpu_model, cores, emulated))):
-        yield named
+    yield from filter(None, [", ".join(filter(None, (machine.cpu_model, cores, emulated)))])
     sets = machine.instruction_sets
     if sets is not None:
         yield " ".join(name for name in _TELLING if name in sets) or f"{len(sets)} sets"
 
 
-def _disk_lines(disks: Sequence[Disk]) -> list[str]:
-    """Where models would be stored, a line for all that are alike."""
-    purposes: dict[str, list[str]] = {}
-    for disk in disks:
-        _, free, whole, filesystem, limit, _ = _disk(disk)
-        parts = (f"{free} {whole}".strip(), filesystem, limit)
-        purposes.setdefault(", ".join(filter(None, parts)), []).append(disk.purpose)
-    if len(purposes) == 1:
-        return list(purposes)
-    return [f"{text}: {', '.join(whose)}" for text, whose in purposes.items()]
-
-
-def _up_to_few(lines: Sequence[str]) -> list[str]:
-    """The first lines, and how many more there are."""
-    more = len(lines) - _SHOWN
-    return [*lines[:_SHOWN], *([f"{more} more: -v"] if more > 0 else [])]
-
-
 def _in_full(machine: Machine) -> Iterator[Block]:
     """Everything, with where it was read."""
-    facts = tuple(
-        (label, strong(value), machine.sources.get(fact, ""))
-        for fact, label in _LABELS.items()
-        if (value := _value(machine, fact))
+    facts = [(label, _value(machine, fact), fact) for fact, label in _LABELS.items()]
+    table = figures(
+        (label, value, machine.sources.get(fact, "")) for label, value, fact in facts if value
     )
-    fact_columns = (Column(), Column(wrap=True), Column(title="read from", wrap=True))
-    yield Table(columns=fact_columns, rows=facts, indent=0)
+    facts_columns = (Column(), Column(wrap=True), Column(title="read from", wrap=True))
+    yield table.replace(columns=facts_columns, indent=0)
     if machine.disks:
         yield from heading("Where models would be stored")
         columns = (
@@ -194,58 +161,45 @@ def _in_full(machine: Machine) -> Iterator[Block]:
             Column(wrap=True),
         )
         yield Table(columns=columns, rows=tuple(map(_disk, machine.disks)))
-    yield from _lists(machine)
-    yield from unread_blocks(machine)
-
-
-def _lists(machine: Machine) -> Iterator[Block]:
-    """Accelerators, runtimes and models, each in a section."""
     cards = [_accelerator(card) for card in machine.accelerators or ()]
     if cards and (source := machine.sources.get("accelerators")):
         cards.append(f"read from {source}")
+    yield from section("Accelerators", cards)
     runtimes = [
         f"{runtime.id} {runtime.version or 'of unknown version'}"
         + (f" ({runtime.path})" if runtime.path else "")
         for runtime in machine.runtimes or ()
     ]
-    models = [_model(model) for model in machine.models_present or ()]
-    for title, lines in (
-        ("Accelerators", cards),
-        ("Runtimes", runtimes),
-        ("Models already here", models),
-    ):
-        if lines:
-            yield from heading(title)
-        yield from (say(text, indent=2, hang=2) for text in lines)
+    yield from section("Runtimes", runtimes)
+    yield from section("Models already here", map(_model, machine.models_present or ()))
+    yield from unread_blocks(machine)
 
 
 def _disk(disk: Disk) -> tuple[str, str, str, str, str, str]:
     """Purpose, free and whole size, filesystem, what limits writing, and the folder."""
-    free = "free space not read"
-    if disk.free_bytes is not None:
-        free = f"{units.decimal(disk.free_bytes)} free"
-    whole = "" if disk.total_bytes is None else f"of {units.decimal(disk.total_bytes)}"
+    free, total = disk.free_bytes, disk.total_bytes
     limit = f"{disk.quota}'s quota" if disk.quota else ""
-    if disk.writable is False:
-        limit = "not writable"
-    where = disk.path
-    if disk.path != disk.shown:
-        where = f"{disk.shown}: {disk.purpose} has none of its own"
-    return disk.purpose, free, whole, disk.filesystem or "", limit, where
+    where = f"{disk.shown}: {disk.purpose} has none of its own"
+    return (
+        disk.purpose,
+        "free space not read" if free is None else f"{units.decimal(free)} free",
+        "" if total is None else f"of {units.decimal(total)}",
+        disk.filesystem or "",
+        "not writable" if disk.writable is False else limit,
+        disk.path if disk.path == disk.shown else where,
+    )
 
 
 def _accelerator(card: Accelerator) -> str:
     """The name, the memory, and what else was read of it."""
     total, rate = card.memory_total_bytes, card.memory_bandwidth_bytes_per_second
-    capability = card.compute_capability or ""
-    if capability and card.vendor == "nvidia":
-        capability = f"compute capability {capability}"
+    is_nvidia = bool(card.compute_capability) and card.vendor == "nvidia"
     parts = (
         "memory not read" if total is None else units.binary(total),
         "" if card.memory_free_bytes is None else f"{units.binary(card.memory_free_bytes)} free",
         "shared with the machine" if card.unified else "",
         "" if rate is None else f"{units.decimal(rate)}/s",
-        capability,
+        f"{'compute capability ' * is_nvidia}{card.compute_capability or ''}",
         f"driver {card.driver}" if card.driver else "",
     )
     vendor = "" if card.vendor.lower() in card.name.lower() else f"{card.vendor} "
@@ -257,11 +211,9 @@ def _model(model: PresentModel) -> str:
     # the folder of a repository may hold several files
     names = (model.tag, model.file)
     name = next((f" {name}" for name in names if name and not model.path.endswith(name)), "")
-    size = units.decimal(model.size_bytes)
-    if model.complete is False:
-        whole = f" of {units.decimal(model.total_bytes)}" if model.total_bytes else ""
-        size = f"{size}{whole}, incomplete"
-    return f"{model.path}{name}: {size}"
+    whole = f" of {units.decimal(model.total_bytes)}" if model.total_bytes else ""
+    part = f"{whole}, incomplete" if model.complete is False else ""
+    return f"{model.path}{name}: {units.decimal(model.size_bytes)}{part}"
 
 
 def _value(machine: Machine, fact: str) -> str:
@@ -284,18 +236,40 @@ def _value(machine: Machine, fact: str) -> str:
 
 
 def _instructions(sets: Sequence[str]) -> str:
-    telling = [name for name in _TELLING if name in sets]
-    rest = len(sets) - len(telling)
-    text = " ".join(telling)
-    return f"{text} and {rest} more" if telling and rest else text or f"{rest} sets"
+    telling = " ".join(name for name in _TELLING if name in sets)
+    rest = len(sets) - len(telling.split())
+    return f"{telling} and {rest} more" if telling and rest else telling or f"{rest} sets"
 
 
-def unread_blocks(machine: Machine) -> Iterator[Block]:
-    """What could not be read, each reason once with all its facts."""
+def _label(fact: str) -> str:
+    """A fact in a reader's words: `disks.ollama.free_bytes` is of the disk of ollama."""
+    if fact in _LABELS:
+        return _LABELS[fact]
+    kind, _, rest = fact.partition(".")
+    if kind == "disks" and rest:
+        part, _, key = rest.rpartition(".")
+        return f"disk of {part if key in _DISK_FIELDS else rest}"
+    words = rest.removesuffix("_bytes").removesuffix("_total").replace("_", " ")
+    return f"GPU {words}" if kind == "accelerators" and rest else fact.replace("_", " ")
+
+
+def _weight(fact: str) -> int:
+    """How far down the fact stands among those that decide."""
+    places = (at for at, start in enumerate(_DECISIVE) if fact.startswith(start))
+    return next(places, len(_DECISIVE))
+
+
+def unread_blocks(machine: Machine, most: int | None = None) -> Iterator[Block]:
+    """What could not be read, each reason once with its facts; beyond `most` how many more."""
     if machine.unread:
         yield from heading("Not read")
+    entries = list(machine.unread)
+    if most is not None:
+        entries.sort(key=lambda entry: _weight(entry.fact))
     facts: dict[tuple[str, str | None], dict[str, None]] = {}
-    for entry in machine.unread:
+    for entry in entries[:most]:
         facts.setdefault((entry.reason, entry.remedy), {})[_label(entry.fact)] = None
     for (reason, remedy), names in facts.items():
         yield from reason_blocks(", ".join(names), reason, remedy)
+    rest = len(entries[most:]) if most is not None else 0
+    yield from texts([f"{rest} more: -v" if rest else ""])

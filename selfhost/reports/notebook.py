@@ -13,6 +13,7 @@ from .layout import Column, Document, Table, say, strong
 from .markup import fragment
 from .plan_text import plan_document
 from .size_text import size_document
+from .words import likely_speed
 
 # of hundreds of models as many as one looks at
 _MOST_MODELS = 20
@@ -40,24 +41,21 @@ def of_size(size: ContainerSize) -> str:
 
 def of_ranking(ranking: Ranking) -> str:
     """Return the first models, one a row."""
-    rows = []
-    for row in ranking.models[:_MOST_MODELS]:
-        memory, pace = row.memory_high_bytes, row.judged_tokens_per_second
-        rows.append(
-            (
-                strong(row.model.name),
-                row.route,
-                row.quantization or "",
-                row.runtime or "",
-                "" if memory is None else units.binary(memory),
-                "" if pace is None else units.likely_pace(pace.low, pace.likely, pace.high),
-                row.why or "",
-            )
+    rows = tuple(
+        (
+            strong(row.model.name),
+            row.route,
+            row.quantization or "",
+            "" if row.memory_high_bytes is None else units.binary(row.memory_high_bytes),
+            likely_speed(row.judged_tokens_per_second, "") if row.judged_tokens_per_second else "",
+            row.why or "",
         )
-    heads = ("model", "route", "quantization", "runtime", "memory", "tokens/s", "why")
+        for row in ranking.models[:_MOST_MODELS]
+    )
+    heads = ("model", "route", "quantization", "memory", "tokens/s", "why")
     running = sum(row.route == "local" for row in ranking.models)
     more = len(ranking.models) - len(rows)
     rest = f"; {more:,} more are in its models" if more > 0 else ""
     count = f"{running:,} of {len(ranking.models):,} models run on {ranking.machine.name}{rest}"
-    table = Table(columns=tuple(Column(title=head) for head in heads), rows=tuple(rows))
+    table = Table(columns=tuple(Column(title=head) for head in heads), rows=rows)
     return fragment(Document(blocks=(say(count), table)))

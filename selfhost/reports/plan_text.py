@@ -20,18 +20,19 @@ from .layout import (
     Span,
     Table,
     command_line,
+    figures,
     heading,
     line,
     say,
     strong,
+    texts,
 )
-from .words import context_words, format_words, pace_of, pace_title, reason_blocks
+from .words import finding_blocks, pace_of, pace_title, run_words
 
 # machines of the first screen
 _SHOWN = 6
-# in the place of a pace
-_SLOW = "slow"
 _SYSTEM_NAMES = {"linux": "Linux", "macos": "macOS", "windows": "Windows"}
+_PLACES = {"host": "RAM", "accelerator": "GPU", "split": "both"}
 # beyond so many there is hardly a processor that would not do
 _FEW_ARCHITECTURES = 2
 # a price of hardware would need a day and a source for each country
@@ -49,20 +50,20 @@ def plan_document(plan: Plan, *, verbose: bool = False, carry: str = "") -> Docu
     `carry` goes behind the `selfhost check …` that is proposed.
     """
     blocks: list[Block] = [_headline(plan)]
-    blocks += [say(text, indent=2) for text in (_count(plan), _asked(plan), *plan.notes) if text]
+    blocks += texts((_count(plan), _asked(plan), *plan.notes), hang=0)
     if plan.least is not None:
-        blocks += [BLANK, _least(plan, plan.least, verbose)]
+        rows = _least_rows(plan, plan.least, verbose)
+        blocks += [BLANK, figures(rows, drop=0 if verbose else 1)]
     if plan.reasons:
         fails = any(finding.outcome is Outcome.FAIL for finding in plan.reasons)
         blocks += heading("Why not" if fails else "Not known, whatever the machine")
-        for finding in plan.reasons:
-            blocks += reason_blocks(finding.check, finding.reason, finding.remedy)
+        blocks += finding_blocks(plan.reasons)
     question = f"selfhost check {plan.model.id}{plan.options}{carry}"
     if plan.least is None and not _is_open(plan):
         instead = say("An API that has it, or what runs instead:")
         blocks += [BLANK, instead, command_line(question)]
     if plan.fitting:
-        blocks += _known(plan, verbose)
+        blocks += [BLANK, *_known(plan, verbose)]
         if plan.workload.min_tokens_per_second is not None:
             blocks.append(say(_NO_PRICES, hang=2))
         best = _best(plan, plan.fitting)
@@ -77,30 +78,30 @@ def _is_open(plan: Plan) -> bool:
 def _headline(plan: Plan) -> Paragraph:
     """The least machine in a line, or that there is none."""
     name, least = strong(plan.model.name), plan.least
+    none = Span(text="✗ NO MACHINE", style=Route.NEITHER)
     if least is None and _is_open(plan):
         sign = Span(text="? CANNOT TELL", style=Route.UNKNOWN)
         return line(sign, "  which machine runs ", name)
     if least is None:
-        sign = Span(text="✗ NO MACHINE", style=Route.NEITHER)
-        return line(sign, "  ", name, " runs on no machine, however large")
+        return line(none, "  ", name, " runs on no machine, however large")
     gpu = units.binary_at_least(least.accelerator.memory_bytes)
     ram = units.binary_at_least(least.memory_bytes)
+    is_known = least.bandwidth_bytes_per_second is not None and least.cpu.cores is not None
     where = f"on {ram} of RAM, or a GPU of {gpu}"
     if _needs_card(least):
         where = f"on a GPU of {gpu}"
+    elif plan.workload.min_tokens_per_second and not is_known and plan.fitting:
+        where = f"on a GPU of {gpu}; whether RAM ({ram}) is fast enough is not known"
     elif least.is_slow:
         where = f"on a GPU of {gpu}, or slowly in {ram} of RAM"
     if not plan.fitting:
-        none = Span(text="✗ NO KNOWN MACHINE", style=Route.NEITHER)
+        none = none.replace(text="✗ NO KNOWN MACHINE")
         rest = f" fits {where}, but no machine of the list runs it under your conditions"
         return line(none, "  ", name, rest, hang=2)
-    is_known = least.bandwidth_bytes_per_second is not None and least.cpu.cores is not None
-    if plan.workload.min_tokens_per_second and not is_known and not _needs_card(least):
-        where = f"on a GPU of {gpu}; whether RAM ({ram}) is fast enough is not known"
-    words = Span(text="✓ RUNS", style=Route.LOCAL)
+    sign = Span(text="✓ RUNS", style=Route.LOCAL)
     if all(candidate.is_slow for candidate in plan.fitting):
-        words = Span(text="✓ RUNS SLOWLY", style=Outcome.WARN)
-    return line(words, "  ", name, f" {where}", hang=2)
+        sign = Span(text="✓ RUNS SLOWLY", style=Outcome.WARN)
+    return line(sign, "  ", name, f" {where}", hang=2)
 
 
 def _needs_card(least: Least) -> bool:
@@ -111,20 +112,20 @@ def _needs_card(least: Least) -> bool:
 
 def _count(plan: Plan) -> str:
     """How many known machines run it."""
-    of = f"of {len(plan.machines)} known machines"
+    of_all = f"of {len(plan.machines)} known machines"
     if not plan.fitting and _is_open(plan):
         return "no known machine runs it for sure"
     if not plan.fitting:
-        return "" if plan.least is None else f"none {of} runs it"
+        return "" if plan.least is None else f"none {of_all} runs it"
     sure = sum(map(plan.fast_enough, plan.fitting))
     slow = sum(map(_is_slow_work, plan.fitting))
     perhaps = len(plan.fitting) - sure - slow
     if not sure and perhaps:
-        return f"likely fast enough on {perhaps} {of}, surely on none"
+        return f"likely fast enough on {perhaps} {of_all}, surely on none"
     if not sure:
-        return f"runs on {slow} {of}, slowly on each"
+        return f"runs on {slow} {of_all}, slowly on each"
     more = (f"may on {perhaps} more" if perhaps else "", f"slowly on {slow} more" if slow else "")
-    return ", and ".join((f"runs on {sure} {of}", *filter(None, more)))
+    return ", and ".join((f"runs on {sure} {of_all}", *filter(None, more)))
 
 
 def _is_slow_work(candidate: Known) -> bool:
@@ -132,28 +133,10 @@ def _is_slow_work(candidate: Known) -> bool:
     return candidate.decode_tokens_per_second is None and candidate.is_slow
 
 
-def _has_pace(candidate: Known) -> bool:
-    """Whether it is known how long the work takes there."""
-    speed = candidate.speed
-    return speed is not None and (speed.decode is not None or speed.work is not None)
-
-
-def _has_slow_pace(candidate: Known) -> bool:
-    """Whether it is slow at such work, and how slow is not known."""
-    return _is_slow_work(candidate) and (candidate.speed is None or candidate.speed.work is None)
-
-
 def _asked(plan: Plan) -> str:
     """What was judged."""
     workload, needs = plan.workload, plan.needs
-    parts = [format_words(workload), context_words(workload)]
-    if workload.kv_cache_type not in (None, "f16"):
-        parts.append(f"{workload.kv_cache_type} cache")
-    if workload.audio_seconds is not None:
-        parts.append(f"{units.duration(workload.audio_seconds)} of audio")
-    if workload.task != "generate":
-        method = f" by {workload.finetune_method}" if workload.finetune_method else ""
-        parts.append(f"to {workload.task}{method}")
+    parts = run_words(workload)
     if workload.min_tokens_per_second:
         paces = [machine.speed for machine in plan.machines if machine.speed is not None]
         each = " each" if any(pace.each_of > 1 for pace in paces) else ""
@@ -162,20 +145,34 @@ def _asked(plan: Plan) -> str:
     seconds = workload.seconds_to_download(size)
     if seconds is not None and size is not None:
         parts.append(f"{units.decimal(size)} to download in about {units.duration(seconds)}")
-    return ", ".join(filter(None, parts))
+    return ", ".join(parts)
 
 
-def _least(plan: Plan, least: Least, verbose: bool) -> Table:
+# ------------------------------------------------------------------ the least machine
+
+
+def _least_rows(plan: Plan, least: Least, verbose: bool) -> Iterator[_Row]:
     """The least machine, a row for each thing that has a price."""
-    rows = [*_memory_rows(least), _disk_row(plan, least), *_pace_rows(plan, least, verbose)]
-    if verbose or len(least.cpu.architectures) <= _FEW_ARCHITECTURES:
-        rows.append(_processor_row(least))
-    cells = tuple((label, strong(figure), why) for label, figure, why in rows)
-    why = Column(wrap=True, drop=0 if verbose else 1)
-    return Table(columns=(Column(), Column(), why), rows=cells)
+    yield from _memory_rows(least)
+    size = ends_to_store(plan.needs, None)[1] if plan.needs is not None else None
+    if least.disk_bytes is None or size is None:
+        yield "disk", "not known", "the size of the files is not known"
+    else:
+        anywhere = units.decimal_at_least(size + disk_margin_bytes(None))
+        why = f"free, with a safety margin (large disks: {anywhere})"
+        yield "disk", units.decimal_at_least(least.disk_bytes), why
+    if plan.workload.min_tokens_per_second:
+        wanted = f"{units.stated(plan.workload.min_tokens_per_second)} tokens/s"
+        yield from _pace_rows(least, wanted, verbose)
+    cpu = least.cpu
+    if verbose or len(cpu.architectures) <= _FEW_ARCHITECTURES:
+        sets = (("with", cpu.instruction_sets), ("well with", cpu.recommended_instruction_sets))
+        why = "; ".join(f"{word} {', '.join(names)}" for word, names in sets if names)
+        names = " or ".join(cpu.architectures) or "any"
+        yield "processor", names, f"{why} ({least.machine.architecture})" if why else ""
 
 
-def _memory_rows(least: Least) -> list[_Row]:
+def _memory_rows(least: Least) -> Iterator[_Row]:
     card = least.accelerator
     gpu, ram = units.binary_at_least(card.memory_bytes), units.binary_at_least(least.memory_bytes)
     # several can share it, so much on each
@@ -183,42 +180,21 @@ def _memory_rows(least: Least) -> list[_Row]:
     each = f"; or {units.binary_at_least(each_bytes)} on each of {number}" if number else ""
     system = _SYSTEM_NAMES.get(least.machine.system or "", "the system")
     kept = f"{units.binary(least.reserve_bytes)} of it for {system} itself"
-    if _needs_card(least):
-        how = "which the runtime needs"
-        if card.lean_option:
-            sure = units.binary_at_least(card.sure_bytes)
-            how = f"likely with `{card.lean_option}`, {sure} for sure"
-        return [("GPU memory", gpu, f"on one GPU, {how}{each}"), ("RAM", ram, kept)]
-    also = card.memory_beside_bytes
-    also_words = "unknown RAM" if also is None else f"{units.binary_at_least(also)} of RAM"
-    return [("RAM", ram, kept), ("or GPU memory", gpu, f"on one GPU, with {also_words}{each}")]
-
-
-def _disk_row(plan: Plan, least: Least) -> _Row:
-    size = ends_to_store(plan.needs, None)[1] if plan.needs is not None else None
-    if least.disk_bytes is None or size is None:
-        return "disk", "not known", "the size of the files is not known"
-    anywhere = units.decimal_at_least(size + disk_margin_bytes(None))
-    why = f"free, with a safety margin (large disks: {anywhere})"
-    return "disk", units.decimal_at_least(least.disk_bytes), why
-
-
-def _processor_row(least: Least) -> _Row:
-    cpu = least.cpu
-    faster = cpu.recommended_instruction_sets
-    why = "; ".join(filter(None, (
-        f"with {', '.join(cpu.instruction_sets)}" if cpu.instruction_sets else "",
-        f"well with {', '.join(faster)}" if faster else "",
-    )))  # fmt: skip
-    names = " or ".join(cpu.architectures) or "any"
-    return "processor", names, f"{why} ({least.machine.architecture})" if why else ""
-
-
-def _pace_rows(plan: Plan, least: Least, verbose: bool) -> Iterator[_Row]:
-    """What reaches the wanted speed from RAM."""
-    if not plan.workload.min_tokens_per_second:
+    if not _needs_card(least):
+        beside = card.memory_beside_bytes
+        also = "unknown RAM" if beside is None else f"{units.binary_at_least(beside)} of RAM"
+        yield "RAM", ram, kept
+        yield "or GPU memory", gpu, f"on one GPU, with {also}{each}"
         return
-    wanted = f"{units.stated(plan.workload.min_tokens_per_second)} tokens/s"
+    how = "which the runtime needs"
+    if card.lean_option:
+        how = f"likely with `{card.lean_option}`, {units.binary_at_least(card.sure_bytes)} for sure"
+    yield "GPU memory", gpu, f"on one GPU, {how}{each}"
+    yield "RAM", ram, kept
+
+
+def _pace_rows(least: Least, wanted: str, verbose: bool) -> Iterator[_Row]:
+    """What reaches the wanted speed from RAM."""
     sure, perhaps = least.bandwidth_bytes_per_second, least.bandwidth_perhaps_bytes_per_second
     if sure is None or least.cpu.cores is None:
         if not least.accelerator.required:
@@ -232,57 +208,24 @@ def _pace_rows(plan: Plan, least: Least, verbose: bool) -> Iterator[_Row]:
     yield "cores", f"{least.cpu.cores:g}", "enough that memory bandwidth is the bottleneck"
 
 
+# ------------------------------------------------------------------ known machines
+
+
 def _known(plan: Plan, verbose: bool) -> Iterator[Block]:
+    """A row a machine, smallest first, and what is to be said of those shown."""
     shown = list(plan.fitting) if verbose else _some_of_each(plan)
-    yield from (BLANK, _known_table(plan, shown, verbose))
+    yield _known_table(plan, shown, verbose)
     rest = len(plan.fitting) - len(shown)
     is_unsure = any(not (plan.fast_enough(each) or _is_slow_work(each)) for each in shown)
-    has_no_pace = any(not (_has_pace(each) or _has_slow_pace(each)) for each in shown)
     hints = (
         f"{rest} more: -v" if rest else "",
-        f"{_SLOW}: minutes to days there" if any(map(_has_slow_pace, shown)) else "",
-        "-: how fast it is there is not known" if has_no_pace else "",
         "?: at its slow end it is below the speed you need" if is_unsure else "",
     )
-    if any(hints):
-        yield say(" · ".join(filter(None, hints)))
-    differences: dict[str, list[str]] = {}
-    for each in shown:
-        differences.setdefault(_difference(plan, each), []).append(each.profile.name)
-    for words, names in differences.items():
-        if words:
-            yield say(f"{words}, as `check` takes there: {', '.join(names)}", hang=2)
-    if verbose:
-        yield from _caveats(shown)
-
-
-def _difference(plan: Plan, candidate: Known) -> str:
-    """What the machine was judged with that differs from what stands above."""
-    wanted, here = plan.workload, candidate.workload
-    parts = []
-    if (here.quantization, here.runtime) != (wanted.quantization, wanted.runtime):
-        parts.append(format_words(here))
-    if here.finetune_method != wanted.finetune_method:
-        parts.append(here.finetune_method or "-")
-    if here.context_tokens != wanted.context_tokens:
-        parts.append(context_words(here))
-    return "With " + " and ".join(parts) if parts else ""
-
-
-def _caveats(shown: Sequence[Known]) -> Iterator[Block]:
-    """What is unsure of the profiles of these machines."""
-    confidences = {candidate.profile.machine.confidence or "" for candidate in shown}
-    if unsure := sorted(confidences & {"medium", "low"}, reverse=True):
-        yield say(f"Of {' and '.join(unsure)} confidence: check your configuration.")
-    yield from _limits([candidate.profile for candidate in shown])
-    codes = [finding.code for each in shown for finding in each.findings
-             if finding.outcome is Outcome.WARN]  # fmt: skip
-    if "disk-assumed" in codes:
-        yield say("Where a profile does not state the free space, enough of it is assumed.")
+    yield from texts([" · ".join(filter(None, hints))], indent=0, hang=0)
 
 
 def _known_table(plan: Plan, shown: Sequence[Known], verbose: bool) -> Table:
-    """A row a machine, with the likely pace; `verbose` adds the range and the confidence."""
+    """A row a machine, with the likely pace and what is judged there otherwise than above."""
     columns = (
         Column(),
         Column(title="machine"),
@@ -291,26 +234,26 @@ def _known_table(plan: Plan, shown: Sequence[Known], verbose: bool) -> Table:
         Column(title=pace_title(candidate.speed for candidate in shown)),
         Column(title="kind", drop=4),
         Column(title="where", drop=3),
+        Column(title="judged as", drop=5),
         Column(title="confidence" if verbose else "", drop=2),
     )
-    places = {"host": "RAM", "accelerator": "GPU", "split": "both"}
     rows: list[tuple[Cell, ...]] = []
     for candidate in shown:
-        machine = candidate.profile.machine
-        place = "GPU" if candidate.by_shared_gpu else places.get(candidate.placement or "", "-")
-        is_sure = plan.fast_enough(candidate) or _is_slow_work(candidate)
-        pace = pace_of(candidate.speed, always_ends=verbose)
+        place = "GPU" if candidate.by_shared_gpu else _PLACES.get(candidate.placement or "", "-")
+        is_slow = _is_slow_work(candidate)
+        is_sure = plan.fast_enough(candidate) or is_slow
+        pace, judged = pace_of(candidate.speed, always_ends=verbose), run_words(candidate.workload)
+        sign, style = ("✓", Route.LOCAL) if is_sure else ("?", Route.UNKNOWN)
         rows.append(
             (
-                Span(text="✓", style=Route.LOCAL)
-                if is_sure
-                else Span(text="?", style=Route.UNKNOWN),
+                Span(text=sign, style=style),
                 strong(candidate.profile.name),
-                *_memory(machine),
-                _SLOW if _has_slow_pace(candidate) else pace,
+                *_memory(candidate.profile.machine),
+                "slow" if pace == "-" and is_slow else pace,
                 candidate.profile.kind,
                 f"{place}, little left" if candidate.is_tight else place,
-                machine.confidence or "" if verbose else "",
+                "" if judged == run_words(plan.workload) else ", ".join(judged),
+                (candidate.profile.machine.confidence or "") * verbose,
             )
         )
     return Table(columns=columns, rows=tuple(rows), indent=0)
@@ -330,42 +273,28 @@ def _some_of_each(plan: Plan) -> list[Known]:
     bests.sort(key=lambda best: (not plan.fast_enough(best), best.kind == "ci"))
     names = [best.profile.name for best in bests[:_SHOWN]]
     shown = [candidate for candidate in plan.fitting if candidate.profile.name in names]
-    return sorted(shown, key=lambda candidate: not _has_pace(candidate))
+    return sorted(shown, key=lambda candidate: not _is_timed(candidate))
+
+
+def _is_timed(candidate: Known) -> bool:
+    return pace_of(candidate.speed) != "-"
 
 
 def _best(plan: Plan, among: Sequence[Known]) -> Known:
     """The smallest at a comfortable pace, else that is fast enough, of known pace first."""
     enough = list(filter(plan.fast_enough, among))
-    timed = filter(_has_pace, (*filter(plan.is_comfortable, among), *enough))
+    timed = filter(_is_timed, (*filter(plan.is_comfortable, among), *enough))
     return next(timed, (*enough, *among)[0])
 
 
-def _is_limited(machine: Machine) -> bool:
-    """Whether programs get less than all of its RAM."""
-    return (machine.memory_limit_bytes or 0) < (machine.memory_total_bytes or 0)
-
-
-def _limits(shown: Sequence[Profile]) -> Iterator[Block]:
-    """What a star behind the RAM means."""
-    for profile in shown:
-        if _is_limited(profile.machine):
-            whole = units.binary(profile.machine.memory_total_bytes or 0)
-            remark = f"* what a limit leaves to programs, of {whole}: {profile.name}"
-            yield say(remark, hang=2)
-
-
 def _memory(machine: Machine) -> tuple[str, str]:
-    """RAM, with a star where that is a limit, and the accelerators' own memory."""
-    ram = "-"
-    if machine.memory_limit_bytes is not None:
-        ram = units.binary(machine.memory_limit_bytes) + "*" * _is_limited(machine)
-    cards = machine.accelerators or ()
-    sizes = [card.memory_total_bytes for card in cards if not card.unified]
-    sizes = [size for size in sizes if size is not None]
+    """RAM that programs get, and the accelerators' own memory."""
+    limit, cards = machine.memory_limit_bytes, machine.accelerators or ()
+    ram = "-" if limit is None else units.binary(limit)
+    sizes = [units.binary(card.memory_total_bytes or 0) for card in cards if not card.unified]
     if not sizes:
-        return ram, "shared" if any(card.unified for card in cards) else ""
-    each = units.binary(sizes[0] or 0)
-    return ram, each if len(sizes) == 1 else f"{len(sizes)} x {each}"
+        return ram, "shared" if cards else ""
+    return ram, sizes[0] if len(sizes) == 1 else f"{len(sizes)} x {sizes[0]}"
 
 
 def profiles_document(profiles: Sequence[Profile]) -> Document:
@@ -397,14 +326,14 @@ def profiles_document(profiles: Sequence[Profile]) -> Document:
                 profile.title,
             )
         )
+    head = f"{several} to ask about with --machine NAME; the first word may be left out."
+    doubt = "Of medium and low confidence: check your configuration. --format json has the sources."
     return Document(
         blocks=(
-            say(f"{several} to ask about with --machine NAME; the first word may be left out."),
+            say(head),
             BLANK,
             Table(columns=columns, rows=tuple(rows), indent=0),
             BLANK,
-            *_limits(profiles),
-            say("Of medium and low confidence: check your configuration. --format json has the"
-                " sources."),
+            say(doubt),
         )
-    )  # fmt: skip
+    )

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from ..catalogue.offers import Offer, provider_name
 from ..core import units
+from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
 
 # prices of hosted models change about every quarter of a year
 _OLD_PRICE_DAYS = 91
-_NO_PRICE = "at a price that is not known here"
+
+API_RISKS = (
+    "With an API, what you send leaves the machine for the provider, whose rate limits and outages"
+    " apply."
+)
 
 
 def offer_words(offer: Offer, today: str | None) -> tuple[str, str]:
@@ -15,29 +20,28 @@ def offer_words(offer: Offer, today: str | None) -> tuple[str, str]:
     whose = provider_name(offer.provider)
     if offer.stands_in:
         whose = f"{offer.model} from {whose} stands in"
-    return whose, price_words(offer, today) or _NO_PRICE
+    return whose, price_words(offer, today) or "at a price that is not known here"
 
 
 def short_price(offer: Offer) -> str:
-    """`0.10/0.32`: dollars per million tokens in and out; of other units `$0.04 an image`."""
+    """`0.10/0.32`: dollars per million tokens in and out; of other units `$0.04 per image`."""
     rates = (offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens)
     if rates[0] is not None:
         return "/".join(dollars_of(rate).removeprefix("$") for rate in rates if rate is not None)
-    if offer.usd_per_image is not None:
-        return f"{dollars_of(offer.usd_per_image)} an image"
-    return f"{dollars_of(offer.usd_per_audio_minute)} a min" if offer.usd_per_audio_minute else ""
+    return price_words(offer)
 
 
 def price_words(offer: Offer, today: str | None = None) -> str:
     """The prices and, given the day, of when they are; empty where none is known."""
-    parts = [rates_of(offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens)]
+    into = offer.input_usd_per_million_tokens
+    parts = [rates_of(into, offer.output_usd_per_million_tokens)]
     for price, words in (
         (offer.usd_per_audio_minute, "per minute of audio"),
         (offer.usd_per_image, "per image"),
     ):
-        parts.append(f"{dollars_of(price)} {words}" if price is not None else "")
+        parts.append("" if price is None else f"{dollars_of(price)} {words}")
     text = ", ".join(filter(None, parts))
-    if offer.input_usd_per_million_tokens is not None:
+    if into is not None:
         text += " per 1M tokens"
         for word, limit in (
             ("up to", offer.price_holds_to_tokens),
@@ -73,3 +77,15 @@ def rates_of(into: float | None, out: float | None) -> str:
     """`$0.10 in, $0.32 out`."""
     rates = ((into, "in"), (out, "out"))
     return ", ".join(f"{dollars_of(rate)} {word}" for rate, word in rates if rate is not None)
+
+
+def no_api_words(workload: Workload) -> str:
+    """Why no API is named, where none is."""
+    if workload.private:
+        return "ruled out, nothing may leave the machine"
+    if workload.task == "finetune":
+        return "not known, these prices do not cover fine-tuning"
+    conditions = (workload.commercial, workload.modify, workload.auditable, workload.license)
+    is_longer = (workload.context_tokens or 0) > DEFAULT_CONTEXT_TOKENS
+    with_these = " that meets your conditions" if is_longer or any(conditions) else ""
+    return f"this catalogue knows no offer{with_these}"

@@ -7,13 +7,24 @@ from collections.abc import Iterator, Sequence
 
 from ..advice.sizes import ContainerSize
 from ..core import units
-from .layout import BLANK, Block, Column, Document, Table, command_line, heading, line, say, strong
+from .layout import (
+    BLANK,
+    Block,
+    Column,
+    Document,
+    Table,
+    command_line,
+    figures,
+    heading,
+    line,
+    say,
+    strong,
+    texts,
+)
 from .words import format_words
 
 # what the rows of growth are called where that is not their name
 _NAMES = {"pictures": "large pictures", "uncertainty": "uncertain"}
-# more than a program takes by itself; an embedding server holds outputs of each token
-_MUCH_BYTES = units.GIB
 _CACHE_COUNTS = "Keep the page cache within the limit: without it a server stalls or is killed."
 # label, figure, why
 _Row = tuple[str, str, str]
@@ -38,33 +49,27 @@ def _single(size: ContainerSize, verbose: bool) -> Iterator[Block]:
     context, parallel = size.workload.context_tokens, size.workload.parallel
     users = "1 user" if parallel == 1 else f"each of {parallel} users"
     length = users if context is None else f"{units.tokens(context)} of context for {users}"
-    yield say(f"{format_words(size.workload)}, {length}", indent=2)
-    yield from (say(note, indent=2) for note in size.notes)
-    yield from (BLANK, _table(list(_rows(size))))
+    yield from texts([f"{format_words(size.workload)}, {length}", *size.notes], hang=0)
+    yield from (BLANK, figures(_rows(size)))
     if growing := list(_growing(size)):
-        yield from (*heading("What can grow, and what bounds it"), _table(growing))
+        yield from (*heading("What can grow, and what bounds it"), figures(growing))
     if verbose:
-        yield from heading("Figures")
-        for text, arithmetic in _arithmetic(size):
-            yield from (say(text, indent=2), say(arithmetic, indent=4))
+        from .details import sections
+        from .json import record
+
+        yield from sections(record(size, "growths needs"), {"growths": "Growth", "needs": "Needs"})
     if size.image is not None and size.program:
         # the command that holds it to these figures
-        yield from heading("Start it with")
         settings = [f"{name}={value}" for name, value in size.environment.items()]
-        yield command_line(" ".join([*settings, *map(shlex.quote, size.program)]))
-        if size.fetch:
-            yield command_line(size.fetch)
+        command = " ".join([*settings, *map(shlex.quote, size.program)])
+        yield from (*heading("Start it with"), command_line(command))
+        yield from [command_line(size.fetch)] if size.fetch else ()
     if size.image is not None:
         yield say("To paste: --format kubernetes, compose, docker or systemd")
 
 
 def _up(size: int) -> str:
     return units.binary_at_least(size)
-
-
-def _table(rows: Sequence[_Row]) -> Table:
-    cells = tuple((label, strong(figure), why) for label, figure, why in rows)
-    return Table(columns=(Column(), Column(), Column(wrap=True)), rows=cells)
 
 
 def _rows(size: ContainerSize) -> Iterator[_Row]:
@@ -91,25 +96,16 @@ def _cache(size: ContainerSize) -> str:
 
 
 def _largest(size: ContainerSize) -> str:
-    """The largest part of the request; empty where it is the program itself."""
+    """`: 4.4 GiB weights`, the largest part of the request that has a name."""
     memory, service = size.needs.memory, size.runtime.service
     is_mapped = service is not None and service.maps_files
-    terms = [
-        term
-        for term in (() if memory is None else memory.terms)
-        if term.where == "host" and not (is_mapped and term.may_be_mapped)
-    ]
-    largest = max(terms, key=lambda term: term.bytes, default=None)
-    libraries = size.accelerator_host_bytes
-    if libraries and (largest is None or largest.bytes <= libraries):
-        return f": {units.binary(libraries)} GPU libraries"
-    if largest is None or (largest.is_program and largest.bytes <= _MUCH_BYTES):
-        return ""
-    name = largest.name.replace("_", " ").replace("kv", "KV")
-    if largest.is_program:
-        is_embedding = size.model.modality == "embedding"
-        name = f"of the program itself{'; a shorter --context takes less' * is_embedding}"
-    return f": {units.binary(largest.bytes)} {name}"
+    parts = {"GPU libraries": size.accelerator_host_bytes}
+    for term in () if memory is None else memory.terms:
+        if term.where == "host" and not (is_mapped and term.may_be_mapped):
+            name = "of the program itself" if term.is_program else term.name.replace("_", " ")
+            parts[name.replace("kv", "KV")] = term.bytes
+    name = max(parts, key=lambda part: parts[part])
+    return f": {units.binary(parts[name])} {name}" if parts[name] else ""
 
 
 def _growing(size: ContainerSize) -> Iterator[_Row]:
@@ -149,23 +145,9 @@ def _several(sizes: Sequence[ContainerSize]) -> Iterator[Block]:
     )
     columns = tuple(Column(title=title, right=bool(at)) for at, title in enumerate(titles))
     yield from (Table(columns=columns, rows=rows), BLANK)
-    for size in sizes:
-        yield from (say(f"{size.model.name}: {note}", hang=2) for note in size.notes)
-    if any(size.page_cache_bytes for size in sizes):
-        yield say(_CACHE_COUNTS)
+    notes = [f"{size.model.name}: {note}" for size in sizes for note in size.notes]
+    is_cached = any(size.page_cache_bytes for size in sizes)
     is_served = all(size.image is not None for size in sizes)
     to_paste = "; to paste: --format kubernetes, compose, docker …" if is_served else ""
-    yield say(f"Options and figures: -v{to_paste}")
-
-
-def _arithmetic(size: ContainerSize) -> Iterator[tuple[str, str]]:
-    """Yield every growth and every memory term, each with its arithmetic."""
-    for growth in size.growths:
-        name = growth.name.replace("_", " ")
-        yield f"{name}: {units.binary(growth.bytes)}, {growth.why}", growth.arithmetic
-    if size.accelerator_host_bytes:
-        libraries = units.binary(size.accelerator_host_bytes)
-        yield f"GPU libraries: {libraries}, stated once, host", ""
-    for term in size.needs.memory.terms if size.needs.memory is not None else ():
-        name = term.name.replace("_", " ")
-        yield f"{name}: {units.binary(term.bytes)}, {term.how}, {term.where}", term.arithmetic
+    last = f"Options and figures: -v{to_paste}"
+    yield from texts([*notes, _CACHE_COUNTS * is_cached, last], indent=0)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ..audit.spread import Spread
 from ..core import units
 from ..judge.record import Route
-from .layout import BLANK, Block, Column, Document, Span, Table, heading, line, say, strong
+from .layout import BLANK, Block, Column, Document, Span, Table, line, say, section, strong, texts
 
 # machines that are listed one by one, and of those left out
 _SHOWN, _SHOWN_OUT = 32, 5
@@ -20,21 +20,19 @@ _HEADS = {
 
 def document(spread: Spread, *, verbose: bool = False) -> Document:
     """Return the answer, what each machine would hold, and what the program's makers warn of."""
-    blocks = [*_head(spread), *_shares(spread)]
-    if len(spread.shares) > 1:
-        blocks.append(say(f"{_sentence(spread.engine.how)}", indent=2))
-    if spread.left_out:
-        blocks += heading("Left out")
-        for each in spread.left_out[:_SHOWN_OUT]:
-            blocks.append(say(f"{each.machine}: {each.reason}", indent=2))
-        if len(spread.left_out) > _SHOWN_OUT:
-            blocks.append(say(f"and {len(spread.left_out) - _SHOWN_OUT} more", indent=2))
-    blocks += heading(f"About {spread.engine.title}")
-    blocks += [say(f"- {text}", indent=2) for text in (*spread.engine.warnings, *spread.notes)]
-    if verbose:
-        blocks += heading("Sources")
-        blocks += [say(f"- {source}", indent=2) for source in spread.engine.sources]
-    return Document(blocks=tuple(blocks))
+    engine = spread.engine
+    left_out = [f"{each.machine}: {each.reason}" for each in spread.left_out[:_SHOWN_OUT]]
+    if len(spread.left_out) > _SHOWN_OUT:
+        left_out.append(f"and {len(spread.left_out) - _SHOWN_OUT} more")
+    blocks = (
+        *_head(spread),
+        *(_shares(spread) if spread.shares else ()),
+        *texts([_sentence(engine.how)] if len(spread.shares) > 1 else ()),
+        *section("Left out", left_out),
+        *section(f"About {engine.title}", [f"- {x}" for x in (*engine.warnings, *spread.notes)]),
+        *section("Sources", [f"- {source}" for source in engine.sources] if verbose else ()),
+    )
+    return Document(blocks=blocks)
 
 
 def _sentence(text: str) -> str:
@@ -43,30 +41,26 @@ def _sentence(text: str) -> str:
 
 def _head(spread: Spread) -> Iterator[Block]:
     """Whether it fits, what was judged, and why."""
-    number = len(spread.shares)
+    number, work = len(spread.shares), spread.workload
     rest = f" on {number} of {spread.machines} machines"
     if number == 1:
         rest = " on one machine alone"
     elif not number:
         rest = f" over {spread.machines} machine{'' if spread.machines == 1 else 's'}"
     sign = Span(text=_HEADS[spread.route], style=spread.route)
-    name = strong(spread.model.name)
-    yield line(sign, "  ", name, rest, f" with {spread.engine.title}")
-    work = spread.workload
+    yield line(sign, "  ", strong(spread.model.name), rest, f" with {spread.engine.title}")
     words = [f"{work.quantization or work.format}"]
     if work.context_tokens:
-        words.append(f"{work.context_tokens:,} tokens of context")
+        words.append(f"{units.tokens(work.context_tokens)} of context")
     if spread.needs_bytes is not None:
         words.append(f"{units.binary_at_least(spread.needs_bytes)} on one machine")
-    yield from (say(", ".join(words), indent=2), BLANK, say(_sentence(spread.reason), indent=2))
-    if spread.remedy is not None:
-        yield say(f"To do: {spread.remedy}", indent=2)
+    to_do = f"To do: {spread.remedy}" if spread.remedy is not None else ""
+    yield from (say(", ".join(words), indent=2), BLANK)
+    yield from texts([_sentence(spread.reason), to_do], hang=0)
 
 
 def _shares(spread: Spread) -> Iterator[Block]:
     """What each machine holds, and the option that makes just this division."""
-    if not spread.shares:
-        return
     titles = ("machine", "layers", "holds", "has to give")
     rows = tuple(
         (
@@ -79,9 +73,8 @@ def _shares(spread: Spread) -> Iterator[Block]:
     )
     columns = tuple(Column(title=title, right=bool(at)) for at, title in enumerate(titles))
     yield from (BLANK, Table(columns=columns, rows=rows))
-    if len(spread.shares) > _SHOWN:
-        more = len(spread.shares) - _SHOWN
-        yield say(f"and {more} more: --format json has them all", indent=2)
+    more = len(spread.shares) - _SHOWN
+    yield from texts([f"and {more} more: --format json has them all" if more > 0 else ""])
     largest = max(spread.shares, key=lambda share: share.devices)
     if largest.devices > 1:
         with_others = f"{largest.devices} GPUs, each with buffers of its own"

@@ -25,24 +25,6 @@ def test_ollama_is_told_a_context_that_it_would_not_take() -> None:
     assert first == f"{own} OLLAMA_CONTEXT_LENGTH=2048 ollama serve"
 
 
-def test_ollama_cuts_its_context_to_that_of_the_model() -> None:
-    """A model trained for 512 tokens needs no server of its own beside the service, whatever its context."""
-    for name in ("desktop-rtx3060-12gb", "desktop-rtx4090-24gb"):
-        commands = check("mxbai-embed-large-v1", Workload(runtime="ollama"), machine=name).commands
-        assert commands == ("ollama run mxbai-embed-large:335m 'Hello'",)
-
-
-def test_the_server_keeps_as_many_copies_as_are_counted() -> None:
-    """Without --ctx-checkpoints it keeps 32 (common/common.h); the line says 3, so the note goes."""
-    verdict = check(
-        "qwen3.5-4b",
-        Workload(runtime="llama.cpp", quantization="Q4_K_M"),
-        machine="desktop-rtx3060-12gb",
-    )
-    assert "--ctx-checkpoints 3" in verdict.commands[0]
-    assert not any("after many turns" in note for note in verdict.notes)
-
-
 def test_ollamas_own_context_is_left_where_it_does_no_harm() -> None:
     """A second server is for what the service would not run alike. The context of a GPU below 24 GB
     is the judged one; a context that was asked for is no other.
@@ -86,23 +68,3 @@ def test_one_gpu_of_several_is_named_in_the_line() -> None:
     assert unlike.commands[0].endswith(" -sm none -mg 1")
     (note,) = (line for line in unlike.setup if "--list-devices" in line)
     assert "RTX 3090" in note
-
-
-def test_some_gpus_of_several_are_named_in_the_line() -> None:
-    """llama.cpp takes all that it sees, and the answer was of three of four (docs/multi-gpu.md). A build of CUDA is meant for NVIDIA's
-    alone: of others a comment says how to name them."""
-    asked = Workload(runtime="llama.cpp", quantization="Q6_K")
-    lines = {
-        gpus: check("llama3.3:70b", asked, machine=machine_named(gpus))
-        for gpus in ("4x RTX 3090", "3x RTX 3090", "3x RTX 3090 + GTX 1080 Ti", "4x RX 7900 XTX")
-    }
-    assert lines["4x RTX 3090"].commands[0].endswith(" -dev CUDA0,CUDA1,CUDA2")
-    assert not any("--list-devices" in line for line in lines["4x RTX 3090"].setup)
-    assert "-dev" not in lines["3x RTX 3090"].commands[0]
-    unlike = lines["3x RTX 3090 + GTX 1080 Ti"]
-    assert unlike.commands[0].count("CUDA") == 3
-    (note,) = (line for line in unlike.setup if "--list-devices" in line)
-    assert "3 × NVIDIA GeForce RTX 3090" in note
-    amd = lines["4x RX 7900 XTX"]
-    assert "-dev" not in amd.commands[0]
-    assert any("3 GPUs suffice; -dev NAMES" in line for line in amd.setup)

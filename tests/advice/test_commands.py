@@ -73,39 +73,6 @@ def test_a_tag_of_ollama_is_judged_as_what_it_loads(tag: str, quantization: str,
 
 
 @pytest.mark.parametrize(
-    ("repository", "size", "off"),
-    [
-        # the files on Hugging Face; this one's scales are quantized again, which the name does not say
-        ("unsloth/Llama-3.2-3B-Instruct-bnb-4bit", 2.24e9, 0.07),
-        ("nvidia/Llama-3.1-8B-Instruct-FP8", 9.1e9, 0.02),
-    ],
-)
-def test_a_quantized_repository_is_downloaded_as_it_is(
-    repository: str, size: float, off: float
-) -> None:
-    """Its own size and its own name to type, not the 16-bit original's."""
-    found = check(repository, machine="RTX 4090")
-    assert found.needs is not None
-    assert found.needs.download_bytes == pytest.approx(size, rel=off)
-    assert any(repository in line for line in found.commands)
-
-
-def test_a_tag_says_nothing_of_other_files() -> None:
-    """vLLM loads the published checkpoint, whatever Ollama calls the model; the name without a tag keeps the usual type."""
-    assert (
-        check("llama3.2:1b", Workload(runtime="vllm"), machine=ROOMY).workload.quantization
-        == "bfloat16"
-    )
-    plain = check("llama-3.2-1b", machine=ROOMY)
-    assert plain.workload.quantization == "Q4_K_M"
-    assert not any("llama3.2:1b" in command for command in plain.commands)
-    assert (
-        "ollama run llama3.2:1b"
-        in check("llama-3.2-1b", Workload(quantization="Q8_0"), machine=ROOMY).commands
-    )
-
-
-@pytest.mark.parametrize(
     ("id", "option"),
     [
         ("bge-reranker-v2-m3", "--reranking"),
@@ -181,12 +148,3 @@ def test_a_folder_of_published_types_is_run_by_its_path(tmp_path: Path) -> None:
     folder = small(tmp_path / "mine")
     verdict = check(folder, Workload(runtime="transformers"), machine="desktop-rtx3060-12gb")
     assert f"pipeline(model='{folder}', " in verdict.commands[0]
-
-
-def test_a_path_that_a_program_would_misread_is_in_no_line(tmp_path: Path) -> None:
-    """A shell takes a quoted path; within the quotes of a Python program it would end the text."""
-    folder = small(tmp_path / "it's mine")
-    machine = "desktop-rtx3060-12gb"
-    assert not check(folder, Workload(runtime="transformers"), machine=machine).commands
-    (line,) = check(folder, Workload(runtime="vllm"), machine=machine).commands
-    assert "it'\"'\"'s mine'" in line

@@ -11,18 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.paths import COMMON, RECORDS
-from selfhost import Load, Machine, Workload, WorkloadError, check
+from selfhost import Load, Machine, Workload, check
 from selfhost.advice.costs import monthly_cost, tokens_of
 from selfhost.catalogue.offers import Offer
-from selfhost.cli.declared import parse_years
 from selfhost.judge.costs import MonthlyCost
 from selfhost.judge.pace.speed import PaceRange, Speed
-from selfhost.reports.check_text import check_document
-from selfhost.reports.layout import plain
 
 RECORD = Machine.from_file(str(RECORDS / "vm-24gib.json"))
 RATINGS = tomllib.loads((COMMON / "power.toml").read_text(encoding="utf-8"))
-GPUS = tomllib.loads((COMMON / "gpus.toml").read_text(encoding="utf-8"))
 # a desktop whose processor and card are named
 DESKTOP = RECORD.replace(
     name="desktop", scope="host", cpu_model="13th Gen Intel(R) Core(TM) i9-13900K"
@@ -87,23 +83,6 @@ def test_what_is_no_load_is_refused(text: str) -> None:
         Load.parse(text)
 
 
-@pytest.mark.parametrize("text", ["9" * 20, "9" * 400, "1:1000000.5B", "1" * 15 + "M"])
-def test_a_load_beyond_counting_is_refused(text: str) -> None:
-    with pytest.raises(WorkloadError):
-        Load.parse(text)
-    assert Load.parse("1000000B:0").input_tokens_per_day == 10**15
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [("watts", 0), ("watts", -1), ("watts", float("nan")), ("electricity_per_kwh", -0.1)],
-)
-def test_impossible_power_and_prices_are_refused(key: str, value: float) -> None:
-    """No computer runs on nothing, and a wrong price is none."""
-    with pytest.raises(WorkloadError, match=key):
-        Load(input_tokens_per_day=1, output_tokens_per_day=1, **{key: value})  # type: ignore[arg-type]
-
-
 def test_a_month_by_api_is_thirty_times_the_day() -> None:
     """GPT-4o at $2.50 and $10 a million: 2M in and 500k out a day are $10 a day, $300 in 30 days."""
     cost = check("gpt-4o", Workload(load=Load.parse("2M:500k")), machine=RECORD).monthly_cost
@@ -115,17 +94,6 @@ def test_a_month_by_api_is_thirty_times_the_day() -> None:
         one.arithmetic == "30 days × (2,000,000 × $2.50 + 500,000 × $10.00) / 1,000,000 = $300.00"
     )
     assert cost.here is None
-
-
-def test_a_load_never_changes_the_route() -> None:
-    """The same route and findings with and without it; without it there is no cost."""
-    for name in ("mistral-7b", "gpt-4o", "deepseek-v3", "whisper-small"):
-        plain_answer, with_load = (
-            check(name, Workload(load=load), machine=RECORD) for load in (None, Load.parse("5M"))
-        )
-        assert plain_answer.monthly_cost is None
-        assert with_load.monthly_cost is not None
-        assert (plain_answer.route, plain_answer.findings) == (with_load.route, with_load.findings)
 
 
 @given(read=st.integers(0, 10**9), written=st.integers(0, 10**9))
@@ -150,61 +118,6 @@ def test_every_line_can_be_checked_with_a_calculator(read: int, written: int) ->
         assert line is not None
         left, right, half = calculated(line)
         assert left == pytest.approx(right, abs=half * 1.001, rel=1e-9), line
-
-
-def test_the_offers_of_a_load_come_cheapest_for_it_first() -> None:
-    """What is cheap to read may be dear to write: the order is that of the bill, the same in both lists."""
-    for text in ("1M:0", "0:1M", "1M:1M"):
-        verdict = check("deepseek-v3", Workload(load=Load.parse(text)), machine=RECORD)
-        assert verdict.monthly_cost is not None
-        bills = [
-            one.usd_per_month
-            for one in verdict.monthly_cost.offers
-            if one.usd_per_month is not None
-        ]
-        assert bills == sorted(bills)
-        assert [one.model for one in verdict.monthly_cost.offers] == [
-            one.model for one in verdict.api_offers
-        ]
-
-
-def test_what_does_not_keep_up_is_said() -> None:
-    """More than 24 hours of work in a day is no plan: said plainly, and without an energy that could not be used."""
-    answers = {}
-    for text in ("1k", "50M:20M", "2M:500k"):
-        verdict = check("mistral-7b", Workload(load=Load.parse(text, watts=90)), machine=RECORD)
-        assert verdict.monthly_cost is not None
-        here = verdict.monthly_cost.here
-        assert here is not None
-        assert here.hours_per_day_low is not None
-        assert here.hours_per_day_high is not None
-        assert here.hours_per_day_low <= here.hours_per_day_high
-        answers[text] = here
-    assert answers["1k"].keeps_up is True
-    assert answers["50M:20M"].keeps_up is False
-    assert answers["50M:20M"].kwh_per_month_high is None
-    verdict = check("mistral-7b", Workload(load=Load.parse("50M:20M")), machine=RECORD)
-
-
-def test_the_energy_of_an_end_that_does_not_keep_up_is_not_told() -> None:
-    """Where only the fast end gets through the day, no month of the load is known at the slow end; running all day bounds it."""
-    load = Load.parse("500k:200k", watts=90, electricity_per_kwh=0.3)
-    verdict = check("mistral-7b", Workload(load=load), machine=RECORD)
-    assert verdict.monthly_cost is not None
-    here = verdict.monthly_cost.here
-    assert here is not None
-    assert here.hours_per_day_low is not None
-    assert here.hours_per_day_high is not None
-    assert here.hours_per_day_low < 24 < here.hours_per_day_high
-    assert here.keeps_up is None
-    assert here.kwh_per_month_low == pytest.approx(
-        30 * here.hours_per_day_low * 90 / 1000, rel=1e-3
-    )
-    assert here.electricity_per_month_low == pytest.approx(
-        30 * here.hours_per_day_low * 90 / 1000 * 0.3, rel=1e-3
-    )
-    assert (here.kwh_per_month_high, here.electricity_per_month_high) == (None, None)
-    assert [entry.fact for entry in here.unknown] == ["kwh_per_month_high"]
 
 
 def test_energy_is_counted_only_where_a_power_is_known() -> None:
@@ -267,26 +180,6 @@ def of_unknown_gpu() -> Machine:
     return machine.replace(accelerators=(unknown,))
 
 
-def test_a_gpu_reads_prompts_faster_than_it_writes() -> None:
-    """An RTX 3060 reads some two thousand tokens of a 7B model a second and writes some sixty
-    (llama-bench, ggml-org/llama.cpp, discussion 15013): hours of reading are none of writing.
-    """
-    from selfhost.machine.named import machine_named
-
-    costs = [
-        check(
-            "llama-3.1-8b", Workload(load=Load.parse(text)), machine=machine_named("RTX 3060 12GB")
-        ).monthly_cost
-        for text in ("1M:0", "0:1M")
-    ]
-    reading, writing = (cost.here if cost is not None else None for cost in costs)
-    assert reading is not None
-    assert writing is not None
-    assert reading.hours_per_day_likely is not None
-    assert writing.hours_per_day_likely is not None
-    assert reading.hours_per_day_likely < writing.hours_per_day_likely / 5
-
-
 def test_hours_are_bounds_where_how_fast_prompts_are_read_is_not_estimated() -> None:
     """Nothing tells the arithmetic of a GPU that nobody knows: between no time and that of writing as much."""
     verdict = check("llama-3.1-8b", Workload(load=Load.parse("10k:10k")), machine=of_unknown_gpu())
@@ -298,23 +191,6 @@ def test_hours_are_bounds_where_how_fast_prompts_are_read_is_not_estimated() -> 
     here = verdict.monthly_cost.here
     assert here.hours_per_day_low is not None
     assert here.hours_per_day_high is not None
-
-
-def test_hours_are_no_bounds_where_both_speeds_are_estimated() -> None:
-    """On a processor and on measured GPUs reading prompts is estimated as well; and what is only written needs no speed of reading."""
-    from selfhost.machine.profiles import load as profile_of
-
-    card, other = profile_of("desktop-rtx4090-24gb").machine, of_unknown_gpu()
-    for machine, text, bounds in (
-        (RECORD, "10k:10k", False),
-        (card, "10k:10k", False),
-        (other, "10k:10k", True),
-        (other, "0:10k", False),
-    ):
-        cost = check("llama-3.1-8b", Workload(load=Load.parse(text)), machine=machine).monthly_cost
-        assert cost is not None
-        assert cost.here is not None
-        assert cost.here.hours_are_bounds is bounds
 
 
 def test_a_price_counts_for_the_prompts_that_it_is_for() -> None:
@@ -337,49 +213,6 @@ def test_a_price_counts_for_the_prompts_that_it_is_for() -> None:
         assert verdict.monthly_cost is not None
         assert verdict.monthly_cost.offers[0].usd_per_month == bill
         assert verdict.route == "api"
-
-
-def test_a_price_of_longer_prompts_that_no_list_has_is_not_known() -> None:
-    """MiniMax M3 at Novita: genai-prices 0.2.3 has a step at 524,288 tokens, litellm 1.109.1 none, so no bill is made from either."""
-    verdict = check(
-        "minimax-m3", Workload(load=Load.parse("2M:500k"), context_tokens=600_000), machine=RECORD
-    )
-    offer = next(one for one in verdict.api_offers if one.provider == "novita")
-    assert (
-        offer.input_usd_per_million_tokens,
-        offer.price_holds_to_tokens,
-        offer.price_holds_above_tokens,
-    ) == (None, 524_288, None)
-
-
-def test_an_image_is_priced_for_what_the_list_says() -> None:
-    """GPT Image 2 at fal.ai: $0.211, $0.053 and $0.006 for 1024 × 1024 in high, medium and low quality (litellm 1.109.1)."""
-    verdict = check("gpt-image-2", machine=RECORD)
-    (offer,) = verdict.api_offers
-    assert (offer.usd_per_image, [other.usd_per_image for other in offer.other_prices]) == (
-        0.211,
-        [0.053, 0.006],
-    )
-
-
-def test_sources_that_disagree_are_told() -> None:
-    """GPT-OSS 120B at OVHcloud: $0.09 and $0.47 in genai-prices 0.2.3, $0.08 and $0.40 in litellm 1.109.1; the dearer counts."""
-    verdict = check("gpt-oss-120b", Workload(load=Load.parse("1M:0")), machine=RECORD)
-    offer = next(one for one in verdict.api_offers if one.provider == "ovhcloud")
-    assert (offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens) == (0.09, 0.47)
-    (other,) = offer.other_prices
-    assert (
-        other.input_usd_per_million_tokens,
-        other.output_usd_per_million_tokens,
-        other.when,
-    ) == (0.08, 0.4, None)
-
-
-def test_a_price_by_the_hour_of_the_day_is_told_with_its_hours() -> None:
-    """DeepSeek V4 Pro at DeepSeek: $1.32 in busy hours, half of it in the others (litellm 1.109.1, off_peak_pricing)."""
-    verdict = check("deepseek-v4-pro", machine=RECORD)
-    offer = next(one for one in verdict.api_offers if one.provider == "deepseek")
-    assert offer.input_usd_per_million_tokens == 1.32
 
 
 @pytest.mark.parametrize(
@@ -405,19 +238,6 @@ def test_processors_are_found_as_the_system_spells_them(spelled: str, watts: flo
     assert bool(verdict.monthly_cost.here.unknown) == (watts is None)
 
 
-def test_ratings_are_told_once() -> None:
-    """One processor has one rating, every figure is one a processor may have, and both lists name their source."""
-    names = [name.lower() for row in RATINGS["cpu"] for name in row["names"]]
-    assert len(names) == len(set(names))
-    assert all(3 < row["watts"] < 700 for row in RATINGS["cpu"])
-    words = [row["words"] for row in GPUS["gpu"]]
-    assert len(words) == len(set(words))
-    boards = [row["watts"] for row in GPUS["gpu"] if "watts" in row]
-    assert all(10 < low <= high <= 1400 for low, high in boards)
-    assert GPUS["sources"]["watts"]
-    assert RATINGS["cpu_source"]
-
-
 @pytest.mark.parametrize(
     ("name", "unit"), [("whisper-small", "minute of audio"), ("sdxl-base-1.0", "image")]
 )
@@ -427,26 +247,6 @@ def test_a_load_in_tokens_does_not_apply_to_sound_and_pictures(name: str, unit: 
     assert cost is not None
     assert (cost.offers, cost.here, cost.input_tokens_per_day) == ((), None, None)
     assert unit in (cost.reason or "")
-
-
-def test_a_load_in_tokens_does_not_apply_to_training() -> None:
-    """Prices are of answers and hours of answering: a tuned model gives none while it is tuned."""
-    cost = check(
-        "gpt2", Workload(task="finetune", load=Load.parse("1M")), machine=RECORD
-    ).monthly_cost
-    assert cost is not None
-    assert (cost.offers, cost.here, cost.input_tokens_per_day) == ((), None, None)
-    assert "fine-tuning" in (cost.reason or "")
-
-
-def test_a_provider_that_stopped_tuning_is_told() -> None:
-    """OpenAI closed fine-tuning to new customers on 2026-05-07 and closes it on 2027-01-06 (its deprecations page)."""
-    verdict = check("gpt-4o", Workload(task="finetune"), machine=RECORD)
-    assert verdict.route == "neither"
-    (note,) = [note for note in verdict.notes if "Fine-tuning at OpenAI" in note]
-    assert "2026-05-07" in note
-    assert "2027-01-06" in note
-    assert not [note for note in check("gpt-4o", machine=RECORD).notes if "2026-05-07" in note]
 
 
 def test_what_embeds_writes_nothing() -> None:
@@ -559,39 +359,6 @@ def test_where_they_meet_both_months_cost_the_same(
         assert getattr(meets, f"share_{end}") == pytest.approx(tokens / most)
 
 
-@given(read=st.integers(1, 10**6), written=st.integers(1, 10**5), more=st.integers(2, 9))
-def test_a_larger_load_costs_no_less_and_the_purchase_stays(
-    read: int, written: int, more: int
-) -> None:
-    """Bill, hours and energy grow with the load; what was bought and where both meet do not, for the split is the same."""
-    load = Load(
-        input_tokens_per_day=read,
-        output_tokens_per_day=written,
-        watts=100,
-        electricity_per_kwh=0.3,
-        hardware_price=1000,
-    )
-    larger = load.replace(input_tokens_per_day=read * more, output_tokens_per_day=written * more)
-    first, second = month_of(load), month_of(larger)
-    assert first.here is not None
-    assert second.here is not None
-    assert (second.offers[0].usd_per_month or 0) > (first.offers[0].usd_per_month or 0)
-    for end in ("low", "likely", "high"):
-        hours = [getattr(cost.here, f"hours_per_day_{end}") for cost in (first, second)]
-        assert hours[1] == pytest.approx(more * hours[0])
-        spent = [getattr(cost.here, f"kwh_per_month_{end}") for cost in (first, second)]
-        if None not in spent:
-            assert spent[1] >= spent[0]
-    # 1,000 over the assumed three years of 365 days, 30 days of it
-    assert first.here.hardware_per_month == pytest.approx(1000 * 30 / 1095)
-    assert second.here.hardware_per_month == first.here.hardware_per_month
-    assert first.here.hardware_life_assumed
-    meetings = [cost.offers[0].meets for cost in (first, second)]
-    assert meetings[0] is not None
-    assert meetings[1] is not None
-    assert meetings[1].tokens_per_day_likely == pytest.approx(meetings[0].tokens_per_day_likely)
-
-
 def test_what_runs_in_the_place_of_a_closed_model_is_costed_beside_it() -> None:
     """GPT-4o is $300 a month for this load; the first alternative has its own bill by API, its energy and hours here, and what may be worse in words."""
     load = Load.parse(
@@ -616,121 +383,3 @@ def test_what_runs_in_the_place_of_a_closed_model_is_costed_beside_it() -> None:
     risks = " ".join(cost.instead.risks)
     assert "another model than GPT-4o" in risks
     assert "own prompts" in risks
-
-
-def test_dollars_and_another_currency_are_never_set_side_by_side_in_silence() -> None:
-    """Without the price of a dollar the answer says for whom it holds; with it the bill is told in both, and at 1 there is one currency."""
-    load = Load.parse("2M:500k", electricity_per_kwh=0.3)
-    texts = {}
-    for rate in (None, 0.5, 1.0):
-        verdict = check(
-            "mistral-7b", Workload(load=load.replace(currency_per_usd=rate)), machine=CARD
-        )
-        texts[rate] = plain(check_document([verdict]))
-    assert "if you pay in dollars" in texts[None]
-    assert "--dollar-price" in texts[None]
-    # $2.49 (OpenRouter, genai-prices 0.2.3) at 0.50 a dollar
-    assert "1.25 in your currency" in texts[0.5]
-    assert "if you pay in dollars" not in texts[0.5]
-    assert "your currency" not in texts[1.0]
-
-
-def test_what_is_missing_for_the_comparison_is_named_with_what_to_type() -> None:
-    """Without a price of electricity, a power or a pace nothing is set side by side, and the answer says what tells it."""
-    load = Load.parse("2M:500k")
-    no_tariff = check("mistral-7b", Workload(load=load), machine=CARD).monthly_cost
-    assert no_tariff is not None
-    assert no_tariff.meets_unknown is not None
-    assert "--electricity" in (no_tariff.meets_unknown.remedy or "")
-    no_power = check("mistral-7b", Workload(load=load), machine=RECORD).monthly_cost
-    assert no_power is not None
-    assert no_power.meets_unknown is not None
-    assert "--watts" in (no_power.meets_unknown.remedy or "")
-    blind = RECORD.replace(
-        memory_bandwidth_bytes_per_second=None,
-        cpu_cores_usable=None,
-        cpu_cores_physical=None,
-        is_this_one=True,
-    )
-    verdict = check("mistral-7b", Workload(load=load), machine=blind)
-    assert verdict.monthly_cost is not None
-    assert verdict.monthly_cost.here is not None
-    assert verdict.monthly_cost.here.hours_per_day_high is None
-
-
-@pytest.mark.parametrize(("text", "life"), [("3y", 3.0), ("2.5y", 2.5), ("18mo", 1.5), ("4", 4.0)])
-def test_a_life_is_written_in_years_or_months(text: str, life: float) -> None:
-    """As people say it; and the options that ask again state the same."""
-    assert parse_years(text) == life
-    load = Load.parse("1M:1M", hardware_price=10, hardware_life_years=parse_years(text))
-    assert f"--hardware-life {life:g}y" in load.options()
-
-
-def test_a_life_without_a_price_is_refused() -> None:
-    """Nothing would be spread over it."""
-    with pytest.raises(WorkloadError, match="hardware_life_years"):
-        Load.parse("1M:1M", hardware_life_years=3)
-
-
-@pytest.mark.parametrize("machine", ["ryzen 9 7950x 128gb rtx 4090", "i5-12400 2x16gb ddr4-3200"])
-def test_a_load_that_is_only_read_takes_what_its_documents_take(machine: str) -> None:
-    """`~257 documents/s` stood above hours that "cannot be told"."""
-    load = Load.parse("10M:0")
-    verdict = check("bge-m3", Workload(load=load), machine=machine)
-    assert verdict.speed is not None
-    assert verdict.speed.work is not None
-    assert verdict.monthly_cost is not None
-    here = verdict.monthly_cost.here
-    assert here is not None
-    documents = 10_000_000 / 512
-    for hours, pace in (
-        (here.hours_per_day_low, verdict.speed.work.high),
-        (here.hours_per_day_likely, verdict.speed.work.likely),
-        (here.hours_per_day_high, verdict.speed.work.low),
-    ):
-        assert hours == pytest.approx(documents / pace / 3600, rel=0.01)
-    assert not here.hours_are_bounds
-
-
-def test_the_first_alternative_is_costed_where_the_model_does_not_run() -> None:
-    asked = Workload(load=Load.parse("750k:250k"))
-    cost = check("llama-3.1-405b", asked, machine=CARD)
-    assert cost.monthly_cost is not None
-    assert cost.monthly_cost.instead is not None
-    assert cost.monthly_cost.instead.id == cost.alternatives[0].id
-    own = check("mistral-7b", asked, machine=CARD).monthly_cost
-    assert own is not None
-    assert own.instead is None
-    assert own.here is not None
-
-
-def test_a_price_tells_its_age() -> None:
-    """The day always, and from a quarter of a year on how old it is and whom to ask; without a day nothing is counted."""
-    verdict = check("gpt-4o", machine=RECORD)
-    offers = tuple(one.replace(ends=None) for one in verdict.api_offers)
-    verdict = verdict.replace(api_offers=offers)
-    fresh, old, undated = (
-        plain(check_document([verdict], today=day)) for day in ("2026-12-20", "2027-06-22", None)
-    )
-    assert "listed 2026-11-20" in fresh
-    assert "months old" not in fresh
-    assert "(listed 2026-11-20, 7 months old: ask the provider)" in old
-    listed = plain(check_document([verdict], today="2027-06-22", verbose=True))
-    assert "Listed 2026-11-20, 7 months old: ask the provider: OpenAI." in listed
-    assert "months old" not in undated
-
-
-def test_a_price_of_nothing_is_called_free_and_an_unknown_one_is_not() -> None:
-    """$0.00 would look like a price list's; None is no price."""
-    verdict = check("gpt-4o", machine=RECORD)
-    (one,) = verdict.api_offers
-    nothing = one.replace(input_usd_per_million_tokens=0.0, output_usd_per_million_tokens=0.0)
-    unknown = one.replace(input_usd_per_million_tokens=None, output_usd_per_million_tokens=None)
-    free, none = (
-        plain(check_document([verdict.replace(api_offers=(offer,))]))
-        for offer in (nothing, unknown)
-    )
-    assert "free in, free out" in free
-    assert "$0.00" not in free
-    assert "at a price that is not known here" in none
-    assert "free" not in none

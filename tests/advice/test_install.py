@@ -8,8 +8,6 @@ import sys
 from functools import lru_cache
 from typing import NamedTuple
 
-import pytest
-
 from selfhost import Workload
 from selfhost.advice.steps import steps
 from selfhost.catalogue.opened import open_catalogue
@@ -225,44 +223,3 @@ def test_what_a_call_needs_beyond_its_package_is_installed_before() -> None:
             if call.program == runtime.id and is_called and call.wants - installed(lines):
                 lacking[spec_id] = call
     assert lacking == {}
-
-
-@pytest.mark.parametrize("model", ["wan2.1-t2v-1.3b", "stable-audio-open-1.0", "kolors"])
-def test_models_whose_lines_failed_are_among_them(model: str) -> None:
-    spec = open_catalogue().spec(model)
-    families = {each.family for _, each, _ in printed().values()}
-    assert spec.family in families
-
-
-def test_torchaudio_comes_with_a_torch_that_it_loads_with() -> None:
-    """The newest torchaudio of PyPI, 2.11.0, is for CUDA 13.0. With torch 2.15.0, which is for 13.2,
-    it fails on import, and with it everything of transformers; with torch 2.11.0 it loads.
-    Chatterbox pins both.
-    """
-    loose = {
-        spec_id
-        for spec_id, (runtime, _, lines) in printed().items()
-        if runtime.id != "chatterbox"
-        and "torchaudio" in installed(lines)
-        and not any("'torch<2.12'" in line for line in lines)
-    }
-    assert loose == set()
-
-
-@pytest.mark.parametrize(
-    "model",
-    [
-        "voxtral-mini-3b-2507",
-        "voxtral-mini-4b-realtime-2602",
-        "granite-4.0-1b-speech",
-        "glm-asr-nano-2512",
-        "vibevoice-asr",
-    ],
-)
-def test_models_that_read_a_prompt_beside_the_sound_are_no_pipeline(model: str) -> None:
-    """The pipeline for speech recognition of transformers 5.23.0 passes sound alone: Voxtral and
-    GLM-ASR die for lack of input_ids, Granite's feature extractor takes no sampling_rate.
-    """
-    _, _, lines = printed()[model]
-    assert "pipeline(" not in lines[-1]
-    assert "generate(" in lines[-1]

@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 
 from selfhost import Machine, Workload
-from selfhost.advice.best_case import best_case
 from selfhost.advice.listing import Lister, Listing, count_rows
-from selfhost.advice.ranking import Order
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.tables import shipped_folder
@@ -117,32 +115,6 @@ def test_several_processes_find_the_same() -> None:
     assert count_rows(alone.answers) == shared.counts
 
 
-def test_own_models_are_listed_with_the_shipped(few: Catalogue, tmp_path: Path) -> None:
-    """A folder of the user's changes the counts, and what it says of a model bounds nothing."""
-    (tmp_path / "own-1b.toml").write_text(
-        'schema = 1\nid = "own-1b"\nname = "Own"\n[needs]\nmemory_bytes = 1\ndisk_bytes = 1\nsource = "x"\n'
-        '[parameters]\ntotal = 9_000_000_000_000\nsource = "x"\n'
-    )
-    catalogue = Catalogue.open([tmp_path], shipped=few.folder)
-    lister = Lister(catalogue, Workload(), SERVER)
-    listing = lister.first(50, only_running=False)
-    assert listing.counts.models == len(MODELS) + 1
-    assert listing.answers == lister.all().answers
-    outline = catalogue.outline("own-1b")
-    assert outline is not None
-    # the route that comes first
-    assert Order(catalogue, best_case(SERVER, Workload())).best_key(outline)[0] == 0
-
-
-def test_what_has_room_is_about_what_runs() -> None:
-    """The line of counts does not judge: on a desktop it is off by less than a tenth."""
-    catalogue, ids = open_catalogue(), open_catalogue().ids()[::6]
-    lister = Lister(catalogue, Workload(), load("desktop-ryzen-7700-32gb").machine)
-    about, exact = lister.first(1, ids).counts, lister.all(ids).counts
-    assert (about.is_estimate, exact.is_estimate, about.models) == (True, False, exact.models)
-    assert abs(about.running - exact.running) < 0.1 * exact.running
-
-
 def test_only_what_may_be_shown_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     """To judge a thousand models that nobody sees is what would be slow."""
     judged: list[str] = []
@@ -158,31 +130,3 @@ def test_only_what_may_be_shown_is_judged(monkeypatch: pytest.MonkeyPatch) -> No
         listing = Lister(open_catalogue(), Workload(), load(machine).machine).first(20)
         assert len(listing.answers) == 20
         assert len(judged) < 200
-
-
-@pytest.mark.parametrize(
-    "workload",
-    [
-        Workload(),
-        Workload(private=True),
-        Workload(commercial=True),
-        Workload(license="MIT", auditable=True),
-        Workload(context_tokens=100_000),
-        Workload(quantization="Q8_0"),
-    ],
-    ids=lambda workload: workload.options(),
-)
-def test_some_models_are_answered_for_as_among_all(few: Catalogue, workload: Workload) -> None:
-    """Whoever asks for some reads of each what the whole list says, and of the catalogue the same day
-    and how many the conditions rule out: a stand-in by API need not be among those that were asked for.
-    """
-    size = 3 * GIB
-    small = SERVER.replace(
-        memory_total_bytes=size, memory_limit_bytes=size, memory_available_bytes=size
-    )
-    for catalogue in (few, Catalogue.open([few.folder], shipped=few.folder)):
-        whole = Lister(catalogue, workload, small).all()
-        for wanted in (MODELS[:3], MODELS[3:7], ("gpt-4o",), ()):
-            some = Lister(catalogue, workload, small).all(wanted)
-            assert some.answers == tuple(row for row in whole.answers if row.model.id in wanted)
-            assert (some.ruled_out, some.as_of) == (whole.ruled_out, whole.as_of)

@@ -9,8 +9,6 @@ from selfhost import Machine, Route, Workload, check
 from selfhost.judge.record import Outcome
 from selfhost.machine.changes import apply
 from selfhost.machine.record import Accelerator
-from selfhost.reports.check_text import check_document
-from selfhost.reports.layout import plain
 
 
 @pytest.mark.parametrize("name", ["mistral-7b", "gemma-3-12b-it", "qwen3-8b", "gpt2", "phi-4"])
@@ -46,21 +44,6 @@ def test_the_room_is_right_at_the_byte(name: str, gib: int) -> None:
         assert memory(parallel=sequences) in ("pass", "warn")
         # LLAMA_MAX_SEQ of llama.cpp
         assert sequences == 256 or memory(parallel=sequences + 1) in ("fail", "unknown")
-
-
-def test_a_context_beyond_the_trained_one_is_offered_to_who_asked_for_one() -> None:
-    """Qwen3 8B: 40,960 tokens trained, 131,072 documented with YaRN (its model card)."""
-    machine = VM.replace(
-        memory_total_bytes=64 * GIB, memory_limit_bytes=64 * GIB, memory_available_bytes=64 * GIB
-    )
-    usual, scaled = (
-        check("qwen3-8b", Workload(context_tokens=tokens), machine=machine).room
-        for tokens in (None, 65_536)
-    )
-    assert usual is not None
-    assert usual.longest_context_tokens == 40_960
-    assert scaled is not None
-    assert scaled.longest_context_tokens == 131_072
 
 
 def test_the_best_quantization_fits_the_disk_whichever_is_asked_for() -> None:
@@ -143,32 +126,3 @@ def test_what_also_fits_a_mac_needs_no_raised_limit(
         finding = check(model, asked, machine=machine).finding("accelerator")
         assert finding is not None
         assert finding.code == expected
-
-
-@pytest.mark.parametrize("tokens", [4096, 87_000, 131_072])
-def test_what_also_fits_runs_with_the_setting_that_is_printed(tokens: int) -> None:
-    """Of a Framework Desktop "17 sequences" ended at half of the RAM, and "14 sequences" with a longer context far beyond the `pages_limit` that was printed."""
-    model, machine = "gpt-oss-120b", "framework desktop 128gb"
-
-    def settings(workload: Workload) -> list[str]:
-        return [line for line in check(model, workload, machine=machine).setup if "limit" in line]
-
-    asked = Workload(context_tokens=tokens)
-    room = check(model, asked, machine=machine).room
-    assert room is not None
-    printed = settings(asked)
-    assert bool(printed) is (tokens > 4096)
-    longest = room.longest_context_tokens or 0
-    assert settings(asked.replace(context_tokens=longest)) == printed
-    assert settings(asked.replace(parallel=room.most_parallel or 1)) == printed
-    assert longest == 131_072 or settings(asked.replace(context_tokens=longest + 256)) != printed
-
-
-def test_the_room_is_told_in_one_sentence() -> None:
-    """What is no more than was asked for is left out."""
-    told = plain(check_document([check("mistral-7b", machine="rtx 3090")]))
-    (line,) = [line for line in told.splitlines() if "also holds" in line]
-    assert "the GPU also holds: full context (32,768 tokens)" in line
-    asked = Workload(context_tokens=32_768)
-    told = plain(check_document([check("mistral-7b", asked, machine="rtx 3090")]))
-    assert not any("full context" in line for line in told.splitlines() if "also holds" in line)

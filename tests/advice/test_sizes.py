@@ -10,13 +10,11 @@ import pytest
 
 from helpers.each import each
 from helpers.paths import TRUTH
-from selfhost import Machine, SelfhostError, Workload, check
+from selfhost import SelfhostError, Workload, check
 from selfhost.advice.sizes import ContainerSize, node
 from selfhost.api import size
 from selfhost.machine.changes import apply
 from selfhost.needs.records import MemoryNeed
-from selfhost.reports.layout import plain
-from selfhost.reports.size_text import size_document
 
 MIB, GIB = 2**20, 2**30
 PROGRAMS = json.loads((TRUTH / "llamacpp_programs.json").read_text(encoding="utf-8"))["runs"]
@@ -114,13 +112,6 @@ def test_what_an_embedder_keeps_of_texts_is_bounded() -> None:
     assert size_of("mistral-7b", Workload()).environment == encoder.environment
 
 
-def test_the_limit_that_somebody_would_guess_kills() -> None:
-    """What `check` says the model needs, with llama-server's own prompt cache; and the limit without room for page cache."""
-    outcomes = [(run["run"], run["outcome"]) for case in GROUPS for run in case["runs"]]
-    assert outcomes.count(("default", "killed")) >= 1
-    assert outcomes.count(("no_cache", "killed")) >= 1
-
-
 @pytest.mark.parametrize("case", GROUPS, ids=lambda case: case["name"])
 def test_the_formula_is_the_one_that_was_run(case: dict[str, Any]) -> None:
     """The figures are those under which the servers ran: who changes the formula runs them again."""
@@ -130,18 +121,6 @@ def test_the_formula_is_the_one_that_was_run(case: dict[str, Any]) -> None:
     assert list(sized.arguments[2:]) == case["arguments"]
     # runs of before the environment bounded anything do not tell it: they took more, and served
     assert dict(sized.environment) == case.get("environment", dict(sized.environment))
-
-
-def test_the_limit_is_the_request_and_what_grows() -> None:
-    """A conversation's cache, by hand: 2 × 32 layers × 8 KV heads × 128 × 2 bytes × 4,096 tokens."""
-    sized = size_of("mistral-7b", Workload(context_tokens=4096))
-    conversation = 2 * 32 * 8 * 128 * 2 * 4096
-    assert sized.per_user_bytes == conversation == 512 * MIB
-    assert growth(sized, "prompt_cache") == conversation
-    assert "--cache-ram 512" in " ".join(sized.arguments)
-    mapped = sum(term.bytes for term in memory_of(sized).terms if term.may_be_mapped)
-    assert sized.page_cache_bytes == mapped + 16 * MIB
-    assert sized.request_bytes == sized.unreclaimable_bytes + sized.page_cache_bytes
 
 
 @pytest.mark.parametrize(
@@ -169,35 +148,6 @@ def test_vllm_is_limited_no_lower_than_its_publishers_example() -> None:
     sized = size_of("mistral-7b", Workload(runtime="vllm"), "A100 80GB PCIe")
     assert 20e9 <= sized.limit_bytes < 21e9
     assert sized.request_bytes < 6e9
-
-
-def test_more_users_take_more_of_everything() -> None:
-    """Each has a cache of their own and a conversation kept, up to what the server keeps unless told: 8 GiB."""
-    one, four, many = (size_of("mistral-7b", Workload(parallel=users)) for users in (1, 4, 40))
-    assert four.unreclaimable_bytes - one.unreclaimable_bytes >= 3 * one.per_user_bytes
-    assert growth(four, "prompt_cache") == 4 * growth(one, "prompt_cache")
-    assert growth(many, "prompt_cache") == 8 * GIB
-    assert ("-np", "4") in zip(four.arguments, four.arguments[1:], strict=False)
-
-
-def test_what_is_kept_of_prompts_can_be_chosen() -> None:
-    """Down to nothing: --cache-ram 0 switches it off (tools/server/README.md)."""
-    none = size("mistral-7b", prompt_cache_bytes=0)
-    assert growth(none, "prompt_cache") == 0
-    assert none.arguments[-2:] == ("--cache-ram", "0")
-    some = size("mistral-7b", prompt_cache_bytes=3_000_000_000)
-    assert growth(some, "prompt_cache") == 2862 * MIB
-
-
-@pytest.mark.parametrize(
-    ("model", "copies"), [("gemma-3-4b-it", True), ("qwen3-4b", False), ("bge-m3", False)]
-)
-def test_copies_to_go_back_to_are_bounded_where_they_are_made(model: str, copies: bool) -> None:
-    """Windows and states are copied, attention is not; an embedding model keeps no prompts either."""
-    sized = size_of(model, Workload(parallel=2))
-    assert ("--ctx-checkpoints" in sized.arguments) is copies
-    assert any(each.name == "checkpoints" for each in sized.growths) is copies
-    assert ("--cache-ram" in sized.arguments) is (model != "bge-m3")
 
 
 def test_ollama_is_told_by_its_environment() -> None:
@@ -231,63 +181,12 @@ def test_vllm_gets_an_accelerator_and_shared_memory_for_several() -> None:
     )
 
 
-def test_a_card_takes_the_weights_and_leaves_the_prompts_in_ram() -> None:
-    """The prompt cache lies in RAM whatever computes; so do the libraries of the card."""
-    sized = size_of("llama-3.1-8b", Workload(quantization="Q4_K_M"), "RTX 4090")
-    assert sized.image == "ghcr.io/ggml-org/llama.cpp:server-cuda"
-    assert growth(sized, "prompt_cache") == 512 * MIB
-    # ollama/ollama#18264: half a GiB of anonymous memory with CUDA beside the prompt cache, from the start on
-    assert 512 * MIB <= sized.unreclaimable_bytes < GIB
-    alone = size_of("llama-3.1-8b", Workload(quantization="Q4_K_M"))
-    users = (alone.per_user_bytes, alone.per_user_accelerator_bytes)
-    assert users == (512 * MIB, 0)
-    users = (sized.per_user_bytes, sized.per_user_accelerator_bytes)
-    assert users == (0, 512 * MIB)
-    assert sized.accelerators[0].memory_bytes > 4 * GIB
-    other = size_of("llama-3.1-8b", Workload(quantization="Q4_K_M"), "RX 7900 XTX")
-    assert other.image == "ghcr.io/ggml-org/llama.cpp:server-rocm"
-
-
-def test_a_machine_gives_its_processor_and_no_bound() -> None:
-    """A container is sized for its node; how much memory this computer has plays no part."""
-    small = Machine(
-        name="small", memory_total_bytes=GIB, architecture="aarch64", instruction_sets=("asimd",)
-    )
-    sized = size("mistral-7b", machine=small)
-    assert sized.unreclaimable_bytes < 2 * GIB  # nothing is laid out anew without asimddp
-    assert sized.page_cache_bytes > 4 * 10**9
-    assert sized.passing_bytes == 0
-
-
 def test_what_has_no_size_says_why() -> None:
     """A closed model, cards that are too small, and needs that are not known."""
     with pytest.raises(SelfhostError, match="never published"):
         size("gpt-4o")
     with pytest.raises(SelfhostError, match="has no container: vLLM needs"):
         size_of("llama-3.3-70b", Workload(runtime="vllm"), "RTX 4090")
-
-
-def test_what_may_not_fit_is_said_beside_its_size() -> None:
-    """Each way to store it that could fit on the card is tight: the best is taken, and the note tells both ends."""
-    sized = size_of("llama-4-scout", Workload(runtime="vllm", parallel=8), "H100 SXM")
-    assert sized.accelerators[0].memory_bytes > 80 * 10**9
-    assert any("it is tight" in note and "vLLM needs" in note for note in sized.notes)
-    assert any("cannot surely hold" in note for note in sized.notes)
-
-
-@pytest.mark.parametrize("runtime", [None, "transformers"])
-def test_memory_that_is_known_as_a_whole_has_no_parts(runtime: str | None) -> None:
-    """A container needs to know what is given back: it printed `-16.0 MiB cannot be reclaimed` and a file `-None.gguf`."""
-    with pytest.raises(SelfhostError, match="only the whole of its memory is known"):
-        size("ovis2.5-9b", Workload(runtime=runtime))
-
-
-def test_the_size_of_an_embedding_server_says_what_it_is_made_of() -> None:
-    """llama-server holds outputs of each token for each word: 5 GiB of a model of 1.1 GB had no reason."""
-    text = plain(size_document([size_of("bge-m3", Workload(runtime="llama.cpp"))]))
-    assert "of the program itself; a shorter --context takes less" in text
-    short = size_document([size_of("bge-m3", Workload(runtime="llama.cpp", context_tokens=512))])
-    assert "of the program itself" not in plain(short)
 
 
 def test_a_file_of_ones_own_lies_in_the_models_folder() -> None:
@@ -338,10 +237,3 @@ def test_pictures_are_sized_in_the_type_that_check_takes(memory: str) -> None:
     total = machine.memory_total_bytes
     assert total is not None
     assert sized.request_bytes <= total
-
-
-def test_pictures_of_no_stated_node_get_the_smallest_container() -> None:
-    """No node is stated, so that no memory says how much there is for more; what is asked for is not changed."""
-    stated = size("flux.1-dev", Workload(runtime="diffusers", quantization="bfloat16"))
-    assert stated.workload.quantization == "bfloat16"
-    assert size("flux.1-dev").request_bytes < stated.request_bytes

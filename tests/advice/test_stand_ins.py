@@ -23,28 +23,6 @@ def line_after(spec: ModelSpec) -> list[str]:
     return chain[1:]
 
 
-def test_the_reason_says_who_names_a_successor() -> None:
-    """A successor is its publisher's word only where the spec's source is; dates and our judgement are told as such, on every hop."""
-    shelf = open_catalogue()
-    for spec in shelf.specs():
-        chain = [spec.id, *line_after(spec)]
-        words = dict(list(stand_ins(spec, shelf))[: len(chain) - 1])
-        for place, id in enumerate(chain[1:], 1):
-            ours = []
-            for before in map(shelf.spec, chain[:place]):
-                source = before.sources[
-                    "availability"
-                    if before.availability and before.availability.successor
-                    else "upkeep"
-                ]
-                if "our judgement" in source or "release dates" in source:
-                    ours.append(before.id)
-            is_ours = "catalogue's judgement" in words[id]
-            assert is_ours is bool(ours), (spec.id, id)
-            assert ("publisher names" in words[id]) is not bool(ours), (spec.id, id)
-            assert all(between in words[id] for between in chain[1:place]), (spec.id, id)
-
-
 @pytest.mark.parametrize(
     ("model", "why"),
     [
@@ -109,13 +87,3 @@ def test_the_order_of_stand_ins_is_the_rule_that_is_told() -> None:
                 another and _narrow_use(spec) is not None,
             )
             assert ("of its family" in why) is not stranger
-
-
-def test_what_is_as_large_is_not_called_larger() -> None:
-    """Of the next in size the parameters say whether it is larger: DeepSeek V3 and R1 have the same, Llama 2 70B has more than 13B."""
-    shelf = open_catalogue()
-    for model, other, why in (
-        ("deepseek-v3", "deepseek-r1", "an open-weight model of the same size"),
-        ("llama-2-13b-chat", "llama-2-70b-chat", "the next larger open-weight model"),
-    ):
-        assert dict(stand_ins(shelf.spec(model), shelf))[other].startswith(why)

@@ -16,8 +16,6 @@ from helpers.paths import TESTS
 from selfhost import Machine, Verdict, Workload, check
 from selfhost.advice.steps import Steps, steps
 from selfhost.catalogue.index import Catalogue
-from selfhost.catalogue.opened import open_catalogue
-from selfhost.core.errors import WorkloadError
 from selfhost.judge.judging import judge
 from selfhost.judge.question import ask
 from selfhost.machine.changes import apply
@@ -96,27 +94,6 @@ def test_nearly_every_model_that_runs_has_a_command_of_known_flags(name: str, pa
             assert set(flags) <= set(FLAGS[program]["flags"]), (spec_id, command)
 
 
-def test_lines_of_mlx_have_known_flags() -> None:
-    """Of a model that is published, one that is converted, and one with code of its own."""
-    for model in ("gpt-oss-20b", "pythia-70m", "chatglm3-6b"):
-        verdict = check(model, Workload(runtime="mlx"), machine="mac-studio-m3-ultra-512gb")
-        assert verdict.commands, model
-        for line in (*verdict.setup, *verdict.commands):
-            for command in programs(line):
-                flags = {word for word in command if re.match(r"--?[a-zA-Z]", word)}
-                assert flags <= set(FLAGS[command[0]]["flags"]), line
-
-
-def test_a_file_without_the_tag_is_named() -> None:
-    """llama.cpp does not fall back from an explicit tag, and this repository's file is phi-4-Q4_K.gguf."""
-    line = on("macbook-air-m2-16gb", "phi-4", runtime="llama.cpp", quantization="Q4_K_M").commands[
-        0
-    ]
-    assert "-hf microsoft/phi-4-gguf -hff phi-4-Q4_K.gguf " in line
-    line = on("desktop-rtx3060-12gb", "phi-3-mini-4k-instruct", quantization="Q4_K_M").commands[0]
-    assert "-hff Phi-3-mini-4k-instruct-q4.gguf " in line
-
-
 @pytest.mark.parametrize(
     ("path", "words"),
     [
@@ -132,23 +109,6 @@ def test_a_launcher_that_is_here_starts_the_server(path: str, words: list[str]) 
     here = machine("desktop-rtx4090-24gb").replace(runtimes=(present,))
     verdict = check("llama-3.2-1b", Workload(runtime="llama.cpp"), machine=here)
     assert verdict.commands[0].split()[: len(words)] == words
-
-
-def test_a_program_that_was_asked_for_loads_the_file_that_is_published() -> None:
-    """TheBloke's Q4_0 of Llama 2 7B Chat; it was run by Ollama alone."""
-    asked = {"runtime": "llama.cpp", "quantization": "Q4_0"}
-    (line,) = on("strix-halo-128gb", "llama-2-7b", **asked).commands[:1]
-    assert line.startswith("llama-server -hf TheBloke/Llama-2-7B-Chat-GGUF:Q4_0 ")
-
-
-def test_what_no_listing_shows_is_said() -> None:
-    asked = {"runtime": "llama.cpp", "quantization": "Q4_K_M"}
-    listed = on("desktop-rtx3060-12gb", "mistral-7b-instruct-v0.3", **asked)
-    assert listed.commands_class == "listed"
-    assert not any("verified" in line for line in listed.setup)
-    unlisted = on("desktop-rtx3060-12gb", "openthinker-7b", **asked)
-    assert unlisted.commands_class == "unlisted"
-    assert any("not verified" in line for line in unlisted.setup)
 
 
 def test_a_model_that_nobody_converted_is_converted_first() -> None:
@@ -172,71 +132,6 @@ def test_a_gate_counts_only_where_the_files_are_behind_it() -> None:
     assert "hf auth login" not in gguf.setup
 
 
-def test_a_gate_is_told_where_the_files_may_run_code_too() -> None:
-    """pyannote's model card asks for the terms of two repositories to be accepted."""
-    verdict = on("desktop-rtx4090-24gb", "speaker-diarization-3.1")
-    assert "hf auth login" in verdict.setup
-    told = " ".join(verdict.setup)
-    for repository in ("pyannote/speaker-diarization-3.1", "pyannote/segmentation-3.0"):
-        assert f"https://huggingface.co/{repository}" in told
-
-
-def test_no_gate_stands_before_the_library_of_a_program() -> None:
-    """Ollama's library asks nobody for Meta's terms or a login at Hugging Face, which its own line for Llama 3.1 405B named."""
-    machine = load("server-8x-h100").machine
-    by_library = check("llama-3.1-405b", Workload(runtime="ollama"), machine=machine)
-    assert not any("hf auth login" in line for line in (*by_library.commands, *by_library.setup))
-    of_publisher = check("llama-3.1-405b", Workload(runtime="vllm"), machine=machine)
-    codes = [each.finding("weights").code for each in (by_library, of_publisher)]  # type: ignore[union-attr]
-    assert codes == ["weights-published", "weights-gated"]
-
-
-def test_on_linux_the_way_without_homebrew_is_said() -> None:
-    """Releases hold ubuntu-cuda for NVIDIA GPUs (release.yml); the plain Ubuntu build has no GPU backend."""
-    asked = {"runtime": "llama.cpp", "quantization": "Q4_K_M"}
-    on_gpu, on_cpu, on_mac = (
-        " ".join(on(name, "mistral-7b", **asked).setup)
-        for name in ("desktop-rtx4090-24gb", "aws-m7i.2xlarge", "macbook-air-m2-16gb")
-    )
-    assert "ubuntu-cuda" in on_gpu
-    assert "a release build: https://" in on_cpu
-    assert "vulkan" not in on_cpu
-    assert "releases" not in on_mac
-    assert "-DGGML_CUDA=1" in " ".join(
-        on("desktop-rtx4090-24gb", "whisper-small", runtime="whisper.cpp").setup
-    )
-
-
-def test_half_precision_files_are_fetched_where_they_are_judged() -> None:
-    """The plain files of SDXL are 13.9 GB of float32; from_pretrained fetches them without variant."""
-    name = "desktop-rtx4090-24gb"
-    assert "variant='fp16'" in on(name, "sdxl", quantization="float16").commands[0]
-    assert "variant" not in on(name, "sdxl", quantization="float32").commands[0]
-    assert "variant" not in on("server-8x-h100", "flux.1-schnell").commands[0]
-
-
-def test_a_model_that_ollama_has_is_not_converted() -> None:
-    """Ollama has all-minilm:22m in F16, llava:7b and llava:13b in Q4_0, and the last in Q4_K_M under a
-    longer tag (auditomatic/ollama-models-registry@31464bb); in IQ4_XS it has none.
-    """
-    name = "aws-m7i.2xlarge"
-    found = on(name, "all-minilm-l6-v2", runtime="llama.cpp", quantization="F16")
-    assert found.commands[-1].endswith("ollama run all-minilm:22m 'Hello'")
-    assert not any("convert" in line or "nobody" in line for line in found.setup)
-    longer = on(name, "llava-v1.6-vicuna-13b", runtime="llama.cpp", quantization="Q4_K_M")
-    assert longer.commands[-1].endswith("ollama run llava:13b-v1.6-vicuna-q4_K_M")
-    other = on(name, "llava-v1.6-mistral-7b", runtime="llama.cpp", quantization="IQ4_XS")
-    assert "Q4_0" in other.setup[0]
-    assert other.setup[0].endswith("ollama run llava:7b")
-    assert not any("nobody" in line for line in other.setup)
-    assert not any("ollama" in line for line in other.commands)
-
-
-def test_each_program_says_by_what_its_options_were_verified() -> None:
-    assert {program["verified"] for program in FLAGS.values()} == {"run", "help", "documentation"}
-    assert all(program["source"] for program in FLAGS.values())
-
-
 @pytest.mark.parametrize(
     ("model", "runtime", "machine"),
     [
@@ -255,20 +150,6 @@ def test_the_line_allows_the_code_that_the_answer_warns_of(
     assert "trust-remote-code" in answer.commands[-1].replace("_", "-")
     plain = check("mistral-7b", Workload(runtime=runtime), machine=machine)
     assert all("trust" not in line for line in plain.commands)
-
-
-def test_what_its_users_run_is_named() -> None:
-    """BitNet's publisher runs it in bitnet.cpp; Moondream's card loads it with its own code; Orpheus needs SNAC."""
-    gpu = machine_named("RTX 3060 12GB")
-    bitnet = check("bitnet", machine=gpu)
-    assert bitnet.workload.quantization == "TQ2_0"
-    assert any("github.com/microsoft/BitNet" in line for line in bitnet.setup)
-    assert any("--outtype tq2_0" in line for line in bitnet.setup)
-    (moondream,) = check("moondream", machine=gpu).commands
-    assert "trust_remote_code=True" in moondream
-    assert "m.query(" in moondream
-    orpheus = check("orpheus-3b", machine=machine_named("RTX 4090"))
-    assert any("SNAC" in line for line in orpheus.setup)
 
 
 @pytest.mark.parametrize(
@@ -293,27 +174,6 @@ def test_each_maker_of_gpus_gets_its_build(gpu: str, asked: Workload, words: str
 
 
 @pytest.mark.parametrize(
-    ("gpu", "has_rocm"),
-    [
-        ("MI50 32GB", False),
-        ("RX 580 8GB", False),
-        ("RX 6800", True),
-        # gfx1013, gfx1033, gfx1031, gfx1103: between those that it is built for
-        ("bc-250", False),
-        ("steam deck", False),
-        ("RX 6700 XT", False),
-        ("ryzen 7 8840u 780m 32gb", False),
-        ("strix halo 128gb", True),
-    ],
-)
-def test_gpus_that_no_rocm_build_is_made_for_get_the_vulkan_one(gpu: str, has_rocm: bool) -> None:
-    """gpu_targets of ubuntu-22-rocm in llama.cpp's release.yml: eleven from gfx908 to gfx1201."""
-    lines = check("mistral-7b", Workload(runtime="llama.cpp"), machine=machine_named(gpu)).setup
-    assert any("ubuntu-vulkan" in line for line in lines)
-    assert any("rocm" in line for line in lines) is has_rocm
-
-
-@pytest.mark.parametrize(
     ("machine", "is_told"),
     [
         ("ryzen 7 8840u 780m 32gb", True),
@@ -332,22 +192,6 @@ def test_ollama_is_told_to_take_a_gpu_that_it_drops(machine: str, is_told: bool)
     assert any("OLLAMA_IGPU_ENABLE=1" in line for line in lines) is is_told
 
 
-@pytest.mark.parametrize(
-    "model",
-    [
-        "kokoro-82m", "xtts-v2", "sensevoice-small", "parler-tts-mini-v1", "f5-tts", "zonos-v0.1-transformer",
-        "qwen3-tts-12hz-0.6b-base", "voxcpm-0.5b",
-    ],
-)  # fmt: skip
-def test_voices_on_old_gpus_get_the_last_torch_with_their_kernels(model: str) -> None:
-    """As Transformers: torch of CUDA 12.6 before the line that would get the newest."""
-    lines = check(model, machine=machine_named("i5-12400 32GB GTX 1080")).setup
-    older = next(index for index, line in enumerate(lines) if "whl/cu126" in line)
-    assert any("pip install" in line for line in lines[older + 1 :])
-    newer = check(model, machine=machine_named("i5-12400 32GB RTX 3060")).setup
-    assert not any("cu126" in line for line in newer)
-
-
 @pytest.mark.parametrize("gpu", ["GTX 1080 Ti", "Tesla P40", "Tesla V100", "Tesla M40"])
 @pytest.mark.parametrize("runtime", ["transformers", "diffusers"])
 def test_gpus_before_turing_get_the_last_torch_with_their_kernels(gpu: str, runtime: str) -> None:
@@ -364,70 +208,6 @@ def test_gpus_before_turing_get_the_last_torch_with_their_kernels(gpu: str, runt
     assert not any("cu126" in line for line in newer)
 
 
-@pytest.mark.parametrize("runtime", ["transformers", "diffusers"])
-def test_a_turing_gpu_beside_arm_gets_no_line_of_pips(runtime: str) -> None:
-    """torch's wheels for aarch64 begin at compute capability 8.0 (pytorch/pytorch#147953: a T4G is
-    refused).
-    """
-    model = "stable-diffusion-v1-5" if runtime == "diffusers" else "llama-3.2-1b"
-    lines = check(model, Workload(runtime=runtime), machine=machine_named("g5g.xlarge")).setup
-    assert any("from source" in line for line in lines)
-    spark = check(model, Workload(runtime=runtime), machine=machine_named("dgx spark")).setup
-    assert not any("from source" in line for line in spark)
-
-
-def test_gpus_of_amds_without_kernels_run_those_of_another() -> None:
-    """gfx1032 with HSA_OVERRIDE_GFX_VERSION=10.3.0 (ROCm/legacy-rocm-build#1756); gfx1030 has its
-    own.
-    """
-    asked = Workload(runtime="transformers")
-    told_to = "export HSA_OVERRIDE_GFX_VERSION=10.3.0"
-    assert told_to in check("llama-3.2-1b", asked, machine=machine_named("RX 6600")).setup
-    assert told_to not in check("llama-3.2-1b", asked, machine=machine_named("RX 6800 XT")).setup
-
-
-def test_no_other_maker_is_named() -> None:
-    lines = check("mistral-7b", Workload(runtime="transformers"), machine=machine_named("RTX 4090"))
-    assert not any("ROCm" in line or "XPU" in line for line in lines.setup)
-
-
-@pytest.mark.parametrize(
-    ("model", "asked"),
-    [
-        ("llama3.1:8b", Workload(runtime="llama.cpp")),
-        ("whisper-large-v3-turbo", Workload(runtime="whisper.cpp")),
-    ],
-)
-def test_an_nvidia_gpu_on_linux_gets_cuda_alone(model: str, asked: Workload) -> None:
-    """Homebrew's formulas take its ggml, which is built for Vulkan (Formula/g/ggml.rb)."""
-    answer = check(model, asked, machine=machine_named("RTX 3090"))
-    lines = answer.setup
-    assert not any(line.startswith("brew") for line in lines), lines
-    assert any("cuda" in line.lower() for line in lines), lines
-    installed = next(each for each in answer.findings if each.check == "runtime")
-    assert "brew" not in (installed.remedy or ""), installed
-
-
-@pytest.mark.parametrize("model", ["flux.2-dev", "qwen-image-edit"])
-def test_a_large_image_model_runs_from_gguf_on_24_gb(model: str) -> None:
-    """stable-diffusion.cpp's docs run both from GGUF (docs/flux2.md, docs/qwen_image_edit.md)."""
-    machine = apply(machine_named("RTX 3090"), ["disk=500GB", "memory=64GiB"])
-    answer = check(model, machine=machine)
-    assert answer.can_run
-    assert answer.needs is not None
-    assert answer.needs.placement != "host"
-    assert any(line.startswith("sd-cli") for line in answer.commands)
-
-
-def test_a_split_mixture_says_who_leaves_its_experts_in_ram() -> None:
-    """llama.cpp: --fit is on unless told (common/arg.cpp), so the line needs no --n-cpu-moe."""
-    machine = apply(machine_named("RTX 3090"), ["disk=500GB", "memory=64GiB"])
-    split = check("gpt-oss-120b", machine=machine)
-    assert any("--fit" in line and "--n-cpu-moe" in line for line in split.setup), split.setup
-    whole = check("gpt-oss-20b", machine=machine)
-    assert not any("--fit" in line for line in whole.setup), whole.setup
-
-
 def test_a_mac_whose_gpu_must_hold_more_is_told_how() -> None:
     """19.7 GiB are more than the two thirds of 24 GiB that macOS gives a GPU at least, 4.7 are not."""
     large = check("qwen3-32b", machine=machine_named("macbook pro m3 24gb"))
@@ -439,27 +219,6 @@ def test_a_mac_whose_gpu_must_hold_more_is_told_how() -> None:
         "mistral-7b", Workload(quantization="Q4_K_M"), machine=machine_named("macbook pro m3 24gb")
     )
     assert not any("iogpu" in line for line in small.setup)
-
-
-def test_what_llama_quantize_refuses_is_not_told_to_be_made() -> None:
-    """It makes nothing of tensors in MXFP4 (requantizing is disabled): the published file is the way. What the converter writes itself it still does."""
-    here = apply(machine("aws-m7i.2xlarge"), ["memory=64GiB"])
-    asked = {
-        kind: check("gpt-oss-20b", Workload(quantization=kind, runtime="llama.cpp"), machine=here)
-        for kind in ("Q2_K", "Q4_K_M", "Q8_0")
-    }
-    for kind in ("Q2_K", "Q4_K_M"):
-        told = (*asked[kind].setup, *asked[kind].commands)
-        assert not any(line.startswith("llama-quantize") for line in told)
-        assert any("-hf lmstudio-community/gpt-oss-20b-GGUF:MXFP4" in line for line in told)
-        assert any(f"no {kind} file" in line for line in told)
-    assert any("--outtype q8_0" in line for line in asked["Q8_0"].setup)
-    # published files of all types keep the experts (bartowski/openai_gpt-oss-20b-GGUF): all take about as much
-    sizes = [
-        verdict.needs.disk_bytes or 0 for verdict in asked.values() if verdict.needs is not None
-    ]
-    assert sizes == sorted(sizes)
-    assert sizes[-1] < 1.1 * sizes[0]
 
 
 @pytest.mark.parametrize(
@@ -476,22 +235,6 @@ def test_a_repository_that_was_typed_is_the_one_that_is_fetched(typed: str, fetc
     assert any(f"-hf {fetched} " in line for line in lines), lines
 
 
-@pytest.mark.parametrize(
-    ("typed", "fetched"),
-    [
-        # the repository that a listing has of that account
-        ("gpt-oss-20b-UD-Q4_K_XL.gguf", "unsloth/gpt-oss-20b-GGUF:UD-Q4_K_XL"),
-        # the repository by its naming
-        ("SmolLM3-3B-UD-Q4_K_XL.gguf", "unsloth/SmolLM3-3B-GGUF:UD-Q4_K_XL"),
-    ],
-)
-def test_a_file_of_a_makers_own_mix_is_fetched_from_its_maker(typed: str, fetched: str) -> None:
-    """UD- files are Unsloth's (huggingface.co/unsloth), and no listing shows each of them: the line says so."""
-    verdict = check(typed, machine=machine_named("RTX 4090"))
-    assert any(f"-hf {fetched} " in line for line in verdict.commands), verdict.commands
-    assert any(line.startswith("# not verified") for line in verdict.setup), verdict.setup
-
-
 @pytest.mark.parametrize("gpu", ["RTX 3060", "RTX 4090"])
 def test_a_tag_that_only_ollama_has_is_run_by_ollama_alone(gpu: str) -> None:
     """ollama.com/library/gemma3: the -qat tags need no account and no other program."""
@@ -503,27 +246,6 @@ def test_a_tag_that_only_ollama_has_is_run_by_ollama_alone(gpu: str) -> None:
     assert not any(word in line for line in lines for word in ("llama.cpp", "hf ", "convert")), (
         lines
     )
-
-
-def test_each_way_to_get_a_program_is_a_line() -> None:
-    """Folded, two comments in one line read as one address."""
-    verdict = check(
-        "qwen2.5-7b",
-        Workload(runtime="llama.cpp"),
-        machine=machine("desktop-rtx3060-12gb"),
-    )
-    ways = [line for line in verdict.setup if "https://" in line or "docker run" in line]
-    # the installer, a release, Docker
-    assert len(ways) == 3
-    assert all(line.startswith("# ") and line.count("# ") == 1 for line in ways)
-    assert all((line.count("https://") + line.count("docker run")) == 1 for line in ways)
-
-
-def test_float32_that_is_loaded_in_16_bits_is_not_told_as_published() -> None:
-    verdict = on("server-8x-h100", "starcoder-15b", runtime="vllm")
-    assert verdict.loaded_bits == 16
-    assert verdict.quality is not None
-    assert "published in this type" not in verdict.quality.text
 
 
 @pytest.mark.parametrize(
@@ -545,47 +267,6 @@ def test_who_types_a_tag_of_ollama_is_given_ollamas_line(typed: str, tag: str) -
     assert check(typed, machine=machine).commands == (f"ollama run {tag}",)
     own = check(typed, Workload(runtime="llama.cpp"), machine=machine).commands
     assert own[0].startswith("llama-server ")
-
-
-def test_a_server_beside_ollamas_service_says_why() -> None:
-    """From 24 GB of GPU memory on the service takes 32,768 tokens of context, from 48 on 262,144
-    (docs/context-length.mdx of Ollama), with which not every model fits any more.
-    """
-    answer = check("qwen3:32b", machine=machine_named("desktop-rtx4090-24gb"))
-    serve, run = answer.commands
-    assert "OLLAMA_CONTEXT_LENGTH=4096" in serve
-    assert run.endswith("ollama run qwen3:32b")
-    assert answer.setup[-1].startswith("# the service has settings of its own")
-
-
-def test_advice_is_for_the_program_whose_lines_are_printed() -> None:
-    """Options of llama-server say nothing to whoever types `ollama run`."""
-    machine = machine_named("RX 7900 XTX")
-    by_ollama = check("gemma3:27b", machine=machine)
-    assert all("ollama" in line for line in by_ollama.commands)
-    assert not any("llama-server" in note for note in by_ollama.notes)
-    lines = check("gemma3:27b", Workload(runtime="llama.cpp"), machine=machine).commands
-    assert "--ctx-checkpoints" in lines[0]
-
-
-@pytest.mark.parametrize(
-    ("model", "quantization", "repository"),
-    [
-        # huggingface.co: the publishers' own repositories, and those that Red Hat validated
-        ("qwen2.5-vl-3b", "awq", "Qwen/Qwen2.5-VL-3B-Instruct-AWQ"),
-        ("qwen2.5-vl-7b", "awq", "Qwen/Qwen2.5-VL-7B-Instruct-AWQ"),
-        ("qwen3-vl-8b", "fp8", "Qwen/Qwen3-VL-8B-Instruct-FP8"),
-        ("qwen2.5-coder-7b", "gptq-int8", "Qwen/Qwen2.5-Coder-7B-Instruct-GPTQ-Int8"),
-        ("phi-4", "w4a16", "RedHatAI/phi-4-quantized.w4a16"),
-    ],
-)
-def test_a_publishers_quantized_repository_is_the_one_to_type(
-    model: str, quantization: str, repository: str
-) -> None:
-    """vLLM loads it as it is, so nobody has to look for one."""
-    workload = Workload(runtime="vllm", quantization=quantization)
-    (line,) = check(model, workload, machine=machine_named("rtx 4090")).commands
-    assert line.startswith(f"vllm serve {repository} ")
 
 
 @pytest.mark.parametrize(
@@ -614,24 +295,6 @@ def test_a_file_is_fetched_from_who_makes_files_of_its_type(typed: str, fetched:
     assert any(f"-hf {fetched} " in line for line in answer.commands), answer.commands
 
 
-def test_no_gguf_file_is_looked_for_where_none_lies() -> None:
-    """A line that names a GGUF type names a repository of GGUF files (Hugging Face: all that the
-    catalogue knows have the format in their name), never the publisher's 16-bit weights.
-    """
-    machine = apply(machine_named("server-8x-h100"), ["disk=9TB"])
-    for outline in open_catalogue().outlines()[::29]:
-        for quantization in ("IQ2_M", "Q3_K_M", "Q4_K_M"):
-            if outline.closed or outline.modality not in ("text", "vision"):
-                continue
-            try:
-                answer = check(outline.id, Workload(quantization=quantization), machine=machine)
-            except WorkloadError:
-                continue
-            for line in answer.commands:
-                named = re.search(r"-hf (\S+?):", line)
-                assert named is None or "gguf" in named[1].lower(), line
-
-
 def test_a_model_that_sees_is_told_what_sees_where_the_runtime_does_not() -> None:
     """MLX LM loads the text of Gemma 3 and Qwen2.5-VL alone; on a Mac they are asked about pictures with MLX-VLM (Google's page on Gemma and MLX)."""
     for model in ("qwen2.5-vl-7b-instruct", "gemma-3-12b-it"):
@@ -658,19 +321,3 @@ def test_a_line_for_windows_is_one_of_the_powershell_that_it_comes_with() -> Non
             assert line.count("; ") == line.count(IF_WELL) == line.count(" }")
     whisper = on("laptop-rtx4060-16gb", "whisper-large-v3-turbo")
     assert any("whisper.cpp/releases" in line for line in whisper.setup)
-
-
-@pytest.mark.parametrize("machine", ["dgx spark", "jetson orin nano", "jetson thor"])
-@pytest.mark.parametrize("model", ["stable-diffusion-1.5", "kokoro-82m"])
-def test_a_gpu_of_nvidia_that_shares_the_ram_is_named_to_pytorch(machine: str, model: str) -> None:
-    """PyTorch calls it `cuda` as it does a card (docs.pytorch.org, torch.cuda); its pace is told, so the line must use it."""
-    verdict = check(model, machine=machine_named(machine))
-    line = " ".join(verdict.commands)
-    assert "'cuda'" in line
-    assert "'cpu'" not in line
-
-
-def test_training_on_a_dgx_spark_is_not_sent_to_the_processor() -> None:
-    verdict = check("qwen2.5-1.5b-instruct", Workload(task="finetune"), machine="dgx spark")
-    assert verdict.commands
-    assert not any("--use_cpu" in line for line in verdict.commands)

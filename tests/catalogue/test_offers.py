@@ -359,7 +359,7 @@ def test_only_the_line_asked_for_matters(tmp_path: Path) -> None:
         (offer(ends="soon"), "ends"),
         (offer(price_holds_to_tokens=0), "price_holds_to_tokens"),
         (offer(other_prices={}), "other_prices"),
-        (offer(other_prices=["x"]), "other_prices"),
+        (offer(other_prices=["x"]), "other_prices[0]"),
         (
             offer(other_prices=[{"input_usd_per_million_tokens": -1, "source": "s"}]),
             "input_usd_per_million_tokens",

@@ -106,6 +106,35 @@ def test_a_runtime_without_an_image_has_no_block(capsys: pytest.CaptureFixture[s
         assert run(capsys, "bge-m3", "--runtime", runtime, "--format", "docker")[0] == 0
 
 
+def test_a_request_means_one_thing(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a scheduler reserves: on the screen, in JSON, in its sum, and in every block."""
+    (entry,) = (answer := json.loads(run(capsys, "mistral-7b", "--json")[1]))["containers"]
+    request = entry["request_bytes"]
+    assert request == entry["unreclaimable_bytes"] + entry["page_cache_bytes"]
+    assert answer["total"]["request_bytes"] == request
+    mebibytes = -(-request // 2**20)
+    assert f"request {request / 2**30:.2f} GiB" in run(capsys, "mistral-7b")[1]
+    lines = {
+        "kubernetes": f'requests: {{"memory": "{mebibytes}Mi"',
+        "compose": f'reservations: {{"memory": "{mebibytes}M"',
+        "docker": f"--memory-reservation {mebibytes}m",
+        "systemd": f"MemoryLow={mebibytes}M",
+    }
+    for block, text in lines.items():
+        assert text in run(capsys, "mistral-7b", "--format", block)[1]
+
+
+def test_files_that_are_yours_to_get_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """The comment above a block says which and where; what is downloaded by itself has none."""
+    words = ("--runtime", "vllm", "--gpu", "H100 SXM", "--format", "docker", "--quant", "AWQ")
+    out = run(capsys, "gemma-3-27b-it", *words)[1]
+    page = "https://huggingface.co/models?other=base_model:quantized:google/gemma-3-27b-it"
+    assert any(
+        line.startswith("#") and "awq files" in line and page in line for line in out.splitlines()
+    )
+    assert "awq files" not in run(capsys, "qwen2.5-32b", *words)[1]
+
+
 def test_no_block_starts_a_server_otherwise_than_it_was_counted(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

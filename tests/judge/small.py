@@ -22,11 +22,11 @@ from selfhost.catalogue.spec import (
     RuntimeSpec,
 )
 from selfhost.core.workload import Workload
-from selfhost.judge.checks import CODES, Finding, Outcome, openness_check
+from selfhost.judge.checks import Finding, Outcome, codes
 from selfhost.judge.judging import judge
 from selfhost.judge.record import Question, Verdict
 from selfhost.machine.record import Accelerator, Disk, Machine, PresentRuntime
-from selfhost.needs.records import CpuNeed, How, Making, MemoryNeed, Needs, Term
+from selfhost.needs.records import SPLITS, CpuNeed, How, Making, MemoryNeed, Needs, Split, Term
 from selfhost.needs.tensors import ArchitectureRow
 
 GIB = 2**30
@@ -40,6 +40,7 @@ def term(low: int, high: int, name: str = "weights", where: str = "host") -> Ter
         low_bytes=low,
         high_bytes=high,
         where=where,
+        split=SPLITS.get(name, Split.EACH),
         how=How.COMPUTED,
         source="test",
         arithmetic="test",
@@ -66,7 +67,7 @@ def needs_of(
             instruction_sets={"x86_64": ("sse4_2",)},
             recommended={"x86_64": ("avx2",)},
         ),
-        memory=MemoryNeed(terms=(term(low, high).replace(cut=((1.0, 0),)),)),
+        memory=MemoryNeed(terms=(term(low, high),)),
         tensor_parallel=(2, 4, 8),
     )
 
@@ -120,10 +121,9 @@ WORK = Workload(context_tokens=4096, min_tokens_per_second=2.0)
 
 
 def question(**changes: Any) -> Question:
-    made = Question(
+    return Question(
         spec=SPEC, workload=WORK, runtime=RUNTIME, needs=needs_of(), read_bytes={"Q4_K": 4 * GB}
     ).replace(**changes)
-    return made.replace(opened=openness_check(made.spec, made.workload))
 
 
 def found(check: str, asked: Question | None = None, machine: Machine = MACHINE) -> Finding:
@@ -228,7 +228,7 @@ def cell_tests(
     def test_every_code_is_walked() -> None:
         """The list of reason codes is closed: the table reaches each of this check, and its outcomes."""
         assert {code for _, code in cells} == {
-            code for code in CODES if code.startswith(f"{check}-")
+            code for code in codes() if code.startswith(f"{check}-")
         }
         assert {outcome for outcome, _ in cells} == set(outcomes)
 

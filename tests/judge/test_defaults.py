@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from helpers.machines import IDS, VM
-from selfhost import Outcome, Route, Workload, check, rank
+from selfhost import Route, Workload, check, rank
 from selfhost.advice.verdicts import check_with
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.opened import open_catalogue
@@ -15,9 +15,8 @@ from selfhost.core.errors import SelfhostError
 from selfhost.judge.defaults import follows_a_list, suited, suited_by_list
 from selfhost.judge.judging import judge
 from selfhost.judge.question import ask
-from selfhost.machine.named import machine_named as named_machine
 from selfhost.machine.profiles import all_profiles, load
-from selfhost.machine.record import Disk, Machine, PresentModel
+from selfhost.machine.record import Machine, PresentModel
 
 CATALOGUE = open_catalogue()
 GIB = 2**30
@@ -40,7 +39,7 @@ def judged_as(model: str, machine: str, **asked: Any) -> tuple[str | None, str |
 def route(workload: Workload, machine: Machine, id: str, *, follows_machine: bool) -> Route:
     question = ask(CATALOGUE.spec(id), workload, CATALOGUE, machine)
     if follows_machine:
-        return suited(question, workload, CATALOGUE, machine).judged.route(offered=False)
+        return suited(question, workload, CATALOGUE, machine).route(offered=False)
     return judge(question, machine).route(offered=False)
 
 
@@ -94,13 +93,6 @@ def test_a_larger_file_is_taken_only_where_a_chat_can_grow(model: str, machine: 
         assert (verdict.room.longest_context_tokens or 0) >= 8192
 
 
-def test_a_stated_context_is_all_that_a_larger_file_has_to_leave() -> None:
-    """Who wants 4,096 tokens of a 32B on 24 GB gets the larger file that holds them."""
-    model, machine = "qwen2.5-coder-32b", "desktop-rtx4090-24gb"
-    assert judged_as(model, machine)[1] == "Q4_K_M"
-    assert judged_as(model, machine, context_tokens=4096)[1] != "Q4_K_M"
-
-
 def test_lora_falls_back_to_qlora_on_the_gpu_before_the_cpu() -> None:
     """Contract: of fine-tuning the first of LoRA, then QLoRA, that fits; the GPU first."""
     machine = profile("desktop-rtx3060-12gb")
@@ -113,40 +105,6 @@ def test_lora_falls_back_to_qlora_on_the_gpu_before_the_cpu() -> None:
     assert by_method.workload.finetune_method == "lora"
     with_room = check("mistral-7b", FINETUNING, machine=profile("desktop-rtx4090-24gb"))
     assert with_room.workload.finetune_method == "lora"
-
-
-@pytest.mark.parametrize("machine", ["strix halo", "m4 max 48gb", "dgx spark"])
-def test_a_gpu_that_shares_the_ram_draws_in_half_precision(machine: str) -> None:
-    """As any GPU (diffusers documentation, reduce memory usage); the files hold 32 bits."""
-    assert check("stable-diffusion-1.4", machine=machine).workload.quantization == "float16"
-
-
-def test_a_license_that_rules_a_model_out_changes_no_default() -> None:
-    """What it takes and how fast it would be is told of the same files."""
-    plain, ruled_out = (
-        check("flux.1-dev", Workload(commercial=commercial), machine="rtx 4090")
-        for commercial in (False, True)
-    )
-    assert ruled_out.route is not Route.LOCAL
-    assert ruled_out.needs == plain.needs
-    assert ruled_out.workload.replace(commercial=False) == plain.workload
-
-
-def test_what_training_lacks_no_smaller_quantization_gives() -> None:
-    """QLoRA trains 4 bits already; shorter examples take less."""
-    verdict = check("gemma-3-4b", FINETUNING, machine="macbook air m2 16gb")
-    (finding,) = [each for each in verdict.findings if each.check == "accelerator"]
-    assert "--context" in str(finding.remedy)
-    assert "quantization" not in str(finding.remedy)
-
-
-def test_a_mac_trains_by_the_method_that_its_gpu_may_hold_unasked() -> None:
-    """macOS lends its GPU three quarters of the RAM unless `sysctl` raises that: QLoRA comes before
-    a LoRA that needs it raised.
-    """
-    verdict = check("olmo-2-13b", FINETUNING, machine="m4 max 48gb")
-    assert verdict.workload.finetune_method == "qlora"
-    assert not any("wired_limit" in line for line in verdict.setup)
 
 
 @pytest.mark.parametrize(
@@ -172,24 +130,6 @@ def test_what_is_asked_for_is_never_changed(
     )
 
 
-def test_naming_the_usual_program_of_pictures_changes_nothing() -> None:
-    """The guides of Diffusers load SDXL in float16 on a GPU, whoever names Diffusers or does not."""
-    machine = profile("desktop-rtx4090-24gb")
-    named = check("sdxl", Workload(runtime="diffusers"), machine=machine)
-    assert named.workload.quantization == "float16"
-    assert named.speed == check("sdxl", machine=machine).speed
-
-
-def test_the_reason_is_in_the_answer_and_in_json() -> None:
-    from selfhost.reports import json
-
-    verdict = check("mistral-7b", machine=profile("desktop-rtx4090-24gb"))
-    (reason,) = [note for note in verdict.fine_print if note.startswith("Q8_0 rather than Q4_K_M")]
-    assert "NVIDIA GeForce RTX 4090" in reason
-    assert "--quant Q4_K_M" in reason
-    assert reason in json.verdict(verdict)["notes"]
-
-
 def test_a_model_that_only_ollamas_library_has_is_judged_with_ollama() -> None:
     """all-minilm:22m is F16 (its registry lists it), and no GGUF repository of it is listed: the
     runtime above and the line to type are the same.
@@ -200,45 +140,11 @@ def test_a_model_that_only_ollamas_library_has_is_judged_with_ollama() -> None:
     assert judged_as("all-minilm", "laptop-ddr4-16gb", runtime="llama.cpp")[0] == "llama.cpp"
 
 
-def test_a_tag_of_ollama_means_its_own_file() -> None:
-    assert judged_as("mistral:7b", "desktop-rtx4090-24gb")[1] == "Q4_K_M"
-
-
 def test_an_audit_takes_the_models_own_default() -> None:
     """Contract: so that a policy means the same everywhere."""
     where = profile("server-8x-h100")
     verdict = check_with(CATALOGUE, "mistral-7b", Workload(), where, follows_machine=False)
     assert (verdict.workload.runtime, verdict.workload.quantization) == ("llama.cpp", "Q4_K_M")
-
-
-def test_a_wish_for_speed_is_met_before_a_larger_file_is_taken() -> None:
-    """An M2 reads 100 GB/s: 18 tokens/s in Q4_K_M, 14 in Q6_K."""
-    assert judged_as("mistral-7b", "macbook-air-m2-16gb", min_tokens_per_second=16.0)[1] == "Q4_K_M"
-
-
-@pytest.mark.parametrize(
-    ("machine", "model", "time"),
-    [
-        # ten minutes for 512 × 512 pixels on 28 cores, five seconds on an RTX 3060
-        # (z4ng1ew/Stable-diffusion-local-inference)
-        ("desktop-ryzen-7700-32gb", "sd3.5-large", "on a CPU than on a GPU: perhaps"),
-        # 28 seconds in nf4 and 39 with enable_model_cpu_offload; 26 and 56 in bfloat16
-        # (matiasbattaglia.com, 2025-06-09)
-        ("desktop-rtx5080-16gb", "sd3.5-large", "parts move to the GPU in turn: perhaps"),
-        ("desktop-rtx3060-12gb", "flux-dev", "parts move to the GPU in turn: about"),
-        # 26 seconds and 5 minutes with enable_sequential_cpu_offload
-        ("desktop-rtx3070-8gb", "sd3.5-medium", "at each step: perhaps"),
-    ],
-)
-def test_a_picture_never_comes_without_its_time(machine: str, model: str, time: str) -> None:
-    where = named_machine("RTX 3070") if machine == "desktop-rtx3070-8gb" else profile(machine)
-    verdict = check(model, machine=where)
-    assert verdict.route is Route.LOCAL
-    finding = verdict.finding("speed")
-    assert finding is not None
-    # the processor takes an hour or more, and says so first
-    assert finding.code == ("speed-hours" if "on a CPU" in time else "speed-picture")
-    assert time in finding.reason
 
 
 @pytest.mark.parametrize("model", ["flux-dev", "flux.1-schnell", "sd3.5-large"])
@@ -352,7 +258,7 @@ def test_other_questions_of_the_same_model_have_the_route_of_check(
     for id in ("sdxl-base-1.0", "flux.1-dev", "mistral-7b-instruct-v0.3", "qwen2.5-14b-instruct"):
         try:
             question = ask(CATALOGUE.spec(id), workload, CATALOGUE, where)
-            listed = suited_by_list(question, workload, CATALOGUE, where).judged
+            listed = suited_by_list(question, workload, CATALOGUE, where)
         except SelfhostError:
             continue
         best = route(workload, where, id, follows_machine=True)
@@ -400,39 +306,6 @@ def test_a_file_that_is_here_already_is_kept() -> None:
     assert verdict.workload.quantization == "Q4_K_M"
 
 
-def test_a_short_disk_changes_neither_the_place_nor_the_pace() -> None:
-    """The GPU holds it; where the disk alone is short, that alone is said."""
-    rtx4090 = profile("desktop-rtx4090-24gb").replace(memory_limit_bytes=24 * GIB)
-    small = check("flux.1-dev", machine=with_free_disk(rtx4090, 25 * 10**9))
-    # published weights of 34 GB do not fit there, files of fewer bits do
-    assert small.route is Route.LOCAL
-    for model, workload in (("flux.1-dev", Workload()), ("llama-3.1-8b", FINETUNING)):
-        roomy = check(model, workload, machine=with_free_disk(rtx4090, 300 * 10**9))
-        short = check(model, workload, machine=with_free_disk(rtx4090, 8 * 10**9))
-        failed = [finding.check for finding in short.findings if finding.outcome is Outcome.FAIL]
-        assert failed == ["disk"], model
-        assert short.needs is not None
-        assert short.speed is not None
-        assert roomy.speed is not None
-        # a GPU's, which a CPU is hundreds of times slower than
-        assert short.speed.work is not None
-        assert roomy.speed.work is not None
-        assert 0.3 < short.speed.work.likely / roomy.speed.work.likely < 3, model
-        assert short.needs.placement == "accelerator", model
-
-
-def with_free_disk(machine: Machine, free_bytes: int) -> Machine:
-    return machine.replace(
-        disks=tuple(
-            disk.replace(free_bytes=free_bytes, total_bytes=free_bytes) for disk in machine.disks or ()
-        )
-        or (
-            Disk(purpose="huggingface", path="/models", free_bytes=free_bytes, total_bytes=free_bytes,
-                 filesystem="ext4", writable=True),
-        )
-    )  # fmt: skip
-
-
 def test_training_takes_shorter_examples_before_the_processor() -> None:
     """An 8B model is commonly tuned with QLoRA on 12 GB, with short examples (unslothai/unsloth,
     documentation: 8B with QLoRA from 6 GB).
@@ -447,24 +320,6 @@ def test_training_takes_shorter_examples_before_the_processor() -> None:
     assert accelerator is not None
     assert accelerator.code == "accelerator-tight"
     assert "--context" in (accelerator.remedy or "")
-
-
-def test_a_length_that_was_asked_for_is_kept() -> None:
-    asked = Workload(task="finetune", context_tokens=4096)
-    verdict = check("llama-3.1-8b", asked, machine=profile("desktop-rtx3060-12gb"))
-    assert verdict.workload.context_tokens == 4096
-    accelerator = verdict.finding("accelerator")
-    assert accelerator is not None
-    # why the GPU is left alone, and what would change that
-    assert "--context" in (accelerator.remedy or "")
-
-
-def test_an_ollama_tag_is_trained_as_its_model() -> None:
-    """`llama3.1:8b` names a file of Ollama's, which nobody trains."""
-    by_tag = check("llama3.1:8b", FINETUNING, machine=profile("desktop-rtx4090-24gb"))
-    by_name = check("llama-3.1-8b", FINETUNING, machine=profile("desktop-rtx4090-24gb"))
-    assert by_tag.workload.replace(runtime=None) == by_name.workload.replace(runtime=None)
-    assert by_tag.needs == by_name.needs
 
 
 def test_a_name_of_files_for_another_system_leads_to_those_that_run() -> None:
@@ -525,7 +380,8 @@ def test_text_is_judged_in_the_published_type_nearest_to_the_usual_one(
         for name in names:
             typed = plain.replace(quantization=name)
             asked = ask(spec, typed, CATALOGUE, machine)
-            question, judged = vars(suited(asked, typed, CATALOGUE, machine)).values()
+            judged = suited(asked, typed, CATALOGUE, machine)
+            question = judged.question
             assert question.needs is not None
             bytes_by_type[name] = question.needs.download_bytes or 0
             if judged.fits:
@@ -539,54 +395,3 @@ def test_text_is_judged_in_the_published_type_nearest_to_the_usual_one(
         assert (own.chosen is not None) == (expected in fitting)
         taken.add(expected)
     assert taken >= {"Q4_K_M", *others[-1:]} - {"F16"}
-
-
-def test_a_published_type_is_chosen_aloud_and_leaves_nothing_to_convert() -> None:
-    verdict = check("smolvlm-500m-instruct", machine=profile("aws-t3.large"))
-    assert verdict.workload.quantization == "Q8_0"
-    assert not any("convert" in line for line in verdict.setup)
-    assert any(
-        line.startswith("Q8_0 rather than Q4_K_M") and "--quant Q4_K_M" in line
-        for line in verdict.fine_print
-    )
-    asked = Workload(quantization="Q4_K_M")
-    assert check("smolvlm-500m-instruct", asked, machine=VM).workload.quantization == "Q4_K_M"
-
-
-@pytest.mark.parametrize(
-    ("model", "runtime", "expected"),
-    [
-        # trained in 4 bits; a vector is compared with others'; Ollama's tag is one file
-        ("gpt-oss-20b", "llama.cpp", "MXFP4"),
-        ("nomic-embed-text-v1", "llama.cpp", "F16"),
-        ("nous-hermes2-mixtral:8x7b", None, "Q4_0"),
-        # scores are compared with nobody's
-        ("qwen3-reranker-0.6b", "llama.cpp", "Q8_0"),
-        # a file of which no address is known
-        ("mpt-7b-chat", None, "Q4_K_M"),
-    ],
-)
-def test_what_is_no_published_file_of_text_keeps_its_own_type(
-    model: str, runtime: str | None, expected: str
-) -> None:
-    machine = profile("desktop-ryzen-9950x-128gb")
-    verdict = check(model, Workload(runtime=runtime), machine=machine)
-    assert verdict.workload.quantization == expected
-
-
-def test_a_file_of_the_usual_type_that_is_here_is_kept() -> None:
-    """Who made Q4_K_M, or pulled it, does not download Q8_0."""
-    id = "youtu-llm-2b"
-    own = check(id, Workload(quantization="Q4_K_M"), machine=VM)
-    assert own.needs is not None
-    file = PresentModel(
-        path="~/.cache/llama.cpp/Youtu-LLM-2B-Q4_K_M.gguf",
-        size_bytes=own.needs.download_bytes or 0,
-        repository=CATALOGUE.spec(id).repository_of("gguf", "Q8_0"),
-        file="Youtu-LLM-2B-Q4_K_M.gguf",
-        complete=True,
-        store="llama.cpp",
-        quantization="Q4_K_M",
-    )
-    machine = profile("desktop-ryzen-7700-32gb").replace(models_present=(file,))
-    assert check(id, machine=machine).workload.quantization == "Q4_K_M"

@@ -1,23 +1,14 @@
 """A model that decodes with a draft."""
 
-import json
-from math import log
-from statistics import median
-from typing import Any
-
 import pytest
 
 from helpers.desktops import machine_with
-from helpers.paths import TRUTH
 from selfhost import Machine, Workload, check
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core import units
 from selfhost.judge.judging import judge
-from selfhost.judge.pace.drafting import tokens_of_step
 from selfhost.judge.pace.speed import PaceRange, Speed
 from selfhost.judge.question import ask
-from selfhost.machine.record import Accelerator
-from selfhost.needs import parts
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
 
@@ -46,12 +37,6 @@ def pace(
     decode = speed_of(model, draft, machine, quantization).decode
     assert decode is not None
     return decode
-
-
-@pytest.mark.parametrize(("accepted", "tokens"), [(0.0, 1.0), (1.0, 4.0), (0.5, 1.875)])
-def test_a_step_gives_what_is_accepted_and_one_more(accepted: float, tokens: float) -> None:
-    """Leviathan et al. 2023, equation 1: (1 - 0.5^4) / (1 - 0.5) = 1.875 of three drafted."""
-    assert tokens_of_step(3, accepted) == pytest.approx(tokens)
 
 
 def test_a_small_draft_makes_a_large_dense_model_faster() -> None:
@@ -86,10 +71,6 @@ def test_a_full_context_is_no_faster_than_a_chat_with_a_draft_either() -> None:
     full = drafted.speed.full_context_tokens_per_second
     assert full is not None
     assert full < decode.likely
-    words = f"likely {units.pace(full, full)} with all 16,384 tokens of context in use"
-    text = " ".join(plain(check_document([drafted], verbose=True)).split())
-    assert text.count("of context in use") == 1
-    assert words in text
 
 
 @pytest.mark.parametrize(("machine", "is_slower"), [("m4 max 128gb", True), ("2x rtx 3090", False)])
@@ -125,43 +106,3 @@ def test_a_draft_leaves_the_first_token_where_it_is() -> None:
     assert "the total of 4 sequences at once with a draft is not known" in drafted.speed.how
     text = plain(check_document([drafted]))
     assert "the pace of 4 sequences at once is not known (see -v)" in text
-
-
-def machine_of(row: dict[str, Any]) -> Machine:
-    """With that GPU: a card, or one that shares the RAM."""
-    device, gib = row["device"], row["memory_gb"]
-    if row["kind"] == "card":
-        return machine_with(device, gib)
-    is_apple = "Apple" in device
-    shares = Accelerator(vendor="apple" if is_apple else "amd", name=device, unified=True)
-    return machine_with(
-        accelerators=(shares,),
-        memory_total_bytes=gib << 30,
-        memory_limit_bytes=gib << 30,
-        memory_available_bytes=gib << 30,
-        **({"system": "macos", "architecture": "aarch64", "cpu_model": device} if is_apple else {}),
-    )
-
-
-def test_the_gain_of_a_models_own_block_is_that_of_published_pairs(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Runs with and without it on one machine (`truth/speed_drafts.json`): of what is predicted for both, half of the gains are within a fifth and nine in ten within a half; Metal gains nothing worth a tenth."""
-    document = json.loads((TRUTH / "speed_drafts.json").read_text(encoding="utf-8"))
-    off = []
-    for values in document["rows"]:
-        row = dict(zip(document["columns"], values, strict=True))
-        monkeypatch.setattr(parts, "DRAFTED_TOKENS", row["drafted"])
-        machine = machine_of(row)
-        alone, drafted = (
-            pace(row["spec"], draft, machine, row["quantization"]) for draft in (None, "mtp")
-        )
-        gain, seen = drafted.likely / alone.likely, row["with_draft"] / row["alone"]
-        off.append(abs(log(gain / seen)))
-        if "Apple" in row["device"]:
-            assert gain < 1.15
-        if row["kind"] == "card":
-            assert drafted.high / drafted.low < 3
-    assert len(off) >= 25
-    assert median(off) < log(1.2)
-    assert sorted(off)[int(0.9 * len(off))] < log(1.5)

@@ -98,7 +98,7 @@ def test_reading_it_takes_less_time_in_a_long_chat() -> None:
         )
         for type in ("f16", "fp8")
     )
-    assert narrow.cache_bytes * 2 == plain.cache_bytes
+    assert narrow.work.cache_bytes * 2 == plain.work.cache_bytes
 
 
 @pytest.mark.parametrize("runtime", [None, "vllm"])

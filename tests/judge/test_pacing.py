@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from selfhost.judge.pace.pacing import can_be_measured
+from selfhost.judge.pace.pacing import how_to_measure
 from selfhost.machine.record import Machine
 
 
 def test_measuring_is_a_way_where_nothing_rules_it_out() -> None:
     """Neither of an emulated processor, nor within half a core's quota, nor once it was in vain."""
     machine = Machine(memory_available_bytes=2**34, cpu_cores_usable=4.0)
-    assert can_be_measured(machine)
+    assert how_to_measure(machine)
     for change in (
         {"emulated_on": "arm64"},
         {"cpu_cores_usable": 0.5},
@@ -17,4 +17,4 @@ def test_measuring_is_a_way_where_nothing_rules_it_out() -> None:
         {"memory_bandwidth_bytes_per_second": 10**10},
         {"planning": True},
     ):
-        assert not can_be_measured(machine.replace(**change))
+        assert not how_to_measure(machine.replace(**change))

@@ -3,88 +3,16 @@
 from __future__ import annotations
 
 import itertools
-import json
-from functools import cache
-from pathlib import Path
-from statistics import median
-from typing import Any
 
 import pytest
 
 from selfhost import Verdict, Workload, check
-from selfhost.catalogue.opened import open_catalogue
-from selfhost.judge.pace.batch import Experts, total_beside_ram
-from selfhost.judge.pace.speed import PaceRange, PromptCopies
-from selfhost.judge.placement.experts import layers_with_experts
+from selfhost.judge.pace.speed import PaceRange
 from selfhost.judge.record import Route
-
-TRUTH = Path(__file__).parents[1] / "truth"
-
-
-def rows() -> list[dict[str, Any]]:
-    document = json.loads((TRUTH / "speed_parallel.json").read_text(encoding="utf-8"))
-    return [dict(zip(document["columns"], row, strict=True)) for row in document["rows"]]
 
 
 def total_of(verdict: Verdict) -> PaceRange | None:
     return None if verdict.speed is None else verdict.speed.parallel_total
-
-
-def total_of_row(row: dict[str, Any]) -> PaceRange | None:
-    tokens = (row["prompt_tokens"] or 0) + (row["generated_tokens"] or 0)
-    workload = Workload(
-        quantization=row["quantization"],
-        runtime=row["program"],
-        parallel=row["sequences"],
-        context_tokens=max(512, tokens),
-    )
-    return total_of(check(row["spec"], workload, machine=row["device"]))
-
-
-def has_experts(spec_id: str) -> bool:
-    return bool(layers_with_experts(open_catalogue().spec(spec_id).architecture))
-
-
-@cache
-def compared() -> list[tuple[dict[str, Any], PaceRange | None]]:
-    return [(row, total_of_row(row)) for row in rows()]
-
-
-def test_totals_that_others_published_lie_inside() -> None:
-    """Nine in ten of them; half of vLLM's within a quarter of the likely figure."""
-    pairs = [(row, total) for row, total in compared() if total is not None]
-    assert len(pairs) >= 0.98 * len(compared())
-    inside = [total.low <= row["tokens_per_second"] <= total.high for row, total in pairs]
-    assert sum(inside) >= 0.88 * len(inside)
-    errors = [
-        abs(total.likely / row["tokens_per_second"] - 1)
-        for row, total in pairs
-        if row["program"] == "vllm"
-    ]
-    assert median(errors) <= 0.22
-
-
-@pytest.mark.parametrize(
-    ("least", "most", "is_mixture", "off"),
-    [
-        # by llama.cpp's cost of a token the first would lie 15 % above, without the program's time the second 20 % below
-        (16, 63, False, 0.1),
-        (64, 256, False, 0.1),
-        # 26 % below with llama.cpp's
-        (64, 256, True, 0.15),
-    ],
-)
-def test_the_middle_of_vllm_is_told(least: int, most: int, is_mixture: bool, off: float) -> None:
-    reached = [
-        row["tokens_per_second"] / total.likely
-        for row, total in compared()
-        if total is not None
-        and row["program"] == "vllm"
-        and least <= row["sequences"] <= most
-        and has_experts(row["spec"]) == is_mixture
-    ]
-    assert len(reached) > 25
-    assert median(reached) == pytest.approx(1, abs=off)
 
 
 def test_a_chip_that_shares_the_ram_is_no_card() -> None:
@@ -96,61 +24,6 @@ def test_a_chip_that_shares_the_ram_is_no_card() -> None:
         total = total_of(check("llama-2-7b-chat", workload, machine="ryzen ai max+ 395 128gb"))
         assert total is not None
         assert total.low < seen
-
-
-def test_the_program_takes_its_time_beside_ram_too() -> None:
-    """As many sequences longer as it takes of each: 128 of 0.5 ms are 64 ms of a step."""
-    single, prompt = PaceRange(low=30, likely=40, high=60), PaceRange(low=300, likely=500, high=900)
-    copies = PromptCopies(
-        computed=prompt,
-        in_place=prompt,
-        seconds=(0.5, 0.3, 0.1),
-        token_seconds=(0.0, 0.0, 0.0),
-        batch_tokens=512,
-        least_tokens=32,
-    )
-    for sequences in (16, 128):
-        alone, served = (
-            total_beside_ram(single, single, copies, sequences, Experts(), host)
-            for host in ((0.0, 0.0, 0.0), (0.0005, 0.0005, 0.0005))
-        )
-        assert alone is not None
-        assert served is not None
-        longer = sequences / served.likely - sequences / alone.likely
-        assert longer == pytest.approx(0.0005 * sequences, rel=0.1)
-
-
-@pytest.mark.parametrize(
-    ("quantization", "seen"), [("fp8", 4131.1), ("w8a8", 3184.4), ("gptq-8bit", 3534.4)]
-)
-def test_packed_weights_have_a_total_in_vllm(quantization: str, seen: float) -> None:
-    """AccelMark on an A100 of 80 GB: 100 at once of Llama 3.1 8B in FP8, W8A8 and W8A16."""
-    workload = Workload(quantization=quantization, runtime="vllm", parallel=100, context_tokens=650)
-    total = total_of(check("llama-3.1-8b-instruct", workload, machine="a100 sxm 80gb"))
-    assert total is not None
-    assert total.low < seen < total.high
-
-
-def test_the_program_limits_small_models() -> None:
-    """vLLM served 200 at once of a model of 0.5B with 5,000 (T4) to 18,000 tokens/s (H100): not much faster than one of 8B."""
-    for machine, seen in (("rtx 4090", 11_326), ("h100 80gb sxm", 18_130), ("l4", 7_155)):
-        workload = Workload(
-            quantization="bfloat16", runtime="vllm", parallel=200, context_tokens=512
-        )
-        total = total_of(check("qwen2.5-0.5b-instruct", workload, machine=machine))
-        assert total is not None
-        assert total.low < seen < total.high
-
-
-def test_a_server_chooses_each_token_on_one_core() -> None:
-    """llama-server on an RTX 3060 gave 1,396 tokens/s to 128 requests of a model of 1.5B, where the GPU alone would do 7,500."""
-    workload = Workload(
-        quantization="Q4_K_M", runtime="llama.cpp", parallel=128, context_tokens=512
-    )
-    total = total_of(check("qwen2.5-coder-1.5b-instruct", workload, machine="rtx 3060 12gb"))
-    assert total is not None
-    assert total.low < 1396 < total.high
-    assert total.likely < 3500
 
 
 @pytest.mark.parametrize("runtime", ["vllm", "sglang", "transformers"])
@@ -181,47 +54,6 @@ def test_several_gpus_that_share_every_layer_have_a_total_and_a_first_token() ->
         assert more < fewer < 2 * more
     for fewer, more in itertools.pairwise(totals):
         assert fewer < more < 2 * fewer
-
-
-@cache
-def compared_on_several() -> list[tuple[dict[str, Any], PaceRange]]:
-    """The runs of `speed_tensor_parallel.json`, where as many GPUs are judged as ran it."""
-    document = json.loads((TRUTH / "speed_tensor_parallel.json").read_text(encoding="utf-8"))
-    pairs = []
-    for values in document["rows"]:
-        row = dict(zip(document["columns"], values, strict=True))
-        workload = Workload(
-            quantization=row["quantization"],
-            runtime={"tensorrt-llm": "vllm"}.get(row["program"], row["program"]),
-            parallel=row["sequences"],
-            context_tokens=max(512, row["prompt_tokens"] + row["generated_tokens"]),
-        )
-        verdict = check(row["spec"], workload, machine=row["device"])
-        total, needs = total_of(verdict), verdict.needs
-        assert needs is not None
-        assert needs.memory is not None
-        gpus_used = [place for place in needs.memory.places if place.where != "host"]
-        number = row["device"].split()[0].removesuffix("x")
-        if total is not None and number == str(len(gpus_used)):
-            pairs.append((row, total))
-    return pairs
-
-
-@pytest.mark.parametrize(
-    # one in ten of mixtures is faster: gpt-oss-120b and Mixtral 8x7B on H100 and H200
-    ("is_mixture", "least_inside", "off"),
-    [(False, 0.9, 0.15), (True, 0.85, 0.4)],
-)
-def test_totals_of_several_gpus_that_others_published_lie_inside(
-    is_mixture: bool, least_inside: float, off: float
-) -> None:
-    """Where growing with the experts that several sequences choose was counted of the whole time of a step, a mixture on eight GPUs was told a sixth of what it reaches."""
-    pairs = [pair for pair in compared_on_several() if has_experts(pair[0]["spec"]) == is_mixture]
-    assert len(pairs) > 30
-    inside = [total.low <= row["tokens_per_second"] <= total.high for row, total in pairs]
-    assert sum(inside) >= least_inside * len(inside)
-    reached = [row["tokens_per_second"] / total.likely for row, total in pairs]
-    assert median(reached) == pytest.approx(1, abs=off)
 
 
 def test_one_gpu_that_is_too_slow_leaves_it_to_all_of_them() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from helpers.machines import VM
-from selfhost import Workload, check
+from selfhost import Workload
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.errors import WorkloadError
 from selfhost.judge.question import ask
@@ -70,14 +70,6 @@ def test_everything_that_makes_no_sense_is_said_at_once() -> None:
     assert by_key["runtime"].remedy == "did you mean llama.cpp?"
 
 
-@pytest.mark.parametrize("typed", ["Q4_0_4_4", "q4_0_8_8", "IQ4_NL_4_4"])
-def test_a_layout_that_llama_cpp_dropped_names_what_took_its_place(typed: str) -> None:
-    """llama.cpp pull request 10446 removed the files repacked for ARM; Q4_0 is repacked while it loads."""
-    with pytest.raises(WorkloadError, match="no longer loads") as caught:
-        asked("mistral-7b-instruct-v0.3", Workload(quantization=typed))
-    assert "use Q4_0:" in (caught.value.problems[0].remedy or "")
-
-
 def test_a_closed_model_is_asked_about_no_files() -> None:
     """It has none: runtime, format, quantization and cache type are not known, and no need follows."""
     question = asked("gpt-4o", Workload(runtime="vllm", quantization="fp8"))
@@ -102,33 +94,3 @@ def test_an_encoder_is_asked_for_no_pace() -> None:
     pace = asked("mistral-7b-instruct-v0.3").workload.min_tokens_per_second
     assert pace is not None
     assert pace > 0
-
-
-@pytest.mark.parametrize(
-    ("typed", "told", "remedy"),
-    [
-        # their own pages say that llama.cpp computes in them
-        (
-            "llamafile",
-            "not judged by itself: a program that is llama.cpp",
-            "--runtime llama.cpp in",
-        ),
-        ("KoboldCpp", "not judged by itself", "--runtime llama.cpp in"),
-        ("jan", "not judged by itself", "--runtime llama.cpp in"),
-        ("lmstudio", "not judged by itself", "--runtime llama.cpp or mlx in"),
-        ("LM Studio", "not judged by itself", "--runtime llama.cpp or mlx in"),
-        # formats of its own: nothing that is judged reads them
-        ("exllamav2", "is not judged: a library that runs EXL2", ", llama.cpp, "),
-        ("llama-server", "is not one of", "did you mean llama.cpp?"),
-        ("vlm", "is not one of", "did you mean vllm?"),
-    ],
-)
-def test_a_program_that_is_not_judged_is_told_what_it_is(
-    typed: str, told: str, remedy: str
-) -> None:
-    """Whoever runs models in a program of another name learns which runtime's figures hold for it, or that none do."""
-    with pytest.raises(WorkloadError) as refused:
-        check("llama-3.1-8b", Workload(runtime=typed), machine=VM)
-    (problem,) = refused.value.problems
-    assert told in problem.message
-    assert remedy in str(problem.remedy)

@@ -9,51 +9,21 @@ from hypothesis import strategies as st
 from judge.small import (
     BIG,
     CLOSED,
-    GB,
-    GIB,
     GPU,
     MACHINE,
     SLOW,
     SPEC,
     WORK,
     found,
-    needs_of,
     question,
     with_disk,
 )
-from selfhost import api
 from selfhost.judge.checks import Finding
 from selfhost.judge.judging import judge
 from selfhost.judge.record import Route, Verdict, exit_code
-from selfhost.machine.profiles import load
-from selfhost.machine.record import Accelerator, Machine
+from selfhost.machine.record import Machine
 
 # ------------------------------------------------------------------ where several cells hold
-
-
-@pytest.mark.parametrize(
-    ("accelerators", "code"),
-    [
-        ((), "speed-too-slow"),
-        (None, "speed-not-known"),
-        ("own", "speed-not-known"),
-        ("shared", "speed-too-slow"),
-    ],
-)
-def test_too_slow_is_said_only_of_where_it_would_lie(accelerators: object, code: str) -> None:
-    """What takes nobody knows how much may fit a GPU that was found, or one that was not read: the pace in RAM decides nothing there."""
-    cards = {"own": (Accelerator(vendor="nvidia", name="NVIDIA L4", memory_total_bytes=24 * GIB, unified=False),),
-             "shared": (Accelerator(vendor="intel", name="Graphics", unified=True),)}  # fmt: skip
-    unsized = needs_of().replace(memory=None)
-    machine = MACHINE.replace(
-        accelerators=cards.get(accelerators, accelerators)
-        if isinstance(accelerators, str)
-        else accelerators
-    )
-    judged = judge(question(needs=unsized, read_bytes={"Q8_0": 900 * GB}), machine)
-    codes = {finding.check: finding.code for finding in judged.findings}
-    assert (codes["memory"], codes["speed"]) == ("memory-need-not-known", code)
-    assert judged.route(offered=True) is (Route.API if code == "speed-too-slow" else Route.UNKNOWN)
 
 
 # ------------------------------------------------------------------ the route
@@ -176,42 +146,3 @@ def test_a_slow_processor_sends_nobody_to_an_api_where_an_accelerator_may_be_fas
     # busy now: still no API
     busy = SLOW.replace(accelerators=(GPU.replace(memory_free_bytes=0),))
     assert judge(question(), busy).route(offered=True) is Route.LOCAL
-
-
-@pytest.mark.parametrize(("gib", "slower"), [(64, True), (96, False)])
-def test_what_metal_leaves_over_is_paced_by_the_processor(gib: int, slower: bool) -> None:
-    """59.5 GiB on a Mac with 64, of which the GPU may use 42 to 54: at the slow end 8 of 36 layers and more are the processor's."""
-    mac = load("macbook-pro-m2-max-64gb").machine
-    asked = api.check(
-        "gpt-oss-120b",
-        machine=mac.replace(memory_total_bytes=gib * GIB, memory_limit_bytes=gib * GIB),
-    )
-    lifted = mac.accelerators[0].replace(memory_total_bytes=90 * GIB) if mac.accelerators else None
-    assert lifted is not None
-    whole = api.check("gpt-oss-120b", machine=mac.replace(accelerators=(lifted,)))
-    partly = asked.finding("accelerator")
-    assert partly is not None
-    assert (partly.code == "accelerator-partly") is slower
-    assert asked.speed is not None
-    assert asked.speed.decode is not None
-    assert whole.speed is not None
-    assert whole.speed.decode is not None
-    ratio = asked.speed.decode.low / whole.speed.decode.low
-    assert 0.1 < ratio < 0.9 if slower else ratio == 1
-    assert ("processor" in asked.speed.how) is slower
-    # the printed setting lets the GPU hold all of it
-    assert asked.speed.decode.likely == whole.speed.decode.likely
-    assert any("wired_limit_mb" in line for line in asked.setup) is slower
-
-
-def test_a_processors_pace_is_not_told_of_an_accelerator() -> None:
-    """What the RAM's bandwidth gives says nothing of a card: one by a maker of whom no card is known has no pace, and that never decides."""
-    slow = question(read_bytes={"Q8_0": 400 * GB})
-    assert judge(slow, MACHINE).route(offered=True) is Route.API
-    card = GPU.replace(vendor="acme")
-    judged = judge(slow, MACHINE.replace(accelerators=(card,)))
-    assert judged.needs is not None
-    assert judged.needs.placement == "accelerator"
-    assert judged.speed is not None
-    assert judged.speed.decode is None
-    assert judged.route(offered=True) is Route.LOCAL

@@ -74,16 +74,3 @@ def test_a_long_recording_is_not_judged_in_silence_by_a_short_one() -> None:
     whisper = of("whisper-large-v3", 36_000)
     assert whisper.can_run
     assert not whisper.finding("context")
-
-
-def test_less_than_half_a_minute_is_heard_as_half_a_minute() -> None:
-    """Whisper's encoder reads 30 seconds whatever is left of a recording; an hour takes a hundred and twenty times as long."""
-
-    def seconds(length: int) -> float:
-        speed = of("whisper-large-v3", length, "desktop-rtx3060-12gb").speed
-        assert speed is not None
-        assert speed.work is not None
-        return speed.work.likely * length / 60
-
-    assert 0.1 * seconds(30) < seconds(1) < seconds(30)
-    assert seconds(3600) == pytest.approx(120 * seconds(30))

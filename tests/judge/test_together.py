@@ -127,28 +127,6 @@ def test_a_card_that_others_hold_now_is_not_given_twice() -> None:
     assert places(answer)[1] == {A, RAM}
 
 
-def test_programs_of_two_kinds_share_a_card_under_the_stricter_rule() -> None:
-    """8 GiB of one and 14 of another: within 22.08 GiB that vLLM may take and 23 that llama.cpp may; 15 are not."""
-    machine = ROOMY.replace(accelerators=(card(24),))
-
-    def both(size: int) -> SideBySide:
-        models = [model(8, "a", runtime=GPU_ONLY.replace(id="vllm")), model(size, "b")]
-        return judge_together(models, ["a", "b"], machine)
-
-    assert places(both(14)) == [{A}, {A}]
-    assert found(both(14), "accelerator").outcome is Outcome.PASS
-    assert found(both(14), "accelerator").needs == 22 * GIB
-
-
-def test_a_program_that_takes_a_whole_card_is_told_to_share() -> None:
-    """vLLM reserves 92 % of a card at its start: beside another it must be told its part; alone it need not."""
-    runtime = GPU_ONLY.replace(share_option="--gpu-memory-utilization")
-    assert "--gpu-memory-utilization" in str(
-        found(judged([8, 8], [24], runtime=runtime), "accelerator").remedy
-    )
-    assert found(judged([8, 8], [12, 12], runtime=runtime), "accelerator").remedy is None
-
-
 def test_the_same_file_counts_once_where_it_is_mapped() -> None:
     """Two processes of llama.cpp that map one file of 5 GiB hold it once in RAM, and twice on a card."""
     models = [model(5, "same", runtime=RUNTIME.replace(maps_files=True))] * 2
@@ -168,19 +146,6 @@ def test_a_need_that_is_not_known_is_not_known_of_the_sum() -> None:
     models = [model(4, "a"), question(needs=unknown)]
     finding = found(judge_together(models, ["a", "b"], ROOMY), "memory")
     assert (finding.outcome, finding.code) == (Outcome.UNKNOWN, "memory-need-not-known")
-
-
-def test_a_slow_model_is_named() -> None:
-    """A minimum that one misses fails the whole, and the reason says which."""
-    slow = ROOMY.replace(
-        memory_bandwidth_bytes_per_second=10 * GB,
-        sources={"memory_bandwidth_bytes_per_second": "measured"},
-    )
-    quick = model(4, "quick", read_bytes={"Q4_K": GB // 10})
-    lazy = model(4, "lazy", read_bytes={"Q4_K": 40 * GB}, speed_stated=True)
-    finding = found(judge_together([quick, lazy], ["quick", "lazy"], slow), "speed")
-    assert finding.outcome is Outcome.FAIL
-    assert finding.reason.startswith("lazy: ")
 
 
 def test_a_closed_model_fails_the_whole_without_a_sum() -> None:

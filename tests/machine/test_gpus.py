@@ -35,19 +35,6 @@ KEYS = {
     ),
     "metal": "up_to_gib share",
     "computer": "name names cards memory_gib channels mts kinds cores",
-    "prompt": (
-        "vendor neural generation hbm least_capability most_flops unified share experts devices"
-    ),
-    "prompt_program": "program vendor neural share experts devices",
-    "picture": "vendor generation least_capability most_flops share devices",
-    "pace": (
-        "vendor generation least_capability share unpacked_per_cycle weights_per_cycle "
-        "layer_us slow fast more_token runs devices called"
-    ),
-    "sums": "vendor generation unified hbm sum_us sum_gb_s devices",
-    "launch": "vendor hbm least_capability layer_ms runs devices",
-    "replay": "vendor unified hbm step_ms layer_ms runs devices",
-    "host": "vendors architectures share runs devices",
     "vgpu": "board name memory_gib",
 }
 
@@ -74,39 +61,6 @@ def test_what_metal_was_read_to_give_lies_in_its_range(ram_gib: int, read_gib: f
     assert most < 1.3 * least
     if ram_gib > 36:
         assert least == 0.75
-
-
-def test_every_gpu_has_a_pace() -> None:
-    """Known or not: the last rows are for the rest, and newer NVIDIA cards come before older."""
-    assert gpus.pace_of("nvidia", False, "8.6") != gpus.pace_of("nvidia", False, "7.5")
-    assert gpus.pace_of("nvidia", False, None).slow <= gpus.pace_of("nvidia", False, "6.1").slow
-    for vendor in ("nvidia", "amd", "intel", "apple", "moore threads"):
-        for unified in (False, True):
-            pace = gpus.pace_of(vendor, unified, "gfx1100")
-            assert 0.3 < pace.share < 0.95
-            assert pace.slow < 1 < pace.fast
-    assert all(
-        row["runs"] >= row["devices"]
-        for name in ("pace", "launch", "replay", "host")
-        for row in TABLE[name]
-    )
-
-
-@pytest.mark.parametrize(
-    ("name", "tokens_per_second"),
-    [
-        ("Apple M2 Pro", 341.19), ("Apple M4 Max GPU", 885.68), ("Apple M5", 627.88), ("Tesla P40", 912.41),
-        ("NVIDIA GeForce RTX 5070 Ti", 6952.38), ("NVIDIA A100-SXM4-80GB", 4849.53), ("AMD Radeon RX 5700 XT", 468.06),
-    ],
-)  # fmt: skip
-def test_prompts_reach_a_share_of_the_peak_by_kind(name: str, tokens_per_second: float) -> None:
-    """Llama 2 7B in Q4_0, 512 tokens (llama.cpp discussions 4167, 10879 and 15013, pull request 4766): inside the share of the kind, which spans a factor of 5 at most but for data centre cards."""
-    low, likely, high = gpus.share_of("prompt", name)
-    assert low < likely < high
-    assert high / low < 5 or gpus.has_hbm(name)
-    peak = gpus.peak_flops(name, gpus.capability_by_name(name))
-    assert peak is not None
-    assert low < tokens_per_second * 2 * 6.48e9 / peak < high
 
 
 def test_clocks_are_those_of_the_whole_gpu() -> None:

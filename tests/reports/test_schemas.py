@@ -1,101 +1,91 @@
-"""The JSON schemas define each thing once, and the keys of a machine are those of its record."""
+"""The JSON schemas: written from the annotations of the records, true of what is printed."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jsonschema
-import pytest
 
 from helpers.each import each
-from selfhost.core.records import Record, Unread
+from helpers.machines import VM
+from helpers.paths import ROOT, SCHEMAS
+from helpers.schemas import validate
+from selfhost import UnknownModelError, Workload, check, compare, plan, rank, size
+from selfhost.advice.shown import describe
+from selfhost.catalogue.opened import open_catalogue
+from selfhost.machine.profiles import load
 from selfhost.machine.reader import read
-from selfhost.machine.record import Accelerator, Disk, PresentModel, PresentRuntime
-from selfhost.needs.records import Term
+from selfhost.reports import json as report
 
-FOLDER = Path(__file__).parents[2] / "selfhost" / "schemas"
-SCHEMAS = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(FOLDER.glob("*.json"))}
 MACHINES = Path(__file__).parents[1] / "machines"
-# a shorter one says less than a reference to it
-SHORT = 100
-# fields of a term that no report shows
-NOT_A_TERM = {
-    "offload",
-    "cut",
-    "high_cut",
-    "on_device",
-    "on_large",
-    "beside",
-    "joined",
-    "lean",
-    "reserves",
-}
 
 
-def parts(value: Any) -> Iterator[dict[str, Any]]:
-    """Every object inside a JSON value, itself included."""
-    if isinstance(value, dict):
-        yield value
-    for inner in value.values() if isinstance(value, dict) else value:
-        if isinstance(inner, dict | list):
-            yield from parts(inner)
+def _tool() -> Any:
+    spec = importlib.util.spec_from_file_location("schemas", ROOT / "tools" / "schemas.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-@each("name", SCHEMAS)
-def test_a_schema_defines_nothing_twice(name: str) -> None:
-    """What stands twice is in `$defs`, so that a change reaches both places."""
-    texts = Counter(
-        json.dumps(part) for part in parts(SCHEMAS[name]) if {"type", "enum"} & set(part)
-    )
-    assert [text for text, count in texts.items() if count > 1 and len(text) > SHORT] == []
+TOOL = _tool()
 
 
-@each("name", SCHEMAS)
-def test_a_schema_stands_alone(name: str) -> None:
-    """It is a valid schema, and each reference leads to a definition of the same file that is used."""
-    schema = SCHEMAS[name]
+@each("name", TOOL.DOCUMENTS)
+def test_a_schema_is_what_the_records_say(name: str) -> None:
+    """After a change of a record: `python tools/schemas.py`."""
+    path = SCHEMAS / f"{name.replace('/', '-')}.json"
+    assert path.read_text(encoding="utf-8") == TOOL.text_of(name)
+
+
+@each("path", sorted(SCHEMAS.glob("*.json")), ids=lambda path: path.stem)
+def test_a_schema_stands_alone(path: Path) -> None:
+    """It is a valid schema, and each reference leads to a definition of the same file."""
+    schema = json.loads(path.read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
-    references = {part["$ref"] for part in parts(schema) if isinstance(part.get("$ref"), str)}
-    assert references == {f"#/$defs/{definition}" for definition in schema.get("$defs", {})}
+    text = json.dumps(schema)
+    references = set(text.split('"$ref": "#/$defs/')[1:])
+    assert {part.partition('"')[0] for part in references} <= set(schema.get("$defs", {}))
 
 
-def test_a_name_means_the_same_in_every_schema() -> None:
-    """A term of memory is defined alike for `check` and for `plan`."""
-    assert SCHEMAS["verdict-1"]["$defs"]["term"] == SCHEMAS["plan-1"]["$defs"]["term"]
+def _documents() -> dict[str, dict[str, Any]]:
+    error = UnknownModelError("no such model", nearest=("mistral-7b",), remedy="selfhost list")
+
+    verdicts = [
+        check(name, machine=machine)
+        for name in ("mistral-7b", "gpt-4o", "whisper-small", "sdxl")
+        for machine in (VM, "rtx 3060")
+    ]
+    shown = describe(open_catalogue(), "gpt-oss-20b", Workload(), VM)
+    documents = {f"verdict-1 {at}": verdict.to_json() for at, verdict in enumerate(verdicts)}
+    return documents | {
+        "verdicts-1": report.check(verdicts[:2], {"mistrl": error}),
+        "compare-1": compare(["gpt2", "gpt-4o"], machine=VM).to_json(),
+        "list-1": rank(machine=VM, use="reranking").to_json(),
+        "model-1": report.shown(shown),
+        "plan-1": plan("mistral-7b").to_json(),
+        "plan-1 closed": plan("gpt-4o").to_json(),
+        "profiles-1": report.profiles([load("macbook-air-m2-16gb")]),
+        "error-1": report.error(error, 2),
+        "machine-1": read(root=MACHINES / "linux-desktop-alder-lake" / "root").to_json(),
+    }
 
 
-@pytest.mark.parametrize(
-    ("key", "record"),
-    [
-        ("disks", Disk),
-        ("accelerators", Accelerator),
-        ("runtimes", PresentRuntime),
-        ("models_present", PresentModel),
-        ("unread", Unread),
-    ],
-)
-def test_the_parts_of_a_machine_have_the_fields_of_their_records(
-    key: str, record: type[Record]
-) -> None:
-    """A new field needs its line in the schema."""
-    entry = SCHEMAS["machine-1"]["properties"][key]["items"]
-    assert set(entry["properties"]) == set(record._fields)
-    assert set(entry.get("required", ())) <= set(record._fields)
-
-
-def test_a_term_of_memory_has_the_fields_of_its_record() -> None:
-    """But for those that only the arithmetic reads."""
-    term = SCHEMAS["verdict-1"]["$defs"]["term"]
-    assert set(term["properties"]) == set(Term._fields) - NOT_A_TERM
+def test_what_is_printed_is_valid() -> None:
+    """Each kind of document, of models and machines of each kind."""
+    for name, document in _documents().items():
+        validate(document, name.partition(" ")[0])
+    assert size("mistral-7b", machine="rtx 3060").to_json()["model"]["id"]
 
 
 def test_a_changed_value_is_refused() -> None:
     """Each key of a machine with a value of another type fails its schema, and so does one that is missing."""
-    validator = jsonschema.Draft202012Validator(SCHEMAS["machine-1"])
+    schema = json.loads((SCHEMAS / "machine-1.json").read_text(encoding="utf-8"))
+    validator = jsonschema.Draft202012Validator(schema)
     machine = read(root=MACHINES / "linux-desktop-alder-lake" / "root").to_json()
     validator.validate(machine)
     for key in machine:

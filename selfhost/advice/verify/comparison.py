@@ -4,7 +4,7 @@ be compared.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from ...core import units
 from ...core.errors import SelfhostError
@@ -15,10 +15,9 @@ from ...judge.pace.processor import threads_of
 from ...judge.pace.prompt_copies import per_batch
 from ...judge.pace.speed import PaceRange, Speed
 from ...judge.record import Route, Verdict, exit_code
-from ...machine.gpus import are_alike
+from ...machine.gpus import are_alike, fastest
 from ...machine.record import Machine, was_at_present
 from ...needs.records import MemoryNeed, Term
-from .impossible import why_impossible
 from .run import (
     ALL_MEMORY,
     CONTEXT,
@@ -33,8 +32,6 @@ from .run import (
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from .layout import Layout
 
 # llama.cpp computes a prompt in batches of so many tokens by default (-ub); on a GPU fewer take
@@ -49,7 +46,10 @@ _FOREIGN_FACTOR = 3.0
 # of the average of repeated runs, how far they may lie apart from it: half of what most ranges are
 # wide. Quiet ones lie 1 to 3 % apart, beside other programs 10 % and more (llama-bench, here)
 _STEADY = 0.25
+_OF_PROCESS = (MODEL_FILE, EVERYTHING_ELSE, ALL_MEMORY)
 _TIED_TO_CACHE_TYPE = ("kv_cache", CONTEXT, EVERYTHING_ELSE, ALL_MEMORY)
+# as many of the fastest GPU of the table as a server has, which share one model out: none is faster
+_GPUS = 8
 _GROWS_WITH_CONTEXT = (*_TIED_TO_CACHE_TYPE, "compute")
 
 
@@ -254,16 +254,11 @@ def compare(
     `fast_prompts` as of the runtime. `unpacks`: the command that is predicted for keeps weights as
     they are stored (`RuntimeSpec.is_unpacked_on`).
     """
-    memory = verdict.needs.memory if verdict.needs is not None else None
     in_places = seen_in_places(run, verdict)
-    laid_out = _laid_out_otherwise(in_places) if unpacks else None
-    spread = _spread(run, verdict)
-    unlike = {"compute": spread, "weights": laid_out, "repacked_weights": laid_out}
-    rows = [_of_memory(seen, memory, run, unlike) for seen in in_places]
-    least = LEAST_TOKENS["decode"], _least_prompt_tokens(verdict)
+    unlike = _unlike_terms(in_places, run, verdict, unpacks=unpacks)
+    rows = [_memory_row(seen, verdict, run, unlike.get(seen.term)) for seen in in_places]
     total = verdict.speed.parallel_total if verdict.speed is not None and layout is None else None
-    batch = run.batch_tokens
-    rows += [_of_pace(seen, verdict, speed_at, total, least, batch) for seen in run.paces]
+    rows += [_pace_row(seen, verdict, speed_at, total, run.batch_tokens) for seen in run.paces]
     basis = verdict.speed
     if layout is not None:
         basis = speed_at(None)
@@ -277,26 +272,43 @@ def compare(
         notes=(
             *notes,
             *run.notes,
-            *_unseen(run, verdict),
             *_run_otherwise(run, verdict, rows, layout),
-            *_causes(rows, fast_prompts),
-            *_basis(rows, verdict, basis, batch),
-            *_of_a_moment(rows, verdict),
+            *_causes(rows, verdict, fast_prompts),
+            *_basis(rows, verdict, basis, run.batch_tokens),
         ),
     )
 
 
-def _least_prompt_tokens(verdict: Verdict) -> int:
-    """Fewer take a GPU as long as a batch, also one that shares the RAM."""
-    on_card = verdict.needs is not None and verdict.needs.placement != "host"
-    shares_ram = any(card.unified for card in verdict.machine.accelerators or ())
-    return BATCH_TOKENS if on_card or shares_ram else LEAST_TOKENS["prompt"]
-
-
 def seen_in_places(run: Run, verdict: Verdict) -> tuple[SeenMemory, ...]:
-    """What the run's memory is, where the prediction has it."""
+    """What the run's memory is, where the prediction has it: of a GPU that shares the RAM all is
+    the host's, and the cards that a run used are the first ones, whatever numbers they have in its
+    machine; what several hold is that of one where one is predicted to hold it.
+    """
     memory = verdict.needs.memory if verdict.needs is not None else None
-    return _in_places(run.memory, verdict.machine, memory)
+    predicted, cards = _cards(() if memory is None else memory.terms), _cards(run.memory)
+    if any(device.unified for device in verdict.machine.accelerators or ()):
+        places = dict.fromkeys(cards, "host")
+    elif set(cards) <= set(predicted):
+        return tuple(run.memory)
+    elif len(predicted) == 1:
+        places = dict.fromkeys(cards, predicted[0])
+    else:
+        places = {where: f"accelerator:{number}" for number, where in enumerate(cards)}
+    sums: dict[tuple[str, str], SeenMemory] = {}
+    for part in run.memory:
+        where = places.get(part.where, part.where)
+        before = sums.get((part.term, where))
+        sums[part.term, where] = part.replace(
+            where=where,
+            bytes=part.bytes + (before.bytes if before else 0),
+            rounded_bytes=part.rounded_bytes + (before.rounded_bytes if before else 0),
+        )
+    return tuple(sums.values())
+
+
+def _cards(parts: Sequence[SeenMemory | Term]) -> list[str]:
+    places = {part.where for part in parts} - {"host"}
+    return sorted(places, key=lambda where: int(where.rpartition(":")[2]))
 
 
 def _in_layout(row: Difference, layout: Layout) -> Difference:
@@ -305,128 +317,26 @@ def _in_layout(row: Difference, layout: Layout) -> Difference:
     return row if is_predicted else row.replace(inside=None, why=row.why or layout.reason)
 
 
-def _unseen(run: Run, verdict: Verdict) -> list[str]:
-    """That memory on a GPU is predicted, and the run shows none."""
-    placed = verdict.needs.placement if verdict.needs is not None else "host"
-    if placed == "host" or not run.memory or any(seen.where != "host" for seen in run.memory):
-        return []
-    return ["Memory on a GPU is predicted too, and this run does not show it: its log does."]
-
-
-def _run_otherwise(
-    run: Run, verdict: Verdict, rows: Sequence[Difference], layout: Layout | None
-) -> list[str]:
-    """Options and hardware of the run that the prediction has otherwise, or as the run had them."""
-    lines = [layout.note] if layout is not None and layout.note is not None else []
-    layers, placed = _layers(verdict), _placement(verdict)
-    if layout is None and placed == "split" and layers and (run.gpu_layers or 0) >= layers:
-        lines.append(
-            "The run had every layer on the GPU; predicted is a part of them, the rest in RAM."
-        )
-    if run.flash_attention is False and any(row.is_close is False for row in rows):
-        lines.append(
-            "The run had flash attention off, which is slower and takes a larger compute buffer:"
-            " predicted is with it (-fa on)."
-        )
-    return [*lines, *_on_other_hardware(run, verdict)]
-
-
-def _on_other_hardware(run: Run, verdict: Verdict) -> list[str]:
-    """The run's GPU where the prediction has layers on one, its processor where layers are in RAM,
-    if another was predicted.
-    """
-    machine, placed = verdict.machine, _placement(verdict)
-    others: list[tuple[str, str, str]] = []
-    cards = list(dict.fromkeys(card.name for card in machine.accelerators or ()))
-    of_run = list(dict.fromkeys(run.gpu.split(", "))) if run.gpu else []
-    foreign = [name for name in of_run if not any(are_alike(name, card) for card in cards)]
-    if placed != "host" and cards and foreign:
-        others.append((" and ".join(foreign), " and ".join(cards), _OF_MACHINE_OR_GPU))
-    here = machine.cpu_model
-    if (
-        placed != "accelerator"
-        and run.processor
-        and here
-        and not _are_one_processor(run.processor, here)
-    ):
-        others.append((run.processor, here, "--machine"))
-    return [
-        f"The run was on {theirs}, and the prediction is for {ours}: name the run's with {options}."
-        for theirs, ours, options in others
-    ]
-
-
-def _are_one_processor(name: str, other: str) -> bool:
-    """Whether each word of the shorter name is in the longer one: `AMD Ryzen 7 7840HS w/ Radeon
-    780M Graphics` and `ryzen 7 7840hs`.
-    """
-    words, others = sorted((_words_of(name), _words_of(other)), key=len)
-    return words <= others
-
-
-def _words_of(name: str) -> set[str]:
-    """What tells a processor's name from another: without marks, clock and number of cores."""
-    plain = name.lower().replace("(r)", " ").replace("(tm)", " ").partition("@")[0]
-    return {word for word in plain.split() if word not in ("cpu", "processor")} - {"with"}
-
-
 def _placement(verdict: Verdict) -> str:
     return (verdict.needs.placement if verdict.needs is not None else None) or "host"
-
-
-def _layers(verdict: Verdict) -> int | None:
-    return verdict.model.architecture.layers if verdict.model.architecture else None
 
 
 # ------------------------------------------------------------------ pace
 
 
-def _prompt_of(seen: SeenPace, speed: Speed, batch_tokens: int | None) -> PaceRange | None:
-    """Weights in RAM cross to the GPU for each batch of the run, which no prompt fills beyond its
-    own length.
-    """
-    copies = speed.prompt_copies
-    if copies is None or batch_tokens is None:
-        return speed.prompt
-    return copies.replace(batch_tokens=min(batch_tokens, seen.tokens or batch_tokens)).pace
-
-
-def _pace_of(
-    seen: SeenPace,
-    speed: Speed | None,
-    total: PaceRange | None,
-    parallel: int,
-    batch_tokens: int | None,
-) -> PaceRange | None:
-    """What is predicted for it. One sequence alone may be as slow as while all that the run has
-    room for decode at once.
-    """
-    if seen.sequences > 1:
-        return total if seen.sequences == parallel else None
-    if speed is None or seen.kind != "decode":
-        return None if speed is None else _prompt_of(seen, speed, batch_tokens)
-    if speed.decode is None or total is None:
-        return speed.decode
-    return speed.decode.replace(low=min(speed.decode.low, total.low / parallel))
-
-
-def _of_pace(
+def _pace_row(
     seen: SeenPace,
     verdict: Verdict,
     speed_at: Callable[[int | None], Speed | None],
     total: PaceRange | None,
-    least_tokens: tuple[int, int],
     batch_tokens: int | None,
 ) -> Difference:
-    """`total` is the pace of all sequences that decode at once; None of one. `least_tokens` are the
-    fewest of an answer and of a prompt that can be compared. `batch_tokens`: of the run (-ub), None
-    of the default.
+    """`total` is the pace of all sequences that decode at once; None of one. `batch_tokens`: of the
+    run (-ub), None of the default.
     """
     speed = speed_at(seen.depth_tokens if seen.kind == "decode" else None)
     predicted = _pace_of(seen, speed, total, verdict.workload.parallel, batch_tokens)
-    why = why_impossible(seen, verdict) or _why_no_pace(
-        seen, predicted, speed, least_tokens[seen.kind != "decode"]
-    )
+    why = why_impossible(seen, verdict) or _why_no_pace(seen, predicted, speed, verdict)
     inside = None
     if predicted is not None and seen.tokens_per_second is not None and why is None:
         inside = predicted.low <= seen.tokens_per_second <= predicted.high
@@ -447,20 +357,45 @@ def _of_pace(
     )
 
 
+def _pace_of(
+    seen: SeenPace,
+    speed: Speed | None,
+    total: PaceRange | None,
+    parallel: int,
+    batch_tokens: int | None,
+) -> PaceRange | None:
+    """What is predicted for it. One sequence alone may be as slow as while all that the run has
+    room for decode at once. Weights in RAM cross to the GPU for each batch of a prompt, which none
+    fills beyond its own length.
+    """
+    if seen.sequences > 1:
+        return total if seen.sequences == parallel else None
+    if speed is None:
+        return None
+    if seen.kind != "decode":
+        copies = speed.prompt_copies
+        if copies is None or batch_tokens is None:
+            return speed.prompt
+        return copies.replace(batch_tokens=min(batch_tokens, seen.tokens or batch_tokens)).pace
+    if speed.decode is None or total is None:
+        return speed.decode
+    return speed.decode.replace(low=min(speed.decode.low, total.low / parallel))
+
+
 def _why_no_pace(
-    seen: SeenPace, predicted: PaceRange | None, speed: Speed | None, least_tokens: int
+    seen: SeenPace, predicted: PaceRange | None, speed: Speed | None, verdict: Verdict
 ) -> str | None:
     """Why that pace cannot be compared; None where it can."""
     if seen.tokens_per_second is None:
         return "the run gives no number that a pace can be"
-    if predicted is None:
-        if speed is not None and speed.decode is None:
-            return speed.how
-        return "no pace is predicted for it"
-    return _why_another_pace(seen, least_tokens)
+    if predicted is not None:
+        return _why_another_pace(seen) or _why_too_few(seen, verdict)
+    if speed is not None and speed.decode is None:
+        return speed.how
+    return "no pace is predicted for it"
 
 
-def _why_another_pace(seen: SeenPace, least_tokens: int) -> str | None:
+def _why_another_pace(seen: SeenPace) -> str | None:
     """Why the run's own pace is no pace of one request alone; None where it is."""
     if seen.drafted and seen.kind == "decode":
         return "the run drafts tokens, so that a step gives several: compare one without a draft"
@@ -480,119 +415,83 @@ def _why_another_pace(seen: SeenPace, least_tokens: int) -> str | None:
             f"it was read behind {units.tokens(seen.depth_tokens or 0)}, and predicted is a prompt"
             " at the start of a context"
         )
+    return None
+
+
+def _why_too_few(seen: SeenPace, verdict: Verdict) -> str | None:
+    least_tokens = LEAST_TOKENS[seen.kind]
+    shares_ram = any(card.unified for card in verdict.machine.accelerators or ())
+    if seen.kind == "prompt" and (_placement(verdict) != "host" or shares_ram):
+        # fewer take a GPU as long as a batch
+        least_tokens = BATCH_TOKENS
     if seen.tokens is not None and seen.tokens < least_tokens:
         return f"{units.tokens(seen.tokens)} are too few to compare: take {least_tokens} or more"
     return None
 
 
+def why_impossible(seen: SeenPace, verdict: Verdict) -> str | None:
+    """Why nothing runs the model at that pace, whatever the machine: each step reads the weights,
+    and each token of a prompt is computed with all that it meets. None where something may.
+    """
+    pace, parameters = seen.tokens_per_second, verdict.model.parameters
+    bytes_per_second, operations_per_second = fastest()
+    if pace is None or not parameters.active:
+        return None
+    if seen.kind == "prompt":
+        needed, most = 2 * parameters.active * pace, _GPUS * operations_per_second
+        rate, given = f"compute {needed / 1e12:,.0f} TFLOPS", f"{most / 1e12:,.0f}"
+    else:
+        memory = verdict.needs.memory if verdict.needs is not None else None
+        # what a processor reads in a layout of its own stands apart
+        names = ("weights", "repacked_weights")
+        terms = () if memory is None else memory.terms
+        held = sum(term.low_bytes for term in terms if term.name in names)
+        share = min(1.0, parameters.active / (parameters.total or 1))
+        needed, most = held * share * pace / seen.sequences, _GPUS * bytes_per_second
+        rate = f"read {units.decimal(int(needed))} of weights a second"
+        given = units.decimal(int(most))
+    if needed <= most:
+        return None
+    return (
+        f"the figure cannot be right: at that pace the run would {rate}, and {_GPUS} of the fastest"
+        f" GPU known here have {given} together"
+    )
+
+
 # ------------------------------------------------------------------ memory
 
 
-class _Predicted(Record):
-    low: int
-    likely: int
-    high: int
-
-
-def _in_places(
-    seen: Sequence[SeenMemory], machine: Machine, memory: MemoryNeed | None
-) -> tuple[SeenMemory, ...]:
-    """As the prediction has them: of a GPU that shares the RAM all memory is the host's, and the
-    cards that a run used are the first ones, whatever numbers they have in its machine.
-    """
-    if not any(device.unified for device in machine.accelerators or ()):
-        return _numbered_anew(seen, memory)
-    return _summed([each.replace(where="host") for each in seen])
-
-
-def _numbered_anew(seen: Sequence[SeenMemory], memory: MemoryNeed | None) -> tuple[SeenMemory, ...]:
-    predicted = _cards(() if memory is None else memory.terms)
-    cards = _cards(seen)
-    if set(cards) <= set(predicted):
-        return tuple(seen)
-    if len(predicted) == 1:
-        return _on_one(seen, predicted[0])
-    places = {where: f"accelerator:{number}" for number, where in enumerate(cards)}
-    return tuple(each.replace(where=places.get(each.where, each.where)) for each in seen)
-
-
-def _cards(parts: Sequence[SeenMemory | Term]) -> list[str]:
-    places = {part.where for part in parts} - {"host"}
-    return sorted(places, key=lambda where: int(where.rpartition(":")[2]))
-
-
-def _on_one(seen: Sequence[SeenMemory], card: str) -> tuple[SeenMemory, ...]:
-    """What several cards hold as if one held it all."""
-    return _summed([each if each.where == "host" else each.replace(where=card) for each in seen])
-
-
-def _summed(seen: Sequence[SeenMemory]) -> tuple[SeenMemory, ...]:
-    sums: dict[tuple[str, str], SeenMemory] = {}
-    for part in seen:
-        before = sums.get((part.term, part.where))
-        sums[part.term, part.where] = part.replace(
-            bytes=part.bytes + (before.bytes if before else 0),
-            rounded_bytes=part.rounded_bytes + (before.rounded_bytes if before else 0),
-        )
-    return tuple(sums.values())
-
-
-def _spread(run: Run, verdict: Verdict) -> str | None:
-    """Why a buffer that each GPU has for itself is not compared; None where the run lay on as many
-    as predicted.
-    """
-    seen, needs = len(_cards(run.memory)), verdict.needs
-    predicted = len(_cards(needs.memory.terms)) if needs is not None and needs.memory else 0
-    if _placement(verdict) == "host" or seen <= predicted:
-        return None
-    return (
-        f"the run lay on {seen} GPUs, each with a buffer of its own, and predicted is {predicted}"
-    )
-
-
-def _laid_out_otherwise(seen: Sequence[SeenMemory]) -> str | None:
-    """Why weights are not compared where a command with --no-repack is predicted; None where the
-    run laid none out anew. Its log tells no option.
-    """
-    if not any(part.term == "repacked_weights" for part in seen):
-        return None
-    return (
-        "the run laid weights out anew for its processor, which the predicted --no-repack prevents"
-    )
-
-
-def _of_memory(
-    seen: SeenMemory, memory: MemoryNeed | None, run: Run, unlike: Mapping[str, str | None]
-) -> Difference:
-    """`unlike`: by term why the run has it otherwise than predicted."""
-    predicted: _Predicted | None = None
+def _memory_row(seen: SeenMemory, verdict: Verdict, run: Run, unlike: str | None) -> Difference:
+    """`unlike`: why the run has it otherwise than predicted."""
+    memory = verdict.needs.memory if verdict.needs is not None else None
+    low = likely = high = inside = None
     why: str | None = "no memory is predicted for it"
     if memory is not None:
-        predicted = _PREDICTED.get(seen.term, _one_term)(seen.term, seen.where, memory, run)
-        why = _why_not(seen, run) or unlike.get(seen.term)
-        if not predicted.high and seen.where == "host" and not _all_in_ram(memory):
-            predicted, why = None, _BESIDE_GPU
-    inside = None
-    if predicted is not None and why is None:
+        low, likely, high = _predicted(seen, memory, run)
+        why = _why_not_compared(seen, run) or unlike
+        is_in_ram = all(term.where == "host" for term in memory.terms)
+        if not high and seen.where == "host" and not is_in_ram:
+            low = likely = high = None
+            why = _BESIDE_GPU
+    if low is not None and high is not None and why is None:
         rounded = seen.rounded_bytes
-        inside = predicted.low - rounded <= seen.bytes <= predicted.high + rounded
-        if seen.term in _OF_PROCESS and seen.bytes < predicted.low - rounded:
+        inside = low - rounded <= seen.bytes <= high + rounded
+        if seen.term in _OF_PROCESS and seen.bytes < low - rounded:
             inside, why = None, _NOT_FILLED
     return Difference(
         subject="memory",
         term=seen.term,
         where=seen.where,
         unit="bytes",
-        low=predicted.low if predicted else None,
-        likely=predicted.likely if predicted else None,
-        high=predicted.high if predicted else None,
+        low=low,
+        likely=likely,
+        high=high,
         seen=seen.bytes,
         inside=inside,
         why=why,
     )
 
 
-_OF_PROCESS = (MODEL_FILE, EVERYTHING_ELSE, ALL_MEMORY)
 _NOT_FILLED = (
     "a process takes less until a prompt has filled its context, and where the system has dropped"
     " pages of the file"
@@ -602,11 +501,35 @@ _NOT_FILLED = (
 _BESIDE_GPU = "what stays in RAM beside a GPU is in no term of its own"
 
 
-def _all_in_ram(memory: MemoryNeed) -> bool:
-    return all(term.where == "host" for term in memory.terms)
+def _predicted(seen: SeenMemory, memory: MemoryNeed, run: Run) -> tuple[int, int, int]:
+    """The low, likely and high bytes that are predicted for it. Of sequences that share a cache
+    each has a state of its own. A mapped file is one buffer from its first tensor to its last,
+    those included that are laid out anew elsewhere; of its pages a process holds at most all, with
+    its header.
+    """
+    states = {"recurrent_state": run.states}
+    wanted = {
+        CONTEXT: ("kv_cache", "recurrent_state"),
+        MODEL_FILE: ("weights",),
+        EVERYTHING_ELSE: tuple({term.name for term in memory.terms} - {"weights"}),
+        ALL_MEMORY: tuple({term.name for term in memory.terms}),
+    }.get(seen.term, (seen.term,))
+    if seen.term in (EVERYTHING_ELSE, ALL_MEMORY):
+        states = {}
+    terms = [term for term in memory.terms if term.name in wanted and term.where == seen.where]
+    low, likely, high = (
+        sum(getattr(term, end) * states.get(term.name, 1) for term in terms)
+        for end in ("low_bytes", "bytes", "high_bytes")
+    )
+    if "weights" in wanted and seen.where == "host":
+        likely, high = likely + memory.evictable_bytes, high + memory.evictable_bytes
+    if seen.term in (MODEL_FILE, ALL_MEMORY):
+        weights = sum(term.high_bytes for term in terms if term.name == "weights")
+        high += max(0, (run.file_bytes or 0) - weights - memory.evictable_bytes)
+    return low, likely, high
 
 
-def _why_not(seen: SeenMemory, run: Run) -> str | None:
+def _why_not_compared(seen: SeenMemory, run: Run) -> str | None:
     """Why that term cannot be compared; None where it can."""
     if run.holds_draft and seen.term in (EVERYTHING_ELSE, ALL_MEMORY):
         return "the process holds a model that drafts, too: its log tells them apart (-lv 4)"
@@ -626,88 +549,77 @@ def _why_not(seen: SeenMemory, run: Run) -> str | None:
     return None
 
 
-def _sum(terms: Sequence[Term]) -> _Predicted:
-    return _Predicted(
-        low=sum(term.low_bytes for term in terms),
-        likely=sum(term.bytes for term in terms),
-        high=sum(term.high_bytes for term in terms),
-    )
-
-
-def _one_term(name: str, where: str, memory: MemoryNeed, run: Run) -> _Predicted:
-    return _sum([term for term in memory.terms if term.name == name and term.where == where])
-
-
-def _weights(name: str, where: str, memory: MemoryNeed, run: Run) -> _Predicted:
-    """A mapped file is one buffer from its first tensor to its last, those included that are laid
-    out anew elsewhere.
+def _unlike_terms(
+    seen: Sequence[SeenMemory], run: Run, verdict: Verdict, *, unpacks: bool
+) -> dict[str, str]:
+    """By term why the run has it otherwise than predicted: a buffer that each GPU has for itself
+    where the run lay on more, and weights laid out anew where a command with --no-repack is
+    predicted, for a log tells no option.
     """
-    held = _one_term(name, where, memory, run)
-    if where != "host":
-        return held
-    beside = memory.evictable_bytes
-    return _Predicted(low=held.low, likely=held.likely + beside, high=held.high + beside)
+    unlike, needs = {}, verdict.needs
+    cards = len(_cards(run.memory))
+    predicted = len(_cards(needs.memory.terms)) if needs is not None and needs.memory else 0
+    if _placement(verdict) != "host" and cards > predicted:
+        unlike["compute"] = (
+            f"the run lay on {cards} GPUs, each with a buffer of its own, and predicted is"
+            f" {predicted}"
+        )
+    if unpacks and any(part.term == "repacked_weights" for part in seen):
+        unlike["weights"] = unlike["repacked_weights"] = (
+            "the run laid weights out anew for its processor, which the predicted --no-repack"
+            " prevents"
+        )
+    return unlike
 
 
-def _states(name: str, where: str, memory: MemoryNeed, run: Run) -> _Predicted:
-    """Of sequences that share a cache each has its own."""
-    one = _one_term(name, where, memory, run)
-    return _Predicted(
-        low=one.low * run.states, likely=one.likely * run.states, high=one.high * run.states
-    )
+# ------------------------------------------------------------------ notes
 
 
-def _context(name: str, where: str, memory: MemoryNeed, run: Run) -> _Predicted:
-    cache = _one_term("kv_cache", where, memory, run)
-    states = _states("recurrent_state", where, memory, run)
-    return _Predicted(
-        low=cache.low + states.low,
-        likely=cache.likely + states.likely,
-        high=cache.high + states.high,
-    )
+def _run_otherwise(
+    run: Run, verdict: Verdict, rows: Sequence[Difference], layout: Layout | None
+) -> Iterator[str]:
+    """Options and hardware of the run that the prediction has otherwise, or as the run had them."""
+    machine, placed = verdict.machine, _placement(verdict)
+    if placed != "host" and run.memory and all(seen.where == "host" for seen in run.memory):
+        yield "Memory on a GPU is predicted too, and this run does not show it: its log does."
+    layers = getattr(verdict.model.architecture, "layers", 0)
+    if layout is not None and layout.note is not None:
+        yield layout.note
+    elif layout is None and placed == "split" and layers and (run.gpu_layers or 0) >= layers:
+        yield "The run had every layer on the GPU; predicted is a part of them, the rest in RAM."
+    if run.flash_attention is False and any(row.is_close is False for row in rows):
+        yield (
+            "The run had flash attention off, which is slower and takes a larger compute buffer:"
+            " predicted is with it (-fa on)."
+        )
+    yield from _on_other_hardware(run, machine, placed)
 
 
-def _model_file(name: str, where: str, memory: MemoryNeed, run: Run) -> _Predicted:
-    """Pages of the file: at most all of it, with its header."""
-    held = _weights("weights", "host", memory, run)
-    return held.replace(high=max(held.high, run.file_bytes or 0))
+def _on_other_hardware(run: Run, machine: Machine, placed: str) -> Iterator[str]:
+    """The run's GPU where the prediction has layers on one, its processor where layers are in RAM,
+    if another was predicted.
+    """
+    cards = list(dict.fromkeys(card.name for card in machine.accelerators or ()))
+    of_run = list(dict.fromkeys(run.gpu.split(", "))) if run.gpu else []
+    foreign = [name for name in of_run if not any(are_alike(name, card) for card in cards)]
+    if placed != "host" and cards and foreign:
+        yield _ELSEWHERE.format(" and ".join(foreign), " and ".join(cards), "--machine or --gpu")
+    here = machine.cpu_model
+    if placed != "accelerator" and run.processor and here:
+        # each word of the shorter name is in the longer one: `AMD Ryzen 7 7840HS w/ Radeon 780M
+        # Graphics` and `ryzen 7 7840hs`
+        words, others = sorted((_words_of(run.processor), _words_of(here)), key=len)
+        if not words <= others:
+            yield _ELSEWHERE.format(run.processor, here, "--machine")
 
 
-def _everything_else(name: str, where: str, memory: MemoryNeed, run: Run) -> _Predicted:
-    return _sum([term for term in memory.terms if term.where == "host" and term.name != "weights"])
+_ELSEWHERE = "The run was on {}, and the prediction is for {}: name the run's with {}."
 
 
-def _all(name: str, where: str, memory: MemoryNeed, run: Run) -> _Predicted:
-    file, rest = _model_file(name, where, memory, run), _everything_else(name, where, memory, run)
-    return _Predicted(
-        low=file.low + rest.low, likely=file.likely + rest.likely, high=file.high + rest.high
-    )
-
-
-_PREDICTED: Mapping[str, Any] = {
-    "weights": _weights,
-    "recurrent_state": _states,
-    CONTEXT: _context,
-    MODEL_FILE: _model_file,
-    EVERYTHING_ELSE: _everything_else,
-    ALL_MEMORY: _all,
-}
-
-
-# ------------------------------------------------------------------ causes
-
-
-def _causes(rows: Sequence[Difference], fast_prompts: str) -> list[str]:
-    """What most often explains a figure far from the likely one."""
-    of_process = [row for row in rows if row.term in _OF_PROCESS]
-    holds = {
-        _FULLER: any(row.term != "prompt" and row.depth_tokens is None for row in _slow(rows)),
-        _BUSY: bool(_slow(rows)),
-        fast_prompts: any(row.term == "prompt" and row.off > 0 for row in rows),
-        _FOREIGN: any(map(_is_foreign, rows)),
-        _PROMPT_CACHE: any(row.off > 0 for row in of_process),
-    }
-    return [sentence for sentence, explains in holds.items() if explains and sentence]
+def _words_of(name: str) -> set[str]:
+    """What tells a processor's name from another: without marks, clock and number of cores."""
+    plain = name.lower().replace("(r)", " ").replace("(tm)", " ").partition("@")[0]
+    return set(plain.split()) - {"cpu", "processor", "with"}
 
 
 _FULLER = (
@@ -718,38 +630,48 @@ _BUSY = (
     "A run is slower than predicted while other programs use the cores or the memory: try again on"
     " a quiet machine."
 )
-_OF_MACHINE_OR_GPU = "--machine or --gpu"
 _FOREIGN = (
-    "A pace so far off is most often that of another machine or model: name those of the run with "
-    + "--machine, --gpu and --model."
+    "A pace so far off is most often that of another machine or model: name those of the run with"
+    " --machine, --gpu and --model."
 )
 _PROMPT_CACHE = "A server's prompt cache (--cache-ram) grows with its requests and is in no range."
+_MOMENT = "The prediction rests on the memory at one moment. To be sure, run with --measure."
 
 
-def _slow(rows: Sequence[Difference]) -> list[Difference]:
-    """The paces that are far below the likely ones."""
-    return [
-        row
-        for row in rows
-        if row.subject == "pace" and row.inside is not None
-        if (row.difference or 0) < 0 and (row.off_factor or 0) > CLOSE_FACTOR
-    ]
+def _causes(rows: Sequence[Difference], verdict: Verdict, fast_prompts: str) -> Iterator[str]:
+    """What most often explains a figure far from the likely one."""
+    paces = [row for row in rows if row.subject == "pace" and row.inside is not None]
+    yield from _of_slow(paces)
+    above = {row.term for row in rows if row.off > 0}
+    if fast_prompts and "prompt" in above:
+        yield fast_prompts
+    # farther off than any machine is from what is predicted for its like
+    if any(row.off and _is_far(row, _FOREIGN_FACTOR) for row in paces):
+        yield _FOREIGN
+    if not above.isdisjoint(_OF_PROCESS):
+        yield _PROMPT_CACHE
+    yield from _of_a_moment(paces, verdict)
 
 
-def _is_foreign(row: Difference) -> bool:
-    """Farther off than any machine is from what is predicted for its like."""
-    return row.subject == "pace" and row.off != 0 and (row.off_factor or 0) > _FOREIGN_FACTOR
+def _of_slow(paces: Sequence[Difference]) -> Iterator[str]:
+    """What makes a pace far slower than the likely one."""
+    slow = [row for row in paces if _is_far(row, CLOSE_FACTOR) and (row.difference or 0) < 0]
+    if any(row.term != "prompt" and row.depth_tokens is None for row in slow):
+        yield _FULLER
+    if slow:
+        yield _BUSY
 
 
-def _of_a_moment(rows: Sequence[Difference], verdict: Verdict) -> list[str]:
+def _is_far(row: Difference, factor: float) -> bool:
+    return (row.off_factor or 0) > factor
+
+
+def _of_a_moment(paces: Sequence[Difference], verdict: Verdict) -> Iterator[str]:
     """That a pace outside its range was predicted in a moment, and how to take more time."""
     source = verdict.machine.sources.get("memory_bandwidth_bytes_per_second", "")
-    is_outside = any(
-        row.subject == "pace" and row.term != "prompt" and row.inside is False for row in rows
-    )
-    if not is_outside or not was_at_present(source):
-        return []
-    return ["The prediction rests on the memory at one moment. To be sure, run with --measure."]
+    is_outside = any(row.term != "prompt" and not row.inside for row in paces)
+    if is_outside and was_at_present(source):
+        yield _MOMENT
 
 
 def _basis(

@@ -1,15 +1,18 @@
-"""What of a model a run left in RAM beside its GPUs: its pace is held against one for that layout,
-where one can be predicted.
+"""What of a model a run left in RAM beside its GPUs, and the pace that is predicted for it: of a
+run with another layout than was judged, for that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from ...catalogue.spec import ModelSpec
+from ... import needs as need
+from ...catalogue.spec import ModelSpec, RuntimeSpec
 from ...core import units
 from ...core.records import Record
-from ...judge.pace.speed import shares_of
+from ...judge.pace.pacing import laid_out, predict
+from ...judge.pace.speed import Speed, shares_of
+from ...judge.pace.step import WITH_A_GATE
 from ...judge.placement.experts import layers_with_experts, share_beside_experts
 from ...judge.record import Verdict
 from ...needs.tensors import row_of
@@ -29,12 +32,10 @@ _UNLIKE_SHARE = 0.1
 class Layout(Record):
     """`words` say what lay in RAM. `share` of the weights lay on the only accelerator, and the rest
     were experts where `experts_apart`, else whole layers; None where no pace can be predicted for
-    it, `why`. `is_unlike`: the memory on each side is predicted otherwise, but of a run `with_them`
-    there (its options).
+    it, `why`. `is_unlike`: the memory on each side is predicted otherwise.
     """
 
     words: str
-    with_them: str
     share: float | None
     experts_apart: bool
     is_unlike: bool
@@ -44,7 +45,8 @@ class Layout(Record):
     def reason(self) -> str:
         """Why a figure of the run is not compared, as a clause."""
         why = self.why or "they are predicted on the GPU"
-        return f"the run had {self.words} in RAM, and {why}: compare a run {self.with_them}"
+        with_them = _EXPERTS if self.experts_apart else _WHOLE_LAYERS
+        return f"the run had {self.words} in RAM, and {why}: compare a run {with_them}"
 
     @property
     def note(self) -> str | None:
@@ -61,72 +63,56 @@ def layout_of(
     `rows`: those of `common/architectures.toml`; `seen`: the run's memory, in the places where it
     is predicted.
     """
-    needs, spec = verdict.needs, verdict.model
-    if needs is None or run.on_processor or spec.architecture is None:
+    spec, on_card = verdict.model, run.gpu_layers
+    if verdict.needs is None or run.on_processor or spec.architecture is None:
         return None
-    layers = spec.architecture.layers
-    on_card = run.gpu_layers
-    has_layers = on_card is not None and 0 <= on_card < layers
-    experts = _layers_asked(run, spec)
-    if has_layers and experts:
-        words = f"{layers - (on_card or 0)} layers and experts of others"
-        return _unpaced(words, _WHOLE_LAYERS, "which weights those are is not told")
-    if has_layers:
-        assert on_card is not None
-        words = f"{layers - on_card} of {layers} layers"
+    layers, experts = spec.architecture.layers, experts_in_ram(run, spec)
+    if on_card is not None and 0 <= on_card < layers:
+        if experts:
+            words = f"{layers - on_card} layers and experts of others"
+            why = "which weights those are is not told"
+            return _unpaced(words, why, experts_apart=False)
         # the output matrix is one more
         share = on_card / (layers + 1) if on_card else None
-        return _paced(verdict, words, share, experts_apart=False)
+        return _paced(verdict, f"{layers - on_card} of {layers} layers", share, experts_apart=False)
     if experts:
         row = row_of(spec.architecture, rows)
-        matrices = 0 if row is None else row.expert_matrices
-        share = share_beside_experts(spec, matrices, experts)
+        share = share_beside_experts(spec, 0 if row is None else row.expert_matrices, experts)
         words = f"the experts of {experts} of {layers} layers"
         return _paced(verdict, words, share, experts_apart=True)
     return _as_logged(run, verdict, [each for each in seen if each.term == "weights"])
 
 
 def experts_in_ram(run: Run, spec: ModelSpec) -> int | None:
-    """Of how many layers the experts lay in RAM, as the run was asked; None where it does not
-    tell.
+    """Of how many layers the experts lay in RAM: of the first layers that were named, those that
+    have experts; None where the run does not tell.
     """
-    return _layers_asked(run, spec) or None
-
-
-def _layers_asked(run: Run, spec: ModelSpec) -> int:
-    """Of the first layers that were named those that have experts."""
     if not run.experts_in_ram and not run.all_experts_in_ram:
-        return 0
+        return None
     with_experts = layers_with_experts(spec.architecture)
     if run.all_experts_in_ram:
-        return len(with_experts)
-    return sum(number < (run.experts_in_ram or 0) for number in with_experts)
+        return len(with_experts) or None
+    return sum(number < (run.experts_in_ram or 0) for number in with_experts) or None
 
 
 def _paced(verdict: Verdict, words: str, share: float | None, *, experts_apart: bool) -> Layout:
     """With a pace where one accelerator with memory of its own holds the rest."""
-    with_them = _EXPERTS if experts_apart else _WHOLE_LAYERS
     predicted = {} if verdict.needs is None else shares_of(verdict.needs)
+    why = None
     if not predicted:
-        return _unpaced(words, with_them, "a GPU that shares it is predicted to compute all")
-    if list(predicted) != [0]:
+        why = "a GPU that shares it is predicted to compute all"
+    elif list(predicted) != [0]:
         why = "how it shared the rest out to several GPUs is not told"
-        return _unpaced(words, with_them, why)
-    if share is None:
-        return _unpaced(words, with_them, "a GPU is predicted to compute them")
-    return Layout(
-        words=words,
-        with_them=with_them,
-        share=share,
-        experts_apart=experts_apart,
-        is_unlike=abs(share / predicted[0] - 1) > _UNLIKE_SHARE,
-    )
+    elif share is None:
+        why = "a GPU is predicted to compute them"
+    if why is not None or share is None:
+        return _unpaced(words, why or "", experts_apart=experts_apart)
+    is_unlike = abs(share / predicted[0] - 1) > _UNLIKE_SHARE
+    return Layout(words=words, share=share, experts_apart=experts_apart, is_unlike=is_unlike)
 
 
-def _unpaced(words: str, with_them: str, why: str) -> Layout:
-    return Layout(
-        words=words, with_them=with_them, share=None, experts_apart=False, is_unlike=True, why=why
-    )
+def _unpaced(words: str, why: str, *, experts_apart: bool) -> Layout:
+    return Layout(words=words, share=None, experts_apart=experts_apart, is_unlike=True, why=why)
 
 
 def _as_logged(run: Run, verdict: Verdict, weights: Sequence[SeenMemory]) -> Layout | None:
@@ -134,18 +120,60 @@ def _as_logged(run: Run, verdict: Verdict, weights: Sequence[SeenMemory]) -> Lay
     there; tables of words lie in RAM in any case. Of a mixture of which every layer was to lie on
     the GPU, experts are what does not.
     """
-    terms = verdict.needs.memory.terms if verdict.needs and verdict.needs.memory else ()
-    predicted = sum(
-        term.low_bytes for term in terms if term.name == "weights" and term.where != "host"
-    )
-    on_card = sum(each.bytes for each in weights if each.where != "host")
-    is_told = len(weights) > 1
-    if not on_card or not is_told or predicted - on_card <= _UNLIKE_SHARE * predicted:
+    needs, architecture = verdict.needs, verdict.model.architecture
+    if needs is None or needs.memory is None or architecture is None:
         return None
-    spec = verdict.model
-    layers = spec.architecture.layers if spec.architecture is not None else 0
-    is_apart = (run.gpu_layers or 0) >= layers and bool(layers_with_experts(spec.architecture))
-    held = units.binary(predicted - on_card)
-    all_shares = 0.0 if verdict.needs is None else sum(shares_of(verdict.needs).values())
-    words = f"{held} of its {'experts' if is_apart else 'layers'}"
-    return _paced(verdict, words, all_shares * on_card / predicted, experts_apart=is_apart)
+    on_cards = [term for term in needs.memory.terms if term.where != "host"]
+    predicted = sum(term.low_bytes for term in on_cards if term.name == "weights")
+    on_card = sum(each.bytes for each in weights if each.where != "host")
+    if not on_card or len(weights) < 2 or predicted - on_card <= _UNLIKE_SHARE * predicted:
+        return None
+    is_whole = (run.gpu_layers or 0) >= architecture.layers
+    is_apart = is_whole and bool(layers_with_experts(architecture))
+    words = f"{units.binary(predicted - on_card)} of its {'experts' if is_apart else 'layers'}"
+    share = sum(shares_of(needs).values()) * on_card / predicted
+    return _paced(verdict, words, share, experts_apart=is_apart)
+
+
+def speed_at(
+    verdict: Verdict,
+    runtime: RuntimeSpec | None,
+    rows: Mapping[str, Any],
+    layout: Layout | None = None,
+) -> Callable[[int | None], Speed | None]:
+    """Tokens in the context -> the pace, laid out as judged, or so; None stands for a short chat.
+    The function gives None where a pace makes no sense or the needs are not known.
+
+    `rows`: those of `common/architectures.toml`.
+    """
+    needs, workload, spec = verdict.needs, verdict.workload, verdict.model
+    if needs is None or runtime is None or verdict.speed is None or verdict.speed.decode is None:
+        return lambda _depth_tokens: None
+    architecture = spec.architecture
+    row = row_of(architecture, rows) if architecture is not None else None
+    read_bytes = need.decode_bytes_by_type(
+        spec, runtime, workload.format or "", workload.quantization or "", rows
+    )
+    way = laid_out(needs, verdict.machine, runtime, architecture, workload)
+    if layout is not None and layout.share is not None:
+        terms = needs.memory.terms if needs.memory is not None else ()
+        weights = sum(term.bytes for term in terms if term.name == "weights")
+        way = way.replace(
+            offloaded={0: layout.share},
+            in_ram_bytes=(int(weights * (1 - layout.share)), 0.0),
+            experts_apart=layout.experts_apart,
+            filled=0.0,
+        )
+
+    def at(depth_tokens: int | None) -> Speed | None:
+        return predict(
+            verdict.machine,
+            architecture,
+            read_bytes,
+            way,
+            expert_matrices=WITH_A_GATE if row is None else row.expert_matrices,
+            depth_tokens=depth_tokens,
+            runtime=runtime,
+        )
+
+    return at

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 
 from ...catalogue.index import Catalogue
 from ...catalogue.names import id_of, look_up
-from ...catalogue.outlines import Outline
 from ...catalogue.spec import ModelSpec
 from ...catalogue.spec_values import GENERATING
 from ...core import units
 from ...core.errors import SelfhostError, UnknownModelError
 from ...core.records import Record, pattern
-from ..ranking import Standing, Standings
+from ..ranking import Standings
 from .run import Run
 
 # a log rounds the number of parameters to two places or more, and a file may hold a table of
@@ -26,6 +24,10 @@ _OTHER_COUNT = 0.05
 _ROUNDED = 5_000_000
 # `.gguf`, with the number of a part before it
 _NUMBERED = pattern(r"(?:-\d{5}-of-\d{5})?\.gguf$", 2)
+_BY_SHAPE = (
+    "The run does not name its model. This is the best known one of its architecture and number of"
+    " parameters: name yours with --model to be sure."
+)
 
 
 class Identity(Record):
@@ -36,7 +38,7 @@ class Identity(Record):
     """
 
     model: str
-    is_path: bool
+    is_path: bool = False
     by: str
     note: str | None = None
     tells_quantization: bool = False
@@ -49,38 +51,39 @@ def identify(run: Run, catalogue: Catalogue, typed: str | None) -> Identity:
     if typed is not None:
         note = _of_another_model(run, catalogue, typed)
         is_file = typed.lower().endswith(".gguf")
-        return Identity(
-            model=typed, is_path=False, by="typed", note=note, tells_quantization=is_file
-        )
+        return Identity(model=typed, by="typed", note=note, tells_quantization=is_file)
     if run.file is not None and _is_here(run.file):
         return Identity(model=run.file, is_path=True, by="file", tells_quantization=True)
-    for name, by, _ in _names_known(run, catalogue):
-        return Identity(
-            model=name,
-            is_path=False,
-            by=by,
-            note=_of_another_size(run, catalogue, name),
-            # what a model calls itself may be the precision that it was made from
-            tells_quantization=by == "file-name" and _tells_quantization(name, catalogue),
-        )
+    for name, by, spec_id in _names_in_catalogue(run, catalogue):
+        counts = _unlike_counts(run, catalogue, spec_id)
+        note = None
+        if counts is not None:
+            # a tune of another base, or a table that is shared and was stored twice
+            note = (
+                f"The run's file holds {units.count(counts[0])} parameters, and the model that it"
+                f" is called by {units.count(counts[1])}: give the file itself with --model."
+            )
+        # what a model calls itself may be the precision that it was made from
+        tells = by == "file-name" and _tells_quantization(name, catalogue)
+        return Identity(model=name, by=by, note=note, tells_quantization=tells)
     alike = _of_shape(run, catalogue)
     if alike is not None:
-        return Identity(
-            model=alike,
-            is_path=False,
-            by="shape",
-            note=(
-                "The run does not name its model. This is the best known one of its architecture"
-                " and number of parameters: name yours with --model to be sure."
-            ),
-        )
+        return Identity(model=alike, by="shape", note=_BY_SHAPE)
     raise UnknownModelError(
         "the run does not tell which model it loaded, or no model that is known",
         remedy="name it: add --model NAME, or --model ./model.gguf",
     )
 
 
-def _names_known(run: Run, catalogue: Catalogue) -> list[tuple[str, str, str]]:
+def _is_here(path: str) -> bool:
+    """A file of that path lies on this machine, and is one that a model is read of."""
+    try:
+        return path.lower().endswith(".gguf") and os.path.isfile(path)
+    except ValueError:
+        return False
+
+
+def _names_in_catalogue(run: Run, catalogue: Catalogue) -> list[tuple[str, str, str]]:
     """What the run itself calls its model where the catalogue has that: the name, whose word it is
     (`Identity.by`) and the id.
     """
@@ -101,8 +104,8 @@ def assumed_quantization(
     run: Run, identity: Identity, catalogue: Catalogue, predicted: str | None
 ) -> tuple[str, ...]:
     """That the default is predicted, where neither the run nor the name tells another."""
-    is_told = run.quantization is not None or identity.is_path or identity.tells_quantization
-    if predicted is None or is_told or _tells_quantization(identity.model, catalogue):
+    tells = run.quantization is not None or identity.is_path or identity.tells_quantization
+    if predicted is None or tells or _tells_quantization(identity.model, catalogue):
         return ()
     return (
         f"The run does not tell its quantization, and {predicted} is predicted: name another with"
@@ -110,29 +113,17 @@ def assumed_quantization(
     )
 
 
-def _of_another_size(run: Run, catalogue: Catalogue, name: str) -> str | None:
-    """What to say where the file holds more or fewer parameters than the model that it is called
-    by: a tune of another base, or a table that is shared and was stored twice.
-    """
-    spec_id = id_of(name, catalogue)
-    outline = None if spec_id is None else catalogue.outline(spec_id)
-    counts = None if outline is None else _counts(run, outline)
-    if counts is None:
-        return None
-    return (
-        f"The run's file holds {units.count(counts[0])} parameters, and the model that it is called"
-        f" by {units.count(counts[1])}: give the file itself with --model."
-    )
-
-
-def _counts(run: Run, outline: Outline) -> tuple[int, int] | None:
+def _unlike_counts(run: Run, catalogue: Catalogue, spec_id: str | None) -> tuple[int, int] | None:
     """The parameters of the run and of the model, where those are two models'; an encoder of
     images lies in a file of its own.
     """
-    stated, seen = outline.parameters_total, run.parameters
-    if outline.modality != "text" or not stated or not seen:
+    outline = None if spec_id is None else catalogue.outline(spec_id)
+    if outline is None or outline.modality != "text":
         return None
-    return None if abs(seen / stated - 1) < _OTHER_COUNT else (seen, stated)
+    stated, seen = outline.parameters_total, run.parameters
+    if not stated or not seen or abs(seen / stated - 1) < _OTHER_COUNT:
+        return None
+    return seen, stated
 
 
 def _may_be_stored(seen: int, stated: int, spec: ModelSpec) -> bool:
@@ -151,18 +142,17 @@ def _of_another_model(run: Run, catalogue: Catalogue, typed: str) -> str | None:
     parameters: no figure of such a run can be compared.
     """
     spec_id = id_of(typed, catalogue)
-    outline = None if spec_id is None else catalogue.outline(spec_id)
-    if outline is None:
+    if spec_id is None:
         return None
-    names = _names_known(run, catalogue)
+    names = _names_in_catalogue(run, catalogue)
     is_named_otherwise = bool(names) and all(other != spec_id for _, _, other in names)
-    other_id = names[0][2] if is_named_otherwise else "NAME"
     # the record goes into bug reports and names nothing of the user's
-    other_id = other_id if catalogue.is_shipped(other_id) else "NAME"
-    counts = _counts(run, outline)
-    if counts is not None and not _may_be_stored(*counts, catalogue.spec(outline.id)):
+    is_public = is_named_otherwise and catalogue.is_shipped(names[0][2])
+    other_id = names[0][2] if is_public else "NAME"
+    counts = _unlike_counts(run, catalogue, spec_id)
+    if counts is not None and not _may_be_stored(*counts, catalogue.spec(spec_id)):
         raise SelfhostError(
-            f"the run loaded another model than {outline.id}: it had {units.count(counts[0])}"
+            f"the run loaded another model than {spec_id}: it had {units.count(counts[0])}"
             f" parameters, and that has {units.count(counts[1])}",
             remedy=(
                 f"name the one that it loaded, --model {other_id}, or give its file:"
@@ -177,68 +167,35 @@ def _of_another_model(run: Run, catalogue: Catalogue, typed: str) -> str | None:
     )
 
 
-def _is_here(path: str) -> bool:
-    """A file of that path lies on this machine, and is one that a model is read of."""
-    try:
-        return path.lower().endswith(".gguf") and os.path.isfile(path)
-    except ValueError:
-        return False
-
-
 def _of_shape(run: Run, catalogue: Catalogue) -> str | None:
     """The id of a model of the same architecture and as many parameters, the one that most people
-    use first: of tunes that share a shape it is what their publisher started from.
+    use first: of tunes that share a shape it is what their publisher started from. What sees has
+    its encoders in a file of their own.
     """
-    if run.parameters is None or run.architecture is None:
+    count, standings = run.parameters, Standings.of_catalogue(catalogue)
+    if count is None or run.architecture is None:
         return None
-    standings = Standings.of_catalogue(catalogue)
     decodes = any(pace.kind == "decode" for pace in run.paces)
-    candidates = [
-        outline
-        for outline in catalogue.outlines()
-        if outline.parameters_total and (outline.modality in GENERATING or not decodes)
-    ]
-    for spec_id in _by_count(candidates, run.parameters, standings):
-        architecture = catalogue.spec(spec_id).architecture
-        if architecture is not None and architecture.row == run.architecture:
-            return spec_id
-    # what sees has its encoders in a file of their own
-    seeing = [outline.id for outline in candidates if outline.modality == "vision"]
-    for spec_id in sorted(seeing, key=lambda id: _by_use(standings.of(id))):
-        if _is_its_text_part(catalogue.spec(spec_id), run.parameters, run.architecture):
+    near: list[tuple[tuple[bool | int | str, ...], str]] = []
+    seeing: list[tuple[tuple[bool | int | str, ...], str]] = []
+    for outline in catalogue.outlines():
+        total = outline.parameters_total
+        if not total or (decodes and outline.modality not in GENERATING):
+            continue
+        use = standings.by_use(outline.id)
+        if abs(total / count - 1) < _SAME_COUNT:
+            near.append(((abs(total - count) > _ROUNDED, *use), outline.id))
+        if outline.modality == "vision" and total > count:
+            seeing.append((use, outline.id))
+    for _, spec_id in (*sorted(near), *sorted(seeing)):
+        spec = catalogue.spec(spec_id)
+        row = spec.architecture.row if spec.architecture is not None else None
+        if row == run.architecture and _has_count(spec, count):
             return spec_id
     return None
 
 
-def _by_count(candidates: Iterable[Outline], parameters: int, standings: Standings) -> list[str]:
-    """Those that have so many parameters, the nearest and of these the best known first."""
-    near = {
-        outline.id: abs((outline.parameters_total or 0) - parameters) > _ROUNDED
-        for outline in candidates
-        if abs((outline.parameters_total or 0) / parameters - 1) < _SAME_COUNT
-    }
-    return sorted(near, key=lambda id: (near[id], _by_use(standings.of(id))))
-
-
-def _is_its_text_part(spec: ModelSpec, parameters: int, architecture: str) -> bool:
-    """Whether a model without its encoders has that architecture and so many parameters."""
-    total, encoders = spec.parameters.total, spec.parameters.encoders
-    if spec.architecture is None or spec.architecture.row != architecture:
-        return False
-    if total is None or encoders is None:
-        return False
-    return abs((total - encoders) / parameters - 1) < _SAME_COUNT
-
-
-def _by_use(standing: Standing | None) -> tuple[bool | int | str, ...]:
-    """General models before those for one kind of work, then as many sell them, then those in
-    Ollama's library, the earliest first.
-    """
-    if standing is None:
-        return (True, 0, True, "")
-    return (
-        not standing.is_general,
-        -standing.api_providers,
-        not standing.is_in_ollama,
-        standing.released or "9",
-    )
+def _has_count(spec: ModelSpec, count: int) -> bool:
+    """Whether it has so many parameters, with its encoders or without."""
+    total, encoders = spec.parameters.total or 0, spec.parameters.encoders or 0
+    return any(abs(each / count - 1) < _SAME_COUNT for each in (total, total - encoders))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from ...core.errors import SelfhostError
+from ...core.reading import Unreadable, status_of
 from ...machine.reader import process
 from .formats.words import whole
 from .run import ALL_MEMORY, EVERYTHING_ELSE, MODEL_FILE, Run, SeenMemory
@@ -34,8 +35,6 @@ _WITHOUT_VALUE: Mapping[str, str] = {
     "-cmoe": "all_experts", "--cpu-moe": "all_experts",
 }  # fmt: skip
 _DEFAULT_MICRO_BATCH = 512
-# words of a command line that belong to Ollama's runner
-_RUNNER_WORD = "runner"
 
 
 def run_of_process(number: str) -> Run:
@@ -61,33 +60,41 @@ def run_of_process(number: str) -> Run:
 
 def options_of(words: Sequence[str]) -> dict[str, str]:
     """The options of a command line that bear on memory and pace; the last of each counts."""
-    return dict(_options(words))
-
-
-def _options(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    options: dict[str, str] = {}
     waiting: str | None = None
     for word in words[1:]:
-        if waiting is not None:
-            yield waiting, word
-            waiting = None
-            continue
         flag, sign, value = word.partition("=")
-        if flag in _WITHOUT_VALUE:
-            yield _WITHOUT_VALUE[flag], ""
+        if waiting is not None:
+            options[waiting], waiting = word, None
+        elif flag in _WITHOUT_VALUE:
+            options[_WITHOUT_VALUE[flag]] = ""
         elif flag in _OPTIONS and sign:
-            yield _OPTIONS[flag], value
-        elif flag in _OPTIONS:
-            waiting = _OPTIONS[flag]
+            options[_OPTIONS[flag]] = value
+        else:
+            waiting = _OPTIONS.get(flag)
+    return options
 
 
 def _run(seen: Process, options: Mapping[str, str], file: str | None) -> Run:
-    context, parallel = _room(options)
+    numbers = {key: whole(value) for key, value in options.items()}
+    # -c is for all sequences together; without a number of them one cache serves all
+    context, parallel = numbers.get("context") or None, numbers.get("parallel") or None
+    if parallel is None or "unified" in options:
+        parallel = 1
+    elif context is not None:
+        context //= parallel
     key, value = options.get("key_type", "f16"), options.get("value_type", "f16")
-    layers = options.get("layers", "")
-    is_runner = _RUNNER_WORD in seen.words[1:3]
+    notes = []
+    if numbers.get("micro_batch") not in (None, _DEFAULT_MICRO_BATCH):
+        notes.append(
+            "Its micro-batch (-ub) is not the default, for which the buffers are predicted."
+        )
+    if seen.swapped_bytes:
+        notes.append("Part of it is swapped out, and counted as memory.")
     return Run(
         tool="process",
-        runtime="ollama" if is_runner else "llama.cpp",
+        # a word of the command line of Ollama's runner
+        runtime="ollama" if "runner" in seen.words[1:3] else "llama.cpp",
         # a file that was renamed or deleted since is mapped still
         file=None if file is None else file.removesuffix(" (deleted)"),
         name=options.get("published"),
@@ -95,37 +102,22 @@ def _run(seen: Process, options: Mapping[str, str], file: str | None) -> Run:
         context_tokens=context,
         parallel=parallel,
         kv_cache_type=key if key == value else None,
-        threads=whole(options.get("threads", "")) or None,
-        on_processor=True if layers.strip() == "0" else None,
-        gpu_layers=whole(layers),
-        experts_in_ram=whole(options.get("experts", "")) or None,
+        threads=numbers.get("threads") or None,
+        on_processor=True if numbers.get("layers") == 0 else None,
+        gpu_layers=numbers.get("layers"),
+        experts_in_ram=numbers.get("experts") or None,
         all_experts_in_ram="all_experts" in options,
         holds_draft="draft" in options,
         memory=_memory(seen),
-        notes=tuple(_notes(seen, options)),
+        notes=tuple(notes),
     )
 
 
 def _size_of(file: str | None) -> int | None:
-    from ...core.reading import Unreadable, status_of
-
     try:
         return None if file is None else status_of(file).st_size
     except Unreadable:
         return None
-
-
-def _room(options: Mapping[str, str]) -> tuple[int | None, int | None]:
-    """Tokens of context per sequence, and the sequences: -c is for all of them together. Without a
-    number of sequences one cache serves all.
-    """
-    context, parallel = (
-        whole(options.get("context", "")) or None,
-        whole(options.get("parallel", "")) or None,
-    )
-    if parallel is None or "unified" in options:
-        return context, 1
-    return None if context is None else context // parallel, parallel
 
 
 def _memory(seen: Process) -> tuple[SeenMemory, ...]:
@@ -139,10 +131,3 @@ def _memory(seen: Process) -> tuple[SeenMemory, ...]:
         SeenMemory(term=EVERYTHING_ELSE, bytes=everything - seen.model_bytes),
         whole_process,
     )
-
-
-def _notes(seen: Process, options: Mapping[str, str]) -> Iterator[str]:
-    if whole(options.get("micro_batch", "")) not in (None, _DEFAULT_MICRO_BATCH):
-        yield "Its micro-batch (-ub) is not the default, for which the buffers are predicted."
-    if seen.swapped_bytes:
-        yield "Part of it is swapped out, and counted as memory."

@@ -1,5 +1,5 @@
 """One module per check: needs held against a machine. The branch that decides gives the outcome,
-the code and the figures; `words` has the sentences.
+the code and the figures; `specs/common/findings.toml` has the sentences.
 
 What the model is: `weights`, `license`, `openness`, `context`. What the machine gives: `disk`,
 `memory`, `cpu`. How it would run: `accelerator`, `runtime`, `speed`. Where several outcomes hold,
@@ -29,14 +29,14 @@ from .memory import (
     reserve_of,
 )
 from .openness import openness_check
-from .record import CHECKS, CODES, Finding, Outcome, finding
+from .record import CHECKS, Finding, Outcome, finding
 from .runtime import runtime_check
 from .speed import HOURS_SECONDS, MADE, WIDE_PACE, made_check, speed_check, work_check
 from .weights import kept_elsewhere, weights_check
+from .words import codes
 
 __all__ = [
     "CHECKS",
-    "CODES",
     "HOURS_SECONDS",
     "MADE",
     "WIDE_PACE",
@@ -45,6 +45,7 @@ __all__ = [
     "Program",
     "accelerator_check",
     "bytes_to_store",
+    "codes",
     "context_check",
     "cpu_check",
     "disk_check",

@@ -34,6 +34,20 @@ class _Processor(Record):
         """The instruction sets without which it runs slowly."""
         return self.needs.recommended.get(self.machine.architecture or "", ())
 
+    @property
+    def unread_sets(self) -> set[str]:
+        """The instruction sets of which a system does not say whether they are there."""
+        facts = [entry.fact.partition(".") for entry in self.machine.unread]
+        return {name for kind, _, name in facts if kind == "instruction_sets" and name}
+
+    def missing(self, names: tuple[str, ...]) -> list[str]:
+        """Those that the processor does not have; none where that was not read."""
+        if self.machine.instruction_sets is None:
+            return []
+        of_every = _OF_EVERY.get(self.machine.architecture or "", ())
+        there = {*self.machine.instruction_sets, *self.unread_sets, *of_every}
+        return [name for name in names if name not in there]
+
     def finding(
         self,
         outcome: Outcome,
@@ -79,20 +93,14 @@ def cpu_check(
     builder = runtime.name if runtime else "what the spec states"
     stated = (
         _no_build(cpu, runtime, builder)
-        or _lacks_instructions(cpu, builder)
+        or _lacking(cpu, builder)
         or _unread(cpu)
-        or (None if on_gpu else _crashes(cpu, runtime))
-        or _slow(cpu)
+        or (None if on_gpu else _crashes_or_slow(cpu, runtime))
         or cpu.finding(Outcome.PASS, "cpu-suits", processor=machine.architecture, builder=builder)
     )
-    return _assumed(cpu, stated)
-
-
-def _assumed(cpu: _Processor, stated: Finding) -> Finding:
-    """The finding as a warning where it rests on facts that are assumed."""
-    facts = ["architecture"] if cpu.machine.assumes("architecture") else []
+    facts = ["architecture"] if machine.assumes("architecture") else []
     uses_sets = cpu.required or cpu.recommended
-    if uses_sets and stated.code != "cpu-no-build" and cpu.machine.assumes("instruction_sets"):
+    if uses_sets and stated.code != "cpu-no-build" and machine.assumes("instruction_sets"):
         facts.append("instruction sets")
     if not facts:
         return stated
@@ -103,10 +111,8 @@ def _assumed(cpu: _Processor, stated: Finding) -> Finding:
 
 
 def _no_build(cpu: _Processor, runtime: RuntimeSpec | None, builder: str) -> Finding | None:
-    processor = cpu.machine.architecture
-    is_covered = (
-        processor is None or not cpu.needs.architectures or processor in cpu.needs.architectures
-    )
+    processor, covered = cpu.machine.architecture, cpu.needs.architectures
+    is_covered = processor is None or not covered or processor in covered
     if is_covered or is_installed(runtime, cpu.machine):
         return None
     # the runtime's finding says what is known of other systems, of which the processor is a part
@@ -118,28 +124,24 @@ def _no_build(cpu: _Processor, runtime: RuntimeSpec | None, builder: str) -> Fin
         remedy=None if is_elsewhere else other_runtime(runtime, cpu.machine),
         builder=builder,
         processor=processor,
-        covered=cpu.needs.architectures,
+        covered=covered,
     )
 
 
-def _lacks_instructions(cpu: _Processor, builder: str) -> Finding | None:
-    missing = _lacking(cpu.required, cpu.machine)
+def _lacking(cpu: _Processor, builder: str) -> Finding | None:
+    missing, perhaps = cpu.missing(cpu.required), cpu.machine.assumes("instruction_sets")
     if not missing:
         return None
     return cpu.finding(
-        Outcome.FAIL,
-        "cpu-lacks-instructions",
-        builder=builder,
-        missing=missing,
-        perhaps=cpu.machine.assumes("instruction_sets"),
+        Outcome.FAIL, "cpu-lacks-instructions", builder=builder, missing=missing, perhaps=perhaps
     )
 
 
 def _unread(cpu: _Processor) -> Finding | None:
-    sets, required = cpu.machine.instruction_sets, cpu.required
-    uses_sets = required or cpu.recommended or cpu.machine.emulated_on is not None
-    unread = [name for name in required if name in _sets_unread(cpu.machine) - {*(sets or ())}]
-    if cpu.machine.architecture is None and (cpu.needs.architectures or cpu.needs.instruction_sets):
+    machine, needs, sets = cpu.machine, cpu.needs, cpu.machine.instruction_sets
+    uses_sets = cpu.required or cpu.recommended or machine.emulated_on is not None
+    unread = [name for name in cpu.required if name in cpu.unread_sets - {*(sets or ())}]
+    if machine.architecture is None and (needs.architectures or needs.instruction_sets):
         variant, fact = "", "architecture"
     elif sets is None and uses_sets:
         variant, fact = "sets", "instruction_sets"
@@ -147,44 +149,18 @@ def _unread(cpu: _Processor) -> Finding | None:
         variant, fact = "set", f"instruction_sets.{unread[0]}"
     else:
         return None
-    why = cpu.machine.why_unread(fact)
+    why = machine.why_unread(fact)
     return cpu.finding(
         Outcome.UNKNOWN, "cpu-unread", variant, remedy=why.remedy, why=why.reason, sets=unread
     )
 
 
-def _crashes(cpu: _Processor, runtime: RuntimeSpec | None) -> Finding | None:
+def _crashes_or_slow(cpu: _Processor, runtime: RuntimeSpec | None) -> Finding | None:
     sets = runtime.crashing_sets(cpu.machine.instruction_sets) if runtime else ()
-    if runtime is None or not sets:
-        return None
-    return cpu.finding(
-        Outcome.WARN, "cpu-crashes", remedy=runtime.crash_remedy, builder=runtime.name, sets=sets
-    )
-
-
-def _slow(cpu: _Processor) -> Finding | None:
-    missing = _lacking(cpu.recommended, cpu.machine)
+    if runtime is not None and sets:
+        builder, remedy = runtime.name, runtime.crash_remedy
+        return cpu.finding(Outcome.WARN, "cpu-crashes", remedy=remedy, builder=builder, sets=sets)
+    missing, perhaps = cpu.missing(cpu.recommended), cpu.machine.assumes("instruction_sets")
     if not missing:
         return None
-    perhaps = cpu.machine.assumes("instruction_sets")
     return cpu.finding(Outcome.WARN, "cpu-slow", missing=missing, perhaps=perhaps)
-
-
-def _lacking(names: tuple[str, ...], machine: Machine) -> list[str]:
-    """Those of the instruction sets that the processor does not have; none where that was not
-    read.
-    """
-    sets = machine.instruction_sets
-    if sets is None:
-        return []
-    there = {*sets, *_sets_unread(machine), *_OF_EVERY.get(machine.architecture or "", ())}
-    return [name for name in names if name not in there]
-
-
-def _sets_unread(machine: Machine) -> set[str]:
-    """The instruction sets of which a system does not say whether they are there, each alone."""
-    return {
-        entry.fact.partition(".")[2]
-        for entry in machine.unread
-        if entry.fact.startswith("instruction_sets.")
-    }

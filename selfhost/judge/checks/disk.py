@@ -35,7 +35,7 @@ _OF_FREE_SPACE = (
 
 
 class _Storing(Record):
-    """What is to be stored, from `low` to `high` bytes, and where."""
+    """What is to be stored, `size` bytes or from `low` to `high`, and where."""
 
     needs: Needs
     machine: Machine
@@ -57,6 +57,14 @@ class _Storing(Record):
         """How large the place is."""
         return self.place.total_bytes if self.place else None
 
+    @property
+    def why_unread(self) -> Unread:
+        """Why the free space is not known."""
+        fact = f"disks.{self.purpose}.free_bytes"
+        if self.place is None:
+            fact = "disks" if self.machine.disks is None else f"disks.{self.purpose}"
+        return self.machine.why_unread(fact)
+
     def finding(
         self,
         outcome: Outcome,
@@ -69,8 +77,8 @@ class _Storing(Record):
     ) -> Finding:
         """A finding about storing that much in the place; `has`: what it has, else what is free."""
         has = self.free if has is None else has
-        short = None if self.low is None or has is None else max(0, self.low - has)
         place = self.place.shown if self.place else "the download folder"
+        what = "The download" if self.size == self.needs.download_bytes else "Everything stored"
         missed = None
         if self.machine.models_present is not None:
             missed = unseen(self.machine, self.purpose)
@@ -80,10 +88,10 @@ class _Storing(Record):
             variant,
             needs=self.size,
             has=has,
-            short=short,
+            short=None if self.low is None or has is None else max(0, self.low - has),
             unit="bytes",
             remedy=remedy,
-            what=_what(self),
+            what="The missing part" if self.missing_bytes else what,
             size=(self.low or 0, self.high or 0),
             is_range=self.low != self.high,
             place=place,
@@ -129,35 +137,27 @@ def disk_check(
         return finding(
             Outcome.PASS, "disk-nothing-missing", needs=0, short=0, unit="bytes", path=path
         )
-    judged = (
-        _not_writable(storing)
-        or _file_too_large(storing)
-        or _too_small(storing)
-        or _unknown(storing)
-        or _slow_or_volatile(storing)
-        or _quota_unread(storing)
-        or _no_room_to_make(storing)
-        or _by_margin(storing)
-    )
+    judged = _refused(storing) or _unknown(storing) or _doubtful(storing) or _by_margin(storing)
     facts = ("disks", f"disks.{purpose}", f"disks.{purpose}.free_bytes")
     if judged.code in _OF_FREE_SPACE and any(map(machine.assumes, facts)):
         return _on_assumed_space(storing, judged)
     return judged
 
 
-def _what(storing: _Storing) -> str:
-    if storing.missing_bytes:
-        return "The missing part"
-    is_download = storing.size == storing.needs.download_bytes
-    return "The download" if is_download else "Everything stored"
-
-
-def _not_writable(storing: _Storing) -> Finding | None:
-    place = storing.place
+def _refused(storing: _Storing) -> Finding | None:
+    """Nothing can be stored in the place, or not so much."""
+    place, low, free, total = storing.place, storing.low, storing.free, storing.total
     if place is not None and place.writable is False:
         return storing.finding(Outcome.FAIL, "disk-not-writable")
     if place is not None and place.free_files == 0:
         return storing.finding(Outcome.FAIL, "disk-not-writable", "inodes")
+    too_large = _file_too_large(storing)
+    if too_large is not None or low is None:
+        return too_large
+    if free is not None and low > free:
+        return storing.finding(Outcome.FAIL, "disk-too-small")
+    if free is None and total is not None and low > total:
+        return storing.finding(Outcome.FAIL, "disk-too-small", "in-all", has=total)
     return None
 
 
@@ -167,91 +167,52 @@ def _file_too_large(storing: _Storing) -> Finding | None:
         return None
     if missing is not None:
         largest = min(largest, missing)
-    if place and place.max_file_bytes and largest > place.max_file_bytes:
-        return storing.finding(
-            Outcome.FAIL,
-            "disk-file-too-large",
-            file=largest,
-            filesystem=place.filesystem,
-            most=place.max_file_bytes,
-        )
     # Ollama's server stores what it is asked for, under limits of its own
     shell_limit = storing.machine.file_size_limit_bytes if storing.purpose != "ollama" else None
-    if shell_limit is None or largest <= shell_limit:
-        return None
-    return storing.finding(
-        Outcome.FAIL, "disk-file-too-large", "shell", file=largest, most=shell_limit
-    )
-
-
-def _too_small(storing: _Storing) -> Finding | None:
-    low, free, total = storing.low, storing.free, storing.total
-    if low is None:
-        return None
-    if free is not None and low > free:
-        return storing.finding(Outcome.FAIL, "disk-too-small")
-    if free is None and total is not None and low > total:
-        return storing.finding(Outcome.FAIL, "disk-too-small", "in-all", has=total)
+    own_limit = (place.max_file_bytes or None) if place is not None else None
+    for most, variant in ((own_limit, ""), (shell_limit, "shell")):
+        if most is not None and largest > most:
+            return storing.finding(
+                Outcome.FAIL,
+                "disk-file-too-large",
+                variant,
+                file=largest,
+                filesystem=place.filesystem if place is not None else None,
+                most=most,
+            )
     return None
 
 
 def _unknown(storing: _Storing) -> Finding | None:
     """The free space was not read, or the size is not known."""
     if storing.free is None:
-        why = storing.machine.why_unread(_unread_fact(storing))
-        return storing.finding(Outcome.UNKNOWN, "disk-unread", remedy=why.remedy, why=why.reason)
-    if storing.size is None:
-        unsized = next(
-            (
-                entry
-                for entry in storing.needs.unknown
-                if entry.fact in ("download_bytes", "disk_bytes")
-            ),
-            Unread(fact="download_bytes", reason="no source states it"),
-        )
-        return storing.finding(
-            Outcome.UNKNOWN, "disk-size-not-known", remedy=unsized.remedy, why=unsized.reason
-        )
-    return None
-
-
-def _unread_fact(storing: _Storing) -> str:
-    """The fact for want of which the free space is not known."""
-    if storing.place is not None:
-        return f"disks.{storing.purpose}.free_bytes"
-    return "disks" if storing.machine.disks is None else f"disks.{storing.purpose}"
-
-
-def _slow_or_volatile(storing: _Storing) -> Finding | None:
-    place = storing.place
-    if place is None or not (place.in_memory or place.on_network):
+        why, code = storing.why_unread, "disk-unread"
+    elif storing.size is None:
+        facts, code = ("download_bytes", "disk_bytes"), "disk-size-not-known"
+        unsized = (entry for entry in storing.needs.unknown if entry.fact in facts)
+        why = next(unsized, Unread(fact="download_bytes", reason="no source states it"))
+    else:
         return None
-    return storing.finding(
-        Outcome.WARN,
-        "disk-slow-or-volatile",
-        "ram" if place.in_memory else "network",
-        filesystem=place.filesystem,
-        backing=place.backing,
-    )
+    return storing.finding(Outcome.UNKNOWN, code, remedy=why.remedy, why=why.reason)
 
 
-def _quota_unread(storing: _Storing) -> Finding | None:
-    """A quota may leave less, or the files may take RAM: neither could be read."""
-    quota = storing.machine.unread_about(f"disks.{storing.purpose}.quota")
-    if quota is not None:
-        return storing.finding(
-            Outcome.WARN, "disk-assumed", "quota", remedy=quota.remedy, why=quota.reason
-        )
-    medium = _unread_medium(storing.machine, storing.purpose)
-    if medium is not None:
-        return storing.finding(
-            Outcome.WARN, "disk-slow-or-volatile", "unread", remedy=medium.remedy, why=medium.reason
-        )
-    return None
-
-
-def _no_room_to_make(storing: _Storing) -> Finding | None:
-    """The file that is run fits, but not what making it takes."""
+def _doubtful(storing: _Storing) -> Finding | None:
+    """It fits, on a slow or volatile volume; a quota may leave less, or the files take RAM, which
+    could not be read; or there is no room to make the file.
+    """
+    place, machine, purpose = storing.place, storing.machine, storing.purpose
+    slow = "disk-slow-or-volatile"
+    if place is not None and (place.in_memory or place.on_network):
+        variant = "ram" if place.in_memory else "network"
+        filesystem, backing = place.filesystem, place.backing
+        return storing.finding(Outcome.WARN, slow, variant, filesystem=filesystem, backing=backing)
+    for fact, code, variant in (
+        ("quota", "disk-assumed", "quota"),
+        ("backing", slow, "unread"),
+    ):
+        why = machine.unread_about(f"disks.{purpose}.{fact}")
+        if why is not None:
+            return storing.finding(Outcome.WARN, code, variant, remedy=why.remedy, why=why.reason)
     making, free = storing.needs.making, storing.free
     if making is None or storing.missing_bytes is not None or free is None:
         return None
@@ -272,15 +233,11 @@ def _by_margin(storing: _Storing) -> Finding:
     if high > free:
         return storing.finding(Outcome.WARN, "disk-tight", "range", more=high - free)
     if high + margin > free:
-        return storing.finding(
-            Outcome.WARN, "disk-tight", left=free - high, more=high + margin - free
-        )
+        more = high + margin - free
+        return storing.finding(Outcome.WARN, "disk-tight", left=free - high, more=more)
     is_in_part_here = storing.missing_bytes and storing.here
-    return storing.finding(
-        Outcome.PASS,
-        "disk-fits",
-        already=storing.here.size_bytes if is_in_part_here and storing.here else None,
-    )
+    already = storing.here.size_bytes if is_in_part_here and storing.here else None
+    return storing.finding(Outcome.PASS, "disk-fits", already=already)
 
 
 def _on_assumed_space(storing: _Storing, judged: Finding) -> Finding:
@@ -292,7 +249,7 @@ def _on_assumed_space(storing: _Storing, judged: Finding) -> Finding:
         Outcome.WARN,
         "disk-assumed",
         total=total,
-        why=storing.machine.why_unread(_unread_fact(storing)).reason if total is None else None,
+        why=storing.why_unread.reason if total is None else None,
         enough=high + disk_margin_bytes(total),
     )
 
@@ -322,11 +279,6 @@ def ends_to_store(needs: Needs, missing: int | None) -> tuple[int | None, int | 
     return size - likely + ends[0], size - likely + ends[1]
 
 
-def _unread_medium(machine: Machine, purpose: str) -> Unread | None:
-    """Why it is not known whether files of that purpose would take RAM; None where it is."""
-    return machine.unread_about(f"disks.{purpose}.backing")
-
-
 def lies_in_memory(machine: Machine, purpose: str) -> bool | None:
     """Whether files of that purpose take RAM where they lie; None where that is not known."""
     place = machine.disk_for(purpose)
@@ -334,7 +286,7 @@ def lies_in_memory(machine: Machine, purpose: str) -> bool | None:
         return False
     if place.in_memory:
         return True
-    return None if _unread_medium(machine, purpose) is not None else False
+    return None if machine.unread_about(f"disks.{purpose}.backing") is not None else False
 
 
 def stored_in_memory(

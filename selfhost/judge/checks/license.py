@@ -12,13 +12,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def license_check(
-    spec: ModelSpec, workload: Workload, guessed: tuple[bool, bool] | None = None
-) -> Finding | None:
+def license_check(spec: ModelSpec, workload: Workload) -> Finding | None:
     """May it be used as asked? None where nothing was asked and nothing is conditional.
 
-    As with openness: of what no source confirms a yes is a `warn` and a no is `unknown`. `guessed`
-    is what `license_guessed` gives, where that is known already.
+    As with openness: of what no source confirms a yes is a `warn` and a no is `unknown`.
     """
     conditional = spec.license is not None and spec.license.commercial_use == "conditional"
     if not workload.commercial and not workload.license and not conditional:
@@ -30,7 +27,7 @@ def license_check(
     # which license it is, and what it allows, take a source each
     name_is_guess, use_is_guess = False, False
     if workload.commercial or workload.license:
-        name_is_guess, use_is_guess = guessed or license_guessed(spec)
+        name_is_guess, use_is_guess = license_guessed(spec)
     return _not_accepted(spec, workload, name_is_guess=name_is_guess) or _of_use(
         spec, workload, name_is_guess=name_is_guess, use_is_guess=use_is_guess
     )

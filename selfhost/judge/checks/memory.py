@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from ...core.records import Record, Unread
+from ...core.records import Record
 from ...core.units import GB, GIB, MIB
 from ...core.workload import Workload
 from ...machine.record import Machine
@@ -65,25 +65,14 @@ def memory_check(
     most alone.
     """
     ram = _ram(needs, machine, workload, stored_bytes, held_bytes, surely=surely)
-    if ram.low is None or ram.high is None:
-        judged = _need_not_known(ram)
-    else:
-        need = _Need(ram=ram, low=ram.low, high=ram.high)
-        judged = (
-            _too_small(need)
-            or _within_free(need)
-            or _unread(need)
-            or _too_close(need)
-            or _not_now(need)
-            or _within_limit(need)
-        )
+    judged = _need_not_known(ram) if needs.memory is None else _judged(ram)
     return max((judged, *_shell_limits(ram)), key=lambda finding: finding.severity)
 
 
 class _Ram(Record):
     """What there is of RAM: `now`, with other programs closed (`could`), the most it gives
-    (`ceiling`) and the least of all ceilings that were read; and what it takes, `low` to `high`
-    with `files` in RAM. None is not known.
+    (`ceiling`) and the least of all ceilings that were read (None: not known); and what the model
+    takes of it, `low` to `high` with `files` in RAM, 0 where that is not known.
     """
 
     needs: Needs
@@ -94,10 +83,15 @@ class _Ram(Record):
     could: int | None
     ceiling: int | None
     least: int | None
-    low: int | None
-    high: int | None
+    low: int
+    high: int
     files: int
     lie: str
+
+    @property
+    def reserve_bytes(self) -> int:
+        """What is kept for the system."""
+        return reserve_of(self.machine, self.workload)[0]
 
     @property
     def asked(self) -> bool:
@@ -117,16 +111,16 @@ class _Ram(Record):
     ) -> Finding:
         """A finding of the most that it takes against `has`."""
         machine, total = self.machine, self.machine.memory_total_bytes
-        limit = machine.memory_limit_bytes
+        limit, is_known = machine.memory_limit_bytes, self.needs.memory is not None
         is_limited = limit is not None and total is not None and limit < total
         reserve, source = reserve_of(machine, self.workload)
         return finding(
             outcome,
             code,
             variant,
-            needs=self.high,
+            needs=self.high if is_known else None,
             has=has,
-            short=None if has is None or self.high is None else max(0, self.high - has),
+            short=max(0, self.high - has) if is_known and has is not None else None,
             unit="bytes",
             reserve_bytes=reserve,
             remedy=remedy,
@@ -154,34 +148,42 @@ def _ram(
     *,
     surely: bool,
 ) -> _Ram:
-    basis = _basis_of(machine, workload)
-    now, low, high = _gives_now(machine, workload), host_low(needs), host_high(needs)
+    basis, now, low, high = _basis(machine, workload), _free(machine, workload), 0, 0
+    if needs.memory is not None:
+        low, high = host_low(needs) or 0, host_high(needs) or 0
     # what is free now alone lacks the files that are held; the limits do not
-    if basis == "available" or (
-        basis == "default" and now is not None and (high or 0) + stored_bytes <= now
-    ):
+    is_within_free = basis == "default" and now is not None and high + stored_bytes <= now
+    if basis == "available" or is_within_free:
         held_bytes = 0
-    held_now, files = held_bytes if surely else 0, stored_bytes + held_bytes
-    if low is not None and needs.memory is not None and surely:
+    files = stored_bytes + held_bytes
+    if needs.memory is not None and surely:
         # on a disk the originals of what a runtime copies may leave the page cache, in RAM they
         # stay
         low += min(files, needs.memory.evictable_bytes)
+    ceiling = _ceiling(machine, workload, held_bytes if surely else 0)
     lie = "would lie" if stored_bytes else "lie"
-    lie = lie if surely else "may lie"
     return _Ram(
         needs=needs,
         machine=machine,
         workload=workload,
         basis=basis,
         now=now,
-        could=_could_give(machine, workload),
-        ceiling=_ceiling(machine, workload, basis, held_now),
-        least=_least_ceiling(machine, workload, basis, held_now),
+        could=_beyond_reserve(machine, workload),
+        ceiling=ceiling,
+        least=_least(machine, basis, ceiling),
         low=low,
-        high=None if high is None else high + files,
+        high=high + files,
         files=files,
-        lie=lie,
+        lie=lie if surely else "may lie",
     )
+
+
+def _least(machine: Machine, basis: str, ceiling: int | None) -> int | None:
+    """Any ceiling that was read is enough to say no, even where the binding one was not."""
+    limit = machine.memory_limit_bytes
+    binding = ceiling if basis != "default" or limit is not None else None
+    sizes = (binding, machine.memory_total_bytes, limit)
+    return min((size for size in sizes if size is not None), default=None)
 
 
 def _need_not_known(ram: _Ram) -> Finding:
@@ -195,41 +197,64 @@ def _need_not_known(ram: _Ram) -> Finding:
     is_beyond = is_host_alone and most is not None and known_bytes > most
     if is_beyond and why is not None and not _may_hold(ram, known_bytes):
         return ram.finding(Outcome.FAIL, "memory-too-small", most, "at-least", why=why.reason)
-    if why is None:
-        why = Unread(
-            fact="memory",
-            reason="the spec does not state enough",
-            remedy="state it under [needs] in a spec",
-        )
+    reason = "the spec does not state enough" if why is None else why.reason
+    remedy = "state it under [needs] in a spec" if why is None else why.remedy
     return ram.finding(
-        Outcome.UNKNOWN, "memory-need-not-known", ram.ceiling, remedy=why.remedy, why=why.reason
+        Outcome.UNKNOWN, "memory-need-not-known", ram.ceiling, remedy=remedy, why=reason
     )
 
 
-class _Need(Record):
-    """What is known to take from `low` to `high` bytes of the RAM."""
+def _judged(ram: _Ram) -> Finding:
+    """Of a need that is known."""
+    if ram.least is not None and ram.low > ram.least:
+        return _too_small(ram, ram.least)
+    within_free = _within_free(ram)
+    if within_free is not None:
+        return within_free
+    is_now = ram.basis == "available"
+    ceiling = ram.ceiling
+    if ceiling is None or (ram.now if is_now else ram.could) is None:
+        why = ram.machine.why_unread("memory_available_bytes" if is_now else "memory_limit_bytes")
+        variant, remedy = "now" if is_now else "", why.remedy
+        return ram.finding(
+            Outcome.UNKNOWN, "memory-unread", ceiling, variant, remedy=remedy, why=why.reason
+        )
+    if ram.high > ceiling:
+        if _may_hold(ram, ram.high):
+            return _beyond_assumed(ram, ceiling)
+        return ram.finding(Outcome.UNKNOWN, "memory-close", ceiling, smaller=_smaller(ram))
+    return _not_now(ram) if ram.basis == "default" else _within_limit(ram)
 
-    ram: _Ram
-    low: int
-    high: int
 
-
-def _too_small(need: _Need) -> Finding | None:
-    ram, has = need.ram, need.ram.least
-    if has is None or need.low <= has:
+def _within_free(ram: _Ram) -> Finding | None:
+    """It fits what is free now: tight where that leaves less than the system itself needs, unless
+    it was asked how much stays free.
+    """
+    now = ram.now
+    if ram.basis == "total" or now is None or ram.high > now:
         return None
-    if _may_hold(ram, need.low):
-        return _on_assumed_ram(need, has)
+    left = now - ram.high
+    if not ram.asked and not _leaves_margin(ram, left):
+        smaller = _smaller(ram)
+        return ram.finding(Outcome.PASS, "memory-tight", now, "now", left=left, smaller=smaller)
+    if ram.basis != "default":
+        return None
+    return ram.finding(Outcome.PASS, "memory-fits", now, "now")
+
+
+def _too_small(ram: _Ram, has: int) -> Finding:
+    if _may_hold(ram, ram.low):
+        return _beyond_assumed(ram, has)
     limit = ram.machine.memory_limit_bytes
     # nothing but the reserve decides, and that is assumed
-    reserve_decides = not ram.asked and has == ram.could and limit is not None and need.low <= limit
+    reserve_decides = not ram.asked and has == ram.could and limit is not None and ram.low <= limit
     return ram.finding(
         Outcome.FAIL,
         "memory-too-small",
         has,
         on_gpu=_on_gpu_bytes(ram.needs),
         reserve_decides=reserve_decides,
-        would="would" if limit is not None and need.high <= limit else "might",
+        would="would" if limit is not None and ram.high <= limit else "might",
         smaller=_smaller(ram),
     )
 
@@ -237,9 +262,8 @@ def _too_small(need: _Need) -> Finding | None:
 def _on_gpu_bytes(needs: Needs) -> int | None:
     """What accelerators hold of a model, where the RAM is to hold the rest."""
     # parts that come to an accelerator in turn all lie in RAM
-    if needs.placement != "split" or needs.offload is not None:
-        return None
-    return on_cards(needs, likely=False)
+    is_shared_out = needs.placement == "split" and needs.offload is None
+    return on_cards(needs, likely=False) if is_shared_out else None
 
 
 def _smaller(ram: _Ram) -> str:
@@ -251,46 +275,23 @@ def _smaller(ram: _Ram) -> str:
 
 def _may_hold(ram: _Ram, need_bytes: int) -> bool:
     """Whether the RAM is assumed, and such a machine may have enough for that need."""
-    if not ram.machine.assumes("memory_total_bytes"):
-        return False
     most = ram.machine.memory_most_bytes
-    return most is None or need_bytes <= most - reserve_of(ram.machine, ram.workload)[0]
+    is_enough = most is None or need_bytes <= most - ram.reserve_bytes
+    return ram.machine.assumes("memory_total_bytes") and is_enough
 
 
-def _on_assumed_ram(need: _Need, has: int) -> Finding:
+def _beyond_assumed(ram: _Ram, has: int) -> Finding:
     """It is beyond what is assumed, and within what such a machine may have."""
-    ram, most = need.ram, need.ram.machine.memory_most_bytes
-    reserve, _ = reserve_of(ram.machine, ram.workload)
+    most, wanted_gib = ram.machine.memory_most_bytes, -(-(ram.high + ram.reserve_bytes) // GIB)
     # an example: the next power of two
-    enough_gib = 1
-    while enough_gib * GIB < need.high + reserve:
-        enough_gib *= 2
-    if most is not None:
-        enough_gib = min(enough_gib, most // GIB)
+    enough_gib = 1 << max(0, wanted_gib - 1).bit_length()
     return ram.finding(
         Outcome.UNKNOWN,
         "memory-assumed",
         has,
         on_gpu=_on_gpu_bytes(ram.needs),
-        enough_gib=enough_gib,
+        enough_gib=enough_gib if most is None else min(enough_gib, most // GIB),
     )
-
-
-def _within_free(need: _Need) -> Finding | None:
-    """It fits what is free now. It is tight where that leaves less than the system itself needs,
-    unless it was asked how much stays free.
-    """
-    ram, now = need.ram, need.ram.now
-    if ram.basis == "total" or now is None or need.high > now:
-        return None
-    left = now - need.high
-    if not ram.asked and not _leaves_margin(ram, left):
-        return ram.finding(
-            Outcome.PASS, "memory-tight", now, "now", left=left, smaller=_smaller(ram)
-        )
-    if ram.basis != "default":
-        return None
-    return ram.finding(Outcome.PASS, "memory-fits", now, "now")
 
 
 def _leaves_margin(ram: _Ram, left_bytes: int) -> bool:
@@ -298,69 +299,36 @@ def _leaves_margin(ram: _Ram, left_bytes: int) -> bool:
     whole part of its memory.
     """
     total = ram.machine.memory_total_bytes
-    if left_bytes >= reserve_of(ram.machine, ram.workload)[0]:
-        return True
-    return total is not None and _MARGIN_PART * (left_bytes + 1) > total
+    is_large_part = total is not None and _MARGIN_PART * (left_bytes + 1) > total
+    return left_bytes >= ram.reserve_bytes or is_large_part
 
 
-def _unread(need: _Need) -> Finding | None:
-    ram = need.ram
-    is_now = ram.basis == "available"
-    if (ram.now if is_now else ram.could) is not None:
-        return None
-    why = ram.machine.why_unread("memory_available_bytes" if is_now else "memory_limit_bytes")
-    return ram.finding(
-        Outcome.UNKNOWN,
-        "memory-unread",
-        ram.ceiling,
-        "now" if is_now else "",
-        remedy=why.remedy,
-        why=why.reason,
-    )
-
-
-def _too_close(need: _Need) -> Finding | None:
-    ram, ceiling = need.ram, need.ram.ceiling
-    assert ceiling is not None
-    if need.high <= ceiling:
-        return None
-    if _may_hold(ram, need.high):
-        return _on_assumed_ram(need, ceiling)
-    return ram.finding(Outcome.UNKNOWN, "memory-close", ceiling, smaller=_smaller(ram))
-
-
-def _not_now(need: _Need) -> Finding | None:
+def _not_now(ram: _Ram) -> Finding:
     """It fits once other programs are closed; what fits now is settled before."""
-    ram = need.ram
-    if ram.basis != "default":
-        return None
-    remedy = None
-    if ram.now is None:
-        remedy = ram.machine.why_unread("memory_available_bytes").remedy
+    why = None if ram.now is not None else ram.machine.why_unread("memory_available_bytes")
     return ram.finding(
         Outcome.WARN,
         "memory-not-now",
         ram.ceiling,
-        remedy=remedy,
+        remedy=why.remedy if why is not None else None,
         now=ram.now,
         now_read=ram.now is not None,
     )
 
 
-def _within_limit(need: _Need) -> Finding:
+def _within_limit(ram: _Ram) -> Finding:
     """It fits. It is tight by a reserve that is assumed, where it leaves less than a desktop with
     its programs takes, or hardly more than that reserve.
     """
-    ram, machine = need.ram, need.ram.machine
+    machine = ram.machine
     limit, total = machine.memory_limit_bytes, machine.memory_total_bytes
     is_assumed = ram.basis == "total" and not ram.asked
     if not is_assumed or limit is None or total is None or limit < total:
         return ram.finding(Outcome.PASS, "memory-fits", ram.ceiling)
     # a guest serves no desktop
     by_desktop = desktop_bytes(machine) if machine.scope == "host" else 0
-    left = limit - need.high
-    reserve, _ = reserve_of(machine, ram.workload)
-    if left >= by_desktop and _leaves_margin(ram, left - reserve):
+    left = limit - ram.high
+    if left >= by_desktop and _leaves_margin(ram, left - ram.reserve_bytes):
         return ram.finding(Outcome.PASS, "memory-fits", ram.ceiling)
     # of a small machine that much is never left
     desktop = DESKTOP_BYTES.get(machine.system or "", 4 * GB)
@@ -374,54 +342,41 @@ def _within_limit(need: _Need) -> Finding:
     )
 
 
-def _basis_of(machine: Machine, workload: Workload) -> str:
+def _basis(machine: Machine, workload: Workload) -> str:
     """What counts: of a simulated machine nothing is free now."""
-    if workload.memory_basis == "default" and machine.planning:
-        return "total"
-    return workload.memory_basis
+    is_simulated = workload.memory_basis == "default" and machine.planning
+    return "total" if is_simulated else workload.memory_basis
 
 
 def given_bytes(machine: Machine, workload: Workload) -> int | None:
     """The most RAM that the machine gives a model, on which a verdict rests; None is not known."""
-    return _ceiling(machine, workload, _basis_of(machine, workload), 0)
+    return _ceiling(machine, workload, 0)
 
 
-def _could_give(machine: Machine, workload: Workload) -> int | None:
+def _beyond_reserve(machine: Machine, workload: Workload) -> int | None:
     """What the limit leaves after the reserve; None where no limit was read."""
     limit = machine.memory_limit_bytes
     return None if limit is None else max(0, limit - reserve_of(machine, workload)[0])
 
 
-def _gives_now(machine: Machine, workload: Workload) -> int | None:
+def _free(machine: Machine, workload: Workload) -> int | None:
     """What is free now; what was asked to stay free does, also where the memory is free now."""
-    now = machine.memory_available_bytes
-    if workload.reserve_bytes is None or now is None:
+    now, could = machine.memory_available_bytes, _beyond_reserve(machine, workload)
+    if workload.reserve_bytes is None or now is None or could is None:
         return now
-    could = _could_give(machine, workload)
-    return now if could is None else min(now, could)
+    return min(now, could)
 
 
-def _ceiling(machine: Machine, workload: Workload, basis: str, held: int) -> int | None:
-    """The most that the machine gives on that basis; `held`: bytes of files that what is free now
-    surely lacks.
+def _ceiling(machine: Machine, workload: Workload, held_bytes: int) -> int | None:
+    """The most that the machine gives; `held_bytes`: of files that what is free now surely
+    lacks.
     """
-    now, could = _gives_now(machine, workload), _could_give(machine, workload)
-    if basis == "available":
-        return now
-    if basis == "total":
-        return could
-    sizes = (None if now is None else now + held, could)
+    now, could = _free(machine, workload), _beyond_reserve(machine, workload)
+    basis = _basis(machine, workload)
+    if basis != "default":
+        return now if basis == "available" else could
+    sizes = (None if now is None else now + held_bytes, could)
     return max((size for size in sizes if size is not None), default=None)
-
-
-def _least_ceiling(machine: Machine, workload: Workload, basis: str, held: int) -> int | None:
-    """Any ceiling that was read is enough to say no, even where the binding one was not."""
-    limit, total = machine.memory_limit_bytes, machine.memory_total_bytes
-    ceilings = [size for size in (total, limit) if size is not None]
-    ceiling = _ceiling(machine, workload, basis, held)
-    if ceiling is not None and (basis != "default" or limit is not None):
-        ceilings = [ceiling, *ceilings]
-    return min(ceilings, default=None)
 
 
 def desktop_bytes(machine: Machine) -> int:
@@ -512,54 +467,45 @@ def on_cards(needs: Needs, *, likely: bool) -> int | None:
     return sum(term.bytes if likely else term.high_bytes for term in terms)
 
 
-def _stacks(machine: Machine) -> tuple[int, int]:
-    """Bytes of threads' stacks, low and high: one thread a core computes; a server has as many
-    again and OTHER_THREADS.
-    """
-    cores = math.ceil(machine.cpu_cores_usable or 1)
-    return (cores - 1) * STACK_BYTES, (2 * cores + OTHER_THREADS) * STACK_BYTES
-
-
 def _shell_limits(ram: _Ram) -> Iterator[Finding]:
     """Findings of `ulimit -v` and `ulimit -d` that are or may be too low: the first counts mapped
     files, the second none.
 
     As the second counts the kernel's own limit on promises, CommitLimit. All count the stacks of
-    threads whole. What glibc reserves for arenas does not count: where it gets none it shares one.
+    threads whole: one thread a core computes; a server has as many again and OTHER_THREADS. What
+    glibc reserves for arenas does not count: where it gets none it shares one.
     """
     machine, memory = ram.machine, ram.needs.memory
     low, high = host_low(ram.needs), host_high(ram.needs)
     if low is None or high is None or memory is None:
         return
-    few, many = _stacks(machine)
-    mapped = memory.evictable_bytes
+    cores = math.ceil(machine.cpu_cores_usable or 1)
+    few, many = (cores - 1) * STACK_BYTES, (2 * cores + OTHER_THREADS) * STACK_BYTES
     host = [term for term in memory.terms if term.where == "host"]
-    left = machine.address_space_bytes
-    if left is not None:
-        least, most = low + mapped + few, high + mapped + many
-        copied = sum(term.low_bytes for term in host if term.is_copy)
-        no_repack = bool(mapped and copied) and most - copied <= left
+    if machine.address_space_bytes is not None:
+        mapped, copied = memory.evictable_bytes, sum(t.low_bytes for t in host if t.is_copy)
+        most = high + mapped + many
+        no_repack = bool(mapped and copied) and most - copied <= machine.address_space_bytes
         yield from _beyond(
-            ram, "address_space_bytes", (least, most), left, mapped=mapped, no_repack=no_repack
+            ram, "address_space_bytes", (low + mapped + few, most), mapped, no_repack=no_repack
         )
-    left = machine.private_memory_bytes
-    if left is not None:
+    if machine.private_memory_bytes is not None:
         # runtimes that map the weights need no private memory for them; which do is not known here
         unmapped = sum(term.low_bytes for term in host if not term.may_be_mapped)
-        yield from _beyond(ram, "private_memory_bytes", (unmapped + few, high + many), left)
+        yield from _beyond(ram, "private_memory_bytes", (unmapped + few, high + many), 0)
 
 
 def _beyond(
-    ram: _Ram, fact: str, need: tuple[int, int], left: int, **figures: Any
+    ram: _Ram, fact: str, need: tuple[int, int], mapped: int, *, no_repack: bool = False
 ) -> Iterator[Finding]:
-    """The finding of a limit that leaves less than the most it takes; nothing where it leaves
-    enough.
-    """
+    """The finding of a limit that leaves less than the most it takes."""
     least, most = need
+    left: int = getattr(ram.machine, fact)
     if most <= left:
         return
-    is_too_little = least > left
-    option = "-v" if fact == "address_space_bytes" else "-d"
+    is_too_little, counts_mapped = least > left, fact == "address_space_bytes"
+    is_shells = "CommitLimit" not in ram.machine.sources.get(fact, "")
+    option = "-v" if counts_mapped else "-d"
     yield finding(
         Outcome.FAIL if is_too_little else Outcome.UNKNOWN,
         "memory-too-small" if is_too_little else "memory-close",
@@ -568,9 +514,10 @@ def _beyond(
         has=left,
         short=most - left,
         unit="bytes",
-        reserve_bytes=reserve_of(ram.machine, ram.workload)[0],
+        reserve_bytes=ram.reserve_bytes,
         need=need,
-        mapped_counts=fact == "address_space_bytes",
-        option=None if "CommitLimit" in ram.machine.sources.get(fact, "") else option,
-        **figures,
+        mapped_counts=counts_mapped,
+        option=option if is_shells else None,
+        mapped=mapped,
+        no_repack=no_repack,
     )

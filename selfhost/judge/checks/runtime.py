@@ -32,21 +32,23 @@ def runtime_check(
         if is_required:
             return finding(Outcome.UNKNOWN, "runtime-any", "required")
         return finding(Outcome.PASS, "runtime-any")
+    name = runtime.name
     if loads is not None:
-        return finding(
-            Outcome.FAIL, "runtime-cannot-load", needs=runtime.name, why=loads, remedy=remedy
-        )
+        return finding(Outcome.FAIL, "runtime-cannot-load", needs=name, why=loads, remedy=remedy)
     no_build = _no_build(machine, runtime)
     if no_build is not None:
         return no_build
-    if is_required and all(present.id != runtime.id for present in machine.runtimes or ()):
+    present = next((entry for entry in machine.runtimes or () if entry.id == runtime.id), None)
+    if is_required and present is None:
         return _not_installed(machine, runtime, is_required=True)
-    return (
-        _other_byte_order(machine, runtime)
-        or _unfamiliar(runtime, unfamiliar)
-        or _installed(machine, runtime, architecture)
-        or _not_installed(machine, runtime, is_required=False)
-    )
+    if _platform(machine) in runtime.big_endian_systems:
+        processor = machine.architecture
+        return finding(Outcome.WARN, "runtime-other-byte-order", needs=name, processor=processor)
+    if unfamiliar is not None:
+        return finding(Outcome.WARN, "runtime-unfamiliar", needs=name, architecture=unfamiliar)
+    if present is not None:
+        return _installed(machine, runtime, present.version, architecture)
+    return _not_installed(machine, runtime, is_required=False)
 
 
 def install_line(runtime: RuntimeSpec, system: str | None) -> str:
@@ -74,23 +76,23 @@ def is_installed(runtime: RuntimeSpec | None, machine: Machine) -> bool:
 def other_runtime(runtime: RuntimeSpec | None, machine: Machine) -> str:
     """What to do where a runtime has no build for the machine's system and processor."""
     wide = f"{machine.system}-{_WIDE.get(machine.architecture or '')}"
-    has_wide = runtime is not None and wide in runtime.systems
-    # GGUF is what llama.cpp loads
-    may_be_gguf = (
-        runtime is not None and "gguf" not in runtime.formats and "text" in runtime.modalities
-    )
-    key = "other-runtime/gguf" if may_be_gguf else ""
-    key = "other-runtime/wide" if has_wide else key
-    return phrase(key or "other-runtime", wide=wide)
+    key = "other-runtime"
+    if runtime is not None and wide in runtime.systems:
+        key = "other-runtime/wide"
+    elif runtime is not None and "gguf" not in runtime.formats and "text" in runtime.modalities:
+        # GGUF is what llama.cpp loads
+        key = "other-runtime/gguf"
+    return phrase(key, wide=wide)
+
+
+def is_built_from_source(machine: Machine, runtime: RuntimeSpec) -> bool:
+    """Whether nobody publishes a build for the machine, and people make one."""
+    return _platform(machine) in runtime.builds_from_source
 
 
 def _platform(machine: Machine) -> str:
     """System and processor, as a runtime's spec lists its builds."""
     return f"{machine.system}-{machine.architecture}"
-
-
-def is_built_from_source(machine: Machine, runtime: RuntimeSpec) -> bool:
-    return _platform(machine) in runtime.builds_from_source
 
 
 def _no_build(machine: Machine, runtime: RuntimeSpec) -> Finding | None:
@@ -115,46 +117,26 @@ def _no_build(machine: Machine, runtime: RuntimeSpec) -> Finding | None:
     )
 
 
-def _other_byte_order(machine: Machine, runtime: RuntimeSpec) -> Finding | None:
-    if _platform(machine) not in runtime.big_endian_systems:
-        return None
-    return finding(
-        Outcome.WARN, "runtime-other-byte-order", needs=runtime.name, processor=machine.architecture
-    )
-
-
-def _unfamiliar(runtime: RuntimeSpec, architecture: str | None) -> Finding | None:
-    if architecture is None:
-        return None
-    return finding(
-        Outcome.WARN, "runtime-unfamiliar", needs=runtime.name, architecture=architecture
-    )
-
-
-def _installed(machine: Machine, runtime: RuntimeSpec, architecture: str | None) -> Finding | None:
+def _installed(
+    machine: Machine, runtime: RuntimeSpec, version: str | None, architecture: str | None
+) -> Finding:
     """Of a runtime that is installed: whether that version knows the architecture."""
-    present = next((entry for entry in machine.runtimes or () if entry.id == runtime.id), None)
-    if present is None:
-        return None
-    version = present.version
     release = runtime.minimum_versions.get(architecture or "")
     build = runtime.minimum_builds.get(architecture or "")
-    first: str | None
+    code, variant, first = "runtime-present", "", None
     if release and _is_older(version, release):
-        code, variant, first = "runtime-too-old", "", release
+        code, first = "runtime-too-old", release
     elif runtime.command_version and _is_older(version, runtime.command_version):
         code, variant, first = "runtime-too-old", "command", runtime.command_version
     elif build and not _is_build_since(version, build):
         code, variant, first = "runtime-unfamiliar", "build", build
-    else:
-        code, variant, first = "runtime-present", "", None
     return finding(
         Outcome.WARN if first else Outcome.PASS,
         code,
         variant,
         needs=runtime.name,
         has=f"{runtime.name} {version}" if version else runtime.name,
-        remedy=_update(runtime, first, machine) if first else None,
+        remedy=_how_to_update(runtime, first, machine) if first else None,
         version=version,
         architecture=architecture,
         first=first,
@@ -196,6 +178,13 @@ def _how_to_install(machine: Machine, runtime: RuntimeSpec) -> str | None:
     return phrase("install", line=line) if line else None
 
 
+def _how_to_update(runtime: RuntimeSpec, first: str, machine: Machine) -> str:
+    if runtime.distributions:
+        return f"pip install --upgrade '{runtime.distributions[0]}>={first}'"
+    line = install_line(runtime, machine.system)
+    return phrase("install/again", line=line) if line else phrase("install/update", first=first)
+
+
 def _is_older(installed: str | None, first: str) -> bool:
     """False as well where one of them is no version that can be compared; a development version
     counts as its release.
@@ -218,11 +207,3 @@ def _is_build_since(installed: str | None, first: str) -> bool:
 
     match = re.fullmatch(r"(?:b|0\.0\.)?(\d{3,6})(?:[-_]\d{1,3})?", installed or "")
     return match is not None and int(match[1]) >= int(first.removeprefix("b"))
-
-
-def _update(runtime: RuntimeSpec, first: str, machine: Machine) -> str:
-    if runtime.distributions:
-        return f"pip install --upgrade '{runtime.distributions[0]}>={first}'"
-    if line := install_line(runtime, machine.system):
-        return phrase("install/again", line=line)
-    return phrase("install/update", first=first)

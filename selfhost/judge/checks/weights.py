@@ -29,19 +29,19 @@ def weights_check(
     quantization: str | None = None,
     local_files: bool = False,
     here: Here | None = None,
-    kept_by: tuple[str | None] | None = None,
+    kept_by: str | None = None,
 ) -> Finding:
     """Can the weights be had at all, and does loading them run code?
 
     `format` and `quantization` are the files' that would be loaded, where one was chosen: files
     that somebody else published are not behind the publisher's gate. `local_files`: the model was
-    read from files on this machine; `here`: its files lie there. `kept_by` holds what
-    `kept_elsewhere` gives, where that is known already.
+    read from files on this machine; `here`: its files lie there. `kept_by`: who else has them,
+    where that is known already.
     """
     outcome, code, variant, figures = (
         _here(spec, format, local_files=local_files, here=here)
         or _unsafe(spec, format, is_here=False)
-        or _published(spec, kept_by[0] if kept_by else kept_elsewhere(spec, format, quantization))
+        or _published(spec, kept_by or kept_elsewhere(spec, format, quantization))
     )
     return finding(outcome, code, variant, needs="published", has=spec.openness.weights, **figures)
 

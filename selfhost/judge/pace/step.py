@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 
 from ...catalogue.spec import Architecture
 from ...core.records import Record
 from ...core.workload import NARROW_CACHE_TYPES
+from .engine import Work, constant
 
 TYPE_CHECKING = False
 
@@ -20,55 +20,8 @@ _PLAIN = frozenset((
     "F32", "F16", "BF16", "float32", "float16", "bfloat16", "fp8", "float8_e4m3",
     "float8_e4m3_128x128", "int8", "w8a8",
 ))  # fmt: skip
-
-
-# types of one to three bits, which GPUs may unpack slower than their memory gives them: those with
-# their bits in planes, and those that look their values up in a table
-_IN_PLANES = ("Q2_K", "Q3_K")
-_LOOKED_UP = ("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S")
-
-
-# bytes per second that one core unpacks, by type; for the others no limit was seen
-UNPACKED_PER_SECOND: Mapping[str, float] = {
-    "Q5_K": 99e9, "Q3_K": 41e9, "Q2_K": 41e9, "IQ4_XS": 41e9, "IQ4_NL": 41e9, "Q5_0": 41e9,
-    "Q5_1": 41e9,
-    # not measured: they look their values up in tables as IQ4_XS does
-    "IQ3_S": 41e9, "IQ3_XXS": 41e9, "IQ2_S": 41e9, "IQ2_XS": 41e9, "IQ2_XXS": 41e9, "IQ1_M": 41e9,
-    "IQ1_S": 41e9,
-}  # fmt: skip
-# bytes per second that one core gets through when it works alone and memory has more to give:
-# llama-bench on one thread, 33 runs of 13 files on two hosts (Zen 5), which lie up to 10 % to
-# either side. Two threads at 80 GB/s of memory got twice this and no more
-ALONE_PER_SECOND: Mapping[str, float] = {
-    "F16": 34.5e9, "Q8_0": 29.7e9, "Q6_K": 31.5e9, "Q5_K": 23.5e9, "Q5_0": 24e9, "Q4_K": 25e9,
-    "Q4_0": 26.4e9, "Q3_K": 17e9, "Q2_K": 18e9,
-    "IQ4_XS": 19e9, "MXFP4": 8.4e9,
-    # not measured: as the type that is stored most like it
-    "Q5_1": 24e9, "Q4_1": 26.4e9, "IQ4_NL": 19e9,
-    # looked up: a Ryzen 9 7950X with 2 and 4 threads (9 runs of tests/truth/speed_types.json, which
-    # reach 0.75 to 0.99 of this; Q2_K to Q6_K there 0.79 to 0.88 of theirs)
-    "IQ3_S": 6.4e9, "IQ3_XXS": 6.4e9, "IQ2_S": 6.4e9, "IQ2_XS": 6.4e9, "IQ2_XXS": 6.4e9,
-    # by one kernel on Zen 4 (ggml-org/llama.cpp#12216), as many weights as of IQ2
-    "IQ1_M": 4.7e9, "IQ1_S": 4.7e9,
-    # any other type: as F16, the fastest that was measured
-}  # fmt: skip
-
-
-# of one core, of each head with a row of the context, and more of each number of its key and value:
-# llama.cpp, flash attention, keys and values in 16 bits. A row of 64 takes 21 ns, one of 128 35
-# (a Zen 5 at two threads: the rows of tests/truth/speed.json with tokens in the context)
-_ATTENDING_SECONDS = (7e-9, 0.11e-9)
-# launched from Python, what an expert takes of a dense layer: 0.07 to 0.11 where all are called in
-# turn (Qwen1.5-MoE of 60, Qwen2-57B of 64, Qwen3-30B of 128: tests/truth/speed_transformers.json)
-_EXPERT = 0.11
-# and a layer whose experts are computed together, as transformers does since 5.0 (its
-# documentation, Experts backends): a guess
-_GROUPED_EXPERTS = 2.0
-
-
-# layers of a dense model of 7 x 10^9 parameters, the power of them with which they grow, and from
-# the fewest to the most beside that: 574 of the catalogue, of which nine in ten lie within
-_LAYERS_OF_7B, _LAYERS_GROW, _LAYERS_ENDS = 36.0, 0.265, (1.5, 1.0, 0.7)
+# matrices of an expert in most architectures: gate, up and down
+WITH_A_GATE = 3
 
 
 def launched_layers(
@@ -82,17 +35,20 @@ def launched_layers(
     """
     if runtime is None or not runtime.launches_layers:
         return None
+    figures = constant("step")
     if architecture is None:
-        usual = _LAYERS_OF_7B * ((parameters or 0) / 7e9) ** _LAYERS_GROW
-        most, likely, fewest = (usual * each for each in _LAYERS_ENDS)
+        grown = ((parameters or 0) / 7e9) ** figures["layers_grow"]
+        usual = figures["layers_of_7b"] * grown
+        most, likely, fewest = (usual * each for each in figures["layers_ends"])
         return (most, likely, fewest) if parameters else None
     mixed = [group for group in architecture.feed_forward if group.experts]
-    grouped = (_GROUPED_EXPERTS - 1) * sum(len(group.layers) for group in mixed)
-    in_turn = _EXPERT * sum(len(group.layers) * (group.experts or 0) for group in mixed)
+    grouped = (figures["grouped_experts"] - 1) * sum(len(group.layers) for group in mixed)
+    experts = sum(len(group.layers) * (group.experts or 0) for group in mixed)
+    each_called = figures["expert"] * experts
     layers = architecture.layers
     rule = runtime.rule_of(quantization)
     percent = (100, 100, 100) if rule is None else rule.launched_percent
-    counts = (layers + max(grouped, in_turn), layers + grouped, float(layers))
+    counts = (layers + max(grouped, each_called), layers + grouped, float(layers))
     most, likely, fewest = (
         count * each / 100 for count, each in zip(counts, reversed(percent), strict=True)
     )
@@ -106,21 +62,16 @@ def read_of_cache(type: str | None) -> int:
     return 1 if type in NARROW_CACHE_TYPES else 2
 
 
-# matrices of an expert in most architectures: gate, up and down
-WITH_A_GATE = 3
-
-
 class Step(Record):
     """One step: what it reads and how much it launches.
 
     `read_bytes`: the weights read, by stored type. `expert_matrices`: those of an expert, as its
-    architecture has them (`ArchitectureRow.expert_matrices`). `replays`:
-    the program replays a graph of its own kernels instead.
+    architecture has them (`ArchitectureRow.expert_matrices`). `foreign`: the id of another program
+    than those that were measured; `replays`: it replays a graph of its own kernels.
     `launched_layers`: where Python launches the operations, layer by layer, the layers of a dense
-    model in 16 bits that take as long to launch: slow end, likely, fast end.
-    `depth_tokens` are in the context before it, each number of their keys and values in
-    `cached_number_bytes`. Without an `architecture`
-    neither layers nor context count. `foreign`: another program than those that were measured.
+    model in 16 bits that take as long to launch: slow end, likely, fast end. `depth_tokens` are in
+    the context before it, each number of their keys and values in `cached_number_bytes`. Without an
+    `architecture` neither layers nor context count.
     """
 
     architecture: Architecture | None
@@ -132,106 +83,141 @@ class Step(Record):
     cached_number_bytes: int = 2
     foreign: str | None = None
 
-    @cached_property
+    @property
     def weights_bytes(self) -> int:
         """All that is read of the weights."""
         return sum(self.read_bytes.values())
 
-    @cached_property
+    @property
     def layers(self) -> int:
         """0 where they are not known."""
         return 0 if self.architecture is None else self.architecture.layers
 
-    @cached_property
-    def unpacking_core_seconds(self) -> float:
-        """What one core takes to unpack what is read, of the types that a limit was seen for."""
-        return sum(
-            size / UNPACKED_PER_SECOND[name]
-            for name, size in self.read_bytes.items()
-            if name in UNPACKED_PER_SECOND
-        )
-
-    @cached_property
-    def alone_core_seconds(self) -> float:
-        """What one core takes to get through what is read where memory has more to give."""
-        usual = ALONE_PER_SECOND["F16"]
-        return sum(
-            size / ALONE_PER_SECOND.get(name, usual) for name, size in self.read_bytes.items()
-        )
-
-    @cached_property
-    def packed_bytes(self) -> int:
-        """Those of weights in few bits, which are unpacked before they are computed with."""
-        return sum(size for name, size in self.read_bytes.items() if name not in _PLAIN)
-
-    @cached_property
-    def few_bits(self) -> tuple[int, float, float]:
-        """Of `packed_bytes` those in one to three bits, and how many weights have them in planes,
-        and are looked up.
-        """
-        from ...needs.quantization import BLOCKS
-
-        size, weights = 0, []
-        for types in (_IN_PLANES, _LOOKED_UP):
-            read = {name: self.read_bytes[name] for name in types if name in self.read_bytes}
-            size += sum(read.values())
-            counts = (count / BLOCKS[name][1] * BLOCKS[name][0] for name, count in read.items())
-            weights.append(sum(counts))
-        return size, weights[0], weights[1]
-
-    @cached_property
-    def has_large_layers(self) -> bool:
-        """Whether its layers have experts, or attend to sound beside the text."""
-        hears = self.architecture is not None and self.architecture.audio is not None
-        return hears or self.has_experts
-
-    @cached_property
-    def is_vague(self) -> bool:
-        """Its pace is known less well than that of the programs measured."""
-        return self.lacks_layers or self.foreign is not None
-
-    @cached_property
-    def lacks_layers(self) -> bool:
-        """Its layers are not known, so that neither they nor the context count."""
-        return self.architecture is None
-
-    @cached_property
+    @property
     def has_experts(self) -> bool:
         """Whether tokens choose among experts."""
-        return self.architecture is not None and any(
-            group.experts for group in self.architecture.feed_forward
+        groups = self.architecture.feed_forward if self.architecture is not None else ()
+        return any(group.experts for group in groups)
+
+    @property
+    def is_vague(self) -> bool:
+        """Its pace is known less well than that of the programs measured."""
+        return self.architecture is None or self.foreign is not None
+
+    @property
+    def program(self) -> str:
+        """How its program launches it, as rows of `specs/common/pace.toml` have it."""
+        if self.launched_layers is not None:
+            return "python"
+        return "graph" if self.replays and self.layers else self.foreign or ""
+
+    @property
+    def work(self) -> Work:
+        """On a processor, whose layers are alike."""
+        packed = sum(size for name, size in self.read_bytes.items() if name not in _PLAIN)
+        rates, layers = constant("type"), float(self.layers)
+        few_bytes, few_weights = self._few_bits()
+        through = (
+            size / (rates.get(name, rates["F16"])["gb_s"] * 1e9)
+            for name, size in self.read_bytes.items()
+        )
+        unpacking = (
+            size / (rates[name]["unpack_gb_s"] * 1e9)
+            for name, size in self.read_bytes.items()
+            if "unpack_gb_s" in rates.get(name, {})
+        )
+        cached, attended = self._context()
+        return Work(
+            plain_bytes=self.weights_bytes - packed,
+            packed_bytes=packed,
+            few_bytes=few_bytes,
+            few_weights=few_weights,
+            cache_bytes=cached,
+            core_seconds=sum(through),
+            unpacking_core_seconds=sum(unpacking),
+            attending_core_seconds=attended,
+            layers=(layers, layers, layers),
         )
 
-    @cached_property
-    def cache_bytes(self) -> float:
-        """What the step reads of the context."""
-        total = 0.0
-        for group in self.architecture.attention if self.architecture is not None else ():
-            seen = min(self.depth_tokens, group.window_tokens or self.depth_tokens)
-            width = group.kv_heads * (group.key_length + group.value_length)
-            if group.kind == "latent":
-                width = (group.latent_length or 0) + (group.rope_length or 0)
-            total += self.cached_number_bytes * seen * width * len(group.layers)
-        return total
+    @property
+    def gpu_work(self) -> Work:
+        """On a GPU, where layers take as long as operations are launched."""
+        if self.launched_layers is not None:
+            return self.work.replace(layers=self.launched_layers)
+        hears = self.architecture is not None and self.architecture.audio is not None
+        is_large = (hears or self.has_experts) and self.program != "graph"
+        layers = self.layers * (constant("large_layer") if is_large else 1.0)
+        return self.work.replace(layers=(layers, layers, layers))
 
-    @cached_property
-    def attending_core_seconds(self) -> float:
-        """What attending to the context takes of one core of the processor measured on; windows end
-        what a layer sees.
+    def _few_bits(self) -> tuple[int, float]:
+        """Bytes of weights in one to three bits, and how many of these weights count."""
+        from ...needs.quantization import BLOCKS
+
+        size, weights = 0, 0.0
+        for name, read in self.read_bytes.items():
+            counts = constant("type").get(name, {}).get("few")
+            if counts:
+                values, block_bytes = BLOCKS[name]
+                size += read
+                weights += counts * read / block_bytes * values
+        return size, weights
+
+    def _context(self) -> tuple[float, float]:
+        """Bytes that the step reads of the context, and what attending to it takes of one core of
+        the processor measured on; windows end what a layer sees.
         """
-        row_seconds, number_seconds = _ATTENDING_SECONDS
-        total = 0.0
+        row_seconds, number_seconds = constant("step")["attending_seconds"]
+        cached = attended = 0.0
         for group in self.architecture.attention if self.architecture is not None else ():
-            if group.kind == "cross":
-                continue
-            seen = min(self.depth_tokens, group.window_tokens or self.depth_tokens)
-            width = float(group.key_length + group.value_length)
+            rows = min(self.depth_tokens, group.window_tokens or self.depth_tokens)
+            rows *= len(group.layers)
+            width = group.key_length + group.value_length
+            kept, met = group.kv_heads * width, float(width)
             if group.kind == "latent":
-                width = 2.0 * (group.latent_length or 0) + 2 * (group.rope_length or 0)
-            of_a_head = seen * (row_seconds + width * number_seconds)
-            total += of_a_head * group.heads * len(group.layers)
-        return total
+                kept = (group.latent_length or 0) + (group.rope_length or 0)
+                met = 2.0 * kept
+            cached += self.cached_number_bytes * rows * kept
+            if group.kind != "cross":
+                attended += rows * group.heads * (row_seconds + met * number_seconds)
+        return cached, attended
 
     def at(self, depth_tokens: float) -> Step:
         """The same step with another number of tokens in the context."""
         return self.replace(depth_tokens=depth_tokens)
+
+
+def parameters_met(step: Step) -> dict[str, float]:
+    """Parameters that each token of a prompt meets, by stored type; {} where they cannot be told.
+    The output matrix is not among them: only the last token needs it.
+    """
+    architecture = step.architecture
+    if architecture is None or architecture.vocabulary is None:
+        return {}
+    left: dict[str, float] = {}
+    for name, size in step.read_bytes.items():
+        bits = _bits_of_weight(name, of_mlx=step.foreign is not None)
+        if bits is None:
+            return {}
+        if name != "F32":
+            left[name] = 8 * size / bits
+    output = architecture.vocabulary * architecture.embedding_length * architecture.output_matrix
+    if left:
+        # llama-quantize gives the output matrix one of these types, else the file's main one
+        held = [name for name in ("Q6_K", "Q8_0") if left.get(name, 0) >= output]
+        holder = held[0] if held else max(left, key=lambda name: left[name])
+        left[holder] = max(0.0, left[holder] - output)
+    return left
+
+
+def _bits_of_weight(name: str, *, of_mlx: bool) -> float | None:
+    """Of a stored type of GGUF, else of MLX, with its scales; None of one that is neither."""
+    if of_mlx:
+        from ...needs.packed import bits_in_mlx
+
+        return bits_in_mlx(name)
+    from ...needs.quantization import BLOCKS
+
+    if name not in BLOCKS:
+        return None
+    values, size = BLOCKS[name]
+    return 8 * size / values

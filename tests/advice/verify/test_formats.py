@@ -33,11 +33,3 @@ def test_colours_of_a_terminal_hide_nothing() -> None:
         text = path.read_text("utf-8")
         coloured = "".join(f"\x1b[1;34m{line}\x1b[0m\n" for line in text.splitlines())
         assert formats.run_of(coloured) == formats.run_of(text), path.name
-
-
-def test_no_sample_names_a_person() -> None:
-    """They are cut, and their paths are made up."""
-    for path in SAMPLES:
-        text = path.read_text("utf-8")
-        assert "/home/" not in text
-        assert "/tmp/" not in text

@@ -41,12 +41,6 @@ def test_a_name_that_the_run_tells(run: Run, by: str, model: str) -> None:
     assert (identity.by, id_of(identity.model, catalogue)) == (by, model)
 
 
-def test_what_was_typed_goes_first() -> None:
-    """A log may name a file of no meaning."""
-    run = Run(tool="x", file="Mistral-7B-Instruct-v0.3-Q4_K_M.gguf")
-    assert identify(run, open_catalogue(), "gpt2").model == "gpt2"
-
-
 def test_a_run_of_another_size_than_the_typed_model_is_refused() -> None:
     """llama-bench prints 7.25 B of Mistral 7B v0.3 and 8.03 B of Llama 3.1 8B: no figure of the one is one of the other."""
     run = Run(tool="x", architecture="llama", parameters=8_030_000_000)
@@ -58,36 +52,12 @@ def test_a_run_of_another_size_than_the_typed_model_is_refused() -> None:
     assert "NAME" in (caught.value.remedy or "")
 
 
-@pytest.mark.parametrize(
-    ("model", "parameters"),
-    [
-        # with the shared table of words twice, and with layers that predict further tokens
-        ("qwen2.5-0.5b-instruct", 630_170_000),
-        ("qwen3-0.6b", 751_630_000),
-    ],
-)
-def test_a_file_that_holds_more_is_the_same_model(model: str, parameters: int) -> None:
-    """llama-bench prints 630.17 M of Qwen's own file of the first; the second is 596 and 156 million of its table once more."""
-    run = Run(tool="x", architecture="qwen2", parameters=parameters)
-    assert identify(run, open_catalogue(), model).model == model
-
-
 def test_a_file_that_is_here_is_read(tmp_path: Path) -> None:
     """The file itself knows better than any name."""
     path = tmp_path / "Mistral-7B-Instruct-v0.3-Q4_K_M.gguf"
     path.write_bytes(b"GGUF")
     identity = identify(Run(tool="x", file=str(path)), open_catalogue(), None)
     assert (identity.by, identity.is_path) == ("file", True)
-
-
-def test_a_shape_stands_for_a_name() -> None:
-    """llama-bench's table tells 7.25 B parameters of a llama: that is Mistral 7B v0.3's shape."""
-    run = Run(tool="x", architecture="llama", parameters=7_250_000_000)
-    identity = identify(run, open_catalogue(), None)
-    assert identity.by == "shape"
-    spec = open_catalogue().spec(identity.model)
-    assert spec.parameters.total == pytest.approx(7_248_023_552, rel=0.003)
-    assert "--model" in (identity.note or "")
 
 
 @pytest.mark.parametrize(
@@ -135,58 +105,3 @@ def test_a_run_that_tells_nothing_asks_for_a_name(run: Run) -> None:
     with pytest.raises(UnknownModelError) as caught:
         identify(run, open_catalogue(), None)
     assert "--model" in (caught.value.remedy or "")
-
-
-@pytest.mark.parametrize(
-    ("typed", "name", "told"),
-    [
-        ("mistral-7b", "Meta Llama 3.1 8B Instruct", "--model llama-3.1-8b-instruct"),
-        ("mistral-7b", "Mistral 7B Instruct v0.3", None),
-        # a name of the user's own tells nothing
-        ("mistral-7b", "my notes", None),
-    ],
-)
-def test_a_run_that_names_another_model_than_the_typed_one_is_said(
-    typed: str, name: str, told: str | None
-) -> None:
-    """A comparison with the wrong model says nothing of the prediction, however well it holds."""
-    note = identify(Run(tool="x", name=name), open_catalogue(), typed).note
-    assert (note is None) == (told is None)
-    assert told is None or told in (note or "")
-
-
-@pytest.mark.parametrize(
-    ("run", "is_told"),
-    [
-        (Run(tool="x", file="/m/Qwen3.6-35B-A3B-UD-Q4_K_M.gguf", quantization="Q4_K_M"), True),
-        (Run(tool="x", name="Qwen3.6-35B-A3B", quantization="Q4_K_M"), False),
-        # ikawrakow/ik_llama.cpp#259: general.name of a file of Q2_K
-        (Run(tool="x", name="DeepSeek R1 BF16", quantization="Q2_K"), False),
-    ],
-)
-def test_a_name_may_tell_the_quantization(run: Run, is_told: bool) -> None:
-    """llama.cpp calls both files `Q4_K - Medium`, and they differ by 0.9 GiB."""
-    assert identify(run, open_catalogue(), None).tells_quantization is is_told
-
-
-def test_a_typed_file_tells_its_quantization_itself() -> None:
-    """What a log calls IQ2_K_R4 may be given as the file, whatever that holds."""
-    run = Run(tool="x", quantization="IQ2_K_R4")
-    assert identify(run, open_catalogue(), "./own.gguf").tells_quantization
-    assert not identify(run, open_catalogue(), "mistral-7b").tells_quantization
-
-
-def test_a_folder_of_a_download_names_its_model() -> None:
-    """As vLLM and SGLang write it (sgl-project's runs on Ascend)."""
-    run = Run(tool="x", name="/root/.cache/modelscope/hub/models/Qwen/Qwen2.5-0.5B-Instruct")
-    assert identify(run, open_catalogue(), None).model == "Qwen2.5-0.5B-Instruct"
-
-
-def test_a_file_of_another_size_than_its_name_says_so() -> None:
-    """Qwen2.5 1.5B published with its table stored twice: 1.78 B parameters under the name of 1.54 B
-    (a published log of llama-server, DanhVuxT's).
-    """
-    run = Run(tool="x", file="qwen2.5-1.5b-instruct-q4_k_m.gguf", parameters=1_780_000_000)
-    assert "1.78" in (identify(run, open_catalogue(), None).note or "")
-    same = identify(run.replace(parameters=1_540_000_000), open_catalogue(), None)
-    assert same.note is None

@@ -6,7 +6,7 @@ import pytest
 
 from helpers.paths import RECORDS
 from selfhost.advice.verdicts import check_with
-from selfhost.advice.verify.prediction import speed_at
+from selfhost.advice.verify.layout import speed_at
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.workload import Workload
 from selfhost.judge.question import architectures

@@ -53,15 +53,6 @@ def test_memory_of_a_server_by_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     }
 
 
-def test_a_model_that_is_not_mapped_is_part_of_the_total(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With --no-mmap the file's pages cannot be told from others."""
-    server = seen("llama-server -m x.gguf -c 4096 --no-mmap", model_file=None, model_bytes=0)
-    monkeypatch.setattr(module, "process", lambda _number: server)
-    run = run_of_process("1")
-    assert [item.term for item in run.memory] == ["total"]
-    assert run.file == "x.gguf"
-
-
 @pytest.mark.parametrize("option", ["-md d.gguf", "--spec-draft-model=d.gguf", "-hfd a/b:Q8_0"])
 def test_a_process_that_holds_a_draft_is_known(
     option: str, monkeypatch: pytest.MonkeyPatch
@@ -70,14 +61,6 @@ def test_a_process_that_holds_a_draft_is_known(
     server = seen(f"llama-server -m x.gguf -c 4096 {option}")
     monkeypatch.setattr(module, "process", lambda _number: server)
     assert run_of_process("1").holds_draft
-
-
-def test_ollamas_runner(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its options are llama.cpp's; the cache of other types needs a name of the type."""
-    runner = seen("/usr/bin/ollama runner --model /m/sha256-00 --ctx-size 8192 --parallel 2")
-    monkeypatch.setattr(module, "process", lambda _number: runner)
-    assert run_of_process("1").runtime == "ollama"
-    assert run_of_process("1").context_tokens == 4096
 
 
 def test_a_process_without_a_model_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

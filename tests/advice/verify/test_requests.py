@@ -41,47 +41,12 @@ def test_of_several_requests_those_alone_count() -> None:
     assert all(pace.shared for pace in shared.paces)
 
 
-def test_a_request_after_another_shares_nothing() -> None:
-    """The first has ended before the second begins."""
-    run = read(begun(0) + ended(0, 24, 100, 50.0, 123) + begun(9) + ended(9, 24, 100, 25.0, 123))
-    assert run is not None
-    assert round(run.paces[0].tokens_per_second or 0, 1) == 33.3
-    assert not run.paces[0].shared
-
-
 def test_what_a_cache_held_back_stands_in_the_context() -> None:
     """7,007 tokens at the end of an answer of 717: 6,290 before it, of which 4,914 were read anew."""
     run = read(begun(65) + ended(65, 4914, 717, 17.75, 7007))
     assert run is not None
     depths = {pace.kind: pace.depth_tokens for pace in run.paces}
     assert depths == {"prompt": 1376, "decode": 6290 + 717 // 2}
-
-
-def test_builds_that_release_a_slot_before_its_timings() -> None:
-    """ikawrakow/ik_llama.cpp#521 (2025-06): n_past, and the timings below."""
-    text = begun(1048) + (
-        "slot      release: id  0 | task 1048 | stop processing: n_past = 2413, truncated = 0\n"
-        "slot print_timing: id  0 | task 1048 | \n"
-        "prompt eval time =    9258.01 ms /   740 tokens (   12.51 ms per token,    79.93 tokens per second)\n"
-        "       eval time =  155399.04 ms /  1138 tokens (  136.55 ms per token,     7.32 tokens per second)\n"
-    )
-    run = read(text)
-    assert run is not None
-    assert {pace.kind: pace.depth_tokens for pace in run.paces} == {
-        "prompt": 2413 - 1138 - 740,
-        "decode": 2413 - 1138 // 2,
-    }
-
-
-def test_two_that_tell_how_far_they_are_in_turns_share() -> None:
-    """ollama/ollama#18090 (2026-08): 18.9 tokens/s each of two at once is the pace of neither alone."""
-    line = "Aug 28 16:17:16 host ollama[1]: slot print_timing: id  0 | task {} | n_gen =    215, tg =  18.96 t/s\n"
-    run = read("".join(line.format(task) for task in (4121, 1549, 4121, 1549)))
-    assert run is not None
-    assert run.paces[0].shared
-    alone = read("".join(line.format(task) for task in (4121, 4121, 1549, 1549)))
-    assert alone is not None
-    assert not alone.paces[0].shared
 
 
 def test_a_short_prompt_does_not_hide_a_long_one() -> None:

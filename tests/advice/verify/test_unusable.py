@@ -29,9 +29,9 @@ OUTPUTS = {
     ),
     "/metrics of an idle server": (
         "llamacpp:tokens_predicted_total 0\nllamacpp:tokens_predicted_seconds_total 0\n",
-        "ask for its metrics again",
+        "its log",
     ),
-    "/props": ('{"default_generation_settings": {"n_ctx": 4096}, "total_slots": 1}', "/metrics"),
+    "/props": ('{"default_generation_settings": {"n_ctx": 4096}, "total_slots": 1}', "its log"),
     "whisper.cpp": ("whisper_print_timings:   encode time =  8582.63 ms\n", "selfhost check"),
     "ollama/ollama#10140": (
         "2025/04/06 00:02:02 routes.go:1186: INFO server config env=x\n",

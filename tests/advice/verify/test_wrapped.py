@@ -41,15 +41,6 @@ def test_a_wrapped_log_tells_what_the_log_tells(path, wrap) -> None:  # type: ig
     assert formats.run_of(wrapped) == formats.run_of(text)
 
 
-def test_the_unit_of_a_journal_names_the_program() -> None:
-    """Ollama runs llama.cpp, whose lines do not say so (ollama/ollama#1365)."""
-    line = "Dec 03 14:58:50 host {}[937]: llama_print_timings:        eval time =  6855.00 ms /   395 runs\n"
-    for program, runtime in (("ollama", "ollama"), ("llama-server", "llama.cpp")):
-        run = formats.run_of(line.format(program))
-        assert run is not None
-        assert run.runtime == runtime
-
-
 def test_a_table_is_no_prefix() -> None:
     """A chat that only speaks of a log stays as it is."""
     from selfhost.advice.verify.wrapped import without_prefix

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-import pytest
-
-from judge.small import MACHINE, RUNTIME, cell_tests, found, needs_of, of_llama_cpp, question
+from judge.small import MACHINE, cell_tests, found, needs_of, of_llama_cpp, question
 from selfhost import Workload, check
 from selfhost.catalogue.index import Catalogue
 from selfhost.core.records import Unread
@@ -43,18 +41,6 @@ CELLS: Mapping[tuple[str, str], Callable[[], Finding]] = {
 test_cell, test_every_cell_and_every_code_is_walked = cell_tests("cpu", CELLS)
 
 
-def test_a_runtime_that_exists_elsewhere_is_not_said_to_have_no_build() -> None:
-    """MLX runs on Linux by extras of its own (its documentation, installation): it is not judged there, and no source need be built."""
-    asked = question(
-        runtime=Catalogue.open().runtime("mlx"),
-        needs=needs_of(cpu=CpuNeed(architectures=("aarch64",), instruction_sets={})),
-    )
-    finding = found("cpu", asked)
-    assert (finding.code, finding.outcome) == ("cpu-no-build", Outcome.FAIL)
-    assert "no build" not in finding.reason
-    assert "source" not in (finding.remedy or "")
-
-
 def test_an_instruction_set_that_a_system_does_not_tell_of_is_unread_not_missing() -> None:
     """Windows has no way to ask for FMA: a build that needs it is unknown there, not a crash."""
     asked = question(
@@ -68,16 +54,6 @@ def test_an_instruction_set_that_a_system_does_not_tell_of_is_unread_not_missing
         unread=(Unread(fact="instruction_sets.fma", reason="Windows does not tell"),)
     )
     assert found("cpu", asked, silent).code == "cpu-unread"
-
-
-def test_a_build_is_asked_for_by_system_and_processor_together() -> None:
-    """A runtime with builds for linux-x86_64 and macos-aarch64 has none for linux-aarch64."""
-    runtime = RUNTIME.replace(systems=("linux-x86_64", "macos-aarch64"))
-    arm = MACHINE.replace(architecture="aarch64", instruction_sets=("asimd",))
-    assert (
-        found("runtime", question(runtime=runtime), arm.replace(runtimes=())).code
-        == "runtime-no-build"
-    )
 
 
 def test_what_builds_from_source_is_not_said_to_be_impossible() -> None:
@@ -104,21 +80,6 @@ def test_what_builds_from_source_is_not_said_to_be_impossible() -> None:
         )
 
 
-@pytest.mark.parametrize(
-    ("architecture", "wide"),
-    [("armv7l", "linux-aarch64"), ("i686", "linux-x86_64"), ("armv6l", None), ("sparc64", None)],
-)
-def test_where_nothing_is_built_one_remedy_is_told(architecture: str, wide: str | None) -> None:
-    """The processor's finding and the runtime's say the same: neither "build it" beside "does not exist", nor two ways out."""
-    present = (PresentRuntime(id="llama.cpp"),) if wide else ()
-    verdict = of_llama_cpp(architecture, runtimes=present)
-    failed = [finding for finding in verdict.findings if finding.outcome is Outcome.FAIL]
-    assert [finding.check for finding in failed] == ["cpu", "runtime"]
-    assert len({finding.remedy for finding in failed}) == 1
-    assert "source" not in (failed[0].remedy or "")
-    assert wide is None or wide in (failed[0].remedy or "")
-
-
 def test_what_a_processor_lacks_slows_nothing_that_lies_on_a_gpu() -> None:
     """A model wholly on an A100 in vLLM runs as fast whatever vectors the processor beside it has; in RAM it does not."""
     asked = Workload(runtime="vllm")
@@ -142,44 +103,3 @@ def test_a_record_that_leaves_out_what_every_processor_has_is_no_crash() -> None
         each for each in check("mistral-7b", machine=machine).findings if each.check == "cpu"
     )
     assert finding.code != "cpu-lacks-instructions"
-
-
-@pytest.mark.parametrize(
-    ("runtime", "prevents"), [("llama.cpp", "--no-repack"), ("ollama", "sapphirerapids")]
-)
-def test_programs_that_crashed_with_amx_are_told_with_what_prevents_it(
-    runtime: str, prevents: str
-) -> None:
-    """llama.cpp 0c1e570 crashed on prompts on a Xeon guest with AMX, and with --no-repack it did not.
-    Ollama 0.32.0 did on AWS m7i, until that library was renamed (ollama/ollama#17205).
-    """
-    named = machine_named("xeon platinum 8480+ 256gb")
-    server = named.replace(
-        instruction_sets=(*(named.instruction_sets or ()), "avx512f", "amx_int8"),
-        assumed=tuple(fact for fact in named.assumed if fact != "instruction_sets"),
-    )
-    asked = Workload(runtime=runtime)
-    verdict = check("mistral-7b", asked, machine=server)
-    finding = verdict.finding("cpu")
-    assert finding is not None
-    assert (finding.code, finding.outcome) == ("cpu-crashes", Outcome.WARN)
-    assert prevents in (finding.remedy or "")
-    servers = [line for line in verdict.commands if line.startswith("llama-server")]
-    assert all(line.endswith(" --no-repack") for line in servers)
-    assert verdict.needs is not None
-    assert verdict.needs.memory is not None
-    # what is told is what the command takes
-    has_copy = any(term.is_copy for term in verdict.needs.memory.terms)
-    assert has_copy == (runtime != "llama.cpp")
-    # a profile may state sets that it assumes: the command has the option all the same
-    guessed = check("mistral-7b", asked, machine=server.replace(assumed=named.assumed))
-    assert guessed.commands == verdict.commands
-    if runtime == "llama.cpp":
-        assert servers
-        # beside it a program that would crash is no other way to run the model
-        assert not any(line.startswith("ollama") for line in verdict.commands)
-    on_gpu = check("mistral-7b", asked, machine=apply(server, [], ["RTX 4090"]))
-    held_there = on_gpu.finding("cpu")
-    assert held_there is not None
-    assert held_there.code != "cpu-crashes"
-    assert not any("--no-repack" in line for line in on_gpu.commands)

@@ -54,14 +54,6 @@ CELLS: Mapping[tuple[str, str], Callable[[], Finding]] = {
 test_cell, test_every_cell_and_every_code_is_walked = cell_tests("disk", CELLS)
 
 
-def test_nothing_missing_comes_before_every_other_disk_cell() -> None:
-    """Files that are here need no space, whatever the disk looks like."""
-    assert (
-        found("disk", question(local_files=True), MACHINE.replace(disks=None)).outcome
-        is Outcome.PASS
-    )
-
-
 def test_a_shell_that_may_not_write_so_large_a_file() -> None:
     """The largest file is held against `ulimit -f`, not the sum of the parts; Ollama's server writes under limits of its own."""
     limited = MACHINE.replace(file_size_limit_bytes=2 * GB)
@@ -85,11 +77,6 @@ def test_a_full_volume_fails_before_it_is_called_slow(filesystem: str) -> None:
         found("disk", machine=with_disk(filesystem=filesystem, free_bytes=1)).outcome
         is Outcome.FAIL
     )
-
-
-def test_a_folder_whose_rights_are_unread_is_judged_by_space_alone() -> None:
-    """Where it was not read whether the folder is writable, space and mount decide."""
-    assert found("disk", machine=with_disk(writable=None)).outcome is Outcome.PASS
 
 
 @given(need=sizes, more=st.integers(0, 64), free=sizes)

@@ -8,11 +8,8 @@ from typing import Any
 import pytest
 
 from judge.small import SPEC, WORK, cell_tests, found, question, spec, work
-from selfhost import Workload, check
-from selfhost.catalogue.opened import open_catalogue
 from selfhost.catalogue.spec import License  # fmt: skip
 from selfhost.judge.checks import Finding, Outcome
-from selfhost.reports.words import causes
 
 # (outcome, code) -> the situation of that cell
 CELLS: Mapping[tuple[str, str], Callable[[], Finding]] = {
@@ -82,14 +79,6 @@ def test_commercial_use(answer: str | None, code: str) -> None:
     assert found("license", asked).code == code
 
 
-def test_a_license_that_forbids_commercial_use_without_authorization_is_no() -> None:
-    """Clause 3 of the license of MiniMax-M2.7 prohibits it, as that of FLUX.1 [dev] does; each sells another."""
-    for model in ("minimax-m2.7", "flux.1-dev"):
-        license = open_catalogue().spec(model).license
-        assert license is not None
-        assert license.commercial_use == "no"
-
-
 @pytest.mark.parametrize(
     ("own", "source", "asked", "code"),
     [
@@ -150,24 +139,3 @@ def test_a_ban_that_only_general_knowledge_knows_is_no_ban() -> None:
     )
     judged = found("license", question(spec=spec, workload=WORK.replace(commercial=True)))
     assert (judged.outcome, judged.code) == (Outcome.UNKNOWN, "license-unconfirmed")
-
-
-@pytest.mark.parametrize(
-    ("source", "outcome"),
-    [("the model card", Outcome.FAIL), ("general knowledge", Outcome.UNKNOWN)],
-)
-def test_a_license_that_is_noncommercial_by_its_name_forbids_where_a_source_says_it_is_that_one(
-    source: str, outcome: Outcome
-) -> None:
-    """What CC-BY-NC-4.0 allows needs no source beside the one for whose license it is."""
-    own = License(id="CC-BY-NC-4.0", commercial_use="no")
-    spec = SPEC.replace(license=own, sources={"license": source})
-    judged = found("license", question(spec=spec, workload=WORK.replace(commercial=True)))
-    assert judged.outcome is outcome
-
-
-def test_a_license_that_is_told_is_not_called_unknown() -> None:
-    own = License(id="CC-BY-NC-4.0", commercial_use="no")
-    spec = SPEC.replace(license=own, sources={"license": "general knowledge"})
-    verdict = check(spec, Workload(commercial=True), machine="desktop-rtx4090-24gb")
-    assert "license not confirmed" in causes(verdict)

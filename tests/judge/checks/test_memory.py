@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.each import each
-from helpers.paths import RECORDS
 from judge.small import (
     BIG,
-    DISK,
-    GB,
     GIB,
     MACHINE,
-    WORK,
     cell_tests,
     found,
     needs_of,
@@ -29,11 +23,9 @@ from judge.small import (
     work,
 )
 from selfhost import Workload, check
-from selfhost.judge.checks import Finding, Outcome, reserve_beside, reserve_of
-from selfhost.judge.present import Here
+from selfhost.judge.checks import Finding, Outcome, reserve_of
 from selfhost.machine.changes import apply
 from selfhost.machine.named import machine_named
-from selfhost.machine.record import Machine
 from selfhost.needs.records import MemoryNeed
 
 # (outcome, code) -> the situation of that cell
@@ -98,46 +90,6 @@ def test_ram_that_a_name_does_not_tell_rules_nothing_out_that_more_would_hold(
         assert stated.finding("memory").outcome is Outcome.PASS  # type: ignore[union-attr]
 
 
-def test_a_desktop_that_is_left_little_is_told_so() -> None:
-    """Windows 11 and Ubuntu Desktop ask for 4 GB: where a planned laptop is left less, that is said; not of a virtual machine, of a stated reserve, or of what is free now."""
-    desk = MACHINE.replace(scope="host", planning=True)
-    large = question(needs=needs_of(14 * GIB, 14 * GIB))
-    tight = found("memory", large, desk)
-    assert "2.00 GiB are left" in tight.reason
-    assert "close other programs" in (tight.remedy or "")
-    assert found("memory", question(needs=needs_of(12 * GIB, 12 * GIB)), desk).code == "memory-fits"
-    assert found("memory", large, MACHINE.replace(planning=True)).code == "memory-fits"
-    stated = large.replace(workload=WORK.replace(reserve_bytes=2 * GIB))
-    assert found("memory", stated, desk).code == "memory-fits"
-    free = MACHINE.replace(scope="host", memory_available_bytes=15 * GIB)
-    assert found("memory", large, free).code == "memory-fits"
-
-
-@pytest.mark.parametrize(
-    ("available", "changes", "code"),
-    [
-        # of 16 GiB a model of 14 leaves 0.1 GiB of what is free now, then a gigabyte
-        (14.1, {}, "memory-tight"),
-        (15, {}, "memory-fits"),
-        # a container keeps what its other processes take, a Mac as much as a gigabyte of 16
-        (14.6, {"memory_limit_bytes": 15 * GIB}, "memory-fits"),
-        (14.6, {"system": "macos"}, "memory-tight"),
-    ],
-)
-def test_what_leaves_nearly_nothing_of_what_is_free_now_is_tight(
-    available: float, changes: Mapping[str, Any], code: str
-) -> None:
-    """Who runs models at home keeps a gigabyte free: the next tab would have the system swap."""
-    large = question(needs=needs_of(14 * GIB, 14 * GIB))
-    machine = MACHINE.replace(memory_available_bytes=int(available * GIB), **changes)
-    assert found("memory", large, machine).code == code
-    # what was said to stay free, stays free
-    kept = large.replace(workload=WORK.replace(reserve_bytes=0))
-    assert found("memory", kept, machine).code == "memory-fits"
-    strict = large.replace(workload=WORK.replace(memory_basis="available"))
-    assert found("memory", strict, machine).code == code
-
-
 def test_the_share_of_a_small_machine_that_stays_free() -> None:
     """A Raspberry Pi of 4 GiB with 3.3 free runs a model of 2.5: 0.8 GiB stay, which is much there."""
     board = MACHINE.replace(
@@ -151,23 +103,6 @@ def test_the_share_of_a_small_machine_that_stays_free() -> None:
     assert (
         found("memory", question(needs=needs_of(GIB, 32 * GIB // 10)), board).code == "memory-tight"
     )
-
-
-@pytest.mark.parametrize("machine", ["Mac Studio M4 Max 64GB", "strix-halo-64gb"])
-def test_a_shared_memory_that_leaves_the_system_little_is_tight(machine: str) -> None:
-    """gpt-oss 120B takes 59.5 of 64 GiB: as on a Raspberry Pi the rest is little for a desktop. A Mac of 64 GB takes 4 GB without one (jundot/omlx#1533); what raises the limit of its GPU says what it leaves."""
-    verdict = check("gpt-oss-120b", machine=machine)
-    memory = verdict.finding("memory")
-    assert verdict.can_run
-    assert memory is not None
-    assert memory.code == "memory-tight"
-    lines = [line for line in verdict.setup if "next start of the Mac" in line]
-    assert all("the 4.47 GiB left are enough for macOS alone" in line for line in lines)
-    assert bool(lines) == (verdict.machine.system == "macos")
-    # half the model leaves half of the RAM
-    small = check("gpt-oss-20b", machine=machine)
-    assert small.finding("memory").code == "memory-fits"  # type: ignore[union-attr]
-    assert not any("leaves macOS" in line for line in small.setup)
 
 
 @pytest.mark.parametrize("machine", ["macbook air m2 8gb", "laptop-ddr4-8gb"])
@@ -193,27 +128,6 @@ def test_memory_holds_c_against_available_or_limit_less_reserve() -> None:
     assert found("memory", machine=tight).has == int(5.5 * GIB)
 
 
-def test_where_an_assumed_reserve_alone_decides_it_is_named() -> None:
-    """Of 4.5 GiB a need of 4 to 5 fits but for the 1 GiB kept back: the reason says so and what changes it. Of 3 GiB it fits never."""
-    tight = MACHINE.replace(
-        memory_total_bytes=int(4.5 * GIB),
-        memory_limit_bytes=int(4.5 * GIB),
-        memory_available_bytes=2 * GIB,
-    )
-    finding = found("memory", machine=tight)
-    assert finding.code == "memory-too-small"
-    assert (
-        "It might fit without the reserve of 1.00 GiB, assumed for linux itself: `--reserve SIZE` changes it."
-        in finding.reason
-    )
-    small = MACHINE.replace(
-        memory_total_bytes=3 * GIB, memory_limit_bytes=3 * GIB, memory_available_bytes=2 * GIB
-    )
-    assert found("memory", machine=small).code == "memory-too-small"
-    assert "--reserve" not in found("memory", machine=small).reason
-    assert "--reserve SIZE" not in found("memory", work(reserve_bytes=GIB), tight).reason
-
-
 def kept_bytes(system: str, size: int) -> int:
     """What is kept for the system of a machine of that memory."""
     machine = MACHINE.replace(
@@ -231,32 +145,6 @@ def test_of_a_small_machine_a_quarter_is_kept() -> None:
     kept = [kept_bytes("linux", size) for size in sizes]
     assert kept == [GIB // 8, GIB // 4, GIB // 2, GIB, GIB]
     assert kept_bytes("macos", 8 * GIB) == 3 * GIB
-
-
-@given(need_bytes=st.integers(min_value=2, max_value=2**36))
-def test_the_smallest_machine_gives_what_it_is_to_give(need_bytes: int) -> None:
-    """What it keeps is what is kept of a machine of that size; one of a byte less gives too little."""
-    linux = MACHINE.replace(system="linux", memory_total_bytes=None, memory_limit_bytes=None)
-    size = need_bytes + reserve_beside(need_bytes, linux, Workload())
-    assert size - kept_bytes("linux", size) >= need_bytes
-    assert size - 1 - kept_bytes("linux", size - 1) < need_bytes
-
-
-@pytest.mark.parametrize("basis", ["default", "available", "total"])
-@pytest.mark.parametrize(
-    ("reserve", "code"),
-    [(4, "memory-fits"), (10, "memory-fits"), (11.5, "memory-close"), (13, "memory-too-small")],
-)
-def test_a_reserve_that_was_asked_for_stays_free_also_where_it_is_free_now(
-    basis: str, reserve: float, code: str
-) -> None:
-    """Of 16 GiB, 12 free, and a need of 4 to 5: what is asked to be left is left, and the reason says so."""
-    kept = int(reserve * GIB)
-    asked = work(memory_basis=basis, reserve_bytes=kept)
-    finding = found("memory", asked)
-    assert finding.code == code
-    assert finding.has == min(12 * GIB if basis != "total" else 16 * GIB, 16 * GIB - kept)
-    assert "set by --reserve" in finding.reason
 
 
 @pytest.mark.parametrize(
@@ -307,25 +195,6 @@ def test_limits_of_the_shell_count_otherwise_than_memory(
     )
 
 
-def test_what_the_kernel_promises_is_no_limit_of_the_shell() -> None:
-    """CommitLimit bounds private memory as `ulimit -d` does, and closing programs does not raise it: what lifts it is another setting."""
-    source = {
-        "private_memory_bytes": "/proc/meminfo, CommitLimit: /proc/sys/vm/overcommit_memory is 2"
-    }
-    terms = (
-        term(2 * GIB, 2 * GIB),
-        term(GIB, GIB, "repacked_weights"),
-        term(GIB, 2 * GIB, "kv_cache"),
-    )
-    asked = question(
-        needs=needs_of().replace(memory=MemoryNeed(terms=terms, evictable_bytes=3 * GIB))
-    )
-    finding = found("memory", asked, MACHINE.replace(private_memory_bytes=GIB, sources=source))
-    assert (finding.outcome, finding.code) == (Outcome.FAIL, "memory-too-small")
-    assert "CommitLimit leaves 1.00 GiB" in finding.reason
-    assert "vm.overcommit_ratio" in (finding.remedy or "")
-
-
 def test_files_in_ram_stay_beside_what_is_made_of_them() -> None:
     """On a disk the originals of repacked weights may leave the page cache; where the store is RAM they cannot, so the least is more."""
     twice = question(
@@ -349,80 +218,6 @@ def test_files_in_ram_stay_beside_what_is_made_of_them() -> None:
     assert "(including 4.00 GB of files that would lie in RAM)" in finding.reason
     # those that no copy is made of are mapped where they lie
     assert found("memory", question(), ram).code == "memory-close"
-
-
-@each("basis", ["default", "total", "available"])
-@each("limit", range(3, 15))
-@each("copied", [0, 3 * GIB])
-def test_a_download_to_ram_does_not_change_the_answer(basis: str, limit: int, copied: int) -> None:
-    """The files are in RAM afterwards, so that less is free: what was too close to call still is, and no other program holds it."""
-    size = 4 * GB
-    needs = needs_of().replace(
-        memory=MemoryNeed(terms=(term(4 * GIB, 5 * GIB),), evictable_bytes=copied)
-    )
-    asked = question(needs=needs, workload=WORK.replace(memory_basis=basis))
-    ram = with_disk(filesystem="tmpfs").replace(
-        memory_limit_bytes=limit * GIB, memory_available_bytes=limit * GIB - 2**26
-    )
-    before = found("memory", asked, ram)
-    here = Here(
-        path=f"{DISK.path}/model.gguf", size_bytes=size, missing_bytes=0, store=DISK.purpose
-    )
-    after = found(
-        "memory",
-        asked.replace(here=here),
-        ram.replace(memory_available_bytes=max(0, limit * GIB - 2**26 - size)),
-    )
-    if basis != "available":
-        assert after.code == before.code
-        assert "files that" in after.reason or after.code == "memory-fits"
-    # on a disk the same files take no memory that is to be kept
-    disk = with_disk().replace(
-        memory_limit_bytes=limit * GIB, memory_available_bytes=limit * GIB - 2**26
-    )
-    assert found("memory", asked.replace(here=here), disk) == found("memory", asked, disk)
-
-
-def test_files_that_were_named_take_ram_where_they_lie_in_it() -> None:
-    """`selfhost check /dev/shm/m.gguf`: the file holds RAM beside the copies made of it."""
-    needs = needs_of().replace(
-        memory=MemoryNeed(terms=(term(4 * GIB, 5 * GIB),), evictable_bytes=3 * GIB)
-    )
-    small = MACHINE.replace(
-        memory_limit_bytes=7 * GIB, memory_total_bytes=7 * GIB, memory_available_bytes=2 * GIB
-    )
-    asked = question(needs=needs, local_files=True)
-    assert found("memory", asked, small).code == "memory-not-now"
-    held = found("memory", asked.replace(in_memory=True), small)
-    assert held.code == "memory-too-small"
-    assert "(including 4.00 GB of files that lie in RAM)" in held.reason
-    assert (held.remedy or "").startswith("store the files on a disk")
-
-
-def test_a_total_that_was_read_is_a_ceiling_even_without_a_limit() -> None:
-    """Above any ceiling that was read the answer is fail, not unknown."""
-    assert (
-        found(
-            "memory", BIG, MACHINE.replace(memory_limit_bytes=None, memory_available_bytes=None)
-        ).outcome
-        is Outcome.FAIL
-    )
-
-
-def test_a_limit_unread_and_too_little_available_is_unknown() -> None:
-    """What is free now is no ceiling: other programs may close."""
-    asked = MACHINE.replace(
-        memory_limit_bytes=None, memory_total_bytes=None, memory_available_bytes=1 * GIB
-    )
-    assert found("memory", machine=asked).outcome is Outcome.UNKNOWN
-
-
-def test_available_unread_warns_where_the_limit_is_enough() -> None:
-    """Available unread: it fits the machine, whether it fits now is not known."""
-    assert (
-        found("memory", machine=MACHINE.replace(memory_available_bytes=None)).outcome
-        is Outcome.WARN
-    )
 
 
 def test_planning_ignores_what_is_free_now_and_the_strict_basis_counts_nothing_else() -> None:
@@ -463,27 +258,6 @@ def test_more_memory_never_makes_the_answer_worse(
     assert outcome(more) <= outcome(0)
 
 
-@given(total=sizes, cut=st.integers(0, 64), more=st.integers(0, 64), need=sizes)
-def test_a_higher_limit_never_makes_the_answer_worse(
-    total: int, cut: int, more: int, need: int
-) -> None:
-    """A limit below the total leaves the rest to the system: raising it to the total takes nothing away."""
-    order = list(Outcome)
-
-    def outcome(limit: int) -> int:
-        machine = MACHINE.replace(
-            memory_total_bytes=total * GIB,
-            memory_limit_bytes=limit * GIB,
-            memory_available_bytes=None,
-        )
-        return order.index(
-            found("memory", question(needs=needs_of(need * GIB, need * GIB)), machine).outcome
-        )
-
-    lower = max(1, total - cut)
-    assert outcome(min(total, lower + more)) <= outcome(lower)
-
-
 def test_inside_a_limit_little_is_kept_for_the_system() -> None:
     """A container of 2 GiB on a host of 24 gives nearly all of it; a whole machine keeps what its system needs."""
     inside = MACHINE.replace(
@@ -497,17 +271,3 @@ def test_inside_a_limit_little_is_kept_for_the_system() -> None:
         found("memory", machine=inside.replace(memory_limit_bytes=24 * GIB)).reserve_bytes
         == 1 * GIB
     )
-
-
-def test_a_shorter_context_is_proposed_only_where_it_could_help() -> None:
-    """Of Llama 3.3 70B the Q4_K_M weights alone are 39.6 GiB: no context makes them fit in 24."""
-    machine = Machine.from_file(RECORDS / "vm-24gib.json")
-    large = check("llama-3.3-70b", machine=machine).finding("memory")
-    assert large is not None
-    assert large.remedy is not None
-    assert "shorter" not in large.remedy
-    assert "39.6 GiB" in large.remedy
-    long = check("llama-3.1-8b", Workload(context_tokens=131_072, parallel=4), machine=machine)
-    cache = long.finding("memory")
-    assert cache is not None
-    assert "a shorter context" in str(cache.remedy)

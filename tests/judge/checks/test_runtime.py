@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from judge.small import MACHINE, RUNTIME, SPEC, cell_tests, found, of_llama_cpp, question
-from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import Safety  # fmt: skip
 from selfhost.judge.checks import Finding, Outcome
 from selfhost.machine.record import PresentRuntime
@@ -61,13 +60,6 @@ def test_what_must_be_built_first_warns(runtimes: tuple[PresentRuntime, ...] | N
     assert "from source" in (finding.remedy or "")
 
 
-def test_what_is_to_be_installed_says_how() -> None:
-    """A pass keeps the remedy: whoever writes the commands begins with it."""
-    finding = found("runtime", machine=MACHINE.replace(runtimes=()))
-    assert finding.outcome is Outcome.PASS
-    assert finding.remedy == "run `brew install llama.cpp`"
-
-
 def test_a_mainframe_loads_big_endian_files_alone() -> None:
     """llama.cpp's docs/build-s390x.md: all models need to be converted; its releases have a build, and the printed line would fail."""
     verdict = of_llama_cpp("s390x")
@@ -113,44 +105,3 @@ def test_a_runtime_from_before_the_architecture_is_too_old(
         ).code
         != "runtime-too-old"
     )
-
-
-@pytest.mark.parametrize(
-    ("installed", "code"),
-    [("0.39.0", "runtime-too-old"), ("0.40.0", "runtime-present"), (None, "runtime-present")],
-)
-def test_a_runtime_that_does_not_take_the_command_is_too_old(
-    installed: str | None, code: str
-) -> None:
-    """huggingface/diffusers#14205, in 0.40.0: an older one passes over `dtype` and loads twice the bytes. The command printed has it."""
-    runtime = Catalogue.open().runtime("diffusers")
-    assert ", dtype=torch." in runtime.command
-    machine = MACHINE.replace(runtimes=(PresentRuntime(id="diffusers", version=installed),))
-    finding = found("runtime", question(runtime=runtime), machine)
-    assert finding.code == code
-    assert (finding.remedy or "") == (
-        "pip install --upgrade 'diffusers>=0.40.0'" if code == "runtime-too-old" else ""
-    )
-
-
-@pytest.mark.parametrize(
-    ("installed", "code"),
-    [
-        ("b9500", "runtime-present"),
-        ("b10361", "runtime-present"),
-        ("9501-1", "runtime-present"),
-        ("0.0.9500", "runtime-present"),
-        ("b3000", "runtime-unfamiliar"),
-        ("0.0.6641", "runtime-unfamiliar"),
-        ("1.20260101", "runtime-unfamiliar"),
-        (None, "runtime-unfamiliar"),
-    ],
-)
-def test_a_build_that_is_not_plainly_new_enough_is_told(installed: str | None, code: str) -> None:
-    """Packagers number llama.cpp each in their own way: 6641 is b6641, 0.0.6641, 6641-1. What is no such number is not known."""
-    runtime = RUNTIME.replace(minimum_builds={"llama": "b9500"})
-    machine = MACHINE.replace(runtimes=(PresentRuntime(id="llama.cpp", version=installed),))
-    finding = found("runtime", question(runtime=runtime), machine)
-    assert finding.code == code
-    assert ("build b9500 supports" in finding.reason) is (code == "runtime-unfamiliar")
-    assert finding.outcome is (Outcome.PASS if code == "runtime-present" else Outcome.WARN)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-import pytest
-
-from judge.small import BIG, CLOSED, MACHINE, SPEC, WORK, cell_tests, found, question, spec
+from judge.small import BIG, CLOSED, MACHINE, SPEC, cell_tests, found, question, spec
 from selfhost.catalogue.spec import Openness, PublishedFiles, Safety, StatedNeeds
 from selfhost.judge.checks import Finding, Outcome
 from selfhost.judge.judging import judge
-from selfhost.judge.present import Here
-from selfhost.judge.record import Answer, Route
+from selfhost.judge.record import Route, verdict_on
 
 # read from a config.json, without weights beside it
 LONE_CONFIG = SPEC.replace(openness=Openness(), gated=None, origin="m/config.json")
@@ -58,45 +55,13 @@ def test_remote_code_is_a_warning() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("format", "pickled", "remote"),
-    [
-        ("gguf", "published", "published"),
-        ("ggml", "published", "published"),
-        ("mlx", "published", "unsafe"),
-        ("safetensors", "unsafe", "unsafe"),
-    ],
-)
-def test_a_conversion_holds_no_code(format: str, pickled: str, remote: str) -> None:
-    """llama.cpp runs nothing of the repository, and no converted file is a pickle: no sandbox is asked for."""
-    for safety, expected in (
-        (Safety(formats=("pickle",)), pickled),
-        (Safety(remote_code=True), remote),
-    ):
-        asked = question(spec=SPEC.replace(safety=safety), workload=WORK.replace(format=format))
-        assert found("weights", asked).code == f"weights-{expected}"
-
-
 def test_the_weights_of_a_lone_config_are_the_users_to_get() -> None:
     """It warns and no more: the route is of the other findings, and where to download nobody knows."""
     result = judge(question(spec=LONE_CONFIG), MACHINE)
     assert result.route(offered=False) is Route.LOCAL
     assert judge(BIG.replace(spec=LONE_CONFIG), MACHINE).route(offered=False) is Route.NEITHER
-    answer = Answer(
-        model=LONE_CONFIG,
-        workload=WORK,
-        route=Route.LOCAL,
-        needs=result.needs,
-        speed=result.speed,
-        findings=result.findings,
-    )
+    answer = verdict_on(result, MACHINE, asked="m", offered=False)
     assert answer.can_download is None
     assert (
         found("weights", question(spec=LONE_CONFIG.replace(origin="m.toml"))).outcome == "unknown"
     )
-
-
-def test_what_was_published_of_a_config_that_is_here_in_part_stays_unknown() -> None:
-    """Somebody has some of the files: what is missing has to come from somewhere."""
-    part = Here(path="m", size_bytes=1, missing_bytes=1, missing_files=("b.safetensors",))
-    assert found("weights", question(spec=LONE_CONFIG, here=part)).code == "weights-not-known"

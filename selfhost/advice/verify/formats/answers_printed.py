@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ....core.records import Record, pattern
-from ..run import Run
-from ..timed import Timed, paces_of
+from ..run import Run, Timed, paces_of
 from . import llama_log
 from .words import positive, whole
 

@@ -8,11 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from ....catalogue.quantization_names import MLX_QUANTIZATIONS
-from ....core.json_text import Decoder
-from ....core.reading import Unreadable
-from ..run import Run
-from ..timed import Timed, paces_of
-from .words import as_json, quantization, whole
+from ..run import Run, Timed, paces_of
+from .words import json_values, quantization, whole
 
 MARKS = ('"eval_duration"', '"timings"', '"tokens_per_second"', '"tokensPerSecond"')
 # of tokens and time; and how many units of time are a second
@@ -29,8 +26,6 @@ _DRAFTED = ("draft_model", "total_draft_tokens_count", "usedDraftModelKey", "tot
 _NAMES = ("model", "model_instance_id", "modelIdentifier")
 # `model_info.format` of LM Studio, and the runtime that loads it
 _RUNTIMES = {"gguf": "llama.cpp", "mlx": "mlx", "safetensors": "mlx"}
-# tokens of the prompt that llama-server's cache held back; builds of 2025 and before do not tell
-_HELD = "cache_n"
 # what llama-server called any model before it told which
 _NO_NAME = "gpt-3.5-turbo"
 # more answers than anybody saves for one comparison
@@ -58,18 +53,58 @@ def read(text: str) -> Run | None:
         # without another name the server says which file it loaded
         is_path = name is not None and name.lower().endswith(".gguf")
         return Run(tool="llama-server API", file=name if is_path else None, name=name, paces=paces)
-    return _of_lm_studio([answer for answer in answers if isinstance(answer.get("stats"), dict)])
+    return _of_lm_studio([answer for answer in answers if _rate(answer) is not None])
+
+
+def _answers(text: str) -> Iterator[_Fields]:
+    """The objects of one JSON text, or of its lines; `data:` stands before those of a stream."""
+    answers = json_values(text, MARKS)
+    if len(answers) == 1 and isinstance(answers[0], dict):
+        # a chat that was saved in llama-server's own page
+        chat = answers[0].get("messages")
+        answers = chat[:_MOST_ANSWERS] if isinstance(chat, list) else answers
+    for answer in answers:
+        if isinstance(answer, dict):
+            # the last event of a stream, and an event of a log
+            yield _inner(answer, "result") or _inner(answer, "data") or answer
+
+
+def _timed(
+    answer: _Fields, keys: Mapping[str, tuple[str, str, float]], kind: str
+) -> Iterator[Timed]:
+    counted, timed, scale = keys[kind]
+    tokens, taken = whole(str(answer.get(counted))), answer.get(timed)
+    if tokens is None or not isinstance(taken, int | float):
+        return
+    if not 0 < taken < _MOST_SECONDS * scale:
+        return
+    # tokens of the prompt that llama-server's cache held back; builds of 2025 and before do not
+    # tell
+    held, prompt = whole(str(answer.get("cache_n"))), whole(str(answer.get(keys["prompt"][0])))
+    depth: int | None = held or 0
+    if kind == "decode":
+        is_known = prompt is not None and (held is not None or keys is _OLLAMA)
+        depth = (held or 0) + (prompt or 0) + tokens // 2 if is_known else None
+    yield Timed(kind=kind, tokens=tokens, seconds=taken / scale, depth_tokens=depth)
 
 
 def _of_lm_studio(answers: Sequence[_Fields]) -> Run | None:
-    """The answers of the model that answered last."""
-    answers = [answer for answer in answers if _rate(_inner(answer, "stats")) is not None]
+    """The answers of the model that answered last. The time to the first token is no pace of a
+    prompt: a queue and a cache are in it.
+    """
     if not answers:
         return None
     name, info = _first(_NAMES, answers[-1]), _inner(answers[-1], "model_info")
     same = [answer for answer in answers if _first(_NAMES, answer) == name]
-    stats = [_inner(answer, "stats") for answer in same]
-    timed = [_timed_of_lm_studio(answer) for answer in same]
+    timed = []
+    for answer in same:
+        stats, usage = _inner(answer, "stats"), _inner(answer, "usage")
+        before = whole(str(_first(_PROMPT, stats, usage)))
+        tokens = whole(str(_first(_WRITTEN, stats, usage))) or 1
+        depth, seconds = None if before is None else before + tokens // 2, _rate(answer)
+        timed.append(
+            Timed(kind="decode", tokens=tokens, seconds=tokens / (seconds or 1), depth_tokens=depth)
+        )
     runtime, type = _RUNTIMES.get(str(info.get("format"))), str(info.get("quant"))
     notes = []
     if len(answers) > len(same):
@@ -85,75 +120,16 @@ def _of_lm_studio(answers: Sequence[_Fields]) -> Run | None:
         name=name if isinstance(name, str) else None,
         architecture=architecture if isinstance(architecture, str) else None,
         quantization=type if type in MLX_QUANTIZATIONS else quantization(type),
-        paces=paces_of(timed, drafted=any(_first(_DRAFTED, row) for row in stats)),
+        paces=paces_of(timed, drafted=any(_first(_DRAFTED, _inner(row, "stats")) for row in same)),
         notes=tuple(notes),
     )
 
 
-def _timed_of_lm_studio(answer: _Fields) -> Timed:
-    """The time to the first token is no pace of a prompt: a queue and a cache are in it."""
-    stats, usage = _inner(answer, "stats"), _inner(answer, "usage")
-    before = whole(str(_first(_PROMPT, stats, usage)))
-    tokens = whole(str(_first(_WRITTEN, stats, usage))) or 1
-    depth = None if before is None else before + tokens // 2
-    seconds = tokens / (_rate(stats) or 1)
-    return Timed(kind="decode", tokens=tokens, seconds=seconds, depth_tokens=depth)
-
-
-def _answers(text: str) -> Iterator[_Fields]:
-    """The objects of one JSON text, or of its lines; `data:` stands before those of a stream."""
-    decoder = Decoder()
-    try:
-        parsed = decoder.parse(as_json(text))
-    except Unreadable:
-        parsed = None
-    if parsed is None:
-        lines = (line.strip().removeprefix("data:").strip() for line in text.splitlines())
-        # the other objects of a stream hold a word each
-        timed = (line for line in lines if line[:1] == "{" and any(map(line.__contains__, MARKS)))
-        parsed = []
-        for line in timed:
-            try:
-                parsed.append(decoder.parse(as_json(line)))
-            except Unreadable:
-                continue
-    if isinstance(parsed, dict):
-        # a chat that was saved in llama-server's own page
-        chat = parsed.get("messages")
-        parsed = chat if isinstance(chat, list) else [parsed]
-    for answer in parsed[:_MOST_ANSWERS] if isinstance(parsed, list) else ():
-        if isinstance(answer, dict):
-            # the last event of a stream, and an event of a log
-            yield _inner(answer, "result") or _inner(answer, "data") or answer
-
-
-def _timed(
-    answer: _Fields, keys: Mapping[str, tuple[str, str, float]], kind: str
-) -> Iterator[Timed]:
-    counted, timed, scale = keys[kind]
-    tokens, taken = whole(str(answer.get(counted))), answer.get(timed)
-    if tokens is None or not isinstance(taken, int | float):
-        return
-    if not 0 < taken < _MOST_SECONDS * scale:
-        return
-    held = whole(str(answer.get(_HELD)))
-    depth = held or 0
-    prompt = whole(str(answer.get(keys["prompt"][0])))
-    if kind == "decode":
-        depth += (prompt or 0) + tokens // 2
-    is_told = kind == "prompt" or (prompt is not None and (held is not None or keys is _OLLAMA))
-    yield Timed(
-        kind=kind,
-        tokens=tokens,
-        seconds=taken / scale,
-        depth_tokens=depth if is_told else None,
-    )
-
-
-def _rate(stats: _Fields) -> float | None:
-    rate = _first(_RATE, stats)
-    is_number = isinstance(rate, int | float) and not isinstance(rate, bool)
-    return float(rate) if is_number and 0 < rate < _MOST_PACE else None  # type: ignore[arg-type,operator]
+def _rate(answer: _Fields) -> float | None:
+    rate = _first(_RATE, _inner(answer, "stats"))
+    if isinstance(rate, bool) or not isinstance(rate, int | float):
+        return None
+    return float(rate) if 0 < rate < _MOST_PACE else None
 
 
 def _inner(table: _Fields, key: str) -> _Fields:

@@ -1,27 +1,32 @@
-"""llama-bench of llama.cpp: its default table, and `-o json`, `jsonl` and `csv`."""
+"""llama-bench of llama.cpp, its default table and `-o json`, `jsonl` and `csv`; and
+llama-batched-bench, its table and `--output-format jsonl`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from ....core.json_text import Decoder
-from ....core.reading import Unreadable
 from ....core.records import pattern
 from ..run import Run, SeenPace
-from .words import as_json, attends_flash, bytes_of, count_of, gpu_of, positive, quantization, whole
+from .words import (
+    attends_flash,
+    bytes_of,
+    count_of,
+    gpu_of,
+    json_values,
+    positive,
+    quantization,
+    whole,
+)
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    import re
-
-MARKS = ("t/s", "avg_ts")
+MARKS = ("t/s", "avg_ts", '"speed_tg"')
 # of a record, whichever output it is from
 _KEYS = ("model_filename", "n_prompt", "n_gen", "avg_ts")
+_BATCHED_KEYS = ("pp", "tg", "pl", "speed_pp", "speed_tg")
 # what one run has of a record; another value is another test
 _APART = ("model_filename", "n_threads", "n_gpu_layers", "type_k", "backends", "columns")
 _TESTED = ("n_prompt", "n_gen", "n_depth")
-# what the table calls a key of a record
+# what the tables call a key of a record
 _COLUMNS = {
     "model": "model_type",
     "params": "model_n_params",
@@ -30,58 +35,55 @@ _COLUMNS = {
     "threads": "n_threads",
     "fa": "flash_attn",
     "ncmoe": "n_cpu_moe",
+    "PP": "pp",
+    "TG": "tg",
+    "B": "pl",
+    "S_PP t/s": "speed_pp",
+    "S_TG t/s": "speed_tg",
 }
+# of a row with more cells than the head has, as ik_llama.cpp wrote, those whose place is sure
+_SURE = ("model", "size", "params", "backend", "ngl")
 # more rows than any benchmark has
 _MOST_ROWS = 10_000
-# pp512, tg128, pp512+tg128, each with @ d4096
-# builds of 2023 and 2024 write pp 512
+# pp512, tg128, pp512+tg128, each with @ d4096; builds of 2023 and 2024 write pp 512
 _TEST = pattern(r"(pp|tg) ?(\d{1,9})(?: @ d(\d{1,9}))?")
 _BUILD = pattern(r"^build: ([0-9a-f]{4,40}) \(\d+\)", 8)
+_COMMIT = pattern(r"[0-9a-f]{4,40}")
+_THREADS = pattern(r"\bn_threads = (\d{1,5})")
 # what stands for an architecture in `qwen2 1B Q4_K - Medium` where it is not known
-_NOT_AN_ARCHITECTURE = ("?", "unknown")
+_NOT_AN_ARCHITECTURE = ("", "?", "unknown")
+_OTHER_ROWS = "Rows of other numbers of sequences, or with longer prompts, are left out"
 _Row = Mapping[str, str]
 
 
 def read(text: str) -> Run | None:
     """Its tests of one model; of several models those of the first."""
-    rows = _records(text) or _of_csv(text) or _of_table(text)
-    return _of_rows(rows, text) if rows else None
+    rows = [*(_records(text) or _of_csv(text) or _of_tables(text))]
+    if batched := [row for row in rows if "speed_tg" in row and whole(row["pl"])]:
+        return _of_batches(batched, text)
+    tests = [row for row in rows if all(key in row for key in _KEYS[1:])]
+    return _of_tests(tests, text) if tests else None
+
+
+# ------------------------------------------------------------------ rows
 
 
 def _records(text: str) -> list[_Row]:
-    """The objects of JSON or JSON lines, their values as text."""
-    values = _array(text)
-    if not values:
-        decoder = Decoder()
-        for line in text.splitlines():
-            if line.startswith("{") and '"avg_ts"' in line and len(values) < _MOST_ROWS:
-                try:
-                    values.append(decoder.parse(as_json(line)))
-                except Unreadable:
-                    continue
-    return [
-        {key: _text(value) for key, value in row.items()}
-        for row in values[:_MOST_ROWS]
-        if isinstance(row, dict) and all(key in row for key in _KEYS)
-    ]
-
-
-def _array(text: str) -> list[object]:
-    """The array of `-o json`, behind what its backends print of their devices; [] where there is
-    none.
+    """The objects of JSON or JSON lines, their values as text. An array may stand behind what the
+    backends print of their devices.
     """
     lines = text.strip().splitlines()
     first = next((number for number, line in enumerate(lines) if line.startswith("[")), 0)
     last = next((number for number, line in enumerate(lines) if line == "]"), len(lines))
-    try:
-        parsed = Decoder().parse(as_json("\n".join(lines[first : last + 1])))
-    except Unreadable:
-        return []
-    return parsed if isinstance(parsed, list) else []
-
-
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return [
+        {
+            key: str(value).lower() if isinstance(value, bool) else str(value)
+            for key, value in row.items()
+        }
+        for row in json_values("\n".join(lines[first : last + 1]), MARKS)
+        if isinstance(row, dict)
+        and any(all(key in row for key in keys) for keys in (_KEYS, _BATCHED_KEYS))
+    ]
 
 
 def _of_csv(text: str) -> list[_Row]:
@@ -101,134 +103,33 @@ def _of_csv(text: str) -> list[_Row]:
     return rows
 
 
-def _tests_of(rows: Sequence[_Row]) -> list[_Row]:
-    """The tests of one model with the same options: those of the first row, but with flash
-    attention where it was tried with and without (`-fa 0,1`), for predicted is with it.
-    """
-    alike = [row for row in rows if all(row.get(key) == rows[0].get(key) for key in _APART)]
-    first = next((row for row in alike if attends_flash(row.get("flash_attn", ""))), rows[0])
-    alike = [row for row in alike if row.get("flash_attn") == first.get("flash_attn")]
-    # a test that stands there twice is of another run, as with another GPU
-    tests = {tuple(map(row.get, _TESTED)): row for row in reversed(alike)}
-    return list(tests.values())[::-1]
-
-
-def _of_rows(rows: Sequence[_Row], text: str) -> Run:
-    same = _tests_of(rows)
-    first = same[0]
-    described, layers = first.get("model_type", ""), first.get("n_gpu_layers", "")
-    words, build = described.lower().split(), _BUILD.search(text)
-    parameters = first.get("model_n_params", "")
-    return Run(
-        tool="llama-bench",
-        version=_hexadecimal(first.get("build_commit", build[1] if build else "")),
-        file=first.get("model_filename") or None,
-        architecture=words[0] if words and words[0] not in _NOT_AN_ARCHITECTURE else None,
-        quantization=quantization(described),
-        parameters=whole(parameters) or count_of(parameters),
-        file_bytes=bytes_of(first.get("size", "")),
-        kv_cache_type=_cache_type(first),
-        threads=whole(first.get("n_threads", "")) or None,
-        on_processor=_on_processor(first.get("backends", ""), layers),
-        gpu_layers=whole(layers),
-        experts_in_ram=whole(first.get("n_cpu_moe", "")) or None,
-        batch_tokens=whole(first.get("n_ubatch", "")) or None,
-        flash_attention=attends_flash(first.get("flash_attn", "")),
-        processor=first.get("cpu_info") or None,
-        gpu=first.get("gpu_info") or gpu_of(text),
-        backends=_backends(first.get("backends", "")),
-        paces=tuple(pace for row in same for pace in _paces(row)),
-        notes=_left_out(len(rows) - len(same)),
-    )
-
-
-def _left_out(count: int) -> tuple[str, ...]:
-    if not count:
-        return ()
-    tests = "1 test" if count == 1 else f"{count:,} tests"
-    verb = "is" if count == 1 else "are"
-    return (
-        f"{tests} of another model, other options or another run {verb} left out: give them alone.",
-    )
-
-
-def _hexadecimal(text: str) -> str | None:
-    is_commit = 4 <= len(text) <= 40 and all(letter in "0123456789abcdef" for letter in text)
-    return text if is_commit else None
-
-
-def _cache_type(row: _Row) -> str | None:
-    """The type of keys and values; None where they differ."""
-    key, value = row.get("type_k"), row.get("type_v")
-    return key if key == value else None
-
-
-def _backends(text: str) -> tuple[str, ...]:
-    """`("Metal", "BLAS")` of `Metal,BLAS`."""
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def _on_processor(backends: str, layers: str) -> bool | None:
-    """True for a build without accelerators, or with no layer on one."""
-    names = _backends(backends)
-    if layers.strip() == "0":
-        return True
-    return all(name in ("CPU", "BLAS") for name in names) if names else None
-
-
-def _paces(row: _Row) -> Iterable[SeenPace]:
-    """One of a prompt or of decoding; none of a test of both, which is neither pace."""
-    prompt, written = whole(row["n_prompt"]) or 0, whole(row["n_gen"]) or 0
-    if bool(prompt) == bool(written):
-        return
-    yield SeenPace(
-        kind="prompt" if prompt else "decode",
-        tokens_per_second=positive(row["avg_ts"]),
-        tokens=prompt or written,
-        depth_tokens=(whole(row.get("n_depth", "0")) or 0) + written // 2,
-        deviation=_deviation(row["avg_ts"], row.get("stddev_ts", "")),
-    )
-
-
-def _deviation(average: str, deviation: str) -> float | None:
-    """As a share of the average; None where either is no number."""
-    mean, away = positive(average), positive(deviation)
-    return None if mean is None or away is None else away / mean
-
-
-def _of_table(text: str) -> list[_Row]:
-    """The rows of the default output, a table in Markdown, as records."""
+def _of_tables(text: str) -> Iterator[_Row]:
+    """The rows of the default outputs, tables in Markdown, as records."""
     head: list[str] = []
-    rows: list[_Row] = []
-    for line in text.splitlines():
-        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+    for line in text.splitlines()[: 10 * _MOST_ROWS]:
         if not line.lstrip().startswith("|"):
             continue
-        if "test" in cells and "t/s" in cells and "model" in cells:
+        cells = [cell.strip() for cell in line[:2000].strip().strip("|").split("|")]
+        if {"test", "t/s", "model"} <= set(cells) or {"PP", "B", "S_TG t/s"} <= set(cells):
             head = cells
-        elif len(cells) >= len(head) > 0 and len(rows) < _MOST_ROWS:
-            row = _row(head, cells)
-            match = _TEST.fullmatch(row.pop("test"))
-            rows += [] if match is None else [_as_record(row, match)]
-    return rows
+        elif len(cells) >= len(head) > 0 and (row := _row(head, cells)):
+            yield row
 
 
 def _row(head: list[str], cells: list[str]) -> dict[str, str]:
-    """The cells by their names. Of a row with more cells than the head has, as ik_llama.cpp wrote,
-    those whose place is sure: which columns were left out is not known.
-    """
+    """What a row of a table says, by the keys of a record; {} of no test."""
+    named = dict(zip(head, cells, strict=False))
     if len(cells) > len(head):
-        sure = ("model", "size", "params", "backend", "ngl")
-        named = {key: cell for key, cell in zip(head, cells, strict=False) if key in sure}
-        return named | {"test": cells[-2], "t/s": cells[-1]}
-    return dict(zip(head, cells, strict=True))
-
-
-def _as_record(row: dict[str, str], test: re.Match[str]) -> _Row:
-    """What a row of the table says, by the keys of a record."""
+        named = {key: named[key] for key in _SURE if key in named}
+        named |= {"test": cells[-2], "t/s": cells[-1]}
+    record = {_COLUMNS.get(key, key): cell for key, cell in named.items()}
+    if "speed_tg" in record:
+        return record
+    test = _TEST.fullmatch(record.pop("test"))
+    if test is None:
+        return {}
     # `5.04 ± 0.26`, however the sign was decoded
-    average, *deviation = row.pop("t/s").split() or [""]
-    record = {_COLUMNS.get(key, key): cell for key, cell in row.items()}
+    average, *deviation = record.pop("t/s").split() or [""]
     columns = [cell for key, cell in record.items() if key != "flash_attn"]
     return {
         "type_k": "f16",
@@ -241,3 +142,114 @@ def _as_record(row: dict[str, str], test: re.Match[str]) -> _Row:
         "avg_ts": average,
         "stddev_ts": deviation[-1] if deviation else "",
     }
+
+
+# ------------------------------------------------------------------ tests of one sequence
+
+
+def _of_tests(rows: Sequence[_Row], text: str) -> Run:
+    same = _tests_of(rows)
+    first = same[0]
+    described, layers = first.get("model_type", ""), first.get("n_gpu_layers", "")
+    build = _BUILD.search(text)
+    parameters, key_type = first.get("model_n_params", ""), first.get("type_k")
+    commit = first.get("build_commit", build[1] if build else "")
+    names = [name.strip() for name in first.get("backends", "").split(",") if name.strip()]
+    left_out = len(rows) - len(same)
+    note = f"Tests of another model, other options or another run are left out: {left_out:,}."
+    return Run(
+        tool="llama-bench",
+        version=commit if _COMMIT.fullmatch(commit) else None,
+        file=first.get("model_filename") or None,
+        architecture=_architecture(described),
+        quantization=quantization(described),
+        parameters=whole(parameters) or count_of(parameters),
+        file_bytes=bytes_of(first.get("size", "")),
+        kv_cache_type=key_type if key_type == first.get("type_v") else None,
+        threads=whole(first.get("n_threads", "")) or None,
+        on_processor=_on_processor(names, layers),
+        gpu_layers=whole(layers),
+        experts_in_ram=whole(first.get("n_cpu_moe", "")) or None,
+        batch_tokens=whole(first.get("n_ubatch", "")) or None,
+        flash_attention=attends_flash(first.get("flash_attn", "")),
+        processor=first.get("cpu_info") or None,
+        gpu=first.get("gpu_info") or gpu_of(text),
+        backends=tuple(names),
+        paces=tuple(pace for row in same for pace in _pace_of_test(row)),
+        notes=(note,) if left_out else (),
+    )
+
+
+def _architecture(described: str) -> str | None:
+    first = described.lower().partition(" ")[0]
+    return None if first in _NOT_AN_ARCHITECTURE else first
+
+
+def _on_processor(backends: Sequence[str], layers: str) -> bool | None:
+    """True for a build without accelerators, or with no layer on one."""
+    if layers.strip() == "0":
+        return True
+    return set(backends) <= {"CPU", "BLAS"} if backends else None
+
+
+def _tests_of(rows: Sequence[_Row]) -> list[_Row]:
+    """The tests of one model with the same options: those of the first row, but with flash
+    attention where it was tried with and without (`-fa 0,1`), for predicted is with it.
+    """
+    alike = [row for row in rows if all(row.get(key) == rows[0].get(key) for key in _APART)]
+    first = next((row for row in alike if attends_flash(row.get("flash_attn", ""))), rows[0])
+    alike = [row for row in alike if row.get("flash_attn") == first.get("flash_attn")]
+    # a test that stands there twice is of another run, as with another GPU
+    tests = {tuple(map(row.get, _TESTED)): row for row in reversed(alike)}
+    return list(tests.values())[::-1]
+
+
+def _pace_of_test(row: _Row) -> Iterator[SeenPace]:
+    """One of a prompt or of decoding; none of a test of both, which is neither pace."""
+    prompt, written = whole(row["n_prompt"]) or 0, whole(row["n_gen"]) or 0
+    mean, away = positive(row["avg_ts"]), positive(row.get("stddev_ts", ""))
+    if bool(prompt) != bool(written):
+        yield SeenPace(
+            kind="prompt" if prompt else "decode",
+            tokens_per_second=mean,
+            tokens=prompt or written,
+            depth_tokens=(whole(row.get("n_depth", "0")) or 0) + written // 2,
+            deviation=None if mean is None or away is None else away / mean,
+        )
+
+
+# ------------------------------------------------------------------ batches
+
+
+def _of_batches(rows: Sequence[_Row], text: str) -> Run:
+    """Every row of one sequence alone, and of the most at once that with the shortest context, for
+    which alone a total is predicted.
+    """
+    at_once = max(whole(row["pl"]) or 0 for row in rows)
+    together = [row for row in rows if whole(row["pl"]) == at_once]
+    most = min(together, key=lambda row: whole(row["pp"]) or 0)
+    shown = [row for row in rows if whole(row["pl"]) == 1 or row is most]
+    threads, left_out = _THREADS.search(text), len(rows) - len(shown)
+    return Run(
+        tool="llama-batched-bench",
+        parallel=whole(most["pl"]),
+        threads=whole(threads[1] if threads else most.get("n_threads", "")) or None,
+        paces=tuple(pace for row in shown for pace in _paces_of_batch(row)),
+        notes=(f"{_OTHER_ROWS}: {left_out:,}.",) if left_out else (),
+    )
+
+
+def _paces_of_batch(row: _Row) -> Iterator[SeenPace]:
+    """Of decoding, and of a prompt where one was read alone."""
+    sequences, prompt, written = whole(row["pl"]) or 1, whole(row["pp"]) or 0, whole(row["tg"]) or 0
+    if sequences == 1 and prompt:
+        rate = positive(row["speed_pp"])
+        yield SeenPace(kind="prompt", tokens_per_second=rate, tokens=prompt, depth_tokens=0)
+    if written:
+        yield SeenPace(
+            kind="decode",
+            tokens_per_second=positive(row["speed_tg"]),
+            tokens=written,
+            depth_tokens=prompt + written // 2,
+            sequences=sequences,
+        )

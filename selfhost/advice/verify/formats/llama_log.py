@@ -1,13 +1,15 @@
 """The log of llama-server, llama-cli and llama-completion, and of Ollama's runner, which is
-llama.cpp too: buffers as they are made, and the timings of each request.
+llama.cpp too: buffers as they are made, or the table `memory breakdown [MiB]` at the end
+(src/llama-context.cpp and common/fit.cpp), and the timings of each request.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from ....core.records import pattern
-from ..breakdown import Breakdown
 from ..requests import Requests
-from ..run import Run, SeenMemory, SeenPace
+from ..run import CONTEXT, Run, SeenMemory, SeenPace
 from .words import (
     MIB,
     attends_flash,
@@ -21,14 +23,22 @@ from .words import (
 )
 
 # one of them stands in every log that tells a figure
-MARKS = ("buffer size", "eval time", "tg = ", "prompt processing", "Generation: ", "_breakdown_")
+MARKS = ("buffer size", "eval time", "Generation: ", "_breakdown_")
 _MOST_LINES = 2_000_000
-# load_tensors: CPU_Mapped model buffer size = 373.71 MiB
-_BUFFER = pattern(r"(\S{1,40}) (model|KV|RS|compute) buffer size = +(\d{1,9}(?:\.\d{1,4})?) MiB")
+# load_tensors: CPU_Mapped model buffer size = 373.71 MiB; builds of 2024 and before have it behind
+# llm_load_tensors without a word for what it is
+_BUFFER = pattern(
+    r"(?:llm_load_tensors: +(\S{1,40})|(\S{1,40}) (model|KV|RS|compute)) buffer size ="
+    r" +(\d{1,9}(?:\.\d{1,4})?) MiB"
+)
 _TERMS = {"KV": "kv_cache", "RS": "recurrent_state", "compute": "compute"}
 _REPACKED = pattern(r"(?:^|_)(?:REPACK|AARCH64|AMX)$|^CPU_(?:REPACK|AARCH64|AMX)")
-# builds of 2024 and before
-_WEIGHTS = pattern(r"llm_load_tensors: +(\S{1,40}) buffer size = +(\d{1,9}(?:\.\d{1,4})?) MiB")
+# |   - CUDA0 (RTX 3050 Laptop GPU) |  4095 = 3301 + (2398 =  1918 +     224 +     256) + -1604 |
+# |   - Host                        |                  321 =   308 +       0 +      13           |
+_BREAKDOWN = pattern(
+    r"memory_breakdown_print: \| +- (\w{1,40})(?: \((.{1,80}?)\))? +\|"
+    r"(?: +\d{1,9} = +\d{1,9} \+)? +\(? *\d{1,9} = +(\d{1,9}) \+ +(\d{1,9}) \+ +(\d{1,9})\)? "
+)
 # [ Prompt: 63.8 t/s | Generation: 13.5 t/s ]
 _RATES = pattern(
     r"\[ Prompt: (\d{1,9}\.\d|-?nan|inf) t/s \| Generation: (\d{1,9}\.\d|-?nan|inf) t/s \]"
@@ -37,30 +47,15 @@ _OFFLOADED = pattern(r"offloaded (\d{1,5})/(\d{1,5}) layers to GPU")
 _CACHE = pattern(r"K \((\w{1,10})\): .{0,30}V \((\w{1,10})\):")
 _FILE = pattern(r"(?:tensors from|loading model) '?(.{1,4096}?)'?(?: \(version GGUF.*)?$")
 # what llama-cli shows above a chat
-_BANNER = pattern(r"^(build|model|ftype) +: (.{1,4096})$")
+_BANNER = pattern(r"^(model|ftype) +: (.{1,4096})$")
 _THREADS = pattern(r"n_threads = (\d{1,5})")
 _COMMIT = pattern(r"build(?: |: )\d{1,9} \(([0-9a-f]{4,40})\)")
-# key: what print_info and llama_context call it
-_FACTS = {
-    "arch": "architecture",
-    "general.name": "name",
-    "file type": "quantization",
-    "model ftype": "quantization",
-    "model params": "parameters",
-    "file size": "file_size",
-    "model size": "file_size",
-    "n_seq_max": "n_seq_max",
-    "n_ctx": "n_ctx",
-    "n_ctx_seq": "n_ctx_seq",
-    "n_ctx_per_seq": "n_ctx_seq",
-    "kv_unified": "kv_unified",
-    "n_outputs_max": "n_outputs_max",
-    "n_ubatch": "n_ubatch",
-    "flash_attn": "flash_attn",
-}
+# what print_info and llama_context tell; the second of a name is of older builds
 _FACT = pattern(
     r"(?:print_info|llm_load_print_meta|llama_context|llama_new_context_with_model"
-    r"|llama_init_from_model): ([\w. ]{1,40}?) *= (.{0,200})$"
+    r"|llama_init_from_model): (arch|general\.name|file type|model ftype|model params|file size"
+    r"|model size|n_seq_max|n_ctx|n_ctx_seq|n_ctx_per_seq|kv_unified|n_outputs_max|n_ubatch"
+    r"|flash_attn) *= (.{0,200})$"
 )
 _SLOTS = pattern(r"n_slots = (\d{1,6}), n_ctx_slot = (\d{1,9}), kv_unified = '(true|false)'")
 # from here on a model that drafts is loaded, or a context for the layers of the model that do
@@ -82,107 +77,105 @@ class _Log:
 
     def __init__(self) -> None:
         self.facts: dict[str, str] = {}
+        # by term and place, and by the buffer's own name
         self.buffers: dict[tuple[str, str, str], int] = {}
         self.requests = Requests()
-        self.breakdown = Breakdown()
+        # of the table that was printed last, in the same way
+        self.breakdown: dict[tuple[str, str, str], int] = {}
+        self.devices: set[str] = set()
         self.rates: dict[str, float | None] = {}
         self.drafts = False
         self.is_drafter = False
         self.file: str | None = None
-        self.offloaded: tuple[int, int] | None = None
+        self.gpu_layers: int | None = None
 
     def take(self, line: str) -> None:
         if "loading model '" in line:
             self.is_drafter = False
             self.requests.restart()
         elif "draft" in line or "speculative" in line:
-            self._take_draft(line)
-        has_value = " = " in line
-        if has_value or "slot " in line:
-            self._take_pace(line)
+            if _DRAFT.search(line) is not None:
+                self.is_drafter = self.drafts = True
+            elif _DRAFTS.search(line) is not None:
+                self.drafts = True
+            elif _DRAFTS_NOT in line:
+                self.drafts = False
+        if " = " in line or "slot " in line:
+            if "n_slots" in line and (slots := _SLOTS.search(line)) is not None:
+                names = ("n_seq_max", "n_ctx_seq", "kv_unified")
+                self.facts |= dict(zip(names, slots.groups(), strict=True))
+            self.requests.take(line)
         if "Generation: " in line and (rates := _RATES.search(line)) is not None:
             self.rates = {"prompt": positive(rates[1]), "decode": positive(rates[2])}
         if "_breakdown_print" in line:
-            self.breakdown.take(line)
+            self._take_breakdown(line)
         elif not self.is_drafter:
-            self._take_loaded(line, has_value=has_value)
+            self._take_loaded(line)
 
-    def _take_draft(self, line: str) -> None:
-        if _DRAFT.search(line) is not None:
-            self.is_drafter = self.drafts = True
-        elif _DRAFTS.search(line) is not None:
-            self.drafts = True
-        elif _DRAFTS_NOT in line:
-            self.drafts = False
+    def _take_breakdown(self, line: str) -> None:
+        if "memory breakdown [MiB]" in line:
+            self.breakdown, self.devices = {}, set()
+        elif (row := _BREAKDOWN.search(line)) is not None:
+            weights = "repacked_weights" if _REPACKED.search(row[1]) else "weights"
+            for term, mib in zip((weights, CONTEXT, "compute"), row.groups()[2:], strict=True):
+                self.breakdown[term, place_of(row[1]), row[1]] = int(mib) * MIB
+            # the table writes some names in brackets
+            self.devices |= {row[2].partition(" (")[0]} if row[2] else set()
 
-    def _take_pace(self, line: str) -> None:
-        """What is told of the server as a whole: its requests and its slots."""
-        if "n_slots" in line and (slots := _SLOTS.search(line)) is not None:
-            self.facts |= {"n_seq_max": slots[1], "n_ctx_seq": slots[2], "kv_unified": slots[3]}
-        self.requests.take(line)
-
-    def _take_loaded(self, line: str, *, has_value: bool) -> None:
+    def _take_loaded(self, line: str) -> None:
         """What is told of the model as it is loaded."""
-        if has_value:
+        if "buffer size" in line and (buffer := _BUFFER.search(line)) is not None:
+            device, kind = buffer[1] or buffer[2], buffer[3] or "model"
+            self._take_buffer(device, kind, round(float(buffer[4]) * MIB))
+        elif " = " in line:
             self._take_fact(line)
         if "tensors from" in line or "loading model '" in line:
             file = _FILE.search(line)
             self.file = self.file if file is None else file[1]
-        elif (shown := _BANNER.match(line)) is not None:
-            self._take_banner(shown[1], shown[2])
+        elif (shown := _BANNER.match(line)) is not None and shown[1] == "model":
+            self.file = shown[2]
+        elif shown is not None:
+            self.facts["file type"] = shown[2]
         if "offloaded " in line and (layers := _OFFLOADED.search(line)) is not None:
-            self.offloaded = int(layers[1]), int(layers[2])
+            self.gpu_layers = int(layers[1])
 
     def _take_fact(self, line: str) -> None:
-        if "buffer size" in line and (buffer := _buffer(line)) is not None:
-            device, kind, size = buffer
-            if kind == "model" and any(kind == "compute" for _, kind, _ in self.buffers):
-                self.buffers = {}
-            self._take_buffer(device, kind, size)
-            return
-        fact = _FACT.search(line)
-        if fact is not None and fact[1] in _FACTS:
-            self.facts[_FACTS[fact[1]]] = fact[2].strip()
+        if (fact := _FACT.search(line)) is not None:
+            self.facts[fact[1]] = fact[2].strip()
         elif (cache := _CACHE.search(line)) is not None:
             self.facts |= {"key_type": cache[1], "value_type": cache[2]}
         elif (threads := _THREADS.search(line)) is not None:
             self.facts.setdefault("threads", threads[1])
 
-    def _take_banner(self, key: str, value: str) -> None:
-        if key == "model":
-            self.file = value
-        elif key == "ftype":
-            self.facts["quantization"] = value
-
     def _take_buffer(self, device: str, kind: str, size: int) -> None:
+        if kind == "model" and any(term == "compute" for term, _, _ in self.buffers):
+            self.buffers = {}
         term = _TERMS.get(kind, "weights")
         if kind == "model" and _REPACKED.search(device):
             term = "repacked_weights"
-        place = place_of(device)
         # a context that is made again names its buffers again; a window has a cache of its own
-        key = (place, kind, f"{device} {term}")
-        if kind == "KV" and key in self.buffers:
-            self.buffers[key] += size
-        else:
-            self.buffers[key] = size
+        key = term, place_of(device), device
+        before = self.buffers.get(key, 0) if kind == "KV" else 0
+        self.buffers[key] = before + size
+
+    def fact(self, *names: str) -> str:
+        """The first of these that the log tells; "" where it tells none."""
+        return next((self.facts[name] for name in names if name in self.facts), "")
 
     def memory(self) -> tuple[SeenMemory, ...]:
         """By buffer; where none is printed, by the table at the end. One that stands before any
         answer is of a fit, which makes room for none.
         """
-        if not self.buffers:
-            return self.breakdown.memory() if self.paces() else ()
-        sums: dict[tuple[str, str], int] = {}
-        counts: dict[tuple[str, str], int] = {}
-        for (place, _, device), size in self.buffers.items():
-            key = (device.rpartition(" ")[2], place)
-            sums[key] = sums.get(key, 0) + size
-            counts[key] = counts.get(key, 0) + 1
+        sizes, unit = self.buffers, MIB // 100
+        if not sizes and self.paces():
+            sizes, unit = self.breakdown, MIB
+        sums: dict[tuple[str, str], tuple[int, int]] = {}
+        for (term, place, _), size in sizes.items():
+            before, rounded = sums.get((term, place), (0, 0))
+            sums[term, place] = before + size, rounded + unit
         return tuple(
-            SeenMemory(
-                term=term, bytes=size, where=place, rounded_bytes=counts[term, place] * MIB // 100
-            )
-            for (term, place), size in sums.items()
+            SeenMemory(term=term, bytes=size, where=place, rounded_bytes=rounded)
+            for (term, place), (size, rounded) in sums.items()
             if size
         )
 
@@ -193,13 +186,20 @@ class _Log:
             for kind, rate in self.rates.items()
         )
 
+    def states(self) -> int:
+        """The sequences that share one cache."""
+        is_shared = self.fact("kv_unified") == "true"
+        return (whole(self.fact("n_seq_max")) or 1) if is_shared else 1
 
-def _buffer(line: str) -> tuple[str, str, int] | None:
-    """Its device, its kind and its bytes."""
-    buffer, weights = _BUFFER.search(line), _WEIGHTS.search(line)
-    if buffer is not None:
-        return buffer[1], buffer[2], round(float(buffer[3]) * MIB)
-    return None if weights is None else (weights[1], "model", round(float(weights[2]) * MIB))
+    def room(self) -> tuple[int | None, int | None]:
+        """Tokens of context per sequence, and the sequences. A unified cache is one for all."""
+        context, own = whole(self.fact("n_ctx")), whole(self.fact("n_ctx_seq", "n_ctx_per_seq"))
+        sequences = whole(self.fact("n_seq_max"))
+        if self.fact("kv_unified") == "true":
+            return context or own, 1
+        if own is None and context is not None:
+            own = context // (sequences or 1)
+        return own or None, sequences or None
 
 
 def read(text: str) -> Run | None:
@@ -212,63 +212,41 @@ def read(text: str) -> Run | None:
     memory, paces = log.memory(), log.paces()
     if not memory and not paces:
         return None
-    commit = _COMMIT.search(text)
-    facts = log.facts
-    context, parallel = _room(facts)
+    commit, fact = _COMMIT.search(text), log.fact
+    context, parallel = log.room()
     runtime = "ollama" if any(word in text for word in _RUNNER) else "llama.cpp"
-    on_accelerators = any(seen.where != "host" for seen in memory)
+    key_type = log.facts.get("key_type")
+    devices = log.devices if len(log.devices) == 1 else {None}
     return Run(
         tool=f"{runtime} log",
         runtime=runtime,
         version=commit[1] if commit is not None else None,
         file=log.file,
-        name=facts.get("name"),
-        architecture=facts.get("architecture"),
-        quantization=quantization(facts.get("quantization", "")),
-        parameters=count_of(facts.get("parameters", "")),
-        file_bytes=bytes_of(facts.get("file_size", "")),
+        name=log.facts.get("general.name"),
+        architecture=log.facts.get("arch"),
+        quantization=quantization(fact("file type", "model ftype")),
+        parameters=count_of(fact("model params")),
+        file_bytes=bytes_of(fact("file size", "model size")),
         context_tokens=context,
         parallel=parallel,
-        states=_states(facts),
-        kv_cache_type=_cache_type(facts),
-        threads=whole(facts.get("threads", "")) or None,
-        on_processor=not on_accelerators if memory else None,
-        gpu_layers=log.offloaded[0] if log.offloaded else None,
-        flash_attention=attends_flash(facts.get("flash_attn", "")),
-        gpu=gpu_of(text) or log.breakdown.gpu,
+        states=log.states(),
+        kv_cache_type=key_type if key_type == log.facts.get("value_type") else None,
+        threads=whole(fact("threads")) or None,
+        on_processor={seen.where for seen in memory} == {"host"} if memory else None,
+        gpu_layers=log.gpu_layers,
+        flash_attention=attends_flash(fact("flash_attn")),
+        gpu=gpu_of(text) or next(iter(devices)),
         # builds before ggml-org/llama.cpp#23861 (2026-05) make room for those of a whole batch
-        output_tokens=whole(facts.get("n_outputs_max", facts.get("n_ubatch", ""))),
-        batch_tokens=whole(facts.get("n_ubatch", "")),
+        output_tokens=whole(fact("n_outputs_max", "n_ubatch")),
+        batch_tokens=whole(fact("n_ubatch")),
         paces=paces,
         memory=memory,
-        notes=(*_no_buffers(memory), *_drafter(log), *log.requests.notes()),
+        notes=(*_left_out(log, memory), *log.requests.notes()),
     )
 
 
-def _no_buffers(memory: tuple[SeenMemory, ...]) -> tuple[str, ...]:
-    return () if memory else ("The log shows no buffers: -lv 4 makes llama-server print them.",)
-
-
-def _drafter(log: _Log) -> tuple[str, ...]:
-    return ("The buffers of what drafts for the model are left out.",) if log.is_drafter else ()
-
-
-def _room(facts: dict[str, str]) -> tuple[int | None, int | None]:
-    """Tokens of context per sequence, and the sequences. A unified cache is one for all."""
-    whole_context, own = whole(facts.get("n_ctx", "")), whole(facts.get("n_ctx_seq", ""))
-    sequences = whole(facts.get("n_seq_max", ""))
-    if facts.get("kv_unified") == "true":
-        return whole_context or own, 1
-    if own is None and whole_context is not None:
-        own = whole_context // (sequences or 1)
-    return own or None, sequences or None
-
-
-def _states(facts: dict[str, str]) -> int:
-    is_shared = facts.get("kv_unified") == "true"
-    return (whole(facts.get("n_seq_max", "")) or 1) if is_shared else 1
-
-
-def _cache_type(facts: dict[str, str]) -> str | None:
-    key, value = facts.get("key_type"), facts.get("value_type")
-    return key if key == value else None
+def _left_out(log: _Log, memory: Sequence[SeenMemory]) -> Iterator[str]:
+    if not memory:
+        yield "The log shows no buffers: -lv 4 makes llama-server print them."
+    if log.is_drafter:
+        yield "The buffers of what drafts for the model are left out."

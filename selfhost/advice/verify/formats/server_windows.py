@@ -83,43 +83,44 @@ def read(text: str) -> Run | None:
     window nor what the model took.
     """
     server = next((each for each in _SERVERS if each.mark in text), _SERVERS[0])
-    windows = _windows(text, server)
-    loaded = _LOADED.search(text)
-    devices = max((int(size) for size in _SPREAD.findall(text)), default=1)
-    if not windows and (loaded is None or devices > 1):
+    windows, loaded = _windows(text, server), _LOADED.search(text)
+    is_one_device = max((int(size) for size in _SPREAD.findall(text)), default=1) == 1
+    if not windows and (loaded is None or not is_one_device):
         return None
     # one request alone is what the predicted pace is of
-    at_once = 1 if 1 in windows or not windows else max(windows, key=lambda n: len(windows[n]))
+    at_once = max(windows, key=lambda number: (number == 1, len(windows[number])), default=1)
     on_processor = "device_config=cpu" in text
-    context, version = _CONTEXT.search(text), _VERSION.search(text)
+    context, version, model = _CONTEXT.search(text), _VERSION.search(text), _MODEL.search(text)
     left_out = sum(map(len, windows.values())) - len(windows.get(at_once, ()))
     note = f"Windows of other numbers of requests at once are left out: {left_out:,}."
+    memory = _weights(loaded[1], on_processor) if loaded is not None and is_one_device else None
     return Run(
         tool=server.tool,
         runtime=server.runtime,
         version=version and version[1],
-        name=_name(text),
+        name=None if model is None else _name(model[1]),
         context_tokens=whole(context[1]) if context is not None else None,
         parallel=at_once,
         on_processor=on_processor if server.runtime == "vllm" else None,
         paces=_paces(windows.get(at_once, []), at_once, drafted=server.drafts in text),
-        memory=_memory(loaded[1], on_processor) if loaded is not None and devices == 1 else (),
+        memory=(memory,) if memory is not None else (),
         notes=(note,) if left_out else (),
     )
 
 
-def _name(text: str) -> str | None:
+def _name(path: str) -> str:
     """The model, by its repository where the path of a cache tells it."""
-    model = _MODEL.search(text)
-    cached = None if model is None else _CACHED.search(model[1])
-    return f"{cached[1]}/{cached[2]}" if cached is not None else model and model[1]
+    cached = _CACHED.search(path)
+    return path if cached is None else f"{cached[1]}/{cached[2]}"
 
 
 def _windows(text: str, server: _Server) -> dict[int, list[_Window]]:
-    """The whole windows, by how many requests ran at once."""
+    """The whole windows, by how many requests ran at once: those that are as fast as decoding alone
+    is, for no part of a window can be faster than a whole one of as many requests.
+    """
     windows: dict[int, list[_Window]] = {}
-    # of the windows that are no whole ones the fastest, by the most requests that were in them
-    parts: dict[int, float] = {}
+    # the pace of every window, by the most requests that were in it
+    paces: list[tuple[int, float]] = []
     before = 0
     for line in text.splitlines():
         if server.reads is not None and server.reads in line:
@@ -132,19 +133,14 @@ def _windows(text: str, server: _Server) -> dict[int, list[_Window]]:
         is_whole = running and running == before and not float(window["prompt"] or 0)
         if pace is not None and is_whole:
             windows.setdefault(running, []).append((pace, whole(window["held"])))
-        else:
-            most = max(running, before)
-            parts[most] = max(parts.get(most, 0.0), pace or 0.0)
+        paces.append((max(running, before), pace or 0.0))
         before = running
-    return {count: fast for count in windows if (fast := _fast(count, windows[count], parts))}
+    return {count: fast for count in windows if (fast := _fast(count, windows[count], paces))}
 
 
-def _fast(count: int, windows: list[_Window], parts: dict[int, float]) -> list[_Window]:
-    """The windows that are as fast as decoding alone is: no part of a window can be faster than a
-    whole one of as many requests.
-    """
-    others = [pace for most, pace in parts.items() if most <= count]
-    fastest = max([*others, *(pace for pace, _ in windows)])
+def _fast(count: int, windows: list[_Window], paces: list[tuple[int, float]]) -> list[_Window]:
+    """Those that are as fast as the fastest of at most as many requests."""
+    fastest = max(pace for most, pace in paces if most <= count)
     return [window for window in windows if window[0] >= _LEAST_SHARE * fastest]
 
 
@@ -162,11 +158,10 @@ def _paces(windows: list[_Window], at_once: int, *, drafted: bool) -> tuple[Seen
     return (pace,)
 
 
-def _memory(gib: str, on_processor: bool) -> tuple[SeenMemory, ...]:
-    weights = SeenMemory(
+def _weights(gib: str, on_processor: bool) -> SeenMemory:
+    return SeenMemory(
         term="weights",
         bytes=round(float(gib) * _GIB),
         where="host" if on_processor else "accelerator:0",
         rounded_bytes=_GIB // 10 ** len(gib.partition(".")[2]) // 2,
     )
-    return (weights,)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from ....core.json_text import Decoder
+from ....core.reading import Unreadable
 from ....core.records import pattern
 
 MIB = 1 << 20
+# more answers or tests than anybody saves for one comparison
+_MOST_VALUES = 10_000
 _SCALES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _COUNTS = {"K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 # llama.cpp's file types: `Q4_K - Medium` (llama_model_ftype_name)
@@ -49,9 +55,24 @@ def positive(text: str) -> float | None:
     return value if 0 < value < 1e12 else None
 
 
-def as_json(text: str) -> str:
-    """The text with `nan` and `inf` of its objects as null."""
-    return _NO_NUMBER.sub(r"\1null", text)
+def json_values(text: str, marks: Sequence[str]) -> list[object]:
+    """The entries of one JSON array, the object of one text, or those of its lines that hold a
+    mark; `data:` may stand before a line, and `nan` and `inf` are null.
+    """
+    decoder = Decoder()
+
+    def parsed(part: str) -> object:
+        try:
+            return decoder.parse(_NO_NUMBER.sub(r"\1null", part))
+        except Unreadable:
+            return None
+
+    value = parsed(text)
+    if value is None:
+        lines = (line.strip().removeprefix("data:").strip() for line in text.splitlines())
+        marked = (line for line in lines if line[:1] == "{" and any(map(line.__contains__, marks)))
+        value = [each for each in map(parsed, marked) if each is not None]
+    return value[:_MOST_VALUES] if isinstance(value, list) else [value]
 
 
 def whole(text: str) -> int | None:

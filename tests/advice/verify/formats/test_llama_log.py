@@ -53,34 +53,12 @@ def test_buffers_on_a_gpu() -> None:
     }
 
 
-def test_a_chat_of_llama_cli() -> None:
-    """It shows the file and the two rates, among marks that move the cursor."""
-    run = llama_log.read(sample("cli"))
-    assert run is not None
-    assert run.quantization == "Q4_K_M"
-    assert run.file == "/models/smollm2-135m-instruct-Q4_K_M.gguf"
-    assert {pace.kind: pace.tokens_per_second for pace in run.paces} == {
-        "prompt": 63.8,
-        "decode": 13.5,
-    }
-
-
 def test_a_model_loaded_anew_replaces_the_one_before() -> None:
     """A server's log may hold several loads; their buffers do not add up."""
     run, twice = llama_log.read(sample("gpu")), llama_log.read(sample("gpu") * 2)
     assert run is not None
     assert twice is not None
     assert run.memory == twice.memory
-
-
-def test_requests_count_by_their_time() -> None:
-    """Two answers of 100 tokens in 1 s and 9 s are 20 tokens/s, of 100 tokens each."""
-    text = "".join(
-        f"       eval time = {milliseconds}.00 ms /   100 tokens\n" for milliseconds in (1000, 9000)
-    )
-    run = llama_log.read(text)
-    assert run is not None
-    assert [(pace.tokens_per_second, pace.tokens) for pace in run.paces] == [(20, 100)]
 
 
 def test_caches_of_windowed_layers_add_up() -> None:
@@ -94,36 +72,9 @@ def test_caches_of_windowed_layers_add_up() -> None:
     assert [seen.bytes for seen in run.memory] == [60 * MIB]
 
 
-@pytest.mark.parametrize("cut", [10, 1000, 3000, 5000])
-def test_a_log_that_was_cut_tells_what_it_has(cut: int) -> None:
-    """No exception, and nothing that the whole log would not tell."""
-    whole, part = llama_log.read(sample("server")), llama_log.read(sample("server")[:cut])
-    assert whole is not None
-    assert part is None or set(part.memory) <= set(whole.memory)
-
-
 def test_a_line_of_megabytes_takes_no_time() -> None:
     """Of a line only its beginning is looked at."""
     assert llama_log.read("model = " + " " * 5_000_000 + "x" * 5_000_000) is None
-
-
-def test_older_forms_are_read() -> None:
-    """Of 2024, behind a journal's prefix: `model ftype`, and timings with spaces before the sign and a field of JSON behind."""
-    text = (
-        "Sep 11 01:16:15 host ollama[1884]: llm_load_print_meta: arch             = llama\n"
-        "Sep 11 01:16:15 host ollama[1884]: llm_load_print_meta: model ftype      = Q4_0\n"
-        "INFO [  print_timings] prompt eval time     =    1048.86 ms /   221 tokens (4.75 ms per token) | id_slot=0\n"
-        "INFO [  print_timings] generation eval time =     828.09 ms /    23 runs   (36.00 ms per token) | id_slot=0\n"
-    )
-    run = llama_log.read(text)
-    assert run is not None
-    assert (run.runtime, run.architecture, run.quantization) == ("ollama", "llama", "Q4_0")
-    assert [
-        (pace.kind, pace.tokens, round(pace.tokens_per_second or 0, 2)) for pace in run.paces
-    ] == [
-        ("decode", 23, 27.77),
-        ("prompt", 221, 210.7),
-    ]
 
 
 def test_tokens_in_no_time_are_no_pace() -> None:
@@ -185,20 +136,3 @@ def test_a_model_that_drafts_is_kept_apart(load: str) -> None:
         assert (run.memory, run.file, run.name) == (alone.memory, alone.file, alone.name)
         assert all(pace.drafted for pace in run.paces)
         assert "drafts" in run.notes[0]
-
-
-def test_a_draft_that_the_server_does_not_use_changes_no_pace() -> None:
-    """A context that cannot take tokens back has no drafts, and the server says so."""
-    after = "srv    load_model: speculative decoding not supported by this context\n"
-    run, alone = llama_log.read(with_drafter(LOADS[1], after)), llama_log.read(sample("server"))
-    assert run is not None
-    assert alone is not None
-    assert run.paces == alone.paces
-
-
-def test_drafts_without_a_model_are_told_as_the_server_starts() -> None:
-    """The line on their acceptance follows each answer, and older builds have none."""
-    line = "common_speculative_impl_ngram_mod: adding speculative implementation 'ngram-mod'\n"
-    run = llama_log.read(line + sample("server"))
-    assert run is not None
-    assert all(pace.drafted for pace in run.paces)

@@ -34,20 +34,3 @@ def test_a_token_s_time_is_the_pace(requests: int, at_once: int | None, pace: in
 def test_without_a_limit_nobody_knows_how_many_ran_at_once() -> None:
     """All requests are sent at once then, and the server takes as many as it has room for."""
     assert read(served(20, None)) is None
-
-
-def test_the_copy_of_sglang_tells_how_many_ran() -> None:
-    """sgl-project/sglang#17216 (2026): 103.47 at once on average, of at most 256."""
-    run = read(
-        "============ Serving Benchmark Result ============\n"
-        "Backend:                                 sglang\n"
-        "Max request concurrency:                 256\n"
-        "Successful requests:                     128\n"
-        "Total input tokens:                      2048000\n"
-        "Total generated tokens:                  166400\n"
-        "Concurrency:                             103.47\n"
-        "Median TPOT (ms):                        250.00\n"
-    )
-    assert run is not None
-    assert (run.tool, run.runtime, run.parallel) == ("sglang bench serve", "sglang", 103)
-    assert run.paces[0].tokens_per_second == 103 * 4

@@ -1,0 +1,112 @@
+"""Every pace that is predicted, against runs that others published: the files of `truth/speed_*.json`, as
+`benchmarks/speed_residuals.py` asks them, and the table of efficiencies that they were fitted on.
+"""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from statistics import median
+
+import pytest
+
+from helpers.paths import ROOT
+from selfhost.judge.pace.engine import efficiency
+from selfhost.machine import gpus
+from selfhost.machine.record import Accelerator
+
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+import compute_runs
+import speed_residuals
+
+TABLE = tomllib.loads((ROOT / "specs/common/pace.toml").read_text(encoding="utf-8"))
+# by source: how many of 100 runs lie inside at least, and how far off and how wide half of them are at most
+BOUNDS = {
+    "speed_public.json": (86, 0.15, 2.1),
+    "speed.json": (94, 0.13, 2.1),
+    "speed_backends.json, fitted": (87, 0.17, 2.1),
+    "speed_backends.json, kept out of the fit": (90, 0.15, 2.1),
+    "speed_drafts.json": (93, 0.22, 2.6),
+    "speed_batches.json, several at once": (85, 0.26, 5),
+    "speed_split.json, fitted": (85, 0.25, 3),
+    "speed_split_later.json, in that fit since": (86, 0.24, 3.2),
+    "speed_split_later.json, by the machine's name": (84, 0.23, 3.5),
+    "speed_parallel.json, many requests at once": (86, 0.25, 5),
+    "speed_tensor_parallel.json, the same on several GPUs": (88, 0.29, 6.5),
+    "speed_split.json, prompts, fitted": (90, 0.35, 4.5),
+    "speed_transformers.json, fitted": (95, 0.15, 4),
+    "speed_transformers.json, kept out of the fit": (93, 0.16, 4),
+    "speed_vllm.json, fitted": (95, 0.16, 2.2),
+    "speed_vllm.json, kept out of the fit": (90, 0.13, 2.2),
+    "speed_pictures.json": (95, 0.26, 4.8),
+    "speed_sound.json": (92, 0.55, 50),
+    "speed_types.json, fitted": (95, 0.12, 2.2),
+    "speed_types.json, kept out of the fit": (82, 0.32, 2.2),
+    "speed_types.json, processors, fitted": (93, 0.16, 2.0),
+    "speed_types.json, processors, kept out of the fit": (95, 0.21, 8),
+    "speed_intel.json, fitted": (93, 0.42, 6.5),
+    "speed_intel.json, kept out of the fit": (90, 0.42, 6.5),
+    "speed_mlx_prompts.json, fitted": (89, 0.22, 2.3),
+    "speed_mlx_prompts.json, kept out of the fit": (95, 0.15, 3),
+    "speed_fresh.json, in no fit": (90, 0.15, 2.2),
+    "speed_processors.json, which tell their RAM": (88, 0.16, 2.3),
+    "speed_processors_later.json, in the fit since": (85, 0.23, 2.4),
+    "speed_processors_unseen.json, in the fit since": (85, 0.19, 2.3),
+    "speed_processors_many.json, in the fit since": (83, 0.22, 2.4),
+    "speed_training.json": (95, 0.24, 3.3),
+    "speed_documents.json": (95, 0.41, 6.5),
+    "speed_whisper.json": (89, 0.17, 3.3),
+}
+
+
+@pytest.mark.parametrize("source", BOUNDS)
+def test_published_runs_lie_inside_ranges_of_use(source: str) -> None:
+    """As many inside, as near and as narrow as when the table was fitted, but for a little."""
+    runs = list(speed_residuals.SOURCES[source]())
+    runs = [run for run in runs if not run.group.endswith(speed_residuals.SEVERAL)]
+    least_inside, most_off, most_wide = BOUNDS[source]
+    assert sum(run.is_inside for run in runs) >= least_inside / 100 * len(runs)
+    assert median(abs(run.likely / run.seen - 1) for run in runs) <= most_off
+    assert median(run.high / run.low for run in runs) <= most_wide
+
+
+def test_what_processors_compute_lies_inside_ranges_of_use() -> None:
+    """Prompts, speech and pictures on processors (`truth/compute.json`), by kind of work."""
+    runs = compute_runs.all_runs()
+    assert len(runs) > 100
+    assert sum(run.is_inside for run in runs) >= 0.9 * len(runs)
+
+
+def test_every_row_says_what_it_rests_on() -> None:
+    """Runs, devices and a source; ends around the likely figure, slow end first."""
+    for row in TABLE["decode"]:
+        assert row["runs"] >= row["devices"]
+        assert 0.2 < row["share"] < 0.95
+        assert row["slow"] < 1 < row["fast"]
+        assert row["source"] in TABLE["sources"]
+    for row in TABLE["share"]:
+        for ends in (row["share"], row.get("experts", row["share"])):
+            assert ends == sorted(ends)
+        assert row["devices"] >= 0
+        assert row["source"] in TABLE["sources"]
+    for part in ("work", "documents", "pictures", "training", "sound"):
+        for ends in TABLE[part].values():
+            if isinstance(ends, list):
+                assert ends in (sorted(ends), sorted(ends, reverse=True))
+
+
+def test_every_gpu_has_a_row_for_every_work() -> None:
+    """Known or not: the last rows are for the rest, and newer NVIDIA cards come before older."""
+    works = {row["work"] for row in TABLE["share"] if "work" in row}
+    names = [*(card.name for card in gpus.cards()), "a card that nobody knows"]
+    for name in names:
+        device = Accelerator(vendor=gpus.vendor_of(name), name=name, unified=gpus.shares_ram(name))
+        for program in ("", "graph", "python"):
+            assert efficiency("decode", device, program)
+        assert all(efficiency("share", device, work=work) for work in works)
+    newer, older = (
+        efficiency("decode", Accelerator(vendor="nvidia", name=name))
+        for name in ("NVIDIA GeForce RTX 3090", "NVIDIA GeForce RTX 2080")
+    )
+    assert newer["layer_us"] < older["layer_us"]

@@ -1,0 +1,342 @@
+"""Writes the JSON schemas of what the program prints, from the annotations of its records.
+
+`python tools/schemas.py` writes selfhost/schemas; `tests/reports/test_schemas.py` compares. What is
+read from files (a policy, a spec) and an audit have schemas of their own, written by hand.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import pkgutil
+from enum import Enum
+from pathlib import Path
+from typing import Any, TypeVar
+
+import selfhost
+from selfhost.core.records import Record
+from selfhost.reports.json import _KEYS
+
+Kind = TypeVar("Kind")
+FOLDER = Path(selfhost.__file__).parent / "schemas"
+_SIMPLE = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
+_TEXTS = "tuple[str, ...]"
+_MODEL = "id name family developer modality weights_published parameters_total parameters_active"
+_RANKED = (
+    "route quantization runtime context_tokens memory_high_bytes download_bytes"
+    " decode_tokens_per_second judged_tokens_per_second failed why"
+)
+_NEEDS = (
+    "download_bytes download_how download_source disk_bytes largest_file_bytes placement memory"
+    " known_terms unknown"
+)
+_PROFILE = "name short title kind"
+_ERRORS = {"errors": "tuple[NotJudged, ...]", "errors_not_listed": "int"}
+# objects that no record is alone: keys of a record with the type there, then others with theirs
+OBJECTS: dict[str, dict[str, str]] = {
+    "Model": {"@ModelSpec": _MODEL, "license": "str | None"},
+    "ListedModel": {"@ModelSpec": f"{_MODEL} uses tuned_from", "license": "str | None"},
+    "Listed": {"model": "ListedModel", "@Ranked": _RANKED},
+    "Ends": {"low_bytes": "int", "high_bytes": "int"},
+    "Range": {"low": "float", "likely": "float", "high": "float"},
+    "Processor": {"architectures": _TEXTS, "instruction_sets": _TEXTS},
+    "NeedsOf": {"@Needs": _NEEDS, "download_range": "Ends | None", "cpu": "Processor"},
+    "Answered": {
+        "@openness.Row": "name why sources assumed",
+        "answer": "str | None",
+        "parts": "tuple[Answered, ...]",
+    },
+    "Compared": {
+        "openness": "tuple[Answered, ...]",
+        "permissions": "tuple[Answered, ...]",
+        "verdict": "verdict/1",
+    },
+    "NotJudged": {
+        "asked": "str",
+        "error": "str",
+        "message": "str",
+        "kind": "str | None",
+        "nearest": _TEXTS,
+        "problems": "tuple[Problem, ...]",
+        "remedy": "str | None",
+    },
+    "LeastMachine": {
+        "@Least": "memory_bytes reserve_bytes disk_bytes bandwidth_bytes_per_second"
+        " bandwidth_perhaps_bytes_per_second",
+        "cpu": "LeastCpu",
+        "accelerator": "LeastGpu",
+        "machine": "machine/1",
+    },
+    "LeastGpu": {"@LeastAccelerator": "required memory_bytes memory_beside_bytes"},
+    "KnownMachine": {
+        "@Profile": _PROFILE,
+        "@Known": "confidence advice route runtime quantization context_tokens finetune_method"
+        " placement memory_limit_bytes accelerator_memory_bytes decode_tokens_per_second"
+        " judged_tokens_per_second codes",
+    },
+    "ListedProfile": {
+        "@Profile": f"{_PROFILE} source note",
+        "@Known": "confidence advice",
+        "machine": "machine/1",
+    },
+    "Container": {
+        "@ContainerSize": "asked workload request_bytes unreclaimable_bytes limit_bytes"
+        " page_cache_bytes passing_bytes accelerator_host_bytes per_user_bytes"
+        " per_user_accelerator_bytes disk_bytes disk_update_bytes shared_memory_bytes image"
+        " arguments environment needs_login seconds_to_start notes",
+        "model": "Model",
+        "growths": "tuple[Grown, ...]",
+        "accelerators": "tuple[Card, ...]",
+        "fetch": "str | None",
+    },
+    "Load": {"@workload.Load": ""},
+    "Room": {"@record.Room": ""},
+    "Grown": {"@Growth": "name bytes unbound_bytes why arithmetic", "bound": "str | None"},
+    "Card": {"vendor": "str", "name": "str | None", "memory_bytes": "int"},
+    "Total": {
+        **dict.fromkeys(("request_bytes", "unreclaimable_bytes", "limit_bytes"), "int"),
+        **dict.fromkeys(("page_cache_bytes", "accelerators"), "int"),
+        **dict.fromkeys(("disk_bytes", "disk_update_bytes"), "int | None"),
+    },
+    "SpreadEngine": {"@Engine": "name title how warnings sources"},
+    "SpreadShare": {"@shares.Share": "machine layers held_bytes room_bytes devices ram_bytes"},
+    "Left": {"@LeftOut": "machine reason unread"},
+    "VerifiedModel": {
+        **dict.fromkeys(("id", "architecture"), "str | None"),
+        "known_by": "str",
+        **dict.fromkeys(("layers", "embedding_length", "vocabulary"), "int | None"),
+        "@ModelSpec": "parameters_total parameters_active",
+        "@Workload": "runtime quantization",
+    },
+    "VerifiedRun": {
+        "@Run": "tool version context_tokens parallel kv_cache_type threads on_processor"
+        " gpu_layers",
+        "experts_in_ram": "int | bool | None",
+    },
+    "VerifiedMachine": {
+        "@Machine": "system architecture scope cpu_model cpu_cores_usable cpu_cores_physical"
+        " instruction_sets memory_total_bytes memory_bandwidth_bytes_per_second",
+        "memory_bandwidth_bound": "str | None",
+        "accelerators": "tuple[VerifiedCard, ...] | None",
+    },
+    "VerifiedCard": {"@Accelerator": "vendor name memory_total_bytes unified"},
+    "VerifiedFigure": {
+        "@Difference": "subject term where unit inside why tokens depth_tokens sequences",
+        "predicted": "Range | None",
+        "seen": "float | None",
+        "difference": "float | None",
+        "close": "bool | None",
+    },
+}
+DOCUMENTS: dict[str, dict[str, str]] = {
+    "compare/1": {"models": "tuple[Compared, ...]"},
+    "error/1": {
+        **{key: kind for key, kind in OBJECTS["NotJudged"].items() if key != "asked"},
+        "exit_code": "int",
+    },
+    "list/1": {
+        "machine": "machine/1",
+        "models": "tuple[Listed, ...]",
+        "ruled_out": "int",
+        "catalogue_as_of": "str | None",
+        "notes": _TEXTS,
+    },
+    "machine/1": {"@Machine": ""},
+    "model/1": {
+        "spec": "ModelSpec",
+        "openness": "tuple[Answered, ...]",
+        "permissions": "tuple[Answered, ...]",
+        "sizes": "tuple[Size, ...]",
+        "verdict": "verdict/1",
+    },
+    "plan/1": {
+        "asked": "str",
+        "model": "Model",
+        "workload": "Workload",
+        "exit_code": "int",
+        "needs": "NeedsOf | None",
+        "download_seconds": "float | None",
+        "least": "LeastMachine | None",
+        "reasons": "tuple[Finding, ...]",
+        "machines": "tuple[KnownMachine, ...]",
+        "notes": _TEXTS,
+    },
+    "profiles/1": {"profiles": "tuple[ListedProfile, ...]"},
+    "size/1": {
+        "exit_code": "int",
+        "containers": "tuple[Container, ...]",
+        "total": "Total",
+        **_ERRORS,
+    },
+    "spec-check/1": {"good": _TEXTS, "problems": "tuple[Problem, ...]", "exit_code": "int"},
+    "spread/1": {
+        "@Spread": "asked workload route reason remedy exit_code machines needs_bytes free_bytes"
+        " notes",
+        "model": "Model",
+        "engine": "SpreadEngine",
+        "shares": "tuple[SpreadShare, ...]",
+        "left_out": "tuple[Left, ...]",
+    },
+    "verdict/1": {
+        "@Verdict": "asked workload route can_run can_download exit_code download_seconds here"
+        " speed findings placements room alternatives open_alternatives api_offers monthly_cost"
+        " setup commands commands_class advice notes quality",
+        "model": "Model",
+        "machine": "machine/1",
+        "needs": "NeedsOf | None",
+    },
+    "verdicts/1": {"exit_code": "int", "verdicts": "tuple[verdict/1, ...]", **_ERRORS},
+    "verify/1": {
+        "@verify.comparison.Comparison": "outcome closeness exit_code notes",
+        "model": "VerifiedModel",
+        "run": "VerifiedRun",
+        "machine": "VerifiedMachine",
+        "placement": "str | None",
+        "differences": "tuple[VerifiedFigure, ...]",
+        "speed_how": "str | None",
+    },
+}
+# fields of the record that its JSON leaves out, and the one that is there where it is assumed alone
+_NOT_IN_MACHINE = ("is_this_one", "measured_in_vain")
+_AT_TIMES = ("memory_most_bytes",)
+_RANGES = ("PaceRange", "SecondsRange")
+
+
+def main() -> None:
+    """Write each schema to its file."""
+    for name in DOCUMENTS:
+        path = FOLDER / f"{name.replace('/', '-')}.json"
+        path.write_text(text_of(name), encoding="utf-8")
+
+
+def text_of(name: str) -> str:
+    """Return the schema of a document, `verdict/1`, as its file holds it."""
+    writer = _Writer()
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"selfhost.{name}",
+        "title": f"selfhost.{name}",
+        "description": "Sizes are whole bytes, speeds tokens per second. Readers ignore keys and"
+        " values that they do not know.",
+        **writer.object({"schema": "str", "selfhost_version": "str", **DOCUMENTS[name]}),
+    }
+    schema["properties"]["schema"] = {"const": f"selfhost.{name}"}
+    definitions = writer.definitions()
+    return _printed(schema | ({"$defs": definitions} if definitions else {}))
+
+
+def _printed(schema: dict[str, Any]) -> str:
+    """A line a key of an object and its definitions, so that a change is a line of a diff."""
+    lines = []
+    for key, value in schema.items():
+        if key not in ("properties", "$defs"):
+            lines.append(f"  {json.dumps(key)}: {json.dumps(value)}")
+            continue
+        inner = [f"    {json.dumps(name)}: {json.dumps(part)}" for name, part in value.items()]
+        lines.append(f"  {json.dumps(key)}: {{\n" + ",\n".join(inner) + "\n  }")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+class _Writer:
+    """Schemas of types, with the definitions that they refer to."""
+
+    def __init__(self) -> None:
+        for module in pkgutil.walk_packages(selfhost.__path__, "selfhost."):
+            if not module.name.endswith(("__main__", "pytest_plugin")):
+                importlib.import_module(module.name)
+        kinds = _all_subclasses(Record)
+        self._records: dict[str, type[Record]] = {kind.__name__: kind for kind in kinds}
+        # of two records with one name `openness.Row` is that of the module
+        self._records |= {
+            f"{kind.__module__}.{kind.__name__}".split(".", 2)[-1]: kind for kind in kinds
+        }
+        self._enums = {kind.__name__: kind for kind in _all_subclasses(Enum)}
+        self._waiting: list[str] = []
+        self._defined: dict[str, Any] = {}
+
+    def definitions(self) -> dict[str, Any]:
+        """Return each object that was referred to, and what those refer to."""
+        while self._waiting:
+            name = self._waiting.pop()
+            if name not in self._defined:
+                self._defined[name] = {}
+                keys = OBJECTS.get(name) or {f"@{name}": ""}
+                self._defined[name] = self.object(keys)
+        return dict(sorted(self._defined.items()))
+
+    def object(self, keys: dict[str, str]) -> dict[str, Any]:
+        """Return the schema of an object: `@Record` has keys of a record, "" for all of them."""
+        properties: dict[str, Any] = {}
+        for key, value in keys.items():
+            if not key.startswith("@"):
+                properties[key] = self._type(ast.parse(_quoted(value), mode="eval").body)
+                continue
+            kind = self._records[key[1:]]
+            for name in (value or _KEYS.get(key[1:], "") or " ".join(kind._fields)).split():
+                if name not in _NOT_IN_MACHINE:
+                    annotation = _quoted(_annotation(kind, name))
+                    properties[name] = self._type(ast.parse(annotation, mode="eval").body)
+        required = [name for name in properties if name not in _AT_TIMES]
+        return {"type": "object", "required": required, "properties": properties}
+
+    def _type(self, node: ast.expr) -> dict[str, Any]:
+        if isinstance(node, ast.BinOp):
+            return _either(self._type(node.left), self._type(node.right))
+        if isinstance(node, ast.Subscript):
+            inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+            if ast.unparse(node.value) in ("Mapping", "dict", "FrozenDict"):
+                return {"type": "object", "additionalProperties": self._type(inner[-1])}
+            return {"type": "array", "items": self._type(inner[0])}
+        if isinstance(node, ast.Constant) and node.value is None:
+            return {"type": "null"}
+        name = str(node.value) if isinstance(node, ast.Constant) else ast.unparse(node)
+        if "/" in name:
+            # a document within a document
+            return {"type": "object", "properties": {"schema": {"const": f"selfhost.{name}"}}}
+        if name in _SIMPLE:
+            return {"type": _SIMPLE[name]}
+        if name in self._enums:
+            return {"enum": [value.value for value in self._enums[name]]}
+        name = "Range" if name in _RANGES else name
+        if name not in OBJECTS and name not in self._records:
+            return {}
+        self._waiting.append(name)
+        return {"$ref": f"#/$defs/{name}"}
+
+
+def _quoted(annotation: str) -> str:
+    """`tuple[verdict/1, ...]` with the document's name as a string."""
+    for name in DOCUMENTS:
+        annotation = annotation.replace(name, repr(name))
+    return annotation
+
+
+def _annotation(kind: type[Record], name: str) -> str:
+    """The type of a field, or of a property."""
+    if name in kind._kinds:
+        return kind._kinds[name]
+    value = getattr(kind, name)
+    function = getattr(value, "fget", None) or getattr(value, "func", None)
+    return str(function.__annotations__["return"])
+
+
+def _either(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    if set(first) == set(second) == {"type"}:
+        kinds = [
+            kind
+            for part in (first, second)
+            for kind in (part["type"] if isinstance(part["type"], list) else [part["type"]])
+        ]
+        return {"type": kinds}
+    if not first or not second:
+        return {}
+    return {"anyOf": [*first.get("anyOf", [first]), *second.get("anyOf", [second])]}
+
+
+def _all_subclasses(kind: type[Kind]) -> list[type[Kind]]:
+    return [each for sub in kind.__subclasses__() for each in (sub, *_all_subclasses(sub))]
+
+
+if __name__ == "__main__":
+    main()
