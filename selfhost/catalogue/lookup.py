@@ -135,11 +135,11 @@ def original(name: str, catalogue: Catalogue) -> Match | None:
 def named_directly(name: str, catalogue: Catalogue) -> Match | None:
     """The model of an id, an alias, a family, a tag of Ollama, a repository or a title."""
     key = canonical(name)
-    own = by_key(key, ("ids", "aliases"), catalogue, name, catalogue.names()[:-1])
-    match = (own, ()) if own else _by_any_name(key, name, catalogue)
+    match = _by_any_name(key, name, catalogue)
     facts = catalogue.common_tables("families", "tag").get(key, ("", {}))[1]
-    loaded = facts.get("loads") if ":" in name and own is None else None
-    if loaded not in catalogue:
+    loaded = facts.get("loads") if ":" in name else None
+    own = catalogue.names()[:-1]
+    if loaded not in catalogue or by_key(key, ("ids", "aliases"), catalogue, name, own):
         return match
     if match is None or match[0] == loaded:
         return loaded, ()
@@ -149,14 +149,14 @@ def named_directly(name: str, catalogue: Catalogue) -> Match | None:
 def _by_any_name(key: str, name: str, catalogue: Catalogue) -> Match | None:
     family = _family(key, catalogue)
     id = by_key(key, ("ids",), catalogue, name)
-    if id is None and family is not None:
-        return family
-    if id is None:
-        id = by_key(key, ("aliases", "repositories", "titles"), catalogue, name)
-    elif family is not None and family[0] == id:
+    if id is not None and family is not None and family[0] == id:
         # a full name needs no word on how it was taken, only on what else there is
         is_explained = "note" in family_entry(key, catalogue)[1]
         return id, family[1] if is_explained else family[1][1:]
+    id = id or by_key(key, ("aliases",), catalogue, name, catalogue.names()[:-1])
+    if id is None and family is not None:
+        return family
+    id = id or by_key(key, ("aliases", "repositories", "titles"), catalogue, name)
     if id is None and ":" in name and key.endswith("-instruct"):
         # Ollama writes instruct where Google writes it: gemma2:9b-instruct-q4_0
         id = by_key(f"{key.removesuffix('-instruct')}-it", ("ids",), catalogue, name)
@@ -414,11 +414,12 @@ def as_published(typed: str, name: str, resolution: Resolution, catalogue: Catal
     repository means: Microsoft's `Phi-3-mini-4k-instruct-q4.gguf` holds Q4_K_M, Unsloth's
     `Q4_K_XL` is the file `UD-Q4_K_XL`.
     """
-    files = catalogue.spec(resolution.spec_id).files
-    file = name.rpartition("/")[2]
-    pairs = [pair for each in files if each.format == "gguf" for pair in each.names.items()]
-    exact = next((type for type, named in pairs if named == file), None)
-    if exact is not None and file.lower().endswith(".gguf"):
+    file, exact = name.rpartition("/")[2], None
+    if file.lower().endswith(".gguf"):
+        files = catalogue.spec(resolution.spec_id).files
+        pairs = [pair for each in files if each.format == "gguf" for pair in each.names.items()]
+        exact = next((type for type, named in pairs if named == file), None)
+    if exact is not None:
         resolution = resolution.replace(quantization=exact, runtime=None)
     elif resolution.quantization is not None and "/" in name:
         named = _type_of_account(name, resolution.quantization, resolution.spec_id, catalogue)

@@ -151,7 +151,7 @@ def _begins_as(table: str, about: _Name) -> UnknownModelError | None:
     if table == "hosted" and (sizes_in(key) or _OF_TUNES & set(key.split("-"))):
         return None
     message, before = _SENTENCES[table]
-    for name, facts in about.catalogue.common("things")[table].items():
+    for name, facts in (about.catalogue.common("things").get(table) or {}).items():
         is_whole = key in map(canonical, facts.get("whole") or ())
         if not is_whole and not any(_begins(key, start) for start in facts.get("names") or ()):
             continue
@@ -202,7 +202,7 @@ def _listed(catalogue: Catalogue) -> Mapping[str, str]:
     layers it has, as its config.json or file says.
     """
     by_name: dict[str, str] = {}
-    for id, repositories in catalogue.common("alike")["alike"].items():
+    for id, repositories in (catalogue.common("alike").get("alike") or {}).items():
         names = canonical_of_each(repository.rpartition("/")[2] for repository in repositories)
         by_name.update(dict.fromkeys(names, id))
     return by_name
@@ -275,7 +275,7 @@ def _of_family_and_size(about: _Name) -> UnknownModelError | None:
     if len(sizes) != 1:
         return None
     words = re.split(r"[-_: ]", about.base.lower())
-    short: Mapping[str, str] = about.catalogue.common("families")["short"]
+    short: Mapping[str, str] = about.catalogue.common("families").get("short") or {}
     families = [short[word] for word in words[:2] if word in short]
     place = next((at for at, word in enumerate(words) if _BILLIONS.fullmatch(word)), 0)
     for end in range(place - 1, 0, -1):
