@@ -23,7 +23,7 @@ from .spec_values import note_meaningless, types_apart
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
 MAX_BEAMS = 100
@@ -195,7 +195,15 @@ class Architecture(Record):
 def read_architecture(table: Table, *, attention_untold: bool) -> Architecture:
     """`[architecture]`. `attention_untold`: the file says why it states no attention."""
     gguf, transformers = table.string("gguf"), table.string("transformers")
-    _check_row(table)
+    if "gguf" not in table and "transformers" not in table:
+        remedy = (
+            "write general.architecture of the GGUF file, or transformers = the model_type where no"
+            " GGUF exists"
+        )
+        table.problem("gguf", "is missing", remedy)
+    elif "gguf" in table and "transformers" in table:
+        remedy = "keep gguf; transformers is for models that no GGUF file exists of"
+        table.problem("transformers", "stands beside gguf", remedy)
     values = table.fields(Architecture)
     layers, mtp_layers = values["layers"], values["mtp_layers"]
     blocks = Blocks(layers=layers, pattern=values["layer_pattern"])
@@ -224,44 +232,22 @@ def read_architecture(table: Table, *, attention_untold: bool) -> Architecture:
     return architecture
 
 
-def _check_row(table: Table) -> None:
-    if "gguf" not in table and "transformers" not in table:
-        table.problem(
-            "gguf",
-            "is missing",
-            "write general.architecture of the GGUF file, or transformers = the model_type where no"
-            " GGUF exists",
-        )
-    elif "gguf" in table and "transformers" in table:
-        table.problem(
-            "transformers",
-            "stands beside gguf",
-            "keep gguf; transformers is for models that no GGUF file exists of",
-        )
-
-
 def _layer_parts(
     table: Table, blocks: Blocks, heads: int | None, width: int | None
-) -> dict[str, Any]:
+) -> dict[str, tuple[Any, ...]]:
     """What the layers have, by the key of the list that says so; a wrong line is left out."""
     attention, recurrent = table.tables("attention"), table.tables("recurrent")
     feed_forward = table.tables("feed_forward")
     # a layer either attends or keeps a state; its feed-forward is beside that
     attention_at, recurrent_at = places((attention, recurrent), blocks)
     (feed_forward_at,) = places((feed_forward,), blocks)
-    parts: dict[str, list[Any]] = {
-        "attention": [
-            read_attention(line, at, heads, width)
-            for line, at in zip(attention, attention_at, strict=True)
-        ],
-        "recurrent": [
-            read_recurrent(line, at, width)
-            for line, at in zip(recurrent, recurrent_at, strict=True)
-        ],
-        "feed_forward": [
-            read_feed_forward(line, at)
-            for line, at in zip(feed_forward, feed_forward_at, strict=True)
-        ],
+    attending = zip(attention, attention_at, strict=True)
+    keeping = zip(recurrent, recurrent_at, strict=True)
+    feeding = zip(feed_forward, feed_forward_at, strict=True)
+    parts: dict[str, Iterable[Any]] = {
+        "attention": [read_attention(line, at, heads, width) for line, at in attending],
+        "recurrent": [read_recurrent(line, at, width) for line, at in keeping],
+        "feed_forward": [read_feed_forward(line, at) for line, at in feeding],
     }
     return {name: tuple(filter(None, lines)) for name, lines in parts.items()}
 

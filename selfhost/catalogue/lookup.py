@@ -199,27 +199,19 @@ def _family(key: str, catalogue: Catalogue) -> Match | None:
     if model is None or model not in catalogue:
         return None
     why = (family.get("why") or "").strip().rstrip(".")
-    notes = [family.get("note") or taken_as(name, model, why)]
+    taken = f"{name} is a family; this answer is for {model}" + (f" ({why})." if why else ".")
+    notes = [family.get("note") or taken]
     if loaded:
         caveat = "" if loaded in catalogue else ", which is not in the catalogue"
         if "ollama_needs" in family:
             caveat += f" and needs as much as {family['ollama_needs']}"
         notes.append(f"Ollama's tag {name} loads another model: {loaded}{caveat}.")
     others = [id for id in family.get("others") or () if id in catalogue and id != model]
-    return model, (*notes, *others_of_family(others, name))
-
-
-def taken_as(name: str, model: str, why: str = "") -> str:
-    """The sentence that says which model of a family is meant."""
-    return f"{name} is a family; this answer is for {model}" + (f" ({why})." if why else ".")
-
-
-def others_of_family(others: Sequence[str], name: str) -> tuple[str, ...]:
-    """The sentence that names the first of a family's other models, if there is one."""
-    if not others:
-        return ()
-    more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
-    return (f"Its family also has {', '.join(others[:MOST_NAMED])}{more}: selfhost list {name}",)
+    if others:
+        more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
+        named = ", ".join(others[:MOST_NAMED])
+        notes.append(f"Its family also has {named}{more}: selfhost list {name}")
+    return model, tuple(notes)
 
 
 def _in_ollama(name: str, catalogue: Catalogue) -> Match | None:

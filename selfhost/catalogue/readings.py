@@ -20,16 +20,13 @@ from .lookup import (
     named_directly,
     not_listed,
     original,
-    others_of_family,
     sizes_in,
-    taken_as,
 )
 from .pasted import LIBRARY, bare_name, unrouted, unwrap
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from .outlines import Outline
     from .spec import ModelSpec
 
 # what says nothing in a name as `canonical` writes it: the `v` of `llama-v3.1`, and signs but
@@ -47,8 +44,6 @@ _LEFT_OFF = pattern(
 _POINT_ZERO = pattern(r"(?<=\d)\.0(?![\w.])")
 # `sd` begins one id and means many models
 _SHORTEST_BEGINNING = 4
-# what a desktop computer holds in 4 bits beside its programs
-_LARGEST_ON_DESKTOPS = 15_000_000_000
 
 
 def read_otherwise(typed: str, catalogue: Catalogue) -> Resolution | None:
@@ -183,8 +178,8 @@ def _tuned(name: str, catalogue: Catalogue) -> Match | None:
 
 
 def _begun(base: str, catalogue: Catalogue) -> Match | None:
-    """A model whose name somebody left the end off: the only one, or the newest of one size. The
-    name of a family alone means its newest.
+    """A model whose name somebody left the end off, or named by its family: the only one, or the
+    newest of one size.
     """
     key = canonical(_POINT_ZERO.sub("", base))
     is_thing = key in catalogue.common_tables("things", "thing")
@@ -197,10 +192,12 @@ def _begun(base: str, catalogue: Catalogue) -> Match | None:
             return outline.id, ()
         if _is_left_off(key, plain):
             begun.append(outline)
+    if not begun:
+        begun = [each for each in catalogue.outlines() if canonical(each.family or "") == key]
     sizes = {(each.parameters_total, each.parameters_active) for each in begun}
-    if len(sizes) != 1 or (len(begun) > 1 and (None, None) in sizes):
-        return _newest_of_family(base, catalogue)
-    newest = max(begun, key=_age)
+    if len(sizes) != 1 or (len(begun) > 1 and (None, None) in sizes) or begun[0].closed:
+        return None
+    newest = max(begun, key=lambda each: (each.released or "", -len(each.id), each.id))
     others = ", ".join(sorted(each.id for each in begun if each is not newest))
     why = f"the newest of one size; also {others}" if others else "the only one here"
     return newest.id, (f"{base} begins a longer name; this answer is for {newest.id} ({why}).",)
@@ -212,35 +209,3 @@ def _is_left_off(key: str, id: str) -> bool:
         return False
     ends = [at for at, sign in enumerate(id) if sign == "-" and canonical(id[:at]) == key]
     return bool(ends) and _LEFT_OFF.fullmatch(id[ends[0] :]) is not None
-
-
-def _newest_of_family(name: str, catalogue: Catalogue) -> Match | None:
-    """Of the models of this `family` that do what most of them do, the newest; of one month the
-    largest that most desktop computers hold. None where an API alone serves some.
-    """
-    key = canonical(name)
-    models = [each for each in catalogue.outlines() if canonical(each.family or "") == key]
-    if not models or any(each.closed for each in models):
-        return None
-    uses = [each.uses[:1] if each.uses else () for each in models]
-    main_use = max(uses, key=uses.count)
-    alike = [each for each, use in zip(models, uses, strict=True) if use == main_use]
-    month = (max(alike, key=_age).released or "")[:7]
-    newest = [each for each in alike if (each.released or "")[:7] == month]
-    held = [each for each in newest if (each.parameters_total or 0) <= _LARGEST_ON_DESKTOPS]
-    model = max(held, key=_size) if held else min(newest, key=_size)
-    others = [each.id for each in sorted(models, key=_age, reverse=True) if each is not model]
-    why = "the newest here" if others else "the only one here"
-    if len(newest) > 1:
-        size = "largest that most desktop computers hold" if held else "smallest"
-        why = f"of the newest the {size}"
-    return model.id, (taken_as(name, model.id, why), *others_of_family(others, name))
-
-
-def _age(outline: Outline) -> tuple[str, int, str]:
-    """What orders models of one name: the newest last, of one day the shortest id."""
-    return outline.released or "", -len(outline.id), outline.id
-
-
-def _size(outline: Outline) -> tuple[int, int, str]:
-    return outline.parameters_total or 0, -len(outline.id), outline.id

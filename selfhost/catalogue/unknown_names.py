@@ -304,14 +304,19 @@ def _near(key: str, catalogue: Catalogue, likeness: float) -> list[str]:
 
 
 def _nearest(key: str, catalogue: Catalogue) -> tuple[str, ...]:
-    """The models of the names that are most like this one, those with its numbers first."""
+    """The models of a family of that name, the newest first, and those of the names that are most
+    like it, those with its numbers first.
+    """
     from difflib import get_close_matches
 
     first, numbers = key.partition("-")[0], re.findall(r"\d+", key)
     near = _near(key, catalogue, _NEAR)
     near = [name for name in near if get_close_matches(first, [name.partition("-")[0]])]
     near.sort(key=lambda name: re.findall(r"\d+", name) != numbers)
-    ids = dict.fromkeys(_id_of(name, catalogue) for name in near)
+    family = [each for each in catalogue.outlines() if canonical(each.family or "") == key]
+    family.sort(key=lambda each: each.released or "", reverse=True)
+    members = [each.id for each in family]
+    ids = dict.fromkeys([*members, *(_id_of(name, catalogue) for name in near)])
     return tuple(id for id in ids if id is not None)[:_MOST_HINTS]
 
 
