@@ -195,15 +195,7 @@ class Architecture(Record):
 def read_architecture(table: Table, *, attention_untold: bool) -> Architecture:
     """`[architecture]`. `attention_untold`: the file says why it states no attention."""
     gguf, transformers = table.string("gguf"), table.string("transformers")
-    if "gguf" not in table and "transformers" not in table:
-        remedy = (
-            "write general.architecture of the GGUF file, or transformers = the model_type where no"
-            " GGUF exists"
-        )
-        table.problem("gguf", "is missing", remedy)
-    elif "gguf" in table and "transformers" in table:
-        remedy = "keep gguf; transformers is for models that no GGUF file exists of"
-        table.problem("transformers", "stands beside gguf", remedy)
+    _check_row(table)
     values = table.fields(Architecture)
     layers, mtp_layers = values["layers"], values["mtp_layers"]
     blocks = Blocks(layers=layers, pattern=values["layer_pattern"])
@@ -222,19 +214,33 @@ def read_architecture(table: Table, *, attention_untold: bool) -> Architecture:
     # a part that is wrong itself is left out, and not missed
     for name, message, remedy in architecture.misfits() if table.document.ok else ():
         table.problem(name, message, remedy)
+    _check_context(table, architecture)
+    return architecture
+
+
+def _check_context(table: Table, architecture: Architecture) -> None:
     trained, scaled = architecture.context_tokens, architecture.scaled_context_tokens
     if trained is not None and scaled is not None and scaled <= trained:
-        table.problem(
-            "scaled_context_tokens",
-            f"is {scaled:,}, not more than context_tokens, {trained:,}",
-            "leave it out where the publisher documents no longer context",
+        message = f"is {scaled:,}, not more than context_tokens, {trained:,}"
+        remedy = "leave it out where the publisher documents no longer context"
+        table.problem("scaled_context_tokens", message, remedy)
+
+
+def _check_row(table: Table) -> None:
+    if "gguf" not in table and "transformers" not in table:
+        remedy = (
+            "write general.architecture of the GGUF file, or transformers = the model_type where no"
+            " GGUF exists"
         )
-    return architecture
+        table.problem("gguf", "is missing", remedy)
+    elif "gguf" in table and "transformers" in table:
+        remedy = "keep gguf; transformers is for models that no GGUF file exists of"
+        table.problem("transformers", "stands beside gguf", remedy)
 
 
 def _layer_parts(
     table: Table, blocks: Blocks, heads: int | None, width: int | None
-) -> dict[str, tuple[Any, ...]]:
+) -> dict[str, Any]:
     """What the layers have, by the key of the list that says so; a wrong line is left out."""
     attention, recurrent = table.tables("attention"), table.tables("recurrent")
     feed_forward = table.tables("feed_forward")

@@ -134,17 +134,28 @@ def _form(words: Sequence[str], written: str, account: str, is_tag: bool) -> For
     if narrow is not None and not (narrow == "MXFP4" and others):
         is_qat = "qat" in kinds and narrow == "Q4_0"
         return Form(written=written, quantization=narrow, notes=notes, is_qat=is_qat)
-    if kinds & _UNSIZED or any(word.endswith("bpw") for word in words):
+    return _without_narrow_type(words, written, notes, list(types.values()), others)
+
+
+def _without_narrow_type(
+    words: Sequence[str],
+    written: str,
+    notes: tuple[str, ...],
+    types: Sequence[str],
+    others: set[str],
+) -> Form:
+    """A form of words that name no type of a few bits of GGUF files."""
+    if _UNSIZED.intersection(words) or any(word.endswith("bpw") for word in words):
         return Form(written=written, is_sized=False)
     if others and others <= {"qat", "unquantized"}:
         # the files that Google publishes of such weights are of this type
-        stated = None if "unquantized" in kinds else "Q4_0"
+        stated = None if "unquantized" in words else "Q4_0"
         return Form(written=written, quantization=stated, notes=notes, is_qat=stated is not None)
-    if others and "cloud" not in kinds:
+    if others and "cloud" not in words:
         return _packed(words, written, notes)
     # of other files than GGUF the plain type says only that they are as published
-    wide = None if "safetensors" in kinds else next(iter(types.values()), None)
-    is_container = wide is None and "cloud" not in kinds
+    wide = None if "safetensors" in words else next(iter(types), None)
+    is_container = wide is None and "cloud" not in words
     return Form(written=written, quantization=wide, notes=notes, is_container=is_container)
 
 

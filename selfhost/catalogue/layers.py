@@ -12,6 +12,7 @@ from .spec_values import note_meaningless
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Iterator, Mapping, Sequence
     from typing import Any, TypeVar
 
@@ -48,6 +49,12 @@ _ATTENTION_KEYS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ),
     ),
 }  # fmt: skip
+# the second key is missing beside the first, in any kind and in one
+_ATTENTION_PAIRS = (("indexer_heads", "indexer_length"), ("indexer_length", "indexer_heads"))
+_ATTENTION_PAIRS_OF = {
+    "full": (("latent_length", "rope_length"),),
+    "compressed": (("indexer_heads", "indexer_rows"),),
+}
 _OF_ALL_KINDS = ("kind", "values_from_keys", "query_key_norm")
 # of each kind of recurrent layer the same
 _RECURRENT_KEYS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -164,15 +171,15 @@ class Recurrent(LayerPart):
             yield from undivided("groups", self.groups, heads, f"the {heads:,} heads")
         elif heads and (self.kind == "delta" or "rwkv" in self.kind):
             yield from undivided("key_heads", self.key_heads, heads, f"the {heads:,} heads")
-        names = _RANKS.get(self.kind, ())
+        yield from self._misfits_of_ranks()
+
+    def _misfits_of_ranks(self) -> Iterator[Misfit]:
+        names, ranks = _RANKS.get(self.kind, ()), self.ranks or ()
         # without a gate its rank is 0
-        if names and (len(self.ranks or ()) != len(names) or not all((self.ranks or ())[:3])):
+        if names and (len(ranks) != len(names) or not all(ranks[:3])):
             last = "; without a gate the last is 0" if "gate" in names else ""
-            yield (
-                "ranks",
-                f"is {list(self.ranks or ())}",
-                f"write {len(names)} numbers, those of {', '.join(names)}, each at least 1{last}",
-            )
+            numbers = f"{len(names)} numbers, those of {', '.join(names)}"
+            yield "ranks", f"is {list(ranks)}", f"write {numbers}, each at least 1{last}"
 
 
 class FeedForward(LayerPart):
@@ -242,20 +249,27 @@ def places(lists: Sequence[Sequence[Table]], blocks: Blocks) -> list[Places]:
     pairs = [pair for each in zip(lists, named, strict=True) for pair in zip(*each, strict=True)]
     is_certain = blocks.layers is not None and all(at or "at" not in line for line, at in pairs)
     for lines, numbers in zip(lists, named, strict=True):
-        without = [index for index, line in enumerate(lines) if "at" not in line]
-        for index in without:
-            numbers[index] = rest
-        for index in without[1:]:
-            lines[index].problem(
-                None,
-                "has no `at`, and neither has an earlier line",
-                "only one line of a list takes the layers that are left",
-            )
-        if len(without) == 1 and is_certain and not rest:
-            message = "has no `at`, and no layer is left for it"
-            remedy = "remove the line, or name its layers with at = …"
-            lines[without[0]].problem(None, message, remedy)
+        _give_rest(lines, numbers, rest, is_certain)
     return named
+
+
+def _give_rest(
+    lines: Sequence[Table], numbers: Places, rest: tuple[int, ...], is_certain: bool
+) -> None:
+    """Put `rest` where a line has no `at`. That none is left is a fault where no other was
+    noted.
+    """
+    without = [index for index, line in enumerate(lines) if "at" not in line]
+    for index in without:
+        numbers[index] = rest
+    for index in without[1:]:
+        message = "has no `at`, and neither has an earlier line"
+        remedy = "only one line of a list takes the layers that are left"
+        lines[index].problem(None, message, remedy)
+    if len(without) == 1 and is_certain and not rest:
+        message = "has no `at`, and no layer is left for it"
+        remedy = "remove the line, or name its layers with at = …"
+        lines[without[0]].problem(None, message, remedy)
 
 
 def _named_places(lines: Sequence[Table], blocks: Blocks) -> Places:
@@ -285,25 +299,11 @@ _SLICE = pattern(r"(?a)(\d{0,9}):(\d{0,9})(?::(\d{0,9}))?")
 
 def _layers(line: Table, at: object, blocks: Blocks) -> tuple[int, ...] | None:
     """`at` as layer numbers; None where it is wrong."""
-    limit = (blocks.layers or 0) + blocks.beyond
     if isinstance(at, list):
-        wrong = [number for number in at if type(number) is not int or not 0 <= number < limit]
-        if at and not wrong and len(set(at)) == len(at):
-            return tuple(sorted(at))
-        what = f", not {kind_of(wrong[0])}" if wrong else ", each once"
-        line.problem("at", f"must list layer numbers from 0 to {limit - 1}{what}")
-        return None
+        return _listed(line, at, (blocks.layers or 0) + blocks.beyond)
     slice = _SLICE.fullmatch(at) if isinstance(at, str) else None
     if slice is not None:
-        start, stop = int(slice[1] or 0), int(slice[2] or blocks.layers or 0)
-        step = int(slice[3] or 1)
-        is_beyond = start >= limit or stop > limit
-        if not is_beyond and start < stop and step:
-            return tuple(range(start, stop, step))
-        fault = f"goes beyond the last layer, {limit - 1}" if is_beyond else "names no layer"
-        remedy = "layers count from 0, and the stop of start:stop:step is not part of the slice"
-        line.problem("at", f'"{at}" {fault}', remedy)
-        return None
+        return _sliced(line, slice, blocks)
     if isinstance(at, str) and len(at) == 1 and (blocks.pattern or not at.isdecimal()):
         return _lettered(line, at, blocks.pattern)
     is_number = str(at).isascii() and str(at).isdecimal() and len(str(at)) < 10
@@ -313,6 +313,28 @@ def _layers(line: Table, at: object, blocks: Blocks) -> tuple[int, ...] | None:
         f" layer_pattern, not {kind_of(at)}",
         f"write at = [{at}]" if is_number else None,
     )
+    return None
+
+
+def _listed(line: Table, at: list[Any], limit: int) -> tuple[int, ...] | None:
+    wrong = [number for number in at if type(number) is not int or not 0 <= number < limit]
+    if at and not wrong and len(set(at)) == len(at):
+        return tuple(sorted(at))
+    what = f", not {kind_of(wrong[0])}" if wrong else ", each once"
+    line.problem("at", f"must list layer numbers from 0 to {limit - 1}{what}")
+    return None
+
+
+def _sliced(line: Table, slice: re.Match[str], blocks: Blocks) -> tuple[int, ...] | None:
+    layers = blocks.layers or 0
+    limit = layers + blocks.beyond
+    start, stop, step = int(slice[1] or 0), int(slice[2] or layers), int(slice[3] or 1)
+    is_beyond = start >= limit or stop > limit
+    if not is_beyond and start < stop and step:
+        return tuple(range(start, stop, step))
+    fault = f"goes beyond the last layer, {limit - 1}" if is_beyond else "names no layer"
+    remedy = "layers count from 0, and the stop of start:stop:step is not part of the slice"
+    line.problem("at", f'"{slice[0]}" {fault}', remedy)
     return None
 
 
@@ -365,17 +387,11 @@ def read_attention(
     """
     values = line.fields(Attention)
     line.close()
-    kind = values["kind"]
     # else the kind itself is wrong
-    is_kind = line.values.get("kind", kind) == kind
-    if is_kind:
+    kind = values["kind"] if line.values.get("kind", values["kind"]) == values["kind"] else None
+    if kind is not None:
         _check_keys(line, Attention, kind, _ATTENTION_KEYS[kind])
-        pairs = [("indexer_heads", "indexer_length"), ("indexer_length", "indexer_heads")]
-        if kind == "full":
-            pairs.append(("latent_length", "rope_length"))
-        if kind == "compressed":
-            pairs.append(("indexer_heads", "indexer_rows"))
-        _check_beside(line, *pairs)
+        _check_beside(line, *_ATTENTION_PAIRS, *_ATTENTION_PAIRS_OF.get(kind, ()))
     elif "key_length" not in line:
         line.problem("key_length", "is missing")
     values["heads"] = values["heads"] or model_heads
@@ -383,17 +399,22 @@ def read_attention(
     if kind == "latent" and values["kv_heads"] is None:
         values["kv_heads"] = values["heads"]
     values["value_length"] = values["value_length"] or values["key_length"]
+    _check_sizes(line, kind, values)
+    sizes = ("heads", "kv_heads", "key_length", "value_length")
+    if at is None or kind is None or any(values[key] is None for key in sizes):
+        return None
+    return _fitting(line, Attention(layers=at, **values), width)
+
+
+def _check_sizes(line: Table, kind: str | None, values: Mapping[str, Any]) -> None:
+    """Note the sizes that contradict each other, and heads that nothing states."""
     stated = {**line.document.values["architecture"], **line.values}
     if values["heads"] is None and "heads" not in stated:
         line.problem("heads", "is missing, here and in [architecture]")
     _above(line, values, "kv_heads", "heads", "heads")
     rope, key = values["rope_length"], values["key_length"]
-    if kind == "full" and is_kind and rope and key and rope >= key:
+    if kind == "full" and rope and key and rope >= key:
         line.problem("rope_length", f"is {rope:,}, and the whole key {key:,}")
-    sizes = ("heads", "kv_heads", "key_length", "value_length")
-    if at is None or not is_kind or any(values[key] is None for key in sizes):
-        return None
-    return _fitting(line, Attention(layers=at, **values), width)
 
 
 def read_recurrent(line: Table, at: tuple[int, ...] | None, width: int | None) -> Recurrent | None:

@@ -138,8 +138,10 @@ def named_directly(name: str, catalogue: Catalogue) -> Match | None:
     match = _by_any_name(key, name, catalogue)
     facts = catalogue.common_tables("families", "tag").get(key, ("", {}))[1]
     loaded = facts.get("loads") if ":" in name else None
-    own = catalogue.names()[:-1]
-    if loaded not in catalogue or by_key(key, ("ids", "aliases"), catalogue, name, own):
+    if loaded is None or loaded not in catalogue:
+        return match
+    own = by_key(key, ("ids", "aliases"), catalogue, name, catalogue.names()[:-1])
+    if own is not None:
         return match
     if match is None or match[0] == loaded:
         return loaded, ()

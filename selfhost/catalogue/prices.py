@@ -143,7 +143,7 @@ def _of(model: Any, noon: Any, offer: Offer) -> _Price | None:
     # trial's
     if not into or offer.input_usd_per_million_tokens is None or (has_output and not out):
         return None
-    return float(into), float(out) if has_output else None
+    return float(into), float(out) if has_output and out is not None else None
 
 
 def _conditional(prices: Any) -> Sequence[Any]:

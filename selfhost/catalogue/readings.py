@@ -27,6 +27,7 @@ from .pasted import LIBRARY, bare_name, unrouted, unwrap
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from .outlines import Outline
     from .spec import ModelSpec
 
 # what says nothing in a name as `canonical` writes it: the `v` of `llama-v3.1`, and signs but
@@ -194,6 +195,11 @@ def _begun(base: str, catalogue: Catalogue) -> Match | None:
             begun.append(outline)
     if not begun:
         begun = [each for each in catalogue.outlines() if canonical(each.family or "") == key]
+    return _newest(base, begun)
+
+
+def _newest(base: str, begun: Sequence[Outline]) -> Match | None:
+    """The newest of the models that a name begins, where all are of one size."""
     sizes = {(each.parameters_total, each.parameters_active) for each in begun}
     if len(sizes) != 1 or (len(begun) > 1 and (None, None) in sizes) or begun[0].closed:
         return None

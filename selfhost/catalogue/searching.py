@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
 from ..core.records import pattern
@@ -149,11 +149,15 @@ def meant(words: Sequence[str], catalogue: Catalogue) -> tuple[str, ...]:
         all(_in_names(word, names) for word in mended) for names in own_names
     ):
         return (" ".join(mended),)
-    known = [word for word in holders if holders[word]][:_MOST_WORDS]
-    for count in range(len(known), 0, -1):
+    return _together([word for word in holders if holders[word]][:_MOST_WORDS], holders)
+
+
+def _together(words: Sequence[str], holders: Mapping[str, set[str]]) -> tuple[str, ...]:
+    """The largest parts of the words of which all are in the names of one model."""
+    for count in range(len(words), 0, -1):
         parts = [
             " ".join(part)
-            for part in combinations(known, count)
+            for part in combinations(words, count)
             if set.intersection(*(holders[word] for word in part))
         ]
         if parts:

@@ -578,15 +578,7 @@ def _faults(
     """
     yield from _faults_of_closed(root) if closed else _faults_of_open(root, unknown, whole)
     modality = root.values.get("modality")
-    if "components" in root and "architecture" in root:
-        message = "stands beside [architecture]"
-        yield "components", message, "keep one: components are for image models"
-    for key, what in _OF_COMPONENTS.items():
-        # of a model whose parts nobody counted, the work may be known all the same
-        stands = "components" in root or (key == "denoising" and "needs" in root)
-        if key in root and not stands:
-            message = f"is the {what} of [components], which are missing"
-            yield key, message, "write [components], or remove it"
+    yield from _faults_of_components(root)
     if "embedding" in root and modality in MODALITIES and modality != "embedding":
         remedy = 'write modality = "embedding", or remove it'
         yield "embedding", "is for embedding models", remedy
@@ -596,6 +588,18 @@ def _faults(
 
 def _states_any(keys: Mapping[str, Any], wanted: tuple[str, ...]) -> bool:
     return any(key in keys for key in wanted)
+
+
+def _faults_of_components(root: Table) -> Iterator[tuple[str | None, str, str]]:
+    if "components" in root and "architecture" in root:
+        message = "stands beside [architecture]"
+        yield "components", message, "keep one: components are for image models"
+    for key, what in _OF_COMPONENTS.items():
+        # of a model whose parts nobody counted, the work may be known all the same
+        stands = "components" in root or (key == "denoising" and "needs" in root)
+        if key in root and not stands:
+            message = f"is the {what} of [components], which are missing"
+            yield key, message, "write [components], or remove it"
 
 
 def _faults_of_closed(root: Table) -> Iterator[tuple[str | None, str, str]]:
@@ -624,7 +628,7 @@ def _check_texts(root: Table, unknown: Mapping[str, str]) -> None:
     """A license that SPDX does not list needs an address; nothing is both stated and said to be
     unknown.
     """
-    terms = root.values.get("license")
+    terms: Any = root.values.get("license")
     is_own = isinstance(terms, dict) and str(terms.get("id")).startswith("LicenseRef-")
     if is_own and "url" not in terms and "license.url" not in unknown:
         message = "is missing: the id says only that it is no SPDX license"
