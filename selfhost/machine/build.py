@@ -449,6 +449,8 @@ def _title(about: Description, parts: _Parts) -> str:
         names += [card.name for card in _unnamed_gpu(about)]
     elif about.cards or not parts.row:
         names.append(parts.cards.label)
+    if not names and not parts.row and about.ram_gib is not None:
+        return f"a computer with {about.ram_gib:g} GB of RAM"
     return f"{title} with {' and '.join(names)}" if names else title
 
 

@@ -503,6 +503,9 @@ def _spare(verdict: Verdict) -> str:
         return ""
     where = "the GPU" if _is_on_card(verdict) else "memory"
     listed = " or ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
+    if verdict.machine.memory_available_bytes is None:
+        # nothing runs there
+        return f"Also fits {where}: {listed}."
     return f"With other programs closed, {where} also holds: {listed}."
 
 

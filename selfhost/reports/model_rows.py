@@ -10,7 +10,7 @@ from ..judge.record import Verdict
 from .layout import Cell, Column, Table, strong
 from .words import PACES, download_of, license_name, memory_of, pace_of, pace_title
 
-_PLACES = {"host": "RAM", "accelerator": "GPU", "split": "both"}
+_PLACES = {"host": "RAM", "accelerator": "GPU", "split": "GPU+RAM"}
 # by name; the pace's title depends on the models
 _COLUMNS = {
     "memory": Column(title="memory", right=True, drop=2),

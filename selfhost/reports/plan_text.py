@@ -32,7 +32,7 @@ from .words import finding_blocks, pace_of, pace_title, run_words
 # machines of the first screen
 _SHOWN = 6
 _SYSTEM_NAMES = {"linux": "Linux", "macos": "macOS", "windows": "Windows"}
-_PLACES = {"host": "RAM", "accelerator": "GPU", "split": "both"}
+_PLACES = {"host": "RAM", "accelerator": "GPU", "split": "GPU+RAM"}
 # beyond so many there is hardly a processor that would not do
 _FEW_ARCHITECTURES = 2
 # a price of hardware would need a day and a source for each country
