@@ -17,7 +17,7 @@ from rich.text import Text
 
 from selfhost import Verdict, Workload
 from selfhost.advice.verdicts import check_with
-from selfhost.catalogue.offers import snapshot_day
+from selfhost.catalogue.offers import snapshot
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.machine.named import machine_named
 from selfhost.reports.check_text import check_document
@@ -55,7 +55,7 @@ _SVG = """<svg class="selfhost" viewBox="0 0 {width} {height}" xmlns="http://www
 def verdicts() -> list[Verdict]:
     """What the picture shows."""
     catalogue, machine = open_catalogue(), machine_named(MACHINE)
-    today = snapshot_day(catalogue.offers_path)
+    today = snapshot(catalogue.offers_path).day
     return [check_with(catalogue, name, Workload(), machine, today=today) for name in MODELS]
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, MutableMapping
 
 from ..catalogue.index import Catalogue
-from ..catalogue.offers import Offer, offers_of, snapshot_day
+from ..catalogue.offers import Offer, offers_of, snapshot
 from ..catalogue.spec import ModelSpec
 from ..core.errors import SelfhostError
 from ..core.records import Record
@@ -41,7 +41,7 @@ class _Prices(Record):
                 provider=served.provider,
                 model=spec.id,
                 model_id=spec.id,
-                as_of=snapshot_day(path),
+                as_of=snapshot(path).day,
                 source=source,
             ),
         )

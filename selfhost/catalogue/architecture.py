@@ -23,7 +23,7 @@ from .spec_values import note_meaningless, types_apart
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
 MAX_BEAMS = 100
@@ -214,30 +214,28 @@ def read_architecture(table: Table, *, attention_untold: bool) -> Architecture:
     # a part that is wrong itself is left out, and not missed
     for name, message, remedy in architecture.misfits() if table.document.ok else ():
         table.problem(name, message, remedy)
+    _check_context(table, architecture)
+    return architecture
+
+
+def _check_context(table: Table, architecture: Architecture) -> None:
     trained, scaled = architecture.context_tokens, architecture.scaled_context_tokens
     if trained is not None and scaled is not None and scaled <= trained:
-        table.problem(
-            "scaled_context_tokens",
-            f"is {scaled:,}, not more than context_tokens, {trained:,}",
-            "leave it out where the publisher documents no longer context",
-        )
-    return architecture
+        message = f"is {scaled:,}, not more than context_tokens, {trained:,}"
+        remedy = "leave it out where the publisher documents no longer context"
+        table.problem("scaled_context_tokens", message, remedy)
 
 
 def _check_row(table: Table) -> None:
     if "gguf" not in table and "transformers" not in table:
-        table.problem(
-            "gguf",
-            "is missing",
+        remedy = (
             "write general.architecture of the GGUF file, or transformers = the model_type where no"
-            " GGUF exists",
+            " GGUF exists"
         )
+        table.problem("gguf", "is missing", remedy)
     elif "gguf" in table and "transformers" in table:
-        table.problem(
-            "transformers",
-            "stands beside gguf",
-            "keep gguf; transformers is for models that no GGUF file exists of",
-        )
+        remedy = "keep gguf; transformers is for models that no GGUF file exists of"
+        table.problem("transformers", "stands beside gguf", remedy)
 
 
 def _layer_parts(
@@ -249,19 +247,13 @@ def _layer_parts(
     # a layer either attends or keeps a state; its feed-forward is beside that
     attention_at, recurrent_at = places((attention, recurrent), blocks)
     (feed_forward_at,) = places((feed_forward,), blocks)
-    parts: dict[str, list[Any]] = {
-        "attention": [
-            read_attention(line, at, heads, width)
-            for line, at in zip(attention, attention_at, strict=True)
-        ],
-        "recurrent": [
-            read_recurrent(line, at, width)
-            for line, at in zip(recurrent, recurrent_at, strict=True)
-        ],
-        "feed_forward": [
-            read_feed_forward(line, at)
-            for line, at in zip(feed_forward, feed_forward_at, strict=True)
-        ],
+    attending = zip(attention, attention_at, strict=True)
+    keeping = zip(recurrent, recurrent_at, strict=True)
+    feeding = zip(feed_forward, feed_forward_at, strict=True)
+    parts: dict[str, Iterable[Any]] = {
+        "attention": [read_attention(line, at, heads, width) for line, at in attending],
+        "recurrent": [read_recurrent(line, at, width) for line, at in keeping],
+        "feed_forward": [read_feed_forward(line, at) for line, at in feeding],
     }
     return {name: tuple(filter(None, lines)) for name, lines in parts.items()}
 

@@ -8,15 +8,10 @@ Publishers write it behind the model's own name, one word after another: `-AWQ`,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from ..core.records import Record, pattern
 from .quantization_names import GGUF_TYPE, MLX_MODES, canonical_packed, gguf_name, program_of_packed
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from .spec import ModelSpec
 
 _WIDE = frozenset({"F16", "BF16", "F32"})
 # Ollama and some files leave out the only variant that there is
@@ -122,67 +117,51 @@ def splits(name: str, account: str = "") -> Iterator[tuple[str, Form]]:
         yield base, _form(words, name[len(base) :].strip("-_.:@ ()"), account, ":" in name)
 
 
-# the component that makes the picture or clip, alone in a file for ComfyUI or with all others
-_DENOISERS = ("transformer", "unet")
-
-
-def fp8_bytes(spec: ModelSpec, form: Form) -> int | None:
-    """Bytes of a file in FP8 of what makes the picture or clip: one a weight. None for any other
-    form, and for a model without such a component.
-
-    flux1-dev-fp8.safetensors has 11.9 GB at Kijai/flux-fp8.
-    """
-    if not re.search(r"(?i)(?:^|[-_.])(?:fp8(?:mixed)?|float8)(?![a-z0-9])", form.written):
-        return None
-    components = spec.components or {}
-    return next((components[name] for name in _DENOISERS if name in components), None)
-
-
 def _form(words: Sequence[str], written: str, account: str, is_tag: bool) -> Form:
     """What the words at the end of a name state together. `is_tag`: they are Ollama's."""
     kinds = set(words)
     notes = tuple(note for word, note in _NOTES.items() if word in kinds)
     if _is_mlx(words, account, is_tag):
         return _of_mlx(words, written, notes, is_tag=is_tag)
-    types = {
-        word: gguf_name(word) if re.fullmatch(GGUF_TYPE, word, re.IGNORECASE) else _BARE.get(word)
-        for word in words
-    }
-    others = {word for word, name in types.items() if name is None} - _CONTAINERS
     usual = None if account else _SHORT.get(" ".join(words))
     if usual is not None:
         note = f"{written} is judged as {usual}, which most people load."
         return Form(written=written, quantization=usual, notes=(note,))
-    narrow = next((name for name in types.values() if name and name not in _WIDE), None)
+    types = {word: type for word in words if (type := _gguf_type(word))}
+    others = kinds - types.keys() - _CONTAINERS
+    narrow = next((type for type in types.values() if type not in _WIDE), None)
     # other files have MXFP4, too
     if narrow is not None and not (narrow == "MXFP4" and others):
         is_qat = "qat" in kinds and narrow == "Q4_0"
         return Form(written=written, quantization=narrow, notes=notes, is_qat=is_qat)
-    return _without_narrow_type(words, written, notes, types, others)
+    return _without_narrow_type(words, written, notes, list(types.values()), others)
 
 
 def _without_narrow_type(
     words: Sequence[str],
     written: str,
     notes: tuple[str, ...],
-    types: Mapping[str, str | None],
+    types: Sequence[str],
     others: set[str],
 ) -> Form:
     """A form of words that name no type of a few bits of GGUF files."""
-    kinds = set(words)
-    if kinds & _UNSIZED or any(word.endswith("bpw") for word in words):
+    if _UNSIZED.intersection(words) or any(word.endswith("bpw") for word in words):
         return Form(written=written, is_sized=False)
-    if "cloud" in kinds or not others:
-        # of other files than GGUF the plain type says only that they are as published
-        is_plain = "safetensors" in kinds
-        wide = None if is_plain else next((name for name in types.values() if name), None)
-        is_container = wide is None and "cloud" not in kinds
-        return Form(written=written, quantization=wide, notes=notes, is_container=is_container)
-    if others <= {"qat", "unquantized"}:
+    if others and others <= {"qat", "unquantized"}:
         # the files that Google publishes of such weights are of this type
-        stated = None if "unquantized" in kinds else "Q4_0"
+        stated = None if "unquantized" in words else "Q4_0"
         return Form(written=written, quantization=stated, notes=notes, is_qat=stated is not None)
-    return _packed(words, written, notes)
+    if others and "cloud" not in words:
+        return _packed(words, written, notes)
+    # of other files than GGUF the plain type says only that they are as published
+    wide = None if "safetensors" in words else next(iter(types), None)
+    is_container = wide is None and "cloud" not in words
+    return Form(written=written, quantization=wide, notes=notes, is_container=is_container)
+
+
+def _gguf_type(word: str) -> str | None:
+    is_type = re.fullmatch(GGUF_TYPE, word, re.IGNORECASE)
+    return gguf_name(word) if is_type else _BARE.get(word)
 
 
 def _is_mlx(words: Sequence[str], account: str, is_tag: bool) -> bool:

@@ -255,17 +255,10 @@ class Catalogue:
         by_id = {each.id: each for folder in reversed(self._folders) for each in folder.outlines}
         return {spec_id: by_id[spec_id] for spec_id in sorted(by_id)}
 
-    @cached_property
-    def _base_ids(self) -> frozenset[str]:
-        return frozenset(
-            outline.id
-            for outline in self.outlines()
-            if not outline.closed and BASE in (outline.uses or ())
-        )
-
     def base_ids(self) -> frozenset[str]:
         """The open base models. They are never proposed instead of chat models, or the reverse."""
-        return self._base_ids
+        open_models = [each for each in self.outlines() if not each.closed]
+        return frozenset(each.id for each in open_models if BASE in (each.uses or ()))
 
     @cached_property
     def _open_by_size(self) -> tuple[Outline, ...]:
@@ -286,21 +279,19 @@ class Catalogue:
         superseded: dict[str, None] = {}
         for id in ids:
             chain = [id]
-            while (
-                outline := self.outline(chain[-1])
-            ) is not None and outline.superseded_by is not None:
-                after = self.outline(outline.superseded_by)
-                if (
-                    after is None
-                    or after.closed
-                    or after.modality != outline.modality
-                    or after.id in chain
-                ):
-                    break
-                chain.append(after.id)
+            while (after := self._successor(chain[-1])) is not None and after not in chain:
+                chain.append(after)
             current[chain.pop()] = None
             superseded.update(dict.fromkeys(reversed(chain)))
         return tuple({**current, **superseded})
+
+    def _successor(self, id: str) -> str | None:
+        """The open model for the same work that supersedes that one."""
+        outline = self.outline(id)
+        after = self.outline(outline.superseded_by or "") if outline is not None else None
+        if outline is None or after is None or after.closed:
+            return None
+        return after.id if after.modality == outline.modality else None
 
 
 def spec_in(path: str) -> ModelSpec:
@@ -457,16 +448,13 @@ def _named_files(path: str, endings: tuple[str, ...]) -> tuple[str, ...]:
 
 def _unlistable(path: str, error: OSError | ValueError) -> Problem:
     """Why a folder cannot be listed; a null character in its path is a `ValueError`."""
-    remedy: str | None
+    message, remedy = f"cannot be listed: {error}", "name a folder that holds <id>.toml files"
     if isinstance(error, ValueError):
-        message, remedy = "is no path", "name a folder of <id>.toml files"
+        message = "is no path"
     elif isinstance(error, FileNotFoundError):
         message = "there is no such folder of specs" if path else "no folder of specs was named"
-        remedy = "name a folder that holds <id>.toml files"
     elif isinstance(error, NotADirectoryError):
-        message, remedy = "is not a folder", "name the folder that holds the <id>.toml files"
-    else:
-        message, remedy = f"cannot be listed: {error.strerror or error}", None
+        message = "is not a folder"
     return Problem(file=shown(path), message=message, remedy=remedy)
 
 

@@ -4,7 +4,7 @@ readers of their tables in a spec file, which name layers by `at`.
 
 from __future__ import annotations
 
-from ..core.records import Record, read_by
+from ..core.records import Record, pattern, read_by
 from ..core.tomlfile import Table, kind_of
 from .fitting import MAX_EXPERTS, Misfit, undivided, unsized
 from .spec_values import note_meaningless
@@ -12,6 +12,7 @@ from .spec_values import note_meaningless
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Iterator, Mapping, Sequence
     from typing import Any, TypeVar
 
@@ -19,55 +20,60 @@ if TYPE_CHECKING:
 
 # more than any published model has (126); bounds what a hostile file can ask for
 MAX_LAYERS = 1000
-# what each kind of attention must state
-_ATTENTION_KEYS: Mapping[str, tuple[str, ...]] = {
-    "full": ("key_length", "kv_heads"),
-    "sliding": ("key_length", "kv_heads", "window_tokens"),
-    "latent": ("key_length", "latent_length", "rope_length"),
-    "cross": ("key_length", "kv_heads"),
+# what each kind of attention must state, and what it may state beside the keys of all kinds
+_ATTENTION_KEYS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "full": (
+        ("key_length", "kv_heads"),
+        (
+            "heads", "value_length", "latent_length", "rope_length", "query_latent_length",
+            "indexer_heads", "indexer_length",
+        ),
+    ),
+    "sliding": (("key_length", "kv_heads", "window_tokens"), ("heads", "value_length")),
+    "latent": (
+        ("key_length", "latent_length", "rope_length"),
+        (
+            "heads", "kv_heads", "value_length", "window_tokens", "query_latent_length",
+            "indexer_heads", "indexer_length",
+        ),
+    ),
+    "cross": (("key_length", "kv_heads"), ("heads", "value_length")),
     "compressed": (
-        "key_length",
-        "kv_heads",
-        "window_tokens",
-        "query_latent_length",
-        "output_groups",
-        "output_latent_length",
+        (
+            "key_length", "kv_heads", "window_tokens", "query_latent_length", "output_groups",
+            "output_latent_length",
+        ),
+        (
+            "heads", "value_length", "compression", "indexer_heads", "indexer_length",
+            "indexer_rows",
+        ),
     ),
+}  # fmt: skip
+# the second key is missing beside the first, in any kind and in one
+_ATTENTION_PAIRS = (("indexer_heads", "indexer_length"), ("indexer_length", "indexer_heads"))
+_ATTENTION_PAIRS_OF = {
+    "full": (("latent_length", "rope_length"),),
+    "compressed": (("indexer_heads", "indexer_rows"),),
 }
-ATTENTION_KINDS = tuple(_ATTENTION_KEYS)
-# keys that say something with these kinds alone
-_ATTENTION_KEYS_OF_KINDS = (
-    (("window_tokens",), ("sliding", "latent", "compressed")),
-    (("latent_length", "rope_length"), ("full", "latent")),
-    (
-        ("query_latent_length", "indexer_heads", "indexer_length"),
-        ("full", "latent", "compressed"),
-    ),
-    (
-        ("compression", "indexer_rows", "output_groups", "output_latent_length"),
-        ("compressed",),
-    ),
-)
-# what each kind of recurrent layer must state, and may state
-_RECURRENT_KEYS: Mapping[str, tuple[str, ...]] = {
-    "mamba": ("inner_length", "state_length", "time_step_rank", "convolution"),
-    "mamba2": ("inner_length", "state_length", "heads", "groups", "convolution"),
-    "delta": ("key_heads", "heads", "key_length", "value_length", "convolution"),
-    "kda": ("heads", "key_length", "convolution"),
-    "lightning": ("heads", "key_length"),
-    "convolution": ("convolution",),
-    "rglru": ("inner_length", "heads", "convolution"),
-    "rwkv6": ("key_length", "ranks"),
-    "rwkv7": ("key_length", "ranks"),
-    "qrwkv6": ("key_heads", "key_length", "ranks"),
-    "qrwkv7": ("key_length", "ranks"),
+_OF_ALL_KINDS = ("kind", "values_from_keys", "query_key_norm")
+# of each kind of recurrent layer the same
+_RECURRENT_KEYS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "mamba": (("inner_length", "state_length", "time_step_rank", "convolution"), ("heads",)),
+    "mamba2": (("inner_length", "state_length", "heads", "groups", "convolution"), ("norm",)),
+    "delta": (("key_heads", "heads", "key_length", "value_length", "convolution"), ()),
+    "kda": (("heads", "key_length", "convolution"), ("value_length",)),
+    "lightning": (("heads", "key_length"), ()),
+    "convolution": (("convolution",), ()),
+    "rglru": (("inner_length", "heads", "convolution"), ()),
+    "rwkv6": (("key_length", "ranks"), ()),
+    "rwkv7": (("key_length", "ranks"), ()),
+    "qrwkv6": (("key_heads", "key_length", "ranks"), ()),
+    "qrwkv7": (("key_length", "ranks"), ()),
 }
-_RECURRENT_KEYS_ALLOWED: Mapping[str, tuple[str, ...]] = {
-    "kda": ("value_length",),
-    "mamba": ("heads",),
-    "mamba2": ("norm",),
-}
-RECURRENT_KINDS = tuple(_RECURRENT_KEYS)
+# keys that say something beside another alone
+_OF_EXPERTS = (
+    "shared_length", "latent_length", "router_bias", "beside_dense", "groups", "groups_used",
+)  # fmt: skip
 QUERY_KEY_NORMS = ("head", "per_head", "full", "none")
 # what the ranks of RWKV are of
 _RANKS: Mapping[str, tuple[str, ...]] = {
@@ -98,7 +104,7 @@ class Attention(LayerPart):
     cached unpacked; `key_length` is whole.
     """
 
-    kind: str = read_by(Table.string, choices=ATTENTION_KINDS, default="full")
+    kind: str = read_by(Table.string, choices=tuple(_ATTENTION_KEYS), default="full")
     layers: tuple[int, ...]
     heads: int = _size()
     kv_heads: int = _size()
@@ -135,7 +141,7 @@ def _ranks(table: Table, key: str) -> tuple[int, ...] | None:
 class Recurrent(LayerPart):
     """Layers that keep a state of fixed size instead of a cache, or beside it."""
 
-    kind: str = read_by(Table.string, required=True, choices=RECURRENT_KINDS)
+    kind: str = read_by(Table.string, required=True, choices=tuple(_RECURRENT_KEYS))
     layers: tuple[int, ...]
     inner_length: int | None = _size()
     state_length: int | None = _size()
@@ -154,31 +160,26 @@ class Recurrent(LayerPart):
         length of a head divides that of a layer.
         """
         yield from super().misfits(width)
-        yield from undivided(
-            "heads", self.heads, self.inner_length, f"inner_length, {self.inner_length or 0:,}"
-        )
-        heads, divides = (
-            self.heads,
-            {"mamba2": ("groups", self.groups), "delta": ("key_heads", self.key_heads)}.get(
-                self.kind
-            ),
-        )
+        inner = f"inner_length, {self.inner_length or 0:,}"
+        yield from undivided("heads", self.heads, self.inner_length, inner)
+        heads = self.heads or 0
         if "rwkv" in self.kind and width is not None and self.key_length:
-            yield from undivided(
-                "key_length", self.key_length, width, f"embedding_length, {width:,}"
-            )
-            heads, divides = width // self.key_length, ("key_heads", self.key_heads)
-        if divides is not None and heads:
-            yield from undivided(*divides, heads, f"the {heads:,} heads")
-        names = _RANKS.get(self.kind, ())
+            whole = f"embedding_length, {width:,}"
+            yield from undivided("key_length", self.key_length, width, whole)
+            heads = width // self.key_length
+        if heads and self.kind == "mamba2":
+            yield from undivided("groups", self.groups, heads, f"the {heads:,} heads")
+        elif heads and (self.kind == "delta" or "rwkv" in self.kind):
+            yield from undivided("key_heads", self.key_heads, heads, f"the {heads:,} heads")
+        yield from self._misfits_of_ranks()
+
+    def _misfits_of_ranks(self) -> Iterator[Misfit]:
+        names, ranks = _RANKS.get(self.kind, ()), self.ranks or ()
         # without a gate its rank is 0
-        if names and (len(self.ranks or ()) != len(names) or not all((self.ranks or ())[:3])):
+        if names and (len(ranks) != len(names) or not all(ranks[:3])):
             last = "; without a gate the last is 0" if "gate" in names else ""
-            yield (
-                "ranks",
-                f"is {list(self.ranks or ())}",
-                f"write {len(names)} numbers, those of {', '.join(names)}, each at least 1{last}",
-            )
+            numbers = f"{len(names)} numbers, those of {', '.join(names)}"
+            yield "ranks", f"is {list(ranks)}", f"write {numbers}, each at least 1{last}"
 
 
 class FeedForward(LayerPart):
@@ -239,20 +240,17 @@ Places = list[tuple[int, ...] | None]
 
 
 def places(lists: Sequence[Sequence[Table]], blocks: Blocks) -> list[Places]:
-    """The layer numbers of every line of `lists`, which share what is left over; None where a fault
-    was noted.
+    """The layer numbers of every line of `lists`, which share what no line names; None where a
+    fault was noted.
     """
     named = [_named_places(lines, blocks) for lines in lists]
     taken = {number for numbers in named for at in numbers for number in at or ()}
     rest = tuple(number for number in range(blocks.layers or 0) if number not in taken)
-    is_certain = blocks.layers is not None and all(map(_are_right, lists, named))
+    pairs = [pair for each in zip(lists, named, strict=True) for pair in zip(*each, strict=True)]
+    is_certain = blocks.layers is not None and all(at or "at" not in line for line, at in pairs)
     for lines, numbers in zip(lists, named, strict=True):
         _give_rest(lines, numbers, rest, is_certain)
     return named
-
-
-def _are_right(lines: Sequence[Table], numbers: Places) -> bool:
-    return all(at or "at" not in line for line, at in zip(lines, numbers, strict=True))
 
 
 def _give_rest(
@@ -265,27 +263,20 @@ def _give_rest(
     for index in without:
         numbers[index] = rest
     for index in without[1:]:
-        lines[index].problem(
-            None,
-            "has no `at`, and neither has an earlier line",
-            "only one line of a list takes the layers that are left",
-        )
+        message = "has no `at`, and neither has an earlier line"
+        remedy = "only one line of a list takes the layers that are left"
+        lines[index].problem(None, message, remedy)
     if len(without) == 1 and is_certain and not rest:
-        lines[without[0]].problem(
-            None,
-            "has no `at`, and no layer is left for it",
-            "remove the line, or name its layers with at = …",
-        )
+        message = "has no `at`, and no layer is left for it"
+        remedy = "remove the line, or name its layers with at = …"
+        lines[without[0]].problem(None, message, remedy)
 
 
 def _named_places(lines: Sequence[Table], blocks: Blocks) -> Places:
     """The layer numbers of the lines with an `at`, each layer in one line alone."""
     if blocks.layers is not None and len(lines) > blocks.layers + blocks.beyond:
-        lines[-1].problem(
-            None,
-            f"is line {len(lines):,} of a list for {blocks.layers:,} layers",
-            "write one line for each kind of layer",
-        )
+        message = f"is line {len(lines):,} of a list for {blocks.layers:,} layers"
+        lines[-1].problem(None, message, "write one line for each kind of layer")
         blocks = blocks.replace(layers=None)
     taken: set[int] = set()
     numbers: Places = []
@@ -295,26 +286,27 @@ def _named_places(lines: Sequence[Table], blocks: Blocks) -> Places:
         twice = sorted(taken.intersection(layers or ()))
         if twice:
             shown = ", ".join(map(str, twice[:5])) + (", …" if len(twice) > 5 else "")
-            line.problem(
-                "at",
-                f"names layer{'s' if len(twice) > 1 else ''} {shown}, which an earlier line of"
-                " the list names",
-                "name each layer once",
-            )
+            message = f"names {shown}, which an earlier line of the list names"
+            line.problem("at", message, "name each layer once")
         taken.update(layers or ())
         numbers.append(layers)
     return numbers
+
+
+# `":3"` or `"3::4"`: as Python slices the layers
+_SLICE = pattern(r"(?a)(\d{0,9}):(\d{0,9})(?::(\d{0,9}))?")
 
 
 def _layers(line: Table, at: object, blocks: Blocks) -> tuple[int, ...] | None:
     """`at` as layer numbers; None where it is wrong."""
     if isinstance(at, list):
         return _listed(line, at, (blocks.layers or 0) + blocks.beyond)
-    if isinstance(at, str) and _is_slice(at):
-        return _slice(line, at, blocks)
+    slice = _SLICE.fullmatch(at) if isinstance(at, str) else None
+    if slice is not None:
+        return _sliced(line, slice, blocks)
     if isinstance(at, str) and len(at) == 1 and (blocks.pattern or not at.isdecimal()):
         return _lettered(line, at, blocks.pattern)
-    is_number = _is_number(str(at))
+    is_number = str(at).isascii() and str(at).isdecimal() and len(str(at)) < 10
     line.problem(
         "at",
         'must be a slice such as ":3" or "3::4", a list of numbers or a letter of'
@@ -325,7 +317,6 @@ def _layers(line: Table, at: object, blocks: Blocks) -> tuple[int, ...] | None:
 
 
 def _listed(line: Table, at: list[Any], limit: int) -> tuple[int, ...] | None:
-    """`[3, 7]`: the numbers themselves."""
     wrong = [number for number in at if type(number) is not int or not 0 <= number < limit]
     if at and not wrong and len(set(at)) == len(at):
         return tuple(sorted(at))
@@ -334,31 +325,17 @@ def _listed(line: Table, at: list[Any], limit: int) -> tuple[int, ...] | None:
     return None
 
 
-def _slice(line: Table, at: str, blocks: Blocks) -> tuple[int, ...] | None:
-    """`":3"` or `"3::4"`: as Python slices the layers."""
+def _sliced(line: Table, slice: re.Match[str], blocks: Blocks) -> tuple[int, ...] | None:
     layers = blocks.layers or 0
     limit = layers + blocks.beyond
-    start_text, stop_text, step_text = (*at.split(":"), "")[:3]
-    start, stop, step = int(start_text or 0), int(stop_text or layers), int(step_text or 1)
+    start, stop, step = int(slice[1] or 0), int(slice[2] or layers), int(slice[3] or 1)
     is_beyond = start >= limit or stop > limit
     if not is_beyond and start < stop and step:
         return tuple(range(start, stop, step))
     fault = f"goes beyond the last layer, {limit - 1}" if is_beyond else "names no layer"
-    line.problem(
-        "at",
-        f'"{at}" {fault}',
-        "layers count from 0, and the stop of start:stop:step is not part of the slice",
-    )
+    remedy = "layers count from 0, and the stop of start:stop:step is not part of the slice"
+    line.problem("at", f'"{slice[0]}" {fault}', remedy)
     return None
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) <= 9
-
-
-def _is_slice(text: str) -> bool:
-    parts = text.split(":")
-    return len(parts) in (2, 3) and all(not part or _is_number(part) for part in parts)
 
 
 def _lettered(line: Table, letter: str, pattern: str | None) -> tuple[int, ...] | None:
@@ -369,19 +346,37 @@ def _lettered(line: Table, letter: str, pattern: str | None) -> tuple[int, ...] 
     if pattern is not None:
         line.problem("at", f"{kind_of(letter)} is not a letter of layer_pattern")
     elif "layer_pattern" not in line.document.values["architecture"]:
-        line.problem(
-            "at",
-            f"{kind_of(letter)} is a letter, and there is no layer_pattern",
-            "write layer_pattern, one letter for each layer",
-        )
+        message = f"{kind_of(letter)} is a letter, and there is no layer_pattern"
+        line.problem("at", message, "write layer_pattern, one letter for each layer")
     # else the pattern itself is wrong, which is noted already
     return None
 
 
-def _required(line: Table, keys: Sequence[str]) -> None:
-    for key in keys:
+def _check_keys(
+    line: Table, part: type[Record], kind: str, keys: tuple[Sequence[str], Sequence[str]]
+) -> None:
+    """Note what the kind must state and the line has not, and what says nothing with it."""
+    required, allowed = keys
+    for key in required:
         if key not in line:
             line.problem(key, "is missing")
+    for key in part._keys:
+        if key in line and key not in (*required, *allowed, *_OF_ALL_KINDS):
+            remedy = f"{kind} has {', '.join((*required, *allowed))}"
+            line.problem(key, f'means nothing with kind = "{kind}"', remedy)
+
+
+def _check_beside(line: Table, *pairs: tuple[str, str]) -> None:
+    """Note each second key that is missing beside the first."""
+    for key, other in pairs:
+        if key in line and other not in line:
+            line.problem(other, "is missing")
+
+
+def _above(line: Table, values: Mapping[str, Any], part: str, whole: str, words: str) -> None:
+    """Note a part that is more than the whole."""
+    if values[part] is not None and values[whole] is not None and values[part] > values[whole]:
+        line.problem(part, f"is {values[part]:,}, more than the {values[whole]:,} {words}")
 
 
 def read_attention(
@@ -392,57 +387,34 @@ def read_attention(
     """
     values = line.fields(Attention)
     line.close()
-    kind = values["kind"]
-    if line.values.get("kind", kind) == kind:
-        _required(line, _attention_keys_required(line, kind))
-        for keys, kinds in _ATTENTION_KEYS_OF_KINDS:
-            note_meaningless(line, keys, kind in kinds, f"kind = {_either(kinds)}")
-    else:
-        # the kind itself is wrong
-        kind = None
-        _required(line, ("key_length",))
+    # else the kind itself is wrong
+    kind = values["kind"] if line.values.get("kind", values["kind"]) == values["kind"] else None
+    if kind is not None:
+        _check_keys(line, Attention, kind, _ATTENTION_KEYS[kind])
+        _check_beside(line, *_ATTENTION_PAIRS, *_ATTENTION_PAIRS_OF.get(kind, ()))
+    elif "key_length" not in line:
+        line.problem("key_length", "is missing")
     values["heads"] = values["heads"] or model_heads
     # every head of latent attention has its own key once it is unpacked
     if kind == "latent" and values["kv_heads"] is None:
         values["kv_heads"] = values["heads"]
     values["value_length"] = values["value_length"] or values["key_length"]
-    _check_attention(line, kind, values)
+    _check_sizes(line, kind, values)
     sizes = ("heads", "kv_heads", "key_length", "value_length")
     if at is None or kind is None or any(values[key] is None for key in sizes):
         return None
     return _fitting(line, Attention(layers=at, **values), width)
 
 
-def _attention_keys_required(line: Table, kind: str) -> Sequence[str]:
-    """The keys that the kind must have, and those that others of the line call for."""
-    needs_length = "latent_length" in line and kind != "latent"
-    needs_rows = "indexer_heads" in line and kind == "compressed"
-    return (
-        *_ATTENTION_KEYS[kind],
-        *(("rope_length",) if needs_length else ()),
-        *(("indexer_heads",) if "indexer_length" in line else ()),
-        *(("indexer_length",) if "indexer_heads" in line else ()),
-        *(("indexer_rows",) if needs_rows else ()),
-    )
-
-
-def _either(words: Sequence[str]) -> str:
-    """`"a", "b" or "c"`."""
-    quoted = [f'"{word}"' for word in words]
-    return " or ".join([", ".join(quoted[:-1]), quoted[-1]] if len(quoted) > 1 else quoted)
-
-
-def _check_attention(line: Table, kind: str | None, sizes: Mapping[str, Any]) -> None:
+def _check_sizes(line: Table, kind: str | None, values: Mapping[str, Any]) -> None:
     """Note the sizes that contradict each other, and heads that nothing states."""
-    heads, kv_heads = sizes["heads"], sizes["kv_heads"]
-    rope_length, key_length = sizes["rope_length"], sizes["key_length"]
-    stated = "heads" in line or "heads" in line.document.values["architecture"]
-    if heads is None and not stated:
+    stated = {**line.document.values["architecture"], **line.values}
+    if values["heads"] is None and "heads" not in stated:
         line.problem("heads", "is missing, here and in [architecture]")
-    if heads is not None and kv_heads is not None and kv_heads > heads:
-        line.problem("kv_heads", f"is {kv_heads:,}, more than the {heads:,} heads")
-    if kind == "full" and rope_length and key_length and rope_length >= key_length:
-        line.problem("rope_length", f"is {rope_length:,}, and the whole key {key_length:,}")
+    _above(line, values, "kv_heads", "heads", "heads")
+    rope, key = values["rope_length"], values["key_length"]
+    if kind == "full" and rope and key and rope >= key:
+        line.problem("rope_length", f"is {rope:,}, and the whole key {key:,}")
 
 
 def read_recurrent(line: Table, at: tuple[int, ...] | None, width: int | None) -> Recurrent | None:
@@ -452,13 +424,7 @@ def read_recurrent(line: Table, at: tuple[int, ...] | None, width: int | None) -
     kind = values["kind"]
     if kind is None:
         return None
-    required = _RECURRENT_KEYS[kind]
-    allowed = (*required, *_RECURRENT_KEYS_ALLOWED.get(kind, ()))
-    _required(line, required)
-    for key in Recurrent._keys:
-        if key in line and key not in allowed and key != "kind":
-            remedy = f"{kind} has {', '.join(allowed)}"
-            line.problem(key, f'means nothing with kind = "{kind}"', remedy)
+    _check_keys(line, Recurrent, kind, _RECURRENT_KEYS[kind])
     return None if at is None else _fitting(line, Recurrent(layers=at, **values), width)
 
 
@@ -466,21 +432,12 @@ def read_feed_forward(line: Table, at: tuple[int, ...] | None) -> FeedForward | 
     """A line of `feed_forward`; None where its length or place is wrong."""
     values = line.fields(FeedForward)
     line.close()
-    for key, other in (("experts", "used"), ("groups", "groups_used")):
-        _required(line, [each for each in (key, other) if key in line or other in line])
-    of_experts = (
-        "shared_length",
-        "latent_length",
-        "router_bias",
-        "beside_dense",
-        "groups",
-        "groups_used",
-    )
-    note_meaningless(line, of_experts, "experts" in line or "used" in line, "experts")
-    experts, used = values["experts"], values["used"]
+    pairs = (("experts", "used"), ("used", "experts"))
+    _check_beside(line, *pairs, ("groups", "groups_used"), ("groups_used", "groups"))
+    if "experts" not in line and "used" not in line:
+        note_meaningless(line, _OF_EXPERTS, False, "experts")
+    _above(line, values, "used", "experts", "experts")
     length, padded_length = values["length"], values["padded_length"]
-    if experts is not None and used is not None and used > experts:
-        line.problem("used", f"is {used:,}, more than the {experts:,} experts")
     if padded_length is not None and length is not None and padded_length <= length:
         line.problem("padded_length", f"is {padded_length:,}, not above the length, {length:,}")
     if at is None or length is None:

@@ -50,22 +50,18 @@ def _with_references(text: str, named: Iterable[str]) -> str:
     import re
 
     references = {
-        word[len(_REFERENCE) :].casefold(): word
+        word.removeprefix(_REFERENCE).casefold(): word
         for text in named
         for word in text.split()
         if word.startswith(_REFERENCE)
     }
-
-    def meant(match: re.Match[str]) -> str:
-        typed = match[0].casefold()
-        begun = (
-            [typed]
-            if typed in references
-            else [name for name in references if name.startswith(f"{typed}-")]
-        )
-        return references[begun[0]] if len(begun) == 1 else match[0]
-
-    proposed = re.sub(r"[^\s()]+", meant, text)
+    words = re.split(r"([\s()]+)", text)
+    for place, word in enumerate(words):
+        typed = word.casefold()
+        begun = [name for name in references if name == typed or name.startswith(f"{typed}-")]
+        begun = [typed] if typed in references else begun
+        words[place] = references[begun[0]] if typed and len(begun) == 1 else word
+    proposed = "".join(words)
     return proposed if proposed != text else ""
 
 
@@ -84,41 +80,40 @@ def choices_of(expression: str) -> Choices:
     license.
     """
     words = expression.replace("(", " ( ").replace(")", " ) ").split()
-    place = 0
+    words.reverse()
+    return _either(words)
 
-    def or_expression() -> Choices:
-        nonlocal place
-        choices = and_expression()
-        while place < len(words) and words[place].upper() == "OR":
-            place += 1
-            choices = choices + and_expression()
-        return choices
 
-    def and_expression() -> Choices:
-        nonlocal place
-        choices = simple_expression()
-        while place < len(words) and words[place].upper() == "AND":
-            place += 1
-            other = simple_expression()
-            choices = [left | right for left in choices for right in other]
-            if len(choices) > MOST_CHOICES:
-                raise _wrong(f"leaves more than {MOST_CHOICES} choices")
-        return choices
+def _either(words: list[str]) -> Choices:
+    """The choices up to the end of what stands in parentheses; takes the words from the end."""
+    choices = _together(words)
+    while words and words[-1].upper() == "OR":
+        words.pop()
+        choices = choices + _together(words)
+    return choices
 
-    def simple_expression() -> Choices:
-        nonlocal place
-        word = words[place]
-        place += 1
-        if word == "(":
-            inner = or_expression()
-            place += 1
-            return inner
-        if place + 1 < len(words) and words[place].upper() == "WITH":
-            word = f"{word} WITH {words[place + 1]}"
-            place += 2
-        return [frozenset([word.casefold()])]
 
-    return or_expression()
+def _together(words: list[str]) -> Choices:
+    choices = _single(words)
+    while words and words[-1].upper() == "AND":
+        words.pop()
+        others = _single(words)
+        choices = [left | right for left in choices for right in others]
+        if len(choices) > MOST_CHOICES:
+            raise _wrong(f"leaves more than {MOST_CHOICES} choices")
+    return choices
+
+
+def _single(words: list[str]) -> Choices:
+    word = words.pop()
+    if word == "(":
+        inside = _either(words)
+        words.pop()
+        return inside
+    if len(words) > 1 and words[-1].upper() == "WITH":
+        words.pop()
+        word = f"{word} WITH {words.pop()}"
+    return [frozenset([word.casefold()])]
 
 
 def satisfies(license_id: str, wanted: str) -> bool:
@@ -131,18 +126,13 @@ def satisfies(license_id: str, wanted: str) -> bool:
     """
     want = choices_of(wanted)
     acceptable = frozenset[str]().union(*want)
-
-    def meets(choice: frozenset[str], whole: frozenset[str]) -> bool:
-        return all(any(_is_one(own, wanted_license) for own in choice) for wanted_license in whole)
-
-    return any(
-        all(
-            any(_is_one(own, acceptable_license) for acceptable_license in acceptable)
-            for own in choice
-        )
-        and any(meets(choice, whole) for whole in want)
-        for choice in choices_of(license_id)
-    )
+    for choice in choices_of(license_id):
+        is_wanted = all(any(_is_one(own, each) for each in acceptable) for own in choice)
+        if is_wanted and any(
+            all(any(_is_one(own, each) for own in choice) for each in whole) for whole in want
+        ):
+            return True
+    return False
 
 
 def _is_one(own: str, wanted: str) -> bool:

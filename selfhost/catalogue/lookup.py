@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..core.errors import SelfhostError, SpecError, UnknownModelError
+from ..core.errors import SpecError, UnknownModelError
 from ..core.records import Record, pattern
-from ..core.spelling import canonical, canonical_of_each
+from ..core.spelling import canonical
 from .index import Catalogue
 from .pasted import bare_name, unrouted, unwrap
 from .quantization_names import TRAINED_FOR
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from .forms import Form
     from .spec import ModelSpec
 
-# the longest repository id that Hugging Face allows has 96 + 1 + 96 characters; an address of a
-# file in it adds a few dozen
-MAX_NAME_LENGTH = 400
 # Accounts of Hugging Face that publish other people's models unchanged under the original's name,
 # mostly as GGUF with "-GGUF" behind it. Anywhere else the same name may be a fine-tune. At least
 # two public programs list each as a trusted converter (a code search, 2026-11); NousResearch, which
@@ -70,32 +67,10 @@ def look_up(typed: str, catalogue: Catalogue) -> Resolution | None:
     for each in dict.fromkeys((name, unrouted(name, catalogue))):
         named = known_form(each, catalogue)
         resolution = None if named is None else in_form(*named, each, catalogue)
-        resolution = resolution or _of_speech(each, catalogue)
+        resolution = resolution or _whisper(each, catalogue)
         if resolution is not None:
             return as_published(typed, each, resolution, catalogue)
     return None
-
-
-def id_of(name: str, catalogue: Catalogue) -> str | None:
-    """The id of the model that goes by this name, None where no single one does."""
-    if len(name) > MAX_NAME_LENGTH or not canonical(name):
-        return None
-    try:
-        resolution = look_up(name, catalogue)
-    except SelfhostError:
-        return None
-    return resolution.spec_id if resolution else None
-
-
-def id_of_whole_name(name: str, catalogue: Catalogue) -> str | None:
-    """The id of the model whose id, repository or repository's own name this is; None for a
-    family, an alias, and what several have.
-    """
-    key = canonical(name) if len(name) <= MAX_NAME_LENGTH else ""
-    try:
-        return by_key(key, ("ids", "repositories", "titles"), catalogue) if key else None
-    except SelfhostError:
-        return None
 
 
 # ---------------------------------------------- as it is, then without the form at its end
@@ -105,6 +80,8 @@ def known_form(name: str, catalogue: Catalogue) -> tuple[Match, Form | None] | N
     """A known model and what the rest of the name says of its files; None where the name holds no
     known one, or may be somebody's own of the same name.
     """
+    from .forms import splits
+
     owner, _, rest = name.rpartition("/")
     is_file = rest.lower().endswith((".gguf", ".llamafile"))
     is_converter = owner.lower() in CONVERTERS
@@ -112,8 +89,6 @@ def known_form(name: str, catalogue: Catalogue) -> tuple[Match, Form | None] | N
         match = match_of(rest, owner, catalogue, is_converted=is_converter)
         if match is not None:
             return match, None
-    from .forms import splits
-
     for base, form in splits(rest, "" if owner == "library" else owner):
         # a form that others make is evidence enough; of files that hold the weights as they are
         # only an account that publishes no others
@@ -132,28 +107,25 @@ def match_of(base: str, owner: str, catalogue: Catalogue, *, is_converted: bool)
     base = base[: -len(":latest")] if is_latest else base
     if owner == "library" or (is_latest and not owner):
         return _in_ollama(base, catalogue)
-    # the name of a file is its original's; an alias may mean another model
-    match = converted(base, catalogue) if is_converted and not owner else None
+    match = None
+    if is_converted and not owner:
+        # the name of a file is its original's; an alias may mean another model
+        match = original(base, catalogue)
     match = match or named_directly(f"{owner}/{base}" if owner else base, catalogue)
-    if match is None and is_converted:
-        match = _of_converter(base, owner, catalogue)
-    return match or _of_maker(base, owner, catalogue)
+    if is_converted:
+        match = match or original(base, catalogue)
+        # bartowski's files have the account in front: `nvidia_Nemotron-Mini-4B-Instruct`
+        match = match or original(base.partition("_")[2], catalogue)
+    return match or _by_maker(base, owner, catalogue)
 
 
-def _of_converter(base: str, owner: str, catalogue: Catalogue) -> Match | None:
-    match = converted(base, catalogue) if owner else None
-    # bartowski's files have the account in front: `nvidia_Nemotron-Mini-4B-Instruct`
-    account, line, rest = base.partition("_")
-    return match or (converted(rest, catalogue) if account and line else None)
-
-
-def converted(name: str, catalogue: Catalogue) -> Match | None:
-    """The original of a conversion, by its whole name: an alias such as llama-3.2-3b may mean
-    another one (the base model).
+def original(name: str, catalogue: Catalogue) -> Match | None:
+    """The model whose whole name this is: an alias such as llama-3.2-3b may mean another one (the
+    base model).
     """
     key = canonical(name)
     # some publishers write the type of the original, too
-    for spelled in (key, f"{key}-bf-16"):
+    for spelled in (key, f"{key}-bf-16") if key else ():
         id = by_key(spelled, ("repositories", "titles", "ids"), catalogue, name)
         if id is not None:
             return id, ()
@@ -163,17 +135,13 @@ def converted(name: str, catalogue: Catalogue) -> Match | None:
 def named_directly(name: str, catalogue: Catalogue) -> Match | None:
     """The model of an id, an alias, a family, a tag of Ollama, a repository or a title."""
     key = canonical(name)
-    if not key:
-        return None
     match = _by_any_name(key, name, catalogue)
     facts = catalogue.common_tables("families", "tag").get(key, ("", {}))[1]
     loaded = facts.get("loads") if ":" in name else None
-    own_names = [names[kind] for names in catalogue.names()[:-1] for kind in ("ids", "aliases")]
-    if (
-        not isinstance(loaded, str)
-        or loaded not in catalogue
-        or any(key in names for names in own_names)
-    ):
+    if loaded is None or loaded not in catalogue:
+        return match
+    own = by_key(key, ("ids", "aliases"), catalogue, name, catalogue.names()[:-1])
+    if own is not None:
         return match
     if match is None or match[0] == loaded:
         return loaded, ()
@@ -181,21 +149,19 @@ def named_directly(name: str, catalogue: Catalogue) -> Match | None:
 
 
 def _by_any_name(key: str, name: str, catalogue: Catalogue) -> Match | None:
-    family, folders = _family(key, catalogue), catalogue.names()
+    family = _family(key, catalogue)
     id = by_key(key, ("ids",), catalogue, name)
-    if id is not None:
+    if id is not None and family is not None and family[0] == id:
         # a full name needs no word on how it was taken, only on what else there is
-        if family is None or family[0] != id:
-            return id, ()
         is_explained = "note" in family_entry(key, catalogue)[1]
         return id, family[1] if is_explained else family[1][1:]
-    id = by_key(key, ("aliases",), catalogue, name, folders[:-1])
+    id = id or by_key(key, ("aliases",), catalogue, name, catalogue.names()[:-1])
     if id is None and family is not None:
         return family
     id = id or by_key(key, ("aliases", "repositories", "titles"), catalogue, name)
     if id is None and ":" in name and key.endswith("-instruct"):
         # Ollama writes instruct where Google writes it: gemma2:9b-instruct-q4_0
-        id = by_key(f"{key[: -len('-instruct')]}-it", ("ids",), catalogue, name)
+        id = by_key(f"{key.removesuffix('-instruct')}-it", ("ids",), catalogue, name)
     return None if id is None else (id, ())
 
 
@@ -231,47 +197,42 @@ def family_entry(key: str, catalogue: Catalogue) -> tuple[str, Mapping[str, Any]
 def _family(key: str, catalogue: Catalogue) -> Match | None:
     """A bare family name: the model that its dated entry names, if there is a spec of it."""
     name, family = family_entry(key, catalogue)
-    model = family.get("model")
-    if not isinstance(model, str) or model not in catalogue:
+    model, loaded = family.get("model"), family.get("ollama")
+    if model is None or model not in catalogue:
         return None
-    why = str(family.get("why") or "").strip().rstrip(".")
+    why = (family.get("why") or "").strip().rstrip(".")
     taken = f"{name} is a family; this answer is for {model}" + (f" ({why})." if why else ".")
-    notes = [str(family.get("note") or taken)]
-    loaded = family.get("ollama")
+    notes = [family.get("note") or taken]
     if loaded:
-        same_layers = family.get("ollama_needs")
         caveat = "" if loaded in catalogue else ", which is not in the catalogue"
-        caveat += f" and needs as much as {same_layers}" if same_layers else ""
+        if "ollama_needs" in family:
+            caveat += f" and needs as much as {family['ollama_needs']}"
         notes.append(f"Ollama's tag {name} loads another model: {loaded}{caveat}.")
-    others = [id for id in texts_in(family.get("others")) if id in catalogue and id != model]
+    others = [id for id in family.get("others") or () if id in catalogue and id != model]
     if others:
-        notes.append(others_of_family(others, name))
+        more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
+        named = ", ".join(others[:MOST_NAMED])
+        notes.append(f"Its family also has {named}{more}: selfhost list {name}")
     return model, tuple(notes)
-
-
-def others_of_family(others: Sequence[str], name: str) -> str:
-    """The sentence that names the first of a family's other models, of which there is one."""
-    more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
-    return f"Its family also has {', '.join(others[:MOST_NAMED])}{more}: selfhost list {name}"
 
 
 def _in_ollama(name: str, catalogue: Catalogue) -> Match | None:
     """What Ollama's library loads by a name, which may be another model than it means elsewhere."""
     family = family_entry(canonical(name), catalogue)[1]
     loaded, model = family.get("ollama"), family.get("model")
-    if not isinstance(loaded, str):
+    if loaded is None:
         return named_directly(name, catalogue)
     if loaded not in catalogue:
-        others = (family.get("ollama_needs"), model, *texts_in(family.get("others")))
+        others = (family.get("ollama_needs"), model, *(family.get("others") or ()))
         raise not_listed(name, loaded, others, catalogue)
     return loaded, (f"Ollama's {name} is {loaded}; elsewhere the name means {model}.",)
 
 
 def not_listed(
-    name: str, loaded: str, others: Iterable[object], catalogue: Catalogue
+    name: str, loaded: str, others: Iterable[str | None], catalogue: Catalogue
 ) -> UnknownModelError:
     """The error for a name by which Ollama loads a model that has no spec."""
-    nearest = [other for other in others if isinstance(other, str) and other in catalogue]
+    nearest = [other for other in others if other is not None and other in catalogue]
     message = f"Ollama's {cut_short(name)} is {loaded}, which is not in the catalogue"
     return UnknownModelError(message, nearest=nearest[:5], remedy=SEE_NAMES)
 
@@ -287,7 +248,7 @@ _SNAPSHOT = pattern(
 _SHORTEST_ACCOUNT = 3
 
 
-def _of_maker(base: str, owner: str, catalogue: Catalogue) -> Match | None:
+def _by_maker(base: str, owner: str, catalogue: Catalogue) -> Match | None:
     """A model by its maker's name in front (`Meta Llama 3`), a closed one by a reseller's account
     or a snapshot (`openai/gpt-4o-2024-08-06`), an open one by its account in short (`ibm/…`).
     """
@@ -301,33 +262,29 @@ def _of_maker(base: str, owner: str, catalogue: Catalogue) -> Match | None:
         spec = catalogue.spec(match[0]) if match is not None else None
     except (UnknownModelError, SpecError):
         return None
-    if match is None or spec is None:
+    if match is None or spec is None or not _is_account_of(owner, spec):
         return None
+    if snapshot is None:
+        return match
+    note = (
+        f"{base} is a dated snapshot; this answer is for {spec.id}. Its price and end date may"
+        " differ."
+    )
+    return (spec.id, (note,)) if spec.closed else None
+
+
+def _is_account_of(owner: str, spec: ModelSpec) -> bool:
+    """Whether a closed model is sold by that account, or it is that of an open one's repository
+    in short.
+    """
     if spec.closed:
-        return _of_seller(spec, match, base if snapshot else "", owner)
-    return match if snapshot is None and _is_in_short(owner, spec) else None
-
-
-def _is_in_short(owner: str, spec: ModelSpec) -> bool:
-    """Whether an account is that of the model's repository in short: `ibm` of ibm-granite."""
+        # Google's API writes models/gemini-1.5-pro
+        account = owner.rpartition("/")[2].lower()
+        return account in ("", "models") or _letters_of(account) in _makers(spec)
     account = _letters_of(owner)
     whole = _letters_of((spec.repository or "").partition("/")[0])
     is_shorter = len(whole) > len(account) >= _SHORTEST_ACCOUNT
     return is_shorter and whole.startswith(account) and "/" not in owner
-
-
-def _of_seller(spec: ModelSpec, match: Match, snapshot: str, owner: str) -> Match | None:
-    """A closed model by the account that sells it; `snapshot` is the name of a dated one."""
-    # Google's API writes models/gemini-1.5-pro
-    account = owner.rpartition("/")[2].lower()
-    is_sold = account in ("", "models") or _letters_of(account) in _makers(spec)
-    if not is_sold or spec.availability is None:
-        return None
-    note = (
-        f"{snapshot} is a dated snapshot; this answer is for {spec.id}. Its price and end date may"
-        " differ."
-    )
-    return spec.id, (note,) if snapshot else match[1]
 
 
 def _after_maker(name: str, catalogue: Catalogue) -> Match | None:
@@ -358,6 +315,10 @@ _REPOSITORY = pattern(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*")
 _GGUF_REPOSITORY = pattern(rf"(?i)({_REPOSITORY.pattern}gguf)(?<!\.gguf)(?::.*)?")
 # the type of GGUF that is as large as FP8, one byte a weight: Q8_0 has 34 bytes for 32
 _AS_LARGE_AS_FP8 = "Q8_0"
+_FP8 = pattern(r"(?i)(?:^|[-_.])(?:fp8(?:mixed)?|float8)(?![a-z0-9])")
+# files of whisper.cpp (ggml-large-v3-turbo-q5_0.bin), and conversions for CTranslate2
+_GGML = pattern(r"(?i)ggml-(.+?)(?:-(q[458]_[01]))?\.bin")
+_CTRANSLATE2 = pattern(r"(?i)faster-((?:distil-)?whisper-.+?)(?:-ct2)?")
 
 
 def in_form(match: Match, form: Form | None, name: str, catalogue: Catalogue) -> Resolution | None:
@@ -398,21 +359,13 @@ def _in_eight_bits(match: Match, form: Form, catalogue: Catalogue) -> Resolution
     """A model of pictures or video in a file of FP8, as ComfyUI loads it, in the type of GGUF that
     is as large; None in any other form, and where no program loads such files of it.
     """
-    from ..core.units import decimal
-    from .forms import fp8_bytes
-
-    size_bytes = fp8_bytes(catalogue.spec(match[0]), form)
-    loaded = [
-        parts.model
-        for id in catalogue.runtime_ids()
-        for parts in catalogue.runtime(id).parts
-        if _AS_LARGE_AS_FP8 in parts.quantizations
-    ]
-    if size_bytes is None or match[0] not in loaded:
+    parts = [each for id in catalogue.runtime_ids() for each in catalogue.runtime(id).parts]
+    loaded = {each.model for each in parts if _AS_LARGE_AS_FP8 in each.quantizations}
+    if not _FP8.search(form.written) or match[0] not in loaded:
         return None
     note = (
-        f"A file in FP8 has {decimal(size_bytes)}, a byte for each weight, and ComfyUI loads it."
-        f" Judged as {_AS_LARGE_AS_FP8}, which takes 6 % more."
+        "A file in FP8 has a byte for each weight, and ComfyUI loads it. Judged as"
+        f" {_AS_LARGE_AS_FP8}, which takes 6 % more."
     )
     return Resolution(spec_id=match[0], quantization=_AS_LARGE_AS_FP8, notes=(*match[1], note))
 
@@ -433,19 +386,12 @@ def _is_wide_qat(form: Form, spec_id: str, name: str, catalogue: Catalogue) -> b
     return (form.is_qat or is_makers) and bool(row and row.get("wide_qat_table"))
 
 
-# files of whisper.cpp (ggml-large-v3-turbo-q5_0.bin), and conversions for CTranslate2
-_GGML = pattern(r"(?i)ggml-(.+?)(?:-(q[458]_[01]))?\.bin")
-_CTRANSLATE2 = pattern(r"(?i)faster-((?:distil-)?whisper-.+?)(?:-ct2)?")
-
-
-def _of_speech(name: str, catalogue: Catalogue) -> Resolution | None:
+def _whisper(name: str, catalogue: Catalogue) -> Resolution | None:
     """A Whisper in the files of another program, as these name it."""
     rest = name.rpartition("/")[2]
     file, folder = _GGML.fullmatch(rest), _CTRANSLATE2.fullmatch(rest)
-    if file is None and folder is None:
-        return None
-    whisper = f"whisper-{file[1]}" if file else str(folder and folder[1])
-    match = named_directly(whisper, catalogue)
+    whisper = f"whisper-{file[1]}" if file else folder[1] if folder else ""
+    match = named_directly(whisper, catalogue) if whisper else None
     if match is None:
         return None
     return Resolution(
@@ -462,25 +408,19 @@ def as_published(typed: str, name: str, resolution: Resolution, catalogue: Catal
     repository means: Microsoft's `Phi-3-mini-4k-instruct-q4.gguf` holds Q4_K_M, Unsloth's
     `Q4_K_XL` is the file `UD-Q4_K_XL`.
     """
-    quantization = _type_of_file(name, resolution, catalogue)
-    if quantization is not None:
-        resolution = resolution.replace(quantization=quantization, runtime=None)
+    file, exact = name.rpartition("/")[2], None
+    if file.lower().endswith(".gguf"):
+        files = catalogue.spec(resolution.spec_id).files
+        pairs = [pair for each in files if each.format == "gguf" for pair in each.names.items()]
+        exact = next((type for type, named in pairs if named == file), None)
+    if exact is not None:
+        resolution = resolution.replace(quantization=exact, runtime=None)
     elif resolution.quantization is not None and "/" in name:
         named = _type_of_account(name, resolution.quantization, resolution.spec_id, catalogue)
         resolution = resolution.replace(quantization=named)
     is_gguf = resolution.runtime is None and resolution.quantization is not None
     is_one = not any(sign.isspace() or sign in "@/\\" for sign in bare_name(typed))
     return resolution.replace(names_file=is_gguf and resolution.repository is None and is_one)
-
-
-def _type_of_file(name: str, resolution: Resolution, catalogue: Catalogue) -> str | None:
-    """The type of the published GGUF file of that very name; None without one."""
-    file = name.rpartition("/")[2]
-    if not file.lower().endswith(".gguf"):
-        return None
-    listings = catalogue.spec(resolution.spec_id).files
-    names = (files.names.items() for files in listings if files.format == "gguf")
-    return next((each for pairs in names for each, named in pairs if named == file), None)
 
 
 def _type_of_account(name: str, quantization: str, spec_id: str, catalogue: Catalogue) -> str:
@@ -501,30 +441,6 @@ def _type_of_account(name: str, quantization: str, spec_id: str, catalogue: Cata
 def sizes_in(name: str) -> set[str]:
     """The numbers of parameters in a name, as `canonical` writes them: 3-b, 1-7-b, 350-m."""
     return set(_SIZE.findall(canonical(name)))
-
-
-def is_thing(name: str, catalogue: Catalogue) -> bool:
-    """Whether a name is that of a program, a service or another thing that is no model."""
-    things = catalogue.common_tables("things", "thing")
-    return canonical(name) in things or canonical(name.rpartition("/")[2]) in things
-
-
-def alike_by_name(catalogue: Catalogue) -> Mapping[str, str]:
-    """By the name of a repository without its account, as `canonical` writes it: the model whose
-    layers it has.
-    """
-    by_name: dict[str, str] | None = catalogue.derived.get("alike")
-    if by_name is None:
-        by_name = catalogue.derived["alike"] = {}
-        for id, repositories in catalogue.common("alike")["alike"].items():
-            names = [repository.rpartition("/")[2] for repository in repositories]
-            by_name.update(dict.fromkeys(canonical_of_each(names), id))
-    return by_name
-
-
-def texts_in(value: object) -> list[str]:
-    """The texts of a list in a file; none of anything else."""
-    return [part for part in value if isinstance(part, str)] if isinstance(value, list) else []
 
 
 def cut_short(text: str, most: int = 60) -> str:

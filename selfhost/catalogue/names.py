@@ -8,21 +8,17 @@ read as something else is said in a note.
 
 from __future__ import annotations
 
-from ..core.errors import UnexplainedNameError, UnknownModelError
+from ..core.errors import SelfhostError, UnexplainedNameError, UnknownModelError
 from ..core.spelling import canonical
 from .index import Catalogue
-from .lookup import (
-    MAX_NAME_LENGTH,
-    SEE_NAMES,
-    Resolution,
-    cut_short,
-    id_of,
-    id_of_whole_name,
-    look_up,
-)
+from .lookup import SEE_NAMES, Resolution, by_key, cut_short, look_up
 from .pasted import LIBRARY, in_latin_letters, unrouted, unwrap
 
 __all__ = ["Resolution", "complete", "id_of", "id_of_whole_name", "look_up", "resolve"]
+
+# the longest repository id that Hugging Face allows has 96 + 1 + 96 characters; an address of a
+# file in it adds a few dozen
+MAX_NAME_LENGTH = 400
 
 
 def resolve(typed: str, catalogue: Catalogue, *, explains: bool = True) -> Resolution:
@@ -39,10 +35,6 @@ def resolve(typed: str, catalogue: Catalogue, *, explains: bool = True) -> Resol
         raise UnknownModelError(
             message if typed.strip() else "no model was named", remedy=SEE_NAMES
         )
-    return _resolve(typed, catalogue, explains=explains)
-
-
-def _resolve(typed: str, catalogue: Catalogue, *, explains: bool) -> Resolution:
     resolution = look_up(typed, catalogue)
     if resolution is not None:
         return resolution
@@ -55,7 +47,7 @@ def _resolve(typed: str, catalogue: Catalogue, *, explains: bool) -> Resolution:
     name = unrouted(unwrap(typed), catalogue)
     latin = in_latin_letters(name, catalogue)
     if latin is not None:
-        resolution = _resolve(latin, catalogue, explains=explains)
+        resolution = resolve(latin, catalogue, explains=explains)
         return resolution.replace(notes=(f"{name} is read as {latin}.", *resolution.notes))
     if not explains:
         # what to say of it takes longer to find than that it is unknown
@@ -64,6 +56,28 @@ def _resolve(typed: str, catalogue: Catalogue, *, explains: bool) -> Resolution:
     from .unknown_names import unknown_name
 
     raise unknown_name(typed, name.removeprefix(LIBRARY), catalogue)
+
+
+def id_of(name: str, catalogue: Catalogue) -> str | None:
+    """The id of the model that goes by this name, None where no single one does."""
+    if len(name) > MAX_NAME_LENGTH or not canonical(name):
+        return None
+    try:
+        resolution = look_up(name, catalogue)
+    except SelfhostError:
+        return None
+    return resolution.spec_id if resolution else None
+
+
+def id_of_whole_name(name: str, catalogue: Catalogue) -> str | None:
+    """The id of the model whose id, repository or repository's own name this is; None for a
+    family, an alias, and what several have.
+    """
+    key = canonical(name) if len(name) <= MAX_NAME_LENGTH else ""
+    try:
+        return by_key(key, ("ids", "repositories", "titles"), catalogue)
+    except SelfhostError:
+        return None
 
 
 def complete(prefix: str, catalogue: Catalogue) -> tuple[str, ...]:

@@ -29,26 +29,18 @@ def left_aside(catalogue: Catalogue) -> tuple[str, ...]:
 
     The first files are named, the others are counted.
     """
+    notes = []
     by_file = catalogue.own_faults_by_file
-    notes = [
-        f"{file} is ignored:"
-        f" {f'{faults[0].key}: ' if faults[0].key else ''}{faults[0].message}"
-        + _more_faults(len(faults) - 1)
-        + f" (run `selfhost spec check {file}`)."
-        for file, faults in islice(by_file.items(), MAX_PROBLEMS)
-    ]
+    for file, (first, *others) in islice(by_file.items(), MAX_PROBLEMS):
+        fault = f"{first.key}: {first.message}" if first.key else first.message
+        more = f", and {len(others):,} more fault{'s' * (len(others) > 1)}" if others else ""
+        notes.append(f"{file} is ignored: {fault}{more} (run `selfhost spec check {file}`).")
     if rest := len(by_file) - len(notes):
         notes.append(
             f"{rest:,} more of your spec files are ignored because of faults (run `selfhost spec"
             " check`)."
         )
     return tuple(notes)
-
-
-def _more_faults(count: int) -> str:
-    if not count:
-        return ""
-    return ", and 1 more fault" if count == 1 else f", and {count:,} more faults"
 
 
 @lru_cache(maxsize=1)

@@ -2,9 +2,9 @@
 and `openness` decide by.
 
 Each row answers yes, partly, no or unknown, with why and where that is known from. The words follow
-the Open Source AI Definition
-1.0 of the Open Source Initiative (https://opensource.org/ai/open-source-ai-definition) and the
-  Model Openness Framework (https://arxiv.org/abs/2403.13784).
+the Open Source AI Definition 1.0 of the Open Source Initiative
+(https://opensource.org/ai/open-source-ai-definition) and the Model Openness Framework
+(https://arxiv.org/abs/2403.13784).
 """
 
 from __future__ import annotations
@@ -38,15 +38,9 @@ OSI_APPROVED = frozenset((
     "PostgreSQL", "UPL-1.0", "Unlicense", "Zlib",
 ))  # fmt: skip
 ROWS = (
-    "open source",
-    "open access",
-    "free to use",
-    "self-hostable",
-    "auditable",
-    "hosted access",
-    "safe files",
-    "current",
-)
+    "open source", "open access", "free to use", "self-hostable", "auditable", "hosted access",
+    "safe files", "current",
+)  # fmt: skip
 PERMISSIONS = ("commercial use", "modification", "redistribution", "fine-tuning")
 # file formats that hold numbers and no code; a pickle can run any
 # (https://docs.python.org/3/library/pickle.html)
@@ -54,15 +48,41 @@ _WITHOUT_CODE = ("gguf", "safetensors", "mlx", "ggml", "ctranslate2")
 # of those, what a program loads that has no way to run code of the repository; transformers and
 # mlx-lm have one (trust_remote_code)
 _LOADED_WITHOUT = ("gguf", "ggml", "ctranslate2")
+_FORMAT_NAMES = {"gguf": "GGUF", "mlx": "MLX"}
 _PARTS = {"published": "yes", "partial": "partly", "closed": "no", "unknown": "unknown"}
-_PARTS_WORDS = {
+_PART_WORDS = {
     "yes": "published",
     "partly": "published in part",
     "no": "not published",
     "unknown": "not known",
 }
+_STATED = {"yes": "yes", "conditional": "partly", "no": "no"}
 # what stands in a source where nobody looked it up
 _UNCONFIRMED = ("general knowledge", "our judgement")
+# the sentences on a license, by its answer
+_FREE_TO_USE = {
+    "yes": "{name} allows any use, including commercial use",
+    "partly": "{name} allows commercial use under conditions{conditions}",
+    "no": "{name} forbids commercial use",
+    "unknown": "whether {name} allows commercial use is not known",
+}
+_SELF_HOSTABLE = {
+    "yes": "the weights are published, and {name} lets anybody run them",
+    "partly": "the weights are published, and {name} lets you run them under its conditions",
+    "no": "the weights are published, and {name} lets you run them non-commercially only",
+    "unknown": "the weights are published; what {name} allows is not known",
+}
+_PERMITS = {
+    "yes": "{name} allows it",
+    "partly": "{name} allows it under conditions",
+    "no": "{name} forbids it",
+    "unknown": "whether {name} allows it is not known",
+}
+_NO_WEIGHTS_TO_RUN = {
+    "no": "there are no weights to run",
+    "partly": "part of the weights is published",
+    "unknown": "whether the weights are published is not known",
+}
 
 
 class Row(Record):
@@ -80,285 +100,33 @@ class Row(Record):
     parts: tuple[Row, ...] = ()
 
 
+# an answer, why, and the rows that it rests on
+_Answer = tuple[str, str, Sequence[Row]]
+
+
 def rows(spec: ModelSpec) -> tuple[Row, ...]:
     """The table of `show`: open source, open access, free to use, self-hostable, auditable, for
     closed models hosted access and for open ones safe files; current.
     """
-    rows = [
-        open_source(spec),
-        open_access(spec),
-        free_to_use(spec),
-        self_hostable(spec),
+    last = ("hosted access", _hosted_access) if spec.closed else ("safe files", _safe_files)
+    return (
+        _row("open source", _open_source(spec), _parts(spec, *_CODE)),
+        _row("open access", _open_access(spec)),
+        _row("free to use", _free_to_use(spec)),
+        _row("self-hostable", _self_hostable(spec)),
         auditable(spec),
-    ]
-    rows.append(hosted_access(spec) if spec.closed else safe_files(spec))
-    return (*rows, current(spec))
-
-
-# ------------------------------------------------------------------ what was published
-
-
-def open_source(spec: ModelSpec) -> Row:
-    """By the Open Source AI Definition 1.0: all parts published, under terms that allow any use.
-
-    `partly` are open weights under free terms with parts missing; weights under terms that restrict
-    use are not open source.
-    """
-    parts = tuple(_part(spec, name) for name in ("weights", "inference_code", "training_code"))
-    weights, with_data = parts[0], (*parts, _part(spec, "training_data"))
-    terms = permissions(spec)
-    license_name = _license_name(spec)
-    basis: tuple[Row, ...]
-    restricted = [term.name for term in terms if term.answer in ("no", "partly")]
-    if weights.answer == "no":
-        answer, basis = "no", (weights,)
-        why = f"the weights are {_PARTS_WORDS['no']}"
-    elif weights.answer == "unknown":
-        answer, basis = "unknown", (weights,)
-        why = "whether the weights are published is not known"
-    elif restricted:
-        answer, basis = "no", (weights, terms[0])
-        why = f"open weights only: {license_name} restricts {_listed(restricted)}"
-    elif any(term.answer == "unknown" for term in terms):
-        answer, basis = "unknown", (terms[0],)
-        why = f"whether {license_name} allows any use is not known"
-    elif all(part.answer == "yes" for part in with_data):
-        answer, basis = "yes", with_data
-        why = f"weights, code and training data are published under {license_name}"
-    else:
-        answer, basis = "partly", with_data
-        why = f"open weights under {license_name}; {_missing_parts(with_data)}"
-    return _row("open source", answer, why, basis, parts)
-
-
-def _missing_parts(parts: Iterable[Row]) -> str:
-    """Which parts are not published, or not whole."""
-    missing = [part.name for part in parts if part.answer == "no"]
-    half = [
-        f"{part.name} {_PARTS_WORDS[part.answer]}"
-        for part in parts
-        if part.answer in ("partly", "unknown")
-    ]
-    return ", ".join([f"{_listed(missing)} not published", *half] if missing else half)
+        _row(last[0], last[1](spec)),
+        _row("current", _current(spec)),
+    )
 
 
 def auditable(spec: ModelSpec) -> Row:
     """Training data, methods and paper. The data decides: without it nobody can check what a
     model learned from.
     """
-    training_data, paper = _part(spec, "training_data"), _part(spec, "paper")
-    parts = (training_data, _methods(spec, paper), paper)
-    answers = {part.answer for part in parts}
-    if spec.closed:
-        return _row(
-            "auditable",
-            "no",
-            "the weights are not published, so only the publisher can audit it",
-            (_part(spec, "weights"),),
-            parts,
-        )
-    if training_data.answer == "no":
-        return _row(
-            "auditable",
-            "no",
-            "the training data is not published, so nobody can check what it learned from",
-            (training_data,),
-            parts,
-        )
-    if training_data.answer == "unknown":
-        return _row(
-            "auditable",
-            "unknown",
-            "whether the training data was published is not known",
-            (training_data,),
-            parts,
-        )
-    if answers == {"yes"}:
-        return _row(
-            "auditable", "yes", "training data, training code and paper are published", parts, parts
-        )
-    has = ", ".join(f"{part.name} {_PARTS_WORDS[part.answer]}" for part in parts)
-    if "unknown" in answers and not answers & {"partly", "no"}:
-        return _row("auditable", "unknown", f"not known in full: {has}", parts, parts)
-    return _row("auditable", "partly", has, parts, parts)
-
-
-def _methods(spec: ModelSpec, paper: Row) -> Row:
-    """How it was trained: the training code says it all, a paper some of it."""
-    code = _part(spec, "training_code")
-    if code.answer in ("yes", "unknown"):
-        return _row(
-            "methods",
-            code.answer,
-            "the training code is published" if code.answer == "yes" else "not known",
-            (code,),
-        )
-    if code.answer == "partly":
-        return _row("methods", "partly", "part of the training code is published", (code,))
-    if paper.answer in ("yes", "partly"):
-        return _row(
-            "methods",
-            "partly",
-            "a paper describes it, but the training code is not published",
-            (code, paper),
-        )
-    return _row(
-        "methods",
-        paper.answer,
-        "neither training code nor paper" if paper.answer == "no" else "not known",
-        (code, paper),
-    )
-
-
-def _part(spec: ModelSpec, name: str) -> Row:
-    state = getattr(spec.openness, name)
-    answer = _PARTS[state]
-    source = spec.sources.get(f"openness.{name}") or spec.sources.get("openness")
-    if name == "weights" and answer == "yes" and unconfirmed(source):
-        # a listing of its files, or a repository that was read, says more than a classification
-        listed = spec.files[0].source if spec.files else None
-        read = spec.sources.get("gated") if spec.gated is False else None
-        seen = spec.sources.get("safety") if spec.safety.formats else None
-        source = next(
-            (text for text in (listed, read, seen) if text and not unconfirmed(text)), source
-        )
-    if name == "inference_code" and answer == "yes" and unconfirmed(source):
-        source = _runs_in(spec) or source
-    words = name.replace("_", " ")
-    if answer == "unknown":
-        return Row(name=words, answer=answer, why=spec.unknown.get(f"openness.{name}", "not known"))
-    return Row(
-        name=words,
-        answer=answer,
-        why=_PARTS_WORDS[answer],
-        sources=_known(source),
-        assumed=unconfirmed(source),
-    )
-
-
-def _runs_in(spec: ModelSpec) -> str | None:
-    """An open program that the spec says runs it."""
-    architecture = spec.architecture
-    if architecture is None:
-        return spec.sources.get("components")
-    program = "llama.cpp" if architecture.runs_in_gguf else "transformers"
-    return f"{program} has its architecture, {architecture.row}"
-
-
-# ------------------------------------------------------------------ what one may do with it
-
-
-def open_access(spec: ModelSpec) -> Row:
-    """Published weights that anybody can fetch without a login or a form."""
-    weights = _part(spec, "weights")
-    if weights.answer == "no":
-        served = f": only through {spec.availability.provider}" if spec.availability else ""
-        return _row("open access", "no", f"the weights are not published{served}", (weights,))
-    if weights.answer == "unknown":
-        return _row(
-            "open access", "unknown", "whether the weights are published is not known", (weights,)
-        )
-    where = f" ({spec.repository} on Hugging Face)" if spec.repository else ""
-    gate = _sourced("gate", spec, "gated")
-    if spec.gated:
-        return _row(
-            "open access", "partly", f"the download needs a login or a form{where}", (gate,)
-        )
-    if spec.gated is None:
-        return _row(
-            "open access",
-            "unknown",
-            f"published{where}; whether the download needs a login or form is not known",
-            (weights,),
-        )
-    if weights.answer == "partly":
-        return _row(
-            "open access",
-            "partly",
-            f"part of the weights is published, without a login{where}",
-            (weights, gate),
-        )
-    return _row("open access", "yes", f"published without a login or form{where}", (gate,))
-
-
-def hosted_access(spec: ModelSpec) -> Row:
-    """Of a closed model, whether anybody can use it where its provider runs it: that the weights
-    are out of reach does not say so.
-    """
-    served = spec.availability
-    if served is None:
-        return Row(name="hosted access", answer="unknown", why="who serves it is not known")
-    source = _sourced("", spec, "availability")
-    if served.retired is not None:
-        why = f"{served.provider} serves it no more: retired on {served.retired}"
-        return _row("hosted access", "no", why, (source,))
-    if not served.api:
-        why = f"{served.provider} serves it in its own products, to no program"
-        return _row("hosted access", "partly", why, (source,))
-    why = f"{served.provider} serves it to account holders, under its terms"
-    return _row("hosted access", "yes", why, (source,))
-
-
-def free_to_use(spec: ModelSpec) -> Row:
-    """What the license says of commercial use; of a closed model, whether its provider gives
-    any away.
-    """
-    if spec.closed:
-        served = spec.availability
-        if served is not None and served.free_tier:
-            return _row(
-                "free to use",
-                "partly",
-                f"free tier: {served.free_tier}",
-                (_sourced("", spec, "availability.free_tier"),),
-            )
-        return _row(
-            "free to use",
-            "no",
-            "the weights are not published: the provider's terms and prices decide",
-            (_part(spec, "weights"),),
-        )
-    commercial, name = permission(spec, "commercial use"), _license_name(spec)
-    conditions = "; ".join(spec.license.conditions) if spec.license else ""
-    why = {
-        "yes": f"{name} allows any use, including commercial use",
-        "partly": (
-            f"{name} allows commercial use under"
-            f" conditions{f': {conditions}' if conditions else ''}"
-        ),
-        "no": f"{name} forbids commercial use",
-        "unknown": f"whether {name} allows commercial use is not known",
-    }[commercial.answer]
-    return _row(
-        "free to use",
-        "partly" if commercial.answer == "no" else commercial.answer,
-        why,
-        (commercial,),
-    )
-
-
-def self_hostable(spec: ModelSpec) -> Row:
-    """Published weights, and a license that lets one run them."""
-    weights = _part(spec, "weights")
-    if weights.answer != "yes":
-        few = {"no": "there are no weights to run", "partly": "part of the weights is published"}
-        return _row(
-            "self-hostable",
-            weights.answer,
-            few.get(weights.answer, "whether the weights are published is not known"),
-            (weights,),
-        )
-    commercial, name = permission(spec, "commercial use"), _license_name(spec)
-    answer = {"yes": "yes", "partly": "yes", "no": "partly", "unknown": "unknown"}[
-        commercial.answer
-    ]
-    why = {
-        "yes": f"the weights are published, and {name} lets anybody run them",
-        "partly": f"the weights are published, and {name} lets you run them under its conditions",
-        "no": f"the weights are published, and {name} lets you run them non-commercially only",
-        "unknown": f"the weights are published; what {name} allows is not known",
-    }[commercial.answer]
-    return _row("self-hostable", answer, why, (weights, commercial))
+    data, paper = _parts(spec, "training_data", "paper")
+    parts = (data, _row("methods", _methods(spec, paper)), paper)
+    return _row("auditable", _auditable(spec, parts), parts)
 
 
 def permissions(spec: ModelSpec) -> tuple[Row, ...]:
@@ -372,62 +140,219 @@ def permission(spec: ModelSpec, name: str) -> Row:
     """What the license says of one of PERMISSIONS. Fine-tuning follows from modification: a
     tuned model is a modified one.
     """
-    terms, label = spec.license, _license_name(spec)
     if spec.closed:
-        return Row(
-            name=name,
-            answer="no",
-            why="there are no weights to license",
-            sources=_part(spec, "weights").sources,
-        )
+        return _row(name, ("no", "there are no weights to license", _parts(spec, "weights")))
+    terms, source = spec.license, spec.sources.get("license")
     key = "modification" if name == "fine-tuning" else name.replace(" ", "_")
-    stated = getattr(terms, key) if terms is not None else None
-    answer = {"yes": "yes", "no": "no", "conditional": "partly"}.get(stated or "", "unknown")
-    why = {
-        "yes": f"{label} allows it",
-        "partly": f"{label} allows it under conditions",
-        "no": f"{label} forbids it",
-        "unknown": f"whether {label} allows it is not known",
-    }[answer]
+    answer = _STATED.get((terms and getattr(terms, key)) or "", "unknown")
+    why = _PERMITS[answer].format(name=_license_name(spec))
     if name == "fine-tuning" and answer != "unknown":
         why += ": a tuned model is a modified one"
-    source = spec.sources.get("license")
-    known_by = _known_by_its_id((terms.id if terms is not None else None) or "", key, answer)
-    if known_by:
-        # what the license says is known; that the model is under it takes a source of its own
-        return Row(
-            name=name,
-            answer=answer,
-            why=why,
-            sources=(known_by, *_known(source)),
-            assumed=unconfirmed(source),
-        )
-    # the tag of a repository names the license, not what its text allows
-    assumed = source is None or any(word in source for word in _UNCONFIRMED)
+    by_id = _source_by_id((terms.id if terms else None) or "", key, answer)
+    # Where its id says what the license allows, that the model is under it takes a source of its
+    # own; else the tag of a repository names the license, not what its text allows.
+    assumed = unconfirmed(source) if by_id else source is None or _has_unconfirmed(source)
     return Row(
         name=name,
         answer=answer,
         why=why,
-        sources=_known(source),
+        sources=tuple(each for each in (by_id, source) if each),
         assumed=assumed and answer != "unknown",
     )
 
 
-def _known_by_its_id(license_id: str, key: str, answer: str) -> str:
-    """Who says what a license of that SPDX id allows, or that it is in its own name; empty where
+def unconfirmed(source: str | None) -> bool:
+    """No source, or one of which every part is general knowledge."""
+    return source is None or all(_has_unconfirmed(part) for part in source.split(";"))
+
+
+# ------------------------------------------------------------------ what was published
+
+_CODE = ("weights", "inference_code", "training_code")
+
+
+def _open_source(spec: ModelSpec) -> _Answer:
+    """By the Open Source AI Definition 1.0: all parts published, under terms that allow any use.
+
+    `partly` are open weights under free terms with parts missing; weights under terms that restrict
+    use are not open source.
+    """
+    parts = _parts(spec, *_CODE, "training_data")
+    terms, name = permissions(spec), _license_name(spec)
+    restricted = [term.name for term in terms if term.answer in ("no", "partly")]
+    if parts[0].answer == "no":
+        return "no", "the weights are not published", parts[:1]
+    if parts[0].answer == "unknown":
+        return "unknown", "whether the weights are published is not known", parts[:1]
+    if restricted:
+        why = f"open weights only: {name} restricts {_listed(restricted)}"
+        return "no", why, (parts[0], terms[0])
+    if any(term.answer == "unknown" for term in terms):
+        return "unknown", f"whether {name} allows any use is not known", terms[:1]
+    if all(part.answer == "yes" for part in parts):
+        return "yes", f"weights, code and training data are published under {name}", parts
+    return "partly", f"open weights under {name}; {_missing_parts(parts)}", parts
+
+
+def _missing_parts(parts: Iterable[Row]) -> str:
+    """Which parts are not published, or not whole."""
+    missing = [part.name for part in parts if part.answer == "no"]
+    half = [f"{part.name} {part.why}" for part in _with_words(parts, "partly", "unknown")]
+    return ", ".join([f"{_listed(missing)} not published", *half] if missing else half)
+
+
+def _with_words(parts: Iterable[Row], *answers: str) -> list[Row]:
+    return [part.replace(why=_PART_WORDS[part.answer]) for part in parts if part.answer in answers]
+
+
+def _auditable(spec: ModelSpec, parts: Sequence[Row]) -> _Answer:
+    data, answers = parts[0], {part.answer for part in parts}
+    if spec.closed:
+        why = "the weights are not published, so only the publisher can audit it"
+        return "no", why, _parts(spec, "weights")
+    if data.answer == "no":
+        why = "the training data is not published, so nobody can check what it learned from"
+        return "no", why, (data,)
+    if data.answer == "unknown":
+        return "unknown", "whether the training data was published is not known", (data,)
+    if answers == {"yes"}:
+        return "yes", "training data, training code and paper are published", parts
+    words = _with_words(parts, *ANSWERS)
+    has = ", ".join(f"{part.name} {part.why}" for part in words)
+    if "unknown" in answers and not answers & {"partly", "no"}:
+        return "unknown", f"not known in full: {has}", parts
+    return "partly", has, parts
+
+
+def _methods(spec: ModelSpec, paper: Row) -> _Answer:
+    """How it was trained: the training code says it all, a paper some of it."""
+    (code,) = _parts(spec, "training_code")
+    if code.answer != "no":
+        words = {
+            "yes": "the training code is published",
+            "partly": "part of the training code is published",
+        }
+        return code.answer, words.get(code.answer, "not known"), (code,)
+    if paper.answer in ("yes", "partly"):
+        why = "a paper describes it, but the training code is not published"
+        return "partly", why, (code, paper)
+    why = "neither training code nor paper" if paper.answer == "no" else "not known"
+    return paper.answer, why, (code, paper)
+
+
+def _parts(spec: ModelSpec, *names: str) -> tuple[Row, ...]:
+    return tuple(_part(spec, name) for name in names)
+
+
+def _part(spec: ModelSpec, name: str) -> Row:
+    answer, words = _PARTS[getattr(spec.openness, name)], name.replace("_", " ")
+    if answer == "unknown":
+        return Row(name=words, answer=answer, why=spec.unknown.get(f"openness.{name}", "not known"))
+    source = spec.sources.get(f"openness.{name}") or spec.sources.get("openness")
+    if answer == "yes" and unconfirmed(source):
+        source = next((text for text in _witnesses(spec, name) if text), source)
+    return _row(words, (answer, _PART_WORDS[answer], (_source(source),)))
+
+
+def _witnesses(spec: ModelSpec, part: str) -> tuple[str | None, ...]:
+    """What shows that a part is published better than a classification: a listing of its files, a
+    repository that was read, an open program that runs it.
+    """
+    if part == "weights":
+        listed = spec.files[0].source if spec.files else None
+        read = spec.sources.get("gated") if spec.gated is False else None
+        seen = spec.sources.get("safety") if spec.safety.formats else None
+        return tuple(None if unconfirmed(text) else text for text in (listed, read, seen))
+    if part != "inference_code":
+        return ()
+    if spec.architecture is None:
+        return (spec.sources.get("components"),)
+    program = "llama.cpp" if spec.architecture.runs_in_gguf else "transformers"
+    return (f"{program} has its architecture, {spec.architecture.row}",)
+
+
+# ------------------------------------------------------------------ what one may do with it
+
+
+def _open_access(spec: ModelSpec) -> _Answer:
+    """Published weights that anybody can fetch without a login or a form."""
+    weights, gate = _parts(spec, "weights"), _sourced(spec, "gated")
+    where = f" ({spec.repository} on Hugging Face)" if spec.repository else ""
+    if spec.closed:
+        served = f": only through {spec.availability.provider}" if spec.availability else ""
+        return "no", f"the weights are not published{served}", weights
+    if weights[0].answer == "unknown":
+        return "unknown", "whether the weights are published is not known", weights
+    if spec.gated:
+        return "partly", f"the download needs a login or a form{where}", gate
+    if spec.gated is None:
+        why = f"published{where}; whether the download needs a login or form is not known"
+        return "unknown", why, weights
+    if weights[0].answer == "partly":
+        why = f"part of the weights is published, without a login{where}"
+        return "partly", why, (*weights, *gate)
+    return "yes", f"published without a login or form{where}", gate
+
+
+def _hosted_access(spec: ModelSpec) -> _Answer:
+    """Of a closed model, whether anybody can use it where its provider runs it: that the weights
+    are out of reach does not say so.
+    """
+    served, source = spec.availability, _sourced(spec, "availability")
+    if served is None:
+        return "unknown", "who serves it is not known", ()
+    if served.retired is not None:
+        return "no", f"{served.provider} serves it no more: retired on {served.retired}", source
+    if not served.api:
+        return "partly", f"{served.provider} serves it in its own products, to no program", source
+    return "yes", f"{served.provider} serves it to account holders, under its terms", source
+
+
+def _free_to_use(spec: ModelSpec) -> _Answer:
+    """What the license says of commercial use; of a closed model, whether its provider gives
+    any away.
+    """
+    served = spec.availability
+    if spec.closed and served is not None and served.free_tier:
+        source = _sourced(spec, "availability.free_tier")
+        return "partly", f"free tier: {served.free_tier}", source
+    if spec.closed:
+        why = "the weights are not published: the provider's terms and prices decide"
+        return "no", why, _parts(spec, "weights")
+    commercial = permission(spec, "commercial use")
+    conditions = "; ".join(spec.license.conditions) if spec.license else ""
+    why = _FREE_TO_USE[commercial.answer].format(
+        name=_license_name(spec), conditions=f": {conditions}" if conditions else ""
+    )
+    return "partly" if commercial.answer == "no" else commercial.answer, why, (commercial,)
+
+
+def _self_hostable(spec: ModelSpec) -> _Answer:
+    """Published weights, and a license that lets one run them."""
+    (weights,) = _parts(spec, "weights")
+    if weights.answer != "yes":
+        return weights.answer, _NO_WEIGHTS_TO_RUN[weights.answer], (weights,)
+    commercial = permission(spec, "commercial use")
+    why = _SELF_HOSTABLE[commercial.answer].format(name=_license_name(spec))
+    answer = {"partly": "yes", "no": "partly"}.get(commercial.answer, commercial.answer)
+    return answer, why, (weights, commercial)
+
+
+def _source_by_id(license_id: str, key: str, answer: str) -> str | None:
+    """Who says what a license of that SPDX id allows, or that it is in its own name; None where
     the id tells nothing.
     """
     if license_id in OSI_APPROVED and answer == "yes":
         return f"the Open Source Initiative approved {license_id}: any use, change and sharing"
     if key == "commercial_use" and answer == "no" and "-NC-" in license_id:
         return f"{license_id}: NonCommercial"
-    return ""
+    return None
 
 
 # ------------------------------------------------------------------ its files and its age
 
 
-def safe_files(spec: ModelSpec) -> Row:
+def _safe_files(spec: ModelSpec) -> _Answer:
     """Whether loading can run code: pickle files and code of the repository can, GGUF and
     safetensors hold numbers alone.
 
@@ -435,14 +360,11 @@ def safe_files(spec: ModelSpec) -> Row:
     loaded without any are safe.
     """
     formats, remote_code = spec.safety.formats, spec.safety.remote_code
-    safety = _sourced("", spec, "safety")
+    source = _sourced(spec, "safety")
     if remote_code:
-        why = "loading runs code from the repository (trust_remote_code)"
-        return _row("safe files", "no", why, (safety,))
+        return "no", "loading runs code from the repository (trust_remote_code)", source
     if formats and not set(formats) & set(_WITHOUT_CODE):
-        return _row(
-            "safe files", "no", "published only as pickle files, which can run code", (safety,)
-        )
+        return "no", "published only as pickle files, which can run code", source
     without_code = [format for format in formats if format in _WITHOUT_CODE]
     without = _WITHOUT_CODE if remote_code is False else _LOADED_WITHOUT
     safe = [format for format in without_code if format in without]
@@ -450,22 +372,17 @@ def safe_files(spec: ModelSpec) -> Row:
     not_known = "; whether transformers runs code from the repository is not known"
     if safe:
         rest = "" if safe == without_code else not_known
-        why = f"{_format_names(safe)} hold no code{beside}{rest}"
-        return _row("safe files", "yes", why, (safety,))
+        return "yes", f"{_format_names(safe)} hold no code{beside}{rest}", source
     files = next((files for files in spec.files if files.format in without), None)
     if files is not None:
         return _safe_conversion(files, publishes_safe_formats=bool(without_code))
     if without_code:
-        why = f"{_format_names(without_code)} hold no code{beside}{not_known}"
-        return _row("safe files", "unknown", why, (safety,))
-    return Row(
-        name="safe files",
-        answer="unknown",
-        why="which files the publisher offers is not known: use safetensors or GGUF, not pickle",
-    )
+        return "unknown", f"{_format_names(without_code)} hold no code{beside}{not_known}", source
+    why = "which files the publisher offers is not known: use safetensors or GGUF, not pickle"
+    return "unknown", why, ()
 
 
-def _safe_conversion(files: PublishedFiles, *, publishes_safe_formats: bool) -> Row:
+def _safe_conversion(files: PublishedFiles, *, publishes_safe_formats: bool) -> _Answer:
     """Files that hold no code, listed with their sizes, where that of the publisher's own is not
     known.
     """
@@ -473,92 +390,58 @@ def _safe_conversion(files: PublishedFiles, *, publishes_safe_formats: bool) -> 
     own = "the publisher's own files are"
     if publishes_safe_formats:
         own = "whether the publisher's own files run code from the repository is"
-    return Row(
-        name="safe files",
-        answer="yes",
-        why=f"the {_format_name(files.format)} files{where} hold no code; {own} not known",
-        sources=(files.source,),
-        assumed=unconfirmed(files.source),
-    )
+    why = f"the {_format_names([files.format])} files{where} hold no code; {own} not known"
+    return "yes", why, (_source(files.source),)
 
 
-def _format_names(formats: Iterable[str]) -> str:
-    return _listed([_format_name(format) for format in formats])
-
-
-def current(spec: ModelSpec) -> Row:
+def _current(spec: ModelSpec) -> _Answer:
     """Whether it is still the one to take: superseded, retired or about to be, or in service."""
-    served, note = spec.availability, spec.upkeep.note
-    upkeep = _sourced("", spec, "upkeep")
+    served, upkeep = spec.availability, spec.upkeep
+    by_provider, by_upkeep = _sourced(spec, "availability"), _sourced(spec, "upkeep")
     if served is not None and served.retired:
         after = f"; {served.successor} replaces it" if served.successor else ""
-        return _row(
-            "current",
-            "no",
-            f"retired on {served.retired}{after}",
-            (_sourced("", spec, "availability"),),
-        )
-    if spec.upkeep.superseded_by:
-        return _row(
-            "current",
-            "no",
-            f"superseded by {spec.upkeep.superseded_by}{f': {note}' if note else ''}",
-            (upkeep,),
-        )
-    if note:
-        return _row("current", "partly", note, (upkeep,))
+        return "no", f"retired on {served.retired}{after}", by_provider
+    if upkeep.superseded_by:
+        note = f": {upkeep.note}" if upkeep.note else ""
+        return "no", f"superseded by {upkeep.superseded_by}{note}", by_upkeep
+    if upkeep.note:
+        return "partly", upkeep.note, by_upkeep
     if served is not None:
         doubt = spec.unknown.get("availability.retired")
         if doubt:
-            return Row(name="current", answer="unknown", why=doubt)
-        return _row(
-            "current",
-            "yes",
-            f"{served.provider} serves it; no end date is known",
-            (_sourced("", spec, "availability"),),
-        )
-    if spec.upkeep.current:
+            return "unknown", doubt, ()
+        return "yes", f"{served.provider} serves it; no end date is known", by_provider
+    if upkeep.current:
         why = "nothing newer of its publisher is known for the same work and about its size"
-        return _row("current", "yes", why, (upkeep,))
-    return Row(
-        name="current",
-        answer="unknown",
-        why="no successor is known; whether it is maintained was not checked",
-    )
+        return "yes", why, by_upkeep
+    return "unknown", "no successor is known; whether it is maintained was not checked", ()
 
 
-# ------------------------------------------------------------------ words
+# ------------------------------------------------------------------ rows and their sources
 
 
-def _row(
-    name: str, answer: str, why: str, because: Sequence[Row], parts: tuple[Row, ...] = ()
-) -> Row:
-    """A row that follows from others: their sources are its own, and one that is assumed makes
-    it so.
-    """
+def _row(name: str, answer: _Answer, parts: tuple[Row, ...] = ()) -> Row:
+    """A row with the sources of those that it rests on; one that is assumed makes it so."""
+    word, why, because = answer
     sources = dict.fromkeys(source for reason in because for source in reason.sources)
-    assumed = answer != "unknown" and any(reason.assumed for reason in because)
+    assumed = word != "unknown" and any(reason.assumed for reason in because)
     return Row(
-        name=name, answer=answer, why=why, sources=tuple(sources), assumed=assumed, parts=parts
+        name=name, answer=word, why=why, sources=tuple(sources), assumed=assumed, parts=parts
     )
 
 
-def _sourced(name: str, spec: ModelSpec, key: str) -> Row:
-    source = spec.sources.get(key) or spec.sources.get(key.partition(".")[0])
-    return Row(
-        name=name, answer="unknown", why="", sources=_known(source), assumed=unconfirmed(source)
-    )
+def _sourced(spec: ModelSpec, key: str) -> tuple[Row, ...]:
+    """What an answer rests on that the spec states."""
+    return (_source(spec.sources.get(key) or spec.sources.get(key.partition(".")[0])),)
 
 
-def _known(source: str | None) -> tuple[str, ...]:
-    return (source,) if source else ()
+def _source(source: str | None) -> Row:
+    sources = (source,) if source else ()
+    return Row(name="", answer="unknown", why="", sources=sources, assumed=unconfirmed(source))
 
 
-def unconfirmed(source: str | None) -> bool:
-    """No source, or one of which every part is general knowledge."""
-    return source is None or all(
-        any(word in part for word in _UNCONFIRMED) for part in source.split(";")
-    )
+def _has_unconfirmed(text: str) -> bool:
+    return any(word in text for word in _UNCONFIRMED)
 
 
 def _license_name(spec: ModelSpec) -> str:
@@ -566,8 +449,8 @@ def _license_name(spec: ModelSpec) -> str:
     return name.removeprefix("LicenseRef-") if name else "its license"
 
 
-def _format_name(name: str) -> str:
-    return {"gguf": "GGUF", "mlx": "MLX"}.get(name, name)
+def _format_names(formats: Iterable[str]) -> str:
+    return _listed([_FORMAT_NAMES.get(format, format) for format in formats])
 
 
 def _listed(names: Sequence[str]) -> str:

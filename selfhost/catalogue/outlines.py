@@ -107,8 +107,8 @@ def _names_of(spec_id: str, values: Mapping[str, Any]) -> Iterator[tuple[str, ob
     for table in _items(values.get("files")):
         if isinstance(table, dict) and table.get("format") == "gguf":
             yield "repositories", table.get("repository")
-    availability = values.get("availability")
-    if isinstance(availability, dict) and isinstance(availability.get("provider"), str):
+    availability = _typed(values.get("availability"), dict, {})
+    if isinstance(availability.get("provider"), str):
         # as resellers of APIs write it: openai/gpt-4o
         yield "repositories", f"{availability['provider']}/{spec_id}"
 
@@ -143,9 +143,7 @@ def outline_of(spec_id: str, values: Mapping[str, Any]) -> Outline:
         parameters_active=inner("parameters", "active", int),
         released=None if released is None else str(released),
         superseded_by=inner("upkeep", "superseded_by", str),
-        is_in_ollama=any(
-            isinstance(alias, str) and ":" in alias for alias in _items(values.get("aliases"))
-        ),
+        is_in_ollama=any(":" in alias for alias in aliases_of(values)),
         successor=successor,
         retired=None if retired is None else str(retired),
         next_is_judged=not source or any(words in source for words in _JUDGED),

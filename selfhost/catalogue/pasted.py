@@ -73,10 +73,9 @@ def unwrap(typed: str) -> str:
     """
     name = typed.strip(_QUOTES)
     name = _DOCKER.sub("", (named_in_command(name) or name).strip(_QUOTES))
-    cached = _CACHED_FILE.fullmatch(name) if ".gguf" in name.lower() else None
-    if cached:
-        return _with_type(f"{cached[1]}/{cached[2]}", cached[3])
-    folder = _CACHED_FOLDER.fullmatch(name) if name.startswith("models--") else None
+    file, folder = _CACHED_FILE.fullmatch(name), _CACHED_FOLDER.fullmatch(name)
+    if file:
+        return _with_type(f"{file[1]}/{file[2]}", file[3])
     if folder:
         return f"{folder[1]}/{folder[2]}"
     # a host's name has a point in it

@@ -8,24 +8,21 @@ stays what the snapshot makes it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from ..core.errors import SelfhostError
 from ..core.records import Record
-from .offers import Offer, OtherPrice, sources
+from .offers import Offer, snapshot
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
 
-    # dollars in and out for a short prompt, the longest prompt that they are for, and dollars in
-    # and out for a longer one
-    _Price = tuple[float, float | None, int | None, float | None, float | None]
+    # dollars in and out
+    _Price = tuple[float, float | None]
 
 PACKAGE = "genai-prices"
-# of a price: a source that is further off states another one, as in the snapshot
-MOST_DIFFERENCE = 0.05
 # what the snapshot's sources call a provider -> what the package does; the others are called alike,
 # or are not in it
 _PROVIDERS = {"bedrock": "aws", "xai": "x-ai"}
@@ -55,7 +52,7 @@ def refreshed(offers: Sequence[Offer], path: str, *, today: str) -> Refreshed:
     newest_known, day = max(
         (
             (Version(name.removeprefix(f"{PACKAGE} ")), day)
-            for name, day in sources(path).items()
+            for name, day in snapshot(path).days.items()
             if name.startswith(f"{PACKAGE} ")
         ),
         default=(Version("0"), ""),
@@ -99,48 +96,15 @@ def _installed_version() -> str:
 
 def _with_price(offer: Offer, price: _Price, installed: str, as_of: str) -> Offer:
     """The offer at the price of the installed package."""
-    into, out, holds_to, long_into, long_out = price
+    into, out = price
     return offer.replace(
         input_usd_per_million_tokens=into,
         output_usd_per_million_tokens=out,
-        price_holds_to_tokens=holds_to,
-        long_input_usd_per_million_tokens=long_into,
-        long_output_usd_per_million_tokens=long_out,
-        other_prices=_still_other(offer, into, out),
+        other_prices=(),
         as_of=max(as_of, offer.as_of),
         source=(
             f"{PACKAGE} {installed}, the data in the installed package, at least as new as its day"
         ),
-    )
-
-
-def _still_other(offer: Offer, into: float, out: float | None) -> tuple[OtherPrice, ...]:
-    """Where sources disagreed, what those beside the package have, if that is still another
-    price than the package's.
-    """
-    if not offer.other_prices:
-        return ()
-    old = OtherPrice(
-        input_usd_per_million_tokens=offer.input_usd_per_million_tokens,
-        output_usd_per_million_tokens=offer.output_usd_per_million_tokens,
-        source=offer.source,
-    )
-    return tuple(
-        price
-        for price in (old, *offer.other_prices)
-        if not price.source.startswith(PACKAGE)
-        and (
-            _differ(price.input_usd_per_million_tokens, into)
-            or _differ(price.output_usd_per_million_tokens, out)
-        )
-    )
-
-
-def _differ(first: float | None, other: float | None) -> bool:
-    return (
-        first is not None
-        and other is not None
-        and abs(first - other) > MOST_DIFFERENCE * max(first, other)
     )
 
 
@@ -170,41 +134,16 @@ def _of(model: Any, noon: Any, offer: Offer) -> _Price | None:
     if any(hasattr(row.constraint, "start_time") for row in _conditional(model.prices)):
         return None
     prices = model.get_prices(noon)
-    sides = [getattr(prices, key, None) for key in ("input_mtok", "output_mtok")]
-    into, out = (_base(price) for price in sides)
+    into, out = (getattr(prices, key, None) for key in ("input_mtok", "output_mtok"))
+    # a price that rises with the prompt stays the snapshot's
+    if any(hasattr(price, "tiers") for price in (into, out)):
+        return None
     has_output = offer.output_usd_per_million_tokens is not None
     # what sells another thing there, or nothing, is not the same offer; a price of nothing is a
     # trial's
     if not into or offer.input_usd_per_million_tokens is None or (has_output and not out):
         return None
-    if not has_output:
-        out = None
-    steps = _steps(sides, offer.context_tokens)
-    if not steps:
-        return into, out, None, None, None
-    # with a second step no one price is that of every longer prompt
-    long_into, long_out = (_beyond(price, steps[0]) if len(steps) == 1 else None for price in sides)
-    return into, out, steps[0], long_into, None if out is None else long_out
-
-
-def _steps(sides: Iterable[Any], context_tokens: int | None) -> list[int]:
-    """The lengths of a prompt from which another price holds, those within the context."""
-    starts = {step.start for price in sides for step in getattr(price, "tiers", ())}
-    return sorted(start for start in starts if context_tokens is None or start < context_tokens)
-
-
-def _beyond(price: Any, start: int) -> float | None:
-    """Past that step; the base of a price that does not rise there."""
-    price_beyond = next(
-        (step.price for step in getattr(price, "tiers", ()) if step.start == start), None
-    )
-    return _base(price) if price_beyond is None else float(price_beyond)
-
-
-def _base(price: Any) -> float | None:
-    """The first step of a price that rises with the prompt."""
-    value = getattr(price, "base", price)
-    return None if value is None else float(value)
+    return float(into), float(out) if has_output and out is not None else None
 
 
 def _conditional(prices: Any) -> Sequence[Any]:

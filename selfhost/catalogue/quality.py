@@ -127,12 +127,11 @@ def _measured_quality(
             change = f"{loss:g} % {what}"
         text += f": {change}, measured with {entry['model']}"
         if spec is not None and spec.modality not in _MEASURED:
+            known = f"no measurement with {spec.modality} models is known"
+            text = f"{known}; with text models it is {text}"
             return Quality(
                 quantization=quantization,
-                text=(
-                    f"no measurement with {spec.modality} models is known; with text models it is"
-                    f" {text}"
-                ),
+                text=text,
                 figure=entry["figure"],
                 source=source,
                 worth_having=word.get("worth_having", True),
@@ -159,13 +158,9 @@ def quality_for(
     """
     method = workload.finetune_method if workload.task == "finetune" else None
     quantization = _TRAINED_THROUGH.get(method or "", workload.quantization)
-    if is_halved:
-        quantization = "bfloat16"
-    return (
-        quality_of(quantization, catalogue, spec)
-        if quantization is not None and workload.quantization is not None
-        else None
-    )
+    if quantization is None or workload.quantization is None:
+        return None
+    return quality_of("bfloat16" if is_halved else quantization, catalogue, spec)
 
 
 def loss_by_size(catalogue: Catalogue) -> tuple[str, str]:

@@ -30,16 +30,17 @@ CTRANSLATE2_TYPES = ("float32", "float16", "int8")
 MLX_QUANTIZATIONS = ("bf16", "fp16", "8bit", "6bit", "5bit", "4bit", "3bit", "2bit")
 # quantized by others than the publisher, as needs/packed.py lays them out; 4 bits in groups of 128
 # where the name does not say
+_PACKED_GROUPS = ("", "-64g", "-32g", "-channel")
 PACKED = (
-    "awq", "awq-64g", "awq-32g", "gptq", "gptq-64g", "gptq-32g", "gptq-channel", "gptq-8bit",
-    "gptq-8bit-64g", "gptq-8bit-32g",
-    "gptq-8bit-channel", "gptq-3bit", "gptq-3bit-64g", "gptq-3bit-32g", "gptq-3bit-channel",
-    "gptq-2bit", "gptq-2bit-64g",
-    "gptq-2bit-32g", "gptq-2bit-channel", "w4a16", "w4a16-64g", "w4a16-32g", "w4a16-channel",
-    "w4a16-asym", "w4a16-64g-asym",
-    "w4a16-32g-asym", "w4a16-channel-asym", "w8a16", "w8a16-64g", "w8a16-32g", "w8a16-channel",
-    "w8a16-asym", "w8a16-64g-asym",
-    "w8a16-32g-asym", "w8a16-channel-asym", "w8a8", "fp8", "nf4", "nf4-double",
+    "awq", "awq-64g", "awq-32g",
+    *(f"gptq{bits}{group}" for bits in ("", "-8bit", "-3bit", "-2bit") for group in _PACKED_GROUPS),
+    *(
+        f"{method}{group}{zeros}"
+        for method in ("w4a16", "w8a16")
+        for zeros in ("", "-asym")
+        for group in _PACKED_GROUPS
+    ),
+    "w8a8", "fp8", "nf4", "nf4-double",
 )  # fmt: skip
 
 

@@ -4,9 +4,7 @@ tuned from them, beginnings of names, families by their newest model.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 
 from ..core.errors import UnknownModelError
 from ..core.records import pattern
@@ -16,24 +14,19 @@ from .lookup import (
     CONVERTERS,
     Match,
     Resolution,
-    alike_by_name,
     as_published,
-    converted,
     in_form,
-    is_thing,
     match_of,
     named_directly,
     not_listed,
-    others_of_family,
+    original,
     sizes_in,
-    texts_in,
 )
 from .pasted import LIBRARY, bare_name, unrouted, unwrap
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from .forms import Form
     from .outlines import Outline
     from .spec import ModelSpec
 
@@ -45,15 +38,13 @@ _TUNED = pattern(r"(?i)[-_ ](?:instruct|chat|it)$")
 _BASE = pattern(r"(?i)(?:(?<=:)(?:text|base)|[-_](?:text|base|pt|code))(?:-v\d[\d.]*)?$")
 # what people leave off: a version, a date, a size, and the words for a model that was tuned
 _LEFT_OFF = pattern(
-    r"v?\d[\d.]*|(?:\d+x|[ae])?\d[\d.]*[bm]|\d+e"
-    r"|instruct|chat|it|thinking|preview|base|hf|alpha|beta"
+    r"(?:-(?:v?\d[\d.]*|(?:\d+x|[ae])?\d[\d.]*[bm]|\d+e"
+    r"|instruct|chat|it|thinking|preview|base|hf|alpha|beta))*"
 )
 # `granite-4.0-h-tiny` is typed `granite 4 h tiny`
 _POINT_ZERO = pattern(r"(?<=\d)\.0(?![\w.])")
 # `sd` begins one id and means many models
 _SHORTEST_BEGINNING = 4
-# what a desktop computer holds in 4 bits beside its programs
-_LARGEST_ON_DESKTOPS = 15_000_000_000
 
 
 def read_otherwise(typed: str, catalogue: Catalogue) -> Resolution | None:
@@ -64,15 +55,12 @@ def read_otherwise(typed: str, catalogue: Catalogue) -> Resolution | None:
 
     name = unrouted(unwrap(typed), catalogue).removeprefix(LIBRARY)
     owner, _, rest = name.rpartition("/")
-    no_form: Form | None = None
-    for base, form in ((rest, no_form), *splits(rest, owner)):
+    for base, form in ((rest, None), *splits(rest, owner)):
         match = _joined(base, owner, catalogue)
         if match is None and (form is None or form.runtime is None):
             match = _from_base(base, owner, name, catalogue)
         if match is None and not owner:
-            match = _tuned(base, catalogue) or _begun(base, name, catalogue)
-        if match is None and not owner:
-            match = _with_point(base, catalogue)
+            match = _tuned(base, catalogue) or _begun(base, catalogue)
         resolution = None if match is None else in_form(match, form, name, catalogue)
         if resolution is not None:
             # none of the typed spelling is known
@@ -104,14 +92,13 @@ def _joined(base: str, owner: str, catalogue: Catalogue) -> Match | None:
     by_letters: dict[str, set[str]] | None = catalogue.derived.get("by letters")
     if by_letters is None:
         by_letters = catalogue.derived["by letters"] = {}
-        kinds = ("ids", "aliases", "repositories", "titles")
-        spellings = [key for names in catalogue.names() for kind in kinds for key in names[kind]]
+        spellings = [key for names in catalogue.names() for keys in names.values() for key in keys]
         for table in ("family", "tag"):
             spellings += [name for name, _ in catalogue.common_tables("families", table).values()]
         for spelling in spellings:
             by_letters.setdefault(_letters(spelling), set()).add(spelling)
     is_converter = owner.lower() in CONVERTERS
-    find = converted if is_converter else named_directly
+    find = original if is_converter else named_directly
     spelled = by_letters.get(_letters(base if is_converter else f"{owner}/{base}"), ())
     matches = [find(spelling, catalogue) for spelling in spelled]
     by_id = {match[0]: match for match in matches if match is not None}
@@ -125,13 +112,12 @@ def _from_base(base: str, owner: str, name: str, catalogue: Catalogue) -> Match 
     key = canonical(base)
     facts = catalogue.common_tables("families", "tag").get(key, ("", {}))[1]
     loaded = facts.get("loads")
-    if ":" in base and isinstance(loaded, str) and loaded not in catalogue:
-        raise not_listed(base, loaded, texts_in(facts.get("others")), catalogue)
-    accounts = ("", *CONVERTERS)
+    if ":" in base and loaded is not None and loaded not in catalogue:
+        raise not_listed(base, loaded, facts.get("others") or (), catalogue)
     tuned = [
         id
         for account, id in _tuned_by_base(catalogue).get(key, ())
-        if owner.lower() in (*accounts, account) and sizes_in(id) >= sizes_in(key)
+        if owner.lower() in ("", account, *CONVERTERS) and sizes_in(id) >= sizes_in(key)
     ]
     # of the same line before any other
     id = min(tuned, key=lambda id: (not id.startswith(key[:4]), len(id), id), default=None)
@@ -170,9 +156,8 @@ def _without_base(name: str, owner: str, catalogue: Catalogue) -> str | None:
     elif not is_tag and not owner:
         # the name of a file says whose it is in front
         rest = rest.partition("_")[2] or rest
-    is_converted = owner.lower() in CONVERTERS
     try:
-        match = match_of(rest, owner, catalogue, is_converted=is_converted)
+        match = match_of(rest, owner, catalogue, is_converted=owner.lower() in CONVERTERS)
     except UnknownModelError:
         return None
     return None if match is None or catalogue.is_closed(match[0]) else match[0]
@@ -190,145 +175,43 @@ def _tuned(name: str, catalogue: Catalogue) -> Match | None:
     outline = catalogue.outline(match[0]) if match else None
     if match is None or outline is None or "chat" not in (outline.uses or ()):
         return None
-    note = f"{name} is read as {match[0]}, which follows instructions."
-    return match[0], (note, *match[1])
+    return match[0], (f"{name} is read as {match[0]}, which follows instructions.", *match[1])
 
 
-# two digits that no unit follows, which may be a version whose point was left out: `qwen25-7b`
-_TWO_DIGITS = pattern(r"(?i)(?<![\d.])(\d)(\d)(?![\d.]|[-_ ]?(?:[bmk]|bit)(?![a-z])|x\d)")
-
-
-def _with_point(base: str, catalogue: Catalogue) -> Match | None:
-    """The only model of a name that has a point between two digits of this one."""
-    by_id: dict[str, Match] = {}
-    for digits in _TWO_DIGITS.finditer(base[:60]):
-        pointed = f"{base[: digits.start()]}{digits[1]}.{digits[2]}{base[digits.end() :]}"
-        match = (
-            named_directly(pointed, catalogue)
-            or _joined(pointed, "", catalogue)
-            or _begun(pointed, pointed, catalogue)
-        )
-        if match is not None:
-            by_id[match[0]] = match[0], (f"{base} is read as {pointed}.", *match[1])
-    return by_id.popitem()[1] if len(by_id) == 1 else None
-
-
-def _begun(base: str, name: str, catalogue: Catalogue) -> Match | None:
-    """A model whose name somebody left the end off: the only one, or the newest of one size. The
-    name of a family alone means its newest.
+def _begun(base: str, catalogue: Catalogue) -> Match | None:
+    """A model whose name somebody left the end off, or named by its family: the only one, or the
+    newest of one size.
     """
     key = canonical(_POINT_ZERO.sub("", base))
-    if ":" in base or len(key) < _SHORTEST_BEGINNING or is_thing(name, catalogue):
+    is_thing = key in catalogue.common_tables("things", "thing")
+    if ":" in base or len(key) < _SHORTEST_BEGINNING or is_thing:
         return None
     begun = []
     for outline in catalogue.outlines():
-        if outline.id[0].lower() != key[0]:
-            continue
         plain = _POINT_ZERO.sub("", outline.id)
         if canonical(plain) in (key, f"{key}-b" if key[-1].isdecimal() else key):
             return outline.id, ()
-        if _is_left_off(key, plain.split("-")):
+        if _is_left_off(key, plain):
             begun.append(outline)
-    newest = _newest_begun(base, begun)
-    if newest is not None:
-        return newest
-    # some lines of tunes are called as a family is
-    return None if key in alike_by_name(catalogue) else _newest_of_family(base, catalogue)
+    if not begun:
+        begun = [each for each in catalogue.outlines() if canonical(each.family or "") == key]
+    return _newest(base, begun)
 
 
-def _newest_begun(base: str, begun: Sequence[Outline]) -> Match | None:
-    """The newest of the models whose ids a name begins, where all are of one size."""
+def _newest(base: str, begun: Sequence[Outline]) -> Match | None:
+    """The newest of the models that a name begins, where all are of one size."""
     sizes = {(each.parameters_total, each.parameters_active) for each in begun}
-    if len(sizes) == 1 and (len(begun) == 1 or (None, None) not in sizes):
-        newest = max(begun, key=_age)
-        others = ", ".join(sorted(each.id for each in begun if each is not newest))
-        why = f"the newest of one size; also {others}" if others else "the only one here"
-        taken = f"{base} begins a longer name; this answer is for {newest.id} ({why})."
-        return newest.id, (taken,)
-    return None
-
-
-def _is_left_off(key: str, words: Sequence[str]) -> bool:
-    """Whether an id of these words has behind `key` only what people leave off."""
-    counts = [count for count in range(len(words)) if canonical("-".join(words[:count])) == key]
-    return bool(counts) and all(_LEFT_OFF.fullmatch(word) for word in words[counts[0] :])
-
-
-def _newest_of_family(name: str, catalogue: Catalogue) -> Match | None:
-    """The newest of the models of this `family`, or of a line whose ids begin so, that do what most
-    of them do; of one month the largest that most desktop computers hold. None where an API alone
-    serves some.
-    """
-    members, line = _members(canonical(name), catalogue)
-    models = list({each.id: each for each in (*members, *line)}.values())
-    if not models or any(each.closed for each in models):
+    if len(sizes) != 1 or (len(begun) > 1 and (None, None) in sizes) or begun[0].closed:
         return None
-    newest = _of_main_use(models, canonical(name))
-    sizes = sorted(each.parameters_total or 0 for each in newest)
-    # one size, and what tells them apart, as a language or a resolution, is in no shorter name
-    if not members and any(b < _NEXT_SIZE * a for a, b in pairwise(sizes)):
-        return None
-    model, why = _of_suitable_size(newest)
-    others = [each.id for each in sorted(models, key=_age, reverse=True) if each is not model]
-    if not why:
-        why = "the newest here" if others else "the only one here"
-    taken = f"{name} is a family; this answer is for {model.id} ({why})."
-    return model.id, (taken, others_of_family(others, name)) if others else (taken,)
+    newest = max(begun, key=lambda each: (each.released or "", -len(each.id), each.id))
+    others = ", ".join(sorted(each.id for each in begun if each is not newest))
+    why = f"the newest of one size; also {others}" if others else "the only one here"
+    return newest.id, (f"{base} begins a longer name; this answer is for {newest.id} ({why}).",)
 
 
-def _of_suitable_size(newest: Sequence[Outline]) -> tuple[Outline, str]:
-    """Of several the largest that most desktop computers hold, and the words for that choice."""
-    held = [each for each in newest if (each.parameters_total or 0) <= _LARGEST_ON_DESKTOPS]
-    model = max(held, key=_size) if held else min(newest, key=_size)
-    size = "largest that most desktop computers hold" if held else "smallest"
-    return model, f"of the newest the {size}" if len(newest) > 1 else ""
-
-
-def _members(key: str, catalogue: Catalogue) -> tuple[Sequence[Outline], Sequence[Outline]]:
-    """The models of the family of that name, and those of a line whose ids begin so: all of one
-    family and for one use. InternVL2.5 is none of InternVL2's.
-    """
-    outlines = catalogue.outlines()
-    members = [each for each in outlines if canonical(each.family or "") == key]
-    finer = re.compile(rf"{'[-._]?'.join(map(re.escape, key.split('-')))}\.\d")
-    begun = [each for each in outlines if canonical(each.id).startswith(f"{key}-")]
-    line = [each for each in begun if not finer.match(each.id)]
-    kinds = {(each.family, each.uses[0] if each.uses else None) for each in line}
-    is_line = "-" in key and len(line) > 1 and len(kinds) == 1
-    return members, line if members or is_line else ()
-
-
-def _of_main_use(models: Sequence[Outline], key: str) -> list[Outline]:
-    """The newest of those that do what most of the models do; a tune of the family may be called
-    otherwise.
-    """
-    firsts = [each.uses[0] if each.uses else None for each in models]
-    main_use = max(firsts, key=firsts.count)
-    alike = [each for each, use in zip(models, firsts, strict=True) if use == main_use]
-    alike = [each for each in alike if canonical(each.id).startswith(key)] or alike
-    latest = max(alike, key=_age)
-    return [each for each in alike if _came_with(each, latest)]
-
-
-# two models of one line are two sizes of it where one has this many times the parameters (assumed)
-_NEXT_SIZE = 1.1
-# `1.5` of `fara1.5-9b`; 9b is a size
-_VERSION = pattern(r"v?\d+(?:\.\d+)*(?![\w.])")
-
-
-def _came_with(outline: Outline, latest: Outline) -> bool:
-    """Whether a model was published in the month of another, or is of its version."""
-    months = {(each.released or "")[:7] for each in (outline, latest)}
-    versions = [_VERSION.search(each.id) for each in (outline, latest)]
-    return len(months) == 1 or (
-        None not in versions and len({version[0] for version in versions if version}) == 1
-    )
-
-
-def _age(outline: Outline) -> tuple[str, int, str]:
-    """What orders models of one name: the newest last, of one day the shortest id."""
-    return outline.released or "", -len(outline.id), outline.id
-
-
-def _size(outline: Outline) -> tuple[int, int, str]:
-    return outline.parameters_total or 0, -len(outline.id), outline.id
+def _is_left_off(key: str, id: str) -> bool:
+    """Whether an id has behind `key` only what people leave off."""
+    if not canonical(id).startswith(f"{key}-"):
+        return False
+    ends = [at for at, sign in enumerate(id) if sign == "-" and canonical(id[:at]) == key]
+    return bool(ends) and _LEFT_OFF.fullmatch(id[ends[0] :]) is not None

@@ -179,24 +179,6 @@ class Conversion(Record):
     source: str = read_by(Table.text, required=True)
 
 
-def _texts_of(root: Table, key: str, words: Sequence[str]) -> dict[str, str]:
-    """The texts of a table that has none but these words."""
-    table = root.table(key)
-    if table is None:
-        return {}
-    by_word = {word: table.string(word) for word in words}
-    table.close()
-    return {word: text for word, text in by_word.items() if text is not None}
-
-
-def _workload_texts(root: Table, key: str) -> dict[str, str]:
-    return _texts_of(root, key, ASKED_OF_RUNTIME)
-
-
-def _blanks(root: Table, key: str) -> dict[str, str]:
-    return _texts_of(root, key, BLANKS)
-
-
 class ComponentFile(Record):
     """One file of a model that comes in several: the component of the spec that it holds, the
     option of the command that takes it, and where it lies. `type` is how it is stored; empty for
@@ -242,17 +224,11 @@ def _shares() -> Any:
 
 class OwnContext(Record):
     """The context that a program makes room for by itself where all GPUs together have that memory
-    or more.
+    or more; a file has the one that wants most memory first.
     """
 
     gpu_bytes: int = read_by(Table.integer, required=True, minimum=1)
     tokens: int = read_by(Table.integer, required=True, minimum=1)
-
-
-def _own_contexts(root: Table, key: str) -> tuple[OwnContext, ...]:
-    """The tables of that name, the one that wants most memory first."""
-    contexts = root.records(key, kind=OwnContext)
-    return tuple(sorted(contexts, key=lambda context: -(context.gpu_bytes or 0)))
 
 
 class Service(Record):
@@ -301,19 +277,6 @@ class Service(Record):
     source: str = read_by(Table.text, required=True)
 
 
-def _scan_bytes(root: Table, key: str) -> dict[str, float]:
-    table = root.table(key)
-    if table is None:
-        return {}
-    sizes = {kind: table.number(kind) or 0.0 for kind in table.values}
-    table.close()
-    return sizes
-
-
-def _three_integers(root: Table, key: str) -> tuple[int, ...]:
-    return root.integers(key) or (0, 0, 0)
-
-
 class Account(Record):
     """The rule that needs/python.py applies. Three numbers are the least, likely and most bytes.
 
@@ -348,13 +311,13 @@ class Account(Record):
     waits_by_layer: bool = read_by(Table.boolean, default=False)
     score_bytes: float = read_by(Table.number, default=0.0)
     fused_heads: tuple[int, ...] = read_by(Table.integers, default=())
-    scan_bytes: Mapping[str, float] = read_by(_scan_bytes, default={})
-    mixture_bytes: tuple[int, ...] = read_by(_three_integers, default=(0, 0, 0))
+    scan_bytes: Mapping[str, float] = read_by(Table.mapping, of=Table.number, default={})
+    mixture_bytes: tuple[int, ...] = read_by(Table.integers, default=(0, 0, 0))
     low_share: float = read_by(Table.number, default=0.0)
     high_share: float = read_by(Table.number, default=2.0)
     high_bytes: int = read_by(Table.integer, default=0)
     program_bytes: tuple[int, ...] = read_by(Table.integers, default=())
-    token_bytes: tuple[int, ...] = read_by(_three_integers, default=(0, 0, 0))
+    token_bytes: tuple[int, ...] = read_by(Table.integers, default=(0, 0, 0))
     maps_files: bool = read_by(Table.boolean, default=False)
     widened: tuple[str, ...] = read_by(Table.strings, default=())
     widened_always: tuple[str, ...] = read_by(Table.strings, default=())
@@ -363,16 +326,6 @@ class Account(Record):
     speech_beams: int = read_by(Table.integer, default=1)
     speech_tokens: int = read_by(Table.integer, default=0)
     source: str = read_by(Table.string, default="")
-
-
-def account(root: Table, key: str) -> Account:
-    """Read the table of that name; a runtime without one has the plain rule."""
-    table = root.table(key)
-    if table is None:
-        return Account()
-    values = table.fields(Account)
-    table.close()
-    return Account(**values)
 
 
 class RuntimeSpec(Record):
@@ -395,7 +348,7 @@ class RuntimeSpec(Record):
     # hold; empty where it is the program itself
     library: str = read_by(Table.string, default="")
     # what it holds beside weights and cache, where it loads checkpoints in Python
-    account: Account = read_by(account, default=Account())
+    account: Account = read_by(Table.record, kind=Account, default=Account())
     # runtimes whose files some tags of its own hold, which it computes with their code
     tags_of: tuple[str, ...] = read_by(Table.strings, default=())
     # it loads no models but those whose spec names it under `runtimes`
@@ -556,7 +509,7 @@ class RuntimeSpec(Record):
     # that is taken without; `chunked` where the feed-forward of each frame is computed in turn;
     # `result` of a spec that states such a way (`{height}`, …); `variant` and `guidance` as the
     # next two keys say
-    blanks: Mapping[str, str] = read_by(_blanks, default={})
+    blanks: Mapping[str, str] = read_by(Table.mapping, of=Table.string, default={})
     # by quantization: the repositories that hold files of their own for it
     variants: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
     # the families that leave out a second pass unless asked for it
@@ -568,8 +521,8 @@ class RuntimeSpec(Record):
     # others of the same files take it); `settings` are environment variables for `serve`, the
     # command that starts the server, `NAME=value` with a space between two. A key in neither is in
     # `command`, or cannot be asked for
-    options: Mapping[str, str] = read_by(_workload_texts, default={})
-    settings: Mapping[str, str] = read_by(_workload_texts, default={})
+    options: Mapping[str, str] = read_by(Table.mapping, of=Table.string, default={})
+    settings: Mapping[str, str] = read_by(Table.mapping, of=Table.string, default={})
     serve: str = read_by(Table.string, default="")
     # the variable that gives that server an address of its own, where one may run already
     server_address: str = read_by(Table.string, default="")
@@ -636,7 +589,7 @@ class RuntimeSpec(Record):
     # the context it takes unless told; None where the command says it, or the model's own is taken
     default_context_tokens: int | None = read_by(Table.integer, minimum=1, default=None)
     # the longer ones that it takes unless told where the GPUs have more memory
-    own_contexts: tuple[OwnContext, ...] = read_by(_own_contexts, default=())
+    own_contexts: tuple[OwnContext, ...] = read_by(Table.records, kind=OwnContext, default=())
     # tokens for which it makes room in the cache at a time
     cache_step_tokens: int = read_by(Table.integer, minimum=1, default=1)
     # it maps the files of weights unless told otherwise, so that several processes share one copy
@@ -833,6 +786,15 @@ def _check_whole(root: Table, values: Mapping[str, Any]) -> None:
             "is missing, though there is builds_from_source",
             "write the address of the instructions",
         )
+    for key, words in (
+        ("options", ASKED_OF_RUNTIME),
+        ("settings", ASKED_OF_RUNTIME),
+        ("blanks", BLANKS),
+    ):
+        for word in values[key]:
+            if word not in words:
+                remedy = f"one of {', '.join(words)}"
+                root.document.add((key, word), "is not a known key", remedy)
     low, high = values["overhead_low_bytes"], values["overhead_high_bytes"]
     stated = root.values.get("overhead_high_bytes")
     if low > high and type(stated) is int and stated == high:

@@ -119,14 +119,14 @@ def holds_words(model: ModelSpec, words: Sequence[str]) -> bool:
     not in `0.8b`. Words of signs alone are in no name.
     """
     names = [model.id, model.name, model.family or "", *model.aliases]
-    return any(map(canonical, words)) and all(_holds(model, names, word) for word in words)
-
-
-def _holds(model: ModelSpec, names: Sequence[str], word: str) -> bool:
+    maker = f"-{canonical(model.developer or '')}"
     kinds = {model.modality, *(part for use in model.uses or () for part in use.split("-"))}
-    maker = canonical(model.developer or "")
-    means_kind = kinds.issuperset(kind_meant(word).split("-"))
-    return means_kind or f"-{canonical(word)}" in f"-{maker}" or _in_names(word, names)
+    return any(map(canonical, words)) and all(
+        kinds.issuperset(kind_meant(word).split("-"))
+        or f"-{canonical(word)}" in maker
+        or _in_names(word, names)
+        for word in words
+    )
 
 
 def _in_names(word: str, names: Iterable[str]) -> bool:
@@ -154,15 +154,15 @@ def meant(words: Sequence[str], catalogue: Catalogue) -> tuple[str, ...]:
 
 def _together(words: Sequence[str], holders: Mapping[str, set[str]]) -> tuple[str, ...]:
     """The largest parts of the words of which all are in the names of one model."""
-    for count in range(len(words), 1, -1):
+    for count in range(len(words), 0, -1):
         parts = [
-            part
+            " ".join(part)
             for part in combinations(words, count)
             if set.intersection(*(holders[word] for word in part))
         ]
         if parts:
-            return tuple(" ".join(part) for part in parts)
-    return tuple(words)
+            return tuple(parts)
+    return ()
 
 
 def _mended(word: str, runs: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ are in the modules beside this one; all names that other packages use are here t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from ..core.records import Record, read_by
 from ..core.tomlfile import Document, Table, shortened
@@ -66,61 +66,23 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+# what other packages take from here
 __all__ = [
-    "APART",
-    "Architecture",
-    "Attention",
-    "Audio",
-    "Availability",
-    "COMPANIONS",
-    "CTRANSLATE2_TYPES",
-    "DTYPES",
-    "FeedForward",
-    "FileTensors",
-    "INCOMPLETE",
-    "INPUTS",
-    "LayerPart",
-    "License",
-    "MAX_BEAMS",
-    "MAX_LAYERS",
-    "MAX_TENSOR_NAMES",
-    "MLX_MODES",
-    "GENERATING",
-    "MODALITIES",
-    "ModelSpec",
-    "ONE_AT_A_TIME",
-    "OPENNESS",
-    "Openness",
-    "PACKED",
-    "PLAIN_DTYPES",
-    "Parameters",
-    "PublishedFiles",
-    "QUANTIZATIONS",
-    "QuantizationRule",
-    "Quantized",
-    "ROW_FLAGS",
-    "Recurrent",
-    "RuntimeSpec",
-    "SCHEMA",
-    "SIZE_OF",
-    "Safety",
-    "StatedNeeds",
-    "StatedWay",
-    "TensorGroup",
-    "USES",
-    "Upkeep",
-    "is_id",
-    "is_license_expression",
-    "read_model_spec",
-    "read_runtime_spec",
-]
+    "APART", "Architecture", "Attention", "Audio", "Availability", "COMPANIONS",
+    "CTRANSLATE2_TYPES", "DTYPES", "FeedForward", "FileTensors", "GENERATING", "INCOMPLETE",
+    "INPUTS", "LayerPart", "License", "MAX_BEAMS", "MAX_LAYERS", "MAX_TENSOR_NAMES",
+    "MLX_MODES", "MODALITIES", "ModelSpec", "ONE_AT_A_TIME", "OPENNESS", "Openness", "PACKED",
+    "PLAIN_DTYPES", "Parameters", "PublishedFiles", "QUANTIZATIONS", "QuantizationRule",
+    "Quantized", "ROW_FLAGS", "Recurrent", "RuntimeSpec", "SCHEMA", "SIZE_OF", "Safety",
+    "StatedNeeds", "StatedWay", "TensorGroup", "USES", "Upkeep", "is_id",
+    "is_license_expression", "read_model_spec", "read_runtime_spec",
+]  # fmt: skip
 
 # of a license expression, whose choices multiply: more ids, deeper parentheses or more letters than
 # any model's license has
 MAX_LICENSE_IDS = 20
 MAX_LICENSE_LETTERS = 1000
 ANSWERS = ("yes", "no", "conditional")
-# what people type; a quote, $ or ` of an alias would reach the shell through its completion
 # what a closed model cannot state
 _OF_WEIGHTS = (
     "parameters",
@@ -131,9 +93,15 @@ _OF_WEIGHTS = (
     "files",
     "quantized",
 )
+# what says something of [components] alone
+_OF_COMPONENTS = {
+    "components_dtype": "type",
+    "native_pixels": "side of images",
+    "denoising": "work",
+}
 # what the bytes of a model are computed from
 _COMPUTED_FROM = ("architecture", "components")
-# beside letters and digits
+# beside letters and digits; a quote, $ or ` would reach the shell through its completion
 _IN_ALIAS = "_.:/+ -"
 _IN_LICENSE_ID = ".:+-"
 
@@ -418,43 +386,27 @@ def _needs(root: Table, key: str) -> StatedNeeds | None:
 
 
 def _check_needs(table: Table, values: Mapping[str, Any]) -> None:
-    if values["model_class"] is None:
-        _check_range(table)
-    else:
-        _check_class(table)
-    _check_order(table, values)
-
-
-def _check_range(table: Table) -> None:
-    """Either one figure or both ends of a range."""
+    """Memory is one figure, both ends of a range, or that of a class of models."""
     ends = ("low_bytes", "high_bytes")
     stated = [end for end in ends if end in table]
-    if "memory_bytes" in table:
+    if values["model_class"] is not None:
+        for key in ("memory_bytes", *stated):
+            if key in table:
+                table.problem(key, "stands beside model_class", "keep one of the two")
+        if "dtype" not in table:
+            remedy = 'write the type of the weights: dtype = "float32"'
+            table.problem("dtype", "is missing", remedy)
+    elif "memory_bytes" in table:
         for end in stated:
-            table.problem(
-                end, "stands beside memory_bytes", "keep memory_bytes, or low_bytes and high_bytes"
-            )
+            remedy = "keep memory_bytes, or low_bytes and high_bytes"
+            table.problem(end, "stands beside memory_bytes", remedy)
     elif not stated:
-        table.problem(
-            "memory_bytes",
-            "is missing",
-            "write memory_bytes = 6_000_000_000, or low_bytes and high_bytes",
-        )
+        remedy = "write memory_bytes = 6_000_000_000, or low_bytes and high_bytes"
+        table.problem("memory_bytes", "is missing", remedy)
     elif len(stated) == 1:
-        table.problem(
-            ends[1 - ends.index(stated[0])],
-            "is missing",
-            "a range has both ends; write memory_bytes where there is one figure",
-        )
-
-
-def _check_class(table: Table) -> None:
-    """A class and the type of the weights, and no memory beside them."""
-    for key in ("memory_bytes", "low_bytes", "high_bytes"):
-        if key in table:
-            table.problem(key, "stands beside model_class", "keep one of the two")
-    if "dtype" not in table:
-        table.problem("dtype", "is missing", 'write the type of the weights: dtype = "float32"')
+        remedy = "a range has both ends; write memory_bytes where there is one figure"
+        table.problem(ends[1 - ends.index(stated[0])], "is missing", remedy)
+    _check_order(table, values)
 
 
 class ModelSpec(Record):
@@ -609,115 +561,82 @@ def read_as_far_as_right(document: Document, origin: str) -> ModelSpec | None:
     values = root.fields(ModelSpec)
     is_whole = root.close()
     unknown = values["unknown"]
-    _check_whole(
-        root, closed=values["openness"].weights == "closed", unknown=unknown, whole=is_whole
-    )
+    closed = values["openness"].weights == "closed"
+    for fault in _faults(root, closed=closed, unknown=unknown, whole=is_whole):
+        root.problem(*fault)
+    _check_texts(root, unknown)
     # whoever publishes a model publishes a tokenizer with it
     values["tokenizer"] = None if "tokenizer" in unknown else values["tokenizer"] is not False
     return ModelSpec(**values, origin=origin)
 
 
-def _check_whole(root: Table, *, closed: bool, unknown: Mapping[str, str], whole: bool) -> None:
-    """What no table can tell alone. `whole`: every key is known, so none that is missing was
-    merely misspelt.
+def _faults(
+    root: Table, *, closed: bool, unknown: Mapping[str, str], whole: bool
+) -> Iterator[tuple[str | None, str, str]]:
+    """What no table can tell alone: a key, what is wrong with it, and what to write. `whole`: every
+    key is known, so none that is missing was merely misspelt.
     """
-    if closed:
-        _check_closed(root)
-    else:
-        _check_open(root, unknown, whole)
-    _check_components(root)
+    yield from _faults_of_closed(root) if closed else _faults_of_open(root, unknown, whole)
     modality = root.values.get("modality")
+    yield from _faults_of_components(root)
     if "embedding" in root and modality in MODALITIES and modality != "embedding":
-        root.problem(
-            "embedding", "is for embedding models", 'write modality = "embedding", or remove it'
-        )
-    _check_license_text(root, unknown)
+        remedy = 'write modality = "embedding", or remove it'
+        yield "embedding", "is for embedding models", remedy
     if whole and not closed and modality is None and _states_any(root.values, _COMPUTED_FROM):
-        root.problem("modality", "is missing", f"one of {', '.join(MODALITIES)}")
-    _check_unknown(root, unknown)
+        yield "modality", "is missing", f"one of {', '.join(MODALITIES)}"
 
 
 def _states_any(keys: Mapping[str, Any], wanted: tuple[str, ...]) -> bool:
     return any(key in keys for key in wanted)
 
 
-def _check_closed(root: Table) -> None:
-    for key in _OF_WEIGHTS:
-        if key in root:
-            root.problem(
-                key,
-                'makes no sense for a closed model (openness.weights = "closed")',
-                "remove it: without weights it cannot be known",
-            )
-    if "availability" not in root:
-        root.problem(
-            "availability",
-            "is missing: a closed model says why, and who serves it",
-            "write [availability] with why and provider",
-        )
-
-
-def _check_open(root: Table, unknown: Mapping[str, str], whole: bool) -> None:
-    if "availability" in root:
-        root.problem(
-            "availability",
-            "is for closed models only",
-            'remove it, or write weights = "closed" in [openness]',
-        )
-    judged_by = (*_COMPUTED_FROM, "needs")
-    if whole and not _states_any(root.values, judged_by) and not _states_any(unknown, judged_by):
-        root.problem(
-            None,
-            "states nothing to judge: no [architecture], [components] or [needs]",
-            '[unknown] architecture = "…" says why',
-        )
-
-
-def _check_components(root: Table) -> None:
+def _faults_of_components(root: Table) -> Iterator[tuple[str | None, str, str]]:
     if "components" in root and "architecture" in root:
-        root.problem(
-            "components",
-            "stands beside [architecture]",
-            "keep one: components are for image models",
-        )
-    for key, what in (
-        ("components_dtype", "type"),
-        ("native_pixels", "side of images"),
-        ("denoising", "work"),
-    ):
+        message = "stands beside [architecture]"
+        yield "components", message, "keep one: components are for image models"
+    for key, what in _OF_COMPONENTS.items():
         # of a model whose parts nobody counted, the work may be known all the same
         stands = "components" in root or (key == "denoising" and "needs" in root)
         if key in root and not stands:
-            root.problem(
-                key,
-                f"is the {what} of [components], which are missing",
-                "write [components], or remove it",
-            )
+            message = f"is the {what} of [components], which are missing"
+            yield key, message, "write [components], or remove it"
 
 
-def _check_license_text(root: Table, unknown: Mapping[str, str]) -> None:
-    """A license that SPDX does not list needs an address."""
-    terms = root.values.get("license")
-    if not isinstance(terms, dict) or not str(terms.get("id")).startswith("LicenseRef-"):
-        return
-    if "url" not in terms and "license.url" not in unknown:
-        root.document.add(
-            ("license", "url"),
-            "is missing: the id says only that it is no SPDX license",
-            'write url = "https://…"',
-            absent=True,
-        )
+def _faults_of_closed(root: Table) -> Iterator[tuple[str | None, str, str]]:
+    for key in _OF_WEIGHTS:
+        if key in root:
+            message = 'makes no sense for a closed model (openness.weights = "closed")'
+            yield key, message, "remove it: without weights it cannot be known"
+    if "availability" not in root:
+        message = "is missing: a closed model says why, and who serves it"
+        yield "availability", message, "write [availability] with why and provider"
 
 
-def _check_unknown(root: Table, unknown: Mapping[str, str]) -> None:
-    """Nothing is both stated and said to be unknown."""
+def _faults_of_open(
+    root: Table, unknown: Mapping[str, str], whole: bool
+) -> Iterator[tuple[str | None, str, str]]:
+    if "availability" in root:
+        remedy = 'remove it, or write weights = "closed" in [openness]'
+        yield "availability", "is for closed models only", remedy
+    judged_by = (*_COMPUTED_FROM, "needs")
+    if whole and not _states_any(root.values, judged_by) and not _states_any(unknown, judged_by):
+        message = "states nothing to judge: no [architecture], [components] or [needs]"
+        yield None, message, '[unknown] architecture = "…" says why'
+
+
+def _check_texts(root: Table, unknown: Mapping[str, str]) -> None:
+    """A license that SPDX does not list needs an address; nothing is both stated and said to be
+    unknown.
+    """
+    terms: Any = root.values.get("license")
+    is_own = isinstance(terms, dict) and str(terms.get("id")).startswith("LicenseRef-")
+    if is_own and "url" not in terms and "license.url" not in unknown:
+        message = "is missing: the id says only that it is no SPDX license"
+        root.document.add(("license", "url"), message, 'write url = "https://…"', absent=True)
     for key in unknown:
         value: Any = root.values
         for part in key.split("."):
             value = value.get(part) if isinstance(value, Mapping) else None
         if value is not None:
-            root.document.add(
-                ("unknown", key),
-                "is stated in this file all the same",
-                "remove the one that is wrong",
-            )
+            message = "is stated in this file all the same"
+            root.document.add(("unknown", key), message, "remove the one that is wrong")

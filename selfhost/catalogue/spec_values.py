@@ -104,20 +104,15 @@ def references(table: Table, key: str) -> tuple[str, ...]:
 
 def repository(table: Table, key: str) -> str | None:
     value = table.string(key)
-    if value is None:
-        return None
-    parts = value.split("/")
-    if not 1 <= len(parts) <= 2 or not all(
-        part and all(letter in _REPOSITORY_LETTERS for letter in part) for part in parts
-    ):
+    parts = value.split("/") if value is not None else [""]
+    if len(parts) <= 2 and all(part and _REPOSITORY_LETTERS.issuperset(part) for part in parts):
+        return value
+    if value is not None:
         tail = value.partition("huggingface.co/")[2].split("/")[:2]
-        table.problem(
-            key,
-            "must be the repository's owner and name",
-            f'write {key} = "{"/".join(tail) if len(tail) == 2 else "owner/name"}"',
-        )
-        return None
-    return value
+        meant = "/".join(tail) if len(tail) == 2 else "owner/name"
+        message = "must be the repository's owner and name"
+        table.problem(key, message, f'write {key} = "{meant}"')
+    return None
 
 
 def tuned_from(table: Table, key: str) -> str | None:

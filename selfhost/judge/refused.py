@@ -32,7 +32,6 @@ def fault(option: str, key: str, **figures: Any) -> WorkloadError:
 def unknown_runtime(typed: str, modality: str, catalogue: Catalogue) -> WorkloadError:
     """That no program of that name is judged, and which is meant or can take its place."""
     ids, wanted = catalogue.runtime_ids(), typed.strip().lower()
-    from ..catalogue.lookup import texts_in
     from ..core.spelling import canonical, nearest
 
     thing_named, facts = catalogue.common_tables("things", "thing").get(canonical(wanted), ("", {}))
@@ -42,7 +41,7 @@ def unknown_runtime(typed: str, modality: str, catalogue: Catalogue) -> Workload
         return fault("runtime", "runtime-unknown", typed=typed, runtimes=ids, guess=guess)
     # what to type in place of a model stands behind
     what = facts["answer"].partition(";")[0]
-    inside = texts_in(facts.get("runs_with"))
+    inside = facts.get("runs_with")
     if inside:
         return fault("runtime", "runtime-part", typed=typed, what=what, runtimes=inside)
     others = [each for each in ids if modality in catalogue.runtime(each).modalities]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from selfhost.catalogue.forms import splits
 from selfhost.catalogue.quantization_names import gguf_name
 
@@ -32,39 +30,10 @@ def test_the_end_of_a_name_states_the_form() -> None:
     assert read == {name: (quantization, runtime) for name, _, _, quantization, runtime in FORMS}
 
 
-@pytest.mark.parametrize(
-    ("name", "account"),
-    [
-        ("Mistral-7B-Instruct-v0.2-EXL2", "TheBloke"),
-        ("gemma-3-12b-it-4.0bpw-exl3", "turboderp"),
-        # bits of an account that says not whose: bitsandbytes, GPTQ and MLX all write them so
-        ("Qwen3-8B-4bit", "someone"),
-    ],
-)
-def test_a_format_without_a_known_layout_has_no_size(name: str, account: str) -> None:
-    """It is read, so that the model in front of it is found, and said to have no known size."""
-    forms = [form for _, form in splits(name, account)]
-    assert forms
-    assert not forms[-1].is_sized
-
-
-def test_files_of_the_same_weights_are_no_form() -> None:
-    """GGUF alone does not say whose weights are in it."""
-    [(base, form)] = splits("Mistral-7B-Instruct-v0.3-GGUF", "someone")
-    assert (base, form.is_container) == ("Mistral-7B-Instruct-v0.3", True)
-
-
 def test_a_word_of_the_model_is_no_form() -> None:
     """A name that ends in its own words stays whole."""
     for name in ("Mistral-7B-Instruct-v0.3", "q4_0", "mlx", "deepseek-v4-flash"):
         assert not list(splits(name))
-
-
-def test_parts_of_a_file_are_those_of_the_whole() -> None:
-    """As publishers write files, in parts or whole."""
-    parts = dict(splits("Qwen3-4B.i1-IQ4_XS-00001-of-00002.gguf"))
-    assert parts["Qwen3-4B"].quantization == "IQ4_XS"
-    assert dict(splits("Qwen3-4B-q4_k_m.gguf"))["Qwen3-4B"].quantization == "Q4_K_M"
 
 
 def test_types_have_one_spelling() -> None:

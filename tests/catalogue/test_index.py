@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
 import pytest
 
 from helpers.packed import write_specs
-from selfhost.catalogue.index import Catalogue, package_files
+from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.names import resolve
-from selfhost.core.errors import SpecError, UnknownModelError, WorkloadError
+from selfhost.core.errors import SpecError, UnknownModelError
 from selfhost.core.tables import shipped_folder
 
 RUNTIME = """schema = 1
@@ -108,11 +107,6 @@ def test_a_package_answers_as_its_checkout(tmp_path: Path, monkeypatch: pytest.M
     assert [package.common(name) for name in ("architectures", "families", "things")] == common
 
 
-def test_the_same_files_make_the_same_package(folder: Path) -> None:
-    """Two builds of one source are alike, byte for byte."""
-    assert package_files(str(folder)) == package_files(str(folder))
-
-
 def test_a_damaged_package_is_an_error(folder: Path) -> None:
     """What was cut short is told with its file and what to do."""
     package = packed(folder)
@@ -120,28 +114,6 @@ def test_a_damaged_package_is_an_error(folder: Path) -> None:
         path.write_bytes(b"")
     with pytest.raises(SpecError, match="install selfhost-check again"):
         open_folder(package)
-
-
-def test_dates_are_text_in_a_package_too(folder: Path) -> None:
-    """A common file's dates are `YYYY-MM-DD` whichever way it was read."""
-    for path in (folder, packed(folder)):
-        assert open_folder(path).common("families")["as_of"] == "2026-01-31"
-
-
-@pytest.mark.parametrize(
-    "table",
-    [
-        "[sources]\nupkeep = [\n'one',\n'two',\n]\n",
-        "  [parameters]\n  total = 7\n",
-        "[ sources ] # where from\nupkeep = 'one'\n",
-        '[description]\nlong = """\n[parameters]\n"""\n',
-    ],
-)
-def test_a_name_is_known_however_the_file_is_laid_out(folder: Path, table: str) -> None:
-    """Lists over lines, indented tables, comments behind a table and long texts hide no name."""
-    content = spec("alpha-7b", 'aliases = ["omega"]')
-    (folder / "alpha-7b.toml").write_text(content + table)
-    assert resolve("omega", open_folder(folder)).spec_id == "alpha-7b"
 
 
 @pytest.mark.parametrize(
@@ -195,16 +167,6 @@ def test_a_users_spec_overrides_and_says_so(folder: Path, tmp_path: Path) -> Non
     assert "own" in catalogue.spellings()
 
 
-def test_the_last_folder_wins(folder: Path, tmp_path: Path) -> None:
-    """Of two user folders with the same id the later one counts, as with repeated options elsewhere."""
-    for name, memory in (("first", "1_000_000_000"), ("second", "2_000_000_000")):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "own-2b.toml").write_text(spec("own-2b", memory=memory))
-    catalogue = open_folder(folder, tmp_path / "first", tmp_path / "second")
-    assert needs_of(catalogue, "own-2b") == 2_000_000_000
-    assert catalogue.spec("own-2b").overrides == str(tmp_path / "first" / "own-2b.toml")
-
-
 def test_a_users_alias_beats_a_shipped_one_but_no_id(folder: Path, tmp_path: Path) -> None:
     """What a person named is taken first; an id is more exact than any alias."""
     (tmp_path / "mine").mkdir()
@@ -243,32 +205,6 @@ def test_every_fault_of_a_users_folders_is_told(folder: Path, tmp_path: Path) ->
         catalogue.spec("bad")
 
 
-def test_of_many_wrong_files_a_few_are_named_in_one_sentence(folder: Path, tmp_path: Path) -> None:
-    """Each unknown name says which specs were left aside; of a hundred it names a few and counts the rest."""
-    (tmp_path / "mine").mkdir()
-    for number in range(100):
-        (tmp_path / "mine" / f"bad-{number}.toml").write_text("schema = 1\n")
-    with pytest.raises(UnknownModelError, match="and 95 more") as caught:
-        resolve("gamma", open_folder(folder, tmp_path / "mine"))
-    assert caught.value.message.count(".toml") == 5
-
-
-def test_a_broken_spec_of_the_users_does_not_give_way_to_the_shipped_one(
-    folder: Path, tmp_path: Path
-) -> None:
-    """Whoever overrides a model asks for his own figures: a fault in them is an error, by the id and by an alias it states."""
-    (tmp_path / "alpha-7b.toml").write_text('schema = 1\nid = "alpha-7b"\naliases = ["mine"]\n')
-    catalogue = open_folder(folder, tmp_path)
-    for typed in ("alpha-7b", "mine"):
-        with pytest.raises(SpecError):
-            catalogue.spec(resolve(typed, catalogue).spec_id)
-    assert catalogue.spec("beta-1.5b").id == "beta-1.5b"
-    with pytest.raises(
-        UnknownModelError, match=r"of yours with faults was ignored: .*alpha-7b\.toml"
-    ):
-        resolve("gamma", catalogue)
-
-
 @pytest.mark.parametrize("path", ["missing", "shipped/alpha-7b.toml", "dead", "nul\0l"])
 def test_a_folder_that_is_none_is_an_error(folder: Path, tmp_path: Path, path: str) -> None:
     """A missing folder, a file, a dead link and an impossible path each get an error with a remedy, never an empty catalogue."""
@@ -278,16 +214,6 @@ def test_a_folder_that_is_none_is_an_error(folder: Path, tmp_path: Path, path: s
     assert [problem.remedy is not None for problem in caught.value.problems] == [True]
 
 
-def test_what_is_no_regular_file_is_left_alone(folder: Path, tmp_path: Path) -> None:
-    """A folder, an editor's hidden copy and a pipe that ends in .toml are no specs, and none of them blocks."""
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "folder.toml").mkdir()
-    (tmp_path / "mine" / ".#own.toml").write_text("half written")
-    if hasattr(os, "mkfifo"):
-        os.mkfifo(tmp_path / "mine" / "pipe.toml")
-    assert open_folder(folder, tmp_path / "mine").ids() == ("alpha-7b", "beta-1.5b")
-
-
 def test_a_huge_file_is_refused_in_bounded_memory(folder: Path, tmp_path: Path) -> None:
     """A file of a gibibyte that is called a spec is read no further than the limit."""
     (tmp_path / "mine").mkdir()
@@ -295,22 +221,3 @@ def test_a_huge_file_is_refused_in_bounded_memory(folder: Path, tmp_path: Path) 
         file.truncate(1 << 30)
     (fault,) = open_folder(folder, tmp_path / "mine").own_faults
     assert "larger than" in fault.message
-
-
-def test_unknown_ids_and_runtimes_are_errors_with_a_remedy(folder: Path) -> None:
-    """What does not exist is named as such, with what does."""
-    catalogue = open_folder(folder)
-    with pytest.raises(UnknownModelError):
-        catalogue.spec("alpha")
-    with pytest.raises(WorkloadError, match=r"llama\.cpp"):
-        catalogue.runtime("../runtimes/llama.cpp")
-    with pytest.raises(SpecError, match="offers"):
-        catalogue.common("offers")
-
-
-def test_the_shipped_folder_of_a_checkout_is_found() -> None:
-    """Whatever the working directory, the specs beside the package are the ones in use, prices included."""
-    catalogue = Catalogue.open()
-    assert "mistral-7b-instruct-v0.3" in catalogue.ids()
-    assert os.path.isfile(catalogue.offers_path)
-    assert "llama.cpp" in catalogue.runtime_ids()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 import re
 import tomllib
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -15,9 +14,7 @@ from helpers.each import each
 from helpers.paths import TESTS
 from selfhost.advice.understood import of_name
 from selfhost.catalogue.index import Catalogue
-from selfhost.catalogue.lookup import CONVERTERS
 from selfhost.catalogue.names import complete, id_of, resolve
-from selfhost.catalogue.paths import is_path
 from selfhost.core.errors import NotAModelError, UnknownModelError
 from selfhost.core.spelling import canonical
 from selfhost.core.workload import Workload
@@ -151,13 +148,6 @@ def test_a_name_in_another_script_is_that_in_latin_letters(typed: str, latin: st
     resolution, same = resolve(typed, CATALOGUE), resolve(latin, CATALOGUE)
     assert (resolution.spec_id, resolution.quantization) == (same.spec_id, same.quantization)
     assert f"is read as {latin}." in resolution.notes[0]
-
-
-@pytest.mark.parametrize("typed", ["什么", "мама", "千问什么"])
-def test_words_in_another_script_that_hold_more_than_a_name_mean_none(typed: str) -> None:
-    """Only a whole name is read in Latin letters."""
-    with pytest.raises(UnknownModelError):
-        resolve(typed, CATALOGUE)
 
 
 @pytest.mark.parametrize(("name", "meant", "loaded"), IN_OLLAMA)
@@ -303,81 +293,6 @@ def test_the_repository_that_was_typed_is_kept(typed: str, repository: str | Non
     assert resolve(typed, CATALOGUE).repository == repository
 
 
-@pytest.mark.parametrize(
-    ("typed", "model", "quantization"),
-    [
-        ("Llama-3.2-1B-Instruct-Q4_K_M.gguf", "llama-3.2-1b-instruct", "Q4_K_M"),
-        ("gemma-2-2b-it-Q4_K_M.gguf", "gemma-2-2b-it", "Q4_K_M"),
-        ("HuggingFaceTB_SmolLM3-3B-Q4_K_M.gguf", "smollm3-3b", "Q4_K_M"),
-        ("TinyLlama-1.1B-Chat-v1.0.i1-Q4_K_M.gguf", "tinyllama-1.1b-chat-v1.0", "Q4_K_M"),
-        ("NVIDIA-Nemotron-3-Super-120B-A12B-Q4_K_M.gguf", "nemotron-3-super-120b-a12b", "Q4_K_M"),
-        ("bartowski_gemma-2-2b-it-IQ4_XS.gguf", "gemma-2-2b-it", "IQ4_XS"),
-        ("Mistral-7B-Instruct-v0.3.Q8_0.gguf", MISTRAL, "Q8_0"),
-        ("Qwen3-30B-A3B-UD-Q4_K_XL.gguf", "qwen3-30b-a3b", "UD-Q4_K_XL"),
-        ("Mistral-7B-Instruct-v0.3-Q4_K_M-00001-of-00002.gguf", MISTRAL, "Q4_K_M"),
-        # the matrices beside the layers in 16 bits
-        ("gemma-2-9b-it-Q4_K_M-fp16.gguf", "gemma-2-9b-it", "Q4_K_M"),
-    ],
-)
-def test_the_name_of_a_published_file_is_a_model_and_a_quantization(
-    typed: str, model: str, quantization: str
-) -> None:
-    """People paste names of files; no such file lies here."""
-    assert not is_path(typed)
-    resolution = resolve(typed, CATALOGUE)
-    assert (resolution.spec_id, resolution.quantization) == (model, quantization)
-
-
-def test_a_line_that_runs_a_model_means_the_model() -> None:
-    """As people paste it from a page; a flag behind it changes nothing."""
-    for line, spec_id, quantization in (
-        ("ollama run llama3.2", "llama-3.2-3b-instruct", None),
-        ("ollama pull  qwen3:8b", "qwen3-8b", None),
-        (
-            "llama-server -c 4096 -hf bartowski/Llama-3.2-3B-Instruct-GGUF:Q4_K_M --port 80",
-            "llama-3.2-3b-instruct",
-            "Q4_K_M",
-        ),
-        ("vllm serve Qwen/Qwen3-8B --max-model-len 4096", "qwen3-8b", None),
-        ("hf download Qwen/Qwen3-8B", "qwen3-8b", None),
-    ):
-        answer = resolve(line, CATALOGUE)
-        assert (answer.spec_id, answer.quantization) == (spec_id, quantization), line
-
-
-@pytest.mark.parametrize("typed", ["opus-mt-en", "wan2.1-i2v-14b", "llama-nemotron"])
-def test_models_for_different_things_have_no_usual_one(typed: str) -> None:
-    """A language, a resolution and a kind of work are for the reader to choose."""
-    with pytest.raises(UnknownModelError):
-        resolve(typed, CATALOGUE)
-
-
-@pytest.mark.parametrize(
-    ("typed", "spec_id"),
-    [
-        ("qwen25-7b", "qwen2.5-7b-instruct"),
-        ("llama31-8b", LLAMA),
-        ("llama-31-8b", LLAMA),
-        ("qwen25-coder-7b", "qwen2.5-coder-7b-instruct"),
-        ("deepseek-v31", "deepseek-v3.1"),
-        ("glm45-air", "glm-4.5-air"),
-    ],
-)
-def test_a_version_without_its_point_is_read_and_said(typed: str, spec_id: str) -> None:
-    """Names of functions and folders take no point. No model has version 31."""
-    resolution = resolve(typed, CATALOGUE)
-    assert resolution.spec_id == spec_id
-    assert resolution.notes[0].startswith(f"{typed} is read as ")
-
-
-@pytest.mark.parametrize("typed", ["Qwen/Qwen2.5-7B-AWQ", "unsloth/llama-3-8b-bnb-4bit"])
-def test_another_format_of_a_base_model_is_not_the_chat_model(typed: str) -> None:
-    """A repository of weights that no spec describes is not said to hold those of their sibling."""
-    with pytest.raises(UnknownModelError) as caught:
-        resolve(typed, CATALOGUE)
-    assert "holds" not in str(caught.value)
-
-
 @pytest.mark.parametrize("typed", ["mistrl-7b", "tiktoken"])
 def test_an_error_survives_a_process_pool(typed: str) -> None:
     """Pools pickle what a worker raised: it arrives whole, near names, kind and remedy included."""
@@ -416,11 +331,6 @@ def test_what_stands_around_a_name_does_not_hide_it() -> None:
     } == expected
 
 
-def test_a_full_name_needs_no_explanation() -> None:
-    """Notes are for choices that were made for the person; an id is none."""
-    assert resolve(MISTRAL, CATALOGUE).notes == ()
-
-
 @given(st.sampled_from(SPELLINGS), st.data())
 def test_case_and_separators_never_change_the_result(name: str, data: st.DataObject) -> None:
     """Any separator may stand for any other, in any case, and may be missing between a letter and a digit."""
@@ -447,14 +357,6 @@ def test_case_and_separators_never_change_the_result(name: str, data: st.DataObj
     assert resolve(varied, CATALOGUE).spec_id == meant.spec_id
 
 
-@given(st.lists(st.integers(0, 999), min_size=2, max_size=4), st.sampled_from("-_.:/ "))
-def test_digits_never_merge(numbers: list[int], separator: str) -> None:
-    """A separator between two digits is kept: 13 is not 1.3."""
-    parted = separator.join(map(str, numbers))
-    assert canonical(parted) != canonical("".join(map(str, numbers)))
-    assert canonical(parted).split("-") == [str(number) for number in numbers]
-
-
 @given(st.text(max_size=500))
 def test_any_text_is_resolved_or_refused(text: str) -> None:
     """No text makes any other error, and what is found is in the catalogue."""
@@ -472,13 +374,6 @@ def test_every_id_and_alias_means_its_own_model() -> None:
             assert resolve(name, CATALOGUE).spec_id == spec.id, name
 
 
-@pytest.mark.parametrize("converter", sorted(CONVERTERS))
-def test_a_conversion_by_a_known_account_is_the_original(converter: str) -> None:
-    """Every account of the list stands for the original's weights, in any case; the quantization comes from the tag."""
-    found = resolve(f"{converter.upper()}/Mistral-7B-Instruct-v0.3-GGUF:Q6_K", CATALOGUE)
-    assert (found.spec_id, found.quantization) == (MISTRAL, "Q6_K")
-
-
 def test_completion_offers_only_what_fits() -> None:
     """Completions begin with what was typed, separators and case aside, and each is a name that resolves."""
     found = complete("Mistral-7", CATALOGUE)
@@ -487,12 +382,3 @@ def test_completion_offers_only_what_fits() -> None:
     assert complete("", CATALOGUE) == SPELLINGS
     assert complete("zzz", CATALOGUE) == ()
     assert all(resolve(name, CATALOGUE).spec_id in CATALOGUE for name in SPELLINGS)
-
-
-def test_a_missing_file_of_weights_is_said_to_be_missing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A slip in the name of one's own file is told apart from an unknown model."""
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(UnknownModelError, match="does not exist here"):
-        resolve("my-own-weights.gguf", CATALOGUE)

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from itertools import product
-
 import pytest
 
 from selfhost.catalogue import openness
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.openness import Row
 from selfhost.catalogue.spec import (
-    OPENNESS,
     Availability,
     License,
     ModelSpec,
     Openness,
-    PublishedFiles,
-    Safety,
-    Upkeep,
 )
 from selfhost.core.workload import Workload
 from selfhost.judge.checks import Outcome, openness_check
@@ -116,81 +110,6 @@ def test_a_closed_model_is_open_in_no_respect() -> None:
     )
 
 
-def test_what_nobody_can_download_may_be_open_to_anybody_with_an_account() -> None:
-    """ChatGPT's weights are not published, and anybody with an account uses it; what was retired nobody uses any more."""
-    chatgpt = CATALOGUE.spec("chatgpt")
-    assert (row("open access", chatgpt).answer, row("hosted access", chatgpt).answer) == (
-        "no",
-        "yes",
-    )
-    retired = SPEC.replace(
-        openness=Openness(weights="closed"),
-        availability=Availability(why="kept", provider="P", retired="2026-01-02"),
-    )
-    assert row("hosted access", retired).answer == "no"
-    assert "2026-01-02" in row("hosted access", retired).why
-    in_app = retired.replace(availability=Availability(why="kept", provider="P", api=False))
-    assert row("hosted access", in_app).answer == "partly"
-    assert "hosted access" not in [one.name for one in openness.rows(SPEC)]
-
-
-def test_fine_tuning_follows_from_modification() -> None:
-    """A tuned model is a modified one, so the license's answer on modification is its answer on fine-tuning."""
-    for answer, expected in (
-        ("yes", "yes"),
-        ("no", "no"),
-        ("conditional", "partly"),
-        (None, "unknown"),
-    ):
-        spec = SPEC.replace(
-            license=License(id="LicenseRef-X", modification=answer, conditions=("a form",))
-        )
-        assert (
-            openness.permission(spec, "fine-tuning").answer
-            == openness.permission(spec, "modification").answer
-            == expected
-        )
-
-
-def test_files() -> None:
-    """Pickle and code of the repository can run anything; GGUF and safetensors hold numbers; what nobody listed is not known."""
-    gguf = PublishedFiles(
-        format="gguf", source="a listing", repository="b/m-GGUF", bytes={"Q4_K_M": 1}
-    )
-    cases = [
-        (SPEC, "unknown"),
-        (SPEC.replace(files=(gguf,)), "yes"),
-        (SPEC.replace(files=(gguf,), safety=Safety(remote_code=True)), "no"),
-        (SPEC.replace(safety=Safety(formats=("pickle",), remote_code=False)), "no"),
-        (SPEC.replace(safety=Safety(formats=("safetensors", "pickle"), remote_code=False)), "yes"),
-        # whether transformers needs code of the repository is not known; llama.cpp runs none
-        (SPEC.replace(safety=Safety(formats=("safetensors", "pickle"))), "unknown"),
-        (SPEC.replace(safety=Safety(formats=("safetensors", "gguf"))), "yes"),
-        (SPEC.replace(files=(gguf,), safety=Safety(formats=("safetensors",))), "yes"),
-        (SPEC.replace(files=(gguf.replace(format="safetensors"),)), "unknown"),
-    ]
-    assert [row("safe files", spec).answer for spec, _ in cases] == [answer for _, answer in cases]
-
-
-def test_whether_it_is_current() -> None:
-    """Superseded and retired are told with what comes after; that nothing is known of a successor is no praise."""
-    assert row("current", SPEC).answer == "unknown"
-    served = Availability(why="kept", provider="P")
-    closed = SPEC.replace(license=None, openness=Openness(weights="closed"), availability=served)
-    assert row("current", closed).answer == "yes"
-    assert (
-        row("current", closed.replace(unknown={"availability.retired": "no list has it"})).why
-        == "no list has it"
-    )
-    retired = row(
-        "current",
-        closed.replace(availability=served.replace(retired="2026-10-23", successor="m-2")),
-    )
-    assert (retired.answer, retired.why) == ("no", "retired on 2026-10-23; m-2 replaces it")
-    superseded = row("current", SPEC.replace(upkeep=Upkeep(superseded_by="m-2")))
-    assert (superseded.answer, superseded.why) == ("no", "superseded by m-2")
-
-
 def test_general_knowledge_is_marked() -> None:
     """What no source confirms is `assumed`, and so is all that follows from it; an unknown answer assumes nothing."""
     guessed = SPEC.replace(
@@ -213,44 +132,6 @@ def test_general_knowledge_is_marked() -> None:
     )
     assert row("free to use", typed).assumed
     assert not any(one.assumed for one in openness.rows(ModelSpec(id="n", name="N")))
-
-
-@pytest.mark.parametrize("key", ["safety", "gated"])
-def test_weights_that_somebody_listed_are_known(key: str) -> None:
-    """Who saw the files of a repository, or read it without a login, knows that the weights are published."""
-    alone = SPEC.replace(
-        gated=None, sources={"openness": "classified by family from general knowledge"}
-    )
-    assert row("self-hostable", alone).assumed
-    seen = alone.replace(
-        sources={**alone.sources, key: "a listing", "license": "the page of license"}
-    )
-    found = (
-        seen.replace(gated=False)
-        if key == "gated"
-        else seen.replace(safety=Safety(formats=("safetensors",)))
-    )
-    assert row("self-hostable", found).sources[0] == "a listing"
-    assert not row("self-hostable", found).assumed
-
-
-@pytest.mark.parametrize("data", OPENNESS)
-def test_the_findings_decide_by_the_rows(data: str) -> None:
-    """`--auditable` and `--modify` have one rule with the table: yes passes, partly warns, no fails, unknown is unknown."""
-    expected = {
-        "yes": Outcome.PASS,
-        "partly": Outcome.WARN,
-        "no": Outcome.FAIL,
-        "unknown": Outcome.UNKNOWN,
-    }
-    for code, paper in product(OPENNESS, OPENNESS):
-        spec = SPEC.replace(
-            openness=OPEN.replace(training_data=data, training_code=code, paper=paper)
-        )
-        finding = openness_check(spec, Workload(auditable=True))
-        assert finding is not None
-        assert finding.outcome is expected[row("auditable", spec).answer]
-        assert row("auditable", spec).why in finding.reason
 
 
 @pytest.mark.parametrize(

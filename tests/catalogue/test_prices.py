@@ -15,7 +15,7 @@ import pytest
 
 from helpers.paths import COMMON, RECORDS
 from selfhost import SelfhostError, check
-from selfhost.catalogue.offers import Offer, OtherPrice, offers_of, sources
+from selfhost.catalogue.offers import Offer, offers_of, snapshot
 from selfhost.catalogue.prices import refreshed
 from selfhost.machine.record import Machine
 
@@ -106,7 +106,7 @@ def test_a_package_without_dates_is_as_new_as_the_snapshot(package: Any) -> None
     """A later version than the one the snapshot was made from is no older than it."""
     package("0.9.0", "openai", Model("gpt-4o", Prices(2, 8)))
     (found,) = refreshed([offer()], SHIPPED, today=TODAY).offers
-    assert found.as_of == sources(SHIPPED)["genai-prices 0.2.3"]
+    assert found.as_of == snapshot(SHIPPED).days["genai-prices 0.2.3"]
 
 
 @pytest.mark.parametrize("version", ["0.2.3", "0.2.2", "0.1.13"])
@@ -144,79 +144,6 @@ def test_what_is_not_surely_the_same_offer_stays_on_the_snapshot(
     found = refreshed([offer()], SHIPPED, today=TODAY)
     assert found.offers == (offer(),)
     assert found.note.startswith("0 of 1")
-
-
-def test_a_price_that_rises_with_the_prompt_counts_from_its_base(package: Any) -> None:
-    """As price lists state it: the price of a short prompt."""
-    package(
-        "0.9.0",
-        "openai",
-        Model("GPT-4o", Prices(types.SimpleNamespace(base=3), types.SimpleNamespace(base=12))),
-    )
-    (found,) = refreshed([offer()], SHIPPED, today=TODAY).offers
-    assert (found.input_usd_per_million_tokens, found.output_usd_per_million_tokens) == (3.0, 12.0)
-
-
-def test_a_price_that_rises_with_the_prompt_says_up_to_where(package: Any) -> None:
-    """The lowest step counts; one that lies beyond what the offer takes does not."""
-
-    def rising(base: float, *starts: int) -> object:
-        return types.SimpleNamespace(
-            base=base,
-            tiers=[types.SimpleNamespace(start=start, price=2 * base) for start in starts],
-        )
-
-    package(
-        "0.9.0", "openai", Model("gpt-4o", Prices(rising(3, 272_000, 500_000), rising(12, 200_000)))
-    )
-    for context, holds_to in ((1_000_000, 200_000), (None, 200_000), (128_000, None)):
-        (found,) = refreshed([offer(context_tokens=context)], SHIPPED, today=TODAY).offers
-        assert found.price_holds_to_tokens == holds_to
-        # two steps: no one price is that of every longer prompt
-        assert found.long_input_usd_per_million_tokens is None
-    package("0.9.0", "openai", Model("gpt-4o", Prices(rising(3, 272_000), 12)))
-    (one_step,) = refreshed([offer(context_tokens=1_000_000)], SHIPPED, today=TODAY).offers
-    assert (
-        one_step.long_input_usd_per_million_tokens,
-        one_step.long_output_usd_per_million_tokens,
-    ) == (6.0, 12.0)
-    package("0.9.0", "openai", Model("gpt-4o", Prices(3, 12)))
-    (flat,) = refreshed(
-        [offer(context_tokens=1_000_000, price_holds_to_tokens=200_000)], SHIPPED, today=TODAY
-    ).offers
-    assert (flat.price_holds_to_tokens, flat.long_input_usd_per_million_tokens) == (None, None)
-
-
-def test_a_newer_price_settles_only_its_own_disagreement(package: Any) -> None:
-    """The older price of the package goes; another source that still has another one stays beside it."""
-    package("0.9.0", "openai", Model("gpt-4o", Prices(2, 8)))
-
-    def other(source: str, into: float) -> OtherPrice:
-        return OtherPrice(
-            input_usd_per_million_tokens=into, output_usd_per_million_tokens=8.0, source=source
-        )
-
-    for others, left in (
-        ((other("genai-prices 0.2.3", 1.0),), ["litellm 1.109.1"]),
-        ((), []),
-        ((other("models.dev", 2.05),), ["litellm 1.109.1"]),
-        ((other("models.dev", 1.5),), ["litellm 1.109.1", "models.dev"]),
-    ):
-        (found,) = refreshed([offer(other_prices=others)], SHIPPED, today=TODAY).offers
-        assert [one.source for one in found.other_prices] == left
-
-
-def test_speech_and_pictures_stay_on_the_snapshot(package: Any) -> None:
-    """What is paid by the minute has no price of tokens to take over."""
-    package("0.9.0", "groq", Model("whisper-large-v3", Prices(1, 1)))
-    minute = offer(
-        provider="groq",
-        model="whisper-large-v3",
-        usd_per_audio_minute=0.00185,
-        input_usd_per_million_tokens=None,
-        output_usd_per_million_tokens=None,
-    )
-    assert refreshed([minute], SHIPPED, today=TODAY).offers == (minute,)
 
 
 def test_another_shape_of_the_package_is_an_error_with_a_way_out(package: Any) -> None:
@@ -259,7 +186,7 @@ def test_the_real_package_agrees_with_the_snapshot_made_from_it(tmp_path: Path) 
     version = importlib.metadata.version("genai-prices")
     known = f"genai-prices {version}"
     lines = Path(SHIPPED).read_text(encoding="utf-8").splitlines()
-    if known not in sources(SHIPPED):
+    if known not in snapshot(SHIPPED).days:
         pytest.skip("the snapshot was made from another version")
     header = json.loads(lines[0])
     header["sources"]["genai-prices 0.0.1"] = header["sources"].pop(known)

@@ -15,13 +15,9 @@ from helpers.each import each
 from helpers.paths import COMMON, DATA, SPECS
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.licenses import canonical_expression
-from selfhost.catalogue.names import resolve
 from selfhost.catalogue.opened import open_catalogue
-from selfhost.catalogue.spec import QUANTIZATIONS, Architecture, ModelSpec, RuntimeSpec
-from selfhost.catalogue.spec_values import USES
+from selfhost.catalogue.spec import Architecture, ModelSpec, RuntimeSpec
 from selfhost.core.spelling import canonical
-from selfhost.needs import default_format_and_quantization
-from selfhost.needs.cache import cache_groups
 from selfhost.needs.tensors import checkpoint_tensors, count, row_of
 
 CONFIGS = DATA / "configs"
@@ -282,41 +278,6 @@ def test_what_a_file_refers_to_exists() -> None:
         assert "runs_with" not in facts or facts["source"]
 
 
-def test_whether_it_is_current_is_known_of_what_many_people_use() -> None:
-    """Of every open model with a tag of Ollama's or three offers: superseded, something newer beside it, or nothing newer known."""
-    offers: dict[str, int] = {}
-    for line in (SPECS / "common" / "offers.jsonl").read_text(encoding="utf-8").splitlines()[1:]:
-        entry = json.loads(line)
-        offers[entry["model"]] = len(entry["offers"])
-    for model in IDS:
-        spec = spec_of(model)
-        is_used = any(":" in alias for alias in spec.aliases) or offers.get(model, 0) > 2
-        if spec.closed or not is_used:
-            continue
-        upkeep = spec.upkeep
-        assert upkeep.current or upkeep.superseded_by or upkeep.note, model
-        assert not (upkeep.current and upkeep.superseded_by), model
-        assert spec.sources.get("upkeep"), model
-
-
-def test_nothing_newer_of_its_size_is_in_the_catalogue_of_what_is_current() -> None:
-    """What is called current has no later generation beside it: one line's, for the same work, between half and double its size."""
-
-    def line(spec: ModelSpec) -> tuple[object, ...]:
-        stem = re.match(r"[a-z-]*", spec.family or "")
-        return spec.developer, stem and stem[0], spec.uses and spec.uses[0], spec.modality
-
-    models = [spec for spec in map(spec_of, IDS) if not spec.closed and spec.parameters.total]
-    for spec in models:
-        if not spec.upkeep.current:
-            continue
-        for other in models:
-            if line(other) == line(spec) and other.family != spec.family:
-                size = (other.parameters.total or 0) / (spec.parameters.total or 1)
-                is_later = str(other.released)[:10] > str(spec.released)[:10]
-                assert not (is_later and 0.5 < size < 2), (spec.id, other.id)
-
-
 def test_bare_family_names_are_answered() -> None:
     """The names people type first lead to a model, directly or through the dated list of families."""
     assert common("families")["as_of"]
@@ -325,19 +286,6 @@ def test_bare_family_names_are_answered() -> None:
     )
     for name in NAMES_PEOPLE_TYPE:
         assert canonical(name) in known, name
-
-
-def test_retired_models_say_what_came_after() -> None:
-    """GPT-3.5 Turbo: no weights, retired, its documented replacement, and the two open models of the same publisher (the contract)."""
-    turbo = spec_of("gpt-3.5-turbo").availability
-    assert turbo is not None
-    assert turbo.retired == "2026-10-23"
-    assert turbo.successor == "gpt-5.6-terra"
-    assert {"gpt-oss-20b", "gpt-oss-120b"} <= set(turbo.open_alternatives)
-    for model in IDS:
-        availability = spec_of(model).availability
-        if availability and availability.retired:
-            assert availability.successor or "availability.successor" in spec_of(model).unknown
 
 
 @each("id", [model for model in IDS if spec_of(model).architecture])
@@ -441,140 +389,6 @@ def test_file_sizes_fit_their_quantization() -> None:
         assert low * 0.98 <= bits <= high + (16 * wide + 8e7) / held, (
             f"{model} {quantization}: {bits:.2f} bits per weight"
         )
-
-
-def test_sizes_of_one_publisher_grow_with_quality() -> None:
-    """In one publisher's list, more bits are more bytes."""
-    order = (
-        "Q2_K",
-        "Q3_K_M",
-        "IQ4_XS",
-        "Q4_K_S",
-        "Q4_K_M",
-        "Q5_0",
-        "Q5_1",
-        "Q5_K_M",
-        "Q6_K",
-        "Q8_0",
-        "F16",
-    )
-    for model in IDS:
-        for files in spec_of(model).files:
-            sizes = [files.bytes[name] for name in order if name in files.bytes]
-            assert sizes == sorted(sizes), model
-
-
-# The longest context by scaling that each publisher's model card documents.
-SCALED_CONTEXTS = {
-    **dict.fromkeys(
-        (
-            "qwen2.5-7b-instruct",
-            "qwen2.5-14b-instruct",
-            "qwen2.5-32b-instruct",
-            "qwen2.5-72b-instruct",
-        ),
-        131_072,
-    ),
-    **dict.fromkeys(("qwen3-4b", "qwen3-8b", "qwen3-14b", "qwen3-32b", "qwen3-30b-a3b"), 131_072),
-    **dict.fromkeys(("qwen3-235b-a22b", "qwen2-7b-instruct", "qwen2-72b-instruct"), 131_072),
-    **dict.fromkeys((f"qwen2.5-coder-{size}-instruct" for size in ("7b", "14b", "32b")), 131_072),
-    **dict.fromkeys(("glm-4-9b-0414", "glm-4-32b-0414", "qwq-32b", "smollm3-3b"), 131_072),
-    **dict.fromkeys(("qwen3-next-80b-a3b-instruct", "qwen3.5-9b", "qwen3.6-27b"), 1_010_000),
-    "nomic-embed-text-v1.5": 8192,
-}
-
-
-@each("id", [model for model in IDS if spec_of(model).architecture])
-def test_scaled_context_is_documented(id: str) -> None:
-    """A context beyond the trained one is what the model card says, with its source; the small Qwen models have none."""
-    scaled = architecture_of(id).scaled_context_tokens
-    assert id not in SCALED_CONTEXTS or scaled == SCALED_CONTEXTS[id]
-    assert (
-        not id.startswith(
-            ("qwen2.5-0.5b", "qwen2.5-1.5b", "qwen2.5-3b", "qwen3-0.6b", "qwen3-1.7b")
-        )
-        or scaled is None
-    )
-    assert scaled is None or spec_of(id).sources.get("architecture.scaled_context_tokens")
-
-
-# made of Qwen 2 and 3, Gemma, LFM2, Mistral and Llama, which look back alone, and BART's decoder
-CAUSAL_EMBEDDERS = (
-    "bart-large-mnli",
-    "bge-multilingual-gemma2",
-    "bge-reranker-v2-gemma",
-    "e5-mistral",
-    "gte-qwen2",
-    "harrier-oss",
-    "jina-code-embeddings",
-    "jina-embeddings-v5-text-small",
-    "jina-reranker-v3",
-    "lfm2-colbert",
-    "lfm2.5-embedding",
-    "mxbai-rerank-base-v2",
-    "mxbai-rerank-large-v2",
-    "nomic-embed-code",
-    "qwen3-embedding",
-    "qwen3-reranker",
-    "qwen3-vl-embedding",
-    "qwen3-vl-reranker",
-    "sfr-embedding-mistral",
-    "zerank",
-)
-
-
-@each(
-    "id",
-    [
-        model
-        for model in IDS
-        if spec_of(model).modality == "embedding" and spec_of(model).architecture is not None
-    ],
-)
-def test_only_embeddings_made_of_a_chat_model_keep_a_cache(id: str) -> None:
-    """BERT's kin and EmbeddingGemma attend both ways, as their papers say: no cache. Qwen3's and Mistral's are causal decoders."""
-    causal = id.startswith(CAUSAL_EMBEDDERS)
-    row = row_of(architecture_of(id), common("architectures"))
-    assert bool(cache_groups(architecture_of(id), row)) == causal
-
-
-def test_what_sees_pictures_alone_is_timed_by_pictures() -> None:
-    """It reads no documents, of which its pace was told."""
-    seeing = [
-        spec
-        for spec in open_catalogue().specs()
-        if spec.uses and "image-encoder" in spec.uses and "text" not in (spec.inputs or ("text",))
-    ]
-    assert "sam2.1-hiera-large" in {spec.id for spec in seeing}
-    assert not [spec.id for spec in seeing if spec.picture_operations is None]
-
-
-def test_gpt_j_is_stored_as_float32() -> None:
-    """The repository's pytorch_model.bin has 24.2 GB (4 bytes for each of 6.05e9 parameters), not the 12.1 of its float16 branch."""
-    total = spec_of("gpt-j-6b").parameters.total
-    assert architecture_of("gpt-j-6b").dtype == "float32"
-    assert total is not None
-    assert round(total * 4 / 1e9, 1) == 24.2
-
-
-def test_only_programs_of_llama_cpp_split_layers() -> None:
-    """llama.cpp, and the programs that run its code, can leave some layers in RAM; the default of the others is all or nothing."""
-    of_llama_cpp = {id for id in RUNTIMES if runtime_of(id).computes_with == "llama.cpp"}
-    assert of_llama_cpp == {"llama.cpp", "ollama", "llama-cpp-python"}
-    assert {id for id in RUNTIMES if runtime_of(id).splits_layers} == of_llama_cpp
-
-
-def test_a_runtime_names_only_runtimes() -> None:
-    """The one whose code it computes with, and the one whose command is shown beside its own."""
-    for id in RUNTIMES:
-        assert {runtime_of(id).computes_with, runtime_of(id).shown_with or id} <= set(RUNTIMES), id
-
-
-def test_systems_are_those_with_builds() -> None:
-    """PyTorch has no wheel for Intel Macs; whisper.cpp builds for Windows on ARM; MLX is Apple silicon's."""
-    assert "macos-x86_64" not in runtime_of("transformers").systems
-    assert "windows-aarch64" in runtime_of("whisper.cpp").systems
-    assert runtime_of("mlx").systems == ("macos-aarch64",)
 
 
 @each("id", RUNTIMES)
@@ -686,82 +500,3 @@ def test_something_loads_it(id: str) -> None:
         spec.modality in runtime_of(name).modalities and formats & set(runtime_of(name).formats)
         for name in RUNTIMES
     )
-
-
-# releases and publishers that say it in words: huggingface/transformers release notes of v4.55.0 and v5.5.0; model cards of Qwen1.5 and
-# Qwen3 ("KeyError: 'qwen2'" before 4.37.0, 'qwen3' before 4.51.0); config.json of google/gemma-3-1b-pt (4.50.0.dev0)
-SAID_MINIMUMS = {
-    "gpt-oss": "4.55.0",
-    "gemma4": "5.5.0",
-    "qwen2": "4.37.0",
-    "qwen3": "4.51.0",
-    "gemma3": "4.50.0",
-}
-
-
-@each("name", RUNTIMES)
-def test_first_releases_are_of_known_architectures(name: str) -> None:
-    """Each is a row, each version one that `packaging` compares, and the table has its source."""
-    from packaging.version import Version
-
-    rows = tomllib.loads((COMMON / "architectures.toml").read_text(encoding="utf-8"))[
-        "architecture"
-    ]
-    runtime = tomllib.loads((SPECS / "runtimes" / f"{name}.toml").read_text(encoding="utf-8"))
-    for table in ("minimum_versions", "last_versions", "minimum_builds", "unserved_architectures"):
-        assert set(runtime.get(table, {})) <= set(rows)
-        assert (table in runtime) == (table in runtime["sources"])
-    assert set(runtime.get("unserved_uses", {})) <= set(USES)
-    assert ("unserved_uses" in runtime) == ("unserved_uses" in runtime["sources"])
-    assert ("command_version" in runtime) == ("command_version" in runtime["sources"])
-    for version in (
-        *runtime.get("minimum_versions", {}).values(),
-        *runtime.get("last_versions", {}).values(),
-        runtime.get("command_version", "0"),
-    ):
-        Version(version)
-    assert all(re.fullmatch(r"b\d+", build) for build in runtime.get("minimum_builds", {}).values())
-
-
-def test_tags_are_names_of_models_in_another_type() -> None:
-    """Each tag is a name that somebody may type, and its quantization none that would be taken anyway."""
-    ollama = runtime_of("ollama")
-    assert ollama.tags
-    assert "tags" in ollama.sources
-    for tag, quantization in ollama.tags.items():
-        spec = spec_of(resolve(tag, SHELF).spec_id)
-        assert quantization in QUANTIZATIONS["gguf"]
-        assert quantization != default_format_and_quantization(spec, ollama)[1], tag
-
-
-def test_a_plain_tag_loads_a_type_that_ollama_lists() -> None:
-    """`ollama run deepseek-ocr:3b` loads 6.7 GB in BF16, the only type there; `check` said Q4_K_M."""
-    ollama = runtime_of("ollama")
-    for tag, row in SHELF.common("ollama_tags")["tag"].items():
-        spec = spec_of(resolve(tag, SHELF).spec_id)
-        loaded = ollama.tags.get(tag, default_format_and_quantization(spec, ollama)[1])
-        # the size listed for `llava-llama3:8b-v1.1-q4_0`, 5.5 GB, is that of Q4_K_M with its encoder
-        assert loaded in row["types"] or tag == "llava-llama3:8b", tag
-
-
-def test_first_releases_of_transformers_are_those_that_publishers_name() -> None:
-    """What was found in the wheels is what release notes and model cards say."""
-    stated = tomllib.loads((SPECS / "runtimes" / "transformers.toml").read_text(encoding="utf-8"))[
-        "minimum_versions"
-    ]
-    assert {row: stated[row] for row in SAID_MINIMUMS} == SAID_MINIMUMS
-
-
-def test_what_is_made_from_llama_is_under_its_license_too() -> None:
-    """Section 1.b of each Llama license from 2 on binds whoever passes on a derivative: a maker's own license stands beside it."""
-    derived = [
-        spec
-        for spec in map(spec_of, IDS)
-        if re.search(r"llama-?[234](?!\d)|distill-llama", spec.id)
-    ]
-    assert len(derived) > 20
-    assert [
-        spec.id
-        for spec in derived
-        if spec.license is None or "LicenseRef-Llama-" not in (spec.license.id or "")
-    ] == []

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from refresh.counting import sources_of
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import INPUTS, USES, ModelSpec, read_model_spec
 from selfhost.catalogue.spec_values import SCRATCH
 from selfhost.core.tomlfile import Document
-from selfhost.modelfiles.spectext import spec_text
-from selfhost.reports import json as json_report
 
-ROOT = Path(__file__).resolve().parents[2]
 MAKES = {"text", "numbers", "speech", "images", "video", "music"}
 OWN = """schema = 1
 id = "own"
@@ -61,31 +56,6 @@ def test_every_use_has_a_table_and_every_table_a_use(uses: Mapping[str, Any]) ->
         assert facts["sentence"].endswith(".")
 
 
-def test_a_spec_of_ones_own_needs_none_of_them() -> None:
-    """What is left out is None, not an error."""
-    document, spec = _read("")
-    assert document.problems == ()
-    assert spec is not None
-    assert (spec.uses, spec.inputs, spec.tuned_from) == (None, None, None)
-    values = json_report.record(spec)
-    assert (values["uses"], values["inputs"], values["tuned_from"]) == (None, None, None)
-
-
-@pytest.mark.parametrize("origin", ["llama-3.1-8b", "meta-llama/Llama-3.1-8B", "scratch"])
-def test_what_a_spec_states_is_read_and_written(origin: str) -> None:
-    """An id, a repository and the word scratch; the text of the spec states them again."""
-    document, spec = _read(
-        f'uses = ["code", "chat"]\ninputs = ["text", "image"]\ntuned_from = "{origin}"'
-    )
-    assert document.problems == ()
-    assert spec is not None
-    assert spec.uses == ("code", "chat")
-    assert spec.inputs == ("text", "image")
-    assert spec.tuned_from == origin
-    again = read_model_spec(Document.parse("own.toml", spec_text(spec).encode()), "own.toml")
-    assert again == spec
-
-
 @pytest.mark.parametrize(
     ("line", "message", "remedy"),
     [
@@ -107,16 +77,6 @@ def test_a_wrong_value_is_a_fault_of_its_line(line: str, message: str, remedy: s
     assert problem.line == 5
     assert message in problem.message
     assert remedy in (problem.remedy or "")
-
-
-def test_outlines_have_what_the_specs_have(
-    catalogue: Catalogue, specs: tuple[ModelSpec, ...]
-) -> None:
-    """`uses` are known without reading a spec."""
-    for spec in specs:
-        outline = catalogue.outline(spec.id)
-        assert outline is not None
-        assert outline.uses == spec.uses
 
 
 def test_what_is_stated_has_a_source(specs: tuple[ModelSpec, ...]) -> None:
@@ -161,55 +121,6 @@ def test_the_main_use_fits_the_modality(
         assert (spec.uses[0] in of_speech) == (spec.modality == "speech"), spec.id
 
 
-def test_a_text_model_answers_or_is_a_base_model(
-    specs: tuple[ModelSpec, ...], uses: Mapping[str, Any]
-) -> None:
-    """Each is one of the two, never both: a base model follows no instructions. What makes a text of
-    another, judges one, or only turns pages into text, is neither.
-    """
-    for spec in specs:
-        if spec.modality in ("text", "vision") and spec.uses != ("document-reading",):
-            assert spec.uses is not None
-            answers = any(uses[use]["answers"] for use in spec.uses)
-            if answers or spec.uses[0] not in ("rewriting", "translation", "safety"):
-                assert answers != ("base" in spec.uses), spec.id
-
-
-@pytest.mark.parametrize(
-    ("id", "main"),
-    [
-        ("jamba-v0.1", "base"),
-        ("pythia-12b", "base"),
-        ("olmo-7b", "base"),
-        ("bloom", "base"),
-        ("falcon2-11b", "base"),
-        ("mpt-30b", "base"),
-        ("phi-2", "base"),
-        ("starcoder2-15b", "code"),
-        ("codellama-7b-instruct", "code"),
-        ("mathstral-7b-v0.1", "math"),
-        ("medgemma-4b-it", "medical"),
-        ("gpt-oss-safeguard-20b", "safety"),
-        ("deepseek-r1", "reasoning"),
-        ("qwen3-8b", "chat"),
-        ("gpt-4o", "chat"),
-    ],
-)
-def test_models_whose_main_use_is_plain(catalogue: Catalogue, id: str, main: str) -> None:
-    """As their publishers present them."""
-    assert (catalogue.spec(id).uses or ("",))[0] == main
-
-
-def test_closed_chat_models_say_what_they_read(specs: tuple[ModelSpec, ...]) -> None:
-    """All but GitHub Copilot, whose models change: of GPT-4o it is text and images."""
-    silent = [spec.id for spec in specs if spec.closed and not spec.inputs]
-    assert [id for id in silent if id != "github-copilot"] == [
-        spec.id for spec in specs if spec.closed and spec.modality == "embedding"
-    ]
-    (seeing,) = (spec for spec in specs if spec.id == "gpt-4o")
-    assert seeing.inputs == ("text", "image")
-
-
 def test_what_a_model_was_tuned_from_is_another_model(
     catalogue: Catalogue, specs: tuple[ModelSpec, ...]
 ) -> None:
@@ -224,27 +135,3 @@ def test_what_a_model_was_tuned_from_is_another_model(
             assert origin not in seen
             seen.append(origin)
             origin = catalogue.spec(origin).tuned_from
-
-
-def test_open_models_say_what_they_are_for_and_tuned_from_and_who_says_so(
-    specs: tuple[ModelSpec, ...],
-) -> None:
-    """By a source that somebody can look up, or, of what it was tuned from, why nobody knows."""
-    for spec in specs:
-        if not spec.closed:
-            assert sources_of(spec, ("uses",)), spec.id
-            assert (spec.tuned_from is None) == ("tuned_from" in spec.unknown), spec.id
-            assert spec.tuned_from is None or sources_of(spec, ("tuned_from",)), spec.id
-
-
-def test_base_models_and_purposes_follow_the_stated_uses(
-    catalogue: Catalogue, specs: tuple[ModelSpec, ...]
-) -> None:
-    """The outlines take both from `uses`, never from a word of the id."""
-    stated = {spec.id for spec in specs if not spec.closed and "base" in (spec.uses or ())}
-    assert catalogue.base_ids() == stated
-    assert {"jamba-v0.1", "pythia-12b", "olmo-7b", "starcoder2-7b"} <= stated
-    purposes = {outline.id: outline.purpose for outline in catalogue.outlines()}
-    assert purposes["starcoder2-7b"] == "code"
-    assert purposes["medgemma-4b-it"] == "medicine"
-    assert purposes["qwen3-8b"] == purposes["pythia-12b"] == "general"

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfhost.audit.machines import load_machines
-from selfhost.catalogue.offers import snapshot_day
+from selfhost.catalogue.offers import snapshot
 from selfhost.cli import main as cli
 from selfhost.core import json_text, reading
 from selfhost.core.errors import MAX_PROBLEMS, Faults, MachineFileError, Problem, SpecError
@@ -80,7 +80,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "an adapter": read_adapter,
     "a spec": lambda path: _raise(Document.read(path).problems),
     "an index": shards_in,
-    "prices": snapshot_day,
+    "prices": snapshot,
 }
 
 
