@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .config_keys import NAMES, NESTS
+from .config_keys import NESTS, tables
 from .naming import clean, listed
 from .source import fail
 
@@ -121,8 +121,10 @@ def _is_of_a_model(values: Mapping[str, Any], kind: str, *, shaped: bool, is_nes
 
 def _has_layers(values: Mapping[str, Any]) -> bool:
     """Whether there are keys for how many layers a model has, and how wide they are."""
-    layers = (*NAMES["layers"], "hybrid_override_pattern", "layers_block_type")
-    return any(key in values for key in layers) and any(key in values for key in NAMES["width"])
+    layers = (*tables()["sizes"]["layers"], "hybrid_override_pattern", "layers_block_type")
+    return any(key in values for key in layers) and any(
+        key in values for key in tables()["sizes"]["width"]
+    )
 
 
 def _is_image_encoder(kind: str, *, shaped: bool) -> bool:
