@@ -162,8 +162,7 @@ def _adapter(
                 f"{runtime.name} refuses this adapter: {why}",
                 "name the model that the adapter was trained on",
             )
-        rank = max((min(*first, *second) for first, second in adapter.pairs.values()), default=0)
-        return {"adapter": adapter.size, "adapter_rank": rank, "adapter_is_here": True}
+        return {"adapter": adapter.size, "adapter_rank": adapter.rank, "adapter_is_here": True}
     widest = spec.architecture.embedding_length if spec.architecture is not None else _MAX_RANK
     if not re.fullmatch(r"[0-9]{1,6}", ranked[1], re.ASCII) or not 1 <= int(ranked[1]) <= widest:
         raise WorkloadError.of(

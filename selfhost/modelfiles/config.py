@@ -230,9 +230,7 @@ class _Config:
         return counts.replace(
             encoders=total,
             projector_bytes=2 * total,
-            encoder_type=names[1]
-            if names[0] not in measured and names[1] in measured
-            else names[0],
+            encoder_type=next((name for name in names if name in measured), names[0]),
         )
 
     # ------------------------------------------------------------------------ the architecture
