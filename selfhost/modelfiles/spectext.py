@@ -71,9 +71,9 @@ def _files(files: PublishedFiles) -> list[str]:
     names = QUANTIZATIONS.get(files.format, ())
     lines: list[str] = []
     sizes = {name: size for name, size in files.bytes.items() if name in names}
-    if sizes:
-        stated = [(key, getattr(files, key)) for key in ("format", "repository", "source")]
-        lines += ["", "[[files]]", *_lines((key, value) for key, value in stated if value)]
+    if sizes or files.unsized:
+        stated = ((key, value) for key, value in _stated(files) if key != "bytes")
+        lines += ["", "[[files]]", *_lines(stated)]
         lines += [f"bytes.{_key(name)} = {_value(size)}" for name, size in sizes.items()]
     for name, size in files.bytes.items():
         if name not in sizes:
