@@ -9,7 +9,6 @@ from collections.abc import Mapping
 
 from ..catalogue.spec import Attention, FeedForward, Recurrent
 from .config_keys import Keys, Unclear, UnclearWindow, short, tables
-from .naming import RWKV7_RANKS, rwkv7_rank, rwkv_length
 
 TYPE_CHECKING = False
 
@@ -29,13 +28,6 @@ _LATENT_KEYS = (
     "kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "use_mla",
     "qk_head_dim",
 )  # fmt: skip
-# ranks of RWKV 7, each under the names of two publishers
-_RWKV7_KEYS = (
-    ("decay_low_rank_dim", "lora_rank_decay"),
-    ("a_low_rank_dim", "lora_rank_iclr"),
-    ("v_low_rank_dim", "lora_rank_value_residual_mix"),
-    ("gate_low_rank_dim", "lora_rank_gate"),
-)
 # every how many layers of Llama 4 one has no window, where the file does not say (Llama4TextConfig)
 _LLAMA4_FULL_EVERY = 4
 
@@ -69,9 +61,7 @@ def layer_kinds(config: Keys) -> list[str]:
 
 
 def _listed_kinds(config: Keys) -> list[str] | None:
-    """The kinds where the file names that of each layer, or those of a run of layers that
-    repeats; None where it does not.
-    """
+    """The kinds where the file names that of each layer; None where it does not."""
     layers, names = range(config.layers), config.get(*_KIND_LISTS)
     if names:
         key = config.stated(*_KIND_LISTS)
@@ -86,21 +76,7 @@ def _listed_kinds(config: Keys) -> list[str] | None:
             and not {key, config.known.get("names", {}).get(key)} & config.matter
         )
         return [_named_kind(config, key, names[number]) for number in layers]
-    repeated = config.get("block_types", "_block_types")
-    if isinstance(repeated, list) and repeated:
-        # RecurrentGemmaConfig; layers that attend have the window
-        config.understood.update(("attention_window_size", "lru_width"))
-        kinds = [_named_kind(config, "block_types", name) for name in repeated]
-        kinds = ["sliding" if kind == "full" else kind for kind in kinds]
-        return [kinds[number % len(kinds)] for number in layers]
-    attending = config.switches("attn_type_list")
-    if attending:
-        other = config.type.kinds.get("0", "")
-        if not other and not all(attending):
-            raise Unclear("attn_type_list: not understood")
-        return ["full" if attends else other for attends in attending]
-    blocks = config.per_layer("block_configs")
-    return [_block_kind(block) for block in blocks] if blocks else None
+    return None
 
 
 def _kinds_by_places(config: Keys) -> list[str] | None:
@@ -125,14 +101,6 @@ def _named_kind(config: Keys, key: str, name: Any) -> str:
         raise Unclear(f"{key}: {short(name)} is not understood")
     kind = str(kinds[name])
     return "full" if kind == "sliding" and _window_tokens(config) is None else kind
-
-
-def _block_kind(block: Any) -> str:
-    """Of an entry of `block_configs` (DeciLM)."""
-    part = block.get("attention") if isinstance(block, dict) else None
-    if not isinstance(part, dict) or part.get("window_length") or part.get("sparsify"):
-        raise Unclear("block_configs: not understood")
-    return "none" if part.get("no_op") or part.get("replace_with_linear") else "full"
 
 
 def _periodic_kinds(config: Keys) -> list[str] | None:
@@ -185,8 +153,6 @@ def _which_slide(config: Keys) -> list[bool]:
     if how == "all_but_every":
         every = config.needed("global_attn_every_n_layers")
         return [bool(number % every) for number in layers]
-    if how == "attention_types":
-        return _named_local(config)
     return _slides_by_pattern(config, window, first)
 
 
@@ -206,22 +172,6 @@ def _slides_by_pattern(config: Keys, window: int, first: int | None) -> list[boo
             f"sliding_window: {window:,} tokens, and the file does not say in which layers"
         )
     return [(number + 1) % period != 0 for number in layers]
-
-
-def _named_local(config: Keys) -> list[bool]:
-    """`attention_types` of GPT Neo: lists of kinds, and how often each list repeats."""
-    types, layers = config.get("attention_types"), config.layers
-    is_local: list[bool] = []
-    for part in types if isinstance(types, list) else []:
-        is_pair = isinstance(part, list) and len(part) == 2 and isinstance(part[0], list)
-        if not is_pair or type(part[1]) is not int or not 0 < part[1] <= layers:
-            break
-        is_local += [name == "local" for name in part[0]] * part[1]
-        if len(is_local) >= layers:
-            break
-    if len(is_local) != layers:
-        raise Unclear("attention_types does not name each layer once")
-    return is_local
 
 
 # ---------------------------------------------------------------------------------- attention
@@ -273,8 +223,7 @@ def _plain(config: Keys, number: int, kind: str, width: int, heads: int) -> Atte
         query_key_norm="head" if kind == "cross" else None,
     )
     if kind == "sliding":
-        # RecurrentGemma's is one however long the context
-        window = config.number("attention_window_size") or _window_tokens(config)
+        window = _window_tokens(config)
         if window is None:
             raise Unclear(f"sliding_window: layer {number} is one with a window, and has none")
         own, factor = config.positive("swa_head_dim"), config.type.window_kv_factor
@@ -296,12 +245,6 @@ def _plain(config: Keys, number: int, kind: str, width: int, heads: int) -> Atte
 
 def _kv_heads(config: Keys, number: int, heads: int) -> int:
     """Heads that keep keys and values."""
-    blocks = config.per_layer("block_configs")
-    if blocks:
-        per_group = blocks[number]["attention"].get("n_heads_in_group")
-        if type(per_group) is not int or per_group < 1 or heads % per_group:
-            raise Unclear("block_configs: n_heads_in_group is no divisor of the heads")
-        return int(heads // per_group)
     for switch, key in (
         ("multi_query_attention", "multi_query_group_num"),
         ("group_query_attention", "num_query_groups"),
@@ -388,7 +331,6 @@ _STATE_KEYS: Mapping[str, Mapping[str, str]] = {
         "heads": "linear_num_heads",
         "key_length": "linear_head_dim",
     },
-    "lightning": {"heads": "heads", "key_length": "head_dim"},
     "mamba": {"convolution": "taps", "state_length": "state"},
     "mamba2": {
         "convolution": "taps",
@@ -396,9 +338,6 @@ _STATE_KEYS: Mapping[str, Mapping[str, str]] = {
         "heads": "state_heads",
         "groups": "state_groups",
     },
-    "rglru": {"convolution": "conv1d_width", "heads": "heads"},
-    "rwkv6": {},
-    "rwkv7": {},
 }
 
 
@@ -412,10 +351,6 @@ def recurrent_of(config: Keys, kind: str, width: int) -> Recurrent | None:
 
 
 def _own_sizes(config: Keys, kind: str, width: int) -> dict[str, Any]:
-    if "rwkv" in kind:
-        return _rwkv(config, kind, width)
-    if kind == "rglru":
-        return {"inner_length": config.positive("lru_width") or width}
     if kind == "mamba":
         is_auto = config.get("time_step_rank") == "auto"
         return {
@@ -436,23 +371,6 @@ def _own_sizes(config: Keys, kind: str, width: int) -> dict[str, Any]:
     }
 
 
-def _rwkv(config: Keys, kind: str, width: int) -> dict[str, Any]:
-    """A rank that the file does not state follows llama.cpp's conversion/rwkv.py."""
-    config.get("heads", "kv_heads", "num_wkv_heads", "value_dim", "hidden_ratio")
-    if kind == "rwkv6":
-        wide = width == 4096
-        mix, decay = config.number("lora_rank_tokenshift"), config.number("lora_rank_decay")
-        ranks = (mix or (64 if wide else 32), decay or (128 if wide else 64))
-        return {"key_length": config.needed("head_size"), "ranks": ranks}
-    stated = [config.number(*keys) for keys in _RWKV7_KEYS]
-    return {
-        "key_length": config.needed("head_dim", "head_size"),
-        "ranks": tuple(
-            rank or rwkv7_rank(width, *rule) for rank, rule in zip(stated, RWKV7_RANKS, strict=True)
-        ),
-    }
-
-
 # ------------------------------------------------------------------------------- feed-forward
 
 
@@ -462,12 +380,6 @@ def feed_forward_of(config: Keys, number: int, kind: str, width: int) -> FeedFor
     if how == "none":
         config.get("length")
         return None
-    if how == "channel_mix":
-        length, ratio = config.number("intermediate_size"), config.number("mlp_ratio")
-        return FeedForward(layers=(), length=length or rwkv_length(width, ratio))
-    blocks = config.per_layer("block_configs")
-    if blocks:
-        return _block_part(blocks[number], width)
     # a file whose layers all have experts states the length of a dense one too, and the reverse
     config.get("length", "dense_length", "expert_length", "shared_length", "shared_experts", "used")
     experts = _experts(config)
@@ -579,8 +491,6 @@ def _dense_length(config: Keys, width: int, number: int) -> int:
     if how == "adjusted" and config.get("block_auto_adjust_ff_dim"):
         return _adjusted(config)
     config.understood.update(("block_ffn_dim_multiplier", "block_multiple_of"))
-    if how == "multiplied":
-        return _multiplied(config, width, number)
     if how == "shared" and not config.number("num_local_experts"):
         shared = config.number("shared_intermediate_size")
         if shared:
@@ -603,36 +513,5 @@ def _adjusted(config: Keys) -> int:
     factor = config.get("block_ffn_dim_multiplier")
     if isinstance(factor, (int, float)) and 0 < factor < 100:
         length = int(factor * length)
-    return _up_to_multiple(length, config.needed("block_multiple_of"))
-
-
-def _multiplied(config: Keys, width: int, number: int) -> int:
-    """The width that OpenELM's configuration makes of each layer's `ffn_multipliers`: rounded,
-    and no less than nine tenths of it.
-    """
-    factors, step = config.per_layer("ffn_multipliers"), config.needed("ffn_dim_divisor")
-    factor = _factor(factors[number] if factors else None, "ffn_multipliers")
-    length = max(step, int(factor * width + step / 2) // step * step)
-    return length + step if length < 0.9 * factor * width else length
-
-
-def _block_part(block: Mapping[str, Any], width: int) -> FeedForward | None:
-    """The feed-forward of an entry of `block_configs` (DeciLM)."""
-    part = block.get("ffn")
-    if not isinstance(part, dict) or part.get("sparsify") or part.get("replace_with_linear"):
-        raise Unclear("block_configs: ffn is not understood")
-    if part.get("no_op"):
-        return None
-    factor = _factor(part.get("ffn_mult"), "block_configs: ffn_mult")
-    # as DeciLM's own code rounds it
-    return FeedForward(layers=(), length=_up_to_multiple(int(2 * factor * width / 3), 256))
-
-
-def _factor(value: object, key: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1000:
-        raise Unclear(f"{key}: not understood")
-    return value
-
-
-def _up_to_multiple(length: int, step: int) -> int:
+    step = config.needed("block_multiple_of")
     return -(-length // step) * step

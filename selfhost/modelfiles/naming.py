@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -94,25 +93,6 @@ def plamo2_rank(width: int) -> int:
     (src/models/plamo2.cpp of llama.cpp 0c1e570: dt_dim).
     """
     return max(64, width // 16)
-
-
-# exponent of the width and factor, for RWKV 7's narrow matrices of decay, rate, first values and
-# gate
-RWKV7_RANKS = ((0.5, 1.8), (0.5, 1.8), (0.5, 1.3), (0.8, 0.6))
-
-
-def rwkv7_rank(width: int, exponent: float, factor: float) -> int:
-    """A rank that the file does not state (conversion/rwkv.py of llama.cpp 0c1e570:
-    calc_lora_rank).
-    """
-    return 32 * max(1, round(math.pow(width, exponent) * factor / 32))
-
-
-def rwkv_length(width: int, ratio: int | None) -> int:
-    """The length of a channel mix that the file does not state (conversion/rwkv.py, too). `ratio`
-    is None for RWKV 6, which has no whole one.
-    """
-    return int(width * 3.5 // 32 * 32) if ratio is None else ratio * width
 
 
 def grouped(layers: Sequence[_Layers | None]) -> tuple[_Layers, ...]:

@@ -11,7 +11,6 @@ from helpers.ggufs import ROWS
 from helpers.local_models import WITHOUT_GPU, again
 from selfhost import Workload, check
 from selfhost.catalogue.index import Catalogue
-from selfhost.judge.record import Verdict
 from selfhost.modelfiles import read_local
 from selfhost.needs import needs_of
 
@@ -91,36 +90,6 @@ def test_an_encoder_and_a_decoder_have_the_parameters_of_their_class(
     assert verdict.needs.memory is not None
     (cache,) = (term for term in verdict.needs.memory.terms if term.name == "kv_cache")
     assert cache.bytes == 2 * BARTS[kind][2] * BARTS[kind][3] * 4 * 128
-
-
-def test_an_encoder_and_a_decoder_each_have_a_context(tmp_path: Path) -> None:
-    """Classes of transformers 5.23.0, small and with 32 positions, read 32 tokens and wrote 32; one more of either raised IndexError,
-    but in M2M-100 (60 read, 40 written), which makes its table longer, and in T5 (100 and 90), which has none."""
-    t5 = tmp_path / "t5.json"
-    t5.write_text(json.dumps({
-        "model_type": "t5", "architectures": ["T5ForConditionalGeneration"], "d_model": 512, "d_kv": 64, "d_ff": 2048, "num_layers": 6,
-        "num_heads": 8, "n_positions": 512, "vocab_size": 32_128, "relative_attention_num_buckets": 32, "torch_dtype": "float32",
-    }), encoding="utf-8")  # fmt: skip
-    for kind in ("t5", "bart", "mbart", "m2m_100", "marian", "pegasus"):
-        path, each = (t5, 512) if kind == "t5" else (bart(kind, tmp_path), BARTS[kind][7])
-
-        def settings_of(tokens: int | None, path: Path = path) -> Verdict:
-            return check(
-                str(path),
-                Workload(runtime="transformers", context_tokens=tokens),
-                machine=WITHOUT_GPU,
-            )
-
-        assert settings_of(None).workload.context_tokens == 2 * each
-        for tokens, code in ((2 * each, "context-trained"), (2 * each + 1, "context-too-long")):
-            if tokens > 2 * each and kind in ("t5", "m2m_100"):
-                code = "context-untrained"
-            (found,) = (one for one in settings_of(tokens).findings if one.check == "context")
-            assert (found.code, found.has) == (code, 2 * each)
-            assert f"{each:,} tokens of input and as many of output" in found.reason
-        room = settings_of(each).room
-        assert room is not None
-        assert room.longest_context_tokens == 2 * each
 
 
 @pytest.mark.parametrize(

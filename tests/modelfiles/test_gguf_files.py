@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import struct
-import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -90,28 +89,6 @@ def test_a_download_that_stopped_says_how_much_is_missing(missing: int, tmp_path
     os.truncate(path, size - missing)
     found = problem(path)
     assert f"{missing:,} of its {size:,} bytes are missing" in found
-
-
-@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs a volume that is RAM")
-def test_a_file_on_a_volume_that_is_ram_is_known_as_such(tmp_path: Path) -> None:
-    """Named there, through a link or with the folder it lies in: /proc/mounts says that /dev/shm is a tmpfs."""
-    kinds = {
-        line.split()[1]: line.split()[2] for line in Path("/proc/mounts").read_text().splitlines()
-    }
-    if kinds.get("/dev/shm") != "tmpfs":
-        pytest.skip("/dev/shm is no tmpfs here")
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        file = make(Path(folder), next(iter(measured())))
-        (tmp_path / "link.gguf").symlink_to(file)
-        for path in (file, tmp_path / "link.gguf", Path(folder)):
-            assert read_local(path, ROWS).in_memory, path
-    on_disk = not any(
-        str(tmp_path).startswith(point)
-        for point, kind in kinds.items()
-        if kind == "tmpfs" and point != "/"
-    )
-    on_another_volume = make(tmp_path, next(iter(measured())))
-    assert read_local(on_another_volume, ROWS).in_memory is not on_disk
 
 
 def test_bytes_after_the_last_tensor_do_no_harm(tmp_path: Path) -> None:
