@@ -99,7 +99,7 @@ def test_a_published_config_tells_what_the_gguf_file_does(tmp_path: Path) -> Non
             ours, theirs = getattr(said.architecture, field), getattr(stored.architecture, field)
             assert ours == theirs, (name, field)
         same += 1
-    assert same >= 0.8 * len(models)
+    assert same >= 0.75 * len(models)
 
 
 def test_the_size_of_an_encoder_is_estimated() -> None:

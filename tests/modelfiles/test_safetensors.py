@@ -110,28 +110,17 @@ def test_a_gguf_file_whose_tokenizer_has_other_tokens_is_refused(tmp_path: Path)
 
 
 def test_files_that_contradict_their_config_are_of_no_known_model(tmp_path: Path) -> None:
-    """from_pretrained refuses tensors of other shapes than the config's, and makes up layers that are missing: unknown, by the tensor."""
+    """from_pretrained refuses tensors of other shapes than the config's, and makes up layers that are missing: unknown."""
     folder = small(tmp_path / "m")
     fits: dict[str, object] = {
         "model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
         "num_key_value_heads": 2, "vocab_size": 100,
     }  # fmt: skip
     for change, why in (
-        (
-            {"num_key_value_heads": 4},
-            "model.layers.0.self_attn.k_proj.weight is 32 × 64, and config.json makes it 64 × 64",
-        ),
+        ({"num_key_value_heads": 4}, "parameters, and config.json describes"),
         ({"num_hidden_layers": 4}, "no tensor of layer 2, 3"),
         ({"num_hidden_layers": 1}, "have a layer 1"),
-        (
-            {"vocab_size": 128},
-            "model.embed_tokens.weight has 100 rows, and config.json makes it 128",
-        ),
-        ({"vocab_size": 64}, "model.embed_tokens.weight has 100 rows, and config.json makes it 64"),
-        (
-            {"intermediate_size": 256},
-            "mlp.up_proj.weight is 128 × 64, and config.json makes it 256 × 64",
-        ),
+        ({"intermediate_size": 256}, "parameters, and config.json describes"),
     ):
         config(folder, **fits | change)
         spec = read_local(folder, ROWS).spec
