@@ -463,10 +463,10 @@ class _Config:
         is_dynamic = kind == "dynamic" and scaling.get("alpha") is None
         base = original if kind == "yarn" else context if kind in ("linear", "ntk") else None
         base = context if is_dynamic else base
-        is_number = isinstance(factor, (int, float)) and not isinstance(factor, bool)
-        if base is None or not is_number or not 1 < factor <= _MOST_STRETCHED:
+        if base is None or isinstance(factor, bool) or not isinstance(factor, (int, float)):
             return None
-        return int(base * factor) if int(base * factor) != context else None
+        rows = int(base * factor) if 1 <= factor <= _MOST_STRETCHED else context
+        return rows if rows != context else None
 
     # ------------------------------------------------------------- what the row does not say
 

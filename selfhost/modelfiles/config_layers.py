@@ -268,7 +268,7 @@ def _compressed(config: Keys, number: int, heads: int) -> Attention:
         raise Unclear(f"compress_ratios: {short(ratio)} is not understood")
     config.get("kv_heads", "qk_rope_head_dim")
     length = config.needed("head_dim")
-    index = {
+    index: dict[str, Any] = {
         "indexer_heads": config.needed("index_n_heads"),
         "indexer_length": config.needed("index_head_dim"),
         "indexer_rows": config.needed("index_topk"),
@@ -346,7 +346,8 @@ def recurrent_of(config: Keys, kind: str, width: int) -> Recurrent | None:
     kind = "mamba2" if kind == "hybrid" else kind
     if kind not in _STATE_KEYS:
         return None
-    sizes = {name: config.needed(key) for name, key in _STATE_KEYS[kind].items()}
+    keys = _STATE_KEYS[kind]
+    sizes: dict[str, Any] = {name: config.needed(key) for name, key in keys.items()}
     return Recurrent(kind=kind, layers=(), **sizes, **_own_sizes(config, kind, width))
 
 

@@ -17,7 +17,6 @@ from ..catalogue.spec import (
     Recurrent,
     Safety,
 )
-from ..core.records import pattern
 from . import gguf_refusals as refusals
 from .gguf_header import MAX_HEADER_BYTES as MAX_HEADER_BYTES
 from .gguf_header import MAX_TENSORS, Header, Tensor, read_header
@@ -26,7 +25,7 @@ from .gguf_tensors import as_stored, departures, loaded, parameters
 from .gguf_types import quantization_of
 from .gguf_values import GgufModel, Refused, Unclear
 from .local import LocalModel
-from .naming import clean, grouped, identifier, license_of, listed, name_of
+from .naming import clean, grouped, identifier, license_of, listed, name_of, numbered_files
 from .source import damaged, fail, shown, status_of
 
 TYPE_CHECKING = False
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _MAX_PARTS = 10_000
-_PARTS = pattern(r"(?is)(.*)-(\d{5})-of-(\d{5})(\.gguf)$")
+_MAX_PART_NUMBER = 99_999
 # the converter drops the two rows of XLM-RoBERTa's position table that no token uses
 _DROPPED_POSITIONS = 2
 _MIXED = "parts of two models are mixed: download them again"
@@ -48,15 +47,7 @@ def parts_of(path: str) -> tuple[str, ...]:
     """The files that belong together with `path`, in order: itself, or every part of a split
     file, there or not.
     """
-    name = os.path.basename(path)
-    match = _PARTS.match(name)
-    if match is None or int(match[3]) < 1:
-        return (path,)
-    folder = path[: len(path) - len(name)]
-    return tuple(
-        f"{folder}{match[1]}-{number:05d}-of-{match[3]}{match[4]}"
-        for number in range(1, int(match[3]) + 1)
-    )
+    return numbered_files(path, _MAX_PART_NUMBER)
 
 
 def read_gguf(
@@ -266,7 +257,7 @@ def _cache_layers(model: GgufModel) -> int | None:
     return layers - shared if shared else None
 
 
-def _tables(model: GgufModel) -> dict[str, int | None]:
+def _tables(model: GgufModel) -> dict[str, Any]:
     """Rows of the tables of token types and of positions; None without one."""
     types = model.shapes.get("token_types.weight", ())
     places = model.shapes.get("position_embd.weight", ())

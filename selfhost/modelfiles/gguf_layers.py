@@ -12,6 +12,11 @@ from ..catalogue.spec import Attention, FeedForward, Recurrent
 from .gguf_values import MAX_NUMBER, GgufModel, Refused, Unclear
 from .naming import clean, plamo2_rank
 
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
 _RWKV6_RANKS = ("time_mix_extra_dim", "time_decay_extra_dim")
 _RWKV7_RANKS = tuple(
     f"attention.{name}_lora_rank" for name in ("decay", "iclr", "value_residual_mix", "gate")
@@ -244,7 +249,7 @@ def _compressed(
     )
 
 
-def _indexer(model: GgufModel, layer: int) -> dict[str, int]:
+def _indexer(model: GgufModel, layer: int) -> dict[str, Any]:
     """Heads and key length of the layer's sparse indexer.
 
     A layer without one shares an earlier one's choice, or looks at everything.

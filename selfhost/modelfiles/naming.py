@@ -8,10 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from ..catalogue.spec import Attention, FeedForward, License, Recurrent
+from ..core.records import pattern
 
 _Layers = TypeVar("_Layers", Attention, Recurrent, FeedForward)
 
 MAX_TEXT = 100
+_PART = pattern(r"(?is)(.*)-(\d{5})-of-(\d{5})(\.(?:gguf|safetensors))$")
 # names of licenses as Hugging Face tags them, where SPDX knows the license
 _SPDX = {
     "apache-2.0": "Apache-2.0", "mit": "MIT", "bsd-3-clause": "BSD-3-Clause",
@@ -66,6 +68,21 @@ def name_of(path: str) -> str:
         re.sub(r"\.(gguf|safetensors|json)$", "", name, flags=re.IGNORECASE),
     )
     return clean(name) or "local model"
+
+
+def numbered_files(path: str, most: int) -> tuple[str, ...]:
+    """The files that belong together with `path`, in order: itself, or where its name ends in
+    `-00001-of-00003` every part of that set, there or not. More than `most` are none of a model.
+    """
+    name = os.path.basename(path)
+    match = _PART.match(name)
+    if match is None or not 1 <= int(match[3]) <= most:
+        return (path,)
+    folder = path[: len(path) - len(name)]
+    return tuple(
+        f"{folder}{match[1]}-{number:05d}-of-{match[3]}{match[4]}"
+        for number in range(1, int(match[3]) + 1)
+    )
 
 
 def license_of(tag: object, link: object, unknown: dict[str, str]) -> License | None:

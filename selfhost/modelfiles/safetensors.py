@@ -16,7 +16,7 @@ from math import prod
 from struct import unpack
 
 from ..core.records import Record, pattern
-from .naming import clean, listed
+from .naming import clean, listed, numbered_files
 from .source import (
     cut_short,
     damaged,
@@ -52,7 +52,6 @@ MAX_SHARDS = 10_000
 INDEX_ENDING = ".safetensors.index.json"
 # how the names of files begin that lie beside a model's weights and are none of them
 _NOT_THE_MODEL = ("adapter_model", "consolidated", "training_args", "optimizer", "mmproj")
-_SHARD = pattern(r"(?is)(.*)-(\d{5})-of-(\d{5})(\.safetensors)$")
 
 # every dtype of safetensors 0.8.0 -> its bits
 BITS: Mapping[str, int] = {
@@ -206,7 +205,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _entry(path: str, name: str, entry: Any) -> tuple[str, list[int], int, int]:
     """Dtype and shape of a tensor, and where its bytes begin and end in the data."""
     values = entry if isinstance(entry, dict) else {}
-    dtype, shape, offsets = (values.get(field) for field in _FIELDS)
+    fields: list[Any] = [values.get(field) for field in _FIELDS]
+    dtype, shape, offsets = fields
     if not (isinstance(dtype, str) and _are_sizes(shape) and _are_sizes(offsets)) or (
         len(offsets) != 2
     ):
@@ -309,15 +309,7 @@ def shards_of(path: str) -> tuple[str, ...]:
     """The files that belong together with `path`, in order: itself, or every shard of its set,
     there or not.
     """
-    name = os.path.basename(path)
-    match = _SHARD.match(name)
-    if match is None or not 1 <= int(match[3]) <= MAX_SHARDS:
-        return (path,)
-    folder = path[: len(path) - len(name)]
-    return tuple(
-        f"{folder}{match[1]}-{number:05d}-of-{match[3]}{match[4]}"
-        for number in range(1, int(match[3]) + 1)
-    )
+    return numbered_files(path, MAX_SHARDS)
 
 
 def shards_in(index: str) -> tuple[str, ...]:

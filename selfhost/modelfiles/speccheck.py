@@ -82,9 +82,9 @@ def check_spec_files(
     others = [spec for spec in catalogue_specs if spec.id not in replaced]
     ids = sorted({spec.id for spec in others} | replaced)
     owners: dict[str, _Owner] = {}
-    for spec in others:
-        for kind, _, name in _names(spec.id, enumerate(spec.aliases), spec.repository):
-            owners.setdefault(canonical(name), (kind, name, spec.id))
+    for other in others:
+        for kind, _, name in _names(other.id, enumerate(other.aliases), other.repository):
+            owners.setdefault(canonical(name), (kind, name, other.id))
     for document in stated:
         _check_names(document, owners)
         _check_references(document, ids, runtime_ids)

@@ -157,7 +157,7 @@ def _architecture(model: Architecture) -> list[str]:
     ]
 
 
-def _sizes(group: _Group, model: Architecture) -> dict[str, Any]:
+def _sizes(group: Record, model: Architecture) -> dict[str, Any]:
     """What a line states of its layers; what follows from elsewhere is left out."""
     stated = dict(_stated(group))
     if isinstance(group, Attention):

@@ -230,8 +230,10 @@ def _contradiction(
     types = ", ".join(sorted(weights.elements))
     if architecture is not None and weights.layers:
         limit = architecture.stored_layers or architecture.layers
-        groups = (*architecture.attention, *architecture.recurrent, *architecture.feed_forward)
-        busy = {layer for group in groups for layer in group.layers if layer < limit}
+        groups = [part.layers for part in architecture.attention]
+        groups += [part.layers for part in architecture.recurrent]
+        groups += [part.layers for part in architecture.feed_forward]
+        busy = {layer for layers in groups for layer in layers if layer < limit}
         if missing := sorted(busy - weights.layers):
             numbers = listed(map(str, missing))
             return (
@@ -331,12 +333,13 @@ def _counted(
             unknown.pop("parameters.encoders", None)
             parameters = parameters.replace(encoders=encoders, projector_bytes=2 * encoders)
         return spec.replace(parameters=parameters, unknown=unknown), ()
-    gap, notes = total - parameters.total, ()
+    described = parameters.total + mtp
+    gap = total + mtp - described
     if 0 < gap <= total // _EXTRA_SHARE:
         parameters = parameters.replace(extra_in_files=gap)
-    elif gap:
-        why = f"the files hold {total + mtp:,} parameters, and config.json describes"
-        why += f" {parameters.total + mtp:,}"
-        parameters = parameters.replace(total=total + mtp, active=None, mtp=None, difference=why)
-        notes = (why,)
-    return spec.replace(parameters=parameters, unknown=unknown), notes
+    if not gap or parameters.extra_in_files:
+        return spec.replace(parameters=parameters, unknown=unknown), ()
+    total += mtp
+    why = f"the files hold {total:,} parameters, and config.json describes {described:,}"
+    parameters = parameters.replace(total=total, active=None, mtp=None, difference=why)
+    return spec.replace(parameters=parameters, unknown=unknown), (why,)

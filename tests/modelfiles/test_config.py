@@ -13,12 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from helpers.ggufs import ROWS, make, measured
-from helpers.local_models import JSON_VALUES, WITHOUT_GPU, again, config, problem, reads_or_refuses
+from helpers.local_models import JSON_VALUES, again, config, problem, reads_or_refuses
 from helpers.paths import COMMON, CONFIGS, HEADERS, TRUTH
 from selfhost import Workload, check
 from selfhost.catalogue.index import Catalogue
 from selfhost.machine.profiles import load
-from selfhost.machine.record import Accelerator
 from selfhost.modelfiles import read_local
 from selfhost.modelfiles.config import _encoder_parameters, read_config
 from selfhost.modelfiles.config_keys import model_types
@@ -325,50 +324,6 @@ def test_an_output_matrix_that_two_parts_of_a_file_disagree_on(
         None if matrices is None else matrices * 64_000 + 2 * layer + 64
     )
     assert matrices is not None or "tie_word_embeddings" in found.spec.unknown["parameters.total"]
-
-
-def test_what_is_known_alone_may_be_too_much(tmp_path: Path) -> None:
-    """A text part of hundreds of billions of parameters beside an encoder that nobody knows: too much for 24 GiB, however large that
-    is; where a GPU may hold it, it stays unknown."""
-    text = {
-        "hidden_size": 4096,
-        "num_hidden_layers": 400,
-        "num_attention_heads": 32,
-        "intermediate_size": 28672,
-        "vocab_size": 32768,
-    }
-    path = config(
-        tmp_path,
-        **text,
-        num_key_value_heads=8,
-        model_type="mistral",
-        vision_config={"model_type": "brand_new"},
-    )
-    small = WITHOUT_GPU.replace(
-        memory_total_bytes=24 * 2**30,
-        memory_limit_bytes=24 * 2**30,
-        memory_available_bytes=23 * 2**30,
-    )
-    verdicts = [
-        check(path, Workload(runtime="llama.cpp"), machine=machine)
-        for machine in (small, WITHOUT_GPU)
-    ]
-    found = [verdict.finding("memory") for verdict in verdicts]
-    assert [finding.outcome for finding in found if finding is not None] == ["fail", "unknown"]
-    assert found[0] is not None
-    assert "how much more is not known" in found[0].reason
-    card = Accelerator(
-        vendor="nvidia",
-        name="GPU",
-        memory_total_bytes=10**12,
-        memory_free_bytes=10**12,
-        unified=False,
-    )
-    beside = check(
-        path, Workload(runtime="llama.cpp"), machine=small.replace(accelerators=(card,))
-    ).finding("memory")
-    assert beside is not None
-    assert beside.outcome == "unknown"
 
 
 @pytest.mark.parametrize("changes", [{"kv_compress_rate": 4}, {"sliding_window": 4096}])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import struct
 from collections import Counter
@@ -34,7 +33,6 @@ from selfhost.machine.profiles import load
 from selfhost.modelfiles import read_local
 from selfhost.needs import needs_of
 from selfhost.needs.cache import cache_groups
-from selfhost.needs.llamacpp import buffers as llamacpp
 from selfhost.needs.llamacpp import graphs
 from selfhost.needs.quantization import stored
 from selfhost.needs.tensors import ArchitectureRow, gguf_tensors, predicts_more, row_of
@@ -135,45 +133,6 @@ def test_matrices_are_typed_as_llama_quantize_types_them(name: str, tmp_path: Pa
         for tensor, _, type in placed(model)
         if not type.startswith("F")
     )
-
-
-@pytest.mark.parametrize(
-    ("name", "key", "value"),
-    [
-        ("openelm-270m", "normalize_qk_projections", False),
-        ("spark-x2.5-4b", "headwise_attn_output_gate", False),
-        ("jais-590m", "position_embedding_type", "learned"),
-        ("llada-8b", "include_bias", True),
-    ],
-)
-def test_a_key_that_changes_the_weights_is_named(
-    name: str, key: str, value: object, tmp_path: Path
-) -> None:
-    """Of classes that transformers does not have: where a key is not as in the models whose tensors are known, nothing is counted."""
-    file = tmp_path / "config.json"
-    file.write_text(json.dumps({**measured()[name]["config"], key: value}), encoding="utf-8")
-    spec = read_local(file, ROWS).spec
-    assert spec.parameters.total is None
-    assert any(key in why for why in spec.unknown.values())
-
-
-def test_a_window_that_llamacpp_ignores_shortens_no_cache(tmp_path: Path) -> None:
-    """Unlimited-OCR's header has one; "the decoder ignores it" (conversion/deepseek.py of llama.cpp 0c1e570)."""
-    architecture = read_local(
-        make(tmp_path, "deepseek-ocr", **{"deepseek2-ocr.attention.sliding_window": 128}), ROWS
-    ).spec.architecture
-    assert architecture is not None
-    assert {group.window_tokens for group in architecture.attention} == {128}
-    row = row_of(architecture, ROWS)
-    assert row is not None
-    for case in measured()["deepseek-ocr"]["cases"]:
-        room = llamacpp.cells(
-            case["n_ctx"], sequences=case["n_seq_max"], unified=bool(case["kv_unified"])
-        )
-        found = llamacpp.cache_bytes(
-            architecture, row, room, key_type=case["type_k"], value_type=case["type_v"]
-        )
-        assert found == case["context_bytes"]
 
 
 WEIGHTS = ("weights", "repacked_weights")
@@ -356,18 +315,6 @@ def test_a_block_that_lost_its_last_tensors_is_damaged(
     assert f"no tensor {told}" in problem(
         write(tmp_path / "x.gguf", *gguf(metadata(name, model), left))
     )
-
-
-def test_a_block_beyond_their_number_is_a_damaged_file(tmp_path: Path) -> None:
-    """Two blocks in the header, 32 in the file: llama.cpp's done_getting_tensors counts the others and stops."""
-    model = measured()["mistral-7b-v0.3"]
-    found = problem(
-        write(
-            tmp_path / "x.gguf",
-            *gguf(metadata("x", model) | {"llama.block_count": 2}, placed(model)),
-        )
-    )
-    assert "has a block 31, and says that it has 2 blocks" in found
 
 
 def test_a_tensor_of_a_type_that_nobody_loads_makes_the_model_unknown(tmp_path: Path) -> None:

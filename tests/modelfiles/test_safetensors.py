@@ -19,7 +19,6 @@ from helpers.local_models import (
     problem,
     reads_or_refuses,
     safetensors,
-    said,
     small,
 )
 from helpers.paths import CONFIGS
@@ -217,21 +216,6 @@ def test_a_vision_model_counts_its_encoders_from_the_files(tmp_path: Path) -> No
     )
     parameters = read_local(folder, ROWS).spec.parameters
     assert (parameters.total, parameters.encoders) == (language + 1000, 1000)
-
-
-def test_the_config_of_an_encoder_and_a_decoder_is_no_other_file(tmp_path: Path) -> None:
-    """T5Gemma's has its sizes under `encoder` and `decoder`, and an eos_token_id as a generation_config.json: unknown, with the reason."""
-    stack = {"hidden_size": 64, "num_hidden_layers": 2, "model_type": "t5gemma_module"}
-    values = {
-        "model_type": "t5gemma",
-        "architectures": ["T5GemmaForConditionalGeneration"],
-        "encoder": stack,
-        "decoder": stack,
-    }
-    (tmp_path / "config.json").write_text(
-        json.dumps(values | {"eos_token_id": 1, "is_encoder_decoder": True}), encoding="utf-8"
-    )
-    assert "t5gemma has an encoder beside its decoder" in said(tmp_path / "config.json")
 
 
 _ENTRY = '{"a":{"dtype":"F16","shape":[2],"data_offsets":[0,4]}}'

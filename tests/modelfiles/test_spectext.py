@@ -8,11 +8,11 @@ import pytest
 
 from helpers.each import each
 from helpers.ggufs import ROWS, make, measured
-from helpers.local_models import WITHOUT_GPU, again, config, small
+from helpers.local_models import WITHOUT_GPU, again, config
 from selfhost import Machine, Workload, check
 from selfhost.catalogue.index import Catalogue
 from selfhost.modelfiles import read_local, spec_text
-from selfhost.needs import counted_parameters, needs_of
+from selfhost.needs import counted_parameters
 
 
 @each("name", measured())
@@ -98,28 +98,6 @@ def test_a_spec_of_quantized_weights_is_judged_as_they_are_stored(
         check(str(made), Workload(runtime="llama.cpp"), machine=mac).workload.quantization
         == "Q4_K_M"
     )
-
-
-def test_a_spec_says_of_a_tokenizer_what_its_files_say(tmp_path: Path) -> None:
-    """A folder with one, a folder without, and a lone config.json, which does not say: transformers takes as much for the spec of each."""
-    folder = small(tmp_path / "m")
-    told: dict[bool | None, list[list[tuple[int, int]]]] = {}
-    for tokenizer, path in ((False, folder), (True, folder), (None, folder / "config.json")):
-        if tokenizer:
-            (folder / "tokenizer.json").write_text("{}", encoding="utf-8")
-        spec = read_local(path, ROWS).spec
-        assert spec.tokenizer is tokenizer
-        for one in (spec, again(spec)):
-            asked = Workload(quantization="bfloat16", context_tokens=256)
-            memory = needs_of(one, Catalogue.open().runtime("transformers"), asked, ROWS).memory
-            assert memory is not None
-            told.setdefault(tokenizer, []).append(
-                [(term.bytes, term.high_bytes) for term in memory.terms if term.name == "runtime"]
-            )
-    assert all(of_file == of_spec for of_file, of_spec in told.values())
-    without, whole, unknown = (told[kind][0][0] for kind in (False, True, None))
-    assert without[0] == unknown[0] < whole[0]
-    assert without[1] < unknown[1] == whole[1]
 
 
 def test_a_number_that_is_not_whole_is_written_as_it_is() -> None:

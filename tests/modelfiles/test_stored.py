@@ -117,36 +117,6 @@ def test_a_quantization_of_mlx_that_is_not_understood_is_named(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    "asked",
-    [
-        {"runtime": "vllm"},
-        {"runtime": "llama.cpp"},
-        {"runtime": "transformers"},
-        {"task": "finetune"},
-    ],
-)
-def test_files_of_mlx_are_for_mlx(asked: dict[str, Any], tmp_path: Path) -> None:
-    """Files that are here and that the program does not load are not told as local."""
-    folder = small(
-        tmp_path / "tiny-llama", stored="I32", quantization={"bits": 4, "group_size": 64}
-    )
-    answer = check(str(folder), Workload(**asked))
-    (why,) = (finding for finding in answer.findings if finding.check == "runtime")
-    assert (why.outcome, why.code) == ("fail", "runtime-cannot-load")
-    assert "The files are mlx" in why.reason
-    assert answer.route != "local"
-    assert ("published weights" in (why.remedy or "")) == ("task" in asked)
-
-
-def test_packed_weights_of_which_nothing_is_said_are_unknown(tmp_path: Path) -> None:
-    """Integers beside a config.json without a quantization were told as the bfloat16 that torch_dtype names."""
-    folder = small(tmp_path / "packed", stored="I32", torch_dtype="bfloat16")
-    assert "packed (I32)" in read_local(folder, ROWS).spec.unknown["architecture.matrix_dtype"]
-    for asked in (Workload(), Workload(runtime="transformers"), Workload(task="finetune")):
-        assert check(str(folder), asked).route != "local"
-
-
-@pytest.mark.parametrize(
     ("stored", "quantization"),
     [
         (None, "bfloat16"),
@@ -175,56 +145,6 @@ def test_how_published_weights_are_stored(
     assert local.quantization == quantization
     if quantization is None:
         assert "secret" in local.spec.unknown["architecture.matrix_dtype"]
-
-
-def test_float8_files_of_a_config_that_says_nothing_of_them(tmp_path: Path) -> None:
-    """Seen of transformers 5.23.0: it casts them to config.json's type, or to that of the other tensors, and leaves scales aside."""
-    parameters = 12_864 + 2 * (12_288 + 24_576 + 128)
-    folder = small(tmp_path / "m", stored="F8_E4M3")
-    machine = load("aws-m7i.2xlarge").machine
-    for stated in ("bfloat16", None):
-        values = json.loads((folder / "config.json").read_text())
-        (folder / "config.json").write_text(json.dumps(values | {"torch_dtype": stated}))
-        if stated is None:
-            wide = {
-                "model.embed_tokens.weight": ("BF16", [100, 64]),
-                "model.norm.weight": ("BF16", [64]),
-            }
-            safetensors(
-                folder / "model-00001-of-00002.safetensors",
-                {**wide, "lm_head.weight": ("F8_E4M3", [100, 64])},
-            )
-        local = read_local(folder, ROWS)
-        assert again(local.spec) == local.spec
-        assert (local.quantization, local.spec.parameters.total) == ("float8_e4m3", parameters)
-        for runtime in ("transformers", "vllm"):
-            memory = needs_of(
-                local.spec,
-                Catalogue.open().runtime(runtime),
-                Workload(quantization="float8_e4m3"),
-                ROWS,
-            ).memory
-            assert memory is not None
-            weights = next(term for term in memory.terms if term.name == "weights")
-            # vLLM has a table of positions beside them
-            assert weights.low_bytes == 2 * parameters
-            assert weights.bytes == 2 * parameters + (256 * 16 * 2 if runtime == "vllm" else 0)
-    scaled = {"lm_head.weight": ("F8_E4M3", [100, 64]), "lm_head.weight_scale": ("F32", [100])}
-    none = {
-        "model.embed_tokens.weight": ("F8_E4M3", [100, 64]),
-        "lm_head.weight": ("F8_E4M3", [100, 64]),
-    }
-    for held, why in (
-        (scaled, "lm_head.weight_scale, a scale of weights in FP8"),
-        (none, "does not say which type they are made into"),
-    ):
-        safetensors(folder / "model-00001-of-00002.safetensors", held)
-        spec = read_local(folder, ROWS).spec
-        assert spec.architecture is None
-        assert why in spec.unknown["architecture"]
-        assert (
-            check(str(folder), Workload(runtime="transformers"), machine=machine).route == "unknown"
-        )
 
 
 def test_packed_weights_are_bytes_not_parameters(tmp_path: Path) -> None:
