@@ -76,7 +76,14 @@ def _listed_kinds(config: Keys) -> list[str] | None:
             and not {key, config.known.get("names", {}).get(key)} & config.matter
         )
         return [_named_kind(config, key, names[number]) for number in layers]
-    return None
+    repeated = config.get("block_types", "_block_types")
+    if not isinstance(repeated, list) or not repeated:
+        return None
+    # RecurrentGemmaConfig; its window is one however long the context
+    config.understood.update(("attention_window_size", "lru_width"))
+    kinds = [_named_kind(config, "block_types", name) for name in repeated]
+    kinds = ["sliding" if kind == "full" else kind for kind in kinds]
+    return [kinds[number % len(kinds)] for number in layers]
 
 
 def _kinds_by_places(config: Keys) -> list[str] | None:
@@ -223,7 +230,7 @@ def _plain(config: Keys, number: int, kind: str, width: int, heads: int) -> Atte
         query_key_norm="head" if kind == "cross" else None,
     )
     if kind == "sliding":
-        window = _window_tokens(config)
+        window = config.number("attention_window_size") or _window_tokens(config)
         if window is None:
             raise Unclear(f"sliding_window: layer {number} is one with a window, and has none")
         own, factor = config.positive("swa_head_dim"), config.type.window_kv_factor
@@ -338,6 +345,7 @@ _STATE_KEYS: Mapping[str, Mapping[str, str]] = {
         "heads": "state_heads",
         "groups": "state_groups",
     },
+    "rglru": {"convolution": "conv1d_width", "heads": "heads"},
 }
 
 
@@ -352,6 +360,8 @@ def recurrent_of(config: Keys, kind: str, width: int) -> Recurrent | None:
 
 
 def _own_sizes(config: Keys, kind: str, width: int) -> dict[str, Any]:
+    if kind == "rglru":
+        return {"inner_length": config.positive("lru_width") or width}
     if kind == "mamba":
         is_auto = config.get("time_step_rank") == "auto"
         return {
