@@ -76,6 +76,9 @@ def _listed_kinds(config: Keys) -> list[str] | None:
             and not {key, config.known.get("names", {}).get(key)} & config.matter
         )
         return [_named_kind(config, key, names[number]) for number in layers]
+    blocks = config.per_layer("block_configs")
+    if blocks:
+        return ["none" if _is_empty(_part(block, "attention")) else "full" for block in blocks]
     repeated = config.get("block_types", "_block_types")
     if not isinstance(repeated, list) or not repeated:
         return None
@@ -108,6 +111,18 @@ def _named_kind(config: Keys, key: str, name: Any) -> str:
         raise Unclear(f"{key}: {short(name)} is not understood")
     kind = str(kinds[name])
     return "full" if kind == "sliding" and _window_tokens(config) is None else kind
+
+
+def _part(block: Any, name: str) -> Mapping[str, Any]:
+    """The attention or the feed-forward of an entry of `block_configs` (Nemotron NAS)."""
+    part = block.get(name) if isinstance(block, dict) else None
+    if not isinstance(part, dict) or part.get("window_length") or part.get("sparsify"):
+        raise Unclear(f"block_configs: {name} is not understood")
+    return part
+
+
+def _is_empty(part: Mapping[str, Any]) -> bool:
+    return bool(part.get("no_op") or part.get("replace_with_linear"))
 
 
 def _periodic_kinds(config: Keys) -> list[str] | None:
@@ -252,6 +267,12 @@ def _plain(config: Keys, number: int, kind: str, width: int, heads: int) -> Atte
 
 def _kv_heads(config: Keys, number: int, heads: int) -> int:
     """Heads that keep keys and values."""
+    blocks = config.per_layer("block_configs")
+    if blocks:
+        per_group = blocks[number]["attention"].get("n_heads_in_group")
+        if type(per_group) is not int or per_group < 1 or heads % per_group:
+            raise Unclear("block_configs: n_heads_in_group is no divisor of the heads")
+        return int(heads // per_group)
     for switch, key in (
         ("multi_query_attention", "multi_query_group_num"),
         ("group_query_attention", "num_query_groups"),
@@ -391,6 +412,9 @@ def feed_forward_of(config: Keys, number: int, kind: str, width: int) -> FeedFor
     if how == "none":
         config.get("length")
         return None
+    blocks = config.per_layer("block_configs")
+    if blocks:
+        return _of_block(_part(blocks[number], "ffn"), width)
     # a file whose layers all have experts states the length of a dense one too, and the reverse
     config.get("length", "dense_length", "expert_length", "shared_length", "shared_experts", "used")
     experts = _experts(config)
@@ -403,6 +427,17 @@ def feed_forward_of(config: Keys, number: int, kind: str, width: int) -> FeedFor
         return routed if is_apart else _beside_others(config, number, width, routed)
     stated = config.number("dense_length") if experts else None
     return FeedForward(layers=(), length=stated or _dense_length(config, width, number))
+
+
+def _of_block(part: Mapping[str, Any], width: int) -> FeedForward | None:
+    """As DeciLM's own code makes it of a part of `block_configs`, rounded."""
+    factor: Any = part.get("ffn_mult")
+    if part.get("no_op"):
+        return None
+    is_number = isinstance(factor, (int, float)) and not isinstance(factor, bool)
+    if not is_number or not 0 < factor < 1000 or part.get("replace_with_linear"):
+        raise Unclear("block_configs: ffn_mult is not understood")
+    return FeedForward(layers=(), length=-(-int(2 * factor * width / 3) // 256) * 256)
 
 
 def _experts(config: Keys) -> int:
