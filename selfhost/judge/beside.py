@@ -135,8 +135,7 @@ def _adapter_file(
     why = why or _other_base(spec, adapter.base_model, catalogue)
     if why is not None:
         raise fault("adapter", "adapter-refused", program=runtime.name, why=why)
-    rank = max((min(*first, *second) for first, second in adapter.pairs.values()), default=0)
-    return {"adapter": adapter.size, "adapter_rank": rank, "adapter_is_here": True}
+    return {"adapter": adapter.size, "adapter_rank": adapter.rank, "adapter_is_here": True}
 
 
 def _other_base(spec: ModelSpec, base: str | None, catalogue: Catalogue) -> str | None:

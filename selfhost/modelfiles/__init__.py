@@ -17,11 +17,27 @@ from .local import LocalModel, beside, stored_notes
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
+    from typing import Any
 
 __all__ = ["LocalModel", "AdapterFile", "read_adapter", "read_local", "spec_text", "stored_notes"]
 
 _UTF8_MARK = b"\xef\xbb\xbf"
+# what a file is that holds no model, by the end of its name, and what to give instead
+_NO_MODEL = {
+    ".toml": (
+        "is a spec, which states a model and holds none",
+        "give the model's file, or judge the spec itself: `selfhost check FILE`",
+    ),
+    ".gguf": (
+        "is not a GGUF file: it does not begin with the letters GGUF",
+        "download it again, as it was published",
+    ),
+    ".json": ("is not JSON", "give the model's config.json as it was published"),
+    "": (
+        "is not a model file: neither GGUF nor safetensors nor a config.json",
+        "give a GGUF file, a config.json, the model's folder, or a spec of it that ends in .toml",
+    ),
+}
 
 
 def read_local(path: str | os.PathLike[str], architectures: Mapping[str, Any]) -> LocalModel:
@@ -62,7 +78,7 @@ def spec_text(model: ModelSpec) -> str:
 
 
 def _read_file(path: str, architectures: Mapping[str, Any]) -> LocalModel:
-    from .source import begins_safetensors, open_file, read_some, refuse_other_kinds
+    from .source import begins_safetensors, fail, open_file, read_some, refuse_other_kinds
 
     stream, size = open_file(path)
     with stream:
@@ -74,52 +90,18 @@ def _read_file(path: str, architectures: Mapping[str, Any]) -> LocalModel:
         return read_gguf(path, architectures)
     refuse_other_kinds(path, start, size)
     name = path.lower()
-    _refuse_spec(path, name)
-    # first by its name: the length of a header may begin with the byte of a bracket
-    if name.endswith(".safetensors") or begins_safetensors(start):
-        from .safetensors import shards_of
-        from .weights import read_safetensors
-
-        return read_safetensors(path, shards_of(path), beside(path, "config.json"), architectures)
-    if start.removeprefix(_UTF8_MARK).lstrip()[:1] in (b"{", b"["):
-        return _read_json(path, name, architectures)
-    return _refuse_no_model(path, name)
-
-
-def _read_json(path: str, name: str, architectures: Mapping[str, Any]) -> LocalModel:
-    """A config.json, or the index of safetensors files."""
-    from .safetensors import INDEX_ENDING, shards_in
+    refusals = {ending: refusal for ending, refusal in _NO_MODEL.items() if name.endswith(ending)}
+    if ".toml" in refusals:
+        fail(path, *_NO_MODEL[".toml"])
+    from .safetensors import INDEX_ENDING, shards_in, shards_of
     from .weights import read_lone_config, read_safetensors
 
+    config = beside(path, "config.json")
+    # first by its name: the length of a header may begin with the byte of a bracket
+    if name.endswith(".safetensors") or begins_safetensors(start):
+        return read_safetensors(path, shards_of(path), config, architectures)
+    if start.removeprefix(_UTF8_MARK).lstrip()[:1] not in (b"{", b"["):
+        fail(path, *next(iter(refusals.values())))
     if name.endswith(INDEX_ENDING):
-        return read_safetensors(path, shards_in(path), beside(path, "config.json"), architectures)
+        return read_safetensors(path, shards_in(path), config, architectures)
     return read_lone_config(path, architectures)
-
-
-def _refuse_spec(path: str, name: str) -> None:
-    from .source import fail
-
-    if name.endswith(".toml"):
-        fail(
-            path,
-            "is a spec, which states a model and holds none",
-            "give the model's file, or judge the spec itself: `selfhost check FILE`",
-        )
-
-
-def _refuse_no_model(path: str, name: str) -> NoReturn:
-    from .source import fail
-
-    if name.endswith(".gguf"):
-        fail(
-            path,
-            "is not a GGUF file: it does not begin with the letters GGUF",
-            "download it again, as it was published",
-        )
-    if name.endswith(".json"):
-        fail(path, "is not JSON", "give the model's config.json as it was published")
-    fail(
-        path,
-        "is not a model file: neither GGUF nor safetensors nor a config.json",
-        "give a GGUF file, a config.json, the model's folder, or a spec of it that ends in .toml",
-    )

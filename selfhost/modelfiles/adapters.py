@@ -1,15 +1,18 @@
-"""A LoRA adapter -> its size, and the shapes of its matrices, from its header alone."""
+"""A LoRA adapter -> its size and rank, from its header alone."""
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
+from math import prod
 
 from ..core.records import Record
 from ..needs.records import How, SizedWeights
+from .gguf_header import read_header as read_gguf_header
 from .local import beside
 from .naming import clean
+from .safetensors import BITS, read_header
 from .source import fail, open_file, read_json, read_some, shown, status_of
 
 TYPE_CHECKING = False
@@ -17,21 +20,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .gguf_header import Header
-
 _ADAPTER = "adapter_model.safetensors"
 _CONFIG = "adapter_config.json"
 _MAX_CONFIG_BYTES = 1 << 20
 _AGAIN = "convert the adapter again with llama.cpp's convert_lora_to_gguf.py"
 
-_Shape = tuple[int, ...]
-# the shapes of both matrices by what they change, the row length first
-_Pairs = Mapping[str, tuple[_Shape, _Shape]]
-
 
 class AdapterFile(Record):
-    """A LoRA adapter. `pairs` has the shapes of both matrices, the row length first, by the tensor
-    that they change (in a GGUF file) or the module (in what peft wrote).
+    """A LoRA adapter. `rank` is the largest of its matrices.
 
     `architecture` is the one that a GGUF file was made for, `base_model` the repository or folder
     that peft trained on.
@@ -39,9 +35,9 @@ class AdapterFile(Record):
 
     size: SizedWeights
     format: str
+    rank: int
     architecture: str | None = None
     base_model: str | None = None
-    pairs: _Pairs = {}
 
 
 def read_adapter(path: str) -> AdapterFile:
@@ -69,121 +65,52 @@ def _sized(path: str, data_bytes: int) -> SizedWeights:
     )
 
 
-# ------------------------------------------------------------------ GGUF
+def _rank(path: str, shapes: Iterable[tuple[str, Sequence[int]]]) -> int:
+    """The shorter side of the widest `lora_a` or `lora_b`. Raises `SpecError` without one."""
+    sides = [min(shape[-2:]) for name, shape in shapes if ".lora_" in name.lower() and shape]
+    if not sides:
+        fail(path, "is an adapter without a tensor", "give the adapter's file")
+    return max(sides)
 
 
 def _of_gguf(path: str) -> AdapterFile:
-    from .gguf_header import read_header
-
-    header = read_header(path)
+    header = read_gguf_header(path)
     if header.values.get("general.type") != "adapter":
         fail(path, "is a model or part of one, not a LoRA adapter", "give the adapter's file")
-    unsized = next((tensor for tensor in header.tensors if tensor.bytes is None), None)
-    if unsized is not None:
-        fail(
-            path,
-            f"stores a tensor as {unsized.type}, whose size is not known",
-            "convert the adapter again with a plain type",
-        )
+    if header.values.get("adapter.type") != "lora":
+        fail(path, "does not say that it is a LoRA adapter (adapter.type)", _AGAIN)
+    for tensor in header.tensors:
+        if tensor.bytes is None:
+            found = f"stores a tensor as {tensor.type}, whose size is not known"
+            fail(path, found, "convert the adapter again with a plain type")
+        if not tensor.name.endswith((".lora_a", ".lora_b", "_norm.weight")):
+            name = f'has the tensor "{clean(tensor.name)}"'
+            fail(path, f"{name}, which is neither lora_a nor lora_b", _AGAIN)
     return AdapterFile(
         size=_sized(path, sum(tensor.bytes or 0 for tensor in header.tensors)),
         format="gguf",
+        rank=_rank(path, ((tensor.name, tensor.shape[:2]) for tensor in header.tensors)),
         architecture=clean(header.values.get("general.architecture")),
-        pairs=_pairs_of_gguf(path, header),
     )
-
-
-def _pairs_of_gguf(path: str, header: Header) -> _Pairs:
-    if header.values.get("adapter.type") != "lora":
-        fail(path, "does not say that it is a LoRA adapter (adapter.type)", _AGAIN)
-    matrices: dict[str, dict[str, _Shape]] = {}
-    for tensor in header.tensors:
-        changed, _, matrix = tensor.name.rpartition(".")
-        if matrix in ("lora_a", "lora_b"):
-            matrices.setdefault(changed, {})[matrix] = tensor.shape
-        elif not tensor.name.endswith("_norm.weight"):
-            fail(
-                path,
-                f'has the tensor "{clean(tensor.name)}", which is neither lora_a nor lora_b',
-                _AGAIN,
-            )
-    if not matrices:
-        fail(path, "is an adapter without a tensor", _AGAIN)
-    return _paired(path, matrices, "lora_a", "lora_b")
-
-
-def _paired(
-    path: str, matrices: Mapping[str, Mapping[str, _Shape]], first: str, second: str
-) -> _Pairs:
-    """Both matrices of each; `SpecError` where one is missing."""
-    lone = next((changed for changed, both in matrices.items() if len(both) < 2), None)
-    if lone is not None:
-        fail(
-            path,
-            f'has {next(iter(matrices[lone]))} of "{clean(lone)}" and not the other matrix',
-            "the file is damaged: download it again",
-        )
-    return {clean(changed): (both[first], both[second]) for changed, both in matrices.items()}
-
-
-# ------------------------------------------------------------------ peft
 
 
 def _of_peft(path: str) -> AdapterFile:
-    """peft, tuners/lora/layer.py: `lora_A` is rank × inputs, `lora_B` outputs × rank, under the
-    module's name in `base_model.model`.
-    """
-    from .safetensors import read_shapes, read_weights
-
     config_path = beside(path, _CONFIG)
     if not os.path.basename(path).startswith("adapter_model") and config_path is None:
-        fail(
-            path,
-            "is no LoRA adapter",
-            f"give the {_ADAPTER} that peft wrote, or a GGUF file made of it",
-        )
-    data_bytes = read_weights(path, (path,)).data_bytes
-    config = _peft_config(path, config_path)
-    matrices: dict[str, dict[str, _Shape]] = {}
-    for name, shape in read_shapes(path).items():
-        module, _, matrix = (
-            name.removesuffix(".weight").removeprefix("base_model.model.").rpartition(".")
-        )
-        if matrix in ("lora_A", "lora_B") and module and len(shape) == 2:
-            matrices.setdefault(module, {})[matrix] = (shape[1], shape[0])
-    pairs = _paired(path, matrices, "lora_A", "lora_B")
-    _refuse_other_rank(path, config, pairs)
-    base = config.get("base_model_name_or_path")
+        remedy = f"give the {_ADAPTER} that peft wrote, or a GGUF file made of it"
+        fail(path, "is no LoRA adapter", remedy)
+    config: Any = {}
+    if config_path is not None:
+        config = read_json(config_path, _MAX_CONFIG_BYTES, what=_CONFIG)
+        config = config if isinstance(config, dict) else {}
+    kind, base = clean(config.get("peft_type")), config.get("base_model_name_or_path")
+    if kind not in ("", "LORA"):
+        fail(path, f"is an adapter of the type {kind}, not LoRA", "give a LoRA adapter")
+    _, tensors = read_header(path)
+    bits = sum(prod(shape) * BITS[dtype] for dtype, shape in tensors.values())
     return AdapterFile(
-        size=_sized(path, data_bytes),
+        size=_sized(path, -(-bits // 8)),
         format="safetensors",
+        rank=_rank(path, ((name, shape) for name, (_, shape) in tensors.items())),
         base_model=clean(base) if isinstance(base, str) else None,
-        pairs=pairs,
     )
-
-
-def _peft_config(path: str, config_path: str | None) -> Mapping[str, Any]:
-    """What the config says, nothing where there is none. Raises `SpecError` for another method."""
-    if config_path is None:
-        return {}
-    values = read_json(config_path, _MAX_CONFIG_BYTES, what=_CONFIG)
-    config = values if isinstance(values, dict) else {}
-    kind = config.get("peft_type")
-    if isinstance(kind, str) and kind != "LORA":
-        fail(path, f"is an adapter of the type {clean(kind)}, not LoRA", "give a LoRA adapter")
-    return config
-
-
-def _refuse_other_rank(path: str, config: Mapping[str, Any], pairs: _Pairs) -> None:
-    """Raise `SpecError` where matrices have another rank than the config says, unless it gives
-    ranks by pattern. Experts may share a rank.
-    """
-    rank = config.get("r")
-    ranks = sorted({first[1] for module, (first, _) in pairs.items() if ".experts" not in module})
-    if isinstance(rank, int) and not config.get("rank_pattern") and ranks and ranks != [rank]:
-        other = next(trained for trained in ranks if trained != rank)
-        fail(
-            path,
-            f"has matrices of rank {other:,}, and its adapter_config.json says r = {rank:,}",
-            "take both from the same place",
-        )

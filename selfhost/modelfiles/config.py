@@ -30,18 +30,18 @@ from ..core.records import Record
 from .config_keys import (
     MAX_CONFIG_BYTES,
     MAX_NUMBER,
-    NAMES,
     Keys,
     Unclear,
     UnclearWindow,
     class_of,
     short,
+    tables,
 )
 from .config_layers import attention_of, feed_forward_of, layer_kinds, recurrent_of
 from .naming import clean, grouped, identifier, listed, name_of, row_values
 from .other_files import refuse_what_is_no_config
 from .source import fail, read_json, shown
-from .stored import Stored, cache_type, is_of_modelopt, stored_of
+from .stored import DTYPES, Stored, cache_type, is_of_modelopt, stored_of
 
 TYPE_CHECKING = False
 
@@ -54,33 +54,9 @@ _Part = TypeVar("_Part", Attention, Recurrent, FeedForward)
 
 # a thousand times as many as the largest model of 2026 has
 _MAX_PARAMETERS = 10**16
-_DTYPES: Mapping[str, str] = {
-    "bfloat16": "bfloat16",
-    "float16": "float16",
-    "half": "float16",
-    "float32": "float32",
-    "float": "float32",
-}
-# keys that say whether the output matrix is the token table
-_TYING = (
-    "tie_word_embeddings",
-    "tie_embedding",
-    "tie_embeddings",
-    "weight_tying",
-    "share_input_output_layers",
-)
-# the parts of a row that a key switches on and off: `attention_bias`, and flags of ROW_FLAGS
-_SWITCHES: Mapping[str, tuple[str, ...]] = {
-    "attention_bias": ("attention_bias", "attention_output_bias"),
-    "use_qkv_bias": ("attention_bias",), "qkv_bias": ("attention_bias",),
-    "add_qkv_bias": ("attention_bias",), "mlp_bias": ("feed_forward_bias",),
-    "lm_head_bias": ("output_bias",), "attention_out_bias": ("attention_output_bias",),
-}  # fmt: skip
-# switches that published files state, mostly against the default of their class: a file without
-# them was cut
-_ALWAYS_STATED = ("block_auto_adjust_ff_dim", "mamba_rms_norm")
 # keys of a model that sees
 _SEEING = ("vision_config", "vq_config", "visual", "mm_vision_tower", "img_processor")
+_ENCODERS = ("vision_config", "visual", "audio_config")
 # what no config.json says of a model
 _NEVER_STATED: Mapping[str, str] = {
     "files": "config.json does not say how large the weights are",
@@ -141,7 +117,7 @@ class _Config:
     # ------------------------------------------------------------------------------ the whole
 
     def read(self) -> ConfigRead:
-        from ..needs.tensors import row_of
+        from ..needs.tensors import gguf_tensors, row_of
 
         stored = stored_of(self.keys)
         if stored.why is not None:
@@ -149,17 +125,19 @@ class _Config:
         architecture = row = None
         try:
             architecture = self.architecture(stored)
+            row = row_of(architecture, self.architectures)
         except Unclear as why:
             self.unknown["architecture"] = str(why)
         counts = Parameters()
-        if architecture is not None:
-            row = row_of(architecture, self.architectures)
-            if row is not None:
-                counts = self.parameters(architecture, row)
-                if "architecture.attention" in self.unknown:
-                    architecture = _without_cache(architecture, row)
-        language, sees = counts.total, self.sees()
-        hears = isinstance(self.keys.outer.get("audio_config"), dict)
+        if architecture is not None and row is not None:
+            counts = self.parameters(architecture, row)
+            if "architecture.attention" in self.unknown:
+                tensors = gguf_tensors(architecture, row)
+                architecture = architecture.replace(attention=(), recurrent=(), tensors=tensors)
+        language, outer = counts.total, self.keys.outer
+        composed = self.keys.nested and "ForConditional" in class_of(outer)
+        sees = composed or self.keys.outer_type.sees or any(outer.get(key) for key in _SEEING)
+        hears = isinstance(outer.get("audio_config"), dict)
         if (sees or hears) and self.keys.type.stacks != "whisper":
             width = architecture.embedding_length if architecture is not None else 0
             counts = self.with_encoders(counts, width)
@@ -187,8 +165,6 @@ class _Config:
             sources["parameters.encoders"] = "estimated from the widths and layers of config.json"
         if own_code:
             sources["safety"] = f"auto_map in {shown(self.path)}"
-        if architecture is not None:
-            self.unknown.pop("architecture", None)
         return ModelSpec(
             id=identifier(self.name),
             name=self.name,
@@ -200,12 +176,6 @@ class _Config:
             unknown=dict(self.unknown),
             origin=self.path,
         )
-
-    def sees(self) -> bool:
-        """Whether the model takes pictures."""
-        outer = self.keys.outer
-        composed = self.keys.nested and "ForConditional" in class_of(outer)
-        return composed or self.keys.outer_type.sees or any(outer.get(key) for key in _SEEING)
 
     def modality(
         self, architecture: Architecture | None, row: ArchitectureRow | None, *, sees: bool
@@ -239,8 +209,7 @@ class _Config:
         a file of weights beside it tells them exactly.
         """
         outer = self.keys.outer
-        parts = [outer[key] for key in ("vision_config", "visual", "audio_config") if key in outer]
-        parts = [part for part in parts if isinstance(part, dict)]
+        parts = [outer[key] for key in _ENCODERS if isinstance(outer.get(key), dict)]
         total = sum(_encoder_parameters(part, text_width) for part in parts)
         if not total:
             self.unknown["parameters.encoders"] = (
@@ -253,19 +222,16 @@ class _Config:
         )
         if counts.total is not None and counts.active is not None:
             counts = counts.replace(total=counts.total + total, active=counts.active + total)
+        # the first part's type, as `[[encoder]]` of architectures.toml has it
+        kind, own = self.keys.outer_kind, clean(parts[0].get("model_type")).lower()
+        names = f"{kind} {own} {_encoder_width(parts[0])}", f"{kind} {_encoder_width(parts[0])}"
+        rows = self.architectures.get("encoder", ())
+        measured = {name for row in rows for name in row.get("types", ())}
         return counts.replace(
-            encoders=total, projector_bytes=2 * total, encoder_type=self.encoder_type(parts[0])
+            encoders=total,
+            projector_bytes=2 * total,
+            encoder_type=next((name for name in names if name in measured), names[0]),
         )
-
-    def encoder_type(self, part: Mapping[str, Any]) -> str:
-        """The type of an encoder, as `[[encoder]]` of architectures.toml has it."""
-        kind, own = self.keys.outer_kind, clean(part.get("model_type")).lower()
-        width = _encoder_width(part)
-        measured = [
-            name for row in self.architectures.get("encoder", ()) for name in row.get("types", ())
-        ]
-        names = f"{kind} {own} {width}", f"{kind} {width}"
-        return next((name for name in names if name in measured), names[0])
 
     # ------------------------------------------------------------------------ the architecture
 
@@ -274,13 +240,14 @@ class _Config:
         `Unclear` where the cache does not follow either.
         """
         keys, type = self.keys, self.keys.type
-        if type.not_read:
-            raise Unclear(f"model_type: {keys.kind} has {type.not_read}, which is not read")
         self.refuse_unread_stacks()
         keys.layers = layers = self.layer_count()
         width = keys.needed("width")
         kinds = self.kinds()
-        attention = self.attention(kinds, width)
+        attention = [
+            attention_of(keys.of_single_layer(number), number, kind, width)
+            for number, kind in enumerate(kinds)
+        ]
         recurrent = [recurrent_of(keys, kind, width) for kind in kinds]
         feed_forward, incomplete = self.feed_forward(kinds, width)
         gguf = self.gguf_name(recurrent, feed_forward)
@@ -295,20 +262,18 @@ class _Config:
         self.refuse_unknown_cache(incomplete, row, attends=any(attention), is_encoder=is_encoder)
         if context is None:
             self.unknown["architecture.context_tokens"] = "config.json does not say"
-        heads = [each.heads for each in attention if each is not None]
         architecture = Architecture(
             row=self.row_name(gguf, incomplete),
             runs_in_gguf=gguf is not None,
             layers=layers,
             embedding_length=width,
-            heads=max(heads, default=None),
+            heads=max((part.heads for part in attention if part is not None), default=None),
             attention=_grouped(attention, width),
             recurrent=_grouped(recurrent, width),
             feed_forward=_grouped(feed_forward, width),
             rope_positions=self.rope_positions(context),
             tied_embeddings=bool(tied),
             output_matrix=not is_encoder and not self.is_headless(),
-            deepstack_layers=self.deepstack(),
             **self.types(stored, attention),
             **sizes,
             **extra,
@@ -320,16 +285,23 @@ class _Config:
     def types(self, stored: Stored, attention: Iterable[Attention | None]) -> dict[str, Any]:
         """The types of weights and cache, as fields of `Architecture`."""
         latent = any(each is not None and each.kind == "latent" for each in attention)
-        quantization = self.keys.outer.get("quantization_config")
-        by_modelopt = stored.name is not None and is_of_modelopt(quantization)
-        dtype = self.dtype()
+        outer = self.keys.outer
+        quantization = outer.get("quantization_config")
+        stated = self.keys.get("torch_dtype", "dtype") or outer.get("torch_dtype")
+        stated = stated or outer.get("dtype")
+        dtype = DTYPES.get(stated.removeprefix("torch.")) if isinstance(stated, str) else None
+        if dtype is None:
+            why = f"torch_dtype {short(stated)} is not known"
+            self.unknown["architecture.dtype"] = (
+                "config.json does not say" if stated is None else why
+            )
         return {
             "dtype": dtype,
             "matrix_dtype": stored.matrices,
             "expert_dtype": stored.experts,
             "apart": tuple((name, dtype or "bfloat16") for name in stored.plain),
             "cache_dtype": cache_type(quantization, latent=latent),
-            "quantizer": "modelopt" if by_modelopt else None,
+            "quantizer": "modelopt" if stored.name and is_of_modelopt(quantization) else None,
         }
 
     def layer_count(self) -> int:
@@ -357,23 +329,14 @@ class _Config:
             self.unknown["architecture.attention"] = str(why)
             return ["full"] * self.keys.layers
 
-    def attention(self, kinds: Sequence[str], width: int) -> list[Attention | None]:
-        """That of each layer, None where it has none."""
-        parts = []
-        for number, kind in enumerate(kinds):
-            with self.keys.of_single_layer(number):
-                parts.append(attention_of(self.keys, number, kind, width))
-        return parts
-
     def feed_forward(
         self, kinds: Sequence[str], width: int
     ) -> tuple[list[FeedForward | None], str | None]:
         """The feed-forward of each layer; or none, and why they do not follow."""
         try:
-            parts = []
-            for number, kind in enumerate(kinds):
-                with self.keys.of_single_layer(number):
-                    parts.append(feed_forward_of(self.keys, number, kind, width))
+            parts = [
+                feed_forward_of(self.keys, number, kind, width) for number, kind in enumerate(kinds)
+            ]
             _grouped(parts, width)
         except Unclear as why:
             return [None] * len(kinds), str(why)
@@ -417,60 +380,52 @@ class _Config:
         width: int,
         context: int | None,
     ) -> dict[str, Any]:
-        """The tables and the layers that are counted apart, as fields of `Architecture`."""
+        """The tables, and the layers that are counted apart, as fields of `Architecture`."""
         keys, type = self.keys, self.keys.type
         vocabulary = keys.positive("vocabulary")
         token_types = keys.number("type_vocab_size") or None
-        has_token_types = row is not None and row.get("token_types")
         table = keys.number("table_length") if keys.known else None
-        table = table if any(map(keys.reads, NAMES["table_length"])) else None
+        table = table if any(map(keys.reads, tables()["sizes"]["table_length"])) else None
         is_padded = bool(type.rows_in_gguf) and vocabulary == type.rows_in_gguf[0]
         usable = (context or 0) - type.unused_positions
-        return {
-            "vocabulary": vocabulary,
-            "vocabulary_gguf": type.rows_in_gguf[1] if is_padded else None,
-            "context_tokens": usable if usable > 0 else context,
-            "table_length": table if table != width else None,
-            "positions": self.position_rows(row, extra, context),
-            "token_types": token_types if has_token_types else None,
-            "per_layer_embedding_length": keys.number("hidden_size_per_layer_input") or None,
-            "altup_inputs": keys.number("altup") or None,
-            "audio": self.audio(),
-            **self.layers_apart(),
-        }
-
-    def layers_apart(self) -> dict[str, Any]:
-        """Layers that share a cache or weights, and those that predict more tokens."""
-        keys, type = self.keys, self.keys.type
         shared = keys.number("num_kv_shared_layers") if keys.reads("num_kv_shared_layers") else 0
         if shared and shared >= keys.layers:
             raise Unclear(f"num_kv_shared_layers is {shared:,}, of {keys.layers:,} layers")
         groups = keys.number("num_hidden_groups") if keys.known else None
         mtp, published = keys.number("mtp"), keys.outer_type.mtp_layers
         mtp = published or 0 if mtp is None else mtp
-        is_counted = bool(type.row and type.in_gguf) or published is not None
+        predicts = (type.row and type.in_gguf) or published is not None
+        part = keys.outer.get("vision_config")
+        places = part.get("deepstack_visual_indexes") if isinstance(part, dict) else None
+        deepstack = len(places) if isinstance(places, list) else 0
         return {
+            "vocabulary": vocabulary,
+            "vocabulary_gguf": type.rows_in_gguf[1] if is_padded else None,
+            "context_tokens": usable if usable > 0 else context,
+            "table_length": table if table != width else None,
+            "positions": self.position_rows(row, extra, context),
+            "token_types": token_types if row is not None and row.get("token_types") else None,
+            "per_layer_embedding_length": keys.number("hidden_size_per_layer_input") or None,
+            "altup_inputs": keys.number("altup") or None,
+            "audio": self.audio(),
+            "deepstack_layers": min(deepstack, keys.layers) or None,
             "cache_layers": keys.layers - shared if shared else None,
             "stored_layers": groups if groups and keys.reads("num_hidden_groups") else None,
-            "mtp_layers": mtp if 0 < mtp <= keys.layers and is_counted else None,
+            "mtp_layers": mtp if 0 < mtp <= keys.layers and predicts else None,
         }
 
     def position_rows(
         self, row: Mapping[str, Any] | None, extra: Mapping[str, Any], context: int | None
     ) -> int | None:
-        """Rows of the position table, or of the table of distances."""
+        """Rows of the position table, or of DeBERTa's table of distances."""
         if row is None:
             return None
         if row.get("relative_table"):
-            return self.relative_rows()
+            buckets = self.keys.get("position_buckets"), self.keys.get("max_relative_positions")
+            reach = next((each for each in buckets if type(each) is int and each > 0), None)
+            return 2 * (reach or self.keys.needed("max_position_embeddings"))
         is_learned = row.get("positions") and "positions" not in extra.get("lacks", ())
         return context if is_learned and not row.get("position_offset") else None
-
-    def relative_rows(self) -> int:
-        """Rows of DeBERTa's table of distances."""
-        buckets = self.keys.get("position_buckets"), self.keys.get("max_relative_positions")
-        reach = next((each for each in buckets if type(each) is int and each > 0), None)
-        return 2 * (reach or self.keys.needed("max_position_embeddings"))
 
     def audio(self) -> Audio | None:
         """The encoder of Whisper; None for any other model."""
@@ -484,78 +439,6 @@ class _Config:
             positions=self.keys.needed("max_source_positions"),
             mel_bins=self.keys.needed("num_mel_bins"),
         )
-
-    def deepstack(self) -> int | None:
-        """How many layers get a vision feature each, None without pictures."""
-        part = self.keys.outer.get("vision_config")
-        places = part.get("deepstack_visual_indexes") if isinstance(part, dict) else None
-        return min(len(places), self.keys.layers) or None if isinstance(places, list) else None
-
-    # ------------------------------------------------------------- what the row does not say
-
-    def departures(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """What the model has otherwise than its row, as fields of `Architecture`."""
-        keys, type = self.keys, self.keys.type
-        extra: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value
-            for key, value in type.other_than_row.items()
-        }
-        self.add_switched(extra, row)
-        positions = keys.get("position_embedding_type")
-        if positions == "rotary" and row.get("positions"):
-            extra["lacks"] = (*extra.get("lacks", ()), "positions")
-        self.add_stacks(extra)
-        self.add_norms_and_rope(extra, row)
-        return extra
-
-    def add_switched(self, extra: dict[str, Any], row: Mapping[str, Any]) -> None:
-        """Adds the parts that a key switches on or off otherwise than the row has them."""
-        keys, type = self.keys, self.keys.type
-        for key, flags in {**_SWITCHES, **type.switches}.items():
-            is_latent = keys.text.get("kv_lora_rank") and flags and flags[0] == "attention_bias"
-            is_read = flags and keys.reads(key) and not is_latent
-            value = keys.get(key) if is_read else None
-            if not isinstance(value, bool):
-                continue
-            if flags[0] == "attention_bias" and value != bool(row.get("attention_bias")):
-                extra["attention_bias"] = value
-            for flag in flags:
-                if flag in ROW_FLAGS and value != bool(row.get(flag, flag == "output_norm")):
-                    departs = "also" if value else "lacks"
-                    extra[departs] = (*extra.get(departs, ()), flag)
-
-    def add_norms_and_rope(self, extra: dict[str, Any], row: Mapping[str, Any]) -> None:
-        """Adds the norm of queries and keys and the factors of positions that are not the row's."""
-        keys, type = self.keys, self.keys.type
-        norm = keys.get(*(key for key in ("use_qk_norm", "qk_layernorm") if keys.reads(key)))
-        if norm is False and row.get("query_key_norm") and keys.known:
-            extra["query_key_norm"] = "none"
-        if norm is True and not row.get("query_key_norm") and type.norm_switched:
-            extra["query_key_norm"] = type.norm_switched
-        if keys.get("new_decoder_architecture"):
-            extra["parallel_norms"] = 2
-        scaling = keys.get("rope_scaling", "rope_parameters")
-        kind = scaling.get("rope_type", scaling.get("type")) if isinstance(scaling, dict) else None
-        if kind == "llama3":
-            extra["rope_factors"] = "freqs"
-        if kind in ("longrope", "su", "yarn") and type.long_rope:
-            extra["rope_factors"] = "long_short"
-        if extra.get("rope_factors") == row.get("rope_factors"):
-            extra.pop("rope_factors", None)
-
-    def add_stacks(self, extra: dict[str, Any]) -> None:
-        """Adds what a model with an encoder beside its decoder has."""
-        keys, type = self.keys, self.keys.type
-        if type.stacks == "t5":
-            proj = keys.get("feed_forward_proj")
-            gated = keys.get("is_gated_act") if proj is None else str(proj).startswith("gated")
-            extra.update({} if gated is True else {"gate": "none"})
-        if type.stacks == "bart" and keys.needed("encoder_layers") != keys.layers:
-            extra["encoder_layers"] = keys.needed("encoder_layers")
-        if type.beams and (beams := keys.positive("num_beams")) is not None:
-            if beams > MAX_BEAMS:
-                raise Unclear(f"num_beams is {beams:,}: more than are searched with")
-            extra["beams"] = beams
 
     def rope_positions(self, context: int | None) -> int | None:
         """Rows of vLLM's table of sines and cosines, None where it has as many as the context.
@@ -577,22 +460,72 @@ class _Config:
         kind, factor = scaling.get("rope_type") or scaling.get("type"), scaling.get("factor")
         if kind in ("longrope", "su"):
             return context + original if original is not None else None
-        rows = _stretched(kind, factor, scaling, context, original)
+        is_dynamic = kind == "dynamic" and scaling.get("alpha") is None
+        base = original if kind == "yarn" else context if kind in ("linear", "ntk") else None
+        base = context if is_dynamic else base
+        if base is None or isinstance(factor, bool) or not isinstance(factor, (int, float)):
+            return None
+        rows = int(base * factor) if 1 <= factor <= _MOST_STRETCHED else context
         return rows if rows != context else None
 
-    def dtype(self) -> str | None:
-        """The type of what is not quantized, None where it is not known."""
-        outer = self.keys.outer
-        stated = self.keys.get("torch_dtype", "dtype") or outer.get("torch_dtype")
-        stated = stated or outer.get("dtype")
-        name = _DTYPES.get(stated.removeprefix("torch.")) if isinstance(stated, str) else None
-        if name is None:
-            self.unknown["architecture.dtype"] = (
-                "config.json does not say"
-                if stated is None
-                else f"torch_dtype {short(stated)} is not known"
-            )
-        return name
+    # ------------------------------------------------------------- what the row does not say
+
+    def departures(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """What the model has otherwise than its row, as fields of `Architecture`."""
+        keys, type = self.keys, self.keys.type
+        extra: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in type.other_than_row.items()
+        }
+        self.add_switched(extra, row)
+        if keys.get("position_embedding_type") == "rotary" and row.get("positions"):
+            extra["lacks"] = (*extra.get("lacks", ()), "positions")
+        self.add_stacks(extra)
+        norm = keys.get(*(key for key in ("use_qk_norm", "qk_layernorm") if keys.reads(key)))
+        if norm is False and row.get("query_key_norm") and keys.known:
+            extra["query_key_norm"] = "none"
+        if norm is True and not row.get("query_key_norm") and type.norm_switched:
+            extra["query_key_norm"] = type.norm_switched
+        if keys.get("new_decoder_architecture"):
+            extra["parallel_norms"] = 2
+        scaling = keys.get("rope_scaling", "rope_parameters")
+        kind = scaling.get("rope_type", scaling.get("type")) if isinstance(scaling, dict) else None
+        if kind == "llama3":
+            extra["rope_factors"] = "freqs"
+        if kind in ("longrope", "su", "yarn") and type.long_rope:
+            extra["rope_factors"] = "long_short"
+        if extra.get("rope_factors") == row.get("rope_factors"):
+            extra.pop("rope_factors", None)
+        return extra
+
+    def add_switched(self, extra: dict[str, Any], row: Mapping[str, Any]) -> None:
+        """Adds the parts that a key switches on or off otherwise than the row has them."""
+        keys = self.keys
+        for key, flags in {**tables()["switches"], **keys.type.switches}.items():
+            is_latent = keys.text.get("kv_lora_rank") and flags and flags[0] == "attention_bias"
+            value = keys.get(key) if flags and keys.reads(key) and not is_latent else None
+            if not isinstance(value, bool):
+                continue
+            if flags[0] == "attention_bias" and value != bool(row.get("attention_bias")):
+                extra["attention_bias"] = value
+            for flag in flags:
+                if flag in ROW_FLAGS and value != bool(row.get(flag, flag == "output_norm")):
+                    departs = "also" if value else "lacks"
+                    extra[departs] = (*extra.get(departs, ()), flag)
+
+    def add_stacks(self, extra: dict[str, Any]) -> None:
+        """Adds what a model with an encoder beside its decoder has."""
+        keys, type = self.keys, self.keys.type
+        if type.stacks == "t5":
+            proj = keys.get("feed_forward_proj")
+            gated = keys.get("is_gated_act") if proj is None else str(proj).startswith("gated")
+            extra.update({} if gated is True else {"gate": "none"})
+        if type.stacks == "bart" and keys.needed("encoder_layers") != keys.layers:
+            extra["encoder_layers"] = keys.needed("encoder_layers")
+        if type.beams and (beams := keys.positive("num_beams")) is not None:
+            if beams > MAX_BEAMS:
+                raise Unclear(f"num_beams is {beams:,}: more than are searched with")
+            extra["beams"] = beams
 
     def is_headless(self) -> bool:
         """True for a published class without an output matrix: a bare or a reward model."""
@@ -614,7 +547,7 @@ class _Config:
             # where the outer class would tie, transformers leaves a matrix alone that the published
             # files have
             return keys.outer_type.tied_by_text_config if inner else None
-        for key in _TYING:
+        for key in tables()["keys"]["tying"]:
             value = keys.get(key)
             if value is None and key == "tie_word_embeddings" and keys.nested:
                 value = outer
@@ -625,8 +558,12 @@ class _Config:
     # ------------------------------------------------------------------ what does not follow
 
     def refuse_unread_stacks(self) -> None:
-        """Raises for an encoder beside the decoder that nothing here reads."""
+        """Raises for what of a model type nothing here reads: its layers, or an encoder beside the
+        decoder.
+        """
         keys = self.keys
+        if keys.type.not_read:
+            raise Unclear(f"model_type: {keys.kind} has {keys.type.not_read}, which is not read")
         if keys.type.stacks != "bart":
             if keys.outer.get("is_encoder_decoder") and not keys.type.stacks:
                 raise Unclear(
@@ -662,17 +599,16 @@ class _Config:
         keys = self.keys
         keys.understood.update(("parallel_attn", "hidden_size_per_layer_input"))
         odd = keys.not_understood(cache=False)
-        other = [
+        odd += [
             key for key, value in keys.type.published.items() if not keys.is_published(key, value)
         ]
         if str(keys.get("position_embedding_type")).startswith("relative"):
             odd.append("position_embedding_type")
-        matter = keys.known.get("matter", ())
-        cut = [key for key in _ALWAYS_STATED if key in matter and key not in keys.text]
+        cut = keys.matter.intersection(tables()["keys"]["always_stated"]) - keys.text.keys()
         if cut:
-            return f"{listed(cut)} is missing"
-        if odd or other:
-            return f"{listed([*odd, *other])}: not understood"
+            return f"{listed(sorted(cut))} is missing"
+        if odd:
+            return f"{listed(odd)}: not understood"
         if row is None:
             kind = keys.kind or "this model type"
             return f"model_type: {kind} is not an architecture whose tensors are known"
@@ -692,7 +628,10 @@ class _Config:
     ) -> None:
         """Raises where it is not known whether, or for how many heads, the model keeps a cache."""
         keys, name = self.keys, class_of(self.keys.outer)
-        if incomplete is not None and row is not None and (is_encoder or row.get("recomputes")):
+        if row is None:
+            self.refuse_unknown_class(attends=attends)
+            return
+        if incomplete is not None and (is_encoder or row.get("recomputes")):
             # without its row it would be believed to keep a cache
             raise Unclear(incomplete)
         has_head = keys.known and keys.text.get("tie_word_embeddings") is False
@@ -700,8 +639,6 @@ class _Config:
             raise Unclear(f"tie_word_embeddings is false: what the head of {clean(name)} takes")
         if is_encoder and keys.get("is_decoder"):
             raise Unclear("is_decoder: what an encoder keeps where it writes is not known")
-        if row is None:
-            self.refuse_unknown_class(attends=attends)
 
     def refuse_unknown_class(self, *, attends: bool) -> None:
         """Raises for a model type without a row that may keep no cache, or of unknown heads."""
@@ -715,20 +652,6 @@ class _Config:
         says_heads = keys.get("kv_heads", "kv_lora_rank", "multi_query", "block_configs")
         if not keys.known and attends and says_heads is None:
             raise Unclear("num_key_value_heads is missing, and its default is not known")
-
-
-def _stretched(
-    kind: object, factor: object, scaling: Mapping[str, Any], context: int, original: int | None
-) -> int | None:
-    """Rows of a table of positions for a scaling with a factor."""
-    if isinstance(factor, bool) or not isinstance(factor, (int, float)):
-        return None
-    if not 1 <= factor <= _MOST_STRETCHED:
-        return None
-    if kind == "yarn" and original is not None:
-        return int(original * factor)
-    is_plain_dynamic = kind == "dynamic" and scaling.get("alpha") is None
-    return int(context * factor) if kind in ("linear", "ntk") or is_plain_dynamic else None
 
 
 def _grouped(parts: Iterable[_Part | None], width: int) -> tuple[_Part, ...]:
@@ -753,7 +676,6 @@ def _encoder_parameters(part: Mapping[str, Any], text_width: int) -> int:
     """About how many parameters an encoder has, with what joins it to a model of that width: four
     square matrices and a feed-forward a layer, and two matrices from merged patches to the text.
     """
-
     width = _encoder_width(part)
     layers = _size(
         part, "num_hidden_layers", "depth", "vt_num_hidden_layers", "encoder_layers", "layers"
@@ -764,11 +686,3 @@ def _encoder_parameters(part: Mapping[str, Any], text_width: int) -> int:
     stages = 1 + len(part.get("deepstack_visual_indexes") or ())
     joiner = stages * merged * (merged + text_width)
     return layers * (4 * width * width + matrices * width * inner) + joiner
-
-
-def _without_cache(architecture: Architecture, row: ArchitectureRow) -> Architecture:
-    """The same weights, tensor by tensor, without what a layer keeps."""
-    from ..needs.tensors import gguf_tensors
-
-    tensors = gguf_tensors(architecture, row)
-    return architecture.replace(attention=(), recurrent=(), tensors=tensors)

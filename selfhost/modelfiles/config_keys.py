@@ -1,13 +1,13 @@
 """The keys of a `config.json`: under which names each size stands, which keys were read, and which
-are not understood.
+are not understood. The tables of names are in `specs/common/model_types.toml`.
 """
 
 from __future__ import annotations
 
+import copy
 import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import lru_cache
 
 from ..core.records import Record
@@ -25,109 +25,9 @@ MAX_CONFIG_BYTES = 1 << 23
 # above any size in a config.json
 MAX_NUMBER = 1 << 32
 NESTS = ("text_config", "language_config", "llm_config", "text_model_config")
-# a size -> the keys that published files have for it; the first that has a value counts
-NAMES: Mapping[str, tuple[str, ...]] = {
-    "layers": (
-        "num_hidden_layers", "n_layer", "n_layers", "num_layers", "decoder_layers",
-        "num_transformer_layers",
-    ),
-    "width": ("hidden_size", "n_embd", "d_model", "n_embed", "dim", "model_dim"),
-    "heads": (
-        "num_attention_heads", "n_head", "n_heads", "num_heads", "decoder_attention_heads",
-        "num_query_heads",
-    ),
-    "kv_heads": (
-        "num_key_value_heads", "num_kv_heads", "n_head_kv", "n_kv_heads", "num_multi_query_heads",
-        "kv_n_heads", "num_attention_groups",
-    ),
-    "head_length": (
-        "head_dim", "attention_head_dim", "kv_channels", "hidden_size_per_head", "d_kv",
-    ),
-    "context": (
-        "max_position_embeddings", "n_positions", "max_seq_len", "seq_length",
-        "max_sequence_length", "n_ctx", "max_target_positions", "model_max_length", "seq_len",
-        "max_context_length",
-    ),
-    "vocabulary": ("padded_vocab_size", "vocab_size", "embedding_size"),
-    "window": ("sliding_window", "sliding_window_size"),
-    "length": (
-        "intermediate_size", "n_inner", "ffn_dim", "decoder_ffn_dim", "ffn_hidden_size",
-        "ff_intermediate_size", "hidden_dim", "mlp_hidden_size", "dense_intermediate_size", "d_ff",
-    ),
-    "dense_length": ("dense_intermediate_size", "intermediate_size_mlp"),
-    "length_ratio": ("mlp_ratio", "expansion_ratio"),
-    "experts": (
-        "n_routed_experts", "num_local_experts", "num_experts", "moe_num_experts",
-        "moe_num_primary_experts",
-    ),
-    "used": (
-        "num_experts_per_tok", "num_experts_per_token", "experts_per_token", "moe_top_k",
-        "top_k_experts", "moe_topk", "moe_k", "moe_num_active_primary_experts",
-    ),
-    "expert_length": (
-        "moe_intermediate_size", "ffn_hidden_size", "moe_ffn_hidden_size", "expert_hidden_dim",
-        "expert_intermediate_size",
-    ),
-    "shared_length": (
-        "shared_expert_intermediate_size", "moe_shared_expert_intermediate_size",
-        "shared_intermediate_size", "share_expert_dim",
-    ),
-    "shared_experts": (
-        "n_shared_experts", "num_shared_experts", "num_shared_expert", "moe_num_shared_experts",
-    ),
-    "expert_latent": ("moe_latent_size", "routed_expert_hidden_size"),
-    "first_dense": ("first_k_dense_replace", "num_dense_layers", "moe_layer_start_index"),
-    "expert_step": ("decoder_sparse_step", "interleave_moe_layer_step", "moe_layer_interval"),
-    "expert_frequency": ("moe_layer_freq", "moe_layer_frequency"),
-    "mtp": ("num_nextn_predict_layers", "mtp_num_hidden_layers"),
-    "altup": ("altup_num_inputs", "hc_mult"),
-    "table_length": ("embedding_size", "input_embedding_size", "word_embed_proj_dim"),
-    "state": ("mamba_d_state", "ssm_state_size", "state_size"),
-    "taps": ("mamba_d_conv", "conv_kernel"),
-    "state_heads": ("mamba_n_heads", "mamba_num_heads", "n_mamba_heads"),
-    "state_head_length": ("mamba_d_head", "mamba_head_dim"),
-    "state_groups": ("mamba_n_groups", "n_groups", "mamba_ngroups"),
-    "expand": ("mamba_expand", "expand"),
-    "time_step_rank": ("time_step_rank", "mamba_dt_rank"),
-}  # fmt: skip
-# Keys that change what a layer remembers, or its weights. One that nothing reads, with a value that
-# says something, is not understood.
-CACHE_KEY = re.compile(
-    r"window|chunk|latent|lora_rank|mamba|ssm|linear_|conv|hybrid|block_config|layer_types|block_type|pattern|compress|kv_shared|cross_attention"
-    r"|recurrent|lru|indexer?_|^index|sparse|attn_type|attention_types?$|^cla_|use_cla$|kv_heads|key_value|global_(head|attn|window|key)|swa_|state_size|head_dim|kv_channels|attn_layer|full_att|per_layer_config"
-)
-WEIGHT_KEY = re.compile(
-    r"expert|moe|mlp_layer|dense_layers|first_k|ffn_mult|intermediate_size|parallel_attn|shared_intermediate"
-)
-# Keys that match and change neither: training, initial values, numeric details, other parts of the
-# model. A word is a whole one between underscores: conv_layer_ids is no token's id.
-_HARMLESS_WORDS = (
-    "act", "activation", "alpha", "audio", "aux", "beta", "coef", "drop", "dropout", "dropped",
-    "dropping", "dtype", "eps", "epsilon", "flash", "image", "impl", "implementation", "init",
-    "initializer", "jitter", "loss", "projector", "scaling", "scoring", "softcapping", "theta",
-    "video", "vision",
-)  # fmt: skip
-_HARMLESS_KEYS = (
-    "add_cross_attention", "block_type", "chunk_size", "chunk_size_feed_forward", "conv_dim",
-    "conv_dim_out", "cross_attention_hidden_size", "enable_moe_fp32_combine",
-    "expert_group_scale", "expert_selection_fn", "for_llm_compressor",
-    "index_share_for_mtp_iteration", "index_skip_topk_offset", "index_topk", "index_topk_blocks",
-    "index_topk_freq", "index_topk_pattern", "indexer_rope_interleave",
-    "linear_gate_lower_bound", "lora_rank", "mamba_chunk_size", "mamba_norm_before_gate",
-    "moe_apply_router_weight_on_input", "moe_capacity", "moe_norm_min",
-    "moe_normalize_expert_weights", "moe_primary_router_apply_softmax", "moe_renormalize",
-    "moe_shared_expert_overlap", "norm_expert_weight", "num_expert_group", "num_expert_groups",
-    "shared_expert_combination_strategy", "sparse_block_size", "sparse_disable_index_value",
-    "sparse_init_block", "sparse_local_block", "sparse_pred_ignore_index", "sparse_prediction",
-    "sparse_score_type", "sparse_topk_blocks", "ssm_in_multiplier", "ssm_multipliers",
-    "ssm_out_multiplier", "use_mamba_kernels", "use_mixed_mlp_moe", "use_moe",
-    "use_sliding_window", "use_sparse_attention",
-)  # fmt: skip
-HARMLESS = re.compile(
-    rf"(?:^|_)(?:{'|'.join(_HARMLESS_WORDS)})(?:_|$)|_token_ids?$|^blocksparse_|^(?:{'|'.join(_HARMLESS_KEYS)})$"
-)
-# what only some layers have, by the number of each
-_OF_LAYERS = "per_layer_config"
+# what only some layers have, by the number of each (Gemma 4 of transformers 5.23), and its keys
+_BY_LAYER = "per_layer_config"
+_OF_ONE_LAYER = frozenset({"head_dim", "num_key_value_heads"})
 _INHERITED = frozenset({"tie_word_embeddings", "torch_dtype", "dtype"})
 
 
@@ -189,16 +89,21 @@ class ModelType(Record):
 
 
 @lru_cache(maxsize=1)
-def model_types() -> Mapping[str, ModelType]:
-    """The shipped rows, by model type."""
+def tables() -> Mapping[str, Any]:
+    """The shipped tables of model types and of keys."""
     from ..catalogue.index import Catalogue
 
-    values = Catalogue.open().common("model_types")
+    return Catalogue.open().common("model_types")
+
+
+@lru_cache(maxsize=1)
+def model_types() -> Mapping[str, ModelType]:
+    """The shipped rows, by model type."""
     types = {}
-    for name, row in values["model_type"].items():
+    for name, row in tables()["model_type"].items():
         lists = {key: tuple(value) for key, value in row.items() if isinstance(value, list)}
         types[name] = ModelType().replace(**{**row, **lists})
-    for row, names in values["plain"].items():
+    for row, names in tables()["plain"].items():
         types.update((name, ModelType(row=row)) for name in names)
     return types
 
@@ -214,8 +119,8 @@ def classes() -> Mapping[str, Any]:
     changed one key at a time.
     """
     file = os.path.join(os.path.dirname(__file__), "classes.json")
-    tables: Mapping[str, Any] = read_json(file, MAX_CONFIG_BYTES, what="classes.json")["classes"]
-    return tables
+    by_type: Mapping[str, Any] = read_json(file, MAX_CONFIG_BYTES, what="classes.json")["classes"]
+    return by_type
 
 
 def class_of(values: Mapping[str, Any]) -> str:
@@ -238,10 +143,12 @@ def _text_keys(
     left_out = (*NESTS, "model_type")
     text = dict(values)
     if inner:
-        above = {key: value for key, value in values.items() if key not in left_out}
-        if nested:
-            above = {key: value for key, value in above.items() if key in _INHERITED}
-        text = {**above, **{key: value for key, value in inner.items() if key not in left_out}}
+        text = {
+            key: value
+            for key, value in values.items()
+            if (key in _INHERITED if nested else key not in left_out)
+        }
+        text |= {key: value for key, value in inner.items() if key not in left_out}
     other = text.get("attention_other_setting")
     if isinstance(other, dict) and other.get("attention_type") == "sliding_attention":
         text["swa_num_attention_heads"] = other.get("num_attention_heads")
@@ -269,7 +176,9 @@ class Keys:
         nest = next((key for key in NESTS if isinstance(values.get(key), dict)), None)
         self.inner: Mapping[str, Any] = values[nest] if nest is not None else {}
         # some files repeat the text model's keys at the top, and nest no more than its name
-        self.nested = bool(self.inner) and not any(key in values for key in NAMES["layers"])
+        self.nested = bool(self.inner) and not any(
+            key in values for key in tables()["sizes"]["layers"]
+        )
         self.text = _text_keys(values, self.inner, nested=self.nested)
         self.outer_kind = clean(values.get("model_type")).lower()
         self.outer_type = model_types().get(self.outer_kind, ModelType())
@@ -277,10 +186,12 @@ class Keys:
         self.kind = self._read_as(stated or self._kind_of_class() or self.outer_kind)
         self.type = model_types().get(self.kind, ModelType())
         self.known: Mapping[str, Any] = {} if self.type.own_code else classes().get(self.kind, {})
+        self.names = {**self.known.get("names", {}), **self.type.names}
+        self.matter = frozenset(self.known.get("matter", ()))
         self.written = frozenset(self.text)
         self._add_names_and_defaults()
         # keys that something reads, or that are known to change nothing
-        self.understood: set[str] = {_OF_LAYERS} | {
+        self.understood: set[str] = {_BY_LAYER} | {
             key for key, value in self.type.published.items() if self.is_published(key, value)
         }
         self.unknown: dict[str, str] = {}
@@ -315,13 +226,12 @@ class Keys:
         """Adds what the class takes for a key that the file leaves out, and each key's other
         name.
         """
-        names = {**self.known.get("names", {}), **self.type.names}
         defaults = {**self.known.get("defaults", {}), **self.type.defaults}
-        named = {*self.text, *(names.get(key, key) for key in self.text)}
+        named = {*self.text, *(self.names.get(key, key) for key in self.text)}
         for key, value in defaults.items():
-            if not {key, names.get(key, key)} & named:
+            if not {key, self.names.get(key, key)} & named:
                 self.text[key] = value
-        for key, generic in names.items():
+        for key, generic in self.names.items():
             for name, other in ((key, generic), (generic, key)):
                 if other in self.text:
                     self.text.setdefault(name, self.text[other])
@@ -332,31 +242,28 @@ class Keys:
         stated = self.text.get(key)
         return stated is None or any(stated is each or stated == each for each in allowed)
 
-    @contextmanager
-    def of_single_layer(self, number: int) -> Iterator[None]:
-        """With the keys that this layer alone has: transformers 5.23 writes them by its number."""
-        stated = self.text.get(_OF_LAYERS) or {}
-        if not isinstance(stated, dict) or not all(map(str.isdigit, stated)):
-            raise Unclear(f"{_OF_LAYERS} is {short(stated)}, not keys by layer")
-        by_number = {int(key): own for key, own in stated.items()}
+    def of_single_layer(self, number: int) -> Keys:
+        """These keys with those that one layer has of its own."""
+        stated = self.text.get(_BY_LAYER) or {}
+        if not stated:
+            return self
+        by_number = {}
+        if isinstance(stated, dict) and all(map(str.isdigit, stated)):
+            by_number = {int(key): own for key, own in stated.items()}
         own = by_number.get(number, {})
-        is_known = len(by_number) == len(stated) and max(by_number, default=0) < self.layers
-        if not isinstance(own, dict) or not is_known:
-            raise Unclear(f"{_OF_LAYERS}: {short(own)} is not the keys of a layer")
-        common, self.text = self.text, {**self.text, **own}
-        try:
-            yield
-        finally:
-            self.text = common
-        odd = sorted(key for key in own if key not in self.understood)
-        if odd:
-            raise Unclear(f"{_OF_LAYERS}: {clean(odd[0])} is not understood")
+        if len(by_number) != len(stated) or max(by_number) >= self.layers:
+            raise Unclear(f"{_BY_LAYER} is {short(stated)}, not keys by layer")
+        if not isinstance(own, dict) or not own.keys() <= _OF_ONE_LAYER:
+            raise Unclear(f"{_BY_LAYER}: {short(own)} is not understood")
+        keys = copy.copy(self)
+        keys.text = {**self.text, **own}
+        return keys
 
     def get(self, *keys: str) -> Any:
-        """The value of the first of these keys, or sizes of `NAMES`, that has one; all of them
+        """The value of the first of these keys, or sizes of the table, that has one; all of them
         count as understood.
         """
-        names = [name for key in keys for name in NAMES.get(key, (key,))]
+        names = _names_of(keys)
         self.understood.update(names)
         return next((self.text[key] for key in names if self.text.get(key) is not None), None)
 
@@ -365,11 +272,7 @@ class Keys:
         value = self.get(*keys)
         if value is None:
             return None
-        if (
-            isinstance(value, list)
-            and len(value) >= self.layers > 0
-            and len(set(map(str, value))) == 1
-        ):
+        if isinstance(value, list) and len(value) >= self.layers > 0 and _are_equal(value):
             # one for each layer
             value = value[0]
         if type(value) is not int:
@@ -378,21 +281,6 @@ class Keys:
         if not 0 <= value < MAX_NUMBER:
             raise Unclear(f"{self.stated(*keys)} is {short(value)}, which is no number of a model")
         return value
-
-    def of_layer(self, layer: int, *keys: str) -> int | None:
-        """The number of that layer where the file lists one for each, else that of all."""
-        value = self.get(*keys)
-        if not isinstance(value, list) or len(value) < self.layers:
-            return self.positive(*keys)
-        if type(value[layer]) is not int or not 0 <= value[layer] < MAX_NUMBER:
-            raise Unclear(f"{self.stated(*keys)} is {short(value[layer])} for layer {layer}")
-        return int(value[layer])
-
-    def stated(self, *keys: str) -> str:
-        """The first of these keys that has a value, under the name that it has in the file."""
-        names = [name for key in keys for name in NAMES.get(key, (key,))]
-        having = [key for key in names if self.text.get(key) is not None]
-        return next((key for key in having if key in self.written), (having or names)[0])
 
     def positive(self, *keys: str) -> int | None:
         """A whole number of at least 1, None where it is missing."""
@@ -407,6 +295,21 @@ class Keys:
         if value is None:
             raise Unclear(f"{self.stated(*keys)} is missing")
         return value
+
+    def of_layer(self, layer: int, *keys: str) -> int | None:
+        """The number of that layer where the file lists one for each, else that of all."""
+        value = self.get(*keys)
+        if not isinstance(value, list) or len(value) < self.layers:
+            return self.positive(*keys)
+        if type(value[layer]) is not int or not 0 <= value[layer] < MAX_NUMBER:
+            raise Unclear(f"{self.stated(*keys)} is {short(value[layer])} for layer {layer}")
+        return int(value[layer])
+
+    def stated(self, *keys: str) -> str:
+        """The first of these keys that has a value, under the name that it has in the file."""
+        names = _names_of(keys)
+        having = [key for key in names if self.text.get(key) is not None]
+        return next((key for key in having if key in self.written), (having or names)[0])
 
     def per_layer(self, key: str) -> list[Any] | None:
         """A list with one entry per layer; None where the key is missing or empty."""
@@ -436,36 +339,50 @@ class Keys:
 
     def reads(self, key: str) -> bool:
         """False where the class of this model type is known and leaves the key alone."""
-        return not self.known or key in self.known["matter"]
+        return not self.known or key in self.matter
 
     def not_understood(self, *, cache: bool) -> list[str]:
         """The keys that nothing reads and that may change what the model keeps of its context
         (`cache`), or else its weights.
         """
-        pattern = CACHE_KEY if cache else WEIGHT_KEY
-        names = {**self.known.get("names", {}), **self.type.names}
-        defaults = self.known.get("defaults", {})
-        pairs = [pair for pair in names.items() if self.understood.intersection(pair)]
+        pairs = [pair for pair in self.names.items() if self.understood.intersection(pair)]
         understood = self.understood.union(*pairs)
-        matter = self.known.get("matter", ())
-        idle = {*self.known.get("idle", ()), *matter}
-        sizes = {name for keys in NAMES.values() for name in keys}
+        idle = self.matter.union(self.known.get("idle", ()))
+        sizes = {name for keys in tables()["sizes"].values() for name in keys}
+        bears = re.compile("|".join(tables()["keys"]["cache" if cache else "weights"]))
+        harmless = _harmless()
         by_name = {
             key
             for key, value in self.text.items()
-            if pattern.search(key)
-            and not HARMLESS.search(key)
-            and not {key, names.get(key, key)} & idle
+            if bears.search(key)
+            and not harmless.search(key)
+            and not {key, self.names.get(key, key)} & idle
             and not isinstance(value, dict)
             and value not in (None, False, 0, "", -1, [])
         }
         # keys of the class whose row was made for their defaults
+        defaults = self.known.get("defaults", {})
         of_class = {
             key
-            for key in matter
-            if (key in self.known.get("cache", ())) is cache
-            and key not in sizes
-            and key in self.written
-            and self.text.get(key) != defaults.get(key)
+            for key in self.matter & self.written - sizes
+            if (key in self.known["cache"]) is cache and self.text[key] != defaults.get(key)
         }
         return sorted(clean(key) for key in (by_name | of_class) - understood)
+
+
+def _names_of(keys: tuple[str, ...]) -> list[str]:
+    sizes = tables()["sizes"]
+    return [name for key in keys for name in sizes.get(key, (key,))]
+
+
+def _are_equal(values: list[Any]) -> bool:
+    return len(set(map(str, values))) == 1
+
+
+def _harmless() -> re.Pattern[str]:
+    # a word is a whole one between underscores: conv_layer_ids is no token's id
+    keys = tables()["keys"]
+    words, names = "|".join(keys["harmless_words"]), "|".join(keys["harmless"])
+    return re.compile(
+        "|".join([rf"(?:^|_)(?:{words})(?:_|$)", rf"^(?:{names})$", *keys["harmless_patterns"]])
+    )

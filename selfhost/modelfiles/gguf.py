@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from math import prod
 
@@ -12,7 +11,6 @@ from ..catalogue.spec import (
     SIZE_OF,
     Architecture,
     Attention,
-    License,
     ModelSpec,
     Parameters,
     PublishedFiles,
@@ -27,8 +25,8 @@ from .gguf_tensors import as_stored, departures, loaded, parameters
 from .gguf_types import quantization_of
 from .gguf_values import GgufModel, Refused, Unclear
 from .local import LocalModel
-from .naming import clean, grouped, identifier, license_of, listed, name_of
-from .source import fail, shown, status_of
+from .naming import clean, grouped, identifier, license_of, listed, name_of, numbered_files
+from .source import damaged, fail, shown, status_of
 
 TYPE_CHECKING = False
 
@@ -36,9 +34,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 _MAX_PARTS = 10_000
-_PARTS = re.compile(r"(.*)-(\d{5})-of-(\d{5})(\.gguf)$", re.IGNORECASE | re.DOTALL)
+_MAX_PART_NUMBER = 99_999
 # the converter drops the two rows of XLM-RoBERTa's position table that no token uses
 _DROPPED_POSITIONS = 2
+_MIXED = "parts of two models are mixed: download them again"
 
 
 # ------------------------------------------------------------------ the parts of a split file
@@ -48,15 +47,7 @@ def parts_of(path: str) -> tuple[str, ...]:
     """The files that belong together with `path`, in order: itself, or every part of a split
     file, there or not.
     """
-    name = os.path.basename(path)
-    match = _PARTS.match(name)
-    if match is None or int(match[3]) < 1:
-        return (path,)
-    folder = path[: len(path) - len(name)]
-    return tuple(
-        f"{folder}{match[1]}-{number:05d}-of-{match[3]}{match[4]}"
-        for number in range(1, int(match[3]) + 1)
-    )
+    return numbered_files(path, _MAX_PART_NUMBER)
 
 
 def read_gguf(
@@ -76,65 +67,35 @@ def read_gguf(
 def _headers(path: str, paths: Sequence[str], *, alone: bool) -> list[Header]:
     """The headers of all parts, in order."""
     if len(paths) > _MAX_PARTS:
-        fail(
-            path,
-            f"is one part of {len(paths):,}, and at most {_MAX_PARTS:,} are read",
-            "give the model in fewer, larger parts",
-        )
+        found = f"is one part of {len(paths):,}, and at most {_MAX_PARTS:,} are read"
+        fail(path, found, "give the model in fewer, larger parts")
     # what was named is read first: its own faults come before those of its siblings
     given = read_header(path, alone=alone)
     split = given.values.get("split.count", 0)
     if isinstance(split, int) and split > 1 and len(paths) != split:
-        fail(
-            path,
-            f"is one part of {split:,}, and its name does not say which",
-            f"name the parts as they were published: …-00001-of-{split:05d}.gguf",
-        )
-    if len(paths) > 1:
-        _refuse_missing_files(path, paths)
-    headers: list[Header] = []
-    tensors = 0
-    for part in paths:
-        header = given if part == path else read_header(part, alone=alone)
-        headers.append(header)
-        tensors += len(header.tensors)
-        if tensors > MAX_TENSORS:
-            fail(
-                path,
-                f"is damaged: its parts have more than {MAX_TENSORS:,} tensors",
-                "download it again",
-            )
-    return headers
-
-
-def _refuse_missing_files(path: str, paths: Sequence[str]) -> None:
+        remedy = f"name the parts as they were published: …-00001-of-{split:05d}.gguf"
+        fail(path, f"is one part of {split:,}, and its name does not say which", remedy)
     missing = [os.path.basename(part) for part in paths if not os.path.exists(part)]
-    if missing:
-        names = listed(map(shown, missing))
-        fail(
-            path,
-            f"is split into {len(paths):,} parts, and {len(missing):,} of them are not in its"
-            f" folder: {names}",
-            "download the missing parts",
-        )
+    if missing and len(paths) > 1:
+        names = f"{len(missing):,} of them are not in its folder: {listed(map(shown, missing))}"
+        found = f"is split into {len(paths):,} parts, and {names}"
+        fail(path, found, "download the missing parts")
+    headers: list[Header] = []
     for part in paths:
         status_of(part)
+        headers.append(given if part == path else read_header(part, alone=alone))
+        if sum(len(header.tensors) for header in headers) > MAX_TENSORS:
+            damaged(path, f"its parts have more than {MAX_TENSORS:,} tensors")
+    return headers
 
 
 def _refuse_mixed_parts(path: str, headers: Sequence[Header], tensors: Sequence[Tensor]) -> None:
     promised = headers[0].values.get("split.tensors.count")
     if len(headers) > 1 and isinstance(promised, int) and promised != len(tensors):
-        fail(
-            path,
-            f"has {len(tensors):,} tensors in its {len(headers):,} parts, not {promised:,}",
-            "parts of two models are mixed: download them again",
-        )
+        parts = f"its {len(headers):,} parts, not {promised:,}"
+        fail(path, f"has {len(tensors):,} tensors in {parts}", _MIXED)
     if len({tensor.name for tensor in tensors}) < len(tensors):
-        fail(
-            path,
-            "has a tensor that stands in two of its parts",
-            "parts of two models are mixed: download them again",
-        )
+        fail(path, "has a tensor that stands in two of its parts", _MIXED)
 
 
 # ------------------------------------------------------------------ header -> spec
@@ -142,28 +103,29 @@ def _refuse_mixed_parts(path: str, headers: Sequence[Header], tensors: Sequence[
 
 def _read(model: GgufModel, size_bytes: int, parts: int) -> LocalModel:
     refusals.refuse_what_is_no_model(model)
-    quantization, note = quantization_of(
-        model.path, model.values.get("general.file_type"), model.tensors
-    )
-    if note is not None:
-        model.notes.append(note)
+    stated = model.values.get("general.file_type")
+    quantization, note = quantization_of(model.path, stated, model.tensors)
+    model.notes += [] if note is None else [note]
     architecture = _known_architecture(model)
     total, active = parameters(model, architecture)
     predicting = sum(
         prod(tensor.shape) for tensor in model.tensors if model.layer_of(tensor) >= model.layers
     )
     name = clean(model.values.get("general.name")) or name_of(model.path)
-    terms = _license(model)
-    source = f"header of {shown(model.path)}" + (
-        f" and its other {parts - 1:,} parts" if parts > 1 else ""
-    )
+    tag, link = (model.values.get(f"general.license{key}") for key in ("", ".link"))
+    terms = license_of(tag, link, model.unknown)
+    if terms is None:
+        model.unknown["license.id"] = "the header does not say"
+    more = f" and its other {parts - 1:,} parts" if parts > 1 else ""
+    source = f"header of {shown(model.path)}{more}"
     files = PublishedFiles(
         format="gguf", source=SIZE_OF + shown(model.path), bytes={quantization: size_bytes}
     )
+    modality = "embedding" if model.embeds or model.number("pooling_type") else "text"
     spec = ModelSpec(
         id=identifier(name),
         name=name,
-        modality=_modality(model),
+        modality="image" if _is_image_model(model) else modality,
         license=terms,
         parameters=Parameters(total=total, active=active, mtp=predicting or None),
         architecture=architecture,
@@ -190,22 +152,8 @@ def _read(model: GgufModel, size_bytes: int, parts: int) -> LocalModel:
     )
 
 
-def _license(model: GgufModel) -> License | None:
-    tag, link = (model.values.get(f"general.license{key}") for key in ("", ".link"))
-    terms = license_of(tag, link, model.unknown)
-    if terms is None:
-        model.unknown["license.id"] = "the header does not say"
-    return terms
-
-
 def _is_image_model(model: GgufModel) -> bool:
     return model.name in model.architectures.get("image_models", {}).get("architectures", ())
-
-
-def _modality(model: GgufModel) -> str:
-    if _is_image_model(model):
-        return "image"
-    return "embedding" if model.embeds or model.number("pooling_type") else "text"
 
 
 def _known_architecture(model: GgufModel) -> Architecture | None:
@@ -225,8 +173,11 @@ def _known_architecture(model: GgufModel) -> Architecture | None:
 
 
 def _architecture(model: GgufModel) -> Architecture:
-    blocks, predicting = _blocks(model)
-    model.layers = blocks - predicting
+    blocks = model.required("block_count")
+    predicting = model.number("nextn_predict_layers") or 0
+    if not 0 < blocks <= MAX_LAYERS or predicting >= blocks:
+        model.damaged(f"{blocks:,} layers, {predicting:,} of them for multi-token prediction")
+    model.layers = layers = blocks - predicting
     width = model.required("embedding_length")
     context = model.required("context_length")
     attending, states = _remembering(model, blocks)
@@ -234,28 +185,33 @@ def _architecture(model: GgufModel) -> Architecture:
     feeding = feed_forward(model, width)
     remembered = [state for by_layer in states.values() for state in by_layer]
     refusals.refuse_misfits(model, dict.fromkeys((*attending, *remembered, *feeding)), width)
-    loops = _loops(model)
+    # how often the model runs through its layers, each time with a cache of their own
+    loops = (model.row.loops and model.number("num_loops")) or 1
+    if layers * loops > MAX_LAYERS:
+        model.damaged(f"{loops:,} runs through {layers:,} layers")
+    # rows of the token table, or what the tokenizer lists
+    rows = model.shapes.get("token_embd.weight", (0, 0))[-1]
     architecture = Architecture(
         row=model.name,
         runs_in_gguf=True,
-        layers=model.layers * loops,
+        layers=layers * loops,
         embedding_length=width,
         heads=max((group.heads for group in attending if group is not None), default=None),
-        vocabulary=_vocabulary(model),
+        vocabulary=rows or model.counts.get("tokenizer.ggml.tokens") or None,
         context_tokens=context or None,
         tied_embeddings="output.weight" not in model.shapes and not model.embeds,
         output_matrix=not model.embeds,
         attention=grouped(attending * loops),
         recurrent=tuple(group for by_layer in states.values() for group in grouped(by_layer)),
         feed_forward=grouped(feeding * loops),
-        positions=_positions(model),
-        token_types=_token_types(model),
         cache_layers=cache_layers,
-        stored_layers=model.layers if loops > 1 else None,
+        stored_layers=layers if loops > 1 else None,
         per_layer_embedding_length=model.size("embedding_length_per_layer_input"),
         altup_inputs=model.size("altup.num_inputs") or model.size("hyper_connection.count"),
-        deepstack_layers=_deepstack(model),
+        # layers that add a slice of the pictures' embeddings
+        deepstack_layers=min(model.number("n_deepstack_layers") or 0, layers) or None,
         mtp_layers=predicting or None,
+        **_tables(model),
     )
     for key, message, _ in architecture.misfits():
         raise Unclear(f"{model.name}: {key} {message}")
@@ -271,26 +227,13 @@ def _architecture(model: GgufModel) -> Architecture:
     return as_stored(model, architecture)
 
 
-def _blocks(model: GgufModel) -> tuple[int, int]:
-    """All blocks, and those of them that predict more tokens."""
-    blocks = model.required("block_count")
-    predicting = model.number("nextn_predict_layers") or 0
-    if not 0 < blocks <= MAX_LAYERS or predicting >= blocks:
-        model.damaged(f"{blocks:,} layers, {predicting:,} of them for multi-token prediction")
-    return blocks, predicting
-
-
 def _remembering(
     model: GgufModel, blocks: int
 ) -> tuple[list[Attention | None], dict[str, list[Recurrent | None]]]:
     """Attention by layer, and states by kind and layer, once nothing in the file contradicts
     itself.
     """
-    refusals.refuse_unknown_kinds(model)
-    refusals.refuse_other_counts(model, blocks)
-    refusals.refuse_missing_blocks(model, blocks)
-    refusals.refuse_other_experts(model)
-    refusals.refuse_other_lengths(model)
+    refusals.refuse_contradictions(model, blocks)
     states = recurrent(model)
     if model.known:
         refusals.refuse_missing_parts(model, states)
@@ -314,34 +257,13 @@ def _cache_layers(model: GgufModel) -> int | None:
     return layers - shared if shared else None
 
 
-def _deepstack(model: GgufModel) -> int | None:
-    """Layers that add a slice of the pictures' embeddings; None where none does."""
-    return min(model.number("n_deepstack_layers") or 0, model.layers) or None
-
-
-def _loops(model: GgufModel) -> int:
-    """How often the model runs through its layers, each time with a cache of their own."""
-    loops = (model.row.loops and model.number("num_loops")) or 1
-    if model.layers * loops > MAX_LAYERS:
-        model.damaged(f"{loops:,} runs through {model.layers:,} layers")
-    return loops
-
-
-def _vocabulary(model: GgufModel) -> int | None:
-    """Rows of the token table, or what the tokenizer lists; None where neither is there."""
-    rows = model.shapes.get("token_embd.weight", (0, 0))[-1]
-    return rows or model.counts.get("tokenizer.ggml.tokens") or None
-
-
-def _token_types(model: GgufModel) -> int | None:
-    shape = model.shapes.get("token_types.weight")
-    if not shape:
-        return None
-    return shape[1] if len(shape) > 1 else 1
-
-
-def _positions(model: GgufModel) -> int | None:
-    shape = model.shapes.get("position_embd.weight", ())
-    if len(shape) < 2:
-        return None
-    return shape[-1] + (_DROPPED_POSITIONS if _token_types(model) == 1 else 0)
+def _tables(model: GgufModel) -> dict[str, Any]:
+    """Rows of the tables of token types and of positions; None without one."""
+    types = model.shapes.get("token_types.weight", ())
+    places = model.shapes.get("position_embd.weight", ())
+    token_types = (types[1] if len(types) > 1 else 1) if types else None
+    dropped = _DROPPED_POSITIONS if token_types == 1 else 0
+    return {
+        "token_types": token_types,
+        "positions": places[-1] + dropped if len(places) > 1 else None,
+    }

@@ -13,7 +13,7 @@ from ..catalogue.spec import MAX_LAYERS
 from ..core.records import Record
 from .gguf_types import RETIRED, RETIRED_LAYOUTS, TYPES
 from .naming import clean
-from .source import fail, open_file, read_some, refuse_other_kinds
+from .source import cut_short, damaged, fail, open_file, read_some, refuse_other_kinds
 
 TYPE_CHECKING = False
 
@@ -46,8 +46,6 @@ _VALUES: Mapping[int, tuple[int, str]] = {
     7: (1, "?"), 10: (8, "Q"), 11: (8, "q"), 12: (8, "d"),
 }  # fmt: skip
 _STRING, _ARRAY = 8, 9
-# as in the tensor table: name, shape, type id, offset from the first tensor's data
-_Entry = tuple[str, tuple[int, ...], int, int]
 
 
 class Tensor(Record):
@@ -72,10 +70,6 @@ class Header(Record):
     tensors: tuple[Tensor, ...]
 
 
-def _damaged(path: str, what: str) -> NoReturn:
-    fail(path, f"is damaged: {what}", "download it again")
-
-
 class _Stream:
     """The header's bytes in order. Everything it raises is a `SpecError`."""
 
@@ -96,17 +90,9 @@ class _Stream:
         """Have `count` bytes from the current place in the buffer."""
         here = self.position
         if here + count > self.size:
-            fail(
-                self.path,
-                f"is cut short: it has {self.size:,} bytes and ends inside its header",
-                "the download did not finish: download it again",
-            )
+            cut_short(self.path, f"it has {self.size:,} bytes and ends inside its header")
         if here + count > MAX_HEADER_BYTES:
-            fail(
-                self.path,
-                f"has a header of more than {MAX_HEADER_BYTES:,} bytes, which no model has",
-                "the file is damaged: download it again",
-            )
+            damaged(self.path, f"it has a header of more than {MAX_HEADER_BYTES:,} bytes")
         rest = self.buffer[self.place :] if self.place <= len(self.buffer) else b""
         if not rest:
             try:
@@ -116,11 +102,8 @@ class _Stream:
         self.buffer = rest + read_some(self.path, self.stream, max(count - len(rest), _CHUNK))
         self.start, self.place = here, 0
         if len(self.buffer) < count:
-            fail(
-                self.path,
-                "became shorter while it was read",
-                "wait until nothing writes to it any more",
-            )
+            remedy = "wait until nothing writes to it any more"
+            fail(self.path, "became shorter while it was read", remedy)
 
     def take(self, count: int) -> bytes:
         if self.place + count > len(self.buffer):
@@ -131,11 +114,7 @@ class _Stream:
 
     def number(self, bytes: int, form: str) -> Any:
         """One number of so many bytes in a format of `struct`."""
-        if self.place + bytes > len(self.buffer):
-            self.fill(bytes)
-        (value,) = unpack_from("<" + form, self.buffer, self.place)
-        self.place += bytes
-        return value
+        return unpack_from("<" + form, self.take(bytes))[0]
 
     def skip(self, count: int) -> None:
         """Go over `count` bytes without reading those beyond the buffer."""
@@ -147,12 +126,12 @@ class _Stream:
         """Count what stays in memory. A text of 5 bytes may take 64."""
         self.left[what] -= count
         if self.left[what] < 0:
-            _damaged(self.path, f"its {what} take more than any model's")
+            damaged(self.path, f"its {what} take more than any model's")
 
     def text(self, limit: int, what: str, kept: str) -> str:
         length = self.number(8, "Q")
         if length > limit:
-            _damaged(self.path, f"a {what} of {length:,} bytes")
+            damaged(self.path, f"a {what} of {length:,} bytes")
         self.keep(length, kept)
         return self.take(length).decode("utf-8", "replace")
 
@@ -185,19 +164,15 @@ def read_header(path: str, *, alone: bool = False) -> Header:
             _refuse_big_endian(path)
         if not start.startswith(_MAGIC):
             refuse_other_kinds(path, start, size)
-            fail(
-                path,
-                "is not a GGUF file: it does not begin with the letters GGUF",
-                "give the model's GGUF file as it was published",
-            )
+            found = "is not a GGUF file: it does not begin with the letters GGUF"
+            fail(path, found, "give the model's GGUF file as it was published")
         return _header(_Stream(path, stream, size, start), alone=alone)
 
 
 def _refuse_big_endian(path: str) -> NoReturn:
     fail(
         path,
-        "is a big-endian GGUF file, which llama.cpp loads on big-endian systems (s390x) alone, and"
-        " which this selfhost does not read",
+        "is a big-endian GGUF file, which llama.cpp loads on big-endian systems (s390x) alone",
         "ask for the model by its name; elsewhere download the little-endian file, or convert it"
         " with llama.cpp's gguf_convert_endian.py",
     )
@@ -206,53 +181,30 @@ def _refuse_big_endian(path: str) -> NoReturn:
 def _header(source: _Stream, *, alone: bool) -> Header:
     path = source.path
     source.take(len(_MAGIC))
-    _refuse_other_versions(path, source.number(4, "I"))
+    version = source.number(4, "I")
+    if version & 0xFFFF == 0:
+        _refuse_big_endian(path)
+    if version not in (2, 3):
+        found = f"is GGUF of version {version}, and versions 2 and 3 are read"
+        fail(path, found, "download the model's newer GGUF file, or update selfhost")
     tensor_count, key_count = source.number(8, "Q"), source.number(8, "Q")
-    if key_count > _MAX_KEYS:
-        _damaged(path, f"it claims to have {key_count:,} keys")
-    if tensor_count > MAX_TENSORS:
-        _damaged(path, f"it claims to have {tensor_count:,} tensors")
+    if key_count > _MAX_KEYS or tensor_count > MAX_TENSORS:
+        damaged(path, f"it claims to have {key_count:,} keys and {tensor_count:,} tensors")
     values: dict[str, Any] = {}
     counts: dict[str, int] = {}
     for _ in range(key_count):
         key = source.text(_MAX_NAME, "key", "keys and values")
         if key in values or key in counts:
-            _damaged(path, f'the key "{clean(key)}" stands in it twice')
+            damaged(path, f'the key "{clean(key)}" stands in it twice')
         _value(source, key, values, counts)
     alignment = values.get("general.alignment", 32)
-    if not _is_alignment(alignment):
-        _damaged(path, "general.alignment is no power of two")
-    entries = _entries(source, tensor_count)
-    tensors, whole = _tensors(source, entries, alignment)
+    if type(alignment) is not int or not 1 <= alignment <= 1 << 20 or alignment & (alignment - 1):
+        damaged(path, "general.alignment is no power of two")
+    tensors, whole = _tensors(source, tensor_count, alignment)
     if whole > source.size and not alone:
-        fail(
-            path,
-            f"is cut short: {whole - source.size:,} of its {whole:,} bytes are missing",
-            "the download did not finish: start it again",
-        )
+        cut_short(path, f"{whole - source.size:,} of its {whole:,} bytes are missing")
     size = max(whole, source.size)
     return Header(path=path, size=size, values=values, counts=counts, tensors=tensors)
-
-
-def _refuse_other_versions(path: str, version: int) -> None:
-    if version & 0xFFFF == 0:
-        _refuse_big_endian(path)
-    if version == 1:
-        fail(
-            path,
-            "is GGUF of version 1, which llama.cpp no longer reads",
-            "download the model's newer GGUF file",
-        )
-    if version not in (2, 3):
-        fail(
-            path,
-            f"is GGUF of version {version}, and this selfhost reads versions 2 and 3",
-            "update selfhost, or download the file again",
-        )
-
-
-def _is_alignment(value: object) -> bool:
-    return type(value) is int and 1 <= value <= 1 << 20 and value & (value - 1) == 0
 
 
 def _value(source: _Stream, key: str, values: dict[str, Any], counts: dict[str, int]) -> None:
@@ -271,14 +223,14 @@ def _value(source: _Stream, key: str, values: dict[str, Any], counts: dict[str, 
     elif kind == _ARRAY:
         _array(source, key, values, counts)
     else:
-        _damaged(source.path, f'"{clean(key)}" has a value of the unknown type {kind}')
+        damaged(source.path, f'"{clean(key)}" has a value of the unknown type {kind}')
 
 
 def _array(source: _Stream, key: str, values: dict[str, Any], counts: dict[str, int]) -> None:
     inner, length = source.number(4, "I"), source.number(8, "Q")
     if inner == _STRING:
         if length > source.strings_left:
-            _damaged(source.path, f'"{clean(key)}" claims to list {length:,} texts')
+            damaged(source.path, f'"{clean(key)}" claims to list {length:,} texts')
         source.skip_strings(length)
         counts[key] = length
     elif inner in _VALUES:
@@ -291,75 +243,58 @@ def _array(source: _Stream, key: str, values: dict[str, Any], counts: dict[str, 
             source.skip(size * length)
             counts[key] = length
     else:
-        _damaged(source.path, f'"{clean(key)}" is a list of lists, or of values of an unknown type')
+        damaged(source.path, f'"{clean(key)}" is a list of lists, or of values of an unknown type')
 
 
-def _entries(source: _Stream, count: int) -> list[_Entry]:
-    entries: list[_Entry] = []
-    names: set[str] = set()
-    for _ in range(count):
-        name = source.text(_MAX_NAME, "tensor's name", "names of tensors")
-        if name in names:
-            _damaged(source.path, f'the tensor "{clean(name)}" stands in it twice')
-        names.add(name)
-        entries.append(_entry(source, name))
-    return entries
+# -------------------------------------------------------------------------- the tensor table
 
 
-def _entry(source: _Stream, name: str) -> _Entry:
-    """The rest of a table entry, behind its name."""
-    dimensions = source.number(4, "I")
-    if dimensions > 4:
-        _damaged(source.path, f'the tensor "{clean(name)}" has {dimensions:,} dimensions')
-    shape = unpack_from(f"<{dimensions}Q", source.take(8 * dimensions)) or (1,)
-    if min(shape) < 1 or prod(shape) >= 1 << 48:
-        sizes = " × ".join(map(str, shape))
-        _damaged(source.path, f'the tensor "{clean(name)}" has the shape {sizes}')
-    type_id, offset = source.number(4, "I"), source.number(8, "Q")
-    if type_id in RETIRED:
-        old, left = RETIRED[type_id]
-        why = ": it is brought into that layout while loading"
-        fail(
-            source.path,
-            f'stores the tensor "{clean(name)}" as {old}, which llama.cpp no longer loads',
-            f"download the model in {left}" + (why if type_id in RETIRED_LAYOUTS else ""),
-        )
-    return name, shape, type_id, offset
-
-
-def _tensors(
-    source: _Stream, entries: list[_Entry], alignment: int
-) -> tuple[tuple[Tensor, ...], int]:
+def _tensors(source: _Stream, count: int, alignment: int) -> tuple[tuple[Tensor, ...], int]:
     """The tensors, each where the one before it ends, and how many bytes a file has that holds
     them all.
     """
-    first = _aligned(source.position, alignment)
-    tensors: list[Tensor] = []
+    entries: dict[str, tuple[Tensor, int]] = {}
     # None behind a tensor of unknown size: the next one begins where the header says
     end: int | None = 0
-    whole = 0
-    for name, shape, type_id, offset in entries:
+    for _ in range(count):
+        tensor, offset = _tensor(source)
+        if tensor.name in entries:
+            damaged(source.path, f'the tensor "{clean(tensor.name)}" stands in it twice')
         if end is not None and offset != end:
-            _damaged(
-                source.path,
-                f'the tensor "{clean(name)}" begins {offset:,} bytes after the header, not {end:,}',
-            )
-        tensor = _tensor(source.path, name, shape, type_id)
-        tensors.append(tensor)
+            begins = f"begins {offset:,} bytes after the header, not {end:,}"
+            damaged(source.path, f'the tensor "{clean(tensor.name)}" {begins}')
         end = None if tensor.bytes is None else offset + _aligned(tensor.bytes, alignment)
-        whole = max(whole, first + offset + (tensor.bytes or 1))
-    return tuple(tensors), whole
+        entries[tensor.name] = tensor, offset
+    first = _aligned(source.position, alignment)
+    ends = (offset + (tensor.bytes or 1) for tensor, offset in entries.values())
+    return tuple(tensor for tensor, _ in entries.values()), max(map(first.__add__, ends), default=0)
 
 
 def _aligned(position: int, alignment: int) -> int:
     return -(-position // alignment) * alignment
 
 
-def _tensor(path: str, name: str, shape: tuple[int, ...], type_id: int) -> Tensor:
+def _tensor(source: _Stream) -> tuple[Tensor, int]:
+    """The next entry, and how many bytes behind the header its data begin."""
+    path = source.path
+    name = source.text(_MAX_NAME, "tensor's name", "names of tensors")
+    dimensions = source.number(4, "I")
+    if dimensions > 4:
+        damaged(path, f'the tensor "{clean(name)}" has {dimensions:,} dimensions')
+    shape = unpack_from(f"<{dimensions}Q", source.take(8 * dimensions)) or (1,)
+    if min(shape) < 1 or prod(shape) >= 1 << 48:
+        sizes = " × ".join(map(str, shape))
+        damaged(path, f'the tensor "{clean(name)}" has the shape {sizes}')
+    type_id, offset = source.number(4, "I"), source.number(8, "Q")
+    if type_id in RETIRED:
+        old, left = RETIRED[type_id]
+        why = ": it is brought into that layout while loading" if type_id in RETIRED_LAYOUTS else ""
+        found = f'stores the tensor "{clean(name)}" as {old}, which llama.cpp no longer loads'
+        fail(path, found, f"download the model in {left}{why}")
     block = TYPES.get(type_id)
     if block is None:
-        return Tensor(name=name, shape=shape, type=f"type {type_id}", bytes=None)
-    if shape[0] % block.elements:
-        _damaged(path, f'rows of {shape[0]:,} in the tensor "{clean(name)}" cannot be {block.name}')
-    size = prod(shape) // block.elements * block.bytes
-    return Tensor(name=name, shape=shape, type=block.name, bytes=size)
+        return Tensor(name=name, shape=shape, type=f"type {type_id}", bytes=None), offset
+    type, elements, size = block
+    if shape[0] % elements:
+        damaged(path, f'rows of {shape[0]:,} in the tensor "{clean(name)}" cannot be {type}')
+    return Tensor(name=name, shape=shape, type=type, bytes=prod(shape) // elements * size), offset

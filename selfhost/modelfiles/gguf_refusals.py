@@ -33,50 +33,59 @@ _KEYS_OF: Mapping[tuple[type, str], str] = {
 
 
 def refuse_what_is_no_model(model: GgufModel) -> None:
+    """Raise `SpecError` for a GGUF file that holds something else."""
     kind = clean(model.values.get("general.type")).lower()
     if kind == "adapter":
         fail(model.path, "is a LoRA adapter, not a model", "give the model that it changes")
     if "imatrix" in (kind, model.name):
         fail(model.path, "is an importance matrix, not a model", "give the model's own GGUF file")
     if kind == "mmproj" or model.name in ("clip", "mmproj"):
-        fail(
-            model.path,
-            "is the projector of a vision or audio model, not the model itself",
-            "give the model's other GGUF file",
-        )
+        found = "is the projector of a vision or audio model, not the model itself"
+        fail(model.path, found, "give the model's other GGUF file")
     if not model.tensors:
-        fail(
-            model.path,
-            "holds no weights, only a header",
-            "give the model's GGUF file, not its vocabulary",
-        )
+        remedy = "give the model's GGUF file, not its vocabulary"
+        fail(model.path, "holds no weights, only a header", remedy)
 
 
-def refuse_unknown_kinds(model: GgufModel) -> None:
-    """Raise `Unclear` for encoders and types of tensors that are not followed."""
+def refuse_contradictions(model: GgufModel, blocks: int) -> None:
+    """Raise where llama.cpp would stop at the file, or where what it holds is not followed;
+    `blocks` are all, those that predict more tokens included.
+    """
+    _refuse_unknown_kinds(model)
+    _refuse_other_counts(model, blocks)
+    _refuse_missing_blocks(model, blocks)
+    _refuse_other_experts(model)
+    # llama.cpp makes the matrices of a dense feed-forward as long as the header says
+    for layer, length in enumerate(model.per_layer("feed_forward_length") or ()):
+        stored = model.shape(layer, "ffn_down.weight")
+        wanted = length // 2 if model.row.length_of_both else length
+        is_routed = model.has(layer, "ffn_down_exps.weight")
+        if length and stored is not None and not is_routed and stored[0] != wanted:
+            model.damaged(
+                f"its tensor blk.{layer}.ffn_down.weight is {stored[0]:,} wide, and its header"
+                f" makes it {wanted:,}"
+            )
+
+
+def _refuse_unknown_kinds(model: GgufModel) -> None:
     if model.is_encoder and not model.known:
-        raise Unclear(
-            f"{model.name} attends both ways (attention.causal is false), and this selfhost has"
-            " no row for it"
-        )
+        raise Unclear(f"{model.name} attends both ways, and this selfhost has no row for it")
     prefixes = ("a.", "v.") if model.known else ("enc.", "dec.", "a.", "v.")
     if any(name.startswith(prefixes) for name in model.shapes):
         raise Unclear(
             f"{model.name} has an encoder beside its decoder, and what it keeps of the text it"
             " read is not in the header"
         )
-    unsized = next((tensor for tensor in model.tensors if tensor.bytes is None), None)
-    if unsized is not None:
-        raise Unclear(
-            f'the tensor "{clean(unsized.name)}" is of {unsized.type}, which no llama.cpp up to'
-            " 2026 loads"
-        )
+    for tensor in model.tensors:
+        if tensor.bytes is None:
+            raise Unclear(
+                f'the tensor "{clean(tensor.name)}" is of {tensor.type}, which no llama.cpp up to'
+                " 2026 loads"
+            )
 
 
-def refuse_other_counts(model: GgufModel, blocks: int) -> None:
-    """llama.cpp stops at an array whose length is not the number of blocks, those that predict
-    more tokens included.
-    """
+def _refuse_other_counts(model: GgufModel, blocks: int) -> None:
+    """llama.cpp stops at an array whose length is not the number of blocks."""
     for key in (*BY_BLOCK, "attention.compress_ratios"):
         name = f"{model.name}.{key}"
         value = model.values.get(name)
@@ -93,31 +102,23 @@ def refuse_other_counts(model: GgufModel, blocks: int) -> None:
         )
 
 
-def refuse_missing_blocks(model: GgufModel, blocks: int) -> None:
+def _refuse_missing_blocks(model: GgufModel, blocks: int) -> None:
     """llama.cpp looks for the tensors of every block, and refuses a file that has more tensors
     than it looked for (src/llama-model-loader.cpp, done_getting_tensors).
 
     Only Nemotron NAS has empty blocks. Its header gives them 0 heads.
     """
     held = {model.layer_of(tensor) for tensor in model.tensors}
+    says = f"and says that it has {blocks:,} blocks"
     if max(held) >= blocks:
-        model.damaged(
-            f"it has a block {max(held):,}, and says that it has {blocks:,} blocks, counted from 0"
-        )
-    heads = model.per_layer("attention.head_count")
-    missing = [
-        layer
-        for layer in range(model.layers)
-        if layer not in held and (heads is None or heads[layer])
-    ]
+        model.damaged(f"it has a block {max(held):,}, {says}, counted from 0")
+    heads = model.per_layer("attention.head_count") or [1] * model.layers
+    missing = [layer for layer in range(model.layers) if layer not in held and heads[layer]]
     if missing:
-        model.damaged(
-            f"it has no tensor of block {listed(map(str, missing))}, and says that it has"
-            f" {model.layers:,} blocks"
-        )
+        model.damaged(f"it has no tensor of block {listed(map(str, missing))}, {says}")
 
 
-def refuse_other_experts(model: GgufModel) -> None:
+def _refuse_other_experts(model: GgufModel) -> None:
     """llama.cpp wants as many experts in each tensor as the header says, and no more used
     than there are.
     """
@@ -136,21 +137,6 @@ def refuse_other_experts(model: GgufModel) -> None:
         model.damaged(f"its header says {experts:,} experts, and it has no tensor of any")
 
 
-def refuse_other_lengths(model: GgufModel) -> None:
-    """llama.cpp makes the matrices of a dense feed-forward as long as the header says."""
-    lengths = model.per_layer("feed_forward_length") or [0] * model.layers
-    for layer, length in enumerate(lengths):
-        stored = model.shapes.get(f"blk.{layer}.ffn_down.weight")
-        if not length or stored is None or model.has(layer, "ffn_down_exps.weight"):
-            continue
-        wanted = length // 2 if model.row.length_of_both else length
-        if stored[0] != wanted:
-            model.damaged(
-                f"its tensor blk.{layer}.ffn_down.weight is {stored[0]:,} wide, and its header"
-                f" makes it {wanted:,}"
-            )
-
-
 def refuse_missing_parts(model: GgufModel, state: Mapping[str, Sequence[Recurrent | None]]) -> None:
     """A block may lack its attention where the header gives it no heads or where it keeps a state,
     and its feed-forward where the header gives it no length.
@@ -162,33 +148,24 @@ def refuse_missing_parts(model: GgufModel, state: Mapping[str, Sequence[Recurren
     lengths = model.per_layer("feed_forward_length") or [0] * model.layers
     if not any(lengths):
         lengths = [model.number("expert_feed_forward_length") or 0] * model.layers
-    with_feed_forward = _blocks_with_feed_forward(model)
+    feeding = {
+        name[: name.rfind(part)]
+        for part in (".ffn_down", ".channel_mix_value")
+        for name in model.shapes
+        if part in name
+    }
     for layer in range(model.layers):
         remembers = (
             any(by_layer[layer] is not None for by_layer in state.values())
             or attends(model, layer, state)
             or model.has(layer, "cross_attn_q_proj.weight")
         )
+        lacks = f"it has no tensor blk.{layer}"
+        gives = "and its header gives that block"
         if heads[layer] and kv_heads[layer] and not remembers:
-            model.damaged(
-                f"it has no tensor blk.{layer}.attn_q.weight, and its header gives that block"
-                f" {heads[layer]:,} heads"
-            )
-        if lengths[layer] and f"blk.{layer}" not in with_feed_forward:
-            model.damaged(
-                f"it has no tensor blk.{layer}.ffn_down.weight, and its header gives that block"
-                f" a length of {lengths[layer]:,}"
-            )
-
-
-def _blocks_with_feed_forward(model: GgufModel) -> set[str]:
-    """The names of these blocks, `blk.0` and on."""
-    return {
-        name[: name.rfind(part)]
-        for part in (".ffn_down", ".channel_mix_value")
-        for name in model.shapes
-        if part in name
-    }
+            model.damaged(f"{lacks}.attn_q.weight, {gives} {heads[layer]:,} heads")
+        if lengths[layer] and f"blk.{layer}" not in feeding:
+            model.damaged(f"{lacks}.ffn_down.weight, {gives} a length of {lengths[layer]:,}")
 
 
 def refuse_other_tokens(model: GgufModel) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from math import prod
 from typing import Any
 
 from ..catalogue.spec import MAX_TENSOR_NAMES, Architecture, FileTensors, TensorGroup
+from ..core.records import pattern
 from ..needs.quantization import BLOCKS
 from ..needs.tensors import checkpoint_tensors, count, gguf_tensors, row_of
 from .gguf_values import BLOCK, GgufModel, Refused, Unclear
@@ -17,7 +17,7 @@ from .naming import clean, listed
 _MAX_PARAMETERS = 10**16
 # Tensors, without .weight, that some architecture in llama.cpp's src/models takes where they are
 # there and else does without.
-_OPTIONAL = re.compile(
+_OPTIONAL = pattern(
     r"\.(?:bias|scale|input_scale)\Z"
     r"|^(?:output\Z|output_norm_enc|cls|dense_|rope_|token_types|position_embd)"
     r"|\*\.(?:nextn|indexer|exp_probs_b|attn_[qk]_norm|attn_rot_embd|attn_norm_2|attn_sinks"
@@ -33,71 +33,52 @@ _TWO_NAMES: Mapping[str, str] = {
 }
 # a tensor's name with `*` for its layer, and that layer; -1 outside the blocks
 _Place = tuple[str, int]
+_Shapes = Mapping[_Place, tuple[int, ...]]
 
 # ------------------------------------------------------------------ where it departs from its row
 
 
 def departures(model: GgufModel, architecture: Architecture) -> dict[str, Any]:
     """Fields of the architecture in which the file's tensors differ from its row."""
-    stated = {
-        "attention_bias": _attention_bias(model, architecture),
-        "query_key_norm": _query_key_norm(model, architecture),
-        "parallel_norms": _parallel_norms(model, architecture),
-        "rope_factors": _rope_factors(model),
+    row, has = model.row, model.shapes.keys()
+    departs: dict[str, Any] = {}
+    bias = any(name.endswith(("attn_q.bias", "attn_qkv.bias")) for name in has)
+    if architecture.attention and bias != row.attention_bias:
+        departs["attention_bias"] = bias
+    norm = _query_key_norm(model, architecture)
+    if norm is not None and norm != (row.query_key_norm or "none"):
+        departs["query_key_norm"] = norm
+    if not architecture.recurrent and any(name.endswith("attn_norm_2.weight") for name in has):
+        departs["parallel_norms"] = 2
+    for tensor, factors in (
+        ("rope_factors_long.weight", "long_short"),
+        ("rope_freqs.weight", "freqs"),
+    ):
+        if tensor in has and factors != row.rope_factors:
+            departs["rope_factors"] = factors
+    if model.values.get(f"{model.name}.swin_norm") is True:
         # the larger Chameleon
-        "also": ("norms_after",) if model.values.get(f"{model.name}.swin_norm") is True else None,
-        "gate": _gate(model),
-    }
-    return {key: value for key, value in stated.items() if value is not None}
-
-
-# Each of these is None where the row is right.
-
-
-def _attention_bias(model: GgufModel, architecture: Architecture) -> bool | None:
-    bias = any(name.endswith(("attn_q.bias", "attn_qkv.bias")) for name in model.shapes)
-    return bias if architecture.attention and bias != model.row.attention_bias else None
+        departs["also"] = ("norms_after",)
+    up, down = model.shape(0, "ffn_up.weight"), model.shape(0, "ffn_down.weight")
+    if row.gate_varies and up is not None and down is not None:
+        gate = "fused" if up[-1] == 2 * down[0] else "none"
+        gate = "split" if model.has(0, "ffn_gate.weight") else gate
+        departs.update({} if gate == row.gate else {"gate": gate})
+    return departs
 
 
 def _query_key_norm(model: GgufModel, architecture: Architecture) -> str | None:
+    """What the norm of queries and keys is over; None where none is to be expected."""
     # latent attention has no such norm
     group = next((group for group in architecture.attention if group.kind != "latent"), None)
     if group is None:
         return None
-    shape = model.shapes.get(f"blk.{group.layers[0]}.attn_q_norm.weight")
+    shape = model.shape(group.layers[0], "attn_q_norm.weight")
     if shape is None:
-        norm = "none"
-    elif len(shape) > 1 and shape[1] > 1:
-        norm = "per_head"
-    else:
-        norm = "head" if shape[0] == group.key_length else "full"
-    return norm if norm != (model.row.query_key_norm or "none") else None
-
-
-def _parallel_norms(model: GgufModel, architecture: Architecture) -> int | None:
-    two = any(name.endswith("attn_norm_2.weight") for name in model.shapes)
-    return 2 if two and not architecture.recurrent else None
-
-
-def _rope_factors(model: GgufModel) -> str | None:
-    if "rope_freqs.weight" in model.shapes:
-        factors = "freqs"
-    elif "rope_factors_long.weight" in model.shapes:
-        factors = "long_short"
-    else:
-        return None
-    return factors if factors != model.row.rope_factors else None
-
-
-def _gate(model: GgufModel) -> str | None:
-    up, down = (model.shapes.get(f"blk.0.ffn_{part}.weight") for part in ("up", "down"))
-    if not model.row.gate_varies or up is None or down is None:
-        return None
-    if model.has(0, "ffn_gate.weight"):
-        gate = "split"
-    else:
-        gate = "fused" if up[-1] == 2 * down[0] else "none"
-    return gate if gate != model.row.gate else None
+        return "none"
+    if len(shape) > 1 and shape[1] > 1:
+        return "per_head"
+    return "head" if shape[0] == group.key_length else "full"
 
 
 # ------------------------------------------------------------------ tensor by tensor
@@ -121,13 +102,10 @@ def as_stored(model: GgufModel, architecture: Architecture) -> Architecture:
             " they stand in the file"
         )
     else:
-        model.notes.append(
-            f"{model.name} is not an architecture that this selfhost knows; its tensors are"
-            " counted as they stand in the file"
-        )
+        unknown = f"{model.name} is not an architecture that this selfhost knows"
+        model.notes.append(f"{unknown}; its tensors are counted as they stand in the file")
         model.unknown["architecture.attention"] = (
-            f"{model.name} is not an architecture that this selfhost knows, and perhaps none"
-            " that llama.cpp loads"
+            f"{unknown}, and perhaps none that llama.cpp loads"
         )
         architecture = architecture.replace(attention=(), recurrent=())
     groups = _groups(model, architecture)
@@ -136,11 +114,7 @@ def as_stored(model: GgufModel, architecture: Architecture) -> Architecture:
     return architecture.replace(tensors=groups)
 
 
-def _refuse_other_tensors(
-    model: GgufModel,
-    expected: Mapping[_Place, tuple[int, ...]],
-    actual: Mapping[_Place, tuple[int, ...]],
-) -> None:
+def _refuse_other_tensors(model: GgufModel, expected: _Shapes, actual: _Shapes) -> None:
     """Raise `Refused` at a tensor that llama.cpp would not find or would find in another shape,
     `Unclear` at one that it would not look for.
 
@@ -196,7 +170,7 @@ def _groups(model: GgufModel, architecture: Architecture) -> tuple[TensorGroup, 
     )
 
 
-def _by_place(groups: Iterable[TensorGroup]) -> dict[_Place, tuple[int, ...]]:
+def _by_place(groups: Iterable[TensorGroup]) -> _Shapes:
     """Shape by name and layer. Dimensions of 1 say nothing, and how a norm is folded changes no
     size.
     """
@@ -204,11 +178,8 @@ def _by_place(groups: Iterable[TensorGroup]) -> dict[_Place, tuple[int, ...]]:
     for group in groups:
         name = group.name.removesuffix(".weight")
         name = _TWO_NAMES.get(name, name)
-        shape = (
-            (prod(group.shape),)
-            if name.endswith("norm")
-            else tuple(size for size in group.shape if size != 1)
-        )
+        shape = tuple(size for size in group.shape if size != 1)
+        shape = (prod(group.shape),) if name.endswith("norm") else shape
         for layer in group.layers or (-1,):
             shapes[name, layer] = shape
     return shapes
@@ -233,9 +204,8 @@ def loaded(model: GgufModel) -> tuple[FileTensors, ...]:
         name, layer = tensor.name, model.layer_of(tensor)
         if layer >= 0:
             name = BLOCK.sub(r"\1*\3", name)
-        bytes_by_tensor.setdefault(
-            (clean(name), tensor.shape, tensor.type, layer >= model.layers), []
-        ).append(tensor.bytes)
+        key = clean(name), tensor.shape, tensor.type, layer >= model.layers
+        bytes_by_tensor.setdefault(key, []).append(tensor.bytes)
     return tuple(
         FileTensors(
             name=name, shape=shape, type=type, count=len(sizes), bytes=sum(sizes), extra=extra
@@ -248,7 +218,21 @@ def parameters(
     model: GgufModel, architecture: Architecture | None
 ) -> tuple[int | None, int | None]:
     """Total and per token, without what only a GGUF file has; None where there is none."""
-    total, idle = _stored_parameters(model)
+    try:
+        used = model.number("expert_used_count")
+    except Unclear:
+        used = None
+    total = idle = 0
+    for tensor in model.tensors:
+        is_of_rope = tensor.name.startswith(("rope_freqs.", "rope_factors_"))
+        if is_of_rope or model.layer_of(tensor) >= model.layers:
+            continue
+        elements = prod(tensor.shape)
+        total += elements
+        if "exps." in tensor.name and len(tensor.shape) > 1 and used is not None:
+            # experts that a token does not use
+            experts = tensor.shape[-1]
+            idle += elements // experts * max(0, experts - used)
     if architecture is not None and not architecture.tensors:
         row = row_of(architecture, model.architectures)
         if row is not None:
@@ -257,24 +241,3 @@ def parameters(
     if total > _MAX_PARAMETERS:
         model.damaged(f"{total:.1e} parameters")
     return total or None, max(1, total - idle) if total else None
-
-
-def _stored_parameters(model: GgufModel) -> tuple[int, int]:
-    """Elements of the tensors, and those of experts that a token does not use."""
-    try:
-        used = model.number("expert_used_count")
-    except Unclear:
-        used = None
-    total = idle = 0
-    for tensor in model.tensors:
-        if (
-            tensor.name.startswith(("rope_freqs.", "rope_factors_"))
-            or model.layer_of(tensor) >= model.layers
-        ):
-            continue
-        elements = prod(tensor.shape)
-        total += elements
-        if "exps." in tensor.name and len(tensor.shape) > 1 and used is not None:
-            experts = tensor.shape[-1]
-            idle += elements // experts * max(0, experts - used)
-    return total, idle

@@ -5,10 +5,10 @@ The names are those of llama.cpp's gguf-py/gguf/constants.py.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from ..catalogue.spec import MAX_LAYERS
+from ..core.records import pattern
 from ..needs.tensors import ArchitectureRow
 from .gguf_header import Header, Tensor
 from .naming import clean, row_values
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 MAX_NUMBER = 1 << 40
-BLOCK = re.compile(r"((?:.*\.)?blk\.)(\d{1,6})(\..+)$", re.DOTALL)
+BLOCK = pattern(r"(?s)((?:.*\.)?blk\.)(\d{1,6})(\..+)$")
 # T5 has two stacks of blocks of the same widths
 _STACKS = ("enc.blk.", "dec.blk.")
 # arrays that have one entry, or one for each block, no more and no less
@@ -70,13 +70,18 @@ class GgufModel:
         self.unknown: dict[str, str] = {}
         self.refused: str | None = None
         self.layers = MAX_LAYERS
-        name = self.values.get("general.architecture")
-        if not isinstance(name, str) or not name.strip():
+        self.name = clean(self.values.get("general.architecture"))
+        if not self.name:
             self.damaged("general.architecture is missing")
-        self.name = clean(name)
         row = row_values(architectures, self.name)
         self.known = row is not None
         self.row = ArchitectureRow.from_values(self.name, row or {})
+        # it attends both ways
+        self.is_encoder = self.row.encoder
+        if not self.known:
+            self.is_encoder = self.values.get(f"{self.name}.attention.causal") is False
+        # an encoder that ends in vectors, not in text
+        self.embeds = self.is_encoder and not self.row.diffusion
         self.shapes = {tensor.name: tensor.shape for tensor in tensors}
         stacked = [name for name in self.shapes if name.startswith(_STACKS)]
         self.shapes |= {
@@ -84,23 +89,8 @@ class GgufModel:
         }
 
     def damaged(self, what: str) -> NoReturn:
-        fail(
-            self.path,
-            f"cannot be used: {what}",
-            "the file is damaged, or was not made by llama.cpp's converter: download it again",
-        )
-
-    @property
-    def is_encoder(self) -> bool:
-        """It attends both ways."""
-        if self.known:
-            return self.row.encoder
-        return self.values.get(f"{self.name}.attention.causal") is False
-
-    @property
-    def embeds(self) -> bool:
-        """An encoder that ends in vectors, not in text."""
-        return self.is_encoder and not self.row.diffusion
+        remedy = "the file is damaged, or was not made by llama.cpp's converter: download it again"
+        fail(self.path, f"cannot be used: {what}", remedy)
 
     # -------- values of keys
 
@@ -114,12 +104,9 @@ class GgufModel:
             return None
         if isinstance(value, list) and key in BY_BLOCK and all(type(each) is int for each in value):
             if len(set(value)) > 1:
-                raise Unclear(
-                    f"{self.name}.{key} is another number in each block, which this selfhost does"
-                    " not follow"
-                )
+                raise Unclear(f"{self.name}.{key} is another number in each block")
             value = value[0] if value else 0
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < MAX_NUMBER:
+        if type(value) is not int or not 0 <= value < MAX_NUMBER:
             self.damaged(f"{self.name}.{key} is no whole number")
         return int(value)
 
@@ -130,12 +117,10 @@ class GgufModel:
     def needed(self, key: str) -> int:
         """A number above 0. Raises `Unclear` where the header has none."""
         value = self.number(key)
+        if value is None:
+            raise Unclear(f"the header has no {self.name}.{key}")
         if not value:
-            raise Unclear(
-                f"the header has no {self.name}.{key}"
-                if value is None
-                else f"{self.name}.{key} is 0"
-            )
+            raise Unclear(f"{self.name}.{key} is 0")
         return value
 
     def required(self, key: str) -> int:
@@ -158,9 +143,7 @@ class GgufModel:
         if len(value) < self.layers or not all(
             isinstance(of_layer, int) and 0 <= of_layer < MAX_NUMBER for of_layer in value
         ):
-            self.damaged(
-                f"{self.name}.{key} does not list one number for each of the {self.layers:,} layers"
-            )
+            self.damaged(f"{self.name}.{key} does not list one number for each layer")
         return [int(of_layer) for of_layer in value[: self.layers]]
 
     # -------- tensors
@@ -168,6 +151,10 @@ class GgufModel:
     def has(self, layer: int, *names: str) -> bool:
         """The layer has at least one of these tensors."""
         return any(f"blk.{layer}.{name}" in self.shapes for name in names)
+
+    def shape(self, layer: int, name: str) -> tuple[int, ...] | None:
+        """That of a tensor of the layer, the row length first; None without it."""
+        return self.shapes.get(f"blk.{layer}.{name}")
 
     def layer_of(self, tensor: Tensor) -> int:
         """The tensor's block, -1 outside the blocks."""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from ..catalogue.spec import Attention, FeedForward, License, Recurrent
+from ..core.records import pattern
 
 _Layers = TypeVar("_Layers", Attention, Recurrent, FeedForward)
 
 MAX_TEXT = 100
+_PART = pattern(r"(?is)(.*)-(\d{5})-of-(\d{5})(\.(?:gguf|safetensors))$")
 # names of licenses as Hugging Face tags them, where SPDX knows the license
 _SPDX = {
     "apache-2.0": "Apache-2.0", "mit": "MIT", "bsd-3-clause": "BSD-3-Clause",
@@ -69,6 +70,21 @@ def name_of(path: str) -> str:
     return clean(name) or "local model"
 
 
+def numbered_files(path: str, most: int) -> tuple[str, ...]:
+    """The files that belong together with `path`, in order: itself, or where its name ends in
+    `-00001-of-00003` every part of that set, there or not. More than `most` are none of a model.
+    """
+    name = os.path.basename(path)
+    match = _PART.match(name)
+    if match is None or not 1 <= int(match[3]) <= most:
+        return (path,)
+    folder = path[: len(path) - len(name)]
+    return tuple(
+        f"{folder}{match[1]}-{number:05d}-of-{match[3]}{match[4]}"
+        for number in range(1, int(match[3]) + 1)
+    )
+
+
 def license_of(tag: object, link: object, unknown: dict[str, str]) -> License | None:
     """The license that a header names, None where it names none. Notes in `unknown` what the header
     leaves out.
@@ -94,25 +110,6 @@ def plamo2_rank(width: int) -> int:
     (src/models/plamo2.cpp of llama.cpp 0c1e570: dt_dim).
     """
     return max(64, width // 16)
-
-
-# exponent of the width and factor, for RWKV 7's narrow matrices of decay, rate, first values and
-# gate
-RWKV7_RANKS = ((0.5, 1.8), (0.5, 1.8), (0.5, 1.3), (0.8, 0.6))
-
-
-def rwkv7_rank(width: int, exponent: float, factor: float) -> int:
-    """A rank that the file does not state (conversion/rwkv.py of llama.cpp 0c1e570:
-    calc_lora_rank).
-    """
-    return 32 * max(1, round(math.pow(width, exponent) * factor / 32))
-
-
-def rwkv_length(width: int, ratio: int | None) -> int:
-    """The length of a channel mix that the file does not state (conversion/rwkv.py, too). `ratio`
-    is None for RWKV 6, which has no whole one.
-    """
-    return int(width * 3.5 // 32 * 32) if ratio is None else ratio * width
 
 
 def grouped(layers: Sequence[_Layers | None]) -> tuple[_Layers, ...]:

@@ -11,13 +11,15 @@ the last of the file, each as long as its shape in its dtype; the header has 100
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Mapping
+from math import prod
 from struct import unpack
 
-from ..core.records import Record
-from .naming import clean, listed
+from ..core.records import Record, pattern
+from .naming import clean, listed, numbered_files
 from .source import (
+    cut_short,
+    damaged,
     fail,
     open_file,
     parse_json,
@@ -50,88 +52,65 @@ MAX_SHARDS = 10_000
 INDEX_ENDING = ".safetensors.index.json"
 # how the names of files begin that lie beside a model's weights and are none of them
 _NOT_THE_MODEL = ("adapter_model", "consolidated", "training_args", "optimizer", "mmproj")
-_SHARD = re.compile(r"(.*)-(\d{5})-of-(\d{5})(\.safetensors)$", re.IGNORECASE | re.DOTALL)
 
-# every dtype of safetensors 0.8.0 -> bits, and its name in the words of DTYPES, None where weights
-# are not published in it
-_TYPES: Mapping[str, tuple[int, str | None]] = {
-    "BF16": (16, "bfloat16"), "F16": (16, "float16"), "F32": (32, "float32"), "F64": (64, None),
-    "F8_E4M3": (8, "float8_e4m3"),
-    "F8_E5M2": (8, None), "F8_E4M3FNUZ": (8, None), "F8_E5M2FNUZ": (8, None), "F8_E8M0": (8, None),
-    "F6_E2M3": (6, None),
-    "F6_E3M2": (6, None), "F4": (4, None), "I64": (64, None), "I32": (32, None), "I16": (16, None),
-    "I8": (8, "int8"),
-    "U64": (64, None), "U32": (32, None), "U16": (16, None), "U8": (8, None), "BOOL": (8, None),
-    "C64": (64, None),
+# every dtype of safetensors 0.8.0 -> its bits
+BITS: Mapping[str, int] = {
+    "BF16": 16, "F16": 16, "F32": 32, "F64": 64, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E4M3FNUZ": 8,
+    "F8_E5M2FNUZ": 8, "F8_E8M0": 8, "F6_E2M3": 6, "F6_E3M2": 6, "F4": 4, "I64": 64, "I32": 32,
+    "I16": 16, "I8": 8, "U64": 64, "U32": 32, "U16": 16, "U8": 8, "BOOL": 8, "C64": 64,
 }  # fmt: skip
+# those that weights are published in, in the words of DTYPES
+_DTYPES: Mapping[str, str] = {
+    "BF16": "bfloat16",
+    "F16": "float16",
+    "F32": "float32",
+    "F8_E4M3": "float8_e4m3",
+    "I8": "int8",
+}
+_PLAIN = frozenset({"BF16", "F16", "F32", "F64"})
 # numbers of a header are unsigned and of 64 bits, and so are products of a shape
 _LIMIT = 1 << 64
 _SPEC_OF_IT = "give a spec of the model: `selfhost check FILE.toml`"
 _IN_SHARDS = f"give the model in several files (shards), or {_SPEC_OF_IT[5:]}"
 _FIELDS = ("dtype", "shape", "data_offsets")
-_PLAIN = frozenset({"BF16", "F16", "F32", "F64"})
-# a weight in one of these has the shape of its matrix
-_TRUE_SHAPES = _PLAIN | {"F8_E4M3"}
-# the table of tokens, under the names that classes of transformers write
-_TOKENS = re.compile(
-    r"(?:(?:language_model\.)?model\.|(?:model\.)?language_model\.|model\.decoder\.|decoder\.|transformer\.|gpt_neox\.|backbone\.|bert\.|roberta\.)?"
-    r"(?:embed_tokens|tok_embeddings|wte|embed_in|shared|(?:embeddings\.)?word_embeddings)\.weight"
-)
-# the output matrix, for which a class that shares the table has a place too
-_OUTPUT = re.compile(r"(?:(?:model\.)?language_model\.)?lm_head\.weight|embed_out\.weight")
 # Tensors of the language model's layers, under the prefixes that classes of transformers write.
 # Those of encoders have others.
-_IN_LAYER = re.compile(
-    r"(?:(?:model\.|language_model\.|model\.language_model\.|language_model\.model\.|gpt_neox\.|backbone\.|model\.decoder\.|decoder\."
-    r"|transformer\.encoder\.)?layers|(?:transformer\.)?h|transformer\.blocks|(?:bert\.|roberta\.)?encoder\.layer)\.(\d{1,6})\.(.+)\Z",
-    re.DOTALL,
-)
-# Those whose shape follows from a config.json whatever the class, outputs first. eh_proj marks a
-# block that predicts more tokens.
-_COMPARED = re.compile(
-    r"self_attn\.(?:[kv]_proj|qkv_proj|kv_a_proj_with_mqa)\.weight|mlp\.(?:up|down)_proj\.weight"
-    r"|(?:self_attention|attention)\.query_key_value\.weight|eh_proj\.weight"
+_IN_LAYER = pattern(
+    r"(?:(?:model\.|language_model\.|model\.language_model\.|language_model\.model\.|gpt_neox\."
+    r"|backbone\.|model\.decoder\.|decoder\.|transformer\.encoder\.)?layers|(?:transformer\.)?h"
+    r"|transformer\.blocks|(?:bert\.|roberta\.)?encoder\.layer)\.(\d{1,6})\."
 )
 # beside weights in FP8, as DeepSeek, compressed-tensors, ModelOpt, FBGEMM and Mistral write them
-_SCALE = re.compile(r"(?:weight_scale(?:_inv)?|\.scale_weight|qscale_weight)\Z")
-_PREDICTS_MORE = re.compile(r"(?:^|\.)(?:mtp(?:_layers|_block)?|eh_proj|nextn)\.")
+_SCALE = pattern(r"(?:weight_scale(?:_inv)?|\.scale_weight|qscale_weight)\Z")
+_PREDICTS_MORE = pattern(r"(?:^|\.)(?:mtp(?:_layers|_block)?|eh_proj|nextn)\.")
+# a tensor's dtype and shape, outputs first as in PyTorch
+Tensors = dict[str, tuple[str, list[int]]]
 
 
 class Weights(Record):
     """The weights of one model: `size` of all files in bytes, and elements by dtype.
 
-    `layers` has, by a layer's number, names and shapes of those tensors whose shape a config.json
-    states, unless they are packed. `predict_more`: there are tensors of a block that predicts more
-    tokens. `scale` is the first tensor of scales, None where there is none. `tokens` has name and
-    rows of the token table, `output` those of the output matrix; None where no tensor has such a
-    name or where it is packed.
+    `layers` are the numbers of the language model's layers, without those that predict more tokens
+    (`predict_more`: there are tensors of such). `scale` is the first tensor of scales, None where
+    there is none.
     """
 
-    files: tuple[str, ...]
     size: int
     elements: Mapping[str, int]
-    layers: Mapping[int, Mapping[str, tuple[int, ...]]] = {}
+    layers: frozenset[int] = frozenset()
     predict_more: bool = False
     scale: str | None = None
-    tokens: tuple[str, int] | None = None
-    output: tuple[str, int] | None = None
 
     @property
     def total(self) -> int | None:
         """Parameters; None where some are packed or scaled, so that elements are no parameters."""
-        if set(self.elements) <= (_PLAIN if self.scale else _TRUE_SHAPES):
-            return sum(self.elements.values())
-        return None
+        counted = _PLAIN if self.scale else _PLAIN | {"F8_E4M3"}
+        return sum(self.elements.values()) if self.elements.keys() <= counted else None
 
     @property
     def plain(self) -> bool:
         """No tensor is of a type that quantized weights are stored in."""
-        return set(self.elements) <= _PLAIN
-
-    @property
-    def data_bytes(self) -> int:
-        """What the tensors take without the headers."""
-        return sum((count * _TYPES[name][0] + 7) // 8 for name, count in self.elements.items())
+        return self.elements.keys() <= _PLAIN
 
     @property
     def plain_dtypes(self) -> tuple[str, ...]:
@@ -139,160 +118,117 @@ class Weights(Record):
         get_state_dict_dtype of modeling_utils.py.
         """
         return tuple(
-            sorted(name for held in self.elements if held in _PLAIN and (name := _TYPES[held][1]))
+            sorted(_DTYPES[held] for held in self.elements.keys() & _PLAIN & _DTYPES.keys())
         )
 
     @property
     def dtype(self) -> str | None:
         """The type of most elements, in the words of DTYPES; None for packed ones."""
-        most = max(self.elements, key=lambda name: self.elements[name], default="")
-        return _TYPES[most][1] if most else None
+        return _DTYPES.get(max(self.elements, key=lambda name: self.elements[name], default=""))
 
 
-def read_file(path: str) -> tuple[int, dict[str, int]]:
-    """Size of one file, and its elements by dtype. Raises `SpecError`; reads no weights."""
-    size, data_bytes, header = _header(path)
-    return size, _elements(path, data_bytes, header)
+# ------------------------------------------------------------------------------ one header
 
 
-def _layers(header: Any, shapes: dict[int, dict[str, tuple[int, ...]]]) -> None:
-    """Add what `Weights.layers` has of one file. `_elements` has read the header."""
+def read_header(path: str) -> tuple[int, Tensors]:
+    """Size of one file in bytes, and its tensors. Raises `SpecError`; reads no weights."""
+    size, length, content = _header_bytes(path)
+    header = parse_json(
+        path,
+        content,
+        what="safetensors header",
+        made_of=_object,
+        max_signs=MAX_TENSORS * _SIGNS_PER_TENSOR,
+        instead=_IN_SHARDS,
+    )
+    if not isinstance(header, dict):
+        damaged(path, "its header is no table of tensors")
+    about = header.pop("__metadata__", None)
+    if len(header) > MAX_TENSORS:
+        found = f"lists {len(header):,} tensors, and at most {MAX_TENSORS:,} of one file are read"
+        fail(path, found, _IN_SHARDS)
+    words = about.values() if isinstance(about, dict) else ()
+    if not (about is None or isinstance(about, dict)) or any(
+        type(word) is not str for word in words
+    ):
+        damaged(path, "__metadata__ of its header is no table of words")
+    tensors: Tensors = {}
+    places = []
     for name, entry in header.items():
-        inside = _IN_LAYER.match(name)
-        if inside is not None:
-            layer = shapes.setdefault(int(inside[1]), {})
-            if entry["dtype"] in _TRUE_SHAPES and _COMPARED.fullmatch(inside[2]):
-                layer[clean(name)] = tuple(entry["shape"])
+        dtype, shape, begin, end = _entry(path, name, entry)
+        tensors[name] = dtype, shape
+        places.append((begin, end, name))
+    _refuse_holes(path, size - 8 - length, sorted(places))
+    return size, tensors
 
 
-def read_shapes(path: str) -> dict[str, tuple[int, ...]]:
-    """The shapes of a file's tensors by name, outputs first as in PyTorch. `read_file` has read the
-    file.
-    """
-    _, _, header = _header(path)
-    return {
-        clean(name): tuple(entry["shape"])
-        for name, entry in header.items()
-        if name != "__metadata__"
-    }
-
-
-def _header(path: str) -> tuple[int, int, Any]:
-    """Size of a file in bytes, bytes behind its header, and the header's values."""
+def _header_bytes(path: str) -> tuple[int, int, bytes]:
+    """Size of a file in bytes, the length of its header, and the header."""
     stream, size = open_file(path)
     with stream:
         start = read_some(path, stream, min(size, 4096))
         refuse_other_kinds(path, start, size)
         if start.startswith(b"GGUF"):
-            fail(
-                path,
-                "is a GGUF file with the name of a safetensors file",
-                "give it the ending .gguf",
-            )
+            found = "is a GGUF file with the name of a safetensors file"
+            fail(path, found, "give it the ending .gguf")
         if size < 10:
-            fail(
-                path,
-                f"is cut short: it has {size:,} bytes",
-                "the download did not finish: start it again",
-            )
+            cut_short(path, f"it has {size:,} bytes")
         (length,) = unpack("<Q", start[:8])
         if length > MAX_HEADER_BYTES or start[8:].lstrip(b" \t\r\n")[:1] != b"{":
             text = ": it begins as JSON does" if start.lstrip()[:1] in (b"{", b"[") else ""
-            fail(
-                path,
-                f"is not a safetensors file{text}",
-                "give the model's safetensors or GGUF files as they were published",
-            )
+            remedy = "give the model's safetensors or GGUF files as they were published"
+            fail(path, f"is not a safetensors file{text}", remedy)
         if length > MAX_READ_HEADER_BYTES:
-            fail(
-                path,
-                f"has a header of {length:,} bytes, and at most {MAX_READ_HEADER_BYTES:,} are read",
-                _IN_SHARDS,
-            )
+            most = f"and at most {MAX_READ_HEADER_BYTES:,} are read"
+            fail(path, f"has a header of {length:,} bytes, {most}", _IN_SHARDS)
         if 8 + length > size:
-            fail(
-                path,
-                f"is cut short: {8 + length - size:,} bytes of its header are missing",
-                "the download did not finish: start it again",
-            )
+            cut_short(path, f"{8 + length - size:,} bytes of its header are missing")
         header = (start[8:] + read_some(path, stream, max(0, length - len(start) + 8)))[:length]
-        if len(header) < length:
-            fail(
-                path, "became shorter while it was read", "wait until nothing writes to it any more"
-            )
-    return size, size - 8 - length, _values(path, header)
+    if len(header) < length:
+        remedy = "wait until nothing writes to it any more"
+        fail(path, "became shorter while it was read", remedy)
+    return size, length, header
 
 
-def _values(path: str, header: bytes) -> Any:
-    limit = MAX_TENSORS * _SIGNS_PER_TENSOR
-    return parse_json(
-        path,
-        header,
-        what="safetensors header",
-        made_of=_object,
-        max_signs=limit,
-        instead=_IN_SHARDS,
-    )
-
-
-class _Twice(dict[str, object]):
-    """An object of a header in which a key stands more than once. The reader of safetensors takes
-    the last, but refuses `keys_twice`.
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of equal names the last counts, as for the reader of safetensors; its own keys may not stand
+    twice and have no usable value then.
     """
-
-    keys_twice: frozenset[str] = frozenset()
-
-
-def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     values = dict(pairs)
-    if len(values) == len(pairs):
-        return values
-    keys = [key for key, _ in pairs]
-    twice = _Twice(values)
-    twice.keys_twice = frozenset(key for key in ("__metadata__", *_FIELDS) if keys.count(key) > 1)
-    return twice
+    if len(values) < len(pairs):
+        keys = [key for key, _ in pairs]
+        own = ("__metadata__", *_FIELDS)
+        values.update((key, False) for key in own if keys.count(key) > 1)
+    return values
 
 
-def _twice(values: object, keys: tuple[str, ...]) -> str | None:
-    return (
-        next((key for key in keys if key in values.keys_twice), None)
-        if isinstance(values, _Twice)
-        else None
-    )
-
-
-def _elements(path: str, data_bytes: int, header: Any) -> dict[str, int]:
-    """Elements by dtype. Raises `SpecError` where the tensors do not fill the data exactly."""
-    _refuse_no_table(path, header)
-    counts: dict[str, int] = {}
-    places: list[tuple[int, int, str]] = []
-    for name, entry in header.items():
-        if name == "__metadata__":
-            continue
-        dtype, count, begin, end = _tensor(path, name, entry)
-        counts[dtype] = counts.get(dtype, 0) + count
-        places.append((begin, end, name))
-    _refuse_holes(path, data_bytes, sorted(places))
-    return counts
-
-
-def _refuse_no_table(path: str, header: Any) -> None:
-    if not isinstance(header, dict):
-        fail(path, "is damaged: its header is no table of tensors", "download it again")
-    if len(header) > MAX_TENSORS + 1:
-        fail(
-            path,
-            f"lists {len(header):,} tensors, and at most {MAX_TENSORS:,} of one file are read",
-            _IN_SHARDS,
+def _entry(path: str, name: str, entry: Any) -> tuple[str, list[int], int, int]:
+    """Dtype and shape of a tensor, and where its bytes begin and end in the data."""
+    values = entry if isinstance(entry, dict) else {}
+    fields: list[Any] = [values.get(field) for field in _FIELDS]
+    dtype, shape, offsets = fields
+    if not (isinstance(dtype, str) and _are_sizes(shape) and _are_sizes(offsets)) or (
+        len(offsets) != 2
+    ):
+        damaged(path, f'the tensor "{clean(name)}" has no usable dtype, shape and data_offsets')
+    if dtype not in BITS:
+        found = (
+            f'has the tensor "{clean(name)}" in {clean(dtype)}, a type that safetensors does not'
         )
-    about = header.get("__metadata__")
-    words = about is None or (
-        isinstance(about, dict) and all(isinstance(value, str) for value in about.values())
+        remedy = f"take files of the model that safetensors reads; it has {', '.join(BITS)}"
+        fail(path, f"{found} have", remedy)
+    begin, end = offsets
+    # the product of all but an empty dimension must have room, too
+    has_room = prod(shape[: shape.index(0)] if 0 in shape else shape) * BITS[dtype] < _LIMIT
+    if not has_room or prod(shape) * BITS[dtype] != 8 * (end - begin):
+        damaged(path, f'the tensor "{clean(name)}" does not have the size of its shape')
+    return dtype, shape, begin, end
+
+
+def _are_sizes(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        type(length) is int and 0 <= length < _LIMIT for length in value
     )
-    if not words or _twice(header, ("__metadata__",)):
-        fail(
-            path, "is damaged: __metadata__ of its header is no table of words", "download it again"
-        )
 
 
 def _refuse_holes(path: str, data_bytes: int, places: list[tuple[int, int, str]]) -> None:
@@ -302,72 +238,55 @@ def _refuse_holes(path: str, data_bytes: int, places: list[tuple[int, int, str]]
     reached = 0
     for begin, end, name in places:
         if begin < reached:
-            fail(
-                path,
-                f'is damaged: the tensor "{clean(name)}" overlaps another',
-                "download it again",
-            )
+            damaged(path, f'the tensor "{clean(name)}" overlaps another')
         if begin > reached:
-            fail(
-                path,
-                f'is damaged: {begin - reached:,} bytes before the tensor "{clean(name)}" belong to'
-                " none",
-                "download it again",
-            )
+            hole = f'{begin - reached:,} bytes before the tensor "{clean(name)}"'
+            damaged(path, f"{hole} belong to none")
         reached = end
     if reached > data_bytes:
-        fail(
-            path,
-            f"is cut short: {reached - data_bytes:,} bytes are missing at its end",
-            "the download did not finish: start it again",
-        )
+        cut_short(path, f"{reached - data_bytes:,} bytes are missing at its end")
     if reached < data_bytes:
-        fail(
-            path,
-            f"is damaged: {data_bytes - reached:,} bytes at its end belong to no tensor",
-            "download it again",
-        )
+        damaged(path, f"{data_bytes - reached:,} bytes at its end belong to no tensor")
 
 
-def _tensor(path: str, name: str, entry: Any) -> tuple[str, int, int, int]:
-    """Dtype of a tensor, its elements, and where its bytes begin and end in the data."""
-    values = entry if isinstance(entry, dict) else {}
-    dtype: Any = values.get("dtype")
-    shape: Any = values.get("shape")
-    offsets: Any = values.get("data_offsets")
-    if not (
-        isinstance(dtype, str) and _sizes(shape) and _sizes(offsets) and len(offsets) == 2
-    ) or _twice(values, _FIELDS):
-        fail(
-            path,
-            f'is damaged: the tensor "{clean(name)}" has no usable dtype, shape and data_offsets',
-            "download it again",
-        )
-    if dtype not in _TYPES:
-        remedy = f"take files of the model that safetensors reads; it has {', '.join(_TYPES)}"
-        fail(
-            path,
-            f'has the tensor "{clean(name)}" in {clean(dtype)}, a type that safetensors does not'
-            " have",
-            remedy,
-        )
-    count, bits = 1, _TYPES[dtype][0]
-    for size in shape:
-        count *= size
-        if count >= _LIMIT:
-            break
-    if count * bits >= _LIMIT or count * bits != 8 * (offsets[1] - offsets[0]):
-        fail(
-            path,
-            f'is damaged: the tensor "{clean(name)}" does not have the size of its shape',
-            "download it again",
-        )
-    return dtype, count, offsets[0], offsets[1]
+# ------------------------------------------------------------------- the files of one model
 
 
-def _sizes(value: Any) -> bool:
-    return isinstance(value, list) and all(
-        type(length) is int and 0 <= length < _LIMIT for length in value
+def read_weights(named: str, paths: tuple[str, ...]) -> Weights:
+    """All files of one model; `named` is what the user gave. Raises `SpecError`, also where some
+    of the files are not there.
+    """
+    missing = [shown(os.path.basename(path)) for path in paths if not os.path.exists(path)]
+    if missing:
+        files = f"{len(paths):,} files, and {len(missing):,} of them are not there"
+        found = f"has its weights in {files}: {listed(missing)}"
+        fail(named, found, "download the missing files")
+    elements: dict[str, int] = {}
+    layers: set[int] = set()
+    predicting: set[int] = set()
+    size_bytes, count, predict_more = 0, 0, False
+    scale: str | None = None
+    for path in paths:
+        status_of(path)
+        size, tensors = read_header(path)
+        size_bytes, count = size_bytes + size, count + len(tensors)
+        if count > MAX_TENSORS_IN_ALL:
+            fail(named, f"has more than {MAX_TENSORS_IN_ALL:,} tensors in its files", _SPEC_OF_IT)
+        for name, (dtype, shape) in tensors.items():
+            elements[dtype] = elements.get(dtype, 0) + prod(shape)
+            predict_more = predict_more or bool(_PREDICTS_MORE.search(name))
+            if scale is None and _SCALE.search(name):
+                scale = clean(name)
+            if inside := _IN_LAYER.match(name):
+                (predicting if "eh_proj." in name else layers).add(int(inside[1]))
+    if not elements:
+        fail(named, "holds no weights", "give the model's safetensors files")
+    return Weights(
+        size=size_bytes,
+        elements=elements,
+        layers=frozenset(layers - predicting),
+        predict_more=predict_more,
+        scale=scale,
     )
 
 
@@ -390,43 +309,20 @@ def shards_of(path: str) -> tuple[str, ...]:
     """The files that belong together with `path`, in order: itself, or every shard of its set,
     there or not.
     """
-    name = os.path.basename(path)
-    match = _SHARD.match(name)
-    if match is None or not 1 <= int(match[3]) <= MAX_SHARDS:
-        return (path,)
-    folder = path[: len(path) - len(name)]
-    return tuple(
-        f"{folder}{match[1]}-{number:05d}-of-{match[3]}{match[4]}"
-        for number in range(1, int(match[3]) + 1)
-    )
-
-
-def _index(path: str) -> Any:
-    # a colon and a comma for each tensor, and a thousand for what else it says
-    return read_json(
-        path,
-        MAX_INDEX_BYTES,
-        what="safetensors index",
-        max_signs=2 * MAX_TENSORS_IN_ALL + 1000,
-        instead=_SPEC_OF_IT,
-    )
+    return numbered_files(path, MAX_SHARDS)
 
 
 def shards_in(index: str) -> tuple[str, ...]:
     """The files that an index names, beside it. Raises `SpecError`."""
-    values = _index(index)
-    places = values.get("weight_map") if isinstance(values, dict) else None
-    if (
-        not isinstance(places, dict)
-        or not places
-        or not all(isinstance(name, str) for name in places.values())
-    ):
+    places = _index(index).get("weight_map")
+    names = list(places.values()) if isinstance(places, dict) else []
+    if not names or not all(isinstance(name, str) for name in names):
         fail(index, "is no index of safetensors files: it has no weight_map", "download it again")
-    names = sorted(set(places.values()))
+    names = sorted(set(names))
     if len(names) > MAX_SHARDS or any(
         os.path.basename(name) != name or name in ("", ".", "..") for name in names
     ):
-        fail(index, "is damaged: it names files outside its folder", "download it again")
+        damaged(index, "it names files outside its folder")
     folder = index[: len(index) - len(os.path.basename(index))]
     return tuple(folder + name for name in names)
 
@@ -435,74 +331,18 @@ def total_in(index: str) -> int | None:
     """`total_size` of an index: bytes of all tensors without headers; None where it has none.
     Raises `SpecError`.
     """
-    values = _index(index)
-    metadata = values.get("metadata") if isinstance(values, dict) else None
+    metadata = _index(index).get("metadata")
     size = metadata.get("total_size") if isinstance(metadata, dict) else None
-    return (
-        size
-        if isinstance(size, int) and not isinstance(size, bool) and 0 < size < 1 << 60
-        else None
+    return size if type(size) is int and 0 < size < 1 << 60 else None
+
+
+def _index(path: str) -> Mapping[str, Any]:
+    values = read_json(
+        path,
+        MAX_INDEX_BYTES,
+        what="safetensors index",
+        # a colon and a comma for each tensor, and a thousand for what else it says
+        max_signs=2 * MAX_TENSORS_IN_ALL + 1000,
+        instead=_SPEC_OF_IT,
     )
-
-
-def read_weights(named: str, paths: tuple[str, ...]) -> Weights:
-    """All files of one model; `named` is what the user gave. Raises `SpecError`, also where some
-    of the files are not there.
-    """
-    _refuse_missing_files(named, paths)
-    elements: dict[str, int] = {}
-    layers: dict[int, dict[str, tuple[int, ...]]] = {}
-    size_bytes, tensors, predict_more = 0, 0, False
-    scale: str | None = None
-    rows: dict[re.Pattern[str], tuple[str, int]] = {}
-    for path in paths:
-        status_of(path)
-        size, data_bytes, header = _header(path)
-        tensors += len(header) if isinstance(header, dict) else 0
-        if tensors > MAX_TENSORS_IN_ALL:
-            fail(named, f"has more than {MAX_TENSORS_IN_ALL:,} tensors in its files", _SPEC_OF_IT)
-        for dtype, count in _elements(path, data_bytes, header).items():
-            elements[dtype] = elements.get(dtype, 0) + count
-        _layers(header, layers)
-        rows |= _rows(header)
-        predict_more = predict_more or any(_PREDICTS_MORE.search(name) for name in header)
-        scale = scale or next((clean(name) for name in header if _SCALE.search(name)), None)
-        size_bytes += size
-        # one header at a time: the largest take 200 MB
-        del header
-    if not elements:
-        fail(named, "holds no weights", "give the model's safetensors files")
-    return Weights(
-        files=paths,
-        size=size_bytes,
-        elements=elements,
-        layers=layers,
-        predict_more=predict_more,
-        scale=scale,
-        tokens=rows.get(_TOKENS),
-        output=rows.get(_OUTPUT),
-    )
-
-
-def _refuse_missing_files(named: str, paths: tuple[str, ...]) -> None:
-    missing = [os.path.basename(path) for path in paths if not os.path.exists(path)]
-    if missing:
-        names = listed(map(shown, missing))
-        fail(
-            named,
-            f"has its weights in {len(paths):,} files, and {len(missing):,} of them are not there:"
-            f" {names}",
-            "download the missing files",
-        )
-
-
-def _rows(header: Any) -> dict[re.Pattern[str], tuple[str, int]]:
-    """Name and rows of the token table and of the output matrix, by the pattern of their names;
-    those that are packed are left out.
-    """
-    return {
-        pattern: (clean(name), entry["shape"][0])
-        for name, entry in header.items()
-        for pattern in (_TOKENS, _OUTPUT)
-        if pattern.fullmatch(name) and entry["dtype"] in _TRUE_SHAPES and len(entry["shape"]) == 2
-    }
+    return values if isinstance(values, dict) else {}

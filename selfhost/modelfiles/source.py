@@ -17,35 +17,31 @@ if TYPE_CHECKING:
     from typing import IO, Any, NoReturn
 
 # how a downloader marks what it has not finished: Hugging Face, curl and wget, browsers, aria2
-_UNFINISHED = (".incomplete", ".part", ".partial", ".crdownload", ".download", ".aria2", ".tmp")
+UNFINISHED = (".incomplete", ".part", ".partial", ".crdownload", ".download", ".aria2", ".tmp")
 # more entries than any model's folder has
 _MAX_ENTRIES = 20_000
 _NEEDED = "give a GGUF file, a folder with safetensors files, or the model's config.json"
+_UNPACK = "unpack it first"
+_ANY_CODE = "take the model's safetensors or GGUF files: loading this one can run any code"
 _LFS = b"version https://git-lfs.github.com/spec/"
 # first bytes of what people mistake for a model file
 _MAGIC: tuple[tuple[bytes, str, str], ...] = (
-    (b"PK\x03\x04",
-    "is a zip archive, as PyTorch writes it (.bin, .pt), or one that was not unpacked",
-     "take the model's safetensors or GGUF files: loading a PyTorch archive can run any code"),
-    (b"\x80\x02", "is a Python pickle",
-    "take the model's safetensors or GGUF files: loading a pickle can run any code"),
-    (b"\x80\x03", "is a Python pickle",
-    "take the model's safetensors or GGUF files: loading a pickle can run any code"),
-    (b"\x80\x04", "is a Python pickle",
-    "take the model's safetensors or GGUF files: loading a pickle can run any code"),
-    (b"lmgg", "is a GGML file, as whisper.cpp reads it and llama.cpp did before August 2023",
-    "for llama.cpp take the model's GGUF file"),
-    (b"fmgg", "is an old GGML file, which llama.cpp no longer reads", "take the model's GGUF file"),
-    (b"tjgg", "is an old GGML file, which llama.cpp no longer reads", "take the model's GGUF file"),
+    (b"PK\x03\x04", "is a zip archive, as PyTorch writes it, or one not unpacked", _ANY_CODE),
+    (b"\x80\x02", "is a Python pickle", _ANY_CODE),
+    (b"\x80\x03", "is a Python pickle", _ANY_CODE),
+    (b"\x80\x04", "is a Python pickle", _ANY_CODE),
+    (b"lmgg", "is a GGML file, as whisper.cpp reads it", "for llama.cpp take a GGUF file"),
+    (b"fmgg", "is an old GGML file, which nothing reads now", "take the model's GGUF file"),
+    (b"tjgg", "is an old GGML file, which nothing reads now", "take the model's GGUF file"),
     (b"algg", "is an old LoRA adapter, not a model", "give the model that it changes"),
-    (b"\x1f\x8b", "is a gzip archive", "unpack it first"),
-    (b"\x28\xb5\x2f\xfd", "is a zstd archive", "unpack it first"),
-    (b"\xfd7zXZ", "is an xz archive", "unpack it first"),
-    (b"BZh", "is a bzip2 archive", "unpack it first"),
-    (b"7z\xbc\xaf", "is a 7z archive", "unpack it first"),
+    (b"\x1f\x8b", "is a gzip archive", _UNPACK),
+    (b"\x28\xb5\x2f\xfd", "is a zstd archive", _UNPACK),
+    (b"\xfd7zXZ", "is an xz archive", _UNPACK),
+    (b"BZh", "is a bzip2 archive", _UNPACK),
+    (b"7z\xbc\xaf", "is a 7z archive", _UNPACK),
     (b"\x89HDF", "is an HDF5 file, as old Keras models are", _NEEDED),
     (b"\x7fELF", "is a program", _NEEDED),
-)  # fmt: skip
+)
 
 
 def fail(path: str, message: str, remedy: str | None = None, *, key: str | None = None) -> NoReturn:
@@ -53,34 +49,37 @@ def fail(path: str, message: str, remedy: str | None = None, *, key: str | None 
     raise SpecError([Problem(file=shown(path), key=key, message=message, remedy=remedy)])
 
 
+def damaged(path: str, what: str) -> NoReturn:
+    """Raise `SpecError` for a file that no program reads."""
+    fail(path, f"is damaged: {what}", "download it again")
+
+
+def cut_short(path: str, what: str) -> NoReturn:
+    """Raise `SpecError` for a file that ends too early."""
+    fail(path, f"is cut short: {what}", "the download did not finish: start it again")
+
+
 def status_of(path: str) -> os.stat_result:
     """`os.stat` with links followed. Raises `SpecError` that says what is wrong with the path."""
     try:
         return reading.status_of(path)
     except reading.Unreadable as error:
-        refuse(path, error)
+        _refuse(path, error)
 
 
-def refuse(path: str, error: reading.Unreadable, remedy: str | None = None) -> NoReturn:
+def _refuse(path: str, error: reading.Unreadable, remedy: str | None = None) -> NoReturn:
     """Raise the `SpecError` of a file that cannot be read; `remedy` is for an error without its
     own.
     """
-    if error.kind == reading.MISSING and os.path.islink(path):
-        remedy = "the download behind it was removed or did not finish: download it again"
-    elif error.kind == reading.MISSING:
-        remedy = _unfinished_beside(path)
+    if error.kind == reading.MISSING:
+        unfinished = [path + ending for ending in UNFINISHED if os.path.lexists(path + ending)]
+        remedy = None
+        if os.path.islink(path):
+            remedy = "the download behind it was removed or did not finish: download it again"
+        elif unfinished:
+            name = shown(os.path.basename(unfinished[0]))
+            remedy = f"{name} is there: the download did not finish, start it again"
     fail(path, error.reason, error.remedy or remedy)
-
-
-def _unfinished_beside(path: str) -> str | None:
-    """A hint where the same name is there with the ending of an unfinished download."""
-    for ending in _UNFINISHED:
-        if os.path.lexists(path + ending):
-            return (
-                f"{shown(os.path.basename(path))}{ending} is there: the download did not finish,"
-                " start it again"
-            )
-    return None
 
 
 def names_in(path: str) -> list[str]:
@@ -91,11 +90,8 @@ def names_in(path: str) -> list[str]:
             for entry in entries:
                 names.append(entry.name)
                 if len(names) > _MAX_ENTRIES:
-                    fail(
-                        path,
-                        f"has more than {_MAX_ENTRIES:,} entries, which no model's folder has",
-                        "give the model's own folder",
-                    )
+                    found = f"has more than {_MAX_ENTRIES:,} entries, which no model's folder has"
+                    fail(path, found, "give the model's own folder")
     except PermissionError:
         fail(path, "may not be read by this account", "change the folder's permissions")
     except OSError as error:
@@ -110,15 +106,11 @@ def open_file(path: str) -> tuple[IO[bytes], int]:
     try:
         stream, size = reading.open_file(path)
     except reading.Unreadable as error:
-        refuse(path, error, _NEEDED)
-    for ending in _UNFINISHED:
-        if path.lower().endswith(ending):
-            stream.close()
-            fail(
-                path,
-                "is a download that did not finish",
-                "start the download again, and give the finished file",
-            )
+        _refuse(path, error, _NEEDED)
+    if path.lower().endswith(UNFINISHED):
+        stream.close()
+        remedy = "start the download again, and give the finished file"
+        fail(path, "is a download that did not finish", remedy)
     return stream, size
 
 
@@ -129,7 +121,7 @@ def read_some(path: str, stream: IO[bytes], limit: int) -> bytes:
     try:
         return reading.read_some(stream, limit)
     except reading.Unreadable as error:
-        refuse(path, error)
+        _refuse(path, error)
 
 
 def read_json(
@@ -171,20 +163,14 @@ def parse_json(
     if (count := json_text.signs_in(content)) > max_signs:
         error = json_text.too_many(count, max_signs)
         fail(path, f"{error.reason} of a {what}", instead or as_published)
+    decoder = json_text.Decoder(made_of=made_of, constant=float, whole=_integer)
     try:
-        text = content.decode("utf-8-sig")
+        return decoder.parse(content.decode("utf-8-sig"), max_signs=max_signs)
     except UnicodeDecodeError:
         fail(path, "is not UTF-8 text", as_published)
-    try:
-        return json_text.Decoder(made_of=made_of, constant=float, whole=_integer).parse(
-            text, max_signs=max_signs
-        )
     except json_text.NoJSON as error:
-        fail(
-            path,
-            f"{error.reason.replace('is not JSON', 'is not valid JSON')} in line {error.line}",
-            as_published,
-        )
+        reason = error.reason.replace("is not JSON", "is not valid JSON")
+        fail(path, f"{reason} in line {error.line}", as_published)
     except reading.Unreadable as error:
         fail(path, f"is not usable JSON: it {error.reason}", as_published)
 
@@ -207,32 +193,19 @@ def begins_safetensors(start: bytes) -> bool:
 def refuse_other_kinds(path: str, start: bytes, size: int) -> None:
     """Raise `SpecError` for what people mistake for a model file, by its first bytes."""
     if size == 0:
-        fail(
-            path, "is empty", "the download did not start, or the disk was full: download it again"
-        )
+        remedy = "the download did not start, or the disk was full: download it again"
+        fail(path, "is empty", remedy)
     if start.startswith(_LFS):
         size_line = re.search(rb"\nsize (\d{1,18})", start)
         real = f" of {int(size_line[1]):,} bytes" if size_line else ""
-        fail(
-            path,
-            f"is a Git LFS pointer: the real file{real} was not downloaded",
-            "run `git lfs pull` in the repository's folder",
-        )
+        found = f"is a Git LFS pointer: the real file{real} was not downloaded"
+        fail(path, found, "run `git lfs pull` in the repository's folder")
     if not start.strip(b"\0"):
-        fail(
-            path,
-            "holds nothing but zeros",
-            "the space was reserved, but the download did not happen: download it again",
-        )
-    head = start.lstrip()[:15].lower()
-    if head.startswith((b"<!doctype html", b"<html", b"<?xml")):
-        fail(
-            path,
-            "is a web page, not a model",
-            "the download was answered by a page, for example to log in: download it again",
-        )
-    if begins_safetensors(start):
-        return
-    for magic, message, remedy in _MAGIC:
+        remedy = "the space was reserved, but the download did not happen: download it again"
+        fail(path, "holds nothing but zeros", remedy)
+    if start.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html", b"<?xml")):
+        remedy = "the download was answered by a page, for example to log in: download it again"
+        fail(path, "is a web page, not a model", remedy)
+    for magic, message, remedy in () if begins_safetensors(start) else _MAGIC:
         if start.startswith(magic):
             fail(path, message, remedy)

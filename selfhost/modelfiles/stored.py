@@ -7,7 +7,7 @@ has the exact size.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from ..catalogue.spec import MLX_MODES, PACKED, QUANTIZATIONS
 from ..core.records import Record
@@ -17,6 +17,34 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
+
+# torch's names of types -> those of a spec
+DTYPES: Mapping[str, str] = {
+    "bfloat16": "bfloat16",
+    "float16": "float16",
+    "half": "float16",
+    "float32": "float32",
+    "float": "float32",
+}
+_EXPERTS = tuple(f"blk.*.ffn_{part}_exps.weight" for part in ("gate", "up", "down"))
+_ATTENTION = tuple(f"blk.*.attn_{part}.weight" for part in ("q", "k", "v", "qkv", "output"))
+# keys that name modules which stay as they were
+_LEFT_OUT = ("modules_to_not_convert", "ignore", "ignored_layers", "exclude_modules")
+_SKIPPED = "llm_int8_skip_modules"
+# keys with a type for single modules: of GPTQModel, AutoRound and NVIDIA's exporter
+_OWN_TYPES = (
+    "dynamic", "expert_dtype", "extra_config", "modules_in_block_to_quantize", "quantized_layers",
+    "weight_sparsity",
+)  # fmt: skip
+# modules that no quantizer narrows, that are small, or that lie outside the language model
+_OUTSIDE_BLOCKS = (
+    r"vision|visual|image|audio|multi_modal|projector|embed|lm_head|output_layer|proj_out|norm"
+    r"|router|indexer|mtp|merger|conv|shared_expert_gate|bias|(?:^|[.*])gate(?:$|[.*$])"
+    r"|in_proj_[ab]|correction|score|ff_out|ln_f"
+)
+# methods that have one layout
+_LAYOUTS = {"bitnet": "ternary", "mxfp4": "mxfp4"}
+_ALGORITHMS = {"NVFP4": "nvfp4", "FP8": "float8_e4m3"}
 
 
 class Stored(Record):
@@ -53,64 +81,16 @@ def stored_of(keys: Keys) -> Stored:
         return _stored_by_mlx(mlx, keys)
     config = keys.outer.get("quantization_config") or keys.text.get("quantization_config")
     if not config:
-        return _stored_plainly(keys)
+        stated = keys.get("torch_dtype", "dtype") or keys.outer.get("torch_dtype")
+        name = stated.removeprefix("torch.") if isinstance(stated, str) else ""
+        return Stored(name=DTYPES.get(name), quantized=False)
     stored = stored_by(config)
-    stored = _with_exceptions(stored, config, keys)
-    if (
-        stored.why is None
-        and not _leaves_attention(config)
-        and (key := _rule_of_modules(config)) is not None
-    ):
-        # a size that leaves out such rules would be too small by up to a half
-        value = short(config[key])
-        stored = Stored(why=f"{key} = {value} gives modules a type of their own, which is not read")
+    if stored.why is None and isinstance(config, Mapping):
+        stored = _with_exceptions(stored, config, keys)
     if stored.why is None:
         return stored
     why = f"quantization_config: {stored.why}, so the size of the weights is not known"
     return stored.replace(why=why)
-
-
-def _with_exceptions(stored: Stored, config: object, keys: Keys) -> Stored:
-    """Experts, and attention, that have another type than the rest."""
-    if keys.get("expert_dtype") == "fp4" and stored.matrices:
-        # DeepSeek V4: 4 bits with a scale of 8 for each 32, as llama.cpp's conversion/deepseek.py
-        # reads them
-        stored = stored.replace(experts="mxfp4")
-    version = str(keys.outer.get("transformers_version") or "")
-    if stored.name in ("nf4", "int8") and keys.get("experts") and version[:2] in ("5.", "6."):
-        # transformers 5 fuses the experts, which bitsandbytes then leaves in 16 bits
-        stored = stored.replace(plain=_EXPERTS)
-    if _leaves_attention(config) and stored.matrices:
-        if keys.get("experts"):
-            stored = stored.replace(matrices=None, experts=stored.name)
-        else:
-            stored = stored.replace(plain=_ATTENTION)
-    return stored
-
-
-def _stored_plainly(keys: Keys) -> Stored:
-    """Weights in the type that config.json states."""
-    stated = keys.get("torch_dtype", "dtype") or keys.outer.get("torch_dtype")
-    plain = {"half": "float16", "float": "float32"}
-    name = stated.removeprefix("torch.") if isinstance(stated, str) else None
-    name = plain.get(name or "", name)
-    known = name in ("bfloat16", "float16", "float32")
-    return Stored(name=name if known else None, quantized=False)
-
-
-def _stored_by_mlx(mlx: object, keys: Keys) -> Stored:
-    config = mlx if isinstance(mlx, dict) else {}
-    name = _mlx_name(config)
-    if name is None:
-        why = f"quantization {short(mlx)} of config.json is not understood"
-        return Stored(format="mlx", why=why)
-    if any(_is_other(key, value, config) for key, value in config.items()):
-        keys.notes.append(
-            "quantization of config.json gives some layers other bits, which are not counted: the"
-            " files may be larger than stated"
-        )
-    why = f"config.json describes MLX's {name} weights, and not those before them"
-    return Stored(name=name, format="mlx", why=why)
 
 
 def stored_by(config: object) -> Stored:
@@ -118,8 +98,7 @@ def stored_by(config: object) -> Stored:
     if not isinstance(config, Mapping):
         return Stored(why="it is no object")
     method = config.get("quant_method") or ("modelopt" if config.get("quant_algo") else None)
-    read = _METHODS.get(method) if isinstance(method, str) else None
-    name, odd = read(config) if read is not None else (None, "quant_method")
+    name, odd = _name_and_key(method, config)
     if name is None:
         return Stored(why=f"{odd} = {short(config.get(odd))} is not understood")
     # gpt-oss: the experts alone are narrow
@@ -129,122 +108,30 @@ def stored_by(config: object) -> Stored:
     )
 
 
-def _leaves_attention(config: object) -> bool:
-    """Whether patterns leave all attention as it was: the experts alone are narrow (Kimi K2.5)."""
-    if not isinstance(config, Mapping):
-        return False
-    listed = [config.get(key) for key in _LEFT_OUT]
-    modules = [str(name) for names in listed if isinstance(names, list) for name in names]
-    patterns = (name for name in modules if name.startswith("re:") or name.endswith("*"))
-    return any("self_attn" in pattern for pattern in patterns)
+def _name_and_key(method: object, config: Mapping[str, Any]) -> tuple[str | None, str]:
+    """The name of QUANTIZATIONS, or None and the key that is not understood."""
+    if method in ("gptq", "awq", "auto-round"):
+        return _group_name(str(method), config)
+    if method == "compressed-tensors":
+        return _compressed_name(config), "config_groups"
+    if method in ("fp8", "fbgemm_fp8"):
+        names = {None: "float8_e4m3", "[128, 128]": "float8_e4m3_128x128"}
+        block = config.get("weight_block_size")
+        return names.get(None if block is None else str(block)), "weight_block_size"
+    if method == "modelopt":
+        return _ALGORITHMS.get(str(config.get("quant_algo"))), "quant_algo"
+    if method == "bitsandbytes":
+        if config.get("load_in_4bit") is True or config.get("_load_in_4bit") is True:
+            is_double = config.get("bnb_4bit_use_double_quant") is True
+            return "nf4-double" if is_double else "nf4", ""
+        return "int8" if config.get("load_in_8bit") is True else None, "load_in_4bit"
+    return _LAYOUTS.get(str(method)), "quant_method"
 
 
-def _rule_of_modules(config: object) -> str | None:
-    """The key that leaves matrices of the blocks in another type than the rest; None where none
-    does.
-    """
-    if not isinstance(config, Mapping):
-        return None
-    for key in (*_LEFT_OUT, "llm_int8_skip_modules"):
-        names = config.get(key) or ()
-        if key in ("ignore", "llm_int8_skip_modules") and config.get(key) == []:
-            # the head is narrow, too
-            return key
-        if not isinstance(names, list | tuple) or any(
-            not isinstance(name, str) or not _OUTSIDE_BLOCKS.search(name) for name in names
-        ):
-            return key
-    groups = config.get("config_groups")
-    if isinstance(groups, Mapping) and [
-        group.get("targets") for group in groups.values() if isinstance(group, Mapping)
-    ] != [["Linear"]]:
-        return "config_groups"
-    if "llm_compressor" in str(config.get("packing_format")):
-        return "packing_format"
-    return next((key for key in _OWN_TYPES if config.get(key)), None)
-
-
-def cache_type(quantization: object, *, latent: bool) -> str | None:
-    """The type in which a checkpoint wants keys and values kept; None where it states none, or one
-    that vLLM passes over.
-
-    vllm 0.33.0: kv_cache_scheme of compressed-tensors (layers/attention/attention.py), which rows
-    of latent attention ignore (mla_attention.py); any key of NVIDIA's exporter
-    (utils/torch_utils.py, get_kv_cache_quant_algo_string); and of both FP8 alone.
-    """
-    if not isinstance(quantization, Mapping):
-        return None
-    inner = quantization.get("quantization")
-    parts = (inner, quantization) if isinstance(inner, Mapping) else (quantization,)
-    stated = (part.get(key) for key in ("kv_cache_scheme", "kv_cache_quant_algo") for part in parts)
-    scheme = next((value for value in stated if value), None)
-    in_eight = isinstance(scheme, Mapping) and (scheme.get("num_bits"), scheme.get("type")) == (
-        8,
-        "float",
-    )
-    if str(quantization.get("quant_method")).startswith("modelopt"):
-        is_fixed = isinstance(scheme, Mapping) and scheme.get("dynamic") is False
-        in_eight = scheme.lower() == "fp8" if isinstance(scheme, str) else in_eight and is_fixed
-    else:
-        in_eight = in_eight and not latent
-        in_eight = in_eight and quantization.get("quant_method") == "compressed-tensors"
-    return "float8_e4m3" if in_eight else None
-
-
-def is_of_modelopt(quantization: object) -> bool:
-    """Whether NVIDIA's exporter made the weights narrow: not every runtime that loads their type
-    loads its files.
-    """
-    if not isinstance(quantization, Mapping):
-        return False
-    stated = quantization.get("quant_method")
-    return stated == "modelopt" or (not stated and bool(quantization.get("quant_algo")))
-
-
-_EXPERTS = tuple(f"blk.*.ffn_{part}_exps.weight" for part in ("gate", "up", "down"))
-_ATTENTION = tuple(f"blk.*.attn_{part}.weight" for part in ("q", "k", "v", "qkv", "output"))
-# keys that name modules which stay as they were
-_LEFT_OUT = ("modules_to_not_convert", "ignore", "ignored_layers", "exclude_modules")
-# keys with a type for single modules: of GPTQModel, AutoRound and NVIDIA's exporter
-_OWN_TYPES = (
-    "dynamic", "expert_dtype", "extra_config", "modules_in_block_to_quantize", "quantized_layers",
-    "weight_sparsity",
-)  # fmt: skip
-# modules that no quantizer narrows, that are small, or that lie outside the language model
-_OUTSIDE_BLOCKS = re.compile(
-    r"vision|visual|image|audio|multi_modal|projector|embed|lm_head|output_layer|proj_out|norm"
-    r"|router|indexer|mtp|merger|conv|shared_expert_gate|bias|(?:^|[.*])gate(?:$|[.*$])"
-    r"|in_proj_[ab]|correction|score|ff_out|ln_f"
-)
-# a name of QUANTIZATIONS, or None and the key that is not understood
-_Name = tuple[str | None, str]
-
-
-def _fp8(config: Mapping[str, Any]) -> _Name:
-    block = config.get("weight_block_size")
-    if block is None:
-        return "float8_e4m3", ""
-    return ("float8_e4m3_128x128" if block == [128, 128] else None), "weight_block_size"
-
-
-def _modelopt(config: Mapping[str, Any]) -> _Name:
-    names = {"NVFP4": "nvfp4", "FP8": "float8_e4m3"}
-    algorithm = config.get("quant_algo")
-    return (names.get(algorithm) if isinstance(algorithm, str) else None), "quant_algo"
-
-
-def _bitsandbytes(config: Mapping[str, Any]) -> _Name:
-    if config.get("load_in_4bit") is True or config.get("_load_in_4bit") is True:
-        is_double = config.get("bnb_4bit_use_double_quant") is True
-        return ("nf4-double" if is_double else "nf4"), ""
-    return ("int8" if config.get("load_in_8bit") is True else None), "load_in_4bit"
-
-
-def _grouped(config: Mapping[str, Any]) -> _Name:
+def _group_name(method: str, config: Mapping[str, Any]) -> tuple[str | None, str]:
     """GPTQ, AWQ, and AutoRound in the layout of one of them (auto_round 0.16.1,
     export/export_to_autoround/export.py).
     """
-    method = str(config.get("quant_method"))
     if method == "auto-round":
         layout = str(config.get("packing_format", "auto_round:auto_gptq"))
         method = "awq" if layout.endswith("awq") else "gptq"
@@ -264,7 +151,7 @@ def _group_ending(group: object) -> str:
     return "-channel" if group == -1 else f"-{group}g"
 
 
-def _compressed(config: Mapping[str, Any]) -> _Name:
+def _compressed_name(config: Mapping[str, Any]) -> str | None:
     """llm-compressor: the type of the group of all linear layers, else of the first
     (compressed-tensors 0.12, quant_args.py and config/format.py).
     """
@@ -273,20 +160,16 @@ def _compressed(config: Mapping[str, Any]) -> _Name:
     parts.sort(key=lambda part: "Linear" not in (part.get("targets") or ["Linear"]))
     weights = parts[0].get("weights") if parts else None
     if not isinstance(weights, dict):
-        return None, "config_groups"
+        return None
     layout = parts[0].get("format") or config.get("format")
     if layout in ("nvfp4-pack-quantized", "mxfp4-pack-quantized"):
-        return str(layout)[:5], ""
-    if (weights.get("type"), weights.get("num_bits")) == ("float", 8):
-        in_blocks = weights.get("strategy") == "block"
-        return ("float8_e4m3_128x128" if in_blocks else "float8_e4m3"), ""
-    return _whole_number_name(weights), "config_groups"
-
-
-def _whole_number_name(weights: Mapping[str, Any]) -> str | None:
-    bits, group = weights.get("num_bits"), weights.get("group_size")
+        return str(layout)[:5]
+    kind, bits, group = weights.get("type"), weights.get("num_bits"), weights.get("group_size")
+    if (kind, bits) == ("float", 8):
+        is_block = weights.get("strategy") == "block"
+        return "float8_e4m3_128x128" if is_block else "float8_e4m3"
     is_symmetric = weights.get("symmetric", True) is not False
-    if weights.get("type") != "int" or bits not in (4, 8):
+    if kind != "int" or bits not in (4, 8):
         return None
     if bits == 8 and group is None:
         return "w8a8"
@@ -297,25 +180,123 @@ def _whole_number_name(weights: Mapping[str, Any]) -> str | None:
     return name if name in PACKED else None
 
 
-_METHODS: Mapping[str, Callable[[Mapping[str, Any]], _Name]] = {
-    "auto-round": _grouped,
-    "awq": _grouped,
-    "bitnet": lambda _config: ("ternary", ""),
-    "bitsandbytes": _bitsandbytes,
-    "compressed-tensors": _compressed,
-    "fbgemm_fp8": _fp8,
-    "fp8": _fp8,
-    "gptq": _grouped,
-    "modelopt": _modelopt,
-    "mxfp4": lambda _config: ("mxfp4", ""),
-}
+# ---------------------------------------------------------------- modules with another type
 
 
-def _is_other(key: str, value: object, config: Mapping[str, Any]) -> bool:
-    """Whether an entry of MLX's `quantization` gives a layer other bits; a router is small."""
-    if key.endswith(("gate", "router")) or not (value is False or isinstance(value, dict)):
+def _with_exceptions(stored: Stored, config: Mapping[str, Any], keys: Keys) -> Stored:
+    """Experts, and attention, that have another type than the rest; and why the size is not known
+    where others have.
+    """
+    if keys.get("expert_dtype") == "fp4" and stored.matrices:
+        # DeepSeek V4: 4 bits with a scale of 8 for each 32, as llama.cpp's conversion/deepseek.py
+        # reads them
+        stored = stored.replace(experts="mxfp4")
+    version = str(keys.outer.get("transformers_version") or "")
+    if stored.name in ("nf4", "int8") and keys.get("experts") and version[:2] in ("5.", "6."):
+        # transformers 5 fuses the experts, which bitsandbytes then leaves in 16 bits
+        stored = stored.replace(plain=_EXPERTS)
+    if _leaves_attention(config):
+        # the experts alone are narrow (Kimi K2.5)
+        if stored.matrices and keys.get("experts"):
+            return stored.replace(matrices=None, experts=stored.name)
+        return stored.replace(plain=_ATTENTION) if stored.matrices else stored
+    key = _rule_of_modules(config)
+    if key is None:
+        return stored
+    # a size that leaves out such rules would be too small by up to a half
+    value = short(config[key])
+    return Stored(why=f"{key} = {value} gives modules a type of their own, which is not read")
+
+
+def _leaves_attention(config: Mapping[str, Any]) -> bool:
+    """Whether patterns leave all attention as it was."""
+    named = [config.get(key) for key in _LEFT_OUT]
+    modules = [str(name) for names in named if isinstance(names, list) for name in names]
+    patterns = (name for name in modules if name.startswith("re:") or name.endswith("*"))
+    return any("self_attn" in pattern for pattern in patterns)
+
+
+def _rule_of_modules(config: Mapping[str, Any]) -> str | None:
+    """The key that leaves matrices of the blocks in another type than the rest; None where none
+    does.
+    """
+    for key in (*_LEFT_OUT, _SKIPPED):
+        names = config.get(key) or ()
+        if key in ("ignore", _SKIPPED) and config.get(key) == []:
+            # the head is narrow, too
+            return key
+        if not isinstance(names, list | tuple) or any(
+            not isinstance(name, str) or not re.search(_OUTSIDE_BLOCKS, name) for name in names
+        ):
+            return key
+    groups = config.get("config_groups")
+    if isinstance(groups, Mapping) and [
+        group.get("targets") for group in groups.values() if isinstance(group, Mapping)
+    ] != [["Linear"]]:
+        return "config_groups"
+    if "llm_compressor" in str(config.get("packing_format")):
+        return "packing_format"
+    return next((key for key in _OWN_TYPES if config.get(key)), None)
+
+
+# ---------------------------------------------------------------------------- the cache, MLX
+
+
+def cache_type(quantization: object, *, latent: bool) -> str | None:
+    """The type in which a checkpoint wants keys and values kept; None where it states none, or one
+    that vLLM passes over.
+
+    vllm 0.33.0: kv_cache_scheme of compressed-tensors (layers/attention/attention.py), which rows
+    of latent attention ignore (mla_attention.py); any key of NVIDIA's exporter
+    (utils/torch_utils.py, get_kv_cache_quant_algo_string); and of both FP8 alone.
+    """
+    if not isinstance(quantization, Mapping):
+        return None
+    inner = quantization.get("quantization")
+    parts = (inner, quantization) if isinstance(inner, Mapping) else (quantization,)
+    stated = (part.get(key) for key in ("kv_cache_scheme", "kv_cache_quant_algo") for part in parts)
+    scheme = next((value for value in stated if value), None)
+    method, in_eight = quantization.get("quant_method"), False
+    if isinstance(scheme, Mapping):
+        in_eight = (scheme.get("num_bits"), scheme.get("type")) == (8, "float")
+    if not str(method).startswith("modelopt"):
+        in_eight = in_eight and not latent and method == "compressed-tensors"
+    elif isinstance(scheme, str):
+        in_eight = scheme.lower() == "fp8"
+    elif isinstance(scheme, Mapping):
+        in_eight = in_eight and scheme.get("dynamic") is False
+    return "float8_e4m3" if in_eight else None
+
+
+def is_of_modelopt(quantization: object) -> bool:
+    """Whether NVIDIA's exporter made the weights narrow: not every runtime that loads their type
+    loads its files.
+    """
+    if not isinstance(quantization, Mapping):
         return False
-    return value is False or value.get("bits") != config.get("bits")
+    stated = quantization.get("quant_method")
+    return stated == "modelopt" or (not stated and bool(quantization.get("quant_algo")))
+
+
+def _stored_by_mlx(mlx: object, keys: Keys) -> Stored:
+    config = mlx if isinstance(mlx, dict) else {}
+    name = _mlx_name(config)
+    if name is None:
+        why = f"quantization {short(mlx)} of config.json is not understood"
+        return Stored(format="mlx", why=why)
+    others = [
+        value
+        for key, value in config.items()
+        # a router is small
+        if (value is False or isinstance(value, dict)) and not key.endswith(("gate", "router"))
+    ]
+    if any(value is False or value.get("bits") != config.get("bits") for value in others):
+        keys.notes.append(
+            "quantization of config.json gives some layers other bits, which are not counted: the"
+            " files may be larger than stated"
+        )
+    why = f"config.json describes MLX's {name} weights, and not those before them"
+    return Stored(name=name, format="mlx", why=why)
 
 
 def _mlx_name(config: Mapping[str, Any]) -> str | None:

@@ -1,4 +1,4 @@
-"""Safetensors files and the config.json beside them -> a local model."""
+"""A config.json, the files beside it and the headers of safetensors files -> a local model."""
 
 from __future__ import annotations
 
@@ -6,14 +6,24 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..catalogue.spec import QUANTIZATIONS, SIZE_OF, ModelSpec, Parameters, PublishedFiles, Safety
-from .contradictions import why_not_described
-from .described import read_described
-from .local import LocalModel, quantized_of, stored_notes
-from .naming import identifier, name_of
-from .safetensors import Weights, indexes_in, read_file, read_weights, total_in
-from .source import names_in, shown
-from .stored import Stored
+from ..catalogue.spec import (
+    MAX_BEAMS,
+    QUANTIZATIONS,
+    SIZE_OF,
+    Architecture,
+    ModelSpec,
+    Parameters,
+    PublishedFiles,
+    Safety,
+)
+from ..needs.tensors import checkpoint_tensors, row_of
+from .config import ConfigRead, read_config
+from .config_keys import MAX_CONFIG_BYTES, short
+from .local import LocalModel, beside, quantized_of, stored_notes
+from .naming import identifier, listed, name_of
+from .safetensors import Weights, indexes_in, read_header, read_weights, total_in
+from .source import names_in, read_json, shown
+from .stored import Stored, cache_type, stored_by
 
 # transformers makes a tokenizer of any of these (AutoTokenizer; VOCAB_FILES_NAMES of its classes)
 _TOKENIZERS = (
@@ -22,6 +32,63 @@ _TOKENIZERS = (
 )  # fmt: skip
 # so small a share of the files may hold more than config.json describes: a tied matrix twice
 _EXTRA_SHARE = 200
+_GENERATION = "generation_config.json"
+_QUANTIZATION = "hf_quant_config.json"
+
+
+# ------------------------------------------------- a config.json and what lies beside it
+
+
+def read_described(config: str, architectures: Mapping[str, Any]) -> ConfigRead:
+    """What a config.json says, together with the files beside it. Raises `SpecError`."""
+    described = read_config(config, architectures)
+    spec = _with_beams(described.spec, config, architectures)
+    quantization = None if described.stored.quantized else beside(config, _QUANTIZATION)
+    if quantization is None:
+        return described.replace(spec=spec)
+    spec, stored = _with_quantization(spec, quantization)
+    return described.replace(spec=spec, stored=stored)
+
+
+def _with_beams(spec: ModelSpec, config: str, architectures: Mapping[str, Any]) -> ModelSpec:
+    """The spec with the beams that generation_config.json asks for, of a model that reads with an
+    encoder.
+    """
+    path, model = beside(config, _GENERATION), spec.architecture
+    row = row_of(model, architectures) if model is not None else None
+    if path is None or model is None or row is None or not row.rewrites:
+        return spec
+    values = read_json(path, MAX_CONFIG_BYTES, what=_GENERATION)
+    beams = values.get("num_beams", 1) if isinstance(values, dict) else None
+    if type(beams) is int and 1 <= beams <= MAX_BEAMS:
+        return spec.replace(architecture=model.replace(beams=beams))
+    says = f"says num_beams = {short(beams)}" if isinstance(values, dict) else "is no object"
+    unclear = f"{_GENERATION} {says}, so what is kept of each beam is not known"
+    model = model.replace(tensors=checkpoint_tensors(model, row), attention=(), recurrent=())
+    return _unknown(spec.replace(architecture=model), "architecture.attention", unclear)
+
+
+def _with_quantization(spec: ModelSpec, path: str) -> tuple[ModelSpec, Stored]:
+    """Spec and types with what hf_quant_config.json says of weights and cache, which NVIDIA's
+    exporter writes.
+    """
+    values = read_json(path, MAX_CONFIG_BYTES, what=_QUANTIZATION)
+    part = values.get("quantization") if isinstance(values, dict) else None
+    quantization = {"quant_method": "modelopt", **(part if isinstance(part, dict) else {})}
+    stored, architecture = stored_by(quantization), spec.architecture
+    if stored.why is not None:
+        why = f"{_QUANTIZATION}: {stored.why}, so the size of the weights is not known"
+        spec = _unknown(spec, "architecture.matrix_dtype", why)
+    if architecture is None:
+        return spec, stored
+    latent = any(group.kind == "latent" for group in architecture.attention)
+    architecture = architecture.replace(
+        matrix_dtype=stored.matrices,
+        expert_dtype=stored.experts,
+        cache_dtype=cache_type(quantization, latent=latent),
+        quantizer="modelopt" if stored.name is not None else None,
+    )
+    return spec.replace(architecture=architecture), stored
 
 
 def read_lone_config(
@@ -38,6 +105,17 @@ def read_lone_config(
         files_here=False,
         notes=(*notes, *stored_notes(spec), *described.notes),
     )
+
+
+def _unknown(spec: ModelSpec, key: str, why: str) -> ModelSpec:
+    return spec.replace(unknown={**spec.unknown, key: why})
+
+
+def _without(unknown: Mapping[str, str], *keys: str) -> dict[str, str]:
+    return {key: why for key, why in unknown.items() if key not in keys}
+
+
+# ------------------------------------------------------------------------- with its weights
 
 
 def read_safetensors(
@@ -86,10 +164,6 @@ def read_safetensors(
     )
 
 
-def _without(unknown: Mapping[str, str], *keys: str) -> dict[str, str]:
-    return {key: why for key, why in unknown.items() if key not in keys}
-
-
 def _undescribed(path: str, weights: Weights) -> tuple[ModelSpec, Stored]:
     """The spec of weights without a config.json, and the type of most of them."""
     name = name_of(path)
@@ -122,37 +196,78 @@ def _described(
         # lacks them
         spec = spec.replace(parameters=spec.parameters.replace(mtp=None))
     spec, counted = _counted(spec, described.language_parameters, weights.total)
-    why = why_not_described(spec.architecture, stored, weights, architectures)
+    why = _contradiction(spec.architecture, stored, weights, described.language_parameters)
     if why is not None:
         unknown = {
             key: text for key, text in spec.unknown.items() if not key.startswith("architecture.")
         }
         spec = spec.replace(architecture=None, unknown={**unknown, "architecture": why})
-    spec, types, typed = _typed(spec, stored, weights)
-    spec = _with_types(spec, stored, types, weights)
-    return spec, types, (*described.notes, *counted, *typed)
-
-
-def _typed(
-    spec: ModelSpec, stored: Stored, weights: Weights
-) -> tuple[ModelSpec, Stored, tuple[str, ...]]:
-    """Spec, types and notes by what most of the weights are, where they are not quantized."""
     if stored.quantized:
-        return spec, stored, ()
+        return _with_types(spec, stored, stored, weights), stored, (*described.notes, *counted)
+    types = Stored(name=weights.dtype, quantized=False)
+    notes = (*described.notes, *counted)
     if weights.dtype is None:
-        types = ", ".join(sorted(weights.elements))
-        why = f"most of the weights are packed ({types}), and config.json does not say how"
-        spec = spec.replace(unknown={**spec.unknown, "architecture.matrix_dtype": why})
-        return spec, Stored(name=None), ()
-    if stored.name == weights.dtype:
-        return spec, stored, ()
-    notes: tuple[str, ...] = ()
-    if stored.name is not None:
-        notes = (
+        held, types = ", ".join(sorted(weights.elements)), Stored(name=None)
+        why = f"most of the weights are packed ({held}), and config.json does not say how"
+        spec = _unknown(spec, "architecture.matrix_dtype", why)
+    elif stored.name not in (None, weights.dtype):
+        notes += (
             f"config.json says {stored.name}, and most of the weights are {weights.dtype}:"
             f" transformers loads them as {stored.name}",
         )
-    return spec, Stored(name=weights.dtype, quantized=False), notes
+    return _with_types(spec, stored, types, weights), types, notes
+
+
+def _contradiction(
+    architecture: Architecture | None, stored: Stored, weights: Weights, language: int | None
+) -> str | None:
+    """Why the files are not of the model that config.json describes; None where nothing says so.
+    `language` are the parameters of the language model by config.json.
+
+    transformers drops layers beyond those of the config, makes up those that are not there, and
+    refuses tensors of other shapes.
+    """
+    types = ", ".join(sorted(weights.elements))
+    if architecture is not None and weights.layers:
+        limit = architecture.stored_layers or architecture.layers
+        groups = [part.layers for part in architecture.attention]
+        groups += [part.layers for part in architecture.recurrent]
+        groups += [part.layers for part in architecture.feed_forward]
+        busy = {layer for layers in groups for layer in layers if layer < limit}
+        if missing := sorted(busy - weights.layers):
+            numbers = listed(map(str, missing))
+            return (
+                f"the files have no tensor of layer {numbers}, and config.json says"
+                f" {architecture.layers:,} layers"
+            )
+        last = max(weights.layers)
+        if last >= architecture.layers + (architecture.mtp_layers or 0):
+            return (
+                f"the files have a layer {last:,}, and config.json says {architecture.layers:,}"
+                " layers, counted from 0"
+            )
+    if language and weights.total and language - weights.total > language // _EXTRA_SHARE:
+        return (
+            f"the files hold {weights.total:,} parameters, and config.json describes {language:,}"
+        )
+    if stored.quantized:
+        is_plain = stored.name is not None and weights.plain
+        said = f"the weights are said to be stored as {stored.name}, and the files hold {types}"
+        return f"{said} alone" if is_plain else None
+    # transformers makes the config's type of FP8 and leaves scales aside. It has no type where
+    # neither config nor files state a wider one.
+    if weights.dtype == "float8_e4m3" and weights.scale is not None:
+        return (
+            f"the files hold {weights.scale}, a scale of weights in FP8, and config.json has no"
+            " quantization_config to apply it by"
+        )
+    untyped = architecture is not None and architecture.dtype is None
+    if weights.dtype == "float8_e4m3" and untyped and len(weights.plain_dtypes) != 1:
+        return (
+            "most of the weights are in FP8, and config.json does not say which type they are made"
+            " into"
+        )
+    return None
 
 
 def _with_types(spec: ModelSpec, stated: Stored, types: Stored, weights: Weights) -> ModelSpec:
@@ -165,9 +280,7 @@ def _with_types(spec: ModelSpec, stated: Stored, types: Stored, weights: Weights
         widened = not stated.quantized and weights.dtype == "float8_e4m3" and weights.plain_dtypes
         dtype = weights.plain_dtypes[0] if widened else weights.dtype
     architecture = spec.architecture.replace(
-        dtype=dtype,
-        matrix_dtype=types.matrices,
-        expert_dtype=types.experts,
+        dtype=dtype, matrix_dtype=types.matrices, expert_dtype=types.experts
     )
     unknown = spec.unknown if dtype is None else _without(spec.unknown, "architecture.dtype")
     return spec.replace(architecture=architecture, unknown=unknown)
@@ -191,7 +304,7 @@ def _in_part(
         spec=described.spec.replace(origin=path),
         missing=tuple(shown(os.path.basename(file)) for file in missing),
         # each is read as far as its header, so a file that was cut is refused
-        size_bytes=sum(read_file(file)[0] for file in files if file not in missing),
+        size_bytes=sum(read_header(file)[0] for file in files if file not in missing),
         total_bytes=total_in(os.path.join(folder, index)) if index else None,
     )
 
@@ -206,36 +319,27 @@ def _counted(
     """
     if total is None:
         return spec, ()
-    unknown = _without(spec.unknown, "parameters.total")
-    parameters = spec.parameters
-    total -= parameters.mtp or 0
+    unknown, parameters = _without(spec.unknown, "parameters.total"), spec.parameters
+    mtp = parameters.mtp or 0
+    total -= mtp
+    encoders = total - language if language is not None else 0
     sees = parameters.encoders is not None or "parameters.encoders" in unknown
-    if parameters.total is None or (sees and language is not None and total > language):
-        if language is not None and total > language:
+    if parameters.total is None or (sees and encoders > 0):
+        active = parameters.active
+        if active is not None and parameters.total is not None:
+            active += total - parameters.total
+        parameters = parameters.replace(total=total, active=active)
+        if encoders > 0:
             unknown.pop("parameters.encoders", None)
-        parameters = _with_encoders(parameters, language, total)
+            parameters = parameters.replace(encoders=encoders, projector_bytes=2 * encoders)
         return spec.replace(parameters=parameters, unknown=unknown), ()
-    gap = total - parameters.total
-    if gap == 0:
-        return spec.replace(unknown=unknown), ()
+    described = parameters.total + mtp
+    gap = total + mtp - described
     if 0 < gap <= total // _EXTRA_SHARE:
-        return spec.replace(parameters=parameters.replace(extra_in_files=gap), unknown=unknown), ()
-    total += parameters.mtp or 0
-    why = (
-        f"the files hold {total:,} parameters, and config.json describes"
-        f" {parameters.total + (parameters.mtp or 0):,}"
-    )
+        parameters = parameters.replace(extra_in_files=gap)
+    if not gap or parameters.extra_in_files:
+        return spec.replace(parameters=parameters, unknown=unknown), ()
+    total += mtp
+    why = f"the files hold {total:,} parameters, and config.json describes {described:,}"
     parameters = parameters.replace(total=total, active=None, mtp=None, difference=why)
     return spec.replace(parameters=parameters, unknown=unknown), (why,)
-
-
-def _with_encoders(parameters: Parameters, language: int | None, total: int) -> Parameters:
-    """The counts with the total of the files: what is more than the language model are encoders."""
-    active = parameters.active
-    if active is not None and parameters.total is not None:
-        active += total - parameters.total
-    parameters = parameters.replace(total=total, active=active)
-    if language is None or total <= language:
-        return parameters
-    encoders = total - language
-    return parameters.replace(encoders=encoders, projector_bytes=2 * encoders)

@@ -130,7 +130,7 @@ def agree(
 
 
 # types of which the reader says that it does not read them
-NOT_READ = {"hy_v4", "jetmoe", "olmo_hybrid", "zamba", "zamba2"}
+NOT_READ = {"gpt_neo", "hy_v4", "jetmoe", "olmo_hybrid", "zamba", "zamba2"}
 # keys that no published model of the type has otherwise
 NOT_FOLLOWED = {
     "deberta-v2": ("norm_rel_ebd", "share_att_key", "type_vocab_size"), "gemma4_unified_text": ("layer_types",),

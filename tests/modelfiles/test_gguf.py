@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import struct
 from collections import Counter
@@ -31,11 +30,9 @@ from selfhost import Workload, check
 from selfhost.advice.verdicts import check_with
 from selfhost.catalogue.index import Catalogue
 from selfhost.machine.profiles import load
-from selfhost.machine.record import Accelerator, Disk
 from selfhost.modelfiles import read_local
 from selfhost.needs import needs_of
 from selfhost.needs.cache import cache_groups
-from selfhost.needs.llamacpp import buffers as llamacpp
 from selfhost.needs.llamacpp import graphs
 from selfhost.needs.quantization import stored
 from selfhost.needs.tensors import ArchitectureRow, gguf_tensors, predicts_more, row_of
@@ -138,71 +135,6 @@ def test_matrices_are_typed_as_llama_quantize_types_them(name: str, tmp_path: Pa
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "key", "value"),
-    [
-        ("openelm-270m", "normalize_qk_projections", False),
-        ("spark-x2.5-4b", "headwise_attn_output_gate", False),
-        ("jais-590m", "position_embedding_type", "learned"),
-        ("llada-8b", "include_bias", True),
-    ],
-)
-def test_a_key_that_changes_the_weights_is_named(
-    name: str, key: str, value: object, tmp_path: Path
-) -> None:
-    """Of classes that transformers does not have: where a key is not as in the models whose tensors are known, nothing is counted."""
-    file = tmp_path / "config.json"
-    file.write_text(json.dumps({**measured()[name]["config"], key: value}), encoding="utf-8")
-    spec = read_local(file, ROWS).spec
-    assert spec.parameters.total is None
-    assert any(key in why for why in spec.unknown.values())
-
-
-@pytest.mark.parametrize(("program", "known"), [("llama.cpp", False), ("llama-cpp-python", True)])
-def test_a_model_at_which_llamacpp_stops_with_flash_attention_is_known_without(
-    program: str, known: bool, tmp_path: Path
-) -> None:
-    """PLM: 0c1e570 aborts in each measured case with flash attention, its default; llama-cpp-python leaves it off."""
-    verdict = check(
-        make(tmp_path, "plm-1.8b"),
-        Workload(runtime=program, min_tokens_per_second=0),
-        machine=WITHOUT_GPU,
-    )
-    assert verdict.needs is not None
-    assert (verdict.needs.memory is not None) is known
-    assert (
-        any("--flash-attn off" in (unread.remedy or "") for unread in verdict.needs.unknown)
-        is not known
-    )
-
-
-def test_a_window_that_llamacpp_ignores_shortens_no_cache(tmp_path: Path) -> None:
-    """Unlimited-OCR's header has one; "the decoder ignores it" (conversion/deepseek.py of llama.cpp 0c1e570)."""
-    architecture = read_local(
-        make(tmp_path, "deepseek-ocr", **{"deepseek2-ocr.attention.sliding_window": 128}), ROWS
-    ).spec.architecture
-    assert architecture is not None
-    assert {group.window_tokens for group in architecture.attention} == {128}
-    row = row_of(architecture, ROWS)
-    assert row is not None
-    for case in measured()["deepseek-ocr"]["cases"]:
-        room = llamacpp.cells(
-            case["n_ctx"], sequences=case["n_seq_max"], unified=bool(case["kv_unified"])
-        )
-        found = llamacpp.cache_bytes(
-            architecture, row, room, key_type=case["type_k"], value_type=case["type_v"]
-        )
-        assert found == case["context_bytes"]
-
-
-def test_one_expert_of_hunyuan_is_a_dense_feed_forward(tmp_path: Path) -> None:
-    """llama.cpp takes the count of 1 in the header of these files for none (src/llama-model.cpp, load_hparams)."""
-    plain = read_local(make(tmp_path, "hunyuan-7b"), ROWS).spec.architecture
-    more = {"hunyuan-dense.expert_count": 1, "hunyuan-dense.expert_used_count": 1}
-    assert plain is not None
-    assert plain == read_local(make(tmp_path, "hunyuan-7b", **more), ROWS).spec.architecture
-
-
 WEIGHTS = ("weights", "repacked_weights")
 
 
@@ -239,86 +171,6 @@ def test_the_weights_of_a_file_are_its_tensors(name: str, tmp_path: Path) -> Non
     assert all(term.low_bytes == term.bytes == term.high_bytes for term in terms)
 
 
-@pytest.mark.parametrize("name", ["afm-4.5b", "gemma-2b-it", "olmo-2-7b-instruct"])
-@pytest.mark.parametrize("upgraded", ["Q8_0", "Q6_K"])
-def test_a_publishers_own_mix_is_laid_out_by_its_tensors(
-    name: str, upgraded: str, tmp_path: Path
-) -> None:
-    """Of a file that follows no recipe the header tells what a GPU takes: all but the token table, which is there again where it is
-    the output matrix too (src/llama-model.cpp, load_tensors)."""
-    model = measured()[name]
-    mix = [
-        (tensor, shape, upgraded if "ffn_" in tensor and len(shape) > 1 else type)
-        for tensor, shape, type in placed(model)
-    ]
-    file = write(tmp_path / "own-mix.gguf", *gguf(metadata(name, model), mix))
-    assert sum(bytes_of(type, shape) for _, shape, type in mix) > 1.2 * model["tensor_bytes"]
-    table = next(
-        bytes_of(type, shape) for tensor, shape, type in mix if tensor == "token_embd.weight"
-    )
-    tied = all(tensor != "output.weight" for tensor, _, _ in mix)
-    whole = sum(bytes_of(type, shape) for _, shape, type in mix)
-    for size, placement in ((80 * 10**9, "accelerator"), (3 * 10**9, "split")):
-        card = Accelerator(
-            vendor="nvidia",
-            name="GPU",
-            memory_total_bytes=size,
-            memory_free_bytes=size,
-            unified=False,
-        )
-        verdict = check(
-            file,
-            Workload(runtime="llama.cpp", min_tokens_per_second=0),
-            machine=WITHOUT_GPU.replace(accelerators=(card,)),
-        )
-        assert verdict.needs is not None
-        assert verdict.needs.memory is not None
-        assert verdict.needs.placement == placement
-        there = {where: sum(term.bytes for term in verdict.needs.memory.terms if term.where == where and term.name in WEIGHTS)
-                 for where in ("host", "accelerator:0")}  # fmt: skip
-        kept = sum(term.bytes for term in verdict.needs.memory.terms if term.name == "embeddings")
-        assert kept == table
-        assert sum(there.values()) == whole - table + (table if tied else 0)
-        assert (there["host"] == 0) is (placement == "accelerator")
-
-
-def test_a_file_is_not_said_to_hold_what_was_asked_instead(tmp_path: Path) -> None:
-    """A file of one quantization asked about in another: the answer says which it holds, and no other is here: it would have to be
-    downloaded or made, and no command runs it. Asked about in its own it says nothing."""
-    file = make(tmp_path, "olmo-2-7b-instruct")
-    for asked, told in (("Q3_K_M", True), ("q4_k_m", False), (None, False)):
-        wanted = Workload(runtime="llama.cpp", quantization=asked, min_tokens_per_second=0)
-        verdict = check(file, wanted, machine=load("aws-m7i.2xlarge").machine)
-        assert any("holds Q4_K_M" in note for note in verdict.understood_as) is told, asked
-        codes = {finding.code for finding in verdict.findings}
-        assert (
-            "disk-nothing-missing" in codes,
-            "weights-here" in codes,
-            bool(verdict.commands),
-        ) == (not told,) * 3, asked
-
-
-def test_only_the_quantization_that_a_file_holds_needs_no_disk(tmp_path: Path) -> None:
-    """On a full disk the file here still fits, and no other that would have to be downloaded or made."""
-    from selfhost.advice.shown import describe
-    from selfhost.catalogue.opened import open_catalogue
-
-    full = Disk(
-        purpose="llama.cpp", path="/models", free_bytes=0, total_bytes=10**12, writable=True
-    )
-    machine = WITHOUT_GPU.replace(
-        disks=(full,), instruction_sets=("sse2", "sse4_2", "avx2", "fma", "f16c")
-    )
-    shown = describe(
-        open_catalogue(),
-        str(make(tmp_path, "olmo-2-7b-instruct")),
-        Workload(min_tokens_per_second=0),
-        machine,
-    )
-    assert {size.quantization for size in shown.sizes if size.fits} == {"Q4_K_M"}
-    assert len([size for size in shown.sizes if size.fits is False]) > 5
-
-
 def test_facts_of_the_header_reach_the_spec(tmp_path: Path) -> None:
     """Name, license, context and vocabulary are those of the file; what it does not say is unknown with a reason."""
     spec = read_local(make(tmp_path, "llama-3.2-1b"), ROWS).spec
@@ -335,13 +187,6 @@ def test_facts_of_the_header_reach_the_spec(tmp_path: Path) -> None:
     assert "architecture.dtype" in spec.unknown
     # Llama 3.2 1B as published: 1,235,814,400 parameters
     assert spec.parameters.total == 1_235_814_400
-
-
-def test_experts_count_only_as_far_as_a_token_uses_them(tmp_path: Path) -> None:
-    """Mixtral 8x7B: 46.7 billion parameters, 12.9 billion per token (Mistral AI, 2023-12-11)."""
-    parameters = read_local(make(tmp_path, "mixtral-8x7b"), ROWS).spec.parameters
-    assert parameters.total == 46_702_792_704
-    assert parameters.active == 12_879_925_248
 
 
 def test_a_file_with_a_tensor_an_expert_is_refused(tmp_path: Path) -> None:
@@ -472,47 +317,6 @@ def test_a_block_that_lost_its_last_tensors_is_damaged(
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "lacking"),
-    [("mistral-7b-v0.3", "blk.31.attn_v.weight"), ("olmo-2-7b-instruct", "output_norm.weight")],
-)
-def test_a_tensor_that_only_some_architectures_do_without_is_missed_in_the_others(
-    name: str, lacking: str, tmp_path: Path
-) -> None:
-    """Only Gemma 4 takes values from keys, and none does without the last norm (src/models)."""
-    model = measured()[name]
-    left = [one for one in placed(model) if one[0] != lacking]
-    spec = read_local(write(tmp_path / "x.gguf", *gguf(metadata(name, model), left)), ROWS).spec
-    assert spec.architecture is None
-    assert f"no tensor {lacking.removesuffix('.weight')}" in spec.unknown["architecture"]
-
-
-def test_a_block_beyond_their_number_is_a_damaged_file(tmp_path: Path) -> None:
-    """Two blocks in the header, 32 in the file: llama.cpp's done_getting_tensors counts the others and stops."""
-    model = measured()["mistral-7b-v0.3"]
-    found = problem(
-        write(
-            tmp_path / "x.gguf",
-            *gguf(metadata("x", model) | {"llama.block_count": 2}, placed(model)),
-        )
-    )
-    assert "has a block 31, and says that it has 2 blocks" in found
-
-
-def test_a_window_of_unknown_layers_leaves_the_cache_unknown(tmp_path: Path) -> None:
-    """No guess: where the header has a window and nobody says in which layers, the architecture is unknown and the size is not."""
-    model = {**measured()["mistral-7b-v0.3"], "architecture": "brandnew"}
-    path = write(
-        tmp_path / "x.gguf",
-        *gguf(metadata("x", model) | {"brandnew.attention.sliding_window": 1024}, placed(model)),
-    )
-    local = read_local(path, ROWS)
-    assert local.spec.architecture is None
-    assert "window" in local.spec.unknown["architecture"]
-    assert local.spec.files[0].bytes == {"F16": path.stat().st_size}
-    assert again(local.spec) == local.spec.replace(tensors=())
-
-
 def test_a_tensor_of_a_type_that_nobody_loads_makes_the_model_unknown(tmp_path: Path) -> None:
     """ggml.h of 2026 ends at 42: llama.cpp's gguf.cpp refuses a file with another, and a newer one may not."""
     header, size = gguf(
@@ -527,14 +331,6 @@ def test_a_tensor_of_a_type_that_nobody_loads_makes_the_model_unknown(tmp_path: 
     spec = read_local(path, ROWS).spec
     assert spec.architecture is None
     assert "type 250" in spec.unknown["architecture"]
-
-
-def test_a_block_without_a_tensor_is_a_damaged_file(tmp_path: Path) -> None:
-    """llama.cpp looks for every tensor of every block and stops at the first that is not there."""
-    model = measured()["mistral-7b-v0.3"]
-    tensors = [one for one in placed(model) if not one[0].startswith(("blk.2.", "blk.7."))]
-    found = problem(write(tmp_path / "x.gguf", *gguf(metadata("x", model), tensors)))
-    assert "no tensor of block 2, 7" in found
 
 
 def test_an_array_of_another_length_than_there_are_blocks_is_refused(tmp_path: Path) -> None:
@@ -586,22 +382,6 @@ def test_three_sections_of_the_rotation_are_ollamas(tmp_path: Path) -> None:
         *gguf(keys | {"qwen35.rope.dimension_sections": [11, 11, 10]}, placed(model)),
     )
     assert "llama.cpp wants 4" in read_local(path, ROWS).spec.unknown["architecture"]
-
-
-def test_experts_used_may_be_listed_by_block(tmp_path: Path) -> None:
-    """llama.cpp 0c1e570 reads expert_used_count with get_key_or_arr; where the blocks differ the model is unknown, not damaged."""
-    model = measured()["lfm2-8b-a1b"]
-    keys, name = metadata("x", model), "lfm2moe.expert_used_count"
-    used, blocks = keys[name], 24
-    whole = write(tmp_path / "x.gguf", *gguf(keys | {name: [used] * blocks}, placed(model)))
-    assert (
-        read_local(whole, ROWS).spec.architecture
-        == read_local(make(tmp_path, "lfm2-8b-a1b"), ROWS).spec.architecture
-    )
-    path = write(
-        tmp_path / "x.gguf", *gguf(keys | {name: [used] * (blocks - 1) + [1]}, placed(model))
-    )
-    assert "another number in each block" in read_local(path, ROWS).spec.unknown["architecture"]
 
 
 def test_keys_that_contradict_the_tensors_are_not_believed(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import struct
-import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -92,28 +91,6 @@ def test_a_download_that_stopped_says_how_much_is_missing(missing: int, tmp_path
     assert f"{missing:,} of its {size:,} bytes are missing" in found
 
 
-@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs a volume that is RAM")
-def test_a_file_on_a_volume_that_is_ram_is_known_as_such(tmp_path: Path) -> None:
-    """Named there, through a link or with the folder it lies in: /proc/mounts says that /dev/shm is a tmpfs."""
-    kinds = {
-        line.split()[1]: line.split()[2] for line in Path("/proc/mounts").read_text().splitlines()
-    }
-    if kinds.get("/dev/shm") != "tmpfs":
-        pytest.skip("/dev/shm is no tmpfs here")
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        file = make(Path(folder), next(iter(measured())))
-        (tmp_path / "link.gguf").symlink_to(file)
-        for path in (file, tmp_path / "link.gguf", Path(folder)):
-            assert read_local(path, ROWS).in_memory, path
-    on_disk = not any(
-        str(tmp_path).startswith(point)
-        for point, kind in kinds.items()
-        if kind == "tmpfs" and point != "/"
-    )
-    on_another_volume = make(tmp_path, next(iter(measured())))
-    assert read_local(on_another_volume, ROWS).in_memory is not on_disk
-
-
 def test_bytes_after_the_last_tensor_do_no_harm(tmp_path: Path) -> None:
     """Published files end in padding or do not."""
     path = make(tmp_path, "llama-3.2-1b")
@@ -124,6 +101,16 @@ def test_bytes_after_the_last_tensor_do_no_harm(tmp_path: Path) -> None:
 _HEAD = b"GGUF" + struct.pack("<I", 3)
 
 
+_KEY = _HEAD + struct.pack("<QQ", 0, 1) + text("a")
+_TENSOR = _HEAD + struct.pack("<QQ", 1, 0) + text("t")
+
+
+def _model(**keys: object) -> bytes:
+    """A header with one small tensor, and its data."""
+    named = {key.replace("__", "."): value for key, value in keys.items()}
+    return gguf(named, [("t", [32], "F32")])[0] + bytes(128)
+
+
 _BROKEN = {
     "big-endian": b"GGUF" + struct.pack(">IQQ", 3, 1, 1),
     "big-endian GGUF": b"FUGG" + struct.pack(">IQQ", 3, 1, 1),
@@ -132,78 +119,26 @@ _BROKEN = {
     "tensors": _HEAD + struct.pack("<QQ", 2**63, 0),
     "keys": _HEAD + struct.pack("<QQ", 0, 2**63),
     "key of": _HEAD + struct.pack("<QQQ", 0, 1, 2**62),
-    "unknown type 99": _HEAD
-    + struct.pack("<QQ", 0, 1)
-    + text("a")
-    + struct.pack("<I", 99)
-    + bytes(99),
-    "list of lists": _HEAD
-    + struct.pack("<QQ", 0, 1)
-    + text("a")
-    + struct.pack("<IIQ", 9, 9, 1)
-    + bytes(99),
-    "claims to list": _HEAD
-    + struct.pack("<QQ", 0, 1)
-    + text("a")
-    + struct.pack("<IIQ", 9, 8, 2**60)
-    + bytes(99),
-    "ends inside its header": _HEAD
-    + struct.pack("<QQ", 0, 1)
-    + text("a")
-    + struct.pack("<IIQ", 9, 4, 2**60)
-    + bytes(99),
+    "unknown type 99": _KEY + struct.pack("<I", 99) + bytes(99),
+    "list of lists": _KEY + struct.pack("<IIQ", 9, 9, 1) + bytes(99),
+    "claims to list": _KEY + struct.pack("<IIQ", 9, 8, 2**60) + bytes(99),
+    "ends inside its header": _KEY + struct.pack("<IIQ", 9, 4, 2**60) + bytes(99),
     "twice": _HEAD + struct.pack("<QQ", 0, 2) + 2 * (text("a") + value(1)),
     "general.alignment": _HEAD + struct.pack("<QQ", 0, 1) + text("general.alignment") + value(33),
-    "dimensions": _HEAD + struct.pack("<QQ", 1, 0) + text("t") + struct.pack("<I", 5) + bytes(99),
-    "shape 0": _HEAD
-    + struct.pack("<QQ", 1, 0)
-    + text("t")
-    + struct.pack("<IQIQ", 1, 0, 0, 0)
-    + bytes(99),
-    "shape 18446744073709551615": _HEAD
-    + struct.pack("<QQ", 1, 0)
-    + text("t")
-    + struct.pack("<IQIQ", 1, 2**64 - 1, 0, 0)
-    + bytes(99),
-    "cannot be Q4_K": _HEAD
-    + struct.pack("<QQ", 1, 0)
-    + text("t")
-    + struct.pack("<IQIQ", 1, 31, 12, 0)
-    + bytes(99),
-    "Q4_0_4_4": _HEAD
-    + struct.pack("<QQ", 1, 0)
-    + text("t")
-    + struct.pack("<IQIQ", 1, 32, 31, 0)
-    + bytes(99),
-    "download the model in Q4_0:": _HEAD
-    + struct.pack("<QQ", 1, 0)
-    + text("t")
-    + struct.pack("<IQIQ", 1, 32, 33, 0)
-    + bytes(99),
-    "begins 64": _HEAD
-    + struct.pack("<QQ", 1, 0)
-    + text("t")
-    + struct.pack("<IQIQ", 1, 32, 0, 64)
-    + bytes(999),
-    "architecture is missing": gguf({"general.name": "x"}, [("t", [32], "F32")])[0] + bytes(128),
+    "dimensions": _TENSOR + struct.pack("<I", 5) + bytes(99),
+    "shape 0": _TENSOR + struct.pack("<IQIQ", 1, 0, 0, 0) + bytes(99),
+    "shape 18446744073709551615": _TENSOR + struct.pack("<IQIQ", 1, 2**64 - 1, 0, 0) + bytes(99),
+    "cannot be Q4_K": _TENSOR + struct.pack("<IQIQ", 1, 31, 12, 0) + bytes(99),
+    "Q4_0_4_4": _TENSOR + struct.pack("<IQIQ", 1, 32, 31, 0) + bytes(99),
+    "download the model in Q4_0:": _TENSOR + struct.pack("<IQIQ", 1, 32, 33, 0) + bytes(99),
+    "begins 64": _TENSOR + struct.pack("<IQIQ", 1, 32, 0, 64) + bytes(999),
+    "architecture is missing": _model(general__name="x"),
     "holds no weights": gguf({"general.architecture": "llama"}, [])[0],
-    "LoRA adapter": gguf(
-        {"general.architecture": "llama", "general.type": "adapter"}, [("t", [32], "F32")]
-    )[0]
-    + bytes(128),
-    "projector": gguf({"general.architecture": "clip"}, [("t", [32], "F32")])[0] + bytes(128),
-    "importance matrix": gguf(
-        {"general.type": "imatrix", "general.architecture": "llama"}, [("t", [32], "F32")]
-    )[0]
-    + bytes(128),
-    "no whole number": gguf(
-        {"general.architecture": "llama", "llama.block_count": "many"}, [("t", [32], "F32")]
-    )[0]
-    + bytes(128),
-    "5,000 layers": gguf(
-        {"general.architecture": "llama", "llama.block_count": 5000}, [("t", [32], "F32")]
-    )[0]
-    + bytes(128),
+    "LoRA adapter": _model(general__architecture="llama", general__type="adapter"),
+    "projector": _model(general__architecture="clip"),
+    "importance matrix": _model(general__type="imatrix", general__architecture="llama"),
+    "no whole number": _model(general__architecture="llama", llama__block_count="many"),
+    "5,000 layers": _model(general__architecture="llama", llama__block_count=5000),
 }
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 
 from helpers.each import each
 from helpers.ggufs import ROWS, make, measured
-from helpers.local_models import WITHOUT_GPU, again, config, small
+from helpers.local_models import WITHOUT_GPU, again, config
 from selfhost import Machine, Workload, check
 from selfhost.catalogue.index import Catalogue
-from selfhost.judge.placement import Spreading, placements
-from selfhost.machine.record import Accelerator
 from selfhost.modelfiles import read_local, spec_text
-from selfhost.needs import counted_parameters, needs_of
+from selfhost.needs import counted_parameters
 
 
 @each("name", measured())
@@ -25,51 +22,6 @@ def test_a_spec_made_of_a_gguf_file_reads_back(name: str, tmp_path: Path) -> Non
     spec = read_local(make(tmp_path, name), ROWS).spec
     assert again(spec) == spec.replace(tensors=())
     assert counted_parameters(again(spec), ROWS) == (spec.parameters.total, spec.parameters.active)
-
-
-@pytest.mark.parametrize("name", ["maincoder-1b", "gemma-2-9b", "gpt2-124m"])
-def test_a_spec_made_of_a_gguf_file_is_laid_out_like_it(name: str, tmp_path: Path) -> None:
-    """Over a card that holds part of it: as many layers as of the file, or one less, for the file's tensors are known to the byte. Of
-    some of these the size is that of no file that llama-quantize writes, as their vocabulary here is short."""
-    file = read_local(make(tmp_path, name), ROWS).spec
-    (size,) = file.files[0].bytes.values()
-    assert file.architecture is not None
-    layers = file.architecture.layers
-    for part in (0.4, 0.6, 0.9):
-        room = int(size * part) + 2**30
-        card = Accelerator(
-            vendor="nvidia",
-            name="GPU",
-            memory_total_bytes=room,
-            memory_free_bytes=room,
-            unified=False,
-        )
-        counts = []
-        for spec in (file, again(file)):
-            asked = Workload(quantization=measured()[name]["quantization"], context_tokens=2048)
-            needs = needs_of(
-                spec,
-                Catalogue.open().runtime("llama.cpp"),
-                asked,
-                ROWS,
-                instruction_sets=("avx2", "fma", "f16c"),
-            )
-            placed = next(
-                placements(
-                    needs,
-                    WITHOUT_GPU.replace(accelerators=(card,)),
-                    Spreading(shared_layers=layers),
-                )
-            )
-            assert placed.memory is not None
-            there = [
-                term
-                for term in placed.memory.terms
-                if term.where == "accelerator:0" and term.name == "weights"
-            ]
-            told = [re.search(r"(\d+) of \d+ layers of: ", term.arithmetic) for term in there]
-            counts.append(sum(layers if found is None else int(found[1]) for found in told))
-        assert counts[0] - 1 <= counts[1] <= counts[0]
 
 
 def test_a_spec_made_of_a_file_that_lies_here_names_it(tmp_path: Path) -> None:
@@ -146,43 +98,6 @@ def test_a_spec_of_quantized_weights_is_judged_as_they_are_stored(
         check(str(made), Workload(runtime="llama.cpp"), machine=mac).workload.quantization
         == "Q4_K_M"
     )
-
-
-def test_a_spec_of_weights_in_an_unknown_quantization_has_no_size(tmp_path: Path) -> None:
-    """It was told as the GGUF file of a model that it does not describe."""
-    made = tmp_path / "made.toml"
-    local = read_local(config(tmp_path, quantization_config={"quant_method": "superquant"}), ROWS)
-    made.write_text(spec_text(local.spec.replace(id="made")), encoding="utf-8")
-    answer = check(str(made))
-    assert answer.needs is not None
-    assert answer.needs.download_bytes is None
-    assert answer.route == "unknown"
-    assert any("selfhost does not know" in note for note in answer.understood_as)
-    told = {finding.check: finding.reason for finding in answer.findings}
-    for check_of_size in ("disk", "memory"):
-        assert '"superquant" is not understood' in told[check_of_size]
-
-
-def test_a_spec_says_of_a_tokenizer_what_its_files_say(tmp_path: Path) -> None:
-    """A folder with one, a folder without, and a lone config.json, which does not say: transformers takes as much for the spec of each."""
-    folder = small(tmp_path / "m")
-    told: dict[bool | None, list[list[tuple[int, int]]]] = {}
-    for tokenizer, path in ((False, folder), (True, folder), (None, folder / "config.json")):
-        if tokenizer:
-            (folder / "tokenizer.json").write_text("{}", encoding="utf-8")
-        spec = read_local(path, ROWS).spec
-        assert spec.tokenizer is tokenizer
-        for one in (spec, again(spec)):
-            asked = Workload(quantization="bfloat16", context_tokens=256)
-            memory = needs_of(one, Catalogue.open().runtime("transformers"), asked, ROWS).memory
-            assert memory is not None
-            told.setdefault(tokenizer, []).append(
-                [(term.bytes, term.high_bytes) for term in memory.terms if term.name == "runtime"]
-            )
-    assert all(of_file == of_spec for of_file, of_spec in told.values())
-    without, whole, unknown = (told[kind][0][0] for kind in (False, True, None))
-    assert without[0] == unknown[0] < whole[0]
-    assert without[1] < unknown[1] == whole[1]
 
 
 def test_a_number_that_is_not_whole_is_written_as_it_is() -> None:

@@ -13,7 +13,6 @@ from helpers.local_models import again, config, safetensors, small
 from helpers.paths import TRUTH
 from selfhost import Machine, Workload, check
 from selfhost.catalogue.index import Catalogue
-from selfhost.catalogue.quality import AS_PUBLISHED
 from selfhost.machine.profiles import load
 from selfhost.modelfiles import read_local, spec_text
 from selfhost.needs import needs_of
@@ -38,21 +37,6 @@ def test_quantized_weights_are_judged_as_they_are_stored(
     assert bool(needs_the_original) == (runtime == "transformers")
 
 
-def test_a_quantized_config_without_a_number_of_layers_is_no_traceback(tmp_path: Path) -> None:
-    spec = read_local(
-        config(tmp_path, num_hidden_layers=[], quantization_config={"quant_method": "mxfp4"}), ROWS
-    ).spec
-    assert "num_hidden_layers" in spec.unknown["architecture"]
-
-
-def test_mlx_weights_are_no_bfloat16(tmp_path: Path) -> None:
-    """What 16-bit files of the model would take does not follow from a config.json of mlx-lm."""
-    spec = read_local(config(tmp_path, quantization={"group_size": 64, "bits": 4}), ROWS).spec
-    shelf = Catalogue.open()
-    assert needs_of(spec, shelf.runtime("transformers"), Workload(), ROWS).download_bytes is None
-    assert needs_of(spec, shelf.runtime("mlx"), Workload(), ROWS).download_bytes
-
-
 @pytest.mark.parametrize("named", ["", "config.json"])
 def test_an_mlx_model_is_judged_for_mlx(named: str, tmp_path: Path) -> None:
     """The keys of mlx-lm's own config.json name its runtime, for a folder or the file; without a Mac the answer says what to take."""
@@ -74,50 +58,6 @@ def test_an_mlx_model_is_judged_for_mlx(named: str, tmp_path: Path) -> None:
         ).workload.quantization
         == "Q4_K_M"
     )
-
-
-def test_float8_weights_are_told_where_a_gguf_file_is_judged(tmp_path: Path) -> None:
-    """Converters read them, so llama.cpp is judged, as for a model published in 16 bits; the answer says how to ask for the files."""
-    file = config(
-        tmp_path, quantization_config={"quant_method": "fp8", "weight_block_size": [128, 128]}
-    )
-    made = tmp_path / "made.toml"
-    made.write_text(spec_text(read_local(file, ROWS).spec.replace(id="made")), encoding="utf-8")
-    for path in (file, made):
-        answer = check(str(path))
-        assert answer.workload.runtime == "llama.cpp"
-        assert any("float8_e4m3_128x128: --runtime vllm" in note for note in answer.understood_as)
-        assert (
-            check(str(path), Workload(runtime="vllm")).workload.quantization
-            == "float8_e4m3_128x128"
-        )
-
-
-# what mlx_lm 0.32.2 (mlx 0.32.4) makes of its own models, by quantize_model with a predicate of its layers: bytes of all arrays
-_SIX, _FOUR_32 = {"bits": 6, "group_size": 64}, {"bits": 4, "group_size": 32}
-
-
-_MLX_MODELS: tuple[tuple[dict[str, object], dict[str, object], int], ...] = (
-    (
-        {
-            "model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": 1024, "intermediate_size": 2816,
-            "num_hidden_layers": 8, "num_attention_heads": 16, "num_key_value_heads": 4, "head_dim": 64, "vocab_size": 32000,
-            "tie_word_embeddings": False, "max_position_embeddings": 8192,
-        },
-        {"lm_head": False},
-        154_019_840,
-    ),
-    (
-        {
-            "model_type": "qwen3_moe", "architectures": ["Qwen3MoeForCausalLM"], "hidden_size": 512, "intermediate_size": 1024,
-            "moe_intermediate_size": 256, "num_experts": 16, "num_experts_per_tok": 4, "norm_topk_prob": True, "decoder_sparse_step": 1,
-            "mlp_only_layers": [], "num_hidden_layers": 6, "num_attention_heads": 8, "num_key_value_heads": 2, "head_dim": 64,
-            "vocab_size": 32000, "tie_word_embeddings": True, "max_position_embeddings": 8192,
-        },
-        {f"model.layers.{layer}.mlp.gate": {"bits": 8, "group_size": 64} for layer in range(6)} | {"lm_head": False},
-        42_436_096,
-    ),
-)  # fmt: skip
 
 
 def test_experts_in_mxfp4_with_all_else_in_8_bits_have_a_name(tmp_path: Path) -> None:
@@ -177,68 +117,6 @@ def test_a_quantization_of_mlx_that_is_not_understood_is_named(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    "asked",
-    [
-        {"runtime": "vllm"},
-        {"runtime": "llama.cpp"},
-        {"runtime": "transformers"},
-        {"task": "finetune"},
-    ],
-)
-def test_files_of_mlx_are_for_mlx(asked: dict[str, Any], tmp_path: Path) -> None:
-    """Files that are here and that the program does not load are not told as local."""
-    folder = small(
-        tmp_path / "tiny-llama", stored="I32", quantization={"bits": 4, "group_size": 64}
-    )
-    answer = check(str(folder), Workload(**asked))
-    (why,) = (finding for finding in answer.findings if finding.check == "runtime")
-    assert (why.outcome, why.code) == ("fail", "runtime-cannot-load")
-    assert "The files are mlx" in why.reason
-    assert answer.route != "local"
-    assert ("published weights" in (why.remedy or "")) == ("task" in asked)
-
-
-def test_a_gguf_file_of_weights_that_are_here_is_not_here(tmp_path: Path) -> None:
-    """llama.cpp loads no safetensors: of 16 bits a GGUF file is to be had, of packed ones none."""
-    plain = check(str(small(tmp_path / "plain")), Workload(runtime="llama.cpp"))
-    assert plain.workload.quantization == "Q4_K_M"
-    assert not any("files are here" in finding.reason for finding in plain.findings)
-    assert plain.needs is not None
-    assert plain.needs.download_bytes
-    packed = check(
-        str(small(tmp_path / "packed", quantization_config={"quant_method": "awq"})),
-        Workload(runtime="llama.cpp"),
-    )
-    (why,) = (finding for finding in packed.findings if finding.check == "runtime")
-    assert (why.code, "quantized as awq" in why.reason) == ("runtime-cannot-load", True)
-
-
-def test_packed_weights_of_which_nothing_is_said_are_unknown(tmp_path: Path) -> None:
-    """Integers beside a config.json without a quantization were told as the bfloat16 that torch_dtype names."""
-    folder = small(tmp_path / "packed", stored="I32", torch_dtype="bfloat16")
-    assert "packed (I32)" in read_local(folder, ROWS).spec.unknown["architecture.matrix_dtype"]
-    for asked in (Workload(), Workload(runtime="transformers"), Workload(task="finetune")):
-        assert check(str(folder), asked).route != "local"
-
-
-def test_a_quantization_that_is_not_understood_is_not_trained(tmp_path: Path) -> None:
-    answer = check(
-        str(small(tmp_path / "odd", quantization_config={"quant_method": "superquant"})),
-        Workload(task="finetune"),
-    )
-    assert answer.route == "unknown"
-    assert answer.needs is not None
-    assert answer.needs.memory is None
-
-
-def test_what_packed_weights_cost_is_no_cost_of_what_was_published(tmp_path: Path) -> None:
-    folder = small(tmp_path / "packed", quantization_config={"quant_method": "awq"})
-    quality = check(str(folder)).quality
-    assert quality is not None
-    assert quality.cost != AS_PUBLISHED
-
-
-@pytest.mark.parametrize(
     ("stored", "quantization"),
     [
         (None, "bfloat16"),
@@ -269,56 +147,6 @@ def test_how_published_weights_are_stored(
         assert "secret" in local.spec.unknown["architecture.matrix_dtype"]
 
 
-def test_float8_files_of_a_config_that_says_nothing_of_them(tmp_path: Path) -> None:
-    """Seen of transformers 5.23.0: it casts them to config.json's type, or to that of the other tensors, and leaves scales aside."""
-    parameters = 12_864 + 2 * (12_288 + 24_576 + 128)
-    folder = small(tmp_path / "m", stored="F8_E4M3")
-    machine = load("aws-m7i.2xlarge").machine
-    for stated in ("bfloat16", None):
-        values = json.loads((folder / "config.json").read_text())
-        (folder / "config.json").write_text(json.dumps(values | {"torch_dtype": stated}))
-        if stated is None:
-            wide = {
-                "model.embed_tokens.weight": ("BF16", [100, 64]),
-                "model.norm.weight": ("BF16", [64]),
-            }
-            safetensors(
-                folder / "model-00001-of-00002.safetensors",
-                {**wide, "lm_head.weight": ("F8_E4M3", [100, 64])},
-            )
-        local = read_local(folder, ROWS)
-        assert again(local.spec) == local.spec
-        assert (local.quantization, local.spec.parameters.total) == ("float8_e4m3", parameters)
-        for runtime in ("transformers", "vllm"):
-            memory = needs_of(
-                local.spec,
-                Catalogue.open().runtime(runtime),
-                Workload(quantization="float8_e4m3"),
-                ROWS,
-            ).memory
-            assert memory is not None
-            weights = next(term for term in memory.terms if term.name == "weights")
-            # vLLM has a table of positions beside them
-            assert weights.low_bytes == 2 * parameters
-            assert weights.bytes == 2 * parameters + (256 * 16 * 2 if runtime == "vllm" else 0)
-    scaled = {"lm_head.weight": ("F8_E4M3", [100, 64]), "lm_head.weight_scale": ("F32", [100])}
-    none = {
-        "model.embed_tokens.weight": ("F8_E4M3", [100, 64]),
-        "lm_head.weight": ("F8_E4M3", [100, 64]),
-    }
-    for held, why in (
-        (scaled, "lm_head.weight_scale, a scale of weights in FP8"),
-        (none, "does not say which type they are made into"),
-    ):
-        safetensors(folder / "model-00001-of-00002.safetensors", held)
-        spec = read_local(folder, ROWS).spec
-        assert spec.architecture is None
-        assert why in spec.unknown["architecture"]
-        assert (
-            check(str(folder), Workload(runtime="transformers"), machine=machine).route == "unknown"
-        )
-
-
 def test_packed_weights_are_bytes_not_parameters(tmp_path: Path) -> None:
     """Eight 4-bit weights in an int32 must not be counted as one parameter."""
     folder = tmp_path / "awq"
@@ -329,73 +157,6 @@ def test_packed_weights_are_bytes_not_parameters(tmp_path: Path) -> None:
     assert local.spec.files[0].bytes == {"awq": (folder / "model.safetensors").stat().st_size}
     # as config.json has it: Mistral 7B v0.3
     assert local.spec.parameters.total == 7_248_023_552
-
-
-@pytest.mark.parametrize(
-    ("machine", "quantized", "runtime"),
-    [
-        ("desktop-rtx4090-24gb", {"quant_method": "awq", "bits": 4}, "vllm"),
-        ("desktop-rtx4090-24gb", {"quant_method": "gptq", "bits": 4, "group_size": 128}, "vllm"),
-        ("desktop-rtx4090-24gb", {"quant_method": "bitsandbytes", "load_in_4bit": True,
-                                  "bnb_4bit_quant_type": "nf4"}, "transformers"),
-        # neither a GPU that the kernels need, nor a system with a build
-        ("GTX 1080 Ti", {"quant_method": "awq", "bits": 4}, "transformers"),
-        ("mac-studio-m4-max-128gb", {"quant_method": "awq", "bits": 4}, "transformers"),
-        ("github-linux-16-core", {"quant_method": "awq", "bits": 4}, "transformers"),
-    ],
-)  # fmt: skip
-def test_packed_files_are_for_the_program_that_their_name_means(
-    machine: str, quantized: dict[str, Any], runtime: str, tmp_path: Path
-) -> None:
-    """AWQ and GPTQ are served by vLLM where it fits, as by a name that ends in -AWQ; elsewhere transformers loads what it can."""
-    path = str(config(tmp_path, quantization_config=quantized))
-    assert check(path, machine=machine).workload.runtime == runtime
-    for stated in ("transformers", "vllm"):
-        named = check(path, Workload(runtime=stated), machine=machine)
-        assert named.workload.runtime == stated
-
-
-@pytest.mark.parametrize("where", ["config.json", "no quant_method", "hf_quant_config.json"])
-def test_transformers_applies_no_quantization_of_modelopt(where: str, tmp_path: Path) -> None:
-    """quantizers/auto.py of transformers 5.23.0: "modelopt" is among no methods, FP8 then becomes the plain type without its scales,
-    NVFP4 raises for its shapes, and a quantization_config without a method too. vLLM loads both, and by default is taken for them."""
-    nvfp4 = {"quant_method": "modelopt", "quant_algo": "NVFP4"}
-    told = {
-        "config.json": {"quantization_config": nvfp4},
-        "no quant_method": {"quantization_config": {"quant_algo": "FP8"}},
-    }.get(where, {})
-    file = config(tmp_path, **told)
-    if not told:
-        (tmp_path / "hf_quant_config.json").write_text(
-            '{"quantization": {"quant_algo": "NVFP4"}}', encoding="utf-8"
-        )
-    made = tmp_path / "made.toml"
-    made.write_text(spec_text(read_local(file, ROWS).spec.replace(id="made")), encoding="utf-8")
-    machine = load("aws-p5.48xlarge").machine
-    for path in (str(file), str(made)):
-        for workload in (
-            Workload(runtime="transformers"),
-            Workload(task="finetune"),
-            Workload(task="finetune", finetune_method="full"),
-        ):
-            answer = check(path, workload, machine=machine)
-            found = answer.finding("runtime")
-            assert found is not None
-            assert (answer.exit_code, found.outcome, found.code, answer.needs) == (
-                1,
-                "fail",
-                "runtime-cannot-load",
-                None,
-            )
-            assert "ModelOpt" in found.reason
-            assert workload.task != "finetune" or "quantized from" in (found.remedy or "")
-        answer = check(path, Workload(runtime="vllm"), machine=machine)
-        assert answer.needs is not None
-        assert not any(finding.outcome == "fail" for finding in answer.findings)
-    # a server with eight GPUs that take FP8 gets vLLM with the files as they are; without a GPU, where a converter reads them, a GGUF file
-    assert check(str(file), machine=machine).workload.runtime == "vllm"
-    without_gpu = check(str(file), machine=load("aws-m7i.2xlarge").machine)
-    assert without_gpu.workload.runtime == ("vllm" if where != "no quant_method" else "llama.cpp")
 
 
 @pytest.mark.parametrize("named", ["", "config.json"])

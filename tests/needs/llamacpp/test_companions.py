@@ -292,7 +292,6 @@ def test_what_is_no_adapter_is_refused(tmp_path: Path) -> None:
     ("model", "made", "why"),
     [
         ("gemma-2-9b-it", {}, "the architecture llama"),
-        ("llama-3.2-1b-instruct", {"shapes": [(2048, 16)]}, "not the other"),
         ("llama-3.2-1b-instruct", {"shapes": []}, "without a tensor"),
     ],
 )
@@ -412,12 +411,11 @@ def test_vllm_keeps_room_for_an_adapter_on_every_linear_layer(typed: int, slot: 
 @pytest.mark.parametrize(
     ("model", "made", "why"),
     [
-        ("llama-3.2-1b-instruct", {"rank": 8}, "rank 8, and its adapter_config.json says r = 16"),
         ("llama-3.2-1b-instruct", {"peft_type": "IA3"}, "of the type IA3"),
         (
             "llama-3.2-1b-instruct",
             {"shapes": {}, "base_model_name_or_path": "Qwen/Qwen3-8B"},
-            "holds no weights",
+            "without a tensor",
         ),
         (
             "llama-3.2-1b-instruct",
@@ -433,13 +431,6 @@ def test_what_peft_trained_on_another_model_is_refused(
     peft(tmp_path, **made)
     with pytest.raises((SpecError, WorkloadError), match=why):
         needs_of(model, adapter=str(tmp_path), runtime="transformers")
-
-
-def test_half_a_pair_is_a_damaged_adapter(tmp_path: Path) -> None:
-    """One matrix without the other changes nothing."""
-    write_adapter(tmp_path, "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight")
-    with pytest.raises(SpecError, match="not the other matrix"):
-        needs_of("llama-3.2-1b-instruct", adapter=str(tmp_path), runtime="transformers")
 
 
 def test_modules_whose_tensors_are_fused_are_not_compared(tmp_path: Path) -> None:
