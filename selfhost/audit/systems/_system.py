@@ -1,4 +1,4 @@
-"""What a module of this package provides: one system, and the reader of its answers."""
+"""What a module of this package provides: `READER`, the reader of one system's answers."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ class Entry:
     one object, `more_doubled` counts those not listed.
     """
 
+    doubled: Sequence[str] = ()
+    more_doubled = 0
+
     def __init__(
         self,
         value: Any = None,
@@ -29,8 +32,6 @@ class Entry:
         place: str | None = None,
     ) -> None:
         self.value, self.fault, self.line, self.place = value, fault, line, place
-        self.doubled: Sequence[str] = ()
-        self.more_doubled = 0
 
 
 class Answers:
