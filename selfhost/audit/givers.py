@@ -32,11 +32,12 @@ class LeftOut(Record):
 
 class Giver(Record):
     """A machine that can take part. `unread` are facts that could still rule it out,
-    `short_of_disk` says why the files do not fit there.
+    `short_of_disk` says why the files do not fit there. `has_large_card`: one of the cards that the
+    program would take there is one of a data center.
     """
 
-    machine: Machine
     room: Room
+    has_large_card: bool
     unread: tuple[str, ...]
     short_of_disk: str | None
 
@@ -60,21 +61,13 @@ class Givers:
             cache = self._runtime.cache_rule(workload.kv_cache_type, architecture, sees=sees)
             rules = self._runtime.rule_of(workload.quantization), cache
         self._rules = tuple(rule for rule in rules if rule is not None)
+        self.machines = {machine.name: machine for machine in machines}
         self.without_free: list[str] = []
         self.notes: dict[str, None] = {}
         taken = [self._take(machine) for machine in machines]
         self.left_out = [each for each in taken if isinstance(each, LeftOut)]
         self.taking_part = [each for each in taken if isinstance(each, Giver)]
         self.taking_part.sort(key=lambda each: each.room.bytes, reverse=True)
-
-    def has_large_card(self, name: str, devices: int) -> bool:
-        """Whether one of the cards that the program would take there is one of a data center."""
-        giver = next(each for each in self.taking_part if each.room.name == name)
-        return any(
-            is_large(card)
-            for card in giver.machine.accelerators or ()
-            if self._kernels(card) is not Outcome.FAIL and not (card.is_part and devices > 1)
-        )
 
     def _take(self, machine: Machine) -> Giver | LeftOut:
         """The machine with what it can give, or why it cannot take part."""
@@ -96,9 +89,15 @@ class Givers:
             "the compute capability": Outcome.UNKNOWN in map(self._kernels, cards),
         }
         facts = tuple(fact for fact, is_unread in unread.items() if is_unread)
+        has_large_card = any(
+            is_large(card)
+            for card in cards
+            if self._kernels(card) is not Outcome.FAIL
+            and not (card.is_part and len(room.devices) > 1)
+        )
         return Giver(
-            machine=machine,
             room=room,
+            has_large_card=has_large_card,
             unread=() if machine.planning else facts,
             short_of_disk=short,
         )
