@@ -50,17 +50,12 @@ class Givers:
     def __init__(
         self, question: Question, machines: Sequence[Machine], memory: str, files: str
     ) -> None:
-        workload, self._runtime = question.workload, question.runtime
         assert question.needs is not None
         self._question, self._needs = question, question.needs
+        self._runtime = question.runtime
         self._memory, self._files = memory, files
-        rules: tuple[KernelRule | None, ...] = ()
-        if self._runtime is not None:
-            sees = question.spec.modality == "vision"
-            architecture = question.spec.architecture
-            cache = self._runtime.cache_rule(workload.kv_cache_type, architecture, sees=sees)
-            rules = self._runtime.rule_of(workload.quantization), cache
-        self._rules = tuple(rule for rule in rules if rule is not None)
+        rules = question.quantization_rule, question.cache_rule
+        self._rules: tuple[KernelRule, ...] = tuple(rule for rule in rules if rule is not None)
         self.machines = {machine.name: machine for machine in machines}
         self.without_free: list[str] = []
         self.notes: dict[str, None] = {}

@@ -18,7 +18,6 @@ from helpers.paths import BAD_POLICIES, SCHEMAS
 from selfhost.audit.entries import FailOn, OnUnknown, Policy, Severity
 from selfhost.audit.policy import read_policy
 from selfhost.audit.starter import starter_policy
-from selfhost.cli import main as cli
 from selfhost.core.errors import PolicyError, Problem
 from selfhost.core.tomlfile import Document
 from selfhost.machine.record import Machine
@@ -234,41 +233,3 @@ def test_a_model_wanted_twice_keeps_two_labels() -> None:
 def test_no_content_is_a_crash(content: bytes) -> None:
     """Any bytes are a policy or a PolicyError with at least one problem."""
     assert faults(content) != ()
-
-
-FAULTY = """
-schema = 1
-fail_on = "eror"
-[[model]]
-name = "mistrl-7b"
-context_tokens = "8k"
-[[model]]
-name = "gpt2"
-quantization = "Q99"
-machines = ["class:egde"]
-[[model]]
-name = "gpt2"
-quantization = "Q98"
-parallel = 0
-"""
-
-
-def test_one_run_tells_the_faults_of_a_policy_and_those_of_its_models(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A name that no model has and a quantization that nobody makes, beside keys of a wrong type; a type beside a fault of its entry is not held against the catalogue."""
-    (tmp_path / "audit.toml").write_text(FAULTY.lstrip())
-    report = tmp_path / "report.json"
-    assert cli.main(["audit", str(tmp_path / "audit.toml"), "--format", f"json={report}"]) == 2
-    problems = json.loads(report.read_text())["problems"]
-    assert [(each["line"], each["key"]) for each in problems] == [
-        (2, "fail_on"),
-        (4, "model[0].name"),
-        (5, "model[0].context_tokens"),
-        (8, "model[1].quantization"),
-        (9, "model[1].machines[0]"),
-        (13, "model[2].parallel"),
-    ]
-    assert 'did you mean "mistral' in capsys.readouterr().err
-    assert cli.main(["audit", "--validate", str(tmp_path / "audit.toml")]) == 2
-    assert "audit.toml:4: model[0].name" in capsys.readouterr().err

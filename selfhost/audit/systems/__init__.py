@@ -22,8 +22,7 @@ from ...machine.record import FACTS
 from ._facts import is_address as is_address
 from ._facts import table_of
 from ._system import NOT_JUDGED as NOT_JUDGED
-from ._system import Answers, kind_of
-from ._system import Entry as Entry
+from ._system import Answers, Entry, kind_of
 
 # signs that compressed files begin with, and the program that unpacks them
 _PACKED = {
@@ -183,7 +182,7 @@ class Reader:
         """The machines of a document that was parsed; None for one of our own records."""
         if not isinstance(value, Mapping) or "schema" in value or any(map(value.get, FACTS)):
             return None
-        return self._document(value, file, line, "", ())
+        return self._document(value, file, line, "", [])
 
     def entries(self, stream: IO[bytes], file: str) -> Iterator[Entry]:
         """The machines of one stream. Raises `Unreadable` for the whole, before any entry."""
@@ -223,7 +222,7 @@ class Reader:
         raise Unreadable(self._not_read(_NEITHER), _name_one())
 
     def _document(
-        self, document: Any, file: str, line: int | None, place: str, doubled: tuple[str, ...]
+        self, document: Any, file: str, line: int | None, place: str, doubled: list[str]
     ) -> Iterator[Entry]:
         """The machines of one JSON document, which stands at that place of a list."""
         if not isinstance(document, Mapping):
@@ -244,7 +243,7 @@ class Reader:
         yield self._own(document, line, place, doubled)
 
     def _own(
-        self, document: Mapping[str, Any], line: int | None, place: str, doubled: tuple[str, ...]
+        self, document: Mapping[str, Any], line: int | None, place: str, doubled: list[str]
     ) -> Entry:
         """A record of our own; the fault of any other document."""
         own = Entry(document, line=line, place=place or None)
@@ -263,7 +262,7 @@ class Reader:
         return f"is no answer of {reader.title}: `{reader.command}` gives one"
 
 
-def _documents(text: str) -> list[tuple[Any, int, tuple[str, ...]]]:
+def _documents(text: str) -> list[tuple[Any, int, list[str]]]:
     """Each JSON value of a text, its line and the keys that stand twice in one of its objects."""
     documents = []
     decoder, line, counted = Decoder(note_doubled=True), 1, 0
@@ -271,7 +270,7 @@ def _documents(text: str) -> list[tuple[Any, int, tuple[str, ...]]]:
     while start < len(text):
         line, counted = line + text.count("\n", counted, start), start
         value, start = decoder.parse_at(text, start)
-        documents.append((value, line, tuple(decoder.doubled)))
+        documents.append((value, line, decoder.doubled))
         while text[start : start + 1] in _BLANKS and start < len(text):
             start += 1
     return documents

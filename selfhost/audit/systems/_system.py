@@ -5,33 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ...core.json_text import Entry as Entry
 from ...core.reading import Unreadable
 from ._facts import table_of
 
 # behind the name of a machine that its system cannot reach
 NOT_JUDGED = " is not judged: "
-
-
-class Entry:
-    """One machine of an answer: its `selfhost.machine/1` object, or the `fault` why there is none.
-
-    `line` is where it begins, None where several lines tell of it. `place` is where it stands in
-    lists of the text, as `items[1]`, None outside of lists. `doubled` are keys that stand twice in
-    one object, `more_doubled` counts those not listed.
-    """
-
-    doubled: Sequence[str] = ()
-    more_doubled = 0
-
-    def __init__(
-        self,
-        value: Any = None,
-        fault: Unreadable | None = None,
-        *,
-        line: int | None = None,
-        place: str | None = None,
-    ) -> None:
-        self.value, self.fault, self.line, self.place = value, fault, line, place
 
 
 class Answers:
