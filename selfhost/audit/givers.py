@@ -65,7 +65,6 @@ class Givers:
         self.taking_part.sort(key=lambda each: each.room.bytes, reverse=True)
 
     def _take(self, machine: Machine) -> Giver | LeftOut:
-        """The machine with what it can give, or why it cannot take part."""
         room = self._room(machine)
         if isinstance(room, LeftOut):
             return room
@@ -110,7 +109,6 @@ class Givers:
         ), False
 
     def _room(self, machine: Machine) -> Room | LeftOut:
-        """What the machine can give to the program."""
         ram, accelerators = self._ram(machine), machine.accelerators or ()
         cards = [card for card in accelerators if not card.unified]
         if self._memory == "accelerators":
@@ -129,7 +127,6 @@ class Givers:
     def _room_on_cards(
         self, machine: Machine, cards: list[Accelerator], ram: int | None
     ) -> Room | LeftOut:
-        """What its accelerators alone can give."""
         if machine.accelerators is None:
             why = "its accelerators were not read"
             return LeftOut(machine=machine.name, reason=why, unread=True)

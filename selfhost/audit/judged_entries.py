@@ -77,7 +77,6 @@ def entry_problems(
 
 
 def _placed_nowhere(policy: Policy, placed: Container[int]) -> list[Wanted]:
-    """The entries that are for none of the machines."""
     return [wanted for wanted in policy.models if wanted.index not in placed]
 
 
@@ -125,7 +124,6 @@ def _is_of_whole(problem: Problem) -> bool:
 
 
 def _refusals(policy: Policy, refused: Mapping[int, SelfhostError]) -> Iterator[Fault]:
-    """Why no verdict can be given for an entry, on any machine."""
     for place, (index, error) in enumerate(refused.items()):
         if not isinstance(error, InputError) or not error.problems:
             remedy = error.remedy

@@ -353,7 +353,6 @@ def _labelled(models: Sequence[Wanted]) -> tuple[Wanted, ...]:
 
 
 def _conditions(wanted: Wanted) -> list[str]:
-    """What the entry states beside the name, in words."""
     stated = {key: getattr(wanted.asked, key) for key in _ASKED}
     if stated["parallel"] == 1:
         del stated["parallel"]

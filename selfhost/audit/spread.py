@@ -171,7 +171,6 @@ def _refuse(model: ModelSpec, why_not: str | None) -> None:
 
 
 def _bytes_of(terms: Iterable[Term]) -> int:
-    """The most that they take."""
     return sum(term.high_bytes for term in terms)
 
 
@@ -285,7 +284,6 @@ class _Search:
         )
 
     def _layer_bytes(self, shared_bytes: int, machines: int) -> int:
-        """What one layer takes at most."""
         uneven = _UNEVEN if machines > 1 else 0.0
         return ceil(shared_bytes * (1 + uneven) / self._architecture.layers)
 

@@ -213,7 +213,6 @@ class Reader:
         return self._readers
 
     def _lines(self, text: str, file: str) -> Iterator[Entry]:
-        """The machines of a text that is no JSON."""
         for reader in self._load():
             entries = reader.read_text(text, file)
             if entries is not None:

@@ -83,7 +83,6 @@ READER = AnsibleAnswers
 
 
 def _lost(answer: Mapping[str, Any], name: str | None, line: int | None = None) -> Entry:
-    """The fault of a host that gave no facts."""
     is_reached = answer.get("unreachable") is not True
     why = "its setup failed under Ansible" if is_reached else "Ansible did not reach it"
     remedy = (

@@ -127,7 +127,6 @@ READER = KubernetesAnswers
 
 
 def _is_machine(item: Any) -> bool:
-    """Whether it is a node or a slice."""
     kind = entry(item, "kind")
     has_capacity = entry(item, "status", "capacity") is not None
     return kind in ("Node", "ResourceSlice") or (kind is None and has_capacity)
@@ -287,7 +286,6 @@ def _instance(card: Kind, own: Labels, part: str) -> Kind:
 
 
 def _joined(own: Labels, *keys: str) -> str | None:
-    """The parts of a version that labels have one by one."""
     words = [plain(own.get(key), 20) for key in keys]
     return ".".join(word for word in words if word) if words[0] else None
 
