@@ -92,10 +92,12 @@ def _halves(
 ) -> tuple[list[int], list[int]]:
     """The box in two, along the numbers that are wanted and of which it has most."""
 
-    def rank(at: int) -> tuple[bool, int]:
-        kind, different = slots[at][0], len({rows[place][at] for place in box})
-        is_wanted = (kind if kind in _RESTS_ON.values() else "memory") in wanted
-        return is_wanted and different > 1, different
+    def rank(at: int) -> tuple[bool, bool, bool]:
+        name = slots[at][0]
+        differs = len({rows[place][at] for place in box}) > 1
+        is_wanted = (name if name in _RESTS_ON.values() else "memory") in wanted
+        # of memory the limit decides most often
+        return is_wanted and differs, differs, name in ("memory_limit_bytes", "disks", BANDWIDTH)
 
     at = max(range(len(slots)), key=rank)
     numbers = sorted(rows[place][at] for place in box)
