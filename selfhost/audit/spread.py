@@ -200,24 +200,28 @@ class _Search:
         certain = [each for each in taking_part if not self._unread(each, is_first=False)]
         for chosen in (*self._sets(certain), *self._sets(taking_part)):
             sizes = self._sizes(chosen)
-            if sizes is None or sizes.layers * sizes.layer_bytes > sum(
-                x.room.bytes for x in chosen
-            ):
+            given_bytes = sum(each.room.bytes for each in chosen)
+            if sizes is None or sizes.layers * sizes.layer_bytes > given_bytes:
                 continue
-            for first in chosen:
-                order = (first, *(each for each in chosen if each is not first))
-                doubts = [
-                    f"{' or '.join(why)} of {each.room.name}"
-                    for each in order
-                    if (why := self._unread(each, is_first=each is first))
-                ]
-                if first.short_of_disk or (doubts and self.shares):
+            for order, doubts in self._orders(chosen):
+                if doubts and self.shares:
                     continue
                 shares = _RULES[self._engine.share](sizes, [each.room for each in order])
                 if shares is not None:
                     self.shares, self._doubts = shares, doubts
-                if shares is not None and not doubts:
-                    return
+                    if not doubts:
+                        return
+
+    def _orders(self, chosen: Sequence[Giver]) -> Iterator[tuple[Sequence[Giver], list[str]]]:
+        """The machines with each of them as the first that keeps the files, and what was not read
+        of them.
+        """
+        for first in chosen:
+            if first.short_of_disk:
+                continue
+            order = (first, *(each for each in chosen if each is not first))
+            unread = ((each, self._unread(each, is_first=each is first)) for each in order)
+            yield order, [f"{' or '.join(why)} of {each.room.name}" for each, why in unread if why]
 
     def _unread(self, giver: Giver, *, is_first: bool) -> tuple[str, ...]:
         """What was not read of the machine and matters in that place."""

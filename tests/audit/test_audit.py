@@ -10,12 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from junitparser import JUnitXml
-from lxml import etree
 
 from helpers import report_samples as samples
 from helpers.audits import verdict_of
-from helpers.paths import DATA
 from helpers.schemas import validate
 from selfhost.audit.entries import Wanted
 from selfhost.audit.judged_entries import Judge
@@ -34,9 +31,8 @@ from selfhost.core.workload import Workload
 from selfhost.judge.checks import CHECKS, Finding, Outcome
 from selfhost.judge.record import Route, Verdict
 from selfhost.machine.record import Machine
-from selfhost.reports import audit_json, audit_text, junit
+from selfhost.reports import audit_json, audit_text
 
-XSD = etree.XMLSchema(etree.parse(DATA / "junit-10.xsd"))
 TODAY = "2026-11-20"
 ONE = '[[model]]\nname = "mistral-7b"\n'
 EXCEPTION = '[[exception]]\nmodel = "mistral-7b"\nrule = "memory"\nreason = "kits come"\nowner = "infra@example.com"\nexpires = 2027-03-31\n'
@@ -107,13 +103,6 @@ def audit(
 def one(text: str, outcomes: Outcomes, today: str = TODAY) -> Audit:
     """Mistral 7B on one machine, where these are found."""
     return audit(text + ONE, 1, {("mistral-7b", "m1"): outcomes}, today)
-
-
-def checked_xml(made: Audit) -> Any:
-    """The JUnit report, once it is valid."""
-    tree = etree.fromstring(junit.render(made).encode())
-    XSD.assertValid(tree)
-    return tree
 
 
 def checked_json(made: Audit) -> dict[str, Any]:
@@ -284,7 +273,6 @@ def test_unknown_membership_is_an_unknown_row() -> None:
         3,
     )
     assert "memory_total_bytes" in row.reasons[0].text
-    checked_xml(made)
     checked_json(made)
 
 
@@ -387,40 +375,6 @@ MIXED_TABLE: Mapping[tuple[str, str], Outcomes] = {
     ("gpt2", "m2"): {"disk": UNKNOWN},
     ("gpt2", "m3"): {"runtime": WARN},
 }
-
-
-def test_junit_says_what_the_audit_says() -> None:
-    """Valid for the strictest reader; failure, error and skipped as documented, with counts that a second parser confirms."""
-    made = audit(MIXED, 3, MIXED_TABLE)
-    checked_xml(made)
-    read = JUnitXml.fromstring(junit.render(made).encode())
-    suites = list(read)
-    assert [suite.name for suite in suites] == ["m1", "m2", "m3"]
-    assert [(suite.tests, suite.failures, suite.errors, suite.skipped) for suite in suites] == [
-        (3, 1, 0, 2),
-        (3, 1, 1, 1),
-        (3, 0, 0, 0),
-    ]
-    assert (read.tests, read.failures, read.errors) == (9, 2, 1)
-    said = {
-        (suite.name, case.name): [
-            (type(each).__name__, each.type, each.message) for each in case.result
-        ]
-        for suite in suites
-        for case in suite
-    }
-    assert said["m1", "mistral-7b"] == [
-        (
-            "Skipped",
-            "memory",
-            "memory fails, excepted until 2027-03-31: kits come (infra@example.com)",
-        )
-    ]
-    assert said["m1", "gpt2"] == [("Skipped", "disk", "not counted: the disk is fail")]
-    assert said["m1", "gpt2, 512 tokens"] == [("Failure", "disk", "the disk is fail")]
-    assert said["m2", "mistral-7b"] == [("Failure", "accelerator", "the accelerator is fail")]
-    assert said["m2", "gpt2, 512 tokens"] == [("Error", "disk", "the disk is unknown")]
-    assert said["m3", "gpt2"] == []
 
 
 def test_jsonl_has_a_row_per_machine_and_model() -> None:
