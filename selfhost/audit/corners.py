@@ -24,13 +24,6 @@ Sorted = tuple[Key, float, "array[int]"]
 
 # the numbers that a check rests on, by the first word of their slots
 _RESTS_ON = {"disk": "disks", "speed": BANDWIDTH}
-# those of memory, the one that most often decides first
-_MEMORY = (
-    "memory_limit_bytes",
-    "memory_total_bytes",
-    "memory_available_bytes",
-    "swap_free_bytes",
-)
 
 
 def parts_of(
@@ -98,20 +91,16 @@ def _halves(
     slots: Sequence[Slot], rows: Sequence[Numbers], box: list[int], wanted: set[str]
 ) -> tuple[list[int], list[int]]:
     """The box in two, along the numbers that are wanted and of which it has most."""
-    groups: dict[str, list[int]] = {}
-    for at, slot in enumerate(slots):
-        groups.setdefault("memory" if slot[0] in _MEMORY else slot[0], []).append(at)
-    if "memory" in groups:
-        groups["memory"].sort(key=lambda at: _MEMORY.index(slots[at][0]))
-    keys = {
-        name: [tuple([rows[place][at] for at in own]) for place in box]
-        for name, own in groups.items()
-    }
-    spread = {name: len(set(own)) for name, own in keys.items()}
-    name = max(spread, key=lambda name: (name in wanted and spread[name] > 1, spread[name]))
-    pairs = sorted(zip(keys[name], box, strict=True))
-    middle = pairs[len(pairs) // 2][0]
-    if pairs[0][0] == middle:
-        middle = next(key for key, _ in pairs if key > middle)
-    below = [place for key, place in pairs if key < middle]
-    return below, [place for _, place in pairs[len(below) :]]
+
+    def rank(at: int) -> tuple[bool, bool, bool]:
+        name = slots[at][0]
+        differs = len({rows[place][at] for place in box}) > 1
+        is_wanted = (name if name in _RESTS_ON.values() else "memory") in wanted
+        # of memory the limit decides most often
+        return is_wanted and differs, differs, name in ("memory_limit_bytes", "disks", BANDWIDTH)
+
+    at = max(range(len(slots)), key=rank)
+    numbers = sorted(rows[place][at] for place in box)
+    middle = next(number for number in numbers[len(numbers) // 2 :] if number > numbers[0])
+    below = [place for place in box if rows[place][at] < middle]
+    return below, [place for place in box if rows[place][at] >= middle]

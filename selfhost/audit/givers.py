@@ -32,11 +32,12 @@ class LeftOut(Record):
 
 class Giver(Record):
     """A machine that can take part. `unread` are facts that could still rule it out,
-    `short_of_disk` says why the files do not fit there.
+    `short_of_disk` says why the files do not fit there. `has_large_card`: one of the cards that the
+    program would take there is one of a data center.
     """
 
-    machine: Machine
     room: Room
+    has_large_card: bool
     unread: tuple[str, ...]
     short_of_disk: str | None
 
@@ -49,17 +50,13 @@ class Givers:
     def __init__(
         self, question: Question, machines: Sequence[Machine], memory: str, files: str
     ) -> None:
-        workload, self._runtime = question.workload, question.runtime
         assert question.needs is not None
         self._question, self._needs = question, question.needs
+        self._runtime = question.runtime
         self._memory, self._files = memory, files
-        rules: tuple[KernelRule | None, ...] = ()
-        if self._runtime is not None:
-            sees = question.spec.modality == "vision"
-            architecture = question.spec.architecture
-            cache = self._runtime.cache_rule(workload.kv_cache_type, architecture, sees=sees)
-            rules = self._runtime.rule_of(workload.quantization), cache
-        self._rules = tuple(rule for rule in rules if rule is not None)
+        rules = question.quantization_rule, question.cache_rule
+        self._rules: tuple[KernelRule, ...] = tuple(rule for rule in rules if rule is not None)
+        self.machines = {machine.name: machine for machine in machines}
         self.without_free: list[str] = []
         self.notes: dict[str, None] = {}
         taken = [self._take(machine) for machine in machines]
@@ -67,17 +64,7 @@ class Givers:
         self.taking_part = [each for each in taken if isinstance(each, Giver)]
         self.taking_part.sort(key=lambda each: each.room.bytes, reverse=True)
 
-    def has_large_card(self, name: str, devices: int) -> bool:
-        """Whether one of the cards that the program would take there is one of a data center."""
-        giver = next(each for each in self.taking_part if each.room.name == name)
-        return any(
-            is_large(card)
-            for card in giver.machine.accelerators or ()
-            if self._kernels(card) is not Outcome.FAIL and not (card.is_part and devices > 1)
-        )
-
     def _take(self, machine: Machine) -> Giver | LeftOut:
-        """The machine with what it can give, or why it cannot take part."""
         room = self._room(machine)
         if isinstance(room, LeftOut):
             return room
@@ -96,9 +83,15 @@ class Givers:
             "the compute capability": Outcome.UNKNOWN in map(self._kernels, cards),
         }
         facts = tuple(fact for fact, is_unread in unread.items() if is_unread)
+        has_large_card = any(
+            is_large(card)
+            for card in cards
+            if self._kernels(card) is not Outcome.FAIL
+            and not (card.is_part and len(room.devices) > 1)
+        )
         return Giver(
-            machine=machine,
             room=room,
+            has_large_card=has_large_card,
             unread=() if machine.planning else facts,
             short_of_disk=short,
         )
@@ -116,7 +109,6 @@ class Givers:
         ), False
 
     def _room(self, machine: Machine) -> Room | LeftOut:
-        """What the machine can give to the program."""
         ram, accelerators = self._ram(machine), machine.accelerators or ()
         cards = [card for card in accelerators if not card.unified]
         if self._memory == "accelerators":
@@ -135,7 +127,6 @@ class Givers:
     def _room_on_cards(
         self, machine: Machine, cards: list[Accelerator], ram: int | None
     ) -> Room | LeftOut:
-        """What its accelerators alone can give."""
         if machine.accelerators is None:
             why = "its accelerators were not read"
             return LeftOut(machine=machine.name, reason=why, unread=True)

@@ -20,7 +20,7 @@ from ..judge.record import Verdict
 from ..machine.record import Machine
 from .entries import MAX_POLICY_BYTES, Fault, Policy, Wanted
 from .groups import NAMES_SHOWN, listed
-from .policy import read_policy, what_is_read
+from .policy import read_policy
 from .record import MachineGroup
 
 # gives the verdict of one entry, under the workload that holds there, on one machine
@@ -37,48 +37,17 @@ def problems_of(path: str, ask: Ask) -> tuple[Problem, ...]:
     faults; a model that some machine cannot run is none, and neither are expired exceptions. Raises
     `InputError` for a file that cannot be read.
     """
-    document = Document.read(path, max_bytes=MAX_POLICY_BYTES)
     try:
-        policy = read_policy(document)
+        policy = read_policy(Document.read(path, max_bytes=MAX_POLICY_BYTES))
     except PolicyError as error:
-        return with_refused(error, document, ask).problems
-    return tuple(entry_problems(policy, 0, _refused(policy, ask), ()))
-
-
-def with_refused(error: PolicyError, document: Document, ask: Ask) -> PolicyError:
-    """The faults of a policy with those of its models that do not exist, or cannot be had as they
-    are asked for, so that one run tells all. Of an entry with other faults the name alone is held
-    against the catalogue, for the rest of it may not be what was meant.
-    """
-    if document.text is None or document.values == {}:
-        return error
-    policy = what_is_read(Document.parse(document.file, document.text.encode()))
-    # where an entry is judged is no part of what is asked
-    keys = [each.key.split(".") for each in error.all_problems if each.key is not None]
-    faulty = {key[0] for key in keys if not key[-1].startswith(("machines", "severity"))}
-    refused = {
-        index: why
-        for index, why in _refused(policy, ask).items()
-        if isinstance(why, UnknownModelError) or f"model[{index}]" not in faulty
-    }
-    more = tuple(entry_problems(policy, 0, refused, ()))
-    if not more:
-        return error
-    problems = sorted((*error.all_problems, *more), key=lambda each: (each.line is None, each.line))
-    return PolicyError(Faults(document.file, problems).problems, all_problems=problems)
-
-
-def _refused(policy: Policy, ask: Ask) -> dict[int, SelfhostError]:
-    """Why entries cannot be judged on any machine, by their index."""
+        return error.problems
     refused: dict[int, SelfhostError] = {}
     for wanted in policy.models:
         try:
-            # that an entry names no model is told by whoever read it
-            if wanted.name:
-                ask(wanted)
+            ask(wanted)
         except SelfhostError as error:
             refused[wanted.index] = error
-    return refused
+    return tuple(entry_problems(policy, 0, refused, ()))
 
 
 def entry_problems(
@@ -108,7 +77,6 @@ def entry_problems(
 
 
 def _placed_nowhere(policy: Policy, placed: Container[int]) -> list[Wanted]:
-    """The entries that are for none of the machines."""
     return [wanted for wanted in policy.models if wanted.index not in placed]
 
 
@@ -156,7 +124,6 @@ def _is_of_whole(problem: Problem) -> bool:
 
 
 def _refusals(policy: Policy, refused: Mapping[int, SelfhostError]) -> Iterator[Fault]:
-    """Why no verdict can be given for an entry, on any machine."""
     for place, (index, error) in enumerate(refused.items()):
         if not isinstance(error, InputError) or not error.problems:
             remedy = error.remedy

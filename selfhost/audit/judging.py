@@ -85,14 +85,12 @@ class PolicyJudge:
         return self._meanings[key]
 
     def _suited(self, model: Beside, meaning: Understood, machine: Machine) -> Judged:
-        """What is asked about a model on the machine, judged."""
         question = self._question(model, meaning, machine)
         if has_ways(meaning, question):
             return suited_by_list(question, meaning.workload, self._catalogue, machine)
         return judge(question, machine)
 
     def _beside_others(self, model: Beside, meaning: Understood, machine: Machine) -> Question:
-        """What is asked about one of several models on the machine."""
         question = self._question(model, meaning, machine)
         if question.in_turn:
             # the least memory leaves most to the others
@@ -123,7 +121,6 @@ class PolicyJudge:
         return question
 
     def _all_offered(self, models: list[Beside], questions: list[Question], judged: Judged) -> bool:
-        """Whether an API is offered for each of these models, of which one fails here."""
         return all(
             self._is_offered(each.workload, question, judged)
             for each, question in zip(models, questions, strict=True)

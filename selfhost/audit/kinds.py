@@ -63,7 +63,6 @@ class Judging:
         return rows
 
     def _place(self, number: int) -> None:
-        """Find which entries are for a machine, and under which basis of memory."""
         machine = self._machines[number]
         self._basis_of.append(self._policy.memory_basis(machine))
         for entry in self._entries:
@@ -183,7 +182,6 @@ class Judging:
         )
 
     def _take(self, wanted: Wanted, machines: Sequence[int], result: Result) -> None:
-        """Keep what one entry comes to on the machines of a task."""
         if isinstance(result, SelfhostError):
             self.refused.setdefault(wanted.index, result)
             return
@@ -228,6 +226,5 @@ class Judging:
         return {machines[column.index(min(column))] for column in columns} or {machines[0]}
 
     def _row(self, entry: Entry, alike: Alike, number: int) -> Row:
-        """The row of a machine that was sorted, judged by itself."""
         verdict = self._verdict(entry.wanted, number)
         return self._row_of(entry.wanted, number, verdict, alike.exceptions)

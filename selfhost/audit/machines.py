@@ -28,9 +28,6 @@ _STANDARD_INPUT = "standard input"
 _REMEDIES = {_STANDARD_INPUT: "run the command before the pipe alone, and see what it prints"}
 RECORD_IT = "record a machine with `selfhost machine --format json --name NAME`"
 
-# one record of a stream, of our own or of another system
-AnyEntry = systems.Entry | Entry
-
 
 class Fleet(Record):
     """Recorded machines with names that differ, and every record that cannot be used. `notes` name
@@ -158,7 +155,7 @@ class _Loader:
         for file, group in groupby(self._reader.rest(), key=lambda pair: pair[0]):
             self._add(file, (entry for _, entry in group))
 
-    def _add(self, file: str, entries: Iterator[AnyEntry]) -> None:
+    def _add(self, file: str, entries: Iterator[Entry]) -> None:
         """The machines of a file: none of them where the whole is no list of records."""
         before, faults = len(self.machines), Faults(file)
         try:
@@ -174,13 +171,13 @@ class _Loader:
         remedy = error.remedy or _REMEDIES.get(file, RECORD_IT)
         self.faults.append(Problem(file=file, line=error.line, message=error.reason, remedy=remedy))
 
-    def _add_all(self, file: str, entries: Iterator[AnyEntry], faults: Faults) -> None:
+    def _add_all(self, file: str, entries: Iterator[Entry], faults: Faults) -> None:
         """The machines of these records; `faults` takes what is wrong with single ones,
         `Unreadable` ends the whole.
         """
         stem = self._stem(file)
         # a record without a name that may be the only one of its file, and its machine
-        first: tuple[AnyEntry, Machine] | None = None
+        first: tuple[Entry, Machine] | None = None
         count = 0
         for entry in entries:
             if faults.count > MAX_FAULTY:
@@ -216,7 +213,7 @@ class _Loader:
         self._addresses += 1
         return f"machine-{self._addresses}"
 
-    def _entries(self, file: str, stream: IO[bytes]) -> Iterator[AnyEntry]:
+    def _entries(self, file: str, stream: IO[bytes]) -> Iterator[Entry]:
         """The records of a stream: our own, and those that answers of other systems become."""
         start, stream = systems.peeked(stream)
         if self._reader.system is not None or systems.is_foreign(start):
@@ -242,7 +239,7 @@ class _Loader:
             raise systems.not_read(is_list=True)
 
     def _keep(
-        self, file: str, entry: AnyEntry, machine: Machine, faults: Faults, unnamed: str
+        self, file: str, entry: Entry, machine: Machine, faults: Faults, unnamed: str
     ) -> None:
         """Keep a machine whose name is new, called `unnamed` where it has none."""
         if machine.name == _UNNAMED:
@@ -268,7 +265,7 @@ class _Loader:
         )
 
 
-def _machine_of(entry: AnyEntry, file: str, faults: Faults) -> Machine | None:
+def _machine_of(entry: Entry, file: str, faults: Faults) -> Machine | None:
     if entry.fault is not None:
         remedy = entry.fault.remedy or RECORD_IT
         message = entry.fault.reason
@@ -283,6 +280,6 @@ def _machine_of(entry: AnyEntry, file: str, faults: Faults) -> Machine | None:
         return None
 
 
-def _line(entry: AnyEntry) -> int | None:
+def _line(entry: Entry) -> int | None:
     """The line of a record; None for an item of a list, which may stand in one line with others."""
     return None if entry.place else entry.line

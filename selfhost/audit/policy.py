@@ -70,14 +70,6 @@ def read_policy(document: Document) -> Policy:
             each.replace(remedy=INIT) if each.line is None and not each.remedy else each
             for each in document.problems
         )
-    policy = what_is_read(document)
-    if not document.ok:
-        raise PolicyError(document.problems, all_problems=document.all_problems)
-    return policy
-
-
-def what_is_read(document: Document) -> Policy:
-    """As `read_policy`; of a file with faults, which `document` keeps, the rest."""
     root = document.root
     version = root.integer("schema", required=True, example=SCHEMA)
     if version is not None and version != SCHEMA:
@@ -97,6 +89,8 @@ def what_is_read(document: Document) -> Policy:
     if not any(root.values.get(key) not in (None, []) for key in ("model", "together")):
         message = "names no model, so there is nothing to judge"
         root.problem(None, message, 'add [[model]] with name = "mistral-7b"')
+    if not document.ok:
+        raise PolicyError(document.problems, all_problems=document.all_problems)
     return Policy(
         file=document.file,
         text=document.text or "",
@@ -270,7 +264,6 @@ def _read_models(root: Table, classes: Sequence[str], needs: Workload) -> list[W
             require_runtime=bool(table.boolean("require_runtime")),
         )
         table.close(_OF_ALL)
-        # one without a name, a fault that was told, keeps its place: the others go by theirs
         kept.append(wanted)
         same = name, wanted.asked, wanted.require_runtime, frozenset(wanted.machines)
         if name:
@@ -360,7 +353,6 @@ def _labelled(models: Sequence[Wanted]) -> tuple[Wanted, ...]:
 
 
 def _conditions(wanted: Wanted) -> list[str]:
-    """What the entry states beside the name, in words."""
     stated = {key: getattr(wanted.asked, key) for key in _ASKED}
     if stated["parallel"] == 1:
         del stated["parallel"]

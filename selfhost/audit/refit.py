@@ -132,7 +132,6 @@ def _duration(seconds: float) -> str:
 
 
 def _resting_notes(policy: Policy, machines: Machines, why: Sequence[str | None]) -> list[str]:
-    """A sentence on the machines that take no new work."""
     pairs = zip(machines.names, why, strict=True)
     names = [f'"{name}" ({reason})' for name, reason in pairs if reason is not None]
     if not names:

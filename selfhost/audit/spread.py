@@ -9,7 +9,6 @@ from itertools import combinations
 from math import ceil
 from typing import Any
 
-from ..catalogue.architecture import Architecture
 from ..catalogue.index import Catalogue
 from ..catalogue.spec import ModelSpec
 from ..core import units
@@ -33,8 +32,8 @@ from .shares import Room, Share, Sizes, equal_stages, rounded_layers, whole_laye
 _UNEVEN = 0.07
 # of a value of the token table in float16
 _HALF_BYTES = 2
-# up to so many machines, rules that round try every set; beyond, the largest of each number
-_FEW = 10
+# up to so many machines every set is tried; beyond, the largest of each number
+_FEW = 8
 # the facts of a record behind what was not read of a machine
 _FACTS = {
     FREE_DISK: ("disks",),
@@ -153,7 +152,7 @@ def spread(
         remedy=search.remedy(),
         shares=search.shares,
         needs_bytes=None if memory is None else memory.high_bytes,
-        free_bytes=sum(each.room.bytes for each in search.givers.taking_part),
+        free_bytes=search.given_bytes,
         left_out=tuple(search.givers.left_out),
         notes=tuple(search.notes()),
     )
@@ -172,13 +171,7 @@ def _refuse(model: ModelSpec, why_not: str | None) -> None:
 
 
 def _bytes_of(terms: Iterable[Term]) -> int:
-    """The most that they take."""
     return sum(term.high_bytes for term in terms)
-
-
-def _layer_bytes(shared_bytes: int, layers: int, machines: int) -> int:
-    """What one layer takes at most."""
-    return ceil(shared_bytes * (1 + (_UNEVEN if machines > 1 else 0.0)) / layers)
 
 
 class _Search:
@@ -188,39 +181,47 @@ class _Search:
 
     def __init__(self, engine: Engine, question: Question, machines: Sequence[Machine]) -> None:
         self._engine, self._question, self._total = engine, question, len(machines)
-        assert question.needs is not None
-        self._needs, self._memory = question.needs, question.needs.memory
+        architecture, needs = question.spec.architecture, question.needs
+        assert needs is not None
+        assert architecture is not None
+        self._architecture, self._needs, self._memory = architecture, needs, needs.memory
         self.givers = Givers(question, machines, engine.memory, engine.files)
-        self._machines = {machine.name: machine for machine in machines}
-        architecture = question.spec.architecture
+        self.given_bytes = sum(each.room.bytes for each in self.givers.taking_part)
         # how many machines the program cuts this model over
-        self._most = 0 if architecture is None else architecture.layers
-        if architecture is not None and architecture.row in engine.alone:
-            self._most = 1
-        self.shares, self._doubts = self._fewest()
+        self._most = 1 if architecture.row in engine.alone else architecture.layers
+        self.shares: tuple[Share, ...] = ()
+        self._doubts: list[str] = []
+        if needs.memory is not None:
+            self._find()
 
-    def _fewest(self) -> tuple[tuple[Share, ...], list[str]]:
+    def _find(self) -> None:
         """The shares of the fewest machines that hold it, those first of which all was read."""
         taking_part = self.givers.taking_part
         certain = [each for each in taking_part if not self._unread(each, is_first=False)]
-        doubtful: tuple[tuple[Share, ...], list[str]] = ((), [])
         for chosen in (*self._sets(certain), *self._sets(taking_part)):
-            sizes = self._sizes([each.room for each in chosen])
-            for index, first in enumerate(chosen):
-                order = (first, *chosen[:index], *chosen[index + 1 :])
-                unread = [self._unread(each, is_first=each is first) for each in order]
-                if sizes is None or first.short_of_disk or (any(unread) and doubtful[0]):
+            sizes = self._sizes(chosen)
+            given_bytes = sum(each.room.bytes for each in chosen)
+            if sizes is None or sizes.layers * sizes.layer_bytes > given_bytes:
+                continue
+            for order, doubts in self._orders(chosen):
+                if doubts and self.shares:
                     continue
                 shares = _RULES[self._engine.share](sizes, [each.room for each in order])
-                if shares is not None and not any(unread):
-                    return shares, []
                 if shares is not None:
-                    pairs = zip(order, unread, strict=True)
-                    doubts = [
-                        f"{' or '.join(why)} of {each.room.name}" for each, why in pairs if why
-                    ]
-                    doubtful = shares, doubts
-        return doubtful
+                    self.shares, self._doubts = shares, doubts
+                    if not doubts:
+                        return
+
+    def _orders(self, chosen: Sequence[Giver]) -> Iterator[tuple[Sequence[Giver], list[str]]]:
+        """The machines with each of them as the first that keeps the files, and what was not read
+        of them.
+        """
+        for first in chosen:
+            if first.short_of_disk:
+                continue
+            order = (first, *(each for each in chosen if each is not first))
+            unread = ((each, self._unread(each, is_first=each is first)) for each in order)
+            yield order, [f"{' or '.join(why)} of {each.room.name}" for each, why in unread if why]
 
     def _unread(self, giver: Giver, *, is_first: bool) -> tuple[str, ...]:
         """What was not read of the machine and matters in that place."""
@@ -228,61 +229,67 @@ class _Search:
         return tuple(fact for fact in giver.unread if keeps_files or fact != FREE_DISK)
 
     def _sets(self, givers: Sequence[Giver]) -> Iterator[tuple[Giver, ...]]:
-        """Sets of machines to try, the smallest first and of those the largest memory first; one of
-        each number has a machine that can surely be the first.
+        """Sets of machines to try, the smallest first and of those the largest memory first: of
+        few machines all; of many the largest of each number of devices, and such with a machine
+        that can surely be the first.
         """
-        sure = (each for each in givers if not each.short_of_disk and not each.unread)
-        first = next(sure, None)
+        first = next((x for x in givers if not x.short_of_disk and not x.unread), None)
         for count in range(1, min(len(givers), self._most) + 1):
-            if self._engine.share == "rounded-layers" and len(givers) <= _FEW:
+            if len(givers) <= _FEW:
                 yield from combinations(givers, count)
-            elif self._engine.share == "stages":
-                yield from _alike(givers, count)
-            else:
-                yield tuple(givers[:count])
-                if first is not None and first not in givers[:count]:
-                    yield (*givers[: count - 1], first)
+                continue
+            by_devices: dict[int, list[Giver]] = {}
+            for each in givers if self._engine.share == "stages" else ():
+                by_devices.setdefault(len(each.room.devices), []).append(each)
+            yield from (tuple(own[:count]) for own in by_devices.values() if len(own) >= count)
+            yield tuple(givers[:count])
+            if first is not None and first not in givers[:count]:
+                yield (*givers[: count - 1], first)
 
-    def _sizes(self, rooms: Sequence[Room]) -> Sizes | None:
+    def _sizes(self, givers: Sequence[Giver]) -> Sizes | None:
         """What is shared out; None where the program cannot cut it so."""
-        architecture = self._question.spec.architecture
-        if architecture is None or self._memory is None:
-            return None
         if self._engine.share == "stages":
-            return self._sizes_of_stages(architecture, rooms)
+            return self._sizes_of_stages(givers)
         terms = terms_of(needs_on(self._needs, Device()))
         layers = [term for term in terms if term.split is Split.LAYERS]
         output = sum(term.output_bytes for term in layers)
         return Sizes(
-            layers=architecture.layers,
-            layer_bytes=_layer_bytes(_bytes_of(layers) - output, architecture.layers, len(rooms)),
+            layers=self._architecture.layers,
+            layer_bytes=self._layer_bytes(_bytes_of(layers) - output, len(givers)),
             device_bytes=_bytes_of(term for term in terms if term.split is Split.EACH),
             program_bytes=_bytes_of(term for term in terms if term.is_program),
             output_bytes=_bytes_of(term for term in terms if term.split is Split.FIRST) + output,
             table_bytes=_bytes_of(term for term in terms if term.split is Split.HOST),
         )
 
-    def _sizes_of_stages(self, architecture: Architecture, rooms: Sequence[Room]) -> Sizes | None:
-        """Of one device; None where the weights do not come in so many parts."""
-        devices = len(rooms[0].devices)
+    def _sizes_of_stages(self, givers: Sequence[Giver]) -> Sizes | None:
+        """Of one device; None where the weights do not come in so many parts, or machines differ
+        in how many they have.
+        """
+        architecture, devices = self._architecture, len(givers[0].room.devices)
         if devices > 1 and devices not in self._needs.tensor_parallel:
             return None
-        is_large = any(self.givers.has_large_card(room.name, devices) for room in rooms)
-        there = needs_on(self._needs, Device(devices=devices, is_large=is_large))
-        terms = [term for term in terms_of(there) if term.where != "host"]
+        if any(len(each.room.devices) != devices for each in givers):
+            return None
+        is_large = any(each.has_large_card for each in givers)
+        there = terms_of(needs_on(self._needs, Device(devices=devices, is_large=is_large)))
+        terms = [term for term in there if term.where != "host"]
         values = (architecture.vocabulary or 0) * architecture.embedding_length
         table = ceil(values * _HALF_BYTES / devices)
         stored = table if architecture.tied_embeddings else 2 * table
         layers = [term for term in terms if term.split is Split.LAYERS]
-        shared = max(0, _bytes_of(layers) - stored)
         return Sizes(
             layers=architecture.layers,
-            layer_bytes=_layer_bytes(shared, architecture.layers, len(rooms)),
+            layer_bytes=self._layer_bytes(max(0, _bytes_of(layers) - stored), len(givers)),
             device_bytes=_bytes_of(terms) - _bytes_of(layers),
-            program_bytes=_bytes_of(term for term in terms_of(there) if term.where == "host"),
-            output_bytes=0 if architecture.tied_embeddings and len(rooms) == 1 else table,
+            program_bytes=_bytes_of(term for term in there if term.where == "host"),
+            output_bytes=0 if architecture.tied_embeddings and len(givers) == 1 else table,
             table_bytes=table,
         )
+
+    def _layer_bytes(self, shared_bytes: int, machines: int) -> int:
+        uneven = _UNEVEN if machines > 1 else 0.0
+        return ceil(shared_bytes * (1 + uneven) / self._architecture.layers)
 
     # -------------------------------------------------------------- in words
 
@@ -313,17 +320,16 @@ class _Search:
             why = unknown[0].reason if unknown else "its size is not known"
             return f"the memory that the model needs is not known: {why}"
         machines = "the machine" if total == 1 else f"the {total} machines together"
-        given_bytes = sum(each.room.bytes for each in self.givers.taking_part)
         unread = sum(each.unread for each in self.givers.left_out)
         fits = "whether it fits" if unread else "does not fit"
-        why = f"of {unread} too little was read" if unread else self._why_not(given_bytes)
+        why = f"of {unread} too little was read" if unread else self._why_not()
         return (
             f"{fits} on {machines} with {title}{' cannot be told' if unread else ''}: the model"
             f" needs {units.binary_at_least(self._memory.high_bytes)} on one machine, and they have"
-            f" {units.binary(given_bytes)} to give{'; ' if why else ''}{why}"
+            f" {units.binary(self.given_bytes)} to give{'; ' if why else ''}{why}"
         )
 
-    def _why_not(self, given_bytes: int) -> str:
+    def _why_not(self) -> str:
         """What else than the sum keeps machines that were read from holding the model."""
         out, short = self.givers.left_out, [each.short_of_disk for each in self.givers.taking_part]
         if not short:
@@ -332,7 +338,7 @@ class _Search:
             return f"the first machine keeps the whole file, and none has room ({short[0]})"
         if self._most == 1:
             return "it runs this model on one machine only"
-        is_enough = self._memory is not None and self._memory.high_bytes <= given_bytes
+        is_enough = self._memory is not None and self._memory.high_bytes <= self.given_bytes
         return "the sum is enough, but each must hold a whole part" if is_enough else ""
 
     def remedy(self) -> str | None:
@@ -352,7 +358,7 @@ class _Search:
         if not lacking:
             return None
         name, facts = lacking[0]
-        row = next(filter(None, map(self._machines[name].unread_about, facts)), None)
+        row = next(filter(None, map(self.givers.machines[name].unread_about, facts)), None)
         return None if row is None or row.remedy is None else f"{row.remedy} ({name})"
 
     def notes(self) -> Iterator[str]:
@@ -365,12 +371,3 @@ class _Search:
         if self.givers.without_free:
             named = listed(self.givers.without_free)
             yield f"Free memory was not read of {named}: counted is all but the reserve."
-
-
-def _alike(machines: Sequence[Giver], count: int) -> Iterator[tuple[Giver, ...]]:
-    """Machines with the same number of devices, those with the largest of them."""
-    for devices in sorted({len(each.room.devices) for each in machines}):
-        alike = [each for each in machines if len(each.room.devices) == devices]
-        alike.sort(key=lambda each: min(each.room.devices), reverse=True)
-        if len(alike) >= count:
-            yield tuple(alike[:count])

@@ -187,7 +187,6 @@ def _memory_of_cards(machine: Machine, stated: StatedFact, line: str) -> Changes
 
 
 def _lacking_disks(machine: Machine, stated: tuple[Any, ...], line: str) -> Changes:
-    """The disks that were not read, and those of which it was not read what is free."""
     read = machine.disks or ()
     disks = tuple(
         read[index] if index < len(read) and read[index].free_bytes is not None else disk

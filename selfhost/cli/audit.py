@@ -72,7 +72,6 @@ def _run(words: list[str]) -> int:
     targets = [path for _, path in outputs if path is not None]
     check_targets(options, targets, with_standard_output=len(targets) < len(outputs))
     from ..audit.entries import MAX_POLICY_BYTES
-    from ..audit.judged_entries import with_refused
     from ..audit.judging import PolicyJudge
     from ..audit.policy import read_policy
     from ..catalogue.opened import open_catalogue
@@ -87,7 +86,6 @@ def _run(words: list[str]) -> int:
     try:
         policy = read_policy(document)
     except PolicyError as error:
-        error = with_refused(error, document, judge.ask)
         audit = without_answer(error.all_problems, policy=options.policy, today=today)
         return _answer(options, outputs, audit, error)
     check_targets_of_policy(targets, policy)

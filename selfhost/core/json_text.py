@@ -180,15 +180,16 @@ class Entry:
 
     def __init__(
         self,
-        value: Any,
-        decoder: Decoder,
+        value: Any = None,
+        decoder: Decoder | None = None,
         *,
         line: int | None = None,
         fault: Unreadable | None = None,
         place: str | None = None,
     ) -> None:
         self.line, self.value, self.fault, self.place = line, value, fault, place
-        self.doubled, self.more_doubled = decoder.doubled, decoder.more_doubled
+        self.doubled: list[str] = [] if decoder is None else decoder.doubled
+        self.more_doubled = 0 if decoder is None else decoder.more_doubled
 
 
 def read_records(stream: IO[bytes], *, max_record_bytes: int) -> Iterator[Entry]:

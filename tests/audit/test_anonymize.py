@@ -11,7 +11,6 @@ from helpers.paths import DATA
 from selfhost.audit.anonymize import Pseudonyms
 from selfhost.audit.policy import read_policy
 from selfhost.cli.main import main
-from selfhost.core.errors import Problem
 from selfhost.core.tomlfile import Document
 from selfhost.machine.record import Machine
 
@@ -40,25 +39,6 @@ def test_selectors_take_the_same_machines() -> None:
         assert selected == taken, selectors
         assert "web" not in str(names.machine(machines[0]))
         assert "vm" not in str(names.machine(machines[0]))
-
-
-@pytest.mark.parametrize(
-    ("problem", "hidden"),
-    [
-        # `ansible --tree` writes one file a host
-        (Problem(file="facts/web-1.example.org", message="is not text"), "web-1"),
-        (Problem(file="here/in/web-1.json", message="is of there/web-2.json:3"), "web"),
-        (Problem(file="f", message="web-1 is not judged: Slurm calls it DOWN"), "web-1"),
-        (Problem(file="f", message='"web-1" is also the name of another machine'), "web-1"),
-        (Problem(file="facts/b", message="the machine in facts/fin dc1-host01:37"), "dc1"),
-    ],
-)
-def test_a_problem_names_no_machine(problem: Problem, hidden: str) -> None:
-    """Neither a file that is called as a host, nor a machine that was not judged."""
-    names = Pseudonyms(["web-1"])
-    shown = names.problem(problem, "facts", "here", "there/", "here/in")
-    assert hidden not in f"{shown.file} {shown.message}"
-    assert shown.file.rpartition("/")[0] == problem.file.rpartition("/")[0]
 
 
 @pytest.mark.parametrize("form", ["text", "json", "jsonl", "junit"])

@@ -254,11 +254,6 @@ SITUATIONS = {
 }
 
 
-def test_every_format_is_read_here() -> None:
-    """A new format needs its consumer above."""
-    assert set(CONSUMERS) == set(FORMATS)
-
-
 @each("situation", SITUATIONS)
 @each("name", FORMATS)
 def test_a_report_is_valid_and_red_exactly_where_the_exit_code_is_not_0(
@@ -337,25 +332,6 @@ def sarif(of: Audit) -> list[dict[str, Any]]:
     return results
 
 
-def test_a_fingerprint_lasts_from_run_to_run() -> None:
-    """More machines, other figures, lines added above: the same alert."""
-    table = {("x", "*"): {"memory": FAIL}}
-    before = audit(model("x"), ("m1",), table)
-    after = audit("# new\n" + model("gpt2") + model("x"), ("m0", "m1", "m2"), table)
-    prints = [re.findall(r"[0-9a-f]{64}", render("sarif", of, NOW)) for of in (before, after)]
-    assert prints[0] == prints[1] != []
-
-
-def test_an_issue_is_told_once_with_its_machines() -> None:
-    """A model that fails on three machines is one result, with the worst one's figures and the classes as logical locations."""
-    table = {("x", "*"): {"memory": FAIL}, ("x", "m2"): {"memory": FAIL, "cpu": FAIL}}
-    memory, cpu = sarif(audit(model("x"), ("m1", "m2", "m3"), table))
-    assert memory["message"]["text"].startswith("x does not run on 3 machines: memory, worst on m3")
-    names = [each["name"] for each in memory["locations"][0]["logicalLocations"]]
-    assert names == ["m1", "m3", "m2"]
-    assert cpu["locations"][0]["logicalLocations"][0]["name"] == "m2"
-
-
 # ------------------------------------------------------------------ monitoring
 
 
@@ -411,35 +387,10 @@ def test_prometheus_holds_the_counts_and_the_worst_shortfall() -> None:
 # ------------------------------------------------------------------ JUnit
 
 
-@pytest.mark.parametrize(("outcome", "red"), [(FAIL, "failure"), (Outcome.WARN, "skipped")])
-def test_junit_keeps_the_worst_suites_and_counts_the_others(
-    monkeypatch: pytest.MonkeyPatch, outcome: Outcome, red: str
-) -> None:
-    """GitLab reads 30 MB of a file: what is left out stays red where it was."""
-    monkeypatch.setattr("selfhost.reports.junit.MOST_CHARACTERS", 1)
-    table = {("mistral-7b", "m2"): {"memory": FAIL}, ("mistral-7b", "m3"): {"disk": outcome}}
-    of = audit(TWO, ("m1", "m2", "m3"), table)
-    assert read("junit", of).red
-    tree = etree.fromstring(render("junit", of, NOW).encode())
-    assert [suite.get("name") for suite in tree] == ["m2", "2 more classes of machines"]
-    assert tree[1].find(f".//{red}") is not None
-
-
 # ------------------------------------------------------------------ HTML
 
 
 # ------------------------------------------------------------------ Markdown
-
-
-def test_markdown_is_cut_below_a_mebibyte_and_says_so() -> None:
-    """GitHub refuses a summary above 1 MiB as a whole."""
-    names = [f"{'x' * 100}{number}" for number in range(3_000)]
-    table = {(name, "*"): {"memory": FAIL} for name in names}
-    text = render(
-        "markdown", audit("".join(map(model, names)), ("m1",), table, said="y" * 900), NOW
-    )
-    assert 1_000_000 < len(text.encode()) < 1 << 20
-    assert re.search(r"[1-9][\d,]* more rows, not listed", text)
 
 
 # ------------------------------------------------------------------ the command line
@@ -473,20 +424,6 @@ def test_a_monitoring_system_gets_its_own_exit_codes(
     result, out, _ = run(tmp_path, capsys, "--format", "nagios", policy=policy)
     assert (result, out.count("\n")) == (code, 1)
     assert out.startswith(f"SELFHOST {state} - ")
-
-
-@pytest.mark.parametrize("name", [name for name, form in FORMATS.items() if form.suffix])
-def test_the_end_of_output_chooses_the_format(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
-) -> None:
-    """A page that is asked for as `audit.html` is HTML; a format that is named counts for more."""
-    file = tmp_path / f"report.{FORMATS[name].suffix}"
-    assert run(tmp_path, capsys, "--output", str(file))[:2] == (0, "")
-    text = file.read_text(encoding="utf-8")
-    if name != "prometheus":
-        assert CONSUMERS[name](text).red in (False, None)
-    assert run(tmp_path, capsys, "--output", str(file), "--format", "sarif")[0] == 0
-    assert file.read_text(encoding="utf-8").startswith('{\n "$schema"')
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import json
 import random
 from functools import cache
 from itertools import count
-from pathlib import Path
 
 import pytest
 
@@ -14,7 +13,6 @@ from helpers.paths import ROOT
 from selfhost.advice.verdicts import check_with
 from selfhost.audit import groups as groups_module
 from selfhost.audit import pool, run
-from selfhost.audit.baseline import read_baseline, since
 from selfhost.audit.entries import Policy, Wanted
 from selfhost.audit.fleet import Machines
 from selfhost.audit.groups import shortfall
@@ -31,7 +29,6 @@ from selfhost.judge.record import Verdict
 from selfhost.machine.profiles import load
 from selfhost.machine.reader import read
 from selfhost.machine.record import Machine
-from selfhost.reports.audit_formats import render
 
 TODAY = "2026-11-21"
 # its specs are read once for all tests
@@ -296,30 +293,6 @@ def test_a_fleet_gets_the_verdicts_of_one_by_one(
         )
         for rows in alike.values()
     }  # fmt: skip
-
-
-def test_a_large_audit_is_held_against_a_baseline(tmp_path: Path, by_kind: None) -> None:
-    """What changed since is the same as of an audit one by one, with the same figures."""
-    text = POLICY.replace("min_tokens_per_second = 6", "min_tokens_per_second = 40")
-    before, policy = (read_policy(Document.parse("a", each.encode())) for each in (POLICY, text))
-    machines = load_machines("-", stdin=fleet(40).encode()).machines
-    earlier = tmp_path / "earlier.jsonl"
-    earlier.write_text(render("jsonl", run_audit(before, machines, judge(), today=TODAY), 0))
-    baseline = read_baseline(str(earlier))
-    large = since(run_audit(policy, machines, judge(), today=TODAY), baseline, machines.names)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "MOST_ALONE", 5_000)
-        small = since(one_by_one(policy, machines), baseline, machines.names)
-    assert large.since == small.since
-    assert large.since is not None
-    assert large.since.new
-    assert large.since.unchanged
-    assert list(map(said, large.rows)) == list(map(said, small.rows))
-    of_large, of_small = (
-        max(shortfall(row) for group in audit.groups for row in group.rows)
-        for audit in (large, small)
-    )
-    assert of_large == of_small
 
 
 def test_an_entry_that_cannot_be_judged_is_told_once(by_kind: None) -> None:

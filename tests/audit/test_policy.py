@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import html
 import json
 import tomllib
 from datetime import date
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given, settings
@@ -20,13 +18,11 @@ from helpers.paths import BAD_POLICIES, SCHEMAS
 from selfhost.audit.entries import FailOn, OnUnknown, Policy, Severity
 from selfhost.audit.policy import read_policy
 from selfhost.audit.starter import starter_policy
-from selfhost.cli import main as cli
 from selfhost.core.errors import PolicyError, Problem
 from selfhost.core.tomlfile import Document
 from selfhost.machine.record import Machine
 
 BAD = sorted(BAD_POLICIES.glob("*.toml"))
-AUDIT_SCHEMA = json.loads((SCHEMAS / "audit-1.json").read_text(encoding="utf-8"))
 SCHEMA = json.loads((SCHEMAS / "policy-1.json").read_text(encoding="utf-8"))
 GIB = 2**30
 CONTRACT = """\
@@ -177,72 +173,6 @@ def test_the_starter_policy_reads_itself(models: list[str]) -> None:
     )
 
 
-def settings_of(schema: dict[str, Any]) -> set[str]:
-    """Every key of a JSON Schema and of what lies in it."""
-    inner = [*schema.get("properties", {}).values(), schema.get("items", {})]
-    return set(schema.get("properties", {})).union(*map(settings_of, inner)) if schema else set()
-
-
-@pytest.mark.parametrize(
-    ("place", "text"),
-    [
-        ((), "zzzz = 1\n"),
-        (("needs",), "[needs]\nzzzz = 1\n"),
-        (("model",), "[[model]]\nzzzz = 1\n"),
-        (("together",), "[[together]]\nzzzz = 1\n"),
-        (("class",), "[[class]]\nzzzz = 1\n"),
-        (("class", "match"), "[[class]]\nmatch = { zzzz = 1 }\n"),
-        (("exception",), "[[exception]]\nzzzz = 1\n"),
-    ],
-)
-def test_the_schema_has_the_readers_keys(place: tuple[str, ...], text: str) -> None:
-    """What the reader says it knows there is what an editor offers there, each with a description."""
-    problems = faults(text.encode()) or ()
-    (remedy,) = (each.remedy for each in problems if each.key and each.key.endswith("zzzz"))
-    schema = SCHEMA
-    for name in place:
-        schema = schema["properties"][name]
-        schema = schema.get("items", schema)
-    assert set(str(remedy).removeprefix("known here: ").split(", ")) == set(schema["properties"])
-    assert schema["additionalProperties"] is False
-    assert all("description" in each for each in schema["properties"].values())
-
-
-@pytest.mark.parametrize("form", ["json", "junit", "jsonl", "text"])
-@pytest.mark.parametrize(
-    "content", [b'schema = 1\nfail_on = "errors"\n[[model]]\n', b"schema = ", None]
-)
-def test_a_policy_with_faults_writes_its_reports(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes | None, form: str
-) -> None:
-    """A pipeline that reads only the file finds every fault there, and nothing that looks as if the policy held."""
-    policy, report = tmp_path / "audit.toml", tmp_path / "report"
-    if content is not None:
-        policy.write_bytes(content)
-    report.write_text("the answer of yesterday", encoding="utf-8")
-    assert cli.main(["audit", str(policy), "--format", f"{form}={report}", "--format", "json"]) == 2
-    out, err = capsys.readouterr()
-    error = json.loads(err)
-    assert (out, error["schema"], error["exit_code"]) == ("", "selfhost.error/1", 2)
-    text = report.read_text(encoding="utf-8")
-    plain = html.unescape(text.replace('\\"', '"'))
-    assert all(problem["message"] in plain for problem in error["problems"])
-    if form == "json":
-        value = json.loads(text)
-        Draft202012Validator(AUDIT_SCHEMA).validate(value)
-        assert (value["exit_code"], value["outcome"]) == (2, "unknown")
-        assert value["problems"] == error["problems"]
-    elif form == "jsonl":
-        lines = [json.loads(line) for line in text.splitlines()]
-        assert [line["problem"] for line in lines] == error["problems"]
-        assert {line["result"] for line in lines} == {"unknown"}
-    elif form == "junit":
-        root = ElementTree.fromstring(text)
-        assert int(root.get("errors", "0")) == len(error["problems"]) > 0
-    else:
-        assert text.startswith("NOT JUDGED")
-
-
 EDGE = (
     '[[model]]\nname = "x"\nmachines = ["class:edge"]\n[[class]]\nname = "edge"\nmatch = { %s }\n'
 )
@@ -303,101 +233,3 @@ def test_a_model_wanted_twice_keeps_two_labels() -> None:
 def test_no_content_is_a_crash(content: bytes) -> None:
     """Any bytes are a policy or a PolicyError with at least one problem."""
     assert faults(content) != ()
-
-
-VALUES = st.recursive(
-    st.one_of(
-        st.booleans(),
-        st.integers(-5, 10**12),
-        st.floats(),
-        st.sampled_from(["error", "class:a", "host:*", ">=1GiB", "memory", ""]),
-    ),
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=3),
-        st.dictionaries(
-            st.sampled_from(["name", "label", "memory_total", "machines"]), inner, max_size=3
-        ),
-    ),
-    max_leaves=6,
-)
-KEYS = [
-    "schema",
-    "fail_on",
-    "needs",
-    "model",
-    "class",
-    "exception",
-    "name",
-    "machines",
-    "match",
-    "rule",
-    "expires",
-    "memory",
-]
-
-
-def toml(value: Any) -> str:
-    """Inline TOML of plain values."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key} = {toml(each)}" for key, each in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(toml, value)) + "]"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return (
-        json.dumps(value).replace("Infinity", "inf").replace("NaN", "nan")
-        if isinstance(value, str | float)
-        else str(value)
-    )
-
-
-@settings(max_examples=80, deadline=None)
-@given(
-    st.dictionaries(
-        st.sampled_from(KEYS),
-        st.one_of(VALUES, st.lists(st.dictionaries(st.sampled_from(KEYS), VALUES), max_size=2)),
-        max_size=5,
-    )
-)
-def test_no_shape_is_a_crash(tree: dict[str, Any]) -> None:
-    """Known keys with values of any kind are a policy or a PolicyError."""
-    text = "\n".join(f"{key} = {toml(value)}" for key, value in tree.items())
-    assert faults(text.encode()) != ()
-
-
-FAULTY = """
-schema = 1
-fail_on = "eror"
-[[model]]
-name = "mistrl-7b"
-context_tokens = "8k"
-[[model]]
-name = "gpt2"
-quantization = "Q99"
-machines = ["class:egde"]
-[[model]]
-name = "gpt2"
-quantization = "Q98"
-parallel = 0
-"""
-
-
-def test_one_run_tells_the_faults_of_a_policy_and_those_of_its_models(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A name that no model has and a quantization that nobody makes, beside keys of a wrong type; a type beside a fault of its entry is not held against the catalogue."""
-    (tmp_path / "audit.toml").write_text(FAULTY.lstrip())
-    report = tmp_path / "report.json"
-    assert cli.main(["audit", str(tmp_path / "audit.toml"), "--format", f"json={report}"]) == 2
-    problems = json.loads(report.read_text())["problems"]
-    assert [(each["line"], each["key"]) for each in problems] == [
-        (2, "fail_on"),
-        (4, "model[0].name"),
-        (5, "model[0].context_tokens"),
-        (8, "model[1].quantization"),
-        (9, "model[1].machines[0]"),
-        (13, "model[2].parallel"),
-    ]
-    assert 'did you mean "mistral' in capsys.readouterr().err
-    assert cli.main(["audit", "--validate", str(tmp_path / "audit.toml")]) == 2
-    assert "audit.toml:4: model[0].name" in capsys.readouterr().err

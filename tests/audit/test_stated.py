@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
 
-from helpers.paths import SCHEMAS
 from selfhost.audit.entries import Policy
 from selfhost.audit.policy import read_policy
 from selfhost.audit.refit import Refit, refit
-from selfhost.audit.starter import starter_policy
 from selfhost.core.errors import PolicyError
 from selfhost.core.tomlfile import Document
 from selfhost.machine.record import Accelerator, Disk, Machine
@@ -187,27 +183,6 @@ def test_a_wrong_fact_is_a_fault_of_the_policy(facts: str, expected: str) -> Non
     problem = caught.value.problems[0]
     assert problem.line in (7, 8)
     assert expected in f"{problem} {problem.remedy}"
-
-
-def test_the_schema_takes_what_the_starter_shows() -> None:
-    """Every setting of the comment, uncommented."""
-    import re
-    import tomllib
-
-    text = starter_policy(())
-    start = text.index("# [[class]]")
-    shown = text[start : text.index("# [[exception]]")]
-    entry = re.sub(r"(?m)^# ", "", shown)
-    head = HEAD.replace("\n", '\nmax_age = "7d"\n', 1)
-    values = tomllib.loads(head + entry)
-    schema = json.loads((SCHEMAS / "policy-1.json").read_text(encoding="utf-8"))
-    Draft202012Validator(schema).validate(values)
-    made = policy(head + entry)
-    assert made.max_age_seconds == 7 * 86_400
-    assert [fact.key for fact in made.classes[0].facts if fact.overrides] == ["disk"]
-    assert set(values["class"][0]["facts"]) <= set(
-        schema["properties"]["class"]["items"]["properties"]["facts"]["properties"]
-    )
 
 
 # ------------------------------------------------------------------ the age of records

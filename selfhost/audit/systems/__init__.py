@@ -1,16 +1,15 @@
 """Records that other systems hold already: the answers of Ansible, Kubernetes, Slurm and others
 become `selfhost.machine/1` objects.
 
-`specs/common/systems.toml` has a row for each system, and a module names those that it reads in
-`READERS`. An answer is recognized by its content, or named before the file: `slurm:nodes.json`,
-`slurm:-`. A text is parsed at once, so it has a limit. Our own records pass through unchanged, so
-that a file or a folder may mix systems.
+`specs/common/systems.toml` has a row for each system, and a module of its name has its `READER`. An
+answer is recognized by its content, or named before the file: `slurm:nodes.json`, `slurm:-`. A text
+is parsed at once, so it has a limit. Our own records pass through unchanged, so that a file or a
+folder may mix systems.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping
 from typing import IO, Any, cast
 
@@ -23,8 +22,7 @@ from ...machine.record import FACTS
 from ._facts import is_address as is_address
 from ._facts import table_of
 from ._system import NOT_JUDGED as NOT_JUDGED
-from ._system import Answers, kind_of
-from ._system import Entry as Entry
+from ._system import Answers, Entry, kind_of
 
 # signs that compressed files begin with, and the program that unpacks them
 _PACKED = {
@@ -40,8 +38,7 @@ _OWN_SIGN = '"selfhost.machine/'
 # 125 bytes a value
 MAX_TEXT_BYTES = 128 << 20
 MAX_VALUES = 4_000_000
-_IN_PARTS = "give it in parts, such as one file for each pool of machines"
-_BLANKS = re.compile(r"[ \t\r\n]*")
+_BLANKS = " \t\r\n"
 _OTHER_THINGS = "is a list of other things than machines"
 _NO_ANSWER = "is no machine record, and no answer of a system that is read"
 _NEITHER = "is neither JSON nor a text of a system that is read"
@@ -63,7 +60,7 @@ def resting(labels: Mapping[str, str]) -> str | None:
 
 
 def names() -> tuple[str, ...]:
-    """The systems that can be named, sorted: `ansible`, `aws`, …"""
+    """The systems that can be named, sorted: `ansible`, `kubernetes`, …"""
     return tuple(shipped_table("systems")["system"])
 
 
@@ -72,7 +69,7 @@ def readers(system: str | None = None) -> list[Answers]:
     from importlib import import_module
 
     wanted = names() if system is None else (system,)
-    return [import_module(f".{name}", __name__).READERS[name]() for name in wanted]
+    return [import_module(f".{name}", __name__).READER() for name in wanted]
 
 
 class UnknownSystemError(InputError, LookupError):
@@ -86,13 +83,11 @@ def named(path: str) -> tuple[str | None, str]:
     another word before the colon, unless it is one letter, which is a drive on Windows.
     """
     word, colon, rest = path.partition(":")
-    if not colon or not word.isidentifier() or os.path.lexists(path):
+    if not colon or not word.isidentifier() or len(word) == 1 or os.path.lexists(path):
         return None, path
     if word in names() and rest:
         return word, rest
     guess = nearest(word, names())
-    if len(word) == 1:
-        return None, path
     raise UnknownSystemError(
         f"no system is called {word!r}",
         remedy=f"did you mean {guess}:{rest or '-'}?" if guess else f"one of {', '.join(names())}",
@@ -124,20 +119,23 @@ class _Rejoined:
         return piece
 
 
+def _as_text(start: bytes) -> str:
+    return start.decode(encoding_of(start), "ignore").lstrip("\ufeff" + _BLANKS)
+
+
 def is_foreign(start: bytes) -> bool:
     """Whether a stream that starts so holds an answer of a system that is read.
 
     A stream that begins with a record of our own does not, though its other lines may.
     """
-    text = start.decode(encoding_of(start), "ignore")
-    if _OWN_SIGN in text:
-        return False
-    return any(mark in text for name in names() for mark in table_of(name)["marks"])
+    text = _as_text(start)
+    marks = (mark for name in names() for mark in table_of(name)["marks"])
+    return _OWN_SIGN not in text and any(mark in text for mark in marks)
 
 
 def may_be_json(start: bytes) -> bool:
     """Whether a stream that starts so may hold JSON: a table or YAML does not."""
-    text = start.decode(encoding_of(start), "ignore").lstrip("\ufeff \t\r\n")
+    text = _as_text(start)
     return text[:1] in '{["-0123456789' or text.startswith(("null", "true", "false", "NaN", "Inf"))
 
 
@@ -164,7 +162,7 @@ def is_read(folder: str, name: str) -> bool:
             start = read_some(stream, _START)
     except Unreadable:
         return os.path.isfile(path) or not os.path.exists(path)
-    text = start.decode(encoding_of(start), "ignore").lstrip("\ufeff \t\r\n")
+    text = _as_text(start)
     # a brace and a key, or the end: templates begin with other braces
     is_object = text[:1] == "{" and text[1:].lstrip()[:1] in ("", '"', "}")
     return is_object or (name.endswith(".txt") and is_foreign(start))
@@ -184,25 +182,17 @@ class Reader:
         """The machines of a document that was parsed; None for one of our own records."""
         if not isinstance(value, Mapping) or "schema" in value or any(map(value.get, FACTS)):
             return None
-        return self._document(value, file, line, "", ())
+        return self._document(value, file, line, "", [])
 
     def entries(self, stream: IO[bytes], file: str) -> Iterator[Entry]:
         """The machines of one stream. Raises `Unreadable` for the whole, before any entry."""
         text = _text_of(stream)
-        start = _blanks_end(text, 0)
-        if text[start : start + 1] not in ("[", "{"):
-            yield from self._lines(text, file)
+        if text.lstrip(_BLANKS)[:1] not in ("[", "{"):
+            yield from self._lines(text.replace("\r\n", "\n"), file)
             return
         if (values := signs_in(text)) > MAX_VALUES:
             raise too_many(values, MAX_VALUES)
-        documents: list[tuple[Any, int, tuple[str, ...]]] = []
-        decoder, line, counted = Decoder(note_doubled=True), 1, 0
-        while start < len(text):
-            line, counted = line + text.count("\n", counted, start), start
-            value, end = decoder.parse_at(text, start)
-            documents.append((value, line, tuple(decoder.doubled)))
-            start = _blanks_end(text, end)
-        for value, line, doubled in documents:
+        for value, line, doubled in _documents(text):
             if isinstance(value, list):
                 for index, item in enumerate(value):
                     yield from self._document(item, file, None, f"[{index}]", doubled)
@@ -215,7 +205,6 @@ class Reader:
 
     def rest(self) -> Iterator[tuple[str, Entry]]:
         """Each machine that all streams together tell of, with the file of its first answer."""
-        # of a system whose answers no stream held there is nothing
         for reader in self._readers:
             yield from reader.rest()
 
@@ -224,8 +213,6 @@ class Reader:
         return self._readers
 
     def _lines(self, text: str, file: str) -> Iterator[Entry]:
-        """The machines of a text that is no JSON."""
-        text = text.replace("\r\n", "\n")
         for reader in self._load():
             entries = reader.read_text(text, file)
             if entries is not None:
@@ -234,7 +221,7 @@ class Reader:
         raise Unreadable(self._not_read(_NEITHER), _name_one())
 
     def _document(
-        self, document: Any, file: str, line: int | None, place: str, doubled: tuple[str, ...]
+        self, document: Any, file: str, line: int | None, place: str, doubled: list[str]
     ) -> Iterator[Entry]:
         """The machines of one JSON document, which stands at that place of a list."""
         if not isinstance(document, Mapping):
@@ -246,17 +233,16 @@ class Reader:
             raise Unreadable(f'has "{key}" twice in one object', "keep one", line=line)
         for reader in self._load():
             entries = reader.read(document, file)
-            if entries is None:
-                continue
-            for entry in entries:
+            for entry in entries or ():
                 entry.line = line if entry.place is None else None
                 entry.place = ".".join(filter(None, (place, entry.place))) or None
                 yield entry
-            return
+            if entries is not None:
+                return
         yield self._own(document, line, place, doubled)
 
     def _own(
-        self, document: Mapping[str, Any], line: int | None, place: str, doubled: tuple[str, ...]
+        self, document: Mapping[str, Any], line: int | None, place: str, doubled: list[str]
     ) -> Entry:
         """A record of our own; the fault of any other document."""
         own = Entry(document, line=line, place=place or None)
@@ -275,11 +261,25 @@ class Reader:
         return f"is no answer of {reader.title}: `{reader.command}` gives one"
 
 
+def _documents(text: str) -> list[tuple[Any, int, list[str]]]:
+    """Each JSON value of a text, its line and the keys that stand twice in one of its objects."""
+    documents = []
+    decoder, line, counted = Decoder(note_doubled=True), 1, 0
+    start = len(text) - len(text.lstrip(_BLANKS))
+    while start < len(text):
+        line, counted = line + text.count("\n", counted, start), start
+        value, start = decoder.parse_at(text, start)
+        documents.append((value, line, decoder.doubled))
+        while text[start : start + 1] in _BLANKS and start < len(text):
+            start += 1
+    return documents
+
+
 def _text_of(stream: IO[bytes]) -> str:
     content = read_some(stream, MAX_TEXT_BYTES + 1)
     if len(content) > MAX_TEXT_BYTES:
         error = too_large(MAX_TEXT_BYTES)
-        error.remedy = _IN_PARTS
+        error.remedy = "give it in parts, such as one file for each pool of machines"
         raise error
     try:
         return text_of(content)
@@ -287,12 +287,6 @@ def _text_of(stream: IO[bytes]) -> str:
         if error.reason == "is not text":
             error.remedy = "write it as UTF-8: `iconv -f LATIN1 -t UTF-8 FILE`"
         raise
-
-
-def _blanks_end(text: str, start: int) -> int:
-    """Where the blanks that begin there end."""
-    blanks = _BLANKS.match(text, start)
-    return blanks.end() if blanks else start
 
 
 def _name_one() -> str:

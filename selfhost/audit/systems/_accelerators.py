@@ -17,6 +17,10 @@ MAX_CARDS = gpu_names.MOST_CARDS
 _TABLE = "specs/common/gpus.toml"
 _MAKERS = {"nvidia": "NVIDIA", "amd": "AMD", "intel": "Intel"}
 _BANDWIDTH, _CAPABILITY = "memory_bandwidth_bytes_per_second", "compute_capability"
+_NOT_STATED = {
+    "memory_total_bytes": "the system does not state it",
+    "memory_free_bytes": "the system does not say how much is free on each card now",
+}
 
 
 class Kind(Record):
@@ -43,18 +47,16 @@ def put_accelerators(
     card is unread.
     """
     cards: list[dict[str, Any]] = []
-    states_capability = False
+    looked_up = {_BANDWIDTH, _CAPABILITY}
     for kind in kinds:
         cards += [_card(kind)] * min(kind.number, MAX_CARDS - len(cards))
-        states_capability |= kind.compute_capability is not None
+        if kind.compute_capability is not None:
+            looked_up.discard(_CAPABILITY)
     facts.put("accelerators", cards, source)
-    for part in (_BANDWIDTH, _CAPABILITY):
-        if any(card[part] for card in cards) and not (part == _CAPABILITY and states_capability):
+    for part in sorted(looked_up):
+        if any(card[part] for card in cards):
             facts.sources[f"accelerators.{part}"] = f"looked up by name in {_TABLE}"
-    for part, reason in (
-        ("memory_total_bytes", "the system does not state it"),
-        ("memory_free_bytes", "the system does not say how much is free on each card now"),
-    ):
+    for part, reason in _NOT_STATED.items():
         if any(card[part] is None for card in cards):
             facts.lacks(f"accelerators.{part}", reason, remedy)
     unclear = [card["name"] for card in cards if card["unified"] is None]
@@ -74,8 +76,7 @@ def by_word(word: str, number: int) -> Kind:
     if cards is None or not cards.accelerators:
         return Kind(vendor=gpus.vendor_of(name), name=f"GPU {name}".strip(), number=number)
     vendor = cards.accelerators[0].vendor
-    shown = name.upper() if name.islower() else name
-    maker = _MAKERS.get(vendor, "")
+    shown, maker = name.upper() if name.islower() else name, _MAKERS.get(vendor, "")
     is_named = maker.lower() in shown.lower()
     return Kind(vendor=vendor, name=shown if is_named else f"{maker} {shown}", number=number)
 
@@ -87,7 +88,10 @@ def number_of(value: Any) -> int:
 
 def _card(kind: Kind) -> dict[str, Any]:
     free, total = kind.memory_free_bytes, kind.memory_total_bytes
-    name, unified, bandwidth, capability = _look_up(kind.name, total, kind.is_part)
+    name = _as_its_driver_writes(kind.name)
+    # only a card with memory of its own can be divided; a slice has no bandwidth of the whole
+    unified, bandwidth = (False, None) if kind.is_part else _look_up(name, total)
+    capability = plain(kind.compute_capability, 20) or gpus.capability_by_name(name)
     return {
         "vendor": kind.vendor,
         "name": name,
@@ -95,27 +99,20 @@ def _card(kind: Kind) -> dict[str, Any]:
         "memory_free_bytes": free if free is None or total is None else min(free, total),
         "unified": unified,
         "driver": plain(kind.driver, 60),
-        _CAPABILITY: plain(kind.compute_capability, 20) or capability,
+        _CAPABILITY: capability,
         _BANDWIDTH: bandwidth,
     }
 
 
 @lru_cache(512)
-def _look_up(
-    name: str, memory_bytes: int | None, is_part: bool
-) -> tuple[str, bool | None, int | None, str | None]:
-    """The driver's spelling, whether memory is unified, bytes a second and compute capability, as
-    the table of GPUs has them: None where it has no row.
+def _look_up(name: str, memory_bytes: int | None) -> tuple[bool | None, int | None]:
+    """Whether memory is unified and bytes a second, as the table of GPUs has them: None where it
+    has no row.
     """
-    spelled = _as_its_driver_writes(name)
-    capability = gpus.capability_by_name(spelled)
-    if is_part:
-        # only a card with memory of its own can be divided; a slice has no bandwidth of the whole
-        return spelled, False, None, capability
     unified: bool | None = None
     bandwidth: int | None = None
     # with its maker's name or without, for no driver says `NVIDIA T4`
-    for text in (spelled, spelled.partition(" ")[2]):
+    for text in (name, name.partition(" ")[2]):
         try:
             cards = gpu_names.cards_named(text).accelerators
         except gpu_names.PartOfMachineError:
@@ -127,23 +124,17 @@ def _look_up(
             unified = False
             bandwidth = min(card.memory_bandwidth_bytes_per_second or 0 for card in cards) or None
         break
-    gb_per_second = gpus.peak_gb_per_s(spelled, memory_bytes)
-    return (
-        spelled,
-        unified,
-        round(gb_per_second * units.GB) if gb_per_second else bandwidth,
-        capability,
-    )
+    gb_per_second = gpus.peak_gb_per_s(name, memory_bytes)
+    return unified, round(gb_per_second * units.GB) if gb_per_second else bandwidth
 
 
+@lru_cache(512)
 def _as_its_driver_writes(name: str) -> str:
     """Labels have no spaces: `NVIDIA-H100-80GB-HBM3` -> `NVIDIA H100 80GB HBM3`."""
     text = plain(name, 120) or "a GPU"
-    words = words_of(text)
     whole, mark, part = text.partition("-MIG-")
     if mark:
         return f"{_as_its_driver_writes(whole)} MIG {part}"
-    for card in gpus.cards():
-        if words_of(card.name) == words:
-            return card.name
-    return text if " " in text else text.replace("_", " ").replace("-", " ")
+    words = words_of(text)
+    spelled = next((card.name for card in gpus.cards() if words_of(card.name) == words), None)
+    return spelled or (text if " " in text else text.replace("_", " ").replace("-", " "))

@@ -9,7 +9,7 @@ alone, and names through `machine_name` alone: addresses and serial numbers get 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -86,31 +86,21 @@ class Facts:
         for fact in facts.split():
             self._lacks.setdefault(fact, (reason, remedy))
 
-    def read(self, fact: str, stated: Any, source: str, unit: str = "bytes") -> None:
-        """State a fact as the first of several statements has it.
-
-        What is stated and is no such value leaves the fact unread for that reason: no other
-        statement takes its place.
-        """
-        if stated is None or fact in self.values or fact in self._lacks:
-            return
-        noun = "number of cores" if fact == "cpu_cores_usable" else ""
-        if unit in _SIZES:
-            noun = "size of memory"
-            least = 1 if fact == "memory_total_bytes" else 0
-            value = whole(stated, _SIZES[unit], least=least, most=MAX_MEMORY_BYTES)
-        else:
-            value = _READERS[unit](stated)
-        if value is None and noun:
-            key = source.partition(":")[0]
-            self.lacks(fact, f"{key} is {_cited(stated)}, which is no {noun}", _CORRECT)
-        self.put(fact, value, source)
-
     def read_rows(self, answer: Any, key: str = "rows") -> None:
-        """State the facts that the system's rows find in an answer."""
+        """State the facts that the system's rows find in an answer, each as the first statement
+        has it. What is stated and is no such value leaves the fact unread for that reason.
+        """
         for fact, path, note, unit in self.table[key]:
+            stated = entry(answer, *path.split("/"))
+            if stated is None or fact in self.values or fact in self._lacks:
+                continue
             source = f"{self.table['prefix']}{path.replace('/', '.')}{note}"
-            self.read(fact, entry(answer, *path.split("/")), source, unit)
+            value = _read(stated, unit, least=1 if fact == "memory_total_bytes" else 0)
+            if value is None and unit in _NOUNS:
+                key_name = source.partition(":")[0]
+                reason = f"{key_name} is {_cited(stated)}, which is no {_NOUNS[unit]}"
+                self.lacks(fact, reason, _CORRECT)
+            self.put(fact, value, source)
 
     def lack_rows(self, key: str = "lacks") -> None:
         """Say what the system lacks by its rows."""
@@ -128,25 +118,25 @@ class Facts:
         elif fact in self._lacks:
             self.lacks(limit, *self._lacks[fact])
 
-    def put_instruction_sets(self, names: Iterable[str], source: str) -> None:
-        """State those that were named, by Linux kernel names, and those that they bring."""
+    def put_instruction_sets(
+        self, names: Iterable[str], source: str, hidden: Iterable[str], reason: str, remedy: str
+    ) -> None:
+        """State those that were named, by Linux kernel names, and those that they bring. Where
+        they are not stated, `hidden` ones are not known to be absent, for that reason.
+        """
         sets = with_implied(tuple(names), self.values.get("architecture"))
         self.put("instruction_sets", sorted(sets), f"{source}, and what they bring")
-
-    def lack_sets(self, names: Iterable[str], reason: str, remedy: str) -> None:
-        """Say why these instruction sets are not known to be absent where they are not stated."""
-        stated = self.values["instruction_sets"]
-        facts = [f"instruction_sets.{name}" for name in names if name not in stated]
+        facts = [f"instruction_sets.{name}" for name in hidden if name not in sets]
         self.lacks(" ".join(facts), reason, remedy)
 
     def record(self, name: str | None, kept_labels: Mapping[str, str]) -> dict[str, Any]:
         """The `selfhost.machine/1` object."""
         values = self.values
-        available = values.get("memory_available_bytes")
-        if available is not None:
-            # at most what there is: systems round down to MiB
-            sizes = (values.get(f"memory_{what}_bytes", available) for what in ("limit", "total"))
-            values["memory_available_bytes"] = min(available, *sizes)
+        # at most what there is: systems round down to MiB
+        for what in ("limit", "available"):
+            sizes = [values.get(f"memory_{each}_bytes") for each in (what, "limit", "total")]
+            if sizes[0] is not None:
+                values[f"memory_{what}_bytes"] = min(size for size in sizes if size is not None)
         lacks = self._lacks | {fact: self._otherwise for fact in FACTS if fact not in self._lacks}
         unread = [
             {"fact": fact, "reason": reason, "remedy": remedy}
@@ -253,11 +243,6 @@ def product(*factors: Any) -> int | None:
     return first * second if first and second else None
 
 
-def _cores(value: Any) -> float | None:
-    number = _number(value)
-    return float(number) if number is not None and 0.001 <= number <= 1_000_000 else None
-
-
 _DECIMAL = re.compile(r"[+-]?(?:\d{1,24}(?:\.\d{0,24})?|\.\d{1,24})(?:[eE][+-]?\d{1,3})?", re.ASCII)
 
 
@@ -303,23 +288,38 @@ def moment(value: Any) -> str | None:
     if match is None:
         return None
     zone = match[2] if match[2] == "Z" or ":" in match[2] else f"{match[2][:3]}:{match[2][3:]}"
-    text = f"{match[1]}{zone}"
     try:
-        datetime.fromisoformat(text)
+        datetime.fromisoformat(f"{match[1]}{zone}")
     except ValueError:
         return None
-    return text
+    return f"{match[1]}{zone}"
 
 
-_SIZES: Mapping[str, int] = {"bytes": 1, "MiB": units.MIB}
-_READERS: Mapping[str, Callable[[Any], Any]] = {
-    "architecture": lambda value: (name := plain(value)) and normal_architecture(name),
-    "cores": _cores,
-    "count": count,
-    "moment": moment,
-    "system": lambda value: (name := plain(value)) and normal_system(name),
-    "text": plain,
-}
+# what a value of a unit is called where it is none
+_NOUNS = dict.fromkeys(("bytes", "MiB", "quantity"), "size of memory") | dict.fromkeys(
+    ("cores", "cpus"), "number of cores"
+)
+
+
+def _read(stated: Any, unit: str, least: int) -> Any:
+    """A value in a unit of `systems.toml`; None for what is none."""
+    match unit:
+        case "bytes" | "MiB" | "quantity":
+            size = quantity(stated) if unit == "quantity" else stated
+            factor = units.MIB if unit == "MiB" else 1
+            return whole(size, factor, least=least, most=MAX_MEMORY_BYTES)
+        case "cores" | "cpus":
+            number = quantity(stated) if unit == "cpus" else _number(stated)
+            is_cores = number is not None and 0.001 <= number <= 1_000_000
+            return float(number or 0) if is_cores else None
+        case "count":
+            return count(stated)
+        case "moment":
+            return moment(stated)
+    text = plain(stated)
+    if unit == "architecture":
+        return text and normal_architecture(text)
+    return text and normal_system(text) if unit == "system" else text
 
 
 # ------------------------------------------------------------------ disks

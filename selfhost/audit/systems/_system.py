@@ -1,36 +1,16 @@
-"""What a module of this package provides: one system, and the reader of its answers."""
+"""What a module of this package provides: `READER`, the reader of one system's answers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ...core.json_text import Entry as Entry
 from ...core.reading import Unreadable
 from ._facts import table_of
 
 # behind the name of a machine that its system cannot reach
 NOT_JUDGED = " is not judged: "
-
-
-class Entry:
-    """One machine of an answer: its `selfhost.machine/1` object, or the `fault` why there is none.
-
-    `line` is where it begins, None where several lines tell of it. `place` is where it stands in
-    lists of the text, as `items[1]`, None outside of lists. `doubled` are keys that stand twice in
-    one object, `more_doubled` counts those not listed.
-    """
-
-    def __init__(
-        self,
-        value: Any = None,
-        fault: Unreadable | None = None,
-        *,
-        line: int | None = None,
-        place: str | None = None,
-    ) -> None:
-        self.value, self.fault, self.line, self.place = value, fault, line, place
-        self.doubled: Sequence[str] = ()
-        self.more_doubled = 0
 
 
 class Answers:

@@ -23,21 +23,20 @@ from ._facts import (
     put_disks,
     rows_of,
     volume_of,
+    whole,
 )
 from ._system import Answers, Entry, blocks, not_judged
 
 # what Ansible keeps of a local fact that fails is a text instead of a mapping
 # (lib/ansible/module_utils/facts/system/local.py)
 _FACT_FAILS = (
-    "run /etc/ansible/facts.d/selfhost.fact on the host, as root, to see why it prints no record"
+    "the local fact selfhost.fact fails, and Ansible's facts do not hold it",
+    "run /etc/ansible/facts.d/selfhost.fact on the host, as root, to see why it prints no record",
 )
-_FAILED_FACT = "the local fact selfhost.fact fails, and Ansible's facts do not hold it"
-_NO_FREE = "ansible_memory_mb.nocache.free: what is free without the page cache"
 # in which /proc/meminfo is the host's: `ansible_virtualization_type` of a guest
 _CONTAINERS = frozenset(("container", "containerd", "docker", "lxc", "openvz", "podman"))
 # what Windows calls its architectures (Win32_OperatingSystem, OSArchitecture), without blanks
 _WINDOWS = {"64-bit": "x86_64", "32-bit": "i686", "arm64-bitprocessor": "aarch64"}
-_PREFIX = "ansible_"
 _MEMORY_KEYS = ("ansible_memtotal_mb", "memtotal_mb")
 # what the command itself prints: `web-1 | SUCCESS => {`, also on one line
 _HOST_LINE = re.compile(r"(?m)^(\S{1,253}) \| [A-Z]+!? (?:\| rc=\d+ )?=> (?=\{)")
@@ -80,11 +79,10 @@ class AnsibleAnswers(Answers):
         return Entry({**record, "name": name or record["name"]}, line=line)
 
 
-READERS = {"ansible": AnsibleAnswers}
+READER = AnsibleAnswers
 
 
 def _lost(answer: Mapping[str, Any], name: str | None, line: int | None = None) -> Entry:
-    """The fault of a host that gave no facts."""
     is_reached = answer.get("unreachable") is not True
     why = "its setup failed under Ansible" if is_reached else "Ansible did not reach it"
     remedy = (
@@ -95,25 +93,24 @@ def _lost(answer: Mapping[str, Any], name: str | None, line: int | None = None) 
 
 
 def _record(answer: Mapping[str, Any], file: str) -> dict[str, Any]:
-    facts = {key.removeprefix(_PREFIX): value for key, value in answer.items()}
+    facts = {key.removeprefix("ansible_"): value for key, value in answer.items()}
     name = _name(facts, file)
     own = entry(facts, "local", "selfhost")
     if isinstance(own, Mapping) and "schema" in own:
         # the whole record, as selfhost on the host itself printed it
         return {**own, "name": name or own.get("name")}
-    failed = (None, None) if own is None else (_FAILED_FACT, _FACT_FAILS)
     if facts.get("os_family") == "Windows":
         # told by its family alone where its platform was not gathered in time
         word = (plain(facts.get("architecture"), 60) or "").replace(" ", "").lower()
         facts |= {"system": "windows", "architecture": _WINDOWS.get(word, word)}
-    machine = Facts("ansible", *failed)
+    free = entry(facts, "memory_mb", "nocache", "free")
+    if not whole(free, least=1):
+        # on a Mac less than nothing is free
+        facts["memory_mb"] = None
+    machine = Facts("ansible", *(() if own is None else _FACT_FAILS))
     _put_scope(machine, facts)
     machine.read_rows(facts)
     machine.limit_to_total()
-    # ansible_memfree_mb counts the cache as used; on a Mac less than nothing is free
-    free = entry(facts, "memory_mb", "nocache", "free")
-    if isinstance(free, int) and free > 0:
-        machine.read("memory_available_bytes", free, _NO_FREE, "MiB")
     _put_processor(machine, facts)
     _put_disks(machine, facts)
     machine.lack_rows()

@@ -20,7 +20,6 @@ from ._facts import (
     labels,
     machine_name,
     memory,
-    moment,
     plain,
     quantity,
     rows_of,
@@ -31,7 +30,7 @@ from ._system import Answers, Entry, not_judged
 
 Labels = Mapping[str, Any]
 
-_HOST, _ARCH, _OS = (f"kubernetes.io/{key}" for key in ("hostname", "arch", "os"))
+_HOST, _ARCH = "kubernetes.io/hostname", "kubernetes.io/arch"
 _KINDS = ("List", "NodeList", "ResourceSliceList")
 _DISCOVERY = "install Node Feature Discovery, which labels nodes with the processor's features"
 _GPU_DISCOVERY = (
@@ -55,12 +54,13 @@ class KubernetesAnswers(Answers):
     def read(self, document: Mapping[str, Any], file: str) -> list[Entry] | None:
         items, kind = document.get("items"), document.get("kind")
         if isinstance(items, list) and (
-            any(map(_is_told, items)) or (kind in _KINDS and not items)
+            any(map(_is_machine, items)) or (kind in _KINDS and not items)
         ):
             entries = [self._item(item, f"items[{i}]", file) for i, item in enumerate(items)]
-        elif _is_told(document):
+        elif _is_machine(document):
             entries = [self._item(document, None, file)]
         elif any(isinstance(document.get(key), str) for key in (_HOST, _ARCH)):
+            # the labels alone
             node = {"metadata": {"labels": document, "name": document.get(_HOST)}}
             entries = [self._node(node, None, file)]
         else:
@@ -89,7 +89,7 @@ class KubernetesAnswers(Answers):
         if entry(item, "kind") == "ResourceSlice":
             self.files.add(file)
             self._add_slice(item)
-        elif _is_told(item):
+        elif _is_machine(item):
             return self._node(item, place, file)
         elif not isinstance(entry(item, "kind"), str):
             # a List may hold other kinds, which tell of no machine
@@ -117,19 +117,16 @@ class KubernetesAnswers(Answers):
             return
         key = (node, driver, plain(entry(spec, "pool", "name"), 253) or "")
         generation = whole(entry(spec, "pool", "generation")) or 0
-        kinds = _kinds_of(driver, spec)
         before, others = self._pools.get(key, (generation, []))
-        if generation == before:
-            self._pools[key] = (generation, [*others, *kinds][:MAX_CARDS])
-        elif generation > before:
-            self._pools[key] = (generation, kinds)
+        if generation >= before:
+            others = others if generation == before else []
+            self._pools[key] = generation, [*others, *_kinds_of(driver, spec)][:MAX_CARDS]
 
 
-READERS = {"kubernetes": KubernetesAnswers}
+READER = KubernetesAnswers
 
 
-def _is_told(item: Any) -> bool:
-    """Whether it is a node or a slice."""
+def _is_machine(item: Any) -> bool:
     kind = entry(item, "kind")
     has_capacity = entry(item, "status", "capacity") is not None
     return kind in ("Node", "ResourceSlice") or (kind is None and has_capacity)
@@ -141,57 +138,30 @@ def _is_told(item: Any) -> bool:
 def _machine_of(node: Mapping[str, Any], all_labels: Labels) -> Facts:
     """What a node states of itself, its accelerators as labels and resources tell them."""
     machine = Facts("kubernetes")
-    machine.read_rows(node)
-    machine.read("architecture", all_labels.get(_ARCH), f"node, label {_ARCH}", "architecture")
-    machine.read("system", all_labels.get(_OS), f"node, label {_OS}", "system")
-    capacity, allocatable = entry(node, "status", "capacity"), entry(node, "status", "allocatable")
-    _put_memory(machine, capacity, allocatable)
-    budget = "node, status.allocatable.cpu: a budget of all pods together"
-    machine.read("cpu_cores_usable", _stated(allocatable, "cpu"), budget, "cores")
-    machine.read("cpu_cores_usable", _stated(capacity, "cpu"), "node, status.capacity.cpu", "cores")
+    own = {key: all_labels.get(f"kubernetes.io/{key}") for key in ("arch", "os")}
+    ready = {"lastHeartbeatTime": _ready(node, "lastHeartbeatTime")}
+    machine.read_rows({**node, "label kubernetes.io": own, "condition Ready": ready})
     _put_features(machine, all_labels)
     _put_labelled_accelerators(machine, all_labels, entry(node, "status"))
-    heartbeat = moment(_ready(node, "lastHeartbeatTime"))
-    machine.put("read_at", heartbeat, "node, condition Ready, lastHeartbeatTime")
     machine.lack_rows()
     return machine
-
-
-def _put_memory(machine: Facts, capacity: Any, allocatable: Any) -> None:
-    total, limit = "memory_total_bytes", "memory_limit_bytes"
-    machine.read(total, _stated(capacity, "memory"), "node, status.capacity.memory")
-    budget = _stated(allocatable, "memory")
-    if budget is None:
-        source = "node, status.capacity.memory: no budget is stated"
-        machine.put(limit, machine.values.get(total), source)
-    source = "node, status.allocatable.memory: a budget, what all pods together may have"
-    machine.read(limit, budget, source)
-    if limit in machine.values and total in machine.values:
-        machine.values[limit] = min(machine.values[limit], machine.values[total])
-
-
-def _stated(resources: Any, name: str) -> Any:
-    """The quantity of a resource; what is none as it stands there, None where none is stated."""
-    stated = entry(resources, name)
-    size = quantity(stated)
-    return stated if size is None or size < 0 else size
 
 
 _FEATURE = "feature.node.kubernetes.io/cpu-cpuid."
 
 
 def _put_features(machine: Facts, all_labels: Labels) -> None:
-    table = machine.table
     names = [
         key.removeprefix(_FEATURE)
         for key, value in all_labels.items()
         if key.startswith(_FEATURE) and value == "true"
     ]
     if names:
-        sets = [table["sets"].get(name, name.lower()) for name in names if len(name) <= 60]
-        machine.put_instruction_sets(sets, "labels of Node Feature Discovery, cpu-cpuid")
-        machine.lack_sets(
-            table["hidden_sets"],
+        sets = machine.table["sets"]
+        machine.put_instruction_sets(
+            [sets.get(name, name.lower()) for name in names if len(name) <= 60],
+            "labels of Node Feature Discovery, cpu-cpuid",
+            machine.table["hidden_sets"],
             "Node Feature Discovery does not label it by default",
             "take it off attributeBlacklist in the configuration of nfd-worker",
         )
@@ -213,7 +183,7 @@ def _put_labelled_accelerators(machine: Facts, all_labels: Labels, status: Any) 
     """Cards by labels; by the node's resources alone where there are none; none where it has no
     such resource and no PCI device that could be one. Only those that pods may get count.
     """
-    labelled = [pair for read in (_nvidia, _amd, _intel) for pair in read(all_labels, status)]
+    labelled = [*_nvidia(all_labels, status), *_of_other_makers(all_labels, status)]
     kinds = [
         kind.replace(number=number)
         for resource, kind in labelled
@@ -224,7 +194,7 @@ def _put_labelled_accelerators(machine: Facts, all_labels: Labels, status: Any) 
     seen = {match[1] for key in all_labels if (match := _PCI.fullmatch(key))}
     if kinds:
         without = f"; without {missing} that pods cannot get" if missing else ""
-        source = f"{_accelerator_source(all_labels)}{without}"
+        source = f"labels and resources of the node{_sharing(all_labels)}{without}"
         put_accelerators(machine, kinds, source, _GPU_DISCOVERY)
     elif missing:
         machine.lacks(
@@ -260,15 +230,15 @@ def _allocatable(number: int, resource: str, status: Any) -> int:
     return number * min(number_of(healthy), number_of(devices)) // (number_of(devices) or 1)
 
 
-def _accelerator_source(all_labels: Labels) -> str:
+def _sharing(all_labels: Labels) -> str:
+    """How pods share a card, as the source of the accelerators says it."""
     strategy = all_labels.get("nvidia.com/gpu.sharing-strategy")
     replicas = number_of(all_labels.get("nvidia.com/gpu.replicas"))
-    source = "labels and resources of the node"
     if strategy == "mps" and replicas > 1:
-        return f"{source}; shared by MPS: each pod gets 1/{replicas} of a card's memory"
+        return f"; shared by MPS: each pod gets 1/{replicas} of a card's memory"
     if strategy == "time-slicing" or replicas > 1:
-        return f"{source}; shared by time: up to {replicas} pods use the memory of one card"
-    return source
+        return f"; shared by time: up to {replicas} pods use the memory of one card"
+    return ""
 
 
 def _nvidia(all_labels: Labels, status: Any) -> Iterator[tuple[str, Kind]]:
@@ -277,32 +247,29 @@ def _nvidia(all_labels: Labels, status: Any) -> Iterator[tuple[str, Kind]]:
     cards, or instances where the only strategy is MIG; the resource counts each share of a shared
     card.
     """
-    resource = "nvidia.com/gpu"
-    capacity = entry(status, "capacity")
     own = {key.removeprefix("nvidia.com/"): value for key, value in all_labels.items()}
-    offered = number_of(entry(capacity, resource))
+    offered = number_of(entry(status, "capacity", "nvidia.com/gpu"))
     replicas = number_of(own.get("gpu.replicas")) or 1
     slices = [match[1] for key in all_labels if (match := _MIG.fullmatch(key))]
     number = number_of(own.get("gpu.count")) or offered // replicas
-    if slices and isinstance(capacity, Mapping):
+    if slices and isinstance(entry(status, "capacity"), Mapping):
         # divided cards are counted, too; what the node offers is whole
         number = offered // replicas
-    name = plain(own.get("gpu.product"), 120)
+    name = plain(own.get("gpu.product"), 120) or ""
     size = _labelled_memory(own.get("gpu.memory"))
-    if size and own.get("gpu.sharing-strategy") == "mps":
-        size //= replicas
+    is_divided = size is not None and own.get("gpu.sharing-strategy") == "mps"
     card = Kind(
         vendor="nvidia",
-        name=(name or "").removesuffix("-SHARED"),
+        name=name.removesuffix("-SHARED"),
         number=number,
-        memory_total_bytes=size,
+        memory_total_bytes=(size or 0) // replicas if is_divided else size,
         driver=plain(own.get("cuda.driver-version.full"), 60)
         or _joined(own, "cuda.driver.major", "cuda.driver.minor", "cuda.driver.rev"),
         compute_capability=_joined(own, "gpu.compute.major", "gpu.compute.minor"),
-        is_part="-MIG-" in (name or ""),
+        is_part="-MIG-" in name,
     )
     if number:
-        yield resource, _named_by_cloud(all_labels, number) if name is None else card
+        yield "nvidia.com/gpu", card if name else _named_by_cloud(all_labels, number)
     for part in slices[:MAX_CARDS]:
         yield f"nvidia.com/{part}", _instance(card, own, part)
 
@@ -319,7 +286,6 @@ def _instance(card: Kind, own: Labels, part: str) -> Kind:
 
 
 def _joined(own: Labels, *keys: str) -> str | None:
-    """The parts of a version that labels have one by one."""
     words = [plain(own.get(key), 20) for key in keys]
     return ".".join(word for word in words if word) if words[0] else None
 
@@ -345,38 +311,28 @@ def _labelled_memory(value: Any) -> int | None:
     return size and memory(size, 1 if size >= _LEAST_BYTES else units.MIB)
 
 
-def _amd(all_labels: Labels, status: Any) -> Iterator[tuple[str, Kind]]:
-    """As `_nvidia`, by labels of AMD's node labeller (https://github.com/ROCm/k8s-device-plugin,
-    cmd/k8s-node-labeller): `gpu.vram` is rounded to whole GiB.
-    """
-    resource = "amd.com/gpu"
-    vram = plain(all_labels.get("amd.com/gpu.vram"), 20) or ""
-    name = plain(all_labels.get("amd.com/gpu.product-name"), 120)
-    number = number_of(entry(status, "capacity", resource)) or int(bool(vram or name))
-    if number:
+def _of_other_makers(all_labels: Labels, status: Any) -> Iterator[tuple[str, Kind]]:
+    """As `_nvidia`, by the labels that `systems.toml` has of a maker."""
+    for row in table_of("kubernetes")["makers"]:
+        resources, capacity = row["resources"], entry(status, "capacity")
+        resource = next((key for key in resources if entry(capacity, key)), resources[0])
+        name, size = plain(all_labels.get(row["name"]), 120), all_labels.get(row["memory"])
+        stated = all_labels.get(row["count"]) if row["count"] else entry(capacity, resource)
+        number = number_of(stated) or int(not row["count"] and bool(name or size))
+        if not number or (row["count"] and not name):
+            continue
+        words = (name or f"{row['maker']} GPU").replace("_", " ")
+        shown = words if row["maker"] in words else f"{row['maker']} {words}"
+        vram = plain(size, 20) or ""
+        factor = units.GIB if vram.endswith("G") else units.MIB
         kind = Kind(
-            vendor="amd",
-            name=(name or "AMD GPU").replace("_", " "),
+            vendor=row["maker"].lower(),
+            name=shown,
             number=number,
-            memory_total_bytes=memory(
-                vram.rstrip("GM"), units.GIB if vram.endswith("G") else units.MIB
-            ),
-            driver=plain(all_labels.get("amd.com/gpu.driver-version"), 60),
+            memory_total_bytes=memory(vram.rstrip("GM"), factor),
+            driver=plain(all_labels.get(row["driver"]), 60),
         )
         yield resource, kind
-
-
-def _intel(all_labels: Labels, status: Any) -> Iterator[tuple[str, Kind]]:
-    """As `_nvidia`, by labels of Intel's rules for Node Feature Discovery
-    (https://intel.github.io/intel-device-plugins-for-kubernetes, labels).
-    """
-    product = plain(all_labels.get("gpu.intel.com/product"), 120)
-    number = number_of(all_labels.get("gpu.intel.com/device.count"))
-    drivers = ("gpu.intel.com/i915", "gpu.intel.com/xe")
-    if product and number:
-        resource = next((key for key in drivers if entry(status, "capacity", key)), drivers[0])
-        name = f"Intel {product}".replace("_", " ")
-        yield resource, Kind(vendor="intel", name=name, number=number)
 
 
 # ------------------------------------------------------------------ dynamic resource allocation
@@ -431,8 +387,6 @@ def _attribute(device: Any, key: str) -> str | None:
 # ------------------------------------------------------------------ labels that are kept
 
 _ROLE = "node-role.kubernetes.io/"
-
-
 # of taints that Kubernetes itself sets, for a node's conditions and for cordoning
 # (https://kubernetes.io/docs/reference/labels-annotations-taints/)
 _CONDITION = "node.kubernetes.io/"
@@ -440,10 +394,7 @@ _CONDITION = "node.kubernetes.io/"
 
 def _kept_labels(node: Mapping[str, Any], all_labels: Labels) -> dict[str, str]:
     """Those that make classes of machines; none of the others, which anybody may write."""
-    pools = table_of("kubernetes")["pool_labels"]
-    roles = sorted(
-        role for key in all_labels if key.startswith(_ROLE) and (role := key.removeprefix(_ROLE))
-    )
+    table = table_of("kubernetes")
     # key and effect of what keeps pods away
     taints = [
         (key, effect)
@@ -457,18 +408,14 @@ def _kept_labels(node: Mapping[str, Any], all_labels: Labels) -> dict[str, str]:
         states.insert(0, "cordoned")
     if not states and _ready(node, "status") is not None:
         states = ["ready"]
-    return labels(
-        "kubernetes",
-        {
-            "instance-type": all_labels.get("node.kubernetes.io/instance-type"),
-            "zone": all_labels.get("topology.kubernetes.io/zone"),
-            "region": all_labels.get("topology.kubernetes.io/region"),
-            "pool": next((all_labels[key] for key in pools if key in all_labels), None),
-            "role": roles,
-            "state": states,
-            "taints": [f"{key}:{eff}" for key, eff in taints if not key.startswith(_CONDITION)],
-        },
-    )
+    kept = {key: all_labels.get(label) for key, label in table["kept_labels"].items()}
+    pools = (all_labels[key] for key in table["pool_labels"] if key in all_labels)
+    roles = (key.removeprefix(_ROLE) for key in all_labels if key.startswith(_ROLE))
+    kept["pool"] = next(pools, None)
+    kept["role"] = sorted(filter(None, roles))
+    kept["state"] = states
+    kept["taints"] = [f"{key}:{eff}" for key, eff in taints if not key.startswith(_CONDITION)]
+    return labels("kubernetes", kept)
 
 
 def _ready(node: Mapping[str, Any], key: str) -> str | None:

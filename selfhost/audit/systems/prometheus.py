@@ -47,10 +47,8 @@ _NAMES = (
     (f"{_CARD}FREE", "Hostname"),
     (f"{_CARD}USED", "Hostname"),
 )
-# which runtimes ask for, and a pattern of flags may leave out
-_ASKED_SETS = (
-    "avx", "avx2", "avx512f", "bmi1", "bmi2", "f16c", "fma", "popcnt", "sse4_2", "ssse3", "asimddp",
-)  # fmt: skip
+# the samples of a metric: labels and value of each
+Samples = list[tuple[Mapping[str, Any], Any]]
 
 
 class _Host:
@@ -58,19 +56,17 @@ class _Host:
 
     def __init__(self, file: str) -> None:
         self.file = file
-        self.samples: dict[str, list[tuple[Mapping[str, Any], Any]]] = {}
+        self.samples: dict[str, Samples] = {}
         self.read_at: float | None = None
 
-    def of(self, metric: str) -> list[tuple[Mapping[str, Any], Any]]:
+    def of(self, metric: str) -> Samples:
         """The samples of a metric."""
         return self.samples.get(metric, [])
 
-    def texts(self, metric: str, *keys: str) -> set[tuple[str, ...]]:
-        """The different values that these labels of a metric have, where all are there."""
-        rows = (
-            tuple(plain(series.get(key), 60) or "" for key in keys) for series, _ in self.of(metric)
-        )
-        return {row for row in rows if all(row)}
+    def count(self, metric: str, *keys: str) -> int | None:
+        """How many different values these labels of a metric have, where all are there."""
+        rows = {tuple(plain(series.get(key), 60) for key in keys) for series, _ in self.of(metric)}
+        return sum(all(row) for row in rows) or None
 
     @property
     def has_memory(self) -> bool:
@@ -79,7 +75,7 @@ class _Host:
     @property
     def names(self) -> list[str]:
         """The names that it calls itself by."""
-        stated = (self.of(metric)[:1] and self.of(metric)[0][0].get(key) for metric, key in _NAMES)
+        stated = (self.of(metric)[0][0].get(key) for metric, key in _NAMES if self.of(metric))
         return [name for each in stated if (name := plain(each, 253))]
 
 
@@ -164,7 +160,7 @@ class PrometheusAnswers(Answers):
                     host.read_at = sample[0]
 
 
-READERS = {"prometheus": PrometheusAnswers}
+READER = PrometheusAnswers
 
 
 def _join_cards(hosts: dict[str, _Host]) -> None:
@@ -175,11 +171,9 @@ def _join_cards(hosts: dict[str, _Host]) -> None:
             homes.setdefault(name, host)
     for instance, host in list(hosts.items()):
         cards = {key: rows for key, rows in host.samples.items() if key.startswith(_CARD)}
-        if host.has_memory or not cards:
-            continue
         names = (*host.names, _without_port(instance))
         home = next((homes[name] for name in names if name in homes), None)
-        if home is not None:
+        if cards and home is not None and not host.has_memory:
             for metric, rows in cards.items():
                 home.samples.setdefault(metric, []).extend(rows)
             del hosts[instance]
@@ -199,11 +193,13 @@ def _record(host: _Host, name: str | None) -> dict[str, Any]:
         machine.put("system", "windows", "windows_exporter's metrics")
     machine.read_rows(_answer(host, machine.table[rows]), rows)
     machine.limit_to_total()
-    flags = {flag for (flag,) in host.texts("node_cpu_flag_info", "flag") if " " not in flag}
-    if flags:
-        machine.put_instruction_sets(flags, "node_cpu_flag_info")
-        machine.lack_sets(
-            _ASKED_SETS,
+    flags = {plain(series.get("flag"), 60) for series, _ in host.of("node_cpu_flag_info")}
+    if names := [flag for flag in flags if flag and " " not in flag]:
+        machine.put_instruction_sets(
+            names,
+            "node_cpu_flag_info",
+            # which runtimes ask for, and a pattern of flags may leave out
+            machine.table["asked_sets"],
             "no series has it, and a pattern of node_exporter decides which flags have one",
             "start node_exporter with --collector.cpu.info.flags-include='.*'",
         )
@@ -237,68 +233,70 @@ def _answer(host: _Host, rows: list[list[str]]) -> dict[str, Any]:
     if (info := answer.get("windows_cpu_info")) is not None:
         word = plain(info.get("architecture"), 20) or ""
         answer["windows_cpu_info"] = {**info, "architecture": _WINDOWS_ARCHITECTURES.get(word)}
-    counted = [
-        rows[-1][1]
-        for metric, rows in host.samples.items()
-        if "node_cpu_seconds_total" in metric and metric.lstrip().startswith("count")
-    ]
-    cpus = len(host.texts("node_cpu_seconds_total", "cpu")) or (counted[0] if counted else None)
-    cores = len(host.texts("node_cpu_info", "package", "core")) or None
-    return answer | {"node_cpu_seconds_total": cpus, "node_cpu_cores": cores}
+    counted = next(
+        (
+            samples[-1][1]
+            for metric, samples in host.samples.items()
+            if "node_cpu_seconds_total" in metric and metric.lstrip().startswith("count")
+        ),
+        None,
+    )
+    answer["node_cpu_seconds_total"] = host.count("node_cpu_seconds_total", "cpu") or counted
+    answer["node_cpu_cores"] = host.count("node_cpu_info", "package", "core")
+    return answer
 
 
 def _put_home(machine: Facts, host: _Host) -> None:
     """The volume of the home folder; on Windows the folders of people lie on C:."""
     volumes: dict[str, dict[str, Any]] = {}
-    for key, what in (("avail", "free"), ("size", "total")):
-        for series, value in host.of(f"node_filesystem_{key}_bytes"):
+    source = "node_filesystem_avail_bytes of {}: the home folder is taken to be " + SOME_HOME
+    for metric, what in (("avail", "free"), ("size", "total")):
+        for series, value in host.of(f"node_filesystem_{metric}_bytes"):
             if mount := plain(series.get("mountpoint"), 1000):
                 volumes.setdefault(mount, {"kind": series.get("fstype")})[what] = value
-        for series, value in host.of(f"windows_logical_disk_{key.replace('avail', 'free')}_bytes"):
+    for metric, what in (("free", "free"), ("size", "total")):
+        for series, value in host.of(f"windows_logical_disk_{metric}_bytes"):
             if series.get("volume") == "C:":
-                volumes.setdefault("/", {"kind": None, "is_windows": True})[what] = value
+                source = "windows_logical_disk_free_bytes of C:, where the home folder is taken to"
+                source += " be"
+                volumes.setdefault("/", {"kind": None})[what] = value
     volume = volume_of(
         [(mount, row.get("free"), row.get("total"), row["kind"]) for mount, row in volumes.items()],
         SOME_HOME,
     )
-    if volume is None or whole(volume[1]) is None:
-        return
-    source = (
-        f"node_filesystem_avail_bytes of {volume[0]}: the home folder is taken to be {SOME_HOME}"
-    )
-    if volumes[volume[0]].get("is_windows"):
-        source = "windows_logical_disk_free_bytes of C:, where the home folder is taken to be"
-    put_disks(machine, volume, source)
+    if volume is not None and whole(volume[1]) is not None:
+        put_disks(machine, volume, source.replace("{}", volume[0]))
 
 
 def _kinds(host: _Host) -> Iterator[Kind]:
     """One for each card, and for each instance of a divided one, which itself is left out."""
-    cards: dict[tuple[str, str], dict[str, Any]] = {}
+    cards: dict[tuple[str, str], dict[str, int]] = {}
+    series_of: dict[tuple[str, str], Mapping[str, Any]] = {}
     for what in ("FREE", "USED", "TOTAL", "RESERVED"):
         for series, value in host.of(f"{_CARD}{what}"):
             size = whole(value, units.MIB)
             number = plain(series.get("UUID"), 80) or plain(series.get("gpu"), 20)
             if size is not None and number is not None:
                 key = (number, plain(series.get("GPU_I_ID"), 20) or "")
-                cards.setdefault(key, {"labels": series})[what] = size
+                cards.setdefault(key, {})[what] = size
+                series_of.setdefault(key, series)
     divided = {number for number, part in cards if part}
-    for (number, part), card in cards.items():
+    for (number, part), sizes in cards.items():
         if part or number not in divided:
-            yield _kind(card, part)
+            yield _kind(series_of[number, part], sizes, part)
 
 
-def _kind(card: Mapping[str, Any], part: str) -> Kind:
-    series: Mapping[str, Any] = card["labels"]
-    free, used, total = card.get("FREE"), card.get("USED"), card.get("TOTAL")
-    if total is None and free is not None and used is not None:
-        total = free + used + card.get("RESERVED", 0)
+def _kind(series: Mapping[str, Any], sizes: Mapping[str, int], part: str) -> Kind:
+    total = sizes.get("TOTAL")
+    if total is None and "FREE" in sizes and "USED" in sizes:
+        total = sizes["FREE"] + sizes["USED"] + sizes.get("RESERVED", 0)
     name = plain(series.get("modelName"), 120) or "NVIDIA GPU"
     profile = plain(series.get("GPU_I_PROFILE"), 40) or part
     return Kind(
         vendor="nvidia",
         name=f"{name}-MIG-{profile}" if profile else name,
         memory_total_bytes=total or None,
-        memory_free_bytes=free,
+        memory_free_bytes=sizes.get("FREE"),
         driver=plain(series.get("DCGM_FI_DRIVER_VERSION"), 60),
         is_part=bool(profile),
     )

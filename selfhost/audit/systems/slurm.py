@@ -20,7 +20,7 @@ from ._system import Answers, Entry, blocks, not_judged
 # which scontrol prints of every node: one that lacks them where the first has them is cut off
 _ALWAYS = ("real_memory", "state", "alloc_memory", "sockets", "start", "allocated")
 _NODE = re.compile(r"(?m)^[ \t]*(?=NodeName=)|\n[ \t]*\n")
-_FIELD = re.compile(r"(?:^|\s)([A-Z][A-Za-z_]*)=")
+_FIELD = re.compile(r"(?:^|(?<=\s))([A-Z][A-Za-z_]*)=((?:(?!\s[A-Z][A-Za-z_]*=).)*)", re.MULTILINE)
 _GPU = re.compile(r"gpu(?::([A-Za-z0-9_.+-]{1,60}))?:(\d{1,4})(?:\([^)]*\))?", re.ASCII)
 # of slurm.h; a cloud node that is powered down starts when it is asked for. UNKNOWN: the controller
 # has just started and has not heard of the node (sinfo(1), "NODE STATE CODES")
@@ -38,55 +38,42 @@ class SlurmAnswers(Answers):
         for key in ("nodes", "sinfo"):
             items = document.get(key)
             items = items if isinstance(items, list) else []
-            is_told = [entry(item, "real_memory") is not None for item in items]
-            if any(is_told) or (items and is_named):
-                places = (f"{key}[{number}]" for number in range(len(items)))
+            are_nodes = [entry(item, "real_memory") is not None for item in items]
+            if any(are_nodes) or (items and is_named):
                 return [
-                    _judged(item, place=place) if told else self.broken(item, place)
-                    for item, told, place in zip(items, is_told, places, strict=True)
+                    _judged(item, place=f"{key}[{number}]")
+                    if is_node
+                    else self.broken(item, f"{key}[{number}]")
+                    for number, (item, is_node) in enumerate(zip(items, are_nodes, strict=True))
                 ]
         return [] if is_named else None
 
     def read_text(self, text: str, file: str) -> list[Entry] | None:
         """Lines of one node follow each other; with `-o` there is one."""
-        if not text.lstrip().startswith("NodeName="):
-            return None
-        return list(self._nodes(text))
+        return list(self._nodes(text)) if text.lstrip().startswith("NodeName=") else None
 
     def _nodes(self, text: str) -> Iterator[Entry]:
-        starts = [match.end() for match in _NODE.finditer(text)] or [0]
         keys = table_of("slurm")["keys"]
-        expected: list[str] = ["real_memory"]
-        for line, block in blocks(text, starts):
-            fields = _fields(block, keys)
-            missing = [key for key in expected if key not in fields]
-            if "name" not in fields:
-                if fields:
-                    reason = "has fields of a node without its NodeName"
-                    yield Entry(fault=Unreadable(reason), line=line)
-            elif missing:
+        expected: list[str] = []
+        for line, block in blocks(text, [match.end() for match in _NODE.finditer(text)] or [0]):
+            # by the keys of its JSON
+            fields = {
+                keys[key]: value.strip() for key, value in _FIELD.findall(block) if key in keys
+            }
+            missing = [key for key in expected or ("real_memory",) if key not in fields]
+            if fields and "name" not in fields:
+                reason = "has fields of a node without its NodeName"
+                yield Entry(fault=Unreadable(reason), line=line)
+            elif fields and missing:
                 word = next(word for word, key in keys.items() if key == missing[0])
                 reason = f"the node {plain(fields['name'], 60)} is cut off: it has no {word}"
                 yield Entry(fault=Unreadable(reason, f"ask again: `{self.command}`"), line=line)
-            else:
-                if len(expected) == 1:
-                    expected = [key for key in _ALWAYS if key in fields]
+            elif fields:
+                expected = expected or [key for key in _ALWAYS if key in fields]
                 yield _judged(fields, line=line)
 
 
-READERS = {"slurm": SlurmAnswers}
-
-
-def _fields(text: str, keys: Mapping[str, str]) -> dict[str, str]:
-    """The fields of a node as scontrol prints them, by the keys of its JSON."""
-    fields = {}
-    for row in text.splitlines():
-        matches = list(_FIELD.finditer(row))
-        ends = [match.start() for match in matches[1:]] + [len(row)]
-        for match, end in zip(matches, ends, strict=False):
-            if match[1] in keys:
-                fields[keys[match[1]]] = row[match.end() : end].strip()
-    return fields
+READER = SlurmAnswers
 
 
 def _judged(
@@ -95,31 +82,45 @@ def _judged(
     """The record; the fault of a node that is down or does not respond."""
     # since 23.02 a number may be `{"set": true, "infinite": false, "number": 1}`
     node = {key: _number(value) for key, value in fields.items()}
-    name, states = machine_name(node.get("name")), _states(node.get("state"))
-    if _DOWN & {*states}:
-        down = "+".join(sorted({*states}))
-        return not_judged(name, f"Slurm calls it {down}", line=line, place=place)
+    name, state = machine_name(node.get("name")), node.get("state")
+    states = state if isinstance(state, list) else [state]
+    words = {*_upper(states)}
+    if _DOWN & words:
+        why = f"Slurm calls it {'+'.join(sorted(words))}"
+        return not_judged(name, why, line=line, place=place)
     machine = Facts("slurm")
     system = (plain(node.get("operating_system")) or "").partition(" ")[0]
     machine.read_rows(node | {"operating_system": system or None})
     _put_memory(machine, node)
-    physical = product(node.get("sockets"), node.get("cores"))
-    machine.put(
-        "cpu_cores_physical", physical, "slurm, sockets times cores, which are one socket's"
-    )
+    cores = product(node.get("sockets"), node.get("cores"))
+    machine.put("cpu_cores_physical", cores, "slurm, sockets times cores, which are one socket's")
     _put_gres(machine, node.get("gres"))
     machine.lack_rows()
     host, features = machine_name(node.get("hostname")), node.get("features")
-    state = node.get("state")
-    words = state if isinstance(state, list) else [state]
     kept = {
         "partitions": node.get("partitions"),
         # of several nodes that one host runs (front ends, tests)
         "host": None if host == name else host,
         "features": None if features in ("(null)", "") else features,
-        "state": [word.lower() for word in words if isinstance(word, str)],
+        "state": [word.lower() for word in states if isinstance(word, str)],
     }
     return Entry(machine.record(name, labels("slurm", kept)), line=line, place=place)
+
+
+def _number(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    is_known = value.get("set") is True and value.get("infinite") is not True
+    return value.get("number") if is_known else None
+
+
+def _upper(states: list[Any]) -> Iterator[str]:
+    """Words such as IDLE and DRAIN; in text a star means that the node does not respond."""
+    words = [word for state in states[:32] for word in (plain(state) or "").upper().split("+")]
+    for word in filter(None, words):
+        yield word.rstrip("*~#!%$@^-")[:60]
+        if word.endswith("*"):
+            yield "NOT_RESPONDING"
 
 
 def _put_memory(machine: Facts, node: Mapping[str, Any]) -> None:
@@ -148,29 +149,13 @@ def _put_memory(machine: Facts, node: Mapping[str, Any]) -> None:
         machine.put(fact, max(budget - allocated, 0), source)
 
 
-def _number(value: Any) -> Any:
-    if not isinstance(value, Mapping):
-        return value
-    is_known = value.get("set") is True and value.get("infinite") is not True
-    return value.get("number") if is_known else None
-
-
 def _put_gres(machine: Facts, gres: Any) -> None:
     """`gpu:a100:4(S:0-1)`: a site's own word and a count, without memory."""
     if not isinstance(gres, str):
         return
     text = gres.strip()[:4000]
-    kinds = [by_word(match[1] or "", number_of(match[2])) for match in _GPU.finditer(text)]
+    kinds = [by_word(word, number_of(number)) for word, number in _GPU.findall(text)]
     if kinds:
         put_accelerators(machine, kinds, "slurm, gres: a count and the site's word")
     elif text in ("", "(null)", "N/A"):
         put_accelerators(machine, [], "slurm, gres is empty: jobs get no GPU")
-
-
-def _states(state: Any) -> list[str]:
-    """Words such as IDLE and DRAIN; in text a star means that the node does not respond."""
-    if isinstance(state, list):
-        return [text.upper()[:60] for text in state[:32] if isinstance(text, str)]
-    words = [word for word in (plain(state) or "").upper().split("+") if word]
-    stars = ["NOT_RESPONDING" for word in words if word.endswith("*")]
-    return [*(word.rstrip("*~#!%$@^-") for word in words), *stars]

@@ -43,22 +43,6 @@ def nodes(*items: str) -> bytes:
 NODE = '{"kind": "Node", "metadata": {"name": "n"}, "status": {"capacity": {"memory": "1Gi"}}}'
 
 
-def test_a_list_of_other_things_is_one_fault() -> None:
-    """A table as lists of cells, such as an index of one's own: not a fault for each of its rows."""
-    told = loaded(b'[["t3.micro", 2], ["c7a.medium", 2], 5]').problems
-    assert [problem.message for problem in told] == ["is a list of other things than machines"]
-    assert "kubernetes" in (told[0].remedy or "")
-    # one machine among them makes it a list of machines
-    mixed = loaded(b'[["t3.micro"], {"schema": "selfhost.machine/1", "name": "a"}]')
-    assert [machine.name for machine in mixed.machines] == ["a"]
-    assert [problem.key for problem in mixed.problems] == ["[0]"]
-
-
-def test_a_truncated_document_is_refused_with_its_line() -> None:
-    """The pipe broke off: no machine of it counts."""
-    assert message(nodes(NODE, NODE)[:-60]).startswith("standard input:3: is not JSON")
-
-
 def test_a_key_twice_is_refused() -> None:
     """Nobody can tell which of two values holds."""
     doubled = NODE.replace('"name"', '"name": "a", "name"')

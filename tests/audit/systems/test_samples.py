@@ -7,7 +7,6 @@ from pathlib import Path
 
 from helpers.each import each
 from helpers.paths import DATA
-from selfhost.audit import systems
 from selfhost.audit.machines import load_machines
 from selfhost.machine.record import Machine
 
@@ -35,14 +34,6 @@ def written(path: Path, answer: object) -> Path:
 SAMPLES = sorted(path for path in FLEET.glob("*/*"))
 
 
-def test_every_system_has_a_sample_and_every_sample_a_system() -> None:
-    """A new system is one module and one sample; this suite finds both."""
-    assert {path.parent.name for path in SAMPLES} == set(systems.names())
-    for reader in systems.readers():
-        assert reader.title, reader
-        assert reader.command, reader
-
-
 @each("path", SAMPLES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_a_sample_is_recognized_and_each_fact_has_a_source_or_a_reason(path: Path) -> None:
     """By content and by name alike; what has a value says where it was read, what has none why not and how to get it."""
@@ -63,16 +54,6 @@ def test_a_sample_is_recognized_and_each_fact_has_a_source_or_a_reason(path: Pat
             else:
                 assert unread[fact].reason != "the record does not say", fact
                 assert unread[fact].remedy, fact
-
-
-def test_samples_of_all_systems_may_lie_in_one_folder(tmp_path: Path) -> None:
-    """A folder may mix systems and our own records."""
-    for path in SAMPLES:
-        if path.name not in ("sinfo_22_05_json.json", "query_instant.json"):
-            (tmp_path / f"{path.parent.name}_{path.name}").write_bytes(path.read_bytes())
-    written(tmp_path / "own.json", {"schema": "selfhost.machine/1", "name": "own"})
-    names = set(machines_of(tmp_path))
-    assert {"own", "n00014", "n8", "gpu-a1"} <= names
 
 
 def test_ansible() -> None:
