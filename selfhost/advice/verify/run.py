@@ -111,19 +111,23 @@ class Timed(Record):
 
 
 def paces_of(timed: Sequence[Timed], *, drafted: bool = False) -> tuple[SeenPace, ...]:
-    """All tokens of each kind over all their time, of those with enough tokens where some have; and
-    that there is no number, of those without a time.
+    """All tokens of each kind over all their time, and that there is no number, of those without a
+    time.
     """
     paces = []
     for kind in ("prompt", "decode"):
         of_kind = [each for each in timed if each.kind == kind and each.tokens]
-        with_time = [each for each in of_kind if each.seconds]
-        enough = [each for each in with_time if each.tokens >= LEAST_TOKENS[kind]] or with_time
-        if enough:
-            paces.append(pace_of(kind, enough, drafted=drafted and kind == "decode"))
+        with_time = enough_tokens(kind, [each for each in of_kind if each.seconds])
+        if with_time:
+            paces.append(pace_of(kind, with_time, drafted=drafted and kind == "decode"))
         if without := sum(each.tokens for each in of_kind if not each.seconds):
             paces.append(SeenPace(kind=kind, tokens_per_second=None, tokens=without))
     return tuple(paces)
+
+
+def enough_tokens(kind: str, timed: Sequence[Timed]) -> Sequence[Timed]:
+    """Those with as many tokens as a pace needs (`LEAST_TOKENS`); all where none has."""
+    return [each for each in timed if each.tokens >= LEAST_TOKENS[kind]] or timed
 
 
 def pace_of(kind: str, timed: Sequence[Timed], *, drafted: bool) -> SeenPace:

@@ -11,7 +11,7 @@ SAMPLES = sorted((DATA / "logs").glob("*.txt"))
 
 def test_each_format_has_a_sample() -> None:
     """A sample is named after its module, a hyphen and what it shows."""
-    assert {path.name.partition("-")[0] for path in SAMPLES} == set(formats.names())
+    assert {path.name.partition("-")[0] for path in SAMPLES} == set(formats.NAMES)
 
 
 @each("path", SAMPLES, ids=lambda path: path.stem)

@@ -52,7 +52,7 @@ OUTPUTS = {
     "LostRuins/koboldcpp#972": (
         "CtxLimit: 3768/4096, Process:0.44s (442.0ms/T = 2.26T/s), Generate:0.00s (3.0ms/T"
         " = 333.33T/s), Total:0.45s (2.25T/s)\n",
-        "longer one",
+        "longer answer",
     ),
 }
 

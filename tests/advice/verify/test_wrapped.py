@@ -43,8 +43,8 @@ def test_a_wrapped_log_tells_what_the_log_tells(path, wrap) -> None:  # type: ig
 
 def test_a_table_is_no_prefix() -> None:
     """A chat that only speaks of a log stays as it is."""
-    from selfhost.advice.verify.wrapped import without_prefix
+    from selfhost.advice.verify.wrapped import unwrapped
 
     text = (DATA / "logs" / "llama_bench-table.txt").read_text("utf-8")
-    assert without_prefix(text) == text
-    assert without_prefix("") == ""
+    assert unwrapped(text) == text
+    assert unwrapped("") == ""

@@ -12,15 +12,13 @@ from collections.abc import Iterator
 from ....core.records import Record, pattern
 from ..run import Run, Timed, paces_of
 from . import llama_log
-from .words import positive, whole
+from .words import MOST_VALUES, positive, whole
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from re import Pattern
 
-# more answers than anybody gives for one comparison
-_MOST_ANSWERS = 10_000
 # Go prints +Inf and NaN for an answer that took no time
 _NUMBER = r"[+-]?(?:\d[\d.]{0,400}(?:e[+-]?\d{1,4})?|(?i:inf|nan))"
 
@@ -28,8 +26,8 @@ _NUMBER = r"[+-]?(?:\d[\d.]{0,400}(?:e[+-]?\d{1,4})?|(?i:inf|nan))"
 class _Program(Record):
     """A program that prints the times of its answers. `line` has named groups: `prompt` and
     `prompt_rate`, `tokens` and `rate` (a second), `prompt_seconds` and `seconds`, `held` tokens in
-    the context at the end, `context` that there is room for, `name` of the model. A group that an
-    answer has already begins the next one.
+    the context at the end, `context` that there is room for. A group that an answer has already
+    begins the next one. `notes`: a sign in the text -> what is then said.
     """
 
     tool: str
@@ -52,9 +50,9 @@ _PROGRAMS = (
         mark="eval rate: ",
         line=pattern(
             r"^prompt eval count: +(?P<prompt>\d{1,12}) token\(s\)\s*$"
-            r"|^prompt eval rate: +(?P<prompt_rate>" + _NUMBER + r") tokens/s\s*$"
+            rf"|^prompt eval rate: +(?P<prompt_rate>{_NUMBER}) tokens/s\s*$"
             r"|^eval count: +(?P<tokens>\d{1,12}) token\(s\)\s*$"
-            r"|^eval rate: +(?P<rate>" + _NUMBER + r") tokens/s\s*$"
+            rf"|^eval rate: +(?P<rate>{_NUMBER}) tokens/s\s*$"
         ),
         counts_first_prompt=True,
     ),
@@ -64,10 +62,8 @@ _PROGRAMS = (
         runtime="mlx",
         mark="tokens-per-sec",
         line=pattern(
-            r"^Prompt: (?P<prompt>\d{1,12}) tokens, (?P<prompt_rate>" + _NUMBER + r")"
-            r" tokens-per-sec\s*$"
-            r"|^Generation: (?P<tokens>\d{1,12}) tokens, (?P<rate>" + _NUMBER + r")"
-            r" tokens-per-sec\s*$"
+            rf"^Prompt: (?P<prompt>\d{{1,12}}) tokens, (?P<prompt_rate>{_NUMBER}) tokens-per-sec"
+            rf"|^Generation: (?P<tokens>\d{{1,12}}) tokens, (?P<rate>{_NUMBER}) tokens-per-sec"
         ),
         model=pattern(r"\bmlx_(?:lm|vlm)[.\w]{0,40} [^\n]{0,400}?--model[ =]([^\s\"']{1,300})"),
         drafts=pattern(r"--draft-model\b|^Draft acceptance:", 8),
@@ -147,7 +143,7 @@ def _answers(text: str, line: Pattern[str]) -> Iterator[dict[str, str]]:
         match = line.search(each[:1000])
         groups = {} if match is None else match.groupdict()
         groups = {key: value for key, value in groups.items() if value is not None}
-        if fields.keys() & groups.keys() and count < _MOST_ANSWERS:
+        if fields.keys() & groups.keys() and count < MOST_VALUES:
             yield fields
             fields, count = {}, count + 1
         fields |= groups
@@ -176,8 +172,8 @@ def _time(fields: dict[str, str], tokens: str, rate: str, seconds: str) -> tuple
     count = whole(fields.get(tokens, ""))
     units, point, places = fields.get(rate, "").partition(".")
     pace, took = positive(f"{units}{point}{places[:9]}"), positive(fields.get(seconds, ""))
-    if count is None and took is not None and pace is not None:
-        count = int(took * pace + 1e-6)
     if seconds in fields:
+        if count is None and took is not None and pace is not None:
+            count = int(took * pace + 1e-6)
         return (count or 0, took) if took is not None else (0, None)
     return count or 0, None if pace is None or not count else count / pace

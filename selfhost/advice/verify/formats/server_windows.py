@@ -27,6 +27,7 @@ _SPREAD = pattern(r"\b(?:tensor|pipeline)_parallel_size(?:'?: ?|=)(\d{1,4})")
 _VERSION = pattern(r"\+g([0-9a-f]{7,40})\b")
 # a file of Hugging Face's cache lies in a folder that is called as its repository
 _CACHED = pattern(r"models--([\w.-]{1,100})--([\w.-]{1,200})(?:/|$)")
+_CPU = "device_config=cpu"
 # one of several copies of the model, each with requests of its own
 _OTHER_COPY = pattern(r"^\[[^\]]{0,60}\bDP(?!0\b)\d{1,4}\b")
 
@@ -74,8 +75,14 @@ _SERVERS = (
     ),
 )
 MARKS = (*(server.mark for server in _SERVERS), "odel loading took", "odel weights took")
-# the pace of a window, and the tokens in the context then
-_Window = tuple[float, int | None]
+
+
+class _Window(Record):
+    """A stretch of time: the requests that ran, tokens a second, tokens in the context."""
+
+    running: int
+    pace: float
+    held: int | None
 
 
 def read(text: str) -> Run | None:
@@ -83,42 +90,47 @@ def read(text: str) -> Run | None:
     window nor what the model took.
     """
     server = next((each for each in _SERVERS if each.mark in text), _SERVERS[0])
-    windows, loaded = _windows(text, server), _LOADED.search(text)
+    windows, loaded = _whole_windows(text, server), _LOADED.search(text)
     is_one_device = max((int(size) for size in _SPREAD.findall(text)), default=1) == 1
-    if not windows and (loaded is None or not is_one_device):
+    memory = _weights(loaded[1], text) if loaded is not None and is_one_device else ()
+    if not windows and not memory:
         return None
+    counts = [window.running for window in windows]
     # one request alone is what the predicted pace is of
-    at_once = max(windows, key=lambda number: (number == 1, len(windows[number])), default=1)
-    on_processor = "device_config=cpu" in text
+    at_once = max(counts, key=lambda number: (number == 1, counts.count(number)), default=1)
+    same = [window for window in windows if window.running == at_once]
+    held = [window.held for window in same if window.held is not None]
+    pace = SeenPace(
+        kind="decode",
+        tokens_per_second=median(window.pace for window in same) if same else None,
+        depth_tokens=int(median(held)) // at_once if held else None,
+        sequences=at_once,
+        drafted=server.drafts in text,
+    )
     context, version, model = _CONTEXT.search(text), _VERSION.search(text), _MODEL.search(text)
-    left_out = sum(map(len, windows.values())) - len(windows.get(at_once, ()))
+    cached = _CACHED.search(model[1]) if model is not None else None
+    name = model[1] if model is not None else None
+    left_out = len(windows) - len(same)
     note = f"Windows of other numbers of requests at once are left out: {left_out:,}."
-    memory = _weights(loaded[1], on_processor) if loaded is not None and is_one_device else None
     return Run(
         tool=server.tool,
         runtime=server.runtime,
         version=version and version[1],
-        name=None if model is None else _name(model[1]),
+        name=name if cached is None else f"{cached[1]}/{cached[2]}",
         context_tokens=whole(context[1]) if context is not None else None,
         parallel=at_once,
-        on_processor=on_processor if server.runtime == "vllm" else None,
-        paces=_paces(windows.get(at_once, []), at_once, drafted=server.drafts in text),
-        memory=(memory,) if memory is not None else (),
+        on_processor=_CPU in text if server.runtime == "vllm" else None,
+        paces=(pace,) if same else (),
+        memory=memory,
         notes=(note,) if left_out else (),
     )
 
 
-def _name(path: str) -> str:
-    """The model, by its repository where the path of a cache tells it."""
-    cached = _CACHED.search(path)
-    return path if cached is None else f"{cached[1]}/{cached[2]}"
-
-
-def _windows(text: str, server: _Server) -> dict[int, list[_Window]]:
-    """The whole windows, by how many requests ran at once: those that are as fast as decoding alone
-    is, for no part of a window can be faster than a whole one of as many requests.
+def _whole_windows(text: str, server: _Server) -> list[_Window]:
+    """Those with the same requests from start to end that are as fast as decoding alone is, for no
+    part of a window can be faster than a whole one of as many requests.
     """
-    windows: dict[int, list[_Window]] = {}
+    windows = []
     # the pace of every window, by the most requests that were in it
     paces: list[tuple[int, float]] = []
     before = 0
@@ -132,36 +144,21 @@ def _windows(text: str, server: _Server) -> dict[int, list[_Window]]:
         # a window in which a request began or a prompt was read holds less than its time
         is_whole = running and running == before and not float(window["prompt"] or 0)
         if pace is not None and is_whole:
-            windows.setdefault(running, []).append((pace, whole(window["held"])))
+            windows.append(_Window(running=running, pace=pace, held=whole(window["held"])))
         paces.append((max(running, before), pace or 0.0))
         before = running
-    return {count: fast for count in windows if (fast := _fast(count, windows[count], paces))}
+    fastest = {
+        count: max(pace for most, pace in paces if most <= count)
+        for count in {window.running for window in windows}
+    }
+    return [each for each in windows if each.pace >= _LEAST_SHARE * fastest[each.running]]
 
 
-def _fast(count: int, windows: list[_Window], paces: list[tuple[int, float]]) -> list[_Window]:
-    """Those that are as fast as the fastest of at most as many requests."""
-    fastest = max(pace for most, pace in paces if most <= count)
-    return [window for window in windows if window[0] >= _LEAST_SHARE * fastest]
-
-
-def _paces(windows: list[_Window], at_once: int, *, drafted: bool) -> tuple[SeenPace, ...]:
-    if not windows:
-        return ()
-    held = [tokens for _, tokens in windows if tokens is not None]
-    pace = SeenPace(
-        kind="decode",
-        tokens_per_second=median(pace for pace, _ in windows),
-        depth_tokens=int(median(held)) // at_once if held else None,
-        sequences=at_once,
-        drafted=drafted,
-    )
-    return (pace,)
-
-
-def _weights(gib: str, on_processor: bool) -> SeenMemory:
-    return SeenMemory(
+def _weights(gib: str, text: str) -> tuple[SeenMemory]:
+    memory = SeenMemory(
         term="weights",
         bytes=round(float(gib) * _GIB),
-        where="host" if on_processor else "accelerator:0",
+        where="host" if _CPU in text else "accelerator:0",
         rounded_bytes=_GIB // 10 ** len(gib.partition(".")[2]) // 2,
     )
+    return (memory,)
