@@ -57,7 +57,7 @@ class Run(Record):
     many of the first layers the experts were to lie in RAM (`--n-cpu-moe`), or
     `all_experts_in_ram` (`--cpu-moe`). `output_tokens` of a batch
     can have logits, and `batch_tokens` are computed at once (-ub). `flash_attention`: False where
-    it was switched off. `processor` and `gpu` are names of hardware as the run wrote them,
+    it was switched off. `gpu` is the name of hardware as the run wrote it,
     `backends` what its build computes with.
     `holds_draft`: memory of the whole process is that of a model that drafts, too. `notes` are
     sentences about what the run does not tell.
@@ -84,7 +84,6 @@ class Run(Record):
     output_tokens: int | None = None
     batch_tokens: int | None = None
     flash_attention: bool | None = None
-    processor: str | None = None
     gpu: str | None = None
     backends: tuple[str, ...] = ()
     holds_draft: bool = False

@@ -25,7 +25,6 @@ def test_options_of_a_command_line() -> None:
         "layers": "99",
         "key_type": "q8_0",
         "value_type": "q8_0",
-        "unmapped": "",
     }
 
 

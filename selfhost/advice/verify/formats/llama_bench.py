@@ -115,10 +115,7 @@ def _of_tables(text: str) -> Iterator[_Row]:
 
 def _row(head: list[str], cells: list[str]) -> dict[str, str]:
     """What a row of a table says, by the keys of a record; {} of no test."""
-    record = {
-        _COLUMNS.get(key, key): cell
-        for key, cell in zip(head, cells, strict=True)
-    }
+    record = {_COLUMNS.get(key, key): cell for key, cell in zip(head, cells, strict=True)}
     if "speed_tg" in record:
         return record
     test = _TEST.fullmatch(record.pop("test"))
@@ -168,7 +165,6 @@ def _of_tests(rows: Sequence[_Row], text: str) -> Run:
         experts_in_ram=whole(first.get("n_cpu_moe", "")) or None,
         batch_tokens=whole(first.get("n_ubatch", "")) or None,
         flash_attention=is_on(first.get("flash_attn", "")),
-        processor=first.get("cpu_info"),
         gpu=first.get("gpu_info") or gpu_of(text),
         backends=tuple(backends),
         paces=tuple(pace for row in same for pace in _pace_of_test(row)),

@@ -10,7 +10,18 @@ from collections.abc import Iterator
 from ....core.records import pattern
 from ..requests import Requests
 from ..run import CONTEXT, Run, SeenMemory, SeenPace
-from .words import COUNTS, MIB, SIZES, amount, gpu_of, is_on, place_of, positive, quantization, whole
+from .words import (
+    COUNTS,
+    MIB,
+    SIZES,
+    amount,
+    gpu_of,
+    is_on,
+    place_of,
+    positive,
+    quantization,
+    whole,
+)
 
 # one of them stands in every log that tells a figure
 MARKS = ("buffer size", "eval time", "Generation: ", "_breakdown_")

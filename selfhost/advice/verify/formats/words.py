@@ -106,5 +106,5 @@ def gpu_of(text: str) -> str | None:
 
 
 def is_on(value: str) -> bool | None:
-    """Whether an option is on, of `disabled` or 0; None where the program chose, or does not tell."""
+    """Whether an option is on, of `disabled` or 0; None where the program chose."""
     return _SWITCHES.get(value.strip())

@@ -1,0 +1,281 @@
+"""Why a figure of a run cannot be compared, what the run had otherwise than predicted, and what
+most often explains a figure far from the likely one: conditions here, sentences in two tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ...core import units
+from ...core.templates import filled
+from ...core.workload import KV_CACHE_TYPES
+from ...judge.pace.pacing import how_to_measure
+from ...judge.pace.speed import Speed
+from ...judge.record import Verdict
+from ...machine.gpus import are_alike, fastest
+from ...machine.record import was_at_present
+from ...needs.records import Term
+from .run import (
+    ALL_MEMORY,
+    CONTEXT,
+    EVERYTHING_ELSE,
+    LEAST_TOKENS,
+    MODEL_FILE,
+    Run,
+    SeenMemory,
+    SeenPace,
+)
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from .comparison import Difference
+    from .layout import Layout
+
+OF_PROCESS = (MODEL_FILE, EVERYTHING_ELSE, ALL_MEMORY)
+# llama.cpp computes a prompt in batches of so many tokens by default (-ub); on a GPU fewer take
+# nearly as long, on a processor in proportion
+_BATCH_TOKENS = 512
+_TIED_TO_CACHE_TYPE = ("kv_cache", CONTEXT, EVERYTHING_ELSE, ALL_MEMORY)
+# of the average of repeated runs, how far they may lie apart from it: half of what most ranges are
+# wide. Quiet ones lie 1 to 3 % apart, beside other programs 10 % and more (llama-bench, here)
+_STEADY = 0.25
+# as many of the fastest GPU of the table as a server has, which share one model out: none is faster
+_GPUS = 8
+# no residual of the fit: ranges of a factor of 2 hold 94 % of 281 published runs
+# (benchmarks/speed_residuals.py)
+_FOREIGN_FACTOR = 3.0
+# slower than likely by so much is worth an explanation, as `comparison.CLOSE_FACTOR`
+_SLOW = -0.2
+
+WHY = {
+    "no-number": "the run gives no number that a pace can be",
+    "no-pace": "no pace is predicted for it",
+    "drafts": "the run drafts tokens, so that a step gives several: compare one without a draft",
+    "varies": (
+        "its repetitions vary by {percent} of their average: run it again where nothing else runs"
+    ),
+    "shared": (
+        "other requests were answered at the same time, and had a part of it: compare one that has"
+        " the program alone"
+    ),
+    # each of its tokens looks back at more than the prompt itself holds
+    "behind": (
+        "it was read behind {depth:tokens}, and predicted is a prompt at the start of a context"
+    ),
+    "few": "{tokens:tokens} are too few to compare: take {least} or more",
+    "impossible": (
+        "the figure cannot be right: at that pace the run would {rate}, and {gpus} of the fastest"
+        " GPU known here have {most} together"
+    ),
+    "no-memory": "no memory is predicted for it",
+    # pages that nothing wrote to yet, and what a program keeps of a model on a GPU: the table of
+    # tokens, of which few rows are looked up, and buffers to copy through
+    "not-filled": (
+        "a process takes less until a prompt has filled its context, and where the system has"
+        " dropped pages of the file"
+    ),
+    "beside-gpu": "what stays in RAM beside a GPU is in no term of its own",
+    "holds-draft": "the process holds a model that drafts, too: its log tells them apart (-lv 4)",
+    "no-context": "the run does not tell its context (-c)",
+    "other-batch": ("the run computes {batch:tokens} at once (-ub), and predicted is {least}"),
+    "logits": "the program makes room for the logits of {outputs:tokens} at once",
+    "cache-type": "the run does not tell the type of its cache, or keys and values differ",
+    "more-cards": (
+        "the run lay on {cards} GPUs, each with a buffer of its own, and predicted is {predicted}"
+    ),
+    "repacked": (
+        "the run laid weights out anew for its processor, which the predicted --no-repack prevents"
+    ),
+}
+_NOTES = {
+    "unseen-gpu": "Memory on a GPU is predicted too, and this run does not show it: its log does.",
+    "all-layers": (
+        "The run had every layer on the GPU; predicted is a part of them, the rest in RAM."
+    ),
+    "no-flash": (
+        "The run had flash attention off, which is slower and takes a larger compute buffer:"
+        " predicted is with it (-fa on)."
+    ),
+    "elsewhere": (
+        "The run was on {run:and}, and the prediction is for {here:and}: name the run's with"
+        " --machine or --gpu."
+    ),
+    "fuller": (
+        "Decoding slows down as the context fills, and the run does not tell how full it was:"
+        " predicted is a short chat."
+    ),
+    "busy": (
+        "A run is slower than predicted while other programs use the cores or the memory: try again"
+        " on a quiet machine."
+    ),
+    "foreign": (
+        "A pace so far off is most often that of another machine or model: name those of the run"
+        " with --machine, --gpu and --model."
+    ),
+    "prompt-cache": (
+        "A server's prompt cache (--cache-ram) grows with its requests and is in no range."
+    ),
+    "moment": "The prediction rests on the memory at one moment. To be sure, run with --measure.",
+    "basis": "Basis of the predicted pace: {how}.[[remedy? For a narrower range, {remedy}.]]",
+}
+
+
+def cards(parts: Sequence[SeenMemory | Term]) -> list[str]:
+    """The accelerators on which some of these lie, by their number."""
+    places = {part.where for part in parts} - {"host"}
+    return sorted(places, key=lambda where: int(where.rpartition(":")[2]))
+
+
+# ------------------------------------------------------------------ why not compared
+
+
+def why_no_pace(
+    seen: SeenPace, speed: Speed | None, verdict: Verdict, *, is_predicted: bool
+) -> str | None:
+    """Why that pace cannot be compared; None where it can."""
+    if seen.tokens_per_second is None:
+        return WHY["no-number"]
+    impossible = _why_impossible(seen, verdict)
+    if impossible is not None or is_predicted:
+        return impossible or _why_another_pace(seen, verdict)
+    return speed.how if speed is not None and speed.decode is None else WHY["no-pace"]
+
+
+def _why_another_pace(seen: SeenPace, verdict: Verdict) -> str | None:
+    """Why the run's own pace is no pace of one long request alone; None where it is."""
+    shares_ram = any(card.unified for card in verdict.machine.accelerators or ())
+    tokens, depth, least = seen.tokens, seen.depth_tokens or 0, LEAST_TOKENS[seen.kind]
+    if seen.kind == "prompt" and (_placement(verdict) != "host" or shares_ram):
+        # fewer take a GPU as long as a batch
+        least = _BATCH_TOKENS
+    reasons = {
+        "drafts": seen.drafted and seen.kind == "decode",
+        "varies": (seen.deviation or 0) > _STEADY,
+        "shared": seen.shared,
+        "behind": seen.kind == "prompt" and depth > (tokens or 0),
+        "few": tokens is not None and tokens < least,
+    }
+    figures = {
+        "percent": units.percent(seen.deviation or 0),
+        "depth": depth,
+        "tokens": tokens,
+        "least": least,
+    }
+    return next((filled(WHY[key], figures) for key, holds in reasons.items() if holds), None)
+
+
+def _why_impossible(seen: SeenPace, verdict: Verdict) -> str | None:
+    """Why nothing runs the model at that pace, whatever the machine: each step reads the weights,
+    and each token of a prompt is computed with all that it meets. None where something may.
+    """
+    pace, parameters = seen.tokens_per_second, verdict.model.parameters
+    bytes_per_second, operations_per_second = fastest()
+    if pace is None or not parameters.active:
+        return None
+    if seen.kind == "prompt":
+        needed, most = 2 * parameters.active * pace, _GPUS * operations_per_second
+        rate, given = f"compute {needed / 1e12:,.0f} TFLOPS", f"{most / 1e12:,.0f}"
+    else:
+        memory = verdict.needs.memory if verdict.needs is not None else None
+        # what a processor reads in a layout of its own stands apart
+        names = ("weights", "repacked_weights")
+        terms = () if memory is None else memory.terms
+        held = sum(term.low_bytes for term in terms if term.name in names)
+        share = min(1.0, parameters.active / (parameters.total or 1))
+        needed, most = held * share * pace / seen.sequences, _GPUS * bytes_per_second
+        rate = f"read {units.decimal(int(needed))} of weights a second"
+        given = units.decimal(int(most))
+    if needed <= most:
+        return None
+    return filled(WHY["impossible"], {"rate": rate, "gpus": _GPUS, "most": given})
+
+
+def why_no_memory(seen: SeenMemory, run: Run, verdict: Verdict, *, unpacks: bool) -> str | None:
+    """Why that term cannot be compared; None where it can. A command with --no-repack is predicted
+    where it `unpacks`, for a log tells no option.
+    """
+    term, outputs, memory = seen.term, run.output_tokens or 0, None
+    if verdict.needs is not None:
+        memory = verdict.needs.memory
+    lay, predicted = len(cards(run.memory)), len(cards(memory.terms)) if memory else 0
+    is_repacked = any(part.term == "repacked_weights" for part in run.memory)
+    is_compute = term == "compute"
+    reasons = {
+        "holds-draft": run.holds_draft and term in (EVERYTHING_ELSE, ALL_MEMORY),
+        "no-context": run.context_tokens is None and (is_compute or term in _TIED_TO_CACHE_TYPE),
+        "other-batch": is_compute and run.batch_tokens not in (None, _BATCH_TOKENS),
+        # llama-completion and llama-perplexity; a server has one for each sequence
+        "logits": is_compute and outputs > max(run.parallel or 1, run.states),
+        "cache-type": term in _TIED_TO_CACHE_TYPE and run.kv_cache_type not in KV_CACHE_TYPES,
+        "more-cards": is_compute and _placement(verdict) != "host" and lay > predicted,
+        "repacked": unpacks and is_repacked and term in ("weights", "repacked_weights"),
+    }
+    figures = {
+        "batch": run.batch_tokens,
+        "least": _BATCH_TOKENS,
+        "outputs": outputs,
+        "cards": lay,
+        "predicted": predicted,
+    }
+    return next((filled(WHY[key], figures) for key, holds in reasons.items() if holds), None)
+
+
+def _placement(verdict: Verdict) -> str:
+    return (verdict.needs.placement if verdict.needs is not None else None) or "host"
+
+
+# ------------------------------------------------------------------ notes
+
+
+def run_otherwise(
+    run: Run, verdict: Verdict, layout: Layout | None, *, is_off: bool
+) -> Iterator[str]:
+    """Options and hardware of the run that the prediction has otherwise, or as the run had them.
+    `is_off`: some figure is not as predicted.
+    """
+    placed, layers = _placement(verdict), getattr(verdict.model.architecture, "layers", 0)
+    if placed != "host" and run.memory and all(seen.where == "host" for seen in run.memory):
+        yield _NOTES["unseen-gpu"]
+    if layout is not None and layout.note is not None:
+        yield layout.note
+    elif layout is None and placed == "split" and layers and (run.gpu_layers or 0) >= layers:
+        yield _NOTES["all-layers"]
+    if run.flash_attention is False and is_off:
+        yield _NOTES["no-flash"]
+    here = list(dict.fromkeys(card.name for card in verdict.machine.accelerators or ()))
+    names = list(dict.fromkeys(run.gpu.split(", "))) if run.gpu else []
+    foreign = [name for name in names if not any(are_alike(name, card) for card in here)]
+    if placed != "host" and here and foreign:
+        yield filled(_NOTES["elsewhere"], {"run": foreign, "here": here})
+
+
+def causes(
+    rows: Sequence[Difference], verdict: Verdict, fast_prompts: str, basis: Speed | None
+) -> Iterator[str]:
+    """What most often explains a figure far from the likely one, and what a wide range of a pace
+    rests on: `basis`.
+    """
+    paces = [row for row in rows if row.subject == "pace" and row.inside is not None]
+    decoding = [row for row in paces if row.term != "prompt"]
+    above = {row.term for row in rows if row.off > 0}
+    slow = [row for row in paces if row.difference is not None and row.difference < _SLOW]
+    source = verdict.machine.sources.get("memory_bandwidth_bytes_per_second", "")
+    if any(row in decoding and row.depth_tokens is None for row in slow):
+        yield _NOTES["fuller"]
+    if slow:
+        yield _NOTES["busy"]
+    if fast_prompts and "prompt" in above:
+        yield fast_prompts
+    # farther off than any machine is from what is predicted for its like
+    if any(row.off and row.off_factor > _FOREIGN_FACTOR for row in paces):
+        yield _NOTES["foreign"]
+    if not above.isdisjoint(OF_PROCESS):
+        yield _NOTES["prompt-cache"]
+    if any(not row.inside for row in decoding) and was_at_present(source):
+        yield _NOTES["moment"]
+    # of a figure outside its range, too
+    is_wide = any(row.is_wide for row in decoding)
+    if basis is not None and is_wide:
+        remedy = how_to_measure(verdict.machine)
+        yield filled(_NOTES["basis"], {"how": basis.how, "remedy": remedy})
