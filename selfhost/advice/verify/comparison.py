@@ -354,19 +354,19 @@ def _memory_row(seen: SeenMemory, verdict: Verdict, run: Run, why: str | None) -
         where=seen.where,
         unit="bytes",
         seen=seen.bytes,
-        why=reasons.WHY["no-memory"],
+        why=reasons.why("no-memory"),
     )
     memory = verdict.needs.memory if verdict.needs is not None else None
     if memory is None:
         return row
     low, likely, high = _predicted(seen, memory, run)
     if not high and seen.where == "host" and reasons.cards(memory.terms):
-        return row.replace(why=reasons.WHY["beside-gpu"])
+        return row.replace(why=reasons.why("beside-gpu"))
     inside, rounded = None, seen.rounded_bytes
     if why is None:
         inside = low - rounded <= seen.bytes <= high + rounded
         if seen.term in reasons.OF_PROCESS and seen.bytes < low - rounded:
-            inside, why = None, reasons.WHY["not-filled"]
+            inside, why = None, reasons.why("not-filled")
     return row.replace(low=low, likely=likely, high=high, inside=inside, why=why)
 
 

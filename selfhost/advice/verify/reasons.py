@@ -1,5 +1,5 @@
 """Why a figure of a run cannot be compared, what the run had otherwise than predicted, and what
-most often explains a figure far from the likely one: conditions here, sentences in two tables.
+most often explains a figure far from the likely one: the sentences are in `common/runs.toml`.
 """
 
 from __future__ import annotations
@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ...core import units
+from ...core.tables import shipped_table
 from ...core.templates import filled
 from ...core.workload import KV_CACHE_TYPES
 from ...judge.pace.pacing import how_to_measure
@@ -48,77 +49,14 @@ _FOREIGN_FACTOR = 3.0
 # slower than likely by so much is worth an explanation, as `comparison.CLOSE_FACTOR`
 _SLOW = -0.2
 
-WHY = {
-    "no-number": "the run gives no number that a pace can be",
-    "no-pace": "no pace is predicted for it",
-    "drafts": "the run drafts tokens, so that a step gives several: compare one without a draft",
-    "varies": (
-        "its repetitions vary by {percent} of their average: run it again where nothing else runs"
-    ),
-    "shared": (
-        "other requests were answered at the same time, and had a part of it: compare one that has"
-        " the program alone"
-    ),
-    # each of its tokens looks back at more than the prompt itself holds
-    "behind": (
-        "it was read behind {depth:tokens}, and predicted is a prompt at the start of a context"
-    ),
-    "few": "{tokens:tokens} are too few to compare: take {least} or more",
-    "impossible": (
-        "the figure cannot be right: at that pace the run would {rate}, and {gpus} of the fastest"
-        " GPU known here have {most} together"
-    ),
-    "no-memory": "no memory is predicted for it",
-    # pages that nothing wrote to yet, and what a program keeps of a model on a GPU: the table of
-    # tokens, of which few rows are looked up, and buffers to copy through
-    "not-filled": (
-        "a process takes less until a prompt has filled its context, and where the system has"
-        " dropped pages of the file"
-    ),
-    "beside-gpu": "what stays in RAM beside a GPU is in no term of its own",
-    "holds-draft": "the process holds a model that drafts, too: its log tells them apart (-lv 4)",
-    "no-context": "the run does not tell its context (-c)",
-    "other-batch": ("the run computes {batch:tokens} at once (-ub), and predicted is {least}"),
-    "logits": "the program makes room for the logits of {outputs:tokens} at once",
-    "cache-type": "the run does not tell the type of its cache, or keys and values differ",
-    "more-cards": (
-        "the run lay on {cards} GPUs, each with a buffer of its own, and predicted is {predicted}"
-    ),
-    "repacked": (
-        "the run laid weights out anew for its processor, which the predicted --no-repack prevents"
-    ),
-}
-_NOTES = {
-    "unseen-gpu": "Memory on a GPU is predicted too, and this run does not show it: its log does.",
-    "all-layers": (
-        "The run had every layer on the GPU; predicted is a part of them, the rest in RAM."
-    ),
-    "no-flash": (
-        "The run had flash attention off, which is slower and takes a larger compute buffer:"
-        " predicted is with it (-fa on)."
-    ),
-    "elsewhere": (
-        "The run was on {run:and}, and the prediction is for {here:and}: name the run's with"
-        " --machine or --gpu."
-    ),
-    "fuller": (
-        "Decoding slows down as the context fills, and the run does not tell how full it was:"
-        " predicted is a short chat."
-    ),
-    "busy": (
-        "A run is slower than predicted while other programs use the cores or the memory: try again"
-        " on a quiet machine."
-    ),
-    "foreign": (
-        "A pace so far off is most often that of another machine or model: name those of the run"
-        " with --machine, --gpu and --model."
-    ),
-    "prompt-cache": (
-        "A server's prompt cache (--cache-ram) grows with its requests and is in no range."
-    ),
-    "moment": "The prediction rests on the memory at one moment. To be sure, run with --measure.",
-    "basis": "Basis of the predicted pace: {how}.[[remedy? For a narrower range, {remedy}.]]",
-}
+
+def why(key: str, **figures: object) -> str:
+    """A clause on why a figure is not compared."""
+    return filled(shipped_table("runs")["why"][key], figures)
+
+
+def _note(key: str, **figures: object) -> str:
+    return filled(shipped_table("runs")["note"][key], figures)
 
 
 def cards(parts: Sequence[SeenMemory | Term]) -> list[str]:
@@ -135,11 +73,11 @@ def why_no_pace(
 ) -> str | None:
     """Why that pace cannot be compared; None where it can."""
     if seen.tokens_per_second is None:
-        return WHY["no-number"]
+        return why("no-number")
     impossible = _why_impossible(seen, verdict)
     if impossible is not None or is_predicted:
         return impossible or _why_another_pace(seen, verdict)
-    return speed.how if speed is not None and speed.decode is None else WHY["no-pace"]
+    return speed.how if speed is not None and speed.decode is None else why("no-pace")
 
 
 def _why_another_pace(seen: SeenPace, verdict: Verdict) -> str | None:
@@ -162,7 +100,7 @@ def _why_another_pace(seen: SeenPace, verdict: Verdict) -> str | None:
         "tokens": tokens,
         "least": least,
     }
-    return next((filled(WHY[key], figures) for key, holds in reasons.items() if holds), None)
+    return next((why(key, **figures) for key, holds in reasons.items() if holds), None)
 
 
 def _why_impossible(seen: SeenPace, verdict: Verdict) -> str | None:
@@ -188,7 +126,7 @@ def _why_impossible(seen: SeenPace, verdict: Verdict) -> str | None:
         given = units.decimal(int(most))
     if needed <= most:
         return None
-    return filled(WHY["impossible"], {"rate": rate, "gpus": _GPUS, "most": given})
+    return why("impossible", rate=rate, gpus=_GPUS, most=given)
 
 
 def why_no_memory(seen: SeenMemory, run: Run, verdict: Verdict, *, unpacks: bool) -> str | None:
@@ -218,7 +156,7 @@ def why_no_memory(seen: SeenMemory, run: Run, verdict: Verdict, *, unpacks: bool
         "cards": lay,
         "predicted": predicted,
     }
-    return next((filled(WHY[key], figures) for key, holds in reasons.items() if holds), None)
+    return next((why(key, **figures) for key, holds in reasons.items() if holds), None)
 
 
 def _placement(verdict: Verdict) -> str:
@@ -236,18 +174,18 @@ def run_otherwise(
     """
     placed, layers = _placement(verdict), getattr(verdict.model.architecture, "layers", 0)
     if placed != "host" and run.memory and all(seen.where == "host" for seen in run.memory):
-        yield _NOTES["unseen-gpu"]
+        yield _note("unseen-gpu")
     if layout is not None and layout.note is not None:
         yield layout.note
     elif layout is None and placed == "split" and layers and (run.gpu_layers or 0) >= layers:
-        yield _NOTES["all-layers"]
+        yield _note("all-layers")
     if run.flash_attention is False and is_off:
-        yield _NOTES["no-flash"]
+        yield _note("no-flash")
     here = list(dict.fromkeys(card.name for card in verdict.machine.accelerators or ()))
     names = list(dict.fromkeys(run.gpu.split(", "))) if run.gpu else []
     foreign = [name for name in names if not any(are_alike(name, card) for card in here)]
     if placed != "host" and here and foreign:
-        yield filled(_NOTES["elsewhere"], {"run": foreign, "here": here})
+        yield _note("elsewhere", run=foreign, here=here)
 
 
 def causes(
@@ -262,20 +200,20 @@ def causes(
     slow = [row for row in paces if row.difference is not None and row.difference < _SLOW]
     source = verdict.machine.sources.get("memory_bandwidth_bytes_per_second", "")
     if any(row in decoding and row.depth_tokens is None for row in slow):
-        yield _NOTES["fuller"]
+        yield _note("fuller")
     if slow:
-        yield _NOTES["busy"]
+        yield _note("busy")
     if fast_prompts and "prompt" in above:
         yield fast_prompts
     # farther off than any machine is from what is predicted for its like
     if any(row.off and row.off_factor > _FOREIGN_FACTOR for row in paces):
-        yield _NOTES["foreign"]
+        yield _note("foreign")
     if not above.isdisjoint(OF_PROCESS):
-        yield _NOTES["prompt-cache"]
+        yield _note("prompt-cache")
     if any(not row.inside for row in decoding) and was_at_present(source):
-        yield _NOTES["moment"]
+        yield _note("moment")
     # of a figure outside its range, too
     is_wide = any(row.is_wide for row in decoding)
     if basis is not None and is_wide:
         remedy = how_to_measure(verdict.machine)
-        yield filled(_NOTES["basis"], {"how": basis.how, "remedy": remedy})
+        yield _note("basis", how=basis.how, remedy=remedy)

@@ -29,7 +29,7 @@ WRAPPED: dict[str, Callable[[str], str]] = {
 SAMPLES = [
     path
     for path in sorted((DATA / "logs").glob("*.txt"))
-    if path.stem not in ("api_answer-lm_studio", "api_answer-ollama")
+    if path.stem not in ("answers-lm_studio_api", "answers-ollama_api")
 ]
 
 

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from importlib import import_module
 
+from ....core.reading import Unreadable
+from ....core.records import pattern
+from ....core.tables import shipped_table
 from ..run import Run
-from ..unusable import refuse
 from ..wrapped import unwrapped
 
 # in the order in which they are asked
 NAMES = (
-    "answers_printed",
-    "api_answer",
+    "answers",
     "llama_bench",
     "llama_log",
     "server_windows",
@@ -22,6 +23,8 @@ NAMES = (
 )
 # of a longer text the start, where a model is loaded, and the end, where it answered last
 _START, _END = 2 << 20, 4 << 20
+# what an output of no use is known by stands near the start, or in the last lines
+_NEAR = 1_000_000
 
 
 def run_of(text: str) -> Run | None:
@@ -39,5 +42,13 @@ def run_of(text: str) -> Run | None:
         if run is not None and run.holds_figures:
             note = ("The middle of a log so long is left out.",) if is_cut else ()
             return run.replace(notes=(*run.notes, *note))
-    refuse(text)
+    _refuse(text)
     return None
+
+
+def _refuse(text: str) -> None:
+    """Raise `Unreadable` for an output of a known kind; nothing for any other."""
+    part = text if len(text) <= 2 * _NEAR else f"{text[:_NEAR]}\n{text[-_NEAR:]}"
+    for kind in shipped_table("runs")["unusable"]:
+        if pattern(kind["sign"], 8).search(part) is not None:
+            raise Unreadable(kind["reason"], kind["remedy"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ....core.records import pattern
+from ....core.tables import shipped_table
 from ..requests import Requests
 from ..run import CONTEXT, Run, SeenMemory, SeenPace
 from .words import (
@@ -39,39 +40,6 @@ _BREAKDOWN = pattern(
     r"memory_breakdown_print: \| +- (\w{1,40})(?: \((.{1,80}?)\))? +\|"
     r"(?: +\d{1,9} = +\d{1,9} \+)? +\(? *\d{1,9} = +(\d{1,9}) \+ +(\d{1,9}) \+ +(\d{1,9})\)? "
 )
-# what a line tells, by a sign of it: each named group is a fact, and the last line counts
-_FACTS = tuple(
-    (sign, pattern(line))
-    for sign, line in (
-        # what print_info and llama_context tell; the second of a name is of older builds
-        (
-            " = ",
-            r"(?:print_info|llm_load_print_meta|llama_context|llama_new_context_with_model"
-            r"|llama_init_from_model): (?P<key>arch|general\.name|file type|model ftype"
-            r"|model params|file size|model size|n_seq_max|n_ctx|n_ctx_seq|n_ctx_per_seq|kv_unified"
-            r"|n_outputs_max|n_ubatch|flash_attn) *= (?P<value>.{0,200})$",
-        ),
-        (
-            "n_slots",
-            r"n_slots = (?P<n_seq_max>\d{1,6}), n_ctx_slot = (?P<n_ctx_seq>\d{1,9}),"
-            r" kv_unified = '(?P<kv_unified>true|false)'",
-        ),
-        ("K (", r"K \((?P<key_type>\w{1,10})\): .{0,30}V \((?P<value_type>\w{1,10})\):"),
-        ("n_threads", r"n_threads = (?P<threads>\d{1,5})"),
-        ("offloaded ", r"offloaded (?P<gpu_layers>\d{1,5})/\d{1,5} layers to GPU"),
-        ("tensors from", r"tensors from (?P<file>.{1,4096}?)(?: \(version GGUF.*)?$"),
-        ("loading model '", r"loading model '(?P<file>.{1,4096}?)'"),
-        # what llama-cli shows above a chat
-        ("model ", r"^model +: (?P<file>.{1,4096})$"),
-        ("ftype ", r"^ftype +: (?P<ftype>.{1,80})$"),
-        # [ Prompt: 63.8 t/s | Generation: 13.5 t/s ]
-        (
-            "Generation: ",
-            r"\[ Prompt: (?P<prompt>\d{1,9}\.\d|-?nan|inf) t/s"
-            r" \| Generation: (?P<decode>\d{1,9}\.\d|-?nan|inf) t/s \]",
-        ),
-    )
-)
 _COMMIT = pattern(r"build(?: |: )\d{1,9} \(([0-9a-f]{4,40})\)")
 # from here on a model that drafts is loaded, or a context for the layers of the model that do
 _DRAFTER = ("loading draft model", "creating MTP draft context against the target model")
@@ -89,6 +57,9 @@ class _Log:
     def __init__(self) -> None:
         self.facts: dict[str, str] = {}
         self.requests = Requests()
+        # what a line tells, by a sign of it: each named group is a fact, and the last line counts
+        rows = shipped_table("runs")["fact"]
+        self.patterns = [(row["sign"], pattern("".join(row["line"]))) for row in rows]
         self.buffers: _Sizes = {}
         # of the table that was printed last
         self.breakdown: _Sizes = {}
@@ -115,7 +86,7 @@ class _Log:
             self._take_facts(line)
 
     def _take_facts(self, line: str) -> None:
-        for sign, fact in _FACTS:
+        for sign, fact in self.patterns:
             match = fact.search(line) if sign in line else None
             groups = {} if match is None else match.groupdict()
             if "key" in groups:

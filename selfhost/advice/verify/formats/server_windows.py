@@ -8,13 +8,15 @@ from __future__ import annotations
 from statistics import median
 
 from ....core.records import Record, pattern
+from ....core.tables import shipped_table
 from ..run import Run, SeenMemory, SeenPace
 from .words import positive, whole
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from re import Pattern
+    from collections.abc import Mapping
+    from typing import Any
 
 _GIB = 1 << 30
 # a window in which a prompt is read tells nothing of it before the prompt ends; its pace is below
@@ -32,49 +34,10 @@ _CPU = "device_config=cpu"
 _OTHER_COPY = pattern(r"^\[[^\]]{0,60}\bDP(?!0\b)\d{1,4}\b")
 
 
-class _Server(Record):
-    """A server: `window` has named groups `running` requests and `pace`, and may have `prompt`, the
-    pace of reading, and `held` tokens in the context. `reads` stands in the line of a prompt that
-    is read.
-    """
-
-    tool: str
-    runtime: str
-    mark: str
-    window: Pattern[str]
-    drafts: str
-    reads: str | None = None
-
-
-_SERVERS = (
-    # Engine 000: Avg prompt throughput: 0.0 tokens/s, Avg generation throughput: 213.0 tokens/s,
-    # Running: 1 reqs, Waiting: 0 reqs
-    _Server(
-        tool="vLLM log",
-        runtime="vllm",
-        mark="Avg generation throughput",
-        window=pattern(
-            r"Avg prompt throughput: (?P<prompt>\d{1,9}\.\d) tokens/s, Avg generation throughput:"
-            r" (?P<pace>\d{1,9}\.\d) tokens/s, Running: (?P<running>\d{1,6}) reqs,(?P<held>)"
-        ),
-        drafts="SpecDecoding metrics:",
-    ),
-    # [2026-08-02 00:02:38 TP0] Decode batch, #running-req: 1, #full token: 210, token usage: 0.00,
-    # accept len: 2.52, cuda graph: True, gen throughput (token/s): 19.53, #queue-req: 0
-    _Server(
-        tool="SGLang log",
-        runtime="sglang",
-        mark="gen throughput (token/s): ",
-        window=pattern(
-            r"Decode batch[.,] #running-req: (?P<running>\d{1,6}), #(?:full )?token:"
-            r" (?P<held>\d{1,9}),(?P<prompt>).{0,400}?gen throughput \(token/s\):"
-            r" (?P<pace>\d{1,9}\.\d{1,3})"
-        ),
-        drafts="accept len: ",
-        reads="Prefill batch",
-    ),
+MARKS = (
+    *("Avg generation throughput", "gen throughput (token/s): "),
+    *("odel loading took", "odel weights took"),
 )
-MARKS = (*(server.mark for server in _SERVERS), "odel loading took", "odel weights took")
 
 
 class _Window(Record):
@@ -89,7 +52,8 @@ def read(text: str) -> Run | None:
     """The windows with as many requests as most had; None where the log shows neither a whole
     window nor what the model took.
     """
-    server = next((each for each in _SERVERS if each.mark in text), _SERVERS[0])
+    servers = shipped_table("runs")["server"]
+    server = next((each for each in servers if each["mark"] in text), servers[0])
     windows, loaded = _whole_windows(text, server), _LOADED.search(text)
     is_one_device = max((int(size) for size in _SPREAD.findall(text)), default=1) == 1
     memory = _weights(loaded[1], text) if loaded is not None and is_one_device else ()
@@ -105,7 +69,7 @@ def read(text: str) -> Run | None:
         tokens_per_second=median(window.pace for window in same) if same else None,
         depth_tokens=int(median(held)) // at_once if held else None,
         sequences=at_once,
-        drafted=server.drafts in text,
+        drafted=server["drafts"] in text,
     )
     context, version, model = _CONTEXT.search(text), _VERSION.search(text), _MODEL.search(text)
     cached = _CACHED.search(model[1]) if model is not None else None
@@ -113,31 +77,31 @@ def read(text: str) -> Run | None:
     left_out = len(windows) - len(same)
     note = f"Windows of other numbers of requests at once are left out: {left_out:,}."
     return Run(
-        tool=server.tool,
-        runtime=server.runtime,
+        tool=server["tool"],
+        runtime=server["runtime"],
         version=version and version[1],
         name=name if cached is None else f"{cached[1]}/{cached[2]}",
         context_tokens=whole(context[1]) if context is not None else None,
         parallel=at_once,
-        on_processor=_CPU in text if server.runtime == "vllm" else None,
+        on_processor=_CPU in text if server["runtime"] == "vllm" else None,
         paces=(pace,) if same else (),
         memory=memory,
         notes=(note,) if left_out else (),
     )
 
 
-def _whole_windows(text: str, server: _Server) -> list[_Window]:
+def _whole_windows(text: str, server: Mapping[str, Any]) -> list[_Window]:
     """Those with the same requests from start to end that are as fast as decoding alone is, for no
     part of a window can be faster than a whole one of as many requests.
     """
-    windows = []
+    windows, shape = [], pattern("".join(server["window"]))
     # the pace of every window, by the most requests that were in it
     paces: list[tuple[int, float]] = []
     before = 0
     for line in text.splitlines():
-        if server.reads is not None and server.reads in line:
+        if server.get("reads", "\n") in line:
             before = 0
-        window = server.window.search(line[:8192]) if server.mark in line else None
+        window = shape.search(line[:8192]) if server["mark"] in line else None
         if window is None or _OTHER_COPY.match(line[:200]) is not None:
             continue
         running, pace = int(window["running"]), positive(window["pace"])
