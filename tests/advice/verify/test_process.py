@@ -52,16 +52,6 @@ def test_memory_of_a_server_by_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     }
 
 
-@pytest.mark.parametrize("option", ["-md d.gguf", "--spec-draft-model=d.gguf", "-hfd a/b:Q8_0"])
-def test_a_process_that_holds_a_draft_is_known(
-    option: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """`check --draft` gives such a line; the memory of the process is of both models."""
-    server = seen(f"llama-server -m x.gguf -c 4096 {option}")
-    monkeypatch.setattr(module, "process", lambda _number: server)
-    assert run_of_process("1").holds_draft
-
-
 def test_a_process_without_a_model_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """As is one that is not there."""
     monkeypatch.setattr(

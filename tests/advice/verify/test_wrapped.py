@@ -16,7 +16,6 @@ from selfhost.advice.verify import formats
 WRAPPED: dict[str, Callable[[str], str]] = {
     "journald": lambda line: "Dec 03 14:58:50 my-host serve[937]: " + line,
     "journald, ISO": lambda line: "2026-01-03T14:58:50+0100 my-host serve[937]: " + line,
-    "syslog": lambda line: "2026-01-03T14:58:50.123456+01:00 host serve[1]: " + line,
     "compose": lambda line: "llama-1  | " + line,
     "docker -t": lambda line: "2026-01-03T14:58:50.123456789Z " + line,
     "containerd": lambda line: "2026-01-03T14:58:50.123456789Z stderr F " + line,

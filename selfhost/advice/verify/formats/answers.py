@@ -56,7 +56,8 @@ _PACES = ("rate", "seconds", "prompt_rate", "prompt_seconds")
 
 def _printed(text: str, line: str) -> Iterator[_Fields]:
     """The groups of each answer that is printed."""
-    parts, fields, count = pattern(line), {}, 0
+    parts, count = pattern(line), 0
+    fields: _Fields = {}
     for each in text.splitlines():
         match = parts.search(each[:1000])
         groups = {} if match is None else match.groupdict()
