@@ -333,10 +333,6 @@ def size_of(
         _growth("page_tables", entries, held=held, page=_PAGE_BYTES, entry=_PAGE_ENTRY_BYTES)
     )
     arguments, environment, fetch = _to_start(verdict, runtime, growths)
-    vendor = accelerators[0].vendor if accelerators else ""
-    # what was understood, what the quantization costs, and that a card may not hold the most
-    warning = verdict.quality.warning if verdict.quality is not None else None
-    tight = [each.reason for each in verdict.findings if each.code == "accelerator-tight"]
     return ContainerSize(
         asked=verdict.asked,
         model=verdict.model,
@@ -351,14 +347,22 @@ def size_of(
         per_user_accelerator_bytes=kept.accelerator_state_bytes,
         accelerators=accelerators,
         shared_memory_bytes=shared,
-        image=service.images.get(vendor, service.image) or None,
+        image=service.images.get(accelerators[0].vendor if accelerators else "", service.image)
+        or None,
         arguments=arguments,
         environment=environment,
         fetch=fetch,
         needs_login="weights-gated" in {finding.code for finding in verdict.findings},
-        notes=(*verdict.understood_as, *([warning] if warning is not None else ()), *tight),
+        notes=_notes(verdict),
         files=_mounts(verdict.asked, arguments),
     )
+
+
+def _notes(verdict: Verdict) -> tuple[str, ...]:
+    """What was understood, what the quantization costs, and that a card may not hold the most."""
+    warning = verdict.quality.warning if verdict.quality is not None else None
+    tight = [each.reason for each in verdict.findings if each.code == "accelerator-tight"]
+    return (*verdict.understood_as, *([warning] if warning is not None else ()), *tight)
 
 
 def _sizable(verdict: Verdict, catalogue: Catalogue) -> tuple[RuntimeSpec, Needs, MemoryNeed]:

@@ -6,7 +6,7 @@ import os
 
 from ...catalogue.index import Catalogue
 from ...catalogue.names import id_of, look_up
-from ...catalogue.spec import ModelSpec
+from ...catalogue.spec import MODALITIES, ModelSpec
 from ...catalogue.spec_values import GENERATING
 from ...core import units
 from ...core.errors import SelfhostError, UnknownModelError
@@ -176,10 +176,11 @@ def _of_shape(run: Run, catalogue: Catalogue) -> str | None:
     if count is None or run.architecture is None:
         return None
     decodes = any(pace.kind == "decode" for pace in run.paces)
+    kinds = GENERATING if decodes else MODALITIES
     near = []
     for outline in catalogue.outlines():
         total = outline.parameters_total
-        if not total or (decodes and outline.modality not in GENERATING):
+        if not total or outline.modality not in kinds:
             continue
         is_same, sees = abs(total / count - 1) < _SAME_COUNT, outline.modality == "vision"
         if is_same or (sees and total > count):
@@ -189,9 +190,14 @@ def _of_shape(run: Run, catalogue: Catalogue) -> str | None:
             )
     for *_, spec_id in sorted(near):
         spec = catalogue.spec(str(spec_id))
-        row = spec.architecture.row if spec.architecture is not None else None
-        encoders, total = spec.parameters.encoders or 0, spec.parameters.total or 0
-        is_near = any(abs(each / count - 1) < _SAME_COUNT for each in (total, total - encoders))
-        if row == run.architecture and is_near:
+        if _has_shape(spec, run.architecture, count):
             return spec.id
     return None
+
+
+def _has_shape(spec: ModelSpec, architecture: str, count: int) -> bool:
+    """Whether it has that architecture and as many parameters, with its encoders or without."""
+    row = spec.architecture.row if spec.architecture is not None else None
+    total, encoders = spec.parameters.total or 0, spec.parameters.encoders or 0
+    is_near = any(abs(each / count - 1) < _SAME_COUNT for each in (total, total - encoders))
+    return row == architecture and is_near

@@ -133,30 +133,34 @@ def why_no_memory(seen: SeenMemory, run: Run, verdict: Verdict, *, unpacks: bool
     """Why that term cannot be compared; None where it can. A command with --no-repack is predicted
     where it `unpacks`, for a log tells no option.
     """
-    term, outputs, memory = seen.term, run.output_tokens or 0, None
-    if verdict.needs is not None:
-        memory = verdict.needs.memory
-    lay, predicted = len(cards(run.memory)), len(cards(memory.terms)) if memory else 0
+    term = seen.term
     is_repacked = any(part.term == "repacked_weights" for part in run.memory)
-    is_compute = term == "compute"
-    reasons = {
-        "holds-draft": run.holds_draft and term in (EVERYTHING_ELSE, ALL_MEMORY),
-        "no-context": run.context_tokens is None and (is_compute or term in _TIED_TO_CACHE_TYPE),
-        "other-batch": is_compute and run.batch_tokens not in (None, _BATCH_TOKENS),
-        # llama-completion and llama-perplexity; a server has one for each sequence
-        "logits": is_compute and outputs > max(run.parallel or 1, run.states),
-        "cache-type": term in _TIED_TO_CACHE_TYPE and run.kv_cache_type not in KV_CACHE_TYPES,
-        "more-cards": is_compute and _placement(verdict) != "host" and lay > predicted,
-        "repacked": unpacks and is_repacked and term in ("weights", "repacked_weights"),
-    }
-    figures = {
-        "batch": run.batch_tokens,
-        "least": _BATCH_TOKENS,
-        "outputs": outputs,
-        "cards": lay,
-        "predicted": predicted,
-    }
-    return next((why(key, **figures) for key, holds in reasons.items() if holds), None)
+    grows = term == "compute" or term in _TIED_TO_CACHE_TYPE
+    if run.holds_draft and term in (EVERYTHING_ELSE, ALL_MEMORY):
+        return why("holds-draft")
+    if run.context_tokens is None and grows:
+        return why("no-context")
+    if term == "compute":
+        return _why_other_buffer(run, verdict)
+    if term in _TIED_TO_CACHE_TYPE and run.kv_cache_type not in KV_CACHE_TYPES:
+        return why("cache-type")
+    if unpacks and is_repacked and term in ("weights", "repacked_weights"):
+        return why("repacked")
+    return None
+
+
+def _why_other_buffer(run: Run, verdict: Verdict) -> str | None:
+    """Why the compute buffer is of another kind than predicted; None where it is not."""
+    memory = verdict.needs.memory if verdict.needs is not None else None
+    lay, predicted = len(cards(run.memory)), len(cards(memory.terms)) if memory else 0
+    if run.batch_tokens not in (None, _BATCH_TOKENS):
+        return why("other-batch", batch=run.batch_tokens, least=_BATCH_TOKENS)
+    # llama-completion and llama-perplexity; a server has one for each sequence
+    if (run.output_tokens or 0) > max(run.parallel or 1, run.states):
+        return why("logits", outputs=run.output_tokens)
+    if _placement(verdict) != "host" and lay > predicted:
+        return why("more-cards", cards=lay, predicted=predicted)
+    return None
 
 
 def _placement(verdict: Verdict) -> str:
@@ -172,19 +176,30 @@ def run_otherwise(
     """Options and hardware of the run that the prediction has otherwise, or as the run had them.
     `is_off`: some figure is not as predicted.
     """
-    placed, layers = _placement(verdict), getattr(verdict.model.architecture, "layers", 0)
+    placed = _placement(verdict)
     if placed != "host" and run.memory and all(seen.where == "host" for seen in run.memory):
         yield _note("unseen-gpu")
-    if layout is not None and layout.note is not None:
-        yield layout.note
-    elif layout is None and placed == "split" and layers and (run.gpu_layers or 0) >= layers:
+    if layout is not None:
+        yield from filter(None, [layout.note])
+    elif placed == "split" and _lay_whole_on_card(run, verdict):
         yield _note("all-layers")
     if run.flash_attention is False and is_off:
         yield _note("no-flash")
+    if placed != "host":
+        yield from _on_other_cards(run, verdict)
+
+
+def _lay_whole_on_card(run: Run, verdict: Verdict) -> bool:
+    layers = getattr(verdict.model.architecture, "layers", 0)
+    return bool(layers) and (run.gpu_layers or 0) >= layers
+
+
+def _on_other_cards(run: Run, verdict: Verdict) -> Iterator[str]:
+    """A sentence where the run names a GPU that the machine does not have."""
     here = list(dict.fromkeys(card.name for card in verdict.machine.accelerators or ()))
     names = list(dict.fromkeys(run.gpu.split(", "))) if run.gpu else []
     foreign = [name for name in names if not any(are_alike(name, card) for card in here)]
-    if placed != "host" and here and foreign:
+    if here and foreign:
         yield _note("elsewhere", run=foreign, here=here)
 
 
@@ -195,14 +210,8 @@ def causes(
     rests on: `basis`.
     """
     paces = [row for row in rows if row.subject == "pace" and row.inside is not None]
-    decoding = [row for row in paces if row.term != "prompt"]
     above = {row.term for row in rows if row.off > 0}
-    slow = [row for row in paces if row.difference is not None and row.difference < _SLOW]
-    source = verdict.machine.sources.get("memory_bandwidth_bytes_per_second", "")
-    if any(row in decoding and row.depth_tokens is None for row in slow):
-        yield _note("fuller")
-    if slow:
-        yield _note("busy")
+    yield from _slow_causes([row for row in paces if (row.difference or 0) < _SLOW])
     if fast_prompts and "prompt" in above:
         yield fast_prompts
     # farther off than any machine is from what is predicted for its like
@@ -210,10 +219,23 @@ def causes(
         yield _note("foreign")
     if not above.isdisjoint(OF_PROCESS):
         yield _note("prompt-cache")
+    yield from _decoding_causes([row for row in paces if row.term != "prompt"], verdict, basis)
+
+
+def _slow_causes(slow: Sequence[Difference]) -> Iterator[str]:
+    """What makes a pace far slower than the likely one."""
+    if any(row.term != "prompt" and row.depth_tokens is None for row in slow):
+        yield _note("fuller")
+    if slow:
+        yield _note("busy")
+
+
+def _decoding_causes(
+    decoding: Sequence[Difference], verdict: Verdict, basis: Speed | None
+) -> Iterator[str]:
+    """That a pace outside its range was predicted in a moment, and what a wide range rests on."""
+    source = verdict.machine.sources.get("memory_bandwidth_bytes_per_second", "")
     if any(not row.inside for row in decoding) and was_at_present(source):
         yield _note("moment")
-    # of a figure outside its range, too
-    is_wide = any(row.is_wide for row in decoding)
-    if basis is not None and is_wide:
-        remedy = how_to_measure(verdict.machine)
-        yield _note("basis", how=basis.how, remedy=remedy)
+    if basis is not None and any(row.is_wide for row in decoding):
+        yield _note("basis", how=basis.how, remedy=how_to_measure(verdict.machine))

@@ -116,18 +116,12 @@ def _run(text: str, program: _Program, answers: Sequence[_Fields]) -> Run | None
     paces = paces_of(list(_timed(program, same)), drafted=drafted)
     if not paces:
         return None
-    name, type, engine = (last.get(key, "") for key in ("name", "quantization", "format"))
+    type, engine = last.get("quantization", ""), last.get("format", "")
     run = Run(tool="", runtime=program.get("runtime", "llama.cpp"))
-    notes = [note for sign, note in program.get("notes", ()) if sign in text]
-    if len(answers) > len(same):
-        notes.append(f"Answers of other models are left out: {len(answers) - len(same):,}.")
-    if engine not in _ENGINES and "no_engine" in program:
-        notes.append(program["no_engine"])
     if program.get("is_llama_cpp"):
         run = llama_log.read(text) or run
-        notes += [] if run.memory else ["The log shows no buffers."]
-    if model := pattern(program.get("model", "(?!)"), 8).search(text):
-        name = model[1]
+    model = pattern(program.get("model", "(?!)"), 8).search(text)
+    name = model[1] if model is not None else last.get("name", "")
     return run.replace(
         tool=program["tool"],
         runtime=_ENGINES.get(engine, run.runtime),
@@ -138,8 +132,18 @@ def _run(text: str, program: _Program, answers: Sequence[_Fields]) -> Run | None
         quantization=type if type in MLX_QUANTIZATIONS else quantization(type) or run.quantization,
         context_tokens=run.context_tokens or whole(last.get("context", "")),
         paces=paces,
-        notes=tuple(notes),
+        notes=tuple(_notes(text, program, len(answers) - len(same), engine, run)),
     )
+
+
+def _notes(text: str, program: _Program, left_out: int, engine: str, run: Run) -> Iterator[str]:
+    yield from (note for sign, note in program.get("notes", ()) if sign in text)
+    if left_out:
+        yield f"Answers of other models are left out: {left_out:,}."
+    if engine not in _ENGINES and "no_engine" in program:
+        yield program["no_engine"]
+    if program.get("is_llama_cpp") and not run.memory:
+        yield "The log shows no buffers."
 
 
 def _timed(program: _Program, answers: Sequence[_Fields]) -> Iterator[Timed]:
@@ -151,16 +155,16 @@ def _timed(program: _Program, answers: Sequence[_Fields]) -> Iterator[Timed]:
         tokens, seconds = _time(fields, "tokens", "rate", "seconds")
         prompt_tokens = read_tokens or prompt_tokens
         cached = whole(fields.get("cached", ""))
-        before = None if prompt_tokens is None else prompt_tokens + (cached or 0)
+        before = (prompt_tokens or 0) + (cached or 0)
         if "held" in fields:
             before = max(0, int(fields["held"]) - tokens)
-        is_first = not number or not program.get("counts_first_prompt")
-        if read_tokens and is_first and not fields.keys().isdisjoint(_PACES[2:]):
-            at = max(0, (before or 0) - read_tokens)
+        counts = not (number and program.get("counts_first_prompt"))
+        if read_tokens and counts and not fields.keys().isdisjoint(_PACES[2:]):
+            at = max(0, before - read_tokens)
             yield Timed(kind="prompt", tokens=read_tokens, seconds=read_seconds, depth_tokens=at)
         if tokens and not fields.keys().isdisjoint(_PACES[:2]):
-            is_known = before is not None and (cached is not None or not tells_cached)
-            depth = (before or 0) + tokens // 2 if is_known else None
+            is_known = before and not (tells_cached and cached is None)
+            depth = before + tokens // 2 if is_known else None
             yield Timed(kind="decode", tokens=tokens, seconds=seconds, depth_tokens=depth)
 
 

@@ -143,16 +143,12 @@ def _of_tests(rows: Sequence[_Row], text: str) -> Run:
     same = _tests_of(rows)
     first = {key: value for key, value in same[0].items() if value}
     described, layers = first.get("model_type", ""), first.get("n_gpu_layers", "")
-    build = _BUILD.search(text)
-    commit = first.get("build_commit", build[1] if build else "")
     parameters, architecture = first.get("model_n_params", ""), described.lower().partition(" ")[0]
     backends = [name.strip() for name in first.get("backends", "").split(",") if name.strip()]
-    # a build without accelerators, or no layer on one
-    on_processor = set(backends) <= {"CPU", "BLAS"} if backends else None
     left_out = len(rows) - len(same)
     return Run(
         tool="llama-bench",
-        version=commit if _COMMIT.fullmatch(commit) else None,
+        version=_commit(first, text),
         file=first.get("model_filename"),
         architecture=None if architecture in _NOT_AN_ARCHITECTURE else architecture,
         quantization=quantization(described),
@@ -160,7 +156,7 @@ def _of_tests(rows: Sequence[_Row], text: str) -> Run:
         file_bytes=amount(first.get("size", ""), SIZES),
         kv_cache_type=first.get("type_k") if first.get("type_k") == first.get("type_v") else None,
         threads=whole(first.get("n_threads", "")) or None,
-        on_processor=True if layers == "0" else on_processor,
+        on_processor=_on_processor(backends, layers),
         gpu_layers=whole(layers),
         experts_in_ram=whole(first.get("n_cpu_moe", "")) or None,
         batch_tokens=whole(first.get("n_ubatch", "")) or None,
@@ -170,6 +166,19 @@ def _of_tests(rows: Sequence[_Row], text: str) -> Run:
         paces=tuple(pace for row in same for pace in _pace_of_test(row)),
         notes=(f"{_OTHER_TESTS}: {left_out:,}.",) if left_out else (),
     )
+
+
+def _commit(row: _Row, text: str) -> str | None:
+    build = _BUILD.search(text)
+    commit = row.get("build_commit", build[1] if build else "")
+    return commit if _COMMIT.fullmatch(commit) else None
+
+
+def _on_processor(backends: Sequence[str], layers: str) -> bool | None:
+    """True for a build without accelerators, or with no layer on one."""
+    if layers == "0":
+        return True
+    return set(backends) <= {"CPU", "BLAS"} if backends else None
 
 
 def _tests_of(rows: Sequence[_Row]) -> list[_Row]:

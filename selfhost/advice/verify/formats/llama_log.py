@@ -142,6 +142,15 @@ class _Log:
             if kind in self.facts
         )
 
+    def cache_type(self) -> str | None:
+        """That of the cache, where keys and values have the same."""
+        key_type = self.facts.get("key_type")
+        return key_type if key_type == self.facts.get("value_type") else None
+
+    def device(self) -> str | None:
+        """The GPU that the table of memory names, where it names one."""
+        return min(self.devices) if len(self.devices) == 1 else None
+
     def room(self) -> tuple[int | None, int | None, int]:
         """Tokens of context per sequence, the sequences, and how many of them share one cache. A
         unified cache is one for all.
@@ -163,15 +172,13 @@ def read(text: str) -> Run | None:
     memory, paces = log.memory(), log.paces()
     if not memory and not paces:
         return None
-    commit, fact = _COMMIT.search(text), log.fact
+    fact = log.fact
     context, parallel, states = log.room()
     runtime = "ollama" if any(word in text for word in _RUNNER) else "llama.cpp"
-    key_type = fact("key_type") or None
-    device = next(iter(log.devices)) if len(log.devices) == 1 else None
     return Run(
         tool=f"{runtime} log",
         runtime=runtime,
-        version=commit[1] if commit is not None else None,
+        version=next((match[1] for match in _COMMIT.finditer(text)), None),
         file=fact("file") or None,
         name=fact("general.name") or None,
         architecture=fact("arch") or None,
@@ -181,12 +188,12 @@ def read(text: str) -> Run | None:
         context_tokens=context,
         parallel=parallel,
         states=states,
-        kv_cache_type=key_type if key_type == fact("value_type") else None,
+        kv_cache_type=log.cache_type(),
         threads=whole(fact("threads")) or None,
         on_processor={seen.where for seen in memory} == {"host"} if memory else None,
         gpu_layers=whole(fact("gpu_layers")),
         flash_attention=is_on(fact("flash_attn")),
-        gpu=gpu_of(text) or device,
+        gpu=gpu_of(text) or log.device(),
         # builds before ggml-org/llama.cpp#23861 (2026-05) make room for those of a whole batch
         output_tokens=whole(fact("n_outputs_max", "n_ubatch")),
         batch_tokens=whole(fact("n_ubatch")),

@@ -15,7 +15,8 @@ from .words import positive, whole
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+    from re import Pattern
     from typing import Any
 
 _GIB = 1 << 30
@@ -41,11 +42,15 @@ MARKS = (
 
 
 class _Window(Record):
-    """A stretch of time: the requests that ran, tokens a second, tokens in the context."""
+    """A stretch of time: the requests that ran at its end and at `most`, tokens a second, tokens in
+    the context. `is_whole`: the same requests ran from its start to its end.
+    """
 
     running: int
     pace: float
     held: int | None
+    most: int
+    is_whole: bool
 
 
 def read(text: str) -> Run | None:
@@ -54,75 +59,102 @@ def read(text: str) -> Run | None:
     """
     servers = shipped_table("runs")["server"]
     server = next((each for each in servers if each["mark"] in text), servers[0])
-    windows, loaded = _whole_windows(text, server), _LOADED.search(text)
-    is_one_device = max((int(size) for size in _SPREAD.findall(text)), default=1) == 1
-    memory = _weights(loaded[1], text) if loaded is not None and is_one_device else ()
+    windows, memory = _fast_windows(text, server), _weights(text)
     if not windows and not memory:
         return None
     counts = [window.running for window in windows]
     # one request alone is what the predicted pace is of
     at_once = max(counts, key=lambda number: (number == 1, counts.count(number)), default=1)
     same = [window for window in windows if window.running == at_once]
-    held = [window.held for window in same if window.held is not None]
-    pace = SeenPace(
-        kind="decode",
-        tokens_per_second=median(window.pace for window in same) if same else None,
-        depth_tokens=int(median(held)) // at_once if held else None,
-        sequences=at_once,
-        drafted=server["drafts"] in text,
-    )
-    context, version, model = _CONTEXT.search(text), _VERSION.search(text), _MODEL.search(text)
-    cached = _CACHED.search(model[1]) if model is not None else None
-    name = model[1] if model is not None else None
     left_out = len(windows) - len(same)
     note = f"Windows of other numbers of requests at once are left out: {left_out:,}."
     return Run(
         tool=server["tool"],
         runtime=server["runtime"],
-        version=version and version[1],
-        name=name if cached is None else f"{cached[1]}/{cached[2]}",
-        context_tokens=whole(context[1]) if context is not None else None,
+        version=_first(_VERSION, text),
+        name=_name(_first(_MODEL, text)),
+        context_tokens=whole(_first(_CONTEXT, text) or ""),
         parallel=at_once,
         on_processor=_CPU in text if server["runtime"] == "vllm" else None,
-        paces=(pace,) if same else (),
+        paces=_pace_of(same, at_once, drafted=server["drafts"] in text),
         memory=memory,
         notes=(note,) if left_out else (),
     )
 
 
-def _whole_windows(text: str, server: Mapping[str, Any]) -> list[_Window]:
-    """Those with the same requests from start to end that are as fast as decoding alone is, for no
-    part of a window can be faster than a whole one of as many requests.
+def _first(shape: Pattern[str], text: str) -> str | None:
+    match = shape.search(text)
+    return None if match is None else match[1]
+
+
+def _name(path: str | None) -> str | None:
+    """The model, by its repository where the path of a cache tells it."""
+    cached = _CACHED.search(path or "")
+    return path if cached is None else f"{cached[1]}/{cached[2]}"
+
+
+def _pace_of(windows: Sequence[_Window], at_once: int, *, drafted: bool) -> tuple[SeenPace, ...]:
+    """The median of the windows; () of none."""
+    if not windows:
+        return ()
+    held = [window.held for window in windows if window.held is not None]
+    pace = SeenPace(
+        kind="decode",
+        tokens_per_second=median(window.pace for window in windows),
+        depth_tokens=int(median(held)) // at_once if held else None,
+        sequences=at_once,
+        drafted=drafted,
+    )
+    return (pace,)
+
+
+def _fast_windows(text: str, server: Mapping[str, Any]) -> list[_Window]:
+    """The whole windows that are as fast as decoding alone is, for no part of a window can be
+    faster than a whole one of as many requests.
     """
-    windows, shape = [], pattern("".join(server["window"]))
-    # the pace of every window, by the most requests that were in it
-    paces: list[tuple[int, float]] = []
-    before = 0
+    windows = list(_windows(text, server))
+    fastest = {
+        count: max(window.pace for window in windows if window.most <= count)
+        for count in {window.running for window in windows if window.is_whole}
+    }
+    return [
+        window
+        for window in windows
+        if window.is_whole and window.pace >= _LEAST_SHARE * fastest[window.running]
+    ]
+
+
+def _windows(text: str, server: Mapping[str, Any]) -> Iterator[_Window]:
+    shape, reads, before = pattern("".join(server["window"])), server.get("reads", "\n"), 0
     for line in text.splitlines():
-        if server.get("reads", "\n") in line:
+        if reads in line:
             before = 0
         window = shape.search(line[:8192]) if server["mark"] in line else None
         if window is None or _OTHER_COPY.match(line[:200]) is not None:
             continue
         running, pace = int(window["running"]), positive(window["pace"])
         # a window in which a request began or a prompt was read holds less than its time
-        is_whole = running and running == before and not float(window["prompt"] or 0)
-        if pace is not None and is_whole:
-            windows.append(_Window(running=running, pace=pace, held=whole(window["held"])))
-        paces.append((max(running, before), pace or 0.0))
+        is_same = bool(running) and running == before and not float(window["prompt"] or 0)
+        yield _Window(
+            running=running,
+            pace=pace or 0.0,
+            held=whole(window["held"]),
+            most=max(running, before),
+            is_whole=is_same and pace is not None,
+        )
         before = running
-    fastest = {
-        count: max(pace for most, pace in paces if most <= count)
-        for count in {window.running for window in windows}
-    }
-    return [each for each in windows if each.pace >= _LEAST_SHARE * fastest[each.running]]
 
 
-def _weights(gib: str, text: str) -> tuple[SeenMemory]:
+def _weights(text: str) -> tuple[SeenMemory, ...]:
+    """What the model took; () where nothing tells, or of one of several devices a part."""
+    loaded = _first(_LOADED, text)
+    is_one_device = max((int(size) for size in _SPREAD.findall(text)), default=1) == 1
+    if loaded is None or not is_one_device:
+        return ()
     memory = SeenMemory(
         term="weights",
-        bytes=round(float(gib) * _GIB),
+        bytes=round(float(loaded) * _GIB),
         where="host" if _CPU in text else "accelerator:0",
-        rounded_bytes=_GIB // 10 ** len(gib.partition(".")[2]) // 2,
+        rounded_bytes=_GIB // 10 ** len(loaded.partition(".")[2]) // 2,
     )
     return (memory,)
