@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.spec import ModelSpec, RuntimeSpec
+from ..core.tables import shipped_table
 from ..core.templates import filled
 from ..core.workload import Workload
 from ..judge.pace.pacing import advice
@@ -22,52 +23,13 @@ DRAFT_NOTE = (
     "The speed-up from a draft depends on how many of its tokens are accepted: more in code, fewer"
     " in free text. The range is that of usual texts; where few are accepted, no draft is faster."
 )
-_REMARKS = {
-    "training": (
-        "Assumes one GPU; if none is large enough, [[alone?it uses RAM, because {alone}]]"
-        "[[!alone?the model is split across GPUs, otherwise it uses RAM]]. GPUs that each hold the"
-        " whole model train in parallel. Install peft beside transformers; QLoRA and 8-bit"
-        " optimizers also need bitsandbytes."
-    ),
-    "experts": (
-        "The memory of the routed experts depends on the trainer: {least:binary} if it quantizes"
-        " them (Unsloth, Axolotl; the low end), {likely:binary} if they stay in 16 bits"
-        " (bitsandbytes; taken as likely), {most:binary} if peft's prepare_model_for_kbit_training"
-        " casts them to 32 bits (the high end)."
-    ),
-    "checkpoints": (
-        "Long conversations may need up to {more:binary} more RAM: {runtime} keeps up to {kept}"
-        " checkpoints of [[users?each of {users} conversations]][[!users?a conversation]].[[option?"
-        " Start {program} with {option} to stay within the figure above.]]"
-    ),
-    "picture": (
-        "The memory is for an image of one megapixel; one of {side} × {side} or more needs"
-        " {more:binary} more.[[option? To limit that, start {program} with {option}.]]"
-    ),
-    "slots": (
-        "[[is_set?Keep]][[!is_set?Start {program} with{total}]] -np {parallel}. Without it"
-        " {program} reserves {slots} sequences, which needs {more:binary} more."
-    ),
-    "text-alone": "{runtime} runs the text part of {model} alone: it takes no images.",
-    "made-while-loading": (
-        "{runtime} downloads the published weights ({bits} bits) and makes {type} of them while"
-        " loading."
-    ),
-    "size-of-named": "The size is computed: the catalogue names the files, not their sizes.",
-    "size-computed": (
-        "The size is computed: this catalogue knows of no {type} file of {model}. Hugging Face"
-        " lists the conversions[[where?: {where}]]"
-    ),
-    "packages": "{runtime} needs for it: pip install {packages}.",
-    "elsewhere": "It may be here already: {reason} ({remedy}).",
-}
 # the share of the need from which on what another slot takes is worth a sentence beside the line
 # that holds it down
 _SLOTS_WORTH_SAYING = 0.02
 
 
 def _remark(key: str, **figures: object) -> str:
-    return filled(_REMARKS[key], figures)
+    return filled(shipped_table("remarks")["remark"][key], figures)
 
 
 def training_note(workload: Workload) -> str:

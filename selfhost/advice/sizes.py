@@ -17,6 +17,8 @@ from ..catalogue.spec import GENERATING, ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.errors import SelfhostError
 from ..core.records import Record, pattern
+from ..core.tables import shipped_table
+from ..core.templates import filled as filled_in
 from ..core.workload import Workload
 from ..judge.checks import ends_to_store
 from ..judge.placement.gpus_alone import smallest_device_bytes
@@ -324,7 +326,12 @@ def size_of(
     libraries = service.accelerator_host_bytes if accelerators else 0
     unreclaimable = sum(term.bytes for term in host) - page_cache + libraries
     most = unreclaimable + page_cache + sum(growth.bytes for growth in growths)
-    growths.append(_page_tables(most + memory.evictable_bytes))
+    # what the kernel itself holds for memory in use; a control group counts it
+    held = most + memory.evictable_bytes
+    entries = -(-held // _PAGE_BYTES) * _PAGE_ENTRY_BYTES
+    growths.append(
+        _growth("page_tables", entries, held=held, page=_PAGE_BYTES, entry=_PAGE_ENTRY_BYTES)
+    )
     arguments, environment, fetch = _to_start(verdict, runtime, growths)
     return ContainerSize(
         asked=verdict.asked,
@@ -340,7 +347,8 @@ def size_of(
         per_user_accelerator_bytes=kept.accelerator_state_bytes,
         accelerators=accelerators,
         shared_memory_bytes=shared,
-        image=_image(service, accelerators),
+        image=service.images.get(accelerators[0].vendor if accelerators else "", service.image)
+        or None,
         arguments=arguments,
         environment=environment,
         fetch=fetch,
@@ -348,11 +356,6 @@ def size_of(
         notes=_notes(verdict),
         files=_mounts(verdict.asked, arguments),
     )
-
-
-def _image(service: Service, accelerators: Sequence[Held]) -> str | None:
-    vendor = accelerators[0].vendor if accelerators else ""
-    return service.images.get(vendor, service.image) or None
 
 
 def _notes(verdict: Verdict) -> tuple[str, ...]:
@@ -446,6 +449,23 @@ def _kept_of_conversations(
     )
 
 
+def _growth(key: str, bytes: int, **figures: Any) -> Growth:
+    """A growth of so many bytes with the words of `common/sizes.toml`, filled with the figures; of
+    these `bound`, `unbound_bytes` and `is_assumed` are the growth's own.
+    """
+    words = shipped_table("sizes")["growth"][key]
+    own = {
+        name: figures[name] for name in ("bound", "unbound_bytes", "is_assumed") if name in figures
+    }
+    return Growth(
+        name=words.get("name", key),
+        bytes=bytes,
+        why=filled_in(words["why"], figures),
+        arithmetic=filled_in(words["arithmetic"], figures),
+        **{name: figures[name] for name in own if name in figures},
+    )
+
+
 def _growths(
     verdict: Verdict, runtime: RuntimeSpec, kept: _Kept, stated_bytes: int | None
 ) -> Iterator[Growth]:
@@ -454,42 +474,40 @@ def _growths(
     """
     service, parallel = runtime.service or _NO_SERVICE, verdict.workload.parallel
     generates, each = verdict.model.modality in GENERATING, kept.conversation_bytes
+    most = service.prompt_cache_bytes
     # of texts to embed only those of idle sequences are kept, so none of one
     # (SERVER_TASK_TYPE_COMPLETION and cache_idle_slots of llama-server)
-    if service.prompt_cache_bytes and kept.state_bytes and (generates or parallel > 1):
-        most, why = service.prompt_cache_bytes, _PROMPTS if generates else _IDLE_TEXTS
-        size, line = 0, "0 bytes: a text that was embedded is not gone on with"
+    if most and kept.state_bytes and (generates or parallel > 1):
+        key, size = "prompts" if generates else "idle-texts", min(each * parallel, most)
         if stated_bytes is not None:
-            size, line, why = stated_bytes, f"{stated_bytes:,} bytes, as you stated", _PROMPTS
-        elif generates:
-            size = min(each * parallel, most)
-            line = f"{each:,} bytes a conversation × {parallel}, at most {most:,}"
-        mebibytes = -(-size // units.MIB)
-        yield Growth(
-            name="prompt_cache",
-            bytes=mebibytes * units.MIB,
-            bound=service.bounds.get("prompt_cache", "").replace("{mib}", str(mebibytes)),
+            key, size = "prompts-stated", stated_bytes
+        elif not generates:
+            size = 0
+        mib = -(-size // units.MIB)
+        yield _growth(
+            key,
+            mib * units.MIB,
+            bound=service.bounds.get("prompt_cache", "").replace("{mib}", str(mib)),
             unbound_bytes=most,
-            why=why,
-            arithmetic=f"{line}; rounded up to {mebibytes:,} MiB",
+            size=size,
+            each=each,
+            users=parallel,
+            most=most,
+            mib=mib,
         )
     if kept.copy_bytes:
-        counted = runtime.context_checkpoints
+        counted, every = runtime.context_checkpoints, parallel * kept.copy_bytes
         bound = service.bounds.get("checkpoints", "") or runtime.options.get("checkpoints", "")
-        yield Growth(
-            name="checkpoints",
-            bytes=(kept.copies - counted) * parallel * kept.copy_bytes,
+        yield _growth(
+            "checkpoints",
+            (kept.copies - counted) * every,
             bound=bound.replace("{context_checkpoints}", str(kept.copies)),
-            unbound_bytes=(runtime.kept_checkpoints - counted) * parallel * kept.copy_bytes,
-            why="copies of a conversation, kept to go back to",
-            arithmetic=(
-                f"{kept.copies} - {counted} copies × {parallel} users × {kept.copy_bytes:,} bytes"
-            ),
+            unbound_bytes=(runtime.kept_checkpoints - counted) * every,
+            copies=kept.copies,
+            counted=counted,
+            users=parallel,
+            each=kept.copy_bytes,
         )
-
-
-_PROMPTS = "earlier prompts, kept to go on with and never given back"
-_IDLE_TEXTS = "texts of idle users, kept and never read again"
 
 
 def _buffer_growths(
@@ -503,26 +521,26 @@ def _buffer_growths(
     if bound and (freed_bytes or (keeps_prompts and kept.state_bytes)):
         # of shorter texts to embed, and of prompts that the prompt cache dropped; where nothing
         # bounds them nobody measured them
-        yield Growth(
-            name="freed_buffers",
-            bytes=0,
-            bound=bound,
-            unbound_bytes=freed_bytes or None,
-            why="buffers of other lengths, freed and not given back",
-            arithmetic="0 bytes where large buffers are unmapped as they are freed",
-        )
+        yield _growth("freed_buffers", 0, bound=bound, unbound_bytes=freed_bytes or None)
     most, side = need.largest_picture(model, runtime, workload, rows)
     counted = next((term for term in memory.terms if term.name == "projector_compute"), None)
     if counted is not None and counted.where == "host" and most > counted.high_bytes:
         more = most - counted.high_bytes
-        yield Growth(
-            name="pictures",
-            bytes=more,
+        yield _growth(
+            "pictures",
+            more,
             bound=service.bounds.get("pictures", ""),
             unbound_bytes=more,
-            why=f"a picture of {side:,} × {side:,} points, where one megapixel is counted",
-            arithmetic=f"{most:,} - {counted.high_bytes:,} bytes",
+            side=side,
+            most=most,
+            counted=counted.high_bytes,
         )
+
+
+def _shared_memory(shared: int, number: int) -> tuple[Growth, ...]:
+    """What the processes of several accelerators exchange; () of one."""
+    words = {"bound": "/dev/shm", "number": number, "each": shared}
+    return (_growth("shared_memory", shared, **words),) if shared else ()
 
 
 def _uncertainty(
@@ -538,45 +556,21 @@ def _uncertainty(
         return
     room = max(0, service.host_limit_bytes - runtime.overhead_high_bytes)
     widest = max(open_ended, key=lambda term: term.high_bytes - term.bytes)
-    name = widest.name.replace("_", " ")
-    why = f"{name} up to {units.binary(widest.high_bytes)} ({widest.how})"
     sums = [
         f"({term.high_bytes:,} - {term.bytes:,}) bytes of {term.name.replace('_', ' ')}"
         for term in open_ended
     ]
-    if room:
-        stated = units.binary(widest.high_bytes + room)
-        why = f"{name} ({widest.how}); {stated} in its publisher's example"
-        sums.append(f"{room:,} bytes to the limit of its publisher's example")
-    yield Growth(
-        name="uncertainty",
-        bytes=sum(term.high_bytes - term.bytes for term in open_ended) + room,
-        why=why,
-        arithmetic=" + ".join(sums),
+    yield _growth(
+        "uncertainty",
+        sum(term.high_bytes - term.bytes for term in open_ended) + room,
         is_assumed=any(term.how is How.ASSUMED for term in open_ended),
+        name=widest.name.replace("_", " "),
+        high=widest.high_bytes,
+        how=widest.how,
+        room=room,
+        example=widest.high_bytes + room,
+        sums=" + ".join(sums),
     )
-
-
-def _page_tables(mapped_bytes: int) -> Growth:
-    """What the kernel itself holds for memory in use; a control group counts it."""
-    return Growth(
-        name="page_tables",
-        bytes=-(-mapped_bytes // _PAGE_BYTES) * _PAGE_ENTRY_BYTES,
-        why="of the memory in use; the limit counts them",
-        arithmetic=f"{mapped_bytes:,} / {_PAGE_BYTES:,} × {_PAGE_ENTRY_BYTES} bytes",
-    )
-
-
-def _shared_memory(size_bytes: int, number: int) -> Iterator[Growth]:
-    """What the processes of several accelerators exchange."""
-    if size_bytes:
-        yield Growth(
-            name="shared_memory",
-            bytes=size_bytes,
-            bound="/dev/shm",
-            why=f"what the processes of {number} accelerators exchange",
-            arithmetic=f"{size_bytes:,} bytes as its publisher's example has",
-        )
 
 
 # ------------------------------------------------------------------ how it is started

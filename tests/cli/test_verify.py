@@ -66,7 +66,7 @@ def test_an_own_file_is_told_by_its_shape(
 
 def test_a_run_that_names_no_model(capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 2, and the option to add."""
-    code, out, err = answered(capsys, str(LOGS / "answers_printed-ollama.txt"), *MACHINE)
+    code, out, err = answered(capsys, str(LOGS / "answers-ollama.txt"), *MACHINE)
     assert (code, out) == (2, "")
     assert "--model" in err
 

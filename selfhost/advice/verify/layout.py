@@ -23,10 +23,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_WHOLE_LAYERS, _EXPERTS = "with -ngl 999", "without --n-cpu-moe, --cpu-moe and -ot"
 # by how much of what is predicted on the accelerators the weights there may differ: rounding, and
 # tables that a program keeps beside (assumed)
 _UNLIKE_SHARE = 0.1
+_NOT_TOLD = "which weights those are is not told"
+_SHARES_RAM = "a GPU that shares it is predicted to compute all"
+_SEVERAL = "how it shared the rest out to several GPUs is not told"
+_ON_GPU = "they are predicted on the GPU"
 
 
 class Layout(Record):
@@ -36,17 +39,18 @@ class Layout(Record):
     """
 
     words: str
-    share: float | None
-    experts_apart: bool
-    is_unlike: bool
-    why: str = ""
+    share: float | None = None
+    experts_apart: bool = False
+    is_unlike: bool = True
+    why: str = _ON_GPU
 
     @property
     def reason(self) -> str:
         """Why a figure of the run is not compared, as a clause."""
-        why = self.why or "they are predicted on the GPU"
-        with_them = _EXPERTS if self.experts_apart else _WHOLE_LAYERS
-        return f"the run had {self.words} in RAM, and {why}: compare a run {with_them}"
+        options = (
+            "without --n-cpu-moe, --cpu-moe and -ot" if self.experts_apart else "with -ngl 999"
+        )
+        return f"the run had {self.words} in RAM, and {self.why}: compare a run {options}"
 
     @property
     def note(self) -> str | None:
@@ -63,23 +67,22 @@ def layout_of(
     `rows`: those of `common/architectures.toml`; `seen`: the run's memory, in the places where it
     is predicted.
     """
-    spec, on_card = verdict.model, run.gpu_layers
-    if verdict.needs is None or run.on_processor or spec.architecture is None:
+    architecture, on_card = verdict.model.architecture, run.gpu_layers
+    if verdict.needs is None or run.on_processor or architecture is None:
         return None
-    layers, experts = spec.architecture.layers, experts_in_ram(run, spec)
+    layers, experts = architecture.layers, experts_in_ram(run, verdict.model)
     if on_card is not None and 0 <= on_card < layers:
         if experts:
-            words = f"{layers - on_card} layers and experts of others"
-            why = "which weights those are is not told"
-            return _unpaced(words, why, experts_apart=False)
+            return Layout(words=f"{layers - on_card} layers and experts of others", why=_NOT_TOLD)
         # the output matrix is one more
         share = on_card / (layers + 1) if on_card else None
-        return _paced(verdict, f"{layers - on_card} of {layers} layers", share, experts_apart=False)
+        return _paced(verdict, Layout(words=f"{layers - on_card} of {layers} layers", share=share))
     if experts:
-        row = row_of(spec.architecture, rows)
-        share = share_beside_experts(spec, 0 if row is None else row.expert_matrices, experts)
+        row = row_of(architecture, rows)
+        matrices = 0 if row is None else row.expert_matrices
+        share = share_beside_experts(verdict.model, matrices, experts)
         words = f"the experts of {experts} of {layers} layers"
-        return _paced(verdict, words, share, experts_apart=True)
+        return _paced(verdict, Layout(words=words, share=share, experts_apart=True))
     return _as_logged(run, verdict, [each for each in seen if each.term == "weights"])
 
 
@@ -95,24 +98,16 @@ def experts_in_ram(run: Run, spec: ModelSpec) -> int | None:
     return sum(number < (run.experts_in_ram or 0) for number in with_experts) or None
 
 
-def _paced(verdict: Verdict, words: str, share: float | None, *, experts_apart: bool) -> Layout:
-    """With a pace where one accelerator with memory of its own holds the rest."""
+def _paced(verdict: Verdict, layout: Layout) -> Layout:
+    """The layout without its share where one accelerator with memory of its own does not hold the
+    rest.
+    """
     predicted = {} if verdict.needs is None else shares_of(verdict.needs)
-    why = None
-    if not predicted:
-        why = "a GPU that shares it is predicted to compute all"
-    elif list(predicted) != [0]:
-        why = "how it shared the rest out to several GPUs is not told"
-    elif share is None:
-        why = "a GPU is predicted to compute them"
-    if why is not None or share is None:
-        return _unpaced(words, why or "", experts_apart=experts_apart)
-    is_unlike = abs(share / predicted[0] - 1) > _UNLIKE_SHARE
-    return Layout(words=words, share=share, experts_apart=experts_apart, is_unlike=is_unlike)
-
-
-def _unpaced(words: str, why: str, *, experts_apart: bool) -> Layout:
-    return Layout(words=words, share=None, experts_apart=experts_apart, is_unlike=True, why=why)
+    if list(predicted) != [0]:
+        return layout.replace(share=None, why=_SEVERAL if predicted else _SHARES_RAM)
+    if layout.share is None:
+        return layout
+    return layout.replace(is_unlike=abs(layout.share / predicted[0] - 1) > _UNLIKE_SHARE)
 
 
 def _as_logged(run: Run, verdict: Verdict, weights: Sequence[SeenMemory]) -> Layout | None:
@@ -132,7 +127,7 @@ def _as_logged(run: Run, verdict: Verdict, weights: Sequence[SeenMemory]) -> Lay
     is_apart = is_whole and bool(layers_with_experts(architecture))
     words = f"{units.binary(predicted - on_card)} of its {'experts' if is_apart else 'layers'}"
     share = sum(shares_of(needs).values()) * on_card / predicted
-    return _paced(verdict, words, share, experts_apart=is_apart)
+    return _paced(verdict, Layout(words=words, share=share, experts_apart=is_apart))
 
 
 def speed_at(
@@ -164,16 +159,13 @@ def speed_at(
             experts_apart=layout.experts_apart,
             filled=0.0,
         )
-
-    def at(depth_tokens: int | None) -> Speed | None:
-        return predict(
-            verdict.machine,
-            architecture,
-            read_bytes,
-            way,
-            expert_matrices=WITH_A_GATE if row is None else row.expert_matrices,
-            depth_tokens=depth_tokens,
-            runtime=runtime,
-        )
-
-    return at
+    matrices = WITH_A_GATE if row is None else row.expert_matrices
+    return lambda depth_tokens: predict(
+        verdict.machine,
+        architecture,
+        read_bytes,
+        way,
+        expert_matrices=matrices,
+        depth_tokens=depth_tokens,
+        runtime=runtime,
+    )

@@ -6,7 +6,7 @@ import os
 
 from ...catalogue.index import Catalogue
 from ...catalogue.names import id_of, look_up
-from ...catalogue.spec import ModelSpec
+from ...catalogue.spec import MODALITIES, ModelSpec
 from ...catalogue.spec_values import GENERATING
 from ...core import units
 from ...core.errors import SelfhostError, UnknownModelError
@@ -49,8 +49,8 @@ def identify(run: Run, catalogue: Catalogue, typed: str | None) -> Identity:
     where the run had many more or fewer parameters than the model that was typed.
     """
     if typed is not None:
-        note = _of_another_model(run, catalogue, typed)
         is_file = typed.lower().endswith(".gguf")
+        note = _of_another_model(run, catalogue, typed)
         return Identity(model=typed, by="typed", note=note, tells_quantization=is_file)
     if run.file is not None and _is_here(run.file):
         return Identity(model=run.file, is_path=True, by="file", tells_quantization=True)
@@ -67,11 +67,24 @@ def identify(run: Run, catalogue: Catalogue, typed: str | None) -> Identity:
         tells = by == "file-name" and _tells_quantization(name, catalogue)
         return Identity(model=name, by=by, note=note, tells_quantization=tells)
     alike = _of_shape(run, catalogue)
-    if alike is not None:
-        return Identity(model=alike, by="shape", note=_BY_SHAPE)
-    raise UnknownModelError(
-        "the run does not tell which model it loaded, or no model that is known",
-        remedy="name it: add --model NAME, or --model ./model.gguf",
+    if alike is None:
+        raise UnknownModelError(
+            "the run does not tell which model it loaded, or no model that is known",
+            remedy="name it: add --model NAME, or --model ./model.gguf",
+        )
+    return Identity(model=alike, by="shape", note=_BY_SHAPE)
+
+
+def assumed_quantization(
+    run: Run, identity: Identity, catalogue: Catalogue, predicted: str | None
+) -> tuple[str, ...]:
+    """That the default is predicted, where neither the run nor the name tells another."""
+    tells = run.quantization is not None or identity.is_path or identity.tells_quantization
+    if predicted is None or tells or _tells_quantization(identity.model, catalogue):
+        return ()
+    return (
+        f"The run does not tell its quantization, and {predicted} is predicted: name another with"
+        f" the model, as in --model NAME-Q8_0.",
     )
 
 
@@ -100,24 +113,11 @@ def _tells_quantization(name: str, catalogue: Catalogue) -> bool:
     return candidate is not None and candidate.quantization is not None
 
 
-def assumed_quantization(
-    run: Run, identity: Identity, catalogue: Catalogue, predicted: str | None
-) -> tuple[str, ...]:
-    """That the default is predicted, where neither the run nor the name tells another."""
-    tells = run.quantization is not None or identity.is_path or identity.tells_quantization
-    if predicted is None or tells or _tells_quantization(identity.model, catalogue):
-        return ()
-    return (
-        f"The run does not tell its quantization, and {predicted} is predicted: name another with"
-        f" the model, as in --model NAME-Q8_0.",
-    )
-
-
-def _unlike_counts(run: Run, catalogue: Catalogue, spec_id: str | None) -> tuple[int, int] | None:
+def _unlike_counts(run: Run, catalogue: Catalogue, spec_id: str) -> tuple[int, int] | None:
     """The parameters of the run and of the model, where those are two models'; an encoder of
     images lies in a file of its own.
     """
-    outline = None if spec_id is None else catalogue.outline(spec_id)
+    outline = catalogue.outline(spec_id)
     if outline is None or outline.modality != "text":
         return None
     stated, seen = outline.parameters_total, run.parameters
@@ -144,11 +144,11 @@ def _of_another_model(run: Run, catalogue: Catalogue, typed: str) -> str | None:
     spec_id = id_of(typed, catalogue)
     if spec_id is None:
         return None
-    names = _names_in_catalogue(run, catalogue)
-    is_named_otherwise = bool(names) and all(other != spec_id for _, _, other in names)
+    others = [other for _, _, other in _names_in_catalogue(run, catalogue)]
+    is_named_otherwise = bool(others) and spec_id not in others
     # the record goes into bug reports and names nothing of the user's
-    is_public = is_named_otherwise and catalogue.is_shipped(names[0][2])
-    other_id = names[0][2] if is_public else "NAME"
+    is_public = is_named_otherwise and catalogue.is_shipped(others[0])
+    other_id = others[0] if is_public else "NAME"
     counts = _unlike_counts(run, catalogue, spec_id)
     if counts is not None and not _may_be_stored(*counts, catalogue.spec(spec_id)):
         raise SelfhostError(
@@ -170,32 +170,34 @@ def _of_another_model(run: Run, catalogue: Catalogue, typed: str) -> str | None:
 def _of_shape(run: Run, catalogue: Catalogue) -> str | None:
     """The id of a model of the same architecture and as many parameters, the one that most people
     use first: of tunes that share a shape it is what their publisher started from. What sees has
-    its encoders in a file of their own.
+    its encoders in a file of their own, so it may have more than the run tells.
     """
     count, standings = run.parameters, Standings.of_catalogue(catalogue)
     if count is None or run.architecture is None:
         return None
     decodes = any(pace.kind == "decode" for pace in run.paces)
-    near: list[tuple[tuple[bool | int | str, ...], str]] = []
-    seeing: list[tuple[tuple[bool | int | str, ...], str]] = []
+    kinds = GENERATING if decodes else MODALITIES
+    near = []
     for outline in catalogue.outlines():
         total = outline.parameters_total
-        if not total or (decodes and outline.modality not in GENERATING):
+        if not total or outline.modality not in kinds:
             continue
-        use = standings.by_use(outline.id)
-        if abs(total / count - 1) < _SAME_COUNT:
-            near.append(((abs(total - count) > _ROUNDED, *use), outline.id))
-        if outline.modality == "vision" and total > count:
-            seeing.append((use, outline.id))
-    for _, spec_id in (*sorted(near), *sorted(seeing)):
-        spec = catalogue.spec(spec_id)
-        row = spec.architecture.row if spec.architecture is not None else None
-        if row == run.architecture and _has_count(spec, count):
-            return spec_id
+        is_same, sees = abs(total / count - 1) < _SAME_COUNT, outline.modality == "vision"
+        if is_same or (sees and total > count):
+            is_far = abs(total - count) > _ROUNDED
+            near.append(
+                (not is_same, is_same and is_far, *standings.by_use(outline.id), outline.id)
+            )
+    for *_, spec_id in sorted(near):
+        spec = catalogue.spec(str(spec_id))
+        if _has_shape(spec, run.architecture, count):
+            return spec.id
     return None
 
 
-def _has_count(spec: ModelSpec, count: int) -> bool:
-    """Whether it has so many parameters, with its encoders or without."""
+def _has_shape(spec: ModelSpec, architecture: str, count: int) -> bool:
+    """Whether it has that architecture and as many parameters, with its encoders or without."""
+    row = spec.architecture.row if spec.architecture is not None else None
     total, encoders = spec.parameters.total or 0, spec.parameters.encoders or 0
-    return any(abs(each / count - 1) < _SAME_COUNT for each in (total, total - encoders))
+    is_near = any(abs(each / count - 1) < _SAME_COUNT for each in (total, total - encoders))
+    return row == architecture and is_near

@@ -16,25 +16,24 @@ if TYPE_CHECKING:
     from ...machine.process import Process
 
 # what each option is called by llama.cpp (common/arg.cpp) and by Ollama's runner
-_OPTIONS: Mapping[str, str] = {
-    "-m": "model", "--model": "model",
-    "-c": "context", "--ctx-size": "context",
-    "-np": "parallel", "--parallel": "parallel",
-    "-ngl": "layers", "--gpu-layers": "layers", "--n-gpu-layers": "layers",
-    "-ncmoe": "experts", "--n-cpu-moe": "experts",
-    "-ctk": "key_type", "--cache-type-k": "key_type",
-    "-ctv": "value_type", "--cache-type-v": "value_type",
-    "-t": "threads", "--threads": "threads",
-    "-hf": "published", "-hfr": "published", "--hf-repo": "published",
-    "-ub": "micro_batch", "--ubatch-size": "micro_batch",
-    "-md": "draft", "--model-draft": "draft", "--spec-draft-model": "draft",
-    "-hfd": "draft", "-hfrd": "draft", "--hf-repo-draft": "draft", "--spec-draft-hf": "draft",
+_OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "model": ("-m", "--model"),
+    "context": ("-c", "--ctx-size"),
+    "parallel": ("-np", "--parallel"),
+    "layers": ("-ngl", "--gpu-layers", "--n-gpu-layers"),
+    "experts": ("-ncmoe", "--n-cpu-moe"),
+    "key_type": ("-ctk", "--cache-type-k"),
+    "value_type": ("-ctv", "--cache-type-v"),
+    "threads": ("-t", "--threads"),
+    "published": ("-hf", "-hfr", "--hf-repo"),
+    "micro_batch": ("-ub", "--ubatch-size"),
+    "draft": ("-md", "--model-draft", "--spec-draft-model", "-hfd", "-hfrd", "--hf-repo-draft",
+              "--spec-draft-hf"),
 }  # fmt: skip
-_WITHOUT_VALUE: Mapping[str, str] = {
-    "--no-mmap": "unmapped", "-kvu": "unified", "--kv-unified": "unified",
-    "-cmoe": "all_experts", "--cpu-moe": "all_experts",
-}  # fmt: skip
-_DEFAULT_MICRO_BATCH = 512
+_WITHOUT_VALUE: Mapping[str, tuple[str, ...]] = {
+    "unified": ("-kvu", "--kv-unified"),
+    "all_experts": ("-cmoe", "--cpu-moe"),
+}
 
 
 def run_of_process(number: str) -> Run:
@@ -60,18 +59,20 @@ def run_of_process(number: str) -> Run:
 
 def options_of(words: Sequence[str]) -> dict[str, str]:
     """The options of a command line that bear on memory and pace; the last of each counts."""
+    names = {flag: name for name, flags in _OPTIONS.items() for flag in flags}
+    switches = {flag: name for name, flags in _WITHOUT_VALUE.items() for flag in flags}
     options: dict[str, str] = {}
     waiting: str | None = None
     for word in words[1:]:
         flag, sign, value = word.partition("=")
         if waiting is not None:
             options[waiting], waiting = word, None
-        elif flag in _WITHOUT_VALUE:
-            options[_WITHOUT_VALUE[flag]] = ""
-        elif flag in _OPTIONS and sign:
-            options[_OPTIONS[flag]] = value
+        elif flag in switches:
+            options[switches[flag]] = ""
+        elif flag in names and sign:
+            options[names[flag]] = value
         else:
-            waiting = _OPTIONS.get(flag)
+            waiting = names.get(flag)
     return options
 
 
@@ -84,13 +85,6 @@ def _run(seen: Process, options: Mapping[str, str], file: str | None) -> Run:
     elif context is not None:
         context //= parallel
     key, value = options.get("key_type", "f16"), options.get("value_type", "f16")
-    notes = []
-    if numbers.get("micro_batch") not in (None, _DEFAULT_MICRO_BATCH):
-        notes.append(
-            "Its micro-batch (-ub) is not the default, for which the buffers are predicted."
-        )
-    if seen.swapped_bytes:
-        notes.append("Part of it is swapped out, and counted as memory.")
     return Run(
         tool="process",
         # a word of the command line of Ollama's runner
@@ -108,8 +102,9 @@ def _run(seen: Process, options: Mapping[str, str], file: str | None) -> Run:
         experts_in_ram=numbers.get("experts") or None,
         all_experts_in_ram="all_experts" in options,
         holds_draft="draft" in options,
+        batch_tokens=numbers.get("micro_batch") or None,
         memory=_memory(seen),
-        notes=tuple(notes),
+        notes=("Part of it is swapped out, and counted as memory.",) if seen.swapped_bytes else (),
     )
 
 

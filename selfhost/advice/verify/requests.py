@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...core.records import pattern
-from .run import LEAST_TOKENS, SeenPace, Timed, pace_of
+from .run import SeenPace, Timed, enough_tokens, pace_of
 
 # slot      release: id  0 | task 65 | stop processing: n_tokens = 7007, truncated = 0
 _SLOT = pattern(
@@ -22,30 +22,26 @@ _TIMING = pattern(
 
 
 class _Request:
-    """`timed`: kind -> milliseconds, the tokens that took them, and all tokens. `end_tokens` stood
-    in the context when it ended. `shared`: others were answered at the same time.
+    """`timed`: kind -> tokens and the seconds that they took. `end_tokens` stood in the context
+    when it ended. `shared`: others were answered at the same time.
     """
 
     __slots__ = ("end_tokens", "shared", "timed")
 
     def __init__(self) -> None:
-        self.timed: dict[str, tuple[float, int, int]] = {}
+        self.timed: dict[str, tuple[int, float]] = {}
         self.end_tokens: int | None = None
         self.shared = False
 
     def of_kind(self, kind: str) -> Timed:
-        """As if all tokens had taken as long as those that were timed."""
-        milliseconds, counted, tokens = self.timed[kind]
-        seconds = milliseconds / 1000 * tokens / max(counted, 1)
-        return Timed(kind=kind, tokens=tokens, seconds=seconds, depth_tokens=self._depth(kind))
-
-    def _depth(self, kind: str) -> int | None:
-        """Tokens in the context before its prompt, or on average while it decoded."""
-        prompt, written = (self.timed.get(each, (0, 0, 0))[2] for each in ("prompt", "decode"))
+        """With the tokens in the context before its prompt, or on average while it decoded."""
+        tokens, seconds = self.timed[kind]
+        prompt, written = (self.timed.get(each, (0, 0.0))[0] for each in ("prompt", "decode"))
         before_answer = prompt if self.end_tokens is None else self.end_tokens - written
-        if kind == "prompt":
-            return max(0, before_answer - prompt)
-        return before_answer + written // 2 if before_answer > 0 else None
+        depth: int | None = max(0, before_answer - prompt)
+        if kind == "decode":
+            depth = before_answer + written // 2 if before_answer > 0 else None
+        return Timed(kind=kind, tokens=tokens, seconds=seconds, depth_tokens=depth)
 
 
 class Requests:
@@ -61,22 +57,20 @@ class Requests:
         """Another model is loaded: what was under way has ended."""
         self._by_task: dict[str, _Request] = {}
         self._open: dict[str, _Request] = {}
-        self._current: _Request | None = None
         # whose timings follow; none in the log of a program that is no server
-        self._task: str | None = None
+        self._current: _Request | None = None
 
     def take(self, line: str) -> None:
-        """A line that holds ` = ` or `slot `."""
         slot = _SLOT.search(line) if "slot " in line else None
         if slot is not None:
             self._take_slot(slot[1], slot[2], slot[3])
         if " time " in line and (timing := _TIMING.search(line)) is not None:
             kind = "prompt" if timing[1] == "prompt eval" else "decode"
-            self._take_time(kind, float(timing[2]), int(timing[3]), float(timing[4] or 0))
+            self._take_time(kind, int(timing[3]), float(timing[2]) / 1000, float(timing[4] or 0))
 
     def _take_slot(self, event: str, task: str, rest: str) -> None:
         if event == "launch_slot_" and rest.startswith(" processing task"):
-            self._open[task] = self._new_request(task)
+            self._open[task] = self._by_task[task] = self._new_request()
             if len(self._open) > 1:
                 for other in self._open.values():
                     other.shared = True
@@ -85,26 +79,23 @@ class Requests:
             if task in self._by_task:
                 self._by_task[task].end_tokens = int(ended[1])
         elif event == "print_timing":
-            self._current, self._task = self._by_task.get(task), task
+            if task not in self._by_task:
+                self._by_task[task] = self._new_request()
+            self._current = self._by_task[task]
 
-    def _new_request(self, task: str | None) -> _Request:
+    def _new_request(self) -> _Request:
         request = _Request()
         self._requests.append(request)
-        if task is not None:
-            self._by_task[task] = request
         return request
 
-    def _take_time(self, kind: str, milliseconds: float, tokens: int, rate: float) -> None:
-        if milliseconds <= 0 or not tokens:
+    def _take_time(self, kind: str, tokens: int, seconds: float, rate: float) -> None:
+        if seconds <= 0 or not tokens:
             self._untimed |= {kind: tokens} if tokens else {}
             return
-        # builds of 2026 count the first token, and not its time
-        printed = rate * milliseconds / 1000
-        is_first_left_out = printed and abs(printed - (tokens - 1)) < abs(printed - tokens)
         if self._current is None or kind in self._current.timed:
-            self._current = self._new_request(self._task)
-        counted = tokens - 1 if is_first_left_out else tokens
-        self._current.timed[kind] = milliseconds, counted, tokens
+            self._current = self._new_request()
+        # builds of 2026 count the first token, and not its time: the rate that they print does not
+        self._current.timed[kind] = tokens, tokens / rate if rate >= 1 else seconds
 
     def _timed(self) -> tuple[list[_Request], int]:
         """The requests that had the program alone, and how many others are left out; all where none
@@ -119,14 +110,13 @@ class Requests:
         paces, without = [], []
         for kind in ("decode", "prompt"):
             requests = [each for each in self._timed()[0] if kind in each.timed]
-            timed = [each.of_kind(kind) for each in requests]
-            long = [each for each in timed if each.tokens >= LEAST_TOKENS[kind]] or timed
+            timed = enough_tokens(kind, [each.of_kind(kind) for each in requests])
             if kind == "prompt":
                 # not the end of a longer one in the cache
-                long = [each for each in long if (each.depth_tokens or 0) <= each.tokens] or long
-            if long:
+                timed = [each for each in timed if (each.depth_tokens or 0) <= each.tokens] or timed
+            if timed:
                 shared = all(request.shared for request in requests)
-                paces.append(pace_of(kind, long, drafted=drafted).replace(shared=shared))
+                paces.append(pace_of(kind, timed, drafted=drafted).replace(shared=shared))
             elif tokens := self._untimed.get(kind):
                 without.append(SeenPace(kind=kind, tokens_per_second=None, tokens=tokens))
         return (*paces, *without)

@@ -57,7 +57,7 @@ class Run(Record):
     many of the first layers the experts were to lie in RAM (`--n-cpu-moe`), or
     `all_experts_in_ram` (`--cpu-moe`). `output_tokens` of a batch
     can have logits, and `batch_tokens` are computed at once (-ub). `flash_attention`: False where
-    it was switched off. `processor` and `gpu` are names of hardware as the run wrote them,
+    it was switched off. `gpu` is the name of hardware as the run wrote it,
     `backends` what its build computes with.
     `holds_draft`: memory of the whole process is that of a model that drafts, too. `notes` are
     sentences about what the run does not tell.
@@ -84,7 +84,6 @@ class Run(Record):
     output_tokens: int | None = None
     batch_tokens: int | None = None
     flash_attention: bool | None = None
-    processor: str | None = None
     gpu: str | None = None
     backends: tuple[str, ...] = ()
     holds_draft: bool = False
@@ -111,19 +110,23 @@ class Timed(Record):
 
 
 def paces_of(timed: Sequence[Timed], *, drafted: bool = False) -> tuple[SeenPace, ...]:
-    """All tokens of each kind over all their time, of those with enough tokens where some have; and
-    that there is no number, of those without a time.
+    """All tokens of each kind over all their time, and that there is no number, of those without a
+    time.
     """
     paces = []
     for kind in ("prompt", "decode"):
         of_kind = [each for each in timed if each.kind == kind and each.tokens]
-        with_time = [each for each in of_kind if each.seconds]
-        enough = [each for each in with_time if each.tokens >= LEAST_TOKENS[kind]] or with_time
-        if enough:
-            paces.append(pace_of(kind, enough, drafted=drafted and kind == "decode"))
+        with_time = enough_tokens(kind, [each for each in of_kind if each.seconds])
+        if with_time:
+            paces.append(pace_of(kind, with_time, drafted=drafted and kind == "decode"))
         if without := sum(each.tokens for each in of_kind if not each.seconds):
             paces.append(SeenPace(kind=kind, tokens_per_second=None, tokens=without))
     return tuple(paces)
+
+
+def enough_tokens(kind: str, timed: Sequence[Timed]) -> Sequence[Timed]:
+    """Those with as many tokens as a pace needs (`LEAST_TOKENS`); all where none has."""
+    return [each for each in timed if each.tokens >= LEAST_TOKENS[kind]] or timed
 
 
 def pace_of(kind: str, timed: Sequence[Timed], *, drafted: bool) -> SeenPace:

@@ -17,7 +17,6 @@ from selfhost.advice.verify.formats import run_of
 from selfhost.advice.verify.layout import layout_of
 from selfhost.advice.verify.run import Run, SeenMemory, SeenPace
 from selfhost.catalogue.opened import open_catalogue
-from selfhost.core.errors import SelfhostError
 from selfhost.judge.pace.speed import PaceRange, Speed
 from selfhost.judge.question import architectures
 from selfhost.machine.changes import apply
@@ -232,26 +231,13 @@ def test_a_short_prompt_on_a_gpu_is_not_compared() -> None:
     ],
 )
 def test_a_run_on_another_gpu_is_told(gpu: str, here: str, *, is_told: bool) -> None:
-    """The GPU is what a run with all layers on it is compared by, and its processor is not."""
+    """The GPU is what a run with all layers on it is compared by."""
     run = Run(
         tool="llama-bench",
         gpu_layers=99,
         on_processor=False,
         gpu=gpu,
-        processor="AMD Ryzen 7 7840HS",
         paces=(SeenPace(kind="decode", tokens_per_second=3.0, tokens=128),),
     )
     notes = held(run, "llama-3.1-8b-instruct", apply(MACHINE, [], [here]), speed=SPEED).notes
     assert any("The run was on NVIDIA" in note for note in notes) is is_told
-    assert not any("Ryzen" in note for note in notes)
-
-
-def test_a_run_on_a_gpu_is_not_held_against_a_machine_without_one() -> None:
-    """Nobody learns from 700 times as fast as predicted: the log names a card, the machine has none."""
-    run = run_of((DATA / "logs" / "llama_log-gpu.txt").read_text("utf-8"))
-    assert run is not None
-    with pytest.raises(SelfhostError, match="used a GPU") as caught:
-        machine_of(run, MACHINE)
-    assert "--gpu" in (caught.value.remedy or "")
-    machine, _ = machine_of(run, apply(MACHINE, [], ["RTX 4090"]))
-    assert machine.accelerators

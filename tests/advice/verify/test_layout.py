@@ -26,10 +26,8 @@ _DENSE = "llama 8B Q4_K - Medium |   4.58 GiB |     8.03 B"
     [
         # an i9-10900F beside an RTX 3060, Qwen3 Coder 30B in Q4_K_M (tests/truth/speed_split_later.json)
         (20, 42.92, "i9-10900f 64gb ddr4-2933 rtx 3060 12gb"),
-        (40, 25.6, "i9-10900f 64gb ddr4-2933 rtx 3060 12gb"),
         # a Ryzen 5 7600X beside an RTX 4070 Ti SUPER, which would hold more
         (48, 42.9, "ryzen 5 7600x ddr5 rtx 4070 ti super"),
-        (16, 86.8, "ryzen 5 7600x ddr5 rtx 4070 ti super"),
     ],
 )
 def test_published_runs_with_experts_in_ram_lie_inside(
@@ -103,9 +101,7 @@ def test_a_run_of_another_model_is_refused(
     ("backend", "machine", "named"),
     [
         ("Metal,BLAS", "rtx 4090", "m4 max 64gb"),
-        ("Metal,BLAS", "ryzen 7 5800x 32gb", "m4 max 64gb"),
         ("CUDA", "m4 max 64gb", "RTX 4090"),
-        ("CUDA", "rx 7900 xtx", "RTX 4090"),
         ("ROCm", "rtx 4090", "RX 7900 XTX"),
     ],
 )

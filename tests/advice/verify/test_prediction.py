@@ -50,11 +50,3 @@ def test_it_is_laid_out_as_the_verdict_is(model: str, runtime: str, machine: str
     short = speed_at(verdict, catalogue.runtime(runtime), architectures(catalogue))(None)
     assert short is not None
     assert short.decode == verdict.speed.decode
-
-
-def test_no_pace_where_tokens_make_no_sense() -> None:
-    """A speech model has none."""
-    catalogue = open_catalogue()
-    verdict = check_with(catalogue, "whisper-small", Workload(), MACHINE, instead=False)
-    at = speed_at(verdict, catalogue.runtime("whisper.cpp"), architectures(catalogue))
-    assert at(None) is None

@@ -25,7 +25,6 @@ def test_options_of_a_command_line() -> None:
         "layers": "99",
         "key_type": "q8_0",
         "value_type": "q8_0",
-        "unmapped": "",
     }
 
 
@@ -51,16 +50,6 @@ def test_memory_of_a_server_by_kind(monkeypatch: pytest.MonkeyPatch) -> None:
         "everything_else": 186,
         "total": 560,
     }
-
-
-@pytest.mark.parametrize("option", ["-md d.gguf", "--spec-draft-model=d.gguf", "-hfd a/b:Q8_0"])
-def test_a_process_that_holds_a_draft_is_known(
-    option: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """`check --draft` gives such a line; the memory of the process is of both models."""
-    server = seen(f"llama-server -m x.gguf -c 4096 {option}")
-    monkeypatch.setattr(module, "process", lambda _number: server)
-    assert run_of_process("1").holds_draft
 
 
 def test_a_process_without_a_model_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,6 @@ from selfhost.advice.verify import formats
 WRAPPED: dict[str, Callable[[str], str]] = {
     "journald": lambda line: "Dec 03 14:58:50 my-host serve[937]: " + line,
     "journald, ISO": lambda line: "2026-01-03T14:58:50+0100 my-host serve[937]: " + line,
-    "syslog": lambda line: "2026-01-03T14:58:50.123456+01:00 host serve[1]: " + line,
     "compose": lambda line: "llama-1  | " + line,
     "docker -t": lambda line: "2026-01-03T14:58:50.123456789Z " + line,
     "containerd": lambda line: "2026-01-03T14:58:50.123456789Z stderr F " + line,
@@ -29,7 +28,7 @@ WRAPPED: dict[str, Callable[[str], str]] = {
 SAMPLES = [
     path
     for path in sorted((DATA / "logs").glob("*.txt"))
-    if path.stem not in ("api_answer-lm_studio", "api_answer-ollama")
+    if path.stem not in ("answers-lm_studio_api", "answers-ollama_api")
 ]
 
 
@@ -43,8 +42,8 @@ def test_a_wrapped_log_tells_what_the_log_tells(path, wrap) -> None:  # type: ig
 
 def test_a_table_is_no_prefix() -> None:
     """A chat that only speaks of a log stays as it is."""
-    from selfhost.advice.verify.wrapped import without_prefix
+    from selfhost.advice.verify.wrapped import unwrapped
 
     text = (DATA / "logs" / "llama_bench-table.txt").read_text("utf-8")
-    assert without_prefix(text) == text
-    assert without_prefix("") == ""
+    assert unwrapped(text) == text
+    assert unwrapped("") == ""

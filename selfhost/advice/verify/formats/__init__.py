@@ -6,19 +6,25 @@ new format is one module here and one sample in `tests/data/logs`.
 from __future__ import annotations
 
 from importlib import import_module
-from pkgutil import iter_modules
 
+from ....core.reading import Unreadable
+from ....core.records import pattern
+from ....core.tables import shipped_table
 from ..run import Run
-from ..unusable import refuse
-from ..wrapped import without_colours, without_json, without_prefix
+from ..wrapped import unwrapped
 
+# in the order in which they are asked
+NAMES = (
+    "answers",
+    "llama_bench",
+    "llama_log",
+    "server_windows",
+    "vllm_bench",
+)
 # of a longer text the start, where a model is loaded, and the end, where it answered last
 _START, _END = 2 << 20, 4 << 20
-
-
-def names() -> tuple[str, ...]:
-    """The modules of formats, in the order in which they are asked."""
-    return tuple(sorted(module.name for module in iter_modules(__path__) if module.name != "words"))
+# what an output of no use is known by stands near the start, or in the last lines
+_NEAR = 1_000_000
 
 
 def run_of(text: str) -> Run | None:
@@ -29,22 +35,20 @@ def run_of(text: str) -> Run | None:
     is_cut = len(text) > _START + _END
     if is_cut:
         text = f"{text[:_START]}\n{text[-_END:]}"
-    text = without_prefix(without_json(without_colours(text)))
-    run = _read(text)
-    if run is None:
-        refuse(text)
-        return None
-    if is_cut:
-        run = run.replace(notes=(*run.notes, "The middle of a log so long is left out."))
-    return run
-
-
-def _read(text: str) -> Run | None:
-    for name in names():
+    text = unwrapped(text)
+    for name in NAMES:
         module = import_module(f"{__name__}.{name}")
-        if not any(mark in text for mark in module.MARKS):
-            continue
-        run: Run | None = module.read(text)
+        run: Run | None = module.read(text) if any(map(text.__contains__, module.MARKS)) else None
         if run is not None and run.holds_figures:
-            return run
+            note = ("The middle of a log so long is left out.",) if is_cut else ()
+            return run.replace(notes=(*run.notes, *note))
+    _refuse(text)
     return None
+
+
+def _refuse(text: str) -> None:
+    """Raise `Unreadable` for an output of a known kind; nothing for any other."""
+    part = text if len(text) <= 2 * _NEAR else f"{text[:_NEAR]}\n{text[-_NEAR:]}"
+    for kind in shipped_table("runs")["unusable"]:
+        if pattern(kind["sign"], 8).search(part) is not None:
+            raise Unreadable(kind["reason"], kind["remedy"])

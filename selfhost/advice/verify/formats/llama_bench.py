@@ -9,10 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from ....core.records import pattern
 from ..run import Run, SeenPace
 from .words import (
-    attends_flash,
-    bytes_of,
-    count_of,
+    COUNTS,
+    MOST_VALUES,
+    SIZES,
+    amount,
     gpu_of,
+    is_on,
     json_values,
     positive,
     quantization,
@@ -24,7 +26,7 @@ MARKS = ("t/s", "avg_ts", '"speed_tg"')
 _KEYS = ("model_filename", "n_prompt", "n_gen", "avg_ts")
 _BATCHED_KEYS = ("pp", "tg", "pl", "speed_pp", "speed_tg")
 # what one run has of a record; another value is another test
-_APART = ("model_filename", "n_threads", "n_gpu_layers", "type_k", "backends", "columns")
+_APART = ("model_filename", "model_type", "n_threads", "n_gpu_layers", "type_k", "backends", "rest")
 _TESTED = ("n_prompt", "n_gen", "n_depth")
 # what the tables call a key of a record
 _COLUMNS = {
@@ -41,10 +43,6 @@ _COLUMNS = {
     "S_PP t/s": "speed_pp",
     "S_TG t/s": "speed_tg",
 }
-# of a row with more cells than the head has, as ik_llama.cpp wrote, those whose place is sure
-_SURE = ("model", "size", "params", "backend", "ngl")
-# more rows than any benchmark has
-_MOST_ROWS = 10_000
 # pp512, tg128, pp512+tg128, each with @ d4096; builds of 2023 and 2024 write pp 512
 _TEST = pattern(r"(pp|tg) ?(\d{1,9})(?: @ d(\d{1,9}))?")
 _BUILD = pattern(r"^build: ([0-9a-f]{4,40}) \(\d+\)", 8)
@@ -52,13 +50,14 @@ _COMMIT = pattern(r"[0-9a-f]{4,40}")
 _THREADS = pattern(r"\bn_threads = (\d{1,5})")
 # what stands for an architecture in `qwen2 1B Q4_K - Medium` where it is not known
 _NOT_AN_ARCHITECTURE = ("", "?", "unknown")
+_OTHER_TESTS = "Tests of another model, other options or another run are left out"
 _OTHER_ROWS = "Rows of other numbers of sequences, or with longer prompts, are left out"
 _Row = Mapping[str, str]
 
 
 def read(text: str) -> Run | None:
     """Its tests of one model; of several models those of the first."""
-    rows = [*(_records(text) or _of_csv(text) or _of_tables(text))]
+    rows = [*(_records(text) or _of_csv(text) or _of_tables(text))][:MOST_VALUES]
     if batched := [row for row in rows if "speed_tg" in row and whole(row["pl"])]:
         return _of_batches(batched, text)
     tests = [row for row in rows if all(key in row for key in _KEYS[1:])]
@@ -81,8 +80,7 @@ def _records(text: str) -> list[_Row]:
             for key, value in row.items()
         }
         for row in json_values("\n".join(lines[first : last + 1]), MARKS)
-        if isinstance(row, dict)
-        and any(all(key in row for key in keys) for keys in (_KEYS, _BATCHED_KEYS))
+        if isinstance(row, dict) and (row.keys() >= {*_KEYS} or row.keys() >= {*_BATCHED_KEYS})
     ]
 
 
@@ -95,8 +93,7 @@ def _of_csv(text: str) -> list[_Row]:
     rows: list[_Row] = []
     try:
         for row in csv.DictReader(text[start:].splitlines()):
-            is_whole = None not in row and all(row.get(key) for key in _KEYS)
-            if is_whole and len(rows) < _MOST_ROWS:
+            if None not in row and all(row.get(key) for key in _KEYS):
                 rows.append({key: value for key, value in row.items() if isinstance(value, str)})
     except csv.Error:
         return rows
@@ -106,23 +103,19 @@ def _of_csv(text: str) -> list[_Row]:
 def _of_tables(text: str) -> Iterator[_Row]:
     """The rows of the default outputs, tables in Markdown, as records."""
     head: list[str] = []
-    for line in text.splitlines()[: 10 * _MOST_ROWS]:
+    for line in text.splitlines():
         if not line.lstrip().startswith("|"):
             continue
         cells = [cell.strip() for cell in line[:2000].strip().strip("|").split("|")]
         if {"test", "t/s", "model"} <= set(cells) or {"PP", "B", "S_TG t/s"} <= set(cells):
             head = cells
-        elif len(cells) >= len(head) > 0 and (row := _row(head, cells)):
+        elif len(cells) == len(head) and (row := _row(head, cells)):
             yield row
 
 
 def _row(head: list[str], cells: list[str]) -> dict[str, str]:
     """What a row of a table says, by the keys of a record; {} of no test."""
-    named = dict(zip(head, cells, strict=False))
-    if len(cells) > len(head):
-        named = {key: named[key] for key in _SURE if key in named}
-        named |= {"test": cells[-2], "t/s": cells[-1]}
-    record = {_COLUMNS.get(key, key): cell for key, cell in named.items()}
+    record = {_COLUMNS.get(key, key): cell for key, cell in zip(head, cells, strict=True)}
     if "speed_tg" in record:
         return record
     test = _TEST.fullmatch(record.pop("test"))
@@ -130,12 +123,11 @@ def _row(head: list[str], cells: list[str]) -> dict[str, str]:
         return {}
     # `5.04 ± 0.26`, however the sign was decoded
     average, *deviation = record.pop("t/s").split() or [""]
-    columns = [cell for key, cell in record.items() if key != "flash_attn"]
     return {
         "type_k": "f16",
         "type_v": "f16",
         **record,
-        "columns": "|".join(columns),
+        "rest": "|".join(cell for key, cell in record.items() if key != "flash_attn"),
         "n_prompt": test[2] if test[1] == "pp" else "0",
         "n_gen": test[2] if test[1] == "tg" else "0",
         "n_depth": test[3] or "0",
@@ -149,45 +141,42 @@ def _row(head: list[str], cells: list[str]) -> dict[str, str]:
 
 def _of_tests(rows: Sequence[_Row], text: str) -> Run:
     same = _tests_of(rows)
-    first = same[0]
+    first = {key: value for key, value in same[0].items() if value}
     described, layers = first.get("model_type", ""), first.get("n_gpu_layers", "")
-    build = _BUILD.search(text)
-    parameters, key_type = first.get("model_n_params", ""), first.get("type_k")
-    commit = first.get("build_commit", build[1] if build else "")
-    names = [name.strip() for name in first.get("backends", "").split(",") if name.strip()]
+    parameters, architecture = first.get("model_n_params", ""), described.lower().partition(" ")[0]
+    backends = [name.strip() for name in first.get("backends", "").split(",") if name.strip()]
     left_out = len(rows) - len(same)
-    note = f"Tests of another model, other options or another run are left out: {left_out:,}."
     return Run(
         tool="llama-bench",
-        version=commit if _COMMIT.fullmatch(commit) else None,
-        file=first.get("model_filename") or None,
-        architecture=_architecture(described),
+        version=_commit(first, text),
+        file=first.get("model_filename"),
+        architecture=None if architecture in _NOT_AN_ARCHITECTURE else architecture,
         quantization=quantization(described),
-        parameters=whole(parameters) or count_of(parameters),
-        file_bytes=bytes_of(first.get("size", "")),
-        kv_cache_type=key_type if key_type == first.get("type_v") else None,
+        parameters=whole(parameters) or amount(parameters, COUNTS),
+        file_bytes=amount(first.get("size", ""), SIZES),
+        kv_cache_type=first.get("type_k") if first.get("type_k") == first.get("type_v") else None,
         threads=whole(first.get("n_threads", "")) or None,
-        on_processor=_on_processor(names, layers),
+        on_processor=_on_processor(backends, layers),
         gpu_layers=whole(layers),
         experts_in_ram=whole(first.get("n_cpu_moe", "")) or None,
         batch_tokens=whole(first.get("n_ubatch", "")) or None,
-        flash_attention=attends_flash(first.get("flash_attn", "")),
-        processor=first.get("cpu_info") or None,
+        flash_attention=is_on(first.get("flash_attn", "")),
         gpu=first.get("gpu_info") or gpu_of(text),
-        backends=tuple(names),
+        backends=tuple(backends),
         paces=tuple(pace for row in same for pace in _pace_of_test(row)),
-        notes=(note,) if left_out else (),
+        notes=(f"{_OTHER_TESTS}: {left_out:,}.",) if left_out else (),
     )
 
 
-def _architecture(described: str) -> str | None:
-    first = described.lower().partition(" ")[0]
-    return None if first in _NOT_AN_ARCHITECTURE else first
+def _commit(row: _Row, text: str) -> str | None:
+    build = _BUILD.search(text)
+    commit = row.get("build_commit", build[1] if build else "")
+    return commit if _COMMIT.fullmatch(commit) else None
 
 
 def _on_processor(backends: Sequence[str], layers: str) -> bool | None:
     """True for a build without accelerators, or with no layer on one."""
-    if layers.strip() == "0":
+    if layers == "0":
         return True
     return set(backends) <= {"CPU", "BLAS"} if backends else None
 
@@ -197,7 +186,7 @@ def _tests_of(rows: Sequence[_Row]) -> list[_Row]:
     attention where it was tried with and without (`-fa 0,1`), for predicted is with it.
     """
     alike = [row for row in rows if all(row.get(key) == rows[0].get(key) for key in _APART)]
-    first = next((row for row in alike if attends_flash(row.get("flash_attn", ""))), rows[0])
+    first = next((row for row in alike if is_on(row.get("flash_attn", ""))), rows[0])
     alike = [row for row in alike if row.get("flash_attn") == first.get("flash_attn")]
     # a test that stands there twice is of another run, as with another GPU
     tests = {tuple(map(row.get, _TESTED)): row for row in reversed(alike)}
@@ -225,9 +214,7 @@ def _of_batches(rows: Sequence[_Row], text: str) -> Run:
     """Every row of one sequence alone, and of the most at once that with the shortest context, for
     which alone a total is predicted.
     """
-    at_once = max(whole(row["pl"]) or 0 for row in rows)
-    together = [row for row in rows if whole(row["pl"]) == at_once]
-    most = min(together, key=lambda row: whole(row["pp"]) or 0)
+    most = max(rows, key=lambda row: (whole(row["pl"]) or 0, -(whole(row["pp"]) or 0)))
     shown = [row for row in rows if whole(row["pl"]) == 1 or row is most]
     threads, left_out = _THREADS.search(text), len(rows) - len(shown)
     return Run(

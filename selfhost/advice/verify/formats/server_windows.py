@@ -8,13 +8,16 @@ from __future__ import annotations
 from statistics import median
 
 from ....core.records import Record, pattern
+from ....core.tables import shipped_table
 from ..run import Run, SeenMemory, SeenPace
 from .words import positive, whole
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
     from re import Pattern
+    from typing import Any
 
 _GIB = 1 << 30
 # a window in which a prompt is read tells nothing of it before the prompt ends; its pace is below
@@ -27,130 +30,77 @@ _SPREAD = pattern(r"\b(?:tensor|pipeline)_parallel_size(?:'?: ?|=)(\d{1,4})")
 _VERSION = pattern(r"\+g([0-9a-f]{7,40})\b")
 # a file of Hugging Face's cache lies in a folder that is called as its repository
 _CACHED = pattern(r"models--([\w.-]{1,100})--([\w.-]{1,200})(?:/|$)")
+_CPU = "device_config=cpu"
 # one of several copies of the model, each with requests of its own
 _OTHER_COPY = pattern(r"^\[[^\]]{0,60}\bDP(?!0\b)\d{1,4}\b")
 
 
-class _Server(Record):
-    """A server: `window` has named groups `running` requests and `pace`, and may have `prompt`, the
-    pace of reading, and `held` tokens in the context. `reads` stands in the line of a prompt that
-    is read.
+MARKS = (
+    *("Avg generation throughput", "gen throughput (token/s): "),
+    *("odel loading took", "odel weights took"),
+)
+
+
+class _Window(Record):
+    """A stretch of time: the requests that ran at its end and at `most`, tokens a second, tokens in
+    the context. `is_whole`: the same requests ran from its start to its end.
     """
 
-    tool: str
-    runtime: str
-    mark: str
-    window: Pattern[str]
-    drafts: str
-    reads: str | None = None
-
-
-_SERVERS = (
-    # Engine 000: Avg prompt throughput: 0.0 tokens/s, Avg generation throughput: 213.0 tokens/s,
-    # Running: 1 reqs, Waiting: 0 reqs
-    _Server(
-        tool="vLLM log",
-        runtime="vllm",
-        mark="Avg generation throughput",
-        window=pattern(
-            r"Avg prompt throughput: (?P<prompt>\d{1,9}\.\d) tokens/s, Avg generation throughput:"
-            r" (?P<pace>\d{1,9}\.\d) tokens/s, Running: (?P<running>\d{1,6}) reqs,(?P<held>)"
-        ),
-        drafts="SpecDecoding metrics:",
-    ),
-    # [2026-08-02 00:02:38 TP0] Decode batch, #running-req: 1, #full token: 210, token usage: 0.00,
-    # accept len: 2.52, cuda graph: True, gen throughput (token/s): 19.53, #queue-req: 0
-    _Server(
-        tool="SGLang log",
-        runtime="sglang",
-        mark="gen throughput (token/s): ",
-        window=pattern(
-            r"Decode batch[.,] #running-req: (?P<running>\d{1,6}), #(?:full )?token:"
-            r" (?P<held>\d{1,9}),(?P<prompt>).{0,400}?gen throughput \(token/s\):"
-            r" (?P<pace>\d{1,9}\.\d{1,3})"
-        ),
-        drafts="accept len: ",
-        reads="Prefill batch",
-    ),
-)
-MARKS = (*(server.mark for server in _SERVERS), "odel loading took", "odel weights took")
-# the pace of a window, and the tokens in the context then
-_Window = tuple[float, int | None]
+    running: int
+    pace: float
+    held: int | None
+    most: int
+    is_whole: bool
 
 
 def read(text: str) -> Run | None:
     """The windows with as many requests as most had; None where the log shows neither a whole
     window nor what the model took.
     """
-    server = next((each for each in _SERVERS if each.mark in text), _SERVERS[0])
-    windows, loaded = _windows(text, server), _LOADED.search(text)
-    is_one_device = max((int(size) for size in _SPREAD.findall(text)), default=1) == 1
-    if not windows and (loaded is None or not is_one_device):
+    servers = shipped_table("runs")["server"]
+    server = next((each for each in servers if each["mark"] in text), servers[0])
+    windows, memory = _fast_windows(text, server), _weights(text)
+    if not windows and not memory:
         return None
+    counts = [window.running for window in windows]
     # one request alone is what the predicted pace is of
-    at_once = max(windows, key=lambda number: (number == 1, len(windows[number])), default=1)
-    on_processor = "device_config=cpu" in text
-    context, version, model = _CONTEXT.search(text), _VERSION.search(text), _MODEL.search(text)
-    left_out = sum(map(len, windows.values())) - len(windows.get(at_once, ()))
+    at_once = max(counts, key=lambda number: (number == 1, counts.count(number)), default=1)
+    same = [window for window in windows if window.running == at_once]
+    left_out = len(windows) - len(same)
     note = f"Windows of other numbers of requests at once are left out: {left_out:,}."
-    memory = _weights(loaded[1], on_processor) if loaded is not None and is_one_device else None
     return Run(
-        tool=server.tool,
-        runtime=server.runtime,
-        version=version and version[1],
-        name=None if model is None else _name(model[1]),
-        context_tokens=whole(context[1]) if context is not None else None,
+        tool=server["tool"],
+        runtime=server["runtime"],
+        version=_first(_VERSION, text),
+        name=_name(_first(_MODEL, text)),
+        context_tokens=whole(_first(_CONTEXT, text) or ""),
         parallel=at_once,
-        on_processor=on_processor if server.runtime == "vllm" else None,
-        paces=_paces(windows.get(at_once, []), at_once, drafted=server.drafts in text),
-        memory=(memory,) if memory is not None else (),
+        on_processor=_CPU in text if server["runtime"] == "vllm" else None,
+        paces=_pace_of(same, at_once, drafted=server["drafts"] in text),
+        memory=memory,
         notes=(note,) if left_out else (),
     )
 
 
-def _name(path: str) -> str:
+def _first(shape: Pattern[str], text: str) -> str | None:
+    match = shape.search(text)
+    return None if match is None else match[1]
+
+
+def _name(path: str | None) -> str | None:
     """The model, by its repository where the path of a cache tells it."""
-    cached = _CACHED.search(path)
+    cached = _CACHED.search(path or "")
     return path if cached is None else f"{cached[1]}/{cached[2]}"
 
 
-def _windows(text: str, server: _Server) -> dict[int, list[_Window]]:
-    """The whole windows, by how many requests ran at once: those that are as fast as decoding alone
-    is, for no part of a window can be faster than a whole one of as many requests.
-    """
-    windows: dict[int, list[_Window]] = {}
-    # the pace of every window, by the most requests that were in it
-    paces: list[tuple[int, float]] = []
-    before = 0
-    for line in text.splitlines():
-        if server.reads is not None and server.reads in line:
-            before = 0
-        window = server.window.search(line[:8192]) if server.mark in line else None
-        if window is None or _OTHER_COPY.match(line[:200]) is not None:
-            continue
-        running, pace = int(window["running"]), positive(window["pace"])
-        # a window in which a request began or a prompt was read holds less than its time
-        is_whole = running and running == before and not float(window["prompt"] or 0)
-        if pace is not None and is_whole:
-            windows.setdefault(running, []).append((pace, whole(window["held"])))
-        paces.append((max(running, before), pace or 0.0))
-        before = running
-    return {count: fast for count in windows if (fast := _fast(count, windows[count], paces))}
-
-
-def _fast(count: int, windows: list[_Window], paces: list[tuple[int, float]]) -> list[_Window]:
-    """Those that are as fast as the fastest of at most as many requests."""
-    fastest = max(pace for most, pace in paces if most <= count)
-    return [window for window in windows if window[0] >= _LEAST_SHARE * fastest]
-
-
-def _paces(windows: list[_Window], at_once: int, *, drafted: bool) -> tuple[SeenPace, ...]:
+def _pace_of(windows: Sequence[_Window], at_once: int, *, drafted: bool) -> tuple[SeenPace, ...]:
+    """The median of the windows; () of none."""
     if not windows:
         return ()
-    held = [tokens for _, tokens in windows if tokens is not None]
+    held = [window.held for window in windows if window.held is not None]
     pace = SeenPace(
         kind="decode",
-        tokens_per_second=median(pace for pace, _ in windows),
+        tokens_per_second=median(window.pace for window in windows),
         depth_tokens=int(median(held)) // at_once if held else None,
         sequences=at_once,
         drafted=drafted,
@@ -158,10 +108,53 @@ def _paces(windows: list[_Window], at_once: int, *, drafted: bool) -> tuple[Seen
     return (pace,)
 
 
-def _weights(gib: str, on_processor: bool) -> SeenMemory:
-    return SeenMemory(
+def _fast_windows(text: str, server: Mapping[str, Any]) -> list[_Window]:
+    """The whole windows that are as fast as decoding alone is, for no part of a window can be
+    faster than a whole one of as many requests.
+    """
+    windows = list(_windows(text, server))
+    fastest = {
+        count: max(window.pace for window in windows if window.most <= count)
+        for count in {window.running for window in windows if window.is_whole}
+    }
+    return [
+        window
+        for window in windows
+        if window.is_whole and window.pace >= _LEAST_SHARE * fastest[window.running]
+    ]
+
+
+def _windows(text: str, server: Mapping[str, Any]) -> Iterator[_Window]:
+    shape, reads, before = pattern("".join(server["window"])), server.get("reads", "\n"), 0
+    for line in text.splitlines():
+        if reads in line:
+            before = 0
+        window = shape.search(line[:8192]) if server["mark"] in line else None
+        if window is None or _OTHER_COPY.match(line[:200]) is not None:
+            continue
+        running, pace = int(window["running"]), positive(window["pace"])
+        # a window in which a request began or a prompt was read holds less than its time
+        is_same = bool(running) and running == before and not float(window["prompt"] or 0)
+        yield _Window(
+            running=running,
+            pace=pace or 0.0,
+            held=whole(window["held"]),
+            most=max(running, before),
+            is_whole=is_same and pace is not None,
+        )
+        before = running
+
+
+def _weights(text: str) -> tuple[SeenMemory, ...]:
+    """What the model took; () where nothing tells, or of one of several devices a part."""
+    loaded = _first(_LOADED, text)
+    is_one_device = max((int(size) for size in _SPREAD.findall(text)), default=1) == 1
+    if loaded is None or not is_one_device:
+        return ()
+    memory = SeenMemory(
         term="weights",
-        bytes=round(float(gib) * _GIB),
-        where="host" if on_processor else "accelerator:0",
-        rounded_bytes=_GIB // 10 ** len(gib.partition(".")[2]) // 2,
+        bytes=round(float(loaded) * _GIB),
+        where="host" if _CPU in text else "accelerator:0",
+        rounded_bytes=_GIB // 10 ** len(loaded.partition(".")[2]) // 2,
     )
+    return (memory,)

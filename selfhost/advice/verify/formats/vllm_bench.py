@@ -8,7 +8,7 @@ from .words import positive, whole
 
 MARKS = ("Serving Benchmark Result",)
 # Median TPOT (ms):                        22.16
-_FIGURE = pattern(r"^([A-Z][\w .-]{2,40}(?: \([\w/]{1,10}\))?): +(\d{1,12}(?:\.\d{1,6})?)\s*$")
+_FIGURE = pattern(r"^ *([A-Z][\w .-]{2,40}(?: \([\w/]{1,10}\))?): +(\d{1,12}(?:\.\d{1,6})?)\s*$", 8)
 # SGLang's copy of the benchmark calls it by another name, and says which server it asked
 _AT_ONCE = ("Maximum request concurrency", "Max request concurrency")
 _BACKEND = pattern(r"^Backend: +(vllm|sglang)\b", 8)
@@ -19,12 +19,7 @@ _MODEL = pattern(
 
 def read(text: str) -> Run | None:
     """The pace of as many requests as were let run at once; None where that is not told."""
-    figures = {
-        match[1]: match[2]
-        for match in map(_FIGURE.match, (line.strip()[:200] for line in text.splitlines()))
-        if match is not None
-    }
-    pace = _served(figures)
+    pace = _served(dict(_FIGURE.findall(text)))
     if pace is None:
         return None
     model, backend = _MODEL.search(text), _BACKEND.search(text)

@@ -61,22 +61,6 @@ def test_a_model_loaded_anew_replaces_the_one_before() -> None:
     assert run.memory == twice.memory
 
 
-def test_caches_of_windowed_layers_add_up() -> None:
-    """A model with windows has two caches on one device (llama_kv_cache_iswa)."""
-    text = (
-        "llama_kv_cache:        CPU KV buffer size =    48.00 MiB\n"
-        "llama_kv_cache:        CPU KV buffer size =    12.00 MiB\n"
-    )
-    run = llama_log.read(text)
-    assert run is not None
-    assert [seen.bytes for seen in run.memory] == [60 * MIB]
-
-
-def test_a_line_of_megabytes_takes_no_time() -> None:
-    """Of a line only its beginning is looked at."""
-    assert llama_log.read("model = " + " " * 5_000_000 + "x" * 5_000_000) is None
-
-
 def test_tokens_in_no_time_are_no_pace() -> None:
     """What llama.cpp prints of a run of one token, and llama-cli of one that was cut off."""
     perf = (

@@ -46,13 +46,6 @@ def test_what_it_loaded_is_told() -> None:
     assert read(new + "tensor_parallel_size=2, pipeline_parallel_size=1\n") is None
 
 
-def test_a_file_of_a_cache_names_its_repository() -> None:
-    path = "/home/someone/.cache/huggingface/hub/models--Qwen--Qwen2.5-0.5B-Instruct/snapshots/7ae"
-    run = read(f"args: {{'model': '{path}'}}\n" + window(9.0, 1) + window(30.0, 1))
-    assert run is not None
-    assert run.name == "Qwen/Qwen2.5-0.5B-Instruct"
-
-
 def test_the_line_behind_a_prompt_does_not_count() -> None:
     """12.30 holds the time of the prompt; of the others the median, behind 184 tokens."""
     run = read(SGLANG)
