@@ -11,7 +11,7 @@ from heapq import heapify, heappop, heappush
 
 from ..catalogue.index import Catalogue
 from ..catalogue.offers import day_by_header
-from ..core import dates
+from ..core import units
 from ..core.errors import SpecError, WorkloadError
 from ..core.records import Record
 from ..core.workload import Workload
@@ -81,7 +81,7 @@ class Lister:
         self._catalogue, self._workload, self._machine = catalogue, workload, machine
         bounds = best_case(machine, workload)
         self._order = Order(catalogue, bounds, use=use, modality=modality)
-        self._today = today or dates.utc_today()
+        self._today = today or units.utc_today()
         # by id whether a model meets the license and openness that were asked for
         self._met: dict[str, bool] = {}
 

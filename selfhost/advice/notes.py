@@ -8,7 +8,7 @@ from ..catalogue.index import Catalogue
 from ..catalogue.offers import Offer
 from ..catalogue.opened import left_aside
 from ..catalogue.spec import GENERATING, ONE_AT_A_TIME, ModelSpec
-from ..core.templates import filled
+from ..core.tables import filled
 from ..core.workload import FLAGS, Workload
 from ..judge.checks import reads_context
 from ..judge.record import Question

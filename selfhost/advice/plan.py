@@ -11,8 +11,8 @@ from functools import partial
 from ..catalogue.index import Catalogue
 from ..catalogue.spec import ModelSpec
 from ..core import units
-from ..core.dates import utc_today
 from ..core.records import Record
+from ..core.units import utc_today
 from ..core.workload import READING_TOKENS_PER_SECOND, Workload
 from ..judge.checks import Finding, Outcome, disk_margin_bytes, ends_to_store, reserve_beside
 from ..judge.checks.speed import is_slow

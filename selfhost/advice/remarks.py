@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.spec import ModelSpec, RuntimeSpec
-from ..core.templates import filled
+from ..core.tables import filled
 from ..core.workload import Workload
 from ..judge.pace.pacing import advice
 from ..judge.present import begun, elsewhere, unseen

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from ..catalogue.index import Catalogue
 from ..catalogue.spec import ModelSpec
-from ..core import dates
+from ..core import units
 from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.defaults import in_usual_type, suited_by_list
@@ -50,7 +50,7 @@ def check_together_with(
         _question(catalogue, meant, machine, each.requires_runtime, follows_machine=follows_machine)
         for each, meant in zip(models, understood, strict=True)
     ]
-    day = today or dates.utc_today()
+    day = today or units.utc_today()
     return verdict_together(
         [meant.asked for meant in understood],
         questions,

@@ -10,7 +10,7 @@ from ..catalogue.index import Catalogue
 from ..catalogue.offers import Offer, at_context, cheapest_first
 from ..catalogue.quality import quality_for
 from ..catalogue.spec import GENERATING, ModelSpec
-from ..core import dates
+from ..core import units
 from ..core.workload import Workload
 from ..judge.judging import considered
 from ..judge.placement.devices import lies_beside_cards
@@ -68,7 +68,7 @@ def answer(
     prices: str = "snapshot",
 ) -> Verdict:
     """The verdict on what was understood and judged. The arguments are those of `check_with`."""
-    question, day = judged.question, today or dates.utc_today()
+    question, day = judged.question, today or units.utc_today()
     if instead and question.workload.task == "finetune" and machine.accelerators:
         from .training import with_ways_to_cards
 

@@ -289,7 +289,7 @@ def _snapshot(path: str, _changed: int, _size: int) -> tuple[Mapping[str, str], 
     if is_stored(path.removesuffix(".jsonl")):
         header, rows = read_stored(path.removesuffix(".jsonl") + STORED)
         return _days(path, header), rows
-    from ..core.reading import Unreadable, read_file
+    from ..core.files import Unreadable, read_file
 
     try:
         lines = read_file(path, MAX_BYTES).split(b"\n")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from ..core.errors import UnknownModelError
 from ..judge.route import exit_code
-from .errors import complain, together
 from .options import judge_each, machines_of, options_to_repeat, with_notes, workload_of
-from .output import deliver, flush, present
+from .output import complain, deliver, flush, present, together
 from .parser import parse
 
 TYPE_CHECKING = False
@@ -67,7 +66,7 @@ def _names(words: list[str]) -> list[str]:
 
 def _present(options: argparse.Namespace, by_machine: Sequence[Sequence[Verdict]]) -> None:
     """Print the verdicts, machine by machine."""
-    from ..core.dates import utc_today
+    from ..core.units import utc_today
     from ..reports.check_text import check_document, one_after_the_other
 
     documents = [

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from ..core.errors import MachineFileError
 from ..core.spelling import canonical
-from .errors import UsageError
 from .options import workload_of
-from .output import deliver, present
+from .output import UsageError, deliver, present
 
 TYPE_CHECKING = False
 

@@ -461,8 +461,8 @@ def machine_of(
 def _from_file(path: str | os.PathLike[str]) -> Machine:
     import os
 
+    from ..core.files import FOLDER, LARGE, Unreadable, read_file, text_of
     from ..core.json_text import Decoder
-    from ..core.reading import FOLDER, LARGE, Unreadable, read_file, text_of
 
     named = os.fsdecode(path)
     name = UNPRINTABLE.sub("?", named) or "machine"

@@ -6,9 +6,9 @@ import os
 import re
 from math import inf
 
-from ..core import json_text, reading
+from ..core import files, json_text
 from ..core.errors import Problem, SpecError
-from ..core.reading import shown as shown
+from ..core.files import shown as shown
 
 TYPE_CHECKING = False
 
@@ -56,18 +56,18 @@ def fail(path: str, message: str, remedy: str | None = None, *, key: str | None 
 def status_of(path: str) -> os.stat_result:
     """`os.stat` with links followed. Raises `SpecError` that says what is wrong with the path."""
     try:
-        return reading.status_of(path)
-    except reading.Unreadable as error:
+        return files.status_of(path)
+    except files.Unreadable as error:
         refuse(path, error)
 
 
-def refuse(path: str, error: reading.Unreadable, remedy: str | None = None) -> NoReturn:
+def refuse(path: str, error: files.Unreadable, remedy: str | None = None) -> NoReturn:
     """Raise the `SpecError` of a file that cannot be read; `remedy` is for an error without its
     own.
     """
-    if error.kind == reading.MISSING and os.path.islink(path):
+    if error.kind == files.MISSING and os.path.islink(path):
         remedy = "the download behind it was removed or did not finish: download it again"
-    elif error.kind == reading.MISSING:
+    elif error.kind == files.MISSING:
         remedy = _unfinished_beside(path)
     fail(path, error.reason, error.remedy or remedy)
 
@@ -108,8 +108,8 @@ def open_file(path: str) -> tuple[IO[bytes], int]:
     `SpecError`.
     """
     try:
-        stream, size = reading.open_file(path)
-    except reading.Unreadable as error:
+        stream, size = files.open_file(path)
+    except files.Unreadable as error:
         refuse(path, error, _NEEDED)
     for ending in _UNFINISHED:
         if path.lower().endswith(ending):
@@ -127,8 +127,8 @@ def read_some(path: str, stream: IO[bytes], limit: int) -> bytes:
     Raises `SpecError`.
     """
     try:
-        return reading.read_some(stream, limit)
-    except reading.Unreadable as error:
+        return files.read_some(stream, limit)
+    except files.Unreadable as error:
         refuse(path, error)
 
 
@@ -185,7 +185,7 @@ def parse_json(
             f"{error.reason.replace('is not JSON', 'is not valid JSON')} in line {error.line}",
             as_published,
         )
-    except reading.Unreadable as error:
+    except files.Unreadable as error:
         fail(path, f"is not usable JSON: it {error.reason}", as_published)
 
 

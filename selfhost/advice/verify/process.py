@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ...core.errors import SelfhostError
-from ...core.reading import Unreadable, status_of
+from ...core.files import Unreadable, status_of
 from ...machine.reader import process
 from .formats.words import whole
 from .run import ALL_MEMORY, EVERYTHING_ELSE, MODEL_FILE, Run, SeenMemory

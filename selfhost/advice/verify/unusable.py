@@ -4,7 +4,7 @@ what to give instead.
 
 from __future__ import annotations
 
-from ...core.reading import Unreadable
+from ...core.files import Unreadable
 from ...core.records import pattern
 
 _VERBOSE = 'give what `ollama run MODEL --verbose "Why?"` prints'

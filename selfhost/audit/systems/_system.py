@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ...core.reading import Unreadable
+from ...core.files import Unreadable
 from ._facts import table_of
 
 # behind the name of a machine that its system cannot reach

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from ...core.records import Record
-from ...core.templates import filled
+from ...core.tables import filled
 from .words import codes, words_of
 
 TYPE_CHECKING = False

@@ -7,8 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...core.tables import shipped_table
-from ...core.templates import filled
+from ...core.tables import filled, shipped_table
 
 
 def table(name: str) -> Mapping[str, Any]:

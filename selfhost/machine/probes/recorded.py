@@ -175,7 +175,7 @@ def _fault(file: str, message: str, line: int | None = None) -> MachineFileError
 
 def _text(folder: str, name: str) -> str | None:
     """None where there is no such file."""
-    from ...core.reading import MISSING, Unreadable, read_file
+    from ...core.files import MISSING, Unreadable, read_file
 
     path = os.path.join(folder, name)
     try:
@@ -190,8 +190,8 @@ def _json(folder: str, name: str) -> dict[str, Any]:
     text = _text(folder, name)
     if text is None:
         return {}
+    from ...core.files import Unreadable
     from ...core.json_text import Decoder
-    from ...core.reading import Unreadable
 
     path = os.path.join(folder, name)
     try:

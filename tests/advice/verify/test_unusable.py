@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from selfhost.advice.verify.formats import run_of
-from selfhost.core.reading import Unreadable
+from selfhost.core.files import Unreadable
 
 # first lines of what the programs print; those with a number are published
 OUTPUTS = {

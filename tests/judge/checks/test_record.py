@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from selfhost.core.templates import RANGES, UNITS
+from selfhost.core.tables import RANGES, UNITS
 from selfhost.judge.checks import Finding, Outcome, codes
 from selfhost.judge.checks.words import table, whole, words_of
 
