@@ -17,7 +17,7 @@ from ..core.workload import Workload
 from ..judge.checks import Outcome, host_high, on_cards, openness_check
 from ..judge.checks.speed import is_slow_picture, is_too_slow
 from ..judge.defaults import follows_a_list, suited, suited_by_list
-from ..judge.making import can_be_made
+from ..judge.files import can_be_made
 from ..judge.placement.devices import lies_beside_cards
 from ..judge.question import architectures, ask
 from ..judge.record import Alternative, Judged, OpenAlternative, Question

@@ -17,8 +17,16 @@ from ..judge.placement.devices import lies_beside_cards
 from ..judge.record import Judged, Question, Verdict, verdict_on
 from ..machine.record import Machine
 from .api_route import offers_for
-from .notes import notes_of, notes_of_asking
-from .remarks import about_files, faster_ways, lies_elsewhere, notes_instead, slots, tells_sequences
+from .remarks import (
+    about_files,
+    faster_ways,
+    lies_elsewhere,
+    notes_instead,
+    notes_of,
+    notes_of_asking,
+    slots,
+    tells_sequences,
+)
 from .room import room
 from .steps import Steps, steps
 from .understood import Understood, judged_for, understand

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from ..core.errors import SelfhostError
-from ..judge.route import exit_code
+from ..judge import exit_code
 from . import COMMANDS
 from .output import UsageError, bug, complain, flush, to_standard_error, wants_json, write
 

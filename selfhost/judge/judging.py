@@ -11,7 +11,7 @@ from ..needs.quantization import cache_type_bytes
 from ..needs.records import GATHERED, Needs
 from . import checks as check
 from .checks import Finding, Outcome
-from .checks.words import phrase
+from .checks.record import phrase
 from .pace.pacing import faster_there, pace_and_finding
 from .pace.speed import Speed
 from .placement.devices import emptied, index_of, reaches, runs_on, uses_gpus

@@ -13,7 +13,7 @@ from .run import ALL_MEMORY, EVERYTHING_ELSE, MODEL_FILE, Run, SeenMemory
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from ...machine.process import Process
+    from ...machine.record import Process
 
 # what each option is called by llama.cpp (common/arg.cpp) and by Ollama's runner
 _OPTIONS: Mapping[str, str] = {

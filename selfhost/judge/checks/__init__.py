@@ -7,8 +7,6 @@ the worst one wins, so each check looks for `fail` first.
 """
 
 from .accelerator import Program, accelerator_check
-from .context import context_check, reads_context
-from .cpu import cpu_check
 from .disk import (
     bytes_to_store,
     disk_check,
@@ -18,7 +16,6 @@ from .disk import (
     lies_in_memory,
     stored_in_memory,
 )
-from .license import license_check, license_guessed
 from .memory import (
     given_bytes,
     host_high,
@@ -28,12 +25,18 @@ from .memory import (
     reserve_beside,
     reserve_of,
 )
-from .openness import openness_check
-from .record import CHECKS, Finding, Outcome, finding
-from .runtime import runtime_check
+from .model import (
+    context_check,
+    kept_elsewhere,
+    license_check,
+    license_guessed,
+    openness_check,
+    reads_context,
+    weights_check,
+)
+from .record import CHECKS, Finding, Outcome, codes, finding
+from .runtime import cpu_check, runtime_check
 from .speed import HOURS_SECONDS, MADE, WIDE_PACE, made_check, speed_check, work_check
-from .weights import kept_elsewhere, weights_check
-from .words import codes
 
 __all__ = [
     "CHECKS",

@@ -16,8 +16,7 @@ from ..placement.on_devices import terms_of
 from ..placement.shared_memory import can_be_raised, shared_limits
 from .accelerator_kernels import not_built_for, without_kernels
 from .memory import desktop_bytes, host_high, what_is_smaller
-from .record import Finding, Outcome, finding
-from .words import phrase
+from .record import Finding, Outcome, finding, phrase
 
 TYPE_CHECKING = False
 

@@ -13,8 +13,7 @@ from ..placement.on_devices import terms_of
 from .accelerator_kernels import without_kernels
 from .accelerator_ram import names
 from .memory import what_is_smaller
-from .record import Finding, Outcome, doubt_of, finding
-from .words import phrase
+from .record import Finding, Outcome, doubt_of, finding, phrase
 
 TYPE_CHECKING = False
 

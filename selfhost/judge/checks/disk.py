@@ -6,7 +6,7 @@ from ...core.records import Record, Unread
 from ...core.units import GIB
 from ...machine.record import Disk, Machine
 from ...needs.records import Needs
-from ..present import Here, unseen
+from ..files import Here, unseen
 from .record import Finding, Outcome, doubt_of, finding
 
 TYPE_CHECKING = False

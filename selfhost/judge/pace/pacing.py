@@ -13,7 +13,7 @@ from ...needs.records import Needs
 from .. import checks as check
 from ..checks import Finding
 from ..record import Question
-from .engine import NOTHING
+from .engine import NOTHING, WITH_A_GATE, Step
 from .memory_bandwidth import bandwidth
 from .placed import predict_step, processor_seconds
 from .processor import has_sockets
@@ -30,7 +30,6 @@ from .speed import (
     uses_shared_gpu,
     weights_by_place,
 )
-from .step import WITH_A_GATE, Step
 
 TYPE_CHECKING = False
 
