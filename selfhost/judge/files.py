@@ -101,7 +101,9 @@ def types_in_turn(spec: ModelSpec, format: str, usual: str) -> tuple[str, ...]:
     default, then the usual one. () where the usual one is published, or none of these is: it is
     taken on every machine.
     """
-    if format != "gguf" or usual not in GGUF_QUANTIZATIONS or not _may_be_in_any_type(spec):
+    # vectors are compared with those that others made in the usual type
+    is_any_right = spec.modality in GENERATING or (spec.uses or ())[:1] == ("reranking",)
+    if format != "gguf" or usual not in GGUF_QUANTIZATIONS or not is_any_right:
         return ()
     files = [each for each in spec.files if each.format == format]
     if any(name.upper().endswith(usual) for each in files for name in each.quantizations):
@@ -115,11 +117,6 @@ def types_in_turn(spec: ModelSpec, format: str, usual: str) -> tuple[str, ...]:
     )
     published = (*better[-1:], *worse)
     return (*published, usual) if published else ()
-
-
-def _may_be_in_any_type(spec: ModelSpec) -> bool:
-    """False of vectors, which are compared with those that others made in the usual type."""
-    return spec.modality in GENERATING or (spec.uses or ())[:1] == ("reranking",)
 
 
 def typed_file(spec: ModelSpec, format: str, quantization: str) -> PublishedFiles | None:

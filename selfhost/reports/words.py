@@ -98,7 +98,9 @@ def _reservation(answer: Verdict) -> str:
         return f"RUNS, TAKES {wait}"
     if is_slow(answer, answer.workload.min_tokens_per_second):
         return "RUNS SLOWLY"
-    if has_unknown_pace(answer):
+    speed = answer.finding("speed")
+    is_text = speed is not None and speed.unit == "tokens_per_second"
+    if _has(answer, "speed", "speed-not-known") and not is_text:
         return "RUNS, PACE NOT KNOWN"
     is_training = answer.workload.task == "finetune"
     if is_training and _has(answer, "accelerator", "accelerator-not-needed", Outcome.WARN):
@@ -151,13 +153,6 @@ def is_ruled_out(answer: Verdict) -> bool:
     """Whether it fails on nothing but a stated condition: its license, or how open it is."""
     failed = {finding.check for finding in answer.findings if finding.outcome is Outcome.FAIL}
     return bool(failed) and failed <= {"license", "openness"}
-
-
-def has_unknown_pace(answer: Verdict) -> bool:
-    """Whether it is no text, and nothing tells how long it takes."""
-    finding = answer.finding("speed")
-    is_text = finding is not None and finding.unit == "tokens_per_second"
-    return _has(answer, "speed", "speed-not-known") and not is_text
 
 
 def tight_finding(answer: Verdict) -> Finding | None:

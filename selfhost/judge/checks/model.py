@@ -4,8 +4,6 @@ allow, does it read so much text?
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from ...catalogue.spec import HEARD_SECONDS, ModelSpec
 from ...core.workload import Workload
 from ..files import Here
@@ -39,13 +37,16 @@ def openness_check(spec: ModelSpec, workload: Workload) -> Finding | None:
     """Open in the respects that were asked for? None where nothing was asked. The worst of the
     respects decides.
     """
-    return worst_of([open_for(spec, purpose) for purpose in open_purposes(workload)])
-
-
-def open_purposes(workload: Workload) -> tuple[str, ...]:
-    """What a model was asked to be open for, of OPEN_PURPOSES."""
     wanted = zip(OPEN_PURPOSES, (workload.modify, workload.auditable), strict=True)
-    return tuple(purpose for purpose, is_wanted in wanted if is_wanted)
+    findings = [open_for(spec, purpose) for purpose, is_wanted in wanted if is_wanted]
+    if len(findings) < 2:
+        return findings[0] if findings else None
+    worst = max(findings, key=lambda finding: finding.severity)
+    return worst.replace(
+        needs=", ".join(str(finding.needs) for finding in findings),
+        has="; ".join(str(finding.has) for finding in findings),
+        reason=" ".join(finding.reason for finding in findings),
+    )
 
 
 def open_for(spec: ModelSpec, purpose: str) -> Finding:
@@ -67,18 +68,6 @@ def open_for(spec: ModelSpec, purpose: str) -> Finding:
         guess=row.assumed,
         stated_in="openness" if is_audit else "license",
         option="--auditable" if is_audit else "--modify",
-    )
-
-
-def worst_of(findings: Sequence[Finding]) -> Finding | None:
-    """Findings of `open_for` as one; None of none."""
-    if len(findings) < 2:
-        return findings[0] if findings else None
-    worst = max(findings, key=lambda finding: finding.severity)
-    return worst.replace(
-        needs=", ".join(str(finding.needs) for finding in findings),
-        has="; ".join(str(finding.has) for finding in findings),
-        reason=" ".join(finding.reason for finding in findings),
     )
 
 

@@ -345,11 +345,6 @@ class Step(Record):
         return any(group.experts for group in groups)
 
     @property
-    def is_vague(self) -> bool:
-        """Its pace is known less well than that of the programs measured."""
-        return self.architecture is None or self.foreign is not None
-
-    @property
     def program(self) -> str:
         """How its program launches it, as rows of `specs/common/pace.toml` have it."""
         if self.launched_layers is not None:

@@ -292,7 +292,8 @@ def _on_processor(machine: Machine, step: Step, context: float, way: LaidOut) ->
         return Speed(how=_NO_MEMORY_RATE)
     own = processor_seconds(machine, memory, step)
     slow, likely, fast = own
-    if step.is_vague:
+    if step.architecture is None or step.foreign is not None:
+        # known less well than the pace of the programs measured
         slow *= constant("processor")["vague_slow"]
     prompt = None if step.foreign or on_apple_gpu(machine) else processor_prompt(step, machine)
     how = f"{memory.how}{_in_context(step)}"
