@@ -15,7 +15,8 @@ from ..core import units
 from ..core.errors import SpecError, WorkloadError
 from ..core.records import Record
 from ..core.workload import Workload
-from ..judge.checks import Outcome, license_check, openness_check
+from ..judge.checks import Outcome
+from ..judge.checks.model import license_check, openness_check
 from ..judge.checks.speed import is_too_slow
 from ..judge.defaults import suited
 from ..judge.question import ask, with_canonical_license

@@ -12,7 +12,7 @@ from ..catalogue.quality import Quality
 from ..catalogue.spec import GENERATING, ONE_AT_A_TIME, ModelSpec
 from ..core.tables import filled
 from ..core.workload import FLAGS, Workload
-from ..judge.checks import reads_context
+from ..judge.checks.model import reads_context
 from ..judge.files import begun, elsewhere, unseen
 from ..judge.pace.pacing import advice
 from ..judge.question import architectures

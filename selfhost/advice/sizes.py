@@ -18,7 +18,7 @@ from ..core import units
 from ..core.errors import SelfhostError
 from ..core.records import Record, pattern
 from ..core.workload import Workload
-from ..judge.checks import ends_to_store
+from ..judge.checks.disk import ends_to_store
 from ..judge.placement.gpus_alone import smallest_device_bytes
 from ..judge.question import architectures, ask
 from ..judge.record import Outcome, Verdict

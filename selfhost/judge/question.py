@@ -13,7 +13,7 @@ from ..core.errors import Problem, WorkloadError
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
 from ..needs.records import Needs, SizedWeights
-from .checks import kept_elsewhere, reads_context
+from .checks.model import kept_elsewhere, reads_context
 from .files import (
     NO_FILES,
     NamedFiles,

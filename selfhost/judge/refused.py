@@ -12,7 +12,7 @@ from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core.errors import WorkloadError
 from ..core.records import Unread
 from ..needs.records import SizedWeights
-from .checks.record import fault_words
+from .checks import fault_words
 from .files import makes
 
 TYPE_CHECKING = False

@@ -10,7 +10,7 @@ from ...machine.gpus import capability_by_name
 from ...machine.record import Accelerator
 from ...machine.roles import virtual_gpu
 from ..placement.devices import amd_gpus, is_built_for, reaches
-from .record import Finding, Outcome, finding, phrase
+from . import Finding, Outcome, finding, phrase
 
 TYPE_CHECKING = False
 

@@ -7,7 +7,7 @@ from ...core.units import GIB
 from ...machine.record import Disk, Machine
 from ...needs.records import Needs
 from ..files import Here, unseen
-from .record import Finding, Outcome, doubt_of, finding
+from . import Finding, Outcome, doubt_of, finding
 
 TYPE_CHECKING = False
 

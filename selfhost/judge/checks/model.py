@@ -7,7 +7,7 @@ from __future__ import annotations
 from ...catalogue.spec import HEARD_SECONDS, ModelSpec
 from ...core.workload import Workload
 from ..files import Here
-from .record import Finding, Outcome, finding, phrase
+from . import Finding, Outcome, finding, phrase
 
 TYPE_CHECKING = False
 

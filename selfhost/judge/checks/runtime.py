@@ -6,7 +6,7 @@ from ...catalogue.spec import RuntimeSpec
 from ...core.records import Record
 from ...machine.record import Machine
 from ...needs.records import CpuNeed
-from .record import Finding, Outcome, finding, phrase
+from . import Finding, Outcome, finding, phrase
 
 TYPE_CHECKING = False
 
