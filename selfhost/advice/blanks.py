@@ -107,15 +107,19 @@ def file_values(question: Question, runtime: RuntimeSpec) -> Values:
         quantized, named, file_name = here.repository, None, None
     rule = runtime.rule_of(quantization)
     stated_type = (spec.needs.dtype if spec.needs is not None else None) or ""
-    # made by somebody else than the publisher, such files lie elsewhere
-    is_converted = format in _CONVERTED or (rule is not None and not rule.at_load)
-    published = None if is_converted else spec.repository
+    published = None if _is_converted(runtime, format, quantization) else spec.repository
     return {
         "repository": quantized or published,
         "quantized": quantized if rule is not None else None,
         "quantization": (named or quantization or stated_type).removeprefix(TRAINED_FOR),
         "file_name": file_name if quantized else None,
     }
+
+
+def _is_converted(runtime: RuntimeSpec, format: str, quantization: str) -> bool:
+    """Whether such files lie elsewhere than the published weights."""
+    rule = runtime.rule_of(quantization)
+    return format in _CONVERTED or (rule is not None and not rule.at_load)
 
 
 def _known_best(

@@ -249,9 +249,7 @@ def of_name(
     is_tag = ":" in name and "/" not in name
     tag = name if is_tag and quantization and quantization == workload.quantization else None
     otherwise = Understood(spec=plain, asked=typed, workload=stated, notes=resolved.notes)
-    # the name says its program or its type, and no option does but for the program that runs it
-    is_stated = stated.quantization is not None or (stated.runtime is not None and how_run is None)
-    is_implied = bool(resolved.runtime or resolved.quantization) and not is_stated
+    is_implied = _implies_more(resolved, stated, is_run=how_run is not None)
     return Understood(
         spec=spec,
         asked=typed,
@@ -260,6 +258,15 @@ def of_name(
         tag=tag or listed,
         otherwise=otherwise if is_implied else None,
     )
+
+
+def _implies_more(resolved: Resolution, stated: Workload, *, is_run: bool) -> bool:
+    """Whether the name says its program or its type, and no option does, but for the program that
+    runs such a name (`is_run`).
+    """
+    is_stated = stated.runtime is not None and not is_run
+    implies = resolved.runtime or resolved.quantization
+    return bool(implies) and not is_stated and stated.quantization is None
 
 
 def _quantization_said(

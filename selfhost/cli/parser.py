@@ -110,10 +110,7 @@ class CommandParser(argparse.ArgumentParser):
             if action.nargs == 0:
                 value = action.const
             elif value is not None:
-                if not value.strip() or (sign and value == "--"):
-                    self.error(f"{flag}: expected a value, not {value!r}")
-                if not can_be_passed_on(value):
-                    self.error(f"{flag}: {value!r} holds a character that no file or name has")
+                self._refuse_no_name(flag, value, is_attached=bool(sign))
             if not isinstance(action, argparse._StoreAction | argparse._StoreConstAction):
                 continue
             first_flag, first = earlier.setdefault(action.dest, (flag, None))
@@ -124,6 +121,12 @@ class CommandParser(argparse.ArgumentParser):
                 message = f"{first_flag} and {flag} contradict each other"
                 raise UsageError(message, remedy="leave one of them out")
             earlier[action.dest] = flag, value
+
+    def _refuse_no_name(self, flag: str, text: str, *, is_attached: bool) -> None:
+        if not text.strip() or (is_attached and text == "--"):
+            self.error(f"{flag}: expected a value, not {text!r}")
+        if not can_be_passed_on(text):
+            self.error(f"{flag}: {text!r} holds a character that no file or name has")
 
     def _get_value(self, action: argparse.Action, text: str) -> Any:
         """Read a value; argparse would hide the reason of a `ValueError`."""
