@@ -9,7 +9,7 @@ from ..catalogue.index import Catalogue
 from ..catalogue.offers import Offer
 from ..catalogue.opened import left_aside
 from ..catalogue.quality import Quality
-from ..catalogue.spec import GENERATING, ONE_AT_A_TIME, ModelSpec
+from ..catalogue.spec import GENERATING, ONE_AT_A_TIME, ModelSpec, RuntimeSpec
 from ..core.tables import filled
 from ..core.workload import FLAGS, Workload
 from ..judge.checks.model import reads_context
@@ -255,21 +255,27 @@ def about_files(question: Question, *, fits: bool) -> Iterator[str]:
     if runtime is None or type is None or question.local_files or workload.task != "generate":
         return
     rule, named = runtime.rule_of(type), {"runtime": runtime.name, "model": spec.name, "type": type}
-    files = spec.files_of(format, type)
-    is_made_by_others = format in ("gguf", "mlx") or rule is not None
-    is_unlisted = files is None or not files.listed
     if need.takes_text_alone(spec, runtime):
         yield _remark("text-alone", **named)
     if need.loads_sixteen_bits(spec, runtime, format, type):
         stored = getattr(spec.architecture, "dtype", None)
         yield _remark("made-while-loading", bits=32 if stored == "float32" else 16, **named)
-    elif fits and is_made_by_others and is_unlisted and need.published(spec, format, type) is None:
+    elif fits and _has_no_listing(spec, runtime, format, type):
         parts = need.parts_of(spec, runtime)
         named_types = parts.quantizations if parts is not None else ()
         key = "size-of-named" if type in named_types else "size-computed"
         yield _remark(key, where=spec.conversions_page, **named)
     if rule is not None and rule.needs:
         yield _remark("packages", packages=rule.needs, **named)
+
+
+def _has_no_listing(spec: ModelSpec, runtime: RuntimeSpec, format: str, type: str) -> bool:
+    """Whether somebody else than the publisher makes such files, and none are listed."""
+    if format not in ("gguf", "mlx") and runtime.rule_of(type) is None:
+        return False
+    files = spec.files_of(format, type)
+    is_listed = files is not None and files.listed
+    return not is_listed and need.published(spec, format, type) is None
 
 
 _NO_EFFECT = "{options:and} [[several?have]][[!several?has]] no effect: "
