@@ -21,9 +21,9 @@ import test_speed as earlier
 from selfhost import Machine, Workload
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.judge.pace import processor
+from selfhost.judge.pace.engine import inverse, product
 from selfhost.judge.pace.speech import encoder_operations, encoder_share
 from selfhost.judge.pace.work import Power, in_pytorch, seconds_of_step, shares_on_cores
-from selfhost.judge.ranges import inverse, product
 
 PUBLIC = Path(__file__).parents[1] / "tests" / "truth" / "compute.json"
 # fewer do not tell how far they lie apart

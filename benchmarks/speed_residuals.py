@@ -52,15 +52,14 @@ from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import SelfhostError
 from selfhost.core.records import FrozenDict, Unread
 from selfhost.judge.pace import pacing, processor
+from selfhost.judge.pace.engine import Step, inverse, product
 from selfhost.judge.pace.graphics import device_bandwidth
 from selfhost.judge.pace.pictures import seconds_of_picture
 from selfhost.judge.pace.placed import processor_prompt, seconds_on_processor
 from selfhost.judge.pace.speech import kind_of_speech
 from selfhost.judge.pace.speed import SHORT_CHAT_TOKENS, LaidOut, PaceRange, Speed, shares_of
-from selfhost.judge.pace.step import Step
 from selfhost.judge.pace.work import power_of
 from selfhost.judge.placement.experts import layers_with_experts, share_beside_experts
-from selfhost.judge.ranges import inverse, product
 from selfhost.machine import gpus
 from selfhost.machine.gpus import vendor_of
 from selfhost.machine.named import machine_named

@@ -14,6 +14,7 @@ from residuals import Run, ask
 
 from selfhost import Machine, Workload
 from selfhost.catalogue.opened import open_catalogue
+from selfhost.judge.pace.engine import inverse
 from selfhost.judge.pace.speech import encoder_share, speech_work
 from selfhost.judge.pace.work import (
     Power,
@@ -23,7 +24,6 @@ from selfhost.judge.pace.work import (
     power_of,
     token_seconds,
 )
-from selfhost.judge.ranges import inverse
 
 TRUTH = Path(__file__).parents[1] / "tests" / "truth"
 TRAINING = TRUTH / "speed_training.json"

@@ -108,7 +108,7 @@ def check_together(
         raise InputError(
             f"{len(models)} models and {len(each)} workloads: write one workload for each model"
         )
-    from .advice.together import Beside, check_together_with
+    from .advice.several import Beside, check_together_with
 
     besides = [Beside(model=one, workload=asked) for one, asked in zip(models, each, strict=True)]
     verdict = check_together_with(given.catalogue, besides, given.machine, follows_machine=False)

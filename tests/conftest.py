@@ -17,7 +17,7 @@ from hypothesis import settings
 from helpers.goldens import Golden
 from helpers.packed import pack
 from selfhost.catalogue import index
-from selfhost.core import dates
+from selfhost.core import units
 from selfhost.core.tables import shipped_folder
 
 # a slow machine is no fault of the code; each run draws other examples, and most laws that say how
@@ -116,7 +116,7 @@ def _apart_from_the_world(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(socket, name, _refuse)
     for name in ("SELFHOST_SPECS", "SELFHOST_DEBUG", "NO_COLOR", "FORCE_COLOR", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(dates, "utc_today", lambda: "2026-11-20")
+    monkeypatch.setattr(units, "utc_today", lambda: "2026-11-20")
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from selfhost.catalogue.offers import snapshot
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.machine.named import machine_named
 from selfhost.reports.check_text import check_document
-from selfhost.reports.terminal import print_document
+from selfhost.reports.layout import print_document
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 MACHINE = "macbook-air-m2-16gb"

@@ -27,7 +27,7 @@ from refresh.report import Outcome, report
 from refresh.statements import Statement
 from selfhost.catalogue.index import Catalogue
 from selfhost.core.errors import SelfhostError
-from selfhost.core.writing import write_whole
+from selfhost.core.files import write_whole
 
 ROOT = Path(__file__).resolve().parents[1]
 

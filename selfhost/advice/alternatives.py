@@ -14,10 +14,12 @@ from ..core import units
 from ..core.errors import SelfhostError, SpecError, WorkloadError
 from ..core.records import Record
 from ..core.workload import Workload
-from ..judge.checks import Outcome, host_high, on_cards, openness_check
+from ..judge.checks import Outcome
+from ..judge.checks.memory import host_high, on_cards
+from ..judge.checks.model import openness_check
 from ..judge.checks.speed import is_slow_picture, is_too_slow
 from ..judge.defaults import follows_a_list, suited, suited_by_list
-from ..judge.making import can_be_made
+from ..judge.files import can_be_made
 from ..judge.placement.devices import lies_beside_cards
 from ..judge.question import architectures, ask
 from ..judge.record import Alternative, Judged, OpenAlternative, Question

@@ -12,7 +12,8 @@ from ..catalogue.spec import ModelSpec
 from ..core.errors import SelfhostError
 from ..core.records import Record
 from ..core.workload import Workload
-from ..judge.checks import Finding, Outcome, license_check, openness_check
+from ..judge.checks import Finding, Outcome
+from ..judge.checks.model import license_check, openness_check
 from ..judge.record import Judged, Question
 
 

@@ -12,7 +12,7 @@ from ..catalogue.outlines import Outline
 from ..core import units
 from ..core.records import Record
 from ..core.workload import DEFAULT_MIN_TOKENS_PER_SECOND, Workload
-from ..judge.checks import given_bytes
+from ..judge.checks.memory import given_bytes
 from ..judge.pace.graphics import gpu_of
 from ..judge.pace.memory_bandwidth import BANDWIDTH_SHARE, bandwidth
 from ..judge.pace.speed import shared_gpu_of

@@ -37,9 +37,11 @@ def filled(template: str, values: Values) -> str:
 def values_of(case: Case) -> dict[str, str | None]:
     """What fills the blanks of a command: None where that is not known, "" where nothing does."""
     spec, workload, runtime = case.spec, case.workload, case.runtime
+    # a line of its own, or that of models whose first input is such a one, or of its modality
+    inputs = (spec.id, f"{spec.inputs[0]}-to-{spec.modality}" if spec.inputs else "", spec.modality)
     by_blank = {
         **file_values(case.question, runtime),
-        "input": _input(runtime, spec),
+        "input": next((runtime.inputs[key] for key in inputs if key in runtime.inputs), None),
         "tag": tag_of(spec, workload),
         "context_tokens": workload.context_tokens,
         "total_context_tokens": (workload.context_tokens or 0) * workload.parallel,
@@ -93,15 +95,6 @@ def _optional_words(case: Case) -> dict[str, str | None]:
     }
 
 
-def _input(runtime: RuntimeSpec, spec: ModelSpec) -> str | None:
-    """What the model is asked: a line of its own, or that of models whose first input is such a
-    one, or of any of its modality.
-    """
-    first = f"{spec.inputs[0]}-to-{spec.modality}" if spec.inputs else ""
-    keys = (spec.id, first, spec.modality)
-    return next((runtime.inputs[key] for key in keys if key in runtime.inputs), None)
-
-
 def file_values(question: Question, runtime: RuntimeSpec) -> Values:
     """The blanks that tell which files are downloaded: where they lie, and their own names.
     `quantized` is the repository of a conversion that the runtime has a rule for.
@@ -112,12 +105,12 @@ def file_values(question: Question, runtime: RuntimeSpec) -> Values:
     if here is not None and here.repository not in (None, quantized) and format == "gguf":
         # another conversion than the one known best is here already
         quantized, named, file_name = here.repository, None, None
-    is_ruled = runtime.rule_of(quantization) is not None
+    rule = runtime.rule_of(quantization)
     stated_type = (spec.needs.dtype if spec.needs is not None else None) or ""
     published = None if _is_converted(runtime, format, quantization) else spec.repository
     return {
         "repository": quantized or published,
-        "quantized": quantized if is_ruled else None,
+        "quantized": quantized if rule is not None else None,
         "quantization": (named or quantization or stated_type).removeprefix(TRAINED_FOR),
         "file_name": file_name if quantized else None,
     }

@@ -11,7 +11,7 @@ from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.records import Record
 from ..core.workload import Workload
-from ..judge.making import can_be_made, is_published
+from ..judge.files import can_be_made, is_published
 from ..needs.records import Making
 from .blanks import filled, in_shell
 

@@ -28,7 +28,7 @@ from ..judge.record import Alternative, Judged, Outcome, Question
 from ..machine import gpus
 from ..machine.record import Machine
 from ..needs.records import Needs
-from .risks import risks
+from .remarks import risks
 
 TYPE_CHECKING = False
 

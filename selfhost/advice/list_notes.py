@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from ..catalogue.index import Catalogue
 from ..core.errors import InputError, in_one_line
 from ..core.workload import Workload, as_typed
-from ..judge.checks import reads_context
+from ..judge.checks.model import reads_context
 from ..judge.record import Verdict
 from ..machine.record import Machine
 from .listing import Listing

@@ -11,11 +11,12 @@ from heapq import heapify, heappop, heappush
 
 from ..catalogue.index import Catalogue
 from ..catalogue.offers import day_by_header
-from ..core import dates
+from ..core import units
 from ..core.errors import SpecError, WorkloadError
 from ..core.records import Record
 from ..core.workload import Workload
-from ..judge.checks import Outcome, license_check, openness_check
+from ..judge.checks import Outcome
+from ..judge.checks.model import license_check, openness_check
 from ..judge.checks.speed import is_too_slow
 from ..judge.defaults import suited
 from ..judge.question import ask, with_canonical_license
@@ -81,7 +82,7 @@ class Lister:
         self._catalogue, self._workload, self._machine = catalogue, workload, machine
         bounds = best_case(machine, workload)
         self._order = Order(catalogue, bounds, use=use, modality=modality)
-        self._today = today or dates.utc_today()
+        self._today = today or units.utc_today()
         # by id whether a model meets the license and openness that were asked for
         self._met: dict[str, bool] = {}
 

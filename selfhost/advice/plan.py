@@ -11,10 +11,12 @@ from functools import partial
 from ..catalogue.index import Catalogue
 from ..catalogue.spec import ModelSpec
 from ..core import units
-from ..core.dates import utc_today
 from ..core.records import Record
+from ..core.units import utc_today
 from ..core.workload import READING_TOKENS_PER_SECOND, Workload
-from ..judge.checks import Finding, Outcome, disk_margin_bytes, ends_to_store, reserve_beside
+from ..judge.checks import Finding, Outcome
+from ..judge.checks.disk import disk_margin_bytes, ends_to_store
+from ..judge.checks.memory import reserve_beside
 from ..judge.checks.speed import is_slow
 from ..judge.defaults import first_of_list, follows_a_list, smallest_of_list, suited_by_list
 from ..judge.judging import judge, to_come

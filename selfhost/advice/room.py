@@ -12,10 +12,11 @@ from ..catalogue.quality import quality_of
 from ..catalogue.spec import GENERATING
 from ..core.records import Record, Unread
 from ..core.workload import Workload
-from ..judge.checks import Finding, disk_check
+from ..judge.checks import Finding
+from ..judge.checks.disk import disk_check
+from ..judge.files import here
 from ..judge.judging import layout_however_fast
 from ..judge.placement.devices import places
-from ..judge.present import here
 from ..judge.question import architectures, needs_under
 from ..judge.record import Judged, Question, Room
 from ..machine.record import Machine

@@ -1,15 +1,21 @@
-"""Many answers in one: `Ranking` of the catalogue for a machine, `Comparison` of some models."""
+"""Several models at once: compared, ranked, beside each other or together on one machine."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 
-from ..catalogue.spec import ModelSpec
+from ..catalogue.index import Catalogue
+from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.records import Record
+from ..core.workload import Workload
+from ..judge.defaults import in_usual_type, suited_by_list
 from ..judge.pace.speed import PaceRange
-from ..judge.record import Outcome, Route, Verdict
+from ..judge.record import HELD, Judged, Outcome, Question, Route, Verdict
 from ..machine.reader import Machine
+from .api_route import offers_for
+from .understood import Understood, has_ways, judged_for, question_of, understand
 
 TYPE_CHECKING = False
 
@@ -167,3 +173,179 @@ def _report(name: str) -> Any:
     from importlib import import_module
 
     return import_module(f"..reports.{name}", __package__)
+
+
+class Sum(Record):
+    """What those that run alone take together at most, of `check`: "memory" or "accelerator";
+    `limit_bytes` is what the machine can give to one of them.
+    """
+
+    check: str
+    total_bytes: int
+    limit_bytes: int
+
+    @property
+    def fits(self) -> bool:
+        return self.total_bytes <= self.limit_bytes
+
+
+def sums(verdicts: Sequence[Verdict]) -> Iterator[Sum]:
+    """The sums of the models that run, one for each memory that more than one of them takes.
+
+    What two of them share, as a program's own files, counts twice: `check_together` counts it once.
+    Of several accelerators nothing is summed, for each model may lie on another.
+    """
+    local = [verdict for verdict in verdicts if verdict.can_run]
+    for check in HELD:
+        if check == "accelerator" and len(verdicts[0].machine.accelerators or ()) > 1:
+            continue
+        pairs = [
+            (finding.needs, finding.has)
+            for finding in (verdict.finding(check) for verdict in local)
+            if finding is not None
+            and isinstance(finding.needs, int)
+            and isinstance(finding.has, int)
+        ]
+        if len(pairs) > 1:
+            total_bytes = sum(needs for needs, _ in pairs)
+            yield Sum(
+                check=check, total_bytes=total_bytes, limit_bytes=max(has for _, has in pairs)
+            )
+
+
+def on_own_ports(verdicts: Sequence[Verdict], catalogue: Catalogue) -> list[Verdict]:
+    """The same verdicts, whose lines start servers that do not listen on the port of another."""
+    taken: set[int] = set()
+    lines: set[tuple[str, ...]] = set()
+    apart = []
+    for verdict in verdicts:
+        name = verdict.workload.runtime
+        runtime = catalogue.runtime(name) if name in catalogue.runtime_ids() else None
+        if runtime is None or not _starts_a_server(verdict, runtime) or verdict.commands in lines:
+            apart.append(verdict)
+            continue
+        assert runtime.service is not None
+        lines.add(verdict.commands)
+        usual = port = runtime.service.port
+        while port in taken:
+            port += 1
+        taken.add(port)
+        apart.append(verdict if port == usual else _moved(verdict, runtime, port))
+    return apart
+
+
+def _starts_a_server(verdict: Verdict, runtime: RuntimeSpec) -> bool:
+    service = runtime.service
+    return (
+        verdict.can_run
+        and service is not None
+        and bool(service.port_setting)
+        and any(service.program in line for line in verdict.commands)
+    )
+
+
+def _moved(verdict: Verdict, runtime: RuntimeSpec, port: int) -> Verdict:
+    """The verdict with its server on that port, which the comment above the line names too."""
+    service = runtime.service
+    assert service is not None
+    setting = service.port_setting.replace("{port}", str(port))
+    return verdict.replace(
+        commands=tuple(
+            f"{line} {setting}" if service.program in line else line for line in verdict.commands
+        ),
+        setup=tuple(
+            line.replace(f"://127.0.0.1:{service.port},", f"://127.0.0.1:{port},")
+            for line in verdict.setup
+        ),
+    )
+
+
+# between the names of models that run side by side
+TOGETHER = " + "
+
+
+class Beside(Record):
+    """One of several models that are to run side by side, as `check_with` takes it."""
+
+    model: str | os.PathLike[str] | ModelSpec
+    workload: Workload
+    requires_runtime: bool = False
+
+
+def check_together_with(
+    catalogue: Catalogue,
+    models: Sequence[Beside],
+    machine: Machine,
+    *,
+    today: str | None = None,
+    follows_machine: bool = True,
+) -> Verdict:
+    """One verdict for several models at once on one machine: see `judge.together`.
+
+    Its model's id and name join theirs, its needs are the sums, its `speed` is None and its
+    `workload` states the basis of memory alone. Without `follows_machine` each is judged in its own
+    defaults, but pictures and video in what the machine takes of them alone. The route is `api`
+    where an API serves each of them. Raises as `check` does, for the first model that is wrong.
+    """
+    # every name is looked up before anything is worked out
+    suiting = machine if follows_machine else None
+    understood = [understand(catalogue, each.model, each.workload, suiting) for each in models]
+    questions = [
+        _question(catalogue, meant, machine, each.requires_runtime, follows_machine=follows_machine)
+        for each, meant in zip(models, understood, strict=True)
+    ]
+    day = today or units.utc_today()
+    return verdict_together(
+        [meant.asked for meant in understood],
+        questions,
+        machine,
+        lambda judged: all(offers_for(catalogue, each, judged, day) for each in questions),
+    )
+
+
+def _question(
+    catalogue: Catalogue,
+    meant: Understood,
+    machine: Machine,
+    requires_runtime: bool,
+    *,
+    follows_machine: bool,
+) -> Question:
+    # a program that must be installed already may decide which type and program are taken
+    question = question_of(catalogue, meant, machine, requires_runtime=requires_runtime)
+    if question.in_turn:
+        # the least memory leaves most to the others
+        return in_usual_type(question, meant.workload, catalogue, machine)
+    if follows_machine:
+        return judged_for(catalogue, meant, machine, requires_runtime=requires_runtime).question
+    if has_ways(meant, question):
+        return suited_by_list(question, meant.workload, catalogue, machine).question
+    return question
+
+
+def verdict_together(
+    names: Sequence[str],
+    questions: Sequence[Question],
+    machine: Machine,
+    are_offered: Callable[[Judged], bool],
+) -> Verdict:
+    """The verdict on questions about several models, which are called so. `are_offered` says of
+    what fails whether an API serves each of them.
+    """
+    from ..judge.together import judge_together
+
+    judged = judge_together(questions, names, machine)
+    specs = [question.spec for question in questions]
+    return Verdict(
+        asked=TOGETHER.join(names),
+        model=ModelSpec(
+            id=TOGETHER.join(spec.id for spec in specs),
+            name=TOGETHER.join(spec.name for spec in specs),
+        ),
+        workload=Workload().replace(memory_basis=questions[0].workload.memory_basis),
+        machine=machine,
+        route=judged.route(judged.failed and are_offered(judged)),
+        needs=judged.needs,
+        speed=None,
+        findings=judged.findings,
+    )

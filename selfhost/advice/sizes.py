@@ -17,10 +17,10 @@ from ..catalogue.spec import GENERATING, ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.errors import SelfhostError
 from ..core.records import Record, pattern
+from ..core.tables import filled as filled_in
 from ..core.tables import shipped_table
-from ..core.templates import filled as filled_in
 from ..core.workload import Workload
-from ..judge.checks import ends_to_store
+from ..judge.checks.disk import ends_to_store
 from ..judge.placement.gpus_alone import smallest_device_bytes
 from ..judge.question import architectures, ask
 from ..judge.record import Outcome, Verdict

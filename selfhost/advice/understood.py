@@ -17,8 +17,8 @@ from ..core.spelling import canonical
 from ..core.workload import Workload
 from ..judge.checks.runtime import runtime_check
 from ..judge.defaults import in_usual_type, suited, takes_first_of_list
+from ..judge.files import NO_FILES, Here, NamedFiles
 from ..judge.judging import judge
-from ..judge.present import NO_FILES, Here, NamedFiles
 from ..judge.question import ask
 from ..judge.record import Judged, Question
 from ..machine.record import Machine

@@ -10,15 +10,23 @@ from ..catalogue.index import Catalogue
 from ..catalogue.offers import Offer, at_context, cheapest_first
 from ..catalogue.quality import quality_for
 from ..catalogue.spec import GENERATING, ModelSpec
-from ..core import dates
+from ..core import units
 from ..core.workload import Workload
 from ..judge.judging import considered
 from ..judge.placement.devices import lies_beside_cards
 from ..judge.record import Judged, Question, Verdict, verdict_on
 from ..machine.record import Machine
 from .api_route import offers_for
-from .notes import notes_of, notes_of_asking
-from .remarks import about_files, faster_ways, lies_elsewhere, notes_instead, slots, tells_sequences
+from .remarks import (
+    about_files,
+    faster_ways,
+    lies_elsewhere,
+    notes_instead,
+    notes_of,
+    notes_of_asking,
+    slots,
+    tells_sequences,
+)
 from .room import room
 from .steps import Steps, steps
 from .understood import Understood, judged_for, understand
@@ -68,7 +76,7 @@ def answer(
     prices: str = "snapshot",
 ) -> Verdict:
     """The verdict on what was understood and judged. The arguments are those of `check_with`."""
-    question, day = judged.question, today or dates.utc_today()
+    question, day = judged.question, today or units.utc_today()
     if instead and question.workload.task == "finetune" and machine.accelerators:
         from .training import with_ways_to_cards
 

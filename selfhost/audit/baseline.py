@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..core.errors import Faults, InputError, Problem
+from ..core.files import Unreadable, read_file, text_of
 from ..core.json_text import Decoder
-from ..core.reading import Unreadable, read_file, text_of
 from ..core.records import Record
 from .anonymize import Pseudonyms, is_pseudonym
 from .groups import Rows, listed

@@ -102,7 +102,7 @@ def asked_to_no_effect(groups: Iterable[MachineGroup]) -> tuple[str, ...]:
     """Sentences on what entries ask of tokens, of models that write none: a pace in tokens per
     second holds nothing of them.
     """
-    from ..advice.notes import without_tokens
+    from ..advice.remarks import without_tokens
 
     # of an entry one row tells its model
     by_index = {

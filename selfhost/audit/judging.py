@@ -7,7 +7,7 @@ and video in the first type and program that run there, as `check` does.
 from __future__ import annotations
 
 from ..advice.api_route import meets, offers_for
-from ..advice.together import Beside, verdict_together
+from ..advice.several import Beside, verdict_together
 from ..advice.understood import Understood, has_ways, of_name, question_of, understand
 from ..catalogue.index import Catalogue
 from ..catalogue.opened import open_catalogue

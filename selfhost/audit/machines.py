@@ -8,9 +8,9 @@ from io import BytesIO
 from typing import IO
 
 from ..core.errors import Faults, MachineFileError, Problem
+from ..core.files import Unreadable, open_input
+from ..core.files import shown as printable
 from ..core.json_text import Entry, read_records
-from ..core.reading import Unreadable, open_input
-from ..core.reading import shown as printable
 from ..core.records import Record
 from ..machine.record import MAX_FILE_BYTES, RECORDED, Machine, machine_of
 from . import systems

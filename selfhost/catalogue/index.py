@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
-from ..core.reading import shown
+from ..core.files import shown
 from ..core.spelling import canonical
 from ..core.tables import (
     STORED,

@@ -216,7 +216,7 @@ def _snapshot(path: str, _changed: int, _size: int) -> Snapshot:
         values, rows = read_stored(path.removesuffix(".jsonl") + STORED)
         header = Document(path, values)
     else:
-        from ..core.reading import Unreadable, read_file
+        from ..core.files import Unreadable, read_file
 
         try:
             content = read_file(path, MAX_BYTES)

@@ -7,9 +7,18 @@ from collections.abc import Sequence
 
 from ..core.errors import Faults, InputError, PolicyError, Problem, SelfhostError
 from ..reports.audit_formats import FORMATS, MONITORING, in_pieces, without_answer
-from .errors import UsageError, complain, to_standard_error, wants_json
-from .inputs import check_targets, check_targets_of_policy
-from .output import deliver, present, tell_left_aside, write, write_file
+from .options import check_targets, check_targets_of_policy
+from .output import (
+    UsageError,
+    complain,
+    deliver,
+    present,
+    tell_left_aside,
+    to_standard_error,
+    wants_json,
+    write,
+    write_file,
+)
 from .parser import parse
 
 TYPE_CHECKING = False
@@ -75,8 +84,8 @@ def _run(words: list[str]) -> int:
     from ..audit.judging import PolicyJudge
     from ..audit.policy import read_policy
     from ..catalogue.opened import open_catalogue
-    from ..core.dates import utc_today
     from ..core.tomlfile import Document
+    from ..core.units import utc_today
 
     today = utc_today() if options.today is None else options.today
     _check_date(today)
@@ -101,7 +110,7 @@ def _audited(
     """Judge the machines; with a baseline return only what changed."""
     from ..audit.baseline import read_baseline, since
     from ..audit.run import run_audit
-    from ..core.dates import utc_now
+    from ..core.units import utc_now
 
     baseline = None if options.baseline is None else read_baseline(options.baseline)
     progress = _progress(words, is_bounded=not options.yes)
@@ -209,7 +218,7 @@ def _validate(options: argparse.Namespace) -> int:
     from ..audit.judged_entries import problems_of
     from ..audit.judging import PolicyJudge
     from ..catalogue.opened import open_catalogue
-    from ..core.dates import utc_today
+    from ..core.units import utc_today
     from ..reports.layout import clean
 
     if options.format or options.output:
@@ -265,7 +274,7 @@ def _answer(
     """
     import time
 
-    from ..core.writing import write_whole
+    from ..core.files import write_whole
 
     # seconds since 1970
     now = time.time()

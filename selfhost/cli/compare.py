@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from .errors import together
 from .options import judge_each, one_machine, options_to_repeat, with_notes, workload_of
-from .output import deliver, present
+from .output import deliver, present, together
 from .parser import parse
 
 

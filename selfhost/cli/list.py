@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from ..core.errors import SpecError
-from .errors import UsageError
 from .options import measured_where_unknown, one_machine, workload_of
-from .output import deliver, present, tell_left_aside
+from .output import UsageError, deliver, present, screen, tell_left_aside
 from .parser import parse
-from .terminal import screen
 
 TYPE_CHECKING = False
 
@@ -105,7 +103,7 @@ def _present(
     page of all of it.
     """
     from ..catalogue.searching import meant, words_typed
-    from ..core.dates import utc_today
+    from ..core.units import utc_today
     from ..reports.list_text import TOP, list_document
 
     if options.format == "html":

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .errors import UsageError
-from .output import deliver, present
+from .output import UsageError, deliver, present
 from .parser import parse
 
 TYPE_CHECKING = False

@@ -7,10 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from ..core.errors import SelfhostError
-from ..judge.route import exit_code
+from ..judge import exit_code
 from . import COMMANDS
-from .errors import UsageError, bug, complain, to_standard_error, wants_json
-from .output import flush, write
+from .output import UsageError, bug, complain, flush, to_standard_error, wants_json, write
 
 # options without a value, which may stand before the command too
 _EVERYWHERE = ("--no-color", "--json", "-v", "--verbose")

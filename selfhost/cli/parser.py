@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from ..core.reading import can_be_passed_on
+from ..core.files import can_be_passed_on
 from . import COMMANDS
 from .declared import COMMON, TAKEN, WORDS, settings_of
-from .errors import UsageError
-from .output import write
-from .terminal import columns
+from .output import UsageError, columns, write
 
 TYPE_CHECKING = False
 
@@ -36,7 +34,7 @@ def parse(command: str, words: Sequence[str]) -> argparse.Namespace:
         _take_format_from_output(command, options, words)
         # the audit has targets of its own, and looks at all of them at once
         if command != "audit":
-            from .inputs import check_targets
+            from .options import check_targets
 
             check_targets(options, [output])
     return options

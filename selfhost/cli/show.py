@@ -24,7 +24,7 @@ def run(words: list[str]) -> int:
         deliver(options, json.dumps(json.shown(shown.replace(verdict=verdict))))
         return 0
     from ..catalogue.offers import day_by_header
-    from ..core.dates import utc_today
+    from ..core.units import utc_today
     from ..reports.show_text import show_document
 
     document = show_document(

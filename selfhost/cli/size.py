@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from ..core.errors import SelfhostError
 from ..judge.record import Route, exit_code
-from .errors import UsageError, complain, together
 from .options import workload_of
-from .output import deliver, flush, present
+from .output import UsageError, complain, deliver, flush, present, together
 from .parser import parse
 
 TYPE_CHECKING = False

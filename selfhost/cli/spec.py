@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from .errors import UsageError
-from .output import deliver, note, tell_left_aside
+from .output import UsageError, deliver, note, tell_left_aside
 from .parser import parse
 
 TYPE_CHECKING = False

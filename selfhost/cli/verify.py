@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 
 from ..core.errors import InputError, Problem, WorkloadError
-from .errors import UsageError
 from .options import measured_where_unknown, one_machine
-from .output import deliver, present
+from .output import UsageError, deliver, present
 from .parser import parse
 
 TYPE_CHECKING = False
@@ -55,7 +54,7 @@ def _run_of(named: str) -> Run:
 
         return run_of_process(named)
     from ..advice.verify.formats import run_of
-    from ..core.reading import Unreadable, shown
+    from ..core.files import Unreadable, shown
 
     reason, remedy = "holds no figures of a run that selfhost understands", _UNDERSTOOD
     try:
@@ -72,7 +71,7 @@ def _text(named: str) -> str:
     """Read a log; what cannot be decoded, as a letter that was cut, is replaced. Raises
     `Unreadable`.
     """
-    from ..core.reading import LARGE, Unreadable, encoding_of, read_file
+    from ..core.files import LARGE, Unreadable, encoding_of, read_file
 
     path = "/dev/stdin" if named == "-" else named
     try:

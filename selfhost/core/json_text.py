@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 from .errors import MAX_PROBLEMS
-from .reading import LARGE, Unreadable, encoding_of, read_some, too_large
+from .files import LARGE, Unreadable, encoding_of, read_some, too_large
 from .records import pattern
 
 TYPE_CHECKING = False

@@ -1,16 +1,15 @@
-"""The files that come with the program: `specs/` beside the package of a checkout, inside an
-installed one.
-
-A checkout has TOML files. A build writes the same values with `marshal` in their place: they load
-in a tenth of the time, and importing `json` would take a quarter of a check. An installed package
-has these alone, so that neither can be out of date.
+"""The files that come with the program, `specs/` beside the package of a checkout and inside an
+installed one, and the templates of sentences in them.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from functools import cache
+from typing import Any
 
+from . import units
 from .errors import Problem, SpecError
 from .tomlfile import Document
 
@@ -19,6 +18,56 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
+
+
+UNITS: Mapping[str, Callable[[Any], str]] = {
+    "binary": units.binary,
+    "decimal": units.decimal,
+    "tokens": units.tokens,
+    "duration": units.duration,
+    "count": units.count,
+    "number": "{:,}".format,
+    "and": " and ".join,
+    "or": " or ".join,
+    "list": ", ".join,
+}
+RANGES: Mapping[str, Callable[[Any, Any], str]] = {
+    "binary": units.binary_range,
+    "decimal": units.decimal_range,
+    "speed": units.speed,
+}
+
+
+def filled(template: str, figures: Mapping[str, Any]) -> str:
+    """The template with its figures; `KeyError` for a figure that is missing."""
+    first, *parts = template.split("[[")
+    text = _with_figures(first, figures)
+    for part in parts:
+        optional, _, rest = part.partition("]]")
+        name, _, words = optional.partition("?")
+        is_shown = figures.get(name) if name[0] != "!" else not figures.get(name[1:])
+        if is_shown:
+            text += _with_figures(words, figures)
+        text += _with_figures(rest, figures)
+    return text
+
+
+def _with_figures(text: str, figures: Mapping[str, Any]) -> str:
+    filled_in, *parts = text.split("{")
+    for part in parts:
+        name, _, rest = part.partition("}")
+        name, _, unit = name.partition(":")
+        filled_in += _shown(figures[name], unit) + rest
+    return filled_in
+
+
+def _shown(value: Any, unit: str) -> str:
+    if not unit:
+        return str(value)
+    if isinstance(value, tuple) and unit in RANGES:
+        return RANGES[unit](*value)
+    return UNITS[unit](value)
+
 
 # what the files of a package end in
 STORED = ".marshal"

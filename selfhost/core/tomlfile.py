@@ -71,7 +71,7 @@ class Document:
         """The file at `path`, of at most that size. Never raises: a file that cannot be read is a
         problem of the document. Waits for no pipe.
         """
-        from .reading import LARGE, Unreadable, read_file, shown
+        from .files import LARGE, Unreadable, read_file, shown
 
         file = shown(path)
         try:

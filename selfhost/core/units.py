@@ -10,6 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+
 KIB, MIB, GIB, TIB = 2**10, 2**20, 2**30, 2**40
 KB, MB, GB, TB = 10**3, 10**6, 10**9, 10**12
 # of a context or a prompt; a thousand times what models hold
@@ -323,3 +324,17 @@ def cores(number: float) -> str:
     """`2 cores`, `1 core`, `0.5 cores`."""
     text = f"{number:g}"
     return f"{text} core" if text == "1" else f"{text} cores"
+
+
+def utc_today() -> str:
+    """Today's date in UTC, `YYYY-MM-DD`."""
+    from time import gmtime, strftime
+
+    return strftime("%Y-%m-%d", gmtime())
+
+
+def utc_now() -> str:
+    """The time in UTC, as a record of a machine writes it: `YYYY-MM-DDTHH:MM:SSZ`."""
+    from time import gmtime, strftime
+
+    return strftime("%Y-%m-%dT%H:%M:%SZ", gmtime())

@@ -1,1 +1,43 @@
-"""A question, the needs and a machine in; findings and a route out."""
+"""The judge, with the route and the one place that decides the exit code: all that the command
+line needs of a verdict before it knows what is asked.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Route(StrEnum):
+    """The answer: run it here, use an API, neither, or it cannot be told."""
+
+    LOCAL = "local"
+    API = "api"
+    NEITHER = "neither"
+    UNKNOWN = "unknown"
+
+
+def exit_code(
+    routes: Iterable[Route],
+    *,
+    no_answer: bool = False,
+    crashed: bool = False,
+    interrupted: bool = False,
+) -> int:
+    """The process's exit code: 130 interrupted, 70 a bug, else 2 beats 1 beats 3 beats 0.
+    Nothing judged is 2, never 0.
+    """
+    if interrupted:
+        return 130
+    if crashed:
+        return 70
+    seen = list(routes)
+    if no_answer or not seen:
+        return 2
+    if any(route in (Route.API, Route.NEITHER) for route in seen):
+        return 1
+    return 3 if Route.UNKNOWN in seen else 0

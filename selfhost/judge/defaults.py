@@ -21,9 +21,9 @@ from ..core.records import Record
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
 from ..needs.quantization import BLOCKS
-from .checks.words import phrase
+from .checks import phrase
+from .files import NO_FILES, NamedFiles
 from .judging import judge
-from .present import NO_FILES, NamedFiles
 from .question import PACKED_RUNTIMES, RUNTIMES_BY_MODALITY, architectures, ask, loads_by_tag
 from .record import Judged, Question
 

@@ -9,9 +9,12 @@ from ..core.records import Record
 from ..machine.record import Accelerator, Machine
 from ..needs.quantization import cache_type_bytes
 from ..needs.records import GATHERED, Needs
-from . import checks as check
-from .checks import Finding, Outcome
-from .checks.words import phrase
+from .checks import Finding, Outcome, phrase
+from .checks.accelerator import Program, accelerator_check
+from .checks.disk import disk_check, held_in_memory, lies_in_memory, stored_in_memory
+from .checks.memory import memory_check
+from .checks.model import context_check, license_check, openness_check, weights_check
+from .checks.runtime import cpu_check, runtime_check
 from .pace.pacing import faster_there, pace_and_finding
 from .pace.speed import Speed
 from .placement.devices import emptied, index_of, reaches, runs_on, uses_gpus
@@ -38,7 +41,7 @@ def judge(question: Question, machine: Machine) -> Judged:
     layout, pace, speed = best_layout(question, needs, machine)
     findings = [
         *_model_findings(question),
-        check.disk_check(
+        disk_check(
             needs,
             machine,
             question.store,
@@ -47,7 +50,7 @@ def judge(question: Question, machine: Machine) -> Judged:
         ),
         layout.memory,
         layout.accelerator,
-        check.cpu_check(
+        cpu_check(
             needs.cpu,
             machine,
             question.runtime,
@@ -75,7 +78,7 @@ def _model_findings(question: Question) -> list[Finding]:
     """What is found of the model itself, on any machine."""
     spec, workload = question.spec, question.workload
     findings = [
-        check.weights_check(
+        weights_check(
             spec,
             format=workload.format,
             quantization=workload.quantization,
@@ -83,12 +86,12 @@ def _model_findings(question: Question) -> list[Finding]:
             here=question.here,
             kept_by=question.kept_by,
         ),
-        check.license_check(spec, workload),
-        check.openness_check(spec, workload),
+        license_check(spec, workload),
+        openness_check(spec, workload),
     ]
     if question.needs is not None:
         findings.append(
-            check.context_check(
+            context_check(
                 spec, workload, context_asked=question.context_asked, row=question.rewriting
             )
         )
@@ -101,13 +104,13 @@ def _runtime_findings(question: Question, machine: Machine) -> list[Finding]:
     if question.needs is None:
         if loads is None:
             return []
-        return [check.runtime_check(machine, question.runtime, loads=loads, remedy=question.mend)]
+        return [runtime_check(machine, question.runtime, loads=loads, remedy=question.mend)]
     architecture = None
     if spec.architecture is not None and not spec.safety.remote_code:
         # code that comes with the model needs no release that knows it
         architecture = spec.architecture.row
     return [
-        check.runtime_check(
+        runtime_check(
             machine,
             question.runtime,
             loads=loads,
@@ -287,7 +290,7 @@ def layouts(question: Question, needs: Needs, machine: Machine) -> Iterator[Layo
     training = None
     if question.workload.task == "finetune":
         training = _training(question, needs, machine)
-    program = check.Program(
+    program = Program(
         runtime=question.runtime,
         rule=question.quantization_rule,
         cache_rule=question.cache_rule,
@@ -299,10 +302,8 @@ def layouts(question: Question, needs: Needs, machine: Machine) -> Iterator[Layo
             training = training.replace(when_tight=_what_to_lower(question, placed))
         yield Layout(
             needs=placed,
-            memory=check.memory_check(
-                placed, machine, question.workload, stored, kept, surely=surely
-            ),
-            accelerator=check.accelerator_check(
+            memory=memory_check(placed, machine, question.workload, stored, kept, surely=surely),
+            accelerator=accelerator_check(
                 placed, machine, program, training, now_only=basis == "available"
             ),
         )
@@ -387,13 +388,13 @@ def files_in_memory(question: Question, needs: Needs, machine: Machine) -> tuple
     already, and whether that is sure.
     """
     purpose = question.store
-    stored = check.stored_in_memory(needs, machine, purpose, missing_bytes=question.missing_bytes)
-    held = check.held_in_memory(question.here, machine, purpose)
+    stored = stored_in_memory(needs, machine, purpose, missing_bytes=question.missing_bytes)
+    held = held_in_memory(question.here, machine, purpose)
     in_memory = [question.in_memory]
     if stored:
-        in_memory.append(check.lies_in_memory(machine, purpose))
+        in_memory.append(lies_in_memory(machine, purpose))
     if question.here is not None and held:
-        in_memory.append(check.lies_in_memory(machine, question.here.store or purpose))
+        in_memory.append(lies_in_memory(machine, question.here.store or purpose))
     if question.in_memory is not False:
         held += max(0, (needs.download_bytes or 0) - question.beside_bytes)
     return stored, held, None not in in_memory

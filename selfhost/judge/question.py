@@ -13,11 +13,19 @@ from ..core.errors import Problem, WorkloadError
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
 from ..needs.records import Needs, SizedWeights
-from .checks import kept_elsewhere, reads_context
-from .making import has_files, makes, making_of, typed_file, types_in_turn
+from .checks.model import kept_elsewhere, reads_context
+from .files import (
+    NO_FILES,
+    NamedFiles,
+    has_files,
+    here,
+    makes,
+    making_of,
+    typed_file,
+    types_in_turn,
+)
+from .pace.engine import WITH_A_GATE, Step, launched_layers
 from .pace.speed import depth_of_chat, foreign_to_rules, instruction_sets_for_layout
-from .pace.step import WITH_A_GATE, Step, launched_layers
-from .present import NO_FILES, NamedFiles, here
 from .record import Question
 from .refused import fault, not_had_in, that_load, unknown_quantization, unknown_runtime
 

@@ -13,11 +13,11 @@ from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.records import Needs
+from . import Route, exit_code
 from .checks import Finding, Outcome
+from .files import Here
+from .pace.engine import WITH_A_GATE, Step, launched_layers, read_of_cache
 from .pace.speed import PaceRange, Speed, depth_of_chat, foreign_to_rules, uses_shared_gpu
-from .pace.step import WITH_A_GATE, Step, launched_layers, read_of_cache
-from .present import Here
-from .route import Route, exit_code
 
 TYPE_CHECKING = False
 

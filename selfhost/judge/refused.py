@@ -12,8 +12,8 @@ from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core.errors import WorkloadError
 from ..core.records import Unread
 from ..needs.records import SizedWeights
-from .checks.words import fault_words
-from .making import makes
+from .checks import fault_words
+from .files import makes
 
 TYPE_CHECKING = False
 

@@ -15,8 +15,10 @@ from ..core.records import Record, Unread
 from ..core.units import binary
 from ..machine.record import Accelerator, Machine
 from ..needs.records import MemoryNeed, Needs, Term
-from . import checks as check
 from .checks import CHECKS, Finding, Outcome
+from .checks.accelerator import Program, accelerator_check
+from .checks.disk import bytes_to_store, disk_check
+from .checks.memory import host_high, host_low, memory_check
 from .judging import files_in_memory, judge, without_others
 from .placement.devices import Place, index_of
 from .placement.on_devices import in_parts, terms_of
@@ -83,7 +85,7 @@ def _left_by(needs: Needs | None, machine: Machine) -> Machine:
     """
     if needs is None or needs.memory is None:
         return machine
-    low, high = check.host_low(needs) or 0, check.host_high(needs) or 0
+    low, high = host_low(needs) or 0, host_high(needs) or 0
     taken = _by_place(needs.memory.terms)
     devices = machine.accelerators
     if devices is not None:
@@ -289,8 +291,8 @@ def _memory(members: Sequence[_Member], total: Needs, machine: Machine) -> Findi
             to_come, kept, surely = files_in_memory(each.question, each.needs, machine)
             stored, held, is_sure = stored + to_come, held + kept, is_sure and surely
     workload = members[0].question.workload
-    finding = check.memory_check(total, machine, workload, stored, held, surely=is_sure)
-    highs = [(each.name, check.host_high(each.counted)) for each in members]
+    finding = memory_check(total, machine, workload, stored, held, surely=is_sure)
+    highs = [(each.name, host_high(each.counted)) for each in members]
     parts = [f"{name} up to {binary(high)}" for name, high in highs if high is not None]
     shares = f" Of this: {', '.join(parts)}." if parts and total.memory is not None else ""
     if any(each.counted is not each.needs for each in members):
@@ -318,13 +320,13 @@ def _on_one_volume(members: Sequence[_Member], machine: Machine) -> Finding:
     needs, first = [each.needs for each in members], members[0].question
     if len(members) == 1:
         missing, here = first.missing_bytes, first.here
-        return check.disk_check(needs[0], machine, first.store, missing_bytes=missing, here=here)
-    size = _added(check.bytes_to_store(each.needs, each.question.missing_bytes) for each in members)
+        return disk_check(needs[0], machine, first.store, missing_bytes=missing, here=here)
+    size = _added(bytes_to_store(each.needs, each.question.missing_bytes) for each in members)
     largest = [each.largest_file_bytes for each in needs if each.largest_file_bytes is not None]
     total = _sum_of([(each.name, each.needs) for each in members]).replace(
         download_bytes=size, disk_bytes=size, largest_file_bytes=max(largest, default=None)
     )
-    return check.disk_check(total, machine, first.store)
+    return disk_check(total, machine, first.store)
 
 
 def _accelerator(members: Sequence[_Member], machine: Machine) -> Finding:
@@ -346,12 +348,12 @@ def _accelerator(members: Sequence[_Member], machine: Machine) -> Finding:
     findings = []
     for own in groups.values():
         first = own[0].question
-        program = check.Program(
+        program = Program(
             runtime=first.runtime, rule=first.quantization_rule, cache_rule=first.cache_rule
         )
         now_only = basis == "available"
         held = _on_the_same(own, members)
-        finding = check.accelerator_check(held, machine, program, now_only=now_only)
+        finding = accelerator_check(held, machine, program, now_only=now_only)
         findings.append(_with_shares(finding, own, members))
     return _worst(findings)
 

@@ -10,8 +10,7 @@ from . import cpus, gpus
 from .description import Description
 from .gpu_names import NamedCards, UnknownGpuError, matches, named_card, not_sold_so, shown, spelled
 from .profiles import UnknownMachineError, refusal
-from .roles import roles, words
-from .virtual_gpus import instance_typed, is_vgpu, vgpu_typed
+from .roles import instance_typed, is_vgpu, roles, vgpu_typed, words
 from .words import BREAK, COUNT, MODULES, SIZE, is_ram
 
 # words of a GPU's name that may be without a number: `arc graphics`, `titan v`, `radeon vii`

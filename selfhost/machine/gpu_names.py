@@ -10,7 +10,8 @@ from ..core import units
 from ..core.errors import SelfhostError
 from ..core.records import Record
 from ..core.spelling import words_of
-from . import gpus, virtual_gpus
+from . import gpus
+from . import roles as virtual_gpus
 from .chips import apple_chips
 from .record import Accelerator
 from .roles import roles, words

@@ -13,9 +13,8 @@ from ..core.records import Record, pattern
 from ..core.spelling import words_of
 from ..core.tables import shipped_table
 from .chips import apple_chip_of, record_of
-from .roles import roles
+from .roles import card_of, roles, virtual_gpu
 from .roles import words as word_table
-from .virtual_gpus import card_of, virtual_gpu
 
 TYPE_CHECKING = False
 

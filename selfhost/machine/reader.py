@@ -1,5 +1,5 @@
-"""The one door to the probes: reads this machine, or the recorded tree of another. Importing it
-makes `Machine.read` work.
+"""The one door to the real machine: this machine as it is now, one process of it, or a recorded
+tree.
 """
 
 from __future__ import annotations
@@ -7,12 +7,7 @@ from __future__ import annotations
 import os
 
 from ..core.errors import expect_type
-from .record import MAX_TEXT, UNNAMED, UNPRINTABLE, Machine
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from .process import Process
+from .record import MAX_TEXT, UNNAMED, UNPRINTABLE, Machine, Process
 
 __all__ = ["Machine", "in_memory", "measured_at_present", "process", "read"]
 

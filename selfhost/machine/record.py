@@ -486,8 +486,8 @@ def machine_of(
 def _from_file(path: str | os.PathLike[str]) -> Machine:
     import os
 
+    from ..core.files import FOLDER, LARGE, Unreadable, read_file, text_of
     from ..core.json_text import Decoder
-    from ..core.reading import FOLDER, LARGE, Unreadable, read_file, text_of
 
     named = os.fsdecode(path)
     name = UNPRINTABLE.sub("?", named) or "machine"
@@ -525,3 +525,17 @@ def _from_file(path: str | os.PathLike[str]) -> Machine:
 def has_accelerator(machine: Machine) -> bool:
     """Whether it has one with memory of its own: what shares the RAM holds no part less."""
     return any(card.unified is not True for card in machine.accelerators or ())
+
+
+class Process(Record):
+    """Bytes of memory by kind. `words` is its command line; `anonymous_bytes` are its own pages,
+    with those shared with others; `file_bytes` pages of files, of which `model_bytes` are of
+    `model_file`, the largest mapped file that holds a model. None: none is mapped.
+    """
+
+    words: tuple[str, ...]
+    anonymous_bytes: int
+    file_bytes: int
+    swapped_bytes: int = 0
+    model_file: str | None = None
+    model_bytes: int = 0

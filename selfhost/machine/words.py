@@ -10,8 +10,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
-from .roles import words
-from .virtual_gpus import is_vgpu
+from .roles import is_vgpu, words
 
 TYPE_CHECKING = False
 

@@ -6,9 +6,9 @@ import os
 import re
 from math import inf
 
-from ..core import json_text, reading
+from ..core import files, json_text
 from ..core.errors import Problem, SpecError
-from ..core.reading import shown as shown
+from ..core.files import shown as shown
 
 TYPE_CHECKING = False
 
@@ -62,16 +62,16 @@ def cut_short(path: str, what: str) -> NoReturn:
 def status_of(path: str) -> os.stat_result:
     """`os.stat` with links followed. Raises `SpecError` that says what is wrong with the path."""
     try:
-        return reading.status_of(path)
-    except reading.Unreadable as error:
+        return files.status_of(path)
+    except files.Unreadable as error:
         _refuse(path, error)
 
 
-def _refuse(path: str, error: reading.Unreadable, remedy: str | None = None) -> NoReturn:
+def _refuse(path: str, error: files.Unreadable, remedy: str | None = None) -> NoReturn:
     """Raise the `SpecError` of a file that cannot be read; `remedy` is for an error without its
     own.
     """
-    if error.kind == reading.MISSING:
+    if error.kind == files.MISSING:
         unfinished = [path + ending for ending in UNFINISHED if os.path.lexists(path + ending)]
         remedy = None
         if os.path.islink(path):
@@ -104,8 +104,8 @@ def open_file(path: str) -> tuple[IO[bytes], int]:
     `SpecError`.
     """
     try:
-        stream, size = reading.open_file(path)
-    except reading.Unreadable as error:
+        stream, size = files.open_file(path)
+    except files.Unreadable as error:
         _refuse(path, error, _NEEDED)
     if path.lower().endswith(UNFINISHED):
         stream.close()
@@ -119,8 +119,8 @@ def read_some(path: str, stream: IO[bytes], limit: int) -> bytes:
     Raises `SpecError`.
     """
     try:
-        return reading.read_some(stream, limit)
-    except reading.Unreadable as error:
+        return files.read_some(stream, limit)
+    except files.Unreadable as error:
         _refuse(path, error)
 
 
@@ -171,7 +171,7 @@ def parse_json(
     except json_text.NoJSON as error:
         reason = error.reason.replace("is not JSON", "is not valid JSON")
         fail(path, f"{reason} in line {error.line}", as_published)
-    except reading.Unreadable as error:
+    except files.Unreadable as error:
         fail(path, f"is not usable JSON: it {error.reason}", as_published)
 
 

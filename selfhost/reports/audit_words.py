@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from ..audit.entries import Exemption
 from ..audit.record import Audit, ExemptionUse, Result, Row, Use
-from ..judge.checks import Outcome
-from ..judge.checks.words import codes
+from ..judge.checks import Outcome, codes
 from .layout import clean
 from .words import failed_words, format_words
 

@@ -8,7 +8,7 @@ from ..catalogue.offers import provider_name
 from ..catalogue.quantization_names import canonical_packed
 from ..core import units
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND
-from ..judge.checks import WIDE_PACE
+from ..judge.checks.speed import WIDE_PACE
 from ..judge.record import Alternative, Finding, Outcome, Route, Verdict
 from .layout import (
     BLANK,

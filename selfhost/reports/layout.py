@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
+from typing import TextIO
 
 from ..core.records import Record
 
@@ -433,3 +434,16 @@ def _stacked(
         left = room + indent - start
         for number, part in enumerate(_wrap(entry, left, left - step)):
             yield [(" " * (start + (step if number else 0)), ""), *part]
+
+
+def print_document(
+    document: Document, file: TextIO, width: int | None, color: bool, *, bars: bool = True
+) -> None:
+    """Write the document in `width` columns; without a width nothing is wrapped and no bar drawn.
+
+    The caller decides about `color` (NO_COLOR, FORCE_COLOR, TERM=dumb). OSError of the stream
+    passes through.
+    """
+    encoding = getattr(file, "encoding", None) or "utf-8"
+    has_bars = bars and width is not None
+    file.write(plain(document, width, encoding=encoding, bars=has_bars, color=color))

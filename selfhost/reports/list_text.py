@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ..advice.listing import Counts, Listing
 from ..core import units
 from ..core.workload import Workload
-from ..judge.checks import given_bytes
+from ..judge.checks.memory import given_bytes
 from ..judge.record import Route, Verdict
 from ..machine.record import Machine
 from .layout import BLANK, Block, Document, Span, Table, lay_out, say, texts

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from ..advice.plan import Known, Least, Plan
 from ..core import units
-from ..judge.checks import Outcome, disk_margin_bytes, ends_to_store
+from ..judge.checks import Outcome
+from ..judge.checks.disk import disk_margin_bytes, ends_to_store
 from ..judge.record import Route
 from ..machine.profiles import Profile
 from ..machine.record import Machine

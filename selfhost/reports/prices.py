@@ -34,7 +34,8 @@ def short_price(offer: Offer) -> str:
 def price_words(offer: Offer, today: str | None = None) -> str:
     """The prices and, given the day, of when they are; empty where none is known."""
     into = offer.input_usd_per_million_tokens
-    parts = [rates_of(into, offer.output_usd_per_million_tokens)]
+    rates = ((into, "in"), (offer.output_usd_per_million_tokens, "out"))
+    parts = [", ".join(f"{dollars_of(rate)} {word}" for rate, word in rates if rate is not None)]
     for price, words in (
         (offer.usd_per_audio_minute, "per minute of audio"),
         (offer.usd_per_image, "per image"),
@@ -71,12 +72,6 @@ def age_of(day: str, today: str | None) -> str:
 
     age = (date.fromisoformat(today) - date.fromisoformat(day)).days
     return f"{age * 12 // 365} months old" if age > _OLD_PRICE_DAYS else ""
-
-
-def rates_of(into: float | None, out: float | None) -> str:
-    """`$0.10 in, $0.32 out`."""
-    rates = ((into, "in"), (out, "out"))
-    return ", ".join(f"{dollars_of(rate)} {word}" for rate, word in rates if rate is not None)
 
 
 def no_api_words(workload: Workload) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
-from ..advice.beside import sums
+from ..advice.several import sums
 from ..core import units
 from ..judge.record import Finding, Outcome, Route, Verdict
 from .cost_text import months_table

@@ -9,13 +9,14 @@ from ..core.workload import ANSWER_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from ..judge.checks.speed import is_slow
 from ..judge.record import Finding, Outcome, Route, Verdict
 from ..machine.record import Machine, has_accelerator
-from .layout import Block, Paragraph, Span, line, say, strong
+from .layout import Block, Paragraph, Span, clean, line, say, strong
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..catalogue.openness import Row
     from ..judge.pace.speed import PaceRange, Speed
+
 
 # what decides comes first; the other findings are rows only where they are not `pass`
 MACHINE = ("memory", "accelerator", "disk", "speed", "context", "cpu", "runtime")
@@ -97,7 +98,9 @@ def _reservation(answer: Verdict) -> str:
         return f"RUNS, TAKES {wait}"
     if is_slow(answer, answer.workload.min_tokens_per_second):
         return "RUNS SLOWLY"
-    if has_unknown_pace(answer):
+    speed = answer.finding("speed")
+    is_text = speed is not None and speed.unit == "tokens_per_second"
+    if _has(answer, "speed", "speed-not-known") and not is_text:
         return "RUNS, PACE NOT KNOWN"
     is_training = answer.workload.task == "finetune"
     if is_training and _has(answer, "accelerator", "accelerator-not-needed", Outcome.WARN):
@@ -150,13 +153,6 @@ def is_ruled_out(answer: Verdict) -> bool:
     """Whether it fails on nothing but a stated condition: its license, or how open it is."""
     failed = {finding.check for finding in answer.findings if finding.outcome is Outcome.FAIL}
     return bool(failed) and failed <= {"license", "openness"}
-
-
-def has_unknown_pace(answer: Verdict) -> bool:
-    """Whether it is no text, and nothing tells how long it takes."""
-    finding = answer.finding("speed")
-    is_text = finding is not None and finding.unit == "tokens_per_second"
-    return _has(answer, "speed", "speed-not-known") and not is_text
 
 
 def tight_finding(answer: Verdict) -> Finding | None:
@@ -463,3 +459,17 @@ def aged_words(as_of: str | None, today: str | None) -> list[Block]:
         return []
     age = f"{days * 12 // 365} months old ({as_of})"
     return [say(f"The catalogue is {age} and has no newer models: update selfhost.")]
+
+
+_SIGNS = "✓✗? "
+
+
+def summary(verdict: Verdict) -> str:
+    """`RUNS HERE: Mistral 7B Instruct v0.3, about 12 tokens/s, faster than you read`."""
+    label, *rest = answer_line(verdict).spans
+    answer = " ".join(clean("".join(span.text for span in rest)).split())
+    speed = verdict.speed if verdict.can_run else None
+    expected = f", {pace_words(speed.decode)}" if speed is not None and speed.decode else ""
+    if speed is not None and speed.each_of > 1 and speed.judged is not None:
+        expected = f", about {units.speed(speed.judged.likely, speed.judged.likely)} each"
+    return f"{label.text.lstrip(_SIGNS)}: {answer}{expected}"

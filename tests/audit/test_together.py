@@ -9,7 +9,7 @@ import pytest
 from helpers.each import each
 from helpers.paths import MACHINES, RECORDS
 from selfhost import Machine, Workload
-from selfhost.advice.together import Beside, check_together_with
+from selfhost.advice.several import Beside, check_together_with
 from selfhost.advice.verdicts import check_with
 from selfhost.audit.judging import PolicyJudge
 from selfhost.audit.policy import read_policy

@@ -14,7 +14,8 @@ from selfhost.catalogue.spec import (
     Openness,
 )
 from selfhost.core.workload import Workload
-from selfhost.judge.checks import Outcome, openness_check
+from selfhost.judge.checks import Outcome
+from selfhost.judge.checks.model import openness_check
 
 CATALOGUE = Catalogue.open()
 FREE = License(id="Apache-2.0", commercial_use="yes", modification="yes", redistribution="yes")

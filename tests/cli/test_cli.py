@@ -24,7 +24,7 @@ from selfhost.cli import COMMANDS
 from selfhost.cli import main as cli
 from selfhost.cli.parser import CommandParser
 from selfhost.core.errors import MAX_PROBLEMS
-from selfhost.judge.checks import license_guessed
+from selfhost.judge.checks.model import license_guessed
 
 RECORD = RECORDS / "vm-24gib.json"
 SMALL = RECORDS / "container-2gib.json"

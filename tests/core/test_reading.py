@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 from selfhost.audit.machines import load_machines
 from selfhost.catalogue.offers import snapshot
 from selfhost.cli import main as cli
-from selfhost.core import json_text, reading
+from selfhost.core import files, json_text
 from selfhost.core.errors import MAX_PROBLEMS, Faults, MachineFileError, Problem, SpecError
+from selfhost.core.files import Unreadable
 from selfhost.core.json_text import MAX_DEPTH, Decoder, read_records
-from selfhost.core.reading import Unreadable
 from selfhost.core.tomlfile import Document
 from selfhost.machine.reader import Machine
 from selfhost.modelfiles import read_adapter, read_local
@@ -111,7 +111,7 @@ def test_a_pipe_put_in_place_of_a_file_is_not_waited_for(
     ordinary = os.stat(tmp_path / "file")
     monkeypatch.setattr(os, "stat", lambda *_, **__: ordinary)
     with pytest.raises(Unreadable, match="named pipe"):
-        reading.read_file(str(tmp_path / "pipe"), 100)
+        files.read_file(str(tmp_path / "pipe"), 100)
 
 
 @PIPES
@@ -194,9 +194,9 @@ def test_a_file_is_not_read_when_its_size_is_too_large(
     """The size is asked for first."""
     with open(tmp_path / "large", "wb") as file:
         file.truncate(1 << 40)
-    monkeypatch.setattr(reading, "read_some", lambda *_: pytest.fail("read"))
+    monkeypatch.setattr(files, "read_some", lambda *_: pytest.fail("read"))
     with pytest.raises(Unreadable, match="is larger than 1,000 bytes"):
-        reading.read_file(str(tmp_path / "large"), 1000)
+        files.read_file(str(tmp_path / "large"), 1000)
 
 
 json_values = st.recursive(

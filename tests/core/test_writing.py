@@ -16,7 +16,7 @@ import pytest
 
 from helpers.paths import CONFIGS, EXAMPLES, RECORDS
 from selfhost.cli import main as cli
-from selfhost.core import writing
+from selfhost.core import files
 
 RECORD = RECORDS / "vm-24gib.json"
 SPEC = EXAMPLES / "specs" / "my-model.toml"
@@ -66,8 +66,8 @@ def test_whatever_stops_a_report_leaves_the_old_file(
         raise error
 
     monkeypatch.setattr(os, at, stop)
-    with pytest.raises(writing.WriteError if isinstance(error, OSError) else type(error)):
-        writing.write_whole([(str(first), "new\n"), (str(second), "new\n")])
+    with pytest.raises(files.WriteError if isinstance(error, OSError) else type(error)):
+        files.write_whole([(str(first), "new\n"), (str(second), "new\n")])
     monkeypatch.undo()
     assert (first.read_text(), second.read_text()) == (OLD, OLD)
     assert names(tmp_path) == ["first.txt", "second.txt"]
@@ -268,7 +268,7 @@ def test_a_file_keeps_its_permissions_and_a_new_one_gets_the_usual_ones(place: P
     secret.chmod(0o640)
     mask = os.umask(0o027)
     try:
-        writing.write_whole([(str(secret), "a"), (str(new), "b")])
+        files.write_whole([(str(secret), "a"), (str(new), "b")])
     finally:
         os.umask(mask)
     assert [stat.S_IMODE(path.stat().st_mode) for path in (secret, new)] == [0o640, 0o640]
@@ -280,7 +280,7 @@ def test_a_link_stays_a_link(place: Path) -> None:
     (place / "folder").mkdir()
     os.symlink("folder/real", "link")
     for text in ("one", "two"):
-        writing.write_whole([("link", text)])
+        files.write_whole([("link", text)])
         assert os.readlink("link") == "folder/real"
         assert (place / "folder" / "real").read_text() == text
     assert names(place / "folder") == ["real"]
@@ -323,9 +323,9 @@ def test_a_pipe_that_somebody_reads_is_written(place: Path) -> None:
     reader.start()
     while True:
         try:
-            writing.write_whole([("pipe", text)])
+            files.write_whole([("pipe", text)])
             break
-        except writing.WriteError:
+        except files.WriteError:
             # the reader has not opened it yet
             continue
     reader.join()

@@ -6,7 +6,7 @@ from helpers.desktops import machine_with
 from selfhost import Workload, check
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.records import FrozenDict
-from selfhost.judge.pace.step import Step
+from selfhost.judge.pace.engine import Step
 from selfhost.judge.placement.experts import expert_parameters, left_in_ram, parts_of
 from selfhost.judge.question import ask
 

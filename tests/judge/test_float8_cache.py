@@ -10,7 +10,7 @@ from selfhost.catalogue.opened import open_catalogue
 from selfhost.cli.parser import parse
 from selfhost.core.errors import WorkloadError
 from selfhost.core.tomlfile import Document
-from selfhost.judge.pace.step import Step, read_of_cache
+from selfhost.judge.pace.engine import Step, read_of_cache
 from selfhost.judge.record import Verdict
 
 _NARROW = Workload(runtime="vllm", kv_cache_type="fp8")

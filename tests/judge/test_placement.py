@@ -22,8 +22,8 @@ from selfhost.advice.understood import understand
 from selfhost.catalogue.index import Catalogue
 from selfhost.core.records import Unread
 from selfhost.core.workload import Workload
-from selfhost.judge import checks as findings
 from selfhost.judge.checks import Outcome
+from selfhost.judge.checks.accelerator import Program, accelerator_check
 from selfhost.judge.judging import considered, judge
 from selfhost.judge.placement import Spreading, placements
 from selfhost.judge.placement.gpus_alone import smallest_device_bytes
@@ -239,9 +239,7 @@ def test_the_smallest_device_holds_it_and_a_smaller_one_does_not(
         card = GPU.replace(memory_total_bytes=each, memory_free_bytes=each)
         machine = MACHINE.replace(accelerators=(card.replace(compute_capability="9.0"),) * number)
         needs = next(placements(asked.needs, machine, Spreading(gpu_only=True)))
-        finding = findings.accelerator_check(
-            needs, machine, findings.Program(runtime=asked.runtime)
-        )
+        finding = accelerator_check(needs, machine, Program(runtime=asked.runtime))
         codes.append((needs.is_lean, finding.code))
     assert codes[0] == (False, "accelerator-fits")
     assert codes[1] != codes[0]
@@ -314,7 +312,7 @@ def test_what_one_card_has_left_is_no_room_on_another() -> None:
         term(1 * GIB, 1 * GIB, where="accelerator:1"),
     )
     placed = needs_of().replace(placement="accelerator", memory=MemoryNeed(terms=terms))
-    judged = findings.accelerator_check(placed, cards, findings.Program(runtime=RUNTIME))
+    judged = accelerator_check(placed, cards, Program(runtime=RUNTIME))
     assert (judged.outcome, judged.code) == (Outcome.FAIL, "accelerator-too-small")
     assert (judged.needs, judged.has, judged.short) == (30 * GIB, 22 * GIB, 8 * GIB)
     assert "Test GPU" in judged.reason

@@ -9,7 +9,7 @@ import pytest
 
 from judge.small import CLOSED, GB, GIB, GPU_ONLY, MACHINE, RUNTIME, WORK, needs_of, question
 from selfhost import Workload, check, check_together
-from selfhost.advice.beside import sums
+from selfhost.advice.several import sums
 from selfhost.cli import main as cli
 from selfhost.judge.checks import Finding, Outcome
 from selfhost.judge.record import Question

@@ -9,11 +9,11 @@ import pytest
 
 from helpers.each import each
 from helpers.paths import COMMON
+from selfhost.judge.pace.engine import Step
 from selfhost.judge.pace.graphics import gpu_of
-from selfhost.judge.pace.step import Step
 from selfhost.machine import chips, gpus
 from selfhost.machine.record import Accelerator
-from selfhost.machine.virtual_gpus import virtual_gpu
+from selfhost.machine.roles import virtual_gpu
 
 TABLE: dict[str, Any] = tomllib.loads((COMMON / "gpus.toml").read_text(encoding="utf-8"))
 KEYS = {

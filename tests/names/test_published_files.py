@@ -9,7 +9,7 @@ import pytest
 from selfhost import Verdict, Workload, check
 from selfhost.advice.understood import of_name
 from selfhost.catalogue.opened import open_catalogue
-from selfhost.judge.making import is_published
+from selfhost.judge.files import is_published
 from selfhost.needs import why_not_loaded
 from selfhost.needs.quantization import BASE_TYPES
 

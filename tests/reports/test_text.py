@@ -32,9 +32,9 @@ from selfhost.reports.layout import (
     command_line,
     lay_out,
     plain,
+    print_document,
     say,
 )
-from selfhost.reports.terminal import print_document
 
 VERDICTS = {verdict.route + "-" + verdict.asked: verdict for verdict in samples.every()}
 WIDTHS = (80, 60, 40, 20)

@@ -9,7 +9,7 @@ from typing import Any
 
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import SpecError
-from selfhost.core.reading import Unreadable, read_file, text_of
+from selfhost.core.files import Unreadable, read_file, text_of
 from selfhost.core.records import Record
 from selfhost.modelfiles import LocalModel
 from selfhost.modelfiles.gguf import read_gguf

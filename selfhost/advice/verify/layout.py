@@ -10,9 +10,9 @@ from ... import needs as need
 from ...catalogue.spec import ModelSpec, RuntimeSpec
 from ...core import units
 from ...core.records import Record
+from ...judge.pace.engine import WITH_A_GATE
 from ...judge.pace.pacing import laid_out, predict
 from ...judge.pace.speed import Speed, shares_of
-from ...judge.pace.step import WITH_A_GATE
 from ...judge.placement.experts import layers_with_experts, share_beside_experts
 from ...judge.record import Verdict
 from ...needs.tensors import row_of

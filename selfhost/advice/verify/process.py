@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ...core.errors import SelfhostError
-from ...core.reading import Unreadable, status_of
+from ...core.files import Unreadable, status_of
 from ...machine.reader import process
 from .formats.words import whole
 from .run import ALL_MEMORY, EVERYTHING_ELSE, MODEL_FILE, Run, SeenMemory
@@ -13,7 +13,7 @@ from .run import ALL_MEMORY, EVERYTHING_ELSE, MODEL_FILE, Run, SeenMemory
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from ...machine.process import Process
+    from ...machine.record import Process
 
 # what each option is called by llama.cpp (common/arg.cpp) and by Ollama's runner
 _OPTIONS: Mapping[str, tuple[str, ...]] = {

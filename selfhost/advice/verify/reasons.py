@@ -7,8 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ...core import units
-from ...core.tables import shipped_table
-from ...core.templates import filled
+from ...core.tables import filled, shipped_table
 from ...core.workload import KV_CACHE_TYPES
 from ...judge.pace.pacing import how_to_measure
 from ...judge.pace.speed import Speed

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ...core.files import Unreadable
 from ...core.json_text import Decoder
-from ...core.reading import Unreadable
 from ...core.records import pattern
 
 # what colours a terminal: a log that was copied from one, or written with --log-colors on

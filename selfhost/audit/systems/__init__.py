@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping
 from typing import IO, Any, cast
 
 from ...core.errors import InputError
+from ...core.files import Unreadable, encoding_of, open_file, read_some, shown, text_of, too_large
 from ...core.json_text import Decoder, signs_in, too_many
-from ...core.reading import Unreadable, encoding_of, open_file, read_some, shown, text_of, too_large
 from ...core.spelling import nearest
 from ...core.tables import shipped_table
 from ...machine.record import FACTS

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ...core.files import Unreadable
 from ...core.json_text import Entry as Entry
-from ...core.reading import Unreadable
 from ._facts import table_of
 
 # behind the name of a machine that its system cannot reach

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ...core.reading import Unreadable
+from ...core.files import Unreadable
 from ._facts import (
     SOME_HOME,
     Facts,

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...core import units
-from ...core.reading import Unreadable
+from ...core.files import Unreadable
 from ...core.tables import shipped_table
 from ._accelerators import Kind, put_accelerators
 from ._facts import (

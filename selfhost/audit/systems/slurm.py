@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...core import units
-from ...core.reading import Unreadable
+from ...core.files import Unreadable
 from ._accelerators import by_word, number_of, put_accelerators
 from ._facts import Facts, entry, labels, machine_name, plain, product, table_of, whole
 from ._system import Answers, Entry, blocks, not_judged

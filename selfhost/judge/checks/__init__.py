@@ -1,75 +1,177 @@
-"""One module per check: needs held against a machine. The branch that decides gives the outcome,
-the code and the figures; `specs/common/findings.toml` has the sentences.
+"""One module per kind of check: needs held against a machine. The branch that decides gives the
+outcome, the code and the figures; `specs/common/findings.toml` has the sentences.
 
-What the model is: `weights`, `license`, `openness`, `context`. What the machine gives: `disk`,
-`memory`, `cpu`. How it would run: `accelerator`, `runtime`, `speed`. Where several outcomes hold,
-the worst one wins, so each check looks for `fail` first.
+What the model is: `model`. What the machine gives: `disk`, `memory`. How it would run: `runtime`,
+`accelerator`, `speed`. Where several outcomes hold, the worst one wins, so each check looks for
+`fail` first. Here are a finding and its words.
 """
 
-from .accelerator import Program, accelerator_check
-from .context import context_check, reads_context
-from .cpu import cpu_check
-from .disk import (
-    bytes_to_store,
-    disk_check,
-    disk_margin_bytes,
-    ends_to_store,
-    held_in_memory,
-    lies_in_memory,
-    stored_in_memory,
-)
-from .license import license_check, license_guessed
-from .memory import (
-    given_bytes,
-    host_high,
-    host_low,
-    memory_check,
-    on_cards,
-    reserve_beside,
-    reserve_of,
-)
-from .openness import openness_check
-from .record import CHECKS, Finding, Outcome, finding
-from .runtime import runtime_check
-from .speed import HOURS_SECONDS, MADE, WIDE_PACE, made_check, speed_check, work_check
-from .weights import kept_elsewhere, weights_check
-from .words import codes
+from __future__ import annotations
 
-__all__ = [
-    "CHECKS",
-    "HOURS_SECONDS",
-    "MADE",
-    "WIDE_PACE",
-    "Finding",
-    "Outcome",
-    "Program",
-    "accelerator_check",
-    "bytes_to_store",
-    "codes",
-    "context_check",
-    "cpu_check",
-    "disk_check",
-    "disk_margin_bytes",
-    "ends_to_store",
-    "finding",
-    "held_in_memory",
-    "given_bytes",
-    "host_high",
-    "host_low",
-    "license_check",
-    "kept_elsewhere",
-    "license_guessed",
-    "lies_in_memory",
-    "made_check",
-    "memory_check",
-    "on_cards",
-    "openness_check",
-    "reads_context",
-    "reserve_beside",
-    "reserve_of",
-    "runtime_check",
-    "speed_check",
-    "stored_in_memory",
-    "weights_check",
-    "work_check",
-]
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from ...core.records import Record
+from ...core.tables import filled, shipped_table
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from ...machine.record import Machine
+
+
+def table(name: str) -> Mapping[str, Any]:
+    """That table of the file."""
+    values: Mapping[str, Any] = shipped_table("findings")[name]
+    return values
+
+
+def codes() -> Mapping[str, str]:
+    """The closed list of reason codes, with what each means; the README's table is compared with
+    it.
+    """
+    return table("codes")
+
+
+def words_of(key: str) -> tuple[str, str]:
+    """The templates of reason and remedy of a code, or of a code and variant; "" is none."""
+    return _pair("findings", key)
+
+
+def fault_words(key: str, **figures: Any) -> tuple[str, str | None]:
+    """Of what makes no sense for a model or a program: the fault and what to type instead."""
+    fault, remedy = _pair("faults", key)
+    return filled(fault, figures), filled(remedy, figures) or None
+
+
+def _pair(name: str, key: str) -> tuple[str, str]:
+    words = table(name)[key]
+    return whole(words["reason"]), whole(words.get("remedy", ""))
+
+
+def phrase(key: str, **figures: Any) -> str:
+    """A sentence that several findings share, with its figures."""
+    return filled(whole(table("phrases")[key]), figures)
+
+
+def whole(template: str) -> str:
+    """The template with each `<name>` of a part replaced by that part."""
+    first, *rest = template.split("<")
+    for text in rest:
+        name, _, behind = text.partition(">")
+        first += whole(table("parts")[name]) + behind
+    return first
+
+
+class Outcome(StrEnum):
+    """Of one finding, from best to worst for the answer."""
+
+    PASS = "pass"
+    WARN = "warn"
+    UNKNOWN = "unknown"
+    FAIL = "fail"
+
+
+_SEVERITY = {outcome: severity for severity, outcome in enumerate(Outcome)}
+CHECKS = (
+    "weights",
+    "license",
+    "openness",
+    "context",
+    "disk",
+    "memory",
+    "accelerator",
+    "cpu",
+    "runtime",
+    "speed",
+)
+
+
+class Finding(Record):
+    """One comparison, need against machine.
+
+    `needs` and `has` are numbers in `unit` or, with `unit` None, text; `short` is how much is
+    missing, 0 when nothing is and None where there is no amount. `code` is one of `words.codes`,
+    else `ValueError`. `reserve_bytes` is set for memory only.
+    """
+
+    check: str
+    outcome: Outcome
+    code: str
+    needs: int | float | str | None = None
+    has: int | float | str | None = None
+    short: int | float | None = None
+    unit: str | None = None
+    reserve_bytes: int | None = None
+    reason: str
+    remedy: str | None = None
+
+    def _check(self) -> None:
+        # programs rely on the list of codes, so a code that is missing from it is a bug
+        if self.code not in codes():
+            raise ValueError(f'"{self.code}" is not a reason code: add it to findings.toml')
+
+    def replace(self, **changes: Any) -> Self:
+        """As of every record; an outcome may be given as its word. `ValueError` for another."""
+        if "outcome" in changes:
+            changes["outcome"] = Outcome(changes["outcome"])
+        return super().replace(**changes)
+
+    @property
+    def severity(self) -> int:
+        """0 for a pass, more the worse the outcome is."""
+        return _SEVERITY[self.outcome]
+
+    @property
+    def leaves_open(self) -> bool:
+        """An unknown that decides: any but that of a speed where no minimum was stated."""
+        return self.outcome is Outcome.UNKNOWN and self.code != "speed-not-known"
+
+    @property
+    def decides(self) -> bool:
+        """Whether the route rests on it: a fail, or an unknown that leaves it open."""
+        return self.outcome is Outcome.FAIL or self.leaves_open
+
+
+def finding(
+    outcome: Outcome,
+    code: str,
+    variant: str = "",
+    /,
+    *,
+    needs: int | float | str | None = None,
+    has: int | float | str | None = None,
+    short: int | float | None = None,
+    unit: str | None = None,
+    reserve_bytes: int | None = None,
+    remedy: str | None = None,
+    **figures: Any,
+) -> Finding:
+    """A finding with the words of its code, or of that variant of it, filled in with its figures.
+
+    `remedy` takes the place of the table's. The code begins with the name of the check.
+    """
+    values = {"needs": needs, "has": has, "short": short, **figures}
+    reason, usual_remedy = words_of(f"{code}/{variant}" if variant else code)
+    return Finding(
+        check=code.partition("-")[0],
+        outcome=outcome,
+        code=code,
+        needs=needs,
+        has=has,
+        short=short,
+        unit=unit,
+        reserve_bytes=reserve_bytes,
+        reason=filled(reason, values),
+        remedy=remedy or filled(usual_remedy, values) or None,
+    )
+
+
+def doubt_of(machine: Machine) -> str | None:
+    """The confidence of a profile's figures that are not sure; None for those that are, and for a
+    machine that was read.
+    """
+    return None if machine.confidence in (None, "high") else machine.confidence

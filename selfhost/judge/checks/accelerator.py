@@ -5,7 +5,7 @@ change?
 from __future__ import annotations
 
 from ...core.records import Record
-from .record import Finding, Outcome, finding
+from . import Finding, Outcome, finding
 
 TYPE_CHECKING = False
 

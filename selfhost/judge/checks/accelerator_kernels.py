@@ -8,10 +8,9 @@ from ...catalogue.spec import RuntimeSpec
 from ...core.workload import FLAGS
 from ...machine.gpus import capability_by_name
 from ...machine.record import Accelerator
-from ...machine.virtual_gpus import virtual_gpu
+from ...machine.roles import virtual_gpu
 from ..placement.devices import amd_gpus, is_built_for, reaches
-from .record import Finding, Outcome, finding
-from .words import phrase
+from . import Finding, Outcome, finding, phrase
 
 TYPE_CHECKING = False
 

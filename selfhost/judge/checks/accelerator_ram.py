@@ -14,10 +14,9 @@ from ...needs.records import SHARED_OUT, Needs, Term
 from ..placement.devices import computes_on_shared, free_bytes, is_built_for, runs_on, uses_gpus
 from ..placement.on_devices import terms_of
 from ..placement.shared_memory import can_be_raised, shared_limits
+from . import Finding, Outcome, finding, phrase
 from .accelerator_kernels import not_built_for, without_kernels
 from .memory import desktop_bytes, host_high, what_is_smaller
-from .record import Finding, Outcome, finding
-from .words import phrase
 
 TYPE_CHECKING = False
 

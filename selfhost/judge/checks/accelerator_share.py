@@ -10,11 +10,10 @@ from ...machine.record import Accelerator, Machine
 from ...needs.records import GATHERED, Needs, Term
 from ..placement.devices import TIGHT, emptied, index_of, room_of
 from ..placement.on_devices import terms_of
+from . import Finding, Outcome, doubt_of, finding, phrase
 from .accelerator_kernels import without_kernels
 from .accelerator_ram import names
 from .memory import what_is_smaller
-from .record import Finding, Outcome, doubt_of, finding
-from .words import phrase
 
 TYPE_CHECKING = False
 

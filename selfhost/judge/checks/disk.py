@@ -6,8 +6,8 @@ from ...core.records import Record, Unread
 from ...core.units import GIB
 from ...machine.record import Disk, Machine
 from ...needs.records import Needs
-from ..present import Here, unseen
-from .record import Finding, Outcome, doubt_of, finding
+from ..files import Here, unseen
+from . import Finding, Outcome, doubt_of, finding
 
 TYPE_CHECKING = False
 

@@ -10,8 +10,7 @@ from ...core.units import GB, GIB, MIB
 from ...core.workload import Workload
 from ...machine.record import Machine
 from ...needs.records import Needs
-from .record import Finding, Outcome, doubt_of, finding
-from .words import phrase
+from . import Finding, Outcome, doubt_of, finding, phrase
 
 TYPE_CHECKING = False
 

@@ -11,8 +11,7 @@ from ...core.workload import (
     READING_TOKENS_PER_SECOND,
     Workload,
 )
-from .record import Finding, Outcome, finding
-from .words import table
+from . import Finding, Outcome, finding, table
 
 TYPE_CHECKING = False
 

@@ -16,10 +16,8 @@ from ...catalogue.layers import Attention
 from ...catalogue.spec import Architecture
 from ...core import units
 from ...core.records import Record
-from ..ranges import Range, added, added_apart, scaled
-from .engine import NOTHING, constant, ends_of
+from .engine import NOTHING, Range, Step, added, added_apart, constant, ends_of, scaled
 from .speed import PaceRange, PromptCopies, SecondsRange, Speed
-from .step import Step
 
 
 class Experts(Record):

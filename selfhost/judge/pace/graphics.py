@@ -12,10 +12,8 @@ from ...core.spelling import words_of
 from ...machine import gpus
 from ...machine.chips import apple_chip_of
 from ...machine.record import Accelerator
-from ...machine.virtual_gpus import virtual_gpu
-from ..ranges import Range, scaled
-from .engine import SAME, Engine, basis_of, constant, efficiency, seconds
-from .step import Step
+from ...machine.roles import virtual_gpu
+from .engine import SAME, Engine, Range, Step, basis_of, constant, efficiency, scaled, seconds
 
 TYPE_CHECKING = False
 

@@ -11,8 +11,7 @@ from ...core import units
 from ...core.records import Record
 from ...machine import cpus, gpus
 from ...machine.record import BRIEFLY, FILLED_ASSUMED, RATE_ASSUMED, Machine
-from ..ranges import Range, scaled
-from .engine import constant, ends_of
+from .engine import Range, constant, ends_of, scaled
 from .processor import (
     ANY_APPLE,
     GUEST_SHARE,

@@ -10,10 +10,10 @@ from ...core.records import FrozenDict
 from ...core.workload import Workload
 from ...machine.record import Machine
 from ...needs.records import Needs
-from .. import checks as check
 from ..checks import Finding
+from ..checks.speed import MADE, made_check, speed_check, work_check
 from ..record import Question
-from .engine import NOTHING
+from .engine import NOTHING, WITH_A_GATE, Step
 from .memory_bandwidth import bandwidth
 from .placed import predict_step, processor_seconds
 from .processor import has_sockets
@@ -30,7 +30,6 @@ from .speed import (
     uses_shared_gpu,
     weights_by_place,
 )
-from .step import WITH_A_GATE, Step
 
 TYPE_CHECKING = False
 
@@ -92,8 +91,8 @@ def pace_and_finding(
     on_processor = (runtime is not None and runtime.cpu_only) or (
         placed.placement == "host" and not has_gpu
     )
-    if spec.modality in check.MADE and not _is_counted(question, placed):
-        found = check.made_check(spec.modality, offload=placed.offload, on_processor=on_processor)
+    if spec.modality in MADE and not _is_counted(question, placed):
+        found = made_check(spec.modality, offload=placed.offload, on_processor=on_processor)
         return None, found
     if question.read_bytes is not None:
         pace, why = _predicted(question, placed, machine)
@@ -101,7 +100,7 @@ def pace_and_finding(
     work = _pace_of_work(question, placed, machine)
     if work is None:
         return None, None
-    return work, check.work_check(
+    return work, work_check(
         work,
         offload=placed.offload,
         on_processor=on_processor,
@@ -166,7 +165,7 @@ def _finding_of_text(
         why = f"the pace of {workload.parallel:,} sequences at once{drafted} cannot be estimated"
     in_ram = placed.placement != "accelerator"
     assumed = in_ram and any(machine.assumes(fact) for fact in _PACE_SETTING)
-    return check.speed_check(
+    return speed_check(
         held,
         workload,
         why,

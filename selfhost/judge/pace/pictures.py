@@ -6,8 +6,21 @@ from ...catalogue.media import Denoising
 from ...core import units
 from ...machine.record import Machine
 from ...needs.records import Needs
-from ..ranges import Range, added, longer, product, scaled
-from .engine import NOTHING, SAME, Work, basis_of_share, constant, ends_of, seconds, share_of_peak
+from .engine import (
+    NOTHING,
+    SAME,
+    Range,
+    Work,
+    added,
+    basis_of_share,
+    constant,
+    ends_of,
+    longer,
+    product,
+    scaled,
+    seconds,
+    share_of_peak,
+)
 from .speed import Speed
 from .work import (
     Power,

@@ -9,8 +9,19 @@ from collections.abc import Mapping
 from ...core import units
 from ...core.records import Record
 from ...machine.record import Machine
-from ..ranges import Range, added, longer, scaled
-from .engine import Engine, constant, efficiency, ends_of, seconds
+from .engine import (
+    Engine,
+    Range,
+    Step,
+    added,
+    constant,
+    efficiency,
+    ends_of,
+    longer,
+    parameters_met,
+    scaled,
+    seconds,
+)
 from .memory_bandwidth import BANDWIDTH_SHARE, Bandwidth, bandwidth, core_shares
 from .processor import core_of, cores_rate, on_apple_gpu, threads_range
 from .speed import (
@@ -23,7 +34,6 @@ from .speed import (
     Speed,
     shared_gpu,
 )
-from .step import Step, parameters_met
 
 TYPE_CHECKING = False
 
@@ -282,7 +292,8 @@ def _on_processor(machine: Machine, step: Step, context: float, way: LaidOut) ->
         return Speed(how=_NO_MEMORY_RATE)
     own = processor_seconds(machine, memory, step)
     slow, likely, fast = own
-    if step.is_vague:
+    if step.architecture is None or step.foreign is not None:
+        # known less well than the pace of the programs measured
         slow *= constant("processor")["vague_slow"]
     prompt = None if step.foreign or on_apple_gpu(machine) else processor_prompt(step, machine)
     how = f"{memory.how}{_in_context(step)}"

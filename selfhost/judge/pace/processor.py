@@ -19,8 +19,7 @@ from ...machine.chips import (
     soldered_chip,
 )
 from ...machine.record import Machine
-from ..ranges import Range, product
-from .engine import constant
+from .engine import Range, constant, product
 
 TYPE_CHECKING = False
 

@@ -13,10 +13,20 @@ from collections.abc import Iterable, Sequence
 from ...core import units
 from ...machine import gpus
 from ...machine.record import Accelerator
-from ..ranges import Range, added, scaled
-from .engine import Engine, constant, efficiency, ends_of, seconds, share_of_peak
+from .engine import (
+    Engine,
+    Range,
+    Step,
+    added,
+    constant,
+    efficiency,
+    ends_of,
+    parameters_met,
+    scaled,
+    seconds,
+    share_of_peak,
+)
 from .speed import PaceRange, PromptCopies
-from .step import Step, parameters_met
 
 TYPE_CHECKING = False
 

@@ -15,12 +15,21 @@ from ...core import units
 from ...core.records import FrozenDict, Record
 from ...machine.record import Machine
 from ...needs.records import Needs
-from ..ranges import Range, added, longer, product, scaled
-from .engine import basis_of_share, constant, ends_of, share_of_peak
+from .engine import (
+    Range,
+    Step,
+    added,
+    basis_of_share,
+    constant,
+    ends_of,
+    longer,
+    product,
+    scaled,
+    share_of_peak,
+)
 from .graphics import layer_from_python
 from .processor import core_of
 from .speed import Speed
-from .step import Step
 from .work import (
     Power,
     in_pytorch,

@@ -11,7 +11,7 @@ from ...core.records import Record
 from ...machine.record import RATE_ASSUMED, Accelerator, Machine
 from ...needs.records import Needs
 from ..placement.devices import is_built_for, reaches
-from ..ranges import Range, added_apart, scaled
+from .engine import Range, added_apart, scaled
 from .memory_bandwidth import CLIENT_PEAKS, bandwidth
 from .processor import (
     ANY_APPLE,

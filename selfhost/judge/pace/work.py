@@ -19,16 +19,23 @@ from ...machine import gpus
 from ...machine.record import Accelerator, Machine
 from ...needs.records import Needs
 from ..placement.devices import computes_on_shared, runs_on
-from ..ranges import Range, added, inverse, longer, product, scaled
 from .engine import (
     NOTHING,
     SAME,
     Engine,
+    Range,
+    Step,
     Work,
+    added,
     basis_of_share,
     constant,
     efficiency,
     ends_of,
+    inverse,
+    launched_layers,
+    longer,
+    product,
+    scaled,
     seconds,
     share_of_peak,
 )
@@ -45,7 +52,6 @@ from .processor import (
     threads_of,
 )
 from .speed import MEASURED, PaceRange, SecondsRange, Speed, shared_gpu_of
-from .step import Step, launched_layers
 
 TYPE_CHECKING = False
 

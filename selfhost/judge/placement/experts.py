@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...core.records import FrozenDict, Record
-from ..pace.step import Step
+from ..pace.engine import Step
 
 TYPE_CHECKING = False
 

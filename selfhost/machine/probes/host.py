@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 
-from ...core.reading import Unreadable, descriptor_of
+from ...core.files import Unreadable, descriptor_of
 from ...core.records import Record
 from ..record import MAX_DISK_BYTES, NETWORK_FILESYSTEMS, normal_system
 

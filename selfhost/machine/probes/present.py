@@ -356,8 +356,8 @@ def _layers(manifest: Mapping[str, Any]) -> list[tuple[str, int, str]]:
 
 def _object(search: Search, path: str) -> dict[str, Any]:
     """The object in a small file; empty where it is none."""
+    from ...core.files import Unreadable, text_of
     from ...core.json_text import Decoder
-    from ...core.reading import Unreadable, text_of
 
     try:
         content = search.host.read_bytes(path, _MAX_MANIFEST_BYTES)

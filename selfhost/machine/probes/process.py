@@ -4,7 +4,7 @@ that is mapped. Linux; nothing is sent to the process.
 
 from __future__ import annotations
 
-from ..process import Process
+from ..record import Process
 from .host import MAX_READ_BYTES, Host
 from .procfs import parse_meminfo, whole
 

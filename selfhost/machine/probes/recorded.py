@@ -159,7 +159,7 @@ def _fault(
 
 def _text(folder: str, name: str) -> str | None:
     """None where there is no such file."""
-    from ...core.reading import MISSING, Unreadable, read_file
+    from ...core.files import MISSING, Unreadable, read_file
 
     path = os.path.join(folder, name)
     try:
@@ -172,8 +172,8 @@ def _text(folder: str, name: str) -> str | None:
 
 def _object(folder: str, name: str) -> dict[str, Any]:
     """The JSON object in a file of the tree; empty where there is no such file."""
+    from ...core.files import Unreadable
     from ...core.json_text import Decoder
-    from ...core.reading import Unreadable
 
     text = _text(folder, name)
     if text is None:

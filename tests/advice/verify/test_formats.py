@@ -7,7 +7,7 @@ import pytest
 from helpers.each import each
 from helpers.paths import DATA
 from selfhost.advice.verify import formats
-from selfhost.core.reading import Unreadable
+from selfhost.core.files import Unreadable
 
 SAMPLES = sorted((DATA / "logs").glob("*.txt"))
 

@@ -10,7 +10,7 @@ import pytest
 from selfhost.advice.verify import process as module
 from selfhost.advice.verify.process import options_of, run_of_process
 from selfhost.core.errors import SelfhostError
-from selfhost.machine.process import Process
+from selfhost.machine.record import Process
 
 MIB = 1 << 20
 

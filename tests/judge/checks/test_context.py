@@ -8,7 +8,8 @@ import pytest
 
 from judge.small import SPEC, T5, WORK, arch, cell_tests, found, question, work
 from selfhost.catalogue.spec import StatedNeeds
-from selfhost.judge.checks import Finding, reads_context
+from selfhost.judge.checks import Finding
+from selfhost.judge.checks.model import reads_context
 
 
 def heard(audio_seconds: int, longest_seconds: int | None = None) -> Finding:

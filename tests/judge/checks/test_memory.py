@@ -23,7 +23,8 @@ from judge.small import (
     work,
 )
 from selfhost import Workload, check
-from selfhost.judge.checks import Finding, Outcome, reserve_of
+from selfhost.judge.checks import Finding, Outcome
+from selfhost.judge.checks.memory import reserve_of
 from selfhost.machine.changes import apply
 from selfhost.machine.named import machine_named
 from selfhost.needs.records import MemoryNeed

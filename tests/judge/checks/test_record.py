@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from selfhost.core.templates import RANGES, UNITS
-from selfhost.judge.checks import Finding, Outcome, codes
-from selfhost.judge.checks.words import table, whole, words_of
+from selfhost.core.tables import RANGES, UNITS
+from selfhost.judge.checks import Finding, Outcome, codes, table, whole, words_of
 
 
 def test_a_code_that_is_not_listed_is_refused_where_the_finding_is_made() -> None:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from judge.small import MACHINE, question
 from selfhost.core.workload import Workload
-from selfhost.judge.checks import Finding, Outcome, speed_check
+from selfhost.judge.checks import Finding, Outcome
+from selfhost.judge.checks.speed import speed_check
 from selfhost.judge.judging import judge
 from selfhost.judge.pace.speed import PaceRange
 from selfhost.judge.record import Route

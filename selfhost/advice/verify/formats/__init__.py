@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from ....core.reading import Unreadable
+from ....core.files import Unreadable
 from ....core.records import pattern
 from ....core.tables import shipped_table
 from ..run import Run

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ....core.files import Unreadable
 from ....core.json_text import Decoder
-from ....core.reading import Unreadable
 from ....core.records import pattern
 
 MIB = 1 << 20

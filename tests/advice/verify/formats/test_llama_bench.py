@@ -70,7 +70,7 @@ def test_tests_of_another_model_are_left_out() -> None:
 )
 def test_what_is_cut_or_nonsense_holds_no_figures(text: str) -> None:
     """None, or a run without figures; never an exception of another kind."""
-    from selfhost.core.reading import Unreadable
+    from selfhost.core.files import Unreadable
 
     try:
         run = llama_bench.read(text)

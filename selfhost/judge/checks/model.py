@@ -1,0 +1,406 @@
+"""What the model is: can its weights be had, is it as open as is wanted, what does its license
+allow, does it read so much text?
+"""
+
+from __future__ import annotations
+
+from ...catalogue.spec import HEARD_SECONDS, ModelSpec
+from ...core.workload import Workload
+from ..files import Here
+from . import Finding, Outcome, finding, phrase
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    Availability = tuple[Outcome, str, str, dict[str, Any]]
+    from ...needs.tensors import ArchitectureRow
+
+
+OPEN_PURPOSES = ("modification", "audit")
+_BY_ANSWER = {
+    "yes": (Outcome.PASS, "openness-open"),
+    "partly": (Outcome.WARN, "openness-partly"),
+    "unknown": (Outcome.UNKNOWN, "openness-not-known"),
+    "no": (Outcome.FAIL, "openness-closed"),
+}
+# where no source confirms the answer
+_BY_ASSUMED_ANSWER = {
+    **_BY_ANSWER,
+    "yes": (Outcome.WARN, "openness-assumed"),
+    "no": (Outcome.UNKNOWN, "openness-not-known"),
+}
+
+
+def openness_check(spec: ModelSpec, workload: Workload) -> Finding | None:
+    """Open in the respects that were asked for? None where nothing was asked. The worst of the
+    respects decides.
+    """
+    wanted = zip(OPEN_PURPOSES, (workload.modify, workload.auditable), strict=True)
+    findings = [open_for(spec, purpose) for purpose, is_wanted in wanted if is_wanted]
+    if len(findings) < 2:
+        return findings[0] if findings else None
+    worst = max(findings, key=lambda finding: finding.severity)
+    return worst.replace(
+        needs=", ".join(str(finding.needs) for finding in findings),
+        has="; ".join(str(finding.has) for finding in findings),
+        reason=" ".join(finding.reason for finding in findings),
+    )
+
+
+def open_for(spec: ModelSpec, purpose: str) -> Finding:
+    """Open enough for one of OPEN_PURPOSES? Of what no source confirms a yes is a `warn` and a
+    no is `unknown`.
+    """
+    from ...catalogue import openness
+
+    is_audit = purpose == "audit"
+    row = openness.auditable(spec) if is_audit else openness.permission(spec, "modification")
+    outcome, code = (_BY_ASSUMED_ANSWER if row.assumed else _BY_ANSWER)[row.answer]
+    return finding(
+        outcome,
+        code,
+        needs=purpose,
+        has=", ".join(f"{part.name} {part.answer}" for part in row.parts or (row,)),
+        purpose=purpose.capitalize(),
+        why=row.why,
+        guess=row.assumed,
+        stated_in="openness" if is_audit else "license",
+        option="--auditable" if is_audit else "--modify",
+    )
+
+
+def license_check(spec: ModelSpec, workload: Workload) -> Finding | None:
+    """May it be used as asked? None where nothing was asked and nothing is conditional.
+
+    As with openness: of what no source confirms a yes is a `warn` and a no is `unknown`.
+    """
+    conditional = spec.license is not None and spec.license.commercial_use == "conditional"
+    if not workload.commercial and not workload.license and not conditional:
+        return None
+    if spec.closed:
+        if workload.license:
+            return _finding(spec, workload, Outcome.FAIL, "license-not-accepted", "closed")
+        return _finding(spec, workload, Outcome.WARN, "license-conditional", "closed")
+    # which license it is, and what it allows, take a source each
+    name_is_guess, use_is_guess = False, False
+    if workload.commercial or workload.license:
+        name_is_guess, use_is_guess = license_guessed(spec)
+    return _not_accepted(spec, workload, name_is_guess=name_is_guess) or _of_use(
+        spec, workload, name_is_guess=name_is_guess, use_is_guess=use_is_guess
+    )
+
+
+def license_guessed(spec: ModelSpec) -> tuple[bool, bool]:
+    """Whether only general knowledge says which license it is, and whether only that says what
+    it allows in commerce.
+    """
+    from ...catalogue import openness
+
+    return (
+        openness.unconfirmed(spec.sources.get("license")),
+        openness.permission(spec, "commercial use").assumed,
+    )
+
+
+def _not_accepted(spec: ModelSpec, workload: Workload, *, name_is_guess: bool) -> Finding | None:
+    """That the license is none of those that were asked for, or not known to be; None where it is
+    one, or none was asked for.
+    """
+    name, accepted = _name(spec), workload.license
+    if not accepted:
+        return None
+    if name is None:
+        return _finding(spec, workload, Outcome.UNKNOWN, "license-not-known", "name")
+    from ...catalogue.licenses import satisfies
+
+    if satisfies(name, accepted):
+        return None
+    if name_is_guess:
+        return _finding(spec, workload, Outcome.UNKNOWN, "license-unconfirmed", "name", guess=True)
+    return _finding(spec, workload, Outcome.FAIL, "license-not-accepted")
+
+
+def _of_use(
+    spec: ModelSpec, workload: Workload, *, name_is_guess: bool, use_is_guess: bool
+) -> Finding:
+    """What the license allows in commerce."""
+    commercial_use = spec.license.commercial_use if spec.license else None
+    guess = workload.commercial and use_is_guess
+    if workload.commercial and commercial_use is None:
+        return _finding(spec, workload, Outcome.UNKNOWN, "license-not-known")
+    if workload.commercial and commercial_use == "no":
+        if guess:
+            return _finding(spec, workload, Outcome.UNKNOWN, "license-unconfirmed", guess=True)
+        return _finding(spec, workload, Outcome.FAIL, "license-forbids")
+    if spec.license is not None and commercial_use == "conditional":
+        terms = "; ".join(spec.license.conditions) or "conditions that the spec does not list"
+        return _finding(
+            spec, workload, Outcome.WARN, "license-conditional", guess=guess, terms=terms
+        )
+    if guess or (workload.license and name_is_guess):
+        return _finding(spec, workload, Outcome.WARN, "license-assumed", guess=True)
+    return _finding(spec, workload, Outcome.PASS, "license-allows")
+
+
+def _name(spec: ModelSpec) -> str | None:
+    return spec.license.id if spec.license and spec.license.id else None
+
+
+def _finding(
+    spec: ModelSpec,
+    workload: Workload,
+    outcome: Outcome,
+    code: str,
+    variant: str = "",
+    **figures: Any,
+) -> Finding:
+    wanted = ["commercial use"] if workload.commercial else []
+    if workload.license:
+        wanted.append(workload.license)
+    return finding(
+        outcome,
+        code,
+        variant,
+        needs=", ".join(wanted) or None,
+        has=_name(spec),
+        name=_name(spec) or "no license known",
+        accepted=workload.license,
+        commercial_alone=workload.commercial and not workload.license,
+        commercial_too=workload.commercial and bool(workload.license),
+        url=spec.license.url if spec.license else None,
+        **figures,
+    )
+
+
+# file names that a reason lists; the others are counted
+_NAMED_FILES = 5
+# these hold no code, and call for none of the repository
+_WITHOUT_CODE = ("gguf", "ggml")
+_NEVER_PICKLE = (*_WITHOUT_CODE, "mlx")
+
+
+def weights_check(
+    spec: ModelSpec,
+    *,
+    format: str | None = None,
+    quantization: str | None = None,
+    local_files: bool = False,
+    here: Here | None = None,
+    kept_by: str | None = None,
+) -> Finding:
+    """Can the weights be had at all, and does loading them run code?
+
+    `format` and `quantization` are the files' that would be loaded, where one was chosen: files
+    that somebody else published are not behind the publisher's gate. `local_files`: the model was
+    read from files on this machine; `here`: its files lie there. `kept_by`: who else has them,
+    where that is known already.
+    """
+    outcome, code, variant, figures = (
+        _here(spec, format, local_files=local_files, here=here)
+        or _unsafe(spec, format, is_here=False)
+        or _published(spec, kept_by or kept_elsewhere(spec, format, quantization))
+    )
+    return finding(outcome, code, variant, needs="published", has=spec.openness.weights, **figures)
+
+
+def _here(
+    spec: ModelSpec, format: str | None, *, local_files: bool, here: Here | None
+) -> Availability | None:
+    """Of weights that nobody can get, or that lie here; None of those to be downloaded."""
+    if spec.openness.weights == "closed":
+        available = " ".join(spec.availability.sentences) if spec.availability else None
+        return Outcome.FAIL, "weights-closed", "", {"available": available}
+    if local_files:
+        return Outcome.PASS, "weights-here", "", {"path": None}
+    if here is not None and here.missing_files:
+        files = here.missing_files
+        figures = {
+            "path": here.path,
+            "files": files[:_NAMED_FILES],
+            "more": max(0, len(files) - _NAMED_FILES),
+        }
+        return Outcome.UNKNOWN, "weights-not-known", "in-part", figures
+    if here is not None and here.missing_bytes == 0:
+        unsafe = _unsafe(spec, format, is_here=True)
+        return unsafe or (Outcome.PASS, "weights-here", "", {"path": here.path})
+    is_stated = spec.files or _states_needs_alone(spec) or spec.is_lone_config
+    if spec.openness.weights == "unknown" and not is_stated:
+        own = spec.origin if spec.origin.endswith(".toml") else "a spec of your own"
+        return Outcome.UNKNOWN, "weights-not-known", "", {"spec": own}
+    return None
+
+
+def _unsafe(spec: ModelSpec, format: str | None, *, is_here: bool) -> Availability | None:
+    """That loading the weights may run code; None where it runs none."""
+    runs_code = spec.safety.remote_code and format not in _WITHOUT_CODE
+    is_pickle = spec.safety.formats == ("pickle",) and format not in _NEVER_PICKLE
+    if not runs_code and not is_pickle:
+        return None
+    where = "yours to get" if spec.is_lone_config else "published"
+    where = "here" if is_here else where
+    return Outcome.WARN, "weights-unsafe", "", {"where": where, "code": runs_code}
+
+
+def _states_needs_alone(spec: ModelSpec) -> bool:
+    return spec.needs is not None and spec.architecture is None
+
+
+def kept_elsewhere(spec: ModelSpec, format: str | None, quantization: str | None) -> str | None:
+    """The repository of the files that would be loaded, where somebody else than the publisher
+    keeps them; None where they are the publisher's, or not known.
+    """
+    repository = spec.repository_of(format or "", quantization or "")
+    if (
+        repository is None
+        or repository.partition("/")[0] == (spec.repository or "").partition("/")[0]
+    ):
+        return None
+    return repository
+
+
+def _published(spec: ModelSpec, repository: str | None) -> Availability:
+    """What stands before the download. `repository` is another's than the publisher's that has
+    the files.
+    """
+    if spec.is_lone_config:
+        return Outcome.WARN, "weights-yours", "", {}
+    if spec.gated and repository is None:
+        return Outcome.WARN, "weights-gated", "", {"page": _page(spec)}
+    if spec.gated:
+        figures = {"repository": repository, "gate_unknown": False}
+        return Outcome.PASS, "weights-published", "", figures
+    state, needs_alone = spec.openness.weights, _states_needs_alone(spec)
+    if state == "partial":
+        return Outcome.WARN, "weights-partial", "", {}
+    has_repository = spec.repository or any(files.repository for files in spec.files)
+    if state == "unknown" and (needs_alone or not has_repository):
+        return Outcome.PASS, "weights-stated", "", {"needs_alone": needs_alone}
+    figures = {"repository": None, "gate_unknown": spec.gated is not False}
+    return Outcome.PASS, "weights-published", "", figures
+
+
+def _page(spec: ModelSpec) -> str | None:
+    return f"https://huggingface.co/{spec.repository}" if spec.repository else None
+
+
+def to_pass_gate(spec: ModelSpec) -> str:
+    """What to do before a gated download."""
+    return phrase("pass-gate", page=_page(spec))
+
+
+# uses whose work is a picture, not a text: the words beside it are a caption
+_OF_PICTURES = ("image-encoder", "image-text-matching")
+
+
+def reads_context(spec: ModelSpec) -> bool:
+    """Whether a context of tokens is asked of such a model: of what writes or embeds texts, and of
+    what answers a text on a recording. Sound, pictures and clips have none that a user sets.
+    """
+    first = next(iter(spec.uses or ()), None)
+    if spec.modality == "speech":
+        # beside a recording a text is a prompt; what speaks only reads it aloud
+        return first != "speech-synthesis" and {"audio", "text"} <= {*(spec.inputs or ())}
+    if spec.modality == "embedding":
+        return first not in _OF_PICTURES
+    return spec.modality in ("text", "vision")
+
+
+def context_check(
+    spec: ModelSpec, workload: Workload, *, context_asked: bool, row: ArchitectureRow | None = None
+) -> Finding | None:
+    """Was it trained for that much? `context_asked`: the context was given, not taken by
+    default. None where tokens make no sense. `row`: of an encoder with a decoder, whose context is
+    what is read and written together.
+    """
+    architecture, wanted = spec.architecture, workload.context_tokens
+    if wanted is None:
+        return _of_recording(spec, workload.audio_seconds)
+    trained = architecture.context_tokens if architecture is not None else None
+    if row is not None and trained is not None:
+        return _of_rewriter(wanted, trained, bounded=row.bounds_texts)
+    scaled = architecture.scaled_context_tokens if architecture is not None else None
+    return _of_decoder(wanted, trained, scaled, workload, context_asked=context_asked)
+
+
+def _of_recording(spec: ModelSpec, seconds: int | None) -> Finding | None:
+    """Does it hear so much at once, and is the memory known of so much? None where nothing was
+    asked or nothing speaks against it.
+    """
+    stated = spec.needs
+    if seconds is None or stated is None:
+        return None
+    longest = stated.longest_seconds
+    if longest is not None and seconds > longest:
+        return finding(
+            Outcome.FAIL,
+            "context-recording-too-long",
+            needs=seconds,
+            has=longest,
+            short=seconds - longest,
+            unit="seconds",
+        )
+    heard = stated.heard_seconds or HEARD_SECONDS
+    grows = stated.model_class or stated.second_bytes or stated.squared_second_bytes
+    if grows or spec.architecture is not None or seconds <= heard:
+        return None
+    return finding(
+        Outcome.WARN, "context-unmeasured", needs=seconds, has=heard, short=0, unit="seconds"
+    )
+
+
+def _of_rewriter(wanted: int, each: int, *, bounded: bool) -> Finding:
+    """`each`: tokens that the encoder reads at most, or was trained to where nothing bounds it,
+    and the decoder writes.
+    """
+    most = 2 * each
+    if wanted <= most:
+        return _of_context(Outcome.PASS, "context-trained", "both", wanted, most, each=each)
+    if bounded:
+        return _of_context(Outcome.FAIL, "context-too-long", "both", wanted, most, each=each)
+    # nothing is short of what sets no bound
+    return _of_context(Outcome.WARN, "context-untrained", "", wanted, most, each=each).replace(
+        short=0
+    )
+
+
+def _called(wanted: int, most: int) -> str:
+    """`200k` where so many times 1,024 tokens were asked for, and the model has 200,000; empty
+    elsewhere.
+    """
+    for letter, asked_unit, own_unit in (("M", 1 << 20, 10**6), ("k", 1 << 10, 10**3)):
+        number, rest = divmod(wanted, asked_unit)
+        if not rest and number * own_unit == most:
+            return f"{number}{letter}"
+    return ""
+
+
+def _of_decoder(
+    wanted: int, trained: int | None, scaled: int | None, workload: Workload, *, context_asked: bool
+) -> Finding:
+    most = max((limit for limit in (trained, scaled) if limit is not None), default=None)
+    if most is None:
+        if context_asked:
+            return _of_context(Outcome.UNKNOWN, "context-not-known", "", wanted, None)
+        return _of_context(Outcome.PASS, "context-trained", "default", wanted, None)
+    if trained is not None and wanted <= trained:
+        return _of_context(Outcome.PASS, "context-trained", "", wanted, most, trained=trained)
+    if scaled is not None and wanted <= scaled:
+        return _of_context(
+            Outcome.WARN, "context-scaled", "", wanted, most, trained=trained, scaled=scaled
+        )
+    if workload.prompt_tokens is not None and workload.prompt_tokens >= most:
+        return _of_context(Outcome.FAIL, "context-too-long", "prompt", wanted, most)
+    called = _called(wanted, most)
+    return _of_context(Outcome.FAIL, "context-too-long", "", wanted, most, called=called)
+
+
+def _of_context(
+    outcome: Outcome, code: str, variant: str, wanted: int, most: int | None, **figures: Any
+) -> Finding:
+    """`most`: tokens that the model can use; None is not known."""
+    short = None if most is None else max(0, wanted - most)
+    return finding(
+        outcome, code, variant, needs=wanted, has=most, short=short, unit="tokens", **figures
+    )
