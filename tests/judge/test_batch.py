@@ -48,16 +48,6 @@ def test_what_a_full_context_leaves_of_the_pace_is_told(capsys: pytest.CaptureFi
     assert "are in use" not in capsys.readouterr().out
 
 
-def test_vllm_on_a_gpu_has_a_total() -> None:
-    """Its prompts were not measured: those of llama.cpp on that GPU stand for them."""
-    wanted = Workload(runtime="vllm", parallel=8)
-    speed = check("mistral-7b", wanted, machine="RTX 4090").speed
-    assert speed is not None
-    assert speed.parallel_total is not None
-    assert speed.decode is not None
-    assert speed.parallel_total.likely > 3 * speed.decode.likely
-
-
 @pytest.mark.parametrize("tokens", [4096, 8000])
 def test_a_prompt_that_fills_the_stated_context_is_refused(tokens: int) -> None:
     """It cannot be read and answered; a context that holds both is named, and is accepted."""

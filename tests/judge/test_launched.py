@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import pytest
 
 from helpers.desktops import machine_with
-from helpers.paths import TRUTH
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.workload import Workload
 from selfhost.judge.judging import judge
 from selfhost.judge.pace.speed import PaceRange
 from selfhost.judge.question import ask
 from selfhost.machine.record import Machine
-
-
-def rows(runtime: str, use: str) -> list[dict[str, Any]]:
-    """Those of truth/speed_transformers.json or of speed_vllm.json."""
-    document = json.loads((TRUTH / f"speed_{runtime}.json").read_text("utf-8"))
-    read = [dict(zip(document["columns"], values, strict=True)) for values in document["rows"]]
-    return [row for row in read if row["use"] == use]
 
 
 def pace(machine: Machine, model: str, quantization: str, runtime: str) -> PaceRange:
@@ -60,18 +49,3 @@ def test_no_layer_is_left_to_the_ram(card: str, size_gib: int, fits: bool) -> No
     machine = machine_with(f"NVIDIA {card}", size_gib)
     pair = machine.replace(accelerators=2 * (machine.accelerators or ()))
     assert (len(held_by_each(pair, "llama-3.1-70b-instruct", "nf4")) == 2) is fits
-
-
-def test_a_model_that_one_gpu_holds_lies_on_one() -> None:
-    machine = machine_with("NVIDIA GeForce RTX 3090", 24)
-    pair = machine.replace(accelerators=2 * (machine.accelerators or ()))
-    assert len(held_by_each(pair, "qwen2.5-7b-instruct", "bfloat16")) == 1
-
-
-def test_gpus_of_two_makers_share_no_model_in_transformers() -> None:
-    cards = [
-        machine_with(name, 24).accelerators or ()
-        for name in ("NVIDIA GeForce RTX 3090", "AMD Radeon RX 7900 XTX")
-    ]
-    pair = machine_with("NVIDIA GeForce RTX 3090", 24).replace(accelerators=cards[0] + cards[1])
-    assert len(held_by_each(pair, "llama-3.1-70b-instruct", "nf4")) < 2

@@ -13,7 +13,6 @@ from selfhost.judge.checks import Outcome
 from selfhost.judge.pace.pictures import denoising_of, picture_operations
 from selfhost.judge.record import Verdict
 from selfhost.machine.named import machine_named
-from selfhost.reports.words import answer_cell
 
 
 def seen(model: str, machine: Machine, **asked: Any) -> Verdict:
@@ -152,26 +151,6 @@ def test_documents_in_pytorch_go_as_fast_as_published(
 
 
 @pytest.mark.parametrize(
-    ("model", "card", "asked", "words"),
-    [
-        ("llama-3.1-8b-instruct", "AMD Radeon RX 7900 XTX", {"task": "finetune"}, "a guess"),
-        ("llama-3.1-8b-instruct", "NVIDIA GeForce RTX 4090", {"task": "finetune"}, "2 GPUs"),
-        ("whisper-large-v3", "NVIDIA GeForce RTX 4090", {}, "one GPU"),
-        ("sdxl-base-1.0", "Intel Arc B580 Graphics", {}, "a guess"),
-        ("bge-m3", "NVIDIA GeForce RTX 4090", {}, "14 GPUs"),
-    ],
-)
-def test_a_pace_on_a_gpu_says_how_many_such_gpus_it_rests_on(
-    model: str, card: str, asked: dict[str, Any], words: str
-) -> None:
-    """The counts stand beside each class in specs/common/gpus.toml; a class that nobody timed is a guess."""
-    speed = seen(model, machine_with(card, 24), **asked).speed
-    assert speed is not None
-    assert "of its peak" in speed.how
-    assert words in speed.how
-
-
-@pytest.mark.parametrize(
     ("model", "asked", "outcome"),
     [
         ("whisper-tiny", {}, Outcome.PASS),
@@ -201,22 +180,6 @@ def test_what_nothing_tells_is_said_and_decides_nothing() -> None:
     assert finding is not None
     assert finding.code == "speed-not-known"
     assert not finding.leaves_open
-
-
-def test_a_clip_is_that_of_the_printed_command() -> None:
-    """stable-diffusion.cpp makes 33 frames in 20 steps where Diffusers makes 81 in 50: 3.3 times fewer operations a step."""
-    card = machine_with("NVIDIA RTX PRO 6000 Blackwell Workstation Edition", 96)
-    clips = {
-        runtime: seen("wan2.1-t2v-14b", card, runtime=runtime).speed
-        for runtime in ("diffusers", "stable-diffusion.cpp")
-    }
-    for speed in clips.values():
-        assert speed is not None
-        assert speed.work is not None
-    short = clips["stable-diffusion.cpp"]
-    assert short is not None
-    assert "20 steps, 33 frames" in short.how
-    assert "20,5" in short.how  # x 10^12: 20 x 2 x 505, and the decoder
 
 
 @pytest.mark.parametrize("model", ["flux.1-dev", "sdxl-base-1.0", "stable-diffusion-1.5"])
@@ -259,109 +222,6 @@ def test_the_command_takes_the_steps_that_the_time_stands_for() -> None:
             )
 
 
-def test_orpheus_on_a_mac_names_the_program_that_runs_it_there() -> None:
-    """Its publisher's page and orpheus-cpp 0.0.3 (both README.md) run it by llama.cpp without an NVIDIA GPU: that nothing loads it there is not said."""
-    finding = check("orpheus-3b", machine="macbook-pro-m2-max-64gb").finding("runtime")
-    assert finding is not None
-    assert "pip install orpheus-cpp" in finding.reason
-    assert "no build" not in finding.reason
-
-
-@pytest.mark.parametrize(
-    ("model", "machine", "seconds_per_minute"),
-    [
-        # parler-tts, a voice of its size, 6.94 of real time on 8 cores
-        ("dia2-2b", machine_with(), 416),
-        # coqui-ai/TTS#2863: that of Coqui takes 0.15 on an RTX 3090
-        ("mms-tts-eng", machine_with("NVIDIA GeForce RTX 3090", 24), 9),
-    ],
-)
-def test_what_nobody_timed_on_a_kind_of_machine_has_the_range_of_its_kind(
-    model: str, machine: Machine, seconds_per_minute: float
-) -> None:
-    """A guess, and called one, that holds what others of the kind took."""
-    speed = check(model, machine=machine).speed
-    assert speed is not None
-    assert speed.work is not None
-    assert speed.how.startswith("a guess by class")
-    assert speed.work.low <= seconds_per_minute <= speed.work.high
-
-
-def test_a_voice_on_a_gpu_that_shares_the_ram_is_told_by_its_operations() -> None:
-    """3.3 x 10^12 operations a minute (tests/truth/compute.json): at the peak of an M1, 2.6 TFLOPS, 1.3 seconds."""
-    speed = check("kokoro-82m", machine="m1 8gb").speed
-    assert speed is not None
-    assert speed.work is not None
-    assert speed.work.low > 3.3 / 2.6
-    assert speed.work.high / speed.work.low < 8
-
-
-def test_a_picture_whose_steps_nobody_counted_is_a_guess_by_class() -> None:
-    """It holds what SD 3.5 Large takes, of about as many parameters, whose steps are counted."""
-    card = machine_with("NVIDIA GeForce RTX 4090", 24)
-    guess, counted = seen("omnigen2", card).speed, seen("sd3.5-large", card).speed
-    assert guess is not None
-    assert counted is not None
-    assert guess.work is not None
-    assert counted.work is not None
-    assert "a guess by class" in guess.how
-    assert guess.work.low < counted.work.likely < guess.work.high
-    assert guess.clip is None
-
-
-@pytest.mark.parametrize(
-    "model",
-    [
-        # by their steps
-        "voxtral-mini-3b-2507",
-        "bark",
-        "csm-1b",
-        "musicgen-medium",
-        # nothing tells their pace there
-        "yue-s1-7b-anneal-en-cot",
-        "ace-step-v1-3.5b",
-        "stable-audio-open-1.0",
-    ],
-)
-def test_what_takes_hours_on_a_processor_is_no_plain_yes(model: str) -> None:
-    """A model that takes longer than its sound on a CPU is said to run slowly, known or not."""
-    finding = check(model, machine="desktop-ryzen-7700-32gb").finding("speed")
-    assert finding is not None
-    assert finding.outcome is Outcome.WARN
-
-
-@pytest.mark.parametrize(
-    "model", ["moonshine-tiny", "piper-en-us-lessac-medium", "canary-1b-flash"]
-)
-def test_what_is_made_for_processors_is_quick_on_one(model: str) -> None:
-    """Each is published as faster than real time on a CPU."""
-    speed = check(model, machine="desktop-ryzen-7700-32gb").speed
-    assert speed is not None
-    assert speed.work is not None
-    assert speed.work.likely < 60
-
-
-@pytest.mark.parametrize(
-    ("model", "asked", "remedy"),
-    [
-        ("orpheus-3b-0.1-ft", {}, "use a machine with a GPU"),
-        # the only program that is known for it
-        ("orpheus-3b-0.1-ft", {"runtime": "orpheus-speech"}, "use a machine with a GPU"),
-        ("llama-3.1-8b-instruct", {"runtime": "vllm"},
-         "leave out --runtime to use one that runs on a CPU"),
-    ],
-)  # fmt: skip
-def test_leaving_out_the_runtime_is_advised_where_it_helps(
-    model: str, asked: dict[str, Any], remedy: str
-) -> None:
-    """What needs the GPU is the program: the model alone would run on a processor, slowly."""
-    finding = check(model, Workload(**asked), machine=machine_with()).finding("accelerator")
-    assert finding is not None
-    assert finding.code == "accelerator-missing"
-    assert "GPU" in finding.reason
-    assert finding.remedy == remedy
-
-
 # what others published of a whole GPU that makes a clip, in seconds a step with guidance: model,
 # GPU, GB, seconds (see `video` in gpus.toml): 50 steps of 240 s; a step; 50 steps of 6.5 minutes; 50 of an
 # hour and of half an hour
@@ -388,41 +248,6 @@ def test_clips_on_a_gpu_take_what_others_published(
     assert "frames of" in speed.how
 
 
-def test_a_clip_without_a_whole_gpu_is_a_guess() -> None:
-    """Nobody has published one: the steps are counted, and a CPU takes hours to days. A model whose
-    parts move to the GPU in turn takes no less than one that it holds.
-    """
-    slow = check("wan2.1-t2v-1.3b", machine=machine_with())
-    assert slow.speed is not None
-    assert slow.speed.work is not None
-    assert slow.speed.work.low > 3600
-    assert slow.speed.work.high > 4 * slow.speed.work.low
-    asked = Workload(runtime="diffusers")
-    whole, parts = (
-        check("stable-video-diffusion-xt", asked, machine=machine_with("RTX 3060", gb)).speed
-        for gb in (24, 12)
-    )
-    assert whole is not None
-    assert whole.work is not None
-    assert parts is not None
-    assert parts.work is not None
-    assert whole.work.likely < parts.work.likely < parts.work.high / 1.5
-
-
-def test_a_headline_counts_in_days_what_takes_days() -> None:
-    """A headline of hours above a figure of days contradicts it."""
-    machine = machine_named("i5-6500 64gb")
-    headlines = {}
-    for model in ("wan2.2-t2v-a14b", "qwen-image", "sdxl", "sd3.5-large"):
-        verdict = check(model, machine=machine)
-        assert verdict.speed is not None
-        assert verdict.speed.work is not None
-        days = verdict.speed.work.likely / (24 * 3600)
-        headlines[model] = answer_cell(verdict, here=False).text
-        assert ("DAYS" in headlines[model]) == (days >= 1), model
-    assert headlines["wan2.2-t2v-a14b"] == "✓ RUNS, TAKES DAYS"
-
-
 @pytest.mark.parametrize(
     ("model", "card", "memory_gb", "seconds"),
     [
@@ -441,39 +266,6 @@ def test_a_picture_takes_what_others_published(
     assert speed.work is not None
     assert speed.work.low <= seconds <= speed.work.high
     assert speed.work.likely == pytest.approx(seconds, rel=0.1)
-
-
-def test_pictures_and_documents_of_unknown_shape_are_guessed_by_their_operations() -> None:
-    """CLIP L/14 computes 18 times what B/32 does for a picture; a table of words has no such law."""
-    machine = "desktop-ryzen-7700-32gb"
-    small, large = (
-        check(f"clip-vit-{size}", machine=machine).speed
-        for size in ("base-patch32", "large-patch14")
-    )
-    assert small is not None
-    assert small.work is not None
-    assert large is not None
-    assert large.work is not None
-    assert (small.unit, large.unit) == ("pictures_per_second",) * 2
-    assert small.work.likely / large.work.likely == pytest.approx(162 / 8.8, rel=0.01)
-    text = check("jina-embeddings-v3", machine=machine).speed
-    assert text is not None
-    assert text.work is not None
-    assert text.unit == "documents_per_second"
-    assert text.work.high > 4 * text.work.low
-    table = check("potion-base-8m", machine=machine).speed
-    assert table is not None
-    assert table.work is None
-
-
-@pytest.mark.parametrize("model", ["florence-2-base", "glm-ocr", "trocr-base-handwritten"])
-def test_a_reader_of_unknown_layers_has_a_guess_by_its_size(model: str) -> None:
-    """Wide, and no faster than the card's memory gives the least that one token reads."""
-    speed = check(model, machine=machine_with("NVIDIA GeForce RTX 4090", 24)).speed
-    assert speed is not None
-    assert speed.decode is not None
-    assert speed.decode.high > 4 * speed.decode.low
-    assert 10 < speed.decode.likely < 500
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,10 @@
 """What the name of a processor, of its GPU or of a chip tells of the memory it reads."""
 
-import json
-from collections.abc import Iterator
-from statistics import median
-from typing import Any
-
 import pytest
 
-from helpers.paths import TRUTH
 from selfhost import Machine, Workload, check
-from selfhost.core.spelling import words_of
-from selfhost.core.tables import shipped_table
 from selfhost.judge.pace.memory_bandwidth import BANDWIDTH_SHARE, bandwidth
 from selfhost.judge.pace.speed import PaceRange
-from selfhost.machine import cpus
 from selfhost.machine.record import Accelerator
 
 GB = 10**9
@@ -71,47 +62,6 @@ def test_the_builds_that_are_named_use_the_gpu_of_a_strix_halo() -> None:
     assert pace.high / pace.low < 2.1
 
 
-def test_what_its_driver_does_not_lend_the_gpu_is_left_to_the_cores() -> None:
-    """A model of 40 GiB: half of 64 GiB is lent without a setting, all of it with one."""
-    whole, half = (pace_on_strix_halo("llama-3.3-70b-instruct", gib) for gib in (124, 62))
-    assert half.low < 0.8 * whole.low
-    assert half.high == whole.high
-
-
-def card(name: str) -> Accelerator:
-    return Accelerator(vendor="nvidia", name=name, unified=False)
-
-
-def test_a_card_for_gamers_sits_in_a_computer_with_two_channels() -> None:
-    """Two channels of DDR5-6400 give 102.4 GB/s, of DDR4-2133 34.1, of which cores reach a half or more."""
-    low, likely, high = ends(accelerators=(card("NVIDIA GeForce RTX 3060"),))
-    assert 34.1 / 2 < low < likely < high < 102.4
-    assert ends(accelerators=(card("RTX 3060"),)) == (low, likely, high)
-
-
-@pytest.mark.parametrize(
-    "facts",
-    [
-        {"accelerators": (card("NVIDIA RTX A6000"),)},
-        {"accelerators": (card("NVIDIA H100 PCIe"),)},
-        # more than a desktop's processor has lanes for, or than four modules of 64 GiB hold
-        {"accelerators": (card("NVIDIA GeForce RTX 3090"),) * 4},
-        {"accelerators": (card("NVIDIA GeForce RTX 3090"),), "memory_total_bytes": 512 << 30},
-        {"accelerators": (card("NVIDIA GeForce RTX 3090"),), "cpu_model": "Intel Xeon Processor"},
-    ],
-)
-def test_other_cards_may_sit_in_a_server(facts: dict[str, object]) -> None:
-    """Eight channels of DDR4-3200 give 204.8 GB/s."""
-    assert ends(**facts)[2] > 204.8
-
-
-def test_a_guest_has_a_part_of_a_stated_peak() -> None:
-    """A third to all of it, whatever the processor is."""
-    peak = 200 * GB
-    guest = ends(memory_bandwidth_bytes_per_second=peak, cpu_model="AMD EPYC 7763", scope="vm")
-    assert guest[2] / guest[0] > 3
-
-
 def test_no_run_reads_more_than_a_known_memory_gives() -> None:
     """LPDDR4X-4267 on 32 bits is 17.1 GB/s, a Ryzen AI Max has 256, an M2 Pro 200."""
     for name, peak in (
@@ -157,50 +107,3 @@ def decode(model: str, quantization: str, name: str) -> PaceRange:
     assert speed is not None
     assert speed.decode is not None
     return speed.decode
-
-
-def test_a_pi_400_is_a_pi_4() -> None:
-    """Both have a BCM2711."""
-    one, other = (
-        decode("llama-3.2-1b-instruct", "Q4_K_M", f"raspberry pi {name} 4gb") for name in (4, 400)
-    )
-    assert one.ends == pytest.approx(other.ends)
-    module = decode("llama-3.2-1b-instruct", "Q4_K_M", "cm4 4gb")
-    assert module.ends == pytest.approx(other.ends)
-
-
-@pytest.mark.parametrize(
-    ("kind", "least"),
-    [("xeon", 30), ("epyc", 8), ("xeon e5", 10), ("xeon e3", 4), ("threadripper", 10)],
-)
-def test_a_kind_alone_is_told_what_most_of_them_reach(kind: str, least: int) -> None:
-    """The runs that others published of one processor of that kind, by its number."""
-    ratios = []
-    for row in _published():
-        if not words_of(kind) <= words_of(row["machine"]) or row["class"] == "cloud":
-            continue
-        if cpus.count_of(row["machine"]) > 1:
-            continue
-        workload = Workload(quantization=row["quantization"], runtime=row["runtime"])
-        speed = check(row["spec"], workload, machine=f"{kind} 256gb").speed
-        assert speed is not None
-        assert speed.decode is not None
-        ratios.append(row["tokens_per_second"] / speed.decode.likely)
-    assert len(ratios) >= least
-    assert 0.5 < median(ratios) < 2
-
-
-def _published() -> Iterator[dict[str, Any]]:
-    for path in sorted(TRUTH.glob("speed_processors*.json")):
-        document = json.loads(path.read_text(encoding="utf-8"))
-        for values in document["rows"]:
-            yield dict(zip(document["columns"], values, strict=True))
-
-
-def test_what_to_type_for_a_kind_alone_is_listed_of_that_kind() -> None:
-    """The first of them without a row would send its reader back."""
-    rows = shipped_table("cpus")["example"]
-    for row in rows:
-        assert cpus.processor_of(row["name"]) is not None, row
-        is_alike = cpus.example_of(row["name"]) == row["name"]
-        assert is_alike, row

@@ -9,15 +9,10 @@ from typing import Any
 import pytest
 
 from selfhost import Workload, check
-from selfhost.catalogue.opened import open_catalogue
-from selfhost.judge.pace.prompt_copies import copied_per_second, copies_of, faster_in_batches
-from selfhost.judge.pace.speed import PaceRange, PromptCopies
 from selfhost.judge.record import Verdict
 from selfhost.machine.gpus import link_bytes_per_second
 
 SPLIT = Path(__file__).parents[1] / "truth" / "speed_split.json"
-CARD = "NVIDIA GeForce RTX 3060"
-COMPUTED = PaceRange(low=1000.0, likely=2000.0, high=3000.0)
 GB = 10**9
 _PACES = ("prompt_per_second", "decode_per_second")
 
@@ -51,10 +46,6 @@ def asked(model: str, gpu: str, **work: Any) -> Verdict:
     return check(model, Workload(runtime="llama.cpp", **work), machine=gpu)
 
 
-def copies_in(verdict: Verdict) -> PromptCopies | None:
-    return None if verdict.speed is None else verdict.speed.prompt_copies
-
-
 def test_an_answer_with_experts_in_ram_begins_after_what_users_saw() -> None:
     """An RTX 2060 with 6 GB of memory read prompts of Qwen3.6 35B-A3B at 287 to 326 tokens a second (ggml-org/llama.cpp#22673)."""
     verdict = asked("qwen3.6-35b-a3b", "rtx 2060 6gb 32gb", prompt_tokens=2048)
@@ -64,10 +55,6 @@ def test_an_answer_with_experts_in_ram_begins_after_what_users_saw() -> None:
     assert wait is not None
     assert prompt.low < 287 < 326 < prompt.high
     assert wait.low < 2048 / 326 < 2048 / 287 < wait.high
-
-
-def test_nothing_crosses_for_a_model_that_the_gpu_holds() -> None:
-    assert copies_in(asked("mistral-7b", "rtx 3060 12gb 32gb", prompt_tokens=512)) is None
 
 
 @pytest.mark.parametrize(
@@ -98,12 +85,3 @@ def test_larger_batches_are_advised_in_the_words_of_each_program(runtime: str, o
     assert len(seen) == 10
     times = float(line.partition(" times as fast")[0].rpartition(" ")[2])
     assert 0.9 * min(seen) <= times <= max(seen)
-
-
-def test_a_program_without_that_option_gets_no_such_advice() -> None:
-    copies = copies_of(COMPUTED, 10 * GB, 0.0, copied_per_second([CARD]))
-    runtime = open_catalogue().runtime("llama.cpp")
-    assert faster_in_batches(copies, runtime)
-    assert faster_in_batches(copies, runtime.replace(batch_option="")) == ()
-    # nor where little crosses
-    assert faster_in_batches(copies.replace(seconds=(1e-3, 1e-3, 1e-3)), runtime) == ()

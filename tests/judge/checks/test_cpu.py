@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from judge.small import MACHINE, cell_tests, found, needs_of, of_llama_cpp, question
-from selfhost import Workload, check
 from selfhost.catalogue.index import Catalogue
 from selfhost.core.records import Unread
 from selfhost.judge.checks import Finding, Outcome
-from selfhost.machine.changes import apply
-from selfhost.machine.named import machine_named
 from selfhost.machine.record import PresentRuntime
 from selfhost.needs.records import CpuNeed
 
@@ -78,28 +75,3 @@ def test_what_builds_from_source_is_not_said_to_be_impossible() -> None:
             next(finding for finding in present.findings if finding.check == "runtime").code
             == "runtime-present"
         )
-
-
-def test_what_a_processor_lacks_slows_nothing_that_lies_on_a_gpu() -> None:
-    """A model wholly on an A100 in vLLM runs as fast whatever vectors the processor beside it has; in RAM it does not."""
-    asked = Workload(runtime="vllm")
-    bare = apply(machine_named("Xeon E5-2690 v4 256GB"), ["cores=14"])
-    beside_gpu = apply(bare, [], ["A100-PCIE-40GB"])
-    on_gpu, in_ram = (
-        check("llama-3.1-8b-instruct", asked, machine=machine).finding("cpu")
-        for machine in (beside_gpu, bare)
-    )
-    assert on_gpu is not None
-    assert in_ram is not None
-    assert "avx512f" in in_ram.reason
-    assert "avx512f" not in on_gpu.reason
-    assert "slowly" not in on_gpu.reason
-
-
-def test_a_record_that_leaves_out_what_every_processor_has_is_no_crash() -> None:
-    """x86-64 psABI: its first level has SSE2. A record by hand may name avx2 alone."""
-    machine = machine_named("i5-12400 32gb").replace(instruction_sets=("avx2", "fma", "f16c"))
-    (finding,) = (
-        each for each in check("mistral-7b", machine=machine).findings if each.check == "cpu"
-    )
-    assert finding.code != "cpu-lacks-instructions"

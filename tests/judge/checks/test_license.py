@@ -9,7 +9,7 @@ import pytest
 
 from judge.small import SPEC, WORK, cell_tests, found, question, spec, work
 from selfhost.catalogue.spec import License  # fmt: skip
-from selfhost.judge.checks import Finding, Outcome
+from selfhost.judge.checks import Finding
 
 # (outcome, code) -> the situation of that cell
 CELLS: Mapping[tuple[str, str], Callable[[], Finding]] = {
@@ -62,24 +62,6 @@ test_cell, test_every_cell_and_every_code_is_walked = cell_tests("license", CELL
 
 
 @pytest.mark.parametrize(
-    ("answer", "code"),
-    [
-        ("no", "license-forbids"),
-        ("yes", "license-allows"),
-        ("conditional", "license-conditional"),
-        (None, "license-not-known"),
-    ],
-)
-def test_commercial_use(answer: str | None, code: str) -> None:
-    """Each answer of the license has its finding where commercial use was asked for."""
-    asked = question(
-        spec=SPEC.replace(license=License(id="LicenseRef-X", commercial_use=answer)),
-        workload=WORK.replace(commercial=True),
-    )
-    assert found("license", asked).code == code
-
-
-@pytest.mark.parametrize(
     ("own", "source", "asked", "code"),
     [
         # the tag of the repository says which license it is, nobody read what it allows
@@ -129,13 +111,3 @@ def test_what_only_general_knowledge_says_of_a_license_neither_passes_nor_fails(
         code in ("license-assumed", "license-unconfirmed")
     )
     assert judged.remedy or code == "license-allows"
-
-
-def test_a_ban_that_only_general_knowledge_knows_is_no_ban() -> None:
-    """Nobody is refused on a guess: whether it is forbidden is not known."""
-    spec = SPEC.replace(
-        license=License(id="LicenseRef-X", commercial_use="no"),
-        sources={"license": "general knowledge"},
-    )
-    judged = found("license", question(spec=spec, workload=WORK.replace(commercial=True)))
-    assert (judged.outcome, judged.code) == (Outcome.UNKNOWN, "license-unconfirmed")

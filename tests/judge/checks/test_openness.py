@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-import pytest
-
 from judge.small import CLOSED, SPEC, WORK, cell_tests, found, question, work
-from selfhost.catalogue.spec import License, Openness  # fmt: skip
+from selfhost.catalogue.spec import Openness  # fmt: skip
 from selfhost.judge.checks import Finding
 
 # (outcome, code) -> the situation of that cell
@@ -37,43 +35,3 @@ CELLS: Mapping[tuple[str, str], Callable[[], Finding]] = {
 
 
 test_cell, test_every_cell_and_every_code_is_walked = cell_tests("openness", CELLS)
-
-
-@pytest.mark.parametrize(
-    ("answer", "code"),
-    [
-        ("no", "openness-closed"),
-        ("yes", "openness-open"),
-        ("conditional", "openness-partly"),
-        (None, "openness-not-known"),
-    ],
-)
-def test_modification(answer: str | None, code: str) -> None:
-    """Each answer of the license has its finding where modification was asked for."""
-    asked = question(
-        spec=SPEC.replace(license=License(id="MIT", modification=answer)),
-        workload=WORK.replace(modify=True),
-    )
-    assert found("openness", asked).code == code
-
-
-@pytest.mark.parametrize(
-    ("data", "code"),
-    [
-        ("closed", "openness-closed"),
-        ("partial", "openness-partly"),
-        ("unknown", "openness-not-known"),
-    ],
-)
-def test_without_the_training_data_nothing_can_be_audited(data: str, code: str) -> None:
-    """The training data decides, even where code and paper are out."""
-    opened = Openness(
-        weights="published", training_data=data, training_code="published", paper="published"
-    )
-    assert (
-        found(
-            "openness",
-            question(spec=SPEC.replace(openness=opened), workload=WORK.replace(auditable=True)),
-        ).code
-        == code
-    )

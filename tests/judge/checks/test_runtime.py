@@ -47,19 +47,6 @@ test_cell, test_every_cell_and_every_code_is_walked = cell_tests(
 )
 
 
-@pytest.mark.parametrize("runtimes", [(), None])
-def test_what_must_be_built_first_warns(runtimes: tuple[PresentRuntime, ...] | None) -> None:
-    """Installing is a step of a minute; building from source is more, and is said."""
-    built = question(
-        runtime=RUNTIME.replace(
-            systems=(), builds_from_source=("linux-x86_64",), source_build="cmake"
-        )
-    )
-    finding = found("runtime", built, MACHINE.replace(runtimes=runtimes))
-    assert finding.outcome is Outcome.WARN
-    assert "from source" in (finding.remedy or "")
-
-
 def test_a_mainframe_loads_big_endian_files_alone() -> None:
     """llama.cpp's docs/build-s390x.md: all models need to be converted; its releases have a build, and the printed line would fail."""
     verdict = of_llama_cpp("s390x")

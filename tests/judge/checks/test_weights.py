@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from judge.small import BIG, CLOSED, MACHINE, SPEC, cell_tests, found, question, spec
-from selfhost.catalogue.spec import Openness, PublishedFiles, Safety, StatedNeeds
-from selfhost.judge.checks import Finding, Outcome
+from selfhost.catalogue.spec import Openness, Safety, StatedNeeds
+from selfhost.judge.checks import Finding
 from selfhost.judge.judging import judge
 from selfhost.judge.record import Route, verdict_on
 
@@ -33,26 +33,6 @@ CELLS: Mapping[tuple[str, str], Callable[[], Finding]] = {
 
 
 test_cell, test_every_cell_and_every_code_is_walked = cell_tests("weights", CELLS)
-
-
-def test_files_already_here_make_the_weights_finding_pass_and_pickle_is_still_named() -> None:
-    """A published spec without files or needs is unknown; listed files prove publication."""
-    files = (PublishedFiles(format="gguf", source="s", bytes={"Q4_K_M": 1}),)
-    assert found("weights", spec(openness=Openness(), files=files)).outcome is Outcome.PASS
-
-
-def test_remote_code_is_a_warning() -> None:
-    """Loading that runs code from the repository is said, whatever its files' format."""
-    assert (
-        found("weights", spec(safety=Safety(formats=("safetensors",), remote_code=True))).code
-        == "weights-unsafe"
-    )
-    assert (
-        found(
-            "weights", spec(safety=Safety(formats=("safetensors", "pickle"), remote_code=False))
-        ).code
-        == "weights-published"
-    )
 
 
 def test_the_weights_of_a_lone_config_are_the_users_to_get() -> None:
