@@ -145,10 +145,3 @@ def test_a_rented_machine_has_its_gpus(
 )
 def test_what_no_cloud_rents_is_none(text: str) -> None:
     assert rented(text) is None
-
-
-@pytest.mark.parametrize("text", ["m7i.large epyc 7763", "ubuntu-latest xeon 8370c"])
-def test_what_stands_behind_a_type_is_left_aside_and_told(text: str) -> None:
-    named = profile_named(text)
-    assert named.profile.machine.scope == "vm"
-    assert text.split()[1] in (named.note or "")

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any
-
 import pytest
 
 from helpers.each import each
-from selfhost.api import check
-from selfhost.core.spelling import words_of
-from selfhost.judge.pace.speed import PaceRange
 from selfhost.machine import cpus
 
 # as the systems give them; the peak is what makers' pages or reviews state for all channels
@@ -102,82 +96,3 @@ def test_a_name_tells_the_peak_of_the_memory(name: str, peak: float) -> None:
 def test_a_name_that_says_too_little_means_no_processor(name: str) -> None:
     """A virtual machine's name without a number, another maker's chip, a number alone: nothing is guessed from them."""
     assert cpus.processor_of(name) is None
-
-
-def _table() -> list[dict[str, Any]]:
-    return [dict(row) for row in cpus._table()["cpu"]]
-
-
-def written(row: dict[str, Any], digits: str, letter: str) -> list[str]:
-    """Names of that row: its words, and each shape with its signs filled."""
-    words = " ".join(word.split("|")[-1] for word in row["words"].split())
-    names = []
-    for shape in row.get("models", [""]):
-        model = shape.replace("*", letter)
-        for digit in digits:
-            sign = re.search(r"[#+?]", model)
-            filled = "1" if sign and sign[0] == "+" and digit == "0" else digit
-            model = re.sub(r"[#+?]", filled, model, count=1)
-        names.append(f"{words} {model}".strip())
-    return names
-
-
-def test_every_row_has_a_source_and_is_meant_by_some_name() -> None:
-    """No row is hidden by another, no name has two that fit best, and each names a source that the
-    table explains.
-    """
-    sources = cpus._table()["sources"]
-    hidden = []
-    for row in _table():
-        assert row["source"] in sources
-        assert row["mts"] == sorted(row["mts"])
-        names = [name for digits in ("4602", "9750", "1234") for name in written(row, digits, "")]
-        meant = [cpus._best(_table(), words_of(name)) for name in names]
-        assert [len(rows) for rows in meant] == [1] * len(names), names
-        if all(series["name"] != row["name"] for (series,) in meant):
-            hidden.append(row["name"])
-    assert hidden == []
-
-
-@each(
-    ("generation", "slower", "faster"),
-    [
-        # Intel's and AMD's lists: a laptop's and a desktop's processor of each
-        ("i5 8th gen", "i5-8250u", "i5-8400"),
-        ("i5 gen 8", "i5-8250u", "i5-8400"),
-        ("8th gen i7 laptop", "i7-8550u", "i7-8700"),
-        ("i7 12th gen", "i7-1255u", "i7-12700k"),
-        ("12th gen intel i5", "i5-1235u", "i5-12400"),
-        ("core i5 4th generation", "i5-4210u", "i5-4590"),
-        ("i5 3rd gen", "i5-3210m", "i5-3570"),
-        ("i7 10 gen", "i7-10510u", "i7-10700"),
-        ("ryzen 5 5000 series", "ryzen 5 5500u", "ryzen 5 5600"),
-        ("ryzen 7 7000", "ryzen 7 7730u", "ryzen 7 7700"),
-    ],
-)
-def test_a_generation_alone_has_the_range_of_its_laptops_and_desktops(
-    generation: str, slower: str, faster: str
-) -> None:
-    told, slow, fast = map(_decode, (generation, slower, faster))
-    # little power and one module hold a laptop's back
-    assert told.low <= 1.4 * slow.low
-    assert slow.likely <= told.likely <= 1.05 * fast.likely
-    assert fast.likely <= told.high < 11 * told.low
-
-
-def _decode(name: str) -> PaceRange:
-    pace = check("mistral-7b", machine=f"{name} 16gb").speed
-    assert pace is not None
-    assert pace.decode is not None
-    return pace.decode
-
-
-def test_every_generation_has_its_cores() -> None:
-    """By the words that tell its kind; of AMD's these do not tell them."""
-    table = cpus._table()
-    for row in table["generation"]:
-        assert row["source"] in table["sources"]
-        if "ryzen" not in row["words"]:
-            cores = cpus.cores_of(f"i5 {row['words'].split()[0]} gen")
-            assert cores is not None
-            assert cores.physical[0] <= cores.physical[1] <= cores.physical[2] <= 16
