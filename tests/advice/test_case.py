@@ -25,19 +25,6 @@ def test_ollama_is_told_a_context_that_it_would_not_take() -> None:
     assert first == f"{own} OLLAMA_CONTEXT_LENGTH=2048 ollama serve"
 
 
-def test_ollamas_own_context_is_left_where_it_does_no_harm() -> None:
-    """A second server is for what the service would not run alike. The context of a GPU below 24 GB
-    is the judged one; a context that was asked for is no other.
-    """
-    large = machine_named("M4 Max 128GB")
-    answer = check("llama3.1:8b", machine=large)
-    assert answer.commands == ("ollama run llama3.1:8b",)
-    # Meta's config.json: max_position_embeddings
-    assert "131,072 tokens of context" in answer.setup[-1]
-    assert check("llama3.1:8b", machine=machine_named("M2 16GB")).commands == answer.commands
-    assert len(check("llama3.1:8b", Workload(context_tokens=4096), machine=large).commands) == 2
-
-
 @pytest.mark.parametrize(
     ("name", "device"),
     [

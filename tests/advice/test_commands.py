@@ -8,14 +8,12 @@ from pathlib import Path
 import pytest
 
 from helpers.each import each
-from helpers.local_models import config, safetensors, small
+from helpers.local_models import small
 from helpers.machines import IDS, VM
 from helpers.paths import RECORDS
 from selfhost import Machine, Workload, WorkloadError, check
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.judge.question import ask
-from selfhost.reports.check_text import check_document
-from selfhost.reports.layout import plain
 
 
 def test_what_was_judged_can_be_asked_for_again() -> None:
@@ -89,58 +87,6 @@ def test_llama_server_is_told_whether_it_embeds_or_ranks(id: str, option: str) -
     commands = check(id, Workload(runtime="llama.cpp"), machine=ROOMY).commands
     (line,) = [line for line in commands if "llama-server" in line]
     assert {"--reranking", "--embedding"} & {*line.split()} == {option}
-
-
-def test_a_server_is_told_how_many_sequences_to_make_room_for() -> None:
-    """A llama-server without -np makes room for 4 in one cache: of Gemma 3 12B with 8,192 tokens 2,046,820,352 bytes, not half of that."""
-    asked = Workload(context_tokens=8192, runtime="llama.cpp", quantization="Q4_K_M")
-    verdict = check("gemma-3-12b-it", asked, machine=VM)
-    assert [note for note in verdict.fine_print if "-np" in note] == [
-        "Keep -np 1. Without it llama-server reserves 4 sequences, which needs 960 MiB more."
-    ]
-    assert "2,046,820,352 bytes without -np" in plain(
-        check_document([verdict], verbose=True)
-    ).replace("\n", " ").replace("  ", "")
-    # four that were asked for have room of their own; where every layer keeps all tokens they share it
-    for id, parallel in (("gemma-3-12b-it", 4), ("mistral-7b", 1)):
-        others = check(id, asked.replace(parallel=parallel, context_tokens=2048), machine=VM)
-        assert not any("-np" in note for note in (*others.notes, *others.fine_print))
-        assert all(
-            f"-np {parallel}" in line for line in others.commands if line.startswith("llama-server")
-        )
-
-
-def packed(folder: Path, method: str) -> Path:
-    """A folder with the weights of a small Llama in 4 bits, as AutoAWQ stores them."""
-    stored = {"quant_method": method, "bits": 4, "group_size": 32, "zero_point": True}
-    config(
-        folder, model_type="llama", hidden_size=64, intermediate_size=128, num_hidden_layers=1, num_attention_heads=4,
-        num_key_value_heads=2, vocab_size=100, max_position_embeddings=256, quantization_config=stored,
-    )  # fmt: skip
-    tensors = {
-        "model.embed_tokens.weight": ("F16", [100, 64]),
-        "lm_head.weight": ("F16", [100, 64]),
-    }
-    for name, inputs, outputs in (
-        ("self_attn.q_proj", 64, 64), ("self_attn.k_proj", 64, 32), ("self_attn.v_proj", 64, 32), ("self_attn.o_proj", 64, 64),
-        ("mlp.gate_proj", 64, 128), ("mlp.up_proj", 64, 128), ("mlp.down_proj", 128, 64),
-    ):  # fmt: skip
-        prefix = f"model.layers.0.{name}"
-        tensors[f"{prefix}.qweight"] = ("I32", [inputs, outputs // 8])
-        tensors[f"{prefix}.qzeros"] = ("I32", [inputs // 32, outputs // 8])
-        tensors[f"{prefix}.scales"] = ("F16", [inputs // 32, outputs])
-    for name in ("layers.0.input_layernorm", "layers.0.post_attention_layernorm", "norm"):
-        tensors[f"model.{name}.weight"] = ("F16", [64])
-    safetensors(folder / "model.safetensors", tensors)
-    return folder
-
-
-@pytest.mark.parametrize("method", ["awq", "gptq"])
-def test_a_folder_of_packed_weights_is_served_by_its_path(method: str, tmp_path: Path) -> None:
-    """vllm serve takes a folder where it takes a repository (its documentation)."""
-    folder = packed(tmp_path / "mine", method)
-    verdict = check(folder, machine="desktop-rtx3060-12gb")
-    assert verdict.commands == (f"vllm serve {folder} --max-model-len 256",)
 
 
 def test_a_folder_of_published_types_is_run_by_its_path(tmp_path: Path) -> None:

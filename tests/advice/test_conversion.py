@@ -67,13 +67,6 @@ def test_the_file_to_run_decides_and_a_disk_too_small_to_make_it_is_told(
     assert checked("pythia-70m", quantization, "30MB").can_download is False
 
 
-def test_files_that_somebody_publishes_are_all_that_the_disk_holds() -> None:
-    """mradermacher publishes Pythia 2.8B in GGUF: 1.8 GB, where a conversion takes 13."""
-    verdict = checked("pythia-2.8b", "Q4_K_M", "5GB")
-    assert verdict.can_download
-    assert not any("convert_hf_to_gguf" in line for line in verdict.setup)
-
-
 def test_mlx_is_told_the_usual_name_and_converts_otherwise() -> None:
     """The options are those of mlx_lm/convert.py; mlx-community names its folders so throughout."""
     verdict = check("pythia-70m", Workload(runtime="mlx"), machine="mac-studio-m3-ultra-512gb")

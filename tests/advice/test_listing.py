@@ -12,7 +12,6 @@ from selfhost.advice.listing import Lister, Listing, count_rows
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.tables import shipped_folder
-from selfhost.machine.profiles import load
 from selfhost.machine.record import Accelerator, Disk, PresentModel
 
 GIB = 2**30
@@ -113,20 +112,3 @@ def test_several_processes_find_the_same() -> None:
     assert alone.answers == shared.answers
     assert alone.refused.keys() == shared.refused.keys() != set()
     assert count_rows(alone.answers) == shared.counts
-
-
-def test_only_what_may_be_shown_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
-    """To judge a thousand models that nobody sees is what would be slow."""
-    judged: list[str] = []
-    whole = Lister._judged
-
-    def counted(lister: Lister, id: str) -> object:
-        judged.append(id)
-        return whole(lister, id)
-
-    monkeypatch.setattr(Lister, "_judged", counted)
-    for machine in ("desktop-i3-8gb-no-gpu", "desktop-rtx4090-24gb", "macbook-air-m2-16gb"):
-        judged.clear()
-        listing = Lister(open_catalogue(), Workload(), load(machine).machine).first(20)
-        assert len(listing.answers) == 20
-        assert len(judged) < 200

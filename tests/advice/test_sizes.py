@@ -189,17 +189,6 @@ def test_what_has_no_size_says_why() -> None:
         size_of("llama-3.3-70b", Workload(runtime="vllm"), "RTX 4090")
 
 
-def test_a_file_of_ones_own_lies_in_the_models_folder() -> None:
-    """Where nobody published the file, the arguments name the one that you make; a listed one is downloaded."""
-    made = size_of("mistral-7b", Workload(quantization="Q5_1", runtime="llama.cpp"))
-    assert made.files_are_yours
-    assert made.arguments[0] == "-m"
-    assert made.arguments[1].startswith("/models/mistral-7b")
-    listed = size_of("mistral-7b", Workload(runtime="llama.cpp"))
-    assert not listed.files_are_yours
-    assert listed.arguments[0] == "-hf"
-
-
 @pytest.mark.parametrize(
     ("model", "quantization", "gpu", "count"),
     [
@@ -222,18 +211,3 @@ def test_a_folder_of_ones_own_is_served_with_all_that_was_counted(
     assert "--max-model-len 4096" in options
     assert ("--tensor-parallel-size" in options) == (count > 1)
     assert count == 1 or f"--tensor-parallel-size {count}" in options
-
-
-@pytest.mark.parametrize("memory", ["16GiB", "28GiB", "64GiB"])
-def test_pictures_are_sized_in_the_type_that_check_takes(memory: str) -> None:
-    """`check` ran FLUX.1 in 20 GiB of a node's RAM, and its container requested 33.7 GiB, which no such node gives."""
-    machine = apply(node(), [f"memory={memory}"], [])
-    checked = check("flux.1-dev", machine=machine).workload
-    sized = size("flux.1-dev", machine=machine)
-    assert (sized.workload.quantization, sized.workload.runtime) == (
-        checked.quantization,
-        checked.runtime,
-    )
-    total = machine.memory_total_bytes
-    assert total is not None
-    assert sized.request_bytes <= total

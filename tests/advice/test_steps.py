@@ -21,7 +21,6 @@ from selfhost.judge.question import ask
 from selfhost.machine.changes import apply
 from selfhost.machine.named import machine_named
 from selfhost.machine.profiles import load
-from selfhost.machine.record import PresentRuntime
 
 FLAGS = tomllib.loads((TESTS / "advice" / "flags.toml").read_text(encoding="utf-8"))
 
@@ -92,32 +91,6 @@ def test_nearly_every_model_that_runs_has_a_command_of_known_flags(name: str, pa
                 program = command[1].rpartition("/")[2].removesuffix(".py")
             flags = [word for word in command[1:] if re.match(r"--?[a-zA-Z]", word)]
             assert set(flags) <= set(FLAGS[program]["flags"]), (spec_id, command)
-
-
-@pytest.mark.parametrize(
-    ("path", "words"),
-    [
-        # it may lie beside PATH
-        ("~/.local/bin/llama", ["~/.local/bin/llama", "serve", "-hf"]),
-        ("C:\\x\\llama-app\\llama.exe", ["llama", "serve", "-hf"]),
-        ("/usr/bin/llama-server", ["llama-server", "-hf"]),
-    ],
-)
-def test_a_launcher_that_is_here_starts_the_server(path: str, words: list[str]) -> None:
-    """Where llama.cpp's installer put `llama` alone, no line names a program that is not there."""
-    present = PresentRuntime(id="llama.cpp", path=path)
-    here = machine("desktop-rtx4090-24gb").replace(runtimes=(present,))
-    verdict = check("llama-3.2-1b", Workload(runtime="llama.cpp"), machine=here)
-    assert verdict.commands[0].split()[: len(words)] == words
-
-
-def test_a_model_that_nobody_converted_is_converted_first() -> None:
-    verdict = on("desktop-rtx3060-12gb", "bloom-7b1", runtime="llama.cpp", quantization="Q4_K_M")
-    assert verdict.commands_class == "unlisted"
-    if "-hf" not in verdict.commands[0]:
-        assert "hf download bigscience/bloom-7b1 --local-dir bloom-7b1" in verdict.setup
-        assert verdict.setup[-1].startswith("llama-quantize ")
-        assert verdict.setup[-1].split()[2] in verdict.commands[0]
 
 
 def test_a_gate_counts_only_where_the_files_are_behind_it() -> None:
@@ -208,19 +181,6 @@ def test_gpus_before_turing_get_the_last_torch_with_their_kernels(gpu: str, runt
     assert not any("cu126" in line for line in newer)
 
 
-def test_a_mac_whose_gpu_must_hold_more_is_told_how() -> None:
-    """19.7 GiB are more than the two thirds of 24 GiB that macOS gives a GPU at least, 4.7 are not."""
-    large = check("qwen3-32b", machine=machine_named("macbook pro m3 24gb"))
-    memory = large.needs.memory if large.needs is not None else None
-    assert memory is not None
-    setting = next(line for line in large.setup if "iogpu.wired_limit_mb=" in line)
-    assert int(setting.partition("=")[2]) * 2**20 >= memory.high_bytes
-    small = check(
-        "mistral-7b", Workload(quantization="Q4_K_M"), machine=machine_named("macbook pro m3 24gb")
-    )
-    assert not any("iogpu" in line for line in small.setup)
-
-
 @pytest.mark.parametrize(
     ("typed", "fetched"),
     [
@@ -233,19 +193,6 @@ def test_a_mac_whose_gpu_must_hold_more_is_told_how() -> None:
 def test_a_repository_that_was_typed_is_the_one_that_is_fetched(typed: str, fetched: str) -> None:
     lines = check(typed, machine=machine_named("RTX 4090")).commands
     assert any(f"-hf {fetched} " in line for line in lines), lines
-
-
-@pytest.mark.parametrize("gpu", ["RTX 3060", "RTX 4090"])
-def test_a_tag_that_only_ollama_has_is_run_by_ollama_alone(gpu: str) -> None:
-    """ollama.com/library/gemma3: the -qat tags need no account and no other program."""
-    machine = apply(machine_named(gpu), ["disk=500GB"])
-    answer = check("gemma3:12b-it-qat", machine=machine)
-    lines = (*answer.setup, *answer.commands)
-    assert answer.commands[-1].endswith("ollama run gemma3:12b-it-qat"), lines
-    assert any("ollama.com/install.sh" in line for line in lines), lines
-    assert not any(word in line for line in lines for word in ("llama.cpp", "hf ", "convert")), (
-        lines
-    )
 
 
 @pytest.mark.parametrize(
@@ -293,19 +240,6 @@ def test_a_file_is_fetched_from_who_makes_files_of_its_type(typed: str, fetched:
     """Nobody needs to make it of the 16-bit weights; that nobody has seen the file is said."""
     answer = check(typed, machine=apply(machine_named("server-8x-h100"), ["disk=9TB"]))
     assert any(f"-hf {fetched} " in line for line in answer.commands), answer.commands
-
-
-def test_a_model_that_sees_is_told_what_sees_where_the_runtime_does_not() -> None:
-    """MLX LM loads the text of Gemma 3 and Qwen2.5-VL alone; on a Mac they are asked about pictures with MLX-VLM (Google's page on Gemma and MLX)."""
-    for model in ("qwen2.5-vl-7b-instruct", "gemma-3-12b-it"):
-        verdict = on("macbook-pro-m1-pro-16gb", model, runtime="mlx")
-        (repository,) = re.findall(r"--model (\S+)", verdict.commands[0])
-        (seeing,) = (line for line in verdict.setup if "--image" in line)
-        assert seeing.startswith("# mlx_vlm.generate ")
-        assert f"--model {repository} " in seeing
-        assert any("pip install mlx-vlm" in line for line in verdict.setup)
-    blind = on("macbook-pro-m1-pro-16gb", "qwen3-8b", runtime="mlx")
-    assert not any("mlx_vlm" in line for line in blind.setup)
 
 
 def test_a_line_for_windows_is_one_of_the_powershell_that_it_comes_with() -> None:

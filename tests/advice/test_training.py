@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from typing import Any
 
@@ -13,7 +12,6 @@ from selfhost import Verdict, Workload, check
 from selfhost.machine.changes import apply
 from selfhost.machine.named import machine_named
 from selfhost.machine.profiles import load
-from selfhost.reports.words import answer_cell
 
 
 def on(name: str, spec_id: str, **workload: Any) -> Verdict:
@@ -78,53 +76,3 @@ def test_cards_that_may_share_a_training_are_not_left_to_the_cpu(context_tokens:
     assert about is not None
     assert about.code == "accelerator-close"
     assert "CPU" not in about.reason
-
-
-@pytest.mark.parametrize(
-    ("model", "asked", "machine", "is_shortened"),
-    [
-        # weights in 16 bits take 16 of 24 GB; the examples take the rest
-        (
-            "llama-3.1-8b",
-            {"finetune_method": "lora", "context_tokens": 32_768},
-            "rtx 4090 256gb",
-            True,
-        ),
-        # weights in 16 bits alone take 64 GB, and 2 cards have 48
-        ("qwen3-32b", {"finetune_method": "lora", "parallel": 4}, "2x rtx 3090 256gb", False),
-        ("llama-3.3-70b", {"finetune_method": "full"}, "rtx 4090 2tb", False),
-    ],
-)
-def test_a_processor_that_trains_beside_a_gpu_is_no_plain_yes(
-    model: str, asked: dict[str, Any], machine: str, is_shortened: bool
-) -> None:
-    """Each context that is proposed instead does fit the cards; where nothing would, nothing is proposed."""
-    workload = Workload(task="finetune", **asked)
-    verdict = check(model, workload, machine=machine)
-    finding = verdict.finding("accelerator")
-    assert finding is not None
-    assert finding.code == "accelerator-not-needed"
-    assert answer_cell(verdict, here=False).text != "✓ RUNS"
-    # Unsloth, which most people would take for adapters on such a card, is named and not judged
-    assert ("Unsloth" in (finding.remedy or "")) is (asked["finetune_method"] == "lora")
-    proposed = re.findall(r"--context (\d+)", finding.remedy or "")
-    assert bool(proposed) is is_shortened
-    for tokens in proposed:
-        shorter = check(model, workload.replace(context_tokens=int(tokens)), machine=machine)
-        assert shorter.needs is not None
-        assert (shorter.can_run, shorter.needs.placement) == (True, "accelerator")
-
-
-def test_a_model_that_no_accelerator_holds_alone_is_trained_in_parts() -> None:
-    """Without a configuration of FSDP each process holds a whole copy, which runs out of memory: trl's own file of it, a process for each GPU
-    that was counted."""
-    asked = {"task": "finetune", "context_tokens": 2048}
-    whole = on("server-8x-h100", "llama-3.1-8b-instruct", finetune_method="full", **asked)
-    used = {term.where for term in whole.needs.memory.terms} - {"host"}  # type: ignore[union-attr]
-    words = whole.commands[0].split()
-    assert words[words.index("--accelerate_config") + 1] == "fsdp2"
-    assert words[words.index("--num_processes") + 1] == str(len(used))
-    assert len(used) > 1
-
-    alone = on("server-8x-h100", "llama-3.1-8b-instruct", finetune_method="lora", **asked)
-    assert "--accelerate_config" not in alone.commands[0]
