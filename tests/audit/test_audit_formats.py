@@ -319,16 +319,6 @@ def test_text_of_inputs_gives_no_orders(name: str, kind: str) -> None:
 # ------------------------------------------------------------------ GitHub
 
 
-def test_annotations_stand_at_the_line_of_the_policy() -> None:
-    """The header of the `[[model]]`; for the fault of a record, its file and line."""
-    of = audit(model("gpt2") + model("x"), ("m1",), {("x", "*"): {"memory": FAIL}}, problems=[BAD])
-    first, second = render("github", of, NOW).splitlines()
-    assert first.startswith(
-        "::error file=records/m4.json,line=3,title=selfhost audit%3A not-judged::"
-    )
-    assert second.startswith("::error file=audit.toml,line=4,title=selfhost audit%3A memory::")
-
-
 # ------------------------------------------------------------------ SARIF and GitLab
 
 
@@ -344,16 +334,6 @@ def test_a_fingerprint_lasts_from_run_to_run() -> None:
     after = audit("# new\n" + model("gpt2") + model("x"), ("m0", "m1", "m2"), table)
     prints = [re.findall(r"[0-9a-f]{64}", render("sarif", of, NOW)) for of in (before, after)]
     assert prints[0] == prints[1] != []
-
-
-def test_an_issue_is_told_once_with_its_machines() -> None:
-    """A model that fails on three machines is one result, with the worst one's figures and the classes as logical locations."""
-    table = {("x", "*"): {"memory": FAIL}, ("x", "m2"): {"memory": FAIL, "cpu": FAIL}}
-    memory, cpu = sarif(audit(model("x"), ("m1", "m2", "m3"), table))
-    assert memory["message"]["text"].startswith("x does not run on 3 machines: memory, worst on m3")
-    names = [each["name"] for each in memory["locations"][0]["logicalLocations"]]
-    assert names == ["m1", "m3", "m2"]
-    assert cpu["locations"][0]["logicalLocations"][0]["name"] == "m2"
 
 
 # ------------------------------------------------------------------ monitoring

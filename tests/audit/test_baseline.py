@@ -20,7 +20,7 @@ from selfhost.audit.policy import read_policy
 from selfhost.audit.record import Audit, Change
 from selfhost.audit.run import run_audit
 from selfhost.cli import main as cli
-from selfhost.core.errors import InputError, Problem
+from selfhost.core.errors import Problem
 from selfhost.core.tomlfile import Document
 from selfhost.core.workload import Workload
 from selfhost.judge.checks import Finding, Outcome
@@ -117,15 +117,6 @@ def test_a_machine_that_is_gone_is_never_green(tmp_path: Path) -> None:
     assert since(down, before).problems == (told,)
     # it is there, and nothing is wanted of it any more
     assert since_with(audit({"a": ""}), before, ["a", "gone"]).exit_code == 0
-
-
-def test_a_report_by_class_is_no_baseline(tmp_path: Path) -> None:
-    """It names the first machines of each class alone; the form that names all is told."""
-    path = tmp_path / "before.json"
-    path.write_text(json.dumps(audit_json.render(audit({"a": "disk"}))), encoding="utf-8")
-    with pytest.raises(InputError) as refused:
-        read_baseline(str(path))
-    assert "--format jsonl=FILE" in (refused.value.problems[0].remedy or "")
 
 
 ROW = {"machine": "a", "label": "x", "result": "pass", "failed": []}

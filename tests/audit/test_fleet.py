@@ -6,15 +6,12 @@ import json
 import random
 from functools import cache
 from itertools import count
-from pathlib import Path
 
 import pytest
 
 from helpers.paths import ROOT
-from selfhost.advice.verdicts import check_with
 from selfhost.audit import groups as groups_module
 from selfhost.audit import pool, run
-from selfhost.audit.baseline import read_baseline, since
 from selfhost.audit.entries import Policy, Wanted
 from selfhost.audit.fleet import Machines
 from selfhost.audit.groups import shortfall
@@ -31,7 +28,6 @@ from selfhost.judge.record import Verdict
 from selfhost.machine.profiles import load
 from selfhost.machine.reader import read
 from selfhost.machine.record import Machine
-from selfhost.reports.audit_formats import render
 
 TODAY = "2026-11-21"
 # its specs are read once for all tests
@@ -117,21 +113,6 @@ def fleet(count: int) -> str:
             record["memory_bandwidth_bytes_per_second"] = rng.randrange(5, 90) * 10**9
         lines.append(json.dumps(record))
     return "\n".join(lines)
-
-
-def checked(
-    model: str, workload: Workload, machine: Machine, *, follows_machine: bool = False
-) -> Verdict:
-    """What `check` finds of one model on one machine."""
-    return check_with(
-        catalogue(),
-        model,
-        workload,
-        machine,
-        instead=False,
-        today=TODAY,
-        follows_machine=follows_machine,
-    )
 
 
 def said(row: Row) -> object:
@@ -298,41 +279,6 @@ def test_a_fleet_gets_the_verdicts_of_one_by_one(
     }  # fmt: skip
 
 
-def test_a_large_audit_is_held_against_a_baseline(tmp_path: Path, by_kind: None) -> None:
-    """What changed since is the same as of an audit one by one, with the same figures."""
-    text = POLICY.replace("min_tokens_per_second = 6", "min_tokens_per_second = 40")
-    before, policy = (read_policy(Document.parse("a", each.encode())) for each in (POLICY, text))
-    machines = load_machines("-", stdin=fleet(40).encode()).machines
-    earlier = tmp_path / "earlier.jsonl"
-    earlier.write_text(render("jsonl", run_audit(before, machines, judge(), today=TODAY), 0))
-    baseline = read_baseline(str(earlier))
-    large = since(run_audit(policy, machines, judge(), today=TODAY), baseline, machines.names)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "MOST_ALONE", 5_000)
-        small = since(one_by_one(policy, machines), baseline, machines.names)
-    assert large.since == small.since
-    assert large.since is not None
-    assert large.since.new
-    assert large.since.unchanged
-    assert list(map(said, large.rows)) == list(map(said, small.rows))
-    of_large, of_small = (
-        max(shortfall(row) for group in audit.groups for row in group.rows)
-        for audit in (large, small)
-    )
-    assert of_large == of_small
-
-
-def test_an_entry_that_cannot_be_judged_is_told_once(by_kind: None) -> None:
-    text = POLICY + '[[model]]\nname = "no-such-model"\n'
-    policy = read_policy(Document.parse("audit.toml", text.encode()))
-    machines = load_machines("-", stdin=fleet(20).encode()).machines
-    audit = run_audit(policy, machines, judge(), today=TODAY)
-    (problem,) = audit.problems
-    assert "no-such-model" in problem.message
-    assert not [row for row in audit.rows if row.wanted.name == "no-such-model"]
-    assert audit.exit_code == 2
-
-
 # ------------------------------------------------------------------ how long it takes
 
 
@@ -360,23 +306,3 @@ def test_a_job_that_takes_too_long_is_refused_with_its_estimate(
 
 
 # ------------------------------------------------------------------ one entry on one machine
-
-
-# a card that holds no usual type of it, RAM alone, one that holds it whole, and one too small for all
-PICTURE_MACHINES = (
-    "desktop-rtx3060-12gb", "desktop-ryzen-5600-16gb", "desktop-rtx5090-32gb", "laptop-ddr4-8gb",
-)  # fmt: skip
-
-
-@pytest.mark.parametrize("model", ["flux.1-dev", "wan2.1-t2v-14b"])
-def test_an_audit_judges_pictures_and_video_in_the_type_and_program_that_check_takes(
-    model: str,
-) -> None:
-    """`check` runs FLUX.1 on an RTX 3060 and an audit failed it there for the memory of a type nobody would load."""
-    own_judge = PolicyJudge(catalogue(), TODAY)
-    for name in PICTURE_MACHINES:
-        machine = load(name).machine
-        own = verdict(model, Workload(), machine, own_judge)
-        checked = check_with(catalogue(), model, Workload(), machine, instead=False, today=TODAY)
-        assert own.findings == checked.findings, name
-        assert own.workload == checked.workload, name

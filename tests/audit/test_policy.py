@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import html
 import json
 import tomllib
 from datetime import date
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given, settings
@@ -26,7 +24,6 @@ from selfhost.core.tomlfile import Document
 from selfhost.machine.record import Machine
 
 BAD = sorted(BAD_POLICIES.glob("*.toml"))
-AUDIT_SCHEMA = json.loads((SCHEMAS / "audit-1.json").read_text(encoding="utf-8"))
 SCHEMA = json.loads((SCHEMAS / "policy-1.json").read_text(encoding="utf-8"))
 GIB = 2**30
 CONTRACT = """\
@@ -177,12 +174,6 @@ def test_the_starter_policy_reads_itself(models: list[str]) -> None:
     )
 
 
-def settings_of(schema: dict[str, Any]) -> set[str]:
-    """Every key of a JSON Schema and of what lies in it."""
-    inner = [*schema.get("properties", {}).values(), schema.get("items", {})]
-    return set(schema.get("properties", {})).union(*map(settings_of, inner)) if schema else set()
-
-
 @pytest.mark.parametrize(
     ("place", "text"),
     [
@@ -206,41 +197,6 @@ def test_the_schema_has_the_readers_keys(place: tuple[str, ...], text: str) -> N
     assert set(str(remedy).removeprefix("known here: ").split(", ")) == set(schema["properties"])
     assert schema["additionalProperties"] is False
     assert all("description" in each for each in schema["properties"].values())
-
-
-@pytest.mark.parametrize("form", ["json", "junit", "jsonl", "text"])
-@pytest.mark.parametrize(
-    "content", [b'schema = 1\nfail_on = "errors"\n[[model]]\n', b"schema = ", None]
-)
-def test_a_policy_with_faults_writes_its_reports(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes | None, form: str
-) -> None:
-    """A pipeline that reads only the file finds every fault there, and nothing that looks as if the policy held."""
-    policy, report = tmp_path / "audit.toml", tmp_path / "report"
-    if content is not None:
-        policy.write_bytes(content)
-    report.write_text("the answer of yesterday", encoding="utf-8")
-    assert cli.main(["audit", str(policy), "--format", f"{form}={report}", "--format", "json"]) == 2
-    out, err = capsys.readouterr()
-    error = json.loads(err)
-    assert (out, error["schema"], error["exit_code"]) == ("", "selfhost.error/1", 2)
-    text = report.read_text(encoding="utf-8")
-    plain = html.unescape(text.replace('\\"', '"'))
-    assert all(problem["message"] in plain for problem in error["problems"])
-    if form == "json":
-        value = json.loads(text)
-        Draft202012Validator(AUDIT_SCHEMA).validate(value)
-        assert (value["exit_code"], value["outcome"]) == (2, "unknown")
-        assert value["problems"] == error["problems"]
-    elif form == "jsonl":
-        lines = [json.loads(line) for line in text.splitlines()]
-        assert [line["problem"] for line in lines] == error["problems"]
-        assert {line["result"] for line in lines} == {"unknown"}
-    elif form == "junit":
-        root = ElementTree.fromstring(text)
-        assert int(root.get("errors", "0")) == len(error["problems"]) > 0
-    else:
-        assert text.startswith("NOT JUDGED")
 
 
 EDGE = (
@@ -278,31 +234,6 @@ def test_class_membership(match: str, machine: Machine, holds: bool | None) -> N
     read = policy(EDGE % match)
     assert read.classes[0].holds(machine) is holds
     assert read.selects(read.models[0].machines, machine) is holds
-
-
-def test_a_model_wanted_twice_keeps_two_labels() -> None:
-    """Reports that keep the first of two equal names must lose nothing."""
-    read = policy(
-        '[[model]]\nname = "x"\n[[model]]\nname = "x"\ncontext_tokens = 8192\n[[model]]\nname = "y"\n[[model]]\nname = "x"\nparallel = 2\n'
-    )
-    assert [wanted.label for wanted in read.models] == [
-        "x",
-        "x, 8192 tokens",
-        "y",
-        "x, 2 in parallel",
-    ]
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    st.one_of(
-        st.binary(max_size=200),
-        st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace")),
-    )
-)
-def test_no_content_is_a_crash(content: bytes) -> None:
-    """Any bytes are a policy or a PolicyError with at least one problem."""
-    assert faults(content) != ()
 
 
 VALUES = st.recursive(

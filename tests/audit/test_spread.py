@@ -103,16 +103,6 @@ def test_what_rpc_servers_really_held() -> None:
         assert held_mib <= share.held_bytes / 2**20 <= 1.25 * held_mib
 
 
-def test_what_a_program_does_not_cut_stays_on_one_machine() -> None:
-    """exo refuses Gemma 4 in layers over several machines; llama.cpp does not."""
-    small = fleet(16, 16, 16)
-    refused = ask("exo", small, "gemma-4-31b-it")
-    assert refused.route is Route.NEITHER
-    assert refused.reason.endswith("it runs this model on one machine only")
-    assert len(ask("llama.cpp-rpc", small, "gemma-4-31b-it").shares) > 1
-    assert len(ask("exo", fleet(64), "gemma-4-31b-it").shares) == 1
-
-
 def cards(count: int, **facts: Any) -> tuple[Accelerator, ...]:
     size = 81559 * 2**20
     card = Accelerator(
@@ -137,14 +127,6 @@ def test_vllm_over_machines() -> None:
     assert ask("vllm", one).route is Route.NEITHER
     # machines with one and with two GPUs make no even grid
     assert ask("vllm", [two[0], one[0]]).route is Route.NEITHER
-
-
-def test_what_was_not_read_is_unknown() -> None:
-    """A machine without a figure is left out, and where it could decide the answer is unknown."""
-    answer = ask("rpc", fleet(24, None))
-    assert (answer.route, answer.exit_code) == (Route.UNKNOWN, 3)
-    assert [(each.machine, each.unread) for each in answer.left_out] == [("m2", True)]
-    assert ask("rpc", fleet(24, 24, None)).route is Route.LOCAL
 
 
 def test_a_fact_that_was_not_read_leaves_it_open() -> None:

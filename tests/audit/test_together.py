@@ -11,7 +11,6 @@ from helpers.paths import MACHINES, RECORDS
 from selfhost import Machine, UnknownModelError, Workload, check_together
 from selfhost.advice.together import Beside, check_together_with
 from selfhost.advice.verdicts import check_with
-from selfhost.audit.entries import Wanted
 from selfhost.audit.judging import PolicyJudge
 from selfhost.audit.policy import read_policy
 from selfhost.audit.record import Audit, Result
@@ -20,7 +19,6 @@ from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.tomlfile import Document
 from selfhost.judge.checks import Outcome
 from selfhost.judge.record import Route, Verdict
-from selfhost.machine.named import machine_named
 from selfhost.machine.record import PresentRuntime
 
 VM = Machine.from_file(RECORDS / "vm-24gib.json")
@@ -97,17 +95,6 @@ def test_one_file_counts_once_on_disk_and_in_the_page_cache() -> None:
     assert twice.needs is not None
     assert twice.needs.memory is not None
     assert twice.needs.memory.evictable_bytes == single.needs.memory.evictable_bytes
-
-
-@pytest.mark.parametrize("runtime", ["ollama", "transformers"])
-def test_what_is_not_mapped_is_not_shared(runtime: str) -> None:
-    """A runtime that is not known to map its files holds a copy in each process; on disk it is one file."""
-    single = alone("mistral-7b", runtime=runtime)
-    workload = Workload(runtime=runtime)
-    models = [Beside(model="mistral-7b", workload=workload)] * 2
-    twice = check_together_with(open_catalogue(), models, VM, follows_machine=False)
-    assert high_bytes(twice) == 2 * high_bytes(single)
-    assert twice.finding("disk") == single.finding("disk")
 
 
 @each("name", TREES)
@@ -204,21 +191,3 @@ def test_a_runtime_that_must_be_there(
             assert "must be installed already" in reason.text
             assert reason.remedy
             assert remedy is None or remedy in reason.remedy
-
-
-def test_pictures_beside_another_model_are_in_the_type_that_they_take_alone() -> None:
-    """As `[[model]]` and `check` have them: FLUX.1 [dev] of a GPU with 24 GB is no longer judged in
-    16 bits, whose 23.8 GB of weights leave no room there (black-forest-labs/FLUX.1-dev, file list).
-    """
-    machine = machine_named("rtx 4090")
-    both = together("flux.1-dev", "bge-m3", machine=machine)
-    judge = PolicyJudge(open_catalogue(), TODAY)
-    entries = {
-        name: judge(Wanted(index=0, name=name, label=name, asked=Workload()), Workload(), machine)
-        for name in ("flux.1-dev", "bge-m3")
-    }
-    assert entries["flux.1-dev"].route is Route.LOCAL
-    assert entries["flux.1-dev"].workload.quantization not in (None, "bfloat16")
-    downloads = [each.needs.download_bytes for each in entries.values() if each.needs]
-    assert both.needs is not None
-    assert both.needs.download_bytes == sum(size or 0 for size in downloads)

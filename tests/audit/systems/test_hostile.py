@@ -11,7 +11,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from helpers.paths import DATA
-from selfhost.audit import systems
 from selfhost.audit.entries import Policy
 from selfhost.audit.machines import Fleet, load_machines
 from selfhost.audit.policy import read_policy
@@ -43,45 +42,9 @@ def nodes(*items: str) -> bytes:
 NODE = '{"kind": "Node", "metadata": {"name": "n"}, "status": {"capacity": {"memory": "1Gi"}}}'
 
 
-def test_a_list_of_other_things_is_one_fault() -> None:
-    """A table as lists of cells, such as an index of one's own: not a fault for each of its rows."""
-    told = loaded(b'[["t3.micro", 2], ["c7a.medium", 2], 5]').problems
-    assert [problem.message for problem in told] == ["is a list of other things than machines"]
-    assert "kubernetes" in (told[0].remedy or "")
-    # one machine among them makes it a list of machines
-    mixed = loaded(b'[["t3.micro"], {"schema": "selfhost.machine/1", "name": "a"}]')
-    assert [machine.name for machine in mixed.machines] == ["a"]
-    assert [problem.key for problem in mixed.problems] == ["[0]"]
-
-
 def test_a_truncated_document_is_refused_with_its_line() -> None:
     """The pipe broke off: no machine of it counts."""
     assert message(nodes(NODE, NODE)[:-60]).startswith("standard input:3: is not JSON")
-
-
-def test_a_key_twice_is_refused() -> None:
-    """Nobody can tell which of two values holds."""
-    doubled = NODE.replace('"name"', '"name": "a", "name"')
-    assert message(nodes(NODE, doubled)).startswith('standard input:1: has "name" twice')
-    assert '"items" twice' in message(
-        b'{"apiVersion": 1, "items": [], "items": [], "kind": "List"}'
-    )
-
-
-def test_a_deep_item_is_refused() -> None:
-    """Also one deeper than Python's own stack."""
-    for depth in (80, 100_000):
-        deep = NODE[:-1] + ', "x": ' + "[" * depth + "]" * depth + "}"
-        assert "is nested too deeply" in message(nodes(NODE, deep))
-
-
-def test_a_text_beyond_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stream without end is read no further, and the remedy is to give it in parts."""
-    monkeypatch.setattr(systems, "MAX_TEXT_BYTES", 10_000)
-    assert len(loaded(nodes(*[NODE.replace('"n"', f'"n{i}"') for i in range(100)])).machines) == 100
-    (problem,) = loaded(nodes(*[NODE] * 200)).problems
-    assert "is larger than 10,000 bytes" in problem.message
-    assert "in parts" in (problem.remedy or "")
 
 
 @pytest.mark.parametrize(
@@ -201,20 +164,6 @@ def test_a_system_that_is_not_read_is_refused(path: str, remedy: str) -> None:
     (problem,) = load_machines(path).problems
     assert problem.message.startswith("no system is called")
     assert remedy in (problem.remedy or "")
-
-
-def test_lines_of_several_systems_are_told_apart() -> None:
-    """JSON Lines may mix systems and our own records, in any order; a faulty line does not hide the others."""
-    own = '{"schema": "selfhost.machine/1", "name": "own"}'
-    other = '{"ansible_facts": {"ansible_nodename": "r", "ansible_memtotal_mb": 1}}'
-    kubernetes = nodes(NODE).decode().replace("\n", "")
-    nobodys = '{"what": "is this"}'
-    for lines in ((own, other, kubernetes, nobodys), (other, nobodys, own, kubernetes)):
-        fleet = loaded("\n".join(lines).encode())
-        assert {machine.name for machine in fleet.machines} == {"own", "r", "n"}
-        (problem,) = fleet.problems
-        assert problem.line == lines.index(nobodys) + 1
-        assert "no answer of a system" in problem.message
 
 
 # what must not leave an answer: addresses, serial numbers, accounts, environments
