@@ -23,7 +23,6 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.cli import COMMANDS
 from selfhost.cli import main as cli
 from selfhost.cli.parser import CommandParser
-from selfhost.core.errors import MAX_PROBLEMS
 from selfhost.judge.checks import license_guessed
 
 RECORD = RECORDS / "vm-24gib.json"
@@ -135,14 +134,6 @@ def test_a_habit_from_another_program_is_answered(
     assert remedy in err
 
 
-def test_models_are_compared_all_or_none(capsys: pytest.CaptureFixture[str]) -> None:
-    """Side by side means all that were named: one that is no model leaves no answer (exit 2), and which were right is told."""
-    code, out, err = run(capsys, "compare", "gpt-4o", "gpt2", "tiktoken")
-    assert (code, out) == (2, "")
-    # a way a line
-    assert err.splitlines()[-1] == "  not compared because of it: gpt-4o, gpt2"
-
-
 # what is typed -> what is wrong, and what to type instead
 ERRORS: Mapping[str, tuple[str, str]] = {
     "check no-such": ("no-such", "selfhost list"),
@@ -223,18 +214,6 @@ def test_a_spec_is_judged_by_its_path(capsys: pytest.CaptureFixture[str], tmp_pa
     assert "faulty.toml:" in err
 
 
-def test_tokens_of_a_dataset_are_counted_in_thousands_and_those_of_a_context_are_not(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """10M of a dataset are ten million, as in price lists and --tokens-per-day; a context of 1k is 1,024."""
-    asked = ("--task", "finetune", "--dataset-tokens", "10M", "--context", "1k")
-    _, out, _ = run(
-        capsys, "check", "qwen2.5-0.5b-instruct", *asked, *ON_RECORD, "--format", "json"
-    )
-    workload = json.loads(out)["workload"]
-    assert (workload["dataset_tokens"], workload["context_tokens"]) == (10_000_000, 1024)
-
-
 def test_a_wrong_name_stands_beside_the_verdicts_in_json(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -253,17 +232,6 @@ def test_a_wrong_name_stands_beside_the_verdicts_in_json(
     ]
     code, out, err = run(capsys, "check", "no-such-a", "tiktoken", *ON_RECORD, "--format", "json")
     assert (code, out, json.loads(err)["exit_code"]) == (2, "", 2)
-
-
-def test_of_thousands_of_wrong_names_a_few_are_listed_and_the_rest_counted(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    wrong = [f"qwen{number}-no-such" for number in range(500)]
-    code, out, err = run(capsys, "check", "gpt2", *wrong, *ON_RECORD, "--format", "json")
-    answer = json.loads(out)
-    assert (code, len(answer["errors"])) == (2, MAX_PROBLEMS)
-    assert len(answer["errors"]) + answer["errors_not_listed"] == len(wrong)
-    assert len(json.loads(err)["problems"]) == MAX_PROBLEMS + 1
 
 
 JSON_CASES: Mapping[str, tuple[Sequence[str], int]] = {
@@ -525,38 +493,6 @@ def test_output_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert json.loads(file.read_text(encoding="utf-8"))["route"] == "local"
 
 
-@pytest.mark.parametrize("named", ["macbook air 13 m4 16gb/512gb", "m4 pro 24gb/1tb"])
-def test_a_slash_between_sizes_is_no_path(capsys: pytest.CaptureFixture[str], named: str) -> None:
-    """Shops write the RAM and the disk of a Mac so."""
-    code, out, _ = run(capsys, "check", "gpt2", "--machine", named)
-    assert code == 0
-    assert "M4" in out or "m4" in out
-
-
-@pytest.mark.parametrize("named", ["./my fleet", "no-folder/x", "my fleet/x.json"])
-def test_a_path_that_is_not_there_is_told_as_a_path(
-    capsys: pytest.CaptureFixture[str], named: str
-) -> None:
-    code, _, err = run(capsys, "check", "gpt2", "--machine", named)
-    assert code == 2
-    assert "does not exist" in err
-
-
-def test_a_bug_is_70_and_no_traceback(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A crash never looks like an answer."""
-
-    def broken(_: list[str]) -> int:
-        raise RuntimeError("boom")
-
-    monkeypatch.setattr("selfhost.cli.check.run", broken)
-    code, out, err = run(capsys, "check", "gpt2")
-    assert (code, out) == (70, "")
-    assert "boom" in err
-    assert "Traceback" not in err
-
-
 def test_an_interrupt_is_130(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -635,18 +571,6 @@ def test_a_terminal_gets_colour_and_no_line_too_wide(
         )
 
 
-def test_no_color_is_honoured(source_environment: dict[str, str]) -> None:
-    """NO_COLOR and --no-color leave no escape code."""
-    assert (
-        "\x1b"
-        not in in_terminal(["check", "gpt2", *ON_RECORD], 80, source_environment, NO_COLOR="1")[1]
-    )
-    assert (
-        "\x1b"
-        not in in_terminal(["check", "gpt2", "--no-color", *ON_RECORD], 80, source_environment)[1]
-    )
-
-
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
 def test_any_encoding_of_the_pipe_carries_the_answer(
     encoding: str, source_environment: dict[str, str]
@@ -708,17 +632,6 @@ def test_a_bare_model_is_a_check(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, "chek", "mistral-7b")
     assert (code, out) == (2, "")
     assert "selfhost check" in err
-
-
-def test_help_is_short_and_of_this_command(capsys: pytest.CaptureFixture[str]) -> None:
-    """One line of usage, one line an option on 80 columns, and the exit codes of no other command."""
-    _, shown, _ = run(capsys, "check", "--help")
-    lines = shown.splitlines()
-    assert lines[0] == "usage: selfhost check [OPTIONS] MODEL…"
-    options = lines[lines.index("options:") + 1 : lines.index("examples:")]
-    assert [line for line in options if line.startswith("   ")] == []
-    assert len(lines) <= 67
-    assert "policy" not in shown
 
 
 def test_the_time_a_download_takes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -791,15 +704,3 @@ def test_what_a_name_can_mean_stands_in_the_answer(
         _, out, err = run(capsys, *command, *words, "--format", "json")
         assert told in json.dumps(json.loads(out), ensure_ascii=False).replace('\\"', '"'), command
         assert told not in err, command
-
-
-def test_what_is_proposed_for_an_unknown_name_keeps_the_options(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """A fine-tune by its name, asked about on another machine: the line to type is about that machine too."""
-    name = "Qwen3.6-35B-A3B-uncensored"
-    words = ("--quant", "Q4_K_M", "--machine", "rtx 3090")
-    _, _, err = run(capsys, "check", name, *words)
-    assert err.splitlines()[-1].endswith(
-        "selfhost check qwen3.6-35b-a3b --quant Q4_K_M --machine 'rtx 3090'"
-    )
