@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from selfhost.audit.machines import load_machines
 from selfhost.catalogue.offers import snapshot_day
 from selfhost.cli import main as cli
-from selfhost.core import json_text, reading
-from selfhost.core.errors import MAX_PROBLEMS, Faults, MachineFileError, Problem, SpecError
+from selfhost.core import json_text
+from selfhost.core.errors import MAX_PROBLEMS, MachineFileError, Problem, SpecError
 from selfhost.core.json_text import MAX_DEPTH, Decoder, read_records
 from selfhost.core.reading import Unreadable
 from selfhost.core.tomlfile import Document
@@ -102,19 +102,6 @@ def test_nothing_but_an_ordinary_file_is_opened(
 
 
 @PIPES
-def test_a_pipe_put_in_place_of_a_file_is_not_waited_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Between the question and the opening the path may become another thing."""
-    os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "file").write_text("{}")
-    ordinary = os.stat(tmp_path / "file")
-    monkeypatch.setattr(os, "stat", lambda *_, **__: ordinary)
-    with pytest.raises(Unreadable, match="named pipe"):
-        reading.read_file(str(tmp_path / "pipe"), 100)
-
-
-@PIPES
 @pytest.mark.parametrize(
     "command",
     [
@@ -188,17 +175,6 @@ def test_standard_input_is_read_from_where_it_stands(words: list[str], tmp_path:
 # ------------------------------------------------------------------ counted before it is parsed
 
 
-def test_a_file_is_not_read_when_its_size_is_too_large(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The size is asked for first."""
-    with open(tmp_path / "large", "wb") as file:
-        file.truncate(1 << 40)
-    monkeypatch.setattr(reading, "read_some", lambda *_: pytest.fail("read"))
-    with pytest.raises(Unreadable, match="is larger than 1,000 bytes"):
-        reading.read_file(str(tmp_path / "large"), 1000)
-
-
 json_values = st.recursive(
     st.none()
     | st.booleans()
@@ -208,26 +184,6 @@ json_values = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=30,
 )
-
-
-def _count(value: Any) -> int:
-    """Values and keys, the value itself among them."""
-    inner = (
-        list(value.values()) + list(value)
-        if isinstance(value, dict)
-        else value
-        if isinstance(value, list)
-        else []
-    )
-    return 1 + sum(map(_count, inner))
-
-
-@given(json_values, st.sampled_from([None, 2]))
-def test_signs_bound_what_a_text_holds(value: Any, indent: int | None) -> None:
-    """RFC 8259, 2 to 5: each value but the first, and each key, follows `[`, `{`, `,` or `:`."""
-    text = json.dumps(value, indent=indent)
-    assert _count(value) <= json_text.signs_in(text) + 1
-    assert json_text.signs_in(text.encode()) == json_text.signs_in(text)
 
 
 @pytest.mark.parametrize(
@@ -446,21 +402,6 @@ def test_a_hostile_fleet_takes_bounded_memory(
 
 
 # ------------------------------------------------------------------ twenty problems
-
-
-def test_twenty_problems_are_listed_and_the_rest_is_counted() -> None:
-    """One closing problem says how many there are more, also of parts that have their own."""
-    faults = Faults("f")
-    for number in range(25):
-        faults.append(Problem(file="f", message=str(number)))
-    whole = Faults("g")
-    whole.extend(MachineFileError(faults.problems), line=7)
-    whole.append(Problem(file="g", message="last"))
-    assert [problem.message for problem in whole.problems] == [
-        *map(str, range(20)),
-        "has 6 more faults, not listed",
-    ]
-    assert {problem.line for problem in whole.problems[:-1]} == {7}
 
 
 @pytest.mark.parametrize(

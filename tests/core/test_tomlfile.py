@@ -10,9 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.each import each
-from selfhost.core.errors import MAX_PROBLEMS
-from selfhost.core.records import Record, read_by
-from selfhost.core.tomlfile import MAX_FILE_BYTES, Document, Table, key_name
+from selfhost.core.tomlfile import MAX_FILE_BYTES, Document, Table
 
 
 def _document(text: str) -> Document:
@@ -188,39 +186,6 @@ def test_hostile_content_is_one_clear_problem(content: bytes, message: str) -> N
     assert document.values == {}
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "".join(f"key{number} = 1\n" for number in range(20_000)),
-        "k" * 100_000 + " = 1\n",
-        "a = 0x" + "f" * 100_000,
-        "a = [" + "1," * 50_000 + "]",
-        "a = [\n" + "1,\n" * 20_000 + "]",
-        "".join(f"[[a{number}]]\n" for number in range(20_000)),
-        "a = {" + "x." * 60 + "x = " + "{b = " * 100 + "1" + "}" * 101,
-    ],
-    ids=[
-        "many keys",
-        "long key",
-        "large number",
-        "long list",
-        "long list over lines",
-        "many tables",
-        "deep",
-    ],
-)
-def test_many_faults_are_counted_and_not_all_listed(text: str) -> None:
-    """A file that is all faults lists twenty, counts the rest, and no line of a message is longer than a person reads."""
-    document = _document(text)
-    assert document.ok
-    root = document.root
-    root.integer("a")
-    root.strings("a")
-    root.close()
-    assert 1 <= len(document.problems) <= MAX_PROBLEMS + 1
-    assert all(len(str(problem)) < 400 for problem in document.problems)
-
-
 def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("a = 1\n")
@@ -267,41 +232,6 @@ def test_a_wrong_value_is_one_problem_and_no_value(
     assert got is None or isinstance(got, tuple)
 
 
-def test_right_values_pass() -> None:
-    """What TOML can say arrives unchanged; sentences lose only their line breaks."""
-    root = _document(
-        "s = 'x'\ni = 0\nf = 2\nb = false\nd = 2024-02-29\ny = '2024'\nm = '2024-05'\nl = ['a', 'b']\nn = [1]\nt = '''\n one\n two'''\n"
-    ).root
-    assert (root.string("s"), root.integer("i"), root.number("f"), root.boolean("b")) == (
-        "x",
-        0,
-        2.0,
-        False,
-    )
-    assert (root.date("d"), root.date("y", partial=True), root.date("m", partial=True)) == (
-        "2024-02-29",
-        "2024",
-        "2024-05",
-    )
-    assert (root.strings("l"), root.integers("n"), root.text("t"), root.string("none")) == (
-        ("a", "b"),
-        (1,),
-        "one two",
-        None,
-    )
-    assert root.close()
-    assert root.document.ok
-
-
-def test_compiled_values_have_no_line_and_dates_as_text() -> None:
-    """Values that were compiled earlier read the same, without a line."""
-    document = Document("x.toml", {"d": "2024-02-29", "e": "2024-02-99", "n": "7"})
-    assert document.root.date("d") == "2024-02-29"
-    assert document.root.date("e") is None
-    assert document.root.integer("n") is None
-    assert [problem.line for problem in document.problems] == [None, None]
-
-
 def test_unknown_keys_are_all_noted() -> None:
     """`close` names every key that nobody asked for, with the one that was meant, and says whether there was one."""
     document = _document("heds = 1\n\nzebra = 2\n")
@@ -312,14 +242,6 @@ def test_unknown_keys_are_all_noted() -> None:
         (1, "heds", "did you mean heads?"),
         (3, "zebra", "known here: heads"),
     ]
-
-
-def test_key_names_read_as_toml() -> None:
-    """A path prints as it would be typed: quotes where TOML wants them, numbers for elements."""
-    assert key_name(("files", 0, "bytes", "Q4_K_M")) == "files[0].bytes.Q4_K_M"
-    assert key_name(("tensors", "blk.*.attn_q.weight", 1)) == 'tensors."blk.*.attn_q.weight"[1]'
-    assert key_name(("",)) == '""'
-    assert key_name(("größe",)) == '"größe"'
 
 
 @settings(max_examples=150, deadline=None)
@@ -337,23 +259,3 @@ def test_no_bytes_raise(content: bytes) -> None:
     last = content.count(b"\n") + 1
     assert all(problem.line is None or 1 <= problem.line <= last for problem in document.problems)
     assert isinstance(document.root, Table)
-
-
-def test_a_record_is_read_by_what_its_fields_say() -> None:
-    """A missing or wrong key leaves the default, a required one None; faults are noted as by the getters themselves."""
-
-    class Kettle(Record):
-        litres: int = read_by(Table.integer, name="volume", required=True, minimum=1)
-        colour: str = read_by(Table.string, choices=("red", "black"), default="black")
-        origin: str = ""
-
-    table = Document.parse("f", b"volume = 2\ncolor = 3\n").root
-    assert table.fields(Kettle) == {"litres": 2, "colour": "black"}
-    assert not table.close()
-    assert [problem.message for problem in table.document.problems] == ["is not a known key"]
-    assert Kettle(litres=2).colour == "black"
-    with pytest.raises(TypeError, match="litres"):
-        Kettle()  # type: ignore[call-arg]
-    empty = Document.parse("f", b"colour = 'blue'\n").root
-    assert empty.fields(Kettle) == {"litres": None, "colour": "black"}
-    assert [problem.key for problem in empty.document.problems] == ["volume", "colour"]
