@@ -447,31 +447,3 @@ def test_the_health_check_drains_for_a_broken_policy_alone(
         words = drained.read_text(encoding="utf-8")
         assert "NodeName=n1 State=DRAIN Reason=SELFHOST CRITICAL" in words
         assert "|" not in words
-
-
-@pytest.mark.skipif(shutil.which("timeout") is None, reason="no timeout(1)")
-@pytest.mark.parametrize(
-    ("program", "line", "is_drained"),
-    [
-        (
-            "echo 'judged 3 of 9 models' >&2; echo 'SELFHOST CRITICAL: no room | a=1'; exit 2",
-            "SELFHOST CRITICAL: no room | a=1",
-            True,
-        ),
-        ("echo 'no such policy' >&2; echo 'see --help' >&2; exit 3", "no such policy", False),
-    ],
-    ids=["slow", "silent"],
-)
-def test_the_health_check_finds_the_answer_among_other_lines(
-    program: str,
-    line: str,
-    is_drained: bool,
-    tmp_path: Path,
-    source_environment: dict[str, str],
-) -> None:
-    """Progress on standard error comes before the answer where the node is busy."""
-    selfhost = stand_ins(tmp_path, audits=program) / "audits"
-    (tmp_path / "slurm.conf").write_text(f"SELFHOST={selfhost}\nSELFHOST_DRAIN=yes\n", "utf-8")
-    done = health_check(tmp_path, source_environment)
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"{line}\n", "")
-    assert (tmp_path / "drained").exists() is is_drained

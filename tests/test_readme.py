@@ -123,15 +123,6 @@ def test_the_picture_holds_what_the_program_prints(theme: str) -> None:
     assert not re.search(r"url\(['\"]?http|@import|<script|href", path.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("theme", readme_picture.THEMES)
-def test_a_picture_can_be_drawn(theme: str) -> None:
-    """The script makes SVG of any screen; colours differ by theme, words do not."""
-    drawn = readme_picture.picture("\x1b[1;32mRUNS\x1b[0m here & <there>", theme)
-    assert "RUNS here & <there>" in "".join(ElementTree.fromstring(drawn).itertext()).replace(
-        "\xa0", " "
-    )
-
-
 def test_reason_codes_are_the_codes() -> None:
     """The table lists every code under its check, and none beyond."""
     rows = dict(re.findall(r"^\| (\w+) \| ((?:`[a-z-]+` ?)+)\|$", ANSWERS, re.MULTILINE))
