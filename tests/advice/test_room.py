@@ -11,8 +11,8 @@ from selfhost.machine.changes import apply
 from selfhost.machine.record import Accelerator
 
 
-@pytest.mark.parametrize("name", ["mistral-7b", "gemma-3-12b-it", "qwen3-8b", "gpt2", "phi-4"])
-@pytest.mark.parametrize("gib", [3, 6, 12, 24])
+@pytest.mark.parametrize("name", ["mistral-7b", "gemma-3-12b-it", "gpt2"])
+@pytest.mark.parametrize("gib", [3, 12])
 def test_the_room_is_right_at_the_byte(name: str, gib: int) -> None:
     """The longest context and the most sequences fit; one token or one sequence more does not, or the model ends there."""
     machine = VM.replace(

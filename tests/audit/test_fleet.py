@@ -122,98 +122,6 @@ def said(row: Row) -> object:
     )  # fmt: skip
 
 
-# machines with one accelerator of several sizes, several alike, one that shares the RAM, and none,
-# of three systems
-SPLITTING = (
-    "desktop-rtx3060-12gb", "desktop-rtx4090-24gb", "aws-g4dn.xlarge", "desktop-2x-rtx3090",
-    "aws-g4dn.12xlarge", "laptop-rtx4060-16gb", "github-windows-4-core-gpu", "mac-mini-m4-pro-24gb",
-    "desktop-ryzen-5600-16gb", "gcp-e2-standard-4",
-)  # fmt: skip
-# dense, experts, too large for most and two that take the same, a stated pace, planning, other work
-SPLIT_MODELS = """
-schema = 1
-[[class]]
-name = "planned"
-match = { label = { site = "s0" } }
-memory = "total"
-[[model]]
-name = "qwen3-32b"
-[[model]]
-name = "mixtral-8x7b"
-min_tokens_per_second = 9
-[[model]]
-name = "llama-3.3-70b"
-[[model]]
-name = "hermes-4-70b"
-[[model]]
-name = "deepseek-r1-distill-llama-70b"
-[[model]]
-name = "olmo-3.1-32b-instruct"
-machines = ["label:site=s[0-2]"]
-min_tokens_per_second = 3
-[[model]]
-name = "qwen3-14b"
-parallel = 3
-min_tokens_per_second = 6
-[[model]]
-name = "qwen3-30b-a3b-instruct-2507"
-[[model]]
-name = "nous-hermes-2-mixtral-8x7b-dpo"
-[[model]]
-name = "flux.1-dev"
-[[model]]
-name = "whisper-large-v3"
-[[exception]]
-model = "llama-3.3-70b"
-rule = "memory"
-reason = "larger machines come"
-owner = "ops"
-machines = ["label:site=s1"]
-expires = 2027-01-01
-"""
-
-
-def splitting_fleet(count: int) -> str:
-    """Machines that differ in what is free of their accelerators and of the RAM, and in its
-    bandwidth; of some the memory, its limit, its bandwidth or what is free of a card was not read, or the limit is below the total.
-    """
-    rng = random.Random(12)
-    known = [load(name).machine.to_json() for name in SPLITTING]
-    lines = []
-    for number in range(count):
-        record = dict(rng.choice(known))
-        total = record["memory_total_bytes"] - 4096 * rng.randrange(4096)
-        limit = total // 2 if rng.random() < 0.1 else total
-        record.update(
-            name=f"m-{number:03d}",
-            labels={"site": f"s{rng.randrange(4)}"},
-            planning=False,
-            memory_total_bytes=total,
-            memory_limit_bytes=None if rng.random() < 0.1 else limit,
-            memory_available_bytes=int(limit * rng.uniform(0.05, 0.97)),
-        )
-        used = rng.choice([0, 0, 450 << 20, rng.randrange(12 << 30)])
-        # what another system records has no free memory
-        is_read = rng.random() < 0.85
-        record["accelerators"] = [
-            {
-                **card,
-                "memory_free_bytes": max(0, card["memory_total_bytes"] - used) if is_read else None,
-            }
-            if card["memory_total_bytes"] and not card["unified"]
-            else card
-            for card in record["accelerators"]
-        ]
-        if rng.random() < 0.6:
-            usual = record["memory_bandwidth_bytes_per_second"] or 40 * 10**9
-            record["memory_bandwidth_bytes_per_second"] = int(usual * rng.uniform(0.3, 1.3))
-        if rng.random() < 0.15:
-            sizes = ("memory_total_bytes", "memory_limit_bytes", "memory_available_bytes")
-            record.update(dict.fromkeys(sizes))
-        lines.append(json.dumps(record))
-    return "\n".join(lines)
-
-
 @cache
 def judge() -> PolicyJudge:
     return PolicyJudge(catalogue(), TODAY)
@@ -237,20 +145,10 @@ def one_by_one(policy: Policy, machines: Machines) -> Audit:
     return run_audit(policy, machines, judge(), today=TODAY)
 
 
-FLEETS = {
-    "unread facts, classes, exceptions and models side by side": (POLICY, fleet(150)),
-    "models split between accelerator and RAM": (SPLIT_MODELS, splitting_fleet(150)),
-}
-
-
-@pytest.mark.parametrize("name", FLEETS)
-def test_a_fleet_gets_the_verdicts_of_one_by_one(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_fleet_gets_the_verdicts_of_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each row with its deciding findings, each count and the fate of each exception is the same; of each group under one model the count, the first names and the largest shortfall."""
-    text, records = FLEETS[name]
-    policy = read_policy(Document.parse("audit.toml", text.encode()))
-    machines = load_machines("-", stdin=records.encode()).machines
+    policy = read_policy(Document.parse("audit.toml", POLICY.encode()))
+    machines = load_machines("-", stdin=fleet(150).encode()).machines
     alone = one_by_one(policy, machines)
     monkeypatch.setattr(run, "MOST_ALONE", 0)
     monkeypatch.setattr(pool, "_processors", lambda: 2)

@@ -128,10 +128,8 @@ def test_an_audit_takes_the_models_own_default() -> None:
     assert (verdict.workload.runtime, verdict.workload.quantization) == ("llama.cpp", "Q4_K_M")
 
 
-@pytest.mark.parametrize("model", ["flux-dev", "flux.1-schnell", "sd3.5-large"])
-@pytest.mark.parametrize(
-    "machine", ["desktop-rtx3060-12gb", "desktop-rtx5080-16gb", "desktop-rtx4090-24gb"]
-)
+@pytest.mark.parametrize("model", ["flux-dev", "sd3.5-large"])
+@pytest.mark.parametrize("machine", ["desktop-rtx3060-12gb", "desktop-rtx4090-24gb"])
 def test_a_picture_runs_on_the_gpu_in_a_smaller_type_or_a_part_at_a_time(
     model: str, machine: str
 ) -> None:
@@ -209,18 +207,12 @@ def test_quantized_pictures_weigh_what_pytorch_reserved(
     assert weights.bytes == pytest.approx(loaded_gib * GIB, rel=0.03)
 
 
-PARTS = 4
-
-
-@pytest.mark.parametrize("part", range(PARTS))
-def test_the_route_is_never_worse_than_that_of_the_models_own_default(part: int) -> None:
-    """Every other model on some profile and each profile with some models: the same route for text, for a
-    list that is tried the same or a better one.
-    """
+def test_the_route_is_never_worse_than_that_of_the_models_own_default() -> None:
+    """Each seventh model on some profile: the same route for text, for a list that is tried the same or a better one."""
     profiles = all_profiles()
     open_ids = [id for id in IDS if not CATALOGUE.spec(id).closed]
-    for index, id in list(enumerate(open_ids))[2 * part :: 2 * PARTS]:
-        machine = profiles[index // 2 * 5 % len(profiles)].machine
+    for index, id in enumerate(open_ids[::7]):
+        machine = profiles[index * 5 % len(profiles)].machine
         own = route(Workload(), machine, id, follows_machine=False)
         best = route(Workload(), machine, id, follows_machine=True)
         if follows_a_list(CATALOGUE.spec(id), Workload()):
@@ -229,7 +221,7 @@ def test_the_route_is_never_worse_than_that_of_the_models_own_default(part: int)
             assert best is own, (id, machine.name)
 
 
-@pytest.mark.parametrize("machine", ["desktop-rtx3060-12gb", "macbook-air-m2-16gb"])
+@pytest.mark.parametrize("machine", ["desktop-rtx3060-12gb"])
 def test_the_list_judges_what_check_judges(machine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runtime, quantization, placement, pace and route, of rank() as of `list`."""
     where = profile(machine)

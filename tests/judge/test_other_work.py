@@ -1,18 +1,20 @@
 """The pace of work that is no text, beside runs that others published."""
 
+from __future__ import annotations
+
 import re
 from typing import Any
 
 import pytest
 
 from helpers.desktops import machine_with
-from selfhost import Machine, Workload, check
+from selfhost import Machine, Verdict, Workload, check
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.errors import WorkloadError
 from selfhost.judge.checks import Outcome
 from selfhost.judge.pace.pictures import denoising_of, picture_operations
-from selfhost.judge.record import Verdict
 from selfhost.machine.named import machine_named
+from selfhost.machine.profiles import load
 
 
 def seen(model: str, machine: Machine, **asked: Any) -> Verdict:
@@ -269,7 +271,7 @@ def test_a_picture_takes_what_others_published(
 
 
 @pytest.mark.parametrize(
-    "name", ["parakeet-tdt-0.6b-v2", "parakeet-tdt-0.6b-v3", "parakeet-tdt-1.1b", "parakeet-rnnt-1.1b", "parakeet-ctc-1.1b"]
+    "name", ["parakeet-tdt-0.6b-v2", "parakeet-ctc-1.1b"]
 )  # fmt: skip
 def test_full_attention_holds_scores_of_every_pair_of_frames(name: str) -> None:
     """One of the tensors of an hour, 45,000 frames of 12.5 a second, 8 heads and 4 bytes, is 65 GB; those of 1.1 x 10^9
@@ -283,3 +285,71 @@ def test_full_attention_holds_scores_of_every_pair_of_frames(name: str) -> None:
     assert short is not None
     assert short.memory is not None
     assert short.memory.high_bytes < 8e9
+
+
+def of(model: str, seconds: int | None, machine: str = "server-8x-h100") -> Verdict:
+    return check(model, Workload(audio_seconds=seconds), machine=load(machine).machine)
+
+
+@pytest.mark.parametrize(
+    ("model", "longest"),
+    [
+        # model card: up to 30 minutes of audio to transcribe
+        ("voxtral-mini-3b-2507", 1800),
+        # model card: 40 seconds
+        ("canary-qwen-2.5b", 40),
+        # model card: 24 minutes with full attention
+        ("parakeet-tdt-0.6b-v3", 1440),
+        # transformers 5.23.0: GlmAsrProcessor(max_audio_len=655) cuts the rest off
+        ("glm-asr-nano-2512", 655),
+        # the feature extractor of Whisper, whose encoder it has
+        ("qwen2-audio-7b-instruct", 30),
+    ],
+)
+def test_no_model_runs_with_a_longer_recording_than_it_hears(model: str, longest: int) -> None:
+    codes = {
+        seconds: [finding.code for finding in of(model, seconds).findings]
+        for seconds in (longest, longest + 1)
+    }
+    assert "context-recording-too-long" not in codes[longest]
+    assert "context-recording-too-long" in codes[longest + 1]
+    assert not of(model, longest + 1).can_run
+
+
+def memory(model: str, seconds: int) -> tuple[int, int]:
+    needs = of(model, seconds).needs
+    assert needs is not None
+    assert needs.memory is not None
+    return sum(term.bytes for term in needs.memory.terms), needs.memory.high_bytes
+
+
+def test_the_cache_of_a_long_recording_counts() -> None:
+    """Granite's text model caches 40 layers of 8 heads of 128 keys and values in 16 bits for each
+    of 10 tokens a second: 11.8 GB in two hours.
+    """
+    cache_bytes = 40 * 8 * 128 * 2 * 2 * 10 * 7200
+    more_bytes = memory("granite-speech-3.3-8b", 7200)[0] - memory("granite-speech-3.3-8b", 30)[0]
+    assert cache_bytes < more_bytes < 2 * cache_bytes
+
+
+def test_what_a_card_says_fits_fits_nearly() -> None:
+    """Parakeet's card: 24 minutes with full attention on an A100 of 80 GB, so less than half of
+    that takes less than a quarter of it.
+    """
+    assert memory("parakeet-tdt-0.6b-v3", 1440)[1] < 83e9
+    assert memory("parakeet-tdt-0.6b-v3", 1440)[0] > 40e9
+    assert memory("parakeet-tdt-0.6b-v3", 600)[0] < 20e9
+
+
+def test_a_long_recording_is_not_judged_in_silence_by_a_short_one() -> None:
+    """Nobody measured SeamlessM4T with an hour."""
+    codes = {
+        seconds: {finding.code for finding in of("seamless-m4t-v2-large", seconds).findings}
+        for seconds in (30, 3600)
+    }
+    assert "context-unmeasured" not in codes[30]
+    assert "context-unmeasured" in codes[3600]
+    # Whisper hears half a minute at a time, whatever the length
+    whisper = of("whisper-large-v3", 36_000)
+    assert whisper.can_run
+    assert not whisper.finding("context")

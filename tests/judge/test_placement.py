@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from helpers.desktops import machine_with
 from judge.small import (
     BIG,
     GIB,
@@ -16,12 +17,14 @@ from judge.small import (
     needs_of,
     question,
 )
-from selfhost import api
+from selfhost import Route, Workload, api, check, size
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.records import Unread
-from selfhost.core.workload import Workload
 from selfhost.judge.checks import Outcome
 from selfhost.judge.judging import considered, judge
-from selfhost.judge.record import Route
+from selfhost.judge.pace.speed import PaceRange
+from selfhost.judge.question import ask
+from selfhost.machine.record import Machine
 
 
 def test_an_unread_accelerator_decides_only_where_the_ram_is_too_small() -> None:
@@ -202,3 +205,78 @@ def test_of_two_cards_that_hold_it_the_faster_has_it(cards: str, chosen: str) ->
     assert verdict.needs is not None
     assert verdict.needs.memory is not None
     assert {term.where for term in verdict.needs.memory.terms} == {chosen, "host"}
+
+
+def pace(machine: Machine, model: str, quantization: str, runtime: str) -> PaceRange:
+    workload = Workload(quantization=quantization, runtime=runtime, context_tokens=2048)
+    catalogue = open_catalogue()
+    judged = judge(ask(catalogue.spec(model), workload, catalogue, machine), machine)
+    assert judged.speed is not None
+    assert judged.speed.decode is not None
+    return judged.speed.decode
+
+
+def held_by_each(machine: Machine, model: str, quantization: str) -> list[int]:
+    """Bytes that each accelerator holds in Transformers; [] where it is not placed on them."""
+    workload = Workload(quantization=quantization, runtime="transformers", context_tokens=2048)
+    catalogue = open_catalogue()
+    needs = judge(ask(catalogue.spec(model), workload, catalogue, machine), machine).needs
+    assert needs is not None
+    assert needs.memory is not None
+    terms = needs.memory.terms if needs.placement == "accelerator" else ()
+    wheres = sorted({term.where for term in terms} - {"host"})
+    return [sum(term.bytes for term in terms if term.where == where) for where in wheres]
+
+
+def test_layers_are_spread_over_gpus_that_hold_them_together() -> None:
+    """Qwen2.5 72B in BF16 on two A100 took 136.2 GiB (its speed benchmark), about as much on each."""
+    machine = machine_with("NVIDIA A100-SXM4-80GB", 80)
+    pair = machine.replace(accelerators=2 * (machine.accelerators or ()))
+    first, second = held_by_each(pair, "qwen2.5-72b-instruct", "bfloat16")
+    assert (first + second) / 2**30 == pytest.approx(136.2, rel=0.03)
+    assert first / second == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize(("card", "size_gib", "fits"), [("RTX 3090", 24, True), ("T4", 16, False)])
+def test_no_layer_is_left_to_the_ram(card: str, size_gib: int, fits: bool) -> None:
+    """70B in NF4 takes about 40 GiB: two cards of 24 hold it, two of 16 do not, and RAM computes none of it beside them."""
+    machine = machine_with(f"NVIDIA {card}", size_gib)
+    pair = machine.replace(accelerators=2 * (machine.accelerators or ()))
+    assert (len(held_by_each(pair, "llama-3.1-70b-instruct", "nf4")) == 2) is fits
+
+
+_ASKED = Workload(runtime="sglang")
+
+
+@pytest.mark.parametrize(("gpu", "usual"), [("rtx 4090", "llama.cpp"), ("8x h100", "vllm")])
+def test_it_is_judged_where_it_is_asked_for_alone(gpu: str, usual: str) -> None:
+    """It takes the place of no other program."""
+    assert check("llama-3.1-8b", machine=gpu).workload.runtime == usual
+    verdict = check("llama-3.1-8b", _ASKED, machine=gpu)
+    assert verdict.route is Route.LOCAL
+    assert any(
+        line.startswith("python3 -m sglang.launch_server --model-path") for line in verdict.commands
+    )
+
+
+@pytest.mark.parametrize(
+    ("gpu", "tokens", "runs"),
+    [
+        # 24,564 MiB less 7,280 of the default, of which weights take 15.0 GiB: some 9,000 tokens are left
+        ("rtx 4090", 4096, True),
+        ("rtx 4090", 65_536, False),
+        # 80 GB leave 67 GiB
+        ("h100", 131_072, True),
+    ],
+)
+def test_what_it_leaves_free_bounds_the_context(gpu: str, tokens: int, runs: bool) -> None:
+    """sglang 0.5.23, handle_gpu_memory_settings: what is left over follows from the size of the GPU."""
+    verdict = check("llama-3.1-8b", _ASKED.replace(context_tokens=tokens), machine=gpu)
+    assert (verdict.route is Route.LOCAL) is runs
+
+
+def test_its_container_starts_it_by_name() -> None:
+    """The image starts nothing by itself (SGLang documentation, quickstart: docker run … python3 -m sglang.launch_server)."""
+    container = size("llama-3.1-8b", _ASKED, machine="rtx 4090")
+    assert container.image == "lmsysorg/sglang:latest"
+    assert container.image_arguments[:3] == ("python3", "-m", "sglang.launch_server")
