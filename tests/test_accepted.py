@@ -336,32 +336,6 @@ def test_a_record_that_is_read_is_judged(
         commanded(chance, model, "--machine", str(path))
 
 
-@pytest.mark.parametrize("seed", ["deepseek-r1-0528", "falcon-h1-3b-instruct"])
-@pytest.mark.usefixtures("few_listed")
-def test_a_spec_of_sizes_that_do_not_divide_spoils_no_other(
-    seed: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """It is left aside with its fault told; the commands answer about the others, and exit 2 for itself."""
-    text = own_text(seed).replace("experts = 256", "experts = 256, groups = 3000, groups_used = 2")
-    text = re.sub(r"inner_length = \d+", "inner_length = 3", text)
-    (tmp_path / "own.toml").write_text(text, encoding="utf-8")
-    beside, here = ("--specs", str(tmp_path)), ("--machine", "desktop-rtx4090-24gb")
-    assert main(["list", "--family", "gpt-2", *beside, *here]) == 0
-    said = capsys.readouterr()
-    assert "which does not divide" in said.err
-    assert "gpt2" in said.out
-    assert main(["check", "gpt2", *beside, *here]) == 0
-    assert "which does not divide" in capsys.readouterr().out
-    for words in (
-        ["check", "own", *here],
-        ["show", "own", *here],
-        ["plan", "own"],
-        ["compare", "own", "gpt2", *here],
-    ):
-        assert main([*words, *beside]) == 2
-        assert "which does not divide" in capsys.readouterr().err
-
-
 def test_a_config_of_groups_that_share_no_experts_is_told_by_its_key(tmp_path: Path) -> None:
     """n_group of DeepSeek V3's config.json, whose class has 256 experts: the reason names it, and nothing is counted."""
     path = tmp_path / "config.json"

@@ -36,14 +36,12 @@ from selfhost import (
     rank,
     size,
 )
-from selfhost.advice.shown import describe
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.cli import main as cli
 from selfhost.core.errors import NotAModelError
 from selfhost.judge.judging import judge
 from selfhost.judge.question import ask
 from selfhost.machine.profiles import load
-from selfhost.machine.record import Accelerator
 
 # what is said of a list is said of any
 pytestmark = pytest.mark.usefixtures("few_listed")
@@ -516,23 +514,6 @@ def test_llama_cpp_serves_no_more_sequences_than_it_can() -> None:
     )
 
 
-@pytest.mark.parametrize("runtime", ["vllm", "transformers", "mlx", "llama.cpp", "ollama"])
-def test_a_cache_type_is_refused_where_the_runtime_does_not_take_it(runtime: str) -> None:
-    """q8_0 is a type of ggml: vLLM's --kv-cache-dtype, transformers and mlx-lm's --kv-bits know no such name."""
-    workload = Workload(runtime=runtime, kv_cache_type="q8_0")
-    if runtime in ("llama.cpp", "ollama"):
-        assert check("llama-3.2-1b", workload, machine=VM).route is Route.LOCAL
-        return
-    with pytest.raises(
-        WorkloadError, match=r"in the type of the model( or in fp8)?, not in q8_0"
-    ) as refused:
-        check("llama-3.2-1b", workload, machine=VM)
-    assert "llama.cpp" in (refused.value.problems[0].remedy or "")
-    assert "q8_0" not in str(
-        check("llama-3.2-1b", Workload(runtime=runtime, kv_cache_type="f16"), machine=VM).commands
-    )
-
-
 @pytest.mark.parametrize(
     "id", ["kokoro-82m", "whisper-small", "sdxl-turbo", "clip-vit-base-patch32", "musicgen-small"]
 )
@@ -554,29 +535,3 @@ def test_a_cache_type_that_llama_cpp_refuses_is_refused(runtime: str) -> None:
     with pytest.raises(WorkloadError, match="the head size 80 is not a multiple of 32") as refused:
         check("phi-2", Workload(runtime=runtime, kv_cache_type="q8_0"), machine=VM)
     assert [problem.key for problem in refused.value.problems] == ["kv_cache_type"]
-
-
-def test_show_and_check_name_the_same_memory_for_a_quantization() -> None:
-    """Split with a card both sides need a compute buffer: what `show` lists for BF16 is what `check --quant BF16` takes."""
-    card = Accelerator(
-        vendor="nvidia",
-        name="a card",
-        memory_total_bytes=16 * GIB,
-        memory_free_bytes=16 * GIB,
-        unified=False,
-    )
-    machine = VM.replace(
-        memory_total_bytes=64 * GIB,
-        memory_limit_bytes=64 * GIB,
-        memory_available_bytes=60 * GIB,
-        accelerators=(card,),
-    )
-    sizes = {
-        size.quantization: size.memory_bytes
-        for size in describe(open_catalogue(), "llama-3.1-8b", Workload(), machine).sizes
-    }
-    for quantization in ("BF16", "Q4_K_M"):
-        needs = check("llama-3.1-8b", Workload(quantization=quantization), machine=machine).needs
-        assert needs is not None
-        assert needs.memory is not None
-        assert sizes[quantization] == needs.memory.high_bytes

@@ -219,18 +219,13 @@ def test_who_types_a_tag_of_ollama_is_given_ollamas_line(typed: str, tag: str) -
 @pytest.mark.parametrize(
     ("typed", "fetched"),
     [
-        # the card of the repository lists both
+        # the card of the repository lists it
         (
             "Meta-Llama-3.1-70B-Instruct-IQ2_M.gguf",
             "bartowski/Meta-Llama-3.1-70B-Instruct-GGUF:IQ2_M",
         ),
-        (
-            "Meta-Llama-3.1-70B-Instruct-Q3_K_M.gguf",
-            "bartowski/Meta-Llama-3.1-70B-Instruct-GGUF:Q3_K_M",
-        ),
         # public programs load these; bartowski's name begins with the publisher's account since 2025
         ("Qwen3-8B-IQ2_M.gguf", "bartowski/Qwen_Qwen3-8B-GGUF:IQ2_M"),
-        ("Qwen_Qwen3.5-0.8B-Q4_K_L.gguf", "bartowski/Qwen_Qwen3.5-0.8B-GGUF:Q4_K_L"),
         # mradermacher's static repositories hold Q3_K_M, Unsloth's as well (janhq/model-catalog)
         ("olmOCR-2-7B-1025-Q3_K_M.gguf", "mradermacher/olmOCR-2-7B-1025-GGUF:Q3_K_M"),
         ("Qwen3-VL-32B-Instruct-Q3_K_S.gguf", "unsloth/Qwen3-VL-32B-Instruct-GGUF:Q3_K_S"),

@@ -24,12 +24,6 @@ from selfhost.audit.policy import read_policy
 from selfhost.audit.record import Audit, Result, Use
 from selfhost.audit.run import run_audit
 from selfhost.cli import main as cli
-from selfhost.core.errors import (
-    Problem,
-    SelfhostError,
-    UnknownModelError,
-    WorkloadError,
-)
 from selfhost.core.tomlfile import Document
 from selfhost.core.workload import Workload
 from selfhost.judge.checks import CHECKS, Finding, Outcome
@@ -234,49 +228,6 @@ def test_one_machine_is_judged_by_its_part_of_a_fleets_policy(outcome: Outcome, 
     assert "gpt2 (class:big)" in audit_text.render(made)
 
 
-@pytest.mark.parametrize(
-    ("error", "message", "remedy"),
-    [
-        (
-            UnknownModelError(
-                'no model is called "mistral-7b"', nearest=["mixtral-8x7b"], remedy="see the list"
-            ),
-            'no model is called "mistral-7b"',
-            'did you mean "mixtral-8x7b"?',
-        ),
-        (
-            WorkloadError(
-                [Problem(file="workload", key="quantization", message="nobody makes Q9")]
-            ),
-            "nobody makes Q9",
-            None,
-        ),
-    ],
-)
-def test_what_cannot_be_judged_anywhere_is_a_problem_of_the_policy(
-    error: SelfhostError, message: str, remedy: str | None
-) -> None:
-    """A wrong name or quantization is told once, with the policy's line, not once per machine; the other models are judged."""
-    policy = read_policy(
-        Document.parse(
-            "audit.toml",
-            b'schema = 1\n[[model]]\nname = "mistral-7b"\nquantization = "Q9"\n[[model]]\nname = "gpt2"\n',
-        )
-    )
-
-    def judge(wanted: Wanted, workload: Workload, machine: Machine) -> Verdict:
-        asked = wanted.name
-        if asked == "mistral-7b":
-            raise error
-        return verdict(asked, workload, machine, ())
-
-    made = run_audit(policy, [Machine(name="a"), Machine(name="b")], judge, today=TODAY)
-    (problem,) = made.problems
-    assert (problem.file, problem.message, problem.remedy) == ("audit.toml", message, remedy)
-    assert problem.line == (4 if isinstance(error, WorkloadError) else 3)
-    assert (made.exit_code, [row.wanted.name for row in made.rows]) == (2, ["gpt2", "gpt2"])
-
-
 def test_unknown_membership_is_an_unknown_row() -> None:
     """Where nobody can say whether a machine is of the class, the row is unknown, with the fact that is missing: never skipped."""
     text = (
@@ -340,41 +291,6 @@ def test_an_exception_ends_on_its_day(today: str, code: int, use: Use) -> None:
     assert (made.exit_code, made.exceptions[0].use, made.exceptions[0].rows) == (code, use, 1)
     assert len(checked_json(made)["exceptions"][use.value]) == 1
     assert ("ended on 2027-03-31" in audit_text.render(made)) is (use is Use.EXPIRED)
-
-
-def test_machines_that_fare_alike_are_told_once_with_the_worst_figures() -> None:
-    """Same results for the same reasons, whatever the figures: one class, its count, first names and largest shortfall."""
-    policy = read_policy(Document.parse("audit.toml", ("schema = 1\n" + ONE).encode()))
-
-    def judge(wanted: Wanted, workload: Workload, machine: Machine) -> Verdict:
-        asked = wanted.name
-        number = int(machine.name[1:])
-        if number > 7:
-            return verdict(asked, workload, machine, (finding("disk", FAIL, 5),))
-        return verdict(
-            asked,
-            workload,
-            machine,
-            (finding("memory", FAIL, 100 + number % 5, f"short by {100 + number % 5}"),),
-        )
-
-    made = run_audit(
-        policy, [Machine(name=f"m{number}") for number in range(1, 9)], judge, today=TODAY
-    )
-    first, second = made.groups
-    assert (first.count, first.names, first.name, first.rows[0].machine) == (
-        7,
-        ("m1", "m2", "m3", "m4", "m5", "m6", "m7"),
-        "m1 and 6 more",
-        "m4",
-    )
-    assert (second.count, second.name) == (1, "m8")
-    value = checked_json(made)
-    assert (value["machines"], [each["count"] for each in value["classes"]]) == (8, [7, 1])
-    assert [each["example"] for each in value["verdicts"]] == ["m4", "m8"]
-    assert value["verdicts"][0]["reasons"][0]["reason"] == "short by 104"
-    assert len(audit_json.jsonl(made).splitlines()) == 8
-    assert "m4: memory: short by 104" in audit_text.render(made)
 
 
 MIXED = (

@@ -213,13 +213,9 @@ def test_json_and_text(engine: str, tmp_path: Path, capsys: pytest.CaptureFixtur
     "words",
     [
         ["llama-3.3-70b", "--spread", "exo"],
-        ["llama-3.3-70b", "--machines", "F"],
         ["llama-3.3-70b", "--machines", "F", "--spread", "petals"],
-        ["llama-3.3-70b", "gpt2", "--machines", "F", "--spread", "exo"],
         ["llama-3.3-70b", "--machines", "F", "--spread", "exo", "--runtime", "vllm"],
-        ["llama-3.3-70b", "--machines", "F", "--spread", "exo", "--machine", "dgx-spark"],
         ["gpt-4o", "--machines", "F", "--spread", "exo"],
-        ["whisper-base", "--machines", "F", "--spread", "exo"],
         ["llama-3.3-70b", "--machines", "absent.json", "--spread", "exo"],
     ],
 )

@@ -87,7 +87,6 @@ def test_golden(name: str, golden: Golden, capsys: pytest.CaptureFixture[str]) -
     ("words", "remedy"),
     [
         (("check", "gpt2", "-q"), "the exit code is the answer"),
-        (("list", "--quiet"), "the exit code is the answer"),
         (("check", "gpt2", "--version"), "`selfhost --version`"),
         (("--context", "8k", "gpt2"), "stands behind its command"),
         (("check", "gpt2", "--context", "4k,8k"), "one number"),
@@ -95,18 +94,13 @@ def test_golden(name: str, golden: Golden, capsys: pytest.CaptureFixture[str]) -
             ("run", "mistral-7b", "--set", "gpu=24GiB:RTX 4090"),
             "`selfhost check mistral-7b --set 'gpu=24GiB:RTX 4090'`",
         ),
-        (("chekc", "gpt2"), "did you mean `selfhost check gpt2`?"),
         (("frobnicate", "gpt2"), "to judge a model: selfhost check frobnicate gpt2"),
         (("recommend",), "`selfhost list`"),
-        (("doctor",), "`selfhost machine`"),
-        (("version",), "`selfhost --version`"),
         (("check", "gpt2", "--on", "RTX 4090"), "did you mean --machine?"),
-        (("list", "--for", "code"), "did you mean --use?"),
         # in the order of `check mistral-7b`
         (("verify", "mistral-7b", "log.txt"), "the model's name as --model NAME"),
         (("check", "gpt2", "--vram", "24"), "--set gpu=24GiB"),
         (("check", "gpt2", "--cpu"), "--gpu none"),
-        (("check", "gpt2", "--engine", "vllm"), "did you mean --runtime?"),
         (("check", "sdxl", "--adapter", "rank=16"), "adapters is not known in Diffusers"),
     ],
 )
@@ -122,7 +116,6 @@ def test_a_habit_from_another_program_is_answered(
 # what is typed -> what is wrong, and what to type instead
 ERRORS: Mapping[str, tuple[str, str]] = {
     "check no-such": ("no-such", "selfhost list"),
-    "check mistral-7bb": ("mistral-7bb", "mistral"),
     "check tiktoken": ("tokenizer", "gpt2"),
     "check gpt2 --contxt 5": ("--contxt", "--context"),
     "chek gpt2": ("chek", "selfhost check"),
@@ -131,28 +124,20 @@ ERRORS: Mapping[str, tuple[str, str]] = {
     "check gpt2 --quant Q4_K_N": ("Q4_K_N", "Q4_K_"),
     "check opt-1.3b --quant Q4_K_M": ("Q4_K_M", "float16"),
     "check gpt2 --context 0": ("--context", "at least 1"),
-    "check gpt2 --context -5": ("-5", "8192"),
     "check gpt2 --reserve=-1GiB": ("-1GiB", "16GiB"),
     "list --max-size 8": ("the unit is missing", "16GB"),
     "list --family mistrall": ("mistrall", "mistral"),
-    "list --family zzz": ("zzz", "selfhost list"),
-    "check gpt2 --reserve '3 bananas'": ("bananas", "16GiB"),
     "check gpt2 --min-speed nan": ("--min-speed", "0"),
     "check gpt2 --tokens-per-day many": ("many", "2M:500k"),
-    "check gpt2 --tokens-per-day 99999999999999999999": ("--tokens-per-day", "at most"),
     "check gpt2 --watts 90": ("--watts", "--tokens-per-day"),
-    "check gpt2 --tokens-per-day 1k --watts 0": ("--watts", "0.1"),
     "check gpt2 --license 'Apache 2'": ("Apache", "SPDX"),
     "check gpt2 --machine no-such.json": ("no-such.json", "selfhost machine"),
     "check gpt2 --machine .": (".", "folder"),
     "check gpt2 --specs no-such-folder": ("no-such-folder", ""),
     "audit no-such.toml": ("no-such.toml", "selfhost audit --init"),
-    "audit --format junitt": ("junitt", "junit"),
     "check gpt2 --output no/such/x.txt": ("no/such/x.txt", "folder"),
-    "check no-such.toml": ("no-such.toml", ""),
     "check mistral-7b --draft ./examples/specs/my-model.toml": ("my-model.toml", "selfhost check"),
     "check ''": ("", "selfhost list"),
-    "check 'a\0b'": ("", "selfhost list"),
     "check '\x1b[31mred'": ("", "selfhost list"),
 }
 
@@ -637,13 +622,6 @@ def test_the_time_a_download_takes(capsys: pytest.CaptureFixture[str]) -> None:
         json.loads(run(capsys, "check", "mistral-7b", *rate, *WITH_MODELS)[1])["download_seconds"]
         == 0
     )
-    small = json.loads(run(capsys, "check", "mistral-7b", *rate, "--machine", str(SMALL))[1])
-    assert all(
-        "--download-speed 12500000B/s" in other["command"] for other in small["alternatives"]
-    )
-    code, _, err = run(capsys, "check", "mistral-7b", "--download-speed", "100mb/s", *ON_RECORD)
-    assert code == 2
-    assert "bits or bytes" in err
 
 
 @pytest.mark.parametrize("name", ["gpt-4o", "midjourney"])

@@ -18,7 +18,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfhost.audit.machines import load_machines
 from selfhost.catalogue.offers import snapshot_day
 from selfhost.cli import main as cli
 from selfhost.core import json_text
@@ -243,21 +242,6 @@ def test_a_list_is_read_item_by_item(
         assert entries(content) == [(None, value) for value in values]
 
 
-@pytest.mark.parametrize("chunk", [3, 64, 1 << 20])
-def test_json_lines_have_their_numbers(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A broken line is told with its number, and those after it are read; empty lines count."""
-    monkeypatch.setattr(json_text, "_CHUNK_BYTES", chunk)
-    text = '{"a": 1}\n\n{"a": \n{"a": "\N{GRINNING FACE}"}\r\n7\n'
-    assert entries(text) == [
-        (1, {"a": 1}),
-        (3, "is not JSON: it ends too early"),
-        (4, {"a": "\N{GRINNING FACE}"}),
-        (5, 7),
-    ]
-    assert entries('{"a": 1}\n') == [(None, {"a": 1})]
-    assert entries('\n{\n"a": 1\n}\n') == [(None, {"a": 1})]
-
-
 @pytest.mark.parametrize(
     ("text", "message", "line"),
     [
@@ -281,16 +265,6 @@ def test_a_list_that_breaks_off_says_where(
     with pytest.raises(Unreadable) as caught:
         entries(text)
     assert (caught.value.reason, caught.value.line) == (message, line)
-
-
-def test_a_key_that_stands_twice_is_a_fault_in_a_fleet_too(tmp_path: Path) -> None:
-    """As in `--machine FILE`: readers of JSON differ in which of the two they take."""
-    (tmp_path / "a.jsonl").write_text(
-        '{"name": "a", "scope": "vm"}\n{"name": "b", "scope": "vm", "scope": "host"}\n'
-    )
-    fleet = load_machines(str(tmp_path / "a.jsonl"))
-    assert [machine.name for machine in fleet.machines] == ["a"]
-    assert [(problem.line, problem.key) for problem in fleet.problems] == [(2, "scope")]
 
 
 # ------------------------------------------------------------------ memory

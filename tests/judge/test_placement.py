@@ -22,7 +22,6 @@ from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.records import Unread
 from selfhost.judge.checks import Outcome
 from selfhost.judge.judging import considered, judge
-from selfhost.judge.pace.speed import PaceRange
 from selfhost.judge.question import ask
 from selfhost.machine.record import Machine
 
@@ -205,15 +204,6 @@ def test_of_two_cards_that_hold_it_the_faster_has_it(cards: str, chosen: str) ->
     assert verdict.needs is not None
     assert verdict.needs.memory is not None
     assert {term.where for term in verdict.needs.memory.terms} == {chosen, "host"}
-
-
-def pace(machine: Machine, model: str, quantization: str, runtime: str) -> PaceRange:
-    workload = Workload(quantization=quantization, runtime=runtime, context_tokens=2048)
-    catalogue = open_catalogue()
-    judged = judge(ask(catalogue.spec(model), workload, catalogue, machine), machine)
-    assert judged.speed is not None
-    assert judged.speed.decode is not None
-    return judged.speed.decode
 
 
 def held_by_each(machine: Machine, model: str, quantization: str) -> list[int]:

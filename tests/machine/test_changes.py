@@ -274,22 +274,3 @@ def test_a_folder_of_records_is_judged_one_by_one(
     code, out, err = run(capsys, "check", "mistral-7b", "--machine", str(tmp_path))
     assert (code, out) == (2, "")
     assert "broken.json" in err
-
-
-def test_a_bandwidth_measured_with_other_cores_is_not_kept() -> None:
-    """What two cores read is not what one or eight would; a stated peak and the same number of cores stay."""
-    fact = "memory_bandwidth_bytes_per_second"
-    measured = HERE.replace(
-        cpu_cores_usable=2.0, **{fact: 50 * GB}, sources={fact: "measured: 2 threads"}
-    )
-    for cores, kept in (("1", False), ("8", False), ("2", True)):
-        found = apply(measured, [f"cores={cores}"])
-        assert (found.memory_bandwidth_bytes_per_second is not None) is kept
-        if not kept:
-            why = found.why_unread(fact)
-            assert why is not None
-            assert "measured with other cores" in why.reason
-    stated = measured.replace(sources={fact: "profile"})
-    assert apply(stated, ["cores=1"]).memory_bandwidth_bytes_per_second == 50 * GB
-    both = apply(measured, ["cores=1", "bandwidth=20GB/s"])
-    assert both.memory_bandwidth_bytes_per_second == 20 * GB
