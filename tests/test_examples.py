@@ -102,8 +102,6 @@ def assert_schema(name: str, path: Path) -> None:
 ROLE = EXAMPLES / "ansible" / "roles" / "selfhost_machine"
 
 
-# ------------------------------------------------------------------ every file
-
 FILES = sorted(path for path in EXAMPLES.rglob("*") if path.is_file() and path.suffix != ".pyc")
 # `… selfhost audit WORDS` up to what a shell, a comment or a quotation ends it with
 LINES = re.compile(
@@ -189,8 +187,6 @@ def test_what_an_example_names_of_this_folder_exists() -> None:
     for mode in ("push", "facts"):
         assert (ROLE / "tasks" / f"{mode}.yml").is_file()
 
-
-# ------------------------------------------------------------------ continuous integration
 
 ACTION = EXAMPLES / "github" / "action.yml"
 COMPONENT = EXAMPLES / "gitlab" / "templates" / "selfhost.yml"
@@ -332,9 +328,6 @@ def test_pre_commit_hook(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert out == ""
     assert "one.toml:3" in err
     assert "two.toml:3" in err
-
-
-# ------------------------------------------------------------------ engines that gather records
 
 
 @pytest.mark.parametrize(

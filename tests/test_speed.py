@@ -429,9 +429,6 @@ def test_more_bandwidth_is_never_slower(machine: Machine, one: int, other: int) 
     )
 
 
-# ------------------------------------------------------------------ tensor parallelism
-
-
 def roomy(**other: Any) -> Machine:
     """A server with room for the programs of many GPUs."""
     disks = tuple(

@@ -263,9 +263,6 @@ def test_a_need_that_is_not_known_is_no_plan(tmp_path: Path) -> None:
     assert any("memory" in finding.check for finding in plan.reasons)
 
 
-# ------------------------------------------------------------------ reports and the command line
-
-
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
     code = cli.main(words)
     out, err = capsys.readouterr()

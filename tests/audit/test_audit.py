@@ -455,6 +455,3 @@ def test_green_is_earned(
         assert made.exit_code == 2
     if made.exit_code == 0:
         assert made.outcome is Result.PASS
-
-
-# ------------------------------------------------------------------ a long run

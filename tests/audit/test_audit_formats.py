@@ -44,9 +44,6 @@ class Read(NamedTuple):
     words: str
 
 
-# ------------------------------------------------------------------ the consumers
-
-
 def of_text(text: str) -> Read:
     return Read(not text.startswith("PASS:"), 0, text)
 
@@ -227,8 +224,6 @@ def read(name: str, of: Audit) -> Read:
     return CONSUMERS[name](render(name, of, NOW))
 
 
-# ------------------------------------------------------------------ all of them
-
 TWO = model("mistral-7b") + model("gpt2", severity='"warning"')
 BAD = Problem(
     file="records/m4.json", line=3, key="memory", message="is no number", remedy="write one"
@@ -316,12 +311,6 @@ def test_text_of_inputs_gives_no_orders(name: str, kind: str) -> None:
     assert len(text) < 2_000_000
 
 
-# ------------------------------------------------------------------ GitHub
-
-
-# ------------------------------------------------------------------ SARIF and GitLab
-
-
 def sarif(of: Audit) -> list[dict[str, Any]]:
     results: list[dict[str, Any]] = json.loads(render("sarif", of, NOW))["runs"][0]["results"]
     return results
@@ -334,9 +323,6 @@ def test_a_fingerprint_lasts_from_run_to_run() -> None:
     after = audit("# new\n" + model("gpt2") + model("x"), ("m0", "m1", "m2"), table)
     prints = [re.findall(r"[0-9a-f]{64}", render("sarif", of, NOW)) for of in (before, after)]
     assert prints[0] == prints[1] != []
-
-
-# ------------------------------------------------------------------ monitoring
 
 
 @pytest.mark.parametrize(
@@ -388,9 +374,6 @@ def test_prometheus_holds_the_counts_and_the_worst_shortfall() -> None:
     assert values["exceptions"] == {("used",): 0, ("unused",): 1, ("expired",): 0}
 
 
-# ------------------------------------------------------------------ JUnit
-
-
 @pytest.mark.parametrize(("outcome", "red"), [(FAIL, "failure"), (Outcome.WARN, "skipped")])
 def test_junit_keeps_the_worst_suites_and_counts_the_others(
     monkeypatch: pytest.MonkeyPatch, outcome: Outcome, red: str
@@ -405,12 +388,6 @@ def test_junit_keeps_the_worst_suites_and_counts_the_others(
     assert tree[1].find(f".//{red}") is not None
 
 
-# ------------------------------------------------------------------ HTML
-
-
-# ------------------------------------------------------------------ Markdown
-
-
 def test_markdown_is_cut_below_a_mebibyte_and_says_so() -> None:
     """GitHub refuses a summary above 1 MiB as a whole."""
     names = [f"{'x' * 100}{number}" for number in range(3_000)]
@@ -420,9 +397,6 @@ def test_markdown_is_cut_below_a_mebibyte_and_says_so() -> None:
     )
     assert 1_000_000 < len(text.encode()) < 1 << 20
     assert re.search(r"[1-9][\d,]* more rows, not listed", text)
-
-
-# ------------------------------------------------------------------ the command line
 
 
 def run(

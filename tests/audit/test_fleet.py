@@ -177,9 +177,6 @@ def test_a_fleet_gets_the_verdicts_of_one_by_one(monkeypatch: pytest.MonkeyPatch
     }  # fmt: skip
 
 
-# ------------------------------------------------------------------ how long it takes
-
-
 @pytest.mark.parametrize(
     ("step", "is_bounded", "is_refused"), [(1, True, False), (90, True, True), (90, False, False)]
 )
@@ -198,9 +195,3 @@ def test_a_job_that_takes_too_long_is_refused_with_its_estimate(
         return
     assert run_audit(policy, machines, judge(), today=TODAY, progress=progress).machines == 60
     assert lines
-
-
-# ------------------------------------------------------------------ records that are read
-
-
-# ------------------------------------------------------------------ one entry on one machine

@@ -180,9 +180,6 @@ def test_the_schema_takes_what_the_starter_shows() -> None:
     )
 
 
-# ------------------------------------------------------------------ the age of records
-
-
 def aged(times: Sequence[str | None], head: str = "") -> Refit:
     machines = [machine(f"m{number}", read_at=time) for number, time in enumerate(times)]
     return refit(policy(HEAD.replace("\n", f"\n{head}\n", 1)), machines, NOW)

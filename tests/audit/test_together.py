@@ -131,8 +131,6 @@ def test_the_python_function_answers_as_the_policy_does() -> None:
         check_together("mistral-7b", machine=VM)
 
 
-# ------------------------------------------------------------------ in a policy
-
 TOGETHER = '[[together]]\nmodels = ["mistral-7b", "bge-m3"]\n'
 
 
@@ -160,8 +158,6 @@ def test_a_member_that_nobody_knows_is_a_fault_of_its_list() -> None:
     assert "mistral" in str(problem.remedy)
     assert made.exit_code == 2
 
-
-# ------------------------------------------------------------------ require_runtime
 
 REQUIRED = '[[model]]\nname = "mistral-7b"\nrequire_runtime = true\n'
 

@@ -475,9 +475,6 @@ def test_an_interrupt_is_130(
     assert run(capsys, "check", "gpt2") == (130, "", "")
 
 
-# ------------------------------------------------------------------ as a process
-
-
 def test_a_closed_pipe_changes_nothing(source_environment: dict[str, str]) -> None:
     """`selfhost machine --profiles | head -0`: nothing on standard error, and the exit code of the answer, for when the reader goes is chance."""
     reader, writer = os.pipe()

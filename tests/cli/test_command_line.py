@@ -106,8 +106,6 @@ def test_what_no_system_call_takes_is_refused(
         assert err.replace("\n", "").isprintable()
 
 
-# ------------------------------------------------------------------ anything at all
-
 WORDS = (
     "", " ", "-", "--", "---", "-x", "=", "--=", "-v", "--help", "gpt2", "gpt-4o", "mistral-7b", "no such", "a.json", "p.toml", "dir", ".",
     "..", "\x1b[31mred\x07", "\u202e\u2066", "\udcff\udcfe", "a\0b", "\ud800", "x" * 5000, "8k", "-1", "16GiB", "1e400", "%s%n{}", "~", "*",
@@ -167,8 +165,6 @@ def test_any_line_is_answered_or_refused(
         assert not out or any(run(capsys, line[0], name)[0] != 2 for name in names), line
 
 
-# ------------------------------------------------------------------ a bug, or no memory
-
 START = "import sys\nfrom selfhost.__main__ import start\n"
 
 
@@ -225,8 +221,6 @@ def test_too_little_memory_is_no_bug(
     validate(problem, "error-1")
     assert problem["exit_code"] == 2
 
-
-# ------------------------------------------------------------------ streams
 
 INFORMED = (
     "check gpt2", "show gpt2", "plan gpt2", "machine --profiles", "audit p.toml", "spec new s.json",

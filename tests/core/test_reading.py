@@ -60,9 +60,6 @@ def selfhost(
     )
 
 
-# ------------------------------------------------------------------ pipes, devices, sockets
-
-
 def _fault(path: Path | str, read: Callable[[str], object]) -> str:
     with pytest.raises((MachineFileError, SpecError)) as caught:
         read(str(path))
@@ -171,9 +168,6 @@ def test_standard_input_is_read_from_where_it_stands(words: list[str], tmp_path:
         os.close(read)
 
 
-# ------------------------------------------------------------------ counted before it is parsed
-
-
 json_values = st.recursive(
     st.none()
     | st.booleans()
@@ -210,9 +204,6 @@ def test_what_is_no_usable_json_says_why(text: str, message: str, line: int | No
     assert caught.value.reason.startswith(message)
     assert caught.value.line == line
     assert Decoder().parse("[" * MAX_DEPTH + "]" * MAX_DEPTH)
-
-
-# ------------------------------------------------------------------ record by record
 
 
 def entries(text: str | bytes, max_record_bytes: int = 10_000) -> list[tuple[int | None, Any]]:
@@ -266,8 +257,6 @@ def test_a_list_that_breaks_off_says_where(
         entries(text)
     assert (caught.value.reason, caught.value.line) == (message, line)
 
-
-# ------------------------------------------------------------------ memory
 
 # of the program itself: what getrusage says begins with the memory of the process that started it
 _MEASURED = """
@@ -359,9 +348,6 @@ def test_a_hostile_fleet_takes_bounded_memory(
     assert message in said
     assert code == 2
     assert peak_mib < MEMORY_MIB
-
-
-# ------------------------------------------------------------------ twenty problems
 
 
 @pytest.mark.parametrize(

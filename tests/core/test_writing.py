@@ -41,9 +41,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-# ------------------------------------------------------------------ whole or not at all
-
-
 class Crash(BaseException):
     pass
 
@@ -95,9 +92,6 @@ def test_a_full_disk_leaves_the_old_report(place: Path, source_environment: dict
     assert "cannot write check.json: File too large" in done.stderr
     assert (place / "check.json").read_text() == OLD
     assert names(place) == ["a.json", "check.json", "p.toml"]
-
-
-# ------------------------------------------------------------------ never over an input, never two to one file
 
 
 CHECK = ("check", "gpt2", "--machine")
@@ -232,9 +226,6 @@ def test_what_the_shell_writes_to_is_not_replaced(
     )
     assert done.returncode == 2
     assert "of this run goes there" in (done.stderr or (place / "r").read_text())
-
-
-# ------------------------------------------------------------------ what it is written to
 
 
 def test_a_file_keeps_its_permissions_and_a_new_one_gets_the_usual_ones(place: Path) -> None:

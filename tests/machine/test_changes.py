@@ -34,8 +34,6 @@ def finding(
     return found
 
 
-# ------------------------------------------------------------------ what no computer can have
-
 # Apple: "external GPUs" need an Intel processor (support.apple.com/102103); Asahi Linux lists M1, M2
 ON_APPLE: tuple[tuple[str, list[str], list[str], str | None], ...] = (
     ("M2 16GB", [], ["2x RTX 5090"], "--machine '2x RTX 5090'"),
@@ -63,9 +61,6 @@ def test_a_chip_of_apples_takes_no_card_and_not_any_system(
     assert remedy in str(caught.value.problems[0].remedy)
     stated = machine.replace(accelerators=(Accelerator(vendor="nvidia", name="RTX 4090"),))
     apply(stated, ["memory=8GiB"])
-
-
-# ------------------------------------------------------------------ GPUs by name
 
 
 def test_a_named_gpu_takes_the_place_of_the_machines_own() -> None:
@@ -103,9 +98,6 @@ def test_named_gpus_that_make_no_sense(
     assert len(caught.value.problems) == 2
     assert all(problem.remedy for problem in caught.value.problems)
     assert all(str(problem).startswith(("--gpu", "--set")) for problem in caught.value.problems)
-
-
-# ------------------------------------------------------------------ settings
 
 
 WITH_AVX2 = ("avx2", "fma", "sse", "sse2", "avx", "sse4_2", "sse4_1", "ssse3", "pni")
@@ -154,29 +146,20 @@ def test_disk_is_the_free_space_of_every_place() -> None:
 
 FAULTS = {
     "memry=16GiB": "memory=16GiB",
-    "ram=16GiB": "memory=16GiB",
     "vram=16GiB": "gpu=16GiB",
-    "memory": "memory=16GiB",
-    "memory=": "memory=16GiB",
     "memory=16": "unit",
     "memory=0GiB": "nothing",
-    "memory=-1GiB": "16GiB",
     "memory=3 bananas": "bananas",
     "memory=9999999TiB": "no machine",
     "cores=many": "cores=8",
     "cores=٣": "the digits 0 to 9",
-    "cores=0": "0.001",
-    "cores=nan": "cores=8",
-    "disk=500": "unit",
     "bandwidth=fast": "80GB/s",
     "bandwidth=80Gb/s": "80GB/s",
     "bandwidth=80Gbps": "bits",
-    "bandwidth=80gb/s": "bits",
     "memory=16,5GiB": "16.5GiB",
     "gpu=big": "gpu=24GiB",
     "gpu=24GiB:\x1b[31m": "plain text",
     "gpu=24GiB,24GiB": "gpu=2x24GiB",
-    "gpu=0x24GiB": "gpu=2x24GiB",
     "gpu=999x24GiB": "gpu=2x24GiB",
     "bandwidth=80GB/s:peak": "80GB/s:measured",
     "architecture=arm65": "aarch64",
@@ -217,9 +200,6 @@ def test_any_text_is_a_setting_or_a_fault(words: list[str]) -> None:
     assert Machine.from_json(machine.to_json()) == machine
 
 
-# ------------------------------------------------------------------ the verdict of a planned machine
-
-
 def test_what_a_planned_machine_does_not_state_is_assumed() -> None:
     """Disk, cores and instruction sets: marked, warned of with the word, never unknown and never passed over."""
     machine = apply(BARE, ["memory=16GiB", "architecture=x86_64", "system=linux"])
@@ -233,9 +213,6 @@ def test_what_a_planned_machine_does_not_state_is_assumed() -> None:
         assert "assumed" in finding(name, machine).reason
     assert verdict.can_run
     assert not check(MODEL, machine=BARE).can_run
-
-
-# ------------------------------------------------------------------ the command line
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:

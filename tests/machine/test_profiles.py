@@ -157,9 +157,6 @@ def test_what_is_no_name(typed: str) -> None:
         load(typed)
 
 
-# ------------------------------------------------------------------ the command line
-
-
 def test_an_unknown_machine_names_both_ways(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

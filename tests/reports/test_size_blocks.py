@@ -65,9 +65,6 @@ def is_within_a_mebibyte(text: str, size_bytes: int) -> bool:
     return 0 <= in_bytes(text) - size_bytes < 2**20
 
 
-# ------------------------------------------------------------------ kubernetes
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_kubernetes_takes_the_deployment(case: str) -> None:
     """kubernetes-validate, strict: no key is unknown and none is missing."""
@@ -137,9 +134,6 @@ def test_a_gated_model_gets_its_token_from_a_secret() -> None:
     assert "--env HF_TOKEN " in block("docker", sized("vllm on four"))
 
 
-# ------------------------------------------------------------------ compose
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_compose_takes_the_file(case: str) -> None:
     """The schema of the compose specification."""
@@ -166,8 +160,6 @@ def test_several_models_are_several_services() -> None:
         "bge-m3",
     ]
 
-
-# ------------------------------------------------------------------ docker
 
 # docs.docker.com/reference/cli/docker/container/run, those that a block uses: True with a value
 DOCKER_OPTIONS = {
@@ -216,9 +208,6 @@ def test_docker_takes_the_line(case: str) -> None:
     assert ("--volume" in options) is not about.files_are_yours
 
 
-# ------------------------------------------------------------------ systemd
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_systemd_takes_the_unit(case: str, tmp_path: Path) -> None:
     """systemd-analyze verify has nothing to say."""
@@ -249,9 +238,6 @@ def test_a_unit_protects_the_request_and_ends_at_the_limit(case: str) -> None:
     assert is_within_a_mebibyte(settings["MemoryLow"], about.request_bytes)
     assert is_within_a_mebibyte(settings["MemoryMax"], about.limit_bytes)
     assert "0.0.0.0" not in block("systemd", about)
-
-
-# ------------------------------------------------------------------ hostile text
 
 
 @pytest.mark.parametrize("kind", BLOCKS)
