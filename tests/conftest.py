@@ -84,18 +84,14 @@ def packed(installation: Path) -> Path:
 
 @pytest.fixture
 def few_listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every eighth model is listed, and GPT-2, which tests ask for: for laws of any list, which need
-    not judge a thousand models. A name still means any of them.
-    """
+    """Every eighth model is listed, and GPT-2, which tests ask for: for laws of any list, which need not judge a thousand models. A name still means any of them."""
     ids = Catalogue.ids
     monkeypatch.setattr(Catalogue, "ids", lambda own: tuple(sorted({*ids(own)[::8], "gpt2"})))
 
 
 @pytest.fixture(scope="session")
 def source_environment(installation: Path) -> dict[str, str]:
-    """Environment for child processes: this checkout's modules beside packed specs, as users have
-    them. What they import is compiled once.
-    """
+    """Environment for child processes: this checkout's modules beside packed specs, as users have them. What they import is compiled once."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     # not those of the folder they start in, the checkout itself
     own = {"PYTHONPATH": str(installation), "PYTHONSAFEPATH": "1"}

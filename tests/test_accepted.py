@@ -185,10 +185,7 @@ def workloads(chance: random.Random) -> Iterator[Workload]:
 
 
 def judged(chance: random.Random, model: str, here: Machine | None = None) -> int:
-    """How many workloads were judged; the others make no sense for the model. Whatever else is raised is a bug: its file was accepted.
-
-    What most people ask, no program and no quantization named, always gets an answer.
-    """
+    """How many workloads were judged; the others make no sense for the model. Whatever else is raised is a bug: its file was accepted. What most people ask, no program and no quantization named, always gets an answer."""
     count = 0
     here = here or machine(chance.choice(MACHINE_NAMES))
     plain = check_with(shelf(), model, Workload(), here, instead=False, today="2026-11-20")

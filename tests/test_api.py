@@ -223,9 +223,7 @@ OTHERS = (".notes[]", ".model.license")
 
 
 def unlike(document: object, held: object, path: str = "") -> Iterator[str]:
-    """The keys of a JSON object that the record it is made of has not, or has with another kind of
-    answer. Objects by free names are mappings in Python, too.
-    """
+    """The keys of a JSON object that the record it is made of has not, or has with another kind of answer. Objects by free names are mappings in Python, too."""
     if isinstance(document, dict) and not isinstance(held, Mapping):
         for key in set(document) - {"schema", "selfhost_version"}:
             if hasattr(held, key):

@@ -281,9 +281,7 @@ def test_jobs_do_what_they_say(
     tmp_path: Path,
     source_environment: dict[str, str],
 ) -> None:
-    """The exit code is the audit's, the reports lie where the job looks, and a policy's name that
-    is a command in disguise is only a name.
-    """
+    """The exit code is the audit's, the reports lie where the job looks, and a policy's name that is a command in disguise is only a name."""
     policy = "a; touch broken; $(touch broken).toml"
     write_policy(tmp_path, policy, model)
     shutil.copy(RECORDS / record, tmp_path / "machine.json")
@@ -337,9 +335,7 @@ def test_pre_commit_hook(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 def test_records_that_engines_gathered(
     name: str, machines: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What Ansible and Slurm really brought home is judged, each machine by its name. The host had
-    24 GB, enough for mistral-7b.
-    """
+    """What Ansible and Slurm really brought home is judged, each machine by its name. The host had 24 GB, enough for mistral-7b."""
     records = DATA / "engines" / f"{name}.jsonl"
     words = ["audit", str(EXAMPLES / "audit.toml"), "--machines", str(records), "--format", "jsonl"]
     assert cli.main([*words, "--today", "2026-11-20"]) == 0

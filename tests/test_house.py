@@ -260,8 +260,7 @@ def fields() -> dict[str, set[str]]:
 
 
 def test_replace_names_fields_that_a_record_has() -> None:
-    """No type checker holds the keywords of `replace`: one of a field that is gone stops whoever comes by.
-    Of an argument its own class has them, of anything else some class."""
+    """No type checker holds the keywords of `replace`: one of a field that is gone stops whoever comes by. Of an argument its own class has them, of anything else some class."""
     surely = 0
     calls = [call for module in figures.modules().values() for call in module.replacing]
     for function, call in calls:

@@ -67,9 +67,7 @@ def run(*command: str, cwd: Path) -> str:
 
 
 def install(target: Path, *words: str) -> None:
-    """Into a folder of its own, without what it depends on; nothing is compiled to bytecode, which
-    no test here reads.
-    """
+    """Into a folder of its own, without what it depends on; nothing is compiled to bytecode, which no test here reads."""
     pip = (sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-compile")
     run(*pip, "--target", str(target), *words, cwd=target.parent)
 

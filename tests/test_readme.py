@@ -109,9 +109,7 @@ def test_the_marker_works_as_pasted(tmp_path: Path, source_environment: dict[str
 
 @pytest.mark.parametrize("theme", readme_picture.THEMES)
 def test_the_picture_holds_what_the_program_prints(theme: str) -> None:
-    """The answer and the command to type, drawn again today, are in the committed picture: if not, run tools/readme_picture.py.
-
-    It is XML that loads nothing."""
+    """The answer and the command to type, drawn again today, are in the committed picture: if not, run tools/readme_picture.py. It is XML that loads nothing."""
     path = readme_picture.path_of(theme)
     assert f"docs/{path.name}" in README
     drawing = ElementTree.fromstring(path.read_text(encoding="utf-8"))

@@ -97,8 +97,7 @@ def test_an_open_model_without_an_offer_gets_a_named_stand_in() -> None:
 def test_files_are_of_a_model_by_its_whole_name_and_its_layers(
     folder: str, config: str, known: bool, tmp_path: Path
 ) -> None:
-    """The offers are its own where both are those of the model, and the answer names it; else another stands in, and of one with the same
-    layers nobody says that it is another, larger model, nor that it is the same."""
+    """The offers are its own where both are those of the model, and the answer names it; else another stands in, and of one with the same layers nobody says that it is another, larger model, nor that it is the same."""
     path = tmp_path / folder / "config.json"
     path.parent.mkdir(parents=True)
     path.write_bytes((CONFIGS / f"{config}.json").read_bytes())

@@ -1,4 +1,4 @@
-"""The lines to type next run what was judged."""
+"""The lines to type next run what was judged, make the file that nobody published, and train."""
 
 from __future__ import annotations
 
@@ -25,8 +25,7 @@ from selfhost.reports.layout import plain
 
 
 def test_what_was_judged_can_be_asked_for_again() -> None:
-    """The workload with every default filled in, in each runtime, is the same question: mamba's without a type of a cache it lacks, a
-    model whose stored type nobody states in the one that is taken for it."""
+    """The workload with every default filled in, in each runtime, is the same question: mamba's without a type of a cache it lacks, a model whose stored type nobody states in the one that is taken for it."""
     shelf, seen = open_catalogue(), set()
     for spec_id in {*IDS[::20], "mamba-130m", "openai-gpt", "qwen3.8-flash-next", "whisper-tiny"}:
         spec = shelf.spec(spec_id)
@@ -89,9 +88,7 @@ def test_a_tag_of_ollama_is_judged_as_what_it_loads(tag: str, quantization: str,
     ],
 )
 def test_llama_server_is_told_whether_it_embeds_or_ranks(id: str, option: str) -> None:
-    """Started without --reranking it answers /v1/rerank with an error (its README); the option sets
-    the embeddings and the pooling by itself, so both at once are never needed.
-    """
+    """Started without --reranking it answers /v1/rerank with an error (its README); the option sets the embeddings and the pooling by itself, so both at once are never needed."""
     commands = check(id, Workload(runtime="llama.cpp"), machine=ROOMY).commands
     (line,) = [line for line in commands if "llama-server" in line]
     assert {"--reranking", "--embedding"} & {*line.split()} == {option}
@@ -105,9 +102,7 @@ def test_a_folder_of_published_types_is_run_by_its_path(tmp_path: Path) -> None:
 
 
 def test_a_lone_config_is_converted_in_its_folder(tmp_path: Path) -> None:
-    """convert_hf_to_gguf.py takes the folder of the weights (its README); nothing is downloaded, for
-    nobody says from where.
-    """
+    """convert_hf_to_gguf.py takes the folder of the weights (its README); nothing is downloaded, for nobody says from where."""
     folder = tmp_path / "my model"
     folder.mkdir()
     (folder / "config.json").write_bytes((CONFIGS / "Qwen--Qwen3-0.6B.json").read_bytes())
@@ -133,11 +128,7 @@ def checked(spec_id: str, quantization: str, disk: str) -> Verdict:
 def test_the_file_to_run_decides_and_a_disk_too_small_to_make_it_is_told(
     quantization: str, copies: int
 ) -> None:
-    """Pythia 70M has 70,426,624 parameters of 2 bytes.
-
-    To make the file they are downloaded, and converted to 16 bits once more where llama-quantize
-    makes it.
-    """
+    """Pythia 70M has 70,426,624 parameters of 2 bytes. To make the file they are downloaded, and converted to 16 bits once more where llama-quantize makes it."""
     roomy = checked("pythia-70m", quantization, "50GB")
     assert roomy.needs is not None
     assert any("convert_hf_to_gguf" in line for line in roomy.setup)
@@ -217,8 +208,7 @@ FULL = Workload(task="finetune", finetune_method="full")
 
 @pytest.mark.parametrize("context_tokens", [1024, 4096])
 def test_cards_that_may_share_a_training_are_not_left_to_the_cpu(context_tokens: int) -> None:
-    """8 B parameters by AdamW take 8 bytes each where all is kept in 16 bits, 16 with a copy in 32 (arXiv 1910.02054): 60 and 120 GiB of states,
-    and four cards of 40 GiB share them. 160 GB of RAM hold it too, a few tokens a second."""
+    """8 B parameters by AdamW take 8 bytes each where all is kept in 16 bits, 16 with a copy in 32 (arXiv 1910.02054): 60 and 120 GiB of states, and four cards of 40 GiB share them. 160 GB of RAM hold it too, a few tokens a second."""
     asked = FULL.replace(context_tokens=context_tokens)
     verdict = check("llama-3.1-8b", asked, machine="4x a100")
     finding = verdict.finding("accelerator")

@@ -1,4 +1,4 @@
-"""No bound that orders a list is wrong: of no model does the judge find a better place."""
+"""The first rows of a list are those of judging every model: of none does the judge find a better place than its bound."""
 
 from __future__ import annotations
 

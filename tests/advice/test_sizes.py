@@ -81,8 +81,7 @@ SERVED = [case for case in GROUPS if "limit" in {run["run"] for run in case["run
 
 @pytest.mark.parametrize("case", SERVED, ids=lambda case: case["name"])
 def test_a_server_in_a_group_of_the_printed_size_serves_to_the_end(case: dict[str, Any]) -> None:
-    """Every prompt was answered under the limit, and what cannot be reclaimed stayed within it without the page cache; nine tenths of
-    the request ended or stalled it."""
+    """Every prompt was answered under the limit, and what cannot be reclaimed stayed within it without the page cache; nine tenths of the request ended or stalled it."""
     runs = {run["run"]: run for run in case["runs"]}
     served = runs["limit"]
     assert (served["outcome"], served["answered"]) == ("served", case["prompts"])
@@ -133,8 +132,7 @@ def test_the_formula_is_the_one_that_was_run(case: dict[str, Any]) -> None:
     ],
 )
 def test_the_figures_add_up_to_the_limit(model: str, runtime: str, gpu: str) -> None:
-    """Nothing of it is left out of the rows: by how much the likely figures may be too low is a row too, and with it
-    the limit holds the high end of every term."""
+    """Nothing of it is left out of the rows: by how much the likely figures may be too low is a row too, and with it the limit holds the high end of every term."""
     sized = size_of(model, Workload(runtime=runtime), gpu)
     grown = sum(each.bytes for each in sized.growths)
     assert sized.limit_bytes == sized.unreclaimable_bytes + sized.page_cache_bytes + grown
@@ -200,8 +198,7 @@ def test_what_has_no_size_says_why() -> None:
 def test_a_folder_of_ones_own_is_served_with_all_that_was_counted(
     model: str, quantization: str, gpu: str, count: int
 ) -> None:
-    """Without them vLLM loads all on one GPU (--tensor-parallel-size is 1 unless told) and takes
-    the model's whole context: `vllm serve --help`."""
+    """Without them vLLM loads all on one GPU (--tensor-parallel-size is 1 unless told) and takes the model's whole context: `vllm serve --help`."""
     unlisted = check(model).model.replace(files=())
     workload = Workload(runtime="vllm", quantization=quantization, context_tokens=4096)
     sized = size(unlisted, workload, machine=apply(node(), [], [gpu]))

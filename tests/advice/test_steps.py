@@ -1,4 +1,4 @@
-"""The lines to type work as typed: known flags alone, files that exist, and a gate only where there is one."""
+"""The lines to type work as typed: known flags alone, files that exist, a gate only where there is one, and the accelerators that were judged."""
 
 from __future__ import annotations
 
@@ -156,9 +156,7 @@ def test_each_maker_of_gpus_gets_its_build(gpu: str, asked: Workload, words: str
     ],
 )
 def test_ollama_is_told_to_take_a_gpu_that_it_drops(machine: str, is_told: bool) -> None:
-    """ollama/ollama pull 16701: since 0.30 it drops AMD's GPUs that share the RAM but for gfx1151,
-    so that its line would run at the processor's pace.
-    """
+    """ollama/ollama pull 16701: since 0.30 it drops AMD's GPUs that share the RAM but for gfx1151, so that its line would run at the processor's pace."""
     answer = check("gemma3:4b", machine=machine_named(machine))
     lines = (*answer.setup, *answer.commands)
     assert any("ollama run" in line for line in lines)
@@ -168,9 +166,7 @@ def test_ollama_is_told_to_take_a_gpu_that_it_drops(machine: str, is_told: bool)
 @pytest.mark.parametrize("gpu", ["GTX 1080 Ti", "Tesla V100"])
 @pytest.mark.parametrize("runtime", ["transformers", "diffusers"])
 def test_gpus_before_turing_get_the_last_torch_with_their_kernels(gpu: str, runtime: str) -> None:
-    """PyTorch 2.15 has no build for CUDA 12.6, the last with kernels for Maxwell, Pascal and Volta
-    (pytorch/pytorch#190385).
-    """
+    """PyTorch 2.15 has no build for CUDA 12.6, the last with kernels for Maxwell, Pascal and Volta (pytorch/pytorch#190385)."""
     model = "stable-diffusion-v1-5" if runtime == "diffusers" else "llama-3.2-1b"
     lines = check(model, Workload(runtime=runtime), machine=machine_named(gpu)).setup
     older = next(index for index, line in enumerate(lines) if "whl/cu126" in line)
@@ -207,9 +203,7 @@ def test_a_repository_that_was_typed_is_the_one_that_is_fetched(typed: str, fetc
     ],
 )
 def test_who_types_a_tag_of_ollama_is_given_ollamas_line(typed: str, tag: str) -> None:
-    """As Ollama's library spells it, whatever else has the model; another program that was asked
-    for keeps its own line.
-    """
+    """As Ollama's library spells it, whatever else has the model; another program that was asked for keeps its own line."""
     machine = machine_named("desktop-rtx3060-12gb")
     assert check(typed, machine=machine).commands == (f"ollama run {tag}",)
     own = check(typed, Workload(runtime="llama.cpp"), machine=machine).commands
@@ -283,8 +277,7 @@ def test_a_python_line_names_the_device(name: str, device: str) -> None:
 
 
 def test_one_gpu_of_several_is_named_in_the_line() -> None:
-    """llama.cpp spreads the layers over all that it sees, and the answer was of one (docs/multi-gpu.md). Of unlike ones it says by whose
-    numbers; on one, and where two are needed, the line is as short as ever."""
+    """llama.cpp spreads the layers over all that it sees, and the answer was of one (docs/multi-gpu.md). Of unlike ones it says by whose numbers; on one, and where two are needed, the line is as short as ever."""
     asked = Workload(runtime="llama.cpp", quantization="Q4_K_M")
     lines = {
         gpus: check("qwen2.5-14b", asked, machine=machine_named(gpus))

@@ -461,8 +461,7 @@ def test_what_could_not_be_judged_never_looks_like_an_answer(
     policy: str | None,
     fault: str,
 ) -> None:
-    """On standard output: a report that is red, or nothing where nothing was judged. In a file, be it of --output or of
-    the format: a report that is red and says why."""
+    """On standard output: a report that is red, or nothing where nothing was judged. In a file, be it of --output or of the format: a report that is red and says why."""
     path = tmp_path / "audit.toml"
     if policy is not None:
         path.write_text(policy)

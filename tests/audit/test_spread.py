@@ -116,9 +116,7 @@ def cards(count: int, **facts: Any) -> tuple[Accelerator, ...]:
 
 
 def test_vllm_over_machines() -> None:
-    """141 GB of weights: four H100s of two machines hold them, two of two machines do not leave
-    room, and machines without GPUs take no part.
-    """
+    """141 GB of weights: four H100s of two machines hold them, two of two machines do not leave room, and machines without GPUs take no part."""
     two = [machine(f"m{number}", 512, accelerators=cards(2)) for number in (1, 2)]
     one = [machine(f"m{number}", 512, accelerators=cards(1)) for number in (1, 2)]
     four = ask("vllm", [*two, machine("cpu", 512)])
@@ -130,9 +128,7 @@ def test_vllm_over_machines() -> None:
 
 
 def test_a_fact_that_was_not_read_leaves_it_open() -> None:
-    """The disk of the first machine, or of each that needs the files, and every processor; where
-    machines that were read do, they are taken.
-    """
+    """The disk of the first machine, or of each that needs the files, and every processor; where machines that were read do, they are taken."""
 
     def unread(name: str, fact: str) -> Machine:
         return machine(name, 30, **{fact: None})
@@ -185,9 +181,7 @@ def write(folder: Path, machines: list[Machine]) -> str:
 
 @pytest.mark.parametrize("engine", ["llama.cpp-rpc", "exo", "vllm"])
 def test_json_and_text(engine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The JSON is valid by its schema with the same keys for every engine; the text has the
-    engine's own warnings, and a machine's name does no harm.
-    """
+    """The JSON is valid by its schema with the same keys for every engine; the text has the engine's own warnings, and a machine's name does no harm."""
     machines = [machine("[red]a`|b", 40, accelerators=cards(2)), machine("m2", 40)]
     path = write(tmp_path, machines)
     words = ["check", "llama-3.3-70b", "--context", "8192", "--machines", path, "--spread", engine]

@@ -148,9 +148,7 @@ def test_any_line_is_answered_or_refused(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """No traceback, no bug, nothing that could steer a terminal. A refusal leaves standard output empty but for the other
-    names of the line, which are judged (contract.md, "Several at once").
-    """
+    """No traceback, no bug, nothing that could steer a terminal. A refusal leaves standard output empty but for the other names of the line, which are judged (contract.md, "Several at once")."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.json").write_bytes(RECORD.read_bytes())
     (tmp_path / "p.toml").write_text('schema = 1\n[[model]]\nname = "gpt2"\n')

@@ -1,4 +1,4 @@
-"""TOML files: typed getters, every fault with its line, and no content that hurts."""
+"""TOML files: typed getters, every fault with its line, and no content that hurts; records, frozen and compared by value."""
 
 from __future__ import annotations
 

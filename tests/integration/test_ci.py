@@ -1,4 +1,4 @@
-"""What pipelines load, loaded by the programs that load it."""
+"""What pipelines and clusters load, loaded by the programs that load it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several sequences at once, and the time to the first token: laws, and published runs."""
+"""Several sequences at once, a draft beside the model, and the time to the first token: laws, and published runs."""
 
 from __future__ import annotations
 
@@ -109,9 +109,7 @@ def test_behind_a_stated_prompt_each_step_reads_what_the_prompt_left(
     sequences: int,
     prompt: int,
 ) -> None:
-    """Llama 3.1 8B keeps 128 KiB a token (32 layers of 8 keys and values of 128 numbers of 16 bits); the weights are read
-    once. Eight sequences of 30,720 tokens were told at half as much again as the memory gives.
-    """
+    """Llama 3.1 8B keeps 128 KiB a token (32 layers of 8 keys and values of 128 numbers of 16 bits); the weights are read once. Eight sequences of 30,720 tokens were told at half as much again as the memory gives."""
     workload = Workload(
         prompt_tokens=prompt,
         context_tokens=32768,

@@ -112,9 +112,7 @@ def test_what_is_asked_for_is_never_changed(
 
 
 def test_a_model_that_only_ollamas_library_has_is_judged_with_ollama() -> None:
-    """all-minilm:22m is F16 (its registry lists it), and no GGUF repository of it is listed: the
-    runtime above and the line to type are the same.
-    """
+    """all-minilm:22m is F16 (its registry lists it), and no GGUF repository of it is listed: the runtime above and the line to type are the same."""
     verdict = check("all-minilm", machine=profile("laptop-ddr4-16gb"))
     assert (verdict.workload.runtime, verdict.workload.quantization) == ("ollama", "F16")
     assert "ollama run all-minilm:22m" in verdict.commands[-1]
@@ -133,10 +131,7 @@ def test_an_audit_takes_the_models_own_default() -> None:
 def test_a_picture_runs_on_the_gpu_in_a_smaller_type_or_a_part_at_a_time(
     model: str, machine: str
 ) -> None:
-    """Issue 18, point 3: FLUX a quantized or offloaded form. bitsandbytes loads all that it
-    quantizes on the GPU, so that with offload only the denoiser is quantized. Files of fewer bits
-    are loaded by another program.
-    """
+    """Issue 18, point 3: FLUX a quantized or offloaded form. bitsandbytes loads all that it quantizes on the GPU, so that with offload only the denoiser is quantized. Files of fewer bits are loaded by another program."""
     verdict = check(model, machine=profile(machine))
     assert verdict.route is Route.LOCAL
     (line,) = verdict.commands
@@ -150,9 +145,7 @@ def test_a_picture_runs_on_the_gpu_in_a_smaller_type_or_a_part_at_a_time(
 
 
 def test_a_part_at_a_time_takes_what_was_measured() -> None:
-    """FLUX.1 [dev] in nf4 with offload and T5 in 16 bits: 9 GiB of the GPU
-    (huggingface/diffusers#9149). In RAM lie 6.7 GB of denoiser (4.5 bits a weight) and 10 GB.
-    """
+    """FLUX.1 [dev] in nf4 with offload and T5 in 16 bits: 9 GiB of the GPU (huggingface/diffusers#9149). In RAM lie 6.7 GB of denoiser (4.5 bits a weight) and 10 GB."""
     asked = Workload(quantization="nf4")
     needs = check("flux-dev", asked, machine=profile("desktop-rtx3060-12gb")).needs
     assert needs is not None
@@ -277,9 +270,7 @@ def test_a_name_of_files_for_another_system_leads_to_those_that_run() -> None:
 
 
 def test_an_embedder_without_known_files_of_llama_cpp_is_judged_as_published() -> None:
-    """Its users load it with Sentence Transformers (the card of thenlper/gte-base); a file made for
-    llama.cpp would be in F16, no smaller than what is published. Of bge-base-en-v1.5 there is one.
-    """
+    """Its users load it with Sentence Transformers (the card of thenlper/gte-base); a file made for llama.cpp would be in F16, no smaller than what is published. Of bge-base-en-v1.5 there is one."""
     machine = profile("aws-m7i.2xlarge")
     published = check("gte-base", machine=machine)
     assert published.workload.runtime == "sentence-transformers"

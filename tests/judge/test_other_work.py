@@ -1,4 +1,4 @@
-"""The pace of work that is no text, beside runs that others published."""
+"""The pace of work that is no text, beside runs that others published, and how long a recording a model hears."""
 
 from __future__ import annotations
 
@@ -113,9 +113,7 @@ def test_training_in_mlx_has_a_pace_on_a_mac_though_its_memory_is_not_counted() 
 
 
 def test_a_stated_dataset_takes_its_tokens_by_the_pace() -> None:
-    """Two million tokens at 628 a second (Qwen2.5 1.5B on an RTX 4060, arXiv:2509.12229) take 53 minutes: inside, on a GPU
-    as on a CPU longer; without tokens nothing is told.
-    """
+    """Two million tokens at 628 a second (Qwen2.5 1.5B on an RTX 4060, arXiv:2509.12229) take 53 minutes: inside, on a GPU as on a CPU longer; without tokens nothing is told."""
     card = machine_with("NVIDIA GeForce RTX 4060", 8)
     asked = {"task": "finetune", "finetune_method": "lora", "context_tokens": 1024}
     of_card, of_cpu = (
@@ -274,9 +272,7 @@ def test_a_picture_takes_what_others_published(
     "name", ["parakeet-tdt-0.6b-v2", "parakeet-ctc-1.1b"]
 )  # fmt: skip
 def test_full_attention_holds_scores_of_every_pair_of_frames(name: str) -> None:
-    """One of the tensors of an hour, 45,000 frames of 12.5 a second, 8 heads and 4 bytes, is 65 GB; those of 1.1 x 10^9
-    parameters "ran" with 22.6 GiB, and five hours with 94.
-    """
+    """One of the tensors of an hour, 45,000 frames of 12.5 a second, 8 heads and 4 bytes, is 65 GB; those of 1.1 x 10^9 parameters "ran" with 22.6 GiB, and five hours with 94."""
     needs = check(name, Workload(audio_seconds=3600), machine="ryzen 9 7950x 128gb").needs
     assert needs is not None
     assert needs.memory is not None
@@ -324,18 +320,14 @@ def memory(model: str, seconds: int) -> tuple[int, int]:
 
 
 def test_the_cache_of_a_long_recording_counts() -> None:
-    """Granite's text model caches 40 layers of 8 heads of 128 keys and values in 16 bits for each
-    of 10 tokens a second: 11.8 GB in two hours.
-    """
+    """Granite's text model caches 40 layers of 8 heads of 128 keys and values in 16 bits for each of 10 tokens a second: 11.8 GB in two hours."""
     cache_bytes = 40 * 8 * 128 * 2 * 2 * 10 * 7200
     more_bytes = memory("granite-speech-3.3-8b", 7200)[0] - memory("granite-speech-3.3-8b", 30)[0]
     assert cache_bytes < more_bytes < 2 * cache_bytes
 
 
 def test_what_a_card_says_fits_fits_nearly() -> None:
-    """Parakeet's card: 24 minutes with full attention on an A100 of 80 GB, so less than half of
-    that takes less than a quarter of it.
-    """
+    """Parakeet's card: 24 minutes with full attention on an A100 of 80 GB, so less than half of that takes less than a quarter of it."""
     assert memory("parakeet-tdt-0.6b-v3", 1440)[1] < 83e9
     assert memory("parakeet-tdt-0.6b-v3", 1440)[0] > 40e9
     assert memory("parakeet-tdt-0.6b-v3", 600)[0] < 20e9

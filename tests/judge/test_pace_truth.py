@@ -204,9 +204,7 @@ def runs(use: str) -> list[dict[str, Any]]:
 
 
 def test_of_a_second_token_table_one_row_is_read() -> None:
-    """Gemma 4 E4B in 8bit, whose table by layers is 2.8 of its 8.0 billion parameters: on an M5 Max
-    Mac-MLX wrote 81.8 tokens/s (issue 62), and 60 were told at most.
-    """
+    """Gemma 4 E4B in 8bit, whose table by layers is 2.8 of its 8.0 billion parameters: on an M5 Max Mac-MLX wrote 81.8 tokens/s (issue 62), and 60 were told at most."""
     asked = Workload(quantization="8bit", runtime="mlx", context_tokens=4096)
     speed = check("gemma-4-e4b-it", asked, machine="m5 max 128gb").speed
     assert speed is not None

@@ -1,4 +1,4 @@
-"""Where the memory lies: accelerators, split with RAM, RAM; and the order in which they are judged."""
+"""Where the memory lies: accelerators, split with RAM, RAM; in llama.cpp, Transformers and SGLang."""
 
 from __future__ import annotations
 

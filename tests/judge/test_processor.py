@@ -1,4 +1,4 @@
-"""What the name of a processor, of its GPU or of a chip tells of the memory it reads."""
+"""What the name of a processor, of its GPU or of a chip tells of the memory it reads; prompts where a GPU lacks room for all weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All findings together: the route that follows, what a verdict is, and the exit code."""
+"""All findings together: the reason codes and their words, the route that follows, what a verdict is, and the exit code."""
 
 from __future__ import annotations
 

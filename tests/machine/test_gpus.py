@@ -140,9 +140,7 @@ def test_more_bandwidth_and_more_compute_are_never_slower(
 
 @each("row", TABLE["gpu"], ids=lambda row: row["words"])
 def test_a_gpu_is_found_by_its_own_words(row: dict[str, Any]) -> None:
-    """No row hides another, whatever order they stand in. A row without a figure has that of the
-    row with fewer of its words, as a workstation's card has the power of the server's.
-    """
+    """No row hides another, whatever order they stand in. A row without a figure has that of the row with fewer of its words, as a workstation's card has the power of the server's."""
     words = row["words"]
     assert words == " ".join(words.lower().split())
     if "prompt_tflops" in row:

@@ -1,4 +1,4 @@
-"""The JSON schemas: written from the annotations of the records, true of what is printed."""
+"""The JSON schemas: written from the annotations of the records, true of what is printed; JSON as Python's own encoder writes it."""
 
 from __future__ import annotations
 

@@ -110,8 +110,7 @@ def test_a_pod_is_given_the_printed_sizes(case: str) -> None:
 
 
 def test_no_pod_looks_for_your_file_in_an_empty_directory() -> None:
-    """An emptyDir is new with each pod (kubernetes.io, Volumes), so that nobody could fill it; a pod whose claim does
-    not exist is not scheduled. Nothing is downloaded, so no token is asked for."""
+    """An emptyDir is new with each pod (kubernetes.io, Volumes), so that nobody could fill it; a pod whose claim does not exist is not scheduled. Nothing is downloaded, so no token is asked for."""
     about = sized("own file")
     assert about.files_are_yours
     text = block("kubernetes", about)

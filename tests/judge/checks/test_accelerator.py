@@ -108,8 +108,7 @@ test_cell, test_every_cell_and_every_code_is_walked = cell_tests("accelerator", 
     ("model", "gpu"), [("mistral-small-24b", "2x RTX 3060"), ("qwen2.5-32b", "RTX 3090")]
 )
 def test_what_people_serve_with_less_memory_runs_so(model: str, gpu: str) -> None:
-    """People serve these in AWQ with --enforce-eager, which makes no CUDA graphs (vllm-project/vllm#3872,
-    #17327; vLLM documentation, conserving memory); of what is far too large it changes nothing."""
+    """People serve these in AWQ with --enforce-eager, which makes no CUDA graphs (vllm-project/vllm#3872, #17327; vLLM documentation, conserving memory); of what is far too large it changes nothing."""
     machine = apply(MACHINE, [], [gpu])
     asked = Workload(runtime="vllm", quantization="AWQ")
     runs = check(model, asked, machine=machine)
@@ -210,8 +209,7 @@ def test_metal_gives_the_gpu_a_share_of_the_ram(
 def test_linux_gives_amds_graphics_half_of_the_ram(
     needed: int, limit: int | None, short: int | None
 ) -> None:
-    """62.82 of 125.65 GiB unless ttm.pages_limit says otherwise: 26,214,400 pages are 100 GiB (superm1/amd-debug-tools,
-    docs/amd-ttm.md). The driver's figure counts where it was read."""
+    """62.82 of 125.65 GiB unless ttm.pages_limit says otherwise: 26,214,400 pages are 100 GiB (superm1/amd-debug-tools, docs/amd-ttm.md). The driver's figure counts where it was read."""
     strix = load("strix-halo-64gb").machine
     (card,) = strix.accelerators or ()
     machine = strix.replace(
