@@ -20,6 +20,7 @@ from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.spec import Architecture, Attention
 from selfhost.judge.pace import pacing, speed
 from selfhost.judge.pace.speed import PaceRange, Speed
+from selfhost.machine.gpus import vendor_of
 from selfhost.machine.record import PURPOSES, Accelerator, Disk, Machine
 
 FACT = "memory_bandwidth_bytes_per_second"
@@ -92,6 +93,24 @@ def recorded(threads: int, **other: Any) -> Machine:
         FACT: truth()["bandwidth"][str(threads)], "sources": {FACT: "measured: a C program"},
     }  # fmt: skip
     return Machine(**{**facts, **other})
+
+
+def published(name: str) -> Machine:
+    """The machine of a run that others published; `benchmarks/speed_residuals.py` asks for it."""
+    facts = dict(truth()["machines"][name])
+    if (device := facts.pop("accelerator", None)) is not None:
+        facts["accelerators"] = (Accelerator(vendor=vendor_of(device), name=device, unified=False),)
+    if (device := facts.pop("shared_gpu", None)) is not None:
+        facts["accelerators"] = (
+            Accelerator(
+                vendor="apple" if "Apple" in device else vendor_of(device),
+                name=device,
+                unified=True,
+            ),
+        )
+    if facts["instruction_sets"] is not None:
+        facts["instruction_sets"] = tuple(facts["instruction_sets"])
+    return Machine(**facts, sources={FACT: "measured: by the same person"} if FACT in facts else {})
 
 
 def runs_as_shipped(kind: str) -> list[dict[str, Any]]:
