@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import fcntl
 import gc
 import os
 import socket
 import sys
-from functools import cache
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import NoReturn
 
 import pytest
 from hypothesis import settings
 
 from helpers.goldens import Golden
 from helpers.packed import pack
-from selfhost.catalogue import index
+from selfhost.catalogue.index import Catalogue
 from selfhost.core import units
-from selfhost.core.tables import shipped_folder
 
 # a slow machine is no fault of the code; each run draws other examples, and most laws that say how
 # many they need take 40 to 80
@@ -30,20 +27,6 @@ settings.load_profile("selfhost")
 for _finder in sys.meta_path:
     getattr(_finder, "_must_rewrite", set()).discard("selfhost")
 
-_SHIPPED = shipped_folder()
-_read_folder = index._shipped
-
-
-@cache
-def _checkout() -> index._Folder:
-    return _read_folder(_SHIPPED)
-
-
-# Read the checkout's own specs once a process: each test would parse them again. No test changes
-# these files; the folders that tests make are read as ever.
-index._shipped = lambda path: _checkout() if path == _SHIPPED else _read_folder(path)
-
-
 # what takes longest comes first: begun last, one process would work and the others wait
 _LONGEST = ("test_quality.py", "test_packaging.py")
 
@@ -52,43 +35,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name not in _LONGEST)
 
 
-# held by the process that collects first
-_COLLECTING: list[IO[str]] = []
-
-
-def pytest_sessionstart(session: pytest.Session) -> None:
-    """In a fresh checkout one process compiles all modules, and the others meanwhile what a package
-    holds: side by side each would compile every module, which takes longer than to collect.
-    """
-    config = session.config
-    worker = getattr(config, "workerinput", None)
-    is_fresh = not (Path(__file__).parent / "verdict" / "__pycache__").exists()
-    is_whole = config.args == config.getini("testpaths")
-    if worker is None or not (is_fresh and is_whole) or sys.dont_write_bytecode:
-        return
-    gc.disable()
-    # each process has a folder of its own in the common one
-    base = Path(config.option.basetemp)
-    lock = open(base.parent / "collecting.lock", "w")  # noqa: SIM115 - held beyond this function
-    if worker["workerid"] == "gw0":
-        _COLLECTING.append(lock)
-    else:
-        pack(base)
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    if not _COLLECTING:
-        lock.close()
-
-
-def pytest_collectstart() -> None:
-    """Collecting makes no garbage to speak of, and to look for it takes a tenth of the time."""
-    gc.disable()
-
-
 def pytest_collection_finish() -> None:
     """What thousands of collected tests hold is never looked through for garbage again."""
-    while _COLLECTING:
-        _COLLECTING.pop().close()
-    gc.enable()
     gc.collect()
     gc.freeze()
     # at 20,000 it took 6 % of the time of the tests
@@ -109,9 +57,7 @@ def _refuse(*_: object, **__: object) -> NoReturn:
 
 @pytest.fixture(autouse=True)
 def _apart_from_the_world(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any socket that a test opens in this process is an error; what the developer's shell says about specs and colours does not reach
-    a test; prices end by the calendar, tests do not. One fixture: there are thousands of tests.
-    """
+    """Any socket that a test opens in this process is an error; the developer's shell and the day reach no test."""
     for name in ("socket", "create_connection", "getaddrinfo"):
         monkeypatch.setattr(socket, name, _refuse)
     for name in ("SELFHOST_SPECS", "SELFHOST_DEBUG", "NO_COLOR", "FORCE_COLOR", "COLUMNS"):
@@ -138,18 +84,14 @@ def packed(installation: Path) -> Path:
 
 @pytest.fixture
 def few_listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every eighth model is listed, and GPT-2, which tests ask for: for laws of any list, which need
-    not judge a thousand models. A name still means any of them.
-    """
-    ids = index.Catalogue.ids
-    monkeypatch.setattr(index.Catalogue, "ids", lambda own: tuple(sorted({*ids(own)[::8], "gpt2"})))
+    """Every eighth model is listed, and GPT-2, which tests ask for: for laws of any list, which need not judge a thousand models. A name still means any of them."""
+    ids = Catalogue.ids
+    monkeypatch.setattr(Catalogue, "ids", lambda own: tuple(sorted({*ids(own)[::8], "gpt2"})))
 
 
 @pytest.fixture(scope="session")
 def source_environment(installation: Path) -> dict[str, str]:
-    """Environment for child processes: this checkout's modules beside packed specs, as users have
-    them. What they import is compiled once.
-    """
+    """Environment for child processes: this checkout's modules beside packed specs, as users have them. What they import is compiled once."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     # not those of the folder they start in, the checkout itself
     own = {"PYTHONPATH": str(installation), "PYTHONSAFEPATH": "1"}

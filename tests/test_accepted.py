@@ -10,7 +10,6 @@ import json
 import os
 import random
 import re
-import tempfile
 import tomllib
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
@@ -30,12 +29,10 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.cli.main import main
 from selfhost.core.errors import MachineFileError, SpecError, WorkloadError
 from selfhost.core.workload import Workload
-from selfhost.judge.placement.gpus_alone import smallest_device_bytes
 from selfhost.machine.profiles import load
 from selfhost.machine.record import Machine
 from selfhost.modelfiles import read_local
 from selfhost.modelfiles.speccheck import check_spec_files
-from selfhost.needs.records import CpuNeed, How, MemoryNeed, Needs, Term
 from selfhost.reports import json as report
 
 ROWS = tomllib.loads((COMMON / "architectures.toml").read_text(encoding="utf-8"))
@@ -188,10 +185,7 @@ def workloads(chance: random.Random) -> Iterator[Workload]:
 
 
 def judged(chance: random.Random, model: str, here: Machine | None = None) -> int:
-    """How many workloads were judged; the others make no sense for the model. Whatever else is raised is a bug: its file was accepted.
-
-    What most people ask, no program and no quantization named, always gets an answer.
-    """
+    """How many workloads were judged; the others make no sense for the model. Whatever else is raised is a bug: its file was accepted. What most people ask, no program and no quantization named, always gets an answer."""
     count = 0
     here = here or machine(chance.choice(MACHINE_NAMES))
     plain = check_with(shelf(), model, Workload(), here, instead=False, today="2026-11-20")
@@ -339,32 +333,6 @@ def test_a_record_that_is_read_is_judged(
         commanded(chance, model, "--machine", str(path))
 
 
-@pytest.mark.parametrize("seed", ["deepseek-r1-0528", "falcon-h1-3b-instruct"])
-@pytest.mark.usefixtures("few_listed")
-def test_a_spec_of_sizes_that_do_not_divide_spoils_no_other(
-    seed: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """It is left aside with its fault told; the commands answer about the others, and exit 2 for itself."""
-    text = own_text(seed).replace("experts = 256", "experts = 256, groups = 3000, groups_used = 2")
-    text = re.sub(r"inner_length = \d+", "inner_length = 3", text)
-    (tmp_path / "own.toml").write_text(text, encoding="utf-8")
-    beside, here = ("--specs", str(tmp_path)), ("--machine", "desktop-rtx4090-24gb")
-    assert main(["list", "--family", "gpt-2", *beside, *here]) == 0
-    said = capsys.readouterr()
-    assert "which does not divide" in said.err
-    assert "gpt2" in said.out
-    assert main(["check", "gpt2", *beside, *here]) == 0
-    assert "which does not divide" in capsys.readouterr().out
-    for words in (
-        ["check", "own", *here],
-        ["show", "own", *here],
-        ["plan", "own"],
-        ["compare", "own", "gpt2", *here],
-    ):
-        assert main([*words, *beside]) == 2
-        assert "which does not divide" in capsys.readouterr().err
-
-
 def test_a_config_of_groups_that_share_no_experts_is_told_by_its_key(tmp_path: Path) -> None:
     """n_group of DeepSeek V3's config.json, whose class has 256 experts: the reason names it, and nothing is counted."""
     path = tmp_path / "config.json"
@@ -380,53 +348,3 @@ def test_a_config_of_groups_that_share_no_experts_is_told_by_its_key(tmp_path: P
         "n_group is 300, which does not divide the 256 experts" in why
         for why in verdict.model.unknown.values()
     )
-
-
-def test_a_header_of_groups_that_share_no_experts_is_told_by_its_key(tmp_path: Path) -> None:
-    """expert_group_count of a GGUF header."""
-    name = next(
-        name
-        for name, model in sorted(measured().items())
-        if model["metadata"].get("expert_group_count")
-    )
-    model = measured()[name]
-    key = f"{model['architecture']}.expert_group_count"
-    path = write(tmp_path / "own.gguf", *gguf(metadata(name, model, **{key: 3000}), placed(model)))
-    verdict = check_with(
-        shelf(), str(path), Workload(), machine("desktop-rtx4090-24gb"), instead=False
-    )
-    assert f"{key} is 3,000, which does not divide" in verdict.model.unknown["architecture"]
-
-
-def test_a_tensor_written_over_another_is_given_back_once() -> None:
-    """Talkie's embeddings lie in the room of what was looked up, and its last layer reads them: the arithmetic of its peak is told."""
-    model = measured()["talkie-1930-13b"]
-    with tempfile.TemporaryDirectory() as folder:
-        path = write(Path(folder) / "own.gguf", *gguf(metadata("talkie", model), placed(model)))
-        verdict = check_with(
-            shelf(),
-            str(path),
-            Workload(runtime="ollama"),
-            machine("desktop-rtx4090-24gb"),
-            instead=False,
-        )
-    assert verdict.needs is not None
-    assert verdict.needs.memory is not None
-    assert all(term.arithmetic for term in verdict.needs.memory.terms)
-
-
-def test_a_need_beyond_every_float_is_planned() -> None:
-    """The least device of a need of more than 53 bits is found at once: adding single bytes to such a float never ends."""
-    size = 9 * 10**24
-    term = Term(
-        name="weights",
-        bytes=size,
-        low_bytes=size,
-        high_bytes=size,
-        how=How.EXACT,
-        source="",
-        arithmetic="",
-    )
-    cpu = CpuNeed(architectures=(), instruction_sets={})
-    needs = Needs(download_bytes=1, disk_bytes=1, cpu=cpu, memory=MemoryNeed(terms=(term,)))
-    assert size < smallest_device_bytes(needs) < 2 * size

@@ -260,8 +260,7 @@ def fields() -> dict[str, set[str]]:
 
 
 def test_replace_names_fields_that_a_record_has() -> None:
-    """No type checker holds the keywords of `replace`: one of a field that is gone stops whoever comes by.
-    Of an argument its own class has them, of anything else some class."""
+    """No type checker holds the keywords of `replace`: one of a field that is gone stops whoever comes by. Of an argument its own class has them, of anything else some class."""
     surely = 0
     calls = [call for module in figures.modules().values() for call in module.replacing]
     for function, call in calls:
@@ -379,24 +378,15 @@ def test_a_check_loads_what_it_needs() -> None:
     modules = {name for name in everything if name.startswith("selfhost.")}
     others = (
         # of names written otherwise, faulty files and JSON
-        "catalogue.respelled",
         "catalogue.licenses",
         "core.json_text",
         "core.toml_lines",
         "advice.listing",
-        "verdict.documents",
-        "verdict.speech",
-        "verdict.pictures",
         "needs.llamacpp.mixes",
-        # of accelerators, of experts, of architectures without a graph
-        "verdict.placement",
-        "verdict.on_devices",
-        "verdict.shared_memory",
-        "verdict.findings.accelerator_share",
         "needs.llamacpp.graph_experts",
+        # of accelerators, of experts, of architectures without a graph
         # of a model that an API serves
         "advice.stand_ins",
-        "reports.offer_text",
     )
     assert not modules & {f"selfhost.{name}" for name in others}
     # an installed package has an index in place of the names that are read of the specs

@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import tomllib
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -68,9 +67,7 @@ def run(*command: str, cwd: Path) -> str:
 
 
 def install(target: Path, *words: str) -> None:
-    """Into a folder of its own, without what it depends on; nothing is compiled to bytecode, which
-    no test here reads.
-    """
+    """Into a folder of its own, without what it depends on; nothing is compiled to bytecode, which no test here reads."""
     pip = (sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-compile")
     run(*pip, "--target", str(target), *words, cwd=target.parent)
 
@@ -170,14 +167,6 @@ def test_the_wheel_holds_the_whole_package(built: tuple[Path, Path]) -> None:
     with zipfile.ZipFile(built[0]) as wheel:
         packed = set(wheel.namelist())
     assert {f"selfhost/{name}" for name in source_tree(ROOT / "selfhost")} <= packed
-
-
-def test_each_folder_of_files_is_a_listed_package() -> None:
-    """setuptools warns of a folder whose files are packed though pyproject.toml lists no such package."""
-    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    folders = {Path(path).parent for path in source_tree(ROOT / "selfhost")}
-    listed = {name for name in setuptools["packages"] if not name.startswith("selfhost.specs")}
-    assert {".".join(("selfhost", *folder.parts)) for folder in folders} == listed
 
 
 def test_the_sdist_builds_by_itself(built: tuple[Path, Path], checkout: Path) -> None:

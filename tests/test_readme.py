@@ -109,9 +109,7 @@ def test_the_marker_works_as_pasted(tmp_path: Path, source_environment: dict[str
 
 @pytest.mark.parametrize("theme", readme_picture.THEMES)
 def test_the_picture_holds_what_the_program_prints(theme: str) -> None:
-    """The answer and the command to type, drawn again today, are in the committed picture: if not, run tools/readme_picture.py.
-
-    It is XML that loads nothing."""
+    """The answer and the command to type, drawn again today, are in the committed picture: if not, run tools/readme_picture.py. It is XML that loads nothing."""
     path = readme_picture.path_of(theme)
     assert f"docs/{path.name}" in README
     drawing = ElementTree.fromstring(path.read_text(encoding="utf-8"))
@@ -121,15 +119,6 @@ def test_the_picture_holds_what_the_program_prints(theme: str) -> None:
         for line in (f"selfhost check {verdict.asked}", sentence, *verdict.commands[:1]):
             assert "".join(unescape(line).split()) in letters
     assert not re.search(r"url\(['\"]?http|@import|<script|href", path.read_text(encoding="utf-8"))
-
-
-@pytest.mark.parametrize("theme", readme_picture.THEMES)
-def test_a_picture_can_be_drawn(theme: str) -> None:
-    """The script makes SVG of any screen; colours differ by theme, words do not."""
-    drawn = readme_picture.picture("\x1b[1;32mRUNS\x1b[0m here & <there>", theme)
-    assert "RUNS here & <there>" in "".join(ElementTree.fromstring(drawn).itertext()).replace(
-        "\xa0", " "
-    )
 
 
 def test_reason_codes_are_the_codes() -> None:

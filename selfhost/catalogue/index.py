@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
 from ..core.files import shown
@@ -75,9 +75,8 @@ class Catalogue:
         A faulty spec spoils no other: it is met when it is asked for, and `own_faults` tells those
         of `extra`. Raises `SpecError` for a folder that is none.
         """
-        return cls(
-            _shipped(shipped or shipped_folder()), [_Folder(os.fspath(path)) for path in extra]
-        )
+        folder = _specs_in(shipped) if shipped else shipped_specs()
+        return cls(folder, [_Folder(os.fspath(path)) for path in extra])
 
     def __reduce__(self) -> tuple[Any, ...]:
         # another process opens it anew
@@ -395,9 +394,15 @@ class _Package(_Folder):
         return [Outline(**{**row, "uses": row["uses"] and tuple(row["uses"])}) for row in rows]
 
 
-def _shipped(path: str) -> _Folder:
+def _specs_in(path: str) -> _Folder:
     is_package = os.path.exists(os.path.join(path, INDEX_FILE))
     return _Package(path) if is_package else _Folder(path)
+
+
+@lru_cache(maxsize=1)
+def shipped_specs() -> _Folder:
+    """The specs that come with the program: no run of it changes them."""
+    return _specs_in(shipped_folder())
 
 
 def package_files(source: str) -> dict[str, bytes]:

@@ -11,8 +11,6 @@ import pytest
 from helpers.machines import GIB, VM
 from selfhost import Machine, Route, Workload, check
 from selfhost.catalogue.opened import open_catalogue
-from selfhost.machine.changes import apply
-from selfhost.machine.named import machine_named
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
 
@@ -39,61 +37,6 @@ def test_what_is_proposed_instead_does_run() -> None:
                 machine=VM,
             )
             assert again.route is Route.LOCAL, other
-
-
-@pytest.mark.parametrize(("memory", "runs_in_ram"), [("16GiB", False), ("64GiB", True)])
-def test_what_a_gpu_holds_whole_comes_before_what_runs_beside_it(
-    memory: str, runs_in_ram: bool
-) -> None:
-    """Llama 3.2 Vision has 10.7 B parameters, for Transformers alone: 21 GB in 16 bits, 11 in 8 and 6 in 4, and
-    an RTX 3060 has 12."""
-    machine = apply(machine_named("RTX 3060 12GB"), [f"memory={memory}"])
-    verdict = check("llama3.2-vision:11b", machine=machine)
-    asked = Workload(runtime="transformers", quantization="nf4")
-    nf4 = check("llama3.2-vision:11b", asked, machine=machine)
-    assert "accelerator-fits" in {finding.code for finding in nf4.findings}
-    assert verdict.can_run is runs_in_ram
-    if runs_in_ram:
-        assert verdict.needs is not None
-        assert verdict.needs.placement == "host"
-        (note,) = [each for each in verdict.notes if "The GPU holds all of it" in each]
-        assert "nf4" in note
-    else:
-        assert verdict.alternatives[0].quantization == "nf4"
-
-
-def test_alternatives_are_as_open_as_can_be_and_alike_in_size() -> None:
-    """Mistral 7B runs but its data is closed: what takes its place is open in full, and a little larger will do."""
-    verdict = check("mistral-7b", Workload(auditable=True), machine=VM)
-    assert len(verdict.alternatives) == 3
-    for other in verdict.alternatives:
-        finding = check(other.id, Workload(auditable=True), machine=VM).finding("openness")
-        assert finding is not None
-        assert finding.outcome == "pass", other.id
-    assert "olmo-3-7b-instruct" in {other.id for other in verdict.alternatives}
-    # a model that does not fit gets smaller ones alone
-    large = check("llama-3.1-70b-instruct", machine=VM)
-    size = large.model.parameters.total or 0
-    assert large.alternatives
-    assert all(
-        (open_catalogue().spec(other.id).parameters.total or 0) <= size
-        for other in large.alternatives
-    )
-
-
-@pytest.mark.parametrize(
-    "name", ["gpt-4o", "deepseek-r1", "llama-3.1-405b-instruct", "mixtral-8x22b-instruct-v0.1"]
-)
-def test_what_is_proposed_likely_answers_as_fast_as_wanted(name: str) -> None:
-    """Two cores read a dense model of 36B too slowly to talk with: one that computes a part of itself per token is proposed before it."""
-    paces = []
-    for other in check(name, machine=VM).alternatives:
-        speed = check(other.id, Workload(quantization=other.quantization), machine=VM).speed
-        assert speed is not None
-        assert speed.decode is not None
-        paces.append(speed.decode.likely)
-    assert len(paces) == 3
-    assert min(paces) >= 2.0
 
 
 @pytest.mark.parametrize(
@@ -233,31 +176,3 @@ def test_a_context_that_is_too_long_is_proposed_shorter() -> None:
     assert 1024 <= context_tokens < 32_768
     again = check("mistral-7b", wanted.replace(context_tokens=context_tokens), machine=machine)
     assert again.route is Route.LOCAL
-
-
-def test_for_many_users_smaller_weights_leave_room_for_their_context() -> None:
-    """20 users of 8,192 tokens on an RTX 4090: in 16 bits 1,984 each are left, in Qwen's own AWQ files (6.1 GB) more than twice that."""
-    asked = Workload(runtime="vllm", parallel=20, context_tokens=8192)
-    verdict = check("qwen3-8b", asked, machine="desktop-rtx4090-24gb")
-    (own,) = (
-        other
-        for other in verdict.alternatives
-        if other.id == "qwen3-8b" and other.runtime == "vllm"
-    )
-    assert own.quantization == "awq"
-    assert own.context_tokens is not None
-    assert own.context_tokens >= 4096
-    typed = asked.replace(quantization="bfloat16")
-    kept = check("qwen3-8b", typed, machine="desktop-rtx4090-24gb").alternatives
-    assert all(other.quantization == "bfloat16" for other in kept if other.runtime == "vllm")
-
-
-def test_alternatives_leave_out_a_cache_type_that_their_program_lacks() -> None:
-    """A V100 is too old for vLLM, the program with an FP8 cache: what is proposed runs with another program, and its command has no such option."""
-    asked = Workload(runtime="vllm", kv_cache_type="fp8")
-    verdict = check("qwen3-8b", asked, machine="V100 16GB")
-    assert verdict.route is not Route.LOCAL
-    own = next(other for other in verdict.alternatives if other.id == "qwen3-8b")
-    assert own.runtime == "llama.cpp"
-    assert "--kv-cache" not in (own.command or "")
-    assert "KV cache in the model's type" in own.why

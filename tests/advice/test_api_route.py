@@ -17,7 +17,6 @@ from selfhost.catalogue.offers import Offer
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.judge.judging import judge
 from selfhost.judge.question import ask
-from selfhost.machine.profiles import load
 
 TODAY = "2026-11-20"
 CONFIGS = DATA / "configs"
@@ -78,39 +77,6 @@ def test_an_open_model_without_an_offer_gets_a_named_stand_in() -> None:
     assert served("whisper-large-v3", offer("llama-3.1-70b-instruct")) == []
 
 
-def test_what_is_made_for_the_same_work_stands_in_first() -> None:
-    """A coder for a coder, though a general model of its size is served; where none is, that one."""
-    general, coder = offer("qwen2.5-7b-instruct"), offer("starcoder2-15b")
-    assert served("qwen2.5-coder-7b-instruct", general, coder) == [("starcoder2-15b", True)]
-    assert served("qwen2.5-coder-7b-instruct", general) == [("qwen2.5-7b-instruct", True)]
-
-
-def test_a_base_model_takes_the_place_of_a_base_model() -> None:
-    """Meta's Llama 2 and Mistral's first models come as base and as tuned ones; a chat model is replaced by one that chats."""
-    shelf = open_catalogue()
-    assert {"llama-2-7b-base", "llama-2-70b-base", "mistral-7b-v0.1", "mpt-7b"} <= shelf.base_ids()
-    assert (
-        not {
-            "llama-2-7b-chat",
-            "mistral-7b-instruct-v0.3",
-            "qwen3-8b",
-            "gpt-3.5-turbo",
-            "bge-base-en-v1.5",
-        }
-        & shelf.base_ids()
-    )
-    assert served("llama-2-7b-chat", offer("llama-2-13b-base"), offer("llama-2-70b-chat")) == [
-        ("llama-2-70b-chat", True)
-    ]
-    assert served("llama-2-7b-base", offer("llama-2-13b-base"), offer("llama-2-70b-chat")) == [
-        ("llama-2-13b-base", True)
-    ]
-    laptop = load("laptop-ddr4-16gb").machine
-    named = [other.id for other in check("llama-2-70b-chat", machine=laptop).alternatives]
-    assert named
-    assert not set(named) & shelf.base_ids()
-
-
 @pytest.mark.parametrize(
     ("folder", "config", "known"),
     [
@@ -131,8 +97,7 @@ def test_a_base_model_takes_the_place_of_a_base_model() -> None:
 def test_files_are_of_a_model_by_its_whole_name_and_its_layers(
     folder: str, config: str, known: bool, tmp_path: Path
 ) -> None:
-    """The offers are its own where both are those of the model, and the answer names it; else another stands in, and of one with the same
-    layers nobody says that it is another, larger model, nor that it is the same."""
+    """The offers are its own where both are those of the model, and the answer names it; else another stands in, and of one with the same layers nobody says that it is another, larger model, nor that it is the same."""
     path = tmp_path / folder / "config.json"
     path.parent.mkdir(parents=True)
     path.write_bytes((CONFIGS / f"{config}.json").read_bytes())
@@ -223,10 +188,3 @@ def test_a_retired_closed_model_is_replaced_by_its_successor() -> None:
     assert served("gpt-3.5-turbo", offer(successor), offer("gpt-4o"), offer("gpt-oss-20b")) == [
         (successor, True)
     ]
-
-
-def test_a_service_without_an_api_is_no_api() -> None:
-    """Midjourney has none for programs (hivebook.wiki, May 2026): what stands in for it is the route, and nothing where nothing does."""
-    assert served("midjourney") == []
-    assert served("midjourney", offer("flux.1-schnell")) == [("flux.1-schnell", True)]
-    assert served("github-copilot") == [("github-copilot", False)]

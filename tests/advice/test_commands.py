@@ -1,26 +1,31 @@
-"""The lines to type next run what was judged."""
+"""The lines to type next run what was judged, make the file that nobody published, and train."""
 
 from __future__ import annotations
 
+import shlex
+import tomllib
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from helpers.each import each
-from helpers.local_models import config, safetensors, small
+from helpers.local_models import small
 from helpers.machines import IDS, VM
-from helpers.paths import RECORDS
-from selfhost import Machine, Workload, WorkloadError, check
+from helpers.paths import CONFIGS, RECORDS, TESTS
+from selfhost import Machine, Outcome, Route, Verdict, Workload, WorkloadError, check
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.judge.question import ask
+from selfhost.machine.changes import apply
+from selfhost.machine.named import machine_named
+from selfhost.machine.profiles import load
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
 
 
 def test_what_was_judged_can_be_asked_for_again() -> None:
-    """The workload with every default filled in, in each runtime, is the same question: mamba's without a type of a cache it lacks, a
-    model whose stored type nobody states in the one that is taken for it."""
+    """The workload with every default filled in, in each runtime, is the same question: mamba's without a type of a cache it lacks, a model whose stored type nobody states in the one that is taken for it."""
     shelf, seen = open_catalogue(), set()
     for spec_id in {*IDS[::20], "mamba-130m", "openai-gpt", "qwen3.8-flash-next", "whisper-tiny"}:
         spec = shelf.spec(spec_id)
@@ -83,64 +88,10 @@ def test_a_tag_of_ollama_is_judged_as_what_it_loads(tag: str, quantization: str,
     ],
 )
 def test_llama_server_is_told_whether_it_embeds_or_ranks(id: str, option: str) -> None:
-    """Started without --reranking it answers /v1/rerank with an error (its README); the option sets
-    the embeddings and the pooling by itself, so both at once are never needed.
-    """
+    """Started without --reranking it answers /v1/rerank with an error (its README); the option sets the embeddings and the pooling by itself, so both at once are never needed."""
     commands = check(id, Workload(runtime="llama.cpp"), machine=ROOMY).commands
     (line,) = [line for line in commands if "llama-server" in line]
     assert {"--reranking", "--embedding"} & {*line.split()} == {option}
-
-
-def test_a_server_is_told_how_many_sequences_to_make_room_for() -> None:
-    """A llama-server without -np makes room for 4 in one cache: of Gemma 3 12B with 8,192 tokens 2,046,820,352 bytes, not half of that."""
-    asked = Workload(context_tokens=8192, runtime="llama.cpp", quantization="Q4_K_M")
-    verdict = check("gemma-3-12b-it", asked, machine=VM)
-    assert [note for note in verdict.fine_print if "-np" in note] == [
-        "Keep -np 1. Without it llama-server reserves 4 sequences, which needs 960 MiB more."
-    ]
-    assert "2,046,820,352 bytes without -np" in plain(
-        check_document([verdict], verbose=True)
-    ).replace("\n", " ").replace("  ", "")
-    # four that were asked for have room of their own; where every layer keeps all tokens they share it
-    for id, parallel in (("gemma-3-12b-it", 4), ("mistral-7b", 1)):
-        others = check(id, asked.replace(parallel=parallel, context_tokens=2048), machine=VM)
-        assert not any("-np" in note for note in (*others.notes, *others.fine_print))
-        assert all(
-            f"-np {parallel}" in line for line in others.commands if line.startswith("llama-server")
-        )
-
-
-def packed(folder: Path, method: str) -> Path:
-    """A folder with the weights of a small Llama in 4 bits, as AutoAWQ stores them."""
-    stored = {"quant_method": method, "bits": 4, "group_size": 32, "zero_point": True}
-    config(
-        folder, model_type="llama", hidden_size=64, intermediate_size=128, num_hidden_layers=1, num_attention_heads=4,
-        num_key_value_heads=2, vocab_size=100, max_position_embeddings=256, quantization_config=stored,
-    )  # fmt: skip
-    tensors = {
-        "model.embed_tokens.weight": ("F16", [100, 64]),
-        "lm_head.weight": ("F16", [100, 64]),
-    }
-    for name, inputs, outputs in (
-        ("self_attn.q_proj", 64, 64), ("self_attn.k_proj", 64, 32), ("self_attn.v_proj", 64, 32), ("self_attn.o_proj", 64, 64),
-        ("mlp.gate_proj", 64, 128), ("mlp.up_proj", 64, 128), ("mlp.down_proj", 128, 64),
-    ):  # fmt: skip
-        prefix = f"model.layers.0.{name}"
-        tensors[f"{prefix}.qweight"] = ("I32", [inputs, outputs // 8])
-        tensors[f"{prefix}.qzeros"] = ("I32", [inputs // 32, outputs // 8])
-        tensors[f"{prefix}.scales"] = ("F16", [inputs // 32, outputs])
-    for name in ("layers.0.input_layernorm", "layers.0.post_attention_layernorm", "norm"):
-        tensors[f"model.{name}.weight"] = ("F16", [64])
-    safetensors(folder / "model.safetensors", tensors)
-    return folder
-
-
-@pytest.mark.parametrize("method", ["awq", "gptq"])
-def test_a_folder_of_packed_weights_is_served_by_its_path(method: str, tmp_path: Path) -> None:
-    """vllm serve takes a folder where it takes a repository (its documentation)."""
-    folder = packed(tmp_path / "mine", method)
-    verdict = check(folder, machine="desktop-rtx3060-12gb")
-    assert verdict.commands == (f"vllm serve {folder} --max-model-len 256",)
 
 
 def test_a_folder_of_published_types_is_run_by_its_path(tmp_path: Path) -> None:
@@ -148,3 +99,127 @@ def test_a_folder_of_published_types_is_run_by_its_path(tmp_path: Path) -> None:
     folder = small(tmp_path / "mine")
     verdict = check(folder, Workload(runtime="transformers"), machine="desktop-rtx3060-12gb")
     assert f"pipeline(model='{folder}', " in verdict.commands[0]
+
+
+def test_a_lone_config_is_converted_in_its_folder(tmp_path: Path) -> None:
+    """convert_hf_to_gguf.py takes the folder of the weights (its README); nothing is downloaded, for nobody says from where."""
+    folder = tmp_path / "my model"
+    folder.mkdir()
+    (folder / "config.json").write_bytes((CONFIGS / "Qwen--Qwen3-0.6B.json").read_bytes())
+    verdict = check(folder / "config.json", machine=load("aws-m7i.2xlarge").machine)
+    written = [*verdict.setup, *verdict.commands]
+    converting = next(line for line in written if "convert_hf_to_gguf.py " in line)
+    assert shlex.split(converting)[2] == str(folder)
+    assert not any("hf download" in line for line in written)
+    # 596,049,920 parameters (the model's card: 0.6B), published in 16 bits
+    assert any("then make Q4_K_M of them: 1.19 GB of published weights" in line for line in written)
+    assert not any("look first" in line for line in written)
+    told = plain(check_document([verdict]))
+    assert "of weights, yours to get" in told
+    assert "No command is known" not in told
+
+
+def checked(spec_id: str, quantization: str, disk: str) -> Verdict:
+    machine = apply(load("aws-m7i.2xlarge").machine, [f"disk={disk}"])
+    return check(spec_id, Workload(runtime="llama.cpp", quantization=quantization), machine=machine)
+
+
+@pytest.mark.parametrize(("quantization", "copies"), [("Q4_K_M", 2), ("Q8_0", 1)])
+def test_the_file_to_run_decides_and_a_disk_too_small_to_make_it_is_told(
+    quantization: str, copies: int
+) -> None:
+    """Pythia 70M has 70,426,624 parameters of 2 bytes. To make the file they are downloaded, and converted to 16 bits once more where llama-quantize makes it."""
+    roomy = checked("pythia-70m", quantization, "50GB")
+    assert roomy.needs is not None
+    assert any("convert_hf_to_gguf" in line for line in roomy.setup)
+    # the file has between 4 and 9 bits a weight
+    assert 70_426_624 * 4 / 8 < (roomy.needs.disk_bytes or 0) < 70_426_624 * 9 / 8
+    assert roomy.needs.download_bytes == roomy.needs.disk_bytes
+    making = copies * 2 * 70_426_624
+    lacking = checked("pythia-70m", quantization, f"{making}B")
+    assert lacking.route is Route.LOCAL
+    assert lacking.can_download
+    disk = lacking.finding("disk")
+    assert disk is not None
+    assert (disk.code, disk.outcome) == ("disk-too-small-to-make", Outcome.WARN)
+    assert "take a published file" in (disk.remedy or "")
+    assert "disk: The file fits, but making it yourself takes" in plain(check_document([lacking]))
+    assert checked("pythia-70m", quantization, "30MB").can_download is False
+
+
+def test_mlx_is_told_the_usual_name_and_converts_otherwise() -> None:
+    """The options are those of mlx_lm/convert.py; mlx-community names its folders so throughout."""
+    verdict = check("pythia-70m", Workload(runtime="mlx"), machine="mac-studio-m3-ultra-512gb")
+    assert verdict.setup[-1] == (
+        "mlx_lm.convert --hf-path EleutherAI/pythia-70m -q --q-bits 4 --mlx-path pythia-70m-4bit"
+    )
+    assert verdict.setup[-3] == (
+        "# https://huggingface.co/mlx-community/pythia-70m-4bit (the usual name, not verified)"
+    )
+    assert verdict.commands == ("mlx_lm.generate --model pythia-70m-4bit --prompt Hello",)
+    assert verdict.needs is not None
+    # 4.5 bits a weight, not the 2 bytes of the published ones
+    assert (verdict.needs.download_bytes or 0) < 70_426_624
+
+
+def on(name: str, spec_id: str, **workload: Any) -> Verdict:
+    return check(spec_id, Workload(**workload), machine=load(name).machine)
+
+
+def test_training_comes_with_the_trainer_and_its_line() -> None:
+    """TRL loads float32 unless told, twice what is judged, and refuses a CPU unless told to take it."""
+    trained = {"task": "finetune", "context_tokens": 2048}
+    lora = on("laptop-ddr4-16gb", "qwen3-0.6b", **trained)
+    assert "pip install trl peft" in lora.setup
+    words = lora.commands[0].split()
+    assert words[:4] == ["trl", "sft", "--model_name_or_path", "Qwen/Qwen3-0.6B"]
+    assert words[words.index("--dtype") + 1] == "bfloat16"
+    assert words[words.index("--max_length") + 1] == "2048"
+    assert words[words.index("--lora_r") + 1] == str(lora.workload.lora_rank or 16)
+    assert "--use_cpu" in words
+
+    way = {**trained, "finetune_method": "qlora", "optimizer": "adamw_8bit", "checkpointing": False}
+    qlora = on("desktop-rtx4090-24gb", "qwen3-0.6b", **way)
+    assert "pip install trl peft bitsandbytes" in qlora.setup
+    words = qlora.commands[0].split()
+    assert "--use_cpu" not in words
+    for option in ("--load_in_4bit", "--no_gradient_checkpointing", "adamw_8bit"):
+        assert option in words
+    listed = tomllib.loads((TESTS / "advice" / "flags.toml").read_text(encoding="utf-8"))
+    flags_of_trl = listed["trl"]
+    for verdict in (lora, qlora):
+        flags = {word for word in verdict.commands[0].split() if word.startswith("--")}
+        assert flags <= set(flags_of_trl["flags"])
+
+
+def test_no_command_of_a_trainer_of_writers_stands_by_an_embedder() -> None:
+    """SFTTrainer trains causal language models: an embedder, a ranker and an encoder have trainers of their own."""
+    for spec_id in ("bge-m3", "bert-base-uncased", "bge-reranker-v2-m3", "qwen3-embedding-0.6b"):
+        verdict = on("desktop-rtx4090-24gb", spec_id, task="finetune")
+        assert verdict.can_run
+        assert verdict.commands == ()
+        assert len(verdict.setup) == 1
+        assert "sentence-transformers" in verdict.setup[0]
+        assert verdict.setup[0].startswith("# ")
+
+
+FULL = Workload(task="finetune", finetune_method="full")
+
+
+@pytest.mark.parametrize("context_tokens", [1024, 4096])
+def test_cards_that_may_share_a_training_are_not_left_to_the_cpu(context_tokens: int) -> None:
+    """8 B parameters by AdamW take 8 bytes each where all is kept in 16 bits, 16 with a copy in 32 (arXiv 1910.02054): 60 and 120 GiB of states, and four cards of 40 GiB share them. 160 GB of RAM hold it too, a few tokens a second."""
+    asked = FULL.replace(context_tokens=context_tokens)
+    verdict = check("llama-3.1-8b", asked, machine="4x a100")
+    finding = verdict.finding("accelerator")
+    assert finding is not None
+    assert (verdict.exit_code, finding.code) == (3, "accelerator-close")
+    assert "4 × " in finding.reason
+    # each of 40 GiB, one kept free
+    assert "156 GiB are there" in finding.reason
+    assert verdict.commands == ()
+    small = check("llama-3.1-8b", asked, machine=apply(machine_named("4x a100"), ["memory=64GiB"]))
+    about = small.finding("accelerator")
+    assert about is not None
+    assert about.code == "accelerator-close"
+    assert "CPU" not in about.reason

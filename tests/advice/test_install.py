@@ -6,7 +6,6 @@ import ast
 import shlex
 import sys
 from functools import lru_cache
-from typing import NamedTuple
 
 from selfhost import Workload
 from selfhost.advice.steps import steps
@@ -53,63 +52,6 @@ BRINGS = {
     "voxcpm": {"soundfile", "torch", "torchaudio", "transformers"},
     "zonos": {"torch", "torchaudio", "transformers"},
 }
-
-
-class Call(NamedTuple):
-    """A word of the code, in that program, and what it cannot do without."""
-
-    word: str
-    program: str
-    wants: set[str]
-    source: str
-
-
-CALLS = (
-    Call(
-        "export_to_video",
-        "diffusers",
-        {"imageio", "imageio-ffmpeg"},
-        "diffusers 0.42.1, utils/export_utils.py",
-    ),
-    Call(
-        "load_video",
-        "diffusers",
-        {"imageio", "imageio-ffmpeg"},
-        "diffusers 0.42.1, utils/loading_utils.py",
-    ),
-    Call(
-        "save_audio",
-        "transformers",
-        {"soundfile"},
-        "transformers 5.23.0, models/dia/processing_dia.py",
-    ),
-    Call(
-        "load_audio",
-        "transformers",
-        {"soundfile", "soxr"},
-        "transformers 5.23.0, audio_utils.py, _load_audio_soundfile",
-    ),
-    Call(
-        "apply_transcription_request",
-        "transformers",
-        {"soundfile", "soxr"},
-        "transformers 5.23.0: a path is read by audio_utils.py, load_audio",
-    ),
-    Call("image.jpg", "transformers", {"pillow"}, "transformers 5.23.0, image_utils.py"),
-    Call("device_map", "transformers", {"accelerate"}, "transformers 5.23.0, modeling_utils.py"),
-    Call(
-        "StableAudio",
-        "diffusers",
-        {"torchsde", "scipy"},
-        "diffusers 0.42.1, schedulers/__init__.py: CosineDPMSolverMultistepScheduler",
-    ),
-    Call("Wan", "diffusers", {"ftfy"}, "diffusers 0.42.1, pipelines/wan/pipeline_wan_i2v.py"),
-    Call("Kolors", "diffusers", {"sentencepiece"}, "diffusers 0.42.1, pipelines/__init__.py"),
-    Call("VoxtralFor", "transformers", {"mistral-common[audio]"}, "models/voxtral"),
-    Call("GraniteSpeech", "transformers", {"torchaudio"}, "models/granite_speech"),
-)
-# the class that a pipeline's repository names, which its line does not say
-CLASSES = {"stable-audio": "StableAudio", "kolors": "Kolors", "wan": "Wan"}
 
 
 @lru_cache
@@ -187,23 +129,6 @@ def imports(tree: ast.Module) -> set[str]:
     return {DISTRIBUTIONS.get(module, module) for module in modules - sys.stdlib_module_names}
 
 
-def words_of(tree: ast.Module) -> set[str]:
-    """Every name, attribute, keyword and text in it."""
-    words = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            words.add(node.id)
-        elif isinstance(node, ast.Attribute):
-            words.add(node.attr)
-        elif isinstance(node, ast.keyword):
-            words.add(node.arg or "")
-        elif isinstance(node, ast.alias):
-            words.add(node.name)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            words.add(node.value)
-    return words
-
-
 def test_every_module_that_a_line_imports_is_installed_before() -> None:
     lacking = {
         spec_id: missing
@@ -212,14 +137,3 @@ def test_every_module_that_a_line_imports_is_installed_before() -> None:
     }
     assert lacking == {}
     assert len(printed()) > 100
-
-
-def test_what_a_call_needs_beyond_its_package_is_installed_before() -> None:
-    lacking = {}
-    for spec_id, (runtime, spec, lines) in printed().items():
-        said = words_of(code_of(lines)) | {CLASSES.get(spec.family or "", "")}
-        for call in CALLS:
-            is_called = any(word.startswith(call.word) for word in said)
-            if call.program == runtime.id and is_called and call.wants - installed(lines):
-                lacking[spec_id] = call
-    assert lacking == {}

@@ -1,132 +1,102 @@
-"""The first rows of a list are those of judging every model, and no bound that orders them is wrong."""
+"""The first rows of a list are those of judging every model: of none does the judge find a better place than its bound."""
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
+from random import Random
 
 import pytest
 
 from selfhost import Machine, Workload
-from selfhost.advice.listing import Lister, Listing, count_rows
-from selfhost.catalogue.index import Catalogue
+from selfhost.advice.best_case import best_case
+from selfhost.advice.listing import Lister
+from selfhost.advice.ranking import Order
 from selfhost.catalogue.opened import open_catalogue
-from selfhost.core.tables import shipped_folder
+from selfhost.core.errors import WorkloadError
 from selfhost.machine.profiles import load
-from selfhost.machine.record import Accelerator, Disk, PresentModel
+from selfhost.machine.record import Accelerator, Disk
 
 GIB = 2**30
-MODELS = (
-    "bge-m3", "deepseek-v3", "flux.1-schnell", "gemma-3-1b-it", "gpt-4o", "gpt-oss-20b", "gpt2",
-    "llama-3.3-70b-instruct", "mistral-7b-instruct-v0.3", "opt-125m", "qwen3-8b", "whisper-base",
+PROFILES = (
+    "aws-c7g.4xlarge", "desktop-2x-rtx3090", "desktop-i3-8gb-no-gpu", "desktop-rtx4060-8gb", "jetson-nano-4gb",
+    "macbook-air-m2-16gb", "raspberry-pi-5-8gb", "server-epyc-9654-768gb", "snapdragon-x-elite-32gb", "aws-p5.48xlarge",
 )  # fmt: skip
-SERVER = Machine(
-    name="server", system="linux", architecture="x86_64", memory_total_bytes=24 * GIB, memory_limit_bytes=24 * GIB,
-    memory_available_bytes=20 * GIB, cpu_cores_usable=2, instruction_sets=("avx", "avx2", "bmi2", "f16c", "fma", "sse2"),
-    memory_bandwidth_bytes_per_second=40 * 10**9, accelerators=(), models_present=(), runtimes=(),
-    disks=(Disk(purpose="llama.cpp", path="/models", free_bytes=500 * GIB, total_bytes=900 * GIB, writable=True),),
-)  # fmt: skip
-CARD = Accelerator(
-    vendor="nvidia", name="NVIDIA GeForce RTX 3090", unified=False, memory_total_bytes=24 * GIB, memory_free_bytes=23 * GIB,
-    compute_capability="8.6",
-)  # fmt: skip
-GPU_OF_M2 = Accelerator(vendor="apple", name="Apple M2", unified=True)
-# the same model in full and in part: what lies there is not downloaded
-PRESENT = tuple(
-    PresentModel(
-        path="/models/qwen3", size_bytes=size, complete=whole, total_bytes=5_027_783_488, repository="Qwen/Qwen3-8B-GGUF",
-        file="Qwen3-8B-Q4_K_M.gguf", store="llama.cpp", quantization="Q4_K_M",
-    )
-    for size, whole in ((5_027_783_488, True), (10**9, False))
-)  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def few(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
-    """Some models of every kind."""
-    folder = tmp_path_factory.mktemp("few")
-    for sub in ("common", "runtimes"):
-        shutil.copytree(Path(shipped_folder()) / sub, folder / sub)
-    for name in MODELS:
-        shutil.copy(Path(shipped_folder()) / f"{name}.toml", folder)
-    return Catalogue.open(shipped=str(folder))
-
-
-def rows_of(listing: Listing, most: int) -> tuple[object, ...]:
-    """The first rows that run, with what is said of them and of the catalogue."""
-    rows = [answer for answer in listing.answers if answer.can_run][:most]
-    return listing.as_of, listing.ruled_out, rows, [listing.why[row.model.id] for row in rows]
-
-
-SHORT = [
-    SERVER,
-    SERVER.replace(memory_total_bytes=3 * GIB, memory_limit_bytes=3 * GIB, memory_available_bytes=GIB),
-    SERVER.replace(memory_available_bytes=None, memory_limit_bytes=None),
-    SERVER.replace(disks=(SERVER.disks or ())[:0]),
-    SERVER.replace(disks=((SERVER.disks or ())[0].replace(free_bytes=2 * GIB),)),
-    SERVER.replace(models_present=PRESENT[:1]),
-    SERVER.replace(models_present=PRESENT[1:], disks=((SERVER.disks or ())[0].replace(free_bytes=GIB),)),
-    SERVER.replace(memory_bandwidth_bytes_per_second=None, cpu_cores_usable=None),
-    SERVER.replace(address_space_bytes=4 * GIB),
-    SERVER.replace(instruction_sets=(), architecture="i686"),
-    SERVER.replace(accelerators=None),
-    SERVER.replace(accelerators=(CARD,)),
-    SERVER.replace(accelerators=(CARD, CARD)),
-    SERVER.replace(accelerators=(CARD.replace(memory_total_bytes=None, memory_free_bytes=None),)),
-    SERVER.replace(system="macos", architecture="aarch64", cpu_model="Apple M2", accelerators=(GPU_OF_M2,)),
-    Machine(name="unread"),
-]  # fmt: skip
-WISHES = (
-    Workload(min_tokens_per_second=20.0, memory_basis="total"),
-    Workload(private=True, commercial=True),
-    *(Workload(context_tokens=tokens) for tokens in (300, 2048, 10_000, 40_000, 100_000)),
+ASKED = (
+    Workload(),
+    Workload(min_tokens_per_second=20.0),
+    Workload(parallel=8, min_tokens_per_second=5.0),
+    Workload(quantization="Q2_K"),
+    Workload(runtime="vllm"),
+    Workload(context_tokens=32_768, kv_cache_type="q8_0"),
+    Workload(task="finetune"),
+    Workload(prompt_tokens=3_000, memory_basis="available"),
 )
 
 
-@pytest.mark.parametrize("machine", SHORT, ids=lambda _machine: "")
-def test_the_first_rows_are_those_of_the_whole_list(few: Catalogue, machine: Machine) -> None:
-    """Rows and their order, whatever is short on the machine, not known, or there already.
+DISK = Disk(purpose="llama.cpp", path="/models", free_bytes=500 * GIB, total_bytes=900 * GIB, writable=True)  # fmt: skip
 
-    Of the wishes each machine gets two, the next one two others; of the numbers of rows each wish one.
-    """
-    number = next(place for place, other in enumerate(SHORT) if other is machine)
-    wishes = [WISHES[(2 * number + step) % len(WISHES)] for step in range(2)]
-    for workload, numbers_of_rows in (
-        (Workload(), (1, 3, 50)),
-        (wishes[0], (3,)),
-        (wishes[1], (50,)),
-    ):
-        lister = Lister(few, workload, machine)
-        whole = lister.all()
-        for most in numbers_of_rows:
-            assert rows_of(lister.first(most), most) == rows_of(whole, most)
-        every = lister.first(50, only_running=False)
-        assert every.answers == whole.answers
+
+def _machine_of_chance(chance: Random) -> Machine:
+    """Any size of RAM, any number of any GPU, any bandwidth; each may be unread."""
+    ram = chance.choice([2, 8, 16, 32, 64, 256, 1024]) * GIB
+    cards = [
+        ("nvidia", "NVIDIA GeForce RTX 3060", 12, "8.6"), ("nvidia", "NVIDIA H100 80GB HBM3", 80, "9.0"),
+        ("amd", "AMD Radeon RX 7900 XTX", 24, None), ("nvidia", "unlisted", 16, None),
+    ]  # fmt: skip
+    vendor, name, gib, capability = chance.choice(cards)
+    card = Accelerator(
+        vendor=vendor,
+        name=name,
+        unified=False,
+        memory_total_bytes=gib * GIB,
+        memory_free_bytes=int(gib * GIB * chance.uniform(0.5, 1)),
+        compute_capability=capability,
+    )
+    cores = chance.choice([1, 4, 16, 64])
+    return Machine(
+        name="by chance",
+        system="linux",
+        architecture="x86_64",
+        memory_total_bytes=ram,
+        memory_limit_bytes=ram,
+        memory_available_bytes=chance.choice([None, int(ram * chance.uniform(0.3, 0.95))]),
+        cpu_cores_usable=cores,
+        cpu_cores_physical=chance.choice([None, cores]),
+        cpu_model=chance.choice([None, "AMD Ryzen 7 7800X3D 8-Core Processor"]),
+        memory_bandwidth_bytes_per_second=chance.choice([None, int(chance.uniform(5, 900) * 1e9)]),
+        accelerators=chance.choice([None, (), (card,), (card,) * 2, (card,) * 8]),
+        disks=chance.choice([None, (DISK,)]),
+        models_present=(),
+    )
+
+
+@pytest.mark.parametrize("number", range(0, len(PROFILES) + 10, 3))
+def test_no_model_gets_a_better_place_than_its_best_case(number: int) -> None:
+    """On profiles and on machines of chance, of 80 models of chance each: then the rows are those of judging all."""
+    chance, catalogue = Random(number), open_catalogue()
+    profile = PROFILES[number] if number < len(PROFILES) else None
+    machine = load(profile).machine if profile is not None else _machine_of_chance(chance)
+    # the usual question on every other machine
+    workload = Workload() if number % 2 else ASKED[number // 2 % len(ASKED)]
+    ids = chance.sample(catalogue.ids(), 80)
+    lister = Lister(catalogue, workload, machine)
+    try:
+        whole = lister.all(ids)
+    except WorkloadError:
+        assert workload != Workload()
+        return
+    assert lister.first(20, ids).answers == tuple(row for row in whole.answers if row.can_run)[:20]
+    order = Order(catalogue, best_case(machine, workload))
+    for answer in whole.answers:
+        outline = catalogue.outline(answer.model.id)
+        assert outline is not None
+        assert order.best_key(outline) <= order.key(answer), answer.model.id
 
 
 def test_several_processes_find_the_same() -> None:
     """The answers cross from one process to another whole."""
     catalogue = open_catalogue()
-    ids = catalogue.ids()[::20]
-    lister = Lister(catalogue, Workload(quantization="Q8_0"), SERVER)
+    ids = catalogue.ids()[::40]
+    lister = Lister(catalogue, Workload(quantization="Q8_0"), load("aws-c7g.4xlarge").machine)
     alone, shared = lister.all(ids), lister.all(ids, processes=2)
     assert alone.answers == shared.answers
     assert alone.refused.keys() == shared.refused.keys() != set()
-    assert count_rows(alone.answers) == shared.counts
-
-
-def test_only_what_may_be_shown_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
-    """To judge a thousand models that nobody sees is what would be slow."""
-    judged: list[str] = []
-    whole = Lister._judged
-
-    def counted(lister: Lister, id: str) -> object:
-        judged.append(id)
-        return whole(lister, id)
-
-    monkeypatch.setattr(Lister, "_judged", counted)
-    for machine in ("desktop-i3-8gb-no-gpu", "desktop-rtx4090-24gb", "macbook-air-m2-16gb"):
-        judged.clear()
-        listing = Lister(open_catalogue(), Workload(), load(machine).machine).first(20)
-        assert len(listing.answers) == 20
-        assert len(judged) < 200

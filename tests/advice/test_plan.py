@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 
 from helpers.schemas import validate
-from selfhost import Workload, check, plan
+from selfhost import Workload, check
 from selfhost.advice.plan import Least, Plan, make_plan
 from selfhost.catalogue.names import resolve
 from selfhost.catalogue.opened import open_catalogue
@@ -264,9 +263,6 @@ def test_a_need_that_is_not_known_is_no_plan(tmp_path: Path) -> None:
     assert any("memory" in finding.check for finding in plan.reasons)
 
 
-# ------------------------------------------------------------------ reports and the command line
-
-
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
     code = cli.main(words)
     out, err = capsys.readouterr()
@@ -295,27 +291,6 @@ def test_json_keeps_its_schema_and_the_exit_code(
     assert (code == 0) == any(machine_row["route"] == "local" for machine_row in answer["machines"])
 
 
-def test_what_is_proposed_asks_the_same(capsys: pytest.CaptureFixture[str]) -> None:
-    """The command at the end carries what was asked, and answers 0."""
-    code, out, _ = run(
-        capsys, "plan", "llama3.1:8b", "--context", "8k", "--kv-cache", "q8_0", "--commercial"
-    )
-    (line,) = [
-        line.strip() for line in out.splitlines() if line.strip().startswith("selfhost check")
-    ]
-    assert code == 0
-    assert "--context 8192" in line
-    assert "--kv-cache q8_0" in line
-    assert run(capsys, *line.split()[1:])[0] == 0
-
-
-def test_a_quantization_in_the_name_is_planned_for(capsys: pytest.CaptureFixture[str]) -> None:
-    """A tag that names a quantization is understood as `check` understands it."""
-    answer = json.loads(run(capsys, "plan", "mistral:7b-instruct-v0.3-q8_0", "--format", "json")[1])
-    assert answer["workload"]["quantization"] == "Q8_0"
-    assert answer["least"]["memory_bytes"] > least_of("mistral-7b", Workload()).memory_bytes
-
-
 @pytest.mark.parametrize(
     "words",
     [
@@ -331,25 +306,6 @@ def test_bad_input_is_no_answer(words: tuple[str, ...], capsys: pytest.CaptureFi
     code, out, err = run(capsys, "plan", *words)
     assert (code, out) == (2, "")
     assert err
-
-
-def test_what_only_servers_run_comes_with_what_runs_at_home() -> None:
-    """Issue 18: in `plan` a smaller model of the same use is proposed, by the rank of `list`; and why that machine is named, which nobody asked about."""
-    planned = plan("llama-3.1-405b")
-    instead = [note for note in planned.notes if "runs instead" in note]
-    assert len(instead) == 2
-    for note in instead:
-        kind, machine, model = re.findall(
-            r"^No known (\w+) runs it(?: for sure)?\. On one of middle size, (\S+), (\S+) runs instead",
-            note,
-        )[0]
-        of_kind = [candidate for candidate in planned.machines if candidate.kind == kind.lower()]
-        assert machine in {candidate.name for candidate in of_kind}
-        assert not any(candidate.route is Route.LOCAL for candidate in of_kind)
-        verdict = check(model, machine=machine)
-        assert verdict.route is Route.LOCAL
-        assert model == check("llama-3.1-405b", machine=machine).alternatives[0].id
-    assert not any("runs instead" in note for note in plan("mistral-7b").notes)
 
 
 def test_what_one_card_for_desktops_does_not_hold_is_planned_for_several() -> None:
@@ -375,43 +331,3 @@ def test_what_one_card_for_desktops_does_not_hold_is_planned_for_several() -> No
     shown = plain(plan_document(planned))
     assert f"{units.binary_at_least(each_bytes)} on each of 2" in " ".join(shown.split())
     assert plan_of("mistral-7b", Workload()).least.accelerator.parts is None  # type: ignore[union-attr]
-
-
-def test_cards_that_a_plan_names_for_training_hold_it_whoever_trains() -> None:
-    """Of a full training the trainer decides whether 16 or 8 bytes a parameter are kept: the likely 16 have to fit."""
-    workload = Workload(task="finetune", finetune_method="full")
-    planned = plan_of("llama-3.1-8b", workload)
-    assert planned.least is not None
-    assert planned.least.accelerator.parts is not None
-    number, each_bytes = planned.least.accelerator.parts
-    assert number * each_bytes > 16 * 8.03e9
-    card = Accelerator(vendor="nvidia", name="A card", memory_total_bytes=each_bytes, unified=False)
-    there = planned.least.machine.replace(
-        accelerators=(card,) * number, memory_total_bytes=2**50, memory_limit_bytes=2**50
-    )
-    assert judged("llama-3.1-8b", workload, there).can_run
-
-
-def test_pictures_are_planned_in_the_smallest_type_that_check_takes() -> None:
-    """The plan asked for 37.6 GiB of GPU and named an 8 GB laptop that runs it; what is asked for is not changed."""
-    smallest = plan("flux.1-dev")
-    assert smallest.least is not None
-    running = [candidate.profile.machine for candidate in smallest.fitting]
-    sizes = [size for each in running if (size := each.memory_total_bytes) is not None]
-    assert smallest.least.memory_bytes <= min(sizes)
-    assert any(note.startswith("bfloat16 in diffusers") for note in smallest.notes)
-    stated = plan("flux.1-dev", Workload(runtime="diffusers", quantization="bfloat16"))
-    assert stated.least is not None
-    assert stated.least.memory_bytes > smallest.least.memory_bytes
-    # types that need a GPU do not hide that the model runs in RAM
-    in_ram = plan("sd3.5-large")
-    assert in_ram.least is not None
-    assert not in_ram.least.accelerator.required
-    assert any(note.startswith("nf4 in diffusers takes a GPU of") for note in in_ram.notes)
-    assert plan("sdxl", Workload(quantization="float32")).workload.quantization == "float32"
-
-
-def test_a_need_stated_as_one_figure_does_not_say_what_ram_lies_beside_a_gpu() -> None:
-    """Inkling's is its publisher's figure of the whole: no RAM beside the GPU would be a false fact."""
-    assert least_of("inkling", Workload()).accelerator.memory_beside_bytes is None
-    assert least_of("mistral-7b", Workload()).accelerator.memory_beside_bytes is not None

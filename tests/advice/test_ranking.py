@@ -7,57 +7,15 @@ from pathlib import Path
 import pytest
 
 from helpers.machines import USUAL
-from helpers.paths import RECORDS
-from selfhost import Machine, ModelSpec, Workload, check, rank
+from selfhost import Workload
 from selfhost.advice.listing import Lister, Listing
-from selfhost.advice.ranking import Standings, share_on
+from selfhost.advice.ranking import Standings
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.opened import open_catalogue
-from selfhost.core.units import GIB
 from selfhost.core.workload import READING_TOKENS_PER_SECOND
-from selfhost.judge.checks import Finding
 from selfhost.judge.checks.speed import is_too_slow
-from selfhost.judge.pace.prompt_copies import copied_per_second, copies_of
-from selfhost.judge.pace.speed import PaceRange, Speed
-from selfhost.judge.record import Judged, Outcome, Question
 from selfhost.machine.named import machine_named
 from selfhost.machine.profiles import load
-
-QUESTION = Question(spec=ModelSpec(id="m", name="M"), workload=Workload())
-
-
-def judged(likely: float | None) -> Judged:
-    pace = None if likely is None else PaceRange(low=likely / 2, likely=likely, high=likely * 2)
-    speed = None if pace is None else Speed(decode=pace, prompt=None, how="made up")
-    return Judged(question=QUESTION, findings=(), speed=speed)
-
-
-def test_a_picture_in_seconds_comes_before_one_in_many_minutes() -> None:
-    """SDXL-Turbo, of a quarter of the size, before FLUX.1 at half an hour a picture."""
-
-    def drawn(seconds: float) -> Judged:
-        work = PaceRange(low=seconds / 2, likely=seconds, high=seconds * 2)
-        speed = Speed(work=work, unit="seconds_per_image", how="made up")
-        return Judged(question=QUESTION, findings=(), speed=speed)
-
-    assert share_on(drawn(30)) > 4 * share_on(drawn(1800))
-    assert share_on(drawn(4)) < 1.1 * share_on(drawn(10))
-
-
-def test_a_slower_link_to_the_gpu_counts_against_what_lies_beside_it() -> None:
-    """As many weights in RAM cross for a prompt to an RX 6500 XT over 4 lanes of PCIe 4.0, to an RTX 3060 over 16, and with nothing in RAM none do."""
-    needs = check("qwen3.6-35b-a3b", machine="rtx 3060 12gb 32gb").needs
-    assert needs is not None
-    assert needs.placement == "split"
-    whole = judged(20).replace(needs=needs)
-    assert whole.speed is not None
-    shares = [share_on(whole)]
-    pace = PaceRange(low=1e3, likely=1e3, high=1e3)
-    for card in ("NVIDIA GeForce RTX 3060", "AMD Radeon RX 6500 XT"):
-        copies = copies_of(pace, 10**10, 0.0, copied_per_second([card]))
-        shares.append(share_on(whole.replace(speed=whole.speed.replace(prompt_copies=copies))))
-    assert shares == sorted(shares, reverse=True)
-    assert shares[2] < 0.8 * shares[1]
 
 
 @pytest.mark.parametrize(
@@ -122,42 +80,6 @@ def _nothing_below_reading_speed_stands_before_its_equal_above_it(
             assert all(worth > standing_of_it.worth for worth in slow_worths), answer.model.id
 
 
-@pytest.mark.parametrize(
-    ("likely", "wanted", "slow"),
-    [(1.9, None, True), (2.1, None, False), (8, 9, True), (None, 9, False), (0.1, 0, False)],
-)
-def test_the_likely_pace_decides_what_is_too_slow(
-    likely: float | None, wanted: float | None, slow: bool
-) -> None:
-    """2 tokens/s where no minimum is stated, as the contract has it; an unknown pace is not slow."""
-    assert is_too_slow(judged(likely), wanted) is slow
-
-
-@pytest.mark.parametrize("code", ["memory-tight", "accelerator-tight", "memory-not-now"])
-def test_what_leaves_little_room_counts_for_less(code: str) -> None:
-    roomy = judged(9)
-    finding = Finding(
-        check=code.partition("-")[0], outcome=Outcome.PASS, code=code, reason="Little is left."
-    )
-    crowded = roomy.replace(findings=(finding,))
-    assert share_on(crowded) < share_on(roomy)
-
-
-def test_no_model_that_leaves_nothing_free_is_proposed_first(packed: Path) -> None:
-    """On 24 GiB with 22 free a model of 21.7 GiB stood first, as if nothing else ever ran."""
-    machine = Machine.from_file(RECORDS / "vm-24gib.json").replace(
-        memory_available_bytes=int(22.2 * GIB)
-    )
-    first, *others = check("gpt-4o", machine=machine).alternatives
-    assert first.memory_high_bytes is not None
-    assert first.memory_high_bytes <= 21 * GIB
-    assert others
-    (best,) = Lister(Catalogue.open(shipped=str(packed)), Workload(), machine).first(1).answers
-    assert best.needs is not None
-    assert best.needs.memory is not None
-    assert best.needs.memory.high_bytes <= 21 * GIB
-
-
 @pytest.mark.parametrize("profile", USUAL)
 def test_the_first_models_of_the_list_are_worth_an_evening(profile: str, packed: Path) -> None:
     """The first five answer a chat, are not superseded, were made in the last two years, and are as fast as the least that is useful."""
@@ -175,35 +97,3 @@ def test_the_first_models_of_the_list_are_worth_an_evening(profile: str, packed:
         assert (outline.released or "") >= "2024-11"
         assert not is_too_slow(answer, None)
         assert listing.why[answer.model.id]
-
-
-def test_who_asks_for_a_use_gets_what_is_made_for_it_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`list --use code` put general chat tunes that also write code before Qwen3-Coder and Devstral."""
-    coders = ("qwen3-coder-30b-a3b-instruct", "devstral-small-2507")
-    general = ("dolphin3.0-llama3.1-8b", "openchat-3.5-0106")
-    monkeypatch.setattr(Catalogue, "ids", lambda _: tuple(sorted((*coders, *general))))
-    ranking = rank(use="code", machine="desktop-rtx4090-24gb")
-    paces = {each.model.id: each.decode_tokens_per_second for each in ranking.models}
-    # what is too slow to read comes last, whatever it is made for
-    ids = [name for name, pace in paces.items() if pace is not None and pace.likely >= 5]
-    assert max(map(ids.index, coders)) < min(map(ids.index, general))
-
-
-def test_gpt_4o_on_a_large_gpu_is_answered_with_models_at_reading_speed() -> None:
-    """A 70B at 1 to 3 tokens/s must not come before what runs on the GPU at a pace that people read."""
-    verdict = check("gpt-4o", machine=load("desktop-rtx4090-24gb").machine)
-    assert verdict.alternatives
-    for other in verdict.alternatives:
-        assert other.decode_tokens_per_second is not None
-        assert other.decode_tokens_per_second.likely >= 5
-
-
-def test_an_auditable_model_in_place_of_gpt_4_follows_instructions() -> None:
-    """Pythia is open in every respect, and a base model of 2023: nobody who asks for GPT-4 is served with it."""
-    verdict = check("gpt-4", Workload(auditable=True), machine=load("desktop-rtx4090-24gb").machine)
-    standings = Standings(open_catalogue())
-    assert verdict.alternatives
-    for other in verdict.alternatives:
-        standing_of_it = standings.of(other.id)
-        assert standing_of_it is not None
-        assert standings.answers(standing_of_it.uses)

@@ -11,8 +11,8 @@ from selfhost.machine.changes import apply
 from selfhost.machine.record import Accelerator
 
 
-@pytest.mark.parametrize("name", ["mistral-7b", "gemma-3-12b-it", "qwen3-8b", "gpt2", "phi-4"])
-@pytest.mark.parametrize("gib", [3, 6, 12, 24])
+@pytest.mark.parametrize("name", ["mistral-7b", "gemma-3-12b-it", "gpt2"])
+@pytest.mark.parametrize("gib", [3, 12])
 def test_the_room_is_right_at_the_byte(name: str, gib: int) -> None:
     """The longest context and the most sequences fit; one token or one sequence more does not, or the model ends there."""
     machine = VM.replace(
@@ -100,29 +100,3 @@ def test_the_room_of_a_model_on_a_gpu_is_the_gpus(runtime: str) -> None:
     assert placed(context_tokens=room.longest_context_tokens + 1) != "accelerator"
     assert placed(parallel=room.most_parallel) == "accelerator"
     assert placed(parallel=room.most_parallel + 1) != "accelerator"
-
-
-@pytest.mark.parametrize(
-    ("model", "machine", "workload"),
-    [
-        ("qwen3-14b", "mac mini m4 16gb", Workload()),
-        (
-            "llama-3.1-8b",
-            "mac mini m4 32gb",
-            Workload(task="finetune", finetune_method="lora"),
-        ),
-    ],
-)
-def test_what_also_fits_a_mac_needs_no_raised_limit(
-    model: str, machine: str, workload: Workload
-) -> None:
-    """LoRA with 4,096 tokens "does not fit", and 4,098 tokens "also fit": defaults and room have one rule."""
-    verdict = check(model, workload, machine=machine)
-    assert verdict.room is not None
-    longest = verdict.room.longest_context_tokens
-    assert longest is not None
-    for tokens, expected in ((longest, "accelerator-fits"), (longest + 1, "accelerator-partly")):
-        asked = workload.replace(context_tokens=tokens)
-        finding = check(model, asked, machine=machine).finding("accelerator")
-        assert finding is not None
-        assert finding.code == expected

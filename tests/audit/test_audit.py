@@ -20,12 +20,6 @@ from selfhost.audit.machines import load_machines
 from selfhost.audit.policy import read_policy
 from selfhost.audit.record import Audit, Result, Use
 from selfhost.audit.run import run_audit
-from selfhost.core.errors import (
-    Problem,
-    SelfhostError,
-    UnknownModelError,
-    WorkloadError,
-)
 from selfhost.core.tomlfile import Document
 from selfhost.core.workload import Workload
 from selfhost.judge.checks import CHECKS, Finding, Outcome
@@ -214,49 +208,6 @@ def test_one_machine_is_judged_by_its_part_of_a_fleets_policy(outcome: Outcome, 
     assert "gpt2 (class:big)" in audit_text.render(made)
 
 
-@pytest.mark.parametrize(
-    ("error", "message", "remedy"),
-    [
-        (
-            UnknownModelError(
-                'no model is called "mistral-7b"', nearest=["mixtral-8x7b"], remedy="see the list"
-            ),
-            'no model is called "mistral-7b"',
-            'did you mean "mixtral-8x7b"?',
-        ),
-        (
-            WorkloadError(
-                [Problem(file="workload", key="quantization", message="nobody makes Q9")]
-            ),
-            "nobody makes Q9",
-            None,
-        ),
-    ],
-)
-def test_what_cannot_be_judged_anywhere_is_a_problem_of_the_policy(
-    error: SelfhostError, message: str, remedy: str | None
-) -> None:
-    """A wrong name or quantization is told once, with the policy's line, not once per machine; the other models are judged."""
-    policy = read_policy(
-        Document.parse(
-            "audit.toml",
-            b'schema = 1\n[[model]]\nname = "mistral-7b"\nquantization = "Q9"\n[[model]]\nname = "gpt2"\n',
-        )
-    )
-
-    def judge(wanted: Wanted, workload: Workload, machine: Machine) -> Verdict:
-        asked = wanted.name
-        if asked == "mistral-7b":
-            raise error
-        return verdict(asked, workload, machine, ())
-
-    made = run_audit(policy, [Machine(name="a"), Machine(name="b")], judge, today=TODAY)
-    (problem,) = made.problems
-    assert (problem.file, problem.message, problem.remedy) == ("audit.toml", message, remedy)
-    assert problem.line == (4 if isinstance(error, WorkloadError) else 3)
-    assert (made.exit_code, [row.wanted.name for row in made.rows]) == (2, ["gpt2", "gpt2"])
-
-
 def test_unknown_membership_is_an_unknown_row() -> None:
     """Where nobody can say whether a machine is of the class, the row is unknown, with the fact that is missing: never skipped."""
     text = (
@@ -291,12 +242,6 @@ def test_an_exception_covers_one_finding_and_no_more() -> None:
         ("disk",),
     )
     assert [check for check, _ in next(iter(more.rows)).excepted] == ["memory"]
-
-
-def test_an_exception_does_not_hide_an_unknown_of_another_finding() -> None:
-    """What is not known stays unknown beside an excepted fail; not knowing the excepted finding itself is covered."""
-    assert one(EXCEPTION, {"memory": FAIL, "disk": UNKNOWN}).exit_code == 3
-    assert next(iter(one(EXCEPTION, {"memory": UNKNOWN}).rows)).result is Result.EXCEPTED
 
 
 def test_an_exception_holds_for_its_machines_and_model_alone() -> None:

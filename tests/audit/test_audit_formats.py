@@ -44,9 +44,6 @@ class Read(NamedTuple):
     words: str
 
 
-# ------------------------------------------------------------------ the consumers
-
-
 def of_text(text: str) -> Read:
     return Read(not text.startswith("PASS:"), 0, text)
 
@@ -227,8 +224,6 @@ def read(name: str, of: Audit) -> Read:
     return CONSUMERS[name](render(name, of, NOW))
 
 
-# ------------------------------------------------------------------ all of them
-
 TWO = model("mistral-7b") + model("gpt2", severity='"warning"')
 BAD = Problem(
     file="records/m4.json", line=3, key="memory", message="is no number", remedy="write one"
@@ -309,22 +304,6 @@ def test_text_of_inputs_gives_no_orders(name: str, kind: str) -> None:
     if name != "github":
         assert not re.search(r"(?m)^\s*(::|##\[|##vso)", text)
     assert len(text) < 2_000_000
-
-
-# ------------------------------------------------------------------ GitHub
-
-
-def test_annotations_stand_at_the_line_of_the_policy() -> None:
-    """The header of the `[[model]]`; for the fault of a record, its file and line."""
-    of = audit(model("gpt2") + model("x"), ("m1",), {("x", "*"): {"memory": FAIL}}, problems=[BAD])
-    first, second = render("github", of, NOW).splitlines()
-    assert first.startswith(
-        "::error file=records/m4.json,line=3,title=selfhost audit%3A not-judged::"
-    )
-    assert second.startswith("::error file=audit.toml,line=4,title=selfhost audit%3A memory::")
-
-
-# ------------------------------------------------------------------ SARIF and GitLab
 
 
 def sarif(of: Audit) -> list[dict[str, Any]]:
@@ -444,8 +423,7 @@ def test_what_could_not_be_judged_never_looks_like_an_answer(
     policy: str | None,
     fault: str,
 ) -> None:
-    """On standard output: a report that is red, or nothing where nothing was judged. In a file, be it of --output or of
-    the format: a report that is red and says why."""
+    """On standard output: a report that is red, or nothing where nothing was judged. In a file, be it of --output or of the format: a report that is red and says why."""
     path = tmp_path / "audit.toml"
     if policy is not None:
         path.write_text(policy)

@@ -12,7 +12,7 @@ from selfhost.audit.policy import read_policy
 from selfhost.audit.refit import Refit, refit
 from selfhost.core.errors import PolicyError
 from selfhost.core.tomlfile import Document
-from selfhost.machine.record import Accelerator, Disk, Machine
+from selfhost.machine.record import Disk, Machine
 
 GIB = 2**30
 NOW = "2026-11-20T12:00:00Z"
@@ -63,20 +63,6 @@ def test_a_fact_stands_where_none_was_read_and_says_whose_it_is() -> None:
     assert not any(entry.fact in first.sources for entry in first.unread)
     assert f"disk of 1 machine: 500GB, {stated}" in made.notes
     assert len(made.notes) == 8
-
-
-def test_instruction_sets_go_to_machines_of_their_architecture() -> None:
-    """One class over a cluster of x86-64 and Arm: AVX2 on a Graviton would have it judged as a processor without any vectors."""
-    stated = 'instruction_sets = ["avx2", "f16c", "asimddp", "aes"]\n'
-    x86, arm = machine("x", architecture="x86_64"), machine("a", architecture="aarch64")
-    first, second = both(stated, x86, arm).machines
-    assert {"avx2", "f16c", "aes"} <= {*(first.instruction_sets or ())}
-    assert "asimddp" not in (first.instruction_sets or ())
-    assert {*(second.instruction_sets or ())} == {"asimddp", "aes", "asimd", "fp"}
-    # with none of its own, the fact stays as it was
-    made = both('instruction_sets = ["avx2", "bmi2"]\n', arm)
-    assert made.machines[0] == arm
-    assert made.notes == ()
 
 
 READ = {
@@ -140,22 +126,6 @@ def test_memory_that_is_kept_back_lowers_the_limit_of_each() -> None:
         (8 * GIB, 4 * GIB, None),
     ]
     assert "less 4.00 GiB that is kept back" in made.machines[0].sources["memory_limit_bytes"]
-
-
-def test_a_count_of_cards_gets_their_memory_and_parts_of_a_disk_what_is_free() -> None:
-    """As Slurm and Ray tell of GPUs: a number without memory."""
-    card = Accelerator(vendor="nvidia", name="A100", unified=False)
-    disk = Disk(purpose="ollama", path="/models", free_bytes=7)
-    made = both(
-        'gpu = "40GiB"\ndisk = "1TB"\n', machine("m", accelerators=(card, card), disks=(disk,))
-    )
-    (changed,) = made.machines
-    assert [each.memory_total_bytes for each in changed.accelerators or ()] == [40 * GIB] * 2
-    assert [each.name for each in changed.accelerators or ()] == ["A100", "A100"]
-    assert changed.disk_for("ollama") == disk
-    llama = changed.disk_for("llama.cpp")
-    assert llama is not None
-    assert llama.free_bytes == 10**12
 
 
 @pytest.mark.parametrize(

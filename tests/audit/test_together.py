@@ -144,8 +144,6 @@ def test_a_member_that_nobody_knows_is_a_fault_of_its_list() -> None:
     assert made.exit_code == 2
 
 
-# ------------------------------------------------------------------ require_runtime
-
 REQUIRED = '[[model]]\nname = "mistral-7b"\nrequire_runtime = true\n'
 
 

@@ -67,29 +67,6 @@ def test_an_option_without_a_value_is_never_a_value(
     assert run(capsys, command, flag, "", *needed)[:2] == (2, "")
 
 
-@each(
-    ("command", "flag"),
-    [
-        (command, flag)
-        for command in COMMANDS
-        for action in CommandParser(command)._actions
-        if action.nargs == 0
-        for flag in action.option_strings
-        if flag.startswith("--") and flag != "--help"
-    ],
-)
-def test_a_flag_says_that_it_takes_no_value(
-    command: str, flag: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code, out, err = run(capsys, command, *NEEDED.get(command, []), f"{flag}=1")
-    assert (code, out) == (2, "")
-    assert re.match(rf"(error: )?(-v/)?{flag} takes no value", error_message(err))
-
-
-def error_message(err: str) -> str:
-    return str(json.loads(err)["message"]) if err.startswith("{") else err
-
-
 # options of which several count together, each with two values that it takes
 ADDING_UP = {
     "--gpu": ("RTX 4090", "RTX 3090"),
@@ -117,21 +94,6 @@ def test_a_repeated_option_drops_nothing_silently(
         assert f"{flag} is given twice" in err
 
 
-def test_options_that_set_the_same_and_a_label_with_two_values_are_refused(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    for words in (
-        ["check", "gpt2", "--json", "--format", "text"],
-        ["list", "--format", "html", "--json"],
-    ):
-        code, out, err = run(capsys, *words)
-        assert (code, out) == (2, "")
-        assert "contradict each other" in err
-    code, out, err = run(capsys, "machine", "--label", "site=a", "--label", "site=b")
-    assert (code, out) == (2, "")
-    assert "--label site is given twice" in err
-
-
 @each(("command", "flag"), OPTIONS, ids=[" ".join(option) for option in OPTIONS])
 def test_what_no_system_call_takes_is_refused(
     command: str, flag: str, capsys: pytest.CaptureFixture[str]
@@ -143,22 +105,6 @@ def test_what_no_system_call_takes_is_refused(
         assert flag in err
         assert err.replace("\n", "").isprintable()
 
-
-def test_a_proposed_command_asks_for_the_same_number(capsys: pytest.CaptureFixture[str]) -> None:
-    """12.3456789 tokens/s stay that, and a million is no 1e+06, which nothing here reads."""
-    from selfhost import Workload
-    from selfhost.core.workload import Load
-
-    load = Load.parse("2M:500k", watts=1_000_000.0, electricity_per_kwh=0.00001)
-    text = Workload(min_tokens_per_second=12.3456789, load=load).options()
-    assert (
-        text
-        == " --min-speed 12.3456789 --tokens-per-day 2000000:500000 --watts 1000000 --electricity 0.00001"
-    )
-    assert run(capsys, "check", "gpt2", "--machine", str(RECORD), *text.split())[0] in (0, 1)
-
-
-# ------------------------------------------------------------------ anything at all
 
 WORDS = (
     "", " ", "-", "--", "---", "-x", "=", "--=", "-v", "--help", "gpt2", "gpt-4o", "mistral-7b", "no such", "a.json", "p.toml", "dir", ".",
@@ -202,9 +148,7 @@ def test_any_line_is_answered_or_refused(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """No traceback, no bug, nothing that could steer a terminal. A refusal leaves standard output empty but for the other
-    names of the line, which are judged (contract.md, "Several at once").
-    """
+    """No traceback, no bug, nothing that could steer a terminal. A refusal leaves standard output empty but for the other names of the line, which are judged (contract.md, "Several at once")."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.json").write_bytes(RECORD.read_bytes())
     (tmp_path / "p.toml").write_text('schema = 1\n[[model]]\nname = "gpt2"\n')
@@ -218,8 +162,6 @@ def test_any_line_is_answered_or_refused(
         names = [word for word in line[1:] if not word.startswith("-")]
         assert not out or any(run(capsys, line[0], name)[0] != 2 for name in names), line
 
-
-# ------------------------------------------------------------------ a bug, or no memory
 
 START = "import sys\nfrom selfhost.__main__ import start\n"
 
@@ -277,8 +219,6 @@ def test_too_little_memory_is_no_bug(
     validate(problem, "error-1")
     assert problem["exit_code"] == 2
 
-
-# ------------------------------------------------------------------ streams
 
 INFORMED = (
     "check gpt2", "show gpt2", "plan gpt2", "machine --profiles", "audit p.toml", "spec new s.json",
@@ -352,49 +292,3 @@ def test_errors_have_colour_where_answers_have(
     shown = run(capsys, "check", "mistrall", *words)[2]
     assert ("\x1b[" in shown) is coloured
     assert re.sub(r"\x1b\[[0-9;]*m", "", shown) == plain
-
-
-@pytest.mark.parametrize(
-    ("words", "remedy"),
-    [
-        (["list", "--use", "image"], "did you mean --modality image?"),
-        (["list", "--use", "speech"], "did you mean --modality speech?"),
-        (["size", "qwen3-8b", "bge-m3", "--machine", "dgx-spark"], "side by side too"),
-        (["plan", "qwen3-8b", "--gpu", "RTX 4090"], "judges one machine"),
-        (["list", "--use", "ocr"], "did you mean --use document-reading?"),
-        (["list", "--use", "transcription"], "did you mean --use speech-recognition?"),
-        (["list", "--use", "recognition"], "did you mean --use speech-recognition?"),
-        (["check", "gpt2", "--kv-cache", "q8"], "did you mean --kv-cache q8_0?"),
-        (["check", "mistral-7b", "--quant", "Q9"], "Q4_K_M"),
-        (["check", "gpt2", "--contxt", "4"], "did you mean --context?"),
-        (["check", "gpt2", "--batch", "10"], "did you mean --parallel?"),
-        (["list", "--use", "coding"], "did you mean --use code?"),
-        (["check", "gpt2", "--use", "code"], "`selfhost list --use code`"),
-        (["list", "--top", "0"], "see `selfhost list --help`"),
-        (["check", "gpt2", "--set", "ram=64GiB"], "did you mean memory=64GiB?"),
-        # the two dashes, which it shares with every option, make no word alike
-        (["audit", "--bogus"], "see `selfhost audit --help`"),
-    ],
-)
-def test_a_wrong_choice_names_the_near_one(
-    words: list[str], remedy: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """In two short lines: what is wrong and what there is, then what was perhaps meant."""
-    code, out, err = run(capsys, *words)
-    assert (code, out) == (2, "")
-    assert err.startswith("error: ")
-    assert remedy in err.splitlines()[1]
-    assert len(err) < 400
-
-
-def test_an_error_on_a_terminal_breaks_between_words(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """No word is cut at the edge; a pipe gets each sentence on one line, for grep."""
-    piped = run(capsys, "check", "mistrall", "--no-color")[2]
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr(sys.stderr, "fileno", lambda: 2, raising=False)
-    monkeypatch.setattr(os, "get_terminal_size", lambda _fd: os.terminal_size((50, 24)))
-    shown = run(capsys, "check", "mistrall", "--no-color")[2]
-    assert max(map(len, shown.splitlines())) <= 50 < max(map(len, piped.splitlines()))
-    assert shown.split() == piped.split()

@@ -97,18 +97,6 @@ def test_what_is_no_log_is_refused(
     assert "\x1b" not in err
 
 
-def test_a_huge_file_is_refused_by_its_size(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Without reading it."""
-    path = tmp_path / "run.log"
-    with path.open("wb") as file:
-        file.truncate(1 << 40)
-    code, _, err = answered(capsys, str(path), *MACHINE)
-    assert code == 2
-    assert "larger than" in err
-
-
 @pytest.mark.parametrize(
     "words",
     [("no-such.log",), (".",), ("4194305",), ("0",), ("9" * 400,), ("1", "2"), ()],
@@ -131,14 +119,6 @@ def test_names_in_a_log_cannot_steer_the_terminal(
     assert "\x1b" not in out + err
 
 
-def test_a_closed_model_runs_nowhere(capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit 2, with what to name instead."""
-    log = str(LOGS / "llama_bench-table.txt")
-    code, _, err = answered(capsys, log, *MACHINE, "--model", "gpt-4o")
-    assert code == 2
-    assert "--model" in err
-
-
 def test_a_figure_that_is_no_number_is_told_and_passes_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -156,27 +136,3 @@ def test_a_figure_that_is_no_number_is_told_and_passes_nothing(
     validate(record, "verify-1")
     assert (code, record["outcome"]) == (2, "nothing")
     assert [row["seen"] for row in record["differences"]] == [27.09, None]
-
-
-def test_the_end_of_a_long_log_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A model is loaded at its start, and the last request stands at its end."""
-    text = (LOGS / "llama_log-server.txt").read_text("utf-8")
-    loaded, _, answer = text.partition("0.48.322.626 I slot")
-    path = tmp_path / "server.log"
-    path.write_text(
-        loaded + "a line of nothing\n" * 500_000 + "0.48.322.626 I slot" + answer, "utf-8"
-    )
-    _, out, _ = answered(capsys, str(path), *MACHINE)
-    assert "decoding (24 tokens)" in out
-    assert "48.0 MiB" in out
-    assert "The middle of a log so long is left out." in out
-
-
-def test_a_log_that_was_emptied_while_it_was_written(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """logrotate's copytruncate leaves a hole of zeros before the next line."""
-    path = tmp_path / "bench.txt"
-    path.write_bytes(b"\0" * 4096 + (LOGS / "llama_bench-table.txt").read_bytes())
-    _, out, _ = answered(capsys, str(path), *MACHINE)
-    assert "decoding (16 tokens)" in out

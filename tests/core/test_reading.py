@@ -18,11 +18,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfhost.audit.machines import load_machines
 from selfhost.catalogue.offers import snapshot
 from selfhost.cli import main as cli
-from selfhost.core import files, json_text
-from selfhost.core.errors import MAX_PROBLEMS, Faults, MachineFileError, Problem, SpecError
+from selfhost.core import json_text
+from selfhost.core.errors import MAX_PROBLEMS, MachineFileError, Problem, SpecError
 from selfhost.core.files import Unreadable
 from selfhost.core.json_text import MAX_DEPTH, Decoder, read_records
 from selfhost.core.tomlfile import Document
@@ -61,9 +60,6 @@ def selfhost(
     )
 
 
-# ------------------------------------------------------------------ pipes, devices, sockets
-
-
 def _fault(path: Path | str, read: Callable[[str], object]) -> str:
     with pytest.raises((MachineFileError, SpecError)) as caught:
         read(str(path))
@@ -99,19 +95,6 @@ def test_nothing_but_an_ordinary_file_is_opened(
         assert "it is a device" in _fault("/dev/null", READERS[reader])
         if sys.platform == "linux":
             assert "it is a socket" in _fault(tmp_path / "socket", READERS[reader])
-
-
-@PIPES
-def test_a_pipe_put_in_place_of_a_file_is_not_waited_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Between the question and the opening the path may become another thing."""
-    os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "file").write_text("{}")
-    ordinary = os.stat(tmp_path / "file")
-    monkeypatch.setattr(os, "stat", lambda *_, **__: ordinary)
-    with pytest.raises(Unreadable, match="named pipe"):
-        files.read_file(str(tmp_path / "pipe"), 100)
 
 
 @PIPES
@@ -185,20 +168,6 @@ def test_standard_input_is_read_from_where_it_stands(words: list[str], tmp_path:
         os.close(read)
 
 
-# ------------------------------------------------------------------ counted before it is parsed
-
-
-def test_a_file_is_not_read_when_its_size_is_too_large(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The size is asked for first."""
-    with open(tmp_path / "large", "wb") as file:
-        file.truncate(1 << 40)
-    monkeypatch.setattr(files, "read_some", lambda *_: pytest.fail("read"))
-    with pytest.raises(Unreadable, match="is larger than 1,000 bytes"):
-        files.read_file(str(tmp_path / "large"), 1000)
-
-
 json_values = st.recursive(
     st.none()
     | st.booleans()
@@ -208,26 +177,6 @@ json_values = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=30,
 )
-
-
-def _count(value: Any) -> int:
-    """Values and keys, the value itself among them."""
-    inner = (
-        list(value.values()) + list(value)
-        if isinstance(value, dict)
-        else value
-        if isinstance(value, list)
-        else []
-    )
-    return 1 + sum(map(_count, inner))
-
-
-@given(json_values, st.sampled_from([None, 2]))
-def test_signs_bound_what_a_text_holds(value: Any, indent: int | None) -> None:
-    """RFC 8259, 2 to 5: each value but the first, and each key, follows `[`, `{`, `,` or `:`."""
-    text = json.dumps(value, indent=indent)
-    assert _count(value) <= json_text.signs_in(text) + 1
-    assert json_text.signs_in(text.encode()) == json_text.signs_in(text)
 
 
 @pytest.mark.parametrize(
@@ -257,9 +206,6 @@ def test_what_is_no_usable_json_says_why(text: str, message: str, line: int | No
     assert Decoder().parse("[" * MAX_DEPTH + "]" * MAX_DEPTH)
 
 
-# ------------------------------------------------------------------ record by record
-
-
 def entries(text: str | bytes, max_record_bytes: int = 10_000) -> list[tuple[int | None, Any]]:
     content = text.encode() if isinstance(text, str) else text
     return [
@@ -287,21 +233,6 @@ def test_a_list_is_read_item_by_item(
         assert entries(content) == [(None, value) for value in values]
 
 
-@pytest.mark.parametrize("chunk", [3, 64, 1 << 20])
-def test_json_lines_have_their_numbers(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A broken line is told with its number, and those after it are read; empty lines count."""
-    monkeypatch.setattr(json_text, "_CHUNK_BYTES", chunk)
-    text = '{"a": 1}\n\n{"a": \n{"a": "\N{GRINNING FACE}"}\r\n7\n'
-    assert entries(text) == [
-        (1, {"a": 1}),
-        (3, "is not JSON: it ends too early"),
-        (4, {"a": "\N{GRINNING FACE}"}),
-        (5, 7),
-    ]
-    assert entries('{"a": 1}\n') == [(None, {"a": 1})]
-    assert entries('\n{\n"a": 1\n}\n') == [(None, {"a": 1})]
-
-
 @pytest.mark.parametrize(
     ("text", "message", "line"),
     [
@@ -326,18 +257,6 @@ def test_a_list_that_breaks_off_says_where(
         entries(text)
     assert (caught.value.reason, caught.value.line) == (message, line)
 
-
-def test_a_key_that_stands_twice_is_a_fault_in_a_fleet_too(tmp_path: Path) -> None:
-    """As in `--machine FILE`: readers of JSON differ in which of the two they take."""
-    (tmp_path / "a.jsonl").write_text(
-        '{"name": "a", "scope": "vm"}\n{"name": "b", "scope": "vm", "scope": "host"}\n'
-    )
-    fleet = load_machines(str(tmp_path / "a.jsonl"))
-    assert [machine.name for machine in fleet.machines] == ["a"]
-    assert [(problem.line, problem.key) for problem in fleet.problems] == [(2, "scope")]
-
-
-# ------------------------------------------------------------------ memory
 
 # of the program itself: what getrusage says begins with the memory of the process that started it
 _MEASURED = """
@@ -380,16 +299,6 @@ LARGE: dict[str, tuple[str, Callable[[], bytes], str]] = {
         lambda: _header(b"{" + _objects(690_000) + b',"z":"' + b"x" * 34_000_000 + b'"}'),
         "690,001",
     ),
-    "index of empty lists": (
-        "m.safetensors.index.json",
-        lambda: b'{"weight_map":[' + b"[]," * 21_000_000 + b"[]]}",
-        "at most 1,501,000",
-    ),
-    "config": (
-        "config.json",
-        lambda: b'{"a":[' + b"[]," * 2_700_000 + b"[]]}",
-        "at most 1,000,000 are read",
-    ),
     "GGUF of lists": ("m.gguf", _lists_of_numbers, "take more than any model's"),
 }
 
@@ -424,10 +333,6 @@ def _peak(*words: str) -> tuple[int, int, str]:
     ("content", "message"),
     [
         (lambda: b"[" + b"[]," * 22_000_000 + b"[]]", "at most 4,000,000 are read"),
-        (
-            lambda: b'{"a":[' + b"[]," * 20_000_000 + b"[]]}",
-            "has a record of more than 4,194,304 bytes",
-        ),
         (lambda: b"[" + b",".join(b'{"scope": 1}' for _ in range(12_000)) + b"]", "10,000 faults"),
     ],
 )
@@ -443,24 +348,6 @@ def test_a_hostile_fleet_takes_bounded_memory(
     assert message in said
     assert code == 2
     assert peak_mib < MEMORY_MIB
-
-
-# ------------------------------------------------------------------ twenty problems
-
-
-def test_twenty_problems_are_listed_and_the_rest_is_counted() -> None:
-    """One closing problem says how many there are more, also of parts that have their own."""
-    faults = Faults("f")
-    for number in range(25):
-        faults.append(Problem(file="f", message=str(number)))
-    whole = Faults("g")
-    whole.extend(MachineFileError(faults.problems), line=7)
-    whole.append(Problem(file="g", message="last"))
-    assert [problem.message for problem in whole.problems] == [
-        *map(str, range(20)),
-        "has 6 more faults, not listed",
-    ]
-    assert {problem.line for problem in whole.problems[:-1]} == {7}
 
 
 @pytest.mark.parametrize(

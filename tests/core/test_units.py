@@ -36,14 +36,6 @@ def test_a_printed_size_parses_back(size: int) -> None:
     assert parse_bytes(units.decimal_at_least(size)) >= size
 
 
-@given(SIZES, SIZES)
-def test_printing_keeps_order(first: int, second: int) -> None:
-    """A larger size never prints as a smaller one."""
-    low, high = sorted((first, second))
-    for show in (units.binary, units.decimal):
-        assert parse_bytes(show(low)) <= parse_bytes(show(high))
-
-
 @each(
     ("parse", "typed", "number"),
     [
@@ -153,23 +145,6 @@ def test_a_number_is_printed_as_it_can_be_typed_again(number: float) -> None:
         assert parse_number(text) == number
 
 
-@given(st.floats(min_value=0, max_value=1e6), st.floats(min_value=0, max_value=1e6))
-def test_a_speed_has_no_exponent_and_is_never_zero_unless_it_is(one: float, other: float) -> None:
-    """The slow end of a range never reads as 0 when it is not, and nobody is shown 1e-05."""
-    low, high = sorted((one, other))
-    text = units.pace(low, high)
-    assert "e" not in text
-    assert (float(text.split("-")[0].lstrip("<").replace(",", "")) == 0) == (low == 0)
-
-
-@given(st.floats(min_value=1e-9, max_value=1e5))
-def test_a_price_parses_back(amount: float) -> None:
-    """What is shown is the price, within a cent or one in two hundred of it."""
-    shown = float(units.dollars(amount).lstrip("$").replace(",", ""))
-    assert shown > 0
-    assert abs(shown - amount) <= max(0.0051 if amount >= 1 else 0, amount * 0.0051)
-
-
 @each(
     ("printed", "text"),
     [
@@ -201,11 +176,3 @@ def test_a_price_parses_back(amount: float) -> None:
 def test_figures_read_well(printed: str, text: str) -> None:
     """Three digits at most, and the unit says which base."""
     assert printed == text
-
-
-def test_absurd_numbers_print() -> None:
-    """A hostile file cannot make a printed number raise or fill the screen."""
-    for huge in (10**400, -(10**400), 10**5000):
-        assert len(units.binary(huge)) < 50
-        assert len(units.decimal(huge)) < 50
-    assert len(units.count(10**5000)) < 50

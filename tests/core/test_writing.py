@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import stat
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -41,9 +39,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "p.toml").write_text(POLICY)
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-# ------------------------------------------------------------------ whole or not at all
 
 
 class Crash(BaseException):
@@ -97,9 +92,6 @@ def test_a_full_disk_leaves_the_old_report(place: Path, source_environment: dict
     assert "cannot write check.json: File too large" in done.stderr
     assert (place / "check.json").read_text() == OLD
     assert names(place) == ["a.json", "check.json", "p.toml"]
-
-
-# ------------------------------------------------------------------ never over an input, never two to one file
 
 
 CHECK = ("check", "gpt2", "--machine")
@@ -182,28 +174,6 @@ def test_a_report_never_replaces_an_input(
     assert names(place) == there
 
 
-def test_a_report_may_be_written_beside_its_inputs_again_and_again(
-    place: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The second run replaces the report of the first, in a folder of specs too; a name of a model is no file."""
-    words = (
-        "check",
-        "my-model",
-        "--specs",
-        ".",
-        "--machine",
-        "a.json",
-        "--format",
-        "json",
-        "--output",
-        "report.json",
-    )
-    (place / "my-model.toml").write_bytes(SPEC.read_bytes())
-    assert run(capsys, *words) == run(capsys, *words) == (0, "", "")
-    named = ("check", "gpt2", "--machine", "a.json", "--output", "gpt2")
-    assert run(capsys, *named) == run(capsys, *named) == (0, "", "")
-
-
 @pytest.mark.parametrize(
     "words",
     [
@@ -258,9 +228,6 @@ def test_what_the_shell_writes_to_is_not_replaced(
     assert "of this run goes there" in (done.stderr or (place / "r").read_text())
 
 
-# ------------------------------------------------------------------ what it is written to
-
-
 def test_a_file_keeps_its_permissions_and_a_new_one_gets_the_usual_ones(place: Path) -> None:
     """What others may read does not change with a report; a new file follows the umask."""
     secret, new = place / "secret", place / "new"
@@ -273,17 +240,6 @@ def test_a_file_keeps_its_permissions_and_a_new_one_gets_the_usual_ones(place: P
         os.umask(mask)
     assert [stat.S_IMODE(path.stat().st_mode) for path in (secret, new)] == [0o640, 0o640]
     assert (secret.read_text(), new.read_text()) == ("a", "b")
-
-
-def test_a_link_stays_a_link(place: Path) -> None:
-    """The file that it leads to is replaced, there yet or not, in whatever folder."""
-    (place / "folder").mkdir()
-    os.symlink("folder/real", "link")
-    for text in ("one", "two"):
-        files.write_whole([("link", text)])
-        assert os.readlink("link") == "folder/real"
-        assert (place / "folder" / "real").read_text() == text
-    assert names(place / "folder") == ["real"]
 
 
 def a_folder(path: Path) -> None:
@@ -313,50 +269,6 @@ def test_what_takes_no_report_is_refused(
     assert (code, out) == (2, "")
     assert "cannot write odd: " in err
     assert names(place) == ["a.json", "odd", "p.toml"]
-
-
-def test_a_pipe_that_somebody_reads_is_written(place: Path) -> None:
-    """More than a pipe holds at once goes through, in order."""
-    os.mkfifo("pipe")
-    text, read = "0123456789" * 50_000, []
-    reader = threading.Thread(target=lambda: read.append((place / "pipe").read_text()))
-    reader.start()
-    while True:
-        try:
-            files.write_whole([("pipe", text)])
-            break
-        except files.WriteError:
-            # the reader has not opened it yet
-            continue
-    reader.join()
-    assert read == [text]
-    assert stat.S_ISFIFO(os.stat("pipe").st_mode)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
-@pytest.mark.parametrize("target", ["/dev/stdout", "/dev/fd/1"])
-def test_standard_output_by_its_path_is_not_replaced(
-    target: str, place: Path, source_environment: dict[str, str]
-) -> None:
-    """`{ echo head; selfhost … --output /dev/stdout; echo tail; } > FILE`: the report stands between the two."""
-    line = f'{{ echo head; "$0" -m selfhost show gpt2 --machine a.json --format json --output {target}; echo tail; }} > all'
-    done = subprocess.run(
-        ["sh", "-c", line, sys.executable],
-        env=source_environment,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert done.stderr == ""
-    lines = (place / "all").read_text().splitlines()
-    assert (lines[0], lines[-1]) == ("head", "tail")
-    assert json.loads("\n".join(lines[1:-1]))["schema"] == "selfhost.model/1"
-    done = subprocess.run(
-        ["sh", "-c", f'"$0" -m selfhost show gpt2 --machine a.json --output {target} >&-', sys.executable],
-        env=source_environment, check=False, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert "there is no standard output" in done.stderr
 
 
 @pytest.mark.parametrize("path", ["no/such/x", "new/", "p.toml/x", "a\0b", "..", "x" * 300])

@@ -49,9 +49,7 @@ class Import(NamedTuple):
 
 
 class Module:
-    """What is asked of the syntax tree of a module, collected in one walk: the trees of all modules
-    are a million nodes, and to walk them takes seconds.
-    """
+    """What is asked of the syntax tree of a module, collected in one walk: the trees of all modules are a million nodes, and to walk them takes seconds."""
 
     def __init__(self, path: Path) -> None:
         self.imports: list[Import] = []
@@ -158,8 +156,7 @@ def architecture_names() -> int:
 
 
 def size() -> dict[str, int]:
-    """What the package and its tests measure: lines, files, functions, those with fewer than six
-    lines, those that one place mentions, and classes."""
+    """What the package and its tests measure: lines, files, functions, those with fewer than six lines, those that one place mentions, and classes."""
     texts = {path: path.read_text(encoding="utf-8") for path in sorted(PACKAGE.rglob("*.py"))}
     nodes = [node for text in texts.values() for node in ast.walk(ast.parse(text))]
     defined = [node for node in nodes if isinstance(node, ast.FunctionDef)]
@@ -208,8 +205,7 @@ print(json.dumps({"functions": len(functions), "files": len(files), "judgements"
 
 
 def one_check(folder: Path) -> dict[str, int]:
-    """How many functions, files and judgements it takes to read a recorded machine and to check one
-    model on it. `folder` receives the record."""
+    """How many functions, files and judgements it takes to read a recorded machine and to check one model on it. `folder` receives the record."""
     tree = TESTS / "machines" / "linux-vm-no-limit" / "root"
     done = subprocess.run(
         [sys.executable, "-c", _ONE_CHECK, str(tree), str(folder)],

@@ -12,9 +12,7 @@ from selfhost.core.tables import shipped_folder
 
 
 def pack(base: Path) -> Path:
-    """A folder with this checkout's `selfhost`, and its specs as a package has them;
-    `base` is the folder of this process for what tests write. Nobody may change it.
-    """
+    """A folder with this checkout's `selfhost`, and its specs as a package has them; `base` is the folder of this process for what tests write. Nobody may change it."""
     # beside other processes of one run the base is a folder of their common one
     common = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     folder = common / "installation"

@@ -12,11 +12,7 @@ from helpers.paths import SCHEMAS
 
 
 def validate(value: object, name: str) -> None:
-    """`ValidationError` where the value is none of that schema, `verdict-1`.
-
-    `jsonschema.validate` holds the schema itself against that of schemas too, each time for 80 ms;
-    `reports/test_schemas.py` does so once.
-    """
+    """`ValidationError` where the value is none of that schema, `verdict-1`. `jsonschema.validate` holds the schema itself against that of schemas too, each time for 80 ms; `reports/test_schemas.py` does so once."""
     _validator(name).validate(value)
 
 

@@ -1,4 +1,4 @@
-"""What pipelines load, loaded by the programs that load it."""
+"""What pipelines and clusters load, loaded by the programs that load it."""
 
 from __future__ import annotations
 
@@ -74,3 +74,16 @@ def test_pre_commit_runs_the_hook(model: str, code: int, tmp_path: Path) -> None
     )
     assert done.returncode == code, done.stdout + done.stderr
     assert ("is not in the catalogue" in done.stdout) == bool(code)
+
+
+MANIFESTS = sorted((EXAMPLES / "kubernetes").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("version", ["1.29", "1.34"])
+def test_manifests(path: Path, version: str) -> None:
+    """Strictly: a key that the API does not have is an error."""
+    need("kubernetes-validate")
+    words = ["kubernetes-validate", "--strict", "-k", version, str(path)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -128,9 +128,7 @@ def test_a_record_of_each_node(cluster: Path, selfhost_program: str) -> None:
 
 
 def test_the_health_check_drains_as_the_site_decides(cluster: Path, selfhost_program: str) -> None:
-    """A broken policy drains the nodes with its one line as the reason where the site says so, and
-    no node where it does not. A node that somebody drained keeps their reason.
-    """
+    """A broken policy drains the nodes with its one line as the reason where the site says so, and no node where it does not. A node that somebody drained keeps their reason."""
     subprocess.run(
         ["scontrol", "update", "NodeName=n4", "State=DRAIN", "Reason=maintenance"], check=True
     )

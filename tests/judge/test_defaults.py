@@ -11,8 +11,7 @@ from selfhost import Route, Workload, check, rank
 from selfhost.advice.verdicts import check_with
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.opened import open_catalogue
-from selfhost.core.errors import SelfhostError
-from selfhost.judge.defaults import follows_a_list, suited, suited_by_list
+from selfhost.judge.defaults import follows_a_list, suited
 from selfhost.judge.judging import judge
 from selfhost.judge.question import ask
 from selfhost.machine.profiles import all_profiles, load
@@ -75,24 +74,6 @@ def test_a_machine_gets_the_way_that_suits_it(
     assert judged_as(model, machine) == expected
 
 
-@pytest.mark.parametrize(
-    ("model", "machine"),
-    [
-        ("gemma-3-27b", "desktop-rtx3090-24gb"),
-        ("qwen2.5-coder-32b", "desktop-rtx4090-24gb"),
-        ("llama-3.1-8b", "desktop-rtx3060-12gb"),
-        ("qwen3-14b", "macbook-air-m2-16gb"),
-    ],
-)
-def test_a_larger_file_is_taken_only_where_a_chat_can_grow(model: str, machine: str) -> None:
-    """Q6_K of Gemma 3 27B took 22.7 of the 23.0 GiB of a card on which everybody loads Q4_K_M with 16k to 32k of context."""
-    verdict = check(model, machine=profile(machine))
-    assert verdict.route is Route.LOCAL
-    if verdict.workload.quantization != "Q4_K_M":
-        assert verdict.room is not None
-        assert (verdict.room.longest_context_tokens or 0) >= 8192
-
-
 def test_lora_falls_back_to_qlora_on_the_gpu_before_the_cpu() -> None:
     """Contract: of fine-tuning the first of LoRA, then QLoRA, that fits; the GPU first."""
     machine = profile("desktop-rtx3060-12gb")
@@ -131,9 +112,7 @@ def test_what_is_asked_for_is_never_changed(
 
 
 def test_a_model_that_only_ollamas_library_has_is_judged_with_ollama() -> None:
-    """all-minilm:22m is F16 (its registry lists it), and no GGUF repository of it is listed: the
-    runtime above and the line to type are the same.
-    """
+    """all-minilm:22m is F16 (its registry lists it), and no GGUF repository of it is listed: the runtime above and the line to type are the same."""
     verdict = check("all-minilm", machine=profile("laptop-ddr4-16gb"))
     assert (verdict.workload.runtime, verdict.workload.quantization) == ("ollama", "F16")
     assert "ollama run all-minilm:22m" in verdict.commands[-1]
@@ -147,17 +126,12 @@ def test_an_audit_takes_the_models_own_default() -> None:
     assert (verdict.workload.runtime, verdict.workload.quantization) == ("llama.cpp", "Q4_K_M")
 
 
-@pytest.mark.parametrize("model", ["flux-dev", "flux.1-schnell", "sd3.5-large"])
-@pytest.mark.parametrize(
-    "machine", ["desktop-rtx3060-12gb", "desktop-rtx5080-16gb", "desktop-rtx4090-24gb"]
-)
+@pytest.mark.parametrize("model", ["flux-dev", "sd3.5-large"])
+@pytest.mark.parametrize("machine", ["desktop-rtx3060-12gb", "desktop-rtx4090-24gb"])
 def test_a_picture_runs_on_the_gpu_in_a_smaller_type_or_a_part_at_a_time(
     model: str, machine: str
 ) -> None:
-    """Issue 18, point 3: FLUX a quantized or offloaded form. bitsandbytes loads all that it
-    quantizes on the GPU, so that with offload only the denoiser is quantized. Files of fewer bits
-    are loaded by another program.
-    """
+    """Issue 18, point 3: FLUX a quantized or offloaded form. bitsandbytes loads all that it quantizes on the GPU, so that with offload only the denoiser is quantized. Files of fewer bits are loaded by another program."""
     verdict = check(model, machine=profile(machine))
     assert verdict.route is Route.LOCAL
     (line,) = verdict.commands
@@ -171,9 +145,7 @@ def test_a_picture_runs_on_the_gpu_in_a_smaller_type_or_a_part_at_a_time(
 
 
 def test_a_part_at_a_time_takes_what_was_measured() -> None:
-    """FLUX.1 [dev] in nf4 with offload and T5 in 16 bits: 9 GiB of the GPU
-    (huggingface/diffusers#9149). In RAM lie 6.7 GB of denoiser (4.5 bits a weight) and 10 GB.
-    """
+    """FLUX.1 [dev] in nf4 with offload and T5 in 16 bits: 9 GiB of the GPU (huggingface/diffusers#9149). In RAM lie 6.7 GB of denoiser (4.5 bits a weight) and 10 GB."""
     asked = Workload(quantization="nf4")
     needs = check("flux-dev", asked, machine=profile("desktop-rtx3060-12gb")).needs
     assert needs is not None
@@ -228,18 +200,12 @@ def test_quantized_pictures_weigh_what_pytorch_reserved(
     assert weights.bytes == pytest.approx(loaded_gib * GIB, rel=0.03)
 
 
-PARTS = 4
-
-
-@pytest.mark.parametrize("part", range(PARTS))
-def test_the_route_is_never_worse_than_that_of_the_models_own_default(part: int) -> None:
-    """Every other model on some profile and each profile with some models: the same route for text, for a
-    list that is tried the same or a better one.
-    """
+def test_the_route_is_never_worse_than_that_of_the_models_own_default() -> None:
+    """Each seventh model on some profile: the same route for text, for a list that is tried the same or a better one."""
     profiles = all_profiles()
     open_ids = [id for id in IDS if not CATALOGUE.spec(id).closed]
-    for index, id in list(enumerate(open_ids))[2 * part :: 2 * PARTS]:
-        machine = profiles[index // 2 * 5 % len(profiles)].machine
+    for index, id in enumerate(open_ids[::7]):
+        machine = profiles[index * 5 % len(profiles)].machine
         own = route(Workload(), machine, id, follows_machine=False)
         best = route(Workload(), machine, id, follows_machine=True)
         if follows_a_list(CATALOGUE.spec(id), Workload()):
@@ -248,24 +214,7 @@ def test_the_route_is_never_worse_than_that_of_the_models_own_default(part: int)
             assert best is own, (id, machine.name)
 
 
-@pytest.mark.parametrize("machine", ["desktop-rtx3060-12gb", "server-8x-h100"])
-@pytest.mark.parametrize("workload", [Workload(), FINETUNING], ids=["generate", "finetune"])
-def test_other_questions_of_the_same_model_have_the_route_of_check(
-    machine: str, workload: Workload
-) -> None:
-    """Other models that run instead are asked about with the first of their list that fits."""
-    where = profile(machine)
-    for id in ("sdxl-base-1.0", "flux.1-dev", "mistral-7b-instruct-v0.3", "qwen2.5-14b-instruct"):
-        try:
-            question = ask(CATALOGUE.spec(id), workload, CATALOGUE, where)
-            listed = suited_by_list(question, workload, CATALOGUE, where)
-        except SelfhostError:
-            continue
-        best = route(workload, where, id, follows_machine=True)
-        assert listed.route(offered=False) is best, id
-
-
-@pytest.mark.parametrize("machine", ["desktop-rtx3060-12gb", "macbook-air-m2-16gb"])
+@pytest.mark.parametrize("machine", ["desktop-rtx3060-12gb"])
 def test_the_list_judges_what_check_judges(machine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runtime, quantization, placement, pace and route, of rank() as of `list`."""
     where = profile(machine)
@@ -306,22 +255,6 @@ def test_a_file_that_is_here_already_is_kept() -> None:
     assert verdict.workload.quantization == "Q4_K_M"
 
 
-def test_training_takes_shorter_examples_before_the_processor() -> None:
-    """An 8B model is commonly tuned with QLoRA on 12 GB, with short examples (unslothai/unsloth,
-    documentation: 8B with QLoRA from 6 GB).
-    """
-    verdict = check("llama-3.1-8b", FINETUNING, machine=profile("desktop-rtx3060-12gb"))
-    assert verdict.workload.finetune_method == "qlora"
-    assert verdict.workload.context_tokens == 1024
-    assert verdict.route is Route.LOCAL
-    assert verdict.needs is not None
-    assert verdict.needs.placement == "accelerator"
-    accelerator = verdict.finding("accelerator")
-    assert accelerator is not None
-    assert accelerator.code == "accelerator-tight"
-    assert "--context" in (accelerator.remedy or "")
-
-
 def test_a_name_of_files_for_another_system_leads_to_those_that_run() -> None:
     """MLX runs on a Mac: a name of its files asked about elsewhere is the model's GGUF there, and says so; --runtime mlx, and a policy, mean what they say."""
     name, card = "mlx-community/Qwen3-4B-4bit", profile("desktop-rtx4090-24gb")
@@ -337,9 +270,7 @@ def test_a_name_of_files_for_another_system_leads_to_those_that_run() -> None:
 
 
 def test_an_embedder_without_known_files_of_llama_cpp_is_judged_as_published() -> None:
-    """Its users load it with Sentence Transformers (the card of thenlper/gte-base); a file made for
-    llama.cpp would be in F16, no smaller than what is published. Of bge-base-en-v1.5 there is one.
-    """
+    """Its users load it with Sentence Transformers (the card of thenlper/gte-base); a file made for llama.cpp would be in F16, no smaller than what is published. Of bge-base-en-v1.5 there is one."""
     machine = profile("aws-m7i.2xlarge")
     published = check("gte-base", machine=machine)
     assert published.workload.runtime == "sentence-transformers"
@@ -349,49 +280,6 @@ def test_an_embedder_without_known_files_of_llama_cpp_is_judged_as_published() -
     assert check("olmo-7b", machine=machine).workload.runtime == "llama.cpp"
 
 
-# whose publishers list no Q4_K_M: ggml-org's SmolVLM and LightOnOCR, LiquidAI's LFM2-VL, tencent's
-# Youtu-LLM, second-state's Nous Hermes 2 Mixtral, NousResearch's Hermes 2 Theta
-WITHOUT_USUAL = (
-    "smolvlm-500m-instruct", "lfm2-vl-1.6b", "youtu-llm-2b", "nous-hermes-2-mixtral-8x7b-dpo",
-    "hermes-2-theta-llama-3-8b",
-)  # fmt: skip
-
-
 def published(id: str) -> list[str]:
     files = [each for each in CATALOGUE.spec(id).files if each.format == "gguf"]
     return [name for each in files for name in each.quantizations]
-
-
-@pytest.mark.parametrize("runtime", [None, "llama.cpp", "ollama"])
-@pytest.mark.parametrize("id", WITHOUT_USUAL)
-def test_text_is_judged_in_the_published_type_nearest_to_the_usual_one(
-    id: str, runtime: str | None
-) -> None:
-    """On each machine the smallest file that is no smaller than Q4_K_M; where it does not run Q4_K_M, so that the route is as good as its own."""
-    spec, plain = CATALOGUE.spec(id), Workload(runtime=runtime)
-    names = {*published(id), "Q4_K_M"}
-    taken = set()
-    for gib in (1, 1.5, 2, 2.5, 3, 4, 6, 8, 16, 29, 40):
-        total = int(gib * GIB)
-        machine = profile("desktop-ryzen-7700-32gb").replace(
-            memory_total_bytes=total, memory_limit_bytes=total, memory_available_bytes=None
-        )
-        bytes_by_type, fitting = {}, []
-        for name in names:
-            typed = plain.replace(quantization=name)
-            asked = ask(spec, typed, CATALOGUE, machine)
-            judged = suited(asked, typed, CATALOGUE, machine)
-            question = judged.question
-            assert question.needs is not None
-            bytes_by_type[name] = question.needs.download_bytes or 0
-            if judged.fits:
-                fitting.append(name)
-        others = sorted(names - {"Q4_K_M"}, key=bytes_by_type.__getitem__)
-        larger = [name for name in others if bytes_by_type[name] > bytes_by_type["Q4_K_M"]]
-        in_order = (*larger[:1], "Q4_K_M")
-        expected = next((name for name in in_order if name in fitting), "Q4_K_M")
-        own = suited(ask(spec, plain, CATALOGUE, machine), plain, CATALOGUE, machine).question
-        assert own.workload.quantization == expected, (gib, fitting)
-        assert (own.chosen is not None) == (expected in fitting)
-        taken.add(expected)
-    assert taken >= {"Q4_K_M", *others[-1:]} - {"F16"}

@@ -10,7 +10,6 @@ from selfhost.catalogue.opened import open_catalogue
 from selfhost.cli.parser import parse
 from selfhost.core.errors import WorkloadError
 from selfhost.core.tomlfile import Document
-from selfhost.judge.pace.engine import Step, read_of_cache
 from selfhost.judge.record import Verdict
 
 _NARROW = Workload(runtime="vllm", kv_cache_type="fp8")
@@ -84,21 +83,6 @@ def test_other_programs_name_what_takes_it() -> None:
     assert "vllm" in str(refused.value.problems[0].remedy)
     with pytest.raises(WorkloadError, match="or in fp8, not in q8_0"):
         check("qwen3-8b", Workload(runtime="vllm", kv_cache_type="q8_0"), machine="rtx 4090")
-
-
-def test_reading_it_takes_less_time_in_a_long_chat() -> None:
-    """A step reads the keys and values of the context: half as many bytes in 8 bits."""
-    architecture = open_catalogue().spec("llama-3.1-8b-instruct").architecture
-    plain, narrow = (
-        Step(
-            architecture=architecture,
-            read_bytes={},
-            depth_tokens=32_768,
-            cached_number_bytes=read_of_cache(type),
-        )
-        for type in ("f16", "fp8")
-    )
-    assert narrow.work.cache_bytes * 2 == plain.work.cache_bytes
 
 
 @pytest.mark.parametrize("runtime", [None, "vllm"])

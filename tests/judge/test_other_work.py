@@ -1,4 +1,6 @@
-"""The pace of work that is no text, beside runs that others published."""
+"""The pace of work that is no text, beside runs that others published, and how long a recording a model hears."""
+
+from __future__ import annotations
 
 import re
 from typing import Any
@@ -6,14 +8,13 @@ from typing import Any
 import pytest
 
 from helpers.desktops import machine_with
-from selfhost import Machine, Workload, check
+from selfhost import Machine, Verdict, Workload, check
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.errors import WorkloadError
 from selfhost.judge.checks import Outcome
 from selfhost.judge.pace.pictures import denoising_of, picture_operations
-from selfhost.judge.record import Verdict
 from selfhost.machine.named import machine_named
-from selfhost.reports.words import answer_cell
+from selfhost.machine.profiles import load
 
 
 def seen(model: str, machine: Machine, **asked: Any) -> Verdict:
@@ -112,9 +113,7 @@ def test_training_in_mlx_has_a_pace_on_a_mac_though_its_memory_is_not_counted() 
 
 
 def test_a_stated_dataset_takes_its_tokens_by_the_pace() -> None:
-    """Two million tokens at 628 a second (Qwen2.5 1.5B on an RTX 4060, arXiv:2509.12229) take 53 minutes: inside, on a GPU
-    as on a CPU longer; without tokens nothing is told.
-    """
+    """Two million tokens at 628 a second (Qwen2.5 1.5B on an RTX 4060, arXiv:2509.12229) take 53 minutes: inside, on a GPU as on a CPU longer; without tokens nothing is told."""
     card = machine_with("NVIDIA GeForce RTX 4060", 8)
     asked = {"task": "finetune", "finetune_method": "lora", "context_tokens": 1024}
     of_card, of_cpu = (
@@ -152,26 +151,6 @@ def test_documents_in_pytorch_go_as_fast_as_published(
 
 
 @pytest.mark.parametrize(
-    ("model", "card", "asked", "words"),
-    [
-        ("llama-3.1-8b-instruct", "AMD Radeon RX 7900 XTX", {"task": "finetune"}, "a guess"),
-        ("llama-3.1-8b-instruct", "NVIDIA GeForce RTX 4090", {"task": "finetune"}, "2 GPUs"),
-        ("whisper-large-v3", "NVIDIA GeForce RTX 4090", {}, "one GPU"),
-        ("sdxl-base-1.0", "Intel Arc B580 Graphics", {}, "a guess"),
-        ("bge-m3", "NVIDIA GeForce RTX 4090", {}, "14 GPUs"),
-    ],
-)
-def test_a_pace_on_a_gpu_says_how_many_such_gpus_it_rests_on(
-    model: str, card: str, asked: dict[str, Any], words: str
-) -> None:
-    """The counts stand beside each class in specs/common/gpus.toml; a class that nobody timed is a guess."""
-    speed = seen(model, machine_with(card, 24), **asked).speed
-    assert speed is not None
-    assert "of its peak" in speed.how
-    assert words in speed.how
-
-
-@pytest.mark.parametrize(
     ("model", "asked", "outcome"),
     [
         ("whisper-tiny", {}, Outcome.PASS),
@@ -201,22 +180,6 @@ def test_what_nothing_tells_is_said_and_decides_nothing() -> None:
     assert finding is not None
     assert finding.code == "speed-not-known"
     assert not finding.leaves_open
-
-
-def test_a_clip_is_that_of_the_printed_command() -> None:
-    """stable-diffusion.cpp makes 33 frames in 20 steps where Diffusers makes 81 in 50: 3.3 times fewer operations a step."""
-    card = machine_with("NVIDIA RTX PRO 6000 Blackwell Workstation Edition", 96)
-    clips = {
-        runtime: seen("wan2.1-t2v-14b", card, runtime=runtime).speed
-        for runtime in ("diffusers", "stable-diffusion.cpp")
-    }
-    for speed in clips.values():
-        assert speed is not None
-        assert speed.work is not None
-    short = clips["stable-diffusion.cpp"]
-    assert short is not None
-    assert "20 steps, 33 frames" in short.how
-    assert "20,5" in short.how  # x 10^12: 20 x 2 x 505, and the decoder
 
 
 @pytest.mark.parametrize("model", ["flux.1-dev", "sdxl-base-1.0", "stable-diffusion-1.5"])
@@ -259,109 +222,6 @@ def test_the_command_takes_the_steps_that_the_time_stands_for() -> None:
             )
 
 
-def test_orpheus_on_a_mac_names_the_program_that_runs_it_there() -> None:
-    """Its publisher's page and orpheus-cpp 0.0.3 (both README.md) run it by llama.cpp without an NVIDIA GPU: that nothing loads it there is not said."""
-    finding = check("orpheus-3b", machine="macbook-pro-m2-max-64gb").finding("runtime")
-    assert finding is not None
-    assert "pip install orpheus-cpp" in finding.reason
-    assert "no build" not in finding.reason
-
-
-@pytest.mark.parametrize(
-    ("model", "machine", "seconds_per_minute"),
-    [
-        # parler-tts, a voice of its size, 6.94 of real time on 8 cores
-        ("dia2-2b", machine_with(), 416),
-        # coqui-ai/TTS#2863: that of Coqui takes 0.15 on an RTX 3090
-        ("mms-tts-eng", machine_with("NVIDIA GeForce RTX 3090", 24), 9),
-    ],
-)
-def test_what_nobody_timed_on_a_kind_of_machine_has_the_range_of_its_kind(
-    model: str, machine: Machine, seconds_per_minute: float
-) -> None:
-    """A guess, and called one, that holds what others of the kind took."""
-    speed = check(model, machine=machine).speed
-    assert speed is not None
-    assert speed.work is not None
-    assert speed.how.startswith("a guess by class")
-    assert speed.work.low <= seconds_per_minute <= speed.work.high
-
-
-def test_a_voice_on_a_gpu_that_shares_the_ram_is_told_by_its_operations() -> None:
-    """3.3 x 10^12 operations a minute (tests/truth/compute.json): at the peak of an M1, 2.6 TFLOPS, 1.3 seconds."""
-    speed = check("kokoro-82m", machine="m1 8gb").speed
-    assert speed is not None
-    assert speed.work is not None
-    assert speed.work.low > 3.3 / 2.6
-    assert speed.work.high / speed.work.low < 8
-
-
-def test_a_picture_whose_steps_nobody_counted_is_a_guess_by_class() -> None:
-    """It holds what SD 3.5 Large takes, of about as many parameters, whose steps are counted."""
-    card = machine_with("NVIDIA GeForce RTX 4090", 24)
-    guess, counted = seen("omnigen2", card).speed, seen("sd3.5-large", card).speed
-    assert guess is not None
-    assert counted is not None
-    assert guess.work is not None
-    assert counted.work is not None
-    assert "a guess by class" in guess.how
-    assert guess.work.low < counted.work.likely < guess.work.high
-    assert guess.clip is None
-
-
-@pytest.mark.parametrize(
-    "model",
-    [
-        # by their steps
-        "voxtral-mini-3b-2507",
-        "bark",
-        "csm-1b",
-        "musicgen-medium",
-        # nothing tells their pace there
-        "yue-s1-7b-anneal-en-cot",
-        "ace-step-v1-3.5b",
-        "stable-audio-open-1.0",
-    ],
-)
-def test_what_takes_hours_on_a_processor_is_no_plain_yes(model: str) -> None:
-    """A model that takes longer than its sound on a CPU is said to run slowly, known or not."""
-    finding = check(model, machine="desktop-ryzen-7700-32gb").finding("speed")
-    assert finding is not None
-    assert finding.outcome is Outcome.WARN
-
-
-@pytest.mark.parametrize(
-    "model", ["moonshine-tiny", "piper-en-us-lessac-medium", "canary-1b-flash"]
-)
-def test_what_is_made_for_processors_is_quick_on_one(model: str) -> None:
-    """Each is published as faster than real time on a CPU."""
-    speed = check(model, machine="desktop-ryzen-7700-32gb").speed
-    assert speed is not None
-    assert speed.work is not None
-    assert speed.work.likely < 60
-
-
-@pytest.mark.parametrize(
-    ("model", "asked", "remedy"),
-    [
-        ("orpheus-3b-0.1-ft", {}, "use a machine with a GPU"),
-        # the only program that is known for it
-        ("orpheus-3b-0.1-ft", {"runtime": "orpheus-speech"}, "use a machine with a GPU"),
-        ("llama-3.1-8b-instruct", {"runtime": "vllm"},
-         "leave out --runtime to use one that runs on a CPU"),
-    ],
-)  # fmt: skip
-def test_leaving_out_the_runtime_is_advised_where_it_helps(
-    model: str, asked: dict[str, Any], remedy: str
-) -> None:
-    """What needs the GPU is the program: the model alone would run on a processor, slowly."""
-    finding = check(model, Workload(**asked), machine=machine_with()).finding("accelerator")
-    assert finding is not None
-    assert finding.code == "accelerator-missing"
-    assert "GPU" in finding.reason
-    assert finding.remedy == remedy
-
-
 # what others published of a whole GPU that makes a clip, in seconds a step with guidance: model,
 # GPU, GB, seconds (see `video` in gpus.toml): 50 steps of 240 s; a step; 50 steps of 6.5 minutes; 50 of an
 # hour and of half an hour
@@ -388,41 +248,6 @@ def test_clips_on_a_gpu_take_what_others_published(
     assert "frames of" in speed.how
 
 
-def test_a_clip_without_a_whole_gpu_is_a_guess() -> None:
-    """Nobody has published one: the steps are counted, and a CPU takes hours to days. A model whose
-    parts move to the GPU in turn takes no less than one that it holds.
-    """
-    slow = check("wan2.1-t2v-1.3b", machine=machine_with())
-    assert slow.speed is not None
-    assert slow.speed.work is not None
-    assert slow.speed.work.low > 3600
-    assert slow.speed.work.high > 4 * slow.speed.work.low
-    asked = Workload(runtime="diffusers")
-    whole, parts = (
-        check("stable-video-diffusion-xt", asked, machine=machine_with("RTX 3060", gb)).speed
-        for gb in (24, 12)
-    )
-    assert whole is not None
-    assert whole.work is not None
-    assert parts is not None
-    assert parts.work is not None
-    assert whole.work.likely < parts.work.likely < parts.work.high / 1.5
-
-
-def test_a_headline_counts_in_days_what_takes_days() -> None:
-    """A headline of hours above a figure of days contradicts it."""
-    machine = machine_named("i5-6500 64gb")
-    headlines = {}
-    for model in ("wan2.2-t2v-a14b", "qwen-image", "sdxl", "sd3.5-large"):
-        verdict = check(model, machine=machine)
-        assert verdict.speed is not None
-        assert verdict.speed.work is not None
-        days = verdict.speed.work.likely / (24 * 3600)
-        headlines[model] = answer_cell(verdict, here=False).text
-        assert ("DAYS" in headlines[model]) == (days >= 1), model
-    assert headlines["wan2.2-t2v-a14b"] == "✓ RUNS, TAKES DAYS"
-
-
 @pytest.mark.parametrize(
     ("model", "card", "memory_gb", "seconds"),
     [
@@ -443,46 +268,11 @@ def test_a_picture_takes_what_others_published(
     assert speed.work.likely == pytest.approx(seconds, rel=0.1)
 
 
-def test_pictures_and_documents_of_unknown_shape_are_guessed_by_their_operations() -> None:
-    """CLIP L/14 computes 18 times what B/32 does for a picture; a table of words has no such law."""
-    machine = "desktop-ryzen-7700-32gb"
-    small, large = (
-        check(f"clip-vit-{size}", machine=machine).speed
-        for size in ("base-patch32", "large-patch14")
-    )
-    assert small is not None
-    assert small.work is not None
-    assert large is not None
-    assert large.work is not None
-    assert (small.unit, large.unit) == ("pictures_per_second",) * 2
-    assert small.work.likely / large.work.likely == pytest.approx(162 / 8.8, rel=0.01)
-    text = check("jina-embeddings-v3", machine=machine).speed
-    assert text is not None
-    assert text.work is not None
-    assert text.unit == "documents_per_second"
-    assert text.work.high > 4 * text.work.low
-    table = check("potion-base-8m", machine=machine).speed
-    assert table is not None
-    assert table.work is None
-
-
-@pytest.mark.parametrize("model", ["florence-2-base", "glm-ocr", "trocr-base-handwritten"])
-def test_a_reader_of_unknown_layers_has_a_guess_by_its_size(model: str) -> None:
-    """Wide, and no faster than the card's memory gives the least that one token reads."""
-    speed = check(model, machine=machine_with("NVIDIA GeForce RTX 4090", 24)).speed
-    assert speed is not None
-    assert speed.decode is not None
-    assert speed.decode.high > 4 * speed.decode.low
-    assert 10 < speed.decode.likely < 500
-
-
 @pytest.mark.parametrize(
-    "name", ["parakeet-tdt-0.6b-v2", "parakeet-tdt-0.6b-v3", "parakeet-tdt-1.1b", "parakeet-rnnt-1.1b", "parakeet-ctc-1.1b"]
+    "name", ["parakeet-tdt-0.6b-v2", "parakeet-ctc-1.1b"]
 )  # fmt: skip
 def test_full_attention_holds_scores_of_every_pair_of_frames(name: str) -> None:
-    """One of the tensors of an hour, 45,000 frames of 12.5 a second, 8 heads and 4 bytes, is 65 GB; those of 1.1 x 10^9
-    parameters "ran" with 22.6 GiB, and five hours with 94.
-    """
+    """One of the tensors of an hour, 45,000 frames of 12.5 a second, 8 heads and 4 bytes, is 65 GB; those of 1.1 x 10^9 parameters "ran" with 22.6 GiB, and five hours with 94."""
     needs = check(name, Workload(audio_seconds=3600), machine="ryzen 9 7950x 128gb").needs
     assert needs is not None
     assert needs.memory is not None
@@ -491,3 +281,67 @@ def test_full_attention_holds_scores_of_every_pair_of_frames(name: str) -> None:
     assert short is not None
     assert short.memory is not None
     assert short.memory.high_bytes < 8e9
+
+
+def of(model: str, seconds: int | None, machine: str = "server-8x-h100") -> Verdict:
+    return check(model, Workload(audio_seconds=seconds), machine=load(machine).machine)
+
+
+@pytest.mark.parametrize(
+    ("model", "longest"),
+    [
+        # model card: up to 30 minutes of audio to transcribe
+        ("voxtral-mini-3b-2507", 1800),
+        # model card: 40 seconds
+        ("canary-qwen-2.5b", 40),
+        # model card: 24 minutes with full attention
+        ("parakeet-tdt-0.6b-v3", 1440),
+        # transformers 5.23.0: GlmAsrProcessor(max_audio_len=655) cuts the rest off
+        ("glm-asr-nano-2512", 655),
+        # the feature extractor of Whisper, whose encoder it has
+        ("qwen2-audio-7b-instruct", 30),
+    ],
+)
+def test_no_model_runs_with_a_longer_recording_than_it_hears(model: str, longest: int) -> None:
+    codes = {
+        seconds: [finding.code for finding in of(model, seconds).findings]
+        for seconds in (longest, longest + 1)
+    }
+    assert "context-recording-too-long" not in codes[longest]
+    assert "context-recording-too-long" in codes[longest + 1]
+    assert not of(model, longest + 1).can_run
+
+
+def memory(model: str, seconds: int) -> tuple[int, int]:
+    needs = of(model, seconds).needs
+    assert needs is not None
+    assert needs.memory is not None
+    return sum(term.bytes for term in needs.memory.terms), needs.memory.high_bytes
+
+
+def test_the_cache_of_a_long_recording_counts() -> None:
+    """Granite's text model caches 40 layers of 8 heads of 128 keys and values in 16 bits for each of 10 tokens a second: 11.8 GB in two hours."""
+    cache_bytes = 40 * 8 * 128 * 2 * 2 * 10 * 7200
+    more_bytes = memory("granite-speech-3.3-8b", 7200)[0] - memory("granite-speech-3.3-8b", 30)[0]
+    assert cache_bytes < more_bytes < 2 * cache_bytes
+
+
+def test_what_a_card_says_fits_fits_nearly() -> None:
+    """Parakeet's card: 24 minutes with full attention on an A100 of 80 GB, so less than half of that takes less than a quarter of it."""
+    assert memory("parakeet-tdt-0.6b-v3", 1440)[1] < 83e9
+    assert memory("parakeet-tdt-0.6b-v3", 1440)[0] > 40e9
+    assert memory("parakeet-tdt-0.6b-v3", 600)[0] < 20e9
+
+
+def test_a_long_recording_is_not_judged_in_silence_by_a_short_one() -> None:
+    """Nobody measured SeamlessM4T with an hour."""
+    codes = {
+        seconds: {finding.code for finding in of("seamless-m4t-v2-large", seconds).findings}
+        for seconds in (30, 3600)
+    }
+    assert "context-unmeasured" not in codes[30]
+    assert "context-unmeasured" in codes[3600]
+    # Whisper hears half a minute at a time, whatever the length
+    whisper = of("whisper-large-v3", 36_000)
+    assert whisper.can_run
+    assert not whisper.finding("context")

@@ -1,9 +1,10 @@
-"""Where the memory lies: accelerators, split with RAM, RAM; and the order in which they are judged."""
+"""Where the memory lies: accelerators, split with RAM, RAM; in llama.cpp, Transformers and SGLang."""
 
 from __future__ import annotations
 
 import pytest
 
+from helpers.desktops import machine_with
 from judge.small import (
     BIG,
     GIB,
@@ -15,33 +16,14 @@ from judge.small import (
     found,
     needs_of,
     question,
-    term,
 )
-from selfhost import api
-from selfhost.advice.understood import understand
-from selfhost.catalogue.index import Catalogue
+from selfhost import Route, Workload, api, check, size
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.records import Unread
-from selfhost.core.workload import Workload
 from selfhost.judge.checks import Outcome
-from selfhost.judge.checks.accelerator import Program, accelerator_check
 from selfhost.judge.judging import considered, judge
-from selfhost.judge.placement import Spreading, placements
-from selfhost.judge.placement.gpus_alone import smallest_device_bytes
-from selfhost.judge.placement.on_devices import share_if_filled
 from selfhost.judge.question import ask
-from selfhost.judge.record import Route
-from selfhost.machine.profiles import load
-from selfhost.needs.records import MemoryNeed
-
-
-def test_a_machine_whose_gpu_holds_the_model_is_never_sent_to_an_api() -> None:
-    """RAM too small, GPU large enough: local."""
-    judged = judge(
-        question(needs=needs_of(17 * GIB, 18 * GIB)), MACHINE.replace(accelerators=(GPU,))
-    )
-    assert judged.route(offered=True) is Route.LOCAL
-    assert judged.needs is not None
-    assert judged.needs.placement == "accelerator"
+from selfhost.machine.record import Machine
 
 
 def test_an_unread_accelerator_decides_only_where_the_ram_is_too_small() -> None:
@@ -65,51 +47,10 @@ def test_a_split_keeps_every_byte() -> None:
     assert {one.where for one in after.memory.terms} == {"host", "accelerator:0"}
 
 
-def test_a_split_that_just_misses_may_lie_on_the_card_in_whole() -> None:
-    """A gigabyte stays free and the most is reckoned with; somebody who fills the card leaves less in RAM, or nothing. Six public runs on an RX 7900 XT did."""
-
-    def filled(low: int, high: int) -> float:
-        machine = MACHINE.replace(accelerators=(GPU,))
-        placed = judge(question(needs=needs_of(low, high)), machine).needs
-        assert placed is not None
-        return share_if_filled(placed, 32)
-
-    assert filled(17 * GIB, 18 * GIB) == 0, "nothing is left in RAM"
-    near, far = filled(23 * GIB, 24 * GIB), filled(27 * GIB, 28 * GIB)
-    assert 0 < far < near <= 1
-
-
 def test_unified_memory_is_no_second_pool() -> None:
     """A GPU that shares the RAM adds nothing to it."""
     apple = MACHINE.replace(accelerators=(GPU.replace(unified=True, memory_total_bytes=64 * GIB),))
     assert judge(BIG, apple).failed
-
-
-def test_a_readable_card_does_not_hide_an_unread_one() -> None:
-    """A small integrated GPU that was read, and a card that was not: the card may hold the model, so it is unknown."""
-    small = GPU.replace(memory_total_bytes=2 * GIB, memory_free_bytes=2 * GIB)
-    unread = GPU.replace(memory_total_bytes=None, memory_free_bytes=None)
-    assert (
-        judge(BIG, MACHINE.replace(accelerators=(small, unread))).route(offered=True)
-        is Route.UNKNOWN
-    )
-
-
-def test_a_card_that_may_share_the_ram_is_no_place_of_its_own() -> None:
-    """Without a word on whether it shares the RAM, its memory is counted in neither way: unknown, not local and not api."""
-    assert (
-        judge(
-            BIG,
-            MACHINE.replace(
-                accelerators=(
-                    GPU.replace(
-                        memory_total_bytes=80 * GIB, memory_free_bytes=80 * GIB, unified=None
-                    ),
-                )
-            ),
-        ).route(offered=True)
-        is Route.UNKNOWN
-    )
 
 
 def test_a_busy_card_holds_it_once_others_have_left() -> None:
@@ -203,153 +144,6 @@ def test_a_runtime_that_needs_it_all_takes_its_share_of_each_card() -> None:
     )
 
 
-def test_a_large_card_holds_what_is_worked_on_there() -> None:
-    """From 70 GiB on vLLM works on four times as much at once, but on an A100 (vllm 0.33.0, get_batch_defaults)."""
-
-    def activations(name: str, gib: int) -> int:
-        card = GPU.replace(name=name, memory_total_bytes=gib * GIB, memory_free_bytes=gib * GIB)
-        asked = Workload(runtime="vllm")
-        needs = api.check(
-            "qwen2.5-7b-instruct", asked, machine=MACHINE.replace(accelerators=(card,))
-        ).needs
-        assert needs is not None
-        assert needs.memory is not None
-        return next(term.bytes for term in needs.memory.terms if term.name == "activations")
-
-    small = activations("NVIDIA A100-SXM4-80GB", 80)
-    assert small == activations("NVIDIA L40S", 48) < activations("NVIDIA H100 80GB HBM3", 80)
-
-
-@pytest.mark.parametrize("program", ["vllm", "sglang"])
-@pytest.mark.parametrize("model", ["qwen2.5-7b-instruct", "gemma-3-27b-it", "llama-3.3-70b"])
-@pytest.mark.parametrize("number", [1, 4])
-def test_the_smallest_device_holds_it_and_a_smaller_one_does_not(
-    program: str, model: str, number: int
-) -> None:
-    """On as many GPUs of that size it fits; with 16 MiB less each it is judged not to."""
-    shelf = Catalogue.open()
-    spec = understand(shelf, model, Workload(), MACHINE).spec
-    asked = ask(spec, Workload(runtime=program, context_tokens=4096), shelf, MACHINE)
-    assert asked.needs is not None
-    size = smallest_device_bytes(asked.needs, number)
-    lean = smallest_device_bytes(asked.needs, number, may_be_lean=True)
-    assert lean < size
-    codes = []
-    for each in (size, size - (16 << 20)):
-        card = GPU.replace(memory_total_bytes=each, memory_free_bytes=each)
-        machine = MACHINE.replace(accelerators=(card.replace(compute_capability="9.0"),) * number)
-        needs = next(placements(asked.needs, machine, Spreading(gpu_only=True)))
-        finding = accelerator_check(needs, machine, Program(runtime=asked.runtime))
-        codes.append((needs.is_lean, finding.code))
-    assert codes[0] == (False, "accelerator-fits")
-    assert codes[1] != codes[0]
-
-
-def test_a_program_on_several_cards_takes_ram_and_what_they_share() -> None:
-    """What each of several cards holds more, to talk to the others, and what the process takes of the RAM instead."""
-    runtimes = {}
-    for number in (1, 2):
-        card = GPU.replace(compute_capability="8.6")
-        needs = api.check(
-            "qwen2.5-14b-instruct" if number == 2 else "qwen2.5-3b-instruct",
-            Workload(runtime="vllm"),
-            machine=MACHINE.replace(
-                accelerators=(card,) * number,
-                memory_total_bytes=64 * GIB,
-                memory_limit_bytes=64 * GIB,
-            ),
-        ).needs
-        assert needs is not None
-        assert needs.memory is not None
-        runtimes[number] = {
-            term.where: term for term in needs.memory.terms if term.name == "runtime"
-        }
-    assert runtimes[2].keys() == {"host", "accelerator:0", "accelerator:1"}
-    assert runtimes[2]["host"].high_bytes == 2 * runtimes[1]["host"].high_bytes
-    assert "to talk to the others" in runtimes[2]["accelerator:1"].arithmetic
-    assert "to talk to the others" not in runtimes[1]["accelerator:0"].arithmetic
-
-
-def test_what_no_number_of_cards_holds_is_told_of_those_that_lack_least() -> None:
-    """Two cards are told of where two lack less than one, and more never looks as if it took less: vLLM may take 22.08 GiB of 24."""
-    whole = term(3 * GIB, 3 * GIB, "activations")
-    told = {}
-    for size in (38, 40):
-        memory = MemoryNeed(terms=(term(size * GIB, size * GIB), whole))
-        made = judge(
-            question(runtime=GPU_ONLY, needs=needs_of().replace(memory=memory)),
-            MACHINE.replace(accelerators=(GPU, GPU)),
-        )
-        assert made.needs is not None
-        assert made.needs.memory is not None
-        told[size] = (
-            made.needs.memory.high_bytes,
-            next(one for one in made.findings if one.check == "accelerator"),
-        )
-    assert [(size, found.code) for size, (_, found) in told.items()] == [
-        (38, "accelerator-fits"),
-        (40, "accelerator-too-small"),
-    ]
-    assert [size for size, _ in told.values()] == [44 * GIB, 46 * GIB]
-    assert "needs 46.0 GiB on 2 GPUs; 2 × Test GPU has 44.2 GiB for it" in told[40][1].reason
-    # a program that divides nothing has one card
-    alone = needs_of(40 * GIB, 40 * GIB).replace(tensor_parallel=())
-    (found,) = (
-        one
-        for one in judge(
-            question(runtime=GPU_ONLY, needs=alone), MACHINE.replace(accelerators=(GPU, GPU))
-        ).findings
-        if one.check == "accelerator"
-    )
-    assert "needs 40.0 GiB on a GPU; Test GPU has 22.1 GiB for it" in found.reason
-
-
-def test_what_one_card_has_left_is_no_room_on_another() -> None:
-    """30 GiB on one of two cards that can give 22 each: too small, though both together can give 44."""
-    cards = MACHINE.replace(accelerators=(GPU, GPU.replace(name="Other GPU")))
-    terms = (
-        term(30 * GIB, 30 * GIB, where="accelerator:0"),
-        term(1 * GIB, 1 * GIB, where="accelerator:1"),
-    )
-    placed = needs_of().replace(placement="accelerator", memory=MemoryNeed(terms=terms))
-    judged = accelerator_check(placed, cards, Program(runtime=RUNTIME))
-    assert (judged.outcome, judged.code) == (Outcome.FAIL, "accelerator-too-small")
-    assert (judged.needs, judged.has, judged.short) == (30 * GIB, 22 * GIB, 8 * GIB)
-    assert "Test GPU" in judged.reason
-    assert "Other GPU" not in judged.reason
-
-
-@pytest.mark.parametrize(
-    ("model", "machine", "workload"),
-    [
-        ("mistral-small-24b-instruct-2501", "laptop-rtx4060-16gb", Workload()),
-        (
-            "devstral-2-123b-instruct-2512",
-            "aws-g6e.xlarge",
-            Workload(runtime="ollama", context_tokens=386),
-        ),
-    ],
-)
-def test_a_layer_less_on_the_card_is_no_reason_for_an_api(
-    model: str, machine: str, workload: Workload
-) -> None:
-    """A buffer is a fifth larger on a card than in RAM at most: where so many layers do not fit beside it, one less does."""
-    verdict = api.check(model, workload, machine=load(machine).machine)
-    assert verdict.route is Route.LOCAL
-    assert verdict.needs is not None
-    assert verdict.needs.placement == "split"
-
-
-def test_a_gigabyte_of_each_card_stays_free() -> None:
-    """llama.cpp's fitter leaves 1 GiB: 22.5 of 23 free GiB do not fit whole."""
-    judged = judge(
-        question(needs=needs_of(22 * GIB + GIB // 2, 22 * GIB + GIB // 2)),
-        MACHINE.replace(accelerators=(GPU,)),
-    )
-    assert judged.needs is not None
-    assert judged.needs.placement == "split"
-
-
 def test_the_ways_to_lay_it_out_are_told() -> None:
     """Each with its memory, and whether it would do; exactly one is the verdict's. Without a choice there is nothing to tell."""
     machine = MACHINE.replace(accelerators=(GPU.replace(name="NVIDIA GeForce RTX 4090"),))
@@ -410,3 +204,69 @@ def test_of_two_cards_that_hold_it_the_faster_has_it(cards: str, chosen: str) ->
     assert verdict.needs is not None
     assert verdict.needs.memory is not None
     assert {term.where for term in verdict.needs.memory.terms} == {chosen, "host"}
+
+
+def held_by_each(machine: Machine, model: str, quantization: str) -> list[int]:
+    """Bytes that each accelerator holds in Transformers; [] where it is not placed on them."""
+    workload = Workload(quantization=quantization, runtime="transformers", context_tokens=2048)
+    catalogue = open_catalogue()
+    needs = judge(ask(catalogue.spec(model), workload, catalogue, machine), machine).needs
+    assert needs is not None
+    assert needs.memory is not None
+    terms = needs.memory.terms if needs.placement == "accelerator" else ()
+    wheres = sorted({term.where for term in terms} - {"host"})
+    return [sum(term.bytes for term in terms if term.where == where) for where in wheres]
+
+
+def test_layers_are_spread_over_gpus_that_hold_them_together() -> None:
+    """Qwen2.5 72B in BF16 on two A100 took 136.2 GiB (its speed benchmark), about as much on each."""
+    machine = machine_with("NVIDIA A100-SXM4-80GB", 80)
+    pair = machine.replace(accelerators=2 * (machine.accelerators or ()))
+    first, second = held_by_each(pair, "qwen2.5-72b-instruct", "bfloat16")
+    assert (first + second) / 2**30 == pytest.approx(136.2, rel=0.03)
+    assert first / second == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize(("card", "size_gib", "fits"), [("RTX 3090", 24, True), ("T4", 16, False)])
+def test_no_layer_is_left_to_the_ram(card: str, size_gib: int, fits: bool) -> None:
+    """70B in NF4 takes about 40 GiB: two cards of 24 hold it, two of 16 do not, and RAM computes none of it beside them."""
+    machine = machine_with(f"NVIDIA {card}", size_gib)
+    pair = machine.replace(accelerators=2 * (machine.accelerators or ()))
+    assert (len(held_by_each(pair, "llama-3.1-70b-instruct", "nf4")) == 2) is fits
+
+
+_ASKED = Workload(runtime="sglang")
+
+
+@pytest.mark.parametrize(("gpu", "usual"), [("rtx 4090", "llama.cpp"), ("8x h100", "vllm")])
+def test_it_is_judged_where_it_is_asked_for_alone(gpu: str, usual: str) -> None:
+    """It takes the place of no other program."""
+    assert check("llama-3.1-8b", machine=gpu).workload.runtime == usual
+    verdict = check("llama-3.1-8b", _ASKED, machine=gpu)
+    assert verdict.route is Route.LOCAL
+    assert any(
+        line.startswith("python3 -m sglang.launch_server --model-path") for line in verdict.commands
+    )
+
+
+@pytest.mark.parametrize(
+    ("gpu", "tokens", "runs"),
+    [
+        # 24,564 MiB less 7,280 of the default, of which weights take 15.0 GiB: some 9,000 tokens are left
+        ("rtx 4090", 4096, True),
+        ("rtx 4090", 65_536, False),
+        # 80 GB leave 67 GiB
+        ("h100", 131_072, True),
+    ],
+)
+def test_what_it_leaves_free_bounds_the_context(gpu: str, tokens: int, runs: bool) -> None:
+    """sglang 0.5.23, handle_gpu_memory_settings: what is left over follows from the size of the GPU."""
+    verdict = check("llama-3.1-8b", _ASKED.replace(context_tokens=tokens), machine=gpu)
+    assert (verdict.route is Route.LOCAL) is runs
+
+
+def test_its_container_starts_it_by_name() -> None:
+    """The image starts nothing by itself (SGLang documentation, quickstart: docker run … python3 -m sglang.launch_server)."""
+    container = size("llama-3.1-8b", _ASKED, machine="rtx 4090")
+    assert container.image == "lmsysorg/sglang:latest"
+    assert container.image_arguments[:3] == ("python3", "-m", "sglang.launch_server")

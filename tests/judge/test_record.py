@@ -1,6 +1,9 @@
-"""All findings together: the route that follows, what a verdict is, and the exit code."""
+"""All findings together: the reason codes and their words, the route that follows, what a verdict is, and the exit code."""
 
 from __future__ import annotations
+
+import re
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,15 +21,11 @@ from judge.small import (
     question,
     with_disk,
 )
-from selfhost.judge.checks import Finding
+from selfhost.core.tables import RANGES, UNITS
+from selfhost.judge.checks import Finding, Outcome, codes, table, whole, words_of
 from selfhost.judge.judging import judge
 from selfhost.judge.record import Route, Verdict, exit_code
 from selfhost.machine.record import Machine
-
-# ------------------------------------------------------------------ where several cells hold
-
-
-# ------------------------------------------------------------------ the route
 
 
 def test_no_fail_and_no_unknown_but_speed_is_local() -> None:
@@ -63,9 +62,6 @@ def test_a_closed_model_gets_only_the_findings_that_make_sense() -> None:
     """No memory or disk is judged for weights that nobody can have."""
     judged = judge(question(spec=CLOSED, needs=None, workload=WORK.replace(modify=True)), MACHINE)
     assert [finding.check for finding in judged.findings] == ["weights", "openness"]
-
-
-# ------------------------------------------------------------------ laws
 
 
 @given(st.lists(st.sampled_from(list(Route)), max_size=6))
@@ -146,3 +142,30 @@ def test_a_slow_processor_sends_nobody_to_an_api_where_an_accelerator_may_be_fas
     # busy now: still no API
     busy = SLOW.replace(accelerators=(GPU.replace(memory_free_bytes=0),))
     assert judge(question(), busy).route(offered=True) is Route.LOCAL
+
+
+def test_a_code_that_is_not_listed_is_refused_where_the_finding_is_made() -> None:
+    """The contract's list of codes is closed, so no other code reaches the JSON."""
+    fields: dict[str, Any] = {"check": "disk", "outcome": Outcome.PASS, "reason": "It fits."}
+    with pytest.raises(ValueError, match='"disk-fine" is not a reason code'):
+        Finding(**fields, code="disk-fine")
+    with pytest.raises(ValueError, match="is not a reason code"):
+        Finding(**fields, code="disk-fits").replace(code="disk-fine")
+
+
+def test_every_code_has_words_and_every_words_a_code() -> None:
+    """The table of words is compared with the closed list of codes."""
+    assert {key.partition("/")[0] for key in table("findings")} == codes().keys()
+
+
+def test_every_template_can_be_filled_in() -> None:
+    """Parts in brackets are closed and not nested, and every figure is of a known unit."""
+    findings = [(key, text) for key in table("findings") for text in words_of(key)]
+    phrases = [(key, whole(text)) for key, text in table("phrases").items()]
+    for key, template in (*findings, *phrases):
+        plain = re.sub(r"\[\[!?[a-z_]+\?((?:(?!\[\[).)*?)\]\]", r"\1", template)
+        assert "[[" not in plain, key
+        assert "]]" not in plain, key
+        fields = re.findall(r"\{[a-z_]+(?::([a-z]+))?\}", plain)
+        assert len(fields) == plain.count("{"), key
+        assert set(fields) <= {"", *UNITS, *RANGES}, key

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from judge.small import CLOSED, GB, GIB, GPU_ONLY, MACHINE, RUNTIME, WORK, needs_of, question
-from selfhost import Workload, check, check_together
-from selfhost.advice.several import sums
+from judge.small import CLOSED, GB, GIB, GPU_ONLY, MACHINE, WORK, needs_of, question
 from selfhost.cli import main as cli
 from selfhost.judge.checks import Finding, Outcome
 from selfhost.judge.record import Question
@@ -88,12 +86,6 @@ def test_each_takes_the_accelerator_with_most_room(
     assert answer.fits
 
 
-def test_no_card_is_given_more_than_it_has() -> None:
-    """The sum of what lies on a card is held against that card: 10 + 10 of 24 GiB, less the margin."""
-    finding = found(judged([10, 10], [24]), "accelerator")
-    assert (finding.outcome, finding.needs, finding.has) == (Outcome.PASS, 20 * GIB, 23 * GIB)
-
-
 @pytest.mark.parametrize(
     ("sizes", "fits"), [([10, 21], True), ([21, 10], True), ([12, 21], False), ([12, 12], True)]
 )
@@ -117,29 +109,6 @@ def test_ram_and_cards_are_summed_apart() -> None:
     )
 
 
-def test_a_card_that_others_hold_now_is_not_given_twice() -> None:
-    """The machine is busy: what is free now counts for all models together."""
-    busy = card(24).replace(memory_free_bytes=12 * GIB)
-    machine = ROOMY.replace(accelerators=(busy,))
-    models = [model(8, "a"), model(8, "b")]
-    answer = judge_together(models, ["a", "b"], machine)
-    assert places(answer)[0] == {A}
-    assert places(answer)[1] == {A, RAM}
-
-
-def test_the_same_file_counts_once_where_it_is_mapped() -> None:
-    """Two processes of llama.cpp that map one file of 5 GiB hold it once in RAM, and twice on a card."""
-    models = [model(5, "same", runtime=RUNTIME.replace(maps_files=True))] * 2
-    in_ram = judge_together(models, ["same", "same"], ROOMY)
-    assert found(in_ram, "memory").needs == 5 * GIB
-    assert found(in_ram, "disk").needs == 5 * GB
-    on_card = judge_together(models, ["same", "same"], ROOMY.replace(accelerators=(card(24),)))
-    assert found(on_card, "accelerator").needs == 10 * GIB
-    assert found(on_card, "disk").needs == 5 * GB
-    unmapped = [model(5, "same")] * 2
-    assert found(judge_together(unmapped, ["same", "same"], ROOMY), "memory").needs == 10 * GIB
-
-
 def test_a_need_that_is_not_known_is_not_known_of_the_sum() -> None:
     """The reason names the model; nothing is taken for zero."""
     unknown: Needs = needs_of().replace(memory=None)
@@ -156,25 +125,6 @@ def test_a_closed_model_fails_the_whole_without_a_sum() -> None:
     assert answer.failed
     assert answer.needs is None
     assert found(answer, "weights").reason.startswith("closed: ")
-
-
-def test_what_models_take_side_by_side_is_what_one_verdict_for_all_says() -> None:
-    """The sums beside verdicts of single models are at least what `check_together` counts, at most a program's shared files more, and whether they fit is its answer."""
-    for models, machine in (
-        (["llama-3.1-8b", "mistral-7b"], "rtx 4090"),
-        (["llama-3.1-8b", "qwen3-14b"], "macbook air m2 16gb"),
-    ):
-        asked = Workload(quantization="Q4_K_M")
-        alone = [check(model, asked, machine=machine) for model in models]
-        assert all(verdict.can_run for verdict in alone)
-        together = check_together(models, [asked] * len(models), machine=machine)
-        each_sum = list(sums(alone))
-        assert all(each.fits for each in each_sum) is together.can_run
-        for each in each_sum:
-            finding = together.finding(each.check)
-            assert finding is not None
-            assert isinstance(finding.needs, int)
-            assert finding.needs <= each.total_bytes <= finding.needs + GIB / 2
 
 
 def test_servers_side_by_side_have_ports_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:

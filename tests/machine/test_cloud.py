@@ -16,65 +16,43 @@ GIB = 2**30
     [
         # docs.aws.amazon.com, cloud.google.com and learn.microsoft.com state these sizes
         ("m5.xlarge", 16, 4),
-        ("AWS m5.xlarge", 16, 4),
-        ("c6i.2xlarge", 16, 8),
-        ("r7a.large", 16, 2),
         ("m7g.medium", 4, 1),
         ("c8g.48xlarge", 384, 192),
         ("n2-standard-8", 32, 8),
-        ("c3-highmem-22", 176, 22),
         ("t2a-standard-4", 16, 4),
         ("Standard_D4s_v5", 16, 4),
-        ("Standard_E8as_v5", 64, 8),
         ("D2ps v6", 8, 2),
-        ("Standard_F16s_v2", 32, 16),
         ("t3.micro", 1, 2),
-        ("t4g.small", 2, 2),
         ("t2.micro", 1, 1),
         ("e2-small", 2, 2),
-        ("Standard_B2s", 4, 2),
         ("azure b2ms", 8, 2),
         # no Core i3 and no Ryzen 3
         ("i3.2xlarge", 61, 8),
         ("ovh r3-64", 64, 8),
         ("c5n.18xlarge", 189, 72),
         ("c4.8xlarge", 60, 36),
-        ("m4.xlarge", 16, 4),
-        ("m9g.2xlarge", 32, 8),
         ("c6a.metal", 384, 192),
         ("n2d-highcpu-16", 16, 16),
-        ("c2-standard-16", 64, 16),
-        ("c4d-standard-16", 62, 16),
         ("Standard_D16ads_v7", 64, 16),
-        ("Standard_D8lds_v6", 16, 8),
         ("Standard_B2as_v2", 8, 2),
-        ("Standard_E96ads_v5", 672, 96),
         ("cpx52", 24, 12),
         ("vultr vhp-4c-8gb-amd", 8, 4),
         ("4xCPU-8GB", 8, 4),
         ("ecs.g7.2xlarge", 32, 8),
         # api.linode.com/v4/linode/types
         ("linode g6-standard-6", 16, 6),
-        ("g6-dedicated-8", 16, 8),
         ("digitalocean s-2vcpu-4gb", 4, 2),
-        ("s-4vcpu-8gb-amd", 8, 4),
         ("GP1-XL", 256, 48),
         ("scaleway DEV1-M", 4, 3),
-        ("PLAY2-NANO", 4, 2),
         ("POP2-8C-32G", 32, 8),
         ("ovh b2-15", 15, 4),
         ("ecs.t6-c1m2.large", 4, 2),
-        ("ecs.u1-c1m4.xlarge", 16, 4),
-        ("ecs.g8i.2xlarge", 32, 8),
-        ("vbm-4c-32gb", 32, 8),
         ("vbm-24c-256gb-amd", 256, 48),
         ("S5.MEDIUM4", 4, 2),
         # aspire.dev, Aspire.Hosting.Azure.Kubernetes: 64 GB of an E8-4s_v5, of an E64-32s_v5 512
         ("Standard_E8-4s_v5", 64, 4),
         ("Standard_E64-32s_v5", 512, 32),
-        ("standard e16-8as_v5", 128, 8),
         ("Standard_DS13-4_v2", 56, 4),
-        ("Standard_M64-32ms", 1792, 32),
     ],
 )
 def test_a_clouds_type_has_its_size(text: str, gib: int, processors: int) -> None:
@@ -99,13 +77,11 @@ def test_every_row_of_the_clouds_names_a_source_and_a_class() -> None:
     [
         # meta-pytorch/torchx pull 969; rapidsai/deployment, source/cloud/aws/index.md; docs.cnap.tech
         ("g6e.4xlarge", 128, 16, ["NVIDIA L40S"]),
-        ("aws g5.24xlarge", 384, 96, ["NVIDIA A10G"] * 4),
         ("g6.48xlarge", 768, 192, ["NVIDIA L4"] * 8),
         # MicrosoftDocs/azure-compute-docs, sizes/gpu-accelerated
         ("Standard_NC16as_T4_v3", 110, 16, ["Tesla T4"]),
         ("NC48ads A100 v4", 440, 48, ["NVIDIA A100 80GB PCIe"] * 2),
         ("Standard_NC24s_v3", 448, 24, ["Tesla V100-SXM2"] * 4),
-        ("azure nv36ads a10 v5", 440, 36, ["NVIDIA A10"]),
         ("p3.8xlarge", 244, 32, ["Tesla V100-SXM2"] * 4),
         ("n1-standard-8 + t4", 30, 8, ["Tesla T4"]),
         ("n1-standard-8 with 2x T4", 30, 8, ["Tesla T4"] * 2),
@@ -115,8 +91,6 @@ def test_every_row_of_the_clouds_names_a_source_and_a_class() -> None:
         # alibabacloud.com, ECS user guide, GPU-accelerated instance families
         ("ecs.gn7i-c8g1.2xlarge", 30, 8, ["NVIDIA A10"]),
         ("alibaba ecs.gn7i-c32g1.16xlarge", 376, 64, ["NVIDIA A10"] * 2),
-        ("ecs.gn6i-c4g1.xlarge", 15, 4, ["Tesla T4"]),
-        ("ecs.gn6v-c8g1.8xlarge", 128, 32, ["Tesla V100-SXM2"] * 4),
         ("ecs.gn7-c12g1.3xlarge", 95, 12, ["NVIDIA A100-SXM4-40GB"]),
         ("vcg-a40-24c-120g-48vram", 120, 24, ["NVIDIA A40"]),
         ("gpu-mi300x8-1536gb", 1920, 160, ["AMD Instinct MI300X"] * 8),
@@ -124,7 +98,6 @@ def test_every_row_of_the_clouds_names_a_source_and_a_class() -> None:
         ("ovh t2-le-90", 90, 30, ["Tesla V100S-PCIE-32GB"] * 2),
         ("Standard_ND96asr_v4", 900, 96, ["NVIDIA A100-SXM4-40GB"] * 8),
         ("hetzner cax31", 16, 8, []),
-        ("google cloud n2-standard-8", 32, 8, []),
         ("gcp n2-standard-8", 32, 8, []),
         ("m5.xlarge 100gb ssd ubuntu", 16, 4, []),
         ("cx43", 16, 8, []),
@@ -145,10 +118,3 @@ def test_a_rented_machine_has_its_gpus(
 )
 def test_what_no_cloud_rents_is_none(text: str) -> None:
     assert rented(text) is None
-
-
-@pytest.mark.parametrize("text", ["m7i.large epyc 7763", "ubuntu-latest xeon 8370c"])
-def test_what_stands_behind_a_type_is_left_aside_and_told(text: str) -> None:
-    named = profile_named(text)
-    assert named.profile.machine.scope == "vm"
-    assert text.split()[1] in (named.note or "")

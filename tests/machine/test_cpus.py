@@ -2,56 +2,38 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any
-
 import pytest
 
 from helpers.each import each
-from selfhost.api import check
-from selfhost.core.spelling import words_of
-from selfhost.judge.pace.speed import PaceRange
 from selfhost.machine import cpus
 
 # as the systems give them; the peak is what makers' pages or reviews state for all channels
 NAMED = [
     ("AMD Ryzen 7 7840HS w/ Radeon 780M Graphics", 89.6),
-    ("AMD Ryzen 7 8745H w/ Radeon 780M Graphics", 89.6),
-    ("AMD Ryzen 7 PRO 7840U w/ Radeon 780M Graphics", 89.6),
     ("AMD Ryzen AI 9 HX 370 w/ Radeon 890M", 89.6),
-    ("AMD Ryzen 7 260 w/ Radeon 780M Graphics", 89.6),
     ("AMD Ryzen 5 5600", 51.2),
-    ("AMD Ryzen 7 5700G with Radeon Graphics", 51.2),
     ("AMD Ryzen 5 5500U with Radeon Graphics", 51.2),
     ("AMD Ryzen 9 7950X 16-Core Processor", 83.2),
-    ("AMD Ryzen 9 7945HX with Radeon Graphics", 83.2),
     ("AMD Ryzen 7 9800X3D 8-Core Processor", 89.6),
     ("AMD Ryzen 3 7320U with Radeon Graphics", 44.0),
     ("AMD Ryzen Threadripper 3970X 32-Core Processor", 102.4),
     ("AMD Ryzen Threadripper PRO 7995WX 96-Cores", 332.8),
     # as people type them
-    ("threadripper 3970x", 102.4),
     ("threadripper 7995wx", 332.8),
     ("AMD EPYC 9554 64-Core Processor", 460.8),
     ("AMD EPYC 7R13 Processor", 204.8),
-    ("AMD EPYC 7B12", 204.8),
-    ("AMD EPYC 9B14", 460.8),
     ("AMD EPYC 7551 32-Core Processor", 170.624),
     ("Intel(R) Core(TM) i7-2600 CPU @ 3.40GHz", 21.328),
     ("Intel(R) Core(TM) i7-4790K CPU @ 4.00GHz", 25.6),
     ("Intel(R) Core(TM) i7-3930K CPU @ 3.20GHz", 51.2),
     ("Intel(R) Core(TM) i9-10900X CPU @ 3.70GHz", 93.856),
-    ("Intel(R) Core(TM) i5-8250U CPU @ 1.60GHz", 38.4),
     ("Intel(R) Core(TM) i5-9500 CPU @ 3.00GHz", 42.656),
     ("11th Gen Intel(R) Core(TM) i5-1135G7 @ 2.40GHz", 51.2),
     ("12th Gen Intel(R) Core(TM) i7-12700K", 76.8),
-    ("12th Gen Intel(R) Core(TM) i5-1240P", 76.8),
     ("Intel(R) Core(TM) Ultra 7 155H", 89.6),
     ("Intel(R) Core(TM) Ultra 7 258V", 136.528),
     ("Intel(R) Core(TM) Ultra 9 285K", 102.4),
-    ("Intel(R) Core(TM) 7 150U", 83.2),
     ("Intel(R) N100", 25.6),
-    ("Intel(R) Core(TM) i3-N305", 25.6),
     ("Intel(R) Celeron(R) J4125 CPU @ 2.00GHz", 38.4),
     ("Intel(R) Xeon(R) CPU E3-1245 v5 @ 3.50GHz", 34.128),
     ("Intel(R) Xeon(R) CPU E5-2670 0 @ 2.60GHz", 51.2),
@@ -59,7 +41,6 @@ NAMED = [
     ("Intel(R) Xeon(R) W-3245 CPU @ 3.20GHz", 140.784),
     ("Intel(R) Xeon(R) w9-3495X", 307.2),
     ("Intel(R) Xeon(R) Platinum 8259CL CPU @ 2.50GHz", 140.784),
-    ("Intel(R) Xeon(R) Platinum 8375C CPU @ 2.90GHz", 204.8),
     ("INTEL(R) XEON(R) PLATINUM 8581C CPU @ 2.10GHz", 358.4),
     ("Intel(R) Xeon(R) 6975P-C", 614.4),
     # a front-side bus of 8 bytes: 1,066 of the Q8400, 1,333 of the E5450, 800 of the Pentium 4 (Intel)
@@ -102,82 +83,3 @@ def test_a_name_tells_the_peak_of_the_memory(name: str, peak: float) -> None:
 def test_a_name_that_says_too_little_means_no_processor(name: str) -> None:
     """A virtual machine's name without a number, another maker's chip, a number alone: nothing is guessed from them."""
     assert cpus.processor_of(name) is None
-
-
-def _table() -> list[dict[str, Any]]:
-    return [dict(row) for row in cpus._table()["cpu"]]
-
-
-def written(row: dict[str, Any], digits: str, letter: str) -> list[str]:
-    """Names of that row: its words, and each shape with its signs filled."""
-    words = " ".join(word.split("|")[-1] for word in row["words"].split())
-    names = []
-    for shape in row.get("models", [""]):
-        model = shape.replace("*", letter)
-        for digit in digits:
-            sign = re.search(r"[#+?]", model)
-            filled = "1" if sign and sign[0] == "+" and digit == "0" else digit
-            model = re.sub(r"[#+?]", filled, model, count=1)
-        names.append(f"{words} {model}".strip())
-    return names
-
-
-def test_every_row_has_a_source_and_is_meant_by_some_name() -> None:
-    """No row is hidden by another, no name has two that fit best, and each names a source that the
-    table explains.
-    """
-    sources = cpus._table()["sources"]
-    hidden = []
-    for row in _table():
-        assert row["source"] in sources
-        assert row["mts"] == sorted(row["mts"])
-        names = [name for digits in ("4602", "9750", "1234") for name in written(row, digits, "")]
-        meant = [cpus._best(_table(), words_of(name)) for name in names]
-        assert [len(rows) for rows in meant] == [1] * len(names), names
-        if all(series["name"] != row["name"] for (series,) in meant):
-            hidden.append(row["name"])
-    assert hidden == []
-
-
-@each(
-    ("generation", "slower", "faster"),
-    [
-        # Intel's and AMD's lists: a laptop's and a desktop's processor of each
-        ("i5 8th gen", "i5-8250u", "i5-8400"),
-        ("i5 gen 8", "i5-8250u", "i5-8400"),
-        ("8th gen i7 laptop", "i7-8550u", "i7-8700"),
-        ("i7 12th gen", "i7-1255u", "i7-12700k"),
-        ("12th gen intel i5", "i5-1235u", "i5-12400"),
-        ("core i5 4th generation", "i5-4210u", "i5-4590"),
-        ("i5 3rd gen", "i5-3210m", "i5-3570"),
-        ("i7 10 gen", "i7-10510u", "i7-10700"),
-        ("ryzen 5 5000 series", "ryzen 5 5500u", "ryzen 5 5600"),
-        ("ryzen 7 7000", "ryzen 7 7730u", "ryzen 7 7700"),
-    ],
-)
-def test_a_generation_alone_has_the_range_of_its_laptops_and_desktops(
-    generation: str, slower: str, faster: str
-) -> None:
-    told, slow, fast = map(_decode, (generation, slower, faster))
-    # little power and one module hold a laptop's back
-    assert told.low <= 1.4 * slow.low
-    assert slow.likely <= told.likely <= 1.05 * fast.likely
-    assert fast.likely <= told.high < 11 * told.low
-
-
-def _decode(name: str) -> PaceRange:
-    pace = check("mistral-7b", machine=f"{name} 16gb").speed
-    assert pace is not None
-    assert pace.decode is not None
-    return pace.decode
-
-
-def test_every_generation_has_its_cores() -> None:
-    """By the words that tell its kind; of AMD's these do not tell them."""
-    table = cpus._table()
-    for row in table["generation"]:
-        assert row["source"] in table["sources"]
-        if "ryzen" not in row["words"]:
-            cores = cpus.cores_of(f"i5 {row['words'].split()[0]} gen")
-            assert cores is not None
-            assert cores.physical[0] <= cores.physical[1] <= cores.physical[2] <= 16

@@ -12,7 +12,6 @@ from helpers.schemas import validate
 from selfhost import check
 from selfhost.cli import main as cli
 from selfhost.judge.checks import Outcome
-from selfhost.machine import profiles
 from selfhost.machine.gpus import peak_gb_per_s
 from selfhost.machine.named import profile_named
 from selfhost.machine.profiles import (
@@ -77,16 +76,6 @@ def test_a_card_has_what_its_driver_tells(name: str, mib: int) -> None:
     cards = load(name).machine.accelerators
     assert cards is not None
     assert cards[0].memory_total_bytes == mib * 2**20
-
-
-def test_one_card_is_the_same_in_every_profile() -> None:
-    """By the name that its driver says: no two profiles disagree on its memory."""
-    sizes: dict[str, set[int | None]] = {}
-    for profile in ALL:
-        for card in profile.machine.accelerators or ():
-            if not card.unified:
-                sizes.setdefault(card.name, set()).add(card.memory_total_bytes)
-    assert {name: found for name, found in sizes.items() if len(found) > 1} == {}
 
 
 @each("profile", ALL, ids=lambda profile: profile.name)
@@ -159,23 +148,6 @@ def test_names(typed: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "near"),
-    [
-        ("aws-g5", "aws-g5.xlarge"),
-        ("macbook-pro-m4-max", "macbook-pro-m4-max-48gb"),
-        ("rasberry-pi-5-8gb", "raspberry-pi-5-8gb"),
-        ("ubuntu", "ubuntu"),
-    ],
-)
-def test_near_misses(typed: str, near: str) -> None:
-    """A name that is none is never guessed; the nearest are told."""
-    with pytest.raises(UnknownMachineError) as caught:
-        load(typed)
-    assert any(near in name for name in caught.value.nearest)
-    assert near in (caught.value.remedy or "")
-
-
-@pytest.mark.parametrize(
     "typed",
     ["", " ", "x", "\x1b[31m", "🙂", "a" * 100_000, "../machines/dgx-spark", "dgx-spark.toml"],
 )
@@ -183,46 +155,6 @@ def test_what_is_no_name(typed: str) -> None:
     """Nothing outside the list is found or read."""
     with pytest.raises(UnknownMachineError):
         load(typed)
-
-
-def test_no_two_profiles_share_a_name() -> None:
-    """Full names are unique in every spelling, and no short one is another's full name."""
-    from selfhost.core.spelling import canonical
-
-    full = {canonical(name): name for name in names()}
-    assert len(full) == len(names())
-    for profile in ALL:
-        assert full.get(canonical(profile.short), profile.name) == profile.name
-
-
-def test_labels_of_runners() -> None:
-    """Each names a profile that is there, hides no profile's own name, and says what it leaves open."""
-    from selfhost.core.spelling import canonical
-    from selfhost.machine.named import profile_named
-
-    labels = profiles._labels()
-    assert len(labels) > 20
-    assert {label.profile for label in labels.values()} <= set(names())
-    own = {canonical(part) for profile in ALL for part in (profile.name, profile.short)}
-    assert own.isdisjoint(labels)
-    note = profile_named("ubuntu-latest").note
-    assert note is not None
-    assert "private" in note
-    assert profile_named("ubuntu-24.04").note is None
-
-
-GOOD = """title = "X"
-kind = "ci"
-system = "linux"
-architecture = "x86_64"
-memory_gib = 16
-cores = 4
-confidence = "high"
-source = "its page"
-"""
-
-
-# ------------------------------------------------------------------ the command line
 
 
 def test_an_unknown_machine_names_both_ways(
@@ -291,23 +223,3 @@ def test_profiles_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     for one in listed["profiles"]:
         assert (one["advice"] is None) == (one["confidence"] == "high")
     assert run(capsys, "machine", "--profiles", "--name", "x")[0] == 2
-
-
-def test_words_choose_among_the_profiles(capsys: pytest.CaptureFixture[str]) -> None:
-    """As in `list`, every word counts; without --profiles they are told where they belong."""
-    code, out, err = run(capsys, "machine", "--profiles", "mac", "M2", "16GB")
-    assert (code, err) == (0, "")
-    assert "macbook-air-m2-16gb" in out
-    assert "macbook-air-m3-16gb" not in out
-    assert "desktop" not in out
-    code, out, _ = run(capsys, "machine", "--profiles", "xqzvw")
-    assert (code, "No machine matches" in out) == (0, True)
-    code, out, err = run(capsys, "machine", "macbook", "air")
-    assert (code, out, "--machine 'macbook air'" in err) == (2, "", True)
-
-
-def test_each_fact_that_a_profile_lacks_says_so() -> None:
-    """No profile is a record: a fact that none states has a reason of its own."""
-    for profile in all_profiles():
-        reasons = {entry.fact: entry.reason for entry in profile.machine.unread}
-        assert "the record does not say" not in reasons.values(), (profile.name, reasons)

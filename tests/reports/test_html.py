@@ -9,18 +9,8 @@ from html.parser import HTMLParser
 
 from helpers import report_samples as samples
 from selfhost.catalogue.spec import License
-from selfhost.reports.layout import (
-    Column,
-    Document,
-    Paragraph,
-    Span,
-    Table,
-    command_line,
-    heading,
-    say,
-)
 from selfhost.reports.list_text import list_document
-from selfhost.reports.markup import fragment, markdown, page
+from selfhost.reports.markup import page
 
 # elements that HTML closes by themselves
 VOID = {"meta", "input"}
@@ -104,24 +94,3 @@ def test_a_hostile_spec_stays_text() -> None:
     assert [name for name, _ in made.tags] == [name for name, _ in plain.tags]
     assert made.rows[1][1].startswith('"><script>alert(1)</script>')
     assert not re.search("[\u202e\x1b]", made.words)
-
-
-def test_every_block_is_in_every_form() -> None:
-    """Title, sentence, command and table; what is in a cell stays in it."""
-    document = Document(
-        blocks=(
-            say("Answer"),
-            *heading("Section"),
-            command_line("run it | now"),
-            Paragraph(spans=(Span(text="bad", style="fail"), Span(text=" thing"))),
-            Table(columns=(Column(title="a"), Column(right=True)), rows=(("x|y", "1"),)),
-        )
-    )
-    html = Page(fragment(document))
-    assert {"h1", "h2", "pre", "p", "table"} <= {name for name, _ in html.tags}
-    assert html.rows == [["a", ""], ["x|y", "1"]]
-    text = markdown(document)
-    assert text.startswith("## Answer\n")
-    assert "\n### Section\n" in text
-    assert "<code>run it &#124; now</code>" in text
-    assert "| x&#124;y | 1 |" in text

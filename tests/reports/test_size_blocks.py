@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import shlex
@@ -14,7 +13,6 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from helpers.ggufs import make
 from helpers.paths import DATA
 from selfhost import Workload
 from selfhost.advice.sizes import ContainerSize, node
@@ -67,19 +65,6 @@ def is_within_a_mebibyte(text: str, size_bytes: int) -> bool:
     return 0 <= in_bytes(text) - size_bytes < 2**20
 
 
-@pytest.mark.parametrize("kind", BLOCKS)
-def test_a_limit_that_nobody_measured_says_so_where_it_is_pasted(kind: str) -> None:
-    """What vLLM's processes take of the RAM is assumed; llama.cpp's was measured."""
-    text = block(kind, sized("vllm"))
-    (marked,) = [line for line in text.splitlines() if "not measured" in line]
-    assert marked.startswith("# ")
-    assert "publisher" in marked
-    assert "not measured" not in block(kind, sized("own file"))
-
-
-# ------------------------------------------------------------------ kubernetes
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_kubernetes_takes_the_deployment(case: str) -> None:
     """kubernetes-validate, strict: no key is unknown and none is missing."""
@@ -125,8 +110,7 @@ def test_a_pod_is_given_the_printed_sizes(case: str) -> None:
 
 
 def test_no_pod_looks_for_your_file_in_an_empty_directory() -> None:
-    """An emptyDir is new with each pod (kubernetes.io, Volumes), so that nobody could fill it; a pod whose claim does
-    not exist is not scheduled. Nothing is downloaded, so no token is asked for."""
+    """An emptyDir is new with each pod (kubernetes.io, Volumes), so that nobody could fill it; a pod whose claim does not exist is not scheduled. Nothing is downloaded, so no token is asked for."""
     about = sized("own file")
     assert about.files_are_yours
     text = block("kubernetes", about)
@@ -139,20 +123,6 @@ def test_no_pod_looks_for_your_file_in_an_empty_directory() -> None:
     assert "HF_TOKEN" not in text
 
 
-def test_shared_memory_is_mounted_and_part_of_the_limit() -> None:
-    """A volume in RAM counts as the container's memory (kubernetes.io: emptyDir, medium Memory)."""
-    about = sized("vllm on four")
-    (document,) = yaml.safe_load_all(block("kubernetes", about))
-    pod = document["spec"]["template"]["spec"]
-    volumes = {volume["name"]: volume["emptyDir"] for volume in pod["volumes"]}
-    assert volumes["shared-memory"] == {"medium": "Memory", "sizeLimit": "2Gi"}
-    assert {"name": "shared-memory", "mountPath": "/dev/shm"} in pod["containers"][0][
-        "volumeMounts"
-    ]
-    assert any(growth.name == "shared_memory" for growth in about.growths)
-    assert "--shm-size 2048m" in block("docker", about)
-
-
 def test_a_gated_model_gets_its_token_from_a_secret() -> None:
     """Never from the block itself."""
     text = block("kubernetes", sized("vllm on four"))
@@ -161,9 +131,6 @@ def test_a_gated_model_gets_its_token_from_a_secret() -> None:
     assert "kubectl create secret generic hf-token --from-literal=token=" in text
     assert '"HF_TOKEN": "${HF_TOKEN}"' in block("compose", sized("vllm on four"))
     assert "--env HF_TOKEN " in block("docker", sized("vllm on four"))
-
-
-# ------------------------------------------------------------------ compose
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -192,23 +159,6 @@ def test_several_models_are_several_services() -> None:
         "bge-m3",
     ]
 
-
-def test_compose_binds_your_own_files() -> None:
-    """A named volume is new and empty; the short syntax, or `create_host_path` by its default of true, makes an empty
-    folder where none is (docs.docker.com/reference/compose-file/services). A model that is downloaded has its volume.
-    """
-    document = yaml.safe_load(block("compose", sized("own file")))
-    (service,) = document["services"].values()
-    (mount,) = service["volumes"]
-    assert (mount["type"], mount["source"], mount["target"]) == ("bind", "./models", "/models")
-    assert mount["read_only"] is True
-    assert mount["bind"] == {"create_host_path": False}
-    assert "volumes" not in document
-    both = yaml.safe_load(block("compose", sized("own file"), sized("cpu")))
-    assert both["volumes"] == {"models": {}}
-
-
-# ------------------------------------------------------------------ docker
 
 # docs.docker.com/reference/cli/docker/container/run, those that a block uses: True with a value
 DOCKER_OPTIONS = {
@@ -257,40 +207,6 @@ def test_docker_takes_the_line(case: str) -> None:
     assert ("--volume" in options) is not about.files_are_yours
 
 
-def bound(line: str) -> list[dict[str, str]]:
-    """The mounts of a `docker run` line, whose values are lines of CSV with flags and KEY=VALUE."""
-    options, _, _ = parsed(line)
-    rows = csv.reader(options["--mount"])
-    return [{key: value for key, _, value in (word.partition("=") for word in row)} for row in rows]
-
-
-def test_docker_binds_the_folder_of_a_file_that_is_here(tmp_path: Path) -> None:
-    """To read only, and by --mount, which refuses a folder that is not there where --volume makes an empty one
-    (docs.docker.com/engine/storage/bind-mounts)."""
-    folder = tmp_path / 'my "best", models'
-    folder.mkdir()
-    about = size(make(folder, "llama-3.2-1b"))
-    text = block("docker", about)
-    assert bound(text.splitlines()[-1]) == [
-        {"type": "bind", "source": str(folder), "target": "/models", "readonly": ""}
-    ]
-    assert "/models/llama-3.2-1b.gguf" in about.image_arguments
-    assert "put the" not in text
-    assert "put the F16 files" in block("kubernetes", about)
-
-
-# ------------------------------------------------------------------ systemd
-
-
-def test_systemd_finds_what_check_installs() -> None:
-    """On Linux `check` says `brew install llama.cpp`, and systemd's own PATH lacks Homebrew's folder
-    (systemd.exec(5); docs.brew.sh/Homebrew-on-Linux). Ollama's installer puts it into the usual one.
-    """
-    folders = ":/home/linuxbrew/.linuxbrew/bin\n"
-    assert folders in block("systemd", sized("cpu"))
-    assert folders not in block("systemd", sized("ollama"))
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_systemd_takes_the_unit(case: str, tmp_path: Path) -> None:
     """systemd-analyze verify has nothing to say."""
@@ -310,16 +226,6 @@ def verify(text: str, folder: Path) -> None:
     assert (done.returncode, about_it) == (0, [])
 
 
-def test_a_unit_sees_a_file_that_is_here(tmp_path: Path) -> None:
-    """BindReadOnlyPaths (systemd.exec): the user that DynamicUser makes may enter nobody's home."""
-    folder = tmp_path / "100% mine: models"
-    folder.mkdir()
-    text = block("systemd", size(make(folder, "llama-3.2-1b")))
-    escaped = str(folder).replace("%", "%%").replace(":", "\\:")
-    assert f'BindReadOnlyPaths="{escaped}:/models"' in text.splitlines()
-    verify(text, tmp_path)
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_a_unit_protects_the_request_and_ends_at_the_limit(case: str) -> None:
     """MemoryMin is what cannot be given back, MemoryLow the page cache too (systemd.resource-control)."""
@@ -331,21 +237,6 @@ def test_a_unit_protects_the_request_and_ends_at_the_limit(case: str) -> None:
     assert is_within_a_mebibyte(settings["MemoryLow"], about.request_bytes)
     assert is_within_a_mebibyte(settings["MemoryMax"], about.limit_bytes)
     assert "0.0.0.0" not in block("systemd", about)
-
-
-def test_units_for_one_machine_get_in_no_others_way() -> None:
-    """Each answers at a port of its own, told as its program takes it, and has a folder of its own: two users that
-    systemd makes cannot share one (systemd.exec, DynamicUser)."""
-    units = block("systemd", sized("cpu"), sized("embedding"), sized("vllm"), sized("ollama"))
-    assert re.findall(r"--port (\d+)", units) == ["8080", "8081", "8000"]
-    assert "Environment=OLLAMA_HOST=127.0.0.1:11434" in units
-    folders = re.findall(r"^StateDirectory=(.+)$", units, re.MULTILINE)
-    homes = re.findall(r"^Environment=HOME=%S/(.+)$", units, re.MULTILINE)
-    assert len(set(folders)) == 4
-    assert folders == homes
-
-
-# ------------------------------------------------------------------ hostile text
 
 
 @pytest.mark.parametrize("kind", BLOCKS)
@@ -361,28 +252,3 @@ def test_no_name_gives_orders(kind: str) -> None:
         (document,) = yaml.safe_load_all(text)
         assert document == next(iter(yaml.safe_load_all(block(kind, about.replace(
             model=about.model.replace(id="a-b-c"))))))  # fmt: skip
-
-
-def test_yaml_reads_back_every_string(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Arguments that YAML would take for something else, or that look like a place of the template."""
-    words = (
-        "a: b",
-        "no",
-        "1",
-        "1e3",
-        "~",
-        "- a",
-        "#a",
-        "&a",
-        "a\nb",
-        "{name}",
-        "'a'",
-        '"a"',
-        "2026-01-01",
-        "ä",
-    )
-    monkeypatch.setattr(ContainerSize, "image_arguments", words)
-    (service,) = yaml.safe_load(block("compose", sized("cpu")))["services"].values()
-    (pod,) = yaml.safe_load_all(block("kubernetes", sized("cpu")))
-    (container,) = pod["spec"]["template"]["spec"]["containers"]
-    assert service["command"] == container["args"] == list(words)

@@ -13,27 +13,19 @@ from helpers import report_samples as samples
 from helpers.each import each
 from selfhost import Workload, check
 from selfhost.core import units
-from selfhost.core.errors import Problem
 from selfhost.core.records import Unread
-from selfhost.judge.checks import CHECKS
-from selfhost.judge.record import Outcome, PaceRange, Route, Speed, Verdict
-from selfhost.machine.profiles import load
+from selfhost.judge.record import Route, Verdict
 from selfhost.machine.record import Machine
-from selfhost.reports import check_text, compare_text, list_text, machine_text, show_text, text
+from selfhost.reports import check_text, compare_text, list_text, machine_text, show_text
 from selfhost.reports.layout import (
-    Bar,
-    Blank,
     Column,
     Document,
     Paragraph,
     Span,
     Table,
     clean,
-    command_line,
-    lay_out,
     plain,
     print_document,
-    say,
 )
 
 VERDICTS = {verdict.route + "-" + verdict.asked: verdict for verdict in samples.every()}
@@ -125,19 +117,6 @@ def test_colour_adds_nothing_but_colour(document: Document, width: int) -> None:
     )
 
 
-def test_the_first_line_agrees_with_the_pace_below_it() -> None:
-    """The head follows the likely pace alone: how far apart the ends are differs from run to run of one machine."""
-    machine = load("laptop-ryzen-7840u-32gb").machine
-    verdict = check("mistral-7b", machine=machine)
-    heads = {}
-    for low, likely, high in ((3, 6, 20), (0.5, 6, 20), (1.5, 2.5, 4), (0.1, 1, 20)):
-        pace = PaceRange(low=low, likely=likely, high=high)
-        paced = verdict.replace(speed=Speed(decode=pace, prompt=None, how="test"))
-        first = plain(check_text.check_document([paced])).splitlines()[0]
-        heads[low] = first.partition("  ")[0].removeprefix("✓ ")
-    assert heads == {3: "RUNS", 0.5: "RUNS", 1.5: "RUNS", 0.1: "RUNS SLOWLY"}
-
-
 @each_verdict
 def test_the_first_line_is_the_answer(verdict: Verdict) -> None:
     """It starts with a sign and what to do, and names the model; a `no` has its cause in the line."""
@@ -151,16 +130,6 @@ def test_the_first_line_is_the_answer(verdict: Verdict) -> None:
     assert first.startswith(f"{answer}  ")
     assert verdict.model.name in first
     assert verdict.can_run or re.search(r" (here|closed): \w", first)
-
-
-@pytest.mark.parametrize("check", CHECKS)
-def test_every_check_has_words_for_why_not(check: str) -> None:
-    """Whatever fails, the first line names it; what a stated condition rules out is not said to be unable to run."""
-    verdict = samples.api()
-    failed = samples.finding(check, Outcome.FAIL, "It is so.")
-    first = plain(check_text.check_document([verdict.replace(findings=(failed,))])).splitlines()[0]
-    says = "is ruled out" if check in ("license", "openness") else "does not run here"
-    assert re.search(rf"{says}: \w", first)
 
 
 @each_verdict
@@ -204,14 +173,6 @@ def test_how_a_name_was_understood_is_always_said() -> None:
             assert note in in_full
 
 
-def test_more_offers_than_fit_are_counted() -> None:
-    """Offers left out are counted, and verbose shows them all."""
-    offers = samples.offers()
-    assert f"{len(offers) - 1} more" in plain(check_text.check_document([samples.api()]))
-    whole = plain(check_text.check_document([samples.api()], verbose=True))
-    assert all(offer.model in whole for offer in offers)
-
-
 @pytest.mark.parametrize(("wanted", "code"), [(20.0, 1), (1.0, 0), (None, 0), (0.0, 0)])
 def test_a_stated_minimum_is_that_of_each_sequence(wanted: float | None, code: int) -> None:
     """Exit 0 said that 64 sequences run at 20 tokens/s, where 33 is the pace of one alone: what is needed is needed by each who waits."""
@@ -237,58 +198,6 @@ def test_a_stated_minimum_is_that_of_each_sequence(wanted: float | None, code: i
     side_by_side = plain(compare_text.compare_document([verdict, verdict]))
     assert f"~{units.pace(pace, pace)}" in side_by_side
     assert (" each" in side_by_side) is is_of_each
-
-
-@pytest.mark.parametrize("width", range(40, 80, 3))
-def test_what_is_quoted_is_on_one_line(width: int) -> None:
-    """`--gpu 'rtx` at the end of a line is no command."""
-    text = "RTX 5090 or Ollama's tag? Else state its memory: --gpu 'rtx 6090 24GB', or 'a b'."
-    lines = plain(Document(blocks=(say(text),)), width).splitlines()
-    assert " ".join(line.strip() for line in lines) == text
-    assert all("'rtx 6090 24GB'," in line for line in lines if "rtx" in line)
-
-
-def test_verbose_shows_the_sum() -> None:
-    """Every memory term with its arithmetic and source, and where the machine's facts were read."""
-    verdict = samples.local()
-    shown = _words(plain(check_text.check_document([verdict], verbose=True), 80))
-    assert verdict.needs is not None
-    assert verdict.needs.memory is not None
-    for term in verdict.needs.memory.terms:
-        assert _words(term.arithmetic) in shown
-        assert _words(term.source) in shown
-        assert f"{term.name.replace('_', ' ')}: {units.binary(term.bytes)}" in shown
-    unread = [entry.reason for entry in verdict.machine.unread]
-    for part in (*verdict.machine.sources.values(), *unread):
-        assert part in shown
-
-
-def test_several_models_are_counted_listed_and_explained() -> None:
-    """The first line counts what runs, each model has a row, and each that does not run a command: that of what runs instead, else one that says more."""
-    verdicts = samples.every()
-    shown = plain(check_text.check_document(verdicts, workload_options=" --private"))
-    first, *rows = shown.splitlines()
-    runs = sum(verdict.can_run for verdict in verdicts)
-    assert first.startswith(f"{runs} of {len(verdicts)} models")
-    for verdict in verdicts:
-        sign = {Route.LOCAL: "✓", Route.UNKNOWN: "?"}.get(verdict.route, "✗")
-        assert any(row.startswith(sign) and f" {verdict.model.id} " in row for row in rows)
-        if not verdict.can_run:
-            instead = [alternative.command for alternative in verdict.alternatives[:1]]
-            command, *_ = (*instead, f"selfhost check {verdict.model.id} --private")
-            assert f"    {command}" in rows
-        else:
-            assert all(command in shown for command in verdict.commands[:1])
-
-
-def test_show_of_a_closed_model_says_why_and_what_else() -> None:
-    """Why there are no weights, who serves it, that it is retired, its successor and the nearest open models."""
-    shown = plain(show_text.show_document(samples.GPT))
-    served = samples.GPT.availability
-    assert served is not None
-    parts = (served.why, served.provider, served.retired, served.successor)
-    for part in (*parts, *served.open_alternatives):
-        assert str(part) in shown
 
 
 @pytest.mark.parametrize("width", [None, 80, 20])
@@ -370,16 +279,6 @@ def test_hostile_names_cannot_touch_the_terminal(name: str, width: int | None) -
     assert first.startswith("✗ USE AN API  ")
 
 
-@given(st.text(max_size=40))
-def test_clean_keeps_what_is_printable(value: str) -> None:
-    """Only what cannot be printed changes, and cleaning twice changes nothing more."""
-    cleaned = clean(value)
-    assert cleaned.isprintable()
-    assert clean(cleaned) == cleaned
-    if value.isprintable() and "::" not in value and "##" not in value:
-        assert cleaned == value
-
-
 @each_document
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437", "cp1252", "no-such-encoding"])
 def test_an_old_encoding_gets_what_says_the_same(document: Document, encoding: str) -> None:
@@ -389,27 +288,6 @@ def test_an_old_encoding_gets_what_says_the_same(document: Document, encoding: s
     # a question mark is the sign of a route that cannot be told, and stands for nothing else
     assert shown.count("?") == plain(document, 80, bars=True).count("?")
     assert "\\u" not in shown
-
-
-class _Latin(io.StringIO):
-    encoding = "latin-1"
-
-
-@given(st.integers(0, 2**50), st.integers(0, 2**50))
-def test_bars_tell_fit_from_shortfall(needs: int, has: int) -> None:
-    """A bar is full width, shows something taken for any need, something free for any margin and something missing for any shortfall."""
-    table = Table(
-        columns=(Column(), Column()),
-        rows=((Span(text="memory"), Bar(needs=needs, has=has, style="pass")),),
-    )
-    shown = plain(Document(blocks=(table,)), 80, bars=True).split("memory")[1].strip()
-    if not (needs or has):
-        assert shown == ""
-        return
-    assert len(shown) == 20
-    assert ("╍" in shown) == (needs > has)
-    assert ("─" in shown) == (has > needs)
-    assert ("━" in shown) == (needs > 0 and has > 0)
 
 
 CELLS = st.text(alphabet="abc-/ ", max_size=30)
@@ -440,51 +318,6 @@ def test_tables_fit_and_lose_nothing(
     )
 
 
-WORDS = st.lists(
-    st.tuples(st.text(alphabet="abc ", max_size=30), st.sampled_from(["", "strong"])), max_size=6
-)
-
-
-@given(WORDS, st.integers(1, 60), st.integers(0, 4), st.integers(0, 4))
-def test_wrapping_keeps_every_word(
-    spans: list[tuple[str, str]], width: int, indent: int, hang: int
-) -> None:
-    """Wrapping moves spaces and nothing else: the words and their order stay, whatever the styles."""
-    paragraph = Paragraph(
-        spans=tuple(Span(text=part, style=style) for part, style in spans), indent=indent, hang=hang
-    )
-    document = Document(blocks=(Blank(), paragraph, Blank()))
-    assert plain(document, width).split() == "".join(part for part, _ in spans).split()
-    assert _too_long(document, width, plain(document, width)) == []
-
-
-def test_no_models_give_no_text() -> None:
-    """Nothing that looks like an answer is printed for no question."""
-    assert plain(check_text.check_document([])) == ""
-    assert lay_out(Document(blocks=(Blank(), Blank())), 80) == []
-
-
-def test_problems_have_place_key_and_remedy() -> None:
-    """One line a problem, the remedy under it; a line break in a key cannot fake another problem."""
-    shown = text.problems_text(
-        [
-            Problem(
-                file="m.toml",
-                line=7,
-                key="license.id",
-                message="is not an SPDX id",
-                remedy='write "Apache-2.0"',
-            ),
-            Problem(file="a\nb.toml: fake", message="is empty"),
-        ]
-    )
-    assert shown.splitlines() == [
-        "m.toml:7: license.id: is not an SPDX id",
-        '  write "Apache-2.0"',
-        "a b.toml: fake: is empty",
-    ]
-
-
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
@@ -512,28 +345,3 @@ def test_a_list_fits_a_low_terminal(width: int, height: int) -> None:
     assert len(shown.splitlines()) < height
     assert f"{shown.count('✓')} of 30" in shown
     assert shown.count("✓") == 20 or height < 24 or width < 80
-
-
-def test_a_closed_model_says_so_in_the_first_line_and_nothing_else() -> None:
-    """Private: that no API may be used, and not that there is no way, for open models run here."""
-    closed = samples.closed()
-    first = plain(check_text.check_document([closed])).splitlines()[0]
-    assert closed.model.availability is not None
-    why = closed.model.availability.why_in_short
-    assert first == f"✗ USE AN API  {closed.model.name} is closed: {why}"
-    workload = closed.workload.replace(private=True)
-    private = closed.replace(route=Route.NEITHER, workload=workload, api_offers=())
-    assert plain(check_text.check_document([private])).startswith("✗ NO API ALLOWED")
-
-
-def test_a_comment_of_the_shell_folds_into_comments() -> None:
-    """A command is never broken; a remark among commands is, into lines that a shell still passes over."""
-    remark = "# in another program: put these files where it looks for models, then load them"
-    document = Document(blocks=(command_line(remark), command_line("program --with " + "x" * 60)))
-    lines = lay_out(document, 40)
-    texts = ["".join(text for text, _ in line) for line in lines]
-    *comments, command = texts
-    assert len(comments) > 1
-    assert all(text.startswith("  # ") and len(text) <= 40 for text in comments)
-    assert " ".join(text.removeprefix("  # ") for text in comments) == remark.removeprefix("# ")
-    assert command == "  program --with " + "x" * 60

@@ -187,20 +187,6 @@ def test_a_system_that_is_not_read_is_refused(path: str, remedy: str) -> None:
     assert remedy in (problem.remedy or "")
 
 
-def test_lines_of_several_systems_are_told_apart() -> None:
-    """JSON Lines may mix systems and our own records, in any order; a faulty line does not hide the others."""
-    own = '{"schema": "selfhost.machine/1", "name": "own"}'
-    other = '{"ansible_facts": {"ansible_nodename": "r", "ansible_memtotal_mb": 1}}'
-    kubernetes = nodes(NODE).decode().replace("\n", "")
-    nobodys = '{"what": "is this"}'
-    for lines in ((own, other, kubernetes, nobodys), (other, nobodys, own, kubernetes)):
-        fleet = loaded("\n".join(lines).encode())
-        assert {machine.name for machine in fleet.machines} == {"own", "r", "n"}
-        (problem,) = fleet.problems
-        assert problem.line == lines.index(nobodys) + 1
-        assert "no answer of a system" in problem.message
-
-
 # what must not leave an answer: addresses, serial numbers, accounts, environments
 SECRETS = (
     "192.0.2.77", "2001:db8::77", "02:00:00:77:77:77", "SN-77-SERIAL", "somebody77",

@@ -74,17 +74,6 @@ def test_a_budget_that_is_zero_or_unreadable_is_never_the_whole_node(tmp_path: P
             assert "no size of memory" in reason, stated
 
 
-def test_what_feature_discovery_hides_is_unknown_and_what_it_shows_not_is_no() -> None:
-    """F16C is hidden by default; AVX-512 of n00014 would be labelled."""
-    machine = machines_of(KUBERNETES / "nodes_list_4.json")["n00014"]
-    assert machine.instruction_sets is not None
-    assert "fma" in machine.instruction_sets
-    assert "avx512f" not in machine.instruction_sets
-    unread = {entry.fact for entry in machine.unread}
-    assert "instruction_sets.f16c" in unread
-    assert "instruction_sets.avx512f" not in unread
-
-
 def test_published_labels_of_an_h100() -> None:
     """81559 is MiB; the label's hyphens are the driver's spaces; bandwidth is looked up, and says so."""
     machine = machines_of(KUBERNETES / "nfd_gfd_labels_h100.json")["s4124-0073"]
@@ -154,14 +143,6 @@ def test_instances_of_mig_are_parts(tmp_path: Path) -> None:
     cards = cards_of(tmp_path, mixed, **offered)
     assert [card.is_part for card in cards] == [False, True, True]
     assert cards[1].memory_total_bytes == 20096 * MIB
-
-
-def test_amd(tmp_path: Path) -> None:
-    """The node labeller's `192G` are GiB; the resource counts cards."""
-    labels = {"amd.com/gpu.vram": "192G", "amd.com/gpu.product-name": "AMD_Instinct_MI300X"}
-    cards = cards_of(tmp_path, labels, **{"amd.com/gpu": "8"})
-    assert [card.memory_total_bytes for card in cards] == [192 * GIB] * 8
-    assert (cards[0].vendor, cards[0].name) == ("amd", "AMD Instinct MI300X")
 
 
 def test_resource_slices_join_their_node() -> None:

@@ -72,35 +72,6 @@ def test_ansible() -> None:
     assert "facts.d" in (machine.why_unread("instruction_sets").remedy or "")
 
 
-def test_ansible_tells_other_systems_in_its_own_words(tmp_path: Path) -> None:
-    """As `ansible all -m setup` prints it: Windows without a platform, a Mac's processor as a name, threads of a board."""
-    machines = machines_of(FLEET / "ansible/adhoc_made.txt")
-    assert {
-        name: (each.system, each.architecture, each.cpu_cores_physical, each.cpu_cores_usable)
-        for name, each in machines.items()
-    } == {
-        "winserver": ("windows", None, 2, 2),
-        "windesk": ("windows", "x86_64", 4, 8),
-        "laptop-mac": ("macos", "x86_64", 4, 8),
-        "board": ("linux", "aarch64", 2, 2),
-    }
-    assert [(each.cpu_model or "")[:27] for each in machines.values()] == [
-        "Intel(R) Core(TM) i7-8750H ",
-        "Intel(R) Core(TM) i7-8650U ",
-        "Intel(R) Core(TM) i7-7700HQ",
-        "ARMv8 Processor rev 3 (v8l)",
-    ]
-    # less than nothing is free by Ansible's own count on a Mac
-    assert all(each.memory_available_bytes is None for each in machines.values())
-    gone = (
-        'gone | UNREACHABLE! => {"changed": false, "unreachable": true}\ncut | SUCCESS => {\n  "a'
-    )
-    (tmp_path / "adhoc.txt").write_text(gone, encoding="utf-8")
-    told = [str(problem) for problem in load_machines(str(tmp_path / "adhoc.txt")).problems]
-    assert ":1: gone is not judged: Ansible did not reach it" in told[0]
-    assert ":2: the answer of cut is cut off" in told[1]
-
-
 def test_gpus_that_a_cloud_names_where_no_discovery_runs(tmp_path: Path) -> None:
     """GKE's and Karpenter's labels: shares of a card are not cards, parts have no bandwidth of the whole."""
     labels: dict[str, tuple[dict[str, str], str]] = {

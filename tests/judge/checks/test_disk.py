@@ -70,15 +70,6 @@ def test_a_shell_that_may_not_write_so_large_a_file() -> None:
     assert found("disk", machine=apply(limited, ["disk=500GB"])).code == "disk-fits"
 
 
-@pytest.mark.parametrize("filesystem", ["tmpfs", "nfs4"])
-def test_a_full_volume_fails_before_it_is_called_slow(filesystem: str) -> None:
-    """The rightmost cell wins: too small beats network or RAM."""
-    assert (
-        found("disk", machine=with_disk(filesystem=filesystem, free_bytes=1)).outcome
-        is Outcome.FAIL
-    )
-
-
 @given(need=sizes, more=st.integers(0, 64), free=sizes)
 def test_a_larger_download_never_fits_better(need: int, more: int, free: int) -> None:
     """For every disk, more to download is at least as bad."""

@@ -24,7 +24,6 @@ from judge.small import (
 )
 from selfhost import Workload, check
 from selfhost.judge.checks import Finding, Outcome
-from selfhost.judge.checks.memory import reserve_of
 from selfhost.machine.changes import apply
 from selfhost.machine.named import machine_named
 from selfhost.needs.records import MemoryNeed
@@ -89,63 +88,6 @@ def test_ram_that_a_name_does_not_tell_rules_nothing_out_that_more_would_hold(
         enough = apply(machine_named(machine), [f"memory={enough_gb[1]}GiB"])
         stated = check(model, Workload(quantization="Q4_K_M"), machine=enough)
         assert stated.finding("memory").outcome is Outcome.PASS  # type: ignore[union-attr]
-
-
-def test_the_share_of_a_small_machine_that_stays_free() -> None:
-    """A Raspberry Pi of 4 GiB with 3.3 free runs a model of 2.5: 0.8 GiB stay, which is much there."""
-    board = MACHINE.replace(
-        memory_total_bytes=4 * GIB,
-        memory_limit_bytes=4 * GIB,
-        memory_available_bytes=33 * GIB // 10,
-    )
-    assert (
-        found("memory", question(needs=needs_of(GIB, 25 * GIB // 10)), board).code == "memory-fits"
-    )
-    assert (
-        found("memory", question(needs=needs_of(GIB, 32 * GIB // 10)), board).code == "memory-tight"
-    )
-
-
-@pytest.mark.parametrize("machine", ["macbook air m2 8gb", "laptop-ddr4-8gb"])
-def test_a_laptop_of_8_gb_is_full_with_what_leaves_nothing_of_its_5(machine: str) -> None:
-    """A 7B takes 4.8 of the 5 GiB that the system leaves: it runs once all else is closed. No larger
-    quantization is taken that would fill the memory."""
-    full = check("qwen2.5-coder:7b", machine=machine).finding("memory")
-    assert full is not None
-    assert full.code == "memory-tight"
-    assert full.outcome is Outcome.PASS
-    roomy = check("qwen3.5-4b", machine=machine)
-    assert roomy.finding("memory").code == "memory-fits"  # type: ignore[union-attr]
-
-
-def test_memory_holds_c_against_available_or_limit_less_reserve() -> None:
-    """C = max(available, limit - reserve): a machine without a reserve to spare still gives what is free now."""
-    tight = MACHINE.replace(
-        memory_limit_bytes=6 * GIB,
-        memory_total_bytes=6 * GIB,
-        memory_available_bytes=int(5.5 * GIB),
-    )
-    assert found("memory", machine=tight).outcome is Outcome.PASS
-    assert found("memory", machine=tight).has == int(5.5 * GIB)
-
-
-def kept_bytes(system: str, size: int) -> int:
-    """What is kept for the system of a machine of that memory."""
-    machine = MACHINE.replace(
-        system=system,
-        memory_total_bytes=size,
-        memory_limit_bytes=size,
-        memory_available_bytes=None,
-    )
-    return reserve_of(machine, Workload())[0]
-
-
-def test_of_a_small_machine_a_quarter_is_kept() -> None:
-    """Debian serves on 256 MB: a board of 1 GiB is not kept whole, and of 4 GiB and more it is 1 GiB. macOS does not become small."""
-    sizes = (GIB // 2, GIB, 2 * GIB, 4 * GIB, 64 * GIB)
-    kept = [kept_bytes("linux", size) for size in sizes]
-    assert kept == [GIB // 8, GIB // 4, GIB // 2, GIB, GIB]
-    assert kept_bytes("macos", 8 * GIB) == 3 * GIB
 
 
 @pytest.mark.parametrize(
@@ -227,14 +169,6 @@ def test_planning_ignores_what_is_free_now_and_the_strict_basis_counts_nothing_e
     assert found("memory", work(memory_basis="total"), busy).outcome is Outcome.PASS
     assert found("memory", machine=busy).outcome is Outcome.WARN
     assert found("memory", work(memory_basis="available"), busy).outcome is Outcome.FAIL
-
-
-def test_memory_numbers_are_the_ones_compared() -> None:
-    """`needs` is the high end, `has` the ceiling it was held against, `short` the difference, the reserve stated."""
-    finding = found("memory", BIG)
-    assert (finding.needs, finding.has, finding.unit) == (40 * GIB, 15 * GIB, "bytes")
-    assert finding.short == 25 * GIB
-    assert finding.reserve_bytes == 1 * GIB
 
 
 @given(need=sizes, spread=st.integers(0, 8), limit=sizes, free=sizes, more=st.integers(0, 64))

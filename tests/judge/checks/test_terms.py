@@ -1,4 +1,4 @@
-"""The contract's row `license`: a situation for each cell and each of its reason codes."""
+"""The contract's rows `weights`, `license` and `openness`: a situation for each cell and each of its reason codes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,19 @@ from typing import Any
 
 import pytest
 
-from judge.small import SPEC, WORK, cell_tests, found, question, spec, work
-from selfhost.catalogue.spec import License  # fmt: skip
-from selfhost.judge.checks import Finding, Outcome
+from judge.small import BIG, CLOSED, MACHINE, SPEC, WORK, cell_tests, found, question, spec, work
+from selfhost.catalogue.spec import (
+    License,  # fmt: skip
+    Openness,  # fmt: skip
+    Safety,
+    StatedNeeds,
+)
+from selfhost.judge.checks import Finding
+from selfhost.judge.judging import judge
+from selfhost.judge.record import Route, verdict_on
 
-# (outcome, code) -> the situation of that cell
-CELLS: Mapping[tuple[str, str], Callable[[], Finding]] = {
+# (outcome, code) -> the situation of that cell of `license`
+LICENSE: Mapping[tuple[str, str], Callable[[], Finding]] = {
     ("pass", "license-allows"): lambda: found("license", work(commercial=True)),
     ("warn", "license-conditional"): lambda: found(
         "license",
@@ -58,25 +65,7 @@ CELLS: Mapping[tuple[str, str], Callable[[], Finding]] = {
 }
 
 
-test_cell, test_every_cell_and_every_code_is_walked = cell_tests("license", CELLS)
-
-
-@pytest.mark.parametrize(
-    ("answer", "code"),
-    [
-        ("no", "license-forbids"),
-        ("yes", "license-allows"),
-        ("conditional", "license-conditional"),
-        (None, "license-not-known"),
-    ],
-)
-def test_commercial_use(answer: str | None, code: str) -> None:
-    """Each answer of the license has its finding where commercial use was asked for."""
-    asked = question(
-        spec=SPEC.replace(license=License(id="LicenseRef-X", commercial_use=answer)),
-        workload=WORK.replace(commercial=True),
-    )
-    assert found("license", asked).code == code
+test_cell_of_license, test_every_code_of_license = cell_tests("license", LICENSE)
 
 
 @pytest.mark.parametrize(
@@ -131,11 +120,67 @@ def test_what_only_general_knowledge_says_of_a_license_neither_passes_nor_fails(
     assert judged.remedy or code == "license-allows"
 
 
-def test_a_ban_that_only_general_knowledge_knows_is_no_ban() -> None:
-    """Nobody is refused on a guess: whether it is forbidden is not known."""
-    spec = SPEC.replace(
-        license=License(id="LicenseRef-X", commercial_use="no"),
-        sources={"license": "general knowledge"},
+# (outcome, code) -> the situation of that cell of `openness`
+OPENNESS: Mapping[tuple[str, str], Callable[[], Finding]] = {
+    ("pass", "openness-open"): lambda: found("openness", work(modify=True)),
+    ("warn", "openness-assumed"): lambda: found(
+        "openness",
+        question(
+            spec=SPEC.replace(sources={"license": "general knowledge"}),
+            workload=WORK.replace(modify=True),
+        ),
+    ),
+    ("warn", "openness-partly"): lambda: found(
+        "openness",
+        question(
+            spec=SPEC.replace(
+                openness=Openness(weights="published", training_data="partial", paper="published")
+            ),
+            workload=WORK.replace(auditable=True),
+        ),
+    ),
+    ("unknown", "openness-not-known"): lambda: found("openness", work(auditable=True)),
+    ("fail", "openness-closed"): lambda: found(
+        "openness", question(spec=CLOSED, needs=None, workload=WORK.replace(modify=True))
+    ),
+}
+
+
+test_cell_of_openness, test_every_code_of_openness = cell_tests("openness", OPENNESS)
+
+
+# read from a config.json, without weights beside it
+LONE_CONFIG = SPEC.replace(openness=Openness(), gated=None, origin="m/config.json")
+
+# (outcome, code) -> the situation of that cell of `weights`
+WEIGHTS: Mapping[tuple[str, str], Callable[[], Finding]] = {
+    ("pass", "weights-published"): lambda: found("weights"),
+    ("pass", "weights-here"): lambda: found("weights", question(local_files=True)),
+    ("pass", "weights-stated"): lambda: found(
+        "weights",
+        spec(openness=Openness(), architecture=None, needs=StatedNeeds(low_bytes=1, high_bytes=2)),
+    ),
+    ("warn", "weights-gated"): lambda: found("weights", spec(gated=True)),
+    ("warn", "weights-unsafe"): lambda: found("weights", spec(safety=Safety(formats=("pickle",)))),
+    ("warn", "weights-partial"): lambda: found(
+        "weights", spec(openness=Openness(weights="partial"))
+    ),
+    ("warn", "weights-yours"): lambda: found("weights", question(spec=LONE_CONFIG)),
+    ("unknown", "weights-not-known"): lambda: found("weights", spec(openness=Openness())),
+    ("fail", "weights-closed"): lambda: found("weights", question(spec=CLOSED, needs=None)),
+}
+
+
+test_cell_of_weights, test_every_code_of_weights = cell_tests("weights", WEIGHTS)
+
+
+def test_the_weights_of_a_lone_config_are_the_users_to_get() -> None:
+    """It warns and no more: the route is of the other findings, and where to download nobody knows."""
+    result = judge(question(spec=LONE_CONFIG), MACHINE)
+    assert result.route(offered=False) is Route.LOCAL
+    assert judge(BIG.replace(spec=LONE_CONFIG), MACHINE).route(offered=False) is Route.NEITHER
+    answer = verdict_on(result, MACHINE, asked="m", offered=False)
+    assert answer.can_download is None
+    assert (
+        found("weights", question(spec=LONE_CONFIG.replace(origin="m.toml"))).outcome == "unknown"
     )
-    judged = found("license", question(spec=spec, workload=WORK.replace(commercial=True)))
-    assert (judged.outcome, judged.code) == (Outcome.UNKNOWN, "license-unconfirmed")
