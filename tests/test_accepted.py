@@ -35,7 +35,7 @@ from selfhost.machine.profiles import load
 from selfhost.machine.record import Machine
 from selfhost.modelfiles import read_local
 from selfhost.modelfiles.speccheck import check_spec_files
-from selfhost.needs.records import How, MemoryNeed, Term
+from selfhost.needs.records import CpuNeed, How, MemoryNeed, Needs, Term
 from selfhost.reports import json as report
 
 ROWS = tomllib.loads((COMMON / "architectures.toml").read_text(encoding="utf-8"))
@@ -427,4 +427,6 @@ def test_a_need_beyond_every_float_is_planned() -> None:
         source="",
         arithmetic="",
     )
-    assert size < smallest_device_bytes(MemoryNeed(terms=(term,))) < 2 * size
+    cpu = CpuNeed(architectures=(), instruction_sets={})
+    needs = Needs(download_bytes=1, disk_bytes=1, cpu=cpu, memory=MemoryNeed(terms=(term,)))
+    assert size < smallest_device_bytes(needs) < 2 * size

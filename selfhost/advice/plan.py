@@ -21,14 +21,14 @@ from ..judge.defaults import first_of_list, follows_a_list, smallest_of_list, su
 from ..judge.judging import judge, to_come
 from ..judge.pace.speed import PaceRange, Speed, instruction_sets_for_layout, uses_shared_gpu
 from ..judge.placement.devices import DEVICE_MARGIN_BYTES
-from ..judge.placement.gpus_alone import smallest_device_bytes, smallest_lean_device_bytes
-from ..judge.placement.on_devices import on_one
+from ..judge.placement.gpus_alone import smallest_device_bytes
+from ..judge.placement.on_devices import terms_of
 from ..judge.question import PACKED_RUNTIMES, architectures, ask
 from ..judge.record import Judged, Question, Route, exit_code
 from ..machine.profiles import Profile, size_of
 from ..machine.record import MAX_MEMORY_BYTES, PURPOSES, Accelerator, Disk, Machine
-from ..needs import quantizations_of, why_not_loaded
-from ..needs.records import MemoryNeed, Needs
+from ..needs import needs_on, quantizations_of, why_not_loaded
+from ..needs.records import Device, Needs
 from ..needs.repack import kind_of
 from .alternatives import alternatives
 from .api_route import offers_for
@@ -452,7 +452,7 @@ def _least_in(
     if needs is None or needs.memory is None:
         return question, judge(question, vast), None
     gpu_only = runtime is not None and runtime.wants_gpu(question.workload.quantization)
-    on_card, beside = _parted(needs, needs.memory, gpu_only=gpu_only)
+    on_card, beside = _parted(needs, gpu_only=gpu_only)
     unified = system == "macos" and architecture == "aarch64"
     in_ram = not gpu_only or unified
     held = needs.memory.high_bytes if in_ram else beside
@@ -507,11 +507,11 @@ def _of_several(
     if not gpu_only or needs is None or needs.memory is None:
         parts = _spread_over(spec, question, catalogue, machine, on_card)
         return {"sure_bytes": on_card, "parts": parts}
-    sure_bytes = smallest_device_bytes(needs.memory)
+    sure_bytes = smallest_device_bytes(needs)
     return {
         "sure_bytes": sure_bytes,
         "lean_option": runtime.lean_option if runtime and on_card < sure_bytes else "",
-        "parts": _shared_by(needs, needs.memory),
+        "parts": _shared_by(needs),
     }
 
 
@@ -564,23 +564,22 @@ def _platform(needs: Needs, runtime: RuntimeSpec | None) -> tuple[str, str]:
     return system, architecture
 
 
-def _parted(needs: Needs, memory: MemoryNeed, *, gpu_only: bool) -> tuple[int, int]:
+def _parted(needs: Needs, *, gpu_only: bool) -> tuple[int, int]:
     """Bytes of one accelerator that holds it, and bytes of RAM beside it."""
-    placed = on_one(needs, "accelerator:0").memory
-    terms = placed.terms if placed is not None else ()
+    terms = terms_of(needs_on(needs, Device()))
     beside = sum(term.high_bytes for term in terms if term.where == "host")
     if gpu_only:
-        return smallest_lean_device_bytes(memory), beside
+        return smallest_device_bytes(needs, may_be_lean=True), beside
     on_card = sum(term.high_bytes for term in terms if term.where != "host")
     return on_card + DEVICE_MARGIN_BYTES, beside
 
 
-def _shared_by(needs: Needs, memory: MemoryNeed) -> tuple[int, int] | None:
+def _shared_by(needs: Needs) -> tuple[int, int] | None:
     """The fewest accelerators over which tensor parallelism divides it, and the memory of each."""
     if not needs.tensor_parallel:
         return None
     number = min(needs.tensor_parallel)
-    return number, smallest_lean_device_bytes(memory, number)
+    return number, smallest_device_bytes(needs, number, may_be_lean=True)
 
 
 def _spread_over(

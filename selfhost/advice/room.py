@@ -211,7 +211,7 @@ def _wants_another_limit(needs: Needs, runs: Judged, machine: Machine) -> bool:
     """
     if runs.needs is None or runs.needs.placement != "host":
         return False
-    from ..judge.checks.accelerator_share import more_for_shared
+    from ..judge.checks.accelerator_ram import more_for_shared
 
     return more_for_shared(needs, machine) != more_for_shared(runs.needs, machine)
 

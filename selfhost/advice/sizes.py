@@ -20,7 +20,7 @@ from ..core.records import Record, pattern
 from ..core.workload import Workload
 from ..judge.checks import ends_to_store
 from ..judge.placement.gpus_alone import smallest_device_bytes
-from ..judge.question import architectures
+from ..judge.question import architectures, ask
 from ..judge.record import Outcome, Verdict
 from ..machine.changes import ASSUMED_SETS
 from ..machine.record import MAX_DISK_BYTES, MAX_MEMORY_BYTES, PURPOSES, Accelerator, Disk, Machine
@@ -230,18 +230,20 @@ def with_card(verdict: Verdict, catalogue: Catalogue) -> Accelerator | None:
     """The smallest accelerator that holds the model, where its runtime needs one and the machine
     has none; None where nothing is missing.
     """
-    workload, model, needs = verdict.workload, verdict.model, verdict.needs
-    if workload.runtime is None or needs is None or needs.memory is None:
+    workload, model = verdict.workload, verdict.model
+    if workload.runtime is None or verdict.needs is None or verdict.needs.memory is None:
         return None
     runtime = catalogue.runtime(workload.runtime)
     if verdict.machine.accelerators or not runtime.wants_gpu(workload.quantization):
         return None
+    needs = ask(model, workload, catalogue, verdict.machine).needs
+    assert needs is not None
     sees = model.modality == "vision"
     cache_rule = runtime.cache_rule(workload.kv_cache_type, model.architecture, sees=sees)
     return Accelerator(
         vendor=(runtime.service or _NO_SERVICE).vendor or "unknown",
         name="",
-        memory_total_bytes=smallest_device_bytes(needs.memory),
+        memory_total_bytes=smallest_device_bytes(needs),
         unified=False,
         compute_capability=runtime.capability_for(workload.quantization, cache_rule),
     )

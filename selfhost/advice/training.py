@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from ..catalogue.index import Catalogue
 from ..core.errors import WorkloadError
 from ..core.workload import DEFAULT_LORA_RANK, FLAGS, Workload
-from ..judge.checks.accelerator_share import with_remedy
 from ..judge.defaults import suited_by_list
 from ..judge.placement.devices import free_bytes, lies_beside_cards
 from ..judge.question import ask
@@ -143,7 +142,7 @@ def with_ways_to_cards(
         ways.append(_TRAINER_OF_LESS)
     if not ways:
         return judged
-    helped = with_remedy(finding, ", or ".join(ways))
+    helped = finding.replace(remedy=", or ".join(ways))
     findings = tuple(helped if each is finding else each for each in judged.findings)
     return judged.replace(findings=findings)
 

@@ -8,7 +8,7 @@ from ..catalogue.runtime import KernelRule
 from ..core import units
 from ..core.records import Record
 from ..judge.checks import Outcome, cpu_check, reserve_of
-from ..judge.checks.accelerator_share import without_kernels
+from ..judge.checks.accelerator_kernels import without_kernels
 from ..judge.placement.devices import free_bytes, is_large, room_of
 from ..judge.placement.shared_memory import shared_limits
 from ..judge.record import Question

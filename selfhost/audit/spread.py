@@ -17,18 +17,16 @@ from ..core.errors import Problem, SelfhostError, WorkloadError
 from ..core.records import Record
 from ..core.spelling import canonical
 from ..core.workload import Workload
+from ..judge.placement.on_devices import terms_of
 from ..judge.question import ask
 from ..judge.record import Question, Route, exit_code
 from ..machine.record import Machine
-from ..needs.records import MemoryNeed, Term
-from .givers import FREE_DISK, Giver, Givers, LeftOut
+from ..needs import needs_on
+from ..needs.records import Device, Split, Term
+from .givers import FREE_DISK, Giver, Givers, LeftOut, givers_of
 from .groups import listed
 from .shares import Room, Share, Sizes, equal_stages, rounded_layers, whole_layers
 
-# what grows with the layers that a device takes; the rest lies whole on each
-_BY_LAYER = ("weights", "repacked_weights", "kv_cache", "recurrent_state", "adapter")
-# loaded once, on the first machine
-_ONCE = ("projector", "draft_", "mtp_")
 # Layers differ: mixed quantizations give the first and last of them more bits, and some models mix
 # kinds of layers. Four of the sixteen of OLMo 2 1B in Q4_K_M weigh 6.4 % more than the average
 # (llama.cpp of llama-cpp-python 0.3.36, three RPC servers); DeepSeek's mixtures, 5 % more.
@@ -173,14 +171,6 @@ def _refuse(model: ModelSpec, why_not: str | None) -> None:
         raise WorkloadError([Problem(file="--spread", message=message, remedy=remedy)])
 
 
-def _apart(terms: Iterable[Term]) -> tuple[list[Term], list[Term]]:
-    """The terms that grow with the layers of a device, and the others."""
-    kinds: tuple[list[Term], list[Term]] = ([], [])
-    for term in terms:
-        kinds[term.name not in _BY_LAYER].append(term)
-    return kinds
-
-
 def _bytes_of(terms: Iterable[Term]) -> int:
     """The most that they take."""
     return sum(term.high_bytes for term in terms)
@@ -255,48 +245,41 @@ class _Search:
 
     def _sizes(self, rooms: Sequence[Room]) -> Sizes | None:
         """What is shared out; None where the program cannot cut it so."""
-        architecture, memory = self._question.spec.architecture, self._memory
-        if architecture is None or memory is None:
+        architecture = self._question.spec.architecture
+        if architecture is None or self._memory is None:
             return None
         if self._engine.share == "stages":
-            return self._sizes_of_stages(architecture, memory, rooms)
-        terms = [term.on_device or term for term in memory.terms]
-        layers, others = _apart(terms)
-        offload = next((term.offload for term in terms if term.offload is not None), None)
-        # of what is offloaded a part is the output's and the table's
-        shared = _bytes_of(layers)
-        shared += sum(each.offload.layer_bytes - each.bytes for each in layers if each.offload)
-        once = _bytes_of(each for each in others if each.name.startswith(_ONCE))
-        program = _bytes_of(each for each in others if each.is_program)
+            return self._sizes_of_stages(architecture, rooms)
+        terms = terms_of(needs_on(self._needs, Device()))
+        layers = [term for term in terms if term.split is Split.LAYERS]
+        output = sum(term.output_bytes for term in layers)
         return Sizes(
             layers=architecture.layers,
-            layer_bytes=_layer_bytes(shared, architecture.layers, len(rooms)),
-            device_bytes=_bytes_of(others) - once - program,
-            program_bytes=program,
-            output_bytes=once + (offload.output_bytes if offload else 0),
-            table_bytes=offload.table_bytes if offload else 0,
+            layer_bytes=_layer_bytes(_bytes_of(layers) - output, architecture.layers, len(rooms)),
+            device_bytes=_bytes_of(term for term in terms if term.split is Split.EACH),
+            program_bytes=_bytes_of(term for term in terms if term.is_program),
+            output_bytes=_bytes_of(term for term in terms if term.split is Split.FIRST) + output,
+            table_bytes=_bytes_of(term for term in terms if term.split is Split.HOST),
         )
 
-    def _sizes_of_stages(
-        self, architecture: Architecture, memory: MemoryNeed, rooms: Sequence[Room]
-    ) -> Sizes | None:
+    def _sizes_of_stages(self, architecture: Architecture, rooms: Sequence[Room]) -> Sizes | None:
         """Of one device; None where the weights do not come in so many parts."""
         devices = len(rooms[0].devices)
         if devices > 1 and devices not in self._needs.tensor_parallel:
             return None
-        terms = memory.terms
-        if any(self.givers.has_large_card(room.name, devices) for room in rooms):
-            terms = tuple(term.on_large or term for term in terms)
+        is_large = any(self.givers.has_large_card(room.name, devices) for room in rooms)
+        there = needs_on(self._needs, Device(devices=devices, is_large=is_large))
+        terms = [term for term in terms_of(there) if term.where != "host"]
         values = (architecture.vocabulary or 0) * architecture.embedding_length
         table = ceil(values * _HALF_BYTES / devices)
         stored = table if architecture.tied_embeddings else 2 * table
-        layers, others = _apart(term.on_one_of(devices) for term in terms)
+        layers = [term for term in terms if term.split is Split.LAYERS]
         shared = max(0, _bytes_of(layers) - stored)
         return Sizes(
             layers=architecture.layers,
             layer_bytes=_layer_bytes(shared, architecture.layers, len(rooms)),
-            device_bytes=_bytes_of(others),
-            program_bytes=sum(term.beside.high_bytes for term in terms if term.beside),
+            device_bytes=_bytes_of(terms) - _bytes_of(layers),
+            program_bytes=_bytes_of(term for term in terms_of(there) if term.where == "host"),
             output_bytes=0 if architecture.tied_embeddings and len(rooms) == 1 else table,
             table_bytes=table,
         )

@@ -13,6 +13,7 @@ from ..needs.quantization import cache_type_bytes
 from ..needs.records import GATHERED, Needs
 from . import checks as check
 from .checks import Finding, Outcome
+from .checks.words import phrase
 from .pace.pacing import faster_there, pace_and_finding
 from .pace.speed import Speed
 from .placement.devices import emptied, index_of, reaches, runs_on, uses_gpus
@@ -22,7 +23,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..catalogue.runtime import CacheRule
-    from .checks.accelerator_share import Training
+    from .checks.accelerator import Training
     from .placement import Spreading
 
 
@@ -63,8 +64,10 @@ def judge(question: Question, machine: Machine) -> Judged:
 
 
 def to_come(question: Question, needs: Needs) -> Needs:
-    """The needs with what still has to be downloaded, where some of the files are here."""
-    missing = question.missing_bytes
+    """The needs as they are told: with what still has to be downloaded, where some of the files are
+    here, and without what they were counted from.
+    """
+    needs, missing = needs.replace(inputs=None), question.missing_bytes
     if missing is None:
         return needs
     return needs.replace(download_bytes=missing, download_range=None)
@@ -270,11 +273,10 @@ def _or_in_ram(
     """
     for layout in others:
         if layout.needs.placement == "host" and layout.surely_fits:
-            from .checks.accelerator_share import or_in_ram
-
             pace = pace_and_finding(question, layout.needs, machine)[0]
             work = pace.work if pace is not None else None
-            return or_in_ram(close, "" if work is None else units.work_cell(work.likely, TRAINED))
+            shown = "" if work is None else units.work_cell(work.likely, TRAINED)
+            return close.replace(reason=f"{close.reason} {phrase('in-ram', pace=shown)}")
     return close
 
 
@@ -289,11 +291,20 @@ def _once_idle(
         if is_not_now and layout.needs.placement == "accelerator" and not layout.fails:
             decode, is_faster = faster_there(question, layout.needs, chosen.needs, machine)
             if is_faster:
-                from .checks.accelerator_share import once_idle
-
                 pace = (decode.low, decode.high) if decode else None
-                return once_idle(chosen.accelerator, layout.accelerator, pace)
+                return _with_idle(chosen.accelerator, layout.accelerator, pace)
     return chosen.accelerator
+
+
+def _with_idle(chosen: Finding, idle: Finding, pace: tuple[float, float] | None) -> Finding:
+    """The accelerator's finding of what is judged, with that of the same accelerator once others
+    have left it, and its pace there.
+    """
+    runs_in_ram = chosen.outcome is Outcome.PASS
+    reason = idle.reason + phrase("once-idle", pace=pace, in_ram=runs_in_ram)
+    if runs_in_ram:
+        return idle.replace(reason=reason)
+    return chosen.replace(reason=f"{chosen.reason} {reason}", remedy=idle.remedy)
 
 
 # ---------------------------------------------------------------- every layout
@@ -450,8 +461,8 @@ def _is_kept_by_all(rule: CacheRule | None, machine: Machine) -> bool:
 def _training(question: Question, needs: Needs, machine: Machine) -> Training:
     """What else is known of a training, wherever it lies."""
     from ..needs.training import gathered, how_to_offload, which_holds_less, why_not_shared_out
-    from .checks.accelerator_share import Training
-    from .placement.sharded import devices_for_parts
+    from .checks.accelerator import Training
+    from .placement.on_devices import devices_for_parts
 
     alone = why_not_shared_out(question.workload)
     devices = devices_for_parts(needs, machine)

@@ -20,7 +20,8 @@ from ..needs.records import MemoryNeed, Needs, Term
 from . import checks as check
 from .checks import CHECKS, Finding, Outcome
 from .judging import files_in_memory, judge, without_others
-from .placement.devices import term_on
+from .placement.devices import Place, index_of
+from .placement.on_devices import in_parts, terms_of
 from .record import Judged, Question
 
 # findings that are made of the sums; the others are the worst of the members'
@@ -84,7 +85,7 @@ def _placed(
     left = machine
     for index in order:
         judged = judge(questions[index], left)
-        judged = judged.replace(needs=_on_whole_devices(judged.needs, machine))
+        judged = _on_whole_devices(judged, questions[index], machine)
         placed[index] = judged
         left = _left_by(judged.needs, left)
     return tuple(placed[index] for index in range(len(questions)))
@@ -133,24 +134,18 @@ def _by_place(terms: Iterable[Term]) -> Mapping[str, int]:
     return sizes
 
 
-def _on_whole_devices(needs: Needs | None, machine: Machine) -> Needs | None:
-    """The needs with each term as a large device has it, though others had taken part of the
+def _on_whole_devices(judged: Judged, question: Question, machine: Machine) -> Judged:
+    """It with each term of its needs as a large device has it, though others had taken part of the
     device when it was placed.
     """
-    if needs is None or needs.memory is None:
-        return needs
-    devices = {
-        f"accelerator:{index}": device for index, device in enumerate(machine.accelerators or ())
-    }
-    number = len(_by_place(needs.memory.terms))
-    terms = []
-    for term in needs.memory.terms:
-        device = devices.get(term.where)
-        own = term if device is None else term_on(term, device)
-        if own is not term:
-            term = own.on_one_of(number).replace(where=term.where, beside=None)
-        terms.append(term)
-    return needs.replace(memory=needs.memory.replace(terms=tuple(terms)))
+    needs, whole, program = judged.needs, question.needs, question.runtime
+    if needs is None or whole is None or program is None or needs.placement != "accelerator":
+        return judged
+    if program.reserves_by_device or not program.account.divides_layers:
+        return judged
+    group = [Place(index=index_of(where), room_bytes=None) for where in _by_place(terms_of(needs))]
+    placed = in_parts(whole, group, machine.accelerators or (), is_lean=needs.is_lean)
+    return judged.replace(needs=needs.replace(memory=placed.memory))
 
 
 # ------------------------------------------------------------------ the sums

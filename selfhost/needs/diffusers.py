@@ -9,7 +9,7 @@ from ..core.records import Unread
 from .kept import overhead
 from .packed import DTYPES
 from .parts import Asked, Parts, Subject, components_type, published, stated_size, term, times
-from .records import How, Offloaded, SizedWeights, Term, taken_off
+from .records import Device, How, Offloaded, SizedWeights, Term, taken_off
 
 _SHARD_BYTES = 10_000_000_000
 _SOURCE = "measured: diffusers 0.42.1 and torch 2.13.0 on a CPU, tests/truth/diffusers.json"
@@ -167,10 +167,10 @@ def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
         return Parts(
             files=files,
             unknown=(_STATED_WHOLE,),
-            offloaded=_offloaded_as_stated(subject, workload, overhead(runtime)),
+            offloaded=_offloaded_as_stated(subject, workload, overhead(runtime, on_gpu=True)),
         )
     decoder = _decoder(subject, workload)
-    program = overhead(runtime)
+    program = overhead(runtime, on_gpu=workload.device is not None)
     stored = subject.spec.components_dtype or "float32"
     # converted one component after the other: the pages of the largest one's file lie beside all
     # copies until it is done, and may go
@@ -184,7 +184,7 @@ def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
         terms=(_weights(subject, workload), decoder, program),
         evictable_bytes=max(0, mapped - decoder.bytes),
         largest_file_bytes=min(files.bytes, _SHARD_BYTES),
-        offloaded=_offloaded(subject, workload, decoder, program),
+        offloaded=_offloaded(subject, workload, overhead(runtime, on_gpu=True)),
     )
 
 
@@ -193,7 +193,7 @@ def _host(sizes: Mapping[str, int], program: Term) -> tuple[Term, Term]:
     line = " + ".join(f"{size:,} {name}" for name, size in sizes.items())
     source = "parameters of the components"
     weights = term("weights", sum(sizes.values()), How.COMPUTED, source, line)
-    return weights, program.on_device or program
+    return weights, program
 
 
 def _sizes(components: Mapping[str, int], denoiser_bytes: float) -> dict[str, int]:
@@ -276,6 +276,8 @@ def _weights(subject: Subject, workload: Asked) -> Term:
     )
     if not numbers:
         return device.replace(source=_SOURCE)
+    if workload.device is not None:
+        return device
     unread = int(numbers * bits / 8)
     # each row may lie across one more page of 4 KiB, and 2 MiB around it come in at once
     read = sum(tokens * (int(length * bits / 8) + 4096) + (2 << 20) for _, length, tokens in tables)
@@ -283,7 +285,7 @@ def _weights(subject: Subject, workload: Asked) -> Term:
     line += f"; those are the image encoder and tables of tokens, all but {read:,} bytes of rows"
     return term(
         "weights", size - unread, How.COMPUTED, _SOURCE, line, high=min(size, size - unread + read)
-    ).replace(on_device=device)
+    )
 
 
 def _quantized_weights(components: Mapping[str, int], quantization: str) -> Term:
@@ -310,9 +312,7 @@ def _quantized_weights(components: Mapping[str, int], quantization: str) -> Term
     return term("weights", size, How.COMPUTED, _QUANTIZED_SOURCE, line, low=low, high=high)
 
 
-def _offloaded(
-    subject: Subject, workload: Asked, decoder: Term, program: Term
-) -> tuple[Offloaded, ...]:
+def _offloaded(subject: Subject, workload: Asked, program: Term) -> tuple[Offloaded, ...]:
     """A component at a time on the accelerator, then a layer at a time; the weights in RAM.
 
     bitsandbytes puts all that it quantizes on the accelerator while it loads, so that only the
@@ -327,7 +327,7 @@ def _offloaded(
     sizes = _sizes(components, _QUANTIZED[quantization] if is_packed else 2)
     host = _host(sizes, program)
     pixels = (subject.spec.native_pixels or _SIDES[0]) ** 2 * workload.parallel
-    decoding = decoder.on_device or decoder
+    decoding = _decoder(subject, workload.replace(device=Device()))
     beside = dict.fromkeys(sizes, _ENCODING)
     beside["vae"] = decoding.low_bytes, decoding.bytes, decoding.high_bytes
     for name, measured in (("transformer", _DENOISING), ("unet", _DENOISING_BY_CONVOLUTIONS)):
@@ -410,21 +410,21 @@ def _decoder(subject: Subject, workload: Asked) -> Term:
             low=least * int(bare) * width // 2,
             high=2 * high,
         )
-        return guessed.replace(on_device=_reserved(subject, guessed, pixels, most))
+        return _reserved(subject, guessed, pixels, most) if workload.device else guessed
     line += "; the image decoder holds more than the denoiser and the text encoders do"
     # what oneDNN copies is among it, and was in every run: within 1 % of PyTorch's own count
     decoding = term(
         "activations", size, How.COMPUTED, _SOURCE, line, low=size - size // 50, high=high
     )
-    return decoding.replace(on_device=_reserved(subject, decoding, pixels, most))
+    return _reserved(subject, decoding, pixels, most) if workload.device else decoding
 
 
-def _reserved(subject: Subject, decoding: Term, pixels: int, most: int) -> Term | None:
+def _reserved(subject: Subject, decoding: Term, pixels: int, most: int) -> Term:
     """What PyTorch reserves on a GPU, where the denoiser is a transformer: there it was measured.
-    None where it is one of convolutions. `most` pixels make the high end.
+    As in RAM where it is one of convolutions. `most` pixels make the high end.
     """
     if "transformer" not in subject.spec.components:
-        return None
+        return decoding
     likely = pixels * _RESERVED_LIKELY_BYTES // _RESERVED_PIXELS
     high = max(decoding.high_bytes, most * _RESERVED_BYTES // _RESERVED_PIXELS)
     line = f"{pixels:,} pixels × {_RESERVED_LIKELY_BYTES / _RESERVED_PIXELS:.12g} bytes"

@@ -28,7 +28,19 @@ from .llamacpp.cache_terms import PLAIN_CACHE_TYPES, why_cache_refused
 from .llamacpp.weights import recipe_of_mix
 from .parts import Asked, Companions, Encoder, Parts, Subject, cpu_of, is_cast, name_of, parts_of
 from .quantization import GGUF_QUANTIZATIONS, Stored, canonical_gguf, typed_earlier
-from .records import CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term, middle_of
+from .records import (
+    ACCELERATOR,
+    CpuNeed,
+    Device,
+    How,
+    Inputs,
+    MemoryNeed,
+    Needs,
+    SizedWeights,
+    Split,
+    Term,
+    middle_of,
+)
 from .tensors import ArchitectureRow, checkpoint_tensors, count, idle, row_of, trained_tokens
 
 TYPE_CHECKING = False
@@ -56,13 +68,50 @@ def needs_of(
     size that is not known is None and has its reason in `unknown`: `download_bytes`, or `memory.…`
     for the part that is missing.
     """
+    inputs = Inputs(
+        spec=spec,
+        runtime=runtime,
+        workload=workload,
+        architectures=architectures,
+        instruction_sets=instruction_sets,
+        companions=companions,
+    )
+    return _counted(inputs).replace(inputs=inputs)
+
+
+def needs_on(needs: Needs, device: Device) -> Needs:
+    """The same needs, of known memory, where accelerators hold the model: what each of them holds,
+    in the place ACCELERATOR, and what stays in RAM.
+    """
+    assert needs.memory is not None
+    terms, inputs, devices = needs.memory.terms, needs.inputs, device.devices
+    if inputs is None:
+        # nothing says more of it than its terms
+        from .vllm import on_each
+
+        shares = {Split.LAYERS: 1 / devices}
+        terms = tuple([on_each(each, devices, shares.get(each.split, 1.0)) for each in terms])
+    else:
+        account = inputs.runtime.account if inputs.runtime is not None else None
+        divides = account is not None and account.divides_layers
+        memory = _counted(inputs.replace(device=device if divides else Device())).memory
+        assert memory is not None
+        terms = memory.terms
+    there = (each if each.stays_in_ram else each.replace(where=ACCELERATOR) for each in terms)
+    memory = MemoryNeed(terms=tuple(there))
+    return needs.replace(placement="accelerator", memory=memory, is_lean=device.is_lean)
+
+
+def _counted(inputs: Inputs) -> Needs:
+    spec, runtime, workload = inputs.spec, inputs.runtime, inputs.workload
+    architectures, companions = inputs.architectures, inputs.companions
     cpu = _cpu(spec, runtime)
     if spec.closed:
         return _nothing(cpu, "the weights were never published", "use an API")
     if workload.task == "finetune":
-        return _of_training(spec, runtime, workload, architectures, cpu)
+        return _of_training(inputs, cpu)
     if spec.needs is not None and spec.needs.model_class is not None:
-        return _of_class(spec, runtime, workload, architectures, cpu)
+        return _of_class(inputs, cpu)
     if runtime is None or not _describes(spec):
         why = (
             spec.unknown.get("architecture")
@@ -76,7 +125,9 @@ def needs_of(
     quantization = workload.quantization or usual_quantization
     subject = _subject(spec, architectures, format, runtime)
     wanted = _asked(spec, workload, quantization, companions or Companions(), subject.row)
-    wanted = wanted.replace(instruction_sets=instruction_sets)
+    wanted = wanted.replace(
+        instruction_sets=inputs.instruction_sets, device=_relevant(inputs.device, runtime)
+    )
     alone = subject.replace(text_alone=takes_text_alone(spec, runtime))
     parts = _parts(alone, runtime, format, wanted)
     if companions is not None:
@@ -84,13 +135,15 @@ def needs_of(
     return _needs_of_parts(spec, cpu, parts, workload)
 
 
-def _of_training(
-    spec: ModelSpec,
-    runtime: RuntimeSpec | None,
-    workload: Workload,
-    architectures: Mapping[str, Any],
-    cpu: CpuNeed,
-) -> Needs:
+def _relevant(device: Device | None, runtime: RuntimeSpec) -> Device | None:
+    """The device as far as the account of the runtime depends on it."""
+    if device is None or runtime.reserves_by_device:
+        return device
+    return device.replace(total_bytes=None, free_bytes=None, room_bytes=None)
+
+
+def _of_training(inputs: Inputs, cpu: CpuNeed) -> Needs:
+    spec, runtime, workload = inputs.spec, inputs.runtime, inputs.workload
     if runtime is None:
         return _nothing(
             cpu,
@@ -106,7 +159,8 @@ def _of_training(
         )
     from .training import finetune_needs
 
-    return finetune_needs(spec, runtime, workload, architectures)
+    on_gpu = inputs.device is not None
+    return finetune_needs(spec, runtime, workload, inputs.architectures, on_gpu=on_gpu)
 
 
 def _needs_of_parts(spec: ModelSpec, cpu: CpuNeed, parts: Parts, workload: Workload) -> Needs:
@@ -644,23 +698,19 @@ def _cpu(spec: ModelSpec, runtime: RuntimeSpec | None) -> CpuNeed:
     return cpu_of(runtime)
 
 
-def _of_class(
-    spec: ModelSpec,
-    runtime: RuntimeSpec | None,
-    workload: Workload,
-    architectures: Mapping[str, Any],
-    cpu: CpuNeed,
-) -> Needs:
+def _of_class(inputs: Inputs, cpu: CpuNeed) -> Needs:
     """What the class of the model takes, by the row that its spec names."""
     from . import model_classes
 
-    stated = spec.needs
+    spec, runtime, architectures = inputs.spec, inputs.runtime, inputs.architectures
+    workload, stated = inputs.workload, spec.needs
     name = stated.model_class if stated is not None and stated.model_class is not None else ""
     model_class = model_classes.class_of(name, architectures)
     if stated is None or runtime is None or model_class is None:
         why = "no program is known to run it" if model_class else f'no class is called "{name}"'
         return _nothing(cpu, why, "state low_bytes and high_bytes under [needs] in a spec")
     wanted = _asked(spec, workload, stated.dtype or "float32", Companions(), None)
+    wanted = wanted.replace(device=inputs.device)
     terms = model_classes.terms(spec, model_class, runtime, wanted)
     if isinstance(terms, Unread):
         return _stated_with_size(spec, cpu, None, None, [terms])
@@ -692,6 +742,7 @@ def _stated(
         line = f"{high:,} bytes as stated" if low == high else f"{middle_of(low, high)} as stated"
         whole = Term(
             name="weights",
+            split=Split.LAYERS,
             bytes=(low + high) // 2,
             low_bytes=low,
             high_bytes=high,

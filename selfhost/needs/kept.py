@@ -306,30 +306,26 @@ def _kept(
     return min(tokens, -(-window // step) * step), tokens
 
 
-def overhead(runtime: RuntimeSpec) -> Term:
-    """The program itself."""
+def overhead(runtime: RuntimeSpec, *, on_gpu: bool = False) -> Term:
+    """The program itself in RAM; `on_gpu`: beside a GPU that holds the model."""
     low, high = runtime.overhead_low_bytes, runtime.overhead_high_bytes
     how = How(runtime.overhead_how) if runtime.overhead_how in tuple(How) else How.ASSUMED
     source, line = runtime.overhead_source or runtime.name, middle_of(low, high)
-    program = term("runtime", (low + high) // 2, how, source, line, low=low, high=high)
-    if how is not How.MEASURED:
-        return program
+    if not on_gpu or how is not How.MEASURED:
+        return term("runtime", (low + high) // 2, how, source, line, low=low, high=high)
     # measured with a build for CPUs; how much more the libraries of CUDA take was not
     source = f"assumed for a CUDA build, at most twice what a CPU's takes; {source}"
     line = f"{high:,} bytes; {low:,} to {2 * high:,}"
-    return program.replace(
-        on_device=term("runtime", high, How.ASSUMED, source, line, low=low, high=2 * high)
-    )
+    return term("runtime", high, How.ASSUMED, source, line, low=low, high=2 * high)
 
 
-def cpu_program(runtime: RuntimeSpec) -> Term:
+def cpu_program(runtime: RuntimeSpec, *, on_gpu: bool) -> Term:
     """The program of a build for CPUs where that was measured, else as for any device."""
-    whole = overhead(runtime)
     if not runtime.account.program_bytes:
-        return whole
+        return overhead(runtime, on_gpu=on_gpu)
+    if on_gpu:
+        return overhead(runtime)
     low, likely, high = runtime.account.program_bytes
     source = f"measured: {runtime.account.source}"
     line = f"{likely:,} bytes; {low:,} to {high:,}"
-    return term("runtime", likely, How.MEASURED, source, line, low=low, high=high).replace(
-        on_device=whole
-    )
+    return term("runtime", likely, How.MEASURED, source, line, low=low, high=high)

@@ -82,7 +82,11 @@ def terms(
         f"{total:,} parameters × {width} bytes",
         low=int(total * width * (1 - model_class.unread_share)),
     )
-    return weights, _activations(model_class, weights.bytes, workload), cpu_program(runtime)
+    return (
+        weights,
+        _activations(model_class, weights.bytes, workload),
+        cpu_program(runtime, on_gpu=workload.device is not None),
+    )
 
 
 def _activations(model_class: ModelClass, weights_bytes: int, workload: Asked) -> Term:
@@ -103,15 +107,12 @@ def _activations(model_class: ModelClass, weights_bytes: int, workload: Asked) -
         line = _line_of_request(model_class, weights_bytes, units, workload.parallel)
     request = f"{units:,} seconds of sound" if hears else model_class.request
     line += f"; for {request}; {low:,} to {high:,}"
-    measured = term(
-        "activations", likely, How.MEASURED, model_class.source, line, low=low, high=high
-    )
-    # nothing of it was measured on a GPU, whose kernels hold less or more
-    source = f"as measured on a CPU; a GPU was not: {model_class.source}"
-    low, high = low // 2, 2 * high
-    return measured.replace(
-        on_device=term("activations", likely, How.ASSUMED, source, line, low=low, high=high)
-    )
+    how, source = How.MEASURED, model_class.source
+    if workload.device is not None:
+        # nothing of it was measured on a GPU, whose kernels hold less or more
+        how, source = How.ASSUMED, f"as measured on a CPU; a GPU was not: {source}"
+        low, high = low // 2, 2 * high
+    return term("activations", likely, how, source, line, low=low, high=high)
 
 
 def _line_of_request(model_class: ModelClass, weights_bytes: int, units: int, parallel: int) -> str:

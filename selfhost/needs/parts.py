@@ -8,7 +8,7 @@ from ..catalogue.quantization_names import PLAIN_DTYPES
 from ..catalogue.runtime import ModelParts, RuntimeSpec
 from ..catalogue.spec import Architecture, ModelSpec, PublishedFiles
 from ..core.records import Record, Unread
-from .records import CpuNeed, How, Offloaded, SizedWeights, Term
+from .records import CpuNeed, Device, How, Offloaded, SizedWeights, Term, split_of
 from .tensors import ArchitectureRow
 
 PLAIN_PICTURE_PIXELS = 1008
@@ -109,7 +109,8 @@ class Companions(Record):
 class Asked(Record):
     """The workload in the terms of this package. `context_tokens` is per sequence.
 
-    `instruction_sets` of the machine, None where they are not known.
+    `instruction_sets` of the machine, None where they are not known. `device` holds the model;
+    None: the RAM.
     """
 
     quantization: str
@@ -120,6 +121,7 @@ class Asked(Record):
     audio_seconds: int | None = None
     companions: Companions = Companions()
     instruction_sets: tuple[str, ...] | None = None
+    device: Device | None = None
 
 
 class Parts(Record):
@@ -146,9 +148,10 @@ def term(
     low: int | None = None,
     high: int | None = None,
 ) -> Term:
-    """A term in RAM; exact unless a range is given."""
+    """A term; exact unless a range is given."""
     return Term(
         name=name,
+        split=split_of(name),
         bytes=size,
         low_bytes=size if low is None else min(low, size),
         high_bytes=size if high is None else max(high, size),

@@ -44,7 +44,7 @@ def parts(subject: Subject, runtime: RuntimeSpec, format: str, workload: Asked) 
     file_parts = _known_files(download_of(subject.spec, files))
     if architecture is None or not (architecture.attention or architecture.recurrent):
         return file_parts.replace(
-            terms=(weights, overhead(runtime)),
+            terms=(weights, overhead(runtime, on_gpu=workload.device is not None)),
             unknown=(*file_parts.unknown, unread_cache(subject.spec)),
         )
     row = subject.row or ArchitectureRow(name=architecture.row)
@@ -131,11 +131,12 @@ def _terms_beside(
 ) -> list[Term]:
     terms = [*kept_terms(architecture, row, runtime, workload)]
     if runtime.reserves_by_device:
-        from . import sglang
+        from . import sglang, vllm
 
         encoders = 0 if subject.text_alone else subject.spec.parameters.encoders or 0
-        left = sglang.work(architecture, workload.parallel, encoders)
-        return [*terms, left, sglang.program(overhead(runtime))]
+        device = workload.device
+        left = sglang.work(architecture, workload.parallel, encoders, device)
+        return [*terms, left, *vllm.on_devices(sglang.program(device), runtime, device)]
     if runtime.account.divides_layers:
         from . import vllm
 
@@ -143,7 +144,7 @@ def _terms_beside(
     return [
         *terms,
         activations(subject, architecture, row, runtime, workload),
-        _program(subject, architecture, runtime),
+        _program(subject, architecture, runtime, on_gpu=workload.device is not None),
     ]
 
 
@@ -275,7 +276,8 @@ def _as_mapped(
     is_own = quantization == name_of(architecture)
     if is_own and types and types <= {*account.widened, *account.widened_always}:
         is_counted = subject.row is not None and subject.whole
-        widened = _widened(subject, architecture, row, weights, runtime)
+        on_gpu = workload.device is not None
+        widened = _widened(subject, architecture, row, weights, runtime, on_gpu=on_gpu)
         return widened if is_counted else (weights, 0)
     if stored != loaded:
         # the mapped files and the weights made of them are resident together while it loads
@@ -306,6 +308,8 @@ def _read_by_rows(
     """Mapped weights of which a text reads rows of the table of tokens, unless that is the output
     matrix too; encoders come in with the first picture.
     """
+    if workload.device is not None:
+        return weights, 0
     encoders = subject.spec.parameters.encoders or 0
     tokens = workload.context_tokens * workload.parallel
     is_multiplied = architecture.tied_embeddings and not row.encoder
@@ -325,7 +329,6 @@ def _read_by_rows(
         high_bytes=weights.high_bytes - evictable,
         how=How.COMPUTED,
         arithmetic=taken_off(line, unread, "of tokens that no text reads") if unread else line,
-        on_device=weights,
     )
     return mapped, evictable
 
@@ -336,6 +339,8 @@ def _widened(
     row: ArchitectureRow,
     files: Term,
     runtime: RuntimeSpec,
+    *,
+    on_gpu: bool,
 ) -> tuple[Term, int]:
     """Two bytes for each parameter; on a device as in the files where a kernel takes them. The
     narrow weights in mapped files may go.
@@ -350,13 +355,13 @@ def _widened(
     plain = stored_types(architecture, row).get(architecture.dtype or "bfloat16", 0.0)
     narrow_bytes = max(0, int(files.bytes - (plain + 2 * encoders)))
     types = {architecture.matrix_dtype, architecture.expert_dtype} - {None}
-    if types <= set(runtime.account.widened_always):
+    if not on_gpu or types <= set(runtime.account.widened_always):
         return widened, narrow_bytes
     device = files.replace(
         high_bytes=max(files.high_bytes, widened.high_bytes),
         arithmetic=f"{files.arithmetic}; up to {line}",
     )
-    return widened.replace(on_device=device), narrow_bytes
+    return device, narrow_bytes
 
 
 # ------------------------------------------------------------------ what a prompt takes
@@ -412,16 +417,13 @@ def activations(
         low=low + mixture[0],
         high=high + mixture[2],
     )
-    if account.fused_heads or not scores:
+    if workload.device is None or account.fused_heads or not scores:
         return whole
     # kernels of GPUs store no scores of any heads, or may do so
     line = f"{size - scores + logits:,} bytes; up to {high:,} where scores are stored"
     low = int(account.low_share * (size - scores)) + logits
-    return whole.replace(
-        on_device=term(
-            "activations", size - scores + logits, How.ASSUMED, source, line, low=low, high=high
-        )
-    )
+    likely = size - scores + logits
+    return term("activations", likely, How.ASSUMED, source, line, low=low, high=high)
 
 
 def _mixture_bytes(architecture: Architecture, account: Account) -> tuple[int, ...]:
@@ -508,18 +510,23 @@ def _speech(architecture: Architecture, runtime: RuntimeSpec, workload: Asked, w
     )
 
 
-def _program(subject: Subject, architecture: Architecture, runtime: RuntimeSpec) -> Term:
+def _program(
+    subject: Subject, architecture: Architecture, runtime: RuntimeSpec, *, on_gpu: bool
+) -> Term:
     """The program with its tokenizer; of a config.json alone one may be there or not."""
-    program, tokens = cpu_program(runtime), architecture.vocabulary or 0
+    program, tokens = cpu_program(runtime, on_gpu=on_gpu), architecture.vocabulary or 0
     comes = subject.spec.tokenizer
     if comes is False or not tokens or architecture.audio is not None:
         return program
     low, likely, high = (each * tokens for each in runtime.account.token_bytes)
     if not high:
         return program
+    if on_gpu and runtime.account.program_bytes:
+        # among what a build for GPUs takes
+        return program.replace(high_bytes=program.high_bytes + high)
     if comes is None:
         low = likely = 0
-    with_tokens = program.replace(
+    return program.replace(
         bytes=program.bytes + likely,
         low_bytes=program.low_bytes + low,
         high_bytes=program.high_bytes + high,
@@ -527,7 +534,3 @@ def _program(subject: Subject, architecture: Architecture, runtime: RuntimeSpec)
             program.arithmetic, f"{likely:,} bytes of a tokenizer; that takes up to {high:,}"
         ),
     )
-    device = program.on_device
-    if device is None:
-        return with_tokens
-    return with_tokens.replace(on_device=device.replace(high_bytes=device.high_bytes + high))

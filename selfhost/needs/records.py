@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import cached_property
-from math import ceil
 
 from ..core.records import Record, Unread
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    pass
+    from typing import Any
+
+    from ..catalogue.spec import ModelSpec, RuntimeSpec
+    from ..core.workload import Workload
+    from .parts import Companions
 
 
 class How(StrEnum):
@@ -61,65 +64,68 @@ def share_of(share: str, line: str) -> str:
     return f"{share} × {counted}{mark}{remark}"
 
 
-def _left(cut: tuple[tuple[float, int], ...], devices: int) -> float:
-    """The share of a term that each of several devices holds."""
-    return 1.0 - sum(
-        share - share / (min(devices, most) if most else devices) for share, most in cut
-    )
+class Split(StrEnum):
+    """How a term is shared out where accelerators hold the model."""
+
+    HOST = "host only"
+    PROGRAM = "host, and each device of a program that runs on devices alone"
+    LAYERS = "by layer"
+    FIRST = "whole on the first"
+    EACH = "whole on each"
 
 
-def _whole(size: float) -> int:
-    """Rounded up to whole bytes; an error of a thousandth of a byte, as of floats, adds none."""
-    return ceil(round(size, 3))
+_SPLITS = {
+    "weights": Split.LAYERS,
+    "repacked_weights": Split.LAYERS,
+    "kv_cache": Split.LAYERS,
+    "recurrent_state": Split.LAYERS,
+    "adapter": Split.LAYERS,
+    "embeddings": Split.HOST,
+    "runtime": Split.PROGRAM,
+    "projector": Split.FIRST,
+    "projector_compute": Split.FIRST,
+    "mtp_weights": Split.FIRST,
+    "mtp_kv_cache": Split.FIRST,
+    "mtp_compute": Split.FIRST,
+}
 
 
-class Offload(Record):
-    """Weights once a device takes layers of llama.cpp. A tied token table is in the last two: RAM
-    and device each have it.
+def split_of(name: str) -> Split:
+    """How a term of that name is shared out unless its account says otherwise."""
+    return _SPLITS.get(name, Split.EACH)
 
-    `layer_bytes` are shared out by layer, `output_bytes` go with the last layer, `table_bytes` stay
-    in RAM, looked up by rows.
+
+ACCELERATOR = "accelerator"
+"""The place of a term of which it is not said yet which accelerator holds it."""
+
+
+class Device(Record):
+    """Accelerators that are to hold a model, as far as what it takes depends on them: one of
+    `devices` alike that share it out in equal parts (tensor parallelism).
+
+    `is_large`: as `judge.placement.devices.is_large`. `is_lean`: the runtime is started with its
+    `lean_option`. The bytes in all, free, and that a program may take; None where not known.
     """
 
-    layer_bytes: int
-    output_bytes: int = 0
-    table_bytes: int = 0
-
-
-class Reserve(Record):
-    """What a program leaves free of a device of `device_bytes` or more, beside what it fills with
-    the rest: bytes, and a share of what then is left.
-    """
-
-    device_bytes: int
-    low_bytes: int
-    bytes: int
-    high_bytes: int
-    low_share: float = 0.0
-    share: float = 0.0
-    high_share: float = 0.0
+    devices: int = 1
+    is_large: bool = False
+    is_lean: bool = False
+    total_bytes: int | None = None
+    free_bytes: int | None = None
+    room_bytes: int | None = None
 
 
 class Term(Record):
-    """One part of the memory need. `low_bytes` and `high_bytes` enclose it; all three are equal
-    where it is exact.
+    """One part of the memory need where the model lies. `low_bytes` and `high_bytes` enclose it;
+    all three are equal where it is exact.
 
     `name`: weights, repacked_weights, embeddings (in RAM, of weights that a device holds),
     kv_cache, recurrent_state, compute, runtime, projector,
     activations, gradients, optimizer, gathered (of training shared out over devices), adapter,
     projector_compute; of a draft model the same with `draft_` in front, of a multi-token-prediction
-    block with `mtp_`. `arithmetic` is one line that a person can check with a calculator. `offload`
-    is None where all of it lies in one place, or shared out evenly. `cut`: which shares of it
-    tensor parallelism divides, each with the most parts it comes in (0: any number); the rest, and
-    all of it where nothing is said, is whole on every device. `on_device` is the term where the
-    model lies on an accelerator, for what a processor takes otherwise: parts of files that it maps
-    and never reads, weights that are larger in a layout of its own. `beside` is what of such a term
-    stays in RAM, and of a program that runs on devices alone what it takes of the RAM. `on_large`
-    is the term on a device of `devices.is_large`. `high_cut` is the cut of `high_bytes` where that
-    is another. `joined`: the least, likely and most that each of several devices holds of it more.
-    `lean` is the term where the runtime is started with its `lean_option`. `reserves`: what is left
-    free of a device in its place, the smallest devices first; the term is then that of one that
-    shares the RAM.
+    block with `mtp_`. `where`: host, accelerator:N, or ACCELERATOR. `arithmetic` is one line that a
+    person can check with a calculator. `output_bytes` of a term that is shared out by layer go with
+    the last layer.
     """
 
     name: str
@@ -127,23 +133,21 @@ class Term(Record):
     low_bytes: int
     high_bytes: int
     where: str = "host"
+    split: Split = Split.EACH
+    output_bytes: int = 0
     how: How
     source: str
     arithmetic: str
-    offload: Offload | None = None
-    cut: tuple[tuple[float, int], ...] = ()
-    high_cut: tuple[tuple[float, int], ...] | None = None
-    on_device: Term | None = None
-    beside: Term | None = None
-    on_large: Term | None = None
-    joined: tuple[int, int, int] = (0, 0, 0)
-    lean: Term | None = None
-    reserves: tuple[Reserve, ...] = ()
 
     @property
     def is_program(self) -> bool:
         """The program's own, in RAM wherever the rest lies."""
         return self.name in ("runtime", "draft_runtime")
+
+    @property
+    def stays_in_ram(self) -> bool:
+        """It lies in RAM wherever the rest does."""
+        return self.split in (Split.HOST, Split.PROGRAM)
 
     @property
     def may_be_mapped(self) -> bool:
@@ -163,21 +167,16 @@ class Term(Record):
         """Weights in a second layout, which llama.cpp leaves out with --no-repack."""
         return self.name in ("repacked_weights", "draft_repacked_weights")
 
-    def on_one_of(self, devices: int) -> Term:
-        """What each of several devices holds of it under tensor parallelism."""
-        if devices == 1:
-            return self
-        left = _left(self.cut, devices)
-        most_left = left if self.high_cut is None else _left(self.high_cut, devices)
-        least, likely, most = self.joined
-        sizes = {
-            "bytes": likely + _whole(self.bytes * left),
-            "low_bytes": least + _whole(self.low_bytes * left),
-            "high_bytes": most + _whole(self.high_bytes * most_left),
-        }
-        line = share_of(f"{left:.12g}", self.arithmetic) if self.cut else self.arithmetic
-        line = summed(line, f"{likely:,} bytes to talk to the others") if likely else line
-        return self.replace(arithmetic=f"{line}; on each of {devices} devices", **sizes)
+    def resized(self, size: int, arithmetic: str) -> Term:
+        """The term with another size; its range is as wide as before."""
+        change = size - self.bytes
+        return self.replace(
+            bytes=size,
+            low_bytes=max(0, self.low_bytes + change),
+            high_bytes=self.high_bytes + change,
+            output_bytes=0,
+            arithmetic=arithmetic,
+        )
 
 
 class SizedWeights(Record):
@@ -285,6 +284,20 @@ class Making(Record):
         return beside_bytes + self.download_range[0], beside_bytes + self.download_range[1]
 
 
+class Inputs(Record):
+    """What a need is counted from: the arguments of `needs_of`, with the device that holds the
+    model; None: the RAM.
+    """
+
+    spec: ModelSpec
+    runtime: RuntimeSpec | None
+    workload: Workload
+    architectures: Any
+    instruction_sets: tuple[str, ...] | None
+    companions: Companions | None
+    device: Device | None = None
+
+
 class Needs(Record):
     """What one model takes, itemised. A None has its reason in `unknown`.
 
@@ -297,7 +310,8 @@ class Needs(Record):
     `making`: what it takes to make the file, where no repository is known to have it; nothing of
     it is in the other sizes.
     `is_lean`: it counts with the runtime's `lean_option`. `known_terms`: those that are known of a
-    memory that is not in all its terms.
+    memory that is not in all its terms. `inputs`: what it was counted from, for other places
+    (`terms_on`); None of a sum, which lies as it is.
     """
 
     download_bytes: int | None
@@ -316,3 +330,4 @@ class Needs(Record):
     is_lean: bool = False
     making: Making | None = None
     unknown: tuple[Unread, ...] = ()
+    inputs: Inputs | None = None

@@ -113,7 +113,7 @@ def needs_of_parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> P
     alone = _alone(lines[sizes.index(largest)], largest)
     part = _segment(largest.likely)
     decoder = _with_decoder(parts, sizes, lines, decoding)
-    program = overhead(runtime)
+    program = overhead(runtime, on_gpu=workload.device is not None)
     host = (weights, program)
     return Parts(
         files=files,

@@ -14,7 +14,8 @@ from ..catalogue.spec import Architecture
 from ..core.records import Record
 from ..core.units import GIB, MIB, binary
 from .parts import term
-from .records import How, Reserve, Term
+from .records import Device, How, Term
+from .vllm import on_each
 
 _SOURCE = (
     "sglang 0.5.23, handle_gpu_memory_settings: the default of --mem-fraction-static;"
@@ -92,57 +93,70 @@ def _reserve(latent: bool, prompt_tokens: int, sequences: int, least_bytes: int)
     return int(size * MIB), f"{line} × {MIB:,} bytes"
 
 
-def work(architecture: Architecture, sequences: int, encoder_parameters: int) -> Term:
-    """What it leaves free for its work: more on a larger device, less where fewer `sequences` than
-    its largest graph holds are asked for (--max-running-requests). `encoder_parameters`: of what a
-    model sees and hears with, for which a share of the rest stays free, too.
+def _in_graph(kind: _Class, sequences: int) -> int:
+    """The sequences of the largest graph."""
+    return min(sequences, kind.graph_sequences) if sequences > 1 else kind.graph_sequences
+
+
+def work(
+    architecture: Architecture, sequences: int, encoder_parameters: int, device: Device | None
+) -> Term:
+    """What it leaves free for its work of what it may take of that device: more on a larger one,
+    less where fewer `sequences` than its largest graph holds are asked for
+    (--max-running-requests), and of one that others hold a part of the same share of what is free.
+    `encoder_parameters`: of what a model sees and hears with, for which a share of the rest stays
+    free, too.
     """
     latent = any(group.kind == "latent" for group in architecture.attention)
-    usual, lean = [], []
-    for each in _CLASSES:
-        number = each.graph_sequences
-        number = min(sequences, number) if sequences > 1 else number
-        usual.append(_reserve(latent, each.prompt_tokens, number, each.least_bytes))
-        lean.append(_reserve(latent, _LEAN_TOKENS, _LEAN_SEQUENCES, each.least_bytes))
+    total = device.total_bytes if device is not None else None
+    kind = _CLASSES[_OF_SHARED]
+    if total:
+        kind = [each for each in _CLASSES if each.least_bytes <= total][-1]
+    tokens, number = kind.prompt_tokens, _in_graph(kind, sequences)
+    if device is not None and device.is_lean:
+        tokens, number = _LEAN_TOKENS, _LEAN_SEQUENCES
+    size, line = _reserve(latent, tokens, number, kind.least_bytes)
     shares = [0.0, 0.0, 0.0]
     if encoder_parameters:
         for end, part in enumerate(_IN_LAYERS):
             factor = 1 - _SEEING_STEP * (part * encoder_parameters / _VIT_PARAMETERS - 1)
             shares[end] = 1 - _SEEING * max(_LEAST_FACTOR, min(_MOST_FACTOR, factor))
-    return _left(usual, shares).replace(lean=_left(lean, shares))
-
-
-def _left(sizes: list[tuple[int, str]], shares: list[float]) -> Term:
-    reserves = tuple(
-        Reserve(
-            device_bytes=each.least_bytes,
-            low_bytes=int(size * _EARLIER),
-            bytes=size,
-            high_bytes=size,
-            low_share=shares[0],
-            share=shares[1],
-            high_share=shares[2],
-        )
-        for each, (size, _) in zip(_CLASSES, sizes, strict=True)
-    )
-    listed = ", ".join(
-        f"{binary(each.bytes)} from {binary(each.device_bytes)} on" for each in reserves[1:]
-    )
-    usual_bytes, line = sizes[_OF_SHARED]
-    line = f"{line}; by the size of the device {binary(sizes[0][0])}, {listed}"
-    if any(shares):
-        line += f", and {shares[1]:.1%} of the rest for its encoder"
     how = How.ASSUMED if any(shares) else How.COMPUTED
-    least = reserves[0].low_bytes
-    return term("activations", usual_bytes, how, _SOURCE, line, low=least).replace(
-        reserves=reserves
+    sizes = (int(size * _EARLIER), size, size)
+    if device is not None and total and device.room_bytes is not None:
+        sizes, line = _left_over(device, total, sizes, shares)
+    else:
+        smallest = _CLASSES[0]
+        number = _in_graph(smallest, sequences)
+        least, _ = _reserve(latent, smallest.prompt_tokens, number, smallest.least_bytes)
+        sizes = int(least * _EARLIER), size, size
+        line += f"; on a device of {binary(kind.least_bytes)} or more, by its size"
+    low, likely, high = sizes
+    return term("activations", likely, how, _SOURCE, line, low=low, high=high)
+
+
+def _left_over(
+    device: Device, total: int, sizes: tuple[int, int, int], shares: list[float]
+) -> tuple[tuple[int, int, int], str]:
+    """What stays free of the room on a device of `total` bytes once weights and cache fill the
+    rest, least, likely and most, and the line of the likely figure.
+    """
+    room = device.room_bytes or 0
+    free = total if device.free_bytes is None else min(total, device.free_bytes)
+    low, likely, high = (
+        max(0, int(room - free * (1 - size / total) * (1 - share)))
+        for size, share in zip(sizes, shares, strict=True)
     )
+    line = f"{room:,} bytes - {free:,} × (1 - {sizes[1]:,} / {total:,})"
+    if shares[1]:
+        line += f" × (1 - {shares[1]})"
+    line = f"{line}; the rest of what it may take" if likely else "0 bytes"
+    return (low, likely, high), line
 
 
-def program(host: Term) -> Term:
-    """A context of CUDA on a device; `host` is what the program takes of the RAM beside it."""
+def program(device: Device | None) -> Term:
+    """A context of CUDA on a device."""
     low, likely, high = _CONTEXT
     line = f"{likely:,} bytes of a CUDA context"
-    return term("runtime", likely, How.STATED, _SOURCE, line, low=low, high=high).replace(
-        beside=host, joined=_TOGETHER
-    )
+    context = term("runtime", likely, How.STATED, _SOURCE, line, low=low, high=high)
+    return on_each(context, device.devices if device is not None else 1, joining=_TOGETHER)

@@ -15,7 +15,7 @@ from ..core.records import Unread
 from .kept import overhead
 from .parts import Asked, Parts, Subject, published, stated_size, term, times
 from .quantization import BLOCKS, canonical_gguf
-from .records import How, SizedWeights, Term
+from .records import How, SizedWeights, Split, Term
 from .tensors import checkpoint_tensors
 
 _BEAMS = 5
@@ -141,7 +141,8 @@ def parts(subject: Subject, format: str, runtime: RuntimeSpec, workload: Asked) 
             weights = term(
                 "weights", files.bytes, files.how, files.source, files.arithmetic, **ends
             )
-            program = overhead(runtime).replace(how=How.ASSUMED)
+            on_gpu = workload.device is not None
+            program = overhead(runtime, on_gpu=on_gpu).replace(how=How.ASSUMED)
             whole = (weights, program)
             return Parts(files=files, terms=whole, largest_file_bytes=files.bytes)
         why = Unread(
@@ -179,7 +180,7 @@ def _of_cpp(
     return (
         weights,
         _cpp_cache(architecture, audio, states),
-        *_cpp_compute(audio, vocabulary, seconds, states),
+        _cpp_compute(audio, vocabulary, seconds, states, on_gpu=workload.device is not None),
         program,
     )
 
@@ -204,8 +205,8 @@ def _cpp_cache(architecture: Architecture, audio: Audio, states: int) -> Term:
 
 
 def _cpp_compute(
-    audio: Audio, vocabulary: int, seconds: tuple[int, ...], states: int
-) -> tuple[Term]:
+    audio: Audio, vocabulary: int, seconds: tuple[int, ...], states: int, *, on_gpu: bool
+) -> Term:
     """The buffers of four graphs, which stay apart: convolutions, encoder with flash attention,
     cross attention, decoder.
 
@@ -236,10 +237,10 @@ def _cpp_compute(
         line += (
             f"; with the text before, without which audio of 30 seconds takes {less:,} bytes less"
         )
-    compute = term("compute", likely, How.COMPUTED, _CPP, line, low=least, high=most)
-    # beside a GPU inputs are there twice: five rows more were printed with Vulkan
-    device = compute.replace(high_bytes=most + 5 * row * states)
-    return (compute.replace(on_device=device),)
+    if on_gpu:
+        # inputs are there twice: five rows more were printed with Vulkan
+        most += 5 * row * states
+    return term("compute", likely, How.COMPUTED, _CPP, line, low=least, high=most)
 
 
 # ------------------------------------------------------------------ faster-whisper
@@ -285,14 +286,16 @@ def _of_ctranslate2(
         f"{line} + {left[1]:,} bytes of buffers and CUDA",
         low=low,
         high=high,
-    ).replace(beside=beside)
+    )
+    if workload.device is not None:
+        # the libraries of CUDA are counted with the buffers
+        host = (each.replace(split=Split.HOST) for each in (beside, overhead(runtime)))
+        return weights, on_gpu, *host
     # no processor computes in 16 bits
-    work = on_gpu
-    if type != "float16":
-        work = _ct2_work(architecture, audio, files.bytes, weights.bytes, frames, workload)
-        work = work.replace(arithmetic=work.arithmetic + longer)
-    # on a GPU the libraries of CUDA are counted with the buffers
-    return weights, work.replace(on_device=on_gpu), overhead(runtime).replace(on_device=None)
+    if type == "float16":
+        return weights, on_gpu, overhead(runtime)
+    work = _ct2_work(architecture, audio, files.bytes, weights.bytes, frames, workload)
+    return weights, work.replace(arithmetic=work.arithmetic + longer), overhead(runtime)
 
 
 def _ct2_weights(subject: Subject, architecture: Architecture, type: str) -> Term:

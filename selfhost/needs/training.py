@@ -84,7 +84,12 @@ class _Training(Record):
 
 
 def finetune_needs(
-    spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]
+    spec: ModelSpec,
+    runtime: RuntimeSpec,
+    workload: Workload,
+    architectures: Mapping[str, Any],
+    *,
+    on_gpu: bool = False,
 ) -> Needs:
     """What one training step and the checkpoints of a run take.
 
@@ -115,7 +120,7 @@ def finetune_needs(
         states = _states_of_all(training, activations.low_bytes)
     else:
         states = _states_of_adapters(training)
-    memory = MemoryNeed(terms=(*states, activations, overhead(runtime)))
+    memory = MemoryNeed(terms=(*states, activations, overhead(runtime, on_gpu=on_gpu)))
     return _with_checkpoints(_needs(cpu, files, memory, ()), training)
 
 

@@ -9,13 +9,16 @@ logs of 0.19: `tests/truth/vllm.json`. Before 0.17 sampling took 39 bytes a logi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from math import ceil
+
 from ..catalogue.quantization_names import scheme_of
 from ..catalogue.spec import Architecture, RuntimeSpec
 from ..core.units import GIB, MIB
 from .kept import cached, overhead
 from .loaded import stored_types, typed_tensors, width_of
 from .parts import Asked, Subject, term, times
-from .records import How, Term, summed
+from .records import Device, How, Split, Term, share_of, summed
 from .tensors import ArchitectureRow, checkpoint_tensors
 
 _SOURCE = (
@@ -127,7 +130,7 @@ def terms(
     workload: Asked,
 ) -> list[Term]:
     """One pass over the longest prompt with its sampling, and the program."""
-    encodes = subject.spec.modality == "embedding"
+    encodes, device = subject.spec.modality == "embedding", workload.device
     pass_term = activations(
         architecture,
         row,
@@ -138,8 +141,16 @@ def terms(
         whole_tokens=workload.context_tokens if encodes and row.encoder else 0,
         encodes=encodes,
         sees=bool(subject.spec.parameters.encoders) and not subject.text_alone,
+        is_large=device is not None and device.is_large,
     )
-    return [pass_term, program(architecture, overhead(runtime), encodes=encodes)]
+    return [pass_term, *on_devices(program(architecture, device, encodes=encodes), runtime, device)]
+
+
+def on_devices(program: Term, runtime: RuntimeSpec, device: Device | None) -> list[Term]:
+    """What a program takes of a device, and in RAM beside it."""
+    if device is None:
+        return [program]
+    return [program.replace(split=Split.EACH), overhead(runtime).replace(split=Split.HOST)]
 
 
 def activations(
@@ -151,20 +162,19 @@ def activations(
     whole_tokens: int,
     encodes: bool,
     sees: bool,
+    is_large: bool = False,
 ) -> Term:
-    """One pass; `on_large` is that of a device of 70 GiB or more. `whole_tokens`: of a text
-    that cannot be read in pieces, else 0.
+    """One pass; `is_large`: on a device of 70 GiB or more. `whole_tokens`: of a text that cannot be
+    read in pieces, else 0.
     """
-    terms = []
     kinds = {"encodes": encodes, "sees": sees}
-    for (tokens, number), most_tokens in ((_SMALL, _SMALL[0]), (_LARGE, _LARGEST_TOKENS)):
-        number = max(number, sequences)
-        batch, wider = (max(tokens, whole_tokens), number), (max(most_tokens, whole_tokens), number)
-        (low, likely, high), line = _one_pass(architecture, row, batch, width, **kinds)
-        high = max(high, _one_pass(architecture, row, wider, width, **kinds)[0][2])
-        how = How.ASSUMED if sees or architecture.recurrent else How.COMPUTED
-        terms.append(term("activations", likely, how, _SOURCE, line, low=low, high=high))
-    return terms[0].replace(on_large=terms[1])
+    tokens, number = _LARGE if is_large else _SMALL
+    most_tokens, number = _LARGEST_TOKENS if is_large else tokens, max(number, sequences)
+    batch, wider = (max(tokens, whole_tokens), number), (max(most_tokens, whole_tokens), number)
+    (low, likely, high), line = _one_pass(architecture, row, batch, width, **kinds)
+    high = max(high, _one_pass(architecture, row, wider, width, **kinds)[0][2])
+    how = How.ASSUMED if sees or architecture.recurrent else How.COMPUTED
+    return term("activations", likely, how, _SOURCE, line, low=low, high=high)
 
 
 def _graph_sizes(architecture: Architecture, *, encodes: bool) -> tuple[int, int, int]:
@@ -177,24 +187,22 @@ def _graph_sizes(architecture: Architecture, *, encodes: bool) -> tuple[int, int
     return _GRAPH_LAYER_RECURRENT if architecture.recurrent else _GRAPH_LAYER
 
 
-def program(architecture: Architecture, host: Term, *, encodes: bool) -> Term:
-    """Graphs, and what is not PyTorch's, on a device; `host` is what the program takes of the
-    RAM beside it.
-    """
-    layers = architecture.layers
+def program(architecture: Architecture, device: Device | None, *, encodes: bool) -> Term:
+    """Graphs, and what is not PyTorch's, on a device."""
+    device, layers = device or Device(), architecture.layers
+    joining = _TOGETHER if device.devices > 1 else (0, 0, 0)
+    least, beside, most = _BESIDE_TORCH
+    rest = f"{beside:,} bytes beside PyTorch"
+    if device.is_lean:
+        line = f"{rest}; --enforce-eager makes no graphs"
+        lean = term("runtime", beside, How.STATED, _SOURCE, line, low=least, high=most)
+        return on_each(lean, device.devices, joining=joining)
     how = How.ASSUMED if encodes or architecture.recurrent else How.STATED
     by_layer = [MIB * size for size in _graph_sizes(architecture, encodes=encodes)]
     low, likely, high = (
         layers * size + beside for size, beside in zip(by_layer, _BESIDE_TORCH, strict=True)
     )
-    least, beside, most = _BESIDE_TORCH
-    rest = f"{beside:,} bytes beside PyTorch"
     line = f"{times(layers, 'layer')} × {by_layer[1]:,} bytes of CUDA graphs + {rest}"
-    lean_line = f"{rest}; --enforce-eager makes no graphs"
-    lean = term("runtime", beside, How.STATED, _SOURCE, lean_line, low=least, high=most)
-    program_term = term("runtime", likely, how, _SOURCE, line, low=low, high=high).replace(
-        beside=host, joined=_TOGETHER, lean=lean.replace(beside=host, joined=_TOGETHER)
-    )
     widest = max(
         (
             group.heads * (group.value_length or 0)
@@ -203,12 +211,14 @@ def program(architecture: Architecture, host: Term, *, encodes: bool) -> Term:
         ),
         default=0,
     )
-    if encodes or not widest:
-        return program_term
-    parts = _SPLITS * _GRAPH_TOKENS * widest * 4
-    line += f" + {_SPLITS} × {_GRAPH_TOKENS} tokens × {widest:,} × 4 bytes for parts of attention"
-    large = program_term.replace(bytes=likely + parts, high_bytes=high + parts, arithmetic=line)
-    return program_term.replace(high_bytes=high + parts, on_large=large)
+    parts = 0 if encodes else _SPLITS * _GRAPH_TOKENS * widest * 4
+    if parts and device.is_large:
+        likely += parts
+        line += (
+            f" + {_SPLITS} × {_GRAPH_TOKENS} tokens × {widest:,} × 4 bytes for parts of attention"
+        )
+    whole = term("runtime", likely, how, _SOURCE, line, low=low, high=high + parts)
+    return on_each(whole, device.devices, joining=joining)
 
 
 # ------------------------------------------------------------------ weights and their division
@@ -273,13 +283,16 @@ def divided(
     runtime: RuntimeSpec,
     workload: Asked,
 ) -> Term:
-    """The term with what tensor parallelism divides of it: activations, the program and a latent
-    cache are whole on every device.
+    """What each of the devices holds of a term under tensor parallelism: activations, the program
+    and a latent cache whole.
 
     Encoders are divided by default, where they can be: tests/truth/vllm.json, Gemma 3 on four
     devices, Mistral Small 3.1 on two.
     """
+    devices = workload.device.devices if workload.device is not None else 1
     shares: dict[int, float] = {}
+    if item.is_program or devices == 1:
+        return item
     if item.name == "kv_cache":
         most: dict[int, float] = {}
         for each in cached(architecture, row, runtime, workload):
@@ -287,18 +300,66 @@ def divided(
             shares[heads] = shares.get(heads, 0.0) + each.bytes
             most[heads] = most.get(heads, 0.0) + each.high_bytes
         # the most is where layers with a window keep as many tokens as the others
-        return item.replace(
-            cut=_shares(shares, sum(shares.values())), high_cut=_shares(most, sum(most.values()))
-        )
+        share, most_share = held_share(shares, devices), held_share(most, devices)
+        return on_each(item, devices, share, most_share)
     if item.name == "weights":
-        shares = _shared_weights(architecture, row) if subject.whole else {}
-        shares = shares or {0: 1.0}
-        beside = (
-            table_bytes(architecture, row) / item.bytes if subject.whole and item.bytes else 0.0
-        )
-        cut = _shares(shares, sum(shares.values()) / (1 - beside))
-        return item.replace(joined=(0, 0, 2 * (subject.spec.parameters.encoders or 0)), cut=cut)
-    return item.replace(cut=((1.0, 0),)) if item.name == "recurrent_state" else item
+        more = 2 * (subject.spec.parameters.encoders or 0)
+        share = share_of_weights(subject, architecture, row, item.bytes, devices)
+        return on_each(item, devices, share, joining=(0, 0, more))
+    return on_each(item, devices, 1 / devices if item.name == "recurrent_state" else 1.0)
+
+
+def on_each(
+    whole: Term,
+    devices: int,
+    share: float = 1.0,
+    most_share: float | None = None,
+    joining: tuple[int, int, int] = (0, 0, 0),
+) -> Term:
+    """What each of several devices holds: a share of it, `most_share` of its high end, and the
+    least, likely and most bytes that each takes more for there being others.
+    """
+    if devices == 1:
+        return whole
+    line = whole.arithmetic if share == 1 else share_of(f"{share:.12g}", whole.arithmetic)
+    least, likely, most = joining
+    if likely:
+        line = summed(line, f"{likely:,} bytes to talk to the others")
+    return whole.replace(
+        bytes=likely + _whole_bytes(whole.bytes * share),
+        low_bytes=least + _whole_bytes(whole.low_bytes * share),
+        high_bytes=most
+        + _whole_bytes(whole.high_bytes * (share if most_share is None else most_share)),
+        arithmetic=f"{line}; on each of {devices} devices",
+    )
+
+
+def _whole_bytes(size: float) -> int:
+    """Rounded up; an error of a thousandth of a byte, as of floats, adds none."""
+    return ceil(round(size, 3))
+
+
+def held_share(sizes: Mapping[int, float], devices: int, whole: float | None = None) -> float:
+    """Of bytes by the most devices that share them out, what each of so many holds: 1 where each
+    holds them whole, 0 where any number shares them. `whole`: all of it, where more lies beside.
+    """
+    whole = whole or sum(sizes.values())
+    cut = sum(
+        size - size / (min(devices, most) if most else devices)
+        for most, size in sorted(sizes.items())
+        if most != 1
+    )
+    return 1.0 - cut / whole
+
+
+def share_of_weights(
+    subject: Subject, architecture: Architecture, row: ArchitectureRow, size: int, devices: int
+) -> float:
+    """Of so many bytes of weights, what each of the devices holds."""
+    shares = _shared_weights(architecture, row) if subject.whole else {}
+    shares = shares or {0: 1.0}
+    beside = table_bytes(architecture, row) / size if subject.whole and size else 0.0
+    return held_share(shares, devices, sum(shares.values()) / (1 - beside))
 
 
 def _shared_weights(architecture: Architecture, row: ArchitectureRow) -> dict[int, float]:
@@ -315,10 +376,6 @@ def _shared_weights(architecture: Architecture, row: ArchitectureRow) -> dict[in
             most = kv_heads.get(tensor.layers[0], 0) if tensor.layers else 0
         sizes[most] = sizes.get(most, 0.0) + size
     return sizes
-
-
-def _shares(sizes: dict[int, float], whole: float) -> tuple[tuple[float, int], ...]:
-    return tuple((size / whole, most) for most, size in sorted(sizes.items()) if most != 1)
 
 
 def with_additions(

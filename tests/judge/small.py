@@ -26,7 +26,7 @@ from selfhost.judge.checks import CODES, Finding, Outcome, openness_check
 from selfhost.judge.judging import judge
 from selfhost.judge.record import Question, Verdict
 from selfhost.machine.record import Accelerator, Disk, Machine, PresentRuntime
-from selfhost.needs.records import CpuNeed, How, Making, MemoryNeed, Needs, Term
+from selfhost.needs.records import CpuNeed, How, Making, MemoryNeed, Needs, Term, split_of
 from selfhost.needs.tensors import ArchitectureRow
 
 GIB = 2**30
@@ -40,6 +40,7 @@ def term(low: int, high: int, name: str = "weights", where: str = "host") -> Ter
         low_bytes=low,
         high_bytes=high,
         where=where,
+        split=split_of(name),
         how=How.COMPUTED,
         source="test",
         arithmetic="test",
@@ -66,7 +67,7 @@ def needs_of(
             instruction_sets={"x86_64": ("sse4_2",)},
             recommended={"x86_64": ("avx2",)},
         ),
-        memory=MemoryNeed(terms=(term(low, high).replace(cut=((1.0, 0),)),)),
+        memory=MemoryNeed(terms=(term(low, high),)),
         tensor_parallel=(2, 4, 8),
     )
 

@@ -18,13 +18,17 @@ from judge.small import (
     term,
 )
 from selfhost import api
+from selfhost.advice.understood import understand
+from selfhost.catalogue.index import Catalogue
 from selfhost.core.records import Unread
 from selfhost.core.workload import Workload
 from selfhost.judge import checks as findings
 from selfhost.judge.checks import Outcome
 from selfhost.judge.judging import considered, judge
+from selfhost.judge.placement import Spreading, placements
 from selfhost.judge.placement.gpus_alone import smallest_device_bytes
 from selfhost.judge.placement.on_devices import share_if_filled
+from selfhost.judge.question import ask
 from selfhost.judge.record import Route
 from selfhost.machine.profiles import load
 from selfhost.needs.records import MemoryNeed
@@ -201,59 +205,71 @@ def test_a_runtime_that_needs_it_all_takes_its_share_of_each_card() -> None:
 
 def test_a_large_card_holds_what_is_worked_on_there() -> None:
     """From 70 GiB on vLLM works on four times as much at once, but on an A100 (vllm 0.33.0, get_batch_defaults)."""
-    work_ = term(1 * GIB, 1 * GIB, "activations").replace(
-        on_large=term(8 * GIB, 8 * GIB, "activations")
-    )
-    asked = question(
-        runtime=GPU_ONLY,
-        needs=needs_of().replace(memory=MemoryNeed(terms=(term(66 * GIB, 66 * GIB), work_))),
-    )
-    card = GPU.replace(memory_total_bytes=80 * GIB, memory_free_bytes=80 * GIB)
-    assert (
-        found(
-            "accelerator",
-            asked,
-            MACHINE.replace(accelerators=(card.replace(name="NVIDIA H100 80GB HBM3"),)),
-        ).code
-        == "accelerator-too-small"
-    )
-    judged = judge(
-        asked, MACHINE.replace(accelerators=(card.replace(name="NVIDIA A100-SXM4-80GB"),))
-    )
-    assert judged.needs is not None
-    assert judged.needs.memory is not None
-    assert {one.name: one.high_bytes for one in judged.needs.memory.terms} == {
-        "weights": 66 * GIB,
-        "activations": 1 * GIB,
-    }
-    # least of all is the card on which both fit: 74 GiB are 92 % of 80.4
-    assert smallest_device_bytes(
-        MemoryNeed(terms=(term(66 * GIB, 66 * GIB), work_))
-    ) == pytest.approx(74 * GIB / 0.92, rel=1e-9)
-    assert smallest_device_bytes(
-        MemoryNeed(terms=(term(40 * GIB, 40 * GIB), work_))
-    ) == pytest.approx(41 * GIB / 0.92, rel=1e-9)
+
+    def activations(name: str, gib: int) -> int:
+        card = GPU.replace(name=name, memory_total_bytes=gib * GIB, memory_free_bytes=gib * GIB)
+        asked = Workload(runtime="vllm")
+        needs = api.check(
+            "qwen2.5-7b-instruct", asked, machine=MACHINE.replace(accelerators=(card,))
+        ).needs
+        assert needs is not None
+        assert needs.memory is not None
+        return next(term.bytes for term in needs.memory.terms if term.name == "activations")
+
+    small = activations("NVIDIA A100-SXM4-80GB", 80)
+    assert small == activations("NVIDIA L40S", 48) < activations("NVIDIA H100 80GB HBM3", 80)
+
+
+@pytest.mark.parametrize("program", ["vllm", "sglang"])
+@pytest.mark.parametrize("model", ["qwen2.5-7b-instruct", "gemma-3-27b-it", "llama-3.3-70b"])
+@pytest.mark.parametrize("number", [1, 4])
+def test_the_smallest_device_holds_it_and_a_smaller_one_does_not(
+    program: str, model: str, number: int
+) -> None:
+    """On as many GPUs of that size it fits; with 16 MiB less each it is judged not to."""
+    shelf = Catalogue.open()
+    spec = understand(shelf, model, Workload(), MACHINE).spec
+    asked = ask(spec, Workload(runtime=program, context_tokens=4096), shelf, MACHINE)
+    assert asked.needs is not None
+    size = smallest_device_bytes(asked.needs, number)
+    lean = smallest_device_bytes(asked.needs, number, may_be_lean=True)
+    assert lean < size
+    codes = []
+    for each in (size, size - (16 << 20)):
+        card = GPU.replace(memory_total_bytes=each, memory_free_bytes=each)
+        machine = MACHINE.replace(accelerators=(card.replace(compute_capability="9.0"),) * number)
+        needs = next(placements(asked.needs, machine, Spreading(gpu_only=True)))
+        finding = findings.accelerator_check(
+            needs, machine, findings.Program(runtime=asked.runtime)
+        )
+        codes.append((needs.is_lean, finding.code))
+    assert codes[0] == (False, "accelerator-fits")
+    assert codes[1] != codes[0]
 
 
 def test_a_program_on_several_cards_takes_ram_and_what_they_share() -> None:
     """What each of several cards holds more, to talk to the others, and what the process takes of the RAM instead."""
-    program = term(1 * GIB, 1 * GIB, "runtime").replace(
-        beside=term(2 * GIB, 2 * GIB, "runtime"), joined=(0, GIB // 2, 1 * GIB)
-    )
-    memory = MemoryNeed(terms=(term(38 * GIB, 38 * GIB).replace(cut=((1.0, 0),)), program))
-    pair = judge(
-        question(runtime=GPU_ONLY, needs=needs_of().replace(memory=memory)),
-        MACHINE.replace(accelerators=(GPU, GPU)),
-    ).needs
-    assert pair is not None
-    assert pair.memory is not None
-    runtimes = [
-        (one.where, one.low_bytes, one.bytes, one.high_bytes)
-        for one in pair.memory.terms
-        if one.name == "runtime"
-    ]
-    assert ("accelerator:1", 1 * GIB, 1 * GIB + GIB // 2, 2 * GIB) in runtimes
-    assert sum(one[3] for one in runtimes if one[0] == "host") == 4 * GIB
+    runtimes = {}
+    for number in (1, 2):
+        card = GPU.replace(compute_capability="8.6")
+        needs = api.check(
+            "qwen2.5-14b-instruct" if number == 2 else "qwen2.5-3b-instruct",
+            Workload(runtime="vllm"),
+            machine=MACHINE.replace(
+                accelerators=(card,) * number,
+                memory_total_bytes=64 * GIB,
+                memory_limit_bytes=64 * GIB,
+            ),
+        ).needs
+        assert needs is not None
+        assert needs.memory is not None
+        runtimes[number] = {
+            term.where: term for term in needs.memory.terms if term.name == "runtime"
+        }
+    assert runtimes[2].keys() == {"host", "accelerator:0", "accelerator:1"}
+    assert runtimes[2]["host"].high_bytes == 2 * runtimes[1]["host"].high_bytes
+    assert "to talk to the others" in runtimes[2]["accelerator:1"].arithmetic
+    assert "to talk to the others" not in runtimes[1]["accelerator:0"].arithmetic
 
 
 def test_what_no_number_of_cards_holds_is_told_of_those_that_lack_least() -> None:
@@ -261,7 +277,7 @@ def test_what_no_number_of_cards_holds_is_told_of_those_that_lack_least() -> Non
     whole = term(3 * GIB, 3 * GIB, "activations")
     told = {}
     for size in (38, 40):
-        memory = MemoryNeed(terms=(term(size * GIB, size * GIB).replace(cut=((1.0, 0),)), whole))
+        memory = MemoryNeed(terms=(term(size * GIB, size * GIB), whole))
         made = judge(
             question(runtime=GPU_ONLY, needs=needs_of().replace(memory=memory)),
             MACHINE.replace(accelerators=(GPU, GPU)),
@@ -288,39 +304,6 @@ def test_what_no_number_of_cards_holds_is_told_of_those_that_lack_least() -> Non
         if one.check == "accelerator"
     )
     assert "needs 40.0 GiB on a GPU; Test GPU has 22.1 GiB for it" in found.reason
-
-
-def test_the_repacked_copy_is_shared_out_like_the_weights() -> None:
-    """Most of a Q4_K_M file is repacked on a CPU: a split counts it once, not whole on both sides."""
-    memory = MemoryNeed(
-        terms=(term(4 * GIB, 4 * GIB), term(24 * GIB, 24 * GIB, "repacked_weights")),
-        evictable_bytes=24 * GIB,
-    )
-    split = judge(
-        question(needs=needs_of().replace(memory=memory)), MACHINE.replace(accelerators=(GPU,))
-    ).needs
-    assert split is not None
-    assert split.memory is not None
-    assert split.placement == "split"
-    assert split.memory.total_bytes == 28 * GIB
-
-
-def test_no_second_copy_is_made_beside_a_gpu() -> None:
-    """llama.cpp asks for the GPU's kind of RAM before the processor's layout (0c1e570,
-    make_cpu_buft_list), so that what is left in RAM lies there as it is stored.
-    """
-    memory = MemoryNeed(
-        terms=(term(4 * GIB, 4 * GIB), term(24 * GIB, 24 * GIB, "repacked_weights")),
-        evictable_bytes=24 * GIB,
-    )
-    split = judge(
-        question(needs=needs_of().replace(memory=memory)), MACHINE.replace(accelerators=(GPU,))
-    ).needs
-    assert split is not None
-    assert split.memory is not None
-    in_ram = [each.name for each in split.memory.terms if each.where == "host"]
-    assert in_ram == ["weights"]
-    assert split.memory.evictable_bytes == 0
 
 
 def test_what_one_card_has_left_is_no_room_on_another() -> None:

@@ -10,7 +10,7 @@ from helpers.desktops import machine_with
 from helpers.needs_of import asked, catalogue, in_gguf, memory, rows, runtime, specs
 from selfhost import check, needs
 from selfhost.core.workload import Workload
-from selfhost.needs.records import How, SizedWeights, Term
+from selfhost.needs.records import Device, How, SizedWeights, Term
 from selfhost.reports.words import asked_words
 
 
@@ -18,15 +18,15 @@ def test_logits_are_reserved_for_a_batch_or_a_sequence() -> None:
     """llama-cpp-python reserves 512 rows of logits, 4 bytes × 512 × vocabulary; llama-server, which Ollama starts, one a sequence."""
     spec = catalogue().spec("llama-3.2-1b-instruct")
     rows_bytes = 4 * 512 * 128_256
-    ours = {
-        id: next(term for term in memory(asked(spec, runtime(id))).terms if term.name == "compute")
+    devices = {
+        id: next(
+            term
+            for term in memory(needs.needs_on(asked(spec, runtime(id)), Device())).terms
+            if term.name == "compute"
+        )
         for id in ("llama.cpp", "ollama", "llama-cpp-python")
     }
-    devices = {id: term.on_device for id, term in ours.items()}
-    assert devices["llama-cpp-python"] is not None
     assert devices["llama-cpp-python"].bytes >= rows_bytes
-    assert devices["ollama"] is not None
-    assert devices["llama.cpp"] is not None
     assert devices["ollama"].bytes == devices["llama.cpp"].bytes < rows_bytes // 2
 
 
@@ -181,19 +181,20 @@ def test_vllm_works_on_as_much_at_once_whatever_is_asked_for() -> None:
     """Its start-up tries 2,048 tokens and 256 sequences, on a large device 8,192 and 1,024 (vllm 0.33.0, get_batch_defaults)."""
     spec = catalogue().spec("qwen2.5-1.5b-instruct")
 
-    def activations(context: int, parallel: int) -> Term:
-        found = needs.needs_of(
-            spec, runtime("vllm"), Workload(context_tokens=context, parallel=parallel), rows()
-        ).memory
-        assert found is not None
-        return next(term for term in found.terms if term.name == "activations")
+    def activations(context: int, parallel: int, *, is_large: bool = False) -> Term:
+        asked = Workload(context_tokens=context, parallel=parallel)
+        found = needs.needs_of(spec, runtime("vllm"), asked, rows())
+        there = memory(needs.needs_on(found, Device(is_large=is_large)))
+        return next(term for term in there.terms if term.name == "activations")
 
     one = activations(4096, 1)
     assert one == activations(4096, 256) == activations(32_768, 1)
     # 151,936 logits: 16 bits, and three times 32
     assert activations(4096, 300).bytes - one.bytes == 44 * 151_936 * 14
-    assert one.on_large is not None
-    assert one.on_large.bytes - one.bytes == 768 * 151_936 * 14 + 6144 * 1536 * 2
+    assert (
+        activations(4096, 1, is_large=True).bytes - one.bytes
+        == 768 * 151_936 * 14 + 6144 * 1536 * 2
+    )
 
 
 @pytest.mark.parametrize(

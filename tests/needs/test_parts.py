@@ -12,8 +12,9 @@ from helpers.needs_of import asked, catalogue, in_gguf, memory, rows, runtime
 from selfhost.judge.placement import Spreading, placements
 from selfhost.machine.changes import apply
 from selfhost.machine.record import Machine
+from selfhost.needs import needs_on
 from selfhost.needs.quantization import BLOCKS
-from selfhost.needs.records import MemoryNeed, Needs
+from selfhost.needs.records import Device, MemoryNeed, Needs
 from selfhost.needs.repack import LAYOUTS
 from selfhost.needs.tensors import row_of
 
@@ -187,7 +188,10 @@ def test_a_tied_table_lies_on_both_sides() -> None:
     for spec in in_gguf()[::5]:
         assert spec.architecture is not None
         plain = asked(spec, runtime("llama.cpp"), instruction_sets=("asimddp", "i8mm"))
-        if plain.memory is None or not any(term.offload for term in plain.memory.terms):
+        if plain.memory is None:
+            continue
+        there = memory(needs_on(plain, Device())).terms
+        if not any(term.output_bytes for term in there):
             continue
         row = row_of(spec.architecture, rows())
         tied = not (row is not None and (row.encoder or row.output_in_gguf)) and (
@@ -195,9 +199,9 @@ def test_a_tied_table_lies_on_both_sides() -> None:
         )
         # the processor's second layout has a tied table twice as well
         before = sum(
-            (term.on_device or term).bytes
-            for term in plain.memory.terms
-            if term.name in ("weights", "repacked_weights")
+            term.bytes
+            for term in memory(asked(spec, runtime("llama.cpp"))).terms
+            if term.name == "weights"
         )
         more = set()
         for room in (before // 3, before // 2, 2 * before):

@@ -17,12 +17,11 @@ from selfhost import Workload, check, needs
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import Architecture, Attention, ModelSpec, Parameters, Quantized
 from selfhost.core.errors import WorkloadError
-from selfhost.judge.placement.devices import reserve_of_size
 from selfhost.judge.placement.on_devices import on_one
 from selfhost.machine.profiles import load
 from selfhost.modelfiles import read_local
 from selfhost.needs.kept import rotates
-from selfhost.needs.records import MemoryNeed, Needs, Term
+from selfhost.needs.records import ACCELERATOR, Device, MemoryNeed, Needs, Term
 from selfhost.needs.tensors import row_of
 
 GIB = 1 << 30
@@ -39,13 +38,19 @@ def rows() -> Any:
     return tomllib.loads((COMMON / "architectures.toml").read_text(encoding="utf-8"))
 
 
-def answer(spec: ModelSpec, program: str, **workload: Any) -> tuple[MemoryNeed, dict[str, Term]]:
-    """What the user is told."""
+def answer(
+    spec: ModelSpec, program: str, device: Device | None = None, **workload: Any
+) -> tuple[MemoryNeed, dict[str, Term]]:
+    """What the user is told; of a device what that holds."""
     found = needs.needs_of(
         spec, Catalogue.open().runtime(program), Workload(runtime=program, **workload), rows()
-    ).memory
-    assert found is not None
-    return found, {term.name: term for term in found.terms}
+    )
+    memory = found.memory if device is None else needs.needs_on(found, device).memory
+    assert memory is not None
+    if device is not None:
+        held = (term for term in memory.terms if term.where == ACCELERATOR)
+        memory = MemoryNeed(terms=tuple(held))
+    return memory, {term.name: term for term in memory.terms}
 
 
 def cases(file: str, group: str) -> list[Any]:
@@ -154,13 +159,14 @@ def test_ranges_of_image_models_are_narrow(id: str) -> None:
 
 
 def speech(
-    run: dict[str, Any], audio_seconds: int | None = None
+    run: dict[str, Any], audio_seconds: int | None = None, device: Device | None = None
 ) -> tuple[MemoryNeed, dict[str, Term]]:
     """Whisper of that size from the catalogue, in the type that whisper.cpp's own files have."""
     size = "large-v3" if run["size"] == "large" else run["size"]
     return answer(
         Catalogue.open().spec(f"whisper-{size}"),
         "whisper.cpp",
+        device,
         quantization="F16",
         audio_seconds=audio_seconds,
     )
@@ -194,8 +200,7 @@ def test_buffers_of_whisper_cpp_are_those_it_prints(run: dict[str, Any]) -> None
         more = heads * 1500 * 1500 * 4 - 3 * 1500 * width * 4
         assert reserved + more == pytest.approx(sum(graphs.values()), rel=0.005)
     if "device" in run:
-        found = terms["compute"].on_device
-        assert found is not None
+        found = speech(run, device=Device())[1]["compute"]
         rest = {name: size for name, size in graphs.items() if "encode" not in name}
         encoder = 7 * 1500 * width * 4 + 1_590_000
         assert found.low_bytes <= sum(rest.values()) + encoder + beside <= found.high_bytes
@@ -436,7 +441,7 @@ def longer(seen: dict[str, Any]) -> int:
 @pytest.mark.parametrize("seen", cases("whisper", "faster-whisper on a GPU"))
 def test_faster_whisper_takes_the_gpu_memory_that_others_saw(seen: dict[str, Any]) -> None:
     """In fp16 and int8, alone and in a batch: weights, caches and buffers are between the ends; what stays in RAM too."""
-    placed = on_one(others_heard(seen), "accelerator:0").memory
+    placed = on_one(needs.needs_on(others_heard(seen), Device()), "accelerator:0").memory
     assert placed is not None
     moved = [term for term in placed.terms if term.where != "host"]
     beside = [term for term in placed.terms if term.where == "host"]
@@ -728,13 +733,13 @@ def test_ranges_of_mlx_are_narrow(id: str) -> None:
 
 def of_a_log(log: dict[str, Any]) -> dict[str, Term]:
     """What each device holds in vLLM by our count, of the logged model on the logged devices: H100s, where a size of them is logged."""
-    _, terms = answer(
+    return answer(
         Catalogue.open().spec(log["model"]),
         "vllm",
+        Device(devices=log["devices"], is_large=True),
         quantization=log.get("quantization"),
         context_tokens=4096,
-    )
-    return {name: (term.on_large or term).on_one_of(log["devices"]) for name, term in terms.items()}
+    )[1]
 
 
 @each("log", [case for case in cases("vllm", "logs") if "weights_gib" in case.values[0]])
@@ -802,10 +807,10 @@ def test_graphs_of_other_cards_and_releases_lie_between(log: dict[str, Any]) -> 
 SGLANG_LOGS = truth("sglang")["logs"]
 
 
-def of_sglang(log: dict[str, Any]) -> dict[str, Term]:
+def of_sglang(log: dict[str, Any], size: int | None = None) -> dict[str, Term]:
     """What each device holds in SGLang by our count, of the logged model on as many devices."""
-    _, terms = answer(Catalogue.open().spec(log["model"]), "sglang", context_tokens=4096)
-    return {name: term.on_one_of(log["devices"]) for name, term in terms.items()}
+    device = Device(devices=log["devices"], total_bytes=size, room_bytes=size)
+    return answer(Catalogue.open().spec(log["model"]), "sglang", device, context_tokens=4096)[1]
 
 
 @each("log", [pytest.param(log, id=log["model"]) for log in SGLANG_LOGS if "tokens" in log])
@@ -826,7 +831,7 @@ def test_sglang_loads_the_weights_that_it_logs(log: dict[str, Any]) -> None:
 def test_sglang_fills_the_share_of_a_device_that_it_logs(log: dict[str, Any]) -> None:
     """Weights, cache and states take of what was free what our rule leaves them, or a little more in releases before 0.5.23."""
     device_bytes = log["device_mib"] * 2**20
-    reserve = reserve_of_size(of_sglang(log)["activations"], device_bytes)
+    reserve = of_sglang(log, device_bytes)["activations"]
     filled = (log.get(f"{name}_gib", 0) for name in ("weights", "cache", "state"))
     share = log["fraction"] if "fraction" in log else sum(filled) / log["free_gib"]
     assert 1 - reserve.high_bytes / device_bytes <= share + 0.003
@@ -851,9 +856,11 @@ def test_devices_share_what_attention_accumulates_in() -> None:
             for log in VLLM_LOGS
             if log["model"] == model and "quantization" not in log
         }
-        term = answer(Catalogue.open().spec(model), "vllm", context_tokens=4096)[1]["runtime"]
-        assert term.on_large is not None
-        parts = term.on_large.bytes - term.bytes
+        small, large = (
+            answer(Catalogue.open().spec(model), "vllm", device, context_tokens=4096)[1]["runtime"]
+            for device in (Device(), Device(is_large=True))
+        )
+        parts = large.bytes - small.bytes
         assert parts == 32 * 512 * heads * 128 * 4
         assert graphs[1] - graphs[4] == pytest.approx(parts * 3 / 4 / GIB, abs=0.07)
 
@@ -895,11 +902,9 @@ def test_vllm_takes_what_its_logs_say_in_all(log: dict[str, Any]) -> None:
 )
 def test_ranges_of_vllm_are_narrow(id: str) -> None:
     """At most ± 10 % with its defaults, on a device of any size."""
-    found = answer(Catalogue.open().spec(id), "vllm", context_tokens=8192)[0]
-    large = [term.on_large or term for term in found.terms]
-    low, high = sum(term.low_bytes for term in large), sum(term.high_bytes for term in large)
-    assert (found.high_bytes - found.low_bytes) / (found.high_bytes + found.low_bytes) <= 0.1
-    assert (high - low) / (high + low) <= 0.1
+    for device in (Device(), Device(is_large=True)):
+        found = answer(Catalogue.open().spec(id), "vllm", device, context_tokens=8192)[0]
+        assert (found.high_bytes - found.low_bytes) / (found.high_bytes + found.low_bytes) <= 0.1
 
 
 @pytest.mark.parametrize(
@@ -960,10 +965,7 @@ def test_scaled_positions_of_a_config_json_are_those_of_vllm(
 
 def on_devices(id: str, number: int, **workload: Any) -> dict[str, Term]:
     """What each of so many devices holds in vLLM."""
-    return {
-        name: term.on_one_of(number)
-        for name, term in answer(Catalogue.open().spec(id), "vllm", **workload)[1].items()
-    }
+    return answer(Catalogue.open().spec(id), "vllm", Device(devices=number), **workload)[1]
 
 
 def test_tensor_parallelism_divides_heads_and_nothing_else() -> None:
@@ -1048,17 +1050,16 @@ def test_vllm_divides_what_it_can(
 def test_vllm_keeps_what_its_logs_leave_over(log: dict[str, Any]) -> None:
     """What is neither weights nor cache lies between the least of activations, without graphs, and the most of both: until 0.21 graphs
     were captured beyond the share that vLLM takes."""
-    _, terms = answer(
-        Catalogue.open().spec(log["model"]),
-        "vllm",
-        quantization=log.get("quantization"),
-        context_tokens=8192,
+    terms, large = (
+        answer(
+            Catalogue.open().spec(log["model"]),
+            "vllm",
+            Device(devices=log["devices"], is_large=is_large),
+            quantization=log.get("quantization"),
+            context_tokens=8192,
+        )[1]
+        for is_large in (False, True)
     )
     kept = (log["usable_gib"] - log["weights_gib"] - log["cache_gib"]) * GIB
-    least, most = terms["activations"], terms["activations"].on_large
-    assert most is not None
-    assert (
-        least.low_bytes
-        <= kept
-        <= most.high_bytes + terms["runtime"].on_one_of(log["devices"]).high_bytes
-    )
+    most = large["activations"].high_bytes + large["runtime"].high_bytes
+    assert terms["activations"].low_bytes <= kept <= most

@@ -1,4 +1,6 @@
-"""Is an accelerator needed? Where one is, or is there, `accelerator_share` finds what it holds."""
+"""Is an accelerator needed? Where one is, or is there: does the model fit it, and what would it
+change?
+"""
 
 from __future__ import annotations
 
@@ -10,11 +12,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ...catalogue.runtime import CacheRule
+    from ...catalogue.runtime import CacheRule, KernelRule
     from ...catalogue.spec import QuantizationRule, RuntimeSpec
     from ...machine.record import Machine
-    from ...needs.records import Needs
-    from .accelerator_share import Training
+    from ...needs.records import Needs, Term
 
 
 class Program(Record):
@@ -39,6 +40,26 @@ class Program(Record):
         runtime, rule = self.runtime, self.rule
         return runtime is not None and (runtime.gpu_only or (rule is not None and rule.gpu_only))
 
+    @property
+    def rules(self) -> tuple[KernelRule, ...]:
+        """What it asks of accelerators, for this quantization and this cache."""
+        return tuple(rule for rule in (self.rule, self.cache_rule) if rule is not None)
+
+
+class Training(Record):
+    """What else is known of a training.
+
+    `alone`: why it is not shared out over several accelerators, and what would be. `when_tight`:
+    what to lower where it takes the most, if one that holds the likely need alone counts.
+    `when_close`: what takes the least, if one that holds that counts as open. `gathered`: what each
+    of several accelerators holds whole where the rest is shared out.
+    """
+
+    alone: tuple[str, str] | None = None
+    when_tight: str | None = None
+    when_close: str | None = None
+    gathered: Term | None = None
+
 
 def accelerator_check(
     needs: Needs,
@@ -53,10 +74,16 @@ def accelerator_check(
     `training`: what else is known of one, None of other work. `now_only`: what others hold of an
     accelerator does not count, even if they may leave it.
     """
-    # in RAM, accelerators that are not needed decide nothing
-    if needs.placement == "host" and not program.needs_gpu and not machine.accelerators:
-        return finding(Outcome.PASS, "accelerator-not-needed")
-    # many machines have none
-    from .accelerator_share import held_check
+    training = training or Training()
+    if needs.placement != "host":
+        from .accelerator_share import held_check
 
-    return held_check(needs, machine, program, training, now_only=now_only)
+        return held_check(needs, machine, program, training, now_only=now_only)
+    # in RAM, accelerators that are not needed decide nothing
+    if not program.needs_gpu and not machine.accelerators:
+        return finding(Outcome.PASS, "accelerator-not-needed")
+    from .accelerator_ram import missing, not_needed
+
+    if program.needs_gpu:
+        return missing(needs, machine, program)
+    return not_needed(needs, machine, program.runtime, training)

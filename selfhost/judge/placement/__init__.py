@@ -6,9 +6,19 @@ from collections.abc import Callable, Iterator, Sequence
 
 from ...core.records import Record
 from ...machine.record import Accelerator, Machine
-from ...needs.records import MemoryNeed, Needs, Term
+from ...needs import needs_on
+from ...needs.records import Device, Needs, Term
 from .devices import TIGHT, Place, emptied, places, places_on
-from .on_devices import in_turn, layers_shared_out, offloaded, on_one, spread, taken_by
+from .on_devices import (
+    bytes_there,
+    in_turn,
+    layers_shared_out,
+    offloaded,
+    on_one,
+    roomiest,
+    sharded,
+    spread,
+)
 
 
 class Spreading(Record):
@@ -45,85 +55,60 @@ def placements(needs: Needs, machine: Machine, way: Spreading) -> Iterator[Needs
     if way.gpu_only:
         from .gpus_alone import on_gpus_alone
 
-        yield from on_gpus_alone(needs, needs.memory, machine, way.suits)
+        yield from on_gpus_alone(needs, machine, way.suits)
         return
     now = places(machine)
-    at_once = next(filter(None, map(list, _at_once(needs, needs.memory, machine, way, now))), [])
+    if machine.accelerators is not None and not now:
+        yield needs
+        return
+    there = needs_on(needs, Device())
+    at_once = next(filter(None, map(list, _at_once(needs, there, machine, way, now))), [])
     yield from at_once
     if not at_once:
         yield from offloaded(needs, now)
     yield needs
     later = places_on(emptied(machine.accelerators)) if machine.accelerators else now
     if now != later:
-        for other in _on_accelerators(needs, needs.memory, machine, later, way.shared_layers):
+        for other in _on_accelerators(needs, there, machine, later, way.shared_layers):
             # a few layers more are no other way to lay it out
             if other not in at_once and (other.placement == "accelerator" or not at_once):
                 yield other
         if not at_once:
             yield from offloaded(needs, later)
-    yield from _on_unread(needs, machine, now)
-    if not (at_once or way.shared_layers):
-        yield from _nearest(needs, later)
+    yield from _on_unread(there, machine, now)
+    largest = roomiest(later)
+    if largest is not None and not (at_once or way.shared_layers):
+        yield from in_turn(needs, largest)
+        yield on_one(there, largest.where)
 
 
 def _at_once(
-    needs: Needs, memory: MemoryNeed, machine: Machine, way: Spreading, now: Sequence[Place]
+    needs: Needs, there: Needs, machine: Machine, way: Spreading, now: Sequence[Place]
 ) -> Iterator[Iterator[Needs]]:
     """The ways to have it on accelerators as they are now, the best first."""
-    yield _on_accelerators(needs, memory, machine, now, way.shared_layers)
+    yield _on_accelerators(needs, there, machine, now, way.shared_layers)
     if way.gathered is not None:
-        from .sharded import sharded
-
-        yield sharded(needs, memory, machine, way.gathered)
+        yield sharded(there, machine, way.gathered)
     if way.spread_layers:
-        yield spread(needs, memory, machine, way.spread_layers)
+        yield spread(there, machine, way.spread_layers)
     for is_enough, end in ((way.may_be_tight, "bytes"), (way.may_be_close, "low_bytes")):
         if is_enough:
-            yield _on_roomiest(needs, memory, now, end)
+            yield _on_roomiest(there, now, end)
             if way.gathered is not None:
-                yield sharded(needs, memory, machine, way.gathered, end)
+                yield sharded(there, machine, way.gathered, end)
 
 
-def _on_unread(needs: Needs, machine: Machine, candidates: Sequence[Place]) -> Iterator[Needs]:
+def _on_unread(there: Needs, machine: Machine, now: Sequence[Place]) -> Iterator[Needs]:
     """All of it on an accelerator of which it was not read what it can give."""
     if machine.accelerators is None:
-        yield on_one(needs, "accelerator:0")
-    for place in candidates:
+        yield on_one(there, "accelerator:0")
+    for place in now:
         if place.room_bytes is None:
-            yield on_one(needs, place.where)
-
-
-def _roomiest(candidates: Sequence[Place]) -> Place | None:
-    """The accelerator with most room; None where none has any."""
-    largest = max(candidates, key=lambda place: place.room_bytes or 0, default=None)
-    return largest if largest is not None and largest.room_bytes else None
-
-
-def _nearest(needs: Needs, candidates: Sequence[Place]) -> Iterator[Needs]:
-    """All of it on the accelerator with most room, which lacks some, and its parts there in turn;
-    nothing where none has any.
-    """
-    largest = _roomiest(candidates)
-    if largest is not None:
-        yield from in_turn(needs, largest)
-        yield on_one(needs, largest.where)
-
-
-def _beside_each_other(sized: Sequence[Place], largest: Place, machine: Machine) -> list[Place]:
-    """The accelerators among which a program shares layers out: it gets one instance of MIG, and no
-    other beside it.
-    """
-    cards = machine.accelerators
-    parts = [place for place in sized if cards and cards[place.index].is_part]
-    return [largest] if largest in parts else [place for place in sized if place not in parts]
+            yield on_one(there, place.where)
 
 
 def _on_accelerators(
-    needs: Needs,
-    memory: MemoryNeed,
-    machine: Machine,
-    candidates: Sequence[Place],
-    layers: int | None,
+    needs: Needs, there: Needs, machine: Machine, candidates: Sequence[Place], layers: int | None
 ) -> Iterator[Needs]:
     """All of it on the fastest that holds it, else its `layers` shared out; nothing where neither
     holds a layer.
@@ -131,15 +116,23 @@ def _on_accelerators(
     sized = [place for place in candidates if place.room_bytes is not None]
     if not sized:
         return
-    largest = max(sized, key=lambda place: place.room_bytes or 0)
-    whole_bytes = taken_by(memory).whole_bytes
+    whole_bytes = bytes_there(there)
     holding = [place for place in sized if whole_bytes <= (place.room_bytes or 0)]
     if holding:
-        yield on_one(needs, _fastest(holding, machine).where)
+        yield on_one(there, _fastest(holding, machine).where)
     elif layers:
-        yield from layers_shared_out(
-            needs, memory, _beside_each_other(sized, largest, machine), layers
-        )
+        yield from layers_shared_out(needs, there, _beside_each_other(sized, machine), layers)
+
+
+def _beside_each_other(sized: Sequence[Place], machine: Machine) -> list[Place]:
+    """The accelerators among which a program shares layers out: it gets one instance of MIG, and no
+    other beside it.
+    """
+    largest = max(sized, key=lambda place: place.room_bytes or 0)
+    cards = machine.accelerators or ()
+    if cards[largest.index].is_part:
+        return [largest]
+    return [place for place in sized if not cards[place.index].is_part]
 
 
 def _fastest(holding: Sequence[Place], machine: Machine) -> Place:
@@ -155,17 +148,14 @@ def _fastest(holding: Sequence[Place], machine: Machine) -> Place:
     )
 
 
-def _on_roomiest(
-    needs: Needs, memory: MemoryNeed, candidates: Sequence[Place], end: str
-) -> Iterator[Needs]:
+def _on_roomiest(there: Needs, candidates: Sequence[Place], end: str) -> Iterator[Needs]:
     """All of it on the accelerator with most room, where that holds the likely need and nearly the
     most (`end` is `bytes`), or the least need (`low_bytes`).
     """
-    largest = _roomiest(candidates)
+    largest = roomiest(candidates)
     if largest is None:
         return
     room_bytes = largest.room_bytes or 0
-    device_terms = [term.on_device or term for term in memory.terms if not term.is_program]
-    is_near = end != "bytes" or sum(term.high_bytes for term in device_terms) <= TIGHT * room_bytes
-    if is_near and sum(getattr(term, end) for term in device_terms) <= room_bytes:
-        yield on_one(needs, largest.where)
+    is_near = end != "bytes" or bytes_there(there) <= TIGHT * room_bytes
+    if is_near and bytes_there(there, end) <= room_bytes:
+        yield on_one(there, largest.where)

@@ -8,7 +8,7 @@ from ...catalogue.runtime import RuntimeSpec
 from ...core.records import Record
 from ...core.units import GIB
 from ...machine.record import Accelerator, Machine
-from ...needs.records import Needs, Reserve, Term
+from ...needs.records import Device, Needs
 
 # llama.cpp's fitter leaves this much of each device free (common/common.h line 483, llama.cpp
 # 0c1e5709)
@@ -112,54 +112,33 @@ def is_large(device: Accelerator) -> bool:
     return not works_on_few_tokens(device.name, capability)
 
 
-def term_on(term: Term, device: Accelerator) -> Term:
-    """The term as it is on that device."""
-    if term.reserves:
-        return _reserved_on(term, device)
-    return term.on_large if term.on_large is not None and is_large(device) else term
-
-
-def _reserved_on(term: Term, device: Accelerator) -> Term:
-    """What the program leaves free of the device, without what lies outside of `room_of`. Of one
-    that others hold a part of it leaves less: the same share of what is free.
-    """
-    total, room = device.memory_total_bytes, room_of(device, gpu_only=True)
-    if not total or room is None:
-        return term
-    reserve = reserve_of_size(term, total)
-    free = total if device.memory_free_bytes is None else min(total, device.memory_free_bytes)
-
-    def left(size: int, share: float) -> int:
-        kept = (1 - size / total) * (1 - share)
-        return max(0, int(room - free * kept))
-
-    line = f"{room:,} bytes - {free:,} × (1 - {reserve.bytes:,} / {total:,})"
-    if reserve.share:
-        line += f" × (1 - {reserve.share})"
-    likely = left(reserve.bytes, reserve.share)
-    return term.replace(
-        low_bytes=left(reserve.low_bytes, reserve.low_share),
-        bytes=likely,
-        high_bytes=left(reserve.high_bytes, reserve.high_share),
-        arithmetic=f"{line}; the rest of what it may take" if likely else "0 bytes",
-        reserves=(),
+def device_of(card: Accelerator | None, devices: int = 1, *, is_lean: bool = False) -> Device:
+    """The accelerator as far as the need of a program that takes its share of it depends on it."""
+    if card is None:
+        return Device(devices=devices, is_lean=is_lean)
+    return Device(
+        devices=devices,
+        is_large=is_large(card),
+        is_lean=is_lean,
+        total_bytes=card.memory_total_bytes,
+        free_bytes=card.memory_free_bytes,
+        room_bytes=room_of(card, gpu_only=True),
     )
 
 
-def reserve_of_size(term: Term, device_bytes: int) -> Reserve:
-    """What is left free of a device of that size."""
-    return [each for each in term.reserves if each.device_bytes <= device_bytes][-1]
-
-
-def of_one_maker(
-    rooms: Sequence[tuple[Place, int]], machine: Machine
-) -> list[list[tuple[Place, int]]]:
-    """The accelerators of each maker, the one with the largest last: a build of PyTorch computes on
-    those of one.
+def by_maker(candidates: Sequence[Place], machine: Machine) -> list[list[Place]]:
+    """Those of known room by maker, the one with the first of them last: a build of PyTorch
+    computes on those of one. Without instances of MIG: a program gets one of these, and no other
+    accelerator beside it.
     """
     owned = machine.accelerators or ()
-    makers = dict.fromkeys(owned[place.index].vendor for place, _ in rooms)
-    groups = [[room for room in rooms if owned[room[0].index].vendor == maker] for maker in makers]
+    whole = [
+        place
+        for place in candidates
+        if place.room_bytes is not None and not owned[place.index].is_part
+    ]
+    makers = dict.fromkeys(owned[place.index].vendor for place in whole)
+    groups = [[each for each in whole if owned[each.index].vendor == maker] for maker in makers]
     return groups[::-1]
 
 

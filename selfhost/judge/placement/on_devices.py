@@ -1,29 +1,74 @@
-"""The terms of a need where accelerators hold them: all on one, whole layers on each, or parts of
-it in turn.
+"""The terms of a need where accelerators hold them: all on one, whole layers on each, equal parts,
+or a part of the model at a time.
+
+`there` is the need as `needs_on` counts it: its terms wait for the accelerator that holds them.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
-from ...core.records import Record
-from ...machine.record import Machine
-from ...needs.records import How, MemoryNeed, Needs, Offload, Term, share_of, summed, taken_off
-from .devices import DEVICE_MARGIN_BYTES, Place, of_one_maker, places
-
-# grow with the number of layers, so a share of them can lie elsewhere; the repacked copy is a CPU's
-# layout of the weights
-BY_LAYER = ("weights", "repacked_weights", "kv_cache", "recurrent_state", "adapter")
+from ...machine.record import Accelerator, Machine
+from ...needs import needs_on
+from ...needs.records import (
+    ACCELERATOR,
+    SHARED_OUT,
+    How,
+    MemoryNeed,
+    Needs,
+    Split,
+    Term,
+    share_of,
+    summed,
+    taken_off,
+)
+from .devices import DEVICE_MARGIN_BYTES, TIGHT, Place, by_maker, device_of, places
 
 # of a layer, what is kept free on each of several accelerators that take whole ones: accelerate,
 # get_balanced_memory, 1.25 times the largest or the mean
 _ANOTHER_LAYER = 1.25
 
-# loaded once, wherever the layers go: on the first device
-_ONCE = ("projector", "draft_", "mtp_")
-
 SIZES = ("bytes", "low_bytes", "high_bytes")
+
+
+def terms_of(needs: Needs) -> tuple[Term, ...]:
+    """The terms of its memory; () where that is not known."""
+    return needs.memory.terms if needs.memory is not None else ()
+
+
+def roomiest(candidates: Sequence[Place]) -> Place | None:
+    """The accelerator with most room; None where none has any."""
+    largest = max(candidates, key=lambda place: place.room_bytes or 0, default=None)
+    return largest if largest is not None and largest.room_bytes else None
+
+
+def with_terms(needs: Needs, terms: Sequence[Term], placement: str = "accelerator") -> Needs:
+    """The need with these terms, some of them on accelerators."""
+    return needs.replace(placement=placement, memory=MemoryNeed(terms=tuple(terms)))
+
+
+# ------------------------------------------------------------------ all on one
+
+
+def on_one(there: Needs, where: str) -> Needs:
+    """All of it on that accelerator, but for the program and what llama.cpp keeps in RAM."""
+    return with_terms(
+        there,
+        [
+            each.replace(where=where) if each.where == ACCELERATOR else each
+            for each in terms_of(there)
+        ],
+    )
+
+
+def bytes_there(there: Needs, end: str = "high_bytes") -> int:
+    """What one accelerator that holds all of it takes. `end`: of the range of each term."""
+    return sum(getattr(each, end) for each in terms_of(there) if each.where == ACCELERATOR)
+
+
+# ------------------------------------------------------------------ a part at a time
 
 
 def in_turn(needs: Needs, place: Place, most_bytes: int | None = None) -> Iterator[Needs]:
@@ -32,20 +77,136 @@ def in_turn(needs: Needs, place: Place, most_bytes: int | None = None) -> Iterat
     """
     for way in needs.offloaded:
         if most_bytes is None or sum(term.high_bytes for term in way.device) <= most_bytes:
-            there = [term.replace(where=place.where) for term in way.device]
-            memory = MemoryNeed(terms=(*way.host, *there))
-            yield needs.replace(placement="split", memory=memory, offload=way.way)
+            terms = (*way.host, *(term.replace(where=place.where) for term in way.device))
+            yield with_terms(needs, terms, "split").replace(offload=way.way)
 
 
 def offloaded(needs: Needs, candidates: Sequence[Place]) -> Iterator[Needs]:
-    """Its parts in RAM and one of them at a time on the accelerator with most room, the fastest way
-    first; nothing where that holds none.
+    """As `in_turn`, on the accelerator with most room, where that holds a part."""
+    largest = roomiest(candidates)
+    if largest is not None:
+        yield from in_turn(needs, largest, largest.room_bytes)
+
+
+# ------------------------------------------------------------------ by layers
+
+
+def layers_shared_out(
+    needs: Needs, there: Needs, candidates: Sequence[Place], layers: int
+) -> Iterator[Needs]:
+    """Whole layers on each accelerator, as many as fit what it can give, the first ones first; what
+    is left stays in RAM.
+
+    llama.cpp leaves the first layers to the RAM. Nothing where not one layer fits.
     """
-    sized = [place for place in candidates if place.room_bytes is not None]
-    if not sized:
-        return
-    largest = max(sized, key=lambda place: place.room_bytes or 0)
-    yield from in_turn(needs, largest, largest.room_bytes or 0)
+    shares = _layers_by_place(there, candidates, layers)
+    if shares:
+        yield _in_layers(needs, there, shares, layers)
+
+
+def spread(there: Needs, machine: Machine, layers: int) -> Iterator[Needs]:
+    """Whole layers on each accelerator of one maker, as many on each, with room for another there.
+
+    As accelerate's device_map "auto" does (its documentation, big model inference): the last takes
+    what the others leave, and a layer that no accelerator holds would lie in RAM, from where it
+    moves for each token. Nothing where that is so.
+    """
+    by_layer = _most_bytes(there, Split.LAYERS) - _output_bytes(there)
+    beside = bytes_there(there) - by_layer
+    another = int(_ANOTHER_LAYER * by_layer // layers)
+    for group in by_maker(places(machine), machine):
+        most = beside - (-by_layer // len(group)) + another
+        rooms = [(place.room_bytes or 0) - another for place in group]
+        capped = [
+            place.replace(room_bytes=max(0, min(room, most) if place is not group[-1] else room))
+            for place, room in zip(group, rooms, strict=True)
+        ]
+        shares = _layers_by_place(there, capped, layers)
+        if len(shares) > 1 and sum(count for _, count in shares) == layers:
+            yield _in_layers(there, there, shares, layers)
+            return
+
+
+def _most_bytes(there: Needs, split: Split) -> int:
+    """The most that terms shared out so take together."""
+    return sum(each.high_bytes for each in terms_of(there) if each.split is split)
+
+
+def _output_bytes(there: Needs) -> int:
+    return sum(each.output_bytes for each in terms_of(there))
+
+
+def _layers_by_place(
+    there: Needs, candidates: Sequence[Place], layers: int
+) -> list[tuple[str, int]]:
+    """How many layers each place takes, without those that take none: the last layers first."""
+    each_bytes = _most_bytes(there, Split.EACH)
+    first_bytes = _most_bytes(there, Split.FIRST) + _output_bytes(there)
+    by_layer = [_without_output(each) for each in terms_of(there) if each.split is Split.LAYERS]
+    left = layers
+    shares: list[tuple[str, int]] = []
+
+    def taken(count: int) -> int:
+        parts = (_share(each, "high_bytes", left - count, left, layers) for each in by_layer)
+        return sum(parts)
+
+    for place in candidates:
+        room = (place.room_bytes or 0) - each_bytes - (0 if shares else first_bytes)
+        count = bisect_right(range(left + 1), room, key=taken) - 1
+        if count > 0:
+            shares.append((place.where, count))
+            left -= count
+    return shares
+
+
+def _share(term: Term, end: str, start: int, stop: int, layers: int) -> int:
+    """What some of the layers take of a term; those of all together are the term, whatever
+    rounding does to each.
+    """
+    size: int = getattr(term, end)
+    return size * stop // layers - size * start // layers
+
+
+def _without_output(term: Term) -> Term:
+    """What of a term is shared out by layer."""
+    if not term.output_bytes:
+        return term
+    line = taken_off(term.arithmetic, term.output_bytes, "outside the layers")
+    return term.resized(term.bytes - term.output_bytes, line)
+
+
+def _in_layers(needs: Needs, there: Needs, shares: Sequence[tuple[str, int]], layers: int) -> Needs:
+    """So many layers in each place, and those that are left in RAM."""
+    left = layers - sum(count for _, count in shares)
+    in_ram = {term.name: term for term in terms_of(needs)} if left else {}
+    terms: list[Term] = []
+    for term in terms_of(there):
+        if term.split is Split.LAYERS:
+            terms += _parts(term, [*shares, ("host", left)] if left else shares, layers)
+        elif term.split is Split.EACH:
+            # a compute buffer is needed wherever layers run
+            terms += [in_ram[term.name]] if term.name in in_ram else []
+            terms += [term.replace(where=where) for where, _ in shares]
+        else:
+            is_first = term.split is Split.FIRST
+            terms.append(term.replace(where=shares[0][0]) if is_first else term)
+    return with_terms(there, terms, "split" if left else "accelerator")
+
+
+def _parts(term: Term, shares: Sequence[tuple[str, int]], layers: int) -> Iterator[Term]:
+    """The layers of each place, the last ones first; the output goes with the last layer."""
+    shared, stop = _without_output(term), layers
+    for where, count in shares:
+        sizes = {name: _share(shared, name, stop - count, stop, layers) for name in SIZES}
+        # layers that differ are taken to lie evenly
+        how = How.COMPUTED if shared.how is How.EXACT and count < layers else shared.how
+        line = share_of(f"{count}/{layers} of the layers", shared.arithmetic)
+        part = shared.replace(where=where, how=how, arithmetic=line, **sizes)
+        if term.output_bytes and stop == layers:
+            line = summed(f"{term.output_bytes:,} bytes of output matrix", part.arithmetic)
+            part = part.resized(part.bytes + term.output_bytes, line)
+        yield part
+        stop -= count
 
 
 def share_if_filled(placed: Needs, layers: int | None) -> float:
@@ -57,19 +218,45 @@ def share_if_filled(placed: Needs, layers: int | None) -> float:
     that is less than a layer, or one more would lie there; so the share is the same on machines
     that are laid out alike, whatever is free of each.
     """
-    if placed.placement != "split" or placed.offload is not None or placed.memory is None:
+    if placed.placement != "split" or placed.offload is not None:
         return 0.0
-    terms, spare_bytes = placed.memory.terms, 0
-    moving_bytes, layer_bytes = (
-        sum(term.low_bytes for term in terms if term.name in BY_LAYER and is_there(term))
-        for is_there in (lambda term: term.where == "host", lambda _term: True)
-    )
+    terms, spare_bytes = terms_of(placed), 0
+    by_layer = [term for term in terms if term.split is Split.LAYERS]
+    layer_bytes = sum(term.low_bytes for term in by_layer)
+    moving_bytes = sum(term.low_bytes for term in by_layer if term.where == "host")
     if not moving_bytes or not layers:
         return 0.0
     for where in {term.where for term in terms} - {"host"}:
         rounding = sum(term.high_bytes - term.low_bytes for term in terms if term.where == where)
         spare_bytes += DEVICE_MARGIN_BYTES + rounding + layer_bytes // layers
     return min(1.0, spare_bytes / moving_bytes)
+
+
+# ------------------------------------------------------------------ in equal parts
+
+
+def in_parts(
+    needs: Needs, group: Sequence[Place], cards: Sequence[Accelerator], *, is_lean: bool = False
+) -> Needs:
+    """Equal parts on each of a group of accelerators of a program that runs on these alone; `cards`
+    are those of the machine, () where they were not read. A process takes memory on both sides:
+    libraries in RAM, graphs and more on its device. `is_lean`: with the option by which the program
+    takes less.
+    """
+    number = len(group)
+    devices = [
+        device_of(cards[place.index] if cards else None, number, is_lean=is_lean) for place in group
+    ]
+    there = {device: needs_on(needs, device) for device in dict.fromkeys(devices)}
+    terms: list[Term] = []
+    for alike in zip(*(terms_of(there[device]) for device in devices), strict=True):
+        if alike[0].stays_in_ram:
+            terms.append(processes(alike[0], number) if alike[0].is_program else alike[0])
+        if alike[0].split is not Split.HOST:
+            terms += [
+                each.replace(where=place.where) for each, place in zip(alike, group, strict=True)
+            ]
+    return with_terms(there[devices[0]], terms)
 
 
 def processes(term: Term, number: int) -> Term:
@@ -80,322 +267,74 @@ def processes(term: Term, number: int) -> Term:
     return term.replace(arithmetic=share_of(f"{number} processes", term.arithmetic), **together)
 
 
-def spread(needs: Needs, memory: MemoryNeed, machine: Machine, layers: int) -> Iterator[Needs]:
-    """Whole layers on each accelerator of one maker, as many on each, with room for another there.
-
-    As accelerate's device_map "auto" does (its documentation, big model inference): the last takes
-    what the others leave, and a layer that no accelerator holds would lie in RAM, from where it
-    moves for each token. Nothing where that is so.
-    """
-    owned = machine.accelerators or ()
-    sized = [
-        (place, place.room_bytes)
-        for place in places(machine)
-        if place.room_bytes is not None and not owned[place.index].is_part
-    ]
-    taken = taken_by(memory)
-    by_layer = sum(term.high_bytes for term in taken.by_layer)
-    another = int(_ANOTHER_LAYER * by_layer // layers)
-    for group in of_one_maker(sized, machine):
-        if len(group) == 1:
-            continue
-        most = taken.each_bytes + taken.first_bytes - (-by_layer // len(group)) + another
-        rooms = [min(room - another, most) for _, room in group[:-1]]
-        rooms += [room - another for _, room in group[-1:]]
-        capped = [
-            place.replace(room_bytes=max(0, room))
-            for (place, _), room in zip(group, rooms, strict=True)
-        ]
-        shares, left = _layers_by_place(memory, capped, layers)
-        if len(shares) > 1 and not left:
-            there = _on_devices(memory)
-            yield _with_shares(needs, there, tuple(shares), 0, layers)
-            return
-
-
-def _on_devices(memory: MemoryNeed) -> MemoryNeed:
-    """The terms as they are where the model lies on accelerators."""
-    terms = [
-        term if term.is_program or term.on_device is None else term.on_device
-        for term in memory.terms
-    ]
-    return memory.replace(terms=tuple(terms))
-
-
-# machines of one fleet have their accelerators in the same places
-@lru_cache(32)
-def on_one(needs: Needs, where: str) -> Needs:
-    """All of it on one accelerator, but for the program and what llama.cpp keeps in RAM."""
-    terms = [_in_file(term) for term in needs.memory.terms] if needs.memory else []
-    stored = _as_stored(
-        [term.beside or term if term.is_program else term.replace(where=where) for term in terms]
-    )
-    return placed_as(needs, "accelerator", [part for term in stored for part in _whole(term)])
-
-
-def _moving_bytes(term: Term) -> int:
-    """The most that a device holds of a term that is given to it whole."""
-    parts = term.offload
-    return (
-        term.high_bytes
-        if parts is None
-        else term.high_bytes - term.bytes + parts.layer_bytes + parts.output_bytes
-    )
-
-
-def _whole(term: Term) -> Iterator[Term]:
-    """A term that a device holds, and what of it stays in RAM."""
-    parts = term.offload
-    if parts is None or not parts.table_bytes:
-        yield term.replace(offload=None)
-        return
-    moved, line = parts.layer_bytes + parts.output_bytes, term.arithmetic
-    again = moved + parts.table_bytes - term.bytes
-    if again != parts.table_bytes:
-        line = taken_off(line, parts.table_bytes, "of embeddings")
-        line = summed(line, f"{again:,} of them as the output matrix") if again else line
-    yield _resized(term, moved, line)
-    yield _embeddings(term, parts.table_bytes)
-
-
-def _resized(term: Term, size: int, line: str) -> Term:
-    """The term with another size; its range is as wide as before."""
-    change = size - term.bytes
-    return term.replace(
-        bytes=size,
-        low_bytes=max(0, term.low_bytes + change),
-        high_bytes=term.high_bytes + change,
-        arithmetic=line,
-        offload=None,
-    )
-
-
-def _embeddings(term: Term, size: int) -> Term:
-    """Tables that are mapped from the file: a token reads one row of each, and the system may
-    drop the others.
-    """
-    return term.replace(
-        name=term.name.replace("weights", "embeddings"),
-        bytes=size,
-        low_bytes=0,
-        high_bytes=size,
-        where="host",
-        source=(
-            f"{term.source}; llama.cpp keeps the input layer in RAM (src/llama-model.cpp,"
-            " load_tensors)"
-        ),
-        arithmetic=(
-            f"{size:,} bytes of tables, mapped; a token reads a row of each, the rest may be"
-            " dropped"
-        ),
-        offload=None,
-    )
-
-
-def layers_shared_out(
-    needs: Needs, memory: MemoryNeed, places: Sequence[Place], layers: int
+def sharded(
+    there: Needs, machine: Machine, gathered: Term, end: str = "high_bytes"
 ) -> Iterator[Needs]:
-    """Whole layers on each accelerator, as many as fit what it can give, the first ones first; what
-    is left stays in RAM.
-
-    llama.cpp leaves the first layers to the RAM. Nothing where not one layer fits.
+    """Training on the fewest accelerators that hold it, on the most where only the least need is
+    sure to fit: weights, gradients and optimizer in equal parts (ZeRO, arXiv 1910.02054, section
+    5), the rest whole on each, and a process in RAM for each. `gathered`: what each holds whole of
+    those parts. `end`: of the range of what it needs; where they hold the likely need the most is
+    near to it.
     """
-    shares, left = _layers_by_place(memory, places, layers)
-    if shares:
-        yield _with_shares(needs, memory, tuple(shares), left, layers)
-
-
-@lru_cache(128)
-def _with_shares(
-    needs: Needs, memory: MemoryNeed, shares: tuple[tuple[str, int], ...], left: int, layers: int
-) -> Needs:
-    """So many layers in each place, and those that are left in RAM."""
+    if end == "low_bytes":
+        chosen = max(_holding(there, machine, gathered, end), key=len, default=[])
+    else:
+        chosen = next(_holding(there, machine, gathered, end), [])
+    if chosen and end == "bytes":
+        # those that hold the likely need may lack much of the most
+        near = next(_holding(there, machine, gathered, "high_bytes", TIGHT), [])
+        chosen = max(chosen, near, key=len) if near else []
+    if not chosen:
+        return
     terms: list[Term] = []
-    for term in memory.terms:
-        terms.extend(_parts(_in_file(term), shares, left, layers))
-    return placed_as(needs, "split" if left else "accelerator", terms)
-
-
-class _Taken(Record):
-    """What accelerators hold of a need, the most it may be: `whole_bytes` the one that holds all of
-    it; where layers are shared out `each_bytes` every one, `first_bytes` the first beside that, and
-    `by_layer` with the layers.
-    """
-
-    whole_bytes: int
-    each_bytes: int
-    first_bytes: int
-    by_layer: tuple[Term, ...]
-
-
-# of one model on many machines it is the same
-@lru_cache(32)
-def taken_by(memory: MemoryNeed) -> _Taken:
-    there = [term.on_device or term for term in memory.terms if not term.is_program]
-    by_layer = [term for term in there if term.name in BY_LAYER]
-    once = [term for term in there if term.name.startswith(_ONCE)]
-    return _Taken(
-        whole_bytes=sum(_moving_bytes(term) for term in there),
-        each_bytes=sum(
-            term.high_bytes
-            for term in there
-            if term.name not in BY_LAYER and not term.name.startswith(_ONCE)
-        ),
-        first_bytes=sum(_moving_bytes(term) for term in once)
-        + sum(term.offload.output_bytes for term in by_layer if term.offload is not None),
-        by_layer=tuple([_of_layers(term) for term in by_layer]),
-    )
-
-
-def _layers_by_place(
-    memory: MemoryNeed, places: Sequence[Place], layers: int
-) -> tuple[list[tuple[str, int]], int]:
-    """How many layers each place takes, without those that take none, and how many are left."""
-    taken = taken_by(memory)
-    left = layers
-    shares: list[tuple[str, int]] = []
-    for place in places:
-        room = (place.room_bytes or 0) - taken.each_bytes - (0 if shares else taken.first_bytes)
-        count = _most_layers(taken, left, layers, room)
-        if count:
-            shares.append((place.where, count))
-            left -= count
-    return shares, left
-
-
-def _most_layers(taken: _Taken, left: int, layers: int, room: int) -> int:
-    """How many of the last of the `left` layers have room together."""
-    sizes = _sizes_of_last(taken, left, layers)
-    low, high = 0, left
-    while low < high:
-        middle = (low + high + 1) // 2
-        size = sizes.get(middle)
-        if size is None:
-            start = left - middle
-            size = sizes[middle] = sum(
-                [_share(term, "high_bytes", start, left, layers) for term in taken.by_layer]
-            )
-        if size <= room:
-            low = middle
+    for term in (*terms_of(there), gathered):
+        if term.is_program:
+            terms.append(processes(term, len(chosen)))
+        elif term.name in SHARED_OUT:
+            terms += [
+                _equal_part(term, place, index, len(chosen)) for index, place in enumerate(chosen)
+            ]
         else:
-            high = middle - 1
-    return low
+            terms += [term.replace(where=place.where) for place in chosen]
+    yield with_terms(there, terms)
 
 
-# of one model on many machines they are the same
-@lru_cache(128)
-def _sizes_of_last(taken: _Taken, left: int, layers: int) -> dict[int, int]:
-    """What so many of the last of the `left` layers take, filled in as it is asked for."""
-    return {}
-
-
-def _share(term: Term, end: str, start: int, stop: int, layers: int) -> int:
-    """What some of the layers take of a term; those of all together are the term, whatever
-    rounding does to each.
+def _holding(
+    needs: Needs, machine: Machine, gathered: Term | None, end: str, room_times: float = 1.0
+) -> Iterator[list[Place]]:
+    """Accelerators, largest first, that hold a training in parts: the fewest, then a group of each
+    larger number. `gathered` None: what surely lies whole on each is not counted. `end`: of the
+    range of the terms; `room_times`: of what each can give.
     """
-    size: int = getattr(term, end)
-    return size * stop // layers - size * start // layers
+    beside = [term for term in terms_of(needs) if not term.is_program]
+    shared = sum(getattr(term, end) for term in beside if term.name in SHARED_OUT)
+    whole_bytes = 0
+    if gathered is not None:
+        whole_bytes = sum(getattr(term, end) for term in (*beside, gathered)) - shared
+    largest_first = sorted(places(machine), key=lambda place: -(place.room_bytes or 0))
+    alike = by_maker(largest_first, machine)[::-1]
+    for number in range(2, len(largest_first) + 1):
+        part_bytes = -(-shared // number) + whole_bytes
+        for group in alike:
+            if len(group) >= number and part_bytes <= room_times * (
+                group[number - 1].room_bytes or 0
+            ):
+                yield group[:number]
+                break
 
 
-def _of_layers(term: Term) -> Term:
-    """What of a term is shared out by layer."""
-    if term.offload is None or term.offload.layer_bytes == term.bytes:
-        return term
-    apart = term.bytes - term.offload.layer_bytes
-    return _resized(
-        term, term.offload.layer_bytes, taken_off(term.arithmetic, apart, "outside the layers")
-    )
-
-
-def _parts(term: Term, shares: Sequence[tuple[str, int]], left: int, layers: int) -> Iterator[Term]:
-    if term.is_program:
-        yield term
-        return
-    if term.name.startswith(_ONCE):
-        yield from _whole(term.replace(where=shares[0][0]))
-        return
-    if term.name not in BY_LAYER:
-        # a compute buffer is needed wherever layers run
-        if left:
-            yield term
-        for where, _ in shares:
-            yield term.replace(where=where)
-        return
-    shared = _of_layers(term)
-    # it goes with the last layer: the first device has that
-    output = term.offload.output_bytes if term.offload is not None else 0
-    stop = layers
-    for where, count in (*shares, ("host", left)):
-        if not count:
-            continue
-        part = _some_layers(shared, where, count, stop, layers)
-        if output and stop == layers:
-            line = summed(f"{output:,} bytes of output matrix", part.arithmetic)
-            part = _resized(part, part.bytes + output, line)
-        yield part
-        stop -= count
-    if term.offload is not None and term.offload.table_bytes:
-        yield _embeddings(term, term.offload.table_bytes)
-
-
-def _some_layers(shared: Term, where: str, count: int, stop: int, layers: int) -> Term:
-    """Of a term that is shared out by layer, the `count` layers before `stop`."""
-    sizes = {name: _share(shared, name, stop - count, stop, layers) for name in SIZES}
-    # layers that differ are taken to lie evenly
-    how = How.COMPUTED if shared.how is How.EXACT and count < layers else shared.how
-    line = share_of(f"{count}/{layers} of the layers", shared.arithmetic)
-    return shared.replace(where=where, how=how, arithmetic=line, offload=None, **sizes)
-
-
-def placed_as(needs: Needs, placement: str, terms: list[Term]) -> Needs:
-    """The need with these terms, some of them on accelerators."""
-    there = [part for term in terms for part in _of_a_device(term, placement == "accelerator")]
-    return needs.replace(
-        placement=placement,
-        memory=MemoryNeed(terms=tuple(_as_stored(there))),
-    )
-
-
-def _of_a_device(term: Term, away: bool) -> Iterator[Term]:
-    """A term as it is where the model lies on an accelerator; the program stays in RAM, and is
-    another build then.
+def devices_for_parts(needs: Needs, machine: Machine) -> int:
+    """The fewest accelerators that may hold weights, gradients and optimizer of a training in equal
+    parts, whatever lies beside these; 0 where they surely do not.
     """
-    there = term.on_device
-    if there is None or (term.where == "host" and not (away and term.is_program)):
-        yield term
-        return
-    yield there.replace(where=term.where, beside=None)
-    if there.beside is not None:
-        yield there.beside
+    return len(next(_holding(needs, machine, None, "low_bytes"), ()))
 
 
-def _in_file(term: Term) -> Term:
-    """Of a second layout what its originals take."""
-    return term.on_device if term.is_copy and term.on_device is not None else term
-
-
-def _as_stored(terms: Sequence[Term]) -> Iterator[Term]:
-    """Beside a device weights lie as they are stored, in RAM too: what a processor alone has in a
-    second layout is part of them. llama.cpp prefers the device's kind of RAM to that layout, and
-    the mapped file to both (llama.cpp 0c1e570: make_cpu_buft_list in src/llama-model.cpp,
-    select_weight_buft in src/llama-model-loader.cpp).
-    """
-    copies = {
-        (term.name.replace("repacked_", ""), term.where): term for term in terms if term.is_copy
-    }
-    for term in terms:
-        copy = copies.get((term.name, term.where))
-        if copy is not None:
-            sizes = {name: getattr(term, name) + getattr(copy, name) for name in SIZES}
-            line = summed(term.arithmetic, copy.arithmetic)
-            yield term.replace(
-                arithmetic=line, offload=_together(term.offload, copy.offload), **sizes
-            )
-        elif not term.is_copy:
-            yield term
-
-
-def _together(own: Offload | None, copied: Offload | None) -> Offload | None:
-    if own is None or copied is None:
-        return own
-    return Offload(**{name: getattr(own, name) + getattr(copied, name) for name in Offload._fields})
+def _equal_part(term: Term, place: Place, index: int, number: int) -> Term:
+    """What the device of that index holds of a term that `number` devices share."""
+    part = {name: (getattr(term, name) + index) // number for name in SIZES}
+    if term.name == "gradients":
+        # what activations let go stays whole on each device, however few gradients it keeps
+        part["low_bytes"] = max(0, part["bytes"] - (term.bytes - term.low_bytes))
+    line = share_of(f"1/{number} of the devices", term.arithmetic)
+    return term.replace(where=place.where, arithmetic=line, **part)

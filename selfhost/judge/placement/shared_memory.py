@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 from ...machine.chips import metal_share
 from ...machine.record import Accelerator, Machine
-from ...needs.records import Needs, Term
+from ...needs.records import Needs, Split, Term
 from ..pace.speed import WHOLLY
-from .on_devices import BY_LAYER
 
 # of the RAM, what the drivers of AMD's lend the GPU: half (Linux: drivers/gpu/drm/ttm/ttm_device.c
 # and superm1/amd-debug-tools, docs/amd-ttm.md; Windows: shared GPU memory), up to all of it where
@@ -20,23 +19,21 @@ def shared_limits(device: Accelerator, machine: Machine) -> tuple[int, int] | No
     """Bytes of the RAM that macOS (`chips.metal_share`) or Linux's driver for AMD lets a GPU use
     that shares it, least and most; None where nothing tells. Equal where it was read or set.
     """
+    has_mac = any(map(is_metal, machine.accelerators or ()))
+    lends = machine.system == "linux" if device.vendor == "amd" else has_mac
+    is_read = device.memory_total_bytes is not None
+    return _lent(device, machine) if is_read or lends else None
+
+
+def _lent(device: Accelerator, machine: Machine) -> tuple[int, int] | None:
+    """As `shared_limits`, whatever system lends it."""
     if device.memory_total_bytes is not None:
         return device.memory_total_bytes, device.memory_total_bytes
     total = machine.memory_total_bytes
-    has_mac = any(map(is_metal, machine.accelerators or ()))
-    lends = machine.system == "linux" if device.vendor == "amd" else has_mac
-    if total is None or not lends:
+    if total is None:
         return None
     least, most = _AMD_SHARE if device.vendor == "amd" else metal_share(total)
     return int(total * least), int(total * most)
-
-
-def is_surely_lent(device: Accelerator, machine: Machine, size_bytes: int) -> bool | None:
-    """Whether the system surely lets a GPU that shares the RAM use so much of it; None where
-    nothing tells.
-    """
-    limits = shared_limits(device, machine)
-    return None if limits is None else size_bytes <= limits[0]
 
 
 def can_be_raised(device: Accelerator, machine: Machine, size_bytes: int) -> bool:
@@ -65,16 +62,12 @@ def share_on_shared(
     """
     cards = [card for card in machine.accelerators or () if card.unified]
     shared = next((card for card in cards if is_metal(card) or card.vendor == "amd"), None)
-    total = machine.memory_total_bytes
     if needs.memory is None or not layers or shared is None:
         return WHOLLY
-    if shared.memory_total_bytes is not None:
-        least = most = shared.memory_total_bytes
-    elif total is not None:
-        low, high = metal_share(total) if is_metal(shared) else _AMD_SHARE
-        least, most = int(total * low), int(total * high)
-    else:
+    limits = _lent(shared, machine)
+    if limits is None:
         return WHOLLY
+    least, most = limits
     host = [term for term in needs.memory.terms if term.where == "host"]
     slow, likely, fast = (
         _share_within(host, end, layers, limit)
@@ -92,7 +85,7 @@ def share_on_shared(
 def _share_within(host: Sequence[Term], end: str, layers: int, limit: float) -> float:
     """Of so many layers, what fits beside what does not move. `end`: which bytes of a term."""
     over = sum(getattr(term, end) for term in host) - limit
-    moving = sum(getattr(term, end) for term in host if term.name in BY_LAYER)
+    moving = sum(getattr(term, end) for term in host if term.split is Split.LAYERS)
     if over <= 0 or not moving:
         return 1.0
     return max(0, int(layers * (1 - over / moving))) / layers

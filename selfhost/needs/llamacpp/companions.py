@@ -17,7 +17,7 @@ from ...core.records import Unread
 from ..cache import CacheGroup, cache_groups
 from ..packed import adapter_parameters
 from ..parts import Asked, Parts, Subject, term, times
-from ..records import How, SizedWeights, Term, summed, taken_off
+from ..records import How, SizedWeights, Split, Term, summed, taken_off
 from ..tensors import ArchitectureRow, row_of
 from . import buffers as llamacpp
 
@@ -96,12 +96,7 @@ def joined(
         here = companions.draft_is_here
         parts = _with_draft(parts, draft, companions.draft.name, runtime, source, is_here=here)
     if companions.own_block and format != "gguf":
-        # divided over devices as the model's own weights are
-        cut = next((term.cut for term in model.terms if term.name == "weights"), ())
-        block = [
-            term.replace(cut=cut) if term.name == "mtp_weights" else term
-            for term in _block_of_a_checkpoint(subject, workload, source)
-        ]
+        block = _block_of_a_checkpoint(subject, workload, source)
         parts = parts.replace(terms=(*parts.terms, *block))
     if companions.adapter is not None:
         adapter = companions.adapter
@@ -124,13 +119,7 @@ def _with_draft(
         for term in draft.terms
         if term.name != "activations"
     )
-    terms = [
-        _of_a_draft(term, name, source).replace(
-            on_device=term.on_device and _of_a_draft(term.on_device, name, source)
-        )
-        for term in beside
-        if term is not None
-    ]
+    terms = [_of_a_draft(term, name, source) for term in beside if term is not None]
     unknown = [
         entry.replace(reason=f"{name}, the draft: {entry.reason}") for entry in draft.unknown
     ]
@@ -155,8 +144,13 @@ def _with_draft(
 
 def _of_a_draft(item: Term, name: str, source: str) -> Term:
     line = f"{item.arithmetic}; of {name}"
+    split = Split.FIRST if item.split in (Split.LAYERS, Split.EACH) else item.split
     return item.replace(
-        name=f"draft_{item.name}", arithmetic=line, source=f"{item.source}; as a draft: {source}"
+        name=f"draft_{item.name}",
+        split=split,
+        output_bytes=0,
+        arithmetic=line,
+        source=f"{item.source}; as a draft: {source}",
     )
 
 
@@ -179,11 +173,20 @@ def _block_of_a_checkpoint(subject: Subject, workload: Asked, source: str) -> li
     cached, cache_line = _block_cache(
         architecture, subject.row, workload.context_tokens, workload.parallel
     )
+    weights = term("mtp_weights", size, How.COMPUTED, source, line, low=low)
+    cache = term("mtp_kv_cache", cached, How.COMPUTED, source, cache_line)
+    devices = 1 if workload.device is None else workload.device.devices
+    if devices == 1 or subject.row is None:
+        return [weights, cache]
+    from ..vllm import held_share, on_each, share_of_weights
+
+    # as the model's own are
+    share = share_of_weights(subject, architecture, subject.row, size, devices)
     group = _group_of_block(architecture, subject.row)
-    cut = () if group.latent else ((1.0, group.kv_heads),)
+    heads = {1 if group.latent else group.kv_heads: 1.0}
     return [
-        term("mtp_weights", size, How.COMPUTED, source, line, low=low),
-        term("mtp_kv_cache", cached, How.COMPUTED, source, cache_line).replace(cut=cut),
+        on_each(weights, devices, share),
+        on_each(cache, devices, held_share(heads, devices)),
     ]
 
 

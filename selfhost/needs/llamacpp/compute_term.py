@@ -24,9 +24,9 @@ _ON_A_DEVICE = (
 LARGEST_VOCABULARY = 262_144
 
 
-def compute_term(load: Load, scratch: int) -> Term:
+def compute_term(load: Load, scratch: int, *, on_gpu: bool = False) -> Term:
     """The buffer once the context is full. `scratch`: bytes of the work buffer, which is counted
-    with the program.
+    with the program. RAM is taken as it is touched, a device's memory at once.
     """
     scores, score_line = _scores(load, scratch, load.room)
     row, architecture, workload = load.row, load.architecture, load.workload
@@ -37,30 +37,30 @@ def compute_term(load: Load, scratch: int) -> Term:
         size = exact_compute_bytes(architecture, row, load.room, rows, *options)
     if size is None:
         return _guessed(load, rows, scores, score_line)
-    # what is reserved is touched only as far as tokens come
-    short = _one_batch(load)
-    least = exact_compute_bytes(architecture, row, short, rows, *options) or size
-    low = min(size, least) + _scores(load, scratch, short)[0]
     whole = load.room.micro_batch if load.runtime.logits_rows == "batch" else rows
     reserved = exact_compute_bytes(architecture, row, load.room, whole, *options) or size
     more = _rolled_back(load)
     source = f"{llamacpp.SOURCE}; its allocator replayed on the graph of {architecture.row}"
+    if on_gpu:
+        return term(
+            "compute",
+            reserved,
+            How.COMPUTED,
+            f"{source}; {_ON_A_DEVICE}",
+            f"{reserved:,} bytes",
+            low=int(reserved * (1 - _DEVICE_ERROR)),
+            high=int((reserved + more) * (1 + _DEVICE_ERROR)),
+        )
+    # what is reserved is touched only as far as tokens come
+    short = _one_batch(load)
+    least = exact_compute_bytes(architecture, row, short, rows, *options) or size
+    low = min(size, least) + _scores(load, scratch, short)[0]
     line = summed(f"{size:,} bytes", score_line) if scores else f"{size:,} bytes"
     if reserved != size:
         line += (
             f"; {reserved:,} bytes are reserved, for logits of {whole:,} tokens that nobody asks"
             " for"
         )
-    # RAM is taken as it is touched, a device's memory at once
-    device = term(
-        "compute",
-        reserved,
-        How.COMPUTED,
-        f"{source}; {_ON_A_DEVICE}",
-        f"{reserved:,} bytes",
-        low=int(reserved * (1 - _DEVICE_ERROR)),
-        high=int((reserved + more) * (1 + _DEVICE_ERROR)),
-    )
     how = How.EXACT if size + more == reserved and not scores else How.COMPUTED
     size += scores
     if low < size:
@@ -68,8 +68,7 @@ def compute_term(load: Load, scratch: int) -> Term:
             f"; {size - low:,} bytes less are touched while no more than"
             f" {llamacpp.MICRO_BATCH_TOKENS:,} tokens are in the context"
         )
-    compute = term("compute", size, how, source, line, low=low, high=size + more)
-    return compute.replace(on_device=device)
+    return term("compute", size, how, source, line, low=low, high=size + more)
 
 
 def _one_batch(load: Load) -> llamacpp.Cells:

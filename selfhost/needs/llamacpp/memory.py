@@ -37,15 +37,16 @@ def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
         )
         return Parts(files=files, terms=growing, unknown=missing)
     sets = workload.instruction_sets
+    on_gpu = workload.device is not None
     layout = "" if runtime.is_unpacked_on(sets) else layout_of(sets)
-    weights, evictable = weights_terms(subject, quantization, files, layout)
+    weights, evictable = weights_terms(subject, quantization, files, None if on_gpu else layout)
     projector = None if subject.text_alone else _projector(subject)
     no_encoders = None if subject.text_alone else why_no_encoders(subject.spec)
     terms, unknown = [*weights, *growing], [] if unread is None else [unread]
     if projector is not None:
         from .projector import reading_pictures
 
-        terms += [projector, reading_pictures(subject.encoder)]
+        terms += [projector, reading_pictures(subject.encoder, on_gpu=on_gpu)]
         files = _with_projector(files, projector)
     known_files: SizedWeights | Unread = files
     if no_encoders is not None:
@@ -105,9 +106,12 @@ def _growing(
     terms = [with_slots(each, load) for each in kept]
     scratch = scratch_of(load.architecture, load.room, quantization)
     compute = compute_term(load, scratch[0])
+    own = compute
+    if workload.device is not None:
+        compute = compute_term(load, scratch[0], on_gpu=True)
     terms += [compute, program_term(load, scratch)]
     if workload.companions.own_block:
-        terms += own_block_terms(load, quantization, compute)
+        terms += own_block_terms(load, quantization, own)
     return tuple(terms), cache if isinstance(cache, Unread) else None
 
 

@@ -30,7 +30,7 @@ def projector_term(encoders: int, stated: int | None) -> Term:
     )  # fmt: skip
 
 
-def reading_pictures(encoder: Encoder | None) -> Term:
+def reading_pictures(encoder: Encoder | None, *, on_gpu: bool) -> Term:
     """The encoder's own buffer, touched by a picture: none without one, at the most of a picture of
     a megapixel. A device reserves it at load.
     """
@@ -55,9 +55,7 @@ def reading_pictures(encoder: Encoder | None) -> Term:
     line += "; none without any, up to a fifth more in a work buffer"
     # with what activations take in 16 bits to meet its weights, and the picture itself: 1.19 times
     # as much of a Pixtral's (tests/truth/llamacpp_companions.json)
-    buffer = term("projector_compute", plain, how, source, line, low=0, high=plain * 6 // 5)
-    if encoder.reserved_bytes <= plain:
-        return buffer
-    there = f"{encoder.reserved_bytes:,} bytes; reserved at load, for pictures that take no more"
-    device = term("projector_compute", encoder.reserved_bytes, how, source, there)
-    return buffer.replace(on_device=device)
+    if not on_gpu or encoder.reserved_bytes <= plain:
+        return term("projector_compute", plain, how, source, line, low=0, high=plain * 6 // 5)
+    line = f"{encoder.reserved_bytes:,} bytes; reserved at load, for pictures that take no more"
+    return term("projector_compute", encoder.reserved_bytes, how, source, line)

@@ -9,7 +9,7 @@ from ...catalogue.spec import SIZE_OF, Architecture, ModelSpec
 from ...core.records import Record
 from ..parts import Subject, term
 from ..quantization import BITS_PER_WEIGHT, BLOCKS, Stored, typed_earlier
-from ..records import How, Offload, SizedWeights, Term
+from ..records import How, SizedWeights, Term, summed, taken_off
 from ..repack import LAYOUTS, Buffer
 from ..tensors import ArchitectureRow
 from . import buffers as llamacpp
@@ -45,13 +45,29 @@ class _Loaded(Record):
     tied: bool
 
 
+class _Offload(Record):
+    """Weights once a device takes layers. A tied token table is in the last two: RAM and device
+    each have it.
+
+    `layer_bytes` are shared out by layer, `output_bytes` go with the last layer, `table_bytes` stay
+    in RAM, looked up by rows.
+    """
+
+    layer_bytes: int
+    output_bytes: int = 0
+    table_bytes: int = 0
+
+
 # the same for every context and number of sequences
 @lru_cache(maxsize=64)
 def weights_terms(
-    subject: Subject, quantization: str, files: SizedWeights, layout: str
+    subject: Subject, quantization: str, files: SizedWeights, layout: str | None
 ) -> tuple[tuple[Term, ...], int]:
     """Mapped weights, the second layout that the CPU wants, a key of `repack.LAYOUTS`, and the
-    bytes of originals it replaced.
+    bytes of originals it replaced. `layout` None: beside a device, where weights lie as they are
+    stored, in RAM too: llama.cpp prefers the device's kind of RAM to a second layout, and the
+    mapped file to both (llama.cpp 0c1e570: make_cpu_buft_list in src/llama-model.cpp,
+    select_weight_buft in src/llama-model-loader.cpp).
     """
     architecture, row = subject.architecture, subject.row
     if subject.whole and architecture is not None and row is not None:
@@ -62,7 +78,8 @@ def weights_terms(
         )
         if recipe is not None:
             earlier = typed_earlier(subject.spec.released)
-            return (_own_mix(usual(architecture, row, recipe, earlier), row, files),), 0
+            tensors = usual(architecture, row, recipe, earlier)
+            return _own_mix(tensors, row, files, by_device=layout is None), 0
     if (
         not subject.whole
         or architecture is None
@@ -80,8 +97,10 @@ def weights_terms(
         published_row = as_published(row, subject.spec.released)
         computed = computed_file(architecture, published_row, quantization, earlier)
         if not _follows_the_recipe(files, computed):
-            return (_own_mix(whole, row, files),), 0
+            return _own_mix(whole, row, files, by_device=layout is None), 0
     loaded = _loaded(subject.spec, architecture, row, quantization, files, whole, real=bool(real))
+    if layout is None:
+        return _beside_device(_as_stored(loaded), _offload(loaded.tensors, loaded.tied)), 0
     terms, evictable = _in_layouts(loaded, LAYOUTS[layout])
     return tuple(terms), evictable
 
@@ -101,14 +120,42 @@ def _follows_the_recipe(files: SizedWeights, computed: SizedWeights) -> bool:
     return computed.low_bytes - error <= files.bytes <= computed.high_bytes + error
 
 
-def _own_mix(tensors: tuple[Stored, ...], row: ArchitectureRow, files: SizedWeights) -> Term:
+def _own_mix(
+    tensors: tuple[Stored, ...], row: ArchitectureRow, files: SizedWeights, *, by_device: bool
+) -> tuple[Term, ...]:
     """A whole file whose publisher chose types of their own."""
     low = min(files.low_bytes, files.bytes - int(files.bytes * _OWN_MIX))
     source = f"{files.source}; its tables and output matrix in proportion to {RECIPE}"
     line = f"{files.arithmetic}; the whole file, a mix of its publisher's own"
     weights = term("weights", files.bytes, files.how, source, line, low=low, high=files.high_bytes)
+    if not by_device:
+        return (weights,)
     offload = _in_proportion(_offload(tensors, _tied(tensors, row)), tensors, files.bytes)
-    return weights.replace(offload=offload)
+    return _beside_device(weights, offload)
+
+
+def _beside_device(weights: Term, parts: _Offload) -> tuple[Term, ...]:
+    """What devices hold of the weights, and the tables that stay in RAM, mapped from the file: a
+    token reads one row of each, and the system may drop the others.
+    """
+    if not parts.table_bytes:
+        return (weights.replace(output_bytes=parts.output_bytes),)
+    moved, tables = parts.layer_bytes + parts.output_bytes, parts.table_bytes
+    again = moved + tables - weights.bytes
+    line = weights.arithmetic
+    if again != tables:
+        line = taken_off(line, tables, "of embeddings")
+        line = summed(line, f"{again:,} of them as the output matrix") if again else line
+    source = "llama.cpp keeps the input layer in RAM (src/llama-model.cpp, load_tensors)"
+    embeddings = term(
+        "embeddings",
+        tables,
+        weights.how,
+        f"{weights.source}; {source}",
+        f"{tables:,} bytes of tables, mapped; a token reads a row of each, the rest may be dropped",
+        low=0,
+    )
+    return weights.resized(moved, line).replace(output_bytes=parts.output_bytes), embeddings
 
 
 def _loaded(
@@ -154,14 +201,14 @@ def _in_layouts(loaded: _Loaded, layout: Sequence[Buffer]) -> tuple[list[Term], 
         (rest if buffer is None or tensor.name == _TOKEN_TABLE else moved).append(tensor)
         if buffer is not None:
             copies.append((tensor, buffer))
+    if not copies:
+        return [_as_stored(loaded)], 0
     copied, kept = (sum(tensor.bytes for tensor in part) for part in (moved, rest))
     share = kept / (kept + copied) if copied else 1
     less, more = int(loaded.less * share), int(loaded.more * share)
     own = term(
         "weights", kept, loaded.how, loaded.source, by_type(rest), low=kept - less, high=kept + more
-    ).replace(offload=_offload(rest, loaded.tied))
-    if not copies:
-        return [own], 0
+    )
     files = ", ".join(dict.fromkeys(buffer.source for _, buffer in copies))
     as_stored = term(
         "repacked_weights",
@@ -172,8 +219,16 @@ def _in_layouts(loaded: _Loaded, layout: Sequence[Buffer]) -> tuple[list[Term], 
         by_type(moved),
         low=copied - (loaded.less - less),
         high=copied + (loaded.more - more),
-    ).replace(offload=_offload(moved, loaded.tied))
+    )
     return [own, _laid_out(as_stored, copies)], copied
+
+
+def _as_stored(loaded: _Loaded) -> Term:
+    """All weights as they lie in the file."""
+    size = sum(tensor.bytes for tensor in loaded.tensors)
+    low, high = size - loaded.less, size + loaded.more
+    line = by_type(loaded.tensors)
+    return term("weights", size, loaded.how, loaded.source, line, low=low, high=high)
 
 
 def _laid_out(as_stored: Term, copies: Sequence[tuple[Stored, Buffer]]) -> Term:
@@ -190,14 +245,7 @@ def _laid_out(as_stored: Term, copies: Sequence[tuple[Stored, Buffer]]) -> Term:
         size + (end - stored) * size // (stored or size)
         for end in (as_stored.low_bytes, as_stored.high_bytes)
     )
-    return as_stored.replace(
-        bytes=size,
-        low_bytes=low,
-        high_bytes=high,
-        arithmetic=line,
-        offload=None,
-        on_device=as_stored,
-    )
+    return as_stored.replace(bytes=size, low_bytes=low, high_bytes=high, arithmetic=line)
 
 
 def _more_bytes(tensor: Stored, buffer: Buffer) -> int:
@@ -231,7 +279,7 @@ def _passed_over(tensor: Stored, row: ArchitectureRow) -> bool:
     )
 
 
-def _offload(tensors: Sequence[Stored], tied: bool) -> Offload:
+def _offload(tensors: Sequence[Stored], tied: bool) -> _Offload:
     """The input layer is never given to a device, and the output matrix goes with the last layer
     (src/llama-model.cpp, load_tensors).
 
@@ -242,17 +290,17 @@ def _offload(tensors: Sequence[Stored], tied: bool) -> Offload:
     tables = sum(tensor.bytes for tensor in tensors if tensor.is_table)
     again = sum(tensor.bytes for tensor in tensors if tied and tensor.name == _TOKEN_TABLE)
     layers = sum(tensor.bytes for tensor in tensors) - output - tables
-    return Offload(layer_bytes=layers, output_bytes=output + again, table_bytes=tables)
+    return _Offload(layer_bytes=layers, output_bytes=output + again, table_bytes=tables)
 
 
-def _in_proportion(parts: Offload, tensors: tuple[Stored, ...], size: int) -> Offload:
+def _in_proportion(parts: _Offload, tensors: tuple[Stored, ...], size: int) -> _Offload:
     """The parts of a file of that size whose tensors have other types than these."""
     loaded = sum(tensor.bytes for tensor in tensors)
     again = parts.layer_bytes + parts.output_bytes + parts.table_bytes - loaded
     output, tables, twice = (
         size * part // loaded for part in (parts.output_bytes, parts.table_bytes, again)
     )
-    return Offload(
+    return _Offload(
         layer_bytes=size - output - tables + twice, output_bytes=output, table_bytes=tables
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import pytest
 
@@ -23,31 +22,39 @@ from judge.small import (
     found,
     needs_of,
     question,
-    term,
     training,
 )
 from selfhost import Workload, check
+from selfhost.catalogue.index import Catalogue
 from selfhost.core.records import Unread
 from selfhost.core.units import speed
 from selfhost.judge.checks import Finding, Outcome
 from selfhost.judge.judging import judge
+from selfhost.judge.placement.on_devices import terms_of
+from selfhost.judge.question import ask
 from selfhost.judge.record import Question, Route
 from selfhost.machine.changes import apply
 from selfhost.machine.named import machine_named
 from selfhost.machine.profiles import load
 from selfhost.machine.record import Accelerator, Machine
-from selfhost.needs.records import CpuNeed, MemoryNeed
-from selfhost.reports.check_text import check_document
-from selfhost.reports.layout import plain
+from selfhost.needs.records import CpuNeed
 
 
-def leaner(low: int, high: int) -> Question:
-    """30 GiB on a GPU, or so many where the program is started to take less."""
-    beside = term(GIB, GIB, "runtime")
-    less = term(low * GIB, high * GIB, "runtime").replace(beside=beside)
-    whole = term(30 * GIB, 30 * GIB, "runtime").replace(beside=beside, lean=less)
-    needs = needs_of().replace(memory=MemoryNeed(terms=(whole,)))
-    return question(runtime=GPU_ONLY.replace(lean_option="--lean"), needs=needs)
+def in_vllm() -> Question:
+    """Llama 3.1 8B in vLLM, which --enforce-eager makes smaller: 17.7 GiB are sure with CUDA graphs."""
+    shelf = Catalogue.open()
+    asked = Workload(runtime="vllm", context_tokens=4096)
+    return ask(shelf.spec("llama-3.1-8b-instruct"), asked, shelf, MACHINE)
+
+
+def with_gpu(gib: float, free: float | None = None) -> Machine:
+    """A machine with a GPU of so much memory, all of it free unless told."""
+    card = GPU.replace(
+        memory_total_bytes=int(gib * GIB),
+        memory_free_bytes=int((gib if free is None else free) * GIB),
+        compute_capability="8.6",
+    )
+    return MACHINE.replace(accelerators=(card,))
 
 
 # (outcome, code) -> the situation of that cell
@@ -75,12 +82,8 @@ CELLS: Mapping[tuple[str, str], Callable[[], Finding]] = {
     ("warn", "accelerator-shared-out"): lambda: found(
         "accelerator", training(), MACHINE.replace(accelerators=(GPU,) * 4)
     ),
-    ("warn", "accelerator-lean"): lambda: found(
-        "accelerator", leaner(20, 21), MACHINE.replace(accelerators=(GPU,))
-    ),
-    ("unknown", "accelerator-close"): lambda: found(
-        "accelerator", leaner(20, 30), MACHINE.replace(accelerators=(GPU,))
-    ),
+    ("warn", "accelerator-lean"): lambda: found("accelerator", in_vllm(), with_gpu(18.75)),
+    ("unknown", "accelerator-close"): lambda: found("accelerator", in_vllm(), with_gpu(17.5)),
     ("unknown", "accelerator-unread"): lambda: found(
         "accelerator",
         BIG,
@@ -106,12 +109,7 @@ test_cell, test_every_cell_and_every_code_is_walked = cell_tests("accelerator", 
 
 
 @pytest.mark.parametrize(
-    ("model", "gpu"),
-    [
-        ("mistral-small-24b", "2x RTX 3060"),
-        ("llama-3.3-70b", "2x RTX 3090"),
-        ("qwen2.5-32b", "RTX 3090"),
-    ],
+    ("model", "gpu"), [("mistral-small-24b", "2x RTX 3060"), ("qwen2.5-32b", "RTX 3090")]
 )
 def test_what_people_serve_with_less_memory_runs_so(model: str, gpu: str) -> None:
     """People serve these in AWQ with --enforce-eager, which makes no CUDA graphs (vllm-project/vllm#3872,
@@ -124,36 +122,25 @@ def test_what_people_serve_with_less_memory_runs_so(model: str, gpu: str) -> Non
     finding = runs.finding("accelerator")
     assert finding is not None
     assert finding.code in ("accelerator-lean", "accelerator-tight")
-    # the command has the option already: what is left to do is told
-    assert "--enforce-eager" in finding.reason
-    assert "--enforce-eager" not in (finding.remedy or "")
     # what it takes with the option is what is told of the need
-    assert runs.needs is not None
-    assert runs.needs.memory is not None
-    likely = sum(term.bytes for term in runs.needs.memory.terms if term.where != "host")
-    cards = len(machine.accelerators or ())
+    placed = runs.needs
+    assert placed is not None
+    likely = sum(term.bytes for term in terms_of(placed) if term.where != "host")
     assert likely <= 0.92 * sum(card.memory_total_bytes or 0 for card in machine.accelerators or ())
-    assert f"--tensor-parallel-size {cards}" in runs.commands[-1] or cards == 1
-    refused = check(model, asked.replace(quantization="bfloat16"), machine=machine)
-    wide = refused.finding("accelerator")
-    assert wide is not None
-    assert wide.code == "accelerator-too-small"
-    assert "--enforce-eager" not in f"{wide.reason} {wide.remedy}"
+    wide = check(model, asked.replace(quantization="bfloat16"), machine=machine)
+    assert [each.code for each in wide.findings if each.check == "accelerator"] == [
+        "accelerator-too-small"
+    ]
 
 
 def test_cards_that_vllm_cannot_divide_a_model_over_are_told_of() -> None:
     """64 heads over 8 KV heads are not divided by 3: two of three cards compute (vLLM documentation,
     parallelism and scaling), so that a user of 66 GiB is told why 44 count."""
-    for quantization in ("AWQ", "bfloat16"):
-        asked = Workload(runtime="vllm", quantization=quantization)
-        verdict = check("llama-3.3-70b", asked, machine=apply(MACHINE, [], ["3x RTX 3090"]))
-        finding = verdict.finding("accelerator")
-        assert finding is not None
-        assert "2 of the 3 GPUs" in finding.reason
-        assert "--pipeline-parallel-size 3" in finding.reason
-        assert "on 2 of 3 GPUs" in plain(check_document([verdict]))
-        both = check("llama-3.3-70b", asked, machine=apply(MACHINE, [], ["2x RTX 3090"]))
-        assert "of the" not in (both.finding("accelerator") or finding).reason
+    asked = Workload(runtime="vllm", quantization="AWQ")
+    finding = check("llama-3.3-70b", asked, machine="3x rtx 3090").finding("accelerator")
+    assert finding is not None
+    assert "2 of the 3 GPUs" in finding.reason
+    assert "--pipeline-parallel-size 3" in finding.reason
 
 
 def test_a_need_whose_range_holds_the_limit_of_a_gpu_is_too_close_to_call() -> None:
@@ -161,81 +148,59 @@ def test_a_need_whose_range_holds_the_limit_of_a_gpu_is_too_close_to_call() -> N
     asked = Workload(runtime="vllm", quantization="AWQ", context_tokens=12_288)
     verdict = check("llama-3.3-70b", asked, machine=apply(MACHINE, [], ["2x RTX 3090"]))
     assert (verdict.route, verdict.exit_code) == (Route.UNKNOWN, 3)
-    text = plain(check_document([verdict]))
-    assert "GPU memory too close to call" in text
-    assert "--enforce-eager" in text
-    assert "a shorter context" in text
-    assert "vllm serve" not in text
 
 
 @pytest.mark.parametrize(
-    ("free", "lean", "code"),
+    ("gib", "free", "code"),
     [
-        (24, (20, 21), "accelerator-lean"),
-        (24, (20, 23), "accelerator-tight"),
-        (24, (20, 30), "accelerator-close"),
-        (24, (23, 30), "accelerator-too-small"),
+        (19.5, None, "accelerator-fits"),
+        (18.75, None, "accelerator-lean"),
+        (18, None, "accelerator-tight"),
+        (17.5, None, "accelerator-close"),
+        (16.5, None, "accelerator-too-small"),
         # others hold it now: once they leave it, it fits no worse
-        (8, (20, 21), "accelerator-not-now"),
-        (8, (20, 23), "accelerator-tight"),
+        (18.75, 8, "accelerator-not-now"),
+        (18, 8, "accelerator-tight"),
     ],
 )
 def test_the_option_is_judged_by_the_range_that_it_leaves(
-    free: int, lean: tuple[int, int], code: str
+    gib: float, free: float | None, code: str
 ) -> None:
-    card = GPU.replace(memory_free_bytes=free * GIB)
-    finding = found("accelerator", leaner(*lean), MACHINE.replace(accelerators=(card,)))
-    assert finding.code == code
+    assert found("accelerator", in_vllm(), with_gpu(gib, free)).code == code
+
+
+@pytest.mark.parametrize("fact", ["unified", "memory_total_bytes"])
+def test_an_unread_accelerator_is_not_said_to_be_needless(fact: str) -> None:
+    """The RAM is enough, so that it decides nothing; that it may hold the model is told with the reason and the remedy."""
+    why = Unread(
+        fact=f"accelerators.{fact}", reason="no driver for it", remedy="install its driver"
+    )
+    card = GPU.replace(memory_free_bytes=None).replace(**{fact: None})
+    small = GPU.replace(memory_total_bytes=GIB, memory_free_bytes=GIB)
+    machine = MACHINE.replace(accelerators=(small, card), unread=(why,))
+    finding = found("accelerator", machine=machine)
+    assert (finding.code, finding.outcome) == ("accelerator-unread", Outcome.WARN)
+    assert finding.remedy == "install its driver"
+    assert "no driver for it" in finding.reason
 
 
 @pytest.mark.parametrize(
-    "changes", [{"memory_total_bytes": None, "memory_free_bytes": None}, {"unified": None}]
+    ("free", "code"), [(GIB // 2, "accelerator-not-now"), (3 * GIB, "accelerator-partly")]
 )
-def test_an_unread_accelerator_is_not_said_to_be_needless(changes: Mapping[str, Any]) -> None:
-    """The RAM is enough, so that it decides nothing; that it may hold the model is told with the reason and the remedy."""
-    fact = "accelerators.unified" if "unified" in changes else "accelerators.memory_total_bytes"
-    why = Unread(fact=fact, reason="no driver for it", remedy="install its driver")
-    card = GPU.replace(**changes)
-    for others in ((), (GPU.replace(memory_total_bytes=GIB, memory_free_bytes=GIB),)):
-        finding = found(
-            "accelerator", machine=MACHINE.replace(accelerators=(*others, card), unread=(why,))
-        )
-        assert (finding.code, finding.outcome, finding.remedy) == (
-            "accelerator-unread",
-            Outcome.WARN,
-            "install its driver",
-        )
-        assert "no driver for it" in finding.reason
-        assert "not needed" not in finding.reason
-
-
-def test_a_busy_accelerator_that_would_hold_it_is_told() -> None:
+def test_a_busy_accelerator_that_would_hold_it_is_told(free: int, code: str) -> None:
     """The RAM is enough for the moment; what the idle card would give is told, with the pace that it is judged at once it is free."""
     card = GPU.replace(
         name="NVIDIA GeForce RTX 4090", memory_bandwidth_bytes_per_second=1008 * 10**9
     )
-    idle = judge(question(), MACHINE.replace(accelerators=(card,)))
-    for free, code in ((GIB // 2, "accelerator-not-now"), (3 * GIB, "accelerator-partly")):
-        busy = MACHINE.replace(accelerators=(card.replace(memory_free_bytes=free),))
-        finding = found("accelerator", machine=busy)
-        assert (finding.code, finding.outcome) == (code, Outcome.WARN)
-        assert idle.speed is not None
-        assert idle.speed.decode is not None
-        assert (
-            f"Once idle, it would reach {speed(idle.speed.decode.low, idle.speed.decode.high)}."
-            in finding.reason
-        )
-        assert finding.remedy == "close the other programs that use the GPU"
-        # where only what is free now counts, nobody is told to end anything
-        strict = found(
-            "accelerator", question(workload=WORK.replace(memory_basis="available")), busy
-        )
-        assert "Idle" not in strict.reason
-    small = card.replace(memory_total_bytes=2 * GIB, memory_free_bytes=GIB // 2)
-    assert (
-        found("accelerator", machine=MACHINE.replace(accelerators=(small,))).code
-        == "accelerator-not-needed"
+    idle = judge(question(), MACHINE.replace(accelerators=(card,))).speed
+    finding = found(
+        "accelerator", machine=MACHINE.replace(accelerators=(card.replace(memory_free_bytes=free),))
     )
+    assert (finding.code, finding.outcome) == (code, Outcome.WARN)
+    assert idle is not None
+    assert idle.decode is not None
+    reached = speed(idle.decode.low, idle.decode.high)
+    assert f"Once idle, it would reach {reached}." in finding.reason
 
 
 def on_a_mac(needed_gib: int) -> Question:
@@ -245,49 +210,37 @@ def on_a_mac(needed_gib: int) -> Question:
 
 
 @pytest.mark.parametrize(
-    ("needed", "limit", "code"),
+    ("ram", "needed", "limit", "code"),
     [
-        (10, None, "accelerator-fits"),
-        (12, None, "accelerator-partly"),
-        (12, 13, "accelerator-fits"),
-        (10, 9, "accelerator-partly"),
+        # 10.67 of 16 GiB on an M4 by default (AlexsJones/llmfit#570), or what iogpu.wired_limit_mb says
+        (16, 10, None, "accelerator-fits"),
+        (16, 12, None, "accelerator-partly"),
+        (16, 12, 13, "accelerator-fits"),
+        (16, 10, 9, "accelerator-partly"),
+        # 48.0 of 64 (ggml-org/llama.cpp#1870), 72.0 of 96 (#3213), 107.5 of 128 (antirez/ds4#893)
+        (64, 47, None, "accelerator-fits"),
+        (96, 67, None, "accelerator-fits"),
+        (128, 95, None, "accelerator-fits"),
+        (128, 100, None, "accelerator-partly"),
+        # more than the RAM is given by no setting
+        (16, 20, None, "accelerator-partly"),
     ],
 )
-def test_metal_gives_the_gpu_a_share_of_the_ram(needed: int, limit: int | None, code: str) -> None:
-    """10.67 of 16 GiB on an M4 by default (AlexsJones/llmfit#570), or what iogpu.wired_limit_mb says; beyond it part runs on the CPU."""
+def test_metal_gives_the_gpu_a_share_of_the_ram(
+    ram: int, needed: int, limit: int | None, code: str
+) -> None:
+    """Beyond it a part runs on the CPU, and a line raises it."""
     (card,) = MAC.accelerators or ()
     machine = MAC.replace(
-        accelerators=(card.replace(memory_total_bytes=None if limit is None else limit * GIB),)
+        memory_total_bytes=ram * GIB,
+        memory_limit_bytes=ram * GIB,
+        accelerators=(card.replace(memory_total_bytes=None if limit is None else limit * GIB),),
     )
-    asked = on_a_mac(needed)
-    finding = found("accelerator", asked, machine)
-    assert finding.code == code
-    assert not judge(asked, machine).failed
-    if code == "accelerator-partly":
-        assert f"iogpu.wired_limit_mb={needed * 1024}" in (finding.remedy or "")
-
-
-@pytest.mark.parametrize(
-    ("ram", "needed", "code"),
-    [
-        # 48.0 of 64 (ggml-org/llama.cpp#1870), 72.0 of 96 (#3213), 107.5 of 128 (antirez/ds4#893)
-        (64, 47, "accelerator-fits"),
-        (96, 67, "accelerator-fits"),
-        (128, 95, "accelerator-fits"),
-        (128, 100, "accelerator-partly"),
-        (128, 110, "accelerator-partly"),
-    ],
-)
-def test_a_large_mac_gives_its_gpu_three_quarters_at_least(
-    ram: int, needed: int, code: str
-) -> None:
-    machine = MAC.replace(memory_total_bytes=ram * GIB, memory_limit_bytes=ram * GIB)
-    asked = on_a_mac(needed)
-    finding = found("accelerator", asked, machine)
+    finding = found("accelerator", on_a_mac(needed), machine)
     assert finding.code == code
     if code == "accelerator-partly":
-        assert "about 96.0 to 108 GiB" in finding.reason
-        assert f"iogpu.wired_limit_mb={needed * 1024}" in (finding.remedy or "")
+        raised = f"iogpu.wired_limit_mb={needed * 1024}" in (finding.remedy or "")
+        assert raised is (needed <= ram)
 
 
 def test_a_setting_that_leaves_less_than_a_desktop_takes_says_so() -> None:
@@ -295,7 +248,6 @@ def test_a_setting_that_leaves_less_than_a_desktop_takes_says_so() -> None:
     machine = MAC.replace(memory_total_bytes=64 * GIB, memory_limit_bytes=64 * GIB)
     little = found("accelerator", on_a_mac(60), machine).remedy or ""
     assert "the 4.00 GiB left are enough for macOS alone" in little
-    assert "close all other programs first" in little
     assert "left are enough" not in (found("accelerator", on_a_mac(55), machine).remedy or "")
 
 
@@ -333,15 +285,6 @@ def test_linux_gives_amds_graphics_half_of_the_ram(
     assert found("accelerator", on_processor, machine).code == "accelerator-fits"
 
 
-def test_no_setting_gives_metal_more_than_the_ram() -> None:
-    """For 20 GiB on a Mac with 16, `sysctl` is no remedy."""
-    asked = on_a_mac(20)
-    finding = found("accelerator", asked, MAC)
-    assert finding.code == "accelerator-partly"
-    assert "sysctl" not in (finding.remedy or "")
-    assert "smaller" in (finding.remedy or "")
-
-
 def test_graphics_of_a_processor_do_not_run_what_needs_a_gpu() -> None:
     """vLLM is built for few of AMD's chips that share the RAM; NVIDIA's that do all run it."""
     for vendor, chip, fits in (
@@ -357,21 +300,11 @@ def test_graphics_of_a_processor_do_not_run_what_needs_a_gpu() -> None:
 
 
 def test_pictures_are_made_on_graphics_by_amd_that_pytorch_is_built_for() -> None:
-    """PyTorch for ROCm runs on the Radeon 8060S, where it multiplies 16-bit matrices at up to 36.9 TFLOPS (llm-tracker.info, Strix Halo), many times
-    what 16 cores do; of older graphics beside a processor AMD lists none, so that the processor is told."""
-    strix = load("strix-halo-128gb").machine
-    picture = check("qwen-image", machine=strix)
-    by_cores = check("qwen-image", machine=strix.replace(accelerators=()))
-    assert picture.speed is not None
-    assert picture.speed.work is not None
-    assert by_cores.speed is not None
-    assert by_cores.speed.work is not None
-    assert picture.speed.work.likely < by_cores.speed.work.likely / 5
+    """PyTorch for ROCm runs on the Radeon 8060S (llm-tracker.info, Strix Halo); of older graphics beside a processor AMD lists none."""
+    picture = check("qwen-image", machine="strix-halo-128gb")
     assert "'cuda'" in picture.commands[-1]
-    assert any("ROCm" in line for line in picture.setup)
     older = check("sdxl", Workload(runtime="diffusers"), machine="laptop-ryzen-7840u-32gb")
     assert "'cpu'" in older.commands[-1]
-    assert not any("ROCm" in line for line in older.setup)
 
 
 def test_what_starts_on_the_gpu_alone_has_no_rest_for_the_cpu() -> None:
@@ -384,52 +317,39 @@ def test_what_starts_on_the_gpu_alone_has_no_rest_for_the_cpu() -> None:
     assert "ttm pages_limit" in str(finding.remedy)
 
 
-@pytest.mark.parametrize(
-    ("model", "machine"),
-    [("llama-3.3-70b", "desktop-2x-rtx3090"), ("llama-3.1-8b", "desktop-rtx4060-8gb")],
-)
-def test_a_smaller_cache_is_named_where_it_brings_all_onto_the_cards(
-    model: str, machine: str
-) -> None:
+def test_a_smaller_cache_is_named_where_it_brings_all_onto_the_cards() -> None:
     """A part in RAM costs most of the pace, and a cache of 8 bits loses next to nothing: who takes the advice has all of it on the cards."""
+    model, machine = "llama-3.1-8b", "desktop-rtx4060-8gb"
     asked = Workload(context_tokens=32_768)
-    part = check(model, asked, machine=machine)
-    finding = part.finding("accelerator")
+    finding = check(model, asked, machine=machine).finding("accelerator")
     assert finding is not None
-    assert part.needs is not None
-    assert part.needs.placement == "split"
+    assert finding.code == "accelerator-partly"
     assert "`--kv-cache q8_0`" in str(finding.remedy)
     whole = check(model, asked.replace(kv_cache_type="q8_0"), machine=machine)
     assert whole.needs is not None
     assert whole.needs.placement == "accelerator"
-    # a larger cache than the smallest is never advised
-    least = check(model, asked.replace(kv_cache_type="q4_0"), machine="rtx 2060 6gb")
-    told = least.finding("accelerator")
-    assert told is not None
-    assert "kv_cache_type" not in str(told.remedy)
 
 
-def test_vllm_runs_on_a_strix_halo() -> None:
-    """Its documentation lists Ryzen AI MAX (gfx1151): installation, GPU, requirements, 0.14.0 and later. A Radeon 680M is
-    gfx1035."""
-    asked = Workload(runtime="vllm")
-    strix = check("llama3.1:8b", asked, machine="strix-halo-128gb")
-    assert strix.can_run
-    assert any("ROCm" in line for line in strix.setup)
-    assert not check("llama3.1:8b", asked, machine="ryzen 7 6800h radeon 680m 64gb").can_run
-
-
-def test_vllm_takes_the_gpu_of_amds_that_it_is_built_for() -> None:
-    """An MI50 (gfx906) has more memory than an RX 7900 XTX (gfx1100), and vLLM is not built for it."""
-    verdict = check(
-        "llama3.1:8b", Workload(runtime="vllm"), machine="i5-12400 64gb mi50 32gb + rx 7900 xtx"
-    )
+@pytest.mark.parametrize(
+    ("model", "runtime", "cards", "chosen"),
+    [
+        # an MI50 (gfx906) has more memory than an RX 7900 XTX (gfx1100), and vLLM is not built for it
+        ("llama3.1:8b", "vllm", "mi50 32gb + rx 7900 xtx", "7900"),
+        ("llama3.1:8b", "vllm", "tesla p40 + tesla t4", "T4"),
+        ("llama-3.2-1b", None, "tesla k40 + rtx 3060 12gb", "3060"),
+    ],
+)
+def test_the_gpu_that_a_program_is_built_for_is_taken(
+    model: str, runtime: str | None, cards: str, chosen: str
+) -> None:
+    """A larger card that it has no build for is left idle, not judged."""
+    asked = Workload(runtime=runtime, quantization="AWQ" if "t4" in cards else None)
+    verdict = check(model, asked, machine=f"i5-12400 64gb {cards}")
     assert verdict.can_run
     names = [card.name for card in verdict.machine.accelerators or ()]
-    index = next(number for number, name in enumerate(names) if "7900" in name)
+    index = next(number for number, name in enumerate(names) if chosen in name)
     assert verdict.needs is not None
-    assert verdict.needs.memory is not None
-    assert {term.where for term in verdict.needs.memory.terms} <= {"host", f"accelerator:{index}"}
+    assert {term.where for term in terms_of(verdict.needs)} == {"host", f"accelerator:{index}"}
 
 
 def test_a_runtime_that_needs_a_gpu_takes_one_that_shares_the_ram() -> None:
@@ -452,40 +372,30 @@ def test_a_vgpu_for_drawing_computes_nothing(name: str, place: str) -> None:
     assert ("runs no CUDA" in reasons) == (place == "host")
 
 
-@pytest.mark.parametrize("machine", ["4x gtx 1080 ti", "4x tesla p40", "4x tesla v100"])
-def test_vllm_is_not_chosen_for_gpus_that_it_does_not_support(machine: str) -> None:
-    """vLLM's documentation asks for compute capability 7.5; these have 6.1 and 7.0."""
-    for model in ("gpt-j-6b", "llama3.1:8b"):
-        assert check(model, machine=machine).workload.runtime != "vllm"
-    refused = check("llama3.1:8b", Workload(runtime="vllm"), machine=machine)
-    assert refused.route is not Route.LOCAL
-    assert [finding.code for finding in refused.findings if finding.check == "accelerator"] == [
-        "accelerator-unsuitable"
-    ]
-    assert check("llama3.1:8b", Workload(runtime="vllm"), machine="4x tesla t4").can_run
-
-
 @pytest.mark.parametrize(
-    ("cards", "runs"),
+    ("machine", "runs"),
     [
-        # vLLM's documentation, installation, GPU, requirements: gfx90a, 942, 950, 1100, 1101, 1200, 1201
-        ("rx 7900 xtx", True),
-        ("rx 9070 xt", None),
-        ("mi300x", True),
-        # gfx906, gfx1030 and gfx803
-        ("mi50 32gb", False),
-        ("rx 6800 xt", False),
-        ("rx 580 8gb", False),
+        # vLLM's documentation, installation, GPU, requirements: gfx90a, 942, 950, 1100, 1101, 1151 (Ryzen AI MAX), 1200, 1201
+        ("i5-12400 64gb rx 7900 xtx", True),
+        ("i5-12400 64gb mi300x", True),
+        ("strix-halo-128gb", True),
+        # gfx906, gfx1030, gfx803 and gfx1035
+        ("i5-12400 64gb mi50 32gb", False),
+        ("i5-12400 64gb rx 6800 xt", False),
+        ("i5-12400 64gb rx 580 8gb", False),
+        # compute capability 7.5 is asked for; these have 6.1, 7.0 and 7.5
+        ("4x gtx 1080 ti", False),
+        ("4x tesla v100", False),
+        ("4x tesla t4", True),
     ],
 )
-def test_vllm_is_refused_on_gpus_of_amds_that_it_is_not_built_for(
-    cards: str, runs: bool | None
-) -> None:
-    verdict = check("llama3.1:8b", Workload(runtime="vllm"), machine=f"i5-12400 64gb {cards}")
+def test_vllm_is_refused_on_gpus_that_it_is_not_built_for(machine: str, runs: bool) -> None:
+    verdict = check("llama3.1:8b", Workload(runtime="vllm"), machine=machine)
     codes = [finding.code for finding in verdict.findings if finding.check == "accelerator"]
-    assert (codes == ["accelerator-unsuitable"]) == (runs is False)
-    assert runs is None or verdict.can_run == runs
-    assert check("llama3.1:8b", machine=f"i5-12400 64gb {cards}").can_run
+    assert (codes == ["accelerator-unsuitable"]) is not runs
+    assert verdict.can_run is runs
+    usual = check("llama3.1:8b", machine=machine)
+    assert runs or usual.workload.runtime != "vllm"
 
 
 @pytest.mark.parametrize(
@@ -509,14 +419,6 @@ def test_gpus_without_a_build_are_not_counted_on(machine: str, asked: Workload) 
     assert verdict.needs is not None
     assert verdict.needs.placement == "host"
     assert not any("cuda" in line for line in (*verdict.setup, *verdict.commands))
-
-
-def test_a_card_that_a_build_knows_is_used_beside_one_that_it_does_not() -> None:
-    verdict = check("llama-3.2-1b", machine="i5-12400 64gb Tesla K40 + RTX 3060 12GB")
-    assert verdict.needs is not None
-    assert verdict.needs.placement == "accelerator"
-    assert verdict.needs.memory is not None
-    assert {term.where for term in verdict.needs.memory.terms} <= {"host", "accelerator:1"}
 
 
 @pytest.mark.parametrize(("model", "rate"), [("tinyllama-1.1b-chat", 5.25), ("gemma-3-1b", 4.27)])
@@ -548,19 +450,6 @@ def test_vllm_divides_no_model_over_gpus_of_two_makers() -> None:
     beside = check("llama3.1:8b", asked, machine="i5-12400 64gb rx 6800 + rtx 3090")
     assert beside.can_run
     assert not any("ROCm" in line for line in beside.commands)
-
-
-def test_a_gpu_that_the_runtime_supports_is_taken_beside_one_that_it_does_not() -> None:
-    """A larger card below the least capability is left idle, not judged."""
-    recent = GPU.replace(name="Tesla T4", compute_capability="7.5", memory_total_bytes=16 * GIB)
-    old = GPU.replace(name="Tesla P40", compute_capability="6.1")
-    runtime = GPU_ONLY.replace(compute_capability="7.5")
-    machine = MACHINE.replace(accelerators=(old, recent))
-    judged = judge(question(runtime=runtime, needs=needs_of(4 * GIB, 4 * GIB)), machine)
-    assert not judged.failed
-    assert judged.needs is not None
-    assert judged.needs.memory is not None
-    assert {term.where for term in judged.needs.memory.terms} <= {"host", "accelerator:1"}
 
 
 def test_what_would_fit_a_gpu_whole_is_counted() -> None:

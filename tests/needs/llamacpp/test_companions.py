@@ -21,7 +21,8 @@ from selfhost.core.errors import SpecError, WorkloadError
 from selfhost.judge.question import ask
 from selfhost.machine.record import Accelerator, Disk
 from selfhost.modelfiles import read_local
-from selfhost.needs.records import Needs, Term
+from selfhost.needs import needs_on
+from selfhost.needs.records import Device, Needs, Term
 
 MEASURED = json.loads((TRUTH / "llamacpp_companions.json").read_text(encoding="utf-8"))
 GIB = 2**30
@@ -44,6 +45,12 @@ def terms(model: str, **asked: Any) -> dict[str, Term]:
     needs = needs_of(model, **asked)
     assert needs.memory is not None, needs.unknown
     return {term.name: term for term in needs.memory.terms}
+
+
+def terms_on(device: Device, model: str, **asked: Any) -> dict[str, Term]:
+    memory = needs_on(needs_of(model, **asked), device).memory
+    assert memory is not None
+    return {term.name: term for term in memory.terms if term.where != "host"}
 
 
 def needs_of(model: str, **asked: Any) -> Needs:
@@ -205,10 +212,12 @@ def test_vllm_loads_the_own_block_beside_the_model() -> None:
     found = terms("deepseek-v3", runtime="vllm", draft="mtp")
     assert found["mtp_weights"].low_bytes < 13.46e9 < found["mtp_weights"].bytes
     # one latent row of 512 + 64 numbers a token
-    assert found["mtp_kv_cache"].bytes == found["mtp_kv_cache"].on_one_of(4).bytes == 576 * 2 * 4096
+    four = Device(devices=4)
+    held = terms_on(four, "deepseek-v3", runtime="vllm", draft="mtp")
+    assert found["mtp_kv_cache"].bytes == held["mtp_kv_cache"].bytes == 576 * 2 * 4096
     # Step-3.5-Flash's config.json: three blocks as wide as a layer that keeps every token, with 8 KV heads of 128
     assert (
-        terms("step-3.5-flash", runtime="vllm", draft="mtp")["mtp_kv_cache"].on_one_of(4).bytes
+        terms_on(four, "step-3.5-flash", runtime="vllm", draft="mtp")["mtp_kv_cache"].bytes
         == 3 * 2 * 2 * 128 * 2 * 4096
     )
 
@@ -538,7 +547,7 @@ def test_reading_a_picture_takes_what_llama_cpp_reserves() -> None:
         assert (found.low_bytes, found.high_bytes) == (0, found.bytes * 6 // 5)
         assert found.bytes / 2**20 <= largest_mib + 0.006, model
         # a device holds what is reserved at load, or what the picture takes, where that is more
-        there = found.on_device or found
+        there = terms_on(Device(), model)["projector_compute"]
         assert there.bytes / 2**20 == pytest.approx(
             max(reserved_mib, found.bytes / 2**20), abs=0.006
         ), model
@@ -654,11 +663,10 @@ def test_llama_cpp_python_computes_without_flash_attention_and_reserves_a_whole_
     ]
     server = terms("llama-3.1-8b-instruct", runtime="llama.cpp", context_tokens=16_384)["compute"]
     assert here.bytes > 512 * 16_384 * 32 * 4 > 5 * server.bytes
-    short = terms("llama-3.1-8b-instruct", runtime="llama-cpp-python", context_tokens=512)[
-        "compute"
-    ]
-    assert short.on_device is not None
-    assert short.on_device.bytes >= 512 * 128_256 * 4 > short.bytes
+    briefly: dict[str, Any] = {"runtime": "llama-cpp-python", "context_tokens": 512}
+    short = terms("llama-3.1-8b-instruct", **briefly)["compute"]
+    on_device = terms_on(Device(), "llama-3.1-8b-instruct", **briefly)["compute"]
+    assert on_device.bytes >= 512 * 128_256 * 4 > short.bytes
     assert (
         needs_of("llama-3.1-8b-instruct", runtime="llama-cpp-python", kv_cache_type="q8_0").memory
         is None

@@ -1,0 +1,128 @@
+"""Does a program run on these accelerators at all, whatever they hold?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...catalogue.spec import RuntimeSpec
+from ...core.workload import FLAGS
+from ...machine.gpus import capability_by_name
+from ...machine.record import Accelerator
+from ...machine.virtual_gpus import virtual_gpu
+from ..placement.devices import amd_gpus, is_built_for, reaches
+from .record import Finding, Outcome, finding
+from .words import phrase
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ...catalogue.runtime import KernelRule
+
+
+def without_kernels(
+    runtime: RuntimeSpec | None, rules: tuple[KernelRule, ...], devices: Sequence[Accelerator]
+) -> Finding | None:
+    """That the runtime does not run on a device, or has no kernel for it by one of the rules, or
+    that it cannot be told; None where each will do.
+    """
+    if runtime is None:
+        return None
+    for device in devices:
+        found = not_built_for(runtime, device)
+        for rule in rules:
+            found = found or _without_kernel(runtime, rule, device)
+        if found is not None:
+            return found
+    return None
+
+
+def not_built_for(runtime: RuntimeSpec, device: Accelerator) -> Finding | None:
+    """That its builds are not made for this GPU, or that it cannot be told; None where they are."""
+    least = runtime.least_of(shares_ram=device.unified is True)
+    # what can do without a GPU asks for so little that a name which nobody has listed has it
+    if least is not None and (runtime.gpu_only or reaches(device, least) is not None):
+        shared = "" if least == runtime.compute_capability else "shared_"
+        remedy = _other_gpu(runtime, f"{shared}compute_capability")
+        below = _against_least(device, least, remedy, program=runtime.name, rule=None)
+        if below is not None:
+            return below
+    patterns = amd_gpus(runtime)
+    is_built = is_built_for(device, patterns)
+    if device.vendor != "amd" or not patterns or is_built:
+        return None
+    if is_built is False:
+        return finding(
+            Outcome.FAIL,
+            "accelerator-unsuitable",
+            "build",
+            remedy=_other_gpu(runtime, "amd_gpus"),
+            program=runtime.name,
+            device=device.name,
+        )
+    if not runtime.gpu_only:
+        return None
+    source = runtime.sources.get("amd_gpus", "")
+    return finding(
+        Outcome.UNKNOWN, "accelerator-unread", "amd", program=runtime.name, source=source
+    )
+
+
+def _other_gpu(runtime: RuntimeSpec, fact: str) -> str:
+    source = runtime.sources.get(fact, "")
+    return phrase("other-gpu", other_runtime=runtime.gpu_only, source=source)
+
+
+def _without_kernel(runtime: RuntimeSpec, rule: KernelRule, device: Accelerator) -> Finding | None:
+    figures: dict[str, Any] = {
+        "flag": FLAGS[rule.asked_by], "default": rule.has_plain_default, "source": rule.source,
+    }  # fmt: skip
+    if rule.vendors and device.vendor not in rule.vendors:
+        is_known = device.vendor != "unknown"
+        return finding(
+            Outcome.FAIL if is_known else Outcome.UNKNOWN,
+            "accelerator-unsuitable" if is_known else "accelerator-unread",
+            "maker",
+            program=runtime.name,
+            rule=rule.subject,
+            makers=rule.vendors,
+            device=device.name,
+            **figures,
+        )
+    if rule.compute_capability is None:
+        return None
+    remedy = phrase("other-rule", **figures)
+    least = rule.compute_capability
+    return _against_least(device, least, remedy, program=runtime.name, rule=rule.subject)
+
+
+def _against_least(
+    device: Accelerator, least: str, remedy: str, *, program: str, rule: str | None
+) -> Finding | None:
+    """That the device lacks that compute capability, or that it cannot be told; None where it has
+    it, or is not NVIDIA's. `rule`: what the capability is needed for.
+    """
+    is_reached = reaches(device, least)
+    if is_reached:
+        return None
+    figures: dict[str, Any] = {
+        "program": program,
+        "least": least,
+        "rule": rule,
+        "device": device.name,
+    }
+    if is_reached is None:
+        return finding(Outcome.UNKNOWN, "accelerator-unread", "capability", **figures)
+    virtual = virtual_gpu(device.name)
+    if virtual is not None and virtual.draws_only:
+        return finding(Outcome.FAIL, "accelerator-unsuitable", "drawing", device=device.name)
+    capability = device.compute_capability or capability_by_name(device.name)
+    return finding(
+        Outcome.FAIL,
+        "accelerator-unsuitable",
+        "capability",
+        remedy=remedy,
+        capability=capability,
+        **figures,
+    )
