@@ -161,6 +161,31 @@ def term(
     )
 
 
+def sized(
+    size: int,
+    how: How,
+    source: str,
+    arithmetic: str,
+    *,
+    low: int | None = None,
+    high: int | None = None,
+) -> SizedWeights:
+    """What files weigh; exact unless a range is given."""
+    return SizedWeights(
+        bytes=size,
+        low_bytes=size if low is None else low,
+        high_bytes=size if high is None else high,
+        how=how,
+        source=source,
+        arithmetic=arithmetic,
+    )
+
+
+def unread(reason: str, remedy: str | None, fact: str = "download_bytes") -> Unread:
+    """Why that fact is not known, and what helps."""
+    return Unread(fact=fact, reason=reason, remedy=remedy)
+
+
 def components_type(spec: ModelSpec) -> str:
     """The type that a model of several components is loaded in unless told otherwise: as published;
     16 bits where its needs are stated, which are of them; else what diffusers loads.
