@@ -10,7 +10,6 @@ import json
 import os
 import random
 import re
-import tempfile
 import tomllib
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
@@ -396,23 +395,6 @@ def test_a_header_of_groups_that_share_no_experts_is_told_by_its_key(tmp_path: P
         shelf(), str(path), Workload(), machine("desktop-rtx4090-24gb"), instead=False
     )
     assert f"{key} is 3,000, which does not divide" in verdict.model.unknown["architecture"]
-
-
-def test_a_tensor_written_over_another_is_given_back_once() -> None:
-    """Talkie's embeddings lie in the room of what was looked up, and its last layer reads them: the arithmetic of its peak is told."""
-    model = measured()["talkie-1930-13b"]
-    with tempfile.TemporaryDirectory() as folder:
-        path = write(Path(folder) / "own.gguf", *gguf(metadata("talkie", model), placed(model)))
-        verdict = check_with(
-            shelf(),
-            str(path),
-            Workload(runtime="ollama"),
-            machine("desktop-rtx4090-24gb"),
-            instead=False,
-        )
-    assert verdict.needs is not None
-    assert verdict.needs.memory is not None
-    assert all(term.arithmetic for term in verdict.needs.memory.terms)
 
 
 def test_a_need_beyond_every_float_is_planned() -> None:

@@ -23,7 +23,7 @@ from ..judge.record import Question, Route, exit_code
 from ..machine.record import Machine
 from ..needs import needs_on
 from ..needs.records import Device, Split, Term
-from .givers import FREE_DISK, Giver, Givers, LeftOut, givers_of
+from .givers import FREE_DISK, Giver, Givers, LeftOut
 from .groups import listed
 from .shares import Room, Share, Sizes, equal_stages, rounded_layers, whole_layers
 

@@ -61,14 +61,12 @@ class Style(Row):
     dense_beside: str = ""
     gate_apart: bool = False
     unfused: bool = False
-    plain_index: bool = False
     normed_residual: bool = False
     normed_first: bool = False
     routed_early: bool = False
     embedding_normed: bool = False
     scaled_last: bool = False
     muted: int = 0
-    skip: bool = False
 
 
 class ArchitectureRow(Row):
@@ -83,7 +81,6 @@ class ArchitectureRow(Row):
     first_norm: bool = True
     output_norm: str = "output_norm"
     output_bias: bool = False
-    spoken_vocabulary: int = 0
     fused_qkv: bool = False
     gated_query: bool = False
     attention_bias: bool = False
@@ -107,7 +104,6 @@ class ArchitectureRow(Row):
     router_bias: bool = False
     shared_expert_gate: bool = False
     expert_norms: bool = False
-    chunk_experts: int = 0
     positions: bool = False
     position_offset: int = 0
     sines: int = 0
@@ -119,8 +115,6 @@ class ArchitectureRow(Row):
     projection_bias: bool = False
     rope_factors: str = ""
     layer_scale: bool = False
-    gains: bool = False
-    visual_experts: bool = False
     per_layer_embeddings: bool = False
     per_layer_vocabulary: int | None = None
     altup: bool = False
@@ -216,8 +210,9 @@ class ArchitectureRow(Row):
 
 
 def row_of(architecture: Architecture, architectures: Mapping[str, Any]) -> ArchitectureRow | None:
-    """The row of a model's architecture. None where there is no row, or where the model lacks a
-    part that every other model of the row has.
+    """The row of a model's architecture, with what this model has beside others of it, and without
+    what it lacks. None where there is no row, or where the model lacks a part that every other
+    model of the row has.
 
     `architectures` is the parsed file, with or without its top key `architecture`.
     """
@@ -235,17 +230,20 @@ def lacking(architecture: Architecture, architectures: Mapping[str, Any]) -> str
 
 def _lacking(architecture: Architecture, row: ArchitectureRow) -> str | None:
     """The same. A spec that lists its tensors one by one may not describe its layers."""
-    describes_layers = (
-        bool(architecture.attention or architecture.recurrent) or not architecture.tensors
-    )
-    if describes_layers and not architecture.attention and (row.rewrites or row.relative_positions):
+    mixes = bool(architecture.attention or architecture.recurrent)
+    if architecture.tensors and not mixes:
+        return None
+    if not architecture.attention and (row.rewrites or row.relative_positions):
         return "attention"
     compressed = any(group.kind == "compressed" for group in architecture.attention)
-    return (
-        "feed_forward"
-        if describes_layers and not architecture.feed_forward and (row.rewrites or compressed)
-        else None
-    )
+    if not architecture.feed_forward and (row.rewrites or compressed):
+        return "feed_forward"
+    return None
+
+
+# by the table of the parsed file, which nobody changes and which is kept so that no other has its
+# identity, and what a model departs by
+_ROWS: dict[tuple[object, ...], tuple[Mapping[str, Any], ArchitectureRow]] = {}
 
 
 def _stated_row(
@@ -255,34 +253,15 @@ def _stated_row(
     values = rows.get(architecture.row) if isinstance(rows, Mapping) else None
     if not isinstance(values, Mapping):
         return None
-    departing = architecture.also, architecture.lacks, architecture.gate
-    return _departing_row(architecture.row, _Table(values), *departing)
-
-
-class _Table:
-    """A table of the parsed file, which nobody changes: the same one, not an equal one."""
-
-    __slots__ = ("values",)
-
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self.values = values
-
-    def __hash__(self) -> int:
-        return id(self.values)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Table) and self.values is other.values
-
-
-@lru_cache(maxsize=512)
-def _departing_row(
-    name: str, table: _Table, also: tuple[str, ...], lacks: tuple[str, ...], gate: str | None
-) -> ArchitectureRow:
-    """The row with what one model has beside others of it, and what it lacks."""
-    # the last norm is a name in the row
-    absent = {flag: "" if flag == "output_norm" else False for flag in lacks}
-    departs = {**dict.fromkeys(also, True), **absent, **({} if gate is None else {"gate": gate})}
-    return _known_row(ArchitectureRow.from_values(name, {**table.values, **departs}))
+    key = id(values), architecture.also, architecture.lacks, architecture.gate
+    if key not in _ROWS:
+        gate = {} if architecture.gate is None else {"gate": architecture.gate}
+        # the last norm is a name in the row
+        lacks = {flag: "" if flag == "output_norm" else False for flag in architecture.lacks}
+        departs = {**dict.fromkeys(architecture.also, True), **lacks, **gate}
+        row = ArchitectureRow.from_values(architecture.row, {**values, **departs})
+        _ROWS[key] = values, row
+    return _ROWS[key][1]
 
 
 def trained_tokens(architecture: Architecture, row: ArchitectureRow | None) -> int | None:
@@ -291,14 +270,6 @@ def trained_tokens(architecture: Architecture, row: ArchitectureRow | None) -> i
     """
     tokens = architecture.context_tokens
     return 2 * tokens if tokens is not None and row is not None and row.rewrites else tokens
-
-
-@lru_cache(maxsize=512)
-def _known_row(row: ArchitectureRow) -> ArchitectureRow:
-    """The first row that was equal to this one: as a key of caches it is then found without
-    comparing its sixty fields.
-    """
-    return row
 
 
 def count(groups: Iterable[TensorGroup]) -> int:
@@ -481,8 +452,7 @@ class Builder:
         """
         row = self.row
         if not self.architecture.tied_embeddings or (self.gguf and row.output_in_gguf):
-            rows = row.spoken_vocabulary or self.vocabulary
-            self.add("output", table, rows, bias=row.output_bias)
+            self.add("output", table, self.vocabulary, bias=row.output_bias)
         elif row.output_bias:
             self.plain_outside("output.bias", self.vocabulary)
 
@@ -539,7 +509,8 @@ class Builder:
         self.norms(layers)
         if row.banked_layers:
             self.banked_scores(layers)
-        self.layer_scales(layers)
+        if row.layer_scale and self.gguf:
+            self.add("blk.*.layer_output_scale", 1, layers=layers)
         if row.relative_positions:
             heads = max(group.heads for group in model.attention)
             self.add("blk.*.attn_rel_b", heads, row.relative_positions, layers=layers[:1])
@@ -559,15 +530,6 @@ class Builder:
             add_hyper_connections(self, model.altup_inputs, layers)
         if model.audio:
             self.attention_to_the_sound(layers)
-
-    def layer_scales(self, layers: tuple[int, ...]) -> None:
-        """A scale for the output of a layer, and for those of its two parts (`gains`)."""
-        row = self.row
-        if (row.layer_scale and self.gguf) or row.gains:
-            self.add("blk.*.layer_output_scale", 1, layers=layers)
-        if row.gains:
-            for name in ("attn_output", "ffn_down"):
-                self.plain(f"blk.*.{name}.scale", 1, layers=layers)
 
     def banked_scores(self, layers: tuple[int, ...]) -> None:
         """Kimi K3: what weighs the residuals that are kept. The converter joins a norm and a row of
@@ -623,9 +585,6 @@ class Builder:
         )
         if row.rewrites:
             self.attention_to_what_was_read(group, layers, bias=bias)
-        if row.visual_experts:
-            self.add("blk.*.vis_attn_qkv", width, self.joined_length(group), layers=layers)
-            self.add("blk.*.vis_attn_output", heads * value, width, layers=layers)
         self.query_key_norms(group, layers)
         if group.kind == "cross" and row.cross_attention_gates:
             self.plain("blk.*.cross_attn_gate", row.cross_attention_gates, layers=layers)
@@ -635,16 +594,11 @@ class Builder:
         if group.indexer_heads and group.indexer_length:
             self.indexer(group.indexer_heads, group.indexer_length, layers)
 
-    @staticmethod
-    def joined_length(group: Attention) -> int:
-        """Rows of one matrix that gives queries, keys and values."""
-        keys = (group.heads + group.kv_heads) * group.key_length
-        return keys + group.kv_heads * group.value_length
-
     def queries_keys_values(self, group: Attention, layers: tuple[int, ...], *, bias: bool) -> None:
         row, width, kv_heads, key = self.row, self.width, group.kv_heads, group.key_length
         if row.fused_qkv:
-            self.add("blk.*.attn_qkv", width, self.joined_length(group), layers=layers, bias=bias)
+            joined = (group.heads + kv_heads) * key + kv_heads * group.value_length
+            self.add("blk.*.attn_qkv", width, joined, layers=layers, bias=bias)
             return
         queries = group.heads * key * (2 if row.gated_query else 1)
         self.add("blk.*.attn_q", width, queries, layers=layers, bias=bias)
@@ -690,17 +644,10 @@ class Builder:
             self.add("blk.*.attn_q_norm", key, layers=layers, bias=row.query_key_norm_bias)
             self.add("blk.*.attn_k_norm", key, layers=layers, bias=row.query_key_norm_bias)
         elif norm == "per_head":
-            for name, number, having in (
-                ("q", heads, layers),
-                ("k", kv_heads, () if row.gains else layers),
-            ):
-                self.add(f"blk.*.attn_{name}_norm", 1 if row.gains else key, number, layers=having)
+            for name, number in (("q", heads), ("k", kv_heads)):
+                self.add(f"blk.*.attn_{name}_norm", key, number, layers=layers)
                 if row.query_key_norm_bias:
-                    self.groups.append(
-                        TensorGroup(
-                            name=f"blk.*.attn_{name}_norm.bias", layers=having, shape=(key, number)
-                        )
-                    )
+                    self.plain(f"blk.*.attn_{name}_norm.bias", key, number, layers=layers)
         elif norm == "full":
             self.add("blk.*.attn_q_norm", heads * key, layers=layers)
             self.add("blk.*.attn_k_norm", kv_heads * key, layers=layers)
@@ -725,8 +672,6 @@ class Builder:
         self.add("blk.*.ffn_down_exps", length, inner, experts, layers=layers, bias=bias)
         if group.shared_length:
             self.shared_expert(group.shared_length, layers)
-        if row.chunk_experts:
-            self.chunk_experts(experts // 2, layers)
         if group.beside_dense:
             self.dense(group.beside_dense, layers)
             if row.expert_norms:
@@ -765,13 +710,6 @@ class Builder:
         if row.shared_expert_gate:
             self.add("blk.*.ffn_gate_inp_shexp", width, layers=layers)
 
-    def chunk_experts(self, experts: int, layers: tuple[int, ...]) -> None:
-        """GroveMoE: one more expert for each two."""
-        width, length = self.width, self.row.chunk_experts
-        self.add("blk.*.ffn_gate_chexps", width, length, experts, layers=layers)
-        self.add("blk.*.ffn_up_chexps", width, length, experts, layers=layers)
-        self.add("blk.*.ffn_down_chexps", length, width, experts, layers=layers)
-
     def dense(self, length: int, layers: tuple[int, ...]) -> None:
         row, width = self.row, self.width
         if row.gate.startswith("channel_mix"):
@@ -795,10 +733,3 @@ class Builder:
         self.add("blk.*.ffn_down", length, width, layers=layers, bias=bias or row.down_bias)
         if row.feed_forward_sub_norm:
             self.add("blk.*.ffn_sub_norm", length, layers=layers)
-        if row.visual_experts:
-            for name, shape in (
-                ("gate", (width, length)),
-                ("up", (width, length)),
-                ("down", (length, width)),
-            ):
-                self.add(f"blk.*.vis_{name}", *shape, layers=layers)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 
 from ...catalogue.spec import RuntimeSpec
 from ...core.records import Record

@@ -32,9 +32,7 @@ class Builder(Attending):
     @staticmethod
     def writes(model: Architecture, row: ArchitectureRow) -> bool:
         """Whether the layers are of kinds that it knows."""
-        return not row.chunk_experts and all(
-            "rwkv" not in group.kind and group.kind != "rglru" for group in model.recurrent
-        )
+        return all("rwkv" not in group.kind and group.kind != "rglru" for group in model.recurrent)
 
     def program(self) -> Program:
         """The whole graph, section by section."""
@@ -100,8 +98,7 @@ class Builder(Attending):
         model, row = self.model, self.row
         # Qwen3-VL: the first layers add a slice of the embeddings each; Gemma 4: the first one
         # projects those of all layers
-        first = model.per_layer_embedding_length or self.style.skip
-        adding = model.deepstack_layers or (1 if first else 0)
+        adding = model.deepstack_layers or (1 if model.per_layer_embedding_length else 0)
         return Layer(
             heads,
             state,
@@ -162,12 +159,7 @@ class Builder(Attending):
             embeddings = record.over((width, tokens), *pair)
         if self.row.embedding_norm or self.style.embedding_normed:
             embeddings = self.norm(embeddings, width, tokens)
-        if self.style.skip:
-            record.expand(embeddings)
-            self.embedded = embeddings
-        section = record.section(
-            (), *(() if self.style.skip else self.fetched_early(0, embeddings))
-        )
+        section = record.section((), *self.fetched_early(0, embeddings))
         if self.embedded is not None:
             record.share(self.embedded)
         return section
@@ -278,9 +270,9 @@ class Builder(Attending):
 
     def first_residual(self, residual: Tensor) -> Tensor:
         """The input of the first layer where a model keeps embeddings for later layers."""
-        if self.embedded is None or not (self.model.deepstack_layers or self.style.skip):
+        if self.embedded is None or not self.model.deepstack_layers:
             return residual
-        return self.embedded if self.style.skip else self.record.view(self.embedded, strided=True)
+        return self.record.view(self.embedded, strided=True)
 
     def one_part(self, layer: Layer, normed: Tensor, residual: Tensor) -> Tensor:
         """A layer that attends, or recurs, or feeds forward."""
@@ -440,9 +432,6 @@ class Builder(Attending):
             )
         if self.embedded is None:
             return total
-        if style.skip:
-            skipped = self.of_last_rows(self.embedded) if layer.last else self.embedded
-            return record.over(sides, total, record.over(sides, skipped))
         if layer.deep >= 0:
             return record.over(sides, total, record.view(self.embedded, strided=True))
         return total
