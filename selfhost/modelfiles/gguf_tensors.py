@@ -44,8 +44,6 @@ def departures(model: GgufModel, architecture: Architecture) -> dict[str, Any]:
         "query_key_norm": _query_key_norm(model, architecture),
         "parallel_norms": _parallel_norms(model, architecture),
         "rope_factors": _rope_factors(model),
-        # the larger Chameleon
-        "also": ("norms_after",) if model.values.get(f"{model.name}.swin_norm") is True else None,
         "gate": _gate(model),
     }
     return {key: value for key, value in stated.items() if value is not None}

@@ -58,15 +58,10 @@ class Style(Row):
     divided_gate: bool = False
     rescaled: bool = False
     values_normed: bool = False
-    dense_beside: str = ""
     gate_apart: bool = False
-    unfused: bool = False
-    normed_residual: bool = False
     normed_first: bool = False
-    routed_early: bool = False
     embedding_normed: bool = False
     scaled_last: bool = False
-    muted: int = 0
 
 
 class ArchitectureRow(Row):
@@ -77,7 +72,6 @@ class ArchitectureRow(Row):
     name: str
     norms: tuple[str, ...] = ("attn_norm", "ffn_norm")
     norm_bias: bool = False
-    norms_after: bool = False
     first_norm: bool = True
     output_norm: str = "output_norm"
     output_bias: bool = False

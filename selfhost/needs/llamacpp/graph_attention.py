@@ -298,8 +298,6 @@ class Attending(Graph):
         queries = record.view(record.result((count * (heads.key_length + rope), tokens), queries))
         joined = record.result((latent + rope, tokens), normed)
         packed, rotated = record.view(joined, strided=True), record.view(joined, strided=True)
-        if self.row.rope_key_norm:
-            rotated = self.norm(rotated, rope, tokens)
         unrotated = self.style.rope == "none"
         if not unrotated:
             rotated = record.over((rope, 1, tokens), rotated, self.positions)

@@ -92,11 +92,9 @@ class Graph:
     def __init__(
         self, model: Architecture, row: ArchitectureRow, style: Style, batch: Batch
     ) -> None:
-        if row.norms_after:
-            row = row.replace(norms=("post_attention_norm", "post_ffw_norm"))
         self.model, self.row, self.style = model, row, style
         self.tokens, self.streams, self.sequences = batch.tokens, batch.streams, batch.sequences
-        self.flash, self.stored = batch.flash and not style.unfused, batch.stored
+        self.flash, self.stored = batch.flash, batch.stored
         self.width = model.embedding_length
         # some converters of some years join the three matrices
         self.fused = row.fused_qkv or (
@@ -128,8 +126,6 @@ class Graph:
         self.choosing = any(
             group.indexer_heads and group.kind == "latent" for group in model.attention
         )
-        # of lightning attention: slopes, and how queries, keys and what is between them fade
-        self.decays: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
         self.windowed = any(window_of(model, row, group) is not None for group in model.attention)
         self.attending: dict[tuple[int, int], Shared] = {}
 

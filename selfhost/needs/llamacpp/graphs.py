@@ -93,7 +93,7 @@ def _has_known_parts(model: Architecture, row: ArchitectureRow, style: Style) ->
     return (
         _has_known_attention(model)
         and _has_known_recurrence(model, style)
-        and _has_known_feed_forward(model, row, style)
+        and _has_known_feed_forward(model, row)
     )
 
 
@@ -111,11 +111,10 @@ def _has_known_recurrence(model: Architecture, style: Style) -> bool:
     return all((group.convolution or 2) > 1 for group in model.recurrent)
 
 
-def _has_known_feed_forward(model: Architecture, row: ArchitectureRow, style: Style) -> bool:
+def _has_known_feed_forward(model: Architecture, row: ArchitectureRow) -> bool:
     if any((group.used or 1) > _MOST_EXPERTS for group in model.feed_forward):
         return False
-    beside_experts = bool(style.dense_beside) or row.expert_norms
-    return beside_experts or not any(group.beside_dense for group in model.feed_forward)
+    return row.expert_norms or not any(group.beside_dense for group in model.feed_forward)
 
 
 @lru_cache(maxsize=1024)
