@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ..catalogue.quantization_names import PLAIN_DTYPES
 from ..catalogue.runtime import ModelParts, RuntimeSpec
@@ -10,6 +10,11 @@ from ..catalogue.spec import Architecture, ModelSpec, PublishedFiles
 from ..core.records import Record, Unread
 from .records import CpuNeed, Device, How, Offloaded, SizedWeights, Term, split_of
 from .tensors import ArchitectureRow
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
 
 PLAIN_PICTURE_PIXELS = 1008
 """The side of a picture of a megapixel: 1,280 tokens of 28 × 28, the most that Qwen2.5-VL's model card takes to be balanced."""  # noqa: E501
@@ -48,6 +53,21 @@ class Encoder(Record):
         )
 
 
+class Parsed:
+    """The parsed `specs/common/architectures.toml`, which nobody changes: equal if the same."""
+
+    __slots__ = ("values",)
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self.values = values
+
+    def __hash__(self) -> int:
+        return id(self.values)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Parsed) and self.values is other.values
+
+
 class Subject(Record):
     """One model and what its architecture is known to be. `row` is None where the architecture is
     unknown.
@@ -61,6 +81,7 @@ class Subject(Record):
     row: ArchitectureRow | None
     encoder: Encoder | None = None
     text_alone: bool = False
+    architectures: Parsed = Parsed({})
 
     @property
     def whole(self) -> bool:

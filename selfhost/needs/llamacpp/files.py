@@ -143,8 +143,6 @@ def size_of(
 
 def _mix_of(subject: Subject, quantization: str) -> SizedWeights | None:
     """The file of a publisher's own mix; None for a name of none, and without an architecture."""
-    if quantization in BITS_PER_WEIGHT:
-        return None
     from .mixes import mixed, recipe_of
 
     architecture, row = subject.architecture, subject.row
@@ -153,7 +151,8 @@ def _mix_of(subject: Subject, quantization: str) -> SizedWeights | None:
         return None
     row = as_published(row, subject.spec.released)
     file = computed_file(architecture, row, recipe, typed_earlier(subject.spec.released))
-    return mixed(quantization, architecture, row, file, subject.spec.released)
+    ranges = subject.architectures.values.get("mix", {}).get(quantization, {})
+    return mixed(quantization, architecture, row, file, subject.spec.released, ranges)
 
 
 @lru_cache(maxsize=512)
