@@ -49,8 +49,8 @@ def test_a_published_file_lies_in_the_range(model: str, kind: str) -> None:
     """
     unlisted = denoiser(model).replace(bytes={})
     sizes = sdcpp.size_of(unlisted, CATALOGUE.spec(model).components, kind)
-    assert sizes.low <= PUBLISHED[model, kind] <= sizes.high
-    assert sizes.high <= 1.25 * sizes.low
+    assert sizes.low_bytes <= PUBLISHED[model, kind] <= sizes.high_bytes
+    assert sizes.high_bytes <= 1.25 * sizes.low_bytes
 
 
 def _reserved() -> dict[str, dict[str, int]]:
