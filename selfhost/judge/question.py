@@ -151,7 +151,7 @@ def _in_program(
     workload = _in_format(
         spec, workload, runtime, quantization, catalogue, local=question.local_files
     )
-    spec = _with_files_of_maker(spec, workload)
+    spec = _with_files_of_maker(spec, workload, architectures(catalogue))
     return question.replace(spec=spec, workload=workload, in_turn=in_turn)
 
 
@@ -218,13 +218,15 @@ def _in_format(
     )
 
 
-def _with_files_of_maker(spec: ModelSpec, workload: Workload) -> ModelSpec:
+def _with_files_of_maker(
+    spec: ModelSpec, workload: Workload, rows: Mapping[str, Any]
+) -> ModelSpec:
     """The spec with the place where the maker of a mix of types offers it, if it knows of none."""
     quantization = workload.quantization or ""
     held_in = spec.files_of("gguf", quantization)
     if workload.format != "gguf" or (held_in is not None and not held_in.named):
         return spec
-    files = need.files_of_maker(spec, quantization)
+    files = need.files_of_maker(spec, quantization, rows)
     # in front of a file of which the name alone is known
     return spec if files is None else spec.replace(files=(files, *spec.files))
 
