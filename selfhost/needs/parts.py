@@ -8,7 +8,7 @@ from ..catalogue.quantization_names import PLAIN_DTYPES
 from ..catalogue.runtime import ModelParts, RuntimeSpec
 from ..catalogue.spec import Architecture, ModelSpec, PublishedFiles
 from ..core.records import Record, Unread
-from .records import CpuNeed, Device, How, Offloaded, SizedWeights, Term, split_of
+from .records import CpuNeed, Device, How, Offloaded, SizedWeights, Term, split_of, summed
 from .tensors import ArchitectureRow
 
 TYPE_CHECKING = False
@@ -199,6 +199,18 @@ def sized(
         how=how,
         source=source,
         arithmetic=arithmetic,
+    )
+
+
+def both(files: SizedWeights, more: SizedWeights, what: str) -> SizedWeights:
+    """One download of both."""
+    return sized(
+        files.bytes + more.bytes,
+        max(files.how, more.how, key=tuple(How).index),
+        f"{files.source}; {what}: {more.source}",
+        f"{summed(files.arithmetic, more.arithmetic)}; the last of it is {what}",
+        low=files.low_bytes + more.low_bytes,
+        high=files.high_bytes + more.high_bytes,
     )
 
 

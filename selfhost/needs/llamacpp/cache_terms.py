@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ...catalogue.spec import Attention, RuntimeSpec
 from ...core.records import Unread
 from ..cache import CacheGroup, compressors, states
-from ..parts import Asked, by_layers, term, times
+from ..parts import Asked, by_layers, term, times, unread
 from ..quantization import BLOCKS, row_bytes
 from ..records import How, Term
 from ..tensors import ArchitectureRow
@@ -73,29 +73,20 @@ def _why_no_cache(
 ) -> Unread | None:
     """Why the program makes no cache of what was asked for; None where it does."""
     if runtime.flash_attention and row.stops_with_flash:
-        return Unread(
-            fact="memory.kv_cache",
-            reason=(
-                f"llama.cpp stops at {row.name} unless flash attention is off (it is on by default)"
-            ),
-            remedy=(
-                "start it with --flash-attn off, or use"
-                " --runtime llama-cpp-python, which leaves it off"
-            ),
+        return unread(
+            f"llama.cpp stops at {row.name} unless flash attention is off (it is on by default)",
+            "start it with --flash-attn off, or use --runtime llama-cpp-python",
+            "memory.kv_cache",
         )
     if not runtime.flash_attention and workload.value_type not in PLAIN_CACHE_TYPES:
-        return Unread(
-            fact="memory.kv_cache",
-            reason=(
-                f"a {workload.value_type} cache needs flash attention, which {runtime.name} leaves"
-                " off by default"
-            ),
-            remedy=("use --kv-cache f16, or --runtime llama.cpp with flash attention on"),
+        return unread(
+            f"a {workload.value_type} cache needs flash attention, which {runtime.name} leaves off"
+            " by default",
+            "use --kv-cache f16, or --runtime llama.cpp with flash attention on",
+            "memory.kv_cache",
         )
     refused = why_cache_refused(groups, workload.key_type, workload.value_type)
-    if refused is None:
-        return None
-    return Unread(fact="memory.kv_cache", reason=refused, remedy="use --kv-cache f16")
+    return None if refused is None else unread(refused, "use --kv-cache f16", "memory.kv_cache")
 
 
 def _cached_per_token(group: CacheGroup, workload: Asked) -> int:

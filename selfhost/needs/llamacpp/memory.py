@@ -7,9 +7,18 @@ from functools import lru_cache
 from ...catalogue.spec import RuntimeSpec
 from ...core import units
 from ...core.records import Unread
-from ..parts import ENCODER_REMEDY, Asked, Parts, Subject, unread_cache, why_no_encoders
+from ..parts import (
+    ENCODER_REMEDY,
+    Asked,
+    Parts,
+    Subject,
+    both,
+    sized,
+    unread_cache,
+    why_no_encoders,
+)
 from ..quantization import canonical_gguf
-from ..records import How, SizedWeights, Term, summed
+from ..records import How, SizedWeights, Term
 from ..repack import layout_of
 from .buffers import Load, load_of
 from .cache_terms import cache_term, of_slots, state_term, with_slots
@@ -47,15 +56,20 @@ def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
         from .projector import reading_pictures
 
         terms += [projector, reading_pictures(subject.encoder, on_gpu=on_gpu)]
-        files = _with_projector(files, projector)
+        encoder = sized(
+            projector.bytes,
+            How.COMPUTED,
+            projector.source,
+            projector.arithmetic,
+            low=projector.low_bytes,
+            high=projector.high_bytes,
+        )
+        files = both(files, encoder, "the projector")
     known_files: SizedWeights | Unread = files
     if no_encoders is not None:
-        encoder = Unread(fact="memory.projector", reason=no_encoders, remedy=ENCODER_REMEDY)
-        known_files = encoder.replace(
-            fact="download_bytes",
-            reason=f"{no_encoders}; the file beside it has {units.decimal(files.bytes)}",
-        )
-        unknown += [encoder, known_files]
+        why = f"{no_encoders}; the file beside it has {units.decimal(files.bytes)}"
+        known_files = unread(why, ENCODER_REMEDY)
+        unknown += [unread(no_encoders, ENCODER_REMEDY, "memory.projector"), known_files]
     return Parts(
         files=known_files,
         terms=tuple(terms),
@@ -73,20 +87,6 @@ def _projector(subject: Subject) -> Term | None:
     from .projector import projector_term
 
     return projector_term(encoders, subject.spec.parameters.projector_bytes)
-
-
-def _with_projector(files: SizedWeights, projector: Term) -> SizedWeights:
-    """One download of both files."""
-    return SizedWeights(
-        bytes=files.bytes + projector.bytes,
-        low_bytes=files.low_bytes + projector.low_bytes,
-        high_bytes=files.high_bytes + projector.high_bytes,
-        how=files.how if files.how is How.ASSUMED else How.COMPUTED,
-        source=f"{files.source}; projector: {projector.source}",
-        arithmetic=(
-            f"{summed(files.arithmetic, projector.arithmetic)}; the last of it is the projector"
-        ),
-    )
 
 
 # a fleet has processors with several layouts
