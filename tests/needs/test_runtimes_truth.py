@@ -12,11 +12,10 @@ import pytest
 
 from helpers.each import each
 from helpers.paths import COMMON, CONFIGS, TRUTH
-from selfhost import Workload, check, needs
+from selfhost import Workload, needs
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec, Parameters, Quantized
 from selfhost.judge.placement.on_devices import on_one
-from selfhost.machine.profiles import load
 from selfhost.modelfiles import read_local
 from selfhost.needs.records import ACCELERATOR, Device, MemoryNeed, Needs, Term
 
@@ -298,32 +297,6 @@ def test_faster_whisper_takes_the_gpu_memory_that_others_saw(seen: dict[str, Any
             <= sum(term.high_bytes for term in beside) + more
         )
     assert {term.how for term in (*moved, *beside) if term.name == "compute"} == {"stated"}
-
-
-def test_audio_stays_in_ram_beside_a_gpu() -> None:
-    """900 MB of RAM were seen beside fp16 on a GPU, none of them the model's; on a machine without one the weights lie in RAM."""
-    machine = load("desktop-rtx3090-24gb").machine
-    for quantization in ("float16", "int8"):
-        verdict = check(
-            "whisper-large-v3",
-            Workload(runtime="faster-whisper", quantization=quantization),
-            machine=machine,
-        )
-        assert verdict.needs is not None
-        assert verdict.needs.memory is not None
-        assert verdict.needs.placement == "accelerator"
-        here = [term for term in verdict.needs.memory.terms if term.where == "host"]
-        assert {term.name for term in here} == {"compute", "runtime"}
-        assert sum(term.low_bytes for term in here) >= 561_600_000
-    without = machine.replace(accelerators=())
-    verdict = check(
-        "whisper-large-v3", Workload(runtime="faster-whisper", quantization="int8"), machine=without
-    )
-    assert verdict.needs is not None
-    assert verdict.needs.memory is not None
-    assert {(term.name, term.where) for term in verdict.needs.memory.terms} == {
-        (one, "host") for one in ("weights", "compute", "runtime")
-    }
 
 
 # ------------------------------------------------------------------ MLX and vLLM

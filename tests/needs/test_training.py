@@ -20,22 +20,17 @@ from selfhost.catalogue.spec import (
     Attention,
     FeedForward,
     ModelSpec,
-    Parameters,
     RuntimeSpec,
 )
 from selfhost.core.workload import FINETUNE_METHODS, OPTIMIZERS, Workload
-from selfhost.judge.judging import judge
-from selfhost.judge.question import ask as asked_of
-from selfhost.judge.record import Judged, Verdict
+from selfhost.judge.record import Verdict
 from selfhost.machine.profiles import load
-from selfhost.machine.record import Accelerator, Machine
 from selfhost.needs.cache import why_not_known
 from selfhost.needs.packed import adapter_parameters
 from selfhost.needs.records import How, MemoryNeed, Needs, Term
 from selfhost.needs.tensors import row_of
-from selfhost.needs.training import finetune_needs, gathered
+from selfhost.needs.training import finetune_needs
 
-GIB = 2**30
 MEASURED: dict[str, Any] = json.loads((TRUTH / "finetune.json").read_text(encoding="utf-8"))
 
 
@@ -67,14 +62,6 @@ def trainable() -> tuple[ModelSpec, ...]:
         # what training an encoder with a decoder takes is not computed, and said to be unknown
         and not row.rewrites
     )
-
-
-def test_what_llamacpp_alone_is_known_to_keep_is_not_trained_by_guess() -> None:
-    """DeepSeek V4's compressed attention: what training takes is unknown with its reason, and the files are known all the same."""
-    answer = ask(shelf().spec("deepseek-v4-flash"))
-    assert answer.memory is None
-    assert any("deepseek4" in entry.reason for entry in answer.unknown if entry.fact == "memory")
-    assert answer.download_bytes
 
 
 def llama(
@@ -356,69 +343,7 @@ def test_every_term_can_be_checked_with_a_calculator(method: str, checkpointing:
                 assert abs(calculate(term.arithmetic) - term.bytes) < 2, (spec.id, term)
 
 
-def test_all_experts_are_held_and_trained() -> None:
-    """Mixtral: training every weight counts all eight experts, not the two a token uses; adapters leave them alone."""
-    spec = shelf().spec("mixtral-8x7b-instruct-v0.1")
-    total = spec.parameters.total
-    assert total is not None
-    assert terms(spec, finetune_method="full")["gradients"].bytes == 2 * total
-    assert terms(spec, finetune_method="lora")["weights"].bytes > 2 * total
-    # bitsandbytes replaces linear layers only, so the least has experts in 4 bits and the best in 16
-    assert (
-        terms(spec, finetune_method="qlora")["weights"].bytes
-        > 2 * terms(spec, finetune_method="qlora")["weights"].low_bytes
-    )
-
-
 # ------------------------------------------------------------------ several accelerators
-
-
-def trained_on(
-    count: int, gib: int, model: str = "llama-3.1-8b-instruct", **changes: Any
-) -> Judged:
-    """The judgement of full training on that many cards alike, in a machine with little RAM."""
-    cards = (
-        Accelerator(vendor="nvidia", name="Card", memory_total_bytes=gib * GIB, unified=False),
-    ) * count
-    machine = Machine(
-        memory_total_bytes=32 * GIB,
-        memory_limit_bytes=32 * GIB,
-        system="linux",
-        accelerators=cards,
-        planning=True,
-    )
-    workload = Workload(task="finetune", context_tokens=4096, finetune_method="full", **changes)
-    return judge(asked_of(shelf().spec(model), workload, shelf(), machine), machine)
-
-
-def test_training_is_shared_out_where_no_card_holds_it() -> None:
-    """ZeRO, stage 3 (arXiv 1910.02054, table 1): of 16 bytes a parameter each of N devices holds 16 / N; activations are each one's own."""
-    judged = trained_on(8, 80)
-    assert judged.needs is not None
-    assert judged.needs.memory is not None
-    finding = next(one for one in judged.findings if one.check == "accelerator")
-    assert (finding.outcome, finding.code) == ("warn", "accelerator-shared-out")
-    found = judged.needs.memory.terms
-    places = {one.where for one in found} - {"host"}
-    total = shelf().spec("llama-3.1-8b-instruct").parameters.total
-    assert total is not None
-    for place in places:
-        states = sum(
-            one.bytes
-            for one in found
-            if one.where == place and one.name in ("weights", "gradients", "optimizer")
-        )
-        assert states == pytest.approx(16 * total / len(places), rel=1e-6)
-        assert sum(one.high_bytes for one in found if one.where == place) <= 79 * GIB
-    alone = {one.name: one for one in judged_alone().terms}
-    for one in found:
-        if one.name == "activations":
-            assert one.bytes == alone["activations"].bytes
-    # each card has a process of its own
-    assert (
-        next(one for one in found if one.name == "runtime").bytes
-        == len(places) * alone["runtime"].bytes
-    )
 
 
 @pytest.mark.parametrize(
@@ -433,55 +358,6 @@ def test_fsdp_shares_states_out_in_equal_parts(record: dict[str, Any]) -> None:
         for name in ("parameters_bytes", "gradients_bytes", "optimizer_bytes")
     ]
     assert held == [4 * record["parameters"], 4 * record["parameters"], 8 * record["parameters"]]
-
-
-def test_what_is_gathered_lies_beside_the_shares() -> None:
-    """Two processes in mixed precision: the step's peak less the gradients that stay is gathered weights and gradients, within 15 %."""
-    record = next(
-        record for record in MEASURED["sharded"] if record["processes"] == 2 and record["mixed"]
-    )
-    shape = record["shape"]
-    made = llama(
-        shape["num_hidden_layers"], shape["hidden_size"], shape["intermediate_size"], shape["num_attention_heads"], 64,
-        shape["vocab_size"], kv_heads=shape["num_key_value_heads"],
-    )  # fmt: skip
-    made = made.replace(
-        parameters=Parameters(total=record["parameters"], active=record["parameters"])
-    )
-    found = gathered(made, Workload(task="finetune", finetune_method="full"))
-    seen = record["step_allocated_peak_bytes"] - record["gradients_bytes"]
-    assert found is not None
-    assert found.low_bytes <= seen <= found.high_bytes
-    assert found.bytes == pytest.approx(seen, rel=0.15)
-
-
-def test_two_cards_train_what_people_train_on_them() -> None:
-    """A 32B model by QLoRA over two cards of 24 GB (huggingface.co/docs/bitsandbytes, fsdp_qlora: 70B there with a part in the RAM); of Mixtral the
-    trainer decides, as on one card. Neither is left to the processor."""
-    tight = check(
-        "qwen3-32b",
-        Workload(task="finetune", finetune_method="qlora", context_tokens=1024),
-        machine="2x rtx 3090",
-    )
-    finding = tight.finding("accelerator")
-    assert finding is not None
-    assert tight.can_run
-    assert finding.code in ("accelerator-tight", "accelerator-shared-out")
-    assert "paged" not in str(finding.remedy)
-    assert "--bnb_4bit_quant_storage" in tight.commands[-1]
-    mixture = check(
-        "mixtral-8x7b-instruct-v0.1",
-        Workload(task="finetune", finetune_method="qlora", context_tokens=1024),
-        machine="2x rtx 3090",
-    )
-    finding = mixture.finding("accelerator")
-    assert finding is not None
-    assert (mixture.route, finding.code) == ("unknown", "accelerator-close")
-    assert "Axolotl" in str(finding.remedy)
-
-
-def judged_alone() -> MemoryNeed:
-    return memory(ask(shelf().spec("llama-3.1-8b-instruct"), 4096, finetune_method="full"))
 
 
 # ------------------------------------------------------------------ what is not known
@@ -559,48 +435,6 @@ def test_weights_that_transformers_does_not_train_so(
     assert (
         unknown or "quantized from" in finding.remedy or "--finetune-method lora" in finding.remedy
     )
-
-
-@pytest.mark.parametrize("stored", ["awq", "gptq", "nf4", "int8", "w4a16", "fp8"])
-def test_adapters_stand_on_packed_weights_as_they_are_stored(stored: str, tmp_path: Path) -> None:
-    """peft 0.21.2 has layers for four kinds (tuners/lora: awq.py, gptq.py, bnb.py); other weights are expanded where that is asked for.
-
-    transformers 5.23.0: FP8Linear has a backward pass of its own (integrations/finegrained_fp8.py), so FP8 may stay as well; of a
-    compressed-tensors checkpoint kept packed get_peft_model says that "'Linear' object has no attribute 'weight'".
-    """
-    needs = judge_stored(stored, "lora", tmp_path).needs
-    assert needs is not None
-    assert needs.memory is not None
-    assert needs.download_bytes is not None
-    found = {term.name: term for term in needs.memory.terms}
-    packed = stored not in ("w4a16", "fp8")
-    # 4 bytes of weight and 4 of gradient for each adapter parameter
-    low, best = (
-        size - found["gradients"].bytes
-        for size in (found["weights"].low_bytes, found["weights"].bytes)
-    )
-    # Qwen3 8B: 8,190,735,360 parameters
-    assert low == pytest.approx(
-        needs.download_bytes if packed or stored == "fp8" else 2 * 8_190_735_360, rel=0.01
-    )
-    for method in ("lora", "full") if not packed else ():
-        whole = judge_stored(stored, method, tmp_path).needs
-        assert whole is not None
-        assert whole.memory is not None
-        weights = next(term for term in whole.memory.terms if term.name == "weights")
-        assert best == 2 * 8_190_735_360
-        assert "dequantize=True" in weights.source
-        # it is the one way to train them, and no default
-        assert weights.how is How.COMPUTED
-    if stored == "nf4":
-        other = judge_stored(stored, "qlora", tmp_path).needs
-        assert other is not None
-        assert other.memory is not None
-        qlora = {term.name: term for term in other.memory.terms}["weights"]
-        assert (qlora.bytes, qlora.high_bytes) == (
-            found["weights"].bytes,
-            found["weights"].high_bytes,
-        )
 
 
 def judge_stored(stored: str, method: str, folder: Path) -> Verdict:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from itertools import product
 from pathlib import Path
 from struct import pack
 from typing import Any
 
 import pytest
 
-from helpers.arithmetic import calculate
 from helpers.each import each
 from helpers.paths import TRUTH
-from selfhost import Machine, Workload, check
+from selfhost import Machine, Workload
 from selfhost.catalogue.index import Catalogue
 from selfhost.core.errors import SpecError, WorkloadError
 from selfhost.judge.question import ask
@@ -252,47 +250,6 @@ def peft(
     return end
 
 
-def test_the_command_to_type_carries_draft_and_adapter(tmp_path: Path) -> None:
-    """ggml-org/llama.cpp 0c1e570, common/arg.cpp: -hfd, --spec-type draft-mtp, --lora."""
-    adapter(tmp_path / "mine.gguf", 16)
-    drafted = check(
-        "llama-3.3-70b-instruct",
-        Workload(draft="llama-3.2-1b", min_tokens_per_second=0),
-        machine=MACHINE,
-    )
-    assert any(
-        " -hfd " in line and ":Q4_K_M" in line.split(" -hfd ")[1] for line in drafted.commands
-    ), drafted.commands
-    adapted = check(
-        "llama-3.2-1b-instruct", Workload(adapter=str(tmp_path / "mine.gguf")), machine=MACHINE
-    )
-    assert any(f" --lora {tmp_path / 'mine.gguf'}" in line for line in adapted.commands)
-    # a line that would load the model alone is not printed
-    assert not any(line.startswith("ollama") for line in (*drafted.commands, *adapted.commands))
-
-
-def test_the_lines_of_companions_give_their_bytes() -> None:
-    """Whoever types the line of a draft model, a block or an adapter into a calculator gets its bytes."""
-    seen, asking = set(), [
-        ("llama-3.3-70b-instruct", Workload(draft="llama-3.2-1b", parallel=2)),
-        ("glm-4.5-air", Workload(draft="mtp")),
-        ("mistral-7b-instruct-v0.3", Workload(adapter="rank=16")),
-        ("qwen3.5-9b", Workload(draft="mtp", parallel=3)),
-    ]  # fmt: skip
-    shelf = Catalogue.open()
-    for program, (model, workload) in product(
-        ("llama.cpp", "ollama", "transformers", "vllm", "mlx"), asking
-    ):
-        try:
-            needs = ask(shelf.spec(model), workload.replace(runtime=program), shelf, MACHINE).needs
-        except WorkloadError:
-            continue
-        for term in needs.memory.terms if needs is not None and needs.memory is not None else ():
-            seen.add(term.name.partition("_")[0])
-            assert abs(calculate(term.arithmetic) - term.bytes) < 2, (program, term)
-    assert {"draft", "mtp", "adapter", "projector"} <= seen
-
-
 # ------------------------------------------------------------------ pictures
 
 
@@ -337,28 +294,3 @@ def test_a_picture_takes_the_buffer_of_its_size_and_up_to_a_fifth_more() -> None
         assert grown <= peaks[side] - peaks[224] <= 1.25 * grown
     assert peaks[896] - peaks[224] <= term.bytes * 1.2
     assert peaks[1500] == pytest.approx(peaks[896], rel=0.001)
-
-
-def test_every_model_that_sees_says_what_a_picture_takes() -> None:
-    """Of every one in the catalogue that llama.cpp runs it was measured, or is a range that says that it was not; of Mistral Large 3 with a shape that is
-    assumed: its publisher states but the parameters of the encoder."""
-    shelf = Catalogue.open()
-    assumed = set()
-    for id in shelf.ids():
-        spec = shelf.spec(id)
-        if (
-            spec.parameters.encoders
-            and spec.modality == "vision"
-            and spec.architecture is not None
-            and spec.architecture.runs_in_gguf
-            and (not spec.runtimes or "llama.cpp" in spec.runtimes)
-        ):
-            term = terms(id)["projector_compute"]
-            assert term.low_bytes <= term.bytes <= term.high_bytes
-            if term.how == "assumed":
-                assumed.add(id)
-                if id != "mistral-large-3-675b-instruct-2512":
-                    assert "was not measured" in term.source
-                    assert term.low_bytes < term.bytes < term.high_bytes
-    assert "mistral-large-3-675b-instruct-2512" in assumed
-    assert len(assumed) < 0.5 * sum(shelf.spec(id).modality == "vision" for id in shelf.ids())
