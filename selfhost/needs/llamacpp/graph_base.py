@@ -39,51 +39,28 @@ class Batch(Record):
     stored: tuple[str, str]
 
 
-class Layer:
+class Layer(Record):
     """What one layer is made of. `deep`: which slice of the embeddings it adds, -1 for none.
     `cached`: it has a cache of its own.
 
     `normed`: by a norm in front of its attention.
     """
 
-    __slots__ = ("cached", "deep", "heads", "last", "normed", "rotated", "sparse", "state", "wide")
-
-    def __init__(
-        self,
-        heads: Attention | None,
-        state: Recurrent | None,
-        wide: FeedForward | None,
-        rotated: bool,
-        last: bool,
-        deep: int,
-        cached: bool,
-        sparse: bool,
-        normed: bool,
-    ) -> None:
-        self.heads, self.state, self.wide = heads, state, wide
-        self.rotated, self.last, self.deep, self.cached, self.sparse = (
-            rotated,
-            last,
-            deep,
-            cached,
-            sparse,
-        )
-        self.normed = normed
+    heads: Attention | None
+    state: Recurrent | None
+    wide: FeedForward | None
+    rotated: bool
+    last: bool
+    deep: int
+    cached: bool
+    sparse: bool
+    normed: bool
 
     @property
     def key(self) -> tuple[object, ...]:
         """Equal for layers that are alike."""
-        return (
-            id(self.heads),
-            id(self.state),
-            id(self.wide),
-            self.rotated,
-            self.last,
-            self.deep,
-            self.cached,
-            self.sparse,
-            self.normed,
-        )
+        parts = id(self.heads), id(self.state), id(self.wide), self.rotated, self.last
+        return *parts, self.deep, self.cached, self.sparse, self.normed
 
 
 class Graph:

@@ -52,7 +52,7 @@ class Builder(Attending):
             first, layer = layer + 1, layer + len(step)
             follower = attention.get(layer)
             handed = self.follows(follower)
-            kind = (*step, id(self.early.get(layer)), handed)
+            kind = (*map(id, step), id(self.early.get(layer)), handed)
             if kind not in kinds:
                 kinds[kind] = len(sections)
                 sections.append(self.step(first - 1, step, handed))
@@ -100,9 +100,9 @@ class Builder(Attending):
         # projects those of all layers
         adding = model.deepstack_layers or (1 if model.per_layer_embedding_length else 0)
         return Layer(
-            heads,
-            state,
-            wide,
+            heads=heads,
+            state=state,
+            wide=wide,
             rotated=self.rotates(heads, number),
             last=number == model.layers - 1,
             deep=number if number < adding else -1,
