@@ -335,7 +335,9 @@ def mlx_size(subject: Subject, name: str) -> SizedWeights | Unread:
     wide = architecture is not None and architecture.dtype == "float32" and scheme is not None
     width, note = 4 if wide else 2, ""
     if architecture is None or row is None or not subject.whole:
-        weights = {_mlx_bits(scheme): (parameters.total or 0) - (parameters.encoders or 0)}
+        weights: Mapping[float, int] = {
+            _mlx_bits(scheme): (parameters.total or 0) - (parameters.encoders or 0)
+        }
         vectors = 0
     else:
         is_own = own is not None and (own.format, own.quantization) == ("mlx", name)

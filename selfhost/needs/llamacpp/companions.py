@@ -44,7 +44,7 @@ def vocabularies_differ(model: ModelSpec, draft: ModelSpec) -> tuple[int, int] |
     (SPEC_VOCAB_MAX_SIZE_DIFFERENCE).
     """
     made = [spec.architecture for spec in (model, draft)]
-    sizes = [each and (each.vocabulary_gguf or each.vocabulary) for each in made]
+    sizes = [None if each is None else each.vocabulary_gguf or each.vocabulary for each in made]
     if sizes[0] is None or sizes[1] is None or abs(sizes[0] - sizes[1]) <= 128:
         return None
     return sizes[0], sizes[1]

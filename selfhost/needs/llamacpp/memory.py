@@ -37,12 +37,12 @@ def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
     files = size_of(subject, quantization, own_block=workload.companions.own_block)
     # processors differ in how the weights are laid out, and in nothing else
     of_any_processor = workload.replace(instruction_sets=None)
-    growing, unread = _growing(subject, runtime, of_any_processor)
+    growing, no_cache = _growing(subject, runtime, of_any_processor)
     if isinstance(files, Unread):
         missing = (
             files,
             files.replace(fact="memory.weights"),
-            *(() if unread is None else [unread]),
+            *(() if no_cache is None else [no_cache]),
         )
         return Parts(files=files, terms=growing, unknown=missing)
     sets = workload.instruction_sets
@@ -51,7 +51,7 @@ def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
     weights, evictable = weights_terms(subject, quantization, files, None if on_gpu else layout)
     projector = None if subject.text_alone else _projector(subject)
     no_encoders = None if subject.text_alone else why_no_encoders(subject.spec)
-    terms, unknown = [*weights, *growing], [] if unread is None else [unread]
+    terms, unknown = [*weights, *growing], [] if no_cache is None else [no_cache]
     if projector is not None:
         from .projector import reading_pictures
 
