@@ -14,6 +14,7 @@ from ..parts import (
     Subject,
     both,
     sized,
+    unread,
     unread_cache,
     why_no_encoders,
 )
@@ -51,7 +52,8 @@ def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
     weights, evictable = weights_terms(subject, quantization, files, None if on_gpu else layout)
     projector = None if subject.text_alone else _projector(subject)
     no_encoders = None if subject.text_alone else why_no_encoders(subject.spec)
-    terms, unknown = [*weights, *growing], [] if no_cache is None else [no_cache]
+    terms: list[Term] = [*weights, *growing]
+    unknown: list[Unread] = [] if no_cache is None else [no_cache]
     if projector is not None:
         from .projector import reading_pictures
 
@@ -64,7 +66,8 @@ def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
             low=projector.low_bytes,
             high=projector.high_bytes,
         )
-        files = both(files, encoder, "the projector")
+        how = How.ASSUMED if files.how is How.ASSUMED else How.COMPUTED
+        files = both(files, encoder, "the projector").replace(how=how)
     known_files: SizedWeights | Unread = files
     if no_encoders is not None:
         why = f"{no_encoders}; the file beside it has {units.decimal(files.bytes)}"
