@@ -49,19 +49,30 @@ def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | 
     is_packed = scheme_of(quantization) is not None or quantization == "int8"
     if not is_own and is_packed:
         return packed_size(subject, quantization)
+    refused = _why_not_sized(subject, format, quantization)
+    if refused is not None:
+        return refused
+    if subject.architecture is None or subject.row is None or not subject.whole:
+        return _by_count(subject)
+    return _by_tensors(subject, subject.architecture, subject.row)
+
+
+def _why_not_sized(subject: Subject, format: str, quantization: str) -> Unread | None:
+    """Why the size of files that nobody packed is not known; None where it can be computed."""
+    own, spec = name_of(subject.architecture), subject.spec
+    is_own, is_named = quantization == own, scheme_of(quantization) is not None
+    is_named = is_named or quantization == "int8" or quantization in DTYPES
     unread_type = spec.unknown.get("architecture.matrix_dtype")
     if unread_type is not None and is_own:
         return unread(unread_type, _GIVE_FILES)
-    if (not is_packed and quantization not in DTYPES) or (subject.architecture and not is_own):
+    if not is_named or (subject.architecture is not None and not is_own):
         why = f"no source states the size of the {format} files in {quantization}"
         return unread(why, f"use --quant {own}, as published")
     strange = _type_of_unknown_width(subject.architecture)
     if strange is not None:
         why = f"how many bits a weight takes in {strange} with its scales is not stated"
         return unread(why, "state the size under [[files]] of the spec")
-    if subject.architecture is None or subject.row is None or not subject.whole:
-        return _by_count(subject)
-    return _by_tensors(subject, subject.architecture, subject.row)
+    return None
 
 
 def cast_to(subject: Subject, dtype: str) -> Subject:

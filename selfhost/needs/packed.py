@@ -322,33 +322,20 @@ def mlx_size(subject: Subject, name: str) -> SizedWeights | Unread:
     """Files that mlx_lm.convert makes: every linear layer and table whose rows divide into
     groups, the rest in 16 bits, or as wide as the published weights (it keeps torch_dtype).
     """
-    scheme, own, parameters = mlx_scheme(name), subject.spec.quantized, subject.spec.parameters
-    if scheme is None and name not in ("bf16", "fp16"):
-        why = f"no source states the size in {name}"
-        return unread(why, "use --quant 4bit or --quant 8bit")
-    if own is not None and own.format == "mlx" and own.quantization is None:
-        otherwise = "its weights are stored in a quantization that selfhost does not know"
-        why = subject.spec.unknown.get("architecture.matrix_dtype", otherwise)
-        return unread(why, "name the folder with its files, or the original model")
-    architecture, row = subject.architecture, subject.row
-    encoders = 2 * (parameters.encoders or 0)
-    wide = architecture is not None and architecture.dtype == "float32" and scheme is not None
-    width, note = 4 if wide else 2, ""
-    if architecture is None or row is None or not subject.whole:
-        weights: Mapping[float, int] = {
-            _mlx_bits(scheme): (parameters.total or 0) - (parameters.encoders or 0)
-        }
-        vectors = 0
-    else:
-        is_own = own is not None and (own.format, own.quantization) == ("mlx", name)
-        weights, vectors = _mlx_parts(
-            architecture, row, scheme, own.apart if own is not None and is_own else ()
-        )
+    refused = _why_no_mlx_size(subject, name)
+    if refused is not None:
+        return refused
+    scheme, architecture = mlx_scheme(name), subject.architecture
+    weights, vectors = _mlx_counts(subject, name, scheme)
     if sum(weights.values()) <= 0:
         why = "the number of parameters is not known"
         return unread(why, "state the size under [[files]]")
+    encoders = 2 * (subject.spec.parameters.encoders or 0)
+    wide = architecture is not None and architecture.dtype == "float32" and scheme is not None
+    width, note = 4 if wide else 2, ""
     size = low = high = _mlx_bytes(weights, vectors, width) + encoders
-    if architecture is not None and row is not None and subject.whole and own is None and scheme:
+    row, is_published = subject.row, subject.spec.quantized is None
+    if subject.whole and is_published and scheme and architecture is not None and row is not None:
         low, high, note = _mlx_ends(architecture, row, scheme, size, encoders)
     line = " + ".join(f"{count:,} weights × {bits:g} bits / 8" for bits, count in weights.items())
     line += f" + {vectors:,} others × {width} bytes{note}"
@@ -362,6 +349,34 @@ def mlx_size(subject: Subject, name: str) -> SizedWeights | Unread:
         low=int((low - encoders) * 0.995),
         high=int(high * 1.01),
     )
+
+
+def _why_no_mlx_size(subject: Subject, name: str) -> Unread | None:
+    """MLX has no such type, or the files' own type is not known."""
+    own = subject.spec.quantized
+    if mlx_scheme(name) is None and name not in ("bf16", "fp16"):
+        why = f"no source states the size in {name}"
+        return unread(why, "use --quant 4bit or --quant 8bit")
+    if own is not None and own.format == "mlx" and own.quantization is None:
+        otherwise = "its weights are stored in a quantization that selfhost does not know"
+        why = subject.spec.unknown.get("architecture.matrix_dtype", otherwise)
+        return unread(why, "name the folder with its files, or the original model")
+    return None
+
+
+def _mlx_counts(
+    subject: Subject, name: str, scheme: Scheme | None
+) -> tuple[Mapping[float, int], int]:
+    """Weights by their bits and the number of the others; without tensors all parameters of the
+    language model have the same bits.
+    """
+    architecture, row, own = subject.architecture, subject.row, subject.spec.quantized
+    if architecture is None or row is None or not subject.whole:
+        parameters = subject.spec.parameters
+        return {_mlx_bits(scheme): (parameters.total or 0) - (parameters.encoders or 0)}, 0
+    is_own = own is not None and (own.format, own.quantization) == ("mlx", name)
+    apart = own.apart if own is not None and is_own else ()
+    return _mlx_parts(architecture, row, scheme, apart)
 
 
 def _mlx_ends(
@@ -408,14 +423,19 @@ def _mlx_parts(
         for name in names:
             type = otherwise.get(name) or otherwise.get(group.name)
             own = scheme if type is None else mlx_scheme(type)
-            plain = own is None and scheme is not None
-            divides = group.shape[0] % ((own.group if own else None) or 1) == 0
-            if ternary or (matrix and not plain and divides):
+            if ternary or (matrix and _is_packed_by_mlx(group, own, scheme)):
                 bits = 2.0 if ternary else _mlx_bits(own, wide=architecture.dtype == "float32")
                 weights[bits] = weights.get(bits, 0) + elements
             else:
                 vectors += elements
     return dict(sorted(weights.items(), key=lambda item: -item[1])), vectors
+
+
+def _is_packed_by_mlx(group: TensorGroup, own: Scheme | None, scheme: Scheme | None) -> bool:
+    """Whether a matrix has a type of the file's kind, and rows that divide into its groups."""
+    if own is None:
+        return scheme is None
+    return group.shape[0] % (own.group or 1) == 0
 
 
 def one_by_one(group: TensorGroup) -> tuple[str, ...]:
@@ -443,5 +463,7 @@ def _mlx_bits(scheme: Scheme | None, *, wide: bool = False) -> float:
     """
     if scheme is None:
         return 16.0
-    shared = 8 if scheme.method in MLX_MODES else 64 if wide else 32
+    shared = 64 if wide else 32
+    if scheme.method in MLX_MODES:
+        shared = 8
     return scheme.bits + shared / (scheme.group or 64)

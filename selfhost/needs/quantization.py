@@ -444,9 +444,9 @@ def _where_early(type: str, *, importance_matrix: bool | None = None) -> _Rule:
 
 _VALUE_RULES: Mapping[str, _Rule] = {
     "Q2_K": _where_shared("Q4_K", "Q3_K"),
-    "IQ3_XXS": lambda recipe, _: (
-        "Q4_K" if recipe.shared else None if recipe.importance_matrix else "IQ3_S"
-    ),
+    "IQ3_XXS": lambda recipe, index: _where_shared(
+        "Q4_K", None if recipe.importance_matrix else "IQ3_S"
+    )(recipe, index),
     **dict.fromkeys(("Q2_K_S", "IQ3_XS", "IQ3_S"), _where_shared("Q4_K")),
     "IQ3_M": lambda _, __: "Q4_K",
     "Q3_K_M": lambda _, index: "Q5_K" if index < 2 else "Q4_K",
