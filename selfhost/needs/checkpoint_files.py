@@ -46,15 +46,12 @@ def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | 
         return unread(no_encoders, ENCODER_REMEDY)
     if format == "mlx":
         return mlx_size(subject, quantization)
-    is_packed = scheme_of(quantization) is not None or quantization == "int8"
-    if not is_own and is_packed:
+    if not is_own and (quantization == "int8" or scheme_of(quantization) is not None):
         return packed_size(subject, quantization)
     refused = _why_not_sized(subject, format, quantization)
     if refused is not None:
         return refused
-    if subject.architecture is None or subject.row is None or not subject.whole:
-        return _by_count(subject)
-    return _by_tensors(subject, subject.architecture, subject.row)
+    return _by_tensors(subject) if subject.whole else _by_count(subject)
 
 
 def _why_not_sized(subject: Subject, format: str, quantization: str) -> Unread | None:
@@ -110,9 +107,11 @@ def _is_mixed(architecture: Architecture) -> bool:
     return bool(architecture.matrix_dtype or architecture.expert_dtype)
 
 
-def _by_tensors(subject: Subject, architecture: Architecture, row: ArchitectureRow) -> SizedWeights:
+def _by_tensors(subject: Subject) -> SizedWeights:
     """Every tensor in its stored type, with encoders and blocks that predict more tokens."""
-    parameters = subject.spec.parameters
+    architecture, row, parameters = subject.architecture, subject.row, subject.spec.parameters
+    assert architecture is not None
+    assert row is not None
     sizes = stored_types(architecture, row)
     unsure = architecture.dtype is None
     block = published_block_bytes(subject)
