@@ -214,10 +214,15 @@ def _cpp_compute(audio: Audio, vocabulary: int, workload: Asked) -> Term:
         f"{fixed:,} bytes of graphs and beams + {times(reads[1], 'token')} × 2 × ({wide:,} +"
         f" {vocabulary:,}) × 4 bytes"
     )
+    line = _of_states(line, states)
+    less = states * (reads[1] - _BEAMS) * token_bytes
+    if less:
+        line += (
+            f"; with the text before, without which audio of 30 seconds takes {less:,} bytes less"
+        )
     if workload.device is not None:
         # inputs are there twice: five rows more were printed with Vulkan
         high += 5 * row * states
-    line = _of_states(line, states)
     return term("compute", likely, How.COMPUTED, _CPP, line, low=low, high=high)
 
 
