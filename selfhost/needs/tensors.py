@@ -127,6 +127,7 @@ class ArchitectureRow(Row):
     idle_cache: bool = False
     stacks: tuple[str, ...] = ()
     relative_positions: int = 0
+    unfused: bool = False
     pooling: str = "mean"
     diffusion: bool = False
     stops_with_flash: bool = False

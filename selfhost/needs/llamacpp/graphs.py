@@ -144,7 +144,7 @@ def guessed_compute(
     span = span if model.attention else 0
     live = (3 * (model.altup_inputs or 1) + 1) * width
     live += max(_inside_layers(model, row), *(_attending(each) for each in model.attention), 0)
-    stored = not flash_attention or row.relative_positions > 0
+    stored = not flash_attention or row.unfused or row.relative_positions > 0
     live += span * max((_per_cell(each, stored) for each in model.attention), default=0)
     rows = 0 if row.encoder else min(tokens, logits_rows)
     logits = 4 * (tokens * width + rows * (words + width))
