@@ -38,7 +38,6 @@ ROW_FLAGS = (
     "attention_output_bias",
     "feed_forward_bias",
     "norm_bias",
-    "norms_after",
     "output_bias",
     "output_norm",
     "embedding_norm",

@@ -176,10 +176,8 @@ def refuse_other_tokens(model: GgufModel) -> None:
     tokens, counted = model.counts.get("tokenizer.ggml.tokens"), "its tokenizer has"
     if model.values.get("tokenizer.ggml.model") in ("no_vocab", "none"):
         tokens, counted = model.number("vocab_size"), "its header says"
-    for name, differs in (
-        ("token_embd.weight", model.row.embedding_rows_beyond),
-        ("output.weight", model.row.spoken_vocabulary),
-    ):
+    for name in ("token_embd.weight", "output.weight"):
+        differs = name.startswith("token_embd") and model.row.embedding_rows_beyond
         shape = model.shapes.get(name, ())
         if len(shape) == 2 and tokens is not None and not differs and shape[1] != tokens:
             raise Refused(

@@ -56,9 +56,6 @@ def departures(model: GgufModel, architecture: Architecture) -> dict[str, Any]:
     ):
         if tensor in has and factors != row.rope_factors:
             departs["rope_factors"] = factors
-    if model.values.get(f"{model.name}.swin_norm") is True:
-        # the larger Chameleon
-        departs["also"] = ("norms_after",)
     up, down = model.shape(0, "ffn_up.weight"), model.shape(0, "ffn_down.weight")
     if row.gate_varies and up is not None and down is not None:
         gate = "fused" if up[-1] == 2 * down[0] else "none"

@@ -16,7 +16,9 @@ from .parts import (
     Subject,
     name_of,
     published,
+    sized,
     stated_size,
+    unread,
     unread_size,
     why_no_encoders,
 )
@@ -30,23 +32,44 @@ _GIVE_FILES = (
 
 def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | Unread:
     """The files: as published, else every tensor in its stored type."""
-    own = name_of(subject.architecture)
-    stated = published(subject.spec, format, quantization)
+    own, spec = name_of(subject.architecture), subject.spec
     is_own = quantization == own
+    stated = published(spec, format, quantization)
     if stated is None and format == "safetensors" and is_own:
-        stated = published(subject.spec, format, "native")
+        stated = published(spec, format, "native")
     if stated is not None:
         return stated_size(stated)
     # without its tensors a model is sized by its total, which has the encoders in it; files for MLX
     # keep them in 16 bits
-    no_encoders = why_no_encoders(subject.spec) if subject.whole or format == "mlx" else None
+    no_encoders = why_no_encoders(spec) if subject.whole or format == "mlx" else None
     if no_encoders is not None:
-        return Unread(fact="download_bytes", reason=no_encoders, remedy=ENCODER_REMEDY)
+        return unread(no_encoders, ENCODER_REMEDY)
     if format == "mlx":
         return mlx_size(subject, quantization)
-    if not is_own and (scheme_of(quantization) is not None or quantization == "int8"):
+    if not is_own and (quantization == "int8" or scheme_of(quantization) is not None):
         return packed_size(subject, quantization)
-    return _why_not_sized(subject, format, quantization) or _as_published(subject)
+    refused = _why_not_sized(subject, format, quantization)
+    if refused is not None:
+        return refused
+    return _by_tensors(subject) if subject.whole else _by_count(subject)
+
+
+def _why_not_sized(subject: Subject, format: str, quantization: str) -> Unread | None:
+    """Why the size of files that nobody packed is not known; None where it can be computed."""
+    own, spec = name_of(subject.architecture), subject.spec
+    is_own, is_named = quantization == own, scheme_of(quantization) is not None
+    is_named = is_named or quantization == "int8" or quantization in DTYPES
+    unread_type = spec.unknown.get("architecture.matrix_dtype")
+    if unread_type is not None and is_own:
+        return unread(unread_type, _GIVE_FILES)
+    if not is_named or (subject.architecture is not None and not is_own):
+        why = f"no source states the size of the {format} files in {quantization}"
+        return unread(why, f"use --quant {own}, as published")
+    strange = _type_of_unknown_width(subject.architecture)
+    if strange is not None:
+        why = f"how many bits a weight takes in {strange} with its scales is not stated"
+        return unread(why, "state the size under [[files]] of the spec")
+    return None
 
 
 def cast_to(subject: Subject, dtype: str) -> Subject:
@@ -66,36 +89,6 @@ def cast_to(subject: Subject, dtype: str) -> Subject:
     )
 
 
-def _as_published(subject: Subject) -> SizedWeights | Unread:
-    """The files in the type that the model was published in."""
-    if subject.architecture is None or subject.row is None or not subject.whole:
-        return _by_count(subject)
-    return _by_tensors(subject, subject.architecture, subject.row)
-
-
-def _why_not_sized(subject: Subject, format: str, quantization: str) -> Unread | None:
-    """Why the size of files that nobody packed is not known; None where it can be computed."""
-    own, architecture = name_of(subject.architecture), subject.architecture
-    unread_type = subject.spec.unknown.get("architecture.matrix_dtype")
-    if unread_type is not None and quantization == own:
-        return Unread(fact="download_bytes", reason=unread_type, remedy=_GIVE_FILES)
-    unknown = scheme_of(quantization) is None and quantization not in DTYPES
-    if unknown or (architecture is not None and quantization != own):
-        return Unread(
-            fact="download_bytes",
-            reason=f"no source states the size of the {format} files in {quantization}",
-            remedy=f"use --quant {own}, as published",
-        )
-    strange = _type_of_unknown_width(architecture)
-    if strange is not None:
-        return Unread(
-            fact="download_bytes",
-            reason=f"how many bits a weight takes in {strange} with its scales is not stated",
-            remedy="state the size under [[files]] of the spec",
-        )
-    return None
-
-
 def _type_of_unknown_width(architecture: Architecture | None) -> str | None:
     """The first stored type of which it is not known how many bits a weight takes."""
     if architecture is None:
@@ -105,35 +98,41 @@ def _type_of_unknown_width(architecture: Architecture | None) -> str | None:
     return next((type for type in named if type not in DTYPES and scheme_of(type) is None), None)
 
 
-def _by_tensors(subject: Subject, architecture: Architecture, row: ArchitectureRow) -> SizedWeights:
+def _plain_bits(architecture: Architecture) -> float:
+    return DTYPES.get(architecture.dtype or "bfloat16", 16.0)
+
+
+def _is_mixed(architecture: Architecture) -> bool:
+    """Whether some matrices have a type of their own."""
+    return bool(architecture.matrix_dtype or architecture.expert_dtype)
+
+
+def _by_tensors(subject: Subject) -> SizedWeights:
     """Every tensor in its stored type, with encoders and blocks that predict more tokens."""
-    parameters = subject.spec.parameters
+    architecture, row, parameters = subject.architecture, subject.row, subject.spec.parameters
+    assert architecture is not None
+    assert row is not None
     sizes = stored_types(architecture, row)
     unsure = architecture.dtype is None
-    plain = DTYPES.get(architecture.dtype or "bfloat16", 16.0)
     block = published_block_bytes(subject)
     # who converts a model drops the blocks that predict more tokens (transformers does), or keeps
     # them in 16 bits
     kept = max(0, 2 * (parameters.mtp or 0) - block)
-    beside = (parameters.encoders or 0) * plain / 8 + block
-    extra = 0.0
-    if parameters.extra_in_files and not (architecture.matrix_dtype or architecture.expert_dtype):
-        extra = parameters.extra_in_files * plain / 8
-    size = int(sum(sizes.values()) + beside + extra)
+    extra = 0 if _is_mixed(architecture) else parameters.extra_in_files or 0
+    beside = ((parameters.encoders or 0) + extra) * _plain_bits(architecture) / 8 + block
+    size = int(sum(sizes.values()) + beside)
     line = " + ".join(f"{int(part):,} bytes of {type}" for type, part in sizes.items())
-    if beside or extra:
-        line += f" + {int(beside + extra):,} bytes of encoders and other blocks in the files"
+    if beside:
+        line += f" + {int(beside):,} bytes of encoders and other blocks in the files"
     source = "parameters of the architecture in their stored types"
-    if unsure:
-        source += "; the type is not stated: 16 to 32 bits"
-    return SizedWeights(
-        bytes=size,
-        low_bytes=int((size - block) * 0.995)
-        - encoders_may_save(parameters.encoders, architecture.matrix_dtype),
-        high_bytes=int(size * (2.01 if unsure else 1.01)) + kept,
-        how=How.ASSUMED if unsure else How.COMPUTED,
-        source=source,
-        arithmetic=line,
+    less = encoders_may_save(parameters.encoders, architecture.matrix_dtype)
+    return sized(
+        size,
+        How.ASSUMED if unsure else How.COMPUTED,
+        source + ("; the type is not stated: 16 to 32 bits" if unsure else ""),
+        line,
+        low=int((size - block) * 0.995) - less,
+        high=int(size * (2.01 if unsure else 1.01)) + kept,
     )
 
 
@@ -141,25 +140,14 @@ def download_of(spec: ModelSpec, files: SizedWeights | Unread) -> SizedWeights |
     """The files as one figure. It is unknown, with both ends in the reason, for files without a
     repository whose type nobody states.
     """
-    untyped = (
-        spec.architecture is not None
-        and spec.architecture.dtype is None
-        and spec.repository is None
-    )
-    if (
-        isinstance(files, Unread)
-        or files.how is not How.ASSUMED
-        or not untyped
-        or "architecture.dtype" not in spec.unknown
-    ):
+    architecture = spec.architecture
+    untyped = architecture is not None and architecture.dtype is None and spec.repository is None
+    if isinstance(files, Unread) or files.how is not How.ASSUMED or not untyped:
         return files
-    return Unread(
-        fact="download_bytes",
-        reason=(
-            f"{units.decimal(files.low_bytes)} to {units.decimal(files.high_bytes)}: {files.source}"
-        ),
-        remedy=_GIVE_FILES,
-    )
+    if "architecture.dtype" not in spec.unknown:
+        return files
+    low, high = units.decimal(files.low_bytes), units.decimal(files.high_bytes)
+    return unread(f"{low} to {high}: {files.source}", _GIVE_FILES)
 
 
 def _by_count(subject: Subject) -> SizedWeights | Unread:
@@ -169,36 +157,29 @@ def _by_count(subject: Subject) -> SizedWeights | Unread:
         return unread_size(subject.spec)
     if architecture is None and "architecture" in subject.spec.unknown:
         # models of this kind are published in 4 bits a weight as often as in 16
-        return Unread(
-            fact="download_bytes",
-            reason="the spec does not state the type that the weights are stored in",
-            remedy="state `dtype` in [architecture] of the spec, or the size under [[files]]",
+        return unread(
+            "the spec does not state the type that the weights are stored in",
+            "state `dtype` in [architecture] of the spec, or the size under [[files]]",
         )
     if architecture is None or architecture.dtype is None:
-        return SizedWeights(
-            bytes=total * 2,
-            low_bytes=int(total * DTYPES["mxfp4"] / 8),
-            high_bytes=total * 4,
-            how=How.ASSUMED,
-            source="the stored type is not stated: 4 to 32 bits per parameter, most often 16",
-            arithmetic=f"{total:,} parameters × 16 bits / 8",
+        return sized(
+            total * 2,
+            How.ASSUMED,
+            "the stored type is not stated: 4 to 32 bits per parameter, most often 16",
+            f"{total:,} parameters × 16 bits / 8",
+            low=int(total * DTYPES["mxfp4"] / 8),
+            high=total * 4,
         )
     type = name_of(architecture)
-    bits, plain = _bits(type, 16.0), DTYPES.get(architecture.dtype, 16.0)
-    size = int(total * bits / 8)
-    mixed = type != architecture.dtype
-    return SizedWeights(
-        bytes=size,
-        low_bytes=size,
-        high_bytes=int(total * max(bits, plain) / 8) if mixed else int(size * 1.05),
-        how=How.ASSUMED if mixed else How.COMPUTED,
-        source=(
-            f"parameters in {type}; how many are in {architecture.dtype} is not known"
-            if mixed
-            else "parameters in the published type"
-        ),
-        arithmetic=f"{total:,} parameters × {bits:g} bits / 8",
-    )
+    bits, plain = _bits(type, 16.0), _plain_bits(architecture)
+    size, mixed = int(total * bits / 8), type != architecture.dtype
+    how, source = How.COMPUTED, "parameters in the published type"
+    if mixed:
+        how = How.ASSUMED
+        source = f"parameters in {type}; how many are in {architecture.dtype} is not known"
+    line = f"{total:,} parameters × {bits:g} bits / 8"
+    high = int(total * max(bits, plain) / 8) if mixed else int(size * 1.05)
+    return sized(size, how, source, line, high=high)
 
 
 def published_block_bytes(subject: Subject) -> int:
@@ -210,8 +191,7 @@ def published_block_bytes(subject: Subject) -> int:
         return 0
     counted = count(block_tensors(architecture, row)) if row is not None and subject.whole else 0
     if row is None or not counted:
-        plain = DTYPES.get(architecture.dtype or "bfloat16", 16.0)
-        return int(number * _bits(architecture.matrix_dtype, plain) / 8)
+        return int(number * _bits(architecture.matrix_dtype, _plain_bits(architecture)) / 8)
     return int(block_bytes(architecture, row) * number / counted)
 
 
@@ -229,10 +209,9 @@ def unneeded_bytes(subject: Subject, files: SizedWeights, format: str, quantizat
     architecture, parameters = subject.architecture, subject.spec.parameters
     if architecture is None or format == "mlx" or quantization != name_of(architecture):
         return 0
-    plain = DTYPES.get(architecture.dtype or "bfloat16", 16.0)
     size = published_block_bytes(subject)
-    if files.how is not How.STATED and not (architecture.matrix_dtype or architecture.expert_dtype):
-        size += int((parameters.extra_in_files or 0) * plain / 8)
+    if files.how is not How.STATED and not _is_mixed(architecture):
+        size += int((parameters.extra_in_files or 0) * _plain_bits(architecture) / 8)
     return size
 
 
@@ -240,7 +219,7 @@ def decode_bytes(
     subject: Subject,
     format: str,
     quantization: str,
-    sized: SizedWeights | Unread,
+    files_size: SizedWeights | Unread,
     runtime: RuntimeSpec | None,
 ) -> dict[str, int]:
     """Bytes read for one decoded token, by the type they are loaded as; {} where unknown.
@@ -248,7 +227,7 @@ def decode_bytes(
     They are the files scaled to the active parameters, less an untied token table.
     """
     parameters, architecture, row = subject.spec.parameters, subject.architecture, subject.row
-    if isinstance(sized, Unread) or not parameters.total:
+    if isinstance(files_size, Unread) or not parameters.total:
         return {}
     if (
         architecture is not None
@@ -259,7 +238,7 @@ def decode_bytes(
         # what is widened on a CPU and not on a GPU: what is read is not known before it is placed
         is_widened = runtime is not None and architecture.expert_dtype in runtime.account.widened
         return {} if is_widened else _decode_bytes_by_part(architecture, row)
-    files = sized.bytes - unneeded_bytes(subject, sized, format, quantization)
+    files = files_size.bytes - unneeded_bytes(subject, files_size, format, quantization)
     read = max(0, files * _active(subject) // parameters.total)
     stored, loaded = loaded_type(runtime, subject.spec, quantization)
     return {loaded: int(read * DTYPES[loaded] / DTYPES[stored]) if stored != loaded else read}

@@ -8,7 +8,18 @@ from ..catalogue.spec import RuntimeSpec, StatedWay
 from ..core.records import Unread
 from .kept import overhead
 from .packed import DTYPES
-from .parts import Asked, Parts, Subject, components_type, published, stated_size, term, times
+from .parts import (
+    Asked,
+    Parts,
+    Subject,
+    components_type,
+    published,
+    sized,
+    stated_size,
+    term,
+    times,
+    unread,
+)
 from .records import Device, How, Offloaded, SizedWeights, Term, taken_off
 
 _SHARD_BYTES = 10_000_000_000
@@ -99,56 +110,32 @@ def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
     """The files of all components: as published, else parameters times the type; where that is
     unknown, 16 or 32 bits.
     """
-    stated = published(subject.spec, "safetensors", quantization)
+    spec = subject.spec
+    stated = published(spec, "safetensors", quantization)
     if stated is not None:
         return stated_size(stated)
-    stored = subject.spec.components_dtype
-    own = components_type(subject.spec)
-    if quantization != own and _ways_stated(subject, quantization):
-        # made of the published files while they load
-        return size_of(subject, own)
-    if subject.spec.needs is not None and quantization != own:
-        return Unread(
-            fact="download_bytes",
-            reason=f"its needs are stated for {components_type(subject.spec)} alone",
-            remedy=f"take {components_type(subject.spec)}",
-        )
+    own = components_type(spec)
+    if quantization != own:
+        if _ways_stated(subject, quantization):
+            # made of the published files while they load
+            return size_of(subject, own)
+        if spec.needs is not None:
+            return unread(f"its needs are stated for {own} alone", f"take {own}")
     if quantization in _QUANTIZED:
-        if not quantized_components(subject.spec.components):
-            return Unread(
-                fact="download_bytes",
-                reason="how much of its denoiser is quantized is not known",
-                remedy="take float16",
-            )
-        # made of the published files while they load
-        return size_of(subject, subject.spec.components_dtype or "float16")
-    bits = DTYPES.get(quantization)
-    if bits is None:
-        return Unread(
-            fact="download_bytes",
-            reason=f"no source states the size in {quantization}",
-            remedy=("use --quant float16 or --quant float32"),
-        )
-    total = sum(subject.spec.components.values())
-    if stored is not None:
-        size = int(total * DTYPES[stored] / 8)
-        return SizedWeights(
-            bytes=size,
-            low_bytes=size,
-            high_bytes=size,
-            how=How.COMPUTED,
-            source=f"parameters of the components, published in {stored}",
-            arithmetic=f"{total:,} parameters × {DTYPES[stored]:g} bits / 8",
-        )
-    size = int(total * bits / 8)
-    return SizedWeights(
-        bytes=size,
-        low_bytes=min(size, total * 2),
-        high_bytes=max(size, total * 4),
-        how=How.ASSUMED,
-        source="parameters of the components; the repository may hold 16 or 32 bits of each",
-        arithmetic=f"{total:,} parameters × {bits:g} bits / 8",
-    )
+        if not quantized_components(spec.components):
+            return unread("how much of its denoiser is quantized is not known", "take float16")
+        return size_of(subject, spec.components_dtype or "float16")
+    if quantization not in DTYPES:
+        why = f"no source states the size in {quantization}"
+        return unread(why, "use --quant float16 or --quant float32")
+    total, bits = sum(spec.components.values()), DTYPES[spec.components_dtype or quantization]
+    size, line = int(total * bits / 8), f"{total:,} parameters × {bits:g} bits / 8"
+    if spec.components_dtype is not None:
+        source = f"parameters of the components, published in {spec.components_dtype}"
+        return sized(size, How.COMPUTED, source, line)
+    source = "parameters of the components; the repository may hold 16 or 32 bits of each"
+    low, high = min(size, total * 2), max(size, total * 4)
+    return sized(size, How.ASSUMED, source, line, low=low, high=high)
 
 
 def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
@@ -162,29 +149,24 @@ def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
     files = size_of(subject, workload.quantization)
     if isinstance(files, Unread):
         return Parts(files=files, unknown=(files, files.replace(fact="memory.weights")))
+    beside_gpu = overhead(runtime, on_gpu=True)
     if subject.spec.needs is not None:
         # no rule says what it takes beside its weights: the spec states the whole
-        return Parts(
-            files=files,
-            unknown=(_STATED_WHOLE,),
-            offloaded=_offloaded_as_stated(subject, workload, overhead(runtime, on_gpu=True)),
-        )
+        offloaded = _offloaded_as_stated(subject, workload, beside_gpu)
+        return Parts(files=files, unknown=(_STATED_WHOLE,), offloaded=offloaded)
     decoder = _decoder(subject, workload)
     program = overhead(runtime, on_gpu=workload.device is not None)
-    stored = subject.spec.components_dtype or "float32"
-    # converted one component after the other: the pages of the largest one's file lie beside all
-    # copies until it is done, and may go
-    mapped = (
-        int(max(subject.spec.components.values()) * DTYPES[stored] / 8)
-        if workload.quantization != stored
-        else 0
-    )
+    stored, mapped = subject.spec.components_dtype or "float32", 0
+    if workload.quantization != stored:
+        # converted one component after the other: the pages of the largest one's file lie beside
+        # all copies until it is done, and may go
+        mapped = int(max(subject.spec.components.values()) * DTYPES[stored] / 8)
     return Parts(
         files=files,
         terms=(_weights(subject, workload), decoder, program),
         evictable_bytes=max(0, mapped - decoder.bytes),
         largest_file_bytes=min(files.bytes, _SHARD_BYTES),
-        offloaded=_offloaded(subject, workload, overhead(runtime, on_gpu=True)),
+        offloaded=_offloaded(subject, workload, beside_gpu),
     )
 
 
@@ -192,8 +174,7 @@ def _host(sizes: Mapping[str, int], program: Term) -> tuple[Term, Term]:
     """What lies in RAM while components come to an accelerator in turn."""
     line = " + ".join(f"{size:,} {name}" for name, size in sizes.items())
     source = "parameters of the components"
-    weights = term("weights", sum(sizes.values()), How.COMPUTED, source, line)
-    return weights, program
+    return term("weights", sum(sizes.values()), How.COMPUTED, source, line), program
 
 
 def _sizes(components: Mapping[str, int], denoiser_bytes: float) -> dict[str, int]:
@@ -210,28 +191,28 @@ def _offloaded_as_stated(subject: Subject, workload: Asked, program: Term) -> tu
     over all weights, and beside an encoder of the input what encoders take.
     """
     components, quantization = subject.spec.components, workload.quantization
-    stated = subject.spec.needs
-    ways = _ways_stated(subject, quantization)
+    stated, ways = subject.spec.needs, _ways_stated(subject, quantization)
     if ways:
         host = _host(_sizes(components, _QUANTIZED.get(quantization, 2)), program)
+        device = (_stated(way) for way in ways)
         return tuple(
-            [Offloaded(way=way.offload, host=host, device=(_stated(way),)) for way in ways]
+            Offloaded(way=way.offload, host=host, device=(held,))
+            for way, held in zip(ways, device, strict=True)
         )
     if stated is None or stated.high_bytes is None or DTYPES.get(quantization) != 16:
         return ()
     sizes = _sizes(components, 2)
-    most = max(0, stated.high_bytes - sum(sizes.values()))
+    host, most = _host(sizes, program), max(0, stated.high_bytes - sum(sizes.values()))
     beside = {
         name: _ENCODING if name.startswith(_INPUT_ENCODERS) else (most // 2, most, most)
         for name in sizes
     }
-    host = _host(sizes, program)
     source = f"{stated.source or 'the spec'}, less all weights"
-    beside_line = f"{most:,} bytes; the most that is stated, less the weights"
+    line = f"{most:,} bytes; the most that is stated, less the weights"
     layer_line = f"{_SEQUENTIAL_BYTES:,} bytes at the peak, a layer at a time"
     layers = (
         term("weights", _SEQUENTIAL_BYTES, How.ASSUMED, _OFFLOAD_SOURCE, layer_line),
-        term("activations", most, How.ASSUMED, source, beside_line, low=most // 2),
+        term("activations", most, How.ASSUMED, source, line, low=most // 2),
     )
     return (
         Offloaded(way="model", host=host, device=_held_by(sizes, beside, source)),
@@ -254,38 +235,28 @@ def _stated(way: StatedWay) -> Term:
 
 def _weights(subject: Subject, workload: Asked) -> Term:
     """The weights. Files of the requested type are mapped: a CPU never reads what no image needs. A
-    GPU holds all.
+    GPU holds all, and weights of another type are copied whole while they load.
     """
-    components = subject.spec.components
-    if workload.quantization in _QUANTIZED:
-        return _quantized_weights(components, workload.quantization)
-    bits = DTYPES.get(workload.quantization, 16.0)
+    components, quantization = subject.spec.components, workload.quantization
+    if quantization in _QUANTIZED:
+        return _quantized_weights(components, quantization)
+    bits = DTYPES.get(quantization, 16.0)
     size = int(sum(components.values()) * bits / 8)
-    line = (
-        "("
-        + " + ".join(f"{number:,} {name}" for name, number in components.items())
-        + f") × {bits:g} bits / 8"
-    )
-    device = term("weights", size, How.COMPUTED, "parameters of the components", line)
-    if workload.quantization != (subject.spec.components_dtype or "float32"):
-        # copied whole while they load
-        return device.replace(source=_SOURCE)
+    line = " + ".join(f"{number:,} {name}" for name, number in components.items())
+    line = f"({line}) × {bits:g} bits / 8"
     tables = [_TOKEN_TABLES[number] for number in components.values() if number in _TOKEN_TABLES]
-    numbers = sum(rows * length for rows, length, _ in tables) + _ENCODERS.get(
-        components.get("vae", 0), 0
-    )
-    if not numbers:
-        return device.replace(source=_SOURCE)
-    if workload.device is not None:
-        return device
-    unread = int(numbers * bits / 8)
+    numbers = sum(rows * length for rows, length, _ in tables)
+    numbers += _ENCODERS.get(components.get("vae", 0), 0)
+    is_copied = quantization != (subject.spec.components_dtype or "float32")
+    if is_copied or not numbers or workload.device is not None:
+        return term("weights", size, How.COMPUTED, _SOURCE, line)
+    unread_bytes = int(numbers * bits / 8)
     # each row may lie across one more page of 4 KiB, and 2 MiB around it come in at once
     read = sum(tokens * (int(length * bits / 8) + 4096) + (2 << 20) for _, length, tokens in tables)
-    line = taken_off(line, unread, "that are mapped and not read")
+    line = taken_off(line, unread_bytes, "that are mapped and not read")
     line += f"; those are the image encoder and tables of tokens, all but {read:,} bytes of rows"
-    return term(
-        "weights", size - unread, How.COMPUTED, _SOURCE, line, high=min(size, size - unread + read)
-    )
+    least = size - unread_bytes
+    return term("weights", least, How.COMPUTED, _SOURCE, line, high=min(size, least + read))
 
 
 def _quantized_weights(components: Mapping[str, int], quantization: str) -> Term:
@@ -373,67 +344,39 @@ def _decoder(subject: Subject, workload: Asked) -> Term:
     convolved array, the one before, and the input of the whole block, which its caller keeps
     (Decoder.forward); oneDNN copies the input. In 16 bits the 1 × 1 convolution of the block after
     it holds more: its input of 256, the sum's other part of 128, and copies of input, output and
-    the input as given.
+    the input as given. On a GPU, where the denoiser is a transformer, PyTorch reserves more, which
+    was measured.
     """
     wide, narrow, before = _DECODER_CHANNELS
     copied = before / 4 + wide / 4 + 3 * wide
-    bare = copied - wide
-    single = workload.quantization == "float32"
-    numbers = int(copied if single else 3 * wide + 2 * narrow)
-    width = 4 if single else 2
+    is_single = workload.quantization == "float32"
+    numbers, width = (int(copied), 4) if is_single else (3 * wide + 2 * narrow, 2)
     side, images = subject.spec.native_pixels, workload.parallel
     sides = (side, side, side) if side is not None else _SIDES
     pixels, least, most = (number * number * images for number in sides)
-    size = pixels * numbers * width + _COPIED_WEIGHTS * width
+    copies = _COPIED_WEIGHTS * width
+    size = pixels * numbers * width + copies
     # float16: some publishers ask that the decoder runs in 32 bits (force_upcast)
-    high = (
-        most * (int(copied) * 4 if workload.quantization == "float16" else numbers * width)
-        + _COPIED_WEIGHTS * 4
-    )
+    each = int(copied) * 4 if workload.quantization == "float16" else numbers * width
+    high = most * each + _COPIED_WEIGHTS * 4
     # small arrays beside those
     high += high // 100
-    is_measured = side is not None and subject.spec.components.get("vae", 0) in _ENCODERS
-    copies = _COPIED_WEIGHTS * width
     line = (
-        f"{times(images, 'image')} × {side or _SIDES[0]:,} × {side or _SIDES[0]:,} pixels ×"
-        f" {numbers:,} numbers × {width} bytes"
+        f"{times(images, 'image')} × {sides[0]:,} × {sides[0]:,} pixels × {numbers:,} numbers ×"
+        f" {width} bytes + {copies:,} bytes of weights"
     )
-    line += f" + {copies:,} bytes of weights"
-    if not is_measured:
+    if side is not None and subject.spec.components.get("vae", 0) in _ENCODERS:
+        line += "; the image decoder holds more than the denoiser and the text encoders do"
+        # what oneDNN copies is among it, and was in every run: within 1 % of PyTorch's own count
+        how, low = How.COMPUTED, size - size // 50
+    else:
         line += "; assumed: images of 512 to 1,024 pixels, and the decoder of Stable Diffusion"
-        guessed = term(
-            "activations",
-            size,
-            How.ASSUMED,
-            _SOURCE,
-            line,
-            low=least * int(bare) * width // 2,
-            high=2 * high,
-        )
-        return _reserved(subject, guessed, pixels, most) if workload.device else guessed
-    line += "; the image decoder holds more than the denoiser and the text encoders do"
-    # what oneDNN copies is among it, and was in every run: within 1 % of PyTorch's own count
-    decoding = term(
-        "activations", size, How.COMPUTED, _SOURCE, line, low=size - size // 50, high=high
-    )
-    return _reserved(subject, decoding, pixels, most) if workload.device else decoding
-
-
-def _reserved(subject: Subject, decoding: Term, pixels: int, most: int) -> Term:
-    """What PyTorch reserves on a GPU, where the denoiser is a transformer: there it was measured.
-    As in RAM where it is one of convolutions. `most` pixels make the high end.
-    """
-    if "transformer" not in subject.spec.components:
-        return decoding
-    likely = pixels * _RESERVED_LIKELY_BYTES // _RESERVED_PIXELS
-    high = max(decoding.high_bytes, most * _RESERVED_BYTES // _RESERVED_PIXELS)
+        how, low, high = How.ASSUMED, least * int(copied - wide) * width // 2, 2 * high
+    if workload.device is None or "transformer" not in subject.spec.components:
+        return term("activations", size, how, _SOURCE, line, low=low, high=high)
+    low, high = min(low, size), max(size, high, most * _RESERVED_BYTES // _RESERVED_PIXELS)
+    reserved = max(low, pixels * _RESERVED_LIKELY_BYTES // _RESERVED_PIXELS)
     line = f"{pixels:,} pixels × {_RESERVED_LIKELY_BYTES / _RESERVED_PIXELS:.12g} bytes"
     return term(
-        "activations",
-        max(likely, decoding.low_bytes),
-        How.MEASURED,
-        _RESERVED_SOURCE,
-        line,
-        low=decoding.low_bytes,
-        high=high,
-    )
+        "activations", reserved, How.MEASURED, _RESERVED_SOURCE, line, low=low, high=high,
+    )  # fmt: skip

@@ -26,7 +26,18 @@ from .llamacpp import files as gguf_files
 from .llamacpp.buffers import MICRO_BATCH_TOKENS, batch_of, cached_groups
 from .llamacpp.cache_terms import PLAIN_CACHE_TYPES, why_cache_refused
 from .llamacpp.weights import recipe_of_mix
-from .parts import Asked, Companions, Encoder, Parts, Subject, cpu_of, is_cast, name_of, parts_of
+from .parts import (
+    Asked,
+    Companions,
+    Encoder,
+    Parsed,
+    Parts,
+    Subject,
+    cpu_of,
+    is_cast,
+    name_of,
+    parts_of,
+)
 from .quantization import GGUF_QUANTIZATIONS, Stored, canonical_gguf, typed_earlier
 from .records import (
     ACCELERATOR,
@@ -596,7 +607,11 @@ def _subject(
     if row is None and architecture is not None and architecture.tensors:
         row = ArchitectureRow(name=architecture.row)
     return Subject(
-        spec=spec, architecture=architecture, row=row, encoder=_encoder(spec, architectures)
+        spec=spec,
+        architecture=architecture,
+        row=row,
+        encoder=_encoder(spec, architectures),
+        architectures=Parsed(architectures),
     )
 
 

@@ -13,7 +13,7 @@ from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core.records import Record, Unread
 from .kept import cpu_program
 from .packed import DTYPES
-from .parts import Asked, term, times
+from .parts import Asked, term, times, unread
 from .records import How, Term
 
 TYPE_CHECKING = False
@@ -68,11 +68,8 @@ def terms(
     """Weights, activations and the program; why not, where the parameters are not known."""
     stated, total = spec.needs, spec.parameters.total
     if stated is None or stated.dtype is None or total is None:
-        return Unread(
-            fact="memory.weights",
-            reason=spec.unknown.get("parameters.total") or "the spec states no parameters",
-            remedy="add parameters.total to the spec",
-        )
+        why = spec.unknown.get("parameters.total") or "the spec states no parameters"
+        return unread(why, "add parameters.total to the spec", "memory.weights")
     width = int(DTYPES[stated.dtype]) // 8
     weights = term(
         "weights",

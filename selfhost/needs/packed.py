@@ -14,14 +14,14 @@ scale and bias per group; a scale of 8 bits in its modes mxfp4, mxfp8 and nvfp4.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from math import prod
 
 from ..catalogue.quantization_names import MLX_MODES, Scheme, mlx_scheme, scheme_of
 from ..catalogue.spec import Architecture, TensorGroup
 from ..core.records import Record, Unread
-from .parts import Subject
+from .parts import Subject, sized, unread
 from .records import How, SizedWeights
 from .tensors import ArchitectureRow, checkpoint_tensors
 
@@ -67,19 +67,13 @@ class Linear(Record):
 
 
 class Layers(Record):
-    """A checkpoint's parameters: its linear layers, its tables (embeddings, output), and all
-    that nobody quantizes.
+    """A checkpoint's parameters: its linear layers, and `unquantized` ones, which are its tables
+    (embeddings, output) and all that nobody quantizes; `tied_table` of them stand for two tables.
     """
 
     linear: tuple[Linear, ...]
-    tables: tuple[tuple[int, int], ...]
-    others: int
+    unquantized: int
     tied_table: int
-
-    @property
-    def unquantized(self) -> int:
-        """Parameters of the tables, and of what nobody quantizes."""
-        return self.others + sum(width * rows for width, rows in self.tables)
 
 
 def linear_bytes(type: str, inputs: int, outputs: int) -> float:
@@ -101,10 +95,9 @@ def _scheme_bytes(scheme: Scheme, inputs: int, outputs: int) -> float:
     weights, bits = inputs * outputs, scheme.bits
     groups = 1 if scheme.group is None else -(-inputs // scheme.group)
     match scheme.method:
-        case "awq":
-            return (weights + groups * outputs) * bits / 8 + groups * outputs * 2
-        case "gptq":
-            return (weights + groups * outputs) * bits / 8 + groups * outputs * 2 + inputs * 4
+        case "awq" | "gptq":
+            order = inputs * 4 if scheme.method == "gptq" else 0
+            return (weights + groups * outputs) * bits / 8 + groups * outputs * 2 + order
         case "w4a16" | "w8a16":
             # zero points are packed over the outputs; the shape is two integers of 8 bytes
             zeros = groups * -(-outputs * bits // 32) * 4 if scheme.zeros else 0
@@ -118,8 +111,7 @@ def _scheme_bytes(scheme: Scheme, inputs: int, outputs: int) -> float:
             return weights / 2 + blocks + -(-blocks // 256) * 4 + _NF4_DOUBLE_STATE
         case "mxfp4":
             return weights / 2 + weights / 32
-        case _:
-            return weights * bits / 8 + groups * outputs * 4
+    return weights * bits / 8 + groups * outputs * 4
 
 
 # types that bitsandbytes makes
@@ -149,30 +141,26 @@ def encoders_may_save(encoders: int | None, type: str | None) -> int:
 def layers_of(architecture: Architecture, row: ArchitectureRow) -> Layers:
     """The checkpoint's linear layers as its modules have them, its tables, and the rest."""
     linear: list[Linear] = []
-    tables: list[tuple[int, int]] = []
-    others = tied = 0
+    unquantized = tied = 0
     for group in checkpoint_tensors(architecture, row):
-        elements = prod(group.shape) * (len(group.layers) or 1)
-        if group.name in ("token_embd.weight", "output.weight", "per_layer_token_embd.weight"):
-            tables.append((group.shape[0], prod(group.shape[1:])))
+        layers = len(group.layers) or 1
+        if not is_linear(group):
+            unquantized += prod(group.shape) * layers
             if group.name == "token_embd.weight" and architecture.tied_embeddings:
-                tied = elements
-        elif is_linear(group):
-            inputs, outputs, number = matrix_of(group)
-            part, number = part_of(group, architecture), number * (len(group.layers) or 1)
-            linear.append(
-                Linear(
-                    inputs=inputs,
-                    outputs=outputs,
-                    number=number,
-                    part=part,
-                    name=group.name,
-                    layers=group.layers,
-                )
+                tied = prod(group.shape) * layers
+            continue
+        inputs, outputs, number = _matrix_of(group)
+        linear.append(
+            Linear(
+                inputs=inputs,
+                outputs=outputs,
+                number=number * layers,
+                part=_part_of(group, architecture),
+                name=group.name,
+                layers=group.layers,
             )
-        else:
-            others += elements
-    return Layers(linear=tuple(linear), tables=tuple(tables), others=others, tied_table=tied)
+        )
+    return Layers(linear=tuple(linear), unquantized=unquantized, tied_table=tied)
 
 
 def is_linear(group: TensorGroup) -> bool:
@@ -185,14 +173,11 @@ def is_linear(group: TensorGroup) -> bool:
 
 
 def _is_matrix(group: TensorGroup) -> bool:
-    return (
-        len(group.shape) > 1
-        and group.name.endswith(".weight")
-        and not any(part in group.name for part in _NOT_LINEAR)
-    )
+    is_weight = len(group.shape) > 1 and group.name.endswith(".weight")
+    return is_weight and not any(part in group.name for part in _NOT_LINEAR)
 
 
-def matrix_of(group: TensorGroup) -> tuple[int, int, int]:
+def _matrix_of(group: TensorGroup) -> tuple[int, int, int]:
     """Inputs, outputs, and how many there are per layer."""
     shape = group.shape
     if "attn_k_b" in group.name:
@@ -203,20 +188,16 @@ def matrix_of(group: TensorGroup) -> tuple[int, int, int]:
     return shape[0], shape[1], prod(shape[2:])
 
 
-def part_of(group: TensorGroup, architecture: Architecture) -> str:
+def _part_of(group: TensorGroup, architecture: Architecture) -> str:
     """The `part` of a `Linear` that a matrix of a block belongs to."""
     name = group.name
-    if "_exps." in name:
-        return "expert"
-    if "_shexp." in name:
-        return "shared_expert"
+    for mark, part in (("_exps.", "expert"), ("_shexp.", "shared_expert"), ("ssm_", "recurrent")):
+        if mark in name:
+            return part
     recurrent = {layer for part in architecture.recurrent for layer in part.layers}
     attending = {layer for part in architecture.attention for layer in part.layers}
-    if (
-        "ssm_" in name
-        or "shortconv" in name
-        or ("attn_" in name and set(group.layers) <= recurrent - attending)
-    ):
+    is_recurrent = "attn_" in name and set(group.layers) <= recurrent - attending
+    if "shortconv" in name or is_recurrent:
         return "recurrent"
     return "feed_forward" if "ffn_" in name else "attention"
 
@@ -228,15 +209,11 @@ def adapter_parameters(
     rank × (inputs + outputs) of each.
     """
     linear = experts = 0
-    for group in checkpoint_tensors(architecture, row):
-        if not is_linear(group):
-            continue
-        inputs, outputs, number = matrix_of(group)
-        if "attn_v_b" in group.name:
-            # keys and values of latent attention come from one matrix
-            inputs = 0
-        size = rank * (inputs + outputs) * number * (len(group.layers) or 1)
-        if "_exps." in group.name:
+    for layer in layers_of(architecture, row).linear:
+        # keys and values of latent attention come from one matrix
+        inputs = 0 if "attn_v_b" in layer.name else layer.inputs
+        size = rank * (inputs + layer.outputs) * layer.number
+        if layer.part == "expert":
             experts += size
         else:
             linear += size
@@ -247,64 +224,71 @@ def size_of(subject: Subject, name: str) -> SizedWeights | Unread:
     """A model's files in a quantization that its publisher did not train it in: every linear
     layer of the blocks, nothing else.
     """
-    scheme = scheme_of(name) or _bitsandbytes(name)
-    if scheme is None:
-        return _unread_layout(name, "its layout is not known")
-    if subject.architecture is None or subject.row is None or not subject.whole:
-        return _unread_layout(name, "which layers it has is not known")
+    scheme = scheme_of(name)
+    if scheme is None and name == "int8":
+        scheme = Scheme(name=name, method="int8", bits=8, group=None)
+    is_whole = subject.whole and subject.architecture is not None and subject.row is not None
+    if scheme is None or not is_whole:
+        why = "its layout is" if scheme is None else "which layers it has is"
+        return unread(
+            f"no source states the size of the safetensors files in {name}, and {why} not known",
+            "state the size under [[files]] of the spec",
+        )
+    assert subject.architecture is not None
+    assert subject.row is not None
     layers = layers_of(subject.architecture.packed_with(scheme.method), subject.row)
     refused = _why_not_packed(layers, scheme)
-    if refused is not None:
-        return refused
-    parameters = subject.spec.parameters
-    wide = _left_wide(layers, subject.row, name)
-    packed_layers = [linear for linear in layers.linear if linear not in wide]
+    return _packed_size(subject, subject.row, layers, scheme) if refused is None else refused
+
+
+def _packed_size(
+    subject: Subject, row: ArchitectureRow, layers: Layers, scheme: Scheme
+) -> SizedWeights:
+    parameters, name = subject.spec.parameters, scheme.name
+    leaves = is_bitsandbytes(name)
+    wide = [each for each in layers.linear if leaves and left_by_class(each.name, row)]
+    packed_layers = [each for each in layers.linear if each not in wide]
     packed = _packed_bytes(packed_layers, name)
-    weights = sum(linear.weights for linear in packed_layers)
+    weights = sum(each.weights for each in packed_layers)
     plain = layers.unquantized + (parameters.encoders or 0) + sum(each.weights for each in wide)
     size = int(packed + 2 * plain)
     # some files hold a tied table twice; blocks that predict more tokens are dropped or kept in
     # 16 bits
     high = int(size * 1.005) + 2 * (layers.tied_table + (parameters.mtp or 0))
     how, note = How.COMPUTED, ""
-    if any(linear.part in ("expert", "recurrent") for linear in layers.linear):
-        high += _wider_in_16_bits(_often_left(layers), name)
+    is_mixture = any(each.part == "expert" for each in layers.linear)
+    if is_mixture or any(each.part == "recurrent" for each in layers.linear):
+        # some recipes leave recurrent layers and shared experts in 16 bits, in a mixture attention
+        left = ("recurrent", "shared_expert", *(("attention",) if is_mixture else ()))
+        high += _more_in_16_bits([each for each in layers.linear if each.part in left], name)
         how, note = How.ASSUMED, "; recipes differ in what they leave in 16 bits"
     scales = int(packed - weights * scheme.bits / 8)
     line = f"{weights:,} weights × {scheme.bits:g} bits / 8"
     line += f" + {scales:,} bytes of scales" if scales else ""
-    return SizedWeights(
-        bytes=size,
-        low_bytes=int(size * 0.995) - encoders_may_save(parameters.encoders, name),
-        high_bytes=high,
-        how=how,
-        source=(
-            f"{_LAYOUTS[scheme.method]}: linear layers of the blocks; embeddings, output, norms and"
-            f" routers in 16 bits{note}"
-        ),
-        arithmetic=f"{line} + {plain:,} others × 2 bytes",
+    return sized(
+        size,
+        how,
+        f"{_LAYOUTS[scheme.method]}: linear layers of the blocks; embeddings, output, norms and"
+        f" routers in 16 bits{note}",
+        f"{line} + {plain:,} others × 2 bytes",
+        low=int(size * 0.995) - encoders_may_save(parameters.encoders, name),
+        high=high,
     )
-
-
-def _unread_layout(name: str, why: str) -> Unread:
-    return Unread(
-        fact="download_bytes",
-        reason=f"no source states the size of the safetensors files in {name}, and {why}",
-        remedy="state the size under [[files]] of the spec",
-    )
-
-
-def _left_wide(layers: Layers, row: ArchitectureRow, name: str) -> list[Linear]:
-    """The linear layers that the class keeps out of bitsandbytes."""
-    if not is_bitsandbytes(name):
-        return []
-    return [linear for linear in layers.linear if left_by_class(linear.name, row)]
 
 
 def _packed_bytes(layers: Iterable[Linear], name: str) -> float:
-    return sum(
-        linear_bytes(name, linear.inputs, linear.outputs) * linear.number for linear in layers
-    )
+    return sum(linear_bytes(name, each.inputs, each.outputs) * each.number for each in layers)
+
+
+def _more_in_16_bits(layers: list[Linear], name: str) -> int:
+    """By how many bytes these layers are larger in 16 bits than in the quantization `name`."""
+    return int(sum(2 * each.weights for each in layers) - _packed_bytes(layers, name))
+
+
+def expert_bytes_left(architecture: Architecture, row: ArchitectureRow, name: str) -> int:
+    """What the experts take more where they alone stay in 16 bits."""
+    linear = layers_of(architecture, row).linear
+    return _more_in_16_bits([each for each in linear if each.part == "expert"], name)
 
 
 def _why_not_packed(layers: Layers, scheme: Scheme) -> Unread | None:
@@ -314,41 +298,12 @@ def _why_not_packed(layers: Layers, scheme: Scheme) -> Unread | None:
     for linear in layers.linear:
         group = scheme.group or linear.inputs
         if linear.inputs % group or linear.outputs % 8:
-            return Unread(
-                fact="download_bytes",
-                reason=(
-                    f"AutoAWQ cannot pack it: {linear.inputs:,} inputs do not divide into groups of"
-                    f" {group}"
-                ),
-                remedy="take gptq, or state the size under [[files]] of the spec",
+            return unread(
+                f"AutoAWQ cannot pack it: {linear.inputs:,} inputs do not divide into groups of"
+                f" {group}",
+                "take gptq, or state the size under [[files]] of the spec",
             )
     return None
-
-
-def _often_left(layers: Layers) -> list[Linear]:
-    """What some recipes leave in 16 bits: recurrent layers and shared experts, in a mixture
-    attention as well.
-    """
-    mixture = any(linear.part == "expert" for linear in layers.linear)
-    left = (
-        ("recurrent", "shared_expert", "attention") if mixture else ("recurrent", "shared_expert")
-    )
-    return [linear for linear in layers.linear if linear.part in left]
-
-
-def _wider_in_16_bits(layers: Sequence[Linear], name: str) -> int:
-    """By how many bytes these layers are larger in 16 bits than in the quantization `name`."""
-    return int(sum(2 * linear.weights for linear in layers) - _packed_bytes(layers, name))
-
-
-def expert_bytes_left(architecture: Architecture, row: ArchitectureRow, name: str) -> int:
-    """What the experts take more where they alone stay in 16 bits."""
-    layers = layers_of(architecture, row).linear
-    return _wider_in_16_bits([linear for linear in layers if linear.part == "expert"], name)
-
-
-def _bitsandbytes(name: str) -> Scheme | None:
-    return Scheme(name=name, method="int8", bits=8, group=None) if name == "int8" else None
 
 
 _LAYOUTS = {
@@ -360,9 +315,12 @@ _LAYOUTS = {
 }  # fmt: skip
 
 
+# ------------------------------------------------------------------ MLX
+
+
 def mlx_size(subject: Subject, name: str) -> SizedWeights | Unread:
     """Files that mlx_lm.convert makes: every linear layer and table whose rows divide into
-    groups, the rest in 16 bits.
+    groups, the rest in 16 bits, or as wide as the published weights (it keeps torch_dtype).
     """
     refused = _why_no_mlx_size(subject, name)
     if refused is not None:
@@ -370,32 +328,40 @@ def mlx_size(subject: Subject, name: str) -> SizedWeights | Unread:
     scheme, architecture = mlx_scheme(name), subject.architecture
     weights, vectors = _mlx_counts(subject, name, scheme)
     if sum(weights.values()) <= 0:
-        return Unread(
-            fact="download_bytes",
-            reason="the number of parameters is not known",
-            remedy="state the size under [[files]]",
-        )
-    # convert keeps torch_dtype: what is not quantized, scales and biases are as wide as the
-    # published weights
-    wide = architecture is not None and architecture.dtype == "float32" and scheme is not None
-    width = 4 if wide else 2
+        why = "the number of parameters is not known"
+        return unread(why, "state the size under [[files]]")
     encoders = 2 * (subject.spec.parameters.encoders or 0)
-    size = _mlx_bytes(weights, vectors, width) + encoders
+    wide = architecture is not None and architecture.dtype == "float32" and scheme is not None
+    width, note = 4 if wide else 2, ""
+    size = low = high = _mlx_bytes(weights, vectors, width) + encoders
+    row, is_published = subject.row, subject.spec.quantized is None
+    if subject.whole and is_published and scheme and architecture is not None and row is not None:
+        low, high, note = _mlx_ends(architecture, row, scheme, size, encoders)
     line = " + ".join(f"{count:,} weights × {bits:g} bits / 8" for bits, count in weights.items())
-    line += f" + {vectors:,} others × {width} bytes"
-    low, high, note = _mlx_ends(subject, scheme, size, encoders)
-    return SizedWeights(
-        bytes=size,
+    line += f" + {vectors:,} others × {width} bytes{note}"
+    return sized(
+        size,
+        How.COMPUTED,
+        "mlx.core.quantize and mlx_lm.convert: a scale and bias per group (in some a scale of 8"
+        " bits); routers may keep more",
+        line + (f" + {encoders:,} bytes of encoders" if encoders else ""),
         # conversions for text alone leave the encoders out
-        low_bytes=int((low - encoders) * 0.995),
-        high_bytes=int(high * 1.01),
-        how=How.COMPUTED,
-        source=(
-            "mlx.core.quantize and mlx_lm.convert: a scale and bias per group (in some a scale of 8"
-            " bits); routers may keep more"
-        ),
-        arithmetic=line + note + (f" + {encoders:,} bytes of encoders" if encoders else ""),
+        low=int((low - encoders) * 0.995),
+        high=int(high * 1.01),
     )
+
+
+def _why_no_mlx_size(subject: Subject, name: str) -> Unread | None:
+    """MLX has no such type, or the files' own type is not known."""
+    own = subject.spec.quantized
+    if mlx_scheme(name) is None and name not in ("bf16", "fp16"):
+        why = f"no source states the size in {name}"
+        return unread(why, "use --quant 4bit or --quant 8bit")
+    if own is not None and own.format == "mlx" and own.quantization is None:
+        otherwise = "its weights are stored in a quantization that selfhost does not know"
+        why = subject.spec.unknown.get("architecture.matrix_dtype", otherwise)
+        return unread(why, "name the folder with its files, or the original model")
+    return None
 
 
 def _mlx_counts(
@@ -404,28 +370,22 @@ def _mlx_counts(
     """Weights by their bits and the number of the others; without tensors all parameters of the
     language model have the same bits.
     """
-    if subject.architecture is None or subject.row is None or not subject.whole:
+    architecture, row, own = subject.architecture, subject.row, subject.spec.quantized
+    if architecture is None or row is None or not subject.whole:
         parameters = subject.spec.parameters
         return {_mlx_bits(scheme): (parameters.total or 0) - (parameters.encoders or 0)}, 0
-    own = subject.spec.quantized
-    same = own is not None and (own.format, own.quantization) == ("mlx", name)
-    apart = own.apart if own is not None and same else ()
-    return _mlx_parts(subject.architecture, subject.row, scheme, apart)
+    is_own = own is not None and (own.format, own.quantization) == ("mlx", name)
+    apart = own.apart if own is not None and is_own else ()
+    return _mlx_parts(architecture, row, scheme, apart)
 
 
 def _mlx_ends(
-    subject: Subject, scheme: Scheme | None, size: int, encoders: int
+    architecture: Architecture, row: ArchitectureRow, scheme: Scheme, size: int, encoders: int
 ) -> tuple[int, int, str]:
     """The least and most bytes that other conversions of the published weights take, `encoders`
     included, and the words for them. Both are `size` where nothing says that there are others.
     """
-    architecture, row = subject.architecture, subject.row
-    low, high, note = size, size, ""
-    if architecture is None or row is None or not subject.whole:
-        return low, high, note
-    if scheme is None or subject.spec.quantized is not None:
-        return low, high, note
-    wide = architecture.dtype == "float32"
+    low, high, note, wide = size, size, "", architecture.dtype == "float32"
     if scheme.bits < 8 and row.mlx_in_8_bits:
         apart = tuple((part, "8bit") for part in row.mlx_in_8_bits)
         parts = _mlx_parts(architecture, row, scheme, apart)
@@ -436,30 +396,6 @@ def _mlx_ends(
         low = _mlx_bytes(*_mlx_parts(narrow, row, scheme, ()), 2) + encoders
         note += f"; made with --dtype float16 or by an older mlx-lm {low:,}"
     return low, high, note
-
-
-def _why_no_mlx_size(subject: Subject, name: str) -> Unread | None:
-    """Why the size in `name` is not known: MLX has no such type, or the files' own type is not
-    known.
-    """
-    if mlx_scheme(name) is None and name not in ("bf16", "fp16"):
-        return Unread(
-            fact="download_bytes",
-            reason=f"no source states the size in {name}",
-            remedy="use --quant 4bit or --quant 8bit",
-        )
-    own = subject.spec.quantized
-    if own is None or own.format != "mlx" or own.quantization is not None:
-        return None
-    reason = subject.spec.unknown.get(
-        "architecture.matrix_dtype",
-        "its weights are stored in a quantization that selfhost does not know",
-    )
-    return Unread(
-        fact="download_bytes",
-        reason=reason,
-        remedy="name the folder with its files, or the original model",
-    )
 
 
 def _mlx_bytes(weights: Mapping[float, int], vectors: int, width: int) -> int:
@@ -479,25 +415,27 @@ def _mlx_parts(
     `apart`: tensors of another type, each with the name of that.
     """
     weights: dict[float, int] = {}
-    vectors = 0
-    otherwise = dict(apart)
-    wide = architecture.dtype == "float32"
+    vectors, otherwise = 0, dict(apart)
     for group in checkpoint_tensors(architecture, row):
-        matrix = _is_matrix(group)
+        matrix, ternary = _is_matrix(group), row.mlx_ternary and is_linear(group)
         names = one_by_one(group) if otherwise else (group.name,)
+        elements = prod(group.shape) * (len(group.layers) or 1) // len(names)
         for name in names:
             type = otherwise.get(name) or otherwise.get(group.name)
             own = scheme if type is None else mlx_scheme(type)
-            elements = prod(group.shape) * (len(group.layers) or 1) // len(names)
-            plain = own is None and scheme is not None
-            bits = _mlx_bits(own, wide=wide)
-            if row.mlx_ternary and is_linear(group):
-                weights[2.0] = weights.get(2.0, 0) + elements
-            elif matrix and not plain and group.shape[0] % ((own.group if own else None) or 1) == 0:
+            if ternary or (matrix and _is_packed_by_mlx(group, own, scheme)):
+                bits = 2.0 if ternary else _mlx_bits(own, wide=architecture.dtype == "float32")
                 weights[bits] = weights.get(bits, 0) + elements
             else:
                 vectors += elements
     return dict(sorted(weights.items(), key=lambda item: -item[1])), vectors
+
+
+def _is_packed_by_mlx(group: TensorGroup, own: Scheme | None, scheme: Scheme | None) -> bool:
+    """Whether a matrix has a type of the file's kind, and rows that divide into its groups."""
+    if own is None:
+        return scheme is None
+    return group.shape[0] % (own.group or 1) == 0
 
 
 def one_by_one(group: TensorGroup) -> tuple[str, ...]:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ..catalogue.quantization_names import PLAIN_DTYPES
 from ..catalogue.runtime import ModelParts, RuntimeSpec
 from ..catalogue.spec import Architecture, ModelSpec, PublishedFiles
 from ..core.records import Record, Unread
-from .records import SPLITS, CpuNeed, Device, How, Offloaded, SizedWeights, Split, Term
+from .records import SPLITS, CpuNeed, Device, How, Offloaded, SizedWeights, Split, Term, summed
 from .tensors import ArchitectureRow
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
 
 PLAIN_PICTURE_PIXELS = 1008
 """The side of a picture of a megapixel: 1,280 tokens of 28 × 28, the most that Qwen2.5-VL's model card takes to be balanced."""  # noqa: E501
@@ -48,6 +53,21 @@ class Encoder(Record):
         )
 
 
+class Parsed:
+    """The parsed `specs/common/architectures.toml`, which nobody changes: equal if the same."""
+
+    __slots__ = ("values",)
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self.values = values
+
+    def __hash__(self) -> int:
+        return id(self.values)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Parsed) and self.values is other.values
+
+
 class Subject(Record):
     """One model and what its architecture is known to be. `row` is None where the architecture is
     unknown.
@@ -61,6 +81,7 @@ class Subject(Record):
     row: ArchitectureRow | None
     encoder: Encoder | None = None
     text_alone: bool = False
+    architectures: Parsed = Parsed({})
 
     @property
     def whole(self) -> bool:
@@ -159,6 +180,43 @@ def term(
         source=source,
         arithmetic=arithmetic,
     )
+
+
+def sized(
+    size: int,
+    how: How,
+    source: str,
+    arithmetic: str,
+    *,
+    low: int | None = None,
+    high: int | None = None,
+) -> SizedWeights:
+    """What files weigh; exact unless a range is given."""
+    return SizedWeights(
+        bytes=size,
+        low_bytes=size if low is None else low,
+        high_bytes=size if high is None else high,
+        how=how,
+        source=source,
+        arithmetic=arithmetic,
+    )
+
+
+def both(files: SizedWeights, more: SizedWeights, what: str) -> SizedWeights:
+    """One download of both."""
+    return sized(
+        files.bytes + more.bytes,
+        max(files.how, more.how, key=tuple(How).index),
+        f"{files.source}; {what}: {more.source}",
+        f"{summed(files.arithmetic, more.arithmetic)}; the last of it is {what}",
+        low=files.low_bytes + more.low_bytes,
+        high=files.high_bytes + more.high_bytes,
+    )
+
+
+def unread(reason: str, remedy: str | None, fact: str = "download_bytes") -> Unread:
+    """Why that fact is not known, and what helps."""
+    return Unread(fact=fact, reason=reason, remedy=remedy)
 
 
 def components_type(spec: ModelSpec) -> str:

@@ -55,14 +55,9 @@ OF_EXPERTS = {"MXFP4": "Q8_0"}
 """Types that llama-quantize gives to experts alone, with that of all else."""
 
 _ALIASES = {
-    "Q4_K": "Q4_K_M",
-    "Q5_K": "Q5_K_M",
-    "Q3_K": "Q3_K_M",
-    "MXFP4_MOE": "MXFP4",
-    "FP16": "F16",
-    "HALF": "F16",
-    "FP32": "F32",
-}
+    "Q4_K": "Q4_K_M", "Q5_K": "Q5_K_M", "Q3_K": "Q3_K_M", "MXFP4_MOE": "MXFP4", "FP16": "F16",
+    "HALF": "F16", "FP32": "F32",
+}  # fmt: skip
 
 # the next type with blocks of 32, for rows that do not divide by 256
 _FALLBACK = {
@@ -76,15 +71,11 @@ _FALLBACK = {
 # types, else the type of most tensors (src/llama-quant.cpp, attn_qkv)
 _FUSED_AS_VALUES = "2026-03-10"
 _FUSED_EARLIER = {
-    "Q3_K_M": "Q4_K",
-    "Q3_K_L": "Q4_K",
-    "IQ3_M": "Q4_K",
-    "Q4_K_M": "Q5_K",
-    "Q5_K_M": "Q6_K",
-}
+    "Q3_K_M": "Q4_K", "Q3_K_L": "Q4_K", "IQ3_M": "Q4_K", "Q4_K_M": "Q5_K", "Q5_K_M": "Q6_K",
+}  # fmt: skip
 _TWO_BIT = frozenset({"IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M", "IQ1_S", "IQ1_M"})
 _UP_TO_FOUR_BIT = frozenset(
-    {
+    [
         "Q2_K",
         "IQ3_XS",
         "IQ3_XXS",
@@ -96,7 +87,7 @@ _UP_TO_FOUR_BIT = frozenset(
         "IQ3_S",
         "IQ3_M",
         "IQ4_XS",
-    }
+    ]
 )
 
 # bits per weight of Llama 3.1 8B: tools/quantize/README.md of llama.cpp; for names that it leaves
@@ -114,16 +105,11 @@ BITS_PER_WEIGHT: Mapping[str, float] = {
 }  # fmt: skip
 
 
+# tables that llama-quantize leaves as they are
+_KEPT_TABLES = ("position_embd.weight", "token_types.weight")
 # tables of the input layer, which are read by rows: LLM_TENSOR_LAYER_INPUT and GGML_OP_GET_ROWS in
 # src/llama-arch.cpp of llama.cpp
-_TABLES = frozenset(
-    {
-        "token_embd.weight",
-        "per_layer_token_embd.weight",
-        "position_embd.weight",
-        "token_types.weight",
-    }
-)
+_TABLES = ("token_embd.weight", "per_layer_token_embd.weight", *_KEPT_TABLES)
 
 
 class Stored(FileTensors):
@@ -195,25 +181,19 @@ def stored(
     as before March 2026.
     """
     groups = gguf_tensors(architecture, row)
+    recipe = _Recipe(architecture, row, groups, quantization, importance_matrix, earlier)
     return tuple(
-        _typed(
-            architecture,
-            groups,
-            _Recipe(architecture, row, groups, quantization, importance_matrix, earlier),
+        Stored(
+            name=group.name,
+            shape=group.shape,
+            type=type,
+            count=number,
+            bytes=tensor_bytes(type, group.shape) * number,
+            extra=predicts_more(group, architecture),
         )
+        for group in groups
+        for type, number in recipe.types(group)
     )
-
-
-def _typed(
-    architecture: Architecture, groups: Iterable[TensorGroup], recipe: _Recipe
-) -> Iterable[Stored]:
-    for group in groups:
-        extra = predicts_more(group, architecture)
-        for type, number in recipe.types(group):
-            size = tensor_bytes(type, group.shape) * number
-            yield Stored(
-                name=group.name, shape=group.shape, type=type, count=number, bytes=size, extra=extra
-            )
 
 
 class _Recipe:
@@ -298,7 +278,8 @@ class _Recipe:
         if "ffn_gate_tid2eid" in group.name:
             return "I32"
         if not _quantized(group):
-            return "F16" if _kept_in_16_bit(group.name) and self.base != "F32" else "F32"
+            is_wide = self.base == "F32" or not any(part in group.name for part in _IN_16_BITS)
+            return "F32" if is_wide else "F16"
         if self.keeps(group):
             return "MXFP4"
         return self.base if self.base in ("F32", "F16", "BF16") else None
@@ -417,16 +398,6 @@ def _in_order(groups: Iterable[TensorGroup]) -> list[tuple[int, str]]:
     )
 
 
-def _iq3_xxs_value(recipe: _Recipe, index: int) -> str | None:
-    if recipe.shared:
-        return "Q4_K"
-    return None if recipe.importance_matrix else "IQ3_S"
-
-
-def _q6_k_where_more_bits(recipe: _Recipe, index: int) -> str | None:
-    return "Q6_K" if recipe.more_bits(index, recipe.values) else None
-
-
 def _q3_k_m_down(recipe: _Recipe, index: int) -> str | None:
     if index < recipe.blocks // 16:
         return "Q5_K"
@@ -455,46 +426,60 @@ def _iq3_xxs_down(recipe: _Recipe, index: int) -> str | None:
 # for each quantization the type of a tensor, None where it is that of most:
 # llama_tensor_get_type of src/llama-quant.cpp
 _Rule = Callable[[_Recipe, int], "str | None"]
+
+
+def _where_shared(type: str, otherwise: str | None = None) -> _Rule:
+    """Where so many heads share a key that values get more bits."""
+    return lambda recipe, _: type if recipe.shared else otherwise
+
+
+def _where_early(type: str, *, importance_matrix: bool | None = None) -> _Rule:
+    """In the first eighth of the layers, of files made with or without an importance matrix."""
+    return lambda recipe, index: (
+        type
+        if recipe.early(index) and importance_matrix in (None, recipe.importance_matrix)
+        else None
+    )
+
+
 _VALUE_RULES: Mapping[str, _Rule] = {
-    "Q2_K": lambda recipe, _index: "Q4_K" if recipe.shared else "Q3_K",
-    "Q2_K_S": lambda recipe, _index: "Q4_K" if recipe.shared else None,
-    "IQ3_XXS": _iq3_xxs_value,
-    "IQ3_XS": lambda recipe, _index: "Q4_K" if recipe.shared else None,
-    "IQ3_S": lambda recipe, _index: "Q4_K" if recipe.shared else None,
-    "IQ3_M": lambda _recipe, _index: "Q4_K",
-    "Q3_K_M": lambda _recipe, index: "Q5_K" if index < 2 else "Q4_K",
-    "Q3_K_L": lambda _recipe, _index: "Q5_K",
-    "IQ4_NL": lambda recipe, _index: "Q5_K" if recipe.shared else None,
-    "IQ4_XS": lambda recipe, _index: "Q5_K" if recipe.shared else None,
-    "Q4_K_S": lambda _recipe, index: "Q5_K" if index < 4 else None,
-    "Q4_K_M": _q6_k_where_more_bits,
-    "Q5_K_M": _q6_k_where_more_bits,
+    "Q2_K": _where_shared("Q4_K", "Q3_K"),
+    "IQ3_XXS": lambda recipe, index: _where_shared(
+        "Q4_K", None if recipe.importance_matrix else "IQ3_S"
+    )(recipe, index),
+    **dict.fromkeys(("Q2_K_S", "IQ3_XS", "IQ3_S"), _where_shared("Q4_K")),
+    "IQ3_M": lambda _, __: "Q4_K",
+    "Q3_K_M": lambda _, index: "Q5_K" if index < 2 else "Q4_K",
+    "Q3_K_L": lambda _, __: "Q5_K",
+    **dict.fromkeys(("IQ4_NL", "IQ4_XS"), _where_shared("Q5_K")),
+    "Q4_K_S": lambda _, index: "Q5_K" if index < 4 else None,
+    **dict.fromkeys(
+        ("Q4_K_M", "Q5_K_M"),
+        lambda recipe, index: "Q6_K" if recipe.more_bits(index, recipe.values) else None,
+    ),
 }
 _DOWN_RULES: Mapping[str, _Rule] = {
-    "Q2_K": lambda _recipe, _index: "Q3_K",
-    "Q2_K_S": lambda recipe, index: "Q4_K" if recipe.early(index) else None,
+    "Q2_K": lambda _, __: "Q3_K",
+    "Q2_K_S": _where_early("Q4_K"),
     "IQ3_XXS": _iq3_xxs_down,
     "IQ3_M": _iq3_m_down,
     "Q3_K_M": _q3_k_m_down,
-    "Q3_K_L": lambda recipe, _index: "Q4_K" if recipe.falcon else "Q5_K",
-    "IQ4_NL": lambda recipe, index: (
-        "Q5_K" if recipe.early(index) and not recipe.importance_matrix else None
-    ),
-    "IQ4_XS": lambda recipe, index: (
-        "Q5_K" if recipe.early(index) and not recipe.importance_matrix else None
-    ),
+    "Q3_K_L": lambda recipe, _: "Q4_K" if recipe.falcon else "Q5_K",
+    **dict.fromkeys(("IQ4_NL", "IQ4_XS"), _where_early("Q5_K", importance_matrix=False)),
     "Q4_K_S": lambda recipe, index: "Q5_K" if recipe.early(index) and not recipe.falcon else None,
     "Q4_K_M": _q4_k_m_down,
     "Q5_K_M": lambda recipe, index: "Q6_K" if recipe.more_bits(index, recipe.blocks) else None,
-    "Q4_0": lambda recipe, index: (
-        "Q4_1" if recipe.early(index) and recipe.importance_matrix else None
-    ),
-    "Q5_0": lambda recipe, index: (
-        "Q5_1" if recipe.early(index) and recipe.importance_matrix else None
-    ),
+    "Q4_0": _where_early("Q4_1", importance_matrix=True),
+    "Q5_0": _where_early("Q5_1", importance_matrix=True),
 }
 
 
+_KEPT_PARTS = (
+    "_norm.weight", "ffn_gate_inp.weight", "attn_rel_b.weight", "altup", "laurel",
+    "per_layer_model_proj", "ssm_conv1d", "shortconv.conv.weight", "indexer.k_proj.weight",
+    "indexer.q_proj.weight", "time_mix_first", "time_mix_w", "time_mix_v1", "time_mix_v2",
+    "time_mix_a", "time_mix_g1", "time_mix_g2", "time_mix_decay_w", "time_mix_lerp_fused",
+)  # fmt: skip
 _IN_16_BITS = (
     "per_layer_model_proj", "altup_proj", "altup_unembd_proj", "altup_router.", "laurel_l",
     "laurel_r", "attn_rel_b",
@@ -502,9 +487,8 @@ _IN_16_BITS = (
 
 
 def _is_value(name: str) -> bool:
-    return name.endswith(
-        ("attn_v.weight", "attn_qkv.weight", "attn_kv_b.weight")
-    ) and name.startswith(("blk.", "enc.blk.", "dec.blk."))
+    is_value = name.endswith(("attn_v.weight", "attn_qkv.weight", "attn_kv_b.weight"))
+    return is_value and name.startswith(("blk.", "enc.blk.", "dec.blk."))
 
 
 def _is_fused(name: str) -> bool:
@@ -518,15 +502,7 @@ def _quantized(group: TensorGroup) -> bool:
     name = group.name
     if not name.endswith("weight") or sum(size != 1 for size in group.shape) < 2:
         return False
-    kept = ("_norm.weight", "ffn_gate_inp.weight", "attn_rel_b.weight", "altup", "laurel",
-        "per_layer_model_proj", "ssm_conv1d",
-            "shortconv.conv.weight", "indexer.k_proj.weight", "indexer.q_proj.weight",
-            "time_mix_first", "time_mix_w", "time_mix_v1",
-            "time_mix_v2", "time_mix_a", "time_mix_g1", "time_mix_g2", "time_mix_decay_w",
-            "time_mix_lerp_fused")  # fmt: skip
-    return name not in ("position_embd.weight", "token_types.weight") and not any(
-        part in name for part in kept
-    )
+    return name not in _KEPT_TABLES and not any(part in name for part in _KEPT_PARTS)
 
 
 def _is_of_experts(group: TensorGroup) -> bool:
@@ -538,10 +514,6 @@ def _bits(type: str) -> float:
     """Bits of one weight."""
     elements, size = BLOCKS[type]
     return 8 * size / elements
-
-
-def _kept_in_16_bit(name: str) -> bool:
-    return any(part in name for part in _IN_16_BITS)
 
 
 def _fit(type: str, row_length: int) -> str:

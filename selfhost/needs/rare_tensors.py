@@ -4,7 +4,7 @@ layers have beside their streams.
 
 from __future__ import annotations
 
-from ..catalogue.spec import TensorGroup
+from ..catalogue.spec import Attention, FeedForward, TensorGroup
 
 TYPE_CHECKING = False
 
@@ -19,50 +19,28 @@ def add_prediction_blocks(builder: Builder, blocks: int) -> None:
     """Blocks shaped like the last layer, or the last of some kind, with one matrix that
     joins the hidden state and the next token.
     """
-    model, width = builder.architecture, builder.width
+    model, row, width = builder.architecture, builder.row, builder.width
     layers = tuple(range(model.layers, model.layers + blocks))
     # where layers attend or feed forward, the block does both and has a second norm
-    norms = (
-        builder.row.norms
-        if len(builder.row.norms) > 1
-        else (*builder.row.norms, "post_attention_norm")
-    )
-    for name in norms:
-        builder.add(f"blk.*.{name}", width, layers=layers, bias=builder.row.norm_bias)
+    second = () if len(row.norms) > 1 else ("post_attention_norm",)
+    for name in (*row.norms, *second):
+        builder.add(f"blk.*.{name}", width, layers=layers, bias=row.norm_bias)
     # the block attends as an ordinary layer even where the trunk's last one is recurrent
-    attention = [
-        group
-        for group in model.attention
-        if "window" not in builder.row.mtp_like or group.window_tokens is not None
-    ]
-    feed_forward = [
-        group
-        for group in model.feed_forward
-        if "dense" not in builder.row.mtp_like or not group.experts
-    ]
-    builder.attention(
-        max(
-            attention or model.attention, key=lambda group: group.layers[-1] if group.layers else -1
-        ),
-        layers,
-    )
-    builder.feed_forward(
-        max(
-            feed_forward or model.feed_forward,
-            key=lambda group: group.layers[-1] if group.layers else -1,
-        ),
-        layers,
-    )
+    windowed, dense = "window" in row.mtp_like, "dense" in row.mtp_like
+    attention = [each for each in model.attention if not windowed or each.window_tokens is not None]
+    feed_forward = [each for each in model.feed_forward if not dense or not each.experts]
+    builder.attention(max(attention or model.attention, key=_last_layer), layers)
+    builder.feed_forward(max(feed_forward or model.feed_forward, key=_last_layer), layers)
     builder.add("blk.*.nextn.eh_proj", 2 * width, width, layers=layers)
     for name in ("enorm", "hnorm", "shared_head_norm"):
         builder.add(f"blk.*.nextn.{name}", width, layers=layers)
-    for name in builder.row.mtp_vocabulary:
-        builder.add(
-            f"blk.*.nextn.{name}",
-            width,
-            model.vocabulary_gguf or model.vocabulary or 0,
-            layers=layers,
-        )
+    tokens = model.vocabulary_gguf or model.vocabulary or 0
+    for name in row.mtp_vocabulary:
+        builder.add(f"blk.*.nextn.{name}", width, tokens, layers=layers)
+
+
+def _last_layer(group: Attention | FeedForward) -> int:
+    return group.layers[-1] if group.layers else -1
 
 
 def add_audio_encoder(builder: Builder) -> None:

@@ -7,12 +7,11 @@ last layers and of one-dimensional tensors a publisher keeps 16 or 32 bits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from ..catalogue.runtime import ComponentFile, ModelParts, RuntimeSpec
-from ..core.records import Record, Unread
 from .kept import overhead
-from .parts import Asked, Parts, Subject, parts_of, term
+from .parts import Asked, Parts, Subject, parts_of, sized, term, unread
 from .quantization import BASE_TYPES, BLOCKS
 from .records import How, Offloaded, SizedWeights, Term
 
@@ -58,19 +57,6 @@ DEFAULT_QUANTIZATIONS = ("Q4_K_S", "Q4_0", "Q4_K_M")
 """What people take on the GPUs that need such a file: the first that a publisher has."""
 
 
-class FileSizes(Record):
-    """Bytes of a file, or of several together."""
-
-    low: int
-    likely: int
-    high: int
-
-    def plus(self, other: FileSizes) -> FileSizes:
-        return FileSizes(
-            low=self.low + other.low, likely=self.likely + other.likely, high=self.high + other.high
-        )
-
-
 def default_quantization(parts: ModelParts) -> str:
     """What is taken unless asked otherwise."""
     usual = (mix for mix in DEFAULT_QUANTIZATIONS if mix in parts.quantizations)
@@ -84,48 +70,40 @@ def needs_of_parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> P
     spec, parts = subject.spec, parts_of(subject.spec, runtime)
     if parts is None:
         why = f"no files of {spec.name} are known for {runtime.name}"
-        unknown = Unread(fact="download_bytes", reason=why, remedy="leave out --runtime")
+        unknown = unread(why, "leave out --runtime")
         return Parts(files=unknown, unknown=(unknown, unknown.replace(fact="memory.weights")))
-    sizes = [size_of(each, spec.components, workload.quantization) for each in parts.files]
-    lines = [_line(each, spec.components, workload.quantization) for each in parts.files]
-    total = sizes[0]
-    for size in sizes[1:]:
-        total = total.plus(size)
-    largest = max(sizes, key=lambda size: size.likely)
-    line = " + ".join(lines)
-    source = _source(parts.files, workload.quantization)
-    files = SizedWeights(
-        bytes=total.likely,
-        low_bytes=total.low,
-        high_bytes=total.high,
-        how=How.COMPUTED,
-        source=source,
-        arithmetic=line,
+    by_component = {
+        file.component: size_of(file, spec.components, workload.quantization)
+        for file in parts.files
+    }
+    sizes = tuple(by_component.values())
+    files = sized(
+        sum(each.bytes for each in sizes),
+        How.COMPUTED,
+        "; ".join(
+            source for source in (_LISTED, _SOURCE) if any(source == each.source for each in sizes)
+        ),
+        " + ".join(each.arithmetic for each in sizes),
+        low=sum(each.low_bytes for each in sizes),
+        high=sum(each.high_bytes for each in sizes),
     )
+    largest = max(sizes, key=lambda size: size.bytes)
     how = How.ASSUMED if parts.buffers_like else How.MEASURED
     denoising = compute_term(parts.denoise_bytes, "a pass of the denoiser", runtime, how)
     decoding = compute_term(parts.decode_bytes, "a tile of the decoder", runtime, how)
     # one after the other: the buffer of one is given back before the other is reserved
     compute = max(denoising, decoding, key=lambda each: each.bytes)
-    weights = term(
-        "weights", total.likely, How.COMPUTED, source, line, low=total.low, high=total.high,
-    )  # fmt: skip
-    alone = _alone(lines[sizes.index(largest)], largest)
-    part = _segment(largest.likely)
-    decoder = _with_decoder(parts, sizes, lines, decoding)
     program = overhead(runtime, on_gpu=workload.device is not None)
-    host = (weights, program)
+    host = _weights(files, files.source), program
+    decoder = _alone(by_component[DECODER]), decoding
+    ways = {"model": (_alone(largest), denoising), "sequential": (_segment(largest), denoising)}
     return Parts(
         files=files,
-        terms=(weights, compute, program),
-        largest_file_bytes=largest.likely,
-        offloaded=(
-            Offloaded(
-                way="model", host=host, device=max((alone, denoising), decoder, key=_together)
-            ),
-            Offloaded(
-                way="sequential", host=host, device=max((part, denoising), decoder, key=_together)
-            ),
+        terms=(host[0], compute, program),
+        largest_file_bytes=largest.bytes,
+        offloaded=tuple(
+            Offloaded(way=way, host=host, device=max(held, decoder, key=_together))
+            for way, held in ways.items()
         ),
     )
 
@@ -134,79 +112,50 @@ def _together(pair: tuple[Term, ...]) -> int:
     return sum(each.bytes for each in pair)
 
 
+def _weights(files: SizedWeights, source: str) -> Term:
+    ends = {"low": files.low_bytes, "high": files.high_bytes}
+    return term("weights", files.bytes, How.COMPUTED, source, files.arithmetic, **ends)
+
+
+def _alone(file: SizedWeights) -> Term:
+    """The weights of one file on the accelerator, while the others are in RAM."""
+    return _weights(
+        file.replace(arithmetic=f"{file.arithmetic}; alone, the others in RAM"), _SOURCE
+    )
+
+
 def compute_term(size: int, of: str, runtime: RuntimeSpec, how: How = How.MEASURED) -> Term:
     """The buffer that the program reserves for a graph."""
-    high = int(size * _OTHER_VERSION)
-    source = runtime.sources.get("parts", "")
-    line = f"{size:,} bytes reserved for {of}"
-    return term("compute", size, how, source, line, low=size, high=high)
+    high, source = int(size * _OTHER_VERSION), runtime.sources.get("parts", "")
+    return term("compute", size, how, source, f"{size:,} bytes reserved for {of}", high=high)
 
 
-def _segment(largest_bytes: int) -> Term:
+def _segment(largest: SizedWeights) -> Term:
     """What is on the accelerator of the largest file, computed a segment at a time."""
-    size = int(_SEGMENT_SHARE * largest_bytes) + _SCRATCH_BYTES
+    size = int(_SEGMENT_SHARE * largest.bytes) + _SCRATCH_BYTES
     line = (
-        f"{largest_bytes:,} bytes × {_SEGMENT_SHARE:g} + {_SCRATCH_BYTES:,} bytes; a segment of"
+        f"{largest.bytes:,} bytes × {_SEGMENT_SHARE:g} + {_SCRATCH_BYTES:,} bytes; a segment of"
         " the denoiser, and what is kept free"
     )
     return term("weights", size, How.ASSUMED, _SOURCE, line)
 
 
-def _alone(line: str, size: FileSizes) -> Term:
-    """The weights of one file on the accelerator, while the others are in RAM."""
-    line = f"{line}; alone, the others in RAM"
-    return term("weights", size.likely, How.COMPUTED, _SOURCE, line, low=size.low, high=size.high)
-
-
-def _with_decoder(
-    parts: ModelParts, sizes: list[FileSizes], lines: list[str], decoding: Term
-) -> tuple[Term, Term]:
-    """The decoder's weights and what a tile of it takes."""
-    place = next(number for number, file in enumerate(parts.files) if file.component == DECODER)
-    return _alone(lines[place], sizes[place]), decoding
-
-
-def size_of(file: ComponentFile, components: Mapping[str, int], quantization: str) -> FileSizes:
-    """The bytes of one file of a model with these components."""
-    listed = _listed(file, quantization)
+def size_of(file: ComponentFile, components: Mapping[str, int], quantization: str) -> SizedWeights:
+    """What one file of a model with these components weighs. `source` is "" where every weight
+    takes whole bytes, as in F16, and that is not listed.
+    """
+    type = file.type or quantization
+    weights, size = BLOCKS[BASE_TYPES[type]]
+    listed = file.bytes.get(type)
     if listed is not None:
-        return FileSizes(low=listed, likely=listed, high=listed)
-    weights, size = BLOCKS[BASE_TYPES[file.type or quantization]]
-    plain = components.get(file.component, 0) * size / weights
-    least, likely, high = _rounding(file, quantization)
-    return FileSizes(low=int(plain * least), likely=round(plain * likely), high=int(plain * high))
-
-
-def _line(file: ComponentFile, components: Mapping[str, int], quantization: str) -> str:
-    listed = _listed(file, quantization)
-    if listed is not None:
-        return f"{listed:,} bytes of {file.component}"
-    weights, size = BLOCKS[BASE_TYPES[file.type or quantization]]
-    line = f"{components.get(file.component, 0):,} {file.component} × {size}/{weights} bytes"
-    _, likely, _ = _rounding(file, quantization)
-    return line if likely == 1 else f"{line} × {likely:g}"
-
-
-def _listed(file: ComponentFile, quantization: str) -> int | None:
-    """The size of the file where one is listed."""
-    return file.bytes.get(file.type or quantization)
-
-
-def _rounding(file: ComponentFile, quantization: str) -> tuple[float, float, float]:
-    """What the bits of the type are multiplied by: at least, likely and at most."""
-    if _is_plain(file, quantization):
-        return 1, 1, 1
-    least, likely, most = _ROUNDING.get(file.type or quantization, _WIDEST)
-    return (1 if file.type else least), likely, most
-
-
-def _is_plain(file: ComponentFile, quantization: str) -> bool:
-    """Whether every weight takes whole bytes, as in F16."""
-    return BLOCKS[BASE_TYPES[file.type or quantization]][0] == 1
-
-
-def _source(files: Iterable[ComponentFile], quantization: str) -> str:
-    """Where the sizes of these files come from."""
-    mixes = [file for file in files if not _is_plain(file, quantization)]
-    are_listed = [_listed(file, quantization) is not None for file in mixes]
-    return "; ".join([_LISTED] * any(are_listed) + [_SOURCE] * (not all(are_listed)))
+        source = _LISTED if weights > 1 else ""
+        return sized(listed, How.STATED, source, f"{listed:,} bytes of {file.component}")
+    number = components.get(file.component, 0)
+    plain = number * size / weights
+    line = f"{number:,} {file.component} × {size}/{weights} bytes"
+    if weights == 1:
+        return sized(int(plain), How.COMPUTED, "", line)
+    least, likely, most = _ROUNDING.get(type, _WIDEST)
+    low, high = int(plain * (1 if file.type else least)), int(plain * most)
+    line += "" if likely == 1 else f" × {likely:g}"
+    return sized(round(plain * likely), How.COMPUTED, _SOURCE, line, low=low, high=high)

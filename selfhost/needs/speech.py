@@ -2,18 +2,18 @@
 
 Read in whisper.cpp 1.8.5 (whisper_init_state in src/whisper.cpp) and measured with it, and with
 faster-whisper 1.2.1 and ctranslate2 4.8.5 on one to four threads; `tests/truth/whisper.json` has
-the figures. Both search with 5 beams by default.
+the figures. Both search with 5 beams by default. Triples are least, likely, most.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from math import prod
 
 from ..catalogue.spec import Architecture, Audio, RuntimeSpec
 from ..core.records import Unread
 from .kept import overhead
-from .parts import Asked, Parts, Subject, published, stated_size, term, times
+from .parts import Asked, Parts, Subject, published, sized, stated_size, term, times, unread
 from .quantization import BLOCKS, canonical_gguf
 from .records import How, SizedWeights, Split, Term
 from .tensors import checkpoint_tensors
@@ -23,8 +23,7 @@ _CPP = "whisper.cpp 1.8.5, whisper_init_state; equal to the buffers it prints"
 _CPP_TYPES = ("F32", "F16", "Q8_0", "Q5_1", "Q5_0", "Q4_1", "Q4_0")
 # mel filters and the token table of 52 thousand entries
 _HEADER_BYTES = 600_000
-# audio of unknown length in seconds, least, likely, most; it stays as it is read in 32 bits, with
-# its spectrum
+# audio of unknown length; it stays as it is read in 32 bits, with its spectrum
 _SECONDS = (10, 200, 600)
 _SAMPLES_PER_SECOND, _FRAMES_PER_SECOND = 16_000, 100
 # what is left of runs of whisper-cli from tiny to medium, on two and four threads
@@ -32,15 +31,15 @@ _CPP_PROGRAM = (18_000_000, 24_000_000, 28_000_000)
 # each of the four graphs takes this for nodes and tensors without data (WHISPER_MAX_NODES), and
 # each beam keeps so much of every word
 _GRAPH_BYTES, _BEAM_BYTES = 1_590_000, 28
-# tokens that half a minute leaves, least, likely, most; the text before is read again with each
-# half minute, 223 of 448 tokens at most, and four that ask for the task
+# tokens that half a minute leaves; the text before is read again with each half minute, 223 of 448
+# tokens at most, and four that ask for the task
 _WRITTEN, _TEXT_TOKENS, _TASK_TOKENS = (75, 105, 220), 223, 4
 
 _CT2 = "measured on one to four CPU threads; batches as its README states"
 _CT2_SECONDS = 600
 # bytes of a frame of audio: most while the spectrum of the whole file is made, and what stays
 _SPECTRUM_BYTES, _KEPT_BYTES = 9_360, 1_680
-# caches of the text while beams change places, in times what they hold: least, likely, most
+# caches of the text while beams change places, in times what they hold
 _REORDERED = {"int8": (1.44, 1.73, 1.85)}
 _PLAIN = (1.25, 1.25, 1.25)
 # cells of text of a piece of 30 seconds without text before, as in a batch
@@ -54,7 +53,7 @@ _LEFT = (-100_000_000, -25_000_000, 30_000_000)
 _HOLES, _CONVERTING = 0.045, (10_000_000, 55_000_000, 110_000_000)
 # beside weights and caches on a GPU, with cuBLAS, cuDNN and CUDA's context: what others saw of four
 # models; of float32 assumed
-_LEFT_ON_GPU: Mapping[str, tuple[int, int, int]] = {
+_LEFT_ON_GPU = {
     "float16": (600_000_000, 780_000_000, 980_000_000),
     "int8": (520_000_000, 650_000_000, 830_000_000),
     "float32": (600_000_000, 1_200_000_000, 1_960_000_000),
@@ -67,63 +66,52 @@ def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | 
     """The file: as published; of whisper.cpp else matrices in the requested type, vectors and
     positions in 32 bits. Files for CTranslate2 are in 16 bits whatever they are loaded as.
     """
-    name = quantization
-    if format == "ggml":
-        name = canonical_gguf(quantization) or quantization
+    is_ggml = format == "ggml"
+    name = (canonical_gguf(quantization) if is_ggml else None) or quantization
     stated = published(subject.spec, format, name)
     if stated is not None:
         return stated_size(stated)
-    if format == "ctranslate2":
-        return Unread(
-            fact="download_bytes",
-            reason="no source states the size of the files for CTranslate2",
-            remedy="state it under [[files]] in a spec of the model",
-        )
-    architecture, row = subject.architecture, subject.row
-    if architecture is None or row is None or architecture.audio is None or name not in _CPP_TYPES:
-        known = architecture is not None
-        return Unread(
-            fact="download_bytes",
-            reason=(
-                f"whisper.cpp has no {quantization} files"
-                if known
-                else "the architecture is not known"
-            ),
-            remedy="use --quantization F16, Q8_0 or Q5_0",
-        )
+    if not is_ggml:
+        why = "no source states the size of the files for CTranslate2"
+        return unread(why, "state it under [[files]] in a spec of the model")
+    if subject.architecture is None:
+        return unread("the architecture is not known", "use --quantization F16, Q8_0 or Q5_0")
+    if subject.row is None or subject.architecture.audio is None or name not in _CPP_TYPES:
+        why = f"whisper.cpp has no {quantization} files"
+        return unread(why, "use --quantization F16, Q8_0 or Q5_0")
     elements, block = BLOCKS[name]
-    matrices, halves, singles = _counted(subject, elements)
+    matrices, halves, singles, _ = _counted(subject, elements)
     size = matrices // elements * block + 2 * halves + 4 * singles + _HEADER_BYTES
-    return SizedWeights(
-        bytes=size,
-        low_bytes=int(size * 0.99),
-        high_bytes=int(size * 1.01),
-        how=How.COMPUTED,
-        source="whisper.cpp models/convert-pt-to-ggml.py and examples/quantize",
-        arithmetic=(
-            f"{matrices:,} × {block}/{elements} bytes of {name} + {halves:,} × 2 bytes +"
-            f" {singles:,} × 4 bytes + {_HEADER_BYTES:,} bytes of header"
-        ),
+    return sized(
+        size,
+        How.COMPUTED,
+        "whisper.cpp models/convert-pt-to-ggml.py and examples/quantize",
+        f"{matrices:,} × {block}/{elements} bytes of {name} + {halves:,} × 2 bytes + {singles:,} ×"
+        f" 4 bytes + {_HEADER_BYTES:,} bytes of header",
+        low=int(size * 0.99),
+        high=int(size * 1.01),
     )
 
 
-def _counted(subject: Subject, elements: int) -> tuple[int, int, int]:
+def _counted(subject: Subject, elements: int) -> tuple[int, int, int, int]:
     """Numbers of matrices whose rows come in blocks of `elements`, of convolutions, and of the
-    rest.
+    rest; and the rows of the matrices.
     """
-    matrices = convolutions = others = 0
+    matrices = convolutions = others = rows = 0
     assert subject.architecture is not None
     assert subject.row is not None
     for group in checkpoint_tensors(subject.architecture, subject.row):
-        number = prod(group.shape) * (len(group.layers) or 1)
+        layers = len(group.layers) or 1
+        number = prod(group.shape) * layers
         is_weight = group.name.endswith(".weight") and "position_embd" not in group.name
         if len(group.shape) == 2 and is_weight and group.shape[0] % elements == 0:
             matrices += number
+            rows += group.shape[1] * layers
         elif len(group.shape) == 3:
             convolutions += number
         else:
             others += number
-    return matrices, convolutions, others
+    return matrices, convolutions, others, rows
 
 
 def parts(subject: Subject, format: str, runtime: RuntimeSpec, workload: Asked) -> Parts:
@@ -135,78 +123,74 @@ def parts(subject: Subject, format: str, runtime: RuntimeSpec, workload: Asked) 
         return Parts(files=files, unknown=(files, files.replace(fact="memory.weights")))
     architecture = subject.architecture
     audio = None if architecture is None else architecture.audio
-    if architecture is None or audio is None or subject.row is None or not architecture.vocabulary:
-        if format == "ggml":
-            ends = {"low": files.low_bytes, "high": files.high_bytes}
-            weights = term(
-                "weights", files.bytes, files.how, files.source, files.arithmetic, **ends
-            )
-            on_gpu = workload.device is not None
-            program = overhead(runtime, on_gpu=on_gpu).replace(how=How.ASSUMED)
-            whole = (weights, program)
-            return Parts(files=files, terms=whole, largest_file_bytes=files.bytes)
-        why = Unread(
-            fact="memory.weights",
-            reason="the architecture is not known",
-            remedy="state [architecture] in a spec of the model",
+    is_known = audio is not None and subject.row is not None
+    if architecture is None or audio is None or not is_known or not architecture.vocabulary:
+        if format != "ggml":
+            remedy = "state [architecture] in a spec of the model"
+            why = unread("the architecture is not known", remedy, "memory.weights")
+            return Parts(files=files, unknown=(why,))
+        program = overhead(runtime, on_gpu=workload.device is not None).replace(how=How.ASSUMED)
+        terms: Sequence[Term] = (_weights_of_file(files), program)
+    elif format == "ggml":
+        terms = (
+            _weights_of_file(files),
+            _cpp_cache(architecture, audio, workload.parallel),
+            _cpp_compute(audio, architecture.vocabulary, workload),
+            _cpp_program(audio, workload),
         )
-        return Parts(files=files, unknown=(why,))
-    if format == "ggml":
-        terms = _of_cpp(architecture, audio, architecture.vocabulary, files, workload)
     else:
-        terms = _of_ctranslate2(subject, architecture, audio, files, runtime, workload)
-    return Parts(files=files, terms=terms, largest_file_bytes=files.bytes)
+        terms = _ctranslate2(subject, architecture, audio, files, runtime, workload)
+    return Parts(files=files, terms=tuple(terms), largest_file_bytes=files.bytes)
+
+
+def _weights_of_file(files: SizedWeights) -> Term:
+    ends = {"low": files.low_bytes, "high": files.high_bytes}
+    return term("weights", files.bytes, files.how, files.source, files.arithmetic, **ends)
 
 
 # ------------------------------------------------------------------ whisper.cpp
 
 
-def _of_cpp(
-    architecture: Architecture, audio: Audio, vocabulary: int, files: SizedWeights, workload: Asked
-) -> tuple[Term, ...]:
-    seconds = (workload.audio_seconds,) * 3 if workload.audio_seconds is not None else _SECONDS
-    states = workload.parallel
-    ends = {"low": files.low_bytes, "high": files.high_bytes}
-    weights = term("weights", files.bytes, files.how, files.source, files.arithmetic, **ends)
+def _seconds(workload: Asked) -> tuple[int, ...]:
+    return _SECONDS if workload.audio_seconds is None else (workload.audio_seconds,) * 3
+
+
+def _cpp_program(audio: Audio, workload: Asked) -> Term:
+    seconds = _seconds(workload)
     each = 4 * (_SAMPLES_PER_SECOND + _FRAMES_PER_SECOND * audio.mel_bins)
-    least, likely, most = (
+    low, likely, high = (
         size + length * each for size, length in zip(_CPP_PROGRAM, seconds, strict=True)
     )
     line = f"{_CPP_PROGRAM[1]:,} bytes + {seconds[1]:,} seconds of audio × {each:,} bytes"
     if seconds[0] < seconds[2]:
-        line += f"; of unknown length, {seconds[0]:,} to {seconds[2]:,} seconds: a minute takes"
-        line += f" {60 * each:,} bytes"
-    program = term("runtime", likely, How.MEASURED, _CPP, line, low=least, high=most)
-    return (
-        weights,
-        _cpp_cache(architecture, audio, states),
-        _cpp_compute(audio, vocabulary, seconds, states, on_gpu=workload.device is not None),
-        program,
-    )
+        line += (
+            f"; of unknown length, {seconds[0]:,} to {seconds[2]:,} seconds: a minute takes"
+            f" {60 * each:,} bytes"
+        )
+    return term("runtime", likely, How.MEASURED, _CPP, line, low=low, high=high)
+
+
+def _of_states(line: str, states: int) -> str:
+    return f"({line}) × {states:,}" if states > 1 else line
 
 
 def _cpp_cache(architecture: Architecture, audio: Audio, states: int) -> Term:
     """Keys and values in 16 bits, in steps of 256 cells: of the text for every beam and two more
     (whisper_full_with_state), of the audio in every layer, and of one encoder layer.
     """
-    wide = architecture.embedding_length
-    own, heard = (
-        -(-tokens // 256) * 256 for tokens in (architecture.context_tokens or 448, audio.positions)
-    )
+    wide, layers = architecture.embedding_length, architecture.layers
+    written = -(-(architecture.context_tokens or 448) // 256) * 256
+    heard = -(-audio.positions // 256) * 256
+    size = 4 * layers * wide * ((_BEAMS + 2) * written + heard) + 4 * audio.embedding_length * heard
     line = (
-        f"2 × {times(architecture.layers, 'layer')} × {wide:,} × 2 bytes × ({_BEAMS + 2} × {own:,}"
-        f" + {heard:,} cells) + 2 × {audio.embedding_length:,} × 2 bytes × {heard:,} cells"
+        f"2 × {times(layers, 'layer')} × {wide:,} × 2 bytes × ({_BEAMS + 2} × {written:,} +"
+        f" {heard:,} cells) + 2 × {audio.embedding_length:,} × 2 bytes × {heard:,} cells"
     )
-    size = 4 * architecture.layers * wide * ((_BEAMS + 2) * own + heard)
-    size += 4 * audio.embedding_length * heard
-    if states > 1:
-        size, line = size * states, f"({line}) × {states:,}"
-    return term("kv_cache", size, How.COMPUTED, f"{_CPP}; {_BEAMS} beams, the default", line)
+    source = f"{_CPP}; {_BEAMS} beams, the default"
+    return term("kv_cache", size * states, How.COMPUTED, source, _of_states(line, states))
 
 
-def _cpp_compute(
-    audio: Audio, vocabulary: int, seconds: tuple[int, ...], states: int, *, on_gpu: bool
-) -> Term:
+def _cpp_compute(audio: Audio, vocabulary: int, workload: Asked) -> Term:
     """The buffers of four graphs, which stay apart: convolutions, encoder with flash attention,
     cross attention, decoder.
 
@@ -215,38 +199,37 @@ def _cpp_compute(
     before. The decoder has room for logits and a copy of them; resident are those of the tokens it
     reads at once. Beside the graphs lie the feed-forward's input in 16 bits and what beams keep.
     """
-    wide, heard = audio.embedding_length, audio.positions
+    wide, heard, states = audio.embedding_length, audio.positions, workload.parallel
     row, token_bytes = heard * wide * 4, 2 * (wide + vocabulary) * 4
     fixed = 2 * heard * (audio.mel_bins * 10 + 8 * wide) + 10 * row + 4 * _GRAPH_BYTES
     fixed += _BEAMS * vocabulary * _BEAM_BYTES
     reads = []
-    for number, length, written in zip((0, 0, 1), seconds, _WRITTEN, strict=True):
+    for number, length, written in zip((0, 0, 1), _seconds(workload), _WRITTEN, strict=True):
         # a last piece of some seconds is read alone, and half minutes may end early
         pieces = max(0, (length - 6) // 30) + (number if length > 30 else 0)
         text = min(_TEXT_TOKENS, pieces * written)
         reads.append(text + _TASK_TOKENS if text else _BEAMS)
-    least, likely, most = (states * (fixed + read * token_bytes) for read in reads)
+    low, likely, high = (states * (fixed + read * token_bytes) for read in reads)
     line = (
         f"{fixed:,} bytes of graphs and beams + {times(reads[1], 'token')} × 2 × ({wide:,} +"
         f" {vocabulary:,}) × 4 bytes"
     )
-    if states > 1:
-        line = f"({line}) × {states:,}"
+    line = _of_states(line, states)
     less = states * (reads[1] - _BEAMS) * token_bytes
     if less:
         line += (
             f"; with the text before, without which audio of 30 seconds takes {less:,} bytes less"
         )
-    if on_gpu:
+    if workload.device is not None:
         # inputs are there twice: five rows more were printed with Vulkan
-        most += 5 * row * states
-    return term("compute", likely, How.COMPUTED, _CPP, line, low=least, high=most)
+        high += 5 * row * states
+    return term("compute", likely, How.COMPUTED, _CPP, line, low=low, high=high)
 
 
 # ------------------------------------------------------------------ faster-whisper
 
 
-def _of_ctranslate2(
+def _ctranslate2(
     subject: Subject,
     architecture: Architecture,
     audio: Audio,
@@ -255,20 +238,37 @@ def _of_ctranslate2(
     workload: Asked,
 ) -> tuple[Term, ...]:
     type = workload.quantization
-    weights = _ct2_weights(subject, architecture, type)
-    seconds = workload.audio_seconds or _CT2_SECONDS
-    frames = seconds * _FRAMES_PER_SECOND
+    weights = _ct2_weights(subject, type)
+    frames = (workload.audio_seconds or _CT2_SECONDS) * _FRAMES_PER_SECOND
     longer = ""
     if workload.audio_seconds is None:
         more = _SPECTRUM_BYTES * _FRAMES_PER_SECOND * 60
-        longer = f"; audio of {seconds // 60} minutes, a longer one takes {more:,} bytes a minute"
-    spectrum = frames * _SPECTRUM_BYTES
+        longer = f"; audio of {_CT2_SECONDS // 60} minutes, a longer one takes {more:,} bytes a"
+        longer += " minute"
+    # no processor computes in 16 bits
+    if workload.device is None and type != "float16":
+        work = _ct2_work(architecture, audio, files.bytes, weights.bytes, frames, workload)
+        return weights, work.replace(arithmetic=work.arithmetic + longer), overhead(runtime)
     # on a GPU int8 computes in 16 bits too
     caches, line = _ct2_caches(architecture, audio, workload, 4 if type == "float32" else 2, _PLAIN)
     left = _LEFT_ON_GPU[type]
     low, likely, high = (cache + each for cache, each in zip(caches, left, strict=True))
-    stays = weights.bytes if type == "int8" else _CUDA_LIBRARIES // 2
-    beside = term(
+    how = How.ASSUMED if type == "float32" else How.STATED
+    source = "stated: what others saw of four models in fp16 and int8 on NVIDIA GPUs"
+    line += f" + {left[1]:,} bytes of buffers and CUDA"
+    on_gpu = term("compute", likely, how, source, line, low=low, high=high)
+    if workload.device is None:
+        return weights, on_gpu, overhead(runtime)
+    # the libraries of CUDA are counted with the buffers
+    beside = _ct2_beside_gpu(files, weights.bytes if type == "int8" else 0, frames, longer)
+    host = (each.replace(split=Split.HOST) for each in (beside, overhead(runtime)))
+    return weights, on_gpu, *host
+
+
+def _ct2_beside_gpu(files: SizedWeights, kept_bytes: int, frames: int, longer: str) -> Term:
+    """What lies in RAM while a GPU hears."""
+    spectrum, stays = frames * _SPECTRUM_BYTES, kept_bytes or _CUDA_LIBRARIES // 2
+    return term(
         "compute",
         spectrum + stays,
         How.STATED,
@@ -278,37 +278,13 @@ def _of_ctranslate2(
         low=spectrum,
         high=max(spectrum + stays, files.bytes) + _CUDA_LIBRARIES,
     )
-    on_gpu = term(
-        "compute",
-        likely,
-        How.ASSUMED if type == "float32" else How.STATED,
-        "stated: what others saw of four models in fp16 and int8 on NVIDIA GPUs",
-        f"{line} + {left[1]:,} bytes of buffers and CUDA",
-        low=low,
-        high=high,
-    )
-    if workload.device is not None:
-        # the libraries of CUDA are counted with the buffers
-        host = (each.replace(split=Split.HOST) for each in (beside, overhead(runtime)))
-        return weights, on_gpu, *host
-    # no processor computes in 16 bits
-    if type == "float16":
-        return weights, on_gpu, overhead(runtime)
-    work = _ct2_work(architecture, audio, files.bytes, weights.bytes, frames, workload)
-    return weights, work.replace(arithmetic=work.arithmetic + longer), overhead(runtime)
 
 
-def _ct2_weights(subject: Subject, architecture: Architecture, type: str) -> Term:
+def _ct2_weights(subject: Subject, type: str) -> Term:
     """int8: one byte a number of a matrix and a scale for each of its rows; convolutions,
     vectors and positions in 32 bits.
     """
-    matrices, convolutions, others = _counted(subject, 1)
-    rows = 0
-    assert subject.row is not None
-    for group in checkpoint_tensors(architecture, subject.row):
-        is_weight = group.name.endswith(".weight") and "position_embd" not in group.name
-        if len(group.shape) == 2 and is_weight:
-            rows += group.shape[1] * (len(group.layers) or 1)
+    matrices, convolutions, others, rows = _counted(subject, 1)
     others += convolutions
     width, number = {"int8": 1, "float16": 2}.get(type, 4), matrices + others
     size, line = number * width, f"{number:,} parameters × {width} bytes"
@@ -325,27 +301,26 @@ def _ct2_caches(
     workload: Asked,
     width: int,
     reordered: tuple[float, ...],
-) -> tuple[tuple[int, ...], str]:
+) -> tuple[list[int], str]:
     """Keys and values of the audio in every layer and of the text for every beam, of all pieces, or
     of one recording whose pieces come with the text before: the larger of each end.
     """
-    each = 2 * architecture.layers * architecture.embedding_length * width
+    layers, wide = architecture.layers, architecture.embedding_length
+    is_short = (workload.audio_seconds or _CT2_SECONDS) <= 30
+    whole = _PIECE_CELLS if is_short else (architecture.context_tokens or 448,) * 3
     ways = []
-    for parallel in sorted({1, workload.parallel}):
-        alone = parallel > 1 or (workload.audio_seconds or _CT2_SECONDS) <= 30
-        cells = _PIECE_CELLS if alone else (architecture.context_tokens or 448,) * 3
-        sizes = tuple(
-            int(each * (audio.positions + more * _BEAMS * number) * parallel)
+    for pieces, cells in {workload.parallel: _PIECE_CELLS, 1: whole}.items():
+        sizes = [
+            int(2 * layers * wide * width * (audio.positions + more * _BEAMS * number) * pieces)
             for more, number in zip(reordered, cells, strict=True)
-        )
+        ]
         line = (
-            f"2 × {times(architecture.layers, 'layer')} × {architecture.embedding_length:,} ×"
-            f" {width} bytes × ({audio.positions:,} positions + {reordered[1]:g} × {_BEAMS} beams"
-            f" × {cells[1]:,} cells)"
+            f"2 × {times(layers, 'layer')} × {wide:,} × {width} bytes × ({audio.positions:,}"
+            f" positions + {reordered[1]:g} × {_BEAMS} beams × {cells[1]:,} cells)"
         )
-        ways.append((sizes, line + (f" × {parallel:,} pieces" if parallel > 1 else "")))
-    most = max(ways, key=lambda way: way[0][1])
-    return tuple(max(ends) for ends in zip(*(sizes for sizes, _ in ways), strict=True)), most[1]
+        ways.append((sizes, line + (f" × {pieces:,} pieces" if pieces > 1 else "")))
+    line = max(ways, key=lambda way: way[0][1])[1]
+    return [max(ends) for ends in zip(*(sizes for sizes, _ in ways), strict=True)], line
 
 
 def _ct2_work(
@@ -362,37 +337,25 @@ def _ct2_work(
     """
     type, array = workload.quantization, audio.positions * audio.embedding_length * 4
     spectrum, kept = frames * _SPECTRUM_BYTES, frames * _KEPT_BYTES
-    reordered = _REORDERED.get(type, _PLAIN)
-    caches, line = _ct2_caches(architecture, audio, workload, 4, reordered)
+    caches, line = _ct2_caches(architecture, audio, workload, 4, _REORDERED.get(type, _PLAIN))
     arrays = _ARRAYS * array * workload.parallel
     arrays += int(_HOLES * files_bytes) if type == "int8" else 0
-    most_left = _LEFT[2] + caches[2] // 25 + _MORE_ARRAYS * array
-    left = (*_LEFT[:2], most_left)
-    writing = [kept + cache + arrays + each for cache, each in zip(caches, left, strict=True)]
-    moments = [
-        (
-            [spectrum, spectrum, spectrum + spectrum // 50],
-            f"{frames:,} frames of audio × {_SPECTRUM_BYTES:,} bytes",
+    left = (*_LEFT[:2], _LEFT[2] + caches[2] // 25 + _MORE_ARRAYS * array)
+    loading = files_bytes - weights_bytes
+    moments = {
+        f"{frames:,} frames of audio × {_SPECTRUM_BYTES:,} bytes": (
+            spectrum, spectrum, spectrum + spectrum // 50,
         ),
-        (
-            writing,
-            f"{kept:,} bytes of audio and spectrum + {line} + {arrays + _LEFT[1]:,} bytes of"
-            " buffers",
-        ),
-    ]
+        f"{kept:,} bytes of audio and spectrum + {line} + {arrays + _LEFT[1]:,} bytes of buffers": [
+            kept + cache + arrays + each for cache, each in zip(caches, left, strict=True)
+        ],
+    }  # fmt: skip
     if type == "int8":
-        moments.append(
-            (
-                [files_bytes - weights_bytes + each for each in _CONVERTING],
-                f"{files_bytes:,} bytes of the file - {weights_bytes:,} + {_CONVERTING[1]:,} while"
-                " it loads",
-            )
-        )
-    low, likely, high = (max(sizes[end] for sizes, _ in moments) for end in range(3))
-    line = next(line for sizes, line in moments if sizes[1] == likely)
-    line += (
-        f"; on up to 4 threads, the default; 8 threads take up to {_THREADS[type] * array:,} bytes"
-        " more"
-    )
+        line = f"{files_bytes:,} bytes of the file - {weights_bytes:,} + {_CONVERTING[1]:,} while"
+        moments[f"{line} it loads"] = [loading + each for each in _CONVERTING]
+    low, likely, high = (max(ends) for ends in zip(*moments.values(), strict=True))
+    line = max(moments, key=lambda each: moments[each][1])
+    more = _THREADS[type] * array
+    line += f"; on up to 4 threads, the default; 8 threads take up to {more:,} bytes more"
     how = How.STATED if workload.parallel > 1 else How.MEASURED
     return term("compute", likely, how, _CT2, line, low=low, high=high)

@@ -58,17 +58,10 @@ class Style(Row):
     divided_gate: bool = False
     rescaled: bool = False
     values_normed: bool = False
-    dense_beside: str = ""
     gate_apart: bool = False
-    unfused: bool = False
-    plain_index: bool = False
-    normed_residual: bool = False
     normed_first: bool = False
-    routed_early: bool = False
     embedding_normed: bool = False
     scaled_last: bool = False
-    muted: int = 0
-    skip: bool = False
 
 
 class ArchitectureRow(Row):
@@ -79,11 +72,9 @@ class ArchitectureRow(Row):
     name: str
     norms: tuple[str, ...] = ("attn_norm", "ffn_norm")
     norm_bias: bool = False
-    norms_after: bool = False
     first_norm: bool = True
     output_norm: str = "output_norm"
     output_bias: bool = False
-    spoken_vocabulary: int = 0
     fused_qkv: bool = False
     gated_query: bool = False
     attention_bias: bool = False
@@ -107,7 +98,6 @@ class ArchitectureRow(Row):
     router_bias: bool = False
     shared_expert_gate: bool = False
     expert_norms: bool = False
-    chunk_experts: int = 0
     positions: bool = False
     position_offset: int = 0
     sines: int = 0
@@ -119,8 +109,6 @@ class ArchitectureRow(Row):
     projection_bias: bool = False
     rope_factors: str = ""
     layer_scale: bool = False
-    gains: bool = False
-    visual_experts: bool = False
     per_layer_embeddings: bool = False
     per_layer_vocabulary: int | None = None
     altup: bool = False
@@ -139,6 +127,7 @@ class ArchitectureRow(Row):
     idle_cache: bool = False
     stacks: tuple[str, ...] = ()
     relative_positions: int = 0
+    unfused: bool = False
     pooling: str = "mean"
     diffusion: bool = False
     stops_with_flash: bool = False
@@ -216,8 +205,9 @@ class ArchitectureRow(Row):
 
 
 def row_of(architecture: Architecture, architectures: Mapping[str, Any]) -> ArchitectureRow | None:
-    """The row of a model's architecture. None where there is no row, or where the model lacks a
-    part that every other model of the row has.
+    """The row of a model's architecture, with what this model has beside others of it, and without
+    what it lacks. None where there is no row, or where the model lacks a part that every other
+    model of the row has.
 
     `architectures` is the parsed file, with or without its top key `architecture`.
     """
@@ -235,17 +225,20 @@ def lacking(architecture: Architecture, architectures: Mapping[str, Any]) -> str
 
 def _lacking(architecture: Architecture, row: ArchitectureRow) -> str | None:
     """The same. A spec that lists its tensors one by one may not describe its layers."""
-    describes_layers = (
-        bool(architecture.attention or architecture.recurrent) or not architecture.tensors
-    )
-    if describes_layers and not architecture.attention and (row.rewrites or row.relative_positions):
+    mixes = bool(architecture.attention or architecture.recurrent)
+    if architecture.tensors and not mixes:
+        return None
+    if not architecture.attention and (row.rewrites or row.relative_positions):
         return "attention"
     compressed = any(group.kind == "compressed" for group in architecture.attention)
-    return (
-        "feed_forward"
-        if describes_layers and not architecture.feed_forward and (row.rewrites or compressed)
-        else None
-    )
+    if not architecture.feed_forward and (row.rewrites or compressed):
+        return "feed_forward"
+    return None
+
+
+# by the table of the parsed file, which nobody changes and which is kept so that no other has its
+# identity, and what a model departs by
+_ROWS: dict[tuple[object, ...], tuple[Mapping[str, Any], ArchitectureRow]] = {}
 
 
 def _stated_row(
@@ -255,34 +248,15 @@ def _stated_row(
     values = rows.get(architecture.row) if isinstance(rows, Mapping) else None
     if not isinstance(values, Mapping):
         return None
-    departing = architecture.also, architecture.lacks, architecture.gate
-    return _departing_row(architecture.row, _Table(values), *departing)
-
-
-class _Table:
-    """A table of the parsed file, which nobody changes: the same one, not an equal one."""
-
-    __slots__ = ("values",)
-
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self.values = values
-
-    def __hash__(self) -> int:
-        return id(self.values)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Table) and self.values is other.values
-
-
-@lru_cache(maxsize=512)
-def _departing_row(
-    name: str, table: _Table, also: tuple[str, ...], lacks: tuple[str, ...], gate: str | None
-) -> ArchitectureRow:
-    """The row with what one model has beside others of it, and what it lacks."""
-    # the last norm is a name in the row
-    absent = {flag: "" if flag == "output_norm" else False for flag in lacks}
-    departs = {**dict.fromkeys(also, True), **absent, **({} if gate is None else {"gate": gate})}
-    return _known_row(ArchitectureRow.from_values(name, {**table.values, **departs}))
+    key = id(values), architecture.also, architecture.lacks, architecture.gate
+    if key not in _ROWS:
+        gate = {} if architecture.gate is None else {"gate": architecture.gate}
+        # the last norm is a name in the row
+        lacks = {flag: "" if flag == "output_norm" else False for flag in architecture.lacks}
+        departs = {**dict.fromkeys(architecture.also, True), **lacks, **gate}
+        row = ArchitectureRow.from_values(architecture.row, {**values, **departs})
+        _ROWS[key] = values, row
+    return _ROWS[key][1]
 
 
 def trained_tokens(architecture: Architecture, row: ArchitectureRow | None) -> int | None:
@@ -291,14 +265,6 @@ def trained_tokens(architecture: Architecture, row: ArchitectureRow | None) -> i
     """
     tokens = architecture.context_tokens
     return 2 * tokens if tokens is not None and row is not None and row.rewrites else tokens
-
-
-@lru_cache(maxsize=512)
-def _known_row(row: ArchitectureRow) -> ArchitectureRow:
-    """The first row that was equal to this one: as a key of caches it is then found without
-    comparing its sixty fields.
-    """
-    return row
 
 
 def count(groups: Iterable[TensorGroup]) -> int:
@@ -460,10 +426,13 @@ class Builder:
             for norm in self.of_stacks(row.output_norm):
                 self.add(norm, width, bias=row.norm_bias)
         if model.output_matrix and not row.embeds:
-            self.output(table)
+            # a tied one may have a bias of its own, or be written into GGUF files beside the table
+            if not model.tied_embeddings or (self.gguf and row.output_in_gguf):
+                self.add("output", table, self.vocabulary, bias=row.output_bias)
+            elif row.output_bias:
+                self.plain_outside("output.bias", self.vocabulary)
         self.added_to_the_tokens(table if row.narrow_tables else width)
         self.heads()
-        self.rope_factors()
         if model.audio:
             from .rare_tensors import add_audio_encoder
 
@@ -475,29 +444,16 @@ class Builder:
         tokens = self.architecture.vocabulary or 0
         return self.architecture.vocabulary_gguf or tokens if self.gguf else tokens
 
-    def output(self, table: int) -> None:
-        """The output matrix; a tied one may have a bias of its own, or be written into GGUF files
-        beside the table. `table`: its width.
-        """
-        row = self.row
-        if not self.architecture.tied_embeddings or (self.gguf and row.output_in_gguf):
-            rows = row.spoken_vocabulary or self.vocabulary
-            self.add("output", table, rows, bias=row.output_bias)
-        elif row.output_bias:
-            self.plain_outside("output.bias", self.vocabulary)
-
     def added_to_the_tokens(self, beside: int) -> None:
         """Tables of positions and of token types, and the norm after them; `beside` is how wide."""
         model, row, width = self.architecture, self.row, self.width
         if row.positions:
             rows = model.positions or (model.context_tokens or 0) + row.position_offset
-            # the conversion drops the two rows of XLM-RoBERTa that no token uses
+            if self.gguf and row.token_types and model.token_types == 1:
+                # the conversion drops the two rows of XLM-RoBERTa that no token uses
+                rows -= 2
             for name in self.of_stacks("position_embd"):
-                self.add(
-                    name,
-                    beside,
-                    rows - 2 if self.gguf and row.token_types and model.token_types == 1 else rows,
-                )
+                self.add(name, beside, rows)
         if row.token_types:
             self.add("token_types", beside, model.token_types or 2)
         if row.embedding_norm:
@@ -508,82 +464,61 @@ class Builder:
             self.add("rel_embd_norm", width, bias=True)
 
     def heads(self) -> None:
-        """The heads that read the last layer, beside the output matrix."""
+        """What reads the last layer beside the output matrix, and tables that turn positions."""
         model, row, width = self.architecture, self.row, self.width
         if row.pooler and not self.gguf:
             self.add("pooler", width, width, bias=True)
         if row.contact_head:
-            self.add(
-                "contact_head",
-                sum(group.heads * len(group.layers) for group in model.attention),
-                1,
-                bias=True,
-            )
-
-    def rope_factors(self) -> None:
-        model = self.architecture
-        factors = model.rope_factors or self.row.rope_factors
-        half = (
-            max((group.rope_length or group.key_length for group in model.attention), default=0)
-            // 2
-        )
-        if self.gguf and factors == "freqs":
-            self.add("rope_freqs", half)
-        if self.gguf and factors == "long_short":
-            self.add("rope_factors_long", half)
-            self.add("rope_factors_short", half)
+            scores = sum(group.heads * len(group.layers) for group in model.attention)
+            self.add("contact_head", scores, 1, bias=True)
+        turned = (group.rope_length or group.key_length for group in model.attention)
+        half = max(turned, default=0) // 2
+        tables = {
+            "freqs": ("rope_freqs",),
+            "long_short": ("rope_factors_long", "rope_factors_short"),
+        }
+        for name in tables.get(model.rope_factors or row.rope_factors, ()) if self.gguf else ():
+            self.add(name, half)
 
     def every_layer(self, layers: tuple[int, ...]) -> None:
         """The tensors of every layer, whatever its attention and feed-forward."""
         model, row = self.architecture, self.row
         self.norms(layers)
         if row.banked_layers:
-            self.banked_scores(layers)
-        self.layer_scales(layers)
+            # Kimi K3: what weighs the residuals that are kept; the converter joins a norm and a row
+            # of scores
+            sides = (self.width,) if self.gguf else (self.width, 2)
+            self.add("output_res_score", *sides)
+            for part in ("attn", "ffn"):
+                self.add(f"blk.*.{part}_res_score", *sides, layers=layers)
+        if row.layer_scale and self.gguf:
+            self.add("blk.*.layer_output_scale", 1, layers=layers)
         if row.relative_positions:
             heads = max(group.heads for group in model.attention)
             self.add("blk.*.attn_rel_b", heads, row.relative_positions, layers=layers[:1])
         if row.activation_scalars and not self.gguf:
             self.plain("blk.*.activation", row.activation_scalars, layers=layers)
-        if row.per_layer_embeddings and model.per_layer_embedding_length:
-            from .rare_tensors import add_slices_by_layer
-
-            add_slices_by_layer(self, model.per_layer_embedding_length, layers)
-        if row.altup and model.altup_inputs:
-            from .rare_tensors import add_alternating_updates
-
-            add_alternating_updates(self, model.altup_inputs, layers)
-        if row.hyper_connections and model.altup_inputs:
-            from .rare_tensors import add_hyper_connections
-
-            add_hyper_connections(self, model.altup_inputs, layers)
+        self.rare_parts(layers)
         if model.audio:
-            self.attention_to_the_sound(layers)
+            # Whisper: the decoder's attention to its encoder
+            self.add("blk.*.cross_attn_norm", self.width, layers=layers, bias=True)
+            for name in ("q", "k", "v", "output"):
+                sides, bias = (self.width, self.width), name != "k"
+                self.add(f"blk.*.cross_attn_{name}", *sides, layers=layers, bias=bias)
 
-    def layer_scales(self, layers: tuple[int, ...]) -> None:
-        """A scale for the output of a layer, and for those of its two parts (`gains`)."""
-        row = self.row
-        if (row.layer_scale and self.gguf) or row.gains:
-            self.add("blk.*.layer_output_scale", 1, layers=layers)
-        if row.gains:
-            for name in ("attn_output", "ffn_down"):
-                self.plain(f"blk.*.{name}.scale", 1, layers=layers)
+    def rare_parts(self, layers: tuple[int, ...]) -> None:
+        """What Gemma 3n and 4, Hy4 and DeepSeek V4 have beside their streams."""
+        model, row = self.architecture, self.row
+        if not (row.per_layer_embeddings or row.altup or row.hyper_connections):
+            return
+        from . import rare_tensors
 
-    def banked_scores(self, layers: tuple[int, ...]) -> None:
-        """Kimi K3: what weighs the residuals that are kept. The converter joins a norm and a row of
-        scores.
-        """
-        sides = (self.width,) if self.gguf else (self.width, 2)
-        self.add("output_res_score", *sides)
-        for part in ("attn", "ffn"):
-            self.add(f"blk.*.{part}_res_score", *sides, layers=layers)
-
-    def attention_to_the_sound(self, layers: tuple[int, ...]) -> None:
-        """Whisper: the decoder's attention to its encoder."""
-        width = self.width
-        self.add("blk.*.cross_attn_norm", width, layers=layers, bias=True)
-        for name in ("q", "k", "v", "output"):
-            self.add(f"blk.*.cross_attn_{name}", width, width, layers=layers, bias=name != "k")
+        if row.per_layer_embeddings and model.per_layer_embedding_length:
+            rare_tensors.add_slices_by_layer(self, model.per_layer_embedding_length, layers)
+        if row.altup and model.altup_inputs:
+            rare_tensors.add_alternating_updates(self, model.altup_inputs, layers)
+        if row.hyper_connections and model.altup_inputs:
+            rare_tensors.add_hyper_connections(self, model.altup_inputs, layers)
 
     def norms(self, layers: tuple[int, ...]) -> None:
         """The norms of the model's width."""
@@ -622,29 +557,31 @@ class Builder:
             "blk.*.attn_output", heads * value, width, layers=layers, bias=row.attention_output_bias
         )
         if row.rewrites:
-            self.attention_to_what_was_read(group, layers, bias=bias)
-        if row.visual_experts:
-            self.add("blk.*.vis_attn_qkv", width, self.joined_length(group), layers=layers)
-            self.add("blk.*.vis_attn_output", heads * value, width, layers=layers)
+            # the decoder's attention to its encoder
+            self.add("blk.*.cross_attn_norm", width, layers=layers, bias=row.norm_bias)
+            for part in ("q", "k", "v"):
+                sides = width, heads * group.key_length
+                self.add(f"blk.*.cross_attn_{part}", *sides, layers=layers, bias=bias)
+            sides, bias = (heads * value, width), row.attention_output_bias
+            self.add("blk.*.cross_attn_output", *sides, layers=layers, bias=bias)
         self.query_key_norms(group, layers)
         if group.kind == "cross" and row.cross_attention_gates:
             self.plain("blk.*.cross_attn_gate", row.cross_attention_gates, layers=layers)
         if row.attention_sinks in ("all", group.kind):
             self.add("blk.*.attn_sinks", heads, layers=layers)
         self.gate_of_attention(group, layers)
-        if group.indexer_heads and group.indexer_length:
-            self.indexer(group.indexer_heads, group.indexer_length, layers)
-
-    @staticmethod
-    def joined_length(group: Attention) -> int:
-        """Rows of one matrix that gives queries, keys and values."""
-        keys = (group.heads + group.kv_heads) * group.key_length
-        return keys + group.kv_heads * group.value_length
+        if group.indexer_heads and (length := group.indexer_length):
+            # it chooses the blocks of positions that attention reads
+            self.add("blk.*.indexer.q_proj", width, group.indexer_heads * length, layers=layers)
+            self.add("blk.*.indexer.k_proj", width, length, layers=layers)
+            self.add("blk.*.indexer.q_norm", length, layers=layers)
+            self.add("blk.*.indexer.k_norm", length, layers=layers)
 
     def queries_keys_values(self, group: Attention, layers: tuple[int, ...], *, bias: bool) -> None:
         row, width, kv_heads, key = self.row, self.width, group.kv_heads, group.key_length
         if row.fused_qkv:
-            self.add("blk.*.attn_qkv", width, self.joined_length(group), layers=layers, bias=bias)
+            joined = (group.heads + kv_heads) * key + kv_heads * group.value_length
+            self.add("blk.*.attn_qkv", width, joined, layers=layers, bias=bias)
             return
         queries = group.heads * key * (2 if row.gated_query else 1)
         self.add("blk.*.attn_q", width, queries, layers=layers, bias=bias)
@@ -658,31 +595,6 @@ class Builder:
             each = group.value_length if self.row.attention_gate == "element" else 1
             self.add("blk.*.attn_gate", self.width, group.heads * each, layers=layers)
 
-    def attention_to_what_was_read(
-        self, group: Attention, layers: tuple[int, ...], *, bias: bool
-    ) -> None:
-        """The decoder's attention to its encoder."""
-        row, width, heads = self.row, self.width, group.heads
-        key, value = group.key_length, group.value_length
-        self.add("blk.*.cross_attn_norm", width, layers=layers, bias=row.norm_bias)
-        for part in ("q", "k", "v"):
-            self.add(f"blk.*.cross_attn_{part}", width, heads * key, layers=layers, bias=bias)
-        self.add(
-            "blk.*.cross_attn_output",
-            heads * value,
-            width,
-            layers=layers,
-            bias=row.attention_output_bias,
-        )
-
-    def indexer(self, heads: int, length: int, layers: tuple[int, ...]) -> None:
-        """The indexer, which chooses the blocks of positions that attention reads."""
-        width = self.width
-        self.add("blk.*.indexer.q_proj", width, heads * length, layers=layers)
-        self.add("blk.*.indexer.k_proj", width, length, layers=layers)
-        self.add("blk.*.indexer.q_norm", length, layers=layers)
-        self.add("blk.*.indexer.k_norm", length, layers=layers)
-
     def query_key_norms(self, group: Attention, layers: tuple[int, ...]) -> None:
         row, heads, kv_heads, key = self.row, group.heads, group.kv_heads, group.key_length
         norm = group.query_key_norm or self.architecture.query_key_norm or row.query_key_norm
@@ -690,17 +602,10 @@ class Builder:
             self.add("blk.*.attn_q_norm", key, layers=layers, bias=row.query_key_norm_bias)
             self.add("blk.*.attn_k_norm", key, layers=layers, bias=row.query_key_norm_bias)
         elif norm == "per_head":
-            for name, number, having in (
-                ("q", heads, layers),
-                ("k", kv_heads, () if row.gains else layers),
-            ):
-                self.add(f"blk.*.attn_{name}_norm", 1 if row.gains else key, number, layers=having)
+            for name, number in (("q", heads), ("k", kv_heads)):
+                self.add(f"blk.*.attn_{name}_norm", key, number, layers=layers)
                 if row.query_key_norm_bias:
-                    self.groups.append(
-                        TensorGroup(
-                            name=f"blk.*.attn_{name}_norm.bias", layers=having, shape=(key, number)
-                        )
-                    )
+                    self.plain(f"blk.*.attn_{name}_norm.bias", key, number, layers=layers)
         elif norm == "full":
             self.add("blk.*.attn_q_norm", heads * key, layers=layers)
             self.add("blk.*.attn_k_norm", kv_heads * key, layers=layers)
@@ -718,19 +623,25 @@ class Builder:
         self.router(group, experts, layers)
         inner, bias = group.latent_length or self.width, row.expert_bias
         if group.latent_length:
-            self.narrowed_experts(group.latent_length, layers)
-        if row.gate != "none":
-            self.add("blk.*.ffn_gate_exps", inner, length, experts, layers=layers, bias=bias)
-        self.add("blk.*.ffn_up_exps", inner, length, experts, layers=layers, bias=bias)
+            # what brings the model's width down to that of its experts, and back
+            name = "routed" if row.routed_norm else "latent"
+            self.add(f"blk.*.ffn_{name}_down", self.width, inner, layers=layers)
+            self.add(f"blk.*.ffn_{name}_up", inner, self.width, layers=layers)
+            if row.routed_norm:
+                self.add("blk.*.ffn_routed_norm", inner, layers=layers)
+        for part in ("up",) if row.gate == "none" else ("gate", "up"):
+            self.add(f"blk.*.ffn_{part}_exps", inner, length, experts, layers=layers, bias=bias)
         self.add("blk.*.ffn_down_exps", length, inner, experts, layers=layers, bias=bias)
         if group.shared_length:
             self.shared_expert(group.shared_length, layers)
-        if row.chunk_experts:
-            self.chunk_experts(experts // 2, layers)
         if group.beside_dense:
             self.dense(group.beside_dense, layers)
             if row.expert_norms:
-                self.norms_beside_dense(experts, layers)
+                # Gemma 4: norms and scales of experts beside a dense feed-forward
+                for name in ("pre_ffw_norm_2", "post_ffw_norm_1", "post_ffw_norm_2"):
+                    self.add(f"blk.*.{name}", self.width, layers=layers)
+                self.plain("blk.*.ffn_gate_inp.scale", self.width, layers=layers)
+                self.plain("blk.*.ffn_down_exps.scale", experts, layers=layers)
 
     def router(self, group: FeedForward, experts: int, layers: tuple[int, ...]) -> None:
         row, model = self.row, self.architecture
@@ -741,21 +652,6 @@ class Builder:
             tokens = model.vocabulary_gguf or model.vocabulary or 0
             self.add("blk.*.ffn_gate_tid2eid", group.used or 1, tokens, layers=layers)
 
-    def narrowed_experts(self, inner: int, layers: tuple[int, ...]) -> None:
-        """What brings the model's width down to that of its experts, and back."""
-        name = "routed" if self.row.routed_norm else "latent"
-        self.add(f"blk.*.ffn_{name}_down", self.width, inner, layers=layers)
-        self.add(f"blk.*.ffn_{name}_up", inner, self.width, layers=layers)
-        if self.row.routed_norm:
-            self.add("blk.*.ffn_routed_norm", inner, layers=layers)
-
-    def norms_beside_dense(self, experts: int, layers: tuple[int, ...]) -> None:
-        """Gemma 4: norms and scales of experts that have a dense feed-forward beside them."""
-        for name in ("pre_ffw_norm_2", "post_ffw_norm_1", "post_ffw_norm_2"):
-            self.add(f"blk.*.{name}", self.width, layers=layers)
-        self.plain("blk.*.ffn_gate_inp.scale", self.width, layers=layers)
-        self.plain("blk.*.ffn_down_exps.scale", experts, layers=layers)
-
     def shared_expert(self, length: int, layers: tuple[int, ...]) -> None:
         row, width = self.row, self.width
         if row.gate != "none":
@@ -764,13 +660,6 @@ class Builder:
         self.add("blk.*.ffn_down_shexp", length, width, layers=layers)
         if row.shared_expert_gate:
             self.add("blk.*.ffn_gate_inp_shexp", width, layers=layers)
-
-    def chunk_experts(self, experts: int, layers: tuple[int, ...]) -> None:
-        """GroveMoE: one more expert for each two."""
-        width, length = self.width, self.row.chunk_experts
-        self.add("blk.*.ffn_gate_chexps", width, length, experts, layers=layers)
-        self.add("blk.*.ffn_up_chexps", width, length, experts, layers=layers)
-        self.add("blk.*.ffn_down_chexps", length, width, experts, layers=layers)
 
     def dense(self, length: int, layers: tuple[int, ...]) -> None:
         row, width = self.row, self.width
@@ -785,20 +674,8 @@ class Builder:
         bias = row.feed_forward_bias
         if row.gate == "split":
             self.add("blk.*.ffn_gate", width, length, layers=layers, bias=bias)
-        self.add(
-            "blk.*.ffn_up",
-            width,
-            2 * length if row.gate == "fused" else length,
-            layers=layers,
-            bias=bias,
-        )
+        wide = 2 * length if row.gate == "fused" else length
+        self.add("blk.*.ffn_up", width, wide, layers=layers, bias=bias)
         self.add("blk.*.ffn_down", length, width, layers=layers, bias=bias or row.down_bias)
         if row.feed_forward_sub_norm:
             self.add("blk.*.ffn_sub_norm", length, layers=layers)
-        if row.visual_experts:
-            for name, shape in (
-                ("gate", (width, length)),
-                ("up", (width, length)),
-                ("down", (length, width)),
-            ):
-                self.add(f"blk.*.vis_{name}", *shape, layers=layers)

@@ -13,7 +13,6 @@ ranges. What transformers refuses was read in its release 5.23.0
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import prod
 
 from ..catalogue.quantization_names import CHECKPOINTS
 from ..catalogue.spec import Architecture, Attention, FeedForward, ModelSpec, RuntimeSpec
@@ -23,9 +22,9 @@ from .cache import why_not_known
 from .checkpoint_files import download_of, size_of
 from .kept import overhead
 from .loaded import stored_types
-from .packed import adapter_parameters, is_linear
+from .packed import Linear, adapter_parameters, layers_of
 from .parts import ENCODER_REMEDY, Subject, cpu_of, is_cast, name_of, term, times, why_no_encoders
-from .records import GATHERED, CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term
+from .records import GATHERED, How, MemoryNeed, Needs, Term
 from .tensors import ArchitectureRow, checkpoint_tensors, count, row_of
 
 TYPE_CHECKING = False
@@ -59,7 +58,9 @@ _FSDP = (
 
 
 class _Training(Record):
-    """A model whose tensors are known, and how it is trained: `tokens` in one step."""
+    """A model whose tensors are known, and how it is trained: `tokens` in one step; `linear` are
+    its linear layers, `parameters` all with encoders.
+    """
 
     spec: ModelSpec
     architecture: Architecture
@@ -70,6 +71,8 @@ class _Training(Record):
     checkpointing: bool
     context_tokens: int
     tokens: int
+    linear: tuple[Linear, ...]
+    parameters: int
 
     @property
     def trains_all(self) -> bool:
@@ -77,10 +80,9 @@ class _Training(Record):
         return self.method == "full"
 
     @property
-    def parameters(self) -> int:
-        """All of them, with encoders."""
-        groups = checkpoint_tensors(self.architecture, self.row)
-        return count(groups) + (self.spec.parameters.encoders or 0)
+    def experts(self) -> int:
+        """Weights of the routed experts."""
+        return _experts_of(self.linear)
 
 
 def finetune_needs(
@@ -98,11 +100,10 @@ def finetune_needs(
     run keeps. Memory is None with a reason where the model's tensors are not known, for speech and
     images, and for a runtime that does not train.
     """
-    cpu = cpu_of(runtime)
+    needs = Needs(download_bytes=None, disk_bytes=None, cpu=cpu_of(runtime), memory=None)
     why = _why_no_figures(spec, runtime)
     if why is not None:
-        unknown = _unread(*why, "download_bytes", "memory")
-        return Needs(download_bytes=None, disk_bytes=None, cpu=cpu, memory=None, unknown=unknown)
+        return needs.replace(unknown=_unread(*why, "download_bytes", "memory"))
     architecture = spec.architecture
     row = row_of(architecture, architectures) if architecture is not None else None
     if row is None and architecture is not None and architecture.tensors:
@@ -110,10 +111,16 @@ def finetune_needs(
     subject = Subject(spec=spec, architecture=architecture, row=row)
     format = workload.format if workload.format in CHECKPOINTS else "safetensors"
     files = download_of(spec, size_of(subject, format, name_of(architecture)))
+    if isinstance(files, Unread):
+        needs = needs.replace(unknown=(files,))
+    else:
+        needs = needs.replace(
+            download_bytes=files.bytes, download_how=files.how, download_source=files.source
+        )
     refused = _why_not_computed(subject, runtime)
     if refused is not None or architecture is None or row is None:
         unknown = _unread(*(refused or _NO_TENSORS), "disk_bytes", "memory")
-        return _needs(cpu, files, None, unknown)
+        return needs.replace(unknown=(*needs.unknown, *unknown))
     training = _training_of(spec, runtime, workload, architecture, row)
     activations = _activations(training)
     if training.trains_all:
@@ -121,7 +128,7 @@ def finetune_needs(
     else:
         states = _states_of_adapters(training)
     memory = MemoryNeed(terms=(*states, activations, overhead(runtime, on_gpu=on_gpu)))
-    return _with_checkpoints(_needs(cpu, files, memory, ()), training)
+    return _with_checkpoints(needs.replace(memory=memory), memory, training)
 
 
 def _training_of(
@@ -149,6 +156,8 @@ def _training_of(
         checkpointing=bool(workload.checkpointing),
         context_tokens=context_tokens,
         tokens=context_tokens * workload.parallel,
+        linear=layers_of(architecture, row).linear,
+        parameters=count(checkpoint_tensors(architecture, row)) + (spec.parameters.encoders or 0),
     )
 
 
@@ -245,25 +254,9 @@ def _unread(reason: str, remedy: str | None, *facts: str) -> tuple[Unread, ...]:
     return tuple(Unread(fact=fact, reason=reason, remedy=remedy) for fact in facts)
 
 
-def _needs(
-    cpu: CpuNeed,
-    files: SizedWeights | Unread,
-    memory: MemoryNeed | None,
-    unknown: tuple[Unread, ...],
-) -> Needs:
-    """The needs without the checkpoints of a run."""
-    needs = Needs(download_bytes=None, disk_bytes=None, cpu=cpu, memory=memory, unknown=unknown)
-    if isinstance(files, Unread):
-        return needs.replace(unknown=(files, *unknown))
-    return needs.replace(
-        download_bytes=files.bytes, download_how=files.how, download_source=files.source
-    )
-
-
-def _with_checkpoints(needs: Needs, training: _Training) -> Needs:
+def _with_checkpoints(needs: Needs, memory: MemoryNeed, training: _Training) -> Needs:
     """The needs with the files that a run keeps: what is trained, and the optimizer's state."""
-    assert needs.memory is not None
-    bytes_of = {each.name: each.bytes for each in needs.memory.terms}
+    bytes_of = {each.name: each.bytes for each in memory.terms}
     state = bytes_of.get("optimizer", 0)
     trained, what = bytes_of["weights"], "weights"
     if not training.trains_all:
@@ -287,38 +280,32 @@ def _states_of_all(training: _Training, activations_low_bytes: int) -> list[Term
     """Two bytes of weights and gradients, and what the optimizer keeps with a float32 copy. The
     least is all in 16 bits, without a copy; gradients are made while activations are let go.
     """
-    total, wide = training.parameters, training.architecture.dtype == "float32"
+    architecture, total = training.architecture, training.parameters
+    wide = architecture.dtype == "float32"
     source = (
         "mixed-precision Adam, ZeRO (arXiv 1910.02054, section 3.1); at least: all in 16 bits, as"
         " transformers loads what is published so, which keeps no copy"
     )
     how = How.EXACT
-    if name := training.architecture.expert_dtype or training.architecture.matrix_dtype:
+    if name := architecture.expert_dtype or architecture.matrix_dtype:
         source, how = f"{source}; {name} {_EXPANDED}", How.COMPUTED
-    weights = term("weights", 2 * total, how, source, f"{total:,} parameters × 2 bytes")
+    line = f"{total:,} parameters × 2 bytes; × 4 bytes where gradients are kept in float32"
+    low = max(total // 100, 2 * total - activations_low_bytes)
+    gradients = term(
+        "gradients", 2 * total, How.COMPUTED, source, line, low=low, high=4 * total,
+    )  # fmt: skip
     states = {"adamw": (4, 12), "adamw_8bit": (2, 6)}.get(training.optimizer)
     if states is None:
         # what keeps no state has no other term for the copy
         line = f"{total:,} parameters × 6 bytes; in 16 bits and in float32"
         low = (4 if wide else 2) * total
-        weights = term("weights", 6 * total, How.COMPUTED, source, line, low=low)
-    line = f"{total:,} parameters × 2 bytes; × 4 bytes where gradients are kept in float32"
-    gradients = term(
-        "gradients",
-        2 * total,
-        How.COMPUTED,
-        source,
-        line,
-        low=max(total // 100, 2 * total - activations_low_bytes),
-        high=4 * total,
-    )
-    if states is None:
-        return [weights, gradients]
+        return [term("weights", 6 * total, How.COMPUTED, source, line, low=low), gradients]
+    weights = term("weights", 2 * total, how, source, f"{total:,} parameters × 2 bytes")
     least, likely = states
     tables = 0
     if training.optimizer == "adamw_8bit":
         # bitsandbytes keeps in float32 the states of tables, in transformers' Trainer
-        tables = (training.architecture.vocabulary or 0) * training.architecture.embedding_length
+        tables = (architecture.vocabulary or 0) * architecture.embedding_length
     size = likely * total + 6 * tables
     line = f"{total:,} × {likely} bytes + {tables:,} of embeddings × 6 bytes; copy and moments"
     low = (likely if wide else least) * total
@@ -327,31 +314,31 @@ def _states_of_all(training: _Training, activations_low_bytes: int) -> list[Term
 
 def _states_of_adapters(training: _Training) -> list[Term]:
     """Of adapters in float32 on weights that stay as they are."""
-    number, high = _adapters(training)
+    number, most = _adapters(training)
     frozen = _frozen(training)
     source = "LoRA (arXiv 2106.09685) on every linear layer but the output, in float32 (peft)"
-    if high > number:
+    if most > number:
         source += "; the most: on routed experts or encoders too, as peft 0.21.2 has all-linear"
     least = 2 if training.method == "qlora" else 4
-    weights = frozen.replace(
-        bytes=frozen.bytes + 4 * number,
-        low_bytes=frozen.low_bytes + least * number,
-        high_bytes=frozen.high_bytes + 4 * high,
-        source=f"{frozen.source}; {source}",
-        arithmetic=(
-            f"{frozen.arithmetic} + {number:,} of adapters × 4 bytes; rank {training.rank}"
-        ),
-    )
-    terms = [weights]
+    line = f"{frozen.arithmetic} + {number:,} of adapters × 4 bytes; rank {training.rank}"
+    terms = [
+        term(
+            "weights",
+            frozen.bytes + 4 * number,
+            frozen.how,
+            f"{frozen.source}; {source}",
+            line,
+            low=frozen.low_bytes + least * number,
+            high=frozen.high_bytes + 4 * most,
+        )
+    ]
     sizes = {"gradients": 4, "optimizer": {"adamw": 8, "adamw_8bit": 2}.get(training.optimizer, 0)}
     for name, each in sizes.items():
         if each:
             line = f"{number:,} of adapters × {each} bytes"
-            low = each * number * least // 4
-            high_bytes = int(each * high * 1.05)
-            terms.append(
-                term(name, each * number, How.COMPUTED, source, line, low=low, high=high_bytes)
-            )
+            low, high = each * number * least // 4, int(each * most * 1.05)
+            size = each * number
+            terms.append(term(name, size, How.COMPUTED, source, line, low=low, high=high))
     return terms
 
 
@@ -364,19 +351,8 @@ def _adapters(training: _Training) -> tuple[int, int]:
     return number, high + 4 * encoders * number // max(1, training.parameters)
 
 
-def _linear_weights(architecture: Architecture, row: ArchitectureRow) -> tuple[int, int, int]:
-    """Weights of the linear layers without routed experts, of those experts, and of the largest
-    matrix.
-    """
-    linear = experts = largest = 0
-    for group in checkpoint_tensors(architecture, row):
-        if is_linear(group):
-            size = prod(group.shape) * (len(group.layers) or 1)
-            if "_exps." in group.name:
-                experts += size
-            else:
-                linear, largest = linear + size, max(largest, prod(group.shape))
-    return linear, experts, largest
+def _experts_of(linear: tuple[Linear, ...]) -> int:
+    return sum(each.weights for each in linear if each.part == "expert")
 
 
 def _frozen(training: _Training) -> Term:
@@ -384,12 +360,10 @@ def _frozen(training: _Training) -> Term:
     architecture, row = training.architecture, training.row
     narrow = architecture.expert_dtype or architecture.matrix_dtype
     total, packed = training.parameters, _packed_type(architecture)
-    linear, experts, _ = _linear_weights(architecture, row)
-    encoders = training.spec.parameters.encoders or 0
     if packed is not None:
-        return _frozen_packed(training, packed, experts)
+        return _frozen_packed(training, packed)
     if training.method == "qlora":
-        return _frozen_in_4_bits(total, linear, experts)
+        return _frozen_in_4_bits(training)
     width = 4 if architecture.dtype == "float32" else 2
     size = low = high = width * total
     source = f"{narrow} {_EXPANDED}" if narrow else "frozen weights in the published type"
@@ -397,13 +371,14 @@ def _frozen(training: _Training) -> Term:
         high, source = 2 * size, f"{source}, which is not stated: 16 to 32 bits"
     elif narrow and narrow.startswith("float8"):
         # FP8Linear of transformers passes gradients to what stands on it
+        encoders = training.spec.parameters.encoders or 0
         low = min(size, int(sum(stored_types(architecture, row).values())) + 2 * encoders)
         source += "; at least: as stored, on a GPU of compute capability 8.9 or newer"
     line = f"{total:,} parameters × {width} bytes"
     return term("weights", size, How.COMPUTED, source, line, low=low, high=high)
 
 
-def _frozen_packed(training: _Training, packed: str, experts: int) -> Term:
+def _frozen_packed(training: _Training, packed: str) -> Term:
     """Matrices packed as they are stored, the others in 16 bits or cast by peft: where the trainer
     has it prepare the model, and not of AWQ and GPTQ.
     """
@@ -412,23 +387,21 @@ def _frozen_packed(training: _Training, packed: str, experts: int) -> Term:
     beside = int(sizes.get(plain, 0)) + 2 * (training.spec.parameters.encoders or 0)
     stored = int(sum(size for type, size in sizes.items() if type != plain))
     likely = beside if packed.startswith(("gptq", "awq")) else 2 * beside
-    return term(
-        "weights",
-        stored + likely,
-        How.COMPUTED,
-        f"{packed} weights as they are stored, the others in 16 bits or in float32",
-        f"{stored:,} bytes of {packed} + {likely:,} bytes of others",
-        low=stored + beside,
-        high=stored + (beside if packed.startswith("gptq") else 2 * beside) + 2 * experts,
-    )
+    most = (beside if packed.startswith("gptq") else 2 * beside) + 2 * training.experts
+    source = f"{packed} weights as they are stored, the others in 16 bits or in float32"
+    line = f"{stored:,} bytes of {packed} + {likely:,} bytes of others"
+    low, high = stored + beside, stored + most
+    return term("weights", stored + likely, How.COMPUTED, source, line, low=low, high=high)
 
 
-def _frozen_in_4_bits(total: int, linear: int, experts: int) -> Term:
+def _frozen_in_4_bits(training: _Training) -> Term:
     """Linear layers in NF4: a byte for the scale of 64 weights, four for 256 scales; with one step
     4 bytes for 64.
     """
-    rest = total - linear - experts
-    low, likely, high = _experts(experts)
+    experts = training.experts
+    linear = sum(each.weights for each in training.linear) - experts
+    rest = training.parameters - linear - experts
+    low, likely, high = _expert_bytes(experts)
     quantized = -(-linear * 2113 // 4096)
     line = f"{linear:,} linear × 2113 / 4096 bytes + {experts:,} of experts × 2 bytes"
     return term(
@@ -444,23 +417,25 @@ def _frozen_in_4_bits(total: int, linear: int, experts: int) -> Term:
     )
 
 
-def _experts(parameters: int) -> tuple[int, int, int]:
-    """Bytes of routed experts under QLoRA in 4, 16 and 32 bits."""
-    return -(-parameters * 2113 // 4096), 2 * parameters, 4 * parameters
+def _expert_bytes(experts: int) -> tuple[int, int, int]:
+    """Bytes of routed experts under QLoRA: in 4 bits where the trainer quantizes them itself, in 16
+    as bitsandbytes leaves them, in 32 where peft casts them.
+    """
+    return -(-experts * 2113 // 4096), 2 * experts, 4 * experts
 
 
 def experts_by_trainer(
     spec: ModelSpec, architectures: Mapping[str, Any]
 ) -> tuple[int, int, int] | None:
-    """Bytes of the routed experts under QLoRA: in 4 bits where the trainer quantizes them itself,
-    in 16 as bitsandbytes leaves them, in 32 where peft casts them; None for a model without them.
+    """Bytes of the routed experts under QLoRA in 4, 16 and 32 bits (`_expert_bytes`); None for a
+    model without them.
     """
     architecture = spec.architecture
     row = row_of(architecture, architectures) if architecture is not None else None
     if architecture is None or row is None:
         return None
-    experts = _linear_weights(architecture, row)[1]
-    return _experts(experts) if experts else None
+    experts = _experts_of(layers_of(architecture, row).linear)
+    return _expert_bytes(experts) if experts else None
 
 
 # ------------------------------------------------------------------ activations
@@ -469,10 +444,11 @@ def experts_by_trainer(
 def _activations(training: _Training) -> Term:
     """What the forward pass saves for the backward pass, with the logits and the last norm."""
     architecture, tokens = training.architecture, training.tokens
-    _, experts, largest = _linear_weights(architecture, training.row)
     likely = _token_bytes(training, _LOGIT_BYTES, 1.0)
     line, beside = f"{tokens:,} tokens × {likely:,} bytes", 0
     if training.method == "qlora" or _packed_type(architecture):
+        sizes = (each.inputs * each.outputs for each in training.linear if each.part != "expert")
+        largest = max(sizes, default=0)
         beside = 2 * largest
         line += f" + {largest:,} × 2 bytes of the widest matrix"
     if training.checkpointing:
@@ -480,9 +456,8 @@ def _activations(training: _Training) -> Term:
     high = tokens * _token_bytes(training, _LOGIT_HIGH_BYTES, 2.0) + beside
     if not training.trains_all:
         # peft adds adapters to all experts of a layer at once
-        high += (
-            2 * _width(training) * experts // (architecture.layers if training.checkpointing else 1)
-        )
+        at_once = architecture.layers if training.checkpointing else 1
+        high += 2 * _width(training) * training.experts // at_once
     encoders, total = training.spec.parameters.encoders or 0, training.spec.parameters.total or 0
     if encoders and total:
         high += high * encoders // total
@@ -519,10 +494,8 @@ def _saved_in_layers(training: _Training) -> list[int]:
     """
     architecture, trains_all = training.architecture, training.trains_all
     hidden = architecture.embedding_length
-    layers = [16 * hidden if trains_all else 28 * hidden] * architecture.layers
-    parts: list[tuple[tuple[int, ...], int]] = []
-    for group in architecture.attention:
-        parts.append((group.layers, _saved_by_attention(training, group)))
+    layers = [(16 if trains_all else 28) * hidden] * architecture.layers
+    parts = [(each.layers, _saved_by_attention(training, each)) for each in architecture.attention]
     for state in architecture.recurrent:
         inner = state.inner_length or (state.heads or 0) * (state.value_length or 0) or hidden
         parts.append((state.layers, 16 * inner))

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from helpers.needs_of import (
     asked,
-    catalogue,
     in_gguf,
     in_llamacpp_alone,
     memory,
@@ -25,14 +24,8 @@ from helpers.needs_of import (
 )
 from selfhost import needs
 from selfhost.catalogue.spec import Architecture, Attention, FeedForward, Parameters
-from selfhost.judge.placement import Spreading, placements
-from selfhost.machine.changes import apply
-from selfhost.machine.record import Machine
 from selfhost.needs.records import How
 from selfhost.needs.tensors import checkpoint_tensors, count, row_of
-
-# the largest first; other programs have types of their own
-GGUF_CACHE_TYPES = ("f16", "q8_0", "q4_0")
 
 
 def test_parameters_equal_the_sum_over_the_architecture() -> None:
@@ -253,93 +246,3 @@ def test_no_architecture_breaks_the_arithmetic(data: st.DataObject) -> None:
         assert answer.unknown or answer.memory
         for term in answer.memory.terms if answer.memory else ():
             assert 0 <= term.low_bytes <= term.bytes <= term.high_bytes
-
-
-def test_a_use_that_comes_to_matter_more_lowers_no_end() -> None:
-    """As the context, the sequences or the cache grow, so does each end of the need, in RAM and on a card.
-
-    Of models with an encoder's largest picture, copies to go back to, states or scores that grow past what the ends have room for.
-    """
-    card = apply(Machine(planning=True), ["gpu=80GiB:H100", "memory=4TiB"])
-    grid = [
-        (tokens, sequences, "f16")
-        for tokens in (1, 300, 520, 2048, 4096, 32_768)
-        for sequences in (1, 2, 4)
-    ]
-    grid += [
-        (tokens, sequences, type)
-        for tokens, sequences in ((4096, 4), (32_768, 4))
-        for type in GGUF_CACHE_TYPES
-    ]
-    for id in (
-        "qwen3.5-4b",
-        "qwen3.5-0.8b",
-        "falcon-h1-1.5b-instruct",
-        "granite-4.0-h-1b",
-        "lfm2-350m",
-        "olmo-3-7b-instruct",
-    ):
-        for program in map(runtime, ("llama.cpp", "ollama", "llama-cpp-python")):
-            spec, found = catalogue().spec(id), {}
-            for tokens, sequences, type in grid:
-                answer = asked(
-                    spec, program, context_tokens=tokens, parallel=sequences, kv_cache_type=type
-                )
-                if answer.memory is None:
-                    continue
-                sides = (answer, next(placements(answer, card, Spreading(shared_layers=99))))
-                assert [side.placement for side in sides] == ["host", "accelerator"]
-                # a quantized cache is rotated in buffers of its own: with f16 the buffer of a Falcon-H1 is smaller
-                apart = "compute" if id.startswith("falcon") else ""
-                found[tokens, sequences, GGUF_CACHE_TYPES[::-1].index(type)] = [
-                    sum(getattr(term, end) for term in memory(side).terms if term.name != apart)
-                    for side in sides
-                    for end in ("low_bytes", "bytes", "high_bytes")
-                ]
-            for less, small in found.items():
-                for more, large in found.items():
-                    if less != more and all(
-                        one <= other for one, other in zip(less, more, strict=True)
-                    ):
-                        assert all(one <= other for one, other in zip(small, large, strict=True)), (
-                            id,
-                            program.id,
-                            less,
-                            more,
-                        )
-
-
-def test_more_recordings_at_once_never_need_less() -> None:
-    """A batch of pieces has less text before each than one recording alone has, which is asked for too where several are."""
-    card = apply(Machine(planning=True), ["gpu=80GiB:H100", "memory=4TiB"])
-    for id, program in product(
-        ("whisper-large-v1", "whisper-tiny", "whisper-medium.en"), ("faster-whisper", "whisper.cpp")
-    ):
-        spec = catalogue().spec(id)
-        for type, seconds in product(
-            needs.quantizations_of(spec, runtime(program), rows()), (20, 40, 3600, None)
-        ):
-            found = []
-            for pieces in range(1, 6):
-                answer = asked(
-                    spec,
-                    runtime(program),
-                    quantization=type,
-                    parallel=pieces,
-                    audio_seconds=seconds,
-                )
-                sides = (answer, next(placements(answer, card, Spreading())))
-                found.append(
-                    [
-                        getattr(memory(side), end)
-                        for side in sides
-                        for end in ("low_bytes", "total_bytes", "high_bytes")
-                    ]
-                )
-            for less, more in pairwise(found):
-                assert all(one <= other for one, other in zip(less, more, strict=True)), (
-                    id,
-                    program,
-                    type,
-                    seconds,
-                )

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
-
 from helpers.needs_of import catalogue, rows, runtime
 from helpers.paths import TRUTH
 from selfhost.api import check
@@ -113,35 +111,3 @@ def test_every_spec_of_a_class_is_judged_term_by_term() -> None:
         assert needs.memory is not None, (spec.id, needs.unknown)
         names = [term.name for term in needs.memory.terms]
         assert names == ["weights", "activations", "runtime"], spec.id
-
-
-def test_longer_sound_takes_more() -> None:
-    """`--audio` of ten minutes: wav2vec2 reads a recording in one piece."""
-    short, long = (
-        check(
-            "wav2vec2-base-960h", Workload(audio_seconds=seconds), machine="desktop-ryzen-5600-16gb"
-        ).needs
-        for seconds in (30, 600)
-    )
-    assert short is not None
-    assert long is not None
-    assert short.memory is not None
-    assert long.memory is not None
-    assert long.memory.total_bytes > 5 * short.memory.total_bytes
-
-
-@pytest.mark.parametrize(
-    ("model_class", "reason"), [("no-such-class", "no class is called"), ("clip", "parameters")]
-)
-def test_what_is_missing_is_said(model_class: str, reason: str) -> None:
-    """A class without a row, or a spec without parameters, is unknown with the reason."""
-    from selfhost import needs
-
-    spec = catalogue().spec("clip-vit-base-patch32")
-    spec = spec.replace(
-        needs=StatedNeeds(model_class=model_class, dtype="float32", disk_bytes=1),
-        parameters=spec.parameters.replace(total=None),
-    )
-    found = needs.needs_of(spec, runtime("transformers"), Workload(), rows())
-    assert found.memory is None
-    assert any(reason in entry.reason for entry in found.unknown)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ...catalogue.spec import Attention, RuntimeSpec
 from ...core.records import Unread
 from ..cache import CacheGroup, compressors, states
-from ..parts import Asked, by_layers, term, times
+from ..parts import Asked, by_layers, term, times, unread
 from ..quantization import BLOCKS, row_bytes
 from ..records import How, Term
 from ..tensors import ArchitectureRow
@@ -25,20 +25,18 @@ def cache_term(load: Load) -> list[Term] | Unread:
     if refused is not None:
         return refused
     room = llamacpp.room_of(architecture, load.room)
+    size, unsure = _cached_bytes(load, load.room), 0
     lines: list[tuple[str, int, str]] = []
-    size = unsure = 0
     widest = 0 if load.runtime.flash_attention else max(group.value_elements for group in groups)
     for group in groups:
         cells = room.of(llamacpp.window_of(architecture, row, group), group.tokens_per_row)
-        group_bytes, group_lines = _cache_of_group(group, row, room, cells, widest, workload)
-        size += group_bytes
-        lines += group_lines
+        lines += _lines_of_group(group, row, room, cells, widest, workload)
         if not llamacpp.window_known(row, group):
-            left_out = (room.full - cells) * room.streams * group.layers
-            unsure += left_out * _cached_per_token(group, workload)
+            each = row_bytes(workload.key_type, group.key_elements)
+            each += row_bytes(workload.value_type, group.value_elements)
+            unsure += (room.full - cells) * room.streams * group.layers * each
     idle = llamacpp.idle_layers(architecture)
     if widest and idle:
-        size += room.full * room.streams * idle * row_bytes(workload.value_type, widest)
         shape = f"{widest:,} × {_TYPE_BYTES[workload.value_type]} × {room.full:,} tokens"
         lines.append(("", idle, f" without attention × {shape}{_of_sequences(room.streams)}"))
     remarks = _what_is_kept(load, groups, room)
@@ -48,6 +46,19 @@ def cache_term(load: Load) -> list[Term] | Unread:
         how, source = How.COMPUTED, f"{source}; this architecture was not measured"
     line = "; ".join([" + ".join(by_layers(lines)), *remarks])
     return [term("kv_cache", size, how, source, line, high=size + unsure)]
+
+
+def _cached_bytes(load: Load, room: llamacpp.Cells) -> int:
+    """Bytes of the caches with that room, those of indexers included."""
+    architecture, row, workload = load.architecture, load.row, load.workload
+    keys, values, flash = workload.key_type, workload.value_type, load.runtime.flash_attention
+    size = llamacpp.cache_bytes(
+        architecture, row, room, key_type=keys, value_type=values, flash_attention=flash
+    )
+    room = llamacpp.room_of(architecture, room)
+    groups = llamacpp.cached_groups(architecture, row)
+    indexed = (group for group in groups if group.indexer_elements)
+    return size + sum(llamacpp.indexer_bytes(row, group, room, keys, values) for group in indexed)
 
 
 def _what_is_kept(load: Load, groups: Sequence[CacheGroup], room: llamacpp.Cells) -> list[str]:
@@ -73,65 +84,47 @@ def _why_no_cache(
 ) -> Unread | None:
     """Why the program makes no cache of what was asked for; None where it does."""
     if runtime.flash_attention and row.stops_with_flash:
-        return Unread(
-            fact="memory.kv_cache",
-            reason=(
-                f"llama.cpp stops at {row.name} unless flash attention is off (it is on by default)"
-            ),
-            remedy=(
-                "start it with --flash-attn off, or use"
-                " --runtime llama-cpp-python, which leaves it off"
-            ),
+        return unread(
+            f"llama.cpp stops at {row.name} unless flash attention is off (it is on by default)",
+            "start it with --flash-attn off, or use --runtime llama-cpp-python",
+            "memory.kv_cache",
         )
     if not runtime.flash_attention and workload.value_type not in PLAIN_CACHE_TYPES:
-        return Unread(
-            fact="memory.kv_cache",
-            reason=(
-                f"a {workload.value_type} cache needs flash attention, which {runtime.name} leaves"
-                " off by default"
-            ),
-            remedy=("use --kv-cache f16, or --runtime llama.cpp with flash attention on"),
+        return unread(
+            f"a {workload.value_type} cache needs flash attention, which {runtime.name} leaves off"
+            " by default",
+            "use --kv-cache f16, or --runtime llama.cpp with flash attention on",
+            "memory.kv_cache",
         )
     refused = why_cache_refused(groups, workload.key_type, workload.value_type)
-    if refused is None:
-        return None
-    return Unread(fact="memory.kv_cache", reason=refused, remedy="use --kv-cache f16")
+    return None if refused is None else unread(refused, "use --kv-cache f16", "memory.kv_cache")
 
 
-def _cached_per_token(group: CacheGroup, workload: Asked) -> int:
-    """Bytes of one cell of one layer."""
-    keys = row_bytes(workload.key_type, group.key_elements)
-    return keys + row_bytes(workload.value_type, group.value_elements)
-
-
-def _cache_of_group(
+def _lines_of_group(
     group: CacheGroup,
     row: ArchitectureRow,
     room: llamacpp.Cells,
     cells: int,
     widest: int,
     workload: Asked,
-) -> tuple[int, list[tuple[str, int, str]]]:
-    """Bytes of these layers' cache, and its parts as `by_layers` takes them.
+) -> list[tuple[str, int, str]]:
+    """The parts of these layers' cache as `by_layers` takes them.
 
     `widest`: elements of the widest layer's values where those of all layers are as wide, else 0.
     """
-    size = cells * room.streams * group.layers * _cached_per_token(group, workload)
     lines = [_cache_line(group, workload, cells, room.streams)]
     ending = _of_sequences(room.streams)
     if group.value_elements < widest:
         # without flash attention V is stored turned, as wide as that of the widest layer
         wider = widest - group.value_elements
-        size += cells * room.streams * group.layers * row_bytes(workload.value_type, wider)
         shape = f"{wider:,} × {_TYPE_BYTES[workload.value_type]} × {cells:,} tokens"
         lines.append(("", group.layers, f" × {shape}{ending}"))
     if group.indexer_elements:
-        size += llamacpp.indexer_bytes(row, group, room, workload.key_type, workload.value_type)
         both = "2 × " if row.indexer_values else ""
         shape = f"{both}{group.indexer_elements:,} × {_TYPE_BYTES[workload.key_type]}"
         line = f" × {shape} of the indexer × {room.full:,} tokens{ending}"
         lines.append(("", group.layers, line))
-    return size, lines
+    return lines
 
 
 def _of_sequences(streams: int) -> str:
@@ -157,30 +150,15 @@ def of_slots(name: str, load: Load) -> int:
 
     Layers with a window have room for that of each sequence, and each has a state of its own.
     """
-    architecture, row, runtime, workload = (
-        load.architecture,
-        load.row,
-        load.runtime,
-        load.workload,
-    )
+    runtime, workload = load.runtime, load.workload
     if name == "recurrent_state":
-        return llamacpp.state_bytes(
-            architecture, runtime.slots * workload.companions.kept_states(row)
-        )
+        kept = runtime.slots * workload.companions.kept_states(load.row)
+        return llamacpp.state_bytes(load.architecture, kept)
     total = workload.context_tokens * workload.parallel
     room = llamacpp.cells(
         total, sequences=runtime.slots, unified=True, whole_windows=runtime.whole_windows
     )
-    keys, values = workload.key_type, workload.value_type
-    flash = runtime.flash_attention
-    size = llamacpp.cache_bytes(
-        architecture, row, room, key_type=keys, value_type=values, flash_attention=flash
-    )
-    room = llamacpp.room_of(architecture, room)
-    indexed = (
-        group for group in llamacpp.cached_groups(architecture, row) if group.indexer_elements
-    )
-    return size + sum(llamacpp.indexer_bytes(row, group, room, keys, values) for group in indexed)
+    return _cached_bytes(load, room)
 
 
 def why_cache_refused(

@@ -16,7 +16,7 @@ from ...catalogue.spec import Architecture, ModelSpec, RuntimeSpec
 from ...core.records import Unread
 from ..cache import CacheGroup, cache_groups
 from ..packed import adapter_parameters
-from ..parts import Asked, Parts, Subject, term, times
+from ..parts import Asked, Parts, Subject, both, sized, term, times, unread
 from ..records import How, SizedWeights, Split, Term, summed, taken_off
 from ..tensors import ArchitectureRow, row_of
 from . import buffers as llamacpp
@@ -43,14 +43,8 @@ def vocabularies_differ(model: ModelSpec, draft: ModelSpec) -> tuple[int, int] |
     """Both sizes where llama.cpp refuses the draft: more than 128 tokens apart
     (SPEC_VOCAB_MAX_SIZE_DIFFERENCE).
     """
-    sizes = [
-        (
-            (architecture.vocabulary_gguf or architecture.vocabulary)
-            if (architecture := spec.architecture) is not None
-            else None
-        )
-        for spec in (model, draft)
-    ]
+    made = [spec.architecture for spec in (model, draft)]
+    sizes = [None if each is None else each.vocabulary_gguf or each.vocabulary for each in made]
     if sizes[0] is None or sizes[1] is None or abs(sizes[0] - sizes[1]) <= 128:
         return None
     return sizes[0], sizes[1]
@@ -103,7 +97,7 @@ def joined(
         kept = _adapter(subject, adapter, companions.adapter_rank, runtime, format, source)
         parts = parts.replace(terms=(*parts.terms, kept))
         if not companions.adapter_is_here and isinstance(parts.files, SizedWeights):
-            parts = parts.replace(files=_with(parts.files, adapter, "the adapter"))
+            parts = parts.replace(files=both(parts.files, adapter, "the adapter"))
     return parts
 
 
@@ -114,24 +108,20 @@ def _with_draft(
 
     `is_here`: its files are on this machine, and are not downloaded.
     """
-    beside = (
-        _without_program(term, runtime) if term.is_program else term
-        for term in draft.terms
-        if term.name != "activations"
-    )
-    terms = [_of_a_draft(term, name, source) for term in beside if term is not None]
+    terms = []
+    for item in draft.terms:
+        beside = _without_program(item, runtime) if item.is_program else item
+        if beside is not None and item.name != "activations":
+            terms.append(_of_a_draft(beside, name, source))
     unknown = [
         entry.replace(reason=f"{name}, the draft: {entry.reason}") for entry in draft.unknown
     ]
     files, largest = model.files, model.largest_file_bytes
     if not is_here and isinstance(files, SizedWeights):
-        files = (
-            draft.files
-            if isinstance(draft.files, Unread)
-            else _with(files, draft.files, f"the draft, {name}")
-        )
+        what, more = f"the draft, {name}", draft.files
+        files = more if isinstance(more, Unread) else both(files, more, what)
         largest = max(largest or 0, draft.largest_file_bytes or 0) or None
-    devices = (number for number in model.tensor_parallel if number in draft.tensor_parallel)
+    devices = [number for number in model.tensor_parallel if number in draft.tensor_parallel]
     return model.replace(
         terms=(*model.terms, *terms),
         files=files,
@@ -161,15 +151,11 @@ def _block_of_a_checkpoint(subject: Subject, workload: Asked, source: str) -> li
     architecture, parameters = subject.architecture, subject.spec.parameters.mtp
     if architecture is None or not parameters or not architecture.mtp_layers:
         return []
-    size = parameters * 2
-    low = (
-        size
-        if architecture.matrix_dtype is None and architecture.expert_dtype is None
-        else parameters // 2
-    )
-    line = f"{parameters:,} parameters × 2 bytes" + (
-        "" if low == size else "; less where the block is stored in the model's narrow type"
-    )
+    low = size = parameters * 2
+    line = f"{parameters:,} parameters × 2 bytes"
+    if architecture.matrix_dtype is not None or architecture.expert_dtype is not None:
+        low = parameters // 2
+        line += "; less where the block is stored in the model's narrow type"
     cached, cache_line = _block_cache(
         architecture, subject.row, workload.context_tokens, workload.parallel
     )
@@ -184,10 +170,7 @@ def _block_of_a_checkpoint(subject: Subject, workload: Asked, source: str) -> li
     share = share_of_weights(subject, architecture, subject.row, size, devices)
     group = _group_of_block(architecture, subject.row)
     heads = {1 if group.latent else group.kv_heads: 1.0}
-    return [
-        on_each(weights, devices, share),
-        on_each(cache, devices, held_share(heads, devices)),
-    ]
+    return [on_each(weights, devices, share), on_each(cache, devices, held_share(heads, devices))]
 
 
 def _block_cache(
@@ -229,18 +212,6 @@ def _without_program(item: Term, runtime: RuntimeSpec) -> Term | None:
     )
 
 
-def _with(files: SizedWeights, more: SizedWeights, what: str) -> SizedWeights:
-    """One download of both."""
-    return SizedWeights(
-        bytes=files.bytes + more.bytes,
-        low_bytes=files.low_bytes + more.low_bytes,
-        high_bytes=files.high_bytes + more.high_bytes,
-        how=max(files.how, more.how, key=tuple(How).index),
-        source=f"{files.source}; {what}: {more.source}",
-        arithmetic=f"{summed(files.arithmetic, more.arithmetic)}; the last of it is {what}",
-    )
-
-
 def block_terms(
     architecture: Architecture,
     row: ArchitectureRow,
@@ -256,26 +227,16 @@ def block_terms(
     """
     tensors, error, line = weights
     size, cache_line = _block_cache(architecture, row, room.full, room.streams)
+    low, high = tensors - error, tensors + error
+    source = f"{_SOURCE}; llama-quantize's rules"
+    measured = f"{_SOURCE}; 36 cases of 6 models measured 0.48 to 0.93 of the model's own buffer"
+    likely, least = (int(compute.bytes * each) for each in (_BLOCK_COMPUTE, _BLOCK_COMPUTE_LOW))
+    line_of_buffer = f"{_BLOCK_COMPUTE:g} × {compute.bytes:,} bytes"
+    most = compute.bytes
     return [
-        term(
-            "mtp_weights",
-            tensors,
-            How.COMPUTED,
-            f"{_SOURCE}; llama-quantize's rules",
-            line,
-            low=tensors - error,
-            high=tensors + error,
-        ),
+        term("mtp_weights", tensors, How.COMPUTED, source, line, low=low, high=high),
         term("mtp_kv_cache", size, How.EXACT, _SOURCE, cache_line),
-        term(
-            "mtp_compute",
-            int(compute.bytes * _BLOCK_COMPUTE),
-            How.COMPUTED,
-            f"{_SOURCE}; 36 cases of 6 models measured 0.48 to 0.93 of the model's own buffer",
-            f"{_BLOCK_COMPUTE:g} × {compute.bytes:,} bytes",
-            low=int(compute.bytes * _BLOCK_COMPUTE_LOW),
-            high=compute.bytes,
-        ),
+        term("mtp_compute", likely, How.COMPUTED, measured, line_of_buffer, low=least, high=most),
     ]
 
 
@@ -347,20 +308,15 @@ def adapter_of_rank(
     architecture = spec.architecture
     row = row_of(architecture, architectures) if architecture is not None else None
     if architecture is None or row is None:
-        return Unread(
-            fact="adapter",
-            reason="its size follows from the architecture, which is not known",
-            remedy="give the adapter's file",
-        )
+        why = "its size follows from the architecture, which is not known"
+        return unread(why, "give the adapter's file", "adapter")
     linear, most = adapter_parameters(architecture, row, rank)
-    return SizedWeights(
-        bytes=linear * 4,
-        low_bytes=linear * 2,
-        high_bytes=most * 4,
-        how=How.ASSUMED,
-        source=(
-            "LoRA on every linear layer (Hu et al. 2021, arXiv:2106.09685), stored in 32 bits or"
-            " 16; fewer layers take less, adapted experts more"
-        ),
-        arithmetic=f"{linear:,} parameters × 4 bytes",
+    return sized(
+        linear * 4,
+        How.ASSUMED,
+        "LoRA on every linear layer (Hu et al. 2021, arXiv:2106.09685), stored in 32 bits or 16;"
+        " fewer layers take less, adapted experts more",
+        f"{linear:,} parameters × 4 bytes",
+        low=linear * 2,
+        high=most * 4,
     )

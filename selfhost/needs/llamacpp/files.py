@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from ...catalogue.spec import Architecture, ModelSpec, PublishedFiles
 from ...core.records import Unread
-from ..parts import Subject, published, stated_size, unread_size
+from ..parts import Subject, published, sized, stated_size, unread, unread_size
 from ..quantization import (
     BASE_TYPES,
     BITS_PER_WEIGHT,
@@ -20,6 +20,11 @@ from ..quantization import (
 from ..records import How, SizedWeights
 from ..tensors import ArchitectureRow
 from .header import header_bytes
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
 
 RECIPE = "llama-quantize's rules, tensor by tensor (llama.cpp, 2026)"
 # published files that follow the recipe differ by less: 23 of 24 files checked are equal but for
@@ -37,31 +42,6 @@ _MAKER, _NAMED = "unsloth", "unsloth/{model}-GGUF"
 
 # how mradermacher marks what was made with an importance matrix
 _MATRIX, _MARK_OF_MATRIX = "-i1-", "-i1-GGUF"
-# who makes nearly every type of llama-quantize of each model, the widest choice first: the account,
-# whether its repositories have to bear that mark (None: all the same), and the types. bartowski: of
-# small models no narrower than these. Of the listings in janhq/model-catalog@5410b10c, 11 of 12 of
-# bartowski's, 8 of 8 of mradermacher's `-i1-`, 2 of 2 of its others and 20 or more of 29 of
-# Unsloth's hold them
-_LADDERS: Sequence[tuple[str, bool | None, frozenset[str]]] = (
-    ("bartowski", None, frozenset({
-        "Q8_0", "Q6_K_L", "Q6_K", "Q5_K_L", "Q5_K_M", "Q5_K_S", "Q4_K_L", "Q4_K_M", "Q4_K_S",
-        "IQ4_XS", "Q3_K_XL", "Q3_K_L", "Q3_K_M", "IQ3_M", "Q3_K_S", "IQ3_XS", "Q2_K_L", "Q2_K",
-        "IQ2_M",
-    })),
-    ("mradermacher", True, frozenset({
-        "Q6_K", "Q5_K_M", "Q5_K_S", "Q4_1", "Q4_K_M", "Q4_K_S", "Q4_0", "IQ4_XS", "Q3_K_L",
-        "Q3_K_M", "IQ3_M", "IQ3_S", "Q3_K_S", "IQ3_XS", "IQ3_XXS", "Q2_K", "Q2_K_S", "IQ2_M",
-        "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ1_M", "IQ1_S",
-    })),
-    ("mradermacher", False, frozenset({
-        "Q8_0", "Q6_K", "Q5_K_M", "Q5_K_S", "Q4_K_M", "Q4_K_S", "IQ4_XS", "Q3_K_L", "Q3_K_M",
-        "Q3_K_S", "Q2_K",
-    })),
-    ("unsloth", None, frozenset({
-        "Q8_0", "Q6_K", "Q5_K_M", "Q5_K_S", "Q4_1", "Q4_K_M", "Q4_K_S", "Q4_0", "IQ4_XS", "IQ4_NL",
-        "Q3_K_M", "Q3_K_S",
-    })),
-)  # fmt: skip
 # of these nobody makes a file without bartowski's recipe or an importance matrix. Models before the
 # first date are older than the account's work; since the second its repositories begin with the
 # publisher's account: so are 189 of 205 that this catalogue lists
@@ -69,9 +49,6 @@ _MADE_BY_NONE_ELSE = frozenset({
     "Q6_K_L", "Q5_K_L", "Q4_K_L", "Q3_K_XL", "IQ3_M", "IQ3_XS", "Q2_K_L", "IQ2_M",
 })  # fmt: skip
 _BARTOWSKI_SINCE, _WITH_PUBLISHER_SINCE = "2024-04", "2025-02"
-_LADDER_SOURCE = (
-    "the types that {account} makes of most models: general knowledge, not verified of this one"
-)
 
 
 def least_bytes(spec: ModelSpec, quantization: str) -> int | None:
@@ -101,59 +78,48 @@ def size_of(
 
     `own_block`: of a model that is to draft with its own block, which the file has to bring.
     """
-    size_and_files = published(subject.spec, "gguf", quantization)
+    spec = subject.spec
+    size_and_files = published(spec, "gguf", quantization)
     if size_and_files is not None:
         return stated_size(size_and_files)
     if quantization not in BITS_PER_WEIGHT:
-        mix = _mix_of(subject, quantization)
-        if mix is not None:
-            return mix
-        return Unread(
-            fact="download_bytes",
-            reason=(
-                f"no source states the size of {quantization}, which is not a quantization of"
-                " llama-quantize"
-            ),
-            remedy=("use a quantization with a known recipe, for example --quant Q4_K_M"),
+        return _mix_of(subject, quantization) or unread(
+            f"no source states the size of {quantization}, which is not a quantization of"
+            " llama-quantize",
+            "use a quantization with a known recipe, for example --quant Q4_K_M",
         )
     if subject.whole and subject.architecture is not None and subject.row is not None:
-        row = as_published(subject.row, subject.spec.released)
-        return computed_file(
-            subject.architecture, row, quantization, typed_earlier(subject.spec.released), own_block
-        )
-    total = subject.spec.parameters.total
-    if total is None:
-        return unread_size(subject.spec)
-    total -= subject.spec.parameters.encoders or 0
+        row, earlier = as_published(subject.row, spec.released), typed_earlier(spec.released)
+        return computed_file(subject.architecture, row, quantization, earlier, own_block)
+    if spec.parameters.total is None:
+        return unread_size(spec)
+    total = spec.parameters.total - (spec.parameters.encoders or 0)
     bits = BITS_PER_WEIGHT[quantization]
     size = int(total * bits / 8)
     highest = (_BITS_HIGH if total >= _SMALL else _BITS_HIGH_SMALL)[bits < _FEW_BITS]
-    return SizedWeights(
-        bytes=size,
-        low_bytes=int(size * _BITS_LOW),
-        high_bytes=int(size * (highest if bits < 8 else 1.04)),
-        how=How.ASSUMED,
-        source=(
-            "bits per weight of Llama 3.1 8B (llama.cpp tools/quantize/README.md); the architecture"
-            " is not known"
-        ),
-        arithmetic=f"{total:,} parameters × {bits:g} bits / 8",
+    return sized(
+        size,
+        How.ASSUMED,
+        "bits per weight of Llama 3.1 8B (llama.cpp tools/quantize/README.md); the architecture is"
+        " not known",
+        f"{total:,} parameters × {bits:g} bits / 8",
+        low=int(size * _BITS_LOW),
+        high=int(size * (highest if bits < 8 else 1.04)),
     )
 
 
 def _mix_of(subject: Subject, quantization: str) -> SizedWeights | None:
     """The file of a publisher's own mix; None for a name of none, and without an architecture."""
-    if quantization in BITS_PER_WEIGHT:
-        return None
     from .mixes import mixed, recipe_of
 
-    architecture, row = subject.architecture, subject.row
+    architecture, row, released = subject.architecture, subject.row, subject.spec.released
     recipe = recipe_of(quantization, architecture)
     if recipe is None or not subject.whole or architecture is None or row is None:
         return None
-    row = as_published(row, subject.spec.released)
-    file = computed_file(architecture, row, recipe, typed_earlier(subject.spec.released))
-    return mixed(quantization, architecture, row, file, subject.spec.released)
+    row = as_published(row, released)
+    file = computed_file(architecture, row, recipe, typed_earlier(released))
+    ranges = subject.architectures.values.get("mix", {}).get(quantization, {})
+    return mixed(quantization, architecture, row, file, released, ranges)
 
 
 @lru_cache(maxsize=512)
@@ -176,24 +142,21 @@ def computed_file(
     low, high = header_bytes(architecture, row, tensors)
     # most byte pairs have one merge a token
     header = low + (high - low) // 4
-    counted = tuple(
-        tensor
-        for tensor in tensors
-        if not tensor.extra or own_block or row.mtp_in_gguf is not False
-    )
+    has_block = own_block or row.mtp_in_gguf is not False
+    counted = [tensor for tensor in tensors if has_block or not tensor.extra]
     block = sum(tensor.bytes for tensor in tensors if tensor.extra)
     line = f"{by_type(counted)} + {header:,} bytes of header"
     if len(counted) < len(tensors):
         line += f"; a file that brings the multi-token-prediction block has {block:,} more"
     elif block and row.mtp_in_gguf is None:
         line += f"; a file without the multi-token-prediction block has {block:,} less"
-    return SizedWeights(
-        bytes=sum(tensor.bytes for tensor in counted) + header,
-        low_bytes=less - (0 if own_block or row.mtp_in_gguf else block) + low,
-        high_bytes=more + high,
-        how=How.COMPUTED,
-        source=RECIPE,
-        arithmetic=line,
+    return sized(
+        sum(tensor.bytes for tensor in counted) + header,
+        How.COMPUTED,
+        RECIPE,
+        line,
+        low=less - (0 if own_block or row.mtp_in_gguf else block) + low,
+        high=more + high,
     )
 
 
@@ -254,45 +217,47 @@ def by_type(tensors: Iterable[Stored]) -> str:
     )
 
 
-def files_of_maker(spec: ModelSpec, mix: str) -> PublishedFiles | None:
+def files_of_maker(
+    spec: ModelSpec, mix: str, architectures: Mapping[str, Any]
+) -> PublishedFiles | None:
     """Where the one who makes that mix or type offers it: the repository that the spec knows of
-    that account, else of a mix the one by its naming, which no listing shows. None for what has no
-    one maker, and of a model that lies in no repository.
+    that account, else by its naming, which no listing shows. None for what has no one maker, and of
+    a model that lies in no repository.
     """
-    ladder = _repository_with(spec, mix)
-    if ladder is not None:
-        return PublishedFiles(
-            format="gguf",
-            repository=ladder,
-            source=_LADDER_SOURCE.format(account=ladder.partition("/")[0]),
-            unsized=(mix,),
-            listed=False,
-        )
-    if mix in BITS_PER_WEIGHT or not spec.repository:
-        return None
-    from .mixes import UD_MIXES
-
-    if mix not in UD_MIXES:
-        return None
-    own = _repository_of(spec, _MAKER)
-    by_naming = _NAMED.format(model=spec.repository.rpartition("/")[2])
-    return PublishedFiles(
-        format="gguf",
-        repository=own or by_naming,
-        source=f"{_MAKER} makes the {mix} files, and names its repositories {_NAMED}",
-        unsized=(mix,),
-        listed=False,
+    repository = _repository_of_maker(spec, mix, architectures.get("gguf_maker", ()))
+    account = (repository or "").partition("/")[0]
+    source = (
+        f"the types that {account} makes of most models: general knowledge, not verified of this"
+        " one"
     )
+    if repository is None:
+        from .mixes import UD_MIXES
+
+        if mix not in UD_MIXES or not spec.repository:
+            return None
+        model = spec.repository.rpartition("/")[2]
+        repository = _repository_of(spec, _MAKER) or _NAMED.format(model=model)
+        source = f"{_MAKER} makes the {mix} files, and names its repositories {_NAMED}"
+    return PublishedFiles(
+        format="gguf", repository=repository, source=source, unsized=(mix,), listed=False,
+    )  # fmt: skip
 
 
-def _repository_with(spec: ModelSpec, quantization: str) -> str | None:
+def _repository_of_maker(
+    spec: ModelSpec, quantization: str, makers: Iterable[Mapping[str, Any]]
+) -> str | None:
     """The repository that the spec knows of an account which makes that type of most models, else
     by its naming that of the one who alone makes it; None where there is none.
     """
-    for account, is_marked, types in _LADDERS:
-        name = _repository_of(spec, account, is_marked) if quantization in types else None
-        if name is not None and not _has_mix_instead(spec, quantization):
-            return name
+    mix = f"UD-{quantization}"
+    # a listing has Unsloth's mix of that name, which it then makes in place of the type
+    listed = [files for files in spec.files if files.listed]
+    has_mix = any(mix in files.bytes or mix in files.unsized for files in listed)
+    for maker in makers:
+        if quantization in maker["types"] and not has_mix:
+            name = _repository_of(spec, maker["account"], maker.get("is_marked"))
+            if name is not None:
+                return name
     date = spec.released or ""
     if quantization not in _MADE_BY_NONE_ELSE or not spec.repository or date < _BARTOWSKI_SINCE:
         return None
@@ -300,12 +265,6 @@ def _repository_with(spec: ModelSpec, quantization: str) -> str | None:
         return None
     account, _, model = spec.repository.partition("/")
     return f"bartowski/{f'{account}_' if date >= _WITH_PUBLISHER_SINCE else ''}{model}-GGUF"
-
-
-def _has_mix_instead(spec: ModelSpec, quantization: str) -> bool:
-    """A listing has Unsloth's mix of that name, which it then makes in place of the type."""
-    mix = f"UD-{quantization}"
-    return any(mix in files.bytes or mix in files.unsized for files in spec.files if files.listed)
 
 
 def _repository_of(spec: ModelSpec, account: str, is_marked: bool | None = None) -> str | None:

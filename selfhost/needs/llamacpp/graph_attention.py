@@ -298,8 +298,6 @@ class Attending(Graph):
         queries = record.view(record.result((count * (heads.key_length + rope), tokens), queries))
         joined = record.result((latent + rope, tokens), normed)
         packed, rotated = record.view(joined, strided=True), record.view(joined, strided=True)
-        if self.row.rope_key_norm:
-            rotated = self.norm(rotated, rope, tokens)
         unrotated = self.style.rope == "none"
         if not unrotated:
             rotated = record.over((rope, 1, tokens), rotated, self.positions)
@@ -336,9 +334,8 @@ class Attending(Graph):
         queries = record.over((size, count, tokens), queries, self.positions)
         keys = record.view(record.result((size, tokens), record.result((size, tokens), normed)))
         keys = record.over((size, 1, tokens), keys, self.positions)
-        if not self.style.plain_index:
-            queries = record.result((size, count, tokens), rotation, queries)
-            keys = record.result((size, 1, tokens), rotation, keys)
+        queries = record.result((size, count, tokens), rotation, queries)
+        keys = record.result((size, 1, tokens), rotation, keys)
         record.expand(record.elsewhere(record.view(keys), places))
         weights = record.over((count, tokens), record.view(record.result((count, tokens), normed)))
         scores = record.result(

@@ -39,51 +39,28 @@ class Batch(Record):
     stored: tuple[str, str]
 
 
-class Layer:
+class Layer(Record):
     """What one layer is made of. `deep`: which slice of the embeddings it adds, -1 for none.
     `cached`: it has a cache of its own.
 
     `normed`: by a norm in front of its attention.
     """
 
-    __slots__ = ("cached", "deep", "heads", "last", "normed", "rotated", "sparse", "state", "wide")
-
-    def __init__(
-        self,
-        heads: Attention | None,
-        state: Recurrent | None,
-        wide: FeedForward | None,
-        rotated: bool,
-        last: bool,
-        deep: int,
-        cached: bool,
-        sparse: bool,
-        normed: bool,
-    ) -> None:
-        self.heads, self.state, self.wide = heads, state, wide
-        self.rotated, self.last, self.deep, self.cached, self.sparse = (
-            rotated,
-            last,
-            deep,
-            cached,
-            sparse,
-        )
-        self.normed = normed
+    heads: Attention | None
+    state: Recurrent | None
+    wide: FeedForward | None
+    rotated: bool
+    last: bool
+    deep: int
+    cached: bool
+    sparse: bool
+    normed: bool
 
     @property
     def key(self) -> tuple[object, ...]:
         """Equal for layers that are alike."""
-        return (
-            id(self.heads),
-            id(self.state),
-            id(self.wide),
-            self.rotated,
-            self.last,
-            self.deep,
-            self.cached,
-            self.sparse,
-            self.normed,
-        )
+        parts = id(self.heads), id(self.state), id(self.wide), self.rotated, self.last
+        return *parts, self.deep, self.cached, self.sparse, self.normed
 
 
 class Graph:
@@ -92,11 +69,9 @@ class Graph:
     def __init__(
         self, model: Architecture, row: ArchitectureRow, style: Style, batch: Batch
     ) -> None:
-        if row.norms_after:
-            row = row.replace(norms=("post_attention_norm", "post_ffw_norm"))
         self.model, self.row, self.style = model, row, style
         self.tokens, self.streams, self.sequences = batch.tokens, batch.streams, batch.sequences
-        self.flash, self.stored = batch.flash and not style.unfused, batch.stored
+        self.flash, self.stored = batch.flash, batch.stored
         self.width = model.embedding_length
         # some converters of some years join the three matrices
         self.fused = row.fused_qkv or (
@@ -128,8 +103,6 @@ class Graph:
         self.choosing = any(
             group.indexer_heads and group.kind == "latent" for group in model.attention
         )
-        # of lightning attention: slopes, and how queries, keys and what is between them fade
-        self.decays: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
         self.windowed = any(window_of(model, row, group) is not None for group in model.attention)
         self.attending: dict[tuple[int, int], Shared] = {}
 

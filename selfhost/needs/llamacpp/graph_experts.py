@@ -12,14 +12,10 @@ if TYPE_CHECKING:
     from .layers import Builder
 
 
-def routed(
-    graph: Builder, wide: FeedForward, read: Tensor, side: int, scores: Tensor | None
-) -> Tensor:
-    """The experts, and the one that all tokens share. `scores`: of the router, where it has read
-    something else.
-    """
+def routed(graph: Builder, wide: FeedForward, read: Tensor, side: int) -> Tensor:
+    """The experts, and the one that all tokens share."""
     record, width = graph.record, graph.width
-    chosen = experts(graph, wide, wide.experts or 1, wide.used or 1, read, side, scores)
+    chosen = experts(graph, wide, wide.experts or 1, wide.used or 1, read, side)
     if wide.latent_length:
         if graph.row.routed_norm:
             chosen = graph.norm(chosen, wide.latent_length, side)

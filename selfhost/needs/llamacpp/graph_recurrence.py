@@ -11,7 +11,7 @@ from .layers import Builder
 
 
 class Recurring(Builder):
-    """Mamba, Mamba 2, Delta, KDA, Lightning and short convolutions, in all layers or some."""
+    """Mamba, Mamba 2, Delta, KDA and short convolutions, in all layers or some."""
 
     def mix(
         self,
@@ -36,8 +36,6 @@ class Recurring(Builder):
                 return self.delta(group, state, normed)
             case "kda":
                 return self.kda(group, state, normed)
-            case "lightning":
-                return self.lightning(group, state, normed)
         return self.convolution(state, normed)
 
     def fetch(self, elements: int) -> Tensor:
@@ -167,49 +165,6 @@ class Recurring(Builder):
         gate = record.over(sides, record.view(gate))
         gated = record.over(sides, record.over(sides, record.view(outputs)), gate)
         return record.result((self.width, tokens), record.result((inner, tokens), gated))
-
-    def lightning(self, group: Recurrent, state: State, normed: Tensor) -> Tensor:
-        """MiniMax-Text-01: each token of the batch attends to the ones before it, with weights that
-        decay, and to the state.
-        """
-        record, tokens, each = self.record, self.tokens, self.tokens // self.sequences
-        heads, size = group.heads or 1, group.key_length or 0
-        inner, many = heads * size, (each, each, heads, self.sequences)
-        rows, memory = (size, each, heads, self.sequences), (size, size, heads, self.sequences)
-        if self.decays is None:
-            self.decays = (
-                record.input(heads),
-                record.input(heads, tokens),
-                record.input(heads, tokens),
-                record.input(*many),
-            )
-        slopes, of_queries, of_keys, between = self.decays
-        past = self.fetch(state.memory)
-        joined = record.view(record.result((3 * inner, tokens), record.view(normed)))
-        queries, keys, values = (record.view(joined, strided=True) for _ in range(3))
-        faded = record.over(
-            (size, heads, tokens), queries, record.over((heads, tokens), of_queries)
-        )
-        before = record.result(rows, past, record.view(faded))
-        turned = record.result((each, size, heads, self.sequences), record.view(values))
-        scores = record.result(many, record.view(keys), record.view(queries))
-        scores = record.over(many, scores, record.over(many, between))
-        looked = record.over(rows, before, record.result(rows, turned, scores))
-        record.expand(looked)
-        rate = record.view(record.over((heads,), record.over((heads,), slopes)))
-        faded = record.result((size, heads, tokens), keys, record.over((heads, tokens), of_keys))
-        added = record.result(
-            memory, record.result((each, size, heads, self.sequences), record.view(faded)), turned
-        )
-        kept = record.over(memory, record.over(memory, past, rate), added)
-        record.expand(record.elsewhere(kept))
-        looked = record.over(
-            (inner, tokens), record.view(record.result((inner, tokens), record.view(looked)))
-        )
-        gated = record.over(
-            (inner, tokens), record.result((inner, tokens), record.view(normed)), looked
-        )
-        return record.view(record.result((self.width, tokens), gated))
 
     def delta(self, group: Recurrent, state: State, normed: Tensor) -> Tensor:
         record, tokens = self.record, self.tokens

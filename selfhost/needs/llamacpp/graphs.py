@@ -57,44 +57,34 @@ def _peak(program: Program, lengths: tuple[int, ...]) -> int:
 
 def _covered(model: Architecture, row: ArchitectureRow, style: Style) -> bool:
     """Whether the layers have the shape in which llama.cpp builds this architecture."""
+    has_parts = (
+        (style.deepstack or not model.deepstack_layers)
+        and (row.per_layer_embeddings or not model.per_layer_embedding_length)
+        and (style.recurrent or not any(group.layers for group in model.recurrent))
+        # a convolution of one input remembers none
+        and all((group.convolution or 2) > 1 for group in model.recurrent)
+    )
     return (
-        _has_whole_layers(model, style)
-        and _has_known_parts(model, row, style)
+        has_parts
+        and _has_whole_layers(model, style)
+        and _has_known_attention(model)
+        and _has_known_feed_forward(model, row)
         and _builder(style).writes(model, row)
     )
 
 
 def _has_whole_layers(model: Architecture, style: Style) -> bool:
     """Whether each layer has every part of a layer of this graph, and each part once."""
-    attention, recurrent, feed_forward = (
+    parts = [
         [layer for group in groups for layer in group.layers]
         for groups in (model.attention, model.recurrent, model.feed_forward)
-    )
-    layers = set(range(model.layers))
-    mixing = set(attention) | set(recurrent)
-    if any(len(set(part)) < len(part) for part in (attention, recurrent, feed_forward)):
+    ]
+    layers, mixing, wide = set(range(model.layers)), {*parts[0], *parts[1]}, set(parts[2])
+    if any(len(set(part)) < len(part) for part in parts):
         return False
     if style.one_part_a_layer:
-        return (
-            mixing | set(feed_forward) == layers
-            and len(attention) + len(recurrent) + len(feed_forward) == model.layers
-        )
-    return set(feed_forward) == layers and (
-        mixing == layers or (style.idle_layers and bool(mixing))
-    )
-
-
-def _has_known_parts(model: Architecture, row: ArchitectureRow, style: Style) -> bool:
-    """Whether this graph writes every part that the layers have."""
-    if model.deepstack_layers and not style.deepstack:
-        return False
-    if model.per_layer_embedding_length and not row.per_layer_embeddings:
-        return False
-    return (
-        _has_known_attention(model)
-        and _has_known_recurrence(model, style)
-        and _has_known_feed_forward(model, row, style)
-    )
+        return mixing | wide == layers and sum(map(len, parts)) == model.layers
+    return wide == layers and (mixing == layers or (style.idle_layers and bool(mixing)))
 
 
 def _has_known_attention(model: Architecture) -> bool:
@@ -104,18 +94,10 @@ def _has_known_attention(model: Architecture) -> bool:
     return is_chosen and all(group.kind not in ("cross", "compressed") for group in model.attention)
 
 
-def _has_known_recurrence(model: Architecture, style: Style) -> bool:
-    if not style.recurrent and any(group.layers for group in model.recurrent):
-        return False
-    # a convolution of one input remembers none
-    return all((group.convolution or 2) > 1 for group in model.recurrent)
-
-
-def _has_known_feed_forward(model: Architecture, row: ArchitectureRow, style: Style) -> bool:
+def _has_known_feed_forward(model: Architecture, row: ArchitectureRow) -> bool:
     if any((group.used or 1) > _MOST_EXPERTS for group in model.feed_forward):
         return False
-    beside_experts = bool(style.dense_beside) or row.expert_norms
-    return beside_experts or not any(group.beside_dense for group in model.feed_forward)
+    return row.expert_norms or not any(group.beside_dense for group in model.feed_forward)
 
 
 @lru_cache(maxsize=1024)
@@ -162,7 +144,7 @@ def guessed_compute(
     span = span if model.attention else 0
     live = (3 * (model.altup_inputs or 1) + 1) * width
     live += max(_inside_layers(model, row), *(_attending(each) for each in model.attention), 0)
-    stored = not flash_attention or row.relative_positions > 0
+    stored = not flash_attention or row.unfused or row.relative_positions > 0
     live += span * max((_per_cell(each, stored) for each in model.attention), default=0)
     rows = 0 if row.encoder else min(tokens, logits_rows)
     logits = 4 * (tokens * width + rows * (words + width))

@@ -32,9 +32,7 @@ class Builder(Attending):
     @staticmethod
     def writes(model: Architecture, row: ArchitectureRow) -> bool:
         """Whether the layers are of kinds that it knows."""
-        return not row.chunk_experts and all(
-            "rwkv" not in group.kind and group.kind != "rglru" for group in model.recurrent
-        )
+        return all("rwkv" not in group.kind and group.kind != "rglru" for group in model.recurrent)
 
     def program(self) -> Program:
         """The whole graph, section by section."""
@@ -54,7 +52,7 @@ class Builder(Attending):
             first, layer = layer + 1, layer + len(step)
             follower = attention.get(layer)
             handed = self.follows(follower)
-            kind = (*step, id(self.early.get(layer)), handed)
+            kind = (*map(id, step), id(self.early.get(layer)), handed)
             if kind not in kinds:
                 kinds[kind] = len(sections)
                 sections.append(self.step(first - 1, step, handed))
@@ -100,12 +98,11 @@ class Builder(Attending):
         model, row = self.model, self.row
         # Qwen3-VL: the first layers add a slice of the embeddings each; Gemma 4: the first one
         # projects those of all layers
-        first = model.per_layer_embedding_length or self.style.skip
-        adding = model.deepstack_layers or (1 if first else 0)
+        adding = model.deepstack_layers or (1 if model.per_layer_embedding_length else 0)
         return Layer(
-            heads,
-            state,
-            wide,
+            heads=heads,
+            state=state,
+            wide=wide,
             rotated=self.rotates(heads, number),
             last=number == model.layers - 1,
             deep=number if number < adding else -1,
@@ -162,12 +159,7 @@ class Builder(Attending):
             embeddings = record.over((width, tokens), *pair)
         if self.row.embedding_norm or self.style.embedding_normed:
             embeddings = self.norm(embeddings, width, tokens)
-        if self.style.skip:
-            record.expand(embeddings)
-            self.embedded = embeddings
-        section = record.section(
-            (), *(() if self.style.skip else self.fetched_early(0, embeddings))
-        )
+        section = record.section((), *self.fetched_early(0, embeddings))
         if self.embedded is not None:
             record.share(self.embedded)
         return section
@@ -191,10 +183,6 @@ class Builder(Attending):
             hidden = record.result((width, side), hidden)
         sides = self.model.vocabulary_gguf or self.model.vocabulary or 0, side
         logits = record.result(sides, hidden)
-        if self.style.muted:
-            logits = record.result(
-                sides, logits, record.over((self.style.muted,), record.input(self.style.muted))
-            )
         logits.kept = True
         return record.section((entry,), logits)
 
@@ -278,9 +266,9 @@ class Builder(Attending):
 
     def first_residual(self, residual: Tensor) -> Tensor:
         """The input of the first layer where a model keeps embeddings for later layers."""
-        if self.embedded is None or not (self.model.deepstack_layers or self.style.skip):
+        if self.embedded is None or not self.model.deepstack_layers:
             return residual
-        return self.embedded if self.style.skip else self.record.view(self.embedded, strided=True)
+        return self.record.view(self.embedded, strided=True)
 
     def one_part(self, layer: Layer, normed: Tensor, residual: Tensor) -> Tensor:
         """A layer that attends, or recurs, or feeds forward."""
@@ -304,32 +292,18 @@ class Builder(Attending):
         norm_after = any(name in self.row.norms for name in _AFTER_FEED_FORWARD)
         if norm_after and style.normed_first:
             attended = self.norm(attended, self.width, side)
-        scores = self.early_scores(wide, residual)
         if layer.last and not style.late_rows:
             side = LOGITS_ROWS
             attended, residual = self.of_last_rows(attended), self.of_last_rows(residual)
-            if style.beside == "norm" or style.normed_residual:
+            if style.beside == "norm":
                 normed = self.of_last_rows(normed)
-            scores = self.scores_of_last_rows(wide, scores)
-        entered = residual
-        if norm_after and not (style.normed_first or style.normed_residual or style.beside):
+        if norm_after and not (style.normed_first or style.beside):
             attended = self.norm(attended, self.width, side)
         read, residual = self.read_by_feed_forward(normed, attended, residual, side, added=both)
-        computed, residual = self.fed_forward(wide, entered, read, residual, side, scores)
+        computed = self.fed_forward(wide, read, residual, side)
         if norm_after:
             computed = self.norm(computed, self.width, side)
         return self.sum_of_parts(computed, residual, attended, side)
-
-    def early_scores(self, wide: FeedForward, residual: Tensor) -> Tensor | None:
-        """The expert scores, where the router runs before the feed-forward's norm."""
-        if not self.style.routed_early:
-            return None
-        return self.record.result((wide.experts or 1, self.tokens), residual)
-
-    def scores_of_last_rows(self, wide: FeedForward, scores: Tensor | None) -> Tensor | None:
-        if scores is None:
-            return None
-        return self.record.result((wide.experts or 1, LOGITS_ROWS), scores, self.rows)
 
     def mixed_in(self, layer: Layer, normed: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]:
         """The output of attention or recurrence, and the residual.
@@ -360,9 +334,6 @@ class Builder(Attending):
     ) -> tuple[Tensor, Tensor]:
         """The input of the feed-forward, and the residual. `added`: it includes the attention."""
         record, style, norms, sides = self.record, self.style, self.row.norms, (self.width, side)
-        if style.normed_residual:
-            both = self.norm(record.over(sides, attended, record.over(sides, normed)), *sides)
-            return both, both
         if style.beside:
             return normed if style.beside == "norm" else self.norm(residual, *sides), residual
         if not added:
@@ -370,47 +341,22 @@ class Builder(Attending):
             residual = record.over(sides, *pair)
         if "ffn_norm" in norms or not any(name in norms for name in _AFTER_FEED_FORWARD):
             return self.norm(residual, *sides), residual
-        # llama.cpp's Chameleon with norms after: the feed-forward reads what attention gives, not
-        # the sum
-        return attended if self.row.norms_after else residual, residual
+        return residual, residual
 
-    def fed_forward(
-        self,
-        wide: FeedForward,
-        entered: Tensor,
-        read: Tensor,
-        residual: Tensor,
-        side: int,
-        scores: Tensor | None,
-    ) -> tuple[Tensor, Tensor]:
-        """The output of the feed-forward (experts and the dense one beside them), and the residual.
-
-        `entered` is the residual before attention was added.
-        """
-        record, sides = self.record, (self.width, side)
+    def fed_forward(self, wide: FeedForward, read: Tensor, residual: Tensor, side: int) -> Tensor:
+        """The output of the feed-forward, or of experts and the dense one beside them."""
         if not wide.beside_dense:
-            return self.feed_forward(wide, read, side, scores), residual
-        if self.style.dense_beside == "first":
-            dense = self.dense(wide.beside_dense, read, side)
-            residual = record.over(sides, dense, residual)
-            return self.feed_forward(wide, self.norm(entered, *sides), side), residual
-        if self.style.dense_beside == "last":
-            routed = self.feed_forward(wide, read, side)
-            dense = self.dense(wide.beside_dense, read, side)
-            return record.over(sides, dense, routed), residual
+            return self.feed_forward(wide, read, side)
         from .graph_experts import experts_beside_dense
 
-        return experts_beside_dense(self, wide, residual), residual
+        return experts_beside_dense(self, wide, residual)
 
-    def feed_forward(
-        self, wide: FeedForward, read: Tensor, side: int, scores: Tensor | None = None
-    ) -> Tensor:
-        """`scores`: of the router, where it has read something else."""
+    def feed_forward(self, wide: FeedForward, read: Tensor, side: int) -> Tensor:
         if not wide.experts:
             return self.dense(wide.length, read, side)
         from .graph_experts import routed
 
-        return routed(self, wide, read, side, scores)
+        return routed(self, wide, read, side)
 
     def activated(self, sides: tuple[int, ...], gate: Tensor, up: Tensor) -> Tensor:
         """The gate's activation and the product, one operation."""
@@ -440,9 +386,6 @@ class Builder(Attending):
             )
         if self.embedded is None:
             return total
-        if style.skip:
-            skipped = self.of_last_rows(self.embedded) if layer.last else self.embedded
-            return record.over(sides, total, record.over(sides, skipped))
         if layer.deep >= 0:
             return record.over(sides, total, record.view(self.embedded, strided=True))
         return total

@@ -7,9 +7,19 @@ from functools import lru_cache
 from ...catalogue.spec import RuntimeSpec
 from ...core import units
 from ...core.records import Unread
-from ..parts import ENCODER_REMEDY, Asked, Parts, Subject, unread_cache, why_no_encoders
+from ..parts import (
+    ENCODER_REMEDY,
+    Asked,
+    Parts,
+    Subject,
+    both,
+    sized,
+    unread,
+    unread_cache,
+    why_no_encoders,
+)
 from ..quantization import canonical_gguf
-from ..records import How, SizedWeights, Term, summed
+from ..records import How, SizedWeights, Term
 from ..repack import layout_of
 from .buffers import Load, load_of
 from .cache_terms import cache_term, of_slots, state_term, with_slots
@@ -28,12 +38,12 @@ def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
     files = size_of(subject, quantization, own_block=workload.companions.own_block)
     # processors differ in how the weights are laid out, and in nothing else
     of_any_processor = workload.replace(instruction_sets=None)
-    growing, unread = _growing(subject, runtime, of_any_processor)
+    growing, no_cache = _growing(subject, runtime, of_any_processor)
     if isinstance(files, Unread):
         missing = (
             files,
             files.replace(fact="memory.weights"),
-            *(() if unread is None else [unread]),
+            *(() if no_cache is None else [no_cache]),
         )
         return Parts(files=files, terms=growing, unknown=missing)
     sets = workload.instruction_sets
@@ -42,20 +52,27 @@ def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
     weights, evictable = weights_terms(subject, quantization, files, None if on_gpu else layout)
     projector = None if subject.text_alone else _projector(subject)
     no_encoders = None if subject.text_alone else why_no_encoders(subject.spec)
-    terms, unknown = [*weights, *growing], [] if unread is None else [unread]
+    terms: list[Term] = [*weights, *growing]
+    unknown: list[Unread] = [] if no_cache is None else [no_cache]
     if projector is not None:
         from .projector import reading_pictures
 
         terms += [projector, reading_pictures(subject.encoder, on_gpu=on_gpu)]
-        files = _with_projector(files, projector)
+        encoder = sized(
+            projector.bytes,
+            How.COMPUTED,
+            projector.source,
+            projector.arithmetic,
+            low=projector.low_bytes,
+            high=projector.high_bytes,
+        )
+        how = How.ASSUMED if files.how is How.ASSUMED else How.COMPUTED
+        files = both(files, encoder, "the projector").replace(how=how)
     known_files: SizedWeights | Unread = files
     if no_encoders is not None:
-        encoder = Unread(fact="memory.projector", reason=no_encoders, remedy=ENCODER_REMEDY)
-        known_files = encoder.replace(
-            fact="download_bytes",
-            reason=f"{no_encoders}; the file beside it has {units.decimal(files.bytes)}",
-        )
-        unknown += [encoder, known_files]
+        why = f"{no_encoders}; the file beside it has {units.decimal(files.bytes)}"
+        known_files = unread(why, ENCODER_REMEDY)
+        unknown += [unread(no_encoders, ENCODER_REMEDY, "memory.projector"), known_files]
     return Parts(
         files=known_files,
         terms=tuple(terms),
@@ -73,20 +90,6 @@ def _projector(subject: Subject) -> Term | None:
     from .projector import projector_term
 
     return projector_term(encoders, subject.spec.parameters.projector_bytes)
-
-
-def _with_projector(files: SizedWeights, projector: Term) -> SizedWeights:
-    """One download of both files."""
-    return SizedWeights(
-        bytes=files.bytes + projector.bytes,
-        low_bytes=files.low_bytes + projector.low_bytes,
-        high_bytes=files.high_bytes + projector.high_bytes,
-        how=files.how if files.how is How.ASSUMED else How.COMPUTED,
-        source=f"{files.source}; projector: {projector.source}",
-        arithmetic=(
-            f"{summed(files.arithmetic, projector.arithmetic)}; the last of it is the projector"
-        ),
-    )
 
 
 # a fleet has processors with several layouts

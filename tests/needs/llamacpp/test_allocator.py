@@ -11,11 +11,9 @@ from hypothesis import strategies as st
 
 from helpers.each import each
 from helpers.llamacpp_truth import architecture, read, records, room, row
-from selfhost.catalogue.spec import Architecture, Attention, FeedForward
 from selfhost.needs.llamacpp import buffers as llamacpp
 from selfhost.needs.llamacpp import graphs
-from selfhost.needs.llamacpp.allocator import Arena, Recorder, aligned
-from selfhost.needs.tensors import ArchitectureRow
+from selfhost.needs.llamacpp.allocator import Arena, aligned
 
 
 def has_graph(model: str) -> bool:
@@ -89,21 +87,6 @@ def test_no_two_live_buffers_overlap(data: st.DataObject) -> None:
     assert arena.take(arena.top) == 0, "after all is given back there is one hole"
 
 
-def test_the_smallest_hole_that_fits_is_taken() -> None:
-    """Best fit, of equal holes the later, else the end: ggml_dyn_tallocr_alloc of ggml-alloc.c."""
-    arena = Arena()
-    places = [arena.take(size) for size in (96, 32, 64, 32, 64, 32)]
-    assert places == [0, 96, 128, 192, 224, 288]
-    arena.give(0, 96)
-    arena.give(128, 192)
-    arena.give(224, 288)
-    assert arena.take(64) == 224
-    assert arena.take(32) == 128
-    assert arena.take(96) == 0
-    assert arena.take(64) == 320
-    assert arena.top == 384
-
-
 # ------------------------------------------------------------------ the graphs
 
 
@@ -146,45 +129,6 @@ def test_more_is_never_less(model: str) -> None:
 # ------------------------------------------------------------------ what is not covered
 
 
-def plain(**changes: Any) -> Architecture:
-    layers = tuple(range(4))
-    values: dict[str, Any] = {
-        "row": "llama",
-        "runs_in_gguf": True,
-        "layers": 4,
-        "embedding_length": 512,
-        "vocabulary": 1000,
-        "attention": (
-            Attention(layers=layers, heads=4, kv_heads=2, key_length=128, value_length=128),
-        ),
-        "feed_forward": (FeedForward(layers=layers, length=2048),),
-    }
-    return Architecture(**{**values, **changes})
-
-
-def test_a_graph_that_nobody_wrote_down_is_not_guessed() -> None:
-    """An unknown architecture, and a known one with layers of another shape, have no exact size."""
-    made = row("measured/llama-3.2-1b")
-    cells = llamacpp.cells(4096)
-    assert graphs.exact_compute_bytes(plain(), made, cells, 1) is not None
-    expert = FeedForward(layers=tuple(range(4)), length=2048, experts=10**6, used=10**6)
-    crossing = Attention(
-        kind="cross", layers=tuple(range(4)), heads=4, kv_heads=2, key_length=128, value_length=128
-    )
-    unheard_of = ArchitectureRow(name="unheard-of")
-    assert graphs.exact_compute_bytes(plain(row="unheard-of"), unheard_of, cells, 1) is None
-    for changes in (
-        {"feed_forward": ()},
-        {"attention": ()},
-        {"layers": 5},
-        {"feed_forward": (expert,)},
-        {"attention": (crossing,)},
-        {"per_layer_embedding_length": 256},
-        {"deepstack_layers": 3},
-    ):
-        assert graphs.exact_compute_bytes(plain(**changes), made, cells, 1) is None, changes
-
-
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_no_sizes_break_a_graph(data: st.DataObject) -> None:
@@ -205,13 +149,3 @@ def test_no_sizes_break_a_graph(data: st.DataObject) -> None:
     found = graphs.exact_compute_bytes(changed, row(model), cells, sequences)
     assert found is not None
     assert found >= 4 * cells.micro_batch * changed.embedding_length
-
-
-def test_a_chain_of_any_length_is_put_into_the_graph_sources_first() -> None:
-    """MiniMax M3 for dozens of sequences has one longer than Python's stack: `check` ended as a bug."""
-    recorder = Recorder()
-    chain = [recorder.result((1,))]
-    for _ in range(3000):
-        chain.append(recorder.result((1,), chain[-1]))
-    recorder.expand(chain[-1])
-    assert recorder.nodes == chain

@@ -32,10 +32,3 @@ def test_no_file_is_smaller_than_what_is_surely_stored(start: int) -> None:
                 assert least <= size.low_bytes, (id, mix)
                 held += 1
     assert held > len(OPEN) / 8
-
-
-def test_names_of_other_formats_tell_nothing() -> None:
-    """AWQ's and MLX' names say nothing of a GGUF file."""
-    spec = CATALOGUE.spec("mistral-7b-instruct-v0.3")
-    assert need.least_bytes(spec, "4bit") is None
-    assert need.least_bytes(spec, "AWQ") is None

@@ -14,9 +14,9 @@ from helpers.each import each
 from helpers.llamacpp_truth import architecture, judged, read, records, room, row, rows
 from helpers.paths import COMMON
 from selfhost.catalogue.index import Catalogue
-from selfhost.catalogue.spec import Architecture, ModelSpec
+from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import Workload
-from selfhost.needs import Companions, more_in_slots, needs_of, weights_bytes
+from selfhost.needs import Companions, needs_of, weights_bytes
 from selfhost.needs.llamacpp import buffers as llamacpp
 from selfhost.needs.llamacpp import graphs
 from selfhost.needs.llamacpp import header as gguf
@@ -153,42 +153,6 @@ def test_measured_peaks_lie_in_the_stated_range() -> None:
     assert len(outside) <= 0.05 * len(loads), outside
 
 
-def _of_four_slots(record: dict[str, Any]) -> bool:
-    return (
-        bool(record["kv_unified"])
-        and record["n_seq_max"] == 4
-        and record["type_k"] == record["type_v"]
-        and record["flash_attn"] != 0
-    )
-
-
-@each(
-    "record",
-    [pytest.param(one, id=one["model"]) for one in records("memory") if _of_four_slots(one)],
-)
-def test_a_server_without_np_takes_what_four_sequences_in_one_cache_do(
-    record: dict[str, Any],
-) -> None:
-    """tools/server/server.cpp: n_parallel = 4 and kv_unified = true; measured to the byte of as many models."""
-    spec = ModelSpec(id="model", name="Model", architecture=architecture(record["model"]))
-    workload = Workload(
-        runtime="llama.cpp",
-        format="gguf",
-        quantization=record["quant"],
-        context_tokens=record["n_ctx"],
-        kv_cache_type=record["type_k"],
-    )
-    runtime = Catalogue.open().runtime("llama.cpp")
-    memory = needs_of(spec, runtime, workload, rows()).memory
-    assert memory is not None
-    kept = {
-        term.name: term for term in memory.terms if term.name in ("kv_cache", "recurrent_state")
-    }
-    measured = {"kv_cache": record["kv_bytes"], "recurrent_state": record["recurrent_state_bytes"]}
-    more_bytes = sum(measured[name] - term.bytes for name, term in kept.items())
-    assert more_in_slots(spec, runtime, workload, rows()) == more_bytes
-
-
 def test_published_files_are_within_half_a_percent() -> None:
     """File sizes of publishers who use the plain recipe differ by less than 0.5 %, and lie in the stated range."""
     for model, sizes in read("published.json")["file_bytes"].items():
@@ -198,32 +162,6 @@ def test_published_files_are_within_half_a_percent() -> None:
             assert isinstance(sized, SizedWeights)
             assert abs(sized.bytes - size) <= 0.005 * size, (model, quantization, sized.bytes, size)
             assert sized.low_bytes <= size <= sized.high_bytes, (model, quantization)
-
-
-# the architecture whose files have such a vocabulary, where it is not of that name
-VOCABULARY_ROWS = {
-    "aquila": "llama", "bert-bge": "bert", "deepseek-coder": "llama", "deepseek-llm": "llama", "gemma-4": "gemma4", "gpt-2": "gpt2",
-    "gpt-neox": "gptneox", "llama-bpe": "llama", "llama-spm": "llama", "phi-3": "phi3",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    "held",
-    [pytest.param(held, id=held["name"]) for held in read("gguf_headers.json")["vocabularies"]],
-)
-def test_files_of_a_vocabulary_lie_in_the_range_of_headers(held: dict[str, Any]) -> None:
-    """The files in llama.cpp's models/ are a header without tensors: keys, tokens and merges."""
-    made = Architecture(
-        row=VOCABULARY_ROWS.get(held["name"], held["name"]),
-        runs_in_gguf=True,
-        layers=1,
-        embedding_length=1,
-        vocabulary=held["tokens"],
-    )
-    known = row_of(made, rows())
-    assert known is not None
-    low, high = gguf.header_bytes(made, known, ())
-    assert low <= held["bytes"] <= high, (low, high)
 
 
 def test_published_files_are_tensors_and_a_header_in_its_range() -> None:
@@ -251,24 +189,6 @@ def test_published_files_are_tensors_and_a_header_in_its_range() -> None:
     assert outside == list(published["unlike"])
 
 
-def test_the_vocabulary_of_gemma_4_is_one_of_byte_pairs() -> None:
-    """Its file lists 514,906 merges, which llama.cpp holds in 95.8 MB of memory; SentencePiece's kind would take half of that."""
-    spec = Catalogue.open().spec("gemma-4-e4b-it")
-    workload = Workload(
-        runtime="llama.cpp",
-        format="gguf",
-        quantization="Q4_K_M",
-        context_tokens=4096,
-        kv_cache_type="f16",
-    )
-    memory = needs_of(spec, Catalogue.open().runtime("llama.cpp"), workload, rows()).memory
-    assert memory is not None
-    (program,) = (term for term in memory.terms if term.name == "runtime")
-    each = re.search(r"262,144 tokens of vocabulary × (\d+) bytes", program.arithmetic)
-    assert each is not None
-    assert 262_144 * int(each[1]) == pytest.approx(95.8e6, rel=0.05)
-
-
 @pytest.mark.parametrize(
     "listed",
     [pytest.param(listed, id=listed["model"]) for listed in read("published.json")["fused"]],
@@ -286,18 +206,6 @@ def test_files_with_fused_matrices_are_as_they_were_published(listed: dict[str, 
         assert sized.bytes == pytest.approx(gigabytes * 1e9, rel=0.005), quantization
         assert sized.low_bytes <= gigabytes * 1e9 <= sized.high_bytes, quantization
         assert sized.low_bytes <= later.bytes <= sized.high_bytes, quantization
-
-
-def test_fused_matrices_had_types_of_their_own_before_march_2026() -> None:
-    """llama.cpp pull 19770 prints the size of Qwen3.5 35B A3B in Q4_K_M by master as it was then: 20,177.96 MiB, the block left out."""
-    made = Catalogue.open().spec("qwen3.5-35b-a3b").architecture
-    assert made is not None
-    known = row_of(made, rows())
-    assert known is not None
-    tensors = stored(made, known, "Q4_K_M", importance_matrix=False, earlier=True)
-    assert (
-        round(sum(tensor.bytes for tensor in tensors if not tensor.extra) / 2**20, 2) == 20_177.96
-    )
 
 
 @pytest.mark.parametrize(
@@ -451,59 +359,3 @@ def test_gguf_files_lack_the_block_that_the_conversion_left_out(
     block = next(term for term in drafting.memory.terms if term.name == "mtp_weights")
     assert "published files may lack the block" in block.arithmetic
     assert drafting.download_bytes == sized.bytes + block.bytes
-
-
-def test_gguf_files_of_glm_bring_the_block() -> None:
-    """llama.cpp's conversion of GLM-4.5 keeps the block, from the pull request on that brought the architecture (14939)."""
-    spec = Catalogue.open().spec("glm-4.5-air")
-    sized = weights_bytes(spec, "gguf", "Q4_K_M", rows())
-    assert isinstance(sized, SizedWeights)
-    assert "multi-token" not in sized.arithmetic
-    # what llama-quantize writes of it, the block included (tests/truth/memory.json); the header comes on top
-    written = next(
-        record["tensor_bytes"]
-        for record in records("memory")
-        if (record["model"], record["quant"]) == ("glm-4.5-air", "Q4_K_M")
-    )
-    assert 0 < sized.bytes - written < 16_000_000
-
-
-# a BERT of the shape of bge-m3, 24 layers of 1,024, loaded by llama-bench of llama.cpp 0c1e570 with -embd 1 and -b and -ub as given:
-# "CPU compute buffer size" that it logs, MiB, with flash attention and without
-@pytest.mark.parametrize(
-    ("tokens", "flash_mib", "plain_mib"),
-    [(512, 14.51, 29.01), (1024, 30.01, 92.01), (2048, 64.02, 320.02), (8192, 352.09, 4544.09)],
-)
-def test_an_encoder_reads_a_text_in_one_batch(
-    tokens: int, flash_mib: float, plain_mib: float
-) -> None:
-    """llama.cpp asserts n_ubatch >= n_tokens of an encoder: its buffer is that of the whole context, not of 512 tokens."""
-    shelf = Catalogue.open()
-    for id, wanted in (("llama.cpp", flash_mib), ("llama-cpp-python", plain_mib)):
-        workload = Workload(runtime=id, format="gguf", quantization="F16", context_tokens=tokens)
-        memory = needs_of(shelf.spec("bge-m3"), shelf.runtime(id), workload, rows()).memory
-        assert memory is not None
-        compute = next(term for term in memory.terms if term.name == "compute")
-        assert round(compute.bytes / 2**20, 2) == wanted
-        assert compute.low_bytes <= compute.bytes <= compute.high_bytes
-
-
-def test_more_sequences_never_lower_the_low_end_of_an_encoder() -> None:
-    """llama.cpp rounds an encoder's batch up to a multiple of its sequences; what one text touches does not depend on them."""
-    shelf = Catalogue.open()
-    for spec in shelf.specs():
-        if spec.modality != "embedding" or spec.architecture is None:
-            continue
-        ends = []
-        for parallel in (1, 2, 3, 5, 8, 16):
-            workload = Workload(
-                runtime="llama.cpp",
-                format="gguf",
-                quantization="F16",
-                context_tokens=512,
-                parallel=parallel,
-            )
-            memory = needs_of(spec, shelf.runtime("llama.cpp"), workload, rows()).memory
-            assert memory is not None
-            ends.append(memory.low_bytes)
-        assert ends == sorted(ends), (spec.id, ends)
