@@ -390,7 +390,8 @@ def _whisper(name: str, catalogue: Catalogue) -> Resolution | None:
     """A Whisper in the files of another program, as these name it."""
     rest = name.rpartition("/")[2]
     file, folder = _GGML.fullmatch(rest), _CTRANSLATE2.fullmatch(rest)
-    whisper = f"whisper-{file[1]}" if file else folder[1] if folder else ""
+    whisper = f"whisper-{file[1]}" if file else None
+    whisper = folder[1] if folder else whisper
     match = named_directly(whisper, catalogue) if whisper else None
     if match is None:
         return None

@@ -58,9 +58,9 @@ def _may_be_of_one(word: str) -> bool:
 
 def _series(name: Sequence[str]) -> str | None:
     """What the series or the soldered chip is called; None of a generation, and where none is."""
-    known = soldered_chip(frozenset(name)) or cpus.processor_of(" ".join(name))
-    is_generation = isinstance(known, cpus.Processor) and known.is_a_generation
-    return None if known is None or is_generation else known.name
+    processor = soldered_chip(frozenset(name)) or cpus.processor_of(" ".join(name))
+    is_generation = isinstance(processor, cpus.Processor) and processor.is_a_generation
+    return None if processor is None or is_generation else processor.name
 
 
 def _last_word_tells(name: Sequence[str], series: str) -> bool:

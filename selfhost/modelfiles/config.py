@@ -461,8 +461,8 @@ class _Config:
         if kind in ("longrope", "su"):
             return context + original if original is not None else None
         is_dynamic = kind == "dynamic" and scaling.get("alpha") is None
-        base = original if kind == "yarn" else context if kind in ("linear", "ntk") else None
-        base = context if is_dynamic else base
+        base = original if kind == "yarn" else None
+        base = context if is_dynamic or kind in ("linear", "ntk") else base
         if base is None or isinstance(factor, bool) or not isinstance(factor, (int, float)):
             return None
         rows = int(base * factor) if 1 <= factor <= _MOST_STRETCHED else context

@@ -92,16 +92,16 @@ def _refuse_several(path: str, what: str, files: Sequence[str]) -> NoReturn:
 
 def _refuse_no_model(path: str, names: list[str], unfinished: list[str]) -> NoReturn:
     if unfinished:
-        found = f"holds a download that did not finish: {unfinished[0]}"
-        fail(path, found, "start the download again")
-    for name, (found, remedy) in _OTHER.items():
+        fault = f"holds a download that did not finish: {unfinished[0]}"
+        fail(path, fault, "start the download again")
+    for name, (fault, remedy) in _OTHER.items():
         if name in names:
-            fail(path, found, remedy)
+            fail(path, fault, remedy)
     if "snapshots" in names:
         revisions = names_in(os.path.join(path, "snapshots"))
         newest = [os.path.join(shown(path), "snapshots", shown(name)) for name in revisions[-1:]]
         remedy = f"give the folder {newest[0]}" if newest else "download the model again"
         fail(path, "is a folder of Hugging Face's cache", remedy)
-    found = "holds no model: no GGUF file, no safetensors file and no config.json"
+    fault = "holds no model: no GGUF file, no safetensors file and no config.json"
     remedy = "give the folder that holds the model's files"
-    fail(path, f"{found} ({listed(map(shown, names), 4)})", remedy)
+    fail(path, f"{fault} ({listed(map(shown, names), 4)})", remedy)

@@ -67,8 +67,8 @@ def read_gguf(
 def _headers(path: str, paths: Sequence[str], *, alone: bool) -> list[Header]:
     """The headers of all parts, in order."""
     if len(paths) > _MAX_PARTS:
-        found = f"is one part of {len(paths):,}, and at most {_MAX_PARTS:,} are read"
-        fail(path, found, "give the model in fewer, larger parts")
+        fault = f"is one part of {len(paths):,}, and at most {_MAX_PARTS:,} are read"
+        fail(path, fault, "give the model in fewer, larger parts")
     # what was named is read first: its own faults come before those of its siblings
     given = read_header(path, alone=alone)
     split = given.values.get("split.count", 0)
@@ -78,8 +78,8 @@ def _headers(path: str, paths: Sequence[str], *, alone: bool) -> list[Header]:
     missing = [os.path.basename(part) for part in paths if not os.path.exists(part)]
     if missing and len(paths) > 1:
         names = f"{len(missing):,} of them are not in its folder: {listed(map(shown, missing))}"
-        found = f"is split into {len(paths):,} parts, and {names}"
-        fail(path, found, "download the missing parts")
+        fault = f"is split into {len(paths):,} parts, and {names}"
+        fail(path, fault, "download the missing parts")
     headers: list[Header] = []
     for part in paths:
         status_of(part)
@@ -261,7 +261,7 @@ def _tables(model: GgufModel) -> dict[str, Any]:
     """Rows of the tables of token types and of positions; None without one."""
     types = model.shapes.get("token_types.weight", ())
     places = model.shapes.get("position_embd.weight", ())
-    token_types = (types[1] if len(types) > 1 else 1) if types else None
+    token_types = (*types, 1)[1] if types else None
     dropped = _DROPPED_POSITIONS if token_types == 1 else 0
     return {
         "token_types": token_types,

@@ -164,8 +164,8 @@ def read_header(path: str, *, alone: bool = False) -> Header:
             _refuse_big_endian(path)
         if not start.startswith(_MAGIC):
             refuse_other_kinds(path, start, size)
-            found = "is not a GGUF file: it does not begin with the letters GGUF"
-            fail(path, found, "give the model's GGUF file as it was published")
+            fault = "is not a GGUF file: it does not begin with the letters GGUF"
+            fail(path, fault, "give the model's GGUF file as it was published")
         return _header(_Stream(path, stream, size, start), alone=alone)
 
 
@@ -185,8 +185,8 @@ def _header(source: _Stream, *, alone: bool) -> Header:
     if version & 0xFFFF == 0:
         _refuse_big_endian(path)
     if version not in (2, 3):
-        found = f"is GGUF of version {version}, and versions 2 and 3 are read"
-        fail(path, found, "download the model's newer GGUF file, or update selfhost")
+        fault = f"is GGUF of version {version}, and versions 2 and 3 are read"
+        fail(path, fault, "download the model's newer GGUF file, or update selfhost")
     tensor_count, key_count = source.number(8, "Q"), source.number(8, "Q")
     if key_count > _MAX_KEYS or tensor_count > MAX_TENSORS:
         damaged(path, f"it claims to have {key_count:,} keys and {tensor_count:,} tensors")
@@ -289,8 +289,8 @@ def _tensor(source: _Stream) -> tuple[Tensor, int]:
     if type_id in RETIRED:
         old, left = RETIRED[type_id]
         why = ": it is brought into that layout while loading" if type_id in RETIRED_LAYOUTS else ""
-        found = f'stores the tensor "{clean(name)}" as {old}, which llama.cpp no longer loads'
-        fail(path, found, f"download the model in {left}{why}")
+        fault = f'stores the tensor "{clean(name)}" as {old}, which llama.cpp no longer loads'
+        fail(path, fault, f"download the model in {left}{why}")
     block = TYPES.get(type_id)
     if block is None:
         return Tensor(name=name, shape=shape, type=f"type {type_id}", bytes=None), offset

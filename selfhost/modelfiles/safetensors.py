@@ -145,8 +145,8 @@ def read_header(path: str) -> tuple[int, Tensors]:
         damaged(path, "its header is no table of tensors")
     about = header.pop("__metadata__", None)
     if len(header) > MAX_TENSORS:
-        found = f"lists {len(header):,} tensors, and at most {MAX_TENSORS:,} of one file are read"
-        fail(path, found, _IN_SHARDS)
+        fault = f"lists {len(header):,} tensors, and at most {MAX_TENSORS:,} of one file are read"
+        fail(path, fault, _IN_SHARDS)
     words = about.values() if isinstance(about, dict) else ()
     if not (about is None or isinstance(about, dict)) or any(
         type(word) is not str for word in words
@@ -169,8 +169,8 @@ def _header_bytes(path: str) -> tuple[int, int, bytes]:
         start = read_some(path, stream, min(size, 4096))
         refuse_other_kinds(path, start, size)
         if start.startswith(b"GGUF"):
-            found = "is a GGUF file with the name of a safetensors file"
-            fail(path, found, "give it the ending .gguf")
+            fault = "is a GGUF file with the name of a safetensors file"
+            fail(path, fault, "give it the ending .gguf")
         if size < 10:
             cut_short(path, f"it has {size:,} bytes")
         (length,) = unpack("<Q", start[:8])
@@ -212,11 +212,11 @@ def _entry(path: str, name: str, entry: Any) -> tuple[str, list[int], int, int]:
     ):
         damaged(path, f'the tensor "{clean(name)}" has no usable dtype, shape and data_offsets')
     if dtype not in BITS:
-        found = (
+        fault = (
             f'has the tensor "{clean(name)}" in {clean(dtype)}, a type that safetensors does not'
         )
         remedy = f"take files of the model that safetensors reads; it has {', '.join(BITS)}"
-        fail(path, f"{found} have", remedy)
+        fail(path, f"{fault} have", remedy)
     begin, end = offsets
     # the product of all but an empty dimension must have room, too
     has_room = prod(shape[: shape.index(0)] if 0 in shape else shape) * BITS[dtype] < _LIMIT
@@ -259,8 +259,8 @@ def read_weights(named: str, paths: tuple[str, ...]) -> Weights:
     missing = [shown(os.path.basename(path)) for path in paths if not os.path.exists(path)]
     if missing:
         files = f"{len(paths):,} files, and {len(missing):,} of them are not there"
-        found = f"has its weights in {files}: {listed(missing)}"
-        fail(named, found, "download the missing files")
+        fault = f"has its weights in {files}: {listed(missing)}"
+        fail(named, fault, "download the missing files")
     elements: dict[str, int] = {}
     layers: set[int] = set()
     predicting: set[int] = set()

@@ -90,8 +90,8 @@ def names_in(path: str) -> list[str]:
             for entry in entries:
                 names.append(entry.name)
                 if len(names) > _MAX_ENTRIES:
-                    found = f"has more than {_MAX_ENTRIES:,} entries, which no model's folder has"
-                    fail(path, found, "give the model's own folder")
+                    fault = f"has more than {_MAX_ENTRIES:,} entries, which no model's folder has"
+                    fail(path, fault, "give the model's own folder")
     except PermissionError:
         fail(path, "may not be read by this account", "change the folder's permissions")
     except OSError as error:
@@ -198,8 +198,8 @@ def refuse_other_kinds(path: str, start: bytes, size: int) -> None:
     if start.startswith(_LFS):
         size_line = re.search(rb"\nsize (\d{1,18})", start)
         real = f" of {int(size_line[1]):,} bytes" if size_line else ""
-        found = f"is a Git LFS pointer: the real file{real} was not downloaded"
-        fail(path, found, "run `git lfs pull` in the repository's folder")
+        fault = f"is a Git LFS pointer: the real file{real} was not downloaded"
+        fail(path, fault, "run `git lfs pull` in the repository's folder")
     if not start.strip(b"\0"):
         remedy = "the space was reserved, but the download did not happen: download it again"
         fail(path, "holds nothing but zeros", remedy)

@@ -438,15 +438,15 @@ def _check_key(document: Document, section: str, key: str) -> None:
     parts = key.split(".")
     for place, part in enumerate(parts):
         name = part.partition("[")[0]
-        known = _inside(node).get("properties")
-        if known is None:
+        keys = _inside(node).get("properties")
+        if keys is None:
             # a table with free keys, such as [components]
             return
-        if name in known:
-            node = known[name]
+        if name in keys:
+            node = keys[name]
             continue
-        guess = document.guess(name, list(known))
-        homes = [table for table in known if name in _inside(known[table]).get("properties", {})]
+        guess = document.guess(name, list(keys))
+        homes = [table for table in keys if name in _inside(keys[table]).get("properties", {})]
         if not place and len(homes) == 1:
             guess = f"{homes[0]}.{part}"
         meant = ".".join([*parts[:place], guess, *parts[place + 1 :]]) if guess else None

@@ -29,11 +29,11 @@ def without_kernels(
     if runtime is None:
         return None
     for device in devices:
-        found = not_built_for(runtime, device)
+        refusal = not_built_for(runtime, device)
         for rule in rules:
-            found = found or _without_kernel(runtime, rule, device)
-        if found is not None:
-            return found
+            refusal = refusal or _without_kernel(runtime, rule, device)
+        if refusal is not None:
+            return refusal
     return None
 
 

@@ -108,17 +108,17 @@ def _token_seconds(prompt: PaceRange, program: str, sequences: int) -> Range:
     return token * exp(more), token, token * exp(-less)
 
 
-def parallel_total(one: Answered, sequences: int) -> PaceRange:
+def parallel_total(answering: Answered, sequences: int) -> PaceRange:
     """Tokens per second of `sequences` that decode at once, all together. What memory gives and
     what computing takes have nothing to do with each other, so that the squares of their doubts add
     up.
     """
-    single = one.single
+    single = answering.single
     slow, likely, fast = (
-        _total(one, sequences, token, program, preferred, share_read)
+        _total(answering, sequences, token, program, preferred, share_read)
         for token, program, preferred, share_read in zip(
-            _token_seconds(one.prompt, one.program, sequences),
-            one.host,
+            _token_seconds(answering.prompt, answering.program, sequences),
+            answering.host,
             ends_of("batch", "preferred"),
             ends_of("batch", "share_read"),
             strict=True,
@@ -135,7 +135,7 @@ def parallel_total(one: Answered, sequences: int) -> PaceRange:
 
 
 def _total(
-    one: Answered,
+    answering: Answered,
     sequences: int,
     token: float,
     program: float,
@@ -145,9 +145,9 @@ def _total(
     """`token`: seconds of computing one more; `program`: of serving it. A sequence more never costs
     more than a step of its own, beside serving it: it can be decoded after the others.
     """
-    step = 1 / one.single.likely
-    weights = min(step, 1 / one.empty.likely)
-    experts = one.experts.replace(share=one.experts.share * share_read)
+    step = 1 / answering.single.likely
+    weights = min(step, 1 / answering.empty.likely)
+    experts = answering.experts.replace(share=answering.experts.share * share_read)
     more = min(token + step - weights, step - experts.share * weights)
     grown = experts.growth(sequences, preferred) - 1
     taken = step + (sequences - 1) * (max(0.0, more) + program) + weights * grown
@@ -193,15 +193,15 @@ def _reached(group: Attention, tokens: float) -> float:
 
 
 def first_token(
-    one: Answered, tokens: int, *, attended: float = 0.0, copies: PromptCopies | None = None
+    answering: Answered, tokens: int, *, attended: float = 0.0, copies: PromptCopies | None = None
 ) -> SecondsRange:
     """Seconds until the first token of the answer to a prompt of so many tokens: reading it, and
     one step, of which `one.single` is the pace behind it. `attended` (`attended_share`): of what
     the weights take, at the rate of dense matrices, what attending to it does. `copies`: what of
     `prompt` a part of a batch takes as well as a whole one.
     """
-    prompt = one.prompt if copies is None else copies.computed
-    where = "processor" if one.program == "processor" else "gpu"
+    prompt = answering.prompt if copies is None else copies.computed
+    where = "processor" if answering.program == "processor" else "gpu"
     rates = ends_of("batch", f"attended_on_{where}")
     slow, likely, fast = (
         tokens * (1 + attended / rate) * read
@@ -210,7 +210,7 @@ def first_token(
     reads: Range = (slow, likely, fast)
     if copies is not None:
         reads = added_apart(reads, copies.seconds_for(tokens))
-    slow, likely, fast = added(reads, one.single.seconds)
+    slow, likely, fast = added(reads, answering.single.seconds)
     return SecondsRange(low=min(fast, likely), likely=likely, high=max(slow, likely))
 
 
@@ -218,18 +218,18 @@ def first_token(
 
 
 def with_first_token(
-    pace: Speed, one: Answered, step: Step, active: int | None, tokens: int
+    pace: Speed, answering: Answered, step: Step, active: int | None, tokens: int
 ) -> Speed:
     """The pace with the time to the first token behind a prompt of so many; `one` as of
     `first_token`.
     """
-    attended = attended_share(step.architecture, active, tokens, one.experts)
-    first = first_token(one, tokens, attended=attended, copies=pace.prompt_copies)
+    attended = attended_share(step.architecture, active, tokens, answering.experts)
+    first = first_token(answering, tokens, attended=attended, copies=pace.prompt_copies)
     how = f"{pace.how}; a prompt of {units.tokens(tokens)} and one step until the first token"
     return pace.replace(first_token_seconds=first, how=how)
 
 
-def with_total(pace: Speed, one: Answered, sequences: int) -> Speed:
+def with_total(pace: Speed, answering: Answered, sequences: int) -> Speed:
     """The pace with the total of several sequences; `how` says what it rests on, or why there is
     none.
     """
@@ -238,12 +238,12 @@ def with_total(pace: Speed, one: Answered, sequences: int) -> Speed:
         if copies.in_place is None:
             why = f"the total of {what} is not known, because part of the weights lies in RAM"
             return pace.replace(how=f"{pace.how}; {why}")
-        one, kind = one.replace(prompt=copies.in_place, program="processor"), "a guess"
+        answering, kind = answering.replace(prompt=copies.in_place, program="processor"), "a guess"
     how = (
         f"{pace.how}; of {what} {kind}: the weights are read once, and each sequence is computed,"
         " reads its context and is served"
     )
-    return pace.replace(parallel_total=parallel_total(one, sequences), how=how)
+    return pace.replace(parallel_total=parallel_total(answering, sequences), how=how)
 
 
 # ---------------------------------------------------------------- a draft
@@ -256,7 +256,7 @@ def tokens_of_step(drafted: int, accepted: float) -> float:
 
 def with_draft(
     alone: Speed,
-    one: Answered | None,
+    answering: Answered | None,
     drafted: int,
     draft: PaceRange | None,
     *,
@@ -272,8 +272,8 @@ def with_draft(
     if decode is None:
         return alone
     figures, steps = constant("draft"), decode.seconds
-    if one is not None:
-        checks = list(scaled(parallel_total(one, drafted + 1).seconds, drafted + 1))
+    if answering is not None:
+        checks = list(scaled(parallel_total(answering, drafted + 1).seconds, drafted + 1))
     else:
         checks = [
             min(drafted + 1, most) * step

@@ -239,15 +239,17 @@ def _with_whole_answer(
     """
     from .batch import with_first_token, with_total
 
-    one, tokens = _answered(question, placed, machine, pace), question.workload.prompt_tokens
-    if one is None:
+    answering, tokens = _answered(question, placed, machine, pace), question.workload.prompt_tokens
+    if answering is None:
         why = "; how fast it reads prompts is not known, so neither are the first token and a total"
         return pace.replace(how=pace.how + why)
     after = None if tokens is None else _pace_at(question, placed, machine, tokens).decode
     if tokens is not None and after is not None:
         active = question.spec.parameters.active
-        pace = with_first_token(pace, one.replace(single=after), question.step, active, tokens)
-    return pace if sequences == 1 else with_total(pace, one, sequences)
+        pace = with_first_token(
+            pace, answering.replace(single=after), question.step, active, tokens
+        )
+    return pace if sequences == 1 else with_total(pace, answering, sequences)
 
 
 def _pace_at(
@@ -304,17 +306,19 @@ def _with_draft(
     if question.drafting is not None:
         way = laid_out(placed, machine, question.runtime, spec.architecture, workload)
         draft = predict_step(machine, question.drafting, way.replace(experts_apart=False)).decode
-    one, copies = _answered(question, placed, machine, pace), pace.prompt_copies
-    if one is not None:
-        one = one.replace(host=NOTHING)
-    if one is not None and copies is not None:
+    answering, copies = _answered(question, placed, machine, pace), pace.prompt_copies
+    if answering is not None:
+        answering = answering.replace(host=NOTHING)
+    if answering is not None and copies is not None:
         # a few tokens at once are no prompt where weights lie in RAM: none cross for them
         prompt = copies.in_place
-        one = None if prompt is None else one.replace(prompt=prompt, program="processor")
+        answering = (
+            None if prompt is None else answering.replace(prompt=prompt, program="processor")
+        )
     shares_ram = placed.placement == "host" and uses_shared_gpu(machine, question.runtime)
     shared = shared_gpu_of(machine) if shares_ram else None
     more_token = 0.0 if shared is None else shared.more_token
-    drawn = with_draft(pace, one, drafted, draft, more_token=more_token)
+    drawn = with_draft(pace, answering, drafted, draft, more_token=more_token)
     if workload.parallel == 1:
         return drawn
     unknown = f"; the total of {workload.parallel:,} sequences at once with a draft is not known"
