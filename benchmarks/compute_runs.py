@@ -218,7 +218,8 @@ def _stepped() -> Iterator[Run]:
     for row in rows("stepped"):
         machine = machine_of(row["machine"], row["threads"]).replace(
             memory_bandwidth_bytes_per_second=int(row["read_gb_per_s"] * 1e9),
-            sources={"memory_bandwidth_bytes_per_second": "measured: beside it"},
+            memory_bandwidth_how="measured",
+            sources={"memory_bandwidth_bytes_per_second": "beside it"},
         )
         power = _ON_CORES
         step = seconds_of_step(machine, power, row["parameters"])

@@ -90,7 +90,7 @@ def recorded(threads: int, **other: Any) -> Machine:
     facts: dict[str, Any] = {
         "system": "linux", "architecture": "x86_64", "scope": "vm", "cpu_model": "AMD EPYC", "cpu_cores_physical": threads,
         "cpu_cores_usable": float(threads), "instruction_sets": ("avx2", "avx512_bf16", "avx512f", "avx_vnni"),
-        FACT: truth()["bandwidth"][str(threads)], "sources": {FACT: "measured: a C program"},
+        FACT: truth()["bandwidth"][str(threads)], "sources": {FACT: "a C program"}, "memory_bandwidth_how": "measured",
     }  # fmt: skip
     return Machine(**{**facts, **other})
 
@@ -110,7 +110,9 @@ def published(name: str) -> Machine:
         )
     if facts["instruction_sets"] is not None:
         facts["instruction_sets"] = tuple(facts["instruction_sets"])
-    return Machine(**facts, sources={FACT: "measured: by the same person"} if FACT in facts else {})
+    if FACT in facts:
+        facts |= {"memory_bandwidth_how": "measured", "sources": {FACT: "by the same person"}}
+    return Machine(**facts)
 
 
 def runs_as_shipped(kind: str) -> list[dict[str, Any]]:
@@ -383,7 +385,7 @@ machines = st.builds(
     cpu_cores_physical=st.none() | st.integers(1, 1024),
     instruction_sets=sets,
     memory_bandwidth_bytes_per_second=st.none() | st.integers(1, 2**52),
-    sources=st.sampled_from([{}, {FACT: "measured: 2 threads"}]),
+    memory_bandwidth_how=st.sampled_from([None, "measured"]),
 )
 types = st.dictionaries(
     st.sampled_from(["Q4_K", "Q6_K", "MXFP4", "F16", "bfloat16", "4bit", ""]),

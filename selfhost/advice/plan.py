@@ -144,6 +144,39 @@ class Known(Record):
         return self.profile.kind
 
     @property
+    def short(self) -> str:
+        return self.profile.short
+
+    @property
+    def title(self) -> str:
+        return self.profile.title
+
+    @property
+    def confidence(self) -> str | None:
+        return self.profile.machine.confidence
+
+    @property
+    def runtime(self) -> str | None:
+        return self.workload.runtime
+
+    @property
+    def quantization(self) -> str | None:
+        return self.workload.quantization
+
+    @property
+    def context_tokens(self) -> int | None:
+        return self.workload.context_tokens
+
+    @property
+    def finetune_method(self) -> str | None:
+        return self.workload.finetune_method
+
+    @property
+    def advice(self) -> str | None:
+        """What to check where the figures of the profile are not of high confidence."""
+        return None if self.confidence == "high" else CHECK_YOURS
+
+    @property
     def memory_limit_bytes(self) -> int | None:
         return self.profile.machine.memory_limit_bytes
 

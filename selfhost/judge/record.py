@@ -451,7 +451,7 @@ class Verdict(Record):
     @property
     def summary(self) -> str:
         """The answer in one line of plain text, as the first line of `selfhost check` gives it."""
-        line: str = _report("brief").summary(self)
+        line: str = _report("words").summary(self)
         return line
 
     def finding(self, name: str) -> Finding | None:

@@ -8,7 +8,7 @@ import pytest
 
 from helpers.each import each
 from helpers.ggufs import ROWS, make, measured
-from helpers.local_models import WITHOUT_GPU, again, config
+from helpers.local_models import again, config
 from selfhost import Machine, Workload, check
 from selfhost.catalogue.index import Catalogue
 from selfhost.modelfiles import read_local, spec_text
@@ -22,21 +22,6 @@ def test_a_spec_made_of_a_gguf_file_reads_back(name: str, tmp_path: Path) -> Non
     spec = read_local(make(tmp_path, name), ROWS).spec
     assert again(spec) == spec.replace(tensors=())
     assert counted_parameters(again(spec), ROWS) == (spec.parameters.total, spec.parameters.active)
-
-
-def test_a_spec_made_of_a_file_that_lies_here_names_it(tmp_path: Path) -> None:
-    """Such a spec states a model to download; the file that its size was read from needs no download, and is judged by its path."""
-    file = make(tmp_path, "olmo-2-1b-instruct")
-    made = tmp_path / "mine.toml"
-    made.write_text(spec_text(read_local(file, ROWS).spec), encoding="utf-8")
-    assert any(
-        f"`selfhost check {file}`" in note
-        for note in check(made, machine=WITHOUT_GPU).understood_as
-    )
-    file.unlink()
-    assert not any(
-        "selfhost check" in note for note in check(made, machine=WITHOUT_GPU).understood_as
-    )
 
 
 @pytest.mark.parametrize(

@@ -231,9 +231,11 @@ def files_of_maker(
         " one"
     )
     if repository is None:
+        if not mix.startswith("UD-") or not spec.repository:
+            return None
         from .mixes import UD_MIXES
 
-        if mix not in UD_MIXES or not spec.repository:
+        if mix not in UD_MIXES:
             return None
         model = spec.repository.rpartition("/")[2]
         repository = _repository_of(spec, _MAKER) or _NAMED.format(model=model)
