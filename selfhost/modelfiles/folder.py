@@ -39,17 +39,24 @@ def read_folder(path: str, architectures: Mapping[str, Any]) -> LocalModel:
         return _read_one_gguf(path, ggufs, architectures, notes)
     indexes, shards = indexes_in(names), weights_in(names)
     config = os.path.join(path, _CONFIG) if _CONFIG in names else None
-    if len(indexes) > 1:
-        _refuse_several(path, "sets of weights", indexes)
     if indexes or shards:
-        sets = {shards_of(os.path.join(path, name)) for name in shards}
-        if not indexes and len(sets) > 1:
-            _refuse_several(path, "sets of weights", sorted(files[0] for files in sets))
-        files = shards_in(os.path.join(path, indexes[0])) if indexes else sets.pop()
+        files = _weight_files(path, indexes, shards)
         return read_safetensors(path, files, config, architectures, notes)
     if config is None:
         _refuse_no_model(path, names, unfinished)
     return read_lone_config(config, architectures, (*notes, _without_weights(names)))
+
+
+def _weight_files(path: str, indexes: Sequence[str], shards: Sequence[str]) -> tuple[str, ...]:
+    """The safetensors files of the only set of weights in a folder, by its index if it has one."""
+    if len(indexes) > 1:
+        _refuse_several(path, "sets of weights", indexes)
+    if indexes:
+        return shards_in(os.path.join(path, indexes[0]))
+    sets = {shards_of(os.path.join(path, name)) for name in shards}
+    if len(sets) > 1:
+        _refuse_several(path, "sets of weights", sorted(files[0] for files in sets))
+    return sets.pop()
 
 
 def _without_weights(names: Sequence[str]) -> str:

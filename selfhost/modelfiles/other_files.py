@@ -50,29 +50,48 @@ def refuse_what_is_no_config(path: str, values: Any) -> None:
     if not isinstance(values, dict):
         kind = "a list" if isinstance(values, list) else "a single value"
         fail(path, f"is not a model's config.json: it is {kind}, not an object", _REMEDY)
-    schema, kind = clean(values.get("schema")), clean(values.get("model_type"))
-    if schema.startswith("selfhost.machine"):
-        remedy = "give it with --machine, and name a model"
-        fail(path, "is a machine record of selfhost, not a model", remedy)
-    if schema.startswith("selfhost."):
-        fail(path, f"is an answer of selfhost ({schema}), not a model", _REMEDY)
+    _refuse_own_record(path, clean(values.get("schema")))
+    kind = clean(values.get("model_type"))
     nested = next((values[nest] for nest in NESTS if isinstance(values.get(nest), dict)), None)
     shaped = _has_layers(values if nested is None else nested)
-    sees = kind.endswith(("vision_model", "_vision")) or kind in _IMAGE_ENCODERS
-    if nested is None and (sees or (shaped and kind in _LAYERED_IMAGE_ENCODERS)):
+    if nested is None and _is_image_encoder(kind, shaped=shaped):
         fail(path, f"describes an image encoder ({kind}), no language model", _REMEDY)
     # two of the keys of its layers, its type or nested configuration, and its class
     is_named = bool(kind) or (shaped and bool(values.get("architectures")))
     if is_named and (shaped or nested is not None or values.get("architectures")):
         return
+    _refuse_other_file(path, values)
+    if not shaped:
+        fail(path, f"is not a model's config.json: {_seen_keys(values)}", _REMEDY)
+
+
+def _refuse_own_record(path: str, schema: str) -> None:
+    """Raise `SpecError` for what selfhost itself has written."""
+    if schema.startswith("selfhost.machine"):
+        remedy = "give it with --machine, and name a model"
+        fail(path, "is a machine record of selfhost, not a model", remedy)
+    if schema.startswith("selfhost."):
+        fail(path, f"is an answer of selfhost ({schema}), not a model", _REMEDY)
+
+
+def _refuse_other_file(path: str, values: Mapping[str, Any]) -> None:
+    """Raise `SpecError` for JSON with a key that shows what other file it is."""
     for keys, what in _OTHER.items():
         if any(key in values for key in keys.split()):
             fail(path, f"is {what}", None if ":" in what else _REMEDY)
-    if shaped:
-        return
+
+
+def _is_image_encoder(kind: str, *, shaped: bool) -> bool:
+    """Whether a model type is of an image encoder; `shaped` where the config tells its layers."""
+    if kind.endswith(("vision_model", "_vision")) or kind in _IMAGE_ENCODERS:
+        return True
+    return shaped and kind in _LAYERED_IMAGE_ENCODERS
+
+
+def _seen_keys(values: Mapping[str, Any]) -> str:
+    """What a refusal says of an object that is no file it knows."""
     seen = listed((clean(key) for key in values), 4)
-    has = f"it has the keys {seen}" if seen else "it is empty"
-    fail(path, f"is not a model's config.json: {has}", _REMEDY)
+    return f"it has the keys {seen}" if seen else "it is empty"
 
 
 def _has_layers(values: Mapping[str, Any]) -> bool:

@@ -81,10 +81,7 @@ def check_spec_files(
     }
     others = [spec for spec in catalogue_specs if spec.id not in replaced]
     ids = sorted({spec.id for spec in others} | replaced)
-    owners: dict[str, _Owner] = {}
-    for other in others:
-        for kind, _, name in _names(other.id, enumerate(other.aliases), other.repository):
-            owners.setdefault(canonical(name), (kind, name, other.id))
+    owners = _owners(others)
     for document in stated:
         _check_names(document, owners)
         _check_references(document, ids, runtime_ids)
@@ -161,6 +158,15 @@ def _names(
         yield "alias", ("aliases", index), alias
     if repository:
         yield "repository", ("repository",), repository
+
+
+def _owners(specs: Iterable[ModelSpec]) -> dict[str, _Owner]:
+    """By each name in its canonical spelling, the first spec that answers to it."""
+    owners: dict[str, _Owner] = {}
+    for spec in specs:
+        for kind, _, name in _names(spec.id, enumerate(spec.aliases), spec.repository):
+            owners.setdefault(canonical(name), (kind, name, spec.id))
+    return owners
 
 
 def _check_names(document: Document, owners: dict[str, _Owner]) -> None:

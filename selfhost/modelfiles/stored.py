@@ -164,13 +164,17 @@ def _compressed_name(config: Mapping[str, Any]) -> str | None:
     layout = parts[0].get("format") or config.get("format")
     if layout in ("nvfp4-pack-quantized", "mxfp4-pack-quantized"):
         return str(layout)[:5]
-    kind, bits, group = weights.get("type"), weights.get("num_bits"), weights.get("group_size")
+    kind, bits = weights.get("type"), weights.get("num_bits")
     if (kind, bits) == ("float", 8):
         is_block = weights.get("strategy") == "block"
         return "float8_e4m3_128x128" if is_block else "float8_e4m3"
+    return _integer_name(weights) if kind == "int" and bits in (4, 8) else None
+
+
+def _integer_name(weights: Mapping[str, Any]) -> str | None:
+    """llm-compressor's weights in integers of 4 or 8 bits."""
+    bits, group = weights.get("num_bits"), weights.get("group_size")
     is_symmetric = weights.get("symmetric", True) is not False
-    if kind != "int" or bits not in (4, 8):
-        return None
     if bits == 8 and group is None:
         return "w8a8"
     if (bits, group) == (4, 32) and is_symmetric:

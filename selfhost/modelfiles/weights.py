@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 from ..catalogue.spec import (
@@ -227,42 +227,58 @@ def _contradiction(
     transformers drops layers beyond those of the config, makes up those that are not there, and
     refuses tensors of other shapes.
     """
-    types = ", ".join(sorted(weights.elements))
     if architecture is not None and weights.layers:
-        limit = architecture.stored_layers or architecture.layers
-        groups = [part.layers for part in architecture.attention]
-        groups += [part.layers for part in architecture.recurrent]
-        groups += [part.layers for part in architecture.feed_forward]
-        busy = {layer for layers in groups for layer in layers if layer < limit}
-        if missing := sorted(busy - weights.layers):
-            numbers = listed(map(str, missing))
-            return (
-                f"the files have no tensor of layer {numbers}, and config.json says"
-                f" {architecture.layers:,} layers"
-            )
-        last = max(weights.layers)
-        if last >= architecture.layers + (architecture.mtp_layers or 0):
-            return (
-                f"the files have a layer {last:,}, and config.json says {architecture.layers:,}"
-                " layers, counted from 0"
-            )
+        why = _contradicted_layers(architecture, weights.layers)
+        if why is not None:
+            return why
     if language and weights.total and language - weights.total > language // _EXTRA_SHARE:
         return (
             f"the files hold {weights.total:,} parameters, and config.json describes {language:,}"
         )
     if stored.quantized:
-        is_plain = stored.name is not None and weights.plain
-        said = f"the weights are said to be stored as {stored.name}, and the files hold {types}"
-        return f"{said} alone" if is_plain else None
-    # transformers makes the config's type of FP8 and leaves scales aside. It has no type where
-    # neither config nor files state a wider one.
-    if weights.dtype == "float8_e4m3" and weights.scale is not None:
+        if stored.name is None or not weights.plain:
+            return None
+        types = ", ".join(sorted(weights.elements))
+        said = f"the weights are said to be stored as {stored.name}"
+        return f"{said}, and the files hold {types} alone"
+    return _unusable_fp8(architecture, weights) if weights.dtype == "float8_e4m3" else None
+
+
+def _contradicted_layers(architecture: Architecture, present: Set[int]) -> str | None:
+    """Which layer of config.json the files lack, or have beyond it; None where they agree."""
+    limit = architecture.stored_layers or architecture.layers
+    groups = [part.layers for part in architecture.attention]
+    groups += [part.layers for part in architecture.recurrent]
+    groups += [part.layers for part in architecture.feed_forward]
+    busy = {layer for layers in groups for layer in layers if layer < limit}
+    if missing := sorted(busy - present):
+        numbers = listed(map(str, missing))
+        return (
+            f"the files have no tensor of layer {numbers}, and config.json says"
+            f" {architecture.layers:,} layers"
+        )
+    last = max(present)
+    if last >= architecture.layers + (architecture.mtp_layers or 0):
+        return (
+            f"the files have a layer {last:,}, and config.json says {architecture.layers:,}"
+            " layers, counted from 0"
+        )
+    return None
+
+
+def _unusable_fp8(architecture: Architecture | None, weights: Weights) -> str | None:
+    """Why transformers cannot widen weights in FP8; None where it can.
+
+    It makes the config's type of them and leaves scales aside. It has no type where neither config
+    nor files state a wider one.
+    """
+    if weights.scale is not None:
         return (
             f"the files hold {weights.scale}, a scale of weights in FP8, and config.json has no"
             " quantization_config to apply it by"
         )
     untyped = architecture is not None and architecture.dtype is None
-    if weights.dtype == "float8_e4m3" and untyped and len(weights.plain_dtypes) != 1:
+    if untyped and len(weights.plain_dtypes) != 1:
         return (
             "most of the weights are in FP8, and config.json does not say which type they are made"
             " into"
