@@ -388,16 +388,7 @@ class _Config:
         table = table if any(map(keys.reads, tables()["sizes"]["table_length"])) else None
         is_padded = bool(type.rows_in_gguf) and vocabulary == type.rows_in_gguf[0]
         usable = (context or 0) - type.unused_positions
-        shared = keys.number("num_kv_shared_layers") if keys.reads("num_kv_shared_layers") else 0
-        if shared and shared >= keys.layers:
-            raise Unclear(f"num_kv_shared_layers is {shared:,}, of {keys.layers:,} layers")
-        groups = keys.number("num_hidden_groups") if keys.known else None
-        mtp, published = keys.number("mtp"), keys.outer_type.mtp_layers
-        mtp = published or 0 if mtp is None else mtp
-        predicts = (type.row and type.in_gguf) or published is not None
-        part = keys.outer.get("vision_config")
-        places = part.get("deepstack_visual_indexes") if isinstance(part, dict) else None
-        deepstack = len(places) if isinstance(places, list) else 0
+        layers = self.layers_apart()
         return {
             "vocabulary": vocabulary,
             "vocabulary_gguf": type.rows_in_gguf[1] if is_padded else None,
@@ -408,11 +399,33 @@ class _Config:
             "per_layer_embedding_length": keys.number("hidden_size_per_layer_input") or None,
             "altup_inputs": keys.number("altup") or None,
             "audio": self.audio(),
+            **layers,
+        }
+
+    def layers_apart(self) -> dict[str, int | None]:
+        """The layers that are counted apart, as fields of `Architecture`."""
+        keys = self.keys
+        shared = keys.number("num_kv_shared_layers") if keys.reads("num_kv_shared_layers") else 0
+        if shared and shared >= keys.layers:
+            raise Unclear(f"num_kv_shared_layers is {shared:,}, of {keys.layers:,} layers")
+        groups = keys.number("num_hidden_groups") if keys.known else None
+        part = keys.outer.get("vision_config")
+        places = part.get("deepstack_visual_indexes") if isinstance(part, dict) else None
+        deepstack = len(places) if isinstance(places, list) else 0
+        return {
             "deepstack_layers": min(deepstack, keys.layers) or None,
             "cache_layers": keys.layers - shared if shared else None,
             "stored_layers": groups if groups and keys.reads("num_hidden_groups") else None,
-            "mtp_layers": mtp if 0 < mtp <= keys.layers and predicts else None,
+            "mtp_layers": self.predicting_layers(),
         }
+
+    def predicting_layers(self) -> int | None:
+        """Layers that predict further tokens, None where there are none."""
+        keys, type = self.keys, self.keys.type
+        stated, published = keys.number("mtp"), keys.outer_type.mtp_layers
+        layers = published or 0 if stated is None else stated
+        predicts = (type.row and type.in_gguf) or published is not None
+        return layers if 0 < layers <= keys.layers and predicts else None
 
     def position_rows(
         self, row: Mapping[str, Any] | None, extra: Mapping[str, Any], context: int | None
@@ -453,20 +466,21 @@ class _Config:
         # the file may have one for each kind of layers; those without a window are scaled
         inner = scaling.get("full_attention")
         scaling = inner if isinstance(inner, dict) else scaling
-        original = scaling.get("original_max_position_embeddings") or self.keys.get(
-            "original_max_position_embeddings"
-        )
-        original = original if type(original) is int and 0 < original < MAX_NUMBER else None
-        kind, factor = scaling.get("rope_type") or scaling.get("type"), scaling.get("factor")
+        original = self.original_context(scaling)
+        kind = scaling.get("rope_type") or scaling.get("type")
         if kind in ("longrope", "su"):
             return context + original if original is not None else None
         is_dynamic = kind == "dynamic" and scaling.get("alpha") is None
         base = original if kind == "yarn" else None
         base = context if is_dynamic or kind in ("linear", "ntk") else base
-        if base is None or isinstance(factor, bool) or not isinstance(factor, (int, float)):
-            return None
-        rows = int(base * factor) if 1 <= factor <= _MOST_STRETCHED else context
+        rows = _stretched(base, scaling.get("factor"), context)
         return rows if rows != context else None
+
+    def original_context(self, scaling: Mapping[str, Any]) -> int | None:
+        """Tokens of the context before its positions were scaled, None where not stated."""
+        key = "original_max_position_embeddings"
+        original = scaling.get(key) or self.keys.get(key)
+        return original if type(original) is int and 0 < original < MAX_NUMBER else None
 
     # ------------------------------------------------------------- what the row does not say
 
@@ -488,15 +502,19 @@ class _Config:
             extra["query_key_norm"] = type.norm_switched
         if keys.get("new_decoder_architecture"):
             extra["parallel_norms"] = 2
-        scaling = keys.get("rope_scaling", "rope_parameters")
+        self.add_rope_factors(extra, row)
+        return extra
+
+    def add_rope_factors(self, extra: dict[str, Any], row: Mapping[str, Any]) -> None:
+        """Adds the factors that a scaling of positions brings, where the row has others."""
+        scaling = self.keys.get("rope_scaling", "rope_parameters")
         kind = scaling.get("rope_type", scaling.get("type")) if isinstance(scaling, dict) else None
         if kind == "llama3":
             extra["rope_factors"] = "freqs"
-        if kind in ("longrope", "su", "yarn") and type.long_rope:
+        if kind in ("longrope", "su", "yarn") and self.keys.type.long_rope:
             extra["rope_factors"] = "long_short"
         if extra.get("rope_factors") == row.get("rope_factors"):
             extra.pop("rope_factors", None)
-        return extra
 
     def add_switched(self, extra: dict[str, Any], row: Mapping[str, Any]) -> None:
         """Adds the parts that a key switches on or off otherwise than the row has them."""
@@ -661,6 +679,13 @@ def _grouped(parts: Iterable[_Part | None], width: int) -> tuple[_Part, ...]:
         for key, message, _ in part.misfits(width):
             raise Unclear(f"{_CALLED.get(key, key)} {message}")
     return groups
+
+
+def _stretched(rows: int | None, factor: Any, context: int) -> int | None:
+    """Rows times the factor, or the context where no published scaling has such a factor."""
+    if rows is None or isinstance(factor, bool) or not isinstance(factor, (int, float)):
+        return None
+    return int(rows * factor) if 1 <= factor <= _MOST_STRETCHED else context
 
 
 def _size(part: Mapping[str, Any], *names: str) -> int:

@@ -62,20 +62,9 @@ def layer_kinds(config: Keys) -> list[str]:
 
 def _listed_kinds(config: Keys) -> list[str] | None:
     """The kinds where the file names that of each layer; None where it does not."""
-    layers, names = range(config.layers), config.get(*_KIND_LISTS)
+    names = config.get(*_KIND_LISTS)
     if names:
-        key = config.stated(*_KIND_LISTS)
-        if not isinstance(names, (list, str)) or len(names) < config.layers:
-            raise Unclear(f"{key} does not list one entry for each of the {config.layers:,} layers")
-        # the keys of recurrent layers stand in the file whether or not the list has any
-        config.understood.update(
-            key
-            for key in config.text
-            if key.startswith("mamba_")
-            and isinstance(names, list)
-            and not {key, config.known.get("names", {}).get(key)} & config.matter
-        )
-        return [_named_kind(config, key, names[number]) for number in layers]
+        return _named_kinds(config, names)
     blocks = config.per_layer("block_configs")
     if blocks:
         return ["none" if _is_empty(_part(block, "attention")) else "full" for block in blocks]
@@ -86,7 +75,22 @@ def _listed_kinds(config: Keys) -> list[str] | None:
     config.understood.update(("attention_window_size", "lru_width"))
     kinds = [_named_kind(config, "block_types", name) for name in repeated]
     kinds = ["sliding" if kind == "full" else kind for kind in kinds]
-    return [kinds[number % len(kinds)] for number in layers]
+    return [kinds[number % len(kinds)] for number in range(config.layers)]
+
+
+def _named_kinds(config: Keys, names: Any) -> list[str]:
+    key = config.stated(*_KIND_LISTS)
+    if not isinstance(names, (list, str)) or len(names) < config.layers:
+        raise Unclear(f"{key} does not list one entry for each of the {config.layers:,} layers")
+    # the keys of recurrent layers stand in the file whether or not the list has any
+    config.understood.update(
+        key
+        for key in config.text
+        if key.startswith("mamba_")
+        and isinstance(names, list)
+        and not {key, config.known.get("names", {}).get(key)} & config.matter
+    )
+    return [_named_kind(config, key, names[number]) for number in range(config.layers)]
 
 
 def _kinds_by_places(config: Keys) -> list[str] | None:
@@ -245,17 +249,7 @@ def _plain(config: Keys, number: int, kind: str, width: int, heads: int) -> Atte
         query_key_norm="head" if kind == "cross" else None,
     )
     if kind == "sliding":
-        window = config.number("attention_window_size") or _window_tokens(config)
-        if window is None:
-            raise Unclear(f"sliding_window: layer {number} is one with a window, and has none")
-        own, factor = config.positive("swa_head_dim"), config.type.window_kv_factor
-        return attention.replace(
-            window_tokens=window,
-            heads=config.positive("swa_num_attention_heads") or heads,
-            kv_heads=config.positive("swa_num_key_value_heads") or factor * attention.kv_heads,
-            key_length=own or length,
-            value_length=config.positive("swa_v_head_dim") or own or attention.value_length,
-        )
+        return _windowed(config, number, attention)
     if kind == "full" and config.text.get("global_head_dim"):
         length = config.needed("global_head_dim")
         attention = attention.replace(key_length=length, value_length=length)
@@ -263,6 +257,20 @@ def _plain(config: Keys, number: int, kind: str, width: int, heads: int) -> Atte
             own = config.positive("num_global_key_value_heads")
             return attention.replace(values_from_keys=True, kv_heads=own or attention.kv_heads)
     return attention
+
+
+def _windowed(config: Keys, number: int, attention: Attention) -> Attention:
+    window = config.number("attention_window_size") or _window_tokens(config)
+    if window is None:
+        raise Unclear(f"sliding_window: layer {number} is one with a window, and has none")
+    own, factor = config.positive("swa_head_dim"), config.type.window_kv_factor
+    return attention.replace(
+        window_tokens=window,
+        heads=config.positive("swa_num_attention_heads") or attention.heads,
+        kv_heads=config.positive("swa_num_key_value_heads") or factor * attention.kv_heads,
+        key_length=own or attention.key_length,
+        value_length=config.positive("swa_v_head_dim") or own or attention.value_length,
+    )
 
 
 def _kv_heads(config: Keys, number: int, heads: int) -> int:
@@ -548,9 +556,12 @@ def _dense_length(config: Keys, width: int, number: int) -> int:
     length = stated or (config.number("length_ratio") or 0) * width
     if not length:
         raise Unclear("intermediate_size is missing")
+    return 2 * length if _is_double_wide(config, number) else length
+
+
+def _is_double_wide(config: Keys, number: int) -> bool:
     shared_from = config.layers - (config.number("num_kv_shared_layers") or 0)
-    is_wide = bool(config.get("use_double_wide_mlp")) and number >= shared_from
-    return 2 * length if is_wide else length
+    return bool(config.get("use_double_wide_mlp")) and number >= shared_from
 
 
 def _adjusted(config: Keys) -> int:
