@@ -173,10 +173,7 @@ def _known_architecture(model: GgufModel) -> Architecture | None:
 
 
 def _architecture(model: GgufModel) -> Architecture:
-    blocks = model.required("block_count")
-    predicting = model.number("nextn_predict_layers") or 0
-    if not 0 < blocks <= MAX_LAYERS or predicting >= blocks:
-        model.damaged(f"{blocks:,} layers, {predicting:,} of them for multi-token prediction")
+    blocks, predicting = _blocks(model)
     model.layers = layers = blocks - predicting
     width = model.required("embedding_length")
     context = model.required("context_length")
@@ -185,19 +182,13 @@ def _architecture(model: GgufModel) -> Architecture:
     feeding = feed_forward(model, width)
     remembered = [state for by_layer in states.values() for state in by_layer]
     refusals.refuse_misfits(model, dict.fromkeys((*attending, *remembered, *feeding)), width)
-    # how often the model runs through its layers, each time with a cache of their own
-    loops = (model.row.loops and model.number("num_loops")) or 1
-    if layers * loops > MAX_LAYERS:
-        model.damaged(f"{loops:,} runs through {layers:,} layers")
-    # rows of the token table, or what the tokenizer lists
-    rows = model.shapes.get("token_embd.weight", (0, 0))[-1]
+    loops = _loops(model)
     architecture = Architecture(
         row=model.name,
         runs_in_gguf=True,
         layers=layers * loops,
         embedding_length=width,
         heads=max((group.heads for group in attending if group is not None), default=None),
-        vocabulary=rows or model.counts.get("tokenizer.ggml.tokens") or None,
         context_tokens=context or None,
         tied_embeddings="output.weight" not in model.shapes and not model.embeds,
         output_matrix=not model.embeds,
@@ -213,6 +204,28 @@ def _architecture(model: GgufModel) -> Architecture:
         mtp_layers=predicting or None,
         **_tables(model),
     )
+    return _checked(model, architecture)
+
+
+def _blocks(model: GgufModel) -> tuple[int, int]:
+    """All blocks, and those of them that predict more tokens."""
+    blocks = model.required("block_count")
+    predicting = model.number("nextn_predict_layers") or 0
+    if not 0 < blocks <= MAX_LAYERS or predicting >= blocks:
+        model.damaged(f"{blocks:,} layers, {predicting:,} of them for multi-token prediction")
+    return blocks, predicting
+
+
+def _loops(model: GgufModel) -> int:
+    """How often the model runs through its layers, each time with a cache of their own."""
+    loops = (model.row.loops and model.number("num_loops")) or 1
+    if model.layers * loops > MAX_LAYERS:
+        model.damaged(f"{loops:,} runs through {model.layers:,} layers")
+    return loops
+
+
+def _checked(model: GgufModel, architecture: Architecture) -> Architecture:
+    """The architecture as the file's tensors have it, once its sizes fit each other."""
     for key, message, _ in architecture.misfits():
         raise Unclear(f"{model.name}: {key} {message}")
     if architecture.context_tokens is None:
@@ -258,12 +271,15 @@ def _cache_layers(model: GgufModel) -> int | None:
 
 
 def _tables(model: GgufModel) -> dict[str, Any]:
-    """Rows of the tables of token types and of positions; None without one."""
+    """Rows of the tables of tokens, of token types and of positions; None without one."""
+    # without a token table, what the tokenizer lists
+    rows = model.shapes.get("token_embd.weight", (0, 0))[-1]
     types = model.shapes.get("token_types.weight", ())
     places = model.shapes.get("position_embd.weight", ())
     token_types = (*types, 1)[1] if types else None
     dropped = _DROPPED_POSITIONS if token_types == 1 else 0
     return {
+        "vocabulary": rows or model.counts.get("tokenizer.ggml.tokens") or None,
         "token_types": token_types,
         "positions": places[-1] + dropped if len(places) > 1 else None,
     }

@@ -162,12 +162,7 @@ def _plain(
     width = model.needed("embedding_length")
     key = model.number("attention.key_length") or width // heads
     value = model.number("attention.value_length") or width // heads
-    # files of before 2025 keep the latent beside the matrix that unpacks it
-    has_unpacking = model.has(layer, "attn_kv_b.weight")
-    unpacked = model.number("attention.kv_lora_rank") if has_unpacking else None
-    rope = model.needed("rope.dimension_count") if unpacked else None
-    if rope is not None and rope >= key:
-        raise Unclear(f"{model.name}.rope.dimension_count is not below attention.key_length")
+    unpacked, rope = _unpacked_latent(model, layer, key)
     if not 1 <= kv_heads <= heads or heads % kv_heads:
         raise Unclear(
             f"{model.name}.attention.head_count_kv is {kv_heads:,} for layer {layer}, which"
@@ -180,12 +175,7 @@ def _plain(
     if window is not None:
         key = model.number("attention.key_length_swa") or key
         value = model.number("attention.value_length_swa") or value
-    stored = model.shape(layer, "attn_k.weight")
-    if stored is not None and prod(stored[1:]) != kv_heads * key:
-        raise Unclear(
-            f"blk.{layer}.attn_k.weight holds {prod(stored[1:]):,} numbers a token, and the"
-            f" keys of {model.name} {kv_heads:,} × {key:,}"
-        )
+    _refuse_other_keys(model, layer, kv_heads, key)
     return Attention(
         kind="full" if window is None else "sliding",
         layers=(),
@@ -200,6 +190,26 @@ def _plain(
         rope_length=rope,
         **_indexer(model, layer),
     )
+
+
+def _unpacked_latent(model: GgufModel, layer: int, key: int) -> tuple[int | None, int | None]:
+    """Lengths of the latent and of its rotated part; None where the layer unpacks none."""
+    # files of before 2025 keep the latent beside the matrix that unpacks it
+    has_unpacking = model.has(layer, "attn_kv_b.weight")
+    unpacked = model.number("attention.kv_lora_rank") if has_unpacking else None
+    rope = model.needed("rope.dimension_count") if unpacked else None
+    if rope is not None and rope >= key:
+        raise Unclear(f"{model.name}.rope.dimension_count is not below attention.key_length")
+    return unpacked, rope
+
+
+def _refuse_other_keys(model: GgufModel, layer: int, kv_heads: int, key: int) -> None:
+    stored = model.shape(layer, "attn_k.weight")
+    if stored is not None and prod(stored[1:]) != kv_heads * key:
+        raise Unclear(
+            f"blk.{layer}.attn_k.weight holds {prod(stored[1:]):,} numbers a token, and the"
+            f" keys of {model.name} {kv_heads:,} × {key:,}"
+        )
 
 
 def _latent(model: GgufModel, layer: int, heads: int, window: int | None) -> Attention:

@@ -148,24 +148,36 @@ def refuse_missing_parts(model: GgufModel, state: Mapping[str, Sequence[Recurren
     lengths = model.per_layer("feed_forward_length") or [0] * model.layers
     if not any(lengths):
         lengths = [model.number("expert_feed_forward_length") or 0] * model.layers
-    feeding = {
-        name[: name.rfind(part)]
-        for part in (".ffn_down", ".channel_mix_value")
-        for name in model.shapes
-        if part in name
-    }
+    feeding = _feeding_blocks(model)
     for layer in range(model.layers):
-        remembers = (
-            any(by_layer[layer] is not None for by_layer in state.values())
-            or attends(model, layer, state)
-            or model.has(layer, "cross_attn_q_proj.weight")
-        )
+        remembers = _remembers(model, layer, state)
         lacks = f"it has no tensor blk.{layer}"
         gives = "and its header gives that block"
         if heads[layer] and kv_heads[layer] and not remembers:
             model.damaged(f"{lacks}.attn_q.weight, {gives} {heads[layer]:,} heads")
         if lengths[layer] and f"blk.{layer}" not in feeding:
             model.damaged(f"{lacks}.ffn_down.weight, {gives} a length of {lengths[layer]:,}")
+
+
+def _feeding_blocks(model: GgufModel) -> set[str]:
+    """The prefixes of the blocks that have a feed-forward."""
+    return {
+        name[: name.rfind(part)]
+        for part in (".ffn_down", ".channel_mix_value")
+        for name in model.shapes
+        if part in name
+    }
+
+
+def _remembers(
+    model: GgufModel, layer: int, state: Mapping[str, Sequence[Recurrent | None]]
+) -> bool:
+    """The layer has a state, attention, or attention to what another model gives."""
+    return (
+        any(by_layer[layer] is not None for by_layer in state.values())
+        or attends(model, layer, state)
+        or model.has(layer, "cross_attn_q_proj.weight")
+    )
 
 
 def refuse_other_tokens(model: GgufModel) -> None:

@@ -56,12 +56,20 @@ def departures(model: GgufModel, architecture: Architecture) -> dict[str, Any]:
     ):
         if tensor in has and factors != row.rope_factors:
             departs["rope_factors"] = factors
-    up, down = model.shape(0, "ffn_up.weight"), model.shape(0, "ffn_down.weight")
-    if row.gate_varies and up is not None and down is not None:
-        gate = "fused" if up[-1] == 2 * down[0] else "none"
-        gate = "split" if model.has(0, "ffn_gate.weight") else gate
-        departs.update({} if gate == row.gate else {"gate": gate})
+    gate = _gate(model)
+    if gate != row.gate:
+        departs["gate"] = gate
     return departs
+
+
+def _gate(model: GgufModel) -> str:
+    """How the feed-forward is gated: as the row says or, where that varies, as the first layer."""
+    up, down = model.shape(0, "ffn_up.weight"), model.shape(0, "ffn_down.weight")
+    if not model.row.gate_varies or up is None or down is None:
+        return model.row.gate
+    if model.has(0, "ffn_gate.weight"):
+        return "split"
+    return "fused" if up[-1] == 2 * down[0] else "none"
 
 
 def _query_key_norm(model: GgufModel, architecture: Architecture) -> str | None:
