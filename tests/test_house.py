@@ -124,15 +124,15 @@ def files_imported(path: Path) -> Iterator[Path]:
 
 # the size of the house: lower a bound with each step that makes it smaller, and never raise one
 SIZE = {
-    "lines": 86_038,
-    "files": 369,
-    "functions": 4_787,
-    "short functions": 1_715,
-    "functions mentioned once": 1_358,
-    "classes": 408,
-    "lines of tests": 59_566,
+    "lines": 74_741,
+    "files": 109,
+    "functions": 1_156,
+    "short functions": 1_504,
+    "functions mentioned once": 1_129,
+    "classes": 370,
+    "lines of tests": 32_967,
 }
-ONE_CHECK = {"functions": 1_250, "files": 126, "judgements": 1}
+ONE_CHECK = {"functions": 1_156, "files": 109, "judgements": 1}
 
 
 def test_the_house_only_becomes_smaller() -> None:
@@ -225,7 +225,7 @@ def test_functions_stay_short_and_simple() -> None:
 
 def test_names_say_what_they_hold() -> None:
     """Few locals are called `found` or `made`, and no conditional stands in another."""
-    assert figures.vague_names() <= 100
+    assert figures.vague_names() <= 81
     assert figures.nested_conditionals() == 0
 
 
