@@ -708,6 +708,7 @@ def _encoder_parameters(part: Mapping[str, Any], text_width: int) -> int:
     inner = _size(part, "intermediate_size", "vt_intermediate_size", "encoder_ffn_dim") or 4 * width
     matrices = 3 if part.get("hidden_act") in ("silu", "swish") else 2
     merged = width * (_size(part, "spatial_merge_size") or 1) ** 2
-    stages = 1 + len(part.get("deepstack_visual_indexes") or ())
+    places = part.get("deepstack_visual_indexes")
+    stages = 1 + (len(places) if isinstance(places, list) else 0)
     joiner = stages * merged * (merged + text_width)
     return layers * (4 * width * width + matrices * width * inner) + joiner
