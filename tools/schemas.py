@@ -248,7 +248,9 @@ class _Writer:
         for module in pkgutil.walk_packages(selfhost.__path__, "selfhost."):
             if not module.name.endswith(("__main__", "pytest_plugin")):
                 importlib.import_module(module.name)
-        kinds = _all_subclasses(Record)
+        kinds = [
+            each for each in _all_subclasses(Record) if each.__module__.startswith("selfhost.")
+        ]
         self._records: dict[str, type[Record]] = {kind.__name__: kind for kind in kinds}
         # of two records with one name `openness.Row` is that of the module
         self._records |= {
