@@ -124,10 +124,10 @@ def files_imported(path: Path) -> Iterator[Path]:
 
 # the size of the house: lower a bound with each step that makes it smaller, and never raise one
 SIZE = {
-    "lines": 74_742,
+    "lines": 74_707,
     "files": 317,
-    "functions": 4_170,
-    "short functions": 1_504,
+    "functions": 4_168,
+    "short functions": 1_503,
     "functions mentioned once": 1_129,
     "classes": 370,
     "lines of tests": 32_967,

@@ -12,7 +12,7 @@ from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.defaults import in_usual_type, suited_by_list
 from ..judge.pace.speed import PaceRange
-from ..judge.record import HELD, Judged, Outcome, Question, Route, Verdict
+from ..judge.record import HELD, Judged, Outcome, Question, Route, Verdict, report_module
 from ..machine.reader import Machine
 from .api_route import offers_for
 from .understood import Understood, has_ways, judged_for, question_of, understand
@@ -83,7 +83,7 @@ class Ranking(Record):
 
     def _repr_html_(self) -> str:
         """What a notebook shows: a table of the first models."""
-        table: str = _report("notebook").of_ranking(self)
+        table: str = report_module("notebook").of_ranking(self)
         return table
 
 
@@ -142,7 +142,7 @@ class Comparison(Record):
 
     def _repr_html_(self) -> str:
         """What a notebook shows: a table of the models."""
-        table: str = _report("notebook").of_comparison(self)
+        table: str = report_module("notebook").of_comparison(self)
         return table
 
 
@@ -164,15 +164,8 @@ def comparison(verdicts: Sequence[Verdict]) -> Comparison:
 
 def _as_json(function: str, value: object) -> dict[str, Any]:
     """What that function of `reports.json` gives."""
-    document: dict[str, Any] = getattr(_report("json"), function)(value)
+    document: dict[str, Any] = getattr(report_module("json"), function)(value)
     return document
-
-
-def _report(name: str) -> Any:
-    """That module of `reports`, which imports this one, so that it is loaded when it is asked."""
-    from importlib import import_module
-
-    return import_module(f"..reports.{name}", __package__)
 
 
 class Sum(Record):

@@ -15,16 +15,6 @@ from ..core.records import Record
 from .spec import ModelSpec, PublishedFiles
 
 ANSWERS = ("yes", "partly", "no", "unknown")
-DEFINITION = (
-    "Open weights are the trained numbers alone. Open source, by the Open Source AI Definition 1.0,"
-    " takes the code that trained and runs them and enough about the training data to build the"
-    " like as well, under terms that let anybody use, study, change and share it all for any"
-    " purpose; the Model Openness Framework ranks models by how many of these parts are out."
-)
-DEFINITION_SOURCES = (
-    "https://opensource.org/ai/open-source-ai-definition",
-    "https://arxiv.org/abs/2403.13784",
-)
 # of the ids that models come under, those that the Open Source Initiative approved (isOsiApproved
 # of the SPDX License List 3.27): by the Open Source Definition they allow use in any field (6),
 # modified works (3) and redistribution (1)

@@ -451,7 +451,7 @@ class Verdict(Record):
     @property
     def summary(self) -> str:
         """The answer in one line of plain text, as the first line of `selfhost check` gives it."""
-        line: str = _report("words").summary(self)
+        line: str = report_module("words").summary(self)
         return line
 
     def finding(self, name: str) -> Finding | None:
@@ -462,12 +462,12 @@ class Verdict(Record):
         """The object of `selfhost check MODEL --format json`, `selfhost.verdict/1`, as a dict for
         `json.dumps`: every key always present, None where unknown.
         """
-        document: dict[str, Any] = _report("json").verdict(self)
+        document: dict[str, Any] = report_module("json").verdict(self)
         return document
 
     def _repr_html_(self) -> str:
         """What a notebook shows: a table of the findings."""
-        table: str = _report("notebook").of_verdict(self)
+        table: str = report_module("notebook").of_verdict(self)
         return table
 
     def __bool__(self) -> bool:
@@ -507,7 +507,7 @@ def verdict_on(
     )
 
 
-def _report(name: str) -> Any:
+def report_module(name: str) -> Any:
     """The report module of that name, loaded when a verdict is shown: reports import verdicts, so
     that verdicts cannot import them.
     """

@@ -38,11 +38,6 @@ WHY_NOT = {
     "license-not-accepted": "its license is not one you accept",
 }  # fmt: skip
 _TOO_LITTLE = "too little "
-PLACED = {
-    "host": ", in RAM",
-    "accelerator": ", on the accelerator",
-    "split": ", on the accelerator and in RAM",
-}
 _ANSWER_STYLES = {
     "yes": Outcome.PASS,
     "partly": Outcome.WARN,

@@ -93,16 +93,6 @@ def _counted(architecture: Architecture, matrices: int) -> tuple[float, float, i
     return experts, used, layers
 
 
-def time_share(left: Left, layers: int, beside_seconds: float, all_seconds: float) -> float:
-    """What reading experts takes of a step of so many seconds, of which the processor has
-    `beside_seconds` for those in RAM. `layers`: how many have experts.
-    """
-    # those that devices hold take their share of what devices read
-    on_devices = left.of_read * (layers / left.layers - 1) / (1 - left.of_read)
-    own_seconds = max(0.0, all_seconds - beside_seconds) * on_devices
-    return min(1.0, (beside_seconds + own_seconds) / all_seconds)
-
-
 def _parameters(read_bytes: Mapping[str, int]) -> float:
     """Weights that so many bytes hold."""
     return sum(size / _bytes_each(type) for type, size in read_bytes.items())

@@ -12,7 +12,7 @@ from functools import lru_cache
 from ...catalogue.spec import Architecture, Attention
 from ..tensors import ArchitectureRow, Style
 from .allocator import Program
-from .buffers import MICRO_BATCH_TOKENS, Cells, Compute, window_of
+from .buffers import Cells, Compute, window_of
 from .graph_base import Batch
 from .layers import Builder
 
@@ -23,9 +23,6 @@ _CHOSEN_CELLS = 2048
 _STORED = {"f16": "16 bits", "bf16": "16 bits", "f32": "32 bits"}
 GUESS_LEAST, GUESS_MOST = 0.6, 2.0
 """The ends of a guess, as shares of it: 98 of 100 buffers known to the byte lie between."""
-_WHOLE_BATCH = Batch(
-    tokens=MICRO_BATCH_TOKENS, streams=1, sequences=1, flash=True, stored=("16 bits", "16 bits")
-)
 
 
 @lru_cache(maxsize=1024)
