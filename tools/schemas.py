@@ -102,9 +102,6 @@ OBJECTS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("page_cache_bytes", "accelerators"), "int"),
         **dict.fromkeys(("disk_bytes", "disk_update_bytes"), "int | None"),
     },
-    "SpreadEngine": {"@Engine": "name title how warnings sources"},
-    "SpreadShare": {"@shares.Share": "machine layers held_bytes room_bytes devices ram_bytes"},
-    "Left": {"@LeftOut": "machine reason unread"},
     "VerifiedModel": {
         **dict.fromkeys(("id", "architecture"), "str | None"),
         "known_by": "str",
@@ -173,14 +170,6 @@ DOCUMENTS: dict[str, dict[str, str]] = {
         **_ERRORS,
     },
     "spec-check/1": {"good": _TEXTS, "problems": "tuple[Problem, ...]", "exit_code": "int"},
-    "spread/1": {
-        "@Spread": "asked workload route reason remedy exit_code machines needs_bytes free_bytes"
-        " notes",
-        "model": "Model",
-        "engine": "SpreadEngine",
-        "shares": "tuple[SpreadShare, ...]",
-        "left_out": "tuple[Left, ...]",
-    },
     "verdict/1": {
         "@Verdict": "asked workload route can_run can_download exit_code download_seconds here"
         " speed findings placements room alternatives open_alternatives api_offers monthly_cost"

@@ -116,7 +116,6 @@ def _values(flag: str, settings: dict[str, Any], catalogue: Catalogue) -> Iterab
         "--runtime": catalogue.runtime_ids,
         "--quant": lambda: common("quantizations")["quantization"],
         "--license": catalogue.license_ids,
-        "--spread": lambda: common("spread")["engine"],
         "--draft": catalogue.ids,
         "--family": lambda: sorted({row.family for row in catalogue.outlines() if row.family}),
     }

@@ -153,7 +153,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
         default="snapshot",
     ),
     "--machines": _several("FILE|DIR|-", "records of machines (repeatable)"),
-    "--spread": _value("ENGINE", "split the model over --machines, as exo or vllm"),
     "--top": _value("N", "how many models to show (default: 20)", _rows),
     "--all": _flag("also models that do not run here"),
     "-v --wide": _flag("more columns"),
@@ -204,7 +203,7 @@ _REPORT = ("--specs", "--format", "--json", "--output", "--no-color")
 # the options of each command, in the order of its help
 TAKEN: dict[str, tuple[str, ...]] = {
     "check": (
-        *_WORK, *_MACHINE, "--machines", "--spread", *_COST, *_REPORT, "-v --verbose",
+        *_WORK, *_MACHINE, *_COST, *_REPORT, "-v --verbose",
     ),
     "list": (
         *_WORK, *_MACHINE, "--top", "--all", "-v --wide", "--sort", "--family", "--modality",

@@ -430,8 +430,7 @@ def test_compare_is_informative_and_wants_two_models(capsys: pytest.CaptureFixtu
         }
         for command in ("check", "compare")
     }
-    # several machines together are a question of one model
-    assert flags["check"] - {"--machines", "--spread"} == flags["compare"]
+    assert flags["check"] == flags["compare"]
 
 
 @pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)])
