@@ -20,7 +20,7 @@ from .core.errors import (
     expect_type,
 )
 from .core.records import Record
-from .core.workload import MOST_BYTES, PRICE_SOURCES, Workload, whole_number
+from .core.workload import MOST_BYTES, Workload, whole_number
 from .judge.record import Verdict
 from .machine.reader import Machine
 
@@ -54,7 +54,6 @@ def check(
     *,
     machine: Machine | str | None = None,
     specs: Sequence[PathLike] = (),
-    prices: str = "snapshot",
     alternatives: bool = True,
     **fields: Any,
 ) -> Verdict:
@@ -65,20 +64,18 @@ def check(
     read as `Machine.read` does: without a socket or a write, and without a child process but one
     that asks an NVIDIA driver, where there is one. Given one, nothing of this machine is read but
     spec files and the date, on which prices end. `specs` are folders of own spec files, which go
-    before those that the environment variable SELFHOST_SPECS names. `prices`: "genai-prices" takes
-    the figures of that package, where it is newer than the snapshot; it must be installed (the
-    extra `prices`), and nothing is fetched. Without `alternatives` only what decides is worked out,
-    several times as fast: no other models, placements, room or costs, and offers only where the
-    model does not run. Other keywords are fields of `Workload`, such as `context_tokens=8192`.
+    before those that the environment variable SELFHOST_SPECS names. Without `alternatives` only
+    what decides is worked out, several times as fast: no other models, placements, room or costs,
+    and offers only where the model does not run. Other keywords are fields of `Workload`, such as
+    `context_tokens=8192`.
 
     Raises `UnknownModelError`, `UnknownMachineError`, `SpecError`, `WorkloadError`; each says what
     to type instead.
     """
-    _one_of("prices", prices, PRICE_SOURCES)
     expect_type("model", model, _MODEL)
     given = _given(workload, machine, specs, fields)
     verdict = check_with(
-        given.catalogue, model, given.workload, given.machine, instead=alternatives, prices=prices
+        given.catalogue, model, given.workload, given.machine, instead=alternatives
     )
     return verdict.replace(notes=(*verdict.notes, *given.notes))
 
@@ -190,7 +187,6 @@ def compare(
     *,
     machine: Machine | str | None = None,
     specs: Sequence[PathLike] = (),
-    prices: str = "snapshot",
 ) -> Comparison:
     """The verdict of each model with its openness and permissions, in the order given, as
     `selfhost compare` does.
@@ -200,16 +196,13 @@ def compare(
     two models.
     """
     _expect_models(models, "compare", workload)
-    _one_of("prices", prices, PRICE_SOURCES)
     given = _given(workload, machine, specs)
     verdicts: list[Verdict] = []
     errors: list[SelfhostError] = []
     for model in models:
         expect_type("model", model, _MODEL)
         try:
-            verdict = check_with(
-                given.catalogue, model, given.workload, given.machine, prices=prices
-            )
+            verdict = check_with(given.catalogue, model, given.workload, given.machine)
             verdicts.append(verdict.replace(understood_as=(*verdict.understood_as, *given.notes)))
         except SelfhostError as error:
             errors.append(error)

@@ -128,8 +128,6 @@ def describe(
     model: str,
     workload: Workload,
     machine: Machine,
-    *,
-    prices: str = "snapshot",
 ) -> Shown:
     """All that is known of a model, its quantizations judged one by one. Raises as `check`."""
     understood = understand(catalogue, model, workload, machine)
@@ -137,7 +135,7 @@ def describe(
     question = judged.question
     runtimes = _runtimes_of(catalogue, question, workload) if question.needs else ()
     return Shown(
-        verdict=answer(catalogue, judged, understood, machine, instead=True, prices=prices),
+        verdict=answer(catalogue, judged, understood, machine, instead=True),
         sizes=_sizes(catalogue, understood, question, machine, runtimes),
         loss_by_size=loss_by_size(catalogue),
     )

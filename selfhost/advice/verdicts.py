@@ -7,7 +7,7 @@ from functools import partial
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
-from ..catalogue.offers import Offer, at_context, cheapest_first
+from ..catalogue.offers import Offer, at_context
 from ..catalogue.quality import quality_for
 from ..catalogue.spec import GENERATING, ModelSpec
 from ..core import units
@@ -43,7 +43,6 @@ def check_with(
     *,
     instead: bool = True,
     today: str | None = None,
-    prices: str = "snapshot",
     follows_machine: bool = True,
     requires_runtime: bool = False,
 ) -> Verdict:
@@ -60,9 +59,7 @@ def check_with(
         follows_machine=follows_machine,
         requires_runtime=requires_runtime,
     )
-    return answer(
-        catalogue, judged, understood, machine, instead=instead, today=today, prices=prices
-    )
+    return answer(catalogue, judged, understood, machine, instead=instead, today=today)
 
 
 def answer(
@@ -73,7 +70,6 @@ def answer(
     *,
     instead: bool,
     today: str | None = None,
-    prices: str = "snapshot",
 ) -> Verdict:
     """The verdict on what was understood and judged. The arguments are those of `check_with`."""
     question, day = judged.question, today or units.utc_today()
@@ -82,9 +78,8 @@ def answer(
 
         judged = with_ways_to_cards(question, understood.workload, judged, catalogue, machine)
     offers: tuple[Offer, ...] = ()
-    newer: list[str] = []
     if instead or judged.failed:
-        offers, newer = _priced(catalogue, question, judged, day, prices)
+        offers = _priced(catalogue, question, judged, day)
     to_type = steps(
         question,
         judged,
@@ -107,30 +102,22 @@ def answer(
         setup=to_type.setup,
         understood_as=understood.notes,
         notes=(*notes_of(catalogue, question, understood, offers), *notes),
-        fine_print=(*newer, *fine_print),
+        fine_print=tuple(fine_print),
         quality=quality,
         rewrites=question.rewriting is not None,
         loaded_bits=loaded_bits,
     )
     if not instead:
         return verdict
-    return _with_what_else(verdict, catalogue, understood.workload, judged, day, prices)
+    return _with_what_else(verdict, catalogue, understood.workload, judged, day)
 
 
 def _priced(
-    catalogue: Catalogue, question: Question, judged: Judged, today: str, prices: str
-) -> tuple[tuple[Offer, ...], list[str]]:
-    """The offers at the prices of that source, the cheapest first for the load or the context that
-    was asked for, and a sentence on where newer ones come from.
-    """
-    workload, notes = question.workload, []
+    catalogue: Catalogue, question: Question, judged: Judged, today: str
+) -> tuple[Offer, ...]:
+    """The offers, the cheapest first for the load or the context that was asked for."""
+    workload = question.workload
     offers = offers_for(catalogue, question, judged, today)
-    if offers and prices != "snapshot":
-        from ..catalogue.prices import refreshed
-
-        newer = refreshed(offers, catalogue.offers_path, today=today)
-        offers = cheapest_first(newer.offers)
-        notes.append(newer.note)
     if question.context_asked and workload.context_tokens is not None:
         offers = at_context(offers, workload.context_tokens)
     if workload.load is not None:
@@ -138,7 +125,7 @@ def _priced(
 
         by_load = partial(dearness, workload.load, question.spec.modality)
         offers = tuple(sorted(offers, key=by_load))
-    return offers, notes
+    return offers
 
 
 def _beside(
@@ -192,7 +179,6 @@ def _with_what_else(
     asked: Workload,
     judged: Judged,
     today: str,
-    prices: str,
 ) -> Verdict:
     """With the room left, other placements, what would run in its place, the open-weight models
     that a closed one's spec names, and what a month costs.
@@ -214,7 +200,7 @@ def _with_what_else(
             catalogue,
             judged,
             verdict.alternatives,
-            lambda other, found: _priced(catalogue, other, found, today, prices)[0],
+            lambda other, found: _priced(catalogue, other, found, today),
         )
         verdict = verdict.replace(monthly_cost=cost)
     return verdict.replace(

@@ -22,7 +22,6 @@ from ..core.workload import (
     LOAD_FLAGS,
     MEMORY_BASES,
     OPTIMIZERS,
-    PRICE_SOURCES,
     TASKS,
     cache_type,
 )
@@ -146,12 +145,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--hardware-price": _value("PRICE", "of this computer, in your currency", parse_number),
     "--hardware-life": _value("TIME", "as 3y or 18mo (default: 3y)", parse_years),
     "--dollar-price": _value("RATE", "of one US dollar, as 0.92; 1 for dollars", parse_number),
-    "--prices": _choice(
-        "SOURCE",
-        PRICE_SOURCES,
-        "snapshot (of this release) or genai-prices (package)",
-        default="snapshot",
-    ),
     "--machines": _several("FILE|DIR|-", "records of machines (repeatable)"),
     "--top": _value("N", "how many models to show (default: 20)", _rows),
     "--all": _flag("also models that do not run here"),
@@ -196,7 +189,7 @@ _CONNECTION = ("--download-speed", "--reserve")
 _MACHINE = (*_OTHER_MACHINE, "--no-measure", "--memory", *_CONNECTION)
 _COST = (
     "--tokens-per-day", "--watts", "--electricity", "--hardware-price", "--hardware-life",
-    "--dollar-price", "--prices",
+    "--dollar-price",
 )  # fmt: skip
 _REPORT = ("--specs", "--format", "--json", "--output", "--no-color")
 

@@ -274,9 +274,7 @@ def judge_each(
                 meant = understand(catalogue, name, workload, machine)
                 if not meant.spec.closed:
                     machine = measured_where_unknown(options, machine)
-                judged.append(
-                    check_with(catalogue, meant, workload, machine, prices=options.prices)
-                )
+                judged.append(check_with(catalogue, meant, workload, machine))
             except SelfhostError as error:
                 errors[name] = error
         by_machine.append(judged)
@@ -313,8 +311,6 @@ def options_to_repeat(options: argparse.Namespace) -> str:
     words = [f"--{name}" for name in ("measure", "no-measure") if given.get(name.replace("-", "_"))]
     if given.get("machine"):
         words += ["--machine", options.machine]
-    if given.get("prices", "snapshot") != "snapshot":
-        words += ["--prices", options.prices]
     for name in ("gpu", "set", "specs"):
         words += [word for text in given.get(name, ()) for word in (f"--{name}", text)]
     return "".join(f" '{word}'" if " " in word else f" {word}" for word in words)

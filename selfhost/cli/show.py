@@ -16,7 +16,7 @@ def run(words: list[str]) -> int:
 
     catalogue = open_catalogue(options.specs)
     machine = one_machine(options)
-    shown = describe(catalogue, options.model, workload, machine, prices=options.prices)
+    shown = describe(catalogue, options.model, workload, machine)
     ((verdict,),) = with_notes(options, ((shown.verdict,),))
     if options.format == "json":
         from ..reports import json

@@ -22,8 +22,6 @@ KV_CACHE_TYPES = ("f16", "fp8", "q8_0", "q4_0")
 NARROW_CACHE_TYPES = ("fp8",)
 # what vLLM and SGLang call one of them too
 CACHE_TYPE_NAMES = {"fp8_e4m3": "fp8"}
-# where the figures of offers come from; no part of what is asked of a model
-PRICE_SOURCES = ("snapshot", "genai-prices")
 MEMORY_BASES = ("default", "total", "available")
 DEFAULT_CONTEXT_TOKENS = 4096
 # a 300-word answer in three minutes; 0 switches the wish off
