@@ -131,28 +131,4 @@ def _adapter_file(
             own=adapter.format,
             gguf="gguf" in runtime.formats,
         )
-    why = need.why_adapter_differs(spec, adapter.architecture)
-    why = why or _other_base(spec, adapter.base_model, catalogue)
-    if why is not None:
-        raise fault("adapter", "adapter-refused", program=runtime.name, why=why)
     return {"adapter": adapter.size, "adapter_rank": adapter.rank, "adapter_is_here": True}
-
-
-def _other_base(spec: ModelSpec, base: str | None, catalogue: Catalogue) -> str | None:
-    """Why an adapter of that base is not for the model: the base is known, and of another
-    architecture.
-    """
-    from ..catalogue.names import id_of
-
-    # peft writes the folder where a model was trained from one
-    trained_on = id_of(base, catalogue) if base is not None and base.count("/") == 1 else None
-    if trained_on is None:
-        return None
-    trained = catalogue.spec(trained_on)
-    other, own = trained.architecture, spec.architecture
-    if other is None or own is None or other.row == own.row:
-        return None
-    return (
-        f"it was trained on {trained.name} (architecture {other.row}), and the architecture of"
-        f" {spec.name} is {own.row}"
-    )

@@ -28,7 +28,6 @@ from .llamacpp.companions import (
     adapter_of_rank,
     reserved_rank,
     vocabularies_differ,
-    why_adapter_differs,
     why_no_own_block,
 )
 from .llamacpp.files import files_of_maker, least_bytes
@@ -71,7 +70,6 @@ __all__ = [
     "trained_tokens",
     "vocabularies_differ",
     "weights_bytes",
-    "why_adapter_differs",
     "why_no_own_block",
     "why_cache_type_refused",
     "why_not_loaded",

@@ -62,18 +62,6 @@ def why_no_own_block(model: ModelSpec, architectures: Mapping[str, Any]) -> str 
     return None
 
 
-def why_adapter_differs(model: ModelSpec, made_for: str | None) -> str | None:
-    """Why an adapter in a GGUF file is not for the model, None where it may be: llama.cpp compares
-    the architecture that it was made for with the model's (0c1e570, src/llama-adapter.cpp).
-    """
-    architecture = model.architecture
-    if architecture is None or not architecture.runs_in_gguf:
-        return None
-    if made_for in (None, architecture.row):
-        return None
-    return f"it was made for the architecture {made_for}, and {model.name} is {architecture.row}"
-
-
 def joined(
     subject: Subject,
     model: Parts,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from struct import pack
 from typing import Any
@@ -135,31 +134,29 @@ def test_vllm_loads_the_own_block_beside_the_model() -> None:
     )
 
 
-def adapter(
-    path: Path, rank: int, *, kind: str = "adapter", made_for: str = "llama", changed: str = "blk.0.attn_q.weight",
-    shapes: Sequence[tuple[int, int]] | None = None,
-) -> int:  # fmt: skip
-    """A GGUF adapter of two matrices; its bytes of tensors."""
+def adapter(path: Path, rank: int, kind: str = "adapter") -> int:
+    """A GGUF adapter of two matrices; the bytes of its file."""
 
     def text(value: str) -> bytes:
         return pack("<Q", len(value)) + value.encode()
 
-    shapes = [(2048, rank), (rank, 2048)] if shapes is None else shapes
+    shapes = [(2048, rank), (rank, 2048)]
     head = b"GGUF" + pack("<IQQ", 3, len(shapes), 3)
     head += text("general.type") + pack("<I", 8) + text(kind)
-    head += text("general.architecture") + pack("<I", 8) + text(made_for)
+    head += text("general.architecture") + pack("<I", 8) + text("llama")
     head += text("adapter.type") + pack("<I", 8) + text("lora")
     at = 0
     for number, shape in enumerate(shapes):
         head += (
-            text(f"{changed}.lora_{'ab'[number]}") + pack("<I2Q", 2, *shape) + pack("<IQ", 0, at)
+            text(f"blk.0.attn_q.weight.lora_{'ab'[number]}")
+            + pack("<I2Q", 2, *shape)
+            + pack("<IQ", 0, at)
         )
         at += -(-shape[0] * shape[1] * 4 // 32) * 32
-    path.write_bytes(head + bytes(-len(head) % 32) + bytes(at))
-    return sum(4 * one * two for one, two in shapes)
+    return path.write_bytes(head + bytes(-len(head) % 32) + bytes(at))
 
 
-def test_an_adapter_takes_the_tensors_of_its_file(tmp_path: Path) -> None:
+def test_an_adapter_takes_what_its_file_has(tmp_path: Path) -> None:
     size = adapter(tmp_path / "mine.gguf", 16)
     found = terms("llama-3.2-1b-instruct", adapter=str(tmp_path / "mine.gguf"))["adapter"]
     assert found.low_bytes == size
@@ -187,66 +184,6 @@ def test_what_is_no_adapter_is_refused(tmp_path: Path) -> None:
     for name in ("model.gguf", "model.safetensors", "nowhere.gguf"):
         with pytest.raises(SpecError):
             needs_of("llama-3.2-1b-instruct", adapter=str(tmp_path / name))
-
-
-@pytest.mark.parametrize(
-    ("model", "made", "why"),
-    [
-        ("gemma-2-9b-it", {}, "the architecture llama"),
-        ("llama-3.2-1b-instruct", {"shapes": []}, "without a tensor"),
-    ],
-)
-def test_an_adapter_of_another_model_is_refused(
-    model: str, made: dict[str, Any], why: str, tmp_path: Path
-) -> None:
-    """ggml-org/llama.cpp, src/llama-adapter.cpp: architecture, names and shapes are compared with the model's before it is loaded."""
-    adapter(tmp_path / "other.gguf", 16, **made)
-    with pytest.raises((SpecError, WorkloadError), match=why):
-        needs_of(model, adapter=str(tmp_path / "other.gguf"))
-
-
-def write_safetensors(folder: Path, header: dict[str, Any], data_bytes: int) -> None:
-    """As peft names the file; its tensors are zeros."""
-    content = json.dumps(header).encode()
-    (folder / "adapter_model.safetensors").write_bytes(
-        pack("<Q", len(content)) + content + bytes(data_bytes)
-    )
-
-
-# what peft writes for a LoRA of rank 16 on Llama 3.2 1B (config.json: 2,048 wide, 8 of 32 heads of 64 keep keys, 8,192 inside)
-PEFT_SHAPES = {
-    "self_attn.q_proj": (2048, 2048),
-    "self_attn.k_proj": (512, 2048),
-    "mlp.down_proj": (2048, 8192),
-}
-
-
-def peft(
-    folder: Path,
-    *,
-    layer: int = 0,
-    rank: int = 16,
-    shapes: dict[str, tuple[int, int]] = PEFT_SHAPES,
-    **config: Any,
-) -> int:
-    """adapter_model.safetensors and adapter_config.json; its bytes of tensors."""
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
-    end = 0
-    for module, (outputs, inputs) in shapes.items():
-        for matrix, shape in (("lora_A", [rank, inputs]), ("lora_B", [outputs, rank])):
-            size = 4 * shape[0] * shape[1]
-            name = f"base_model.model.model.layers.{layer}.{module}.{matrix}.weight"
-            header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [end, end + size]}
-            end += size
-    write_safetensors(folder, header, end)
-    stated = {
-        "peft_type": "LORA",
-        "r": 16,
-        "base_model_name_or_path": "meta-llama/Llama-3.2-1B-Instruct",
-        **config,
-    }
-    (folder / "adapter_config.json").write_text(json.dumps(stated))
-    return end
 
 
 # ------------------------------------------------------------------ pictures
