@@ -12,7 +12,8 @@ from typing import Any
 from ..core.tomlfile import Table
 from ..core.units import binary
 from ..machine.changes import SettingError, filled_disks, own_sets, value_of, with_implied
-from ..machine.record import MAX_TEXT, Machine
+from ..machine.fields import MAX_TEXT
+from ..machine.record import Machine
 from .entries import StatedFact
 
 # by fact, or part of a fact, its value and source

@@ -24,7 +24,7 @@ def run(words: list[str]) -> int:
         text = " ".join(options.words)
         remedy = f"to see what is known of a machine: selfhost machine --machine '{text}'"
         raise UsageError(f"unexpected {text}", remedy=remedy)
-    from ..machine.record import checked_name
+    from ..machine.fields import checked_name
 
     machine = _machine(options).replace(labels=_labels(options.label))
     if options.name is not None:
@@ -41,7 +41,7 @@ def run(words: list[str]) -> int:
 
 
 def _labels(typed: Sequence[str]) -> dict[str, str]:
-    from ..machine.record import checked_name
+    from ..machine.fields import checked_name
 
     labels: dict[str, str] = {}
     for text in typed:

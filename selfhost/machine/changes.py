@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from ..core import units
 from ..core.errors import InputError, MachineFileError, Problem
 from ..core.quantities import parse_bytes, parse_number
-from ..core.records import Unread
+from ..core.records import Record, Unread
 from ..core.spelling import nearest, words_of
 from ..core.tables import shipped_table
 from . import cpus
 from .chips import apple_chip_of
+from .fields import MAX_TEXT, checked_name
 from .gpu_names import (
     MOST_CARDS,
     NamedCards,
@@ -27,14 +28,12 @@ from .record import (
     MAX_CORES,
     MAX_DISK_BYTES,
     MAX_MEMORY_BYTES,
-    MAX_TEXT,
     MEASURED,
     MIN_CORES,
     PURPOSES,
     Accelerator,
     Disk,
     Machine,
-    checked_name,
     normal_architecture,
     normal_system,
 )
@@ -66,46 +65,6 @@ _ASSUMED_BYTES_PER_CORE = 4 * units.GIB
 _MOST_ASSUMED_CORES = 64
 _NAME_LENGTH = 120
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
-_EXAMPLES = {
-    "memory": "memory=16GiB",
-    "cores": "cores=8",
-    "disk": "disk=500GB",
-    "bandwidth": "bandwidth=80GB/s",
-    "gpu": "gpu=24GiB, gpu=2x24GiB, gpu=24GiB:900GB/s or gpu=none",
-    "architecture": "architecture=aarch64",
-    "system": "system=linux",
-    "instruction_sets": "instruction_sets=avx2,fma,f16c",
-}
-# the keys of `--set`
-SETTINGS = tuple(_EXAMPLES)
-_ALSO = {
-    "ram": "memory", "vram": "gpu", "cpu": "cores", "cpus": "cores", "threads": "cores",
-    "os": "system", "arch": "architecture", "storage": "disk", "accelerator": "gpu",
-    "accelerators": "gpu",
-}  # fmt: skip
-# the facts of a setting that states nothing but these
-_FACTS = {
-    "memory": ("memory_total_bytes", "memory_limit_bytes"),
-    "cores": ("cpu_cores_usable",),
-    "disk": ("disks",),
-    "bandwidth": (_BANDWIDTH,),
-    "gpu": ("accelerators",),
-    "architecture": ("architecture",),
-    "system": ("system",),
-    "instruction_sets": ("instruction_sets",),
-}
-# names of facts, as patterns, whose reasons for being unread say nothing any more
-_FORGOTTEN = {
-    "disk": r"disks\..*\.(?:free_bytes|quota\w*|backing)",
-    "gpu": r"accelerators\..*",
-    "instruction_sets": r"instruction_sets\..*",
-}
-# limits that a setting does away with
-_LIMITS = {
-    "memory": ("address_space_bytes", "private_memory_bytes"),
-    "disk": ("file_size_limit_bytes",),
-    "architecture": ("emulated_on",),
-}
 
 
 class SettingError(InputError):
@@ -120,6 +79,191 @@ class _Fault(Exception):
 
     def problem(self, key: str | None, file: str = "--set") -> Problem:
         return Problem(file=file, key=key, message=self.message, remedy=self.remedy)
+
+
+# ------------------------------------------------------------------ values
+
+
+def _size(text: str, most: int = MAX_MEMORY_BYTES) -> int:
+    try:
+        size = parse_bytes(text)
+    except ValueError as error:
+        raise _Fault(str(error).rpartition(": write for")[0] or str(error)) from None
+    if text.strip().isdecimal() and size < units.MIB:
+        raise _Fault(f"is {units.binary(size)}: the unit is missing")
+    if not 1 <= size <= most:
+        raise _Fault("is nothing" if size < 1 else f"is {units.binary(size)}: no machine has that")
+    return size
+
+
+def _rate(text: str) -> int:
+    size = re.sub(r"(?:/second|/sec|/s|ps)$", "", text.strip(), flags=re.IGNORECASE)
+    if re.search(r"[kmgt]b$", size, re.IGNORECASE) and size.endswith("b"):
+        raise _Fault(f"{shown(text)!r} may mean bits: write the bandwidth of memory in bytes")
+    return _size(size)
+
+
+def _bandwidth(text: str) -> tuple[int, bool]:
+    """Bytes per second, and whether that is what was measured and no peak."""
+    rate, colon, how = text.partition(":")
+    if colon and how.strip().lower() != "measured":
+        example = "write for example bandwidth=80GB/s or bandwidth=80GB/s:measured"
+        raise _Fault(f"{shown(how.strip())!r} says nothing of it", example)
+    return _rate(rate), bool(colon)
+
+
+def _cores(text: str) -> float:
+    try:
+        number = parse_number(text)
+    except ValueError as error:
+        raise _Fault(str(error).partition(": write for")[0]) from None
+    if not MIN_CORES <= number <= MAX_CORES:
+        raise _Fault(f"is {number:g}: it must be from {MIN_CORES} to {MAX_CORES:,}")
+    return number
+
+
+def _disk(text: str) -> int:
+    # a full disk is something to ask about
+    return 0 if text.strip() == "0" else _size(text, MAX_DISK_BYTES)
+
+
+def _gpu(text: str) -> tuple[Accelerator, ...]:
+    """`24GiB`, `2x24GiB:NAME`, `24GiB:NAME:900GB/s`; `none` is no GPU."""
+    if text.lower() == "none":
+        return ()
+    size, _, name = text.partition(":")
+    head, _, rate_text = name.rpartition(":")
+    rate = None
+    if rate_text.strip().lower().endswith("/s"):
+        name, rate = head, _rate(rate_text)
+    many = re.fullmatch(r"(\d{1,3})\s*[x×*]\s*(.+)", size.strip(), re.IGNORECASE | re.ASCII)
+    count, size = (int(many[1]), many[2]) if many else (1, size)
+    if "," in size or not 1 <= count <= MOST_CARDS:
+        what = f"takes 1 to {MOST_CARDS} GPUs" if many else "is one size for each of several"
+        raise _Fault(what, "write for example gpu=2x24GiB, or one setting for each")
+    if name.strip():
+        try:
+            name = checked_name(name.strip(), "gpu")
+        except MachineFileError as error:
+            raise _Fault(error.problems[0].message, error.problems[0].remedy) from None
+    if ":" not in text and find_cards(text) is not None:
+        raise _Fault(f"{shown(text)!r} is a GPU's name", f"name it by --gpu '{text.strip()}'")
+    memory = _size(size)
+    name = spelled(name) or f"GPU with {units.binary(memory)}"
+    card = Accelerator(
+        vendor=vendor_of(name),
+        name=name,
+        memory_total_bytes=memory,
+        unified=False,
+        memory_bandwidth_bytes_per_second=rate,
+    )
+    return (card,) * count
+
+
+def _choice(text: str, normal: Callable[[str], str], choices: Sequence[str]) -> str:
+    name = normal(text)
+    if name in choices:
+        return name
+    guess = nearest(name, choices)
+    hint = f"did you mean {guess}?" if guess else None
+    raise _Fault(f"{shown(text)!r} is not one of {', '.join(choices)}", hint)
+
+
+def _sets(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",")))
+    if names == ("none",):
+        return ()
+    wrong = [name for name in names if not re.fullmatch(r"[a-z0-9_]{1,40}", name, re.ASCII)]
+    if wrong:
+        example = "write them as Linux does: instruction_sets=avx2,fma,f16c"
+        raise _Fault(f"{shown(wrong[0])!r} is not an instruction set", example)
+    return names
+
+
+class _Setting(Record):
+    """A key of `--set`: how its text is read, examples, the facts that it states, those limits
+    that it does away with, and other words for it.
+    """
+
+    read: Callable[[str], Any]
+    example: str
+    facts: tuple[str, ...]
+    lifts: tuple[str, ...] = ()
+    also: str = ""
+
+
+_SETTINGS: Mapping[str, _Setting] = {
+    "memory": _Setting(
+        read=_size,
+        example="memory=16GiB",
+        facts=("memory_total_bytes", "memory_limit_bytes"),
+        lifts=("address_space_bytes", "private_memory_bytes"),
+        also="ram",
+    ),
+    "cores": _Setting(
+        read=_cores, example="cores=8", facts=("cpu_cores_usable",), also="cpu cpus threads"
+    ),
+    "disk": _Setting(
+        read=_disk,
+        example="disk=500GB",
+        facts=("disks",),
+        lifts=("file_size_limit_bytes",),
+        also="storage",
+    ),
+    "bandwidth": _Setting(read=_bandwidth, example="bandwidth=80GB/s", facts=(_BANDWIDTH,)),
+    "gpu": _Setting(
+        read=_gpu,
+        example="gpu=24GiB, gpu=2x24GiB, gpu=24GiB:900GB/s or gpu=none",
+        facts=("accelerators",),
+        also="vram accelerator accelerators",
+    ),
+    "architecture": _Setting(
+        read=lambda text: _choice(text, normal_architecture, ARCHITECTURES),
+        example="architecture=aarch64",
+        facts=("architecture",),
+        lifts=("emulated_on",),
+        also="arch",
+    ),
+    "system": _Setting(
+        read=lambda text: _choice(text, normal_system, SYSTEMS),
+        example="system=linux",
+        facts=("system",),
+        also="os",
+    ),
+    "instruction_sets": _Setting(
+        read=_sets, example="instruction_sets=avx2,fma,f16c", facts=("instruction_sets",)
+    ),
+}
+# the keys of `--set`
+SETTINGS = tuple(_SETTINGS)
+
+
+def _read(key: str, text: str) -> Any:
+    try:
+        return _SETTINGS[key].read(text)
+    except _Fault as fault:
+        if fault.remedy is None and key not in ("architecture", "system"):
+            fault.remedy = f"write for example {_SETTINGS[key].example}"
+        raise
+
+
+def value_of(key: str, text: str) -> Any:
+    """The value of one setting, as `apply` reads it; of `gpu` a tuple of cards, which may also be
+    named as by `--gpu`. `SettingError` says what is wrong.
+    """
+    near: tuple[str, ...] = ()
+    try:
+        if key == "gpu":
+            return cards_named(text).accelerators
+    except UnknownGpuError as error:
+        near, unknown = error.nearest, _Fault(str(error), error.remedy)
+    try:
+        return _read(key, text)
+    except _Fault as fault:
+        raise SettingError([(unknown if near else fault).problem(key)]) from None
+
+
+# ------------------------------------------------------------------ a machine with settings
 
 
 def apply(machine: Machine, settings: Sequence[str], named_gpus: Sequence[str] = ()) -> Machine:
@@ -140,29 +284,16 @@ def apply(machine: Machine, settings: Sequence[str], named_gpus: Sequence[str] =
         raise SettingError(problems, nearest=near)
     what = ", ".join([*(each.label for each in named), *map(str.strip, settings)])
     changed = _changed(machine, texts, values, named, what)
-    problems += _foreign_sets(changed) if "instruction_sets" in texts else []
-    problems += _impossible_on_apple(changed, texts.keys(), named_gpus)
-    if problems:
-        raise SettingError(problems)
+    faults = _impossible_on_apple(changed, texts, named_gpus)
+    sets = changed.instruction_sets or ()
+    foreign = [name for name in sets if name not in own_sets(sets, changed.architecture)]
+    if foreign and "instruction_sets" in texts:
+        message = f"{foreign[0]} is no instruction set of an {changed.architecture} processor"
+        remedy = "leave it out, or state the architecture too: --set architecture=…"
+        faults.append(_Fault(message, remedy).problem("instruction_sets"))
+    if faults:
+        raise SettingError(faults)
     return planned(changed)
-
-
-def value_of(key: str, text: str) -> Any:
-    """The value of one setting, as `apply` reads it; of `gpu` a tuple of cards, which may also be
-    named as by `--gpu`. `SettingError` says what is wrong.
-    """
-    try:
-        if key != "gpu":
-            return _READERS[key](text)
-        return () if text.lower() == "none" else cards_named(text).accelerators
-    except _Fault as fault:
-        raise SettingError([fault.problem(key)]) from None
-    except UnknownGpuError as error:
-        try:
-            return _gpu(text)
-        except _Fault as fault:
-            fault = _Fault(str(error), error.remedy) if error.nearest else fault
-            raise SettingError([fault.problem(key)]) from None
 
 
 def _values(
@@ -175,11 +306,11 @@ def _values(
         key, is_set, text = setting.partition("=")
         key, text = key.strip().lower().replace("-", "_"), text.strip(" ")
         try:
-            if key not in _READERS:
+            if key not in SETTINGS:
                 raise _unknown_key(key, text if is_set else None)
             if not text:
-                raise _Fault("has no value", f"write for example {_EXAMPLES[key]}")
-            value = _READERS[key](text)
+                raise _Fault("has no value", f"write for example {_SETTINGS[key].example}")
+            value = _read(key, text)
         except _Fault as fault:
             problems.append(fault.problem(shown(key) or None))
             continue
@@ -193,11 +324,13 @@ def _values(
 
 
 def _unknown_key(key: str, value: str | None) -> _Fault:
-    guess = _ALSO.get(key) or nearest(key, SETTINGS)
+    meant = next((name for name, each in _SETTINGS.items() if key in each.also.split()), None)
+    guess = meant or nearest(key, SETTINGS)
     if value is None:
-        return _Fault("is no KEY=VALUE", f"write for example {_EXAMPLES[guess or 'memory']}")
-    meant = f"did you mean {guess}={shown(value)}?" if guess else f"one of {', '.join(SETTINGS)}"
-    return _Fault("cannot be set", meant)
+        example = _SETTINGS[guess or "memory"].example
+        return _Fault("is no KEY=VALUE", f"write for example {example}")
+    hint = f"did you mean {guess}={shown(value)}?" if guess else f"one of {', '.join(SETTINGS)}"
+    return _Fault("cannot be set", hint)
 
 
 def _named_gpus(
@@ -223,6 +356,130 @@ def _named_gpus(
         faults.append(_Fault(message, "name fewer"))
     problems += [fault.problem(None, "--gpu") for fault in faults]
     return named, near
+
+
+def _changed(
+    before: Machine,
+    texts: Mapping[str, str],
+    values: Mapping[str, Any],
+    named: Sequence[NamedCards],
+    what: str,
+) -> Machine:
+    """The machine with every setting in place; what a setting makes meaningless is unread."""
+    facts: dict[str, Any] = {}
+    sources = dict(before.sources)
+    for key, value in values.items():
+        stated, source = value, f"--set {texts[key]}"
+        if key == "disk":
+            stated = filled_disks(before.disks, value)
+        elif key == "bandwidth":
+            stated, is_measured = value
+            source = f"measured, by {source}" if is_measured else source
+            facts["memory_bandwidth_how"] = MEASURED if is_measured else None
+            facts["memory_bandwidth_bound"] = None
+        own = _SETTINGS[key]
+        facts |= dict.fromkeys(own.lifts) | dict.fromkeys(own.facts, stated)
+        sources |= dict.fromkeys(own.facts, source)
+    if named:
+        facts["accelerators"] = tuple(card for each in named for card in each.accelerators)
+        notes = "; ".join(text for each in named for text in (*each.notes, each.source))
+        sources["accelerators"] = notes[:MAX_TEXT]
+    lost = {each.fact: each for each in _meaningless(before, texts, values)}
+    lost = {fact: lost[fact] for fact in lost if fact not in facts}
+    # what is below a fact that is stated says nothing any more
+    stale = tuple(
+        f"{fact}."
+        for fact in ("disks", "accelerators", "instruction_sets")
+        if fact in {*facts, *lost}
+    )
+    kept = [
+        each for each in before.unread if not each.fact.startswith(stale) and each.fact not in lost
+    ]
+    assumed = [fact for fact in before.assumed if fact not in facts and not fact.startswith(stale)]
+    return before.replace(
+        **facts | dict.fromkeys(lost),
+        name=shown(f"{before.name} with {what}", _NAME_LENGTH),
+        sources={fact: source for fact, source in sources.items() if fact not in lost},
+        assumed=tuple(assumed),
+        unread=(*lost.values(), *kept),
+    )
+
+
+def _meaningless(
+    before: Machine, texts: Mapping[str, str], values: Mapping[str, Any]
+) -> Iterable[Unread]:
+    """The facts that nobody knows any more."""
+    memory, cores = texts.get("memory"), texts.get("cores")
+    state_it = "--set bandwidth=80GB/s"
+    if memory:
+        reason = f"how much would be free with {memory} is not known"
+        yield Unread(fact="memory_available_bytes", reason=reason)
+    if cores:
+        reason = f"{cores} says how many are usable"
+        yield Unread(fact="cpu_cores_physical", reason=reason)
+        yield Unread(fact="cpu_cores_performance", reason=reason)
+    if before.is_bandwidth_measured and cores and values["cores"] != before.cpu_cores_usable:
+        reason = "it was measured with other cores"
+        yield Unread(fact=_BANDWIDTH, reason=reason, remedy=state_it)
+    if values.get("architecture", before.architecture) != before.architecture:
+        reason = f"{texts['architecture']} asks about another processor than the one that was read"
+        yield Unread(fact="cpu_model", reason=reason)
+        remedy = "--set instruction_sets=…"
+        yield Unread(fact="instruction_sets", reason=reason, remedy=remedy)
+        yield Unread(fact=_BANDWIDTH, reason=reason, remedy=state_it)
+
+
+def filled_disks(disks: Sequence[Disk] | None, free: int) -> tuple[Disk, ...]:
+    """Every place with that much free, and a place for each kind of store that has none."""
+    kept = [
+        disk.replace(
+            free_bytes=free,
+            writable=True,
+            free_files=None,
+            total_bytes=None if disk.total_bytes is None else max(free, disk.total_bytes),
+        )
+        for disk in disks or ()
+    ]
+    purposes = {disk.purpose for disk in kept}
+    added = [
+        Disk(purpose=purpose, path="the disk", free_bytes=free, writable=True)
+        for purpose in PURPOSES
+        if purpose not in purposes
+    ]
+    return (*kept, *added)
+
+
+def _impossible_on_apple(
+    machine: Machine, keys: Iterable[str], named_gpus: Sequence[str]
+) -> list[Problem]:
+    """What no computer with an Apple chip has of what was set: a card, another system or
+    architecture.
+    """
+    name, cards = machine.cpu_model or "", machine.accelerators or ()
+    has_its_gpu = any(card.vendor == "apple" and card.unified for card in cards)
+    is_mac = (machine.system, machine.architecture) == ("macos", "aarch64")
+    if not (has_its_gpu or is_mac or "apple" in words_of(name)):
+        return []
+    chip = f"an {name}" if name.lower().startswith("apple") else "an Apple chip"
+    problems = []
+    others = [card for card in cards if card.vendor.lower() != "apple"]
+    if others and (named_gpus or "gpu" in keys):
+        message = f"{chip} has a GPU of its own and takes no {others[0].name} beside it"
+        what = [*named_gpus, "Ryzen 5 7600 32GB"][0]
+        remedy = f"leave it out, or name a computer that takes cards: --machine '{what}'"
+        place = (None, "--gpu") if named_gpus else ("gpu", "--set")
+        problems.append(_Fault(message, remedy).problem(*place))
+    row = apple_chip_of(words_of(chip))
+    systems = ["macos"] if row and not row.linux else ["macos", "linux"]
+    if "system" in keys and machine.scope == "host" and machine.system not in systems:
+        remedy = ", or write system=".join(["leave it out, for macOS", *systems[1:]])
+        message = f"{machine.system} does not start on {chip}"
+        problems.append(_Fault(message, remedy).problem("system"))
+    if "architecture" in keys and machine.architecture != "aarch64":
+        message = f"is {machine.architecture}, and {chip} is an Arm processor (aarch64)"
+        remedy = "leave it out, or name a computer with one: --machine 'i7-9750H 16GB'"
+        problems.append(_Fault(message, remedy).problem("architecture"))
+    return problems
 
 
 # ------------------------------------------------------------------ what is planned
@@ -313,273 +570,3 @@ def _class_sets(machine: Machine) -> tuple[tuple[str, ...], str] | None:
         return with_implied(common, "x86_64"), f"many processors of that name lack {lacking}"
     sets = ASSUMED_SETS.get(f"{machine.system}-{architecture}") or ASSUMED_SETS.get(architecture)
     return None if sets is None else (sets, f"what nearly every {architecture} processor has")
-
-
-# ------------------------------------------------------------------ what a setting changes
-
-
-def _stated(
-    before: Machine, texts: Mapping[str, str], values: Mapping[str, Any]
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """The facts that settings state, and the sources of all."""
-    facts: dict[str, Any] = {}
-    sources = dict(before.sources)
-    for key, value in values.items():
-        stated, measured = value, ""
-        if key == "disk":
-            stated = filled_disks(before.disks, value)
-        elif key == "bandwidth":
-            stated, measured = value[0], "measured, by " if value[1] else ""
-            facts |= {"memory_bandwidth_how": MEASURED if value[1] else None}
-            facts |= {"memory_bandwidth_bound": None}
-        facts |= dict.fromkeys(_LIMITS.get(key, ())) | dict.fromkeys(_FACTS[key], stated)
-        sources |= dict.fromkeys(_FACTS[key], f"{measured}--set {texts[key]}")
-    return facts, sources
-
-
-def _changed(
-    before: Machine,
-    texts: Mapping[str, str],
-    values: Mapping[str, Any],
-    named: Sequence[NamedCards],
-    what: str,
-) -> Machine:
-    """The machine with every setting in place; what a setting makes meaningless is unread."""
-    facts, sources = _stated(before, texts, values)
-    assumed = [fact for fact in before.assumed if fact not in facts]
-    if "disk" in values:
-        assumed = [fact for fact in assumed if not fact.startswith("disks.")]
-    if named:
-        facts["accelerators"] = tuple(card for each in named for card in each.accelerators)
-        notes = "; ".join(text for each in named for text in (*each.notes, each.source))
-        sources["accelerators"] = notes[:MAX_TEXT]
-    lost = _meaningless(before, texts, values)
-    gone = {each.fact for each in lost}
-    keys = {*values, *gone, *(["gpu"] if named else [])}
-    forgotten = "|".join(_FORGOTTEN.get(key, "(?!)") for key in keys)
-    kept = [
-        each
-        for each in before.unread
-        if each.fact not in gone and not re.fullmatch(forgotten, each.fact, re.DOTALL)
-    ]
-    facts["name"] = shown(f"{before.name} with {what}", _NAME_LENGTH)
-    return before.replace(
-        **facts | dict.fromkeys(gone),
-        sources={fact: source for fact, source in sources.items() if fact not in gone},
-        assumed=tuple(assumed),
-        unread=(*lost, *kept),
-    )
-
-
-def _meaningless(
-    before: Machine, texts: Mapping[str, str], values: Mapping[str, Any]
-) -> list[Unread]:
-    """The facts that nobody knows any more."""
-    lost: list[Unread] = []
-    memory, cores = texts.get("memory"), texts.get("cores")
-    if memory:
-        reason = f"how much would be free with {memory} is not known"
-        lost.append(Unread(fact="memory_available_bytes", reason=reason))
-    if cores:
-        reason = f"{cores} says how many are usable"
-        facts = ("cpu_cores_physical", "cpu_cores_performance")
-        lost += [Unread(fact=fact, reason=reason) for fact in facts]
-    state_it = "--set bandwidth=80GB/s"
-    if before.is_bandwidth_measured and cores and values["cores"] != before.cpu_cores_usable:
-        reason = "it was measured with other cores"
-        lost.append(Unread(fact=_BANDWIDTH, reason=reason, remedy=state_it))
-    if values.get("architecture", before.architecture) != before.architecture:
-        reason = f"{texts['architecture']} asks about another processor than the one that was read"
-        sets = Unread(fact="instruction_sets", reason=reason, remedy="--set instruction_sets=…")
-        rate = Unread(fact=_BANDWIDTH, reason=reason, remedy=state_it)
-        lost += [Unread(fact="cpu_model", reason=reason), sets, rate]
-    stated = {fact for key in values for fact in _FACTS[key]}
-    by_fact = {each.fact: each for each in lost if each.fact not in stated}
-    return list(by_fact.values())
-
-
-def filled_disks(disks: Sequence[Disk] | None, free: int) -> tuple[Disk, ...]:
-    """Every place with that much free, and a place for each kind of store that has none."""
-    kept = [
-        disk.replace(
-            free_bytes=free,
-            writable=True,
-            free_files=None,
-            total_bytes=None if disk.total_bytes is None else max(free, disk.total_bytes),
-        )
-        for disk in disks or ()
-    ]
-    purposes = {disk.purpose for disk in kept}
-    added = [
-        Disk(purpose=purpose, path="the disk", free_bytes=free, writable=True)
-        for purpose in PURPOSES
-        if purpose not in purposes
-    ]
-    return (*kept, *added)
-
-
-def _foreign_sets(machine: Machine) -> list[Problem]:
-    """The sets that were set and that no processor of the machine's architecture has."""
-    sets = machine.instruction_sets or ()
-    own = own_sets(sets, machine.architecture)
-    foreign = next((name for name in sets if name not in own), None)
-    if foreign is None:
-        return []
-    message = f"{foreign} is no instruction set of an {machine.architecture} processor"
-    remedy = "leave it out, or state the architecture too: --set architecture=…"
-    return [_Fault(message, remedy).problem("instruction_sets")]
-
-
-def _impossible_on_apple(
-    machine: Machine, keys: Iterable[str], named_gpus: Sequence[str]
-) -> list[Problem]:
-    """What no computer with an Apple chip has of what was set: a card, another system or
-    architecture.
-    """
-    chip = _apple_chip_in(machine)
-    if chip is None:
-        return []
-    problems = []
-    cards = [card for card in machine.accelerators or () if card.vendor.lower() != "apple"]
-    if cards and (named_gpus or "gpu" in keys):
-        message = f"{chip} has a GPU of its own and takes no {cards[0].name} beside it"
-        what = [*named_gpus, "Ryzen 5 7600 32GB"][0]
-        remedy = f"leave it out, or name a computer that takes cards: --machine '{what}'"
-        place = (None, "--gpu") if named_gpus else ("gpu", "--set")
-        problems.append(_Fault(message, remedy).problem(*place))
-    apple_chip = apple_chip_of(words_of(chip))
-    systems = ["macos"] if apple_chip and not apple_chip.linux else ["macos", "linux"]
-    if "system" in keys and machine.scope == "host" and machine.system not in systems:
-        remedy = ", or write system=".join(["leave it out, for macOS", *systems[1:]])
-        message = f"{machine.system} does not start on {chip}"
-        problems.append(_Fault(message, remedy).problem("system"))
-    if "architecture" in keys and machine.architecture != "aarch64":
-        message = f"is {machine.architecture}, and {chip} is an Arm processor (aarch64)"
-        remedy = "leave it out, or name a computer with one: --machine 'i7-9750H 16GB'"
-        problems.append(_Fault(message, remedy).problem("architecture"))
-    return problems
-
-
-def _apple_chip_in(machine: Machine) -> str | None:
-    """What a sentence calls the machine's Apple chip; None where it has none."""
-    name = machine.cpu_model or ""
-    has_its_gpu = any(c.vendor == "apple" and c.unified for c in machine.accelerators or ())
-    is_mac = (machine.system, machine.architecture) == ("macos", "aarch64")
-    if not (has_its_gpu or is_mac or "apple" in words_of(name)):
-        return None
-    return f"an {name}" if name.lower().startswith("apple") else "an Apple chip"
-
-
-# ------------------------------------------------------------------ values
-
-
-def _size(key: str, text: str, most: int = MAX_MEMORY_BYTES) -> int:
-    example = f"write for example {_EXAMPLES[key]}"
-    try:
-        size = parse_bytes(text)
-    except ValueError as error:
-        raise _Fault(str(error).rpartition(": write for")[0] or str(error), example) from None
-    if text.strip().isdecimal() and size < units.MIB:
-        raise _Fault(f"is {units.binary(size)}: the unit is missing", example)
-    if not 1 <= size <= most:
-        what = "is nothing" if size < 1 else f"is {units.binary(size)}: no machine has that"
-        raise _Fault(what, example)
-    return size
-
-
-def _bandwidth(text: str) -> tuple[int, bool]:
-    """Bytes per second, and whether that is what was measured and no peak."""
-    rate, colon, how = text.partition(":")
-    if colon and how.strip().lower() != "measured":
-        example = "write for example bandwidth=80GB/s or bandwidth=80GB/s:measured"
-        raise _Fault(f"{shown(how.strip())!r} says nothing of it", example)
-    return _rate(rate), bool(colon)
-
-
-def _rate(text: str) -> int:
-    size = re.sub(r"(?:/second|/sec|/s|ps)$", "", text.strip(), flags=re.IGNORECASE)
-    if re.search(r"[kmgt]b$", size, re.IGNORECASE) and size.endswith("b"):
-        message = f"{shown(text)!r} may mean bits: write the bandwidth of memory in bytes"
-        raise _Fault(message, f"write for example {_EXAMPLES['bandwidth']}")
-    return _size("bandwidth", size)
-
-
-def _cores(text: str) -> float:
-    example = f"write for example {_EXAMPLES['cores']}"
-    try:
-        number = parse_number(text)
-    except ValueError as error:
-        raise _Fault(str(error).partition(": write for")[0], example) from None
-    if not MIN_CORES <= number <= MAX_CORES:
-        raise _Fault(f"is {number:g}: it must be from {MIN_CORES} to {MAX_CORES:,}", example)
-    return number
-
-
-def _disk(text: str) -> int:
-    # a full disk is something to ask about
-    return 0 if text.strip() == "0" else _size("disk", text, MAX_DISK_BYTES)
-
-
-def _gpu(text: str) -> tuple[Accelerator, ...]:
-    """`24GiB`, `2x24GiB:NAME`, `24GiB:NAME:900GB/s`; `none` is no GPU."""
-    if text.lower() == "none":
-        return ()
-    size, _, name = text.partition(":")
-    head, _, rate_text = name.rpartition(":")
-    rate = None
-    if rate_text.strip().lower().endswith("/s"):
-        name, rate = head, _rate(rate_text)
-    many = re.fullmatch(r"(\d{1,3})\s*[x×*]\s*(.+)", size.strip(), re.IGNORECASE | re.ASCII)
-    count, size = (int(many[1]), many[2]) if many else (1, size)
-    if "," in size or not 1 <= count <= MOST_CARDS:
-        what = f"takes 1 to {MOST_CARDS} GPUs" if many else "is one size for each of several"
-        raise _Fault(what, "write for example gpu=2x24GiB, or one setting for each")
-    if name.strip():
-        try:
-            name = checked_name(name.strip(), "gpu")
-        except MachineFileError as error:
-            raise _Fault(error.problems[0].message, error.problems[0].remedy) from None
-    if ":" not in text and find_cards(text) is not None:
-        raise _Fault(f"{shown(text)!r} is a GPU's name", f"name it by --gpu '{text.strip()}'")
-    memory = _size("gpu", size)
-    name = spelled(name) or f"GPU with {units.binary(memory)}"
-    card = Accelerator(
-        vendor=vendor_of(name),
-        name=name,
-        memory_total_bytes=memory,
-        unified=False,
-        memory_bandwidth_bytes_per_second=rate,
-    )
-    return (card,) * count
-
-
-def _choice(text: str, normal: Callable[[str], str], choices: Sequence[str]) -> str:
-    name = normal(text)
-    if name in choices:
-        return name
-    guess = nearest(name, choices)
-    hint = f"did you mean {guess}?" if guess else None
-    raise _Fault(f"{shown(text)!r} is not one of {', '.join(choices)}", hint)
-
-
-def _sets(text: str) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",")))
-    if names == ("none",):
-        return ()
-    wrong = [name for name in names if not re.fullmatch(r"[a-z0-9_]{1,40}", name, re.ASCII)]
-    if wrong:
-        example = "write them as Linux does: instruction_sets=avx2,fma,f16c"
-        raise _Fault(f"{shown(wrong[0])!r} is not an instruction set", example)
-    return names
-
-
-_READERS: Mapping[str, Callable[[str], Any]] = {
-    "memory": lambda text: _size("memory", text),
-    "cores": _cores,
-    "disk": _disk,
-    "bandwidth": _bandwidth,
-    "gpu": _gpu,
-    "architecture": lambda text: _choice(text, normal_architecture, ARCHITECTURES),
-    "system": lambda text: _choice(text, normal_system, SYSTEMS),
-    "instruction_sets": _sets,
-}

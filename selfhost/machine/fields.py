@@ -1,5 +1,5 @@
-"""What the record of a machine is made of: its disks, accelerators, runtimes and models, and how
-each of its fields is read from JSON and checked.
+"""Records read from JSON: the annotation of a field tells its kind, `limited` and `one_of` what it
+may be. Every fault is told by its key.
 """
 
 from __future__ import annotations
@@ -7,238 +7,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from ..core.errors import Faults, MachineFileError, Problem
-from ..core.records import Record, Unread, pattern
+from ..core.records import Record, pattern, read_by
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
 
-SCHEMA = "selfhost.machine/1"
-# the name of a machine that nobody named; of another's record it says nothing
-UNNAMED = "this machine"
-# a record that names no machine
-RECORDED = "the recorded machine"
-SCOPES = ("host", "vm", "container")
-CONFIDENCES = ("high", "medium", "low")
-# where runtimes store models: what `Disk.purpose` is
-PURPOSES = ("huggingface", "llama.cpp", "ollama", "whisper.cpp")
-# no runtime that is judged, but its models can be loaded by llama.cpp: what `PresentModel.store`
-# and `PresentRuntime.id` may be too
-LM_STUDIO = "lm-studio"
-# by purpose: stores of other programs, whose files a runtime is given by their path
-FILES_BY_PATH = {"llama.cpp": (LM_STUDIO,)}
+    Limits = Mapping[str, Any]
 
-# above what any machine has: x86 and Arm address at most 2**52 bytes of memory; network volumes
-# report up to 2**64 bytes free
-MAX_MEMORY_BYTES = 2**52
-MAX_DISK_BYTES = 2**64
-# a quota gives at least a millisecond in each second (Linux' min_cfs_quota_period,
-# max_cfs_quota_period)
-MIN_CORES, MAX_CORES = 0.001, 1_000_000
-MAX_FILE_BYTES = 4 * 2**20
 MAX_TEXT = 2000
 MAX_WORD = 100
 MAX_ENTRIES = 1000
-
 # control characters and the marks that reorder text: nothing that is printed may hold them
 UNPRINTABLE = pattern("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-
-NETWORK_FILESYSTEMS = frozenset((
-    "9p", "afs", "afpfs", "beegfs", "ceph", "cifs", "coda", "drvfs", "gfs2", "glusterfs", "gpfs",
-    "lustre", "ncpfs", "nfs", "nfs4", "ocfs2",
-    "prl_fs", "smb2", "smb3", "smbfs", "vboxsf", "virtiofs", "vmhgfs", "webdav", "fuse.beegfs",
-    "fuse.cephfs", "fuse.curlftpfs",
-    "fuse.davfs2", "fuse.gcsfuse", "fuse.glusterfs", "fuse.goofys", "fuse.juicefs", "fuse.rclone",
-    "fuse.s3fs", "fuse.smbnetfs",
-    "fuse.sshfs", "fuse.vmhgfs-fuse",
-))  # fmt: skip
-# rootfs is that of an initramfs: a ramfs or a tmpfs
-MEMORY_FILESYSTEMS = frozenset(("tmpfs", "ramfs", "devtmpfs", "rootfs", "hugetlbfs"))
-# block devices that are RAM, by the names of their drivers
-MEMORY_DEVICES = frozenset(("zram", "brd"))
-# the largest file a FAT32 volume holds
-_FAT_FILE_BYTES = 2**32 - 1
-_FAT_FILESYSTEMS = frozenset(("vfat", "msdos", "fat", "fat16", "fat32"))
-
-_ARCHITECTURES = {
-    "amd64": "x86_64", "x64": "x86_64", "x86-64": "x86_64", "arm64": "aarch64",
-    "i386": "i686", "i486": "i686", "i586": "i686", "x86": "i686", "armv8l": "armv7l",
-    "arm": "armv7l",
-}  # fmt: skip
-# Python calls Termux' system `android` since 3.13 (PEP 738): its files are Linux'
-_SYSTEMS = {
-    "darwin": "macos",
-    "osx": "macos",
-    "win32": "windows",
-    "cygwin": "windows",
-    "android": "linux",
-}
-
-WRITE_ONE = "write one with `selfhost machine --format json > FILE`"
-
-
-def normal_architecture(word: str) -> str:
-    """`AMD64`, `arm64`, `i586` -> the name that Linux uses: x86_64, aarch64, i686, armv7l, …"""
-    name = word.strip().lower()
-    return _ARCHITECTURES.get(name, name)
-
-
-def normal_system(word: str) -> str:
-    """`Darwin`, `win32` -> linux, macos, windows; another system by its own name in lower case."""
-    name = word.strip().lower()
-    return _SYSTEMS.get(name, name)
-
-
-def checked_name(text: str, key: str = "name") -> str:
-    """`text`, if a record may hold it as its name or a label; else `MachineFileError` that
-    names `key` and says what to write.
-    """
-    reader = Reader("machine", "")
-    checked: str | None = Field("text").read(reader, {key: text}, key)
-    if checked is None:
-        message = reader.problems.first[0].message if reader.problems else "is missing"
-        remedy = f"give it 1 to {MAX_TEXT} characters of plain text, without line breaks"
-        raise MachineFileError([Problem(file="machine", key=key, message=message, remedy=remedy)])
-    return checked
-
-
-class Disk(Record):
-    """One place where a runtime would store models. `path` has the home folder as `~`.
-
-    `free_bytes` is what an ordinary account may use; `writable` is about the account that stores
-    the file: a service's own folder is writable unless its mount is read-only. None is unread,
-    never "by another account": the reason is `disks.<purpose>.writable`. `backing`: the device in
-    RAM that holds the bytes; None where `filesystem` does, or where that is not known: then
-    `disks.<purpose>.backing` says why. `free_files`: how many files may still be made; None: no
-    limit is known.
-    """
-
-    purpose: str
-    path: str
-    free_bytes: int | None = None
-    total_bytes: int | None = None
-    filesystem: str | None = None
-    writable: bool | None = None
-    backing: str | None = None
-    free_files: int | None = None
-
-    @property
-    def shown(self) -> str:
-        """The folder, for people: `.` stands for the one they are in."""
-        return "the current folder" if self.path == "." else self.path
-
-    @property
-    def on_network(self) -> bool:
-        """The volume is on another machine or the host of this one: slow to map into memory,
-        and quotas do not show.
-        """
-        return (self.filesystem or "").lower() in NETWORK_FILESYSTEMS
-
-    @property
-    def in_memory(self) -> bool:
-        """What is stored here takes RAM."""
-        kinds = {(kind or "").lower() for kind in (self.filesystem, self.backing)}
-        return not kinds.isdisjoint(MEMORY_FILESYSTEMS | MEMORY_DEVICES)
-
-    @property
-    def max_file_bytes(self) -> int | None:
-        """The largest file the file system holds; None where no model file comes near it."""
-        return _FAT_FILE_BYTES if (self.filesystem or "").lower() in _FAT_FILESYSTEMS else None
-
-
-# what to do about a fact that is not read
-FILL_IN = (
-    "fill it in: `selfhost machine --format json > m.json` on the machine itself (with `--root DIR`"
-    " of a recorded tree), edit m.json, then add `--machine m.json` to `selfhost check`"
-)
-SET_MEMORY = "state it: add `--set memory=16GiB` to `selfhost check`"
-SET_DISK = "state it: add `--set disk=100GB` to `selfhost check`"
-
-# how the memory bandwidth is known, where it is more than somebody's word: read by the cores with
-# care or in a moment; or stated by the number of modules at the rate that is usual, or by their
-# rate with both channels taken to be filled
-MEASURED, BRIEFLY, RATE_ASSUMED, FILLED_ASSUMED = (
-    "measured",
-    "measured-briefly",
-    "rate-assumed",
-    "filled-assumed",
-)
-HOWS = (MEASURED, BRIEFLY, RATE_ASSUMED, FILLED_ASSUMED)
-# which end of what is there a figure is, where other programs had a part of it
-LEAST = "least"
-
-
-def bounded(rate: str, bound: str | None) -> str:
-    """The rate with "at least" before it where it is the lower end."""
-    return rate if bound is None else f"at {bound} {rate}"
-
-
-class Accelerator(Record):
-    """A GPU or the like. `unified`: it shares the machine's RAM; None where that is not known, so
-    it may. Every Apple GPU does.
-
-    `memory_total_bytes` of one that does is what it may use of the RAM.
-    `memory_bandwidth_bytes_per_second` is the peak of its own memory. `compute_capability` is
-    NVIDIA's (9.0) or AMD's instruction set (gfx1100).
-    """
-
-    vendor: str
-    name: str
-    memory_total_bytes: int | None = None
-    memory_free_bytes: int | None = None
-    unified: bool | None = None
-    driver: str | None = None
-    compute_capability: str | None = None
-    memory_bandwidth_bytes_per_second: int | None = None
-
-    @property
-    def is_part(self) -> bool:
-        """An instance of NVIDIA's MIG: a program gets one of them at a time, and no other GPU
-        beside it.
-        """
-        return "MIG" in self.name.split()
-
-    # hidden from type checkers, which then know the fields
-    if not TYPE_CHECKING:
-
-        def __init__(self, **values: Any) -> None:
-            if values.get("unified") is None and str(values.get("vendor")).lower() == "apple":
-                values["unified"] = True
-            super().__init__(**values)
-
-
-class PresentRuntime(Record):
-    """A runtime found on the machine, without running it. `version` is None where no file
-    states it.
-    """
-
-    id: str
-    version: str | None = None
-    path: str | None = None
-
-
-class PresentModel(Record):
-    """A model that is on the machine already, whole or in part.
-
-    `path` has the home folder as `~`. `size_bytes` are there, of `total_bytes` where that is known;
-    `complete`: every byte is there, None where that is not known. `repository` is Hugging Face's,
-    `file` the GGUF or ggml file in it (of a split one the first part, None for a whole repository),
-    `tag` Ollama's name; `store` the runtime's folder it lies in: one of PURPOSES or `lm-studio`;
-    `quantization` as the store or the file's name states it.
-    """
-
-    path: str
-    size_bytes: int
-    repository: str | None = None
-    file: str | None = None
-    complete: bool | None = None
-    store: str | None = None
-    tag: str | None = None
-    quantization: str | None = None
-    total_bytes: int | None = None
-
-
 _HOUR_AND_MINUTE = "([01][0-9]|2[0-3]):[0-5][0-9]"
 _TIME = pattern(
     "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
@@ -247,19 +29,44 @@ _TIME = pattern(
 _WHERE_UNKNOWN = "write null where it is not known"
 
 
+def limited(least: float, most: float) -> Any:
+    """Declare a number from `least` to `most`, in the unit that the field's name ends with."""
+    return read_by(int, default=None, least=least, most=most)
+
+
+def one_of(*choices: str) -> Any:
+    """Declare a text that is one of these; of JSON any other is not known to this version."""
+    return read_by(str, default=None, choices=choices)
+
+
+def moment() -> Any:
+    """Declare a time as `2026-10-01T12:00:00Z`."""
+    return read_by(str, default=None, is_time=True)
+
+
+def kind_of(record: type[Record], field: str) -> str:
+    """The annotation of a field without `| None`: `int`, `tuple[Disk, ...]`."""
+    return record._kinds[field].removesuffix(" | None")
+
+
+def limits_of(record: type[Record], field: str) -> Limits:
+    """What a field may be beside its kind: `least` and `most`, `choices`, `is_time`."""
+    key = record._keys.get(field)
+    return {} if key is None else key.limits
+
+
 class Reader:
     """Gathers every problem of one record; `error()` has them all.
 
     `file` is how problems call the record, `text` what it was decoded from, "" where nobody knows:
-    it tells the line of a key. `unnamed` is what a machine without a name is called.
+    it tells the line of a key. `parts`: by name the records that lists may hold.
     """
 
-    def __init__(self, file: str, text: str, unnamed: str = UNNAMED) -> None:
+    def __init__(self, file: str, text: str = "", parts: Mapping[str, Any] | None = None) -> None:
         self.file = file
         self.text = text
-        self.unnamed = unnamed
+        self.parts = parts or {}
         self.problems = Faults(file)
-        self.assumed_unified = False
 
     def problem(
         self, key: str | None, message: str, remedy: str | None = None, line: int | None = None
@@ -273,40 +80,50 @@ class Reader:
             Problem(file=self.file, line=line, key=key, message=message, remedy=remedy)
         )
 
-    def doubled(self, keys: Sequence[str], more: int = 0) -> None:
-        """Keys that stand twice in one object, and how many more do."""
-        for key in keys:
-            self.problem(_short(key), "stands twice in one object", "keep one")
-        self.problems.more += more
-
     def error(self) -> MachineFileError:
         return MachineFileError(self.problems.problems)
 
-    def schema(self, json_object: Mapping[str, Any], facts: Sequence[str]) -> None:
-        """Whether it is a record at all. `facts`: the keys that tell of a machine."""
-        name = json_object.get("schema")
-        write = f'write "schema": "{SCHEMA}"'
-        if name is None and not any(fact in json_object for fact in facts):
-            message = "is missing, and nothing here is a fact about a machine"
-            others = "; what another system answers is read by `selfhost audit --machines FILE`"
-            self.problem("schema", message, write + others)
-        elif name is not None and not isinstance(name, str):
-            self.problem("schema", f"must be a string, not {kind_in_json(name)}", write)
-        elif name not in (None, SCHEMA):
-            is_newer = str(name).startswith("selfhost.machine/")
-            message = f'is "{_short(str(name))}", which is not a machine record this version reads'
-            older = f'a machine record has "schema": "{SCHEMA}"'
-            self.problem("schema", message, "use a newer selfhost" if is_newer else older)
+    def read(self, record: type[Record], json_object: Mapping[str, Any], place: str = "") -> Any:
+        """The values of a record's fields in a JSON object; what is absent or faulty is left out,
+        and a problem where it is needed. `place` stands before the key in problems, `disks[0].`.
+        """
+        values: dict[str, Any] = {}
+        for name in record._fields:
+            value, where = json_object.get(name), place + name
+            if value is not None:
+                kind, limits = kind_of(record, name), limits_of(record, name)
+                value = self._value(kind, value, where, limits)
+                values |= {} if value is None else {name: value}
+            elif name not in record._defaults:
+                self.problem(where, "is missing")
+        return values
 
-    def agree(self, values: Mapping[str, Any]) -> None:
-        """Sizes that contradict each other."""
-        available, limit, total = (
-            f"memory_{size}_bytes" for size in ("available", "limit", "total")
+    def _value(self, kind: str, value: Any, where: str, limits: Limits) -> Any:
+        read = _READERS.get(kind)
+        return (
+            self._records(kind, value, where) if read is None else read(self, value, where, limits)
         )
-        for lower, uppers in ((available, (limit, total)), (limit, (total,))):
-            for upper in uppers:
-                if self.is_above(values, lower, upper):
-                    break
+
+    def _records(self, kind: str, value: Any, where: str) -> tuple[Record, ...] | None:
+        """Each object of a list as a record of the kind in `tuple[Disk, ...]`."""
+        if not isinstance(value, list | tuple):
+            self.problem(where, f"must be a list of objects, not {kind_in_json(value)}")
+            return None
+        if len(value) > MAX_ENTRIES:
+            self.problem(where, f"has {len(value)} entries", f"at most {MAX_ENTRIES}")
+            return None
+        record = self.parts[kind.removeprefix("tuple[").removesuffix(", ...]")]
+        kept = []
+        for index, entry in enumerate(value):
+            place = f"{where}[{index}]"
+            if not isinstance(entry, Mapping):
+                self.problem(place, f"must be an object, not {kind_in_json(entry)}")
+                continue
+            values = self.read(record, entry, f"{place}.")
+            self.is_above(values, "memory_free_bytes", "memory_total_bytes", f"{place}.")
+            if not self.problems:
+                kept.append(record(**values))
+        return tuple(kept)
 
     def is_above(self, values: Mapping[str, Any], lower: str, upper: str, place: str = "") -> bool:
         """Whether the one is above the other, which it must not be: a problem then."""
@@ -317,78 +134,46 @@ class Reader:
         self.problem(place + lower, message, f"it can be at most {large}")
         return True
 
-
-class Field:
-    """How one field is read from JSON and checked when a machine is made.
-
-    `kind`: text, time, whole, cores, flag, strings (an object of texts), names (short words), or
-    the record that it is a list of. `lowest` and `highest` are allowed values, in the unit that the
-    field's name ends with. `choices`: of these a machine that is made has one.
-    """
-
-    def __init__(
-        self,
-        kind: str | type[Record],
-        lowest: float = 0,
-        highest: float = 0,
-        *,
-        choices: Sequence[str] = (),
-        is_optional: bool = True,
-    ) -> None:
-        self.kind = kind
-        self.lowest, self.highest = lowest, highest
-        self.choices = choices
-        self.is_optional = is_optional
-
-    def read(
-        self, reader: Reader, json_object: Mapping[str, Any], key: str, place: str = ""
-    ) -> Any:
-        """The value of a JSON object; None, of an object `{}`, where it is absent or faulty: that
-        is a problem then. `place` stands before the key in problems, `disks[0].`.
+    def check(self, record: type[Record], values: dict[str, Any]) -> None:
+        """The values of a record that a program makes: whole floats become int and lists tuples; a
+        wrong type or size is a problem.
         """
-        value, where = json_object.get(key), place + key
-        if not isinstance(self.kind, str):
-            return _records(reader, value, where, self)
-        if value is None:
-            return {} if self.kind == "strings" else None
-        read = _READERS[self.kind]
-        return read(reader, value, where, self)
+        for name, value in values.items():
+            if value is None and record._defaults.get(name, "") is None:
+                continue
+            kind, limits = (
+                record._kinds.get(name, "").removesuffix(" | None"),
+                limits_of(record, name),
+            )
+            if kind in ("int", "float"):
+                values[name] = self._value(kind, value, name, limits)
+            elif kind.startswith("tuple"):
+                self._check_entries(kind, name, values)
+            elif kind and not isinstance(value, _TYPES[kind][0]):
+                self.problem(name, f"must be {_TYPES[kind][1]}, not {kind_in_json(value)}")
+            elif "choices" in limits and value not in limits["choices"]:
+                listed = ", ".join(limits["choices"])
+                self.problem(name, f"is {kind_in_json(value)}", f"write one of {listed}")
 
-    def checked(self, reader: Reader, key: str, value: Any) -> Any:
-        """The value of a machine that is made; a fault is a problem of `reader`."""
-        if self.kind in ("whole", "cores"):
-            is_number = type(value) is int or (self.kind == "cores" and type(value) is float)
-            if is_number and self.lowest <= value <= self.highest:
-                return value
-            return self.read(reader, {key: value}, key)
-        if self.kind in ("flag", "strings", "text", "time"):
-            expected, what = _EXPECTED[str(self.kind)]
-            if not isinstance(value, expected):
-                reader.problem(key, f"must be {what}, not {kind_in_json(value)}")
-            elif self.choices and value not in self.choices:
-                listed = ", ".join(self.choices)
-                reader.problem(key, f"is {kind_in_json(value)}", f"write one of {listed}")
-            return value
-        entry = str if self.kind == "names" else self.kind
-        called = getattr(entry, "__name__", "")
-        if not isinstance(value, tuple | list):
-            reader.problem(key, f"must be a tuple of {called}, not {kind_in_json(value)}")
-        elif any(type(each) is not entry for each in value):
-            reader.problem(key, f"must hold nothing but {called}")
+    def _check_entries(self, kind: str, name: str, values: dict[str, Any]) -> None:
+        entry = self.parts.get(kind.removeprefix("tuple[").removesuffix(", ...]"), str)
+        if not isinstance(values[name], tuple | list):
+            what = kind_in_json(values[name])
+            self.problem(name, f"must be a tuple of {entry.__name__}, not {what}")
+        elif any(type(each) is not entry for each in values[name]):
+            self.problem(name, f"must hold nothing but {entry.__name__}")
         else:
-            return tuple(value)
-        return value
+            values[name] = tuple(values[name])
 
 
-_EXPECTED: Mapping[str, tuple[Any, str]] = {
-    "flag": (bool, "True or False"),
-    "strings": (Mapping, "an object of strings"),
-    "text": (str, "a string"),
-    "time": (str, "a string"),
+_TYPES: Mapping[str, tuple[Any, str]] = {
+    "bool": (bool, "True or False"),
+    "Mapping[str, str]": (Mapping, "an object of strings"),
+    "str": (str, "a string"),
 }
 
 
-def _text(reader: Reader, value: Any, where: str, field: Field) -> str | None:
+def _text(reader: Reader, value: Any, where: str, limits: Limits) -> str | None:
     if not isinstance(value, str):
         reader.problem(where, f"must be a string, not {kind_in_json(value)}")
     elif not value.strip():
@@ -397,21 +182,15 @@ def _text(reader: Reader, value: Any, where: str, field: Field) -> str | None:
         reader.problem(where, f"is {len(value)} characters long", f"at most {MAX_TEXT}")
     elif UNPRINTABLE.search(value):
         reader.problem(where, "holds control characters", "write plain text")
-    else:
+    elif "is_time" in limits and not _TIME.fullmatch(value):
+        example = "write for example 2026-10-01T12:00:00Z"
+        reader.problem(where, f'is "{_short(value)}", not a time', example)
+    elif value in limits.get("choices", (value,)):
         return value
     return None
 
 
-def _time(reader: Reader, value: Any, where: str, field: Field) -> str | None:
-    text = _text(reader, value, where, field)
-    if text is None or _TIME.fullmatch(text):
-        return text
-    example = "write for example 2026-10-01T12:00:00Z"
-    reader.problem(where, f'is "{_short(text)}", not a time', example)
-    return None
-
-
-def _whole(reader: Reader, value: Any, where: str, field: Field) -> int | None:
+def _whole(reader: Reader, value: Any, where: str, limits: Limits) -> int | None:
     in_bytes = "write whole bytes, for example 17179869184 for 16 GiB"
     remedy = in_bytes if where.endswith("_bytes") else None
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
@@ -421,34 +200,35 @@ def _whole(reader: Reader, value: Any, where: str, field: Field) -> int | None:
     elif value < 0:
         message = f"is {_long(value)}: it cannot be negative"
         reader.problem(where, message, remedy or _WHERE_UNKNOWN)
-    elif value < field.lowest:
-        reader.problem(where, f"is {value}: it must be at least {field.lowest}", _WHERE_UNKNOWN)
-    elif value > field.highest:
+    elif value < limits["least"]:
+        reader.problem(where, f"is {value}: it must be at least {limits['least']}", _WHERE_UNKNOWN)
+    elif value > limits["most"]:
         reader.problem(where, f"is {_long(value)}: no machine has that", remedy)
     else:
         return value
     return None
 
 
-def _cores(reader: Reader, value: Any, where: str, field: Field) -> float | None:
+def _number(reader: Reader, value: Any, where: str, limits: Limits) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         reader.problem(where, f"must be a number, not {kind_in_json(value)}")
-    elif not field.lowest <= value <= field.highest:
+    elif not limits["least"] <= value <= limits["most"]:
         shown = _long(value) if isinstance(value, int) else value
-        reader.problem(where, f"is {shown}: it must be from {field.lowest} to {field.highest}")
+        least, most = limits["least"], limits["most"]
+        reader.problem(where, f"is {shown}: it must be from {least} to {most}")
     else:
         return float(value)
     return None
 
 
-def _flag(reader: Reader, value: Any, where: str, field: Field) -> bool | None:
+def _flag(reader: Reader, value: Any, where: str, limits: Limits) -> bool | None:
     if isinstance(value, bool):
         return value
     reader.problem(where, f"must be true, false or null, not {kind_in_json(value)}")
     return None
 
 
-def _names(reader: Reader, value: Any, where: str, field: Field) -> tuple[str, ...] | None:
+def _names(reader: Reader, value: Any, where: str, limits: Limits) -> tuple[str, ...] | None:
     if not isinstance(value, list | tuple):
         reader.problem(where, f"must be a list, not {kind_in_json(value)}")
         return None
@@ -461,7 +241,7 @@ def _names(reader: Reader, value: Any, where: str, field: Field) -> tuple[str, .
     return tuple(value)
 
 
-def _strings(reader: Reader, value: Any, where: str, field: Field) -> dict[str, str]:
+def _strings(reader: Reader, value: Any, where: str, limits: Limits) -> dict[str, str]:
     texts: dict[str, str] = {}
     if not isinstance(value, Mapping):
         reader.problem(where, f"must be an object of strings, not {kind_in_json(value)}")
@@ -472,115 +252,32 @@ def _strings(reader: Reader, value: Any, where: str, field: Field) -> dict[str, 
             if not isinstance(name, str) or UNPRINTABLE.search(name) or len(name) > MAX_TEXT:
                 reader.problem(where, "has a name with control characters or of undue length")
             elif each is not None:
-                text = _text(reader, each, f"{where}.{name}", field)
+                text = _text(reader, each, f"{where}.{name}", {})
                 texts |= {} if text is None else {name: text}
     return texts
 
 
-_READERS: Mapping[str, Callable[[Reader, Any, str, Field], Any]] = {
-    "text": _text,
-    "time": _time,
-    "whole": _whole,
-    "cores": _cores,
-    "flag": _flag,
-    "names": _names,
-    "strings": _strings,
+_READERS: Mapping[str, Callable[[Reader, Any, str, Limits], Any]] = {
+    "str": _text,
+    "int": _whole,
+    "float": _number,
+    "bool": _flag,
+    "tuple[str, ...]": _names,
+    "Mapping[str, str]": _strings,
 }
 
 
-def _records(reader: Reader, value: Any, where: str, field: Field) -> tuple[Record, ...] | None:
-    """Each object of a list as a record of that kind."""
-    if value is None:
-        return None if field.is_optional else ()
-    if not isinstance(value, list | tuple):
-        reader.problem(where, f"must be a list of objects, not {kind_in_json(value)}")
-        return ()
-    if len(value) > MAX_ENTRIES:
-        reader.problem(where, f"has {len(value)} entries", f"at most {MAX_ENTRIES}")
-        return ()
-    kept = []
-    for index, entry in enumerate(value):
-        place = f"{where}[{index}]"
-        if isinstance(entry, Mapping):
-            kept.append(_entry(reader, field.kind, entry, f"{place}."))
-        else:
-            reader.problem(place, f"must be an object, not {kind_in_json(entry)}")
-    return tuple(kept)
-
-
-def _entry(reader: Reader, kind: Any, item: Mapping[str, Any], place: str) -> Record:
-    """A record of that kind; what is faulty in it is empty."""
-    values: dict[str, Any] = {}
-    for name in kind._fields:
-        field = PARTS.get(name, _ANY_TEXT)
-        value = field.read(reader, item, name, place)
-        is_required = name not in kind._defaults
-        if is_required and item.get(name) is None:
-            reader.problem(place + name, "is missing")
-        if value is not None:
-            values[name] = value
-        elif is_required:
-            values[name] = 0 if field.kind == "whole" else ""
-    record: Record = kind(**values)
-    if isinstance(record, Accelerator):
-        reader.is_above(values, "memory_free_bytes", "memory_total_bytes", place)
-        reader.assumed_unified |= record.unified is True and item.get("unified") is None
-    return record
-
-
-_ANY_TEXT = Field("text")
-_SIZE_ON_DISK = Field("whole", 0, MAX_DISK_BYTES)
-# The fields of disks, models and accelerators that are no text
-PARTS: Mapping[str, Field] = {
-    "writable": Field("flag"),
-    "unified": Field("flag"),
-    "complete": Field("flag"),
-    "free_bytes": _SIZE_ON_DISK,
-    "total_bytes": _SIZE_ON_DISK,
-    "size_bytes": _SIZE_ON_DISK,
-    "free_files": _SIZE_ON_DISK,
-    "memory_total_bytes": Field("whole", 1, MAX_MEMORY_BYTES),
-    "memory_free_bytes": Field("whole", 0, MAX_MEMORY_BYTES),
-    "memory_bandwidth_bytes_per_second": Field("whole", 1, MAX_MEMORY_BYTES),
-}
-_MEMORY = Field("whole", 0, MAX_MEMORY_BYTES)
-# Every field of the record: its type and its limits. `Machine` has its default
-FIELDS: dict[str, Field] = {
-    "name": _ANY_TEXT,
-    "is_this_one": Field("flag"),
-    "measured_in_vain": Field("flag"),
-    "labels": Field("strings"),
-    "read_at": Field("time"),
-    "scope": Field("text", choices=SCOPES),
-    "system": _ANY_TEXT,
-    "architecture": _ANY_TEXT,
-    "emulated_on": _ANY_TEXT,
-    "memory_total_bytes": Field("whole", 1, MAX_MEMORY_BYTES),
-    "memory_limit_bytes": _MEMORY,
-    "memory_available_bytes": _MEMORY,
-    "address_space_bytes": _MEMORY,
-    "private_memory_bytes": _MEMORY,
-    "file_size_limit_bytes": _MEMORY,
-    "swap_free_bytes": _MEMORY,
-    "cpu_model": _ANY_TEXT,
-    "cpu_cores_physical": Field("whole", 1, MAX_CORES),
-    "cpu_cores_performance": Field("whole", 1, MAX_CORES),
-    "cpu_cores_usable": Field("cores", MIN_CORES, MAX_CORES),
-    "instruction_sets": Field("names"),
-    "memory_bandwidth_bytes_per_second": Field("whole", 1, MAX_MEMORY_BYTES),
-    "memory_bandwidth_how": Field("text", choices=HOWS),
-    "memory_bandwidth_bound": Field("text", choices=(LEAST,)),
-    "disks": Field(Disk),
-    "models_present": Field(PresentModel),
-    "accelerators": Field(Accelerator),
-    "runtimes": Field(PresentRuntime),
-    "planning": Field("flag"),
-    "assumed": Field("names"),
-    "memory_most_bytes": Field("whole", 1, MAX_MEMORY_BYTES),
-    "confidence": Field("text", choices=CONFIDENCES),
-    "sources": Field("strings"),
-    "unread": Field(Unread, is_optional=False),
-}
+def checked_name(text: str, key: str = "name") -> str:
+    """`text`, if a record may hold it as its name or a label; else `MachineFileError` that
+    names `key` and says what to write.
+    """
+    reader = Reader("machine")
+    checked = _text(reader, text, key, {})
+    if checked is None:
+        message = reader.problems.first[0].message
+        remedy = f"give it 1 to {MAX_TEXT} characters of plain text, without line breaks"
+        raise MachineFileError([Problem(file="machine", key=key, message=message, remedy=remedy)])
+    return checked
 
 
 def kind_in_json(value: object) -> str:
@@ -608,3 +305,10 @@ def _short(text: str) -> str:
 def _long(value: int) -> str:
     """A number that may have thousands of digits, which `str` refuses to print."""
     return str(value) if abs(value) < 10**30 else "a number of more than 30 digits"
+
+
+def doubled_keys(reader: Reader, keys: Sequence[str], more: int = 0) -> None:
+    """Keys that stand twice in one object, and how many more do."""
+    for key in keys:
+        reader.problem(_short(key), "stands twice in one object", "keep one")
+    reader.problems.more += more

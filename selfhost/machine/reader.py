@@ -7,7 +7,8 @@ from __future__ import annotations
 import os
 
 from ..core.errors import expect_type
-from .record import MAX_TEXT, UNNAMED, UNPRINTABLE, Machine, Process
+from .fields import MAX_TEXT, UNPRINTABLE
+from .record import UNNAMED, Machine, Process
 
 __all__ = ["Machine", "in_memory", "measured_at_present", "process", "read"]
 

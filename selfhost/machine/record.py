@@ -9,91 +9,211 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from ..core.errors import MachineFileError, Problem, expect_type
-from ..core.records import Record, Unread
-from .fields import (
-    BRIEFLY,
-    CONFIDENCES,
-    FIELDS,
-    FILES_BY_PATH,
-    FILLED_ASSUMED,
-    LEAST,
-    LM_STUDIO,
-    MAX_CORES,
-    MAX_DISK_BYTES,
-    MAX_ENTRIES,
-    MAX_FILE_BYTES,
-    MAX_MEMORY_BYTES,
-    MAX_TEXT,
-    MAX_WORD,
-    MEASURED,
-    MEMORY_FILESYSTEMS,
-    MIN_CORES,
-    NETWORK_FILESYSTEMS,
-    PARTS,
-    PURPOSES,
-    RATE_ASSUMED,
-    RECORDED,
-    SCHEMA,
-    SCOPES,
-    UNNAMED,
-    UNPRINTABLE,
-    WRITE_ONE,
-    Accelerator,
-    Disk,
-    PresentModel,
-    PresentRuntime,
-    Reader,
-    bounded,
-    checked_name,
-    kind_in_json,
-    normal_architecture,
-    normal_system,
-)
+from ..core.records import Record, Unread, read_by
+from .fields import UNPRINTABLE, Reader, doubled_keys, kind_in_json, limited, moment, one_of
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any, TypeVar
+    from typing import Any
 
-    T = TypeVar("T")
+SCHEMA = "selfhost.machine/1"
+# the name of a machine that nobody named; of another's record it says nothing
+UNNAMED = "this machine"
+# a record that names no machine
+RECORDED = "the recorded machine"
+SCOPES = ("host", "vm", "container")
+CONFIDENCES = ("high", "medium", "low")
+# where runtimes store models: what `Disk.purpose` is
+PURPOSES = ("huggingface", "llama.cpp", "ollama", "whisper.cpp")
+# no runtime that is judged, but its models can be loaded by llama.cpp: what `PresentModel.store`
+# and `PresentRuntime.id` may be too
+LM_STUDIO = "lm-studio"
+# by purpose: stores of other programs, whose files a runtime is given by their path
+FILES_BY_PATH = {"llama.cpp": (LM_STUDIO,)}
 
-__all__ = [
-    "BRIEFLY",
-    "LEAST",
-    "MEASURED",
-    "Accelerator",
-    "CONFIDENCES",
-    "Disk",
-    "FACTS",
-    "FILES_BY_PATH",
-    "FILLED_ASSUMED",
-    "LM_STUDIO",
-    "MAX_CORES",
-    "MAX_DISK_BYTES",
-    "MAX_ENTRIES",
-    "MAX_FILE_BYTES",
-    "MAX_MEMORY_BYTES",
-    "MAX_TEXT",
-    "MAX_WORD",
-    "MEMORY_FILESYSTEMS",
-    "MIN_CORES",
-    "Machine",
-    "NETWORK_FILESYSTEMS",
-    "RATE_ASSUMED",
-    "PURPOSES",
-    "PresentModel",
-    "PresentRuntime",
-    "RECORDED",
-    "SCHEMA",
-    "UNNAMED",
-    "UNPRINTABLE",
-    "bounded",
-    "checked_name",
-    "has_accelerator",
-    "machine_of",
-    "normal_architecture",
-    "normal_system",
-]
+# above what any machine has: x86 and Arm address at most 2**52 bytes of memory; network volumes
+# report up to 2**64 bytes free
+MAX_MEMORY_BYTES = 2**52
+MAX_DISK_BYTES = 2**64
+# a quota gives at least a millisecond in each second (Linux' min_cfs_quota_period,
+# max_cfs_quota_period)
+MIN_CORES, MAX_CORES = 0.001, 1_000_000
+MAX_FILE_BYTES = 4 * 2**20
+
+NETWORK_FILESYSTEMS = frozenset((
+    "9p", "afs", "afpfs", "beegfs", "ceph", "cifs", "coda", "drvfs", "gfs2", "glusterfs", "gpfs",
+    "lustre", "ncpfs", "nfs", "nfs4", "ocfs2",
+    "prl_fs", "smb2", "smb3", "smbfs", "vboxsf", "virtiofs", "vmhgfs", "webdav", "fuse.beegfs",
+    "fuse.cephfs", "fuse.curlftpfs",
+    "fuse.davfs2", "fuse.gcsfuse", "fuse.glusterfs", "fuse.goofys", "fuse.juicefs", "fuse.rclone",
+    "fuse.s3fs", "fuse.smbnetfs",
+    "fuse.sshfs", "fuse.vmhgfs-fuse",
+))  # fmt: skip
+# rootfs is that of an initramfs: a ramfs or a tmpfs
+MEMORY_FILESYSTEMS = frozenset(("tmpfs", "ramfs", "devtmpfs", "rootfs", "hugetlbfs"))
+# block devices that are RAM, by the names of their drivers
+MEMORY_DEVICES = frozenset(("zram", "brd"))
+# the largest file a FAT32 volume holds
+_FAT_FILE_BYTES = 2**32 - 1
+_FAT_FILESYSTEMS = frozenset(("vfat", "msdos", "fat", "fat16", "fat32"))
+
+_ARCHITECTURES = {
+    "amd64": "x86_64", "x64": "x86_64", "x86-64": "x86_64", "arm64": "aarch64",
+    "i386": "i686", "i486": "i686", "i586": "i686", "x86": "i686", "armv8l": "armv7l",
+    "arm": "armv7l",
+}  # fmt: skip
+# Python calls Termux' system `android` since 3.13 (PEP 738): its files are Linux'
+_SYSTEMS = {
+    "darwin": "macos",
+    "osx": "macos",
+    "win32": "windows",
+    "cygwin": "windows",
+    "android": "linux",
+}
+
+WRITE_ONE = "write one with `selfhost machine --format json > FILE`"
+# what to do about a fact that is not read
+FILL_IN = (
+    "fill it in: `selfhost machine --format json > m.json` on the machine itself (with `--root DIR`"
+    " of a recorded tree), edit m.json, then add `--machine m.json` to `selfhost check`"
+)
+SET_MEMORY = "state it: add `--set memory=16GiB` to `selfhost check`"
+SET_DISK = "state it: add `--set disk=100GB` to `selfhost check`"
+
+# how the memory bandwidth is known, where it is more than somebody's word: read by the cores with
+# care or in a moment; or stated by the number of modules at the rate that is usual, or by their
+# rate with both channels taken to be filled
+MEASURED, BRIEFLY, RATE_ASSUMED, FILLED_ASSUMED = (
+    "measured",
+    "measured-briefly",
+    "rate-assumed",
+    "filled-assumed",
+)
+HOWS = (MEASURED, BRIEFLY, RATE_ASSUMED, FILLED_ASSUMED)
+# which end of what is there a figure is, where other programs had a part of it
+LEAST = "least"
+
+
+def normal_architecture(word: str) -> str:
+    """`AMD64`, `arm64`, `i586` -> the name that Linux uses: x86_64, aarch64, i686, armv7l, …"""
+    name = word.strip().lower()
+    return _ARCHITECTURES.get(name, name)
+
+
+def normal_system(word: str) -> str:
+    """`Darwin`, `win32` -> linux, macos, windows; another system by its own name in lower case."""
+    name = word.strip().lower()
+    return _SYSTEMS.get(name, name)
+
+
+class Disk(Record):
+    """One place where a runtime would store models. `path` has the home folder as `~`.
+
+    `free_bytes` is what an ordinary account may use; `writable` is about the account that stores
+    the file: a service's own folder is writable unless its mount is read-only. None is unread,
+    never "by another account": the reason is `disks.<purpose>.writable`. `backing`: the device in
+    RAM that holds the bytes; None where `filesystem` does, or where that is not known: then
+    `disks.<purpose>.backing` says why. `free_files`: how many files may still be made; None: no
+    limit is known.
+    """
+
+    purpose: str
+    path: str
+    free_bytes: int | None = limited(0, MAX_DISK_BYTES)
+    total_bytes: int | None = limited(0, MAX_DISK_BYTES)
+    filesystem: str | None = None
+    writable: bool | None = None
+    backing: str | None = None
+    free_files: int | None = limited(0, MAX_DISK_BYTES)
+
+    @property
+    def shown(self) -> str:
+        """The folder, for people: `.` stands for the one they are in."""
+        return "the current folder" if self.path == "." else self.path
+
+    @property
+    def on_network(self) -> bool:
+        """The volume is on another machine or the host of this one: slow to map into memory,
+        and quotas do not show.
+        """
+        return (self.filesystem or "").lower() in NETWORK_FILESYSTEMS
+
+    @property
+    def in_memory(self) -> bool:
+        """What is stored here takes RAM."""
+        kinds = {(kind or "").lower() for kind in (self.filesystem, self.backing)}
+        return not kinds.isdisjoint(MEMORY_FILESYSTEMS | MEMORY_DEVICES)
+
+    @property
+    def max_file_bytes(self) -> int | None:
+        """The largest file the file system holds; None where no model file comes near it."""
+        return _FAT_FILE_BYTES if (self.filesystem or "").lower() in _FAT_FILESYSTEMS else None
+
+
+class Accelerator(Record):
+    """A GPU or the like. `unified`: it shares the machine's RAM; None where that is not known, so
+    it may. Every Apple GPU does.
+
+    `memory_total_bytes` of one that does is what it may use of the RAM.
+    `memory_bandwidth_bytes_per_second` is the peak of its own memory. `compute_capability` is
+    NVIDIA's (9.0) or AMD's instruction set (gfx1100).
+    """
+
+    vendor: str
+    name: str
+    memory_total_bytes: int | None = limited(1, MAX_MEMORY_BYTES)
+    memory_free_bytes: int | None = limited(0, MAX_MEMORY_BYTES)
+    unified: bool | None = None
+    driver: str | None = None
+    compute_capability: str | None = None
+    memory_bandwidth_bytes_per_second: int | None = limited(1, MAX_MEMORY_BYTES)
+
+    @property
+    def is_part(self) -> bool:
+        """An instance of NVIDIA's MIG: a program gets one of them at a time, and no other GPU
+        beside it.
+        """
+        return "MIG" in self.name.split()
+
+    # hidden from type checkers, which then know the fields
+    if not TYPE_CHECKING:
+
+        def __init__(self, **values: Any) -> None:
+            if values.get("unified") is None and str(values.get("vendor")).lower() == "apple":
+                values["unified"] = True
+            super().__init__(**values)
+
+
+class PresentRuntime(Record):
+    """A runtime found on the machine, without running it. `version` is None where no file
+    states it.
+    """
+
+    id: str
+    version: str | None = None
+    path: str | None = None
+
+
+class PresentModel(Record):
+    """A model that is on the machine already, whole or in part.
+
+    `path` has the home folder as `~`. `size_bytes` are there, of `total_bytes` where that is known;
+    `complete`: every byte is there, None where that is not known. `repository` is Hugging Face's,
+    `file` the GGUF or ggml file in it (of a split one the first part, None for a whole repository),
+    `tag` Ollama's name; `store` the runtime's folder it lies in: one of PURPOSES or `lm-studio`;
+    `quantization` as the store or the file's name states it.
+    """
+
+    path: str
+    size_bytes: int = read_by(int, least=0, most=MAX_DISK_BYTES)
+    repository: str | None = None
+    file: str | None = None
+    complete: bool | None = None
+    store: str | None = None
+    tag: str | None = None
+    quantization: str | None = None
+    total_bytes: int | None = limited(0, MAX_DISK_BYTES)
 
 
 class Machine(Record):
@@ -131,41 +251,50 @@ class Machine(Record):
     is_this_one: bool = False
     measured_in_vain: bool = False
     labels: Mapping[str, str] = {}
-    read_at: str | None = None
-    scope: str | None = None
+    read_at: str | None = moment()
+    scope: str | None = one_of(*SCOPES)
     system: str | None = None
     architecture: str | None = None
     emulated_on: str | None = None
-    memory_total_bytes: int | None = None
-    memory_limit_bytes: int | None = None
-    memory_available_bytes: int | None = None
-    address_space_bytes: int | None = None
-    private_memory_bytes: int | None = None
-    file_size_limit_bytes: int | None = None
-    swap_free_bytes: int | None = None
+    memory_total_bytes: int | None = limited(1, MAX_MEMORY_BYTES)
+    memory_limit_bytes: int | None = limited(0, MAX_MEMORY_BYTES)
+    memory_available_bytes: int | None = limited(0, MAX_MEMORY_BYTES)
+    address_space_bytes: int | None = limited(0, MAX_MEMORY_BYTES)
+    private_memory_bytes: int | None = limited(0, MAX_MEMORY_BYTES)
+    file_size_limit_bytes: int | None = limited(0, MAX_MEMORY_BYTES)
+    swap_free_bytes: int | None = limited(0, MAX_MEMORY_BYTES)
     cpu_model: str | None = None
-    cpu_cores_physical: int | None = None
-    cpu_cores_performance: int | None = None
-    cpu_cores_usable: float | None = None
+    cpu_cores_physical: int | None = limited(1, MAX_CORES)
+    cpu_cores_performance: int | None = limited(1, MAX_CORES)
+    cpu_cores_usable: float | None = limited(MIN_CORES, MAX_CORES)
     instruction_sets: tuple[str, ...] | None = None
-    memory_bandwidth_bytes_per_second: int | None = None
-    memory_bandwidth_how: str | None = None
-    memory_bandwidth_bound: str | None = None
+    memory_bandwidth_bytes_per_second: int | None = limited(1, MAX_MEMORY_BYTES)
+    memory_bandwidth_how: str | None = one_of(*HOWS)
+    memory_bandwidth_bound: str | None = one_of(LEAST)
     disks: tuple[Disk, ...] | None = None
     models_present: tuple[PresentModel, ...] | None = None
     accelerators: tuple[Accelerator, ...] | None = None
     runtimes: tuple[PresentRuntime, ...] | None = None
     planning: bool = False
     assumed: tuple[str, ...] = ()
-    memory_most_bytes: int | None = None
-    confidence: str | None = None
+    memory_most_bytes: int | None = limited(1, MAX_MEMORY_BYTES)
+    confidence: str | None = one_of(*CONFIDENCES)
     sources: Mapping[str, str] = {}
     unread: tuple[Unread, ...] = ()
 
     if not TYPE_CHECKING:
 
         def __init__(self, **values: Any) -> None:
-            _check(values)
+            reader = Reader("Machine", "", _PARTS)
+            reader.check(Machine, values)
+            if not reader.problems:
+                _check_sizes(reader, values)
+            if reader.problems:
+                raise reader.error()
+            if values.get("architecture") is not None:
+                values["architecture"] = normal_architecture(values["architecture"])
+            if values.get("system") is not None:
+                values["system"] = normal_system(values["system"])
             if values.get("memory_bandwidth_bytes_per_second") is None:
                 values |= dict.fromkeys(("memory_bandwidth_how", "memory_bandwidth_bound"))
             values["unread"] = _explained(values)
@@ -283,34 +412,34 @@ class Machine(Record):
         return None
 
 
+# what is told of the computer that asks alone
+_NOT_IN_JSON = ("is_this_one", "measured_in_vain")
+# what is written where it is known alone
+_WHERE_KNOWN = ("memory_most_bytes", "memory_bandwidth_how", "memory_bandwidth_bound")
+# facts whose None says that there is none; that of the others always has an Unread
+_NO_FACTS = (
+    *_WHERE_KNOWN, "emulated_on", "address_space_bytes", "private_memory_bytes",
+    "file_size_limit_bytes", "confidence",
+)  # fmt: skip
+FACTS = tuple(
+    name for name in Machine._fields if Machine._defaults[name] is None and name not in _NO_FACTS
+)
+# what lists hold, by name
+_PARTS = {kind.__name__: kind for kind in (Disk, PresentModel, Accelerator, PresentRuntime, Unread)}
+# parts of list entries of which a None has its Unread, once for the whole list
+_EXPLAINED_PARTS = (
+    ("accelerators", "memory_total_bytes"),
+    ("accelerators", "unified"),
+    ("models_present", "complete"),
+)
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Record):
         return {name: _plain(getattr(value, name)) for name in type(value)._fields}
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
-    if isinstance(value, Mapping):
-        return dict(value)
-    return value
-
-
-# what is told of the computer that asks alone
-_NOT_IN_JSON = ("is_this_one", "measured_in_vain")
-# what is written where it is known alone
-_WHERE_KNOWN = ("memory_most_bytes", "memory_bandwidth_how", "memory_bandwidth_bound")
-# facts whose None always has an Unread; that of the others says that there is none
-_NO_FACTS = (
-    "emulated_on",
-    "address_space_bytes",
-    "private_memory_bytes",
-    "file_size_limit_bytes",
-    "memory_most_bytes",
-    "memory_bandwidth_how",
-    "memory_bandwidth_bound",
-    "confidence",
-)
-FACTS = tuple(
-    name for name in Machine._fields if Machine._defaults[name] is None and name not in _NO_FACTS
-)
+    return dict(value) if isinstance(value, Mapping) else value
 
 
 @lru_cache(256)
@@ -326,40 +455,22 @@ def _explained(values: Mapping[str, Any]) -> tuple[Unread, ...]:
     """One entry for each fact in `values` that is None, those given first; entries of facts
     that have a value are left out.
     """
-    missing = _missing(values)
+    get = values.get
+    missing = [fact for fact in FACTS if get(fact) is None]
+    for disk in get("disks") or ():
+        parts = ("free_bytes", "writable")
+        missing += [f"disks.{disk.purpose}.{p}" for p in parts if getattr(disk, p) is None]
+    for name, part in _EXPLAINED_PARTS:
+        if any(getattr(entry, part) is None for entry in get(name) or ()):
+            missing.append(f"{name}.{part}")
     entries: dict[str, Unread] = {}
     for entry in values.get("unread", ()):
-        if entry.fact not in entries and (
-            entry.fact in missing or not _has_value(entry.fact, values)
-        ):
-            entries[entry.fact] = entry
+        if entry.fact in missing or not _has_value(entry.fact, values):
+            entries.setdefault(entry.fact, entry)
     for fact in missing:
         if fact not in entries:
             entries[fact] = _not_said(fact)
     return tuple(entries.values())
-
-
-def _missing(values: Mapping[str, Any]) -> Mapping[str, None]:
-    """The facts in `values` that are None and need a reason, in the order of the record."""
-    get = values.get
-    missing = dict.fromkeys([fact for fact in FACTS if get(fact) is None])
-    for disk in get("disks") or ():
-        if disk.free_bytes is None:
-            missing[f"disks.{disk.purpose}.free_bytes"] = None
-        if disk.writable is None:
-            missing[f"disks.{disk.purpose}.writable"] = None
-    for name, part in _PARTS:
-        if any(getattr(entry, part) is None for entry in get(name) or ()):
-            missing[f"{name}.{part}"] = None
-    return missing
-
-
-# parts of list entries of which a None has its Unread, once for the whole list
-_PARTS = (
-    ("accelerators", "memory_total_bytes"),
-    ("accelerators", "unified"),
-    ("models_present", "complete"),
-)
 
 
 def _has_value(fact: str, values: Mapping[str, Any]) -> bool:
@@ -368,10 +479,8 @@ def _has_value(fact: str, values: Mapping[str, Any]) -> bool:
     """
     head, below, rest = fact.partition(".")
     value = values.get(head)
-    if value is None or head not in FACTS:
-        return False
-    if not below:
-        return True
+    if value is None or head not in FACTS or not below:
+        return value is not None and head in FACTS
     if head == "instruction_sets":
         return rest in value
     if head == "models_present" and rest not in PresentModel._fields:
@@ -389,44 +498,32 @@ def _has_value(fact: str, values: Mapping[str, Any]) -> bool:
     )
 
 
-def _check(values: dict[str, Any]) -> None:
-    """Types and ranges of what a machine is made of; whole floats become int, lists become
-    tuples, spellings the common ones.
-    """
-    reader = Reader("Machine", "")
-    for name, value in values.items():
-        field = FIELDS.get(name)
-        if field is not None and (value is not None or name in _REQUIRED):
-            values[name] = field.checked(reader, name, value)
-    if not reader.problems:
-        reader.agree(values)
-        _check_sizes(reader, values)
-    if reader.problems:
-        raise reader.error()
-    if values.get("architecture") is not None:
-        values["architecture"] = normal_architecture(values["architecture"])
-    if values.get("system") is not None:
-        values["system"] = normal_system(values["system"])
-
-
 def _check_sizes(reader: Reader, values: Mapping[str, Any]) -> None:
-    """Sizes of disks, accelerators and models."""
-    for name in ("disks", "accelerators", "models_present"):
-        for index, entry in enumerate(values.get(name) or ()):
-            for part in filter(_SIZES_OF_PARTS.__contains__, type(entry)._fields):
-                size = getattr(entry, part)
-                if size is not None and (type(size) is not int or size < 0):
-                    PARTS[part].read(reader, {part: size}, part, f"{name}[{index}].")
+    """Sizes that contradict each other."""
+    available, limit, total = (f"memory_{size}_bytes" for size in ("available", "limit", "total"))
+    if not reader.is_above(values, available, limit):
+        reader.is_above(values, available, total)
+    reader.is_above(values, limit, total)
 
 
-_SIZES_OF_PARTS = {name for name, field in PARTS.items() if field.kind == "whole"}
+def _check_schema(reader: Reader, json_object: Mapping[str, Any]) -> None:
+    """Whether it is a record at all."""
+    name, write = json_object.get("schema"), f'write "schema": "{SCHEMA}"'
+    if name is None and json_object.keys().isdisjoint(FACTS):
+        message = "is missing, and nothing here is a fact about a machine"
+        others = "; what another system answers is read by `selfhost audit --machines FILE`"
+        reader.problem("schema", message, write + others)
+    elif name is not None and not isinstance(name, str):
+        reader.problem("schema", f"must be a string, not {kind_in_json(name)}", write)
+    elif name not in (None, SCHEMA):
+        shown = kind_in_json(name).removeprefix("the string ")
+        message = f"is {shown}, which is not a machine record this version reads"
+        older = f'a machine record has "schema": "{SCHEMA}"'
+        is_newer = str(name).startswith("selfhost.machine/")
+        reader.problem("schema", message, "use a newer selfhost" if is_newer else older)
 
 
-# of which a machine that is made has a value
-_REQUIRED = frozenset(FIELDS).difference(FACTS, _NO_FACTS)
-
-
-def _machine_from(reader: Reader, json_value: Any) -> Machine:
+def _machine_from(reader: Reader, json_value: Any, unnamed: str) -> Machine:
     if not isinstance(json_value, Mapping):
         reader.problem(
             None,
@@ -434,37 +531,24 @@ def _machine_from(reader: Reader, json_value: Any) -> Machine:
             "write it with `selfhost machine --format json`",
         )
         raise reader.error()
-    reader.schema(json_value, FACTS)
-    values: dict[str, Any] = {}
-    unread = list(FIELDS["unread"].read(reader, json_value, "unread"))
-    for key, field in FIELDS.items():
-        if key != "unread" and key not in _NOT_IN_JSON:
-            values[key] = field.read(reader, json_value, key)
-    if values["scope"] is not None and values["scope"] not in SCOPES:
-        unread = [entry for entry in unread if entry.fact != "scope"]
-        unread.append(
-            Unread(
-                fact="scope",
-                reason=f"the record says {values['scope']!r}, which this version does not know",
-            )
-        )
-        values["scope"] = None
-    if values["confidence"] not in CONFIDENCES:
-        values["confidence"] = None
-    values["planning"] = values["planning"] or False
-    values["assumed"] = values["assumed"] or ()
-    reader.agree(values)
+    _check_schema(reader, json_value)
+    own = {key: value for key, value in json_value.items() if key not in _NOT_IN_JSON}
+    values = reader.read(Machine, own)
+    _check_sizes(reader, values)
     if reader.problems:
         raise reader.error()
-    if reader.assumed_unified:
-        values["sources"].setdefault(
-            "accelerators.unified",
-            "not in the record: an Apple GPU always shares the machine's RAM",
-        )
+    if own.get("scope") is not None and "scope" not in values:
+        reason = f"the record says {own['scope']!r}, which this version does not know"
+        others = (entry for entry in values.get("unread", ()) if entry.fact != "scope")
+        values["unread"] = (*others, Unread(fact="scope", reason=reason))
+    cards = zip(values.get("accelerators", ()), own.get("accelerators") or (), strict=False)
+    if any(card.unified and item.get("unified") is None for card, item in cards):
+        why = "not in the record: an Apple GPU always shares the machine's RAM"
+        values["sources"] = {"accelerators.unified": why, **values.get("sources", {})}
     # a machine read without `--name` is recorded so
-    if values["name"] in (None, UNNAMED):
-        values["name"] = reader.unnamed
-    return Machine(**values, unread=tuple(unread))
+    if values.get("name", UNNAMED) == UNNAMED:
+        values["name"] = unnamed
+    return Machine(**values)
 
 
 def machine_of(
@@ -478,14 +562,12 @@ def machine_of(
     """As `Machine.from_json`, of a text in which these keys stand twice in one object, and so
     many more.
     """
-    reader = Reader(file, "", unnamed)
-    reader.doubled(doubled, more_doubled)
-    return _machine_from(reader, json_value)
+    reader = Reader(file, "", _PARTS)
+    doubled_keys(reader, doubled, more_doubled)
+    return _machine_from(reader, json_value, unnamed)
 
 
 def _from_file(path: str | os.PathLike[str]) -> Machine:
-    import os
-
     from ..core.files import FOLDER, LARGE, Unreadable, read_file, text_of
     from ..core.json_text import Decoder
 
@@ -495,18 +577,14 @@ def _from_file(path: str | os.PathLike[str]) -> Machine:
         raise MachineFileError([Problem(file=name, message="no file was named", remedy=WRITE_ONE)])
     try:
         text = text_of(read_file(named, MAX_FILE_BYTES, input_allowed=True))
-        reader = Reader(name, text, RECORDED)
+        reader = Reader(name, text, _PARTS)
 
         def constant(word: str) -> None:
             # certain only where the word stands once in the whole file
             alone = not reader.problems and text.count(word) == 1
             line = text.count("\n", 0, text.index(word)) + 1 if alone else None
-            reader.problem(
-                None,
-                f"holds {word}, which is no number in JSON",
-                "write null where a value is not known",
-                line,
-            )
+            message = f"holds {word}, which is no number in JSON"
+            reader.problem(None, message, "write null where a value is not known", line)
 
         decoder = Decoder(constant=constant, note_doubled=True)
         document = decoder.parse(text)
@@ -518,13 +596,8 @@ def _from_file(path: str | os.PathLike[str]) -> Machine:
         raise MachineFileError(
             [Problem(file=name, line=error.line, message=message, remedy=remedy)]
         ) from None
-    reader.doubled(decoder.doubled, decoder.more_doubled)
-    return _machine_from(reader, document)
-
-
-def has_accelerator(machine: Machine) -> bool:
-    """Whether it has one with memory of its own: what shares the RAM holds no part less."""
-    return any(card.unified is not True for card in machine.accelerators or ())
+    doubled_keys(reader, decoder.doubled, decoder.more_doubled)
+    return _machine_from(reader, document, RECORDED)
 
 
 class Process(Record):

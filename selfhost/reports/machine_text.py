@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..core import units
-from ..machine.record import Accelerator, Disk, Machine, PresentModel, bounded
+from ..machine.record import Accelerator, Disk, Machine, PresentModel
 from .layout import (
     BLANK,
     Block,
@@ -231,7 +231,8 @@ def _value(machine: Machine, fact: str) -> str:
         is_said = fact == "cpu_cores_performance" and value == machine.cpu_cores_physical
         return "" if is_said else units.cores(value)
     if fact == "memory_bandwidth_bytes_per_second":
-        return bounded(f"{units.decimal(value)}/s", machine.memory_bandwidth_bound)
+        bound, rate = machine.memory_bandwidth_bound, f"{units.decimal(value)}/s"
+        return rate if bound is None else f"at {bound} {rate}"
     return units.decimal(value) if fact == "file_size_limit_bytes" else units.binary(value)
 
 

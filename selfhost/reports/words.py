@@ -8,7 +8,7 @@ from ..core import units
 from ..core.workload import ANSWER_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from ..judge.checks.speed import is_slow
 from ..judge.record import Finding, Outcome, Route, Verdict
-from ..machine.record import Machine, has_accelerator
+from ..machine.record import Machine
 from .layout import Block, Paragraph, Span, clean, line, say, strong
 
 TYPE_CHECKING = False
@@ -305,7 +305,8 @@ def asked_words(verdict: Verdict) -> str:
     if needs is not None and needs.placement == "split" and needs.offload is None:
         how.append("split over GPU and RAM")
     elif needs is not None and needs.memory is not None and needs.placement == "host":
-        how += ["in RAM, by the CPU"] * has_accelerator(verdict.machine)
+        cards = verdict.machine.accelerators or ()
+        how += ["in RAM, by the CPU"] * any(card.unified is not True for card in cards)
     return ", ".join(filter(None, (*how, *rules, _download_words(verdict))))
 
 

@@ -16,7 +16,7 @@ import selfhost
 from helpers.paths import SCHEMAS
 from helpers.schemas import validate
 from selfhost.core.errors import MachineFileError, Problem
-from selfhost.core.records import Unread
+from selfhost.core.records import Record, Unread
 from selfhost.machine import fields
 from selfhost.machine.changes import apply
 from selfhost.machine.profiles import load
@@ -25,9 +25,15 @@ from selfhost.machine.record import (
     MAX_MEMORY_BYTES,
     SCHEMA,
     Accelerator,
+    Disk,
     Machine,
+    PresentModel,
+    PresentRuntime,
 )
 
+PARTS: dict[str, type[Record]] = {
+    f"tuple[{part.__name__}, ...]": part for part in (Disk, PresentModel, PresentRuntime)
+}
 SCHEMA_FILE = SCHEMAS / "machine-1.json"
 GIB = 2**30
 # a busy computer is no fault
@@ -45,27 +51,25 @@ def optional(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.none() | values
 
 
-def valid(field: fields.Field) -> st.SearchStrategy[Any]:
-    """Any value that the field may have."""
-    if not isinstance(field.kind, str):
-        entries = {
-            part: valid(fields.PARTS.get(part, fields.Field("text")))
-            if part not in field.kind._defaults
-            else optional(valid(fields.PARTS.get(part, fields.Field("text"))))
-            for part in field.kind._fields
-        }
-        return st.lists(st.builds(field.kind, **entries), max_size=2).map(tuple)
-    if field.choices:
-        return st.sampled_from(field.choices)
+def valid(record: type[Record], field: str) -> st.SearchStrategy[Any]:
+    """Any value that the field may have but None."""
+    kind, limits = fields.kind_of(record, field), fields.limits_of(record, field)
+    if kind in PARTS:
+        part = PARTS[kind]
+        entries = {name: valid(part, name) for name in part._fields}
+        entries |= {name: optional(entries[name]) for name in part._defaults}
+        return st.lists(st.builds(part, **entries), max_size=2).map(tuple)
+    if "choices" in limits:
+        return st.sampled_from(limits["choices"])
+    if kind in ("int", "float"):
+        number = st.integers if kind == "int" else st.floats
+        return number(limits["least"], limits["most"])
     return {
-        "text": texts,
-        "time": st.just("2026-10-01T12:00:00Z"),
-        "flag": st.booleans(),
-        "strings": st.dictionaries(texts, texts, max_size=2),
-        "names": st.lists(names, max_size=3).map(tuple),
-        "whole": st.integers(int(field.lowest), max(int(field.highest), 1)),
-        "cores": st.floats(field.lowest or 1, 512),
-    }[field.kind]
+        "str": st.just("2026-10-01T12:00:00Z") if limits else texts,
+        "bool": st.booleans(),
+        "Mapping[str, str]": st.dictionaries(texts, texts, max_size=2),
+        "tuple[str, ...]": st.lists(names, max_size=3).map(tuple),
+    }[kind]
 
 
 @st.composite
@@ -73,8 +77,8 @@ def machines(draw: st.DrawFn) -> Machine:
     """Any record whose sizes do not contradict each other, with reasons for some of what is None and for some of what is not."""
     own = ("is_this_one", "measured_in_vain", "accelerators", "models_present", "unread")
     values = {
-        name: draw(optional(valid(field)) if name in FACTS else valid(field))
-        for name, field in fields.FIELDS.items()
+        name: draw(optional(valid(Machine, name)) if name in FACTS else valid(Machine, name))
+        for name in Machine._fields
         if name not in own
     }
     sizes = sorted(draw(st.lists(st.integers(1, MAX_MEMORY_BYTES), min_size=3, max_size=3)))

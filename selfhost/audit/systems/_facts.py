@@ -16,12 +16,12 @@ from typing import Any
 from ...core import units
 from ...core.tables import shipped_table
 from ...machine.changes import with_implied
+from ...machine.fields import UNPRINTABLE
 from ...machine.record import (
     FACTS,
     MAX_DISK_BYTES,
     MAX_MEMORY_BYTES,
     SCHEMA,
-    UNPRINTABLE,
     normal_architecture,
     normal_system,
 )

@@ -8,8 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from ...core.records import pattern
-from ..fields import FILL_IN
-from ..record import Accelerator
+from ..record import FILL_IN, Accelerator
 from .facts import Facts
 from .host import Host
 from .pci import (

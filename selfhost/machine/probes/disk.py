@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from ...core.records import Record
-from ..fields import SET_DISK
-from ..record import LM_STUDIO, MEMORY_FILESYSTEMS, NETWORK_FILESYSTEMS, Disk
+from ..record import LM_STUDIO, MEMORY_FILESYSTEMS, NETWORK_FILESYSTEMS, SET_DISK, Disk
 from .facts import Facts
 from .host import Host, Mount, Space, reason_of
 from .procfs import MEMINFO, parse_meminfo

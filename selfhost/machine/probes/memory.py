@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from ...core.records import Record
 from ...core.units import binary
-from ..fields import SET_MEMORY
-from ..record import MAX_MEMORY_BYTES
+from ..record import MAX_MEMORY_BYTES, SET_MEMORY
 from .cgroups import MemoryLimits, read_memory_limits
 from .facts import Facts, Size
 from .host import Host

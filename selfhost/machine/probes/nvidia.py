@@ -8,8 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from ...core.records import Record, pattern
-from ..fields import FILL_IN
-from ..record import MAX_MEMORY_BYTES, Accelerator, normal_architecture
+from ..record import FILL_IN, MAX_MEMORY_BYTES, Accelerator, normal_architecture
 from .host import Host
 from .pci import PCI, VERSION, Read, driver_nodes, driver_present, name_on_bus
 from .procfs import whole

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import monotonic
 
 from ...core.records import pattern
-from ..record import LM_STUDIO, MAX_ENTRIES, PresentModel
+from ..fields import MAX_ENTRIES
+from ..record import LM_STUDIO, PresentModel
 from .facts import Facts
 from .host import Host, reason_of
 from .stores import huggingface, llama_cpp, lm_studio, ollama

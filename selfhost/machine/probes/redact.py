@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from ...core.records import pattern
-from ..record import UNPRINTABLE
+from ..fields import UNPRINTABLE
 from .host import Host
 
 # names of accounts and computers that say nothing about a person

@@ -8,8 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from ...core.records import pattern
-from ..fields import FILL_IN
-from ..record import LM_STUDIO, PresentRuntime
+from ..record import FILL_IN, LM_STUDIO, PresentRuntime
 from .facts import Facts
 from .host import Host
 
