@@ -358,6 +358,26 @@ def _named_gpus(
     return named, near
 
 
+def _stated(
+    before: Machine, texts: Mapping[str, str], values: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The facts that settings state, and the sources of all."""
+    facts: dict[str, Any] = {}
+    sources = dict(before.sources)
+    for key, value in values.items():
+        stated, measured = value, ""
+        if key == "disk":
+            stated = filled_disks(before.disks, value)
+        elif key == "bandwidth":
+            stated, measured = value[0], "measured, by " if value[1] else ""
+            facts["memory_bandwidth_how"] = MEASURED if measured else None
+            facts["memory_bandwidth_bound"] = None
+        own = _SETTINGS[key]
+        facts |= dict.fromkeys(own.lifts) | dict.fromkeys(own.facts, stated)
+        sources |= dict.fromkeys(own.facts, f"{measured}--set {texts[key]}")
+    return facts, sources
+
+
 def _changed(
     before: Machine,
     texts: Mapping[str, str],
@@ -366,42 +386,24 @@ def _changed(
     what: str,
 ) -> Machine:
     """The machine with every setting in place; what a setting makes meaningless is unread."""
-    facts: dict[str, Any] = {}
-    sources = dict(before.sources)
-    for key, value in values.items():
-        stated, source = value, f"--set {texts[key]}"
-        if key == "disk":
-            stated = filled_disks(before.disks, value)
-        elif key == "bandwidth":
-            stated, is_measured = value
-            source = f"measured, by {source}" if is_measured else source
-            facts["memory_bandwidth_how"] = MEASURED if is_measured else None
-            facts["memory_bandwidth_bound"] = None
-        own = _SETTINGS[key]
-        facts |= dict.fromkeys(own.lifts) | dict.fromkeys(own.facts, stated)
-        sources |= dict.fromkeys(own.facts, source)
+    facts, sources = _stated(before, texts, values)
     if named:
         facts["accelerators"] = tuple(card for each in named for card in each.accelerators)
         notes = "; ".join(text for each in named for text in (*each.notes, each.source))
         sources["accelerators"] = notes[:MAX_TEXT]
     lost = {each.fact: each for each in _meaningless(before, texts, values)}
-    lost = {fact: lost[fact] for fact in lost if fact not in facts}
-    # what is below a fact that is stated says nothing any more
-    stale = tuple(
-        f"{fact}."
-        for fact in ("disks", "accelerators", "instruction_sets")
-        if fact in {*facts, *lost}
-    )
-    kept = [
-        each for each in before.unread if not each.fact.startswith(stale) and each.fact not in lost
-    ]
-    assumed = [fact for fact in before.assumed if fact not in facts and not fact.startswith(stale)]
+    lost = {fact: why for fact, why in lost.items() if fact not in facts}
+    gone = facts.keys() | lost.keys()
+    # what is below such a fact says nothing any more
+    below = ("disks", "accelerators", "instruction_sets")
+    stale = tuple(f"{fact}." for fact in below if fact in gone)
+    unread = [each for each in before.unread if each.fact not in lost]
     return before.replace(
         **facts | dict.fromkeys(lost),
         name=shown(f"{before.name} with {what}", _NAME_LENGTH),
         sources={fact: source for fact, source in sources.items() if fact not in lost},
-        assumed=tuple(assumed),
-        unread=(*lost.values(), *kept),
+        assumed=tuple(f for f in before.assumed if f not in facts and not f.startswith(stale)),
+        unread=(*lost.values(), *(each for each in unread if not each.fact.startswith(stale))),
     )
 
 
@@ -455,14 +457,11 @@ def _impossible_on_apple(
     """What no computer with an Apple chip has of what was set: a card, another system or
     architecture.
     """
-    name, cards = machine.cpu_model or "", machine.accelerators or ()
-    has_its_gpu = any(card.vendor == "apple" and card.unified for card in cards)
-    is_mac = (machine.system, machine.architecture) == ("macos", "aarch64")
-    if not (has_its_gpu or is_mac or "apple" in words_of(name)):
+    chip = _apple_chip_in(machine)
+    if chip is None:
         return []
-    chip = f"an {name}" if name.lower().startswith("apple") else "an Apple chip"
     problems = []
-    others = [card for card in cards if card.vendor.lower() != "apple"]
+    others = [card for card in machine.accelerators or () if card.vendor.lower() != "apple"]
     if others and (named_gpus or "gpu" in keys):
         message = f"{chip} has a GPU of its own and takes no {others[0].name} beside it"
         what = [*named_gpus, "Ryzen 5 7600 32GB"][0]
@@ -480,6 +479,16 @@ def _impossible_on_apple(
         remedy = "leave it out, or name a computer with one: --machine 'i7-9750H 16GB'"
         problems.append(_Fault(message, remedy).problem("architecture"))
     return problems
+
+
+def _apple_chip_in(machine: Machine) -> str | None:
+    """What a sentence calls the machine's Apple chip; None where it has none."""
+    name = machine.cpu_model or ""
+    has_its_gpu = any(c.vendor == "apple" and c.unified for c in machine.accelerators or ())
+    is_mac = (machine.system, machine.architecture) == ("macos", "aarch64")
+    if not (has_its_gpu or is_mac or "apple" in words_of(name)):
+        return None
+    return f"an {name}" if name.lower().startswith("apple") else "an Apple chip"
 
 
 # ------------------------------------------------------------------ what is planned
