@@ -92,22 +92,6 @@ def training_note(workload: Workload) -> str:
     return _remark("training", alone=None if alone is None else alone[0])
 
 
-def which_trainer(catalogue: Catalogue, question: Question) -> str | None:
-    """A sentence where the trainer decides how wide the routed experts lie, which is most of
-    what QLoRA takes of such a model.
-    """
-    needs = question.needs
-    if question.workload.finetune_method != "qlora" or needs is None or needs.memory is None:
-        return None
-    from ..needs.training import experts_by_trainer
-
-    expert_bytes = experts_by_trainer(question.spec, architectures(catalogue))
-    if expert_bytes is None:
-        return None
-    least, likely, most = expert_bytes
-    return _remark("experts", least=least, likely=likely, most=most)
-
-
 def notes_instead(
     catalogue: Catalogue, question: Question, judged: Judged, *, is_bounded: bool
 ) -> Iterator[str]:
@@ -330,6 +314,3 @@ def notes_of_asking(
             yield _note("no-weights", options=options, several=len(options) > 1, model=spec.name)
     elif workload.task == "finetune":
         yield training_note(workload)
-        by_trainer = which_trainer(catalogue, question)
-        if by_trainer:
-            yield by_trainer

@@ -178,9 +178,7 @@ class StatedNeeds(Record):
     """What somebody states a model takes, where its tensors are not described. Memory is a range;
     equal ends where one figure was given.
 
-    Instead of memory, `model_class` names the row of `[[model_class]]` in
-    `specs/common/architectures.toml` whose measurements hold for it, and `dtype` the type that its
-    weights are loaded in. `ways` are those that offload the components.
+    `dtype`: the type that the weights are loaded in. `ways` are those that offload the components.
 
     Of a model that hears, `heard_seconds` is the length of recording that the memory holds for;
     each second beyond takes `second_bytes`, and the square of the seconds `squared_second_bytes`.
@@ -190,7 +188,6 @@ class StatedNeeds(Record):
 
     low_bytes: int | None = read_by(size_in_bytes, default=None)
     high_bytes: int | None = read_by(size_in_bytes, default=None)
-    model_class: str | None = read_by(Table.string, default=None)
     dtype: str | None = read_by(Table.string, choices=PLAIN_DTYPES, default=None)
     disk_bytes: int | None = read_by(size_in_bytes, default=None)
     instruction_sets: tuple[str, ...] = read_by(Table.strings, default=())
@@ -386,17 +383,10 @@ def _needs(root: Table, key: str) -> StatedNeeds | None:
 
 
 def _check_needs(table: Table, values: Mapping[str, Any]) -> None:
-    """Memory is one figure, both ends of a range, or that of a class of models."""
+    """Memory is one figure, or both ends of a range."""
     ends = ("low_bytes", "high_bytes")
     stated = [end for end in ends if end in table]
-    if values["model_class"] is not None:
-        for key in ("memory_bytes", *stated):
-            if key in table:
-                table.problem(key, "stands beside model_class", "keep one of the two")
-        if "dtype" not in table:
-            remedy = 'write the type of the weights: dtype = "float32"'
-            table.problem("dtype", "is missing", remedy)
-    elif "memory_bytes" in table:
+    if "memory_bytes" in table:
         for end in stated:
             remedy = "keep memory_bytes, or low_bytes and high_bytes"
             table.problem(end, "stands beside memory_bytes", remedy)

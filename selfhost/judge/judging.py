@@ -8,7 +8,7 @@ from ..catalogue.spec import RuntimeSpec
 from ..core.records import Record
 from ..machine.record import Accelerator, Machine
 from ..needs.quantization import cache_type_bytes
-from ..needs.records import GATHERED, Needs
+from ..needs.records import Needs
 from .checks import Finding, Outcome, phrase
 from .checks.accelerator import Program, accelerator_check
 from .checks.disk import disk_check, held_in_memory, lies_in_memory, stored_in_memory
@@ -289,7 +289,7 @@ def layouts(question: Question, needs: Needs, machine: Machine) -> Iterator[Layo
     stored, kept, surely = files_in_memory(question, needs, machine)
     training = None
     if question.workload.task == "finetune":
-        training = _training(question, needs, machine)
+        training = _training(question)
     program = Program(
         runtime=question.runtime,
         rule=question.quantization_rule,
@@ -298,8 +298,6 @@ def layouts(question: Question, needs: Needs, machine: Machine) -> Iterator[Layo
         has_other=question.has_other_runtime,
     )
     for placed in _placed(question, needs, machine, training):
-        if training is not None:
-            training = training.replace(when_tight=_what_to_lower(question, placed))
         yield Layout(
             needs=placed,
             memory=memory_check(placed, machine, question.workload, stored, kept, surely=surely),
@@ -426,27 +424,14 @@ def _is_kept_by_all(rule: CacheRule | None, machine: Machine) -> bool:
 # ---------------------------------------------------------------- training
 
 
-def _training(question: Question, needs: Needs, machine: Machine) -> Training:
+def _training(question: Question) -> Training:
     """What else is known of a training, wherever it lies."""
-    from ..needs.training import gathered, how_to_offload, which_holds_less, why_not_shared_out
+    from ..needs.training import gathered, what_to_lower, which_holds_less, why_not_shared_out
     from .checks.accelerator import Training
-    from .placement.on_devices import devices_for_parts
 
-    alone = why_not_shared_out(question.workload)
-    devices = devices_for_parts(needs, machine)
-    if alone is None and devices:
-        alone = how_to_offload(question.workload, devices)
     return Training(
-        alone=alone,
+        alone=why_not_shared_out(question.workload),
+        when_tight=what_to_lower(question.workload),
         when_close=which_holds_less(question.spec, question.workload),
         gathered=gathered(question.spec, question.workload),
     )
-
-
-def _what_to_lower(question: Question, placed: Needs) -> str | None:
-    """What makes the training take less where it is placed so."""
-    from ..needs.training import what_to_lower
-
-    terms = placed.memory.terms if placed.memory is not None else ()
-    is_shared_out = any(term.name == GATHERED for term in terms)
-    return what_to_lower(question.workload, is_shared_out=is_shared_out)

@@ -125,8 +125,6 @@ def _counted(inputs: Inputs) -> Needs:
         return _nothing(cpu, "the weights were never published", "use an API")
     if workload.task == "finetune":
         return _of_training(inputs, cpu)
-    if spec.needs is not None and spec.needs.model_class is not None:
-        return _of_class(inputs, cpu)
     if runtime is None or not _describes(spec):
         why = (
             spec.unknown.get("architecture")
@@ -708,32 +706,12 @@ def _cpu(spec: ModelSpec, runtime: RuntimeSpec | None) -> CpuNeed:
     return cpu_of(runtime)
 
 
-def _of_class(inputs: Inputs, cpu: CpuNeed) -> Needs:
-    """What the class of the model takes, by the row that its spec names."""
-    from . import model_classes
-
-    spec, runtime, architectures = inputs.spec, inputs.runtime, inputs.architectures
-    workload, stated = inputs.workload, spec.needs
-    name = stated.model_class if stated is not None and stated.model_class is not None else ""
-    model_class = model_classes.class_of(name, architectures)
-    if stated is None or runtime is None or model_class is None:
-        why = "no program is known to run it" if model_class else f'no class is called "{name}"'
-        return _nothing(cpu, why, "state low_bytes and high_bytes under [needs] in a spec")
-    wanted = _asked(spec, workload, stated.dtype or "float32", Companions(), None)
-    wanted = wanted.replace(device=inputs.device)
-    terms = model_classes.terms(spec, model_class, runtime, wanted)
-    if isinstance(terms, Unread):
-        return _stated_with_size(spec, cpu, None, None, [terms])
-    longer = _of_longer_recording(stated, workload, _source_of_needs(spec))
-    return _stated_with_size(spec, cpu, MemoryNeed(terms=(*terms, *longer)), None, [])
-
-
 def _stated(
     spec: ModelSpec, cpu: CpuNeed, workload: Workload, files: SizedWeights | None = None
 ) -> Needs | None:
     """What the spec states itself; `files` where it leaves out how large they are."""
     stated = spec.needs
-    if stated is None or stated.model_class is not None:
+    if stated is None:
         return None
     source = _source_of_needs(spec)
     low = stated.low_bytes if stated.low_bytes is not None else stated.high_bytes
@@ -765,8 +743,8 @@ def _stated(
 
 
 def _of_longer_recording(stated: StatedNeeds, workload: Workload, source: str) -> tuple[Term, ...]:
-    """What a recording takes beyond the length that the memory is stated for, or was measured for
-    the class of the model; () where it is no longer, or how that grows is not known.
+    """What a recording takes beyond the length that the memory is stated for; () where it is no
+    longer, or how that grows is not known.
     """
     seconds = workload.audio_seconds or 0
     usual = stated.heard_seconds or HEARD_SECONDS

@@ -342,7 +342,7 @@ def _of_recording(spec: ModelSpec, seconds: int | None) -> Finding | None:
             unit="seconds",
         )
     heard = stated.heard_seconds or HEARD_SECONDS
-    grows = stated.model_class or stated.second_bytes or stated.squared_second_bytes
+    grows = stated.second_bytes or stated.squared_second_bytes
     if grows or spec.architecture is not None or seconds <= heard:
         return None
     return finding(

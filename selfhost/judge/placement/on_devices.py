@@ -322,13 +322,6 @@ def _holding(
                 break
 
 
-def devices_for_parts(needs: Needs, machine: Machine) -> int:
-    """The fewest accelerators that may hold weights, gradients and optimizer of a training in equal
-    parts, whatever lies beside these; 0 where they surely do not.
-    """
-    return len(next(_holding(needs, machine, None, "low_bytes"), ()))
-
-
 def _equal_part(term: Term, place: Place, index: int, number: int) -> Term:
     """What the device of that index holds of a term that `number` devices share."""
     part = {name: (getattr(term, name) + index) // number for name in SIZES}
