@@ -16,7 +16,7 @@ import readme_picture
 from helpers.machines import IDS
 from helpers.paths import ROOT
 from selfhost.cli import main as cli
-from selfhost.cli.texts import exit_codes
+from selfhost.cli.parser import exit_codes
 from selfhost.judge.checks import CHECKS, codes
 from selfhost.machine import profiles
 from selfhost.reports.check_text import check_document

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..core.errors import UnknownModelError
 from ..judge import exit_code
-from .options import judge_each, machines_of, options_to_repeat, with_notes, workload_of
+from .options import judge_each, machines_of, options_to_repeat, workload_of
 from .output import complain, deliver, flush, present, together
 from .parser import parse
 
@@ -26,7 +26,6 @@ def run(words: list[str]) -> int:
     if len(errors) == 1:
         # of several names none is proposed as a line to type
         errors = {name: _as_asked(error, options) for name, error in errors.items()}
-    by_machine = with_notes(options, by_machine)
     if len(names) > 1:
         from ..advice.several import on_own_ports
         from ..catalogue.opened import open_catalogue

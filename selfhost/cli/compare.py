@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .options import judge_each, one_machine, options_to_repeat, with_notes, workload_of
+from .options import judge_each, one_machine, options_to_repeat, workload_of
 from .output import deliver, present, together
 from .parser import parse
 
@@ -13,8 +13,7 @@ def run(words: list[str]) -> int:
     """
     options = parse("compare", words)
     names = [options.model, *options.others]
-    by_machine, errors = judge_each(options, names, (one_machine(options),))
-    (verdicts,) = with_notes(options, by_machine)
+    (verdicts,), errors = judge_each(options, names, (one_machine(options),))
     if errors:
         wrong = together(errors)
         judged = ", ".join(name for name in names if name not in errors)

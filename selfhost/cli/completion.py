@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from . import COMMANDS
-from .declared import SHELLS, TAKEN, WORDS, settings_of
+from .declared import SHELLS, TAKEN, settings_of, words_of
 from .output import write
 
 TYPE_CHECKING = False
@@ -80,9 +80,10 @@ def candidates(words: Sequence[str]) -> list[str]:
     if typed.startswith("-"):
         flags = " ".join(TAKEN[command]).split()
         return _beginning(typed, flags)
-    if WORDS[command].keys() & {"model", "models"}:
+    settings = words_of(command)
+    if settings.keys() & {"model", "models"}:
         return list(complete(typed, catalogue))
-    named = (settings.get("choices", ()) for settings in WORDS[command].values())
+    named = (each.get("choices", ()) for each in settings.values())
     return _beginning(typed, [word for choices in named for word in choices])
 
 

@@ -45,7 +45,7 @@ COMMON = frozenset(
 # besides text and JSON
 MORE_FORMATS = {"list": ("html",), "size": ("kubernetes", "compose", "docker", "systemd")}
 # the option behind each field of a Workload and a Load
-FIELD_OF_FLAG = {flag: field for field, flag in (*LOAD_FLAGS.items(), *FLAGS.items())}
+_FIELDS = {flag: field for field, flag in (*LOAD_FLAGS.items(), *FLAGS.items())}
 
 
 def _tokens(text: str) -> int:
@@ -71,8 +71,8 @@ def _rows(text: str) -> int:
     return rows
 
 
-def parse_years(text: str) -> float:
-    """Read a span of time in years: `3y`, `18mo`; a plain number is years."""
+def _years(text: str) -> float:
+    """Read `3y` or `18mo`; a plain number is years."""
     written = text.strip().lower()
     per_year = 12 if written.endswith("mo") else 1
     return parse_number(written.removesuffix("mo").removesuffix("y").strip()) / per_year
@@ -143,7 +143,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--watts": _value("W", "power that this computer draws at work", parse_number),
     "--electricity": _value("PRICE", "of a kWh, in your currency, as 0.30", parse_number),
     "--hardware-price": _value("PRICE", "of this computer, in your currency", parse_number),
-    "--hardware-life": _value("TIME", "as 3y or 18mo (default: 3y)", parse_years),
+    "--hardware-life": _value("TIME", "as 3y or 18mo (default: 3y)", _years),
     "--dollar-price": _value("RATE", "of one US dollar, as 0.92; 1 for dollars", parse_number),
     "--machines": _several("FILE|DIR|-", "records of machines (repeatable)"),
     "--top": _value("N", "how many models to show (default: 20)", _rows),
@@ -178,118 +178,88 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "-v --verbose": _flag("every figure and finding, with its source"),
 }
 
-_WORK = (
-    "--context", "--prompt", "--task", "--quant", "--runtime", "--kv-cache", "--draft", "--adapter",
-    "--audio", "--parallel --users", "--min-speed", "--method", "--lora-rank", "--optimizer",
-    "--dataset-tokens", "--no-checkpointing", "--private", "--commercial", "--modify",
-    "--auditable", "--license",
-)  # fmt: skip
-_OTHER_MACHINE = ("--machine", "--gpu", "--set", "--measure")
-_CONNECTION = ("--download-speed", "--reserve")
-_MACHINE = (*_OTHER_MACHINE, "--no-measure", "--memory", *_CONNECTION)
-_COST = (
-    "--tokens-per-day", "--watts", "--electricity", "--hardware-price", "--hardware-life",
-    "--dollar-price",
-)  # fmt: skip
-_REPORT = ("--specs", "--format", "--json", "--output", "--no-color")
+_WORK = """
+    --context --prompt --task --quant --runtime --kv-cache --draft --adapter --audio
+    --parallel/--users --min-speed --method --lora-rank --optimizer --dataset-tokens
+    --no-checkpointing --private --commercial --modify --auditable --license"""
+_OTHER = " --machine --gpu --set --measure"
+_CONNECTION = " --download-speed --reserve"
+_MACHINE = f"{_OTHER} --no-measure --memory{_CONNECTION}"
+_COST = """
+    --tokens-per-day --watts --electricity --hardware-price --hardware-life --dollar-price"""
+_REPORT = " --format --json --output --no-color"
+_VERBOSE = f" --specs{_REPORT} -v/--verbose"
 
-# the options of each command, in the order of its help
+# the options of each command, in the order of its help; `/` is between names of one
 TAKEN: dict[str, tuple[str, ...]] = {
-    "check": (
-        *_WORK, *_MACHINE, *_COST, *_REPORT, "-v --verbose",
-    ),
-    "list": (
-        *_WORK, *_MACHINE, "--top", "--all", "-v --wide", "--sort", "--family", "--modality",
-        "--use", "--openness", "--route", "--max-size", *_REPORT,
-    ),
-    "show": (*_WORK, *_MACHINE, *_COST, *_REPORT, "-v --verbose"),
-    "compare": (*_WORK, *_MACHINE, *_COST, *_REPORT, "-v --verbose"),
-    "plan": (*_WORK, *_CONNECTION, *_REPORT, "-v --verbose"),
-    "size": (
-        "--parallel --users", "--context", "--quant", "--runtime", "--kv-cache", "--prompt-cache",
-        "--gpu", "--set", "--download-speed", *_REPORT, "-v --verbose",
-    ),
-    "verify": ("--model", *_OTHER_MACHINE, "--no-measure", "--memory", *_REPORT),
-    "machine": (
-        *_OTHER_MACHINE, "--profiles", "--root", "--name", "--label", *_REPORT[1:],
-        "-v --verbose",
-    ),
-    "audit": (
-        "--machines", "--anonymize", "--init", "--validate", "--today", "--baseline", "--yes",
-        *_REPORT, "-v --verbose",
-    ),
-    "spec": _REPORT,
-    "completion": (),
-}  # fmt: skip
+    command: tuple(names.replace("/", " ") for names in options.split())
+    for command, options in {
+        "check": f"{_WORK}{_MACHINE}{_COST}{_VERBOSE}",
+        "list": f"""{_WORK}{_MACHINE} --top --all -v/--wide --sort --family --modality --use
+            --openness --route --max-size --specs{_REPORT}""",
+        "show": f"{_WORK}{_MACHINE}{_COST}{_VERBOSE}",
+        "compare": f"{_WORK}{_MACHINE}{_COST}{_VERBOSE}",
+        "plan": f"{_WORK}{_CONNECTION}{_VERBOSE}",
+        "size": f"""--parallel/--users --context --quant --runtime --kv-cache --prompt-cache --gpu
+            --set --download-speed{_VERBOSE}""",
+        "verify": f"--model{_OTHER} --no-measure --memory --specs{_REPORT}",
+        "machine": f"{_OTHER} --profiles --root --name --label{_REPORT} -v/--verbose",
+        "audit": f"""--machines --anonymize --init --validate --today --baseline --yes{_VERBOSE}""",
+        "spec": f"--specs{_REPORT}",
+        "completion": "",
+    }.items()
+}
 
 SHELLS = ("bash", "zsh", "fish")
-_MODELS = {"nargs": "+", "metavar": "MODEL", "help": "as mistral-7b or a Hugging Face id"}
-_MODEL = {"metavar": "MODEL", "help": "a name as people type it"}
-# the words of each command that are no options
-WORDS: dict[str, dict[str, dict[str, Any]]] = {
-    "check": {"models": _MODELS},
-    "list": {"words": {"nargs": "*", "metavar": "WORD", "help": "words that each model must have"}},
-    "show": {"model": _MODEL},
-    "compare": {
-        "model": _MODEL,
-        "others": {"nargs": "+", "metavar": "MODEL", "help": "at least one more"},
-    },
-    "plan": {"model": _MODEL},
-    "size": {"models": {**_MODELS, "help": "each gets a container of its own"}},
-    "verify": {
-        "files": {
-            "nargs": 1,
-            "metavar": "LOG|PROCESS",
-            "help": "a file, - for standard input, or the id of a process",
-        }
-    },
-    "machine": {
-        "words": {
-            "nargs": "*",
-            "metavar": "WORD",
-            "help": "with --profiles: words that each machine must have",
-        }
-    },
-    "audit": {
-        "policy": {
-            "nargs": "?",
-            "metavar": "POLICY",
-            "default": "audit.toml",
-            "help": "the policy file (default: ./audit.toml)",
-        }
-    },
-    "spec": {
-        "action": {
-            "choices": ("check", "new"),
-            "help": "check: every fault with its line; new: a spec of a model file",
-        },
-        "files": {
-            "nargs": "+",
-            "metavar": "FILE",
-            "help": "spec files; for new a GGUF file, config.json or model folder",
-        },
-    },
-    "completion": {"shell": {"choices": SHELLS}},
+_MODELS = ("models", "+", "MODEL", "as mistral-7b or a Hugging Face id")
+_MODEL = ("model", None, "MODEL", "a name as people type it")
+# the words of each command that are no options: name, how many, as the help has it, help
+_WORDS: dict[str, tuple[tuple[str, str | int | None, str, str], ...]] = {
+    "check": (_MODELS,),
+    "list": (("words", "*", "WORD", "words that each model must have"),),
+    "show": (_MODEL,),
+    "compare": (_MODEL, ("others", "+", "MODEL", "at least one more")),
+    "plan": (_MODEL,),
+    "size": (("models", "+", "MODEL", "each gets a container of its own"),),
+    "verify": (
+        ("files", 1, "LOG|PROCESS", "a file, - for standard input, or the id of a process"),
+    ),
+    "machine": (("words", "*", "WORD", "with --profiles: words that each machine must have"),),
+    "audit": (("policy", "?", "POLICY", "the policy file (default: ./audit.toml)"),),
+    "spec": (
+        ("action", None, "", "check: every fault with its line; new: a spec of a model file"),
+        ("files", "+", "FILE", "spec files; for new a GGUF file, config.json or model folder"),
+    ),
+    "completion": (("shell", None, "", ""),),
 }
+_WORD_CHOICES = {"action": ("check", "new"), "shell": SHELLS}
+
+
+def words_of(command: str) -> dict[str, dict[str, Any]]:
+    """Return the settings, as argparse names them, of the words that are no options."""
+    settings: dict[str, dict[str, Any]] = {}
+    for name, nargs, metavar, help in _WORDS[command]:
+        settings[name] = {"nargs": nargs, "help": help or None, "metavar": metavar or None}
+        if name in _WORD_CHOICES:
+            settings[name]["choices"] = _WORD_CHOICES[name]
+        if name == "policy":
+            settings[name]["default"] = "audit.toml"
+    return settings
 
 
 def settings_of(command: str, names: str) -> dict[str, Any]:
     """Return the settings, as argparse names them, of an option of a command."""
-    if names == "--format":
-        return _format(command)
     if names == "--json":
-        action = "append_const" if command == "audit" else "store_const"
-        return {"dest": "format", "action": action, "const": "json", "help": None}
-    settings = OPTIONS[names]
-    field = FIELD_OF_FLAG.get(names.split()[0])
-    return {**settings, "dest": field} if field else settings
-
-
-def _format(command: str) -> dict[str, Any]:
+        # the audit has several formats
+        kind = {"action": "append_const"} if command == "audit" else {"nargs": 0}
+        return {**kind, "dest": "format", "const": "json", "help": None}
+    if names != "--format":
+        field = _FIELDS.get(names.split()[0])
+        return {**OPTIONS[names], "dest": field} if field else OPTIONS[names]
     if command == "audit":
         from ..reports.audit_formats import FORMATS
 
-        names = ", ".join(FORMATS)
-        return _several("NAME[=FILE]", f"{names} (--json for short); =FILE writes it there")
+        listed = ", ".join(FORMATS)
+        return _several("NAME[=FILE]", f"{listed} (--json for short); =FILE writes it there")
     formats = ("text", "json", *MORE_FORMATS.get(command, ()))
     return _choice("NAME", formats, f"{', '.join(formats)} (--json for short)", default="text")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 from ..core.errors import SpecError
 from .options import measured_where_unknown, one_machine, workload_of
-from .output import UsageError, deliver, present, screen, tell_left_aside
+from .output import UsageError, deliver, present, screen_lines, tell_left_aside
 from .parser import parse
 
 TYPE_CHECKING = False
@@ -15,13 +17,14 @@ if TYPE_CHECKING:
 
     from ..advice.listing import Listing
     from ..catalogue.index import Catalogue
-    from ..catalogue.outlines import Outline
     from ..core.workload import Workload
     from ..judge.record import Verdict
     from ..machine.record import Machine
 
 # so many models are all judged as soon as the first rows of them
 _FEW = 60
+# lines of a terminal that are no rows, and rows of one so low that even they do not fit
+_OTHER_LINES, _LEAST_ROWS = 6, 5
 
 
 def run(words: list[str]) -> int:
@@ -29,14 +32,12 @@ def run(words: list[str]) -> int:
     options = parse("list", words)
     if options.all and options.top is not None:
         raise UsageError("--all and --top exclude each other", remedy="leave one of them out")
-    workload = workload_of(options)
-    machine = measured_where_unknown(options, one_machine(options))
     from ..advice.list_notes import list_notes
     from ..catalogue.opened import open_catalogue
 
+    workload = workload_of(options)
+    machine = measured_where_unknown(options, one_machine(options))
     catalogue = open_catalogue(options.specs)
-    if options.family is not None:
-        _check_family(options.family, catalogue)
     ids = _chosen(options, catalogue)
     listing = _listed(options, catalogue, workload, machine, ids)
     own = list_notes(listing, workload, machine, catalogue, named=ids is not None)
@@ -52,6 +53,49 @@ def run(words: list[str]) -> int:
         _present(options, listing, machine, catalogue, workload, notes)
     tell_left_aside(catalogue)
     return 0
+
+
+def _chosen(options: argparse.Namespace, catalogue: Catalogue) -> list[str] | None:
+    """Return the ids of the models that pass every filter of models, None without a filter. One
+    whose spec is faulty passes none.
+    """
+    if not any((options.words, options.family, options.modality, options.use, options.openness)):
+        return None
+    from ..catalogue.searching import holds_words, words_typed
+    from ..core.spelling import canonical, nearest
+
+    outlines = [outline for outline in map(catalogue.outline, catalogue.ids()) if outline]
+    if options.family is not None:
+        names = {outline.family for outline in outlines if outline.family}
+        wanted = canonical(options.family)
+        families = {name for name in names if f"{canonical(name)}-".startswith(f"{wanted}-")}
+        outlines = [outline for outline in outlines if outline.family in families]
+        if not families:
+            guess = nearest(options.family, sorted(names))
+            raise UsageError(
+                f"--family {options.family!r}: no model is of that family",
+                remedy=f"did you mean --family {guess}?" if guess else "leave it out",
+                nearest=(guess,) if guess else (),
+            )
+    ids = [
+        outline.id
+        for outline in outlines
+        if options.modality in (None, outline.modality)
+        and (options.use is None or options.use in (outline.uses or ()))
+    ]
+    if not (options.words or options.openness):
+        return ids
+    words = words_typed(options.words, catalogue)
+    chosen = []
+    for id in ids:
+        try:
+            spec = catalogue.spec(id)
+        except SpecError:
+            continue
+        is_open = options.openness in (None, spec.openness.weights)
+        if is_open and (not words or holds_words(spec, words)):
+            chosen.append(id)
+    return chosen
 
 
 def _listed(
@@ -76,19 +120,36 @@ def _listed(
         if first.answers:
             return first
     # where nothing runs, how each fails tells what to change
-    listing = lister.all(ids, _processors())
+    has_affinity = hasattr(os, "sched_getaffinity")
+    processors = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    listing = lister.all(ids, min(8, processors))
     rows = [row for row in listing.answers if _matches(row, options)]
     if options.sort != "best":
         rows.sort(key=lambda row: _place(row, options.sort))
     return listing.replace(answers=tuple(rows), counts=count_rows(rows))
 
 
-def _processors() -> int:
-    """Return how many processes judge: as many as may run at once, up to eight."""
-    import os
+def _matches(answer: Verdict, options: argparse.Namespace) -> bool:
+    """Whether the answer passes every filter of answers."""
+    size = answer.needs.download_bytes if answer.needs is not None else None
+    is_small = options.max_size is None or (size is not None and size <= options.max_size)
+    return options.route in (None, answer.route) and is_small
 
-    has_affinity = hasattr(os, "sched_getaffinity")
-    return min(8, len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1)
+
+def _place(row: Verdict, column: str) -> tuple[bool, float | str]:
+    """Return the place of a row in the order of one column; what is not known comes last."""
+    needs, pace = row.needs, row.speed.decode if row.speed is not None else None
+    released = (row.model.released or "").replace("-", "").ljust(8, "0")
+    values: dict[str, float | str | None] = {
+        "speed": -pace.likely if pace is not None else None,
+        "memory": needs.memory.high_bytes if needs is not None and needs.memory else None,
+        "download": needs.download_bytes if needs is not None else None,
+        "parameters": -(row.model.parameters.total or 0) or None,
+        "released": -int(released) or None,
+        "name": row.model.id,
+    }
+    value = values[column]
+    return value is None, 0 if value is None else value
 
 
 def _present(
@@ -118,97 +179,20 @@ def _present(
     if not (listing.counts.models or listing.refused):
         guesses = meant(words_typed(options.words, catalogue), catalogue)
         near = tuple(f"`selfhost list {guess}`" for guess in guesses)
-    to_terminal = options.output is None and options.top is None and not options.all
+    top: int | None = options.top or TOP
+    if options.all:
+        top = None
+    elif options.top is None and options.output is None and (lines := screen_lines()):
+        top = max(_LEAST_ROWS, min(TOP, lines - _OTHER_LINES))
     document = list_document(
         listing,
         machine,
         workload,
-        top=None if options.all else options.top or TOP,
+        top=top,
         wide=options.wide,
         only_running=not (options.all or options.words or options.route),
-        screen=screen() if to_terminal else None,
         near=near,
         today=utc_today(),
         notes=notes,
     )
     present(options, document)
-
-
-def _chosen(options: argparse.Namespace, catalogue: Catalogue) -> list[str] | None:
-    """Return the ids of the models that pass every filter of models, None without a filter. One
-    whose spec is faulty passes none.
-    """
-    if not any((options.words, options.family, options.modality, options.use, options.openness)):
-        return None
-    outlines = filter(None, map(catalogue.outline, catalogue.ids()))
-    ids = [outline.id for outline in outlines if _is_wanted(outline, options)]
-    if not (options.words or options.openness):
-        return ids
-    from ..catalogue.searching import holds_words, words_typed
-
-    words = words_typed(options.words, catalogue)
-    chosen = []
-    for id in ids:
-        try:
-            spec = catalogue.spec(id)
-        except SpecError:
-            continue
-        is_open = options.openness in (None, spec.openness.weights)
-        if is_open and (not words or holds_words(spec, words)):
-            chosen.append(id)
-    return chosen
-
-
-def _is_wanted(outline: Outline, options: argparse.Namespace) -> bool:
-    """Whether a model passes the filters that need no spec."""
-    return (
-        (options.family is None or _is_family(outline.family, options.family))
-        and options.modality in (None, outline.modality)
-        and (options.use is None or options.use in (outline.uses or ()))
-    )
-
-
-def _matches(answer: Verdict, options: argparse.Namespace) -> bool:
-    """Whether the answer passes every filter of answers."""
-    size = answer.needs.download_bytes if answer.needs is not None else None
-    is_small = options.max_size is None or (size is not None and size <= options.max_size)
-    return options.route in (None, answer.route) and is_small
-
-
-def _place(row: Verdict, column: str) -> tuple[bool, float | str]:
-    """Return the place of a row in the order of one column; what is not known comes last."""
-    needs, pace = row.needs, row.speed.decode if row.speed is not None else None
-    released = (row.model.released or "").replace("-", "").ljust(8, "0")
-    values: dict[str, float | str | None] = {
-        "speed": -pace.likely if pace is not None else None,
-        "memory": needs.memory.high_bytes if needs is not None and needs.memory else None,
-        "download": needs.download_bytes if needs is not None else None,
-        "parameters": -(row.model.parameters.total or 0) or None,
-        "released": -int(released) or None,
-        "name": row.model.id,
-    }
-    value = values[column]
-    return value is None, 0 if value is None else value
-
-
-def _check_family(wanted: str, catalogue: Catalogue) -> None:
-    """Refuse a family that no model is of, with the nearest."""
-    from ..core.spelling import nearest
-
-    families = sorted({outline.family for outline in catalogue.outlines() if outline.family})
-    if any(_is_family(family, wanted) for family in families):
-        return
-    guess = nearest(wanted, families)
-    remedy = "leave it out: `selfhost list` shows every model"
-    raise UsageError(
-        f"--family {wanted!r}: no model is of that family",
-        remedy=f"did you mean --family {guess}?" if guess else remedy,
-        nearest=(guess,) if guess else (),
-    )
-
-
-def _is_family(family: str | None, wanted: str) -> bool:
-    from ..core.spelling import canonical
-
-    name, typed = canonical(family or ""), canonical(wanted)
-    return name == typed or name.startswith(typed + "-")

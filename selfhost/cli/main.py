@@ -59,11 +59,8 @@ def _dispatch(words: list[str]) -> int:
     if command in ("-h", "--help", "help"):
         from .parser import CommandParser
 
-        write(
-            CommandParser(rest[0]).format_help()
-            if rest[:1] and rest[0] in COMMANDS
-            else _overview()
-        )
+        is_known = bool(rest) and rest[0] in COMMANDS
+        write(CommandParser(rest[0]).format_help() if is_known else _overview())
         return 0
     if command == "_complete":
         from .completion import candidates
@@ -95,17 +92,17 @@ def _refuse_misspelled(word: str, rest: list[str]) -> None:
     import shlex
 
     from ..core.spelling import nearest
-    from .texts import meant as meant_by
+    from .parser import meant
 
     names = ("--version", *COMMANDS)
-    guess = meant_by("commands", word.lower(), names) or nearest(word, list(COMMANDS))
-    meant = shlex.join([guess, *rest] if guess else ["check", word, *rest])
-    remedy = f"did you mean `selfhost {meant}`?" if guess else f"to judge a model: selfhost {meant}"
+    guess = meant("commands", word.lower(), names) or nearest(word, list(COMMANDS))
+    line = shlex.join([guess, *rest] if guess else ["check", word, *rest])
+    remedy = f"did you mean `selfhost {line}`?" if guess else f"to judge a model: selfhost {line}"
     raise UsageError(f"unknown command {word!r}", remedy=remedy)
 
 
 def _overview() -> str:
-    from .texts import examples, help_text
+    from .parser import examples, help_text
 
     width = max(map(len, COMMANDS))
     lines = "".join(f"  {name:<{width}}  {job}\n" for name, job in COMMANDS.items())

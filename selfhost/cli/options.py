@@ -1,11 +1,9 @@
-"""What the options of a command name: machines, workloads and files of users, checked before
-anything is judged.
-"""
+"""What the options of a command name: machines, workloads and files of users."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 
 from ..core.errors import MachineFileError, SelfhostError
 from .output import UsageError
@@ -16,54 +14,38 @@ if TYPE_CHECKING:
     import argparse
 
     from ..audit.entries import Policy
-    from ..core.workload import Load, Workload
+    from ..core.workload import Workload
     from ..judge.record import Verdict
-    from ..machine.profiles import NamedProfile
     from ..machine.record import Machine
 
-
 _RECORDS = (".json", ".jsonl")
-_SPECS = (".toml",)
-_MODEL_FILES = (".gguf", ".safetensors", ".json", ".bin", ".pt", ".pth", ".model")
-# by option what is read in a folder that it names
-_READ = {
-    **dict.fromkeys(("machine", "machines"), _RECORDS),
-    "specs": _SPECS,
-    **dict.fromkeys(("files", "policy", "baseline", "adapter"), _MODEL_FILES),
-}
-# options whose values name models, of which some are files
-_MODELS = ("models", "model", "others", "draft")
 
 
 def check_targets(
     options: argparse.Namespace, targets: Sequence[str], *, with_standard_output: bool = False
 ) -> None:
-    """Refuse, before anything is judged, a target that takes no report, replaces an input, or would
-    be read as one by the next run. Raises `WriteError` or `UsageError`.
+    """Refuse, before anything is judged, a target that takes no report, replaces a file that was
+    named, or lies in a folder that is read. Raises `WriteError` or `UsageError`.
     """
     from ..core.files import check_targets
 
-    root = getattr(options, "root", None)
+    named: list[str] = []
+    for option, value in vars(options).items():
+        if option not in ("output", "format", "given"):
+            named += [value] if isinstance(value, str) else value if isinstance(value, list) else ()
+    folders = {os.path.realpath(name): name for name in named if os.path.isdir(name)}
     for target in targets:
-        if root is not None and os.path.realpath(target).startswith(
-            os.path.realpath(root) + os.sep
-        ):
+        folder = folders.get(os.path.dirname(os.path.realpath(target)))
+        root = getattr(options, "root", None)
+        if root and os.path.realpath(target).startswith(os.path.realpath(root) + os.sep):
+            folder = root
+        # a spec may be written beside others
+        if folder is not None and (target.endswith(_RECORDS) or folder == root):
             raise UsageError(
-                f"{target} lies in {root}, the recorded tree",
-                remedy="name a file outside it for the report",
+                f"{target} lies in {folder}, which this run reads",
+                remedy="name a file in another folder for the report",
             )
-        for folder in _values(options, ("machine", "machines")):
-            if _is_new_record(target, folder):
-                raise UsageError(
-                    f"{target} lies in {folder}, whose records are judged: the next run would take"
-                    " the report for one of them",
-                    remedy="name a file in another folder for the report",
-                )
-    own_specs = filter(None, os.environ.get("SELFHOST_SPECS", "").split(os.pathsep))
-    read = [*_read_files(own_specs, _SPECS)]
-    for option, endings in _READ.items():
-        read += _read_files(_values(options, (option,)), endings)
-    read += _read_files(_paths(_values(options, _MODELS)), _MODEL_FILES)
+    read = ["/dev/stdin" if name == "-" else name for name in named]
     check_targets(targets, read, with_standard_output=with_standard_output)
 
 
@@ -72,75 +54,39 @@ def check_targets_of_policy(targets: Sequence[str], policy: Policy) -> None:
     from ..core.files import check_targets
 
     names: list[str | None] = []
-    for wanted in policy.models if targets else ():
-        models = [member.name for member in wanted.members] or [wanted.name]
-        names += [*_paths([*models, wanted.asked.draft or ""]), wanted.asked.adapter]
-    check_targets(targets, _read_files(filter(None, names), _MODEL_FILES))
-
-
-def _values(options: argparse.Namespace, keys: Iterable[str]) -> Iterator[str]:
-    for key in keys:
-        value = getattr(options, key, None) or ()
-        yield from (value,) if isinstance(value, str) else value
-
-
-def _is_new_record(path: str, folder: str) -> bool:
-    """Whether a new file of that path would be read as one of the folder's records."""
-    place = os.path.realpath(path)
-    is_new = place.endswith(_RECORDS) and not os.path.lexists(place)
-    return is_new and os.path.dirname(place) == os.path.realpath(folder)
-
-
-def _paths(names: Iterable[str]) -> Iterator[str]:
-    from ..catalogue.paths import is_path
-
-    return filter(is_path, names)
-
-
-def _read_files(named: Iterable[str], endings: tuple[str, ...]) -> Iterator[str]:
-    """The files that were named, and what is read in a folder; of a model also what lies beside."""
-    for name in named:
-        yield "/dev/stdin" if name == "-" else name
-        beside = name.endswith((".gguf", ".safetensors", "config.json"))
-        folder = os.path.dirname(name) or "." if beside else name
-        try:
-            files = os.listdir(folder)
-        except (OSError, ValueError):
-            continue
-        yield from (os.path.join(folder, file) for file in files if file.endswith(endings))
+    for wanted in policy.models:
+        names += [wanted.name, wanted.asked.draft, wanted.asked.adapter]
+        names += [member.name for member in wanted.members]
+    check_targets(targets, filter(None, names))
 
 
 def workload_of(options: argparse.Namespace) -> Workload:
     """Return what is asked of the models. Raises `WorkloadError` where that makes no sense."""
-    from ..core.workload import FLAGS, Workload
+    from ..core.workload import FLAGS, LOAD_FLAGS, Load, Workload
 
     given = vars(options)
     fields = {field: given[field] for field in FLAGS if field in given}
-    return Workload(**{**fields, "load": load_of(options)})
-
-
-def load_of(options: argparse.Namespace) -> Load | None:
-    """Return what a day brings; None where no tokens are stated."""
-    from ..core.workload import LOAD_FLAGS, Load
-
-    given = vars(options)
     figures = {field: given[field] for field in LOAD_FLAGS if given.get(field) is not None}
     if given.get("load") is not None:
-        return Load.parse(options.load, **figures)
-    for field in figures:
+        fields["load"] = Load.parse(options.load, **figures)
+    elif figures:
         raise UsageError(
-            f"{LOAD_FLAGS[field]} is for a load, and none is stated",
+            f"{LOAD_FLAGS[next(iter(figures))]} is for a load, and none is stated",
             remedy="add for example --tokens-per-day 2M:500k",
         )
-    return None
+    return Workload(**fields)
 
 
 def machines_of(options: argparse.Namespace) -> tuple[Machine, ...]:
     """Return the machine to judge, or each record of a folder, as --machine, --gpu, --measure and
     --set say. What else a name can mean is put into `options.notes`.
     """
-    if options.measure:
-        _refuse_beside_measure(options)
+    other = options.machine is not None and "--machine judges another machine"
+    if options.measure and (other or getattr(options, "no_measure", False)):
+        why = other or "--no-measure forbids it"
+        raise UsageError(
+            f"--measure measures this machine, and {why}", remedy="leave one of them out"
+        )
     notes: list[str] = []
     if options.machine is None:
         from ..machine.reader import read
@@ -158,49 +104,28 @@ def machines_of(options: argparse.Namespace) -> tuple[Machine, ...]:
     return machines
 
 
-def _refuse_beside_measure(options: argparse.Namespace) -> None:
-    message = None
-    if getattr(options, "no_measure", False):
-        message = "--measure and --no-measure contradict each other"
-    elif options.machine is not None:
-        message = "--measure measures this machine, and --machine judges another"
-    if message is not None:
-        raise UsageError(message, remedy="leave one of them out")
-
-
-def with_notes(
-    options: argparse.Namespace, by_machine: Sequence[Sequence[Verdict]]
-) -> list[list[Verdict]]:
-    """Return the verdicts with what else the machine's name can mean; of several it stands among
-    how their names were understood.
-    """
-    notes, count = options.notes, sum(map(len, by_machine))
-    if not notes or not count:
-        return [list(verdicts) for verdicts in by_machine]
-    # said in the answer itself, for standard error is often thrown away
-    options.notes = ()
-    field = "notes" if count == 1 else "understood_as"
-    return [
-        [verdict.replace(**{field: (*getattr(verdict, field), *notes)}) for verdict in verdicts]
-        for verdicts in by_machine
-    ]
-
-
 def _named_machines(named: str, notes: list[str]) -> tuple[Machine, ...]:
-    """Return the machine of a name, or the records of a path; add to `notes` what else the name can
-    mean. A path goes before a known machine only where it looks like one: a file that happens to be
-    called as a machine changes nothing. It goes before words of a machine's name.
+    """Return the machine of a name, else the records of a path, else what the words describe; add
+    to `notes` what else the name can mean.
     """
-    if not _looks_like_a_path(named):
-        from ..machine.profiles import called
+    from ..machine.profiles import UnknownMachineError, called
 
-        # what other words mean takes ten modules more
-        profile = called(named)
-        if profile is None and not os.path.lexists(named):
-            profile = _described(named)
-        if profile is not None:
-            notes += filter(None, (profile.note,))
-            return (profile.profile.machine,)
+    # a file that happens to be called as a machine changes nothing, unless it is named as a path
+    profile = None if "/" in named and os.path.lexists(named) else called(named)
+    is_path = os.path.lexists(named) or named in ("", "-") or named.endswith(_RECORDS)
+    if profile is None and not (is_path or ("/" in named and " " not in named.strip())):
+        from ..machine.named import NotOneMachineError, profile_named
+
+        try:
+            profile = profile_named(named)
+        except NotOneMachineError:
+            raise
+        except UnknownMachineError as error:
+            message = f"{error}, and there is no file or folder of that name"
+            raise UnknownMachineError(message, remedy=error.remedy, nearest=error.nearest) from None
+    if profile is not None:
+        notes += filter(None, (profile.note,))
+        return (profile.profile.machine,)
     if os.path.isdir(named):
         from ..audit.machines import load_machines
 
@@ -211,32 +136,6 @@ def _named_machines(named: str, notes: list[str]) -> tuple[Machine, ...]:
     from ..machine.record import Machine
 
     return (Machine.from_file("/dev/stdin" if named == "-" else named),)
-
-
-def _looks_like_a_path(named: str) -> bool:
-    """Whether it has the form of a path. A slash in several words, `m4 16gb/512gb`, is one of a
-    path only where there is such a file, or the folder that it would be in.
-    """
-    if named in ("", "-", ".", "..") or named.endswith((".json", ".jsonl")):
-        return True
-    if "/" not in named and os.sep not in named:
-        return False
-    begins_as_one = named.startswith(("/", ".", "~"))
-    is_there = os.path.lexists(named) or os.path.isdir(os.path.dirname(named))
-    return begins_as_one or is_there or " " not in named.strip()
-
-
-def _described(named: str) -> NamedProfile:
-    from ..machine.named import NotOneMachineError, profile_named
-    from ..machine.profiles import UnknownMachineError
-
-    try:
-        return profile_named(named)
-    except NotOneMachineError:
-        raise
-    except UnknownMachineError as error:
-        message = f"{error}, and there is no file or folder of that name"
-        raise UnknownMachineError(message, remedy=error.remedy, nearest=error.nearest) from None
 
 
 def one_machine(options: argparse.Namespace) -> Machine:
@@ -253,15 +152,14 @@ def one_machine(options: argparse.Namespace) -> Machine:
 def judge_each(
     options: argparse.Namespace, names: Sequence[str], machines: Sequence[Machine]
 ) -> tuple[list[list[Verdict]], dict[str, SelfhostError]]:
-    """Judge every model on each machine; also return, by the name that was typed, why one could
-    not be judged.
+    """Judge every model on each machine, and say in the answers what else the machine's name can
+    mean; also return, by the name that was typed, why one could not be judged.
     """
-    workload = workload_of(options)
     from ..advice.understood import understand
     from ..advice.verdicts import check_with
     from ..catalogue.opened import open_catalogue
 
-    catalogue = open_catalogue(options.specs)
+    workload, catalogue = workload_of(options), open_catalogue(options.specs)
     errors: dict[str, SelfhostError] = {}
     by_machine: list[list[Verdict]] = []
     for machine in machines:
@@ -278,13 +176,19 @@ def judge_each(
             except SelfhostError as error:
                 errors[name] = error
         by_machine.append(judged)
+    # of several it stands among how their names were understood
+    field = "notes" if sum(map(len, by_machine)) == 1 else "understood_as"
+    notes, options.notes = options.notes, ()
+    for verdicts in by_machine if notes else ():
+        verdicts[:] = [
+            verdict.replace(**{field: (*getattr(verdict, field), *notes)}) for verdict in verdicts
+        ]
     return by_machine, errors
 
 
 def measured_where_unknown(options: argparse.Namespace, machine: Machine) -> Machine:
     """Return this machine with its memory bandwidth measured within 60 ms, where nothing else
-    gives it: neither a record, a measurement that was asked for, nor the chip. What fits a GPU
-    rests on no RAM.
+    gives it: no record, measurement or chip. What fits a GPU rests on no RAM.
     """
     from ..judge.pace.processor import chip_of
 
@@ -304,9 +208,7 @@ def measured_where_unknown(options: argparse.Namespace, machine: Machine) -> Mac
 
 
 def options_to_repeat(options: argparse.Namespace) -> str:
-    """Return the options of a call that a proposed next call needs too, besides those of the
-    workload.
-    """
+    """Return the options that a proposed next call needs too, besides those of the workload."""
     given = vars(options)
     words = [f"--{name}" for name in ("measure", "no-measure") if given.get(name.replace("-", "_"))]
     if given.get("machine"):

@@ -22,15 +22,25 @@ if TYPE_CHECKING:
     from ..reports.layout import Document
 
 
-# in less there is no use in breaking lines
-_NARROWEST = 20
-_USUAL_COLUMNS = 80
+_RED, _BOLD, _PLAIN = "\x1b[1;31m", "\x1b[1m", "\x1b[0m"
+_TO_A_FILE = "--output FILE writes the report to a file"
+# what a pipe or terminal may not be able to encode, and what says the same in ASCII
+_ASCII = str.maketrans(
+    {
+        "×": "x", "…": "...", "–": "-", "—": "-", "−": "-", "≥": ">=", "≤": "<=", "→": "->",
+        "·": "*", "•": "*", "≈": "~", "✓": "+", "✗": "x", "‘": "'", "’": "'", "“": '"', "”": '"',
+        "━": "#", "─": "-", "╍": "!",
+    }
+)  # fmt: skip
+
+
+class UsageError(SelfhostError):
+    """The command line makes no sense."""
 
 
 def wants_color(stream: TextIO | None, *, no_color: bool) -> bool:
     """Whether a stream gets colour. NO_COLOR and --no-color forbid it (no-color.org), FORCE_COLOR
-    asks for it where there is no terminal, as in the log of a CI job (force-color.org); either
-    counts unless it is empty, and FORCE_COLOR unless it is 0.
+    asks for it where there is no terminal, as in the log of a CI job (force-color.org).
     """
     if no_color or os.environ.get("NO_COLOR"):
         return False
@@ -39,57 +49,26 @@ def wants_color(stream: TextIO | None, *, no_color: bool) -> bool:
     return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def stated(name: str) -> int:
-    """Return what COLUMNS or LINES states; 0 for what is no number."""
-    text = os.environ.get(name, "")
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 9 else 0
-
-
 def columns() -> int:
     """Return the width of standard output."""
-    return stated("COLUMNS") or _size_of(sys.stdout)[0] or _USUAL_COLUMNS
+    return _extent("COLUMNS", 0) or 80
 
 
-def screen() -> tuple[int, int] | None:
-    """Return the columns and lines of the terminal that standard output is; None where it is
-    none.
-    """
-    if sys.stdout is None or not sys.stdout.isatty():
-        return None
-    lines = stated("LINES") or _size_of(sys.stdout)[1]
-    return (columns(), lines) if lines > 0 else None
+def screen_lines() -> int:
+    """Return the lines of the terminal that standard output is; 0 where it is none."""
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
+    return _extent("LINES", 1) if is_terminal else 0
 
 
-def in_width(text: str, stream: TextIO) -> str:
-    """Break lines between words on a terminal, and where COLUMNS states a width; they go on further
-    in.
-    """
-    width = stated("COLUMNS") or (_size_of(stream)[0] if stream.isatty() else 0)
-    if width < _NARROWEST or all(len(line) <= width for line in text.splitlines()):
-        return text
-    from textwrap import TextWrapper
-
-    wrapper = TextWrapper(width, break_long_words=False, break_on_hyphens=False)
-    lines: list[str] = []
-    for line in text.splitlines():
-        indent = " " * (len(line) - len(line.lstrip()))
-        wrapper.initial_indent, wrapper.subsequent_indent = indent, f"{indent}  "
-        lines += wrapper.wrap(line.strip()) or [""]
-    return "".join(f"{line}\n" for line in lines)
-
-
-def _size_of(stream: TextIO | None) -> tuple[int, int]:
+def _extent(name: str, at: int) -> int:
+    """Return what the environment states, else the terminal of standard output, else 0."""
+    text = os.environ.get(name, "")
+    if text.isascii() and text.isdecimal() and 0 < len(text) <= 9 and int(text):
+        return int(text)
     try:
-        return os.get_terminal_size(stream.fileno())  # type: ignore[union-attr]
+        return os.get_terminal_size(sys.stdout.fileno())[at]
     except (OSError, ValueError, AttributeError):
-        return 0, 0
-
-
-_RED, _BOLD, _PLAIN = "\x1b[1;31m", "\x1b[1m", "\x1b[0m"
-
-
-class UsageError(SelfhostError):
-    """The command line makes no sense."""
+        return 0
 
 
 def wants_json(words: Sequence[str]) -> bool:
@@ -103,8 +82,6 @@ def wants_json(words: Sequence[str]) -> bool:
 
 def complain(error: SelfhostError, code: int, wants_json: bool, *, no_color: bool = False) -> None:
     """Say what went wrong on standard error, as a person or a program reads it."""
-    if sys.stderr is None:
-        return
     from ..core.workload import as_typed
 
     error = as_typed(error)
@@ -115,7 +92,7 @@ def complain(error: SelfhostError, code: int, wants_json: bool, *, no_color: boo
         return
     from ..reports.text import error_text
 
-    text = in_width(error_text(error, encoding=sys.stderr.encoding), sys.stderr)
+    text = error_text(error)
     if wants_color(sys.stderr, no_color=no_color):
         text = "".join(f"{_colored(line)}\n" for line in text.splitlines())
     to_standard_error(text)
@@ -127,25 +104,6 @@ def _colored(line: str) -> str:
         return f"  {_BOLD}{line[2:]}{_PLAIN}"
     label, colon, rest = line.partition(": ")
     return f"{_RED}{label}{colon.rstrip()}{_PLAIN}{' ' if colon else ''}{rest}"
-
-
-def to_standard_error(text: str) -> None:
-    """Write to standard error, where there is one and somebody reads it."""
-    if sys.stderr is None:
-        return
-    try:
-        sys.stderr.write(text)
-        sys.stderr.flush()
-    except OSError:
-        abandon(sys.stderr)
-
-
-def abandon(stream: TextIO | None) -> None:
-    """Drop what is left in the buffer, which would complain at exit."""
-    try:  # noqa: SIM105 - contextlib would be loaded for this alone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # type: ignore[union-attr]
-    except (OSError, ValueError, AttributeError):
-        pass
 
 
 def bug(error: BaseException) -> SelfhostError:
@@ -162,9 +120,7 @@ def bug(error: BaseException) -> SelfhostError:
 
 
 def together(errors: Mapping[str, SelfhostError]) -> SelfhostError:
-    """Return one error for all that is wrong with the names: a single one as it is, several as
-    problems of one input.
-    """
+    """Return one error for all that is wrong with the names: a single one as it is."""
     if len(errors) == 1:
         return next(iter(errors.values()))
     problems: dict[Problem, None] = {}
@@ -173,57 +129,39 @@ def together(errors: Mapping[str, SelfhostError]) -> SelfhostError:
         # to find near names takes far longer than all else: only for what will be listed
         near = error.nearest if len(problems) < MAX_PROBLEMS else ()
         guesses.update(dict.fromkeys(near))
-        own = error.problems if isinstance(error, InputError) else ()
-        if not own:
-            remedy = f"did you mean {' or '.join(near[:3])}?" if near else error.remedy
-            own = (Problem(file="command line", key=name, message=error.message, remedy=remedy),)
-        problems.update(dict.fromkeys(own))
+        remedy = f"did you mean {' or '.join(near[:3])}?" if near else error.remedy
+        alone = (Problem(file="command line", key=name, message=error.message, remedy=remedy),)
+        faults = error.problems if isinstance(error, InputError) else ()
+        problems.update(dict.fromkeys(faults or alone))
     return InputError(Faults("command line", problems).problems, nearest=guesses)
 
 
-_TO_A_FILE = "--output FILE writes the report to a file"
-
-
 def deliver(options: argparse.Namespace, text: str | Iterable[str | bytes]) -> None:
-    """Write a report to --output, else to standard output; then the notes on what was typed. A long
-    text may be given in pieces.
+    """Write a report to --output, else to standard output; then what else the name of a machine
+    or a GPU can mean. A long text may be given in pieces.
     """
     if options.output is not None:
         write_file(options.output, text)
     else:
         for piece in (text,) if isinstance(text, str) else text:
             write(str(piece))
-    _write_notes(options)
+    for remark in getattr(options, "notes", ()):
+        note(remark)
 
 
 def present(options: argparse.Namespace, document: Document) -> None:
     """Write a document for a person, drawn on a terminal, plain in a pipe or file, where
-    FORCE_COLOR adds colour and COLUMNS the width of a pipe's lines; then the notes.
+    FORCE_COLOR adds colour and COLUMNS the width of a pipe's lines.
     """
     from ..reports.layout import plain
 
-    is_terminal = sys.stdout is not None and sys.stdout.isatty()
-    color = wants_color(sys.stdout, no_color=options.no_color)
-    width = columns() if is_terminal else stated("COLUMNS") or None
     if options.output is not None:
-        write_file(options.output, plain(document))
-    elif sys.stdout is not None and (is_terminal or color):
-        from ..reports.layout import print_document
-
-        try:
-            print_document(document, sys.stdout, width, color, bars=is_terminal)
-        except OSError as error:
-            _unwritable(error)
-    else:
-        encoding = None if sys.stdout is None else sys.stdout.encoding
-        write(plain(document, width, encoding=encoding))
-    _write_notes(options)
-
-
-def _write_notes(options: argparse.Namespace) -> None:
-    """Write what else the name of a machine or a GPU can mean."""
-    for text in getattr(options, "notes", ()):
-        note(text)
+        deliver(options, plain(document))
+        return
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
+    width = columns() if is_terminal or _extent("COLUMNS", 0) else None
+    color = wants_color(sys.stdout, no_color=options.no_color)
+    deliver(options, plain(document, width, bars=is_terminal, color=color))
 
 
 def write(text: str) -> None:
@@ -231,13 +169,18 @@ def write(text: str) -> None:
     if sys.stdout is None:
         raise UsageError("there is no standard output", remedy=_TO_A_FILE)
     try:
-        try:
-            sys.stdout.write(text)
-        except UnicodeEncodeError:
-            encoding = sys.stdout.encoding or "ascii"
-            sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
+        _write(sys.stdout, text)
     except OSError as error:
         _unwritable(error)
+
+
+def _write(stream: TextIO, text: str) -> None:
+    try:
+        stream.write(text)
+    except UnicodeEncodeError:
+        encoding = stream.encoding or "ascii"
+        text = text.translate(_ASCII).encode(encoding, "backslashreplace").decode(encoding)
+        stream.write(text)
 
 
 def write_file(path: str, text: str | Iterable[str | bytes]) -> None:
@@ -247,22 +190,31 @@ def write_file(path: str, text: str | Iterable[str | bytes]) -> None:
     write_whole([(path, text)])
 
 
+def to_standard_error(text: str) -> None:
+    """Write to standard error, where there is one and somebody reads it."""
+    if sys.stderr is None:
+        return
+    try:
+        _write(sys.stderr, text)
+        sys.stderr.flush()
+    except OSError:
+        _abandon(sys.stderr)
+
+
 def note(text: str) -> None:
     """Write a remark to standard error, after what of the answer is written so far."""
     flush()
     from ..reports.layout import clean
 
-    lines = "".join(f"{clean(line)}\n" for line in f"note: {text}".splitlines())
-    to_standard_error(lines if sys.stderr is None else in_width(lines, sys.stderr))
+    to_standard_error("".join(f"{clean(line)}\n" for line in f"note: {text}".splitlines()))
 
 
 def tell_left_aside(catalogue: Catalogue) -> None:
     """Note what is wrong with the user's own specs, where the answer has no place for it."""
-    if catalogue.own_faults and sys.stderr is not None:
+    if catalogue.own_faults:
         from ..reports.text import problems_text
 
-        problems = Faults("--specs", catalogue.own_faults).problems
-        faults = problems_text(problems, encoding=sys.stderr.encoding)
+        faults = problems_text(Faults("--specs", catalogue.own_faults).problems)
         note(f"ignored these spec files because of errors:\n{faults}")
 
 
@@ -279,9 +231,17 @@ def _unwritable(error: OSError) -> None:
     """Drop what follows on standard output. Raises `UsageError`, but for a pipe whose reader has
     gone: it had what it wanted, and the exit code stays that of the answer.
     """
-    abandon(sys.stdout)
+    _abandon(sys.stdout)
     # a pipe whose reader has gone is EINVAL on Windows
     if isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL):
         return
     reason = f"standard output cannot be written: {error.strerror or error}"
     raise UsageError(reason, remedy=_TO_A_FILE) from None
+
+
+def _abandon(stream: TextIO | None) -> None:
+    """Drop what is left in the buffer, which would complain at exit."""
+    try:  # noqa: SIM105 - contextlib would be loaded for this alone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # type: ignore[union-attr]
+    except (OSError, ValueError, AttributeError):
+        pass

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ..core.files import can_be_passed_on
+from ..core.tables import shipped_table
 from . import COMMANDS
-from .declared import COMMON, TAKEN, WORDS, settings_of
+from .declared import COMMON, TAKEN, settings_of, words_of
 from .output import UsageError, columns, write
 
 TYPE_CHECKING = False
@@ -26,33 +27,47 @@ _MANY_OPTIONS = 14
 def parse(command: str, words: Sequence[str]) -> argparse.Namespace:
     """Return the options of a command line. Raises `UsageError` for one that makes no sense."""
     options = CommandParser(command).parse(words)
-    # of `audit --init` it names the policy to write
-    if getattr(options, "output", None) == "-" and not getattr(options, "init", False):
-        options.output = None
     output = getattr(options, "output", None)
-    if output is not None:
-        _take_format_from_output(command, options, words)
-        # the audit has targets of its own, and looks at all of them at once
-        if command != "audit":
-            from .options import check_targets
-
-            check_targets(options, [output])
-    return options
-
-
-def _take_format_from_output(
-    command: str, options: argparse.Namespace, words: Sequence[str]
-) -> None:
-    """Let `--output list.html` be a web page, unless a format is named."""
-    if any(word == "--json" or word.partition("=")[0] == "--format" for word in words):
-        return
-    suffix = options.output.rpartition(".")[2]
+    # of `audit --init` it names the policy to write
+    if output == "-" and not getattr(options, "init", False):
+        output = options.output = None
+    if output is None:
+        return options
+    suffix = output.rpartition(".")[2]
+    is_named = any(word == "--json" or word.partition("=")[0] == "--format" for word in words)
     if command == "audit":
         from ..reports.audit_formats import FORMATS
 
-        options.format = [name for name, form in FORMATS.items() if form.suffix == suffix]
-    elif suffix in settings_of(command, "--format")["choices"]:
+        if not is_named:
+            options.format = [name for name, form in FORMATS.items() if form.suffix == suffix]
+        return options
+    if not is_named and suffix in settings_of(command, "--format")["choices"]:
         options.format = suffix
+    from .options import check_targets
+
+    check_targets(options, [output])
+    return options
+
+
+class _Once(argparse.Action):
+    """Keeps the value of an option; argparse would drop the first of two without a word."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, options: argparse.Namespace, value: Any,
+        flag: str | None = None,
+    ) -> None:  # fmt: skip
+        value = self.const if self.nargs == 0 else value
+        given = options.__dict__.setdefault("given", {})
+        if flag is not None and self.dest in given:
+            earlier = given[self.dest]
+            if earlier == flag and self.nargs != 0:
+                several = "name one, or a folder of records" if flag == "--machine" else "name one"
+                raise UsageError(f"{flag} is given twice", remedy=several)
+            if value != getattr(options, self.dest):
+                message = f"{earlier} and {flag} contradict each other"
+                raise UsageError(message, remedy="leave one of them out")
+        given[self.dest] = flag
+        setattr(options, self.dest, value)
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -68,9 +83,13 @@ class CommandParser(argparse.ArgumentParser):
             description=f"{job[0].upper()}{job[1:]}.",
         )
         self.command = command
-        for name, settings in WORDS[command].items():
+        self.register("action", None, _Once)
+        words = []
+        for name, settings in words_of(command).items():
             self.add_argument(name, **settings)
-        words = [_shown(action) for action in self._actions if not action.option_strings]
+            shown = settings["metavar"] or "|".join(settings["choices"])
+            shown += "…" if settings["nargs"] in ("+", "*") else ""
+            words.append(f"[{shown}]" if settings["nargs"] in ("?", "*") else shown)
         self.usage = " ".join(["%(prog)s [OPTIONS]", *words])
         self._positionals.title = "arguments"
         is_long = len(TAKEN[command]) > _MANY_OPTIONS
@@ -79,13 +98,15 @@ class CommandParser(argparse.ArgumentParser):
             settings = settings_of(command, names)
             if settings.get("help", "") is None:
                 settings = {**settings, "help": argparse.SUPPRESS}
-            (more if is_long and names not in COMMON else self).add_argument(
-                *names.split(), **settings
-            )
+            group = more if is_long and names not in COMMON else self
+            group.add_argument(*names.split(), **settings)
 
     def parse(self, words: Sequence[str]) -> argparse.Namespace:
         """Return the options of a command line."""
-        self._refuse_odd_values(words)
+        for word in words:
+            if word.startswith("-") and word.endswith("=--"):
+                # of which argparse makes no value in one version, and a file in another
+                self.error(f"{word[:-3]}: expected a value, not '--'")
         options, extra = self.parse_known_args(words)
         for place, word in enumerate(extra):
             if word[:2] == "--" and word != "--":
@@ -94,42 +115,13 @@ class CommandParser(argparse.ArgumentParser):
         # only names after an option need the slower way
         return self.parse_intermixed_args(words) if extra else options
 
-    def _refuse_odd_values(self, words: Sequence[str]) -> None:
-        """Refuse what argparse takes: an empty value (`--today=`), and a second one of an option
-        that keeps one, of which argparse drops the first without a word.
-        """
-        earlier: dict[str, tuple[str, Any]] = {}
-        for word, following in zip(words, [*words[1:], None], strict=False):
-            if word == "--":
-                return
-            flag, sign, text = word.partition("=")
-            action = self._option_string_actions.get(flag)
-            if action is None:
-                continue
-            value: Any = text if sign else following
-            if action.nargs == 0:
-                value = action.const
-            elif value is not None:
-                self._refuse_no_name(flag, value, is_attached=bool(sign))
-            if not isinstance(action, argparse._StoreAction | argparse._StoreConstAction):
-                continue
-            first_flag, first = earlier.setdefault(action.dest, (flag, None))
-            if first_flag == flag and first is not None and action.nargs != 0:
-                several = "name one, or a folder of records" if flag == "--machine" else "name one"
-                raise UsageError(f"{flag} is given twice", remedy=several)
-            if first not in (None, value):
-                message = f"{first_flag} and {flag} contradict each other"
-                raise UsageError(message, remedy="leave one of them out")
-            earlier[action.dest] = flag, value
-
-    def _refuse_no_name(self, flag: str, text: str, *, is_attached: bool) -> None:
-        if not text.strip() or (is_attached and text == "--"):
-            self.error(f"{flag}: expected a value, not {text!r}")
-        if not can_be_passed_on(text):
-            self.error(f"{flag}: {text!r} holds a character that no file or name has")
-
     def _get_value(self, action: argparse.Action, text: str) -> Any:
         """Read a value; argparse would hide the reason of a `ValueError`."""
+        if action.option_strings and not text.strip():
+            raise argparse.ArgumentError(action, f"expected a value, not {text!r}")
+        if action.option_strings and not can_be_passed_on(text):
+            wrong = f"{text!r} holds a character that no file or name has"
+            raise argparse.ArgumentError(action, wrong)
         try:
             return action.type(text) if callable(action.type) else text
         except ValueError as error:
@@ -139,32 +131,22 @@ class CommandParser(argparse.ArgumentParser):
         """Refuse a value that is none of the choices, with the one that was perhaps meant."""
         if action.choices is None or value in action.choices:
             return
-        flag = action.option_strings[0] if action.option_strings else ""
-        choices = list(map(str, action.choices))
-        meant = self._meant_choice(flag, choices, str(value))
-        listed = ", ".join(choices)
-        if meant and len(choices) > _MOST_CHOICES:
-            listed = f"the {len(choices)} that `{self.prog} --help` lists"
-        remedy = f"did you mean {meant}?" if meant else f"see `{self.prog} --help`"
-        shown = f"{flag}: {_cut(repr(value))}" if flag else _cut(repr(value))
-        raise UsageError(f"{shown} is not one of {listed}", remedy=remedy)
-
-    def _meant_choice(self, flag: str, choices: Sequence[str], typed: str) -> str:
-        """Return what to type for a value that is none of the choices; empty where nobody knows."""
         from ..catalogue.searching import kind_meant
         from ..core.spelling import alike
 
-        meant = kind_meant(typed)
-        for other in self._actions if meant and meant not in choices else ():
-            if other.option_strings and meant in map(str, other.choices or ()):
-                return f"{other.option_strings[0]} {meant}"
-        guess = meant if meant in choices else alike(typed, choices)
-        return f"{flag} {guess}".strip() if guess else ""
+        flag = f"{action.option_strings[0]} " if action.option_strings else ""
+        choices = list(map(str, action.choices))
+        named = kind_meant(str(value))
+        meant = named if named in choices else alike(str(value), choices)
+        listed = ", ".join(choices)
+        if meant and len(choices) > _MOST_CHOICES:
+            listed = f"the {len(choices)} that `{self.prog} --help` lists"
+        remedy = f"did you mean {flag}{meant}?" if meant else f"see `{self.prog} --help`"
+        place = f"{flag.strip()}: " if flag else ""
+        raise UsageError(f"{place}{_cut(repr(value))} is not one of {listed}", remedy=remedy)
 
     def error(self, message: str) -> NoReturn:
         """Raise argparse's complaint with what to type instead."""
-        from .texts import first_example, help_text
-
         message = message.removeprefix("argument ")
         remedy = f"see `{self.prog} --help`"
         flag, _, rest = message.partition(": ")
@@ -173,7 +155,8 @@ class CommandParser(argparse.ArgumentParser):
             self._refuse_unknown(rest.split() or ["an empty word"])
         if flag == "the following arguments are required":
             message = help_text("missing").get(self.command, message)
-            remedy = f"for example `{first_example(self.command)}`"
+            first = help_text("examples")[self.command].split("\n")[0].strip().partition("  ")[0]
+            remedy = f"for example `{first}`"
         elif rest == "expected one argument":
             message = f"{flag.partition('/')[0]} takes a value, and none follows it"
         elif ignored != rest:
@@ -186,26 +169,21 @@ class CommandParser(argparse.ArgumentParser):
         raise UsageError(_cut(f"{kind} {' '.join(words)}"), remedy=_cut(remedy))
 
     def _instead_of(self, words: Sequence[str]) -> str:
-        """Return what to type instead of options that this command lacks; empty where nobody
-        knows.
-        """
+        """Return what to type instead of options that this command lacks, where that is known."""
         from ..core.spelling import nearest
-        from .texts import help_text, meant
 
-        option = words[0].partition("=")[0]
         names = [word.partition("=")[0].lstrip("-") for word in words if word.startswith("-")]
-        stated = {name: row["remedy"] for row in help_text("stated") for name in row["names"]}
-        if option in help_text("instead"):
-            return str(help_text("instead")[option])
-        if option.lstrip("-") in (*stated, "machine", "gpu", "set"):
-            elsewhere = help_text("judges_machines").get(self.command)
-            return str(elsewhere or stated.get(option.lstrip("-"), ""))
-        if option == "--use":
-            return f"`selfhost list --use {(*words, 'USE')[1]}` has the models made for it"
         if not names:
-            return str(help_text("second_word").get(self.command, ""))
+            return ""
         # without the dashes, which all options have, and which would make unlike words look alike
         known = [flag[2:] for flag in self._option_string_actions if flag.startswith("--")]
+        instead, stated = help_text("instead"), help_text("stated")
+        if names[0] in instead:
+            return str(instead[names[0]])
+        if names[0] in stated and "set" in known:
+            return str(stated[names[0]])
+        if names[0] in (*stated, "machine", "gpu", "set"):
+            return str(help_text("judges_machines").get(self.command, ""))
         guesses = [meant("options", name, known) or nearest(name, known) for name in names]
         listed = " ".join(f"--{guess}" for guess in dict.fromkeys(guesses) if guess)
         return f"did you mean {listed}?" if listed else ""
@@ -221,11 +199,7 @@ class CommandParser(argparse.ArgumentParser):
         write(self.format_help())
 
     def format_help(self) -> str:
-        """Return argparse's help, with the choices that an error does not list, examples and the
-        exit codes.
-        """
-        from .texts import examples, exit_codes
-
+        """Return argparse's help, with long lists of choices, examples and the exit codes."""
         text = super().format_help()
         for action in self._actions:
             choices = list(map(str, action.choices or ()))
@@ -236,11 +210,27 @@ class CommandParser(argparse.ArgumentParser):
         return f"{text}\n{examples(self.command)}\n{exit_codes(self.command)}"
 
 
-def _shown(action: argparse.Action) -> str:
-    """Return a positional word as the usage has it: `MODEL…`, `[POLICY]`."""
-    name = str(action.metavar or "|".join(action.choices or ()) or action.dest)
-    more = "…" if action.nargs in ("+", "*") else ""
-    return f"[{name}{more}]" if action.nargs in ("?", "*") else f"{name}{more}"
+def help_text(key: str) -> Any:
+    """Return one part of `specs/common/help.toml`."""
+    return shipped_table("help")[key]
+
+
+def examples(command: str) -> str:
+    """Return the examples of a command, a line each, under their heading."""
+    return f"examples:\n{help_text('examples')[command]}\n"
+
+
+def exit_codes(command: str) -> str:
+    """Return the exit codes of one command, a line each."""
+    exits = help_text("exits")
+    lines = (f"  {code}  {words}\n" for code, words in exits.get(command, exits["other"]).items())
+    return "exit codes:\n" + "".join(lines)
+
+
+def meant(kind: str, word: str, known: Iterable[str]) -> str | None:
+    """Return the option or command (`kind` is "options" or "commands") that others call so."""
+    named = [name for name, words in help_text(kind).items() if word in words]
+    return next((name for name in named if name in known), None)
 
 
 def _cut(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .options import one_machine, options_to_repeat, with_notes, workload_of
+from .options import one_machine, options_to_repeat, workload_of
 from .output import deliver, present
 from .parser import parse
 
@@ -16,8 +16,10 @@ def run(words: list[str]) -> int:
 
     catalogue = open_catalogue(options.specs)
     machine = one_machine(options)
-    shown = describe(catalogue, options.model, workload, machine)
-    ((verdict,),) = with_notes(options, ((shown.verdict,),))
+    shown = describe(catalogue, options.model, workload, machine, prices=options.prices)
+    # said in the answer itself, for standard error is often thrown away
+    verdict = shown.verdict.replace(notes=(*shown.verdict.notes, *options.notes))
+    options.notes = ()
     if options.format == "json":
         from ..reports import json
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from ..advice.sizes import ContainerSize
     from ..catalogue.index import Catalogue
-    from ..core.workload import Workload
     from ..machine.record import Machine
 
 # keys of --set that no size depends on
@@ -29,11 +28,8 @@ def run(words: list[str]) -> int:
     from ..advice.sizes import on_node
     from ..catalogue.opened import open_catalogue
 
-    workload, catalogue, machine = (
-        workload_of(options),
-        open_catalogue(options.specs),
-        _machine(options),
-    )
+    workload, catalogue = workload_of(options), open_catalogue(options.specs)
+    machine = _machine(options)
     sizes: list[ContainerSize] = []
     errors: dict[str, SelfhostError] = {}
     for name in options.models:
@@ -58,7 +54,7 @@ def run(words: list[str]) -> int:
         present(options, size_document(sizes, verbose=options.verbose))
     else:
         for size in sizes:
-            _refuse_without_image(size, options.format, catalogue, workload, machine)
+            _refuse_without_image(size, options.format, catalogue)
         from ..reports.size_blocks import block
 
         deliver(options, block(options.format, sizes))
@@ -80,57 +76,37 @@ def _machine(options: argparse.Namespace) -> Machine:
     from ..machine.gpu_names import cards_named
 
     machine = apply(node(), options.set, options.gpu)
-    for setting in options.set:
-        key = setting.partition("=")[0].strip()
-        if key in _IDLE_SETTINGS:
-            raise UsageError(
-                f"--set {key}: no container's size depends on it",
-                remedy=f"leave it out, or ask whether the model runs there: selfhost check"
-                f" MODEL --set {setting}",
-            )
+    idle = [text for text in options.set if text.partition("=")[0].strip() in _IDLE_SETTINGS]
+    if idle:
+        raise UsageError(
+            f"--set {idle[0]}: no container's size depends on it",
+            remedy=f"leave it out, or ask whether the model runs there: selfhost check"
+            f" MODEL --set {idle[0]}",
+        )
     notes = [note for text in options.gpu for note in cards_named(text).notes]
     options.notes = tuple(dict.fromkeys(notes))
     return machine
 
 
-def _refuse_without_image(
-    size: ContainerSize, form: str, catalogue: Catalogue, workload: Workload, machine: Machine
-) -> None:
-    """Refuse a runtime that nobody publishes an image of, with those that would do, and a model
-    that no known command serves as it was asked for.
+def _refuse_without_image(size: ContainerSize, form: str, catalogue: Catalogue) -> None:
+    """Refuse a runtime that nobody publishes an image of, and a model that no known command serves
+    as it was asked for.
     """
     runtime = size.runtime
-    if size.image is not None:
-        if not size.program:
-            raise UsageError(
-                f"--format {form}: no command is known with which {runtime.name} serves"
-                f" {size.model.name} with these options",
-                remedy="leave out what you asked beyond its defaults, such as --context",
-            )
+    if size.image is not None and size.program:
         return
-    others = ", ".join(_runtimes_with_image(size.asked, catalogue, workload, machine))
-    own = f"put the figures of `selfhost size {size.asked}` into a container of your own"
+    if size.image is not None:
+        raise UsageError(
+            f"--format {form}: no command is known with which {runtime.name} serves"
+            f" {size.model.name} with these options",
+            remedy="leave out what you asked beyond its defaults, such as --context",
+        )
     why = f"no image of {runtime.name} is published that {size.model.name} could be served from"
     if runtime.bare_image:
-        own += f", from {runtime.bare_image}"
         why = f"the image of {runtime.name} starts no server and holds no model"
-    remedy = f"name another with --runtime: {others}" if others else own
-    raise UsageError(f"--format {form}: {why}", remedy=remedy)
-
-
-def _runtimes_with_image(
-    name: str, catalogue: Catalogue, workload: Workload, machine: Machine
-) -> list[str]:
-    """The runtimes with a published image that serve the model."""
-    from ..advice.sized import size_with
-
-    serving = []
-    for runtime in catalogue.runtime_ids():
-        if catalogue.runtime(runtime).service is None:
-            continue
-        try:
-            size_with(catalogue, name, workload.replace(runtime=runtime), machine)
-        except SelfhostError:
-            continue
-        serving.append(runtime)
-    return serving
+    served = filter(lambda name: catalogue.runtime(name).service, catalogue.runtime_ids())
+    raise UsageError(
+        f"--format {form}: {why}",
+        remedy=f"with an image are {', '.join(served)} (--runtime); or put the figures of"
+        f" `selfhost size {size.asked}` into a container of your own",
+    )

@@ -97,8 +97,6 @@ def test_golden(name: str, golden: Golden, capsys: pytest.CaptureFixture[str]) -
         (("frobnicate", "gpt2"), "to judge a model: selfhost check frobnicate gpt2"),
         (("recommend",), "`selfhost list`"),
         (("check", "gpt2", "--on", "RTX 4090"), "did you mean --machine?"),
-        # in the order of `check mistral-7b`
-        (("verify", "mistral-7b", "log.txt"), "the model's name as --model NAME"),
         (("check", "gpt2", "--vram", "24"), "--set gpu=24GiB"),
         (("check", "gpt2", "--cpu"), "--gpu none"),
         (("check", "sdxl", "--adapter", "rank=16"), "adapters is not known in Diffusers"),
