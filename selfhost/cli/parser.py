@@ -149,7 +149,11 @@ class CommandParser(argparse.ArgumentParser):
         """Raise argparse's complaint with what to type instead."""
         message = message.removeprefix("argument ")
         remedy = f"see `{self.prog} --help`"
-        flag, _, rest = message.partition(": ")
+        flag, colon, rest = message.partition(": ")
+        if flag.startswith("-"):
+            # the first of several names
+            flag = flag.partition("/")[0]
+            message = f"{flag}{colon}{rest}"
         ignored = rest.removeprefix("ignored explicit argument ")
         if flag == "unrecognized arguments":
             self._refuse_unknown(rest.split() or ["an empty word"])
@@ -158,7 +162,7 @@ class CommandParser(argparse.ArgumentParser):
             first = help_text("examples")[self.command].split("\n")[0].strip().partition("  ")[0]
             remedy = f"for example `{first}`"
         elif rest == "expected one argument":
-            message = f"{flag.partition('/')[0]} takes a value, and none follows it"
+            message = f"{flag} takes a value, and none follows it"
         elif ignored != rest:
             message, remedy = f"{flag} takes no value, not {ignored}", f"write {flag} alone"
         raise UsageError(_cut(message), remedy=_cut(remedy))

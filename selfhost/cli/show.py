@@ -16,7 +16,7 @@ def run(words: list[str]) -> int:
 
     catalogue = open_catalogue(options.specs)
     machine = one_machine(options)
-    shown = describe(catalogue, options.model, workload, machine, prices=options.prices)
+    shown = describe(catalogue, options.model, workload, machine)
     # said in the answer itself, for standard error is often thrown away
     verdict = shown.verdict.replace(notes=(*shown.verdict.notes, *options.notes))
     options.notes = ()
