@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from ..advice.listing import Listing
     from ..catalogue.index import Catalogue
@@ -61,32 +61,27 @@ def _chosen(options: argparse.Namespace, catalogue: Catalogue) -> list[str] | No
     """
     if not any((options.words, options.family, options.modality, options.use, options.openness)):
         return None
-    from ..catalogue.searching import holds_words, words_typed
-    from ..core.spelling import canonical, nearest
-
     outlines = [outline for outline in map(catalogue.outline, catalogue.ids()) if outline]
+    families = {outline.family for outline in outlines if outline.family}
     if options.family is not None:
-        names = {outline.family for outline in outlines if outline.family}
-        wanted = canonical(options.family)
-        families = {name for name in names if f"{canonical(name)}-".startswith(f"{wanted}-")}
-        outlines = [outline for outline in outlines if outline.family in families]
-        if not families:
-            guess = nearest(options.family, sorted(names))
-            raise UsageError(
-                f"--family {options.family!r}: no model is of that family",
-                remedy=f"did you mean --family {guess}?" if guess else "leave it out",
-                nearest=(guess,) if guess else (),
-            )
+        families = _families(options.family, families)
     ids = [
         outline.id
         for outline in outlines
-        if options.modality in (None, outline.modality)
+        if (options.family is None or outline.family in families)
+        and options.modality in (None, outline.modality)
         and (options.use is None or options.use in (outline.uses or ()))
     ]
-    if not (options.words or options.openness):
-        return ids
+    if options.words or options.openness:
+        return list(_held(ids, options, catalogue))
+    return ids
+
+
+def _held(ids: Sequence[str], options: argparse.Namespace, catalogue: Catalogue) -> Iterator[str]:
+    """Yield the ids of models that hold every word and are as open as was asked."""
+    from ..catalogue.searching import holds_words, words_typed
+
     words = words_typed(options.words, catalogue)
-    chosen = []
     for id in ids:
         try:
             spec = catalogue.spec(id)
@@ -94,8 +89,23 @@ def _chosen(options: argparse.Namespace, catalogue: Catalogue) -> list[str] | No
             continue
         is_open = options.openness in (None, spec.openness.weights)
         if is_open and (not words or holds_words(spec, words)):
-            chosen.append(id)
-    return chosen
+            yield id
+
+
+def _families(typed: str, names: set[str]) -> set[str]:
+    """Return the families that are called so, or whose names begin so. Raises `UsageError`."""
+    from ..core.spelling import canonical, nearest
+
+    wanted = f"{canonical(typed)}-"
+    families = {name for name in names if f"{canonical(name)}-".startswith(wanted)}
+    if families:
+        return families
+    guess = nearest(typed, sorted(names))
+    raise UsageError(
+        f"--family {typed!r}: no model is of that family",
+        remedy=f"did you mean --family {guess}?" if guess else "leave it out",
+        nearest=(guess,) if guess else (),
+    )
 
 
 def _listed(
