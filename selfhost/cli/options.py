@@ -32,7 +32,8 @@ def check_targets(
     named: list[str] = []
     for option, value in vars(options).items():
         if option not in ("output", "format", "given"):
-            named += [value] if isinstance(value, str) else value if isinstance(value, list) else ()
+            values = value if isinstance(value, list) else [value]
+            named += [text for text in values if isinstance(text, str)]
     folders = {os.path.realpath(name): name for name in named if os.path.isdir(name)}
     for target in targets:
         folder = folders.get(os.path.dirname(os.path.realpath(target)))
