@@ -192,14 +192,13 @@ def _with_what_else(
             open_alternatives=open_alternatives(question.spec, asked, catalogue, machine),
         )
     if question.workload.load is not None:
-        from .costs import Costed, month
+        from .costs import month
 
-        costed = Costed(question=question, asked=asked, machine=machine, offers=verdict.api_offers)
         cost = month(
-            costed,
-            catalogue,
+            verdict,
+            asked,
             judged,
-            verdict.alternatives,
+            catalogue,
             lambda other, found: _priced(catalogue, other, found, today),
         )
         verdict = verdict.replace(monthly_cost=cost)

@@ -16,13 +16,9 @@ from .words import is_here, on_machine
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from ..judge.costs import LocalCost, Meeting, MonthlyCost, OfferCost, ProposedCost
+    from ..judge.costs import LocalCost, MonthlyCost, ProposedCost
 
 _LIMITS = "One request after another; what the computer draws while idle is not counted."
-_DOLLARS = (
-    "The last rows hold if you pay in dollars; else add --dollar-price RATE, what a dollar costs in"
-    " your currency."
-)
 _KEEPS_UP = {
     True: "it keeps up",
     False: "it does not keep up, a day has 24",
@@ -57,17 +53,8 @@ def month_blocks(verdict: Verdict) -> Iterator[Block]:
         rows.append((where, "", "it does not run"))
     else:
         rows += _local_rows(local, cost, "here" if is_here(verdict.machine) else "there")
-        for name, side in sides:
-            meets = next((bill.meets for bill in side.offers if bill.meets is not None), None)
-            if meets is not None:
-                rows.append((f"cheaper than {name}", *_meeting_words(meets)))
     yield figures(rows, right=True)
     yield from texts(_remarks(cost, local))
-
-
-def _bills(cost: MonthlyCost) -> tuple[OfferCost, ...]:
-    """Those of the model asked for, and of the one in its place."""
-    return (*cost.offers, *(cost.instead.offers if cost.instead else ()))
 
 
 def _bill(
@@ -108,7 +95,7 @@ def _energy_words(local: LocalCost, cost: MonthlyCost) -> tuple[str, str]:
     low, slow = local.kwh_per_month_low or 0, local.kwh_per_month_high
     spent, likely = units.energy(low, slow if slow is not None else low), local.kwh_per_month_likely
     most = " at most" if local.hours_are_bounds and slow is not None else ""
-    watts = f"{most} at {local.watts_high:g} W" if local.watts_high is not None else most
+    watts = f"{most} at {local.watts:g} W" if local.watts is not None else most
     if slow is None:
         watts += "; the slow end does not get through the day"
     if local.electricity_per_month_low is None:
@@ -143,33 +130,6 @@ def _time_words(local: LocalCost) -> tuple[str, str]:
     return (hours, note) if likely is None else (units.hours(likely, likely), f"{hours} {note}")
 
 
-def _meeting_words(meets: Meeting) -> tuple[str, str]:
-    """`480k` and `tokens a day or more (470k-490k), 3 % of what it can do`."""
-    low, high = meets.tokens_per_day_low, meets.tokens_per_day_high
-    best, share = meets.tokens_per_day_likely, meets.share_likely
-    if best is None:
-        best, share = high, meets.share_high
-    if low is None:
-        return "never", "its energy alone costs as much"
-    if best is None or share is None:
-        return "perhaps", f"from {_rounded(low)} tokens a day at the fast end of its speed only"
-    if not meets.counts_hardware:
-        return "always", "by its energy alone; --hardware-price counts what it cost"
-    spread = "-".join(dict.fromkeys(_rounded(end) for end in (low, high) if end is not None))
-    words = "tokens a day or more" + (f" ({spread})" if spread != _rounded(best) else "")
-    if share > 1:
-        return "never", f"{_rounded(best)} {words}: {share:,.1f} times what it can do"
-    return _rounded(best), f"{words}, {_share(share)} of what it can do"
-
-
-def _rounded(tokens: float) -> str:
-    """Two digits and a unit that tokens are counted in: `480k`, `9.5M`."""
-    for factor, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if tokens >= factor * 0.9995:
-            return f"{float(f'{tokens / factor:.2g}'):,g}{unit}"
-    return f"{tokens:,.0f}"
-
-
 def _share(share: float) -> str:
     percent = 100 * share
     return "under 0.1 %" if percent < 0.1 else f"{float(f'{percent:.2g}'):g} %"
@@ -179,15 +139,12 @@ def _remarks(cost: MonthlyCost, local: LocalCost | None) -> Iterator[str]:
     """Yield what is missing with its remedy, what the comparison rests on, what may be worse."""
     if local is None:
         return
-    missing = [*local.unknown, *([cost.meets_unknown] if cost.meets_unknown is not None else [])]
-    for remedy in dict.fromkeys(entry.remedy for entry in missing if entry.remedy):
+    for remedy in dict.fromkeys(entry.remedy for entry in local.unknown if entry.remedy):
         yield f"→ {remedy}"
-    if any(bill.meets is not None and bill.meets.assumes_dollar for bill in _bills(cost)):
-        yield _DOLLARS
     if local.hours_per_day_high is not None:
         yield _LIMITS
     if cost.instead is not None:
-        yield from cost.instead.risks
+        yield "Another model or type answers otherwise: compare both on your own prompts."
 
 
 def months_table(verdicts: Sequence[Verdict]) -> Iterator[Block]:
