@@ -173,7 +173,7 @@ def plan(
     """The least machine that runs the model, and the route on every known machine, as
     `selfhost plan` does. This machine plays no part. Takes and raises what `check` does.
     """
-    from .advice.sized import plan_with
+    from .advice.plan import plan_with
 
     # what lies on this machine, and how busy it is, do not matter elsewhere
     given = _given(workload, Machine(planning=True), specs)

@@ -62,19 +62,15 @@ OBJECTS: dict[str, dict[str, str]] = {
         "remedy": "str | None",
     },
     "LeastMachine": {
-        "@Least": "memory_bytes reserve_bytes disk_bytes bandwidth_bytes_per_second"
-        " bandwidth_perhaps_bytes_per_second",
+        "@Least": "memory_bytes reserve_bytes disk_bytes bandwidth_bytes_per_second",
         "cpu": "LeastCpu",
         "accelerator": "LeastGpu",
         "machine": "machine/1",
     },
     "LeastGpu": {"@LeastAccelerator": "required memory_bytes memory_beside_bytes"},
     "KnownMachine": {
-        "@Profile": _PROFILE,
-        "confidence": "str | None",
-        "advice": "str | None",
-        "@Workload": "runtime quantization context_tokens finetune_method",
-        "@Known": "route placement memory_limit_bytes accelerator_memory_bytes"
+        "@Known": "name short title kind confidence advice runtime quantization context_tokens"
+        " finetune_method route placement memory_limit_bytes accelerator_memory_bytes"
         " decode_tokens_per_second judged_tokens_per_second codes",
     },
     "ListedProfile": {

@@ -4,8 +4,9 @@ machines do.
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from ..catalogue.index import Catalogue
@@ -18,21 +19,21 @@ from ..judge.checks import Finding, Outcome
 from ..judge.checks.disk import disk_margin_bytes, ends_to_store
 from ..judge.checks.memory import reserve_beside
 from ..judge.checks.speed import is_slow
-from ..judge.defaults import first_of_list, follows_a_list, smallest_of_list, suited_by_list
+from ..judge.defaults import follows_a_list, smallest_of_list, suited_by_list
 from ..judge.judging import judge, to_come
 from ..judge.pace.speed import PaceRange, Speed, uses_shared_gpu
 from ..judge.placement.devices import DEVICE_MARGIN_BYTES
 from ..judge.placement.gpus_alone import smallest_device_bytes
 from ..judge.placement.on_devices import terms_of
 from ..judge.question import ask
-from ..judge.record import Judged, Question, Route, exit_code
-from ..machine.profiles import Profile, size_of
+from ..judge.record import Judged, Question, Route, exit_code, report_module
+from ..machine.profiles import Profile, all_profiles, size_of
 from ..machine.record import MAX_MEMORY_BYTES, MEASURED, PURPOSES, Accelerator, Disk, Machine
 from ..needs import needs_on
 from ..needs.records import Device, Needs
-from .alternatives import alternatives
 from .api_route import offers_for
 from .ranking import TIGHT_CODES
+from .verdicts import check_with
 
 TYPE_CHECKING = False
 
@@ -48,8 +49,6 @@ CORES = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 _HEADROOM = 2.0
 # what a machine must be like whatever its size; a `fail` of these no larger machine mends
 _OF_THE_MODEL = ("weights", "license", "openness", "context", "runtime")
-# classes of machine that people have at home or at work
-_KIND_NAMES = {"laptop": "laptop", "desktop": "desktop", "mac": "Mac"}
 # the largest memory of a card for desktops (RTX 5090, specs/common/gpus.toml): what takes more is
 # shared by several
 _LARGEST_DESKTOP_CARD_BYTES = 32 * units.GIB
@@ -76,18 +75,15 @@ class LeastCpu(Record):
 
 
 class LeastAccelerator(Record):
-    """Memory of one accelerator that `check` takes to hold all of it, started with `lean_option`
-    where that is not "", and of the RAM beside it, None where a need that is stated as one figure
-    does not say; `required` by the runtime. `sure_bytes` surely does without the option. `parts`
-    are a number of accelerators that may share it and the memory of each, None where it cannot be
-    shared or one card for desktops holds it.
+    """Memory of one accelerator that holds all of it, and of the RAM beside it, None where a need
+    that is stated as one figure does not say; `required` by the runtime. `parts` are a number of
+    accelerators that may share it and the memory of each, None where it cannot be shared or one
+    card for desktops holds it.
     """
 
     required: bool
     memory_bytes: int
     memory_beside_bytes: int | None
-    sure_bytes: int
-    lean_option: str = ""
     parts: tuple[int, int] | None = None
 
 
@@ -96,9 +92,9 @@ class Least(Record):
 
     `memory_bytes` is RAM in all, `reserve_bytes` of it kept for the system. `disk_bytes` must be
     free, a margin included; None: the size of the files is not known. `bandwidth_bytes_per_second`
-    of RAM, measured, reaches the wanted speed for sure, and `bandwidth_perhaps_bytes_per_second`
-    perhaps. Both are None where no speed is wanted, it cannot be told, or no RAM is that fast.
-    `machine` has all that, and no more; `is_slow`: it does other work than text in minutes to days.
+    of RAM, measured, reaches the wanted speed; None where no speed is wanted, it cannot be told, or
+    no RAM is that fast. `machine` has all that, and no more; `is_slow`: it does other work than
+    text in minutes to days.
     """
 
     machine: Machine
@@ -107,27 +103,41 @@ class Least(Record):
     disk_bytes: int | None
     cpu: LeastCpu
     bandwidth_bytes_per_second: int | None
-    bandwidth_perhaps_bytes_per_second: int | None
     accelerator: LeastAccelerator
     is_slow: bool = False
 
 
 class Known(Record):
-    """A profile that was judged under `workload`, which `check` takes there: of pictures and
-    training it may be another than that of the plan. `placement` is host, accelerator or split;
-    `speed` is None where it cannot be told.
+    """A known machine and what was judged on it, by the keys of `selfhost plan --format json`.
 
-    `is_tight`: it runs there only once other programs are closed, or leaves them next to nothing.
-    `is_slow`: text is likely slower than wanted, or other work takes minutes to days.
+    `advice` says what to check where the figures of the machine are not of high `confidence`.
+    `workload` is what `check` takes there: of pictures and training it may be another than that of
+    the plan. `placement` is host, accelerator or split, `codes` those of the findings that do not
+    pass. `is_tight`: it runs there only once other programs are closed, or leaves them next to
+    nothing. `is_slow`: text is likely slower than wanted, or other work takes minutes to days.
     `by_shared_gpu`: a GPU that shares the RAM computes it.
     """
 
-    profile: Profile
+    name: str
+    short: str
+    title: str
+    kind: str
+    confidence: str | None
+    advice: str | None
+    machine: Machine
+    memory_limit_bytes: int | None
+    accelerator_memory_bytes: int
     route: Route
     workload: Workload
+    runtime: str | None
+    quantization: str | None
+    context_tokens: int | None
+    finetune_method: str | None
     placement: str | None
     speed: Speed | None
-    findings: tuple[Finding, ...]
+    decode_tokens_per_second: PaceRange | None
+    judged_tokens_per_second: PaceRange | None
+    codes: tuple[str, ...]
     is_tight: bool
     is_slow: bool
     by_shared_gpu: bool
@@ -135,97 +145,26 @@ class Known(Record):
     def __repr__(self) -> str:
         return f"<Known {self.name}: {self.route}>"
 
-    @property
-    def name(self) -> str:
-        return self.profile.name
-
-    @property
-    def kind(self) -> str:
-        return self.profile.kind
-
-    @property
-    def short(self) -> str:
-        return self.profile.short
-
-    @property
-    def title(self) -> str:
-        return self.profile.title
-
-    @property
-    def confidence(self) -> str | None:
-        return self.profile.machine.confidence
-
-    @property
-    def runtime(self) -> str | None:
-        return self.workload.runtime
-
-    @property
-    def quantization(self) -> str | None:
-        return self.workload.quantization
-
-    @property
-    def context_tokens(self) -> int | None:
-        return self.workload.context_tokens
-
-    @property
-    def finetune_method(self) -> str | None:
-        return self.workload.finetune_method
-
-    @property
-    def advice(self) -> str | None:
-        """What to check where the figures of the profile are not of high confidence."""
-        return None if self.confidence == "high" else CHECK_YOURS
-
-    @property
-    def memory_limit_bytes(self) -> int | None:
-        return self.profile.machine.memory_limit_bytes
-
-    @property
-    def accelerator_memory_bytes(self) -> int:
-        """That of all cards with memory of their own."""
-        cards = self.profile.machine.accelerators or ()
-        return sum(card.memory_total_bytes or 0 for card in cards if not card.unified)
-
-    @property
-    def decode_tokens_per_second(self) -> PaceRange | None:
-        return self.speed.decode if self.speed is not None else None
-
-    @property
-    def judged_tokens_per_second(self) -> PaceRange | None:
-        """What a minimum is held against, as `Speed.judged`."""
-        return self.speed.judged if self.speed is not None else None
-
-    @property
-    def codes(self) -> tuple[str, ...]:
-        """Those of the findings that do not pass."""
-        return tuple(each.code for each in self.findings if each.outcome is not Outcome.PASS)
-
 
 class Plan(Record):
     """The answer. `least` is None where nothing of any size would do or it cannot be told;
     `reasons` say why.
 
     `machines` are all profiles, those that do it first, from the smallest. `options` ask `check`
-    for what they were judged with, as a command line's end.
+    for what they were judged with, as a command line's end. `download_seconds` is None where no
+    speed of the download was stated, or the size is not known.
     """
 
     asked: str
     model: ModelSpec
     workload: Workload
     needs: Needs | None
+    download_seconds: float | None
     least: Least | None
     reasons: tuple[Finding, ...]
     machines: tuple[Known, ...]
     notes: tuple[str, ...] = ()
     options: str = ""
-
-    @property
-    def download_seconds(self) -> float | None:
-        """How long the download takes at the speed that was stated; None where no speed was, or
-        the size is not known.
-        """
-        size = self.needs.download_bytes if self.needs is not None else None
-        return self.workload.seconds_to_download(size)
 
     def __repr__(self) -> str:
         memory = f"{units.binary(self.least.memory_bytes)} of RAM" if self.least else "none"
@@ -236,27 +175,22 @@ class Plan(Record):
 
     def to_json(self) -> dict[str, Any]:
         """The object of `selfhost plan --format json`, `selfhost.plan/1`, as a dict."""
-        # reports import this module, so that it cannot import them
-        from importlib import import_module
-
-        document: dict[str, Any] = import_module("selfhost.reports.json").plan(self)
+        document: dict[str, Any] = report_module("json").plan(self)
         return document
 
     def _repr_html_(self) -> str:
         """What a notebook shows: a table of the least machine and of known ones."""
-        from importlib import import_module
-
-        table: str = import_module("selfhost.reports.notebook").of_plan(self)
+        table: str = report_module("notebook").of_plan(self)
         return table
 
     @property
     def fitting(self) -> tuple[Known, ...]:
-        """The profiles that run it, smallest first."""
+        """The machines that run it, smallest first."""
         return tuple(machine for machine in self.machines if machine.route is Route.LOCAL)
 
     def fast_enough(self, machine: Known) -> bool:
         """The slow end of its pace reaches the wanted speed too; where it does not, or is not
-        told, a profile that fits only may do. Of other work: it does not take minutes to days.
+        told, a machine that fits only may do. Of other work: it does not take minutes to days.
         """
         wanted = self.workload.min_tokens_per_second
         if machine.decode_tokens_per_second is None and machine.is_slow:
@@ -281,14 +215,25 @@ class Plan(Record):
         return exit_code([next(sure, Route.NEITHER)])
 
 
+def plan_with(
+    catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec, workload: Workload
+) -> Plan:
+    """`plan` with everything given."""
+    anywhere = Machine(planning=True)
+    named = check_with(catalogue, model, workload, anywhere, instead=False, follows_machine=False)
+    plain = ask(named.model, workload, catalogue, anywhere).workload
+    # what the name itself says, such as a tag's quantization
+    said = {
+        key: value
+        for key in ("runtime", "quantization")
+        if (value := getattr(named.workload, key)) != getattr(plain, key)
+    }
+    plan = make_plan(named.model, workload.replace(**said), catalogue, all_profiles())
+    return plan.replace(asked=named.asked, notes=(*named.understood_as, *named.notes))
+
+
 def make_plan(
-    spec: ModelSpec,
-    workload: Workload,
-    catalogue: Catalogue,
-    profiles: Iterable[Profile],
-    *,
-    asked: str | None = None,
-    notes: tuple[str, ...] = (),
+    spec: ModelSpec, workload: Workload, catalogue: Catalogue, profiles: Iterable[Profile]
 ) -> Plan:
     """What `spec` takes of a machine under `workload`, and which of `profiles` give it. Raises
     `WorkloadError` as `ask`.
@@ -296,119 +241,81 @@ def make_plan(
     unlimited = ask(spec, workload, catalogue, _vast())
     smallest = smallest_of_list(unlimited, workload, catalogue, in_ram=True)
     question, judged, least = _least(spec, smallest, catalogue)
-    machines, in_turn = _known_machines(spec, workload, catalogue, profiles)
+    machines = _known_machines(spec, workload, catalogue, profiles)
     # but for what is judged in the first type that fits, one machine's own default may be larger
-    is_of_machine = in_turn or follows_a_list(spec, workload)
+    is_of_machine = bool(unlimited.in_turn) or follows_a_list(spec, workload)
     quantization = None if is_of_machine else question.workload.quantization
-    stopping = (Outcome.FAIL, Outcome.UNKNOWN)
+    needs = None if question.needs is None else to_come(question, question.needs)
+    download_bytes = needs.download_bytes if needs is not None else None
     return Plan(
-        asked=asked or spec.id,
+        asked=spec.id,
         model=spec,
         workload=question.workload,
-        needs=None if question.needs is None else to_come(question, question.needs),
+        needs=needs,
+        download_seconds=question.workload.seconds_to_download(download_bytes),
         least=least,
         reasons=tuple(
             finding
             for finding in judged.findings
-            if finding.outcome in stopping and finding.check != "speed"
+            if finding.outcome in (Outcome.FAIL, Outcome.UNKNOWN) and finding.check != "speed"
         ),
         machines=machines,
-        notes=(
-            *notes,
-            *_in_other_types(unlimited, question, workload, catalogue),
-            *_instead(spec, workload, catalogue, machines),
-        ),
         options=workload.replace(quantization=workload.quantization or quantization).options(),
     )
 
 
+# ------------------------------------------------------------------ known machines
+
+
 def _known_machines(
     spec: ModelSpec, workload: Workload, catalogue: Catalogue, profiles: Iterable[Profile]
-) -> tuple[tuple[Known, ...], bool]:
-    """The model judged on each profile, the smallest that does it first, and whether types were
-    tried in turn.
-    """
-    machines, in_turn = [], False
+) -> tuple[Known, ...]:
+    """The model judged on each profile, the smallest that does it first."""
+    machines: list[Known] = []
     offered: bool | None = None
     for profile in profiles:
         question = ask(spec, workload, catalogue, profile.machine)
-        in_turn = in_turn or bool(question.in_turn)
         best = suited_by_list(question, workload, catalogue, profile.machine)
         if best.failed and offered is None:
             # what is offered depends on the model and on what is asked of it, on no machine
             offered = bool(offers_for(catalogue, best.question, best, utc_today()))
         machines.append(_known(profile, best, best.route(offered=bool(offered))))
-    machines.sort(
-        key=lambda each: (_ORDER.index(each.route), *size_of(each.profile.machine), each.name)
-    )
-    return tuple(machines), in_turn
+    machines.sort(key=lambda each: (_ORDER.index(each.route), *size_of(each.machine), each.name))
+    return tuple(machines)
 
 
 def _known(profile: Profile, judged: Judged, route: Route) -> Known:
-    question = judged.question
+    machine, workload, speed = profile.machine, judged.question.workload, judged.speed
     placement = judged.needs.placement if judged.needs else None
-    shares_gpu = uses_shared_gpu(profile.machine, question.runtime)
+    codes = tuple(each.code for each in judged.findings if each.outcome is not Outcome.PASS)
+    cards = machine.accelerators or ()
     return Known(
-        profile=profile,
+        name=profile.name,
+        short=profile.short,
+        title=profile.title,
+        kind=profile.kind,
+        confidence=machine.confidence,
+        advice=None if machine.confidence == "high" else CHECK_YOURS,
+        machine=machine,
+        memory_limit_bytes=machine.memory_limit_bytes,
+        accelerator_memory_bytes=sum(
+            card.memory_total_bytes or 0 for card in cards if not card.unified
+        ),
         route=route,
-        workload=question.workload,
+        workload=workload,
+        runtime=workload.runtime,
+        quantization=workload.quantization,
+        context_tokens=workload.context_tokens,
+        finetune_method=workload.finetune_method,
         placement=placement,
-        speed=judged.speed,
-        findings=judged.findings,
-        is_tight=any(each.code in TIGHT_CODES for each in judged.findings),
-        is_slow=is_slow(judged, question.workload.min_tokens_per_second),
-        by_shared_gpu=placement == "host" and shares_gpu,
+        speed=speed,
+        decode_tokens_per_second=speed.decode if speed is not None else None,
+        judged_tokens_per_second=speed.judged if speed is not None else None,
+        codes=codes,
+        is_tight=any(finding.code in TIGHT_CODES for finding in judged.findings),
+        is_slow=is_slow(judged, workload.min_tokens_per_second),
+        by_shared_gpu=placement == "host" and uses_shared_gpu(machine, judged.question.runtime),
     )
-
-
-def _in_other_types(
-    unlimited: Question, planned: Question, workload: Workload, catalogue: Catalogue
-) -> Iterator[str]:
-    """What the first type that is tried takes, and the smallest on a GPU, where the least machine
-    is for another.
-    """
-    first = first_of_list(unlimited, workload, catalogue)
-    smallest = smallest_of_list(unlimited, workload, catalogue, in_ram=False)
-    seen = {planned.workload}
-    for other in (first, smallest):
-        question, _, least = _least(unlimited.spec, other, catalogue)
-        judged_in = question.workload
-        if least is None or judged_in in seen:
-            continue
-        seen.add(judged_in)
-        card = f"a GPU of {units.binary_at_least(least.accelerator.memory_bytes)}"
-        ram = f"{units.binary_at_least(least.memory_bytes)} of RAM or "
-        takes = card if least.accelerator.required else ram + card
-        yield f"{judged_in.quantization} in {judged_in.runtime} takes {takes}."
-
-
-def _instead(
-    spec: ModelSpec, workload: Workload, catalogue: Catalogue, outcomes: Sequence[Known]
-) -> Iterator[str]:
-    """For each class of machine that does not run the model, servers left out, what its middle one
-    runs instead, as `check` proposes it there.
-    """
-    if workload.task != "generate":
-        return
-    for kind, name in _KIND_NAMES.items():
-        machines = [outcome for outcome in outcomes if outcome.kind == kind]
-        as_well = (each for each in outcomes if kind == "laptop" and each.profile.is_portable)
-        if not machines or any(each.route is Route.LOCAL for each in (*machines, *as_well)):
-            continue
-        machines.sort(key=lambda each: size_of(each.profile.machine))
-        middle = machines[len(machines) // 2]
-        machine = middle.profile.machine
-        question = ask(spec, workload, catalogue, machine)
-        judged = judge(question, machine)
-        others = alternatives(question, workload, judged, catalogue, machine)
-        other = next((each for each in others if each.id != spec.id), None)
-        if other is not None:
-            why = f": {other.why}" if other.why else ""
-            sure = " for sure" if any(each.route is Route.UNKNOWN for each in machines) else ""
-            yield (
-                f"No known {name} runs it{sure}. On one of middle size, {middle.name}, {other.id}"
-                f" runs instead{why}."
-            )
 
 
 # ------------------------------------------------------------------ the least machine
@@ -427,43 +334,56 @@ def _least(
     gpu_only = runtime is not None and runtime.wants_gpu(question.workload.quantization)
     is_mac = vast.system == "macos" and vast.architecture == "aarch64"
     in_ram = not gpu_only or is_mac
-    on_card, beside = _parted(needs, gpu_only=gpu_only)
+    # what one accelerator holds of it, and the RAM beside that
+    terms = terms_of(needs_on(needs, Device()))
+    beside = sum(term.high_bytes for term in terms if term.where == "host")
+    on_card = sum(term.high_bytes for term in terms) - beside + DEVICE_MARGIN_BYTES
+    on_card = smallest_device_bytes(needs) if gpu_only else on_card
     held = needs.memory.high_bytes if in_ram else beside
     reserve = reserve_beside(held, vast, workload)
     memory = reserve + held
     # a need stated as one figure may not say what lies in RAM beside the accelerators
     if not memory or max(memory, on_card) > MAX_MEMORY_BYTES:
         return question, judge(question, vast), None
-    disk, ram = _disk_to_store(needs), {"memory_total_bytes": memory, "memory_limit_bytes": memory}
-    cards = _cards_of_least(question, on_card, gpu_only=gpu_only, is_mac=is_mac)
-    machine = vast.replace(**ram, disks=_disks(disk), accelerators=cards)
-    wanted = question.workload.min_tokens_per_second
-    cores = sure = perhaps = None
+    disk = _disk_to_store(needs)
+    cards = (Accelerator(vendor="apple", name="Apple GPU", unified=True),) if is_mac else ()
+    if gpu_only and not is_mac:
+        cards = (_card(question, on_card),)
+    machine = vast.replace(
+        memory_total_bytes=memory,
+        memory_limit_bytes=memory,
+        disks=_disks(disk),
+        accelerators=cards,
+    )
+    wanted, cores, rate = question.workload.min_tokens_per_second, None, None
     if wanted and in_ram:
-        machine, cores, sure, perhaps = _paced(question, machine, wanted)
+        machine, cores, rate = _paced(question, machine, wanted)
     judged = judge(question, machine)
-    if _is_ruled_out_anywhere(judged):
+    if any(
+        each.check in _OF_THE_MODEL and each.outcome is Outcome.FAIL for each in judged.findings
+    ):
         return question, judged, None
-    sizes = on_card, beside + reserve_beside(beside, vast, workload) if beside else None
-    accelerator = _accelerator(question, catalogue, machine, *sizes, gpu_only=gpu_only)
+    if gpu_only and needs.tensor_parallel:
+        number = min(needs.tensor_parallel)
+        parts = (number, smallest_device_bytes(needs, number))
+    else:
+        parts = None if gpu_only else _spread_over(question, catalogue, machine, on_card)
     least = Least(
         machine=machine,
         memory_bytes=memory,
         reserve_bytes=reserve,
         disk_bytes=disk,
         cpu=_cpu(needs, vast.architecture or "", cores),
-        bandwidth_bytes_per_second=sure,
-        bandwidth_perhaps_bytes_per_second=perhaps,
-        accelerator=accelerator,
+        bandwidth_bytes_per_second=rate,
+        accelerator=LeastAccelerator(
+            required=gpu_only,
+            memory_bytes=on_card,
+            memory_beside_bytes=beside + reserve_beside(beside, vast, workload) if beside else None,
+            parts=parts,
+        ),
         is_slow=not wanted and is_slow(judged, None),
     )
     return question, judged, least
-
-
-def _is_ruled_out_anywhere(judged: Judged) -> bool:
-    """Whether something of the model itself fails, which no machine mends."""
-    failed = {each.check for each in judged.findings if each.outcome is Outcome.FAIL}
-    return not failed.isdisjoint(_OF_THE_MODEL)
 
 
 def _on_its_platform(
@@ -518,16 +438,6 @@ def _disks(free: int | None) -> tuple[Disk, ...]:
     )
 
 
-def _parted(needs: Needs, *, gpu_only: bool) -> tuple[int, int]:
-    """Bytes of one accelerator that holds it, and bytes of RAM beside it."""
-    terms = terms_of(needs_on(needs, Device()))
-    beside = sum(term.high_bytes for term in terms if term.where == "host")
-    if gpu_only:
-        return smallest_device_bytes(needs, may_be_lean=True), beside
-    on_card = sum(term.high_bytes for term in terms if term.where != "host")
-    return on_card + DEVICE_MARGIN_BYTES, beside
-
-
 def _disk_to_store(needs: Needs) -> int | None:
     """The least free space that stores the most that the files may take, and leaves the margin of a
     disk of that size; None where their size is not known.
@@ -547,15 +457,6 @@ def _least_number(numbers: range, fits: Callable[[int], bool]) -> int:
 # ------------------------------------------------------------------ its accelerators
 
 
-def _cards_of_least(
-    question: Question, on_card: int, *, gpu_only: bool, is_mac: bool
-) -> tuple[Accelerator, ...]:
-    """Apple's own, the least that is needed, or none."""
-    if is_mac:
-        return (Accelerator(vendor="apple", name="Apple GPU", unified=True),)
-    return (_card(question, on_card),) if gpu_only else ()
-
-
 def _card(question: Question, memory_bytes: int) -> Accelerator:
     """The least accelerator on which the runtime has kernels of the quantization."""
     runtime, cache_rule = question.runtime, question.cache_rule
@@ -569,37 +470,6 @@ def _card(question: Question, memory_bytes: int) -> Accelerator:
         memory_total_bytes=memory_bytes,
         unified=False,
         compute_capability=capability,
-    )
-
-
-def _accelerator(
-    question: Question,
-    catalogue: Catalogue,
-    machine: Machine,
-    on_card: int,
-    beside: int | None,
-    *,
-    gpu_only: bool,
-) -> LeastAccelerator:
-    """One card that takes `on_card` bytes, and what shares it."""
-    needs, runtime = question.needs, question.runtime
-    sure_bytes, lean_option, parts = on_card, "", None
-    if not gpu_only or needs is None or needs.memory is None:
-        parts = _spread_over(question, catalogue, machine, on_card)
-    else:
-        sure_bytes = smallest_device_bytes(needs)
-        if runtime is not None and on_card < sure_bytes:
-            lean_option = runtime.lean_option
-        if needs.tensor_parallel:
-            number = min(needs.tensor_parallel)
-            parts = number, smallest_device_bytes(needs, number, may_be_lean=True)
-    return LeastAccelerator(
-        required=gpu_only,
-        memory_bytes=on_card,
-        memory_beside_bytes=beside,
-        sure_bytes=sure_bytes,
-        lean_option=lean_option,
-        parts=parts,
     )
 
 
@@ -640,30 +510,28 @@ def _spread_over(
 
 def _paced(
     question: Question, machine: Machine, wanted: float
-) -> tuple[Machine, float | None, int | None, int | None]:
-    """The machine with its cores, and the measured bandwidths whose slow end and whose likely pace
-    reach `wanted`, to a tenth of a gigabyte; None where no RAM is that fast.
+) -> tuple[Machine, float | None, int | None]:
+    """The machine with its cores and the measured bandwidth whose slow end reaches `wanted`, to a
+    tenth of a gigabyte; None where no RAM is that fast.
 
     The cores are the fewest that would be twice as fast as wanted if memory were no limit.
     """
 
-    def reaches(end: str, pace: float, cores: float, steps: int) -> bool:
+    def reaches(pace: float, cores: float, steps: int) -> bool:
         speed = judge(question, _with_pace(machine, cores, steps * _BANDWIDTH_STEP)).speed
         reached = speed.judged if speed is not None else None
-        return reached is not None and getattr(reached, end) >= pace
+        return reached is not None and reached.low >= pace
 
     unbounded, most = 2**50 // _BANDWIDTH_STEP, MOST_BANDWIDTH // _BANDWIDTH_STEP
-    fast = (each for each in CORES if reaches("low", _HEADROOM * wanted, float(each), unbounded))
+    fast = (each for each in CORES if reaches(_HEADROOM * wanted, float(each), unbounded))
     number = next(fast, None)
     if number is None:
-        return machine, None, None, None
+        return machine, None, None
     cores = float(number)
-    if not reaches("low", wanted, cores, most):
-        return machine, cores, None, None
-    sure = _least_number(range(1, most), partial(reaches, "low", wanted, cores))
-    perhaps = _least_number(range(1, sure), partial(reaches, "likely", wanted, cores))
-    rate = sure * _BANDWIDTH_STEP
-    return _with_pace(machine, cores, rate), cores, rate, perhaps * _BANDWIDTH_STEP
+    if not reaches(wanted, cores, most):
+        return machine, cores, None
+    rate = _least_number(range(1, most), partial(reaches, wanted, cores)) * _BANDWIDTH_STEP
+    return _with_pace(machine, cores, rate), cores, rate
 
 
 def _with_pace(machine: Machine, cores: float, rate: int) -> Machine:

@@ -12,7 +12,7 @@ from ..core.records import Record
 from ..core.units import counted
 from ..core.workload import Workload
 from ..judge.defaults import smallest_of_list
-from ..judge.question import architectures, ask
+from ..judge.question import architectures
 from ..judge.record import Outcome, Verdict
 from ..machine.reader import Machine
 from ..needs import quantizations_of
@@ -22,38 +22,11 @@ from .verdicts import check_with
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from .plan import Plan
     from .sizes import ContainerSize
 
 _SMALLEST = "The smallest that needs no GPU; for a node's best, --set memory=SIZE or --gpu."
 # GPUs that one server holds (HGX and DGX systems of NVIDIA)
 _MOST_GPUS_OF_A_NODE = 8
-
-
-def plan_with(
-    catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec, workload: Workload
-) -> Plan:
-    """`plan` with everything given."""
-    from ..machine.profiles import all_profiles
-    from .plan import make_plan
-
-    anywhere = Machine(planning=True)
-    named = check_with(catalogue, model, workload, anywhere, instead=False, follows_machine=False)
-    plain = ask(named.model, workload, catalogue, anywhere).workload
-    # what the name itself says, such as a tag's quantization
-    said = {
-        key: value
-        for key in ("runtime", "quantization")
-        if (value := getattr(named.workload, key)) != getattr(plain, key)
-    }
-    return make_plan(
-        named.model,
-        workload.replace(**said),
-        catalogue,
-        all_profiles(),
-        asked=named.asked,
-        notes=(*named.understood_as, *named.notes),
-    )
 
 
 class _Sized(Record):

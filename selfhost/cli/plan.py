@@ -11,7 +11,7 @@ def run(words: list[str]) -> int:
     """Find the smallest machine that runs the model."""
     options = parse("plan", words)
     workload = workload_of(options)
-    from ..advice.sized import plan_with
+    from ..advice.plan import plan_with
     from ..catalogue.opened import open_catalogue
 
     plan = plan_with(open_catalogue(options.specs), options.model, workload)

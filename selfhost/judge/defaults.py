@@ -391,19 +391,6 @@ def _is_whole_in_eight_bits(judged: Judged) -> bool:
     return size >= elements and place_of(judged) == ON_ACCELERATORS
 
 
-def first_of_list(question: Question, workload: Workload, catalogue: Catalogue) -> Workload:
-    """The workload that `question` was asked under, with the first type of the program's list for
-    pictures, where none was asked for.
-    """
-    spec, runtime = question.spec, question.runtime
-    if spec.modality != "image" or runtime is None or workload.task != "generate":
-        return workload
-    if workload.quantization is not None or workload.runtime is not None:
-        return workload
-    listed = _listed(spec, runtime, catalogue)
-    return workload.replace(quantization=listed[0] if listed else None)
-
-
 def smallest_of_list(
     question: Question, workload: Workload, catalogue: Catalogue, *, in_ram: bool
 ) -> Workload:

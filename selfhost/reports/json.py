@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..advice.listing import Listing
-    from ..advice.plan import Known, Plan
+    from ..advice.plan import Plan
     from ..advice.several import Ranked, Ranking
     from ..advice.shown import Shown
     from ..machine.profiles import Profile
@@ -35,6 +35,9 @@ _KEYS = {
     " memory_high_bytes download_bytes decode_tokens_per_second judged_tokens_per_second why"
     " command",
     "Finding": "check outcome code needs has short unit reserve_bytes reason remedy",
+    "Known": "name short title kind confidence advice runtime quantization context_tokens"
+    " finetune_method route placement memory_limit_bytes accelerator_memory_bytes"
+    " decode_tokens_per_second judged_tokens_per_second codes",
     "MemoryNeed": "total_bytes low_bytes high_bytes evictable_bytes places terms",
     "Offer": "provider model model_id stands_in context_tokens input_usd_per_million_tokens"
     " output_usd_per_million_tokens usd_per_audio_minute usd_per_image price_is_for"
@@ -271,10 +274,7 @@ def plan(answer: Plan) -> dict[str, Any]:
     """`selfhost.plan/1`: the least machine, and every known one with its route."""
     least, needs = answer.least, answer.needs
     architecture = least.machine.architecture if least else None
-    least_keys = (
-        "memory_bytes reserve_bytes disk_bytes bandwidth_bytes_per_second"
-        " bandwidth_perhaps_bytes_per_second"
-    )
+    least_keys = "memory_bytes reserve_bytes disk_bytes bandwidth_bytes_per_second"
     cpu_keys = "architectures instruction_sets recommended_instruction_sets cores"
     least_machine = None
     if least is not None:
@@ -294,21 +294,9 @@ def plan(answer: Plan) -> dict[str, Any]:
         download_seconds=_rounded(answer.download_seconds, 1),
         least=least_machine,
         reasons=record(answer.reasons),
-        machines=[_known(candidate) for candidate in answer.machines],
+        machines=record(answer.machines),
         notes=list(answer.notes),
     )
-
-
-def _known(candidate: Known) -> dict[str, Any]:
-    keys = (
-        "route placement memory_limit_bytes accelerator_memory_bytes decode_tokens_per_second"
-        " judged_tokens_per_second codes"
-    )
-    return {
-        **_profile(candidate.profile),
-        **record(candidate.workload, "runtime quantization context_tokens finetune_method"),
-        **record(candidate, keys),
-    }
 
 
 def profiles(known_profiles: Sequence[Profile]) -> dict[str, Any]:

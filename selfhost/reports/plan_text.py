@@ -68,7 +68,7 @@ def plan_document(plan: Plan, *, verbose: bool = False, carry: str = "") -> Docu
         if plan.workload.min_tokens_per_second is not None:
             blocks.append(say(_NO_PRICES, hang=2))
         best = _best(plan, plan.fitting)
-        blocks += [BLANK, command_line(f"{question} --machine {best.profile.name}")]
+        blocks += [BLANK, command_line(f"{question} --machine {best.name}")]
     return Document(blocks=tuple(blocks))
 
 
@@ -188,24 +188,20 @@ def _memory_rows(least: Least) -> Iterator[_Row]:
         yield "or GPU memory", gpu, f"on one GPU, with {also}{each}"
         return
     how = "which the runtime needs"
-    if card.lean_option:
-        how = f"likely with `{card.lean_option}`, {units.binary_at_least(card.sure_bytes)} for sure"
     yield "GPU memory", gpu, f"on one GPU, {how}{each}"
     yield "RAM", ram, kept
 
 
 def _pace_rows(least: Least, wanted: str, verbose: bool) -> Iterator[_Row]:
     """What reaches the wanted speed from RAM."""
-    sure, perhaps = least.bandwidth_bytes_per_second, least.bandwidth_perhaps_bytes_per_second
+    sure = least.bandwidth_bytes_per_second
     if sure is None or least.cpu.cores is None:
         if not least.accelerator.required:
             yield "bandwidth", "not known", f"of RAM that reaches {wanted}"
         return
-    is_less = perhaps is not None and perhaps < sure
-    less = f"; {units.decimal_at_least(perhaps or 0)}/s may do" if is_less else ""
     rate = f"{units.decimal_at_least(sure)}/s"
     how = f"; --set bandwidth={rate.replace(' ', '')}:measured" if verbose else ""
-    yield "bandwidth", rate, f"of RAM, for {wanted} without a GPU{less}{how}"
+    yield "bandwidth", rate, f"of RAM, for {wanted} without a GPU{how}"
     yield "cores", f"{least.cpu.cores:g}", "enough that memory bandwidth is the bottleneck"
 
 
@@ -248,13 +244,13 @@ def _known_table(plan: Plan, shown: Sequence[Known], verbose: bool) -> Table:
         rows.append(
             (
                 Span(text=sign, style=style),
-                strong(candidate.profile.name),
-                *_memory(candidate.profile.machine),
+                strong(candidate.name),
+                *_memory(candidate.machine),
                 "slow" if pace == "-" and is_slow else pace,
-                candidate.profile.kind,
+                candidate.kind,
                 f"{place}, little left" if candidate.is_tight else place,
                 "" if judged == run_words(plan.workload) else ", ".join(judged),
-                (candidate.profile.machine.confidence or "") * verbose,
+                (candidate.machine.confidence or "") * verbose,
             )
         )
     return Table(columns=columns, rows=tuple(rows), indent=0)
@@ -272,8 +268,8 @@ def _some_of_each(plan: Plan) -> list[Known]:
     bests = [_best(plan, among) for among in groups.values()]
     # those that do it for sure first, and what nobody buys last
     bests.sort(key=lambda best: (not plan.fast_enough(best), best.kind == "ci"))
-    names = [best.profile.name for best in bests[:_SHOWN]]
-    shown = [candidate for candidate in plan.fitting if candidate.profile.name in names]
+    names = [best.name for best in bests[:_SHOWN]]
+    shown = [candidate for candidate in plan.fitting if candidate.name in names]
     return sorted(shown, key=lambda candidate: not _is_timed(candidate))
 
 

@@ -125,12 +125,11 @@ def test_the_least_machine_runs_it_and_one_byte_less_does_not(case: str) -> None
     ["default", "long context", "mixture of experts", "a pace of each", "large", "transformers"],
 )
 def test_the_bandwidth_reaches_the_wanted_speed_and_less_does_not(case: str) -> None:
-    """With it the slow end is as wanted; a tenth of a gigabyte less is not enough; the smaller figure is enough for the likely pace."""
+    """With it the slow end is as wanted; a tenth of a gigabyte less is not enough."""
     model, workload = CASES[case]
     least, wanted = least_of(model, workload), workload.min_tokens_per_second or 2.0
-    sure, perhaps = least.bandwidth_bytes_per_second, least.bandwidth_perhaps_bytes_per_second
+    sure = least.bandwidth_bytes_per_second
     assert sure is not None
-    assert perhaps is not None
 
     def decode(rate: int) -> Any:
         speed = judged(
@@ -142,8 +141,6 @@ def test_the_bandwidth_reaches_the_wanted_speed_and_less_does_not(case: str) -> 
 
     assert decode(sure).low >= wanted
     assert decode(sure - GB // 10).low < wanted
-    assert perhaps <= sure
-    assert decode(perhaps).likely >= wanted
 
 
 @pytest.mark.parametrize(
@@ -208,21 +205,21 @@ def test_known_machines_fare_as_check_says(case: str) -> None:
     """Every profile's route is that of `check --machine`; those that run it come first, the smaller before the larger."""
     model, workload = CASES[case]
     plan = plan_of(model, workload)
-    assert {candidate.profile.name for candidate in plan.machines} == {
+    assert {candidate.name for candidate in plan.machines} == {
         profile.name for profile in all_profiles()
     }
     # every fifteenth of them is asked
     for candidate in plan.machines[::15]:
-        route = check(model, workload, machine=candidate.profile.machine).route
+        route = check(model, workload, machine=candidate.machine).route
         assert candidate.route is route
     fitting = plan.fitting
     assert fitting
     assert plan.machines[: len(fitting)] == fitting
     sizes = [
-        (candidate.profile.machine.memory_limit_bytes or 0)
+        (candidate.machine.memory_limit_bytes or 0)
         + sum(
             card.memory_total_bytes or 0
-            for card in candidate.profile.machine.accelerators or ()
+            for card in candidate.machine.accelerators or ()
             if not card.unified
         )
         for candidate in fitting
