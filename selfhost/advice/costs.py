@@ -20,7 +20,7 @@ from ..judge.costs import (
     ProposedCost,
 )
 from ..judge.judging import judge
-from ..judge.pace.speed import shares_of
+from ..judge.pace.speed import PaceRange, Speed, shares_of
 from ..judge.question import ask
 from ..judge.record import Judged, Outcome, Question, Verdict
 from ..machine import gpus
@@ -72,39 +72,45 @@ def month(
         finding.outcome is not Outcome.FAIL or finding.check == "speed"
         for finding in judged.findings
     )
-    tokens, watts_of = tokens_of(load, modality), catalogue.common("power")["computer"]
-    machine, instead = verdict.machine, None
+    tokens, computers = tokens_of(load, modality), catalogue.common("power")["computer"]
+    here = local_cost(load, tokens, verdict.machine, judged, computers) if runs else None
+    instead = None
     if not runs and verdict.alternatives:
-        other, changes = verdict.alternatives[0], {}
-        if other.id != verdict.model.id:
-            changes = {"draft": None, "adapter": None}
-        spec = catalogue.spec(other.id) if changes else verdict.model
-        question = ask(
-            spec,
-            asked.replace(
-                runtime=other.runtime, format=None, quantization=other.quantization, **changes
-            ),
-            catalogue,
-            machine,
-        )
-        proposed = judge(question, machine)
-        offers = offers_for(question, proposed) if changes else ()
+        question, proposed = _first_alternative(verdict, asked, catalogue)
+        is_other = question.spec.id != verdict.model.id
+        offers = offers_for(question, proposed) if is_other else ()
         instead = ProposedCost(
-            id=spec.id,
-            name=spec.name,
+            id=question.spec.id,
+            name=question.spec.name,
             quantization=question.workload.quantization,
-            offers=tuple(cost_of_offer(each, *tokens) for each in offers),
-            here=local_cost(load, tokens, machine, proposed, watts_of),
+            offers=_bills(offers, tokens),
+            here=local_cost(load, tokens, verdict.machine, proposed, computers),
         )
     return MonthlyCost(
         input_tokens_per_day=tokens[0],
         output_tokens_per_day=tokens[1],
         assumed_split=load.assumed_split and modality != "embedding",
-        offers=tuple(cost_of_offer(each, *tokens) for each in verdict.api_offers),
-        here=local_cost(load, tokens, machine, judged, watts_of) if runs else None,
+        offers=_bills(verdict.api_offers, tokens),
+        here=here,
         instead=instead,
         currency_per_usd=load.currency_per_usd,
     )
+
+
+def _first_alternative(
+    verdict: Verdict, asked: Workload, catalogue: Catalogue
+) -> tuple[Question, Judged]:
+    """The first alternative of the verdict as it was proposed, judged."""
+    other, spec = verdict.alternatives[0], verdict.model
+    workload = asked.replace(runtime=other.runtime, format=None, quantization=other.quantization)
+    if other.id != spec.id:
+        spec, workload = catalogue.spec(other.id), workload.replace(draft=None, adapter=None)
+    question = ask(spec, workload, catalogue, verdict.machine)
+    return question, judge(question, verdict.machine)
+
+
+def _bills(offers: Sequence[Offer], tokens: tuple[int, int]) -> tuple[OfferCost, ...]:
+    return tuple(cost_of_offer(offer, *tokens) for offer in offers)
 
 
 def tokens_of(load: Load, modality: str) -> tuple[int, int]:
@@ -188,29 +194,24 @@ def _hours(tokens: tuple[int, int], machine: Machine, judged: Judged) -> LocalCo
     """Hours a day at each end. Where reading a prompt is not estimated it takes between nothing and
     as long as writing it, and nothing between is likely.
     """
-    speed, (read, written) = judged.speed, tokens
-    prompt = speed.prompt if speed is not None else None
-    decode = speed.decode if speed is not None else None
-    # what only reads has no other pace
-    decode = decode or (None if written else prompt)
+    read, written = tokens
+    prompt, decode = _paces(judged.speed, written)
     if decode is None or round(decode.low, 3) <= 0:
         return LocalCost(unknown=(_why_no_pace(machine, judged),))
     is_bounded, values, lines = prompt is None and read > 0, {}, []
     for end, name, of_pace in _ENDS:
+        writes, note = round(getattr(decode, of_pace), 3), ""
+        reads = writes if prompt is None else round(getattr(prompt, of_pace), 3)
+        parts = [(read, reads), (written, writes)]
         if is_bounded and end == "likely":
             continue
-        writes = round(getattr(decode, of_pace), 3)
-        reads, note = writes, ", reading no faster than writing, a bound"
-        if prompt is not None:
-            reads, note = round(getattr(prompt, of_pace), 3), ""
-        elif end == "low":
-            reads, note = 0.0, ", reading in no time"
-        timed = [(count, pace) for count, pace in ((read, reads), (written, writes)) if count]
-        timed = [(count, pace) for count, pace in timed if pace]
-        hours = round(sum(count / pace for count, pace in timed) / 3600, 4)
-        sides = " + ".join(f"{count:,} / {pace:,.3f}" for count, pace in timed)
+        if is_bounded and end == "low":
+            parts, note = parts[1:], ", reading in no time"
+        elif is_bounded:
+            note = ", reading no faster than writing, a bound"
+        hours, line = _hours_of(parts)
         values[f"hours_per_day_{end}"] = hours
-        lines.append(f"{name}: ({sides or '0'}) s / 3,600 = {hours:,.4f} hours{note}")
+        lines.append(f"{name}: {line}{note}")
     keeps_up = values["hours_per_day_high"] <= HOURS_PER_DAY
     is_too_slow = values["hours_per_day_low"] > HOURS_PER_DAY
     return LocalCost(
@@ -219,6 +220,21 @@ def _hours(tokens: tuple[int, int], machine: Machine, judged: Judged) -> LocalCo
         keeps_up=keeps_up or (False if is_too_slow else None),
         arithmetic=tuple(lines),
     )
+
+
+def _paces(speed: Speed | None, written: int) -> tuple[PaceRange | None, PaceRange | None]:
+    """Of reading and of writing; what only reads has no other pace."""
+    if speed is None:
+        return None, None
+    return speed.prompt, speed.decode or (None if written else speed.prompt)
+
+
+def _hours_of(parts: Sequence[tuple[int, float]]) -> tuple[float, str]:
+    """Hours of so many tokens, each at its pace, and how."""
+    timed = [(count, pace) for count, pace in parts if count and pace]
+    hours = round(sum(count / pace for count, pace in timed) / 3600, 4)
+    sides = " + ".join(f"{count:,} / {pace:,.3f}" for count, pace in timed)
+    return hours, f"({sides or '0'}) s / 3,600 = {hours:,.4f} hours"
 
 
 def _why_no_pace(machine: Machine, judged: Judged) -> Unread:

@@ -334,11 +334,7 @@ def _least(
     gpu_only = runtime is not None and runtime.wants_gpu(question.workload.quantization)
     is_mac = vast.system == "macos" and vast.architecture == "aarch64"
     in_ram = not gpu_only or is_mac
-    # what one accelerator holds of it, and the RAM beside that
-    terms = terms_of(needs_on(needs, Device()))
-    beside = sum(term.high_bytes for term in terms if term.where == "host")
-    on_card = sum(term.high_bytes for term in terms) - beside + DEVICE_MARGIN_BYTES
-    on_card = smallest_device_bytes(needs) if gpu_only else on_card
+    on_card, beside = _parted(needs, gpu_only)
     held = needs.memory.high_bytes if in_ram else beside
     reserve = reserve_beside(held, vast, workload)
     memory = reserve + held
@@ -346,9 +342,7 @@ def _least(
     if not memory or max(memory, on_card) > MAX_MEMORY_BYTES:
         return question, judge(question, vast), None
     disk = _disk_to_store(needs)
-    cards = (Accelerator(vendor="apple", name="Apple GPU", unified=True),) if is_mac else ()
-    if gpu_only and not is_mac:
-        cards = (_card(question, on_card),)
+    cards = _cards_of_least(question, on_card, gpu_only, is_mac)
     machine = vast.replace(
         memory_total_bytes=memory,
         memory_limit_bytes=memory,
@@ -359,15 +353,14 @@ def _least(
     if wanted and in_ram:
         machine, cores, rate = _paced(question, machine, wanted)
     judged = judge(question, machine)
-    if any(
-        each.check in _OF_THE_MODEL and each.outcome is Outcome.FAIL for each in judged.findings
-    ):
+    if _is_ruled_out_anywhere(judged):
         return question, judged, None
-    if gpu_only and needs.tensor_parallel:
-        number = min(needs.tensor_parallel)
-        parts = (number, smallest_device_bytes(needs, number))
-    else:
-        parts = None if gpu_only else _spread_over(question, catalogue, machine, on_card)
+    accelerator = LeastAccelerator(
+        required=gpu_only,
+        memory_bytes=on_card,
+        memory_beside_bytes=beside + reserve_beside(beside, vast, workload) if beside else None,
+        parts=_parts(question, catalogue, machine, on_card, gpu_only),
+    )
     least = Least(
         machine=machine,
         memory_bytes=memory,
@@ -375,15 +368,47 @@ def _least(
         disk_bytes=disk,
         cpu=_cpu(needs, vast.architecture or "", cores),
         bandwidth_bytes_per_second=rate,
-        accelerator=LeastAccelerator(
-            required=gpu_only,
-            memory_bytes=on_card,
-            memory_beside_bytes=beside + reserve_beside(beside, vast, workload) if beside else None,
-            parts=parts,
-        ),
+        accelerator=accelerator,
         is_slow=not wanted and is_slow(judged, None),
     )
     return question, judged, least
+
+
+def _parted(needs: Needs, gpu_only: bool) -> tuple[int, int]:
+    """Bytes of one accelerator that holds it, and of the RAM beside that."""
+    terms = terms_of(needs_on(needs, Device()))
+    beside = sum(term.high_bytes for term in terms if term.where == "host")
+    if gpu_only:
+        return smallest_device_bytes(needs), beside
+    return sum(term.high_bytes for term in terms) - beside + DEVICE_MARGIN_BYTES, beside
+
+
+def _cards_of_least(
+    question: Question, on_card: int, gpu_only: bool, is_mac: bool
+) -> tuple[Accelerator, ...]:
+    """Apple's own, the least that is needed, or none."""
+    if is_mac:
+        return (Accelerator(vendor="apple", name="Apple GPU", unified=True),)
+    return (_card(question, on_card),) if gpu_only else ()
+
+
+def _is_ruled_out_anywhere(judged: Judged) -> bool:
+    """Whether something of the model itself fails, which no machine mends."""
+    failed = {each.check for each in judged.findings if each.outcome is Outcome.FAIL}
+    return not failed.isdisjoint(_OF_THE_MODEL)
+
+
+def _parts(
+    question: Question, catalogue: Catalogue, machine: Machine, on_card: int, gpu_only: bool
+) -> tuple[int, int] | None:
+    """How many accelerators may share it, and the memory of each."""
+    needs = question.needs
+    if not gpu_only or needs is None:
+        return _spread_over(question, catalogue, machine, on_card)
+    if not needs.tensor_parallel:
+        return None
+    number = min(needs.tensor_parallel)
+    return number, smallest_device_bytes(needs, number)
 
 
 def _on_its_platform(
