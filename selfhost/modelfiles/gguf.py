@@ -14,15 +14,12 @@ from ..catalogue.spec import (
     ModelSpec,
     Parameters,
     PublishedFiles,
-    Recurrent,
     Safety,
 )
-from . import gguf_refusals as refusals
 from .gguf_header import MAX_HEADER_BYTES as MAX_HEADER_BYTES
-from .gguf_header import MAX_TENSORS, Header, Tensor, read_header
-from .gguf_layers import attention, feed_forward, recurrent
-from .gguf_tensors import as_stored, departures, loaded, parameters
-from .gguf_types import quantization_of
+from .gguf_header import MAX_TENSORS, Header, read_header
+from .gguf_layers import States, attention, feed_forward, recurrent
+from .gguf_tensors import as_stored, departures, loaded, parameters, quantization_of
 from .gguf_values import GgufModel, Refused, Unclear
 from .local import LocalModel
 from .naming import clean, grouped, identifier, license_of, listed, name_of, numbered_files
@@ -37,7 +34,19 @@ _MAX_PARTS = 10_000
 _MAX_PART_NUMBER = 99_999
 # the converter drops the two rows of XLM-RoBERTa's position table that no token uses
 _DROPPED_POSITIONS = 2
-_MIXED = "parts of two models are mixed: download them again"
+_ROPE_SECTIONS = 4
+# what a GGUF file may be instead of a model, by `general.type` or the architecture
+_NO_MODEL: Mapping[str, tuple[str, str]] = {
+    "adapter": ("is a LoRA adapter, not a model", "give the model that it changes"),
+    "imatrix": ("is an importance matrix, not a model", "give the model's own GGUF file"),
+    **dict.fromkeys(
+        ("mmproj", "clip"),
+        (
+            "is the projector of a vision or audio model, not the model itself",
+            "give the model's other GGUF file",
+        ),
+    ),
+}
 
 
 # ------------------------------------------------------------------ the parts of a split file
@@ -56,12 +65,22 @@ def read_gguf(
     """The model in a GGUF file, or in the split file that it is a part of. Raises `SpecError`.
     `header_alone`: the files may end behind their headers.
     """
-    paths = parts_of(path)
-    headers = _headers(path, paths, alone=header_alone)
+    headers = _headers(path, parts_of(path), alone=header_alone)
     tensors = tuple(tensor for header in headers for tensor in header.tensors)
-    _refuse_mixed_parts(path, headers, tensors)
+    promised = headers[0].values.get("split.tensors.count", len(tensors))
+    unlike = len({tensor.name for tensor in tensors})
+    if len(headers) > 1 and {promised, unlike} != {len(tensors)}:
+        parts = f"its {len(headers):,} parts, not {promised!s:.20}"
+        remedy = "parts of two models are mixed: download them again"
+        fail(path, f"has {unlike:,} tensors in {parts}", remedy)
     model = GgufModel(path, headers[0], tensors, architectures)
-    return _read(model, sum(header.size for header in headers), len(paths))
+    for kind in (model.name, clean(model.values.get("general.type")).lower()):
+        if kind in _NO_MODEL:
+            fail(path, *_NO_MODEL[kind])
+    if not tensors:
+        remedy = "give the model's GGUF file, not its vocabulary"
+        fail(path, "holds no weights, only a header", remedy)
+    return _read(model, sum(header.size for header in headers), len(headers))
 
 
 def _headers(path: str, paths: Sequence[str], *, alone: bool) -> list[Header]:
@@ -89,24 +108,12 @@ def _headers(path: str, paths: Sequence[str], *, alone: bool) -> list[Header]:
     return headers
 
 
-def _refuse_mixed_parts(path: str, headers: Sequence[Header], tensors: Sequence[Tensor]) -> None:
-    promised = headers[0].values.get("split.tensors.count")
-    if len(headers) > 1 and isinstance(promised, int) and promised != len(tensors):
-        parts = f"its {len(headers):,} parts, not {promised:,}"
-        fail(path, f"has {len(tensors):,} tensors in {parts}", _MIXED)
-    if len({tensor.name for tensor in tensors}) < len(tensors):
-        fail(path, "has a tensor that stands in two of its parts", _MIXED)
-
-
 # ------------------------------------------------------------------ header -> spec
 
 
 def _read(model: GgufModel, size_bytes: int, parts: int) -> LocalModel:
-    refusals.refuse_what_is_no_model(model)
-    stated = model.values.get("general.file_type")
-    quantization, note = quantization_of(model.path, stated, model.tensors)
-    model.notes += [] if note is None else [note]
-    architecture = _known_architecture(model)
+    quantization = quantization_of(model)
+    architecture, refused = _known_architecture(model)
     total, active = parameters(model, architecture)
     predicting = sum(
         prod(tensor.shape) for tensor in model.tensors if model.layer_of(tensor) >= model.layers
@@ -118,10 +125,9 @@ def _read(model: GgufModel, size_bytes: int, parts: int) -> LocalModel:
         model.unknown["license.id"] = "the header does not say"
     more = f" and its other {parts - 1:,} parts" if parts > 1 else ""
     source = f"header of {shown(model.path)}{more}"
-    files = PublishedFiles(
-        format="gguf", source=SIZE_OF + shown(model.path), bytes={quantization: size_bytes}
+    modality = (
+        "embedding" if model.embeds or model.values.get(f"{model.name}.pooling_type") else "text"
     )
-    modality = "embedding" if model.embeds or model.number("pooling_type") else "text"
     spec = ModelSpec(
         id=identifier(name),
         name=name,
@@ -129,7 +135,11 @@ def _read(model: GgufModel, size_bytes: int, parts: int) -> LocalModel:
         license=terms,
         parameters=Parameters(total=total, active=active, mtp=predicting or None),
         architecture=architecture,
-        files=(files,),
+        files=(
+            PublishedFiles(
+                format="gguf", source=SIZE_OF + shown(model.path), bytes={quantization: size_bytes}
+            ),
+        ),
         safety=Safety(formats=("gguf",), remote_code=False),
         sources={
             "architecture": source,
@@ -139,7 +149,7 @@ def _read(model: GgufModel, size_bytes: int, parts: int) -> LocalModel:
         },
         unknown=model.unknown,
         tensors=loaded(model),
-        refused=model.refused,
+        refused=refused,
         tokenizer=True,
         origin=model.path,
     )
@@ -156,77 +166,66 @@ def _is_image_model(model: GgufModel) -> bool:
     return model.name in model.architectures.get("image_models", {}).get("architectures", ())
 
 
-def _known_architecture(model: GgufModel) -> Architecture | None:
-    """None where the header does not tell it; `model.unknown` then says why."""
-    if _is_image_model(model):
-        model.unknown["architecture"] = (
-            f"{model.name} is an image model: its layers are not those of a language model"
-        )
-        return None
+def _known_architecture(model: GgufModel) -> tuple[Architecture | None, str | None]:
+    """The architecture, and why llama.cpp refuses the file. None where the header does not tell
+    it; `model.unknown` then says why.
+    """
     try:
-        return _architecture(model)
+        return _architecture(model), None
     except Unclear as why:
         model.unknown["architecture"] = str(why)
-        if isinstance(why, Refused):
-            model.refused = f"llama.cpp refuses this file: {why}."
-        return None
+        is_refused = isinstance(why, Refused)
+        return None, f"llama.cpp refuses this file: {why}." if is_refused else None
 
 
 def _architecture(model: GgufModel) -> Architecture:
-    blocks, predicting = _blocks(model)
-    model.layers = layers = blocks - predicting
-    width = model.required("embedding_length")
-    context = model.required("context_length")
-    attending, states = _remembering(model, blocks)
-    cache_layers = _cache_layers(model)
-    feeding = feed_forward(model, width)
-    remembered = [state for by_layer in states.values() for state in by_layer]
-    refusals.refuse_misfits(model, dict.fromkeys((*attending, *remembered, *feeding)), width)
-    loops = _loops(model)
+    if _is_image_model(model):
+        raise Unclear(
+            f"{model.name} is an image model: its layers are not those of a language model"
+        )
+    model.count_blocks()
+    _refuse_unread_kinds(model)
+    layers, width = model.layers, model.needed("embedding_length")
+    states = recurrent(model)
+    attending, feeding = attention(model, states), feed_forward(model, width)
+    if not attending and not states:
+        raise Unclear(
+            f"no layer of {model.name} has attention or a recurrent state that this selfhost knows"
+        )
+    if model.known:
+        _refuse_missing_parts(model, attending, states)
+    # a model may run through its layers several times, each time with a cache of their own
+    loops = (model.row.loops and model.number("num_loops")) or 1
+    if layers * loops > MAX_LAYERS:
+        model.damaged(f"{loops:,} runs through {layers:,} layers")
+    recurrences = tuple(group for by_layer in states.values() for group in grouped(by_layer))
     architecture = Architecture(
         row=model.name,
         runs_in_gguf=True,
         layers=layers * loops,
         embedding_length=width,
         heads=max((group.heads for group in attending if group is not None), default=None),
-        context_tokens=context or None,
+        context_tokens=model.number("context_length") or None,
         tied_embeddings="output.weight" not in model.shapes and not model.embeds,
         output_matrix=not model.embeds,
         attention=grouped(attending * loops),
-        recurrent=tuple(group for by_layer in states.values() for group in grouped(by_layer)),
+        recurrent=recurrences,
         feed_forward=grouped(feeding * loops),
-        cache_layers=cache_layers,
+        cache_layers=_cache_layers(model),
         stored_layers=layers if loops > 1 else None,
-        per_layer_embedding_length=model.size("embedding_length_per_layer_input"),
-        altup_inputs=model.size("altup.num_inputs") or model.size("hyper_connection.count"),
+        per_layer_embedding_length=model.number("embedding_length_per_layer_input") or None,
+        altup_inputs=model.number("altup.num_inputs")
+        or model.number("hyper_connection.count")
+        or None,
         # layers that add a slice of the pictures' embeddings
         deepstack_layers=min(model.number("n_deepstack_layers") or 0, layers) or None,
-        mtp_layers=predicting or None,
+        mtp_layers=model.blocks - layers or None,
         **_tables(model),
     )
-    return _checked(model, architecture)
-
-
-def _blocks(model: GgufModel) -> tuple[int, int]:
-    """All blocks, and those of them that predict more tokens."""
-    blocks = model.required("block_count")
-    predicting = model.number("nextn_predict_layers") or 0
-    if not 0 < blocks <= MAX_LAYERS or predicting >= blocks:
-        model.damaged(f"{blocks:,} layers, {predicting:,} of them for multi-token prediction")
-    return blocks, predicting
-
-
-def _loops(model: GgufModel) -> int:
-    """How often the model runs through its layers, each time with a cache of their own."""
-    loops = (model.row.loops and model.number("num_loops")) or 1
-    if model.layers * loops > MAX_LAYERS:
-        model.damaged(f"{loops:,} runs through {model.layers:,} layers")
-    return loops
-
-
-def _checked(model: GgufModel, architecture: Architecture) -> Architecture:
-    """The architecture as the file's tensors have it, once its sizes fit each other."""
-    for key, message, _ in architecture.misfits():
+    parts = (*architecture.attention, *recurrences, *architecture.feed_forward)
+    misfits = [*architecture.misfits()]
+    misfits += [misfit for part in parts for misfit in part.misfits(width)]
+    for key, message, _ in misfits:
         raise Unclear(f"{model.name}: {key} {message}")
     if architecture.context_tokens is None:
         model.unknown["architecture.context_tokens"] = (
@@ -240,23 +239,55 @@ def _checked(model: GgufModel, architecture: Architecture) -> Architecture:
     return as_stored(model, architecture)
 
 
-def _remembering(
-    model: GgufModel, blocks: int
-) -> tuple[list[Attention | None], dict[str, list[Recurrent | None]]]:
-    """Attention by layer, and states by kind and layer, once nothing in the file contradicts
-    itself.
-    """
-    refusals.refuse_contradictions(model, blocks)
-    states = recurrent(model)
-    if model.known:
-        refusals.refuse_missing_parts(model, states)
-        refusals.refuse_other_tokens(model)
-    attending = attention(model, states)
-    if not attending and not states:
+def _refuse_unread_kinds(model: GgufModel) -> None:
+    if model.is_encoder and not model.known:
+        raise Unclear(f"{model.name} attends both ways, and this selfhost has no row for it")
+    prefixes = ("a.", "v.") if model.known else ("enc.", "dec.", "a.", "v.")
+    if any(name.startswith(prefixes) for name in model.shapes):
         raise Unclear(
-            f"no layer of {model.name} has attention or a recurrent state that this selfhost knows"
+            f"{model.name} has an encoder beside its decoder, and what it keeps of the text it"
+            " read is not in the header"
         )
-    return attending, states
+    odd = next((tensor for tensor in model.tensors if tensor.bytes is None), None)
+    if odd is not None:
+        raise Unclear(
+            f'the tensor "{clean(odd.name)}" is of {odd.type}, which no llama.cpp up to 2026 loads'
+        )
+    sections = model.values.get(f"{model.name}.rope.dimension_sections")
+    if isinstance(sections, list) and len(sections) != _ROPE_SECTIONS:
+        raise Unclear(
+            f"{model.name}.rope.dimension_sections lists {len(sections):,} numbers: llama.cpp"
+            f" wants {_ROPE_SECTIONS} and refuses the file, and Ollama writes such ones for an"
+            " engine of its own"
+        )
+
+
+def _refuse_missing_parts(
+    model: GgufModel, attending: Sequence[Attention | None], states: States
+) -> None:
+    """A block may lack its attention where the header gives it no heads or where it keeps a state,
+    and its feed-forward where the header gives it no length (src/models of the hybrid
+    architectures and of Nemotron NAS); and no tensor stands in a block beyond the last.
+    """
+    heads = model.per_layer("attention.head_count") or [0] * model.layers
+    kv_heads = model.per_layer("attention.head_count_kv") or heads
+    lengths = model.per_layer("feed_forward_length") or [0] * model.layers
+    if not any(lengths):
+        lengths = [model.number("expert_feed_forward_length") or 0] * model.layers
+    parts: dict[int, set[str]] = {}
+    for tensor in model.tensors:
+        parts.setdefault(model.layer_of(tensor), set()).add(tensor.name.split(".blk.")[-1])
+    if max(parts) >= model.blocks:
+        model.damaged(f"it has a block {max(parts):,}, and its header says {model.blocks:,}")
+    for layer in range(model.layers):
+        names = " ".join(parts.get(layer, ()))
+        remembers = "cross_attn_q_proj" in names or any(
+            each[layer] is not None for each in (attending, *states.values()) if each
+        )
+        if heads[layer] and kv_heads[layer] and not remembers:
+            model.damaged(f"it has no tensor blk.{layer}.attn_q.weight")
+        if lengths[layer] and not (".ffn_down" in names or ".channel_mix_value" in names):
+            model.damaged(f"it has no tensor blk.{layer}.ffn_down.weight")
 
 
 def _cache_layers(model: GgufModel) -> int | None:
@@ -272,14 +303,18 @@ def _cache_layers(model: GgufModel) -> int | None:
 
 def _tables(model: GgufModel) -> dict[str, Any]:
     """Rows of the tables of tokens, of token types and of positions; None without one."""
-    # without a token table, what the tokenizer lists
+    tokens = model.counts.get("tokenizer.ggml.tokens")
+    if model.values.get("tokenizer.ggml.model") in ("no_vocab", "none"):
+        tokens = model.number("vocab_size")
+    # llama.cpp makes the table of tokens as long as the tokenizer
     rows = model.shapes.get("token_embd.weight", (0, 0))[-1]
+    rows = rows if model.row.embedding_rows_beyond or not tokens else tokens
     types = model.shapes.get("token_types.weight", ())
     places = model.shapes.get("position_embd.weight", ())
     token_types = (*types, 1)[1] if types else None
     dropped = _DROPPED_POSITIONS if token_types == 1 else 0
     return {
-        "vocabulary": rows or model.counts.get("tokenizer.ggml.tokens") or None,
+        "vocabulary": rows or None,
         "token_types": token_types,
         "positions": places[-1] + dropped if len(places) > 1 else None,
     }

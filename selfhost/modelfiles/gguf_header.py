@@ -1,6 +1,7 @@
 """The bytes of a GGUF header -> its values and its tensor table; no weights are read.
 
 The layout is that of ggml's docs/gguf.md. It is read as strictly as llama.cpp's gguf.cpp does.
+Names and ids of types are those of ggml.h and ggml-common.h (2026).
 """
 
 from __future__ import annotations
@@ -11,32 +12,23 @@ from struct import Struct, unpack_from
 
 from ..catalogue.spec import MAX_LAYERS
 from ..core.records import Record
-from .gguf_types import RETIRED, RETIRED_LAYOUTS, TYPES
 from .naming import clean
 from .source import cut_short, damaged, fail, open_file, read_some, refuse_other_kinds
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import IO, Any, NoReturn
+    from typing import IO, Any
 
-_MAGIC = b"GGUF"
-# The vocabulary is most of a header: 0.7 to 10 MB in published files. The limits bound what a
-# hostile file can cost.
+# Limits bound what a hostile file can cost. The vocabulary is most of a header: 0.7 to 10 MB in
+# published files. Kimi K2 has about 1,100 tensors, as the experts of a layer are one.
 MAX_HEADER_BYTES = 1 << 27
-_MAX_KEYS = 10_000
-# In all parts of a file: the experts of a layer are one tensor, so Kimi K2 has about 1,100.
 MAX_TENSORS = 100_000
-# In all lists together: Gemma 4 has 262,144 tokens and 514,906 merges.
-_MAX_STRINGS = 1 << 22
-# What is kept in memory: keys, texts and lists, and names of tensors. Published headers have 20
-# to 200 kB of each.
-_MAX_KEPT_BYTES = 1 << 22
-_MAX_NAMES_BYTES = 1 << 24
-# Arrays with an entry for each layer are kept. Longer ones (the vocabulary) are only counted.
-MAX_KEPT = 2 * MAX_LAYERS
-_MAX_KEPT_TEXT = 1 << 12
-_MAX_NAME = 1 << 16
+_MAX_KEYS = 10_000
+_MAX_NAME = 1 << 12
+# arrays with an entry for each layer are kept; longer ones (the vocabulary) are only counted
+_MAX_KEPT = 2 * MAX_LAYERS
+_MAX_KEPT_IN_ALL = 1 << 20
 _CHUNK = 1 << 20
 _LENGTH = Struct("<Q").unpack_from
 
@@ -46,6 +38,27 @@ _VALUES: Mapping[int, tuple[int, str]] = {
     7: (1, "?"), 10: (8, "Q"), 11: (8, "q"), 12: (8, "d"),
 }  # fmt: skip
 _STRING, _ARRAY = 8, 9
+
+# type id -> name, and elements and bytes of a block (ggml.h, ggml-common.h): a tensor is stored as
+# rows of blocks
+TYPES: Mapping[int, tuple[str, int, int]] = {
+    0: ("F32", 1, 4), 1: ("F16", 1, 2), 2: ("Q4_0", 32, 18), 3: ("Q4_1", 32, 20),
+    6: ("Q5_0", 32, 22), 7: ("Q5_1", 32, 24), 8: ("Q8_0", 32, 34), 9: ("Q8_1", 32, 36),
+    10: ("Q2_K", 256, 84), 11: ("Q3_K", 256, 110), 12: ("Q4_K", 256, 144), 13: ("Q5_K", 256, 176),
+    14: ("Q6_K", 256, 210), 15: ("Q8_K", 256, 292), 16: ("IQ2_XXS", 256, 66),
+    17: ("IQ2_XS", 256, 74), 18: ("IQ3_XXS", 256, 98), 19: ("IQ1_S", 256, 50),
+    20: ("IQ4_NL", 32, 18), 21: ("IQ3_S", 256, 110), 22: ("IQ2_S", 256, 82),
+    23: ("IQ4_XS", 256, 136), 24: ("I8", 1, 1), 25: ("I16", 1, 2), 26: ("I32", 1, 4),
+    27: ("I64", 1, 8), 28: ("F64", 1, 8), 29: ("IQ1_M", 256, 56), 30: ("BF16", 1, 2),
+    34: ("TQ1_0", 256, 54), 35: ("TQ2_0", 256, 66), 39: ("MXFP4", 32, 17), 40: ("NVFP4", 64, 36),
+    41: ("Q1_0", 128, 18), 42: ("Q2_0", 64, 18),
+}  # fmt: skip
+# id of a type that ggml.h has retired -> its name, and what replaces it
+_RETIRED: Mapping[int, tuple[str, str]] = {
+    4: ("Q4_2", "Q4_0"), 5: ("Q4_3", "Q4_1"), 31: ("Q4_0_4_4", "Q4_0"), 32: ("Q4_0_4_8", "Q4_0"),
+    33: ("Q4_0_8_8", "Q4_0"), 36: ("IQ4_NL_4_4", "IQ4_NL"), 37: ("IQ4_NL_4_8", "IQ4_NL"),
+    38: ("IQ4_NL_8_8", "IQ4_NL"),
+}  # fmt: skip
 
 
 class Tensor(Record):
@@ -75,79 +88,55 @@ class _Stream:
 
     def __init__(self, path: str, stream: IO[bytes], size: int, start: bytes) -> None:
         """`start` holds the first bytes, which were read already."""
-        self.path, self.stream, self.size = path, stream, size
-        self.buffer = start
+        self.path, self.stream, self.size, self.content = path, stream, size, start
         self.place = 0
-        self.start = 0
-        self.strings_left = _MAX_STRINGS
-        self.left = {"keys and values": _MAX_KEPT_BYTES, "names of tensors": _MAX_NAMES_BYTES}
+        self.kept = 0
 
-    @property
-    def position(self) -> int:
-        return self.start + self.place
-
-    def fill(self, count: int) -> None:
-        """Have `count` bytes from the current place in the buffer."""
-        here = self.position
-        if here + count > self.size:
+    def reach(self, end: int) -> None:
+        """Have the bytes before `end`."""
+        if end > self.size:
             cut_short(self.path, f"it has {self.size:,} bytes and ends inside its header")
-        if here + count > MAX_HEADER_BYTES:
+        if end > MAX_HEADER_BYTES:
             damaged(self.path, f"it has a header of more than {MAX_HEADER_BYTES:,} bytes")
-        rest = self.buffer[self.place :] if self.place <= len(self.buffer) else b""
-        if not rest:
-            try:
-                self.stream.seek(here)
-            except OSError as error:
-                fail(self.path, f"cannot be read: {error.strerror}")
-        self.buffer = rest + read_some(self.path, self.stream, max(count - len(rest), _CHUNK))
-        self.start, self.place = here, 0
-        if len(self.buffer) < count:
+        if (missing := end - len(self.content)) > 0:
+            # as much again as there is, so that a long header is copied a few times only
+            more = max(missing, _CHUNK, len(self.content))
+            self.content += read_some(self.path, self.stream, more)
+        if end > len(self.content):
             remedy = "wait until nothing writes to it any more"
             fail(self.path, "became shorter while it was read", remedy)
 
     def take(self, count: int) -> bytes:
-        if self.place + count > len(self.buffer):
-            self.fill(count)
-        content = self.buffer[self.place : self.place + count]
+        begin = self.place
         self.place += count
-        return content
+        if self.place > len(self.content):
+            self.reach(self.place)
+        return self.content[begin : self.place]
 
     def number(self, bytes: int, form: str) -> Any:
         """One number of so many bytes in a format of `struct`."""
         return unpack_from("<" + form, self.take(bytes))[0]
 
     def skip(self, count: int) -> None:
-        """Go over `count` bytes without reading those beyond the buffer."""
         self.place += count
-        if self.place > len(self.buffer):
-            self.fill(0)
+        self.reach(self.place)
 
-    def keep(self, count: int, what: str) -> None:
-        """Count what stays in memory. A text of 5 bytes may take 64."""
-        self.left[what] -= count
-        if self.left[what] < 0:
-            damaged(self.path, f"its {what} take more than any model's")
-
-    def text(self, limit: int, what: str, kept: str) -> str:
+    def name(self, what: str) -> str:
         length = self.number(8, "Q")
-        if length > limit:
+        if length > _MAX_NAME:
             damaged(self.path, f"a {what} of {length:,} bytes")
-        self.keep(length, kept)
         return self.take(length).decode("utf-8", "replace")
 
-    def skip_strings(self, count: int) -> None:
-        """Go over an array of strings. The vocabulary is one, so this loop takes most of the time
-        that a header needs.
-        """
-        self.strings_left -= count
+    def skip_texts(self, count: int) -> None:
+        """Go over an array of texts: the vocabulary is one, and most of what a header needs."""
+        self.reach(self.place + 8 * count)
         while count:
-            buffer, place, end = self.buffer, self.place, len(self.buffer) - 8
-            while count and place <= end:
-                place += 8 + _LENGTH(buffer, place)[0]
+            content, place, last = self.content, self.place, len(self.content) - 8
+            while count and place <= last:
+                place += 8 + _LENGTH(content, place)[0]
                 count -= 1
             self.place = place
-            if count:
-                self.fill(8)
+            self.reach(place + 8 if count else place)
 
 
 def read_header(path: str, *, alone: bool = False) -> Header:
@@ -159,44 +148,44 @@ def read_header(path: str, *, alone: bool = False) -> Header:
     stream, size = open_file(path)
     with stream:
         start = read_some(path, stream, min(size, 4096))
-        if start.startswith(_MAGIC[::-1]):
-            # gguf_convert_endian.py writes this in front since 2026
-            _refuse_big_endian(path)
-        if not start.startswith(_MAGIC):
+        version = int.from_bytes(start[4:8], "little") if len(start) >= 8 else 3
+        # gguf_convert_endian.py writes the letters turned round since 2026
+        if start.startswith(b"FUGG") or (start.startswith(b"GGUF") and not version & 0xFFFF):
+            fail(
+                path,
+                "is a big-endian GGUF file, which llama.cpp loads on big-endian systems (s390x)"
+                " alone",
+                "ask for the model by its name; elsewhere download the little-endian file, or"
+                " convert it with llama.cpp's gguf_convert_endian.py",
+            )
+        if not start.startswith(b"GGUF"):
             refuse_other_kinds(path, start, size)
             fault = "is not a GGUF file: it does not begin with the letters GGUF"
             fail(path, fault, "give the model's GGUF file as it was published")
-        return _header(_Stream(path, stream, size, start), alone=alone)
-
-
-def _refuse_big_endian(path: str) -> NoReturn:
-    fail(
-        path,
-        "is a big-endian GGUF file, which llama.cpp loads on big-endian systems (s390x) alone",
-        "ask for the model by its name; elsewhere download the little-endian file, or convert it"
-        " with llama.cpp's gguf_convert_endian.py",
-    )
+        if version not in (2, 3):
+            fault = f"is GGUF of version {version}, and versions 2 and 3 are read"
+            fail(path, fault, "download the model's newer GGUF file, or update selfhost")
+        source = _Stream(path, stream, size, start)
+        source.skip(8)
+        return _header(source, alone=alone)
 
 
 def _header(source: _Stream, *, alone: bool) -> Header:
     path = source.path
-    source.take(len(_MAGIC))
-    version = source.number(4, "I")
-    if version & 0xFFFF == 0:
-        _refuse_big_endian(path)
-    if version not in (2, 3):
-        fault = f"is GGUF of version {version}, and versions 2 and 3 are read"
-        fail(path, fault, "download the model's newer GGUF file, or update selfhost")
     tensor_count, key_count = source.number(8, "Q"), source.number(8, "Q")
     if key_count > _MAX_KEYS or tensor_count > MAX_TENSORS:
         damaged(path, f"it claims to have {key_count:,} keys and {tensor_count:,} tensors")
     values: dict[str, Any] = {}
     counts: dict[str, int] = {}
     for _ in range(key_count):
-        key = source.text(_MAX_NAME, "key", "keys and values")
+        key = source.name("key")
         if key in values or key in counts:
             damaged(path, f'the key "{clean(key)}" stands in it twice')
-        _value(source, key, values, counts)
+        value, length = _value(source, key)
+        if value is None:
+            counts[key] = length
+        else:
+            values[key] = value
     alignment = values.get("general.alignment", 32)
     if type(alignment) is not int or not 1 <= alignment <= 1 << 20 or alignment & (alignment - 1):
         damaged(path, "general.alignment is no power of two")
@@ -207,43 +196,33 @@ def _header(source: _Stream, *, alone: bool) -> Header:
     return Header(path=path, size=size, values=values, counts=counts, tensors=tensors)
 
 
-def _value(source: _Stream, key: str, values: dict[str, Any], counts: dict[str, int]) -> None:
-    """Add the next value to `values`, or only its length to `counts` where it is too long."""
+def _value(source: _Stream, key: str) -> tuple[Any, int]:
+    """The next value, and how long it is; None in its place where it is too long to keep."""
     kind = source.number(4, "I")
     if kind in _VALUES:
-        values[key] = source.number(*_VALUES[kind])
-    elif kind == _STRING:
+        return source.number(*_VALUES[kind]), 1
+    if kind == _STRING:
         length = source.number(8, "Q")
-        if length > _MAX_KEPT_TEXT:
+        if length > _MAX_NAME:
             source.skip(length)
-            counts[key] = length
-        else:
-            source.keep(length, "keys and values")
-            values[key] = source.take(length).decode("utf-8", "replace")
-    elif kind == _ARRAY:
-        _array(source, key, values, counts)
-    else:
+            return None, length
+        return source.take(length).decode("utf-8", "replace"), length
+    if kind != _ARRAY:
         damaged(source.path, f'"{clean(key)}" has a value of the unknown type {kind}')
-
-
-def _array(source: _Stream, key: str, values: dict[str, Any], counts: dict[str, int]) -> None:
     inner, length = source.number(4, "I"), source.number(8, "Q")
     if inner == _STRING:
-        if length > source.strings_left:
-            damaged(source.path, f'"{clean(key)}" claims to list {length:,} texts')
-        source.skip_strings(length)
-        counts[key] = length
-    elif inner in _VALUES:
-        size, form = _VALUES[inner]
-        if length <= MAX_KEPT:
-            # a number takes up to 40 bytes in a list, however few it has in the file
-            source.keep(8 * length, "keys and values")
-            values[key] = list(unpack_from(f"<{length}{form}", source.take(size * length)))
-        else:
-            source.skip(size * length)
-            counts[key] = length
-    else:
+        source.skip_texts(length)
+        return None, length
+    if inner not in _VALUES:
         damaged(source.path, f'"{clean(key)}" is a list of lists, or of values of an unknown type')
+    size, form = _VALUES[inner]
+    if length > _MAX_KEPT:
+        source.skip(size * length)
+        return None, length
+    source.kept += length
+    if source.kept > _MAX_KEPT_IN_ALL:
+        damaged(source.path, "its lists take more than any model's")
+    return list(unpack_from(f"<{length}{form}", source.take(size * length))), length
 
 
 # -------------------------------------------------------------------------- the tensor table
@@ -253,21 +232,22 @@ def _tensors(source: _Stream, count: int, alignment: int) -> tuple[tuple[Tensor,
     """The tensors, each where the one before it ends, and how many bytes a file has that holds
     them all.
     """
-    entries: dict[str, tuple[Tensor, int]] = {}
+    tensors: dict[str, Tensor] = {}
     # None behind a tensor of unknown size: the next one begins where the header says
     end: int | None = 0
+    data_bytes = 0
     for _ in range(count):
         tensor, offset = _tensor(source)
-        if tensor.name in entries:
+        if tensor.name in tensors:
             damaged(source.path, f'the tensor "{clean(tensor.name)}" stands in it twice')
         if end is not None and offset != end:
             begins = f"begins {offset:,} bytes after the header, not {end:,}"
             damaged(source.path, f'the tensor "{clean(tensor.name)}" {begins}')
         end = None if tensor.bytes is None else offset + _aligned(tensor.bytes, alignment)
-        entries[tensor.name] = tensor, offset
-    first = _aligned(source.position, alignment)
-    ends = (offset + (tensor.bytes or 1) for tensor, offset in entries.values())
-    return tuple(tensor for tensor, _ in entries.values()), max(map(first.__add__, ends), default=0)
+        data_bytes = max(data_bytes, offset + (tensor.bytes or 1))
+        tensors[tensor.name] = tensor
+    whole = _aligned(source.place, alignment) + data_bytes if tensors else 0
+    return tuple(tensors.values()), whole
 
 
 def _aligned(position: int, alignment: int) -> int:
@@ -276,25 +256,22 @@ def _aligned(position: int, alignment: int) -> int:
 
 def _tensor(source: _Stream) -> tuple[Tensor, int]:
     """The next entry, and how many bytes behind the header its data begin."""
-    path = source.path
-    name = source.text(_MAX_NAME, "tensor's name", "names of tensors")
+    name = source.name("tensor's name")
+    what = f'the tensor "{clean(name)}"'
     dimensions = source.number(4, "I")
     if dimensions > 4:
-        damaged(path, f'the tensor "{clean(name)}" has {dimensions:,} dimensions')
+        damaged(source.path, f"{what} has {dimensions:,} dimensions")
     shape = unpack_from(f"<{dimensions}Q", source.take(8 * dimensions)) or (1,)
     if min(shape) < 1 or prod(shape) >= 1 << 48:
-        sizes = " × ".join(map(str, shape))
-        damaged(path, f'the tensor "{clean(name)}" has the shape {sizes}')
+        damaged(source.path, f"{what} has the shape {' × '.join(map(str, shape))}")
     type_id, offset = source.number(4, "I"), source.number(8, "Q")
-    if type_id in RETIRED:
-        old, left = RETIRED[type_id]
-        why = ": it is brought into that layout while loading" if type_id in RETIRED_LAYOUTS else ""
-        fault = f'stores the tensor "{clean(name)}" as {old}, which llama.cpp no longer loads'
-        fail(path, fault, f"download the model in {left}{why}")
-    block = TYPES.get(type_id)
-    if block is None:
-        return Tensor(name=name, shape=shape, type=f"type {type_id}", bytes=None), offset
-    type, elements, size = block
+    if type_id in _RETIRED:
+        old, left = _RETIRED[type_id]
+        why = ": it is brought into that layout while loading" if old.count("_") > 1 else ""
+        fault = f"stores {what} as {old}, which llama.cpp no longer loads"
+        fail(source.path, fault, f"download the model in {left}{why}")
+    type, elements, size = TYPES.get(type_id, (f"type {type_id}", 1, 0))
     if shape[0] % elements:
-        damaged(path, f'rows of {shape[0]:,} in the tensor "{clean(name)}" cannot be {type}')
-    return Tensor(name=name, shape=shape, type=type, bytes=prod(shape) // elements * size), offset
+        damaged(source.path, f"rows of {shape[0]:,} in {what} cannot be {type}")
+    bytes = prod(shape) // elements * size or None
+    return Tensor(name=name, shape=shape, type=type, bytes=bytes), offset

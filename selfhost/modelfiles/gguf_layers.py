@@ -5,17 +5,11 @@ The tensors show which kind a layer is, the keys say its sizes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from math import prod
+from collections.abc import Mapping
 
 from ..catalogue.spec import Attention, FeedForward, Recurrent
 from .gguf_values import MAX_NUMBER, GgufModel, Refused, Unclear
-from .naming import clean, plamo2_rank
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
+from .naming import clean
 
 _RWKV6_RANKS = ("time_mix_extra_dim", "time_decay_extra_dim")
 _RWKV7_RANKS = tuple(
@@ -57,9 +51,13 @@ _STATE_KEYS: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def recurrent(model: GgufModel) -> dict[str, list[Recurrent | None]]:
-    """The state of each layer by kind; None for a layer that keeps none of that kind."""
-    by_kind: dict[str, list[Recurrent | None]] = {}
+# by kind and layer, None for a layer that keeps none of that kind
+States = dict[str, list[Recurrent | None]]
+
+
+def recurrent(model: GgufModel) -> States:
+    """The state of each layer."""
+    by_kind: States = {}
     for layer in range(model.layers):
         kind = _state_kind(model, layer)
         if kind is not None:
@@ -102,7 +100,8 @@ def _state(model: GgufModel, kind: str, layer: int) -> Recurrent:
         keys = _RWKV6_RANKS if kind.endswith("6") else _RWKV7_RANKS
         return state.replace(ranks=tuple(model.number(key) or 0 for key in keys))
     if kind == "mamba" and model.row.rank_from_width:
-        rank = plamo2_rank(model.needed("embedding_length"))
+        # PLaMo 2: no key states it (src/models/plamo2.cpp: dt_dim)
+        rank = max(64, model.needed("embedding_length") // 16)
         return state.replace(heads=state.time_step_rank, time_step_rank=rank)
     if kind == "mamba2" and not model.has(layer, "ssm_norm.weight"):
         return state.replace(norm=False)
@@ -117,130 +116,116 @@ def _state(model: GgufModel, kind: str, layer: int) -> Recurrent:
 # ------------------------------------------------------------------ attention
 
 
-def attends(model: GgufModel, layer: int, state: Mapping[str, Sequence[Recurrent | None]]) -> bool:
-    """The layer has attention. `state` is what `recurrent` gives."""
-    kept = {kind for kind, by_layer in state.items() if by_layer[layer] is not None}
+def attention(model: GgufModel, states: States) -> list[Attention | None]:
+    """The attention of each layer, None for a layer without it; an empty list where no layer has
+    any.
+    """
+    attending = [layer for layer in range(model.layers) if _attends(model, layer, states)]
+    if not attending:
+        return []
+    heads = model.per_layer("attention.head_count")
+    if heads is None or max(heads) < 1:
+        raise Unclear(f"{model.name}.attention.head_count is missing")
+    kv_heads = model.per_layer("attention.head_count_kv") or heads
+    ratios = model.per_layer("attention.compress_ratios")
+    is_latent = model.number("attention.kv_lora_rank") and model.number("attention.key_length_mla")
+    window = _window(model)
+    slides = _sliding(model, window) if window is not None else [False] * model.layers
+    by_layer: list[Attention | None] = [None] * model.layers
+    for layer in attending:
+        own = heads[layer] or max(heads)
+        if is_latent:
+            part = _latent(model, own, slides=slides[layer])
+        elif ratios is not None:
+            part = _compressed(model, own, ratios[layer])
+        else:
+            part = _plain(model, own, kv_heads[layer], slides=slides[layer])
+        if not 1 <= part.kv_heads <= own or own % part.kv_heads:
+            raise Unclear(
+                f"{model.name}.attention.head_count_kv is {part.kv_heads:,} for layer {layer},"
+                f" which attends with {own:,} heads"
+            )
+        if slides[layer]:
+            part = part.replace(window_tokens=window)
+        if model.row.values_from_keys and not model.has(layer, "attn_v.weight"):
+            part = part.replace(values_from_keys=not is_latent and ratios is None)
+        # files of before April 2025 unpack the latent, and keep keys and values of every head
+        if part.kind == "full" and model.has(layer, "attn_kv_b.weight"):
+            part = part.replace(
+                latent_length=model.needed("attention.kv_lora_rank"),
+                query_latent_length=model.number("attention.q_lora_rank") or None,
+                rope_length=_rope_length(model, part.key_length),
+            )
+        # a layer without an indexer shares an earlier one's choice, or looks at everything
+        if model.has(layer, *_INDEXING):
+            part = part.replace(
+                indexer_heads=model.needed("attention.indexer.head_count"),
+                indexer_length=model.needed("attention.indexer.key_length"),
+                indexer_rows=None if ratios is None else model.needed("attention.indexer.top_k"),
+            )
+        by_layer[layer] = part
+    return by_layer
+
+
+def _attends(model: GgufModel, layer: int, states: States) -> bool:
+    kept = {kind for kind, by_layer in states.items() if by_layer[layer] is not None}
     if kept & {"kda", "lightning"}:
         return False
     return model.has(layer, *(_QUERIES_AND_KEYS if "delta" in kept else _ATTENDING))
 
 
-def attention(
-    model: GgufModel, state: Mapping[str, Sequence[Recurrent | None]]
-) -> list[Attention | None]:
-    """The attention of each layer, None for a layer without it; an empty list where no layer
-    has any.
-    """
-    attending = [layer for layer in range(model.layers) if attends(model, layer, state)]
-    if not attending:
-        return []
-    heads = model.per_layer("attention.head_count")
-    if heads is None or max(heads) < 1:
-        raise Unclear(f"the header has no {model.name}.attention.head_count")
-    kv_heads = model.per_layer("attention.head_count_kv") or heads
-    window = _window(model)
-    slides = _sliding(model, window) if window is not None else [False] * model.layers
-    ratios = model.per_layer("attention.compress_ratios")
-    is_latent = model.number("attention.kv_lora_rank") and model.number("attention.key_length_mla")
-    by_layer: list[Attention | None] = [None] * model.layers
-    for layer in attending:
-        own = heads[layer] or max(heads)
-        width = window if slides[layer] else None
-        if is_latent:
-            by_layer[layer] = _latent(model, layer, own, width)
-        elif ratios is not None:
-            by_layer[layer] = _compressed(model, layer, own, ratios[layer], width)
-        else:
-            by_layer[layer] = _plain(model, layer, own, kv_heads[layer], width)
-    return by_layer
-
-
-def _plain(
-    model: GgufModel, layer: int, heads: int, kv_heads: int, window: int | None
-) -> Attention:
+def _plain(model: GgufModel, heads: int, kv_heads: int, *, slides: bool) -> Attention:
     """Attention that keeps keys and values of every head."""
-    width = model.needed("embedding_length")
-    key = model.number("attention.key_length") or width // heads
-    value = model.number("attention.value_length") or width // heads
-    unpacked, rope = _unpacked_latent(model, layer, key)
-    if not 1 <= kv_heads <= heads or heads % kv_heads:
-        raise Unclear(
-            f"{model.name}.attention.head_count_kv is {kv_heads:,} for layer {layer}, which"
-            f" attends with {heads:,} heads"
-        )
-    if not key or not value:
-        raise Unclear(
-            f"{model.name} has {heads:,} heads and a width of {width:,}: no room for a key"
-        )
-    if window is not None:
-        key = model.number("attention.key_length_swa") or key
-        value = model.number("attention.value_length_swa") or value
-    _refuse_other_keys(model, layer, kv_heads, key)
+    each = model.needed("embedding_length") // heads
+    lengths = []
+    for key in ("attention.key_length", "attention.value_length"):
+        own = model.number(f"{key}_swa") if slides else None
+        lengths.append(own or model.number(key) or each)
+    if not all(lengths):
+        raise Unclear(f"{model.name} has {heads:,} heads, and no room for a key of each")
     return Attention(
-        kind="full" if window is None else "sliding",
+        kind="sliding" if slides else "full",
         layers=(),
         heads=heads,
         kv_heads=kv_heads,
-        key_length=key,
-        value_length=value,
-        window_tokens=window,
-        values_from_keys=model.row.values_from_keys and not model.has(layer, "attn_v.weight"),
-        latent_length=unpacked,
-        query_latent_length=model.size("attention.q_lora_rank") if unpacked else None,
-        rope_length=rope,
-        **_indexer(model, layer),
+        key_length=lengths[0],
+        value_length=lengths[1],
     )
 
 
-def _unpacked_latent(model: GgufModel, layer: int, key: int) -> tuple[int | None, int | None]:
-    """Lengths of the latent and of its rotated part; None where the layer unpacks none."""
-    # files of before 2025 keep the latent beside the matrix that unpacks it
-    has_unpacking = model.has(layer, "attn_kv_b.weight")
-    unpacked = model.number("attention.kv_lora_rank") if has_unpacking else None
-    rope = model.needed("rope.dimension_count") if unpacked else None
-    if rope is not None and rope >= key:
-        raise Unclear(f"{model.name}.rope.dimension_count is not below attention.key_length")
-    return unpacked, rope
-
-
-def _refuse_other_keys(model: GgufModel, layer: int, kv_heads: int, key: int) -> None:
-    stored = model.shape(layer, "attn_k.weight")
-    if stored is not None and prod(stored[1:]) != kv_heads * key:
-        raise Unclear(
-            f"blk.{layer}.attn_k.weight holds {prod(stored[1:]):,} numbers a token, and the"
-            f" keys of {model.name} {kv_heads:,} × {key:,}"
-        )
-
-
-def _latent(model: GgufModel, layer: int, heads: int, window: int | None) -> Attention:
+def _latent(model: GgufModel, heads: int, *, slides: bool) -> Attention:
     """Latent attention. Layers with a window may have sizes of their own."""
-    ending = ""
-    if window is not None and model.number("attention.kv_lora_rank_swa"):
-        ending = "_swa"
-    rope = model.needed("rope.dimension_count")
-    whole = model.needed(f"attention.key_length_mla{ending}")
+    end = "_swa" if slides and model.number("attention.kv_lora_rank_swa") else ""
+    rope, whole = (
+        model.needed("rope.dimension_count"),
+        model.needed(f"attention.key_length_mla{end}"),
+    )
     if rope >= whole:
-        key = f"attention.key_length_mla{ending}"
-        raise Unclear(f"{model.name}.rope.dimension_count is not below {key}")
+        raise Unclear(
+            f"{model.name}.rope.dimension_count is not below attention.key_length_mla{end}"
+        )
     return Attention(
         kind="latent",
         layers=(),
         heads=heads,
         kv_heads=heads,
         key_length=whole - rope,
-        value_length=model.needed(f"attention.value_length_mla{ending}"),
-        window_tokens=window,
-        latent_length=model.needed(f"attention.kv_lora_rank{ending}"),
-        query_latent_length=model.size("attention.q_lora_rank"),
+        value_length=model.needed(f"attention.value_length_mla{end}"),
+        latent_length=model.needed(f"attention.kv_lora_rank{end}"),
+        query_latent_length=model.number("attention.q_lora_rank") or None,
         rope_length=rope,
-        **_indexer(model, layer),
     )
 
 
-def _compressed(
-    model: GgufModel, layer: int, heads: int, ratio: int, window: int | None
-) -> Attention:
-    index = _indexer(model, layer)
+def _rope_length(model: GgufModel, key_length: int) -> int:
+    rope = model.needed("rope.dimension_count")
+    if rope >= key_length:
+        raise Unclear(f"{model.name}.rope.dimension_count is not below the length of a key")
+    return rope
+
+
+def _compressed(model: GgufModel, heads: int, ratio: int) -> Attention:
+    """Attention to a window and to rows that stand for several tokens each (DeepSeek V4)."""
     key = model.needed("attention.key_length")
     return Attention(
         kind="compressed",
@@ -249,27 +234,12 @@ def _compressed(
         kv_heads=1,
         key_length=key,
         value_length=key,
-        window_tokens=window or model.needed("attention.sliding_window"),
+        window_tokens=model.needed("attention.sliding_window"),
         query_latent_length=model.needed("attention.q_lora_rank"),
-        indexer_rows=model.needed("attention.indexer.top_k") if index else None,
         compression=ratio or None,
         output_groups=model.needed("attention.output_group_count"),
         output_latent_length=model.needed("attention.output_lora_rank"),
-        **index,
     )
-
-
-def _indexer(model: GgufModel, layer: int) -> dict[str, Any]:
-    """Heads and key length of the layer's sparse indexer.
-
-    A layer without one shares an earlier one's choice, or looks at everything.
-    """
-    if not model.has(layer, *_INDEXING):
-        return {}
-    return {
-        "indexer_heads": model.needed("attention.indexer.head_count"),
-        "indexer_length": model.needed("attention.indexer.key_length"),
-    }
 
 
 def _window(model: GgufModel) -> int | None:
@@ -290,8 +260,7 @@ def _sliding(model: GgufModel, window: int) -> list[bool]:
     name = f"{model.name}.attention.sliding_window_pattern"
     pattern, layers = model.values.get(name), model.layers
     entries = len(pattern) if isinstance(pattern, list) else model.counts.get(name, layers)
-    if not layers <= entries <= layers + (model.number("nextn_predict_layers") or 0):
-        # get_key_or_arr of earlier releases; get_arr of 0c1e570, into an array of zeros
+    if not layers <= entries <= model.blocks:
         raise Unclear(
             f"{name} lists {entries:,} layers, and there are {layers:,}: releases of"
             " llama.cpp refuse such a file, or take the others for layers without a window"
@@ -315,15 +284,20 @@ def _sliding(model: GgufModel, window: int) -> list[bool]:
 
 def feed_forward(model: GgufModel, width: int) -> list[FeedForward | None]:
     """The feed-forward of each layer, None for a layer without one."""
-    used = model.number("expert_used_count")
-    groups = model.number("expert_group_count") or 0
     by_layer: list[FeedForward | None] = []
+    lengths = model.per_layer("feed_forward_length") or [0] * model.layers
     for layer in range(model.layers):
+        stated = lengths[layer] // (2 if model.row.length_of_both else 1)
         experts = model.shape(layer, "ffn_down_exps.weight") or ()
         dense = model.shape(layer, "ffn_down.weight")
         mixed = model.shape(layer, "channel_mix_key.weight")
-        if len(experts) == 3 and used:
-            by_layer.append(_routed(model, layer, width, used, groups))
+        if len(experts) == 3 and model.number("expert_used_count"):
+            by_layer.append(_routed(model, layer, width, experts))
+        elif dense is not None and stated not in (0, dense[0]):
+            model.damaged(
+                f"its tensor blk.{layer}.ffn_down.weight is {dense[0]:,} wide, and its header"
+                f" makes it {stated:,}"
+            )
         elif dense is not None:
             by_layer.append(FeedForward(layers=(), length=dense[0]))
         elif mixed is not None:
@@ -339,15 +313,23 @@ def feed_forward(model: GgufModel, width: int) -> list[FeedForward | None]:
     return by_layer
 
 
-def _routed(model: GgufModel, layer: int, width: int, used: int, groups: int) -> FeedForward:
-    length, inner, experts = model.shapes[f"blk.{layer}.ffn_down_exps.weight"]
+def _routed(model: GgufModel, layer: int, width: int, shape: tuple[int, ...]) -> FeedForward:
+    """A feed-forward of experts, of which there are as many as the header says."""
+    length, inner, held = shape
+    experts, used = model.number("expert_count") or 0, model.needed("expert_used_count")
+    if held != experts or used > experts:
+        model.damaged(
+            f"its header says {experts:,} experts, {used:,} of them used, and its tensors hold"
+            f" {held:,}"
+        )
+    groups = model.number("expert_group_count") or 0
     dense = model.shape(layer, "ffn_down.weight")
     shared = model.shape(layer, "ffn_down_shexp.weight")
     return FeedForward(
         layers=(),
         length=length,
         experts=experts,
-        used=min(used, experts),
+        used=used,
         shared_length=shared[0] if shared else None,
         latent_length=inner if inner != width else None,
         router_bias=model.has(layer, "exp_probs_b.bias", "exp_probs_b"),

@@ -1,4 +1,6 @@
-"""The tensor table of a GGUF model beside the one that its architecture's row gives."""
+"""The tensor table of a GGUF model beside the one that its architecture's row gives, and the
+quantization that its types make together.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +8,15 @@ from collections.abc import Iterable, Mapping
 from math import prod
 from typing import Any
 
-from ..catalogue.spec import MAX_TENSOR_NAMES, Architecture, FileTensors, TensorGroup
+from ..catalogue.spec import (
+    MAX_TENSOR_NAMES,
+    QUANTIZATIONS,
+    Architecture,
+    FileTensors,
+    TensorGroup,
+)
 from ..core.records import pattern
-from ..needs.quantization import BLOCKS
+from ..needs.quantization import BASE_TYPES, BLOCKS
 from ..needs.tensors import checkpoint_tensors, count, gguf_tensors, row_of
 from .gguf_values import BLOCK, GgufModel, Refused, Unclear
 from .naming import clean, listed
@@ -246,3 +254,51 @@ def parameters(
     if total > _MAX_PARAMETERS:
         model.damaged(f"{total:.1e} parameters")
     return total or None, max(1, total - idle) if total else None
+
+
+# ------------------------------------------------------------------ the quantization
+
+# general.file_type -> name of the quantization (include/llama.h)
+_FILE_TYPES: Mapping[int, str] = {
+    0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1", 10: "Q2_K",
+    11: "Q3_K_S", 12: "Q3_K_M", 13: "Q3_K_L", 14: "Q4_K_S", 15: "Q4_K_M", 16: "Q5_K_S",
+    17: "Q5_K_M", 18: "Q6_K", 19: "IQ2_XXS", 20: "IQ2_XS", 21: "Q2_K_S", 22: "IQ3_XS",
+    23: "IQ3_XXS", 24: "IQ1_S", 25: "IQ4_NL", 26: "IQ3_S", 27: "IQ3_M", 28: "IQ2_S", 29: "IQ2_M",
+    30: "IQ4_XS", 31: "IQ1_M", 32: "BF16", 36: "TQ1_0", 37: "TQ2_0", 38: "MXFP4_MOE", 39: "NVFP4",
+    40: "Q1_0", 41: "Q2_0",
+}  # fmt: skip
+_BASES = {**BASE_TYPES, "MXFP4_MOE": "MXFP4"}
+# a bit of general.file_type: the converter guessed it (LLAMA_FTYPE_GUESSED)
+_GUESSED = 1024
+# what llama-quantize writes instead of a type whose blocks of 256 do not divide the rows
+_FALLBACKS: Mapping[str, str] = {
+    "Q2_K": "Q4_0", "Q3_K": "Q4_0", "Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0",
+    **dict.fromkeys(
+        ("IQ4_XS", "IQ3_S", "IQ3_XXS", "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ1_S", "IQ1_M"), "IQ4_NL"
+    ),
+}  # fmt: skip
+
+
+def quantization_of(model: GgufModel) -> str:
+    """The quantization of a file. Tensors of a type that `general.file_type` does not allow
+    outweigh it, which is noted.
+    """
+    elements: dict[str, int] = {}
+    for tensor in model.tensors:
+        if len(tensor.shape) > 1:
+            elements[tensor.type] = elements.get(tensor.type, 0) + prod(tensor.shape)
+    types = sorted(elements, key=lambda type: -elements[type]) or ["F32"]
+    stated = model.values.get("general.file_type")
+    name = _FILE_TYPES.get(stated & ~_GUESSED) if type(stated) is int else None
+    base = _BASES.get(name or "", name)
+    if name is not None and not {base, _FALLBACKS.get(base or "")}.isdisjoint(types):
+        return name
+    held = types[0]
+    if held in ("Q3_K", "Q4_K", "Q5_K"):
+        held += "_M" if sum(type.endswith("_K") for type in types) > 1 else "_S"
+    if held not in QUANTIZATIONS["gguf"]:
+        held = next((own for own, type in _BASES.items() if type == held), held)
+    if stated is not None:
+        said = f"general.file_type is {name or repr(stated)[:40]}"
+        model.notes.append(f"{said}, and its tensors are {listed(types, 3)}; taken for {held}")
+    return held

@@ -1,6 +1,5 @@
-"""The header of a GGUF model by the names of its keys and tensors.
-
-The names are those of llama.cpp's gguf-py/gguf/constants.py.
+"""The header of a GGUF model by the names of its keys and tensors, which are those of llama.cpp's
+gguf-py/gguf/constants.py.
 """
 
 from __future__ import annotations
@@ -23,9 +22,11 @@ MAX_NUMBER = 1 << 40
 BLOCK = pattern(r"(?s)((?:.*\.)?blk\.)(\d{1,6})(\..+)$")
 # T5 has two stacks of blocks of the same widths
 _STACKS = ("enc.blk.", "dec.blk.")
+# without these llama.cpp loads no model (src/llama-model.cpp, load_hparams)
+_REQUIRED = ("block_count", "embedding_length", "context_length")
 # arrays that have one entry, or one for each block, no more and no less
 # (src/llama-model-loader.cpp, get_key_or_arr)
-BY_BLOCK = (
+_BY_BLOCK = (
     "attention.head_count",
     "attention.head_count_kv",
     "feed_forward_length",
@@ -36,7 +37,7 @@ BY_BLOCK = (
 
 
 class Unclear(Exception):
-    """The header does not tell how the model remembers; the text says why."""
+    """The header does not tell what the layers are; the text says why."""
 
 
 class Refused(Unclear):
@@ -48,9 +49,8 @@ class GgufModel:
 
     `name` is `general.architecture`; `row` its row, one with the defaults alone where it is not
     `known`. `shapes` has the tensors of both stacks of a T5 under the names of one stack too.
-    `layers` counts the blocks without those that predict more tokens, once they are read; until
-    then it is the most that a model may have. `notes` are sentences for the user, `unknown` what
-    the spec cannot say, by key, and `refused` why llama.cpp refuses the file.
+    `blocks` are all, `layers` those that do not predict more tokens. `notes` are sentences for the
+    user, `unknown` what the spec cannot say, by key.
     """
 
     def __init__(
@@ -68,8 +68,6 @@ class GgufModel:
         self.architectures = architectures
         self.notes: list[str] = []
         self.unknown: dict[str, str] = {}
-        self.refused: str | None = None
-        self.layers = MAX_LAYERS
         self.name = clean(self.values.get("general.architecture"))
         if not self.name:
             self.damaged("general.architecture is missing")
@@ -87,49 +85,55 @@ class GgufModel:
         self.shapes |= {
             name[4:].replace("attn_o.", "attn_output."): self.shapes[name] for name in stacked
         }
+        self.blocks = self.layers = MAX_LAYERS
+
+    def count_blocks(self) -> None:
+        """Set `blocks` and `layers`, once the file has the keys that every model needs, and as many
+        entries in each array as there are blocks.
+        """
+        for key in _REQUIRED:
+            if self.number(key) is None:
+                self.damaged(f"its header has no {self.name}.{key}")
+        self.blocks, predicting = (
+            self.number("block_count") or 0,
+            self.number("nextn_predict_layers"),
+        )
+        self.layers = self.blocks - (predicting or 0)
+        if not 0 < self.layers <= self.blocks <= MAX_LAYERS:
+            self.damaged(f"{self.blocks:,} layers, {predicting or 0:,} of them beyond the last")
+        for key in _BY_BLOCK:
+            name = f"{self.name}.{key}"
+            value = self.values.get(name)
+            number = len(value) if isinstance(value, list) else self.counts.get(name, self.blocks)
+            if number != self.blocks:
+                self.damaged(
+                    f"{name} lists {number:,} numbers, and there are {self.blocks:,} blocks"
+                )
 
     def damaged(self, what: str) -> NoReturn:
         remedy = "the file is damaged, or was not made by llama.cpp's converter: download it again"
         fail(self.path, f"cannot be used: {what}", remedy)
 
-    # -------- values of keys
-
     def number(self, key: str) -> int | None:
-        """A whole number of at least 0; None where the key is missing.
-
-        Raises `Unclear` where it differs between blocks.
+        """A whole number of at least 0; None where the key is missing. Raises `Unclear` where it
+        differs between blocks.
         """
         value = self.values.get(f"{self.name}.{key}")
         if value is None:
             return None
-        if isinstance(value, list) and key in BY_BLOCK and all(type(each) is int for each in value):
-            if len(set(value)) > 1:
+        if isinstance(value, list) and key in _BY_BLOCK and value:
+            if any(each != value[0] for each in value):
                 raise Unclear(f"{self.name}.{key} is another number in each block")
-            value = value[0] if value else 0
+            value = value[0]
         if type(value) is not int or not 0 <= value < MAX_NUMBER:
             self.damaged(f"{self.name}.{key} is no whole number")
         return int(value)
 
-    def size(self, key: str) -> int | None:
-        """A whole number above 0; None where the key is missing or says 0."""
-        return self.number(key) or None
-
     def needed(self, key: str) -> int:
         """A number above 0. Raises `Unclear` where the header has none."""
         value = self.number(key)
-        if value is None:
-            raise Unclear(f"the header has no {self.name}.{key}")
         if not value:
-            raise Unclear(f"{self.name}.{key} is 0")
-        return value
-
-    def required(self, key: str) -> int:
-        """A number without which llama.cpp loads no model of any architecture
-        (src/llama-model.cpp, load_hparams).
-        """
-        value = self.number(key)
-        if value is None:
-            self.damaged(f"its header has no {self.name}.{key}")
+            raise Unclear(f"{self.name}.{key} is {'missing' if value is None else 0}")
         return value
 
     def per_layer(self, key: str) -> list[int] | None:
@@ -145,8 +149,6 @@ class GgufModel:
         ):
             self.damaged(f"{self.name}.{key} does not list one number for each layer")
         return [int(of_layer) for of_layer in value[: self.layers]]
-
-    # -------- tensors
 
     def has(self, layer: int, *names: str) -> bool:
         """The layer has at least one of these tensors."""

@@ -105,13 +105,6 @@ def license_of(tag: object, link: object, unknown: dict[str, str]) -> License | 
     )
 
 
-def plamo2_rank(width: int) -> int:
-    """The rank of the time steps of PLaMo 2's Mamba layers, which no key states
-    (src/models/plamo2.cpp of llama.cpp 0c1e570: dt_dim).
-    """
-    return max(64, width // 16)
-
-
 def grouped(layers: Sequence[_Layers | None]) -> tuple[_Layers, ...]:
     """Equal layers as one group, in the order of their first. Entry i is the part of layer i, None
     where it has none.

@@ -121,7 +121,7 @@ _BROKEN = {
     "key of": _HEAD + struct.pack("<QQQ", 0, 1, 2**62),
     "unknown type 99": _KEY + struct.pack("<I", 99) + bytes(99),
     "list of lists": _KEY + struct.pack("<IIQ", 9, 9, 1) + bytes(99),
-    "claims to list": _KEY + struct.pack("<IIQ", 9, 8, 2**60) + bytes(99),
+    "ends inside its header 0": _KEY + struct.pack("<IIQ", 9, 8, 2**60) + bytes(99),
     "ends inside its header": _KEY + struct.pack("<IIQ", 9, 4, 2**60) + bytes(99),
     "twice": _HEAD + struct.pack("<QQ", 0, 2) + 2 * (text("a") + value(1)),
     "general.alignment": _HEAD + struct.pack("<QQ", 0, 1) + text("general.alignment") + value(33),
@@ -138,7 +138,12 @@ _BROKEN = {
     "projector": _model(general__architecture="clip"),
     "importance matrix": _model(general__type="imatrix", general__architecture="llama"),
     "no whole number": _model(general__architecture="llama", llama__block_count="many"),
-    "5,000 layers": _model(general__architecture="llama", llama__block_count=5000),
+    "5,000 layers": _model(
+        general__architecture="llama",
+        llama__block_count=5000,
+        llama__embedding_length=8,
+        llama__context_length=8,
+    ),
 }
 
 
