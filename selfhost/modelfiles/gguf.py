@@ -185,6 +185,24 @@ def _architecture(model: GgufModel) -> Architecture:
         )
     model.count_blocks()
     _refuse_unread_kinds(model)
+    architecture = _with_layers(model)
+    parts = (*architecture.attention, *architecture.recurrent, *architecture.feed_forward)
+    misfits = [misfit for part in parts for misfit in part.misfits(architecture.embedding_length)]
+    for key, message, _ in (*misfits, *architecture.misfits()):
+        raise Unclear(f"{model.name}: {key} {message}")
+    if architecture.context_tokens is None:
+        model.unknown["architecture.context_tokens"] = (
+            f"the header says {model.name}.context_length = 0"
+        )
+    model.unknown["architecture.dtype"] = (
+        "a GGUF file does not say in which type the weights were published"
+    )
+    if model.known:
+        architecture = architecture.replace(**departures(model, architecture))
+    return as_stored(model, architecture)
+
+
+def _with_layers(model: GgufModel) -> Architecture:
     layers, width = model.layers, model.needed("embedding_length")
     states = recurrent(model)
     attending, feeding = attention(model, states), feed_forward(model, width)
@@ -198,8 +216,8 @@ def _architecture(model: GgufModel) -> Architecture:
     loops = (model.row.loops and model.number("num_loops")) or 1
     if layers * loops > MAX_LAYERS:
         model.damaged(f"{loops:,} runs through {layers:,} layers")
-    recurrences = tuple(group for by_layer in states.values() for group in grouped(by_layer))
-    architecture = Architecture(
+    versions = model.number("altup.num_inputs") or model.number("hyper_connection.count")
+    return Architecture(
         row=model.name,
         runs_in_gguf=True,
         layers=layers * loops,
@@ -209,34 +227,17 @@ def _architecture(model: GgufModel) -> Architecture:
         tied_embeddings="output.weight" not in model.shapes and not model.embeds,
         output_matrix=not model.embeds,
         attention=grouped(attending * loops),
-        recurrent=recurrences,
+        recurrent=tuple(group for by_layer in states.values() for group in grouped(by_layer)),
         feed_forward=grouped(feeding * loops),
         cache_layers=_cache_layers(model),
         stored_layers=layers if loops > 1 else None,
         per_layer_embedding_length=model.number("embedding_length_per_layer_input") or None,
-        altup_inputs=model.number("altup.num_inputs")
-        or model.number("hyper_connection.count")
-        or None,
+        altup_inputs=versions or None,
         # layers that add a slice of the pictures' embeddings
         deepstack_layers=min(model.number("n_deepstack_layers") or 0, layers) or None,
         mtp_layers=model.blocks - layers or None,
         **_tables(model),
     )
-    parts = (*architecture.attention, *recurrences, *architecture.feed_forward)
-    misfits = [*architecture.misfits()]
-    misfits += [misfit for part in parts for misfit in part.misfits(width)]
-    for key, message, _ in misfits:
-        raise Unclear(f"{model.name}: {key} {message}")
-    if architecture.context_tokens is None:
-        model.unknown["architecture.context_tokens"] = (
-            f"the header says {model.name}.context_length = 0"
-        )
-    model.unknown["architecture.dtype"] = (
-        "a GGUF file does not say in which type the weights were published"
-    )
-    if model.known:
-        architecture = architecture.replace(**departures(model, architecture))
-    return as_stored(model, architecture)
 
 
 def _refuse_unread_kinds(model: GgufModel) -> None:

@@ -133,29 +133,15 @@ def attention(model: GgufModel, states: States) -> list[Attention | None]:
     slides = _sliding(model, window) if window is not None else [False] * model.layers
     by_layer: list[Attention | None] = [None] * model.layers
     for layer in attending:
-        own = heads[layer] or max(heads)
+        own, is_sliding = heads[layer] or max(heads), slides[layer]
         if is_latent:
-            part = _latent(model, own, slides=slides[layer])
+            part = _latent(model, own, slides=is_sliding)
         elif ratios is not None:
             part = _compressed(model, own, ratios[layer])
         else:
-            part = _plain(model, own, kv_heads[layer], slides=slides[layer])
-        if not 1 <= part.kv_heads <= own or own % part.kv_heads:
-            raise Unclear(
-                f"{model.name}.attention.head_count_kv is {part.kv_heads:,} for layer {layer},"
-                f" which attends with {own:,} heads"
-            )
-        if slides[layer]:
+            part = _plain(model, layer, own, kv_heads[layer], slides=is_sliding)
+        if is_sliding:
             part = part.replace(window_tokens=window)
-        if model.row.values_from_keys and not model.has(layer, "attn_v.weight"):
-            part = part.replace(values_from_keys=not is_latent and ratios is None)
-        # files of before April 2025 unpack the latent, and keep keys and values of every head
-        if part.kind == "full" and model.has(layer, "attn_kv_b.weight"):
-            part = part.replace(
-                latent_length=model.needed("attention.kv_lora_rank"),
-                query_latent_length=model.number("attention.q_lora_rank") or None,
-                rope_length=_rope_length(model, part.key_length),
-            )
         # a layer without an indexer shares an earlier one's choice, or looks at everything
         if model.has(layer, *_INDEXING):
             part = part.replace(
@@ -174,7 +160,7 @@ def _attends(model: GgufModel, layer: int, states: States) -> bool:
     return model.has(layer, *(_QUERIES_AND_KEYS if "delta" in kept else _ATTENDING))
 
 
-def _plain(model: GgufModel, heads: int, kv_heads: int, *, slides: bool) -> Attention:
+def _plain(model: GgufModel, layer: int, heads: int, kv_heads: int, *, slides: bool) -> Attention:
     """Attention that keeps keys and values of every head."""
     each = model.needed("embedding_length") // heads
     lengths = []
@@ -183,13 +169,27 @@ def _plain(model: GgufModel, heads: int, kv_heads: int, *, slides: bool) -> Atte
         lengths.append(own or model.number(key) or each)
     if not all(lengths):
         raise Unclear(f"{model.name} has {heads:,} heads, and no room for a key of each")
-    return Attention(
+    if not 1 <= kv_heads <= heads or heads % kv_heads:
+        raise Unclear(
+            f"{model.name}.attention.head_count_kv is {kv_heads:,} for layer {layer}, which"
+            f" attends with {heads:,} heads"
+        )
+    part = Attention(
         kind="sliding" if slides else "full",
         layers=(),
         heads=heads,
         kv_heads=kv_heads,
         key_length=lengths[0],
         value_length=lengths[1],
+        values_from_keys=model.row.values_from_keys and not model.has(layer, "attn_v.weight"),
+    )
+    # files of before April 2025 unpack the latent, and keep keys and values of every head
+    if slides or not model.has(layer, "attn_kv_b.weight"):
+        return part
+    return part.replace(
+        latent_length=model.needed("attention.kv_lora_rank"),
+        query_latent_length=model.number("attention.q_lora_rank") or None,
+        rope_length=_rope_length(model, part.key_length),
     )
 
 

@@ -289,16 +289,21 @@ def quantization_of(model: GgufModel) -> str:
             elements[tensor.type] = elements.get(tensor.type, 0) + prod(tensor.shape)
     types = sorted(elements, key=lambda type: -elements[type]) or ["F32"]
     stated = model.values.get("general.file_type")
-    name = _FILE_TYPES.get(stated & ~_GUESSED) if type(stated) is int else None
-    base = _BASES.get(name or "", name)
-    if name is not None and not {base, _FALLBACKS.get(base or "")}.isdisjoint(types):
+    name = _FILE_TYPES.get(stated & ~_GUESSED, "") if type(stated) is int else ""
+    base = _BASES.get(name, name)
+    if name and not {base, _FALLBACKS.get(base)}.isdisjoint(types):
         return name
-    held = types[0]
-    if held in ("Q3_K", "Q4_K", "Q5_K"):
-        held += "_M" if sum(type.endswith("_K") for type in types) > 1 else "_S"
-    if held not in QUANTIZATIONS["gguf"]:
-        held = next((own for own, type in _BASES.items() if type == held), held)
+    held = _mix_of(types)
     if stated is not None:
         said = f"general.file_type is {name or repr(stated)[:40]}"
         model.notes.append(f"{said}, and its tensors are {listed(types, 3)}; taken for {held}")
     return held
+
+
+def _mix_of(types: list[str]) -> str:
+    """The quantization of a file with tensors of these types, the most frequent first."""
+    most = types[0]
+    if most in ("Q3_K", "Q4_K", "Q5_K"):
+        return most + ("_M" if sum(type.endswith("_K") for type in types) > 1 else "_S")
+    named = (name for name, type in _BASES.items() if type == most)
+    return most if most in QUANTIZATIONS["gguf"] else next(named, most)
