@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from math import prod
 
@@ -213,17 +214,16 @@ def _with_layers(model: GgufModel) -> Architecture:
     if model.known:
         _refuse_missing_parts(model, attending, states)
     # a model may run through its layers several times, each time with a cache of their own
-    loops = (model.row.loops and model.number("num_loops")) or 1
+    loops = model.size("num_loops") or 1 if model.row.loops else 1
     if layers * loops > MAX_LAYERS:
         model.damaged(f"{loops:,} runs through {layers:,} layers")
-    versions = model.number("altup.num_inputs") or model.number("hyper_connection.count")
     return Architecture(
         row=model.name,
         runs_in_gguf=True,
         layers=layers * loops,
         embedding_length=width,
         heads=max((group.heads for group in attending if group is not None), default=None),
-        context_tokens=model.number("context_length") or None,
+        context_tokens=model.size("context_length"),
         tied_embeddings="output.weight" not in model.shapes and not model.embeds,
         output_matrix=not model.embeds,
         attention=grouped(attending * loops),
@@ -231,8 +231,8 @@ def _with_layers(model: GgufModel) -> Architecture:
         feed_forward=grouped(feeding * loops),
         cache_layers=_cache_layers(model),
         stored_layers=layers if loops > 1 else None,
-        per_layer_embedding_length=model.number("embedding_length_per_layer_input") or None,
-        altup_inputs=versions or None,
+        per_layer_embedding_length=model.size("embedding_length_per_layer_input"),
+        altup_inputs=model.size("altup.num_inputs", "hyper_connection.count"),
         # layers that add a slice of the pictures' embeddings
         deepstack_layers=min(model.number("n_deepstack_layers") or 0, layers) or None,
         mtp_layers=model.blocks - layers or None,
@@ -275,19 +275,20 @@ def _refuse_missing_parts(
     lengths = model.per_layer("feed_forward_length") or [0] * model.layers
     if not any(lengths):
         lengths = [model.number("expert_feed_forward_length") or 0] * model.layers
-    parts: dict[int, set[str]] = {}
+    names: dict[int, str] = {}
     for tensor in model.tensors:
-        parts.setdefault(model.layer_of(tensor), set()).add(tensor.name.split(".blk.")[-1])
-    if max(parts) >= model.blocks:
-        model.damaged(f"it has a block {max(parts):,}, and its header says {model.blocks:,}")
+        block = model.layer_of(tensor)
+        names[block] = f"{names.get(block, '')} {tensor.name}"
+    if max(names) >= model.blocks:
+        model.damaged(f"it has a block {max(names):,}, and its header says {model.blocks:,}")
+    remembering = {layer for layer, part in enumerate(attending) if part is not None}
+    remembering |= {n for each in states.values() for n, part in enumerate(each) if part}
     for layer in range(model.layers):
-        names = " ".join(parts.get(layer, ()))
-        remembers = "cross_attn_q_proj" in names or any(
-            each[layer] is not None for each in (attending, *states.values()) if each
-        )
+        here = names.get(layer, "")
+        remembers = layer in remembering or "cross_attn_q_proj" in here
         if heads[layer] and kv_heads[layer] and not remembers:
             model.damaged(f"it has no tensor blk.{layer}.attn_q.weight")
-        if lengths[layer] and not (".ffn_down" in names or ".channel_mix_value" in names):
+        if lengths[layer] and not re.search(r"\.(?:ffn_down|channel_mix_value)", here):
             model.damaged(f"it has no tensor blk.{layer}.ffn_down.weight")
 
 

@@ -188,7 +188,7 @@ def _plain(model: GgufModel, layer: int, heads: int, kv_heads: int, *, slides: b
         return part
     return part.replace(
         latent_length=model.needed("attention.kv_lora_rank"),
-        query_latent_length=model.number("attention.q_lora_rank") or None,
+        query_latent_length=model.size("attention.q_lora_rank"),
         rope_length=_rope_length(model, part.key_length),
     )
 
@@ -212,7 +212,7 @@ def _latent(model: GgufModel, heads: int, *, slides: bool) -> Attention:
         key_length=whole - rope,
         value_length=model.needed(f"attention.value_length_mla{end}"),
         latent_length=model.needed(f"attention.kv_lora_rank{end}"),
-        query_latent_length=model.number("attention.q_lora_rank") or None,
+        query_latent_length=model.size("attention.q_lora_rank"),
         rope_length=rope,
     )
 

@@ -129,6 +129,10 @@ class GgufModel:
             self.damaged(f"{self.name}.{key} is no whole number")
         return int(value)
 
+    def size(self, *keys: str) -> int | None:
+        """The first of these numbers that is above 0; None without one."""
+        return next(filter(None, map(self.number, keys)), None)
+
     def needed(self, key: str) -> int:
         """A number above 0. Raises `Unclear` where the header has none."""
         value = self.number(key)
