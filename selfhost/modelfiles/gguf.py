@@ -270,25 +270,24 @@ def _refuse_missing_parts(
     and its feed-forward where the header gives it no length (src/models of the hybrid
     architectures and of Nemotron NAS); and no tensor stands in a block beyond the last.
     """
-    heads = model.per_layer("attention.head_count") or [0] * model.layers
-    kv_heads = model.per_layer("attention.head_count_kv") or heads
-    lengths = model.per_layer("feed_forward_length") or [0] * model.layers
-    if not any(lengths):
-        lengths = [model.number("expert_feed_forward_length") or 0] * model.layers
     names: dict[int, str] = {}
     for tensor in model.tensors:
         block = model.layer_of(tensor)
         names[block] = f"{names.get(block, '')} {tensor.name}"
     if max(names) >= model.blocks:
         model.damaged(f"it has a block {max(names):,}, and its header says {model.blocks:,}")
-    remembering = {layer for layer, part in enumerate(attending) if part is not None}
-    remembering |= {n for each in states.values() for n, part in enumerate(each) if part}
+    heads = model.per_layer("attention.head_count") or [0] * model.layers
+    kv_heads = model.per_layer("attention.head_count_kv") or heads
+    lengths = model.per_layer("feed_forward_length") or [0] * model.layers
+    if not any(lengths):
+        lengths = [model.number("expert_feed_forward_length") or 0] * model.layers
     for layer in range(model.layers):
-        here = names.get(layer, "")
-        remembers = layer in remembering or "cross_attn_q_proj" in here
-        if heads[layer] and kv_heads[layer] and not remembers:
+        parts = [by_layer[layer] for by_layer in (attending, *states.values()) if by_layer]
+        remembers = any(parts) or model.has(layer, "cross_attn_q_proj.weight")
+        if min(heads[layer], kv_heads[layer]) and not remembers:
             model.damaged(f"it has no tensor blk.{layer}.attn_q.weight")
-        if lengths[layer] and not re.search(r"\.(?:ffn_down|channel_mix_value)", here):
+        feeds = re.search(r"\.(?:ffn_down|channel_mix_value)", names.get(layer, ""))
+        if lengths[layer] and not feeds:
             model.damaged(f"it has no tensor blk.{layer}.ffn_down.weight")
 
 
