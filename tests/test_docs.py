@@ -14,6 +14,7 @@ import selfhost
 from helpers.paths import DATA, RECORDS, ROOT, SCHEMAS
 from selfhost.audit import systems
 from selfhost.audit.policy import read_policy
+from selfhost.audit.systems.facts import table_of
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.names import resolve
 from selfhost.cli import COMMANDS as SUBCOMMANDS
@@ -195,7 +196,7 @@ def test_the_guide_names_every_system_and_report() -> None:
     table = guide.split("| system | command that gives it |")[1].split("\n\n")[0]
     first_cells = re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE)
     titles = {title for cell in first_cells for title in cell.split(", ")} - {"---"}
-    assert titles == {reader.title.partition("'")[0] for reader in systems.readers()}
+    assert titles == {table_of(name)["title"] for name in systems.names()}
     readme = (DATA / "fleet" / "README.md").read_text(encoding="utf-8")
     for sample in (DATA / "fleet").glob("*/*"):
         # those that were written by hand have no source

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from ..core.errors import Problem
 from ..machine.record import Machine
 from .entries import Policy, Selector, matches
-from .systems import NOT_JUDGED
+from .systems.facts import NOT_JUDGED
 
 _QUOTED = re.compile(r'(?<=")[^"]+(?=")')
 # of a pseudonym in letters, of which 100,000 collide once in 10^5 runs

@@ -16,7 +16,7 @@ from ..core.records import Record
 from .anonymize import Pseudonyms, is_pseudonym
 from .groups import Rows, listed
 from .record import Audit, Change, Result, Row, Since
-from .systems import NOT_JUDGED
+from .systems.facts import NOT_JUDGED
 
 # a row takes about 200 bytes: room for a million of them
 MAX_BASELINE_BYTES = 1 << 28

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from io import BytesIO
-from typing import IO
+from typing import IO, cast
 
 from ..core.errors import Faults, MachineFileError, Problem
-from ..core.files import Unreadable, open_input
+from ..core.files import Unreadable, open_input, read_some
 from ..core.files import shown as printable
 from ..core.json_text import Entry, read_records
 from ..core.records import Record
@@ -16,6 +16,7 @@ from ..machine.record import MAX_FILE_BYTES, RECORDED, Machine, machine_of
 from . import systems
 from .fleet import Machines
 from .progress import Progress
+from .systems.facts import is_address
 
 # until the name of its file can be given to it
 _UNNAMED = RECORDED
@@ -208,21 +209,24 @@ class _Loader:
         base = os.path.basename(file)
         stem, extension = os.path.splitext(base)
         stem = stem if extension in systems.EXTENSIONS else base
-        if not systems.is_address(stem):
+        if not is_address(stem):
             return stem
         self._addresses += 1
         return f"machine-{self._addresses}"
 
     def _entries(self, file: str, stream: IO[bytes]) -> Iterator[Entry]:
         """The records of a stream: our own, and those that answers of other systems become."""
-        start, stream = systems.peeked(stream)
+        start = read_some(stream, systems.START_BYTES)
+        systems.refuse_packed(start)
         if self._reader.system is not None or systems.is_foreign(start):
-            yield from self._reader.entries(stream, file)
+            rest = read_some(stream, max(0, systems.MAX_TEXT_BYTES + 1 - len(start)))
+            yield from self._reader.entries(start + rest, file)
             return
         if not systems.may_be_json(start):
             raise systems.not_read(is_list=False)
         items = others = 0
-        for entry in read_records(stream, max_record_bytes=MAX_FILE_BYTES):
+        whole = cast("IO[bytes]", _Rejoined(start, stream))
+        for entry in read_records(whole, max_record_bytes=MAX_FILE_BYTES):
             if entry.place is not None:
                 items += 1
                 others += not isinstance(entry.value, dict)
@@ -263,6 +267,21 @@ class _Loader:
                 remedy="keep one of them, or give each a name of its own",
             )
         )
+
+
+class _Rejoined:
+    """A stream of which the first bytes were read already."""
+
+    def __init__(self, start: bytes, stream: IO[bytes]) -> None:
+        self._start, self._stream = start, stream
+        self.fileno = stream.fileno
+
+    def read(self, size: int) -> bytes:
+        """At most so many bytes more."""
+        if not self._start:
+            return self._stream.read(size)
+        piece, self._start = self._start[:size], self._start[size:]
+        return piece
 
 
 def _machine_of(entry: Entry, file: str, faults: Faults) -> Machine | None:

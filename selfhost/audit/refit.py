@@ -16,7 +16,8 @@ from .entries import MAX_POLICY_BYTES, MachineClass, Policy, StatedFact
 from .fleet import Machines
 from .groups import listed
 from .stated import filled
-from .systems import NOT_JUDGED, resting
+from .systems import resting
+from .systems.facts import NOT_JUDGED
 
 DAY_SECONDS = 86_400
 # clocks of machines differ: a record that much ahead is none of the future

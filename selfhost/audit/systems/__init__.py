@@ -1,5 +1,5 @@
-"""Records that other systems hold already: the answers of Ansible, Kubernetes, Slurm and others
-become `selfhost.machine/1` objects.
+"""Records that other systems hold already: the answers of Ansible, Kubernetes, Slurm and
+Prometheus become `selfhost.machine/1` objects.
 
 `specs/common/systems.toml` has a row for each system, and a module of its name has its `READER`. An
 answer is recognized by its content, or named before the file: `slurm:nodes.json`, `slurm:-`. A text
@@ -11,18 +11,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from typing import IO, Any, cast
+from importlib import import_module
+from typing import Any
 
 from ...core.errors import InputError
 from ...core.files import Unreadable, encoding_of, open_file, read_some, shown, text_of, too_large
-from ...core.json_text import Decoder, signs_in, too_many
+from ...core.json_text import Decoder, Entry, signs_in, too_many
 from ...core.spelling import nearest
 from ...core.tables import shipped_table
 from ...machine.record import FACTS
-from ._facts import is_address as is_address
-from ._facts import table_of
-from ._system import NOT_JUDGED as NOT_JUDGED
-from ._system import Answers, Entry, kind_of
+from .facts import Answers, kind_of, table_of
 
 # signs that compressed files begin with, and the program that unpacks them
 _PACKED = {
@@ -32,7 +30,7 @@ _PACKED = {
     b"BZh": "bzip2",
 }
 # by which an answer is recognized
-_START = 1 << 16
+START_BYTES = 1 << 16
 _OWN_SIGN = '"selfhost.machine/'
 # of one text and its values: some 5,000 nodes of Kubernetes with all they state. Python takes up to
 # 125 bytes a value
@@ -64,14 +62,6 @@ def names() -> tuple[str, ...]:
     return tuple(shipped_table("systems")["system"])
 
 
-def readers(system: str | None = None) -> list[Answers]:
-    """A new reader of every system, or of the named one alone."""
-    from importlib import import_module
-
-    wanted = names() if system is None else (system,)
-    return [import_module(f".{name}", __name__).READER() for name in wanted]
-
-
 class UnknownSystemError(InputError, LookupError):
     """What stands before the colon is no system whose answers are read."""
 
@@ -95,28 +85,11 @@ def named(path: str) -> tuple[str | None, str]:
     )
 
 
-def peeked(stream: IO[bytes]) -> tuple[bytes, IO[bytes]]:
-    """The first bytes of a stream, and a stream that gives them again. Raises `Unreadable`."""
-    start = read_some(stream, _START)
+def refuse_packed(start: bytes) -> None:
+    """Raise `Unreadable` for a file that begins as a compressed one does."""
     packed = next((name for sign, name in _PACKED.items() if start.startswith(sign)), None)
     if packed is not None:
         raise Unreadable(f"is compressed by {packed}", f"unpack it first: `{packed} -d FILE`")
-    return start, cast("IO[bytes]", _Rejoined(start, stream))
-
-
-class _Rejoined:
-    """A stream of which the first bytes were read already."""
-
-    def __init__(self, start: bytes, stream: IO[bytes]) -> None:
-        self._start, self._stream = start, stream
-        self.fileno = stream.fileno
-
-    def read(self, size: int) -> bytes:
-        """At most so many bytes more."""
-        if not self._start:
-            return self._stream.read(size)
-        piece, self._start = self._start[:size], self._start[size:]
-        return piece
 
 
 def _as_text(start: bytes) -> str:
@@ -124,9 +97,9 @@ def _as_text(start: bytes) -> str:
 
 
 def is_foreign(start: bytes) -> bool:
-    """Whether a stream that starts so holds an answer of a system that is read.
+    """Whether a file that begins so holds an answer of a system that is read.
 
-    A stream that begins with a record of our own does not, though its other lines may.
+    One that begins with a record of our own does not, though its other lines may.
     """
     text = _as_text(start)
     marks = (mark for name in names() for mark in table_of(name)["marks"])
@@ -134,16 +107,15 @@ def is_foreign(start: bytes) -> bool:
 
 
 def may_be_json(start: bytes) -> bool:
-    """Whether a stream that starts so may hold JSON: a table or YAML does not."""
+    """Whether a file that begins so may hold JSON: a table or YAML does not."""
     text = _as_text(start)
     return text[:1] in '{["-0123456789' or text.startswith(("null", "true", "false", "NaN", "Inf"))
 
 
 def not_read(*, is_list: bool) -> Unreadable:
     """Why a list of which no item is an object is not read, or a text that no system writes."""
-    if is_list:
-        return Unreadable(_OTHER_THINGS, _name_one())
-    return Unreadable(_NEITHER, _name_one(), line=1)
+    reason = _OTHER_THINGS if is_list else _NEITHER
+    return Unreadable(reason, _name_one(), line=None if is_list else 1)
 
 
 def is_read(folder: str, name: str) -> bool:
@@ -159,7 +131,7 @@ def is_read(folder: str, name: str) -> bool:
     try:
         stream, _ = open_file(path)
         with stream:
-            start = read_some(stream, _START)
+            start = read_some(stream, START_BYTES)
     except Unreadable:
         return os.path.isfile(path) or not os.path.exists(path)
     text = _as_text(start)
@@ -169,14 +141,16 @@ def is_read(folder: str, name: str) -> bool:
 
 
 class Reader:
-    """Reads the streams of one run, in the order they are given; `rest` gives what is left at the
+    """Reads the answers of one run, in the order they are given; `rest` gives what is left at the
     end. `system` is the one that was named, None to recognize each document.
     """
 
     def __init__(self, system: str | None = None) -> None:
         self.system = system
-        # those of the systems are loaded when the first answer is read
-        self._readers: list[Answers] = []
+        modules = (
+            import_module(f".{name}", __name__) for name in ([system] if system else names())
+        )
+        self._readers: list[Answers] = [module.READER() for module in modules]
 
     def of_value(self, value: Any, line: int | None, file: str) -> Iterator[Entry] | None:
         """The machines of a document that was parsed; None for one of our own records."""
@@ -184,11 +158,16 @@ class Reader:
             return None
         return self._document(value, file, line, "", [])
 
-    def entries(self, stream: IO[bytes], file: str) -> Iterator[Entry]:
-        """The machines of one stream. Raises `Unreadable` for the whole, before any entry."""
-        text = _text_of(stream)
+    def entries(self, content: bytes, file: str) -> Iterator[Entry]:
+        """The machines of one file. Raises `Unreadable` for the whole, before any entry."""
+        text = _text_of(content)
         if text.lstrip(_BLANKS)[:1] not in ("[", "{"):
-            yield from self._lines(text.replace("\r\n", "\n"), file)
+            text = text.replace("\r\n", "\n")
+            answers = (reader.read_text(text, file) for reader in self._readers)
+            entries = next((each for each in answers if each is not None), None)
+            if entries is None:
+                raise Unreadable(self._not_read(_NEITHER), _name_one())
+            yield from entries
             return
         if (values := signs_in(text)) > MAX_VALUES:
             raise too_many(values, MAX_VALUES)
@@ -201,24 +180,12 @@ class Reader:
 
     def awaits(self, file: str) -> bool:
         """Whether `rest` will give machines that this file tells of."""
-        return any(file in reader.files for reader in self._readers)
+        return any(reader.awaits(file) for reader in self._readers)
 
     def rest(self) -> Iterator[tuple[str, Entry]]:
-        """Each machine that all streams together tell of, with the file of its first answer."""
+        """Each machine that all files together tell of, with the file of its first answer."""
         for reader in self._readers:
             yield from reader.rest()
-
-    def _load(self) -> list[Answers]:
-        self._readers = self._readers or readers(self.system)
-        return self._readers
-
-    def _lines(self, text: str, file: str) -> Iterator[Entry]:
-        for reader in self._load():
-            entries = reader.read_text(text, file)
-            if entries is not None:
-                yield from entries
-                return
-        raise Unreadable(self._not_read(_NEITHER), _name_one())
 
     def _document(
         self, document: Any, file: str, line: int | None, place: str, doubled: list[str]
@@ -231,37 +198,33 @@ class Reader:
         if doubled and "schema" not in document:
             key = shown(doubled[0][:60])
             raise Unreadable(f'has "{key}" twice in one object', "keep one", line=line)
-        for reader in self._load():
-            entries = reader.read(document, file)
-            for entry in entries or ():
-                entry.line = line if entry.place is None else None
-                entry.place = ".".join(filter(None, (place, entry.place))) or None
-                yield entry
-            if entries is not None:
-                return
-        yield self._own(document, line, place, doubled)
+        answers = (reader.read(document, file) for reader in self._readers)
+        entries = next((each for each in answers if each is not None), None)
+        for entry in entries or ():
+            entry.line = line if entry.place is None else None
+            entry.place = ".".join(filter(None, (place, entry.place))) or None
+            yield entry
+        if entries is None:
+            own = Entry(document, line=line, place=place or None)
+            own.doubled, own.fault = doubled, self._fault(document)
+            yield own
 
-    def _own(
-        self, document: Mapping[str, Any], line: int | None, place: str, doubled: list[str]
-    ) -> Entry:
-        """A record of our own; the fault of any other document."""
-        own = Entry(document, line=line, place=place or None)
-        own.doubled = doubled
-        if "schema" not in document and not any(fact in document for fact in FACTS):
-            is_list = any(isinstance(value, list) and value for value in document.values())
-            reason = self._not_read(_OTHER_THINGS if is_list else _NO_ANSWER)
-            own.fault = Unreadable(reason, _name_one())
-        return own
+    def _fault(self, document: Mapping[str, Any]) -> Unreadable | None:
+        """Why an object that no system answers is no machine; None for a record of our own."""
+        if "schema" in document or any(fact in document for fact in FACTS):
+            return None
+        is_list = any(isinstance(value, list) and value for value in document.values())
+        return Unreadable(self._not_read(_OTHER_THINGS if is_list else _NO_ANSWER), _name_one())
 
     def _not_read(self, reason: str) -> str:
         """Why nobody reads it: it is not of the system that was named, or of none."""
         if self.system is None:
             return reason
-        reader = self._load()[0]
-        return f"is no answer of {reader.title}: `{reader.command}` gives one"
+        table = table_of(self.system)
+        return f"is no answer of {table['title']}: `{table['command']}` gives one"
 
 
-def _documents(text: str) -> list[tuple[Any, int, list[str]]]:
+def _documents(text: str) -> Iterator[tuple[Any, int, list[str]]]:
     """Each JSON value of a text, its line and the keys that stand twice in one of its objects."""
     documents = []
     decoder, line, counted = Decoder(note_doubled=True), 1, 0
@@ -272,11 +235,10 @@ def _documents(text: str) -> list[tuple[Any, int, list[str]]]:
         documents.append((value, line, decoder.doubled))
         while text[start : start + 1] in _BLANKS and start < len(text):
             start += 1
-    return documents
+    yield from documents
 
 
-def _text_of(stream: IO[bytes]) -> str:
-    content = read_some(stream, MAX_TEXT_BYTES + 1)
+def _text_of(content: bytes) -> str:
     if len(content) > MAX_TEXT_BYTES:
         error = too_large(MAX_TEXT_BYTES)
         error.remedy = "give it in parts, such as one file for each pool of machines"

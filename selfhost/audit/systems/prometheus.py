@@ -1,5 +1,5 @@
-"""Prometheus: answers to instant queries of node_exporter's, windows_exporter's and dcgm-exporter's
-metrics, and what an exporter itself serves.
+"""Prometheus: answers to instant queries of node_exporter's and dcgm-exporter's metrics, and what
+an exporter itself serves.
 
 Framebuffer memory of dcgm-exporter is MiB (etc/default-counters.csv). Series of one `instance` are
 one machine, of all answers together; GPUs join it by dcgm-exporter's label `Hostname`.
@@ -13,23 +13,25 @@ from typing import Any
 
 from ...core import units
 from ...core.files import Unreadable
+from ...core.json_text import Entry
 from ...core.tables import shipped_table
-from ._accelerators import Kind, put_accelerators
-from ._facts import (
+from .facts import (
     SOME_HOME,
+    Answers,
     Facts,
+    Kind,
     entry,
     labels,
     machine_name,
     plain,
-    put_disks,
-    volume_of,
+    put_accelerators,
+    put_home,
+    table_of,
     whole,
 )
-from ._system import Answers, Entry
 
 # a text or a key of an answer that names a metric
-_QUERY = re.compile(r"(?s).{0,200}\b(?:node_[a-zA-Z]|windows_[a-z]|DCGM_).*")
+_QUERY = re.compile(r"(?s).{0,200}\b(?:node_[a-zA-Z]|DCGM_).*")
 _SAMPLE = re.compile(
     r"([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(?:\{(.*)\})?\s+([^\s{}]+)(?:\s+-?\d+)?\s*(?:#.*)?"
 )
@@ -37,13 +39,9 @@ _LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
 _ESCAPES = {"\\n": " ", '\\"': '"', "\\\\": "\\"}
 _DCGM = "install dcgm-exporter, and query DCGM_FI_DEV_FB_FREE, _USED and _RESERVED too"
 _CARD = "DCGM_FI_DEV_FB_"
-# Win32_Processor.Architecture
-_WINDOWS_ARCHITECTURES = {"0": "i686", "9": "x86_64", "12": "aarch64"}
 # where a host states its own name
 _NAMES = (
     ("node_uname_info", "nodename"),
-    ("windows_os_hostname", "hostname"),
-    ("windows_cs_hostname", "hostname"),
     (f"{_CARD}FREE", "Hostname"),
     (f"{_CARD}USED", "Hostname"),
 )
@@ -54,8 +52,10 @@ Samples = list[tuple[Mapping[str, Any], Any]]
 class _Host:
     """What the series of one instance tell: by metric the labels and the value of each sample."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, instance: str = "") -> None:
         self.file = file
+        host, colon, port = instance.rpartition(":")
+        self.address = host if colon and port.isdecimal() else instance
         self.samples: dict[str, Samples] = {}
         self.read_at: float | None = None
 
@@ -74,9 +74,9 @@ class _Host:
 
     @property
     def names(self) -> list[str]:
-        """The names that it calls itself by."""
+        """The address before the port, and the names that it calls itself by."""
         stated = (self.of(metric)[0][0].get(key) for metric, key in _NAMES if self.of(metric))
-        return [name for each in stated if (name := plain(each, 253))]
+        return [self.address, *(name for each in stated if (name := plain(each, 253)))]
 
 
 class PrometheusAnswers(Answers):
@@ -85,13 +85,13 @@ class PrometheusAnswers(Answers):
     system = "prometheus"
 
     def __init__(self) -> None:
-        super().__init__()
         self._hosts: dict[str, _Host] = {}
+        self._files: set[str] = set()
 
     def read(self, document: Mapping[str, Any], file: str) -> list[Entry] | None:
         if "errorType" in document:
-            fault = Unreadable("is an error of Prometheus, not an answer", self.command)
-            return [Entry(fault=fault)]
+            command = table_of(self.system)["command"]
+            return [Entry(fault=Unreadable("is an error of Prometheus, not an answer", command))]
         answers = {query: answer for query, answer in document.items() if _QUERY.fullmatch(query)}
         if "data" in document and document.get("status") == "success":
             answers[""] = document
@@ -105,7 +105,7 @@ class PrometheusAnswers(Answers):
 
     def read_text(self, text: str, file: str) -> list[Entry] | None:
         """An exporter's text is of one machine, that of its file."""
-        if not re.match(r"(?:# (?:HELP|TYPE) |node_|windows_|DCGM_)", text.lstrip()):
+        if not re.match(r"(?:# (?:HELP|TYPE) |node_|DCGM_)", text.lstrip()):
             return None
         host = _Host(file)
         faults = []
@@ -124,17 +124,30 @@ class PrometheusAnswers(Answers):
             host.samples.setdefault(match[1], []).append((series, match[3]))
         return [*faults, Entry(_record(host, machine_name(*host.names)))]
 
+    def awaits(self, file: str) -> bool:
+        return file in self._files
+
     def rest(self) -> Iterator[tuple[str, Entry]]:
         hosts, self._hosts = self._hosts, {}
-        _join_cards(hosts)
+        homes: dict[str, _Host] = {}
+        for host in hosts.values():
+            for name in host.names if host.has_memory else ():
+                homes.setdefault(name, host)
         names: dict[str, int] = {}
-        for instance, host in hosts.items():
-            # the instance's name, where it is no address
-            name = machine_name(_without_port(instance), *host.names)
-            if name is not None:
-                names[name] = names.get(name, 0) + 1
-                name = name if names[name] == 1 else f"{name}#{names[name]}"
-            yield host.file, Entry(_record(host, name))
+        for host in list(hosts.values()):
+            home = next((homes[name] for name in reversed(host.names) if name in homes), host)
+            if home is not host and not host.has_memory:
+                # GPUs of a machine that another exporter tells of
+                for metric, rows in host.samples.items():
+                    home.samples.setdefault(metric, []).extend(rows)
+                host.samples.clear()
+        for host in hosts.values():
+            if host.samples:
+                # the instance's name, where it is no address
+                own = machine_name(*host.names)
+                number = names[own or ""] = names.get(own or "", 0) + 1
+                unique = own if own is None or number == 1 else f"{own}#{number}"
+                yield host.file, Entry(_record(host, unique))
 
     def _series(self, answer: Any, query: str, file: str) -> Iterator[Entry]:
         """Keep the series of an answer to a query, the last sample of each; faults of others."""
@@ -153,8 +166,8 @@ class PrometheusAnswers(Answers):
             if not isinstance(sample, list) or len(sample) != 2 or not instance:
                 continue
             if _QUERY.fullmatch(metric):
-                self.files.add(file)
-                host = self._hosts.setdefault(instance, _Host(file))
+                self._files.add(file)
+                host = self._hosts.setdefault(instance, _Host(file, instance))
                 host.samples.setdefault(metric, []).append((series, sample[1]))
                 if "_memory_" in metric and isinstance(sample[0], int | float):
                     host.read_at = sample[0]
@@ -163,36 +176,10 @@ class PrometheusAnswers(Answers):
 READER = PrometheusAnswers
 
 
-def _join_cards(hosts: dict[str, _Host]) -> None:
-    """Move GPUs to the host that they are in: by its name, else by the address before the port."""
-    homes: dict[str, _Host] = {}
-    for instance, host in hosts.items():
-        for name in (_without_port(instance), *host.names) if host.has_memory else ():
-            homes.setdefault(name, host)
-    for instance, host in list(hosts.items()):
-        cards = {key: rows for key, rows in host.samples.items() if key.startswith(_CARD)}
-        names = (*host.names, _without_port(instance))
-        home = next((homes[name] for name in names if name in homes), None)
-        if cards and home is not None and not host.has_memory:
-            for metric, rows in cards.items():
-                home.samples.setdefault(metric, []).extend(rows)
-            del hosts[instance]
-
-
-def _without_port(instance: str) -> str:
-    """`node-1:9100` -> `node-1`, `[::1]:9100` -> `[::1]`."""
-    host, colon, port = instance.rpartition(":")
-    return host if colon and port.isdecimal() else instance
-
-
 def _record(host: _Host, name: str | None) -> dict[str, Any]:
     machine = Facts("prometheus")
-    is_windows = any(metric.startswith("windows_") for metric in host.samples)
-    rows = "windows_rows" if is_windows else "rows"
-    if is_windows:
-        machine.put("system", "windows", "windows_exporter's metrics")
-    machine.read_rows(_answer(host, machine.table[rows]), rows)
-    machine.limit_to_total()
+    rows = machine.table["rows"]
+    machine.read_rows(_answer(host, rows))
     flags = {plain(series.get("flag"), 60) for series, _ in host.of("node_cpu_flag_info")}
     if names := [flag for flag in flags if flag and " " not in flag]:
         machine.put_instruction_sets(
@@ -209,12 +196,9 @@ def _record(host: _Host, name: str | None) -> dict[str, Any]:
         source = f"{_CARD}FREE, MiB, when queried"
         machine.sources["accelerators.memory_free_bytes"] = source
     machine.put("read_at", _time(host.read_at), "the time of Prometheus' sample")
-    if is_windows:
-        machine.lack_rows("windows_lacks")
-    for fact, path, _, _ in machine.table[rows]:
+    for fact, path, _, _ in rows:
         metric = path.partition("/")[0].replace("node_cpu_cores", "node_cpu_info")
         machine.lacks(fact, f"{metric} is not in the answer", f"query {metric} too")
-    machine.lack_rows()
     keys = shipped_table("systems")["class_labels"]
     sizes = (rows[0][0] for metric, rows in host.samples.items() if "_memory_" in metric)
     first = next(sizes, {})
@@ -225,47 +209,35 @@ def _record(host: _Host, name: str | None) -> dict[str, Any]:
 
 def _answer(host: _Host, rows: list[list[str]]) -> dict[str, Any]:
     """What the rows ask for: the labels of a metric that states facts in them, else its value."""
-    answer: dict[str, Any] = {}
+    counts = (
+        samples[-1][1]
+        for metric, samples in host.samples.items()
+        if "node_cpu_seconds_total" in metric and metric.lstrip().startswith("count")
+    )
+    answer: dict[str, Any] = {
+        "node_cpu_seconds_total": host.count("node_cpu_seconds_total", "cpu") or next(counts, None),
+        "node_cpu_cores": host.count("node_cpu_info", "package", "core"),
+    }
     for _, path, _, _ in rows:
         metric, is_label, _ = path.partition("/")
-        if samples := host.of(metric):
+        if (samples := host.of(metric)) and metric not in answer:
             answer[metric] = samples[0][0] if is_label else samples[-1][1]
-    if (info := answer.get("windows_cpu_info")) is not None:
-        word = plain(info.get("architecture"), 20) or ""
-        answer["windows_cpu_info"] = {**info, "architecture": _WINDOWS_ARCHITECTURES.get(word)}
-    counted = next(
-        (
-            samples[-1][1]
-            for metric, samples in host.samples.items()
-            if "node_cpu_seconds_total" in metric and metric.lstrip().startswith("count")
-        ),
-        None,
-    )
-    answer["node_cpu_seconds_total"] = host.count("node_cpu_seconds_total", "cpu") or counted
-    answer["node_cpu_cores"] = host.count("node_cpu_info", "package", "core")
     return answer
 
 
 def _put_home(machine: Facts, host: _Host) -> None:
-    """The volume of the home folder; on Windows the folders of people lie on C:."""
     volumes: dict[str, dict[str, Any]] = {}
-    source = "node_filesystem_avail_bytes of {}: the home folder is taken to be " + SOME_HOME
-    for metric, what in (("avail", "free"), ("size", "total")):
-        for series, value in host.of(f"node_filesystem_{metric}_bytes"):
+    for what in ("avail", "size"):
+        for series, value in host.of(f"node_filesystem_{what}_bytes"):
             if mount := plain(series.get("mountpoint"), 1000):
-                volumes.setdefault(mount, {"kind": series.get("fstype")})[what] = value
-    for metric, what in (("free", "free"), ("size", "total")):
-        for series, value in host.of(f"windows_logical_disk_{metric}_bytes"):
-            if series.get("volume") == "C:":
-                source = "windows_logical_disk_free_bytes of C:, where the home folder is taken to"
-                source += " be"
-                volumes.setdefault("/", {"kind": None})[what] = value
-    volume = volume_of(
-        [(mount, row.get("free"), row.get("total"), row["kind"]) for mount, row in volumes.items()],
-        SOME_HOME,
-    )
-    if volume is not None and whole(volume[1]) is not None:
-        put_disks(machine, volume, source.replace("{}", volume[0]))
+                volumes.setdefault(mount, {"fstype": series.get("fstype")})[what] = value
+    mounts = [
+        (mount, row["avail"], row.get("size"), row["fstype"])
+        for mount, row in volumes.items()
+        if "avail" in row
+    ]
+    source = "node_filesystem_avail_bytes of {}: the home folder is taken to be " + SOME_HOME
+    put_home(machine, mounts, SOME_HOME, source)
 
 
 def _kinds(host: _Host) -> Iterator[Kind]:

@@ -1,8 +1,8 @@
 """Slurm: the nodes of `scontrol show node`, as text or as JSON.
 
-Memory is MiB, as the site configured it (slurm.conf(5), RealMemory), and so is TmpDisk. FreeMem is
-what Linux calls MemFree, without the page cache, so it is never what is available: what Slurm has
-not given to jobs is RealMemory less AllocMem.
+Memory is MiB, as the site configured it (slurm.conf(5), RealMemory). FreeMem is what Linux calls
+MemFree, without the page cache, so it is never what is available: what Slurm has not given to jobs
+is RealMemory less AllocMem.
 """
 
 from __future__ import annotations
@@ -13,9 +13,22 @@ from typing import Any
 
 from ...core import units
 from ...core.files import Unreadable
-from ._accelerators import by_word, number_of, put_accelerators
-from ._facts import Facts, entry, labels, machine_name, plain, product, table_of, whole
-from ._system import Answers, Entry, blocks, not_judged
+from ...core.json_text import Entry
+from .facts import (
+    Answers,
+    Facts,
+    entry,
+    labels,
+    machine_name,
+    named_by_word,
+    not_judged,
+    number_of,
+    plain,
+    product,
+    put_accelerators,
+    table_of,
+    whole,
+)
 
 # which scontrol prints of every node: one that lacks them where the first has them is cut off
 _ALWAYS = ("real_memory", "state", "alloc_memory", "sockets", "start", "allocated")
@@ -50,30 +63,33 @@ class SlurmAnswers(Answers):
 
     def read_text(self, text: str, file: str) -> list[Entry] | None:
         """Lines of one node follow each other; with `-o` there is one."""
-        return list(self._nodes(text)) if text.lstrip().startswith("NodeName=") else None
-
-    def _nodes(self, text: str) -> Iterator[Entry]:
-        keys = table_of("slurm")["keys"]
-        expected: list[str] = []
-        for line, block in blocks(text, [match.end() for match in _NODE.finditer(text)] or [0]):
-            # by the keys of its JSON
-            fields = {
-                keys[key]: value.strip() for key, value in _FIELD.findall(block) if key in keys
-            }
-            missing = [key for key in expected or ("real_memory",) if key not in fields]
-            if fields and "name" not in fields:
-                reason = "has fields of a node without its NodeName"
-                yield Entry(fault=Unreadable(reason), line=line)
-            elif fields and missing:
-                word = next(word for word, key in keys.items() if key == missing[0])
-                reason = f"the node {plain(fields['name'], 60)} is cut off: it has no {word}"
-                yield Entry(fault=Unreadable(reason, f"ask again: `{self.command}`"), line=line)
-            elif fields:
-                expected = expected or [key for key in _ALWAYS if key in fields]
-                yield _judged(fields, line=line)
+        return list(_nodes(text)) if text.lstrip().startswith("NodeName=") else None
 
 
 READER = SlurmAnswers
+
+
+def _nodes(text: str) -> Iterator[Entry]:
+    table = table_of("slurm")
+    keys, command = table["keys"], table["command"]
+    starts = [match.end() for match in _NODE.finditer(text)]
+    expected: list[str] = []
+    line, counted = 1, 0
+    for start, end in zip(starts, [*starts[1:], len(text)], strict=False):
+        line, counted = line + text.count("\n", counted, start), start
+        # by the keys of its JSON
+        found = _FIELD.findall(text[start:end])
+        fields = {keys[key]: value.strip() for key, value in found if key in keys}
+        missing = [key for key in expected or ("real_memory",) if key not in fields]
+        if fields and "name" not in fields:
+            yield Entry(fault=Unreadable("has fields of a node without its NodeName"), line=line)
+        elif fields and missing:
+            word = next(word for word, key in keys.items() if key == missing[0])
+            reason = f"the node {plain(fields['name'], 60)} is cut off: it has no {word}"
+            yield Entry(fault=Unreadable(reason, f"ask again: `{command}`"), line=line)
+        elif fields:
+            expected = expected or [key for key in _ALWAYS if key in fields]
+            yield _judged(fields, line=line)
 
 
 def _judged(
@@ -95,7 +111,6 @@ def _judged(
     cores = product(node.get("sockets"), node.get("cores"))
     machine.put("cpu_cores_physical", cores, "slurm, sockets times cores, which are one socket's")
     _put_gres(machine, node.get("gres"))
-    machine.lack_rows()
     host, features = machine_name(node.get("hostname")), node.get("features")
     kept = {
         "partitions": node.get("partitions"),
@@ -127,7 +142,6 @@ def _put_memory(machine: Facts, node: Mapping[str, Any]) -> None:
     total = machine.values.get("memory_total_bytes")
     kept = whole(node.get("specialized_memory") or 0, units.MIB)
     if total is None or kept is None:
-        machine.limit_to_total()
         return
     less = " less specialized_memory" if kept else ""
     budget, fact = max(total - kept, 0), "memory_available_bytes"
@@ -151,10 +165,8 @@ def _put_memory(machine: Facts, node: Mapping[str, Any]) -> None:
 
 def _put_gres(machine: Facts, gres: Any) -> None:
     """`gpu:a100:4(S:0-1)`: a site's own word and a count, without memory."""
-    if not isinstance(gres, str):
-        return
-    text = gres.strip()[:4000]
-    kinds = [by_word(word, number_of(number)) for word, number in _GPU.findall(text)]
+    text = gres.strip()[:4000] if isinstance(gres, str) else None
+    kinds = [named_by_word(word, number_of(number)) for word, number in _GPU.findall(text or "")]
     if kinds:
         put_accelerators(machine, kinds, "slurm, gres: a count and the site's word")
     elif text in ("", "(null)", "N/A"):

@@ -145,12 +145,14 @@ def test_instances_of_mig_are_parts(tmp_path: Path) -> None:
     assert cards[1].memory_total_bytes == 20096 * MIB
 
 
-def test_resource_slices_join_their_node() -> None:
-    """Of a pool the newest generation counts; a network card is none; a node that is not given has its GPUs alone."""
-    machines = machines_of(KUBERNETES / "nodes_and_resourceslices_made.json")
-    node = machines["dra-1"]
-    assert node.memory_total_bytes == 129520107 * KIB
-    assert node.accelerators is not None
-    assert [card.memory_total_bytes for card in node.accelerators] == [40 * GIB] * 2
-    assert node.accelerators[0].compute_capability == "8.0"
-    assert "dra-2" not in machines, "its node is not given"
+def test_devices_in_resource_slices_are_unread(tmp_path: Path) -> None:
+    """Dynamic resource allocation: no label tells of the cards, and they are not taken for none."""
+    slices = {"kind": "ResourceSlice", "spec": {"nodeName": "n", "devices": []}}
+    node = {"kind": "Node", "metadata": {"name": "n"}, "status": {"capacity": {"memory": "1Gi"}}}
+    other = {**node, "metadata": {"name": "other"}}
+    path = tmp_path / "nodes.json"
+    path.write_text(json.dumps({"kind": "List", "items": [slices, node, other]}))
+    machines = machines_of(path)
+    assert machines["n"].accelerators is None
+    assert "ResourceSlices" in machines["n"].why_unread("accelerators").reason
+    assert machines["other"].accelerators == ()

@@ -9,12 +9,17 @@ alone, and names through `machine_name` alone: addresses and serial numbers get 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from functools import cache
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, lru_cache
 from typing import Any
 
 from ...core import units
+from ...core.files import Unreadable
+from ...core.json_text import Entry
+from ...core.records import Record
+from ...core.spelling import words_of
 from ...core.tables import shipped_table
+from ...machine import gpu_names, gpus
 from ...machine.changes import with_implied
 from ...machine.fields import UNPRINTABLE
 from ...machine.record import (
@@ -29,6 +34,12 @@ from ...machine.record import (
 MAX_LABELS = 32
 MAX_LABEL = 200
 MAX_NAME = 253
+# as of a profile; a machine with more is a mistake of its answer
+MAX_CARDS = gpu_names.MOST_CARDS
+# behind the name of a machine that its system cannot reach
+NOT_JUDGED = " is not judged: "
+# a home folder where nobody says which: it lies on /home where that is a volume, else on /
+SOME_HOME = "/home/user"
 _CORRECT = "correct the value where it is from, or record the machine itself"
 
 # what tells who or where a machine is, and is never copied out: addresses of networks and mail,
@@ -86,11 +97,11 @@ class Facts:
         for fact in facts.split():
             self._lacks.setdefault(fact, (reason, remedy))
 
-    def read_rows(self, answer: Any, key: str = "rows") -> None:
+    def read_rows(self, answer: Any) -> None:
         """State the facts that the system's rows find in an answer, each as the first statement
         has it. What is stated and is no such value leaves the fact unread for that reason.
         """
-        for fact, path, note, unit in self.table[key]:
+        for fact, path, note, unit in self.table["rows"]:
             stated = entry(answer, *path.split("/"))
             if stated is None or fact in self.values or fact in self._lacks:
                 continue
@@ -101,22 +112,6 @@ class Facts:
                 reason = f"{key_name} is {_cited(stated)}, which is no {_NOUNS[unit]}"
                 self.lacks(fact, reason, _CORRECT)
             self.put(fact, value, source)
-
-    def lack_rows(self, key: str = "lacks") -> None:
-        """Say what the system lacks by its rows."""
-        for row in self.table[key]:
-            self.lacks(*row)
-
-    def limit_to_total(self) -> None:
-        """Take the machine's memory as its limit, where a system of hosts states none."""
-        fact, limit = "memory_total_bytes", "memory_limit_bytes"
-        if limit in self._lacks:
-            return
-        if fact in self.values:
-            source = f"{self.sources[fact]}: no lower limit is stated"
-            self.put(limit, self.values[fact], source)
-        elif fact in self._lacks:
-            self.lacks(limit, *self._lacks[fact])
 
     def put_instruction_sets(
         self, names: Iterable[str], source: str, hidden: Iterable[str], reason: str, remedy: str
@@ -130,8 +125,14 @@ class Facts:
         self.lacks(" ".join(facts), reason, remedy)
 
     def record(self, name: str | None, kept_labels: Mapping[str, str]) -> dict[str, Any]:
-        """The `selfhost.machine/1` object."""
-        values = self.values
+        """The `selfhost.machine/1` object. The memory is its own limit where none is stated."""
+        values, total, limit = self.values, "memory_total_bytes", "memory_limit_bytes"
+        if total in values and limit not in {**values, **self._lacks}:
+            self.put(limit, values[total], f"{self.sources[total]}: no lower limit is stated")
+        elif total in self._lacks:
+            self.lacks(limit, *self._lacks[total])
+        for row in self.table["lacks"]:
+            self.lacks(*row)
         # at most what there is: systems round down to MiB
         for what in ("limit", "available"):
             sizes = [values.get(f"memory_{each}_bytes") for each in (what, "limit", "total")]
@@ -202,6 +203,22 @@ def labels(prefix: str, pairs: Mapping[str, Any]) -> dict[str, str]:
 
 # ------------------------------------------------------------------ values
 
+_NUMBER = re.compile(
+    r"([+-]?(?:\d{1,24}(?:\.\d{0,24})?|\.\d{1,24})(?:[eE][+-]?\d{1,3})?)\s*([A-Za-z]{0,2})",
+    re.ASCII,
+)
+_NO_UNIT = {"": 1}
+# https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+_QUANTITY = {
+    "": 1, "m": 0.001, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15,
+    "Ki": units.KIB, "Mi": units.MIB, "Gi": units.GIB, "Ti": 2**40, "Pi": 2**50,
+}  # fmt: skip
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(Z|[+-]\d\d:?\d\d)", re.ASCII)
+# what a value of a unit is called where it is none
+_NOUNS = dict.fromkeys(("bytes", "MiB", "quantity"), "size of memory") | dict.fromkeys(
+    ("cores", "cpus"), "number of cores"
+)
+
 
 def entry(value: Any, *keys: str) -> Any:
     """What lies below these keys; None where one is not there."""
@@ -216,6 +233,17 @@ def rows_of(value: Any, *keys: str) -> list[Mapping[str, Any]]:
     """The objects of a list below these keys, at most a thousand."""
     rows = entry(value, *keys)
     return [row for row in rows[:1000] if isinstance(row, Mapping)] if type(rows) is list else []
+
+
+def _number(value: Any, factors: Mapping[str, float] = _NO_UNIT) -> int | float | None:
+    """A number, also as text (`25276510208`, `2.5e+10`, `129520107Ki`); None for any other."""
+    if not isinstance(value, str):
+        return value if type(value) in (int, float) else None
+    match = _NUMBER.fullmatch(value.strip()[:64])
+    if match is None or match[2] not in factors:
+        return None
+    number = int(match[1]) if match[1].lstrip("+-").isdecimal() else float(match[1])
+    return number * factors[match[2]]
 
 
 def whole(value: Any, unit: int = 1, *, least: int = 0, most: int = MAX_DISK_BYTES) -> int | None:
@@ -243,44 +271,7 @@ def product(*factors: Any) -> int | None:
     return first * second if first and second else None
 
 
-_DECIMAL = re.compile(r"[+-]?(?:\d{1,24}(?:\.\d{0,24})?|\.\d{1,24})(?:[eE][+-]?\d{1,3})?", re.ASCII)
-
-
-def _number(value: Any) -> int | float | None:
-    """A number, also as text (`25276510208`, `2.5e+10`); None for any other, NaN among them."""
-    if not isinstance(value, str):
-        return value if type(value) in (int, float) else None
-    text = value.strip()
-    if not _DECIMAL.fullmatch(text):
-        return None
-    return int(text) if text.lstrip("+-").isdecimal() else float(text)
-
-
-_QUANTITY = re.compile(r"([+-]?[\d.]+(?:[eE][+-]?\d{1,3})?)\s*([A-Za-z]{0,2})", re.ASCII)
-_FACTORS = {
-    "": 1, "m": 0.001, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15,
-    "Ki": units.KIB, "Mi": units.MIB, "Gi": units.GIB, "Ti": 2**40, "Pi": 2**50,
-}  # fmt: skip
-
-
-def quantity(value: Any) -> int | float | None:
-    """A Kubernetes quantity: `129520107Ki`, `63920m`, `76224326324`; None for what is none.
-
-    https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
-    """
-    if not isinstance(value, str):
-        return _number(value)
-    match = _QUANTITY.fullmatch(value.strip()[:64])
-    number = None if match is None else _number(match[1])
-    if match is None or number is None or match[2] not in _FACTORS:
-        return None
-    return number * _FACTORS[match[2]]
-
-
-_MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(Z|[+-]\d\d:?\d\d)", re.ASCII)
-
-
-def moment(value: Any) -> str | None:
+def _moment(value: Any) -> str | None:
     """A time with its zone, as records have it; None for any other text, and for no real time."""
     from datetime import datetime
 
@@ -295,27 +286,21 @@ def moment(value: Any) -> str | None:
     return f"{match[1]}{zone}"
 
 
-# what a value of a unit is called where it is none
-_NOUNS = dict.fromkeys(("bytes", "MiB", "quantity"), "size of memory") | dict.fromkeys(
-    ("cores", "cpus"), "number of cores"
-)
-
-
 def _read(stated: Any, unit: str, least: int) -> Any:
     """A value in a unit of `systems.toml`; None for what is none."""
     match unit:
         case "bytes" | "MiB" | "quantity":
-            size = quantity(stated) if unit == "quantity" else stated
+            size = _number(stated, _QUANTITY) if unit == "quantity" else stated
             factor = units.MIB if unit == "MiB" else 1
             return whole(size, factor, least=least, most=MAX_MEMORY_BYTES)
         case "cores" | "cpus":
-            number = quantity(stated) if unit == "cpus" else _number(stated)
+            number = _number(stated, _QUANTITY if unit == "cpus" else _NO_UNIT)
             is_cores = number is not None and 0.001 <= number <= 1_000_000
             return float(number or 0) if is_cores else None
         case "count":
             return count(stated)
         case "moment":
-            return moment(stated)
+            return _moment(stated)
     text = plain(stated)
     if unit == "architecture":
         return text and normal_architecture(text)
@@ -331,45 +316,221 @@ _STORES = {
     "ollama": "~/.ollama/models",
     "whisper.cpp": ".",
 }
-# a home folder where nobody says which: it lies on /home where that is a volume, else on /
-SOME_HOME = "/home/user"
 # kinds of volumes that hold no home folder
-_NO_STORE = frozenset((
-    "proc", "sysfs", "devpts", "cgroup", "cgroup2", "overlayfs-lower", "squashfs", "iso9660",
-    "efivarfs", "autofs",
-))  # fmt: skip
+_NO_STORE = frozenset(("proc", "sysfs", "cgroup", "cgroup2", "squashfs", "iso9660", "autofs"))
 
 # mount point, free and whole bytes, kind of file system
-Volume = tuple[Any, Any, Any, Any]
+Volume = Sequence[Any]
 
 
-def volume_of(volumes: Iterable[Volume], folder: str) -> Volume | None:
-    """The volume with the longest mount point above the folder, of those that hold files."""
+def put_home(facts: Facts, volumes: Iterable[Volume], home: str, source: str) -> None:
+    """State the places in the home folder where runtimes store models: all on the volume with the
+    longest mount point above it. `source` has `{}` for that.
+    """
     above = [
         volume
         for volume in volumes
         if (mount := plain(volume[0], 1000)) is not None
         and mount.startswith("/")
-        and f"{folder.rstrip('/')}/".startswith(f"{mount.rstrip('/')}/")
+        and f"{home.rstrip('/')}/".startswith(f"{mount.rstrip('/')}/")
         and plain(volume[3], 60) not in _NO_STORE
     ]
-    return max(above, key=lambda volume: len(volume[0]), default=None)
-
-
-def put_disks(facts: Facts, volume: Volume, source: str) -> None:
-    """State the places in the home folder where runtimes store models, all on that volume."""
-    free, total = whole(volume[1]), whole(volume[2])
+    mount, stated_free, stated_total, kind = max(
+        above, key=lambda volume: len(volume[0]), default=(None, None, None, None)
+    )
+    free, total = whole(stated_free), whole(stated_total)
     if free is None and total is None:
         return
     place = {
         "free_bytes": free,
         "total_bytes": None if total is None else max(total, free or 0),
-        "filesystem": plain(volume[3], 60),
+        "filesystem": plain(kind, 60),
         "writable": None,
     }
     disks = [{"purpose": purpose, "path": path, **place} for purpose, path in _STORES.items()]
-    facts.put("disks", disks, source)
+    facts.put("disks", disks, source.replace("{}", mount or ""))
     facts.lacks(
         " ".join(f"disks.{purpose}.writable" for purpose in _STORES),
         "the system does not say which account would store the model",
     )
+
+
+# ------------------------------------------------------------------ accelerators
+
+_TABLE = "specs/common/gpus.toml"
+_MAKERS = {"nvidia": "NVIDIA", "amd": "AMD", "intel": "Intel"}
+_BANDWIDTH, _CAPABILITY = "memory_bandwidth_bytes_per_second", "compute_capability"
+_NOT_STATED = {
+    "memory_total_bytes": "the system does not state it",
+    "memory_free_bytes": "the system does not say how much is free on each card now",
+}
+
+
+class Kind(Record):
+    """Accelerators of one machine that are alike.
+
+    `memory_total_bytes` and `memory_free_bytes` are those of one. `name` is as the system writes
+    it. `is_part`: an instance of NVIDIA's MIG, whose memory and bandwidth are a slice.
+    """
+
+    vendor: str
+    name: str
+    number: int = 1
+    memory_total_bytes: int | None = None
+    memory_free_bytes: int | None = None
+    driver: str | None = None
+    compute_capability: str | None = None
+    is_part: bool = False
+
+
+def put_accelerators(
+    facts: Facts, kinds: Iterable[Kind], source: str, remedy: str | None = None
+) -> None:
+    """State every card of these kinds; with no kind the machine has none. What is not known of a
+    card is unread.
+    """
+    cards: list[dict[str, Any]] = []
+    looked_up = [_BANDWIDTH, _CAPABILITY]
+    for kind in kinds:
+        cards += [_card(kind)] * min(kind.number, MAX_CARDS - len(cards))
+        looked_up = looked_up[:1] if kind.compute_capability else looked_up
+    facts.put("accelerators", cards, source)
+    for part in looked_up:
+        if any(card[part] for card in cards):
+            facts.sources[f"accelerators.{part}"] = f"looked up by name in {_TABLE}"
+    for part, reason in _NOT_STATED.items():
+        if any(card[part] is None for card in cards):
+            facts.lacks(f"accelerators.{part}", reason, remedy)
+    unclear = [card["name"] for card in cards if card["unified"] is None]
+    if unclear:
+        reason = f"no row of {_TABLE} has that name, so it may share the machine's RAM"
+        if None not in map(gpus.why_unserved, unclear):
+            reason, remedy = f"it is {gpus.why_unserved(unclear[0])}", ""
+        facts.lacks("accelerators.unified", reason, remedy)
+
+
+def named_by_word(word: str, number: int) -> Kind:
+    """Cards by the word that a site or a scheduler has for them, such as `a100`: without memory,
+    for one word may be that of several sizes.
+    """
+    name = word.replace("_", " ").replace("-", " ").strip()
+    cards = gpu_names.find_cards(name)
+    if cards is None or not cards.accelerators:
+        return Kind(vendor=gpus.vendor_of(name), name=f"GPU {name}".strip(), number=number)
+    vendor = cards.accelerators[0].vendor
+    shown, maker = name.upper() if name.islower() else name, _MAKERS.get(vendor, "")
+    is_named = maker.lower() in shown.lower()
+    return Kind(vendor=vendor, name=shown if is_named else f"{maker} {shown}", number=number)
+
+
+def number_of(value: Any) -> int:
+    """How many cards a machine has: 0 where none is stated."""
+    return min(count(value) or 0, MAX_CARDS)
+
+
+def _card(kind: Kind) -> dict[str, Any]:
+    free, total = kind.memory_free_bytes, kind.memory_total_bytes
+    name = _as_its_driver_writes(kind.name)
+    # only a card with memory of its own can be divided; a slice has no bandwidth of the whole
+    unified, bandwidth = (False, None) if kind.is_part else _look_up(name, total)
+    return {
+        "vendor": kind.vendor,
+        "name": name,
+        "memory_total_bytes": total,
+        "memory_free_bytes": free if free is None or total is None else min(free, total),
+        "unified": unified,
+        "driver": plain(kind.driver, 60),
+        _CAPABILITY: plain(kind.compute_capability, 20) or gpus.capability_by_name(name),
+        _BANDWIDTH: bandwidth,
+    }
+
+
+@lru_cache(512)
+def _look_up(name: str, memory_bytes: int | None) -> tuple[bool | None, int | None]:
+    """Whether memory is unified and bytes a second, as the table of GPUs has them: None where it
+    has no row.
+    """
+    unified: bool | None = None
+    bandwidth: int | None = None
+    # with its maker's name or without, for no driver says `NVIDIA T4`
+    for text in (name, name.partition(" ")[2]):
+        try:
+            cards = gpu_names.cards_named(text).accelerators
+        except gpu_names.PartOfMachineError:
+            unified = True
+            break
+        except gpu_names.UnknownGpuError:
+            continue
+        if cards:
+            unified = False
+            bandwidth = min(card.memory_bandwidth_bytes_per_second or 0 for card in cards) or None
+            break
+    gb_per_second = gpus.peak_gb_per_s(name, memory_bytes)
+    return unified, round(gb_per_second * units.GB) if gb_per_second else bandwidth
+
+
+@lru_cache(512)
+def _as_its_driver_writes(name: str) -> str:
+    """Labels have no spaces: `NVIDIA-H100-80GB-HBM3` -> `NVIDIA H100 80GB HBM3`."""
+    text = plain(name, 120) or "a GPU"
+    whole_card, mark, part = text.partition("-MIG-")
+    if mark:
+        return f"{_as_its_driver_writes(whole_card)} MIG {part}"
+    words = words_of(text)
+    spelled = next((card.name for card in gpus.cards() if words_of(card.name) == words), None)
+    return spelled or (text if " " in text else text.replace("_", " ").replace("-", " "))
+
+
+# ------------------------------------------------------------------ readers
+
+
+class Answers:
+    """Reads the answers of one `system`, of all files of a run."""
+
+    system = ""
+
+    def read(self, document: Mapping[str, Any], file: str) -> list[Entry] | None:
+        """The machines of a JSON document; None where it is no answer of this system."""
+        return None
+
+    def read_text(self, text: str, file: str) -> list[Entry] | None:
+        """The machines of a text that is no JSON; None where it is no answer of this system."""
+        return None
+
+    def rest(self) -> Iterable[tuple[str, Entry]]:
+        """Each machine that only all files together tell of, with the file of its first answer."""
+        return ()
+
+    def awaits(self, file: str) -> bool:
+        """Whether `rest` will give machines that this file tells of."""
+        return False
+
+    def broken(self, value: Any, place: str) -> Entry:
+        """The fault of an item that should tell of a machine and does not: no machine of an answer
+        goes missing without a word.
+        """
+        table = table_of(self.system)
+        reason = f"is {kind_of(value)} that describes no machine of {table['title']}"
+        remedy = f"ask again (`{table['command']}`), or take it out"
+        return Entry(fault=Unreadable(reason, remedy), place=place)
+
+
+def not_judged(
+    name: str | None,
+    why: str,
+    remedy: str = "bring it back and ask again, or take it out of the answer",
+    *,
+    line: int | None = None,
+    place: str | None = None,
+) -> Entry:
+    """The fault of a machine that its system cannot reach or calls down. What it stated when it
+    was last seen is not what it has; one rule for all systems.
+    """
+    fault = Unreadable(f"{name or 'a machine'}{NOT_JUDGED}{why}", remedy)
+    return Entry(fault=fault, line=line, place=place)
+
+
+def kind_of(value: Any) -> str:
+    """What a value of JSON is, with its article: `a string`."""
+    kinds = ((str, "a string"), (Mapping, "an object"), (list, "a list"))
+    return next((name for kind, name in kinds if isinstance(value, kind)), "a plain value")
