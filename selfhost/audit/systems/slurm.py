@@ -78,8 +78,8 @@ def _nodes(text: str) -> Iterator[Entry]:
     for start, end in zip(starts, [*starts[1:], len(text)], strict=False):
         line, counted = line + text.count("\n", counted, start), start
         # by the keys of its JSON
-        found = _FIELD.findall(text[start:end])
-        fields = {keys[key]: value.strip() for key, value in found if key in keys}
+        pairs = _FIELD.findall(text[start:end])
+        fields = {keys[key]: value.strip() for key, value in pairs if key in keys}
         missing = [key for key in expected or ("real_memory",) if key not in fields]
         if fields and "name" not in fields:
             yield Entry(fault=Unreadable("has fields of a node without its NodeName"), line=line)
