@@ -11,7 +11,7 @@ import shlex
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
-from ..catalogue.paths import is_path
+from ..catalogue.pasted import is_path
 from ..catalogue.runtime import Service
 from ..catalogue.spec import GENERATING, ModelSpec, RuntimeSpec
 from ..core import units

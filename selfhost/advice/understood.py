@@ -6,9 +6,8 @@ import os
 
 from .. import needs as need
 from ..catalogue.index import Catalogue, spec_in
-from ..catalogue.names import Resolution, resolve
-from ..catalogue.pasted import bare_name
-from ..catalogue.paths import is_bare_weights, is_path
+from ..catalogue.names import Resolution, library_tag, resolve
+from ..catalogue.pasted import bare_name, is_bare_weights, is_path
 from ..catalogue.published import PublishedFiles
 from ..catalogue.spec import ModelSpec
 from ..core.errors import SelfhostError, SpecError, UnknownModelError, WorkloadError
@@ -314,8 +313,6 @@ def _how_tag_is_run(
 
 def _with_typed_tag_first(spec: ModelSpec, typed: str, catalogue: Catalogue) -> ModelSpec:
     """Of several tags the first is told: the one that was typed."""
-    from ..catalogue.readings import library_tag
-
     tag = library_tag(typed, spec, catalogue)
     if tag is None:
         return spec

@@ -11,7 +11,7 @@ from ..advice.several import Beside, verdict_together
 from ..advice.understood import Understood, has_ways, of_name, question_of, understand
 from ..catalogue.index import Catalogue
 from ..catalogue.opened import open_catalogue
-from ..catalogue.paths import is_path
+from ..catalogue.pasted import is_path
 from ..core.workload import Workload
 from ..judge.defaults import in_usual_type, suited_by_list
 from ..judge.judging import judge

@@ -41,39 +41,9 @@ _UNSIZED = frozenset({
     "optiq",
 })  # fmt: skip
 
-_NOTES = {
-    "mtp": (
-        "Its files also hold the blocks for multi-token prediction, a few percent of the download."
-    ),
-    # the cards of stduhpf/google-gemma-3-*-it-qat-q4_0-gguf-small: Google's files of Gemma 3 keep
-    # the table in F16, 1.0 GB for 0.72 (1B), 3.16 for 2.36 (4B) and 8.07 for 6.89 (12B)
-    "qat": (
-        "Its weights were trained further for 4 bits (QAT): same layers, other values. Published"
-        " files may keep the token table in 16 bits: those of Gemma 3 are 15 to 40 % larger than"
-        " stated here, and need as much more memory."
-    ),
-    "llamafile": (
-        "A llamafile holds the program beside the weights, some hundred megabytes at most; this"
-        " answer is for the weights alone."
-    ),
-    "cloud": (
-        "Ollama's cloud tags run on Ollama's servers and download nothing; this answer is for"
-        " running the weights yourself."
-    ),
-}
-QAT_AS_PUBLISHED = (
-    "Its weights were trained further for 4 bits (QAT): same layers, other values. Google and"
-    " Ollama publish them with the token table in 16 bits, which is counted."
-)
-_MIXED = "Its publisher keeps some layers in more bits, so the download is larger than stated here."
-# how many times as fast Ollama decodes where it drafts by itself: 50.2 and 95.0 tokens/s of
-# gemma4:12b-mlx on an M5 Max (ollama.com/blog, 2026-06-29); of six runs of four models on three
-# Macs 2.0 to 2.8 times the likely pace (tests/truth/speed_public.json)
-_MLX_OF_OLLAMA = (
-    "Ollama's -mlx tags hold nvfp4 and keep some layers in more bits, so the download is larger"
-    " than stated here. Since 0.31 Ollama drafts tokens for some of them by itself (Gemma 4, Qwen"
-    " 3.8): those decode 1.75 to 3.2 times as fast as stated here, most likely 2.2 times."
-)
+# words that say something of the files that is told in a note of `[form]` in
+# specs/common/quantizations.toml
+_NOTED = ("mtp", "qat", "llamafile", "cloud")
 # modes and types as MLX and Ollama write them, and what they are called here
 _MLX_NAMES = {
     **{mode: mode for mode in MLX_MODES},
@@ -88,6 +58,7 @@ _MLX_NAMES = {
 class Form(Record):
     """What the end of a name says. `written` are its words as typed; `quantization` and `runtime`
     are None where it states none; `is_sized` is False where no size can be computed for it.
+    `notes` are keys of `[form]` in specs/common/quantizations.toml.
     """
 
     written: str
@@ -99,6 +70,8 @@ class Form(Record):
     is_container: bool = False
     # trained for 4 bits, in the type of 4 bits that the trainer publishes
     is_qat: bool = False
+    # the end of a file's name
+    is_file: bool = False
 
 
 def splits(name: str, account: str = "") -> Iterator[tuple[str, Form]]:
@@ -114,19 +87,19 @@ def splits(name: str, account: str = "") -> Iterator[tuple[str, Form]]:
         base = base[: match.start()]
         if not _PART.fullmatch(match[1]):
             words = (match[1].lower(), *words)
-        yield base, _form(words, name[len(base) :].strip("-_.:@ ()"), account, ":" in name)
+        form = _form(words, name[len(base) :].strip("-_.:@ ()"), account, ":" in name)
+        yield base, form.replace(is_file=name.lower().endswith((".gguf", ".llamafile")))
 
 
 def _form(words: Sequence[str], written: str, account: str, is_tag: bool) -> Form:
     """What the words at the end of a name state together. `is_tag`: they are Ollama's."""
     kinds = set(words)
-    notes = tuple(note for word, note in _NOTES.items() if word in kinds)
+    notes = tuple(word for word in _NOTED if word in kinds)
     if _is_mlx(words, account, is_tag):
         return _of_mlx(words, written, notes, is_tag=is_tag)
     usual = None if account else _SHORT.get(" ".join(words))
     if usual is not None:
-        note = f"{written} is judged as {usual}, which most people load."
-        return Form(written=written, quantization=usual, notes=(note,))
+        return Form(written=written, quantization=usual, notes=("usual",))
     types = {word: type for word in words if (type := _gguf_type(word))}
     others = kinds - types.keys() - _CONTAINERS
     narrow = next((type for type in types.values() if type not in _WIDE), None)
@@ -180,13 +153,13 @@ def _of_mlx(words: Sequence[str], written: str, notes: tuple[str, ...], *, is_ta
     """A conversion for MLX: `4bit`, `MLX-8bit`, `UD-MLX-4bit`, Ollama's `mlx` and `mxfp8`."""
     mixed = {"ud", "dq", "optiq", "mxfp4-q4"}
     if any(word in mixed or word.startswith("oq") for word in words):
-        notes = (*notes, _MIXED)
+        notes = (*notes, "mixed")
     quantization = next((_MLX_NAMES[word] for word in words if word in _MLX_NAMES), None)
     if quantization is None:
         stated = re.search(r"(?:^| )(?:q|int|oq)?([2-8])(?:-?bits?|e)?(?: |$)", " ".join(words))
         quantization = f"{stated[1]}bit" if stated else None
     if quantization is None and is_tag:
-        quantization, notes = "nvfp4", (*notes, _MLX_OF_OLLAMA)
+        quantization, notes = "nvfp4", (*notes, "mlx_of_ollama")
     return Form(
         written=written,
         quantization=quantization,

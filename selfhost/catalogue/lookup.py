@@ -1,24 +1,23 @@
-"""A name held against ids, aliases, repositories, tags of Ollama, files and families: as it is,
-then without the words for the form of the weights at its end.
+"""Which model a name means, and what the name states of its files: the readings of a name, from
+the surest on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from ..core.errors import SpecError, UnknownModelError
+from ..core.errors import UnknownModelError
 from ..core.records import Record, pattern
 from ..core.spelling import canonical
+from .forms import Form, splits
 from .index import Catalogue
-from .pasted import bare_name, unrouted, unwrap
+from .pasted import LIBRARY, bare_name, unrouted, unwrap
 from .quantization_names import TRAINED_FOR
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any
-
-    from .forms import Form
+    from .outlines import Outline
     from .spec import ModelSpec
 
 # Accounts of Hugging Face that publish other people's models unchanged under the original's name,
@@ -34,8 +33,6 @@ SEE_NAMES = (
     "all names in the catalogue:               selfhost list --all\n"
     "with a spec of your own:                  selfhost check NAME --specs DIR"
 )
-# sizes in a name as `canonical` writes it
-_SIZE = pattern(r"(?:\d+-)+[bm](?![a-z])")
 # of the others of a family
 MOST_NAMED = 3
 
@@ -57,112 +54,95 @@ class Resolution(Record):
 
 # an id of a spec, and sentences on how the name was taken
 Match = tuple[str, tuple[str, ...]]
+# the model of a part of a name: what stands before its form, the account, the form
+_Reading = Callable[[str, str, Form | None, Catalogue], Match | None]
 
 
-def look_up(typed: str, catalogue: Catalogue) -> Resolution | None:
-    """The model of this very name, with what the name states of its files; None for a name that
-    takes more reading. Raises `UnknownModelError` where the name fits several models.
+def read(typed: str, readings: Sequence[_Reading], catalogue: Catalogue) -> Resolution | None:
+    """The model of a name by these readings, with what the name states of its files. Raises
+    `UnknownModelError` where the name fits several models.
     """
     name = unwrap(typed)
     for each in dict.fromkeys((name, unrouted(name, catalogue))):
-        named = known_form(each, catalogue)
-        resolution = None if named is None else in_form(*named, each, catalogue)
-        resolution = resolution or _whisper(each, catalogue)
+        # what is known of Ollama's library is known as it is
+        plain = each if _as_it_is in readings else each.removeprefix(LIBRARY)
+        for match, form in matches(plain, readings, catalogue):
+            resolution = _in_form(match, form, each, catalogue)
+            if resolution is not None:
+                if _as_it_is not in readings:
+                    # none of the typed spelling is known
+                    resolution = resolution.replace(repository=None)
+                return _as_published(typed, each, resolution, catalogue)
+        resolution = _whisper(each, catalogue)
         if resolution is not None:
-            return as_published(typed, each, resolution, catalogue)
+            return resolution
     return None
 
 
-# ---------------------------------------------- as it is, then without the form at its end
-
-
-def known_form(name: str, catalogue: Catalogue) -> tuple[Match, Form | None] | None:
-    """A known model and what the rest of the name says of its files; None where the name holds no
-    known one, or may be somebody's own of the same name.
-    """
-    from .forms import splits
-
+def matches(
+    name: str, readings: Sequence[_Reading], catalogue: Catalogue
+) -> Iterator[tuple[Match, Form | None]]:
+    """Known models, each with what the rest of the name says of its files."""
     owner, _, rest = name.rpartition("/")
-    is_file = rest.lower().endswith((".gguf", ".llamafile"))
-    is_converter = owner.lower() in CONVERTERS
-    if not is_file:
-        match = match_of(rest, owner, catalogue, is_converted=is_converter)
-        if match is not None:
-            return match, None
-    for base, form in splits(rest, "" if owner == "library" else owner):
-        # a form that others make is evidence enough; of files that hold the weights as they are
-        # only an account that publishes no others
-        is_converted = is_converter or is_file or bool(owner and not form.is_container)
-        match = match_of(base, owner, catalogue, is_converted=is_converted)
-        if match is not None and not catalogue.is_closed(match[0]):
-            return match, form
-    return None
+    for base, form in ((rest, None), *splits(rest, "" if owner == "library" else owner)):
+        for reading in readings:
+            match = reading(base, owner, form, catalogue)
+            if match is not None and not (form and catalogue.is_closed(match[0])):
+                yield match, form
 
 
-def match_of(base: str, owner: str, catalogue: Catalogue, *, is_converted: bool) -> Match | None:
-    """The model of a name. `is_converted`: weights of that name are those of the original, whatever
-    the account.
-    """
-    is_latest = base.lower().endswith(":latest")
-    base = base[: -len(":latest")] if is_latest else base
-    if owner == "library" or (is_latest and not owner):
-        return _in_ollama(base, catalogue)
-    match = None
-    if is_converted and not owner:
-        # the name of a file is its original's; an alias may mean another model
-        match = original(base, catalogue)
-    match = match or named_directly(f"{owner}/{base}" if owner else base, catalogue)
-    if is_converted:
-        match = match or original(base, catalogue)
-        # bartowski's files have the account in front: `nvidia_Nemotron-Mini-4B-Instruct`
-        match = match or original(base.partition("_")[2], catalogue)
-    return match or _by_maker(base, owner, catalogue)
+def library_tag(typed: str, spec: ModelSpec, catalogue: Catalogue) -> str | None:
+    """What was typed, as Ollama's library writes that tag of the model; None for any other name."""
+    if ":" not in typed:
+        return None
+    tags = [alias for alias in spec.aliases if ":" in alias]
+    for spelling, facts in catalogue.common_tables("families", "tag").values():
+        if facts.get("loads") == spec.id:
+            tags.append(spelling)
+    name = _letters(bare_name(typed))
+    return next((tag for tag in tags if _letters(tag) == name), None)
 
 
-def original(name: str, catalogue: Catalogue) -> Match | None:
-    """The model whose whole name this is: an alias such as llama-3.2-3b may mean another one (the
-    base model).
+def cut_short(text: str, most: int = 60) -> str:
+    """What was typed, safe to print: in quotes, cut short, control characters escaped."""
+    cut = text[:most] + ("…" if len(text) > most else "")
+    shown = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in cut)
+    return f'"{shown}"'
+
+
+# ------------------------------------------------------------------------- one name, one model
+
+
+def named(name: str, catalogue: Catalogue) -> Match | None:
+    """The model of an id, an alias, a family, a tag of Ollama, a repository or a title. Raises
+    `UnknownModelError` where several have the name.
     """
     key = canonical(name)
-    # some publishers write the type of the original, too
-    for spelled in (key, f"{key}-bf-16") if key else ():
-        id = by_key(spelled, ("repositories", "titles", "ids"), catalogue, name)
-        if id is not None:
-            return id, ()
-    return None
-
-
-def named_directly(name: str, catalogue: Catalogue) -> Match | None:
-    """The model of an id, an alias, a family, a tag of Ollama, a repository or a title."""
-    key = canonical(name)
-    match = _by_any_name(key, name, catalogue)
-    facts = catalogue.common_tables("families", "tag").get(key, ("", {}))[1]
-    loaded = facts.get("loads") if ":" in name else None
-    if loaded is None or loaded not in catalogue:
-        return match
     own = by_key(key, ("ids", "aliases"), catalogue, name, catalogue.names()[:-1])
-    if own is not None:
-        return match
-    if match is None or match[0] == loaded:
-        return loaded, ()
-    return loaded, (f"Ollama's {name} is {loaded}; elsewhere the name means {match[0]}.",)
-
-
-def _by_any_name(key: str, name: str, catalogue: Catalogue) -> Match | None:
-    family = _family(key, catalogue)
     id = by_key(key, ("ids",), catalogue, name)
-    if id is not None and family is not None and family[0] == id:
-        # a full name needs no word on how it was taken, only on what else there is
-        is_explained = "note" in family_entry(key, catalogue)[1]
-        return id, family[1] if is_explained else family[1][1:]
-    id = id or by_key(key, ("aliases",), catalogue, name, catalogue.names()[:-1])
-    if id is None and family is not None:
-        return family
-    id = id or by_key(key, ("aliases", "repositories", "titles"), catalogue, name)
-    if id is None and ":" in name and key.endswith("-instruct"):
+    if own is not None and id in (None, own):
+        return own, ()
+    match = _in_family(key, catalogue)
+    if id is not None and (match is None or match[0] != id):
+        match = id, ()
+    if match is None:
+        id = by_key(key, ("aliases", "repositories", "titles"), catalogue, name)
+        match = None if id is None else (id, ())
+    return _as_tag(name, key, match, catalogue) if ":" in name else match
+
+
+def _as_tag(name: str, key: str, match: Match | None, catalogue: Catalogue) -> Match | None:
+    """What Ollama loads by a tag, which may be another model than its name means elsewhere."""
+    loaded = catalogue.common_tables("families", "tag").get(key, ("", {}))[1].get("loads")
+    if loaded is not None and loaded in catalogue:
+        if match is None or match[0] == loaded:
+            return loaded, ()
+        return loaded, (f"Ollama's {name} is {loaded}; elsewhere the name means {match[0]}.",)
+    if match is None and key.endswith("-instruct"):
         # Ollama writes instruct where Google writes it: gemma2:9b-instruct-q4_0
         id = by_key(f"{key.removesuffix('-instruct')}-it", ("ids",), catalogue, name)
-    return None if id is None else (id, ())
+        match = None if id is None else (id, ())
+    return match
 
 
 def by_key(
@@ -189,20 +169,32 @@ def by_key(
     return None
 
 
-def family_entry(key: str, catalogue: Catalogue) -> tuple[str, Mapping[str, Any]]:
-    """A family's name as its dated entry writes it, and the entry; both empty without one."""
-    return catalogue.common_tables("families", "family").get(key, ("", {}))
+def _original(name: str, catalogue: Catalogue) -> Match | None:
+    """The model whose whole name this is: an alias such as llama-3.2-3b may mean another one (the
+    base model).
+    """
+    key = canonical(name)
+    # some publishers write the type of the original, too
+    for spelled in (key, f"{key}-bf-16") if key else ():
+        id = by_key(spelled, ("repositories", "titles", "ids"), catalogue, name)
+        if id is not None:
+            return id, ()
+    return None
 
 
-def _family(key: str, catalogue: Catalogue) -> Match | None:
+def _in_family(key: str, catalogue: Catalogue) -> Match | None:
     """A bare family name: the model that its dated entry names, if there is a spec of it."""
-    name, family = family_entry(key, catalogue)
+    name, family = catalogue.common_tables("families", "family").get(key, ("", {}))
     model, loaded = family.get("model"), family.get("ollama")
     if model is None or model not in catalogue:
         return None
-    why = (family.get("why") or "").strip().rstrip(".")
-    taken = f"{name} is a family; this answer is for {model}" + (f" ({why})." if why else ".")
-    notes = [family.get("note") or taken]
+    notes = []
+    if "note" in family:
+        notes = [family["note"]]
+    elif key != canonical(model):
+        # a full name needs no word on how it was taken, only on what else there is
+        why = f" ({family['why'].rstrip('.')})" if "why" in family else ""
+        notes = [f"{name} is a family; this answer is for {model}{why}."]
     if loaded:
         caveat = "" if loaded in catalogue else ", which is not in the catalogue"
         if "ollama_needs" in family:
@@ -211,30 +203,66 @@ def _family(key: str, catalogue: Catalogue) -> Match | None:
     others = [id for id in family.get("others") or () if id in catalogue and id != model]
     if others:
         more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
-        named = ", ".join(others[:MOST_NAMED])
-        notes.append(f"Its family also has {named}{more}: selfhost list {name}")
+        shown = ", ".join(others[:MOST_NAMED])
+        notes.append(f"Its family also has {shown}{more}: selfhost list {name}")
     return model, tuple(notes)
 
 
 def _in_ollama(name: str, catalogue: Catalogue) -> Match | None:
     """What Ollama's library loads by a name, which may be another model than it means elsewhere."""
-    family = family_entry(canonical(name), catalogue)[1]
+    families = catalogue.common_tables("families", "family")
+    family = families.get(canonical(name), ("", {}))[1]
     loaded, model = family.get("ollama"), family.get("model")
     if loaded is None:
-        return named_directly(name, catalogue)
+        return named(name, catalogue)
     if loaded not in catalogue:
         others = (family.get("ollama_needs"), model, *(family.get("others") or ()))
-        raise not_listed(name, loaded, others, catalogue)
+        raise _not_listed(name, loaded, others, catalogue)
     return loaded, (f"Ollama's {name} is {loaded}; elsewhere the name means {model}.",)
 
 
-def not_listed(
+def _not_listed(
     name: str, loaded: str, others: Iterable[str | None], catalogue: Catalogue
 ) -> UnknownModelError:
     """The error for a name by which Ollama loads a model that has no spec."""
     nearest = [other for other in others if other is not None and other in catalogue]
     message = f"Ollama's {cut_short(name)} is {loaded}, which is not in the catalogue"
     return UnknownModelError(message, nearest=nearest[:5], remedy=SEE_NAMES)
+
+
+# ------------------------------------------------------------- the readings of a part of a name
+
+
+def known_form(name: str, catalogue: Catalogue) -> tuple[Match, Form | None] | None:
+    """A known model and what the rest of the name says of its files; None where the name holds no
+    known one, or may be somebody's own of the same name.
+    """
+    return next(matches(name, AS_IT_IS, catalogue), None)
+
+
+def _as_it_is(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:
+    is_latest = base.lower().endswith(":latest")
+    base = base[: -len(":latest")] if is_latest else base
+    if owner == "library" or (is_latest and not owner):
+        return _in_ollama(base, catalogue)
+    if form is None and base.lower().endswith((".gguf", ".llamafile")):
+        return None
+    return _in_account(base, owner, form, catalogue)
+
+
+def _in_account(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:
+    is_file, match = form is not None and form.is_file, None
+    if is_file and not owner:
+        # the name of a file is its original's; an alias may mean another model
+        match = _original(base, catalogue)
+    match = match or named(f"{owner}/{base}" if owner else base, catalogue)
+    # a form that others make is evidence enough; of files that hold the weights as they are only an
+    # account that publishes no others
+    is_made = bool(owner and form and not form.is_container)
+    if match is not None or not (is_file or is_made or owner.lower() in CONVERTERS):
+        return match
+    # bartowski's files have the account in front: `nvidia_Nemotron-Mini-4B-Instruct`
+    return _original(base, catalogue) or _original(base.partition("_")[2], catalogue)
 
 
 # what providers of closed models append for one state of a model: gpt-4o-2024-08-06, gpt-4-0613,
@@ -244,66 +272,54 @@ _SNAPSHOT = pattern(
     rf"(?i)[-@_ :](?:(?:preview|exp)-)?(?:20\d\d-?{_MONTH_AND_DAY}|{_MONTH_AND_DAY}"
     r"|00[1-9]|latest)$"
 )
-# letters of a short account: `ibm` for ibm-granite
-_SHORTEST_ACCOUNT = 3
 
 
-def _by_maker(base: str, owner: str, catalogue: Catalogue) -> Match | None:
+def _by_maker(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:
     """A model by its maker's name in front (`Meta Llama 3`), a closed one by a reseller's account
     or a snapshot (`openai/gpt-4o-2024-08-06`), an open one by its account in short (`ibm/…`).
     """
-    snapshot = _SNAPSHOT.search(base)
-    plain = base[: snapshot.start()] if snapshot else base
-    try:
-        if not owner and snapshot is None:
-            return _after_maker(base, catalogue)
-        match = named_directly(f"{owner}/{plain}" if owner else plain, catalogue)
-        match = match or named_directly(plain, catalogue)
-        spec = catalogue.spec(match[0]) if match is not None else None
-    except (UnknownModelError, SpecError):
-        return None
-    if match is None or spec is None or not _is_account_of(owner, spec):
-        return None
-    if snapshot is None:
-        return match
-    note = (
-        f"{base} is a dated snapshot; this answer is for {spec.id}. Its price and end date may"
-        " differ."
-    )
-    return (spec.id, (note,)) if spec.closed else None
-
-
-def _is_account_of(owner: str, spec: ModelSpec) -> bool:
-    """Whether a closed model is sold by that account, or it is that of an open one's repository
-    in short.
-    """
-    if spec.closed:
-        # Google's API writes models/gemini-1.5-pro
-        account = owner.rpartition("/")[2].lower()
-        return account in ("", "models") or _letters_of(account) in _makers(spec)
-    account = _letters_of(owner)
-    whole = _letters_of((spec.repository or "").partition("/")[0])
-    is_shorter = len(whole) > len(account) >= _SHORTEST_ACCOUNT
-    return is_shorter and whole.startswith(account) and "/" not in owner
-
-
-def _after_maker(name: str, catalogue: Catalogue) -> Match | None:
-    words = canonical(name).split("-")
-    for count in (1, 2):
-        maker = "".join(words[:count])
-        match = named_directly("-".join(words[count:]), catalogue) if len(maker) > 2 else None
-        makers = _makers(catalogue.spec(match[0])) if match else set()
-        if any(named.startswith(maker) for named in makers):
-            return match
+    plain, words = _SNAPSHOT.sub("", base), canonical(base).split("-")
+    makers = [(owner.rpartition("/")[2], plain)]
+    if not owner and plain == base:
+        makers = [("".join(words[:count]), "-".join(words[count:])) for count in (1, 2)]
+    for maker, rest in makers:
+        match = _unambiguous(rest, catalogue)
+        if match is None:
+            continue
+        spec = catalogue.spec(match[0])
+        if not _is_maker(_alnum(maker), owner, spec):
+            continue
+        if plain == base:
+            return match if maker else None
+        if spec.closed:
+            note = f"{base} is a dated snapshot; this answer is for {spec.id}. Its price and end"
+            return spec.id, (f"{note} date may differ.",)
     return None
 
 
-def _makers(spec: ModelSpec) -> set[str]:
+def _is_maker(letters: str, owner: str, spec: ModelSpec) -> bool:
+    """Whether that name may stand before a model. Under its whole account an open one has the names
+    of its repositories alone.
+    """
     provider = spec.availability.provider if spec.availability else None
-    return {_letters_of(maker) for maker in (spec.developer, provider) if maker}
+    companies = [_alnum(name) for name in (spec.developer, provider) if name]
+    if owner and not spec.closed:
+        account = _alnum((spec.repository or "").partition("/")[0])
+        companies = [account] if account != letters else []
+    # Google's API writes models/gemini-1.5-pro
+    if spec.closed and letters in ("", "models", *companies):
+        return True
+    return len(letters) >= 3 and any(each.startswith(letters) for each in companies)
 
 
-def _letters_of(name: str) -> str:
+def _unambiguous(name: str, catalogue: Catalogue) -> Match | None:
+    try:
+        return named(name, catalogue)
+    except UnknownModelError:
+        return None
+
+
+def _alnum(name: str) -> str:
     """As accounts of resellers write a company: x-ai for xAI, mistralai for Mistral AI."""
     return "".join(letter for letter in name.lower() if letter.isalnum())
 
@@ -313,37 +329,33 @@ def _letters_of(name: str) -> str:
 # what Hugging Face allows in the name of a repository; it is printed in lines to type
 _REPOSITORY = pattern(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*")
 _GGUF_REPOSITORY = pattern(rf"(?i)({_REPOSITORY.pattern}gguf)(?<!\.gguf)(?::.*)?")
-# the type of GGUF that is as large as FP8, one byte a weight: Q8_0 has 34 bytes for 32
-_AS_LARGE_AS_FP8 = "Q8_0"
-_FP8 = pattern(r"(?i)(?:^|[-_.])(?:fp8(?:mixed)?|float8)(?![a-z0-9])")
 # files of whisper.cpp (ggml-large-v3-turbo-q5_0.bin), and conversions for CTranslate2
 _GGML = pattern(r"(?i)ggml-(.+?)(?:-(q[458]_[01]))?\.bin")
 _CTRANSLATE2 = pattern(r"(?i)faster-((?:distil-)?whisper-.+?)(?:-ct2)?")
 
 
-def in_form(match: Match, form: Form | None, name: str, catalogue: Catalogue) -> Resolution | None:
+def _in_form(match: Match, form: Form | None, name: str, catalogue: Catalogue) -> Resolution | None:
     """The model in the form that its name states; None where no program is judged in that form."""
-    spec_id, notes = match
-    held = _GGUF_REPOSITORY.fullmatch(name)
-    gguf_repository = held[1] if held else None
+    (spec_id, notes), held = match, _GGUF_REPOSITORY.fullmatch(name)
+    repository = held[1] if held else None
     if form is None:
-        return Resolution(spec_id=spec_id, notes=notes, repository=gguf_repository)
+        return Resolution(spec_id=spec_id, notes=notes, repository=repository)
+    sentences = catalogue.common("quantizations")["form"]
     if not form.is_sized or not serves(form, spec_id, catalogue):
-        return _in_eight_bits(match, form, catalogue)
-    quantization, form_notes = form.quantization, form.notes
+        return None
+    quantization, said = form.quantization, form.notes
     if _is_wide_qat(form, spec_id, name, catalogue):
-        from .forms import QAT_AS_PUBLISHED
-
-        quantization, form_notes = f"{TRAINED_FOR}Q4_0", (QAT_AS_PUBLISHED,)
+        quantization, said = f"{TRAINED_FOR}Q4_0", ("qat_as_published",)
         if name.endswith(".gguf"):
-            gguf_repository = f"{catalogue.spec(spec_id).repository}-qat-q4_0-gguf"
-    repository = name if form.runtime and _REPOSITORY.fullmatch(name) else None
+            repository = f"{catalogue.spec(spec_id).repository}-qat-q4_0-gguf"
+    if form.runtime:
+        repository = name if _REPOSITORY.fullmatch(name) else None
     return Resolution(
         spec_id=spec_id,
         quantization=quantization,
         runtime=form.runtime,
-        notes=(*notes, *form_notes),
-        repository=repository if form.runtime else gguf_repository,
+        notes=(*notes, *(sentences[key].format(form=form) for key in said)),
+        repository=repository,
     )
 
 
@@ -355,34 +367,18 @@ def serves(form: Form, spec_id: str, catalogue: Catalogue) -> bool:
     return modality in catalogue.runtime(form.runtime).modalities
 
 
-def _in_eight_bits(match: Match, form: Form, catalogue: Catalogue) -> Resolution | None:
-    """A model of pictures or video in a file of FP8, as ComfyUI loads it, in the type of GGUF that
-    is as large; None in any other form, and where no program loads such files of it.
-    """
-    parts = [each for id in catalogue.runtime_ids() for each in catalogue.runtime(id).parts]
-    loaded = {each.model for each in parts if _AS_LARGE_AS_FP8 in each.quantizations}
-    if not _FP8.search(form.written) or match[0] not in loaded:
-        return None
-    note = (
-        "A file in FP8 has a byte for each weight, and ComfyUI loads it. Judged as"
-        f" {_AS_LARGE_AS_FP8}, which takes 6 % more."
-    )
-    return Resolution(spec_id=match[0], quantization=_AS_LARGE_AS_FP8, notes=(*match[1], note))
-
-
 def _is_wide_qat(form: Form, spec_id: str, name: str, catalogue: Catalogue) -> bool:
     """Whether a name is one of the maker's weights that were trained for 4 bits, of an architecture
     of which these are published with the token table in 16.
     """
     publisher, _, file = name.rpartition("/")
-    if publisher.lower() not in ("", "google", "library"):
-        return False
     spec = catalogue.spec(spec_id)
+    if publisher.lower() not in ("", "google", "library") or spec.architecture is None:
+        return False
     # Google's own files are called as any converter's but for the case of the type: stduhpf's card
     # of gemma-3-27b-it-qat-q4_0-gguf-small links it, and public programs load those of 1B to 12B
     is_makers = file == f"{(spec.repository or '').rpartition('/')[2]}-q4_0.gguf"
-    rows = catalogue.common("architectures")["architecture"]
-    row = rows.get(spec.architecture.row) if spec.architecture else None
+    row = catalogue.common("architectures")["architecture"].get(spec.architecture.row)
     return (form.is_qat or is_makers) and bool(row and row.get("wide_qat_table"))
 
 
@@ -390,9 +386,9 @@ def _whisper(name: str, catalogue: Catalogue) -> Resolution | None:
     """A Whisper in the files of another program, as these name it."""
     rest = name.rpartition("/")[2]
     file, folder = _GGML.fullmatch(rest), _CTRANSLATE2.fullmatch(rest)
-    whisper = f"whisper-{file[1]}" if file else None
-    whisper = folder[1] if folder else whisper
-    match = named_directly(whisper, catalogue) if whisper else None
+    whisper = folder[1] if folder else None
+    whisper = f"whisper-{file[1]}" if file else whisper
+    match = named(whisper, catalogue) if whisper else None
     if match is None:
         return None
     return Resolution(
@@ -404,39 +400,62 @@ def _whisper(name: str, catalogue: Catalogue) -> Resolution | None:
     )
 
 
-def as_published(typed: str, name: str, resolution: Resolution, catalogue: Catalogue) -> Resolution:
+def _as_published(
+    typed: str, name: str, resolution: Resolution, catalogue: Catalogue
+) -> Resolution:
     """In the type of the published file of that very name, or in the one that the account of the
-    repository means: Microsoft's `Phi-3-mini-4k-instruct-q4.gguf` holds Q4_K_M, Unsloth's
-    `Q4_K_XL` is the file `UD-Q4_K_XL`.
+    repository means.
     """
-    file, exact = name.rpartition("/")[2], None
-    if file.lower().endswith(".gguf"):
-        files = catalogue.spec(resolution.spec_id).files
-        pairs = [pair for each in files if each.format == "gguf" for pair in each.names.items()]
-        exact = next((type for type, named in pairs if named == file), None)
-    if exact is not None:
-        resolution = resolution.replace(quantization=exact, runtime=None)
-    elif resolution.quantization is not None and "/" in name:
-        named = _type_of_account(name, resolution.quantization, resolution.spec_id, catalogue)
-        resolution = resolution.replace(quantization=named)
-    is_gguf = resolution.runtime is None and resolution.quantization is not None
-    is_one = not any(sign.isspace() or sign in "@/\\" for sign in bare_name(typed))
-    return resolution.replace(names_file=is_gguf and resolution.repository is None and is_one)
+    quantization = resolution.quantization
+    if name.lower().endswith(".gguf"):
+        # Microsoft's `Phi-3-mini-4k-instruct-q4.gguf` holds Q4_K_M
+        files, file = catalogue.spec(resolution.spec_id).files, name.rpartition("/")[2]
+        names = [pair for each in files if each.format == "gguf" for pair in each.names.items()]
+        exact = next((type for type, each in names if each == file), None)
+        if exact is not None:
+            resolution = resolution.replace(quantization=exact, runtime=None)
+    elif quantization is not None and "/" in name:
+        meant = _type_of_account(name, quantization, resolution.spec_id, catalogue)
+        resolution = resolution.replace(quantization=meant)
+    if resolution.runtime or resolution.quantization is None or resolution.repository is not None:
+        return resolution
+    is_single = not any(sign.isspace() or sign in "@/\\" for sign in bare_name(typed))
+    return resolution.replace(names_file=is_single)
 
 
 def _type_of_account(name: str, quantization: str, spec_id: str, catalogue: Catalogue) -> str:
-    """The type that the account of a repository means by the one that was typed."""
-    naming = catalogue.common("quantizations")["publisher"].get(name.partition("/")[0].lower())
-    if naming is None:
+    """The type that the account of a repository means: Unsloth's `Q4_K_XL` is `UD-Q4_K_XL`."""
+    publishers = catalogue.common("quantizations")["publisher"]
+    publisher = publishers.get(name.partition("/")[0].lower())
+    if publisher is None:
         return quantization
-    prefixed, repository = f"{naming['prefix']}{quantization}", name.partition(":")[0].lower()
-    listings = [
-        files.quantizations
-        for files in catalogue.spec(spec_id).files
-        if files.listed and (files.repository or "").lower() == repository
-    ]
-    is_alone = any(prefixed in types and quantization not in types for types in listings)
-    return prefixed if is_alone or quantization in naming["types"] else quantization
+    prefixed, repository = f"{publisher['prefix']}{quantization}", name.partition(":")[0].lower()
+    is_alone = any(
+        prefixed in each.quantizations and quantization not in each.quantizations
+        for each in catalogue.spec(spec_id).files
+        if each.listed and (each.repository or "").lower() == repository
+    )
+    return prefixed if is_alone or quantization in publisher["types"] else quantization
+
+
+# ----------------------------------------------------- names that nobody has in that spelling
+
+# what says nothing in a name as `canonical` writes it: the `v` of `llama-v3.1`, and signs but
+# between numbers, where 1-3 and 13 differ
+_SIGNS = pattern(r"-v-(?=\d)|(?<!\d)-|-(?!\d)")
+# sizes in a name as `canonical` writes it
+_SIZE = pattern(r"(?:\d+-)+[bm](?![a-z])")
+# how publishers mark a model that follows instructions, and one that nobody tuned
+_TUNED = pattern(r"(?i)[-_ ](?:instruct|chat|it)$")
+_BASE = pattern(r"(?i)(?:(?<=:)(?:text|base)|[-_](?:text|base|pt|code))(?:-v\d[\d.]*)?$")
+# what people leave off: a version, a date, a size, and the words for a model that was tuned
+_LEFT_OFF = pattern(
+    r"(?!-point)(?:-(?:\d+|point|[abemvx]|instruct|chat|it|thinking|preview|base|hf|alpha|beta))*"
+)
+# `granite-4.0-h-tiny` is typed `granite 4 h tiny`
+_POINT_ZERO = pattern(r"(?<=\d)\.0(?![\w.])")
+# `sd` begins one id and means many models
+_SHORTEST_BEGINNING = 4
 
 
 def sizes_in(name: str) -> set[str]:
@@ -444,8 +463,135 @@ def sizes_in(name: str) -> set[str]:
     return set(_SIZE.findall(canonical(name)))
 
 
-def cut_short(text: str, most: int = 60) -> str:
-    """What was typed, safe to print: in quotes, cut short, control characters escaped."""
-    cut = text[:most] + ("…" if len(text) > most else "")
-    shown = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in cut)
-    return f'"{shown}"'
+def _letters(name: str) -> str:
+    """A name without the signs between its words."""
+    return _SIGNS.sub("", canonical(name))
+
+
+def _joined(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:
+    """The model of a name that is known with its words joined otherwise, or without the `v` of a
+    version: `gptoss:20b`. None where several are.
+    """
+    by_letters: dict[str, set[str]] | None = catalogue.derived.get("by letters")
+    if by_letters is None:
+        by_letters = catalogue.derived["by letters"] = {}
+        for spelling in _all_spellings(catalogue):
+            by_letters.setdefault(_letters(spelling), set()).add(spelling)
+    is_converter = owner.lower() in CONVERTERS
+    find = _original if is_converter else named
+    spelled = by_letters.get(_letters(base if is_converter else f"{owner}/{base}"), ())
+    by_id = {match[0]: match for each in spelled if (match := find(each, catalogue)) is not None}
+    return by_id.popitem()[1] if len(by_id) == 1 else None
+
+
+def _all_spellings(catalogue: Catalogue) -> Iterator[str]:
+    for names in catalogue.names():
+        for keys in names.values():
+            yield from keys
+    for table in ("family", "tag"):
+        yield from (name for name, _ in catalogue.common_tables("families", table).values())
+
+
+def _from_base(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:
+    """The model of the same size that was tuned from the base model of this name, whose needs are
+    the same; None for any other name.
+    """
+    if form is not None and form.runtime is not None:
+        return None
+    key, tags = canonical(base), catalogue.common_tables("families", "tag")
+    if ":" in base and key in tags and tags[key][1].get("loads") not in (None, *catalogue.ids()):
+        tag = tags[key][1]
+        raise _not_listed(base, tag["loads"], tag.get("others") or (), catalogue)
+    id = _tuned_from(key, owner, catalogue) or _without_base(base, owner, catalogue)
+    if id is None:
+        return None
+    name = f"{owner}/{base}" if owner else base
+    note = f"{name} is the base model that {id} was tuned from. This answer is for {id}, which"
+    return id, (f"{note} needs as much.",)
+
+
+def _tuned_from(key: str, owner: str, catalogue: Catalogue) -> str | None:
+    """A model of that size whose training began with the base model of that name."""
+    tuned = []
+    for outline in catalogue.outlines():
+        account, _, repository = (outline.tuned_from or "").lower().partition("/")
+        is_base = repository and canonical(repository) == key
+        if is_base and owner.lower() in (account, "", *CONVERTERS):
+            tuned.append(outline.id)
+    tuned = [id for id in tuned if sizes_in(id) >= sizes_in(key)]
+    # of the same line before any other
+    return min(tuned, key=lambda id: (not id.startswith(key[:4]), len(id), id), default=None)
+
+
+def _without_base(name: str, owner: str, catalogue: Catalogue) -> str | None:
+    """The model that a name means without the word for a base model at its end."""
+    word, is_tag = _BASE.search(name), ":" in name
+    # a model of Hugging Face whose name ends in "code" is made for code
+    if word is None or not (is_tag or (sizes_in(name) and "code" not in word[0].lower())):
+        return None
+    rest = name[: word.start()]
+    if rest.endswith(":"):
+        rest += "latest"
+    elif not is_tag and not owner:
+        # the name of a file says whose it is in front
+        rest = rest.partition("_")[2] or rest
+    try:
+        match = _as_it_is(rest, owner, None, catalogue)
+    except UnknownModelError:
+        return None
+    return None if match is None or catalogue.is_closed(match[0]) else match[0]
+
+
+def _tuned(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:
+    """The model that follows instructions and whose name has no word for it: `qwen3-8b-instruct`
+    is Qwen3 8B.
+    """
+    rest = _TUNED.sub("", base)
+    # a family without a size has several that do
+    if owner or rest == base or not sizes_in(rest):
+        return None
+    match = named(rest, catalogue) or _joined(rest, "", None, catalogue)
+    outline = catalogue.outline(match[0]) if match else None
+    if match is None or outline is None or "chat" not in (outline.uses or ()):
+        return None
+    return match[0], (f"{base} is read as {match[0]}, which follows instructions.", *match[1])
+
+
+def _begun(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:
+    """A model whose name somebody left the end off, or named by its family: the newest of one
+    size.
+    """
+    key = _with_points(base)
+    is_thing = key in catalogue.common_tables("things", "thing")
+    if owner or ":" in base or len(key) < _SHORTEST_BEGINNING or is_thing:
+        return None
+    begun = []
+    for outline in catalogue.outlines():
+        own = _with_points(outline.id)
+        if own in (key, f"{key}-b" if key[-1].isdecimal() else key):
+            return outline.id, ()
+        if own.startswith(f"{key}-") and _LEFT_OFF.fullmatch(own[len(key) :]):
+            begun.append(outline)
+    if not begun:
+        begun = [each for each in catalogue.outlines() if canonical(each.family or "") == key]
+    return _newest(base, begun)
+
+
+def _with_points(name: str) -> str:
+    """A name as `canonical` writes it, but 4.1 is no longer name for 4, and 4.0 is 4."""
+    return canonical(_POINT_ZERO.sub("", name).replace(".", " point "))
+
+
+def _newest(base: str, begun: Sequence[Outline]) -> Match | None:
+    """The newest of the models that a name begins, where all are of one size."""
+    sizes = {(each.parameters_total, each.parameters_active) for each in begun}
+    if len(sizes) != 1 or (len(begun) > 1 and (None, None) in sizes) or begun[0].closed:
+        return None
+    newest = max(begun, key=lambda each: (each.released or "", -len(each.id), each.id))
+    others = ", ".join(sorted(each.id for each in begun if each is not newest))
+    why = f"the newest of one size; also {others}" if others else "the only one here"
+    return newest.id, (f"{base} begins a longer name; this answer is for {newest.id} ({why}).",)
+
+
+AS_IT_IS: Sequence[_Reading] = (_as_it_is,)
+OTHERWISE: Sequence[_Reading] = (_joined, _from_base, _by_maker, _tuned, _begun)

@@ -80,7 +80,7 @@ def _draft(
 def _named_draft(typed: str, catalogue: Catalogue) -> tuple[ModelSpec, str | None, bool]:
     """The model, its quantization where that is said, and whether its files are here."""
     from ..catalogue.names import resolve
-    from ..catalogue.paths import is_path
+    from ..catalogue.pasted import is_path
 
     if not is_path(typed):
         named = resolve(typed, catalogue)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from ..catalogue import openness
 from ..catalogue.offers import Offer
-from ..catalogue.paths import is_path
+from ..catalogue.pasted import is_path
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import SCRATCH
 from ..core import units
