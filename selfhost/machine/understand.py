@@ -7,19 +7,16 @@ knows; what no step takes is left aside, and told. Nothing is guessed here: `bui
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ..core.spelling import is_slip
 from ..core.tables import shipped_table
-from . import cpus, macs, profiles
-from .card_words import take_cards
-from .description import Description
-from .gpu_names import matches
-from .memory_words import take_memory, take_numbers, take_unnamed_gpu
-from .processor_words import take_figures, take_kind, take_lettered_number, take_processor
-from .profiles import refusal
-from .roles import roles, words
-from .words import COUNT, Token, tokens
+from . import cpus, gpus, macs, profiles
+from .chips import soldered_chip
+from .gpu_names import NamedCards, UnknownGpuError, matches, named_card, not_sold_so, shown, spelled
+from .profiles import Profile, UnknownMachineError, refusal
+from .roles import instance_typed, is_vgpu, roles, vgpu_typed, words
+from .words import BREAK, COUNT, MODULES, NUMBERED, SIZE, Token, is_kind_of_ram, is_ram, tokens
 
 TYPE_CHECKING = False
 
@@ -28,19 +25,101 @@ if TYPE_CHECKING:
 
 _MOST_TOKENS = 80
 _MOST_LETTERS_OF_A_WORD = 100
+_LONGEST_NAME = 7
 _LEAST_LETTERS_OF_A_SLIP = 5
+# more are no bare number, but the size of a screen
+_MOST_BARE = 12
+# of sizes that nothing tells apart such a one is a disk's
+_LEAST_DISK_GIB = 240
+_GIB_OF_TB = 1024
 _ZERO_OR_LESS = re.compile(
     r"(?:(?<!\S)[-\u2212]\d+|(?<![\w.,])0+(?:\.0+)?)\s*[gt]i?b(?!\w)", re.IGNORECASE
 )
 # what lscpu and neofetch print
 _OF_A_PROGRAM = re.compile(r"(?:thread|core|socket)\(s\) per|\w@\w[\w.-]*\s+-{4,}", re.IGNORECASE)
 _VERSION = re.compile(r"\d{1,2}(?:\.\d+){0,2}|pro|home|lts", re.ASCII)
-_WITHOUT_GPU = frozenset(("no", "without", "non", "zero"))
-_GPU_INSIDE = frozenset(("integrated", "igpu", "onboard"))
-_WORDS_FOR_GPU = frozenset(
-    ("gpu", "gpus", "dgpu", "graphics", "vga", "card", "dedicated", "discrete", "external", "video")
-)
+# a year, and a number that nobody counts with
+_SAYS_NOTHING = re.compile(r"20[012]\d|\d{1,2}", re.ASCII)
 _MODEL = re.compile(r"[a-z]?\d{1,4}[a-z]{0,2}|\d{1,2}gen|slim|pro|[gx]", re.ASCII)
+_MOBILE_NUMBER = re.compile(r"\d{4,5}(?:u|hs?|hx|hk|p)|\d{3}[hv]", re.ASCII)
+_RATE = re.compile(r"\d+mts", re.ASCII)
+_YEARS = range(2005, 2036)
+_ENDINGS = {1: "st", 2: "nd", 3: "rd"}
+# `core i7`, `ryzen 7`: digits behind a kind of processor that tell its class
+_CLASS_NUMBERS = frozenset("3579")
+
+
+class Description:
+    """What a text tells of a machine; None and empty for what it does not.
+
+    `is_line`: it names a line of computers with several processors. `chip` and `product`: rows of
+    macs.toml and products.toml; `known`: the profiles of a board. `cards_at`: GPUs with the places
+    of their names; `vram_gib`: of a GPU of which nothing else is told but perhaps `gpu_maker`.
+    `numbers`: cores, threads, vcpus, mts, channels and sticks, by these words.
+    """
+
+    def __init__(self, text: str, all_tokens: list[Token]) -> None:
+        self.text = text
+        self.tokens = all_tokens
+        self.system: str | None = None
+        self.scope = "host"
+        self.is_wsl = self.is_laptop = self.is_line = self.has_no_gpu = False
+        self.chip: Mapping[str, Any] | None = None
+        self.product: Mapping[str, Any] = {}
+        self.known: list[Profile] = []
+        self.processor: str | None = None
+        self.cards_at: list[tuple[int, NamedCards]] = []
+        self.vram_gib: float | None = None
+        self.gpu_maker: str | None = None
+        self.ram_gib: float | None = None
+        self.ram_kind: str | None = None
+        self.numbers: dict[str, int] = {}
+        self.notes: list[str] = []
+
+    @property
+    def cards(self) -> list[NamedCards]:
+        return [cards for _, cards in sorted(self.cards_at, key=lambda pair: pair[0])]
+
+    @property
+    def left(self) -> list[str]:
+        """What nothing is known by and what is no filler."""
+        idle = roles().idle | roles().gpu_idle | roles().computers | {*cpus.MAKERS, BREAK}
+        free = (token.text for token in self.tokens if not token.by)
+        return [word for word in free if word not in idle and not _SAYS_NOTHING.fullmatch(word)]
+
+    def word(self, at: int) -> str:
+        """The word at that place; empty where there is none."""
+        return self.tokens[at].text if 0 <= at < len(self.tokens) else ""
+
+    def words(self, start: int, end: int) -> list[str]:
+        return [token.text for token in self.tokens[max(0, start) : end]]
+
+    def free(self, at: int) -> str:
+        """The word at that place; empty where there is none, or a step has taken it."""
+        return self.word(at) if self.word(at) and not self.tokens[at].by else ""
+
+    def free_gib(self, at: int) -> float | None:
+        """The size at that place, which no step has taken."""
+        match = SIZE.fullmatch(self.free(at))
+        return float(match[1]) if match and match[2] == "gb" else None
+
+    def take(self, start: int, end: int, by: str) -> None:
+        for token in self.tokens[start:end]:
+            token.by = token.by or by
+
+    def free_runs(self, longest: int = _LONGEST_NAME) -> Iterator[tuple[int, int, list[str]]]:
+        """Runs of tokens that no step has taken, the longest first, with their words."""
+        for length in range(min(longest, len(self.tokens)), 0, -1):
+            for start in range(len(self.tokens) - length + 1):
+                run = self.tokens[start : start + length]
+                if all(not token.by and token.text != BREAK for token in run):
+                    yield start, start + length, [token.text for token in run]
+
+    def can_be(self, word: str, readings: Sequence[str]) -> Exception:
+        """The error for a word that has several readings."""
+        text, both = self.text.lower(), " or ".join(readings)
+        whole = ", ".join(f"--machine '{text.replace(word, each, 1)}'" for each in readings)
+        return refusal("two_readings", self.text, readings, word=word, readings=both, whole=whole)
 
 
 def understand(text: str) -> Description:
@@ -59,16 +138,20 @@ def understand(text: str) -> Description:
     _take_lines(about)
     _refuse_phones_and_chips(about)
     if not about.product and not about.known:
-        macs.take_mac(about)
-    take_processor(about)
-    take_lettered_number(about)
-    take_cards(about)
-    take_figures(about)
-    take_kind(about)
-    take_memory(about)
-    take_numbers(about)
-    take_unnamed_gpu(about)
+        _take_mac(about)
+    _take_processor(about)
+    _take_number(about, beside_gpu=False)
+    _take_cards(about)
+    if about.cards:
+        _take_number(about, beside_gpu=True)
+    _take_kind(about)
+    _take_memory(about)
+    _take_numbers(about)
+    _take_unnamed_gpu(about)
     return about
+
+
+# ------------------------------------------------------------------ products and settings
 
 
 def _mend_slips(all_tokens: Sequence[Token]) -> None:
@@ -97,89 +180,80 @@ def _take_product(about: Description) -> None:
     if not matching:
         return
     longest, row = max(matching, key=lambda pair: len(pair[0]))
-    names = [row["profile"] for at, row in matching if len(at) == len(longest) and "profile" in row]
-    also = row.get("also", "").split()
     if "profile" in row:
-        about.known = [profiles.load(name) for name in names]
+        own = [row for places, row in matching if len(places) == len(longest) and "profile" in row]
+        about.known = [profiles.load(row["profile"]) for row in own]
     else:
         about.product = row
     for at, token in enumerate(about.tokens):
-        if at in longest or token.text in also:
-            token.by = token.by or "product"
+        if at in longest or token.text in row.get("also", "").split():
+            token.by = "product"
 
 
 def _places_of(row: Mapping[str, Any], all_tokens: Sequence[Token]) -> list[int]:
-    """Where the row's words stand; empty where they do not. Of one with a year in any order."""
+    """Where the row's words stand, `9` also as `gen 9`; empty where they do not. Of one with a year
+    in any order.
+    """
     wanted = row["words"].split()
-    texts = {token.text: at for at, token in enumerate(all_tokens)}
-    if not texts.keys() & {wanted[0], f"{wanted[0]}gen", f"gen{wanted[0]}"}:
+    texts = {token.text.replace("gen", ""): at for at, token in enumerate(all_tokens)}
+    if not {*wanted} <= texts.keys():
         return []
-    between = {*row.get("also", "").split(), "pro", "mini", "gen"} | roles().idle
-    for first in range(len(all_tokens)):
-        places = list[int]()
-        for at in range(first, len(all_tokens)):
-            word, next_word = all_tokens[at].text, wanted[len(places)]
-            # `9` also as `gen 9`
-            if word in (next_word, f"{next_word}gen", f"gen{next_word}"):
-                places.append(at)
-                if len(places) == len(wanted):
-                    return places
-            elif not places or word not in between:
-                break
-    has_year = any(re.fullmatch(r"20\d\d", word) for word in wanted)
-    return [texts[word] for word in wanted] if has_year and {*wanted} <= texts.keys() else []
+    if any(re.fullmatch(r"20\d\d", word) for word in wanted):
+        return [texts[word] for word in wanted]
+    between = {*row.get("also", "").split(), "pro", "mini", ""} | roles().idle
+    kept = [
+        (at, word)
+        for at, token in enumerate(all_tokens)
+        if (word := token.text.replace("gen", "")) in wanted or word not in between
+    ]
+    for first in range(len(kept) - len(wanted) + 1):
+        run = kept[first : first + len(wanted)]
+        if [word for _, word in run] == wanted:
+            return [at for at, _ in run]
+    return []
 
 
 def _take_setting(about: Description) -> None:
     """Take the system, a virtual machine or container, the form of a laptop, and `no gpu`."""
     table = words()
-    for at, token in enumerate(about.tokens):
-        word = about.free(at)
+    for at in range(len(about.tokens)):
+        word, end = about.free(at), at + 1
         if word in table["systems"]:
             about.system = table["systems"][word]
-            end = at + 1
+            about.is_wsl |= word in table["wsl"]
             while _VERSION.fullmatch(about.free(end)):
                 end += 1
             about.take(at, end, "system")
-        if word in table["wsl"]:
-            about.is_wsl = True
         elif word in table["containers"]:
-            about.scope, token.by = "container", "scope"
+            about.scope = "container"
+            about.take(at, end, "scope")
         elif word in table["guests"]:
             about.scope = "vm" if about.scope == "host" else about.scope
-            token.by = "scope"
-        elif word in ("laptop", "notebook", "netbook"):
-            about.is_laptop = True
-        _take_no_gpu(about, at)
-
-
-def _take_no_gpu(about: Description, at: int) -> None:
-    """Take words that say that there is no GPU, or none but the processor's."""
-    word, behind = about.free(at), about.words(at + 1, at + 4)
-    is_absent = word in _WITHOUT_GPU and not _WORDS_FOR_GPU.isdisjoint(behind)
-    if is_absent or word in _GPU_INSIDE or [word, *behind[:1]] == ["cpu", "only"]:
-        about.has_no_gpu = True
-        end = at + 1
-        while end < at + 4 and about.free(end) in _WORDS_FOR_GPU | {"only"}:
-            end += 1
-        about.take(at, end, "no gpu")
+            about.take(at, end, "scope")
+        about.is_laptop |= word in ("laptop", "netbook")
+        is_absent = word in table["none"] and not {*table["gpu_words"]}.isdisjoint(
+            about.words(end, at + 4)
+        )
+        if is_absent or word in table["inside"] or (word, about.word(end)) == ("cpu", "only"):
+            about.has_no_gpu = True
+            while end < at + 4 and about.free(end) in (*table["gpu_words"], "only"):
+                end += 1
+            about.take(at, end, "no gpu")
 
 
 def _take_lines(about: Description) -> None:
     """Take lines of computers with the model behind them, which tells neither processor nor GPU:
     `legion 5`, `thinkpad t14 gen 3`.
     """
-    table = words()
+    laptops, lines = words()["laptops"], words()["lines"]
     for at in range(len(about.tokens)):
-        line = about.free(at)
-        if line not in table["laptops"] and line not in table["lines"]:
-            continue
-        about.is_line = not about.product
-        about.is_laptop |= line in table["laptops"]
-        end = at + 1
-        while end < at + 4 and _is_model(about.free(end), line):
-            end += 1
-        about.take(at, end, "line")
+        line, end = about.free(at), at + 1
+        if line in laptops or line in lines:
+            about.is_line = not about.product
+            about.is_laptop |= line in laptops
+            while end < at + 4 and _is_model(about.free(end), line):
+                end += 1
+            about.take(at, end, "line")
 
 
 def _is_model(word: str, line: str) -> bool:
@@ -198,3 +272,488 @@ def _refuse_phones_and_chips(about: Description) -> None:
         raise refusal("phone", about.text)
     if chips := all_words & {*words()["chips"]}:
         raise refusal("chip", about.text, chip=min(chips))
+
+
+def _take_mac(about: Description) -> None:
+    """Take the Mac that the words name by its chip, or by a product that has one chip. Raises
+    `UnknownMachineError` where several can be meant, or none was sold so.
+    """
+    all_words = [about.free(at) for at in range(len(about.tokens))]
+    is_mac = not {"macbook", "imac", "mac"}.isdisjoint(all_words)
+    is_told = is_mac or not {"apple", "air"}.isdisjoint(all_words)
+    chips = macs.places_of_chip(all_words)
+    if not chips and not is_mac:
+        return
+    last = about.tokens[-1]
+    if (
+        chips
+        and last.text.isdecimal()
+        and 8 <= int(last.text) < 1000
+        and chips[-1] >= len(all_words) - 2
+    ):
+        # `m4 max 128`
+        last.text += "gb"
+    rows = macs.rows([all_words[at] for at in chips], all_words)
+    if not rows and not is_told:
+        return
+    if len(rows) > 1:
+        near = [f"{macs.product(all_words)} {row['chip']} {row['variant']}".strip() for row in rows]
+        raise refusal("macs", about.text, near, count=len(rows), names=", ".join(near[:8]))
+    if not rows:
+        raise refusal("mac", about.text, profiles.unknown(about.text).nearest)
+    about.chip = rows[0]
+    for at, word in enumerate(all_words):
+        if at in chips or macs.SAID.fullmatch(word):
+            about.tokens[at].by = "mac"
+
+
+# ------------------------------------------------------------------ processors
+
+
+def _take_processor(about: Description) -> None:
+    """Take a processor by words of its kind and a number of a listed series: `ryzen 5 5600x`.
+    Raises `NotOneMachineError` where there are two.
+    """
+    for start, end, name in about.free_runs():
+        is_one = cpus.class_of(name[0]) is not None and all(map(_may_be_of_processor, name))
+        series = _series(name) if is_one else None
+        has_number = any(map(str.isdecimal, name[-1])) or len(name) > 1
+        if series is None or not has_number or not _last_word_tells(name, series):
+            continue
+        if about.processor is None:
+            _put_processor(about, start, end, " ".join(name))
+        elif len(name) > 1 and all(not token.by for token in about.tokens[start:end]):
+            if name[-1] not in about.processor:
+                first, second = about.processor, " ".join(name)
+                raise refusal("two_processors", about.text, first=first, second=second)
+            about.take(start, end, "processor")
+
+
+def _may_be_of_processor(word: str) -> bool:
+    """Whether a processor's name may have the word."""
+    count = COUNT.fullmatch(word)
+    is_other = SIZE.fullmatch(word) or MODULES.fullmatch(word) or NUMBERED.fullmatch(word)
+    is_of_gpu = word in roles().cards or word in ("iris", "uhd", "hd", "xe", "graphics")
+    return not (is_other or is_of_gpu or (count and count[1]))
+
+
+def _series(name: Sequence[str]) -> str | None:
+    """What the series or the soldered chip is called; None of a generation, and where none is."""
+    processor = soldered_chip(frozenset(name)) or cpus.processor_of(" ".join(name))
+    is_generation = isinstance(processor, cpus.Processor) and processor.is_a_generation
+    return None if processor is None or is_generation else processor.name
+
+
+def _last_word_tells(name: Sequence[str], series: str) -> bool:
+    """Whether without its last word the name is that of another series, or of other cores."""
+    if len(name) < 2 or _series(name[:-1]) != series:
+        return True
+    whole, shorter = (cpus.cores_of(" ".join(each)) for each in (name, name[:-1]))
+    return not matches((name[-1],)) and whole != shorter
+
+
+def _put_processor(about: Description, start: int, end: int, name: str) -> None:
+    """Keep the processor, with the model behind it and the count beside it."""
+    behind = about.free(end)
+    is_model = re.fullmatch(r"[a-z]+\d{3,}[a-z\d]*", behind) and not matches((behind,))
+    if is_model and _series([*name.split(), behind]) == _series(name.split()):
+        name, end = f"{name} {behind}", end + 1
+    about.take(start, end, "processor")
+    series = cpus.processor_of(name)
+    count = 1 if series and series.kind != "server" else _count_beside(about, start, end)
+    about.processor = f"{count}x {name}" if count > 1 else name
+    if any(map(_MOBILE_NUMBER.fullmatch, name.split())):
+        about.is_laptop |= all(token.text not in words()["desktops"] for token in about.tokens)
+
+
+def _take_number(about: Description, *, beside_gpu: bool) -> None:
+    """Take a processor by a number that no GPU has, `5800x3d`, `fx 6300`, `intel 12400`; beside a
+    GPU by figures alone, `5600 32gb 4060 ti`. Raises `NotOneMachineError` where it can be that of
+    several processors.
+    """
+    if about.processor is not None or about.chip is not None:
+        return
+    for start, end, name in about.free_runs(3):
+        is_other = name[-1] in roles().idle or about.word(start - 1) in roles().cards
+        if is_other or not all(map(_may_be_of_processor, name)):
+            continue
+        if not beside_gpu and matches(tuple(name)):
+            continue
+        names = cpus.names_of_number(" ".join(name), beside_gpu=beside_gpu)
+        if len(names) > 1:
+            raise about.can_be(" ".join(name), names)
+        if names:
+            _put_processor(about, start, end, names[0])
+            return
+
+
+def _take_kind(about: Description) -> None:
+    """Take a kind of processor, `ryzen 7`, `xeon`, `i5 8th gen`, with a number of no series."""
+    if about.processor is not None or about.chip is not None:
+        return
+    for start, end, name in about.free_runs(4):
+        telling = {word for word in name if word not in cpus.MAKERS and word not in _CLASS_NUMBERS}
+        is_kind = (
+            telling not in (set(), {"core"})
+            and name[0] not in ("pro", "ai", "core2")
+            and not name[0].isdecimal()
+            and all(map(_may_be_of_processor, name))
+            and cpus.class_of(name[0]) is not None
+            and cpus.names_a_kind_alone(telling)
+        )
+        # `amd a10x9600p`, whose number no series has
+        is_number = re.fullmatch(r"[a-z]+\d+\w*|\d{3,5}[a-z]+", about.free(end))
+        is_maker = len(name) == 1 and name[0] in cpus.MAKERS and is_number
+        if not is_kind and not (is_maker and not matches((about.free(end),))):
+            continue
+        while any(map(str.isdecimal, word := about.free(end))) and _may_be_of_processor(word):
+            if word.isdecimal() and len(word) < 3 and word not in _CLASS_NUMBERS:
+                break
+            name.append(word)
+            end += 1
+        for at in (end, end + 1, start - 1, start - 2, start - 3):
+            generation = NUMBERED.fullmatch(about.word(at))
+            if generation and generation[2] == "gen" and about.tokens[at].by in ("", "line"):
+                about.take(at, at + 1, "processor")
+                number = int(generation[1])
+                name += [f"{number}{_ENDINGS.get(number, 'th')}", "gen"]
+                break
+        return _put_processor(about, start, end, " ".join(name))
+
+
+# ------------------------------------------------------------------ GPUs
+
+
+def _take_cards(about: Description) -> None:
+    """Take every GPU. Raises `UnknownMachineError` where a name is not listed, a size is none that
+    it is sold with, or one of several is meant.
+    """
+    while run := next((run for run in about.free_runs() if _is_card(about, *run)), None):
+        _take_card(about, *run)
+    for at in range(len(about.tokens) - 1):
+        # a line of GPUs with a number that is not listed
+        line, number = spelled(about.free(at)).split()[:1], about.free(at + 1)
+        is_number = re.fullmatch(r"[a-z]{0,2}\d{2,4}[a-z]{0,3}", number)
+        if is_number and not SIZE.fullmatch(number) and line and line[0] in roles().cards:
+            _named(about, about.words(at, at + 2))
+    # a card computes faster than what is in the processor beside it
+    discrete = [pair for pair in about.cards_at if not all(c.unified for c in pair[1].accelerators)]
+    about.cards_at = discrete or about.cards_at
+    if len(about.cards) > 1 and any(token.text == "or" for token in about.tokens):
+        names = [each.label for each in about.cards]
+        raise refusal("two_gpus", about.text, names, names=" or ".join(names), first=names[0])
+
+
+def _is_card(about: Description, start: int, end: int, run: list[str]) -> bool:
+    """Whether the run is a GPU's name, and begins and ends with a word of it."""
+    if run in words()["gpus_inside"]:
+        return bool(matches(tuple(run)))
+    if not _may_be_a_name(run) or (len(run) == 1 and _is_no_card(about, start)):
+        return False
+    if is_vgpu(run[-1]):
+        return set(run[:-1]) <= {"nvidia", "grid", "tesla"}
+    names, sizes = _name_and_sizes(run)
+    is_instance = instance_typed(run[-1])[0] is not None
+    cards = matches(tuple(names[:-1] if is_instance else names), laptop=about.is_laptop)
+    if not cards or len(sizes) > 1:
+        return False
+    return is_instance or all(
+        any(size in card.memory_gib or f"{size:g}gb" in card.named for card in cards)
+        for size in sizes
+    )
+
+
+def _may_be_a_name(run: Sequence[str]) -> bool:
+    """Whether words have the form of a GPU's name: no filler, count or size at an end, and a number
+    but for names that have none.
+    """
+    idle = (roles().idle - roles().forms) | roles().gpu_idle
+    first, last = run[0], run[-1]
+    if first in idle or last in idle or (last in roles().cards and len(run) > 1):
+        return run == ["titan", "rtx"]
+    is_size = SIZE.fullmatch(first) or SIZE.fullmatch(last) or any(map(COUNT.fullmatch, run))
+    if is_size or (first.isdecimal() and len(first) < 3):
+        return False
+    named = [word for word in run if word not in roles().left_out and not SIZE.fullmatch(word)]
+    has_number = any(any(map(str.isdecimal, word)) for word in named)
+    return has_number or (
+        len(run) > 1 and not {"arc", "iris", "uhd", "titan", "vii"}.isdisjoint(run)
+    )
+
+
+def _name_and_sizes(run: Sequence[str]) -> tuple[list[str], list[float]]:
+    """The words of a GPU's name without fillers, and the sizes between them."""
+    idle = roles().idle - roles().forms | {"mig"}
+    names = [word for word in run if not SIZE.fullmatch(word) and word not in idle]
+    return names, [float(size[1]) for word in run if (size := SIZE.fullmatch(word))]
+
+
+def _is_no_card(about: Description, at: int) -> bool:
+    """Whether figures alone are a year or a processor's number. Raises `NotOneMachineError` where
+    they can be a GPU, too.
+    """
+    word, before = about.free(at), about.free(at - 1)
+    if not word.isdecimal():
+        return False
+    cards = matches((word,))
+    if int(word) in _YEARS or not cards:
+        return True
+    if about.processor or about.chip or about.free(at + 1) in gpus.variants():
+        return False
+    label = cards[0].label.lower()
+    if before and cpus.class_of(before):
+        names = (" ".join(about.words(first, at + 1)) for first in (at - 2, at - 1))
+        if not any(cpus.processor_of(name) or cpus.names_of_number(name) for name in names):
+            raise about.can_be(word, [label])
+        return True
+    processors = cpus.names_of_number(word, beside_gpu=True)
+    if processors and (len(processors) > 1 or not about.cards):
+        raise about.can_be(word, [*processors, label])
+    return bool(processors)
+
+
+def _take_card(about: Description, start: int, end: int, run: list[str]) -> None:
+    names, sizes = _name_and_sizes(run)
+    line = about.product.get("line", "").split()
+    names = [*line, *names] if matches((*line, *names)) else names
+    about.take(start, end, "gpu")
+    behind, variants = about.free(end), gpus.variants()
+    is_word = behind.isalpha() and behind not in variants | roles().idle and not is_ram(behind)
+    if is_word and any(is_slip(behind, each) for each in variants):
+        # `rx 7900 xtz`
+        _named(about, [*names, behind])
+    while about.free(end) in roles().gpu_idle - {"memory", "vram", "with"}:
+        about.take(end, end + 1, "gpu")
+        end += 1
+    text, size, count = " ".join(names), next(iter(sizes), None), 0
+    if instance_typed(text)[0] is None and vgpu_typed(text) is None:
+        cards = matches(tuple(names), laptop=about.is_laptop)
+        if all(card.unified for card in cards):
+            # any but an integrated one is in the chip that was named
+            inside = _named(about, names) if cards[0].integrated or not about.processor else None
+            if inside and all(inside.label != each.label for each in about.cards):
+                about.cards_at.append((start, inside))
+            return
+        if not any(size in card.memory_gib for card in cards):
+            size, count = _size_and_count(about, start, end, cards)
+    count = count or _count_beside(about, start, end)
+    about.cards_at.append((start, _named(about, names, size, count)))
+
+
+def _named(
+    about: Description, names: Sequence[str], size: float | None = None, count: int = 1
+) -> NamedCards:
+    try:
+        return named_card(names, size, count, laptop=about.is_laptop)
+    except UnknownGpuError as error:
+        raise UnknownMachineError(
+            f"{shown(about.text)!r}: {error}", nearest=error.nearest, remedy=error.remedy
+        ) from None
+
+
+def _size_and_count(
+    about: Description, start: int, end: int, cards: Sequence[gpus.Card]
+) -> tuple[float | None, int]:
+    """The size of the card that stands behind its name, or before it where another is the RAM's,
+    and the count that stands with it, 0 for none. Raises `UnknownMachineError` for one that it is
+    not sold with and that no RAM has.
+    """
+    sold = {size for card in cards for size in card.memory_gib}
+    at = end
+    while about.word(at) in (BREAK, "vram", "with", "memory"):
+        at += 1
+    size = about.free_gib(at)
+    if size is None or MODULES.fullmatch(about.free(start - 1)):
+        size_before, count = _size_before(about, start, sold)
+        if size is None or count:
+            return size_before, count
+    names_ram = is_ram(about.word(at + 1)) and not SIZE.fullmatch(about.word(at + 2))
+    if "vram" in about.words(end, at + 2) or (size in sold and not names_ram):
+        about.take(end, at + 1 + (about.word(at + 1) == "vram"), "gpu")
+        return size, 0
+    if all(f"{size:g}gb" in card.named - card.words for card in cards):
+        about.take(at, at + 1, "gpu")
+    elif not names_ram and at == end:
+        if _is_no_size_of_ram(size):
+            error = not_sold_so(cards, size)
+            raise UnknownMachineError(f"{shown(about.text)!r}: {error}", remedy=error.remedy)
+        if size == 2 * max(sold):
+            note = f"The {size:g} GB are read as RAM: {cards[0].label} has {max(sold):g}."
+            about.notes.append(note)
+    return None, 0
+
+
+def _is_no_size_of_ram(gib: float) -> bool:
+    return gib % 4 != 0 and gib > 6
+
+
+def _size_before(about: Description, start: int, sold: set[float]) -> tuple[float | None, int]:
+    """The size before a card's name that it is sold with, where it is not that of the RAM, and the
+    count of cards that are written as modules of RAM are, `2x24gb rtx 3090`; else 0.
+    """
+    others = [at for at in range(len(about.tokens)) if about.free_gib(at) and at != start - 1]
+    modules = MODULES.fullmatch(about.free(start - 1))
+    if modules and float(modules[2]) in sold and others:
+        about.take(start - 1, start, "gpu")
+        return float(modules[2]), int(modules[1])
+    size, before = about.free_gib(start - 1), about.words(start - 3, start - 1)
+    is_of_ram = bool(before) and is_ram(before[-1]) and not any(map(SIZE.fullmatch, before))
+    is_no_ram = about.processor is None or _is_no_size_of_ram(size or 0)
+    if size not in sold or is_of_ram or not (is_no_ram or others):
+        return None, 0
+    about.take(start - 1, start, "gpu")
+    return size, 0
+
+
+def _count_beside(about: Description, start: int, end: int) -> int:
+    """Take the count of what stands from `start` to `end`: `2x`, `dual`, `x2`, and a bare number
+    that is none of the name before it. 1 without one.
+    """
+    while start > 1 and about.word(start - 1) in roles().gpu_idle - {"with"}:
+        start -= 1
+    before = COUNT.fullmatch(about.free(start - 1))
+    count = words()["counts"].get(about.free(start - 1), int((before and before[1]) or 0))
+    if count or _is_bare_count(about, start - 1):
+        about.take(start - 1, start, "count")
+        return count or int(about.word(start - 1))
+    beside_size = end + 1 if not about.free(end) or SIZE.fullmatch(about.free(end)) else end
+    for at in dict.fromkeys((end, beside_size)):
+        behind = COUNT.fullmatch(about.free(at))
+        # `epyc 7742 2x 3090` are two cards
+        if behind and (behind[2] or about.word(at + 1) in ("", BREAK)):
+            about.take(at, at + 1, "count")
+            return int(behind[1] or behind[2])
+    return 1
+
+
+def _is_bare_count(about: Description, at: int) -> bool:
+    """Whether a number counts what follows: behind a model of a laptop it is of its name."""
+    word, before = about.free(at), about.word(at - 1)
+    if not word.isdecimal() or not 1 < int(word) <= _MOST_BARE:
+        return False
+    taken = about.tokens[at - 1].by if at else ""
+    if before in ("", BREAK, "with", "and", "has") or taken == "processor":
+        return True
+    if SIZE.fullmatch(before) or MODULES.fullmatch(before):
+        return True
+    if about.is_laptop:
+        return False
+    if not taken and cpus.class_of(before):
+        # of `ryzen 7` it is the class
+        return word not in _CLASS_NUMBERS or before in ("i3", "i5", "i7", "i9")
+    return bool(taken) or before in roles().idle | roles().computers
+
+
+# ------------------------------------------------------------------ memory and numbers
+
+
+def _take_memory(about: Description) -> None:
+    """Take the RAM: what is said to be it, else the one size that no disk has. Raises
+    `NotOneMachineError` where two sizes may each be it, and for a size beside a GPU that no modules
+    of RAM make: it may be that of a card that somebody changed.
+    """
+    sizes = _sizes(about)
+    for token in about.tokens:
+        if is_ram(token.text) or token.text in words()["disk"]:
+            token.by = token.by or "ram"
+    about.vram_gib = max(sizes["vram"], default=None)
+    plain, small = sizes["plain"], sorted({gib for gib in sizes["plain"] if gib < _LEAST_DISK_GIB})
+    if sizes["ram"]:
+        about.ram_gib = max(sizes["ram"])
+    elif about.chip is not None and plain:
+        about.ram_gib = min(plain)
+    elif len(small) > 1:
+        listed = " and ".join(f"{size:g} GB" for size in small)
+        raise refusal("two_sizes", about.text, sizes=listed, largest=small[-1])
+    elif plain:
+        gib = about.ram_gib = small[0] if small else min(plain)
+        is_of_modules = gib % 4 == 0 or gib in (1, 2, 3, 6) or gib != int(gib)
+        is_guest = about.scope != "host" or about.product.get("guest")
+        if about.cards and not is_of_modules and not is_guest:
+            raise refusal("strange_size", about.text, gib=gib)
+
+
+def _sizes(about: Description) -> dict[str, list[float]]:
+    """The sizes in GiB by what they are of: ram, vram, disk, or plain where no word tells."""
+    sizes: dict[str, list[float]] = {"ram": [], "vram": [], "disk": [], "plain": []}
+    for at, token in enumerate(about.tokens):
+        first, second = about.free_gib(at), about.free_gib(at + 2)
+        if first and second and about.free(at + 1) == "plus":
+            # two modules, `16gb + 8gb`; of sizes far apart the other is a disk's
+            is_alike = max(first, second) <= 2 * min(first, second)
+            token.text = f"{first + second if is_alike else first:g}gb"
+            about.take(at + 1, at + 3, "ram")
+            about.numbers |= {"sticks": 2} if first == second else {}
+        if token.by:
+            continue
+        if is_kind_of_ram(token.text):
+            about.ram_kind, token.by = token.text, "ram"
+        elif modules := MODULES.fullmatch(token.text):
+            token.by = "ram"
+            about.numbers["sticks"] = int(modules[1])
+            sizes["ram"].append(float(int(modules[1]) * int(modules[2])))
+        elif size := SIZE.fullmatch(token.text):
+            token.by = _kind_of_size(about, at)
+            sizes[token.by].append(float(size[1]) * (_GIB_OF_TB if size[2] == "tb" else 1))
+    return sizes
+
+
+def _kind_of_size(about: Description, at: int) -> str:
+    """ram, vram, disk or plain, by the word before a size and the two behind it, up to a comma."""
+    kinds = ("", "ram", "vram", "plain", "disk")
+    around = [token.text if token.by in kinds else "" for token in about.tokens]
+    silent = ("of", "with", "system", "dual", "fast")
+    after = [word for word in [*around[at + 1 : at + 5], BREAK] if word not in silent]
+    behind, second = [*after[: after.index(BREAK)], "", ""][:2]
+    before = ["", *(word for word in around[max(0, at - 2) : at] if word not in silent)][-1]
+    disks, is_tb = words()["disk"], around[at].endswith("tb")
+    others = [word for place, word in enumerate(around) if place != at and SIZE.fullmatch(word)]
+    follows_size = SIZE.fullmatch(around[max(0, at - 2)])
+    if behind == "vram" or (behind in ("gpu", "graphics", "card") and before != "ram"):
+        return "vram"
+    if is_ram(behind) or _RATE.fullmatch(behind):
+        return "ram"
+    if not follows_size and (before == "vram" or (before in ("gpu", "dgpu") and others)):
+        return "vram"
+    if behind in disks:
+        return "disk"
+    if before in disks:
+        return "disk" if is_tb or float(around[at][:-2]) >= 64 else "plain"
+    if (is_ram(before) and not is_tb) or (behind in roles().idle and is_ram(second)):
+        return "ram"
+    return "disk" if is_tb and not cpus.is_server(about.processor or "") else "plain"
+
+
+def _take_numbers(about: Description) -> None:
+    """Take cores, threads, channels and the rate of the RAM."""
+    for token in about.tokens:
+        match = NUMBERED.fullmatch(token.text)
+        if token.by or match is None:
+            continue
+        token.by = match[2]
+        about.numbers["cores" if match[2] == "cpus" else match[2]] = int(match[1])
+        if match[2] == "vcpus" and about.scope == "host":
+            about.scope = "vm"
+
+
+def _take_unnamed_gpu(about: Description) -> None:
+    """Take a GPU of which its memory and perhaps its maker are told, `8gb vram`, `amd gpu 16gb`."""
+    says_gpu = False
+    for token in about.tokens:
+        if token.by:
+            continue
+        if token.text in ("gpu", "gpus", "dgpu", "vram", "graphics", "vga"):
+            says_gpu |= token.text in ("gpu", "vram", "dgpu")
+            token.by = "gpu"
+        elif token.text.isalpha() and (maker := gpus.maker_of(frozenset((token.text,)))):
+            about.gpu_maker = about.gpu_maker or maker
+            token.by = "" if token.text == "intel" else "gpu"
+    if about.cards or about.has_no_gpu or about.chip is not None or "shared" in about.product:
+        about.vram_gib = None
+    elif about.vram_gib is None:
+        tells_ram = any(is_ram(token.text) for token in about.tokens)
+        is_size_alone = about.processor is None and not about.product and not tells_ram
+        if says_gpu and is_size_alone and about.ram_gib is not None:
+            about.vram_gib, about.ram_gib = about.ram_gib, None
+        elif says_gpu or about.gpu_maker == "nvidia":
+            raise refusal("unnamed_gpu", about.text)
