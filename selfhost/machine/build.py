@@ -12,11 +12,11 @@ from . import cpus, gpus, macs
 from .changes import planned
 from .chips import Chip, soldered_chip
 from .cloud import Described, has_an_unlisted_gpu
-from .understand import Description
 from .gpu_names import NamedCards, cards_named, joined
 from .profiles import Profile, beginning_with, refusal, size_of, unknown
 from .ram import StatedRam, with_ram
 from .record import Accelerator, Machine
+from .understand import Description
 
 TYPE_CHECKING = False
 

@@ -115,6 +115,11 @@ class Description:
                 if all(not token.by and token.text != BREAK for token in run):
                     yield start, start + length, [token.text for token in run]
 
+    def words_of_sizes(self) -> list[str]:
+        """The words that nothing but a size has taken, empty ones for others."""
+        kinds = ("", "ram", "vram", "plain", "disk")
+        return [token.text if token.by in kinds else "" for token in self.tokens]
+
     def can_be(self, word: str, readings: Sequence[str]) -> Exception:
         """The error for a word that has several readings."""
         text, both = self.text.lower(), " or ".join(readings)
@@ -280,31 +285,32 @@ def _take_mac(about: Description) -> None:
     """
     all_words = [about.free(at) for at in range(len(about.tokens))]
     is_mac = not {"macbook", "imac", "mac"}.isdisjoint(all_words)
-    is_told = is_mac or not {"apple", "air"}.isdisjoint(all_words)
     chips = macs.places_of_chip(all_words)
     if not chips and not is_mac:
         return
     last = about.tokens[-1]
-    if (
-        chips
-        and last.text.isdecimal()
-        and 8 <= int(last.text) < 1000
-        and chips[-1] >= len(all_words) - 2
-    ):
+    if chips and chips[-1] >= len(all_words) - 2 and re.fullmatch(r"8|[1-9]\d{1,2}", last.text):
         # `m4 max 128`
         last.text += "gb"
     rows = macs.rows([all_words[at] for at in chips], all_words)
-    if not rows and not is_told:
+    if not rows and not is_mac and {"apple", "air"}.isdisjoint(all_words):
         return
+    _refuse_all_but_one(about, rows, all_words)
+    about.chip = rows[0]
+    for at, word in enumerate(all_words):
+        if at in chips or macs.SAID.fullmatch(word):
+            about.tokens[at].by = "mac"
+
+
+def _refuse_all_but_one(
+    about: Description, rows: Sequence[Mapping[str, Any]], all_words: Sequence[str]
+) -> None:
+    """Raises `UnknownMachineError` unless just one Mac is meant."""
     if len(rows) > 1:
         near = [f"{macs.product(all_words)} {row['chip']} {row['variant']}".strip() for row in rows]
         raise refusal("macs", about.text, near, count=len(rows), names=", ".join(near[:8]))
     if not rows:
         raise refusal("mac", about.text, profiles.unknown(about.text).nearest)
-    about.chip = rows[0]
-    for at, word in enumerate(all_words):
-        if at in chips or macs.SAID.fullmatch(word):
-            about.tokens[at].by = "mac"
 
 
 # ------------------------------------------------------------------ processors
@@ -349,15 +355,11 @@ def _last_word_tells(name: Sequence[str], series: str) -> bool:
     if len(name) < 2 or _series(name[:-1]) != series:
         return True
     whole, shorter = (cpus.cores_of(" ".join(each)) for each in (name, name[:-1]))
-    return not matches((name[-1],)) and whole != shorter
+    return whole != shorter
 
 
 def _put_processor(about: Description, start: int, end: int, name: str) -> None:
-    """Keep the processor, with the model behind it and the count beside it."""
-    behind = about.free(end)
-    is_model = re.fullmatch(r"[a-z]+\d{3,}[a-z\d]*", behind) and not matches((behind,))
-    if is_model and _series([*name.split(), behind]) == _series(name.split()):
-        name, end = f"{name} {behind}", end + 1
+    """Keep the processor with the count beside it."""
     about.take(start, end, "processor")
     series = cpus.processor_of(name)
     count = 1 if series and series.kind != "server" else _count_beside(about, start, end)
@@ -374,10 +376,8 @@ def _take_number(about: Description, *, beside_gpu: bool) -> None:
     if about.processor is not None or about.chip is not None:
         return
     for start, end, name in about.free_runs(3):
-        is_other = name[-1] in roles().idle or about.word(start - 1) in roles().cards
-        if is_other or not all(map(_may_be_of_processor, name)):
-            continue
-        if not beside_gpu and matches(tuple(name)):
+        is_of_gpu = not beside_gpu and matches(tuple(name))
+        if is_of_gpu or not all(map(_may_be_of_processor, name)):
             continue
         names = cpus.names_of_number(" ".join(name), beside_gpu=beside_gpu)
         if len(names) > 1:
@@ -391,34 +391,34 @@ def _take_kind(about: Description) -> None:
     """Take a kind of processor, `ryzen 7`, `xeon`, `i5 8th gen`, with a number of no series."""
     if about.processor is not None or about.chip is not None:
         return
-    for start, end, name in about.free_runs(4):
-        telling = {word for word in name if word not in cpus.MAKERS and word not in _CLASS_NUMBERS}
-        is_kind = (
-            telling not in (set(), {"core"})
-            and name[0] not in ("pro", "ai", "core2")
-            and not name[0].isdecimal()
-            and all(map(_may_be_of_processor, name))
-            and cpus.class_of(name[0]) is not None
-            and cpus.names_a_kind_alone(telling)
-        )
-        # `amd a10x9600p`, whose number no series has
-        is_number = re.fullmatch(r"[a-z]+\d+\w*|\d{3,5}[a-z]+", about.free(end))
-        is_maker = len(name) == 1 and name[0] in cpus.MAKERS and is_number
-        if not is_kind and not (is_maker and not matches((about.free(end),))):
-            continue
-        while any(map(str.isdecimal, word := about.free(end))) and _may_be_of_processor(word):
-            if word.isdecimal() and len(word) < 3 and word not in _CLASS_NUMBERS:
-                break
-            name.append(word)
-            end += 1
-        for at in (end, end + 1, start - 1, start - 2, start - 3):
-            generation = NUMBERED.fullmatch(about.word(at))
-            if generation and generation[2] == "gen" and about.tokens[at].by in ("", "line"):
-                about.take(at, at + 1, "processor")
-                number = int(generation[1])
-                name += [f"{number}{_ENDINGS.get(number, 'th')}", "gen"]
-                break
-        return _put_processor(about, start, end, " ".join(name))
+    run = next((run for run in about.free_runs(4) if _is_kind(run[2], about.free(run[1]))), None)
+    if run is None:
+        return
+    start, end, name = run
+    while any(map(str.isdecimal, word := about.free(end))) and _may_be_of_processor(word):
+        name.append(word)
+        end += 1
+    for at in (end, end + 1, start - 1, start - 2, start - 3):
+        generation = NUMBERED.fullmatch(about.word(at))
+        if generation and generation[2] == "gen" and about.tokens[at].by in ("", "line"):
+            about.take(at, at + 1, "processor")
+            number = int(generation[1])
+            name += [f"{number}{_ENDINGS.get(number, 'th')}", "gen"]
+            break
+    _put_processor(about, start, end, " ".join(name))
+
+
+def _is_kind(name: Sequence[str], behind: str) -> bool:
+    """Whether words tell a kind of processor and nothing else; a maker alone is none but before a
+    number of no series, `amd a10x9600p`.
+    """
+    telling = {word for word in name if word not in cpus.MAKERS and word not in _CLASS_NUMBERS}
+    if not telling:
+        is_number = re.fullmatch(r"[a-z]+\d+\w*|\d{3,5}[a-z]+", behind) is not None
+        return name[0] in cpus.MAKERS and is_number and not matches((behind,))
+    is_begin = telling != {"core"} and name[0] not in ("pro", "ai", "core2")
+    is_one = is_begin and not name[0].isdecimal() and all(map(_may_be_of_processor, name))
+    return is_one and cpus.class_of(name[0]) is not None and cpus.names_a_kind_alone(telling)
 
 
 # ------------------------------------------------------------------ GPUs
@@ -469,10 +469,8 @@ def _may_be_a_name(run: Sequence[str]) -> bool:
     """
     idle = (roles().idle - roles().forms) | roles().gpu_idle
     first, last = run[0], run[-1]
-    if first in idle or last in idle or (last in roles().cards and len(run) > 1):
-        return run == ["titan", "rtx"]
-    is_size = SIZE.fullmatch(first) or SIZE.fullmatch(last) or any(map(COUNT.fullmatch, run))
-    if is_size or (first.isdecimal() and len(first) < 3):
+    is_end = first in idle or last in idle or SIZE.fullmatch(first) or SIZE.fullmatch(last)
+    if is_end or (first.isdecimal() and len(first) < 3):
         return False
     named = [word for word in run if word not in roles().left_out and not SIZE.fullmatch(word)]
     has_number = any(any(map(str.isdecimal, word)) for word in named)
@@ -498,7 +496,7 @@ def _is_no_card(about: Description, at: int) -> bool:
     cards = matches((word,))
     if int(word) in _YEARS or not cards:
         return True
-    if about.processor or about.chip or about.free(at + 1) in gpus.variants():
+    if about.processor or about.chip:
         return False
     label = cards[0].label.lower()
     if before and cpus.class_of(before):
@@ -517,14 +515,6 @@ def _take_card(about: Description, start: int, end: int, run: list[str]) -> None
     line = about.product.get("line", "").split()
     names = [*line, *names] if matches((*line, *names)) else names
     about.take(start, end, "gpu")
-    behind, variants = about.free(end), gpus.variants()
-    is_word = behind.isalpha() and behind not in variants | roles().idle and not is_ram(behind)
-    if is_word and any(is_slip(behind, each) for each in variants):
-        # `rx 7900 xtz`
-        _named(about, [*names, behind])
-    while about.free(end) in roles().gpu_idle - {"memory", "vram", "with"}:
-        about.take(end, end + 1, "gpu")
-        end += 1
     text, size, count = " ".join(names), next(iter(sizes), None), 0
     if instance_typed(text)[0] is None and vgpu_typed(text) is None:
         cards = matches(tuple(names), laptop=about.is_laptop)
@@ -560,8 +550,7 @@ def _size_and_count(
     """
     sold = {size for card in cards for size in card.memory_gib}
     at = end
-    while about.word(at) in (BREAK, "vram", "with", "memory"):
-        at += 1
+    at += about.word(at) in (BREAK, "vram", "with")
     size = about.free_gib(at)
     if size is None or MODULES.fullmatch(about.free(start - 1)):
         size_before, count = _size_before(about, start, sold)
@@ -571,15 +560,11 @@ def _size_and_count(
     if "vram" in about.words(end, at + 2) or (size in sold and not names_ram):
         about.take(end, at + 1 + (about.word(at + 1) == "vram"), "gpu")
         return size, 0
-    if all(f"{size:g}gb" in card.named - card.words for card in cards):
+    if f"{size:g}gb" in cards[0].named - cards[0].words:
         about.take(at, at + 1, "gpu")
-    elif not names_ram and at == end:
-        if _is_no_size_of_ram(size):
-            error = not_sold_so(cards, size)
-            raise UnknownMachineError(f"{shown(about.text)!r}: {error}", remedy=error.remedy)
-        if size == 2 * max(sold):
-            note = f"The {size:g} GB are read as RAM: {cards[0].label} has {max(sold):g}."
-            about.notes.append(note)
+    elif not names_ram and at == end and _is_no_size_of_ram(size):
+        error = not_sold_so(cards, size)
+        raise UnknownMachineError(f"{shown(about.text)!r}: {error}", remedy=error.remedy)
     return None, 0
 
 
@@ -596,10 +581,9 @@ def _size_before(about: Description, start: int, sold: set[float]) -> tuple[floa
     if modules and float(modules[2]) in sold and others:
         about.take(start - 1, start, "gpu")
         return float(modules[2]), int(modules[1])
-    size, before = about.free_gib(start - 1), about.words(start - 3, start - 1)
-    is_of_ram = bool(before) and is_ram(before[-1]) and not any(map(SIZE.fullmatch, before))
+    size = about.free_gib(start - 1)
     is_no_ram = about.processor is None or _is_no_size_of_ram(size or 0)
-    if size not in sold or is_of_ram or not (is_no_ram or others):
+    if size not in sold or not (is_no_ram or others):
         return None, 0
     about.take(start - 1, start, "gpu")
     return size, 0
@@ -632,9 +616,7 @@ def _is_bare_count(about: Description, at: int) -> bool:
     if not word.isdecimal() or not 1 < int(word) <= _MOST_BARE:
         return False
     taken = about.tokens[at - 1].by if at else ""
-    if before in ("", BREAK, "with", "and", "has") or taken == "processor":
-        return True
-    if SIZE.fullmatch(before) or MODULES.fullmatch(before):
+    if before in ("", BREAK) or SIZE.fullmatch(before) or MODULES.fullmatch(before):
         return True
     if about.is_laptop:
         return False
@@ -649,8 +631,7 @@ def _is_bare_count(about: Description, at: int) -> bool:
 
 def _take_memory(about: Description) -> None:
     """Take the RAM: what is said to be it, else the one size that no disk has. Raises
-    `NotOneMachineError` where two sizes may each be it, and for a size beside a GPU that no modules
-    of RAM make: it may be that of a card that somebody changed.
+    `NotOneMachineError` where two sizes may each be it.
     """
     sizes = _sizes(about)
     for token in about.tokens:
@@ -660,17 +641,11 @@ def _take_memory(about: Description) -> None:
     plain, small = sizes["plain"], sorted({gib for gib in sizes["plain"] if gib < _LEAST_DISK_GIB})
     if sizes["ram"]:
         about.ram_gib = max(sizes["ram"])
-    elif about.chip is not None and plain:
-        about.ram_gib = min(plain)
-    elif len(small) > 1:
+    elif about.chip is not None or len(small) < 2:
+        about.ram_gib = min(plain, default=None)
+    else:
         listed = " and ".join(f"{size:g} GB" for size in small)
         raise refusal("two_sizes", about.text, sizes=listed, largest=small[-1])
-    elif plain:
-        gib = about.ram_gib = small[0] if small else min(plain)
-        is_of_modules = gib % 4 == 0 or gib in (1, 2, 3, 6) or gib != int(gib)
-        is_guest = about.scope != "host" or about.product.get("guest")
-        if about.cards and not is_of_modules and not is_guest:
-            raise refusal("strange_size", about.text, gib=gib)
 
 
 def _sizes(about: Description) -> dict[str, list[float]]:
@@ -684,44 +659,35 @@ def _sizes(about: Description) -> dict[str, list[float]]:
             token.text = f"{first + second if is_alike else first:g}gb"
             about.take(at + 1, at + 3, "ram")
             about.numbers |= {"sticks": 2} if first == second else {}
-        if token.by:
-            continue
-        if is_kind_of_ram(token.text):
+        if is_kind_of_ram(about.free(at)):
             about.ram_kind, token.by = token.text, "ram"
-        elif modules := MODULES.fullmatch(token.text):
+        elif modules := MODULES.fullmatch(about.free(at)):
             token.by = "ram"
             about.numbers["sticks"] = int(modules[1])
             sizes["ram"].append(float(int(modules[1]) * int(modules[2])))
-        elif size := SIZE.fullmatch(token.text):
+        elif size := SIZE.fullmatch(about.free(at)):
             token.by = _kind_of_size(about, at)
             sizes[token.by].append(float(size[1]) * (_GIB_OF_TB if size[2] == "tb" else 1))
     return sizes
 
 
 def _kind_of_size(about: Description, at: int) -> str:
-    """ram, vram, disk or plain, by the word before a size and the two behind it, up to a comma."""
-    kinds = ("", "ram", "vram", "plain", "disk")
-    around = [token.text if token.by in kinds else "" for token in about.tokens]
-    silent = ("of", "with", "system", "dual", "fast")
-    after = [word for word in [*around[at + 1 : at + 5], BREAK] if word not in silent]
-    behind, second = [*after[: after.index(BREAK)], "", ""][:2]
+    """ram, vram, disk or plain, by the words before and behind a size, up to a comma."""
+    around, silent = about.words_of_sizes(), ("of", "with", "system", "dual", "fast")
+    behind = next((word for word in around[at + 1 : at + 5] if word not in silent), "")
     before = ["", *(word for word in around[max(0, at - 2) : at] if word not in silent)][-1]
-    disks, is_tb = words()["disk"], around[at].endswith("tb")
-    others = [word for place, word in enumerate(around) if place != at and SIZE.fullmatch(word)]
-    follows_size = SIZE.fullmatch(around[max(0, at - 2)])
-    if behind == "vram" or (behind in ("gpu", "graphics", "card") and before != "ram"):
+    if behind in ("vram", "gpu", "graphics", "card"):
         return "vram"
     if is_ram(behind) or _RATE.fullmatch(behind):
         return "ram"
-    if not follows_size and (before == "vram" or (before in ("gpu", "dgpu") and others)):
+    sizes = list(map(SIZE.fullmatch, around))
+    is_of_gpu = before == "vram" or (before in ("gpu", "dgpu") and sum(map(bool, sizes)) > 1)
+    if is_of_gpu and not sizes[max(0, at - 2)]:
         return "vram"
-    if behind in disks:
+    is_large = around[at].endswith("tb") and not cpus.is_server(about.processor or "")
+    if is_large or behind in words()["disk"]:
         return "disk"
-    if before in disks:
-        return "disk" if is_tb or float(around[at][:-2]) >= 64 else "plain"
-    if (is_ram(before) and not is_tb) or (behind in roles().idle and is_ram(second)):
-        return "ram"
-    return "disk" if is_tb and not cpus.is_server(about.processor or "") else "plain"
+    return "ram" if is_ram(before) else "plain"
 
 
 def _take_numbers(about: Description) -> None:
@@ -738,22 +704,24 @@ def _take_numbers(about: Description) -> None:
 
 def _take_unnamed_gpu(about: Description) -> None:
     """Take a GPU of which its memory and perhaps its maker are told, `8gb vram`, `amd gpu 16gb`."""
+    says_gpu = _take_words_for_gpus(about)
+    if about.cards or about.has_no_gpu or about.chip is not None or "shared" in about.product:
+        about.vram_gib = None
+    elif about.vram_gib is None and (says_gpu or about.gpu_maker == "nvidia"):
+        tells_ram = any(is_ram(token.text) for token in about.tokens)
+        is_more = about.processor or about.product or tells_ram
+        if is_more or about.ram_gib is None or not says_gpu:
+            raise refusal("unnamed_gpu", about.text)
+        about.vram_gib, about.ram_gib = about.ram_gib, None
+
+
+def _take_words_for_gpus(about: Description) -> bool:
+    """Take makers of GPUs and words for any; true where one of these says that there is one."""
     says_gpu = False
-    for token in about.tokens:
-        if token.by:
-            continue
+    for token in (each for each in about.tokens if not each.by):
         if token.text in ("gpu", "gpus", "dgpu", "vram", "graphics", "vga"):
             says_gpu |= token.text in ("gpu", "vram", "dgpu")
             token.by = "gpu"
-        elif token.text.isalpha() and (maker := gpus.maker_of(frozenset((token.text,)))):
-            about.gpu_maker = about.gpu_maker or maker
-            token.by = "" if token.text == "intel" else "gpu"
-    if about.cards or about.has_no_gpu or about.chip is not None or "shared" in about.product:
-        about.vram_gib = None
-    elif about.vram_gib is None:
-        tells_ram = any(is_ram(token.text) for token in about.tokens)
-        is_size_alone = about.processor is None and not about.product and not tells_ram
-        if says_gpu and is_size_alone and about.ram_gib is not None:
-            about.vram_gib, about.ram_gib = about.ram_gib, None
-        elif says_gpu or about.gpu_maker == "nvidia":
-            raise refusal("unnamed_gpu", about.text)
+        elif maker := gpus.maker_of(frozenset((token.text,))):
+            about.gpu_maker, token.by = about.gpu_maker or maker, "gpu"
+    return says_gpu
