@@ -60,24 +60,20 @@ class Entry:
 
     def __init__(self, wanted: Wanted, machines: int) -> None:
         self.wanted = wanted
-        self._by_key: dict[object, Alike] = {}
+        self.by_key: dict[object, Alike] = {}
         # of each machine the number of its class from 1; 0 where the entry is not for it
         self.class_of = array("l", bytes(array("l").itemsize * machines))
 
     @property
     def classes(self) -> list[Alike]:
         """By the numbers in `class_of`, less 1."""
-        return list(self._by_key.values())
+        return list(self.by_key.values())
 
     def alike(
         self, key: object, exceptions: tuple[int, ...] = (), change: Change | None = None
     ) -> Alike:
         """The machines with that key so far."""
-        return self._by_key.setdefault((key, exceptions, change), Alike(exceptions, change))
-
-    def forget(self) -> None:
-        """The entry cannot be judged."""
-        self._by_key.clear()
+        return self.by_key.setdefault((key, exceptions, change), Alike(exceptions, change))
 
     def settle(self) -> None:
         """All machines are there: put them in order."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from ..core.errors import Problem
 from ..machine.record import Machine
 from .entries import Policy
+from .judge_fleet import FleetJudge
 from .judged_entries import (
     Judge,
     asked_to_no_effect,
@@ -14,7 +15,6 @@ from .judged_entries import (
     entry_problems,
     not_asked_here,
 )
-from .kinds import Judging
 from .machines import RECORD_IT
 from .progress import Progress
 from .record import Audit, Result
@@ -61,7 +61,7 @@ def run_audit(
     exceptions = Exceptions(policy, today)
     verdicts, are_few = len(fleet) * len(policy.models), len(fleet) < LEAST_TOGETHER
     silent = Progress(lambda _line: None)
-    judging = Judging(policy, fleet, judge, exceptions, progress or silent)
+    judging = FleetJudge(policy, fleet, judge, exceptions, progress or silent)
     rows = judging.judge_all(
         is_alone=are_few or verdicts <= MOST_ALONE, is_small=are_few or verdicts < LEAST_BY_MODEL
     )

@@ -11,7 +11,7 @@ import pytest
 
 from helpers.paths import ROOT
 from selfhost.audit import groups as groups_module
-from selfhost.audit import pool, run
+from selfhost.audit import judge_fleet, run
 from selfhost.audit.entries import Policy, Wanted
 from selfhost.audit.fleet import Machines
 from selfhost.audit.groups import shortfall
@@ -136,7 +136,7 @@ def verdict(model: str, workload: Workload, machine: Machine, of: PolicyJudge) -
 def by_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     """Machines are taken together however few they are, in this process."""
     monkeypatch.setattr(run, "MOST_ALONE", 0)
-    monkeypatch.setattr(pool, "_processors", lambda: 1)
+    monkeypatch.setattr(judge_fleet, "_processors", lambda: 1)
 
 
 def one_by_one(policy: Policy, machines: Machines) -> Audit:
@@ -151,7 +151,7 @@ def test_a_fleet_gets_the_verdicts_of_one_by_one(monkeypatch: pytest.MonkeyPatch
     machines = load_machines("-", stdin=fleet(150).encode()).machines
     alone = one_by_one(policy, machines)
     monkeypatch.setattr(run, "MOST_ALONE", 0)
-    monkeypatch.setattr(pool, "_processors", lambda: 2)
+    monkeypatch.setattr(judge_fleet, "_processors", lambda: 2)
     monkeypatch.setattr(groups_module, "MOST_TOGETHER", 0)
     audit = run_audit(policy, machines, judge(), today=TODAY)
     assert not audit.problems

@@ -1,0 +1,396 @@
+"""Every entry of a policy on every machine: few are judged one by one, of many the machines of one
+kind together, shared by processes.
+
+No finding gets better when a machine has less memory, disk or bandwidth. So where a machine made of
+the worst of each number of several and one made of the best have the same deciding findings, all
+between have them; else the machines are split in two. What is free of an accelerator decides where
+layers lie, and with that what the RAM must hold: machines that differ in it are never taken
+together.
+"""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from math import log2
+
+from ..core.errors import SelfhostError
+from ..core.records import Record
+from ..core.workload import Workload
+from ..judge.checks import Outcome
+from ..judge.record import Verdict
+from ..machine.record import Machine
+from .entries import Policy, Wanted
+from .fleet import BANDWIDTH, Machines, Numbers, Slot, with_numbers
+from .groups import Alike, Entry, Rows, shortfall
+from .judged_entries import Judge
+from .progress import Progress
+from .record import Row
+from .rows import Exceptions, row_of, unplaced_row
+
+# judgements of one task: about half a second
+_WORK_OF_TASK = 500.0
+# the numbers that a check rests on, by the first word of their slots
+_RESTS_ON = {"disk": "disks", "speed": BANDWIDTH}
+
+# what decides of a verdict: the route, what is loaded by what, and the check, outcome and code
+# of each deciding finding
+Key = tuple[str, str | None, str | None, str | None, tuple[tuple[str, str, str], ...]]
+# the most that one of these machines may lack, and the places of their rows
+Sorted = tuple[Key, float, "array[int]"]
+# what one entry of a task comes to
+Result = list[Sorted] | SelfhostError
+
+
+class FleetJudge:
+    """Judges the entries of a policy on machines, and keeps what each comes to."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        machines: Machines,
+        judge: Judge,
+        exceptions: Exceptions,
+        progress: Progress,
+    ) -> None:
+        self._policy, self._machines, self._judge = policy, machines, judge
+        self._exceptions, self._progress = exceptions, progress
+        self._entries = [Entry(wanted, len(machines)) for wanted in policy.models]
+        # entries that cannot be judged, and those that are for one of the machines
+        self.refused: dict[int, SelfhostError] = {}
+        self.placed: set[int] = set()
+        self._basis_of: list[str] = []
+        # by entry: 1 for each machine that it is for, and the exceptions that concern a machine
+        self._is_asked = [bytearray(len(machines)) for _ in self._entries]
+        self._concerning: list[dict[int, tuple[int, ...]]] = [{} for _ in self._entries]
+
+    def judge_all(self, *, is_alone: bool, is_small: bool) -> Rows:
+        """Judge each machine by itself, or those of a kind together; then of machines alike the one
+        that lacks most by itself.
+        """
+        for number in range(len(self._machines)):
+            self._place(number)
+        if is_alone:
+            self._one_by_one()
+        else:
+            self._by_kind()
+        for index in self.refused:
+            self._entries[index].by_key.clear()
+        rows = Rows(self._machines, self._entries, self._hardest, is_small=is_small)
+        for alike in (alike for entry in self._entries for alike in entry.classes):
+            self._exceptions.count(alike.exceptions, len(alike.machines))
+        return rows
+
+    def _place(self, number: int) -> None:
+        machine = self._machines[number]
+        self._basis_of.append(self._policy.memory_basis(machine))
+        for entry in self._entries:
+            wanted = entry.wanted
+            selected = self._policy.selects(wanted.machines, machine)
+            if selected is False:
+                continue
+            self.placed.add(wanted.index)
+            if selected is None:
+                row = unplaced_row(self._policy, wanted, machine)
+                entry.alike(tuple(map(str, row.reasons))).add(number, row)
+                continue
+            self._is_asked[wanted.index][number] = 1
+            if numbers := self._exceptions.concerning(wanted.name, machine):
+                self._concerning[wanted.index][number] = numbers
+
+    def _one_by_one(self) -> None:
+        done, whole = 0, len(self._machines) * len(self._entries)
+        for number in range(len(self._machines)):
+            for entry in self._entries:
+                self._progress.judge(done / whole, whole)
+                done += 1
+                index = entry.wanted.index
+                if self._is_asked[index][number] and index not in self.refused:
+                    try:
+                        self._judge_alone(entry, number)
+                    except SelfhostError as error:
+                        self.refused[index] = error
+
+    def _judge_alone(self, entry: Entry, number: int) -> None:
+        verdict = self._verdict(entry.wanted, number)
+        numbers = self._concerning[entry.wanted.index].get(number, ())
+        key = key_of(verdict)
+        own = self._exceptions.about(numbers, {check for check, _, _ in key[-1]})
+        beside = tuple(
+            (each.check, each.code, each.outcome)
+            for each in verdict.findings
+            if each.outcome is not Outcome.PASS and not each.decides
+        )
+        row = self._row_of(entry.wanted, number, verdict, own)
+        entry.alike((key, beside), own).add(number, row)
+
+    def _verdict(self, wanted: Wanted, number: int) -> Verdict:
+        workload = wanted.under(self._basis_of[number])
+        return self._judge(wanted, workload, self._machines[number])
+
+    def _row_of(
+        self, wanted: Wanted, number: int, verdict: Verdict, exceptions: tuple[int, ...]
+    ) -> Row:
+        covers = self._exceptions.covers(exceptions)
+        return row_of(self._policy, wanted, self._machines.names[number], verdict, covers)
+
+    # ------------------------------------------------------------------ by kind
+
+    def _by_kind(self) -> None:
+        batches: dict[tuple[int, str], list[int]] = {}
+        for number, basis in enumerate(self._basis_of):
+            batches.setdefault((self._machines.kind_of[number], basis), []).append(number)
+        tasks = [
+            task
+            for (kind, basis), batch in batches.items()
+            for task in self._tasks(kind, basis, batch)
+        ]
+        whole, done = sum(task.work for task in tasks), 0.0
+        verdicts = len(self._machines) * len(self._entries)
+        for task, results in _judged(tasks, self._judge):
+            for (wanted, _, _), result in zip(task.entries, results, strict=True):
+                self._take(wanted, task.machines, result)
+            done += task.work
+            self._progress.judge(done / whole, verdicts)
+
+    def _tasks(self, kind: int, basis: str, batch: Sequence[int]) -> Iterator[Task]:
+        """The work of one batch, in tasks of about the same size."""
+        template, slots = self._machines.kinds[kind]
+        parts = _parts(slots, self._machines.numbers, batch)
+        machines: list[int] = []
+        work = 0.0
+        for count, part in enumerate(parts, 1):
+            machines += part
+            work += _work(len(part)) * len(self._entries)
+            if work <= _WORK_OF_TASK and count < len(parts):
+                continue
+            entries = []
+            for entry in self._entries:
+                is_asked = self._is_asked[entry.wanted.index]
+                places = [place for place, number in enumerate(machines) if is_asked[number]]
+                if places:
+                    entries.append((entry.wanted, entry.wanted.under(basis), places))
+            yield Task(
+                template=template,
+                slots=slots,
+                machines=tuple(machines),
+                rows=tuple([self._machines.numbers[number] for number in machines]),
+                entries=tuple(entries),
+            )
+            machines, work = [], 0.0
+
+    def _take(self, wanted: Wanted, machines: Sequence[int], result: Result) -> None:
+        if isinstance(result, SelfhostError):
+            self.refused.setdefault(wanted.index, result)
+            return
+        entry, concerning = self._entries[wanted.index], self._concerning[wanted.index]
+        for key, most, places in result:
+            kind = self._machines.kind_of[machines[places[0]]]
+            checks = {check for check, _, _ in key[-1]}
+            for number in map(machines.__getitem__, places):
+                numbers = concerning.get(number, ())
+                alike = entry.alike(key, self._exceptions.about(numbers, checks))
+                alike.machines.append(number)
+                alike.bounds[kind] = max(alike.bounds.get(kind, 0.0), most)
+
+    def _hardest(self, entry: Entry, alike: Alike, machines: Sequence[int]) -> Row:
+        """The row of the machine that lacks most, of several the first. Within a kind that is one
+        of those with the least of some number.
+        """
+        if not alike.bounds:
+            return max(map(alike.rows.__getitem__, machines), key=shortfall)
+        candidates = list(machines[:1])
+        by_kind: dict[int, list[int]] = {}
+        for number in machines if any(alike.bounds.values()) else ():
+            by_kind.setdefault(self._machines.kind_of[number], []).append(number)
+        best: Row | None = None
+        rank = -1.0, 0
+        for kind in sorted(by_kind, key=lambda kind: -alike.bounds[kind]) or [-1]:
+            if best is not None and alike.bounds[kind] < rank[0]:
+                break
+            if kind in by_kind:
+                candidates = self._with_least(by_kind[kind])
+            for number in candidates:
+                verdict = self._verdict(entry.wanted, number)
+                row = self._row_of(entry.wanted, number, verdict, alike.exceptions)
+                if best is None or (shortfall(row), -number) > rank:
+                    best, rank = row, (shortfall(row), -number)
+        assert best is not None
+        return best
+
+    def _with_least(self, machines: Sequence[int]) -> list[int]:
+        """Of machines of one kind the first with the least of each number."""
+        columns = zip(*[self._machines.numbers[number] for number in machines], strict=True)
+        return list({machines[column.index(min(column))] for column in columns}) or [machines[0]]
+
+
+def key_of(verdict: Verdict) -> Key:
+    """What decides of a verdict."""
+    loaded = verdict.workload
+    deciding = tuple(
+        (each.check, each.outcome.value, each.code) for each in verdict.findings if each.decides
+    )
+    return verdict.route, loaded.runtime, loaded.format, loaded.quantization, deciding
+
+
+# ------------------------------------------------------------------ machines of one kind
+
+
+class Task(Record):
+    """Machines of one kind to be judged for entries of the policy, with their numbers. `entries`
+    have the workload and the places of the machines that the entry is for.
+    """
+
+    template: Machine
+    slots: tuple[Slot, ...]
+    machines: tuple[int, ...]
+    rows: tuple[Numbers, ...]
+    entries: tuple[tuple[Wanted, Workload, Sequence[int]], ...]
+
+    @property
+    def work(self) -> float:
+        """About how many judgements it takes."""
+        return sum(
+            len(places) if wanted.members else _work(len(places))
+            for wanted, _, places in self.entries
+        )
+
+    def results(self, judge: Judge) -> list[Result]:
+        """What each entry comes to."""
+        results: list[Result] = []
+        for wanted, workload, places in self.entries:
+            # what lies on which accelerator beside other models follows no order of the machines'
+            # numbers
+            alone = [[place] for place in places]
+            boxes = alone if wanted.members else _parts(self.slots, self.rows, places)
+            try:
+                results.append(self._sorted(boxes, self._decider(wanted, workload, judge)))
+            except SelfhostError as error:
+                results.append(error)
+        return results
+
+    def _decider(
+        self, wanted: Wanted, workload: Workload, judge: Judge
+    ) -> Callable[[Numbers], tuple[Key, float]]:
+        """Tells of numbers what decides, and the largest amount that is lacking, in whatever unit
+        it is.
+        """
+        by_row: dict[Numbers, tuple[Key, float]] = {}
+
+        def decide(row: Numbers) -> tuple[Key, float]:
+            if row not in by_row:
+                machine = with_numbers(self.template, self.slots, row)
+                verdict = judge(wanted, workload, machine)
+                lacks = [each.short or 0.0 for each in verdict.findings if each.decides]
+                by_row[row] = key_of(verdict), max(lacks, default=0.0)
+            return by_row[row]
+
+        return decide
+
+    def _sorted(
+        self, boxes: list[list[int]], decide: Callable[[Numbers], tuple[Key, float]]
+    ) -> list[Sorted]:
+        """The places in these boxes, by what decides there."""
+        by_key: dict[Key, tuple[float, array[int]]] = {}
+        while boxes:
+            box = boxes.pop()
+            columns = list(zip(*[self.rows[place] for place in box], strict=True))
+            worst, lacking = decide(tuple(map(min, columns)))
+            best, _ = decide(tuple(map(max, columns)))
+            if worst == best:
+                most, alike = by_key.setdefault(worst, (0.0, array("l")))
+                alike.extend(box)
+                by_key[worst] = max(most, lacking), alike
+            else:
+                checks = {check for check, _, _ in set(worst[-1]) ^ set(best[-1])}
+                boxes += self._halves(box, {_RESTS_ON.get(check, "memory") for check in checks})
+        return [(key, most, alike) for key, (most, alike) in by_key.items()]
+
+    def _halves(self, box: list[int], wanted: set[str]) -> tuple[list[int], list[int]]:
+        """The box in two, along the numbers that are wanted and of which it has most."""
+
+        def rank(at: int) -> tuple[bool, bool, bool]:
+            name = self.slots[at][0]
+            differs = len({self.rows[place][at] for place in box}) > 1
+            is_wanted = (name if name in _RESTS_ON.values() else "memory") in wanted
+            # of memory the limit decides most often
+            return (
+                is_wanted and differs,
+                differs,
+                name in ("memory_limit_bytes", *_RESTS_ON.values()),
+            )
+
+        at = max(range(len(self.slots)), key=rank)
+        numbers = sorted(self.rows[place][at] for place in box)
+        middle = next(number for number in numbers[len(numbers) // 2 :] if number > numbers[0])
+        below = [place for place in box if self.rows[place][at] < middle]
+        return below, [place for place in box if self.rows[place][at] >= middle]
+
+
+def _parts(
+    slots: Sequence[Slot], rows: Sequence[Numbers], places: Sequence[int]
+) -> list[list[int]]:
+    """The places in parts whose rows have the same free memory of every accelerator."""
+    cards = [at for at, slot in enumerate(slots) if slot[0] == "accelerators"]
+
+    def free(place: int) -> Numbers:
+        return tuple([rows[place][at] for at in cards])
+
+    return [list(part) for _, part in groupby(sorted(places, key=free), free)]
+
+
+def _work(count: int) -> float:
+    """About how many judgements so many rows of a part take."""
+    return 1 + 3 * log2(max(1, count))
+
+
+# ------------------------------------------------------------------ processes
+
+
+def _judged(tasks: Sequence[Task], judge: Judge) -> Iterator[tuple[Task, list[Result]]]:
+    """Each task with what its entries come to, in whatever order they are done."""
+    processes = min(len(tasks), _processors())
+    if processes < 2:
+        for task in tasks:
+            yield task, task.results(judge)
+        return
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from concurrent.futures.process import BrokenProcessPool
+
+    pool = ProcessPoolExecutor(processes, initializer=_begin, initargs=(judge,))
+    try:
+        waiting = {pool.submit(_results, task): task for task in tasks}
+        for future in as_completed(waiting):
+            yield waiting.pop(future), future.result()
+    except BrokenProcessPool as error:
+        raise SelfhostError(
+            "a process of this audit was ended from outside, perhaps for lack of memory",
+            remedy="name fewer machines at a time",
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _processors() -> int:
+    """How many this process may use; more processes than 32 gain nothing."""
+    if hasattr(os, "sched_getaffinity"):
+        return min(32, len(os.sched_getaffinity(0)))
+    return min(32, os.cpu_count() or 1)
+
+
+# what judges in this process, one of a pool
+_judges: list[Judge] = []
+
+
+def _begin(judge: Judge) -> None:
+    import signal
+
+    # an interrupt is for the process that began this one
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _judges[:] = [judge]
+
+
+def _results(task: Task) -> list[Result]:
+    return task.results(_judges[0])
