@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 
 from ..core.errors import Problem
@@ -179,6 +179,10 @@ class Audit(Record):
         if 1 in self.tally.codes:
             return Result.FAIL
         return Result.PASS if self.exit_code == 0 else Result.UNKNOWN
+
+    def pairs(self) -> Iterator[tuple[MachineGroup, Row]]:
+        """Each group of machines with each row of it."""
+        return ((group, row) for group in self.groups for row in group.rows)
 
     def count(self, result: Result) -> int:
         """How many rows have that result."""

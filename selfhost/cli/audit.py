@@ -54,7 +54,7 @@ def run(words: list[str]) -> int:
 def _monitored(words: list[str]) -> int:
     """Answer a monitoring system with its line and its exit code, also where there is no audit."""
     from ..core.workload import as_typed
-    from ..reports.audit_nagios import State, unknown
+    from ..reports.audit_ci import State, unknown
 
     try:
         return _run(words)
@@ -287,7 +287,7 @@ def _answer(
     if shown is not None and (is_shown or FORMATS[shown].shows_problems):
         _show(options, shown, audit, now)
     if shown == MONITORING:
-        from ..reports.audit_nagios import state_of
+        from ..reports.audit_ci import state_of
 
         if error is not None:
             complain(error, audit.exit_code, wants_json=False)

@@ -40,10 +40,10 @@ FORMATS: Mapping[str, Format] = {
     "markdown": Format(module="audit_text", function="markdown", suffix="md"),
     "html": Format(module="audit_text", function="html", suffix="html"),
     "junit": Format(module="junit", suffix="xml"),
-    "github": Format(module="audit_github"),
-    "sarif": Format(module="audit_sarif", suffix="sarif"),
+    "github": Format(module="audit_ci", function="github"),
+    "sarif": Format(module="audit_ci", function="sarif", suffix="sarif"),
     "prometheus": Format(module="audit_prometheus", is_stamped=True, suffix="prom"),
-    "nagios": Format(module="audit_nagios"),
+    "nagios": Format(module="audit_ci", function="nagios"),
 }
 # the format whose reader wants exit codes of its own
 MONITORING = "nagios"

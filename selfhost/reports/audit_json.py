@@ -10,7 +10,7 @@ from typing import Any
 
 from ..audit.entries import Policy, Wanted
 from ..audit.record import Audit, ExemptionUse, MachineGroup, Result, Row, Since, Use
-from .audit_words import exception_remedy
+from .audit_rows import exception_remedy
 from .json import pieces as pieces_of
 from .json import record, titled
 

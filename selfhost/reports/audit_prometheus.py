@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from .. import __version__
 from ..audit.record import Audit, Result, Row, Use
-from .audit_words import shortened
+from .audit_rows import shortened
 
 _MOST_OF_A_LABEL = 200
 # labels and value

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
-from ..audit.record import Audit, ExemptionUse, MachineGroup, Result, Row, Use
-from .audit_to_do import to_do
-from .audit_words import (
+from ..audit.record import Audit, MachineGroup, Reason, Result, Row, Use
+from .audit_rows import (
     ANSWERS,
     COUNTED,
-    MOST_OF_A_NAME,
     MOST_OF_A_TEXT,
-    SIGNS,
-    WORST_FIRST,
     causes,
     excepted_words,
     exception_fate,
     exception_name,
     judged_as,
     many,
-    remarks,
-    results,
+    scope,
     shortened,
-    spread,
     warnings,
-    why,
 )
 from .layout import (
     BLANK,
@@ -32,7 +25,6 @@ from .layout import (
     Cell,
     Column,
     Document,
-    Paragraph,
     Span,
     Table,
     heading,
@@ -42,22 +34,18 @@ from .layout import (
     strong,
 )
 
-# the outcome words of findings that the same colours suit
-_STYLES = {
-    Result.PASS: "pass",
-    Result.FAIL: "fail",
-    Result.UNKNOWN: "unknown",
-    Result.EXCEPTED: "warn",
+# of each result, the gravest first: its sign, a style of findings that suits, and a title
+_SHOWN_AS = {
+    Result.FAIL: ("✗", "fail", "Does not run"),
+    Result.UNKNOWN: ("?", "unknown", "Not known"),
+    Result.EXCEPTED: ("!", "warn", "Excepted"),
+    Result.PASS: ("✓", "pass", "Runs"),
 }
-_TITLES = {
-    Result.FAIL: "Does not run",
-    Result.UNKNOWN: "Not known",
-    Result.EXCEPTED: "Excepted",
-}
+_WORST_FIRST = list(_SHOWN_AS)
 # by exit code
 _ANSWER_STYLES = {0: "pass", 1: "fail", 2: "fail", 3: "unknown"}
-# rows of the first screen, and reasons of one of them
-_SHOWN, _WHYS_SHOWN = 12, 3
+# rows of the first screen, reasons of one of them, and things to do
+_SHOWN, _WHYS_SHOWN, _TASKS_SHOWN = 12, 3, 3
 # characters of a reason that stay where the width is small
 _LEAST_WHY = 16
 # GitHub refuses a whole summary above 1 MiB (docs.github.com, "Workflow commands", "Adding a job
@@ -89,50 +77,44 @@ def html(audit: Audit) -> str:
     blocks = whole.blocks[:_MOST_PAGE_ROWS]
     if rest := len(whole.blocks) - len(blocks):
         blocks = (*blocks, say(f"{rest:,} more lines, not listed: see the JSON report."))
-    word, sentence = ANSWERS[audit.exit_code]
-    return page(f"{word}: {sentence}", Document(blocks=blocks))
+    return page(": ".join(ANSWERS[audit.exit_code]), Document(blocks=blocks))
 
 
 def document(
     audit: Audit, *, verbose: bool = False, lists_problems: bool = True, overview: bool = False
 ) -> Document:
-    """Return the answer, then a line for each model or group of machines, what counts first.
+    """Return the answer, then a line for each model, what counts first.
 
     `verbose` tells every reason and what to do instead, with an `overview` before them.
     """
     blocks: list[Block] = [*_head(audit), *_problems(audit, lists_problems)]
     if overview or not verbose:
-        most = None if verbose else _SHOWN
-        if len(audit.groups) > 1:
-            blocks += [*_models(audit, most), *_to_do(audit)]
-        elif not verbose or audit.groups:
-            blocks += _rows(audit, most)
+        blocks += [*_models(audit, None if verbose else _SHOWN), *_to_do(audit)]
     if verbose:
-        for result, title in _TITLES.items():
-            blocks += _reasons(audit, result, title)
-        blocks += _passing(audit)
+        for result in _WORST_FIRST:
+            blocks += _reasons(audit, result)
     blocks += _exceptions(audit, verbose)
-    if not verbose and any(row.reasons for _, row in _pairs(audit)):
+    if not verbose and any(row.reasons for _, row in audit.pairs()):
         what = "Groups of machines, reasons" if len(audit.groups) > 1 else "Reasons"
         blocks += [BLANK, say(f"{what} and what to do: -v")]
     return Document(blocks=tuple(blocks))
 
 
-def _pairs(audit: Audit) -> Iterator[_Pair]:
-    return ((group, row) for group in audit.groups for row in group.rows)
-
-
 def _head(audit: Audit) -> Iterator[Block]:
-    """Whether the policy holds, what was judged, and what is wrong with it."""
-    code = audit.exit_code
+    """Whether the policy holds, what was judged, and what the answer rests on."""
+    code, since = audit.exit_code, audit.since
     word, sentence = ANSWERS[code]
-    if code == 0 and audit.since is not None:
-        sentence = f"nothing new breaks the policy since {audit.since.file}"
+    if code == 0 and since is not None:
+        sentence = f"nothing new breaks the policy since {since.file}"
     answer = Span(text=word, style=_ANSWER_STYLES[code])
     yield line(answer, f": {sentence} (exit code {code})", hang=2)
-    yield say(f"{audit.policy.file} on {audit.today} (UTC): {spread(audit)}", indent=2, hang=2)
-    for text in (results(audit), *remarks(audit)):
-        yield say(text, indent=2, hang=2)
+    texts = [f"{audit.policy.file} on {audit.today} (UTC): {scope(audit)}"]
+    if since is not None:
+        texts.append(
+            f"since {since.file}: {since.new:,} new, {since.fixed:,} fixed,"
+            f" {since.changed:,} changed, {since.unchanged:,} unchanged"
+        )
+    yield from (say(text, indent=2, hang=2) for text in (*texts, *audit.notes))
 
 
 def _problems(audit: Audit, lists_them: bool) -> Iterator[Block]:
@@ -145,148 +127,135 @@ def _problems(audit: Audit, lists_them: bool) -> Iterator[Block]:
         yield from (say(str(problem), hang=2) for problem in audit.problems)
 
 
-def _table(
-    columns: Sequence[Column], rows: Sequence[tuple[Cell, ...]], most: int | None
-) -> list[Block]:
-    if not rows:
-        return []
-    blocks: list[Block] = [BLANK, Table(columns=tuple(columns), rows=tuple(rows[:most]), indent=0)]
-    if most is not None and len(rows) > most:
-        blocks.append(say(f"{len(rows) - most:,} more: -v"))
-    return blocks
+def _gravity(row: Row) -> tuple[bool, int]:
+    """What the policy counts is graver than what it does not."""
+    return row.exit_code == 0, _WORST_FIRST.index(row.result)
 
 
-def _rows(audit: Audit, most: int | None) -> list[Block]:
-    """A line a row; what the policy counts comes first."""
-    columns = (
-        Column(),
-        Column(title="model"),
-        Column(title="machine", drop=1, cut=_LEAST_WHY),
-        Column(title="judged as", drop=2),
-        Column(title="", cut=_LEAST_WHY),
-    )
-    rows: list[tuple[Cell, ...]] = []
-    for group, row in sorted(_pairs(audit), key=lambda pair: _gravity(pair[1])):
-        # of a single machine there is nothing to tell apart
-        machine = group.name if audit.machines > 1 else ""
-        name = Span(text=shortened(machine, MOST_OF_A_NAME), style="name")
-        rows.append((*_marked(row), name, "".join(judged_as([row])), why(row)))
-    return _table(columns, rows, most)
-
-
-def _marked(row: Row) -> tuple[Span, Span]:
-    """The sign of the result and the name of the entry."""
-    sign = Span(text=SIGNS[row.result], style=_STYLES[row.result])
-    return sign, strong(shortened(row.wanted.label, MOST_OF_A_NAME))
-
-
-def _models(audit: Audit, most: int | None) -> list[Block]:
+def _models(audit: Audit, most: int | None) -> Iterator[Block]:
     """A line a model: on how many machines it runs, and what keeps it from the others."""
     by_model: dict[int, list[_Pair]] = {}
-    for group, row in _pairs(audit):
+    for group, row in audit.pairs():
         by_model.setdefault(row.wanted.index, []).append((group, row))
     columns = (
         Column(),
         Column(title="model", cut=_LEAST_WHY),
         Column(title="judged as", drop=1),
         Column(title="runs on" if audit.since is None else "of what changed, runs on", right=True),
-        Column(title="machines where not", cut=_LEAST_WHY),
+        Column(title="why not", cut=_LEAST_WHY),
     )
-    rows = []
-    for pairs in by_model.values():
-        worst = min((row for _, row in pairs), key=_gravity)
-        machines = sum(group.count for group, _ in pairs)
-        passing = [(group, row) for group, row in pairs if row.result is Result.PASS]
-        runs_on = sum(group.count for group, _ in passing)
-        ways = judged_as([worst, next((row for _, row in passing), worst)])
-        cells: tuple[Cell, ...] = (
-            *_marked(worst),
-            ", ".join(ways),
-            f"{runs_on:,} of {machines:,}",
-            _reasons_why_not([pair for pair in pairs if pair[1].result is not Result.PASS]),
-        )
-        rows.append(((*_gravity(worst), runs_on - machines), cells))
-    return _table(columns, [cells for _, cells in sorted(rows, key=lambda each: each[0])], most)
+    rows = sorted(map(_model, by_model.values()), key=lambda each: each[0])
+    if rows:
+        shown = tuple(cells for _, cells in rows[:most])
+        yield from (BLANK, Table(columns=columns, rows=shown, indent=0))
+        if most is not None and len(rows) > most:
+            yield say(f"{len(rows) - most:,} more: -v")
 
 
-def _reasons_why_not(failing: Sequence[_Pair]) -> str:
+def _model(pairs: Sequence[_Pair]) -> tuple[tuple[bool, int, int], tuple[Cell, ...]]:
+    """The line of a model, and its place among others."""
+    worst = min((row for _, row in pairs), key=_gravity)
+    machines = sum(group.count for group, _ in pairs)
+    passing = [(group, row) for group, row in pairs if row.result is Result.PASS]
+    runs_on = sum(group.count for group, _ in passing)
+    sign, style, _ = _SHOWN_AS[worst.result]
+    warned = warnings(worst) if worst.result is Result.PASS else ""
+    why = _why_not([pair for pair in pairs if pair[1].result is not Result.PASS])
+    cells: tuple[Cell, ...] = (
+        Span(text=sign, style=style),
+        strong(shortened(worst.wanted.label)),
+        judged_as([worst, *(row for _, row in passing[:1])]),
+        f"{runs_on:,} of {machines:,}",
+        f"warns: {warned}" if warned else why,
+    )
+    return (*_gravity(worst), runs_on - machines), cells
+
+
+def _why_not(failing: Sequence[_Pair]) -> str:
     """What keeps a model from machines: what counts and fails first, then the most of them."""
     counts: dict[str, int] = {}
     gravity: dict[str, tuple[bool, int]] = {}
+    machines = sum(group.count for group, _ in failing)
     for group, row in failing:
         for result, words in causes(row):
             counts[words] = counts.get(words, 0) + group.count
-            is_free = row.exit_code == 0 or result is Result.EXCEPTED
-            grade = is_free, WORST_FIRST.index(result)
+            grade = row.exit_code == 0 or result is Result.EXCEPTED, _WORST_FIRST.index(result)
             gravity[words] = min(grade, gravity.get(words, grade))
     ordered = sorted(counts.items(), key=lambda pair: (*gravity[pair[0]], -pair[1]))
-    reasons = ", ".join(f"{words}: {count:,}" for words, count in ordered[:_WHYS_SHOWN])
+    reasons = ", ".join(
+        words if count == machines else f"{words}: {count:,}"
+        for words, count in ordered[:_WHYS_SHOWN]
+    )
     if len(ordered) > _WHYS_SHOWN:
         reasons += ", and others"
-    is_counted = any(row.exit_code for _, row in failing)
-    return reasons if is_counted or not failing else f"{reasons}; not counted"
-
-
-def _gravity(row: Row) -> tuple[bool, int]:
-    """What the policy counts is graver than what it does not."""
-    return row.exit_code == 0, WORST_FIRST.index(row.result)
+    is_free = failing and not any(row.exit_code for _, row in failing)
+    are_counted = any(row.result in COUNTED for _, row in failing)
+    return f"{reasons}; not counted" if is_free and are_counted else reasons
 
 
 def _to_do(audit: Audit) -> Iterator[Block]:
-    tasks = to_do(audit)
-    if tasks:
+    """What to do first, of the checks that keep most models from most machines. Nothing where all
+    machines fare alike, for then the rows say it.
+    """
+    by_check: dict[str, list[tuple[MachineGroup, Row, Reason]]] = {}
+    for group, row in audit.pairs() if len(audit.groups) > 1 else ():
+        for reason in row.reasons:
+            if row.exit_code and reason.check is not None and reason.remedy:
+                unknown = "" if reason.check in row.failed else " not known"
+                by_check.setdefault(f"{reason.check}{unknown}", []).append((group, row, reason))
+    sizes = {check: sum(each[0].count for each in entries) for check, entries in by_check.items()}
+    if sizes:
         yield from heading("To do")
-    for head, words in tasks:
-        yield line(strong(f"{head}: "), words, indent=2, hang=2)
+    for check in sorted(sizes, key=lambda check: -sizes[check])[:_TASKS_SHOWN]:
+        # what is enough for the one that lacks most is enough for all
+        _, row, reason = max(by_check[check], key=lambda each: each[2].short or 0)
+        whose = f"({row.machine}, for {row.wanted.label})"
+        head = strong(f"{check}, {many(sizes[check], 'verdict')}: ")
+        yield line(head, f"{reason.remedy} {whose}", indent=2, hang=2)
 
 
-def _reasons(audit: Audit, result: Result, title: str) -> Iterator[Block]:
+def _reasons(audit: Audit, result: Result) -> Iterator[Block]:
     """The rows of one result with every reason, what the policy counts first."""
-    pairs = [pair for pair in _pairs(audit) if pair[1].result is result]
+    _, style, title = _SHOWN_AS[result]
+    pairs = [pair for pair in audit.pairs() if pair[1].result is result]
     if pairs:
         yield from heading(title)
     for group, row in sorted(pairs, key=lambda pair: pair[1].exit_code == 0):
-        is_free = row.result in COUNTED and row.exit_code == 0
-        start = Span(text=row.result, style=_STYLES[row.result])
-        name = Span(text=shortened(group.name, MOST_OF_A_NAME), style="name")
-        free = " (not counted)" if is_free else ""
-        yield line(start, " ", name, ": ", *_named(row), free, indent=2, hang=2)
-        if group.count > 1:
-            more = group.count - len(group.names)
-            names = (*group.names, *([f"and {more:,} more"] if more else ()))
-            said = ", ".join(shortened(name, MOST_OF_A_NAME) for name in names)
-            yield say(f"on {said}", indent=4, hang=2)
-        # the figures are those of one machine, so a group says of which
-        of = f"{shortened(row.machine, MOST_OF_A_NAME)}: " if group.count > 1 else ""
-        for reason in row.reasons:
-            yield say(f"{of}{shortened(str(reason), MOST_OF_A_TEXT)}", indent=4, hang=2)
-            if reason.remedy:
-                yield say(f"to do: {shortened(reason.remedy, MOST_OF_A_TEXT)}", indent=4, hang=2)
-        for check, exemption in row.excepted:
-            words = excepted_words(row, check, exemption)
-            yield say(shortened(words, MOST_OF_A_TEXT), indent=4, hang=2)
+        name = Span(text=shortened(group.name), style="name")
+        label = Span(text=shortened(row.wanted.label), style="name")
+        ways = judged_as([row])
+        is_free = result in COUNTED and row.exit_code == 0
+        warned = warnings(row) if result is Result.PASS else ""
+        yield line(
+            Span(text=result, style=style),
+            *(" ", name, ": ", label),
+            f", {ways}" if ways else "",
+            f"; warns: {warned}" if warned else "",
+            " (not counted)" if is_free else "",
+            indent=2,
+            hang=2,
+        )
+        yield from (say(text, indent=4, hang=2) for text in _details(group, row))
 
 
-def _passing(audit: Audit) -> Iterator[Block]:
-    groups = [
-        (each, [row for row in each.rows if row.result is Result.PASS]) for each in audit.groups
-    ]
-    if any(rows for _, rows in groups):
-        yield from heading("Runs")
-    for group, rows in groups:
-        spans: list[Span | str] = [Span(text=shortened(group.name, MOST_OF_A_NAME), style="name")]
-        for row in rows:
-            warned = warnings(row)
-            spans += ["; " if len(spans) > 1 else ": ", *_named(row)]
-            spans.append(f"; warns: {warned}" if warned else "")
-        if rows:
-            yield line(*spans, indent=2, hang=2)
-
-
-def _named(row: Row) -> Iterable[Span | str]:
-    """`mistral-7b, Q4_K_M in llama.cpp`: the entry, and how it was judged."""
-    label = Span(text=shortened(row.wanted.label, MOST_OF_A_NAME), style="name")
-    return label, "".join(f", {words}" for words in judged_as([row]))
+def _details(group: MachineGroup, row: Row) -> Iterator[str]:
+    """The machines of a group, and each reason; the figures are those of one machine, so a group
+    says of which.
+    """
+    if row.result is Result.PASS:
+        return
+    of = ""
+    if group.count > 1:
+        more = group.count - len(group.names)
+        names = [*map(shortened, group.names), *([f"and {more:,} more"] if more else ())]
+        yield f"on {', '.join(names)}"
+        of = f"{shortened(row.machine)}: "
+    for reason in row.reasons:
+        yield f"{of}{shortened(str(reason), MOST_OF_A_TEXT)}"
+        if reason.remedy:
+            yield f"to do: {shortened(reason.remedy, MOST_OF_A_TEXT)}"
+    for check, exemption in row.excepted:
+        yield shortened(excepted_words(row, check, exemption), MOST_OF_A_TEXT)
 
 
 def _exceptions(audit: Audit, verbose: bool) -> Iterator[Block]:
@@ -294,16 +263,12 @@ def _exceptions(audit: Audit, verbose: bool) -> Iterator[Block]:
     if uses:
         yield from heading("Exceptions")
     listed = uses if verbose else uses[:_SHOWN]
-    yield from map(_exception, listed)
+    for use in listed:
+        style = "warn" if use.use is not Use.USED and use.concerned else ""
+        if use.use is Use.EXPIRED and use.rows:
+            style = "fail"
+        name = Span(text=shortened(exception_name(use)), style="name")
+        fate = shortened(exception_fate(use), MOST_OF_A_TEXT)
+        yield line(Span(text=use.use, style=style), " ", name, f": {fate}", indent=2, hang=2)
     if len(listed) < len(uses):
         yield say(f"{len(uses) - len(listed):,} more exceptions: -v", indent=2)
-
-
-def _exception(use: ExemptionUse) -> Paragraph:
-    style = "warn" if use.use is not Use.USED and use.concerned else ""
-    if use.use is Use.EXPIRED and use.rows:
-        style = "fail"
-    name = Span(text=shortened(exception_name(use), MOST_OF_A_NAME), style="name")
-    state = Span(text=use.use, style=style)
-    fate = shortened(exception_fate(use), MOST_OF_A_TEXT)
-    return line(state, " ", name, f": {fate}", indent=2, hang=2)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..audit.record import Audit, MachineGroup, Result, Row
-from .audit_words import excepted_words, exception_fate, exception_name, needs_attention
+from .audit_rows import excepted_words, exception_fate, exception_name, needs_attention
 from .layout import clean
 
 if TYPE_CHECKING:

@@ -27,9 +27,8 @@ from selfhost.cli import main as cli
 from selfhost.core.errors import Problem
 from selfhost.judge.checks import Outcome
 from selfhost.reports import audit_formats
+from selfhost.reports.audit_ci import MOST_SHOWN, State, state_of
 from selfhost.reports.audit_formats import render
-from selfhost.reports.audit_github import MOST_SHOWN
-from selfhost.reports.audit_nagios import State, state_of
 
 FAIL, UNKNOWN = Outcome.FAIL, Outcome.UNKNOWN
 XSD = etree.XMLSchema(etree.parse(DATA / "junit-10.xsd"))
