@@ -22,8 +22,8 @@ from ..judge.checks.speed import is_slow
 from ..judge.defaults import follows_a_list, smallest_of_list, suited_by_list
 from ..judge.judging import judge, to_come
 from ..judge.pace.speed import PaceRange, Speed, uses_shared_gpu
+from ..judge.placement import smallest_device_bytes
 from ..judge.placement.devices import DEVICE_MARGIN_BYTES
-from ..judge.placement.gpus_alone import smallest_device_bytes
 from ..judge.placement.on_devices import terms_of
 from ..judge.question import ask
 from ..judge.record import Judged, Question, Route, exit_code, report_module

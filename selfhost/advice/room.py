@@ -168,7 +168,7 @@ def parameters_that_may_fit(machine: Machine, bytes_per_parameter: float) -> flo
     """
     if machine.memory_limit_bytes is None or machine.accelerators is None:
         return None
-    rooms = [place.room_bytes for place in places(machine)]
+    rooms = [place.room_bytes for place in places(machine.accelerators)]
     if None in rooms:
         return None
     return (machine.memory_limit_bytes + sum(filter(None, rooms))) / bytes_per_parameter
@@ -206,7 +206,7 @@ class _Space(Record):
             return not exceeds_accelerator(layout.held)
         is_split = layout.accelerator.code == "accelerator-partly"
         if is_split and before == "host" and runs.needs is not None:
-            from ..judge.checks.accelerator_ram import more_for_shared
+            from ..judge.checks.accelerator import more_for_shared
 
             # it would compute all only with another limit than the one that is printed
             if more_for_shared(needs, machine) != more_for_shared(runs.needs, machine):

@@ -21,7 +21,7 @@ from ..core.tables import filled as filled_in
 from ..core.tables import shipped_table
 from ..core.workload import Workload
 from ..judge.checks.disk import ends_to_store
-from ..judge.placement.gpus_alone import smallest_device_bytes
+from ..judge.placement import smallest_device_bytes
 from ..judge.question import architectures, ask
 from ..judge.record import Outcome, Verdict
 from ..machine.changes import ASSUMED_SETS

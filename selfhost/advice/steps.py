@@ -150,7 +150,7 @@ def shared_memory_lines(case: Case) -> tuple[str, ...]:
     needs, machine = case.judged.needs, case.machine
     if needs is None or not case.has_code("accelerator-partly"):
         return ()
-    from ..judge.checks.accelerator_ram import left_by_metal, more_for_shared
+    from ..judge.checks.accelerator import left_by_metal, more_for_shared
 
     line = more_for_shared(needs, machine)
     if line is None:

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
-from ..catalogue.spec import RuntimeSpec
 from ..core.records import Record
 from ..machine.record import Accelerator, Machine
-from ..needs.quantization import cache_type_bytes
 from ..needs.records import Needs
-from .checks import Finding, Outcome, phrase
-from .checks.accelerator import Program, accelerator_check
-from .checks.disk import disk_check, held_in_memory, lies_in_memory, stored_in_memory
+from .checks import Finding, Outcome
+from .checks.accelerator import accelerator_check
+from .checks.disk import disk_check, stored_in_memory
 from .checks.memory import memory_check
 from .checks.model import context_check, license_check, openness_check, weights_check
 from .checks.runtime import cpu_check, runtime_check
-from .pace.pacing import faster_there, pace_and_finding
+from .pace.pacing import pace_and_finding
 from .pace.speed import Speed
+from .placement import Spreading, placements
 from .placement.devices import emptied, index_of, reaches, runs_on, uses_gpus
 from .record import Judged, Placement, Question, any_fails, lacking_bytes
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from ..catalogue.runtime import CacheRule
-    from .checks.accelerator import Training
-    from .placement import Spreading
 
 
 def judge(question: Question, machine: Machine) -> Judged:
@@ -34,13 +26,20 @@ def judge(question: Question, machine: Machine) -> Judged:
     A closed model gets only `weights` and the findings that were asked for, one that the runtime
     does not load `runtime` too. The layout judged is that of `best_layout`.
     """
-    needs = question.needs
-    if needs is None:
-        findings = [*_model_findings(question), *_runtime_findings(question, machine)]
-        return Judged(question=question, findings=tuple(findings))
-    layout, pace, speed = best_layout(question, needs, machine)
+    spec, workload, needs = question.spec, question.workload, question.needs
     findings = [
-        *_model_findings(question),
+        weights_check(question),
+        license_check(spec, workload),
+        openness_check(spec, workload),
+    ]
+    if needs is None:
+        if question.loads is not None:
+            findings.append(_runtime_finding(question, machine))
+        return Judged(question=question, findings=tuple(filter(None, findings)))
+    layout, pace, speed = best_layout(question, needs, machine)
+    on_gpu = bool(machine.accelerators) and layout.needs.placement == "accelerator"
+    findings += [
+        context_check(spec, workload, context_asked=question.context_asked, row=question.rewriting),
         disk_check(
             needs,
             machine,
@@ -50,18 +49,28 @@ def judge(question: Question, machine: Machine) -> Judged:
         ),
         layout.memory,
         layout.accelerator,
-        cpu_check(
-            needs.cpu,
-            machine,
-            question.runtime,
-            on_gpu=bool(machine.accelerators) and layout.needs.placement == "accelerator",
-        ),
-        *_runtime_findings(question, machine),
+        cpu_check(needs.cpu, machine, question.runtime, on_gpu=on_gpu),
+        _runtime_finding(question, machine),
+        speed,
     ]
-    if speed is not None:
-        findings.append(speed)
     placed = to_come(question, layout.needs)
-    return Judged(question=question, findings=tuple(findings), needs=placed, speed=pace)
+    kept = tuple(filter(None, findings))
+    return Judged(question=question, findings=kept, needs=placed, speed=pace)
+
+
+def _runtime_finding(question: Question, machine: Machine) -> Finding:
+    spec = question.spec
+    # code that comes with the model needs no release that knows it
+    is_by_row = spec.architecture is not None and not spec.safety.remote_code
+    return runtime_check(
+        machine,
+        question.runtime,
+        loads=question.loads,
+        remedy=question.mend,
+        unfamiliar=question.unfamiliar,
+        architecture=spec.architecture.row if spec.architecture and is_by_row else None,
+        is_required=question.requires_runtime,
+    )
 
 
 def to_come(question: Question, needs: Needs) -> Needs:
@@ -72,53 +81,6 @@ def to_come(question: Question, needs: Needs) -> Needs:
     if missing is None:
         return needs
     return needs.replace(download_bytes=missing, download_range=None)
-
-
-def _model_findings(question: Question) -> list[Finding]:
-    """What is found of the model itself, on any machine."""
-    spec, workload = question.spec, question.workload
-    findings = [
-        weights_check(
-            spec,
-            format=workload.format,
-            quantization=workload.quantization,
-            local_files=question.local_files,
-            here=question.here,
-            kept_by=question.kept_by,
-        ),
-        license_check(spec, workload),
-        openness_check(spec, workload),
-    ]
-    if question.needs is not None:
-        findings.append(
-            context_check(
-                spec, workload, context_asked=question.context_asked, row=question.rewriting
-            )
-        )
-    return [finding for finding in findings if finding is not None]
-
-
-def _runtime_findings(question: Question, machine: Machine) -> list[Finding]:
-    """What is found of the program; nothing for a model that no program was asked to load."""
-    spec, loads = question.spec, question.loads
-    if question.needs is None:
-        if loads is None:
-            return []
-        return [runtime_check(machine, question.runtime, loads=loads, remedy=question.mend)]
-    architecture = None
-    if spec.architecture is not None and not spec.safety.remote_code:
-        # code that comes with the model needs no release that knows it
-        architecture = spec.architecture.row
-    return [
-        runtime_check(
-            machine,
-            question.runtime,
-            loads=loads,
-            unfamiliar=question.unfamiliar,
-            architecture=architecture,
-            is_required=question.requires_runtime,
-        )
-    ]
 
 
 # ---------------------------------------------------------------- the layout that is judged
@@ -155,22 +117,19 @@ def best_layout(question: Question, needs: Needs, machine: Machine) -> Paced:
     """
     kept: Paced | None = None
     seen: list[Layout] = []
-    remaining = layouts(question, needs, machine)
-    for layout in remaining:
+    for layout in layouts(question, needs, machine):
         seen.append(layout)
         if layout.fails:
             continue
         paced = layout, *pace_and_finding(question, layout.needs, machine)
         if paced[2] is None or not paced[2].decides:
-            return _with_idle(question, machine, paced, remaining)
+            return paced
         if kept is None or _goes_before(paced, kept):
             kept = paced
-    if kept is None:
-        layout = _least_bad(question, seen)
-        return layout, *pace_and_finding(question, layout.needs, machine)
-    if any_fails([kept[2]]):
+    if kept is not None:
         return kept
-    return _with_idle(question, machine, kept, seen)
+    layout = _least_bad(question, seen)
+    return layout, *pace_and_finding(question, layout.needs, machine)
 
 
 def layout_however_fast(question: Question, needs: Needs, machine: Machine) -> Layout:
@@ -188,9 +147,7 @@ def _least_bad(question: Question, seen: Sequence[Layout]) -> Layout:
     host's, else the first, and the last of a runtime that works on accelerators alone.
     """
     hosts = [layout for layout in seen if layout.needs.placement == "host"]
-    best = (hosts or [seen[0]])[-1]
-    if _is_gpu_only(question):
-        best = seen[-1]
+    best = seen[-1] if question.wants_gpu else (hosts or seen[:1])[-1]
     least = lacking_bytes(best.held)
     if least is None:
         # no memory would mend it
@@ -223,58 +180,22 @@ def considered(
         placed = layout.needs
         pace, speed = pace_and_finding(question, placed, machine)
         deciding = [finding for finding in (*layout.held, speed) if finding and finding.decides]
-        fits = None if deciding else True
-        terms = placed.memory.terms if placed.memory else ()
-        places = dict.fromkeys(term.where for term in terms if term.where != "host")
-        high_bytes = sum(term.high_bytes for term in terms)
-        host_high_bytes = sum(term.high_bytes for term in terms if term.where == "host")
+        places = placed.memory.places if placed.memory else ()
+        high_bytes = {place.where: place.high_bytes for place in places}
+        host_high_bytes = high_bytes.pop("host", 0)
         placements.append(
             Placement(
                 placement=placed.placement,
-                accelerators=tuple(index_of(where) for where in places),
-                accelerator_high_bytes=high_bytes - host_high_bytes,
+                accelerators=tuple(map(index_of, high_bytes)),
+                accelerator_high_bytes=sum(high_bytes.values()),
                 host_high_bytes=host_high_bytes,
                 decode=pace.decode if pace else None,
-                fits=False if any_fails(deciding) else fits,
+                fits=False if any_fails(deciding) else None if deciding else True,
                 judged=(placed.placement, placed.memory)
                 == (judged_needs.placement, judged_needs.memory),
             )
         )
     return tuple(placements) if len(placements) > 1 else ()
-
-
-# ---------------------------------------------------------------- what another layout would give
-
-
-def _with_idle(
-    question: Question, machine: Machine, paced: Paced, others: Iterable[Layout]
-) -> Paced:
-    """It, with what an accelerator that others hold now would give, where that is faster. That
-    decides nothing.
-    """
-    chosen = paced[0]
-    if chosen.needs.placement == "accelerator" or not machine.accelerators:
-        return paced
-    for layout in others:
-        is_not_now = layout.accelerator.code == "accelerator-not-now"
-        if is_not_now and layout.needs.placement == "accelerator" and not layout.fails:
-            decode, is_faster = faster_there(question, layout.needs, chosen.needs, machine)
-            if is_faster:
-                pace = (decode.low, decode.high) if decode else None
-                accelerator = _once_idle(chosen.accelerator, layout.accelerator, pace)
-                return chosen.replace(accelerator=accelerator), *paced[1:]
-    return paced
-
-
-def _once_idle(chosen: Finding, idle: Finding, pace: tuple[float, float] | None) -> Finding:
-    """The accelerator's finding of what is judged, with that of the same accelerator once others
-    have left it, and its pace there.
-    """
-    runs_in_ram = chosen.outcome is Outcome.PASS
-    reason = idle.reason + phrase("once-idle", pace=pace, in_ram=runs_in_ram)
-    if runs_in_ram:
-        return idle.replace(reason=reason)
-    return chosen.replace(reason=f"{chosen.reason} {reason}", remedy=idle.remedy)
 
 
 # ---------------------------------------------------------------- every layout
@@ -284,82 +205,58 @@ def layouts(question: Question, needs: Needs, machine: Machine) -> Iterator[Layo
     """Each layout with the findings of memory and accelerator. Planning is for accelerators that
     nothing else holds.
     """
-    basis = question.workload.memory_basis
-    machine = _without_unsuited(without_others(machine, basis), question.runtime)
-    stored, kept, surely = files_in_memory(question, needs, machine)
-    training = None
-    if question.workload.task == "finetune":
-        training = _training(question)
-    program = Program(
-        runtime=question.runtime,
-        rule=question.quantization_rule,
-        cache_rule=question.cache_rule,
-        smaller_caches=_smaller_caches(question, machine) if machine.accelerators else {},
-        has_other=question.has_other_runtime,
-    )
-    for placed in _placed(question, needs, machine, training):
+    workload = question.workload
+    machine = _without_unsuited(without_others(machine, workload.memory_basis), question)
+    stored = stored_in_memory(needs, machine, question.store, question.missing_bytes)
+    ways = iter((needs,))
+    if machine.accelerators != ():
+        ways = placements(needs, machine, _spreading(question))
+    for placed in ways:
         yield Layout(
             needs=placed,
-            memory=memory_check(placed, machine, question.workload, stored, kept, surely=surely),
-            accelerator=accelerator_check(
-                placed, machine, program, training, now_only=basis == "available"
-            ),
+            memory=memory_check(placed, machine, workload, stored),
+            accelerator=accelerator_check(placed, machine, question),
         )
 
 
-def _placed(
-    question: Question, needs: Needs, machine: Machine, training: Training | None
-) -> Iterator[Needs]:
-    """The needs with their terms placed in each way there is."""
-    if machine.accelerators == ():
-        return iter((needs,))
-    from .placement import placements
-
-    return placements(needs, machine, _spreading(question, training))
-
-
-def _spreading(question: Question, training: Training | None) -> Spreading:
+def _spreading(question: Question) -> Spreading:
     """How its program lays it out."""
-    from .placement import Spreading
-
     spec, runtime, task = question.spec, question.runtime, question.workload.task
+    if runtime is None:
+        return Spreading()
     layers = spec.architecture.layers if spec.architecture else None
-    shares_layers = runtime is not None and runtime.splits_layers and task != "finetune"
-    spreads_layers = (
-        runtime is not None
-        and runtime.spreads_layers
-        and task == "generate"
-        and spec.modality in ("text", "vision")
-    )
+    is_text = task == "generate" and spec.modality in ("text", "vision")
+    gathered = None
+    if task == "finetune":
+        from ..needs.training import gathered as gathered_of
+
+        gathered = gathered_of(spec, question.workload)
     return Spreading(
-        shared_layers=layers if shares_layers else None,
-        spread_layers=layers if spreads_layers else None,
-        gpu_only=_is_gpu_only(question),
-        cpu_only=runtime is not None and runtime.cpu_only,
-        suits=None if runtime is None else lambda device: _suits(question, runtime, device),
-        gathered=training.gathered if training is not None else None,
-        may_be_tight=task == "finetune",
-        may_be_close=training is not None and training.when_close is not None,
+        shared_layers=layers if runtime.splits_layers and task != "finetune" else None,
+        spread_layers=layers if runtime.spreads_layers and is_text else None,
+        gpu_only=question.wants_gpu,
+        cpu_only=runtime.cpu_only,
+        suits=lambda device: _suits(question, device),
+        trains=task == "finetune",
+        gathered=gathered,
     )
 
 
-def _is_gpu_only(question: Question) -> bool:
-    runtime = question.runtime
-    return runtime is not None and runtime.wants_gpu(question.workload.quantization)
-
-
-def _suits(question: Question, runtime: RuntimeSpec, device: Accelerator) -> bool:
+def _suits(question: Question, device: Accelerator) -> bool:
     """Whether the runtime is not known to run its quantization on no such accelerator."""
+    runtime = question.runtime
+    if runtime is None:
+        return True
     least = runtime.capability_for(question.workload.quantization, question.cache_rule)
     is_recent = least is None or reaches(device, least) is not False
     return is_recent and runs_on(runtime, device)
 
 
-def _without_unsuited(machine: Machine, runtime: RuntimeSpec | None) -> Machine:
+def _without_unsuited(machine: Machine, question: Question) -> Machine:
     """The machine with no room on accelerators that the program has no build for, where it can do
     without one.
     """
-    owned = machine.accelerators
+    owned, runtime = machine.accelerators, question.runtime
     if not owned or runtime is None or runtime.gpu_only:
         return machine
     is_used = uses_gpus(runtime, machine)
@@ -379,59 +276,3 @@ def without_others(machine: Machine, basis: str) -> Machine:
     if machine.accelerators and (basis == "total" or (basis == "default" and machine.planning)):
         return machine.replace(accelerators=emptied(machine.accelerators))
     return machine
-
-
-def files_in_memory(question: Question, needs: Needs, machine: Machine) -> tuple[int, int, bool]:
-    """Bytes of files that would lie in RAM once they are downloaded, bytes of those that do or may
-    already, and whether that is sure.
-    """
-    purpose = question.store
-    stored = stored_in_memory(needs, machine, purpose, missing_bytes=question.missing_bytes)
-    held = held_in_memory(question.here, machine, purpose)
-    in_memory = [question.in_memory]
-    if stored:
-        in_memory.append(lies_in_memory(machine, purpose))
-    if question.here is not None and held:
-        in_memory.append(lies_in_memory(machine, question.here.store or purpose))
-    if question.in_memory is not False:
-        held += max(0, (needs.download_bytes or 0) - question.beside_bytes)
-    return stored, held, None not in in_memory
-
-
-def _smaller_caches(question: Question, machine: Machine) -> Mapping[str, float]:
-    """Types of cache that the program has on these GPUs and that are smaller than what is asked,
-    the best first, with their share of its size.
-    """
-    usual_bytes = cache_type_bytes(question.workload.kv_cache_type or "f16")
-    names = question.runtime.kv_cache_types if question.runtime is not None else ()
-    return {
-        name: cache_type_bytes(name) / usual_bytes
-        for name in names
-        if cache_type_bytes(name) < usual_bytes
-        and _is_kept_by_all(question.cache_rule_of(name), machine)
-    }
-
-
-def _is_kept_by_all(rule: CacheRule | None, machine: Machine) -> bool:
-    """Whether each accelerator is known to keep such a cache."""
-    return rule is None or all(
-        device.vendor in rule.vendors
-        and (rule.compute_capability is None or reaches(device, rule.compute_capability) is True)
-        for device in machine.accelerators or ()
-    )
-
-
-# ---------------------------------------------------------------- training
-
-
-def _training(question: Question) -> Training:
-    """What else is known of a training, wherever it lies."""
-    from ..needs.training import gathered, what_to_lower, which_holds_less, why_not_shared_out
-    from .checks.accelerator import Training
-
-    return Training(
-        alone=why_not_shared_out(question.workload),
-        when_tight=what_to_lower(question.workload),
-        when_close=which_holds_less(question.spec, question.workload),
-        gathered=gathered(question.spec, question.workload),
-    )

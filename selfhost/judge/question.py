@@ -104,7 +104,6 @@ def _ask(
         workload=workload,
         context_asked=has_context and is_context_stated(workload),
         speed_stated=workload.min_tokens_per_second is not None,
-        has_other_runtime=_has_other_runtime(spec, workload, runtime, catalogue, files.formats),
     )
     if spec.closed:
         bare = workload.replace(runtime=None, format=None, quantization=None, kv_cache_type=None)
@@ -322,20 +321,6 @@ def _of_parts_in(
     if not having and runtime.rule_of(quantization) is None:
         having = [each for each in loading if need.parts_of(spec, each) is not None]
     return having[0] if having else runtime
-
-
-def _has_other_runtime(
-    spec: ModelSpec,
-    workload: Workload,
-    runtime: RuntimeSpec | None,
-    catalogue: Catalogue,
-    formats: tuple[str, ...],
-) -> bool:
-    """As `Question.has_other_runtime`."""
-    if runtime is None or workload.runtime is None or not runtime.gpu_only:
-        return False
-    other = _runtime(spec, workload.replace(runtime=None), catalogue, formats)
-    return other is not None and not other.gpu_only
 
 
 def _states_needs_alone(spec: ModelSpec) -> bool:

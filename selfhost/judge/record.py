@@ -155,8 +155,7 @@ class Question(Record):
 
     - `runtime`: None for a closed model and for a spec that names none. `loads` is the sentence why
       it does not load the model, None where it does, and `mend` what to do where no other would.
-      `requires_runtime`: it must be installed already. `has_other_runtime`: it was named, and
-      without its name one is judged that needs no GPU.
+      `requires_runtime`: it must be installed already.
     - `read_bytes`: weights read for one token by stored type, {} where that is not known and None
       where a pace makes no sense. `expert_matrices` as in `Step`; `drafting` is a step of the
       draft.
@@ -195,7 +194,6 @@ class Question(Record):
     chosen: str | None = None
     in_turn: tuple[str, ...] = ()
     requires_runtime: bool = False
-    has_other_runtime: bool = False
 
     @cached_property
     def step(self) -> Step:
@@ -225,6 +223,11 @@ class Question(Record):
         """
         is_stated = self.speed_stated and self.workload.min_tokens_per_second
         return self.workload.parallel if is_stated else 1
+
+    @property
+    def wants_gpu(self) -> bool:
+        """Whether the program runs that quantization on accelerators alone."""
+        return self.runtime is not None and self.runtime.wants_gpu(self.workload.quantization)
 
     @property
     def quantization_rule(self) -> QuantizationRule | None:

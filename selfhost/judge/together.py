@@ -1,27 +1,25 @@
 """Several models side by side on one machine: each is a process of its own, and their needs add up.
 
 Each model takes, in the order given, what the earlier ones leave of the machine, as `judge` places
-a model alone: the accelerator with the most room that holds it, else layers are split, else RAM.
-Where that order does not fit, the largest model goes first. Then the sums are held against the
-whole machine by the checks of one model. Weights that several processes map from the same file
-count once on disk and once in the page cache; accelerators, and all else, count for each.
+a model alone. Where that order does not fit, the largest model goes first. Then the sums are held
+against the whole machine by the checks of one model. Files that several processes map count once on
+disk and once in the page cache; accelerators, and all else, count for each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 from ..core.records import Record, Unread
 from ..core.units import binary
 from ..machine.record import Accelerator, Machine
 from ..needs.records import MemoryNeed, Needs, Term
-from .checks import CHECKS, Finding, Outcome
-from .checks.accelerator import Program, accelerator_check
-from .checks.disk import bytes_to_store, disk_check
+from .checks import CHECKS, Finding
+from .checks.accelerator import accelerator_check
+from .checks.disk import bytes_to_store, disk_check, stored_in_memory
 from .checks.memory import host_high, host_low, memory_check
-from .judging import files_in_memory, judge, without_others
-from .placement.devices import Place, index_of
-from .placement.on_devices import in_parts, terms_of
+from .judging import judge, without_others
+from .placement.on_devices import terms_of
 from .record import Judged, Question
 
 # findings that are made of the sums; the others are the worst of the members'
@@ -45,21 +43,22 @@ def judge_together(
 
     The memory basis and the reserve are those of the first question.
     """
-    sizes = []
-    for question in questions:
-        if question.needs is None:
-            alone = tuple(judge(question, machine) for question in questions)
-            findings = tuple(_worst_of_members(names, alone))
-            return SideBySide(question=questions[0], findings=findings, members=alone)
-        memory = question.needs.memory
-        sizes.append(memory.high_bytes if memory is not None else 0)
+    if any(question.needs is None for question in questions):
+        alone = tuple(judge(question, machine) for question in questions)
+        findings = tuple(_worst_of_members(names, alone))
+        return SideBySide(question=questions[0], findings=findings, members=alone)
     given = list(range(len(questions)))
+    largest_first = sorted(given, key=lambda index: _most_bytes(questions[index]), reverse=True)
     answer = _in_order(questions, names, given, machine)
-    largest_first = sorted(given, key=lambda index: sizes[index], reverse=True)
     if answer.failed and largest_first != given:
         other = _in_order(questions, names, largest_first, machine)
         return answer if other.failed else other
     return answer
+
+
+def _most_bytes(question: Question) -> int:
+    memory = question.needs.memory if question.needs is not None else None
+    return 0 if memory is None else memory.high_bytes
 
 
 # ------------------------------------------------------------------ where each one lies
@@ -72,10 +71,8 @@ def _in_order(
     placed: dict[int, Judged] = {}
     left = machine
     for index in order:
-        judged = judge(questions[index], left)
-        judged = _on_whole_devices(judged, questions[index], machine)
-        placed[index] = judged
-        left = _left_by(judged.needs, left)
+        placed[index] = judge(questions[index], left)
+        left = _left_by(placed[index].needs, left)
     return _summed_up(_members(names, [placed[index] for index in range(len(placed))]), machine)
 
 
@@ -86,7 +83,7 @@ def _left_by(needs: Needs | None, machine: Machine) -> Machine:
     if needs is None or needs.memory is None:
         return machine
     low, high = host_low(needs) or 0, host_high(needs) or 0
-    taken = _by_place(needs.memory.terms)
+    taken = {place.where: place.high_bytes for place in needs.memory.places}
     devices = machine.accelerators
     if devices is not None:
         devices = tuple(
@@ -113,34 +110,11 @@ def _less(device: Accelerator, taken: int) -> Accelerator:
     )
 
 
-def _by_place(terms: Iterable[Term]) -> Mapping[str, int]:
-    """The most that accelerators hold of the terms, by place."""
-    sizes: dict[str, int] = {}
-    for term in terms:
-        if term.where != "host":
-            sizes[term.where] = sizes.get(term.where, 0) + term.high_bytes
-    return sizes
-
-
-def _on_whole_devices(judged: Judged, question: Question, machine: Machine) -> Judged:
-    """It with each term of its needs as a large device has it, though others had taken part of the
-    device when it was placed.
-    """
-    needs, whole, program = judged.needs, question.needs, question.runtime
-    if needs is None or whole is None or program is None or needs.placement != "accelerator":
-        return judged
-    if program.reserves_by_device or not program.account.divides_layers:
-        return judged
-    group = [Place(index=index_of(where), room_bytes=None) for where in _by_place(terms_of(needs))]
-    placed = in_parts(whole, group, machine.accelerators or (), is_lean=needs.is_lean)
-    return judged.replace(needs=needs.replace(memory=placed.memory))
-
-
 # ------------------------------------------------------------------ what the members share
 
 
 class _Member(Record):
-    """A model as it was placed. `counted` are its needs without the pages of RAM that another
+    """A model as it was placed. `counted` are its needs without the pages of RAM that an earlier
     member's process maps too; `has_new_files`: its weights are not the file of an earlier one.
     """
 
@@ -156,66 +130,41 @@ class _Member(Record):
 
 
 def _members(names: Sequence[str], placed: Sequence[Judged]) -> list[_Member]:
-    """Of the same file pages count where most of it is mapped."""
-    needs, most = [], dict[Hashable, int]()
-    for index, judged in enumerate(placed):
-        whole = judged.question.needs
+    members: list[_Member] = []
+    seen: set[Hashable] = set()
+    for name, judged in zip(names, placed, strict=True):
+        question, whole = judged.question, judged.question.needs
         assert whole is not None
         assert judged.needs is not None
         # `judge` says what is still to come of a download; what it was placed with says all
-        own = whole.replace(memory=judged.needs.memory, placement=judged.needs.placement)
-        needs.append(own)
-        key = _file_of(judged.question)
-        if _maps(judged.question) and (
-            key not in most or _pages_bytes(own) > _pages_bytes(needs[most[key]])
-        ):
-            most[key] = index
-    members: list[_Member] = []
-    seen: set[Hashable] = set()
-    for index, (name, judged, own) in enumerate(zip(names, placed, needs, strict=True)):
-        key = _file_of(judged.question)
-        is_elsewhere = _maps(judged.question) and most[key] != index
+        needs = whole.replace(memory=judged.needs.memory, placement=judged.needs.placement)
+        workload, runtime = question.workload, question.runtime
+        # two models that are the same files in the same store
+        key = (question.spec.id, workload.format, workload.quantization, question.store)
+        has_new_files = key not in seen
+        maps_again = not has_new_files and runtime is not None and runtime.maps_files
         members.append(
             _Member(
                 name=name,
                 judged=judged,
-                needs=own,
-                counted=_without_pages(own) if is_elsewhere else own,
-                has_new_files=key not in seen,
+                needs=needs,
+                counted=_without_pages(needs) if maps_again else needs,
+                has_new_files=has_new_files,
             )
         )
         seen.add(key)
     return members
 
 
-def _file_of(question: Question) -> Hashable:
-    """What two models have in common that are the same files in the same store."""
-    workload = question.workload
-    store = None if question.runtime is None else question.runtime.store
-    return question.spec.id, workload.format, workload.quantization, store
-
-
-def _maps(question: Question) -> bool:
-    return question.runtime is not None and question.runtime.maps_files
-
-
-def _is_page(term: Term) -> bool:
-    """Weights in RAM as they lie in the model's own file."""
-    return term.where == "host" and term.may_be_mapped and not term.name.startswith("draft_")
-
-
-def _pages_bytes(needs: Needs) -> int:
-    """Of the model's own file, bytes that stay in RAM and bytes that may leave it."""
-    if needs.memory is None:
-        return 0
-    pages = sum(term.high_bytes for term in needs.memory.terms if _is_page(term))
-    return pages + needs.memory.evictable_bytes
-
-
 def _without_pages(needs: Needs) -> Needs:
+    """The need without weights in RAM as they lie in the model's own file."""
     if needs.memory is None:
         return needs
-    terms = tuple(term for term in needs.memory.terms if not _is_page(term))
+    terms = tuple(
+        term
+        for term in needs.memory.terms
+        if term.where != "host" or not term.may_be_mapped or term.name.startswith("draft_")
+    )
     return needs.replace(memory=MemoryNeed(terms=terms))
 
 
@@ -243,9 +192,7 @@ def _summed_up(members: Sequence[_Member], machine: Machine) -> SideBySide:
 
 
 def _sum_of(named: Sequence[tuple[str, Needs]]) -> Needs:
-    """All memory terms together, each once as often as it is held. What is not known of one is not
-    known of the sum.
-    """
+    """All memory terms together. What is not known of one is not known of the sum."""
     needs = [each for _, each in named]
     memories = [each.memory for each in needs if each.memory is not None]
     terms = tuple(term for memory in memories for term in memory.terms)
@@ -253,11 +200,12 @@ def _sum_of(named: Sequence[tuple[str, Needs]]) -> Needs:
     if len(memories) == len(needs):
         evictable_bytes = sum(memory.evictable_bytes for memory in memories)
         memory = MemoryNeed(terms=terms, evictable_bytes=evictable_bytes)
+    placements = {each.placement for each in needs}
     return Needs(
         download_bytes=None,
         disk_bytes=None,
         cpu=needs[0].cpu,
-        placement=_placement(needs),
+        placement=placements.pop() if len(placements) == 1 else "split",
         memory=memory,
         known_terms=(*terms, *(term for each in needs for term in each.known_terms)),
         unknown=tuple(
@@ -268,30 +216,19 @@ def _sum_of(named: Sequence[tuple[str, Needs]]) -> Needs:
     )
 
 
-def _placement(needs: Iterable[Needs]) -> str:
-    kinds = {each.placement for each in needs}
-    return kinds.pop() if len(kinds) == 1 else "split"
-
-
 def _added(sizes: Iterable[int | None]) -> int | None:
     """The sum; None where one of them is not known."""
-    total = 0
-    for size in sizes:
-        if size is None:
-            return None
-        total += size
-    return total
+    known = [*sizes]
+    return None if None in known else sum(filter(None, known))
 
 
 def _memory(members: Sequence[_Member], total: Needs, machine: Machine) -> Finding:
-    stored = held = 0
-    is_sure = True
-    for each in members:
-        if each.has_new_files:
-            to_come, kept, surely = files_in_memory(each.question, each.needs, machine)
-            stored, held, is_sure = stored + to_come, held + kept, is_sure and surely
-    workload = members[0].question.workload
-    finding = memory_check(total, machine, workload, stored, held, surely=is_sure)
+    new = [each for each in members if each.has_new_files]
+    stored = sum(
+        stored_in_memory(each.needs, machine, each.question.store, each.question.missing_bytes)
+        for each in new
+    )
+    finding = memory_check(total, machine, members[0].question.workload, stored)
     highs = [(each.name, host_high(each.counted)) for each in members]
     parts = [f"{name} up to {binary(high)}" for name, high in highs if high is not None]
     shares = f" Of this: {', '.join(parts)}." if parts and total.memory is not None else ""
@@ -304,96 +241,55 @@ def _disk(members: Sequence[_Member], machine: Machine) -> Finding:
     """The worst of the volumes on which files land; those for one volume are added. A record does
     not name volumes: two folders with the same sizes and file system are taken for one volume.
     """
-    by_volume: dict[object, list[_Member]] = {}
+    by_volume: dict[Hashable, list[_Member]] = {}
     for each in members:
         if each.has_new_files:
             place = machine.disk_for(each.question.store)
-            volume: object = each.question.store if place is None else place.path
+            volume: Hashable = each.question.store if place is None else place.path
             if place is not None and None not in (place.total_bytes, place.free_bytes):
-                sizes = place.total_bytes, place.free_bytes
-                volume = *sizes, place.filesystem, place.backing
+                volume = place.total_bytes, place.free_bytes, place.filesystem
             by_volume.setdefault(volume, []).append(each)
     return _worst([_on_one_volume(stored, machine) for stored in by_volume.values()])
 
 
 def _on_one_volume(members: Sequence[_Member], machine: Machine) -> Finding:
-    needs, first = [each.needs for each in members], members[0].question
+    first = members[0].question
     if len(members) == 1:
         missing, here = first.missing_bytes, first.here
-        return disk_check(needs[0], machine, first.store, missing_bytes=missing, here=here)
+        return disk_check(members[0].needs, machine, first.store, missing_bytes=missing, here=here)
     size = _added(bytes_to_store(each.needs, each.question.missing_bytes) for each in members)
-    largest = [each.largest_file_bytes for each in needs if each.largest_file_bytes is not None]
+    largest = [each.needs.largest_file_bytes or 0 for each in members]
     total = _sum_of([(each.name, each.needs) for each in members]).replace(
-        download_bytes=size, disk_bytes=size, largest_file_bytes=max(largest, default=None)
+        download_bytes=size, disk_bytes=size, largest_file_bytes=max(largest) or None
     )
     return disk_check(total, machine, first.store)
 
 
 def _accelerator(members: Sequence[_Member], machine: Machine) -> Finding:
-    """The worst for each kind of runtime in use: all that lies on the devices that it uses is held
-    against its own rule. Models in RAM count together.
+    """The worst for each member: all that lies on the devices that it uses is held against the rule
+    of its program. Models in RAM count together.
     """
-    basis = members[0].question.workload.memory_basis
-    machine = without_others(machine, basis)
-    groups: dict[Hashable, list[_Member]] = {}
-    for each in members:
-        question = each.question
-        key = (
-            None if question.runtime is None else question.runtime.id,
-            question.workload.quantization if question.quantization_rule is not None else None,
-            question.cache_rule,
-            each.needs.placement == "host",
-        )
-        groups.setdefault(key, []).append(each)
+    machine = without_others(machine, members[0].question.workload.memory_basis)
+    in_ram = [each for each in members if each.needs.placement == "host"]
     findings = []
-    for own in groups.values():
-        first = own[0].question
-        program = Program(
-            runtime=first.runtime, rule=first.quantization_rule, cache_rule=first.cache_rule
-        )
-        now_only = basis == "available"
-        held = _on_the_same(own, members)
-        finding = accelerator_check(held, machine, program, now_only=now_only)
-        findings.append(_with_shares(finding, own, members))
+    for each in members:
+        if each in in_ram:
+            held = _sum_of([(other.name, other.counted) for other in in_ram])
+        else:
+            held = each.needs.replace(memory=MemoryNeed(terms=_beside(each, members)))
+        findings.append(accelerator_check(held, machine, each.question))
     return _worst(findings)
 
 
-def _with_shares(finding: Finding, own: Sequence[_Member], members: Sequence[_Member]) -> Finding:
-    """The finding, with how to start a program that would take most of a device for itself, where
-    it has company there.
-    """
-    runtime = own[0].question.runtime
-    if runtime is None or not runtime.share_option or finding.outcome is not Outcome.PASS:
-        return finding
-    places = {place for each in own for place in _by_place(_terms(each.needs))}
-    held = [places & _by_place(_terms(each.needs)).keys() for each in members]
-    if sum(map(len, held)) == len(places):
-        return finding
-    return finding.replace(
-        remedy=f"start each with its part of the accelerator: {runtime.name} takes most of it,"
-        f" unless {runtime.share_option} says less"
-    )
-
-
-def _on_the_same(own: Sequence[_Member], members: Sequence[_Member]) -> Needs:
-    """What all models hold on the devices of some of them, or in RAM where those use none."""
-    if own[0].needs.placement == "host":
-        in_ram = [each for each in members if each.needs.placement == "host"]
-        return _sum_of([(each.name, each.counted) for each in in_ram])
-    places = {place for each in own for place in _by_place(_terms(each.needs))}
-    terms = tuple(
+def _beside(own: _Member, members: Sequence[_Member]) -> tuple[Term, ...]:
+    """What all models hold on the devices of one of them, and what that one holds in RAM."""
+    places = {term.where for term in terms_of(own.needs)} - {"host"}
+    return tuple(
         term
         for each in members
-        for term in _terms(each.needs)
-        if term.where in places or (term.where == "host" and each in own)
+        for term in terms_of(each.needs)
+        if term.where in places or (term.where == "host" and each is own)
     )
-    total = _sum_of([(each.name, each.needs) for each in members])
-    placement = _placement(each.needs for each in own)
-    return total.replace(placement=placement, memory=MemoryNeed(terms=terms))
-
-
-def _terms(needs: Needs) -> tuple[Term, ...]:
-    return needs.memory.terms if needs.memory is not None else ()
 
 
 # ------------------------------------------------------------------ the worst of several

@@ -395,32 +395,6 @@ def why_not_shared_out(workload: Workload) -> tuple[str, str] | None:
     return f"{why} accelerators", "use --optimizer adamw, which they can split"
 
 
-def what_to_lower(workload: Workload) -> str | None:
-    """What makes training take less of an accelerator; None where nothing is trained."""
-    if workload.task != "finetune":
-        return None
-    ways = ["use --parallel 1"] if workload.parallel > 1 else []
-    if workload.checkpointing is False:
-        ways.append("leave out --no-checkpointing")
-    if workload.finetune_method != "qlora":
-        ways.append("use --finetune-method qlora")
-    return ", or ".join([*ways, "use a shorter --context"])
-
-
-def which_holds_less(spec: ModelSpec, workload: Workload) -> str | None:
-    """What to train with where the trainer decides how wide most of the model lies: routed experts
-    under QLoRA, and all of a full training by AdamW; None elsewhere.
-    """
-    architecture = spec.architecture
-    layers = architecture.feed_forward if architecture is not None else ()
-    if workload.finetune_method == "qlora" and any(layer.experts for layer in layers):
-        return "train with Unsloth or Axolotl, which quantize the experts too"
-    is_wide = architecture is None or architecture.dtype == "float32"
-    if workload.finetune_method != "full" or is_wide or workload.optimizer not in (None, "adamw"):
-        return None
-    return "train all in 16 bits: `--dtype bfloat16` of trl, and no mixed precision"
-
-
 def gathered(spec: ModelSpec, workload: Workload) -> Term | None:
     """What each of several devices holds beside its share with FSDP or ZeRO-3: the layer at work
     and the next one, with the embeddings, which stay.

@@ -4,86 +4,417 @@ change?
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from ...core import units
 from ...core.records import Record
-from . import Finding, Outcome, finding
+from ...core.units import GIB, MIB
+from ...machine.record import Accelerator, Machine
+from ...needs.records import GATHERED, Needs, Term
+from ..placement.devices import (
+    computes_on_shared,
+    emptied,
+    free_bytes,
+    index_of,
+    is_built_for,
+    room_of,
+    runs_on,
+    uses_gpus,
+)
+from ..placement.on_devices import terms_of
+from ..placement.shared_memory import can_be_raised, shared_limits
+from . import Finding, Outcome, doubt_of, finding, phrase
+from .kernels import not_built_for, without_kernels
+from .memory import desktop_bytes, host_high, what_is_smaller
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from typing import Any
 
-    from ...catalogue.runtime import CacheRule, KernelRule
-    from ...catalogue.spec import QuantizationRule, RuntimeSpec
-    from ...machine.record import Machine
-    from ...needs.records import Needs, Term
+    from ...catalogue.spec import RuntimeSpec
+    from ..record import Question
 
-
-class Program(Record):
-    """What the accelerators are to run.
-
-    `rule`: how the runtime takes the quantization, where it has kernels for some accelerators
-    alone. `cache_rule`: on which GPUs it keeps the type of cache that was asked for.
-    `smaller_caches`: types of cache that it has too, the best first, and their size as a share of
-    what is judged. `has_other`: the runtime was named, and the one that is judged without a name
-    needs no GPU.
-    """
-
-    runtime: RuntimeSpec | None
-    rule: QuantizationRule | None = None
-    cache_rule: CacheRule | None = None
-    smaller_caches: Mapping[str, float] = {}
-    has_other: bool = False
-
-    @property
-    def needs_gpu(self) -> bool:
-        """Whether the program runs this quantization on accelerators alone."""
-        runtime, rule = self.runtime, self.rule
-        return runtime is not None and (runtime.gpu_only or (rule is not None and rule.gpu_only))
-
-    @property
-    def rules(self) -> tuple[KernelRule, ...]:
-        """What it asks of accelerators, for this quantization and this cache."""
-        return tuple(rule for rule in (self.rule, self.cache_rule) if rule is not None)
+_WEIGHTS = ("weights", "repacked_weights")
 
 
-class Training(Record):
-    """What else is known of a training.
-
-    `alone`: why it is not shared out over several accelerators, and what would be. `when_tight`:
-    what to lower where it takes the most, if one that holds the likely need alone counts.
-    `when_close`: what takes the least, if one that holds that counts as open. `gathered`: what each
-    of several accelerators holds whole where the rest is shared out.
-    """
-
-    alone: tuple[str, str] | None = None
-    when_tight: str | None = None
-    when_close: str | None = None
-    gathered: Term | None = None
-
-
-def accelerator_check(
-    needs: Needs,
-    machine: Machine,
-    program: Program,
-    training: Training | None = None,
-    *,
-    now_only: bool = False,
-) -> Finding:
-    """Is an accelerator needed, and do those that `needs` names as places hold their share?
-
-    `training`: what else is known of one, None of other work. `now_only`: what others hold of an
-    accelerator does not count, even if they may leave it.
-    """
-    training = training or Training()
+def accelerator_check(needs: Needs, machine: Machine, question: Question) -> Finding:
+    """Is an accelerator needed, and do those that `needs` names as places hold their share?"""
+    runtime = question.runtime
     if needs.placement != "host":
-        from .accelerator_share import held_check
-
-        return held_check(needs, machine, program, training, now_only=now_only)
+        return _held_check(needs, machine, question)
+    if runtime is not None and question.wants_gpu:
+        return _missing(needs, machine, question, runtime)
     # in RAM, accelerators that are not needed decide nothing
-    if not program.needs_gpu and not machine.accelerators:
+    if not machine.accelerators:
         return finding(Outcome.PASS, "accelerator-not-needed")
-    from .accelerator_ram import missing, not_needed
+    return _not_needed(needs, machine, runtime)
 
-    if program.needs_gpu:
-        return missing(needs, machine, program)
-    return not_needed(needs, machine, program.runtime, training)
+
+def _names(devices: Sequence[Accelerator]) -> str:
+    """Equal ones counted."""
+    return " and ".join(units.counted([device.name for device in devices])) or "the accelerator"
+
+
+# ------------------------------------------------------------------ accelerators hold it, or a part
+
+
+class _Held(Record):
+    """What the accelerators in use are to hold: the `least`, `likely` and `most` bytes of each, the
+    `rooms` that they can give, and those that they could once other programs use none of them.
+    """
+
+    question: Question
+    terms: tuple[Term, ...]
+    devices: tuple[Accelerator, ...]
+    least: tuple[int, ...]
+    likely: tuple[int, ...]
+    most: tuple[int, ...]
+    rooms: tuple[int, ...]
+    idle_rooms: tuple[int, ...]
+
+    def finding(self, outcome: Outcome, code: str, variant: str = "", **figures: Any) -> Finding:
+        """A finding of their whole share."""
+        most, has = sum(self.most), sum(self.rooms)
+        runtime = self.question.runtime
+        return finding(
+            outcome,
+            code,
+            variant,
+            needs=most,
+            has=has,
+            short=max(0, most - has),
+            unit="bytes",
+            devices=_names(self.devices),
+            program=runtime.name if runtime else "The runtime",
+            need=(sum(self.least), most),
+            likely=sum(self.likely),
+            option=runtime.lean_option if runtime else "",
+            **figures,
+        )
+
+    @property
+    def smaller(self) -> str:
+        """What to take in place of it, that would fit."""
+        return what_is_smaller(self.terms, sum(self.rooms))
+
+
+def _held_check(needs: Needs, machine: Machine, question: Question) -> Finding:
+    cards = machine.accelerators
+    terms = [term for term in terms_of(needs) if term.where != "host"]
+    places = dict.fromkeys(term.where for term in terms)
+    devices = [cards[index_of(place)] for place in places] if cards else []
+    rooms, idle = (
+        [
+            room_of(device, gpu_only=question.wants_gpu)
+            for device in state
+            if device.unified is False
+        ]
+        for state in (devices, emptied(devices))
+    )
+    if not rooms or None in rooms or len(rooms) < len(devices):
+        return _unread(terms, devices, machine)
+    rules = [rule for rule in (question.quantization_rule, question.cache_rule) if rule is not None]
+    refusal = without_kernels(question.runtime, rules, devices)
+    if refusal is not None:
+        return refusal
+    least, likely, most = (
+        tuple(sum(getattr(term, end) for term in terms if term.where == place) for place in places)
+        for end in ("low_bytes", "bytes", "high_bytes")
+    )
+    held = _Held(
+        question=question,
+        terms=tuple(terms),
+        devices=tuple(devices),
+        least=least,
+        likely=likely,
+        most=most,
+        rooms=tuple(room or 0 for room in rooms),
+        idle_rooms=tuple(room or 0 for room in idle),
+    )
+    is_range_open = question.workload.task == "finetune"
+    by_range = _by_range(held, is_lean=needs.is_lean) if needs.is_lean or is_range_open else None
+    return by_range or _too_small(held) or _fits(held, needs, machine)
+
+
+def _within(sizes: Sequence[int], rooms: Sequence[int]) -> bool:
+    return all(size <= room for size, room in zip(sizes, rooms, strict=True))
+
+
+def _unread(terms: Sequence[Term], devices: Sequence[Accelerator], machine: Machine) -> Finding:
+    fact = "accelerators"
+    if machine.accelerators is not None:
+        is_sized = any(device.memory_total_bytes is not None for device in devices)
+        fact = "accelerators.unified" if is_sized else "accelerators.memory_total_bytes"
+    why = machine.why_unread(fact)
+    return finding(
+        Outcome.UNKNOWN,
+        "accelerator-unread",
+        needs=sum(term.high_bytes for term in terms),
+        unit="bytes",
+        remedy=why.remedy,
+        why=why.reason,
+    )
+
+
+def _by_range(held: _Held, *, is_lean: bool) -> Finding | None:
+    """Of a program that is started with the option by which it takes less, without which the most
+    does not fit, and of a training, whose trainer decides what it takes; None where the most fits
+    all the same, and where nothing does.
+    """
+    is_now_only = held.question.workload.memory_basis == "available"
+    # a training is placed by what is free now
+    rooms = held.idle_rooms if is_lean and not is_now_only else held.rooms
+    variant = "lean" if is_lean else ""
+    if _within(held.most, rooms):
+        if not is_lean or not _within(held.most, held.rooms):
+            return None
+        return held.finding(Outcome.WARN, "accelerator-lean", smaller=held.smaller)
+    if _within(held.likely, rooms):
+        return held.finding(Outcome.WARN, "accelerator-tight", variant, smaller=held.smaller)
+    if _within(held.least, rooms):
+        return held.finding(Outcome.UNKNOWN, "accelerator-close", variant, smaller=held.smaller)
+    return None
+
+
+def _too_small(held: _Held) -> Finding | None:
+    """Some accelerator has too little, now or ever; what another has left over is no room on it."""
+    if _within(held.most, held.rooms):
+        return None
+    share, has, devices = sum(held.most), sum(held.rooms), held.devices
+    is_of_one = share <= has
+    if is_of_one:
+        # the sums say nothing: of the one that is to hold most beyond what it may
+        lacking = [most - room for most, room in zip(held.most, held.rooms, strict=True)]
+        worst = lacking.index(max(lacking))
+        share, has, devices = held.most[worst], held.rooms[worst], devices[worst : worst + 1]
+    amounts: dict[str, Any] = {"needs": share, "has": has, "short": share - has, "unit": "bytes"}
+    is_now_only = held.question.workload.memory_basis == "available"
+    if not is_now_only and _within(held.most, held.idle_rooms):
+        free = sum(device.memory_free_bytes or 0 for device in devices)
+        code = "accelerator-not-now"
+        return finding(Outcome.WARN, code, **amounts, devices=_names(devices), free=free)
+    runtime = held.question.runtime
+    return finding(
+        Outcome.FAIL,
+        "accelerator-too-small",
+        **amounts,
+        remedy=held.smaller,
+        program=runtime.name if runtime else "The runtime",
+        is_of_one=is_of_one,
+        several=len(held.devices) if len(held.devices) != 1 else None,
+        devices=_names(devices),
+    )
+
+
+def _fits(held: _Held, needs: Needs, machine: Machine) -> Finding:
+    if any(term.name == GATHERED for term in held.terms):
+        cards, each = len(held.most), max(held.most)
+        return held.finding(Outcome.WARN, "accelerator-shared-out", cards=cards, each=each)
+    if needs.offload is not None:
+        return held.finding(Outcome.WARN, "accelerator-partly", "in-turn")
+    if needs.placement == "split":
+        remedy = _what_fits_whole(needs, sum(held.rooms))
+        return held.finding(Outcome.WARN, "accelerator-partly", remedy=remedy)
+    return held.finding(Outcome.PASS, "accelerator-fits", confidence=doubt_of(machine))
+
+
+def _what_fits_whole(needs: Needs, room_bytes: int) -> str:
+    """What would leave no layer in RAM of a model of which accelerators hold a part."""
+    terms = terms_of(needs)
+    weights, cache, others = (
+        sum(term.low_bytes for term in terms if is_counted(term))
+        for is_counted in (
+            lambda term: term.name in _WEIGHTS,
+            lambda term: term.name == "kv_cache",
+            lambda term: term.name not in (*_WEIGHTS, "kv_cache") and term.where != "host",
+        )
+    )
+    if weights <= room_bytes - others:
+        return phrase("whole/shorter")
+    most = room_bytes - others - cache
+    return (
+        phrase("whole/weights", most=most, weights=weights) if most > 0 else phrase("whole/model")
+    )
+
+
+# ------------------------------------------------------------------ it lies in RAM
+
+
+def _not_needed(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> Finding:
+    """Of a runtime that works without one: what the accelerators there are would change."""
+    devices = machine.accelerators or ()
+    sharing = [device for device in devices if device.unified]
+    judged = _unread_memory(machine) or _left_unused(runtime, machine, sharing or devices)
+    if judged is not None:
+        return judged
+    if sharing:
+        return _shared(sharing, needs, machine, runtime)
+    return finding(
+        Outcome.PASS, "accelerator-not-needed", "too-small", device=_roomiest(devices).name
+    )
+
+
+def _roomiest(devices: Sequence[Accelerator]) -> Accelerator:
+    return max(devices, key=lambda device: free_bytes(device) or 0)
+
+
+def _left_unused(
+    runtime: RuntimeSpec | None, machine: Machine, devices: Sequence[Accelerator]
+) -> Finding | None:
+    """That the program's builds for this system compute on no GPU, or on none of these; None where
+    they may.
+    """
+    if runtime is None:
+        return None
+    code = "accelerator-not-needed"
+    if not uses_gpus(runtime, machine) and not any(device.unified for device in devices):
+        return finding(
+            Outcome.WARN,
+            code,
+            "unused",
+            program=runtime.name,
+            device=devices[0].name,
+            processor=machine.architecture,
+        )
+    if any(runs_on(runtime, device) for device in devices):
+        return None
+    unsuited = not_built_for(runtime, devices[0])
+    if unsuited is None:
+        return None
+    return finding(Outcome.WARN, code, "unsuited", remedy=unsuited.remedy, why=unsuited.reason)
+
+
+def _unread_memory(machine: Machine) -> Finding | None:
+    """That of some accelerator with memory of its own it was not read how much; None where each
+    says.
+    """
+    for device in machine.accelerators or ():
+        is_sized = device.memory_total_bytes is not None
+        if device.unified is True or (device.unified is False and is_sized):
+            continue
+        why = machine.why_unread(f"accelerators.{'unified' if is_sized else 'memory_total_bytes'}")
+        return finding(
+            Outcome.WARN,
+            "accelerator-unread",
+            "in-ram",
+            remedy=why.remedy,
+            device=device.name,
+            why=why.reason,
+        )
+    return None
+
+
+def _missing(needs: Needs, machine: Machine, question: Question, runtime: RuntimeSpec) -> Finding:
+    """The runtime works on accelerators alone: on one that shares the RAM, if it is built for that;
+    else it is not known to have one.
+    """
+    rules = [rule for rule in (question.quantization_rule, question.cache_rule) if rule is not None]
+    devices = machine.accelerators or ()
+    sharing = [
+        device
+        for device in devices
+        if device.unified and (device.vendor != "amd" or is_built_for(device, runtime.amd_gpus))
+    ]
+    if sharing:
+        refusal = without_kernels(runtime, rules, sharing[:1])
+        return refusal or _shared(sharing, needs, machine, runtime)
+    largest = _roomiest(devices) if devices else None
+    if needs.memory is None and largest is not None and largest.unified is False:
+        return without_kernels(runtime, rules, [largest]) or finding(
+            Outcome.UNKNOWN, "accelerator-unread", "need", device=largest.name
+        )
+    variant = "on-cpu" if runtime.on_cpu else ""
+    if rules and not runtime.gpu_only:
+        variant = "rule"
+    return finding(
+        Outcome.FAIL,
+        "accelerator-missing",
+        variant,
+        program=runtime.name,
+        rule=rules[0].subject if rules else None,
+        device=largest.name if largest else None,
+        on_cpu=runtime.on_cpu,
+    )
+
+
+# ------------------------------------------------------------------ RAM that is shared
+
+
+def _shared(
+    sharing: Sequence[Accelerator], needs: Needs, machine: Machine, runtime: RuntimeSpec | None
+) -> Finding:
+    """Whether the system lets the GPU use as much of the RAM as it takes. The program computes the
+    rest on the CPU, where it has layers there.
+    """
+    device = next((device for device in sharing if _is_limited(device, runtime)), None)
+    limits = None if device is None else shared_limits(device, machine)
+    high = host_high(needs)
+    if device is None or limits is None:
+        return finding(Outcome.PASS, "accelerator-fits", "shared", device=sharing[0].name)
+    least, most = limits
+    if high is None or high <= least:
+        return finding(Outcome.PASS, "accelerator-fits", "shared", device=device.name, limit=least)
+    is_metal, setting = device.vendor == "apple", more_for_shared(needs, machine)
+    if setting is None:
+        remedy = what_is_smaller(terms_of(needs), least)
+    elif is_metal:
+        remedy = phrase("lend/macos", line=setting) + left_by_metal(needs, machine)
+    else:
+        remedy = phrase("lend/linux", line=setting)
+    has_cpu = runtime is None or is_metal or (runtime.splits_layers and not runtime.gpu_only)
+    return finding(
+        Outcome.WARN,
+        "accelerator-partly",
+        "limited",
+        needs=high,
+        has=least,
+        short=high - least,
+        unit="bytes",
+        remedy=remedy,
+        system="macOS" if is_metal else "Linux",
+        lent=limits if is_metal else least,
+        about=is_metal and least != most,
+        default=least != most,
+        no_cpu=not has_cpu,
+        runs="may run" if high <= most else "runs",
+        raisable=has_cpu and can_be_raised(device, machine, high),
+    )
+
+
+def _is_limited(device: Accelerator, runtime: RuntimeSpec | None) -> bool:
+    """Whether the system lets the GPU use a part of the RAM alone, and the program computes on it:
+    on Apple's all do.
+    """
+    if device.vendor == "apple" or runtime is None:
+        return device.vendor in ("apple", "amd")
+    return device.vendor == "amd" and (runtime.gpu_only or computes_on_shared(runtime, device))
+
+
+def more_for_shared(needs: Needs, machine: Machine) -> str | None:
+    """The line that lets a GPU of Apple's or AMD's use as much of the RAM as it takes; None where
+    the system surely does, nothing can be said, or the machine has not as much.
+
+    On Linux it holds from the next start on; whole GiB in pages of 4 KiB
+    (superm1/amd-debug-tools, docs/amd-ttm.md).
+    """
+    cards = machine.accelerators or ()
+    device = next((card for card in cards if card.unified and _is_limited(card, None)), None)
+    limits = None if device is None else shared_limits(device, machine)
+    high = host_high(needs)
+    if device is None or high is None or limits is None or high <= limits[0]:
+        return None
+    if not can_be_raised(device, machine, high):
+        return None
+    if device.vendor == "apple":
+        return f"sudo sysctl iogpu.wired_limit_mb={-(-high // MIB)}"
+    pages = -(-high // GIB) * (GIB // 4096)
+    return f"echo options ttm pages_limit={pages} | sudo tee /etc/modprobe.d/ttm.conf"
+
+
+def left_by_metal(needs: Needs, machine: Machine) -> str:
+    """What `more_for_shared` leaves to macOS, where that is little, as a sentence goes on."""
+    high, total = host_high(needs), machine.memory_total_bytes
+    if high is None or total is None or total - high >= desktop_bytes(machine):
+        return ""
+    return phrase("lend/left", left=total - high)

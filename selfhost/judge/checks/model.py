@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     Availability = tuple[Outcome, str, str, dict[str, Any]]
     from ...needs.tensors import ArchitectureRow
+    from ..record import Question
 
 
 OPEN_PURPOSES = ("modification", "audit")
@@ -76,19 +77,28 @@ def license_check(spec: ModelSpec, workload: Workload) -> Finding | None:
 
     As with openness: of what no source confirms a yes is a `warn` and a no is `unknown`.
     """
-    conditional = spec.license is not None and spec.license.commercial_use == "conditional"
-    if not workload.commercial and not workload.license and not conditional:
+    license, accepted = spec.license, workload.license
+    commercial_use = license.commercial_use if license is not None else None
+    if not (workload.commercial or accepted or commercial_use == "conditional"):
         return None
-    if spec.closed:
-        if workload.license:
-            return _finding(spec, workload, Outcome.FAIL, "license-not-accepted", "closed")
-        return _finding(spec, workload, Outcome.WARN, "license-conditional", "closed")
-    # which license it is, and what it allows, take a source each
-    name_is_guess, use_is_guess = False, False
-    if workload.commercial or workload.license:
-        name_is_guess, use_is_guess = license_guessed(spec)
-    return _not_accepted(spec, workload, name_is_guess=name_is_guess) or _of_use(
-        spec, workload, name_is_guess=name_is_guess, use_is_guess=use_is_guess
+    outcome, code, variant = _of_license(spec, workload, commercial_use)
+    name = license.id if license is not None and license.id else None
+    wanted = [*(["commercial use"] if workload.commercial else []), *filter(None, [accepted])]
+    return finding(
+        outcome,
+        code,
+        variant,
+        needs=", ".join(wanted) or None,
+        has=name,
+        name=name or "no license known",
+        accepted=accepted,
+        commercial_alone=workload.commercial and not accepted,
+        commercial_too=workload.commercial and bool(accepted),
+        url=license.url if license is not None else None,
+        guess=code in ("license-unconfirmed", "license-assumed")
+        or (workload.commercial and license_guessed(spec)[1]),
+        terms="; ".join(license.conditions if license is not None else ())
+        or "conditions that the spec does not list",
     )
 
 
@@ -104,74 +114,38 @@ def license_guessed(spec: ModelSpec) -> tuple[bool, bool]:
     )
 
 
-def _not_accepted(spec: ModelSpec, workload: Workload, *, name_is_guess: bool) -> Finding | None:
-    """That the license is none of those that were asked for, or not known to be; None where it is
-    one, or none was asked for.
+def _of_license(
+    spec: ModelSpec, workload: Workload, commercial_use: str | None
+) -> tuple[Outcome, str, str]:
+    """What is found of the license, the first that holds. Which license it is, and what it allows,
+    take a source each.
     """
-    name, accepted = _name(spec), workload.license
-    if not accepted:
-        return None
-    if name is None:
-        return _finding(spec, workload, Outcome.UNKNOWN, "license-not-known", "name")
     from ...catalogue.licenses import satisfies
 
-    if satisfies(name, accepted):
-        return None
-    if name_is_guess:
-        return _finding(spec, workload, Outcome.UNKNOWN, "license-unconfirmed", "name", guess=True)
-    return _finding(spec, workload, Outcome.FAIL, "license-not-accepted")
-
-
-def _of_use(
-    spec: ModelSpec, workload: Workload, *, name_is_guess: bool, use_is_guess: bool
-) -> Finding:
-    """What the license allows in commerce."""
-    commercial_use = spec.license.commercial_use if spec.license else None
-    guess = workload.commercial and use_is_guess
+    accepted, name = workload.license, spec.license.id if spec.license is not None else None
+    name_is_guess, use_is_guess = license_guessed(spec)
+    use_is_guess &= workload.commercial
+    if spec.closed and accepted:
+        return Outcome.FAIL, "license-not-accepted", "closed"
+    if spec.closed:
+        return Outcome.WARN, "license-conditional", "closed"
+    if accepted and not name:
+        return Outcome.UNKNOWN, "license-not-known", "name"
+    if accepted and name and not satisfies(name, accepted):
+        if name_is_guess:
+            return Outcome.UNKNOWN, "license-unconfirmed", "name"
+        return Outcome.FAIL, "license-not-accepted", ""
     if workload.commercial and commercial_use is None:
-        return _finding(spec, workload, Outcome.UNKNOWN, "license-not-known")
+        return Outcome.UNKNOWN, "license-not-known", ""
     if workload.commercial and commercial_use == "no":
-        if guess:
-            return _finding(spec, workload, Outcome.UNKNOWN, "license-unconfirmed", guess=True)
-        return _finding(spec, workload, Outcome.FAIL, "license-forbids")
-    if spec.license is not None and commercial_use == "conditional":
-        terms = "; ".join(spec.license.conditions) or "conditions that the spec does not list"
-        return _finding(
-            spec, workload, Outcome.WARN, "license-conditional", guess=guess, terms=terms
-        )
-    if guess or (workload.license and name_is_guess):
-        return _finding(spec, workload, Outcome.WARN, "license-assumed", guess=True)
-    return _finding(spec, workload, Outcome.PASS, "license-allows")
-
-
-def _name(spec: ModelSpec) -> str | None:
-    return spec.license.id if spec.license and spec.license.id else None
-
-
-def _finding(
-    spec: ModelSpec,
-    workload: Workload,
-    outcome: Outcome,
-    code: str,
-    variant: str = "",
-    **figures: Any,
-) -> Finding:
-    wanted = ["commercial use"] if workload.commercial else []
-    if workload.license:
-        wanted.append(workload.license)
-    return finding(
-        outcome,
-        code,
-        variant,
-        needs=", ".join(wanted) or None,
-        has=_name(spec),
-        name=_name(spec) or "no license known",
-        accepted=workload.license,
-        commercial_alone=workload.commercial and not workload.license,
-        commercial_too=workload.commercial and bool(workload.license),
-        url=spec.license.url if spec.license else None,
-        **figures,
-    )
+        if use_is_guess:
+            return Outcome.UNKNOWN, "license-unconfirmed", ""
+        return Outcome.FAIL, "license-forbids", ""
+    if commercial_use == "conditional":
+        return Outcome.WARN, "license-conditional", ""
+    if use_is_guess or (accepted and name_is_guess):
+        return Outcome.WARN, "license-assumed", ""
+    return Outcome.PASS, "license-allows", ""
 
 
 # file names that a reason lists; the others are counted
@@ -181,26 +155,16 @@ _WITHOUT_CODE = ("gguf", "ggml")
 _NEVER_PICKLE = (*_WITHOUT_CODE, "mlx")
 
 
-def weights_check(
-    spec: ModelSpec,
-    *,
-    format: str | None = None,
-    quantization: str | None = None,
-    local_files: bool = False,
-    here: Here | None = None,
-    kept_by: str | None = None,
-) -> Finding:
-    """Can the weights be had at all, and does loading them run code?
-
-    `format` and `quantization` are the files' that would be loaded, where one was chosen: files
-    that somebody else published are not behind the publisher's gate. `local_files`: the model was
-    read from files on this machine; `here`: its files lie there. `kept_by`: who else has them,
-    where that is known already.
+def weights_check(question: Question) -> Finding:
+    """Can the weights be had at all, and does loading them run code? Files that somebody else
+    published are not behind the publisher's gate.
     """
+    spec, format = question.spec, question.workload.format
+    keeper = question.kept_by or kept_elsewhere(spec, format, question.workload.quantization)
     outcome, code, variant, figures = (
-        _here(spec, format, local_files=local_files, here=here)
+        _here(spec, format, local_files=question.local_files, here=question.here)
         or _unsafe(spec, format, is_here=False)
-        or _published(spec, kept_by or kept_elsewhere(spec, format, quantization))
+        or _published(spec, keeper)
     )
     return finding(outcome, code, variant, needs="published", has=spec.openness.weights, **figures)
 
@@ -365,17 +329,6 @@ def _of_rewriter(wanted: int, each: int, *, bounded: bool) -> Finding:
     )
 
 
-def _called(wanted: int, most: int) -> str:
-    """`200k` where so many times 1,024 tokens were asked for, and the model has 200,000; empty
-    elsewhere.
-    """
-    for letter, asked_unit, own_unit in (("M", 1 << 20, 10**6), ("k", 1 << 10, 10**3)):
-        number, rest = divmod(wanted, asked_unit)
-        if not rest and number * own_unit == most:
-            return f"{number}{letter}"
-    return ""
-
-
 def _of_decoder(
     wanted: int, trained: int | None, scaled: int | None, workload: Workload, *, context_asked: bool
 ) -> Finding:
@@ -392,8 +345,7 @@ def _of_decoder(
         )
     if workload.prompt_tokens is not None and workload.prompt_tokens >= most:
         return _of_context(Outcome.FAIL, "context-too-long", "prompt", wanted, most)
-    called = _called(wanted, most)
-    return _of_context(Outcome.FAIL, "context-too-long", "", wanted, most, called=called)
+    return _of_context(Outcome.FAIL, "context-too-long", "", wanted, most)
 
 
 def _of_context(

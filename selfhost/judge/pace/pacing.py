@@ -20,7 +20,6 @@ from .processor import has_sockets
 from .speed import (
     WHOLLY,
     LaidOut,
-    PaceRange,
     Speed,
     depth_of_chat,
     foreign_to_rules,
@@ -323,17 +322,6 @@ def _with_draft(
         return drawn
     unknown = f"; the total of {workload.parallel:,} sequences at once with a draft is not known"
     return drawn.replace(how=drawn.how + unknown)
-
-
-def faster_there(
-    question: Question, there: Needs, here: Needs, machine: Machine
-) -> tuple[PaceRange | None, bool]:
-    """The pace laid out like the one, and whether that is, or may be, faster than the other."""
-    other, own = (pace_and_finding(question, way, machine)[0] for way in (there, here))
-    decode = other.decode if other else None
-    if decode is None or own is None or own.decode is None:
-        return decode, True
-    return decode, decode.likely > own.decode.likely
 
 
 def predict(

@@ -5,20 +5,38 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from ...core.records import Record
+from ...core.units import GIB
 from ...machine.record import Accelerator, Machine
 from ...needs import needs_on
-from ...needs.records import Device, Needs, Term
-from .devices import TIGHT, Place, emptied, places, places_on
+from ...needs.records import Device, Needs, Split, Term
+from .devices import (
+    GPU_ONLY_PERCENT,
+    LARGE_DEVICE_BYTES,
+    Place,
+    by_maker,
+    emptied,
+    places,
+    room_of,
+    roomiest,
+)
 from .on_devices import (
     bytes_there,
+    in_parts,
     in_turn,
     layers_shared_out,
     offloaded,
     on_one,
-    roomiest,
     sharded,
     spread,
+    terms_of,
 )
+
+# sizes of devices from which on a program takes more or less of them are multiples of it
+_STEP_BYTES = 5 * GIB
+
+
+def _suits_all(_: Accelerator) -> bool:
+    return True
 
 
 class Spreading(Record):
@@ -28,19 +46,18 @@ class Spreading(Record):
     None: it does not. `spread_layers`: how many it spreads over several accelerators that hold
     them all; None: it does not. `gpu_only`: it runs on accelerators alone, one or several alike,
     and where there are any on those that `suits` does not rule out; `cpu_only`: on none.
-    `gathered`: what each of several accelerators holds whole where training shares the rest out.
-    `may_be_tight`: an accelerator that holds the likely need counts, whatever the most is;
-    `may_be_close`: one that holds the least does.
+    `trains`: an accelerator that holds the likely or the least need counts, too, for the range is
+    that of several trainers; `gathered`: what each of several holds whole where training shares
+    the rest out.
     """
 
     shared_layers: int | None = None
     spread_layers: int | None = None
     gpu_only: bool = False
     cpu_only: bool = False
-    suits: Callable[[Accelerator], bool] | None = None
+    suits: Callable[[Accelerator], bool] = _suits_all
+    trains: bool = False
     gathered: Term | None = None
-    may_be_tight: bool = False
-    may_be_close: bool = False
 
 
 def placements(needs: Needs, machine: Machine, way: Spreading) -> Iterator[Needs]:
@@ -49,17 +66,16 @@ def placements(needs: Needs, machine: Machine, way: Spreading) -> Iterator[Needs
 
     Before the unread come the accelerators once others have left them.
     """
-    now = places(machine)
-    if needs.memory is None or way.cpu_only:
-        yield needs
-    elif way.gpu_only:
-        from .gpus_alone import on_gpus_alone
-
-        yield from on_gpus_alone(needs, machine, way.suits)
-    elif machine.accelerators is not None and not now:
+    now = places(machine.accelerators)
+    if way.gpu_only and needs.memory is not None:
+        yield from _on_gpus_alone(needs, machine, way)
+    elif needs.memory is None or way.cpu_only or (machine.accelerators is not None and not now):
         yield needs
     else:
         yield from _split_or_whole(needs, machine, way, now)
+
+
+# ------------------------------------------------------------------ beside the RAM
 
 
 def _split_or_whole(
@@ -74,7 +90,7 @@ def _split_or_whole(
     if not at_once:
         yield from offloaded(needs, now)
     yield needs
-    later = places_on(emptied(machine.accelerators)) if machine.accelerators else now
+    later = places(emptied(machine.accelerators or ()))
     if now != later:
         for other in _on_accelerators(needs, there, machine, later, way.shared_layers):
             # a few layers more are no other way to lay it out
@@ -82,7 +98,9 @@ def _split_or_whole(
                 yield other
         if not at_once:
             yield from offloaded(needs, later)
-    yield from _on_unread(there, machine, now)
+    unread = [place.where for place in now if place.room_bytes is None]
+    for where in unread if machine.accelerators is not None else ["accelerator:0"]:
+        yield on_one(there, where)
     largest = roomiest(later)
     if largest is not None and not (at_once or way.shared_layers):
         yield from in_turn(needs, largest)
@@ -93,53 +111,31 @@ def _at_once(
     needs: Needs, there: Needs, machine: Machine, way: Spreading, now: Sequence[Place]
 ) -> Iterator[Iterator[Needs]]:
     """The ways to have it on accelerators as they are now, the best first."""
-    yield _on_accelerators(needs, there, machine, now, way.shared_layers)
-    if way.gathered is not None:
-        yield sharded(there, machine, way.gathered)
+    for end in ("high_bytes", "bytes", "low_bytes") if way.trains else ("high_bytes",):
+        yield _on_accelerators(needs, there, machine, now, way.shared_layers, end)
+        if way.gathered is not None:
+            yield sharded(there, machine, way.gathered, end)
     if way.spread_layers:
         yield spread(there, machine, way.spread_layers)
-    for is_enough, end in ((way.may_be_tight, "bytes"), (way.may_be_close, "low_bytes")):
-        if is_enough:
-            yield _on_roomiest(there, now, end)
-            if way.gathered is not None:
-                yield sharded(there, machine, way.gathered, end)
-
-
-def _on_unread(there: Needs, machine: Machine, now: Sequence[Place]) -> Iterator[Needs]:
-    """All of it on an accelerator of which it was not read what it can give."""
-    if machine.accelerators is None:
-        yield on_one(there, "accelerator:0")
-    for place in now:
-        if place.room_bytes is None:
-            yield on_one(there, place.where)
 
 
 def _on_accelerators(
-    needs: Needs, there: Needs, machine: Machine, candidates: Sequence[Place], layers: int | None
+    needs: Needs,
+    there: Needs,
+    machine: Machine,
+    candidates: Sequence[Place],
+    layers: int | None,
+    end: str = "high_bytes",
 ) -> Iterator[Needs]:
     """All of it on the fastest that holds it, else its `layers` shared out; nothing where neither
-    holds a layer.
+    holds a layer. `end`: of the range of what it needs.
     """
     sized = [place for place in candidates if place.room_bytes is not None]
-    if not sized:
-        return
-    whole_bytes = bytes_there(there)
-    holding = [place for place in sized if whole_bytes <= (place.room_bytes or 0)]
+    holding = [place for place in sized if bytes_there(there, end) <= (place.room_bytes or 0)]
     if holding:
         yield on_one(there, _fastest(holding, machine).where)
-    elif layers:
-        yield from layers_shared_out(needs, there, _beside_each_other(sized, machine), layers)
-
-
-def _beside_each_other(sized: Sequence[Place], machine: Machine) -> list[Place]:
-    """The accelerators among which a program shares layers out: it gets one instance of MIG, and no
-    other beside it.
-    """
-    largest = max(sized, key=lambda place: place.room_bytes or 0)
-    cards = machine.accelerators or ()
-    if cards[largest.index].is_part:
-        return [largest]
-    return [place for place in sized if not cards[place.index].is_part]
+    elif layers and sized:
+        yield from layers_shared_out(needs, there, sized, layers)
 
 
 def _fastest(holding: Sequence[Place], machine: Machine) -> Place:
@@ -155,14 +151,115 @@ def _fastest(holding: Sequence[Place], machine: Machine) -> Place:
     )
 
 
-def _on_roomiest(there: Needs, candidates: Sequence[Place], end: str) -> Iterator[Needs]:
-    """All of it on the accelerator with most room, where that holds the likely need and nearly the
-    most (`end` is `bytes`), or the least need (`low_bytes`).
+# ------------------------------------------------------------------ on accelerators alone
+
+
+def _on_gpus_alone(needs: Needs, machine: Machine, way: Spreading) -> Iterator[Needs]:
+    """All of it on one accelerator, then, for one may be too slow or too small, on as many as it
+    can be divided over by tensor parallelism; as they are now, else once others have left them.
+    Then in turn, then where nothing was read; the RAM last.
+
+    Where it surely fits on none, on the number of them that lack least: more context never looks as
+    if it took less. There the program is started with the option that makes it take less, where
+    that may fit.
     """
-    largest = roomiest(candidates)
-    if largest is None:
-        return
-    room_bytes = largest.room_bytes or 0
-    is_near = end != "bytes" or bytes_there(there) <= TIGHT * room_bytes
-    if is_near and bytes_there(there, end) <= room_bytes:
-        yield on_one(there, largest.where)
+    owned, tried = machine.accelerators or (), list[tuple[int, list[Place]]]()
+    states = dict.fromkeys((owned, emptied(owned)))
+    for cards in states:
+        now = [
+            (_lacking(in_parts(needs, group, cards), group, cards), group)
+            for group in _groups(needs, machine, cards, way)
+        ]
+        holding = [group for lacking, group in now if lacking <= 0]
+        # one alone, or the most: more of them are faster, and leave more of each for requests
+        # (vLLM documentation, parallelism and scaling: as many as the machine has)
+        for group in holding:
+            if len(group) == 1 or group is holding[-1]:
+                yield in_parts(needs, group, owned)
+        if holding:
+            return
+        tried += now
+    nearest = min(tried, key=lambda item: item[0], default=(0, []))[1]
+    if nearest and takes_less(needs, len(nearest)):
+        lean = in_parts(needs, nearest, owned, is_lean=True)
+        if _lacking(lean, nearest, emptied(owned), "low_bytes") <= 0:
+            yield lean
+    for cards in states:
+        yield from offloaded(needs, _rooms(machine, cards))
+    if machine.accelerators is None:
+        yield in_parts(needs, [Place(index=0, room_bytes=None)], ())
+    for place in places(owned):
+        device = owned[place.index]
+        if device.unified is None or device.memory_total_bytes is None:
+            yield in_parts(needs, [place], owned)
+    if nearest:
+        yield from in_turn(needs, nearest[0])
+    yield in_parts(needs, nearest, owned) if nearest else needs
+
+
+def _rooms(machine: Machine, cards: Sequence[Accelerator]) -> list[Place]:
+    """Those with memory of their own, with what a program that takes its share may have of it."""
+    return [
+        place.replace(room_bytes=room_of(cards[place.index], gpu_only=True))
+        for place in places(machine.accelerators)
+        if cards[place.index].unified is False
+    ]
+
+
+def _groups(
+    needs: Needs, machine: Machine, cards: Sequence[Accelerator], way: Spreading
+) -> Iterator[list[Place]]:
+    """The largest accelerators in each number that may share the model in equal parts. `cards` says
+    what each can give. Those that do not suit are left out where others do.
+    """
+    rooms = _rooms(machine, cards)
+    suited = [place for place in rooms if way.suits(cards[place.index])]
+    sized = [place for place in suited or rooms if place.room_bytes is not None]
+    sized.sort(key=lambda place: -(place.room_bytes or 0))
+    if sized:
+        yield sized[:1]
+    for number in needs.tensor_parallel:
+        for group in by_maker(sized, machine):
+            if len(group) >= number:
+                yield group[:number]
+
+
+def _lacking(
+    placed: Needs, group: Sequence[Place], cards: Sequence[Accelerator], end: str = "high_bytes"
+) -> int:
+    """The bytes that the tightest of the accelerators lacks; 0 or less where it fits."""
+    lacking: list[int] = []
+    for place in group:
+        held = (getattr(term, end) for term in terms_of(placed) if term.where == place.where)
+        lacking.append(sum(held) - (room_of(cards[place.index], gpu_only=True) or 0))
+    return max(lacking)
+
+
+def takes_less(needs: Needs, number: int) -> bool:
+    """Whether the program has an option that makes some term smaller."""
+    lean = needs_on(needs, Device(devices=number, is_lean=True))
+    return lean.memory != needs_on(needs, Device(devices=number)).memory
+
+
+def smallest_device_bytes(needs: Needs, number: int = 1, *, may_be_lean: bool = False) -> int:
+    """The least memory of each of so many devices on which a runtime that needs it all surely finds
+    room; with `may_be_lean` that is judged to do: with the option by which the program takes less
+    the likely need has room there.
+    """
+    is_lean = may_be_lean and takes_less(needs, number)
+    end, size = "bytes" if is_lean else "high_bytes", 0
+    while True:
+        room = size * GPU_ONLY_PERCENT // 100
+        device = Device(
+            devices=number,
+            is_large=size >= LARGE_DEVICE_BYTES,
+            is_lean=is_lean,
+            total_bytes=size,
+            room_bytes=room,
+        )
+        terms = terms_of(needs_on(needs, device))
+        lacking = sum(getattr(each, end) for each in terms if each.split is not Split.HOST) - room
+        if lacking <= 0:
+            return size
+        # what is lacking grows no faster than the device does, so no step is too long
+        size = min(size + lacking, size // _STEP_BYTES * _STEP_BYTES + _STEP_BYTES)

@@ -21,9 +21,6 @@ GPU_ONLY_PERCENT = 92
 # from here on, but for an A100 and a GB10, it works on four times as much at once
 # (vllm/engine/arg_utils.py, get_batch_defaults)
 LARGE_DEVICE_BYTES = 70 * GIB
-# how far beyond an accelerator's room the most of training may lie where the likely need fits; of a
-# wider range the likely figure says too little (assumed)
-TIGHT = 1.25
 
 
 class Place(Record):
@@ -45,20 +42,28 @@ def index_of(where: str) -> int:
     return int(where.partition(":")[2])
 
 
-def places(machine: Machine) -> tuple[Place, ...]:
+def places(accelerators: Sequence[Accelerator] | None) -> tuple[Place, ...]:
     """The accelerators that are no part of the RAM, in the machine's order.
 
     Where it was not read whether one shares the RAM, what it can give beside the RAM is unread too.
+    A program gets one instance of NVIDIA's MIG and no other accelerator beside it (NVIDIA's MIG
+    user guide), so where there are some, the largest stands alone.
     """
-    return places_on(machine.accelerators or ())
-
-
-def places_on(accelerators: Sequence[Accelerator]) -> tuple[Place, ...]:
-    return tuple(
+    every = [
         Place(index=index, room_bytes=free_bytes(device) if device.unified is False else None)
-        for index, device in enumerate(accelerators)
+        for index, device in enumerate(accelerators or ())
         if device.unified is not True
-    )
+    ]
+    largest = roomiest(every)
+    if accelerators and any(accelerators[place.index].is_part for place in every):
+        return (largest,) if largest is not None else tuple(every[:1])
+    return tuple(every)
+
+
+def roomiest(candidates: Sequence[Place]) -> Place | None:
+    """The accelerator with most room; None where none has any."""
+    largest = max(candidates, key=lambda place: place.room_bytes or 0, default=None)
+    return largest if largest is not None and largest.room_bytes else None
 
 
 def lies_beside_cards(needs: Needs | None, machine: Machine) -> bool:
@@ -71,11 +76,8 @@ def free_bytes(device: Accelerator) -> int | None:
     """What a device could give now; all of it where only its total is known; None where neither
     was read.
     """
-    size = (
-        device.memory_free_bytes
-        if device.memory_free_bytes is not None
-        else device.memory_total_bytes
-    )
+    free = device.memory_free_bytes
+    size = device.memory_total_bytes if free is None else free
     return None if size is None else max(0, size - DEVICE_MARGIN_BYTES)
 
 
@@ -128,18 +130,13 @@ def device_of(card: Accelerator | None, devices: int = 1, *, is_lean: bool = Fal
 
 def by_maker(candidates: Sequence[Place], machine: Machine) -> list[list[Place]]:
     """Those of known room by maker, the one with the first of them last: a build of PyTorch
-    computes on those of one. Without instances of MIG: a program gets one of these, and no other
-    accelerator beside it.
+    computes on those of one.
     """
-    owned = machine.accelerators or ()
-    whole = [
-        place
-        for place in candidates
-        if place.room_bytes is not None and not owned[place.index].is_part
-    ]
-    makers = dict.fromkeys(owned[place.index].vendor for place in whole)
-    groups = [[each for each in whole if owned[each.index].vendor == maker] for maker in makers]
-    return groups[::-1]
+    owned, groups = machine.accelerators or (), dict[str, list[Place]]()
+    for place in candidates:
+        if place.room_bytes is not None:
+            groups.setdefault(owned[place.index].vendor, []).append(place)
+    return [*groups.values()][::-1]
 
 
 def reaches(device: Accelerator, least_capability: str) -> bool | None:

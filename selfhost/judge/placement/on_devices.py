@@ -23,11 +23,13 @@ from ...needs.records import (
     summed,
     taken_off,
 )
-from .devices import DEVICE_MARGIN_BYTES, TIGHT, Place, by_maker, device_of, places
+from .devices import DEVICE_MARGIN_BYTES, Place, by_maker, device_of, places, roomiest
 
 # of a layer, what is kept free on each of several accelerators that take whole ones: accelerate,
 # get_balanced_memory, 1.25 times the largest or the mean
 _ANOTHER_LAYER = 1.25
+# more than any accelerator gives
+_UNBOUNDED_BYTES = 1 << 60
 
 SIZES = ("bytes", "low_bytes", "high_bytes")
 
@@ -37,37 +39,22 @@ def terms_of(needs: Needs) -> tuple[Term, ...]:
     return needs.memory.terms if needs.memory is not None else ()
 
 
-def roomiest(candidates: Sequence[Place]) -> Place | None:
-    """The accelerator with most room; None where none has any."""
-    largest = max(candidates, key=lambda place: place.room_bytes or 0, default=None)
-    return largest if largest is not None and largest.room_bytes else None
-
-
 def with_terms(needs: Needs, terms: Sequence[Term], placement: str = "accelerator") -> Needs:
     """The need with these terms, some of them on accelerators."""
     return needs.replace(placement=placement, memory=MemoryNeed(terms=tuple(terms)))
 
 
-# ------------------------------------------------------------------ all on one
-
-
 def on_one(there: Needs, where: str) -> Needs:
     """All of it on that accelerator, but for the program and what llama.cpp keeps in RAM."""
-    return with_terms(
-        there,
-        [
-            each.replace(where=where) if each.where == ACCELERATOR else each
-            for each in terms_of(there)
-        ],
-    )
+    placed = [
+        term.replace(where=where) if term.where == ACCELERATOR else term for term in terms_of(there)
+    ]
+    return with_terms(there, placed)
 
 
 def bytes_there(there: Needs, end: str = "high_bytes") -> int:
     """What one accelerator that holds all of it takes. `end`: of the range of each term."""
     return sum(getattr(each, end) for each in terms_of(there) if each.where == ACCELERATOR)
-
-
-# ------------------------------------------------------------------ a part at a time
 
 
 def in_turn(needs: Needs, place: Place, most_bytes: int | None = None) -> Iterator[Needs]:
@@ -110,15 +97,15 @@ def spread(there: Needs, machine: Machine, layers: int) -> Iterator[Needs]:
     what the others leave, and a layer that no accelerator holds would lie in RAM, from where it
     moves for each token. Nothing where that is so.
     """
-    by_layer = _most_bytes(there, Split.LAYERS) - _output_bytes(there)
-    beside = bytes_there(there) - by_layer
+    shared = [term for term in terms_of(there) if term.split is Split.LAYERS]
+    by_layer = sum(term.high_bytes - term.output_bytes for term in shared)
     another = int(_ANOTHER_LAYER * by_layer // layers)
-    for group in by_maker(places(machine), machine):
-        most = beside - (-by_layer // len(group)) + another
-        rooms = [(place.room_bytes or 0) - another for place in group]
+    for group in by_maker(places(machine.accelerators), machine):
+        even = bytes_there(there) - by_layer + by_layer // len(group) + another
+        bounds = [*[even] * (len(group) - 1), _UNBOUNDED_BYTES]
         capped = [
-            place.replace(room_bytes=max(0, min(room, most) if place is not group[-1] else room))
-            for place, room in zip(group, rooms, strict=True)
+            place.replace(room_bytes=max(0, min((place.room_bytes or 0) - another, bound)))
+            for place, bound in zip(group, bounds, strict=True)
         ]
         shares = _layers_by_place(there, capped, layers)
         if len(shares) > 1 and sum(count for _, count in shares) == layers:
@@ -126,31 +113,21 @@ def spread(there: Needs, machine: Machine, layers: int) -> Iterator[Needs]:
             return
 
 
-def _most_bytes(there: Needs, split: Split) -> int:
-    """The most that terms shared out so take together."""
-    return sum(each.high_bytes for each in terms_of(there) if each.split is split)
-
-
-def _output_bytes(there: Needs) -> int:
-    return sum(each.output_bytes for each in terms_of(there))
-
-
 def _layers_by_place(
     there: Needs, candidates: Sequence[Place], layers: int
 ) -> list[tuple[str, int]]:
     """How many layers each place takes, without those that take none: the last layers first."""
-    each_bytes = _most_bytes(there, Split.EACH)
-    first_bytes = _most_bytes(there, Split.FIRST) + _output_bytes(there)
-    by_layer = [_without_output(each) for each in terms_of(there) if each.split is Split.LAYERS]
-    left = layers
-    shares: list[tuple[str, int]] = []
+    most = dict.fromkeys(Split, 0)
+    for term in terms_of(there):
+        most[term.split] += term.high_bytes
+    by_layer = [term for term in terms_of(there) if term.split is Split.LAYERS]
+    left, shares = layers, list[tuple[str, int]]()
 
     def taken(count: int) -> int:
-        parts = (_share(each, "high_bytes", left - count, left, layers) for each in by_layer)
-        return sum(parts)
+        return sum(_share(term, "high_bytes", left - count, left, layers) for term in by_layer)
 
     for place in candidates:
-        room = (place.room_bytes or 0) - each_bytes - (0 if shares else first_bytes)
+        room = (place.room_bytes or 0) - most[Split.EACH] - (0 if shares else most[Split.FIRST])
         count = bisect_right(range(left + 1), room, key=taken) - 1
         if count > 0:
             shares.append((place.where, count))
@@ -159,19 +136,12 @@ def _layers_by_place(
 
 
 def _share(term: Term, end: str, start: int, stop: int, layers: int) -> int:
-    """What some of the layers take of a term; those of all together are the term, whatever
-    rounding does to each.
+    """What some of the layers take of a term, the output with the last one; those of all together
+    are the term, whatever rounding does to each.
     """
-    size: int = getattr(term, end)
-    return size * stop // layers - size * start // layers
-
-
-def _without_output(term: Term) -> Term:
-    """What of a term is shared out by layer."""
-    if not term.output_bytes:
-        return term
-    line = taken_off(term.arithmetic, term.output_bytes, "outside the layers")
-    return term.resized(term.bytes - term.output_bytes, line)
+    size = max(0, getattr(term, end) - term.output_bytes)
+    output_bytes = term.output_bytes if start < stop == layers else 0
+    return size * stop // layers - size * start // layers + output_bytes
 
 
 def _in_layers(needs: Needs, there: Needs, shares: Sequence[tuple[str, int]], layers: int) -> Needs:
@@ -193,18 +163,18 @@ def _in_layers(needs: Needs, there: Needs, shares: Sequence[tuple[str, int]], la
 
 
 def _parts(term: Term, shares: Sequence[tuple[str, int]], layers: int) -> Iterator[Term]:
-    """The layers of each place, the last ones first; the output goes with the last layer."""
-    shared, stop = _without_output(term), layers
+    """The layers of each place, the last ones first."""
+    stop, line = layers, term.arithmetic
+    if term.output_bytes:
+        line = taken_off(line, term.output_bytes, "outside the layers")
     for where, count in shares:
-        sizes = {name: _share(shared, name, stop - count, stop, layers) for name in SIZES}
+        sizes = {name: _share(term, name, stop - count, stop, layers) for name in SIZES}
         # layers that differ are taken to lie evenly
-        how = How.COMPUTED if shared.how is How.EXACT and count < layers else shared.how
-        line = share_of(f"{count}/{layers} of the layers", shared.arithmetic)
-        part = shared.replace(where=where, how=how, arithmetic=line, **sizes)
+        how = How.COMPUTED if term.how is How.EXACT and count < layers else term.how
+        own = share_of(f"{count}/{layers} of the layers", line)
         if term.output_bytes and stop == layers:
-            line = summed(f"{term.output_bytes:,} bytes of output matrix", part.arithmetic)
-            part = part.resized(part.bytes + term.output_bytes, line)
-        yield part
+            own = summed(f"{term.output_bytes:,} bytes of output matrix", own)
+        yield term.replace(where=where, how=how, arithmetic=own, output_bytes=0, **sizes)
         stop -= count
 
 
@@ -250,7 +220,7 @@ def in_parts(
     terms: list[Term] = []
     for alike in zip(*(terms_of(there[device]) for device in devices), strict=True):
         if alike[0].stays_in_ram:
-            terms.append(processes(alike[0], number) if alike[0].is_program else alike[0])
+            terms.append(_processes(alike[0], number) if alike[0].is_program else alike[0])
         if alike[0].split is not Split.HOST:
             terms += [
                 each.replace(where=place.where) for each, place in zip(alike, group, strict=True)
@@ -258,7 +228,7 @@ def in_parts(
     return with_terms(there[devices[0]], terms)
 
 
-def processes(term: Term, number: int) -> Term:
+def _processes(term: Term, number: int) -> Term:
     """The program's own memory in RAM, once for each device."""
     if number == 1:
         return term
@@ -266,67 +236,35 @@ def processes(term: Term, number: int) -> Term:
     return term.replace(arithmetic=share_of(f"{number} processes", term.arithmetic), **together)
 
 
-def sharded(
-    there: Needs, machine: Machine, gathered: Term, end: str = "high_bytes"
-) -> Iterator[Needs]:
-    """Training on the fewest accelerators that hold it, on the most where only the least need is
-    sure to fit: weights, gradients and optimizer in equal parts (ZeRO, arXiv 1910.02054, section
-    5), the rest whole on each, and a process in RAM for each. `gathered`: what each holds whole of
-    those parts. `end`: of the range of what it needs; where they hold the likely need the most is
-    near to it.
+def sharded(there: Needs, machine: Machine, gathered: Term, end: str) -> Iterator[Needs]:
+    """Training on the fewest accelerators of one maker that hold it: weights, gradients and
+    optimizer in equal parts (ZeRO, arXiv 1910.02054, section 5), the rest whole on each, and a
+    process in RAM for each. `gathered`: what each holds whole of those parts. `end`: of the range
+    of what it needs.
     """
-    if end == "low_bytes":
-        chosen = max(_holding(there, machine, gathered, end), key=len, default=[])
-    else:
-        chosen = next(_holding(there, machine, gathered, end), [])
-    if chosen and end == "bytes":
-        # those that hold the likely need may lack much of the most
-        near = next(_holding(there, machine, gathered, "high_bytes", TIGHT), [])
-        chosen = max(chosen, near, key=len) if near else []
-    if not chosen:
-        return
-    terms: list[Term] = []
+    beside = [term for term in (*terms_of(there), gathered) if not term.is_program]
+    shared_bytes = sum(getattr(term, end) for term in beside if term.name in SHARED_OUT)
+    whole_bytes = sum(getattr(term, end) for term in beside) - shared_bytes
+    largest_first = sorted(places(machine.accelerators), key=lambda place: -(place.room_bytes or 0))
+    groups = by_maker(largest_first, machine)[::-1]
+    for number in range(2, len(largest_first) + 1):
+        each_bytes = -(-shared_bytes // number) + whole_bytes
+        for group in groups:
+            if len(group) >= number and each_bytes <= (group[number - 1].room_bytes or 0):
+                yield _in_equal_parts(there, gathered, group[:number])
+                return
+
+
+def _in_equal_parts(there: Needs, gathered: Term, group: Sequence[Place]) -> Needs:
+    number, terms = len(group), list[Term]()
     for term in (*terms_of(there), gathered):
         if term.is_program:
-            terms.append(processes(term, len(chosen)))
-        elif term.name in SHARED_OUT:
-            terms += [
-                _equal_part(term, place, index, len(chosen)) for index, place in enumerate(chosen)
-            ]
+            terms.append(_processes(term, number))
+        elif term.name not in SHARED_OUT:
+            terms += [term.replace(where=place.where) for place in group]
         else:
-            terms += [term.replace(where=place.where) for place in chosen]
-    yield with_terms(there, terms)
-
-
-def _holding(
-    needs: Needs, machine: Machine, gathered: Term | None, end: str, room_times: float = 1.0
-) -> Iterator[list[Place]]:
-    """Accelerators, largest first, that hold a training in parts: the fewest, then a group of each
-    larger number. `gathered` None: what surely lies whole on each is not counted. `end`: of the
-    range of the terms; `room_times`: of what each can give.
-    """
-    beside = [term for term in terms_of(needs) if not term.is_program]
-    shared = sum(getattr(term, end) for term in beside if term.name in SHARED_OUT)
-    whole_bytes = 0
-    if gathered is not None:
-        whole_bytes = sum(getattr(term, end) for term in (*beside, gathered)) - shared
-    largest_first = sorted(places(machine), key=lambda place: -(place.room_bytes or 0))
-    alike = by_maker(largest_first, machine)[::-1]
-    for number in range(2, len(largest_first) + 1):
-        part_bytes = -(-shared // number) + whole_bytes
-        for group in alike:
-            if len(group) >= number and part_bytes <= room_times * (
-                group[number - 1].room_bytes or 0
-            ):
-                yield group[:number]
-                break
-
-
-def _equal_part(term: Term, place: Place, index: int, number: int) -> Term:
-    """What the device of that index holds of a term that `number` devices share."""
-    part = {name: (getattr(term, name) + index) // number for name in SIZES}
-    if term.name == "gradients":
-        # what activations let go stays whole on each device, however few gradients it keeps
-        part["low_bytes"] = max(0, part["bytes"] - (term.bytes - term.low_bytes))
-    line = share_of(f"1/{number} of the devices", term.arithmetic)
-    return term.replace(where=place.where, arithmetic=line, **part)
+            line = share_of(f"1/{number} of the devices", term.arithmetic)
+            for index, place in enumerate(group):
+                part = {name: (getattr(term, name) + index) // number for name in SIZES}
+                terms.append(term.replace(where=place.where, arithmetic=line, **part))
+    return with_terms(there, terms)

@@ -15,13 +15,11 @@ from . import Finding, Outcome, finding, phrase
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from ...catalogue.runtime import KernelRule
 
 
 def without_kernels(
-    runtime: RuntimeSpec | None, rules: tuple[KernelRule, ...], devices: Sequence[Accelerator]
+    runtime: RuntimeSpec | None, rules: Sequence[KernelRule], devices: Sequence[Accelerator]
 ) -> Finding | None:
     """That the runtime does not run on a device, or has no kernel for it by one of the rules, or
     that it cannot be told; None where each will do.
@@ -42,9 +40,10 @@ def not_built_for(runtime: RuntimeSpec, device: Accelerator) -> Finding | None:
     least = runtime.least_of(shares_ram=device.unified is True)
     # what can do without a GPU asks for so little that a name which nobody has listed has it
     if least is not None and (runtime.gpu_only or reaches(device, least) is not None):
-        shared = "" if least == runtime.compute_capability else "shared_"
-        remedy = _other_gpu(runtime, f"{shared}compute_capability")
-        below = _against_least(device, least, remedy, program=runtime.name, rule=None)
+        fact = "compute_capability"
+        if least != runtime.compute_capability:
+            fact = "shared_compute_capability"
+        below = _against_least(runtime, device, least, _other_gpu(runtime, fact))
         if below is not None:
             return below
     patterns = amd_gpus(runtime)
@@ -74,9 +73,7 @@ def _other_gpu(runtime: RuntimeSpec, fact: str) -> str:
 
 
 def _without_kernel(runtime: RuntimeSpec, rule: KernelRule, device: Accelerator) -> Finding | None:
-    figures: dict[str, Any] = {
-        "flag": FLAGS[rule.asked_by], "default": rule.has_plain_default, "source": rule.source,
-    }  # fmt: skip
+    flag, default = FLAGS[rule.asked_by], rule.has_plain_default
     if rule.vendors and device.vendor not in rule.vendors:
         is_known = device.vendor != "unknown"
         return finding(
@@ -87,17 +84,18 @@ def _without_kernel(runtime: RuntimeSpec, rule: KernelRule, device: Accelerator)
             rule=rule.subject,
             makers=rule.vendors,
             device=device.name,
-            **figures,
+            flag=flag,
+            default=default,
+            source=rule.source,
         )
     if rule.compute_capability is None:
         return None
-    remedy = phrase("other-rule", **figures)
-    least = rule.compute_capability
-    return _against_least(device, least, remedy, program=runtime.name, rule=rule.subject)
+    remedy = phrase("other-rule", flag=flag, default=default, source=rule.source)
+    return _against_least(runtime, device, rule.compute_capability, remedy, rule.subject)
 
 
 def _against_least(
-    device: Accelerator, least: str, remedy: str, *, program: str, rule: str | None
+    runtime: RuntimeSpec, device: Accelerator, least: str, remedy: str, rule: str | None = None
 ) -> Finding | None:
     """That the device lacks that compute capability, or that it cannot be told; None where it has
     it, or is not NVIDIA's. `rule`: what the capability is needed for.
@@ -105,23 +103,19 @@ def _against_least(
     is_reached = reaches(device, least)
     if is_reached:
         return None
-    figures: dict[str, Any] = {
-        "program": program,
-        "least": least,
-        "rule": rule,
-        "device": device.name,
-    }
-    if is_reached is None:
-        return finding(Outcome.UNKNOWN, "accelerator-unread", "capability", **figures)
     virtual = virtual_gpu(device.name)
-    if virtual is not None and virtual.draws_only:
+    is_for_drawing = virtual is not None and virtual.draws_only
+    if is_for_drawing:
         return finding(Outcome.FAIL, "accelerator-unsuitable", "drawing", device=device.name)
-    capability = device.compute_capability or capability_by_name(device.name)
+    is_known = is_reached is not None
     return finding(
-        Outcome.FAIL,
-        "accelerator-unsuitable",
+        Outcome.FAIL if is_known else Outcome.UNKNOWN,
+        "accelerator-unsuitable" if is_known else "accelerator-unread",
         "capability",
-        remedy=remedy,
-        capability=capability,
-        **figures,
+        remedy=remedy if is_known else None,
+        program=runtime.name,
+        least=least,
+        rule=rule,
+        device=device.name,
+        capability=device.compute_capability or capability_by_name(device.name),
     )
