@@ -24,7 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Self
 
-    from ..catalogue.runtime import CacheRule
+    from ..catalogue.runtime import CacheRule, KernelRule
     from ..catalogue.spec import QuantizationRule
     from ..needs.parts import Companions
     from ..needs.tensors import ArchitectureRow
@@ -235,17 +235,18 @@ class Question(Record):
         runtime = self.runtime
         return None if runtime is None else runtime.rule_of(self.workload.quantization)
 
-    def cache_rule_of(self, type: str | None) -> CacheRule | None:
+    @property
+    def cache_rule(self) -> CacheRule | None:
         """Which GPUs keep a cache of that type of the model; None where all do."""
         if self.runtime is None:
             return None
-        sees = self.spec.modality == "vision"
+        sees, type = self.spec.modality == "vision", self.workload.kv_cache_type
         return self.runtime.cache_rule(type, self.spec.architecture, sees=sees)
 
     @property
-    def cache_rule(self) -> CacheRule | None:
-        """The same of the cache that is judged."""
-        return self.cache_rule_of(self.workload.kv_cache_type)
+    def kernel_rules(self) -> tuple[KernelRule, ...]:
+        """What the program asks of accelerators, for this quantization and this cache."""
+        return tuple(filter(None, (self.quantization_rule, self.cache_rule)))
 
     @property
     def store(self) -> str:

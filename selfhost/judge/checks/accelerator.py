@@ -4,7 +4,7 @@ change?
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ...core import units
 from ...core.records import Record
@@ -100,41 +100,42 @@ class _Held(Record):
 
 
 def _held_check(needs: Needs, machine: Machine, question: Question) -> Finding:
-    cards = machine.accelerators
-    terms = [term for term in terms_of(needs) if term.where != "host"]
+    cards = machine.accelerators or ()
+    terms = tuple(term for term in terms_of(needs) if term.where != "host")
     places = dict.fromkeys(term.where for term in terms)
-    devices = [cards[index_of(place)] for place in places] if cards else []
-    rooms, idle = (
-        [
-            room_of(device, gpu_only=question.wants_gpu)
-            for device in state
-            if device.unified is False
-        ]
-        for state in (devices, emptied(devices))
-    )
-    if not rooms or None in rooms or len(rooms) < len(devices):
+    devices = tuple(cards[index_of(place)] for place in places) if cards else ()
+    rooms = _rooms(devices, question)
+    if not rooms or None in rooms:
         return _unread(terms, devices, machine)
-    rules = [rule for rule in (question.quantization_rule, question.cache_rule) if rule is not None]
-    refusal = without_kernels(question.runtime, rules, devices)
+    refusal = without_kernels(question.runtime, question.kernel_rules, devices)
     if refusal is not None:
         return refusal
-    least, likely, most = (
-        tuple(sum(getattr(term, end) for term in terms if term.where == place) for place in places)
-        for end in ("low_bytes", "bytes", "high_bytes")
-    )
     held = _Held(
         question=question,
-        terms=tuple(terms),
-        devices=tuple(devices),
-        least=least,
-        likely=likely,
-        most=most,
+        terms=terms,
+        devices=devices,
+        least=_sums(terms, places, "low_bytes"),
+        likely=_sums(terms, places, "bytes"),
+        most=_sums(terms, places, "high_bytes"),
         rooms=tuple(room or 0 for room in rooms),
-        idle_rooms=tuple(room or 0 for room in idle),
+        idle_rooms=tuple(room or 0 for room in _rooms(emptied(devices), question)),
     )
-    is_range_open = question.workload.task == "finetune"
-    by_range = _by_range(held, is_lean=needs.is_lean) if needs.is_lean or is_range_open else None
-    return by_range or _too_small(held) or _fits(held, needs, machine)
+    return _by_range(held, needs) or _too_small(held) or _fits(held, needs, machine)
+
+
+def _sums(terms: Sequence[Term], places: Iterable[str], end: str) -> tuple[int, ...]:
+    """What each place holds of the terms. `end`: of the range of each."""
+    return tuple(
+        sum(getattr(term, end) for term in terms if term.where == place) for place in places
+    )
+
+
+def _rooms(devices: Sequence[Accelerator], question: Question) -> list[int | None]:
+    """What each can give, None where that is not known."""
+    return [
+        room_of(device, gpu_only=question.wants_gpu) if device.unified is False else None
+        for device in devices
+    ]
 
 
 def _within(sizes: Sequence[int], rooms: Sequence[int]) -> bool:
@@ -157,12 +158,15 @@ def _unread(terms: Sequence[Term], devices: Sequence[Accelerator], machine: Mach
     )
 
 
-def _by_range(held: _Held, *, is_lean: bool) -> Finding | None:
+def _by_range(held: _Held, needs: Needs) -> Finding | None:
     """Of a program that is started with the option by which it takes less, without which the most
     does not fit, and of a training, whose trainer decides what it takes; None where the most fits
     all the same, and where nothing does.
     """
-    is_now_only = held.question.workload.memory_basis == "available"
+    is_lean, workload = needs.is_lean, held.question.workload
+    if not is_lean and workload.task != "finetune":
+        return None
+    is_now_only = workload.memory_basis == "available"
     # a training is placed by what is free now
     rooms = held.idle_rooms if is_lean and not is_now_only else held.rooms
     variant = "lean" if is_lean else ""
@@ -309,7 +313,7 @@ def _missing(needs: Needs, machine: Machine, question: Question, runtime: Runtim
     """The runtime works on accelerators alone: on one that shares the RAM, if it is built for that;
     else it is not known to have one.
     """
-    rules = [rule for rule in (question.quantization_rule, question.cache_rule) if rule is not None]
+    rules = question.kernel_rules
     devices = machine.accelerators or ()
     sharing = [
         device
@@ -320,17 +324,15 @@ def _missing(needs: Needs, machine: Machine, question: Question, runtime: Runtim
         refusal = without_kernels(runtime, rules, sharing[:1])
         return refusal or _shared(sharing, needs, machine, runtime)
     largest = _roomiest(devices) if devices else None
-    if needs.memory is None and largest is not None and largest.unified is False:
+    if needs.memory is None and largest is not None:
         return without_kernels(runtime, rules, [largest]) or finding(
             Outcome.UNKNOWN, "accelerator-unread", "need", device=largest.name
         )
-    variant = "on-cpu" if runtime.on_cpu else ""
-    if rules and not runtime.gpu_only:
-        variant = "rule"
+    is_by_rule = bool(rules) and not runtime.gpu_only
     return finding(
         Outcome.FAIL,
         "accelerator-missing",
-        variant,
+        "rule" if is_by_rule else "on-cpu" if runtime.on_cpu else "",
         program=runtime.name,
         rule=rules[0].subject if rules else None,
         device=largest.name if largest else None,
@@ -355,13 +357,7 @@ def _shared(
     least, most = limits
     if high is None or high <= least:
         return finding(Outcome.PASS, "accelerator-fits", "shared", device=device.name, limit=least)
-    is_metal, setting = device.vendor == "apple", more_for_shared(needs, machine)
-    if setting is None:
-        remedy = what_is_smaller(terms_of(needs), least)
-    elif is_metal:
-        remedy = phrase("lend/macos", line=setting) + left_by_metal(needs, machine)
-    else:
-        remedy = phrase("lend/linux", line=setting)
+    is_metal = device.vendor == "apple"
     has_cpu = runtime is None or is_metal or (runtime.splits_layers and not runtime.gpu_only)
     return finding(
         Outcome.WARN,
@@ -371,7 +367,7 @@ def _shared(
         has=least,
         short=high - least,
         unit="bytes",
-        remedy=remedy,
+        remedy=_how_to_lend(needs, machine, least),
         system="macOS" if is_metal else "Linux",
         lent=limits if is_metal else least,
         about=is_metal and least != most,
@@ -380,6 +376,16 @@ def _shared(
         runs="may run" if high <= most else "runs",
         raisable=has_cpu and can_be_raised(device, machine, high),
     )
+
+
+def _how_to_lend(needs: Needs, machine: Machine, least: int) -> str:
+    """What lets the GPU use as much of the RAM, else what takes less than the system lends it."""
+    line = more_for_shared(needs, machine)
+    if line is None:
+        return what_is_smaller(terms_of(needs), least)
+    if machine.system == "linux":
+        return phrase("lend/linux", line=line)
+    return phrase("lend/macos", line=line) + left_by_metal(needs, machine)
 
 
 def _is_limited(device: Accelerator, runtime: RuntimeSpec | None) -> bool:

@@ -106,9 +106,6 @@ def disk_check(
     if cell[1] in _OF_FREE_SPACE and any(map(machine.assumes, facts)):
         cell = _on_assumed_space(storing) or cell
     outcome, code, variant, figures = cell
-    place = storing.place.shown if storing.place else "the download folder"
-    what = "The download" if size == needs.download_bytes else "Everything stored"
-    missed = unseen(machine, purpose) if machine.models_present is not None else None
     has = figures.pop("has", storing.free)
     return finding(
         outcome,
@@ -118,16 +115,27 @@ def disk_check(
         has=has,
         short=None if low is None or has is None else max(0, low - has),
         unit="bytes",
-        what="The missing part" if missing_bytes else what,
-        size=(low or 0, high or 0),
-        is_range=low != high,
-        place=place,
-        place_first=place[:1].upper() + place[1:] if place.startswith("the ") else place,
-        unseen=missed.reason if missed else None,
-        variable=_STORE_VARIABLES.get(purpose),
-        confidence=doubt_of(machine),
+        **_named(storing, size),
         **figures,
     )
+
+
+def _named(storing: _Storing, size: int | None) -> dict[str, Any]:
+    """What is stored and where, as sentences say."""
+    machine, purpose = storing.machine, storing.purpose
+    place = storing.place.shown if storing.place else "the download folder"
+    what = "The download" if size == storing.needs.download_bytes else "Everything stored"
+    missed = unseen(machine, purpose) if machine.models_present is not None else None
+    return {
+        "what": "The missing part" if storing.missing_bytes else what,
+        "size": (storing.low or 0, storing.high or 0),
+        "is_range": storing.low != storing.high,
+        "place": place,
+        "place_first": place[:1].upper() + place[1:] if place.startswith("the ") else place,
+        "unseen": missed.reason if missed else None,
+        "variable": _STORE_VARIABLES.get(purpose),
+        "confidence": doubt_of(machine),
+    }
 
 
 def _refused(storing: _Storing) -> Cell | None:
@@ -194,8 +202,10 @@ def _doubtful(storing: _Storing) -> Cell | None:
     if making is None or storing.missing_bytes is not None or free is None:
         return None
     most = making.disk_ends[1]
-    figures = {"making": making.disk_ends, "more": most - free}
-    return (Outcome.WARN, "disk-too-small-to-make", "", figures) if most > free else None
+    if most <= free:
+        return None
+    sizes = {"making": making.disk_ends, "more": most - free}
+    return Outcome.WARN, "disk-too-small-to-make", "", sizes
 
 
 def _by_margin(storing: _Storing) -> Cell:

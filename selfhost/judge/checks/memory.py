@@ -68,7 +68,7 @@ class _Ram(Record):
     basis: str
     reserve: int
     reserve_source: str
-    asked: bool
+    is_reserve_stated: bool
     now: int | None
     could: int | None
     ceiling: int | None
@@ -107,12 +107,21 @@ class _Ram(Record):
             limit=limit if is_limited else None,
             total=total,
             now_only=self.basis == "available",
-            asked=self.asked and self.could is not None,
+            asked=self.is_reserve_stated and self.could is not None,
             reserve=self.reserve,
             reserve_source=self.reserve_source,
             confidence=doubt_of(machine),
             **figures,
         )
+
+    @property
+    def least_ceiling(self) -> int | None:
+        """The least that was read: it is enough to say no, even where the binding one was not."""
+        machine = self.machine
+        sizes = [machine.memory_total_bytes, machine.memory_limit_bytes]
+        if self.basis != "default" or self.could is not None:
+            sizes.append(self.ceiling)
+        return min((size for size in sizes if size is not None), default=None)
 
     @property
     def smaller(self) -> str:
@@ -157,7 +166,7 @@ def _ram(needs: Needs, machine: Machine, workload: Workload, files_bytes: int) -
         basis=_basis(machine, workload),
         reserve=reserve,
         reserve_source=source,
-        asked=workload.reserve_bytes is not None,
+        is_reserve_stated=workload.reserve_bytes is not None,
         now=now,
         could=could,
         ceiling=given_bytes(machine, workload),
@@ -189,33 +198,33 @@ def _judged(ram: _Ram) -> Finding:
     """Of a need that is known: too small, within what is free now, not read, too close to call,
     within what is free once other programs are closed, or within the limit.
     """
-    machine, ceiling, is_now = ram.machine, ram.ceiling, ram.basis == "available"
-    # any ceiling that was read is enough to say no, even where the binding one was not
-    binding = ceiling if ram.basis != "default" or ram.could is not None else None
-    sizes = (binding, machine.memory_total_bytes, machine.memory_limit_bytes)
-    least = min((size for size in sizes if size is not None), default=None)
+    ceiling, least = ram.ceiling, ram.least_ceiling
     if least is not None and ram.low > least:
         return _too_small(ram, least)
     within_free = _within_free(ram)
     if within_free is not None:
         return within_free
+    is_now = ram.basis == "available"
     if ceiling is None or (ram.now if is_now else ram.could) is None:
-        why = machine.why_unread("memory_available_bytes" if is_now else "memory_limit_bytes")
-        variant, remedy = "now" if is_now else "", why.remedy
+        variant, fact = ("now", "available") if is_now else ("", "limit")
+        why = ram.machine.why_unread(f"memory_{fact}_bytes")
         return ram.finding(
-            Outcome.UNKNOWN, "memory-unread", ceiling, variant, remedy=remedy, why=why.reason
+            Outcome.UNKNOWN, "memory-unread", ceiling, variant, remedy=why.remedy, why=why.reason
         )
+    if ram.high > ceiling and ram.may_hold(ram.high):
+        return _beyond_assumed(ram, ceiling)
     if ram.high > ceiling:
-        if ram.may_hold(ram.high):
-            return _beyond_assumed(ram, ceiling)
         return ram.finding(Outcome.UNKNOWN, "memory-close", ceiling, smaller=ram.smaller)
-    if ram.basis != "default":
-        return _within_limit(ram)
-    unread = machine.why_unread("memory_available_bytes") if ram.now is None else None
+    return _not_now(ram) if ram.basis == "default" else _within_limit(ram)
+
+
+def _not_now(ram: _Ram) -> Finding:
+    """It fits once other programs are closed; what fits now is settled before."""
+    unread = ram.machine.why_unread("memory_available_bytes") if ram.now is None else None
     return ram.finding(
         Outcome.WARN,
         "memory-not-now",
-        ceiling,
+        ram.ceiling,
         remedy=unread.remedy if unread is not None else None,
         now=ram.now,
         now_read=unread is None,
@@ -227,7 +236,9 @@ def _too_small(ram: _Ram, has: int) -> Finding:
         return _beyond_assumed(ram, has)
     limit = ram.machine.memory_limit_bytes
     # nothing but the reserve decides, and that is assumed
-    reserve_decides = not ram.asked and has == ram.could and limit is not None and ram.low <= limit
+    reserve_decides = (
+        not ram.is_reserve_stated and has == ram.could and limit is not None and ram.low <= limit
+    )
     return ram.finding(
         Outcome.FAIL,
         "memory-too-small",
@@ -261,7 +272,7 @@ def _within_free(ram: _Ram) -> Finding | None:
     if ram.basis == "total" or now is None or ram.high > now:
         return None
     left = now - ram.high
-    if not ram.asked and not ram.leaves_margin(left):
+    if not ram.is_reserve_stated and not ram.leaves_margin(left):
         return ram.finding(Outcome.PASS, "memory-tight", now, "now", left=left, smaller=ram.smaller)
     is_default = ram.basis == "default"
     return ram.finding(Outcome.PASS, "memory-fits", now, "now") if is_default else None
@@ -273,7 +284,7 @@ def _within_limit(ram: _Ram) -> Finding:
     """
     machine, limit = ram.machine, ram.machine.memory_limit_bytes
     is_whole = limit is not None and limit == (machine.memory_total_bytes or 0)
-    if ram.basis != "total" or ram.asked or limit is None or not is_whole:
+    if ram.basis != "total" or ram.is_reserve_stated or limit is None or not is_whole:
         return ram.finding(Outcome.PASS, "memory-fits", ram.ceiling)
     # a guest serves no desktop
     by_desktop = desktop_bytes(machine) if machine.scope == "host" else 0

@@ -4,7 +4,7 @@ allow, does it read so much text?
 
 from __future__ import annotations
 
-from ...catalogue.spec import HEARD_SECONDS, ModelSpec
+from ...catalogue.spec import HEARD_SECONDS, License, ModelSpec
 from ...core.workload import Workload
 from ..files import Here
 from . import Finding, Outcome, finding, phrase
@@ -77,29 +77,43 @@ def license_check(spec: ModelSpec, workload: Workload) -> Finding | None:
 
     As with openness: of what no source confirms a yes is a `warn` and a no is `unknown`.
     """
-    license, accepted = spec.license, workload.license
-    commercial_use = license.commercial_use if license is not None else None
-    if not (workload.commercial or accepted or commercial_use == "conditional"):
+    license, accepted = spec.license or License(), workload.license
+    if not (workload.commercial or accepted or license.commercial_use == "conditional"):
         return None
-    outcome, code, variant = _of_license(spec, workload, commercial_use)
-    name = license.id if license is not None and license.id else None
-    wanted = [*(["commercial use"] if workload.commercial else []), *filter(None, [accepted])]
+    outcome, code, variant = _of_license(spec, workload, license)
+    is_guess = code in ("license-unconfirmed", "license-assumed")
+    wanted = ["commercial use"] if workload.commercial else []
     return finding(
         outcome,
         code,
         variant,
-        needs=", ".join(wanted) or None,
-        has=name,
-        name=name or "no license known",
+        needs=", ".join([*wanted, accepted] if accepted else wanted) or None,
+        has=license.id or None,
+        name=license.id or "no license known",
         accepted=accepted,
         commercial_alone=workload.commercial and not accepted,
         commercial_too=workload.commercial and bool(accepted),
-        url=license.url if license is not None else None,
-        guess=code in ("license-unconfirmed", "license-assumed")
-        or (workload.commercial and license_guessed(spec)[1]),
-        terms="; ".join(license.conditions if license is not None else ())
-        or "conditions that the spec does not list",
+        url=license.url,
+        guess=is_guess or (workload.commercial and license_guessed(spec)[1]),
+        terms="; ".join(license.conditions) or "conditions that the spec does not list",
     )
+
+
+def _not_accepted(
+    name: str | None, accepted: str, *, is_guess: bool
+) -> tuple[Outcome, str, str] | None:
+    """That the license is none of those that were asked for, or not known to be; None where it is
+    one.
+    """
+    from ...catalogue.licenses import satisfies
+
+    if not name:
+        return Outcome.UNKNOWN, "license-not-known", "name"
+    if satisfies(name, accepted):
+        return None
+    if is_guess:
+        return Outcome.UNKNOWN, "license-unconfirmed", "name"
+    return Outcome.FAIL, "license-not-accepted", ""
 
 
 def license_guessed(spec: ModelSpec) -> tuple[bool, bool]:
@@ -114,27 +128,20 @@ def license_guessed(spec: ModelSpec) -> tuple[bool, bool]:
     )
 
 
-def _of_license(
-    spec: ModelSpec, workload: Workload, commercial_use: str | None
-) -> tuple[Outcome, str, str]:
+def _of_license(spec: ModelSpec, workload: Workload, license: License) -> tuple[Outcome, str, str]:
     """What is found of the license, the first that holds. Which license it is, and what it allows,
     take a source each.
     """
-    from ...catalogue.licenses import satisfies
-
-    accepted, name = workload.license, spec.license.id if spec.license is not None else None
+    accepted, commercial_use = workload.license, license.commercial_use
+    if spec.closed:
+        if accepted:
+            return Outcome.FAIL, "license-not-accepted", "closed"
+        return Outcome.WARN, "license-conditional", "closed"
     name_is_guess, use_is_guess = license_guessed(spec)
     use_is_guess &= workload.commercial
-    if spec.closed and accepted:
-        return Outcome.FAIL, "license-not-accepted", "closed"
-    if spec.closed:
-        return Outcome.WARN, "license-conditional", "closed"
-    if accepted and not name:
-        return Outcome.UNKNOWN, "license-not-known", "name"
-    if accepted and name and not satisfies(name, accepted):
-        if name_is_guess:
-            return Outcome.UNKNOWN, "license-unconfirmed", "name"
-        return Outcome.FAIL, "license-not-accepted", ""
+    refused = _not_accepted(license.id, accepted, is_guess=name_is_guess) if accepted else None
+    if refused is not None:
+        return refused
     if workload.commercial and commercial_use is None:
         return Outcome.UNKNOWN, "license-not-known", ""
     if workload.commercial and commercial_use == "no":

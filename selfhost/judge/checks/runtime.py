@@ -28,7 +28,7 @@ def cpu_check(
     `on_gpu`: accelerators hold all of the model, so that what the processor lacks slows nothing.
     What is assumed of the processor gives a `warn`, whatever it says.
     """
-    own, sets = machine.architecture, machine.instruction_sets
+    own = machine.architecture
     required = needs.instruction_sets.get(own or "", ())
     recommended = () if on_gpu else needs.recommended.get(own or "", ())
     builder = runtime.name if runtime else "what the spec states"
@@ -39,24 +39,39 @@ def cpu_check(
         or (None if on_gpu else _crashes_or_slow(machine, runtime, recommended))
         or (Outcome.PASS, "cpu-suits", "", {})
     )
-    # of a processor that suits, what holds for it; else all that there are
-    suiting, has = needs.architectures, own
-    if own is not None and own in suiting:
-        suiting = (own,)
-    if own is not None and sets is not None:
-        has = ", ".join((own, *(name for name in (*required, *recommended) if name in sets)))
-    told: dict[str, Any] = {"needs": ", ".join((*suiting, *required)) or None, "has": has}
-    figures = {"builder": builder, "processor": own, **told, **figures}
+    used = (*required, *recommended)
+    needed, has = _needed_and_there(needs, machine, required, used)
+    figures = {"builder": builder, "processor": own, "needs": needed, "has": has, **figures}
     stated = finding(outcome, code, variant, **figures)
     facts = ["architecture"] if machine.assumes("architecture") else []
-    uses_sets = required or recommended
-    if uses_sets and code != "cpu-no-build" and machine.assumes("instruction_sets"):
+    if used and code != "cpu-no-build" and machine.assumes("instruction_sets"):
         facts.append("instruction sets")
     if not facts:
         return stated
-    plural = facts != ["architecture"]
-    code = "cpu-assumed"
-    return finding(Outcome.WARN, code, **told, stated=stated.reason, facts=facts, plural=plural)
+    return finding(
+        Outcome.WARN,
+        "cpu-assumed",
+        needs=needed,
+        has=has,
+        stated=stated.reason,
+        facts=facts,
+        plural=facts != ["architecture"],
+    )
+
+
+def _needed_and_there(
+    needs: CpuNeed, machine: Machine, required: tuple[str, ...], used: tuple[str, ...]
+) -> tuple[str | None, str | None]:
+    """What the build needs against what the processor has, in words. Of a processor that suits,
+    what holds for it; else all that there are.
+    """
+    own, sets, suiting = machine.architecture, machine.instruction_sets, needs.architectures
+    if own is not None and own in suiting:
+        suiting = (own,)
+    has = own
+    if own is not None and sets is not None:
+        has = ", ".join((own, *(name for name in used if name in sets)))
+    return ", ".join((*suiting, *required)) or None, has
 
 
 def _missing(machine: Machine, names: tuple[str, ...]) -> list[str]:

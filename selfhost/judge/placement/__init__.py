@@ -186,15 +186,21 @@ def _on_gpus_alone(needs: Needs, machine: Machine, way: Spreading) -> Iterator[N
             yield lean
     for cards in states:
         yield from offloaded(needs, _rooms(machine, cards))
-    if machine.accelerators is None:
-        yield in_parts(needs, [Place(index=0, room_bytes=None)], ())
-    for place in places(owned):
-        device = owned[place.index]
-        if device.unified is None or device.memory_total_bytes is None:
-            yield in_parts(needs, [place], owned)
+    yield from _on_unread(needs, machine)
     if nearest:
         yield from in_turn(needs, nearest[0])
     yield in_parts(needs, nearest, owned) if nearest else needs
+
+
+def _on_unread(needs: Needs, machine: Machine) -> Iterator[Needs]:
+    """All of it on an accelerator of which it was not read what it can give."""
+    owned = machine.accelerators
+    if owned is None:
+        yield in_parts(needs, [Place(index=0, room_bytes=None)], ())
+    for place in places(owned):
+        device = (owned or ())[place.index]
+        if device.unified is None or device.memory_total_bytes is None:
+            yield in_parts(needs, [place], owned or ())
 
 
 def _rooms(machine: Machine, cards: Sequence[Accelerator]) -> list[Place]:

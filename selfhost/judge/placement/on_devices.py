@@ -139,7 +139,7 @@ def _share(term: Term, end: str, start: int, stop: int, layers: int) -> int:
     """What some of the layers take of a term, the output with the last one; those of all together
     are the term, whatever rounding does to each.
     """
-    size = max(0, getattr(term, end) - term.output_bytes)
+    size: int = max(0, getattr(term, end) - term.output_bytes)
     output_bytes = term.output_bytes if start < stop == layers else 0
     return size * stop // layers - size * start // layers + output_bytes
 
