@@ -374,9 +374,9 @@ def _tiers_of_others(
         if name == usual.id or need.why_not_loaded(question.spec, other) is not None:
             continue
         types = need.quantizations_of(question.spec, other, architectures(catalogue))
-        asked: list[Changes] = [{"runtime": name, "quantization": type} for type in types]
-        better = [each for each in asked if each["quantization"] in other.on_accelerators]
-        yield better, [each for each in asked if each not in better]
+        changes: list[Changes] = [{"runtime": name, "quantization": type} for type in types]
+        better = [each for each in changes if each["quantization"] in other.on_accelerators]
+        yield better, [each for each in changes if each not in better]
 
 
 def _is_in_four_bits(judged: Judged) -> bool:

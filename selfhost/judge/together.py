@@ -218,8 +218,8 @@ def _sum_of(named: Sequence[tuple[str, Needs]]) -> Needs:
 
 def _added(sizes: Iterable[int | None]) -> int | None:
     """The sum; None where one of them is not known."""
-    known = [*sizes]
-    return None if None in known else sum(filter(None, known))
+    each = [*sizes]
+    return None if None in each else sum(filter(None, each))
 
 
 def _memory(members: Sequence[_Member], total: Needs, machine: Machine) -> Finding:
