@@ -237,7 +237,8 @@ def _processes(term: Term, number: int) -> Term:
 
 
 def sharded(there: Needs, machine: Machine, gathered: Term, end: str) -> Iterator[Needs]:
-    """Training on the fewest accelerators of one maker that hold it: weights, gradients and
+    """Training on the fewest accelerators of one maker that surely hold it, on the most where only
+    the likely or the least need is sure to fit: weights, gradients and
     optimizer in equal parts (ZeRO, arXiv 1910.02054, section 5), the rest whole on each, and a
     process in RAM for each. `gathered`: what each holds whole of those parts. `end`: of the range
     of what it needs.
@@ -247,7 +248,8 @@ def sharded(there: Needs, machine: Machine, gathered: Term, end: str) -> Iterato
     whole_bytes = sum(getattr(term, end) for term in beside) - shared_bytes
     largest_first = sorted(places(machine.accelerators), key=lambda place: -(place.room_bytes or 0))
     groups = by_maker(largest_first, machine)[::-1]
-    for number in range(2, len(largest_first) + 1):
+    numbers = range(2, len(largest_first) + 1)
+    for number in numbers if end == "high_bytes" else reversed(numbers):
         each_bytes = -(-shared_bytes // number) + whole_bytes
         for group in groups:
             if len(group) >= number and each_bytes <= (group[number - 1].room_bytes or 0):
