@@ -313,13 +313,8 @@ def _missing(needs: Needs, machine: Machine, question: Question, runtime: Runtim
     """The runtime works on accelerators alone: on one that shares the RAM, if it is built for that;
     else it is not known to have one.
     """
-    rules = question.kernel_rules
-    devices = machine.accelerators or ()
-    sharing = [
-        device
-        for device in devices
-        if device.unified and (device.vendor != "amd" or is_built_for(device, runtime.amd_gpus))
-    ]
+    rules, devices = question.kernel_rules, machine.accelerators or ()
+    sharing = [device for device in devices if device.unified and _is_built(runtime, device)]
     if sharing:
         refusal = without_kernels(runtime, rules, sharing[:1])
         return refusal or _shared(sharing, needs, machine, runtime)
@@ -328,16 +323,21 @@ def _missing(needs: Needs, machine: Machine, question: Question, runtime: Runtim
         return without_kernels(runtime, rules, [largest]) or finding(
             Outcome.UNKNOWN, "accelerator-unread", "need", device=largest.name
         )
-    is_by_rule = bool(rules) and not runtime.gpu_only
+    variant = "on-cpu" if runtime.on_cpu else ""
     return finding(
         Outcome.FAIL,
         "accelerator-missing",
-        "rule" if is_by_rule else "on-cpu" if runtime.on_cpu else "",
+        variant if runtime.gpu_only or not rules else "rule",
         program=runtime.name,
         rule=rules[0].subject if rules else None,
         device=largest.name if largest else None,
         on_cpu=runtime.on_cpu,
     )
+
+
+def _is_built(runtime: RuntimeSpec, device: Accelerator) -> bool:
+    """Whether its builds are known to compute on that GPU; only of AMD's that is in question."""
+    return device.vendor != "amd" or bool(is_built_for(device, runtime.amd_gpus))
 
 
 # ------------------------------------------------------------------ RAM that is shared
