@@ -180,6 +180,7 @@ def considered(
         placed = layout.needs
         pace, speed = pace_and_finding(question, placed, machine)
         deciding = [finding for finding in (*layout.held, speed) if finding and finding.decides]
+        open_or_fits = None if deciding else True
         places = placed.memory.places if placed.memory else ()
         high_bytes = {place.where: place.high_bytes for place in places}
         host_high_bytes = high_bytes.pop("host", 0)
@@ -190,7 +191,7 @@ def considered(
                 accelerator_high_bytes=sum(high_bytes.values()),
                 host_high_bytes=host_high_bytes,
                 decode=pace.decode if pace else None,
-                fits=False if any_fails(deciding) else None if deciding else True,
+                fits=False if any_fails(deciding) else open_or_fits,
                 judged=(placed.placement, placed.memory)
                 == (judged_needs.placement, judged_needs.memory),
             )
