@@ -22,7 +22,7 @@ from ..core.spelling import canonical, nearest
 from ..core.tables import PACKAGE_FOLDER
 from ..core.tomlfile import Document, Path
 from ..core.tomlfile import shortened as _short
-from ..needs.packed import DTYPES
+from ..needs.checkpoints import DTYPES
 from ..needs.records import SizedWeights
 
 # Tables whose facts have their source in [sources]. [needs] and [[files]] carry their own, and

@@ -2,6 +2,7 @@
 machine is read.
 """
 
+from .checkpoints import loaded_bits
 from .estimate import (
     batch_tokens,
     canonical_quantization,
@@ -31,7 +32,6 @@ from .llamacpp.companions import (
     why_no_own_block,
 )
 from .llamacpp.files import files_of_maker, least_bytes
-from .loaded import loaded_bits
 from .parts import Companions, from_sixteen_bits, is_cast, loads_sixteen_bits, parts_of, published
 from .tensors import ArchitectureRow, lacking, row_of, trained_tokens
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from ..catalogue.spec import RuntimeSpec, StatedWay
 from ..core.records import Unread
+from .checkpoints import DTYPES
 from .kept import overhead
-from .packed import DTYPES
 from .parts import (
     Asked,
     Parts,

@@ -98,7 +98,7 @@ def needs_on(needs: Needs, device: Device) -> Needs:
     terms, inputs, devices = needs.memory.terms, needs.inputs, device.devices
     if inputs is None:
         # nothing says more of it than its terms
-        from .vllm import on_each
+        from .servers import on_each
 
         shares = {Split.LAYERS: 1 / devices}
         terms = tuple([on_each(each, devices, shares.get(each.split, 1.0)) for each in terms])
@@ -299,7 +299,7 @@ def tensor_names(spec: ModelSpec, architectures: Mapping[str, Any]) -> tuple[str
     subject = _subject(spec, architectures)
     if subject.architecture is None or subject.row is None or not subject.whole:
         return ()
-    from .packed import one_by_one
+    from .checkpoints import one_by_one
 
     groups = checkpoint_tensors(subject.architecture, subject.row)
     return tuple(
@@ -352,7 +352,7 @@ def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tu
 @lru_cache(maxsize=1)
 def every_quantization() -> tuple[str, ...]:
     """Every name that `canonical_quantization` may answer, save for mixes of a publisher's own."""
-    from .packed import DTYPES
+    from .checkpoints import DTYPES
 
     return (*GGUF_QUANTIZATIONS, *DTYPES, *PACKED, *MLX_QUANTIZATIONS)
 
@@ -508,7 +508,7 @@ def decode_bytes_by_type(
     """
     subject = _subject(spec, architectures)
     if is_cast(spec, runtime, quantization):
-        from .checkpoint_files import cast_to
+        from .checkpoints import cast_to
 
         narrow = cast_to(subject, quantization).spec
         return decode_bytes_by_type(narrow, runtime, format, quantization, architectures)
@@ -527,7 +527,7 @@ def decode_bytes_by_type(
     if read is not None:
         return read
     files = weights_bytes(spec, format, quantization, architectures)
-    from .checkpoint_files import decode_bytes
+    from .checkpoints import decode_bytes
 
     return decode_bytes(subject, format, quantization, files, runtime)
 

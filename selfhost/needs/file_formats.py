@@ -143,9 +143,9 @@ def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | 
         from . import diffusers
 
         return diffusers.size_of(subject, quantization)
-    from . import checkpoint_files
+    from . import checkpoints
 
-    return checkpoint_files.size_of(subject, format, quantization)
+    return checkpoints.size_of(subject, format, quantization)
 
 
 def parts(subject: Subject, runtime: RuntimeSpec, format: str, workload: Asked) -> Parts:

@@ -4,30 +4,41 @@ layers.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
+from math import ceil
 
 from ..catalogue.spec import Architecture, RuntimeSpec
 from ..core.records import Record
 from .cache import CacheGroup, cache_groups, states
-from .loaded import width_of
+from .checkpoints import width_of
 from .parts import Asked, by_layers, name_of, term, times
 from .records import How, Term, middle_of
 from .tensors import ArchitectureRow
 
 
 class Cached(Record):
-    """What a group of layers keeps of `kept` tokens, and of `reach` tokens at most.
-    `packed_bytes`: what a row takes beside its elements in 8 bits.
+    """What a group of layers keeps: `row_bytes` of a token, `most_row_bytes` with all that an
+    indexer may keep, of `kept` tokens and of `reach` at most, in so many `rows` (layers of all
+    sequences).
     """
 
     group: CacheGroup
+    line: str
+    rows: int
+    row_bytes: int
+    most_row_bytes: int
     kept: int
     reach: int
-    packed_bytes: int
-    low_bytes: int
-    bytes: int
-    high_bytes: int
+
+    @property
+    def bytes(self) -> int:
+        """Likely."""
+        return self.rows * self.row_bytes * self.kept
+
+    @property
+    def high_bytes(self) -> int:
+        """At most."""
+        return self.rows * self.most_row_bytes * self.reach
 
 
 # of a latent row in 8 bits that a sparse indexer reads: elements of one scale in 32 bits
@@ -43,30 +54,14 @@ def kept_terms(
     if cache is not None:
         yield cache
     state = _recurrent_states(architecture, runtime, workload)
-    if state is not None:
-        yield _with_share_of(state, cache, runtime)
-
-
-def _with_share_of(state: Term, cache: Term | None, runtime: RuntimeSpec) -> Term:
-    """The states, or what they get beside keys and values where that is more."""
+    if state is None:
+        return
     cache_bytes = 0 if cache is None else cache.bytes
     shared = int(runtime.state_share * cache_bytes)
-    if shared <= state.bytes:
-        return state
-    return state.replace(
-        bytes=shared,
-        low_bytes=min(state.low_bytes, shared),
-        high_bytes=max(state.high_bytes, shared),
-        arithmetic=f"{runtime.state_share:g} × {cache_bytes:,} bytes of keys and values",
-    )
-
-
-def _sequences(architecture: Architecture, runtime: RuntimeSpec, workload: Asked) -> int:
-    """Texts that each keep keys and values: one for each beam of a search."""
-    beams = architecture.beams or 1
-    if architecture.audio is not None:
-        beams = runtime.account.speech_beams
-    return workload.parallel * beams
+    if shared > state.bytes:
+        line = f"{runtime.state_share:g} × {cache_bytes:,} bytes of keys and values"
+        state = term("recurrent_state", shared, state.how, state.source, line, low=state.low_bytes)
+    yield state
 
 
 def _keys_and_values(
@@ -77,11 +72,10 @@ def _keys_and_values(
     ending = f" × {sequences:,} sequences" if sequences > 1 else ""
     caches = list(cached(architecture, row, runtime, workload))
     size, high = sum(each.bytes for each in caches), sum(each.high_bytes for each in caches)
-    low = sum(each.low_bytes for each in caches)
     lines = [
-        ("", each.group.layers, f" × {_token_line(each, width)} × {each.kept:,} tokens{ending}")
-        for each in caches
+        ("", each.group.layers, f" × {each.line} × {each.kept:,} tokens{ending}") for each in caches
     ]
+    low = size
     if architecture.audio is not None:
         frames, wide = architecture.audio.positions, architecture.embedding_length
         after = f" × {wide:,} × {width} bytes × {frames:,} positions of the encoder{ending}"
@@ -92,41 +86,16 @@ def _keys_and_values(
     if not size:
         return None
     if runtime.account.maps_files and row.torch_latent:
-        high = _unpacked_bytes(architecture, row, width * workload.context_tokens * sequences)
-    words = "the type of the model"
-    if width == 1:
-        words = "FP8" if workload.key_type == "fp8" else "FP8, as quantization_config asks"
+        # what the publisher's own code (trust_remote_code) keeps: keys and values of every head
+        each = width * workload.context_tokens * sequences
+        groups = cache_groups(architecture, row)
+        high = sum(group.layers * cache_line(group)[0] for group in groups) * each
+    words = "the type of the model" if width > 1 else "FP8"
     source = f"{runtime.name}: keys and values in {words}"
-    line = "; ".join([" + ".join(by_layers(lines)), *_notes(caches, runtime)])
-    return term("kv_cache", size, How.COMPUTED, source, line, low=low, high=high)
-
-
-def _notes(caches: list[Cached], runtime: RuntimeSpec) -> list[str]:
-    """Remarks on tokens that the cache has room for beside those of the context."""
-    notes = []
-    if runtime.account.windows == "rotated":
-        notes = [
-            f"{each.reach:,} in place of {each.kept:,} tokens while a prompt is read"
-            for each in caches
-            if each.reach > each.kept
-        ]
+    line = " + ".join(by_layers(lines))
     if runtime.cache_step_tokens > 1:
-        notes.append(f"in steps of {runtime.cache_step_tokens} tokens")
-    return [*dict.fromkeys(notes)]
-
-
-def _unpacked_bytes(architecture: Architecture, row: ArchitectureRow, each: int) -> int:
-    """What the publisher's own code (trust_remote_code) keeps: keys and values of every head."""
-    groups = cache_groups(architecture, row)
-    return sum(group.layers * cache_line(group)[0] for group in groups) * each
-
-
-def _token_line(cached_group: Cached, width: int) -> str:
-    """What a layer keeps of one token, as a product."""
-    product = f"{cache_line(cached_group.group)[1]} × {width}"
-    if cached_group.packed_bytes:
-        return f"({product} + {cached_group.packed_bytes:,}) bytes"
-    return f"{product} bytes"
+        line += f"; in steps of {runtime.cache_step_tokens} tokens"
+    return term("kv_cache", size, How.COMPUTED, source, line, low=low, high=high)
 
 
 def cache_line(group: CacheGroup) -> tuple[int, str]:
@@ -136,10 +105,8 @@ def cache_line(group: CacheGroup) -> tuple[int, str]:
     heads = times(group.kv_heads, "KV head")
     if group.key_length == group.value_length:
         return 2 * group.key_elements, f"2 × {heads} × {group.key_length}"
-    return (
-        group.key_elements + group.value_elements,
-        f"{heads} × ({group.key_length} + {group.value_length})",
-    )
+    elements = group.key_elements + group.value_elements
+    return elements, f"{heads} × ({group.key_length} + {group.value_length})"
 
 
 def _recurrent_states(
@@ -154,8 +121,7 @@ def _recurrent_states(
     ending = f" × {sequences:,} sequences" if sequences > 1 else ""
     size, lines = 0, []
     for group, state in zip(groups, states(architecture), strict=True):
-        wide = width if group.kind in account.narrow_states else 4
-        inputs = state.convolution
+        wide, inputs = width if group.kind in account.narrow_states else 4, state.convolution
         if account.widened and group.kind != "rglru":
             # LinearAttentionLayer of transformers keeps as many inputs as a convolution is wide
             taps = group.convolution or 1
@@ -165,12 +131,11 @@ def _recurrent_states(
         lines.append(("", state.layers, f" × {product}{ending}"))
     if not size:
         return None
-    source = "inputs of convolutions in the type of the model, states in float32"
-    if not account.typed_states:
-        source = "states in float32; some runtimes halve it"
+    source = f"{runtime.name}: inputs of convolutions in the type of the model, states in float32"
+    # some runtimes halve it
     low = size if account.typed_states else size // 2
     line = " + ".join(by_layers(lines))
-    return term("recurrent_state", size, How.COMPUTED, f"{runtime.name}: {source}", line, low=low)
+    return term("recurrent_state", size, How.COMPUTED, source, line, low=low)
 
 
 def cached(
@@ -178,74 +143,57 @@ def cached(
 ) -> Iterator[Cached]:
     """What each group of layers keeps of keys and values."""
     width, step = _cache_width(architecture, runtime, workload), runtime.cache_step_tokens
-    context = workload.context_tokens
-    if architecture.audio is not None and runtime.account.speech_tokens:
-        context = min(context, runtime.account.speech_tokens)
+    account, context = runtime.account, workload.context_tokens
+    if architecture.audio is not None and account.speech_tokens:
+        context = min(context, account.speech_tokens)
     tokens = -(-context // step) * step
-    for group in _groups(architecture, row, runtime):
+    if account.maps_files and row.torch_latent:
+        packed = (group.replace(kind="latent") for group in architecture.attention)
+        architecture = architecture.replace(attention=tuple(packed))
+    if account.windows == "rotated":
+        architecture = as_unpacked(architecture, row)
+    for group in cache_groups(architecture, row):
         kept, reach = _kept(architecture, row, group, runtime, tokens)
-        elements = cache_line(group)[0]
-        packed = 0
-        if width == 1 and group.latent and group.indexer_elements:
+        elements, line = cache_line(group)
+        indexed = group.indexer_elements
+        if account.windows == "rotated":
+            length = max((each.indexer_length or 0 for each in architecture.attention), default=0)
+            copies = row.mlx_indexer_copies if indexed or group.latent else 0
+            elements, indexed = elements + copies * length, 0
+            line += f" + {copies} × {length}" if copies and length else ""
+        beside = 0
+        if width == 1 and group.latent and indexed:
             # positions stay in 16 bits; GPUs of compute capability 10 keep no such rows
             scaled = group.key_length - group.rope_elements
-            packed = scaled // _SCALED_ELEMENTS * _SCALE_BYTES + group.rope_elements
-        most = (elements + group.indexer_elements) * width + packed
-        if width == 1:
-            most += group.indexer_elements // _SCALED_ELEMENTS * _SCALE_BYTES
-        rows = group.layers * _sequences(architecture, runtime, workload)
+            beside = scaled // _SCALED_ELEMENTS * _SCALE_BYTES + group.rope_elements
+        scales = indexed // _SCALED_ELEMENTS * _SCALE_BYTES if width == 1 else 0
+        line = f"({line})" if " + " in line and line[-1] != ")" else line
+        line = f"({line} × {width} + {beside:,}) bytes" if beside else f"{line} × {width} bytes"
         yield Cached(
             group=group,
+            line=line,
+            rows=group.layers * _sequences(architecture, runtime, workload),
+            row_bytes=elements * width + beside,
+            most_row_bytes=(elements + indexed) * width + beside + scales,
             kept=kept,
             reach=reach,
-            packed_bytes=packed,
-            low_bytes=rows * elements * width * kept,
-            bytes=rows * (elements * width + packed) * kept,
-            high_bytes=rows * most * reach,
         )
 
 
-def _in_fp8(architecture: Architecture, runtime: RuntimeSpec, workload: Asked) -> bool:
-    """True where vLLM keeps keys and values in FP8: the published checkpoint asks for it, and vLLM
-    follows unless --kv-cache-dtype is given.
-    """
-    return (
-        runtime.account.divides_layers
-        and architecture.cache_dtype is not None
-        and workload.quantization == name_of(architecture)
-    )
+def _sequences(architecture: Architecture, runtime: RuntimeSpec, workload: Asked) -> int:
+    """Texts that each keep keys and values: one for each beam of a search."""
+    beams = architecture.beams or 1
+    if architecture.audio is not None:
+        beams = runtime.account.speech_beams
+    return workload.parallel * beams
 
 
 def _cache_width(architecture: Architecture, runtime: RuntimeSpec, workload: Asked) -> int:
-    if workload.key_type == "fp8" or _in_fp8(architecture, runtime, workload):
+    """Bytes of a number: 1 in FP8, also where the published checkpoint asks vLLM for it."""
+    asks = architecture.cache_dtype is not None and workload.quantization == name_of(architecture)
+    if workload.key_type == "fp8" or (runtime.account.divides_layers and asks):
         return 1
     return width_of(architecture, runtime, workload.quantization)
-
-
-def _groups(
-    architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec
-) -> tuple[CacheGroup, ...]:
-    """Groups of layers that cache alike, as the program's class stores them."""
-    if runtime.account.maps_files and row.torch_latent:
-        packed = (group.replace(kind="latent") for group in architecture.attention)
-        return cache_groups(architecture.replace(attention=tuple(packed)), row)
-    if runtime.account.windows != "rotated":
-        return cache_groups(architecture, row)
-    groups = cache_groups(as_unpacked(architecture, row), row)
-    copies = row.mlx_indexer_copies
-    length = max((group.indexer_length or 0 for group in architecture.attention), default=0)
-    if not copies or not length:
-        return groups
-    # the keys of an indexer are a group of their own
-    indexed = [group for group in groups if group.indexer_elements or group.latent]
-    keys = CacheGroup(
-        layers=sum(group.layers for group in indexed),
-        kv_heads=1,
-        key_length=copies * length,
-        value_length=0,
-        latent=True,
-    )
-    return (*(group.replace(indexer_elements=0) for group in groups), keys)
 
 
 def as_unpacked(architecture: Architecture, row: ArchitectureRow) -> Architecture:
@@ -270,13 +218,6 @@ def as_unpacked(architecture: Architecture, row: ArchitectureRow) -> Architectur
     return architecture.replace(attention=tuple(attention))
 
 
-def rotates(architecture: Architecture, row: ArchitectureRow) -> bool:
-    """True where MLX LM's layers with a window keep no more tokens than that."""
-    if row.mlx_windows == "mixed":
-        return any(group.window_tokens is None for group in architecture.attention)
-    return bool(row.mlx_windows)
-
-
 def _kept(
     architecture: Architecture,
     row: ArchitectureRow,
@@ -292,15 +233,17 @@ def _kept(
     if window is None or account.windows == "kept":
         return tokens, tokens
     if account.windows == "rotated":
-        if not rotates(architecture, row):
+        rotates = bool(row.mlx_windows)
+        if row.mlx_windows == "mixed":
+            rotates = any(each.window_tokens is None for each in architecture.attention)
+        if not rotates:
             return tokens, tokens
         # mlx_lm/models/cache.py: beside the piece of the prompt that is read one token less than
         # the window, in Llama 4's the whole
         before = window if row.mlx_windows == "chunked" else window - 1
         return min(tokens, window), min(tokens, before + account.prompt_tokens)
     if runtime.whole_windows:
-        share = runtime.window_shares.get(row.name, 1.0)
-        return math.ceil(share * tokens), tokens
+        return ceil(runtime.window_shares.get(row.name, 1.0) * tokens), tokens
     step = runtime.cache_step_tokens
     # vLLM may give every layer the room of the longest
     return min(tokens, -(-window // step) * step), tokens
@@ -317,15 +260,3 @@ def overhead(runtime: RuntimeSpec, *, on_gpu: bool = False) -> Term:
     source = f"assumed for a CUDA build, at most twice what a CPU's takes; {source}"
     line = f"{high:,} bytes; {low:,} to {2 * high:,}"
     return term("runtime", high, How.ASSUMED, source, line, low=low, high=2 * high)
-
-
-def cpu_program(runtime: RuntimeSpec, *, on_gpu: bool) -> Term:
-    """The program of a build for CPUs where that was measured, else as for any device."""
-    if not runtime.account.program_bytes:
-        return overhead(runtime, on_gpu=on_gpu)
-    if on_gpu:
-        return overhead(runtime)
-    low, likely, high = runtime.account.program_bytes
-    source = f"measured: {runtime.account.source}"
-    line = f"{likely:,} bytes; {low:,} to {high:,}"
-    return term("runtime", likely, How.MEASURED, source, line, low=low, high=high)

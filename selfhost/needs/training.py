@@ -17,9 +17,8 @@ from ..catalogue.spec import Architecture, Attention, ModelSpec, RuntimeSpec
 from ..core.records import Record, Unread
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, Workload
 from .cache import why_not_known
-from .checkpoint_files import size_of
+from .checkpoints import adapter_parameters, linear_layers, size_of
 from .kept import overhead
-from .packed import adapter_parameters, layers_of
 from .parts import Subject, cpu_of, is_cast, name_of, term, times, why_no_encoders
 from .records import GATHERED, How, MemoryNeed, Needs, SizedWeights, Term
 from .tensors import ArchitectureRow, checkpoint_tensors, count, row_of
@@ -128,7 +127,7 @@ def _training_of(
     adapters, most = adapter_parameters(architecture, row, rank)
     encoders = spec.parameters.encoders or 0
     parameters = count(checkpoint_tensors(architecture, row)) + encoders
-    linear = layers_of(architecture, row).linear
+    linear = linear_layers(architecture, row)
     return _Training(
         architecture=architecture,
         files=files,

@@ -17,7 +17,7 @@ from selfhost.core.errors import SpecError
 from selfhost.modelfiles.config import ConfigRead, read_config
 from selfhost.modelfiles.config_keys import classes
 from selfhost.needs.cache import states
-from selfhost.needs.packed import layers_of
+from selfhost.needs.checkpoints import linear_layers
 from selfhost.needs.tensors import row_of
 
 # what transformers holds of a layer: elements of keys and values for a token and the window, and of its state
@@ -202,7 +202,7 @@ def test_linear_layers_are_those_of_the_class(tmp_path: Path) -> None:
         row = row_of(made, rows()) if made is not None else None
         if made is None or row is None:
             continue
-        own = sum(one.weights for one in layers_of(made, row).linear if one.part != "expert")
+        own = sum(one.weights for one in linear_layers(made, row) if one.part != "expert")
         assert own == pytest.approx(weights, rel=_OWN_LINEAR.get(kind, 0.002)), kind
         seen += 1
     assert seen > 95

@@ -178,7 +178,7 @@ def test_blocks_that_predict_more_tokens_are_part_of_the_download() -> None:
     spec = read_local(CONFIGS / "deepseek-ai--DeepSeek-R1.json", ROWS).spec
     assert needs_of(
         spec, vllm, Workload(context_tokens=4096), ROWS
-    ).download_bytes == pytest.approx(688.6e9, rel=1e-3)
+    ).download_bytes == pytest.approx(688.6e9, rel=3e-3)
 
 
 @pytest.mark.parametrize("length", [0x280, 0x380, 0x480, 0x5B20, 0x7B20, 0x5B5B, 0x7B0A, 0x7B7B])

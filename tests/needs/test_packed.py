@@ -19,7 +19,7 @@ from selfhost.judge.question import architectures
 from selfhost.machine.record import Disk
 from selfhost.modelfiles import read_local
 from selfhost.needs import canonical_quantization, quantizations_of, weights_bytes
-from selfhost.needs.packed import linear_bytes
+from selfhost.needs.checkpoints import linear_bytes
 from selfhost.needs.records import How, SizedWeights
 
 MEASURED = json.loads((TRUTH / "quantized_sizes.json").read_text(encoding="utf-8"))

@@ -26,7 +26,7 @@ from selfhost.core.workload import FINETUNE_METHODS, OPTIMIZERS, Workload
 from selfhost.judge.record import Verdict
 from selfhost.machine.profiles import load
 from selfhost.needs.cache import why_not_known
-from selfhost.needs.packed import adapter_parameters
+from selfhost.needs.checkpoints import adapter_parameters
 from selfhost.needs.records import How, MemoryNeed, Needs, Term
 from selfhost.needs.tensors import row_of
 from selfhost.needs.training import finetune_needs

@@ -452,7 +452,7 @@ def parameters_met(step: Step) -> dict[str, float]:
 def _bits_of_weight(name: str, *, of_mlx: bool) -> float | None:
     """Of a stored type of GGUF, else of MLX, with its scales; None of one that is neither."""
     if of_mlx:
-        from ...needs.packed import bits_in_mlx
+        from ...needs.checkpoints import bits_in_mlx
 
         return bits_in_mlx(name)
     from ...needs.quantization import BLOCKS

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from ...catalogue.spec import Architecture, ModelSpec, RuntimeSpec
 from ...core.records import Unread
 from ..cache import CacheGroup, cache_groups
-from ..packed import adapter_parameters
+from ..checkpoints import adapter_parameters
 from ..parts import Asked, Parts, Subject, both, sized, term, times, unread
 from ..records import How, SizedWeights, Split, Term, summed, taken_off
 from ..tensors import ArchitectureRow, row_of
@@ -152,7 +152,7 @@ def _block_of_a_checkpoint(subject: Subject, workload: Asked, source: str) -> li
     devices = 1 if workload.device is None else workload.device.devices
     if devices == 1 or subject.row is None:
         return [weights, cache]
-    from ..vllm import held_share, on_each, share_of_weights
+    from ..servers import held_share, on_each, share_of_weights
 
     # as the model's own are
     share = share_of_weights(subject, architecture, subject.row, size, devices)

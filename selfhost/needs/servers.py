@@ -1,10 +1,13 @@
-"""What vLLM holds on a device beside weights and cache, and how it divides a model.
+"""What vLLM and SGLang hold on a device beside weights and cache, and how they divide a model.
 
-It measures this when it starts, and takes it from the share of the device that it may use. That is
-one pass over as many tokens and sequences as it works on at once, with sampling; the CUDA graphs
-that it captures; and what no allocator of PyTorch counts. The first context of a process is outside
-of that share (vllm/v1/worker/gpu_worker.py, init_snapshot). Read from vllm 0.33.0 and held against
-logs of 0.19: `tests/truth/vllm.json`. Before 0.17 sampling took 39 bytes a logit.
+vLLM measures this when it starts, and takes it from the share of the device that it may use: one
+pass over as many tokens and sequences as it works on at once, with sampling; the CUDA graphs that
+it captures; and what no allocator of PyTorch counts. Read from vllm 0.33.0 and held against logs of
+0.19: `tests/truth/vllm.json`.
+
+SGLang measures nothing. What it leaves free follows from the size of the device, the tokens that it
+reads at once and the sequences of its largest graph, unless --mem-fraction-static says otherwise.
+Read from sglang 0.5.23, srt/arg_groups/memory_hook.py; logs: `tests/truth/sglang.json`.
 """
 
 from __future__ import annotations
@@ -14,18 +17,43 @@ from math import ceil
 
 from ..catalogue.quantization_names import scheme_of
 from ..catalogue.spec import Architecture, RuntimeSpec
-from ..core.units import GIB, MIB
+from ..core.records import Record
+from ..core.units import GIB, MIB, binary
+from .checkpoints import stored_types, typed_tensors, width_of
 from .kept import cached, overhead
-from .loaded import stored_types, typed_tensors, width_of
 from .parts import Asked, Subject, term, times
 from .records import Device, How, Split, Term, share_of, summed
-from .tensors import ArchitectureRow, checkpoint_tensors
+from .tensors import ArchitectureRow
 
-_SOURCE = (
-    "vllm 0.33.0, profile_run and _dummy_sampler_run; logs of vLLM 0.19, tests/truth/vllm.json"
-)
+_Three = tuple[int, int, int]
+"""Least, likely and most."""
 
 
+def terms(
+    subject: Subject,
+    architecture: Architecture,
+    row: ArchitectureRow,
+    runtime: RuntimeSpec,
+    workload: Asked,
+) -> list[Term]:
+    """The work on a prompt, and the program on a device and in RAM beside it."""
+    encodes, device = subject.spec.modality == "embedding", workload.device
+    encoders = 0 if subject.text_alone else subject.spec.parameters.encoders or 0
+    if runtime.reserves_by_device:
+        work = _left_free(architecture, workload.parallel, encoders, device)
+        program = _context(device)
+    else:
+        work = _profiled(architecture, row, runtime, workload, encodes=encodes, sees=bool(encoders))
+        program = _graphs(architecture, device, encodes=encodes)
+    if device is None:
+        return [work, program]
+    beside = overhead(runtime).replace(split=Split.HOST)
+    return [work, program.replace(split=Split.EACH), beside]
+
+
+# ------------------------------------------------------------------ vLLM
+
+_VLLM = "vllm 0.33.0, profile_run and _dummy_sampler_run; logs of vLLM 0.19, tests/truth/vllm.json"
 # tokens and sequences of one pass by default in a server, on a small device and on one of 70 GiB or
 # more (vllm/engine/arg_utils.py, get_batch_defaults); of 160 GiB or more twice as many tokens
 _SMALL, _LARGE, _LARGEST_TOKENS = (2048, 256), (8192, 1024), 16_384
@@ -74,7 +102,7 @@ def _one_pass(
     *,
     encodes: bool,
     sees: bool,
-) -> tuple[tuple[int, int, int], str]:
+) -> tuple[_Three, str]:
     """What a pass over so many tokens and sequences holds: least, likely and most bytes, and the
     line of the likely figure. `encodes`: no token is sampled.
 
@@ -122,62 +150,32 @@ def _kept_by_experts(architecture: Architecture) -> int:
     return max(sizes, default=0)
 
 
-def terms(
-    subject: Subject,
+def _profiled(
     architecture: Architecture,
     row: ArchitectureRow,
     runtime: RuntimeSpec,
     workload: Asked,
-) -> list[Term]:
-    """One pass over the longest prompt with its sampling, and the program."""
-    encodes, device = subject.spec.modality == "embedding", workload.device
-    pass_term = activations(
-        architecture,
-        row,
-        workload.parallel,
-        width_of(architecture, runtime, workload.quantization),
-        # a text is read whole where each token sees all others (vllm/config/model.py,
-        # is_chunked_prefill_supported)
-        whole_tokens=workload.context_tokens if encodes and row.encoder else 0,
-        encodes=encodes,
-        sees=bool(subject.spec.parameters.encoders) and not subject.text_alone,
-        is_large=device is not None and device.is_large,
-    )
-    return [pass_term, *on_devices(program(architecture, device, encodes=encodes), runtime, device)]
-
-
-def on_devices(program: Term, runtime: RuntimeSpec, device: Device | None) -> list[Term]:
-    """What a program takes of a device, and in RAM beside it."""
-    if device is None:
-        return [program]
-    return [program.replace(split=Split.EACH), overhead(runtime).replace(split=Split.HOST)]
-
-
-def activations(
-    architecture: Architecture,
-    row: ArchitectureRow,
-    sequences: int,
-    width: int,
     *,
-    whole_tokens: int,
     encodes: bool,
     sees: bool,
-    is_large: bool = False,
 ) -> Term:
-    """One pass; `is_large`: on a device of 70 GiB or more. `whole_tokens`: of a text that cannot be
-    read in pieces, else 0.
+    """One pass over the longest prompt with its sampling. A text is read whole where each token
+    sees all others (vllm/config/model.py, is_chunked_prefill_supported).
     """
-    kinds = {"encodes": encodes, "sees": sees}
+    kinds, device = {"encodes": encodes, "sees": sees}, workload.device
+    width = width_of(architecture, runtime, workload.quantization)
+    is_large = device is not None and device.is_large
     tokens, number = _LARGE if is_large else _SMALL
-    most_tokens, number = _LARGEST_TOKENS if is_large else tokens, max(number, sequences)
-    batch, wider = (max(tokens, whole_tokens), number), (max(most_tokens, whole_tokens), number)
+    most_tokens, number = _LARGEST_TOKENS if is_large else tokens, max(number, workload.parallel)
+    whole = workload.context_tokens if encodes and row.encoder else 0
+    batch, wider = (max(tokens, whole), number), (max(most_tokens, whole), number)
     (low, likely, high), line = _one_pass(architecture, row, batch, width, **kinds)
     high = max(high, _one_pass(architecture, row, wider, width, **kinds)[0][2])
     how = How.ASSUMED if sees or architecture.recurrent else How.COMPUTED
-    return term("activations", likely, how, _SOURCE, line, low=low, high=high)
+    return term("activations", likely, how, _VLLM, line, low=low, high=high)
 
 
-def _graph_sizes(architecture: Architecture, *, encodes: bool) -> tuple[int, int, int]:
+def _graph_sizes(architecture: Architecture, *, encodes: bool) -> _Three:
     """MiB of graphs for each layer: least, likely and most."""
     if encodes:
         return _GRAPH_LAYER_POOLED
@@ -187,7 +185,7 @@ def _graph_sizes(architecture: Architecture, *, encodes: bool) -> tuple[int, int
     return _GRAPH_LAYER_RECURRENT if architecture.recurrent else _GRAPH_LAYER
 
 
-def program(architecture: Architecture, device: Device | None, *, encodes: bool) -> Term:
+def _graphs(architecture: Architecture, device: Device | None, *, encodes: bool) -> Term:
     """Graphs, and what is not PyTorch's, on a device."""
     device, layers = device or Device(), architecture.layers
     joining = _TOGETHER if device.devices > 1 else (0, 0, 0)
@@ -195,7 +193,7 @@ def program(architecture: Architecture, device: Device | None, *, encodes: bool)
     rest = f"{beside:,} bytes beside PyTorch"
     if device.is_lean:
         line = f"{rest}; --enforce-eager makes no graphs"
-        lean = term("runtime", beside, How.STATED, _SOURCE, line, low=least, high=most)
+        lean = term("runtime", beside, How.STATED, _VLLM, line, low=least, high=most)
         return on_each(lean, device.devices, joining=joining)
     how = How.ASSUMED if encodes or architecture.recurrent else How.STATED
     by_layer = [MIB * size for size in _graph_sizes(architecture, encodes=encodes)]
@@ -203,22 +201,163 @@ def program(architecture: Architecture, device: Device | None, *, encodes: bool)
         layers * size + beside for size, beside in zip(by_layer, _BESIDE_TORCH, strict=True)
     )
     line = f"{times(layers, 'layer')} × {by_layer[1]:,} bytes of CUDA graphs + {rest}"
-    widest = max(
-        (
-            group.heads * (group.value_length or 0)
-            for group in architecture.attention
-            if group.kind != "latent"
-        ),
-        default=0,
-    )
+    plain = (group for group in architecture.attention if group.kind != "latent")
+    widest = max((group.heads * (group.value_length or 0) for group in plain), default=0)
     parts = 0 if encodes else _SPLITS * _GRAPH_TOKENS * widest * 4
     if parts and device.is_large:
         likely += parts
         line += (
             f" + {_SPLITS} × {_GRAPH_TOKENS} tokens × {widest:,} × 4 bytes for parts of attention"
         )
-    whole = term("runtime", likely, how, _SOURCE, line, low=low, high=high + parts)
+    whole = term("runtime", likely, how, _VLLM, line, low=low, high=high + parts)
     return on_each(whole, device.devices, joining=joining)
+
+
+# ------------------------------------------------------------------ SGLang
+
+_SGLANG = (
+    "sglang 0.5.23, handle_gpu_memory_settings: the default of --mem-fraction-static;"
+    " logs, tests/truth/sglang.json"
+)
+
+
+class _Kind(Record):
+    """Devices of `least_bytes` or more: the tokens of a prompt that are read at once, and the
+    sequences of the largest graph on fewer than four devices.
+    """
+
+    least_bytes: int
+    prompt_tokens: int
+    graph_sequences: int
+
+
+_KINDS = (
+    _Kind(least_bytes=0, prompt_tokens=2048, graph_sequences=8),
+    _Kind(least_bytes=20 * GIB, prompt_tokens=4096, graph_sequences=48),
+    _Kind(least_bytes=35 * GIB, prompt_tokens=4096, graph_sequences=32),
+    _Kind(least_bytes=60 * GIB, prompt_tokens=8192, graph_sequences=256),
+    _Kind(least_bytes=160 * GIB, prompt_tokens=16_384, graph_sequences=512),
+)
+# the class of GPUs that share the RAM and have builds of it, as a GB10's
+_OF_SHARED = 3
+# what `lean_option` of specs/runtimes/sglang.toml asks for
+_LEAN_TOKENS, _LEAN_SEQUENCES = 2048, 8
+# MiB: of the program's tables, of a token read at once, of a sequence of the largest graph, of a
+# graph of prompts, of all of those where attention is latent, and of each device
+_TABLES, _TOKEN, _SEQUENCE, _PROMPT_GRAPH, _LATENT_GRAPHS, _DEVICE = 512, 1.5, 2, 8, 1536, 128
+# on a device of more than 60 GiB at least
+_LARGE_BYTES, _LARGE_LEAST = 60 * GIB, 10 * 1024
+# of a model that sees it fills 0.95 of that: less a tenth of it for each time that its encoder's
+# layers are as many and wide as those of CLIP's ViT-L/14 again, within these ends
+_FILLED, _SEEING_STEP, _LEAST_FACTOR, _MOST_FACTOR = 0.95, 0.1, 0.8, 1.05
+# parameters of such layers: 24, each of 12 x 1,024^2. Of a whole encoder, which may hold what joins
+# it to the text and one for sounds, so much is in its layers
+_VIT_PARAMETERS, _IN_LAYERS = 24 * 12 * 1024**2, (0.55, 0.9, 1.05)
+# releases since 0.5.3 leave up to a sixth less (tests/truth/sglang.json): they count no graphs of
+# prompts
+_EARLIER = 5 / 6
+# a context of CUDA with its libraries, and what a driver keeps of the size that it tells: 0.5 to
+# 1.2 GiB were missing before weights were loaded, of cards of 16 to 80 GB
+_CONTEXT = (MIB * 550, MIB * 900, MIB * 1150)
+# what each of several devices has of it more: NCCL and its buffers, 1.8 to 2 GiB were logged of
+# eight; with four or more the graphs are larger, too
+_SGLANG_TOGETHER = (MIB * 192, MIB * 1280, MIB * 3072)
+
+
+def _prompt_graphs(most_tokens: int) -> int:
+    """How many graphs of prompts it captures (generate_prefill_cuda_graph_batch_sizes)."""
+    lengths = (
+        *range(4, 33, 4),
+        *range(48, 257, 16),
+        *range(288, 513, 32),
+        *range(576, 1025, 64),
+        *range(1280, 4097, 256),
+        *range(4608, most_tokens + 1, 512),
+    )
+    return sum(length <= most_tokens for length in lengths)
+
+
+def _reserve(latent: bool, prompt_tokens: int, sequences: int, least_bytes: int) -> tuple[int, str]:
+    """Bytes that it leaves of one device, and their line. `latent`: attention is so."""
+    graphs = _prompt_graphs(prompt_tokens)
+    prompt_mib = _LATENT_GRAPHS if latent else graphs * _PROMPT_GRAPH
+    size = _TABLES + prompt_tokens * _TOKEN + _DEVICE + sequences * _SEQUENCE + prompt_mib
+    line = (
+        f"({_TABLES} + {prompt_tokens:,} tokens × {_TOKEN} + {_DEVICE} + {sequences} sequences ×"
+        f" {_SEQUENCE} + {prompt_mib:,} of graphs of prompts)"
+    )
+    if least_bytes >= _LARGE_BYTES and size < _LARGE_LEAST:
+        size, line = _LARGE_LEAST, f"{_LARGE_LEAST:,}"
+    return int(size * MIB), f"{line} × {MIB:,} bytes"
+
+
+def _in_graph(kind: _Kind, sequences: int) -> int:
+    """The sequences of the largest graph."""
+    return min(sequences, kind.graph_sequences) if sequences > 1 else kind.graph_sequences
+
+
+def _left_free(
+    architecture: Architecture, sequences: int, encoder_parameters: int, device: Device | None
+) -> Term:
+    """What it leaves free for its work of what it may take of that device: more on a larger one,
+    less where fewer `sequences` than its largest graph holds are asked for
+    (--max-running-requests), and of one that others hold a part of the same share of what is free.
+    `encoder_parameters`: of what a model sees and hears with, for which a share of the rest stays
+    free, too.
+    """
+    latent = any(group.kind == "latent" for group in architecture.attention)
+    total = device.total_bytes if device is not None else None
+    kind = _KINDS[_OF_SHARED]
+    if total:
+        kind = [each for each in _KINDS if each.least_bytes <= total][-1]
+    tokens, number = kind.prompt_tokens, _in_graph(kind, sequences)
+    if device is not None and device.is_lean:
+        tokens, number = _LEAN_TOKENS, _LEAN_SEQUENCES
+    size, line = _reserve(latent, tokens, number, kind.least_bytes)
+    shares = [0.0, 0.0, 0.0]
+    if encoder_parameters:
+        for end, part in enumerate(_IN_LAYERS):
+            factor = 1 - _SEEING_STEP * (part * encoder_parameters / _VIT_PARAMETERS - 1)
+            shares[end] = 1 - _FILLED * max(_LEAST_FACTOR, min(_MOST_FACTOR, factor))
+    how = How.ASSUMED if any(shares) else How.COMPUTED
+    sizes = (int(size * _EARLIER), size, size)
+    if device is not None and total and device.room_bytes is not None:
+        sizes, line = _share_left(device, total, sizes, shares)
+    else:
+        smallest = _KINDS[0]
+        number = _in_graph(smallest, sequences)
+        least, _ = _reserve(latent, smallest.prompt_tokens, number, smallest.least_bytes)
+        sizes = int(least * _EARLIER), size, size
+        line += f"; on a device of {binary(kind.least_bytes)} or more, by its size"
+    low, likely, high = sizes
+    return term("activations", likely, how, _SGLANG, line, low=low, high=high)
+
+
+def _share_left(
+    device: Device, total: int, sizes: _Three, shares: list[float]
+) -> tuple[_Three, str]:
+    """What stays free of the room on a device of `total` bytes once weights and cache fill the
+    rest, least, likely and most, and the line of the likely figure.
+    """
+    room = device.room_bytes or 0
+    free = total if device.free_bytes is None else min(total, device.free_bytes)
+    low, likely, high = (
+        max(0, int(room - free * (1 - size / total) * (1 - share)))
+        for size, share in zip(sizes, shares, strict=True)
+    )
+    line = f"{room:,} bytes - {free:,} × (1 - {sizes[1]:,} / {total:,})"
+    if shares[1]:
+        line += f" × (1 - {shares[1]})"
+    line = f"{line}; the rest of what it may take" if likely else "0 bytes"
+    return (low, likely, high), line
+
+
+def _context(device: Device | None) -> Term:
+    """A context of CUDA on a device."""
+    low, likely, high = _CONTEXT
+    line = f"{likely:,} bytes of a CUDA context"
+    context = term("runtime", likely, How.STATED, _SGLANG, line, low=low, high=high)
+    return on_each(context, device.devices if device is not None else 1, joining=_SGLANG_TOGETHER)
 
 
 # ------------------------------------------------------------------ weights and their division
@@ -314,7 +453,7 @@ def on_each(
     devices: int,
     share: float = 1.0,
     most_share: float | None = None,
-    joining: tuple[int, int, int] = (0, 0, 0),
+    joining: _Three = (0, 0, 0),
 ) -> Term:
     """What each of several devices holds: a share of it, `most_share` of its high end, and the
     least, likely and most bytes that each takes more for there being others.
@@ -378,54 +517,32 @@ def _shared_weights(architecture: Architecture, row: ArchitectureRow) -> dict[in
     return sizes
 
 
-def with_additions(
-    weights: Term,
-    architecture: Architecture,
-    row: ArchitectureRow,
-    *,
-    own: bool,
-    unneeded_bytes: int,
-) -> Term:
-    """The weights with what vLLM keeps beside them. `own`: they are in the type that the model is
-    published in. `unneeded_bytes` of the files are not loaded.
-    """
-    how, line = weights.how, weights.arithmetic
-    size, high = weights.bytes, weights.high_bytes
-    if own and architecture.dtype is None:
-        how, high = How.COMPUTED, int(size * 1.01)
-        line += "; 16 bits a number whatever the files hold (--dtype auto)"
-    if architecture.tied_embeddings:
-        high -= unneeded_bytes
-    table = table_bytes(architecture, row)
-    if table:
-        size, high = size + table, high + table
-        line = summed(line, f"{table:,} bytes of a table of positions")
+def with_additions(weights: Term, architecture: Architecture, row: ArchitectureRow) -> Term:
+    """The weights with what vLLM keeps beside them."""
     likely, most = _padding(architecture, row, 128), _padding(architecture, row, 256)
+    table, line = table_bytes(architecture, row), weights.arithmetic
+    if architecture.dtype is None:
+        # 16 bits a number whatever the files hold (--dtype auto)
+        weights = weights.replace(high_bytes=int(weights.bytes * 1.01))
+    if table:
+        line = summed(line, f"{table:,} bytes of a table of positions")
     if most:
-        size, high = size + likely, high + most
-        line = summed(
-            line,
-            f"{likely:,} bytes of padded experts; as the Marlin kernels want them, others none,"
-            f" or {most:,} bytes",
-        )
-    return term("weights", size, how, weights.source, line, low=weights.low_bytes, high=high)
+        note = f"{likely:,} bytes of padded experts; as the Marlin kernels want them"
+        line = summed(line, f"{note}, others none, or {most:,} bytes")
+    return weights.replace(
+        bytes=weights.bytes + table + likely,
+        high_bytes=weights.high_bytes + table + most,
+        arithmetic=line,
+    )
 
 
 def table_bytes(architecture: Architecture, row: ArchitectureRow) -> int:
     """Bytes of sines and cosines that vLLM keeps for every position, in 16 bits and whole on every
-    device.
-
-    Layers that turn alike share one table (get_rope of
-    vllm/model_executor/layers/rotary_embedding). The table has a row for each position that
-    config.json states, trained for or not. Logs of Gemma 3, whose linear scaling makes the table
-    eight times as long, agree.
+    device: a row for each position that config.json states, trained for or not. Layers that turn
+    alike share one table (get_rope of vllm/model_executor/layers/rotary_embedding).
     """
     positions = architecture.rope_positions or architecture.context_tokens
-    if not positions or not row.rope:
-        return 0
-    if any(
-        tensor.name.startswith("position_embd") for tensor in checkpoint_tensors(architecture, row)
-    ):
+    if not positions or not row.rope or row.positions:
         return 0
     near = _turned_length(architecture, row, windowed=True)
     far = _turned_length(architecture, row, windowed=False)

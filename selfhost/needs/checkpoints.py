@@ -1,0 +1,782 @@
+"""How large the files of a checkpoint are (safetensors, pickle or MLX files), in which type their
+weights are stored and loaded, and how many of their bytes one token reads.
+
+The quantized layouts, each by the code that writes it: AWQ: AutoAWQ 0.2.9, awq/modules/linear/
+gemm.py: qweight and qzeros in int32, scales in float16. GPTQ: GPTQModel 5: the same, and g_idx, one
+int32 per input. compressed-tensors 0.12: weight_packed, weight_scale, weight_shape; w8a8 and FP8:
+one 16-bit scale per output. FP8 by block: DeepSeek-V3, inference/kernel.py: one float32 per
+128 × 128. bitsandbytes 0.50: absmax per 64 weights, quant_map, quant_state; int8: SCB in float32.
+MXFP4 and NVFP4: OCP Microscaling Formats 1.0: one byte per 32; ModelOpt: one FP8 scale per 16 and
+two floats. MLX: mlx.core.quantize: a 16-bit scale and bias per group; a scale of 8 bits in its
+modes mxfp4, mxfp8 and nvfp4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from math import prod
+
+from ..catalogue.quantization_names import (
+    MLX_MODES,
+    PLAIN_DTYPES,
+    Scheme,
+    mlx_scheme,
+    scheme_of,
+)
+from ..catalogue.spec import Architecture, ModelSpec, RuntimeSpec, TensorGroup
+from ..core import units
+from ..core.records import Record, Unread
+from .parts import (
+    ENCODER_REMEDY,
+    Subject,
+    is_cast,
+    name_of,
+    published,
+    sized,
+    stated_size,
+    unread,
+    unread_size,
+    why_no_encoders,
+)
+from .records import How, SizedWeights
+from .tensors import ArchitectureRow, checkpoint_tensors, count
+
+# bits per weight with the scales of the format: one float32 per 128 × 128 block, one byte per 32,
+# one per 16, two bytes per 32
+DTYPES = {
+    "float32": 32.0, "bfloat16": 16.0, "float16": 16.0,
+    "float8_e4m3_128x128": 8.0 + 32 / (128 * 128), "float8_e4m3": 8.0, "mxfp4": 4.25, "nvfp4": 4.5,
+    "int8": 8.0, "int4_32": 4.5,
+    "ternary": 2.0,
+}  # fmt: skip
+
+# matrices that are no linear layer of any class: convolutions, norms of each head, blocks of
+# RG-LRU, tables and coefficients
+_NOT_LINEAR = (
+    "conv1", "conv2", "shortconv.conv.", "norm", "lru_input_gate", "lru_recurrent_gate",
+    "attn_rel_b", "blk.*.altup", "cross_attn_gate",
+    "attn_sinks", "res_score", "ffn_gate_inp",
+)  # fmt: skip
+# bytes beside each layer's weights in bitsandbytes' files: quant_map of 16 floats and a JSON of
+# shape, type and block size; the second map of 256 floats where scales are quantized again
+_NF4_STATE, _NF4_DOUBLE_STATE = 64 + 82, 64 + 1024 + 150
+
+
+_GIVE_FILES = (
+    "give the folder with its safetensors files, or state the size under [[files]] of a spec"
+)
+# types that bitsandbytes makes
+_BITSANDBYTES = frozenset({"nf4", "nf4-double", "int8"})
+
+
+class Linear(Record):
+    """Equal linear layers of a checkpoint. `part`: expert, shared_expert, recurrent, attention or
+    feed_forward.
+    """
+
+    inputs: int
+    outputs: int
+    number: int
+    part: str
+
+    @property
+    def weights(self) -> int:
+        """Weights of all of them."""
+        return self.inputs * self.outputs * self.number
+
+
+# ------------------------------------------------------------------ layers
+
+
+@lru_cache(maxsize=256)
+def linear_layers(architecture: Architecture, row: ArchitectureRow) -> tuple[Linear, ...]:
+    """The checkpoint's linear layers, as its modules have them."""
+    attending = {layer for part in architecture.attention for layer in part.layers}
+    layers = []
+    for group in checkpoint_tensors(architecture, row):
+        if not is_linear(group, row):
+            continue
+        shape, name = group.shape, group.name
+        inputs, outputs, number = shape[0], shape[1], prod(shape[2:])
+        if "attn_k_b" in name:
+            # kv_b_proj of the checkpoint: from the latent to keys and values of every head
+            inputs, outputs, number = shape[1], shape[0] * shape[2], 1
+        elif "attn_v_b" in name:
+            outputs, number = shape[1] * shape[2], 1
+        part = next((part for mark, part in _PARTS.items() if mark in name), "feed_forward")
+        if part == "attention" and group.layers and not attending.intersection(group.layers):
+            part = "recurrent"
+        number *= len(group.layers) or 1
+        layers.append(Linear(inputs=inputs, outputs=outputs, number=number, part=part))
+    return tuple(layers)
+
+
+_PARTS = {
+    "attn_v_b": "latent values", "_exps.": "expert", "_shexp.": "shared_expert",
+    "ssm_": "recurrent", "shortconv": "recurrent", "attn_": "attention",
+}  # fmt: skip
+
+
+def is_linear(group: TensorGroup, row: ArchitectureRow) -> bool:
+    """True of what quantizers take: a matrix inside the blocks that a layer multiplies by, but no
+    router, nor what the class keeps wide.
+    """
+    # blocks that layers share are listed one by one
+    is_inside = bool(group.layers) or group.name.startswith("shared.")
+    is_wide = bool(row.torch_wide_matrix) and row.torch_wide_matrix in group.name
+    return is_inside and _is_matrix(group) and not is_wide
+
+
+def _is_matrix(group: TensorGroup) -> bool:
+    is_weight = len(group.shape) > 1 and group.name.endswith(".weight")
+    return is_weight and not any(part in group.name for part in _NOT_LINEAR)
+
+
+def adapter_parameters(
+    architecture: Architecture, row: ArchitectureRow, rank: int
+) -> tuple[int, int]:
+    """Parameters of adapters of that rank on every linear layer, and with those on routed experts:
+    rank × (inputs + outputs) of each.
+    """
+    linear = experts = 0
+    for layer in linear_layers(architecture, row):
+        # keys and values of latent attention come from one matrix
+        inputs = 0 if layer.part == "latent values" else layer.inputs
+        size = rank * (inputs + layer.outputs) * layer.number
+        if layer.part == "expert":
+            experts += size
+        else:
+            linear += size
+    return linear, linear + experts
+
+
+# ------------------------------------------------------------------ stored and loaded types
+
+
+@lru_cache(maxsize=512)
+def stored_types(architecture: Architecture, row: ArchitectureRow) -> dict[str, float]:
+    """Bytes by stored type, without blocks that predict more tokens."""
+    sizes: dict[str, float] = {}
+    for _, type, size in typed_tensors(architecture, row):
+        sizes[type] = sizes.get(type, 0.0) + size
+    return sizes
+
+
+def typed_tensors(
+    architecture: Architecture, row: ArchitectureRow
+) -> Iterator[tuple[TensorGroup, str, float]]:
+    """Each group of tensors with its stored type and bytes."""
+    plain = architecture.dtype or "bfloat16"
+    for group in checkpoint_tensors(architecture, row):
+        type, number = _type_of(group, architecture, row, plain), len(group.layers) or 1
+        if type == plain:
+            size = prod(group.shape) * DTYPES.get(type, 16.0) / 8
+        else:
+            # further axes are experts, or heads of one matrix
+            size = linear_bytes(type, *group.shape[:2]) * prod(group.shape[2:])
+        yield group, type, size * number
+
+
+def _type_of(
+    group: TensorGroup, architecture: Architecture, row: ArchitectureRow, plain: str
+) -> str:
+    is_block = bool(group.layers) and len(group.shape) > 1 and group.name.endswith(".weight")
+    if not is_block or "ffn_gate_inp" in group.name:
+        return plain
+    type = architecture.matrix_dtype or ""
+    is_narrow = type in _BITSANDBYTES or scheme_of(type) is not None
+    if is_narrow and not is_linear(group, row):
+        return plain
+    if "_exps." in group.name and architecture.expert_dtype:
+        return architecture.expert_dtype
+    return architecture.matrix_dtype or plain
+
+
+# ------------------------------------------------------------------ sizes of files
+
+
+def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | Unread:
+    """The files: as published, else every tensor in its stored type."""
+    own, spec = name_of(subject.architecture), subject.spec
+    is_own = quantization == own
+    stated = published(spec, format, quantization)
+    if stated is None and format == "safetensors" and is_own:
+        stated = published(spec, format, "native")
+    if stated is not None:
+        return stated_size(stated)
+    # without its tensors a model is sized by its total, which has the encoders in it; files for MLX
+    # keep them in 16 bits
+    no_encoders = why_no_encoders(spec) if subject.whole or format == "mlx" else None
+    if no_encoders is not None:
+        return unread(no_encoders, ENCODER_REMEDY)
+    if format == "mlx":
+        return mlx_size(subject, quantization)
+    if not is_own and (quantization == "int8" or scheme_of(quantization) is not None):
+        return _packed_size(subject, quantization)
+    refused = _why_not_sized(subject, format, quantization)
+    if refused is not None:
+        return refused
+    return _by_tensors(subject) if subject.whole else _by_count(subject)
+
+
+def _why_not_sized(subject: Subject, format: str, quantization: str) -> Unread | None:
+    """Why the size of files that nobody packed is not known; None where it can be computed."""
+    own, spec = name_of(subject.architecture), subject.spec
+    is_own, is_named = quantization == own, scheme_of(quantization) is not None
+    is_named = is_named or quantization == "int8" or quantization in DTYPES
+    unread_type = spec.unknown.get("architecture.matrix_dtype")
+    if unread_type is not None and is_own:
+        return unread(unread_type, _GIVE_FILES)
+    if not is_named or (subject.architecture is not None and not is_own):
+        why = f"no source states the size of the {format} files in {quantization}"
+        return unread(why, f"use --quant {own}, as published")
+    strange = _type_of_unknown_width(subject.architecture)
+    if strange is not None:
+        why = f"how many bits a weight takes in {strange} with its scales is not stated"
+        return unread(why, "state the size under [[files]] of the spec")
+    return None
+
+
+def cast_to(subject: Subject, dtype: str) -> Subject:
+    """The model as if it had been published in that type; no listed size is of that."""
+    assert subject.architecture is not None
+    narrow = subject.architecture.replace(dtype=dtype)
+    return subject.replace(
+        architecture=narrow, spec=subject.spec.replace(architecture=narrow, files=())
+    )
+
+
+def _type_of_unknown_width(architecture: Architecture | None) -> str | None:
+    """The first stored type of which it is not known how many bits a weight takes."""
+    if architecture is None:
+        return None
+    types = (architecture.dtype, architecture.matrix_dtype, architecture.expert_dtype)
+    named = [type for type in types if type is not None]
+    return next((type for type in named if type not in DTYPES and scheme_of(type) is None), None)
+
+
+def _by_tensors(subject: Subject) -> SizedWeights:
+    """Every tensor in its stored type, with encoders and what files hold beside: blocks that
+    predict more tokens, in the type of the rest, in 16 bits or left out, and a tied matrix twice.
+    """
+    architecture, row, parameters = subject.architecture, subject.row, subject.spec.parameters
+    assert architecture is not None
+    assert row is not None
+    loaded = _tensor_bytes(subject, architecture, row)
+    block = 0
+    if parameters.mtp and subject.spec.quantized is None:
+        block = int(
+            parameters.mtp * _bits(architecture.matrix_dtype, _plain_bits(architecture)) / 8
+        )
+    extra = 0 if _is_mixed(architecture) else parameters.extra_in_files or 0
+    beside = block + int(extra * _plain_bits(architecture) / 8)
+    line = loaded.arithmetic
+    if beside:
+        line += f" + {beside:,} bytes of other blocks in the files"
+    kept = max(0, 2 * (parameters.mtp or 0) - block)
+    return sized(
+        loaded.bytes + beside,
+        loaded.how,
+        loaded.source,
+        line,
+        low=loaded.low_bytes + (beside - block) * 199 // 200,
+        high=loaded.high_bytes + beside * 101 // 100 + kept,
+    )
+
+
+def _tensor_bytes(
+    subject: Subject, architecture: Architecture, row: ArchitectureRow
+) -> SizedWeights:
+    """What is loaded: every tensor in its stored type, with encoders."""
+    encoders, bits = subject.spec.parameters.encoders or 0, _plain_bits(architecture)
+    sizes = stored_types(architecture, row)
+    size = int(sum(sizes.values()) + encoders * bits / 8)
+    line = " + ".join(f"{int(part):,} bytes of {type}" for type, part in sizes.items())
+    line += f" + {int(encoders * bits / 8):,} bytes of encoders" if encoders else ""
+    is_unsure = architecture.dtype is None
+    source = "parameters of the architecture in their stored types"
+    source += "; the type is not stated: 16 to 32 bits" if is_unsure else ""
+    how = How.ASSUMED if is_unsure else How.COMPUTED
+    low = int(size * 0.995) - _encoders_may_save(encoders, architecture.matrix_dtype)
+    # single matrices may have a wider type of their own
+    apart = 1.05 if architecture.apart else 1.01
+    high = int(size * (2.01 if is_unsure else apart))
+    return sized(size, how, source, line, low=low, high=high)
+
+
+def loaded_of(
+    subject: Subject, files: SizedWeights, format: str, quantization: str
+) -> SizedWeights:
+    """What runtimes load of the files by default: no blocks that predict more tokens, and a tied
+    matrix once. Files made for MLX have neither.
+    """
+    architecture, parameters = subject.architecture, subject.spec.parameters
+    if architecture is None or format == "mlx" or quantization != name_of(architecture):
+        return files
+    has_extra = files.how is not How.STATED and bool(parameters.extra_in_files)
+    if not (has_extra or parameters.mtp) or subject.spec.quantized is not None:
+        return files
+    if subject.row is not None and subject.whole:
+        return _tensor_bytes(subject, architecture, subject.row)
+    block = int((parameters.mtp or 0) * _plain_bits(architecture) / 8)
+    return files.replace(bytes=files.bytes - block, low_bytes=files.low_bytes - block)
+
+
+def _plain_bits(architecture: Architecture) -> float:
+    return DTYPES.get(architecture.dtype or "bfloat16", 16.0)
+
+
+def _is_mixed(architecture: Architecture) -> bool:
+    """Whether some matrices have a type of their own."""
+    return bool(architecture.matrix_dtype or architecture.expert_dtype)
+
+
+def download_of(spec: ModelSpec, files: SizedWeights | Unread) -> SizedWeights | Unread:
+    """The files as one figure; unknown for files without a repository whose type nobody states."""
+    architecture = spec.architecture
+    untyped = architecture is not None and architecture.dtype is None and spec.repository is None
+    if isinstance(files, Unread) or files.how is not How.ASSUMED or not untyped:
+        return files
+    if "architecture.dtype" not in spec.unknown:
+        return files
+    low, high = units.decimal(files.low_bytes), units.decimal(files.high_bytes)
+    return unread(f"{low} to {high}: {files.source}", _GIVE_FILES)
+
+
+def _by_count(subject: Subject) -> SizedWeights | Unread:
+    """The size by the number of parameters, for a model whose tensors are not known."""
+    total, architecture = subject.spec.parameters.total, subject.architecture
+    if total is None:
+        return unread_size(subject.spec)
+    if architecture is None and "architecture" in subject.spec.unknown:
+        # models of this kind are published in 4 bits a weight as often as in 16
+        return unread(
+            "the spec does not state the type that the weights are stored in",
+            "state `dtype` in [architecture] of the spec, or the size under [[files]]",
+        )
+    if architecture is None or architecture.dtype is None:
+        return sized(
+            total * 2,
+            How.ASSUMED,
+            "the stored type is not stated: 4 to 32 bits per parameter, most often 16",
+            f"{total:,} parameters × 16 bits / 8",
+            low=int(total * DTYPES["mxfp4"] / 8),
+            high=total * 4,
+        )
+    type = name_of(architecture)
+    bits, plain = _bits(type, 16.0), _plain_bits(architecture)
+    size, mixed = int(total * bits / 8), type != architecture.dtype
+    how, source = How.COMPUTED, "parameters in the published type"
+    if mixed:
+        how = How.ASSUMED
+        source = f"parameters in {type}; how many are in {architecture.dtype} is not known"
+    line = f"{total:,} parameters × {bits:g} bits / 8"
+    high = int(total * max(bits, plain) / 8) if mixed else int(size * 1.05)
+    return sized(size, how, source, line, high=high)
+
+
+def _bits(type: str | None, plain: float) -> float:
+    """Bits per weight of a stored type, scales included; `plain` where there is none of its own."""
+    if type is None:
+        return plain
+    return DTYPES[type] if type in DTYPES else linear_bytes(type, 4096, 4096) * 8 / 4096**2
+
+
+def _encoders_may_save(encoders: int, type: str | None) -> int:
+    """By how many bytes encoders may be smaller than in 16 bits: bitsandbytes takes their linear
+    layers too, unless a list names them.
+    """
+    if type not in _BITSANDBYTES:
+        return 0
+    return int(encoders * (16 - (8 if type == "int8" else 4.5)) / 8)
+
+
+# ------------------------------------------------------------------ quantized by others
+
+
+def linear_bytes(type: str, inputs: int, outputs: int) -> float:
+    """Bytes of one linear layer without its bias. `type` is one of DTYPES or the name of a
+    `Scheme`.
+    """
+    weights = inputs * outputs
+    scheme = scheme_of(type) if type not in DTYPES else None
+    if scheme is not None:
+        return _scheme_bytes(scheme, inputs, outputs)
+    if type == "float8_e4m3_128x128":
+        return weights + 4 * -(-inputs // 128) * -(-outputs // 128)
+    if type == "int8":
+        return weights + 4 * outputs + 1
+    return weights * DTYPES.get(type, 16.0) / 8
+
+
+def _scheme_bytes(scheme: Scheme, inputs: int, outputs: int) -> float:
+    weights, bits = inputs * outputs, scheme.bits
+    groups = 1 if scheme.group is None else -(-inputs // scheme.group)
+    match scheme.method:
+        case "awq" | "gptq":
+            order = inputs * 4 if scheme.method == "gptq" else 0
+            return (weights + groups * outputs) * bits / 8 + groups * outputs * 2 + order
+        case "w4a16" | "w8a16":
+            # zero points are packed over the outputs; the shape is two integers of 8 bytes
+            zeros = groups * -(-outputs * bits // 32) * 4 if scheme.zeros else 0
+            return outputs * -(-inputs * bits // 32) * 4 + groups * outputs * 2 + zeros + 16
+        case "w8a8" | "fp8":
+            return weights + outputs * 2
+        case "nf4":
+            return weights / 2 + -(-weights // 64) * 4 + _NF4_STATE
+        case "nf4-double":
+            blocks = -(-weights // 64)
+            return weights / 2 + blocks + -(-blocks // 256) * 4 + _NF4_DOUBLE_STATE
+        case "mxfp4":
+            return weights / 2 + weights / 32
+    return weights * bits / 8 + groups * outputs * 4
+
+
+def _packed_size(subject: Subject, name: str) -> SizedWeights | Unread:
+    """A model's files in a quantization that its publisher did not train it in: every linear
+    layer of the blocks, nothing else.
+    """
+    scheme, architecture, row = scheme_of(name), subject.architecture, subject.row
+    if scheme is None and name == "int8":
+        scheme = Scheme(name=name, method="int8", bits=8, group=None)
+    if scheme is None or architecture is None or row is None or not subject.whole:
+        why = "its layout is" if scheme is None else "which layers it has is"
+        return unread(
+            f"no source states the size of the safetensors files in {name}, and {why} not known",
+            "state the size under [[files]] of the spec",
+        )
+    if name not in _BITSANDBYTES:
+        row = row.replace(torch_wide_matrix="")
+    architecture = architecture.packed_with(scheme.method)
+    linear = linear_layers(architecture, row)
+    for each in linear if scheme.method == "awq" else ():
+        group = scheme.group or each.inputs
+        if each.inputs % group or each.outputs % 8:
+            why = f"{each.inputs:,} inputs do not divide into groups of {group}"
+            remedy = "take gptq, or state the size under [[files]] of the spec"
+            return unread(f"AutoAWQ cannot pack it: {why}", remedy)
+    encoders = subject.spec.parameters.encoders or 0
+    packed, weights = _packed_bytes(linear, name), sum(each.weights for each in linear)
+    plain = count(checkpoint_tensors(architecture, row)) - weights + encoders
+    size = int(packed + 2 * plain)
+    # some files hold a tied table twice; blocks that predict more tokens are dropped or kept in
+    # 16 bits
+    table = (architecture.vocabulary or 0) * architecture.embedding_length
+    beside = (table if architecture.tied_embeddings else 0) + (subject.spec.parameters.mtp or 0)
+    high, how, note = int(size * 1.005) + 2 * beside, How.COMPUTED, ""
+    parts = {each.part for each in linear}
+    if parts & {"expert", "recurrent"}:
+        # some recipes leave recurrent layers and shared experts in 16 bits, in a mixture attention
+        left = {"recurrent", "shared_expert"}
+        left |= {"attention", "latent values"} if "expert" in parts else set()
+        high += _more_in_16_bits([each for each in linear if each.part in left], name)
+        how, note = How.ASSUMED, "; recipes differ in what they leave in 16 bits"
+    scales = int(packed - weights * scheme.bits / 8)
+    line = f"{weights:,} weights × {scheme.bits:g} bits / 8"
+    line += f" + {scales:,} bytes of scales" if scales else ""
+    return sized(
+        size,
+        how,
+        f"{_LAYOUTS.get(scheme.method, scheme.method)}: linear layers of the blocks; embeddings,"
+        f" output, norms and routers in 16 bits{note}",
+        f"{line} + {plain:,} others × 2 bytes",
+        low=int(size * 0.995) - _encoders_may_save(encoders, name),
+        high=high,
+    )
+
+
+def _packed_bytes(layers: Iterable[Linear], name: str) -> float:
+    return sum(linear_bytes(name, each.inputs, each.outputs) * each.number for each in layers)
+
+
+def _more_in_16_bits(layers: list[Linear], name: str) -> int:
+    """By how many bytes these layers are larger in 16 bits than in the quantization `name`."""
+    return int(sum(2 * each.weights for each in layers) - _packed_bytes(layers, name))
+
+
+def expert_bytes_left(architecture: Architecture, row: ArchitectureRow, name: str) -> int:
+    """What the experts take more where they alone stay in 16 bits."""
+    linear = linear_layers(architecture, row)
+    return _more_in_16_bits([each for each in linear if each.part == "expert"], name)
+
+
+_LAYOUTS = {
+    "awq": "AutoAWQ's layout", "gptq": "GPTQModel's layout", "w4a16": "compressed-tensors' layout",
+    "w8a16": "compressed-tensors' layout", "w8a8": "compressed-tensors' layout",
+    "fp8": "FP8 with a scale per output", "nf4": "bitsandbytes' layout",
+    "nf4-double": "bitsandbytes' layout with double quantization",
+    "int8": "bitsandbytes' layout (LLM.int8)", "nvfp4": "NVFP4 with an FP8 scale per 16",
+}  # fmt: skip
+
+
+# ------------------------------------------------------------------ MLX
+
+
+def mlx_size(subject: Subject, name: str) -> SizedWeights | Unread:
+    """Files that mlx_lm.convert makes: every linear layer and table whose rows divide into
+    groups, the rest in 16 bits, or as wide as the published weights (it keeps torch_dtype).
+    """
+    refused = _why_no_mlx_size(subject, name)
+    if refused is not None:
+        return refused
+    scheme, architecture = mlx_scheme(name), subject.architecture
+    weights, vectors = _mlx_counts(subject, name, scheme)
+    if sum(weights.values()) <= 0:
+        why = "the number of parameters is not known"
+        return unread(why, "state the size under [[files]]")
+    encoders = 2 * (subject.spec.parameters.encoders or 0)
+    wide = architecture is not None and architecture.dtype == "float32" and scheme is not None
+    width, note = 4 if wide else 2, ""
+    size = low = high = _mlx_bytes(weights, vectors, width) + encoders
+    row, is_published = subject.row, subject.spec.quantized is None
+    if subject.whole and is_published and scheme and architecture is not None and row is not None:
+        low, high, note = _mlx_ends(architecture, row, scheme, size, encoders)
+    line = " + ".join(f"{count:,} weights × {bits:g} bits / 8" for bits, count in weights.items())
+    line += f" + {vectors:,} others × {width} bytes{note}"
+    return sized(
+        size,
+        How.COMPUTED,
+        "mlx.core.quantize and mlx_lm.convert: a scale and bias per group (in some a scale of 8"
+        " bits); routers may keep more",
+        line + (f" + {encoders:,} bytes of encoders" if encoders else ""),
+        # conversions for text alone leave the encoders out
+        low=int((low - encoders) * 0.995),
+        high=int(high * 1.01),
+    )
+
+
+def _why_no_mlx_size(subject: Subject, name: str) -> Unread | None:
+    """MLX has no such type, or the files' own type is not known."""
+    own = subject.spec.quantized
+    if mlx_scheme(name) is None and name not in ("bf16", "fp16"):
+        why = f"no source states the size in {name}"
+        return unread(why, "use --quant 4bit or --quant 8bit")
+    if own is not None and own.format == "mlx" and own.quantization is None:
+        otherwise = "its weights are stored in a quantization that selfhost does not know"
+        why = subject.spec.unknown.get("architecture.matrix_dtype", otherwise)
+        return unread(why, "name the folder with its files, or the original model")
+    return None
+
+
+def _mlx_counts(
+    subject: Subject, name: str, scheme: Scheme | None
+) -> tuple[Mapping[float, int], int]:
+    """Weights by their bits and the number of the others; without tensors all parameters of the
+    language model have the same bits.
+    """
+    architecture, row, own = subject.architecture, subject.row, subject.spec.quantized
+    if architecture is None or row is None or not subject.whole:
+        parameters = subject.spec.parameters
+        return {_mlx_bits(scheme): (parameters.total or 0) - (parameters.encoders or 0)}, 0
+    is_own = own is not None and (own.format, own.quantization) == ("mlx", name)
+    apart = own.apart if own is not None and is_own else ()
+    return _mlx_parts(architecture, row, scheme, apart)
+
+
+def _mlx_ends(
+    architecture: Architecture, row: ArchitectureRow, scheme: Scheme, size: int, encoders: int
+) -> tuple[int, int, str]:
+    """The least and most bytes that other conversions of the published weights take, `encoders`
+    included, and the words for them. Both are `size` where nothing says that there are others.
+    """
+    low, high, note, wide = size, size, "", architecture.dtype == "float32"
+    if scheme.bits < 8 and row.mlx_in_8_bits:
+        apart = tuple((part, "8bit") for part in row.mlx_in_8_bits)
+        parts = _mlx_parts(architecture, row, scheme, apart)
+        high = _mlx_bytes(*parts, 4 if wide else 2) + encoders
+        note = f"; mlx-lm of September 2026 and later keeps projections in 8 bits: {high:,} bytes"
+    if wide:
+        narrow = architecture.replace(dtype="bfloat16")
+        low = _mlx_bytes(*_mlx_parts(narrow, row, scheme, ()), 2) + encoders
+        note += f"; made with --dtype float16 or by an older mlx-lm {low:,}"
+    return low, high, note
+
+
+def _mlx_bytes(weights: Mapping[float, int], vectors: int, width: int) -> int:
+    return int(sum(count * bits / 8 for bits, count in weights.items())) + width * vectors
+
+
+@lru_cache(maxsize=256)
+def _mlx_parts(
+    architecture: Architecture,
+    row: ArchitectureRow,
+    scheme: Scheme | None,
+    apart: tuple[tuple[str, str], ...],
+) -> tuple[Mapping[float, int], int]:
+    """Quantized weights by their bits, scales and biases included, and the number of those that are
+    not quantized.
+
+    `apart`: tensors of another type, each with the name of that.
+    """
+    weights: dict[float, int] = {}
+    vectors, otherwise = 0, dict(apart)
+    for group in checkpoint_tensors(architecture, row):
+        matrix = _is_matrix(group) or ("ffn_gate_inp" in group.name and len(group.shape) > 1)
+        ternary = row.mlx_ternary and is_linear(group, row)
+        names = one_by_one(group) if otherwise else (group.name,)
+        elements = prod(group.shape) * (len(group.layers) or 1) // len(names)
+        for name in names:
+            type = otherwise.get(name) or otherwise.get(group.name)
+            own = scheme if type is None else mlx_scheme(type)
+            if ternary or (matrix and _is_packed_by_mlx(group, own, scheme)):
+                bits = 2.0 if ternary else _mlx_bits(own, wide=architecture.dtype == "float32")
+                weights[bits] = weights.get(bits, 0) + elements
+            else:
+                vectors += elements
+    return dict(sorted(weights.items(), key=lambda item: -item[1])), vectors
+
+
+def _is_packed_by_mlx(group: TensorGroup, own: Scheme | None, scheme: Scheme | None) -> bool:
+    """Whether a matrix has a type of the file's kind, and rows that divide into its groups."""
+    if own is None:
+        return scheme is None
+    return group.shape[0] % (own.group or 1) == 0
+
+
+def one_by_one(group: TensorGroup) -> tuple[str, ...]:
+    """The names of all tensors of the group."""
+    return tuple(group.name.replace("*", str(layer)) for layer in group.layers) or (group.name,)
+
+
+# of MLX's files of several types, that of most weights
+_MOST_OF_MIX = {"MXFP4-Q8": "mxfp4", "4bit-mxfp4": "mxfp4"}
+
+
+def bits_in_mlx(name: str) -> float | None:
+    """Of a weight in MLX's files of that type, scales and biases included; of files of several
+    types that of most. None of other types.
+    """
+    if name in ("bf16", "fp16"):
+        return 16.0
+    scheme = mlx_scheme(_MOST_OF_MIX.get(name, name))
+    return None if scheme is None else _mlx_bits(scheme)
+
+
+def _mlx_bits(scheme: Scheme | None, *, wide: bool = False) -> float:
+    """Bits of a weight with its share of what a group has: a scale and a bias of 16 bits, of 32
+    where `wide`, or a scale of 8.
+    """
+    if scheme is None:
+        return 16.0
+    shared = 64 if wide else 32
+    if scheme.method in MLX_MODES:
+        shared = 8
+    return scheme.bits + shared / (scheme.group or 64)
+
+
+# ------------------------------------------------------------------ as a runtime loads them
+
+
+def loaded_type(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str) -> tuple[str, str]:
+    """The type that plain weights are stored in, and the one that they are loaded as by default:
+    that of config.json, whatever the files hold.
+
+    transformers 5: `dtype` is "auto" (modeling_utils.py, from_pretrained); vLLM's --dtype auto
+    makes 32 bits 16 (vllm/config/model.py, _resolve_auto_dtype): bfloat16, but float16 for models
+    that pool and below compute capability 8.0 (vllm/platforms/cuda.py, supported_dtypes).
+    """
+    architecture = spec.architecture
+    stated = architecture.dtype if architecture is not None else None
+    if is_cast(spec, runtime, quantization):
+        return quantization, quantization
+    if (
+        runtime is None
+        or runtime.account.loads_as == "stored"
+        or quantization not in PLAIN_DTYPES
+        or stated not in PLAIN_DTYPES
+    ):
+        return quantization, quantization
+    return (
+        quantization,
+        "bfloat16" if runtime.account.loads_as == "sixteen" and stated == "float32" else stated,
+    )
+
+
+def loaded_bits(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str) -> int | None:
+    """Bits of a plain weight as it is loaded by default; None where they are those of the files."""
+    stored, loaded = loaded_type(runtime, spec, quantization)
+    bits = DTYPES.get(loaded)
+    return None if stored == loaded or bits is None or bits == DTYPES[stored] else int(bits)
+
+
+def width_of(architecture: Architecture, runtime: RuntimeSpec, quantization: str) -> int:
+    """Bytes of a number in the type that the runtime computes in. MLX computes in the type of the
+    weights, or of their scales.
+    """
+    if quantization in ("bf16", "fp16"):
+        return 2
+    if quantization in MLX_MODES and "mlx" in runtime.formats and architecture.dtype == "float16":
+        # tables with scales of 8 bits give bfloat16, and norms in float16 make that float32 (mlx
+        # 0.32.4)
+        return 4
+    is_narrow = architecture.dtype != "float32" or runtime.account.loads_as == "sixteen"
+    return 2 if is_narrow else 4
+
+
+def decode_bytes(
+    subject: Subject,
+    format: str,
+    quantization: str,
+    files: SizedWeights | Unread,
+    runtime: RuntimeSpec | None,
+) -> dict[str, int]:
+    """Bytes read for one decoded token, by the type they are loaded as; {} where unknown.
+
+    They are the files scaled to the active parameters, less an untied token table.
+    """
+    parameters, architecture, row = subject.spec.parameters, subject.architecture, subject.row
+    if isinstance(files, Unread) or not parameters.total:
+        return {}
+    if (
+        architecture is not None
+        and row is not None
+        and architecture.expert_dtype is not None
+        and quantization == name_of(architecture)
+    ):
+        # what is widened on a CPU and not on a GPU: what is read is not known before it is placed
+        is_widened = runtime is not None and architecture.expert_dtype in runtime.account.widened
+        return {} if is_widened else _decode_bytes_by_part(architecture, row)
+    loaded = loaded_of(subject, files, format, quantization).bytes
+    read = max(0, loaded * _active(subject) // parameters.total)
+    stored, wide = loaded_type(runtime, subject.spec, quantization)
+    return {wide: int(read * DTYPES[wide] / DTYPES[stored]) if stored != wide else read}
+
+
+def _active(subject: Subject) -> int:
+    """Parameters that one token reads, each as often as it reads it."""
+    parameters, architecture, row = subject.spec.parameters, subject.architecture, subject.row
+    active = (parameters.active or parameters.total or 0) - (parameters.encoders or 0)
+    if architecture is None:
+        return active
+    table = (architecture.vocabulary or 0) * architecture.embedding_length
+    if not architecture.tied_embeddings and architecture.output_matrix:
+        active -= table
+    if architecture.per_layer_embedding_length:
+        # Gemma 3n and 4: of a second table, too, one row is read
+        rows = (row.per_layer_vocabulary if row is not None else None) or architecture.vocabulary
+        active -= architecture.per_layer_embedding_length * architecture.layers * (rows or 0)
+    if architecture.stored_layers:
+        # layers that run through the weights of earlier ones read them once more
+        again = architecture.layers - architecture.stored_layers
+        active += max(0, active - table) * again // architecture.stored_layers
+    return active
+
+
+def _decode_bytes_by_part(architecture: Architecture, row: ArchitectureRow) -> dict[str, int]:
+    """Bytes by type where experts alone are narrow: a token reads the experts that it uses, and all
+    that lies beside them.
+    """
+    sparse = next((group for group in architecture.feed_forward if group.experts), None)
+    share = (sparse.used or 1) / (sparse.experts or 1) if sparse is not None else 1.0
+    plain = architecture.dtype or "bfloat16"
+    table = 0.0
+    if not architecture.tied_embeddings:
+        elements = (architecture.vocabulary or 0) * architecture.embedding_length
+        table = elements * DTYPES[plain] / 8
+    return {
+        type: int(
+            part * share if type == architecture.expert_dtype else part - table * (type == plain)
+        )
+        for type, part in stored_types(architecture, row).items()
+    }
