@@ -456,18 +456,31 @@ def _packed_size(subject: Subject, name: str) -> SizedWeights | Unread:
             why = f"{each.inputs:,} inputs do not divide into groups of {group}"
             remedy = "take gptq, or state the size under [[files]] of the spec"
             return unread(f"AutoAWQ cannot pack it: {why}", remedy)
+    parameters = count(checkpoint_tensors(architecture, row))
+    return _packed_files(subject, architecture, linear, parameters, scheme)
+
+
+def _packed_files(
+    subject: Subject,
+    architecture: Architecture,
+    linear: tuple[Linear, ...],
+    parameters: int,
+    scheme: Scheme,
+) -> SizedWeights:
+    """The files with those linear layers packed, of so many parameters without encoders.
+
+    Some files hold a tied table twice; blocks that predict more tokens are dropped or kept in 16
+    bits. Some recipes leave recurrent layers and shared experts in 16 bits, in a mixture attention.
+    """
+    name, mtp = scheme.name, subject.spec.parameters.mtp or 0
     encoders = subject.spec.parameters.encoders or 0
     packed, weights = _packed_bytes(linear, name), sum(each.weights for each in linear)
-    plain = count(checkpoint_tensors(architecture, row)) - weights + encoders
-    size = int(packed + 2 * plain)
-    # some files hold a tied table twice; blocks that predict more tokens are dropped or kept in
-    # 16 bits
+    plain = parameters - weights + encoders
+    size, how, note = int(packed + 2 * plain), How.COMPUTED, ""
     table = (architecture.vocabulary or 0) * architecture.embedding_length
-    beside = (table if architecture.tied_embeddings else 0) + (subject.spec.parameters.mtp or 0)
-    high, how, note = int(size * 1.005) + 2 * beside, How.COMPUTED, ""
+    high = int(size * 1.005) + 2 * (table * architecture.tied_embeddings + mtp)
     parts = {each.part for each in linear}
     if parts & {"expert", "recurrent"}:
-        # some recipes leave recurrent layers and shared experts in 16 bits, in a mixture attention
         left = {"recurrent", "shared_expert"}
         left |= {"attention", "latent values"} if "expert" in parts else set()
         high += _more_in_16_bits([each for each in linear if each.part in left], name)

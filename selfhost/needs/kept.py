@@ -142,11 +142,11 @@ def cached(
     architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, workload: Asked
 ) -> Iterator[Cached]:
     """What each group of layers keeps of keys and values."""
-    width, step = _cache_width(architecture, runtime, workload), runtime.cache_step_tokens
-    account, context = runtime.account, workload.context_tokens
+    step, account, context = runtime.cache_step_tokens, runtime.account, workload.context_tokens
     if architecture.audio is not None and account.speech_tokens:
         context = min(context, account.speech_tokens)
     tokens = -(-context // step) * step
+    width = _cache_width(architecture, runtime, workload)
     if account.maps_files and row.torch_latent:
         packed = (group.replace(kind="latent") for group in architecture.attention)
         architecture = architecture.replace(attention=tuple(packed))
@@ -158,26 +158,35 @@ def cached(
         indexed = group.indexer_elements
         if account.windows == "rotated":
             length = max((each.indexer_length or 0 for each in architecture.attention), default=0)
-            copies = row.mlx_indexer_copies if indexed or group.latent else 0
+            copies = row.mlx_indexer_copies if length and (indexed or group.latent) else 0
             elements, indexed = elements + copies * length, 0
-            line += f" + {copies} × {length}" if copies and length else ""
-        beside = 0
-        if width == 1 and group.latent and indexed:
-            # positions stay in 16 bits; GPUs of compute capability 10 keep no such rows
-            scaled = group.key_length - group.rope_elements
-            beside = scaled // _SCALED_ELEMENTS * _SCALE_BYTES + group.rope_elements
-        scales = indexed // _SCALED_ELEMENTS * _SCALE_BYTES if width == 1 else 0
-        line = f"({line})" if " + " in line and line[-1] != ")" else line
-        line = f"({line} × {width} + {beside:,}) bytes" if beside else f"{line} × {width} bytes"
+            line = f"({line} + {copies} × {length})" if copies else line
+        row_bytes, most, line = _row_bytes(group, elements, indexed, width, line)
         yield Cached(
             group=group,
             line=line,
             rows=group.layers * _sequences(architecture, runtime, workload),
-            row_bytes=elements * width + beside,
-            most_row_bytes=(elements + indexed) * width + beside + scales,
+            row_bytes=row_bytes,
+            most_row_bytes=most,
             kept=kept,
             reach=reach,
         )
+
+
+def _row_bytes(
+    group: CacheGroup, elements: int, indexed: int, width: int, line: str
+) -> tuple[int, int, str]:
+    """Bytes of a token in one layer, and with the keys of an indexer; and their line."""
+    size, most = elements * width, (elements + indexed) * width
+    if width > 1 or not indexed:
+        return size, most, f"{line} × {width} bytes"
+    most += indexed // _SCALED_ELEMENTS * _SCALE_BYTES
+    if not group.latent:
+        return size, most, f"{line} × {width} bytes"
+    # positions stay in 16 bits; GPUs of compute capability 10 keep no such rows
+    scaled = group.key_length - group.rope_elements
+    beside = scaled // _SCALED_ELEMENTS * _SCALE_BYTES + group.rope_elements
+    return size + beside, most + beside, f"({line} × {width} + {beside:,}) bytes"
 
 
 def _sequences(architecture: Architecture, runtime: RuntimeSpec, workload: Asked) -> int:

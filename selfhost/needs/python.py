@@ -35,51 +35,40 @@ _PATCHES, _NUMBERS_PER_PATCH = 5_476, 24 * 1280
 def parts(subject: Subject, runtime: RuntimeSpec, format: str, workload: Asked) -> Parts:
     """Files and memory of a Python runtime."""
     spec, architecture, quantization = subject.spec, subject.architecture, workload.quantization
-    own = name_of(architecture)
     if is_cast(spec, runtime, quantization):
         return _cast(subject, runtime, format, workload)
-    loaded = size_of(subject, format, quantization)
-    is_quantized_later = loads_sixteen_bits(spec, runtime, format, quantization)
-    files = size_of(subject, format, own) if is_quantized_later else loaded
-    keeps = architecture is not None and bool(architecture.attention or architecture.recurrent)
-    row = subject.row
-    if row is None and architecture is not None:
-        row = ArchitectureRow(name=architecture.row)
-    beside: list[Term] = []
-    if keeps and architecture is not None and row is not None:
-        beside = _terms_beside(subject, architecture, row, runtime, workload)
+    loaded = files = size_of(subject, format, quantization)
+    is_narrowed = loads_sixteen_bits(spec, runtime, format, quantization)
+    if is_narrowed:
+        files = size_of(subject, format, name_of(architecture))
+    beside = tuple(_terms_beside(subject, runtime, workload))
     if isinstance(files, Unread) or isinstance(loaded, Unread):
         missing = tuple(part for part in dict.fromkeys((files, loaded)) if isinstance(part, Unread))
         unknown = (*missing, missing[-1].replace(fact="memory.weights"))
-        return Parts(files=files, terms=tuple(beside), unknown=unknown)
-    download = download_of(spec, files)
-    known = Parts(files=download)
-    if isinstance(download, Unread):
-        known = known.replace(unknown=(download,))
-    else:
-        known = known.replace(largest_file_bytes=min(download.bytes, _SHARD_BYTES))
-    if is_quantized_later and quantization != own and row is not None and architecture is not None:
-        weights = _quantized_while_loading(loaded, architecture, row, runtime, quantization)
+        return Parts(files=files, terms=beside, unknown=unknown)
+    answer = _downloaded(download_of(spec, files))
+    if is_narrowed and quantization != name_of(architecture):
+        weights = _quantized_while_loading(loaded, subject, runtime, quantization)
     else:
         weights = _weights(subject, loaded, runtime, format, quantization)
-    if not keeps or architecture is None or row is None:
+    if not beside or architecture is None:
         terms = (weights, overhead(runtime, on_gpu=workload.device is not None))
-        return known.replace(terms=terms, unknown=(*known.unknown, unread_cache(spec)))
-    if runtime.account.divides_layers:
-        from . import servers
-
-        if subject.row is not None and subject.whole:
-            weights = servers.with_additions(weights, architecture, row)
-        held = (
-            servers.divided(each, subject, architecture, row, runtime, workload)
-            for each in (weights, *beside)
-        )
-        devices = servers.devices_of(architecture, quantization)
-        return known.replace(terms=tuple(held), tensor_parallel=devices)
-    evictable = 0
-    if runtime.account.maps_files:
+        return answer.replace(terms=terms, unknown=(*answer.unknown, unread_cache(spec)))
+    row = subject.row or ArchitectureRow(name=architecture.row)
+    if not runtime.account.divides_layers:
         weights, evictable = _as_mapped(subject, architecture, row, weights, runtime, workload)
-    return known.replace(terms=(weights, *beside), evictable_bytes=evictable)
+        return answer.replace(terms=(weights, *beside), evictable_bytes=evictable)
+    from . import servers
+
+    held = servers.on_each_device((weights, *beside), subject, architecture, row, runtime, workload)
+    devices = servers.devices_of(architecture, quantization)
+    return answer.replace(terms=held, tensor_parallel=devices)
+
+
+def _downloaded(files: SizedWeights | Unread) -> Parts:
+    if isinstance(files, Unread):
+        return Parts(files=files, unknown=(files,))
+    return Parts(files=files, largest_file_bytes=min(files.bytes, _SHARD_BYTES))
 
 
 def _cast(subject: Subject, runtime: RuntimeSpec, format: str, workload: Asked) -> Parts:
@@ -91,14 +80,14 @@ def _cast(subject: Subject, runtime: RuntimeSpec, format: str, workload: Asked) 
     return narrow.replace(files=files, largest_file_bytes=min(files.bytes, _SHARD_BYTES))
 
 
-def _terms_beside(
-    subject: Subject,
-    architecture: Architecture,
-    row: ArchitectureRow,
-    runtime: RuntimeSpec,
-    workload: Asked,
-) -> list[Term]:
-    """The terms beside the weights, whether or not the weights are known."""
+def _terms_beside(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> list[Term]:
+    """The terms beside the weights, whether or not the weights are known; [] where it is not known
+    what it keeps.
+    """
+    architecture = subject.architecture
+    if architecture is None or not (architecture.attention or architecture.recurrent):
+        return []
+    row = subject.row or ArchitectureRow(name=architecture.row)
     terms = [*kept_terms(architecture, row, runtime, workload)]
     if runtime.account.divides_layers:
         from . import servers
@@ -143,16 +132,12 @@ def _weights(
 
 
 def _quantized_while_loading(
-    files: SizedWeights,
-    architecture: Architecture,
-    row: ArchitectureRow,
-    runtime: RuntimeSpec,
-    quantization: str,
+    files: SizedWeights, subject: Subject, runtime: RuntimeSpec, quantization: str
 ) -> Term:
     """The 16-bit files once their linear layers were made narrow, one by one; the rest stays."""
     line, source, extra = files.arithmetic, f"{files.source}, made while loading", 0
-    if not runtime.account.divides_layers:
-        extra = expert_bytes_left(architecture, row, quantization)
+    if subject.architecture and subject.row and not runtime.account.divides_layers:
+        extra = expert_bytes_left(subject.architecture, subject.row, quantization)
     if extra:
         # transformers 5 keeps a layer's experts in one tensor, which bitsandbytes leaves alone: its
         # issue 1849
@@ -170,47 +155,65 @@ def _as_mapped(
     runtime: RuntimeSpec,
     workload: Asked,
 ) -> tuple[Term, int]:
-    """The weights of files that a CPU maps, all of them on a GPU; and the bytes that may go.
-
-    Narrow types without a kernel are made 16 bits wide. A text reads rows of the table of tokens,
-    unless that is the output matrix too; encoders come in with the first picture.
-    """
+    """The weights of files that a CPU maps, all of them on a GPU; and the bytes that may go."""
     account, quantization = runtime.account, workload.quantization
-    encoders, own = subject.spec.parameters.encoders or 0, name_of(architecture)
+    if not account.maps_files:
+        return weights, 0
     types = {architecture.matrix_dtype, architecture.expert_dtype} - {None}
-    if quantization == own and types and types <= {*account.widened, *account.widened_always}:
-        size = 2 * (subject.spec.parameters.total or 0)
-        if not size:
-            return weights, 0
-        line = f"{size // 2:,} parameters × 2 bytes, for it has no kernel for {own}"
-        source = f"{runtime.name}: made bfloat16 when it loads; {account.source}"
-        ends = {"low": int(size * 0.99), "high": int(size * 1.01)}
-        if workload.device is None or types <= set(account.widened_always):
-            widened = term("weights", size, How.COMPUTED, source, line, **ends)
-            return widened, min(weights.bytes, size) * 9 // 10
-        return weights.replace(
-            high_bytes=max(weights.high_bytes, ends["high"]),
-            arithmetic=f"{weights.arithmetic}; up to {line}",
-        ), 0
+    is_own, widened = quantization == name_of(architecture), set(account.widened_always)
+    if is_own and types and types <= {*account.widened, *widened}:
+        is_certain = workload.device is None or types <= widened
+        return _widened(subject, weights, runtime, is_certain=is_certain)
     stored, type = loaded_type(runtime, subject.spec, quantization)
     if stored != type:
         # the mapped files and the weights made of them are resident together while it loads
         return weights, int(weights.bytes * DTYPES[stored] / DTYPES[type])
-    if workload.device is not None or (quantization != own and quantization not in PLAIN_DTYPES):
+    if workload.device is not None or not (is_own or quantization in PLAIN_DTYPES):
         return weights, 0
     width = width_of(architecture, runtime, quantization)
+    return _read_by_rows(subject, architecture, row, weights, width, workload)
+
+
+def _widened(
+    subject: Subject, weights: Term, runtime: RuntimeSpec, *, is_certain: bool
+) -> tuple[Term, int]:
+    """Two bytes for each parameter of types without a kernel, where that is certain."""
+    size, type = 2 * (subject.spec.parameters.total or 0), name_of(subject.architecture)
+    if not size:
+        return weights, 0
+    line = f"{size // 2:,} parameters × 2 bytes, for it has no kernel for {type}"
+    source = f"{runtime.name}: made bfloat16 when it loads; {runtime.account.source}"
+    low, high = int(size * 0.99), int(size * 1.01)
+    if is_certain:
+        wide = term("weights", size, How.COMPUTED, source, line, low=low, high=high)
+        return wide, min(weights.bytes, size) * 9 // 10
+    high = max(weights.high_bytes, high)
+    return weights.replace(high_bytes=high, arithmetic=f"{weights.arithmetic}; up to {line}"), 0
+
+
+def _read_by_rows(
+    subject: Subject,
+    architecture: Architecture,
+    row: ArchitectureRow,
+    weights: Term,
+    width: int,
+    workload: Asked,
+) -> tuple[Term, int]:
+    """Mapped weights of which a text reads rows of the table of tokens, unless that is the output
+    matrix too; encoders come in with the first picture.
+    """
+    encoders = subject.spec.parameters.encoders or 0
+    tokens, unread = workload.context_tokens * workload.parallel, 0
     is_multiplied = architecture.tied_embeddings and not row.encoder
-    unread = 0
     if subject.whole and (not is_multiplied or subject.spec.modality == "embedding"):
-        rows = (architecture.vocabulary or 0) - workload.context_tokens * workload.parallel
-        unread = max(0, rows) * (architecture.table_length or architecture.embedding_length) * width
+        rows = max(0, (architecture.vocabulary or 0) - tokens)
+        unread = rows * (architecture.table_length or architecture.embedding_length) * width
     unread = min(weights.low_bytes, unread)
     if not unread and not encoders:
         return weights, 0
-    line = weights.arithmetic
     # each row may lie across one more page, and what is mapped around it comes in at once
-    tokens = workload.context_tokens * workload.parallel
     evictable = max(0, unread - tokens * _PAGE_BYTES - _AROUND_A_ROW_BYTES)
+    line = weights.arithmetic
     mapped = weights.replace(
         bytes=weights.bytes - unread,
         high_bytes=weights.high_bytes - evictable,
@@ -246,31 +249,39 @@ def activations(
     waiting = min(account.waiting_bytes, piece * each * passes)
     logits = 4 * (architecture.vocabulary or 0) * workload.parallel
     scanned = _scan_bytes(architecture, account, piece)
-    scores = _score_bytes(architecture, row, account, tokens, piece, width)
-    line = (
-        f"{piece:,} tokens × ({account.width:g} × {wide:,} + {account.inner:g} × {inner:,}) ×"
-        f" {width} bytes + {waiting + logits:,} bytes of logits and of arrays that wait"
-    )
-    line += f" + {scanned:,} bytes of the scan" if scanned else ""
+    scores = most_scores = _score_bytes(architecture, row, account, tokens, piece, width)
+    if workload.device is not None and not account.fused_heads:
+        # kernels of GPUs store no scores of any heads, or may do so
+        scores = 0
     has_experts = any(group.experts for group in architecture.feed_forward)
-    mixture = account.mixture_bytes if has_experts else (0, 0, 0)
-    line += f" + {mixture[1]:,} bytes of products of experts" if mixture[1] else ""
-    size = piece * each + waiting + scanned
-    high = int(account.high_share * (size + scores)) + logits + account.high_bytes + mixture[2]
+    least, mixture, most = account.mixture_bytes if has_experts else (0, 0, 0)
+    size = piece * each + waiting + scanned + scores
+    most += int(account.high_share * (size - scores + most_scores)) + account.high_bytes
     if subject.spec.modality == "vision":
         patches = min(4 * tokens, _PATCHES)
-        high = max(high, patches * workload.parallel * _NUMBERS_PER_PATCH * width)
-    is_sure = bool(account.source) and not scanned
-    if workload.device is not None and scores and not account.fused_heads:
-        # kernels of GPUs store no scores of any heads, or may do so
-        line, is_sure = f"{line}; up to {high:,} where scores are stored", False
-    elif scores:
-        size, line = size + scores, f"{line} + {scores:,} bytes of scores, which it stores"
-    low = int(account.low_share * size) + logits + mixture[0]
+        most = max(most, patches * workload.parallel * _NUMBERS_PER_PATCH * width)
+    parts = {
+        "logits and of arrays that wait": waiting + logits,
+        "the scan": scanned,
+        "scores, which it stores": scores,
+        "products of experts": mixture,
+    }
+    line = (
+        f"{piece:,} tokens × ({account.width:g} × {wide:,} + {account.inner:g} × {inner:,}) ×"
+        f" {width} bytes"
+    )
+    line += "".join(f" + {part:,} bytes of {what}" for what, part in parts.items() if part)
     source = account.source or "general knowledge: the widest layer of one pass over the prompt"
-    how = How.COMPUTED if is_sure else How.ASSUMED
-    size += logits + mixture[1]
-    return term("activations", size, how, source, line, low=low, high=high)
+    is_sure = account.source and not scanned and scores == most_scores
+    return term(
+        "activations",
+        size + logits + mixture,
+        How.COMPUTED if is_sure else How.ASSUMED,
+        source,
+        line,
+        low=int(account.low_share * size) + logits + least,
+        high=most + logits,
+    )
 
 
 def _widest(architecture: Architecture) -> int:

@@ -414,7 +414,25 @@ def _smallest_piece(architecture: Architecture, quantization: str) -> int:
     return 1
 
 
-def divided(
+def on_each_device(
+    terms: tuple[Term, ...],
+    subject: Subject,
+    architecture: Architecture,
+    row: ArchitectureRow,
+    runtime: RuntimeSpec,
+    workload: Asked,
+) -> tuple[Term, ...]:
+    """What each of the devices holds of the terms, of which the first are the weights."""
+    weights, *beside = terms
+    if subject.row is not None and subject.whole:
+        weights = _with_additions(weights, architecture, row)
+    held = (
+        _divided(each, subject, architecture, row, runtime, workload) for each in (weights, *beside)
+    )
+    return tuple(held)
+
+
+def _divided(
     item: Term,
     subject: Subject,
     architecture: Architecture,
@@ -517,7 +535,7 @@ def _shared_weights(architecture: Architecture, row: ArchitectureRow) -> dict[in
     return sizes
 
 
-def with_additions(weights: Term, architecture: Architecture, row: ArchitectureRow) -> Term:
+def _with_additions(weights: Term, architecture: Architecture, row: ArchitectureRow) -> Term:
     """The weights with what vLLM keeps beside them."""
     likely, most = _padding(architecture, row, 128), _padding(architecture, row, 256)
     table, line = table_bytes(architecture, row), weights.arithmetic
