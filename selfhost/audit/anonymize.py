@@ -8,24 +8,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ..core.errors import Problem
 from ..machine.record import Machine
 from .entries import Policy, Selector, matches
+from .machines import Fleet
 from .systems.facts import NOT_JUDGED
 
 _QUOTED = re.compile(r'(?<=")[^"]+(?=")')
 # of a pseudonym in letters, of which 100,000 collide once in 10^5 runs
 _LETTERS = 12
-_PSEUDONYM = re.compile(rf"machine-[0-9a-f]{{{_LETTERS}}}")
 # on which host a node is
 _HOST_LABEL = "slurm.host"
-
-
-def is_pseudonym(name: str) -> bool:
-    """Whether a name has the form of those that `Pseudonyms` gives to machines."""
-    return _PSEUDONYM.fullmatch(name) is not None
 
 
 class Pseudonyms:
@@ -64,6 +59,16 @@ class Pseudonyms:
         key = self._labels.setdefault(glob, f"anonymous.hosts-{len(self._labels) + 1}")
         return Selector(kind="label", key=key, pattern="yes")
 
+    def fleet(self, fleet: Fleet, folders: Sequence[str]) -> Fleet:
+        """The fleet without the names of machines and of files in these folders; call `policy`
+        before, for its globs become labels.
+        """
+        return Fleet(
+            machines=tuple(map(self.machine, fleet.machines)),
+            problems=tuple(self._problem(problem, folders) for problem in fleet.problems),
+            notes=tuple(self._text(note, folders) for note in fleet.notes),
+        )
+
     def machine(self, machine: Machine) -> Machine:
         """The machine without its name, also in labels; call `policy` before, for its globs become
         labels.
@@ -75,15 +80,15 @@ class Pseudonyms:
         labels |= {key: "yes" for glob, key in self._labels.items() if matches(machine.name, glob)}
         return machine.replace(name=self.of(machine.name), labels=labels)
 
-    def problem(self, problem: Problem, *folders: str) -> Problem:
+    def _problem(self, problem: Problem, folders: Sequence[str]) -> Problem:
         """The problem without the names of machines and of files in these folders."""
         name, mark, why = problem.message.partition(NOT_JUDGED)
         message = f"{self.of(name)}{mark}{why}" if mark else problem.message
         texts = {"file": problem.file, "message": message, "remedy": problem.remedy}
-        hidden = {key: text and self.text(text, *folders) for key, text in texts.items()}
+        hidden = {key: text and self._text(text, folders) for key, text in texts.items()}
         return problem.replace(**hidden)
 
-    def text(self, text: str, *folders: str) -> str:
+    def _text(self, text: str, folders: Sequence[str]) -> str:
         """The text without names in quotes, and without those of files in these folders, for
         `ansible --tree` calls a file as its host: a path ends at its line's number or with the
         text.

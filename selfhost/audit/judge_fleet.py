@@ -24,11 +24,10 @@ from ..judge.record import Verdict
 from ..machine.record import Machine
 from .entries import Policy, Wanted
 from .fleet import BANDWIDTH, Machines, Numbers, Slot, with_numbers
-from .groups import Alike, Entry, Rows, shortfall
 from .judged_entries import Judge
 from .progress import Progress
 from .record import Row
-from .rows import Exceptions, row_of, unplaced_row
+from .rows import Alike, Entry, Exceptions, Rows, row_of, shortfall, unplaced_row
 
 # judgements of one task: about half a second
 _WORK_OF_TASK = 500.0

@@ -19,9 +19,8 @@ from ..core.workload import Workload
 from ..judge.record import Verdict
 from ..machine.record import Machine
 from .entries import MAX_POLICY_BYTES, Fault, Policy, Wanted
-from .groups import NAMES_SHOWN, listed
 from .policy import read_policy
-from .record import MachineGroup
+from .record import NAMES_SHOWN, MachineGroup, listed
 
 # gives the verdict of one entry, under the workload that holds there, on one machine
 Judge = Callable[[Wanted, Workload, Machine], Verdict]

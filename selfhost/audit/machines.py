@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from io import BytesIO
 from typing import IO, cast
 
@@ -35,7 +35,7 @@ class Fleet(Record):
     files of the folders that were not read.
     """
 
-    machines: Machines
+    machines: Sequence[Machine]
     problems: tuple[Problem, ...]
     notes: tuple[str, ...] = ()
 

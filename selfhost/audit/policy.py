@@ -12,6 +12,7 @@ from typing import Any
 from ..catalogue.licenses import canonical_expression
 from ..core.errors import PolicyError, WorkloadError
 from ..core.quantities import parse_bytes
+from ..core.tables import shipped_table
 from ..core.tomlfile import Document, Table
 from ..core.workload import CACHE_TYPE_NAMES, KV_CACHE_TYPES, Workload
 from ..judge.checks import CHECKS
@@ -402,3 +403,21 @@ def _read_exceptions(
             )
         )
     return kept
+
+
+# ------------------------------------------------------------------ a policy to start from
+
+
+def starter_policy(models: Sequence[str]) -> str:
+    """The text of `specs/common/starter_policy.toml` for these models, else for mistral-7b: valid
+    as it stands.
+    """
+    import json
+
+    # a TOML basic string: JSON's escapes are TOML's too
+    names = [json.dumps(name, ensure_ascii=False) for name in dict.fromkeys(models)]
+    names = names or ['"mistral-7b"']
+    text: str = shipped_table("starter_policy")["text"]
+    entries = "\n".join(f"[[model]]\nname = {name}\n" for name in names)
+    text = text.replace("@checks@", " | ".join(CHECKS)).replace("@first@", names[0])
+    return text.replace("@entries@", entries)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 
 from ..core.errors import Problem
@@ -10,6 +10,14 @@ from ..core.records import Record
 from ..judge.checks import Finding
 from ..judge.record import Route, Verdict, exit_code
 from .entries import Exemption, Policy, Wanted
+
+NAMES_SHOWN = 5
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - NAMES_SHOWN:,} more" if len(names) > NAMES_SHOWN else ""
+    return f"{', '.join(names[:NAMES_SHOWN])}{more}"
 
 
 class Result(StrEnum):
@@ -48,16 +56,13 @@ class Change(StrEnum):
 
 
 class Since(Record):
-    """An audit against an earlier one: how many rows became what. `notes` say what the earlier one
-    cannot tell.
-    """
+    """An audit against an earlier one: how many rows became what."""
 
     file: str
     new: int
     fixed: int
     changed: int
     unchanged: int
-    notes: tuple[str, ...] = ()
 
 
 class Row(Record):

@@ -14,7 +14,7 @@ from ..core.tomlfile import Document
 from ..machine.record import Machine
 from .entries import MAX_POLICY_BYTES, MachineClass, Policy, StatedFact
 from .fleet import Machines
-from .groups import listed
+from .record import listed
 from .stated import filled
 from .systems import resting
 from .systems.facts import NOT_JUDGED

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 
 from ..core.errors import Faults, InputError, PolicyError, Problem, SelfhostError
 from ..reports.audit_formats import FORMATS, MONITORING, in_pieces, without_answer
@@ -26,33 +25,25 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
-    from ..audit.baseline import Baseline
     from ..audit.entries import Policy
     from ..audit.judging import PolicyJudge
-    from ..audit.progress import Progress
     from ..audit.record import Audit
-    from ..machine.record import Machine
 
     # the name of a format, and the file for it; None is standard output
     Output = tuple[str, str | None]
-    # machines, what is wrong with other records, and remarks about what was read
-    Read = tuple[Sequence[Machine], tuple[Problem, ...], tuple[str, ...]]
 
 # the policy where none is named
 _POLICY = "audit.toml"
 
 
 def run(words: list[str]) -> int:
-    """Judge the machines against the policy, and write every report that was asked for."""
+    """Judge the machines against the policy, and write every report that was asked for. A
+    monitoring system gets its line and its exit code also where there is no audit.
+    """
     pairs = zip(words, [*words[1:], ""], strict=False)
     is_monitored = f"--format={MONITORING}" in words or ("--format", MONITORING) in pairs
-    if is_monitored and not any(word.partition("=")[0] == "--output" for word in words):
-        return _monitored(words)
-    return _run(words)
-
-
-def _monitored(words: list[str]) -> int:
-    """Answer a monitoring system with its line and its exit code, also where there is no audit."""
+    if not is_monitored or any(word.partition("=")[0] == "--output" for word in words):
+        return _run(words)
     from ..core.workload import as_typed
     from ..reports.audit_ci import State, unknown
 
@@ -77,6 +68,11 @@ def _run(words: list[str]) -> int:
         return _init(options)
     if options.validate is not None:
         return _validate(options)
+    if options.anonymize and options.baseline is not None:
+        raise UsageError(
+            "--anonymize gives names that no other run has, so --baseline cannot tell what changed",
+            remedy="leave one of them out",
+        )
     outputs = _outputs(options)
     targets = [path for _, path in outputs if path is not None]
     check_targets(options, targets, with_standard_output=len(targets) < len(outputs))
@@ -91,85 +87,59 @@ def _run(words: list[str]) -> int:
     _check_date(today)
     document = Document.read(options.policy, max_bytes=MAX_POLICY_BYTES)
     catalogue = open_catalogue(options.specs)
-    judge = PolicyJudge(catalogue, today)
     try:
         policy = read_policy(document)
     except PolicyError as error:
         audit = without_answer(error.all_problems, policy=options.policy, today=today)
         return _answer(options, outputs, audit, error)
     check_targets_of_policy(targets, policy)
-    audit = _audited(options, words, policy, judge, today)
+    is_silent = wants_json(words)
+    audit = _audited(options, policy, PolicyJudge(catalogue, today), today, is_silent=is_silent)
     code = _answer(options, outputs, audit, InputError(audit.problems) if audit.problems else None)
     tell_left_aside(catalogue)
     return code
 
 
 def _audited(
-    options: argparse.Namespace, words: list[str], policy: Policy, judge: PolicyJudge, today: str
+    options: argparse.Namespace, policy: Policy, judge: PolicyJudge, today: str, *, is_silent: bool
 ) -> Audit:
-    """Judge the machines; with a baseline return only what changed."""
+    """Judge the machines; with a baseline return only what changed. A program that wants JSON finds
+    no progress on standard error.
+    """
+    from ..audit.anonymize import Pseudonyms
     from ..audit.baseline import read_baseline, since
+    from ..audit.machines import Fleet, load_machines
+    from ..audit.progress import Progress
     from ..audit.run import run_audit
     from ..core.units import utc_now
+    from ..machine.reader import read
 
     baseline = None if options.baseline is None else read_baseline(options.baseline)
-    progress = _progress(words, is_bounded=not options.yes)
-    read = _machines(options.machines, progress)
+    progress = Progress(
+        lambda line: None if is_silent else to_standard_error(f"{line}\n"),
+        is_bounded=not options.yes,
+    )
+    # without a path this machine
+    fleet = load_machines(*options.machines, progress=progress) if options.machines else None
+    fleet = Fleet(machines=[read()], problems=()) if fleet is None else fleet
     if options.anonymize:
-        policy, baseline, read = _anonymized(options.machines, policy, baseline, read)
-    machines, problems, notes = read
+        names = Pseudonyms([machine.name for machine in fleet.machines])
+        # first the policy, whose selectors of hosts become labels of the machines
+        policy = names.policy(policy)
+        fleet = names.fleet(fleet, options.machines)
     audit = run_audit(
         policy,
-        machines,
+        fleet.machines,
         judge,
         today=today,
-        problems=problems,
-        notes=notes,
+        problems=fleet.problems,
+        notes=fleet.notes,
         progress=progress,
         now=utc_now() if options.today is None else None,
     )
     if baseline is None:
         return audit
-    return since(audit, baseline, [machine.name for machine in machines])
-
-
-def _machines(paths: Sequence[str], progress: Progress) -> Read:
-    """Read the machines of those paths; without a path this machine."""
-    from ..audit.machines import load_machines
-    from ..machine.reader import read
-
-    if not paths:
-        return (read(),), (), ()
-    fleet = load_machines(*paths, progress=progress)
-    return fleet.machines, fleet.problems, fleet.notes
-
-
-def _anonymized(
-    paths: Sequence[str], policy: Policy, baseline: Baseline | None, read: Read
-) -> tuple[Policy, Baseline | None, Read]:
-    """Put pseudonyms in place of the machines' names."""
-    from ..audit.anonymize import Pseudonyms
-
-    machines, problems, notes = read
-    names = Pseudonyms([machine.name for machine in machines])
-    # first the policy, whose selectors of hosts become labels of the machines
-    policy, baseline = names.policy(policy), baseline and baseline.renamed(names)
-    hidden = (
-        tuple(map(names.machine, machines)),
-        tuple(names.problem(problem, *paths) for problem in problems),
-        tuple(names.text(note, *paths) for note in notes),
-    )
-    return policy, baseline, hidden
-
-
-def _progress(words: list[str], *, is_bounded: bool) -> Progress:
-    """Tell a person; a program that wants JSON finds nothing else on standard error."""
-    from ..audit.progress import Progress
-
-    is_silent = wants_json(words)
-    return Progress(
-        lambda line: None if is_silent else to_standard_error(f"{line}\n"), is_bounded=is_bounded
-    )
+    return since(audit, baseline, [machine.name for machine in fleet.machines])
 
 
 def _check_date(text: str) -> None:
@@ -187,7 +157,7 @@ def _init(options: argparse.Namespace) -> int:
     """Write a policy to start from; POLICY and --output both name where."""
     import shlex
 
-    from ..audit.starter import starter_policy
+    from ..audit.policy import starter_policy
     from ..reports.layout import clean
 
     path: str = options.output or options.policy
@@ -228,17 +198,31 @@ def _validate(options: argparse.Namespace) -> int:
         )
     paths = options.validate or [options.policy]
     judge = PolicyJudge(open_catalogue(options.specs), utc_today())
-    faults = {path: problems_of(path, judge.ask) for path in paths}
-    write("".join(f"{clean(path)} is valid\n" for path, problems in faults.items() if not problems))
-    if any(faults.values()):
-        every = (problem for problems in faults.values() for problem in problems)
-        raise InputError(Faults(paths[0], every).problems)
+    faults: list[Problem] = []
+    for path in paths:
+        problems = problems_of(path, judge.ask)
+        faults += problems
+        write("" if problems else f"{clean(path)} is valid\n")
+    if faults:
+        raise InputError(Faults(paths[0], faults).problems)
     return 0
 
 
 def _outputs(options: argparse.Namespace) -> list[Output]:
     """Return the reports to write. Raises `UsageError` where they contradict each other."""
-    outputs = [_format_and_file(text) for text in options.format] or [("text", None)]
+    from ..core.spelling import nearest
+
+    outputs: list[Output] = []
+    for text in options.format or ["text"]:
+        name, equals, path = text.partition("=")
+        if name not in FORMATS:
+            guess = nearest(name, tuple(FORMATS))
+            remedy = f"did you mean {guess}?" if guess else f"one of {', '.join(FORMATS)}"
+            raise UsageError(f"unknown format {name!r}", remedy=remedy)
+        if equals and path in ("", "-"):
+            remedy = f"write --format {name}=FILE"
+            raise UsageError(f"--format {text} names no file", remedy=remedy)
+        outputs.append((name, path or None))
     bare = [name for name, path in outputs if path is None]
     if options.output and not bare:
         raise UsageError(
@@ -251,19 +235,6 @@ def _outputs(options: argparse.Namespace) -> list[Output]:
             remedy="write the others to files: --format junit=report.xml",
         )
     return [(name, path or options.output) for name, path in outputs]
-
-
-def _format_and_file(text: str) -> Output:
-    name, equals, path = text.partition("=")
-    if name not in FORMATS:
-        from ..core.spelling import nearest
-
-        guess = nearest(name, tuple(FORMATS))
-        remedy = f"did you mean {guess}?" if guess else f"one of {', '.join(FORMATS)}"
-        raise UsageError(f"unknown format {name!r}", remedy=remedy)
-    if equals and path in ("", "-"):
-        raise UsageError(f"--format {text} names no file", remedy=f"write --format {name}=FILE")
-    return name, path or None
 
 
 def _answer(
@@ -284,8 +255,13 @@ def _answer(
     shown = next((name for name, path in outputs if path is None), None)
     # what was judged goes to standard output, whatever could not be
     is_shown = not audit.problems or bool(audit.groups) or audit.since is not None
-    if shown is not None and (is_shown or FORMATS[shown].shows_problems):
-        _show(options, shown, audit, now)
+    if shown == "text" and is_shown:
+        from ..reports.audit_text import document
+
+        # standard error has the faults
+        present(options, document(audit, verbose=options.verbose, lists_problems=False))
+    elif shown is not None and (is_shown or FORMATS[shown].shows_problems):
+        deliver(options, in_pieces(shown, audit, now))
     if shown == MONITORING:
         from ..reports.audit_ci import state_of
 
@@ -296,14 +272,3 @@ def _answer(
         # nothing on standard output is an answer for the whole policy
         raise error
     return audit.exit_code
-
-
-def _show(options: argparse.Namespace, name: str, audit: Audit, now: float) -> None:
-    """Print a report; the text as a document, for a terminal draws it."""
-    if name != "text":
-        deliver(options, in_pieces(name, audit, now))
-        return
-    from ..reports.audit_text import document
-
-    # standard error has the faults
-    present(options, document(audit, verbose=options.verbose, lists_problems=False))

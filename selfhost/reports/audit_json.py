@@ -78,7 +78,7 @@ def _rows(audit: Audit) -> Iterator[dict[str, Any]]:
 
 
 def _since(since: Since | None) -> dict[str, Any] | None:
-    return None if since is None else record(since, "file new fixed changed unchanged notes")
+    return None if since is None else record(since, "file new fixed changed unchanged")
 
 
 def _line(row: Row) -> dict[str, Any]:

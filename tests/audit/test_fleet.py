@@ -10,16 +10,15 @@ from itertools import count
 import pytest
 
 from helpers.paths import ROOT
-from selfhost.audit import groups as groups_module
-from selfhost.audit import judge_fleet, run
+from selfhost.audit import judge_fleet, rows, run
 from selfhost.audit.entries import Policy, Wanted
 from selfhost.audit.fleet import Machines
-from selfhost.audit.groups import shortfall
 from selfhost.audit.judging import PolicyJudge
 from selfhost.audit.machines import load_machines
 from selfhost.audit.policy import read_policy
 from selfhost.audit.progress import Progress, TooLongError
 from selfhost.audit.record import Audit, Result, Row
+from selfhost.audit.rows import shortfall
 from selfhost.audit.run import run_audit
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.tomlfile import Document
@@ -152,7 +151,7 @@ def test_a_fleet_gets_the_verdicts_of_one_by_one(monkeypatch: pytest.MonkeyPatch
     alone = one_by_one(policy, machines)
     monkeypatch.setattr(run, "MOST_ALONE", 0)
     monkeypatch.setattr(judge_fleet, "_processors", lambda: 2)
-    monkeypatch.setattr(groups_module, "MOST_TOGETHER", 0)
+    monkeypatch.setattr(rows, "MOST_TOGETHER", 0)
     audit = run_audit(policy, machines, judge(), today=TODAY)
     assert not audit.problems
     assert list(map(said, audit.rows)) == list(map(said, alone.rows))

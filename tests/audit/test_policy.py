@@ -16,8 +16,7 @@ from jsonschema import Draft202012Validator
 from helpers.each import each
 from helpers.paths import BAD_POLICIES, SCHEMAS
 from selfhost.audit.entries import FailOn, OnUnknown, Policy, Severity
-from selfhost.audit.policy import read_policy
-from selfhost.audit.starter import starter_policy
+from selfhost.audit.policy import read_policy, starter_policy
 from selfhost.core.errors import PolicyError, Problem
 from selfhost.core.tomlfile import Document
 from selfhost.machine.record import Machine
