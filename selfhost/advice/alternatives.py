@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator
 from math import ceil, inf
 
 from .. import needs as need
@@ -42,9 +41,6 @@ if TYPE_CHECKING:
     from ..catalogue.outlines import Outline
 
 MOST_ALTERNATIVES = 3
-# smaller weights are proposed with a shorter context where that is so many times as long as with
-# the model's own (assumed: below that the better weights are worth more)
-WORTH_SMALLER_WEIGHTS = 1.5
 # where it is not the machine that rules a model out, one up to this many times as large is alike
 # (assumed: 7 and 8 B are one class)
 ALIKE_IN_SIZE = 1.25
@@ -60,19 +56,23 @@ LONGER_CONTEXT = "the same model, trained for a longer context"
 
 
 class Fit(Record):
-    """A question that fits, its judgement, and the workload as asked; `cost` is what a smaller
-    quantization costs, "" of any other.
-    """
+    """A question that fits, its judgement, and the workload as asked; `why` it is proposed."""
 
     question: Question
     judged: Judged
     workload: Workload
-    cost: str = ""
+    why: str = ""
 
     @property
     def likely_too_slow(self) -> bool:
         """The likely pace is below the wanted one, though its range reaches it."""
         return is_too_slow(self.judged, self.question.workload.min_tokens_per_second)
+
+    @property
+    def is_whole_on_card(self) -> bool:
+        """Accelerators hold all layers."""
+        needs = self.judged.needs
+        return needs is not None and needs.placement == "accelerator"
 
 
 def alternatives(
@@ -89,8 +89,8 @@ def alternatives(
     search = _Search(catalogue=catalogue, machine=machine)
     # a smaller quantization may be what the program takes by itself
     own: dict[tuple[object, ...], Alternative] = {}
-    for fit, why in _same_model(question, workload, search):
-        each = _alternative(fit, catalogue, why)
+    for fit in _same_model(question, workload, search):
+        each = _alternative(fit, catalogue)
         weights = each.runtime, each.quantization, each.context_tokens, each.finetune_method
         own.setdefault(weights, each)
     longer = _with_longer_context(question, workload, judged, search)
@@ -100,8 +100,7 @@ def alternatives(
     same = [*own.values()][:MOST_ALTERNATIVES]
     if not own and not others:
         smaller = search.smaller(question, workload, worth_having=False)
-        if smaller is not None:
-            same = [_alternative(smaller, catalogue, f"same model, smaller: {smaller.cost}")]
+        same = [] if smaller is None else [_alternative(smaller, catalogue)]
     return (*longer, *same, *others)
 
 
@@ -111,21 +110,15 @@ def on_cards_instead(
     """Of a model that runs in RAM beside accelerators a sentence on the best smaller quantization
     worth having that these hold completely, with its pace; None where there is none.
     """
-    runtime = question.runtime
-    if runtime is None or not judged.fits or not lies_beside_cards(judged.needs, machine):
-        return None
     search = _Search(catalogue=catalogue, machine=machine)
-    smaller = search.smaller(question, workload, worth_having=True)
-    if smaller is None or smaller.judged.needs is None or smaller.judged.speed is None:
+    fit = search.smaller(question, workload, worth_having=True)
+    speed = fit.judged.speed if fit is not None else None
+    if fit is None or speed is None or speed.decode is None or not fit.is_whole_on_card:
         return None
-    pace = smaller.judged.speed.decode
-    if smaller.judged.needs.placement != "accelerator" or pace is None:
-        return None
-    typed = f"--quant {smaller.question.workload.quantization}"
-    if workload.runtime is None:
-        typed = f"--runtime {runtime.id} {typed}"
-    likely = units.likely_pace(pace.low, pace.likely, pace.high, " tokens/s")
-    return f"The GPU holds all of it with `{typed}`: {likely}."
+    pace = units.likely_pace(speed.decode.low, speed.decode.likely, speed.decode.high, " tokens/s")
+    runtime = fit.workload.runtime if workload.runtime is None else None
+    typed = Workload().replace(runtime=runtime, quantization=fit.workload.quantization)
+    return f"The GPU holds all of it with `{typed.options().strip()}`: {pace}."
 
 
 def open_alternatives(
@@ -145,15 +138,14 @@ def open_alternatives(
     for name in catalogue.current_first(spec.availability.open_alternatives):
         try:
             other = catalogue.spec(name)
-            best = search.judged(other, plain)
+            judged = search.judged(other, plain)
         except SelfhostError:
             continue
-        judged, less = best, None
-        failed = tuple(each.code for each in judged.findings if each.outcome is Outcome.FAIL)
+        less = None
         if not judged.fits:
-            less = search.smaller(best.question, plain, worth_having=True)
-        if less is not None:
-            failed, judged = (), less.judged
+            less = search.smaller(judged.question, plain, worth_having=True)
+        judged = judged if less is None else less.judged
+        failed = tuple(each.code for each in judged.findings if each.outcome is Outcome.FAIL)
         unfit = False if failed else None
         fits = True if judged.fits else unfit
         others.append(
@@ -191,7 +183,7 @@ class _Search(Record):
         question = ask(spec, workload, self.catalogue, self.machine)
         return suited_by_list(question, workload, self.catalogue, self.machine)
 
-    def fit(self, spec: ModelSpec, workload: Workload) -> Fit | None:
+    def fit(self, spec: ModelSpec, workload: Workload, why: str = "") -> Fit | None:
         """The model, if the route would be local. The type of the KV cache is left out where the
         model's program does not keep one in it.
         """
@@ -200,10 +192,10 @@ class _Search(Record):
         except WorkloadError:
             if workload.kv_cache_type is None:
                 return None
-            return self.fit(spec, workload.replace(kv_cache_type=None))
+            return self.fit(spec, workload.replace(kv_cache_type=None), why)
         if not best.fits:
             return None
-        return Fit(question=best.question, judged=best, workload=workload)
+        return Fit(question=best.question, judged=best, workload=workload, why=why)
 
     def smaller(self, question: Question, workload: Workload, *, worth_having: bool) -> Fit | None:
         """The best quantization below the one judged that fits: of those worth having, or of the
@@ -215,11 +207,9 @@ class _Search(Record):
             is_wanted = quality.worth_having is worth_having
             if not is_wanted or runtime is None or is_surely_beyond(question, name, self.machine):
                 continue
-            fit = self.fit(spec, workload.replace(runtime=runtime.id, quantization=name))
-            if fit is None:
-                continue
-            fit = fit.replace(cost=quality.text)
-            if not lies_beside_cards(fit.judged.needs, self.machine):
+            changed = workload.replace(runtime=runtime.id, quantization=name)
+            fit = self.fit(spec, changed, f"same model, smaller: {quality.text}")
+            if fit is not None and not lies_beside_cards(fit.judged.needs, self.machine):
                 return fit
             in_ram = in_ram or fit
         return in_ram
@@ -241,13 +231,10 @@ class _Search(Record):
         makeable = [
             name
             for name in smaller
-            if name not in published
-            and (
-                question.local_files
-                or can_be_made(spec, runtime, workload.replace(quantization=name))
-            )
+            if question.local_files
+            or can_be_made(spec, runtime, workload.replace(quantization=name))
         ]
-        return [*published, *makeable]
+        return list(dict.fromkeys((*published, *makeable)))
 
     def as_checked(self, fit: Fit) -> Fit:
         """With the defaults that suit the machine best, as its command judges it."""
@@ -273,87 +260,41 @@ def _can_be_had(question: Question, quantization: str) -> bool:
 # ------------------------------------------------------------------ the same model
 
 
-def _same_model(
-    question: Question, workload: Workload, search: _Search
-) -> Iterator[tuple[Fit, str]]:
-    """The model itself and why: tuned with less, smaller, with its own cache, in another program,
-    with a shorter context.
+def _same_model(question: Question, workload: Workload, search: _Search) -> Iterator[Fit]:
+    """The model itself: tuned with less, smaller, with its own cache, in another program, with a
+    shorter context.
     """
-    spec, judged_in = question.spec, question.workload
+    spec, runtime = question.spec, question.runtime
     if spec.closed:
         return
-    if question.needs is not None and judged_in.task == "finetune":
-        fit = search.fit(spec, workload.replace(finetune_method="qlora"))
-        if fit is not None and judged_in.finetune_method != "qlora":
-            yield fit, "same model, tuned with QLoRA"
+    if workload.task == "finetune" and question.workload.finetune_method != "qlora":
+        qlora = workload.replace(finetune_method="qlora")
+        yield from _fitting(search.fit(spec, qlora, "same model, tuned with QLoRA"))
     # with the program that was asked for, before another one
-    smaller = search.smaller(question, workload, worth_having=True)
-    if smaller is not None:
-        yield smaller, f"same model, smaller: {smaller.cost}"
+    yield from _fitting(search.smaller(question, workload, worth_having=True))
     if workload.kv_cache_type is not None:
-        fit = search.fit(spec, workload.replace(kv_cache_type=None))
-        if fit is not None:
-            yield fit, f"same files, {OWN_CACHE}"
+        own_cache = workload.replace(kv_cache_type=None)
+        yield from _fitting(search.fit(spec, own_cache, f"same files, {OWN_CACHE}"))
     if workload.runtime is not None:
-        fit = search.fit(spec, workload.replace(runtime=None, format=None, quantization=None))
-        fit = search.as_checked(fit) if fit is not None else None
-        if fit is not None and fit.question.runtime is not None:
-            why = f"same model with {fit.question.runtime.name}"
-            yield fit, ", ".join((why, *_own_cache(workload, fit)))
-    shorter = _with_a_shorter_context(question, workload, search, has_smaller=smaller is not None)
-    if shorter is not None:
-        yield shorter
-
-
-def _own_cache(workload: Workload, fit: Fit) -> tuple[str, ...]:
-    """What a reason adds where the type that was asked for had to be left out."""
-    memory = None if fit.question.needs is None else fit.question.needs.memory
-    keeps_one = memory is not None and any(term.name == "kv_cache" for term in memory.terms)
-    is_left_out = keeps_one and fit.workload.kv_cache_type != workload.kv_cache_type
-    return (OWN_CACHE,) if is_left_out else ()
-
-
-def _with_a_shorter_context(
-    question: Question, workload: Workload, search: _Search, *, has_smaller: bool
-) -> tuple[Fit, str] | None:
-    """In the same files, or in the smallest where these leave far more of a context."""
-    runtime, judged_in = question.runtime, question.workload
+        free = workload.replace(runtime=None, format=None, quantization=None)
+        for fit in map(search.as_checked, _fitting(search.fit(spec, free))):
+            if fit.question.runtime is not None:
+                yield fit.replace(why=f"same model with {fit.question.runtime.name}")
     if runtime is None or question.needs is None:
-        return None
-    catalogue, machine = search.catalogue, search.machine
-    longest = longest_context(question, None, machine, catalogue)
-    kind, why = judged_in.quantization, "same files, shorter context"
-    lightest = None if has_smaller else _lightest(question, workload, search)
-    if lightest is not None:
-        longer = longest_context(lightest, None, machine, catalogue)
-        if longer is not None and longer >= WORTH_SMALLER_WEIGHTS * (longest or 0):
-            longest, kind = longer, lightest.workload.quantization
-            why = "same model, smaller, shorter context"
-    most = judged_in.context_tokens or 0
-    if longest is None or not shortest_context(judged_in) <= longest < most:
-        return None
-    shorter = workload.replace(runtime=runtime.id, quantization=kind, context_tokens=longest)
-    fit = search.fit(question.spec, shorter)
-    return (fit, why) if fit is not None else None
+        return
+    longest = longest_context(question, None, search.machine, search.catalogue) or 0
+    most = question.workload.context_tokens or 0
+    if shortest_context(question.workload) <= longest < most:
+        shorter = workload.replace(
+            runtime=runtime.id,
+            quantization=question.workload.quantization,
+            context_tokens=longest,
+        )
+        yield from _fitting(search.fit(spec, shorter, "same files, shorter context"))
 
 
-def _lightest(question: Question, workload: Workload, search: _Search) -> Question | None:
-    """The question in the smallest type that is worth having, in a program that takes the model's
-    own 16 bits where nothing is stated; None of other programs, and where a type is stated.
-    """
-    spec, runtime, catalogue = question.spec, question.runtime, search.catalogue
-    if runtime is None or not runtime.gpu_only or workload.quantization is not None:
-        return None
-    format = question.workload.format or ""
-    types = need.quantizations_of(spec, runtime, architectures(catalogue))[::-1]
-    # files that are published before what bitsandbytes makes while loading, which is slower
-    for kind in sorted(types, key=lambda kind: spec.repository_of(format, kind) is None):
-        if _can_be_had(question, kind) and quality_of(kind, catalogue, spec).worth_having:
-            try:
-                return ask(spec, workload.replace(quantization=kind), catalogue, search.machine)
-            except WorkloadError:
-                continue
-    return None
+def _fitting(fit: Fit | None) -> tuple[Fit, ...]:
+    return () if fit is None else (fit,)
 
 
 def _with_longer_context(
@@ -370,9 +311,10 @@ def _with_longer_context(
         apart = abs((outline.parameters_total or inf) - size)
         if outline.id == spec.id or not is_alike or apart > SAME_PARAMETERS * size:
             continue
-        fit = search.fit(catalogue.spec(outline.id), _for_any_model(workload))
+        spec = catalogue.spec(outline.id)
+        fit = search.fit(spec, _for_any_model(workload), LONGER_CONTEXT)
         if fit is not None and not fit.likely_too_slow:
-            return (_alternative(search.as_checked(fit), catalogue, LONGER_CONTEXT),)
+            return (_alternative(search.as_checked(fit), catalogue),)
     return ()
 
 
@@ -388,53 +330,40 @@ def _other_models(
     asked for. Models are judged in the order of their worth, until none that is left can be worth
     as much here as those that were seen.
     """
-    named = _named(question.spec, search.catalogue)
-    plain = _for_any_model(workload)
+    plain, catalogue = _for_any_model(workload), search.catalogue
     proposals: list[tuple[tuple[bool, bool, bool, float], Fit]] = []
-    for for_other_work, worth, other in _candidates(question.spec, plain, judged, search):
-        if len(proposals) >= most and (for_other_work, False, False, -worth) > proposals[-1][0]:
+    for for_other_work, less, id in _candidates(question.spec, judged, search):
+        if len(proposals) >= most and (for_other_work, False, False, less) > proposals[-1][0]:
             break
+        other = _open_as_asked(id, plain, catalogue)
+        if other is None:
+            continue
         fit = search.fit(other, plain.replace(runtime=workload.runtime))
-        is_elsewhere = fit is None
-        if fit is None and workload.runtime is not None:
-            fit = search.fit(other, plain)
-        if fit is None and other.id in named:
-            # what the spec names is proposed as asking for it would propose it
-            fit = _fit_smaller(other, plain, search)
+        is_elsewhere = fit is None and workload.runtime is not None
+        fit = search.fit(other, plain) if is_elsewhere else fit
         if fit is None or fit.likely_too_slow:
             continue
-        is_unmeasured = any(each.code == "context-unmeasured" for each in fit.judged.findings)
-        is_doubtful = is_slow_picture(fit.judged) or is_unmeasured
-        place = (for_other_work, is_doubtful, is_elsewhere, -worth * share_on(fit.judged))
+        is_doubtful = is_slow_picture(fit.judged) or fit.judged.has("context-unmeasured")
+        place = (for_other_work, is_doubtful, is_elsewhere, less * share_on(fit.judged))
         proposals.append((place, fit))
         proposals.sort(key=lambda proposal: proposal[0])
         del proposals[most:]
     fits = [search.as_checked(fit) for _, fit in proposals]
-    return [_other_model(question.spec, workload, fit, search.catalogue) for fit in fits]
-
-
-def _fit_smaller(spec: ModelSpec, workload: Workload, search: _Search) -> Fit | None:
-    """The model in the best smaller quantization worth having."""
-    try:
-        question = search.judged(spec, workload).question
-    except WorkloadError:
-        return None
-    return search.smaller(question, workload, worth_having=True)
+    return [_other_model(question.spec, workload, fit, catalogue) for fit in fits]
 
 
 def _other_model(
     spec: ModelSpec, workload: Workload, fit: Fit, catalogue: Catalogue
 ) -> Alternative:
     other, runtime = fit.question.spec, fit.question.runtime
-    parts = [reasons(fit.judged, Standings.of_catalogue(catalogue).of(other.id)), fit.cost]
+    parts = [reasons(fit.judged, Standings.of_catalogue(catalogue).of(other.id))]
     if other.id in _named(spec, catalogue):
         parts.insert(0, "closest match")
     elif other.family == spec.family:
         parts.insert(0, "same family")
     if workload.runtime is not None and runtime is not None and runtime.id != workload.runtime:
         parts.append(f"with {runtime.name}")
-    parts += _own_cache(workload, fit)
-    return _alternative(fit, catalogue, ", ".join(part for part in parts if part))
+    return _alternative(fit.replace(why=", ".join(part for part in parts if part)), catalogue)
 
 
 def _named(spec: ModelSpec, catalogue: Catalogue) -> tuple[str, ...]:
@@ -444,64 +373,41 @@ def _named(spec: ModelSpec, catalogue: Catalogue) -> tuple[str, ...]:
     return catalogue.current_first((*named, after) if after else named)
 
 
-def _candidates(
-    spec: ModelSpec, workload: Workload, judged: Judged, search: _Search
-) -> Iterator[tuple[bool, float, ModelSpec]]:
-    """Open models that may take its place: whether each is for other work, its worth, and its spec,
-    the best first.
+def _candidates(spec: ModelSpec, judged: Judged, search: _Search) -> list[tuple[bool, float, str]]:
+    """Open models of its modality that may take its place: whether each is for other work, its
+    worth below 0, and its id, the best first.
 
     But for those that its spec names, they are not much larger, do its work as `_does_its_work` has
-    it, and what is superseded does not come. Where openness is asked for, what is open in part
-    comes last, as if for other work, and what is not open does not come. Only specs that come into
-    question are read.
+    it, and what is superseded does not come.
     """
     catalogue, standings = search.catalogue, Standings.of_catalogue(search.catalogue)
     named = _named(spec, catalogue)
     most = _most_parameters(spec, judged, search.machine)
     is_general, main_use = standings.is_general(spec.uses), (spec.uses or ())[:1] or None
-    does_it = partial(_does_its_work, spec, standings)
+    modalities = _AS_GOOD_AS.get(spec.modality, (spec.modality,))
     ordered: list[tuple[bool, float, str]] = []
-    for outline in _alike(spec, catalogue):
+    for outline in catalogue.open_by_size():
         standing, is_named = standings.of(outline.id), outline.id in named
-        size = outline.parameters_total
-        if standing is None or size is None:
+        if standing is None or outline.id == spec.id or outline.modality not in modalities:
             continue
-        is_usual = outline.superseded_by is None and size <= most
-        if not is_named and not (is_usual and does_it(outline)):
+        is_small = (outline.parameters_total or inf) <= most
+        if not is_named and not (is_small and _does_its_work(spec, standings, outline)):
             continue
         same_work = (standing.is_general and is_general) or standing.uses[:1] == main_use
         # of those that the spec names the nearest comes first
         weight = NAMED * (1 - 1e-6 * named.index(outline.id)) if is_named else 1.0
         ordered.append((not (same_work or is_named), -standing.worth * weight, outline.id))
-    yield from _as_open_as_asked(sorted(ordered), workload, catalogue)
+    return sorted(ordered)
 
 
-def _alike(spec: ModelSpec, catalogue: Catalogue) -> list[Outline]:
-    """The other open models of its modality."""
-    modalities = _AS_GOOD_AS.get(spec.modality, (spec.modality,))
-    return [
-        outline
-        for outline in catalogue.outlines()
-        if outline.modality in modalities and not outline.closed and outline.id != spec.id
-    ]
-
-
-def _as_open_as_asked(
-    ordered: Sequence[tuple[bool, float, str]], workload: Workload, catalogue: Catalogue
-) -> Iterator[tuple[bool, float, ModelSpec]]:
-    """Those that are open as was asked, then those that are in part, as if for other work."""
-    in_part = []
-    for for_other_work, worth, id in ordered:
-        try:
-            other = catalogue.spec(id)
-        except SpecError:
-            continue
-        opened = openness_check(other, workload)
-        if opened is None or opened.outcome is Outcome.PASS:
-            yield for_other_work, -worth, other
-        elif opened.outcome is Outcome.WARN:
-            in_part.append((True, -worth, other))
-    yield from in_part
+def _open_as_asked(id: str, workload: Workload, catalogue: Catalogue) -> ModelSpec | None:
+    """The spec, if it is not broken, and at least in part as open as was asked."""
+    try:
+        other = catalogue.spec(id)
+    except SpecError:
+        return None
+    opened = openness_check(other, workload)
+    return other if opened is None or opened.outcome in (Outcome.PASS, Outcome.WARN) else None
 
 
 def _most_parameters(spec: ModelSpec, judged: Judged, machine: Machine) -> float:
@@ -519,11 +425,13 @@ def _most_parameters(spec: ModelSpec, judged: Judged, machine: Machine) -> float
 
 
 def _does_its_work(spec: ModelSpec, standings: Standings, other: Outline) -> bool:
-    """Whether the other model can do what this one is for.
+    """Whether the other model can do what this one is for, and nothing supersedes it.
 
     What answers in words is replaced by what answers in words, on whatever subject; all else, such
     as a recognizer of speech or a reranker, by what has the same main use among its uses.
     """
+    if other.superseded_by is not None:
+        return False
     if standings.answers(spec.uses):
         return standings.answers(other.uses)
     return spec.uses is not None and spec.uses[0] in (other.uses or ())
@@ -532,11 +440,9 @@ def _does_its_work(spec: ModelSpec, standings: Standings, other: Outline) -> boo
 # ------------------------------------------------------------------ what is told of one
 
 
-def _alternative(fit: Fit, catalogue: Catalogue, why: str) -> Alternative:
-    spec, workload, judged = fit.question.spec, fit.question.workload, fit.judged
+def _alternative(fit: Fit, catalogue: Catalogue) -> Alternative:
+    spec, workload, judged, why = fit.question.spec, fit.question.workload, fit.judged, fit.why
     needs, speed = judged.needs, judged.speed
-    # `reasons` says so of other models
-    is_said = TIGHT in why.split(", ")
     return Alternative(
         id=spec.id,
         name=spec.name,
@@ -549,7 +455,7 @@ def _alternative(fit: Fit, catalogue: Catalogue, why: str) -> Alternative:
         download_bytes=needs.download_bytes if needs is not None else None,
         decode_tokens_per_second=speed.decode if speed is not None else None,
         judged_tokens_per_second=speed.judged if speed is not None else None,
-        why=f"{why}, {TIGHT}" if leaves_little(judged) and not is_said else why,
+        why=f"{why}, {TIGHT}" if leaves_little(judged) and TIGHT not in why else why,
         command=f"selfhost check {_typed(spec, catalogue)}{fit.workload.options()}",
     )
 
