@@ -231,8 +231,7 @@ def size(
     accelerator, whatever this one is. `workload.parallel` are the users at once. Takes and raises
     what `check` does, and raises `SelfhostError` where the memory is not known.
     """
-    from .advice.sized import size_with
-    from .advice.sizes import node
+    from .advice.sizes import node, size_with
 
     expect_type("prompt_cache_bytes", prompt_cache_bytes, (int, type(None)))
     if isinstance(prompt_cache_bytes, bool):

@@ -12,23 +12,27 @@ import shlex
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.pasted import is_path
+from ..catalogue.quantization_names import CHECKPOINTS
 from ..catalogue.runtime import Service
-from ..catalogue.spec import GENERATING, ModelSpec, RuntimeSpec
+from ..catalogue.spec import GENERATING, ModelSpec, PublishedFiles, RuntimeSpec
 from ..core import units
 from ..core.errors import SelfhostError
-from ..core.records import Record, pattern
+from ..core.records import Record
 from ..core.tables import filled as filled_in
 from ..core.tables import shipped_table
 from ..core.workload import Workload
 from ..judge.checks.disk import ends_to_store
+from ..judge.defaults import smallest_of_list
 from ..judge.placement import smallest_device_bytes
 from ..judge.question import architectures, ask
-from ..judge.record import Outcome, Verdict
+from ..judge.record import Outcome, Verdict, report_module
 from ..machine.changes import ASSUMED_SETS
 from ..machine.record import MAX_DISK_BYTES, MAX_MEMORY_BYTES, PURPOSES, Accelerator, Disk, Machine
 from ..needs.records import How, MemoryNeed, Needs, Term
 from .blanks import filled
 from .case import WORTH_BOUNDING
+from .understood import has_ways, judged_for, question_of, understand
+from .verdicts import check_with
 
 TYPE_CHECKING = False
 
@@ -39,13 +43,12 @@ if TYPE_CHECKING:
 # memory that maps memory: an entry of 8 bytes for each page of 4,096 (x86-64 and arm64; arch/x86 of
 # Linux, pgtable_64_types.h)
 _PAGE_BYTES, _PAGE_ENTRY_BYTES = 4096, 8
-# a part of a model in several files, as llama-gguf-split names them
-_PART_OF_SEVERAL = pattern(r"(.+)-\d{5}-of-(\d{5})\.gguf")
 # where a container has a file of one's own, and where on its host one that is yet to be got is put
 MODELS_FOLDER = "/models"
 OWN_FOLDER = "./models"
 # of a download in bytes a second, where none was stated: 40 Mbit/s (assumed)
 ASSUMED_RATE = 5_000_000
+_SMALLEST = "The smallest that needs no GPU; for a node's best, --set memory=SIZE or --gpu."
 # a runtime without `[service]`
 _NO_SERVICE = Service(image="", program="", port=0, health="", store="", source="")
 
@@ -126,17 +129,12 @@ class ContainerSize(Record):
 
     def to_json(self) -> dict[str, Any]:
         """The container's object in `selfhost size --format json`, as a dict."""
-        # reports import this module, so that it cannot import them
-        from importlib import import_module
-
-        document: dict[str, Any] = import_module("selfhost.reports.size_json").container(self)
+        document: dict[str, Any] = report_module("size_json").container(self)
         return document
 
     def _repr_html_(self) -> str:
         """What a notebook shows: a table of what to request and to limit."""
-        from importlib import import_module
-
-        table: str = import_module("selfhost.reports.notebook").of_size(self)
+        table: str = report_module("notebook").of_size(self)
         return table
 
     @property
@@ -238,27 +236,25 @@ def without_bounds(machine: Machine) -> Machine:
     )
 
 
-def with_card(verdict: Verdict, catalogue: Catalogue) -> Accelerator | None:
-    """The smallest accelerator that holds the model, where its runtime needs one and the machine
-    has none; None where nothing is missing.
+def _with_card(verdict: Verdict, catalogue: Catalogue) -> Machine:
+    """The verdict's machine; with the smallest accelerator that holds the model, where its runtime
+    needs one and the machine has none.
     """
-    workload, model = verdict.workload, verdict.model
-    if workload.runtime is None or verdict.needs is None or verdict.needs.memory is None:
-        return None
-    runtime = catalogue.runtime(workload.runtime)
-    if verdict.machine.accelerators or not runtime.wants_gpu(workload.quantization):
-        return None
-    needs = ask(model, workload, catalogue, verdict.machine).needs
-    assert needs is not None
-    sees = model.modality == "vision"
-    cache_rule = runtime.cache_rule(workload.kv_cache_type, model.architecture, sees=sees)
-    return Accelerator(
+    workload, model, machine = verdict.workload, verdict.model, verdict.machine
+    if verdict.needs is None or verdict.needs.memory is None or machine.accelerators:
+        return machine
+    question = ask(model, workload, catalogue, machine)
+    runtime, needs = question.runtime, question.needs
+    if runtime is None or needs is None or not runtime.wants_gpu(workload.quantization):
+        return machine
+    card = Accelerator(
         vendor=(runtime.service or _NO_SERVICE).vendor or "unknown",
         name="",
         memory_total_bytes=smallest_device_bytes(needs),
         unified=False,
-        compute_capability=runtime.capability_for(workload.quantization, cache_rule),
+        compute_capability=runtime.capability_for(workload.quantization, question.cache_rule),
     )
+    return machine.replace(accelerators=(card,))
 
 
 def on_node(size: ContainerSize, stated: Machine) -> ContainerSize:
@@ -300,6 +296,83 @@ def on_node(size: ContainerSize, stated: Machine) -> ContainerSize:
 # ------------------------------------------------------------------ the size
 
 
+def size_with(
+    catalogue: Catalogue,
+    model: str | os.PathLike[str] | ModelSpec,
+    workload: Workload,
+    machine: Machine,
+    *,
+    prompt_cache_bytes: int | None = None,
+) -> ContainerSize:
+    """`size` with everything given."""
+    # any pace will do: how fast it is says `check`
+    workload = workload.replace(min_tokens_per_second=0)
+    taken = _as_checked(catalogue, model, workload, machine)
+    verdict = check_with(catalogue, model, taken, without_bounds(machine), instead=False)
+    place = _with_card(verdict, catalogue)
+    if place is not verdict.machine:
+        verdict = check_with(catalogue, model, taken, place, instead=False)
+    verdict = _from_your_folder(catalogue, taken, verdict)
+    size = size_of(verdict, catalogue, prompt_cache_bytes=prompt_cache_bytes)
+    is_smallest = taken.quantization != workload.quantization and not _tells_memory(machine)
+    return size.replace(notes=(*size.notes, _SMALLEST)) if is_smallest else size
+
+
+def _tells_memory(machine: Machine) -> bool:
+    """Whether a type can be chosen by what fits there."""
+    return machine.memory_total_bytes is not None or bool(machine.accelerators)
+
+
+def _as_checked(
+    catalogue: Catalogue,
+    model: str | os.PathLike[str] | ModelSpec,
+    workload: Workload,
+    machine: Machine,
+) -> Workload:
+    """The workload with the type and program that `check` takes where they follow the machine and
+    its memory or its accelerators are stated, else of pictures and video the smallest that needs no
+    accelerator.
+    """
+    place, tells_memory = without_bounds(machine), _tells_memory(machine)
+    understood = understand(catalogue, model, workload, place)
+    question = question_of(catalogue, understood, place)
+    if not has_ways(understood, question) or (question.in_turn and not tells_memory):
+        return workload
+    if machine.memory_total_bytes is not None:
+        place = place.replace(
+            memory_total_bytes=machine.memory_total_bytes,
+            memory_limit_bytes=machine.memory_limit_bytes,
+            memory_available_bytes=machine.memory_available_bytes,
+        )
+    if tells_memory:
+        taken = judged_for(catalogue, understood, place).question.workload
+    else:
+        taken = smallest_of_list(question, understood.workload, catalogue, in_ram=True)
+    return workload.replace(runtime=taken.runtime, quantization=taken.quantization)
+
+
+def _from_your_folder(catalogue: Catalogue, workload: Workload, verdict: Verdict) -> Verdict:
+    """The verdict with the command for files that you put into `MODELS_FOLDER`, all its options
+    included, where no repository of them is known and the runtime takes a folder in its place.
+    """
+    judged = verdict.workload
+    if verdict.commands or judged.runtime is None or not judged.quantization:
+        return verdict
+    service = catalogue.runtime(judged.runtime).service
+    if service is None or judged.format not in CHECKPOINTS:
+        return verdict
+    folder = PublishedFiles(
+        format=judged.format,
+        repository=f"{MODELS_FOLDER}/{verdict.model.id}",
+        source="yours",
+        unsized=(judged.quantization,),
+    )
+    spec = verdict.model.replace(files=(folder, *verdict.model.files))
+    said = workload.replace(runtime=judged.runtime, quantization=judged.quantization)
+    other = check_with(catalogue, spec, said, verdict.machine, instead=False)
+    return verdict.replace(commands=other.commands)
+
+
 def size_of(
     verdict: Verdict, catalogue: Catalogue, *, prompt_cache_bytes: int | None = None
 ) -> ContainerSize:
@@ -319,9 +392,13 @@ def size_of(
     growths = [
         *_growths(verdict, runtime, kept, prompt_cache_bytes),
         *_buffer_growths(verdict, runtime, memory, catalogue, kept),
-        *_shared_memory(shared, len(accelerators)),
         *_uncertainty(service, runtime, [term for term in host if term not in mapped]),
     ]
+    if shared:
+        number = len(accelerators)
+        growths.append(
+            _growth("shared_memory", shared, bound="/dev/shm", number=number, each=shared)
+        )
     page_cache = sum(term.bytes for term in mapped) + service.mapped_program_bytes
     libraries = service.accelerator_host_bytes if accelerators else 0
     unreclaimable = sum(term.bytes for term in host) - page_cache + libraries
@@ -454,15 +531,14 @@ def _growth(key: str, bytes: int, **figures: Any) -> Growth:
     these `bound`, `unbound_bytes` and `is_assumed` are the growth's own.
     """
     words = shipped_table("sizes")["growth"][key]
-    own = {
-        name: figures[name] for name in ("bound", "unbound_bytes", "is_assumed") if name in figures
-    }
     return Growth(
         name=words.get("name", key),
         bytes=bytes,
         why=filled_in(words["why"], figures),
         arithmetic=filled_in(words["arithmetic"], figures),
-        **{name: figures[name] for name in own if name in figures},
+        bound=figures.get("bound", ""),
+        unbound_bytes=figures.get("unbound_bytes"),
+        is_assumed=figures.get("is_assumed", False),
     )
 
 
@@ -535,12 +611,6 @@ def _buffer_growths(
             most=most,
             counted=counted.high_bytes,
         )
-
-
-def _shared_memory(shared: int, number: int) -> tuple[Growth, ...]:
-    """What the processes of several accelerators exchange; () of one."""
-    words = {"bound": "/dev/shm", "number": number, "each": shared}
-    return (_growth("shared_memory", shared, **words),) if shared else ()
 
 
 def _uncertainty(
@@ -663,13 +733,6 @@ def _mounts(name: str, arguments: Sequence[str]) -> tuple[Mount, ...]:
     if os.path.isdir(path):
         is_file = target.lower().endswith(".gguf")
         return (Mount(source=path, target=MODELS_FOLDER if is_file else target),)
-    files = [path]
-    if part := _PART_OF_SEVERAL.fullmatch(path):
-        before, count = part[1], part[2]
-        files = [f"{before}-{number:05}-of-{count}.gguf" for number in range(1, int(count) + 1)]
-    if not any(map(os.path.islink, files)):
-        return (Mount(source=os.path.dirname(path), target=MODELS_FOLDER),)
-    return tuple(
-        Mount(source=os.path.realpath(file), target=f"{MODELS_FOLDER}/{os.path.basename(file)}")
-        for file in files
-    )
+    if os.path.islink(path):
+        return (Mount(source=os.path.realpath(path), target=target),)
+    return (Mount(source=os.path.dirname(path), target=MODELS_FOLDER),)

@@ -24,8 +24,7 @@ _IDLE_SETTINGS = ("bandwidth", "cores", "system")
 def run(words: list[str]) -> int:
     """Size a container for each model."""
     options = parse("size", words)
-    from ..advice.sized import size_with
-    from ..advice.sizes import on_node
+    from ..advice.sizes import on_node, size_with
     from ..catalogue.opened import open_catalogue
 
     workload, catalogue = workload_of(options), open_catalogue(options.specs)
