@@ -7,12 +7,10 @@ from math import inf
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.spec import ModelSpec, RuntimeSpec
-from ..core.errors import WorkloadError
 from ..core.records import Record
 from ..core.workload import Workload
-from ..judge.judging import judge
 from ..judge.placement.devices import computes_on_shared, runs_on
-from ..judge.question import architectures, ask
+from ..judge.question import architectures
 from ..judge.record import Judged, Question
 from ..machine.chips import metal_share
 from ..machine.record import Accelerator, Machine
@@ -164,9 +162,9 @@ def tag_of(spec: ModelSpec, workload: Workload) -> str | None:
     return size if type == "F16" else f"{size}-{type.lower()}"
 
 
-def _own_context(runtime: RuntimeSpec, machine: Machine) -> int | None:
-    """Tokens that the program makes room for by itself on that machine where they are more than its
-    usual ones; the most where the memory of a GPU is not known.
+def _takes_more_context(runtime: RuntimeSpec, machine: Machine) -> bool:
+    """Whether the program makes room for more than its usual context by itself on that machine;
+    also where the memory of a GPU is not known.
     """
     gpu_bytes = 0.0
     for card in machine.accelerators or ():
@@ -174,40 +172,7 @@ def _own_context(runtime: RuntimeSpec, machine: Machine) -> int | None:
         if size is None and card.unified and ram_bytes is not None:
             size = int(ram_bytes * (metal_share(ram_bytes)[1] if card.vendor == "apple" else 1))
         gpu_bytes += inf if size is None else size
-    fitting = (own.tokens for own in runtime.own_contexts if gpu_bytes >= own.gpu_bytes)
-    return next(fitting, None)
-
-
-def longer_context(case: Case) -> tuple[int, int] | None:
-    """The context in tokens that the program takes by itself, and the bytes of memory with it,
-    where the model runs with it as it was judged: all of it lies where it lay. None elsewhere, and
-    where a context was asked for.
-    """
-    question, runtime, workload = case.question, case.runtime, case.workload
-    tokens, architecture = _own_context(runtime, case.machine), case.spec.architecture
-    is_usual = workload.context_tokens == runtime.default_context_tokens
-    if tokens is None or architecture is None or question.context_asked or not is_usual:
-        return None
-    if tag_of(case.spec, workload) is None or workload.format not in runtime.formats:
-        return None
-    # it takes no more than the model was trained for (`must_state_context`)
-    tokens = min(tokens, need.trained_tokens(architecture, question.rewriting) or tokens)
-    longer = workload.replace(runtime=runtime.id, context_tokens=tokens)
-    try:
-        other = judge(ask(case.spec, longer, case.catalogue, case.machine), case.machine)
-    except WorkloadError:
-        return None
-    memory = other.needs.memory if other.needs is not None else None
-    if not other.fits or memory is None or _where_held(other) != _where_held(case.judged):
-        return None
-    return tokens, memory.high_bytes
-
-
-def _where_held(judged: Judged) -> tuple[str | None, set[str]]:
-    """Where the model lies, and what was judged of the memory that holds it."""
-    placement = judged.needs.placement if judged.needs is not None else None
-    held = {each.code for each in judged.findings if each.check in ("memory", "accelerator")}
-    return placement, held
+    return any(gpu_bytes >= own.gpu_bytes for own in runtime.own_contexts)
 
 
 def must_state_context(case: Case) -> bool:
@@ -227,5 +192,4 @@ def must_state_context(case: Case) -> bool:
         return False
     if tokens != usual:
         return True
-    takes_longer = _own_context(case.runtime, case.machine) is not None
-    return takes_longer and (case.is_second or longer_context(case) is None)
+    return _takes_more_context(case.runtime, case.machine)

@@ -198,7 +198,9 @@ def _hours(tokens: tuple[int, int], machine: Machine, judged: Judged) -> LocalCo
     prompt, decode = _paces(judged.speed, written)
     if decode is None or round(decode.low, 3) <= 0:
         return LocalCost(unknown=(_why_no_pace(machine, judged),))
-    is_bounded, values, lines = prompt is None and read > 0, {}, []
+    is_bounded = prompt is None and read > 0
+    values: dict[str, Any] = {}
+    lines: list[str] = []
     for end, name, of_pace in _ENDS:
         writes, note = round(getattr(decode, of_pace), 3), ""
         reads = writes if prompt is None else round(getattr(prompt, of_pace), 3)
@@ -262,7 +264,8 @@ def _with_energy(
     if watts is None:
         missing = Unread(fact="watts", reason=source, remedy=_METER)
         return cost.replace(unknown=(*cost.unknown, missing))
-    values, lines = {}, []
+    values: dict[str, Any] = {}
+    lines: list[str] = []
     for end, name, _ in _ENDS:
         hours = getattr(cost, f"hours_per_day_{end}")
         if hours is None or hours > HOURS_PER_DAY:

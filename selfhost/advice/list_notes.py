@@ -23,7 +23,6 @@ def list_notes(
     for.
     """
     rows = listing.answers
-    yield from _in_four_bits(workload, machine, catalogue)
     yield from _without_cache_type(workload, rows, catalogue)
     if workload.context_tokens is not None:
         kinds = sorted({row.model.modality for row in rows if not reads_context(row.model)})
@@ -32,21 +31,6 @@ def list_notes(
             yield f"--context has no effect on models without a context of tokens ({listed})."
     if listing.refused and named:
         yield _refused(listing)
-
-
-def _in_four_bits(workload: Workload, machine: Machine, catalogue: Catalogue) -> Iterator[str]:
-    """How to list what fits accelerators in 4 bits, with a program that takes each model's own type
-    unless told. `check` answers for that type, so the list does.
-    """
-    if workload.runtime is None or workload.quantization is not None or not machine.accelerators:
-        return
-    runtime = catalogue.runtime(workload.runtime)
-    name = next((name for name, rule in runtime.quantizations.items() if "4bit" in rule.also), None)
-    if name is not None and "text" in runtime.modalities and workload.task == "generate":
-        yield (
-            f"{runtime.name} is judged with each model's own type: --quant {name} lists what fits"
-            " in 4 bits."
-        )
 
 
 def _without_cache_type(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -17,7 +17,6 @@ from ..judge.pace.pacing import advice
 from ..judge.question import architectures
 from ..judge.record import Judged, Question
 from ..machine.record import Machine
-from ..needs.quantization import OF_EXPERTS
 from .case import WORTH_BOUNDING
 from .understood import Understood
 
@@ -25,9 +24,6 @@ DRAFT_NOTE = (
     "The speed-up from a draft depends on how many of its tokens are accepted: more in code, fewer"
     " in free text. The range is that of usual texts; where few are accepted, no draft is faster."
 )
-# the share of the need from which on what another slot takes is worth a sentence beside the line
-# that holds it down
-_SLOTS_WORTH_SAYING = 0.02
 
 
 def _remark(key: str, **figures: object) -> str:
@@ -44,9 +40,8 @@ def training_note(workload: Workload) -> str:
 def notes_instead(
     catalogue: Catalogue, question: Question, judged: Judged, *, is_bounded: bool
 ) -> Iterator[str]:
-    """Sentences on what long conversations and pictures larger than the one that is counted would
-    take, and how to bound that; `is_bounded`: the printed line keeps a long conversation at what is
-    counted.
+    """A sentence on what long conversations would take, and how to bound that; `is_bounded`: the
+    printed line keeps a long conversation at what is counted.
     """
     spec, workload, runtime = question.spec, question.workload, question.runtime
     memory = judged.needs.memory if judged.needs is not None else None
@@ -67,41 +62,6 @@ def notes_instead(
             program=program,
             option=option.replace("{context_checkpoints}", kept),
         )
-    most, side = need.largest_picture(spec, runtime, workload, rows)
-    picture = next((term for term in memory.terms if term.name == "projector_compute"), None)
-    if picture is not None and picture.high_bytes < most and most - picture.bytes >= worth_bytes:
-        option = service.bounds.get("pictures", "") if service is not None else ""
-        more = most - picture.bytes
-        yield _remark("picture", side=f"{side:,}", more=more, program=program, option=option)
-
-
-def tells_sequences(lines: Sequence[str]) -> bool:
-    """Whether a line that is printed tells the server how many sequences to make room for."""
-    return any(" -np " in line for line in lines)
-
-
-def slots(
-    catalogue: Catalogue, question: Question, judged: Judged, lines: tuple[str, ...]
-) -> str | None:
-    """A sentence where a server that is not told for how many sequences takes more; always
-    where no line is printed that tells it.
-    """
-    runtime, memory = question.runtime, judged.needs.memory if judged.needs is not None else None
-    if runtime is None or memory is None or not judged.fits:
-        return None
-    workload = question.workload
-    more = need.more_in_slots(question.spec, runtime, workload, architectures(catalogue))
-    if more <= 0 or (lines and more < _SLOTS_WORTH_SAYING * memory.high_bytes):
-        return None
-    return _remark(
-        "slots",
-        is_set=tells_sequences(lines),
-        total="" if lines else f" -c {(workload.context_tokens or 0) * workload.parallel}",
-        program=runtime.service.program if runtime.service is not None else runtime.name,
-        parallel=workload.parallel,
-        slots=runtime.slots,
-        more=more,
-    )
 
 
 def faster_ways(question: Question, judged: Judged, machine: Machine) -> tuple[str, ...]:
@@ -176,15 +136,10 @@ _NO_EFFECT = "{options:and} [[several?have]][[!several?has]] no effect: "
 _NOTES = {
     "replaced": "{spec} replaces the shipped {shipped}.",
     "fine-tuning": "Fine-tuning at {provider}: {words}.",
-    "retired": "Whether it is still served is not known: {why}.",
     "context": (
         "The context is {tokens:tokens}, for the prompt and an answer: --context states another."
     ),
     "no-cache": "--kv-cache {type} has no effect: {model} keeps no KV cache in {program}.",
-    "no-experts": (
-        "{type} is no smaller than {rest} here: llama-quantize stores experts alone in it, of which"
-        " {model} has none, and all else in {rest}. For 4 bits a weight: --quant Q4_K_M."
-    ),
     "no-tokens": _NO_EFFECT + "{model} writes no tokens.",
     "no-context": "--context has no effect: {model} takes no context of tokens.",
     "no-weights": _NO_EFFECT + "the weights of {model} are not published.",
@@ -211,8 +166,6 @@ def notes_of(
     served = spec.availability
     if workload.task == "finetune" and served is not None and served.fine_tuning:
         yield _note("fine-tuning", provider=served.provider, words=served.fine_tuning)
-    if why := spec.unknown.get("availability.retired"):
-        yield _note("retired", why=why)
     stated, tokens = understood.workload, workload.context_tokens
     if tokens is not None and stated.tokens_with_prompt == tokens and spec.modality in GENERATING:
         yield _note("context", tokens=tokens)
@@ -224,10 +177,6 @@ def notes_of(
 def _without_effect(question: Question, stated: Workload) -> Iterator[str]:
     """Sentences on what was asked to no effect."""
     spec, workload = question.spec, question.workload
-    rest, stored = OF_EXPERTS.get(workload.quantization or ""), question.read_bytes
-    is_of_experts = stated.quantization is not None and workload.format == "gguf" and rest
-    if is_of_experts and stored and workload.quantization not in stored:
-        yield _note("no-experts", type=workload.quantization, rest=rest, model=spec.name)
     yield from without_tokens(stated, spec)
     cache_type = stated.kv_cache_type
     if cache_type and workload.kv_cache_type is None and question.runtime is not None:

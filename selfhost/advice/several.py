@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 
 from ..catalogue.index import Catalogue
-from ..catalogue.spec import ModelSpec, RuntimeSpec
+from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..core.records import Record
 from ..core.workload import Workload
@@ -204,53 +204,6 @@ def sums(verdicts: Sequence[Verdict]) -> Iterator[Sum]:
             yield Sum(
                 check=check, total_bytes=total_bytes, limit_bytes=max(has for _, has in pairs)
             )
-
-
-def on_own_ports(verdicts: Sequence[Verdict], catalogue: Catalogue) -> list[Verdict]:
-    """The same verdicts, whose lines start servers that do not listen on the port of another."""
-    taken: set[int] = set()
-    lines: set[tuple[str, ...]] = set()
-    apart = []
-    for verdict in verdicts:
-        name = verdict.workload.runtime
-        runtime = catalogue.runtime(name) if name in catalogue.runtime_ids() else None
-        if runtime is None or not _starts_a_server(verdict, runtime) or verdict.commands in lines:
-            apart.append(verdict)
-            continue
-        assert runtime.service is not None
-        lines.add(verdict.commands)
-        usual = port = runtime.service.port
-        while port in taken:
-            port += 1
-        taken.add(port)
-        apart.append(verdict if port == usual else _moved(verdict, runtime, port))
-    return apart
-
-
-def _starts_a_server(verdict: Verdict, runtime: RuntimeSpec) -> bool:
-    service = runtime.service
-    return (
-        verdict.can_run
-        and service is not None
-        and bool(service.port_setting)
-        and any(service.program in line for line in verdict.commands)
-    )
-
-
-def _moved(verdict: Verdict, runtime: RuntimeSpec, port: int) -> Verdict:
-    """The verdict with its server on that port, which the comment above the line names too."""
-    service = runtime.service
-    assert service is not None
-    setting = service.port_setting.replace("{port}", str(port))
-    return verdict.replace(
-        commands=tuple(
-            f"{line} {setting}" if service.program in line else line for line in verdict.commands
-        ),
-        setup=tuple(
-            line.replace(f"://127.0.0.1:{service.port},", f"://127.0.0.1:{port},")
-            for line in verdict.setup
-        ),
-    )
 
 
 # between the names of models that run side by side

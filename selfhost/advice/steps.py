@@ -8,9 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from ..catalogue.index import Catalogue
 from ..catalogue.spec import RuntimeSpec
-from ..core import units
 from ..core.records import Record
-from ..core.units import counted
 from ..judge.checks.model import to_pass_gate
 from ..judge.checks.runtime import install_line, is_built_from_source, runtime_check
 from ..judge.files import typed_file
@@ -20,7 +18,7 @@ from ..judge.question import is_behind_gate
 from ..judge.record import Judged, Question
 from ..machine.record import Accelerator, Machine
 from .blanks import in_powershell
-from .case import Case, longer_context
+from .case import Case
 from .commands import (
     ByTag,
     by_tag,
@@ -165,16 +163,12 @@ def shared_memory_lines(case: Case) -> tuple[str, ...]:
 
 def device_note(case: Case) -> tuple[str, ...]:
     """A comment on which of several accelerators is meant, for programs number them each their own
-    way, or on how to name those that suffice; () where the line says it.
+    way; () where the line says it.
     """
     runtime, cards, used = case.runtime, case.cards, case.cards_used
     listed = runtime.devices_listed
-    if not listed or not case.leaves_cards:
+    if not listed or not case.leaves_cards or len(used) > 1:
         return ()
-    if len(used) > 1:
-        named = " and ".join(counted([cards[index].name for index in used]))
-        option = runtime.some_devices_option.replace("{devices}", "NAMES")
-        return (f"# {named} suffice; {option} keeps to those you name, from: {listed}",)
     if len({card.name for card in cards}) == 1:
         return ()
     return (f"# the number below is that of {cards[used[0]].name} in: {listed}",)
@@ -308,7 +302,6 @@ def _steps_of_published(case: Case, first: tuple[str, ...], lines: tuple[str, ..
             *first,
             *to_see(question),
             *_server_address(case.runtime),
-            *_longer_context_note(case, lines),
             *(() if is_listed else (_UNVERIFIED,)),
             *downloads(question),
         ),
@@ -329,7 +322,6 @@ def _steps_by_tag(case: Case, tagged: ByTag) -> Steps:
             *runtime_lines(runtime, finding.code, case.machine),
             *shared_memory_lines(case),
             *(server if len(lines) > 1 else ()),
-            *_longer_context_note(other, lines),
         ),
         commands=lines,
         runtime=runtime,
@@ -370,20 +362,6 @@ def _steps_of_files(case: Case, first: tuple[str, ...], tagged: ByTag | None) ->
 
 
 # ------------------------------------------------------------------ comments
-
-
-def _longer_context_note(case: Case, lines: tuple[str, ...]) -> tuple[str, ...]:
-    """A comment on the memory that the program takes where it is left the context that it takes by
-    itself; () where a server of its own has the judged one.
-    """
-    longer = longer_context(case) if len(lines) == 1 else None
-    if longer is None:
-        return ()
-    tokens, memory_bytes = longer
-    return (
-        f"# {case.runtime.name} makes room for {units.tokens(tokens)} of context here:"
-        f" {units.binary(memory_bytes)} in all",
-    )
 
 
 def _notes_on_program(case: Case) -> tuple[str, ...]:

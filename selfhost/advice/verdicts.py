@@ -24,8 +24,6 @@ from .remarks import (
     notes_instead,
     notes_of,
     notes_of_asking,
-    slots,
-    tells_sequences,
 )
 from .room import room
 from .steps import Steps, steps
@@ -73,10 +71,6 @@ def answer(
 ) -> Verdict:
     """The verdict on what was understood and judged. The arguments are those of `check_with`."""
     question, day = judged.question, today or units.utc_today()
-    if instead and question.workload.task == "finetune" and machine.accelerators:
-        from .training import with_ways_to_cards
-
-        judged = with_ways_to_cards(question, understood.workload, judged, catalogue, machine)
     offers: tuple[Offer, ...] = ()
     if instead or judged.failed:
         offers = _priced(catalogue, question, judged, day)
@@ -159,8 +153,6 @@ def _beside(
         (notes if is_trained else fine_print).append(question.chosen)
     if not understood.tag:
         fine_print += about_files(question, fits=judged.fits)
-    if instead and (more := slots(catalogue, shown, judged, commands)) is not None:
-        (fine_print if tells_sequences(commands) else notes).append(more)
     return notes, fine_print
 
 

@@ -26,12 +26,6 @@ def run(words: list[str]) -> int:
     if len(errors) == 1:
         # of several names none is proposed as a line to type
         errors = {name: _as_asked(error, options) for name, error in errors.items()}
-    if len(names) > 1:
-        from ..advice.several import on_own_ports
-        from ..catalogue.opened import open_catalogue
-
-        catalogue = open_catalogue(options.specs)
-        by_machine = [on_own_ports(part, catalogue) for part in by_machine]
     verdicts = [verdict for part in by_machine for verdict in part]
     if not verdicts:
         raise together(errors)
