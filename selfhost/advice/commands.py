@@ -8,16 +8,11 @@ import os
 
 from .. import needs as need
 from ..catalogue.spec import RuntimeSpec
-from ..core.errors import WorkloadError
-from ..core.records import Record
-from ..judge.judging import judge
-from ..judge.question import ask
 from ..judge.record import Question
 from ..machine.record import Machine
 from .blanks import (
     Values,
     bounds,
-    file_values,
     filled,
     in_shell,
     options_needed,
@@ -129,38 +124,20 @@ def lines_of_made_file(case: Case, file: str, projector: str | None) -> tuple[st
 # ------------------------------------------------------------------ by tag
 
 
-class ByTag(Record):
-    """How Ollama has a model: `tag` loads it in `quantization`; `lines` download and run what was
-    judged, () where the tag loads something else, which fits too.
+def by_tag(case: Case) -> tuple[str, ...]:
+    """Lines by Ollama's own tag, or the typed one, where that loads what was judged; () where it
+    has no tag, serves no such models, has no build for the machine, or may crash there.
     """
-
-    tag: str
-    quantization: str
-    lines: tuple[str, ...]
-
-
-def by_tag(case: Case) -> ByTag | None:
-    """The model as Ollama's own tag has it, or the typed one, which loads what was judged; None
-    where it has no tag, and where Ollama serves no such models, has no build for the machine or
-    cannot do what is asked or may crash there, or what it loads would not fit.
-    """
-    spec, workload, machine = case.spec, case.workload, case.machine
+    spec, workload = case.spec, case.workload
     tagged = case.replace(runtime=case.catalogue.runtime("ollama"))
     runtime, tag = tagged.runtime, case.tag or tag_of(spec, workload)
     if tag is None or not _is_served(tagged) or may_crash(tagged):
-        return None
+        return ()
     default = need.default_format_and_quantization(spec, runtime)[1]
-    quantization = (workload.quantization if case.tag else runtime.tags.get(tag)) or default
-    if quantization == workload.quantization:
-        lines = run_lines(tagged, runtime.command.replace("{tag}", tag))
-        return ByTag(tag=tag, quantization=quantization, lines=lines) if lines else None
-    loaded = workload.replace(runtime=runtime.id, quantization=quantization)
-    try:
-        fits = judge(ask(spec, loaded, case.catalogue, machine), machine).fits
-    except WorkloadError:
-        # what is asked beside the quantization is nothing that it takes
-        return None
-    return ByTag(tag=tag, quantization=quantization, lines=()) if fits else None
+    loaded = workload.quantization if case.tag else runtime.tags.get(tag, default)
+    if loaded != workload.quantization:
+        return ()
+    return run_lines(tagged, runtime.command.replace("{tag}", tag))
 
 
 def _is_served(case: Case) -> bool:
@@ -266,17 +243,3 @@ def downloads(question: Question) -> tuple[str, ...]:
         for each in parts.files
     ]
     return (*lines, f"# {runtime.parts_elsewhere}") if runtime.parts_elsewhere else tuple(lines)
-
-
-def to_see(question: Question) -> tuple[str, ...]:
-    """Comments on the program that takes images, of a model that sees in a runtime that runs its
-    text alone; without its line where the files are to be made. () for any other.
-    """
-    runtime = question.runtime
-    if runtime is None or not runtime.seeing_program or question.local_files:
-        return ()
-    if not need.takes_text_alone(question.spec, runtime):
-        return ()
-    line = filled(runtime.seeing_command, file_values(question, runtime))
-    why = f"{runtime.name} takes no images; {runtime.seeing_program} does, in more memory"
-    return f"# {why}: {runtime.seeing_install}", *([f"# {line}"] if line else [])

@@ -54,7 +54,7 @@ def recipe(
     # nobody says where the weights of a lone config.json are
     download = "" if spec.is_lone_config else conversion.download
     lines = [
-        *_where_to_look(spec, runtime, conversion, workload),
+        *_where_to_look(spec, conversion, workload),
         _making(spec, quantization, making),
         *conversion.tools,
         *filter(None, [filled(download, blanks)]),
@@ -70,34 +70,16 @@ def recipe(
     )
 
 
-def _where_to_look(
-    spec: ModelSpec, runtime: RuntimeSpec, conversion: Conversion, workload: Workload
-) -> tuple[str, ...]:
-    """Comments: that no published files are known, and in which other type they are, or where they
-    would be.
-    """
+def _where_to_look(spec: ModelSpec, conversion: Conversion, workload: Workload) -> tuple[str, ...]:
+    """Comments: that no published files are known, and where they would be."""
     if spec.is_lone_config or is_published(spec, workload):
         return ()
     quantization = workload.quantization or ""
     lacks = f"# this catalogue knows no published {quantization} files of {spec.name}"
-    published_type = _published_type(spec, runtime, conversion.format)
-    if published_type is not None:
-        options = f"--runtime {runtime.id} --quant {published_type}"
-        return f"{lacks}, but {published_type} files:", f"# selfhost check {spec.id} {options}"
     # `-hf` marks a conversion to transformers, whose name other conversions do not repeat
     name = (spec.repository or "").rpartition("/")[2].removesuffix("-hf")
     where = filled(conversion.look_first, {"name": name, "quantization": quantization})
     return f"{lacks}; look first at", f"# {where}"
-
-
-def _published_type(spec: ModelSpec, runtime: RuntimeSpec, format: str) -> str | None:
-    """Of the types in which a repository has the model the one that the program prefers where there
-    is room, else the first that is listed; None where none is known.
-    """
-    listed = [files for files in spec.files if files.format == format and files.repository]
-    types = [name for files in listed for name in files.quantizations]
-    preferred = [name for name in runtime.on_accelerators if name in types]
-    return next(iter((*preferred, *types)), None)
 
 
 def _making(spec: ModelSpec, quantization: str, making: Making | None) -> str:

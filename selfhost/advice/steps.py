@@ -20,13 +20,11 @@ from ..machine.record import Accelerator, Machine
 from .blanks import in_powershell
 from .case import Case
 from .commands import (
-    ByTag,
     by_tag,
     commands,
     downloads,
     has_other_byte_order,
     lines_of_made_file,
-    to_see,
 )
 
 
@@ -282,12 +280,10 @@ def _steps(case: Case, *, by_tag_first: bool) -> Steps:
         return Steps(setup=(*first, *trainer), commands=(line,), commands_class=LISTED)
     if has_other_byte_order(case):
         return Steps()
-    tagged = by_tag(case) if by_tag_first or not lines else None
-    if tagged is not None and tagged.lines:
+    tagged = by_tag(case) if by_tag_first or not lines else ()
+    if tagged:
         return _steps_by_tag(case, tagged)
-    return (
-        _steps_of_published(case, first, lines) if lines else _steps_of_files(case, first, tagged)
-    )
+    return _steps_of_published(case, first, lines) if lines else _steps_of_files(case, first)
 
 
 def _steps_of_published(case: Case, first: tuple[str, ...], lines: tuple[str, ...]) -> Steps:
@@ -300,7 +296,6 @@ def _steps_of_published(case: Case, first: tuple[str, ...], lines: tuple[str, ..
     return Steps(
         setup=(
             *first,
-            *to_see(question),
             *_server_address(case.runtime),
             *(() if is_listed else (_UNVERIFIED,)),
             *downloads(question),
@@ -310,15 +305,15 @@ def _steps_of_published(case: Case, first: tuple[str, ...], lines: tuple[str, ..
     )
 
 
-def _steps_by_tag(case: Case, tagged: ByTag) -> Steps:
+def _steps_by_tag(case: Case, lines: tuple[str, ...]) -> Steps:
     """The lines of Ollama, which has the file that the judged runtime would have to be made."""
     other = case.replace(runtime=case.catalogue.runtime("ollama"))
-    runtime, lines = other.runtime, tagged.lines
+    runtime = other.runtime
     finding = runtime_check(case.machine, runtime, loads=None)
     server = ("# the service has settings of its own; this server has the judged ones",)
     return Steps(
         setup=(
-            f"# {runtime.name} has this model in {tagged.quantization}",
+            f"# {runtime.name} has this model in {case.quantization}",
             *runtime_lines(runtime, finding.code, case.machine),
             *shared_memory_lines(case),
             *(server if len(lines) > 1 else ()),
@@ -329,10 +324,9 @@ def _steps_by_tag(case: Case, tagged: ByTag) -> Steps:
     )
 
 
-def _steps_of_files(case: Case, first: tuple[str, ...], tagged: ByTag | None) -> Steps:
+def _steps_of_files(case: Case, first: tuple[str, ...]) -> Steps:
     """Of a model without a command of its own: those of the published file whose name was typed,
-    wherever it lies, else those that make a file of the published weights. `tagged` is how Ollama
-    has the model otherwise.
+    wherever it lies, else those that make a file of the published weights.
     """
     from .conversion import recipe
 
@@ -352,12 +346,7 @@ def _steps_of_files(case: Case, first: tuple[str, ...], tagged: ByTag | None) ->
         if conversion is None:
             return Steps()
         lines = lines_of_made_file(case, conversion.file, conversion.projector)
-        without: tuple[str, ...] = ()
-        if tagged is not None:
-            # the tag loads something else than was judged
-            kind, tag = tagged.quantization, tagged.tag
-            without = (f"# without converting, in {kind} by Ollama: ollama run {tag}",)
-        setup = (*without, *first, *to_see(case.question), *conversion.lines, *address)
+        setup = (*first, *conversion.lines, *address)
     return Steps(setup=setup, commands=lines, commands_class=UNLISTED) if lines else Steps()
 
 

@@ -7,10 +7,10 @@ import os
 from .. import needs as need
 from ..catalogue.index import Catalogue, spec_in
 from ..catalogue.names import Resolution, library_tag, resolve
-from ..catalogue.pasted import bare_name, is_bare_weights, is_path
+from ..catalogue.pasted import bare_name, is_path
 from ..catalogue.published import PublishedFiles
 from ..catalogue.spec import ModelSpec
-from ..core.errors import SelfhostError, SpecError, UnknownModelError, WorkloadError
+from ..core.errors import SelfhostError, SpecError, WorkloadError
 from ..core.records import Record
 from ..core.spelling import canonical
 from ..core.workload import Workload
@@ -137,33 +137,7 @@ def _as_named(
         from ..modelfiles import stored_notes
 
         return Understood(spec=spec, asked=typed, workload=workload, notes=stored_notes(spec))
-    try:
-        return of_name(catalogue, typed, workload)
-    except UnknownModelError as error:
-        if type(error) is not UnknownModelError or not _holds_a_model(typed):
-            raise
-        # a word alone is a name, never a path
-        unknown = error
-    from shlex import quote
-
-    command = f"selfhost check {quote(f'./{typed}')}"
-    raise UnknownModelError(
-        f"{unknown.message}; a folder here has that name",
-        nearest=lambda: unknown.nearest,
-        remedy=f"the model in that folder:                  {command}\n"
-        f"{unknown.remedy or ''}".rstrip(),
-    )
-
-
-def _holds_a_model(folder: str) -> bool:
-    """Whether a folder of that name here has a model's description or weights."""
-    try:
-        with os.scandir(folder) as entries:
-            names = [entry.name for entry in entries]
-    except (OSError, ValueError):
-        return False
-    described = ("config.json", "model_index.json")
-    return any(name in described or is_bare_weights(name) for name in names)
+    return of_name(catalogue, typed, workload)
 
 
 def _read_here(catalogue: Catalogue, path: str) -> LocalModel:
@@ -226,21 +200,16 @@ def of_name(
     """
     resolved, stated = resolve(typed, catalogue, explains=explains), workload
     notes = resolved.notes
-    how_run = _how_tag_is_run(typed, resolved, stated, catalogue)
-    if how_run is not None:
-        workload, notes = workload.replace(runtime=None), (*notes, how_run)
     quantization, note = _quantization_said(typed, resolved, workload, catalogue)
     notes += note
     if stated.quantization is None:
         runtime = workload.runtime or resolved.runtime
         workload = workload.replace(quantization=quantization or None, runtime=runtime)
     plain = _with_typed_tag_first(catalogue.spec(resolved.spec_id), typed, catalogue)
-    # a name that states a type is a tag of it
-    listed = None if resolved.quantization else _tag_of_type(plain, stated, catalogue)
     name = bare_name(typed)
     spec = _with_named_file(
         _with_typed_files(plain, resolved, catalogue),
-        name if resolved.names_file else listed,
+        name if resolved.names_file else None,
         resolved.quantization or stated.quantization,
         catalogue,
     )
@@ -248,67 +217,27 @@ def of_name(
     is_tag = ":" in name and "/" not in name
     tag = name if is_tag and quantization and quantization == workload.quantization else None
     otherwise = Understood(spec=plain, asked=typed, workload=stated, notes=resolved.notes)
-    is_implied = _implies_more(resolved, stated, is_run=how_run is not None)
+    # whether the name says its program or its type, and no option does
+    is_stated = stated.runtime is not None or stated.quantization is not None
+    is_implied = bool(resolved.runtime or resolved.quantization) and not is_stated
     return Understood(
         spec=spec,
         asked=typed,
         workload=workload,
         notes=notes,
-        tag=tag or listed,
+        tag=tag,
         otherwise=otherwise if is_implied else None,
     )
-
-
-def _implies_more(resolved: Resolution, stated: Workload, *, is_run: bool) -> bool:
-    """Whether the name says its program or its type, and no option does, but for the program that
-    runs such a name (`is_run`).
-    """
-    is_stated = stated.runtime is not None and not is_run
-    implies = resolved.runtime or resolved.quantization
-    return bool(implies) and not is_stated and stated.quantization is None
 
 
 def _quantization_said(
     typed: str, resolved: Resolution, workload: Workload, catalogue: Catalogue
 ) -> tuple[str | None, tuple[str, ...]]:
-    """The quantization that the name says, or that its tag or its repository has alone, with a
-    sentence on the tag.
-    """
+    """The quantization that the name says or its tag has alone, with a sentence on the tag."""
     if resolved.quantization is not None:
         return resolved.quantization, ()
     loaded = _loaded_by_tag(typed, workload, catalogue)
-    if loaded is not None:
-        return loaded, (f"Ollama's tag {typed} loads {loaded}.",)
-    return (None if resolved.repository is None else _only_type_in(resolved, catalogue)), ()
-
-
-def _only_type_in(resolved: Resolution, catalogue: Catalogue) -> str | None:
-    """The type of the typed repository's GGUF files, where none of another type are known of the
-    model and it is not judged in that type anyway; else None.
-    """
-    spec = catalogue.spec(resolved.spec_id)
-    listed = [files for files in spec.files if files.format == "gguf"]
-    types = {name for files in listed for name in files.quantizations}
-    if len(types) != 1 or resolved.repository not in {files.repository for files in listed}:
-        return None
-    usual = need.default_format_and_quantization(spec, catalogue.runtime("llama.cpp"))[1]
-    return next((name for name in types if name != usual), None)
-
-
-def _how_tag_is_run(
-    typed: str, resolved: Resolution, stated: Workload, catalogue: Catalogue
-) -> str | None:
-    """A sentence where what was typed is a tag of the program that was asked for, and holds files
-    of another one, with whose code it runs them; None anywhere else.
-    """
-    asked = (stated.runtime or "").strip().lower()
-    if stated.quantization is not None or "/" in typed or asked not in catalogue.runtime_ids():
-        return None
-    runtime = catalogue.runtime(asked)
-    if resolved.runtime is None or resolved.runtime not in runtime.tags_of:
-        return None
-    library = catalogue.runtime(resolved.runtime).name
-    return f"{runtime.name} runs {typed} with the code of {library}: judged by the rules of that."
+    return loaded, () if loaded is None else (f"Ollama's tag {typed} loads {loaded}.",)
 
 
 def _with_typed_tag_first(spec: ModelSpec, typed: str, catalogue: Catalogue) -> ModelSpec:
@@ -352,32 +281,6 @@ def _with_typed_files(spec: ModelSpec, resolved: Resolution, catalogue: Catalogu
     )
     # of two that hold a type the first is told: the one that was typed
     return spec.replace(files=(files, *spec.files))
-
-
-def _tag_of_type(spec: ModelSpec, stated: Workload, catalogue: Catalogue) -> str | None:
-    """Ollama's tag of the model in the type that was asked for, where its library lists one and no
-    repository of such a file is known; None elsewhere.
-    """
-    plain_tag = next((alias for alias in spec.aliases if ":" in alias), None)
-    if plain_tag is None or stated.quantization is None:
-        return None
-    type_name = need.canonical_quantization(stated.quantization)
-    if type_name is None:
-        return None
-    if spec.repository_of("gguf", type_name) is not None:
-        return None
-    ollama = catalogue.runtime("ollama")
-    default = need.default_format_and_quantization(spec, ollama)[1]
-    if ollama.tags.get(plain_tag, default) == type_name:
-        # the plain tag is that file
-        return None
-    longer = catalogue.common("ollama_tags")["tag"].get(plain_tag)
-    is_loaded = need.why_not_loaded(spec, ollama) is None
-    if longer is None or type_name not in longer["types"] or not is_loaded:
-        return None
-    family = plain_tag.partition(":")[0]
-    written = "fp16" if type_name == "F16" else f"{type_name[0].lower()}{type_name[1:]}"
-    return f"{family}:{longer['before']}-{'bf16' if type_name == 'BF16' else written}"
 
 
 def _with_named_file(

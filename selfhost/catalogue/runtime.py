@@ -361,9 +361,6 @@ class RuntimeSpec(Record):
     text_part: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
     # the program that takes the images of such a model, how to get it, and its line for the same
     # files
-    seeing_program: str = read_by(Table.string, default="")
-    seeing_install: str = read_by(Table.string, default="")
-    seeing_command: str = read_by(Table.string, default="")
     # models that it loads from several files, each with what it is in; where there are any, it
     # loads no others. They fill `{parts}`
     parts: tuple[ModelParts, ...] = read_by(Table.records, kind=ModelParts, default=())

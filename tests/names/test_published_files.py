@@ -110,23 +110,6 @@ def test_another_quantization_than_the_typed_one_is_still_to_be_made() -> None:
     assert any("llama-quantize" in line for line in verdict.setup)
 
 
-@pytest.mark.parametrize(
-    ("typed", "quantization", "tag"),
-    [
-        # tags of Ollama's library, auditomatic/ollama-models-registry@31464bb
-        ("llama3.1:8b", "Q4_0", "llama3.1:8b-instruct-q4_0"),
-        ("llama3.1:8b", "q5_k_s", "llama3.1:8b-instruct-q5_K_S"),
-        ("Llama 3.1 8B Instruct", "F16", "llama3.1:8b-instruct-fp16"),
-    ],
-)
-def test_a_type_that_ollamas_library_has_is_not_converted(
-    typed: str, quantization: str, tag: str
-) -> None:
-    verdict = check(typed, Workload(quantization=quantization), machine="aws-g6.2xlarge")
-    assert verdict.commands[-1].endswith(f"ollama run {tag}")
-    assert not any("convert" in line for line in verdict.setup)
-
-
 def test_a_file_of_pictures_that_no_program_is_known_to_load_says_so_and_is_no_refusal() -> None:
     """City96 publishes such files; what runs is judged, in other files."""
     verdict = check("sd3.5_large-Q5_0.gguf", machine="desktop-rtx4090-24gb")
