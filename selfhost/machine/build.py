@@ -11,9 +11,17 @@ from ..core.tables import shipped_table
 from . import cpus, gpus, macs
 from .changes import planned
 from .chips import Chip, soldered_chip
-from .cloud import Described, has_an_unlisted_gpu
+from .cloud import has_an_unlisted_gpu
 from .gpu_names import NamedCards, cards_named, joined
-from .profiles import Profile, beginning_with, refusal, size_of, unknown
+from .profiles import (
+    NamedProfile,
+    Profile,
+    beginning_with,
+    described_as,
+    refusal,
+    size_of,
+    unknown,
+)
 from .ram import StatedRam, with_ram
 from .record import Accelerator, Machine
 from .understand import Description
@@ -28,6 +36,7 @@ _UNNAMED_PROCESSOR = "Intel or AMD processor"
 _GUEST_PROCESSOR = "Intel Xeon Processor"
 # a guess: DigitalOcean, Linode and Hetzner rent 2 GB with one and 8 GB with four
 _USUAL_GIB_OF_A_PROCESSOR = 2
+_USUAL_RAM_GIB = 32
 _MOST_LEFT = 8
 _MAKERS = {"nvidia": "NVIDIA", "amd": "AMD", "intel": "Intel"}
 
@@ -43,71 +52,63 @@ class _Parts(Record):
     cards: NamedCards | None
 
     @property
-    def architecture(self) -> str | None:
-        of_series = self.series.architecture if self.series else None
-        return of_series or (self.around.architecture if self.around else None)
-
-    @property
     def is_of_product(self) -> bool:
         """Whether the processor is the product's."""
         return self.processor == self.row.get("processor")
 
 
-def described(about: Description) -> Described:
+def described(about: Description) -> NamedProfile:
     """The machine that the description means. Raises `UnknownMachineError` where it names no
     processor, no GPU, no product and no memory.
     """
     if about.chip is not None:
-        judged = _mac(about, about.chip)
+        machine, note = _mac(about, about.chip)
     elif about.known:
-        judged = _known(about)
+        machine, note = _known(about)
     elif about.scope != "host" and not about.product:
-        judged = _guest(about)
+        machine, note = _guest(about)
     else:
-        judged = _computer(about)
+        machine, note = _computer(about)
     stated = {key: about.numbers.get(key) for key in ("mts", "channels", "sticks")}
-    ram = StatedRam(kind=about.ram_kind, **stated)
-    machine, of_ram = with_ram(_with_cores(judged.machine, about), ram)
-    notes = [judged.note, *about.notes, of_ram or ""]
+    machine = _with_cores(machine, about)
+    machine, of_ram = with_ram(machine, StatedRam(kind=about.ram_kind, **stated))
+    notes = [note, *about.notes, *filter(None, (of_ram,))]
     if about.is_wsl:
         machine, of_wsl = _in_windows(machine)
         notes.append(of_wsl)
     if about.left:
         notes.append(f"Not understood, so left aside: {', '.join(about.left[:_MOST_LEFT])}.")
-    return Described(machine=machine, title=judged.title, note=" ".join(filter(None, notes)))
+    return described_as(machine, machine.name, " ".join(notes))
 
 
 # ------------------------------------------------------------------ known machines
 
 
-def _known(about: Description) -> Described:
+def _known(about: Description) -> tuple[Machine, str]:
     """The profile with as much RAM as is stated, else the smallest with that RAM in its place."""
     by_size = sorted(about.known, key=lambda each: size_of(each.machine))
-    profile, machine = by_size[0], by_size[0].machine
-    if about.ram_gib is not None:
-        wanted = round(about.ram_gib * units.GIB)
-        sizes = [each.machine.memory_total_bytes or 0 for each in by_size]
-        fitting = [at for at, size in enumerate(sizes) if 0.9 * wanted <= size <= wanted]
-        if fitting:
-            profile, machine = by_size[fitting[0]], by_size[fitting[0]].machine
-        else:
-            facts = dict.fromkeys(("memory_total_bytes", "memory_limit_bytes"), wanted)
-            sources = {**machine.sources, **dict.fromkeys(facts, f'"{about.text}"')}
-            machine = machine.replace(**facts, sources=sources)
-    elif len(by_size) > 1:
-        most = by_size[-1].machine.memory_total_bytes
+    wanted = round((about.ram_gib or 0) * units.GIB)
+    sizes = [each.machine.memory_total_bytes or 0 for each in by_size]
+    at = next((at for at, size in enumerate(sizes) if 0.9 * wanted <= size <= wanted), None)
+    profile = by_size[at or 0]
+    machine = profile.machine
+    if wanted and at is None:
+        facts = dict.fromkeys(("memory_total_bytes", "memory_limit_bytes"), wanted)
+        sources = {**machine.sources, **dict.fromkeys(facts, f'"{about.text}"')}
+        machine = machine.replace(**facts, sources=sources)
+    elif not wanted and len(by_size) > 1:
         assumed = (*machine.assumed, "memory_total_bytes")
-        machine = machine.replace(assumed=assumed, memory_most_bytes=most)
+        machine = machine.replace(assumed=assumed, memory_most_bytes=sizes[-1])
     note = f'"{about.text}" is judged as {profile.name}.'
     if about.cards:
         label = joined(about.cards).label
         note += f" {label} is left aside: --gpu '{label}' puts it in."
     if about.scope == "container":
         machine = machine.replace(scope="container", name=f"a container on {machine.name}")
-    return Described(machine=machine, title=profile.title, note=note)
+    return machine, note
 
 
-def _mac(about: Description, row: Mapping[str, Any]) -> Described:
+def _mac(about: Description, row: Mapping[str, Any]) -> tuple[Machine, str]:
     memory_gib: float = about.ram_gib or row["gib"][0]
     facts = macs.facts(row, memory_gib)
     title = f"Apple {macs.title(row)}"
@@ -127,13 +128,13 @@ def _mac(about: Description, row: Mapping[str, Any]) -> Described:
         memory_most_bytes=max(row["gib"]) * units.GIB if is_assumed else None,
         sources=dict.fromkeys(facts, "from general knowledge of Macs, not looked up"),
     )
-    return Described(machine=planned(machine), title=title, note=note)
+    return planned(machine), note
 
 
 # ------------------------------------------------------------------ virtual machines
 
 
-def _guest(about: Description) -> Described:
+def _guest(about: Description) -> tuple[Machine, str]:
     """A virtual machine or a container of which its processors and memory are told."""
     parts = _parts(about)
     counts = (about.numbers.get(name) for name in ("vcpus", "threads", "cores"))
@@ -142,44 +143,40 @@ def _guest(about: Description) -> Described:
         raise refusal("guest", about.text)
     usable, physical = (stated, stated) if stated else _assumed_processors(about, parts)
     gib = about.ram_gib or usable * _USUAL_GIB_OF_A_PROCESSOR
+    cards = _accelerators(about, parts)
     facts: dict[str, Any] = {
         "system": about.system or "linux",
-        "architecture": parts.architecture or "x86_64",
+        "architecture": _architecture(parts),
         "memory_total_bytes": round(gib * units.GIB),
         "memory_limit_bytes": round(gib * units.GIB),
         "cpu_model": parts.processor or _GUEST_PROCESSOR,
         "cpu_cores_usable": float(usable),
         "cpu_cores_physical": physical,
-        "accelerators": parts.cards.accelerators if parts.cards else _unnamed_gpu(about),
+        "accelerators": cards,
     }
-    is_told = {
-        "accelerators": bool(facts["accelerators"]),
-        "cpu_cores_usable": bool(stated),
-        "cpu_cores_physical": bool(stated),
-        "memory_total_bytes": bool(about.ram_gib),
-    }
+    assumed = ["architecture", _BANDWIDTH, *(["accelerators"] if not cards else [])]
+    assumed += [] if stated else ["cpu_cores_usable", "cpu_cores_physical"]
+    assumed += [] if about.ram_gib else ["memory_total_bytes"]
     kind = "a container" if about.scope == "container" else "a virtual machine"
-    name = f"{kind} with {usable} processor{'s' * (usable > 1)}"
-    name += f" and {parts.cards.label}" if parts.cards else ""
+    beside = [f"{usable} processor{'s' * (usable > 1)}", *(each.label for each in about.cards)]
+    name = f"{kind} with {' and '.join(beside)}"
     machine = Machine(
         **facts,
         name=name,
         scope=about.scope,
         confidence="low",
-        assumed=("architecture", _BANDWIDTH, *(fact for fact in is_told if not is_told[fact])),
+        assumed=tuple(assumed),
         sources=dict.fromkeys(facts, f'"{about.text}"'),
     )
-    host = parts.processor
-    of_host = f"Its processor is {host}." if host else "Its host's processor is not told."
-    note = f'"{about.text}" is judged as {name} and {_ram_words(gib)}. {of_host}'
-    return Described(machine=planned(machine), title=about.text, note=note)
+    host = f"Its processor is {parts.processor or 'not told'}."
+    return planned(machine), f'"{about.text}" is judged as {name} and {_ram_words(gib)}. {host}'
 
 
 def _assumed_processors(about: Description, parts: _Parts) -> tuple[int, int]:
     """Processors and physical cores of a guest of which only its memory is told: a container has
     all of its host.
     """
-    cores = cpus.cores_of(parts.processor) if parts.processor else None
+    cores = cpus.cores_of(parts.processor or "")
     if cores is not None and about.scope == "container":
         return cores.usable, cores.physical[1]
     rented = max(1, round((about.ram_gib or 0) / _USUAL_GIB_OF_A_PROCESSOR))
@@ -204,7 +201,7 @@ def _in_windows(machine: Machine) -> tuple[Machine, str]:
 # ------------------------------------------------------------------ computers
 
 
-def _computer(about: Description) -> Described:
+def _computer(about: Description) -> tuple[Machine, str]:
     parts = _parts(about)
     if "gb_per_s" in parts.row and (about.ram_gib or 0) > max(parts.row["gib"]):
         # no other memory is soldered to it: that of a disk
@@ -219,14 +216,12 @@ def _computer(about: Description) -> Described:
         profile = _profile_with(parts.cards, laptop=about.is_laptop)
         if profile is not None:
             note = f'"{about.text}" is a GPU: judged as {profile.name}, which has it.'
-            note = " ".join([note, *parts.cards.notes])
-            return Described(machine=profile.machine, title=profile.title, note=note)
+            return profile.machine, " ".join([note, *parts.cards.notes])
     machine = _machine(about, parts)
     ram = _ram_words((machine.memory_total_bytes or 0) / units.GIB)
     ram += ", assumed" if machine.assumes("memory_total_bytes") else ""
     doubts = " ".join(["", *_doubts(about, parts)])
-    note = f'"{about.text}" is judged as {machine.name}, {ram}.{doubts}'
-    return Described(machine=machine, title=machine.name, note=note)
+    return machine, f'"{about.text}" is judged as {machine.name}, {ram}.{doubts}'
 
 
 def _refuse_nothing_named(about: Description) -> None:
@@ -237,15 +232,26 @@ def _refuse_nothing_named(about: Description) -> None:
         return
     if has_an_unlisted_gpu(about.text):
         raise refusal("unlisted_gpu", about.text)
-    if is_some_machine:
-        raise refusal("product", about.text)
-    raise unknown(about.text)
+    raise refusal("product", about.text) if is_some_machine else unknown(about.text)
+
+
+def _profile_with(cards: NamedCards, *, laptop: bool) -> Profile | None:
+    """The laptop or desktop that has just these GPUs, the one with the least memory, else the
+    server.
+    """
+    wanted = [(card.name, card.memory_total_bytes) for card in cards.accelerators]
+    kinds = ("laptop",) if laptop else ("desktop", "server")
+    for profile in (each for kind in kinds for each in beginning_with(kind)):
+        own = [(card.name, card.memory_total_bytes) for card in profile.machine.accelerators or ()]
+        if wanted and own == wanted:
+            return profile
+    return None
 
 
 def _parts(about: Description) -> _Parts:
     row, processor = about.product, about.processor
-    own: str | None = row.get("processor")
-    if own is not None and (processor is None or _is_kind_of(processor, own)):
+    own: str = row.get("processor", "")
+    if own and (processor is None or _is_kind_of(processor, own)):
         processor = own
     cards = joined(about.cards) if about.cards else None
     if cards is None and "gpu" in row and not about.has_no_gpu:
@@ -267,20 +273,22 @@ def _is_kind_of(named: str, own: str) -> bool:
     return is_alike and cpus.names_a_kind_alone(words)
 
 
+def _architecture(parts: _Parts) -> str:
+    told = (parts.row.get("architecture"), parts.series and parts.series.architecture)
+    return next(filter(None, told), parts.around.architecture if parts.around else "x86_64")
+
+
 def _machine(about: Description, parts: _Parts) -> Machine:
     row = parts.row
     memory = round(_memory_gib(about, parts) * units.GIB)
-    values: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "system": about.system or _usual_system(about, parts),
-        "architecture": row.get("architecture") or parts.architecture or "x86_64",
+        "architecture": _architecture(parts),
         "memory_total_bytes": memory,
         "memory_limit_bytes": memory,
         "accelerators": _accelerators(about, parts),
-        "cpu_model": parts.processor,
-        **_cores_of_product(parts),
-        _BANDWIDTH: _soldered_bandwidth(parts),
     }
-    facts = {fact: value for fact, value in values.items() if value is not None}
+    facts |= _facts_of_processor(parts)
     quoted = f'"{about.text}"'
     source = f"{quoted}: {shipped_table('products')['sources'][row['source']]}" if row else quoted
     assumed = _assumed(about, parts, facts)
@@ -298,20 +306,35 @@ def _machine(about: Description, parts: _Parts) -> Machine:
     )
 
 
+def _facts_of_processor(parts: _Parts) -> dict[str, Any]:
+    """Its name, the cores that the product's row states, and the rate of memory that comes in one
+    with the product or the chip.
+    """
+    row, series = parts.row, parts.series
+    facts: dict[str, Any] = {"cpu_model": parts.processor} if parts.processor else {}
+    if parts.is_of_product and "cores" in row:
+        cores = cpus.cores_of(parts.processor or "")
+        facts |= {"cpu_cores_usable": float(row["cores"]), "cpu_cores_physical": row["physical"]}
+        if cores and cores.are_known and cores.physical[1] == row["physical"]:
+            facts["cpu_cores_performance"] = cores.performance[1]
+    if parts.is_of_product and "gb_per_s" in row:
+        facts[_BANDWIDTH] = int(row["gb_per_s"] * units.GB)
+    elif series is not None and series.has_one_rate and not row and not parts.cards:
+        facts[_BANDWIDTH] = round(series.usual)
+    return facts
+
+
 def _memory_gib(about: Description, parts: _Parts) -> float:
     """GiB of RAM: as stated, else what most such machines have."""
-    if about.ram_gib is not None:
-        return about.ram_gib
-    if parts.row:
-        return float(parts.row["gib"][0])
+    if about.ram_gib is not None or parts.row:
+        return about.ram_gib or float(parts.row["gib"][0])
     of_class = parts.around.memory_gib if parts.around else 0
     if parts.cards is not None or parts.processor is None:
-        usual = parts.cards.usual_ram_gib if parts.cards else 32
+        usual = parts.cards.usual_ram_gib if parts.cards else _USUAL_RAM_GIB
         return float(max(of_class, usual, about.vram_gib or 0))
     series, chip = parts.series, parts.chip
-    on_package = series and (series.on_package_gib or None)
-    of_series = series and series.memory_gib
-    return float(on_package or (chip and chip.memory_gib) or of_series or of_class)
+    of_series = series and (series.on_package_gib or series.memory_gib)
+    return float((chip and chip.memory_gib) or of_series or of_class)
 
 
 def _most_bytes(about: Description, parts: _Parts) -> int | None:
@@ -333,36 +356,14 @@ def _usual_system(about: Description, parts: _Parts) -> str:
     return "linux" if parts.row or parts.around is None else parts.around.system
 
 
-def _cores_of_product(parts: _Parts) -> dict[str, Any]:
-    """The cores that the product's row states for its processor."""
-    row = parts.row
-    if not parts.is_of_product or "cores" not in row:
-        return {}
-    facts = {"cpu_cores_usable": float(row["cores"]), "cpu_cores_physical": row["physical"]}
-    cores = cpus.cores_of(parts.processor) if parts.processor else None
-    if cores and cores.are_known and cores.physical[1] == row["physical"] > cores.performance[1]:
-        facts["cpu_cores_performance"] = cores.performance[1]
-    return facts
-
-
-def _soldered_bandwidth(parts: _Parts) -> int | None:
-    """Bytes per second of memory that comes in one rate with the product or the chip."""
-    if "gb_per_s" in parts.row and parts.is_of_product:
-        return int(parts.row["gb_per_s"] * units.GB)
-    series = parts.series
-    if parts.row or parts.cards or series is None or not series.has_one_rate:
-        return None
-    return round(series.usual)
-
-
 def _assumed(about: Description, parts: _Parts, facts: Mapping[str, Any]) -> list[str]:
     """The facts that no word tells."""
     assumed = []
     has_no_word = about.ram_gib is None
     if not parts.row:
         is_cards_alone = parts.processor is None and has_no_word
-        if parts.cards is None and about.vram_gib is None and not about.has_no_gpu:
-            assumed.append("accelerators")
+        has_gpu = parts.cards or about.vram_gib or about.has_no_gpu
+        assumed += [] if has_gpu else ["accelerators"]
         if about.system is None and (parts.cards is None or is_cards_alone):
             assumed.append("system")
         assumed += ["architecture", "memory_limit_bytes"] if is_cards_alone else []
@@ -373,59 +374,36 @@ def _assumed(about: Description, parts: _Parts, facts: Mapping[str, Any]) -> lis
 
 
 def _accelerators(about: Description, parts: _Parts) -> tuple[Accelerator, ...]:
+    """The GPUs that are named, else the one inside, else one of which its memory, and perhaps its
+    maker, is all that is told.
+    """
+    inside = parts.row.get("shared") or (parts.chip and parts.chip.gpu)
     if parts.cards is not None:
         return parts.cards.accelerators
-    inside = parts.row.get("shared") or (parts.chip and parts.chip.gpu)
     if inside and not about.has_no_gpu:
         return (Accelerator(vendor=gpus.vendor_of(inside), name=inside, unified=True),)
-    return _unnamed_gpu(about)
-
-
-def _unnamed_gpu(about: Description) -> tuple[Accelerator, ...]:
-    """A GPU of which its memory, and perhaps its maker, is all that is told."""
     if about.vram_gib is None:
         return ()
-    maker = _MAKERS.get(about.gpu_maker or "", "")
-    memory = round(about.vram_gib * units.GIB)
-    return (
-        Accelerator(
-            vendor=about.gpu_maker or gpus.UNKNOWN,
-            name=f"{maker} GPU with {units.binary(memory)}".strip(),
-            memory_total_bytes=memory,
-            unified=False,
-        ),
-    )
-
-
-def _profile_with(cards: NamedCards, *, laptop: bool) -> Profile | None:
-    """The laptop or desktop that has just these GPUs, the one with the least memory, else the
-    server.
-    """
-    wanted = [(card.name, card.memory_total_bytes) for card in cards.accelerators]
-    kinds = ("laptop",) if laptop else ("desktop", "server")
-    for profile in (each for kind in kinds for each in beginning_with(kind)):
-        own = [(card.name, card.memory_total_bytes) for card in profile.machine.accelerators or ()]
-        if wanted and own == wanted:
-            return profile
-    return None
+    maker, memory = about.gpu_maker or gpus.UNKNOWN, round(about.vram_gib * units.GIB)
+    name = f"{_MAKERS.get(maker, '')} GPU with {units.binary(memory)}".strip()
+    return (Accelerator(vendor=maker, name=name, memory_total_bytes=memory, unified=False),)
 
 
 def _with_cores(machine: Machine, about: Description) -> Machine:
     """The machine with the cores that its description states; as it is where it states none, or as
     many as its processor has, or more.
     """
-    stated, threads = about.numbers.get("cores"), about.numbers.get("threads", 0)
+    stated, threads = about.numbers.get("cores", 0), about.numbers.get("threads", 0)
     vcpus = about.numbers.get("vcpus", stated)
-    if vcpus is not None and about.product and machine.scope == "vm":
+    if vcpus and about.product and machine.scope == "vm":
         return machine.replace(cpu_cores_usable=float(vcpus), cpu_cores_physical=vcpus)
-    if stated is None and threads and machine.assumes("cpu_cores_usable"):
-        # two of a core, as nearly all have that tell their threads
-        stated = max(1, threads // 2)
-    if stated is None or about.chip is not None or machine.scope != "host":
-        return machine
+    if machine.assumes("cpu_cores_usable"):
+        # two threads of a core, as nearly all have that tell their threads
+        stated = stated or threads // 2
     processor = machine.cpu_model or ""
     cores = cpus.cores_of(processor)
-    if cores and cores.are_known and stated >= cores.physical[1] // cpus.count_of(processor):
+    is_known = cores and cores.are_known and stated >= cores.physical[1] // cpus.count_of(processor)
+    if not stated or about.chip is not None or machine.scope != "host" or is_known:
         return machine
     usable = float(max(threads, stated))
     facts: dict[str, Any] = {"cpu_cores_physical": stated, "cpu_cores_usable": usable}
@@ -442,16 +420,16 @@ def _with_cores(machine: Machine, about: Description) -> Machine:
 
 def _title(about: Description, parts: _Parts) -> str:
     """What the machine is called in a sentence."""
-    title: str = parts.row.get("title", "a machine")
-    is_said = parts.processor is None or (parts.row and parts.is_of_product)
-    names = [] if is_said or parts.processor == _UNNAMED_PROCESSOR else [parts.processor or ""]
-    if parts.cards is None:
-        names += [card.name for card in _unnamed_gpu(about)]
-    elif about.cards or not parts.row:
-        names.append(parts.cards.label)
-    if not names and not parts.row and about.ram_gib is not None:
+    is_said = parts.row and parts.is_of_product
+    names = [parts.processor or ""] * (not is_said and parts.processor != _UNNAMED_PROCESSOR)
+    if parts.cards is not None:
+        names += [parts.cards.label] if about.cards or not parts.row else []
+    elif about.vram_gib is not None:
+        names += [card.name for card in _accelerators(about, parts)]
+    title, what = parts.row.get("title", "a machine"), " and ".join(filter(None, names))
+    if not what and not parts.row and about.ram_gib is not None:
         return f"a computer with {about.ram_gib:g} GB of RAM"
-    return f"{title} with {' and '.join(names)}" if names else title
+    return f"{title} with {what}" if what else title
 
 
 def _doubts(about: Description, parts: _Parts) -> Iterator[str]:
@@ -459,29 +437,26 @@ def _doubts(about: Description, parts: _Parts) -> Iterator[str]:
     series, sizes = parts.series, parts.row.get("gib", ())
     yield from parts.cards.notes if parts.cards else ()
     yield from _doubts_of_processor(about, parts)
-    has_no_card = parts.cards is None and not about.has_no_gpu and about.vram_gib is None
-    if has_no_card and series and series.graphics and not (parts.row or parts.chip):
+    if about.vram_gib is not None:
+        yield "Which GPU it is is not told, so that its speed is a wide guess."
+    elif series and series.graphics and not (parts.cards or about.has_no_gpu or parts.row):
         yield f"The GPU inside it is left aside: --gpu '{series.graphics}' counts it."
     if about.ram_gib is None and len(sizes) > 1:
         yield f"Otherwise name it: {', '.join(f'{size:g} GB' for size in sizes[1:])}."
-    if cpus.count_of(parts.processor or "") > 1:
-        yield "Of several processors the memory of one is counted."
 
 
 def _doubts_of_processor(about: Description, parts: _Parts) -> Iterator[str]:
-    series, processor = parts.series, parts.processor
+    processor, series = parts.processor, parts.series
     if processor == _UNNAMED_PROCESSOR:
         yield "Its processor is not told, so that its speed is a wide guess."
-    elif processor is None and not parts.row:
-        yield "Its processor is assumed."
-    elif processor and series is None and parts.chip is None:
-        yield f"No series of processors is listed for {processor}: a wide guess."
-    elif series is not None and series.is_a_generation:
-        yield f"The name tells only the generation of {processor}: a wide guess."
-    if about.vram_gib is not None:
-        yield "Which GPU it is is not told, so that its speed is a wide guess."
+    elif processor is None:
+        yield from ["Its processor is assumed."] * (not parts.row)
+    elif parts.chip is None and (series is None or series.is_a_generation):
+        yield f"The name tells no series of processors, {processor}: a wide guess."
     if about.processor and processor != about.processor:
         yield f"Which {about.processor} it has is not told: judged with {processor}."
+    if cpus.count_of(processor or "") > 1:
+        yield "Of several processors the memory of one is counted."
 
 
 def _ram_words(gib: float) -> str:

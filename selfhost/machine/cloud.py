@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping
 
 from ..core import units
-from ..core.records import Record
 from ..core.tables import shipped_table
 from . import cpus
 from .changes import planned
 from .gpu_names import NamedCards, cards_named, find_cards
+from .profiles import NamedProfile, described_as
 from .record import Machine
 from .roles import words
 from .words import tokens
@@ -26,15 +26,7 @@ _BANDWIDTH = "memory_bandwidth_bytes_per_second"
 _METAL = re.compile(r"(?<=[a-z\d])\.metal-(\d{1,3})xl(?![\w-])", re.ASCII | re.IGNORECASE)
 
 
-class Described(Record):
-    """A machine of which parts were named; `note` says what was understood and assumed."""
-
-    machine: Machine
-    title: str
-    note: str
-
-
-def rented(text: str) -> Described | None:
+def rented(text: str) -> NamedProfile | None:
     """The machine that a cloud's name for a type means, with GPUs that are named behind it,
     `n1-standard-8 + t4`; None for any other text.
     """
@@ -84,7 +76,7 @@ def without_provider(text: str) -> str:
     return " ".join(parts)
 
 
-def _of_type(text: str, added: NamedCards | None) -> Described | None:
+def _of_type(text: str, added: NamedCards | None) -> NamedProfile | None:
     """The machine of a type's name, with those GPUs in place of its own where they are given."""
     table = shipped_table("cloud_types")
     name, count = text.lower(), 0
@@ -120,7 +112,7 @@ def _processors(size: str, row: Mapping[str, Any], sizes: Mapping[str, int]) -> 
 
 def _described(
     text: str, row: Mapping[str, Any], gib: float, processors: int, cards: NamedCards | None
-) -> Described:
+) -> NamedProfile:
     around = cpus.class_of(row["cpu"])
     memory = round(gib * units.GIB)
     facts: dict[str, Any] = {
@@ -144,4 +136,4 @@ def _described(
     title = f"{row['provider']} {text}"
     parts = [units.binary(memory), f"{processors} virtual processors of {row['cpu']}"]
     parts += [] if cards is None else [cards.label]
-    return Described(machine=planned(machine), title=title, note=f"{title}: {', '.join(parts)}.")
+    return described_as(planned(machine), title, f"{title}: {', '.join(parts)}.")

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from . import build, cloud
-from .cloud import Described
 from .profiles import (
     NamedProfile,
     NotOneMachineError,
-    Profile,
     called,
 )
 from .record import Machine
@@ -43,12 +41,12 @@ def profile_named(text: str) -> NamedProfile:
     named = called(text) or called(cloud.without_provider(text))
     if named is not None:
         return named
-    if (described := cloud.rented(text)) is not None:
-        return _as_profile(described)
+    if (named := cloud.rented(text)) is not None:
+        return named
     without_ram = [t.text for t in tokens(text) if t.text not in (*words()["ram"], BREAK)]
     if (named := called(" ".join(without_ram)) or _hosted(text)) is not None:
         return named
-    return _as_profile(build.described(understand(text)))
+    return build.described(understand(text))
 
 
 def _hosted(text: str) -> NamedProfile | None:
@@ -60,18 +58,3 @@ def _hosted(text: str) -> NamedProfile | None:
             left = f"Left aside: {' '.join([*parts[:at], *parts[at + 1 :]])}."
             return named.replace(note=" ".join(filter(None, (named.note, left))))
     return None
-
-
-def _as_profile(described: Described) -> NamedProfile:
-    """What was described by its parts, as if somebody had sold it."""
-    machine = described.machine
-    kind = "mac" if machine.system == "macos" else "desktop"
-    profile = Profile(
-        name=machine.name or described.title,
-        title=described.title,
-        kind=kind if machine.scope == "host" else "cloud",
-        source=described.note,
-        note=described.note,
-        machine=machine,
-    )
-    return NamedProfile(profile=profile, note=described.note)

@@ -90,6 +90,22 @@ class NamedProfile(Record):
     note: str | None
 
 
+def described_as(machine: Machine, title: str, note: str) -> NamedProfile:
+    """A machine of which parts were named, as if somebody had sold it; `note` says what was
+    understood and assumed.
+    """
+    kind = "mac" if machine.system == "macos" else "desktop"
+    profile = Profile(
+        name=machine.name,
+        title=title,
+        kind=kind if machine.scope == "host" else "cloud",
+        source=note,
+        note=note,
+        machine=machine,
+    )
+    return NamedProfile(profile=profile, note=note)
+
+
 class Label(Record):
     """What a pipeline calls a machine: the name of its profile, and what to know beside it."""
 

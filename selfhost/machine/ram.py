@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 from ..core import units
 from ..core.records import Record
 from ..core.spelling import words_of
@@ -32,13 +30,6 @@ class StatedRam(Record):
     channels: int | None = None
     sticks: int | None = None
 
-    @property
-    def name(self) -> str:
-        """`LPDDR5X-7500`, `DDR4`, or `RAM at 3600 MT/s`."""
-        if self.kind is None:
-            return f"RAM at {self.mts} MT/s"
-        return self.kind.upper() if self.mts is None else f"{self.kind.upper()}-{self.mts}"
-
 
 class _Channels(Record):
     """Memory channels, each so many bits wide, and their slowest, usual and fastest rate; None
@@ -60,55 +51,48 @@ def with_ram(machine: Machine, ram: StatedRam) -> tuple[Machine, str | None]:
     if ram == StatedRam() or machine.scope != "host" or _has_its_own(machine):
         return machine, None
     channels = _channels_of(machine, ram.channels)
-    if channels is None:
-        why = "left aside: how many memory channels the processor has is not known"
-        return machine, f"{ram.name} is {why}." if ram.mts else None
-    mts = _rate_of(ram, channels)
-    if mts is None:
-        who = machine.cpu_model or "a computer with such a GPU"
-        return machine, f"{ram.name} is left aside: {who} takes no such memory."
-    used = _used_channels(ram, channels, cpus.count_of(machine.cpu_model or ""))
+    mts = None if channels is None else _rate_of(ram, channels)
+    if channels is None or mts is None:
+        return machine, _left_aside(ram)
+    used = min(channels.count, ram.channels or channels.count)
+    if ram.sticks and channels.bits == 64:
+        used = min(used, max(1, ram.sticks // cpus.count_of(machine.cpu_model or "")))
     if _is_assumed_anyway(ram, channels, used, mts):
         return machine, None
     bandwidth = used * channels.bits // 8 * mts * units.MB
-    what = f"{used} channel{'s' * (used > 1)} of {ram.replace(mts=mts).name}"
-    what += "" if ram.mts else ", at the rate that is usual"
-    who, how = _source_of(ram, used)
+    what = f"{used} channel{'s' * (used > 1)} of {(ram.kind or 'RAM').upper()}-{mts}"
     machine = machine.with_bandwidth(
         bandwidth,
-        what + who,
-        how=how,
+        f"{what}, as its description says",
+        how=_how_known(ram, used),
         assumed=tuple(fact for fact in machine.assumed if fact != _BANDWIDTH or not ram.mts),
-        unread=tuple(each for each in machine.unread if each.fact != _BANDWIDTH),
     )
     return machine, f"Its memory: {what}, {units.decimal(bandwidth)}/s at most."
 
 
-def _used_channels(ram: StatedRam, channels: _Channels, processors: int) -> int:
-    """How many channels of one processor have memory."""
-    used = min(channels.count, ram.channels or channels.count)
-    if ram.sticks and channels.bits == 64:
-        used = min(used, max(1, ram.sticks // processors))
-    return used
-
-
-def _source_of(ram: StatedRam, used_channels: int) -> tuple[str, str | None]:
-    """Who tells the kind or the rate, and what of it is assumed: one of `fields.HOWS`."""
-    if not ram.mts and not ram.kind:
-        return "", RATE_ASSUMED
-    tells_filled = ram.channels or ram.sticks or (ram.kind or "").startswith("lp")
-    is_assumed = used_channels == 2 and not tells_filled
-    told = ", as its description says"
-    return (f"{told}, with both channels filled", FILLED_ASSUMED) if is_assumed else (told, None)
+def _left_aside(ram: StatedRam) -> str | None:
+    """The note on RAM that the processor does not take; None where only its modules are told."""
+    if ram.kind is None and ram.mts is None:
+        return None
+    name = ram.kind or "RAM"
+    name += f" at {ram.mts} MT/s" if ram.mts else ""
+    return f"{name} is left aside: it fits no such processor."
 
 
 def _is_assumed_anyway(ram: StatedRam, channels: _Channels, used: int, mts: int) -> bool:
     """Whether a machine of which nothing is said of the RAM is judged with the same."""
-    tells_kind = ram.kind is not None and channels.has_kinds
     is_usual = used == channels.count and channels.mts is not None and mts == channels.mts[1]
     # of two channels, one may be taken to be empty
     tells_both = channels.count == 2 and (ram.sticks or ram.channels) is not None
-    return ram.mts is None and is_usual and not tells_kind and not tells_both
+    return is_usual and not (ram.mts or tells_both or (ram.kind and channels.has_kinds))
+
+
+def _how_known(ram: StatedRam, used_channels: int) -> str | None:
+    """What of it is assumed: one of `record.HOWS`."""
+    if not ram.mts and not ram.kind:
+        return RATE_ASSUMED
+    tells_filled = ram.channels or ram.sticks or (ram.kind or "").startswith("lp")
+    return FILLED_ASSUMED if used_channels == 2 and not tells_filled else None
 
 
 def _series_of(machine: Machine) -> cpus.Processor | None:
@@ -121,10 +105,9 @@ def _has_its_own(machine: Machine) -> bool:
     """Whether its memory is sold with its chip, behind a front-side bus, or known and of no series
     that is listed.
     """
-    named = cpus.processor_of(machine.cpu_model or "")
-    if soldered_chip(words_of(machine.cpu_model or "")) or (named and named.memory == "bus"):
-        return True
     series = _series_of(machine)
+    if soldered_chip(words_of(machine.cpu_model or "")) or (series and series.memory == "bus"):
+        return True
     is_soldered = series is None or series.memory == "soldered"
     return machine.memory_bandwidth_bytes_per_second is not None and is_soldered
 
@@ -134,29 +117,24 @@ def _channels_of(machine: Machine, stated: int | None) -> _Channels | None:
     its cards sit in; None where nothing tells them.
     """
     series = _series_of(machine)
-    if series is not None:
-        return _Channels(
-            count=series.channels,
-            bits=series.bits,
-            mts=_rates_of(series, series.channels * series.bits),
-            is_server=series.kind == "server",
-            has_kinds=series.slowest < series.fastest,
-        )
-    computer = None if machine.cpu_model or stated is not None else gpus.computer_of(machine)
-    if computer is not None:
-        rates = _rates_of(computer, computer.channels * 64)
-        return _Channels(count=computer.channels, mts=rates)
-    around = cpus.class_of(machine.cpu_model or "")
-    count = stated or (around and around.channels)
-    return _Channels(count=count) if count else None
-
-
-def _rates_of(memory: cpus.Processor | gpus.Computer, bits: int) -> tuple[int, int, int]:
-    """Its slowest, usual and fastest rate, on so many bits at once."""
+    is_named = machine.cpu_model is not None or stated is not None
+    memory = series or (None if is_named else gpus.computer_of(machine))
+    if memory is None:
+        around = cpus.class_of(machine.cpu_model or "")
+        count = stated or (around and around.channels)
+        return _Channels(count=count) if count else None
+    bits = series.bits if series else 64
     slowest, usual, fastest = (
-        round(rate * 8 / bits / units.MB) for rate in (memory.least, memory.usual, memory.most)
+        round(rate * 8 / bits / memory.channels / units.MB)
+        for rate in (memory.least, memory.usual, memory.most)
     )
-    return slowest, usual, fastest
+    return _Channels(
+        count=memory.channels,
+        bits=bits,
+        mts=(slowest, usual, fastest),
+        is_server=series is not None and series.kind == "server",
+        has_kinds=series is not None and series.slowest < series.fastest,
+    )
 
 
 def _rate_of(ram: StatedRam, channels: _Channels) -> int | None:
@@ -164,26 +142,21 @@ def _rate_of(ram: StatedRam, channels: _Channels) -> int | None:
     one nearest to what is usual, the slowest where only the class is known. None where the
     processor takes no such memory.
     """
-    kind = None if ram.kind is None else _rates_of_kind().get(ram.kind)
+    kinds = {row["kind"]: row["mts"] for row in shipped_table("cpus")["ram"]}
+    kind = kinds.get(ram.kind or "")
     if channels.mts is None:
-        return ram.mts or (None if kind is None else kind[0])
+        return ram.mts or (kind and kind[0])
     slowest, usual, fastest = channels.mts
     # DDR3 of 1600 MT/s beside 1866, and no DDR5 of 4800 beside DDR4 of 3600
     if kind is not None and not (kind[0] <= _NEAR * fastest and slowest <= _NEAR * kind[1]):
         return None
-    if ram.mts is not None and channels.is_server:
+    if ram.mts is None:
+        mts = usual if kind is None else max(kind[0], min(usual, kind[1]))
+        return max(slowest, min(mts, fastest))
+    if channels.is_server:
         return min(ram.mts, fastest)
-    mts = ram.mts or (usual if kind is None else max(kind[0], min(usual, kind[1])))
     least, most = _RATES_BESIDE
-    if not least * slowest <= mts <= most * fastest:
-        return None
-    # of a kind alone the processor takes no other rates than its own
-    return ram.mts or max(slowest, min(mts, fastest))
-
-
-def _rates_of_kind() -> Mapping[str, Sequence[int]]:
-    """Of each kind of memory the slowest and the fastest rate that most machines have."""
-    return {row["kind"]: row["mts"] for row in shipped_table("cpus")["ram"]}
+    return ram.mts if least * slowest <= ram.mts <= most * fastest else None
 
 
 def what_to_state(machine: Machine) -> str | None:
@@ -197,27 +170,6 @@ def what_to_state(machine: Machine) -> str | None:
     series = _series_of(machine)
     if name and (series is None or series.is_a_generation):
         return f"name its processor (--machine '… {cpus.example_of(name)}')"
-    channels = _channels_of(machine, None)
-    if _has_its_own(machine) or channels is None:
+    if _has_its_own(machine) or (series and (series.lacks_avx2 or series.has_one_rate)):
         return None
-    if series is not None and (series.lacks_avx2 or series.has_one_rate or cpus.count_of(name) > 1):
-        return None
-    kind = _kind_and_rate(channels, "slots" if series is None else series.memory)
-    return f"state the rate of its RAM (--machine '… {kind}')"
-
-
-def _kind_and_rate(channels: _Channels, memory_sits: str) -> str:
-    """The RAM that a processor with such channels usually has, as a description states it:
-    `ddr5-5200`. Where nothing tells it, a common one.
-    """
-    if channels.mts is None:
-        return "ddr4-3200"
-    usual, rates = channels.mts[1], _rates_of_kind()
-
-    def distance(kind: str) -> float:
-        slowest, fastest = rates[kind]
-        return max(slowest / usual, usual / fastest, 1)
-
-    # of kinds that have the rate alike, modules come before what is soldered
-    kinds = [kind for kind in rates if memory_sits != "slots" or not kind.startswith("lp")]
-    return f"{min(kinds, key=distance)}-{usual}"
+    return "state the bandwidth of its RAM (--set bandwidth=…GB/s)"

@@ -58,7 +58,7 @@ GIB = 2**30
 def test_a_clouds_type_has_its_size(text: str, gib: int, processors: int) -> None:
     found = rented(text)
     assert found is not None
-    machine = found.machine
+    machine = found.profile.machine
     assert machine.memory_limit_bytes == gib * GIB
     assert machine.cpu_cores_usable == processors
     assert machine.scope == "vm"
