@@ -6,6 +6,7 @@ expressions", https://spdx.github.io/spdx-spec/v3.0.1/annexes/spdx-license-expre
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 
 from ..core.errors import WorkloadError
@@ -17,6 +18,10 @@ _VERSIONED = r"(.+?)-([0-9]+(?:\.[0-9]+)+[a-z]?)((?:-.+)?)"
 _REFERENCE = "LicenseRef-"
 # more ways to combine licenses than anybody means
 MOST_CHOICES = 256
+_HOW = (
+    "write SPDX ids joined by AND, OR and parentheses, for example 'Apache-2.0 OR MIT'; a license"
+    " that is not SPDX's is LicenseRef- and its name"
+)
 
 # each choice is the set of licenses that bind together; an expression is a list of choices
 Choices = list[frozenset[str]]
@@ -28,92 +33,61 @@ def canonical_expression(text: str, named: Callable[[], Iterable[str]] | None = 
     `named` gives the license ids that models are under, asked only where the expression is none: a
     `LicenseRef-…` among them whose name was typed alone, as the tables print it, is proposed.
     """
-    if len(text) > 500:
-        raise _wrong("is longer than any license expression")
     from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
+    if len(text) > 500:
+        raise WorkloadError.of("license", "is longer than any license expression", _HOW)
     try:
         return str(canonicalize_license_expression(text))
     except InvalidLicenseExpression as error:
-        meant = "" if named is None else _with_references(text, named())
         try:
-            proposed = str(canonicalize_license_expression(meant)) if meant else None
+            meant = _with_references(text, named() if named else ())
+            remedy = f"did you mean '{canonicalize_license_expression(meant)}'?"
         except InvalidLicenseExpression:
-            proposed = None
-        raise _wrong(str(error), proposed) from None
+            remedy = _HOW
+        raise WorkloadError.of("license", str(error), remedy) from None
 
 
 def _with_references(text: str, named: Iterable[str]) -> str:
     """The expression with `LicenseRef-` before each name that is so named, or begins only one
-    that is; "" where none is.
+    that is.
     """
-    import re
-
-    references = {
-        word.removeprefix(_REFERENCE).casefold(): word
-        for text in named
-        for word in text.split()
-        if word.startswith(_REFERENCE)
-    }
+    ids = {word for text in named for word in text.split() if word.startswith(_REFERENCE)}
+    references = {word.removeprefix(_REFERENCE).casefold(): word for word in ids}
     words = re.split(r"([\s()]+)", text)
     for place, word in enumerate(words):
         typed = word.casefold()
-        begun = [name for name in references if name == typed or name.startswith(f"{typed}-")]
+        begun = [name for name in references if name.startswith(f"{typed}-")]
         begun = [typed] if typed in references else begun
         words[place] = references[begun[0]] if typed and len(begun) == 1 else word
-    proposed = "".join(words)
-    return proposed if proposed != text else ""
-
-
-def _wrong(message: str, proposed: str | None = None) -> WorkloadError:
-    remedy = "write SPDX ids joined by AND, OR and parentheses, for example 'Apache-2.0 OR MIT'"
-    remedy = (
-        f"did you mean '{proposed}'?"
-        if proposed
-        else f"{remedy}; a license that is not SPDX's is LicenseRef- and its name"
-    )
-    return WorkloadError.of("license", message, remedy)
+    return "".join(words)
 
 
 def choices_of(expression: str) -> Choices:
     """A valid expression as its choices: `A OR (B AND C)` -> [{A}, {B, C}]. `X WITH Y` is one
     license.
     """
-    words = expression.replace("(", " ( ").replace(")", " ) ").split()
-    words.reverse()
-    return _either(words)
+    text = re.sub(r"(?i)\s+with\s+", "\0", expression).replace("(", " ( ").replace(")", " ) ")
+    return _either(text.split()[::-1])
 
 
 def _either(words: list[str]) -> Choices:
     """The choices up to the end of what stands in parentheses; takes the words from the end."""
-    choices = _together(words)
-    while words and words[-1].upper() == "OR":
-        words.pop()
-        choices = choices + _together(words)
-    return choices
-
-
-def _together(words: list[str]) -> Choices:
-    choices = _single(words)
-    while words and words[-1].upper() == "AND":
-        words.pop()
-        others = _single(words)
-        choices = [left | right for left in choices for right in others]
-        if len(choices) > MOST_CHOICES:
-            raise _wrong(f"leaves more than {MOST_CHOICES} choices")
-    return choices
-
-
-def _single(words: list[str]) -> Choices:
-    word = words.pop()
-    if word == "(":
-        inside = _either(words)
-        words.pop()
-        return inside
-    if len(words) > 1 and words[-1].upper() == "WITH":
-        words.pop()
-        word = f"{word} WITH {words.pop()}"
-    return [frozenset([word.casefold()])]
+    choices: Choices = []
+    bound: Choices = [frozenset()]
+    while words:
+        word = words.pop()
+        if word == ")":
+            break
+        if word.upper() == "OR":
+            choices, bound = choices + bound, [frozenset()]
+        elif word.upper() != "AND":
+            license_id = word.replace("\0", " with ").casefold()
+            others = _either(words) if word == "(" else [frozenset([license_id])]
+            bound = [left | right for left in bound for right in others]
+            if len(bound) > MOST_CHOICES:
+                raise WorkloadError.of("license", f"leaves more than {MOST_CHOICES} choices", _HOW)
+    return choices + bound
 
 
 def satisfies(license_id: str, wanted: str) -> bool:
@@ -126,36 +100,27 @@ def satisfies(license_id: str, wanted: str) -> bool:
     """
     want = choices_of(wanted)
     acceptable = frozenset[str]().union(*want)
-    for choice in choices_of(license_id):
-        is_wanted = all(any(_is_one(own, each) for each in acceptable) for own in choice)
-        if is_wanted and any(
-            all(any(_is_one(own, each) for own in choice) for each in whole) for whole in want
-        ):
-            return True
-    return False
+    return any(
+        all(any(_is_same(own, each) for each in acceptable) for own in choice)
+        and any(all(any(_is_same(own, each) for own in choice) for each in whole) for whole in want)
+        for choice in choices_of(license_id)
+    )
 
 
-def _is_one(own: str, wanted: str) -> bool:
+def _is_same(own: str, wanted: str) -> bool:
     """Both ids can stand for one and the same license: equal, or of one family with a version
     that both leave open.
     """
-    if own == wanted:
-        return True
-    (family, version, own_later), (wanted_family, wanted_version, wanted_later) = (
-        _read(own),
-        _read(wanted),
-    )
-    if family != wanted_family:
-        return False
+    family, version, own_later = _read(own)
+    wanted_family, wanted_version, wanted_later = _read(wanted)
+    if own == wanted or family != wanted_family:
+        return own == wanted
     if version == wanted_version or (own_later and wanted_later):
         return True
     return (wanted_later and version > wanted_version) or (own_later and version < wanted_version)
 
 
-_Version = tuple[tuple[int, str], ...]
-
-
-def _read(expression: str) -> tuple[str, _Version, bool]:
+def _read(expression: str) -> tuple[str, list[tuple[int, str]], bool]:
     """The family of a license, its version, and whether any later version may be taken in its
     place.
 
@@ -163,39 +128,30 @@ def _read(expression: str) -> tuple[str, _Version, bool]:
     same name, and the same words after the number, with a higher number. A license without a
     version has no later one.
     """
-    import re
-
     license_id, _, exception = expression.partition(" with ")
     later = license_id.endswith(("+", "-or-later"))
     plain = license_id.removesuffix("+").removesuffix("-or-later").removesuffix("-only")
     # what a LicenseRef calls a version is its author's business
     match = None if plain.startswith("licenseref-") else re.fullmatch(_VERSIONED, plain)
     if match is None:
-        return f"{plain} with {exception}", (), later
-    numbers = (
-        (int(part.rstrip("abcdefghijklmnopqrstuvwxyz")), part.lstrip("0123456789"))
-        for part in match[2].split(".")
-    )
-    return f"{match[1]}{match[3]} with {exception}", tuple(numbers), later
-
-
-_REMEDY = "the ids are at https://spdx.org/licenses; another license is LicenseRef-… with its url"
+        return f"{plain} with {exception}", [], later
+    numbers = re.findall(r"(\d+)([a-z]?)", match[2])
+    version = [(int(number), letter) for number, letter in numbers]
+    return f"{match[1]}{match[3]} with {exception}", version, later
 
 
 def remedy_of_id(text: str) -> str:
     """What to write in place of what is no SPDX expression: the id most likely meant, if any."""
-    import re
-
     from packaging.licenses import LICENSES  # type: ignore[attr-defined]
 
     from ..core.spelling import nearest
 
-    lower = re.sub(r"\s+licen[cs]e$", "", text.strip().lower()[:100])
-    if re.search(r"\b(and|or|with)\b", lower):
-        return _REMEDY
     ids = [str(entry["id"]) for entry in LICENSES.values() if not entry["deprecated"]]
-    # `GPLv3` and `Apache 2.0` as SPDX would write them
-    plain = re.sub(r"(?<=[a-z])(?:[\s-]*v|[\s-]+|(?<!v))(?=\d)|\s+", "-", lower)
+    # `GPLv3` and `Apache 2.0 license` as SPDX would write them
+    plain = re.sub(r"\s+licen[cs]e$", "", text.strip().lower()[:100])
+    plain = re.sub(r"(?<=[a-z])(?:[\s-]*v|[\s-]+|(?<!v))(?=\d)|\s+", "-", plain)
     begun = [id for id in ids if id.lower().startswith(plain)] if re.search(r"\d", plain) else []
     meant = min(begun, key=len) if begun else nearest(plain, ids)
-    return f"did you mean {meant}?" if meant else _REMEDY
+    if meant and not re.search(r"-(?:and|or|with)-", plain):
+        return f"did you mean {meant}?"
+    return "the ids are at https://spdx.org/licenses; another license is LicenseRef-… with its url"

@@ -7,7 +7,6 @@ offers of the sources are not taken over, and why. Only the line of the model as
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
@@ -20,19 +19,15 @@ from ..core.workload import INPUT_PER_OUTPUT_TOKEN
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any
+    pass
 
 SCHEMA = 1
 MAX_BYTES = 16 << 20
 _REMEDY = "install selfhost again, or put back specs/common/offers.jsonl"
 
 
-def _dollars() -> Any:
-    return read_by(Table.number, maximum=1e9, default=None)
-
-
-def _tokens() -> Any:
-    return read_by(Table.integer, minimum=1, maximum=10**9, default=None)
+_DOLLARS = read_by(Table.number, maximum=1e9, default=None)
+_TOKENS = read_by(Table.integer, minimum=1, maximum=10**9, default=None)
 
 
 class OtherPrice(Record):
@@ -40,9 +35,9 @@ class OtherPrice(Record):
     `when`, of other hours or qualities.
     """
 
-    input_usd_per_million_tokens: float | None = _dollars()
-    output_usd_per_million_tokens: float | None = _dollars()
-    usd_per_image: float | None = _dollars()
+    input_usd_per_million_tokens: float | None = _DOLLARS
+    output_usd_per_million_tokens: float | None = _DOLLARS
+    usd_per_image: float | None = _DOLLARS
     when: str | None = read_by(Table.string, default=None)
     source: str = read_by(Table.string, required=True)
 
@@ -67,16 +62,16 @@ class Offer(Record):
     model_id: str
     stands_in: bool = False
     why_instead: str | None = None
-    context_tokens: int | None = _tokens()
-    input_usd_per_million_tokens: float | None = _dollars()
-    output_usd_per_million_tokens: float | None = _dollars()
-    usd_per_audio_minute: float | None = _dollars()
-    usd_per_image: float | None = _dollars()
+    context_tokens: int | None = _TOKENS
+    input_usd_per_million_tokens: float | None = _DOLLARS
+    output_usd_per_million_tokens: float | None = _DOLLARS
+    usd_per_audio_minute: float | None = _DOLLARS
+    usd_per_image: float | None = _DOLLARS
     price_is_for: str | None = read_by(Table.string, default=None)
-    price_holds_to_tokens: int | None = _tokens()
+    price_holds_to_tokens: int | None = _TOKENS
     price_holds_above_tokens: int | None = None
-    long_input_usd_per_million_tokens: float | None = _dollars()
-    long_output_usd_per_million_tokens: float | None = _dollars()
+    long_input_usd_per_million_tokens: float | None = _DOLLARS
+    long_output_usd_per_million_tokens: float | None = _DOLLARS
     other_prices: tuple[OtherPrice, ...] = read_by(Table.records, kind=OtherPrice, default=())
     as_of: str
     ends: str | None = read_by(Table.date, default=None)
@@ -85,7 +80,7 @@ class Offer(Record):
 
 class Snapshot(Record):
     """The day of the file at `path` as a whole, the day of each source, and by the id of a model
-    the number of its line, 0 in a package, and its content.
+    the number of its line, and its content: a line of JSON, or in a package its value.
     """
 
     path: str
@@ -93,22 +88,12 @@ class Snapshot(Record):
     days: Mapping[str, str]
     rows: Mapping[str, tuple[int, bytes]]
 
-    def offers(self, model_id: str) -> tuple[Offer, ...]:
-        """What is sold of one model. Raises `SpecError` where its line is damaged."""
-        if model_id not in self.rows:
-            return ()
+    def row(self, model_id: str) -> Document:
+        """What the file states of one model. Raises `SpecError` where its line is no JSON."""
         line, content = self.rows[model_id]
-        row = _document(self.path, line, content)
-        offers = []
-        for table in row.root.tables("offers", required=True):
-            values = table.fields(Offer)
-            table.close()
-            as_of = self.days.get(values["source"], self.day)
-            offers.append(Offer(model_id=model_id, as_of=as_of, **values))
-        if row.values.get("model") != model_id:
-            row.root.problem("model", f"is not {model_id}")
-        _refuse_damaged(row, line)
-        return tuple(offers)
+        return (
+            _document(self.path, line, content) if line else Document(self.path, value_of(content))
+        )
 
 
 def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
@@ -117,7 +102,16 @@ def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
     An offer is dropped from the day it ends on. `today` is `YYYY-MM-DD`.
     Raises `SpecError` for a file that is missing or damaged in the header or the model's line.
     """
-    offers = snapshot(path).offers(model_id)
+    file = snapshot(path)
+    if model_id not in file.rows:
+        return ()
+    row, offers = file.row(model_id), []
+    for table in row.root.tables("offers", required=True):
+        values = table.fields(Offer)
+        table.close()
+        as_of = file.days.get(values["source"], file.day)
+        offers.append(Offer(model_id=model_id, as_of=as_of, **values))
+    _refuse_damaged(row, file.rows[model_id][0])
     return cheapest_first(offer for offer in offers if offer.ends is None or offer.ends > today)
 
 
@@ -131,11 +125,9 @@ def day_by_header(path: str) -> str | None:
 
 def providers_by_model(path: str) -> Mapping[str, int]:
     """How many providers sell each model, by its id, in the file at `path`."""
-    counts = {}
-    for model_id, (line, content) in snapshot(path).rows.items():
-        items = _document(path, line, content).values.get("offers") or ()
-        counts[model_id] = len({item["provider"] for item in items})
-    return counts
+    file = snapshot(path)
+    offers = {model_id: file.row(model_id).values.get("offers") or () for model_id in file.rows}
+    return {id: len({each["provider"] for each in items}) for id, items in offers.items()}
 
 
 def cheapest_first(offers: Iterable[Offer]) -> tuple[Offer, ...]:
@@ -149,26 +141,20 @@ def at_context(offers: Iterable[Offer], context_tokens: int) -> tuple[Offer, ...
     """The same with prompts as long as that: where a price does not hold there it is that of
     longer ones, or not known and last.
     """
-    return cheapest_first(
-        (
-            _of_long_prompts(offer, offer.price_holds_to_tokens)
-            if offer.price_holds_to_tokens is not None
-            and context_tokens > offer.price_holds_to_tokens
-            else offer
-        )
-        for offer in offers
-    )
+    return cheapest_first(_for_prompts_of(context_tokens, offer) for offer in offers)
 
 
-def _of_long_prompts(offer: Offer, limit: int) -> Offer:
+def _for_prompts_of(tokens: int, offer: Offer) -> Offer:
+    limit = offer.price_holds_to_tokens
+    if limit is None or tokens <= limit:
+        return offer
     into, out = offer.long_input_usd_per_million_tokens, offer.long_output_usd_per_million_tokens
-    dearer = offer.replace(
-        input_usd_per_million_tokens=into, output_usd_per_million_tokens=out, other_prices=()
-    )
-    return (
-        dearer
-        if into is None
-        else dearer.replace(price_holds_to_tokens=None, price_holds_above_tokens=limit)
+    return offer.replace(
+        input_usd_per_million_tokens=into,
+        output_usd_per_million_tokens=out,
+        other_prices=(),
+        price_holds_to_tokens=limit if into is None else None,
+        price_holds_above_tokens=offer.price_holds_above_tokens if into is None else limit,
     )
 
 
@@ -186,32 +172,14 @@ def provider_name(id: str) -> str:
     """The name of the provider that price lists call so; the id where no name is known, which says
     more than a guess.
     """
-    return _provider_names().get(id, id)
-
-
-@lru_cache(maxsize=1)
-def _provider_names() -> Mapping[str, str]:
-    try:
-        names: Mapping[str, str] = shipped_table("providers").get("names", {})
-    except SpecError:
-        # a name is a comfort: without the file the ids stand
-        return {}
-    return names
-
-
-def snapshot(path: str) -> Snapshot:
-    """The file at `path`, read once until it changes. Raises `SpecError` for a file that is missing
-    or damaged in the header; the line of a model is read when it is asked for.
-    """
-    try:
-        status = os.stat(path)
-    except (OSError, ValueError):
-        return _snapshot(path, 0, 0)
-    return _snapshot(path, status.st_mtime_ns, status.st_size)
+    return str(shipped_table("providers")["names"].get(id, id))
 
 
 @lru_cache(maxsize=2)
-def _snapshot(path: str, _changed: int, _size: int) -> Snapshot:
+def snapshot(path: str) -> Snapshot:
+    """The file at `path`, read once. Raises `SpecError` for a file that is missing or damaged in
+    the header; the line of a model is read when it is asked for.
+    """
     if is_stored(path.removesuffix(".jsonl")):
         values, rows = read_stored(path.removesuffix(".jsonl") + STORED)
         header = Document(path, values)
@@ -227,14 +195,10 @@ def _snapshot(path: str, _changed: int, _size: int) -> Snapshot:
     if root.integer("schema", required=True) != SCHEMA:
         root.problem("schema", f"must be {SCHEMA}")
     day = root.date("as_of", required=True)
-    days = root.mapping("sources", of=_day_of_source)
+    sources = root.mapping("sources", of=Table.table)
+    days = {name: table.date("as_of", required=True) for name, table in sources.items()}
     _refuse_damaged(header, 1)
     return Snapshot(path=path, day=day or "", days=days, rows=rows)
-
-
-def _day_of_source(sources: Table, name: str) -> str | None:
-    table = sources.table(name)
-    return None if table is None else table.date("as_of", required=True)
 
 
 def _rows(content: bytes) -> dict[str, tuple[int, bytes]]:
@@ -259,9 +223,6 @@ def stored_offers(path: str) -> bytes:
 
 
 def _document(path: str, number: int, line: bytes) -> Document:
-    """What a line says, as JSON or, of number 0, as a package has it."""
-    if not number:
-        return Document(path, value_of(line))
     import json
 
     try:

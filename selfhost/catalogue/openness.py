@@ -9,10 +9,10 @@ the Open Source AI Definition 1.0 of the Open Source Initiative
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from ..core.records import Record
-from .spec import ModelSpec, PublishedFiles
+from .spec import ModelSpec
 
 ANSWERS = ("yes", "partly", "no", "unknown")
 # of the ids that models come under, those that the Open Source Initiative approved (isOsiApproved
@@ -39,14 +39,15 @@ _WITHOUT_CODE = ("gguf", "safetensors", "mlx", "ggml", "ctranslate2")
 # mlx-lm have one (trust_remote_code)
 _LOADED_WITHOUT = ("gguf", "ggml", "ctranslate2")
 _FORMAT_NAMES = {"gguf": "GGUF", "mlx": "MLX"}
-_PARTS = {"published": "yes", "partial": "partly", "closed": "no", "unknown": "unknown"}
-_PART_WORDS = {
-    "yes": "published",
-    "partly": "published in part",
-    "no": "not published",
+# what a spec says of a part or of a permission, in the words of ANSWERS
+_ANSWERED = {
+    "published": "yes", "partial": "partly", "closed": "no", "unknown": "unknown",
+    "yes": "yes", "conditional": "partly", "no": "no", None: "unknown",
+}  # fmt: skip
+_PUBLISHED = {
+    "yes": "published", "partly": "published in part", "no": "not published",
     "unknown": "not known",
-}
-_STATED = {"yes": "yes", "conditional": "partly", "no": "no"}
+}  # fmt: skip
 # what stands in a source where nobody looked it up
 _UNCONFIRMED = ("general knowledge", "our judgement")
 # the sentences on a license, by its answer
@@ -68,10 +69,11 @@ _PERMITS = {
     "no": "{name} forbids it",
     "unknown": "whether {name} allows it is not known",
 }
-_NO_WEIGHTS_TO_RUN = {
-    "no": "there are no weights to run",
-    "partly": "part of the weights is published",
-    "unknown": "whether the weights are published is not known",
+_METHODS = {
+    "yes": "the training code is published",
+    "partly": "part of the training code is published",
+    "no": "neither training code nor paper",
+    "unknown": "not known",
 }
 
 
@@ -110,19 +112,8 @@ def rows(spec: ModelSpec) -> tuple[Row, ...]:
     )
 
 
-def auditable(spec: ModelSpec) -> Row:
-    """Training data, methods and paper. The data decides: without it nobody can check what a
-    model learned from.
-    """
-    data, paper = _parts(spec, "training_data", "paper")
-    parts = (data, _row("methods", _methods(spec, paper)), paper)
-    return _row("auditable", _auditable(spec, parts), parts)
-
-
 def permissions(spec: ModelSpec) -> tuple[Row, ...]:
-    """What the license says of each of PERMISSIONS: yes, partly (under conditions), no, or
-    unknown. None where there are no weights.
-    """
+    """What the license says of each of PERMISSIONS. None where there are no weights."""
     return () if spec.closed else tuple(permission(spec, name) for name in PERMISSIONS)
 
 
@@ -134,26 +125,34 @@ def permission(spec: ModelSpec, name: str) -> Row:
         return _row(name, ("no", "there are no weights to license", _parts(spec, "weights")))
     terms, source = spec.license, spec.sources.get("license")
     key = "modification" if name == "fine-tuning" else name.replace(" ", "_")
-    answer = _STATED.get((terms and getattr(terms, key)) or "", "unknown")
+    answer = _ANSWERED[getattr(terms, key) if terms else None]
     why = _PERMITS[answer].format(name=_license_name(spec))
     if name == "fine-tuning" and answer != "unknown":
         why += ": a tuned model is a modified one"
     by_id = _source_by_id((terms.id if terms else None) or "", key, answer)
     # Where its id says what the license allows, that the model is under it takes a source of its
     # own; else the tag of a repository names the license, not what its text allows.
-    assumed = unconfirmed(source) if by_id else source is None or _has_unconfirmed(source)
-    return Row(
-        name=name,
-        answer=answer,
-        why=why,
-        sources=tuple(each for each in (by_id, source) if each),
-        assumed=assumed and answer != "unknown",
-    )
+    assumed = unconfirmed(source) if by_id else _is_guessed(source)
+    sources = tuple(each for each in (by_id, source) if each)
+    is_assumed = assumed and answer != "unknown"
+    return Row(name=name, answer=answer, why=why, sources=sources, assumed=is_assumed)
+
+
+def _source_by_id(id: str, key: str, answer: str) -> str | None:
+    """Who says what a license of that SPDX id allows, or that it is in its own name."""
+    if id in OSI_APPROVED and answer == "yes":
+        return f"the Open Source Initiative approved {id}: any use, change and sharing"
+    is_said = key == "commercial_use" and answer == "no" and "-NC-" in id
+    return f"{id}: NonCommercial" if is_said else None
 
 
 def unconfirmed(source: str | None) -> bool:
     """No source, or one of which every part is general knowledge."""
-    return source is None or all(_has_unconfirmed(part) for part in source.split(";"))
+    return source is None or all(_is_guessed(part) for part in source.split(";"))
+
+
+def _is_guessed(source: str | None) -> bool:
+    return source is None or any(word in source for word in _UNCONFIRMED)
 
 
 # ------------------------------------------------------------------ what was published
@@ -169,33 +168,40 @@ def _open_source(spec: ModelSpec) -> _Answer:
     """
     parts = _parts(spec, *_CODE, "training_data")
     terms, name = permissions(spec), _license_name(spec)
+    if parts[0].answer in ("no", "unknown"):
+        return parts[0].answer, _weights_words(parts[0]), parts[:1]
     restricted = [term.name for term in terms if term.answer in ("no", "partly")]
-    if parts[0].answer == "no":
-        return "no", "the weights are not published", parts[:1]
-    if parts[0].answer == "unknown":
-        return "unknown", "whether the weights are published is not known", parts[:1]
     if restricted:
         why = f"open weights only: {name} restricts {_listed(restricted)}"
         return "no", why, (parts[0], terms[0])
     if any(term.answer == "unknown" for term in terms):
         return "unknown", f"whether {name} allows any use is not known", terms[:1]
-    if all(part.answer == "yes" for part in parts):
-        return "yes", f"weights, code and training data are published under {name}", parts
-    return "partly", f"open weights under {name}; {_missing_parts(parts)}", parts
-
-
-def _missing_parts(parts: Iterable[Row]) -> str:
-    """Which parts are not published, or not whole."""
     missing = [part.name for part in parts if part.answer == "no"]
-    half = [f"{part.name} {part.why}" for part in _with_words(parts, "partly", "unknown")]
-    return ", ".join([f"{_listed(missing)} not published", *half] if missing else half)
+    half = [part for part in parts if part.answer in ("partly", "unknown")]
+    if not missing and not half:
+        return "yes", f"weights, code and training data are published under {name}", parts
+    lacks = [f"{_listed(missing)} not published"] if missing else []
+    lacks += [f"{part.name} {_PUBLISHED[part.answer]}" for part in half]
+    return "partly", f"open weights under {name}; {', '.join(lacks)}", parts
 
 
-def _with_words(parts: Iterable[Row], *answers: str) -> list[Row]:
-    return [part.replace(why=_PART_WORDS[part.answer]) for part in parts if part.answer in answers]
+def auditable(spec: ModelSpec) -> Row:
+    """Training data, methods and paper. The data decides: without it nobody can check what a
+    model learned from.
+    """
+    code, data, paper = _parts(spec, "training_code", "training_data", "paper")
+    # the training code says it all, a paper some of it
+    methods: _Answer = (code.answer, _METHODS[code.answer], (code,))
+    if code.answer == "no" and paper.answer in ("yes", "partly"):
+        why = "a paper describes it, but the training code is not published"
+        methods = ("partly", why, (code, paper))
+    elif code.answer == "no":
+        methods = (paper.answer, _METHODS[paper.answer], (code, paper))
+    parts = (data, _row("methods", methods), paper)
+    return _row("auditable", _audited(spec, parts), parts)
 
 
-def _auditable(spec: ModelSpec, parts: Sequence[Row]) -> _Answer:
+def _audited(spec: ModelSpec, parts: Sequence[Row]) -> _Answer:
     data, answers = parts[0], {part.answer for part in parts}
     if spec.closed:
         why = "the weights are not published, so only the publisher can audit it"
@@ -207,27 +213,10 @@ def _auditable(spec: ModelSpec, parts: Sequence[Row]) -> _Answer:
         return "unknown", "whether the training data was published is not known", (data,)
     if answers == {"yes"}:
         return "yes", "training data, training code and paper are published", parts
-    words = _with_words(parts, *ANSWERS)
-    has = ", ".join(f"{part.name} {part.why}" for part in words)
+    has = ", ".join(f"{part.name} {_PUBLISHED[part.answer]}" for part in parts)
     if "unknown" in answers and not answers & {"partly", "no"}:
         return "unknown", f"not known in full: {has}", parts
     return "partly", has, parts
-
-
-def _methods(spec: ModelSpec, paper: Row) -> _Answer:
-    """How it was trained: the training code says it all, a paper some of it."""
-    (code,) = _parts(spec, "training_code")
-    if code.answer != "no":
-        words = {
-            "yes": "the training code is published",
-            "partly": "part of the training code is published",
-        }
-        return code.answer, words.get(code.answer, "not known"), (code,)
-    if paper.answer in ("yes", "partly"):
-        why = "a paper describes it, but the training code is not published"
-        return "partly", why, (code, paper)
-    why = "neither training code nor paper" if paper.answer == "no" else "not known"
-    return paper.answer, why, (code, paper)
 
 
 def _parts(spec: ModelSpec, *names: str) -> tuple[Row, ...]:
@@ -235,13 +224,13 @@ def _parts(spec: ModelSpec, *names: str) -> tuple[Row, ...]:
 
 
 def _part(spec: ModelSpec, name: str) -> Row:
-    answer, words = _PARTS[getattr(spec.openness, name)], name.replace("_", " ")
+    answer, words = _ANSWERED[getattr(spec.openness, name)], name.replace("_", " ")
     if answer == "unknown":
         return Row(name=words, answer=answer, why=spec.unknown.get(f"openness.{name}", "not known"))
     source = spec.sources.get(f"openness.{name}") or spec.sources.get("openness")
     if answer == "yes" and unconfirmed(source):
-        source = next((text for text in _witnesses(spec, name) if text), source)
-    return _row(words, (answer, _PART_WORDS[answer], (_source(source),)))
+        source = next((text for text in _witnesses(spec, name) if not unconfirmed(text)), source)
+    return _row(words, (answer, _PUBLISHED[answer], (_source(source),)))
 
 
 def _witnesses(spec: ModelSpec, part: str) -> tuple[str | None, ...]:
@@ -249,16 +238,21 @@ def _witnesses(spec: ModelSpec, part: str) -> tuple[str | None, ...]:
     repository that was read, an open program that runs it.
     """
     if part == "weights":
-        listed = spec.files[0].source if spec.files else None
         read = spec.sources.get("gated") if spec.gated is False else None
         seen = spec.sources.get("safety") if spec.safety.formats else None
-        return tuple(None if unconfirmed(text) else text for text in (listed, read, seen))
+        return (spec.files[0].source if spec.files else None, read, seen)
     if part != "inference_code":
         return ()
     if spec.architecture is None:
         return (spec.sources.get("components"),)
     program = "llama.cpp" if spec.architecture.runs_in_gguf else "transformers"
     return (f"{program} has its architecture, {spec.architecture.row}",)
+
+
+def _weights_words(weights: Row) -> str:
+    if weights.answer == "unknown":
+        return "whether the weights are published is not known"
+    return f"the weights are {_PUBLISHED[weights.answer]}"
 
 
 # ------------------------------------------------------------------ what one may do with it
@@ -268,16 +262,14 @@ def _open_access(spec: ModelSpec) -> _Answer:
     """Published weights that anybody can fetch without a login or a form."""
     weights, gate = _parts(spec, "weights"), _sourced(spec, "gated")
     where = f" ({spec.repository} on Hugging Face)" if spec.repository else ""
-    if spec.closed:
+    if spec.closed or weights[0].answer == "unknown":
         served = f": only through {spec.availability.provider}" if spec.availability else ""
-        return "no", f"the weights are not published{served}", weights
-    if weights[0].answer == "unknown":
-        return "unknown", "whether the weights are published is not known", weights
-    if spec.gated:
-        return "partly", f"the download needs a login or a form{where}", gate
+        return weights[0].answer, f"{_weights_words(weights[0])}{served}", weights
     if spec.gated is None:
         why = f"published{where}; whether the download needs a login or form is not known"
         return "unknown", why, weights
+    if spec.gated:
+        return "partly", f"the download needs a login or a form{where}", gate
     if weights[0].answer == "partly":
         why = f"part of the weights is published, without a login{where}"
         return "partly", why, (*weights, *gate)
@@ -321,22 +313,11 @@ def _self_hostable(spec: ModelSpec) -> _Answer:
     """Published weights, and a license that lets one run them."""
     (weights,) = _parts(spec, "weights")
     if weights.answer != "yes":
-        return weights.answer, _NO_WEIGHTS_TO_RUN[weights.answer], (weights,)
+        return weights.answer, _weights_words(weights), (weights,)
     commercial = permission(spec, "commercial use")
     why = _SELF_HOSTABLE[commercial.answer].format(name=_license_name(spec))
     answer = {"partly": "yes", "no": "partly"}.get(commercial.answer, commercial.answer)
     return answer, why, (weights, commercial)
-
-
-def _source_by_id(license_id: str, key: str, answer: str) -> str | None:
-    """Who says what a license of that SPDX id allows, or that it is in its own name; None where
-    the id tells nothing.
-    """
-    if license_id in OSI_APPROVED and answer == "yes":
-        return f"the Open Source Initiative approved {license_id}: any use, change and sharing"
-    if key == "commercial_use" and answer == "no" and "-NC-" in license_id:
-        return f"{license_id}: NonCommercial"
-    return None
 
 
 # ------------------------------------------------------------------ its files and its age
@@ -353,35 +334,24 @@ def _safe_files(spec: ModelSpec) -> _Answer:
     source = _sourced(spec, "safety")
     if remote_code:
         return "no", "loading runs code from the repository (trust_remote_code)", source
-    if formats and not set(formats) & set(_WITHOUT_CODE):
-        return "no", "published only as pickle files, which can run code", source
     without_code = [format for format in formats if format in _WITHOUT_CODE]
-    without = _WITHOUT_CODE if remote_code is False else _LOADED_WITHOUT
-    safe = [format for format in without_code if format in without]
-    beside = "; do not use the pickle files beside them" if "pickle" in formats else ""
-    not_known = "; whether transformers runs code from the repository is not known"
+    if formats and not without_code:
+        return "no", "published only as pickle files, which can run code", source
+    kinds = _WITHOUT_CODE if remote_code is False else _LOADED_WITHOUT
+    safe = [format for format in without_code if format in kinds]
     if safe:
-        rest = "" if safe == without_code else not_known
-        return "yes", f"{_format_names(safe)} hold no code{beside}{rest}", source
-    files = next((files for files in spec.files if files.format in without), None)
+        beside = "; do not use the pickle files beside them" if "pickle" in formats else ""
+        return "yes", f"{_format_names(safe)} hold no code{beside}", source
+    files = next((files for files in spec.files if files.format in kinds), None)
     if files is not None:
-        return _safe_conversion(files, publishes_safe_formats=bool(without_code))
+        where = f" of {files.repository}" if files.repository else ""
+        why = f"the {_format_names([files.format])} files{where} hold no code; whether the"
+        return "yes", f"{why} publisher's own files run any is not known", (_source(files.source),)
     if without_code:
-        return "unknown", f"{_format_names(without_code)} hold no code{beside}{not_known}", source
+        why = "hold no code; whether transformers runs code from the repository is not known"
+        return "unknown", f"{_format_names(without_code)} {why}", source
     why = "which files the publisher offers is not known: use safetensors or GGUF, not pickle"
     return "unknown", why, ()
-
-
-def _safe_conversion(files: PublishedFiles, *, publishes_safe_formats: bool) -> _Answer:
-    """Files that hold no code, listed with their sizes, where that of the publisher's own is not
-    known.
-    """
-    where = f" of {files.repository}" if files.repository else ""
-    own = "the publisher's own files are"
-    if publishes_safe_formats:
-        own = "whether the publisher's own files run code from the repository is"
-    why = f"the {_format_names([files.format])} files{where} hold no code; {own} not known"
-    return "yes", why, (_source(files.source),)
 
 
 def _current(spec: ModelSpec) -> _Answer:
@@ -430,16 +400,12 @@ def _source(source: str | None) -> Row:
     return Row(name="", answer="unknown", why="", sources=sources, assumed=unconfirmed(source))
 
 
-def _has_unconfirmed(text: str) -> bool:
-    return any(word in text for word in _UNCONFIRMED)
-
-
 def _license_name(spec: ModelSpec) -> str:
     name = spec.license.id if spec.license else None
     return name.removeprefix("LicenseRef-") if name else "its license"
 
 
-def _format_names(formats: Iterable[str]) -> str:
+def _format_names(formats: Sequence[str]) -> str:
     return _listed([_FORMAT_NAMES.get(format, format) for format in formats])
 
 

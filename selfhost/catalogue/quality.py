@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-
 from ..core.records import Record
 from ..core.workload import Workload
 from .index import Catalogue
@@ -72,31 +70,44 @@ def quality_of(quantization: str, catalogue: Catalogue, spec: ModelSpec | None =
     published.
     """
     facts = catalogue.common("quantizations")
-    entries: Mapping[str, Any] = facts["quantization"]
-    entry = entries.get(quantization)
-    like = ""
-    if entry is None:
+    entry, like = facts["quantization"].get(quantization), ""
+    if entry is None and quantization.endswith(("g", "-channel")):
         base = quantization.rpartition("-")[0]
-        entry = entries.get(base) if quantization.endswith(("g", "-channel")) else None
+        entry = facts["quantization"].get(base)
         like = f"like {base}, but with another group size: " if entry is not None else ""
     own = _published_type(spec)
+    values: dict[str, Any] = {
+        "quantization": quantization,
+        "source": entry.get("source") if entry else None,
+    }
     if own is not None and quantization in (own, *_SAME_AS.get(own, ())):
-        return Quality(
-            quantization=quantization,
-            cost=AS_PUBLISHED,
-            text="no loss: the model was published in this type",
-            source=entry.get("source") if entry else None,
-        )
+        text = "no loss: the model was published in this type"
+        return Quality(cost=AS_PUBLISHED, text=text, **values)
     if entry is None:
-        return Quality(quantization=quantization)
-    if entry.get("loss_percent") is None:
-        return Quality(
-            quantization=quantization,
-            text=like + entry["note"],
-            source=entry.get("source"),
-            worth_having=entry.get("worth_having", True),
-        )
-    return _measured_quality(quantization, entry, facts["word"], like, spec)
+        return Quality(**values)
+    loss, measure = entry.get("loss_percent"), entry.get("measure")
+    if loss is None:
+        worth_having = entry.get("worth_having", True)
+        return Quality(text=like + entry["note"], worth_having=worth_having, **values)
+    limit = f"{measure}_below"
+    word = next(word for word in facts["word"] if loss < word.get(limit, float("inf")))
+    text = f"{like}{word['text']}"
+    values |= {"figure": entry["figure"], "worth_having": word.get("worth_having", True)}
+    if entry["model"] != "any":
+        what = "more perplexity" if measure == "perplexity" else "less score"
+        change = f"{loss:g} % {what}" if loss else "no change"
+        text += f": {change}, measured with {entry['model']}"
+        if spec is not None and spec.modality not in _MEASURED:
+            known = f"no measurement with {spec.modality} models is known"
+            return Quality(text=f"{known}; with text models it is {text}", **values)
+    return Quality(
+        cost=word["word"],
+        text=text,
+        loss_percent=float(loss),
+        measure=measure,
+        model=entry["model"],
+        **values,
+    )
 
 
 def _published_type(spec: ModelSpec | None) -> str | None:
@@ -107,46 +118,6 @@ def _published_type(spec: ModelSpec | None) -> str | None:
         return None
     model = spec.architecture
     return model.expert_dtype or model.matrix_dtype or model.dtype
-
-
-def _measured_quality(
-    quantization: str,
-    entry: Mapping[str, Any],
-    words: Iterable[Mapping[str, Any]],
-    like: str,
-    spec: ModelSpec | None,
-) -> Quality:
-    """Of a loss that somebody measured, the word for it and the figure."""
-    loss, measure, source = entry["loss_percent"], entry["measure"], entry.get("source")
-    word = next(word for word in words if loss < word.get(f"{measure}_below", float("inf")))
-    text = f"{like}{word['text']}"
-    if entry["model"] != "any":
-        change = "no change"
-        if loss:
-            what = "more perplexity" if measure == "perplexity" else "less score"
-            change = f"{loss:g} % {what}"
-        text += f": {change}, measured with {entry['model']}"
-        if spec is not None and spec.modality not in _MEASURED:
-            known = f"no measurement with {spec.modality} models is known"
-            text = f"{known}; with text models it is {text}"
-            return Quality(
-                quantization=quantization,
-                text=text,
-                figure=entry["figure"],
-                source=source,
-                worth_having=word.get("worth_having", True),
-            )
-    return Quality(
-        quantization=quantization,
-        cost=word["word"],
-        text=text,
-        loss_percent=float(loss),
-        measure=measure,
-        model=entry["model"],
-        figure=entry["figure"],
-        source=source,
-        worth_having=word.get("worth_having", True),
-    )
 
 
 def quality_for(
