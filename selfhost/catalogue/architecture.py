@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from ..core.records import Record, read_by
 from ..core.tomlfile import Table
-from .fitting import MAX_INPUTS, Misfit, unsized
 from .layers import (
     MAX_LAYERS,
     QUERY_KEY_NORMS,
     Attention,
     Blocks,
     FeedForward,
+    Misfit,
     Recurrent,
     places,
     read_attention,
     read_feed_forward,
     read_recurrent,
+    unsized,
 )
 from .quantization_names import DTYPES, PACKED
-from .spec_values import note_meaningless, types_apart
+from .spec_values import types_apart
 
 TYPE_CHECKING = False
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 MAX_BEAMS = 100
+# versions of the hidden state beside each other; published models have 4
+MAX_INPUTS = 64
 # the same for tensors; the richest architecture of llama.cpp has some 60 names
 MAX_TENSOR_NAMES = 1000
 # types that a checkpoint asks a cache to be kept in
@@ -275,8 +278,8 @@ def _tensors(table: Table | None, blocks: Blocks) -> tuple[TensorGroup, ...]:
         numbers = places((lines,), blocks)[0] if "*" in name else [() for _ in lines]
         for index, (line, at) in enumerate(zip(lines, numbers, strict=True)):
             if "*" not in name:
-                line.value("at")
-                note_meaningless(line, ("at",), False, "a * in the tensor's name")
+                if line.value("at") is not None:
+                    line.problem("at", "means nothing without a * in the tensor's name")
                 if index == 1:
                     message = "is a second line of one tensor"
                     line.problem(None, message, "only a name with a * has several")

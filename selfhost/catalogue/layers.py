@@ -6,20 +6,24 @@ from __future__ import annotations
 
 from ..core.records import Record, pattern, read_by
 from ..core.tomlfile import Table, kind_of
-from .fitting import MAX_EXPERTS, Misfit, undivided, unsized
-from .spec_values import note_meaningless
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Iterator, Mapping, Sequence
     from typing import Any, TypeVar
 
     _Part = TypeVar("_Part", bound="LayerPart")
 
+# what arithmetic cannot take: the key, what is wrong with it as a clause that begins with a verb,
+# and what to write instead
+Misfit = tuple[str, str, str]
+
 # more than any published model has (126); bounds what a hostile file can ask for
 MAX_LAYERS = 1000
+# the same of experts (896), and of one length or count (a context of 10,485,760 tokens)
+MAX_EXPERTS = 10_000
+MAX_SIZE = 1 << 32
 # what each kind of attention must state, and what it may state beside the keys of all kinds
 _ATTENTION_KEYS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "full": (
@@ -82,9 +86,18 @@ _RANKS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def _size(maximum: int = 10**18, **limits: Any) -> Any:
+def _size(maximum: int = MAX_SIZE, **limits: Any) -> Any:
     """A field of a part of a layer: a whole number above zero, None where it is not stated."""
     return read_by(Table.integer, **{"minimum": 1, "maximum": maximum, "default": None, **limits})
+
+
+def unsized(record: Record) -> Iterator[Misfit]:
+    """Every number of a record that is no size of a model."""
+    for key in type(record)._fields:
+        value = getattr(record, key)
+        if type(value) is int and not 1 <= value <= MAX_SIZE:
+            remedy = f"write a number from 1 to {MAX_SIZE:,}"
+            yield key, f"is {value:,}, which is no size of a model", remedy
 
 
 class LayerPart(Record):
@@ -95,6 +108,20 @@ class LayerPart(Record):
         `width`: embedding_length, if known.
         """
         return unsized(self)
+
+    def _above(self, part: str, whole: str, words: str) -> Iterator[Misfit]:
+        """Where a part is more than the whole."""
+        count, most = getattr(self, part), getattr(self, whole)
+        if count is not None and most is not None and count > most:
+            message = f"is {count:,}, more than the {most:,} {words}"
+            yield part, message, f"write at most {most:,}"
+
+    def _undivided(self, key: str, whole: int | None, what: str) -> Iterator[Misfit]:
+        """Where that many parts do not share out `whole`, called `what`, evenly."""
+        parts = getattr(self, key)
+        if parts and whole is not None and whole % parts:
+            message = f"is {parts:,}, which does not divide {what}"
+            yield key, message, f"write a divisor of {whole:,}"
 
 
 class Attention(LayerPart):
@@ -128,10 +155,15 @@ class Attention(LayerPart):
         a group of the output.
         """
         yield from super().misfits(width)
+        yield from self._above("kv_heads", "heads", "heads")
         heads = f"the {self.heads:,} heads"
         if self.kv_heads <= self.heads:
-            yield from undivided("kv_heads", self.kv_heads, self.heads, heads)
-        yield from undivided("output_groups", self.output_groups, self.heads, heads)
+            yield from self._undivided("kv_heads", self.heads, heads)
+        yield from self._undivided("output_groups", self.heads, heads)
+        rope = self.rope_length or 0
+        if self.kind == "full" and rope >= self.key_length:
+            message = f"is {rope:,}, and the whole key {self.key_length:,}"
+            yield "rope_length", message, f"write less than {self.key_length:,}"
 
 
 def _ranks(table: Table, key: str) -> tuple[int, ...] | None:
@@ -160,20 +192,14 @@ class Recurrent(LayerPart):
         length of a head divides that of a layer.
         """
         yield from super().misfits(width)
-        inner = f"inner_length, {self.inner_length or 0:,}"
-        yield from undivided("heads", self.heads, self.inner_length, inner)
-        heads = self.heads or 0
+        inner, heads = self.inner_length, self.heads or 0
+        yield from self._undivided("heads", inner, f"inner_length, {inner or 0:,}")
         if "rwkv" in self.kind and width is not None and self.key_length:
-            whole = f"embedding_length, {width:,}"
-            yield from undivided("key_length", self.key_length, width, whole)
+            yield from self._undivided("key_length", width, f"embedding_length, {width:,}")
             heads = width // self.key_length
-        if heads and self.kind == "mamba2":
-            yield from undivided("groups", self.groups, heads, f"the {heads:,} heads")
-        elif heads and (self.kind == "delta" or "rwkv" in self.kind):
-            yield from undivided("key_heads", self.key_heads, heads, f"the {heads:,} heads")
-        yield from self._misfits_of_ranks()
-
-    def _misfits_of_ranks(self) -> Iterator[Misfit]:
+        key = "groups" if self.kind == "mamba2" else "key_heads"
+        if heads and (self.kind in ("mamba2", "delta") or "rwkv" in self.kind):
+            yield from self._undivided(key, heads, f"the {heads:,} heads")
         names, ranks = _RANKS.get(self.kind, ()), self.ranks or ()
         # without a gate its rank is 0
         if names and (len(ranks) != len(names) or not all(ranks[:3])):
@@ -205,20 +231,18 @@ class FeedForward(LayerPart):
         its two best; those used have enough.
         """
         yield from super().misfits(width)
+        yield from self._above("used", "experts", "experts")
+        yield from self._above("groups_used", "groups", "groups")
+        if self.padded_length is not None and self.padded_length <= self.length:
+            message = f"is {self.padded_length:,}, not above the length, {self.length:,}"
+            yield "padded_length", message, f"write more than {self.length:,}"
         if not self.experts or not self.groups:
             return
-        unshared = tuple(
-            undivided("groups", self.groups, self.experts, f"the {self.experts:,} experts", least=2)
-        )
-        yield from unshared
-        chosen, each = self.groups_used or 0, self.experts // self.groups
-        if chosen > self.groups:
-            yield (
-                "groups_used",
-                f"is {chosen:,}, more than the {self.groups:,} groups",
-                f"write at most {self.groups:,}",
-            )
-        elif chosen and not unshared and (self.used or 0) > chosen * each:
+        each, chosen = self.experts // self.groups, self.groups_used or 0
+        if self.experts % self.groups or each < 2:
+            message = f"is {self.groups:,}, which does not divide the {self.experts:,} experts"
+            yield "groups", f"{message} into groups of 2 or more", "write half of them at most"
+        elif chosen and (self.used or 0) > chosen * each:
             message = (
                 f"is {chosen:,}: so many groups of {each:,} experts have less than the"
                 f" {self.used or 0:,} that a token uses"
@@ -259,14 +283,14 @@ def _give_rest(
     """Put `rest` where a line has no `at`. That none is left is a fault where no other was
     noted.
     """
-    without = [index for index, line in enumerate(lines) if "at" not in line]
-    for index in without:
-        numbers[index] = rest
-    for index in without[1:]:
-        message = "has no `at`, and neither has an earlier line"
-        remedy = "only one line of a list takes the layers that are left"
-        lines[index].problem(None, message, remedy)
-    if len(without) == 1 and is_certain and not rest:
+    without = [place for place, line in enumerate(lines) if "at" not in line]
+    for place in without:
+        numbers[place] = rest
+        if place != without[0]:
+            message = "has no `at`, and neither has an earlier line"
+            remedy = "only one line of a list takes the layers that are left"
+            lines[place].problem(None, message, remedy)
+    if is_certain and not rest and len(without) == 1:
         message = "has no `at`, and no layer is left for it"
         remedy = "remove the line, or name its layers with at = …"
         lines[without[0]].problem(None, message, remedy)
@@ -297,15 +321,17 @@ def _named_places(lines: Sequence[Table], blocks: Blocks) -> Places:
 _SLICE = pattern(r"(?a)(\d{0,9}):(\d{0,9})(?::(\d{0,9}))?")
 
 
-def _layers(line: Table, at: object, blocks: Blocks) -> tuple[int, ...] | None:
+def _layers(line: Table, at: Any, blocks: Blocks) -> tuple[int, ...] | None:
     """`at` as layer numbers; None where it is wrong."""
-    if isinstance(at, list):
-        return _listed(line, at, (blocks.layers or 0) + blocks.beyond)
+    letters, limit = blocks.pattern, (blocks.layers or 0) + blocks.beyond
     slice = _SLICE.fullmatch(at) if isinstance(at, str) else None
+    if isinstance(at, list):
+        return _listed(line, at, limit)
     if slice is not None:
-        return _sliced(line, slice, blocks)
-    if isinstance(at, str) and len(at) == 1 and (blocks.pattern or not at.isdecimal()):
-        return _lettered(line, at, blocks.pattern)
+        stop, step = int(slice[2] or blocks.layers or 0), int(slice[3] or 1)
+        return _sliced(line, int(slice[1] or 0), stop, step, limit)
+    if isinstance(at, str) and len(at) == 1 and (letters or not at.isdecimal()):
+        return _lettered(line, at, letters)
     is_number = str(at).isascii() and str(at).isdecimal() and len(str(at)) < 10
     line.problem(
         "at",
@@ -317,33 +343,29 @@ def _layers(line: Table, at: object, blocks: Blocks) -> tuple[int, ...] | None:
 
 
 def _listed(line: Table, at: list[Any], limit: int) -> tuple[int, ...] | None:
-    wrong = [number for number in at if type(number) is not int or not 0 <= number < limit]
-    if at and not wrong and len(set(at)) == len(at):
+    is_right = all(type(number) is int and 0 <= number < limit for number in at)
+    if at and is_right and len(set(at)) == len(at):
         return tuple(sorted(at))
-    what = f", not {kind_of(wrong[0])}" if wrong else ", each once"
-    line.problem("at", f"must list layer numbers from 0 to {limit - 1}{what}")
+    line.problem("at", f"must list layer numbers from 0 to {limit - 1}, each once")
     return None
 
 
-def _sliced(line: Table, slice: re.Match[str], blocks: Blocks) -> tuple[int, ...] | None:
-    layers = blocks.layers or 0
-    limit = layers + blocks.beyond
-    start, stop, step = int(slice[1] or 0), int(slice[2] or layers), int(slice[3] or 1)
+def _sliced(line: Table, start: int, stop: int, step: int, limit: int) -> tuple[int, ...] | None:
     is_beyond = start >= limit or stop > limit
     if not is_beyond and start < stop and step:
         return tuple(range(start, stop, step))
     fault = f"goes beyond the last layer, {limit - 1}" if is_beyond else "names no layer"
     remedy = "layers count from 0, and the stop of start:stop:step is not part of the slice"
-    line.problem("at", f'"{slice[0]}" {fault}', remedy)
+    line.problem("at", f'"{line.values["at"]}" {fault}', remedy)
     return None
 
 
-def _lettered(line: Table, letter: str, pattern: str | None) -> tuple[int, ...] | None:
+def _lettered(line: Table, letter: str, letters: str | None) -> tuple[int, ...] | None:
     """The layers that have this letter in `layer_pattern`."""
-    numbers = tuple(number for number, own in enumerate(pattern or "") if own == letter)
+    numbers = tuple(number for number, own in enumerate(letters or "") if own == letter)
     if numbers:
         return numbers
-    if pattern is not None:
+    if letters is not None:
         line.problem("at", f"{kind_of(letter)} is not a letter of layer_pattern")
     elif "layer_pattern" not in line.document.values["architecture"]:
         message = f"{kind_of(letter)} is a letter, and there is no layer_pattern"
@@ -352,11 +374,9 @@ def _lettered(line: Table, letter: str, pattern: str | None) -> tuple[int, ...] 
     return None
 
 
-def _check_keys(
-    line: Table, part: type[Record], kind: str, keys: tuple[Sequence[str], Sequence[str]]
-) -> None:
+def _check_keys(line: Table, part: type[Record], kind: str, keys: Mapping[str, Any]) -> None:
     """Note what the kind must state and the line has not, and what says nothing with it."""
-    required, allowed = keys
+    required, allowed = keys[kind]
     for key in required:
         if key not in line:
             line.problem(key, "is missing")
@@ -373,12 +393,6 @@ def _check_beside(line: Table, *pairs: tuple[str, str]) -> None:
             line.problem(other, "is missing")
 
 
-def _above(line: Table, values: Mapping[str, Any], part: str, whole: str, words: str) -> None:
-    """Note a part that is more than the whole."""
-    if values[part] is not None and values[whole] is not None and values[part] > values[whole]:
-        line.problem(part, f"is {values[part]:,}, more than the {values[whole]:,} {words}")
-
-
 def read_attention(
     line: Table, at: tuple[int, ...] | None, model_heads: int | None, width: int | None
 ) -> Attention | None:
@@ -390,7 +404,7 @@ def read_attention(
     # else the kind itself is wrong
     kind = values["kind"] if line.values.get("kind", values["kind"]) == values["kind"] else None
     if kind is not None:
-        _check_keys(line, Attention, kind, _ATTENTION_KEYS[kind])
+        _check_keys(line, Attention, kind, _ATTENTION_KEYS)
         _check_beside(line, *_ATTENTION_PAIRS, *_ATTENTION_PAIRS_OF.get(kind, ()))
     elif "key_length" not in line:
         line.problem("key_length", "is missing")
@@ -399,22 +413,13 @@ def read_attention(
     if kind == "latent" and values["kv_heads"] is None:
         values["kv_heads"] = values["heads"]
     values["value_length"] = values["value_length"] or values["key_length"]
-    _check_sizes(line, kind, values)
+    stated = {**line.document.values["architecture"], **line.values}
+    if values["heads"] is None and "heads" not in stated:
+        line.problem("heads", "is missing, here and in [architecture]")
     sizes = ("heads", "kv_heads", "key_length", "value_length")
     if at is None or kind is None or any(values[key] is None for key in sizes):
         return None
     return _fitting(line, Attention(layers=at, **values), width)
-
-
-def _check_sizes(line: Table, kind: str | None, values: Mapping[str, Any]) -> None:
-    """Note the sizes that contradict each other, and heads that nothing states."""
-    stated = {**line.document.values["architecture"], **line.values}
-    if values["heads"] is None and "heads" not in stated:
-        line.problem("heads", "is missing, here and in [architecture]")
-    _above(line, values, "kv_heads", "heads", "heads")
-    rope, key = values["rope_length"], values["key_length"]
-    if kind == "full" and rope and key and rope >= key:
-        line.problem("rope_length", f"is {rope:,}, and the whole key {key:,}")
 
 
 def read_recurrent(line: Table, at: tuple[int, ...] | None, width: int | None) -> Recurrent | None:
@@ -424,7 +429,7 @@ def read_recurrent(line: Table, at: tuple[int, ...] | None, width: int | None) -
     kind = values["kind"]
     if kind is None:
         return None
-    _check_keys(line, Recurrent, kind, _RECURRENT_KEYS[kind])
+    _check_keys(line, Recurrent, kind, _RECURRENT_KEYS)
     return None if at is None else _fitting(line, Recurrent(layers=at, **values), width)
 
 
@@ -435,12 +440,10 @@ def read_feed_forward(line: Table, at: tuple[int, ...] | None) -> FeedForward | 
     pairs = (("experts", "used"), ("used", "experts"))
     _check_beside(line, *pairs, ("groups", "groups_used"), ("groups_used", "groups"))
     if "experts" not in line and "used" not in line:
-        note_meaningless(line, _OF_EXPERTS, False, "experts")
-    _above(line, values, "used", "experts", "experts")
-    length, padded_length = values["length"], values["padded_length"]
-    if padded_length is not None and length is not None and padded_length <= length:
-        line.problem("padded_length", f"is {padded_length:,}, not above the length, {length:,}")
-    if at is None or length is None:
+        for key in _OF_EXPERTS:
+            if key in line:
+                line.problem(key, "means nothing without experts")
+    if at is None or values["length"] is None:
         return None
     return _fitting(line, FeedForward(layers=at, **values), None)
 

@@ -152,6 +152,6 @@ def remedy_of_id(text: str) -> str:
     plain = re.sub(r"(?<=[a-z])(?:[\s-]*v|[\s-]+|(?<!v))(?=\d)|\s+", "-", plain)
     begun = [id for id in ids if id.lower().startswith(plain)] if re.search(r"\d", plain) else []
     meant = min(begun, key=len) if begun else nearest(plain, ids)
-    if meant and not re.search(r"-(?:and|or|with)-", plain):
+    if meant and not re.search(r"-(?:and|or|with)(?:-|$)", plain):
         return f"did you mean {meant}?"
     return "the ids are at https://spdx.org/licenses; another license is LicenseRef-… with its url"

@@ -6,11 +6,6 @@ from __future__ import annotations
 
 from ..core.tomlfile import Table, kind_of
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 SCHEMA = 1
 MODALITIES = ("text", "vision", "speech", "embedding", "image", "video", "music")
 # those whose work is counted in tokens one after another
@@ -170,11 +165,3 @@ def types_apart(parent: Table, key: str, *, types: tuple[str, ...]) -> tuple[tup
     each = [(tensor, table.string(tensor, required=True, choices=types)) for tensor in table.values]
     table.close()
     return tuple((tensor, type) for tensor, type in each if type is not None)
-
-
-def note_meaningless(line: Table, keys: Sequence[str], allowed: bool, what: str) -> None:
-    """Note the keys that say nothing without `what`."""
-    if not allowed:
-        for key in keys:
-            if key in line:
-                line.problem(key, f"means nothing without {what}")
