@@ -328,8 +328,8 @@ def _layers(line: Table, at: Any, blocks: Blocks) -> tuple[int, ...] | None:
     if isinstance(at, list):
         return _listed(line, at, limit)
     if slice is not None:
-        stop, step = int(slice[2] or blocks.layers or 0), int(slice[3] or 1)
-        return _sliced(line, int(slice[1] or 0), stop, step, limit)
+        ends = [int(digits) if digits else None for digits in slice.groups()]
+        return _sliced(line, ends, blocks.layers or 0, limit)
     if isinstance(at, str) and len(at) == 1 and (letters or not at.isdecimal()):
         return _lettered(line, at, letters)
     is_number = str(at).isascii() and str(at).isdecimal() and len(str(at)) < 10
@@ -350,7 +350,11 @@ def _listed(line: Table, at: list[Any], limit: int) -> tuple[int, ...] | None:
     return None
 
 
-def _sliced(line: Table, start: int, stop: int, step: int, limit: int) -> tuple[int, ...] | None:
+def _sliced(
+    line: Table, ends: Sequence[int | None], layers: int, limit: int
+) -> tuple[int, ...] | None:
+    start, stop = ends[0] or 0, layers if ends[1] is None else ends[1]
+    step = 1 if ends[2] is None else ends[2]
     is_beyond = start >= limit or stop > limit
     if not is_beyond and start < stop and step:
         return tuple(range(start, stop, step))
