@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 
 from ..core.errors import (
     MAX_PROBLEMS,
@@ -20,7 +20,7 @@ from ..judge.record import Verdict
 from ..machine.record import Machine
 from .entries import MAX_POLICY_BYTES, Fault, Policy, Wanted
 from .policy import read_policy
-from .record import NAMES_SHOWN, MachineGroup, listed
+from .record import listed
 
 # gives the verdict of one entry, under the workload that holds there, on one machine
 Judge = Callable[[Wanted, Workload, Machine], Verdict]
@@ -95,26 +95,6 @@ def not_asked_here(entries: Sequence[Wanted]) -> tuple[str, ...]:
     names = [f"{wanted.name} ({' '.join(map(str, wanted.machines))})" for wanted in entries]
     said = f"not asked of this machine, which is of another class: {listed(names)}"
     return (said,) if names else ()
-
-
-def asked_to_no_effect(groups: Iterable[MachineGroup]) -> tuple[str, ...]:
-    """Sentences on what entries ask of tokens, of models that write none: a pace in tokens per
-    second holds nothing of them.
-    """
-    from ..advice.remarks import without_tokens
-
-    # of an entry one row tells its model
-    by_index = {
-        row.wanted.index: (row.wanted.asked, row.verdict.model)
-        for group in groups
-        for row in group.rows
-        if row.verdict is not None and not row.wanted.members
-    }
-    said = (without_tokens(*by_index[index]) for index in sorted(by_index))
-    sentences = [*dict.fromkeys(sentence for own in said for sentence in own)]
-    others = len(sentences) - NAMES_SHOWN
-    more = (f"the same of {others:,} more",) if others > 0 else ()
-    return (*sentences[:NAMES_SHOWN], *more)
 
 
 def _is_of_whole(problem: Problem) -> bool:

@@ -21,8 +21,6 @@ from ..machine.record import Machine
 from ..needs.repack import KINDS, kind_of
 from .entries import Wanted
 
-# names without a model for which near names are looked for: as many as a program reads of faults
-_MOST_EXPLAINED = 1_000
 # questions and meanings that are kept; a policy may state thousands of entries
 _MOST_KEPT = 4_096
 
@@ -36,7 +34,6 @@ class PolicyJudge:
 
     def __init__(self, catalogue: Catalogue, today: str) -> None:
         self._catalogue, self._today = catalogue, today
-        self._names = 0
         self._meanings: dict[object, Understood] = {}
         self._questions: dict[object, Question] = {}
         # whether models meet the license and openness asked for, and whether an API offers them
@@ -79,9 +76,7 @@ class PolicyJudge:
         if key not in self._meanings:
             if len(self._meanings) >= _MOST_KEPT:
                 self._meanings.clear()
-            self._names += 1
-            explains = self._names <= _MOST_EXPLAINED
-            self._meanings[key] = of_name(self._catalogue, *key, explains=explains)
+            self._meanings[key] = of_name(self._catalogue, *key)
         return self._meanings[key]
 
     def _suited(self, model: Beside, meaning: Understood, machine: Machine) -> Judged:

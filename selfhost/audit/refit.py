@@ -5,14 +5,14 @@ state put where records have none.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from ..core.errors import Faults, Problem
 from ..core.records import Record
 from ..core.tomlfile import Document
 from ..machine.record import Machine
-from .entries import MAX_POLICY_BYTES, MachineClass, Policy, StatedFact
+from .entries import MAX_POLICY_BYTES, Policy, StatedFact
 from .fleet import Machines
 from .record import listed
 from .stated import filled
@@ -35,17 +35,16 @@ class Refit(Record):
 def refit(policy: Policy, machines: Sequence[Machine], now: str) -> Refit:
     """`now` is the time of the audit, as `read_at` of a record writes it."""
     fleet = machines if isinstance(machines, Machines) else Machines(machines)
-    at = _seconds(now) or 0.0
-    ages: dict[str | None, float | None] = {}
-    for time in dict.fromkeys(fleet.times):
-        since = None if time is None else _seconds(time)
-        ages[time] = None if since is None else at - since
-    notes = [*_age_notes(fleet, ages)]
+    ages = {time: _age(time, now) for time in dict.fromkeys(fleet.times)}
+    notes = _oldest(fleet, ages)
     refused = {time: why for time, age in ages.items() if (why := _too_old(policy, age, time))}
     problems = _refusals(policy, fleet, refused) if refused else ()
     fleet = _without(fleet, [time in refused for time in fleet.times])
     why_resting = [resting(labels) if labels else None for labels in fleet.labels]
-    notes += _resting_notes(policy, fleet, why_resting)
+    pairs = zip(fleet.names, why_resting, strict=True)
+    if names := [f'"{name}" ({reason})' for name, reason in pairs if reason is not None]:
+        judged = "" if policy.judges_resting else ", and the policy leaves them out"
+        notes.append(f"machines that take no new work{judged}: {listed(names)}")
     if not policy.judges_resting:
         fleet = _without(fleet, [why is not None for why in why_resting])
     if any(each.facts for each in policy.classes):
@@ -63,10 +62,12 @@ def _without(machines: Machines, is_left_out: Sequence[bool]) -> Machines:
 # ------------------------------------------------------------------ the age of records
 
 
-def _seconds(time: str) -> float | None:
-    """Since 1970; None for a day that is in no calendar, which a record may state."""
+def _age(time: str | None, now: str) -> float | None:
+    """In seconds; None for a record that has no time, or a day that is in no calendar."""
+    if time is None:
+        return None
     try:
-        return datetime.fromisoformat(time).timestamp()
+        return datetime.fromisoformat(now).timestamp() - datetime.fromisoformat(time).timestamp()
     except (ValueError, OverflowError):
         return None
 
@@ -107,21 +108,13 @@ def _refusals(
     return tuple(Faults(policy.file, faults).problems)
 
 
-def _age_notes(machines: Machines, ages: Mapping[str | None, float | None]) -> Iterator[str]:
-    """Sentences on records that are a day old or more, and on such as are dated in the future."""
-    age_of = {time: age for time, age in ages.items() if time is not None and age is not None}
-    past = {time: age for time, age in age_of.items() if age >= -_AHEAD_SECONDS}
-    oldest = max(past, key=past.__getitem__, default=None)
-    if oldest is not None and past[oldest] >= DAY_SECONDS:
-        name = machines.names[machines.times.index(oldest)]
-        ago = f"{_duration(past[oldest])} ago"
-        yield f'the oldest record is that of "{name}", read on {oldest[:10]}, {ago}'
-    if len(past) < len(age_of):
-        pairs = zip(machines.names, machines.times, strict=True)
-        ahead = [(name, time) for name, time in pairs if time in age_of and time not in past]
-        name, time = ahead[0]
-        more = f" and {len(ahead) - 1:,} more" if len(ahead) > 1 else ""
-        yield f'dated in the future: the record of "{name}" ({(time or "")[:10]}){more}'
+def _oldest(machines: Machines, ages: Mapping[str | None, float | None]) -> list[str]:
+    """The sentence on the oldest record, where it is a day old or more."""
+    age, time = max(((age, time) for time, age in ages.items() if age and time), default=(0.0, ""))
+    if age < DAY_SECONDS:
+        return []
+    name = machines.names[machines.times.index(time)]
+    return [f'the oldest record is that of "{name}", read on {time[:10]}, {_duration(age)} ago']
 
 
 def _duration(seconds: float) -> str:
@@ -132,18 +125,6 @@ def _duration(seconds: float) -> str:
     return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
-def _resting_notes(policy: Policy, machines: Machines, why: Sequence[str | None]) -> list[str]:
-    pairs = zip(machines.names, why, strict=True)
-    names = [f'"{name}" ({reason})' for name, reason in pairs if reason is not None]
-    if not names:
-        return []
-    take, them = f"{len(names):,} machines take", "them"
-    if len(names) == 1:
-        take, them = "1 machine takes", "it"
-    judged = "" if policy.judges_resting else f", and the policy leaves {them} out"
-    return [f"{take} no new work{judged}: {listed(names)}"]
-
-
 # ------------------------------------------------------------------ facts of classes
 
 
@@ -152,23 +133,24 @@ def _with_facts(policy: Policy, machines: Machines) -> tuple[Machines, list[str]
     it; and a sentence for each fact that counts.
     """
     document = Document.parse(policy.file, policy.text.encode(), max_bytes=MAX_POLICY_BYTES)
-    classes: list[tuple[MachineClass, str]] = []
+    sources = {}
     for index, each in enumerate(policy.classes):
         line = document.line(("class", index, "facts"))
         place = policy.file if line is None else f"{policy.file}:{line}"
-        classes.append((each, f"stated by the policy, {place} (class {each.name})"))
+        sources[each.name] = f"stated by the policy, {place} (class {each.name})"
     counts: Counter[tuple[str, str]] = Counter()
     changed = []
     for machine in machines:
         stated: dict[str, tuple[StatedFact, str]] = {}
-        for each, source in classes:
+        for each in policy.classes:
             if each.facts and each.holds(machine):
-                stated = {fact.key: (fact, source) for fact in each.facts} | stated
+                stated = {fact.key: (fact, sources[each.name]) for fact in each.facts} | stated
         machine, keys = filled(machine, stated)
         counts.update((key, stated[key][1]) for key in keys)
         changed.append(machine)
     notes = []
-    for each, source in classes:
+    for each in policy.classes:
+        source = sources[each.name]
         for fact in each.facts:
             if count := counts[fact.key, source]:
                 number = "1 machine" if count == 1 else f"{count:,} machines"

@@ -10,7 +10,6 @@ from .entries import Policy
 from .judge_fleet import FleetJudge
 from .judged_entries import (
     Judge,
-    asked_to_no_effect,
     entries_of_others,
     entry_problems,
     not_asked_here,
@@ -80,7 +79,7 @@ def run_audit(
         groups=groups,
         exceptions=exceptions.uses(),
         problems=(*of_records, *of_entries),
-        notes=(*notes, *fitted.notes, *not_asked_here(others), *asked_to_no_effect(groups)),
+        notes=(*notes, *fitted.notes, *not_asked_here(others)),
     )
     return _with_blindness(audit)
 

@@ -16,9 +16,6 @@ from ..machine.fields import MAX_TEXT
 from ..machine.record import Machine
 from .entries import StatedFact
 
-# by fact, or part of a fact, its value and source
-Changes = dict[str, tuple[Any, str]]
-
 # by key of a policy, in the order in which they are put: the fact, and what to write where the
 # advice of `--set` is another. `reserve` is memory that the policy keeps back, the other keys are
 # those of `--set`
@@ -33,7 +30,6 @@ _KEYS: Mapping[str, tuple[str, str | None]] = {
     "cores": ("cpu_cores_usable", "8"),
     "instruction_sets": ("instruction_sets", '["avx2", "f16c"]'),
 }
-_MEMORY = ("memory_total_bytes", "memory_limit_bytes", "memory_available_bytes")
 
 
 def read_facts(table: Table | None) -> tuple[StatedFact, ...]:
@@ -47,15 +43,12 @@ def read_facts(table: Table | None) -> tuple[StatedFact, ...]:
     override = table.strings("override", choices=tuple(key for key in _KEYS if key != "reserve"))
     for index, key in enumerate(override):
         if key not in table:
-            message, remedy = (
-                f'"{key}" is not among the facts',
-                f"state {key}, or leave it out here",
-            )
-            table.document.add((*table.path, "override", index), message, remedy)
+            remedy = f"state {key}, or leave it out here"
+            place = (*table.path, "override", index)
+            table.document.add(place, f'"{key}" is not among the facts', remedy)
     table.close()
     facts = []
-    for key in _KEYS:
-        text = texts[key]
+    for key, text in texts.items():
         if text is None:
             continue
         try:
@@ -83,116 +76,59 @@ def filled(
     that count for it. `stated` has by key the fact and the policy's line as people read it.
     """
     used = []
-    for key in _KEYS:
-        changes = _changes(machine, *stated[key]) if key in stated else {}
-        if changes:
-            values = {fact: value for fact, (value, _) in changes.items() if "." not in fact}
-            sources = {fact: source[:MAX_TEXT] for fact, (_, source) in changes.items()}
-            if "memory_bandwidth_bytes_per_second" in values:
-                values |= {"memory_bandwidth_how": None, "memory_bandwidth_bound": None}
-            assumed = [each for each in machine.assumed if each.partition(".")[0] not in values]
-            sources = {**machine.sources, **sources}
-            machine = machine.replace(**values, sources=sources, assumed=tuple(assumed))
-            used.append(key)
+    for key, (fact, _) in _KEYS.items():
+        if key not in stated:
+            continue
+        each, line = stated[key]
+        is_open = getattr(machine, fact) is None or fact in machine.assumed or each.overrides
+        values = _values(machine, each) if is_open or key == "reserve" else {}
+        if key == "instruction_sets" and not is_open:
+            values = _unread_sets(machine, each.value)
+        if not values:
+            continue
+        if key == "reserve":
+            before = machine.sources.get(fact, "the memory in all")
+            line = f"{before}; less {binary(each.value)} that is kept back, {line}"
+        sources = {**machine.sources, **dict.fromkeys(values, line[:MAX_TEXT])}
+        assumed = tuple(name for name in machine.assumed if name.partition(".")[0] not in values)
+        machine = machine.replace(**values, sources=sources, assumed=assumed)
+        used.append(key)
     return machine, tuple(used)
 
 
-def _changes(machine: Machine, stated: StatedFact, line: str) -> Changes:
-    """What a stated fact changes of a machine; nothing where all that it says was read."""
+def _unread_sets(machine: Machine, names: tuple[str, ...]) -> dict[str, Any]:
+    """Beside sets that were read those that are not known to be absent."""
+    unread = {entry.fact for entry in machine.unread}
+    own = own_sets(names, machine.architecture)
+    added = [name for name in own if f"instruction_sets.{name}" in unread]
+    return {"instruction_sets": (*(machine.instruction_sets or ()), *added)} if added else {}
+
+
+def _values(machine: Machine, stated: StatedFact) -> dict[str, Any]:
+    """The facts of a machine that a stated one changes; {} where it says nothing of it."""
     fact, value = _KEYS[stated.key][0], stated.value
-    is_open = getattr(machine, fact) is None or fact in machine.assumed or stated.overrides
+    limit, free = machine.memory_limit_bytes, machine.memory_available_bytes
     match stated.key:
         case "memory":
-            return _memory(machine, stated, line)
+            lower = None if stated.overrides or limit is None else min(limit, value)
+            values = {fact: value, "memory_limit_bytes": value if lower is None else lower}
+            return values | ({"memory_available_bytes": None} if stated.overrides else {})
         case "reserve":
-            return _reserve(machine, stated, line)
+            # the limit is that much lower, whatever was read of it
+            most = machine.memory_total_bytes if limit is None else limit
+            if most is None:
+                return {}
+            limit = max(0, most - value)
+            lower_free = {} if free is None else {"memory_available_bytes": min(free, limit)}
+            return {fact: limit} | lower_free
         case "instruction_sets":
-            return _sets(machine, stated, line, is_open=is_open)
+            # a class may hold machines of several architectures: each gets those of its own
+            names = own_sets(value, machine.architecture)
+            is_of_others = value and not names
+            return {} if is_of_others else {fact: with_implied(names, machine.architecture)}
         case "disk":
-            disks = filled_disks(machine.disks, value)
-            return {fact: (disks, line)} if is_open else _lacking_disks(machine, disks, line)
-        case "gpu" if not is_open:
-            return _memory_of_cards(machine, stated, line)
-        case "bandwidth" if is_open:
-            peak, is_measured = value
-            return {fact: (peak, f"measured, {line}" if is_measured else line)}
-    return {fact: (value, line)} if is_open else {}
-
-
-def _memory(machine: Machine, stated: StatedFact, line: str) -> Changes:
-    total, limit, available = before = tuple(getattr(machine, fact) for fact in _MEMORY)
-    if stated.overrides:
-        total, limit, available = stated.value, stated.value, None
-    else:
-        total = max(stated.value, limit or 0) if total is None else total
-        limit = min(stated.value, total) if limit is None else limit
-    return {
-        fact: (new, line)
-        for fact, old, new in zip(_MEMORY, before, (total, limit, available), strict=True)
-        if new != old or (new is not None and stated.overrides)
-    }
-
-
-def _reserve(machine: Machine, stated: StatedFact, line: str) -> Changes:
-    """The limit is that much lower, whatever was read of it."""
-    total, limit, available = (getattr(machine, fact) for fact in _MEMORY)
-    most = total if limit is None else limit
-    if most is None:
-        return {}
-    limit = max(0, most - stated.value)
-    source = machine.sources.get("memory_limit_bytes", "the memory in all")
-    kept = f"{source}; less {binary(stated.value)} that is kept back, {line}"
-    changes: Changes = {"memory_limit_bytes": (limit, kept)}
-    if available is not None and available > limit:
-        changes["memory_available_bytes"] = (limit, kept)
-    return changes
-
-
-def _sets(machine: Machine, stated: StatedFact, line: str, *, is_open: bool) -> Changes:
-    """A class may hold machines of several architectures: each gets those of its own. Of sets that
-    were read in part, those that are not known to be absent.
-    """
-    fact = "instruction_sets"
-    names = own_sets(stated.value, machine.architecture)
-    if stated.value and not names:
-        return {}
-    if is_open:
-        return {fact: (with_implied(names, machine.architecture), line)}
-    unread = {entry.fact for entry in machine.unread}
-    added = [name for name in names if f"{fact}.{name}" in unread]
-    source = f"{machine.sources.get(fact, 'read')}; {', '.join(added)} {line}"
-    return {fact: ((*(machine.instruction_sets or ()), *added), source)} if added else {}
-
-
-def _memory_of_cards(machine: Machine, stated: StatedFact, line: str) -> Changes:
-    """Of cards whose memory was not read, the memory, where the policy knows one kind alone."""
-    read = machine.accelerators or ()
-    if len(set(stated.value)) != 1 or all(card.memory_total_bytes is not None for card in read):
-        return {}
-    kind, bandwidth = stated.value[0], "memory_bandwidth_bytes_per_second"
-    cards = tuple(
-        card.replace(
-            memory_total_bytes=kind.memory_total_bytes,
-            unified=kind.unified if card.unified is None else card.unified,
-            **{bandwidth: getattr(card, bandwidth) or getattr(kind, bandwidth)},
-        )
-        if card.memory_total_bytes is None
-        else card
-        for card in read
-    )
-    source = machine.sources.get("accelerators", line)
-    return {
-        "accelerators": (cards, source),
-        "accelerators.memory_total_bytes": (None, line),
-    }
-
-
-def _lacking_disks(machine: Machine, stated: tuple[Any, ...], line: str) -> Changes:
-    read = machine.disks or ()
-    disks = tuple(
-        read[index] if index < len(read) and read[index].free_bytes is not None else disk
-        for index, disk in enumerate(stated)
-    )
-    changed = [disk.purpose for disk in disks if disk not in read]
-    source = f"{machine.sources.get('disks', 'read')}; for {', '.join(changed)} {line}"
-    return {"disks": (disks, source)} if changed else {}
+            return {fact: filled_disks(machine.disks, value)}
+        case "bandwidth":
+            how = {"memory_bandwidth_how": None, "memory_bandwidth_bound": None}
+            return {fact: value[0], **how}
+    return {fact: value}

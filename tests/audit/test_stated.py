@@ -175,10 +175,7 @@ def test_old_records_are_told_and_with_a_bound_not_judged() -> None:
     ]
     free = aged(times)
     assert len(free.machines) == len(times)
-    assert free.notes == (
-        'the oldest record is that of "m2", read on 2026-11-13, 7 days ago',
-        'dated in the future: the record of "m3" (2026-12-24)',
-    )
+    assert free.notes == ('the oldest record is that of "m2", read on 2026-11-13, 7 days ago',)
     bound = aged(times, 'max_age = "7d"')
     assert [each.name for each in bound.machines] == ["m0", "m1"]
     assert [(each.message.partition(" ")[0], each.line) for each in bound.problems] == [
