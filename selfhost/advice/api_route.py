@@ -74,7 +74,7 @@ def offers_for(
         offers = _served(question, spec, prices.of_model(published_id), prices)
         if offers and judged.failed and _is_of_files(spec):
             reason = f"The offers are for {published_id}, which these files match in name and"
-            return tuple(offer.replace(why_instead=f"{reason} layers.") for offer in offers)
+            return tuple(offer.replace(why_instead=f"{reason} size.") for offer in offers)
         if offers:
             return offers
     if not judged.failed:
@@ -108,11 +108,6 @@ def _of_stand_in(
             f"No known API offers {spec.id} under these conditions. The offers are for {model_id},"
             f" {why}."
         )
-        if published_id is None and _has_same_layers(spec, other):
-            reason = (
-                f"The offers are for {model_id}, which has the same layers as {spec.id}. The files"
-                " do not say whether it is the same model or a fine-tune."
-            )
         return tuple(offer.replace(stands_in=True, why_instead=reason) for offer in served)
     return ()
 
@@ -138,7 +133,7 @@ def meets(findings: Iterable[Finding]) -> bool:
 
 def _published_id(spec: ModelSpec, catalogue: Catalogue) -> str | None:
     """The id under which the catalogue has that model. Of one that was read from its files None,
-    but where they bear the whole name of one and have its layers.
+    but where they bear the whole name of one and have its parameters.
     """
     if not _is_of_files(spec):
         return spec.id
@@ -146,8 +141,9 @@ def _published_id(spec: ModelSpec, catalogue: Catalogue) -> str | None:
 
     for name in (spec.name, spec.name.replace("--", "/", 1), spec.id):
         model_id = id_of_whole_name(name, catalogue)
-        if model_id is not None and _has_same_layers(spec, _spec(catalogue, model_id)):
-            return model_id
+        other = catalogue.outline(model_id or "")
+        if other is not None and _are_near(other.parameters_total, spec.parameters.total):
+            return other.id
     return None
 
 
@@ -156,19 +152,9 @@ def _is_of_files(spec: ModelSpec) -> bool:
     return bool(spec.origin) and not spec.origin.endswith(".toml")
 
 
-def _has_same_layers(spec: ModelSpec, other: ModelSpec | None) -> bool:
-    """Whether both have as many layers of the same widths, heads and experts."""
-    shapes = [
-        (
-            architecture.layers,
-            architecture.embedding_length,
-            {(group.heads, group.kv_heads) for group in architecture.attention},
-            {(part.length, part.experts, part.used) for part in architecture.feed_forward},
-        )
-        for architecture in (spec.architecture, other.architecture if other is not None else None)
-        if architecture is not None
-    ]
-    return len(shapes) == 2 and shapes[0] == shapes[1]
+def _are_near(own: int | None, other: int | None) -> bool:
+    """Whether two counts of parameters are those of one model."""
+    return own is not None and other is not None and abs(own - other) <= 0.02 * own
 
 
 def _served(

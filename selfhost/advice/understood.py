@@ -68,29 +68,23 @@ def understand(
     understood = _as_named(catalogue, model, workload)
     otherwise = understood.otherwise
     if machine is None or otherwise is None:
-        refusal = _refused_by_its_library(catalogue, understood)
-        notes = understood.notes if refusal is None else (*understood.notes, refusal)
-        return understood.replace(notes=notes)
-    why = _why_not_built(catalogue, understood, machine)
-    why = why or _why_not_in_it(catalogue, understood, machine)
+        return understood
+    why = _why_other_files(catalogue, understood, machine)
     return understood if why is None else otherwise.replace(notes=(*otherwise.notes, why))
 
 
-def _why_not_built(catalogue: Catalogue, understood: Understood, machine: Machine) -> str | None:
-    """Why the program that a name implies is not judged; None where it is, or none is implied."""
-    name = understood.workload.runtime
-    runtime = None if name is None else catalogue.runtime(name)
-    if runtime is None or runtime_check(machine, runtime, loads=None).code != "runtime-no-build":
-        return None
-    return (
-        f"{understood.asked} is a name of files for {runtime.name}, which is not judged for"
-        f" {machine.system or 'this system'}. This answer is for other files of the model:"
-        f" --runtime {runtime.id} judges those."
-    )
-
-
-def _why_not_in_it(catalogue: Catalogue, understood: Understood, machine: Machine) -> str | None:
-    """Why the model is not judged in the quantization that a name states; None where it is."""
+def _why_other_files(catalogue: Catalogue, understood: Understood, machine: Machine) -> str | None:
+    """Why the model is not judged in the program or the quantization that a name implies; None
+    where it is.
+    """
+    asked, name = understood.asked, understood.workload.runtime
+    implied = None if name is None else catalogue.runtime(name)
+    if implied and runtime_check(machine, implied, loads=None).code == "runtime-no-build":
+        return (
+            f"{asked} is a name of files for {implied.name}, which is not judged for"
+            f" {machine.system or 'this system'}. This answer is for other files of the model:"
+            f" --runtime {implied.id} judges those."
+        )
     refusal: str | None = None
     try:
         runtime = question_of(catalogue, understood, machine).runtime
@@ -101,27 +95,7 @@ def _why_not_in_it(catalogue: Catalogue, understood: Understood, machine: Machin
             refusal = f"{error.problems[0].message}."
     if refusal is None:
         return None
-    return _refused_by_its_library(catalogue, understood) or (
-        f"{understood.asked}: {refusal} This answer is for other files of the model."
-    )
-
-
-def _refused_by_its_library(catalogue: Catalogue, understood: Understood) -> str | None:
-    """That Ollama does not load what was typed as its tag; None where it does, or another program
-    was named.
-    """
-    if not understood.is_one_file or understood.workload.runtime is not None:
-        return None
-    refusal = need.why_not_loaded(understood.spec, catalogue.runtime("ollama"))
-    if refusal is None:
-        return None
-    if understood.spec.architecture is None:
-        # that it is a tag says that it is loaded
-        refusal = "The file that it loads is not described here."
-    return (
-        f"{understood.asked} is a tag of Ollama's. {refusal} This answer is for other files of the"
-        " model."
-    )
+    return f"{asked}: {refusal} This answer is for other files of the model."
 
 
 def _as_named(

@@ -89,15 +89,15 @@ def test_an_open_model_without_an_offer_gets_a_named_stand_in() -> None:
         ),
         ("my-model", "openai--gpt-oss-120b", False),
         ("my-model", "Qwen--Qwen3-14B", False),
-        # a name that its layers contradict, and one of a family
+        # a name that its size contradicts, and one of a family
         ("gpt-oss-120b", "Qwen--Qwen3-14B", False),
         ("gpt-oss", "openai--gpt-oss-120b", False),
     ],
 )
-def test_files_are_of_a_model_by_its_whole_name_and_its_layers(
+def test_files_are_of_a_model_by_its_whole_name_and_its_size(
     folder: str, config: str, known: bool, tmp_path: Path
 ) -> None:
-    """The offers are its own where both are those of the model, and the answer names it; else another stands in, and of one with the same layers nobody says that it is another, larger model, nor that it is the same."""
+    """The offers are its own where both are those of the model, and the answer names it; else another stands in."""
     path = tmp_path / folder / "config.json"
     path.parent.mkdir(parents=True)
     path.write_bytes((CONFIGS / f"{config}.json").read_bytes())
@@ -106,9 +106,7 @@ def test_files_are_of_a_model_by_its_whole_name_and_its_layers(
     assert verdict.route == "api"
     assert {(one.model_id, one.stands_in) for one in verdict.api_offers} == {(model, not known)}
     (said,) = [note for note in verdict.notes if model in note]
-    assert ("the same model or a fine-tune" in said) is not known
-    assert ("these files match in name and layers" in said) is known
-    assert "larger" not in said
+    assert ("these files match in name and size" in said) is known
     large = check(path, Workload(min_tokens_per_second=0), machine=LARGE)
     assert large.route != "api"
     assert not any("The offers are for" in note for note in large.notes)
