@@ -8,11 +8,9 @@ import os
 
 from ..catalogue.runtime import Conversion
 from ..catalogue.spec import ModelSpec, RuntimeSpec
-from ..core import units
 from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.files import can_be_made, is_published
-from ..needs.records import Making
 from .blanks import filled, in_shell
 
 
@@ -28,7 +26,6 @@ def recipe(
     spec: ModelSpec,
     runtime: RuntimeSpec,
     workload: Workload,
-    making: Making | None,
 ) -> Recipe | None:
     """The lines that make the file that was judged, after a comment where it may be had; None where
     the runtime has no converter, where the publisher's repository is not known, or where the
@@ -55,7 +52,7 @@ def recipe(
     download = "" if spec.is_lone_config else conversion.download
     lines = [
         *_where_to_look(spec, conversion, workload),
-        _making(spec, quantization, making),
+        _to_do(spec, quantization),
         *conversion.tools,
         *filter(None, [filled(download, blanks)]),
         filled(conversion.convert, written),
@@ -82,19 +79,8 @@ def _where_to_look(spec: ModelSpec, conversion: Conversion, workload: Workload) 
     return f"{lacks}; look first at", f"# {where}"
 
 
-def _making(spec: ModelSpec, quantization: str, making: Making | None) -> str:
-    """A comment: that the next lines make the file, and what that takes."""
+def _to_do(spec: ModelSpec, quantization: str) -> str:
     if spec.is_lone_config:
         beside = os.path.basename(spec.origin)
-        to_do = f"# put the weights beside {beside}, then make {quantization} of them"
-    else:
-        to_do = f"# or make {quantization} files of {spec.name}"
-    if making is None:
-        return to_do
-    least, most = making.download_range or (making.download_bytes, making.download_bytes)
-    is_guess = making.download_range is not None
-    guess = " (a guess: the type of the published weights is not known)" if is_guess else ""
-    return (
-        f"{to_do}: {units.decimal_range(least, most)} of published weights,"
-        f" {units.decimal_range(*making.disk_ends)} of disk meanwhile{guess}"
-    )
+        return f"# put the weights beside {beside}, then make {quantization} of them"
+    return f"# or make {quantization} files of {spec.name}"

@@ -6,17 +6,17 @@ done when the rows to show are settled: those that `Lister.all` begins with, whi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heappush
 
 from ..catalogue.index import Catalogue
 from ..catalogue.offers import day_by_header
 from ..core import units
-from ..core.errors import SpecError, WorkloadError
+from ..core.errors import InputError, SpecError, WorkloadError, in_one_line
 from ..core.records import Record
-from ..core.workload import Workload
+from ..core.workload import Workload, as_typed
 from ..judge.checks import Outcome
-from ..judge.checks.model import license_check, openness_check
+from ..judge.checks.model import license_check, openness_check, reads_context
 from ..judge.checks.speed import is_too_slow
 from ..judge.defaults import suited
 from ..judge.question import ask, with_canonical_license
@@ -224,3 +224,37 @@ def _day_of(catalogue: Catalogue) -> str | None:
     # a month or a year alone says no day
     days = [day for day in released if day is not None and len(day) == 10]
     return max((*days, day_by_header(catalogue.offers_path) or ""), default="") or None
+
+
+# names of models that a note lists
+_MOST_NAMED = 3
+
+
+def list_notes(listing: Listing, workload: Workload, *, named: bool) -> Iterator[str]:
+    """Sentences on the options, and what to type instead. `named`: only some models were asked
+    for.
+    """
+    rows = listing.answers
+    if workload.context_tokens is not None:
+        kinds = sorted({row.model.modality for row in rows if not reads_context(row.model)})
+        if kinds:
+            listed = ", ".join(kinds)
+            yield f"--context has no effect on models without a context of tokens ({listed})."
+    if listing.refused and named:
+        yield _refused(listing)
+
+
+def _refused(listing: Listing) -> str:
+    """Which of the models cannot be judged as asked, and why the first cannot."""
+    first, *others = sorted(listing.refused)
+    names = ", ".join((first, *others[: _MOST_NAMED - 1]))
+    rest = len(listing.refused) - _MOST_NAMED
+    more = f" and {rest:,} more" if rest > 0 else ""
+    shown = as_typed(listing.refused[first])
+    assert isinstance(shown, InputError)
+    problem = shown.problems[0]
+    remedy = f" ({in_one_line(problem.remedy)})" if problem.remedy else ""
+    model = f"{first}: " if others else ""
+    return (
+        f"Cannot be judged as asked: {names}{more}. {model}{problem.key}: {problem.message}{remedy}"
+    )

@@ -589,7 +589,7 @@ def _growths(
 def _buffer_growths(
     verdict: Verdict, runtime: RuntimeSpec, memory: MemoryNeed, catalogue: Catalogue, kept: _Kept
 ) -> Iterator[Growth]:
-    """Buffers that texts of other lengths and larger pictures take."""
+    """Buffers that texts of other lengths take."""
     service, model, workload = runtime.service or _NO_SERVICE, verdict.model, verdict.workload
     rows, bound = architectures(catalogue), service.bounds.get("freed_buffers", "")
     freed_bytes = need.freed_outputs(model, runtime, workload, rows)
@@ -598,19 +598,6 @@ def _buffer_growths(
         # of shorter texts to embed, and of prompts that the prompt cache dropped; where nothing
         # bounds them nobody measured them
         yield _growth("freed_buffers", 0, bound=bound, unbound_bytes=freed_bytes or None)
-    most, side = need.largest_picture(model, runtime, workload, rows)
-    counted = next((term for term in memory.terms if term.name == "projector_compute"), None)
-    if counted is not None and counted.where == "host" and most > counted.high_bytes:
-        more = most - counted.high_bytes
-        yield _growth(
-            "pictures",
-            more,
-            bound=service.bounds.get("pictures", ""),
-            unbound_bytes=more,
-            side=side,
-            most=most,
-            counted=counted.high_bytes,
-        )
 
 
 def _uncertainty(

@@ -341,8 +341,7 @@ def _steps_of_files(case: Case, first: tuple[str, ...]) -> Steps:
         where = f"# download {file}{page if spec.conversions_page else ''}"
         setup: tuple[str, ...] = (*first, where, *address)
     else:
-        making = case.judged.needs.making if case.judged.needs is not None else None
-        conversion = recipe(spec, runtime, workload, making)
+        conversion = recipe(spec, runtime, workload)
         if conversion is None:
             return Steps()
         lines = lines_of_made_file(case, conversion.file, conversion.projector)

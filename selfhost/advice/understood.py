@@ -10,7 +10,7 @@ from ..catalogue.names import Resolution, library_tag, resolve
 from ..catalogue.pasted import bare_name, is_path
 from ..catalogue.published import PublishedFiles
 from ..catalogue.spec import ModelSpec
-from ..core.errors import SelfhostError, SpecError, WorkloadError
+from ..core.errors import WorkloadError
 from ..core.records import Record
 from ..core.spelling import canonical
 from ..core.workload import Workload
@@ -25,7 +25,7 @@ from ..machine.record import Machine
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from ..modelfiles import LocalModel
+    pass
 
 
 class Understood(Record):
@@ -114,31 +114,10 @@ def _as_named(
     return of_name(catalogue, typed, workload)
 
 
-def _read_here(catalogue: Catalogue, path: str) -> LocalModel:
-    """The model at a path. The error of a GGUF file that is missing proposes the model that its
-    name says.
-    """
+def _of_file(catalogue: Catalogue, typed: str, workload: Workload) -> Understood:
     from ..modelfiles import read_local
 
-    try:
-        return read_local(path, catalogue.common("architectures"))
-    except SpecError as error:
-        name = path.replace("\\", "/").rpartition("/")[2]
-        if os.path.lexists(path) or not name.lower().endswith(".gguf"):
-            raise
-        try:
-            resolve(name, catalogue)
-        except SelfhostError:
-            raise error from None
-        from shlex import quote
-
-        remedy = f"the model by the name of the file: selfhost check {quote(name)}"
-        problems = [problem.replace(remedy=remedy) for problem in error.problems]
-        raise SpecError(problems) from error
-
-
-def _of_file(catalogue: Catalogue, typed: str, workload: Workload) -> Understood:
-    local = _read_here(catalogue, typed)
+    local = read_local(typed, catalogue.common("architectures"))
     if local.quantization and local.files_here and workload.quantization is None:
         workload = workload.replace(quantization=local.quantization)
     notes = local.notes

@@ -32,7 +32,7 @@ def run(words: list[str]) -> int:
     options = parse("list", words)
     if options.all and options.top is not None:
         raise UsageError("--all and --top exclude each other", remedy="leave one of them out")
-    from ..advice.list_notes import list_notes
+    from ..advice.listing import list_notes
     from ..catalogue.opened import open_catalogue
 
     workload = workload_of(options)
@@ -40,7 +40,7 @@ def run(words: list[str]) -> int:
     catalogue = open_catalogue(options.specs)
     ids = _chosen(options, catalogue)
     listing = _listed(options, catalogue, workload, machine, ids)
-    own = list_notes(listing, workload, machine, catalogue, named=ids is not None)
+    own = list_notes(listing, workload, named=ids is not None)
     notes = (*options.notes, *own)
     # the document has them already
     options.notes = ()

@@ -24,7 +24,7 @@ from .layout import (
 from .words import format_words
 
 # what the rows of growth are called where that is not their name
-_NAMES = {"pictures": "large pictures", "uncertainty": "uncertain"}
+_NAMES = {"uncertainty": "uncertain"}
 _CACHE_COUNTS = "Keep the page cache within the limit: without it a server stalls or is killed."
 # label, figure, why
 _Row = tuple[str, str, str]
