@@ -177,28 +177,21 @@ class _Loader:
         `Unreadable` ends the whole.
         """
         stem = self._stem(file)
-        # a record without a name that may be the only one of its file, and its machine
-        first: tuple[Entry, Machine] | None = None
         count = 0
         for entry in entries:
             if faults.count > MAX_FAULTY:
                 raise Unreadable(f"holds more than {MAX_FAULTY:,} faults")
             self._progress.read(len(self.machines))
-            if entry.fault is None:
-                count += 1
-                if first is not None:
-                    self._keep(file, *first, faults, f"{stem}:{_line(first[0]) or 1}")
-                    first = None
+            count += entry.fault is None
             machine = _machine_of(entry, file, faults)
             if machine is None:
                 continue
-            if machine.name == _UNNAMED and count == 1:
-                first = entry, machine
-            else:
+            if machine.name == _UNNAMED:
+                is_alone = count == 1 and entry.line is None and entry.place is None
                 # items of a list may stand in one line
-                self._keep(file, entry, machine, faults, f"{stem}:{_line(entry) or count}")
-        if first is not None:
-            self._keep(file, *first, faults, stem)
+                number = count if entry.place or not entry.line else entry.line
+                machine = machine.replace(name=stem if is_alone else f"{stem}:{number}")
+            self._keep(file, entry, machine, faults)
         if not count and not faults and not self._reader.awaits(file):
             raise Unreadable("holds no machine")
 
@@ -242,12 +235,8 @@ class _Loader:
         if others == items > 1:
             raise systems.not_read(is_list=True)
 
-    def _keep(
-        self, file: str, entry: Entry, machine: Machine, faults: Faults, unnamed: str
-    ) -> None:
-        """Keep a machine whose name is new, called `unnamed` where it has none."""
-        if machine.name == _UNNAMED:
-            machine = machine.replace(name=unnamed)
+    def _keep(self, file: str, entry: Entry, machine: Machine, faults: Faults) -> None:
+        """Keep a machine whose name is new."""
         number = self.machines.number_of.get(machine.name)
         if number is None:
             self.machines.add(machine)
@@ -297,8 +286,3 @@ def _machine_of(entry: Entry, file: str, faults: Faults) -> Machine | None:
     except MachineFileError as error:
         faults.extend(error, line=entry.line, place=entry.place)
         return None
-
-
-def _line(entry: Entry) -> int | None:
-    """The line of a record; None for an item of a list, which may stand in one line with others."""
-    return None if entry.place else entry.line

@@ -171,12 +171,14 @@ class Reader:
             return
         if (values := signs_in(text)) > MAX_VALUES:
             raise too_many(values, MAX_VALUES)
-        for value, line, doubled in _documents(text):
+        documents = _documents(text)
+        for value, line, doubled in documents:
             if isinstance(value, list):
                 for index, item in enumerate(value):
                     yield from self._document(item, file, None, f"[{index}]", doubled)
             else:
-                yield from self._document(value, file, line, "", doubled)
+                own_line = line if len(documents) > 1 else None
+                yield from self._document(value, file, own_line, "", doubled)
 
     def awaits(self, file: str) -> bool:
         """Whether `rest` will give machines that this file tells of."""
@@ -224,7 +226,7 @@ class Reader:
         return f"is no answer of {table['title']}: `{table['command']}` gives one"
 
 
-def _documents(text: str) -> Iterator[tuple[Any, int, list[str]]]:
+def _documents(text: str) -> list[tuple[Any, int, list[str]]]:
     """Each JSON value of a text, its line and the keys that stand twice in one of its objects."""
     documents = []
     decoder, line, counted = Decoder(note_doubled=True), 1, 0
@@ -235,7 +237,7 @@ def _documents(text: str) -> Iterator[tuple[Any, int, list[str]]]:
         documents.append((value, line, decoder.doubled))
         while text[start : start + 1] in _BLANKS and start < len(text):
             start += 1
-    yield from documents
+    return documents
 
 
 def _text_of(content: bytes) -> str:

@@ -131,7 +131,7 @@ def _put_accelerators(machine: Facts, all_labels: Labels, status: Any) -> None:
     """Cards by labels and resources; none where the node has no such resource and no PCI device
     that could be one. Only those that pods may get count.
     """
-    labelled = [*_nvidia(all_labels, status), *_of_other_makers(all_labels, status)]
+    labelled = [*_nvidia(all_labels, status)]
     kinds = [
         kind.replace(number=number)
         for resource, kind in labelled
@@ -238,30 +238,6 @@ def _named_by_cloud(all_labels: Labels, offered: int) -> Kind:
 def _labelled_memory(value: Any) -> int | None:
     size = whole(value, least=1)
     return size and memory(size, 1 if size >= _LEAST_BYTES else units.MIB)
-
-
-def _of_other_makers(all_labels: Labels, status: Any) -> Iterator[tuple[str, Kind]]:
-    """The resource and its cards, by the labels that `systems.toml` has of a maker."""
-    for row in table_of("kubernetes")["makers"]:
-        resources, capacity = row["resources"], entry(status, "capacity")
-        resource = next((key for key in resources if entry(capacity, key)), resources[0])
-        name, size = plain(all_labels.get(row["name"]), 120), all_labels.get(row["memory"])
-        number = number_of(entry(capacity, resource)) or int(bool(name))
-        words = (name or f"{row['maker']} GPU").replace("_", " ")
-        vram = plain(size, 20) or ""
-        if number:
-            yield (
-                resource,
-                Kind(
-                    vendor=row["maker"].lower(),
-                    name=words if row["maker"] in words else f"{row['maker']} {words}",
-                    number=number,
-                    memory_total_bytes=memory(
-                        vram.rstrip("GM"), units.GIB if vram.endswith("G") else units.MIB
-                    ),
-                    driver=plain(all_labels.get(row["driver"]), 60),
-                ),
-            )
 
 
 # ------------------------------------------------------------------ labels that are kept

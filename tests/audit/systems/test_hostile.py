@@ -46,7 +46,7 @@ NODE = '{"kind": "Node", "metadata": {"name": "n"}, "status": {"capacity": {"mem
 def test_a_key_twice_is_refused() -> None:
     """Nobody can tell which of two values holds."""
     doubled = NODE.replace('"name"', '"name": "a", "name"')
-    assert message(nodes(NODE, doubled)).startswith('standard input:1: has "name" twice')
+    assert message(nodes(NODE, doubled)).startswith('standard input: has "name" twice')
     assert '"items" twice' in message(
         b'{"apiVersion": 1, "items": [], "items": [], "kind": "List"}'
     )
