@@ -241,8 +241,8 @@ def of_backends(use: str) -> Iterator[Run]:
             print(f"  without a pace: {row['spec']} on {row['device']}", file=sys.stderr)
             continue
         group = vendor_of_device(row["device"])
-        if gpus.generation_of(row["device"]) is not None:
-            group += f", {gpus.generation_of(row['device'])}"
+        generation = gpus.fact_of(row["device"], "generation")
+        group += "" if generation is None else f", {generation}"
         if row["kind"] == "unified":
             group += ", shares the RAM"
         if verdict.needs.placement == "split":

@@ -306,7 +306,7 @@ def _rated_watts(
     watts, names = 0.0, []
     for number in shares_of(needs):
         name = cards[number].name if number < len(cards) else "the accelerator"
-        rated = gpus.board_watts(name)
+        rated = gpus.fact_of(name, "watts")
         if rated is None:
             return None, f"no rated power of {name} is known"
         watts += rated[1]

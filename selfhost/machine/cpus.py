@@ -240,13 +240,6 @@ def ends_of_class(name: str) -> tuple[float | None, float | None]:
     return (None, None) if around is None else (around.least_gb_per_s, around.most_gb_per_s)
 
 
-def example_of(name: str) -> str:
-    """A processor as one with a kind of that name may be called: what to type in its place."""
-    words, rows = words_of(name), _table()["example"]
-    row = next((row for row in rows if not words.isdisjoint(row["words"])), rows[-1])
-    return str(row["name"])
-
-
 def usual_of_class(name: str) -> tuple[float, Share] | None:
     """The GB/s of the memory that most of the name's class have, one socket of it, and how those
     read it; None where its ends tell as much.
@@ -337,31 +330,27 @@ def _ends(count: int | Sequence[int]) -> tuple[int, int, int]:
 
 def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]:
     """A bare model number with its maker's words, `core i7 12700k`; several where it is that of a
-    processor of several series, none where it is of none that is listed. A count of processors may
-    stand beside that of a server, `2x e5-2680 v4`, and its maker's name before any, `intel 14900k`.
-    `beside_gpu`: also one that alone may be anything, `5600`.
+    processor of several series, none where it is of none that is listed. Its maker's name may
+    stand before it, `intel 14900k`. `beside_gpu`: also one that alone may be anything, `5600`.
     """
     import re
 
-    all_words = number.lower().replace("×", "x").split()
-    counted = [word for word in all_words if _is_count(word) or word in word_table()["counts"]]
-    plain = " ".join(word for word in all_words if word not in counted)
-    rows = _table()["number_beside_gpu" if beside_gpu else "number"]
-    maker, _, behind = plain.partition(" ")
+    table, maker, rows = _table(), number.partition(" ")[0], []
     if maker in MAKERS:
-        plain = behind
-        # no GPU of Intel's has such a number: `intel 12400`
-        beside = [] if maker == "amd" else _table()["number_beside_gpu"]
-        rows = [*rows, *beside, *_table()["number_behind_maker"]]
-        rows = [row for row in rows if (maker_of(row["words"]) == "AMD") is (maker == "amd")]
+        number = number.partition(" ")[2]
+        rows += table["number_behind_maker"]
+    # no GPU of Intel's has such a number: `intel 12400`
+    rows += table["number_beside_gpu"] if beside_gpu or maker == "intel" else []
+    rows += [] if beside_gpu else table["number"]
     names: dict[str, str] = {}
     for row in rows:
-        match = re.fullmatch(row["shape"], plain, re.ASCII)
-        if match is not None:
+        match = re.fullmatch(row["shape"], number, re.ASCII)
+        is_of_maker = maker not in MAKERS or (maker_of(row["words"]) or "").lower() == maker
+        if match is not None and is_of_maker:
             name = f"{row['words']} {match.groupdict().get('number', match[0])}"
             series = processor_of(name)
-            if series is not None and (not counted or series.kind == "server"):
-                names.setdefault(series.name, " ".join([*counted, name]))
+            if series is not None:
+                names.setdefault(series.name, name)
     return tuple(names.values())
 
 

@@ -9,12 +9,11 @@ from functools import lru_cache
 from ..core import units
 from ..core.errors import SelfhostError
 from ..core.records import Record
-from ..core.spelling import words_of
+from ..core.spelling import is_slip, words_of
 from . import gpus
-from . import roles as virtual_gpus
 from .chips import apple_chips
 from .record import Accelerator
-from .roles import roles, words
+from .roles import board_called, roles, vgpu_typed, virtual_gpu, words
 from .words import BREAK, COUNT, SIZE, tokens
 
 # as of a profile
@@ -22,9 +21,8 @@ MOST_CARDS = 64
 _MOST_LETTERS = 200
 _USUAL_RAM_GIB = 32
 _SUGGESTED = 3
-# of its part of the card's memory an instance of MIG has at least so much: `mig_memory` in
-# gpus.toml
-_LEFT_OF_MEMORY = 0.95
+# of MIG, `3g.20gb`
+_INSTANCE = re.compile(r"(?<![\w.])\dg\.\d{1,3}gb", re.IGNORECASE | re.ASCII)
 # names as people type them -> words as drivers write them: RTX4090, RTX 4070TiSUPER
 _AFTER_WORD = re.compile(
     r"(?:nvidia|geforce|tesla|quadro|titan|radeon|instinct|rtx|gtx|rx)(?=[a-z]?\d|[rg]tx)",
@@ -119,6 +117,7 @@ def cards_named(text: str) -> NamedCards:
     """
     if text.strip().lower() in ("none", "no gpu"):
         return NamedCards(accelerators=(), label="no GPU", source="--gpu none")
+    refuse_instances(text)
     named = [_part(part, text) for part in _parts(text)] if len(text) <= _MOST_LETTERS else []
     if not named:
         raise _not_a_name(text)
@@ -190,13 +189,8 @@ def named_card(
     """So many of the GPU of that name, in its form for laptops where there is one. Raises
     `UnknownGpuError`.
     """
-    instance, rest = virtual_gpus.instance_typed(" ".join(name))
-    if instance is not None:
-        cards = _instance(instance, rest.split(), memory_gib)
-    elif (vgpu := virtual_gpus.vgpu_typed(" ".join(name))) is not None:
-        cards = _vgpu(*vgpu)
-    else:
-        cards = _card(name, memory_gib, laptop=laptop)
+    vgpu = vgpu_typed(" ".join(name))
+    cards = _card(name, memory_gib, laptop=laptop) if vgpu is None else _vgpu(*vgpu)
     label = f"{count}x {cards.label}" if count > 1 else cards.label
     return cards.replace(accelerators=cards.accelerators * count, label=label)
 
@@ -219,7 +213,9 @@ def _card(name: Sequence[str], memory_gib: float | None, *, laptop: bool) -> Nam
     if not options:
         raise not_sold_so(cards, memory_gib or 0)
     choice = options[0]
-    source = gpus.bandwidth_source(choice.card.name, choice.memory_gib)
+    row = gpus.other_memory(choice.card.name, choice.memory_gib)
+    key = row["source"] if row else gpus.fact_of(choice.card.name, "source")
+    source = gpus.source_of(key) if key else None
     return NamedCards(
         accelerators=(choice.accelerator,) * choice.card.devices,
         label=choice.label,
@@ -331,7 +327,7 @@ def spelled(text: str) -> str:
 
 def _vgpu(board: str, name: str) -> NamedCards:
     """What a virtual machine has of a card. Raises `UnknownGpuError` for an unlisted profile."""
-    virtual, row = virtual_gpus.virtual_gpu(name), virtual_gpus.board_called(board)
+    virtual, row = virtual_gpu(name), board_called(board)
     if virtual is None or row is None:
         gib = 0 if row is None else row["memory_gib"]
         why = f"of a card with {gib} GB" if gib else "of a board that is not listed"
@@ -346,41 +342,6 @@ def _vgpu(board: str, name: str) -> NamedCards:
     return NamedCards(accelerators=(card,), label=label, source=source)
 
 
-def _instance(
-    instance: virtual_gpus.Instance, name: Sequence[str], memory_gib: float | None
-) -> NamedCards:
-    """An instance of MIG of the slowest card that has such a one. Raises `UnknownGpuError`."""
-    name = [word for word in name if word != "mig"]
-    cards = matches(tuple(name)) if name else ()
-    # by its rate, the part of the memory, and the card
-    parts: list[tuple[float, float, Choice]] = []
-    for option in _choices(cards, memory_gib) if cards else []:
-        gib = (option.accelerator.memory_total_bytes or 0) / units.GIB
-        share = virtual_gpus.part_of_memory(instance, option.card.mig_slices, gib)
-        parts += [] if share is None else [(option.gb_per_s * share, share, option)]
-    if not parts:
-        what = " ".join(name) or "a GPU that it does not name"
-        raise UnknownGpuError(
-            f"{instance.name} is no instance into which MIG divides {what}",
-            remedy="name one that the GPU before it has: --gpu 'A100 40GB MIG 3g.20gb'",
-        )
-    rate, share, option = min(parts, key=lambda part: part[0])
-    card = option.accelerator
-    label = f"{option.label_with_memory} MIG {instance.name}"
-    others = sorted({other.label_with_memory for each, _, other in parts if each != rate})
-    note = (
-        f'"{" ".join(name)}" can be several GPUs. Judged as {option.label_with_memory},'
-        f" the slowest; otherwise name {' or '.join(others)}."
-    )
-    memory = round(share * (card.memory_total_bytes or 0) * _LEFT_OF_MEMORY)
-    return NamedCards(
-        accelerators=(_accelerator(f"{card.name} MIG {instance.name}", memory, rate),),
-        label=label,
-        notes=(note,) if others else (),
-        source=f"{label}: its part by {gpus.source_of('mig')}",
-    )
-
-
 # ------------------------------------------------------------------ errors
 
 
@@ -389,6 +350,16 @@ def shown(text: str, most_letters: int = 60) -> str:
     plain = " ".join(text.split())
     clean = "".join(letter if letter.isprintable() else "?" for letter in plain)
     return clean if len(clean) <= most_letters else f"{clean[: most_letters - 1]}…"
+
+
+def refuse_instances(text: str) -> None:
+    """Raises `UnknownGpuError` for an instance of MIG, which no table here has by its name."""
+    if instance := _INSTANCE.search(text):
+        size = instance[0].partition(".")[2].lower().removesuffix("gb")
+        raise UnknownGpuError(
+            f"{shown(text)!r} is a part of a GPU, which is not judged by its name",
+            remedy=f"state what it has: --set gpu={size}GiB:'MIG {instance[0]}'",
+        )
 
 
 def _not_a_name(text: str) -> UnknownGpuError:
@@ -439,26 +410,17 @@ def not_sold_so(cards: Sequence[gpus.Card], memory_gib: float) -> UnknownGpuErro
 
 
 def _nearest(text: str) -> tuple[str, ...]:
-    """Labels of cards that a slip may have meant: spelled alike, with a number that differs in one
-    digit at most, of the same maker.
-    """
+    """Labels of cards that are spelled alike, with a number that differs in one digit at most."""
     from difflib import get_close_matches
 
-    from ..core.spelling import is_slip
-
     plain = spelled(text).lower()
-    typed = words_of(plain)
-    maker = gpus.maker_of(typed)
+    numbers = [word for word in words_of(plain) if any(map(str.isdecimal, word))]
     label_of = {
         key: card.label
         for card in gpus.cards()
-        if not card.unified and maker in (None, gpus.vendor_of(card.name))
+        if not card.unified
+        and any(word == each or is_slip(word, each) for word in numbers for each in card.words)
         for key in (card.label.lower(), card.label.lower().partition(" ")[2])
-        if any(
-            any(map(str.isdecimal, word)) and (word == other or is_slip(word, other))
-            for word in typed
-            for other in card.words
-        )
     }
     near = get_close_matches(plain, list(label_of), n=2 * _SUGGESTED, cutoff=0.6)
     return tuple(dict.fromkeys(label_of[key] for key in near))[:_SUGGESTED]

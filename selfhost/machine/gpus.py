@@ -37,7 +37,7 @@ class Card(Record):
     is sold with, smallest first; of a card with several GPUs (`devices`) those of one. `usual_gib`
     is the one that a name without a size means, None for the smallest. A `unified` one has none:
     it is part of a machine. An `integrated` one is part of a processor, and its memory is whatever
-    RAM the machine has. `mig_slices`: in how many parts MIG divides it, None where it has no MIG.
+    RAM the machine has.
     """
 
     name: str
@@ -49,7 +49,6 @@ class Card(Record):
     unified: bool = False
     devices: int = 1
     integrated: bool = False
-    mig_slices: int | None = None
 
     @property
     def label(self) -> str:
@@ -94,7 +93,7 @@ class Computer(Record):
 # ------------------------------------------------------------------ rows
 
 
-def _of_row(name: str, key: str) -> Any:
+def fact_of(name: str, key: str) -> Any:
     """The value of that key in the row that means the GPU, of those that have the key; None where
     none does.
     """
@@ -167,24 +166,17 @@ def peak_gb_per_s(name: str, memory_bytes: int | None = None) -> float | None:
     """
     virtual = virtual_gpu(name)
     if virtual is not None:
-        whole: float | None = _of_row(virtual.card, "gb_per_s")
+        whole: float | None = fact_of(virtual.card, "gb_per_s")
         return whole if whole is None or virtual.slices is None else whole * virtual.share
-    other = _other_memory(name, round((memory_bytes or 0) / units.GIB))
-    peak: float | None = other["gb_per_s"] if other else _of_row(name, "gb_per_s")
+    other = other_memory(name, round((memory_bytes or 0) / units.GIB))
+    peak: float | None = other["gb_per_s"] if other else fact_of(name, "gb_per_s")
     return peak
 
 
-def _other_memory(name: str, memory_gib: float) -> Mapping[str, Any] | None:
+def other_memory(name: str, memory_gib: float) -> Mapping[str, Any] | None:
     """What the table has of a card whose memory of that size is another than its usual one."""
-    others = (other for other in _of_row(name, "other") or () if other["memory_gib"] == memory_gib)
+    others = (other for other in fact_of(name, "other") or () if other["memory_gib"] == memory_gib)
     return next(others, None)
-
-
-def bandwidth_source(name: str, memory_gib: float) -> str | None:
-    """Where the peak of a GPU's memory is from; None for one without a row."""
-    other = _other_memory(name, memory_gib)
-    key = other["source"] if other else _of_row(name, "source")
-    return None if key is None else source_of(key)
 
 
 @lru_cache(maxsize=256)
@@ -217,7 +209,7 @@ def driver_memory_bytes(name: str, sold_gb: float) -> int:
 
 def link_bytes_per_second(name: str) -> float | None:
     """What the link of a GPU to the RAM carries each way at most; None where it is not known."""
-    link: str | None = _of_row(_whole_and_share(name)[0], "pcie")
+    link: str | None = fact_of(_whole_and_share(name)[0], "pcie")
     if link is None:
         return None
     version, _, lanes = link.partition(" x")
@@ -276,7 +268,7 @@ def computer_of(machine: Machine) -> Computer | None:
 @lru_cache(1024)
 def _rows_around(cards: tuple[str, ...]) -> Sequence[Mapping[str, Any]]:
     """The rows of computers that have so many cards of those names."""
-    names = [_of_row(card, "name") or card for card in cards]
+    names = [fact_of(card, "name") or card for card in cards]
     return [
         row
         for row in _table()["computer"]
@@ -293,7 +285,7 @@ def cycles_per_second(name: str) -> float | None:
     in a second at the boost clock; None where they are not known.
     """
     whole, share = _whole_and_share(name)
-    count, ghz = _of_row(whole, "processors"), _of_row(whole, "boost_ghz")
+    count, ghz = fact_of(whole, "processors"), fact_of(whole, "boost_ghz")
     return None if count is None or ghz is None else count * ghz * 1e9 * share
 
 
@@ -313,13 +305,7 @@ def _whole_and_share(name: str) -> tuple[str, float]:
         whole, count = virtual.card, virtual.slices
     else:
         return name, 1.0
-    return whole, min(1.0, count / (_of_row(whole, "mig_slices") or _USUAL_SLICES))
-
-
-def prompt_tflops(name: str) -> float | None:
-    """What a GPU did on prompts, in 10^12 operations a second; None where no run was found."""
-    rate: float | None = _of_row(name, "prompt_tflops")
-    return rate
+    return whole, min(1.0, count / (fact_of(whole, "mig_slices") or _USUAL_SLICES))
 
 
 def peak_flops(name: str, capability: str | None) -> float | None:
@@ -330,7 +316,7 @@ def peak_flops(name: str, capability: str | None) -> float | None:
     if cycles is not None and each is not None:
         return cycles * each
     whole, share = _whole_and_share(name)
-    tflops: float | None = _of_row(whole, "tflops")
+    tflops: float | None = fact_of(whole, "tflops")
     if tflops is None and (chip := apple_chip_of(words_of(name))) is not None:
         tflops = chip.tflops
     return None if tflops is None else tflops * 1e12 * share
@@ -397,30 +383,10 @@ def has_hbm(name: str) -> bool:
     )
 
 
-def generation_of(name: str) -> str | None:
-    """The generation that the table states of a GPU, such as `gcn`; None for the others."""
-    generation: str | None = _of_row(name, "generation")
-    return generation
-
-
 def shares_ram(name: str) -> bool:
     """Whether the table has the GPU of that name as one whose memory is the machine's RAM."""
     row = _best(name, _rows("name"))
     return row is not None and bool(row.get("unified"))
-
-
-def kernel_driver_of(name: str) -> str | None:
-    """The driver of Linux that the table states of a GPU; None for those that have their maker's
-    usual one.
-    """
-    driver: str | None = _of_row(name, "kernel_driver")
-    return driver
-
-
-def board_watts(name: str) -> tuple[float, float] | None:
-    """Rated power of a GPU's board, at least and at most; None where it is not known."""
-    watts = _of_row(name, "watts")
-    return None if watts is None else (watts[0], watts[1])
 
 
 def why_unserved(name: str) -> str | None:
@@ -447,7 +413,7 @@ def are_alike(name: str, other: str) -> bool:
     """Whether two drivers' names are of one GPU: of one row of the table, or of the same words
     where neither has one.
     """
-    rows = [_of_row(each, "name") for each in (name, other)]
+    rows = [fact_of(each, "name") for each in (name, other)]
     return words_of(name) == words_of(other) if rows == [None, None] else rows[0] == rows[1]
 
 

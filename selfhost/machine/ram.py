@@ -169,7 +169,7 @@ def what_to_state(machine: Machine) -> str | None:
         return None
     series = _series_of(machine)
     if name and (series is None or series.is_a_generation):
-        return f"name its processor (--machine '… {cpus.example_of(name)}')"
+        return "name its processor (--machine '… i7-12700h')"
     if _has_its_own(machine) or (series and (series.lacks_avx2 or series.has_one_rate)):
         return None
     return "state the bandwidth of its RAM (--set bandwidth=…GB/s)"

@@ -59,30 +59,13 @@ class VirtualGpu(Record):
         return self.slices is None and self.share < 1
 
 
-class Instance(Record):
-    """An instance of MIG as it was typed: its name, as drivers write it, how many slices of the
-    multiprocessors it has, and the GB in its name.
-    """
-
-    name: str
-    slices: int
-    gb: int
-
-
 # `GRID A100D-80C`, `NVIDIA A10-8Q`, `GRID A100-3-20C`; labels have hyphens for the spaces
 _PROFILE = pattern(r"(?:NVIDIA|GRID)[ -](.+?)[ -](?:(\d)[ -])?(\d{1,3})([ABCQ])")
-# `1c.` is the part of an instance that one program computes on; `+me` adds engines for media
-_INSTANCE = pattern(
-    r"(?ai)(?<![\w.])(?:mig[\s-]*)?(?P<computes>\dc\.)?(?P<slices>\d)g\.(?P<gb>\d{1,3})gb"
-    r"(?:[+-](?:me|gfx)(?:\.all)?)*(?!\w)"
-)
 # makers' words before a board that no profile has
 _VGPU = pattern(
     r"(?ai)(?:(?:nvidia|grid|tesla|quadro|vgpu)[\s-]+)*(?P<board>\S.*?)"
     r"(?P<profile>-(?:\d-)?\d{1,3}[abcq])"
 )
-# names are rounded: an eighth of the 79.65 GiB of an H100 is `10gb`, of the 140.4 of an H200 `18gb`
-_ROUNDED_GB = 0.75
 
 
 @lru_cache(maxsize=1024)
@@ -117,16 +100,6 @@ def board_called(name: str) -> Mapping[str, Any] | None:
     return next((row for row in shipped_table("gpus")["vgpu"] if row["board"] == plain), None)
 
 
-def instance_typed(text: str) -> tuple[Instance | None, str]:
-    """The instance of MIG in a text, None where it has none, and the text without it."""
-    match = _INSTANCE.search(text)
-    if match is None:
-        return None, text
-    gb, slices = int(match["gb"]), int(match["slices"])
-    name = f"{(match['computes'] or '').lower()}{slices}g.{gb}gb"
-    return Instance(name=name, slices=slices, gb=gb), _INSTANCE.sub(" ", text, count=1)
-
-
 def vgpu_typed(text: str) -> tuple[str, str] | None:
     """The board and the driver's name of the vGPU that a text is the name of, whether its board is
     listed or not; None for other texts.
@@ -141,15 +114,3 @@ def is_vgpu(word: str) -> bool:
     """Whether a word is the name of a listed vGPU, whose hyphens tell it: `a40-48q`."""
     typed = vgpu_typed(word)
     return typed is not None and virtual_gpu(typed[1]) is not None
-
-
-def part_of_memory(instance: Instance, mig_slices: int | None, memory_gib: float) -> float | None:
-    """Which part of the memory of a card that MIG divides in so many slices, and of the channels to
-    it, the instance has; None where the card has no such instance.
-    """
-    for row in shipped_table("gpus")["mig_memory"]:
-        if row["slices"] == mig_slices:
-            for nth in row["parts"].get(str(instance.slices), ()):
-                if abs(memory_gib / nth - instance.gb) <= _ROUNDED_GB:
-                    return 1 / float(nth)
-    return None

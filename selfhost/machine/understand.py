@@ -13,9 +13,18 @@ from ..core.spelling import is_slip
 from ..core.tables import shipped_table
 from . import cpus, gpus, macs, profiles
 from .chips import soldered_chip
-from .gpu_names import NamedCards, UnknownGpuError, matches, named_card, not_sold_so, shown, spelled
+from .gpu_names import (
+    NamedCards,
+    UnknownGpuError,
+    matches,
+    named_card,
+    not_sold_so,
+    refuse_instances,
+    shown,
+    spelled,
+)
 from .profiles import Profile, UnknownMachineError, refusal
-from .roles import instance_typed, is_vgpu, roles, vgpu_typed, words
+from .roles import is_vgpu, roles, vgpu_typed, words
 from .words import BREAK, COUNT, MODULES, NUMBERED, SIZE, Token, is_kind_of_ram, is_ram, tokens
 
 TYPE_CHECKING = False
@@ -133,6 +142,10 @@ def understand(text: str) -> Description:
     """
     if wrong := _ZERO_OR_LESS.search(text):
         raise refusal("zero", text, size=wrong[0].strip())
+    try:
+        refuse_instances(text)
+    except UnknownGpuError as error:
+        raise UnknownMachineError(str(error), remedy=error.remedy) from None
     is_long = any(len(word) > _MOST_LETTERS_OF_A_WORD for word in text.split())
     about = Description(text.strip(), [] if is_long else tokens(text))
     if not 0 < len(about.tokens) <= _MOST_TOKENS or _OF_A_PROGRAM.search(text):
@@ -453,11 +466,10 @@ def _is_card(about: Description, start: int, end: int, run: list[str]) -> bool:
     if is_vgpu(run[-1]):
         return set(run[:-1]) <= {"nvidia", "grid", "tesla"}
     names, sizes = _name_and_sizes(run)
-    is_instance = instance_typed(run[-1])[0] is not None
-    cards = matches(tuple(names[:-1] if is_instance else names), laptop=about.is_laptop)
+    cards = matches(tuple(names), laptop=about.is_laptop)
     if not cards or len(sizes) > 1:
         return False
-    return is_instance or all(
+    return all(
         any(size in card.memory_gib or f"{size:g}gb" in card.named for card in cards)
         for size in sizes
     )
@@ -481,7 +493,7 @@ def _may_be_a_name(run: Sequence[str]) -> bool:
 
 def _name_and_sizes(run: Sequence[str]) -> tuple[list[str], list[float]]:
     """The words of a GPU's name without fillers, and the sizes between them."""
-    idle = roles().idle - roles().forms | {"mig"}
+    idle = roles().idle - roles().forms
     names = [word for word in run if not SIZE.fullmatch(word) and word not in idle]
     return names, [float(size[1]) for word in run if (size := SIZE.fullmatch(word))]
 
@@ -516,7 +528,7 @@ def _take_card(about: Description, start: int, end: int, run: list[str]) -> None
     names = [*line, *names] if matches((*line, *names)) else names
     about.take(start, end, "gpu")
     text, size, count = " ".join(names), next(iter(sizes), None), 0
-    if instance_typed(text)[0] is None and vgpu_typed(text) is None:
+    if vgpu_typed(text) is None:
         cards = matches(tuple(names), laptop=about.is_laptop)
         if all(card.unified for card in cards):
             # any but an integrated one is in the chip that was named

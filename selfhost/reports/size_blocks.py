@@ -14,7 +14,7 @@ from ..advice.sizes import ASSUMED_RATE, MODELS_FOLDER, ContainerSize, Mount
 from ..catalogue.runtime import Service
 from ..core import units
 from ..core.records import Record
-from ..machine.gpus import kernel_driver_of
+from ..machine.gpus import fact_of
 from .layout import clean
 
 # the longest name of a Kubernetes object that is also a host's name (RFC 1123, one label)
@@ -172,7 +172,7 @@ def _devices(size: ContainerSize) -> Devices:
     card = size.accelerators[0]
     # a program with an accelerator of no stated vendor asks for the usual one
     devices = _DEVICES[card.vendor if card.vendor in _DEVICES and card.vendor else "nvidia"]
-    driver = kernel_driver_of(card.name)
+    driver = fact_of(card.name, "kernel_driver")
     return devices.replace(resource=f"gpu.{card.vendor}.com/{driver}") if driver else devices
 
 

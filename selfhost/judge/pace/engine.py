@@ -203,7 +203,7 @@ def efficiency(
         device.vendor.lower(),
         bool(device.unified),
         gpus.has_hbm(device.name),
-        gpus.generation_of(device.name),
+        gpus.fact_of(device.name, "generation"),
         chip is not None and chip.neural,
         host,
         program,

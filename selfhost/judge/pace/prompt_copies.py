@@ -53,7 +53,7 @@ def arithmetic(
     """Operations a second that work of that kind reaches on a GPU: of prompts as its runs had them,
     else of its peak; None where neither is known.
     """
-    ends, measured = constant("measured_prompt"), gpus.prompt_tflops(device.name)
+    ends, measured = constant("measured_prompt"), gpus.fact_of(device.name, "prompt_tflops")
     if work == "prompt" and not program and measured is not None:
         slow, likely, fast = ends["experts" if has_experts else "dense"]
         return scaled((slow, likely, fast), measured * 1e12)
