@@ -12,7 +12,7 @@ from ..catalogue.spec import GENERATING, ONE_AT_A_TIME, ModelSpec, RuntimeSpec
 from ..core.tables import filled, shipped_table
 from ..core.workload import FLAGS, Workload
 from ..judge.checks.model import reads_context
-from ..judge.files import begun, elsewhere, unseen
+from ..judge.files import elsewhere, unseen
 from ..judge.pace.pacing import advice
 from ..judge.question import architectures
 from ..judge.record import Judged, Question
@@ -92,11 +92,10 @@ def lies_elsewhere(catalogue: Catalogue, question: Question, machine: Machine) -
     note = elsewhere(spec, workload, machine, catalogue)
     if note is not None or runtime is None or question.here is not None:
         return note
-    note = begun(spec, runtime, workload, needs, machine, catalogue)
     # the search for models did not get through the store that the runtime looks in
     missed = unseen(machine, runtime.store) if machine.models_present is not None else None
-    if note is not None or missed is None or not missed.remedy:
-        return note
+    if missed is None or not missed.remedy:
+        return None
     return _remark("elsewhere", reason=missed.reason, remedy=missed.remedy)
 
 

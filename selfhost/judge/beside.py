@@ -9,7 +9,7 @@ from ..catalogue.index import Catalogue
 from ..catalogue.spec import GENERATING, ModelSpec, RuntimeSpec
 from ..core.workload import Workload
 from ..needs.records import SizedWeights
-from .refused import fault, that_take
+from .refused import fault, that_load
 
 TYPE_CHECKING = False
 
@@ -49,7 +49,7 @@ def _draft(
     is_own = typed == need.OWN_BLOCK
     kind = "mtp" if is_own else "draft"
     if kind not in runtime.companions:
-        others = that_take(spec, catalogue, kind)
+        others = that_load(spec, catalogue, lambda other: kind in other.companions)
         raise fault("draft", "draft-program", program=runtime.name, own=is_own, others=others)
     _refuse_without_text(spec)
     if is_own:
@@ -101,7 +101,7 @@ def _adapter(
 ) -> Mapping[str, Any]:
     """What `Companions` holds of an adapter: one of a rank, or that of a file."""
     if "adapter" not in runtime.companions:
-        others = that_take(spec, catalogue, "adapter")
+        others = that_load(spec, catalogue, lambda other: "adapter" in other.companions)
         raise fault("adapter", "adapter-program", program=runtime.name, others=others)
     stated, is_ranked, rank = typed.partition("rank=")
     if stated or not is_ranked:

@@ -24,6 +24,7 @@ from ..needs.quantization import BLOCKS
 from .checks import phrase
 from .files import NO_FILES, NamedFiles
 from .judging import judge
+from .placement.devices import places
 from .question import PACKED_RUNTIMES, RUNTIMES_BY_MODALITY, architectures, ask, loads_by_tag
 from .record import Judged, Question
 
@@ -116,11 +117,16 @@ class Asking(Record):
         """
         workloads = (self.workload.replace(**change) for change in changes)
         question = self.own.question
-        for other in asked_with(question, workloads, self.catalogue, self.machine, self.files):
+        for other in _asked_with(question, workloads, self.catalogue, self.machine, self.files):
             yield judge(other, self.machine)
 
+    def types_of(self, runtime: RuntimeSpec) -> list[str]:
+        """The types of the program's list that the model comes in."""
+        types = need.quantizations_of(self.spec, runtime, architectures(self.catalogue))
+        return [name for name in runtime.on_accelerators if name in types]
 
-def asked_with(
+
+def _asked_with(
     question: Question,
     workloads: Iterable[Workload],
     catalogue: Catalogue,
@@ -272,24 +278,19 @@ def _first_method(asking: Asking, runtime: RuntimeSpec) -> Judged:
 def _as_trained(asking: Asking, best: Judged) -> Judged:
     usual, taken = asking.own.question.workload, best.question.workload
     before, after = _METHODS[usual.finetune_method or ""], _METHODS[taken.finetune_method or ""]
-    options, where = f"--method {usual.finetune_method}", best.where(asking.machine)
+    options = f"--method {usual.finetune_method}"
     if taken.context_tokens != usual.context_tokens:
         before += f" with {usual.context_tokens:,} tokens"
         after += f" with {taken.context_tokens:,} tokens"
         options += f" --context {usual.context_tokens}"
-    is_lent = any(card.unified for card in asking.machine.accelerators or ()) and asking.own.fits
-    lacks = place_of(best) == NOWHERE
     return _chosen(
         best.replace(question=best.question.replace(context_asked=False)),
         "trained",
         before=before,
         after=after,
         options=options,
-        where=where,
-        lacks=lacks,
-        # it may run all the same, once somebody raises what the system lends a GPU of the RAM
-        lent=is_lent and not lacks,
-        small=not is_lent and not lacks,
+        where=best.where(asking.machine),
+        lacks=place_of(best) == NOWHERE,
     )
 
 
@@ -298,13 +299,13 @@ def _as_trained(asking: Asking, best: Judged) -> Judged:
 
 def _first_picture_type(asking: Asking, runtime: RuntimeSpec) -> Judged:
     """The first type of the runtime's list that accelerators hold; else the first whose parts
-    come to one in turn; else the model's own in RAM, else the first that the RAM holds.
+    come to one in turn; else the model's own in RAM, else the first that the RAM holds. Types of
+    other programs come before those of which this one makes 4 bits.
     """
-    own, listed = asking.own, _listed(asking.spec, runtime, asking.catalogue)
+    own, listed = asking.own, asking.types_of(runtime)
     is_first = own.question.workload.quantization in listed[:1]
-    if place_of(own) != NOWHERE and not asking.machine.accelerators:
-        return own
-    if is_first and place_of(own) == ON_ACCELERATORS:
+    is_settled = place_of(own) != NOWHERE and not asking.machine.accelerators
+    if is_settled or (is_first and place_of(own) == ON_ACCELERATORS):
         return own
     in_own_program = list(asking.candidates({"quantization": name} for name in listed[is_first:]))
     whole = [each for each in (own, *in_own_program) if place_of(each) == ON_ACCELERATORS]
@@ -317,66 +318,50 @@ def _first_picture_type(asking: Asking, runtime: RuntimeSpec) -> Judged:
     # in files of fewer bits the parts are smaller, and so is the download
     others = [*elsewhere, *in_own_program]
     best = best_place(own, others, own_first=(is_first and not elsewhere) or not others)
-    if best is own or best.question.runtime is None:
+    if best is own:
         return own
-    return _as_drawn(asking, best, runtime, listed)
-
-
-def _as_drawn(asking: Asking, best: Judged, runtime: RuntimeSpec, listed: list[str]) -> Judged:
-    usual, taken = asking.own.question.workload.quantization, best.question.workload.quantization
-    program = best.question.runtime or runtime
-    if place_of(best) == NOWHERE:
-        key = "picture-nowhere"
-    else:
-        key = "picture-type" if program.id == runtime.id else "picture-program"
+    program, taken = best.question.runtime or runtime, best.question.workload.quantization
     return _chosen(
         best,
-        key,
+        "picture",
         taken=taken,
-        usual=usual,
+        usual=own.question.workload.quantization,
         program=program.name,
-        own=runtime.name,
         runtime=runtime.id,
         fits="fits" if best.offload is None else "fits a part at a time, on",
         where=best.where(asking.machine),
-        several=len(listed) > 1,
-        listed=listed,
+        lacks=place_of(best) == NOWHERE,
     )
-
-
-def _listed(spec: ModelSpec, runtime: RuntimeSpec, catalogue: Catalogue) -> list[str]:
-    """The types of the program's list that the model comes in."""
-    types = need.quantizations_of(spec, runtime, architectures(catalogue))
-    return [name for name in runtime.on_accelerators if name in types]
 
 
 def _in_other_programs(asking: Asking, usual: RuntimeSpec) -> list[Judged]:
     """The types of the other programs of its kind that load the model, best first; those that
     lose visibly only where no other comes to an accelerator a component at a time.
     """
-    candidates: list[Judged] = []
-    for tiers in _tiers_of_others(asking.own.question, asking.catalogue, usual):
-        for changes in tiers:
-            candidates += asking.candidates(changes)
-            if any(place_of(each, with_disk=True) <= _BY_PARTS for each in candidates):
-                break
-    return candidates
+    changes, judged = _in_others(asking.own.question, asking.catalogue, usual), list[Judged]()
+    for is_better in (True, False):
+        judged += asking.candidates(
+            change
+            for other, change in changes
+            if (change["quantization"] in other.on_accelerators) is is_better
+        )
+        if any(place_of(each, with_disk=True) <= _BY_PARTS for each in judged):
+            break
+    return judged
 
 
-def _tiers_of_others(
+def _in_others(
     question: Question, catalogue: Catalogue, usual: RuntimeSpec
-) -> Iterator[tuple[list[Changes], list[Changes]]]:
-    """What to ask each of the other programs of its kind for: the types of its list, then the
-    others.
-    """
-    for name in RUNTIMES_BY_MODALITY[question.spec.modality]:
-        other = catalogue.runtime(name)
-        if name == usual.id or need.why_not_loaded(question.spec, other) is not None:
-            continue
-        types = need.quantizations_of(question.spec, other, architectures(catalogue))
-        changes: list[Changes] = [{"runtime": name, "quantization": type} for type in types]
-        better = [each for each in changes if each["quantization"] in other.on_accelerators]
-        yield better, [each for each in changes if each not in better]
+) -> list[tuple[RuntimeSpec, Changes]]:
+    """Each of the other programs of its kind with each type that it has the model in."""
+    rows, spec = architectures(catalogue), question.spec
+    others = (catalogue.runtime(name) for name in RUNTIMES_BY_MODALITY[spec.modality])
+    return [
+        (other, {"runtime": other.id, "quantization": type})
+        for other in others
+        if other.id != usual.id and need.why_not_loaded(spec, other) is None
+        for type in need.quantizations_of(spec, other, rows)
+    ]
 
 
 def _is_in_four_bits(judged: Judged) -> bool:
@@ -397,30 +382,20 @@ def smallest_of_list(
     """The workload that `question` was asked under, with the type and program of least memory of
     those that are tried; as it is where none are. `in_ram`: of those that need no accelerator.
     """
-    spec, runtime = question.spec, question.runtime
-    is_listed = takes_first_of_list(question, workload)
-    if runtime is None or not (question.in_turn or is_listed):
-        return workload
+    runtime = question.runtime
     changes: list[Changes] = [{"quantization": name} for name in question.in_turn]
+    if runtime is None or not (changes or takes_first_of_list(question, workload)):
+        return workload
     if not changes:
+        changes = [{"quantization": name} for name in runtime.on_accelerators]
         if workload.runtime is None:
-            for tiers in _tiers_of_others(question, catalogue, runtime):
-                changes += [change for tier in tiers for change in tier]
-        listed = _listed(spec, runtime, catalogue)
-        changes += [{"quantization": name} for name in listed]
+            changes += [change for _, change in _in_others(question, catalogue, runtime)]
     workloads = (workload.replace(**change) for change in changes)
-    others = asked_with(question, workloads, catalogue, Machine(accelerators=()))
-    smallest = min(
-        (question, *(each for each in others if not (in_ram and _wants_gpu(each)))),
-        key=_memory_bytes,
-    ).workload
+    others = _asked_with(question, workloads, catalogue, Machine(accelerators=()))
+    is_of_parts = question.spec.modality in _OF_PARTS
+    suiting = [each for each in others if not (in_ram and is_of_parts and each.wants_gpu)]
+    smallest = min((question, *suiting), key=_memory_bytes).workload
     return workload.replace(runtime=smallest.runtime, quantization=smallest.quantization)
-
-
-def _wants_gpu(question: Question) -> bool:
-    """Of pictures and video, whether the program needs an accelerator for that type."""
-    runtime, is_of_parts = question.runtime, question.spec.modality in _OF_PARTS
-    return is_of_parts and bool(runtime and runtime.wants_gpu(question.workload.quantization))
 
 
 def _memory_bytes(question: Question) -> float:
@@ -441,11 +416,9 @@ def _in_program_of_packed(asking: Asking) -> Judged:
     if usual is None or type is None or asking.workload.quantization not in (None, type):
         return own
     runtime = asking.catalogue.runtime(program_of_packed(type))
-    if runtime.id == usual.id:
-        return own
-    for other in asking.candidates([{"runtime": runtime.id}]):
+    names = {"program": runtime.name, "own": usual.name, "runtime": usual.id}
+    for other in asking.candidates([{"runtime": runtime.id}] if runtime.id != usual.id else []):
         if other.fits and not _needs_install(other, own):
-            names = {"program": runtime.name, "own": usual.name, "runtime": usual.id}
             return _chosen(other, "packed", **names, type=type)
     return own
 
@@ -485,17 +458,14 @@ def _larger(asking: Asking) -> Judged:
     own, is_stated = asking.own, asking.workload.quantization is not None
     if not asking.machine.accelerators or is_stated or asking.spec.modality not in GENERATING:
         return own
-    if not own.fits:
-        return own
-    return _on_many(asking) or _in_more_bits(asking) or own
+    return (_on_many(asking) or _in_more_bits(asking) or own) if own.fits else own
 
 
 def _on_many(asking: Asking) -> Judged | None:
     """With a program that is preferred on so many accelerators; None where none is, or none does
     it as well.
     """
-    own, cards = asking.own, asking.machine.accelerators or ()
-    number = sum(card.unified is False and not card.is_part for card in cards)
+    own, number = asking.own, len(places(asking.machine.accelerators))
     usual = own.question.runtime
     for name in PACKED_RUNTIMES if number > 1 else ():
         runtime = asking.catalogue.runtime(name)
@@ -521,17 +491,18 @@ def _on_many(asking: Asking) -> Judged | None:
 
 
 def _in_more_bits(asking: Asking) -> Judged | None:
-    """In a larger quantization of the same program; None where none fits as well."""
-    own, machine = asking.own, asking.machine
-    runtime, usual = own.question.runtime, own.question.workload.quantization
-    is_narrow = not need.from_sixteen_bits(asking.spec.architecture)
+    """In a larger quantization of the same program, with a command as sure as that of the default;
+    None where none fits as well.
+    """
+    own, machine, spec = asking.own, asking.machine, asking.spec
+    runtime, workload = own.question.runtime, own.question.workload
+    is_narrow = not need.from_sixteen_bits(spec.architecture)
     if runtime is None or is_narrow or not own.is_whole(machine):
         return None
-    names = [
-        name
-        for name in _listed(asking.spec, runtime, asking.catalogue)
-        if _keeps_the_file(asking, name)
-    ]
+    format, usual = workload.format or "", workload.quantization or ""
+    names = asking.types_of(runtime)
+    if spec.repository_of(format, usual) is not None:
+        names = [name for name in names if name == usual or spec.repository_of(format, name)]
     if usual in names:
         names = names[: names.index(usual)]
     for other in asking.candidates({"quantization": name} for name in names):
@@ -541,14 +512,6 @@ def _in_more_bits(asking: Asking) -> Judged | None:
             where = other.where(machine)
             return _chosen(other, "more-bits", taken=taken, usual=usual, where=where)
     return None
-
-
-def _keeps_the_file(asking: Asking, quantization: str) -> bool:
-    """A file of it is known, or none of the default is: the command to type stays as sure."""
-    spec, workload = asking.spec, asking.own.question.workload
-    format, usual = workload.format or "", workload.quantization or ""
-    is_known = spec.repository_of(format, quantization) is not None
-    return is_known or spec.repository_of(format, usual) is None
 
 
 def _is_as_good(other: Judged, asking: Asking) -> bool:

@@ -221,10 +221,6 @@ class _Wanted(Record):
     machine: Machine
     catalogue: Catalogue
 
-    @property
-    def is_gguf(self) -> bool:
-        return self.workload.format == "gguf"
-
     def reaches(self, model: PresentModel) -> bool:
         """Whether it lies where the runtime would look, or may be named to it by its path."""
         store = self.runtime.store
@@ -244,7 +240,7 @@ class _Wanted(Record):
 
     def is_model(self, model: PresentModel) -> bool:
         """Whether it is that model, by the names that the catalogue knows."""
-        if self.is_gguf:
+        if self.workload.format == "gguf":
             return _is_named_alike(model, self.spec, self.catalogue)
         if self.workload.format == "ggml":
             import re
@@ -272,7 +268,9 @@ class _Wanted(Record):
         if self.workload.format == "ggml":
             # downloaded under its last name: only the published size tells that it is whole
             return 0 if needs.download_how is How.STATED and size == wanted else None
-        projector = _projector_bytes(needs) if self.is_gguf and model.tag is None else 0
+        projector = (
+            _projector_bytes(needs) if self.workload.format == "gguf" and model.tag is None else 0
+        )
         if not self._is_as_large(model, wanted, wanted - projector):
             return None
         return projector if projector and _projector(model, self.machine) is None else 0
@@ -280,7 +278,9 @@ class _Wanted(Record):
     def _is_as_large(self, model: PresentModel, most_bytes: int, weights_bytes: int) -> bool:
         """Whether files may be these weights by their size alone."""
         share = SAME_MODEL_SHARE if model.complete else SAME_SIZE_SHARE
-        is_larger = self.is_gguf and model.size_bytes > most_bytes * (1 + SAME_MODEL_SHARE)
+        is_larger = self.workload.format == "gguf" and model.size_bytes > most_bytes * (
+            1 + SAME_MODEL_SHARE
+        )
         return model.size_bytes >= weights_bytes * (1 - share) and not is_larger
 
 
@@ -370,43 +370,6 @@ def _meant_for(model: PresentModel) -> tuple[str, str, str | None]:
         return "transformers", "safetensors", None
     id = "ollama" if model.store == "ollama" else "llama.cpp"
     return id, "gguf", canonical_quantization(model.quantization or "")
-
-
-def begun(
-    spec: ModelSpec,
-    runtime: RuntimeSpec,
-    workload: Workload,
-    needs: Needs,
-    machine: Machine,
-    catalogue: Catalogue,
-) -> str | None:
-    """A sentence where a file of that model and quantization is here, by its name, and smaller than
-    it must be.
-
-    In stores where a file has its last name from the first byte on nothing else tells that a
-    download did not finish, and no program is known to go on with one.
-    """
-    if needs.download_bytes is None or workload.format not in ("gguf", "ggml"):
-        return None
-    wanted = _Wanted(
-        spec=spec, runtime=runtime, workload=workload, machine=machine, catalogue=catalogue
-    )
-    weights = needs.download_bytes - (_projector_bytes(needs) if wanted.is_gguf else 0)
-    for model in machine.models_present or ():
-        if (
-            model.complete is None
-            and model.size_bytes < weights
-            and wanted.reaches(model)
-            and wanted.has_format(model)
-            and wanted.missing_bytes(model, needs) is None
-            and wanted.is_model(model)
-        ):
-            sizes = f"{units.decimal(model.size_bytes)} of {units.decimal(weights)}"
-            return (
-                f"{model.path} is not used: it has {sizes}, so it is an unfinished download or"
-                " another conversion."
-            )
-    return None
 
 
 def _plain(quantization: str | None) -> str | None:

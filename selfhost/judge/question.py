@@ -220,7 +220,7 @@ def beyond(
     wanted, type = workload.parallel, workload.kv_cache_type
     if runtime is not None and wanted > (runtime.most_sequences or wanted):
         others = that_load(
-            spec, catalogue, PACKED_RUNTIMES, lambda at: (at.most_sequences or wanted) >= wanted
+            spec, catalogue, lambda at: at.id in PACKED_RUNTIMES and not at.most_sequences
         )
         figures = {"program": runtime.name, "most": runtime.most_sequences, "wanted": wanted}
         yield from fault("parallel", "sequences", **figures, others=others).problems
@@ -228,8 +228,7 @@ def beyond(
         return
     if runtime is not None and type not in runtime.kv_cache_types:
         own = "".join(f" or in {each}" for each in runtime.kv_cache_types)
-        names = catalogue.runtime_ids()
-        others = that_load(spec, catalogue, names, lambda at: type in at.kv_cache_types)
+        others = that_load(spec, catalogue, lambda at: type in at.kv_cache_types)
         figures = {"program": runtime.name, "own": own, "type": type, "others": others}
         yield from fault("kv_cache_type", "cache-type", **figures).problems
     elif spec.needs is not None:

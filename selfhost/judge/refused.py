@@ -49,27 +49,22 @@ def unknown_runtime(typed: str, modality: str, catalogue: Catalogue) -> Workload
 
 
 def unknown_quantization(typed: str, spec: ModelSpec) -> WorkloadError:
-    """That the name is none of a quantization whose size can be computed: a retired type, a
-    publisher's own mix, or no name at all.
-    """
-    import re
-
+    """That the name is none of a quantization whose size can be computed, and which is meant."""
     from ..core.spelling import nearest
 
-    name = re.sub(r"[-.]", "_", typed.strip().upper())
-    if re.fullmatch(r"(?:I?Q4_0|Q4_0)_(?:4_4|4_8|8_8)|I?Q4_NL_4_4", name):
-        return fault("quantization", "quantization-retired", typed=typed)
-    own = re.fullmatch(r"(?:UD_)?((?:I?Q|TQ)\d_?[A-Z0-9_]*?)(?:_(?:X?L|XXL))?", name)
-    if own is not None and (name.startswith("UD_") or name.endswith(("_XL", "_XXL"))):
-        whole = need.canonical_quantization(f"UD-{name}")
-        if whole is not None:
-            return fault("quantization", "quantization-short", typed=typed, whole=whole)
-        like = need.canonical_quantization(own[1]) or need.canonical_quantization(f"{own[1]}_M")
-        return fault("quantization", "quantization-mix", typed=typed, like=like)
     every = need.every_quantization()
-    guess = _of_bits(typed, every) or nearest(typed, every)
+    # the mixes of Unsloth are typed without their first letters, too
+    guess = need.canonical_quantization(f"UD-{typed.strip()}") or _of_bits(typed, every)
+    guess = guess or nearest(typed, every)
+    usual = ("Q8_0", "Q6_K", "Q4_K_M") if spec.modality in ("text", "vision") else ()
+    listed = dict.fromkeys([*(name for files in spec.files for name in files.bytes), *usual])
     return fault(
-        "quantization", "quantization-unknown", typed=typed, guess=guess, examples=_those_of(spec)
+        "quantization",
+        "quantization-unknown",
+        typed=typed,
+        guess=guess,
+        examples=[*listed][:_NAMED],
+        model=spec.id,
     )
 
 
@@ -82,14 +77,6 @@ def _of_bits(typed: str, names: Collection[str]) -> str | None:
     bits = re.fullmatch(r"(?:int|q|iq)?([2-8])(?:-?bits?|b)?", typed.strip().lower())
     usual = [f"Q{bits[1]}_{rest}" for rest in ("K_M", "K", "0")] if bits else []
     return next((name for name in usual if name in names), None)
-
-
-def _those_of(spec: ModelSpec) -> str:
-    """Some quantizations of the model, and what lists them all."""
-    usual = [name for name in ("Q8_0", "Q6_K", "Q4_K_M") if spec.modality in ("text", "vision")]
-    listed = dict.fromkeys([*(name for files in spec.files for name in files.bytes), *usual])
-    where = f"`selfhost show {spec.id} -v` lists what there is"
-    return f"use for example {', '.join([*listed][:_NAMED])}; {where}" if listed else where
 
 
 def not_had_in(
@@ -137,19 +124,11 @@ def _had_with(
     return isinstance(need.weights_bytes(spec, file_format, name, rows), SizedWeights)
 
 
-def that_load(
-    spec: ModelSpec, catalogue: Catalogue, names: Iterable[str], does: Callable[[RuntimeSpec], bool]
-) -> str:
+def that_load(spec: ModelSpec, catalogue: Catalogue, does: Callable[[RuntimeSpec], bool]) -> str:
     """What to type for the programs that load the model and do that; empty where there is none."""
     fitting = [
         name
-        for name in names
+        for name in catalogue.runtime_ids()
         if does(other := catalogue.runtime(name)) and need.why_not_loaded(spec, other) is None
     ]
     return f"use --runtime {' or '.join(fitting)}" if fitting else ""
-
-
-def that_take(spec: ModelSpec, catalogue: Catalogue, kind: str) -> str:
-    """As `that_load`, of programs with companions of that kind."""
-    names = catalogue.runtime_ids()
-    return that_load(spec, catalogue, names, lambda other: kind in other.companions)
