@@ -140,7 +140,6 @@ def _of_file(catalogue: Catalogue, typed: str, workload: Workload) -> Understood
         are_here=local.files_here,
         formats=(local.format,) if local.files_here or local.missing else (),
         part=part,
-        in_memory=local.in_memory,
     )
     return Understood(spec=local.spec, asked=typed, workload=workload, notes=notes, files=files)
 
@@ -292,7 +291,7 @@ def question_of(
     """The question with the model's own defaults. `requires_runtime`: the runtime must be installed
     already.
     """
-    spec, workload, files = understood.spec, understood.workload, _files_on(understood, machine)
+    spec, workload, files = understood.spec, understood.workload, understood.files
     question = ask(spec, workload, catalogue, machine, files)
     question = question.replace(requires_runtime=requires_runtime)
     if understood.is_one_file:
@@ -314,10 +313,4 @@ def judged_for(
     question = question_of(catalogue, understood, machine, requires_runtime=requires_runtime)
     if understood.is_one_file or not follows_machine:
         return judge(question, machine)
-    files = _files_on(understood, machine)
-    return suited(question, understood.workload, catalogue, machine, files)
-
-
-def _files_on(understood: Understood, machine: Machine) -> NamedFiles:
-    files = understood.files
-    return files if machine.is_this_one else files.replace(in_memory=False)
+    return suited(question, understood.workload, catalogue, machine, understood.files)

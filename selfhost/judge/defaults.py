@@ -169,7 +169,7 @@ def suited(
         return _first_method(asking, question.runtime)
     if machine.accelerators and _is_packed(question.spec):
         return _in_program_of_packed(asking)
-    if question.here is not None or files.replace(in_memory=False) != NO_FILES:
+    if question.here is not None or files != NO_FILES:
         # these are run, and no others are looked for
         return own
     best = _first_picture_type(asking, question.runtime) if by_list else _larger(asking)
@@ -309,12 +309,9 @@ def _first_picture_type(asking: Asking, runtime: RuntimeSpec) -> Judged:
         return own
     in_own_program = list(asking.candidates({"quantization": name} for name in listed[is_first:]))
     whole = [each for each in (own, *in_own_program) if place_of(each) == ON_ACCELERATORS]
-    elsewhere: list[Judged] = []
+    elsewhere = []
     if asking.workload.runtime is None and all(map(_is_in_four_bits, whole)):
-        elsewhere = _in_other_programs(asking, runtime)
-        if whole:
-            # the 8 bits of another program come before 4 of this one
-            elsewhere = [each for each in elsewhere if _is_whole_in_eight_bits(each)]
+        elsewhere = _in_other_programs(asking, runtime, only_eight_bits=bool(whole))
     # in files of fewer bits the parts are smaller, and so is the download
     others = [*elsewhere, *in_own_program]
     best = best_place(own, others, own_first=(is_first and not elsewhere) or not others)
@@ -334,9 +331,12 @@ def _first_picture_type(asking: Asking, runtime: RuntimeSpec) -> Judged:
     )
 
 
-def _in_other_programs(asking: Asking, usual: RuntimeSpec) -> list[Judged]:
+def _in_other_programs(
+    asking: Asking, usual: RuntimeSpec, *, only_eight_bits: bool
+) -> list[Judged]:
     """The types of the other programs of its kind that load the model, best first; those that
     lose visibly only where no other comes to an accelerator a component at a time.
+    `only_eight_bits`: those of 8 bits a weight or more alone, which accelerators hold whole.
     """
     changes, judged = _in_others(asking.own.question, asking.catalogue, usual), list[Judged]()
     for is_better in (True, False):
@@ -347,7 +347,7 @@ def _in_other_programs(asking: Asking, usual: RuntimeSpec) -> list[Judged]:
         )
         if any(place_of(each, with_disk=True) <= _BY_PARTS for each in judged):
             break
-    return judged
+    return [each for each in judged if not only_eight_bits or _is_whole_in_eight_bits(each)]
 
 
 def _in_others(
@@ -499,10 +499,10 @@ def _in_more_bits(asking: Asking) -> Judged | None:
     is_narrow = not need.from_sixteen_bits(spec.architecture)
     if runtime is None or is_narrow or not own.is_whole(machine):
         return None
-    format, usual = workload.format or "", workload.quantization or ""
-    names = asking.types_of(runtime)
-    if spec.repository_of(format, usual) is not None:
-        names = [name for name in names if name == usual or spec.repository_of(format, name)]
+    usual = workload.quantization or ""
+    names = [
+        name for name in asking.types_of(runtime) if name == usual or _is_as_sure(asking, name)
+    ]
     if usual in names:
         names = names[: names.index(usual)]
     for other in asking.candidates({"quantization": name} for name in names):
@@ -512,6 +512,16 @@ def _in_more_bits(asking: Asking) -> Judged | None:
             where = other.where(machine)
             return _chosen(other, "more-bits", taken=taken, usual=usual, where=where)
     return None
+
+
+def _is_as_sure(asking: Asking, quantization: str) -> bool:
+    """A file of it is known, or none of the default is: the command to type stays as sure."""
+    spec, workload = asking.spec, asking.own.question.workload
+    own, other = (
+        spec.repository_of(workload.format or "", name)
+        for name in (workload.quantization or "", quantization)
+    )
+    return own is None or other is not None
 
 
 def _is_as_good(other: Judged, asking: Asking) -> bool:

@@ -197,14 +197,12 @@ class Here(Record):
 
 class NamedFiles(Record):
     """What is known of model files that were named. `are_here`: they are on this machine, in
-    `formats`; `part` is what there is of those that are here in part. `in_memory`: they lie on a
-    volume that is RAM.
+    `formats`; `part` is what there is of those that are here in part.
     """
 
     are_here: bool = False
     formats: tuple[str, ...] = ()
     part: Here | None = None
-    in_memory: bool | None = False
 
 
 NO_FILES = NamedFiles()

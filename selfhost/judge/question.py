@@ -108,7 +108,7 @@ def _ask(
     if spec.closed:
         bare = workload.replace(runtime=None, format=None, quantization=None, kv_cache_type=None)
         return question.replace(workload=bare)
-    question = question.replace(local_files=files.are_here, in_memory=files.in_memory)
+    question = question.replace(local_files=files.are_here)
     if runtime is not None:
         question = _in_program(question, runtime, quantization, files, catalogue)
         if question.loads is not None:

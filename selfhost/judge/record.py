@@ -163,9 +163,8 @@ class Question(Record):
       decoder.
     - `context_asked`: the context was given, not taken by default; `speed_stated`: so was the
       lowest useful speed.
-    - `local_files`: the files were named, so they are on this machine, and where they lie on a
-      volume that is RAM `in_memory` (None: not told). `here`: those asked for lie on it, whole or
-      in part. `kept_by`: who has them beside a publisher with a gate.
+    - `local_files`: the files were named, so they are on this machine. `here`: those asked for lie
+      on it, whole or in part. `kept_by`: who has them beside a publisher with a gate.
     - `companions` are loaded beside the model; `beside_bytes` of them have to be downloaded.
     - `chosen`: the sentence why runtime, quantization or method are others than the model's own
       defaults (`defaults.suited`). `in_turn`: the types that are tried, one after the other, on a
@@ -186,7 +185,6 @@ class Question(Record):
     speed_stated: bool = False
     rewriting: ArchitectureRow | None = None
     local_files: bool = False
-    in_memory: bool | None = False
     companions: Companions | None = None
     beside_bytes: int = 0
     here: Here | None = None

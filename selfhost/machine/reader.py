@@ -10,7 +10,7 @@ from ..core.errors import expect_type
 from .fields import MAX_TEXT, UNPRINTABLE
 from .record import UNNAMED, Machine, Process
 
-__all__ = ["Machine", "in_memory", "measured_at_present", "process", "read"]
+__all__ = ["Machine", "measured_at_present", "process", "read"]
 
 
 def read(*, measure: bool = False, root: str | os.PathLike[str] | None = None) -> Machine:
@@ -50,20 +50,6 @@ def measured_at_present(machine: Machine) -> Machine:
     from .probes.bandwidth import with_measured
 
     return with_measured(machine, brief=True)
-
-
-def in_memory(path: str) -> bool | None:
-    """Whether a file or folder of this computer takes RAM where it lies; None where that is not
-    known. False on systems other than Linux.
-    """
-    from .probes import Host
-    from .probes.disk import in_memory as lies_in_memory
-
-    host = Host()
-    try:
-        return host.within(lambda: lies_in_memory(host, path))
-    except (OSError, ValueError):
-        return None
 
 
 def process(number: str) -> Process | None:

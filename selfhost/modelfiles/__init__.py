@@ -53,7 +53,6 @@ def read_local(path: str | os.PathLike[str], architectures: Mapping[str, Any]) -
     """
     import stat
 
-    from ..machine.reader import in_memory
     from .source import fail, status_of
 
     named = os.fsdecode(os.fspath(path))
@@ -62,10 +61,8 @@ def read_local(path: str | os.PathLike[str], architectures: Mapping[str, Any]) -
     if stat.S_ISDIR(status_of(named).st_mode):
         from .folder import read_folder
 
-        model = read_folder(named, architectures)
-    else:
-        model = _read_file(named, architectures)
-    return model.replace(in_memory=in_memory(named)) if model.files_here else model
+        return read_folder(named, architectures)
+    return _read_file(named, architectures)
 
 
 def spec_text(model: ModelSpec) -> str:

@@ -19,8 +19,7 @@ class LocalModel(Record):
 
     `files_here`: all weights lie on this machine, whole. Where only a part of them is here,
     `missing` names the other files, and `size_bytes` of `total_bytes` are here (None: not known).
-    `notes` are sentences for the user about what is odd. `in_memory`: the files lie on a volume
-    that is RAM; None where that is not known.
+    `notes` are sentences for the user about what is odd.
     """
 
     spec: ModelSpec
@@ -30,7 +29,6 @@ class LocalModel(Record):
     missing: tuple[str, ...] = ()
     size_bytes: int = 0
     total_bytes: int | None = None
-    in_memory: bool | None = False
     notes: tuple[str, ...] = ()
 
 

@@ -170,17 +170,3 @@ def _is_larger_than_ram(host: Host, space: Space) -> bool:
     if "MemTotal" not in meminfo or any(m.filesystem == "fuse.lxcfs" for m in host.mounts()):
         return False
     return space.total_bytes > meminfo["MemTotal"] + meminfo.get("SwapTotal", 0)
-
-
-def in_memory(host: Host, path: str) -> bool | None:
-    """Whether an existing file or folder takes RAM where it lies; None where that does not show.
-    `OSError` from the system.
-    """
-    path = host.resolve(path)
-    mount = host.mount_of(path)
-    if host.system != "linux" or mount is None:
-        return False
-    if _is_memory(mount):
-        return True
-    space = host.space(path) if _hides_its_files(host, mount) else None
-    return False if space is None or _is_larger_than_ram(host, space) else None
