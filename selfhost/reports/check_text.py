@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..catalogue.offers import provider_name
-from ..catalogue.quantization_names import canonical_packed
 from ..core import units
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND
-from ..judge.checks.speed import WIDE_PACE
 from ..judge.record import Alternative, Finding, Outcome, Route, Verdict
 from .layout import (
     BLANK,
@@ -44,7 +42,6 @@ from .words import (
     pace_of,
     pace_words,
     planned_words,
-    reading_words,
     reason_blocks,
     stands_above,
 )
@@ -52,14 +49,27 @@ from .words import (
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from ..core.workload import Workload
-    from ..judge.pace.speed import PaceRange, SecondsRange, Speed
+    from ..judge.pace.speed import SecondsRange, Speed
 
 # always in the table where there are figures: they decide, and people compare them
 _ROWS = ("memory", "accelerator", "disk", "speed")
 # what a row or the first lines say already
 _SAID = ("memory-too-small", "memory-close", "disk-too-small", "accelerator-too-small",
          "speed-slow", "speed-too-slow", "weights-closed", "runtime-not-installed")  # fmt: skip
+# of a finding by its code, else by its check
+_NAMES = {
+    "accelerator": "GPU",
+    "context-recording-too-long": "recording",
+    "context-unmeasured": "recording",
+}
+# beside the figures, by the finding's code
+_DOUBTS = {
+    "memory-tight": "little is left for other programs",
+    "memory-assumed": "its RAM is assumed",
+    "memory-close": "too close to call",
+    "accelerator-tight": "may not fit",
+    "accelerator-close": "too close to call",
+}
 _COMMERCIAL = {
     "yes": "allows commercial use",
     "conditional": "commercial use under conditions",
@@ -67,6 +77,22 @@ _COMMERCIAL = {
     None: "whether it allows commercial use is not known",
 }
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
+# keys of the JSON, in the order that people ask about them
+_DETAILS = {
+    "placements": "Placements compared",
+    "needs": "Needs",
+    "speed": "Speed",
+    "quality": "Quality",
+    "api_offers": "By API",
+    "monthly_cost": "A month",
+    "machine.sources": "Where the machine's figures come from",
+}
+_HEADINGS = {
+    Outcome.FAIL: "Why not",
+    Outcome.UNKNOWN: "Not known",
+    Outcome.WARN: "Worth knowing",
+    Outcome.PASS: "Fine",
+}
 
 
 def check_document(
@@ -99,11 +125,10 @@ def one_after_the_other(documents: Sequence[Document]) -> Document:
 
 
 def _single(verdict: Verdict, verbose: bool, carry: str, today: str | None) -> Iterator[Block]:
-    measured = "--measure" in carry.split()
+    measured, available = "--measure" in carry.split(), verdict.model.availability
     yield answer_line(verdict)
-    available = verdict.model.availability
     lines = (
-        *_pace_lines(verdict, measured),
+        *(_pace_lines(verdict, verdict.speed, measured) if verdict.speed else ()),
         asked_words(verdict),
         verdict.quality.warning if verdict.can_run and verdict.quality else None,
         planned_words(verdict.machine),
@@ -111,7 +136,10 @@ def _single(verdict: Verdict, verbose: bool, carry: str, today: str | None) -> I
         *verdict.understood_as,
     )
     yield from texts(lines, hang=0)
-    yield from _figures(verdict, measured)
+    yield from _figures(verdict)
+    if measured and verdict.machine.memory_bandwidth_bytes_per_second is None:
+        why = verdict.machine.why_unread(_BANDWIDTH)
+        yield from reason_blocks("memory bandwidth", why.reason, why.remedy)
     if not verbose and (unsaid := _unsaid(verdict)):
         yield from (BLANK, *finding_blocks(unsaid))
     yield from _to_run(verdict) if verdict.can_run else _instead(verdict, carry, verbose)
@@ -121,8 +149,7 @@ def _single(verdict: Verdict, verbose: bool, carry: str, today: str | None) -> I
 
         yield from month_blocks(verdict)
     yield from (BLANK, *texts(verdict.notes, indent=0), BLANK) if verdict.notes else ()
-    if verdict.monthly_cost is not None:
-        yield BLANK
+    yield from (BLANK,) if verdict.monthly_cost is not None else ()
     yield from texts([_spare(verdict)], indent=0)
     if verbose:
         yield from _details(verdict)
@@ -131,24 +158,6 @@ def _single(verdict: Verdict, verbose: bool, carry: str, today: str | None) -> I
     shows_one = hidden > 0 and verdict.route in (Route.API, Route.LOCAL)
     others = f", and {hidden} more API{'s' * (hidden > 1)}" if shows_one else ""
     yield say(f"Every figure with its source{others}: -v")
-
-
-# of the JSON, in the order that people ask about them
-_DETAILS = {
-    "placements": "Where it could lie",
-    "needs": "Needs",
-    "speed": "Speed",
-    "quality": "Quality",
-    "api_offers": "By API",
-    "monthly_cost": "A month",
-    "machine.sources": "Where the machine's figures come from",
-}
-_HEADINGS = {
-    Outcome.FAIL: "Why not",
-    Outcome.UNKNOWN: "Not known",
-    Outcome.WARN: "Worth knowing",
-    Outcome.PASS: "Fine",
-}
 
 
 def _details(verdict: Verdict) -> Iterator[Block]:
@@ -170,54 +179,45 @@ def _details(verdict: Verdict) -> Iterator[Block]:
 # ------------------------------------------------------------------ pace
 
 
-def _pace_lines(verdict: Verdict, measured: bool) -> Iterator[str]:
+def _pace_lines(verdict: Verdict, speed: Speed, measured: bool) -> Iterator[str]:
     """Yield the pace, what a full context leaves of it, and whatever was asked about beside it."""
-    speed = verdict.speed
-    if not verdict.can_run or speed is None:
+    workload, pace = verdict.workload, speed.decode
+    if not verdict.can_run:
         return
-    if speed.decode is not None:
-        yield _decode_words(verdict, speed.decode, measured)
-        yield _full_context_words(verdict, speed, speed.decode)
-    elif speed.work is not None:
+    if speed.work is not None and pace is None:
         low, likely, high = speed.work.low, speed.work.likely, speed.work.high
         clip = f" of {units.clip(*speed.clip)}" if speed.clip is not None else ""
         words = f"{units.work(likely, speed.unit, speed.audio_seconds)}{clip}"
         yield f"{units.about(low, high)} {words}{units.guess(low, high)}"
-    yield from _asked_paces(speed, verdict.workload)
-    if verdict.workload.parallel > 1 and speed.decode is not None:
-        yield _at_once_words(verdict, speed)
-    local = verdict.monthly_cost.here if verdict.monthly_cost is not None else None
-    if local is not None and local.keeps_up is False:
-        yield "It does not keep up with the load that you stated: see the month below."
-
-
-def _asked_paces(speed: Speed, workload: Workload) -> Iterator[str]:
-    """Yield what was asked about: the pace without a draft, the wait of a training, of a prompt."""
-    alone = speed.undrafted_tokens_per_second if workload.draft is not None else None
-    if alone is not None and speed.decode is not None:
-        gains = "" if speed.decode.likely > alone else ": the draft likely makes it slower"
-        yield f"about {units.speed(alone, alone)} without the draft{gains}"
+    if pace is not None:
+        alone = "one sequence alone: " if workload.parallel > 1 else ""
+        narrows = "" if units.is_telling(pace.low, pace.high) else _what_narrows(verdict, measured)
+        narrows = f"; {narrows} for a narrower range" if narrows else ""
+        yield f"{alone}{pace_words(pace)}{narrows}"
+        yield _full_context_words(verdict, speed, pace.likely)
+    undrafted = speed.undrafted_tokens_per_second if workload.draft is not None else None
+    if undrafted is not None and pace is not None:
+        gains = "" if pace.likely > undrafted else ": the draft likely makes it slower"
+        yield f"about {units.speed(undrafted, undrafted)} without the draft{gains}"
     if workload.dataset_tokens is not None and speed.dataset_seconds is not None:
         wait = _wait_words(speed.dataset_seconds)
         yield f"training on {units.tokens(workload.dataset_tokens)} takes {wait}"
     if workload.prompt_tokens is not None and speed.unit == "tokens_per_second":
-        wait = "a time that is not known (see -v)"
-        if speed.first_token_seconds is not None:
-            wait = _wait_words(speed.first_token_seconds)
+        first = speed.first_token_seconds
+        wait = "a time that is not known (see -v)" if first is None else _wait_words(first)
         prompt = units.tokens(workload.prompt_tokens)
         yield f"the answer to a prompt of {prompt} begins after {wait}"
-
-
-def _decode_words(verdict: Verdict, pace: PaceRange, measured: bool) -> str:
-    """The likely pace, and where it is a guess what narrows it."""
-    alone = "one sequence alone: " if verdict.workload.parallel > 1 else ""
-    likely = units.speed(pace.likely, pace.likely)
-    if units.is_telling(pace.low, pace.high):
-        return f"{alone}about {likely}{reading_words(pace)}"
-    # the row of the speed has the ends, where there is one
-    words = pace_words(pace) if verdict.finding("speed") is None else f"perhaps {likely}, a guess"
-    narrows = _what_narrows(verdict, measured)
-    return f"{alone}{words}{f'; {narrows} for a narrower range' if narrows else ''}"
+    if workload.parallel > 1 and pace is not None:
+        count, total = f"{workload.parallel:,} sequences at once", speed.parallel_total
+        words = "a pace that is not known (see -v)"
+        if total is not None:
+            likely, each = units.speed(total.likely, total.likely), total.likely / workload.parallel
+            ends = f"{units.pace(total.low, total.high)}, an estimate"
+            words = f"about {likely} in all ({ends}), {units.pace(each, each)} each"
+        yield f"{count}: {words}"
+    local = verdict.monthly_cost.here if verdict.monthly_cost is not None else None
+    if local is not None and local.keeps_up is False:
+        yield "It does not keep up with the load that you stated: see the month below."
 
 
 def _is_on_card(verdict: Verdict) -> bool:
@@ -241,36 +241,23 @@ def _what_narrows(verdict: Verdict, measured: bool) -> str:
     return what_to_state(machine) or "state the bandwidth of its RAM (--set bandwidth=…GB/s)"
 
 
-def _full_context_words(verdict: Verdict, speed: Speed, pace: PaceRange) -> str:
+def _full_context_words(verdict: Verdict, speed: Speed, likely: float) -> str:
     """What a full context leaves of the pace, where that is below half or what is wanted."""
     workload, full = verdict.workload, speed.full_context_tokens_per_second
     tokens = workload.context_tokens or 0
     # of a shorter one the field is worked out for nobody
     if tokens <= DEFAULT_CONTEXT_TOKENS or full is None:
         return ""
-    # what is wanted of each of several is not held against that of one
+    # what is wanted of each of several is not compared with that of one
     wanted = (workload.min_tokens_per_second or 0) if speed.each_of == 1 else 0
-    is_too_slow = full < wanted <= pace.likely
-    if full >= pace.likely / 2 and not is_too_slow:
+    is_too_slow = full < wanted <= likely
+    if full >= likely / 2 and not is_too_slow:
         return ""
     is_stated = is_too_slow and wanted != DEFAULT_MIN_TOKENS_PER_SECOND
     below = f", below the {units.stated(wanted)} you need" if is_stated else ""
     alone = " for one sequence alone" if workload.parallel > 1 else ""
     context = f"once all {units.tokens(tokens)} of context are in use"
     return f"{context}: about {units.speed(full, full)}{alone}{below}"
-
-
-def _at_once_words(verdict: Verdict, speed: Speed) -> str:
-    """The pace of several sequences at once."""
-    workload, total = verdict.workload, speed.parallel_total
-    count = f"{workload.parallel:,} sequences at once"
-    if total is None:
-        return f"the pace of {count} is not known (see -v)"
-    likely, ends = units.speed(total.likely, total.likely), units.pace(total.low, total.high)
-    guess = units.guess(total.low, total.high) or ", an estimate"
-    each = total.likely / workload.parallel
-    words = f"{units.about(total.low, total.high)} {likely} in all ({ends}{guess})"
-    return f"{count}: {words}, {units.pace(each, each)} each"
 
 
 def _wait_words(wait: SecondsRange) -> str:
@@ -282,23 +269,8 @@ def _wait_words(wait: SecondsRange) -> str:
 
 # ------------------------------------------------------------------ figures
 
-# of a finding by its code, else by its check
-_NAMES = {
-    "accelerator": "GPU",
-    "context-recording-too-long": "recording",
-    "context-unmeasured": "recording",
-}
-# beside the figures, by the finding's code
-_DOUBTS = {
-    "memory-tight": "little is left for other programs",
-    "memory-assumed": "its RAM is assumed",
-    "memory-close": "too close to call",
-    "accelerator-tight": "may not fit",
-    "accelerator-close": "too close to call",
-}
 
-
-def _figures(verdict: Verdict, measured: bool) -> Iterator[Block]:
+def _figures(verdict: Verdict) -> Iterator[Block]:
     """Need against machine, a row a fact: those that always decide, and what did not pass."""
     rows: list[tuple[Cell, ...]] = []
     for finding in ordered(verdict):
@@ -306,15 +278,12 @@ def _figures(verdict: Verdict, measured: bool) -> Iterator[Block]:
         if amount:
             name = _NAMES.get(finding.code) or _NAMES.get(finding.check, finding.check)
             style = "" if finding.outcome is Outcome.PASS else finding.outcome
-            rows.append((name, Span(text=amount, style=style), _note(finding, verdict, measured)))
+            rows.append((name, Span(text=amount, style=style), _note(finding, verdict)))
     terms = verdict.model.license
     if rows and terms is not None and terms.id is not None:
         rows.append(("license", license_name(terms.id), _COMMERCIAL[terms.commercial_use]))
     if rows:
         yield from (BLANK, Table(columns=(Column(), Column(), Column(wrap=True)), rows=tuple(rows)))
-    if measured and verdict.machine.memory_bandwidth_bytes_per_second is None:
-        why = verdict.machine.why_unread(_BANDWIDTH)
-        yield from reason_blocks("memory bandwidth", why.reason, why.remedy)
 
 
 def _has_a_row(finding: Finding, verdict: Verdict) -> bool:
@@ -332,22 +301,16 @@ def _has_a_row(finding: Finding, verdict: Verdict) -> bool:
 
 def _amount(finding: Finding, verdict: Verdict) -> str:
     """`4.74 of 23.0 GiB`, `~2.8 tokens/s`; empty where there are no figures."""
-    if finding.check == "speed":
-        return _speed_amount(verdict.speed, verdict.workload.parallel)
-    needs, has = _quantity(finding.needs, finding), _quantity(finding.has, finding)
-    if not needs or not has:
-        return needs
-    # the need goes without its unit where that of what there is says it
-    number, _, unit = needs.rpartition(" ")
-    return f"{number if number and has.endswith(f' {unit}') else needs} of {has}"
-
-
-def _speed_amount(speed: Speed | None, parallel: int) -> str:
-    if speed is None or speed.work is not None:
-        return "" if speed is None else pace_of(speed)
-    if speed.decode is None:
-        return ""
-    if speed.judged is None or parallel > speed.each_of:
+    speed = verdict.speed
+    if finding.check != "speed":
+        needs, has = _quantity(finding.needs, finding), _quantity(finding.has, finding)
+        # the need goes without its unit where that of what there is says it
+        number, _, unit = needs.rpartition(" ")
+        short = number if number and has.endswith(f" {unit}") else needs
+        return f"{short} of {has}" if needs and has else needs
+    if speed is None or speed.decode is None:
+        return "" if speed is None or speed.work is None else pace_of(speed)
+    if speed.judged is None or verdict.workload.parallel > speed.each_of:
         return f"~{units.speed(speed.decode.likely, speed.decode.likely)} alone"
     return f"~{units.speed(speed.judged.likely, speed.judged.likely)}{each_words(speed)}"
 
@@ -364,53 +327,27 @@ def _quantity(value: float | str | None, finding: Finding) -> str:
     return f"{value:,} {(finding.unit or '').replace('_', ' ')}".rstrip()
 
 
-def _note(finding: Finding, verdict: Verdict, measured: bool) -> Cell:
-    """What stands beside a figure: a bar, what is short, or how sure the pace is."""
-    if finding.check == "speed":
-        return _pace_note(finding, verdict, measured)
-    if finding.unit != "bytes" or not finding.needs or not isinstance(finding.has, int | float):
-        return ""
-    short = f"{_quantity(finding.short, finding)} short" if finding.short else ""
-    cards = _cards_words(verdict) if finding.check == "accelerator" else ""
-    label = ", ".join(filter(None, (_DOUBTS.get(finding.code, short), cards)))
-    return Bar(needs=float(finding.needs), has=finding.has, style=finding.outcome, label=label)
-
-
-def _cards_words(verdict: Verdict) -> str:
-    """`on 2 of 4 GPUs` where fewer hold it than are there."""
-    memory = verdict.needs.memory if verdict.needs is not None else None
-    terms = memory.terms if memory is not None else ()
-    used = len({term.where for term in terms if term.where != "host"})
-    cards = sum(card.unified is not True for card in verdict.machine.accelerators or ())
-    return f"on {used} of {cards} GPUs" if 0 < used < cards else ""
-
-
-def _pace_note(finding: Finding, verdict: Verdict, measured: bool) -> str:
-    """The range, that it is a guess where it is wide, what narrows it, and what was needed."""
+def _note(finding: Finding, verdict: Verdict) -> Cell:
+    """What stands beside a figure: a bar and what is short, or the range of the pace."""
     speed = verdict.speed
-    if speed is not None and speed.work is not None:
+    if finding.check == "speed" and speed is not None and speed.work is not None:
         low, high = speed.work.low, speed.work.high
         guess = "" if verdict.can_run else units.guess(low, high)
         return f"{units.work_ends(low, high, speed.unit, speed.audio_seconds)}{guess}"
-    pace = speed.judged if speed is not None else None
-    if speed is None or pace is None:
+    if finding.check == "speed":
+        pace = speed.judged if speed is not None else None
+        if pace is None:
+            return ""
+        wanted, fails = verdict.workload.min_tokens_per_second or 0, finding.outcome is Outcome.FAIL
+        is_below = finding.outcome is not Outcome.PASS and pace.likely < wanted
+        needed = f", you need {units.stated(wanted)}" if fails or is_below else ""
+        doubt = "" if fails or verdict.can_run else units.guess(pace.low, pace.high)
+        return f"{units.pace(pace.low, pace.high)}{needed}{doubt}"
+    if finding.unit != "bytes" or not finding.needs or not isinstance(finding.has, int | float):
         return ""
-    wanted, fails = verdict.workload.min_tokens_per_second or 0, finding.outcome is Outcome.FAIL
-    is_below = finding.outcome is not Outcome.PASS and pace.likely < wanted
-    needed = f"you need {units.stated(wanted)}" if fails or is_below else ""
-    doubt = "" if fails or pace.low <= 0 else _doubt(verdict, speed, pace, measured)
-    return ", ".join(filter(None, (units.pace(pace.low, pace.high), needed, doubt)))
-
-
-def _doubt(verdict: Verdict, speed: Speed, pace: PaceRange, measured: bool) -> str:
-    """That the range is a guess, unless the first lines say it, and what narrows a wide one."""
-    is_telling = units.is_telling(pace.low, pace.high)
-    if not is_telling and verdict.can_run:
-        return ""
-    can_measure = is_here(verdict.machine) and not (_is_on_card(verdict) or measured)
-    is_wide = pace.high > WIDE_PACE * pace.low and speed.each_of == 1
-    narrows = "--measure narrows it" if is_wide and can_measure else ""
-    return ": ".join(filter(None, ("" if is_telling else "a guess", narrows)))
+    short = f"{_quantity(finding.short, finding)} short" if finding.short else ""
+    label = _DOUBTS.get(finding.code, short)
+    return Bar(needs=float(finding.needs), has=finding.has, style=finding.outcome, label=label)
 
 
 # ------------------------------------------------------------------ remarks and what to type
@@ -446,54 +383,41 @@ def _is_said(finding: Finding, verdict: Verdict) -> bool:
     limits = (machine.address_space_bytes, machine.private_memory_bytes)
     if finding.check == "memory" and finding.has is not None and finding.has in limits:
         return False
-    said = (*_SAID, "weights-gated") if verdict.can_run else _SAID
-    return finding.code in said or stands_above(finding, verdict)
+    is_gate = verdict.can_run and finding.code == "weights-gated"
+    return is_gate or finding.code in _SAID or stands_above(finding, verdict)
 
 
 def _to_run(verdict: Verdict) -> Iterator[Block]:
     """The lines to type, in order; what stands between two is a comment of the shell."""
-    lines = list(verdict.setup)
+    lines, model, workload = list(verdict.setup), verdict.model, verdict.workload
     for before, command in zip(("", *verdict.commands), verdict.commands, strict=False):
         if before:
             lines.append("# then, in another terminal" if before.endswith(" serve") else "# or")
         lines.append(command)
-    if not lines:
-        yield from (BLANK, say(_without_lines(verdict), hang=2))
+    if lines:
+        yield from heading("To train it" if workload.task == "finetune" else "To run it")
+        yield from map(command_line, lines)
         return
-    yield from heading("To train it" if verdict.workload.task == "finetune" else "To run it")
-    yield from map(command_line, lines)
-
-
-def _without_lines(verdict: Verdict) -> str:
-    """That nobody wrote down what to type, and where it may be read."""
-    model, workload = verdict.model, verdict.workload
+    # nobody wrote down what to type
     page = model.conversions_page if workload.format == "gguf" else None
-    if page and canonical_packed(workload.quantization or ""):
-        return (
-            f"The catalogue names no {workload.quantization} files of it. Hugging Face lists some:"
-            f" {page}. To see what to type for one of them: selfhost check OWNER/NAME"
-            f" --runtime {workload.runtime}"
-        )
     if page is None and model.repository:
         page = f"https://huggingface.co/{model.repository}"
     with_it = f" with {workload.runtime}" if workload.runtime is not None else ""
-    return f"No command is known that does this{with_it}.{f' See {page}' if page else ''}"
+    see = f" See {page}" if page else ""
+    yield from (BLANK, say(f"No command is known that does this{with_it}.{see}", hang=2))
 
 
 def _spare(verdict: Verdict) -> str:
     """How far one could go here, each alone; what would be no more than was asked is left out."""
-    room, judged, architecture = verdict.room, verdict.workload, verdict.model.architecture
+    room, judged = verdict.room, verdict.workload
     is_tight = any(finding.code.endswith("-tight") for finding in verdict.findings)
     if room is None or not verdict.can_run or is_tight:
         return ""
     parts: list[str] = []
     longest, parallel = room.longest_context_tokens, room.most_parallel
     if longest is not None and longest > (judged.context_tokens or 0):
-        limits = {
-            verdict.trained_tokens: "full ",
-            architecture.scaled_context_tokens if architecture else None: "documented scaled ",
-        }
-        parts.append(f"{limits.get(longest, '')}context ({units.tokens(longest)})")
+        full = "full " if longest == verdict.trained_tokens else ""
+        parts.append(f"{full}context ({units.tokens(longest)})")
     if parallel is not None and parallel > judged.parallel:
         parts.append(f"{parallel:,} sequences")
     if room.best_quantization not in (None, judged.quantization):
@@ -520,28 +444,23 @@ def _instead(verdict: Verdict, carry: str, verbose: bool) -> Iterator[Block]:
         drops = (Column(drop=1), Column(drop=3, cut=18), Column(cut=20, drop=2))
         rows = tuple(_alternative(verdict, each) for each in others)
         yield Table(columns=(Column(), Column(right=True), *drops), rows=rows)
-    yield from _open_alternatives(verdict, where, verbose)
+    named = list(_open_alternatives(verdict, where, verbose or not others))
+    yield from texts(named) if others else section("The nearest open-weight models", named)
     if others:
         yield command_line(others[0].command + carry)
 
 
-def _open_alternatives(verdict: Verdict, where: str, verbose: bool) -> Iterator[Block]:
-    """The open-weight models that the spec of a closed one names, unless they are proposed."""
+def _open_alternatives(verdict: Verdict, where: str, shows_all: bool) -> Iterator[str]:
+    """Yield the open-weight models that the spec of a closed one names and no row proposes."""
     proposed = {other.id for other in verdict.alternatives}
-    runs: list[str] = []
-    others: list[str] = []
     for named in verdict.open_alternatives:
+        if named.id in proposed or not (named.practical or shows_all):
+            continue
+        state = {True: "barely runs", False: "does not run", None: "may run"}[named.fits]
         terms = license_name(named.license) or "license not known"
         words = f"{named.id}{f' in {named.quantization}' if named.quantization else ''} ({terms})"
-        if named.id not in proposed and named.practical:
-            runs.append(words)
-        elif named.id not in proposed and (verbose or not proposed):
-            state = {True: "barely runs", False: "does not run", None: "may run"}[named.fits]
-            why = f": {failed_words(named.failed)}" if named.failed else ""
-            others.append(f"{words} {state} {where}{why}")
-    verb = "runs" if len(runs) == 1 else "run"
-    lines = [f"{', '.join(runs)} {verb} {where} too" if runs else "", *others]
-    yield from texts(lines) if proposed else section("The nearest open-weight models", lines)
+        why = f": {failed_words(named.failed)}" if named.failed else ""
+        yield f"{words} {'runs' if named.practical else state} {where}{why}"
 
 
 def _alternative(verdict: Verdict, other: Alternative) -> tuple[Cell, ...]:
@@ -566,13 +485,13 @@ def _alternative(verdict: Verdict, other: Alternative) -> tuple[Cell, ...]:
 
 def _by_api(verdict: Verdict, today: str | None) -> Iterator[Block]:
     """The cheapest offer in a line."""
-    offers, is_local = verdict.api_offers, verdict.route is Route.LOCAL
+    offers = verdict.api_offers
     yield BLANK
     if verdict.route is Route.NEITHER:
         yield say(f"By API: {no_api_words(verdict.workload)}.")
     elif offers and verdict.route is not Route.UNKNOWN:
         whose, prices = offer_words(offers[0], today)
-        start = "Or by API: " if is_local else "By API: "
+        start = "Or by API: " if verdict.route is Route.LOCAL else "By API: "
         yield line(start, strong(whose), f", {prices}", hang=2)
         if offers[0].ends:
             ends = f"{provider_name(offers[0].provider)} ends it on {offers[0].ends}."

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from ..catalogue import openness
 from ..judge.record import Verdict
-from .cost_text import months_table
 from .layout import (
     BLANK,
     Cell,
@@ -22,6 +21,7 @@ from .layout import (
 )
 from .model_rows import facts_of
 from .prices import short_price
+from .several_text import COST_ALONE
 from .words import (
     PACES,
     answer_cell,
@@ -46,10 +46,7 @@ _ASSUMED = (
 
 
 def compare_document(
-    verdicts: Sequence[Verdict],
-    *,
-    verbose: bool = False,
-    carry: str = "",
+    verdicts: Sequence[Verdict], *, verbose: bool = False, carry: str = ""
 ) -> Document:
     """Return the models in the order given, three to a table, then why some do not run.
 
@@ -63,14 +60,15 @@ def compare_document(
     head = (count_words(verdicts), planned_words(verdicts[0].machine), private * all_private)
     blocks = list(texts(head, indent=0, hang=0))
     for start in range(0, len(verdicts), SIDE_BY_SIDE):
-        part = verdicts[start : start + SIDE_BY_SIDE]
-        blocks += [BLANK, _side_by_side(part, verbose)]
+        blocks += [BLANK, _side_by_side(verdicts[start : start + SIDE_BY_SIDE], verbose)]
     blocks.append(BLANK)
     for model_id, remark in _remarks(verdicts):
         blocks.append(line(strong(model_id), ": " if model_id else "", remark, hang=2))
-    blocks += [*months_table(verdicts), BLANK]
-    if verbose and any(row.assumed for verdict in verdicts for row in openness.rows(verdict.model)):
-        blocks += [say(_ASSUMED), BLANK]
+    last = (
+        COST_ALONE if verdicts[0].monthly_cost is not None else "",
+        _ASSUMED if verbose else "",
+    )
+    blocks += [BLANK, *texts(last, indent=0), BLANK]
     names = " ".join(verdict.model.id for verdict in verdicts)
     blocks.append(command_line(f"selfhost check {names}{carry}"))
     if not verbose:
@@ -98,39 +96,25 @@ def _remarks(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, str]]:
 
 def _side_by_side(verdicts: Sequence[Verdict], verbose: bool) -> Table:
     """A column a model, a row a fact; rows without any figure are left out."""
-    column = Column(cut=0 if verbose else _LEAST_CELL, wrap=verbose)
-    columns = (Column(), *(column.replace(title=verdict.model.id) for verdict in verdicts))
-    here = is_here(verdicts[0].machine)
-    rows: list[tuple[str, list[Span]]] = [("", [answer_cell(each, here=here) for each in verdicts])]
+    columns = [Column(title="")]
+    for verdict in verdicts:
+        cut = 0 if verbose else _LEAST_CELL
+        columns.append(Column(title=verdict.model.id, cut=cut, wrap=verbose))
     facts = [_facts(verdict, verbose) for verdict in verdicts]
-    for name in facts[0]:
-        rows.append((name, [Span(text=each[name]) for each in facts]))
-    names = (*openness.PERMISSIONS, *openness.ROWS) if verbose else _ANSWERS_SHOWN
-    answers = [_answers(verdict, verbose) for verdict in verdicts]
-    for name in names:
-        rows.append((name, [each.get(name, Span(text="")) for each in answers]))
-    shown: list[tuple[Cell, ...]] = [
-        (name, *(cell if cell.text else "-" for cell in cells))
-        for name, cells in rows
-        if any(cell.text not in ("", "-") for cell in cells)
-    ]
-    return Table(columns=columns, rows=tuple(shown), indent=0)
+    rows: list[tuple[Cell, ...]] = []
+    for name in dict.fromkeys(name for each in facts for name in each):
+        cells = [each.get(name, Span(text="")) for each in facts]
+        if any(cell.text not in ("", "-") for cell in cells):
+            rows.append((name, *(cell if cell.text else "-" for cell in cells)))
+    return Table(columns=tuple(columns), rows=tuple(rows), indent=0)
 
 
-def _answers(verdict: Verdict, verbose: bool) -> dict[str, Span]:
-    """Each answer on openness; with `verbose` a star where it is assumed."""
-    rows = (*openness.permissions(verdict.model), *openness.rows(verdict.model))
-    words = {row.name: answer_word(row) for row in rows}
-    stars = {row.name: "*" * (row.assumed and verbose) for row in rows}
-    return {name: word.replace(text=word.text + stars[name]) for name, word in words.items()}
-
-
-def _facts(verdict: Verdict, verbose: bool) -> dict[str, str]:
-    """The figures of a model by the names of their rows, empty where one is not known."""
+def _facts(verdict: Verdict, verbose: bool) -> dict[str, Span]:
+    """The answer, the figures, and the answers on openness, by the names of their rows."""
     is_text = verdict.speed is None or verdict.speed.work is None
-    facts = facts_of(verdict, "tokens/s" if is_text else PACES, always_ends=verbose)
+    facts = facts_of(verdict, "tokens/s" if is_text else PACES)
     own = next((offer for offer in verdict.api_offers if not offer.stands_in), None)
-    return {
+    figures = {
         "judged as": format_words(verdict.workload) if verbose else facts["quantization"],
         "memory": facts["memory"],
         "tokens/s": facts["pace"] if is_text else "",
@@ -142,6 +126,17 @@ def _facts(verdict: Verdict, verbose: bool) -> dict[str, str]:
         "API, $ per 1M": "" if own is None else short_price(own),
         "license": facts["license"],
     }
+    cells = {"": answer_cell(verdict, here=is_here(verdict.machine))}
+    cells |= {name: Span(text=figure) for name, figure in figures.items()}
+    answers = (*openness.permissions(verdict.model), *openness.rows(verdict.model))
+    for row in answers if verbose else ():
+        word = answer_word(row)
+        # a star where it is assumed
+        cells[row.name] = word.replace(text=word.text + "*" * row.assumed)
+    by_name = {row.name: row for row in answers}
+    for name in () if verbose else _ANSWERS_SHOWN:
+        cells[name] = answer_word(by_name[name]) if name in by_name else Span(text="")
+    return cells
 
 
 def _longest(verdict: Verdict) -> str:

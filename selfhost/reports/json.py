@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from ..advice.listing import Listing
     from ..advice.plan import Plan
-    from ..advice.several import Ranked, Ranking
+    from ..advice.several import Ranking
     from ..advice.shown import Shown
     from ..machine.profiles import Profile
 
@@ -54,6 +54,20 @@ _KEYS = {
     " memory_basis reserve_bytes private commercial modify auditable license finetune_method"
     " lora_rank optimizer checkpointing dataset_tokens load",
 }
+_VERDICT = (
+    "asked model workload machine route can_run can_download exit_code needs download_seconds here"
+    " speed findings placements room alternatives open_alternatives api_offers monthly_cost setup"
+    " commands commands_class advice notes quality"
+)
+_MODEL = "id name family developer modality weights_published parameters_total parameters_active"
+_NEEDS = (
+    "download_bytes download_how download_source disk_bytes largest_file_bytes placement memory"
+    " known_terms unknown"
+)
+_RANKED = (
+    "route quantization runtime context_tokens memory_high_bytes download_bytes"
+    " decode_tokens_per_second judged_tokens_per_second failed why"
+)
 
 
 def dumps(value: Mapping[str, Any]) -> str:
@@ -93,6 +107,8 @@ def record(value: Any, keys: str = "") -> Any:
         return value.value
     if value is None or isinstance(value, str | int | float):
         return value
+    if isinstance(value, Machine):
+        return value.to_json()
     if kind.__name__ in ("PaceRange", "SecondsRange"):
         return {end: round(getattr(value, end), 3) for end in ("low", "likely", "high")}
     names = (keys or _KEYS.get(kind.__name__, "")).split() or getattr(kind, "_fields", None)
@@ -106,6 +122,37 @@ def record(value: Any, keys: str = "") -> Any:
 def titled(schema: str, **members: Any) -> dict[str, Any]:
     """Return a document of that schema."""
     return {"schema": f"selfhost.{schema}", "selfhost_version": __version__, **members}
+
+
+def model_summary(spec: ModelSpec) -> dict[str, Any]:
+    """Return the `model` object of a verdict."""
+    return {**record(spec, _MODEL), "license": spec.license.id if spec.license else None}
+
+
+def _needs(needs: Needs | None, architecture: str | None) -> dict[str, Any] | None:
+    """Sizes and memory; of the instruction sets those of the machine's architecture, if known."""
+    if needs is None:
+        return None
+    by_architecture = needs.cpu.instruction_sets.items()
+    sets = {set_ for own, names in by_architecture if architecture in (None, own) for set_ in names}
+    ends = needs.download_range
+    return {
+        **record(needs, _NEEDS),
+        "download_range": None if ends is None else {"low_bytes": ends[0], "high_bytes": ends[1]},
+        "cpu": {"architectures": [*needs.cpu.architectures], "instruction_sets": sorted(sets)},
+    }
+
+
+def _judged(answer: Verdict | Plan, keys: str, architecture: str | None) -> dict[str, Any]:
+    """What a verdict and a plan say alike."""
+    own = ("model", "needs", "download_seconds")
+    seconds = answer.download_seconds
+    return {
+        **record(answer, " ".join(key for key in keys.split() if key not in own)),
+        "model": model_summary(answer.model),
+        "needs": _needs(answer.needs, architecture),
+        "download_seconds": None if seconds is None else round(seconds, 1),
+    }
 
 
 def check(
@@ -136,68 +183,12 @@ def listed_errors(errors: Mapping[str, SelfhostError]) -> dict[str, Any]:
 
 def verdict(answer: Verdict) -> dict[str, Any]:
     """`selfhost.verdict/1`."""
-    needs, speed = answer.needs, answer.speed
-    full = speed.full_context_tokens_per_second if speed is not None else None
-    paces = None
-    if speed is not None:
-        paces = record(speed) | {"full_context_tokens_per_second": _rounded(full, 3)}
-    return titled(
-        "verdict/1",
-        asked=answer.asked,
-        model=model_summary(answer.model),
-        workload=record(answer.workload),
-        machine=answer.machine.to_json(),
-        route=answer.route.value,
-        can_run=answer.can_run,
-        can_download=answer.can_download,
-        exit_code=answer.exit_code,
-        needs=None if needs is None else _needs(needs, answer.machine.architecture),
-        download_seconds=_rounded(answer.download_seconds, 1),
-        here=record(answer.here),
-        speed=paces,
-        findings=record(answer.findings),
-        placements=record(answer.placements),
-        room=record(answer.room),
-        alternatives=record(answer.alternatives),
-        open_alternatives=record(answer.open_alternatives),
-        api_offers=record(answer.api_offers),
-        monthly_cost=record(answer.monthly_cost),
-        setup=list(answer.setup),
-        commands=list(answer.commands),
-        commands_class=answer.commands_class,
-        advice=list(answer.advice),
-        notes=[*answer.understood_as, *answer.notes, *answer.fine_print],
-        quality=record(answer.quality),
-    )
-
-
-def _rounded(value: float | None, digits: int) -> float | None:
-    return None if value is None else round(value, digits)
-
-
-def model_summary(spec: ModelSpec) -> dict[str, Any]:
-    """Return the `model` object of a verdict."""
-    keys = "id name family developer modality weights_published parameters_total parameters_active"
-    return {**record(spec, keys), "license": spec.license.id if spec.license else None}
-
-
-def _needs(needs: Needs, architecture: str | None) -> dict[str, Any]:
-    """Sizes and memory; of the instruction sets those of the machine's architecture, if known."""
-    by_architecture = needs.cpu.instruction_sets.items()
-    sets = {set_ for own, names in by_architecture if architecture in (None, own) for set_ in names}
-    ends = needs.download_range
-    keys = (
-        "download_bytes download_how download_source disk_bytes largest_file_bytes placement memory"
-        " known_terms unknown"
-    )
-    return {
-        **record(needs, keys),
-        "download_range": None if ends is None else {"low_bytes": ends[0], "high_bytes": ends[1]},
-        "cpu": {
-            "architectures": list(needs.cpu.architectures),
-            "instruction_sets": sorted(sets),
-        },
-    }
+    members = _judged(answer, _VERDICT, answer.machine.architecture)
+    members["notes"] = [*answer.understood_as, *answer.notes, *answer.fine_print]
+    full = answer.speed.full_context_tokens_per_second if answer.speed is not None else None
+    if full is not None:
+        members["speed"]["full_context_tokens_per_second"] = round(full, 3)
+    return titled("verdict/1", **{key: members[key] for key in _VERDICT.split()})
 
 
 def listing(
@@ -211,41 +202,26 @@ def listing(
 
 def ranking(ranked: Ranking) -> dict[str, Any]:
     """`selfhost.list/1`."""
-    return titled(
-        "list/1",
-        machine=ranked.machine.to_json(),
-        ruled_out=ranked.ruled_out,
-        catalogue_as_of=ranked.catalogue_as_of,
-        models=[_ranked(row) for row in ranked.models],
-        notes=list(ranked.notes),
-    )
-
-
-def _ranked(row: Ranked) -> dict[str, Any]:
-    keys = (
-        "route quantization runtime context_tokens memory_high_bytes download_bytes"
-        " decode_tokens_per_second judged_tokens_per_second failed why"
-    )
-    model = model_summary(row.model) | record(row.model, "uses tuned_from")
-    return {"model": model, **record(row, keys)}
+    members = record(ranked, "machine ruled_out catalogue_as_of notes")
+    members["models"] = [
+        {
+            "model": model_summary(row.model) | record(row.model, "uses tuned_from"),
+            **record(row, _RANKED),
+        }
+        for row in ranked.models
+    ]
+    return titled("list/1", **members)
 
 
 def shown(shown: Shown) -> dict[str, Any]:
     """`selfhost.model/1`: what is known of a model, its sizes, and the verdict of the default."""
-    return titled(
-        "model/1",
-        **about(shown.verdict.model),
-        sizes=record(shown.sizes),
-        verdict=verdict(shown.verdict),
-    )
+    members = {"sizes": record(shown.sizes), "verdict": verdict(shown.verdict)}
+    return titled("model/1", **about(shown.verdict.model), **members)
 
 
 def about(spec: ModelSpec) -> dict[str, Any]:
     """Return all that a spec states, and the answers on openness that follow."""
-    return {
-        "spec": {name: record(getattr(spec, name)) for name in type(spec)._fields},
-        **_openness(spec),
-    }
+    return {"spec": record(spec), **_openness(spec)}
 
 
 def compared(verdicts: Sequence[Verdict]) -> dict[str, Any]:
@@ -272,56 +248,33 @@ def _row(row: openness.Row) -> dict[str, Any]:
 
 def plan(answer: Plan) -> dict[str, Any]:
     """`selfhost.plan/1`: the least machine, and every known one with its route."""
-    least, needs = answer.least, answer.needs
+    least = answer.least
     architecture = least.machine.architecture if least else None
-    least_keys = "memory_bytes reserve_bytes disk_bytes bandwidth_bytes_per_second"
-    cpu_keys = "architectures instruction_sets recommended_instruction_sets cores"
+    keys = "asked workload exit_code reasons machines notes"
     least_machine = None
     if least is not None:
+        cpu = "architectures instruction_sets recommended_instruction_sets cores"
         least_machine = {
-            **record(least, least_keys),
-            "cpu": record(least.cpu, cpu_keys),
+            **record(
+                least, "memory_bytes reserve_bytes disk_bytes bandwidth_bytes_per_second machine"
+            ),
+            "cpu": record(least.cpu, cpu),
             "accelerator": record(least.accelerator, "required memory_bytes memory_beside_bytes"),
-            "machine": least.machine.to_json(),
         }
-    return titled(
-        "plan/1",
-        asked=answer.asked,
-        model=model_summary(answer.model),
-        workload=record(answer.workload),
-        exit_code=answer.exit_code,
-        needs=None if needs is None else _needs(needs, architecture),
-        download_seconds=_rounded(answer.download_seconds, 1),
-        least=least_machine,
-        reasons=record(answer.reasons),
-        machines=record(answer.machines),
-        notes=list(answer.notes),
-    )
+    return titled("plan/1", **_judged(answer, keys, architecture), least=least_machine)
 
 
 def profiles(known_profiles: Sequence[Profile]) -> dict[str, Any]:
     """`selfhost.profiles/1`: every machine that `--machine NAME` knows."""
-    listed = [
-        {
-            **_profile(profile),
-            "source": profile.source,
-            "note": profile.note,
-            "machine": profile.machine.to_json(),
-        }
-        for profile in known_profiles
-    ]
-    return titled("profiles/1", profiles=listed)
-
-
-def _profile(profile: Profile) -> dict[str, Any]:
     from ..advice.plan import CHECK_YOURS
 
-    confidence = profile.machine.confidence
-    return {
-        **record(profile, "name short title kind"),
-        "confidence": confidence,
-        "advice": None if confidence == "high" else CHECK_YOURS,
-    }
+    listed = []
+    for profile in known_profiles:
+        confidence = profile.machine.confidence
+        advice = None if confidence == "high" else CHECK_YOURS
+        members = record(profile, "name short title kind source note machine")
+        listed.append({**members, "confidence": confidence, "advice": advice})
+    return titled("profiles/1", profiles=listed)
 
 
 def spec_check(problems: Sequence[Problem], good: Sequence[ModelSpec], code: int) -> dict[str, Any]:

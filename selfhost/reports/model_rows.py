@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..judge.record import Verdict
 from .layout import Cell, Column, Table, strong
-from .words import PACES, download_of, license_name, memory_of, pace_of, pace_title
+from .words import PACES, license_name, pace_of, pace_title
 
 _PLACES = {"host": "RAM", "accelerator": "GPU", "split": "GPU+RAM"}
 # by name; the pace's title depends on the models
@@ -27,50 +26,47 @@ _COLUMNS = {
 
 
 def rows_of(
-    answers: Sequence[Verdict],
-    first: Sequence[Cell],
-    names: Sequence[str],
-    whys: Sequence[str] = (),
-    *,
-    always_ends: bool = False,
+    answers: Sequence[Verdict], first: Sequence[Cell], names: Sequence[str], whys: Sequence[str]
 ) -> Table:
     """Return a row for each model: its `first` cell, its id and the facts of these names."""
     pace = pace_title(answer.speed for answer in answers)
-    rows: list[tuple[Cell, ...]] = []
-    for at, answer in enumerate(answers):
-        facts = facts_of(answer, pace, always_ends=always_ends)
-        facts["why"] = whys[at] if whys else ""
-        rows.append((first[at], strong(answer.model.id), *(facts[name] for name in names)))
-    columns = [Column(), Column(title="model"), *(_COLUMNS[name] for name in names)]
-    for at, name in enumerate(names, 2):
-        if name == "pace":
-            columns[at] = columns[at].replace(title=pace, wrap=pace == PACES)
-        elif name == "in" and len({row[at] for row in rows}) == 1:
-            # all in one place: nothing to tell apart
-            columns[at], rows = Column(), [(*row[:at], "", *row[at + 1 :]) for row in rows]
-    return Table(columns=tuple(columns), rows=tuple(rows), indent=0)
+    facts = [
+        {**facts_of(answer, pace), "why": why}
+        for answer, why in zip(answers, whys or [""] * len(answers), strict=True)
+    ]
+    if len({each["in"] for each in facts}) == 1:
+        # all in one place: nothing to tell apart
+        names = [name for name in names if name != "in"]
+    rows = tuple(
+        (sign, strong(answer.model.id), *(each[name] for name in names))
+        for sign, answer, each in zip(first, answers, facts, strict=True)
+    )
+    paces = Column(title=pace, drop=1, wrap=pace == PACES)
+    columns = [paces if name == "pace" else _COLUMNS[name] for name in names]
+    return Table(columns=(Column(), Column(title="model"), *columns), rows=rows, indent=0)
 
 
-def facts_of(answer: Verdict, pace: str, *, always_ends: bool = False) -> dict[str, str]:
+def facts_of(answer: Verdict, pace: str) -> dict[str, str]:
     """Return the figures of a model by name; a dash is what is not known. `pace`: its title."""
     model, workload, needs = answer.model, answer.workload, answer.needs
     context = None if workload.context_tokens is None else f"{workload.context_tokens:,}"
+    memory = needs.memory if needs is not None else None
+    size = needs.download_bytes if needs is not None else None
+    download = "here" if size == 0 else "-"
+    if size:
+        seconds = answer.download_seconds
+        wait = "" if seconds is None else f", {units.duration(seconds)}"
+        download = units.decimal(size) + wait
     total = model.parameters.total
+    terms = license_name(model.license.id if model.license is not None else None)
     return {
         "judged as": " ".join(filter(None, (workload.quantization, context))),
-        "memory": memory_of(answer),
+        "memory": "-" if memory is None else units.binary(memory.high_bytes),
         "in": _PLACES.get((needs.placement if needs else None) or "", ""),
-        "pace": pace_of(answer.speed, title=pace, always_ends=always_ends),
-        "download": download_of(answer),
+        "pace": pace_of(answer.speed, title=pace),
+        "download": download,
         "quantization": workload.quantization or "-",
         "parameters": units.count(total) if total is not None else "-",
         "released": model.released or "-",
-        "license": license_words(model),
+        "license": "closed" if model.closed else terms or "-",
     }
-
-
-def license_words(model: ModelSpec) -> str:
-    """The license's id as a column holds it; `-` is not known."""
-    if model.closed:
-        return "closed"
-    return license_name(model.license.id if model.license is not None else None) or "-"

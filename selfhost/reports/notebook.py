@@ -9,7 +9,7 @@ from ..core import units
 from ..judge.record import Verdict
 from .check_text import check_document
 from .compare_text import compare_document
-from .layout import Column, Document, Table, say, strong
+from .layout import Cell, Column, Document, Table, say, strong
 from .markup import fragment
 from .plan_text import plan_document
 from .size_text import size_document
@@ -41,21 +41,14 @@ def of_size(size: ContainerSize) -> str:
 
 def of_ranking(ranking: Ranking) -> str:
     """Return the first models, one a row."""
-    rows = tuple(
-        (
-            strong(row.model.name),
-            row.route,
-            row.quantization or "",
-            "" if row.memory_high_bytes is None else units.binary(row.memory_high_bytes),
-            likely_speed(row.judged_tokens_per_second, "") if row.judged_tokens_per_second else "",
-            row.why or "",
-        )
-        for row in ranking.models[:_MOST_MODELS]
-    )
+    rows: list[tuple[Cell, ...]] = []
+    for row in ranking.models[:_MOST_MODELS]:
+        pace, memory = row.judged_tokens_per_second, row.memory_high_bytes
+        size = "" if memory is None else units.binary(memory)
+        figures = (size, likely_speed(pace, "") if pace else "", row.why or "")
+        rows.append((strong(row.model.name), row.route, row.quantization or "", *figures))
     heads = ("model", "route", "quantization", "memory", "tokens/s", "why")
     running = sum(row.route == "local" for row in ranking.models)
-    more = len(ranking.models) - len(rows)
-    rest = f"; {more:,} more are in its models" if more > 0 else ""
-    count = f"{running:,} of {len(ranking.models):,} models run on {ranking.machine.name}{rest}"
-    table = Table(columns=tuple(Column(title=head) for head in heads), rows=rows)
+    count = f"{running:,} of {len(ranking.models):,} models run on {ranking.machine.name}"
+    table = Table(columns=tuple(Column(title=head) for head in heads), rows=tuple(rows))
     return fragment(Document(blocks=(say(count), table)))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from ..catalogue.offers import Offer, provider_name
 from ..core import units
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
+from .words import months_between
 
 # prices of hosted models change about every quarter of a year
-_OLD_PRICE_DAYS = 91
+_OLD_PRICE_MONTHS = 3
 
 API_RISKS = (
     "With an API, what you send leaves the machine for the provider, whose rate limits and outages"
@@ -27,51 +28,36 @@ def short_price(offer: Offer) -> str:
     """`0.10/0.32`: dollars per million tokens in and out; of other units `$0.04 per image`."""
     rates = (offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens)
     if rates[0] is not None:
-        return "/".join(dollars_of(rate).removeprefix("$") for rate in rates if rate is not None)
+        return "/".join(_dollars(rate).removeprefix("$") for rate in rates if rate is not None)
     return price_words(offer)
 
 
 def price_words(offer: Offer, today: str | None = None) -> str:
     """The prices and, given the day, of when they are; empty where none is known."""
     into = offer.input_usd_per_million_tokens
-    rates = ((into, "in"), (offer.output_usd_per_million_tokens, "out"))
-    parts = [", ".join(f"{dollars_of(rate)} {word}" for rate, word in rates if rate is not None)]
-    for price, words in (
+    rates = (
+        (into, "in"),
+        (offer.output_usd_per_million_tokens, "out"),
         (offer.usd_per_audio_minute, "per minute of audio"),
         (offer.usd_per_image, "per image"),
-    ):
-        parts.append("" if price is None else f"{dollars_of(price)} {words}")
-    text = ", ".join(filter(None, parts))
+    )
+    text = ", ".join(f"{_dollars(rate)} {word}" for rate, word in rates if rate is not None)
     if into is not None:
         text += " per 1M tokens"
-        for word, limit in (
-            ("up to", offer.price_holds_to_tokens),
-            ("above", offer.price_holds_above_tokens),
-        ):
-            text += f" {word} {units.tokens(limit)} of prompt" if limit is not None else ""
+        up_to, above = offer.price_holds_to_tokens, offer.price_holds_above_tokens
+        text += f" up to {units.tokens(up_to)} of prompt" if up_to is not None else ""
+        text += f" above {units.tokens(above)} of prompt" if above is not None else ""
     text += f" of {offer.price_is_for}" if offer.price_is_for is not None else ""
     if not text or today is None:
         return text
-    age = age_of(offer.as_of, today)
+    months = months_between(offer.as_of, today)
+    age = f", {months} months old: ask the provider" if months >= _OLD_PRICE_MONTHS else ""
     differ = ", lists differ" if any(other.when is None for other in offer.other_prices) else ""
-    return f"{text} (listed {offer.as_of}{differ}{f', {age}: ask the provider' if age else ''})"
+    return f"{text} (listed {offer.as_of}{differ}{age})"
 
 
-def dollars_of(amount: float) -> str:
-    """`$0.10`, or `free`."""
+def _dollars(amount: float) -> str:
     return units.dollars(amount) if amount else "free"
-
-
-def age_of(day: str, today: str | None) -> str:
-    """`4 months old`, for what is older than a quarter of a year."""
-    # most prices are of the same quarter, and datetime loads slowly
-    months = (int(each[:4]) * 12 + int(each[5:7]) for each in (today or day, day))
-    if not today or next(months) - next(months) < 3:
-        return ""
-    from datetime import date
-
-    age = (date.fromisoformat(today) - date.fromisoformat(day)).days
-    return f"{age * 12 // 365} months old" if age > _OLD_PRICE_DAYS else ""
 
 
 def no_api_words(workload: Workload) -> str:

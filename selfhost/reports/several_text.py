@@ -7,8 +7,7 @@ from itertools import chain
 
 from ..advice.several import sums
 from ..core import units
-from ..judge.record import Finding, Outcome, Route, Verdict
-from .cost_text import months_table
+from ..judge.record import Outcome, Route, Verdict
 from .layout import BLANK, Block, command_line, heading, line, say, strong, texts
 from .model_rows import rows_of
 from .prices import API_RISKS, offer_words
@@ -32,6 +31,8 @@ _TOO_MUCH = (
     "That may be more than is there: run them one after another. A [[together]] in the policy of"
     " `selfhost audit` judges them at once."
 )
+# a table of months side by side would say less than one model's own
+COST_ALONE = "The cost of a month: selfhost check MODEL, with the same options."
 
 
 def several_blocks(
@@ -45,17 +46,23 @@ def several_blocks(
     answers = [answer_cell(verdict, here=here) for verdict in verdicts]
     yield say(count_words(verdicts), hang=2)
     yield from texts([planned_words(verdicts[0].machine)], indent=0)
-    yield from (BLANK, rows_of(verdicts, answers, ("memory", "pace", "judged as")))
-    yield from (*_side_by_side(verdicts), BLANK)
+    yield from (BLANK, rows_of(verdicts, answers, ("memory", "pace", "judged as"), ()))
+    local = [verdict for verdict in verdicts if verdict.can_run]
+    yield from texts(_side_by_side(verdicts) if len(local) > 1 else (), indent=0)
+    yield BLANK
     notes = [(*each.understood_as, *(each.notes if verbose else ())) for each in verdicts]
     yield from texts(dict.fromkeys(chain.from_iterable(notes)), indent=0)
-    yield from _to_run([verdict for verdict in verdicts if verdict.can_run])
+    yield from _warnings(local)
+    lines = [line for each in local if each.commands for line in (*each.setup, each.commands[0])]
+    if lines:
+        yield from (*heading("To run them"), *map(command_line, dict.fromkeys(lines)))
     others = [verdict for verdict in verdicts if not verdict.can_run]
     if others:
-        yield from heading("The others" if len(others) < len(verdicts) else "What to do instead")
+        yield from heading("The others" if local else "What to do instead")
     for verdict in others:
         yield from _ways_out(verdict, carry, options, today if verbose else None)
-    yield from (*months_table(verdicts), BLANK)
+    yield BLANK
+    yield from texts([COST_ALONE] if verdicts[0].monthly_cost is not None else (), indent=0)
     if not verbose:
         yield say("Every finding: -v · one model in full: selfhost check MODEL")
         return
@@ -65,28 +72,18 @@ def several_blocks(
         yield from (BLANK, answer_line(verdict), *finding_blocks(ordered(verdict)))
 
 
-def _to_run(local: Sequence[Verdict]) -> Iterator[Block]:
-    """What to know of those that run, then the first command of each, and each line once."""
-    yield from _warnings(local)
-    lines = [line for each in local if each.commands for line in (*each.setup, each.commands[0])]
-    if lines:
-        yield from (*heading("To run them"), *map(command_line, dict.fromkeys(lines)))
-
-
-def _side_by_side(verdicts: Sequence[Verdict]) -> Iterator[Block]:
-    """Say that each was judged alone, and what those that run take side by side."""
-    if sum(verdict.can_run for verdict in verdicts) < 2:
-        return
+def _side_by_side(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    """Yield that each was judged alone, and what those that run take side by side."""
     names = {"memory": "RAM", "accelerator": "GPU memory"}
-    each_sum = list(sums(verdicts))
+    totals = list(sums(verdicts))
     shares = " and ".join(
         f"{units.binary(each.total_bytes)} of {units.binary(each.limit_bytes)} of"
         f" {names[each.check]}"
-        for each in each_sum
+        for each in totals
     )
-    together = f" Side by side they take up to {shares}." if shares else ""
-    too_much = "" if all(each.fits for each in each_sum) else _TOO_MUCH
-    yield from texts([f"Each is judged alone.{together}", too_much], indent=0)
+    yield f"Each is judged alone.{f' Side by side they take up to {shares}.' if shares else ''}"
+    if not all(each.fits for each in totals):
+        yield _TOO_MUCH
 
 
 def _warnings(local: Sequence[Verdict]) -> Iterator[Block]:
@@ -94,17 +91,14 @@ def _warnings(local: Sequence[Verdict]) -> Iterator[Block]:
     models: dict[tuple[str, str, str | None], list[str]] = {}
     for verdict in local:
         for finding in ordered(verdict):
-            if finding.outcome is Outcome.WARN and not _is_said(finding, verdict):
+            is_said = finding.code in _SAID_ELSEWHERE or stands_above(finding, verdict)
+            if finding.outcome is Outcome.WARN and not is_said:
                 warning = (finding.check, finding.reason, finding.remedy)
                 models.setdefault(warning, []).append(verdict.model.id)
     yield from heading("Worth knowing") if models else ()
     for (check, reason, remedy), ids in models.items():
         topic = check if len(ids) == len(local) else f"{check} ({', '.join(ids)})"
         yield from reason_blocks(topic, reason, remedy)
-
-
-def _is_said(finding: Finding, verdict: Verdict) -> bool:
-    return finding.code in _SAID_ELSEWHERE or stands_above(finding, verdict)
 
 
 def _ways_out(verdict: Verdict, carry: str, options: str, today: str | None) -> Iterator[Block]:

@@ -30,14 +30,7 @@ from .layout import (
     texts,
 )
 from .prices import offer_words
-from .words import (
-    aged_words,
-    answer_line,
-    answer_word,
-    asked_words,
-    license_name,
-    on_machine,
-)
+from .words import aged_words, answer_line, answer_word, asked_words, license_name, on_machine
 
 # characters below which the reason of an answer is left out
 _LEAST_WHY = 24
@@ -52,6 +45,20 @@ _FITS = {
     False: Span(text="no", style=Outcome.FAIL),
     None: Span(text="not known", style=Outcome.UNKNOWN),
 }
+# keys of the JSON
+_SPEC = {
+    "openness": "Openness",
+    "permissions": "What the license permits",
+    "spec.license": "License",
+    "spec.parameters": "Parameters",
+    "spec.components": "Components",
+    "spec.architecture": "Architecture",
+    "spec.needs": "Needs, as stated",
+    "sizes": "Sizes",
+    "spec.sources": "Sources",
+    "spec.unknown": "Not known",
+}
+_VERDICT = {"needs": "Needs", "speed": "Speed", "api_offers": "By API", "monthly_cost": "A month"}
 
 
 def show_document(
@@ -75,14 +82,22 @@ def show_document(
     blocks: list[Block] = [*_title(spec, verbose)]
     if verdict is not None:
         blocks += [answer_line(verdict), *texts(verdict.understood_as, hang=0)]
-    blocks += _in_short(spec, sizes, offers, verdict)
-    if verdict is not None and verdict.monthly_cost is not None:
+    columns = (Column(), Column(), Column(cut=_LEAST_WHY, drop=1))
+    blocks += [BLANK, Table(columns=columns, rows=tuple(_rows(spec)))]
+    blocks += _availability(spec)
+    if sizes:
+        blocks += [BLANK, _sizes_table(sizes, verdict)]
+    if offers:
+        whose, prices = offer_words(offers[0].replace(stands_in=False), None)
+        more = f" ({len(offers) - 1} more: -v)" if len(offers) > 1 else ""
+        blocks += [BLANK, line("By API: ", strong(whose), f", {prices}{more}", hang=2)]
+    if verdict is not None:
+        blocks += (BLANK, *texts(verdict.notes, indent=0), BLANK) if verdict.notes else ()
         blocks += month_blocks(verdict)
     if verbose:
         blocks += _in_full(spec, sizes, verdict, loss_by_size)
     path = verdict.asked if verdict is not None and is_path(verdict.asked) else None
-    command = f"selfhost check {shlex.quote(path) if path else spec.id}{carry}"
-    blocks += [*(heading("Next") if verbose else ()), command_line(command)]
+    blocks.append(command_line(f"selfhost check {shlex.quote(path) if path else spec.id}{carry}"))
     if not verbose:
         blocks.append(say("Every size and fact with its source: -v"))
     return Document(blocks=(*blocks, *aged_words(as_of, today)))
@@ -101,22 +116,6 @@ def _title(spec: ModelSpec, verbose: bool) -> Iterator[Block]:
     yield from texts([head, names, over], indent=0)
 
 
-# keys of the JSON
-_SPEC = {
-    "openness": "Openness",
-    "permissions": "What the license permits",
-    "spec.license": "License",
-    "spec.parameters": "Parameters",
-    "spec.components": "Components",
-    "spec.architecture": "Architecture",
-    "spec.needs": "Needs, as stated",
-    "sizes": "Sizes",
-    "spec.sources": "Sources",
-    "spec.unknown": "Not known",
-}
-_VERDICT = {"needs": "Needs", "speed": "Speed", "api_offers": "By API", "monthly_cost": "A month"}
-
-
 def _in_full(
     spec: ModelSpec,
     sizes: Sequence[Size],
@@ -133,57 +132,10 @@ def _in_full(
     yield from section("Losses of quality, by the model's size", loss_by_size)
     if verdict is not None:
         yield from sections(json.verdict(verdict), _VERDICT)
+    yield from heading("Next")
 
 
-def _origin(spec: ModelSpec) -> tuple[str, str]:
-    """The model that it was tuned from, and why there is none."""
-    if spec.tuned_from == SCRATCH:
-        return "none", "trained from random weights"
-    return spec.tuned_from or "not known", ""
-
-
-# ------------------------------------------------------------------ the first screen
-
-
-def _in_short(
-    spec: ModelSpec, sizes: Sequence[Size], offers: Sequence[Offer], verdict: Verdict | None
-) -> Iterator[Block]:
-    """What may be done with it, and the sizes that people choose from."""
-    columns = (Column(), Column(), Column(cut=_LEAST_WHY, drop=1))
-    yield from (BLANK, Table(columns=columns, rows=tuple(_rows_in_short(spec))))
-    if served := spec.availability:
-        stated = {
-            "": served.why,
-            "provider: ": served.provider,
-            "retired: ": served.retired,
-            "successor: ": served.successor,
-            "free tier: ": served.free_tier,
-            "nearest with published weights: ": ", ".join(served.open_alternatives),
-        }
-        lines = [f"{name}{value}" for name, value in stated.items() if value]
-        yield from section("Availability", [*lines, "" if served.api else "no public API"])
-    if sizes:
-        judged = None if verdict is None else verdict.workload.quantization
-        yield from (BLANK, _sizes_table(_usual(sizes, judged), verdict))
-    if offers:
-        whose, prices = offer_words(offers[0].replace(stands_in=False), None)
-        more = f" ({len(offers) - 1} more: -v)" if len(offers) > 1 else ""
-        yield from (BLANK, line("By API: ", strong(whose), f", {prices}{more}", hang=2))
-    if verdict is not None and verdict.notes:
-        yield from (BLANK, *texts(verdict.notes, indent=0), BLANK)
-
-
-def _usual(sizes: Sequence[Size], judged: str | None) -> list[Size]:
-    """The sizes of the first family that people choose from, and the one that is judged."""
-    listed = [size for size in sizes if size.family == sizes[0].family]
-    if len(listed) <= _MOST_SIZES:
-        return listed
-    usual = [size for size in listed if size.quantization in _USUAL] or listed
-    kept = {judged, *(size.quantization for size in usual[:_MOST_SIZES])}
-    return [size for size in listed if size.quantization in kept]
-
-
-def _rows_in_short(spec: ModelSpec) -> Iterator[tuple[Cell, ...]]:
+def _rows(spec: ModelSpec) -> Iterator[tuple[Cell, ...]]:
     """What a model is free to be used for, open, safe, current and made of, each with why."""
     if not spec.closed:
         terms = spec.license.id if spec.license is not None else None
@@ -196,15 +148,38 @@ def _rows_in_short(spec: ModelSpec) -> Iterator[tuple[Cell, ...]]:
         scaled = architecture.scaled_context_tokens
         longer = f"{units.tokens(scaled)} by scaling" if scaled else ""
         yield "context", units.tokens(architecture.context_tokens), longer
-    if spec.tuned_from is not None or "tuned_from" in spec.unknown:
-        yield ("tuned from", *_origin(spec))
+    if spec.tuned_from == SCRATCH:
+        yield "tuned from", "none", "trained from random weights"
+    elif spec.tuned_from is not None or "tuned_from" in spec.unknown:
+        yield "tuned from", spec.tuned_from or "not known", ""
 
 
-# ------------------------------------------------------------------ sizes
+def _availability(spec: ModelSpec) -> Iterator[Block]:
+    """What is known of how a closed model is served."""
+    served = spec.availability
+    if served is None:
+        return
+    stated = {
+        "": served.why,
+        "provider: ": served.provider,
+        "retired: ": served.retired,
+        "successor: ": served.successor,
+        "free tier: ": served.free_tier,
+        "nearest with published weights: ": ", ".join(served.open_alternatives),
+    }
+    lines = [f"{name}{value}" for name, value in stated.items() if value]
+    yield from section("Availability", [*lines, "" if served.api else "no public API"])
 
 
 def _sizes_table(sizes: Sequence[Size], verdict: Verdict | None) -> Table:
-    several = len({size.runtime for size in sizes}) > 1
+    """The sizes of the first family that people choose from, and the one that is judged."""
+    listed = [size for size in sizes if size.family == sizes[0].family]
+    if len(listed) > _MOST_SIZES:
+        usual = [size for size in listed if size.quantization in _USUAL] or listed
+        kept = {size.quantization for size in usual[:_MOST_SIZES]}
+        judged = None if verdict is None else verdict.workload.quantization
+        listed = [size for size in listed if size.quantization in (*kept, judged)]
+    several = len({size.runtime for size in listed}) > 1
     where = on_machine(verdict.machine, short=True) if verdict is not None else "here"
     columns = (
         Column(title="quant"),
@@ -225,12 +200,6 @@ def _sizes_table(sizes: Sequence[Size], verdict: Verdict | None) -> Table:
             size.runtime if several else "",
             size.how,
         )
-        for size in sizes
+        for size in listed
     )
     return Table(columns=columns, rows=rows)
-
-
-# ------------------------------------------------------------------ openness
-
-
-# ------------------------------------------------------------------ architecture, needs, sources

@@ -37,6 +37,13 @@ WHY_NOT = {
     "disk-file-too-large": "a file is larger than may be written",
     "license-not-accepted": "its license is not one you accept",
 }  # fmt: skip
+# of findings that leave the answer open
+WHY_OPEN = {
+    "memory-close": "memory too close to call",
+    "accelerator-close": "GPU memory too close to call",
+    "memory-assumed": "its RAM is assumed",
+    "license-unconfirmed": "license not confirmed",
+}
 _TOO_LITTLE = "too little "
 _ANSWER_STYLES = {
     "yes": Outcome.PASS,
@@ -52,6 +59,8 @@ _ANSWERS = {
     Route.UNKNOWN: ("?", "CANNOT TELL", "CANNOT TELL"),
 }
 _DAY_SECONDS, _WEEK_DAYS = 86_400, 7
+# newer models than those of a catalogue so old are worth an update
+_OLD_CATALOGUE_MONTHS = 6
 
 
 # ------------------------------------------------------------------ the answer
@@ -89,54 +98,44 @@ def answer_cell(answer: Verdict, *, here: bool) -> Span:
 
 def _reservation(answer: Verdict) -> str:
     """How it runs where that is not well; empty where it is."""
-    if wait := _long_wait(answer):
-        return f"RUNS, TAKES {wait}"
+    codes = {finding.code for finding in answer.findings if finding.outcome is not Outcome.FAIL}
+    speed = answer.speed
+    if "speed-hours" in codes:
+        is_days = speed is not None and speed.work is not None and speed.work.likely >= _DAY_SECONDS
+        return "RUNS, TAKES DAYS" if is_days else "RUNS, TAKES HOURS"
+    finding = answer.finding("speed")
+    if finding is not None and finding.unit == units.TRAINED and _takes_weeks(finding, speed):
+        return "RUNS, TAKES WEEKS"
     if is_slow(answer, answer.workload.min_tokens_per_second):
         return "RUNS SLOWLY"
-    speed = answer.finding("speed")
-    is_text = speed is not None and speed.unit == "tokens_per_second"
-    if _has(answer, "speed", "speed-not-known") and not is_text:
+    if "speed-not-known" in codes and finding and finding.unit != "tokens_per_second":
         return "RUNS, PACE NOT KNOWN"
-    is_training = answer.workload.task == "finetune"
-    if is_training and _has(answer, "accelerator", "accelerator-not-needed", Outcome.WARN):
+    on_cpu = answer.finding("accelerator")
+    is_training = answer.workload.task == "finetune" and on_cpu is not None
+    if is_training and (on_cpu.code, on_cpu.outcome) == ("accelerator-not-needed", Outcome.WARN):
         return "RUNS ON THE CPU"
-    return "" if tight_finding(answer) is None else "LIKELY RUNS"
+    return "LIKELY RUNS" if codes & {"accelerator-tight", "memory-tight"} else ""
 
 
-def _long_wait(answer: Verdict) -> str:
-    """`HOURS` or `DAYS` of one picture or video, `WEEKS` of a training; empty of less."""
-    finding, speed = answer.finding("speed"), answer.speed
-    if finding is not None and finding.code == "speed-hours":
-        is_days = speed is not None and speed.work is not None and speed.work.likely >= _DAY_SECONDS
-        return "DAYS" if is_days else "HOURS"
-    if finding is None or speed is None or finding.unit != units.TRAINED:
-        return ""
-    if speed.dataset_seconds is not None:
-        days = speed.dataset_seconds.likely / _DAY_SECONDS
-    else:
-        # the tokens of a day's training at the pace there
-        wanted, pace = finding.needs, finding.has
-        days = float(wanted) / float(pace) if wanted and pace else 0
-    return "WEEKS" if days > _WEEK_DAYS else ""
+def _takes_weeks(finding: Finding, speed: Speed | None) -> bool:
+    """Whether a training does: its dataset, else the tokens of a day's training at the pace."""
+    if speed is not None and speed.dataset_seconds is not None:
+        return speed.dataset_seconds.likely > _WEEK_DAYS * _DAY_SECONDS
+    wanted, pace = finding.needs, finding.has
+    return bool(wanted and pace) and float(wanted or 0) / float(pace or 1) > _WEEK_DAYS
 
 
 def _refusal(answer: Verdict, *, here: bool) -> str | None:
     """The words where those of its route alone would say too much or too little."""
     closed, available = is_closed(answer), answer.model.availability
-    if closed and answer.workload.private:
-        return "NO API ALLOWED"
-    if answer.route is Route.NEITHER and not answer.workload.private:
+    if answer.workload.private:
+        return "NO API ALLOWED" if closed else None
+    if answer.route is Route.NEITHER:
         # that no offer is known does not show that there is none
-        if closed:
-            return "NO OFFER KNOWN"
-        return "NOT HERE" if here else "DOES NOT RUN"
+        elsewhere = "NOT HERE" if here else "DOES NOT RUN"
+        return "NO OFFER KNOWN" if closed else elsewhere
     has_no_api = available is not None and not available.api
     return "USE ANOTHER MODEL" if closed and answer.route is Route.API and has_no_api else None
-
-
-def _has(answer: Verdict, check: str, code: str, outcome: Outcome | None = None) -> bool:
-    finding = answer.finding(check)
-    return finding is not None and finding.code == code and outcome in (None, finding.outcome)
 
 
 def is_closed(answer: Verdict) -> bool:
@@ -148,14 +147,6 @@ def is_ruled_out(answer: Verdict) -> bool:
     """Whether it fails on nothing but a stated condition: its license, or how open it is."""
     failed = {finding.check for finding in answer.findings if finding.outcome is Outcome.FAIL}
     return bool(failed) and failed <= {"license", "openness"}
-
-
-def tight_finding(answer: Verdict) -> Finding | None:
-    """The finding that memory holds what is likely needed, and not the most."""
-    names = ("accelerator", "memory")
-    return next(
-        (answer.finding(name) for name in names if _has(answer, name, f"{name}-tight")), None
-    )
 
 
 def count_words(answers: Sequence[Verdict]) -> str:
@@ -172,7 +163,11 @@ def causes(answer: Verdict) -> str:
     if answer.route is Route.LOCAL:
         return ""
     if answer.route is Route.UNKNOWN:
-        return _open_causes([finding for finding in ordered(answer) if finding.leaves_open])
+        return "; ".join(
+            WHY_OPEN.get(each.code) or f"{each.check.replace('accelerator', 'GPU')} not known"
+            for each in ordered(answer)
+            if each.leaves_open
+        )
     # a model without weights has no license to name
     return failed_words(
         finding.code
@@ -180,25 +175,6 @@ def causes(answer: Verdict) -> str:
         if finding.outcome is Outcome.FAIL
         and not (answer.model.closed and finding.check == "license")
     )
-
-
-# of findings that leave the answer open, where the check alone does not say why
-_OPEN = {
-    "memory-close": "memory too close to call",
-    "accelerator-close": "GPU memory too close to call",
-    "memory-assumed": "its RAM is assumed",
-    "license-unconfirmed": "license not confirmed",
-}
-
-
-def _open_causes(findings: Sequence[Finding]) -> str:
-    missing = [
-        finding.check.replace("accelerator", "GPU")
-        for finding in findings
-        if finding.code not in _OPEN
-    ]
-    others = [_OPEN[finding.code] for finding in findings if finding.code in _OPEN]
-    return "; ".join([*([f"{', '.join(missing)} not known"] if missing else []), *others])
 
 
 def failed_words(codes: Iterable[str]) -> str:
@@ -242,53 +218,36 @@ def likely_speed(pace: PaceRange, unit: str = " tokens/s") -> str:
     return units.likely_pace(pace.low, pace.likely, pace.high, unit)
 
 
-def speed_range(pace: PaceRange) -> str:
-    """`~3.8 (0.6-13)`, for a column whose title has the unit."""
-    return f"~{units.pace(pace.likely, pace.likely)} ({units.pace(pace.low, pace.high)})"
-
-
 def pace_title(speeds: Iterable[Speed | None]) -> str:
     """`tokens/s`, or PACES where some do other work than text, whose unit each figure says."""
-    return (
-        PACES
-        if any(speed is not None and speed.work is not None for speed in speeds)
-        else "tokens/s"
-    )
+    has_work = any(speed is not None and speed.work is not None for speed in speeds)
+    return PACES if has_work else "tokens/s"
 
 
-def pace_of(speed: Speed | None, *, title: str = "", always_ends: bool = False) -> str:
+def pace_of(speed: Speed | None, *, title: str = "") -> str:
     """The pace as a column with that title holds it; under PACES with its unit."""
     if speed is not None and speed.work is not None:
         cell = units.work_cell(speed.work.likely, speed.unit, speed.audio_seconds)
         return cell if speed.clip is None else f"{cell} of {speed.clip[0]} frames"
     if speed is None or speed.judged is None:
         return "-"
-    cell = speed_range(speed.judged) if always_ends else likely_speed(speed.judged, "")
-    return f"{cell}{' tokens/s' if title == PACES else ''}{each_words(speed)}"
+    unit = " tokens/s" if title == PACES else ""
+    return f"{likely_speed(speed.judged, '')}{unit}{each_words(speed)}"
 
 
 def pace_words(pace: PaceRange) -> str:
     """`about 12 tokens/s, faster than you read`; below reading speed how long an answer takes."""
-    word, likely = units.about(pace.low, pace.high), units.speed(pace.likely, pace.likely)
-    if word == "about":
-        return f"{word} {likely}{reading_words(pace)}"
-    is_fast = pace.low >= 2 * READING_TOKENS_PER_SECOND
-    fast = ", faster than you read" if is_fast else ""
-    return f"{word} {likely} ({units.pace(pace.low, pace.high)}, a guess){fast}"
-
-
-def reading_words(pace: PaceRange) -> str:
-    """What a likely pace is like: `, faster than you read`, `: a 300-word answer takes …`."""
+    likely = units.speed(pace.likely, pace.likely)
+    if not units.is_telling(pace.low, pace.high):
+        return f"perhaps {likely}, a guess"
     if pace.likely >= 2 * READING_TOKENS_PER_SECOND:
-        return ", faster than you read"
+        return f"about {likely}, faster than you read"
     if pace.likely >= READING_TOKENS_PER_SECOND:
-        return ", about as fast as you read"
-    if pace.likely <= 0:
-        return ""
-    seconds = ANSWER_TOKENS / pace.likely
+        return f"about {likely}, about as fast as you read"
+    seconds = ANSWER_TOKENS / max(pace.likely, 1e-6)
     # no more digits than a guess deserves
     seconds = 10 * round(seconds / 10) if seconds < 90 else 60 * max(2, round(seconds / 60))
-    return f": a 300-word answer takes {units.duration(seconds)}"
+    return f"about {likely}: a 300-word answer takes {units.duration(seconds)}"
 
 
 # ------------------------------------------------------------------ what was judged
@@ -325,19 +284,17 @@ def context_words(workload: Workload) -> str:
 
 def run_words(workload: Workload) -> list[str]:
     """How the model would run, a part each."""
-    parts = [format_words(workload), context_words(workload)]
-    if workload.kv_cache_type not in (None, "f16"):
-        parts.append(f"{workload.kv_cache_type} cache")
-    if workload.audio_seconds is not None:
-        parts.append(f"{units.duration(workload.audio_seconds)} of audio")
-    if workload.draft:
-        is_own = workload.draft == "mtp"
-        parts.append("drafting with its own block" if is_own else f"{workload.draft} drafting")
-    if workload.adapter:
-        parts.append(f"adapter {workload.adapter}")
-    if workload.task != "generate":
-        method = f" by {workload.finetune_method}" if workload.finetune_method else ""
-        parts.append(f"{workload.task}{method}")
+    cache, heard, draft = workload.kv_cache_type, workload.audio_seconds, workload.draft
+    method = f" by {workload.finetune_method}" if workload.finetune_method else ""
+    parts = (
+        format_words(workload),
+        context_words(workload),
+        "" if cache in (None, "f16") else f"{cache} cache",
+        "" if heard is None else f"{units.duration(heard)} of audio",
+        {None: "", "mtp": "drafting with its own block"}.get(draft, f"{draft} drafting"),
+        f"adapter {workload.adapter}" if workload.adapter else "",
+        "" if workload.task == "generate" else f"{workload.task}{method}",
+    )
     return list(filter(None, parts))
 
 
@@ -354,37 +311,22 @@ def _rules(workload: Workload) -> Iterator[str]:
 def _download_words(verdict: Verdict) -> str:
     """`4.4 GB to download in about 6 minutes`, or that the files are here."""
     here, needs = verdict.here, verdict.needs
+    codes = {finding.code for finding in verdict.findings}
     size = needs.download_bytes if needs is not None else None
-    if size == 0 or _has(verdict, "disk", "disk-nothing-missing"):
+    if size == 0 or "disk-nothing-missing" in codes:
         return f"the files are here: {here.path}" if here and size == 0 else "the files are here"
     if size is None or needs is None:
         return ""
     amount = units.decimal_range(*needs.download_range or (size, size))
-    if _has(verdict, "weights", "weights-yours"):
+    if "weights-yours" in codes:
         return f"{amount} of weights, yours to get"
     if here and here.size_bytes and here.missing_bytes:
         amount += f" of {units.decimal(here.size_bytes + here.missing_bytes)}"
     seconds, rate = verdict.download_seconds, verdict.workload.download_bytes_per_second
     if seconds is None or not rate:
         return f"{amount} to download"
-    return (
-        f"{amount} to download in about {units.duration(seconds)} at {units.decimal(int(rate))}/s"
-    )
-
-
-def memory_of(verdict: Verdict) -> str:
-    """The most memory it takes; a dash where that is not known."""
-    memory = verdict.needs.memory if verdict.needs is not None else None
-    return "-" if memory is None else units.binary(memory.high_bytes)
-
-
-def download_of(verdict: Verdict) -> str:
-    """The size to download, with its time where a rate was stated; `here`, or a dash."""
-    size = verdict.needs.download_bytes if verdict.needs is not None else None
-    if not size:
-        return "-" if size is None else "here"
-    seconds = verdict.download_seconds
-    return units.decimal(size) + ("" if seconds is None else f", {units.duration(seconds)}")
+    wait = f"{units.duration(seconds)} at {units.decimal(int(rate))}/s"
+    return f"{amount} to download in about {wait}"
 
 
 def license_name(name: str | None) -> str:
@@ -440,24 +382,23 @@ def stands_above(finding: Finding, verdict: Verdict) -> bool:
     return verdict.machine.planning and is_warning
 
 
-# newer models than those of a catalogue so old are worth an update
-_OLD_CATALOGUE_DAYS = 183
-
-
 def aged_words(as_of: str | None, today: str | None) -> list[Block]:
     """The line that says how old the catalogue is; none while it is young."""
-    if as_of is None or today is None or today[:7] <= as_of[:7]:
+    months = months_between(as_of, today)
+    if months < _OLD_CATALOGUE_MONTHS:
         return []
-    from datetime import date
-
-    days = (date.fromisoformat(today) - date.fromisoformat(as_of)).days
-    if days <= _OLD_CATALOGUE_DAYS:
-        return []
-    age = f"{days * 12 // 365} months old ({as_of})"
+    age = f"{months} months old ({as_of})"
     return [say(f"The catalogue is {age} and has no newer models: update selfhost.")]
 
 
-_SIGNS = "✓✗? "
+def months_between(day: str | None, today: str | None) -> int:
+    """How many months lie between two days, `YYYY-MM-DD`; 0 where one is not known."""
+    if not day or not today:
+        return 0
+    first, last = (
+        12 * int(each[:4]) + int(each[5:7]) + int(each[8:10]) / 31 for each in (day, today)
+    )
+    return max(0, int(last - first))
 
 
 def summary(verdict: Verdict) -> str:
@@ -468,4 +409,4 @@ def summary(verdict: Verdict) -> str:
     expected = f", {pace_words(speed.decode)}" if speed is not None and speed.decode else ""
     if speed is not None and speed.each_of > 1 and speed.judged is not None:
         expected = f", about {units.speed(speed.judged.likely, speed.judged.likely)} each"
-    return f"{label.text.lstrip(_SIGNS)}: {answer}{expected}"
+    return f"{label.text.lstrip('✓✗? ')}: {answer}{expected}"
