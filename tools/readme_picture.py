@@ -21,7 +21,7 @@ from selfhost.catalogue.offers import snapshot
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.machine.named import machine_named
 from selfhost.reports.check_text import check_document
-from selfhost.reports.layout import print_document
+from selfhost.reports.layout import plain
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 MACHINE = "macbook-air-m2-16gb"
@@ -65,7 +65,7 @@ def printed() -> str:
     for number, verdict in enumerate(verdicts()):
         blank = "\n" if number else ""
         screen.write(f"{blank}\x1b[1m$ selfhost check {verdict.asked} --machine {MACHINE}\x1b[0m\n")
-        print_document(check_document([verdict]), screen, COLUMNS, color=True)
+        screen.write(plain(check_document([verdict]), COLUMNS, bars=True, color=True))
     return screen.getvalue()
 
 

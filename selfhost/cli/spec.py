@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from .output import UsageError, deliver, note, tell_left_aside
 from .parser import parse
@@ -42,9 +41,8 @@ def run(words: list[str]) -> int:
         from ..reports.layout import clean
         from ..reports.text import problems_text
 
-        encoding = None if options.output or sys.stdout is None else sys.stdout.encoding
         good = [f"{clean(f'{spec.origin}: ok ({spec.name})')}\n" for spec in valid_specs]
-        text = problems_text(problems, encoding=encoding) if problems else "".join(good)
+        text = problems_text(problems) if problems else "".join(good)
     deliver(options, text)
     for doubt in doubts:
         note(f"{doubt}\n")

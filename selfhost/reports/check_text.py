@@ -211,9 +211,9 @@ def _pace_lines(verdict: Verdict, speed: Speed, measured: bool) -> Iterator[str]
         count, total = f"{workload.parallel:,} sequences at once", speed.parallel_total
         words = "a pace that is not known (see -v)"
         if total is not None:
-            likely, each = units.speed(total.likely, total.likely), total.likely / workload.parallel
+            each = total.likely / workload.parallel
             ends = f"{units.pace(total.low, total.high)}, an estimate"
-            words = f"about {likely} in all ({ends}), {units.pace(each, each)} each"
+            words = f"about {units.speed(total.likely, total.likely)} in all ({ends}), {units.pace(each, each)} each"
         yield f"{count}: {words}"
     local = verdict.monthly_cost.here if verdict.monthly_cost is not None else None
     if local is not None and local.keeps_up is False:

@@ -101,7 +101,7 @@ def _said_and_left(key: str, value: Any) -> tuple[str, Any]:
     """A value in words, and what needs lines of its own: of a record all but its range."""
     if isinstance(value, Mapping):
         return _range(value, key)
-    text = _words(key, value)
+    text = value_words(key, value)
     return text, value if isinstance(value, list) and not text else None
 
 
@@ -127,16 +127,16 @@ def _range(entry: Mapping[str, Any], key: str = "") -> tuple[str, dict[str, Any]
     ):
         if all(isinstance(entry.get(end), int | float) for end in (likely, low, high)):
             unit = likely if likely != "likely" else key
-            figure, first, last = (_words(unit, entry[end]) for end in (likely, low, high))
+            figure, first, last = (value_words(unit, entry[end]) for end in (likely, low, high))
             rest = {name: value for name, value in entry.items() if name not in (likely, low, high)}
             return figure + (f" ({first} to {last})" if first != last else ""), rest
     return "", dict(entry)
 
 
-def _words(key: str, value: Any) -> str:
+def value_words(key: str, value: Any) -> str:
     """A value as a person reads it; empty of nothing and of what has lines of its own."""
-    if isinstance(value, list):
-        return _list_words(value)
+    if isinstance(value, list | tuple):
+        return _list_words(list(value))
     if isinstance(value, bool) and not value:
         return "no" if key in _TELLING else ""
     if isinstance(value, str | None):

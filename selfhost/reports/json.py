@@ -107,7 +107,7 @@ def record(value: Any, keys: str = "") -> Any:
         return value.value
     if value is None or isinstance(value, str | int | float):
         return value
-    if isinstance(value, Machine):
+    if isinstance(value, Machine) and not keys:
         return value.to_json()
     if kind.__name__ in ("PaceRange", "SecondsRange"):
         return {end: round(getattr(value, end), 3) for end in ("low", "likely", "high")}

@@ -50,9 +50,7 @@ def list_document(
     rows = [row for row in listing.answers if row.can_run or not only_running][:top]
     if rows:
         signs = [Span(text=_SIGNS[row.route], style=row.route) for row in rows]
-        whys = [
-            listing.why.get(row.model.id, "") if row.can_run else causes(row) for row in rows
-        ]
+        whys = [listing.why.get(row.model.id, "") if row.can_run else causes(row) for row in rows]
         names = (*_NAMES, *_MORE_NAMES) if wide else _NAMES
         # what was not judged is not counted: fewer may have room than run
         candidates = max(len(rows), counts.running if only_running else counts.models)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from ..core import units
 from ..machine.record import Accelerator, Disk, Machine, PresentModel
@@ -12,7 +12,6 @@ from .layout import (
     Column,
     Document,
     Table,
-    figures,
     heading,
     line,
     section,
@@ -26,13 +25,13 @@ _SHOWN = 3
 # the facts of the first screen whose absence is told there
 _FIRST_UNREAD = 2
 _DISK_FIELDS = frozenset(Disk.__annotations__)
-# the facts that decide most about what runs, the most important first
-_DECISIVE = ("memory_available", "memory_limit", "memory_total", "accelerators", "architecture",
-             "disks", "memory_bandwidth")  # fmt: skip
+# the facts that decide most about what runs
+_DECISIVE = ("memory", "accelerators", "architecture", "disks")
 # what decides how fast a build of llama.cpp runs; a kernel lists a hundred more
 _TELLING = ("sse4_2", "avx", "f16c", "fma", "bmi2", "avx2", "avx_vnni", "avx512f", "avx512_vnni",
             "avx512_bf16", "amx_int8", "amx_tile", "asimd", "asimddp", "i8mm", "sve",
             "bf16")  # fmt: skip
+_NONE = {"GPU": "none", "runtimes": "none found", "models": "none found"}
 _LABELS = {
     "memory_available_bytes": "memory available",
     "memory_limit_bytes": "memory limit",
@@ -48,9 +47,14 @@ _LABELS = {
     "cpu_cores_performance": "performance cores",
     "instruction_sets": "instructions",
     "memory_bandwidth_bytes_per_second": "memory bandwidth",
-    "accelerators": "accelerators",
-    "runtimes": "runtimes",
     "models_present": "models here",
+}
+_SECTIONS = {
+    "labels": "Labels",
+    "disks": "Where models would be stored",
+    "accelerators": "Accelerators",
+    "runtimes": "Runtimes",
+    "models_present": "Models already here",
 }
 
 
@@ -69,25 +73,21 @@ def machine_document(machine: Machine, *, verbose: bool = False) -> Document:
 
 def _in_short(machine: Machine) -> Iterator[Block]:
     """The first screen."""
-    is_described = machine.planning and machine.runtimes is None
     rows: list[tuple[str, str]] = []
     for label, lines, nothing in _short_rows(machine):
         more = [f"{len(lines) - _SHOWN} more: -v"] if len(lines) > _SHOWN else []
         shown = [*lines[:_SHOWN], *more] or [nothing]
-        # of a description nobody looked for files; the label stands in the first row of its kind
-        if not (is_described and label in ("disk", "runtimes", "models")):
-            rows += [("" if at else label, text) for at, text in enumerate(shown) if text]
+        # the label stands in the first row of its kind
+        rows += [("" if at else label, text) for at, text in enumerate(shown) if text]
     yield Table(columns=(Column(), Column(wrap=True)), rows=tuple(rows))
+    hint = "What runs on it: selfhost list"
     if machine.planning and not machine.is_this_one:
         assumed = ", ".join(dict.fromkeys(map(_label, machine.assumed)))
         yield from section("Assumed", [assumed])
-        hint = "What runs on it: selfhost list --machine, with these words · where each fact is"
-        yield from (BLANK, *texts([f"{hint} from, and what is not stated: -v"], indent=0, hang=0))
-        return
-    yield from unread_blocks(machine, most=_FIRST_UNREAD)
-    yield BLANK
-    hint = "What runs on it: selfhost list · sources of each fact: -v"
-    yield from texts([hint], indent=0, hang=0)
+        hint += " --machine, with these words"
+    else:
+        yield from unread_blocks(machine, most=_FIRST_UNREAD)
+    yield from (BLANK, *texts([f"{hint} · sources of each fact: -v"], indent=0, hang=0))
 
 
 def _short_rows(machine: Machine) -> Iterator[tuple[str, list[str], str]]:
@@ -96,20 +96,26 @@ def _short_rows(machine: Machine) -> Iterator[tuple[str, list[str], str]]:
     yield "processor", list(_processor_lines(machine)), ""
     purposes: dict[str, list[str]] = {}
     for disk in machine.disks or ():
-        _, free, whole, filesystem, limit, _ = _disk(disk)
-        parts = (f"{free} {whole}".strip(), filesystem, limit)
+        free, total = disk.free_bytes, disk.total_bytes
+        size = "free space not read" if free is None else f"{units.decimal(free)} free"
+        size += "" if total is None else f" of {units.decimal(total)}"
+        limit = "not writable" if disk.writable is False else ""
+        parts = (size, disk.filesystem, limit)
         purposes.setdefault(", ".join(filter(None, parts)), []).append(disk.purpose)
     disks = [f"{text}: {', '.join(whose)}" for text, whose in purposes.items()]
     runtimes = ", ".join(dict.fromkeys(runtime.id for runtime in machine.runtimes or ()))
-    lists = (
-        ("GPU", machine.accelerators, list(map(_accelerator, machine.accelerators or ())), "none"),
-        ("disk", machine.disks, list(purposes) if len(purposes) == 1 else disks, ""),
-        ("runtimes", machine.runtimes, [runtimes] if runtimes else [], "none found"),
-        ("models", machine.models_present, list(map(_model, machine.models_present or ())),
-         "none found"),
-    )  # fmt: skip
-    for label, entries, lines, nothing in lists:
-        yield label, lines, "not read" if entries is None else nothing
+    lists: list[tuple[str, object, list[str]]] = [
+        ("GPU", machine.accelerators, list(map(_accelerator, machine.accelerators or ())))
+    ]
+    if not machine.planning or machine.runtimes is not None:
+        # of a description nobody looked for files
+        lists += [
+            ("disk", machine.disks, list(purposes) if len(purposes) == 1 else disks),
+            ("runtimes", machine.runtimes, [runtimes] if runtimes else []),
+            ("models", machine.models_present, list(map(_model, machine.models_present or ()))),
+        ]
+    for label, entries, lines in lists:
+        yield label, lines, "not read" if entries is None else _NONE.get(label, "")
 
 
 def _memory_lines(machine: Machine) -> Iterator[str]:
@@ -129,7 +135,8 @@ def _memory_lines(machine: Machine) -> Iterator[str]:
         by_what = source if "limited by" in source else f"limited: {source or 'not said by what'}"
         yield f"{by_what}; the hardware has {units.binary(total)}"
     if rate is not None:
-        yield f"reads {_value(machine, 'memory_bandwidth_bytes_per_second')}"
+        bound = f"{machine.memory_bandwidth_bound} " if machine.memory_bandwidth_bound else ""
+        yield f"reads {f'at {bound}' if bound else ''}{units.decimal(rate)}/s"
 
 
 def _processor_lines(machine: Machine) -> Iterator[str]:
@@ -148,46 +155,19 @@ def _processor_lines(machine: Machine) -> Iterator[str]:
 
 def _in_full(machine: Machine) -> Iterator[Block]:
     """Everything, with where it was read."""
-    facts = [(label, _value(machine, fact), fact) for fact, label in _LABELS.items()]
-    table = figures(
-        (label, value, machine.sources.get(fact, "")) for label, value, fact in facts if value
-    )
-    facts_columns = (Column(), Column(wrap=True), Column(title="read from", wrap=True))
-    yield table.replace(columns=facts_columns, indent=0)
-    if machine.disks:
-        yield from heading("Where models would be stored")
-        columns = (
-            *(Column(right=at in (1, 2), drop=at == 3) for at in range(5)),
-            Column(wrap=True),
-        )
-        yield Table(columns=columns, rows=tuple(map(_disk, machine.disks)))
-    cards = [_accelerator(card) for card in machine.accelerators or ()]
-    if cards and (source := machine.sources.get("accelerators")):
-        cards.append(f"read from {source}")
-    yield from section("Accelerators", cards)
-    runtimes = [
-        f"{runtime.id} {runtime.version or 'of unknown version'}"
-        + (f" ({runtime.path})" if runtime.path else "")
-        for runtime in machine.runtimes or ()
-    ]
-    yield from section("Runtimes", runtimes)
-    yield from section("Models already here", map(_model, machine.models_present or ()))
+    from .details import sections, value_words
+
+    rows = []
+    for fact, label in _LABELS.items():
+        value = getattr(machine, fact)
+        words = " ".join(value) if fact == "instruction_sets" and value else None
+        words = value_words(fact, value) if words is None else words
+        if words:
+            rows.append((label, words, machine.sources.get(fact, "")))
+    columns = (Column(), Column(wrap=True), Column(title="read from", wrap=True))
+    yield Table(columns=columns, rows=tuple(rows), indent=0)
+    yield from sections(machine.to_json(), _SECTIONS)
     yield from unread_blocks(machine)
-
-
-def _disk(disk: Disk) -> tuple[str, str, str, str, str, str]:
-    """Purpose, free and whole size, filesystem, what limits writing, and the folder."""
-    free, total = disk.free_bytes, disk.total_bytes
-    limit = "not writable" if disk.writable is False else ""
-    where = f"{disk.shown}: {disk.purpose} has none of its own"
-    return (
-        disk.purpose,
-        "free space not read" if free is None else f"{units.decimal(free)} free",
-        "" if total is None else f"of {units.decimal(total)}",
-        disk.filesystem or "",
-        "not writable" if disk.writable is False else limit,
-        disk.path if disk.path == disk.shown else where,
-    )
 
 
 def _accelerator(card: Accelerator) -> str:
@@ -216,32 +196,6 @@ def _model(model: PresentModel) -> str:
     return f"{model.path}{name}: {units.decimal(model.size_bytes)}{part}"
 
 
-def _value(machine: Machine, fact: str) -> str:
-    """The value of a fact as text; empty where it was not read or stands elsewhere."""
-    value = getattr(machine, fact)
-    if value is None or isinstance(value, str):
-        return value or ""
-    if fact in ("accelerators", "runtimes", "models_present"):
-        none = "none" if fact == "accelerators" else "none found"
-        return "" if value else none
-    if fact == "instruction_sets":
-        return _instructions(value)
-    if fact.startswith("cpu_cores"):
-        # where all are alike the line above says it
-        is_said = fact == "cpu_cores_performance" and value == machine.cpu_cores_physical
-        return "" if is_said else units.cores(value)
-    if fact == "memory_bandwidth_bytes_per_second":
-        bound, rate = machine.memory_bandwidth_bound, f"{units.decimal(value)}/s"
-        return rate if bound is None else f"at {bound} {rate}"
-    return units.decimal(value) if fact == "file_size_limit_bytes" else units.binary(value)
-
-
-def _instructions(sets: Sequence[str]) -> str:
-    telling = " ".join(name for name in _TELLING if name in sets)
-    rest = len(sets) - len(telling.split())
-    return f"{telling} and {rest} more" if telling and rest else telling or f"{rest} sets"
-
-
 def _label(fact: str) -> str:
     """A fact in a reader's words: `disks.ollama.free_bytes` is of the disk of ollama."""
     if fact in _LABELS:
@@ -254,19 +208,13 @@ def _label(fact: str) -> str:
     return f"GPU {words}" if kind == "accelerators" and rest else fact.replace("_", " ")
 
 
-def _weight(fact: str) -> int:
-    """How far down the fact stands among those that decide."""
-    places = (at for at, start in enumerate(_DECISIVE) if fact.startswith(start))
-    return next(places, len(_DECISIVE))
-
-
 def unread_blocks(machine: Machine, most: int | None = None) -> Iterator[Block]:
     """What could not be read, each reason once with its facts; beyond `most` how many more."""
     if machine.unread:
         yield from heading("Not read")
     entries = list(machine.unread)
     if most is not None:
-        entries.sort(key=lambda entry: _weight(entry.fact))
+        entries.sort(key=lambda entry: not entry.fact.startswith(_DECISIVE))
     facts: dict[tuple[str, str | None], dict[str, None]] = {}
     for entry in entries[:most]:
         facts.setdefault((entry.reason, entry.remedy), {})[_label(entry.fact)] = None

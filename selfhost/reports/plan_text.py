@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from ..advice.plan import Known, Least, Plan
 from ..core import units
 from ..judge.checks import Outcome
-from ..judge.checks.disk import disk_margin_bytes, ends_to_store
 from ..judge.record import Route
 from ..machine.profiles import Profile
 from ..machine.record import Machine
@@ -32,7 +31,6 @@ from .words import finding_blocks, pace_of, pace_title, run_words
 
 # machines of the first screen
 _SHOWN = 6
-_SYSTEM_NAMES = {"linux": "Linux", "macos": "macOS", "windows": "Windows"}
 _PLACES = {"host": "RAM", "accelerator": "GPU", "split": "GPU+RAM"}
 # beyond so many there is hardly a processor that would not do
 _FEW_ARCHITECTURES = 2
@@ -79,24 +77,23 @@ def _is_open(plan: Plan) -> bool:
 def _headline(plan: Plan) -> Paragraph:
     """The least machine in a line, or that there is none."""
     name, least = strong(plan.model.name), plan.least
-    none = Span(text="✗ NO MACHINE", style=Route.NEITHER)
     if least is None and _is_open(plan):
         sign = Span(text="? CANNOT TELL", style=Route.UNKNOWN)
         return line(sign, "  which machine runs ", name)
     if least is None:
+        none = Span(text="✗ NO MACHINE", style=Route.NEITHER)
         return line(none, "  ", name, " runs on no machine, however large")
     gpu = units.binary_at_least(least.accelerator.memory_bytes)
     ram = units.binary_at_least(least.memory_bytes)
-    is_known = least.bandwidth_bytes_per_second is not None and least.cpu.cores is not None
     where = f"on {ram} of RAM, or a GPU of {gpu}"
     if _needs_card(least):
         where = f"on a GPU of {gpu}"
-    elif plan.workload.min_tokens_per_second and not is_known and plan.fitting:
+    elif plan.workload.min_tokens_per_second and least.bandwidth_bytes_per_second is None:
         where = f"on a GPU of {gpu}; whether RAM ({ram}) is fast enough is not known"
     elif least.is_slow:
         where = f"on a GPU of {gpu}, or slowly in {ram} of RAM"
     if not plan.fitting:
-        none = none.replace(text="✗ NO KNOWN MACHINE")
+        none = Span(text="✗ NO KNOWN MACHINE", style=Route.NEITHER)
         rest = f" fits {where}, but no machine of the list runs it under your conditions"
         return line(none, "  ", name, rest, hang=2)
     sign = Span(text="✓ RUNS", style=Route.LOCAL)
@@ -114,24 +111,14 @@ def _needs_card(least: Least) -> bool:
 def _count(plan: Plan) -> str:
     """How many known machines run it."""
     of_all = f"of {len(plan.machines)} known machines"
-    if not plan.fitting and _is_open(plan):
-        return "no known machine runs it for sure"
     if not plan.fitting:
-        return "" if plan.least is None else f"none {of_all} runs it"
+        none = "" if plan.least is None else f"none {of_all} runs it"
+        return "no known machine runs it for sure" if _is_open(plan) else none
     sure = sum(map(plan.fast_enough, plan.fitting))
-    slow = sum(map(_is_slow_work, plan.fitting))
-    perhaps = len(plan.fitting) - sure - slow
-    if not sure and perhaps:
-        return f"likely fast enough on {perhaps} {of_all}, surely on none"
+    perhaps = len(plan.fitting) - sure
     if not sure:
-        return f"runs on {slow} {of_all}, slowly on each"
-    more = (f"may on {perhaps} more" if perhaps else "", f"slowly on {slow} more" if slow else "")
-    return ", and ".join((f"runs on {sure} {of_all}", *filter(None, more)))
-
-
-def _is_slow_work(candidate: Known) -> bool:
-    """Whether it takes minutes to days for work that is no text."""
-    return candidate.decode_tokens_per_second is None and candidate.is_slow
+        return f"likely fast enough on {perhaps} {of_all}, surely on none"
+    return f"runs on {sure} {of_all}{f', and may on {perhaps} more' if perhaps else ''}"
 
 
 def _asked(plan: Plan) -> str:
@@ -154,18 +141,31 @@ def _asked(plan: Plan) -> str:
 
 def _least_rows(plan: Plan, least: Least, verbose: bool) -> Iterator[_Row]:
     """The least machine, a row for each thing that has a price."""
-    yield from _memory_rows(least)
-    size = ends_to_store(plan.needs, None)[1] if plan.needs is not None else None
-    if least.disk_bytes is None or size is None:
-        yield "disk", "not known", "the size of the files is not known"
+    card, cpu = least.accelerator, least.cpu
+    gpu, ram = units.binary_at_least(card.memory_bytes), units.binary_at_least(least.memory_bytes)
+    # several can share it, so much on each
+    number, each_bytes = card.parts or (0, 0)
+    each = f"; or {units.binary_at_least(each_bytes)} on each of {number}" if number else ""
+    kept = f"{units.binary(least.reserve_bytes)} of it for the system itself"
+    beside = card.memory_beside_bytes
+    also = "unknown RAM" if beside is None else f"{units.binary_at_least(beside)} of RAM"
+    if _needs_card(least):
+        yield "GPU memory", gpu, f"on one GPU, which the runtime needs{each}"
+        yield "RAM", ram, kept
     else:
-        anywhere = units.decimal_at_least(size + disk_margin_bytes(None))
-        why = f"free, with a safety margin (large disks: {anywhere})"
-        yield "disk", units.decimal_at_least(least.disk_bytes), why
-    if plan.workload.min_tokens_per_second:
+        yield "RAM", ram, kept
+        yield "or GPU memory", gpu, f"on one GPU, with {also}{each}"
+    disk = "not known"
+    if least.disk_bytes is not None:
+        disk = units.decimal_at_least(least.disk_bytes)
+    yield "disk", disk, "free, with a safety margin"
+    if plan.workload.min_tokens_per_second and not _needs_card(least):
         wanted = f"{units.stated(plan.workload.min_tokens_per_second)} tokens/s"
-        yield from _pace_rows(least, wanted, verbose)
-    cpu = least.cpu
+        rate = least.bandwidth_bytes_per_second
+        pace = "not known" if rate is None else f"{units.decimal_at_least(rate)}/s"
+        yield "bandwidth", pace, f"of RAM, for {wanted} without a GPU"
+        if rate is not None and cpu.cores is not None:
+            yield "cores", f"{cpu.cores:g}", "enough that memory bandwidth is the bottleneck"
     if verbose or len(cpu.architectures) <= _FEW_ARCHITECTURES:
         sets = (("with", cpu.instruction_sets), ("well with", cpu.recommended_instruction_sets))
         why = "; ".join(f"{word} {', '.join(names)}" for word, names in sets if names)
@@ -173,56 +173,12 @@ def _least_rows(plan: Plan, least: Least, verbose: bool) -> Iterator[_Row]:
         yield "processor", names, f"{why} ({least.machine.architecture})" if why else ""
 
 
-def _memory_rows(least: Least) -> Iterator[_Row]:
-    card = least.accelerator
-    gpu, ram = units.binary_at_least(card.memory_bytes), units.binary_at_least(least.memory_bytes)
-    # several can share it, so much on each
-    number, each_bytes = card.parts or (0, 0)
-    each = f"; or {units.binary_at_least(each_bytes)} on each of {number}" if number else ""
-    system = _SYSTEM_NAMES.get(least.machine.system or "", "the system")
-    kept = f"{units.binary(least.reserve_bytes)} of it for {system} itself"
-    if not _needs_card(least):
-        beside = card.memory_beside_bytes
-        also = "unknown RAM" if beside is None else f"{units.binary_at_least(beside)} of RAM"
-        yield "RAM", ram, kept
-        yield "or GPU memory", gpu, f"on one GPU, with {also}{each}"
-        return
-    how = "which the runtime needs"
-    yield "GPU memory", gpu, f"on one GPU, {how}{each}"
-    yield "RAM", ram, kept
-
-
-def _pace_rows(least: Least, wanted: str, verbose: bool) -> Iterator[_Row]:
-    """What reaches the wanted speed from RAM."""
-    sure = least.bandwidth_bytes_per_second
-    if sure is None or least.cpu.cores is None:
-        if not least.accelerator.required:
-            yield "bandwidth", "not known", f"of RAM that reaches {wanted}"
-        return
-    rate = f"{units.decimal_at_least(sure)}/s"
-    how = f"; --set bandwidth={rate.replace(' ', '')}:measured" if verbose else ""
-    yield "bandwidth", rate, f"of RAM, for {wanted} without a GPU{how}"
-    yield "cores", f"{least.cpu.cores:g}", "enough that memory bandwidth is the bottleneck"
-
-
 # ------------------------------------------------------------------ known machines
 
 
 def _known(plan: Plan, verbose: bool) -> Iterator[Block]:
-    """A row a machine, smallest first, and what is to be said of those shown."""
+    """A row a machine, smallest first, with the likely pace and what is judged otherwise there."""
     shown = list(plan.fitting) if verbose else _some_of_each(plan)
-    yield _known_table(plan, shown, verbose)
-    rest = len(plan.fitting) - len(shown)
-    is_unsure = any(not (plan.fast_enough(each) or _is_slow_work(each)) for each in shown)
-    hints = (
-        f"{rest} more: -v" if rest else "",
-        "?: at its slow end it is below the speed you need" if is_unsure else "",
-    )
-    yield from texts([" · ".join(filter(None, hints))], indent=0, hang=0)
-
-
-def _known_table(plan: Plan, shown: Sequence[Known], verbose: bool) -> Table:
-    """A row a machine, with the likely pace and what is judged there otherwise than above."""
     columns = (
         Column(),
         Column(title="machine"),
@@ -232,28 +188,33 @@ def _known_table(plan: Plan, shown: Sequence[Known], verbose: bool) -> Table:
         Column(title="kind", drop=4),
         Column(title="where", drop=3),
         Column(title="judged as", drop=5),
-        Column(title="confidence" if verbose else "", drop=2),
     )
     rows: list[tuple[Cell, ...]] = []
+    is_unsure = False
     for candidate in shown:
         place = "GPU" if candidate.by_shared_gpu else _PLACES.get(candidate.placement or "", "-")
-        is_slow = _is_slow_work(candidate)
-        is_sure = plan.fast_enough(candidate) or is_slow
-        pace, judged = pace_of(candidate.speed, always_ends=verbose), run_words(candidate.workload)
+        is_sure = plan.fast_enough(candidate)
+        is_unsure |= not is_sure
+        judged = run_words(candidate.workload)
         sign, style = ("✓", Route.LOCAL) if is_sure else ("?", Route.UNKNOWN)
         rows.append(
             (
                 Span(text=sign, style=style),
                 strong(candidate.name),
                 *_memory(candidate.machine),
-                "slow" if pace == "-" and is_slow else pace,
+                pace_of(candidate.speed),
                 candidate.kind,
                 f"{place}, little left" if candidate.is_tight else place,
                 "" if judged == run_words(plan.workload) else ", ".join(judged),
-                (candidate.machine.confidence or "") * verbose,
             )
         )
-    return Table(columns=columns, rows=tuple(rows), indent=0)
+    yield Table(columns=columns, rows=tuple(rows), indent=0)
+    rest = len(plan.fitting) - len(shown)
+    hints = (
+        f"{rest} more: -v" if rest else "",
+        "?: slow, or at its slow end below the speed you need" if is_unsure else "",
+    )
+    yield from texts([" · ".join(filter(None, hints))], indent=0, hang=0)
 
 
 def _some_of_each(plan: Plan) -> list[Known]:
@@ -299,7 +260,6 @@ def profiles_document(profiles: Sequence[Profile]) -> Document:
     if not profiles:
         none = say("No machine matches. `selfhost machine --profiles` lists all.")
         return Document(blocks=(none,))
-    several = f"{len(profiles)} machines" if len(profiles) > 1 else "1 machine"
     columns = (
         Column(title="machine"),
         Column(title="cores", right=True, drop=2),
@@ -323,14 +283,8 @@ def profiles_document(profiles: Sequence[Profile]) -> Document:
                 profile.title,
             )
         )
-    head = f"{several} to ask about with --machine NAME; the first word may be left out."
+    count = f"{len(profiles)} machine{'s' if len(profiles) > 1 else ''}"
+    head = f"{count} to ask about with --machine NAME; the first word may be left out."
     doubt = "Of medium and low confidence: check your configuration. --format json has the sources."
-    return Document(
-        blocks=(
-            say(head),
-            BLANK,
-            Table(columns=columns, rows=tuple(rows), indent=0),
-            BLANK,
-            say(doubt),
-        )
-    )
+    table = Table(columns=columns, rows=tuple(rows), indent=0)
+    return Document(blocks=(say(head), BLANK, table, BLANK, say(doubt)))

@@ -111,8 +111,12 @@ def _reservation(answer: Verdict) -> str:
     if "speed-not-known" in codes and finding and finding.unit != "tokens_per_second":
         return "RUNS, PACE NOT KNOWN"
     on_cpu = answer.finding("accelerator")
-    is_training = answer.workload.task == "finetune" and on_cpu is not None
-    if is_training and (on_cpu.code, on_cpu.outcome) == ("accelerator-not-needed", Outcome.WARN):
+    is_training = answer.workload.task == "finetune"
+    if (
+        is_training
+        and on_cpu
+        and (on_cpu.code, on_cpu.outcome) == ("accelerator-not-needed", Outcome.WARN)
+    ):
         return "RUNS ON THE CPU"
     return "LIKELY RUNS" if codes & {"accelerator-tight", "memory-tight"} else ""
 
@@ -163,11 +167,11 @@ def causes(answer: Verdict) -> str:
     if answer.route is Route.LOCAL:
         return ""
     if answer.route is Route.UNKNOWN:
-        return "; ".join(
-            WHY_OPEN.get(each.code) or f"{each.check.replace('accelerator', 'GPU')} not known"
-            for each in ordered(answer)
-            if each.leaves_open
-        )
+        left_open = [finding for finding in ordered(answer) if finding.leaves_open]
+        names = [each.check for each in left_open if each.code not in WHY_OPEN]
+        unread = ", ".join(names).replace("accelerator", "GPU")
+        others = [WHY_OPEN[each.code] for each in left_open if each.code in WHY_OPEN]
+        return "; ".join([*([f"{unread} not known"] if unread else []), *others])
     # a model without weights has no license to name
     return failed_words(
         finding.code

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from html.parser import HTMLParser
 
@@ -13,7 +11,7 @@ from selfhost.reports.list_text import list_document
 from selfhost.reports.markup import page
 
 # elements that HTML closes by themselves
-VOID = {"meta", "input"}
+VOID = {"meta"}
 EVIL = "\"><script>alert(1)</script><img src=x onerror=alert(1)>\u202e\x1b[31m'"
 
 
@@ -69,22 +67,17 @@ def test_every_model_has_a_row_of_its_own() -> None:
     assert len({len(row) for row in made.rows}) == 1
 
 
-def test_nothing_is_loaded_and_only_this_style_and_script_are_allowed() -> None:
-    """The hashes are those of the very bytes, so the page works under its own policy."""
+def test_nothing_is_loaded_or_run() -> None:
+    """No element or attribute that loads or runs anything, and a policy that forbids it."""
     text = listed()
     made = Page(text)
     assert text.isascii()
     tags = {name for name, _ in made.tags}
-    assert not tags & {"link", "img", "iframe", "object", "embed", "base", "a", "svg"}
+    assert not tags & {"script", "link", "img", "iframe", "object", "embed", "base", "a", "svg"}
     assert not {key for _, each in made.tags for key in each if key.startswith(("on", "src"))}
-    assert not re.search(r"https?:|url\(|@import", made.raw["style"] + made.raw["script"])
-    assert not re.search(r"fetch|XMLHttp|import|eval|innerHTML|Storage", made.raw["script"])
+    assert not re.search(r"https?:|url\(|@import", made.raw["style"])
     (policy,) = (each["content"] or "" for name, each in made.tags if "http-equiv" in each)
-    kept = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
-    for name in ("style", "script"):
-        digest = base64.b64encode(hashlib.sha256(made.raw[name].encode()).digest()).decode()
-        assert kept[f"{name}-src"] == f"'sha256-{digest}'"
-    assert (kept["default-src"], kept["form-action"]) == ("'none'", "'none'")
+    assert policy.startswith("default-src 'none'")
 
 
 def test_a_hostile_spec_stays_text() -> None:
