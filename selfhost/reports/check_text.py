@@ -211,9 +211,10 @@ def _pace_lines(verdict: Verdict, speed: Speed, measured: bool) -> Iterator[str]
         count, total = f"{workload.parallel:,} sequences at once", speed.parallel_total
         words = "a pace that is not known (see -v)"
         if total is not None:
-            each = total.likely / workload.parallel
-            ends = f"{units.pace(total.low, total.high)}, an estimate"
-            words = f"about {units.speed(total.likely, total.likely)} in all ({ends}), {units.pace(each, each)} each"
+            likely_words = units.speed(total.likely, total.likely)
+            each = units.pace(*[total.likely / workload.parallel] * 2)
+            ends = units.pace(total.low, total.high)
+            words = f"about {likely_words} in all ({ends}, an estimate), {each} each"
         yield f"{count}: {words}"
     local = verdict.monthly_cost.here if verdict.monthly_cost is not None else None
     if local is not None and local.keeps_up is False:
