@@ -49,6 +49,7 @@ from .words import (
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from ..core.workload import Workload
     from ..judge.pace.speed import SecondsRange, Speed
 
 # always in the table where there are figures: they decide, and people compare them
@@ -140,7 +141,7 @@ def _single(verdict: Verdict, verbose: bool, carry: str, today: str | None) -> I
     if measured and verdict.machine.memory_bandwidth_bytes_per_second is None:
         why = verdict.machine.why_unread(_BANDWIDTH)
         yield from reason_blocks("memory bandwidth", why.reason, why.remedy)
-    if not verbose and (unsaid := _unsaid(verdict)):
+    if unsaid := [] if verbose else _unsaid(verdict):
         yield from (BLANK, *finding_blocks(unsaid))
     yield from _to_run(verdict) if verdict.can_run else _instead(verdict, carry, verbose)
     yield from _by_api(verdict, today)
@@ -148,16 +149,18 @@ def _single(verdict: Verdict, verbose: bool, carry: str, today: str | None) -> I
         from .cost_text import month_blocks
 
         yield from month_blocks(verdict)
+        yield BLANK
     yield from (BLANK, *texts(verdict.notes, indent=0), BLANK) if verdict.notes else ()
-    yield from (BLANK,) if verdict.monthly_cost is not None else ()
     yield from texts([_spare(verdict)], indent=0)
-    if verbose:
-        yield from _details(verdict)
-        return
+    yield from _details(verdict) if verbose else [say(_hidden_words(verdict))]
+
+
+def _hidden_words(verdict: Verdict) -> str:
+    """What `-v` has beside the first screen."""
     hidden = len(verdict.api_offers) - 1
     shows_one = hidden > 0 and verdict.route in (Route.API, Route.LOCAL)
     others = f", and {hidden} more API{'s' * (hidden > 1)}" if shows_one else ""
-    yield say(f"Every figure with its source{others}: -v")
+    return f"Every figure with its source{others}: -v"
 
 
 def _details(verdict: Verdict) -> Iterator[Block]:
@@ -195,6 +198,15 @@ def _pace_lines(verdict: Verdict, speed: Speed, measured: bool) -> Iterator[str]
         narrows = f"; {narrows} for a narrower range" if narrows else ""
         yield f"{alone}{pace_words(pace)}{narrows}"
         yield _full_context_words(verdict, speed, pace.likely)
+    yield from _asked_paces(workload, speed)
+    local = verdict.monthly_cost.here if verdict.monthly_cost is not None else None
+    if local is not None and local.keeps_up is False:
+        yield "It does not keep up with the load that you stated: see the month below."
+
+
+def _asked_paces(workload: Workload, speed: Speed) -> Iterator[str]:
+    """Yield the pace without a draft, the wait of a training or a prompt, the pace of several."""
+    pace = speed.decode
     undrafted = speed.undrafted_tokens_per_second if workload.draft is not None else None
     if undrafted is not None and pace is not None:
         gains = "" if pace.likely > undrafted else ": the draft likely makes it slower"
@@ -216,9 +228,6 @@ def _pace_lines(verdict: Verdict, speed: Speed, measured: bool) -> Iterator[str]
             ends = units.pace(total.low, total.high)
             words = f"about {likely_words} in all ({ends}, an estimate), {each} each"
         yield f"{count}: {words}"
-    local = verdict.monthly_cost.here if verdict.monthly_cost is not None else None
-    if local is not None and local.keeps_up is False:
-        yield "It does not keep up with the load that you stated: see the month below."
 
 
 def _is_on_card(verdict: Verdict) -> bool:
@@ -330,25 +339,28 @@ def _quantity(value: float | str | None, finding: Finding) -> str:
 
 def _note(finding: Finding, verdict: Verdict) -> Cell:
     """What stands beside a figure: a bar and what is short, or the range of the pace."""
-    speed = verdict.speed
-    if finding.check == "speed" and speed is not None and speed.work is not None:
-        low, high = speed.work.low, speed.work.high
-        guess = "" if verdict.can_run else units.guess(low, high)
-        return f"{units.work_ends(low, high, speed.unit, speed.audio_seconds)}{guess}"
     if finding.check == "speed":
-        pace = speed.judged if speed is not None else None
-        if pace is None:
-            return ""
-        wanted, fails = verdict.workload.min_tokens_per_second or 0, finding.outcome is Outcome.FAIL
-        is_below = finding.outcome is not Outcome.PASS and pace.likely < wanted
-        needed = f", you need {units.stated(wanted)}" if fails or is_below else ""
-        doubt = "" if fails or verdict.can_run else units.guess(pace.low, pace.high)
-        return f"{units.pace(pace.low, pace.high)}{needed}{doubt}"
+        return "" if verdict.speed is None else _ends_of_pace(finding, verdict, verdict.speed)
     if finding.unit != "bytes" or not finding.needs or not isinstance(finding.has, int | float):
         return ""
     short = f"{_quantity(finding.short, finding)} short" if finding.short else ""
     label = _DOUBTS.get(finding.code, short)
     return Bar(needs=float(finding.needs), has=finding.has, style=finding.outcome, label=label)
+
+
+def _ends_of_pace(finding: Finding, verdict: Verdict, speed: Speed) -> str:
+    if speed.work is not None:
+        low, high = speed.work.low, speed.work.high
+        guess = "" if verdict.can_run else units.guess(low, high)
+        return f"{units.work_ends(low, high, speed.unit, speed.audio_seconds)}{guess}"
+    pace, wanted = speed.judged, verdict.workload.min_tokens_per_second or 0
+    if pace is None:
+        return ""
+    fails = finding.outcome is Outcome.FAIL
+    is_below = finding.outcome is not Outcome.PASS and pace.likely < wanted
+    needed = f", you need {units.stated(wanted)}" if fails or is_below else ""
+    doubt = "" if fails or verdict.can_run else units.guess(pace.low, pace.high)
+    return f"{units.pace(pace.low, pace.high)}{needed}{doubt}"
 
 
 # ------------------------------------------------------------------ remarks and what to type

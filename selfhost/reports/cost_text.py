@@ -80,33 +80,42 @@ def _local_rows(local: LocalCost, cost: MonthlyCost, place: str) -> Iterator[_Ro
         name = {"hours_per_day": "time", "watts": "energy"}.get(entry.fact)
         if name is not None:
             yield f"{place}: {name}", "", f"cannot be told: {entry.reason}"
-    low, high, likely = (
-        local.kwh_per_month_low, local.kwh_per_month_high, local.kwh_per_month_likely,
-    )  # fmt: skip
-    if low is not None:
-        spent = units.energy(low, low if high is None else high)
-        watts = f" at {local.watts:g} W" if local.watts is not None else ""
-        watts += "; the slow end does not get through the day" if high is None else ""
-        figure = spent if likely is None else units.energy(likely, likely)
-        bill = local.electricity_per_month_likely or local.electricity_per_month_low
-        if local.electricity_per_month_low is None or bill is None:
-            yield f"{place}: energy", figure, f"{spent}{watts}; --electricity prices it"
-        else:
-            yield f"{place}: energy", *_money(bill, cost, f"{spent}{watts}")
+    if local.kwh_per_month_low is not None:
+        yield f"{place}: energy", *_energy(local, cost)
     if local.hardware_per_month is not None and local.hardware_price is not None:
         assumed = ", assumed (--hardware-life)" if local.hardware_life_assumed else ""
         life = f"{units.plain(local.hardware_life_years or 0)} years{assumed}"
         note = f"bought: {local.hardware_price:,.0f} over {life}"
         yield f"{place}: hardware", *_money(local.hardware_per_month, cost, note)
     if local.hours_per_day_high is not None:
-        hours = units.hours(local.hours_per_day_low or 0, local.hours_per_day_high)
-        usual = local.hours_per_day_likely
-        keeps = _KEEPS_UP[local.keeps_up]
-        if local.keeps_up is None and usual is not None:
-            keeps = f"it likely {'keeps' if usual <= HOURS_PER_DAY else 'does not keep'} up"
-        most = " at most" if local.hours_are_bounds else ""
-        note = f"{hours} a day{most}: {keeps}, a day has 24"
-        yield f"{place}: time", hours if usual is None else units.hours(usual, usual), note
+        yield f"{place}: time", *_hours(local)
+
+
+def _energy(local: LocalCost, cost: MonthlyCost) -> tuple[str, str]:
+    """The likely bill, or the energy where no price is stated, and what it is made of."""
+    low, high, likely = (
+        local.kwh_per_month_low or 0, local.kwh_per_month_high, local.kwh_per_month_likely,
+    )  # fmt: skip
+    spent = units.energy(low, low if high is None else high)
+    watts = f" at {local.watts:g} W" if local.watts is not None else ""
+    watts += "; the slow end does not get through the day" if high is None else ""
+    bill = local.electricity_per_month_likely or local.electricity_per_month_low
+    if bill is None:
+        figure = spent if likely is None else units.energy(likely, likely)
+        return figure, f"{spent}{watts}; --electricity prices it"
+    return _money(bill, cost, f"{spent}{watts}")
+
+
+def _hours(local: LocalCost) -> tuple[str, str]:
+    """The likely hours with their range; where none are likely the range alone."""
+    hours = units.hours(local.hours_per_day_low or 0, local.hours_per_day_high or 0)
+    usual = local.hours_per_day_likely
+    keeps = _KEEPS_UP[local.keeps_up]
+    if local.keeps_up is None and usual is not None:
+        keeps = f"it likely {'keeps' if usual <= HOURS_PER_DAY else 'does not keep'} up"
+    most = " at most" if local.hours_are_bounds else ""
+    note = f"{hours} a day{most}: {keeps}, a day has 24"
+    return hours if usual is None else units.hours(usual, usual), note
 
 
 def _money(amount: float, cost: MonthlyCost, note: str) -> tuple[str, str]:

@@ -271,17 +271,23 @@ def _table(table: Table, width: int | None, bars: bool) -> Iterator[Line]:
     if any(titles[at][0][0] for at in sizes):
         rows.insert(0, titles)
     for row in rows:
-        cells = []
-        for at, size in sizes.items():
-            cell = _cut(row[at], size) if columns[at].cut else row[at]
-            cells.append(_wrap(cell, size, size) if _size(cell) > size else [cell])
-        for parts in zip_longest(*cells, fillvalue=[]):
-            line: Line = [(" " * table.indent, "")]
-            for (at, size), part in zip(sizes.items(), parts, strict=True):
-                padding = (" " * (size - _size(part)), "")
-                line += [padding, *part] if columns[at].right else [*part, padding]
-                line.append((" " * _GAP, ""))
-            yield line
+        for line in _row(columns, sizes, row):
+            yield [(" " * table.indent, ""), *line]
+
+
+def _row(columns: Sequence[Column], sizes: dict[int, int], row: Sequence[Line]) -> Iterator[Line]:
+    """Yield a row; several lines where a cell wraps."""
+    cells = []
+    for at, size in sizes.items():
+        cell = _cut(row[at], size) if columns[at].cut else row[at]
+        cells.append(_wrap(cell, size, size) if _size(cell) > size else [cell])
+    for parts in zip_longest(*cells, fillvalue=[]):
+        line: Line = []
+        for (at, size), part in zip(sizes.items(), parts, strict=True):
+            padding = (" " * (size - _size(part)), "")
+            line += [padding, *part] if columns[at].right else [*part, padding]
+            line.append((" " * _GAP, ""))
+        yield line
 
 
 def _cell(cell: Cell, bar_width: int) -> Line:

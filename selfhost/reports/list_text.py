@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..advice.listing import Listing
+from ..advice.listing import Counts, Listing
 from ..core import units
 from ..core.workload import Workload
 from ..judge.checks.memory import given_bytes
@@ -52,18 +52,23 @@ def list_document(
         signs = [Span(text=_SIGNS[row.route], style=row.route) for row in rows]
         whys = [listing.why.get(row.model.id, "") if row.can_run else causes(row) for row in rows]
         names = (*_NAMES, *_MORE_NAMES) if wide else _NAMES
-        # what was not judged is not counted: fewer may have room than run
-        candidates = max(len(rows), counts.running if only_running else counts.models)
-        about = "about " if only_running and counts.is_estimate else ""
-        hints = (
-            f"{len(rows)} of {about}{candidates:,}",
-            "all: --all" if candidates < counts.models or len(rows) < candidates else "",
-            "" if wide else "columns: --wide",
-            "one: selfhost check MODEL",
-        )
-        foot = say(" · ".join(filter(None, hints)))
-        blocks += [BLANK, rows_of(rows, signs, names, whys), BLANK, foot]
+        foot = _foot(len(rows), listing.counts, wide, only_running)
+        blocks += [BLANK, rows_of(rows, signs, names, whys), BLANK, say(foot)]
     return Document(blocks=(*blocks, *aged))
+
+
+def _foot(shown: int, counts: Counts, wide: bool, only_running: bool) -> str:
+    """How many of the candidates are shown, and how to see the others."""
+    # what was not judged is not counted: fewer may have room than run
+    candidates = max(shown, counts.running if only_running else counts.models)
+    about = "about " if only_running and counts.is_estimate else ""
+    hints = (
+        f"{shown} of {about}{candidates:,}",
+        "all: --all" if candidates < counts.models or shown < candidates else "",
+        "" if wide else "columns: --wide",
+        "one: selfhost check MODEL",
+    )
+    return " · ".join(filter(None, hints))
 
 
 def _summary(listing: Listing, machine: Machine, workload: Workload) -> str:

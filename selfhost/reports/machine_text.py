@@ -94,6 +94,23 @@ def _short_rows(machine: Machine) -> Iterator[tuple[str, list[str], str]]:
     """Yield a label with its lines, and what stands there where there is none."""
     yield "memory", list(_memory_lines(machine)), ""
     yield "processor", list(_processor_lines(machine)), ""
+    runtimes = ", ".join(dict.fromkeys(runtime.id for runtime in machine.runtimes or ()))
+    lists: list[tuple[str, object, list[str]]] = [
+        ("GPU", machine.accelerators, list(map(_accelerator, machine.accelerators or ())))
+    ]
+    if not machine.planning or machine.runtimes is not None:
+        # of a description nobody looked for files
+        lists += [
+            ("disk", machine.disks, _disks(machine)),
+            ("runtimes", machine.runtimes, [runtimes] if runtimes else []),
+            ("models", machine.models_present, list(map(_model, machine.models_present or ()))),
+        ]
+    for label, entries, lines in lists:
+        yield label, lines, "not read" if entries is None else _NONE.get(label, "")
+
+
+def _disks(machine: Machine) -> list[str]:
+    """Each place's free space, alike ones on one line."""
     purposes: dict[str, list[str]] = {}
     for disk in machine.disks or ():
         free, total = disk.free_bytes, disk.total_bytes
@@ -103,19 +120,7 @@ def _short_rows(machine: Machine) -> Iterator[tuple[str, list[str], str]]:
         parts = (size, disk.filesystem, limit)
         purposes.setdefault(", ".join(filter(None, parts)), []).append(disk.purpose)
     disks = [f"{text}: {', '.join(whose)}" for text, whose in purposes.items()]
-    runtimes = ", ".join(dict.fromkeys(runtime.id for runtime in machine.runtimes or ()))
-    lists: list[tuple[str, object, list[str]]] = [
-        ("GPU", machine.accelerators, list(map(_accelerator, machine.accelerators or ())))
-    ]
-    if not machine.planning or machine.runtimes is not None:
-        # of a description nobody looked for files
-        lists += [
-            ("disk", machine.disks, list(purposes) if len(purposes) == 1 else disks),
-            ("runtimes", machine.runtimes, [runtimes] if runtimes else []),
-            ("models", machine.models_present, list(map(_model, machine.models_present or ()))),
-        ]
-    for label, entries, lines in lists:
-        yield label, lines, "not read" if entries is None else _NONE.get(label, "")
+    return list(purposes) if len(purposes) == 1 else disks
 
 
 def _memory_lines(machine: Machine) -> Iterator[str]:

@@ -51,22 +51,24 @@ def facts_of(answer: Verdict, pace: str) -> dict[str, str]:
     model, workload, needs = answer.model, answer.workload, answer.needs
     context = None if workload.context_tokens is None else f"{workload.context_tokens:,}"
     memory = needs.memory if needs is not None else None
-    size = needs.download_bytes if needs is not None else None
-    download = "here" if size == 0 else "-"
-    if size:
-        seconds = answer.download_seconds
-        wait = "" if seconds is None else f", {units.duration(seconds)}"
-        download = units.decimal(size) + wait
     total = model.parameters.total
+    how = filter(None, (workload.quantization, context))
     terms = license_name(model.license.id if model.license is not None else None)
     return {
-        "judged as": " ".join(filter(None, (workload.quantization, context))),
+        "judged as": " ".join(how),
         "memory": "-" if memory is None else units.binary(memory.high_bytes),
         "in": _PLACES.get((needs.placement if needs else None) or "", ""),
         "pace": pace_of(answer.speed, title=pace),
-        "download": download,
+        "download": _download(needs.download_bytes if needs else None, answer.download_seconds),
         "quantization": workload.quantization or "-",
         "parameters": units.count(total) if total is not None else "-",
         "released": model.released or "-",
         "license": "closed" if model.closed else terms or "-",
     }
+
+
+def _download(size: int | None, seconds: float | None) -> str:
+    """The size, with its time where a rate was stated; `here`, or a dash."""
+    if not size:
+        return "-" if size is None else "here"
+    return units.decimal(size) + ("" if seconds is None else f", {units.duration(seconds)}")

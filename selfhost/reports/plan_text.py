@@ -159,18 +159,23 @@ def _least_rows(plan: Plan, least: Least, verbose: bool) -> Iterator[_Row]:
     if least.disk_bytes is not None:
         disk = units.decimal_at_least(least.disk_bytes)
     yield "disk", disk, "free, with a safety margin"
-    if plan.workload.min_tokens_per_second and not _needs_card(least):
-        wanted = f"{units.stated(plan.workload.min_tokens_per_second)} tokens/s"
-        rate = least.bandwidth_bytes_per_second
-        pace = "not known" if rate is None else f"{units.decimal_at_least(rate)}/s"
-        yield "bandwidth", pace, f"of RAM, for {wanted} without a GPU"
-        if rate is not None and cpu.cores is not None:
-            yield "cores", f"{cpu.cores:g}", "enough that memory bandwidth is the bottleneck"
+    wanted = plan.workload.min_tokens_per_second
+    if wanted and not _needs_card(least):
+        yield from _pace_rows(least, f"{units.stated(wanted)} tokens/s")
     if verbose or len(cpu.architectures) <= _FEW_ARCHITECTURES:
         sets = (("with", cpu.instruction_sets), ("well with", cpu.recommended_instruction_sets))
         why = "; ".join(f"{word} {', '.join(names)}" for word, names in sets if names)
         names = " or ".join(cpu.architectures) or "any"
         yield "processor", names, f"{why} ({least.machine.architecture})" if why else ""
+
+
+def _pace_rows(least: Least, wanted: str) -> Iterator[_Row]:
+    """What reaches the wanted speed from RAM."""
+    rate, cores = least.bandwidth_bytes_per_second, least.cpu.cores
+    pace = "not known" if rate is None else f"{units.decimal_at_least(rate)}/s"
+    yield "bandwidth", pace, f"of RAM, for {wanted} without a GPU"
+    if rate is not None and cores is not None:
+        yield "cores", f"{cores:g}", "enough that memory bandwidth is the bottleneck"
 
 
 # ------------------------------------------------------------------ known machines

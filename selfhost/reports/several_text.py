@@ -32,6 +32,7 @@ _TOO_MUCH = (
     " `selfhost audit` judges them at once."
 )
 # a table of months side by side would say less than one model's own
+_MORE = "Every finding: -v · one model in full: selfhost check MODEL"
 COST_ALONE = "The cost of a month: selfhost check MODEL, with the same options."
 
 
@@ -53,19 +54,21 @@ def several_blocks(
     notes = [(*each.understood_as, *(each.notes if verbose else ())) for each in verdicts]
     yield from texts(dict.fromkeys(chain.from_iterable(notes)), indent=0)
     yield from _warnings(local)
-    lines = [line for each in local if each.commands for line in (*each.setup, each.commands[0])]
-    if lines:
-        yield from (*heading("To run them"), *map(command_line, dict.fromkeys(lines)))
-    others = [verdict for verdict in verdicts if not verdict.can_run]
-    if others:
+    lines = chain.from_iterable((*each.setup, *each.commands[:1]) for each in local)
+    if commands := list(map(command_line, dict.fromkeys(lines))):
+        yield from (*heading("To run them"), *commands)
+    if len(local) < len(verdicts):
         yield from heading("The others" if local else "What to do instead")
-    for verdict in others:
-        yield from _ways_out(verdict, carry, options, today if verbose else None)
+    for verdict in verdicts:
+        if not verdict.can_run:
+            yield from _ways_out(verdict, carry, options, today if verbose else None)
     yield BLANK
     yield from texts([COST_ALONE] if verdicts[0].monthly_cost is not None else (), indent=0)
-    if not verbose:
-        yield say("Every finding: -v · one model in full: selfhost check MODEL")
-        return
+    yield from _findings(verdicts) if verbose else [say(_MORE)]
+
+
+def _findings(verdicts: Sequence[Verdict]) -> Iterator[Block]:
+    """Every finding of each model."""
     uses_api = any(verdict.route is Route.API for verdict in verdicts)
     yield from texts([API_RISKS] if uses_api else (), indent=0)
     for verdict in verdicts:

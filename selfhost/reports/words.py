@@ -99,13 +99,9 @@ def answer_cell(answer: Verdict, *, here: bool) -> Span:
 def _reservation(answer: Verdict) -> str:
     """How it runs where that is not well; empty where it is."""
     codes = {finding.code for finding in answer.findings if finding.outcome is not Outcome.FAIL}
-    speed = answer.speed
-    if "speed-hours" in codes:
-        is_days = speed is not None and speed.work is not None and speed.work.likely >= _DAY_SECONDS
-        return "RUNS, TAKES DAYS" if is_days else "RUNS, TAKES HOURS"
     finding = answer.finding("speed")
-    if finding is not None and finding.unit == units.TRAINED and _takes_weeks(finding, speed):
-        return "RUNS, TAKES WEEKS"
+    if finding is not None and (wait := _long_wait(finding, answer.speed)):
+        return f"RUNS, TAKES {wait}"
     if is_slow(answer, answer.workload.min_tokens_per_second):
         return "RUNS SLOWLY"
     if "speed-not-known" in codes and finding and finding.unit != "tokens_per_second":
@@ -121,12 +117,18 @@ def _reservation(answer: Verdict) -> str:
     return "LIKELY RUNS" if codes & {"accelerator-tight", "memory-tight"} else ""
 
 
-def _takes_weeks(finding: Finding, speed: Speed | None) -> bool:
-    """Whether a training does: its dataset, else the tokens of a day's training at the pace."""
+def _long_wait(finding: Finding, speed: Speed | None) -> str:
+    """`HOURS` or `DAYS` of one picture or video, `WEEKS` of a training; empty of less."""
+    if finding.code == "speed-hours":
+        is_days = speed is not None and speed.work is not None and speed.work.likely >= _DAY_SECONDS
+        return "DAYS" if is_days else "HOURS"
+    if finding.unit != units.TRAINED:
+        return ""
+    # its dataset, else the tokens of a day's training at the pace
+    days = float(finding.needs or 0) / float(finding.has or 1) if finding.has else 0
     if speed is not None and speed.dataset_seconds is not None:
-        return speed.dataset_seconds.likely > _WEEK_DAYS * _DAY_SECONDS
-    wanted, pace = finding.needs, finding.has
-    return bool(wanted and pace) and float(wanted or 0) / float(pace or 1) > _WEEK_DAYS
+        days = speed.dataset_seconds.likely / _DAY_SECONDS
+    return "WEEKS" if days > _WEEK_DAYS else ""
 
 
 def _refusal(answer: Verdict, *, here: bool) -> str | None:
@@ -324,6 +326,12 @@ def _download_words(verdict: Verdict) -> str:
     amount = units.decimal_range(*needs.download_range or (size, size))
     if "weights-yours" in codes:
         return f"{amount} of weights, yours to get"
+    return f"{amount}{_to_download(verdict)}"
+
+
+def _to_download(verdict: Verdict) -> str:
+    """What stands behind the size of what is missing."""
+    here, amount = verdict.here, ""
     if here and here.size_bytes and here.missing_bytes:
         amount += f" of {units.decimal(here.size_bytes + here.missing_bytes)}"
     seconds, rate = verdict.download_seconds, verdict.workload.download_bytes_per_second
