@@ -237,46 +237,46 @@ def _ctranslate2(
     runtime: RuntimeSpec,
     workload: Asked,
 ) -> tuple[Term, ...]:
-    type = workload.quantization
+    """Weights, what is held beside them, and the program; on a GPU also what stays in RAM.
+
+    No processor computes in 16 bits, and on a GPU int8 computes in 16 bits too.
+    """
+    type, device = workload.quantization, workload.device
     weights = _ct2_weights(subject, type)
-    frames = (workload.audio_seconds or _CT2_SECONDS) * _FRAMES_PER_SECOND
-    longer = ""
+    seconds = workload.audio_seconds or _CT2_SECONDS
+    frames, longer = seconds * _FRAMES_PER_SECOND, ""
     if workload.audio_seconds is None:
         more = _SPECTRUM_BYTES * _FRAMES_PER_SECOND * 60
         longer = f"; audio of {_CT2_SECONDS // 60} minutes, a longer one takes {more:,} bytes a"
         longer += " minute"
-    # no processor computes in 16 bits
-    if workload.device is None and type != "float16":
-        work = _ct2_work(architecture, audio, files.bytes, weights.bytes, frames, workload)
+    if device is None and type != "float16":
+        loading = files.bytes - weights.bytes
+        work = _ct2_work(architecture, audio, files.bytes, loading, frames, workload)
         return weights, work.replace(arithmetic=work.arithmetic + longer), overhead(runtime)
-    # on a GPU int8 computes in 16 bits too
     caches, line = _ct2_caches(architecture, audio, workload, 4 if type == "float32" else 2, _PLAIN)
     left = _LEFT_ON_GPU[type]
     low, likely, high = (cache + each for cache, each in zip(caches, left, strict=True))
-    how = How.ASSUMED if type == "float32" else How.STATED
     source = "stated: what others saw of four models in fp16 and int8 on NVIDIA GPUs"
     line += f" + {left[1]:,} bytes of buffers and CUDA"
-    on_gpu = term("compute", likely, how, source, line, low=low, high=high)
-    if workload.device is None:
+    on_gpu = term("compute", likely, How.STATED, source, line, low=low, high=high)
+    if device is None:
         return weights, on_gpu, overhead(runtime)
-    # the libraries of CUDA are counted with the buffers
-    beside = _ct2_beside_gpu(files, weights.bytes if type == "int8" else 0, frames, longer)
-    host = (each.replace(split=Split.HOST) for each in (beside, overhead(runtime)))
-    return weights, on_gpu, *host
-
-
-def _ct2_beside_gpu(files: SizedWeights, kept_bytes: int, frames: int, longer: str) -> Term:
-    """What lies in RAM while a GPU hears."""
-    spectrum, stays = frames * _SPECTRUM_BYTES, kept_bytes or _CUDA_LIBRARIES // 2
-    return term(
+    # the libraries of CUDA are counted with the buffers; the file is read whole
+    spectrum = frames * _SPECTRUM_BYTES
+    kept = spectrum + (weights.bytes if type == "int8" else _CUDA_LIBRARIES // 2)
+    beside = term(
         "compute",
-        spectrum + stays,
+        kept,
         How.STATED,
         "stated: RAM that others saw beside NVIDIA GPUs, less the program",
-        f"{frames:,} frames of audio × {_SPECTRUM_BYTES:,} bytes + {stays:,} bytes of weights or"
-        f" CUDA's libraries; at most {files.bytes:,} bytes of the file while it loads{longer}",
+        f"{kept:,} bytes of audio, weights and CUDA's libraries{longer}",
         low=spectrum,
-        high=max(spectrum + stays, files.bytes) + _CUDA_LIBRARIES,
+        high=max(kept, files.bytes) + _CUDA_LIBRARIES,
+    )
+    return (
+        weights,
+        on_gpu,
+        *(each.replace(split=Split.HOST) for each in (beside, overhead(runtime))),
     )
 
 
@@ -308,54 +308,45 @@ def _ct2_caches(
     layers, wide = architecture.layers, architecture.embedding_length
     is_short = (workload.audio_seconds or _CT2_SECONDS) <= 30
     whole = _PIECE_CELLS if is_short else (architecture.context_tokens or 448,) * 3
-    ways = []
-    for pieces, cells in {workload.parallel: _PIECE_CELLS, 1: whole}.items():
-        sizes = [
-            int(2 * layers * wide * width * (audio.positions + more * _BEAMS * number) * pieces)
+    each = 2 * layers * wide * width
+    ways = [
+        [
+            int(each * (audio.positions + more * _BEAMS * number) * pieces)
             for more, number in zip(reordered, cells, strict=True)
         ]
-        line = (
-            f"2 × {times(layers, 'layer')} × {wide:,} × {width} bytes × ({audio.positions:,}"
-            f" positions + {reordered[1]:g} × {_BEAMS} beams × {cells[1]:,} cells)"
-        )
-        ways.append((sizes, line + (f" × {pieces:,} pieces" if pieces > 1 else "")))
-    line = max(ways, key=lambda way: way[0][1])[1]
-    return [max(ends) for ends in zip(*(sizes for sizes, _ in ways), strict=True)], line
+        for pieces, cells in {workload.parallel: _PIECE_CELLS, 1: whole}.items()
+    ]
+    sizes = [max(ends) for ends in zip(*ways, strict=True)]
+    line = f"{sizes[1]:,} bytes of caches, of {times(layers, 'layer')} and {_BEAMS} beams"
+    return sizes, line
 
 
 def _ct2_work(
     architecture: Architecture,
     audio: Audio,
     files_bytes: int,
-    weights_bytes: int,
+    loading_bytes: int,
     frames: int,
     workload: Asked,
 ) -> Term:
-    """The most that lies beside the weights at one of three moments: while weights are read, that
-    is the whole file, before its matrices are int8; while the spectrum is made; and while text is
-    written, with caches and what the encoder left.
+    """The most that lies beside the weights: while the file is read, before its matrices are int8;
+    while the spectrum is made; or while text is written, with what the encoder left.
     """
     type, array = workload.quantization, audio.positions * audio.embedding_length * 4
     spectrum, kept = frames * _SPECTRUM_BYTES, frames * _KEPT_BYTES
     caches, line = _ct2_caches(architecture, audio, workload, 4, _REORDERED.get(type, _PLAIN))
-    arrays = _ARRAYS * array * workload.parallel
-    arrays += int(_HOLES * files_bytes) if type == "int8" else 0
+    beside = kept + _ARRAYS * array * workload.parallel
+    beside += int(_HOLES * files_bytes) if type == "int8" else 0
     left = (*_LEFT[:2], _LEFT[2] + caches[2] // 25 + _MORE_ARRAYS * array)
-    loading = files_bytes - weights_bytes
-    moments = {
-        f"{frames:,} frames of audio × {_SPECTRUM_BYTES:,} bytes": (
-            spectrum, spectrum, spectrum + spectrum // 50,
-        ),
-        f"{kept:,} bytes of audio and spectrum + {line} + {arrays + _LEFT[1]:,} bytes of buffers": [
-            kept + cache + arrays + each for cache, each in zip(caches, left, strict=True)
-        ],
-    }  # fmt: skip
-    if type == "int8":
-        line = f"{files_bytes:,} bytes of the file - {weights_bytes:,} + {_CONVERTING[1]:,} while"
-        moments[f"{line} it loads"] = [loading + each for each in _CONVERTING]
-    low, likely, high = (max(ends) for ends in zip(*moments.values(), strict=True))
-    line = max(moments, key=lambda each: moments[each][1])
-    more = _THREADS[type] * array
-    line += f"; on up to 4 threads, the default; 8 threads take up to {more:,} bytes more"
+    sizes = []
+    for cache, more, converting in zip(caches, left, _CONVERTING, strict=True):
+        loading = loading_bytes + converting if type == "int8" else 0
+        sizes.append(max(spectrum, beside + cache + more, loading))
+    low, likely, high = sizes
+    if likely != beside + caches[1] + left[1]:
+        line = f"{likely:,} bytes while the file or the audio is read"
+    else:
+        line += f" + {beside + left[1]:,} bytes of audio and buffers"
+    line += f"; 8 threads take up to {_THREADS[type] * array:,} bytes more than 4"
     how = How.STATED if workload.parallel > 1 else How.MEASURED
-    return term("compute", likely, how, _CT2, line, low=low, high=high)
+    return term("compute", likely, how, _CT2, line, low=low, high=max(high, spectrum * 51 // 50))
