@@ -20,7 +20,7 @@ from .parts import (
     times,
     unread,
 )
-from .records import Device, How, Offloaded, SizedWeights, Term, taken_off
+from .records import Device, How, Offloaded, SizedWeights, Term, middle_of, taken_off
 
 _SHARD_BYTES = 10_000_000_000
 _SOURCE = "measured: diffusers 0.42.1 and torch 2.13.0 on a CPU, tests/truth/diffusers.json"
@@ -45,8 +45,9 @@ _TOKEN_TABLES = {
 # bytes of a weight as bitsandbytes stores it: a byte, beside a scale for each row; half a byte,
 # beside a scale of 32 bits for 64 weights
 _QUANTIZED = {"int8": 1.0, "nf4": 0.5 + 4 / 64}
-# T5-XXL's matrices `wo`, 24 × 10,240 × 4,096, which bitsandbytes leaves out and transformers keeps
-# in 32 bits (_keep_in_fp32_modules of T5PreTrainedModel)
+# of a text encoder of that many parameters transformers keeps a fifth in 32 bits, whatever
+# bitsandbytes makes of the rest: T5-XXL's matrices `wo` (_keep_in_fp32_modules of
+# T5PreTrainedModel)
 _KEPT_WIDE = {4_762_310_656: 24 * 10_240 * 4_096}
 # smaller components are not worth it, and those of convolutions are left as they are: the denoiser
 # has to be a transformer
@@ -149,10 +150,9 @@ def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
     files = size_of(subject, workload.quantization)
     if isinstance(files, Unread):
         return Parts(files=files, unknown=(files, files.replace(fact="memory.weights")))
-    beside_gpu = overhead(runtime, on_gpu=True)
+    offloaded = _offloaded(subject, workload, overhead(runtime, on_gpu=True))
     if subject.spec.needs is not None:
         # no rule says what it takes beside its weights: the spec states the whole
-        offloaded = _offloaded_as_stated(subject, workload, beside_gpu)
         return Parts(files=files, unknown=(_STATED_WHOLE,), offloaded=offloaded)
     decoder = _decoder(subject, workload)
     program = overhead(runtime, on_gpu=workload.device is not None)
@@ -166,71 +166,8 @@ def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
         terms=(_weights(subject, workload), decoder, program),
         evictable_bytes=max(0, mapped - decoder.bytes),
         largest_file_bytes=min(files.bytes, _SHARD_BYTES),
-        offloaded=_offloaded(subject, workload, beside_gpu),
+        offloaded=offloaded,
     )
-
-
-def _host(sizes: Mapping[str, int], program: Term) -> tuple[Term, Term]:
-    """What lies in RAM while components come to an accelerator in turn."""
-    line = " + ".join(f"{size:,} {name}" for name, size in sizes.items())
-    source = "parameters of the components"
-    return term("weights", sum(sizes.values()), How.COMPUTED, source, line), program
-
-
-def _sizes(components: Mapping[str, int], denoiser_bytes: float) -> dict[str, int]:
-    """Bytes of each component in 16 bits, but of the denoiser in so many a weight."""
-    return {
-        name: int(number * (denoiser_bytes if name == "transformer" else 2))
-        for name, number in components.items()
-    }
-
-
-def _offloaded_as_stated(subject: Subject, workload: Asked, program: Term) -> tuple[Offloaded, ...]:
-    """A component at a time on the accelerator, then a layer at a time; the weights in RAM. What it
-    holds is stated, else a guess: beside the denoiser, and beside what decodes, lies what is stated
-    over all weights, and beside an encoder of the input what encoders take.
-    """
-    components, quantization = subject.spec.components, workload.quantization
-    stated, ways = subject.spec.needs, _ways_stated(subject, quantization)
-    if ways:
-        host = _host(_sizes(components, _QUANTIZED.get(quantization, 2)), program)
-        device = (_stated(way) for way in ways)
-        return tuple(
-            Offloaded(way=way.offload, host=host, device=(held,))
-            for way, held in zip(ways, device, strict=True)
-        )
-    if stated is None or stated.high_bytes is None or DTYPES.get(quantization) != 16:
-        return ()
-    sizes = _sizes(components, 2)
-    host, most = _host(sizes, program), max(0, stated.high_bytes - sum(sizes.values()))
-    beside = {
-        name: _ENCODING if name.startswith(_INPUT_ENCODERS) else (most // 2, most, most)
-        for name in sizes
-    }
-    source = f"{stated.source or 'the spec'}, less all weights"
-    line = f"{most:,} bytes; the most that is stated, less the weights"
-    layer_line = f"{_SEQUENTIAL_BYTES:,} bytes at the peak, a layer at a time"
-    layers = (
-        term("weights", _SEQUENTIAL_BYTES, How.ASSUMED, _OFFLOAD_SOURCE, layer_line),
-        term("activations", most, How.ASSUMED, source, line, low=most // 2),
-    )
-    return (
-        Offloaded(way="model", host=host, device=_held_by(sizes, beside, source)),
-        Offloaded(way="sequential", host=host, device=layers),
-    )
-
-
-def _ways_stated(subject: Subject, quantization: str) -> list[StatedWay]:
-    """What somebody states of the pipeline in that type."""
-    ways = subject.spec.needs.ways if subject.spec.needs is not None else ()
-    return [way for way in ways if way.quantization == quantization]
-
-
-def _stated(way: StatedWay) -> Term:
-    """What the accelerator holds as stated."""
-    low, high = way.low_bytes, way.high_bytes
-    line = f"({low:,} + {high:,}) bytes / 2"
-    return term("weights", (low + high) // 2, How.STATED, way.source, line, low=low, high=high)
 
 
 def _weights(subject: Subject, workload: Asked) -> Term:
@@ -283,20 +220,90 @@ def _quantized_weights(components: Mapping[str, int], quantization: str) -> Term
     return term("weights", size, How.COMPUTED, _QUANTIZED_SOURCE, line, low=low, high=high)
 
 
+# ------------------------------------------------------------------ offloaded
+
+
+def _ways_stated(subject: Subject, quantization: str) -> list[StatedWay]:
+    """What somebody states of the pipeline in that type."""
+    ways = subject.spec.needs.ways if subject.spec.needs is not None else ()
+    return [way for way in ways if way.quantization == quantization]
+
+
 def _offloaded(subject: Subject, workload: Asked, program: Term) -> tuple[Offloaded, ...]:
-    """A component at a time on the accelerator, then a layer at a time; the weights in RAM.
+    """A component at a time on the accelerator, then a layer at a time; the weights in RAM. What it
+    holds is stated, else a guess.
 
     bitsandbytes puts all that it quantizes on the accelerator while it loads, so that only the
-    denoiser is quantized then. Its weights move to the RAM and back (8 bits from bitsandbytes 0.48
-    and transformers 4.58 on), but not layer by layer (diffusers 0.42.1,
+    denoiser is quantized then; its weights do not move layer by layer (diffusers 0.42.1,
     pipelines/pipeline_utils.py, enable_model_cpu_offload and enable_sequential_cpu_offload).
     """
     components, quantization = subject.spec.components, workload.quantization
-    is_packed = quantization in _QUANTIZED and bool(quantized_components(components))
-    if not is_packed and DTYPES.get(quantization) != 16:
+    ways = _ways_stated(subject, quantization)
+    is_stated = subject.spec.needs is not None
+    is_packed = quantization in _QUANTIZED and (
+        bool(ways) or (not is_stated and bool(quantized_components(components)))
+    )
+    if not ways and not is_packed and DTYPES.get(quantization) != 16:
         return ()
-    sizes = _sizes(components, _QUANTIZED[quantization] if is_packed else 2)
-    host = _host(sizes, program)
+    # bytes of each component in 16 bits, but of the denoiser in so many a weight
+    each = _QUANTIZED[quantization] if is_packed else 2
+    sizes = {
+        name: int(number * (each if name == "transformer" else 2))
+        for name, number in components.items()
+    }
+    line = " + ".join(f"{size:,} {name}" for name, size in sizes.items())
+    source = "parameters of the components"
+    host = term("weights", sum(sizes.values()), How.COMPUTED, source, line), program
+    if ways:
+        return tuple(
+            Offloaded(way=way.offload, host=host, device=(_held_as_stated(way),)) for way in ways
+        )
+    held = _held_beside_stated if is_stated else _held_beside
+    by_component, layers = held(subject, workload, sizes)
+    if not by_component:
+        return ()
+    answer = (Offloaded(way="model", host=host, device=by_component),)
+    if is_packed:
+        return answer
+    return (*answer, Offloaded(way="sequential", host=host, device=layers))
+
+
+def _held_as_stated(way: StatedWay) -> Term:
+    low, high = way.low_bytes, way.high_bytes
+    line = middle_of(low, high)
+    return term("weights", (low + high) // 2, How.STATED, way.source, line, low=low, high=high)
+
+
+def _held_beside_stated(
+    subject: Subject, workload: Asked, sizes: Mapping[str, int]
+) -> tuple[tuple[Term, ...], tuple[Term, ...]]:
+    """What the accelerator holds of a component, and of a layer: beside the denoiser, and beside
+    what decodes, lies what is stated over all weights.
+    """
+    stated = subject.spec.needs
+    if stated is None or stated.high_bytes is None:
+        return (), ()
+    most = max(0, stated.high_bytes - sum(sizes.values()))
+    beside = {
+        name: _ENCODING if name.startswith(_INPUT_ENCODERS) else (most // 2, most, most)
+        for name in sizes
+    }
+    source = f"{stated.source or 'the spec'}, less all weights"
+    line = f"{most:,} bytes; the most that is stated, less the weights"
+    at_once = f"{_SEQUENTIAL_BYTES:,} bytes at the peak, a layer at a time"
+    layers = (
+        term("weights", _SEQUENTIAL_BYTES, How.ASSUMED, _OFFLOAD_SOURCE, at_once),
+        term("activations", most, How.ASSUMED, source, line, low=most // 2),
+    )
+    return _held_by(sizes, beside, source), layers
+
+
+def _held_beside(
+    subject: Subject, workload: Asked, sizes: Mapping[str, int]
+) -> tuple[tuple[Term, ...], tuple[Term, ...]]:
+    """The same of a pipeline whose decoder is known; the most of a layer is what PyTorch reserves
+    for the image.
+    """
     pixels = (subject.spec.native_pixels or _SIDES[0]) ** 2 * workload.parallel
     decoding = _decoder(subject, workload.replace(device=Device()))
     beside = dict.fromkeys(sizes, _ENCODING)
@@ -304,16 +311,10 @@ def _offloaded(subject: Subject, workload: Asked, program: Term) -> tuple[Offloa
     for name, measured in (("transformer", _DENOISING), ("unet", _DENOISING_BY_CONVOLUTIONS)):
         low, likely, high = (size * pixels // _RESERVED_PIXELS for size in measured)
         beside[name] = low, likely, high
-    device = _held_by(sizes, beside, _OFFLOAD_SOURCE, rounding=_ROUNDING)
-    by_component = Offloaded(way="model", host=host, device=device)
-    if is_packed:
-        return (by_component,)
-    # one layer at a time and what the image takes; the most is what PyTorch reserves for it
     size = _SEQUENTIAL_BYTES * pixels // _RESERVED_PIXELS
-    line = f"{size:,} bytes at the peak, a layer at a time"
-    high = max(decoding.high_bytes, size)
+    line, high = f"{size:,} bytes at the peak, a layer at a time", max(decoding.high_bytes, size)
     layers = term("activations", size, How.ASSUMED, _OFFLOAD_SOURCE, line, high=high)
-    return by_component, Offloaded(way="sequential", host=host, device=(layers,))
+    return _held_by(sizes, beside, _OFFLOAD_SOURCE, rounding=_ROUNDING), (layers,)
 
 
 def _held_by(
