@@ -13,7 +13,7 @@ modes mxfp4, mxfp8 and nvfp4.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from math import prod
 
@@ -56,7 +56,7 @@ DTYPES = {
 _NOT_LINEAR = (
     "conv1", "conv2", "shortconv.conv.", "norm", "lru_input_gate", "lru_recurrent_gate",
     "attn_rel_b", "blk.*.altup", "cross_attn_gate",
-    "attn_sinks", "res_score", "ffn_gate_inp",
+    "attn_sinks", "res_score",
 )  # fmt: skip
 # bytes beside each layer's weights in bitsandbytes' files: quant_map of 16 floats and a JSON of
 # shape, type and block size; the second map of 256 floats where scales are quantized again
@@ -128,9 +128,10 @@ def is_linear(group: TensorGroup, row: ArchitectureRow) -> bool:
     return is_inside and _is_matrix(group) and not is_wide
 
 
-def _is_matrix(group: TensorGroup) -> bool:
+def _is_matrix(group: TensorGroup, *, routers: bool = False) -> bool:
     is_weight = len(group.shape) > 1 and group.name.endswith(".weight")
-    return is_weight and not any(part in group.name for part in _NOT_LINEAR)
+    is_router = "ffn_gate_inp" in group.name and not routers
+    return is_weight and not is_router and not any(part in group.name for part in _NOT_LINEAR)
 
 
 def adapter_parameters(
@@ -530,121 +531,87 @@ def mlx_size(subject: Subject, name: str) -> SizedWeights | Unread:
     """Files that mlx_lm.convert makes: every linear layer and table whose rows divide into
     groups, the rest in 16 bits, or as wide as the published weights (it keeps torch_dtype).
     """
-    refused = _why_no_mlx_size(subject, name)
-    if refused is not None:
-        return refused
-    scheme, architecture = mlx_scheme(name), subject.architecture
-    weights, vectors = _mlx_counts(subject, name, scheme)
-    if sum(weights.values()) <= 0:
-        why = "the number of parameters is not known"
-        return unread(why, "state the size under [[files]]")
-    encoders = 2 * (subject.spec.parameters.encoders or 0)
-    wide = architecture is not None and architecture.dtype == "float32" and scheme is not None
-    width, note = 4 if wide else 2, ""
-    size = low = high = _mlx_bytes(weights, vectors, width) + encoders
-    row, is_published = subject.row, subject.spec.quantized is None
-    if subject.whole and is_published and scheme and architecture is not None and row is not None:
-        low, high, note = _mlx_ends(architecture, row, scheme, size, encoders)
-    line = " + ".join(f"{count:,} weights × {bits:g} bits / 8" for bits, count in weights.items())
-    line += f" + {vectors:,} others × {width} bytes{note}"
+    spec, scheme, architecture = subject.spec, mlx_scheme(name), subject.architecture
+    own, parameters = spec.quantized, spec.parameters
+    if scheme is None and name not in ("bf16", "fp16"):
+        return unread(f"no source states the size in {name}", "use --quant 4bit or --quant 8bit")
+    is_mlx = own is not None and own.format == "mlx"
+    if own is not None and is_mlx and own.quantization is None:
+        otherwise = "its weights are stored in a quantization that selfhost does not know"
+        why = spec.unknown.get("architecture.matrix_dtype", otherwise)
+        return unread(why, "name the folder with its files, or the original model")
+    encoders, total = parameters.encoders or 0, parameters.total or 0
+    if architecture is not None and subject.row is not None and subject.whole:
+        apart = own.apart if own is not None and is_mlx and own.quantization == name else ()
+        size, line = _mlx_bytes(architecture, subject.row, scheme, apart)
+        low, high = size, size
+        if own is None and scheme is not None:
+            low, high = _mlx_ends(architecture, subject.row, scheme, size)
+    elif total > encoders:
+        bits = _mlx_bits(scheme)
+        low = high = size = int((total - encoders) * bits / 8)
+        line = f"{total - encoders:,} weights × {bits:g} bits / 8"
+    else:
+        return unread("the number of parameters is not known", "state the size under [[files]]")
     return sized(
-        size,
+        size + 2 * encoders,
         How.COMPUTED,
         "mlx.core.quantize and mlx_lm.convert: a scale and bias per group (in some a scale of 8"
         " bits); routers may keep more",
-        line + (f" + {encoders:,} bytes of encoders" if encoders else ""),
+        line + (f" + {2 * encoders:,} bytes of encoders" if encoders else ""),
         # conversions for text alone leave the encoders out
-        low=int((low - encoders) * 0.995),
-        high=int(high * 1.01),
+        low=int(low * 0.995),
+        high=int((high + 2 * encoders) * 1.01),
     )
 
 
-def _why_no_mlx_size(subject: Subject, name: str) -> Unread | None:
-    """MLX has no such type, or the files' own type is not known."""
-    own = subject.spec.quantized
-    if mlx_scheme(name) is None and name not in ("bf16", "fp16"):
-        why = f"no source states the size in {name}"
-        return unread(why, "use --quant 4bit or --quant 8bit")
-    if own is not None and own.format == "mlx" and own.quantization is None:
-        otherwise = "its weights are stored in a quantization that selfhost does not know"
-        why = subject.spec.unknown.get("architecture.matrix_dtype", otherwise)
-        return unread(why, "name the folder with its files, or the original model")
-    return None
-
-
-def _mlx_counts(
-    subject: Subject, name: str, scheme: Scheme | None
-) -> tuple[Mapping[float, int], int]:
-    """Weights by their bits and the number of the others; without tensors all parameters of the
-    language model have the same bits.
-    """
-    architecture, row, own = subject.architecture, subject.row, subject.spec.quantized
-    if architecture is None or row is None or not subject.whole:
-        parameters = subject.spec.parameters
-        return {_mlx_bits(scheme): (parameters.total or 0) - (parameters.encoders or 0)}, 0
-    is_own = own is not None and (own.format, own.quantization) == ("mlx", name)
-    apart = own.apart if own is not None and is_own else ()
-    return _mlx_parts(architecture, row, scheme, apart)
-
-
 def _mlx_ends(
-    architecture: Architecture, row: ArchitectureRow, scheme: Scheme, size: int, encoders: int
-) -> tuple[int, int, str]:
-    """The least and most bytes that other conversions of the published weights take, `encoders`
-    included, and the words for them. Both are `size` where nothing says that there are others.
+    architecture: Architecture, row: ArchitectureRow, scheme: Scheme, size: int
+) -> tuple[int, int]:
+    """The least and most bytes that other conversions of the published weights take: made with
+    --dtype float16, and by mlx-lm of September 2026 or later, which keeps projections in 8 bits.
     """
-    low, high, note, wide = size, size, "", architecture.dtype == "float32"
+    low = high = size
     if scheme.bits < 8 and row.mlx_in_8_bits:
         apart = tuple((part, "8bit") for part in row.mlx_in_8_bits)
-        parts = _mlx_parts(architecture, row, scheme, apart)
-        high = _mlx_bytes(*parts, 4 if wide else 2) + encoders
-        note = f"; mlx-lm of September 2026 and later keeps projections in 8 bits: {high:,} bytes"
-    if wide:
-        narrow = architecture.replace(dtype="bfloat16")
-        low = _mlx_bytes(*_mlx_parts(narrow, row, scheme, ()), 2) + encoders
-        note += f"; made with --dtype float16 or by an older mlx-lm {low:,}"
-    return low, high, note
-
-
-def _mlx_bytes(weights: Mapping[float, int], vectors: int, width: int) -> int:
-    return int(sum(count * bits / 8 for bits, count in weights.items())) + width * vectors
+        high = _mlx_bytes(architecture, row, scheme, apart)[0]
+    if architecture.dtype == "float32":
+        low = _mlx_bytes(architecture.replace(dtype="bfloat16"), row, scheme, ())[0]
+    return low, high
 
 
 @lru_cache(maxsize=256)
-def _mlx_parts(
+def _mlx_bytes(
     architecture: Architecture,
     row: ArchitectureRow,
     scheme: Scheme | None,
     apart: tuple[tuple[str, str], ...],
-) -> tuple[Mapping[float, int], int]:
-    """Quantized weights by their bits, scales and biases included, and the number of those that are
-    not quantized.
-
-    `apart`: tensors of another type, each with the name of that.
+) -> tuple[int, str]:
+    """Bytes of the text's weights and their line. `apart`: tensors of another type, each with the
+    name of that.
     """
     weights: dict[float, int] = {}
-    vectors, otherwise = 0, dict(apart)
+    is_wide, otherwise, vectors = architecture.dtype == "float32", dict(apart), 0
     for group in checkpoint_tensors(architecture, row):
-        matrix = _is_matrix(group) or ("ffn_gate_inp" in group.name and len(group.shape) > 1)
-        ternary = row.mlx_ternary and is_linear(group, row)
+        is_ternary = row.mlx_ternary and is_linear(group, row)
         names = one_by_one(group) if otherwise else (group.name,)
         elements = prod(group.shape) * (len(group.layers) or 1) // len(names)
         for name in names:
             type = otherwise.get(name) or otherwise.get(group.name)
             own = scheme if type is None else mlx_scheme(type)
-            if ternary or (matrix and _is_packed_by_mlx(group, own, scheme)):
-                bits = 2.0 if ternary else _mlx_bits(own, wide=architecture.dtype == "float32")
-                weights[bits] = weights.get(bits, 0) + elements
-            else:
+            divides = group.shape[0] % ((own and own.group) or 1) == 0
+            bits = _mlx_bits(own, wide=is_wide)
+            if is_ternary:
+                bits = 2.0
+            elif not _is_matrix(group, routers=True) or not divides or (own is None and scheme):
                 vectors += elements
-    return dict(sorted(weights.items(), key=lambda item: -item[1])), vectors
-
-
-def _is_packed_by_mlx(group: TensorGroup, own: Scheme | None, scheme: Scheme | None) -> bool:
-    """Whether a matrix has a type of the file's kind, and rows that divide into its groups."""
-    if own is None:
-        return scheme is None
-    return group.shape[0] % (own.group or 1) == 0
+                continue
+            weights[bits] = weights.get(bits, 0) + elements
+    parts = sorted(weights.items(), key=lambda item: -item[1])
+    width = 4 if is_wide and scheme is not None else 2
+    line = " + ".join(f"{number:,} weights × {bits:g} bits / 8" for bits, number in parts)
+    size = int(sum(number * bits / 8 for bits, number in parts)) + width * vectors
+    return size, f"{line} + {vectors:,} others × {width} bytes"
 
 
 def one_by_one(group: TensorGroup) -> tuple[str, ...]:
@@ -660,10 +627,8 @@ def bits_in_mlx(name: str) -> float | None:
     """Of a weight in MLX's files of that type, scales and biases included; of files of several
     types that of most. None of other types.
     """
-    if name in ("bf16", "fp16"):
-        return 16.0
     scheme = mlx_scheme(_MOST_OF_MIX.get(name, name))
-    return None if scheme is None else _mlx_bits(scheme)
+    return None if scheme is None and name not in ("bf16", "fp16") else _mlx_bits(scheme)
 
 
 def _mlx_bits(scheme: Scheme | None, *, wide: bool = False) -> float:
