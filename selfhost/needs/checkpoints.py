@@ -531,18 +531,18 @@ def mlx_size(subject: Subject, name: str) -> SizedWeights | Unread:
     """Files that mlx_lm.convert makes: every linear layer and table whose rows divide into
     groups, the rest in 16 bits, or as wide as the published weights (it keeps torch_dtype).
     """
-    spec, scheme, architecture = subject.spec, mlx_scheme(name), subject.architecture
-    own, parameters = spec.quantized, spec.parameters
-    if scheme is None and name not in ("bf16", "fp16"):
-        return unread(f"no source states the size in {name}", "use --quant 4bit or --quant 8bit")
-    is_mlx = own is not None and own.format == "mlx"
-    if own is not None and is_mlx and own.quantization is None:
-        otherwise = "its weights are stored in a quantization that selfhost does not know"
-        why = spec.unknown.get("architecture.matrix_dtype", otherwise)
-        return unread(why, "name the folder with its files, or the original model")
+    refused, scheme, architecture = (
+        _why_no_mlx(subject, name),
+        mlx_scheme(name),
+        subject.architecture,
+    )
+    if refused is not None:
+        return refused
+    own, parameters = subject.spec.quantized, subject.spec.parameters
     encoders, total = parameters.encoders or 0, parameters.total or 0
     if architecture is not None and subject.row is not None and subject.whole:
-        apart = own.apart if own is not None and is_mlx and own.quantization == name else ()
+        is_own = own is not None and (own.format, own.quantization) == ("mlx", name)
+        apart = own.apart if own is not None and is_own else ()
         size, line = _mlx_bytes(architecture, subject.row, scheme, apart)
         low, high = size, size
         if own is None and scheme is not None:
@@ -563,6 +563,18 @@ def mlx_size(subject: Subject, name: str) -> SizedWeights | Unread:
         low=int(low * 0.995),
         high=int((high + 2 * encoders) * 1.01),
     )
+
+
+def _why_no_mlx(subject: Subject, name: str) -> Unread | None:
+    """MLX has no such type, or the files' own type is not known."""
+    own = subject.spec.quantized
+    if mlx_scheme(name) is None and name not in ("bf16", "fp16"):
+        return unread(f"no source states the size in {name}", "use --quant 4bit or --quant 8bit")
+    if own is None or own.format != "mlx" or own.quantization is not None:
+        return None
+    otherwise = "its weights are stored in a quantization that selfhost does not know"
+    why = subject.spec.unknown.get("architecture.matrix_dtype", otherwise)
+    return unread(why, "name the folder with its files, or the original model")
 
 
 def _mlx_ends(
@@ -593,17 +605,16 @@ def _mlx_bytes(
     weights: dict[float, int] = {}
     is_wide, otherwise, vectors = architecture.dtype == "float32", dict(apart), 0
     for group in checkpoint_tensors(architecture, row):
-        is_ternary = row.mlx_ternary and is_linear(group, row)
         names = one_by_one(group) if otherwise else (group.name,)
         elements = prod(group.shape) * (len(group.layers) or 1) // len(names)
         for name in names:
             type = otherwise.get(name) or otherwise.get(group.name)
             own = scheme if type is None else mlx_scheme(type)
-            divides = group.shape[0] % ((own and own.group) or 1) == 0
-            bits = _mlx_bits(own, wide=is_wide)
-            if is_ternary:
+            if row.mlx_ternary and is_linear(group, row):
                 bits = 2.0
-            elif not _is_matrix(group, routers=True) or not divides or (own is None and scheme):
+            elif _is_packed_by_mlx(group, own, scheme):
+                bits = _mlx_bits(own, wide=is_wide)
+            else:
                 vectors += elements
                 continue
             weights[bits] = weights.get(bits, 0) + elements
@@ -612,6 +623,13 @@ def _mlx_bytes(
     line = " + ".join(f"{number:,} weights × {bits:g} bits / 8" for bits, number in parts)
     size = int(sum(number * bits / 8 for bits, number in parts)) + width * vectors
     return size, f"{line} + {vectors:,} others × {width} bytes"
+
+
+def _is_packed_by_mlx(group: TensorGroup, own: Scheme | None, scheme: Scheme | None) -> bool:
+    """Whether a matrix has a type of the file's kind, and rows that divide into its groups."""
+    if not _is_matrix(group, routers=True):
+        return False
+    return scheme is None if own is None else group.shape[0] % (own.group or 1) == 0
 
 
 def one_by_one(group: TensorGroup) -> tuple[str, ...]:

@@ -238,19 +238,15 @@ def _offloaded(subject: Subject, workload: Asked, program: Term) -> tuple[Offloa
     pipelines/pipeline_utils.py, enable_model_cpu_offload and enable_sequential_cpu_offload).
     """
     components, quantization = subject.spec.components, workload.quantization
-    ways = _ways_stated(subject, quantization)
-    is_stated = subject.spec.needs is not None
-    is_packed = quantization in _QUANTIZED and (
-        bool(ways) or (not is_stated and bool(quantized_components(components)))
-    )
+    ways, is_stated = _ways_stated(subject, quantization), subject.spec.needs is not None
+    counts = bool(ways) or (not is_stated and bool(quantized_components(components)))
+    is_packed = quantization in _QUANTIZED and counts
     if not ways and not is_packed and DTYPES.get(quantization) != 16:
         return ()
-    # bytes of each component in 16 bits, but of the denoiser in so many a weight
-    each = _QUANTIZED[quantization] if is_packed else 2
-    sizes = {
-        name: int(number * (each if name == "transformer" else 2))
-        for name, number in components.items()
-    }
+    # in 16 bits but for the denoiser
+    sizes = {name: 2 * number for name, number in components.items()}
+    if is_packed and "transformer" in sizes:
+        sizes["transformer"] = int(components["transformer"] * _QUANTIZED[quantization])
     line = " + ".join(f"{size:,} {name}" for name, size in sizes.items())
     source = "parameters of the components"
     host = term("weights", sum(sizes.values()), How.COMPUTED, source, line), program

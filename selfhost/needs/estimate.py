@@ -37,6 +37,8 @@ from .parts import (
     is_cast,
     name_of,
     parts_of,
+    term,
+    unread,
 )
 from .quantization import GGUF_QUANTIZATIONS, Stored, canonical_gguf, typed_earlier
 from .records import (
@@ -120,19 +122,18 @@ def needs_on(needs: Needs, device: Device) -> Needs:
 def _counted(inputs: Inputs) -> Needs:
     spec, runtime, workload = inputs.spec, inputs.runtime, inputs.workload
     architectures, companions = inputs.architectures, inputs.companions
-    cpu = _cpu(spec, runtime)
+    cpu = cpu_of(runtime, spec)
     if spec.closed:
         return _nothing(cpu, "the weights were never published", "use an API")
     if workload.task == "finetune":
         return _of_training(inputs, cpu)
-    if runtime is None or not _describes(spec):
-        why = (
-            spec.unknown.get("architecture")
-            or "the spec states neither an architecture nor [needs]"
-        )
-        return _stated(spec, cpu, workload) or _nothing(
-            cpu, why, "state it under [needs] in a spec"
-        )
+    # something to compute from, or a published size to start from
+    described = spec.architecture, spec.components, spec.parameters.total, spec.files
+    if runtime is None or not any(described):
+        why = spec.unknown.get("architecture")
+        why = why or "the spec states neither an architecture nor [needs]"
+        remedy = "state it under [needs] in a spec"
+        return _stated(spec, cpu, workload) or _nothing(cpu, why, remedy)
     usual_format, usual_quantization = default_format_and_quantization(spec, runtime)
     format = workload.format or usual_format
     quantization = workload.quantization or usual_quantization
@@ -149,18 +150,12 @@ def _counted(inputs: Inputs) -> Needs:
 def _of_training(inputs: Inputs, cpu: CpuNeed) -> Needs:
     spec, runtime, workload = inputs.spec, inputs.runtime, inputs.workload
     if runtime is None:
-        return _nothing(
-            cpu,
-            "the spec states what running the model needs, not what training it needs",
-            "add [architecture] to the spec",
-        )
-    why = spec.unknown.get("architecture.matrix_dtype")
-    if why is not None:
-        return _nothing(
-            cpu,
-            f"in which type the weights are is not known: {why}",
-            "train the original weights, before quantization",
-        )
+        why = "the spec states what running the model needs, not what training it needs"
+        return _nothing(cpu, why, "add [architecture] to the spec")
+    untyped = spec.unknown.get("architecture.matrix_dtype")
+    if untyped is not None:
+        why = f"in which type the weights are is not known: {untyped}"
+        return _nothing(cpu, why, "train the original weights, before quantization")
     from .training import finetune_needs
 
     on_gpu = inputs.device is not None
@@ -189,7 +184,9 @@ def _needs_of_parts(spec: ModelSpec, cpu: CpuNeed, parts: Parts, workload: Workl
             disk_bytes=files.bytes,
             download_how=files.how,
             download_source=files.source,
-            download_range=_range_of_guess(files),
+            download_range=(
+                (files.low_bytes, files.high_bytes) if files.how is How.ASSUMED else None
+            ),
         )
     if missing:
         return needs.replace(known_terms=parts.terms, unknown=_with_the_known(parts))
@@ -197,16 +194,11 @@ def _needs_of_parts(spec: ModelSpec, cpu: CpuNeed, parts: Parts, workload: Workl
     return needs.replace(memory=total, offloaded=parts.offloaded)
 
 
-def _range_of_guess(files: SizedWeights) -> tuple[int, int] | None:
-    """The least and the most that files weigh whose size is a guess; None of any others."""
-    return (files.low_bytes, files.high_bytes) if files.how is How.ASSUMED else None
-
-
 def _with_the_known(parts: Parts) -> tuple[Unread, ...]:
     """What is not known; the first part of the memory among it says how much is."""
     if not parts.terms:
         return parts.unknown
-    least = units.binary(sum(term.low_bytes for term in parts.terms))
+    least = units.binary(sum(each.low_bytes for each in parts.terms))
     first = next(entry for entry in parts.unknown if entry.fact.startswith("memory"))
     with_least = first.replace(reason=f"{first.reason}; the known parts need at least {least}")
     return tuple(with_least if entry == first else entry for entry in parts.unknown)
@@ -689,23 +681,6 @@ def _with_companions(
     return joined(subject, model_parts, beside, workload, runtime, format)
 
 
-def _describes(spec: ModelSpec) -> bool:
-    """Something to compute from, or a published size to start from."""
-    return (
-        spec.architecture is not None
-        or bool(spec.components)
-        or spec.parameters.total is not None
-        or bool(spec.files)
-    )
-
-
-def _cpu(spec: ModelSpec, runtime: RuntimeSpec | None) -> CpuNeed:
-    if runtime is None:
-        sets = spec.needs.instruction_sets if spec.needs else ()
-        return CpuNeed(architectures=(), instruction_sets={"x86_64": sets} if sets else {})
-    return cpu_of(runtime)
-
-
 def _stated(
     spec: ModelSpec, cpu: CpuNeed, workload: Workload, files: SizedWeights | None = None
 ) -> Needs | None:
@@ -713,101 +688,52 @@ def _stated(
     stated = spec.needs
     if stated is None:
         return None
-    source = _source_of_needs(spec)
+    source = stated.source or spec.sources.get("needs") or spec.origin or "the spec"
     low = stated.low_bytes if stated.low_bytes is not None else stated.high_bytes
     high = stated.high_bytes if stated.high_bytes is not None else low
     unknown: list[Unread] = []
     memory = None
     if low is None or high is None:
-        unknown.append(
-            Unread(
-                fact="memory",
-                reason="the spec states no memory",
-                remedy="add memory_bytes to [needs]",
-            )
-        )
+        unknown.append(unread("the spec states no memory", "add memory_bytes to [needs]", "memory"))
     else:
         line = f"{high:,} bytes as stated" if low == high else f"{middle_of(low, high)} as stated"
-        whole = Term(
-            name="weights",
-            split=Split.LAYERS,
-            bytes=(low + high) // 2,
-            low_bytes=low,
-            high_bytes=high,
-            how=How.STATED,
-            source=source,
-            arithmetic=line,
-        )
+        middle = (low + high) // 2
+        whole = term("weights", middle, How.STATED, source, line, low=low, high=high)
         memory = MemoryNeed(terms=(whole, *_of_longer_recording(stated, workload, source)))
-    return _stated_with_size(spec, cpu, memory, files, unknown)
-
-
-def _of_longer_recording(stated: StatedNeeds, workload: Workload, source: str) -> tuple[Term, ...]:
-    """What a recording takes beyond the length that the memory is stated for; () where it is no
-    longer, or how that grows is not known.
-    """
-    seconds = workload.audio_seconds or 0
-    usual = stated.heard_seconds or HEARD_SECONDS
-    each, squared = stated.second_bytes or 0, stated.squared_second_bytes or 0
-    if seconds <= usual or not (each or squared):
-        return ()
-    size = (each * (seconds - usual) + squared * (seconds**2 - usual**2)) * workload.parallel
-    line = f"({seconds:,} - {usual:,}) seconds × {each:,} bytes" if each else ""
-    if squared:
-        square = f"({seconds:,}² - {usual:,}²) × {squared:,} bytes"
-        line = f"{line} + {square}" if line else square
-    return (
-        Term(
-            name="activations",
-            bytes=size,
-            # a cache is held whole, scores of attention need not be; the most is assumed
-            low_bytes=size // 2 if squared else size,
-            high_bytes=size * 3 // 2,
-            how=How.COMPUTED,
-            source=source,
-            arithmetic=line + (f" × {workload.parallel}" if workload.parallel > 1 else ""),
-        ),
-    )
-
-
-def _source_of_needs(spec: ModelSpec) -> str:
-    stated = spec.needs.source if spec.needs is not None else None
-    return stated or spec.sources.get("needs") or spec.origin or "the spec"
-
-
-def _stated_with_size(
-    spec: ModelSpec,
-    cpu: CpuNeed,
-    memory: MemoryNeed | None,
-    files: SizedWeights | None,
-    unknown: list[Unread],
-) -> Needs:
-    """That memory, with the size of the files that the spec states."""
-    disk_bytes = spec.needs.disk_bytes if spec.needs is not None else None
-    size = files.bytes if files is not None and disk_bytes is None else disk_bytes
+    size, how, how_source = stated.disk_bytes, How.STATED, source
+    if size is None and files is not None:
+        size, how, how_source = files.bytes, files.how, files.source
     if size is None:
-        reason = "the spec states no disk_bytes"
-        missing = Unread(fact="download_bytes", reason=reason, remedy="add disk_bytes to [needs]")
-        unknown = [*unknown, missing]
-    how, how_source = (None, None)
-    if disk_bytes is not None:
-        how, how_source = How.STATED, _source_of_needs(spec)
-    elif files is not None:
-        how, how_source = files.how, files.source
+        unknown.append(unread("the spec states no disk_bytes", "add disk_bytes to [needs]"))
     return Needs(
         download_bytes=size,
         disk_bytes=size,
         largest_file_bytes=size,
-        download_how=how,
-        download_source=how_source,
+        download_how=None if size is None else how,
+        download_source=None if size is None else how_source,
         cpu=cpu,
         memory=memory,
         unknown=tuple(unknown),
     )
 
 
+def _of_longer_recording(stated: StatedNeeds, workload: Workload, source: str) -> tuple[Term, ...]:
+    """What a recording takes beyond the length that the memory is stated for; () where it is no
+    longer, or how that grows is not known. A cache is held whole, scores of attention need not be;
+    the most is assumed.
+    """
+    seconds, usual = workload.audio_seconds or 0, stated.heard_seconds or HEARD_SECONDS
+    each, squared = stated.second_bytes or 0, stated.squared_second_bytes or 0
+    if seconds <= usual or not (each or squared):
+        return ()
+    size = (each * (seconds - usual) + squared * (seconds**2 - usual**2)) * workload.parallel
+    parts = [f"({seconds:,} - {usual:,}) seconds × {each:,} bytes"] if each else []
+    parts += [f"({seconds:,}² - {usual:,}²) × {squared:,} bytes"] if squared else []
+    line = " + ".join(parts) + (f" × {workload.parallel}" if workload.parallel > 1 else "")
+    low, high = size // 2 if squared else size, size * 3 // 2
+    return (term("activations", size, How.COMPUTED, source, line, low=low, high=high),)
+
+
 def _nothing(cpu: CpuNeed, reason: str, remedy: str) -> Needs:
-    unknown = tuple(
-        Unread(fact=fact, reason=reason, remedy=remedy) for fact in ("download_bytes", "memory")
-    )
+    unknown = tuple(unread(reason, remedy, fact) for fact in ("download_bytes", "memory"))
     return Needs(download_bytes=None, disk_bytes=None, cpu=cpu, memory=None, unknown=unknown)

@@ -306,8 +306,13 @@ def parts_of(spec: ModelSpec, runtime: RuntimeSpec) -> ModelParts | None:
     return next((parts for parts in runtime.parts if parts.model == spec.id), None)
 
 
-def cpu_of(runtime: RuntimeSpec) -> CpuNeed:
-    """The processors that the program has builds for, or can be built for."""
+def cpu_of(runtime: RuntimeSpec | None, spec: ModelSpec) -> CpuNeed:
+    """The processors that the program has builds for, or can be built for; without one those that
+    the model's spec states.
+    """
+    if runtime is None:
+        sets = spec.needs.instruction_sets if spec.needs else ()
+        return CpuNeed(architectures=(), instruction_sets={"x86_64": sets} if sets else {})
     systems = (*runtime.systems, *runtime.builds_from_source)
     names = tuple(dict.fromkeys(system.split("-", 1)[1] for system in systems if "-" in system))
     return CpuNeed(

@@ -317,8 +317,7 @@ def _ct2_caches(
         for pieces, cells in {workload.parallel: _PIECE_CELLS, 1: whole}.items()
     ]
     sizes = [max(ends) for ends in zip(*ways, strict=True)]
-    line = f"{sizes[1]:,} bytes of caches, of {times(layers, 'layer')} and {_BEAMS} beams"
-    return sizes, line
+    return sizes, f"{sizes[1]:,} bytes of caches"
 
 
 def _ct2_work(

@@ -80,7 +80,7 @@ def finetune_needs(
     run keeps. Memory is None with a reason where the model's tensors are not known, for speech and
     images, and for a runtime that does not train.
     """
-    needs = Needs(download_bytes=None, disk_bytes=None, cpu=cpu_of(runtime), memory=None)
+    needs = Needs(download_bytes=None, disk_bytes=None, cpu=cpu_of(runtime, spec), memory=None)
     why = _why_no_figures(spec, runtime)
     if why is not None:
         return needs.replace(unknown=_unread(*why, "download_bytes", "memory"))
