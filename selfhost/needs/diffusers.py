@@ -239,8 +239,9 @@ def _offloaded(subject: Subject, workload: Asked, program: Term) -> tuple[Offloa
     """
     components, quantization = subject.spec.components, workload.quantization
     ways, is_stated = _ways_stated(subject, quantization), subject.spec.needs is not None
-    counts = bool(ways) or (not is_stated and bool(quantized_components(components)))
-    is_packed = quantization in _QUANTIZED and counts
+    is_packed = quantization in _QUANTIZED
+    if is_packed and not ways and (is_stated or not quantized_components(components)):
+        return ()
     if not ways and not is_packed and DTYPES.get(quantization) != 16:
         return ()
     # in 16 bits but for the denoiser
@@ -255,13 +256,12 @@ def _offloaded(subject: Subject, workload: Asked, program: Term) -> tuple[Offloa
             Offloaded(way=way.offload, host=host, device=(_held_as_stated(way),)) for way in ways
         )
     held = _held_beside_stated if is_stated else _held_beside
-    by_component, layers = held(subject, workload, sizes)
-    if not by_component:
-        return ()
-    answer = (Offloaded(way="model", host=host, device=by_component),)
-    if is_packed:
-        return answer
-    return (*answer, Offloaded(way="sequential", host=host, device=layers))
+    by_way = dict(zip(("model", "sequential"), held(subject, workload, sizes), strict=True))
+    return tuple(
+        Offloaded(way=way, host=host, device=device)
+        for way, device in by_way.items()
+        if device and not (is_packed and way == "sequential")
+    )
 
 
 def _held_as_stated(way: StatedWay) -> Term:
