@@ -237,17 +237,8 @@ def _offloaded(subject: Subject, workload: Asked, program: Term) -> tuple[Offloa
     denoiser is quantized then; its weights do not move layer by layer (diffusers 0.42.1,
     pipelines/pipeline_utils.py, enable_model_cpu_offload and enable_sequential_cpu_offload).
     """
-    components, quantization = subject.spec.components, workload.quantization
-    ways, is_stated = _ways_stated(subject, quantization), subject.spec.needs is not None
-    is_packed = quantization in _QUANTIZED
-    if is_packed and not ways and (is_stated or not quantized_components(components)):
-        return ()
-    if not ways and not is_packed and DTYPES.get(quantization) != 16:
-        return ()
-    # in 16 bits but for the denoiser
-    sizes = {name: 2 * number for name, number in components.items()}
-    if is_packed and "transformer" in sizes:
-        sizes["transformer"] = int(components["transformer"] * _QUANTIZED[quantization])
+    quantization, is_stated = workload.quantization, subject.spec.needs is not None
+    ways, sizes = _ways_stated(subject, quantization), _component_sizes(subject, quantization)
     line = " + ".join(f"{size:,} {name}" for name, size in sizes.items())
     source = "parameters of the components"
     host = term("weights", sum(sizes.values()), How.COMPUTED, source, line), program
@@ -255,13 +246,24 @@ def _offloaded(subject: Subject, workload: Asked, program: Term) -> tuple[Offloa
         return tuple(
             Offloaded(way=way.offload, host=host, device=(_held_as_stated(way),)) for way in ways
         )
+    is_packed = quantization in _QUANTIZED
+    is_known = not is_stated and bool(quantized_components(subject.spec.components))
+    if not (is_known if is_packed else DTYPES.get(quantization) == 16):
+        return ()
     held = _held_beside_stated if is_stated else _held_beside
-    by_way = dict(zip(("model", "sequential"), held(subject, workload, sizes), strict=True))
-    return tuple(
-        Offloaded(way=way, host=host, device=device)
-        for way, device in by_way.items()
-        if device and not (is_packed and way == "sequential")
-    )
+    by_component, layers = held(subject, workload, sizes)
+    answer = (Offloaded(way="model", host=host, device=by_component),) if by_component else ()
+    if is_packed or not by_component:
+        return answer
+    return (*answer, Offloaded(way="sequential", host=host, device=layers))
+
+
+def _component_sizes(subject: Subject, quantization: str) -> dict[str, int]:
+    """Bytes of each component: 16 bits a weight, but of a denoiser that is quantized fewer."""
+    sizes = {name: 2 * number for name, number in subject.spec.components.items()}
+    if quantization in _QUANTIZED and "transformer" in sizes:
+        sizes["transformer"] = int(sizes["transformer"] * _QUANTIZED[quantization] / 2)
+    return sizes
 
 
 def _held_as_stated(way: StatedWay) -> Term:
