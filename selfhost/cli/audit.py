@@ -172,12 +172,12 @@ def _init(options: argparse.Namespace) -> int:
             remedy=f"name it once: `selfhost audit --init {options.output}`",
         )
     if path == "-":
-        write(starter_policy(()))
+        write(starter_policy())
         return 0
     if os.path.lexists(path):
         remedy = "name another file: `selfhost audit --init other.toml`"
         raise UsageError(f"{path} is there already", remedy=remedy)
-    write_file(path, starter_policy(()))
+    write_file(path, starter_policy())
     named = "" if path == _POLICY else f" {clean(shlex.quote(path))}"
     write(f"wrote {clean(path)}: name your models in it, then run `selfhost audit{named}`\n")
     return 0

@@ -6,79 +6,63 @@ The keys do not depend on the options.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from ..audit.entries import Policy, Wanted
-from ..audit.record import Audit, ExemptionUse, MachineGroup, Result, Row, Since, Use
+from ..audit.record import Audit, ExemptionUse, MachineGroup, Result, Row, Use
 from .audit_rows import exception_remedy
 from .json import pieces as pieces_of
 from .json import record, titled
 
 
-def render(audit: Audit) -> dict[str, Any]:
-    """Return plain dicts and lists, ready for `json.dumps`."""
-    document = _document(audit)
-    return document | {"verdicts": list(document["verdicts"])}
-
-
 def pieces(audit: Audit) -> Iterator[str]:
-    """Yield the document as text."""
-    return pieces_of(_document(audit))
-
-
-def _document(audit: Audit) -> dict[str, Any]:
-    """As `render`; the verdicts come one by one."""
-    return titled(
+    """Yield the document as text; the verdicts come one by one."""
+    document = titled(
         "audit/1",
         policy=_policy(audit.policy),
         today=audit.today,
         machines=audit.machines,
         classes=[record(group, "name count names") for group in audit.groups],
-        verdicts=(_verdict(group, row) for group in audit.groups for row in group.rows),
+        verdicts=(_verdict(group, row) for group, row in audit.pairs()),
         exceptions={
             use.value: [_exception(each) for each in audit.exceptions if each.use is use]
             for use in Use
         },
         results={result.value: audit.count(result) for result in Result},
-        baseline=_since(audit.since),
+        baseline=audit.since and record(audit.since, "file new fixed changed unchanged"),
         notes=list(audit.notes),
         problems=record(audit.problems),
         outcome=audit.outcome.value,
         exit_code=audit.exit_code,
     )
-
-
-def jsonl(audit: Audit) -> str:
-    """Return a line per machine and model, then one per exception that has ended.
-
-    Where nothing was judged, a line per problem.
-    """
-    return "".join(lines(audit))
+    return pieces_of(document)
 
 
 def lines(audit: Audit) -> Iterator[str]:
-    """Yield the lines of `jsonl`: of a large fleet all together do not fit in memory."""
+    """Yield a line per machine and model, then one per exception that has ended; where nothing was
+    judged, a line per problem.
+    """
     import json
 
-    for row in _rows(audit):
+    rows: Iterator[dict[str, Any]] = map(_line, audit.rows)
+    first = next(rows, None)
+    expired = [use for use in audit.exceptions if use.use is Use.EXPIRED]
+    others = [
+        {
+            "asked": use.exemption.model,
+            "exception": {"use": use.use.value, **_exception(use), "remedy": exception_remedy(use)},
+        }
+        for use in expired
+    ]
+    if first is None:
+        others += [
+            {"result": Result.UNKNOWN.value, "problem": record(problem)}
+            for problem in audit.problems
+        ]
+    of_no_machine = (_OF_NO_MACHINE | other for other in others)
+    for row in chain(() if first is None else (first,), rows, of_no_machine):
         yield json.dumps(row) + "\n"
-
-
-def _rows(audit: Audit) -> Iterator[dict[str, Any]]:
-    has_rows = False
-    for row in audit.rows:
-        has_rows = True
-        yield _line(row)
-    for use in audit.exceptions:
-        if use.use is Use.EXPIRED:
-            about = {"use": use.use.value, **_exception(use), "remedy": exception_remedy(use)}
-            yield _OF_NO_MACHINE | {"asked": use.exemption.model, "exception": about}
-    for problem in () if has_rows else audit.problems:
-        yield _OF_NO_MACHINE | {"result": Result.UNKNOWN.value, "problem": record(problem)}
-
-
-def _since(since: Since | None) -> dict[str, Any] | None:
-    return None if since is None else record(since, "file new fixed changed unchanged")
 
 
 def _line(row: Row) -> dict[str, Any]:

@@ -7,7 +7,7 @@ GitLab keeps the first of two equal names, so no two are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .. import __version__
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 PROBLEMS = "policy and machine records"
 EXCEPTIONS = "exceptions of the policy"
-# GitLab reads 30 MB of a file (docs.gitlab.com, "Unit test reports")
-MOST_CHARACTERS = 25_000_000
+# machines that a suite names: GitLab reads 30 MB of a file (docs.gitlab.com, "Unit test reports")
+_NAMES_SHOWN = 50
 # kind (failure, error, skipped, or empty for one that passes), type, message, text
 _Outcome = tuple[str, str, str, str]
 _PASSES: _Outcome = ("", "", "", "")
@@ -31,7 +31,7 @@ def render(audit: Audit) -> str:
     """Return the document as text, to be written as UTF-8."""
     from xml.etree.ElementTree import Element, indent, tostring
 
-    suites = [*_suites(audit)]
+    suites = [_machine_suite(group, audit) for group in audit.groups]
     problems = [
         (
             f"{number}. {each.file}{'' if each.line is None else f':{each.line}'}",
@@ -78,37 +78,13 @@ def _suite(
     return suite
 
 
-def _suites(audit: Audit) -> Iterator[Element]:
-    """One for each class of machines; where they are too many, the worst, and a count."""
-    kept: dict[int, Element] = {}
-    left = MOST_CHARACTERS
-    for group in sorted(audit.groups, key=lambda group: not _is_red(group)):
-        if left > 0:
-            kept[id(group)] = suite = _machine_suite(group, audit)
-            # marks and indents, a name of an attribute, the texts
-            for element in suite.iter():
-                values = (*element.attrib.values(), element.text or "")
-                left -= 40 + sum(12 + len(value) for value in values)
-    yield from (kept[id(group)] for group in audit.groups if id(group) in kept)
-    rest = [group for group in audit.groups if id(group) not in kept]
-    if rest:
-        name = f"{len(rest):,} more classes of machines"
-        red = sum(map(_is_red, rest))
-        message = f"not listed, {red:,} of them with a failure: the JSON report has all of them"
-        yield _suite(name, [(name, ("failure" if red else "skipped", "not-listed", message, ""))])
-
-
-def _is_red(group: MachineGroup) -> bool:
-    return any(row.exit_code for row in group.rows)
-
-
 def _machine_suite(group: MachineGroup, audit: Audit) -> Element:
     properties = {
         "selfhost_version": __version__,
         "policy": audit.policy.file,
         "date": audit.today,
         "machines": str(group.count),
-        "machine_names": ", ".join(group.names),
+        "machine_names": ", ".join(group.names[:_NAMES_SHOWN]),
     }
     cases = [(row.wanted.label, _outcome(group, row)) for row in group.rows]
     return _suite(group.name, cases, properties)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers import audits
 from helpers import report_samples as samples
 from helpers.audits import verdict_of
 from helpers.schemas import validate
@@ -25,7 +26,7 @@ from selfhost.core.workload import Workload
 from selfhost.judge.checks import CHECKS, Finding, Outcome
 from selfhost.judge.record import Route, Verdict
 from selfhost.machine.record import Machine
-from selfhost.reports import audit_json, audit_text
+from selfhost.reports import audit_text
 
 TODAY = "2026-11-20"
 ONE = '[[model]]\nname = "mistral-7b"\n'
@@ -101,7 +102,7 @@ def one(text: str, outcomes: Outcomes, today: str = TODAY) -> Audit:
 
 def checked_json(made: Audit) -> dict[str, Any]:
     """The JSON report, once it is valid and survives a round trip."""
-    value = audit_json.render(made)
+    value = audits.as_json(made)
     validate(value, "audit-1")
     assert json.loads(json.dumps(value)) == value
     return value
@@ -303,7 +304,7 @@ def test_machines_that_fare_alike_are_told_once_with_the_worst_figures() -> None
     assert (value["machines"], [each["count"] for each in value["classes"]]) == (8, [7, 1])
     assert [each["example"] for each in value["verdicts"]] == ["m4", "m8"]
     assert value["verdicts"][0]["reasons"][0]["reason"] == "short by 104"
-    assert len(audit_json.jsonl(made).splitlines()) == 8
+    assert len(audits.as_lines(made).splitlines()) == 8
     assert "m4: memory: short by 104" in audit_text.render(made)
 
 
@@ -324,9 +325,7 @@ MIXED_TABLE: Mapping[tuple[str, str], Outcomes] = {
 
 def test_jsonl_has_a_row_per_machine_and_model() -> None:
     """The contract's five fields, in the audit's order, one JSON object a line."""
-    rows = [
-        json.loads(line) for line in audit_json.jsonl(audit(MIXED, 3, MIXED_TABLE)).splitlines()
-    ]
+    rows = [json.loads(line) for line in audits.as_lines(audit(MIXED, 3, MIXED_TABLE)).splitlines()]
     assert [
         (row["machine"], row["asked"], row["model"], row["route"], row["failed"])
         for row in rows[:4]
@@ -432,6 +431,3 @@ def test_green_is_earned(
         assert made.exit_code == 2
     if made.exit_code == 0:
         assert made.outcome is Result.PASS
-
-
-# ------------------------------------------------------------------ a long run

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from helpers import audits
 from helpers import report_samples as samples
 from helpers.audits import verdict_of
 from helpers.paths import RECORDS
@@ -26,7 +27,7 @@ from selfhost.core.workload import Workload
 from selfhost.judge.checks import Finding, Outcome
 from selfhost.judge.record import Route, Verdict
 from selfhost.machine.record import Machine
-from selfhost.reports import audit_json, junit
+from selfhost.reports import junit
 from selfhost.reports.audit_formats import render
 
 ONE = 'schema = 1\n[[model]]\nname = "x"\n'
@@ -66,7 +67,7 @@ def audit(found: Findings, text: str = ONE) -> Audit:
 def kept(made: Audit, folder: Path) -> Baseline:
     """The audit as a report that is read again."""
     path = folder / "before.jsonl"
-    path.write_text(audit_json.jsonl(made), encoding="utf-8")
+    path.write_text(audits.as_lines(made), encoding="utf-8")
     return read_baseline(str(path))
 
 
@@ -91,7 +92,7 @@ def test_what_changed(tmp_path: Path, before: str, now: str, change: str | None,
     made = since(audit({"a": now}), kept(audit({"a": before}), tmp_path))
     assert made.exit_code == code
     assert [row.change for row in made.rows] == ([] if change is None else [Change(change)])
-    value = audit_json.render(made)
+    value = audits.as_json(made)
     validate(value, "audit-1")
     counts = {key: value["baseline"][key] for key in ("new", "fixed", "changed", "unchanged")}
     expected = dict.fromkeys(counts, 0) | {change or "unchanged": 1}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 from unittest.mock import patch
 
 from helpers import report_samples as samples
@@ -18,6 +19,7 @@ from selfhost.core.workload import Workload
 from selfhost.judge.checks import CHECKS, Finding, Outcome
 from selfhost.judge.record import Route, Verdict
 from selfhost.machine.record import Machine
+from selfhost.reports.audit_formats import render
 
 TODAY = "2026-11-20"
 NOW = 1_795_132_800.25
@@ -128,3 +130,13 @@ def exception(name: str, **more: str) -> str:
     }
     lines = "".join(f"{key} = {value}\n" for key, value in keys.items())
     return f"[[exception]]\nmodel = {quoted(name)}\n{lines}"
+
+
+def as_json(made: Audit) -> Any:
+    """The JSON report of an audit."""
+    return json.loads(render("json", made, NOW))
+
+
+def as_lines(made: Audit) -> str:
+    """The rows of an audit as JSON Lines."""
+    return render("jsonl", made, NOW)
