@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
 from ..core.files import shown
@@ -45,10 +45,6 @@ INDEX_FILE, MODELS_FILE, OUTLINES_FILE = (
 Names = Mapping[str, Mapping[str, str]]
 
 
-def _reopened(extra: Sequence[str], shipped: str) -> Catalogue:
-    return Catalogue.open(extra, shipped=shipped)
-
-
 class Catalogue:
     """The specs of one shipped folder and of a user's folders; made by `open`. Reads files,
     never writes one.
@@ -62,6 +58,7 @@ class Catalogue:
         self._common: dict[str, Mapping[str, Any]] = {}
         self._tables: dict[tuple[str, str], Mapping[str, tuple[str, Mapping[str, Any]]]] = {}
         self._runtimes: dict[str, RuntimeSpec] = {}
+        self._runtime_ids: tuple[str, ...] | None = None
         # what others worked out of all its data, to be worked out once
         self.derived: dict[str, Any] = {}
 
@@ -80,7 +77,7 @@ class Catalogue:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # another process opens it anew
-        return _reopened, (self.own_folders, self.folder)
+        return partial(Catalogue.open, shipped=self.folder), (self.own_folders,)
 
     def ids(self) -> tuple[str, ...]:
         """Every model's id, sorted."""
@@ -117,9 +114,8 @@ class Catalogue:
 
     def license_ids(self) -> tuple[str, ...]:
         """What its models are under, each once. Reads every spec."""
-        return tuple(
-            sorted({spec.license.id for spec in self.specs() if spec.license and spec.license.id})
-        )
+        licenses = [spec.license for spec in self.specs() if spec.license is not None]
+        return tuple(sorted({license.id for license in licenses if license.id}))
 
     def runtime(self, id: str) -> RuntimeSpec:
         """The runtime with exactly this id. Raises `WorkloadError` where there is none,
@@ -139,13 +135,12 @@ class Catalogue:
             self._runtimes[id] = runtime
         return self._runtimes[id]
 
-    @cached_property
-    def _runtime_ids(self) -> tuple[str, ...]:
-        folder = os.path.join(self.folder, "runtimes")
-        return _named_files(folder, (".toml", STORED)) if os.path.isdir(folder) else ()
-
     def runtime_ids(self) -> tuple[str, ...]:
         """Every runtime's id, sorted."""
+        if self._runtime_ids is None:
+            folder = os.path.join(self.folder, "runtimes")
+            is_there = os.path.isdir(folder)
+            self._runtime_ids = _named_files(folder, (".toml", STORED)) if is_there else ()
         return self._runtime_ids
 
     def common(self, name: str) -> Mapping[str, Any]:
@@ -259,16 +254,12 @@ class Catalogue:
         open_models = [each for each in self.outlines() if not each.closed]
         return frozenset(each.id for each in open_models if BASE in (each.uses or ()))
 
-    @cached_property
-    def _open_by_size(self) -> tuple[Outline, ...]:
-        models = [outline for outline in self.outlines() if not outline.closed]
-        return tuple(sorted(models, key=lambda outline: outline.parameters_total or 0))
-
     def open_by_size(self) -> tuple[Outline, ...]:
         """Those whose weights are not closed, by their parameters, the smallest first, then by
         id.
         """
-        return self._open_by_size
+        models = [outline for outline in self.outlines() if not outline.closed]
+        return tuple(sorted(models, key=lambda outline: outline.parameters_total or 0))
 
     def current_first(self, ids: Iterable[str]) -> tuple[str, ...]:
         """The models in that order, each after the open one that supersedes it; those that are
@@ -437,40 +428,15 @@ def _named_files(path: str, endings: tuple[str, ...]) -> tuple[str, ...]:
     are left out. Raises `SpecError`.
     """
     try:
-        with os.scandir(path) as entries:
-            names = [
-                os.path.splitext(entry.name)[0]
-                for entry in entries
-                if entry.name.endswith(endings) and entry.name[0] != "." and _may_be_read(entry)
-            ]
+        files = [name for name in os.listdir(path) if name.endswith(endings) and name[0] != "."]
+        message = f"holds more than {MAX_FILES:,} specs" if len(files) > MAX_FILES else ""
     except (OSError, ValueError) as error:
-        raise SpecError([_unlistable(path, error)]) from error
-    if len(names) > MAX_FILES:
-        message = f"holds more than {MAX_FILES:,} specs"
-        raise SpecError([Problem(file=shown(path), message=message)])
-    return tuple(sorted(names))
-
-
-def _unlistable(path: str, error: OSError | ValueError) -> Problem:
-    """Why a folder cannot be listed; a null character in its path is a `ValueError`."""
-    message, remedy = f"cannot be listed: {error}", "name a folder that holds <id>.toml files"
-    if isinstance(error, ValueError):
-        message = "is no path"
-    elif isinstance(error, FileNotFoundError):
-        message = "there is no such folder of specs" if path else "no folder of specs was named"
-    elif isinstance(error, NotADirectoryError):
-        message = "is not a folder"
-    return Problem(file=shown(path), message=message, remedy=remedy)
-
-
-def _may_be_read(entry: os.DirEntry[str]) -> bool:
-    """Whether it is no folder, and nothing that blocks whoever opens it, as a fifo does. Of a link
-    that leads nowhere its reader tells why.
-    """
-    # what the listing tells already, but for links: each file asked for takes as long as a check
-    if entry.is_file(follow_symlinks=False):
-        return True
-    return os.path.isfile(entry.path) or not os.path.exists(entry.path)
+        # a null character in a path is a `ValueError`
+        message = f"cannot be listed: {getattr(error, 'strerror', None) or error}"
+    if message:
+        remedy = "name a folder that holds <id>.toml files"
+        raise SpecError([Problem(file=shown(path), message=message, remedy=remedy)])
+    return tuple(sorted(os.path.splitext(name)[0] for name in files))
 
 
 def misnamed(id: str, file: str) -> tuple[str, str]:
