@@ -12,7 +12,7 @@ from .spec_values import repository, size_in_bytes, types_apart
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from typing import Any
 
 # what follows the name of an architecture in the table where a model's own file does not tell all
@@ -80,27 +80,23 @@ class FileTensors(Record):
 def check_files(table: Table, values: Mapping[str, Any]) -> None:
     """Note what the keys of one `[[files]]` cannot tell alone."""
     sizes, unsized = table.values.get("bytes"), values["unsized"]
-    example = "write for example bytes.Q4_K_M = 4_372_812_000"
-    if sizes is None and not unsized:
-        table.problem("bytes", "is missing", example)
-    elif sizes == {}:
-        table.problem("bytes", "is empty", example)
+    sized = list(sizes) if isinstance(sizes, dict) else []
+    if not sized and not unsized and sizes in (None, {}):
+        missing = "is missing" if sizes is None else "is empty"
+        table.problem("bytes", missing, "write for example bytes.Q4_K_M = 4_372_812_000")
     if unsized and "repository" not in table:
-        table.problem(
-            "unsized",
-            "names files that lie in no repository",
-            "write repository, or bytes with their sizes",
-        )
-    names = list(sizes) if isinstance(sizes, dict) else []
-    for path in (
-        *(("bytes", name) for name in names),
-        *(("unsized", n) for n in range(len(unsized))),
-    ):
-        name = unsized[path[1]] if isinstance(path[1], int) else path[1]
-        _check_quantization(table, path, name, values["format"])
+        message = "names files that lie in no repository"
+        table.problem("unsized", message, "write repository, or bytes with their sizes")
+    for name in sized:
+        _check_quantization(table, ("bytes", name), name, values["format"])
+    for place, name in enumerate(unsized):
+        _check_quantization(table, ("unsized", place), name, values["format"])
     for name in values["names"]:
-        if name not in (*names, *unsized):
-            remedy = _likely(table, name, (*names, *unsized), "one of ")
+        if name not in (*sized, *unsized):
+            guess = table.document.guess(name, (*sized, *unsized))
+            remedy = (
+                f"did you mean {guess}?" if guess else f"one of {', '.join((*sized, *unsized))}"
+            )
             table.document.add((*table.path, "names", name), "is not among the files", remedy)
 
 
@@ -117,16 +113,7 @@ def _check_quantization(table: Table, path: Path, name: str, format: str | None)
     if name not in choices:
         # without the groups and bits, which are variants
         plain = [choice for choice in choices if "-" not in choice] or choices
+        guess = table.document.guess(name, choices)
+        remedy = f"did you mean {guess}?" if guess else f"known: {', '.join(plain)}"
         message = f'"{shortened(name)}" is not a quantization of {format}'
-        remedy = _likely(table, name, choices, "known: ", plain)
         table.document.add((*table.path, *path), message, remedy)
-
-
-def _likely(
-    table: Table, name: str, choices: Sequence[str], before: str, listed: Sequence[str] = ()
-) -> str | None:
-    """The choice that was probably meant, else all of them."""
-    guess = table.document.guess(name, choices)
-    if guess:
-        return f"did you mean {guess}?"
-    return before + ", ".join(listed or choices) if choices else None

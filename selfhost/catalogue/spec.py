@@ -6,9 +6,9 @@ are in the modules beside this one; all names that other packages use are here t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 
-from ..core.records import Record, read_by
+from ..core.records import Record, pattern, read_by
 from ..core.tomlfile import Document, Table, shortened
 from .architecture import (
     MAX_BEAMS,
@@ -103,7 +103,6 @@ _OF_COMPONENTS = {
 _COMPUTED_FROM = ("architecture", "components")
 # beside letters and digits; a quote, $ or ` would reach the shell through its completion
 _IN_ALIAS = "_.:/+ -"
-_IN_LICENSE_ID = ".:+-"
 
 
 class License(Record):
@@ -265,46 +264,23 @@ def _aliases(root: Table, key: str) -> tuple[str, ...]:
     return aliases
 
 
-# what may stand before each kind of word of a license expression; AND stands for its beginning
-_ENDS = ("id", "exception", ")")
-_MAY_FOLLOW = {
-    "(": ("AND", "OR", "("),
-    ")": _ENDS,
-    "AND": _ENDS,
-    "OR": _ENDS,
-    "WITH": ("id",),
-    "id": ("AND", "OR", "WITH", "("),
-}
-
-
-def _is_license_id(word: str) -> bool:
-    is_ascii = word.isascii() and word[0].isalnum()
-    return is_ascii and all(sign.isalnum() or sign in _IN_LICENSE_ID for sign in word)
+_LICENSE_ID = r"(?!(?:and|or|with)\b)[a-z0-9][a-z0-9.:+-]*"
+# a license, and what two of them or one in parentheses make
+_LICENSE = pattern(rf"(?ai)(?<![^\s(]){_LICENSE_ID}(?:\s+with\s+{_LICENSE_ID})?(?![^\s)])")
+_COMBINED = pattern(r"(?i)\(\s*#\s*\)|#\s+(?:and|or)\s+#")
 
 
 def is_license_expression(text: str) -> bool:
     """True for ids joined by AND, OR and WITH in balanced parentheses. Whether SPDX has the ids
     is `speccheck`'s.
     """
-    if len(text) > MAX_LICENSE_LETTERS:
+    if len(text) > MAX_LICENSE_LETTERS or "#" in text or not text.isascii():
         return False
-    ids = depth = 0
-    before = "AND"
-    for word in text.replace("(", " ( ").replace(")", " ) ").split():
-        kind = word.upper() if word.upper() in _MAY_FOLLOW else "id"
-        if before not in _MAY_FOLLOW[kind]:
-            return False
-        if kind == "id":
-            if not _is_license_id(word):
-                return False
-            ids += 1
-            # an exception takes no exception of its own
-            kind = "exception" if before == "WITH" else "id"
-        depth += {"(": 1, ")": -1}.get(kind, 0)
-        if depth < 0 or max(ids, depth) > MAX_LICENSE_IDS:
-            return False
-        before = kind
-    return ids > 0 and not depth and before in _ENDS
+    text, ids = _LICENSE.subn("#", text.replace("(", " ( ").replace(")", " ) "))
+    changes = ids
+    while changes:
+        text, changes = _COMBINED.subn("#", text)
+    return text.strip() == "#" and ids <= MAX_LICENSE_IDS
 
 
 def _check_license(table: Table, values: Mapping[str, Any]) -> None:
@@ -344,13 +320,6 @@ def _is_unknown(root: Table, path: str) -> bool:
     return isinstance(reasons, Mapping) and path in reasons
 
 
-def _counts(root: Table, key: str) -> dict[str, int]:
-    counts = root.mapping(key, of=Table.integer, minimum=1)
-    if root.values.get(key) == {}:
-        root.problem(key, "is empty", "write one count per part, for example unet = 859_520_964")
-    return counts
-
-
 class _Embedding(Record):
     length: int | None = read_by(Table.integer, required=True, minimum=1)
 
@@ -383,19 +352,21 @@ def _needs(root: Table, key: str) -> StatedNeeds | None:
 
 
 def _check_needs(table: Table, values: Mapping[str, Any]) -> None:
-    """Memory is one figure, or both ends of a range."""
-    ends = ("low_bytes", "high_bytes")
-    stated = [end for end in ends if end in table]
-    if "memory_bytes" in table:
-        for end in stated:
-            remedy = "keep memory_bytes, or low_bytes and high_bytes"
-            table.problem(end, "stands beside memory_bytes", remedy)
-    elif not stated:
-        remedy = "write memory_bytes = 6_000_000_000, or low_bytes and high_bytes"
+    """Memory is one figure, both ends of a range, or that of a class of models."""
+    ways: tuple[tuple[str, ...], ...] = (
+        ("memory_bytes",),
+        ("low_bytes", "high_bytes"),
+        ("model_class", "dtype"),
+    )
+    stated = [way for way in ways if any(key in table and key != "dtype" for key in way)]
+    for key in stated[0] if stated else ():
+        if key not in table:
+            table.problem(key, "is missing", f"write {' and '.join(stated[0])}")
+    for key in (key for way in stated[1:] for key in way if key in table and key != "dtype"):
+        table.problem(key, f"stands beside {stated[0][0]}", "keep one of the two")
+    if not stated:
+        remedy = "write memory_bytes = 6_000_000_000, low_bytes and high_bytes, or model_class"
         table.problem("memory_bytes", "is missing", remedy)
-    elif len(stated) == 1:
-        remedy = "a range has both ends; write memory_bytes where there is one figure"
-        table.problem(ends[1 - ends.index(stated[0])], "is missing", remedy)
     _check_order(table, values)
 
 
@@ -436,7 +407,7 @@ class ModelSpec(Record):
         Table.record, kind=Parameters, check=_check_parameters, default=Parameters()
     )
     architecture: Architecture | None = read_by(_architecture, default=None)
-    components: Mapping[str, int] = read_by(_counts, default={})
+    components: Mapping[str, int] = read_by(Table.mapping, of=Table.integer, minimum=1, default={})
     components_dtype: str | None = read_by(Table.string, choices=PLAIN_DTYPES, default=None)
     native_pixels: int | None = read_by(Table.integer, minimum=1, default=None)
     frames_per_second: int | None = read_by(Table.integer, minimum=1, default=None)
@@ -566,52 +537,46 @@ def _faults(
     """What no table can tell alone: a key, what is wrong with it, and what to write. `whole`: every
     key is known, so none that is missing was merely misspelt.
     """
-    yield from _faults_of_closed(root) if closed else _faults_of_open(root, unknown, whole)
+    states = root.values.keys()
+    for key in _OF_WEIGHTS if closed else ():
+        if key in states:
+            message = 'makes no sense for a closed model (openness.weights = "closed")'
+            yield key, message, "remove it: without weights it cannot be known"
+    if closed and "availability" not in states:
+        message = "is missing: a closed model says why, and who serves it"
+        yield "availability", message, "write [availability] with why and provider"
+    if "availability" in states and not closed:
+        remedy = 'remove it, or write weights = "closed" in [openness]'
+        yield "availability", "is for closed models only", remedy
+    yield from _faults_of_components(states)
     modality = root.values.get("modality")
-    yield from _faults_of_components(root)
-    if "embedding" in root and modality in MODALITIES and modality != "embedding":
-        remedy = 'write modality = "embedding", or remove it'
-        yield "embedding", "is for embedding models", remedy
-    if whole and not closed and modality is None and _states_any(root.values, _COMPUTED_FROM):
-        yield "modality", "is missing", f"one of {', '.join(MODALITIES)}"
+    if "embedding" in states and modality in MODALITIES and modality != "embedding":
+        yield "embedding", "is for embedding models", 'write modality = "embedding", or remove it'
+    yield from _faults_of_open(root, unknown) if whole and not closed else ()
 
 
-def _states_any(keys: Mapping[str, Any], wanted: tuple[str, ...]) -> bool:
-    return any(key in keys for key in wanted)
-
-
-def _faults_of_components(root: Table) -> Iterator[tuple[str | None, str, str]]:
-    if "components" in root and "architecture" in root:
-        message = "stands beside [architecture]"
-        yield "components", message, "keep one: components are for image models"
+def _faults_of_components(states: Set[str]) -> Iterator[tuple[str, str, str]]:
+    if {"components", "architecture"} <= states:
+        remedy = "keep one: components are for image models"
+        yield "components", "stands beside [architecture]", remedy
     for key, what in _OF_COMPONENTS.items():
         # of a model whose parts nobody counted, the work may be known all the same
-        stands = "components" in root or (key == "denoising" and "needs" in root)
-        if key in root and not stands:
+        stands = "components" in states or (key == "denoising" and "needs" in states)
+        if key in states and not stands:
             message = f"is the {what} of [components], which are missing"
             yield key, message, "write [components], or remove it"
 
 
-def _faults_of_closed(root: Table) -> Iterator[tuple[str | None, str, str]]:
-    for key in _OF_WEIGHTS:
-        if key in root:
-            message = 'makes no sense for a closed model (openness.weights = "closed")'
-            yield key, message, "remove it: without weights it cannot be known"
-    if "availability" not in root:
-        message = "is missing: a closed model says why, and who serves it"
-        yield "availability", message, "write [availability] with why and provider"
-
-
 def _faults_of_open(
-    root: Table, unknown: Mapping[str, str], whole: bool
+    root: Table, unknown: Mapping[str, str]
 ) -> Iterator[tuple[str | None, str, str]]:
-    if "availability" in root:
-        remedy = 'remove it, or write weights = "closed" in [openness]'
-        yield "availability", "is for closed models only", remedy
-    judged_by = (*_COMPUTED_FROM, "needs")
-    if whole and not _states_any(root.values, judged_by) and not _states_any(unknown, judged_by):
+    """What is missing of a model whose weights anybody can have."""
+    stated = root.values.keys() & {*_COMPUTED_FROM, "needs"}
+    if not stated and not {*_COMPUTED_FROM, "needs"} & unknown.keys():
         message = "states nothing to judge: no [architecture], [components] or [needs]"
         yield None, message, '[unknown] architecture = "…" says why'
+    if "modality" not in root and stated - {"needs"}:
+        yield "modality", "is missing", f"one of {', '.join(MODALITIES)}"
 
 
 def _check_texts(root: Table, unknown: Mapping[str, str]) -> None:
