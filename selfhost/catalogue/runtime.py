@@ -133,8 +133,8 @@ _WITH_HEADS = ("full", "sliding")
 
 
 def _check_cache_rule(table: Table, values: Mapping[str, Any]) -> None:
-    _check_capability(table, values)
-    _check_capability(table, values, "by_heads_capability")
+    for key in ("compute_capability", "by_heads_capability"):
+        _check_capability(table, values, key)
 
 
 def _cache_rules(root: Table, key: str) -> dict[str, CacheRule]:
@@ -554,21 +554,13 @@ class RuntimeSpec(Record):
     # appended where several accelerators (`{devices}`) compute every layer together; empty where
     # they take turns
     tensor_parallel_option: str = read_by(Table.string, default="")
-    # gives whole layers to each of `{devices}` accelerators, which no need counts
-    pipeline_parallel_option: str = read_by(Table.string, default="")
     # keeps the model on the accelerator `{device}`, or on `{devices}`, where it would be spread
     # over all that are there
     one_device_option: str = read_by(Table.string, default="")
-    some_devices_option: str = read_by(Table.string, default="")
-    # how its build for SYSTEM-ARCHITECTURE-VENDOR names the one of that `{number}` among its
-    # vendor's, and the command that lists them
-    device_names: Mapping[str, str] = read_by(texts, default={})
+    # the command that lists the accelerators it knows
     devices_listed: str = read_by(Table.string, default="")
     # has it take less memory of an accelerator than is counted, and compute slower
     lean_option: str = read_by(Table.string, default="")
-    # sets what share of an accelerator it takes at its start, whatever the model needs; empty where
-    # it takes what it needs
-    share_option: str = read_by(Table.string, default="")
     # it leaves free of a GPU what follows from the size of that, and fills the rest
     reserves_by_device: bool = read_by(Table.boolean, default=False)
     # it replays a step on a GPU as one graph of kernels that are not llama.cpp's
@@ -751,7 +743,6 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
         return None
     values = root.fields(RuntimeSpec)
     root.close()
-    _check_systems(document, values)
     _check_whole(root, values)
     if not root.document.ok:
         return None
@@ -760,49 +751,34 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
     return RuntimeSpec(**values, origin=origin)
 
 
-def _check_systems(document: Document, values: Mapping[str, Any]) -> None:
-    for key in ("systems", "builds_from_source", "big_endian_systems", "no_gpu_systems"):
-        for index, system in enumerate(values[key]):
-            if system.count("-") != 1 or not all(
-                part.replace("_", "").isalnum() for part in system.split("-")
-            ):
-                document.add(
-                    (key, index),
-                    f'"{system}" is not a system and an architecture',
-                    'write for example "linux-x86_64"',
-                )
+# what some keys of systems may be
+_SYSTEM = pattern(r"\w+-\w+")
+_OF_SYSTEMS = ("systems", "builds_from_source", "big_endian_systems", "no_gpu_systems")
 
 
 def _check_whole(root: Table, values: Mapping[str, Any]) -> None:
     """What no key can tell alone."""
+    document = root.document
+    for key in _OF_SYSTEMS:
+        for index, system in enumerate(values[key]):
+            if not _SYSTEM.fullmatch(system):
+                message = f'"{system}" is not a system and an architecture'
+                document.add((key, index), message, 'write for example "linux-x86_64"')
     for key in ("compute_capability", "shared_compute_capability"):
         _check_capability(root, values, key)
-    if values["builds_from_source"] and not values["source_build"]:
-        root.problem(
-            "source_build",
-            "is missing, though there is builds_from_source",
-            "write the address of the instructions",
-        )
-    for key, words in (
-        ("options", ASKED_OF_RUNTIME),
-        ("settings", ASKED_OF_RUNTIME),
-        ("blanks", BLANKS),
-    ):
+    words = {"options": ASKED_OF_RUNTIME, "settings": ASKED_OF_RUNTIME, "blanks": BLANKS}
+    for key, choices in words.items():
         for word in values[key]:
-            if word not in words:
-                remedy = f"one of {', '.join(words)}"
-                root.document.add((key, word), "is not a known key", remedy)
+            if word not in choices:
+                document.add((key, word), "is not a known key", f"one of {', '.join(choices)}")
     low, high = values["overhead_low_bytes"], values["overhead_high_bytes"]
-    stated = root.values.get("overhead_high_bytes")
-    if low > high and type(stated) is int and stated == high:
+    if low > high and root.values.get("overhead_high_bytes") == high:
         root.problem("overhead_low_bytes", f"is {low:,}, above overhead_high_bytes")
-    if values["settings"] and "serve" not in root:
-        root.problem(
-            "serve",
-            "is missing, though there are [settings]",
-            "write the command that starts the server",
-        )
-    if (low or high) and "overhead_how" not in root:
-        root.problem(
-            "overhead_how", "is missing", "say how the overhead is known: " + ", ".join(HOW)
-        )
+    needed = {
+        "source_build": ("builds_from_source", "write the address of the instructions"),
+        "serve": ("settings", "write the command that starts the server"),
+        "overhead_how": ("overhead_high_bytes", f"say how it is known: {', '.join(HOW)}"),
+    }
+    for key, (beside, remedy) in needed.items():
+        if beside in root and key not in root:
+            root.problem(key, f"is missing, though there is {beside}", remedy)
