@@ -479,14 +479,8 @@ def _memory(judged: Judged) -> dict[str, Any]:
 
 
 def _typed(spec: ModelSpec, catalogue: Catalogue) -> str:
-    """How to ask about it: by its id, or by its file where the catalogue has none of that id or
-    another.
-    """
-    try:
-        in_catalogue = spec.id in catalogue and catalogue.spec(spec.id).origin == spec.origin
-    except SpecError:
-        in_catalogue = False
-    if in_catalogue or not spec.origin:
+    """How to ask about it: by its id, or by its file where the catalogue has none of that id."""
+    if spec.id in catalogue or not spec.origin:
         return spec.id
     from shlex import quote
 

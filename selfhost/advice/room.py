@@ -10,7 +10,7 @@ from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.quality import quality_of
 from ..catalogue.spec import GENERATING
-from ..core.records import Record, Unread
+from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.checks import Finding
 from ..judge.checks.disk import disk_check
@@ -28,8 +28,6 @@ SHORTEST_CONTEXT_TOKENS = 1024
 LEAST_BYTES_PER_PARAMETER = 0.18
 # nobody serves more at once from one machine, and the search needs an end
 MOST_PARALLEL = 4096
-# of two files of the same size one has another header: BF16 beside F16
-_SAME_SIZE = 0.02
 # how near to the accelerators a placement is
 _NEARNESS = {"host": 0, None: 0, "split": 1, "accelerator": 2}
 
@@ -129,19 +127,8 @@ def _best_quantization(space: _Space) -> str | None:
         first -= 1
     for name in order[max(first, 0) :]:
         if not is_surely_beyond(question, name, machine) and space.holds(quantization=name):
-            return judged if _is_as_large(question, name, catalogue) else name
+            return name
     return None
-
-
-def _is_as_large(question: Question, quantization: str, catalogue: Catalogue) -> bool:
-    """Its files are as large as those judged, but for their headers."""
-    workload, rows = question.workload, architectures(catalogue)
-    sizes = [
-        need.weights_bytes(question.spec, workload.format or "", name, rows)
-        for name in (quantization, workload.quantization or quantization)
-    ]
-    own, judged = (None if isinstance(size, Unread) else size.bytes for size in sizes)
-    return own is not None and judged is not None and abs(own - judged) <= _SAME_SIZE * judged
 
 
 def is_beyond_any_quantization(question: Question, machine: Machine) -> bool:

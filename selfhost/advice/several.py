@@ -168,22 +168,10 @@ def _as_json(function: str, value: object) -> dict[str, Any]:
     return document
 
 
-class Sum(Record):
-    """What those that run alone take together at most, of `check`: "memory" or "accelerator";
-    `limit_bytes` is what the machine can give to one of them.
-    """
-
-    check: str
-    total_bytes: int
-    limit_bytes: int
-
-    @property
-    def fits(self) -> bool:
-        return self.total_bytes <= self.limit_bytes
-
-
-def sums(verdicts: Sequence[Verdict]) -> Iterator[Sum]:
-    """The sums of the models that run, one for each memory that more than one of them takes.
+def sums(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, int, int]]:
+    """The sums of the models that run, one for each memory that more than one of them takes:
+    "memory" or "accelerator", the bytes that they take at most, and those that the machine can give
+    to one of them.
 
     What two of them share, as a program's own files, counts twice: `check_together` counts it once.
     Of several accelerators nothing is summed, for each model may lie on another.
@@ -201,9 +189,7 @@ def sums(verdicts: Sequence[Verdict]) -> Iterator[Sum]:
         ]
         if len(pairs) > 1:
             total_bytes = sum(needs for needs, _ in pairs)
-            yield Sum(
-                check=check, total_bytes=total_bytes, limit_bytes=max(has for _, has in pairs)
-            )
+            yield check, total_bytes, max(has for _, has in pairs)
 
 
 # between the names of models that run side by side

@@ -554,22 +554,21 @@ def _growths(
     # of texts to embed only those of idle sequences are kept, so none of one
     # (SERVER_TASK_TYPE_COMPLETION and cache_idle_slots of llama-server)
     if most and kept.state_bytes and (generates or parallel > 1):
-        key, size = "prompts" if generates else "idle-texts", min(each * parallel, most)
-        if stated_bytes is not None:
-            key, size = "prompts-stated", stated_bytes
-        elif not generates:
-            size = 0
+        # a text that was embedded is not gone on with
+        usual = min(each * parallel, most) if generates else 0
+        size = usual if stated_bytes is None else stated_bytes
         mib = -(-size // units.MIB)
         yield _growth(
-            key,
+            "prompts",
             mib * units.MIB,
             bound=service.bounds.get("prompt_cache", "").replace("{mib}", str(mib)),
             unbound_bytes=most,
             size=size,
+            mib=mib,
+            usual=stated_bytes is None and generates,
             each=each,
             users=parallel,
             most=most,
-            mib=mib,
         )
     if kept.copy_bytes:
         counted, every = runtime.context_checkpoints, parallel * kept.copy_bytes

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from ..catalogue.index import Catalogue
 from ..catalogue.spec import RuntimeSpec
 from ..core.records import Record
+from ..core.workload import DEFAULT_LORA_RANK
 from ..judge.checks.model import to_pass_gate
 from ..judge.checks.runtime import install_line, is_built_from_source, runtime_check
 from ..judge.files import typed_file
@@ -17,14 +18,16 @@ from ..judge.placement.devices import computes_on_shared, is_built_for, reaches
 from ..judge.question import is_behind_gate
 from ..judge.record import Judged, Question
 from ..machine.record import Accelerator, Machine
-from .blanks import in_powershell
-from .case import Case
+from ..needs.records import GATHERED
+from .blanks import filled, in_powershell
+from .case import Case, device_word
 from .commands import (
     by_tag,
     commands,
     downloads,
     has_other_byte_order,
     lines_of_made_file,
+    recipe,
 )
 
 
@@ -272,8 +275,6 @@ def _steps(case: Case, *, by_tag_first: bool) -> Steps:
         *login_lines(case),
     )
     if case.workload.task == "finetune":
-        from .training import training_lines
-
         trainer, line = training_lines(case)
         if not line:
             return Steps(setup=trainer)
@@ -328,8 +329,6 @@ def _steps_of_files(case: Case, first: tuple[str, ...]) -> Steps:
     """Of a model without a command of its own: those of the published file whose name was typed,
     wherever it lies, else those that make a file of the published weights.
     """
-    from .conversion import recipe
-
     spec, runtime, workload = case.spec, case.runtime, case.workload
     address = _server_address(runtime)
     named = typed_file(spec, workload.format or "", case.quantization)
@@ -371,3 +370,47 @@ def _server_address(runtime: RuntimeSpec) -> tuple[str, ...]:
         return ()
     address = f"http://127.0.0.1:{runtime.service.port}"
     return (f"# answers at {address}, the OpenAI API under {runtime.serves_api}",)
+
+
+# ------------------------------------------------------------------ training
+
+
+def training_lines(case: Case) -> tuple[tuple[str, ...], str]:
+    """The line that installs the trainer, and the line that trains; () and "" where it would not
+    run here, or where no command is known for the method. Where no command trains such models, the
+    first is a comment that says what does.
+    """
+    runtime, workload, spec = case.runtime, case.workload, case.spec
+    method = workload.finetune_method or "lora"
+    command = runtime.finetune_commands.get(method, "")
+    if not command or not case.judged.fits or spec.repository is None:
+        return (), ""
+    elsewhere = runtime.finetune_elsewhere.get(spec.modality)
+    if elsewhere is not None:
+        return (f"# {elsewhere}",), ""
+    values = {
+        "repository": spec.repository,
+        "lora_rank": str(workload.lora_rank or DEFAULT_LORA_RANK),
+        "context_tokens": str(workload.context_tokens),
+        "parallel": str(workload.parallel),
+    }
+    packages = runtime.finetune_packages
+    names = packages.get(workload.optimizer or "") or packages.get(method)
+    install = (f"pip install {names}",) if names else ()
+    return install, " ".join((filled(command, values), *_training_options(case, method)))
+
+
+def _training_options(case: Case, method: str) -> list[str]:
+    """What the trainer would not do by itself."""
+    workload, texts, number = case.workload, case.runtime.finetune_options, 1
+    keys = [device_word(case) or "", workload.optimizer or ""]
+    if not workload.checkpointing:
+        keys.append("keeps_activations")
+    if case.memory is not None and any(term.name == GATHERED for term in case.memory.terms):
+        # accelerators share weights, gradients and optimizer out
+        number = len(case.cards_used) or 1
+        keys += ["sharded", f"sharded_{method}"]
+    elif case.leaves_cards and len(case.cards_used) == 1:
+        # it would start a process on each of several accelerators
+        keys.append("replicated")
+    return [texts[key].replace("{devices}", str(number)) for key in keys if key in texts]

@@ -157,7 +157,10 @@ def of_name(
     if stated.quantization is None:
         runtime = workload.runtime or resolved.runtime
         workload = workload.replace(quantization=quantization or None, runtime=runtime)
-    plain = _with_typed_tag_first(catalogue.spec(resolved.spec_id), typed, catalogue)
+    plain = catalogue.spec(resolved.spec_id)
+    # of several tags the first is told: the one that was typed
+    if typed_tag := library_tag(typed, plain, catalogue):
+        plain = plain.replace(aliases=tuple(dict.fromkeys((typed_tag, *plain.aliases))))
     name = bare_name(typed)
     spec = _with_named_file(
         _with_typed_files(plain, resolved, catalogue),
@@ -190,14 +193,6 @@ def _quantization_said(
         return resolved.quantization, ()
     loaded = _loaded_by_tag(typed, workload, catalogue)
     return loaded, () if loaded is None else (f"Ollama's tag {typed} loads {loaded}.",)
-
-
-def _with_typed_tag_first(spec: ModelSpec, typed: str, catalogue: Catalogue) -> ModelSpec:
-    """Of several tags the first is told: the one that was typed."""
-    tag = library_tag(typed, spec, catalogue)
-    if tag is None:
-        return spec
-    return spec.replace(aliases=(tag, *(alias for alias in spec.aliases if alias != tag)))
 
 
 # GGUF types that most who convert models publish

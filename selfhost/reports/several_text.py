@@ -80,12 +80,11 @@ def _side_by_side(verdicts: Sequence[Verdict]) -> Iterator[str]:
     names = {"memory": "RAM", "accelerator": "GPU memory"}
     totals = list(sums(verdicts))
     shares = " and ".join(
-        f"{units.binary(each.total_bytes)} of {units.binary(each.limit_bytes)} of"
-        f" {names[each.check]}"
-        for each in totals
+        f"{units.binary(total)} of {units.binary(limit)} of {names[check]}"
+        for check, total, limit in totals
     )
     yield f"Each is judged alone.{f' Side by side they take up to {shares}.' if shares else ''}"
-    if not all(each.fits for each in totals):
+    if any(total > limit for _, total, limit in totals):
         yield _TOO_MUCH
 
 

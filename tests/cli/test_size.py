@@ -85,27 +85,6 @@ def test_a_request_means_one_thing(capsys: pytest.CaptureFixture[str]) -> None:
         assert text in run(capsys, "mistral-7b", "--format", block)[1]
 
 
-@pytest.mark.parametrize(
-    ("model", "gpu", "quantization"),
-    [("llama-3.1-8b", "RTX 4080", "fp8"), ("llama-3.3-70b", "RTX A6000", "w4a16")],
-)
-def test_vllm_is_sized_in_the_best_quantization_that_the_cards_hold(
-    capsys: pytest.CaptureFixture[str], model: str, gpu: str, quantization: str
-) -> None:
-    """Its default is the model's own 16 bits; 16 GB of them for a card of 16 is no size that anyone asked for."""
-    words = (model, "--runtime", "vllm", "--gpu", gpu)
-    code, out, _ = run(capsys, *words, "--format", "json")
-    (sized,) = json.loads(out)["containers"]
-    assert code == 0
-    assert sized["workload"]["quantization"].lower() == quantization.lower()
-    assert "rather than bfloat16" in sized["notes"][0]
-    # what is asked for is never changed
-    assert run(capsys, *words, "--quant", "bfloat16")[0] == 2
-    named = run(capsys, *words, "--quant", quantization, "--format", "json")
-    (alone,) = json.loads(named[1])["containers"]
-    assert alone["limit_bytes"] == sized["limit_bytes"]
-
-
 def test_the_examples_of_the_help_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """As they are printed, but for the file that one writes."""
     examples = re.findall(r"^  selfhost size (.+)$", run(capsys, "--help")[1], re.MULTILINE)
