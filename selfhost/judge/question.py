@@ -24,8 +24,8 @@ from .files import (
     typed_file,
     types_in_turn,
 )
-from .pace.engine import WITH_A_GATE, Step, launched_layers
-from .pace.speed import depth_of_chat, foreign_to_rules, instruction_sets_for_layout
+from .pace.engine import WITH_A_GATE, Step
+from .pace.speed import instruction_sets_for_layout
 from .record import Question
 from .refused import fault, not_had_in, that_load, unknown_quantization, unknown_runtime
 
@@ -181,9 +181,7 @@ def _understood(
     with problems:
         quantization = _canonical_quantization(spec, workload.quantization, runtime)
     if quantization is not None and workload.runtime is None and runtime is not None:
-        if quantization in PACKED and runtime.rule_of(quantization) is None:
-            runtime = _first_with_rule(spec, quantization, catalogue) or runtime
-        runtime = _of_parts_in(spec, quantization, runtime, catalogue)
+        runtime = _runtime_in(spec, quantization, runtime, catalogue)
     if not spec.closed and workload.task == "generate":
         problems += beyond(spec, workload, runtime, catalogue)
     if workload.audio_seconds is not None and spec.modality != "speech":
@@ -294,32 +292,25 @@ def _usual_runtimes(spec: ModelSpec, catalogue: Catalogue) -> Iterator[str]:
     yield from usual
 
 
-def _first_with_rule(
-    spec: ModelSpec, quantization: str, catalogue: Catalogue
-) -> RuntimeSpec | None:
-    """The first runtime that takes a quantization which the usual one does not load."""
-    for name in PACKED_RUNTIMES:
-        runtime = catalogue.runtime(name)
-        if runtime.rule_of(quantization) is not None and need.why_not_loaded(spec, runtime) is None:
-            return runtime
-    return None
-
-
-def _of_parts_in(
-    spec: ModelSpec, quantization: str, runtime: RuntimeSpec, catalogue: Catalogue
+def _runtime_in(
+    spec: ModelSpec, quantization: str, usual: RuntimeSpec, catalogue: Catalogue
 ) -> RuntimeSpec:
-    """Of a model of several components: the first runtime that has them in it, else the one of
-    their GGUF files where the usual one knows no such type, else that one.
+    """The usual runtime, or where it does not take the quantization the first that does. Of a model
+    of several components: the first that has them in it, else the one of their GGUF files.
     """
+    is_known = usual.rule_of(quantization) is not None
+    if not spec.components and (is_known or quantization not in PACKED):
+        return usual
+    names = RUNTIMES_BY_MODALITY[spec.modality] if spec.components else PACKED_RUNTIMES
+    others = map(catalogue.runtime, names)
+    loading = [usual, *(each for each in others if need.why_not_loaded(spec, each) is None)]
     if not spec.components:
-        return runtime
+        return next((each for each in loading if each.rule_of(quantization) is not None), usual)
     rows = architectures(catalogue)
-    others = map(catalogue.runtime, RUNTIMES_BY_MODALITY[spec.modality])
-    loading = (runtime, *(each for each in others if need.why_not_loaded(spec, each) is None))
     having = [each for each in loading if quantization in need.quantizations_of(spec, each, rows)]
-    if not having and runtime.rule_of(quantization) is None:
+    if not having and not is_known:
         having = [each for each in loading if need.parts_of(spec, each) is not None]
-    return having[0] if having else runtime
+    return having[0] if having else usual
 
 
 def _states_needs_alone(spec: ModelSpec) -> bool:
@@ -382,6 +373,17 @@ def _needs_other_files(spec: ModelSpec, runtime: RuntimeSpec, formats: tuple[str
     return is_other and need.why_not_loaded(spec, runtime) is None
 
 
+def _why_files_not_loaded(
+    spec: ModelSpec, runtime: RuntimeSpec, quantization: str | None, formats: tuple[str, ...]
+) -> str | None:
+    """Why the runtime loads neither these files nor others made of them; None where it does."""
+    packed = quantization in PACKED and "gguf" in runtime.formats
+    if not (packed or "mlx" in formats) or not _needs_other_files(spec, runtime, formats):
+        return need.why_not_loaded(spec, runtime)
+    kind = " or ".join(formats) + (f", quantized as {quantization}," if packed else "")
+    return f"The files are {kind}, but {runtime.name} loads {' or '.join(runtime.formats)}."
+
+
 def _refusal(
     spec: ModelSpec,
     workload: Workload,
@@ -392,53 +394,24 @@ def _refusal(
     """Why the program does not run or train these files, and what to do where no other would;
     None and None where it does.
     """
-    remedy = None if spec.refused is None else "download the published file again"
     loads = _why_files_not_loaded(spec, runtime, quantization, formats)
-    if workload.task == "finetune":
-        return _refusal_of_training(spec, workload, runtime, loads, remedy)
-    return loads, remedy
-
-
-def _refusal_of_training(
-    spec: ModelSpec,
-    workload: Workload,
-    runtime: RuntimeSpec,
-    loads: str | None,
-    remedy: str | None,
-) -> tuple[str | None, str | None]:
-    if runtime.trainer:
-        # how it trains is not counted (`finetune_needs`)
+    remedy = None if spec.refused is None else "download the published file again"
+    if workload.task != "finetune":
+        return loads, remedy
+    own_program = spec.runtimes if spec.architecture is None else ()
+    is_of_others = bool(own_program) and runtime.id not in own_program
+    is_not_counted = is_of_others or spec.modality not in runtime.modalities
+    if runtime.trainer or (runtime.finetune_methods and is_not_counted and spec.refused is None):
+        # what that takes is not computed, and the needs say so (`finetune_needs`)
         return None, None
     if not runtime.finetune_methods:
         return f"{runtime.name} does not train models.", remedy
-    has_own_program = bool(spec.runtimes) and spec.architecture is None
-    is_of_others = has_own_program and runtime.id not in spec.runtimes
-    if spec.refused is None and (is_of_others or spec.modality not in runtime.modalities):
-        # other programs train such models; what that takes is not computed (`why_not_computed`)
-        return None, None
     if loads is not None:
         # no other program is judged for training
-        requantized = spec.architecture is not None and spec.architecture.quantizer is not None
-        own = "train the published weights (a folder of safetensors files)"
-        if requantized:
-            own = "train the original weights, which these were quantized from"
-        return loads, remedy or own
+        return loads, remedy or "train the original weights (a folder of safetensors files)"
     from ..needs.training import why_not_trained
 
     return why_not_trained(spec, workload.finetune_method or "lora") or (None, remedy)
-
-
-def _why_files_not_loaded(
-    spec: ModelSpec, runtime: RuntimeSpec, quantization: str | None, formats: tuple[str, ...]
-) -> str | None:
-    """Why the runtime loads neither these files nor others made of them; None where it does."""
-    packed = quantization in PACKED and "gguf" in runtime.formats
-    if not (packed or "mlx" in formats) or not _needs_other_files(spec, runtime, formats):
-        return need.why_not_loaded(spec, runtime)
-    kind = " or ".join(formats)
-    if packed:
-        kind += f", quantized as {quantization},"
-    return f"The files are {kind}, but {runtime.name} loads {' or '.join(runtime.formats)}."
 
 
 def _quantization_there(
@@ -592,17 +565,11 @@ def _drafting(question: Question, rows: Mapping[str, Any]) -> Step | None:
         return None
     workload = question.workload.replace(quantization=companions.draft_quantization)
     read_bytes = _read_bytes(draft, runtime, workload, rows)
-    if not read_bytes:
-        return None
-    return Step(
-        architecture=draft.architecture,
-        read_bytes=read_bytes,
-        expert_matrices=_expert_matrices(draft, rows),
-        depth_tokens=depth_of_chat(workload.context_tokens, workload.prompt_tokens),
-        foreign=foreign_to_rules(runtime),
-        replays=runtime is not None and runtime.replays_graphs,
-        launched_layers=launched_layers(draft.architecture, runtime, workload.quantization),
+    matrices = _expert_matrices(draft, rows)
+    drafting = question.replace(
+        spec=draft, workload=workload, read_bytes=read_bytes, expert_matrices=matrices
     )
+    return drafting.step if read_bytes else None
 
 
 def _expert_matrices(spec: ModelSpec, rows: Mapping[str, Any]) -> int:

@@ -289,7 +289,7 @@ class Judged(Record):
     @property
     def unknown(self) -> bool:
         """Something that decides is not known."""
-        return any([finding.leaves_open for finding in self.findings])  # noqa: C419 - as any_fails
+        return any(finding.leaves_open for finding in self.findings)
 
     @property
     def lacking_bytes(self) -> float | None:
@@ -324,21 +324,19 @@ class Judged(Record):
     def is_whole(self, machine: Machine, share: float = 1.0) -> bool:
         """Accelerators compute all of it, and it takes at most that share of their memory."""
         from .placement.devices import index_of, room_of
-
-        needs, runtime = self.needs, self.question.runtime
-        if needs is None or needs.memory is None or not self.is_on_accelerators:
-            return False
-        cards = machine.accelerators or ()
-        if needs.placement == "accelerator":
-            gpu_only = runtime is not None and runtime.gpu_only
-            terms = [term for term in needs.memory.terms if term.where != "host"]
-            used = dict.fromkeys(index_of(term.where) for term in terms)
-            rooms = [room_of(cards[index], gpu_only=gpu_only) for index in used]
-            taken_bytes = sum(term.high_bytes for term in terms)
-            return None not in rooms and taken_bytes <= share * sum(filter(None, rooms))
         from .placement.shared_memory import is_metal, shared_limits
 
-        if not uses_shared_gpu(machine, runtime):
+        needs, question, cards = self.needs, self.question, machine.accelerators or ()
+        if needs is None or needs.memory is None or not self.is_on_accelerators:
+            return False
+        if needs.placement == "accelerator":
+            held = [place for place in needs.memory.places if place.where != "host"]
+            rooms = [
+                room_of(cards[index_of(place.where)], gpu_only=question.wants_gpu) for place in held
+            ]
+            taken_bytes = sum(place.high_bytes for place in held)
+            return None not in rooms and taken_bytes <= share * sum(filter(None, rooms))
+        if not uses_shared_gpu(machine, question.runtime):
             return False
         # of AMD's nobody knows what its owner let it use
         limits = shared_limits(cards[0], machine) if is_metal(cards[0]) else None
@@ -352,10 +350,9 @@ class Judged(Record):
             return "the RAM"
         from .placement.devices import index_of
 
-        memory = self.needs.memory if self.needs is not None else None
-        cards = machine.accelerators or ()
-        places = dict.fromkeys(term.where for term in memory.terms) if memory else {}
-        numbers = [index_of(place) for place in places if place != "host"] or [0]
+        memory, cards = self.needs.memory if self.needs else None, machine.accelerators or ()
+        places = memory.places if memory else ()
+        numbers = [index_of(place.where) for place in places if place.where != "host"] or [0]
         return " and ".join(units.counted([cards[number].name for number in numbers]))
 
 
@@ -533,4 +530,4 @@ def lacking_bytes(held: Sequence[Finding]) -> float | None:
 
 def any_fails(held: Iterable[Finding | None]) -> bool:
     """Whether one of them is a `fail`; None is a check that was not asked for."""
-    return any([finding is not None and finding.outcome is Outcome.FAIL for finding in held])  # noqa: C419 - quicker for so few
+    return any(finding is not None and finding.outcome is Outcome.FAIL for finding in held)
