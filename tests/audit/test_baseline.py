@@ -10,27 +10,18 @@ from xml.etree import ElementTree
 import pytest
 
 from helpers import audits
-from helpers import report_samples as samples
-from helpers.audits import verdict_of
 from helpers.paths import RECORDS
 from helpers.schemas import validate
 from selfhost.audit.baseline import Baseline, read_baseline
 from selfhost.audit.baseline import since as since_with
-from selfhost.audit.entries import Wanted
-from selfhost.audit.policy import read_policy
 from selfhost.audit.record import Audit, Change
-from selfhost.audit.run import run_audit
 from selfhost.cli import main as cli
 from selfhost.core.errors import Problem
-from selfhost.core.tomlfile import Document
-from selfhost.core.workload import Workload
-from selfhost.judge.checks import Finding, Outcome
-from selfhost.judge.record import Route, Verdict
-from selfhost.machine.record import Machine
+from selfhost.judge.checks import Outcome
 from selfhost.reports import junit
 from selfhost.reports.audit_formats import render
 
-ONE = 'schema = 1\n[[model]]\nname = "x"\n'
+ONE = '[[model]]\nname = "x"\n'
 # what a machine finds, as words: "disk" fails, "disk?" is unknown
 Findings = Mapping[str, str]
 
@@ -42,26 +33,14 @@ def since(made: Audit, before: Baseline) -> Audit:
 
 def audit(found: Findings, text: str = ONE) -> Audit:
     """One model on the machines that are named, with these findings."""
-
-    def judge(wanted: Wanted, workload: Workload, machine: Machine) -> Verdict:
-        findings = tuple(
-            Finding(
-                check=word.rstrip("?"),
-                outcome=Outcome.UNKNOWN if word.endswith("?") else Outcome.FAIL,
-                code=samples.PLAIN_CODES[word.rstrip("?")],
-                reason=word,
-            )
-            for word in found[machine.name].split()
-        )
-        route = Route.LOCAL
-        if findings:
-            fails = any(each.outcome is Outcome.FAIL for each in findings)
-            route = Route.NEITHER if fails else Route.UNKNOWN
-        return verdict_of(wanted.name, workload, machine, route, findings)
-
-    policy = read_policy(Document.parse("audit.toml", text.encode()))
-    machines = [Machine(name=name) for name in found]
-    return run_audit(policy, machines, judge, today="2026-11-20")
+    table = {
+        ("x", name): {
+            word.rstrip("?"): Outcome.UNKNOWN if word.endswith("?") else Outcome.FAIL
+            for word in words.split()
+        }
+        for name, words in found.items()
+    }
+    return audits.audit(text, list(found), table)
 
 
 def kept(made: Audit, folder: Path) -> Baseline:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Sequence
 from functools import cache
 from itertools import count
 
@@ -12,7 +13,6 @@ import pytest
 from helpers.paths import ROOT
 from selfhost.audit import judge_fleet, rows, run
 from selfhost.audit.entries import Policy, Wanted
-from selfhost.audit.fleet import Machines
 from selfhost.audit.judging import PolicyJudge
 from selfhost.audit.machines import load_machines
 from selfhost.audit.policy import read_policy
@@ -138,7 +138,7 @@ def by_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(judge_fleet, "_processors", lambda: 1)
 
 
-def one_by_one(policy: Policy, machines: Machines) -> Audit:
+def one_by_one(policy: Policy, machines: Sequence[Machine]) -> Audit:
     """Each machine by itself."""
     assert len(machines) * len(policy.models) <= run.MOST_ALONE
     return run_audit(policy, machines, judge(), today=TODAY)

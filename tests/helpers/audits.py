@@ -71,7 +71,7 @@ def verdict_of(
 
 def audit(
     text: str,
-    names: Sequence[str] = ("m1",),
+    names: Sequence[str | Machine] = ("m1",),
     table: Table | None = None,
     *,
     said: str = "",
@@ -79,10 +79,13 @@ def audit(
     today: str = TODAY,
     file: str = "audit.toml",
 ) -> Audit:
-    """`said` is the reason of every finding that does not pass."""
+    """`names` are those of the machines, or machines; `said` is the reason of every finding that does
+    not pass.
+    """
     policy = read_policy(Document.parse(file, ("schema = 1\n" + text).encode()))
     rows = table or {}
-    numbers = {name: number for number, name in enumerate(names)}
+    machines = [Machine(name=each) if isinstance(each, str) else each for each in names]
+    numbers = {machine.name: number for number, machine in enumerate(machines)}
 
     def judge(wanted: Wanted, workload: Workload, machine: Machine) -> Verdict:
         asked = wanted.name
@@ -102,7 +105,6 @@ def audit(
             route = Route.UNKNOWN
         return verdict_of(asked, workload, machine, route, findings)
 
-    machines = [Machine(name=name) for name in names]
     # classes of all models together, however many there are
     with patch.object(run, "LEAST_BY_MODEL", 1_000_000):
         return run.run_audit(policy, machines, judge, today=today, problems=problems)

@@ -213,7 +213,6 @@ _QUANTITY = {
     "": 1, "m": 0.001, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15,
     "Ki": units.KIB, "Mi": units.MIB, "Gi": units.GIB, "Ti": 2**40, "Pi": 2**50,
 }  # fmt: skip
-_MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(Z|[+-]\d\d:?\d\d)", re.ASCII)
 # what a value of a unit is called where it is none
 _NOUNS = dict.fromkeys(("bytes", "MiB", "quantity"), "size of memory") | dict.fromkeys(
     ("cores", "cpus"), "number of cores"
@@ -275,15 +274,13 @@ def _moment(value: Any) -> str | None:
     """A time with its zone, as records have it; None for any other text, and for no real time."""
     from datetime import datetime
 
-    match = _MOMENT.fullmatch(value.strip()[:64]) if isinstance(value, str) else None
-    if match is None:
-        return None
-    zone = match[2] if match[2] == "Z" or ":" in match[2] else f"{match[2][:3]}:{match[2][3:]}"
     try:
-        datetime.fromisoformat(f"{match[1]}{zone}")
+        time = datetime.fromisoformat(value.strip()[:64]) if isinstance(value, str) else None
     except ValueError:
         return None
-    return f"{match[1]}{zone}"
+    if time is None or time.tzinfo is None:
+        return None
+    return time.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _read(stated: Any, unit: str, least: int) -> Any:
