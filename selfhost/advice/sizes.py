@@ -26,7 +26,6 @@ from ..judge.defaults import smallest_of_list
 from ..judge.placement import smallest_device_bytes
 from ..judge.question import architectures, ask
 from ..judge.record import Outcome, Verdict, report_module
-from ..machine.changes import ASSUMED_SETS
 from ..machine.record import MAX_DISK_BYTES, MAX_MEMORY_BYTES, PURPOSES, Accelerator, Disk, Machine
 from ..needs.records import How, MemoryNeed, Needs, Term
 from .blanks import filled
@@ -212,7 +211,7 @@ def node() -> Machine:
         planning=True,
         system="linux",
         architecture="x86_64",
-        instruction_sets=ASSUMED_SETS["x86_64"],
+        instruction_sets=tuple(shipped_table("cpus")["instruction_sets"]["assumed"]["x86_64"]),
         accelerators=(),
         runtimes=(),
     )

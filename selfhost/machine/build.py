@@ -141,7 +141,7 @@ def _guest(about: Description) -> tuple[Machine, str]:
     stated = next(filter(None, counts), 0)
     if about.ram_gib is None and not (parts.processor and stated):
         raise refusal("guest", about.text)
-    usable, physical = (stated, stated) if stated else _assumed_processors(about, parts)
+    usable = stated or max(1, round((about.ram_gib or 0) / _USUAL_GIB_OF_A_PROCESSOR))
     gib = about.ram_gib or usable * _USUAL_GIB_OF_A_PROCESSOR
     cards = _accelerators(about, parts)
     facts: dict[str, Any] = {
@@ -151,7 +151,7 @@ def _guest(about: Description) -> tuple[Machine, str]:
         "memory_limit_bytes": round(gib * units.GIB),
         "cpu_model": parts.processor or _GUEST_PROCESSOR,
         "cpu_cores_usable": float(usable),
-        "cpu_cores_physical": physical,
+        "cpu_cores_physical": usable,
         "accelerators": cards,
     }
     assumed = ["architecture", _BANDWIDTH, *(["accelerators"] if not cards else [])]
@@ -168,19 +168,8 @@ def _guest(about: Description) -> tuple[Machine, str]:
         assumed=tuple(assumed),
         sources=dict.fromkeys(facts, f'"{about.text}"'),
     )
-    host = f"Its processor is {parts.processor or 'not told'}."
+    host = f"Its processor is {facts['cpu_model']}."
     return planned(machine), f'"{about.text}" is judged as {name} and {_ram_words(gib)}. {host}'
-
-
-def _assumed_processors(about: Description, parts: _Parts) -> tuple[int, int]:
-    """Processors and physical cores of a guest of which only its memory is told: a container has
-    all of its host.
-    """
-    cores = cpus.cores_of(parts.processor or "")
-    if cores is not None and about.scope == "container":
-        return cores.usable, cores.physical[1]
-    rented = max(1, round((about.ram_gib or 0) / _USUAL_GIB_OF_A_PROCESSOR))
-    return rented, rented
 
 
 def _in_windows(machine: Machine) -> tuple[Machine, str]:
@@ -394,9 +383,6 @@ def _with_cores(machine: Machine, about: Description) -> Machine:
     many as its processor has, or more.
     """
     stated, threads = about.numbers.get("cores", 0), about.numbers.get("threads", 0)
-    vcpus = about.numbers.get("vcpus", stated)
-    if vcpus and about.product and machine.scope == "vm":
-        return machine.replace(cpu_cores_usable=float(vcpus), cpu_cores_physical=vcpus)
     if machine.assumes("cpu_cores_usable"):
         # two threads of a core, as nearly all have that tell their threads
         stated = stated or threads // 2

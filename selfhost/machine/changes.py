@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from ..core import units
 from ..core.errors import InputError, MachineFileError, Problem
 from ..core.quantities import parse_bytes, parse_number
-from ..core.records import Record, Unread
+from ..core.records import Unread
 from ..core.spelling import nearest, words_of
 from ..core.tables import shipped_table
 from . import cpus
-from .chips import apple_chip_of
 from .fields import MAX_TEXT, checked_name
 from .gpu_names import (
     MOST_CARDS,
@@ -47,18 +46,6 @@ ARCHITECTURES = (
     "x86_64", "aarch64", "i686", "armv6l", "armv7l", "riscv64", "ppc64le", "s390x", "loongarch64",
 )  # fmt: skip
 SYSTEMS = ("linux", "macos", "windows")
-# x86-64-v3 of the psABI, which every Core since Haswell (2013) and every Ryzen and EPYC has;
-# ARMv8.0; on macOS the M1's
-ASSUMED_SETS: Mapping[str, tuple[str, ...]] = {
-    "x86_64": (
-        "sse2", "ssse3", "sse4_1", "sse4_2", "popcnt", "avx", "f16c", "fma", "bmi1", "bmi2", "avx2",
-    ),
-    "aarch64": ("fp", "asimd"),
-    "macos-aarch64": ("fp", "asimd", "fphp", "asimdhp", "asimddp", "atomics"),
-}  # fmt: skip
-# What every processor of its class has, by the least that `vectors` tells, and what many lack:
-# every Celeron and Pentium since 2011 and every Atom since 2013; every Xeon E5 (general knowledge)
-_LEAST_SETS = {"sse": (("sse4_2", "popcnt"), "AVX"), "none": (("avx", "popcnt"), "AVX2")}
 # general-purpose machines of the clouds and of CI: 16 GiB with 4 cores (AWS m7i and m8g, GitHub,
 # GitLab)
 _ASSUMED_BYTES_PER_CORE = 4 * units.GIB
@@ -180,70 +167,32 @@ def _sets(text: str) -> tuple[str, ...]:
     return names
 
 
-class _Setting(Record):
-    """A key of `--set`: how its text is read, examples, the facts that it states, those limits
-    that it does away with, and other words for it.
-    """
-
-    read: Callable[[str], Any]
-    example: str
-    facts: tuple[str, ...]
-    lifts: tuple[str, ...] = ()
-    also: str = ""
-
-
-_SETTINGS: Mapping[str, _Setting] = {
-    "memory": _Setting(
-        read=_size,
-        example="memory=16GiB",
-        facts=("memory_total_bytes", "memory_limit_bytes"),
-        lifts=("address_space_bytes", "private_memory_bytes"),
-        also="ram",
-    ),
-    "cores": _Setting(
-        read=_cores, example="cores=8", facts=("cpu_cores_usable",), also="cpu cpus threads"
-    ),
-    "disk": _Setting(
-        read=_disk,
-        example="disk=500GB",
-        facts=("disks",),
-        lifts=("file_size_limit_bytes",),
-        also="storage",
-    ),
-    "bandwidth": _Setting(read=_bandwidth, example="bandwidth=80GB/s", facts=(_BANDWIDTH,)),
-    "gpu": _Setting(
-        read=_gpu,
-        example="gpu=24GiB, gpu=2x24GiB, gpu=24GiB:900GB/s or gpu=none",
-        facts=("accelerators",),
-        also="vram accelerator accelerators",
-    ),
-    "architecture": _Setting(
-        read=lambda text: _choice(text, normal_architecture, ARCHITECTURES),
-        example="architecture=aarch64",
-        facts=("architecture",),
-        lifts=("emulated_on",),
-        also="arch",
-    ),
-    "system": _Setting(
-        read=lambda text: _choice(text, normal_system, SYSTEMS),
-        example="system=linux",
-        facts=("system",),
-        also="os",
-    ),
-    "instruction_sets": _Setting(
-        read=_sets, example="instruction_sets=avx2,fma,f16c", facts=("instruction_sets",)
-    ),
+_READERS: Mapping[str, Callable[[str], Any]] = {
+    "memory": _size,
+    "cores": _cores,
+    "disk": _disk,
+    "bandwidth": _bandwidth,
+    "gpu": _gpu,
+    "architecture": lambda text: _choice(text, normal_architecture, ARCHITECTURES),
+    "system": lambda text: _choice(text, normal_system, SYSTEMS),
+    "instruction_sets": _sets,
 }
 # the keys of `--set`
-SETTINGS = tuple(_SETTINGS)
+SETTINGS = tuple(_READERS)
+
+
+def _setting(key: str) -> Mapping[str, Any]:
+    """An example, the facts that it states, the limits that it lifts, and other words for it."""
+    row: Mapping[str, Any] = shipped_table("words")["setting"][key]
+    return row
 
 
 def _read(key: str, text: str) -> Any:
     try:
-        return _SETTINGS[key].read(text)
+        return _READERS[key](text)
     except _Fault as fault:
         if fault.remedy is None and key not in ("architecture", "system"):
-            fault.remedy = f"write for example {_SETTINGS[key].example}"
+            fault.remedy = f"write for example {_setting(key)['example']}"
         raise
 
 
@@ -284,7 +233,7 @@ def apply(machine: Machine, settings: Sequence[str], named_gpus: Sequence[str] =
         raise SettingError(problems, nearest=near)
     what = ", ".join([*(each.label for each in named), *map(str.strip, settings)])
     changed = _changed(machine, texts, values, named, what)
-    faults = _impossible_on_apple(changed, texts, named_gpus)
+    faults = _cards_beside_apple(changed, texts, named_gpus)
     sets = changed.instruction_sets or ()
     foreign = [name for name in sets if name not in own_sets(sets, changed.architecture)]
     if foreign and "instruction_sets" in texts:
@@ -309,7 +258,7 @@ def _values(
             if key not in SETTINGS:
                 raise _unknown_key(key, text if is_set else None)
             if not text:
-                raise _Fault("has no value", f"write for example {_SETTINGS[key].example}")
+                raise _Fault("has no value", f"write for example {_setting(key)['example']}")
             value = _read(key, text)
         except _Fault as fault:
             problems.append(fault.problem(shown(key) or None))
@@ -324,10 +273,10 @@ def _values(
 
 
 def _unknown_key(key: str, value: str | None) -> _Fault:
-    meant = next((name for name, each in _SETTINGS.items() if key in each.also.split()), None)
-    guess = meant or nearest(key, SETTINGS)
+    meant = (name for name in SETTINGS if key in _setting(name)["also"])
+    guess = next(meant, None) or nearest(key, SETTINGS)
     if value is None:
-        example = _SETTINGS[guess or "memory"].example
+        example = _setting(guess or "memory")["example"]
         return _Fault("is no KEY=VALUE", f"write for example {example}")
     hint = f"did you mean {guess}={shown(value)}?" if guess else f"one of {', '.join(SETTINGS)}"
     return _Fault("cannot be set", hint)
@@ -372,9 +321,9 @@ def _stated(
             stated, measured = value[0], "measured, by " if value[1] else ""
             facts["memory_bandwidth_how"] = MEASURED if measured else None
             facts["memory_bandwidth_bound"] = None
-        own = _SETTINGS[key]
-        facts |= dict.fromkeys(own.lifts) | dict.fromkeys(own.facts, stated)
-        sources |= dict.fromkeys(own.facts, f"{measured}--set {texts[key]}")
+        own = _setting(key)
+        facts |= dict.fromkeys(own["lifts"]) | dict.fromkeys(own["facts"], stated)
+        sources |= dict.fromkeys(own["facts"], f"{measured}--set {texts[key]}")
     return facts, sources
 
 
@@ -451,34 +400,21 @@ def filled_disks(disks: Sequence[Disk] | None, free: int) -> tuple[Disk, ...]:
     return (*kept, *added)
 
 
-def _impossible_on_apple(
+def _cards_beside_apple(
     machine: Machine, keys: Iterable[str], named_gpus: Sequence[str]
 ) -> list[Problem]:
-    """What no computer with an Apple chip has of what was set: a card, another system or
-    architecture.
-    """
+    """No computer with an Apple chip has a card that was set."""
     chip = _apple_chip_in(machine)
     if chip is None:
         return []
-    problems = []
     others = [card for card in machine.accelerators or () if card.vendor.lower() != "apple"]
-    if others and (named_gpus or "gpu" in keys):
-        message = f"{chip} has a GPU of its own and takes no {others[0].name} beside it"
-        what = [*named_gpus, "Ryzen 5 7600 32GB"][0]
-        remedy = f"leave it out, or name a computer that takes cards: --machine '{what}'"
-        place = (None, "--gpu") if named_gpus else ("gpu", "--set")
-        problems.append(_Fault(message, remedy).problem(*place))
-    row = apple_chip_of(words_of(chip))
-    systems = ["macos"] if row and not row.linux else ["macos", "linux"]
-    if "system" in keys and machine.scope == "host" and machine.system not in systems:
-        remedy = ", or write system=".join(["leave it out, for macOS", *systems[1:]])
-        message = f"{machine.system} does not start on {chip}"
-        problems.append(_Fault(message, remedy).problem("system"))
-    if "architecture" in keys and machine.architecture != "aarch64":
-        message = f"is {machine.architecture}, and {chip} is an Arm processor (aarch64)"
-        remedy = "leave it out, or name a computer with one: --machine 'i7-9750H 16GB'"
-        problems.append(_Fault(message, remedy).problem("architecture"))
-    return problems
+    if not others or not (named_gpus or "gpu" in keys):
+        return []
+    message = f"{chip} has a GPU of its own and takes no {others[0].name} beside it"
+    what = [*named_gpus, "Ryzen 5 7600 32GB"][0]
+    remedy = f"leave it out, or name a computer that takes cards: --machine '{what}'"
+    place = (None, "--gpu") if named_gpus else ("gpu", "--set")
+    return [_Fault(message, remedy).problem(*place)]
 
 
 def _apple_chip_in(machine: Machine) -> str | None:
@@ -557,7 +493,8 @@ def own_sets(sets: Sequence[str], architecture: str | None) -> tuple[str, ...]:
     """Those that a processor of the architecture may have: AVX2 is none of an Arm processor's. A
     name that no table here has may be any processor's, and one of unknown architecture have any.
     """
-    baseline = shipped_table("cpus")["instruction_sets"]["baseline"]
+    table = shipped_table("cpus")["instruction_sets"]
+    baseline = table["baseline"]
     if architecture not in baseline:
         return tuple(sets)
     foreign = {
@@ -565,17 +502,23 @@ def own_sets(sets: Sequence[str], architecture: str | None) -> tuple[str, ...]:
         for other in baseline
         if other != architecture
         for name in sets
-        if name in ASSUMED_SETS[other] or {*with_implied((name,), None)} & {*baseline[other]}
+        if name in table["assumed"][other] or {*with_implied((name,), None)} & {*baseline[other]}
     }
     return tuple(name for name in sets if name not in foreign)
 
 
 def _class_sets(machine: Machine) -> tuple[tuple[str, ...], str] | None:
     """The instruction sets of a processor of its class, and why these; None where nothing tells."""
+    table = shipped_table("cpus")["instruction_sets"]
     architecture, name = machine.architecture or "", machine.cpu_model or ""
     around = cpus.class_of(name) if cpus.processor_of(name) is None else None
     if around is not None and around.least_vectors is not None:
-        common, lacking = _LEAST_SETS[around.least_vectors]
-        return with_implied(common, "x86_64"), f"many processors of that name lack {lacking}"
-    sets = ASSUMED_SETS.get(f"{machine.system}-{architecture}") or ASSUMED_SETS.get(architecture)
-    return None if sets is None else (sets, f"what nearly every {architecture} processor has")
+        row = table["least"][around.least_vectors]
+        why = f"many processors of that name lack {row['lack']}"
+        return with_implied(row["have"], "x86_64"), why
+    sets = table["assumed"].get(
+        f"{machine.system}-{architecture}", table["assumed"].get(architecture)
+    )
+    if sets is None:
+        return None
+    return tuple(sets), f"what nearly every {architecture} processor has"

@@ -48,7 +48,6 @@ class AppleChip(Record):
     only one width. `unpacked_gb_per_s`: what its GPU unpacks of weights whose scales are packed
     too, and of other packed ones; None where the memory is the bound. `tflops` is the peak of its
     largest GPU, None where that is not known; `neural`: its cores have matrix units.
-    `linux`: a Linux starts on it without macOS.
     """
 
     gb_per_s: float
@@ -57,7 +56,6 @@ class AppleChip(Record):
     unpacked_gb_per_s: tuple[float, float] | None = None
     tflops: float | None = None
     neural: bool = False
-    linux: bool = False
 
     @property
     def gpu_cycles_per_second(self) -> float | None:

@@ -44,17 +44,6 @@ def profile_named(text: str) -> NamedProfile:
     if (named := cloud.rented(text)) is not None:
         return named
     without_ram = [t.text for t in tokens(text) if t.text not in (*words()["ram"], BREAK)]
-    if (named := called(" ".join(without_ram)) or _hosted(text)) is not None:
+    if (named := called(" ".join(without_ram))) is not None:
         return named
     return build.described(understand(text))
-
-
-def _hosted(text: str) -> NamedProfile | None:
-    """A virtual machine by its name, `ubuntu-24.04`; other words around it are left aside."""
-    parts = text.split()
-    for at, part in enumerate(parts):
-        named = called(part) if "-" in part else None
-        if named is not None and named.profile.kind in ("cloud", "ci"):
-            left = f"Left aside: {' '.join([*parts[:at], *parts[at + 1 :]])}."
-            return named.replace(note=" ".join(filter(None, (named.note, left))))
-    return None

@@ -11,12 +11,12 @@ from functools import cache, lru_cache
 from ..core import units
 from ..core.errors import MachineFileError, SelfhostError
 from ..core.records import Record, Unread
-from ..core.spelling import canonical, is_slip
+from ..core.spelling import canonical
 from ..core.tables import STORED, is_stored, read_stored, shipped_folder, shipped_table
 from ..core.tomlfile import Document
 from . import gpu_names, gpus
 from .changes import planned
-from .record import PURPOSES, Accelerator, Disk, Machine
+from .record import FACTS, PURPOSES, Accelerator, Disk, Machine
 
 TYPE_CHECKING = False
 
@@ -31,8 +31,6 @@ _FORMS = ("desktop", "laptop", "server")
 _HOSTS = ("aws", "azure", "gcp", "github", "gitlab", "hetzner", "circleci")
 _SIZE = re.compile(r"\d+gb", re.ASCII)
 _SUGGESTED = 3
-# a shorter piece of a name says little: `i5`, `gb`
-_LEAST_TELLING = 3
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
 
 
@@ -106,13 +104,6 @@ def described_as(machine: Machine, title: str, note: str) -> NamedProfile:
     return NamedProfile(profile=profile, note=note)
 
 
-class Label(Record):
-    """What a pipeline calls a machine: the name of its profile, and what to know beside it."""
-
-    profile: str
-    note: str
-
-
 # ------------------------------------------------------------------ names
 
 
@@ -145,37 +136,22 @@ def _names() -> Mapping[str, Sequence[str]]:
 
 
 @lru_cache(1)
-def _labels() -> Mapping[str, Label]:
-    """The labels of `specs/common/runner_labels.toml`, as `canonical` writes them."""
-    labels: dict[str, Label] = {}
-    for row in shipped_table("runner_labels")["label"]:
-        other = f" --machine {row['other']}" if "other" in row else ""
-        label = Label(profile=row["profile"], note=row["note"] + other)
-        labels |= {canonical(typed): label for typed in row["labels"]}
-    return labels
-
-
-def label_named(typed: str) -> Label | None:
-    """What a label of hosted runners means, such as `ubuntu-latest`, also behind the words for who
-    hosts them, `github actions ubuntu-latest`; None where it is none.
-    """
-    label = _labels().get(canonical(typed))
-    if label is None and len(words := typed.split()) > 1:
-        behind = _labels().get(canonical(words[-1]))
-        is_of_host = behind is not None and behind.profile.startswith(f"{words[0].lower()}-")
-        label = behind if is_of_host else None
-    return label
+def _labels() -> Mapping[str, Mapping[str, str]]:
+    """The rows of `specs/common/runner_labels.toml` by their labels, as `canonical` writes them."""
+    rows = shipped_table("runner_labels")["label"]
+    return {canonical(typed): row for row in rows for typed in row["labels"]}
 
 
 def find(typed: str) -> str | None:
     """The profile's name that `typed` means: in any spelling, without its first word where that
-    leaves no doubt, or as a label of hosted runners. None where it means none or several.
+    leaves no doubt, or as a label of hosted runners, `ubuntu-latest`. None where it means none or
+    several.
     """
     own = _names().get(canonical(typed))
     if own is not None:
         return own[0] if len(own) == 1 else None
-    label = label_named(typed)
-    return None if label is None else label.profile
+    label = _labels().get(canonical(typed))
+    return None if label is None else label["profile"]
 
 
 def unknown(typed: str) -> UnknownMachineError:
@@ -197,23 +173,13 @@ def unknown(typed: str) -> UnknownMachineError:
 
 
 def _nearest(wanted: str) -> list[str]:
-    """The names that are spelled alike, or hold the text, and have a word of it but for a slip."""
+    """The names that are spelled alike, or hold the text."""
     if not 2 < len(wanted) < 100:
         return []
     from difflib import get_close_matches
 
-    pieces = [piece for piece in wanted.split("-") if len(piece) >= _LEAST_TELLING]
-    telling = [
-        key
-        for key in _names()
-        if any(
-            piece == other or (is_slip(piece, other) and not piece.isdecimal())
-            for piece in pieces
-            for other in key.split("-")
-        )
-    ]
-    close = get_close_matches(wanted, telling, n=_SUGGESTED, cutoff=0.6)
-    inside = [key for key in sorted(telling) if wanted in key]
+    close = get_close_matches(wanted, _names(), n=_SUGGESTED, cutoff=0.6)
+    inside = [key for key in sorted(_names()) if wanted in key]
     return list(dict.fromkeys(_names()[key][-1] for key in [*close, *inside]))[:_SUGGESTED]
 
 
@@ -254,8 +220,10 @@ def called(text: str) -> NamedProfile | None:
     name = find(text)
     if name is None:
         return None
-    label = None if canonical(text) in _names() else label_named(text)
-    note = None if label is None else f'"{text}": {label.note}'
+    note, row = None, _labels().get(canonical(text))
+    if row is not None and canonical(text) not in _names():
+        other = f" --machine {row['other']}" if "other" in row else ""
+        note = f'"{text}": {row["note"]}{other}'
     return NamedProfile(profile=_profile(name), note=note)
 
 
@@ -356,21 +324,12 @@ def _facts(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _not_stated(values: Mapping[str, Any], kind: str) -> tuple[Unread, ...]:
     """Why facts are None, with what decides them on the real machine."""
-    why = "the profile does not state it"
-    is_chosen = kind in ("cloud", "board")
-    disk = "its disk is chosen by whoever orders the machine" if is_chosen else why
-    facts = [
-        "memory_available_bytes", "swap_free_bytes", "read_at", "models_present", "runtimes",
-        "cpu_model", "cpu_cores_physical", "cpu_cores_performance", _BANDWIDTH,
-        "accelerators.memory_total_bytes",
-        *(f"disks.{purpose}.{part}" for purpose in PURPOSES for part in ("free_bytes", "writable")),
-    ]  # fmt: skip
+    why = dict.fromkeys(FACTS, "the profile does not state it")
+    if kind in ("cloud", "board"):
+        why["disks"] = "its disk is chosen by whoever orders the machine"
     remedy = "record the machine itself: `selfhost machine --format json`"
-    reasons = {} if "disks" in values else {"disks": disk}
-    reasons |= {fact: why for fact in facts if values.get(fact) is None}
-    return tuple(
-        Unread(fact=fact, reason=reason, remedy=remedy) for fact, reason in reasons.items()
-    )
+    lacking = [fact for fact in FACTS if values.get(fact) is None]
+    return tuple(Unread(fact=fact, reason=why[fact], remedy=remedy) for fact in lacking)
 
 
 def _bytes(row: Mapping[str, Any], key: str) -> int | None:

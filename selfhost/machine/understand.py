@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from ..core.spelling import is_slip
 from ..core.tables import shipped_table
 from . import cpus, gpus, macs, profiles
 from .chips import soldered_chip
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 _MOST_TOKENS = 80
 _MOST_LETTERS_OF_A_WORD = 100
 _LONGEST_NAME = 7
-_LEAST_LETTERS_OF_A_SLIP = 5
 # more are no bare number, but the size of a screen
 _MOST_BARE = 12
 # of sizes that nothing tells apart such a one is a disk's
@@ -150,7 +148,6 @@ def understand(text: str) -> Description:
     about = Description(text.strip(), [] if is_long else tokens(text))
     if not 0 < len(about.tokens) <= _MOST_TOKENS or _OF_A_PROGRAM.search(text):
         raise refusal("long", text)
-    _mend_slips(about.tokens)
     _take_product(about)
     _take_setting(about)
     _take_lines(about)
@@ -170,16 +167,6 @@ def understand(text: str) -> Description:
 
 
 # ------------------------------------------------------------------ products and settings
-
-
-def _mend_slips(all_tokens: Sequence[Token]) -> None:
-    """Put names of lines in the place of slips of them: `getforce`, `treadripper`."""
-    slips = words()["slips"]
-    for token in all_tokens:
-        word = token.text
-        is_known = word in slips or word in roles().idle or not word.isalpha()
-        if len(word) >= _LEAST_LETTERS_OF_A_SLIP and not is_known:
-            token.text = next((each for each in slips if is_slip(word, each)), word)
 
 
 def _take_product(about: Description) -> None:
